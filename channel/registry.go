@@ -1,0 +1,99 @@
+package channel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// The names that the published contract gives to channels. NameInApp and
+// NamePush are reserved there without a configuration: a user who registers a
+// Driver under them decides what they do.
+const (
+	NameWebhook = "webhook"
+	NameSlack   = "slack"
+	NameEmail   = "email"
+	NameSMS     = "sms"
+	NameInApp   = "in_app"
+	NamePush    = "push"
+)
+
+var channelName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// A Registry holds the drivers that subscriptions can name. It is safe for
+// concurrent use. NewRegistry makes an empty one; [Standard] makes one with the
+// channels of this package.
+type Registry struct {
+	mu      sync.RWMutex
+	drivers map[string]Driver
+	absent  map[string]string // contract names that are not set up, and why
+}
+
+// NewRegistry returns an empty Registry.
+func NewRegistry() *Registry {
+	return &Registry{drivers: map[string]Driver{}, absent: map[string]string{}}
+}
+
+// Register adds a driver under a name: lower-case letters, digits and
+// underscores, at most 64. A name can be given once.
+func (r *Registry) Register(name string, d Driver) error {
+	if !channelName.MatchString(name) {
+		return fmt.Errorf("channel: Register %q: a name is lower-case letters, digits and underscores, at most 64", name)
+	}
+	if d == nil {
+		return errors.New("channel: Register " + name + ": nil driver")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.drivers[name]; ok {
+		return fmt.Errorf("channel: Register %q: the name is taken", name)
+	}
+	r.drivers[name] = d
+	return nil
+}
+
+// Names returns the registered names in alphabetical order.
+func (r *Registry) Names() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	names := make([]string, 0, len(r.drivers))
+	for name := range r.drivers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Open opens a configuration with the driver of that name. Its errors are
+// *event.ValidationError with paths relative to the object that holds both:
+// "channel" for the name, "configs.url" for a field of the configuration.
+func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
+	r.mu.RLock()
+	d, ok := r.drivers[name]
+	why := r.absent[name]
+	r.mu.RUnlock()
+
+	var problems event.Problems
+	if !ok {
+		if why == "" {
+			why = "one of " + strings.Join(r.Names(), ", ")
+		}
+		problems.Add("channel", "%q is not available here: %s", name, why)
+		return nil, problems.Err()
+	}
+	c, err := d.Open(config)
+	if err != nil {
+		problems.AddError("configs", err)
+		return nil, problems.Err()
+	}
+	if c == nil {
+		return nil, fmt.Errorf("channel: driver %q returned neither a channel nor an error", name)
+	}
+	return c, nil
+}
