@@ -1,0 +1,2 @@
+// Package event defines the envelope.
+package event

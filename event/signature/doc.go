@@ -1,0 +1,2 @@
+// Package signature signs and verifies webhooks as Standard Webhooks does.
+package signature

@@ -1,0 +1,4 @@
+package event
+
+// Validate is a stub.
+func (e *Event) Validate() error { return nil }
