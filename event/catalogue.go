@@ -1,11 +1,9 @@
 package event
 
-import (
-	"fmt"
-	"strings"
-)
+import "slices"
 
-// The built-in event types.
+// The built-in event types. The catalogue is open: your own types work
+// everywhere a built-in one does, see [ValidType].
 const (
 	ObjectCreated       = "object.created"
 	ObjectUpdated       = "object.updated"
@@ -68,31 +66,72 @@ type TypeInfo struct {
 	Category string
 	// Status says whether the live service emits the type already.
 	Status Status
-	// DefaultScope is how much of a cache such an event makes stale unless it
-	// says otherwise.
+	// DefaultScope is how much of a cache such an event makes stale unless its
+	// envelope says otherwise. The contract gives it for objects (key) and for
+	// collections, taxonomies and clusters (collection). A batch may have
+	// written to any collection of its namespace; triggers and alerts change no
+	// cached data ([ScopeNone]).
 	DefaultScope ScopeKind
 	// Description is one line for people.
 	Description string
 }
 
-// Catalogue returns the built-in event types.
-func Catalogue() []TypeInfo { return nil }
+// Catalogue returns the built-in event types, grouped by category. The caller
+// may change what it gets.
+func Catalogue() []TypeInfo { return slices.Clone(catalogue[:]) }
 
-// Lookup finds a built-in event type.
-func Lookup(eventType string) (TypeInfo, bool) { return TypeInfo{Type: eventType}, false }
-
-const (
-	maxTypeLength = 128
-	minSegments   = 2
-	maxSegments   = 4
-)
-
-// ValidType says whether s can be an event type, built in or a user's own.
-func ValidType(s string) error { return validSegments(s, minSegments, maxSegments) }
-
-func validSegments(s string, atLeast, atMost int) error {
-	if n := strings.Count(s, ".") + 1; n < atLeast || n > atMost {
-		return fmt.Errorf("must have %d to %d segments separated by dots", atLeast, atMost)
+// Lookup finds a built-in event type. It does not allocate.
+func Lookup(eventType string) (TypeInfo, bool) {
+	for i := range catalogue {
+		if catalogue[i].Type == eventType {
+			return catalogue[i], true
+		}
 	}
-	return nil
+	return TypeInfo{}, false
+}
+
+// catalogue is never written to.
+var catalogue = [...]TypeInfo{
+	{ObjectCreated, "object", StatusImplemented, ScopeKey, "An object was ingested into a bucket"},
+	{ObjectUpdated, "object", StatusImplemented, ScopeKey, "An object's content or metadata changed"},
+	{ObjectDeleted, "object", StatusImplemented, ScopeKey, "An object was deleted for good"},
+	{ObjectRedacted, "object", StatusPlanned, ScopeKey, "Personal data was removed from an object"},
+	{ObjectsCreatedBatch, "object", StatusImplemented, ScopeKey, "Several objects were ingested at once"},
+
+	{CollectionCreated, "collection", StatusImplemented, ScopeCollection, "A collection was created"},
+	{CollectionUpdated, "collection", StatusImplemented, ScopeCollection, "A collection's configuration changed"},
+	{CollectionDeleted, "collection", StatusImplemented, ScopeCollection, "A collection was deleted"},
+	{CollectionDocumentsWritten, "collection", StatusImplemented, ScopeCollection, "Documents were written to a collection's index"},
+
+	{TaxonomyCreated, "taxonomy", StatusImplemented, ScopeCollection, "A taxonomy was created"},
+	{TaxonomyUpdated, "taxonomy", StatusImplemented, ScopeCollection, "A taxonomy changed"},
+	{TaxonomyDeleted, "taxonomy", StatusImplemented, ScopeCollection, "A taxonomy was deleted"},
+	{TaxonomyMappingUpdated, "taxonomy", StatusPlanned, ScopeCollection, "The mapping of a taxonomy to a collection changed"},
+	{TaxonomyMaterialized, "taxonomy", StatusImplemented, ScopeCollection, "A taxonomy was applied to a collection's documents"},
+
+	{ClusterCreated, "cluster", StatusImplemented, ScopeCollection, "A cluster was created"},
+	{ClusterUpdated, "cluster", StatusImplemented, ScopeCollection, "A cluster's configuration changed"},
+	{ClusterDeleted, "cluster", StatusImplemented, ScopeCollection, "A cluster was deleted"},
+	{ClusterExecutionStarted, "cluster", StatusImplemented, ScopeCollection, "A clustering run began"},
+	{ClusterExecutionCompleted, "cluster", StatusImplemented, ScopeCollection, "A clustering run ended well"},
+	{ClusterExecutionFailed, "cluster", StatusImplemented, ScopeCollection, "A clustering run failed"},
+	{ClusterCompleted, "cluster", StatusImplemented, ScopeCollection, "A clustering run's results are ready"},
+
+	{TriggerCreated, "trigger", StatusImplemented, ScopeNone, "A trigger was created"},
+	{TriggerUpdated, "trigger", StatusImplemented, ScopeNone, "A trigger's configuration changed"},
+	{TriggerDeleted, "trigger", StatusImplemented, ScopeNone, "A trigger was deleted"},
+	{TriggerPaused, "trigger", StatusImplemented, ScopeNone, "A trigger was paused"},
+	{TriggerResumed, "trigger", StatusImplemented, ScopeNone, "A paused trigger was resumed"},
+	{TriggerFired, "trigger", StatusImplemented, ScopeNone, "A trigger's condition was met"},
+	{TriggerExecutionCompleted, "trigger", StatusImplemented, ScopeNone, "What a trigger started ended well"},
+	{TriggerExecutionFailed, "trigger", StatusImplemented, ScopeNone, "What a trigger started failed"},
+
+	{AlertCreated, "alert", StatusImplemented, ScopeNone, "An alert was created"},
+	{AlertUpdated, "alert", StatusImplemented, ScopeNone, "An alert's configuration changed"},
+	{AlertDeleted, "alert", StatusImplemented, ScopeNone, "An alert was deleted"},
+	{AlertTriggered, "alert", StatusImplemented, ScopeNone, "An alert's condition was met"},
+	{AlertExecutionCompleted, "alert", StatusImplemented, ScopeNone, "An alert's evaluation ended well"},
+	{AlertExecutionFailed, "alert", StatusImplemented, ScopeNone, "An alert's evaluation failed"},
+
+	{BatchCompleted, "batch", StatusImplemented, ScopeNamespace, "A batch of objects was processed"},
 }

@@ -5,27 +5,26 @@ import (
 	"strings"
 )
 
-// Pattern selects event types. Three forms exist:
+// Pattern selects event types. It has one of three forms:
 //
-//	*               every type
-//	object.*        every type below object, at any depth: object.created,
-//	                object.metadata.updated; not "object", not objects.created.batch
-//	object.created  this type only
-//
-// A star stands only at the end, as a segment of its own.
+//   - "*" selects every type;
+//   - "object.*" every type below object, at any depth: object.created and
+//     object.metadata.updated, but not objects.created.batch;
+//   - "object.created" this type only.
 type Pattern string
 
-// MatchAll is the pattern of a subscription to every event.
+// MatchAll is the pattern that selects every event.
 const MatchAll Pattern = "*"
 
-// Match reports whether the pattern selects the event type. A pattern that is
-// not valid selects nothing but a type spelled the same. It does not allocate.
+// Match reports whether the pattern selects the event type. It does not
+// allocate. It does not check the pattern either: one of no valid form selects
+// nothing that is an event type.
 func (p Pattern) Match(eventType string) bool {
 	if p == MatchAll {
 		return true
 	}
-	if n := len(p) - 1; n > 0 && p[n] == '*' && p[n-1] == '.' {
-		return len(eventType) > n && eventType[:n] == string(p[:n])
+	if prefix, ok := strings.CutSuffix(string(p), "*"); ok {
+		return strings.HasSuffix(prefix, ".") && len(eventType) > len(prefix) && strings.HasPrefix(eventType, prefix)
 	}
 	return string(p) == eventType
 }
@@ -36,13 +35,13 @@ func (p Pattern) Validate() error {
 	if p == MatchAll {
 		return nil
 	}
-	prefix, wild := strings.CutSuffix(string(p), ".*")
+	prefix, wildcard := strings.CutSuffix(string(p), ".*")
 	switch {
 	case strings.Contains(prefix, "*"):
-		return errors.New(`must have '*' only alone or as the last segment, as in "object.*"`)
-	case wild:
+		return errors.New(`must have "*" alone or as the last of several segments, as in "object.*"`)
+	case wildcard:
 		return validSegments(prefix, 1, maxSegments-1)
 	default:
-		return ValidType(prefix)
+		return validSegments(prefix, minSegments, maxSegments)
 	}
 }

@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -97,3 +98,21 @@ func joinPath(path, field string) string {
 		return path + "." + field
 	}
 }
+
+// pathOf returns the path of a member. A name from outside that is long or not
+// plain is cut and quoted: a path is for people and logs.
+func pathOf(name string) string {
+	const maxShown = 64
+	if len(name) > maxShown {
+		name = name[:maxShown] + "…"
+	}
+	for _, c := range []byte(name) {
+		if !isAlphanumeric(c) && c != '_' && c != '-' {
+			return "[" + strconv.Quote(name) + "]"
+		}
+	}
+	return name
+}
+
+// pathOfElement returns the path of an array's element.
+func pathOfElement(i int) string { return "[" + strconv.Itoa(i) + "]" }

@@ -1,7 +1,10 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 )
 
 // ScopeKind says how much of a cache an event makes stale.
@@ -20,7 +23,8 @@ const (
 )
 
 // CacheScope says what a consumer should drop from its caches. Build one with
-// [KeyScope], [CollectionScope] or [NamespaceScope].
+// [KeyScope], [CollectionScope] or [NamespaceScope], or let
+// [Event.DefaultScope] do it.
 type CacheScope struct {
 	// Kind (scope) decides which of the other fields counts.
 	Kind ScopeKind
@@ -51,10 +55,138 @@ func NamespaceScope(id string) *CacheScope {
 	return &CacheScope{Kind: ScopeNamespace, NamespaceID: id}
 }
 
-// Covers is a stub.
-func (s *CacheScope) Covers(key string) bool { return s != nil && key != "" && len(s.Keys) > 0 && s.Keys[0] == key }
+// Covers reports whether the scope, taken by itself, covers a cache key:
+//
+//   - a key scope covers the keys that it lists, whatever their form;
+//   - a collection scope covers the keys ([Key]) whose collection part is its
+//     CollectionID;
+//   - a namespace scope covers the keys whose namespace part is its NamespaceID
+//     or its Namespace.
+//
+// A scope names a collection by id. Where keys carry names it covers nothing;
+// ask [Event.Invalidates] there. A nil scope covers nothing.
+func (s *CacheScope) Covers(key string) bool {
+	if s == nil {
+		return false
+	}
+	if s.kind() == ScopeKey {
+		return slices.Contains(s.Keys, key)
+	}
+	namespace, collection, _, ok := SplitKey(key)
+	switch {
+	case !ok:
+		return false
+	case s.kind() == ScopeCollection:
+		return collection == s.CollectionID
+	case s.kind() == ScopeNamespace:
+		return namespace == s.NamespaceID || namespace == s.Namespace
+	default:
+		return false
+	}
+}
 
-// Key is a stub.
-func Key(namespace, collection, object string) string {
-	return "mixpeek:" + namespace + ":" + collection + ":" + object
+// kind is Kind as it is written.
+func (s *CacheScope) kind() ScopeKind { return ScopeKind(lower(string(s.Kind))) }
+
+func (s *CacheScope) equal(other *CacheScope) bool {
+	return s.kind() == other.kind() &&
+		slices.Equal(s.Keys, other.Keys) &&
+		s.CollectionID == other.CollectionID &&
+		s.NamespaceID == other.NamespaceID &&
+		s.Namespace == other.Namespace &&
+		maps.EqualFunc(s.Extra, other.Extra, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
+}
+
+// Invalidates reports whether the event makes a cache key stale: whether its
+// cache scope covers the key, read with what the rest of the envelope says.
+//
+// Keys may carry ids or names, and the scope of a collection carries an id. So
+// the event's Collection counts as another name of the scope's collection, and
+// its Namespace and NamespaceID as other names of the scope's namespace, unless
+// the scope contradicts them. A collection known by name only is looked for in
+// the event's namespace; where that cannot be told, the key counts as
+// covered, since dropping a key needlessly costs a load and keeping a stale
+// one costs a wrong answer.
+//
+// An envelope that has only ids says nothing about keys that carry names. Build
+// keys from ids then, or set Collection and Namespace from your own tables before
+// asking.
+func (e *Event) Invalidates(key string) bool {
+	s := e.CacheScope
+	if s == nil || s.Covers(key) {
+		return s != nil
+	}
+	namespace, collection, _, ok := SplitKey(key)
+	if !ok {
+		return false
+	}
+	switch s.kind() {
+	case ScopeCollection:
+		elsewhere := e.Namespace != "" && namespace != e.Namespace && namespace != e.NamespaceID
+		return collection == e.Collection && !elsewhere
+	case ScopeNamespace:
+		contradicted := differ(s.NamespaceID, e.NamespaceID) || differ(s.Namespace, e.Namespace)
+		return !contradicted && (namespace == e.Namespace || namespace == e.NamespaceID)
+	default:
+		return false
+	}
+}
+
+// differ reports whether both are known and not the same.
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
+
+// DefaultScope builds the cache scope that an event of a built-in type has by
+// default, from what the envelope says. It is nil when the type has none, or
+// is not built in, or the envelope does not say enough:
+//
+//   - key: the [Key] of a subject of type "object", from Namespace (or
+//     NamespaceID), Collection and Subject.ID;
+//   - collection: Subject.ID of a subject of type "collection", else the string
+//     "collection_id" of the metadata;
+//   - namespace: NamespaceID, else Namespace.
+func (e *Event) DefaultScope() *CacheScope {
+	info, _ := Lookup(e.Type)
+	switch info.DefaultScope {
+	case ScopeKey:
+		namespace := e.Namespace
+		if namespace == "" {
+			namespace = e.NamespaceID
+		}
+		if e.Subject.Type == "object" && e.Subject.ID != "" && namespace != "" && e.Collection != "" {
+			return KeyScope(Key(namespace, e.Collection, e.Subject.ID))
+		}
+	case ScopeCollection:
+		id, _ := e.Metadata["collection_id"].(string)
+		if e.Subject.Type == "collection" {
+			id = e.Subject.ID
+		}
+		if id != "" {
+			return CollectionScope(id)
+		}
+	case ScopeNamespace:
+		if e.NamespaceID != "" {
+			return NamespaceScope(e.NamespaceID)
+		}
+		if e.Namespace != "" {
+			return &CacheScope{Kind: ScopeNamespace, Namespace: e.Namespace}
+		}
+	}
+	return nil
+}
+
+// lower turns ASCII letters to lower case, and only those: the Kelvin sign is
+// not a k.
+func lower(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if 'A' <= b[i] && b[i] <= 'Z' {
+					b[i] += 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
 }

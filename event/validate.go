@@ -1,4 +1,167 @@
 package event
 
-// Validate is a stub.
-func (e *Event) Validate() error { return nil }
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// maxNameLength bounds the fields that name something, in bytes.
+	maxNameLength = 255
+	// maxOpaqueLength bounds cache keys and signatures, in bytes.
+	maxOpaqueLength = 1024
+
+	ruleRequired = "is required"
+)
+
+// Validate says whether the event is one that may be emitted. The error is a
+// [*ValidationError] that names every field that is wrong, by its name on the
+// wire and in the order of the contract.
+//
+// Required are event_id ([ValidID]), event_type ([ValidType]), occurred_at,
+// namespace or namespace_id, actor, subject with type and id, and version
+// ([Version1]). The later form, with a namespace_id and no namespace, carries
+// neither actor nor version, so there they may be absent. A cache scope has to carry
+// what its kind needs. Extra must not hold a field that the envelope has.
+// Names are at most 255 bytes, the index signature 1024, of UTF-8 without
+// control characters.
+//
+// Metadata is free form and not looked at; encoding reports what cannot be
+// encoded, see [Event.MarshalJSON].
+func (e *Event) Validate() error {
+	var p Problems
+	p.AddError("event_id", orRequired(e.ID, ValidID))
+	p.AddError("event_type", orRequired(e.Type, ValidType))
+	switch {
+	case e.OccurredAt.IsZero():
+		p.Add("occurred_at", ruleRequired)
+	case !validYear(e.OccurredAt.UTC()):
+		p.Add("occurred_at", ruleYear)
+	}
+	if e.Namespace == "" && e.NamespaceID == "" {
+		p.Add("namespace", "is required, or namespace_id")
+	}
+	later := e.laterForm()
+	p.name("namespace", e.Namespace, false)
+	p.name("namespace_id", e.NamespaceID, false)
+	p.name("collection", e.Collection, false)
+	p.name("actor", e.Actor, !later)
+	p.name("subject.type", e.Subject.Type, true)
+	p.name("subject.id", e.Subject.ID, true)
+	p.known("subject", e.Subject.Extra, subjectField)
+	switch {
+	case e.Version == Version1, e.Version == "" && later:
+	case e.Version == "":
+		p.Add("version", ruleRequired)
+	default:
+		p.Add("version", "must be %q", Version1)
+	}
+	p.text("index_signature", e.IndexSignature, maxOpaqueLength)
+	scopeName, otherName := nameScope, nameLaterScope
+	if later {
+		scopeName, otherName = otherName, scopeName
+	}
+	p.AddError(scopeName, e.CacheScope.Validate())
+	if _, differs := e.Extra[otherName]; differs {
+		p.Add(otherName, "differs from %s; an envelope has one of them", scopeName)
+	}
+	p.known("", e.Extra, func(name []byte) field {
+		if string(name) == otherName {
+			return fieldUnknown
+		}
+		return envelopeField(name)
+	})
+	return p.Err()
+}
+
+// Validate says whether the scope carries what its kind needs. The error is a
+// [*ValidationError]. A nil scope is valid: it covers nothing.
+//
+// Keys are not empty and at most 1024 bytes of UTF-8 without control
+// characters. One that begins with "mixpeek:" has the form of [Key]; keys of
+// your own may have any other.
+func (s *CacheScope) Validate() error {
+	if s == nil {
+		return nil
+	}
+	var p Problems
+	switch s.kind() {
+	case ScopeKey:
+		if len(s.Keys) == 0 {
+			p.Add("keys", ruleRequired)
+		}
+	case ScopeCollection:
+		p.name("collection_id", s.CollectionID, true)
+	case ScopeNamespace:
+		if s.NamespaceID == "" && s.Namespace == "" {
+			p.Add("namespace_id", "is required, or namespace")
+		}
+	case ScopeNone:
+		p.Add("scope", ruleRequired)
+	default:
+		p.Add("scope", "must be %q, %q or %q", ScopeKey, ScopeCollection, ScopeNamespace)
+	}
+	for i, key := range s.Keys {
+		p.key(joinPath("keys", pathOfElement(i)), key)
+	}
+	if s.kind() != ScopeCollection {
+		p.name("collection_id", s.CollectionID, false)
+	}
+	p.name("namespace_id", s.NamespaceID, false)
+	p.name("namespace", s.Namespace, false)
+	p.known("", s.Extra, scopeField)
+	return p.Err()
+}
+
+// orRequired is valid(s), or that s is required when it is empty.
+func orRequired(s string, valid func(string) error) error {
+	if s == "" {
+		return invalid(ruleRequired)
+	}
+	return valid(s)
+}
+
+// name checks a field that names something.
+func (p *Problems) name(field, s string, required bool) {
+	if s == "" && required {
+		p.Add(field, ruleRequired)
+	}
+	p.text(field, s, maxNameLength)
+}
+
+// key checks a cache key.
+func (p *Problems) key(field, s string) {
+	if s == "" {
+		p.Add(field, "must not be empty")
+	}
+	p.text(field, s, maxOpaqueLength)
+	if _, _, _, ok := SplitKey(s); !ok && strings.HasPrefix(s, keyPrefix) {
+		p.Add(field, "must be mixpeek:{namespace}:{collection}:{object}, no part empty")
+	}
+}
+
+// text checks what holds for all text outside the metadata.
+func (p *Problems) text(field, s string, maxLength int) {
+	if len(s) > maxLength {
+		p.Add(field, "must be at most %d bytes", maxLength)
+	}
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		p.Add(field, "must be valid UTF-8 without control characters")
+	}
+}
+
+// known reports the members of extra that are fields of their own.
+func (p *Problems) known(path string, extra map[string]json.RawMessage, fieldOf func(name []byte) field) {
+	if len(extra) == 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		if fieldOf([]byte(name)) != fieldUnknown {
+			p.Add(joinPath(path, pathOf(name)), "is a field of its own and must not be in Extra")
+		}
+	}
+}

@@ -1,0 +1,304 @@
+package event
+
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// reader reads one JSON text (RFC 8259), strictly, in a single pass.
+//
+// It exists beside encoding/json because an envelope needs what that does not
+// do: refuse duplicate keys, bound the depth, keep unknown values byte for
+// byte, and name the field that is wrong.
+//
+// The caller has checked that data is valid UTF-8.
+type reader struct {
+	data  []byte
+	pos   int
+	depth int
+}
+
+// Rules that more than one place reports.
+const (
+	ruleSyntax    = "is not valid JSON"
+	ruleTruncated = "ends too early"
+	ruleDuplicate = "occurs twice"
+)
+
+// fail reports a broken rule at the current position.
+func (r *reader) fail(rule string) error { return r.failAt(r.pos, rule) }
+
+func (r *reader) failAt(pos int, rule string) error {
+	if pos >= len(r.data) && rule == ruleSyntax {
+		rule = ruleTruncated
+	}
+	return &DecodeError{Offset: pos, Rule: rule}
+}
+
+// next skips white space and returns the byte that follows, 0 at the end.
+func (r *reader) next() byte {
+	for r.pos < len(r.data) {
+		switch c := r.data[r.pos]; c {
+		case ' ', '\t', '\n', '\r':
+			r.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// atEnd reports whether only white space follows.
+func (r *reader) atEnd() bool {
+	r.next()
+	return r.pos == len(r.data)
+}
+
+// accept reads c, if that is what follows.
+func (r *reader) accept(c byte) bool {
+	if r.next() != c {
+		return false
+	}
+	r.pos++
+	return true
+}
+
+// null reads null, if that is what follows. What only begins like null is left
+// for the caller to complain about.
+func (r *reader) null() bool {
+	if r.next() != 'n' || !r.hasLiteral("null") {
+		return false
+	}
+	r.pos += len("null")
+	return true
+}
+
+func (r *reader) hasLiteral(s string) bool {
+	return len(r.data)-r.pos >= len(s) && string(r.data[r.pos:r.pos+len(s)]) == s
+}
+
+// enter and leave count how deep the reader is in arrays and objects.
+func (r *reader) enter() error {
+	if r.depth++; r.depth > MaxDepth {
+		return r.fail(ruleDepth)
+	}
+	return nil
+}
+
+func (r *reader) leave() { r.depth-- }
+
+// object reads an object and calls member for each of its names, positioned at
+// the value, which member has to read. An error gets the name in its path.
+func (r *reader) object(member func(name []byte) error) error {
+	if !r.accept('{') {
+		return r.fail("must be an object")
+	}
+	if err := r.enter(); err != nil {
+		return err
+	}
+	defer r.leave()
+	if r.accept('}') {
+		return nil
+	}
+	for {
+		if r.next() != '"' {
+			return r.fail(ruleSyntax)
+		}
+		name, err := r.text()
+		if err != nil {
+			return err
+		}
+		if !r.accept(':') {
+			return r.fail(ruleSyntax)
+		}
+		r.next()
+		if err := member(name); err != nil {
+			return inField(name, err)
+		}
+		if r.accept('}') {
+			return nil
+		}
+		if !r.accept(',') {
+			return r.fail(ruleSyntax)
+		}
+	}
+}
+
+// array reads an array and calls element for each of its values, which element
+// has to read.
+func (r *reader) array(element func() error) error {
+	if !r.accept('[') {
+		return r.fail("must be an array")
+	}
+	if err := r.enter(); err != nil {
+		return err
+	}
+	defer r.leave()
+	if r.accept(']') {
+		return nil
+	}
+	for i := 0; ; i++ {
+		r.next()
+		if err := element(); err != nil {
+			return inElement(i, err)
+		}
+		if r.accept(']') {
+			return nil
+		}
+		if !r.accept(',') {
+			return r.fail(ruleSyntax)
+		}
+	}
+}
+
+// text reads a string. What it returns may be part of the input: valid until
+// the input changes, and not to be changed.
+func (r *reader) text() ([]byte, error) {
+	start := r.pos + 1
+	for i := start; i < len(r.data); i++ {
+		switch c := r.data[i]; {
+		case c == '"':
+			r.pos = i + 1
+			return r.data[start:i], nil
+		case c == '\\':
+			return r.escapedText(start, i)
+		case c < ' ':
+			return nil, r.failAt(i, ruleSyntax)
+		}
+	}
+	return nil, r.failAt(len(r.data), ruleTruncated)
+}
+
+// escapedText reads on in a string that began at start and has its first escape at i.
+func (r *reader) escapedText(start, i int) ([]byte, error) {
+	out := append(make([]byte, 0, i-start+32), r.data[start:i]...)
+	for i < len(r.data) {
+		c := r.data[i]
+		switch {
+		case c == '"':
+			r.pos = i + 1
+			return out, nil
+		case c < ' ':
+			return nil, r.failAt(i, ruleSyntax)
+		case c != '\\':
+			out = append(out, c)
+			i++
+			continue
+		}
+		if i+1 == len(r.data) {
+			break
+		}
+		switch c := r.data[i+1]; c {
+		case '"', '\\', '/':
+			out = append(out, c)
+		case 'b':
+			out = append(out, '\b')
+		case 'f':
+			out = append(out, '\f')
+		case 'n':
+			out = append(out, '\n')
+		case 'r':
+			out = append(out, '\r')
+		case 't':
+			out = append(out, '\t')
+		case 'u':
+			char, size := r.escapedRune(i)
+			if size == 0 {
+				return nil, r.failAt(i, ruleSyntax)
+			}
+			out = utf8.AppendRune(out, char)
+			i += size
+			continue
+		default:
+			return nil, r.failAt(i, ruleSyntax)
+		}
+		i += 2
+	}
+	return nil, r.failAt(len(r.data), ruleTruncated)
+}
+
+// escapedRune decodes \uXXXX at i, or a surrogate pair of two. Half a pair is
+// U+FFFD, as everywhere in Go: it has no form in UTF-8. Size 0 is an error.
+func (r *reader) escapedRune(i int) (char rune, size int) {
+	char, ok := r.hex4(i)
+	if !ok {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(char) {
+		return char, 6
+	}
+	if low, ok := r.hex4(i + 6); ok {
+		if pair := utf16.DecodeRune(char, low); pair != utf8.RuneError {
+			return pair, 12
+		}
+	}
+	return utf8.RuneError, 6
+}
+
+// hex4 decodes \uXXXX at i.
+func (r *reader) hex4(i int) (rune, bool) {
+	if len(r.data)-i < 6 || r.data[i] != '\\' || r.data[i+1] != 'u' {
+		return 0, false
+	}
+	var char rune
+	for _, c := range r.data[i+2 : i+6] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		char = char<<4 | rune(c)
+	}
+	return char, true
+}
+
+// number reads a number and returns its text, which is part of the input.
+func (r *reader) number() ([]byte, error) {
+	start := r.pos
+	n := numberLength(r.data[start:])
+	if n == 0 {
+		return nil, r.fail(ruleSyntax)
+	}
+	r.pos += n
+	return r.data[start:r.pos], nil
+}
+
+// numberLength returns how many bytes at the start of b are a JSON number, 0
+// for none.
+func numberLength[T ~string | ~[]byte](b T) int {
+	digits := func(i int) int {
+		for i < len(b) && '0' <= b[i] && b[i] <= '9' {
+			i++
+		}
+		return i
+	}
+	i := 0
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	end := digits(i)
+	if end == i || b[i] == '0' && end > i+1 {
+		return 0
+	}
+	if end < len(b) && b[end] == '.' {
+		fraction := end + 1
+		if end = digits(fraction); end == fraction {
+			return 0
+		}
+	}
+	if end < len(b) && (b[end] == 'e' || b[end] == 'E') {
+		exponent := end + 1
+		if exponent < len(b) && (b[exponent] == '+' || b[exponent] == '-') {
+			exponent++
+		}
+		if end = digits(exponent); end == exponent {
+			return 0
+		}
+	}
+	return end
+}
