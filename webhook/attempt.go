@@ -1,0 +1,203 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/channel"
+)
+
+// maxExcerpt bounds what an attempt keeps of an error and of an answer, in bytes.
+const maxExcerpt = 1024
+
+// verdict is what an attempt means for its delivery and for its endpoint.
+type verdict struct {
+	settlement Settlement
+	health     health
+}
+
+// work makes attempts until there is nothing to do.
+func (r *run) work() {
+	for t := r.d.scheduler.next(); t != nil; t = r.d.scheduler.next() {
+		v, ok := r.attempt(t)
+		unstarted, until := r.d.scheduler.finish(t, v.health)
+		if ok {
+			r.verdicts <- v.settlement
+		} else {
+			r.d.scheduler.release([]Lease{t.Lease})
+		}
+		if v.settlement.PauseWebhook {
+			r.d.channels.forget(t.Endpoint.WebhookID)
+			unstarted = append(unstarted, r.d.scheduler.drop(t.Endpoint.WebhookID)...)
+			until = now()
+		}
+		for _, u := range unstarted {
+			r.verdicts <- Settlement{Lease: u.Lease, Status: StatusPending, DueAt: until}
+		}
+	}
+}
+
+// attempt makes one attempt. It returns false when there is nothing to settle,
+// because the delivery is no longer this process's.
+func (r *run) attempt(t *task) (verdict, bool) {
+	d := r.d
+	if !d.scheduler.owns(t, time.Now()) {
+		return verdict{}, false
+	}
+	putBack := verdict{settlement: Settlement{Lease: t.Lease, Status: StatusPending, DueAt: now()}}
+	if r.attempts.Err() != nil {
+		return putBack, true
+	}
+	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.WebhookID, t.Revision)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return putBack, true // deleted: the store counts it as cancelled
+	case err != nil:
+		putBack.settlement.DueAt = now().Add(d.cfg.PollInterval)
+		return putBack, true
+	case entry.paused:
+		return putBack, true // held
+	}
+
+	started := time.Now()
+	result, err := r.send(t, entry)
+	attempt := Attempt{
+		StartedAt:  started.UTC().Truncate(time.Microsecond),
+		Duration:   time.Since(started).Truncate(time.Microsecond),
+		StatusCode: result.StatusCode,
+		Response:   excerpt(result.Response),
+	}
+	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
+		return putBack, true // this process is stopping: no verdict on the endpoint
+	}
+	v := d.judge(t, &attempt, err)
+	v.settlement.Progress = result.Progress
+	r.report(t, v.settlement)
+	return v, true
+}
+
+// send calls the channel.
+func (r *run) send(t *task, entry *cacheEntry) (result channel.Result, err error) {
+	ch := entry.channels[t.Endpoint.Channel]
+	switch {
+	case entry.err != nil:
+		// Another process may have the channel that this one lacks.
+		return result, &channel.Error{Action: channel.Retry, Class: channel.ClassConfig, Err: entry.err}
+	case ch == nil:
+		return result, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig,
+			Err: fmt.Errorf("the webhook no longer has the channel %q", t.Endpoint.Channel)}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			// The value stays out of the history: it may hold anything.
+			r.d.cfg.Logger.ErrorContext(r.attempts, "webhook: a channel panicked",
+				"channel", t.Endpoint.Channel, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = &channel.Error{Action: channel.Retry, Class: channel.ClassPanic, Err: errors.New("the channel panicked")}
+		}
+	}()
+	ctx := r.attempts
+	if _, bounded := ch.(channel.Timeouter); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.d.cfg.AttemptTimeout)
+		defer cancel()
+	}
+	return ch.Send(ctx, &channel.Message{
+		EventID:    t.EventID,
+		EventType:  t.EventType,
+		WebhookID:  t.Endpoint.WebhookID,
+		DeliveryID: t.DeliveryID.String(),
+		Attempt:    t.Attempts + 1,
+		Payload:    t.Payload,
+		Progress:   t.Progress,
+	})
+}
+
+// judge decides what follows from an attempt.
+func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
+	s := Settlement{Lease: t.Lease, Attempt: attempt}
+	if err == nil {
+		s.Status = StatusSucceeded
+		return verdict{s, health{verdict: healthy}}
+	}
+	failure := channel.AsError(err)
+	class := failure.Class
+	if class == channel.ClassUnknown && errors.Is(err, context.DeadlineExceeded) {
+		class = channel.ClassTimeout
+	}
+	attempt.Class = string(class)
+	if attempt.Class == "" {
+		attempt.Class = string(channel.ClassUnknown)
+	}
+	if attempt.StatusCode == 0 {
+		attempt.StatusCode = failure.StatusCode
+	}
+	attempt.Error = excerpt(err.Error())
+
+	if failure.Action == channel.Permanent || failure.Action == channel.Deactivate {
+		s.Status = StatusDead
+		s.PauseWebhook = failure.Action == channel.Deactivate
+		return verdict{s, healthOf(class, 0)}
+	}
+	var wait time.Duration
+	if failure.Action == channel.Wait {
+		wait = failure.RetryAfter
+	}
+	due, again := d.cfg.Retry.next(now(), t.QueuedAt, t.Tries+1, wait)
+	if !again {
+		s.Status = StatusDead
+		return verdict{s, healthOf(class, wait)}
+	}
+	s.Status = StatusPending
+	s.DueAt = due
+	return verdict{s, healthOf(class, wait)}
+}
+
+// healthOf says what a failure tells of the endpoint as a whole.
+func healthOf(class channel.Class, wait time.Duration) health {
+	switch class {
+	case channel.ClassTemplate, channel.ClassPayload, channel.ClassConfig, channel.ClassPanic,
+		channel.ClassRejected, channel.ClassPartial:
+		return health{unknownHealth, 0}
+	}
+	return health{unhealthy, wait}
+}
+
+// report tells the hooks and the log.
+func (r *run) report(t *task, s Settlement) {
+	if s.PauseWebhook {
+		r.d.cfg.Logger.WarnContext(r.attempts, "webhook: deactivated, its endpoint says that it is gone",
+			"webhook_id", t.Endpoint.WebhookID, "channel", t.Endpoint.Channel)
+	}
+	if r.d.cfg.Hooks.Attempted == nil {
+		return
+	}
+	attempt := *s.Attempt
+	attempt.Number = t.Attempts + 1
+	r.d.cfg.Hooks.Attempted(Outcome{
+		DeliveryID:     t.DeliveryID,
+		OrganizationID: t.OrganizationID,
+		Endpoint:       t.Endpoint,
+		EventID:        t.EventID,
+		EventType:      t.EventType,
+		Attempt:        attempt,
+		Status:         s.Status,
+		DueAt:          s.DueAt,
+	})
+}
+
+// excerpt makes s short and valid UTF-8 without NUL bytes, which not every
+// database can store.
+func excerpt(s string) string {
+	if len(s) > maxExcerpt {
+		s = s[:maxExcerpt]
+	}
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return strings.ReplaceAll(s, "\x00", "\uFFFD")
+}

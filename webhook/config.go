@@ -1,0 +1,131 @@
+package webhook
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// Config tunes a Dispatcher. The zero value works.
+type Config struct {
+	// Channels holds the channels that webhooks can use. Defaults to
+	// channel.Standard with a zero config: webhook and slack, HTTPS only, no
+	// private addresses.
+	Channels *channel.Registry
+
+	// Retry says when failed deliveries are tried again. The zero value is the
+	// default policy.
+	Retry RetryPolicy
+
+	// MaxInFlight bounds the attempts under way in this process.
+	// Defaults to 512.
+	MaxInFlight int
+
+	// MaxInFlightPerEndpoint bounds the attempts under way to one endpoint in
+	// this process. Defaults to 16.
+	MaxInFlightPerEndpoint int
+
+	// AttemptTimeout bounds attempts of channels that do not bound their own
+	// (see [channel.Timeouter]). Defaults to 30 s.
+	AttemptTimeout time.Duration
+
+	// Lease is how long deliveries claimed by a process that died stay claimed.
+	// A living process extends its leases. Defaults to 30 s; at least 1 s.
+	Lease time.Duration
+
+	// PollInterval is how often the store is asked for retries and for
+	// deliveries of other processes. Defaults to 500 ms.
+	PollInterval time.Duration
+
+	// DrainTimeout is how long [Dispatcher.Run], when its context is cancelled,
+	// waits for attempts under way before it cancels them too. Defaults to 15 s.
+	DrainTimeout time.Duration
+
+	// Retention says how long finished deliveries are kept.
+	Retention Retention
+
+	// Logger hears of trouble: a store that fails, a webhook that was
+	// deactivated, a channel that panicked. Defaults to slog.Default().
+	Logger *slog.Logger
+
+	// Hooks are called as things happen. The zero value calls nothing.
+	Hooks Hooks
+}
+
+// Retention says how long finished deliveries, and events that have no
+// deliveries left, are kept. A negative duration keeps them for ever.
+type Retention struct {
+	// Succeeded is for deliveries that succeeded or were cancelled. It is also
+	// how long an event_id is remembered: emitting the same event again after
+	// that delivers it again. Defaults to 7 days.
+	Succeeded time.Duration
+	// Dead is for deliveries that were given up. Defaults to 30 days.
+	Dead time.Duration
+}
+
+// Hooks are functions that the Dispatcher calls. They run on its goroutines:
+// they must be safe for concurrent use and must not block.
+type Hooks struct {
+	// Attempted is called after each attempt, before its verdict is stored.
+	Attempted func(Outcome)
+}
+
+// Outcome is an attempt and what follows from it.
+type Outcome struct {
+	DeliveryID     DeliveryID
+	OrganizationID string
+	Endpoint       Endpoint
+	EventID        string
+	EventType      string
+	Attempt        Attempt
+	// Status is what the delivery becomes: StatusSucceeded, StatusPending (the
+	// next attempt is made at DueAt or soon after) or StatusDead.
+	Status Status
+	DueAt  time.Time
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Channels == nil {
+		standard, err := channel.Standard(channel.StandardConfig{})
+		if err != nil {
+			return c, err
+		}
+		c.Channels = standard
+	}
+	c.Retry = c.Retry.withDefaults()
+	setDefault(&c.MaxInFlight, 512)
+	setDefault(&c.MaxInFlightPerEndpoint, 16)
+	setDefault(&c.AttemptTimeout, 30*time.Second)
+	setDefault(&c.Lease, 30*time.Second)
+	setDefault(&c.PollInterval, 500*time.Millisecond)
+	setDefault(&c.DrainTimeout, 15*time.Second)
+	setDefault(&c.Retention.Succeeded, 7*24*time.Hour)
+	setDefault(&c.Retention.Dead, 30*24*time.Hour)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	var p event.Problems
+	c.Retry.validate(&p)
+	atLeast(&p, "MaxInFlight", c.MaxInFlight, 1)
+	atLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
+	atLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)
+	atLeast(&p, "Lease", c.Lease, time.Second)
+	atLeast(&p, "PollInterval", c.PollInterval, time.Millisecond)
+	atLeast(&p, "DrainTimeout", c.DrainTimeout, time.Millisecond)
+	return c, p.Err()
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func atLeast[T int | time.Duration](p *event.Problems, field string, value, least T) {
+	if value < least {
+		p.Add(field, "must be at least %v, is %v", least, value)
+	}
+}

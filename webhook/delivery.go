@@ -1,0 +1,135 @@
+package webhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Status is where a delivery stands.
+//
+//	pending ──claim──▶ in flight ──accepted──▶ succeeded
+//	   ▲                  │ retryable, budget left: pending again, due later
+//	   │                  │ permanent, or out of budget: dead
+//	   └── lease expired  │ webhook deleted: cancelled · webhook paused: held
+//	dead, succeeded, cancelled ──replay──▶ pending
+type Status string
+
+// The states of a delivery. Held and, once its webhook is deleted, cancelled
+// follow from the webhook: pausing or deleting one changes what all of its
+// unfinished deliveries report, at once.
+const (
+	StatusPending   Status = "pending"
+	StatusInFlight  Status = "in_flight"
+	StatusHeld      Status = "held"
+	StatusSucceeded Status = "succeeded"
+	StatusDead      Status = "dead"
+	StatusCancelled Status = "cancelled"
+)
+
+// Settled reports whether the delivery has come to its end: nothing but a
+// replay makes it move again.
+func (s Status) Settled() bool {
+	return s == StatusSucceeded || s == StatusDead || s == StatusCancelled
+}
+
+// DeliveryID identifies a delivery within its Store. Ids grow and are never
+// used twice.
+type DeliveryID int64
+
+// String returns the id's public form, "dlv_" and the number.
+func (id DeliveryID) String() string { return "dlv_" + strconv.FormatInt(int64(id), 10) }
+
+// MarshalText writes the public form.
+func (id DeliveryID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads the public form.
+func (id *DeliveryID) UnmarshalText(text []byte) error {
+	parsed, err := ParseDeliveryID(string(text))
+	if err != nil {
+		return err
+	}
+	*id = parsed
+	return nil
+}
+
+// ParseDeliveryID reads the public form of an id.
+func ParseDeliveryID(s string) (DeliveryID, error) {
+	digits, ok := strings.CutPrefix(s, "dlv_")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || n <= 0 || DeliveryID(n).String() != s {
+		return 0, fmt.Errorf(`webhook: a delivery id is "dlv_" and a positive number, not %q`, s)
+	}
+	return DeliveryID(n), nil
+}
+
+// Endpoint is where a delivery goes: one channel of one webhook. It is the
+// unit of fairness: queues, caps and breakers are kept for each endpoint.
+type Endpoint struct {
+	WebhookID string `json:"webhook_id"`
+	// Channel is one of [Webhook.ChannelKeys].
+	Channel string `json:"channel"`
+}
+
+// Delivery is one event on its way to one endpoint, with its history.
+type Delivery struct {
+	ID             DeliveryID `json:"delivery_id"`
+	OrganizationID string     `json:"-"`
+	EventID        string     `json:"event_id"`
+	EventType      string     `json:"event_type"`
+	Endpoint
+	Status Status `json:"status"`
+	// CreatedAt is when the event was emitted.
+	CreatedAt time.Time `json:"created_at"`
+	// DueAt is when the next attempt may be made; zero once settled.
+	DueAt time.Time `json:"due_at,omitzero"`
+	// SettledAt is when the delivery came to its end; zero before that.
+	SettledAt time.Time `json:"settled_at,omitzero"`
+	// Attempts is every attempt made, the first one first.
+	Attempts []Attempt `json:"attempts"`
+}
+
+// Attempt is what happened when a channel tried once.
+type Attempt struct {
+	// Number counts a delivery's attempts from 1, over replays too.
+	Number    int       `json:"number"`
+	StartedAt time.Time `json:"started_at"`
+	// Duration is how long the attempt took. JSON has it in milliseconds.
+	Duration time.Duration `json:"-"`
+	// StatusCode is the answer's status where the channel has one, otherwise 0.
+	StatusCode int `json:"status_code,omitempty"`
+	// Class is the kind of failure, a channel.Class; empty for a success.
+	Class string `json:"error_class,omitempty"`
+	// Error says what failed; empty for a success. It holds no secret.
+	Error string `json:"error,omitempty"`
+	// Response is a bounded, printable excerpt of the answer.
+	Response string `json:"response,omitempty"`
+}
+
+// Succeeded reports whether the target accepted the attempt.
+func (a Attempt) Succeeded() bool { return a.Class == "" }
+
+type attemptAlias Attempt
+
+type attemptJSON struct {
+	attemptAlias
+	Milliseconds float64 `json:"duration_ms"`
+}
+
+// MarshalJSON writes the duration as duration_ms, milliseconds with fractions.
+func (a Attempt) MarshalJSON() ([]byte, error) {
+	return json.Marshal(attemptJSON{attemptAlias(a), float64(a.Duration.Microseconds()) / 1000})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (a *Attempt) UnmarshalJSON(data []byte) error {
+	var in attemptJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*a = Attempt(in.attemptAlias)
+	a.Duration = time.Duration(in.Milliseconds*1000) * time.Microsecond
+	return nil
+}

@@ -1,0 +1,165 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// Dispatcher publishes events to webhooks: it stores them, delivers them,
+// retries, and keeps the history. Any number of Dispatchers, in any number of
+// processes, can share one Store. All methods are safe for concurrent use.
+type Dispatcher struct {
+	store     Store
+	cfg       Config
+	channels  *channelCache
+	scheduler *scheduler
+	emits     groupCommit[NewEvent]
+	running   atomic.Bool
+}
+
+// New makes a Dispatcher on a store. It starts nothing: [Dispatcher.Emit]
+// stores at once, and [Dispatcher.Run] delivers.
+//
+// A wrong configuration is refused with every reason, as an
+// [event.ValidationError].
+func New(store Store, cfg Config) (*Dispatcher, error) {
+	if store == nil {
+		return nil, errors.New("webhook: New: the store is nil")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	d := &Dispatcher{
+		store:    store,
+		cfg:      cfg,
+		channels: newChannelCache(store, cfg.Channels),
+		scheduler: newScheduler(schedulerLimits{
+			inFlight:            cfg.MaxInFlight,
+			inFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
+			queued:              8 * cfg.MaxInFlight,
+			queuedPerEndpoint:   8 * cfg.MaxInFlightPerEndpoint,
+		}),
+	}
+	d.emits = groupCommit[NewEvent]{
+		commit:    d.commitEmits,
+		weight:    func(e NewEvent) int { return len(e.Payload) },
+		maxWeight: maxCommit,
+	}
+	return d, nil
+}
+
+// CreateWebhook checks and stores a webhook, and sets in w what the library
+// decides: the id if it is empty, the times, the revision. What is wrong is
+// reported all at once, as an [event.ValidationError]: the fields of the
+// webhook and, for each channel, of its configs. ErrExists says that the id is
+// taken.
+//
+// Events that are emitted after CreateWebhook has returned reach the webhook.
+func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
+	if w.ID == "" {
+		w.ID = NewID()
+	}
+	if err := d.checkWebhook(w); err != nil {
+		return err
+	}
+	w.CreatedAt = now()
+	w.UpdatedAt = w.CreatedAt
+	return d.store.CreateWebhook(ctx, w)
+}
+
+// UpdateWebhook checks w as CreateWebhook does and replaces the stored webhook
+// of its id. w.Revision must be the stored one, as read before: otherwise
+// somebody else was faster, and the error is ErrConflict.
+//
+// Pausing holds the webhook's deliveries, and making it active again lets them
+// go on. An attempt that is under way in any process still ends.
+func (d *Dispatcher) UpdateWebhook(ctx context.Context, w *Webhook) error {
+	if err := d.checkWebhook(w); err != nil {
+		return err
+	}
+	w.UpdatedAt = now()
+	if err := d.store.UpdateWebhook(ctx, w); err != nil {
+		return err
+	}
+	d.webhookChanged(ctx, w.ID)
+	return nil
+}
+
+// DeleteWebhook removes a webhook and cancels its unfinished deliveries. Their
+// history stays. A webhook that the organization does not have is ErrNotFound.
+func (d *Dispatcher) DeleteWebhook(ctx context.Context, organizationID, id string) error {
+	if err := d.store.DeleteWebhook(ctx, organizationID, id); err != nil {
+		return err
+	}
+	d.webhookChanged(ctx, id)
+	return nil
+}
+
+// Webhook returns one webhook of the organization, or ErrNotFound.
+func (d *Dispatcher) Webhook(ctx context.Context, organizationID, id string) (*Webhook, error) {
+	return d.store.Webhook(ctx, organizationID, id)
+}
+
+// Webhooks returns the organization's webhooks that fit the query, the oldest first.
+func (d *Dispatcher) Webhooks(ctx context.Context, q WebhookQuery) ([]*Webhook, error) {
+	return d.store.Webhooks(ctx, q)
+}
+
+// Deliveries returns the deliveries that fit the query, the newest first. To
+// read on, set q.Before to the last id of the answer.
+func (d *Dispatcher) Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error) {
+	return d.store.Deliveries(ctx, q)
+}
+
+// Delivery returns one delivery with all of its attempts, or ErrNotFound.
+func (d *Dispatcher) Delivery(ctx context.Context, organizationID string, id DeliveryID) (*Delivery, error) {
+	return d.store.Delivery(ctx, organizationID, id)
+}
+
+// Replay delivers a settled delivery again, with a new retry budget. One that
+// is not settled is ErrState; one whose webhook or channel is gone is
+// ErrNotFound.
+func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id DeliveryID) error {
+	if err := d.store.Replay(ctx, now(), organizationID, id); err != nil {
+		return err
+	}
+	d.scheduler.signal()
+	return nil
+}
+
+// Cancel ends a delivery that is not settled. An attempt that is under way
+// still ends, but its verdict no longer counts. A settled one is ErrState.
+func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id DeliveryID) error {
+	return d.store.Cancel(ctx, now(), organizationID, id)
+}
+
+func (d *Dispatcher) checkWebhook(w *Webhook) error {
+	var p event.Problems
+	p.AddError("", w.Validate())
+	_, err := d.channels.open(w)
+	p.AddError("", err)
+	return p.Err()
+}
+
+// webhookChanged gives back what is queued for the webhook, so that the store
+// decides anew, and asks for what the change may have set free.
+func (d *Dispatcher) webhookChanged(ctx context.Context, id string) {
+	d.channels.forget(id)
+	if dropped := d.scheduler.drop(id); len(dropped) > 0 {
+		d.giveBack(ctx, dropped)
+		d.scheduler.release(leases(dropped))
+	}
+	d.scheduler.signal()
+}
+
+func leases(tasks []*task) []Lease {
+	list := make([]Lease, len(tasks))
+	for i, t := range tasks {
+		list[i] = t.Lease
+	}
+	return list
+}

@@ -1,0 +1,260 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// run is one call of Run.
+type run struct {
+	d *Dispatcher
+	// attempts is the context of attempts. It outlives that of Run by the drain.
+	attempts context.Context
+	verdicts chan Settlement
+}
+
+// Run delivers until ctx is cancelled. Then it takes on nothing more, lets the
+// attempts under way end, for Config.DrainTimeout at most, gives back what it
+// did not finish, and returns nil. A store that fails does not end Run: it is
+// tried again, with backoff.
+//
+// If the last verdicts could not be stored, Run returns why; those deliveries
+// are made again after their leases end. A second Run at the same time returns
+// ErrRunning. After Run has returned it can be called again.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	if !d.running.CompareAndSwap(false, true) {
+		return ErrRunning
+	}
+	defer d.running.Store(false)
+
+	attempts, cancelAttempts := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelAttempts()
+	r := &run{d: d, attempts: attempts, verdicts: make(chan Settlement, maxSettle)}
+
+	d.scheduler.start(func() { go r.work() })
+	settled := make(chan error, 1)
+	go func() { settled <- r.settleLoop(ctx) }()
+	var loops sync.WaitGroup
+	loops.Go(func() { r.claimLoop(ctx) })
+	loops.Go(func() { r.pruneLoop(ctx) })
+	stopRenewing := make(chan struct{})
+	renewed := make(chan struct{})
+	go func() { r.renewLoop(stopRenewing); close(renewed) }()
+
+	<-ctx.Done()
+	unstarted := d.scheduler.stop()
+	loops.Wait()
+	giveUp := time.AfterFunc(d.cfg.DrainTimeout, cancelAttempts)
+	at := now()
+	for _, t := range unstarted {
+		r.verdicts <- Settlement{Lease: t.Lease, Status: StatusPending, DueAt: at}
+	}
+	d.scheduler.waitIdle()
+	giveUp.Stop()
+	close(r.verdicts)
+	err := <-settled
+	close(stopRenewing)
+	<-renewed
+	return err
+}
+
+// claimLoop asks the store for due deliveries whenever there is room and reason.
+func (r *run) claimLoop(ctx context.Context) {
+	d := r.d
+	trouble := newTrouble(d.cfg.Logger, "claim deliveries")
+	for {
+		d.scheduler.revive()
+		pause := d.cfg.PollInterval
+		limit, perEndpoint, skip := d.scheduler.room()
+		if limit = min(limit, maxClaim); limit > 0 {
+			at := now()
+			tasks, err := r.claim(ctx, at, ClaimRequest{
+				Until: at.Add(d.cfg.Lease), Limit: limit, PerEndpoint: min(perEndpoint, limit), Skip: skip,
+			})
+			if ctx.Err() != nil {
+				// The store may have handed out deliveries all the same.
+				if late := d.scheduler.push(tasks); len(late) > 0 {
+					d.giveBack(context.WithoutCancel(ctx), late)
+				}
+				return
+			}
+			if err != nil {
+				pause = trouble.failed(ctx, err)
+			} else {
+				trouble.over(ctx)
+				d.scheduler.claimed(tasks, limit, min(perEndpoint, limit), skip)
+				d.scheduler.push(tasks)
+				if len(tasks) == limit {
+					pause = 0
+				}
+			}
+		}
+		if !r.pause(ctx, pause, trouble.ongoing()) {
+			return
+		}
+	}
+}
+
+// maxClaim bounds one claim, and maxSettle one settlement of many verdicts.
+const (
+	maxClaim  = 512
+	maxSettle = 512
+)
+
+func (r *run) claim(ctx context.Context, at time.Time, req ClaimRequest) ([]Task, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return r.d.store.Claim(ctx, at, req)
+}
+
+// pause waits for the time to pass or, unless the store is in trouble, for a
+// reason to claim earlier. It returns false when ctx ended.
+func (r *run) pause(ctx context.Context, wait time.Duration, trouble bool) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	wake := r.d.scheduler.wake
+	if trouble {
+		wake = nil
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-wake:
+	}
+	return true
+}
+
+// settleLoop stores verdicts, as many as there are at a time, until the channel
+// is closed. It tries again when the store fails. Once ctx has ended it does so
+// for Config.DrainTimeout only, and returns the last error.
+func (r *run) settleLoop(ctx context.Context) error {
+	var lastErr error
+	trouble := newTrouble(r.d.cfg.Logger, "store verdicts")
+	batch := make([]Settlement, 0, maxSettle)
+	for s := range r.verdicts {
+		batch = append(batch[:0], s)
+		for len(batch) < maxSettle {
+			more := false
+			select {
+			case s, more = <-r.verdicts:
+			default:
+			}
+			if !more {
+				break
+			}
+			batch = append(batch, s)
+		}
+		if err := r.settle(ctx, batch, trouble); err != nil {
+			lastErr = fmt.Errorf("webhook: verdicts were not stored, their deliveries will be made again: %w", err)
+		}
+	}
+	return lastErr
+}
+
+func (r *run) settle(ctx context.Context, batch []Settlement, trouble *trouble) error {
+	d := r.d
+	held := make([]Lease, len(batch))
+	for i := range batch {
+		held[i] = batch[i].Lease
+	}
+	defer d.scheduler.release(held)
+	for {
+		settleCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		refused, err := d.store.Settle(settleCtx, now(), batch)
+		cancel()
+		if err == nil {
+			trouble.over(ctx)
+			if len(refused) > 0 {
+				d.cfg.Logger.WarnContext(ctx, "webhook: verdicts came too late, others had taken over", "deliveries", len(refused))
+			}
+			return nil
+		}
+		wait := trouble.failed(ctx, err)
+		if ctx.Err() != nil && trouble.lasted() > d.cfg.DrainTimeout {
+			return err
+		}
+		time.Sleep(wait)
+	}
+}
+
+// renewLoop extends the leases of what this process holds.
+func (r *run) renewLoop(stop <-chan struct{}) {
+	d := r.d
+	trouble := newTrouble(d.cfg.Logger, "extend leases")
+	ticker := time.NewTicker(d.cfg.Lease / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ticker.C:
+		}
+		at := now()
+		expiring := d.scheduler.expiring(at.Add(d.cfg.Lease * 2 / 3))
+		if len(expiring) == 0 {
+			continue
+		}
+		until := at.Add(d.cfg.Lease)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.attempts), d.cfg.Lease/4)
+		lost, err := d.store.Extend(ctx, until, expiring)
+		cancel()
+		if err != nil {
+			trouble.failed(r.attempts, err)
+			continue
+		}
+		trouble.over(r.attempts)
+		d.scheduler.extended(expiring, lost, until)
+	}
+}
+
+// pruneInterval is how often old deliveries are looked for, and pruneBatch how
+// many go in one call of the store.
+const (
+	pruneInterval = time.Minute
+	pruneBatch    = 1000
+)
+
+// pruneLoop removes what is older than the retention says.
+func (r *run) pruneLoop(ctx context.Context) {
+	d := r.d
+	trouble := newTrouble(d.cfg.Logger, "prune deliveries")
+	wait := pruneInterval
+	for sleep(ctx, wait) {
+		at := now()
+		req := PruneRequest{Limit: pruneBatch}
+		if keep := d.cfg.Retention.Succeeded; keep > 0 {
+			req.SucceededBefore = at.Add(-keep)
+		}
+		if keep := d.cfg.Retention.Dead; keep > 0 {
+			req.DeadBefore = at.Add(-keep)
+		}
+		n, err := d.store.Prune(ctx, at, req)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			wait = max(trouble.failed(ctx, err), pruneInterval)
+		case n >= pruneBatch:
+			trouble.over(ctx)
+			wait = 100 * time.Millisecond // let others have the store in between
+		default:
+			trouble.over(ctx)
+			wait = pruneInterval
+		}
+	}
+}
+
+// sleep returns false if ctx ended before the time was over.
+func sleep(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

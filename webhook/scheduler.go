@@ -1,0 +1,414 @@
+package webhook
+
+import (
+	"sync"
+	"time"
+)
+
+// scheduler holds claimed deliveries in one queue per endpoint and serves the
+// queues round-robin. Each endpoint has a cap on attempts in flight and a
+// breaker, so that a dead endpoint costs the others nothing. Queues are
+// bounded; what does not fit stays in the store.
+type scheduler struct {
+	limits schedulerLimits
+	// spawn starts a worker, which calls next until that returns nil.
+	spawn func()
+	// wake is signalled when the store may hold due deliveries that fit now.
+	wake chan struct{}
+
+	mu       sync.Mutex
+	open     bool
+	queues   map[Endpoint]*endpointQueue
+	ready    readyRing
+	held     map[DeliveryID]*task // all that is leased to this process
+	queued   int                  // in queues, or reserved for an offer
+	workers  int
+	idleCond *sync.Cond // workers == 0
+}
+
+type schedulerLimits struct {
+	inFlight, inFlightPerEndpoint int
+	queued, queuedPerEndpoint     int
+}
+
+// task is a claimed delivery in this process.
+type task struct {
+	Task
+	queue *endpointQueue
+	lost  bool // the lease is somebody else's
+}
+
+// endpointQueue is one endpoint's part of the scheduler.
+type endpointQueue struct {
+	endpoint Endpoint
+	tasks    []*task
+	reserved int
+	inFlight int
+	breaker  breaker
+	// spilled says that the store holds deliveries that did not fit, so that
+	// later ones must not overtake them through an offer.
+	spilled bool
+
+	listed bool // in the ready ring
+	next   *endpointQueue
+}
+
+func newScheduler(l schedulerLimits) *scheduler {
+	s := &scheduler{
+		limits: l,
+		wake:   make(chan struct{}, 1),
+		queues: make(map[Endpoint]*endpointQueue),
+		held:   make(map[DeliveryID]*task),
+	}
+	s.idleCond = sync.NewCond(&s.mu)
+	return s
+}
+
+// start lets deliveries in. spawn must start a goroutine that calls next until
+// it returns nil.
+func (s *scheduler) start(spawn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spawn = spawn
+	s.open = true
+}
+
+// stop lets nothing more in, and returns what was queued.
+func (s *scheduler) stop() []*task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = false
+	var unstarted []*task
+	for _, q := range s.queues {
+		unstarted = append(unstarted, s.takeAll(q)...)
+	}
+	return unstarted
+}
+
+// waitIdle returns when no attempt is under way.
+func (s *scheduler) waitIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.workers > 0 {
+		s.idleCond.Wait()
+	}
+}
+
+// reserve takes room for one offered delivery, if there is any.
+func (s *scheduler) reserve(e Endpoint) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.open || s.queued >= s.limits.queued {
+		return false
+	}
+	q := s.queue(e)
+	if q.spilled || q.breaker.open() || len(q.tasks)+q.reserved >= s.limits.queuedPerEndpoint {
+		return false
+	}
+	q.reserved++
+	s.queued++
+	return true
+}
+
+// unreserve gives back what reserve took.
+func (s *scheduler) unreserve(endpoints []Endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range endpoints {
+		q := s.queue(e)
+		q.reserved--
+		s.queued--
+		s.forgetIfIdle(q)
+	}
+}
+
+// spill marks endpoints whose deliveries were stored without being taken.
+func (s *scheduler) spill(endpoints []Endpoint) {
+	if len(endpoints) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range endpoints {
+		q := s.queue(e)
+		q.spilled = true
+		s.wakeIfRoom(q)
+	}
+}
+
+// push queues claimed deliveries. It returns those that came too late, after stop.
+func (s *scheduler) push(tasks []Task) (late []*task) {
+	if len(tasks) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	block := make([]task, len(tasks))
+	for i := range tasks {
+		t := &block[i]
+		t.Task = tasks[i]
+		if !s.open {
+			late = append(late, t)
+			continue
+		}
+		q := s.queue(t.Endpoint)
+		t.queue = q
+		q.tasks = append(q.tasks, t)
+		s.queued++
+		s.held[t.DeliveryID] = t
+		s.list(q)
+	}
+	s.staff()
+	return late
+}
+
+// staff starts workers for what can run now.
+func (s *scheduler) staff() {
+	room := s.limits.inFlight - s.workers
+	for q := s.ready.head; q != nil && room > 0; q = q.next {
+		wanted := min(len(q.tasks), s.capOf(q)-q.inFlight, room)
+		for range wanted {
+			s.workers++
+			room--
+			s.spawn()
+		}
+	}
+}
+
+// next returns the delivery whose turn it is. It returns nil when there is
+// nothing to run; the calling worker has then left.
+func (s *scheduler) next() *task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for q := s.ready.pop(); q != nil; q = s.ready.pop() {
+		q.listed = false
+		if len(q.tasks) == 0 || q.inFlight >= s.capOf(q) {
+			continue
+		}
+		t := q.tasks[0]
+		q.tasks[0] = nil
+		q.tasks = q.tasks[1:]
+		s.queued--
+		q.inFlight++
+		s.list(q)
+		s.wakeIfRoom(q)
+		return t
+	}
+	s.workers--
+	if s.workers == 0 {
+		s.idleCond.Broadcast()
+	}
+	return nil
+}
+
+// finish ends an attempt. The delivery stays held until it is settled. If the
+// breaker opened, what was queued for the endpoint is returned, to be given
+// back to the store until the returned time.
+func (s *scheduler) finish(t *task, r health) (unstarted []*task, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := t.queue
+	q.inFlight--
+	q.breaker.record(r)
+	if q.breaker.open() {
+		unstarted, until = s.takeAll(q), q.breaker.blockedUntil
+		q.spilled = true
+	}
+	s.list(q)
+	s.forgetIfIdle(q)
+	return unstarted, until
+}
+
+// release forgets settled or abandoned deliveries.
+func (s *scheduler) release(ids []Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range ids {
+		if t, ok := s.held[l.DeliveryID]; ok && t.Token == l.Token {
+			delete(s.held, l.DeliveryID)
+		}
+	}
+}
+
+// drop takes what is queued for a webhook's endpoints out of the scheduler.
+func (s *scheduler) drop(webhookID string) []*task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var unstarted []*task
+	for e, q := range s.queues {
+		if e.WebhookID == webhookID {
+			unstarted = append(unstarted, s.takeAll(q)...)
+			q.breaker = breaker{}
+			s.forgetIfIdle(q)
+		}
+	}
+	return unstarted
+}
+
+// expiring returns the leases that end before the given time.
+func (s *scheduler) expiring(before time.Time) []Lease {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var leases []Lease
+	for _, t := range s.held {
+		if !t.lost && t.Until.Before(before) {
+			leases = append(leases, t.Lease)
+		}
+	}
+	return leases
+}
+
+// extended notes leases that were extended, and those that were lost.
+func (s *scheduler) extended(leases, lost []Lease, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range leases {
+		if t, ok := s.held[l.DeliveryID]; ok && t.Token == l.Token {
+			t.Until = until
+		}
+	}
+	for _, l := range lost {
+		if t, ok := s.held[l.DeliveryID]; ok && t.Token == l.Token {
+			t.lost = true
+		}
+	}
+}
+
+// owns reports whether the delivery's lease is still this process's at now.
+func (s *scheduler) owns(t *task, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !t.lost && now.Before(t.Until)
+}
+
+// revive serves endpoints again whose breaker has let go in the meantime.
+func (s *scheduler) revive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.open {
+		return
+	}
+	for _, q := range s.queues {
+		s.list(q)
+		s.forgetIfIdle(q)
+	}
+	s.staff()
+}
+
+// room says how much can be claimed, and for which endpoints nothing should be.
+func (s *scheduler) room() (limit, perEndpoint int, skip []Endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.open {
+		return 0, 0, nil
+	}
+	perEndpoint = max(s.limits.queuedPerEndpoint/2, 1)
+	for e, q := range s.queues {
+		if q.breaker.open() || len(q.tasks)+q.reserved > s.limits.queuedPerEndpoint-perEndpoint {
+			skip = append(skip, e)
+		}
+	}
+	return s.limits.queued - s.queued, perEndpoint, skip
+}
+
+// claimed notes what a claim says about the store: an endpoint that gave less
+// than was asked of it has nothing more that is due.
+func (s *scheduler) claimed(tasks []Task, limit, perEndpoint int, skip []Endpoint) {
+	counts := make(map[Endpoint]int)
+	for i := range tasks {
+		counts[tasks[i].Endpoint]++
+	}
+	skipped := make(map[Endpoint]bool, len(skip))
+	for _, e := range skip {
+		skipped[e] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for e, q := range s.queues {
+		switch {
+		case counts[e] >= perEndpoint:
+			q.spilled = true
+		case !skipped[e] && len(tasks) < limit:
+			q.spilled = false
+			s.forgetIfIdle(q)
+		}
+	}
+}
+
+func (s *scheduler) queue(e Endpoint) *endpointQueue {
+	q, ok := s.queues[e]
+	if !ok {
+		q = &endpointQueue{endpoint: e}
+		s.queues[e] = q
+	}
+	return q
+}
+
+// takeAll empties the queue.
+func (s *scheduler) takeAll(q *endpointQueue) []*task {
+	tasks := q.tasks
+	q.tasks = nil
+	s.queued -= len(tasks)
+	return tasks
+}
+
+// capOf is how many attempts the endpoint may have in flight now.
+func (s *scheduler) capOf(q *endpointQueue) int {
+	return q.breaker.limit(s.limits.inFlightPerEndpoint)
+}
+
+// list puts the queue at the end of the ring if it can run something.
+func (s *scheduler) list(q *endpointQueue) {
+	if !q.listed && len(q.tasks) > 0 && q.inFlight < s.capOf(q) {
+		q.listed = true
+		s.ready.push(q)
+	}
+}
+
+// wakeIfRoom asks for a claim when the endpoint has more in the store and its
+// queue runs low.
+func (s *scheduler) wakeIfRoom(q *endpointQueue) {
+	if q.spilled && len(q.tasks) <= s.limits.queuedPerEndpoint/4 && !q.breaker.open() {
+		s.signal()
+	}
+}
+
+func (s *scheduler) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *scheduler) forgetIfIdle(q *endpointQueue) {
+	if len(q.tasks) == 0 && q.reserved == 0 && q.inFlight == 0 && !q.spilled && !q.listed && q.breaker.forgettable() {
+		delete(s.queues, q.endpoint)
+	}
+}
+
+// readyRing is a queue of queues. Taking from the front and putting back at the
+// end is what makes the scheduler round-robin.
+type readyRing struct{ head, tail *endpointQueue }
+
+func (r *readyRing) push(q *endpointQueue) {
+	q.next = nil
+	if r.tail == nil {
+		r.head = q
+	} else {
+		r.tail.next = q
+	}
+	r.tail = q
+}
+
+func (r *readyRing) pop() *endpointQueue {
+	q := r.head
+	if q == nil {
+		return nil
+	}
+	r.head = q.next
+	if r.head == nil {
+		r.tail = nil
+	}
+	q.next = nil
+	return q
+}

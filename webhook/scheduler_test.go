@@ -1,0 +1,169 @@
+package webhook
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// testScheduler is a scheduler whose workers are the test itself.
+func testScheduler(l schedulerLimits) (*scheduler, *int) {
+	s := newScheduler(l)
+	spawned := 0
+	s.start(func() { spawned++ })
+	return s, &spawned
+}
+
+var endpointA, endpointB, endpointC = Endpoint{"wh_a", "webhook"}, Endpoint{"wh_b", "webhook"}, Endpoint{"wh_c", "webhook"}
+
+func tasksFor(first DeliveryID, n int, e Endpoint) []Task {
+	tasks := make([]Task, n)
+	for i := range tasks {
+		tasks[i] = Task{Lease: Lease{DeliveryID: first + DeliveryID(i), Token: 1}, Endpoint: e, Until: time.Now().Add(time.Minute)}
+	}
+	return tasks
+}
+
+func TestSchedulerServesEndpointsInTurn(t *testing.T) {
+	t.Parallel()
+	s, _ := testScheduler(schedulerLimits{inFlight: 100, inFlightPerEndpoint: 100, queued: 1000, queuedPerEndpoint: 1000})
+	s.push(tasksFor(1, 100, endpointA))
+	s.push(tasksFor(201, 2, endpointB))
+	s.push(tasksFor(301, 1, endpointC))
+	var order []string
+	for range 6 {
+		order = append(order, s.next().Endpoint.WebhookID)
+	}
+	assert.Equal(t, []string{"wh_a", "wh_b", "wh_c", "wh_a", "wh_b", "wh_a"}, order)
+}
+
+func TestSchedulerCapsAnEndpoint(t *testing.T) {
+	t.Parallel()
+	s, spawned := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 2, queued: 1000, queuedPerEndpoint: 1000})
+	s.push(tasksFor(1, 5, endpointA))
+	s.push(tasksFor(11, 5, endpointB))
+	a1, b1, a2, b2 := s.next(), s.next(), s.next(), s.next()
+	require.NotNil(t, b2)
+	assert.Equal(t, []DeliveryID{1, 11, 2, 12}, []DeliveryID{a1.DeliveryID, b1.DeliveryID, a2.DeliveryID, b2.DeliveryID})
+	assert.Nil(t, s.next(), "both endpoints are at their cap")
+	assert.GreaterOrEqual(t, *spawned, 4)
+	s.finish(b1, health{verdict: healthy})
+	assert.Equal(t, DeliveryID(13), s.next().DeliveryID)
+}
+
+func TestSchedulerBoundsOffers(t *testing.T) {
+	t.Parallel()
+	s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 2, queued: 5, queuedPerEndpoint: 3})
+	for range 3 {
+		require.True(t, s.reserve(endpointA))
+	}
+	assert.False(t, s.reserve(endpointA), "the endpoint's queue is full")
+	assert.True(t, s.reserve(endpointB))
+	assert.True(t, s.reserve(endpointB))
+	assert.False(t, s.reserve(endpointC), "all queues together are full")
+	s.unreserve([]Endpoint{endpointA, endpointB, endpointB})
+	assert.True(t, s.reserve(endpointC))
+
+	s.spill([]Endpoint{endpointB})
+	assert.False(t, s.reserve(endpointB), "what is in the store goes first")
+	s.claimed(nil, 10, 10, nil)
+	assert.True(t, s.reserve(endpointB), "the store had nothing more")
+}
+
+func TestSchedulerLeavesADeadEndpointAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
+		s.push(tasksFor(1, 50, endpointA))
+		var unstarted []*task
+		var until time.Time
+		for range breakerThreshold {
+			require.Empty(t, unstarted)
+			unstarted, until = s.finish(s.next(), health{verdict: unhealthy})
+		}
+		assert.Len(t, unstarted, 50-breakerThreshold, "the rest goes back to the store")
+		assert.Equal(t, time.Now().Add(breakerFirstWait), until)
+		assert.False(t, s.reserve(endpointA))
+		_, _, skip := s.room()
+		assert.Equal(t, []Endpoint{endpointA}, skip)
+
+		time.Sleep(breakerFirstWait)
+		s.claimed(nil, 10, 10, nil)
+		s.push(tasksFor(101, 5, endpointA))
+		probe := s.next()
+		require.NotNil(t, probe)
+		assert.Nil(t, s.next(), "one at a time until one succeeds")
+		s.finish(probe, health{verdict: healthy})
+		assert.NotNil(t, s.next())
+		assert.NotNil(t, s.next())
+	})
+}
+
+func TestSchedulerRevivesWhatCameWhileBlocked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
+		s.push(tasksFor(1, 1, endpointA))
+		require.True(t, s.reserve(endpointA)) // an emit is being committed
+		s.finish(s.next(), health{verdict: unhealthy, wait: 30 * time.Second})
+		s.unreserve([]Endpoint{endpointA})
+		s.push(tasksFor(2, 1, endpointA))
+		assert.Nil(t, s.next(), "the endpoint asked for 30 s")
+		time.Sleep(30 * time.Second)
+		s.revive()
+		assert.Equal(t, DeliveryID(2), s.next().DeliveryID)
+	})
+}
+
+func TestSchedulerForgetsIdleEndpoints(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
+		for i, h := range []health{{verdict: healthy}, {verdict: unhealthy}, {}} {
+			s.push(tasksFor(DeliveryID(i+1), 1, endpointA))
+			task := s.next()
+			s.finish(task, h)
+			s.next() // empties the ring
+			s.release([]Lease{task.Lease})
+		}
+		assert.Len(t, s.queues, 1, "its failure is remembered")
+		time.Sleep(breakerMemory + time.Second)
+		s.revive()
+		assert.Empty(t, s.queues)
+		assert.Empty(t, s.held)
+		assert.Zero(t, s.queued)
+	})
+}
+
+func TestSchedulerStop(t *testing.T) {
+	t.Parallel()
+	s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
+	s.push(tasksFor(1, 3, endpointA))
+	s.next()
+	assert.Len(t, s.stop(), 2)
+	assert.False(t, s.reserve(endpointB))
+	assert.Len(t, s.push(tasksFor(4, 2, endpointA)), 2, "too late")
+	limit, _, _ := s.room()
+	assert.Zero(t, limit)
+}
+
+func TestSchedulerTracksLeases(t *testing.T) {
+	t.Parallel()
+	s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
+	s.push(tasksFor(1, 2, endpointA))
+	first, second := s.next(), s.next()
+	end := first.Until
+	assert.Empty(t, s.expiring(end))
+	assert.Len(t, s.expiring(end.Add(time.Second)), 2)
+	s.extended([]Lease{first.Lease, second.Lease}, []Lease{second.Lease}, end.Add(time.Minute))
+	assert.True(t, s.owns(first, end.Add(30*time.Second)))
+	assert.False(t, s.owns(first, end.Add(time.Minute)), "ended")
+	assert.False(t, s.owns(second, end), "lost")
+	s.release([]Lease{{DeliveryID: 1, Token: 2}})
+	assert.Len(t, s.held, 2, "another token's release is not this one's")
+	s.release([]Lease{first.Lease, second.Lease})
+	assert.Empty(t, s.held)
+}

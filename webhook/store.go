@@ -1,0 +1,214 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Store keeps webhooks, events and deliveries. The Dispatcher decides; a Store
+// remembers, atomically and, unless it says otherwise, durably: what a method
+// reported as done survives the death of the process.
+//
+// All methods are safe for concurrent use, from any number of processes where
+// the store is shared. Times are passed in and kept to the microsecond; a Store
+// never reads the clock. An error leaves everything as it was.
+// Package storetest holds these rules as a suite that any Store can run.
+type Store interface {
+	Subscriptions
+	Queue
+	History
+}
+
+// Subscriptions is the part of a Store that keeps webhooks. Every call is
+// scoped to one organization: a webhook of another one is not found.
+type Subscriptions interface {
+	// CreateWebhook stores w as its first revision, which it sets in w.
+	// A used id is ErrExists, whichever organization uses it.
+	CreateWebhook(ctx context.Context, w *Webhook) error
+	// Webhook returns the webhook, or ErrNotFound.
+	Webhook(ctx context.Context, organizationID, id string) (*Webhook, error)
+	// Webhooks returns the organization's webhooks that fit the query, the
+	// oldest first (by CreatedAt, then id).
+	Webhooks(ctx context.Context, q WebhookQuery) ([]*Webhook, error)
+	// UpdateWebhook replaces the webhook of w's id and organization, keeping
+	// CreatedAt, and sets the new revision in w. If the stored revision is not
+	// w.Revision, it changes nothing and returns ErrConflict. Deliveries to a
+	// channel key that the update removed are cancelled.
+	UpdateWebhook(ctx context.Context, w *Webhook) error
+	// DeleteWebhook removes the webhook. Its unfinished deliveries report
+	// StatusCancelled from then on and are not claimed again. Deliveries keep
+	// their history.
+	DeleteWebhook(ctx context.Context, organizationID, id string) error
+}
+
+// WebhookQuery selects webhooks of one organization.
+type WebhookQuery struct {
+	OrganizationID string
+	// EventType keeps the webhooks that an event of this type goes to. Empty
+	// keeps all.
+	EventType string
+	// Paused keeps the paused or the active ones. Nil keeps both.
+	Paused *bool
+	// Limit bounds the answer, and Offset skips that many. Limit 0 is no bound.
+	Limit, Offset int
+}
+
+// Queue is the part of a Store that hands out deliveries and takes verdicts.
+type Queue interface {
+	// Enqueue stores the events, and for each of them one pending delivery for
+	// every channel of every webhook of its organization that matches: all of
+	// it or nothing. An event whose (organization, id) is stored already, or
+	// stands earlier in the same call, is passed over. A webhook that was
+	// created before the call began is matched, whichever process created it.
+	//
+	// With an offer, the store may insert deliveries in flight, as though the
+	// caller had claimed them at once, and returns them as tasks; it asks
+	// offer.Accept for each and inserts as pending what is not accepted.
+	// Deliveries of paused webhooks are never offered. Accept must not call
+	// the store.
+	Enqueue(ctx context.Context, now time.Time, events []NewEvent, offer *Offer) ([]Task, error)
+
+	// Claim takes due deliveries: pending with DueAt not after now, or in
+	// flight with a lease that ended by now. Each gets a lease until r.Until
+	// and a new token. No delivery is handed out twice under one lease.
+	// Deliveries of paused or deleted webhooks stay. Within an endpoint, what
+	// is due longest comes first; between endpoints the store rotates, so that
+	// a long backlog of one never hides another. Fewer than r.Limit tasks
+	// means that nothing else is due within the bounds of r.
+	Claim(ctx context.Context, now time.Time, r ClaimRequest) ([]Task, error)
+
+	// Extend moves the end of the leases to until and returns those that are
+	// lost: settled, taken over, or held by nobody. A lease that ended but was
+	// not taken over can still be extended.
+	Extend(ctx context.Context, until time.Time, leases []Lease) (lost []Lease, err error)
+
+	// Settle records verdicts. Those whose token is not the delivery's latest,
+	// or whose delivery is not in flight, change nothing and are returned.
+	Settle(ctx context.Context, now time.Time, settlements []Settlement) (refused []Lease, err error)
+}
+
+// NewEvent is an event as a Store takes it.
+type NewEvent struct {
+	OrganizationID string
+	ID             string
+	Type           string
+	// Payload is the envelope's JSON. The store does not look inside.
+	Payload []byte
+}
+
+// Offer lets [Queue.Enqueue] hand deliveries straight to the caller.
+type Offer struct {
+	// Until is when the leases end.
+	Until time.Time
+	// Accept says whether the caller takes one more delivery for the endpoint.
+	// If Enqueue fails, nothing was taken, whatever Accept said.
+	Accept func(Endpoint) bool
+}
+
+// ClaimRequest bounds a claim.
+type ClaimRequest struct {
+	// Until is when the leases end.
+	Until time.Time
+	// Limit bounds the number of tasks, PerEndpoint those of one endpoint.
+	// Both are at least 1.
+	Limit, PerEndpoint int
+	// Skip names endpoints that are not to be claimed for.
+	Skip []Endpoint
+}
+
+// Lease is the right to settle a delivery. The token is the fence: it grows
+// with every claim, so a verdict from an earlier claim is recognised as stale.
+type Lease struct {
+	DeliveryID DeliveryID
+	Token      int64
+}
+
+// Task is a claimed delivery with all that an attempt needs.
+type Task struct {
+	Lease
+	// Until is when the lease ends.
+	Until          time.Time
+	OrganizationID string
+	Endpoint       Endpoint
+	// Revision is the webhook's at the time of the claim.
+	Revision  int64
+	EventID   string
+	EventType string
+	// Payload is the envelope's JSON. It is shared: not to be modified.
+	Payload []byte
+	// Attempts is the number of attempts in the history; Tries those of them
+	// made since QueuedAt.
+	Attempts, Tries int
+	// QueuedAt is when the event was emitted or, if later, last replayed. The
+	// retry budget counts from here.
+	QueuedAt time.Time
+	// Progress is what the last settlement with progress left.
+	Progress json.RawMessage
+}
+
+// Settlement is the verdict on a claimed delivery.
+type Settlement struct {
+	Lease
+	// Status is StatusSucceeded, StatusDead or, to try again, StatusPending.
+	Status Status
+	// DueAt is when a pending delivery may be claimed next.
+	DueAt time.Time
+	// Attempt is added to the history, numbered by the store. Nil gives the
+	// delivery back without an attempt.
+	Attempt *Attempt
+	// Progress replaces the delivery's progress unless it is nil.
+	Progress json.RawMessage
+	// PauseWebhook also pauses the webhook: its endpoint is gone for good.
+	PauseWebhook bool
+}
+
+// History is the part of a Store for looking back and for setting right. Every
+// call is scoped to one organization: a delivery of another one is not found.
+type History interface {
+	// Deliveries returns the deliveries that fit the query, the newest first.
+	Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error)
+	// Delivery returns one delivery, or ErrNotFound.
+	Delivery(ctx context.Context, organizationID string, id DeliveryID) (*Delivery, error)
+	// EventPayload returns the stored envelope, or ErrNotFound.
+	EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error)
+	// Replay makes a settled delivery pending and due at now, with a new retry
+	// budget, keeping its history. One that is not settled is ErrState, one
+	// whose webhook or channel is gone ErrNotFound.
+	Replay(ctx context.Context, now time.Time, organizationID string, id DeliveryID) error
+	// Cancel ends a delivery that is not settled: StatusCancelled. A settled
+	// one is ErrState. The verdict of an attempt under way is refused.
+	Cancel(ctx context.Context, now time.Time, organizationID string, id DeliveryID) error
+	// Prune removes up to r.Limit settled deliveries and events without
+	// deliveries that are older than the request says, and returns how many
+	// rows went. It also settles deliveries of deleted webhooks as cancelled,
+	// so that they too can age. Less than r.Limit means that nothing is left.
+	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
+}
+
+// DeliveryQuery selects deliveries of one organization. Zero fields select all.
+type DeliveryQuery struct {
+	OrganizationID string
+	EventID        string
+	EventType      string
+	WebhookID      string
+	Status         Status
+	// Since and Until bound CreatedAt: Since <= CreatedAt < Until.
+	Since, Until time.Time
+	// Before is the cursor: only ids smaller than this. The next page begins
+	// before the last id of this one.
+	Before DeliveryID
+	// Limit bounds the answer. 0 is 100.
+	Limit int
+}
+
+// PruneRequest says what is old. A zero time keeps everything of that kind.
+type PruneRequest struct {
+	// SucceededBefore removes deliveries that succeeded or were cancelled
+	// before this time, and events without deliveries emitted before it.
+	SucceededBefore time.Time
+	// DeadBefore removes deliveries that died before this time.
+	DeadBefore time.Time
+	// Limit bounds the rows of one call, so that it never blocks claims for long.
+	Limit int
+}

@@ -1,0 +1,222 @@
+package webhook
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// Webhook is a subscription: which event types go to which channels. Its JSON
+// is the management API's webhook object.
+type Webhook struct {
+	// ID is "wh_" and 16 hexadecimal digits, as [NewID] makes it. Ids made by
+	// older systems, "wh_" and 10 letters or digits, are accepted.
+	ID string
+	// Name is for people: 1 to 200 characters.
+	Name string
+	// EventTypes are the patterns an event's type is matched against; one that
+	// matches is enough. At least one.
+	EventTypes []event.Pattern
+	// Channels all receive every matching event, each with retries and a
+	// history of its own. At least one.
+	Channels []ChannelConfig
+	// Paused is the JSON's is_active turned round, so that the zero value is
+	// an active webhook. While it is set, deliveries are kept and not attempted.
+	Paused bool
+	// CreatedAt and UpdatedAt are set by the Dispatcher.
+	CreatedAt, UpdatedAt time.Time
+	// OrganizationID is the tenant that owns the webhook: only events of the
+	// same organization reach it. It is never part of the JSON. Empty is the
+	// one tenant of a service that has no tenants.
+	OrganizationID string
+	// Revision counts the updates from 1. It is set by the Store, and an update
+	// must carry the revision that it was based on. It is not part of the JSON.
+	Revision int64
+}
+
+// ChannelConfig names a channel and holds its configuration as the contract
+// writes it.
+type ChannelConfig struct {
+	// Channel is a name in the Dispatcher's registry: "webhook", "slack",
+	// "email", "sms" or one registered by the user.
+	Channel string `json:"channel"`
+	// Configs is the channel's own JSON object.
+	Configs json.RawMessage `json:"configs"`
+}
+
+// Via makes a ChannelConfig from a Go value, usually one of the config structs
+// of package channel or a map. A value that is not JSON leaves Configs empty,
+// which creating the webhook then refuses.
+func Via(name string, config any) ChannelConfig {
+	raw, err := json.Marshal(config)
+	if err != nil {
+		raw = nil
+	}
+	return ChannelConfig{Channel: name, Configs: raw}
+}
+
+// NewID returns a fresh webhook id: "wh_" and 16 hexadecimal digits.
+func NewID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return "wh_" + hex.EncodeToString(b[:])
+}
+
+var idPattern = regexp.MustCompile(`^wh_(?:[0-9a-fA-F]{16}|[0-9A-Za-z]{10})$`)
+
+// maxEventTypes and maxChannels keep one subscription from growing into a
+// denial of service: every emit pays for the patterns, every event for the
+// channels.
+const (
+	maxNameLength = 200
+	maxEventTypes = 500
+	maxChannels   = 50
+)
+
+// Validate reports every field that is wrong as an [event.ValidationError].
+// It does not look inside a channel's configs; [Dispatcher.CreateWebhook] and
+// [Dispatcher.UpdateWebhook] do that as well.
+func (w *Webhook) Validate() error {
+	var p event.Problems
+	if !idPattern.MatchString(w.ID) {
+		p.Add("webhook_id", `must be "wh_" and 16 hexadecimal digits`)
+	}
+	switch n := utf8.RuneCountInString(w.Name); {
+	case n == 0:
+		p.Add("webhook_name", "is required")
+	case n > maxNameLength:
+		p.Add("webhook_name", "must have at most %d characters, has %d", maxNameLength, n)
+	case !utf8.ValidString(w.Name):
+		p.Add("webhook_name", "must be valid UTF-8")
+	}
+	switch n := len(w.EventTypes); {
+	case n == 0:
+		p.Add("event_types", "needs at least one event type")
+	case n > maxEventTypes:
+		p.Add("event_types", "must have at most %d entries, has %d", maxEventTypes, n)
+	}
+	for i, pattern := range w.EventTypes {
+		if err := pattern.Validate(); err != nil {
+			p.AddError(fmt.Sprintf("event_types[%d]", i), err)
+		}
+	}
+	switch n := len(w.Channels); {
+	case n == 0:
+		p.Add("channels", "needs at least one channel")
+	case n > maxChannels:
+		p.Add("channels", "must have at most %d entries, has %d", maxChannels, n)
+	}
+	for i, c := range w.Channels {
+		if c.Channel == "" {
+			p.Add(fmt.Sprintf("channels[%d].channel", i), "is required")
+		}
+		if !isJSONObject(c.Configs) {
+			p.Add(fmt.Sprintf("channels[%d].configs", i), "must be a JSON object")
+		}
+	}
+	return p.Err()
+}
+
+func isJSONObject(raw json.RawMessage) bool {
+	trimmed := bytes.TrimLeft(raw, " \t\r\n")
+	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(raw)
+}
+
+// Matches reports whether an event of the given type goes to the webhook's
+// channels. It does not ask whether the webhook is paused.
+func (w *Webhook) Matches(eventType string) bool {
+	return slices.ContainsFunc(w.EventTypes, func(p event.Pattern) bool { return p.Match(eventType) })
+}
+
+// ChannelKeys names the webhook's channels, in order, so that a delivery can
+// say which one it is for: the channel's name, and "name#2", "name#3" for the
+// second and third channel of that name.
+func (w *Webhook) ChannelKeys() []string {
+	keys := make([]string, len(w.Channels))
+	seen := make(map[string]int, len(w.Channels))
+	for i, c := range w.Channels {
+		seen[c.Channel]++
+		keys[i] = c.Channel
+		if n := seen[c.Channel]; n > 1 {
+			keys[i] += "#" + strconv.Itoa(n)
+		}
+	}
+	return keys
+}
+
+// Clone returns a copy that shares nothing with w.
+func (w *Webhook) Clone() *Webhook {
+	c := *w
+	c.EventTypes = slices.Clone(w.EventTypes)
+	c.Channels = slices.Clone(w.Channels)
+	for i := range c.Channels {
+		c.Channels[i].Configs = bytes.Clone(c.Channels[i].Configs)
+	}
+	return &c
+}
+
+// webhookJSON is the contract's form of a Webhook.
+type webhookJSON struct {
+	ID         string          `json:"webhook_id,omitempty"`
+	Name       string          `json:"webhook_name"`
+	EventTypes []event.Pattern `json:"event_types"`
+	Channels   []ChannelConfig `json:"channels"`
+	IsActive   *bool           `json:"is_active"`
+	CreatedAt  *time.Time      `json:"created_at,omitempty"`
+	UpdatedAt  *time.Time      `json:"updated_at,omitempty"`
+}
+
+// MarshalJSON writes the contract's webhook object.
+func (w Webhook) MarshalJSON() ([]byte, error) {
+	active := !w.Paused
+	out := webhookJSON{
+		ID: w.ID, Name: w.Name, EventTypes: w.EventTypes, Channels: w.Channels, IsActive: &active,
+	}
+	if !w.CreatedAt.IsZero() {
+		t := w.CreatedAt.UTC()
+		out.CreatedAt = &t
+	}
+	if !w.UpdatedAt.IsZero() {
+		t := w.UpdatedAt.UTC()
+		out.UpdatedAt = &t
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads the contract's webhook object. An absent or null
+// is_active means active. Fields that the contract does not know are ignored.
+func (w *Webhook) UnmarshalJSON(data []byte) error {
+	var in webhookJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		var typeErr *json.UnmarshalTypeError
+		if errors.As(err, &typeErr) && typeErr.Field != "" {
+			return &event.ValidationError{Problems: []event.Problem{{
+				Field: typeErr.Field, Rule: "must not be a JSON " + typeErr.Value,
+			}}}
+		}
+		return fmt.Errorf("webhook: decoding a webhook: %w", err)
+	}
+	*w = Webhook{
+		ID: in.ID, Name: in.Name, EventTypes: in.EventTypes, Channels: in.Channels,
+		Paused:         in.IsActive != nil && !*in.IsActive,
+		OrganizationID: w.OrganizationID,
+		Revision:       w.Revision,
+	}
+	if in.CreatedAt != nil {
+		w.CreatedAt = in.CreatedAt.UTC()
+	}
+	if in.UpdatedAt != nil {
+		w.UpdatedAt = in.UpdatedAt.UTC()
+	}
+	return nil
+}
