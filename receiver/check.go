@@ -1,0 +1,158 @@
+package receiver
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event/signature"
+)
+
+// Check verifies a request and decodes its event, without claiming it: method,
+// HTTPS, content type and encoding, static secret, age of the signature, then
+// the body up to its limit, signature, event. A request that fails early has no
+// byte of its body read, and what is not authentic is not decoded.
+//
+// The error is a [*Rejection]. If there is none, r.Body gives the body again.
+// Check sets no read deadline; [Receiver.Handler] does.
+func (rc *Receiver) Check(r *http.Request) (*Delivery, error) {
+	d, rejection := rc.check(nil, r)
+	if rejection != nil { // not returned as it is: a nil *Rejection is no nil error
+		return nil, rejection
+	}
+	return d, nil
+}
+
+func (rc *Receiver) check(w http.ResponseWriter, r *http.Request) (*Delivery, *Rejection) {
+	compressed, rejection := rc.checkForm(r)
+	if rejection != nil {
+		return nil, rejection
+	}
+	pending, err := rc.checkHeader(r.Header, time.Now())
+	if err != nil {
+		return nil, unauthorized(err)
+	}
+	body, rejection := rc.readBody(w, r)
+	if rejection != nil {
+		return nil, rejection
+	}
+	d := &Delivery{Body: body}
+	if pending != nil {
+		if d.Signed, err = pending.Verify(body); err != nil {
+			return nil, unauthorized(err)
+		}
+	}
+	if compressed {
+		if d.Body, rejection = rc.unpack(body); rejection != nil {
+			return nil, rejection
+		}
+		r.Header = r.Header.Clone()
+		r.Header.Del("Content-Encoding")
+	}
+	if rejection := rc.decode(r.Header, d); rejection != nil {
+		return nil, rejection
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(d.Body)), int64(len(d.Body))
+	r.TransferEncoding = nil
+	return d, nil
+}
+
+// checkForm looks at everything about the request but its credentials and its
+// body.
+func (rc *Receiver) checkForm(r *http.Request) (compressed bool, _ *Rejection) {
+	if r.Method != http.MethodPost {
+		return false, &Rejection{Status: http.StatusMethodNotAllowed, Err: ErrMethod}
+	}
+	if !rc.cfg.AllowHTTP && !secure(r, rc.cfg.TrustedProxies) {
+		return false, &Rejection{Status: http.StatusBadRequest, Err: ErrInsecure}
+	}
+	if !rc.accepts(r.Header["Content-Type"]) {
+		return false, &Rejection{Status: http.StatusUnsupportedMediaType, Err: ErrContentType}
+	}
+	switch encoding := strings.ToLower(strings.Join(r.Header["Content-Encoding"], ",")); {
+	case encoding == "", encoding == "identity":
+		return false, nil
+	case encoding == "gzip" && rc.cfg.MaxDecoded > 0:
+		return true, nil
+	default:
+		return false, &Rejection{Status: http.StatusUnsupportedMediaType, Err: ErrContentEncoding}
+	}
+}
+
+// accepts reports whether the content type is one that can be decoded, and is
+// in UTF-8.
+func (rc *Receiver) accepts(contentType []string) bool {
+	if len(contentType) != 1 {
+		return false
+	}
+	if contentType[0] == "application/json" && rc.cfg.ContentTypes == nil {
+		return true // what nearly all senders write
+	}
+	media, params, err := mime.ParseMediaType(contentType[0])
+	if err != nil {
+		return false
+	}
+	if charset, found := params["charset"]; found && !strings.EqualFold(charset, "utf-8") {
+		return false
+	}
+	if rc.cfg.ContentTypes != nil {
+		return slices.Contains(rc.cfg.ContentTypes, media)
+	}
+	return media == "application/json" || strings.HasSuffix(media, "+json")
+}
+
+// checkHeader checks the credentials as far as the header can tell. It returns
+// what is left to be verified once the body is there, nil if nothing is.
+func (rc *Receiver) checkHeader(h http.Header, now time.Time) (*signature.Pending, error) {
+	verifier := rc.cfg.Signature
+	wantSecret, wantSignature := rc.secrets != nil, verifier != nil
+	if rc.cfg.AnyOf {
+		// What is offered counts in full. Otherwise a request could pass with
+		// a signature that is wrong, which no sender ever means to send.
+		wantSecret, wantSignature = rc.secrets.offered(h), signatureOffered(h)
+		if !wantSecret && !wantSignature {
+			return nil, ErrNoCredentials
+		}
+	}
+	if wantSecret {
+		if err := rc.secrets.check(h, now); err != nil {
+			return nil, err
+		}
+	}
+	if !wantSignature {
+		return nil, nil
+	}
+	return verifier.Header(h, now)
+}
+
+// signatureOffered reports whether any header of a signature is there, so that
+// stripping one of them does not make a request count as unsigned.
+func signatureOffered(h http.Header) bool {
+	return len(h[signature.HeaderID]) > 0 || len(h[signature.HeaderTimestamp]) > 0 || len(h[signature.HeaderSignature]) > 0
+}
+
+// decode fills in the event and the key.
+func (rc *Receiver) decode(h http.Header, d *Delivery) *Rejection {
+	e, err := rc.cfg.Decode(h, d.Body)
+	if err != nil {
+		return malformed(err)
+	}
+	if e == nil {
+		return malformed(errors.New("Config.Decode returned no event"))
+	}
+	if e.ID != "" && d.Signed.ID != "" && e.ID != d.Signed.ID && !rc.cfg.AllowIDMismatch {
+		return &Rejection{Status: http.StatusBadRequest, Err: ErrIDMismatch}
+	}
+	d.Event = e
+	d.Claim.Key = dedupeKey(rc.cfg.Consumer, d)
+	return nil
+}
+
+func unauthorized(err error) *Rejection {
+	return &Rejection{Status: http.StatusUnauthorized, Err: err}
+}

@@ -1,0 +1,143 @@
+package receiver
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+// retryLater is the Retry-After of an answer that knows no better time.
+const retryLater = 5 * time.Second
+
+// Handler returns a handler that checks each request, claims its event, calls
+// next with the event in the request's context ([EventFrom], [DeliveryFrom]) and
+// records how that ended. next can read the exact body again.
+//
+// What next is decides how it reports: a [HandlerFunc] or a [Router] by the
+// error of the typed handler; any other [http.Handler] by its status, of which
+// 2xx is success and everything else gives the event back and is passed on. A
+// panic gives it back too. See [Outcome] for what the sender is answered.
+//
+// The answer of next is held until the outcome is recorded.
+func (rc *Receiver) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d, rejection := rc.check(w, r)
+		if rejection != nil {
+			rc.reject(w, r, rejection)
+			return
+		}
+		started := time.Now()
+		result, answer := rc.process(w, r, d, next)
+		result.Delivery, result.Status, result.Duration = d, answer.status, time.Since(started)
+		rc.report(r.Context(), &result)
+		answer.write(w)
+	})
+}
+
+// reject answers a request that did not pass the checks. All that is about
+// credentials looks the same from outside.
+func (rc *Receiver) reject(w http.ResponseWriter, r *http.Request, why *Rejection) {
+	rc.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "receiver: request rejected",
+		slog.Int("status", why.Status), slog.Any("reason", why.Err), slog.String("peer", r.RemoteAddr))
+	if rc.cfg.Hooks.OnReject != nil {
+		rc.cfg.Hooks.OnReject(r, why)
+	}
+	if why.Status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	http.Error(w, http.StatusText(why.Status), why.Status)
+}
+
+// An answer is what is written once the outcome is known.
+type answer struct {
+	status     int
+	held       *heldResponse // what the handler answered, if that is to be sent
+	retryAfter time.Duration // 0: the sender decides
+}
+
+func (a answer) write(w http.ResponseWriter) {
+	if a.retryAfter > 0 {
+		seconds := int((a.retryAfter + time.Second - 1) / time.Second)
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
+	switch {
+	case a.held != nil:
+		a.held.send()
+	case a.status == http.StatusOK:
+		w.WriteHeader(http.StatusOK)
+	default:
+		http.Error(w, http.StatusText(a.status), a.status)
+	}
+}
+
+// process claims the event and has it handled. It writes nothing.
+func (rc *Receiver) process(w http.ResponseWriter, r *http.Request, d *Delivery, next http.Handler) (Result, answer) {
+	claim := Claim{Key: d.Claim.Key, Token: NewToken()}
+	standing, err := rc.cfg.Dedupe.Claim(r.Context(), claim, rc.cfg.Lease)
+	switch {
+	case err != nil && rc.cfg.FailOpen:
+		rc.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
+			slog.String("key", claim.Key), slog.Any("error", err))
+		return rc.handle(w, r, d, next)
+	case err != nil:
+		return Result{Outcome: Unavailable, Err: err}, answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
+	}
+	switch standing.State {
+	case Claimed:
+		d.Claim = claim
+		return rc.handle(w, r, d, next)
+	case InFlight:
+		return Result{Outcome: Busy}, answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
+	default:
+		return Result{Outcome: Duplicate}, answer{status: http.StatusOK}
+	}
+}
+
+// handle calls next and settles the claim. Without a claim, because the store
+// is down and that is to be ignored, there is nothing to settle.
+func (rc *Receiver) handle(w http.ResponseWriter, r *http.Request, d *Delivery, next http.Handler) (Result, answer) {
+	ctx := context.WithValue(r.Context(), contextKey{}, d)
+	held := &heldResponse{w: w}
+	settle := rc.settler(r.Context(), d)
+	if d.Claim.Token != (Token{}) {
+		var l *lease
+		ctx, l = rc.keepLease(ctx, d.Claim)
+		// Also when next ends the goroutine (http.ErrAbortHandler, or
+		// runtime.Goexit of a failing test), the event is given back.
+		defer func() {
+			l.stop()
+			if !settle.done {
+				settle.release()
+			}
+		}()
+	}
+	err := call(next, held, r.WithContext(ctx))
+	if err == nil {
+		err = d.reported(held)
+	}
+	if d.Event.CacheScope != nil && rc.cfg.Invalidator != nil && statusOf(err) == http.StatusOK {
+		if failed := settle.invalidate(d.Event); failed != nil {
+			err, held = failed, nil
+		}
+	}
+	return settle.outcome(err, held)
+}
+
+// call calls the handler and makes an error of its panic.
+func call(next http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v == http.ErrAbortHandler { //nolint:errorlint // a sentinel for panics, compared as net/http does
+			panic(v)
+		}
+		err = &PanicError{Value: v, Stack: debug.Stack()}
+	}()
+	next.ServeHTTP(w, r)
+	return nil
+}

@@ -1,0 +1,412 @@
+package receiver_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/receiver"
+)
+
+func ok(context.Context, *event.Event) error { return nil }
+
+func failing(err error) receiver.HandlerFunc {
+	return func(context.Context, *event.Event) error { return err }
+}
+
+// What a handler does decides what the sender is told, what is recorded, and
+// whether the same event is handled again when it comes a second time.
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("database is down")
+	status := func(code int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	tests := []struct {
+		name    string
+		handler http.Handler
+		status  int
+		body    string
+		outcome receiver.Outcome
+		calls   []string
+		again   receiver.Outcome // of the same event
+	}{
+		{"typed handler succeeds", receiver.HandlerFunc(ok), 200, "", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
+		{"typed handler fails", failing(broken), 503, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
+		{"typed handler fails for good", failing(receiver.Permanent(broken)), 200, "", receiver.GivenUp, []string{"Claim", "Dead"}, receiver.Duplicate},
+		{"nobody handles the type", receiver.NewRouter(), 200, "", receiver.Unhandled, []string{"Claim", "Done"}, receiver.Duplicate},
+		{"typed handler panics", receiver.HandlerFunc(func(context.Context, *event.Event) error { panic("boom") }), 500, "Internal Server Error\n", receiver.Panicked, []string{"Claim", "Release"}, receiver.Panicked},
+		{"plain handler says nothing", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 200, "", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
+		{"plain handler writes only a body", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "thanks") }), 200, "thanks", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
+		{"plain handler accepts", status(202, "queued"), 202, "queued", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
+		{"plain handler redirects", status(302, ""), 302, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
+		{"plain handler refuses", status(422, "no"), 422, "no", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
+		{"plain handler fails", status(502, "upstream"), 502, "upstream", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
+		{"early hints are no answer", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); w.WriteHeader(500) }), 500, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			store := newSpy()
+			b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+			h := b.Handler(tt.handler)
+
+			w := serve(h, post(envelope(t, "evt_1")))
+			assert.Equal(t, tt.status, w.Code)
+			assert.Equal(t, tt.body, w.Body.String())
+			assert.Equal(t, tt.calls, store.Calls())
+
+			serve(h, post(envelope(t, "evt_1")))
+			assert.Equal(t, []receiver.Outcome{tt.outcome, tt.again}, b.outcomes())
+			assert.Equal(t, tt.status, b.results[0].Status, "the hook sees the status that is sent")
+			assert.NotContains(t, b.log.String(), secret)
+		})
+	}
+}
+
+// A duplicate gets 200 and does not reach the handler.
+func TestDuplicate(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	handled := 0
+	h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { handled++; return nil }))
+	for range 3 {
+		assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
+	}
+	assert.Equal(t, 1, handled)
+	serve(h, post(envelope(t, "evt_2")))
+	assert.Equal(t, 2, handled)
+}
+
+// An event that is being handled is never acknowledged to a second sender: the
+// one handler may still fail, and then nobody would send it again.
+func TestInFlightDuplicateIsNeverAcknowledged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c *receiver.Config) { c.Lease = 30 * time.Second })
+		release := make(chan error)
+		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { return <-release }))
+
+		first := make(chan int)
+		go func() { first <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		synctest.Wait()
+		w := serve(h, post(envelope(t, "evt_1")))
+		assert.Equal(t, 409, w.Code)
+		assert.Equal(t, "30", w.Header().Get("Retry-After"))
+
+		release <- errors.New("failed after all")
+		assert.Equal(t, 503, <-first)
+		go func() { first <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		release <- nil
+		assert.Equal(t, 200, <-first, "the event is handled when it comes again")
+	})
+}
+
+// A handler may run for much longer than a lease; the claim is kept meanwhile.
+func TestLeaseIsExtended(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 3*time.Second, store })
+		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+			time.Sleep(10500 * time.Millisecond)
+			return nil
+		}))
+		done := make(chan int)
+		go func() { done <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, 409, serve(h, post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, 200, <-done)
+
+		calls := len(store.Calls())
+		time.Sleep(time.Minute)
+		assert.Len(t, store.Calls(), calls, "a settled claim is not extended")
+	})
+}
+
+// A store that is down for a while does not end the handler: the lease is
+// extended once it is back.
+func TestLeaseSurvivesAStoreThatIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 30*time.Second, store })
+		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+			time.Sleep(time.Minute)
+			return ctx.Err()
+		}))
+		done := make(chan int)
+		go func() { done <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		synctest.Wait()
+		store.set("Extend", errors.New("down"))
+		time.Sleep(15 * time.Second)
+		store.set("Extend", nil)
+		assert.Equal(t, 200, <-done)
+		assert.Contains(t, b.log.String(), "lease not extended")
+	})
+}
+
+// Whoever lost the claim must not acknowledge, whatever its handler says: what
+// the new holder makes of the event counts.
+func TestLostClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		store.fail["Extend"] = errors.New("cut off")
+		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 3*time.Second, store })
+		release := make(chan struct{})
+		var cause error
+		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+			<-release
+			cause = context.Cause(ctx)
+			return nil
+		}))
+		done := make(chan int)
+		go func() { done <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		time.Sleep(10 * time.Second)
+		other := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
+		standing, err := store.Claim(t.Context(), other, time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, receiver.Claimed, standing.State)
+		store.set("Extend", nil)
+		time.Sleep(2 * time.Second)
+
+		close(release)
+		assert.Equal(t, 409, <-done)
+		assert.ErrorIs(t, cause, receiver.ErrStaleToken, "the handler was told")
+		assert.Equal(t, []receiver.Outcome{receiver.Lost}, b.outcomes())
+		assert.NoError(t, store.Done(t.Context(), other, time.Hour), "the new holder still has it")
+	})
+}
+
+// A store that is down means 503, and an untouched handler.
+func TestStoreDown(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	store.fail["Claim"] = errors.New("down")
+	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+	w := serve(b.Handler(failing(errors.New("not reached"))), post(envelope(t, "evt_1")))
+	assert.Equal(t, 503, w.Code)
+	assert.NotEmpty(t, w.Header().Get("Retry-After"))
+	assert.Equal(t, []receiver.Outcome{receiver.Unavailable}, b.outcomes())
+}
+
+// With FailOpen the handler runs all the same, and nothing is settled.
+func TestStoreDownFailOpen(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err     error
+		status  int
+		outcome receiver.Outcome
+	}{
+		{nil, 200, receiver.Handled},
+		{errors.New("failed"), 503, receiver.Failed},
+		{receiver.Permanent(errors.New("failed")), 200, receiver.GivenUp},
+	} {
+		store := newSpy()
+		store.fail["Claim"] = errors.New("down")
+		b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, true })
+		assert.Equal(t, tt.status, serve(b.Handler(failing(tt.err)), post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, []receiver.Outcome{tt.outcome}, b.outcomes())
+		assert.Equal(t, []string{"Claim"}, store.Calls())
+	}
+}
+
+// An event that was handled and could not be recorded is acknowledged: asking
+// for it again would surely have it handled twice. It is an error in the log.
+func TestOutcomeNotRecorded(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	store.fail["Done"] = errors.New("down")
+	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+	assert.Equal(t, 200, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
+	require.Equal(t, []receiver.Outcome{receiver.Handled}, b.outcomes())
+	assert.ErrorContains(t, b.results[0].Err, "not recorded")
+	assert.Contains(t, b.log.String(), "level=ERROR")
+}
+
+// An event that could not be given back is the lease's to give back.
+func TestReleaseFails(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	store.fail["Release"] = errors.New("down")
+	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+	assert.Equal(t, 503, serve(b.Handler(failing(errors.New("failed"))), post(envelope(t, "evt_1"))).Code)
+	assert.Contains(t, b.log.String(), "not given back")
+}
+
+// The outcome is recorded although the sender has stopped waiting.
+func TestSenderGone(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	store.Deduper = strict{store.Deduper}
+	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+	ctx, cancel := context.WithCancel(t.Context())
+	h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { cancel(); return nil }))
+	serve(h, post(envelope(t, "evt_1")).WithContext(ctx))
+	require.Equal(t, []receiver.Outcome{receiver.Handled}, b.outcomes())
+	assert.NoError(t, b.results[0].Err)
+}
+
+// strict is a store that minds its context, as those over a network do.
+type strict struct{ receiver.Deduper }
+
+func (s strict) Done(ctx context.Context, c receiver.Claim, keep time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.Deduper.Done(ctx, c, keep)
+}
+
+// A handler that ends its goroutine gives the event back on the way out.
+func TestReleaseWithoutReturn(t *testing.T) {
+	t.Parallel()
+	t.Run("http.ErrAbortHandler passes through", func(t *testing.T) {
+		t.Parallel()
+		store := newSpy()
+		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+		h := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+		assert.PanicsWithValue(t, http.ErrAbortHandler, func() { serve(h, post(envelope(t, "evt_1"))) })
+		assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
+	})
+	t.Run("runtime.Goexit", func(t *testing.T) {
+		t.Parallel()
+		store := newSpy()
+		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+		h := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { runtime.Goexit() }))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			serve(h, post(envelope(t, "evt_1")))
+		}()
+		<-done
+		assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
+	})
+}
+
+// A panic is in the log with its stack, and in the hook.
+func TestPanicIsReported(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	serve(b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") })), post(envelope(t, "evt_1")))
+	var panicked *receiver.PanicError
+	require.ErrorAs(t, b.results[0].Err, &panicked)
+	assert.Equal(t, "boom", panicked.Value)
+	assert.Contains(t, string(panicked.Stack), "handler_test.go")
+	assert.Contains(t, b.log.String(), "handler_test.go")
+}
+
+// Handlers find the event in the context and the exact body in the request.
+func TestWhatHandlersSee(t *testing.T) {
+	t.Parallel()
+	body := " \n" + envelope(t, "evt_1") + " "
+	reached := false
+	h := setup(t).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		reached = true
+		data, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		assert.Equal(t, body, string(data))
+		assert.Equal(t, int64(len(body)), r.ContentLength)
+		assert.Equal(t, "evt_1", receiver.EventFrom(r.Context()).ID)
+		d := receiver.DeliveryFrom(r.Context())
+		assert.Equal(t, body, string(d.Body))
+		assert.Equal(t, "evt_1", d.Claim.Key)
+		assert.NotZero(t, d.Claim.Token)
+	}))
+	assert.Equal(t, 200, serve(h, post(body)).Code)
+	assert.True(t, reached)
+	assert.Nil(t, receiver.EventFrom(t.Context()))
+	assert.Nil(t, receiver.DeliveryFrom(t.Context()))
+}
+
+// Middleware of others may stand between the receiver and a typed handler, and
+// sees the status that the sender will get.
+func TestMiddlewareInBetween(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var seen int
+	logging := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inner := httptest.NewRecorder()
+			next.ServeHTTP(inner, r)
+			seen = inner.Code
+			w.WriteHeader(inner.Code)
+		})
+	}
+	h := b.Handler(logging(failing(errors.New("failed"))))
+	assert.Equal(t, 503, serve(h, post(envelope(t, "evt_1"))).Code)
+	assert.Equal(t, 503, seen)
+}
+
+// http.TimeoutHandler answers while the handler still runs. Its 503 counts, and
+// what the handler returns later does not.
+func TestTimeoutHandler(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	left := make(chan struct{})
+	h := b.Handler(http.TimeoutHandler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+		defer close(left)
+		<-ctx.Done()
+		return nil
+	}), time.Millisecond, "too slow"))
+	assert.Equal(t, 503, serve(h, post(envelope(t, "evt_1"))).Code)
+	<-left
+	assert.Equal(t, []receiver.Outcome{receiver.Failed}, b.outcomes())
+}
+
+// Mounting a typed handler bare is a mistake that must not look like success.
+func TestHandlerWithoutReceiver(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, 500, serve(receiver.HandlerFunc(ok), post("{}")).Code)
+}
+
+// Caches are clean before the event counts as done, and if they cannot be
+// cleaned it does not.
+func TestInvalidation(t *testing.T) {
+	t.Parallel()
+	scoped := `{"event_id":"evt_1","event_type":"object.created","cache_scope":{"scope":"KEY","keys":["a","b"]}}`
+	tests := []struct {
+		name    string
+		body    string
+		handler error
+		fail    error
+		calls   []string
+		status  int
+	}{
+		{"before done", scoped, nil, nil, []string{"Claim", "Invalidate a,b", "Done"}, 200},
+		{"before dead", scoped, receiver.Permanent(errors.New("x")), nil, []string{"Claim", "Invalidate a,b", "Dead"}, 200},
+		{"not when the event will come again", scoped, errors.New("x"), nil, []string{"Claim", "Release"}, 503},
+		{"failed", scoped, nil, errors.New("cache is down"), []string{"Claim", "Invalidate a,b", "Release"}, 503},
+		{"nothing is stale", `{"event_id":"evt_1","event_type":"object.created"}`, nil, nil, []string{"Claim", "Done"}, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			store := newSpy()
+			b := setup(t, func(c *receiver.Config) {
+				c.Dedupe = store
+				c.Invalidator = receiver.InvalidatorFunc(func(_ context.Context, e *event.Event) error {
+					_ = store.call("Invalidate " + strings.Join(e.CacheScope.Keys, ","))
+					return tt.fail
+				})
+			})
+			w := serve(b.Handler(failing(tt.handler)), post(tt.body))
+			assert.Equal(t, tt.status, w.Code)
+			assert.Equal(t, tt.calls, store.Calls())
+		})
+	}
+}
