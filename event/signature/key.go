@@ -1,0 +1,199 @@
+package signature
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// The prefixes of the textual form of keys.
+const (
+	prefixSecret  = "whsec_"
+	prefixPrivate = "whsk_"
+	prefixPublic  = "whpk_"
+)
+
+const (
+	minSecretLength = 24
+	maxSecretLength = 64
+	newSecretLength = 32
+	maxRawLength    = 1024
+)
+
+// Key is a key to sign with, to verify with, or both. The zero Key is no key:
+// [NewSigner] and [NewVerifier] refuse it. Keys are safe for concurrent use.
+//
+// A key belongs to one version of signature: a secret to v1 (HMAC-SHA256), an
+// Ed25519 key to v1a. It never makes or accepts another.
+//
+// Printing a key, in any format and through [log/slog] too, shows what kind it
+// is and nothing of it. [Key.Reveal] is the way to its text.
+type Key struct {
+	// A pointer, so that not even fmt's look into unexported fields of a
+	// struct that holds a Key gets at the secret.
+	material *material
+}
+
+// material is what a key is made of.
+type material struct {
+	prefix string
+	bytes  []byte // what the textual form encodes
+
+	mac     *macPool           // v1
+	private ed25519.PrivateKey // v1a, nil in a key that only verifies
+	public  ed25519.PublicKey  // v1a
+}
+
+// ParseKey reads a key in its textual form:
+//
+//   - whsec_ and 24 to 64 bytes: signs and verifies v1
+//   - whsk_ and 64 bytes, an Ed25519 seed and its public key: signs and verifies v1a
+//   - whpk_ and 32 bytes, an Ed25519 public key: verifies v1a
+//
+// The bytes are in base64 with padding, to the letter of RFC 4648: no white space,
+// no line breaks, no stray bits. The error matches [ErrInvalidKey].
+func ParseKey(s string) (Key, error) {
+	for _, prefix := range []string{prefixSecret, prefixPrivate, prefixPublic} {
+		encoded, ok := strings.CutPrefix(s, prefix)
+		if !ok {
+			continue
+		}
+		b, err := decodeBase64(encoded)
+		if err != nil {
+			return Key{}, fmt.Errorf("%w: must be %s and strict base64", ErrInvalidKey, prefix)
+		}
+		switch prefix {
+		case prefixSecret:
+			return secretKey(b, maxSecretLength)
+		case prefixPrivate:
+			return privateKey(b)
+		default:
+			return publicKey(b)
+		}
+	}
+	return Key{}, fmt.Errorf("%w: must begin with %s, %s or %s", ErrInvalidKey, prefixSecret, prefixPrivate, prefixPublic)
+}
+
+// RawKey makes a v1 key of the secret's bytes as they are. It is for senders
+// that skip the decoding and sign with the text of their key; everyone else wants
+// [ParseKey]. The secret has 24 to 1024 bytes. The error matches [ErrInvalidKey].
+func RawKey(secret []byte) (Key, error) { return secretKey(bytes.Clone(secret), maxRawLength) }
+
+// NewKey makes a new v1 key of 32 random bytes.
+func NewKey() Key {
+	secret := make([]byte, newSecretLength)
+	_, _ = rand.Read(secret) // never fails, see crypto/rand
+	return newSecretKey(secret)
+}
+
+// NewKeyPair makes a new v1a key. Give [Key.Public] to those who verify.
+func NewKeyPair() Key {
+	seed := make([]byte, ed25519.SeedSize)
+	_, _ = rand.Read(seed) // never fails, see crypto/rand
+	return newPrivateKey(ed25519.NewKeyFromSeed(seed))
+}
+
+func secretKey(secret []byte, maxLength int) (Key, error) {
+	if len(secret) < minSecretLength || len(secret) > maxLength {
+		return Key{}, fmt.Errorf("%w: must have %d to %d bytes", ErrInvalidKey, minSecretLength, maxLength)
+	}
+	if len(secret) > sha256.BlockSize {
+		// What HMAC itself does with a long key (RFC 2104, section 2). Done
+		// here, the key has a textual form that ParseKey accepts.
+		sum := sha256.Sum256(secret)
+		secret = sum[:]
+	}
+	return newSecretKey(secret), nil
+}
+
+func newSecretKey(secret []byte) Key {
+	return Key{&material{prefix: prefixSecret, bytes: secret, mac: newMACPool(secret)}}
+}
+
+func privateKey(b []byte) (Key, error) {
+	if len(b) != ed25519.PrivateKeySize {
+		return Key{}, fmt.Errorf("%w: must have %d bytes", ErrInvalidKey, ed25519.PrivateKeySize)
+	}
+	// Signing with a public key that is not the seed's gives away the seed.
+	if !bytes.Equal(ed25519.NewKeyFromSeed(b[:ed25519.SeedSize]), b) {
+		return Key{}, fmt.Errorf("%w: public half does not belong to the seed", ErrInvalidKey)
+	}
+	return newPrivateKey(b), nil
+}
+
+func newPrivateKey(private ed25519.PrivateKey) Key {
+	public := ed25519.PublicKey(private[ed25519.SeedSize:])
+	return Key{&material{prefix: prefixPrivate, bytes: private, private: private, public: public}}
+}
+
+func publicKey(b []byte) (Key, error) {
+	if len(b) != ed25519.PublicKeySize {
+		return Key{}, fmt.Errorf("%w: must have %d bytes", ErrInvalidKey, ed25519.PublicKeySize)
+	}
+	return Key{&material{prefix: prefixPublic, bytes: b, public: b}}, nil
+}
+
+// Public returns the key that verifies what k signs. It reports false when
+// there is none that may be given away: k is a secret, or no key.
+func (k Key) Public() (Key, bool) {
+	if k.material == nil || k.material.public == nil {
+		return Key{}, false
+	}
+	public := k.material.public
+	return Key{&material{prefix: prefixPublic, bytes: public, public: public}}, true
+}
+
+// Reveal returns the key's textual form, which [ParseKey] reads: the secret
+// itself, to store or to hand over. Empty for the zero Key.
+func (k Key) Reveal() string {
+	if k.material == nil {
+		return ""
+	}
+	return k.material.prefix + base64.StdEncoding.EncodeToString(k.material.bytes)
+}
+
+// String returns the kind of key, such as "whsec_[redacted]".
+func (k Key) String() string {
+	if k.material == nil {
+		return "[no key]"
+	}
+	return k.material.prefix + "[redacted]"
+}
+
+// GoString returns what String does.
+func (k Key) GoString() string { return k.String() }
+
+// Format writes what String returns, whatever the verb.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
+
+// LogValue returns what String does.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalText returns what String does, so that no encoder of configs and logs
+// reveals a key by accident. It is not the inverse of ParseKey; Reveal is.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// version is the version of signature that the key makes and accepts.
+func (k Key) version() string {
+	if k.material.mac != nil {
+		return version1
+	}
+	return version1a
+}
+
+// canSign reports whether the key has what signing needs.
+func (k Key) canSign() bool { return k.material.mac != nil || k.material.private != nil }
+
+// decodeBase64 decodes standard base64 with padding and nothing else in it. The
+// standard decoder skips line breaks even when strict.
+func decodeBase64(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, base64.CorruptInputError(0)
+	}
+	return base64.StdEncoding.Strict().DecodeString(s)
+}

@@ -1,0 +1,98 @@
+package signature
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// Signer signs requests. It is safe for concurrent use.
+type Signer struct {
+	keys []Key
+}
+
+// NewSigner returns a Signer that signs with every one of the keys, so that a
+// receiver that knows any of them verifies. List the newest first: while keys are
+// being rotated that is the new key, then the old one.
+//
+// It takes 1 to 16 keys that can sign. The error is an [*event.ValidationError].
+func NewSigner(keys ...Key) (*Signer, error) {
+	var p event.Problems
+	checkCount(&p, len(keys))
+	for i, key := range keys {
+		switch field := "keys[" + strconv.Itoa(i) + "]"; {
+		case key.material == nil:
+			p.Add(field, ruleNoKey)
+		case !key.canSign():
+			p.Add(field, "is a public key, which cannot sign")
+		}
+	}
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	return &Signer{keys: slices.Clone(keys)}, nil
+}
+
+const ruleNoKey = "is the zero Key, make one with ParseKey"
+
+func checkCount(p *event.Problems, n int) {
+	if n < 1 || n > maxEntries {
+		p.Add("keys", "must be 1 to %d keys", maxEntries)
+	}
+}
+
+// Sign sets the three headers of a request in h. The id is the event's, the same
+// on every retry; at is the time of this attempt; body is what is sent,
+// byte for byte.
+//
+// The error is an [*event.ValidationError]: the id is empty, longer than 256
+// bytes, or holds a dot or what is not visible ASCII; or at is before 1970 or
+// after the year 33658. h is unchanged then.
+func (s *Signer) Sign(h http.Header, id string, at time.Time, body []byte) error {
+	var p event.Problems
+	if !validID(id) {
+		p.Add(HeaderID, ruleID)
+	}
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	if _, ok := parseTimestamp(timestamp); !ok {
+		p.Add(HeaderTimestamp, ruleTimestamp)
+	}
+	if err := p.Err(); err != nil {
+		return err
+	}
+	var buf [256]byte
+	value := buf[:0]
+	for i, key := range s.keys {
+		if i > 0 {
+			value = append(value, ' ')
+		}
+		value = key.appendSignature(value, id, timestamp, body)
+	}
+	h.Set(HeaderID, id)
+	h.Set(HeaderTimestamp, timestamp)
+	h.Set(HeaderSignature, string(value))
+	return nil
+}
+
+// appendSignature appends an entry of the signature header.
+func (k Key) appendSignature(dst []byte, id, timestamp string, body []byte) []byte {
+	dst = append(dst, k.version()...)
+	dst = append(dst, ',')
+	if k.material.mac != nil {
+		k.material.mac.with(id, timestamp, body, func(encoded []byte) { dst = append(dst, encoded...) })
+		return dst
+	}
+	signature := ed25519.Sign(k.material.private, message(id, timestamp, body))
+	return base64.StdEncoding.AppendEncode(dst, signature)
+}
+
+// message is what a signature covers, in one piece.
+func message(id, timestamp string, body []byte) []byte {
+	b := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
+	return append(appendPrefix(b, id, timestamp), body...)
+}
