@@ -1,0 +1,67 @@
+package receiver_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/receiver"
+)
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	one := []receiver.Secret{{Value: secret}}
+	tests := []struct {
+		name   string
+		cfg    receiver.Config
+		fields []string
+	}{
+		{"nothing to verify with", receiver.Config{}, []string{""}},
+		{"empty secret", receiver.Config{Secrets: []receiver.Secret{{Value: secret}, {}}}, []string{"Secrets[1].Value"}},
+		{"secret with a newline", receiver.Config{Secrets: []receiver.Secret{{Value: secret + "\n"}}}, []string{"Secrets[0].Value"}},
+		{"secret with a control character", receiver.Config{Secrets: []receiver.Secret{{Value: "a\x00b"}}}, []string{"Secrets[0].Value"}},
+		{"AnyOf of one", receiver.Config{Secrets: one, AnyOf: true}, []string{"AnyOf"}},
+		{"everything at once", receiver.Config{
+			Secrets:        one,
+			SecretHeader:   "not a name",
+			TrustedProxies: []netip.Prefix{{}},
+			ContentTypes:   []string{"application/json", "Text/XML; charset=utf-8"},
+			Consumer:       "two words",
+			MaxBody:        -1,
+			MaxDecoded:     -1,
+			ReadTimeout:    -1,
+			Lease:          time.Millisecond,
+			Keep:           time.Microsecond,
+		}, []string{"SecretHeader", "TrustedProxies[0]", "ContentTypes[1]", "Consumer", "MaxBody", "MaxDecoded", "ReadTimeout", "Lease", "Keep"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := receiver.New(tt.cfg)
+			var invalid *event.ValidationError
+			require.ErrorAs(t, err, &invalid)
+			var fields []string
+			for _, p := range invalid.Problems {
+				fields = append(fields, p.Field)
+			}
+			assert.Equal(t, tt.fields, fields)
+			assert.NotContains(t, err.Error(), secret)
+		})
+	}
+}
+
+// A key that cannot protect anything does not get as far as a Receiver.
+func TestSigningKeys(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"", "whsec_", "whsec_c2hvcnQ=", "whpk_c2hvcnQ=", "secret"} {
+		_, err := signature.ParseKey(key)
+		assert.Error(t, err, key)
+	}
+	_, err := signature.NewVerifier(signature.Config{})
+	assert.Error(t, err)
+}
