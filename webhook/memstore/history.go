@@ -1,0 +1,169 @@
+package memstore
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// defaultPage is how many deliveries a query without a limit returns.
+const defaultPage = 100
+
+// Deliveries implements [webhook.History].
+func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	candidates := s.candidates(q)
+	if candidates == nil {
+		return nil, nil
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = defaultPage
+	}
+	var found []webhook.Delivery
+	for d := range candidates.newestBefore(q.Before) {
+		if fits(d, q) {
+			found = append(found, d.snapshot())
+		}
+		if len(found) == limit {
+			break
+		}
+	}
+	return found, nil
+}
+
+// candidates returns the shortest log that has all that the query can select.
+func (s *Store) candidates(q webhook.DeliveryQuery) *log {
+	if q.EventID != "" {
+		if e := s.events[eventKey{q.OrganizationID, q.EventID}]; e != nil {
+			return &e.deliveries
+		}
+		return nil
+	}
+	if o := s.organizations[q.OrganizationID]; o != nil {
+		return &o.deliveries
+	}
+	return nil
+}
+
+func fits(d *delivery, q webhook.DeliveryQuery) bool {
+	return (q.EventType == "" || q.EventType == d.event.eventType) &&
+		(q.WebhookID == "" || q.WebhookID == d.endpoint.key.WebhookID) &&
+		(q.Status == "" || q.Status == d.reported()) &&
+		(q.Since.IsZero() || d.event.createdAt >= micros(q.Since)) &&
+		(q.Until.IsZero() || d.event.createdAt < micros(q.Until))
+}
+
+// snapshot returns the delivery as the outside sees it.
+func (d *delivery) snapshot() webhook.Delivery {
+	out := webhook.Delivery{
+		ID:             d.id,
+		OrganizationID: d.event.organizationID,
+		EventID:        d.event.id,
+		EventType:      d.event.eventType,
+		Endpoint:       d.endpoint.key,
+		Status:         d.reported(),
+		CreatedAt:      moment(d.event.createdAt),
+		Attempts:       slices.Clone(d.attempts),
+	}
+	switch {
+	case d.status.Settled():
+		out.SettledAt = moment(d.at)
+	case !out.Status.Settled():
+		out.DueAt = moment(d.at)
+	}
+	return out
+}
+
+// Delivery implements [webhook.History].
+func (s *Store) Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.find(organizationID, id)
+	if err != nil {
+		return nil, err
+	}
+	out := d.snapshot()
+	return &out, nil
+}
+
+// find returns the organization's delivery, or ErrNotFound.
+func (s *Store) find(organizationID string, id webhook.DeliveryID) (*delivery, error) {
+	d := s.deliveries[id]
+	if d == nil || d.event.organizationID != organizationID {
+		return nil, webhook.ErrNotFound
+	}
+	return d, nil
+}
+
+// EventPayload implements [webhook.History].
+func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.events[eventKey{organizationID, eventID}]
+	if e == nil {
+		return nil, webhook.ErrNotFound
+	}
+	return bytes.Clone(e.payload), nil
+}
+
+// Replay implements [webhook.History].
+func (s *Store) Replay(ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.find(organizationID, id)
+	if err != nil {
+		return err
+	}
+	if !d.reported().Settled() {
+		return webhook.ErrState
+	}
+	// The endpoint may have been removed and added again since, or its id may
+	// belong to another organization by now.
+	e := s.endpoints[d.endpoint.key]
+	if e == nil || e.subscription.webhook.OrganizationID != organizationID {
+		return webhook.ErrNotFound
+	}
+	if !d.status.Settled() { // its webhook was deleted under it
+		s.put(d, webhook.StatusCancelled, micros(now))
+	}
+	d.endpoint = e
+	d.queuedAt = micros(now)
+	d.tries = 0
+	s.put(d, webhook.StatusPending, d.queuedAt)
+	return nil
+}
+
+// Cancel implements [webhook.History].
+func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.find(organizationID, id)
+	if err != nil {
+		return err
+	}
+	if d.reported().Settled() {
+		return webhook.ErrState
+	}
+	s.put(d, webhook.StatusCancelled, micros(now))
+	return nil
+}

@@ -1,0 +1,204 @@
+package memstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// Enqueue implements [webhook.Queue].
+func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var tasks []webhook.Task
+	for i := range events {
+		e := &events[i]
+		key := eventKey{e.OrganizationID, e.ID}
+		if s.events[key] != nil {
+			continue
+		}
+		stored := &storedEvent{
+			eventKey:  key,
+			eventType: e.Type,
+			payload:   bytes.Clone(e.Payload),
+			createdAt: micros(now),
+		}
+		s.events[key] = stored
+
+		o := s.organization(e.OrganizationID)
+		targets := o.table().Targets(e.OrganizationID, e.Type)
+		if len(targets) == 0 {
+			s.idle.push(stored, stored.createdAt)
+		}
+		for _, target := range targets {
+			d := s.add(o, stored, s.endpoints[target.Endpoint])
+			if offer != nil && !target.Paused && offer.Accept(target.Endpoint) {
+				tasks = append(tasks, s.lease(d, offer.Until))
+			} else {
+				s.put(d, webhook.StatusPending, d.queuedAt)
+			}
+		}
+	}
+	return tasks, nil
+}
+
+// add makes a delivery of the event to the endpoint. It is in no heap yet.
+func (s *Store) add(o *organization, event *storedEvent, e *endpoint) *delivery {
+	s.lastID++
+	d := &delivery{
+		id:       s.lastID,
+		event:    event,
+		endpoint: e,
+		status:   webhook.StatusPending,
+		queuedAt: event.createdAt,
+	}
+	d.tie = int64(d.id)
+	s.deliveries[d.id] = d
+	o.deliveries.add(d)
+	event.deliveries.add(d)
+	return d
+}
+
+// lease claims the delivery: it is in flight until the lease ends.
+func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
+	d.token++
+	s.put(d, webhook.StatusInFlight, micros(until))
+	return webhook.Task{
+		Lease:          webhook.Lease{DeliveryID: d.id, Token: d.token},
+		Until:          moment(d.at),
+		OrganizationID: d.event.organizationID,
+		Endpoint:       d.endpoint.key,
+		Revision:       d.endpoint.subscription.webhook.Revision,
+		EventID:        d.event.id,
+		EventType:      d.event.eventType,
+		Payload:        d.event.payload,
+		Attempts:       len(d.attempts),
+		Tries:          d.tries,
+		QueuedAt:       moment(d.queuedAt),
+		Progress:       bytes.Clone(d.progress),
+	}
+}
+
+// Claim implements [webhook.Queue].
+func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if r.Limit < 1 || r.PerEndpoint < 1 {
+		return nil, fmt.Errorf("memstore: a claim needs Limit and PerEndpoint of at least 1, not %d and %d", r.Limit, r.PerEndpoint)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range r.Skip {
+		if e := s.endpoints[key]; e != nil {
+			s.rotation.skip(e)
+		}
+	}
+	// Each round takes one delivery of every endpoint that has one left.
+	at := micros(now)
+	var tasks []webhook.Task
+	endpoints := s.rotation.next(at, r.Limit)
+	for round := 0; round < r.PerEndpoint && len(endpoints) > 0; round++ {
+		left := endpoints[:0]
+		for _, e := range endpoints {
+			if len(tasks) == r.Limit {
+				return tasks, nil
+			}
+			tasks = append(tasks, s.lease(e.due.head(), r.Until))
+			if e.ready(at) {
+				left = append(left, e)
+			}
+		}
+		endpoints = left
+	}
+	return tasks, nil
+}
+
+// Extend implements [webhook.Queue].
+func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) (lost []webhook.Lease, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, lease := range leases {
+		if d := s.held(lease); d != nil {
+			s.put(d, webhook.StatusInFlight, micros(until))
+		} else {
+			lost = append(lost, lease)
+		}
+	}
+	return lost, nil
+}
+
+// Settle implements [webhook.Queue].
+func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) (refused []webhook.Lease, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for i := range settlements {
+		switch status := settlements[i].Status; status {
+		case webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusPending:
+		default:
+			return nil, fmt.Errorf("memstore: a delivery cannot be settled as %q", status)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range settlements {
+		v := &settlements[i]
+		d := s.held(v.Lease)
+		if d == nil {
+			refused = append(refused, v.Lease)
+			continue
+		}
+		if v.Attempt != nil {
+			attempt := *v.Attempt
+			attempt.Number = len(d.attempts) + 1
+			attempt.StartedAt = moment(micros(attempt.StartedAt))
+			attempt.Duration = attempt.Duration.Truncate(time.Microsecond)
+			d.attempts = append(d.attempts, attempt)
+			d.tries++
+		}
+		if v.Progress != nil {
+			d.progress = bytes.Clone(v.Progress)
+		}
+		at := now
+		if v.Status == webhook.StatusPending {
+			at = v.DueAt
+		}
+		s.put(d, v.Status, micros(at))
+		if v.PauseWebhook {
+			s.pause(d.endpoint.subscription, now)
+		}
+	}
+	return refused, nil
+}
+
+// held returns the delivery if the lease is its latest and still open, or nil.
+// That the lease has ended does not matter as long as nobody took over.
+func (s *Store) held(lease webhook.Lease) *delivery {
+	d := s.deliveries[lease.DeliveryID]
+	if d == nil || d.token != lease.Token || d.status != webhook.StatusInFlight || d.endpoint.orphaned {
+		return nil
+	}
+	return d
+}
+
+// pause is an update of the webhook: whoever read it before must read it again.
+func (s *Store) pause(sub *subscription, now time.Time) {
+	if sub.webhook.Paused {
+		return
+	}
+	paused := sub.webhook.Clone()
+	paused.Paused = true
+	paused.Revision++
+	paused.UpdatedAt = now
+	s.replace(sub, paused)
+}

@@ -1,0 +1,86 @@
+package memstore
+
+import (
+	"container/list"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// endpoint is one channel of one webhook with its unfinished deliveries. Its
+// rank is the time of the first of them.
+type endpoint struct {
+	rank
+	key          webhook.Endpoint
+	subscription *subscription
+	due          heap[*delivery]
+	paused       bool
+	// orphaned says that the webhook was deleted, or lost this channel.
+	orphaned bool
+	// turn is the place in the rotation; nil outside of it.
+	turn *list.Element
+	// claim is the last claim that was told to skip the endpoint.
+	claim int64
+}
+
+// ready reports whether the endpoint has a delivery to be claimed.
+func (e *endpoint) ready(now int64) bool {
+	return !e.paused && !e.orphaned && e.due.len() > 0 && e.due.head().at <= now
+}
+
+// rotation decides whose turn it is. Endpoints with something due stand in
+// line, and go to its end when they were served; the others wait for the time
+// of their first delivery.
+type rotation struct {
+	line    list.List // of *endpoint
+	waiting heap[*endpoint]
+	claims  int64
+}
+
+// update puts the endpoint where it belongs after a change to it or to its
+// deliveries. In the line it stays: whether it is still ready is asked when its
+// turn comes.
+func (r *rotation) update(e *endpoint) {
+	queued := !e.paused && !e.orphaned && e.due.len() > 0
+	switch {
+	case !queued && e.turn != nil:
+		r.line.Remove(e.turn)
+		e.turn = nil
+	case !queued && e.slot > 0:
+		r.waiting.remove(e)
+	case queued && e.turn == nil && e.slot == 0:
+		r.waiting.push(e, e.due.head().at)
+	case queued && e.turn == nil && e.at != e.due.head().at:
+		r.waiting.move(e, e.due.head().at)
+	}
+}
+
+// skip makes the coming claim pass over the endpoint.
+func (r *rotation) skip(e *endpoint) { e.claim = r.claims + 1 }
+
+// next begins a claim: it returns up to limit endpoints with something due, in
+// the order of their turns.
+func (r *rotation) next(now int64, limit int) []*endpoint {
+	r.claims++
+	for r.waiting.len() > 0 && r.waiting.head().at <= now {
+		e := r.waiting.head()
+		r.waiting.remove(e)
+		e.turn = r.line.PushBack(e)
+	}
+	var served []*endpoint
+	for element := r.line.Front(); element != nil && len(served) < limit; {
+		e := element.Value.(*endpoint)
+		element = element.Next()
+		switch {
+		case !e.ready(now):
+			r.line.Remove(e.turn)
+			e.turn = nil
+			r.update(e)
+		case e.claim != r.claims:
+			served = append(served, e)
+		}
+	}
+	for _, e := range served {
+		r.line.MoveToBack(e.turn)
+	}
+	return served
+}

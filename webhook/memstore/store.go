@@ -1,0 +1,150 @@
+package memstore
+
+import (
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/match"
+)
+
+// Store is a [webhook.Store] in memory. It is safe for concurrent use by the
+// goroutines of one process.
+type Store struct {
+	mu            sync.Mutex
+	organizations map[string]*organization
+	webhooks      map[string]*subscription // by id, which no two organizations share
+	endpoints     map[webhook.Endpoint]*endpoint
+	events        map[eventKey]*storedEvent
+	deliveries    map[webhook.DeliveryID]*delivery
+	lastID        webhook.DeliveryID
+
+	rotation rotation
+
+	// What Prune looks at, the oldest first: events without deliveries,
+	// settled deliveries, and the endpoints of deleted webhooks.
+	idle     heap[*storedEvent]
+	finished heap[*delivery] // succeeded or cancelled
+	dead     heap[*delivery]
+	orphans  []*endpoint
+}
+
+var _ webhook.Store = (*Store)(nil)
+
+// New returns an empty Store.
+func New() *Store {
+	return &Store{
+		organizations: make(map[string]*organization),
+		webhooks:      make(map[string]*subscription),
+		endpoints:     make(map[webhook.Endpoint]*endpoint),
+		events:        make(map[eventKey]*storedEvent),
+		deliveries:    make(map[webhook.DeliveryID]*delivery),
+	}
+}
+
+// organization is what belongs to one tenant.
+type organization struct {
+	webhooks   map[string]*subscription
+	deliveries log
+	// targets answers which endpoints an event goes to. It is nil after a
+	// webhook changed, and made when it is next needed.
+	targets *match.Table
+}
+
+// organization returns the tenant, which it makes when it is new.
+func (s *Store) organization(id string) *organization {
+	o := s.organizations[id]
+	if o == nil {
+		o = &organization{webhooks: make(map[string]*subscription)}
+		s.organizations[id] = o
+	}
+	return o
+}
+
+// table returns the organization's up-to-date match table.
+func (o *organization) table() *match.Table {
+	if o.targets == nil {
+		all := make([]*webhook.Webhook, 0, len(o.webhooks))
+		for _, sub := range sorted(o.webhooks) {
+			all = append(all, sub.webhook)
+		}
+		o.targets = match.NewTable(all)
+	}
+	return o.targets
+}
+
+type eventKey struct{ organizationID, id string }
+
+// storedEvent is an event with its deliveries. Its rank is when it was emitted.
+type storedEvent struct {
+	rank
+	eventKey
+	eventType  string
+	payload    []byte
+	createdAt  int64
+	deliveries log
+}
+
+// delivery is one event on its way to one endpoint. Its rank is when it is due,
+// when its lease ends, or when it was settled, as its status says; and it is in
+// the one heap that belongs to that: its endpoint's, or one of the Store's.
+type delivery struct {
+	rank
+	id       webhook.DeliveryID
+	event    *storedEvent
+	endpoint *endpoint
+	// status is pending, in flight or settled. Held, and cancelled because
+	// the webhook is gone, follow from the endpoint: see reported.
+	status   webhook.Status
+	token    int64
+	queuedAt int64
+	tries    int
+	attempts []webhook.Attempt
+	progress []byte
+	pruned   bool
+}
+
+// reported returns the status that the outside sees.
+func (d *delivery) reported() webhook.Status {
+	switch {
+	case d.status.Settled():
+		return d.status
+	case d.endpoint.orphaned:
+		return webhook.StatusCancelled
+	case d.endpoint.paused:
+		return webhook.StatusHeld
+	default:
+		return d.status
+	}
+}
+
+// put moves a delivery to a new status, and to the heap that belongs to it.
+func (s *Store) put(d *delivery, status webhook.Status, at int64) {
+	from, to := s.heapOf(d, d.status), s.heapOf(d, status)
+	d.status = status
+	if from == to && d.slot > 0 {
+		to.move(d, at)
+	} else {
+		if d.slot > 0 {
+			from.remove(d)
+		}
+		to.push(d, at)
+	}
+	s.rotation.update(d.endpoint)
+}
+
+func (s *Store) heapOf(d *delivery, status webhook.Status) *heap[*delivery] {
+	switch {
+	case status == webhook.StatusDead:
+		return &s.dead
+	case status.Settled():
+		return &s.finished
+	default:
+		return &d.endpoint.due
+	}
+}
+
+// micros and moment turn times into what is kept and back. The zero time comes
+// back as the zero time.
+func micros(t time.Time) int64  { return t.UnixMicro() }
+func moment(us int64) time.Time { return time.UnixMicro(us).UTC() }

@@ -1,0 +1,185 @@
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// subscription is a stored webhook. The webhook is never changed, but replaced
+// by a changed copy, so that match tables can keep the old one.
+type subscription struct {
+	webhook   *webhook.Webhook
+	endpoints []*endpoint
+}
+
+// CreateWebhook implements [webhook.Subscriptions].
+func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.webhooks[w.ID] != nil {
+		return webhook.ErrExists
+	}
+	w.Revision = 1
+	sub := &subscription{}
+	s.webhooks[w.ID] = sub
+	s.organization(w.OrganizationID).webhooks[w.ID] = sub
+	s.replace(sub, w.Clone())
+	return nil
+}
+
+// Webhook implements [webhook.Subscriptions].
+func (s *Store) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub, err := s.subscription(organizationID, id)
+	if err != nil {
+		return nil, err
+	}
+	return sub.webhook.Clone(), nil
+}
+
+// Webhooks implements [webhook.Subscriptions].
+func (s *Store) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.organizations[q.OrganizationID]
+	if o == nil {
+		return nil, nil
+	}
+	var found []*webhook.Webhook
+	skip := q.Offset
+	for _, sub := range sorted(o.webhooks) {
+		w := sub.webhook
+		if q.EventType != "" && !w.Matches(q.EventType) || q.Paused != nil && *q.Paused != w.Paused {
+			continue
+		}
+		if skip > 0 {
+			skip--
+			continue
+		}
+		found = append(found, w.Clone())
+		if len(found) == q.Limit {
+			break
+		}
+	}
+	return found, nil
+}
+
+// UpdateWebhook implements [webhook.Subscriptions].
+func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub, err := s.subscription(w.OrganizationID, w.ID)
+	if err != nil {
+		return err
+	}
+	if sub.webhook.Revision != w.Revision {
+		return webhook.ErrConflict
+	}
+	w.Revision++
+	updated := w.Clone()
+	updated.CreatedAt = sub.webhook.CreatedAt
+	s.replace(sub, updated)
+	return nil
+}
+
+// DeleteWebhook implements [webhook.Subscriptions].
+func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub, err := s.subscription(organizationID, id)
+	if err != nil {
+		return err
+	}
+	o := s.organizations[organizationID]
+	delete(s.webhooks, id)
+	delete(o.webhooks, id)
+	o.targets = nil
+	for _, e := range sub.endpoints {
+		s.orphan(e)
+		// No time came with the call. Prune settles what is left here.
+		s.orphans = append(s.orphans, e)
+	}
+	return nil
+}
+
+// subscription returns the organization's webhook, or ErrNotFound.
+func (s *Store) subscription(organizationID, id string) (*subscription, error) {
+	sub := s.webhooks[id]
+	if sub == nil || sub.webhook.OrganizationID != organizationID {
+		return nil, webhook.ErrNotFound
+	}
+	return sub, nil
+}
+
+// replace stores w, which nobody else has, as what the subscription now is.
+func (s *Store) replace(sub *subscription, w *webhook.Webhook) {
+	w.CreatedAt, w.UpdatedAt = moment(micros(w.CreatedAt)), moment(micros(w.UpdatedAt))
+	sub.webhook = w
+	s.organizations[w.OrganizationID].targets = nil
+
+	keys := w.ChannelKeys()
+	for _, e := range sub.endpoints {
+		if !slices.Contains(keys, e.key.Channel) {
+			s.orphan(e)
+			s.cancelAll(e, w.UpdatedAt)
+		}
+	}
+	sub.endpoints = sub.endpoints[:0]
+	for _, channel := range keys {
+		key := webhook.Endpoint{WebhookID: w.ID, Channel: channel}
+		e := s.endpoints[key]
+		if e == nil {
+			e = &endpoint{key: key, subscription: sub}
+			s.endpoints[key] = e
+		}
+		e.paused = w.Paused
+		s.rotation.update(e)
+		sub.endpoints = append(sub.endpoints, e)
+	}
+}
+
+// orphan takes the endpoint out of service. Its deliveries still point to it.
+func (s *Store) orphan(e *endpoint) {
+	e.orphaned = true
+	s.rotation.update(e)
+	delete(s.endpoints, e.key)
+}
+
+// cancelAll settles the endpoint's unfinished deliveries as cancelled.
+func (s *Store) cancelAll(e *endpoint, at time.Time) {
+	for e.due.len() > 0 {
+		s.put(e.due.head(), webhook.StatusCancelled, micros(at))
+	}
+}
+
+// sorted returns the subscriptions in the order of listings.
+func sorted(webhooks map[string]*subscription) []*subscription {
+	all := make([]*subscription, 0, len(webhooks))
+	for _, sub := range webhooks {
+		all = append(all, sub)
+	}
+	slices.SortFunc(all, func(a, b *subscription) int {
+		return cmp.Or(a.webhook.CreatedAt.Compare(b.webhook.CreatedAt), cmp.Compare(a.webhook.ID, b.webhook.ID))
+	})
+	return all
+}

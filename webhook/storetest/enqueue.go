@@ -1,0 +1,283 @@
+package storetest
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func enqueueCases() []testCase {
+	return []testCase{
+		{"MakesDeliveries", enqueueMakesDeliveries},
+		{"EveryChannel", everyChannel},
+		{"Patterns", enqueuePatterns},
+		{"WithoutSubscribers", withoutSubscribers},
+		{"Idempotent", idempotent},
+		{"IdempotentPerOrganization", idempotentPerOrganization},
+		{"WebhookCreatedBefore", webhookCreatedBefore},
+		{"FollowsUpdates", followsUpdates},
+		{"Payloads", payloads},
+		{"CopiesPayload", copiesPayload},
+		{"LargePayload", largePayload},
+		{"LargeBatch", largeBatch},
+		{"NoEvents", noEvents},
+	}
+}
+
+func enqueueMakesDeliveries(f *fixture) {
+	w := f.create(hook())
+	f.emit(start(), "evt_1")
+	d := f.only()
+	require.Positive(f.t, d.ID, "ids are positive")
+	want := webhook.Delivery{
+		ID: d.ID, OrganizationID: org, EventID: "evt_1", EventType: created,
+		Endpoint: webhook.Endpoint{WebhookID: w.ID, Channel: "webhook"},
+		Status:   webhook.StatusPending, CreatedAt: start(), DueAt: start(),
+	}
+	f.requireDelivery(want, d)
+}
+
+// requireDelivery compares every field, with times as instants in UTC.
+func (f *fixture) requireDelivery(want, got webhook.Delivery) {
+	f.t.Helper()
+	for name, at := range map[string][2]time.Time{
+		"CreatedAt": {want.CreatedAt, got.CreatedAt},
+		"DueAt":     {want.DueAt, got.DueAt},
+		"SettledAt": {want.SettledAt, got.SettledAt},
+	} {
+		f.requireTime(at[0], at[1], name)
+	}
+	require.Len(f.t, got.Attempts, len(want.Attempts), "the history has every attempt")
+	for i := range want.Attempts {
+		a, b := want.Attempts[i], got.Attempts[i]
+		f.requireTime(a.StartedAt, b.StartedAt, "StartedAt")
+		a.StartedAt, b.StartedAt = time.Time{}, time.Time{}
+		require.Equal(f.t, a, b, "the history has an attempt as it was reported, numbered from 1")
+	}
+	for _, d := range []*webhook.Delivery{&want, &got} {
+		d.CreatedAt, d.DueAt, d.SettledAt, d.Attempts = time.Time{}, time.Time{}, time.Time{}, nil
+	}
+	require.Equal(f.t, want, got, "a delivery has every field")
+}
+
+// requireTime compares a time that the store kept.
+func (f *fixture) requireTime(want, got time.Time, what string) {
+	f.t.Helper()
+	require.True(f.t, want.Equal(got), "%s is kept to the microsecond: want %s, got %s", what, want, got)
+	_, offset := got.Zone()
+	require.Zero(f.t, offset, "%s is in UTC, not %s", what, got)
+}
+
+func everyChannel(f *fixture) {
+	w := f.create(hook("webhook", "slack", "webhook", "webhook"))
+	f.enqueue(start(), newEvents("evt", 2)...)
+	perEvent := make(map[string][]string)
+	for _, d := range f.list(webhook.DeliveryQuery{WebhookID: w.ID}) {
+		perEvent[d.EventID] = append(perEvent[d.EventID], d.Channel)
+	}
+	for _, id := range []string{"evt_0", "evt_1"} {
+		require.ElementsMatch(f.t, []string{"webhook", "slack", "webhook#2", "webhook#3"}, perEvent[id],
+			"an event gets one delivery for every channel of a webhook, under the keys of Webhook.ChannelKeys")
+	}
+}
+
+func enqueuePatterns(f *fixture) {
+	patterns := [][]event.Pattern{{"*"}, {"object.*"}, {"object.created"}, {"invoice.paid", "object.created"}, {"object.*", "*"}, {"collection.*"}}
+	names := make(map[string]string)
+	for _, p := range patterns {
+		w := hook()
+		w.EventTypes = p
+		names[f.create(w).ID] = fmt.Sprint(p)
+	}
+	for i, eventType := range []string{"object.created", "object.metadata.updated", "objects.created.batch", "invoice.paid", "collection.documents.written", "object"} {
+		e := newEvent(fmt.Sprintf("evt_%d", i))
+		e.Type = eventType
+		f.enqueue(start(), e)
+		var got, want []string
+		for _, d := range f.list(webhook.DeliveryQuery{EventID: e.ID}) {
+			got = append(got, names[d.WebhookID])
+			require.Equal(f.t, eventType, d.EventType)
+		}
+		for _, p := range patterns {
+			if (&webhook.Webhook{EventTypes: p}).Matches(eventType) {
+				want = append(want, fmt.Sprint(p))
+			}
+		}
+		require.ElementsMatch(f.t, want, got, "%s goes to the webhooks with a pattern that matches, once each", eventType)
+	}
+}
+
+func withoutSubscribers(f *fixture) {
+	f.emit(start(), "evt_1")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{}), "an event that nobody subscribed to has no deliveries")
+	payload, err := f.EventPayload(f.ctx, org, "evt_1")
+	require.NoError(f.t, err, "an event is stored though nobody subscribed to it")
+	require.JSONEq(f.t, `{"event_id":"evt_1"}`, string(payload))
+
+	f.create(hook())
+	f.emit(start().Add(time.Second), "evt_1")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{}), "an event that is stored already is passed over, even if it would match now")
+}
+
+func idempotent(f *fixture) {
+	f.create(hook())
+	first := newEvent("evt_1")
+	second := newEvent("evt_1")
+	second.Type, second.Payload = "object.deleted", []byte(`{"second":true}`)
+	f.enqueue(start(), first, second, newEvent("evt_2"), first)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{}), 2, "an event that stands earlier in the same call is passed over")
+
+	f.enqueue(start().Add(time.Hour), newEvent("evt_3"), second, newEvent("evt_2"))
+	all := f.list(webhook.DeliveryQuery{})
+	require.Len(f.t, all, 3, "an event that is stored already is passed over, new ones in the same call are stored")
+	ones := f.list(webhook.DeliveryQuery{EventID: "evt_1"})
+	require.Len(f.t, ones, 1)
+	require.Equal(f.t, created, ones[0].EventType, "the event that came first stays")
+	f.requireTime(start(), ones[0].CreatedAt, "CreatedAt")
+	payload, err := f.EventPayload(f.ctx, org, "evt_1")
+	require.NoError(f.t, err)
+	require.Equal(f.t, first.Payload, payload, "the payload that came first stays")
+
+	offer := &webhook.Offer{Until: start().Add(lease), Accept: func(webhook.Endpoint) bool { return true }}
+	tasks, err := f.Enqueue(f.ctx, start(), []webhook.NewEvent{first, newEvent("evt_4"), newEvent("evt_4")}, offer)
+	require.NoError(f.t, err)
+	require.Len(f.t, tasks, 1, "an event that is passed over is not offered")
+	require.Equal(f.t, "evt_4", tasks[0].EventID)
+}
+
+func idempotentPerOrganization(f *fixture) {
+	f.create(hook())
+	theirs := hook()
+	theirs.OrganizationID = other
+	f.create(theirs)
+	mine, their := newEvent("evt_1"), newEvent("evt_1")
+	their.OrganizationID, their.Payload = other, []byte(`{"their":1}`)
+	f.enqueue(start(), mine, their, their)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{}), 1)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{OrganizationID: other}), 1,
+		"an event is identified by organization and id: two organizations may use the same id")
+	for organization, want := range map[string][]byte{org: mine.Payload, other: their.Payload} {
+		got, err := f.EventPayload(f.ctx, organization, "evt_1")
+		require.NoError(f.t, err)
+		require.Equal(f.t, want, got, "every organization has its own event")
+	}
+	for _, task := range f.claim(start(), 10) {
+		want := mine.Payload
+		if task.OrganizationID == other {
+			want = their.Payload
+		}
+		require.Equal(f.t, want, task.Payload, "every organization gets its own payload")
+	}
+}
+
+func webhookCreatedBefore(f *fixture) {
+	for i := range 5 {
+		id := fmt.Sprintf("evt_%d", i)
+		f.emit(start(), id+"_warm") // gives a store the chance to remember who matched
+		f.create(hook())
+		f.emit(start(), id)
+		require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: id}), i+1,
+			"a webhook that was created before Enqueue began is matched")
+	}
+}
+
+func followsUpdates(f *fixture) {
+	w := f.create(hook())
+	f.emit(start(), "evt_1")
+	f.update(w, func(w *webhook.Webhook) { w.EventTypes = []event.Pattern{"invoice.*"} })
+	f.emit(start(), "evt_2")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2"}), "an update that removed the event type counts at once")
+	f.update(w, func(w *webhook.Webhook) {
+		w.EventTypes = []event.Pattern{"*"}
+		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: "slack", Configs: []byte(`{}`)})
+	})
+	f.emit(start(), "evt_3")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_3"}), 2, "an update that added a channel counts at once")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_1"}), 1, "an update adds no delivery to earlier events")
+}
+
+func payloads(f *fixture) {
+	f.create(hook())
+	everyByte := make([]byte, 256)
+	for i := range everyByte {
+		everyByte[i] = byte(i)
+	}
+	for name, payload := range map[string][]byte{
+		"white space":    []byte("{ \"a\" :\t1 ,\r\n \"b\": 2 }\n"),
+		"field order":    []byte(`{"z":1,"a":2,"z":3}`),
+		"numbers":        []byte(`{"n":12345678901234567890.100,"e":1e400,"z":-0}`),
+		"escapes":        []byte(`{"s":"\u0000 \u003c <&> \ud83d\ude9a 🚚 \\ \" '"}`),
+		"every byte":     everyByte,
+		"single quote":   []byte(`'); DROP TABLE deliveries; --`),
+		"looks like hex": []byte(`\x00ff`),
+	} {
+		e := newEvent("evt " + name)
+		e.Payload = payload
+		f.enqueue(start(), e)
+		got, err := f.EventPayload(f.ctx, org, e.ID)
+		require.NoError(f.t, err)
+		require.Equal(f.t, payload, got, "a payload is kept byte for byte (%s)", name)
+		require.Equal(f.t, payload, f.claimOne(start()).Payload, "a task has the payload byte for byte (%s)", name)
+	}
+}
+
+func copiesPayload(f *fixture) {
+	f.create(hook())
+	e := newEvent("evt_1")
+	want := bytes.Clone(e.Payload)
+	f.enqueue(start(), e)
+	copy(e.Payload, "XXXXXXXX")
+	got, err := f.EventPayload(f.ctx, org, "evt_1")
+	require.NoError(f.t, err)
+	require.Equal(f.t, want, got, "the caller may use the payload's memory again once Enqueue returned")
+	copy(got, "YYYYYYYY")
+	require.Equal(f.t, want, f.claimOne(start()).Payload, "changing what EventPayload returned must not reach into the store")
+}
+
+func largePayload(f *fixture) {
+	f.create(hook("webhook", "slack"))
+	e := newEvent("evt_1")
+	e.Payload = slices.Concat([]byte(`{"s":"`), bytes.Repeat([]byte("0123456789abcdef"), 1<<16), []byte(`"}`))
+	f.enqueue(start(), e)
+	tasks := f.claim(start(), 10)
+	require.Len(f.t, tasks, 2)
+	for _, task := range tasks {
+		require.True(f.t, bytes.Equal(e.Payload, task.Payload), "a payload of a mebibyte is kept byte for byte")
+	}
+}
+
+func largeBatch(f *fixture) {
+	f.create(hook())
+	f.create(hook("slack", "email"))
+	const n = 2_000
+	f.enqueue(start(), newEvents("evt", n)...)
+	seen := make(map[webhook.DeliveryID]bool)
+	for cursor := webhook.DeliveryID(0); ; {
+		page := f.list(webhook.DeliveryQuery{Before: cursor, Limit: 1_000})
+		for _, d := range page {
+			seen[d.ID] = true
+		}
+		if len(page) < 1_000 {
+			break
+		}
+		cursor = page[len(page)-1].ID
+	}
+	require.Len(f.t, seen, 3*n, "one call may carry thousands of events: every one of them has its deliveries")
+}
+
+func noEvents(f *fixture) {
+	f.create(hook())
+	tasks, err := f.Enqueue(f.ctx, start(), nil, nil)
+	require.NoError(f.t, err, "enqueuing nothing does nothing")
+	require.Empty(f.t, tasks)
+	_, err = f.Extend(f.ctx, start(), nil)
+	require.NoError(f.t, err, "extending nothing does nothing")
+	_, err = f.Settle(f.ctx, start(), nil)
+	require.NoError(f.t, err, "settling nothing does nothing")
+}

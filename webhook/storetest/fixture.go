@@ -1,0 +1,240 @@
+package storetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+const (
+	org   = "org_a"
+	other = "org_b"
+
+	created = "object.created"
+	tick    = time.Microsecond
+	lease   = time.Minute
+	many    = 1_000_000
+)
+
+// start is when every case begins. It has microseconds, which a store keeps.
+func start() time.Time { return time.Date(2025, 10, 8, 16, 9, 0, 123_456_000, time.UTC) }
+
+// hook makes an active webhook of org for all events, with one channel unless
+// more are named.
+func hook(channels ...string) *webhook.Webhook {
+	if len(channels) == 0 {
+		channels = []string{"webhook"}
+	}
+	w := &webhook.Webhook{
+		ID:             webhook.NewID(),
+		Name:           "Orders",
+		EventTypes:     []event.Pattern{event.MatchAll},
+		CreatedAt:      start(),
+		UpdatedAt:      start(),
+		OrganizationID: org,
+	}
+	for i, name := range channels {
+		config := fmt.Sprintf(`{"url":"https://example.com/hooks/%d"}`, i)
+		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: name, Configs: json.RawMessage(config)})
+	}
+	return w
+}
+
+// newEvent makes an event of org.
+func newEvent(id string) webhook.NewEvent {
+	return webhook.NewEvent{
+		OrganizationID: org,
+		ID:             id,
+		Type:           created,
+		Payload:        []byte(`{"event_id":"` + id + `"}`),
+	}
+}
+
+func newEvents(prefix string, n int) []webhook.NewEvent {
+	events := make([]webhook.NewEvent, n)
+	for i := range events {
+		events[i] = newEvent(fmt.Sprintf("%s_%d", prefix, i))
+	}
+	return events
+}
+
+// create stores a webhook and returns it.
+func (f *fixture) create(w *webhook.Webhook) *webhook.Webhook {
+	f.t.Helper()
+	require.NoError(f.t, f.CreateWebhook(f.ctx, w), "creating a webhook")
+	return w
+}
+
+// update changes the stored webhook.
+func (f *fixture) update(w *webhook.Webhook, change func(*webhook.Webhook)) *webhook.Webhook {
+	f.t.Helper()
+	current, err := f.Webhook(f.ctx, w.OrganizationID, w.ID)
+	require.NoError(f.t, err, "reading a webhook")
+	change(current)
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, current), "updating a webhook that nobody else changed")
+	return current
+}
+
+func (f *fixture) setPaused(w *webhook.Webhook, paused bool) {
+	f.t.Helper()
+	f.update(w, func(w *webhook.Webhook) { w.Paused = paused })
+}
+
+func (f *fixture) remove(w *webhook.Webhook) {
+	f.t.Helper()
+	require.NoError(f.t, f.DeleteWebhook(f.ctx, w.OrganizationID, w.ID), "deleting a webhook")
+}
+
+// enqueue stores events without an offer.
+func (f *fixture) enqueue(now time.Time, events ...webhook.NewEvent) {
+	f.t.Helper()
+	tasks, err := f.Enqueue(f.ctx, now, events, nil)
+	require.NoError(f.t, err, "enqueuing events")
+	require.Empty(f.t, tasks, "without an offer, Enqueue must not hand out tasks")
+}
+
+// emit stores one event of org under the id.
+func (f *fixture) emit(now time.Time, id string) {
+	f.t.Helper()
+	f.enqueue(now, newEvent(id))
+}
+
+// claim takes up to limit deliveries, whatever their endpoints.
+func (f *fixture) claim(now time.Time, limit int) []webhook.Task {
+	f.t.Helper()
+	return f.claimWith(now, webhook.ClaimRequest{Limit: limit, PerEndpoint: limit})
+}
+
+// claimWith claims with leases of the usual length unless r says otherwise.
+func (f *fixture) claimWith(now time.Time, r webhook.ClaimRequest) []webhook.Task {
+	f.t.Helper()
+	if r.Until.IsZero() {
+		r.Until = now.Add(lease)
+	}
+	tasks, err := f.Claim(f.ctx, now, r)
+	require.NoError(f.t, err, "claiming")
+	require.LessOrEqual(f.t, len(tasks), r.Limit, "Claim must not return more than Limit tasks")
+	return tasks
+}
+
+// claimOne takes the only delivery that is due.
+func (f *fixture) claimOne(now time.Time) webhook.Task {
+	f.t.Helper()
+	tasks := f.claim(now, 10)
+	require.Len(f.t, tasks, 1, "exactly one delivery is due at %s", now)
+	return tasks[0]
+}
+
+// requireNothingDue fails if a claim finds something.
+func (f *fixture) requireNothingDue(now time.Time, rule string) {
+	f.t.Helper()
+	require.Empty(f.t, f.claim(now, 100), rule)
+}
+
+// settle records verdicts that must be accepted.
+func (f *fixture) settle(now time.Time, settlements ...webhook.Settlement) {
+	f.t.Helper()
+	refused, err := f.Settle(f.ctx, now, settlements)
+	require.NoError(f.t, err, "settling")
+	require.Empty(f.t, refused, "a verdict with the latest token of a delivery in flight must be accepted")
+}
+
+// refuse records a verdict that must be refused.
+func (f *fixture) refuse(now time.Time, s webhook.Settlement, rule string) {
+	f.t.Helper()
+	refused, err := f.Settle(f.ctx, now, []webhook.Settlement{s})
+	require.NoError(f.t, err, "a refused verdict is not an error")
+	require.Equal(f.t, []webhook.Lease{s.Lease}, refused, rule)
+}
+
+// only returns the only delivery of org.
+func (f *fixture) only() webhook.Delivery {
+	f.t.Helper()
+	all := f.list(webhook.DeliveryQuery{})
+	require.Len(f.t, all, 1, "exactly one delivery exists")
+	return all[0]
+}
+
+// get returns a delivery of org.
+func (f *fixture) get(id webhook.DeliveryID) webhook.Delivery {
+	f.t.Helper()
+	d, err := f.Delivery(f.ctx, org, id)
+	require.NoError(f.t, err, "reading %s", id)
+	return *d
+}
+
+// list queries deliveries of org, unless the query names an organization.
+func (f *fixture) list(q webhook.DeliveryQuery) []webhook.Delivery {
+	f.t.Helper()
+	if q.OrganizationID == "" {
+		q.OrganizationID = org
+	}
+	all, err := f.Deliveries(f.ctx, q)
+	require.NoError(f.t, err, "querying deliveries")
+	return all
+}
+
+// status returns what a delivery of org reports.
+func (f *fixture) status(id webhook.DeliveryID) webhook.Status {
+	f.t.Helper()
+	return f.get(id).Status
+}
+
+// prune removes all that is older than the two times.
+func (f *fixture) prune(now, succeededBefore, deadBefore time.Time) int {
+	f.t.Helper()
+	n, err := f.Prune(f.ctx, now, webhook.PruneRequest{
+		SucceededBefore: succeededBefore, DeadBefore: deadBefore, Limit: many,
+	})
+	require.NoError(f.t, err, "pruning")
+	return n
+}
+
+// attempt is what a channel reports: a failure, or a success with class "".
+func attempt(at time.Time, class string) *webhook.Attempt {
+	a := &webhook.Attempt{StartedAt: at, Duration: 12345 * time.Microsecond, StatusCode: 204}
+	if class != "" {
+		a.StatusCode, a.Class, a.Error, a.Response = 503, class, "the endpoint answered 503", "try later"
+	}
+	return a
+}
+
+// The three verdicts.
+
+func succeeded(task webhook.Task, at time.Time) webhook.Settlement {
+	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusSucceeded, Attempt: attempt(at, "")}
+}
+
+func died(task webhook.Task, at time.Time) webhook.Settlement {
+	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusDead, Attempt: attempt(at, "status")}
+}
+
+func retry(task webhook.Task, at, due time.Time) webhook.Settlement {
+	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: due, Attempt: attempt(at, "status")}
+}
+
+// requireSameJSON compares JSON with the order of its fields and the spelling
+// of its numbers, but without its white space and escapes.
+func (f *fixture) requireSameJSON(want, got []byte, rule string) {
+	f.t.Helper()
+	require.Equal(f.t, jsonTokens(want), jsonTokens(got), rule)
+}
+
+func jsonTokens(raw []byte) []json.Token {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var tokens []json.Token
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return tokens
+		}
+		tokens = append(tokens, token)
+	}
+}

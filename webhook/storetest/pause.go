@@ -1,0 +1,134 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func pauseCases() []testCase {
+	return []testCase{
+		{"HoldsPending", pauseHoldsPending},
+		{"AttemptUnderWay", pauseDuringAttempt},
+		{"ResumeReleases", resumeReleases},
+		{"OthersGoOn", pauseLeavesOthers},
+		{"ByVerdict", pauseByVerdict},
+		{"ByStaleVerdict", pauseByStaleVerdict},
+		{"ByVerdictOfPaused", pauseByVerdictOfPaused},
+	}
+}
+
+func pauseHoldsPending(f *fixture) {
+	w := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 3)...)
+	f.setPaused(w, true)
+	f.enqueue(start(), newEvents("later", 2)...)
+	f.requireNothingDue(start().Add(time.Hour), "deliveries of a paused webhook stay where they are")
+	held := f.list(webhook.DeliveryQuery{Status: webhook.StatusHeld})
+	require.Len(f.t, held, 5, "pausing a webhook makes all of its unfinished deliveries held, at once, and those that come later")
+	for _, d := range held {
+		f.requireTime(start(), d.DueAt, "the DueAt of a held delivery")
+		require.True(f.t, d.SettledAt.IsZero(), "a held delivery is not settled")
+	}
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusPending}), "a held delivery is not listed as pending")
+}
+
+func pauseDuringAttempt(f *fixture) {
+	w := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 4)...)
+	tasks := f.claim(start(), 4)
+	require.Len(f.t, tasks, 4)
+	f.setPaused(w, true)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusHeld}), 4,
+		"pausing a webhook changes what all of its unfinished deliveries report, in flight or not")
+
+	require.Empty(f.t, f.extend(start().Add(2*lease), tasks[0].Lease, tasks[1].Lease, tasks[2].Lease), "a pause takes no lease away")
+	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()), retry(tasks[2], start(), start()))
+	require.Equal(f.t, webhook.StatusSucceeded, f.status(tasks[0].DeliveryID), "an attempt under way when its webhook is paused still counts")
+	require.Equal(f.t, webhook.StatusDead, f.status(tasks[1].DeliveryID), "an attempt under way when its webhook is paused still counts")
+	require.Equal(f.t, webhook.StatusHeld, f.status(tasks[2].DeliveryID), "a delivery to be tried again is held while its webhook is paused")
+	f.requireNothingDue(start().Add(lease), "a delivery whose lease ended is held while its webhook is paused")
+	f.settle(start().Add(lease), succeeded(tasks[3], start()))
+}
+
+func resumeReleases(f *fixture) {
+	w := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 4)...)
+	tasks := f.claim(start(), 2)
+	require.Len(f.t, tasks, 2)
+	f.settle(start(), retry(tasks[0], start(), start().Add(time.Hour)))
+	f.setPaused(w, true)
+	f.setPaused(w, false)
+	require.Equal(f.t, webhook.StatusInFlight, f.status(tasks[1].DeliveryID), "what was in flight before a pause is so after it")
+	require.Len(f.t, f.claim(start(), 10), 2, "resuming a webhook releases what was held")
+	f.settle(start(), succeeded(tasks[1], start()))
+	require.Equal(f.t, tasks[0].DeliveryID, f.claim(start().Add(time.Hour), 10)[2].DeliveryID, "a pause does not change when a retry is due")
+}
+
+func pauseLeavesOthers(f *fixture) {
+	paused, active := f.create(hook("webhook", "slack")), f.create(hook())
+	f.emit(start(), "evt_1")
+	f.setPaused(paused, true)
+	require.Equal(f.t, active.ID, f.claimOne(start()).Endpoint.WebhookID, "pausing one webhook holds up no other")
+}
+
+func pauseByVerdict(f *fixture) {
+	w := f.create(hook("webhook", "slack"))
+	before := f.update(w, func(w *webhook.Webhook) { w.Name = "Read before the pause" })
+	f.enqueue(start(), newEvents("evt", 3)...)
+	tasks := f.claim(start(), 2)
+	require.Len(f.t, tasks, 2)
+	gone := died(tasks[0], start())
+	gone.PauseWebhook = true
+	now := start().Add(time.Second)
+	f.settle(now, gone)
+
+	require.Equal(f.t, webhook.StatusDead, f.status(tasks[0].DeliveryID), "the verdict that pauses the webhook is recorded itself")
+	paused, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	require.True(f.t, paused.Paused, "PauseWebhook pauses the webhook together with the verdict")
+	require.Greater(f.t, paused.Revision, before.Revision, "pausing is an update, which the revision counts")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusHeld}), 5, "all unfinished deliveries of the webhook are held, on every channel")
+	f.requireNothingDue(now.Add(time.Hour), "deliveries of a paused webhook stay where they are")
+	require.Empty(f.t, f.offer(now, always, newEvent("evt_later")), "deliveries of a webhook that a verdict paused are never offered")
+
+	before.Name = "An update that knows nothing of the pause"
+	require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, before), webhook.ErrConflict,
+		"an update based on a revision from before the pause would undo it unseen")
+	f.settle(now, succeeded(tasks[1], now))
+	f.setPaused(w, false)
+	require.Len(f.t, f.claim(now, 10), 6, "a webhook that a verdict paused can be resumed")
+}
+
+func pauseByStaleVerdict(f *fixture) {
+	w := f.create(hook())
+	f.emit(start(), "evt_1")
+	stale := f.claimOne(start())
+	f.claimOne(start().Add(lease))
+	gone := died(stale, start())
+	gone.PauseWebhook = true
+	f.refuse(start().Add(lease), gone, "a stale verdict is refused")
+	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	require.False(f.t, got.Paused, "a verdict that is refused changes nothing: it does not pause the webhook either")
+	require.Equal(f.t, w.Revision, got.Revision)
+}
+
+func pauseByVerdictOfPaused(f *fixture) {
+	w := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 3)...)
+	var verdicts []webhook.Settlement
+	for _, task := range f.claim(start(), 3) {
+		verdict := died(task, start())
+		verdict.PauseWebhook = true
+		verdicts = append(verdicts, verdict)
+	}
+	f.settle(start(), verdicts...)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusDead}), 3,
+		"every verdict counts, though the first one paused the webhook")
+	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	require.True(f.t, got.Paused)
+}

@@ -1,0 +1,139 @@
+package storetest
+
+import (
+	"errors"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func removalCases() []testCase {
+	return []testCase{
+		{"DeleteCancels", deleteCancels},
+		{"DeletePaused", deletePaused},
+		{"DeletedIDUsedAgain", deletedIDUsedAgain},
+		{"RemovedChannelCancels", removedChannelCancels},
+		{"RemovedChannelReturns", removedChannelReturns},
+		{"RemovedDuplicateChannel", removedDuplicateChannel},
+	}
+}
+
+func deleteCancels(f *fixture) {
+	w, stays := f.create(hook("webhook", "slack")), f.create(hook())
+	f.enqueue(start(), newEvents("evt", 3)...)
+	tasks := f.claim(start(), 9)
+	require.Len(f.t, tasks, 9)
+	var mine []webhook.Task
+	for _, task := range tasks {
+		if task.Endpoint.WebhookID == w.ID {
+			mine = append(mine, task)
+		}
+	}
+	f.settle(start(), succeeded(mine[0], start()), died(mine[1], start()),
+		retry(mine[2], start(), start()), retry(mine[3], start(), start().Add(time.Hour)))
+	f.remove(w)
+
+	require.Equal(f.t, webhook.StatusSucceeded, f.status(mine[0].DeliveryID), "deliveries keep their history when the webhook is deleted")
+	require.Equal(f.t, webhook.StatusDead, f.status(mine[1].DeliveryID), "deliveries keep their history when the webhook is deleted")
+	for _, task := range mine[2:] {
+		d := f.get(task.DeliveryID)
+		require.Equal(f.t, webhook.StatusCancelled, d.Status, "deleting a webhook cancels its unfinished deliveries at once")
+		require.True(f.t, d.DueAt.IsZero(), "a cancelled delivery has no DueAt")
+	}
+	require.Len(f.t, f.get(mine[2].DeliveryID).Attempts, 1, "deliveries keep their history when the webhook is deleted")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusCancelled, WebhookID: w.ID}), 4, "a query for cancelled deliveries finds them")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusInFlight}), 3, "deleting one webhook leaves the others alone")
+	f.refuse(start(), succeeded(mine[4], start()), "the verdict of an attempt that was under way when the webhook was deleted is refused")
+	require.ErrorIs(f.t, f.Cancel(f.ctx, start(), org, mine[2].DeliveryID), webhook.ErrState, "a cancelled delivery cannot be cancelled again")
+	require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, mine[0].DeliveryID), webhook.ErrNotFound, "a delivery whose webhook is gone cannot be replayed")
+	require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, mine[2].DeliveryID), webhook.ErrNotFound, "a delivery whose webhook is gone cannot be replayed")
+	for _, task := range f.claim(start().Add(2*time.Hour), 100) {
+		require.Equal(f.t, stays.ID, task.Endpoint.WebhookID, "deliveries of a deleted webhook are not claimed again")
+	}
+}
+
+func deletePaused(f *fixture) {
+	w := f.create(hook())
+	f.emit(start(), "evt_1")
+	f.setPaused(w, true)
+	f.remove(w)
+	require.Equal(f.t, webhook.StatusCancelled, f.only().Status, "a held delivery is cancelled when its webhook is deleted")
+	f.requireNothingDue(start().Add(time.Hour), "deliveries of a deleted webhook are not claimed again")
+}
+
+func deletedIDUsedAgain(f *fixture) {
+	w := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 2)...)
+	task := f.claim(start(), 1)[0]
+	f.remove(w)
+	again := w.Clone()
+	again.OrganizationID = other
+	if err := f.CreateWebhook(f.ctx, again); errors.Is(err, webhook.ErrExists) {
+		return // a store may keep ids of deleted webhooks
+	} else {
+		require.NoError(f.t, err)
+	}
+	const rule = "deliveries of a deleted webhook are cancelled from then on, though its id is used again"
+	for _, d := range f.list(webhook.DeliveryQuery{}) {
+		require.Equal(f.t, webhook.StatusCancelled, d.Status, rule)
+		require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, d.ID), webhook.ErrNotFound,
+			"a delivery must not be replayed to the webhook of another organization")
+	}
+	f.requireNothingDue(start().Add(time.Hour), rule)
+	f.refuse(start(), succeeded(task, start()), rule)
+}
+
+func removedChannelCancels(f *fixture) {
+	w := f.create(hook("webhook", "slack"))
+	f.enqueue(start(), newEvents("evt", 2)...)
+	var slack []webhook.Task
+	for _, task := range f.claim(start(), 4) {
+		if task.Endpoint.Channel == "slack" {
+			slack = append(slack, task)
+		}
+	}
+	require.Len(f.t, slack, 2)
+	f.settle(start(), retry(slack[0], start(), start()))
+	f.update(w, func(w *webhook.Webhook) { w.Channels, w.UpdatedAt = w.Channels[:1], start().Add(time.Minute) })
+
+	for _, task := range slack {
+		d := f.get(task.DeliveryID)
+		require.Equal(f.t, webhook.StatusCancelled, d.Status, "an update that removes a channel cancels its unfinished deliveries, pending or in flight")
+		require.True(f.t, d.DueAt.IsZero(), "a cancelled delivery has no DueAt")
+		require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, d.ID), webhook.ErrNotFound, "a delivery whose channel is gone cannot be replayed")
+	}
+	f.refuse(start(), succeeded(slack[1], start()), "the verdict of an attempt that was under way when the channel was removed is refused")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusInFlight}), 2, "the other channels go on")
+	for _, task := range f.claim(start().Add(time.Hour), 10) {
+		require.Equal(f.t, "webhook", task.Endpoint.Channel, "deliveries to a removed channel are not claimed")
+	}
+}
+
+func removedChannelReturns(f *fixture) {
+	w := f.create(hook("webhook", "slack"))
+	f.emit(start(), "evt_1")
+	f.update(w, func(w *webhook.Webhook) { w.Channels = w.Channels[:1] })
+	f.update(w, func(w *webhook.Webhook) { w.Channels = hook("webhook", "slack").Channels })
+	cancelled := f.list(webhook.DeliveryQuery{Status: webhook.StatusCancelled})
+	require.Len(f.t, cancelled, 1, "deliveries that a removal of their channel cancelled stay so when the channel comes back")
+	require.Equal(f.t, "webhook", f.claimOne(start()).Endpoint.Channel, "deliveries that were cancelled are not claimed")
+
+	now := start().Add(time.Second)
+	require.NoError(f.t, f.Replay(f.ctx, now, org, cancelled[0].ID), "once the channel is back, they can be replayed")
+	require.Equal(f.t, "slack", f.claim(now, 1)[0].Endpoint.Channel, "a replayed delivery is due")
+}
+
+func removedDuplicateChannel(f *fixture) {
+	w := f.create(hook("webhook", "webhook", "slack"))
+	f.emit(start(), "evt_1")
+	f.update(w, func(w *webhook.Webhook) { w.Channels = append(w.Channels[:1:1], w.Channels[2]) })
+	for _, d := range f.list(webhook.DeliveryQuery{}) {
+		want := webhook.StatusPending
+		if d.Channel == "webhook#2" {
+			want = webhook.StatusCancelled
+		}
+		require.Equal(f.t, want, d.Status, "of two channels of a name, the removed key is the second one's (%s)", d.Channel)
+	}
+}

@@ -1,0 +1,80 @@
+package storetest
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// Harness tells the suite how to get at the store under test.
+type Harness struct {
+	// New returns an empty store, and releases it with t.Cleanup. It is called
+	// once for each case, from parallel tests.
+	New func(t *testing.T) webhook.Store
+	// Reopen closes a store that New returned, as a process does that ends, and
+	// opens its data again. Nil says that the store is not durable.
+	Reopen func(t *testing.T, s webhook.Store) webhook.Store
+	// Peer opens the data of a store that New returned a second time, as
+	// another process does, while the first stays in use. Nil says that the
+	// store serves one process.
+	Peer func(t *testing.T, s webhook.Store) webhook.Store
+}
+
+// testCase is one rule, or a few that belong together.
+type testCase struct {
+	name string
+	run  func(f *fixture)
+}
+
+// Run runs the suite, each case as a parallel subtest.
+func Run(t *testing.T, h Harness) {
+	t.Helper()
+	groups := []struct {
+		name  string
+		cases []testCase
+	}{
+		{"Subscriptions", subscriptionCases()},
+		{"Enqueue", enqueueCases()},
+		{"Offer", offerCases()},
+		{"Claim", claimCases()},
+		{"Rotation", rotationCases()},
+		{"Lease", leaseCases()},
+		{"Settle", settleCases()},
+		{"Pause", pauseCases()},
+		{"Removal", removalCases()},
+	}
+	for _, group := range groups {
+		for _, c := range group.cases {
+			t.Run(group.name+"/"+c.name, func(t *testing.T) {
+				t.Parallel()
+				c.run(newFixture(t, h.New(t)))
+			})
+		}
+	}
+}
+
+// fixture is a store with the shorthand that the cases are written in.
+type fixture struct {
+	webhook.Store
+	t   *testing.T
+	ctx context.Context
+}
+
+func newFixture(t *testing.T, s webhook.Store) *fixture {
+	return &fixture{Store: s, t: t, ctx: t.Context()}
+}
+
+// with returns the fixture for another view of the same data.
+func (f *fixture) with(s webhook.Store) *fixture { return newFixture(f.t, s) }
+
+// sortedIDs returns the ids of the deliveries that tasks are for, ascending.
+func sortedIDs(tasks []webhook.Task) []webhook.DeliveryID {
+	ids := make([]webhook.DeliveryID, len(tasks))
+	for i, task := range tasks {
+		ids[i] = task.DeliveryID
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,254 @@
+package storetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func subscriptionCases() []testCase {
+	return []testCase{
+		{"KeepsEveryField", keepsEveryField},
+		{"CreateSetsRevision", createSetsRevision},
+		{"UsedIDExists", usedIDExists},
+		{"UnknownIsNotFound", unknownWebhookIsNotFound},
+		{"UpdateReplaces", updateReplaces},
+		{"UpdateConflict", updateConflict},
+		{"DeleteRemoves", deleteRemoves},
+		{"ListOrderAndPaging", listOrderAndPaging},
+		{"ListFilters", listFilters},
+		{"ResultsAreCopies", webhooksAreCopies},
+	}
+}
+
+func keepsEveryField(f *fixture) {
+	want := hook("webhook", "slack", "webhook")
+	want.Name = "Ünïcode \"quoted\" 'single' \\ 日本語 🚚"
+	want.EventTypes = []event.Pattern{"object.*", "invoice.paid", "object.*"}
+	want.Paused = true
+	want.UpdatedAt = start().Add(time.Hour + 999_999*tick)
+	want.Channels[0].Configs = json.RawMessage(`{"z":1,"a":{"big":12345678901234567890.10,"list":[1,"<&>",null]},"nul":"\u0000"}`)
+	f.create(want)
+
+	got, err := f.Webhook(f.ctx, org, want.ID)
+	require.NoError(f.t, err)
+	f.requireSameWebhook(want, got)
+
+	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	require.NoError(f.t, err)
+	require.Len(f.t, all, 1)
+	f.requireSameWebhook(want, all[0])
+}
+
+// requireSameWebhook compares every field.
+func (f *fixture) requireSameWebhook(want, got *webhook.Webhook) {
+	f.t.Helper()
+	require.Len(f.t, got.Channels, len(want.Channels), "a store keeps every channel")
+	for i := range want.Channels {
+		require.Equal(f.t, want.Channels[i].Channel, got.Channels[i].Channel, "a store keeps the channels in their order")
+		f.requireSameJSON(want.Channels[i].Configs, got.Channels[i].Configs,
+			"a store keeps a channel's configs, with the order of fields and the digits of numbers")
+	}
+	require.True(f.t, want.CreatedAt.Equal(got.CreatedAt), "CreatedAt is kept to the microsecond: want %s, got %s", want.CreatedAt, got.CreatedAt)
+	require.True(f.t, want.UpdatedAt.Equal(got.UpdatedAt), "UpdatedAt is kept to the microsecond: want %s, got %s", want.UpdatedAt, got.UpdatedAt)
+	a, b := want.Clone(), got.Clone()
+	for _, w := range []*webhook.Webhook{a, b} {
+		w.Channels, w.CreatedAt, w.UpdatedAt = nil, time.Time{}, time.Time{}
+	}
+	require.Equal(f.t, a, b, "a store keeps every field of a webhook")
+}
+
+func createSetsRevision(f *fixture) {
+	w := hook()
+	w.Revision = 7
+	f.create(w)
+	require.EqualValues(f.t, 1, w.Revision, "CreateWebhook sets the first revision in the webhook it is given")
+	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	require.EqualValues(f.t, 1, got.Revision, "CreateWebhook stores the first revision")
+}
+
+func usedIDExists(f *fixture) {
+	w := f.create(hook())
+	for _, organization := range []string{org, other} {
+		again := hook()
+		again.ID, again.OrganizationID, again.Name = w.ID, organization, "Changed"
+		require.ErrorIs(f.t, f.CreateWebhook(f.ctx, again), webhook.ErrExists,
+			"a used id is ErrExists, whichever organization uses it (used by %s, tried by %s)", org, organization)
+		require.Zero(f.t, again.Revision, "an error leaves everything as it was: no revision is set")
+	}
+	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	f.requireSameWebhook(w, got)
+}
+
+func unknownWebhookIsNotFound(f *fixture) {
+	w := hook()
+	w.Revision = 1
+	_, err := f.Webhook(f.ctx, org, w.ID)
+	assert.ErrorIs(f.t, err, webhook.ErrNotFound, "reading an unknown webhook")
+	assert.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w), webhook.ErrNotFound, "updating an unknown webhook")
+	assert.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID), webhook.ErrNotFound, "deleting an unknown webhook")
+	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	assert.NoError(f.t, err, "an empty list is not an error")
+	assert.Empty(f.t, all)
+}
+
+func updateReplaces(f *fixture) {
+	w := f.create(hook("webhook", "slack"))
+	update := hook("email")
+	update.ID, update.Name, update.Paused, update.Revision = w.ID, "Renamed", true, w.Revision
+	update.EventTypes = []event.Pattern{"invoice.paid"}
+	update.CreatedAt, update.UpdatedAt = start().Add(time.Hour), start().Add(2*time.Hour)
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, update))
+	require.Greater(f.t, update.Revision, w.Revision, "UpdateWebhook sets the new revision in the webhook it is given")
+
+	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	update.CreatedAt = w.CreatedAt // which an update keeps
+	f.requireSameWebhook(update, got)
+
+	update.Name = "Renamed again"
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, update), "the revision that an update sets is the one the next update is based on")
+	require.EqualValues(f.t, 3, update.Revision, "the revision counts the updates from 1")
+}
+
+func updateConflict(f *fixture) {
+	w := f.create(hook())
+	first, stale, ahead := w.Clone(), w.Clone(), w.Clone()
+	first.Name, stale.Name, ahead.Name = "First", "Stale", "Ahead"
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, first))
+
+	ahead.Revision = 9
+	for _, late := range []*webhook.Webhook{stale, ahead} {
+		before := late.Revision
+		require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, late), webhook.ErrConflict,
+			"an update that is not based on the stored revision is refused, so that no change is lost")
+		require.Equal(f.t, before, late.Revision, "an error leaves everything as it was: the revision is not set")
+	}
+	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	f.requireSameWebhook(first, got)
+}
+
+func deleteRemoves(f *fixture) {
+	w, stays := f.create(hook()), f.create(hook())
+	f.remove(w)
+	_, err := f.Webhook(f.ctx, org, w.ID)
+	require.ErrorIs(f.t, err, webhook.ErrNotFound, "a deleted webhook is gone")
+	require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w), webhook.ErrNotFound, "a deleted webhook cannot be updated")
+	require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID), webhook.ErrNotFound, "a deleted webhook cannot be deleted again")
+	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	require.NoError(f.t, err)
+	require.Equal(f.t, []string{stays.ID}, hookIDs(all), "a deleted webhook is not listed, others are")
+
+	f.emit(start(), "evt_1")
+	require.Equal(f.t, stays.ID, f.only().WebhookID, "a deleted webhook matches no event")
+}
+
+func listOrderAndPaging(f *fixture) {
+	var want []string
+	for i := range 7 {
+		w := hook()
+		w.CreatedAt = start().Add(time.Duration(i/2) * tick) // pairs share a time
+		f.create(w)
+		want = append(want, w.ID)
+		if i%2 == 1 && want[i] < want[i-1] {
+			want[i-1], want[i] = want[i], want[i-1]
+		}
+	}
+	late := hook() // created last, but older than all
+	late.CreatedAt = start().Add(-time.Hour)
+	want = slices.Insert(want, 0, f.create(late).ID)
+
+	for _, q := range []struct{ limit, offset int }{{0, 0}, {0, 3}, {3, 0}, {3, 3}, {3, 6}, {8, 0}, {100, 0}, {3, 8}, {3, 100}, {1, 7}} {
+		got, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, Limit: q.limit, Offset: q.offset})
+		require.NoError(f.t, err)
+		expect := want[min(q.offset, len(want)):]
+		if q.limit > 0 {
+			expect = expect[:min(q.limit, len(expect))]
+		}
+		require.Equal(f.t, append([]string{}, expect...), hookIDs(got),
+			"webhooks are listed by CreatedAt, then id, in pages of Limit (0 is no bound) after Offset; limit %d, offset %d", q.limit, q.offset)
+	}
+}
+
+func listFilters(f *fixture) {
+	patterns := [][]event.Pattern{
+		{"*"}, {"object.*"}, {"object.created"}, {"invoice.paid", "object.created"}, {"collection.*"}, {"objects.*"},
+	}
+	names := make(map[string]string)
+	for i, p := range patterns {
+		for _, paused := range []bool{false, true} {
+			w := hook()
+			w.EventTypes, w.Paused = p, paused
+			w.CreatedAt = start().Add(time.Duration(i) * time.Second)
+			f.create(w)
+			names[w.ID] = fmt.Sprintf("%v paused=%t", p, paused)
+		}
+	}
+	yes, no := true, false
+	for _, paused := range []*bool{nil, &yes, &no} {
+		for _, eventType := range []string{"", "object.created", "object.metadata.updated", "invoice.paid", "invoice", "object"} {
+			all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, EventType: eventType, Paused: paused})
+			require.NoError(f.t, err)
+			got := make(map[string]bool)
+			for _, w := range all {
+				got[names[w.ID]] = true
+			}
+			want := make(map[string]bool)
+			for _, p := range patterns {
+				for _, is := range []bool{false, true} {
+					matches := (&webhook.Webhook{EventTypes: p}).Matches(eventType)
+					if (eventType == "" || matches) && (paused == nil || *paused == is) {
+						want[fmt.Sprintf("%v paused=%t", p, is)] = true
+					}
+				}
+			}
+			require.Equal(f.t, want, got, "EventType %q keeps the webhooks that match it, Paused the paused or the active ones", eventType)
+		}
+	}
+	page, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, EventType: "object.created", Paused: &no, Limit: 2, Offset: 1})
+	require.NoError(f.t, err)
+	require.Equal(f.t, []string{"[object.*] paused=false", "[object.created] paused=false"},
+		[]string{names[page[0].ID], names[page[1].ID]}, "Limit and Offset count what fits the filters")
+}
+
+func webhooksAreCopies(f *fixture) {
+	mine := hook()
+	want := mine.Clone()
+	want.Revision = 1
+	f.create(mine)
+	scribble := func(w *webhook.Webhook) {
+		w.Name, w.Paused, w.EventTypes[0], w.Channels[0].Channel = "Changed", true, "x.y", "slack"
+		copy(w.Channels[0].Configs, `{"evil":1}`)
+	}
+	scribble(mine)
+	for range 2 {
+		got, err := f.Webhook(f.ctx, org, want.ID)
+		require.NoError(f.t, err)
+		f.requireSameWebhook(want, got)
+		scribble(got)
+		all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+		require.NoError(f.t, err)
+		f.requireSameWebhook(want, all[0])
+		scribble(all[0])
+	}
+	f.emit(start(), "evt_1")
+	require.Equal(f.t, "webhook", f.only().Channel, "changing a webhook outside of the store must not reach into it")
+}
+
+func hookIDs(all []*webhook.Webhook) []string {
+	ids := []string{}
+	for _, w := range all {
+		ids = append(ids, w.ID)
+	}
+	return ids
+}
