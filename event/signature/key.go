@@ -34,9 +34,10 @@ const (
 // Printing a key, in any format and through [log/slog] too, shows what kind it
 // is and nothing of it. [Key.Reveal] is the way to its text.
 type Key struct {
-	// A pointer, so that not even fmt's look into unexported fields of a
-	// struct that holds a Key gets at the secret.
-	material *material
+	// A function, so that nothing that looks into values by reflection finds
+	// the secret: where a Key is in an unexported field, fmt does not call its
+	// methods, and for a verb that does not fit it follows pointers.
+	material func() *material
 }
 
 // material is what a key is made of.
@@ -48,6 +49,8 @@ type material struct {
 	private ed25519.PrivateKey // v1a, nil in a key that only verifies
 	public  ed25519.PublicKey  // v1a
 }
+
+func keyOf(m material) Key { return Key{func() *material { return &m }} }
 
 // ParseKey reads a key in its textual form:
 //
@@ -112,7 +115,7 @@ func secretKey(secret []byte, maxLength int) (Key, error) {
 }
 
 func newSecretKey(secret []byte) Key {
-	return Key{&material{prefix: prefixSecret, bytes: secret, mac: newMACPool(secret)}}
+	return keyOf(material{prefix: prefixSecret, bytes: secret, mac: newMACPool(secret)})
 }
 
 func privateKey(b []byte) (Key, error) {
@@ -128,41 +131,45 @@ func privateKey(b []byte) (Key, error) {
 
 func newPrivateKey(private ed25519.PrivateKey) Key {
 	public := ed25519.PublicKey(private[ed25519.SeedSize:])
-	return Key{&material{prefix: prefixPrivate, bytes: private, private: private, public: public}}
+	return keyOf(material{prefix: prefixPrivate, bytes: private, private: private, public: public})
 }
 
 func publicKey(b []byte) (Key, error) {
 	if len(b) != ed25519.PublicKeySize {
 		return Key{}, fmt.Errorf("%w: must have %d bytes", ErrInvalidKey, ed25519.PublicKeySize)
 	}
-	return Key{&material{prefix: prefixPublic, bytes: b, public: b}}, nil
+	return keyOf(material{prefix: prefixPublic, bytes: b, public: b}), nil
 }
 
 // Public returns the key that verifies what k signs. It reports false when
 // there is none that may be given away: k is a secret, or no key.
 func (k Key) Public() (Key, bool) {
-	if k.material == nil || k.material.public == nil {
+	if k.IsZero() || k.material().public == nil {
 		return Key{}, false
 	}
-	public := k.material.public
-	return Key{&material{prefix: prefixPublic, bytes: public, public: public}}, true
+	public := k.material().public
+	return keyOf(material{prefix: prefixPublic, bytes: public, public: public}), true
 }
+
+// IsZero reports whether k is the zero Key.
+func (k Key) IsZero() bool { return k.material == nil }
 
 // Reveal returns the key's textual form, which [ParseKey] reads: the secret
 // itself, to store or to hand over. Empty for the zero Key.
 func (k Key) Reveal() string {
-	if k.material == nil {
+	if k.IsZero() {
 		return ""
 	}
-	return k.material.prefix + base64.StdEncoding.EncodeToString(k.material.bytes)
+	m := k.material()
+	return m.prefix + base64.StdEncoding.EncodeToString(m.bytes)
 }
 
 // String returns the kind of key, such as "whsec_[redacted]".
 func (k Key) String() string {
-	if k.material == nil {
+	if k.IsZero() {
 		return "[no key]"
 	}
-	return k.material.prefix + "[redacted]"
+	return k.material().prefix + "[redacted]"
 }
 
 // GoString returns what String does.
@@ -180,14 +187,14 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // version is the version of signature that the key makes and accepts.
 func (k Key) version() string {
-	if k.material.mac != nil {
+	if k.material().mac != nil {
 		return version1
 	}
 	return version1a
 }
 
 // canSign reports whether the key has what signing needs.
-func (k Key) canSign() bool { return k.material.mac != nil || k.material.private != nil }
+func (k Key) canSign() bool { return k.material().mac != nil || k.material().private != nil }
 
 // decodeBase64 decodes standard base64 with padding and nothing else in it. The
 // standard decoder skips line breaks even when strict.

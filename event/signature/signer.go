@@ -26,7 +26,7 @@ func NewSigner(keys ...Key) (*Signer, error) {
 	checkCount(&p, len(keys))
 	for i, key := range keys {
 		switch field := "keys[" + strconv.Itoa(i) + "]"; {
-		case key.material == nil:
+		case key.IsZero():
 			p.Add(field, ruleNoKey)
 		case !key.canSign():
 			p.Add(field, "is a public key, which cannot sign")
@@ -83,11 +83,11 @@ func (s *Signer) Sign(h http.Header, id string, at time.Time, body []byte) error
 func (k Key) appendSignature(dst []byte, id, timestamp string, body []byte) []byte {
 	dst = append(dst, k.version()...)
 	dst = append(dst, ',')
-	if k.material.mac != nil {
-		k.material.mac.with(id, timestamp, body, func(encoded []byte) { dst = append(dst, encoded...) })
+	if k.material().mac != nil {
+		k.material().mac.with(id, timestamp, body, func(encoded []byte) { dst = append(dst, encoded...) })
 		return dst
 	}
-	signature := ed25519.Sign(k.material.private, message(id, timestamp, body))
+	signature := ed25519.Sign(k.material().private, message(id, timestamp, body))
 	return base64.StdEncoding.AppendEncode(dst, signature)
 }
 

@@ -47,7 +47,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	var p event.Problems
 	checkCount(&p, len(cfg.Keys))
 	for i, key := range cfg.Keys {
-		if key.Key.material == nil {
+		if key.Key.IsZero() {
 			p.Add("keys["+strconv.Itoa(i)+"].key", ruleNoKey)
 		}
 	}
@@ -163,14 +163,14 @@ func (p *Pending) Verify(body []byte) (Verified, error) {
 
 // matches reports whether the key made a signature of the request.
 func (k Key) matches(p *Pending, body []byte) bool {
-	if k.material.mac != nil {
+	if k.material().mac != nil {
 		return k.matchesMAC(p, body)
 	}
 	return k.matchesEd25519(p, body)
 }
 
 func (k Key) matchesMAC(p *Pending, body []byte) (match bool) {
-	k.material.mac.with(p.id, p.timestamp, body, func(want []byte) {
+	k.material().mac.with(p.id, p.timestamp, body, func(want []byte) {
 		for _, e := range p.entries.list[:p.entries.n] {
 			// Comparing text leaves no second spelling of a signature.
 			if e.version == version1 && subtle.ConstantTimeCompare([]byte(e.signature), want) == 1 {
@@ -188,7 +188,7 @@ func (k Key) matchesEd25519(p *Pending, body []byte) bool {
 			continue
 		}
 		signature, err := decodeBase64(e.signature)
-		if err == nil && ed25519.Verify(k.material.public, signed, signature) {
+		if err == nil && ed25519.Verify(k.material().public, signed, signature) {
 			return true
 		}
 	}
