@@ -81,10 +81,11 @@ func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
 
 	var problems event.Problems
 	if !ok {
-		if why == "" {
-			why = "one of " + strings.Join(r.Names(), ", ")
+		if why != "" {
+			problems.Add("channel", "%q is not set up here: %s", name, why)
+		} else {
+			problems.Add("channel", "must be one of %s, not %q", strings.Join(r.Names(), ", "), clip(name, 64))
 		}
-		problems.Add("channel", "%q is not available here: %s", name, why)
 		return nil, problems.Err()
 	}
 	c, err := d.Open(config)

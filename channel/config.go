@@ -1,0 +1,129 @@
+package channel
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strconv"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// configReader reads the fields of a configuration one by one, so that every
+// field that is wrong is reported and not only the first. A field that is null
+// counts as absent. No value is repeated in a problem: it may be a secret.
+type configReader struct {
+	fields   map[string]json.RawMessage
+	problems event.Problems
+}
+
+// readConfig splits a configuration into its fields.
+func readConfig(config json.RawMessage) *configReader {
+	r := &configReader{}
+	if err := json.Unmarshal(config, &r.fields); err != nil || r.fields == nil {
+		r.problems.Add("", "must be a JSON object")
+	}
+	return r
+}
+
+// get returns a field and whether it is there.
+func (r *configReader) get(name string) (json.RawMessage, bool) {
+	raw := bytes.TrimSpace(r.fields[name])
+	return raw, len(raw) > 0 && string(raw) != "null"
+}
+
+// text reads a string, empty when absent.
+func (r *configReader) text(name string) string {
+	var s string
+	if raw, ok := r.get(name); ok {
+		if json.Unmarshal(raw, &s) != nil {
+			r.problems.Add(name, "must be a string")
+		}
+	}
+	return s
+}
+
+// required reads a string that must be there. It returns false, and has said
+// why, when it is not.
+func (r *configReader) required(name string) (string, bool) {
+	raw, ok := r.get(name)
+	if !ok {
+		if r.fields != nil {
+			r.problems.Add(name, "is required")
+		}
+		return "", false
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		r.problems.Add(name, "must be a string")
+		return "", false
+	}
+	if s == "" {
+		r.problems.Add(name, "must not be empty")
+		return "", false
+	}
+	return s, true
+}
+
+// texts reads a list of strings, nil when absent.
+func (r *configReader) texts(name string) []string {
+	raw, ok := r.get(name)
+	if !ok {
+		return nil
+	}
+	var items []json.RawMessage
+	if json.Unmarshal(raw, &items) != nil {
+		r.problems.Add(name, "must be a list of strings")
+		return nil
+	}
+	list := make([]string, 0, len(items))
+	for i, item := range items {
+		var s *string
+		if json.Unmarshal(item, &s) != nil || s == nil {
+			r.problems.Add(index(name, i), "must be a string")
+			continue
+		}
+		list = append(list, *s)
+	}
+	return list
+}
+
+// textMap reads an object whose values are strings, nil when absent.
+func (r *configReader) textMap(name string) map[string]string {
+	raw, ok := r.get(name)
+	if !ok {
+		return nil
+	}
+	var items map[string]json.RawMessage
+	if json.Unmarshal(raw, &items) != nil {
+		r.problems.Add(name, "must be an object of strings")
+		return nil
+	}
+	m := make(map[string]string, len(items))
+	for key, item := range items {
+		var s *string
+		if json.Unmarshal(item, &s) != nil || s == nil {
+			r.problems.Add(headerField(key), "must be a string")
+			continue
+		}
+		m[key] = *s
+	}
+	return m
+}
+
+// number reads a number and whether it is there.
+func (r *configReader) number(name string) (float64, bool) {
+	raw, ok := r.get(name)
+	if !ok {
+		return 0, false
+	}
+	var f float64
+	if json.Unmarshal(raw, &f) != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		r.problems.Add(name, "must be a number")
+		return 0, false
+	}
+	return f, true
+}
+
+// index is the path of an element of a list.
+func index(name string, i int) string { return name + "[" + strconv.Itoa(i) + "]" }

@@ -1,0 +1,96 @@
+package channel
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/event/signature"
+)
+
+// The limits of custom headers: what common servers take.
+const (
+	maxHeaders     = 64
+	maxHeaderBytes = 8 << 10
+)
+
+// forbiddenHeaders are the headers that belong to the connection or that the
+// client computes: those of RFC 9110 section 7.6.1 and the framing of a message.
+// A custom value would be dropped, break the request, or smuggle another.
+var forbiddenHeaders = []string{
+	"Connection", "Content-Length", "Expect", "Host", "Http2-Settings", "Keep-Alive",
+	"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// signatureHeaders are set by the signer.
+var signatureHeaders = []string{signature.HeaderID, signature.HeaderTimestamp, signature.HeaderSignature}
+
+// headers reads custom headers into the form that net/http sends.
+func (r *configReader) headers(name string, signed bool) http.Header {
+	custom := r.textMap(name)
+	header := make(http.Header, len(custom)+5)
+	if len(custom) > maxHeaders {
+		r.problems.Add(name, "must be at most %d headers", maxHeaders)
+		return header
+	}
+	size := 0
+	for _, key := range slices.Sorted(maps.Keys(custom)) {
+		value, canonical := custom[key], http.CanonicalHeaderKey(key)
+		size += len(key) + len(value)
+		field := headerField(key)
+		switch {
+		case !isToken(key):
+			r.problems.Add(field, "must have a name of letters, digits and !#$%%&'*+-.^_`|~ only")
+		case slices.Contains(forbiddenHeaders, canonical):
+			r.problems.Add(field, "must not be set: it belongs to the connection")
+		case signed && slices.Contains(signatureHeaders, canonical):
+			r.problems.Add(field, "must not be set together with a signing secret, which sets it")
+		case header[canonical] != nil:
+			r.problems.Add(field, "is there twice, in different case")
+		}
+		if !isFieldValue(value) {
+			r.problems.Add(field, "must have a value without line breaks and control characters")
+		} else if strings.Trim(value, " \t") != value {
+			r.problems.Add(field, "must have a value that neither begins nor ends with a blank")
+		}
+		header[canonical] = []string{value}
+	}
+	if size > maxHeaderBytes {
+		r.problems.Add(name, "must be at most %d bytes in all", maxHeaderBytes)
+	}
+	return header
+}
+
+// headerField is the path of one header; a name that is no token is quoted.
+func headerField(name string) string {
+	if isToken(name) {
+		return "headers." + clip(name, 64)
+	}
+	return "headers[" + strconv.Quote(clip(name, 64)) + "]"
+}
+
+// isToken reports whether s is a token of RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		alnum := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isFieldValue reports whether s can be a header's value: no control character
+// but the tab (RFC 9110, section 5.5).
+func isFieldValue(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}

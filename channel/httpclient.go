@@ -1,0 +1,212 @@
+package channel
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// HTTPConfig configures an HTTPClient. The zero value is right for endpoints
+// that strangers configure.
+type HTTPConfig struct {
+	// AllowHTTP lets endpoints be plain http, for development. Defaults to
+	// false: https only.
+	AllowHTTP bool
+
+	// AllowPrivate turns the check of addresses off, so that loopback, private,
+	// link-local and metadata addresses are connected to. For development and
+	// tests; in production prefer AllowNets. Defaults to false.
+	AllowPrivate bool
+
+	// AllowNets are networks that may be connected to although they are
+	// private or otherwise special. Defaults to none.
+	AllowNets []netip.Prefix
+
+	// Proxy chooses a proxy for a request, as http.Transport.Proxy does. The
+	// environment is not looked at unless this is http.ProxyFromEnvironment.
+	// With a proxy it is the proxy's address that is checked, and keeping
+	// requests away from private addresses is the proxy's duty. Defaults to
+	// none.
+	Proxy func(*http.Request) (*url.URL, error)
+
+	// TLS is the TLS configuration: own roots, a client certificate. It is
+	// copied, and a minimum version below 1.2 is raised. Defaults to the
+	// system's roots.
+	TLS *tls.Config
+
+	// UserAgent is the User-Agent of requests that do not bring their own.
+	// Defaults to DefaultUserAgent.
+	UserAgent string
+
+	// MaxResponse is how many bytes of an answer's body are read. An answer
+	// that is longer is a failed attempt. Defaults to 1 MiB.
+	MaxResponse int64
+
+	// MaxIdlePerHost is how many connections to one host are kept for the next
+	// requests: as many as are usually in flight to one host. Defaults to 64.
+	MaxIdlePerHost int
+}
+
+// DefaultUserAgent is what requests say they come from.
+const DefaultUserAgent = "webhooks-go (+https://github.com/mixpeek/webhooks-go)"
+
+// The limits that are not for configuration.
+const (
+	maxResponseHeader = 64 << 10
+	maxIdle           = 1024
+	idleTimeout       = 90 * time.Second
+	tlsTimeout        = 10 * time.Second
+)
+
+// An HTTPClient makes requests to endpoints that strangers configure. All HTTP
+// channels of a process share one, and with it its connections. Beside what
+// HTTPConfig says, it follows no redirect, keeps no cookie, asks for no
+// compression, and bounds the header and the body of an answer. It is safe for
+// concurrent use.
+type HTTPClient struct {
+	transport   *http.Transport
+	guard       addressGuard
+	allowHTTP   bool
+	userAgent   string
+	maxResponse int64
+}
+
+// NewHTTPClient makes an HTTPClient.
+func NewHTTPClient(config HTTPConfig) *HTTPClient {
+	c := &HTTPClient{
+		guard:       addressGuard{allowAll: config.AllowPrivate, allow: slices.Clone(config.AllowNets)},
+		allowHTTP:   config.AllowHTTP,
+		userAgent:   config.UserAgent,
+		maxResponse: config.MaxResponse,
+	}
+	if c.userAgent == "" {
+		c.userAgent = DefaultUserAgent
+	}
+	if c.maxResponse <= 0 {
+		c.maxResponse = 1 << 20
+	}
+	perHost := config.MaxIdlePerHost
+	if perHost <= 0 {
+		perHost = 64
+	}
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
+	if config.TLS != nil {
+		tlsConfig = config.TLS.Clone()
+		tlsConfig.MinVersion = max(tlsConfig.MinVersion, tls.VersionTLS12)
+	}
+	if tlsConfig.ClientSessionCache == nil {
+		// Thousands of hosts, each visited again after its connection went
+		// idle: a resumed handshake costs a fraction of a full one.
+		tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(maxIdle)
+	}
+	c.transport = &http.Transport{
+		Proxy:                  config.Proxy,
+		DialContext:            c.guard.dialer().DialContext,
+		TLSClientConfig:        tlsConfig,
+		TLSHandshakeTimeout:    tlsTimeout,
+		DisableCompression:     true,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    perHost,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		ForceAttemptHTTP2:      true,
+		HTTP2: &http.HTTP2Config{
+			// Without pings a dead HTTP/2 connection takes in every request
+			// until the kernel gives up on it.
+			SendPingTimeout: 15 * time.Second,
+			PingTimeout:     10 * time.Second,
+		},
+	}
+	return c
+}
+
+// CloseIdleConnections closes the connections that no request uses.
+func (c *HTTPClient) CloseIdleConnections() { c.transport.CloseIdleConnections() }
+
+// HTTPResponse is a complete answer.
+type HTTPResponse struct {
+	StatusCode int
+	Header     http.Header
+	Body       []byte
+}
+
+// Do makes one request and reads the whole answer, within MaxResponse. An
+// answer is no error, whatever its status: [Classify] says what it means. A
+// request that got no complete answer returns an *Error without the URL in it,
+// or, when the request's context was cancelled, an error that matches
+// context.Canceled. The URL must be one that [HTTPClient.CheckURL] accepts.
+func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
+	if _, err := c.CheckURL(req.URL.String()); err != nil {
+		return nil, &Error{Action: Permanent, Class: ClassConfig, Err: err}
+	}
+	if req.Header.Get("User-Agent") == "" {
+		req = req.Clone(req.Context())
+		req.Header.Set("User-Agent", c.userAgent)
+	}
+	reply, err := c.do(req, nil, int(c.maxResponse))
+	if err != nil {
+		return nil, err
+	}
+	return &reply, nil
+}
+
+// do is Do on a request that is known to be right. It appends at most keep
+// bytes of the body to buf and reads the rest to the end, so that the
+// connection can be used again. When the status came but the body failed, the
+// reply holds what there is and the error is not nil.
+func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, error) {
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return HTTPResponse{Body: buf}, transportError(req.Context(), err)
+	}
+	reply := HTTPResponse{StatusCode: resp.StatusCode, Header: resp.Header, Body: buf}
+	if resp.Body == http.NoBody {
+		return reply, nil
+	}
+	reply.Body, err = readBody(resp.Body, buf, keep, c.maxResponse)
+	_ = resp.Body.Close() // says nothing that reading has not said
+	if err != nil {
+		e := transportError(req.Context(), err)
+		if failed, ok := e.(*Error); ok {
+			failed.StatusCode = resp.StatusCode
+		}
+		return reply, e
+	}
+	return reply, nil
+}
+
+// errTooLarge is met when a body goes on after the limit.
+var errTooLarge = &Error{Class: ClassTooLarge}
+
+// readBody appends the first keep bytes of a body to buf and discards the rest,
+// up to limit bytes in all.
+func readBody(body io.Reader, buf []byte, keep int, limit int64) ([]byte, error) {
+	keep = int(min(int64(keep), limit))
+	start := len(buf)
+	for len(buf)-start < keep {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, 512)
+		}
+		n, err := body.Read(buf[len(buf):min(cap(buf), start+keep)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
+	rest := limit - int64(keep)
+	n, err := io.Copy(io.Discard, io.LimitReader(body, rest+1))
+	if err != nil {
+		return buf, err
+	}
+	if n > rest {
+		return buf, errTooLarge
+	}
+	return buf, nil
+}

@@ -1,0 +1,98 @@
+package channel
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+)
+
+// transportError turns what http.Transport returned into an *Error whose text
+// is safe to keep: no URL, no proxy, and nothing that the other side sent. The
+// types behind it stay in reach of errors.As where they say more.
+//
+// It returns context.Canceled itself when ctx was cancelled.
+func transportError(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return context.Canceled
+	}
+	var (
+		own     *Error
+		refused *AddressError
+		dns     *net.DNSError
+		timeout interface{ Timeout() bool }
+		op      *net.OpError
+		errno   syscall.Errno
+	)
+	switch {
+	case errors.As(err, &own):
+		e := *own // a copy: the caller adds the status to it
+		if e.Err == nil && e.Class == ClassTooLarge {
+			e.Err = errText("the answer is longer than the limit")
+		}
+		return &e
+
+	case errors.As(err, &refused):
+		return &Error{Class: ClassRefusedAddress, Err: refused}
+
+	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
+		return &Error{Class: ClassTimeout, Err: errText("no complete answer in time")}
+
+	case errors.As(err, &dns):
+		// The name of the server that was asked is nobody's business.
+		return &Error{Class: ClassDNS, Err: &net.DNSError{
+			Err: dns.Err, Name: clip(dns.Name, 255),
+			IsTimeout: dns.IsTimeout, IsTemporary: dns.IsTemporary, IsNotFound: dns.IsNotFound,
+		}}
+
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &Error{Class: ClassTimeout, Err: errText("no connection in time")}
+
+	case isTLS(err):
+		return &Error{Class: ClassTLS, Err: &clippedError{err}}
+
+	case errors.As(err, &op) && op.Op == "dial":
+		if errors.As(err, &errno) {
+			return &Error{Class: ClassConnect, Err: errno}
+		}
+		return &Error{Class: ClassConnect, Err: errText("no connection")}
+
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), op != nil,
+		errors.Is(err, net.ErrClosed):
+		return &Error{Class: ClassClosed, Err: errText("the connection ended before the answer did")}
+	}
+	return &Error{Class: ClassProtocol, Err: errText("the answer is not valid HTTP, or its header is too large")}
+}
+
+// isTLS reports whether err comes from the handshake: from its types, or from
+// an alert of either side, which crypto/tls wraps in a net.OpError.
+func isTLS(err error) bool {
+	var (
+		verify   *tls.CertificateVerificationError
+		header   tls.RecordHeaderError
+		alert    tls.AlertError
+		ech      *tls.ECHRejectionError
+		unknown  x509.UnknownAuthorityError
+		hostname x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		op       *net.OpError
+	)
+	return errors.As(err, &verify) || errors.As(err, &header) || errors.As(err, &alert) || errors.As(err, &ech) ||
+		errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
+		errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
+}
+
+// errText is an error that is only its text.
+type errText string
+
+func (e errText) Error() string { return string(e) }
+
+// A clippedError bounds the text of an error that repeats what the other side
+// sent, such as the names in a certificate.
+type clippedError struct{ err error }
+
+func (e *clippedError) Error() string { return excerpt([]byte(e.err.Error()), 200) }
+func (e *clippedError) Unwrap() error { return e.err }

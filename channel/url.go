@@ -1,0 +1,101 @@
+package channel
+
+import (
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// maxURL is the longest URL that is taken.
+const maxURL = 2048
+
+// CheckURL parses the URL of an endpoint and says everything that is wrong with
+// it, in an *event.ValidationError whose fields are empty. It must be absolute
+// and https (or http, where that is allowed), with a host, without credentials
+// and without a fragment. A host that is written as an address which could not
+// be connected to is refused at once; a name is checked when it is connected
+// to. No part of the URL is in the error, because a URL may grant access.
+func (c *HTTPClient) CheckURL(raw string) (*url.URL, error) {
+	var problems event.Problems
+	if len(raw) > maxURL {
+		problems.Add("", "must be at most %d characters", maxURL)
+		return nil, problems.Err()
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Opaque != "" {
+		problems.Add("", "must be an absolute URL such as %s", "https://example.com/hooks")
+		return nil, problems.Err()
+	}
+	switch {
+	case u.Scheme == "https":
+	case u.Scheme == "http" && c.allowHTTP:
+	case u.Scheme == "http":
+		problems.Add("", "must be https: plain http is not allowed here")
+	default:
+		problems.Add("", "must begin with https://")
+	}
+	if u.User != nil {
+		problems.Add("", "must not hold a user name or password: use a header")
+	}
+	if u.Fragment != "" || strings.Contains(raw, "#") {
+		problems.Add("", "must not have a fragment (#)")
+	}
+	c.checkHost(u, &problems)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// checkHost checks host and port.
+func (c *HTTPClient) checkHost(u *url.URL, problems *event.Problems) {
+	host := u.Hostname()
+	if host == "" {
+		problems.Add("", "must have a host")
+		return
+	}
+	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			problems.Add("", "must have a port between 1 and 65535, or none")
+		}
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		if addr.Zone() != "" {
+			problems.Add("", "must not have a zone in its address")
+		}
+		if err := c.guard.check(addr); err != nil {
+			problems.Add("", "must have a public host: %s", err)
+		}
+		return
+	}
+	name := strings.TrimSuffix(strings.ToLower(host), ".")
+	if !isHostname(name) {
+		problems.Add("", "must have a valid host name")
+	}
+	if (name == "localhost" || strings.HasSuffix(name, ".localhost")) && c.guard.check(netip.IPv6Loopback()) != nil &&
+		c.guard.check(netip.AddrFrom4([4]byte{127, 0, 0, 1})) != nil {
+		problems.Add("", "must have a public host: loopback addresses are not connected to")
+	}
+}
+
+// isHostname reports whether every label of a name could be looked up: letters
+// of any script, digits, hyphens and underscores, 1 to 63 bytes.
+func isHostname(name string) bool {
+	if len(name) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 {
+			return false
+		}
+		for _, r := range label {
+			if r <= ' ' || r == 0x7f || strings.ContainsRune("!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~", r) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,225 @@
+package channel_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// devClient connects to test servers: plain http, loopback.
+func devClient(t testing.TB) *channel.HTTPClient {
+	c := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// serve starts a server that is gone at the end of the test.
+func serve(t testing.TB, h http.HandlerFunc) string {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// open opens a configuration that must be right.
+func open(t testing.TB, d channel.Driver, config any) channel.Channel {
+	raw, err := json.Marshal(config)
+	require.NoError(t, err)
+	c, err := d.Open(raw)
+	require.NoError(t, err)
+	return c
+}
+
+// payload is an envelope as stored.
+const payload = `{"event_id":"evt_abc123","event_type":"object.created","occurred_at":"2025-10-08T16:09:00Z",` +
+	`"namespace":"acme","collection":"articles","actor":"system","subject":{"type":"object","id":"obj_abc123"},"version":"v1",` +
+	`"cache_scope_to_invalidate":{"scope":"key","keys":["mixpeek:acme:articles:obj_abc123"]},` +
+	`"metadata":{"object_id":"obj_abc123","bucket_id":"bkt_xyz","content_type":"video/mp4"}}`
+
+func message() *channel.Message {
+	return &channel.Message{EventID: "evt_abc123", EventType: event.ObjectCreated, Attempt: 1, Payload: []byte(payload)}
+}
+
+func TestWebhookPostsTheStoredBytes(t *testing.T) {
+	t.Parallel()
+	var got *http.Request
+	var body []byte
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r
+		body, _ = io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, "thanks")
+	})
+	c := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{
+		URL:     url + "/hook?k=v",
+		Headers: map[string]string{"X-Mixpeek-Secret": "sesame-sesame"},
+	})
+
+	m := message()
+	m.Payload = []byte(`{ "event_id" : "evt_abc123",  "later_field":1.50 }`)
+	result, err := c.Send(t.Context(), m)
+	require.NoError(t, err)
+	assert.Equal(t, channel.Result{StatusCode: 202, Response: "thanks"}, result)
+
+	assert.Equal(t, http.MethodPost, got.Method)
+	assert.Equal(t, "/hook?k=v", got.RequestURI)
+	assert.Equal(t, string(m.Payload), string(body), "byte by byte as stored")
+	assert.Equal(t, int64(len(m.Payload)), got.ContentLength)
+	got.Header.Del("Content-Length")
+	assert.Equal(t, http.Header{
+		"Content-Type":     {"application/json"},
+		"User-Agent":       {channel.DefaultUserAgent},
+		"X-Mixpeek-Secret": {"sesame-sesame"},
+	}, got.Header)
+	assert.Equal(t, channel.DefaultTimeout, c.(channel.Timeouter).Timeout())
+}
+
+func TestWebhookOptions(t *testing.T) {
+	t.Parallel()
+	var got *http.Request
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { got = r })
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, UserAgent: "acme/1"})
+	t.Cleanup(client.CloseIdleConnections)
+	d := channel.NewWebhookDriver(client)
+
+	c := open(t, d, map[string]any{"url": url, "method": "put", "timeout": 0.25, "headers": map[string]string{"content-type": "application/vnd.acme+json"}, "unknown": 1})
+	_, err := c.Send(t.Context(), message())
+	require.NoError(t, err)
+	assert.Equal(t, http.MethodPut, got.Method)
+	assert.Equal(t, "application/vnd.acme+json", got.Header.Get("Content-Type"))
+	assert.Equal(t, "acme/1", got.UserAgent())
+	assert.Equal(t, 250*time.Millisecond, c.(channel.Timeouter).Timeout())
+
+	c = open(t, d, map[string]any{"url": url, "headers": map[string]string{"User-Agent": "mine/2"}, "timeout": nil, "payload_template": nil})
+	_, err = c.Send(t.Context(), message())
+	require.NoError(t, err)
+	assert.Equal(t, "mine/2", got.UserAgent())
+}
+
+func TestWebhookConfigProblems(t *testing.T) {
+	t.Parallel()
+	d := channel.NewWebhookDriver(channel.NewHTTPClient(channel.HTTPConfig{}))
+	tests := []struct {
+		name, config string
+		want         []string // fields
+	}{
+		{"nothing", ``, []string{""}},
+		{"null", `null`, []string{""}},
+		{"a list", `[]`, []string{""}},
+		{"cut off", `{"url":`, []string{""}},
+		{"empty", `{}`, []string{"url"}},
+		{"empty url", `{"url":""}`, []string{"url"}},
+		{"url of another type", `{"url":5}`, []string{"url"}},
+		{"plain http, fragment", `{"url":"http://example.com/#x"}`, []string{"url", "url"}},
+		{"types", `{"url":"https://example.com","headers":[],"timeout":"10","method":1}`, []string{"timeout", "method", "headers"}},
+		{"timeout zero", `{"url":"https://example.com","timeout":0}`, []string{"timeout"}},
+		{"timeout negative", `{"url":"https://example.com","timeout":-1}`, []string{"timeout"}},
+		{"timeout too long", `{"url":"https://example.com","timeout":300.1}`, []string{"timeout"}},
+		{"timeout huge", `{"url":"https://example.com","timeout":1e400}`, []string{"timeout"}},
+		{"method", `{"url":"https://example.com","method":"DELETE"}`, []string{"method"}},
+		{"header value type", `{"url":"https://example.com","headers":{"A":1,"B":null}}`, []string{"headers.A", "headers.B"}},
+		{"header names", `{"url":"https://example.com","headers":{"":"x","a b":"x","a:b":"x","é":"x","A\r\nB":"x"}}`,
+			[]string{`headers[""]`, `headers["A\r\nB"]`, `headers["a b"]`, `headers["a:b"]`, `headers["é"]`}},
+		{"header values", `{"url":"https://example.com","headers":{"A":"sesame\r\nB: c","B":"sesame\u0000","C":"sesame\u007f","D":" sesame"}}`,
+			[]string{"headers.A", "headers.B", "headers.C", "headers.D"}},
+		{"header twice", `{"url":"https://example.com","headers":{"X-A":"1","x-a":"2"}}`, []string{"headers.x-a"}},
+		{"forbidden", `{"url":"https://example.com","headers":{"host":"x","Content-Length":"1","connection":"close","Keep-Alive":"x","Proxy-Authorization":"x","proxy-authenticate":"x","Proxy-Connection":"x","TE":"x","Trailer":"x","Transfer-Encoding":"x","upgrade":"x","Expect":"x","HTTP2-Settings":"x"}}`,
+			[]string{"headers.Content-Length", "headers.Expect", "headers.HTTP2-Settings", "headers.Keep-Alive", "headers.Proxy-Authorization", "headers.Proxy-Connection", "headers.TE", "headers.Trailer", "headers.Transfer-Encoding", "headers.connection", "headers.host", "headers.proxy-authenticate", "headers.upgrade"}},
+		{"no signing keys", `{"url":"https://example.com","signing_secrets":[]}`, []string{"signing_secrets"}},
+		{"empty signing key", `{"url":"https://example.com","signing_secret":""}`, []string{"signing_secret"}},
+		{"bad signing keys", `{"url":"https://example.com","signing_secret":"sesame","signing_secrets":["whsec_sesame",5]}`,
+			[]string{"signing_secrets[1]", "signing_secret", "signing_secrets[0]"}},
+		{"everything", `{"timeout":-1,"method":"GET","headers":{"Host":"sesame"},"signing_secret":1}`,
+			[]string{"timeout", "url", "method", "signing_secret", "headers.Host"}},
+	}
+	for _, tt := range tests {
+		_, err := d.Open(json.RawMessage(tt.config))
+		var invalid *event.ValidationError
+		if !assert.ErrorAs(t, err, &invalid, tt.name) {
+			continue
+		}
+		var fields []string
+		for _, p := range invalid.Problems {
+			fields = append(fields, p.Field)
+		}
+		assert.Equal(t, tt.want, fields, "%s: %v", tt.name, err)
+		assert.NotContains(t, err.Error(), "sesame", tt.name)
+	}
+}
+
+func TestWebhookFailuresAreClassified(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/gone":
+			w.WriteHeader(http.StatusGone)
+		case "/wait":
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, "busy\r\n\x00")
+		case "/redirect":
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		case "/elsewhere":
+			t.Error("a redirect was followed")
+		case "/hang":
+			_, _ = io.Copy(io.Discard, r.Body) // from here on the server notices that the client has gone
+			<-r.Context().Done()
+		}
+	})
+	d := channel.NewWebhookDriver(devClient(t))
+	tests := []struct {
+		path string
+		want channel.Error
+	}{
+		{"/gone", channel.Error{Action: channel.Deactivate, Class: channel.ClassStatus, StatusCode: 410}},
+		{"/wait", channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 503, RetryAfter: 7 * time.Second}},
+		{"/redirect", channel.Error{Class: channel.ClassRedirect, StatusCode: 307}},
+		{"/hang", channel.Error{Class: channel.ClassTimeout}},
+	}
+	for _, tt := range tests {
+		c := open(t, d, map[string]any{"url": url + tt.path, "timeout": 0.2})
+		result, err := c.Send(t.Context(), message())
+		var got *channel.Error
+		require.ErrorAs(t, err, &got, tt.path)
+		assert.Equal(t, tt.want.Action, got.Action, tt.path)
+		assert.Equal(t, tt.want.Class, got.Class, tt.path)
+		assert.Equal(t, tt.want.StatusCode, got.StatusCode, tt.path)
+		assert.Equal(t, tt.want.RetryAfter, got.RetryAfter, tt.path)
+		assert.Equal(t, tt.want.StatusCode, result.StatusCode, tt.path)
+		if tt.path == "/wait" {
+			assert.Equal(t, "busy", result.Response)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := open(t, d, map[string]any{"url": url + "/hang"}).Send(ctx, message())
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// The guard holds at connect time: the name is looked up, the address refused.
+func TestWebhookRefusesPrivateAddresses(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("connected") })
+	strict := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true})
+	_, err := channel.NewWebhookDriver(strict).Open(json.RawMessage(`{"url":"` + url + `"}`))
+	require.Error(t, err, "refused as soon as it is configured")
+
+	// A name that only resolution shows to be private.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.1/hook", nil)
+	require.NoError(t, err)
+	_, err = strict.Do(req)
+	var got *channel.Error
+	require.ErrorAs(t, err, &got)
+	assert.Contains(t, []channel.Class{channel.ClassRefusedAddress, channel.ClassDNS}, got.Class)
+	assert.True(t, got.Retryable())
+}
