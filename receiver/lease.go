@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -13,49 +13,59 @@ import (
 const settleTimeout = 10 * time.Second
 
 // A lease keeps a claim alive while its handler runs. Handlers that are done
-// within a third of the lease cost it no call to the store.
+// within a third of the lease cost no call to the store.
 type lease struct {
-	store   Deduper
-	claim   Claim
-	length  time.Duration
-	log     *slog.Logger
-	ctx     context.Context // outlives the sender's patience, not the handler
-	lost    context.CancelCauseFunc
+	store  Deduper
+	claim  Claim
+	length time.Duration
+	log    *slog.Logger
+	ctx    context.Context
+	lost   context.CancelCauseFunc
+
+	mu      sync.Mutex
 	timer   *time.Timer
-	stopped atomic.Bool
+	stopped bool
 }
 
 // keepLease begins to extend the claim. When somebody else has taken it over,
 // the context is cancelled with ErrStaleToken as its cause.
 func (rc *Receiver) keepLease(ctx context.Context, claim Claim) (context.Context, *lease) {
 	l := &lease{store: rc.cfg.Dedupe, claim: claim, length: rc.cfg.Lease, log: rc.cfg.Logger}
-	ctx, l.lost = context.WithCancelCause(ctx)
-	l.ctx = ctx
+	l.ctx, l.lost = context.WithCancelCause(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.timer = time.AfterFunc(l.length/3, l.extend)
-	return ctx, l
+	return l.ctx, l
 }
 
 func (l *lease) extend() {
-	if l.stopped.Load() {
-		return
-	}
+	// The claim is kept also after the sender has gone: the handler may not
+	// look at its context.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), min(settleTimeout, l.length/3))
 	defer cancel()
 	err := l.store.Extend(ctx, l.claim, l.length)
-	switch {
-	case errors.Is(err, ErrStaleToken): // or settled meanwhile: then nobody listens any more
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return // settled meanwhile: what Extend says is of no interest
+	}
+	if errors.Is(err, ErrStaleToken) {
 		l.lost(ErrStaleToken)
 		return
-	case err != nil && !l.stopped.Load():
+	}
+	if err != nil {
 		l.log.Warn("receiver: lease not extended, trying again", "key", l.claim.Key, "error", err)
 	}
 	l.timer.Reset(l.length / 3)
 }
 
-// stop ends the extending. A call to the store that is under way changes
-// nothing once the claim is settled.
+// stop ends the extending. A call to the store that is under way is harmless:
+// the claim is settled by now, and Extend of a settled claim changes nothing.
 func (l *lease) stop() {
-	l.stopped.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
 	l.timer.Stop()
 	l.lost(context.Canceled)
 }
