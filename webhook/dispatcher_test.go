@@ -115,6 +115,12 @@ func accept(context.Context, *channel.Message) (channel.Result, error) {
 	return channel.Result{StatusCode: http.StatusOK, Response: "ok"}, nil
 }
 
+// elapse lets time pass, and what is due then happen.
+func elapse(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func status(code int) error {
 	return channel.Classify(code, http.Header{}, time.Now())
 }
@@ -211,7 +217,7 @@ func TestRetryUntilAccepted(t *testing.T) {
 		b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		d := b.only(t)
 		assert.Equal(t, webhook.StatusSucceeded, d.Status)
 		require.Len(t, d.Attempts, 3)
@@ -322,7 +328,7 @@ func TestRetryAfterSlowsTheWholeEndpoint(t *testing.T) {
 		}
 		time.Sleep(30 * time.Second)
 		b.emit(t, event.ObjectCreated)
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		require.Len(t, at, 7)
 		for _, d := range at[1:] {
 			assert.GreaterOrEqual(t, d, 40*time.Second)
@@ -639,7 +645,7 @@ func TestProgressReachesTheNextAttempt(t *testing.T) {
 		b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		assert.Equal(t, []string{"", `{"reached":1}`}, seen)
 	})
 }

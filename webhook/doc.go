@@ -1,0 +1,55 @@
+// Package webhook publishes events to subscribers and never loses one.
+//
+// A [Dispatcher] lives in your process, and its state in your database, behind
+// a [Store]: there is no server to run beside your own. [Dispatcher.Emit]
+// returns once the event and its deliveries are durable. [Dispatcher.Run]
+// delivers them, each to one channel of one webhook, and retries until the
+// endpoint accepts or the [RetryPolicy] gives up:
+//
+//	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
+//	d, err := webhook.New(store, webhook.Config{})
+//	go d.Run(ctx)
+//
+//	err = d.CreateWebhook(ctx, &webhook.Webhook{
+//		Name:       "cache of the shop",
+//		EventTypes: []event.Pattern{"object.*"},
+//		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{
+//			"url":     "https://shop.example.com/webhooks",
+//			"headers": map[string]string{"X-Mixpeek-Secret": secret},
+//		})},
+//	})
+//
+//	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+//	e.Namespace = "acme"
+//	err = d.Emit(ctx, e)
+//
+// # What is promised
+//
+// Delivery is at least once. Once Emit has returned nil, the event reaches
+// every webhook that matched it, or ends as a dead delivery that can be looked
+// at and replayed, whatever happens to the process in between. A receiver sees
+// an event twice when a process died, or was paused for longer than its lease,
+// between a delivery and its verdict; event_id is what it recognises
+// duplicates by. Order is not promised: retries overtake.
+//
+// # How a delivery goes
+//
+// See [Status] for the states. A process that works on a delivery holds a
+// lease on it, and a token that grows with every claim. A verdict with an old
+// token is refused, so a process that was paused cannot overwrite the one that
+// took over. Any number of processes may share a store; they need no leader.
+//
+// # Fairness
+//
+// Deliveries wait in a queue for each [Endpoint] and are taken in turn. An
+// endpoint has a cap on requests in flight and a breaker: after 8 failures in
+// a row it is left alone for a second, doubling to a minute, then tried with
+// one delivery at a time. A 429 or 503 with Retry-After is waited out for the
+// endpoint as a whole. Being left alone costs a delivery none of its attempts.
+//
+// # Stores
+//
+// Package memstore keeps everything in memory, for tests and for events that
+// may be lost. Module webhook/sqlite keeps it in a file. Package storetest
+// holds the contract of a Store as a suite for those who write one.
+package webhook

@@ -1,0 +1,197 @@
+package webhook_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+var errStoreDown = errors.New("the store is down")
+
+// failingStore is a store that can be taken down.
+type failingStore struct {
+	webhook.Store
+	down      atomic.Bool
+	lieOnEmit atomic.Bool // store the emit and report a failure all the same
+}
+
+func (s *failingStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+	if s.down.Load() {
+		return nil, errStoreDown
+	}
+	tasks, err := s.Store.Enqueue(ctx, now, events, offer)
+	if s.lieOnEmit.Load() {
+		return nil, errStoreDown
+	}
+	return tasks, err
+}
+
+func (s *failingStore) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+	if s.down.Load() {
+		return nil, errStoreDown
+	}
+	return s.Store.Claim(ctx, now, r)
+}
+
+func (s *failingStore) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+	if s.down.Load() {
+		return nil, errStoreDown
+	}
+	return s.Store.Settle(ctx, now, settlements)
+}
+
+func (s *failingStore) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) ([]webhook.Lease, error) {
+	if s.down.Load() {
+		return nil, errStoreDown
+	}
+	return s.Store.Extend(ctx, until, leases)
+}
+
+func TestVerdictsOutliveAStoreThatFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &failingStore{Store: memstore.New()}
+		var log bytes.Buffer
+		var sent atomic.Int32
+		b := benchOn(t, store, webhook.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				sent.Add(1)
+				store.down.Store(true)
+				return channel.Result{StatusCode: 200}, nil
+			})
+		b.subscribe(t, "*")
+		stop := b.run(t)
+		b.emit(t, event.ObjectCreated)
+		time.Sleep(20 * time.Second)
+		require.ErrorIs(t, b.Emit(t.Context(), newEvent(event.ObjectCreated)), errStoreDown, "the caller must know")
+
+		store.down.Store(false)
+		time.Sleep(10 * time.Second)
+		assert.EqualValues(t, 1, sent.Load(), "the verdict was kept and stored in the end")
+		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+		stop()
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails, trying on" to="store verdicts"`), log.String())
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails, trying on" to="claim deliveries"`))
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store works again" to="store verdicts"`))
+	})
+}
+
+func TestStopWithAStoreThatStaysDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &failingStore{Store: memstore.New()}
+		var taken atomic.Bool
+		b := benchOn(t, store, webhook.Config{DrainTimeout: 3 * time.Second},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				store.down.Store(!taken.Swap(true))
+				return channel.Result{}, nil
+			})
+		b.subscribe(t, "*")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		b.emit(t, event.ObjectCreated)
+		time.Sleep(time.Second)
+		start := time.Now()
+		cancel()
+		require.ErrorIs(t, <-ended, errStoreDown)
+		assert.Less(t, time.Since(start), 10*time.Second)
+
+		store.down.Store(false)
+		b.run(t)
+		time.Sleep(time.Minute)
+		d := b.only(t)
+		assert.Equal(t, webhook.StatusSucceeded, d.Status, "made again when the lease was over")
+	})
+}
+
+func TestEmitAgainAfterAnErrorThatWasNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &failingStore{Store: memstore.New()}
+		var sent atomic.Int32
+		b := benchOn(t, store, webhook.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
+			sent.Add(1)
+			return channel.Result{}, nil
+		})
+		b.subscribe(t, "*")
+		b.run(t)
+		synctest.Wait()
+		e := newEvent(event.ObjectCreated)
+		store.lieOnEmit.Store(true)
+		require.ErrorIs(t, b.Emit(t.Context(), e), errStoreDown)
+		store.lieOnEmit.Store(false)
+		require.NoError(t, b.Emit(t.Context(), e))
+		time.Sleep(time.Minute)
+		assert.EqualValues(t, 1, sent.Load())
+		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+	})
+}
+
+func TestAClockThatJumps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		// A process with a clock an hour ahead takes over at once, and its
+		// retries are due an hour late for the others: late, and not lost.
+		b := newBench(t, webhook.Config{}, accept)
+		b.subscribe(t, "*")
+		b.emit(t, event.ObjectCreated)
+		ahead := time.Now().UTC().Add(time.Hour)
+		tasks, err := b.store.Claim(t.Context(), ahead, webhook.ClaimRequest{Until: ahead.Add(30 * time.Second), Limit: 1, PerEndpoint: 1})
+		require.NoError(t, err)
+		require.Len(t, tasks, 1)
+		_, err = b.store.Settle(t.Context(), ahead, []webhook.Settlement{{
+			Lease: tasks[0].Lease, Status: webhook.StatusPending, DueAt: ahead.Add(5 * time.Second),
+			Attempt: &webhook.Attempt{StartedAt: ahead, Class: "status", StatusCode: 500},
+		}})
+		require.NoError(t, err)
+		b.run(t)
+		time.Sleep(59 * time.Minute)
+		assert.Equal(t, webhook.StatusPending, b.only(t).Status)
+		time.Sleep(2 * time.Minute)
+		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+	})
+}
+
+func TestPruneKeepsWhatRetentionSays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, webhook.Config{
+			Retry:     webhook.RetryPolicy{MaxAttempts: 1},
+			Retention: webhook.Retention{Succeeded: time.Hour, Dead: 3 * time.Hour},
+		}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
+			if m.EventType == event.ObjectDeleted {
+				return channel.Result{}, status(500)
+			}
+			return channel.Result{}, nil
+		})
+		b.subscribe(t, "*")
+		b.run(t)
+		for range 10 {
+			b.emit(t, event.ObjectCreated)
+			b.emit(t, event.ObjectDeleted)
+		}
+		time.Sleep(55 * time.Minute)
+		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{}), 20)
+		time.Sleep(10 * time.Minute)
+		left := b.deliveries(t, webhook.DeliveryQuery{})
+		assert.Len(t, left, 10)
+		assert.Equal(t, webhook.StatusDead, left[0].Status)
+		time.Sleep(3 * time.Hour)
+		assert.Empty(t, b.deliveries(t, webhook.DeliveryQuery{}))
+	})
+}
