@@ -44,6 +44,11 @@ func Run(t *testing.T, h Harness) {
 		{"Settle", settleCases()},
 		{"Pause", pauseCases()},
 		{"Removal", removalCases()},
+		{"History", historyCases()},
+		{"Replay", replayCases()},
+		{"Prune", pruneCases()},
+		{"Tenants", tenantCases()},
+		{"Cancellation", cancellationCases()},
 	}
 	for _, group := range groups {
 		for _, c := range group.cases {

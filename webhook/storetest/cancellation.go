@@ -1,0 +1,109 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func cancellationCases() []testCase {
+	return []testCase{
+		{"BeforeTheCall", cancelledBefore},
+		{"DuringEnqueue", cancelledDuringEnqueue},
+	}
+}
+
+func cancelledBefore(f *fixture) {
+	w := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 4)...)
+	tasks := f.claim(start(), 2)
+	require.Len(f.t, tasks, 2)
+	f.settle(start(), died(tasks[0], start()))
+	before := f.list(webhook.DeliveryQuery{})
+
+	ctx, cancel := context.WithCancel(f.ctx)
+	cancel()
+	late := start().Add(48 * time.Hour)
+	changed := w.Clone()
+	changed.Name = "Changed"
+	for name, call := range map[string]func() error{
+		"CreateWebhook": func() error { return f.CreateWebhook(ctx, hook()) },
+		"Webhook":       func() error { _, err := f.Webhook(ctx, org, w.ID); return err },
+		"Webhooks":      func() error { _, err := f.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: org}); return err },
+		"UpdateWebhook": func() error { return f.UpdateWebhook(ctx, changed) },
+		"DeleteWebhook": func() error { return f.DeleteWebhook(ctx, org, w.ID) },
+		"Enqueue": func() error {
+			_, err := f.Enqueue(ctx, start(), newEvents("new", 3), &webhook.Offer{Until: late, Accept: always})
+			return err
+		},
+		"Claim": func() error {
+			_, err := f.Claim(ctx, start(), webhook.ClaimRequest{Until: late, Limit: 10, PerEndpoint: 10})
+			return err
+		},
+		"Extend": func() error { _, err := f.Extend(ctx, late, []webhook.Lease{tasks[1].Lease}); return err },
+		"Settle": func() error {
+			_, err := f.Settle(ctx, start(), []webhook.Settlement{succeeded(tasks[1], start())})
+			return err
+		},
+		"Deliveries": func() error {
+			_, err := f.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: org})
+			return err
+		},
+		"Delivery":     func() error { _, err := f.Delivery(ctx, org, tasks[0].DeliveryID); return err },
+		"EventPayload": func() error { _, err := f.EventPayload(ctx, org, "evt_0"); return err },
+		"Replay":       func() error { return f.Replay(ctx, start(), org, tasks[0].DeliveryID) },
+		"Cancel":       func() error { return f.Cancel(ctx, start(), org, tasks[1].DeliveryID) },
+		"Prune": func() error {
+			_, err := f.Prune(ctx, late, webhook.PruneRequest{SucceededBefore: late, DeadBefore: late, Limit: 10})
+			return err
+		},
+	} {
+		require.Error(f.t, call(), "%s with a cancelled context is an error", name)
+	}
+
+	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	require.NoError(f.t, err)
+	require.Len(f.t, all, 1, "an error leaves everything as it was")
+	f.requireSameWebhook(w, all[0])
+	after := f.list(webhook.DeliveryQuery{})
+	require.Len(f.t, after, len(before), "an error leaves everything as it was")
+	for i := range before {
+		f.requireDelivery(before[i], after[i])
+	}
+	require.Len(f.t, f.claim(start(), 10), 2, "an error leaves everything as it was: nothing was claimed")
+}
+
+// cancelledDuringEnqueue cancels while the store asks about an offer. Whether
+// the call then fails is up to the store; that it is all or nothing is not.
+func cancelledDuringEnqueue(f *fixture) {
+	f.create(hook())
+	for n := range 5 {
+		ctx, cancel := context.WithCancel(f.ctx)
+		asked := 0
+		accept := func(webhook.Endpoint) bool {
+			if asked++; asked > n {
+				cancel()
+			}
+			return true
+		}
+		prefix := fmt.Sprint("evt", n)
+		before := len(f.list(webhook.DeliveryQuery{}))
+		tasks, err := f.Enqueue(ctx, start(), newEvents(prefix, 5), &webhook.Offer{Until: start().Add(lease), Accept: accept})
+		cancel()
+		stored := len(f.list(webhook.DeliveryQuery{})) - before
+		if err != nil {
+			require.Empty(f.t, tasks, "if Enqueue fails, nothing was taken")
+			require.Zero(f.t, stored, "if Enqueue fails, nothing is stored")
+			f.requireEvent(prefix+"_0", false, "if Enqueue fails, nothing is stored")
+			f.enqueue(start(), newEvents(prefix, 5)...)
+			require.Len(f.t, f.claim(start(), 10), 5, "after Enqueue failed, the same events can be enqueued")
+			continue
+		}
+		require.Equal(f.t, 5, stored, "if Enqueue succeeds, everything is stored")
+		require.Len(f.t, f.claim(start(), 10), 5-len(tasks), "what was not handed out is due")
+	}
+}

@@ -1,0 +1,187 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func historyCases() []testCase {
+	return []testCase{
+		{"NewestFirst", newestFirst},
+		{"Filters", deliveryFilters},
+		{"FilterStatus", deliveryFilterStatus},
+		{"Paging", deliveryPaging},
+		{"PagingWhileInserting", pagingWhileInserting},
+		{"DefaultLimit", defaultLimit},
+		{"NotFound", historyNotFound},
+	}
+}
+
+func newestFirst(f *fixture) {
+	f.create(hook("webhook", "slack"))
+	for i := range 5 {
+		f.emit(start().Add(time.Duration(i)*time.Second), fmt.Sprint("evt_", i))
+	}
+	all := f.list(webhook.DeliveryQuery{})
+	require.Len(f.t, all, 10)
+	for i, d := range all {
+		require.Equal(f.t, fmt.Sprint("evt_", 4-i/2), d.EventID, "deliveries are listed the newest first")
+		if i > 0 {
+			require.Less(f.t, d.ID, all[i-1].ID, "ids grow: the newest delivery has the largest")
+		}
+		f.requireDelivery(d, f.get(d.ID))
+	}
+}
+
+func deliveryFilters(f *fixture) {
+	first, second := f.create(hook()), f.create(hook())
+	f.update(second, func(w *webhook.Webhook) { w.EventTypes = []event.Pattern{"invoice.*"} })
+	for i := range 10 {
+		e := newEvent(fmt.Sprint("evt_", i))
+		if i%2 == 1 {
+			e.Type = "invoice.paid"
+		}
+		f.enqueue(start().Add(time.Duration(i)*time.Second), e)
+	}
+	at := func(i int) time.Time { return start().Add(time.Duration(i) * time.Second) }
+	all := f.list(webhook.DeliveryQuery{})
+	require.Len(f.t, all, 15)
+
+	for name, c := range map[string]struct {
+		query webhook.DeliveryQuery
+		fits  func(webhook.Delivery) bool
+	}{
+		"EventID":                 {webhook.DeliveryQuery{EventID: "evt_3"}, func(d webhook.Delivery) bool { return d.EventID == "evt_3" }},
+		"unknown EventID":         {webhook.DeliveryQuery{EventID: "evt_"}, func(webhook.Delivery) bool { return false }},
+		"EventType":               {webhook.DeliveryQuery{EventType: "invoice.paid"}, func(d webhook.Delivery) bool { return d.EventType == "invoice.paid" }},
+		"EventType is no pattern": {webhook.DeliveryQuery{EventType: "invoice.*"}, func(webhook.Delivery) bool { return false }},
+		"WebhookID":               {webhook.DeliveryQuery{WebhookID: first.ID}, func(d webhook.Delivery) bool { return d.WebhookID == first.ID }},
+		"unknown WebhookID":       {webhook.DeliveryQuery{WebhookID: "wh_"}, func(webhook.Delivery) bool { return false }},
+		"Since":                   {webhook.DeliveryQuery{Since: at(4)}, func(d webhook.Delivery) bool { return !d.CreatedAt.Before(at(4)) }},
+		"Since, later by a tick":  {webhook.DeliveryQuery{Since: at(4).Add(tick)}, func(d webhook.Delivery) bool { return !d.CreatedAt.Before(at(5)) }},
+		"Until":                   {webhook.DeliveryQuery{Until: at(4)}, func(d webhook.Delivery) bool { return d.CreatedAt.Before(at(4)) }},
+		"Until, later by a tick":  {webhook.DeliveryQuery{Until: at(4).Add(tick)}, func(d webhook.Delivery) bool { return d.CreatedAt.Before(at(5)) }},
+		"Since and Until":         {webhook.DeliveryQuery{Since: at(2), Until: at(3)}, func(d webhook.Delivery) bool { return d.CreatedAt.Equal(at(2)) }},
+		"Before":                  {webhook.DeliveryQuery{Before: all[5].ID}, func(d webhook.Delivery) bool { return d.ID < all[5].ID }},
+		"Status":                  {webhook.DeliveryQuery{Status: webhook.StatusPending}, func(webhook.Delivery) bool { return true }},
+		"all at once": {
+			webhook.DeliveryQuery{EventID: "evt_5", EventType: "invoice.paid", WebhookID: second.ID, Status: webhook.StatusPending, Since: at(5), Until: at(6), Before: all[0].ID, Limit: 3},
+			func(d webhook.Delivery) bool { return d.EventID == "evt_5" && d.WebhookID == second.ID },
+		},
+		"one does not fit": {webhook.DeliveryQuery{EventID: "evt_5", EventType: created}, func(webhook.Delivery) bool { return false }},
+	} {
+		var want []webhook.DeliveryID
+		for _, d := range all {
+			if c.fits(d) {
+				want = append(want, d.ID)
+			}
+		}
+		require.Equal(f.t, want, deliveryIDs(f.list(c.query)), "the query selects what fits all of its fields, the newest first (%s)", name)
+	}
+}
+
+func deliveryIDs(all []webhook.Delivery) []webhook.DeliveryID {
+	var ids []webhook.DeliveryID
+	for _, d := range all {
+		ids = append(ids, d.ID)
+	}
+	return ids
+}
+
+func deliveryFilterStatus(f *fixture) {
+	active, paused, deleted := f.create(hook()), f.create(hook()), f.create(hook())
+	f.enqueue(start(), newEvents("evt", 6)...)
+	verdicts := make(map[string]int)
+	var settlements []webhook.Settlement
+	for _, task := range f.claim(start(), 100) {
+		switch n := verdicts[task.Endpoint.WebhookID]; n {
+		case 0:
+			settlements = append(settlements, succeeded(task, start()))
+		case 1:
+			settlements = append(settlements, died(task, start()))
+		case 2:
+			settlements = append(settlements, retry(task, start(), start()))
+		case 3:
+			require.NoError(f.t, f.Cancel(f.ctx, start(), org, task.DeliveryID))
+		}
+		verdicts[task.Endpoint.WebhookID]++
+	}
+	f.settle(start(), settlements...)
+	f.setPaused(paused, true)
+	f.remove(deleted)
+
+	want := map[string]map[webhook.Status]int{
+		active.ID:  {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusPending: 1, webhook.StatusCancelled: 1, webhook.StatusInFlight: 2},
+		paused.ID:  {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusCancelled: 1, webhook.StatusHeld: 3},
+		deleted.ID: {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusCancelled: 4},
+	}
+	for id, counts := range want {
+		for _, status := range []webhook.Status{
+			webhook.StatusPending, webhook.StatusInFlight, webhook.StatusHeld,
+			webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled,
+		} {
+			got := f.list(webhook.DeliveryQuery{WebhookID: id, Status: status})
+			require.Len(f.t, got, counts[status], "a query by status finds what reports that status: %s", status)
+			for _, d := range got {
+				require.Equal(f.t, status, d.Status, "a query by status finds what reports that status")
+			}
+		}
+	}
+}
+
+func deliveryPaging(f *fixture) {
+	f.create(hook())
+	f.enqueue(start(), newEvents("evt", 25)...)
+	want := deliveryIDs(f.list(webhook.DeliveryQuery{}))
+	for _, limit := range []int{1, 7, 24, 25, 26} {
+		var got []webhook.DeliveryID
+		for q := (webhook.DeliveryQuery{Limit: limit}); ; q.Before = got[len(got)-1] {
+			page := deliveryIDs(f.list(q))
+			require.LessOrEqual(f.t, len(page), limit, "Limit bounds the answer")
+			got = append(got, page...)
+			if len(page) < limit {
+				break
+			}
+		}
+		require.Equal(f.t, want, got, "pages of %d, each before the last id of the one before it, are the whole list", limit)
+	}
+}
+
+func pagingWhileInserting(f *fixture) {
+	f.create(hook())
+	f.enqueue(start(), newEvents("old", 9)...)
+	want := deliveryIDs(f.list(webhook.DeliveryQuery{}))
+	var got []webhook.DeliveryID
+	for i := range 3 {
+		q := webhook.DeliveryQuery{Limit: 3}
+		if i > 0 {
+			q.Before = got[len(got)-1]
+		}
+		got = append(got, deliveryIDs(f.list(q))...)
+		f.enqueue(start(), newEvents(fmt.Sprint("new", i), 5)...)
+	}
+	require.Equal(f.t, want, got, "deliveries that come while somebody pages shift nothing: a cursor is stable")
+}
+
+func defaultLimit(f *fixture) {
+	f.create(hook())
+	f.enqueue(start(), newEvents("evt", 105)...)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{}), 100, "a query without a limit returns 100")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Limit: 1_000}), 105, "a larger limit is not cut")
+}
+
+func historyNotFound(f *fixture) {
+	_, err := f.Delivery(f.ctx, org, 1)
+	require.ErrorIs(f.t, err, webhook.ErrNotFound, "an unknown delivery")
+	_, err = f.EventPayload(f.ctx, org, "evt_1")
+	require.ErrorIs(f.t, err, webhook.ErrNotFound, "an unknown event")
+	require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, 1), webhook.ErrNotFound, "replaying an unknown delivery")
+	require.ErrorIs(f.t, f.Cancel(f.ctx, start(), org, 1), webhook.ErrNotFound, "cancelling an unknown delivery")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{}), "an empty store has no deliveries, which is no error")
+	require.Zero(f.t, f.prune(start(), start(), start()), "an empty store has nothing to prune")
+}

@@ -1,0 +1,93 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func tenantCases() []testCase {
+	return []testCase{
+		{"EveryMethod", isolationOfEveryMethod},
+		{"NoOrganization", noOrganization},
+	}
+}
+
+// isolationOfEveryMethod walks over all methods that take an organization, with
+// the ids of one and the name of another.
+func isolationOfEveryMethod(f *fixture) {
+	w := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 3)...)
+	tasks := f.claim(start(), 2)
+	require.Len(f.t, tasks, 2)
+	f.settle(start(), died(tasks[0], start()))
+	before := f.list(webhook.DeliveryQuery{})
+	dead, inFlight := tasks[0].DeliveryID, tasks[1].DeliveryID
+
+	for _, stranger := range []string{other, "", "org", org + " ", "ORG_A"} {
+		const rule = "what belongs to another organization is not found (asked by %q)"
+		_, err := f.Webhook(f.ctx, stranger, w.ID)
+		require.ErrorIs(f.t, err, webhook.ErrNotFound, rule, stranger)
+		all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: stranger})
+		require.NoError(f.t, err)
+		require.Empty(f.t, all, rule, stranger)
+		stolen := w.Clone()
+		stolen.OrganizationID, stolen.Name = stranger, "Stolen"
+		require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, stolen), webhook.ErrNotFound, rule, stranger)
+		require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, stranger, w.ID), webhook.ErrNotFound, rule, stranger)
+
+		found, err := f.Deliveries(f.ctx, webhook.DeliveryQuery{OrganizationID: stranger})
+		require.NoError(f.t, err)
+		require.Empty(f.t, found, rule, stranger)
+		found, err = f.Deliveries(f.ctx, webhook.DeliveryQuery{OrganizationID: stranger, EventID: "evt_0", WebhookID: w.ID})
+		require.NoError(f.t, err)
+		require.Empty(f.t, found, rule, stranger)
+		_, err = f.Delivery(f.ctx, stranger, dead)
+		require.ErrorIs(f.t, err, webhook.ErrNotFound, rule, stranger)
+		_, err = f.EventPayload(f.ctx, stranger, "evt_0")
+		require.ErrorIs(f.t, err, webhook.ErrNotFound, rule, stranger)
+		require.ErrorIs(f.t, f.Replay(f.ctx, start(), stranger, dead), webhook.ErrNotFound, rule, stranger)
+		require.ErrorIs(f.t, f.Cancel(f.ctx, start(), stranger, inFlight), webhook.ErrNotFound, rule, stranger)
+
+		theirs := newEvent("evt_of_stranger")
+		theirs.OrganizationID = stranger
+		f.enqueue(start(), theirs)
+		found, err = f.Deliveries(f.ctx, webhook.DeliveryQuery{OrganizationID: stranger})
+		require.NoError(f.t, err)
+		require.Empty(f.t, found, "only events of the same organization reach a webhook (emitted by %q)", stranger)
+	}
+
+	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	f.requireSameWebhook(w, got)
+	after := f.list(webhook.DeliveryQuery{})
+	require.Len(f.t, after, len(before), "only events of the same organization reach a webhook")
+	for i := range before {
+		f.requireDelivery(before[i], after[i])
+	}
+}
+
+// noOrganization checks that the empty name is a tenant like any other.
+func noOrganization(f *fixture) {
+	theirs := f.create(hook())
+	mine := hook()
+	mine.OrganizationID = ""
+	f.create(mine)
+	e := newEvent("evt_1")
+	e.OrganizationID = ""
+	f.enqueue(start(), e, newEvent("evt_1"))
+
+	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{})
+	require.NoError(f.t, err)
+	require.Equal(f.t, []string{mine.ID}, hookIDs(all), "the empty organization is a tenant of its own: it does not see the others'")
+	found, err := f.Deliveries(f.ctx, webhook.DeliveryQuery{})
+	require.NoError(f.t, err)
+	require.Len(f.t, found, 1, "the empty organization is a tenant of its own: it does not see the others'")
+	require.Equal(f.t, mine.ID, found[0].WebhookID)
+	require.Equal(f.t, theirs.ID, f.only().WebhookID)
+	require.Len(f.t, f.claim(start(), 10), 2, "claims are for all organizations")
+	require.NoError(f.t, f.Cancel(f.ctx, start().Add(time.Second), "", found[0].ID))
+	require.NoError(f.t, f.DeleteWebhook(f.ctx, "", mine.ID))
+}
