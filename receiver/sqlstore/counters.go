@@ -1,0 +1,99 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// DefaultCountersTable is the table of [Counters] unless told otherwise.
+const DefaultCountersTable = "webhook_receiver_generations"
+
+// Counters are the numbers of invalidate.Generations in one table of a SQL
+// database, shared by all processes on it. They are safe for concurrent use.
+type Counters struct {
+	db           *sql.DB
+	d            Dialect
+	schema, bump string
+	table        string
+}
+
+const countersSchema = `CREATE TABLE IF NOT EXISTS {table} (
+	name       TEXT   NOT NULL PRIMARY KEY,
+	generation BIGINT NOT NULL
+);
+`
+
+// NewCounters returns counters in db. The table has to exist before they are
+// used: see [Counters.CreateTable] and [Counters.Schema].
+func NewCounters(db *sql.DB, dialect Dialect, config Config) (*Counters, error) {
+	table, err := check(db, dialect, config.Table, DefaultCountersTable)
+	if err != nil {
+		return nil, err
+	}
+	return &Counters{
+		db: db, d: dialect, table: table,
+		schema: dialect.render(countersSchema, table),
+		// Numbers start at the time, so that a row which was deleted does not
+		// bring old ones back.
+		bump: dialect.render(`INSERT INTO {table} AS old (name, generation) VALUES ($1, {now})
+			ON CONFLICT (name) DO UPDATE SET generation = {greatest}(old.generation + 1, excluded.generation)`, table),
+	}, nil
+}
+
+// Schema returns the statement that creates the table, for those who run it by
+// a tool of their own.
+func (c *Counters) Schema() string { return c.schema }
+
+// CreateTable creates the table unless it exists. Many processes may call it at
+// the same time.
+func (c *Counters) CreateTable(ctx context.Context) error {
+	return c.d.createTable(ctx, c.db, c.schema)
+}
+
+// Bump makes each number larger than it ever was.
+func (c *Counters) Bump(ctx context.Context, names ...string) error {
+	for _, name := range names {
+		if _, err := c.db.ExecContext(ctx, c.bump, name); err != nil {
+			return fmt.Errorf("sqlstore: bump: %w", err)
+		}
+	}
+	return nil
+}
+
+// Read returns the numbers in the order of the names: 0 for one that was never
+// bumped.
+func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
+	numbers := make([]int64, len(names))
+	if len(names) == 0 {
+		return numbers, nil
+	}
+	args, marks := make([]any, len(names)), make([]string, len(names))
+	for i, name := range names {
+		args[i], marks[i] = name, "$"+strconv.Itoa(i+1)
+	}
+	query := c.d.render("SELECT name, generation FROM {table} WHERE name IN ("+strings.Join(marks, ", ")+")", c.table)
+	rows, err := c.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: read: %w", err)
+	}
+	defer func() { _ = rows.Close() }() // rows.Err has the error that counts
+	for rows.Next() {
+		var name string
+		var number int64
+		if err := rows.Scan(&name, &number); err != nil {
+			return nil, fmt.Errorf("sqlstore: read: %w", err)
+		}
+		for i := range names {
+			if names[i] == name {
+				numbers[i] = number
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("sqlstore: read: %w", err)
+	}
+	return numbers, nil
+}

@@ -1,0 +1,123 @@
+package drivertest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/receiver"
+	"github.com/mixpeek/webhooks-go/receiver/dedupetest"
+	"github.com/mixpeek/webhooks-go/receiver/sqlstore"
+)
+
+func TestDedupeRules(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		store := db.dedupe(t)
+		dedupetest.Run(t, func(*testing.T) receiver.Deduper { return store })
+	})
+}
+
+// The rules hold between processes, as far as two pools of connections can
+// stand for those.
+func TestDedupeRulesAcrossHandles(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		stores := []receiver.Deduper{db.dedupe(t)}
+		other, err := sqlstore.NewDedupe(db.open(), db.dialect, sqlstore.Config{})
+		require.NoError(t, err)
+		stores = append(stores, other)
+		var mu sync.Mutex
+		next := 0
+		dedupetest.Run(t, func(*testing.T) receiver.Deduper {
+			mu.Lock()
+			defer mu.Unlock()
+			next++
+			return stores[next%len(stores)]
+		})
+	})
+}
+
+// Replicas that start at the same moment all find the table.
+func TestCreateTableAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		other := db
+		other.DB = db.open()
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				d := []database{db, other}[i%2]
+				store, err := sqlstore.NewDedupe(d.DB, d.dialect, sqlstore.Config{})
+				assert.NoError(t, err)
+				assert.NoError(t, store.CreateTable(t.Context()))
+				counters, err := sqlstore.NewCounters(d.DB, d.dialect, sqlstore.Config{})
+				assert.NoError(t, err)
+				assert.NoError(t, counters.CreateTable(t.Context()))
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func take(t *testing.T, store receiver.Deduper, key string, lease time.Duration) receiver.Claim {
+	t.Helper()
+	c := receiver.Claim{Key: key, Token: receiver.NewToken()}
+	standing, err := store.Claim(t.Context(), c, lease)
+	require.NoError(t, err)
+	require.Equal(t, receiver.Claimed, standing.State)
+	return c
+}
+
+// Prune removes what need not be remembered and nothing else.
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		ctx, store := t.Context(), db.dedupe(t)
+		for _, key := range []string{"over 1", "over 2", "over 3"} {
+			require.NoError(t, store.Done(ctx, take(t, store, key, time.Hour), time.Millisecond))
+		}
+		require.NoError(t, store.Done(ctx, take(t, store, "done", time.Hour), time.Hour))
+		require.NoError(t, store.Dead(ctx, take(t, store, "dead", time.Hour), "broken", time.Hour))
+		take(t, store, "claimed", time.Hour)
+		take(t, store, "late", time.Millisecond)
+		take(t, store, "long gone", time.Millisecond)
+		db.exec(t, "UPDATE webhook_receiver_claims SET until_ms = until_ms - 3600001 WHERE claim_key = 'long gone'")
+
+		require.Eventually(t, func() bool {
+			return db.number(t, "SELECT count(*) FROM webhook_receiver_claims WHERE until_ms < (SELECT until_ms FROM webhook_receiver_claims WHERE claim_key = 'late')") >= 3
+		}, 10*time.Second, time.Millisecond)
+		var removed []int64
+		for range 3 {
+			n, err := store.Prune(ctx, 2)
+			require.NoError(t, err)
+			removed = append(removed, n)
+		}
+		assert.Equal(t, []int64{2, 2, 0}, removed)
+		assert.Equal(t, 4, db.number(t, "SELECT count(*) FROM webhook_receiver_claims"))
+		assert.Equal(t, 1, db.number(t, "SELECT count(*) FROM webhook_receiver_claims WHERE claim_key = 'dead' AND state = 3 AND reason = 'broken'"))
+	})
+}
+
+// A table may have another name, and in PostgreSQL another schema.
+func TestTableName(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		tables := []string{"mine"}
+		if db.dialect == sqlstore.PostgreSQL {
+			schema := ""
+			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT current_schema()").Scan(&schema))
+			tables = append(tables, schema+".mine_too")
+		}
+		for _, table := range tables {
+			store, err := sqlstore.NewDedupe(db.DB, db.dialect, sqlstore.Config{Table: table})
+			require.NoError(t, err)
+			require.NoError(t, store.CreateTable(t.Context()))
+			take(t, store, "evt_1", time.Hour)
+			assert.Equal(t, 1, db.number(t, "SELECT count(*) FROM "+table))
+		}
+	})
+}
