@@ -49,6 +49,10 @@ func Run(t *testing.T, h Harness) {
 		{"Prune", pruneCases()},
 		{"Tenants", tenantCases()},
 		{"Cancellation", cancellationCases()},
+		{"Concurrency", concurrencyCases()},
+		{"Model", modelCases()},
+		{"Durability", durabilityCases(h)},
+		{"Peers", peerCases(h)},
 	}
 	for _, group := range groups {
 		for _, c := range group.cases {

@@ -1,0 +1,307 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// goroutines is how many run against the store at once.
+const goroutines = 16
+
+func concurrencyCases() []testCase {
+	return []testCase{
+		{"Claimers", func(f *fixture) { concurrentClaimers(f, f) }},
+		{"TakeOvers", func(f *fixture) { concurrentTakeOvers(f, f) }},
+		{"SameEvents", func(f *fixture) { concurrentSameEvents(f, f) }},
+		{"CreateThenEmit", func(f *fixture) { concurrentCreateThenEmit(f, f) }},
+		{"Updaters", func(f *fixture) { concurrentUpdaters(f, f) }},
+		{"Creators", concurrentCreators},
+		{"ReplayAndCancel", concurrentReplayAndCancel},
+		{"Pruning", concurrentPruning},
+	}
+}
+
+// inParallel runs fn in many goroutines that start together.
+func inParallel(fn func(n int)) {
+	begin := make(chan struct{})
+	var wg sync.WaitGroup
+	for n := range goroutines {
+		wg.Go(func() {
+			<-begin
+			fn(n)
+		})
+	}
+	close(begin)
+	wg.Wait()
+}
+
+// The cases that take several views do the same through each of them in turn:
+// one for a store in one process, two for a store and its peer.
+
+// concurrentClaimers claims and settles while events are enqueued, partly with
+// an offer. The time stands still, so no lease ends: nothing may come twice.
+func concurrentClaimers(views ...*fixture) {
+	f := views[0]
+	f.create(hook("webhook", "slack"))
+	f.create(hook())
+	const batches, batch, perEvent = 6, 5, 3
+	const total = goroutines * batches * batch * perEvent
+
+	var mu sync.Mutex
+	seen := make(map[webhook.DeliveryID]int)
+	settle := func(f *fixture, tasks []webhook.Task) {
+		var settlements []webhook.Settlement
+		mu.Lock()
+		for _, task := range tasks {
+			seen[task.DeliveryID]++
+			settlements = append(settlements, succeeded(task, start()))
+		}
+		mu.Unlock()
+		refused, err := f.Settle(f.ctx, start(), settlements)
+		assert.NoError(f.t, err)
+		assert.Empty(f.t, refused, "a verdict on a delivery that nobody else has is accepted")
+	}
+	inParallel(func(n int) {
+		f := views[n%len(views)]
+		accepted := 0
+		offer := &webhook.Offer{Until: start().Add(lease), Accept: func(webhook.Endpoint) bool {
+			accepted++
+			return accepted%3 == 0
+		}}
+		r := webhook.ClaimRequest{Until: start().Add(lease), Limit: 7, PerEndpoint: 5}
+		for i := range batches {
+			tasks, err := f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), batch), offer)
+			if !assert.NoError(f.t, err) {
+				return
+			}
+			claimed, err := f.Claim(f.ctx, start(), r)
+			if !assert.NoError(f.t, err) {
+				return
+			}
+			settle(f, append(tasks, claimed...))
+		}
+	})
+	for {
+		tasks := f.claim(start(), 100)
+		if len(tasks) == 0 {
+			break
+		}
+		settle(f, tasks)
+	}
+	require.Len(f.t, seen, total, "every delivery is handed out")
+	for id, n := range seen {
+		require.Equal(f.t, 1, n, "no delivery is handed out twice under one lease: %s", id)
+	}
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: total + 1}), total)
+}
+
+// concurrentTakeOvers lets every claim find the leases of the others ended. Of
+// the claimers that hold a delivery in turn, at most the last one's verdict
+// counts, and the history has exactly the verdicts that counted.
+func concurrentTakeOvers(views ...*fixture) {
+	f := views[0]
+	f.create(hook())
+	const deliveries, rounds = 4, 15
+	f.enqueue(start(), newEvents("evt", deliveries)...)
+	var mu sync.Mutex
+	tokens := make(map[webhook.Lease]int)
+	accepted := make(map[webhook.DeliveryID]int)
+	var clock atomic.Int64
+	inParallel(func(n int) {
+		f := views[n%len(views)]
+		for range rounds {
+			now := start().Add(time.Duration(clock.Add(1)) * lease)
+			tasks, err := f.Claim(f.ctx, now, webhook.ClaimRequest{Until: now.Add(lease), Limit: deliveries, PerEndpoint: deliveries})
+			if !assert.NoError(f.t, err) {
+				return
+			}
+			for _, task := range tasks {
+				refused, err := f.Settle(f.ctx, now, []webhook.Settlement{retry(task, now, now)})
+				assert.NoError(f.t, err)
+				mu.Lock()
+				tokens[task.Lease]++
+				if len(refused) == 0 {
+					accepted[task.DeliveryID]++
+				}
+				mu.Unlock()
+			}
+		}
+	})
+	for l, n := range tokens {
+		require.Equal(f.t, 1, n, "the token grows with every claim: %s was claimed twice with token %d", l.DeliveryID, l.Token)
+	}
+	for _, d := range f.list(webhook.DeliveryQuery{}) {
+		require.Len(f.t, d.Attempts, accepted[d.ID], "the history has exactly the attempts whose verdicts were accepted")
+		for i, a := range d.Attempts {
+			require.Equal(f.t, i+1, a.Number, "attempts are numbered from 1 without a gap")
+		}
+	}
+}
+
+// concurrentSameEvents emits the same events from everywhere, as producers do
+// that retry, in orders that make careless stores deadlock.
+func concurrentSameEvents(views ...*fixture) {
+	f := views[0]
+	f.create(hook())
+	const events = 10
+	inParallel(func(n int) {
+		f := views[n%len(views)]
+		batch := make([]webhook.NewEvent, 0, events)
+		for i := range events {
+			if n%2 == 1 {
+				i = events - 1 - i
+			}
+			batch = append(batch, newEvent(fmt.Sprint("evt_", i)))
+		}
+		_, err := f.Enqueue(f.ctx, start(), batch, nil)
+		assert.NoError(f.t, err, "an event that is stored already is passed over, also when both calls come at once")
+	})
+	require.Len(f.t, f.list(webhook.DeliveryQuery{}), events, "an event that many emit at once is stored once")
+	require.Len(f.t, f.claim(start(), 100), events)
+}
+
+func concurrentCreateThenEmit(views ...*fixture) {
+	inParallel(func(n int) {
+		mine, yours := views[n%len(views)], views[(n+1)%len(views)]
+		name := fmt.Sprint("type", n)
+		w := hook()
+		w.EventTypes = []event.Pattern{event.Pattern(name + ".*")}
+		if !assert.NoError(mine.t, mine.CreateWebhook(mine.ctx, w)) {
+			return
+		}
+		e := newEvent("evt_" + name)
+		e.Type = name + ".sent"
+		_, err := yours.Enqueue(yours.ctx, start(), []webhook.NewEvent{e}, nil)
+		assert.NoError(yours.t, err)
+		found, err := mine.Deliveries(mine.ctx, webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
+		assert.NoError(mine.t, err)
+		assert.Len(mine.t, found, 1, "a webhook that was created before Enqueue began is matched, whatever goes on beside")
+	})
+}
+
+// concurrentUpdaters checks that exactly one update is based on each revision.
+func concurrentUpdaters(views ...*fixture) {
+	f := views[0]
+	w := f.create(hook())
+	const perGoroutine = 3
+	var mu sync.Mutex
+	winners := make(map[int64]string)
+	inParallel(func(n int) {
+		f := views[n%len(views)]
+		for won := 0; won < perGoroutine; {
+			current, err := f.Webhook(f.ctx, org, w.ID)
+			if !assert.NoError(f.t, err) {
+				return
+			}
+			base := current.Revision
+			current.Name = fmt.Sprintf("%d of goroutine %d", won, n)
+			err = f.UpdateWebhook(f.ctx, current)
+			if errors.Is(err, webhook.ErrConflict) {
+				continue
+			}
+			if !assert.NoError(f.t, err) {
+				return
+			}
+			won++
+			mu.Lock()
+			assert.Empty(f.t, winners[base], "of the updates based on one revision, exactly one wins")
+			assert.Equal(f.t, base+1, current.Revision, "the revision counts the updates")
+			winners[base] = current.Name
+			mu.Unlock()
+		}
+	})
+	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	require.EqualValues(f.t, 1+goroutines*perGoroutine, got.Revision, "the revision counts the updates: none is lost")
+	require.Equal(f.t, winners[got.Revision-1], got.Name, "the last update is what is stored")
+}
+
+func concurrentCreators(f *fixture) {
+	w := hook()
+	var winners atomic.Int64
+	inParallel(func(int) {
+		err := f.CreateWebhook(f.ctx, w.Clone())
+		if err == nil {
+			winners.Add(1)
+			return
+		}
+		assert.ErrorIs(f.t, err, webhook.ErrExists, "a used id is ErrExists, also when both calls come at once")
+	})
+	require.EqualValues(f.t, 1, winners.Load(), "of those who create one id at once, exactly one does")
+}
+
+func concurrentReplayAndCancel(f *fixture) {
+	f.create(hook())
+	id := f.settled("evt_1", start(), webhook.StatusDead)
+	for name, call := range map[string]func() error{
+		"replay": func() error { return f.Replay(f.ctx, start(), org, id) },
+		"cancel": func() error { return f.Cancel(f.ctx, start(), org, id) },
+	} {
+		if name == "cancel" && f.status(id).Settled() {
+			require.NoError(f.t, f.Replay(f.ctx, start(), org, id))
+		}
+		if name == "replay" && !f.status(id).Settled() {
+			require.NoError(f.t, f.Cancel(f.ctx, start(), org, id))
+		}
+		var winners atomic.Int64
+		inParallel(func(int) {
+			err := call()
+			if err == nil {
+				winners.Add(1)
+				return
+			}
+			assert.ErrorIs(f.t, err, webhook.ErrState)
+		})
+		require.EqualValues(f.t, 1, winners.Load(), "of those who %s one delivery at once, exactly one does", name)
+	}
+}
+
+// concurrentPruning prunes while others work: what is not old stays.
+func concurrentPruning(f *fixture) {
+	f.create(hook())
+	const events = 20
+	now := start().Add(24 * time.Hour)
+	for i := range events {
+		f.emit(start(), fmt.Sprint("old_", i))
+	}
+	for _, task := range f.claim(start(), events) {
+		f.settle(start(), succeeded(task, start()))
+	}
+	var pruned atomic.Int64
+	inParallel(func(n int) {
+		if n%4 == 0 {
+			for {
+				count, err := f.Prune(f.ctx, now, webhook.PruneRequest{SucceededBefore: now, DeadBefore: now, Limit: 4})
+				if !assert.NoError(f.t, err) {
+					return
+				}
+				pruned.Add(int64(count))
+				if count < 4 {
+					return
+				}
+			}
+		}
+		id := fmt.Sprint("new_", n)
+		_, err := f.Enqueue(f.ctx, now, []webhook.NewEvent{newEvent(id)}, nil)
+		assert.NoError(f.t, err)
+		tasks, err := f.Claim(f.ctx, now, webhook.ClaimRequest{Until: now.Add(lease), Limit: 1, PerEndpoint: 1})
+		assert.NoError(f.t, err)
+		for _, task := range tasks {
+			refused, err := f.Settle(f.ctx, now, []webhook.Settlement{succeeded(task, now)})
+			assert.NoError(f.t, err)
+			assert.Empty(f.t, refused)
+		}
+	})
+	pruned.Add(int64(f.prune(now, now, now)))
+	require.EqualValues(f.t, 2*events, pruned.Load(), "every row that went is counted once, though many prune at once")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{}), goroutines*3/4, "Prune keeps what is younger, whatever goes on beside")
+}

@@ -1,0 +1,69 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// peerCases are for stores that several processes use at once.
+func peerCases(h Harness) []testCase {
+	if h.Peer == nil {
+		return nil
+	}
+	type pair = func(f, peer *fixture)
+	with := func(run pair) func(*fixture) {
+		return func(f *fixture) { run(f, f.with(h.Peer(f.t, f.Store))) }
+	}
+	return []testCase{
+		{"ChangesCountAtOnce", with(changesCountAtOnce)},
+		{"TakeOver", with(takeOverByPeer)},
+		{"Claimers", with(func(f, peer *fixture) { concurrentClaimers(f, peer) })},
+		{"TakeOvers", with(func(f, peer *fixture) { concurrentTakeOvers(f, peer) })},
+		{"SameEvents", with(func(f, peer *fixture) { concurrentSameEvents(f, peer) })},
+		{"CreateThenEmit", with(func(f, peer *fixture) { concurrentCreateThenEmit(f, peer) })},
+		{"Updaters", with(func(f, peer *fixture) { concurrentUpdaters(f, peer) })},
+	}
+}
+
+// changesCountAtOnce catches a process that remembers webhooks as they were.
+func changesCountAtOnce(f, peer *fixture) {
+	f.emit(start(), "evt_0")
+	w := peer.create(hook())
+	f.emit(start(), "evt_1")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_1"}), 1,
+		"a webhook that was created before Enqueue began is matched, whichever process created it")
+
+	peer.update(w, func(w *webhook.Webhook) { w.EventTypes = []event.Pattern{"invoice.*"} })
+	f.emit(start(), "evt_2")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2"}), "an update counts at once, whichever process made it")
+
+	updated := peer.update(w, func(w *webhook.Webhook) { w.EventTypes = []event.Pattern{"*"} })
+	task := f.claimOne(start())
+	require.Equal(f.t, updated.Revision, task.Revision, "a task has the webhook's revision, whichever process updated it")
+	gone := died(task, start())
+	gone.PauseWebhook = true
+	peer.settle(start(), gone)
+	require.Empty(f.t, f.offer(start(), always, newEvent("evt_3")), "deliveries of paused webhooks are never offered, whichever process paused them")
+	require.Equal(f.t, webhook.StatusHeld, f.list(webhook.DeliveryQuery{EventID: "evt_3"})[0].Status)
+
+	peer.setPaused(w, false)
+	require.Equal(f.t, "evt_3", f.claimOne(start()).EventID, "a webhook that was resumed gets its deliveries, whichever process resumed it")
+	peer.remove(w)
+	f.emit(start(), "evt_4")
+	f.requireNothingDue(start().Add(time.Hour), "a deleted webhook gets nothing, whichever process deleted it")
+}
+
+func takeOverByPeer(f, peer *fixture) {
+	f.create(hook())
+	f.emit(start(), "evt_1")
+	mine := f.claimOne(start())
+	peer.requireNothingDue(start(), "what one process claimed, no other claims")
+	theirs := peer.claimOne(start().Add(lease))
+	require.Greater(f.t, theirs.Token, mine.Token, "the token grows with every claim, whichever process claims")
+	f.refuse(start(), succeeded(mine, start()), "a process that paused too long must not overwrite the one that took over")
+	peer.settle(start(), succeeded(theirs, start()))
+}
