@@ -1,8 +1,10 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -61,7 +63,7 @@ func newEvents(events []*event.Event) ([]NewEvent, error) {
 			p.AddError(path, err)
 			continue
 		}
-		payload, err := e.MarshalJSON()
+		payload, err := encode(e)
 		if err != nil {
 			p.AddError(path, err)
 			continue
@@ -75,6 +77,21 @@ func newEvents(events []*event.Event) ([]NewEvent, error) {
 		})
 	}
 	return records, p.Err()
+}
+
+// encodeBuffers hold *[]byte.
+var encodeBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// encode returns the event's JSON in a slice of just its size: payloads are kept.
+func encode(e *event.Event) ([]byte, error) {
+	buf := encodeBuffers.Get().(*[]byte)
+	defer encodeBuffers.Put(buf)
+	b, err := e.AppendJSON((*buf)[:0])
+	if err != nil {
+		return nil, err
+	}
+	*buf = b
+	return bytes.Clone(b), nil
 }
 
 func complete(e *event.Event) {

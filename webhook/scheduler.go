@@ -33,7 +33,7 @@ type schedulerLimits struct {
 
 // task is a claimed delivery in this process.
 type task struct {
-	Task
+	*Task
 	queue *endpointQueue
 	lost  bool // the lease is somebody else's
 }
@@ -136,7 +136,7 @@ func (s *scheduler) spill(endpoints []Endpoint) {
 	}
 }
 
-// push queues claimed deliveries. It returns those that came too late, after stop.
+// push queues claimed deliveries, and keeps the slice. It returns those that came too late, after stop.
 func (s *scheduler) push(tasks []Task) (late []*task) {
 	if len(tasks) == 0 {
 		return nil
@@ -146,7 +146,7 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 	block := make([]task, len(tasks))
 	for i := range tasks {
 		t := &block[i]
-		t.Task = tasks[i]
+		t.Task = &tasks[i]
 		if !s.open {
 			late = append(late, t)
 			continue
