@@ -14,3 +14,7 @@ func TestStore(t *testing.T) {
 		New: func(*testing.T) webhook.Store { return memstore.New() },
 	})
 }
+
+func BenchmarkStore(b *testing.B) {
+	storetest.Benchmark(b, func(*testing.B) webhook.Store { return memstore.New() })
+}

@@ -1,0 +1,221 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// Benchmark measures a store. Every benchmark counts deliveries: "deliveries/s"
+// is how many went through all of its steps in a second, and "claim-ns" and the
+// like say what one step cost for each delivery.
+//
+// Cycle enqueues, claims and settles in batches; Offered leaves the claim to
+// the offer; Parallel does what Cycle does from 16 goroutines, one event at a
+// time. Claim asks what a claim costs in a store that holds much else: settled
+// deliveries, a backlog of one endpoint, retries that are not due, many
+// endpoints. In a good store these numbers do not grow with what is stored.
+func Benchmark(b *testing.B, newStore func(b *testing.B) webhook.Store) {
+	for _, size := range []int{1, 64, 512} {
+		b.Run(fmt.Sprintf("Cycle/batch=%d", size), func(b *testing.B) {
+			newBench(b, newStore(b)).cycle(size, false)
+		})
+	}
+	for _, size := range []int{1, 64, 512} {
+		b.Run(fmt.Sprintf("Offered/batch=%d", size), func(b *testing.B) {
+			newBench(b, newStore(b)).cycle(size, true)
+		})
+	}
+	b.Run("Parallel/batch=1", func(b *testing.B) { newBench(b, newStore(b)).parallel() })
+	for _, n := range []int{1_000, 100_000} {
+		for name, fill := range map[string]func(*bench, int){
+			"settled": (*bench).fillSettled,
+			"backlog": (*bench).fillBacklog,
+			"waiting": (*bench).fillWaiting,
+		} {
+			b.Run(fmt.Sprintf("Claim/%s=%d", name, n), func(b *testing.B) {
+				bench := newBench(b, newStore(b))
+				fill(bench, n)
+				bench.claims(64)
+			})
+		}
+	}
+	for _, n := range []int{10, 2_000} {
+		b.Run(fmt.Sprintf("Claim/endpoints=%d", n), func(b *testing.B) {
+			bench := newBench(b, newStore(b))
+			bench.fillEndpoints(n)
+			bench.claims(64)
+		})
+	}
+}
+
+// bench is a store with one webhook for "object.*".
+type bench struct {
+	webhook.Store
+	b   *testing.B
+	ctx context.Context
+	now time.Time
+	// payload has the size of a usual envelope.
+	payload []byte
+	count   atomic.Int64 // of events
+	spent   map[string]time.Duration
+}
+
+func newBench(b *testing.B, s webhook.Store) *bench {
+	bench := &bench{
+		Store: s, b: b, ctx: b.Context(), now: start(),
+		payload: fmt.Appendf(nil, `{"event_id":"evt_1","metadata":{"filler":"%0600d"}}`, 0),
+		spent:   make(map[string]time.Duration),
+	}
+	w := hook()
+	w.EventTypes = []event.Pattern{"object.*"}
+	bench.check(s.CreateWebhook(bench.ctx, w))
+	return bench
+}
+
+func (b *bench) check(err error) {
+	if err != nil {
+		b.b.Error(err)
+	}
+}
+
+// timed adds what a step takes to its sum.
+func (b *bench) timed(step string, run func()) {
+	begin := time.Now()
+	run()
+	b.spent[step] += time.Since(begin)
+}
+
+// report turns the sums into metrics.
+func (b *bench) report(deliveries int) {
+	b.b.ReportMetric(float64(deliveries)/b.b.Elapsed().Seconds(), "deliveries/s")
+	for step, d := range b.spent {
+		b.b.ReportMetric(float64(d.Nanoseconds())/float64(deliveries), step+"-ns")
+	}
+}
+
+func (b *bench) events(n int, eventType string) []webhook.NewEvent {
+	events := make([]webhook.NewEvent, n)
+	for i := range events {
+		id := fmt.Sprintf("evt_%032d", b.count.Add(1))
+		events[i] = webhook.NewEvent{OrganizationID: org, ID: id, Type: eventType, Payload: b.payload}
+	}
+	return events
+}
+
+func (b *bench) enqueue(events []webhook.NewEvent, offer *webhook.Offer) []webhook.Task {
+	tasks, err := b.Enqueue(b.ctx, b.now, events, offer)
+	b.check(err)
+	return tasks
+}
+
+func (b *bench) claim(limit int) []webhook.Task {
+	tasks, err := b.Claim(b.ctx, b.now, webhook.ClaimRequest{Until: b.now.Add(lease), Limit: limit, PerEndpoint: limit})
+	b.check(err)
+	return tasks
+}
+
+func (b *bench) verdicts(tasks []webhook.Task, status webhook.Status, due time.Time) []webhook.Settlement {
+	verdicts := make([]webhook.Settlement, len(tasks))
+	for i, task := range tasks {
+		verdicts[i] = webhook.Settlement{Lease: task.Lease, Status: status, DueAt: due}
+		if status == webhook.StatusSucceeded {
+			verdicts[i].Attempt = attempt(b.now, "")
+		}
+	}
+	return verdicts
+}
+
+func (b *bench) settle(verdicts []webhook.Settlement) {
+	refused, err := b.Settle(b.ctx, b.now, verdicts)
+	b.check(err)
+	if len(refused) > 0 {
+		b.b.Error("verdicts were refused")
+	}
+}
+
+func (b *bench) cycle(size int, offered bool) {
+	var offer *webhook.Offer
+	if offered {
+		offer = &webhook.Offer{Until: b.now.Add(lease), Accept: always}
+	}
+	n := 0
+	for b.b.Loop() {
+		events := b.events(size, created)
+		var tasks []webhook.Task
+		b.timed("enqueue", func() { tasks = b.enqueue(events, offer) })
+		if left := size - len(tasks); left > 0 {
+			b.timed("claim", func() { tasks = append(tasks, b.claim(left)...) })
+		}
+		verdicts := b.verdicts(tasks, webhook.StatusSucceeded, time.Time{})
+		b.timed("settle", func() { b.settle(verdicts) })
+		n += len(tasks)
+	}
+	b.report(n)
+}
+
+func (b *bench) parallel() {
+	var n atomic.Int64
+	b.b.SetParallelism(16)
+	b.b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			b.enqueue(b.events(1, created), nil)
+			tasks := b.claim(1)
+			b.settle(b.verdicts(tasks, webhook.StatusSucceeded, time.Time{}))
+			n.Add(int64(len(tasks)))
+		}
+	})
+	b.report(int(n.Load()))
+}
+
+// claims measures claims only, and gives back what it claimed.
+func (b *bench) claims(limit int) {
+	b.enqueue(b.events(limit, created), nil)
+	n := 0
+	for b.b.Loop() {
+		var tasks []webhook.Task
+		b.timed("claim", func() { tasks = b.claim(limit) })
+		verdicts := b.verdicts(tasks, webhook.StatusPending, b.now)
+		b.timed("giveback", func() { b.settle(verdicts) })
+		n += len(tasks)
+	}
+	b.report(n)
+}
+
+// fillChunk bounds the batches that fill a store.
+const fillChunk = 1_000
+
+func (b *bench) fillBacklog(n int) {
+	for ; n > 0; n -= fillChunk {
+		b.enqueue(b.events(min(n, fillChunk), created), nil)
+	}
+}
+
+func (b *bench) fillSettled(n int) {
+	for ; n > 0; n -= fillChunk {
+		b.fillBacklog(min(n, fillChunk))
+		b.settle(b.verdicts(b.claim(fillChunk), webhook.StatusSucceeded, time.Time{}))
+	}
+}
+
+func (b *bench) fillWaiting(n int) {
+	for ; n > 0; n -= fillChunk {
+		b.fillBacklog(min(n, fillChunk))
+		b.settle(b.verdicts(b.claim(fillChunk), webhook.StatusPending, b.now.Add(time.Hour)))
+	}
+}
+
+// fillEndpoints makes n endpoints with a backlog of ten each.
+func (b *bench) fillEndpoints(n int) {
+	for range n {
+		w := hook()
+		w.EventTypes = []event.Pattern{"invoice.*"}
+		b.check(b.CreateWebhook(b.ctx, w))
+	}
+	b.enqueue(b.events(10, "invoice.paid"), nil)
+}
