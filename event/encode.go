@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -20,148 +19,134 @@ import (
 // [encoding/json]. Unlike there, '<', '>' and '&' are left alone
 // ([json.Marshal] escapes them nevertheless in what this method returns).
 //
-// What cannot be encoded is reported as a [*ValidationError] naming the field:
-// a metadata value that encoding/json refuses, an Extra value that is not JSON, nesting
-// deeper than [MaxDepth], a time outside the years 0 to 9999. Nothing else is
-// checked: a partial event encodes, see [Event.Validate].
+// What cannot be encoded is reported as a [*ValidationError] naming the fields:
+// a metadata value that encoding/json refuses, an Extra value that is not JSON,
+// nesting deeper than [MaxDepth], a time outside the years 0 to 9999. Nothing
+// else is checked: a partial event encodes, see [Event.Validate].
 func (e *Event) MarshalJSON() ([]byte, error) {
-	// Most envelopes fit the buffer on the stack, and the copy has the exact size.
-	var buf [1024]byte
-	b, err := e.AppendJSON(buf[:0])
+	const usualSize = 1024 // most envelopes are smaller
+	b, err := e.AppendJSON(make([]byte, 0, usualSize))
 	if err != nil {
 		return nil, err
 	}
-	return bytes.Clone(b), nil
+	return b, nil
 }
 
 // AppendJSON appends what [Event.MarshalJSON] returns to dst. After an error
-// it returns dst as it was.
+// it returns dst as it was. It allocates only to grow dst, and for values of
+// types that JSON does not decode to.
 func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
-	w := objectWriter{buf: dst}
-	w.open()
-	w.text("event_id", e.ID)
-	w.text("event_type", e.Type)
-	w.time("occurred_at", e.OccurredAt)
-	w.text("namespace", e.Namespace)
-	w.text("namespace_id", e.NamespaceID)
-	w.text("collection", e.Collection)
-	w.text("actor", e.Actor)
-	w.subject(&e.Subject)
-	w.text("version", e.Version)
-	w.text("index_signature", e.IndexSignature)
+	var p Problems
+	b := append(dst, '{')
+	b = appendMember(b, "event_id", e.ID)
+	b = appendMember(b, "event_type", e.Type)
+	b = appendTime(b, "occurred_at", e.OccurredAt, &p)
+	b = appendMember(b, "namespace", e.Namespace)
+	b = appendMember(b, "namespace_id", e.NamespaceID)
+	b = appendMember(b, "collection", e.Collection)
+	b = appendMember(b, "actor", e.Actor)
+	b = appendSubject(b, &e.Subject, &p)
+	b = appendMember(b, "version", e.Version)
+	b = appendMember(b, "index_signature", e.IndexSignature)
 	scopeName, otherField := nameScope, fieldLaterScope
 	if e.laterForm() {
 		scopeName, otherField = nameLaterScope, fieldScope
 	}
-	w.scope(scopeName, e.CacheScope)
+	b = appendScope(b, scopeName, e.CacheScope, &p)
 	if e.Metadata != nil {
-		w.name("metadata")
-		w.problems.AddError("metadata", w.object(e.Metadata, 2))
+		b = appendName(b, "metadata")
+		var err error
+		b, err = appendObject(b, e.Metadata, 2)
+		p.AddError("metadata", err)
 	}
-	w.extra("", e.Extra, func(name []byte) bool {
+	b = appendExtra(b, "", e.Extra, 2, &p, func(name []byte) bool {
 		f := envelopeField(name)
 		return f == fieldUnknown || f == otherField
-	}, 2)
-	w.close()
-	if err := w.problems.Err(); err != nil {
+	})
+	b = append(b, '}')
+	if err := p.Err(); err != nil {
 		return dst, err
 	}
-	return w.buf, nil
+	return b, nil
 }
 
-// objectWriter appends the members of one object after another, and collects
-// what is wrong with them. What it wrote counts only if nothing is.
-type objectWriter struct {
-	buf      []byte
-	problems Problems
+// appendName begins a member of an object that is being written: a comma unless
+// it is the first, its name, a colon. The name needs no escapes.
+func appendName(b []byte, name string) []byte {
+	b = appendComma(b)
+	b = append(b, '"')
+	b = append(b, name...)
+	return append(b, '"', ':')
 }
 
-func (w *objectWriter) open()  { w.buf = append(w.buf, '{') }
-func (w *objectWriter) close() { w.buf = append(w.buf, '}') }
-
-// name begins a member: a comma unless it is the first, its name, a colon. The
-// name needs no escapes.
-func (w *objectWriter) name(name string) {
-	w.comma()
-	w.buf = append(w.buf, '"')
-	w.buf = append(w.buf, name...)
-	w.buf = append(w.buf, '"', ':')
-}
-
-// anyName is name for names from outside.
-func (w *objectWriter) anyName(name string) {
-	w.comma()
-	w.buf = append(appendString(w.buf, name), ':')
-}
-
-func (w *objectWriter) comma() {
-	if w.buf[len(w.buf)-1] != '{' {
-		w.buf = append(w.buf, ',')
+func appendComma(b []byte) []byte {
+	if b[len(b)-1] == '{' {
+		return b
 	}
+	return append(b, ',')
 }
 
-// text writes a member that is absent when empty.
-func (w *objectWriter) text(name, s string) {
-	if s != "" {
-		w.name(name)
-		w.buf = appendString(w.buf, s)
+// appendMember writes a string that is absent when empty.
+func appendMember(b []byte, name, s string) []byte {
+	if s == "" {
+		return b
 	}
+	return appendString(appendName(b, name), s)
 }
 
-func (w *objectWriter) time(name string, t time.Time) {
+func appendTime(b []byte, name string, t time.Time, p *Problems) []byte {
 	if t.IsZero() {
-		return
+		return b
 	}
 	if t = t.UTC(); !validYear(t) {
-		w.problems.Add(name, ruleYear)
-		return
+		p.Add(name, ruleYear)
+		return b
 	}
-	w.name(name)
-	w.buf = append(w.buf, '"')
-	w.buf = t.AppendFormat(w.buf, time.RFC3339Nano)
-	w.buf = append(w.buf, '"')
+	b = append(appendName(b, name), '"')
+	b = t.AppendFormat(b, time.RFC3339Nano)
+	return append(b, '"')
 }
 
-func (w *objectWriter) subject(s *Subject) {
+func appendSubject(b []byte, s *Subject, p *Problems) []byte {
 	if s.Type == "" && s.ID == "" && len(s.Extra) == 0 {
-		return
+		return b
 	}
-	w.name("subject")
-	w.open()
-	w.text("type", s.Type)
-	w.text("id", s.ID)
-	w.extra("subject", s.Extra, func(name []byte) bool { return subjectField(name) == fieldUnknown }, 3)
-	w.close()
+	b = append(appendName(b, "subject"), '{')
+	b = appendMember(b, "type", s.Type)
+	b = appendMember(b, "id", s.ID)
+	b = appendExtra(b, "subject", s.Extra, 3, p, func(name []byte) bool { return subjectField(name) == fieldUnknown })
+	return append(b, '}')
 }
 
-func (w *objectWriter) scope(name string, s *CacheScope) {
+func appendScope(b []byte, name string, s *CacheScope, p *Problems) []byte {
 	if s == nil {
-		return
+		return b
 	}
-	w.name(name)
-	w.open()
-	w.text("scope", lower(string(s.Kind)))
+	b = append(appendName(b, name), '{')
+	b = appendMember(b, "scope", string(s.kind()))
 	if s.Keys != nil {
-		w.name("keys")
-		w.texts(s.Keys)
+		b = appendStrings(appendName(b, "keys"), s.Keys)
 	}
-	w.text("collection_id", s.CollectionID)
-	w.text("namespace_id", s.NamespaceID)
-	w.text("namespace", s.Namespace)
-	w.extra(name, s.Extra, func(name []byte) bool { return scopeField(name) == fieldUnknown }, 3)
-	w.close()
+	b = appendMember(b, "collection_id", s.CollectionID)
+	b = appendMember(b, "namespace_id", s.NamespaceID)
+	b = appendMember(b, "namespace", s.Namespace)
+	b = appendExtra(b, name, s.Extra, 3, p, func(name []byte) bool { return scopeField(name) == fieldUnknown })
+	return append(b, '}')
 }
 
-// extra writes the members of extra that keep admits, sorted by name. The
-// others would occur twice.
-func (w *objectWriter) extra(path string, extra map[string]json.RawMessage, keep func(name []byte) bool, depth int) {
+// appendExtra writes the members of extra that keep admits, sorted by name; the
+// others would occur twice. They stand at the given depth.
+func appendExtra(b []byte, path string, extra map[string]json.RawMessage, depth int, p *Problems, keep func(name []byte) bool) []byte {
 	if len(extra) == 0 {
-		return
+		return b
 	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
 		if keep([]byte(name)) {
-			w.anyName(name)
-			w.problems.AddError(joinPath(path, pathOf(name)), w.raw(extra[name], depth))
+			b = append(appendString(appendComma(b), name), ':')
+			var err error
+			b, err = appendRaw(b, extra[name], depth)
+			p.AddError(joinPath(path, pathOf(name)), err)
 		}
 	}
+	return b
 }

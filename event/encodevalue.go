@@ -9,85 +9,82 @@ import (
 	"unicode/utf8"
 )
 
-// value writes any value, which stands at the given depth. The types that JSON
-// decodes to and the usual ones of Go are written here, the rest by
-// encoding/json. An error is a *ValidationError whose path begins at v.
-func (w *objectWriter) value(v any, depth int) error {
+// appendValue writes any value, which stands at the given depth. The types that
+// JSON decodes to and the usual ones of Go are written here, the rest by
+// encoding/json. An error is a *ValidationError whose path begins at v; what was
+// written is of no use then.
+func appendValue(b []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
-		w.null()
+		return appendNull(b), nil
 	case bool:
-		w.buf = strconv.AppendBool(w.buf, v)
+		return strconv.AppendBool(b, v), nil
 	case string:
-		w.buf = appendString(w.buf, v)
+		return appendString(b, v), nil
 	case json.Number:
 		if v == "" || numberLength(v) != len(v) {
-			return invalid("must be a JSON number")
+			return b, invalid("must be a JSON number")
 		}
-		w.buf = append(w.buf, v...)
+		return append(b, v...), nil
 	case int:
-		w.buf = strconv.AppendInt(w.buf, int64(v), 10)
+		return strconv.AppendInt(b, int64(v), 10), nil
 	case int64:
-		w.buf = strconv.AppendInt(w.buf, v, 10)
+		return strconv.AppendInt(b, v, 10), nil
 	case float64:
-		return w.float(v)
+		return appendFloat(b, v)
 	case []string:
-		w.texts(v)
+		return appendStrings(b, v), nil
 	case []any:
-		return w.list(v, depth)
+		return appendList(b, v, depth)
 	case map[string]any:
-		return w.object(v, depth)
+		return appendObject(b, v, depth)
 	default:
-		return w.other(v, depth)
+		return appendOther(b, v, depth)
 	}
-	return nil
 }
 
-func (w *objectWriter) null() { w.buf = append(w.buf, "null"...) }
+func appendNull(b []byte) []byte { return append(b, "null"...) }
 
-func (w *objectWriter) texts(list []string) {
+func appendStrings(b []byte, list []string) []byte {
 	if list == nil {
-		w.null()
-		return
+		return appendNull(b)
 	}
-	w.buf = append(w.buf, '[')
+	b = append(b, '[')
 	for i, s := range list {
 		if i > 0 {
-			w.buf = append(w.buf, ',')
+			b = append(b, ',')
 		}
-		w.buf = appendString(w.buf, s)
+		b = appendString(b, s)
 	}
-	w.buf = append(w.buf, ']')
+	return append(b, ']')
 }
 
-func (w *objectWriter) list(list []any, depth int) error {
+func appendList(b []byte, list []any, depth int) ([]byte, error) {
 	if list == nil {
-		w.null()
-		return nil
+		return appendNull(b), nil
 	}
 	if depth > MaxDepth {
-		return invalid(ruleDepth)
+		return b, invalid(ruleDepth)
 	}
-	w.buf = append(w.buf, '[')
+	b = append(b, '[')
 	for i, v := range list {
 		if i > 0 {
-			w.buf = append(w.buf, ',')
+			b = append(b, ',')
 		}
-		if err := w.value(v, depth+1); err != nil {
-			return under(pathOfElement(i), err)
+		var err error
+		if b, err = appendValue(b, v, depth+1); err != nil {
+			return b, under(pathOfElement(i), err)
 		}
 	}
-	w.buf = append(w.buf, ']')
-	return nil
+	return append(b, ']'), nil
 }
 
-func (w *objectWriter) object(m map[string]any, depth int) error {
+func appendObject(b []byte, m map[string]any, depth int) ([]byte, error) {
 	if m == nil {
-		w.null()
-		return nil
+		return appendNull(b), nil
 	}
 	if depth > MaxDepth {
-		return invalid(ruleDepth)
+		return b, invalid(ruleDepth)
 	}
 	var few [16]string // on the stack, enough for most
 	names := few[:0]
@@ -95,53 +92,51 @@ func (w *objectWriter) object(m map[string]any, depth int) error {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	w.open()
+	b = append(b, '{')
 	for _, name := range names {
-		w.anyName(name)
-		if err := w.value(m[name], depth+1); err != nil {
-			return under(pathOf(name), err)
+		b = append(appendString(appendComma(b), name), ':')
+		var err error
+		if b, err = appendValue(b, m[name], depth+1); err != nil {
+			return b, under(pathOf(name), err)
 		}
 	}
-	w.close()
-	return nil
+	return append(b, '}'), nil
 }
 
-// float writes a number in the shortest form that reads back as the same one.
-func (w *objectWriter) float(f float64) error {
+// appendFloat writes a number in the shortest form that reads back as the same one.
+func appendFloat(b []byte, f float64) ([]byte, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return invalid("must be a finite number")
+		return b, invalid("must be a finite number")
 	}
 	format := byte('f')
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
 		format = 'e'
 	}
-	w.buf = strconv.AppendFloat(w.buf, f, format, -1, 64)
-	return nil
+	return strconv.AppendFloat(b, f, format, -1, 64), nil
 }
 
-// other writes what encoding/json makes of v.
-func (w *objectWriter) other(v any, depth int) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+// appendOther writes what encoding/json makes of v.
+func appendOther(b []byte, v any, depth int) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return invalid("cannot be encoded: " + err.Error())
+		return b, invalid("cannot be encoded: " + err.Error())
 	}
-	return w.raw(b.Bytes(), depth)
+	return appendRaw(b, out.Bytes(), depth)
 }
 
-// raw writes a value that is JSON already, without the white space in it.
-func (w *objectWriter) raw(raw json.RawMessage, depth int) error {
+// appendRaw writes a value that is JSON already, without the white space in it.
+func appendRaw(b []byte, raw json.RawMessage, depth int) ([]byte, error) {
 	r := reader{data: raw, depth: depth - 1}
 	if err := r.skip(); err != nil || !r.atEnd() || !utf8.Valid(raw) {
-		return invalid("must be valid JSON, not nested too deep")
+		return b, invalid("must be valid JSON, not nested too deep")
 	}
-	var b bytes.Buffer
-	if err := json.Compact(&b, raw); err != nil {
-		return invalid("must be valid JSON")
+	var out bytes.Buffer
+	if err := json.Compact(&out, raw); err != nil {
+		return b, invalid("must be valid JSON")
 	}
-	w.buf = append(w.buf, b.Bytes()...)
-	return nil
+	return append(b, out.Bytes()...), nil
 }
 
 // invalid returns a broken rule whose path is not known yet.

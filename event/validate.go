@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -15,7 +16,9 @@ const (
 	// maxOpaqueLength bounds cache keys and signatures, in bytes.
 	maxOpaqueLength = 1024
 
-	ruleRequired = "is required"
+	ruleRequired  = "is required"
+	ruleLength    = "must be at most %d bytes"
+	rulePlainText = "must be valid UTF-8 without control characters"
 )
 
 // Validate says whether the event is one that may be emitted. The error is a
@@ -106,7 +109,9 @@ func (s *CacheScope) Validate() error {
 		p.Add("scope", "must be %q, %q or %q", ScopeKey, ScopeCollection, ScopeNamespace)
 	}
 	for i, key := range s.Keys {
-		p.key(joinPath("keys", pathOfElement(i)), key)
+		if rule := keyRule(key); rule != "" {
+			p.Add("keys"+pathOfElement(i), "%s", rule)
+		}
 	}
 	if s.kind() != ScopeCollection {
 		p.name("collection_id", s.CollectionID, false)
@@ -133,25 +138,34 @@ func (p *Problems) name(field, s string, required bool) {
 	p.text(field, s, maxNameLength)
 }
 
-// key checks a cache key.
-func (p *Problems) key(field, s string) {
-	if s == "" {
-		p.Add(field, "must not be empty")
-	}
-	p.text(field, s, maxOpaqueLength)
-	if _, _, _, ok := SplitKey(s); !ok && strings.HasPrefix(s, keyPrefix) {
-		p.Add(field, "must be mixpeek:{namespace}:{collection}:{object}, no part empty")
+// keyRule returns the rule that a cache key breaks, if any.
+func keyRule(s string) string {
+	switch _, _, _, ok := SplitKey(s); {
+	case s == "":
+		return "must not be empty"
+	case len(s) > maxOpaqueLength:
+		return fmt.Sprintf(ruleLength, maxOpaqueLength)
+	case !isPlainText(s):
+		return rulePlainText
+	case !ok && strings.HasPrefix(s, keyPrefix):
+		return "must be mixpeek:{namespace}:{collection}:{object}, no part empty"
+	default:
+		return ""
 	}
 }
 
 // text checks what holds for all text outside the metadata.
 func (p *Problems) text(field, s string, maxLength int) {
 	if len(s) > maxLength {
-		p.Add(field, "must be at most %d bytes", maxLength)
+		p.Add(field, ruleLength, maxLength)
 	}
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-		p.Add(field, "must be valid UTF-8 without control characters")
+	if !isPlainText(s) {
+		p.Add(field, rulePlainText)
 	}
+}
+
+func isPlainText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // known reports the members of extra that are fields of their own.

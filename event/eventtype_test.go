@@ -1,0 +1,73 @@
+package event_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+func TestValidType(t *testing.T) {
+	t.Parallel()
+	long := "a." + strings.Repeat("b", event.MaxTypeLength-2)
+	for _, s := range []string{
+		"invoice.paid", "a.b", "a.b.c", "a.b.c.d", "order.line-item.added", "order_2.v1", "x1.y_2-z", long,
+	} {
+		assert.NoError(t, event.ValidType(s), s)
+	}
+	for _, s := range []string{
+		"", ".", "ping", "a.", ".a", "a..b", "a.b.c.d.e", "Object.created", "object.Created", "objet.créé",
+		"object created", "object.created ", "object.*", "*", "1.created", "object.1", "object._x", "a.-b", "a.b\n", "a/b.c", long + "b",
+	} {
+		assert.Error(t, event.ValidType(s), s)
+	}
+}
+
+func TestCatalogue(t *testing.T) {
+	t.Parallel()
+	list := event.Catalogue()
+	seen := map[string]event.TypeInfo{}
+	for _, info := range list {
+		require.NotContains(t, seen, info.Type)
+		seen[info.Type] = info
+		require.NoError(t, event.ValidType(info.Type))
+		assert.NotEmpty(t, info.Description, info.Type)
+		assert.NotContains(t, info.Description, "\n", info.Type)
+		prefix, _, _ := strings.Cut(info.Type, ".")
+		assert.Equal(t, info.Category, strings.TrimSuffix(prefix, "s"), info.Type)
+
+		found, ok := event.Lookup(info.Type)
+		assert.True(t, ok)
+		assert.Equal(t, info, found)
+
+		scope := map[string]event.ScopeKind{
+			"object": event.ScopeKey, "collection": event.ScopeCollection, "taxonomy": event.ScopeCollection,
+			"cluster": event.ScopeCollection, "batch": event.ScopeNamespace,
+		}[info.Category]
+		assert.Equal(t, scope, info.DefaultScope, info.Type)
+	}
+
+	// All that the service publishes is implemented, the rest is planned.
+	data, err := os.ReadFile("testdata/published_types.txt")
+	require.NoError(t, err)
+	published := strings.Fields(string(data))
+	for _, s := range published {
+		assert.Equal(t, event.StatusImplemented, seen[s].Status, s)
+		delete(seen, s)
+	}
+	planned := []string{}
+	for s, info := range seen {
+		assert.Equal(t, event.StatusPlanned, info.Status, s)
+		planned = append(planned, s)
+	}
+	assert.ElementsMatch(t, []string{event.ObjectRedacted, event.TaxonomyMappingUpdated}, planned)
+
+	list[0].Type = "changed"
+	assert.NotEqual(t, "changed", event.Catalogue()[0].Type)
+	_, ok := event.Lookup("invoice.paid")
+	assert.False(t, ok)
+}

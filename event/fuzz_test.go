@@ -1,0 +1,93 @@
+package event_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// FuzzDecode checks, of any input: nothing panics; what decodes is what
+// encoding/json too takes for an object; encoding it gives JSON that decodes to
+// the same event; and a field that nobody knows survives.
+func FuzzDecode(f *testing.F) {
+	inputs, err := filepath.Glob("testdata/envelopes/*.json")
+	require.NoError(f, err)
+	for _, input := range inputs {
+		data, err := os.ReadFile(input)
+		require.NoError(f, err)
+		f.Add(data)
+	}
+	for _, s := range []string{
+		"", "null", "[]", "{", `{"a":[{"b":[[]]}]}`, `{"a":"\ud800\udc00\u0000"}`, `{"metadata":{"n":-1.5E+10}}`,
+		`{"event_id":"a","event_id":"b"}`, `{"cache_scope":{},"cache_scope_to_invalidate":{"x":[1]}}`, "{}\x00",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := event.Decode(data)
+		if err != nil {
+			var decode *event.DecodeError
+			require.ErrorAs(t, err, &decode)
+			require.Nil(t, e)
+			return
+		}
+		var object map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal(data, &object))
+
+		encoded, err := e.MarshalJSON()
+		require.NoError(t, err)
+		require.True(t, json.Valid(encoded))
+		again, err := event.Decode(encoded)
+		require.NoError(t, err)
+		reencoded, err := again.MarshalJSON()
+		require.NoError(t, err)
+		require.Equal(t, string(encoded), string(reencoded))
+		require.Equal(t, e.Validate(), again.Validate())
+
+		var kept map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal(encoded, &kept))
+		for name, raw := range e.Extra {
+			if name == "cache_scope" || name == "cache_scope_to_invalidate" {
+				continue
+			}
+			require.Equal(t, compact(t, object[name]), compact(t, raw), "as it came")
+			require.Equal(t, compact(t, raw), compact(t, kept[name]), "as it goes")
+		}
+	})
+}
+
+// FuzzValid compares the reader's idea of JSON with that of encoding/json: inside
+// an unknown field they accept the same, but for depth and encoding.
+func FuzzValid(f *testing.F) {
+	for _, s := range []string{
+		`{"a":[1,-0,0.5e+7,"\u00e9\n"],"b":{"c":null}}`, "01", "1.", `"\x"`, "tru", "[1,]", `{"a"}`, " [ ] ", "\"\t\"", "-", "1e", "\"\\",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		input := append(append([]byte(`{"x":`), value...), '}')
+		_, err := event.Decode(input)
+		var decode *event.DecodeError
+		switch {
+		case err == nil:
+			require.True(t, json.Valid(input), "accepted")
+		case json.Valid(input):
+			require.ErrorAs(t, err, &decode)
+			// The value may close the object and go on with further members.
+			require.NotContains(t, []string{"is not valid JSON", "ends too early"}, decode.Rule)
+		}
+	})
+}
+
+func compact(t *testing.T, raw json.RawMessage) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, json.Compact(&b, raw))
+	return b.String()
+}

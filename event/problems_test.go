@@ -1,0 +1,64 @@
+package event_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	var none event.Problems
+	require.NoError(t, none.Err())
+	none.AddError("x", nil)
+	require.NoError(t, none.Err())
+
+	var inner event.Problems
+	inner.Add("url", "is required")
+	inner.Add("[3]", "must be %d to %d", 1, 5)
+	inner.Add("", "must be an object")
+	var outer event.Problems
+	outer.Add("webhook_name", "is required")
+	outer.AddError("channels[0].configs", fmt.Errorf("open: %w", inner.Err()))
+	outer.AddError("channels[1]", errors.New("unknown channel"))
+	outer.AddError("", inner.Err())
+
+	err := fmt.Errorf("create: %w", outer.Err())
+	var invalid *event.ValidationError
+	require.ErrorAs(t, err, &invalid)
+	assert.Equal(t, []event.Problem{
+		{Field: "webhook_name", Rule: "is required"},
+		{Field: "channels[0].configs.url", Rule: "is required"},
+		{Field: "channels[0].configs[3]", Rule: "must be 1 to 5"},
+		{Field: "channels[0].configs", Rule: "must be an object"},
+		{Field: "channels[1]", Rule: "unknown channel"},
+		{Field: "url", Rule: "is required"},
+		{Field: "[3]", Rule: "must be 1 to 5"},
+		{Field: "", Rule: "must be an object"},
+	}, invalid.Problems)
+	assert.Equal(t, "invalid: webhook_name: is required; channels[0].configs.url: is required; "+
+		"channels[0].configs[3]: must be 1 to 5; channels[0].configs: must be an object; channels[1]: unknown channel; "+
+		"url: is required; [3]: must be 1 to 5; must be an object", invalid.Error())
+
+	// Merging did not change what was merged.
+	require.EqualError(t, inner.Err(), "invalid: url: is required; [3]: must be 1 to 5; must be an object")
+}
+
+// What Err returned does not change when more is added.
+func TestProblemsErrIsASnapshot(t *testing.T) {
+	t.Parallel()
+	var p event.Problems
+	p.Add("a", "is required")
+	p.Add("b", "is required")
+	p.Add("c", "is required")
+	first := p.Err()
+	p.Add("d", "is required")
+	other := p.Err()
+	require.EqualError(t, first, "invalid: a: is required; b: is required; c: is required")
+	require.EqualError(t, other, "invalid: a: is required; b: is required; c: is required; d: is required")
+}
