@@ -1,0 +1,105 @@
+package invalidate
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// Counters keep the generation numbers. Package counterstest executes these
+// rules. All methods are safe for concurrent use.
+type Counters interface {
+	// Bump makes each number larger than any that Read has returned for its
+	// name, for every reader from when it returns. Names may repeat.
+	//
+	// Where numbers can be lost, as in a store that evicts or in a process
+	// that ends, they start anew at the time, so that none comes back.
+	Bump(ctx context.Context, names ...string) error
+	// Read returns the numbers in the order of the names. A name that was
+	// never bumped has a number too, and keeps it.
+	Read(ctx context.Context, names ...string) ([]int64, error)
+}
+
+// Generations puts numbers into cache keys, one for the namespace and one for
+// the collection. To invalidate a whole collection or namespace its number is
+// changed, and what is stored under the old one is not found any more; the
+// cache drops it in its own time, so entries need a lifetime or the cache a
+// bound. Readers and writers of the cache get their keys from [Generations.Key].
+// It is safe for concurrent use.
+//
+// Keys may be built from names or from ids, but the same way everywhere. A
+// collection's number does not depend on its namespace: of two collections of
+// one name both become stale.
+type Generations struct {
+	counters Counters
+	remove   Keys
+}
+
+// NewGenerations returns generations that are kept by counters. remove deletes
+// single keys from the cache, for key scopes; nil leaves those alone.
+func NewGenerations(counters Counters, remove Keys) *Generations {
+	return &Generations{counters: counters, remove: remove}
+}
+
+// Key returns the key under which to look for, and to store, what [event.Key]
+// names. Ask for it before loading what is to be stored, and once: the load may
+// be out of date by the time it ends, and then belongs under the old key. The
+// error is that of the counters; go to the source then, and store nothing.
+func (g *Generations) Key(ctx context.Context, namespace, collection, object string) (string, error) {
+	numbers, err := g.counters.Read(ctx, namespaceCounter(namespace), collectionCounter(collection))
+	if err != nil {
+		return "", fmt.Errorf("invalidate: generations: %w", err)
+	}
+	return event.Key(namespace, collection, object) +
+		"@" + strconv.FormatInt(numbers[0], 36) + "." + strconv.FormatInt(numbers[1], 36), nil
+}
+
+// Invalidate makes what the event's scope covers unreachable.
+func (g *Generations) Invalidate(ctx context.Context, e *event.Event) error {
+	var counters []string
+	switch kind(e) {
+	case event.ScopeKey:
+		return g.removeKeys(ctx, e.CacheScope.Keys)
+	case event.ScopeCollection:
+		for _, name := range collections(e) {
+			counters = append(counters, collectionCounter(name))
+		}
+	case event.ScopeNamespace:
+		for _, name := range namespaces(e) {
+			counters = append(counters, namespaceCounter(name))
+		}
+	}
+	if len(counters) == 0 {
+		return nil
+	}
+	if err := g.counters.Bump(ctx, counters...); err != nil {
+		return fmt.Errorf("invalidate: generations: %w", err)
+	}
+	return nil
+}
+
+// removeKeys deletes keys as they are stored now. Keys of another form are not
+// ours and are deleted as they are.
+func (g *Generations) removeKeys(ctx context.Context, keys []string) error {
+	if g.remove == nil || len(keys) == 0 {
+		return nil
+	}
+	stored := make([]string, len(keys))
+	for i, key := range keys {
+		stored[i] = key
+		namespace, collection, object, ok := event.SplitKey(key)
+		if !ok {
+			continue
+		}
+		var err error
+		if stored[i], err = g.Key(ctx, namespace, collection, object); err != nil {
+			return err
+		}
+	}
+	return g.remove(ctx, stored...)
+}
+
+func namespaceCounter(name string) string  { return "namespace/" + name }
+func collectionCounter(name string) string { return "collection/" + name }
