@@ -88,29 +88,6 @@ func (r *configReader) texts(name string) []string {
 	return list
 }
 
-// textMap reads an object whose values are strings, nil when absent.
-func (r *configReader) textMap(name string) map[string]string {
-	raw, ok := r.get(name)
-	if !ok {
-		return nil
-	}
-	var items map[string]json.RawMessage
-	if json.Unmarshal(raw, &items) != nil {
-		r.problems.Add(name, "must be an object of strings")
-		return nil
-	}
-	m := make(map[string]string, len(items))
-	for key, item := range items {
-		var s *string
-		if json.Unmarshal(item, &s) != nil || s == nil {
-			r.problems.Add(headerField(key), "must be a string")
-			continue
-		}
-		m[key] = *s
-	}
-	return m
-}
-
 // number reads a number and whether it is there.
 func (r *configReader) number(name string) (float64, bool) {
 	raw, ok := r.get(name)

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -115,6 +116,19 @@ func (e *Error) Retryable() bool { return e.Action == Retry || e.Action == Wait 
 
 // Timeout reports whether the attempt ran out of time.
 func (e *Error) Timeout() bool { return e.Class == ClassTimeout }
+
+// ContextError is for channels that find ctx done in the middle of an attempt:
+// context.Canceled, which is no verdict, when it was cancelled, and an *Error
+// of ClassTimeout when its time ran out. It returns nil while ctx is not done.
+func ContextError(ctx context.Context) error {
+	switch err := ctx.Err(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return &Error{Class: ClassTimeout, Err: errText("no complete answer in time")}
+}
 
 // AsError returns the Error in err's chain. An error that holds none counts as
 // a failed attempt worth retrying, of ClassUnknown. It returns nil for nil.

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
@@ -30,7 +31,10 @@ var signatureHeaders = []string{signature.HeaderID, signature.HeaderTimestamp, s
 
 // headers reads custom headers into the form that net/http sends.
 func (r *configReader) headers(name string, signed bool) http.Header {
-	custom := r.textMap(name)
+	var custom map[string]*string
+	if raw, ok := r.get(name); ok && !unmarshalStrings(raw, &custom) {
+		r.problems.Add(name, "must be an object of strings")
+	}
 	header := make(http.Header, len(custom)+5)
 	if len(custom) > maxHeaders {
 		r.problems.Add(name, "must be at most %d headers", maxHeaders)
@@ -38,9 +42,13 @@ func (r *configReader) headers(name string, signed bool) http.Header {
 	}
 	size := 0
 	for _, key := range slices.Sorted(maps.Keys(custom)) {
-		value, canonical := custom[key], http.CanonicalHeaderKey(key)
+		field, canonical := headerField(key), http.CanonicalHeaderKey(key)
+		if custom[key] == nil {
+			r.problems.Add(field, "must be a string")
+			continue
+		}
+		value := *custom[key]
 		size += len(key) + len(value)
-		field := headerField(key)
 		switch {
 		case !isToken(key):
 			r.problems.Add(field, "must have a name of letters, digits and !#$%%&'*+-.^_`|~ only")
@@ -62,6 +70,24 @@ func (r *configReader) headers(name string, signed bool) http.Header {
 		r.problems.Add(name, "must be at most %d bytes in all", maxHeaderBytes)
 	}
 	return header
+}
+
+// unmarshalStrings reads an object; a value that is no string becomes nil. It
+// returns false when raw is no object.
+func unmarshalStrings(raw json.RawMessage, m *map[string]*string) bool {
+	var items map[string]json.RawMessage
+	if json.Unmarshal(raw, &items) != nil {
+		return false
+	}
+	*m = make(map[string]*string, len(items))
+	for key, item := range items {
+		var s *string
+		if json.Unmarshal(item, &s) != nil {
+			s = nil
+		}
+		(*m)[key] = s
+	}
+	return true
 }
 
 // headerField is the path of one header; a name that is no token is quoted.

@@ -16,8 +16,8 @@ import (
 //
 // It returns context.Canceled itself when ctx was cancelled.
 func transportError(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return context.Canceled
+	if done := ContextError(ctx); done != nil {
+		return done
 	}
 	var (
 		own     *Error
@@ -37,9 +37,6 @@ func transportError(ctx context.Context, err error) error {
 
 	case errors.As(err, &refused):
 		return &Error{Class: ClassRefusedAddress, Err: refused}
-
-	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
-		return &Error{Class: ClassTimeout, Err: errText("no complete answer in time")}
 
 	case errors.As(err, &dns):
 		// The name of the server that was asked is nobody's business.

@@ -1,0 +1,109 @@
+package channeltest
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	"github.com/mixpeek/webhooks-go/channel"
+)
+
+// A Harness says how to get at the channel under test. Driver is required, and
+// either HTTP or Accepting.
+type Harness struct {
+	// Driver is the driver under test, set up so that it reaches targets on
+	// loopback over plain HTTP.
+	Driver channel.Driver
+
+	// HTTP is for a channel that speaks HTTP: the suite serves its targets.
+	HTTP *HTTP
+
+	// Accepting is for any other channel: a right configuration whose target
+	// accepts what it is sent. The target lives until the end of t.
+	Accepting func(t testing.TB) json.RawMessage
+
+	// Hanging is a right configuration whose target never answers. Nil means
+	// that the channel has no target that could hang, or, with HTTP, that the
+	// suite serves it.
+	Hanging func(t testing.TB) json.RawMessage
+
+	// Bad are configurations that Open must refuse. Empty means that the driver
+	// takes any configuration.
+	Bad []Bad
+
+	// Secrets are strings of the configurations above that must never be seen:
+	// tokens, keys, header values, the part of a URL that grants access.
+	Secrets []string
+
+	// Close lets go of what the driver keeps between attempts, such as idle
+	// connections. It is called before leaks are looked for. Nil means that
+	// there is nothing to let go of.
+	Close func()
+}
+
+// HTTP is what the suite must know of a channel that speaks HTTP.
+type HTTP struct {
+	// Config returns a right configuration whose requests go to a URL below
+	// base, which has no path.
+	Config func(base string) json.RawMessage
+
+	// Accept answers as the real service does when it accepts. Nil means that
+	// any 2xx is an acceptance, whatever its body.
+	Accept http.HandlerFunc
+}
+
+// Bad is a configuration that is wrong.
+type Bad struct {
+	Name   string
+	Config string
+	// Fields are the paths that the error must name, all at once. Empty means
+	// that any will do.
+	Fields []string
+}
+
+// Run runs the suite. It counts goroutines and descriptors, so the test that
+// calls it must not be parallel.
+func Run(t *testing.T, h Harness) {
+	if h.Driver == nil || h.HTTP == nil && h.Accepting == nil {
+		t.Fatal("channeltest: a Harness needs a Driver, and either HTTP or Accepting")
+	}
+	before := count()
+	t.Run("Rules", func(t *testing.T) {
+		for _, r := range rules(&h) {
+			t.Run(r.name, func(t *testing.T) {
+				if r.parallel {
+					t.Parallel()
+				}
+				if err := r.check(t, &h); err != nil {
+					t.Errorf("%v\n\nThe rule: %s", err, r.why)
+				}
+			})
+		}
+	})
+	if h.Close != nil {
+		h.Close()
+	}
+	if err := before.leaked(); err != nil {
+		t.Errorf("%v\n\nThe rule: %s", err, "An attempt leaves no goroutine and no descriptor behind, however it ends: "+
+			"a process makes millions of them.")
+	}
+}
+
+// A rule is one case of the suite. check returns what happened that should not
+// have; the testing.TB is for the life of targets only.
+type rule struct {
+	name     string
+	why      string
+	parallel bool
+	check    func(t testing.TB, h *Harness) error
+}
+
+// rules returns the cases that apply to a harness.
+func rules(h *Harness) []rule {
+	all := append(openRules(h), sendRules(h)...)
+	if h.HTTP != nil {
+		all = append(all, httpRules()...)
+		all = append(all, misbehaviourRules()...)
+	}
+	return all
+}

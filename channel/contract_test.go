@@ -1,0 +1,51 @@
+package channel_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channeltest"
+)
+
+func TestWebhookContract(t *testing.T) {
+	const (
+		header  = "header-sesame-4711"
+		signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+		query   = "query-sesame-0815"
+	)
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	channeltest.Run(t, channeltest.Harness{
+		Driver: channel.NewWebhookDriver(client),
+		HTTP: &channeltest.HTTP{Config: func(base string) json.RawMessage {
+			return json.RawMessage(`{"url":"` + base + `/hook?token=` + query + `","timeout":1,` +
+				`"headers":{"X-Mixpeek-Secret":"` + header + `"},"signing_secret":"` + signing + `"}`)
+		}},
+		Bad: []channeltest.Bad{
+			{Name: "no url", Config: `{}`, Fields: []string{"url"}},
+			{Name: "everything", Config: `{"url":"ftp://u:` + query + `@x/","timeout":0,"method":"GET","headers":{"Host":"` + header + `"},"signing_secrets":["` + signing + `x"]}`,
+				Fields: []string{"url", "timeout", "method", "headers.Host", "signing_secrets[0]"}},
+		},
+		Secrets: []string{header, signing, query},
+		Close:   client.CloseIdleConnections,
+	})
+}
+
+func TestFuncContract(t *testing.T) {
+	never := func(testing.TB) json.RawMessage { return json.RawMessage(`"never"`) }
+	channeltest.Run(t, channeltest.Harness{
+		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+			hang := string(config) == `"never"`
+			return channel.Func(func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
+				if !hang {
+					return channel.Result{}, nil
+				}
+				<-ctx.Done()
+				return channel.Result{}, channel.ContextError(ctx)
+			}), nil
+		}),
+		Accepting: func(testing.TB) json.RawMessage { return json.RawMessage(`{}`) },
+		Hanging:   never,
+	})
+}

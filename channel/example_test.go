@@ -1,0 +1,123 @@
+package channel_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// One event, posted once.
+func ExampleNewWebhookDriver() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println(r.Method, r.Header.Get("X-Mixpeek-Secret"))
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+
+	// Plain http to loopback is for development only.
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	c, err := channel.NewWebhookDriver(client).Open(json.RawMessage(`{
+		"url": "` + server.URL + `/hook",
+		"headers": {"X-Mixpeek-Secret": "not-so-secret"},
+		"timeout": 2.5
+	}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := channel.NewMessage(event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	result, err := c.Send(context.Background(), m)
+	fmt.Println(result.StatusCode, err)
+	// Output:
+	// POST not-so-secret
+	// 204 <nil>
+}
+
+// A configuration that is wrong is refused with every reason at once.
+func ExampleDriver() {
+	_, err := channel.NewWebhookDriver(nil).Open(json.RawMessage(`{
+		"url": "http://10.0.0.8/hook",
+		"headers": {"Host": "example.com"},
+		"timeout": 0
+	}`))
+	var invalid *event.ValidationError
+	if errors.As(err, &invalid) {
+		for _, p := range invalid.Problems {
+			fmt.Println(p)
+		}
+	}
+	// Output:
+	// timeout: must be between 0.001 and 300 seconds
+	// url: must be https: plain http is not allowed here
+	// url: must have a public host: private network addresses are not connected to
+	// headers.Host: must not be set: it belongs to the connection
+}
+
+// A consumer in the same process is a function. What it returns decides what
+// happens to the delivery.
+func ExampleFunc() {
+	index := channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
+		e, err := m.Event()
+		if err != nil {
+			return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: err}
+		}
+		if e.Subject.Type != "object" {
+			return channel.Result{}, errors.New("the index is busy") // any other error is retried
+		}
+		fmt.Println("indexed", e.Subject.ID)
+		return channel.Result{}, nil
+	})
+	registry := channel.NewRegistry()
+	if err := registry.Register("index", index); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	c, err := registry.Open("index", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, kind := range []string{"object", "collection"} {
+		m, err := channel.NewMessage(event.New(kind+".created", event.Subject{Type: kind, ID: "id_1"}))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if _, err = c.Send(context.Background(), m); err != nil {
+			fmt.Println(err, "- worth a retry:", channel.AsError(err).Retryable())
+		}
+	}
+	// Output:
+	// indexed id_1
+	// the index is busy - worth a retry: true
+}
+
+// What an answer means is one table.
+func ExampleClassify() {
+	for _, status := range []int{200, 302, 404, 410, 503} {
+		header := http.Header{"Retry-After": {"120"}}
+		err := channel.AsError(channel.Classify(status, header, noon))
+		if err == nil {
+			fmt.Println(status, channel.Success)
+			continue
+		}
+		fmt.Println(status, err.Action, err.RetryAfter)
+	}
+	// Output:
+	// 200 success
+	// 302 retry 0s
+	// 404 retry 0s
+	// 410 deactivate 0s
+	// 503 wait 2m0s
+}

@@ -1,0 +1,57 @@
+package channel_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+func TestRegistry(t *testing.T) {
+	t.Parallel()
+	r := channel.NewRegistry()
+	none := channel.Func(func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil })
+	require.NoError(t, r.Register("teams", none))
+	require.NoError(t, r.Register(channel.NameInApp, none), "a reserved name is a user's to register")
+	assert.Equal(t, []string{"in_app", "teams"}, r.Names())
+
+	assert.Error(t, r.Register("teams", none), "taken")
+	assert.Error(t, r.Register("empty", nil))
+	for _, bad := range []string{"", "Teams", "a-b", "1a", "_a", "a b", strings.Repeat("a", 65)} {
+		assert.Error(t, r.Register(bad, none), "%q", bad)
+	}
+
+	c, err := r.Open("teams", json.RawMessage(`{}`))
+	require.NoError(t, err)
+	require.NotNil(t, c)
+
+	_, err = r.Open("pager", nil)
+	var invalid *event.ValidationError
+	require.ErrorAs(t, err, &invalid)
+	assert.Equal(t, []event.Problem{{Field: "channel", Rule: `must be one of in_app, teams, not "pager"`}}, invalid.Problems)
+}
+
+func TestRegistryOpenErrors(t *testing.T) {
+	t.Parallel()
+	r := channel.NewRegistry()
+	driver := func(c channel.Channel, err error) channel.Driver {
+		return channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) { return c, err })
+	}
+	require.NoError(t, r.Register("wrong", driver(nil, &event.ValidationError{Problems: []event.Problem{{Field: "url", Rule: "is required"}, {Rule: "must be an object"}}})))
+	require.NoError(t, r.Register("broken", driver(nil, errors.New("no idea"))))
+	require.NoError(t, r.Register("nothing", driver(nil, nil)))
+
+	_, err := r.Open("wrong", nil)
+	assert.EqualError(t, err, "invalid: configs.url: is required; configs: must be an object")
+	_, err = r.Open("broken", nil)
+	assert.EqualError(t, err, "invalid: configs: no idea")
+	_, err = r.Open("nothing", nil)
+	assert.ErrorContains(t, err, "neither a channel nor an error")
+}
