@@ -1,0 +1,17 @@
+// Package sqlite opens a SQLite database file as a durable [webhook.Store]:
+//
+//	store, err := sqlite.Open(ctx, "/var/lib/shop/webhooks.db", sqlite.Config{})
+//	if err != nil {
+//		return err
+//	}
+//	defer store.Close()
+//
+// It is a module of its own, because it brings a database with it: SQLite
+// translated to Go, without cgo. What is stored, and how, is in package sqlstore.
+//
+// The file is in WAL mode with synchronous=FULL: what a method reported as done
+// survives a crash of the process and a loss of power. One connection writes;
+// queries have connections of their own and do not wait for writes. Several
+// processes on one machine may open the same file. A network file system is no
+// place for it.
+package sqlite

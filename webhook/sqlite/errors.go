@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// What is wrong with a database file. Errors of this package and of the Store's
+// methods match these with errors.Is.
+var (
+	// ErrFull says that the disk, or the database's size limit, is full.
+	// Nothing was stored; when there is room again, the Store goes on.
+	ErrFull = errors.New("sqlite: the disk is full")
+	// ErrLocked says that another process held the file longer than
+	// Config.BusyTimeout. Trying again later may succeed.
+	ErrLocked = errors.New("sqlite: the database is locked by another process")
+	// ErrNotDatabase says that the file holds something else.
+	ErrNotDatabase = errors.New("sqlite: the file is not a SQLite database")
+	// ErrReadOnly says that the file or its directory cannot be written to.
+	ErrReadOnly = errors.New("sqlite: the database cannot be written to")
+	// ErrCorrupt says that the file is damaged.
+	ErrCorrupt = errors.New("sqlite: the database is damaged")
+)
+
+// mapError adds to a driver's error which of the above it is.
+func mapError(err error) error {
+	var driverError *sqlite.Error
+	if !errors.As(err, &driverError) {
+		return err
+	}
+	switch driverError.Code() & 0xff { // the rest says where it happened
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("%w: %w", ErrLocked, err)
+	case sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("%w: %w", ErrNotDatabase, err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	case sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+// checkPath finds what SQLite only calls "unable to open".
+func checkPath(path string) error {
+	if path == "" || path == ":memory:" {
+		return errors.New("sqlite: a path is required; for a store in memory use package memstore")
+	}
+	directory := filepath.Dir(path)
+	switch info, err := os.Stat(directory); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("sqlite: opening %s: the directory %s does not exist: %w", path, directory, err)
+	case err != nil:
+		return fmt.Errorf("sqlite: opening %s: %w", path, err)
+	case !info.IsDir():
+		return fmt.Errorf("sqlite: opening %s: %s is not a directory", path, directory)
+	}
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // it will be created
+	case err != nil:
+		return fmt.Errorf("sqlite: opening %s: %w", path, err)
+	case info.IsDir():
+		return fmt.Errorf("sqlite: opening %s: it is a directory", path)
+	}
+	return nil
+}

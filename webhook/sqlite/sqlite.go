@@ -1,0 +1,113 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+// Config changes how a database is opened. The zero Config works.
+type Config struct {
+	// TablePrefix begins the names of the tables: see [sqlstore.Config].
+	// Defaults to [sqlstore.DefaultTablePrefix].
+	TablePrefix string
+	// BusyTimeout is how long a write waits for another process that is
+	// writing, before it fails with ErrLocked. Defaults to 10 seconds.
+	BusyTimeout time.Duration
+	// Readers is how many queries can run at once. Defaults to 4.
+	Readers int
+}
+
+const (
+	defaultBusyTimeout = 10 * time.Second
+	defaultReaders     = 4
+)
+
+// Store is a [webhook.Store] in a SQLite file.
+type Store struct {
+	*sqlstore.Store
+	writer, reader *sql.DB
+}
+
+// Open opens the file, which it creates if there is none, and brings its tables
+// to the newest schema. The directory must exist.
+//
+// The error says what is wrong with the path or the file: see ErrLocked,
+// ErrNotDatabase, ErrReadOnly, and [sqlstore.NewerSchemaError].
+func Open(ctx context.Context, path string, config Config) (*Store, error) {
+	if config.BusyTimeout <= 0 {
+		config.BusyTimeout = defaultBusyTimeout
+	}
+	if config.Readers <= 0 {
+		config.Readers = defaultReaders
+	}
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
+	s := &Store{}
+	var err error
+	if s.writer, err = openDB(path, config, false); err != nil {
+		return nil, err
+	}
+	s.writer.SetMaxOpenConns(1)
+	if s.reader, err = openDB(path, config, true); err != nil {
+		return nil, errors.Join(err, s.writer.Close())
+	}
+	s.reader.SetMaxOpenConns(config.Readers)
+	s.reader.SetMaxIdleConns(config.Readers)
+	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
+		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError,
+	})
+	if err != nil {
+		_, _ = s.reader.Close(), s.writer.Close()
+		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// Close writes the log back into the database file, and closes it.
+func (s *Store) Close() error {
+	// SQLite does the checkpoint when the last connection is closed.
+	return errors.Join(s.Store.Close(), s.reader.Close(), s.writer.Close())
+}
+
+func openDB(path string, config Config, reader bool) (*sql.DB, error) {
+	source, err := dataSource(path, config, reader)
+	if err != nil {
+		return nil, err
+	}
+	return sql.Open("sqlite", source)
+}
+
+// dataSource writes the path as a URI, so that no character of it is taken for
+// something else.
+func dataSource(path string, config Config, reader bool) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("sqlite: the path %q: %w", path, err)
+	}
+	slashed := filepath.ToSlash(absolute)
+	if runtime.GOOS == "windows" && slashed[0] != '/' {
+		slashed = "/" + slashed // file:///C:/…
+	}
+	pragmas := []string{
+		// First, because the others may have to wait for a lock.
+		fmt.Sprintf("busy_timeout(%d)", config.BusyTimeout.Milliseconds()),
+	}
+	if reader {
+		pragmas = append(pragmas, "query_only(1)")
+	} else {
+		pragmas = append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)")
+	}
+	u := url.URL{Scheme: "file", Path: slashed, RawQuery: url.Values{"_pragma": pragmas}.Encode()}
+	return u.String(), nil
+}

@@ -1,0 +1,177 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"math"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// defaultPage is how many deliveries a query without a limit returns.
+const defaultPage = 100
+
+// Deliveries implements [webhook.History].
+func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+	l := newListing(q)
+	var err error
+	switch {
+	case q.EventID != "":
+		err = s.listEvent(ctx, l)
+	case q.Status == webhook.StatusDead:
+		err = s.listEndpoints(ctx, l, `d.state = 3`)
+	case q.Status != "" && !q.Status.Settled():
+		err = s.listEndpoints(ctx, l, `d.state < 2`)
+	default:
+		err = s.listBlocks(ctx, l)
+	}
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	return l.found, nil
+}
+
+// listing is one call of Deliveries. The three ways to find deliveries differ
+// in the index that they read; what is common is here.
+type listing struct {
+	query webhook.DeliveryQuery
+	limit int
+	// below is what ids must be smaller than.
+	below int64
+	// filter is what the rows must fulfil, whatever the index.
+	filter conditions
+	found  []webhook.Delivery
+}
+
+func newListing(q webhook.DeliveryQuery) *listing {
+	l := &listing{query: q, limit: q.Limit, below: int64(q.Before)}
+	if l.limit <= 0 {
+		l.limit = defaultPage
+	}
+	if l.below <= 0 {
+		l.below = math.MaxInt64
+	}
+	if q.EventType != "" {
+		l.filter.add(`e.type = ?`, q.EventType)
+	}
+	if q.WebhookID != "" {
+		l.filter.add(`p.webhook_id = ?`, q.WebhookID)
+	}
+	if q.Status != "" {
+		condition, ok := statusConditions[q.Status]
+		if !ok {
+			condition = `1 = 0`
+		}
+		l.filter.add(condition)
+	}
+	if !q.Since.IsZero() {
+		l.filter.add(`e.created_at >= ?`, micros(q.Since))
+	}
+	if !q.Until.IsZero() {
+		l.filter.add(`e.created_at < ?`, micros(q.Until))
+	}
+	return l
+}
+
+// statusConditions says of deliveries d and their endpoints p what reported
+// says of a row. An unknown status has no deliveries.
+var statusConditions = map[webhook.Status]string{
+	webhook.StatusPending:   `d.state = 0 AND p.state = 0`,
+	webhook.StatusInFlight:  `d.state = 1 AND p.state = 0`,
+	webhook.StatusHeld:      `d.state < 2 AND p.state = 1`,
+	webhook.StatusSucceeded: `d.state = 2`,
+	webhook.StatusDead:      `d.state = 3`,
+	webhook.StatusCancelled: `(d.state = 4 OR d.state < 2 AND p.state = 2)`,
+}
+
+// conditions are joined by AND.
+type conditions struct {
+	sql  strings.Builder
+	args []any
+}
+
+func (c *conditions) add(condition string, args ...any) {
+	if c.sql.Len() > 0 {
+		c.sql.WriteString(" AND ")
+	}
+	c.sql.WriteString(condition)
+	c.args = append(c.args, args...)
+}
+
+// fetch adds the newest deliveries that meet the condition and the filter.
+func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ...any) error {
+	var all conditions
+	all.add(condition, args...)
+	if l.filter.sql.Len() > 0 {
+		all.add(l.filter.sql.String(), l.filter.args...)
+	}
+	statement := s.history.deliveries + s.x.sql(all.sql.String()) + ` ORDER BY d.id DESC LIMIT ?`
+	return collect(ctx, s.reader, func(rows *sql.Rows) error {
+		d, err := scanDelivery(rows)
+		l.found = append(l.found, d)
+		return err
+	}, statement, append(all.args, l.limit-len(l.found))...)
+}
+
+// listEvent reads the deliveries of one event, which are a range of ids.
+func (s *Store) listEvent(ctx context.Context, l *listing) error {
+	var id, last int64
+	found, err := one(ctx, s.reader, s.history.event, []any{l.query.EventID, l.query.OrganizationID}, []any{&id, &last})
+	if err != nil || !found {
+		return err
+	}
+	return s.fetch(ctx, l, `d.id > ? AND d.id <= ? AND d.id < ? AND d.event_id = ?`, id, last, l.below, id)
+}
+
+// listEndpoints reads a partial index that begins with the endpoint.
+func (s *Store) listEndpoints(ctx context.Context, l *listing, part string) error {
+	ids, err := s.endpointsOf(ctx, l)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	return s.fetch(ctx, l, part+` AND d.endpoint_id IN {ids} AND d.id < ?`, jsonInts(ids), l.below)
+}
+
+// listBlocks reads the ranges of ids in which the endpoints have deliveries.
+func (s *Store) listBlocks(ctx context.Context, l *listing) error {
+	ids, err := s.endpointsOf(ctx, l)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	endpoints := jsonInts(ids)
+	var blocks []int64
+	err = collect(ctx, s.reader, func(rows *sql.Rows) error {
+		var b int64
+		err := rows.Scan(&b)
+		blocks = append(blocks, b)
+		return err
+	}, s.history.blocks, endpoints, l.below>>blockBits)
+	if err != nil {
+		return err
+	}
+	for _, b := range blocks {
+		err := s.fetch(ctx, l, `d.id >= ? AND d.id < ? AND d.endpoint_id IN {ids}`,
+			b<<blockBits, min((b+1)<<blockBits, l.below), endpoints)
+		if err != nil || len(l.found) == l.limit {
+			return err
+		}
+	}
+	return nil
+}
+
+// endpointsOf returns the endpoints of the query's organization and webhook,
+// those that were deleted too.
+func (s *Store) endpointsOf(ctx context.Context, l *listing) ([]int64, error) {
+	var ids []int64
+	err := collect(ctx, s.reader, func(rows *sql.Rows) error {
+		var id int64
+		var webhookID string
+		err := rows.Scan(&id, &webhookID)
+		if l.query.WebhookID == "" || l.query.WebhookID == webhookID {
+			ids = append(ids, id)
+		}
+		return err
+	}, s.history.endpoints, l.query.OrganizationID)
+	return ids, err
+}

@@ -1,0 +1,115 @@
+package sqlstore
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"path"
+	"strings"
+)
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+// NewerSchemaError says that a newer version of this package has changed the
+// tables in a way that this version does not know.
+type NewerSchemaError struct {
+	// Stored is the version of the tables, Known the newest this package knows.
+	Stored, Known int
+}
+
+// Error names both versions.
+func (e *NewerSchemaError) Error() string {
+	return fmt.Sprintf("sqlstore: the tables have schema version %d, and this version of the package knows up to %d: use a newer one", e.Stored, e.Known)
+}
+
+// Migration is one step of the schema, for those who apply migrations with a
+// tool of their own.
+type Migration struct {
+	Version int
+	// SQL has one or more statements.
+	SQL string
+}
+
+// Migrations returns the steps from an empty database to the newest schema, for
+// tables with the prefix; "" is the default prefix. Whoever applies them
+// elsewhere sets Config.NoMigrate.
+func Migrations(dialect Dialect, tablePrefix string) ([]Migration, error) {
+	x, err := newExpander(dialect, tablePrefix)
+	if err != nil {
+		return nil, err
+	}
+	var migrations []Migration
+	for version := 1; ; version++ {
+		file, err := schemaFiles.ReadFile(path.Join("schema", fmt.Sprintf("%s_%04d.sql", dialect.name(), version)))
+		if err != nil {
+			break
+		}
+		statements := string(file) + fmt.Sprintf("INSERT INTO {p}migrations (version) VALUES (%d);\n", version)
+		if version == 1 {
+			statements = migrationsTable + ";\n" + statements
+		}
+		migrations = append(migrations, Migration{Version: version, SQL: x.sql(statements)})
+	}
+	return migrations, nil
+}
+
+const migrationsTable = `CREATE TABLE IF NOT EXISTS {p}migrations (version INTEGER PRIMARY KEY)`
+
+// migrate brings the tables to the newest version. Any number of processes may
+// do so at once.
+func (s *Store) migrate(ctx context.Context, apply bool) error {
+	migrations, err := Migrations(s.x.dialect, s.x.prefix)
+	if err != nil {
+		return err
+	}
+	known := len(migrations)
+	// Most often there is nothing to do, and finding that out takes no lock.
+	if stored, err := s.schemaVersion(ctx, s.db); err == nil && stored >= known {
+		return checkVersion(stored, known)
+	} else if !apply {
+		if err != nil {
+			return fmt.Errorf("sqlstore: reading the schema version: %w", err)
+		}
+		return fmt.Errorf("sqlstore: the tables have schema version %d, version %d is needed, and Config.NoMigrate is set", stored, known)
+	}
+	return s.writer.do(ctx, func(ctx context.Context, q querier) error {
+		if err := s.x.dialect.lockSchema(ctx, q, s.x.prefix); err != nil {
+			return err
+		}
+		if _, err := q.ExecContext(ctx, s.x.sql(migrationsTable)); err != nil {
+			return err
+		}
+		stored, err := s.schemaVersion(ctx, q)
+		if err != nil {
+			return err
+		}
+		if stored > known {
+			return checkVersion(stored, known)
+		}
+		for _, m := range migrations[stored:] {
+			for statement := range strings.SplitSeq(m.SQL, ";\n") { // drivers differ in taking several at once
+				if strings.TrimSpace(statement) == "" {
+					continue
+				}
+				if _, err := q.ExecContext(ctx, statement); err != nil {
+					return fmt.Errorf("sqlstore: migrating to schema version %d: %w", m.Version, err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) schemaVersion(ctx context.Context, q querier) (int, error) {
+	var version int
+	_, err := one(ctx, q, s.x.sql(`SELECT coalesce(max(version), 0) FROM {p}migrations`), nil, []any{&version})
+	return version, err
+}
+
+func checkVersion(stored, known int) error {
+	if stored > known {
+		return &NewerSchemaError{Stored: stored, Known: known}
+	}
+	return nil
+}

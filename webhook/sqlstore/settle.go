@@ -1,0 +1,198 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+type settleStatements struct {
+	settle, extend, held, owner *batch
+}
+
+// live is true of a delivery whose endpoint was not deleted.
+const live = `NOT EXISTS (SELECT 1 FROM {p}endpoints p WHERE p.id = d.endpoint_id AND p.state = 2)`
+
+func newSettleStatements(x expander) settleStatements {
+	id, token := column{"id", integer}, column{"token", integer}
+	return settleStatements{
+		settle: x.batch(`WITH v (id, token, state, at, attempt, progress) AS ({rows})
+			UPDATE {p}deliveries AS d SET
+				state = v.state, at = v.at,
+				tries = d.tries + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
+				attempts = d.attempts + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
+				history = coalesce(d.history || v.attempt, v.attempt, d.history),
+				progress = coalesce(v.progress, d.progress)
+			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
+			id, token, column{"state", integer}, column{"at", integer}, column{"attempt", text}, column{"progress", binary}),
+		extend: x.batch(`WITH v (id, token) AS ({rows})
+			UPDATE {p}deliveries AS d SET at = ? FROM v
+			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
+		held: x.batch(`WITH v (id, token) AS ({rows})
+			SELECT d.id, d.token FROM v {join} {p}deliveries d ON d.id = v.id
+			WHERE d.token = v.token AND d.state = 1 AND `+live+` {forupdate}`, id, token),
+		owner: x.batch(`WITH v (id) AS ({rows})
+			SELECT DISTINCT p.organization_id, p.webhook_id
+			FROM v {join} {p}deliveries d ON d.id = v.id {join} {p}endpoints p ON p.id = d.endpoint_id`, id),
+	}
+}
+
+// errRefused ends a transaction that took all verdicts to be acceptable.
+var errRefused = errors.New("sqlstore: some verdicts are refused")
+
+// Settle implements [webhook.Queue].
+func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) (refused []webhook.Lease, err error) {
+	if len(settlements) == 0 {
+		return nil, ctx.Err()
+	}
+	for i := range settlements {
+		if _, ok := settledStates[settlements[i].Status]; !ok {
+			return nil, fmt.Errorf("sqlstore: a delivery cannot be settled as %q", settlements[i].Status)
+		}
+	}
+	// Nearly always all are accepted, and counting the rows tells.
+	err = s.write(ctx, func(ctx context.Context, q querier) error { return s.settleAll(ctx, q, now, settlements) })
+	if !errors.Is(err, errRefused) {
+		return nil, err
+	}
+	err = s.write(ctx, func(ctx context.Context, q querier) error {
+		leases := make([]webhook.Lease, len(settlements))
+		for i := range settlements {
+			leases[i] = settlements[i].Lease
+		}
+		held, err := s.heldOf(ctx, q, leases)
+		if err != nil {
+			return err
+		}
+		var accepted []webhook.Settlement
+		refused = nil
+		for i := range settlements {
+			lease := settlements[i].Lease
+			if held[lease] {
+				accepted = append(accepted, settlements[i])
+				delete(held, lease) // a second verdict is one too many
+			} else {
+				refused = append(refused, lease)
+			}
+		}
+		return s.settleAll(ctx, q, now, accepted)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return refused, nil
+}
+
+var settledStates = map[webhook.Status]int64{
+	webhook.StatusPending:   statePending,
+	webhook.StatusSucceeded: stateSucceeded,
+	webhook.StatusDead:      stateDead,
+}
+
+// settleAll records the verdicts, or returns errRefused.
+func (s *Store) settleAll(ctx context.Context, q querier, now time.Time, settlements []webhook.Settlement) error {
+	rows := make([]any, 0, len(settlements)*len(s.settle.settle.columns))
+	var pausing []any
+	for i := range settlements {
+		v := &settlements[i]
+		at := now
+		if v.Status == webhook.StatusPending {
+			at = v.DueAt
+		}
+		var attempt, progress any
+		if v.Attempt != nil {
+			attempt = encodeAttempt(v.Attempt)
+		}
+		if v.Progress != nil {
+			progress = []byte(v.Progress)
+		}
+		if v.PauseWebhook {
+			pausing = append(pausing, int64(v.DeliveryID))
+		}
+		rows = append(rows, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at), attempt, progress)
+	}
+	n, err := s.x.dialect.execBatch(ctx, q, s.settle.settle, rows, nil)
+	if err != nil {
+		return err
+	}
+	if n != int64(len(settlements)) {
+		return errRefused
+	}
+	return s.pauseOwners(ctx, q, now, pausing)
+}
+
+// pauseOwners pauses the webhooks of the deliveries.
+func (s *Store) pauseOwners(ctx context.Context, q querier, now time.Time, deliveries []any) error {
+	type owner struct{ organizationID, webhookID string }
+	var owners []owner
+	err := s.x.dialect.queryBatch(ctx, q, s.settle.owner, deliveries, nil, func(rows *sql.Rows) error {
+		var o owner
+		err := rows.Scan(&o.organizationID, &o.webhookID)
+		owners = append(owners, o)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(owners, func(a, b owner) int { return strings.Compare(a.webhookID, b.webhookID) })
+	for _, o := range slices.Compact(owners) {
+		if err := s.pauseWebhook(ctx, q, o.organizationID, o.webhookID, micros(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Extend implements [webhook.Queue].
+func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) (lost []webhook.Lease, err error) {
+	if len(leases) == 0 {
+		return nil, ctx.Err()
+	}
+	rows := make([]any, 0, 2*len(leases))
+	for _, l := range leases {
+		rows = append(rows, int64(l.DeliveryID), l.Token)
+	}
+	err = s.write(ctx, func(ctx context.Context, q querier) error {
+		lost = nil
+		n, err := s.x.dialect.execBatch(ctx, q, s.settle.extend, rows, []any{micros(until)})
+		if err != nil || n == int64(len(leases)) {
+			return err
+		}
+		held, err := s.heldOf(ctx, q, leases)
+		if err != nil {
+			return err
+		}
+		for _, l := range leases {
+			if !held[l] {
+				lost = append(lost, l)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return lost, nil
+}
+
+// heldOf returns which of the leases are the latest of deliveries in flight.
+func (s *Store) heldOf(ctx context.Context, q querier, leases []webhook.Lease) (map[webhook.Lease]bool, error) {
+	rows := make([]any, 0, 2*len(leases))
+	for _, l := range leases {
+		rows = append(rows, int64(l.DeliveryID), l.Token)
+	}
+	held := make(map[webhook.Lease]bool, len(leases))
+	err := s.x.dialect.queryBatch(ctx, q, s.settle.held, rows, nil, func(rows *sql.Rows) error {
+		var id, token int64
+		err := rows.Scan(&id, &token)
+		held[webhook.Lease{DeliveryID: webhook.DeliveryID(id), Token: token}] = true
+		return err
+	})
+	return held, err
+}

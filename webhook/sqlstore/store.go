@@ -1,0 +1,143 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// DefaultTablePrefix begins the names of the tables unless the Config says
+// otherwise.
+const DefaultTablePrefix = "webhooks_"
+
+// Config changes how a Store works. The zero Config works.
+type Config struct {
+	// TablePrefix begins the names of all tables and indexes: a lower-case
+	// letter or underscore, then up to 30 of these or digits. Stores with
+	// different prefixes share a database and nothing else.
+	// Defaults to DefaultTablePrefix.
+	TablePrefix string
+	// Reader is another handle on the same database, for queries that write
+	// nothing. Defaults to the handle that New is given.
+	Reader *sql.DB
+	// NoMigrate leaves the schema to somebody else, who applies [Migrations];
+	// New then fails if it is not the newest. Defaults to migrating.
+	NoMigrate bool
+	// MapError turns a driver's error into the one to return, so that callers
+	// can tell, say, a full disk without knowing the driver. It is called for
+	// every error of the database. Defaults to returning errors as they are.
+	MapError func(error) error
+}
+
+// Store is a [webhook.Store] in an SQL database. It is safe for concurrent use,
+// from any number of processes.
+type Store struct {
+	db, reader *sql.DB
+	x          expander
+	writer     writer
+	mapError   func(error) error
+
+	subscriptions subscriptionStatements
+	routing       routingStatements
+	enqueue       enqueueStatements
+	claim         claimStatements
+	settle        settleStatements
+	history       historyStatements
+	prune         pruneStatements
+
+	routes atomic.Pointer[routes]
+	// cursor is the endpoint that the last claim ended with.
+	cursor atomic.Int64
+
+	blocksMu sync.Mutex
+	blocks   map[block]struct{} // known to be stored
+}
+
+var _ webhook.Store = (*Store)(nil)
+
+// New returns a Store over the database, after bringing its tables to the
+// newest schema. The database stays open when the Store is closed.
+//
+// It returns a [NewerSchemaError] if the tables are newer than this package.
+func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Store, error) {
+	x, err := newExpander(dialect, config.TablePrefix)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		db: db, reader: db, x: x, writer: dialect.newWriter(db), mapError: config.MapError,
+		subscriptions: newSubscriptionStatements(x),
+		routing:       newRoutingStatements(x),
+		enqueue:       newEnqueueStatements(x),
+		claim:         newClaimStatements(x),
+		settle:        newSettleStatements(x),
+		history:       newHistoryStatements(x),
+		prune:         newPruneStatements(x),
+		blocks:        make(map[block]struct{}),
+	}
+	if config.Reader != nil {
+		s.reader = config.Reader
+	}
+	s.routes.Store(&routes{version: -1})
+	if err := s.migrate(ctx, !config.NoMigrate); err != nil {
+		_ = s.writer.close()
+		return nil, s.failed(err)
+	}
+	return s, nil
+}
+
+var prefixPattern = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,30}$`)
+
+func newExpander(dialect Dialect, prefix string) (expander, error) {
+	if prefix == "" {
+		prefix = DefaultTablePrefix
+	}
+	if !prefixPattern.MatchString(prefix) {
+		return expander{}, fmt.Errorf("sqlstore: a table prefix is a lower-case letter or underscore and up to 30 of these or digits, not %q", prefix)
+	}
+	return expander{dialect, prefix}, nil
+}
+
+// Close releases what the Store holds of its database. It waits for a
+// transaction under way; a Store must not be used after it.
+func (s *Store) Close() error { return s.failed(s.writer.close()) }
+
+// write runs fn in a transaction.
+func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.failed(s.writer.do(ctx, fn))
+}
+
+// failed returns the error as the caller is to see it.
+func (s *Store) failed(err error) error {
+	if err == nil || s.mapError == nil {
+		return err
+	}
+	return s.mapError(err)
+}
+
+// micros and moment turn times into what is kept and back. The zero time comes
+// back as the zero time.
+func micros(t time.Time) int64  { return t.UnixMicro() }
+func moment(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+// States of deliveries and endpoints as they are stored.
+const (
+	statePending   = 0
+	stateInFlight  = 1
+	stateSucceeded = 2
+	stateDead      = 3
+	stateCancelled = 4
+
+	endpointActive  = 0
+	endpointPaused  = 1
+	endpointDeleted = 2
+)
