@@ -1,0 +1,107 @@
+package redisstore
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mixpeek/webhooks-go/receiver/invalidate"
+)
+
+var (
+	//go:embed bump.lua
+	bumpLua string
+	//go:embed read.lua
+	readLua string
+)
+
+// Counters are the [invalidate.Counters] of a Redis, shared by all processes on
+// it. A server that evicts may lose them, which costs loads and no wrong answer.
+// They are safe for concurrent use.
+type Counters struct {
+	client     Client
+	prefix     string
+	bump, read *redis.Script
+}
+
+var _ invalidate.Counters = (*Counters)(nil)
+
+// Client is what Counters need of a go-redis client: all of them have it.
+type Client interface {
+	redis.Scripter
+	Pipelined(ctx context.Context, fn func(redis.Pipeliner) error) ([]redis.Cmder, error)
+}
+
+// NewCounters returns counters in Redis. client is any client of go-redis.
+func NewCounters(client Client, config Config) *Counters {
+	return &Counters{
+		client: client,
+		prefix: config.prefix("generation:"),
+		bump:   redis.NewScript(bumpLua),
+		read:   redis.NewScript(readLua),
+	}
+}
+
+// Bump implements [invalidate.Counters].
+func (c *Counters) Bump(ctx context.Context, names ...string) error {
+	for _, name := range names {
+		if err := c.bump.Run(ctx, c.client, []string{c.prefix + name}).Err(); err != nil {
+			return fmt.Errorf("redisstore: bump: %w", err)
+		}
+	}
+	return nil
+}
+
+// Read implements [invalidate.Counters], in one round trip.
+func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
+	numbers := make([]int64, len(names))
+	if len(names) == 0 {
+		return numbers, nil
+	}
+	replies, err := c.pipeline(ctx, names)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		// A pipeline cannot fall back to EVAL by itself, as Script.Run does.
+		if err = c.read.Load(ctx, c.client).Err(); err == nil {
+			replies, err = c.pipeline(ctx, names)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: read: %w", err)
+	}
+	for i, reply := range replies {
+		if numbers[i], err = reply.Int64(); err != nil {
+			return nil, fmt.Errorf("redisstore: read: %w", err)
+		}
+	}
+	return numbers, nil
+}
+
+func (c *Counters) pipeline(ctx context.Context, names []string) ([]*redis.Cmd, error) {
+	replies := make([]*redis.Cmd, len(names))
+	_, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, name := range names {
+			replies[i] = c.read.EvalSha(ctx, p, []string{c.prefix + name})
+		}
+		return nil
+	})
+	return replies, err
+}
+
+// Keys deletes cached keys from Redis. prefix is what the cache puts before
+// them. Each key is a command of its own in one round trip, as Cluster needs it.
+func Keys(client Client, prefix string) invalidate.Keys {
+	return func(ctx context.Context, keys ...string) error {
+		_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, key := range keys {
+				p.Unlink(ctx, prefix+key)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("redisstore: keys: %w", err)
+		}
+		return nil
+	}
+}

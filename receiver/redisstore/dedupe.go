@@ -1,0 +1,124 @@
+package redisstore
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/mixpeek/webhooks-go/receiver"
+)
+
+// DefaultPrefix stands before every key unless told otherwise.
+const DefaultPrefix = "webhook_receiver:"
+
+// Config configures a [Dedupe] or [Counters].
+type Config struct {
+	// Prefix stands before every key, so that other users of the server keep
+	// theirs. Defaults to [DefaultPrefix].
+	Prefix string
+}
+
+func (c Config) prefix(kind string) string {
+	if c.Prefix == "" {
+		c.Prefix = DefaultPrefix
+	}
+	return c.Prefix + kind
+}
+
+// The scripts tell the time by the server's clock, so that processes which share
+// it need not agree on it.
+var (
+	//go:embed claim.lua
+	claimLua string
+	//go:embed extend.lua
+	extendLua string
+	//go:embed settle.lua
+	settleLua string
+	//go:embed release.lua
+	releaseLua string
+)
+
+// Dedupe is a [receiver.Deduper] in Redis: one hash for each key, which expires
+// by itself. It is safe for concurrent use, also by many processes.
+type Dedupe struct {
+	client                         redis.Scripter
+	prefix                         string
+	claim, extend, settle, release *redis.Script
+}
+
+// NewDedupe returns a store in Redis. client is any client of go-redis.
+func NewDedupe(client redis.Scripter, config Config) *Dedupe {
+	return &Dedupe{
+		client:  client,
+		prefix:  config.prefix("claim:"),
+		claim:   redis.NewScript(claimLua),
+		extend:  redis.NewScript(extendLua),
+		settle:  redis.NewScript(settleLua),
+		release: redis.NewScript(releaseLua),
+	}
+}
+
+// Claim implements [receiver.Deduper].
+func (s *Dedupe) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+	reply, err := s.claim.Run(ctx, s.client, s.keys(c), c.Token.String(), lease.Milliseconds(), receiver.Grace.Milliseconds()).Slice()
+	if err != nil {
+		return receiver.Standing{}, fmt.Errorf("redisstore: claim: %w", err)
+	}
+	if len(reply) != 2 {
+		return receiver.Standing{}, errReply
+	}
+	state, _ := reply[0].(string)
+	remaining, _ := reply[1].(int64)
+	switch state {
+	case "":
+		return receiver.Standing{State: receiver.Claimed}, nil
+	case "claimed":
+		return receiver.Standing{State: receiver.InFlight, Remaining: time.Duration(remaining) * time.Millisecond}, nil
+	case "done":
+		return receiver.Standing{State: receiver.Done}, nil
+	case "dead":
+		return receiver.Standing{State: receiver.Dead}, nil
+	}
+	return receiver.Standing{}, errReply
+}
+
+// errReply means that somebody else writes to our keys.
+var errReply = errors.New("redisstore: claim: the key holds something else")
+
+// Extend implements [receiver.Deduper].
+func (s *Dedupe) Extend(ctx context.Context, c receiver.Claim, lease time.Duration) error {
+	return held("extend", s.extend.Run(ctx, s.client, s.keys(c), c.Token.String(), lease.Milliseconds(), receiver.Grace.Milliseconds()))
+}
+
+// Done implements [receiver.Deduper].
+func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration) error {
+	return held("done", s.settle.Run(ctx, s.client, s.keys(c), c.Token.String(), "done", keep.Milliseconds(), ""))
+}
+
+// Dead implements [receiver.Deduper]. The reason is in the hash.
+func (s *Dedupe) Dead(ctx context.Context, c receiver.Claim, reason string, keep time.Duration) error {
+	return held("dead", s.settle.Run(ctx, s.client, s.keys(c), c.Token.String(), "dead", keep.Milliseconds(), reason))
+}
+
+// Release implements [receiver.Deduper].
+func (s *Dedupe) Release(ctx context.Context, c receiver.Claim) error {
+	return held("release", s.release.Run(ctx, s.client, s.keys(c), c.Token.String()))
+}
+
+func (s *Dedupe) keys(c receiver.Claim) []string { return []string{s.prefix + c.Key} }
+
+// held makes of a script's reply, whether the token was the latest, an error.
+func held(step string, cmd *redis.Cmd) error {
+	ok, err := cmd.Bool()
+	if err != nil {
+		return fmt.Errorf("redisstore: %s: %w", step, err)
+	}
+	if !ok {
+		return receiver.ErrStaleToken
+	}
+	return nil
+}

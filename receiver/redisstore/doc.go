@@ -1,0 +1,17 @@
+// Package redisstore keeps what receivers share in Redis: which events were
+// handled ([Dedupe]), the generation numbers of caches ([Counters]), and the
+// deletion of cached keys ([Keys]).
+//
+//	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"})
+//	rcv, err := receiver.New(receiver.Config{Dedupe: redisstore.NewDedupe(client, redisstore.Config{}), …})
+//
+// It is a module of its own, so that importers of the others do not get a Redis
+// client. It works with a single server, Sentinel and Cluster: every step is one
+// Lua script on one key.
+//
+// Redis keeps claims as well as it is told to. Use a server, or a database, that
+// does not evict (maxmemory-policy noeviction: then a full server refuses new
+// events, which the sender sends again), with appendonly on. A failover that
+// loses the last writes can lose claims, and then an event is handled twice;
+// where that must not happen, use package sqlstore.
+package redisstore

@@ -1,0 +1,149 @@
+package redisstore_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/receiver"
+	"github.com/mixpeek/webhooks-go/receiver/dedupetest"
+	"github.com/mixpeek/webhooks-go/receiver/invalidate"
+	"github.com/mixpeek/webhooks-go/receiver/invalidate/counterstest"
+	"github.com/mixpeek/webhooks-go/receiver/redisstore"
+)
+
+// connect opens the Redis at WEBHOOKS_TEST_REDIS_ADDR, or else at the default
+// address. The prefix is the test's own; what is under it is removed at the end.
+func connect(t *testing.T) (*redis.Client, string) {
+	t.Helper()
+	addr := os.Getenv("WEBHOOKS_TEST_REDIS_ADDR")
+	if addr == "" {
+		addr = "127.0.0.1:6379"
+	}
+	client := redis.NewClient(&redis.Options{Addr: addr, PoolSize: 16})
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("no Redis, which CI=true requires; set WEBHOOKS_TEST_REDIS_ADDR: %v", err)
+		}
+		t.Skip("no Redis at WEBHOOKS_TEST_REDIS_ADDR or the default address")
+	}
+	prefix := "redisstore_test:" + receiver.NewToken().String() + ":"
+	t.Cleanup(func() {
+		ctx := context.Background()
+		keys := client.Scan(ctx, 0, prefix+"*", 1000).Iterator()
+		for keys.Next(ctx) {
+			require.NoError(t, client.Unlink(ctx, keys.Val()).Err())
+		}
+		require.NoError(t, keys.Err())
+	})
+	return client, prefix
+}
+
+func TestDedupeRules(t *testing.T) {
+	t.Parallel()
+	client, prefix := connect(t)
+	dedupetest.Run(t, func(*testing.T) receiver.Deduper {
+		return redisstore.NewDedupe(client, redisstore.Config{Prefix: prefix})
+	})
+}
+
+func TestCounters(t *testing.T) {
+	t.Parallel()
+	client, prefix := connect(t)
+	counterstest.Run(t, func(*testing.T) invalidate.Counters {
+		return redisstore.NewCounters(client, redisstore.Config{Prefix: prefix})
+	})
+}
+
+// Scripts that the server has forgotten, as after a restart, are sent again. Not
+// parallel: it makes the server forget those of the other tests too.
+func TestScriptsAreSentAgain(t *testing.T) {
+	client, prefix := connect(t)
+	store := redisstore.NewDedupe(client, redisstore.Config{Prefix: prefix})
+	counters := redisstore.NewCounters(client, redisstore.Config{Prefix: prefix})
+	for range 2 {
+		require.NoError(t, client.ScriptFlush(t.Context()).Err())
+		c := receiver.Claim{Key: "evt_" + receiver.NewToken().String(), Token: receiver.NewToken()}
+		_, err := store.Claim(t.Context(), c, time.Hour)
+		require.NoError(t, err)
+		require.NoError(t, store.Extend(t.Context(), c, time.Hour))
+		require.NoError(t, store.Done(t.Context(), c, time.Hour))
+		numbers, err := counters.Read(t.Context(), "a", "b")
+		require.NoError(t, err)
+		assert.NotZero(t, numbers[0])
+		require.NoError(t, counters.Bump(t.Context(), "a"))
+	}
+}
+
+// Claims go away by themselves, and the reason of a dead one can be looked up.
+func TestWhatIsStored(t *testing.T) {
+	t.Parallel()
+	client, prefix := connect(t)
+	ctx := t.Context()
+	store := redisstore.NewDedupe(client, redisstore.Config{Prefix: prefix})
+	c := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
+	_, err := store.Claim(ctx, c, time.Minute)
+	require.NoError(t, err)
+	ttl := client.PTTL(ctx, prefix+"claim:evt_1").Val()
+	assert.InDelta(t, time.Minute+receiver.Grace, ttl, float64(10*time.Second))
+	require.NoError(t, store.Dead(ctx, c, "no such customer", 48*time.Hour))
+	ttl = client.PTTL(ctx, prefix+"claim:evt_1").Val()
+	assert.InDelta(t, 48*time.Hour, ttl, float64(10*time.Second))
+	assert.Equal(t, "no such customer", client.HGet(ctx, prefix+"claim:evt_1", "reason").Val())
+}
+
+// A key that belongs to somebody else is an error, and stays as it is.
+func TestForeignKey(t *testing.T) {
+	t.Parallel()
+	client, prefix := connect(t)
+	store := redisstore.NewDedupe(client, redisstore.Config{Prefix: prefix})
+	require.NoError(t, client.Set(t.Context(), prefix+"claim:evt_1", "mine", 0).Err())
+	_, err := store.Claim(t.Context(), receiver.Claim{Key: "evt_1"}, time.Hour)
+	require.Error(t, err)
+	assert.Equal(t, "mine", client.Get(t.Context(), prefix+"claim:evt_1").Val())
+}
+
+// A server that is away is an error, for as long as the context allows at most.
+func TestServerAway(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+	defer func() { _ = client.Close() }()
+	store := redisstore.NewDedupe(client, redisstore.Config{})
+	c := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
+	_, err = store.Claim(t.Context(), c, time.Hour)
+	require.Error(t, err)
+	for _, err := range []error{
+		store.Done(t.Context(), c, time.Hour), store.Release(t.Context(), c),
+		redisstore.NewCounters(client, redisstore.Config{}).Bump(t.Context(), "a"),
+		redisstore.Keys(client, "")(t.Context(), "a"),
+	} {
+		require.Error(t, err)
+		assert.NotErrorIs(t, err, receiver.ErrStaleToken)
+	}
+	_, err = redisstore.NewCounters(client, redisstore.Config{}).Read(t.Context(), "a")
+	assert.Error(t, err)
+}
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	client, prefix := connect(t)
+	ctx := t.Context()
+	for _, key := range []string{"a", "b", "c"} {
+		require.NoError(t, client.Set(ctx, prefix+key, "value", time.Minute).Err())
+	}
+	keys := redisstore.Keys(client, prefix)
+	require.NoError(t, keys.Invalidate(ctx, &event.Event{CacheScope: event.KeyScope("a", "b", "absent")}))
+	assert.Equal(t, int64(1), client.Exists(ctx, prefix+"a", prefix+"b", prefix+"c").Val())
+}

@@ -1,0 +1,12 @@
+-- Records how a claim ended, for its holder, or records it once more.
+-- KEYS: the key. ARGV: token, "done" or "dead", ms to remember, reason.
+-- Returns 1, or 0 if stale.
+local held = redis.call('HMGET', KEYS[1], 'state', 'token')
+if held[2] ~= ARGV[1] or (held[1] ~= 'claimed' and held[1] ~= ARGV[2]) then
+  return 0
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('HSET', KEYS[1], 'state', ARGV[2], 'until', now + ARGV[3], 'reason', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
