@@ -17,6 +17,9 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var tasks []webhook.Task
+	if offer != nil {
+		tasks = make([]webhook.Task, 0, len(events))
+	}
 	for i := range events {
 		e := &events[i]
 		key := eventKey{e.OrganizationID, e.ID}
@@ -102,8 +105,8 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	}
 	// Each round takes one delivery of every endpoint that has one left.
 	at := micros(now)
-	var tasks []webhook.Task
 	endpoints := s.rotation.next(at, r.Limit)
+	tasks := make([]webhook.Task, 0, atMost(endpoints, r))
 	for round := 0; round < r.PerEndpoint && len(endpoints) > 0; round++ {
 		left := endpoints[:0]
 		for _, e := range endpoints {
@@ -118,6 +121,15 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 		endpoints = left
 	}
 	return tasks, nil
+}
+
+// atMost returns how many tasks the endpoints can give within the bounds.
+func atMost(endpoints []*endpoint, r webhook.ClaimRequest) int {
+	n := 0
+	for _, e := range endpoints {
+		n += min(e.due.len(), r.PerEndpoint)
+	}
+	return min(n, r.Limit)
 }
 
 // Extend implements [webhook.Queue].

@@ -20,8 +20,7 @@ func cancellationCases() []testCase {
 func cancelledBefore(f *fixture) {
 	w := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 4)...)
-	tasks := f.claim(start(), 2)
-	require.Len(f.t, tasks, 2)
+	tasks := f.claimN(start(), 2)
 	f.settle(start(), died(tasks[0], start()))
 	before := f.list(webhook.DeliveryQuery{})
 

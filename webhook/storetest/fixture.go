@@ -123,6 +123,14 @@ func (f *fixture) claimWith(now time.Time, r webhook.ClaimRequest) []webhook.Tas
 	return tasks
 }
 
+// claimN takes n deliveries, of n or more that are due.
+func (f *fixture) claimN(now time.Time, n int) []webhook.Task {
+	f.t.Helper()
+	tasks := f.claim(now, n)
+	require.Len(f.t, tasks, n, "at least %d deliveries are due at %s, and a claim takes as many as it may", n, now)
+	return tasks
+}
+
 // claimOne takes the only delivery that is due.
 func (f *fixture) claimOne(now time.Time) webhook.Task {
 	f.t.Helper()

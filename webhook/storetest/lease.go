@@ -27,8 +27,7 @@ func (f *fixture) extend(until time.Time, leases ...webhook.Lease) (lost []webho
 func extendLease(f *fixture) {
 	f.create(hook())
 	f.enqueue(start(), newEvents("evt", 2)...)
-	tasks := f.claim(start(), 2)
-	require.Len(f.t, tasks, 2)
+	tasks := f.claimN(start(), 2)
 	end := start().Add(lease)
 	require.Empty(f.t, f.extend(end.Add(lease), tasks[0].Lease), "a lease that is held is not lost")
 	require.Equal(f.t, tasks[1].DeliveryID, f.claimOne(end).DeliveryID, "only the lease that was extended holds on")
@@ -48,8 +47,7 @@ func extendAfterEnd(f *fixture) {
 func extendLost(f *fixture) {
 	w := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 6)...)
-	tasks := f.claim(start(), 6)
-	require.Len(f.t, tasks, 6)
+	tasks := f.claimN(start(), 6)
 	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()),
 		webhook.Settlement{Lease: tasks[2].Lease, Status: webhook.StatusPending, DueAt: start().Add(time.Hour)})
 	require.NoError(f.t, f.Cancel(f.ctx, start(), org, tasks[3].DeliveryID))

@@ -113,7 +113,7 @@ func offeredLeaseExpires(f *fixture) {
 	f.create(hook())
 	tasks := f.offer(start(), always, newEvent("evt_1"))
 	if len(tasks) == 0 {
-		tasks = f.claim(start(), 1)
+		tasks = f.claimN(start(), 1)
 	}
 	again := f.claimOne(start().Add(lease))
 	require.Equal(f.t, tasks[0].DeliveryID, again.DeliveryID)

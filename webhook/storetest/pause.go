@@ -38,8 +38,7 @@ func pauseHoldsPending(f *fixture) {
 func pauseDuringAttempt(f *fixture) {
 	w := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 4)...)
-	tasks := f.claim(start(), 4)
-	require.Len(f.t, tasks, 4)
+	tasks := f.claimN(start(), 4)
 	f.setPaused(w, true)
 	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusHeld}), 4,
 		"pausing a webhook changes what all of its unfinished deliveries report, in flight or not")
@@ -56,15 +55,14 @@ func pauseDuringAttempt(f *fixture) {
 func resumeReleases(f *fixture) {
 	w := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 4)...)
-	tasks := f.claim(start(), 2)
-	require.Len(f.t, tasks, 2)
+	tasks := f.claimN(start(), 2)
 	f.settle(start(), retry(tasks[0], start(), start().Add(time.Hour)))
 	f.setPaused(w, true)
 	f.setPaused(w, false)
 	require.Equal(f.t, webhook.StatusInFlight, f.status(tasks[1].DeliveryID), "what was in flight before a pause is so after it")
 	require.Len(f.t, f.claim(start(), 10), 2, "resuming a webhook releases what was held")
 	f.settle(start(), succeeded(tasks[1], start()))
-	require.Equal(f.t, tasks[0].DeliveryID, f.claim(start().Add(time.Hour), 10)[2].DeliveryID, "a pause does not change when a retry is due")
+	require.Equal(f.t, tasks[0].DeliveryID, f.claimN(start().Add(time.Hour), 3)[2].DeliveryID, "a pause does not change when a retry is due")
 }
 
 func pauseLeavesOthers(f *fixture) {
@@ -78,8 +76,7 @@ func pauseByVerdict(f *fixture) {
 	w := f.create(hook("webhook", "slack"))
 	before := f.update(w, func(w *webhook.Webhook) { w.Name = "Read before the pause" })
 	f.enqueue(start(), newEvents("evt", 3)...)
-	tasks := f.claim(start(), 2)
-	require.Len(f.t, tasks, 2)
+	tasks := f.claimN(start(), 2)
 	gone := died(tasks[0], start())
 	gone.PauseWebhook = true
 	now := start().Add(time.Second)

@@ -48,7 +48,7 @@ func changesCountAtOnce(f, peer *fixture) {
 	gone.PauseWebhook = true
 	peer.settle(start(), gone)
 	require.Empty(f.t, f.offer(start(), always, newEvent("evt_3")), "deliveries of paused webhooks are never offered, whichever process paused them")
-	require.Equal(f.t, webhook.StatusHeld, f.list(webhook.DeliveryQuery{EventID: "evt_3"})[0].Status)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_3", Status: webhook.StatusHeld}), 1)
 
 	peer.setPaused(w, false)
 	require.Equal(f.t, "evt_3", f.claimOne(start()).EventID, "a webhook that was resumed gets its deliveries, whichever process resumed it")

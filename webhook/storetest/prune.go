@@ -92,8 +92,7 @@ func pruneStrictly(f *fixture) {
 func pruneKeepsUnfinished(f *fixture) {
 	w := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
-	tasks := f.claim(start(), 2)
-	require.Len(f.t, tasks, 2)
+	tasks := f.claimN(start(), 2)
 	f.settle(start(), retry(tasks[0], start(), start()))
 	late := start().Add(1000 * 24 * time.Hour)
 	for _, paused := range []bool{false, true} {
@@ -110,8 +109,7 @@ func pruneKeepsUnfinished(f *fixture) {
 func pruneKeepsEventsInUse(f *fixture) {
 	f.create(hook("webhook", "slack"))
 	f.emit(start(), "evt_1")
-	tasks := f.claim(start(), 2)
-	require.Len(f.t, tasks, 2)
+	tasks := f.claimN(start(), 2)
 	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()))
 	late := start().Add(time.Hour)
 	require.Equal(f.t, 1, f.prune(late, late, time.Time{}), "only the delivery that succeeded goes")
@@ -155,7 +153,7 @@ func pruneLimit(f *fixture) {
 func pruneDeletedWebhooks(f *fixture) {
 	w := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
-	task := f.claim(start(), 1)[0]
+	task := f.claimN(start(), 1)[0]
 	f.remove(w)
 	first := start().Add(time.Hour)
 	require.Zero(f.t, f.prune(first, first, first), "deliveries of a deleted webhook begin to age when Prune settles them")

@@ -47,6 +47,7 @@ func replayNewBudget(f *fixture) {
 	require.Equal(f.t, 1, task.Tries, "Tries counts the attempts since the replay")
 	f.settle(later, succeeded(task, later))
 	attempts := f.only().Attempts
+	require.Len(f.t, attempts, 6)
 	require.Equal(f.t, 6, attempts[5].Number, "attempts are numbered over replays too")
 	f.requireTime(start(), f.only().CreatedAt, "CreatedAt, which a replay does not change,")
 }
@@ -54,8 +55,7 @@ func replayNewBudget(f *fixture) {
 func replayEverySettledStatus(f *fixture) {
 	f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
-	tasks := f.claim(start(), 3)
-	require.Len(f.t, tasks, 3)
+	tasks := f.claimN(start(), 3)
 	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()))
 	require.NoError(f.t, f.Cancel(f.ctx, start(), org, tasks[2].DeliveryID))
 	for _, task := range tasks {
@@ -68,7 +68,7 @@ func replayEverySettledStatus(f *fixture) {
 func replayNotSettled(f *fixture) {
 	w := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 2)...)
-	task := f.claim(start(), 1)[0]
+	task := f.claimN(start(), 1)[0]
 	for _, paused := range []bool{false, true} {
 		if paused {
 			f.setPaused(w, true)
@@ -96,8 +96,7 @@ func replayPaused(f *fixture) {
 func cancelDelivery(f *fixture) {
 	w := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 4)...)
-	tasks := f.claim(start(), 3)
-	require.Len(f.t, tasks, 3)
+	tasks := f.claimN(start(), 3)
 	f.settle(start(), retry(tasks[0], start(), start().Add(time.Hour)))
 	for i, d := range f.list(webhook.DeliveryQuery{}) { // pending, pending for a retry, in flight, held
 		f.setPaused(w, i == 3)
@@ -115,8 +114,7 @@ func cancelDelivery(f *fixture) {
 func cancelSettled(f *fixture) {
 	f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
-	tasks := f.claim(start(), 3)
-	require.Len(f.t, tasks, 3)
+	tasks := f.claimN(start(), 3)
 	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()))
 	require.NoError(f.t, f.Cancel(f.ctx, start(), org, tasks[2].DeliveryID))
 	for _, d := range f.list(webhook.DeliveryQuery{}) {

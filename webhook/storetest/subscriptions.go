@@ -217,6 +217,7 @@ func listFilters(f *fixture) {
 	}
 	page, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, EventType: "object.created", Paused: &no, Limit: 2, Offset: 1})
 	require.NoError(f.t, err)
+	require.Len(f.t, page, 2, "Limit and Offset count what fits the filters")
 	require.Equal(f.t, []string{"[object.*] paused=false", "[object.created] paused=false"},
 		[]string{names[page[0].ID], names[page[1].ID]}, "Limit and Offset count what fits the filters")
 }
@@ -238,6 +239,7 @@ func webhooksAreCopies(f *fixture) {
 		scribble(got)
 		all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
 		require.NoError(f.t, err)
+		require.Len(f.t, all, 1)
 		f.requireSameWebhook(want, all[0])
 		scribble(all[0])
 	}

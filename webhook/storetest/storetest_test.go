@@ -1,0 +1,226 @@
+package storetest_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+	"github.com/mixpeek/webhooks-go/webhook/storetest"
+)
+
+// broken stores each break one rule, as stores do by mistake. The value says
+// which case must notice.
+func broken() map[string]struct {
+	store  webhook.Store
+	caught string
+} {
+	return map[string]struct {
+		store  webhook.Store
+		caught string
+	}{
+		"forgets the revision":       {forgetsRevision{memstore.New()}, "Subscriptions/CreateSetsRevision"},
+		"ignores offsets":            {ignoresOffset{memstore.New()}, "Subscriptions/ListOrderAndPaging"},
+		"never conflicts":            {neverConflicts{memstore.New()}, "Subscriptions/UpdateConflict"},
+		"compacts payloads":          {compactsPayloads{memstore.New()}, "Enqueue/Payloads"},
+		"ignores cancelled contexts": {ignoresCancellation{memstore.New()}, "Cancellation/BeforeTheCall"},
+		"rounds times up":            {roundsUp{memstore.New()}, "Claim/SubMicrosecondTimes"},
+		"ignores skip":               {ignoresSkip{memstore.New()}, "Rotation/Skip"},
+		"ignores PerEndpoint":        {ignoresPerEndpoint{memstore.New()}, "Rotation/Bounds"},
+		"stops short":                {stopsShort{memstore.New()}, "Claim/OnlyOnce"},
+		"hides refusals":             {hidesRefusals{memstore.New()}, "Claim/ExpiredLease"},
+		"forgets to pause":           {forgetsPause{memstore.New()}, "Pause/ByVerdict"},
+		"keeps milliseconds":         {keepsMilliseconds{memstore.New()}, "Settle/HistoryIsExact"},
+		"hides lost leases":          {hidesLost{memstore.New()}, "Lease/ExtendLost"},
+		"lists the oldest first":     {oldestFirst{memstore.New()}, "History/NewestFirst"},
+		"ignores the tenant":         {ignoresTenant{memstore.New()}, "Tenants/EveryMethod"},
+		"prunes too early":           {prunesEarly{memstore.New()}, "Prune/Strictly"},
+	}
+}
+
+const brokenVariable = "STORETEST_RUN_BROKEN"
+
+// TestBroken runs the suite over broken stores when TestSuiteNotices asks for
+// it, in a process of its own, because it has to fail.
+func TestBroken(t *testing.T) {
+	if os.Getenv(brokenVariable) == "" {
+		return
+	}
+	for name := range broken() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, storetest.Harness{New: func(*testing.T) webhook.Store { return broken()[name].store }})
+		})
+	}
+}
+
+func TestSuiteNotices(t *testing.T) {
+	t.Parallel()
+	for name, b := range broken() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test := "TestBroken/" + strings.ReplaceAll(name, " ", "_") + "/" + b.caught
+			command := exec.CommandContext(t.Context(), os.Args[0],
+				"-test.run=^"+strings.ReplaceAll(test, "/", "$/^")+"$")
+			command.Env = append(os.Environ(), brokenVariable+"=1")
+			output, err := command.CombinedOutput()
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit, "a store that %s must fail the suite", name)
+			require.Contains(t, string(output), "--- FAIL: "+test+" ", "a store that %s must fail %s", name, b.caught)
+		})
+	}
+}
+
+// TestSuitePasses runs the suite over the reference with every part of the
+// harness. Data in memory is "reopened" by going on with it.
+func TestSuitePasses(t *testing.T) {
+	t.Parallel()
+	same := func(_ *testing.T, s webhook.Store) webhook.Store { return s }
+	storetest.Run(t, storetest.Harness{
+		New:    func(*testing.T) webhook.Store { return memstore.New() },
+		Reopen: same,
+		Peer:   same,
+	})
+}
+
+type forgetsRevision struct{ webhook.Store }
+
+func (s forgetsRevision) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
+	return s.Store.CreateWebhook(ctx, w.Clone())
+}
+
+type ignoresOffset struct{ webhook.Store }
+
+func (s ignoresOffset) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+	q.Offset = 0
+	return s.Store.Webhooks(ctx, q)
+}
+
+type neverConflicts struct{ webhook.Store }
+
+func (s neverConflicts) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
+	if stored, err := s.Webhook(ctx, w.OrganizationID, w.ID); err == nil {
+		w.Revision = stored.Revision
+	}
+	return s.Store.UpdateWebhook(ctx, w)
+}
+
+type compactsPayloads struct{ webhook.Store }
+
+func (s compactsPayloads) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+	events = slices.Clone(events)
+	for i := range events {
+		var b bytes.Buffer
+		if json.Compact(&b, events[i].Payload) == nil {
+			events[i].Payload = b.Bytes()
+		}
+	}
+	return s.Store.Enqueue(ctx, now, events, offer)
+}
+
+type ignoresCancellation struct{ webhook.Store }
+
+func (s ignoresCancellation) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+	return s.Store.Settle(context.WithoutCancel(ctx), now, settlements)
+}
+
+type roundsUp struct{ webhook.Store }
+
+func (s roundsUp) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+	return s.Store.Enqueue(ctx, now.Round(time.Microsecond), events, offer)
+}
+
+type ignoresSkip struct{ webhook.Store }
+
+func (s ignoresSkip) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+	r.Skip = nil
+	return s.Store.Claim(ctx, now, r)
+}
+
+type ignoresPerEndpoint struct{ webhook.Store }
+
+func (s ignoresPerEndpoint) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+	r.PerEndpoint = r.Limit
+	return s.Store.Claim(ctx, now, r)
+}
+
+type stopsShort struct{ webhook.Store }
+
+func (s stopsShort) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+	r.Limit = min(r.Limit, 2)
+	return s.Store.Claim(ctx, now, r)
+}
+
+type hidesRefusals struct{ webhook.Store }
+
+func (s hidesRefusals) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+	_, err := s.Store.Settle(ctx, now, settlements)
+	return nil, err
+}
+
+type forgetsPause struct{ webhook.Store }
+
+func (s forgetsPause) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+	settlements = slices.Clone(settlements)
+	for i := range settlements {
+		settlements[i].PauseWebhook = false
+	}
+	return s.Store.Settle(ctx, now, settlements)
+}
+
+type keepsMilliseconds struct{ webhook.Store }
+
+func (s keepsMilliseconds) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+	settlements = slices.Clone(settlements)
+	for i := range settlements {
+		if a := settlements[i].Attempt; a != nil {
+			rounded := *a
+			rounded.Duration = a.Duration.Round(time.Millisecond)
+			settlements[i].Attempt = &rounded
+		}
+	}
+	return s.Store.Settle(ctx, now, settlements)
+}
+
+type hidesLost struct{ webhook.Store }
+
+func (s hidesLost) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) ([]webhook.Lease, error) {
+	_, err := s.Store.Extend(ctx, until, leases)
+	return nil, err
+}
+
+type oldestFirst struct{ webhook.Store }
+
+func (s oldestFirst) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+	found, err := s.Store.Deliveries(ctx, q)
+	slices.Reverse(found)
+	return found, err
+}
+
+type ignoresTenant struct{ webhook.Store }
+
+func (s ignoresTenant) Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	d, err := s.Store.Delivery(ctx, "org_a", id)
+	if err != nil {
+		return s.Store.Delivery(ctx, organizationID, id)
+	}
+	return d, nil
+}
+
+type prunesEarly struct{ webhook.Store }
+
+func (s prunesEarly) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest) (int, error) {
+	if !r.SucceededBefore.IsZero() {
+		r.SucceededBefore = r.SucceededBefore.Add(time.Microsecond)
+	}
+	return s.Store.Prune(ctx, now, r)
+}
