@@ -1,0 +1,286 @@
+package template
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// attribute is x.name: a method or attribute, or else a key.
+func (st *state) attribute(object any, name string) (any, error) {
+	switch o := object.(type) {
+	case map[string]any:
+		if m, ok := st.env.methods.dict[name]; ok {
+			return &boundMethod{m, o}, nil
+		}
+		if v, ok := o[name]; ok {
+			return normal(v), nil
+		}
+	case *dict:
+		if m, ok := st.env.methods.dict[name]; ok {
+			return &boundMethod{m, o}, nil
+		}
+		if v, ok, err := o.get(st, name); ok || err != nil {
+			return v, err
+		}
+	case *undefined:
+		return nil, o.fail()
+	default:
+		if v, ok, err := st.ownAttribute(object, name); ok || err != nil {
+			return v, err
+		}
+	}
+	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
+		return &undefined{kind: ErrForbidden, why: "the attribute " + quoted(name) + " is not accessible"}, nil
+	}
+	return &undefined{kind: ErrUndefined, why: typeName(object) + " has no attribute " + quoted(name)}, nil
+}
+
+// ownAttribute finds methods, and the attributes of what is no mapping.
+func (st *state) ownAttribute(object any, name string) (any, bool, error) {
+	if m, ok := st.method(object, name); ok {
+		return &boundMethod{m, object}, true, nil
+	}
+	switch o := object.(type) {
+	case attributed:
+		return o.attribute(st, name)
+	case *tuple:
+		for i, n := range o.names {
+			if n == name {
+				return o.items[i], true, nil
+			}
+		}
+	}
+	return nil, false, nil
+}
+
+// attributed is a value with attributes of its own: a loop, a namespace, a macro.
+type attributed interface {
+	attribute(st *state, name string) (v any, ok bool, err error)
+}
+
+// item is x[key]: an element, or else an attribute.
+func (st *state) item(object, key any) (any, error) {
+	var n int
+	switch o := object.(type) {
+	case *undefined:
+		return nil, o.fail()
+	case map[string]any:
+		if s, ok := asString(key); ok {
+			if v, ok := o[s]; ok {
+				return normal(v), nil
+			}
+		}
+	case *dict:
+		if v, ok, err := o.get(st, key); ok {
+			return v, err
+		}
+	case []any:
+		n = len(o)
+	case *list:
+		n = len(o.items)
+	case *tuple:
+		n = len(o.items)
+	case *rangeValue:
+		n = int(o.n)
+	case string, markup:
+		if _, ok := asInt(key); ok {
+			n = st.runes(stringOf(o))
+		}
+	}
+	if i, ok := asInt(key); ok && n > 0 {
+		if i < 0 {
+			i += int64(n)
+		}
+		if i >= 0 && i < int64(n) {
+			return elementAt(object, int(i)), nil
+		}
+	}
+	if name, ok := asString(key); ok {
+		return st.namedItem(object, name)
+	}
+	return &undefined{kind: ErrUndefined}, nil
+}
+
+// namedItem is x['name'] where x has no such element. The name may come from the data: it is in no message.
+func (st *state) namedItem(object any, name string) (any, error) {
+	switch o := object.(type) {
+	case map[string]any, *dict:
+		if m, ok := st.env.methods.dict[name]; ok {
+			return &boundMethod{m, o}, nil
+		}
+	default:
+		if v, ok, err := st.ownAttribute(object, name); ok || err != nil {
+			return v, err
+		}
+	}
+	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
+		return &undefined{kind: ErrForbidden, why: "attributes with underscores are not accessible"}, nil
+	}
+	return &undefined{kind: ErrUndefined}, nil
+}
+
+func elementAt(object any, i int) any {
+	switch o := object.(type) {
+	case []any:
+		return normal(o[i])
+	case *list:
+		return o.items[i]
+	case *tuple:
+		return o.items[i]
+	case *rangeValue:
+		return o.at(int64(i))
+	case string:
+		return runeAt(o, i)
+	case markup:
+		return markup(runeAt(string(o), i))
+	}
+	return nil
+}
+
+func runeAt(s string, i int) string {
+	for ; i > 0; i-- {
+		_, n := utf8.DecodeRuneInString(s)
+		s = s[n:]
+	}
+	_, n := utf8.DecodeRuneInString(s)
+	return s[:n]
+}
+
+func stringOf(v any) string {
+	s, _ := asString(v)
+	return s
+}
+
+// runes counts the characters of a string.
+func (st *state) runes(s string) int {
+	st.scan(len(s))
+	return utf8.RuneCountInString(s)
+}
+
+// sliceBounds are the positions that x[low:high:step] takes: n of them from start.
+func sliceBounds(length int64, bounds [3]any) (start, step, n int64, err error) {
+	step = 1
+	if bounds[2] != nil {
+		var ok bool
+		if step, ok = asInt(bounds[2]); !ok {
+			return 0, 0, 0, sliceIndexError(bounds[2])
+		}
+		if step == 0 {
+			return 0, 0, 0, errorf(ErrType, "the step of a slice cannot be zero")
+		}
+		step = max(min(step, 1<<40), -(1 << 40)) // as good as any larger one, and cannot overflow
+	}
+	lowest, highest := int64(0), length
+	if step < 0 {
+		lowest, highest = -1, length-1
+	}
+	position := func(v any, otherwise int64) (int64, error) {
+		if v == nil {
+			return otherwise, nil
+		}
+		i, ok := asInt(v)
+		if !ok {
+			return 0, sliceIndexError(v)
+		}
+		if i < 0 {
+			i += length
+		}
+		return max(lowest, min(i, highest)), nil
+	}
+	stop := highest
+	if step < 0 {
+		start, stop = highest, lowest
+	}
+	if start, err = position(bounds[0], start); err != nil {
+		return 0, 0, 0, err
+	}
+	if stop, err = position(bounds[1], stop); err != nil {
+		return 0, 0, 0, err
+	}
+	if step > 0 {
+		n = (stop - start + step - 1) / step
+	} else {
+		n = (start - stop - step - 1) / -step
+	}
+	return start, step, max(n, 0), nil
+}
+
+func sliceIndexError(v any) error {
+	if u, ok := v.(*undefined); ok {
+		return u.fail()
+	}
+	return errorf(ErrType, "the bounds of a slice must be integers or none, not %s", typeName(v))
+}
+
+// slice is x[low:high:step].
+func (st *state) slice(object any, bounds [3]any) (any, error) {
+	switch o := object.(type) {
+	case string:
+		return st.sliceText(o, false, bounds)
+	case markup:
+		return st.sliceText(string(o), true, bounds)
+	case *undefined:
+		return nil, o.fail()
+	case *rangeValue:
+		start, step, n, err := sliceBounds(o.n, bounds)
+		return &rangeValue{start: o.at(start), step: o.step * step, n: n}, err
+	case []any, *list, *tuple:
+	case map[string]any, *dict:
+		return nil, errorf(ErrType, "%s cannot be sliced", typeName(object))
+	default:
+		return nil, errorf(ErrType, "%s cannot be sliced", typeName(object))
+	}
+	length, err := st.length(object)
+	if err != nil {
+		return nil, err
+	}
+	start, step, n, err := sliceBounds(int64(length), bounds)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.allocValues(int(n)); err != nil {
+		return nil, err
+	}
+	items := make([]any, n)
+	for i := range items {
+		items[i] = elementAt(object, int(start+int64(i)*step))
+	}
+	if _, ok := object.(*tuple); ok {
+		return &tuple{items: items}, nil
+	}
+	return &list{items: items}, nil
+}
+
+func (st *state) sliceText(s string, safe bool, bounds [3]any) (any, error) {
+	start, step, n, err := sliceBounds(int64(st.runes(s)), bounds)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return textOf("", safe), nil
+	}
+	if step == 1 { // a part of the string as it stands
+		low := runeOffset(s, int(start))
+		high := low + runeOffset(s[low:], int(n))
+		return textOf(s[low:high], safe), nil
+	}
+	if err := st.alloc(len(s)); err != nil {
+		return nil, err
+	}
+	runes := []rune(s)
+	out := make([]rune, n)
+	for i := range out {
+		out[i] = runes[start+int64(i)*step]
+	}
+	return textOf(string(out), safe), nil
+}
+
+// runeOffset returns where the n-th character starts.
+func runeOffset(s string, n int) int {
+	off := 0
+	for ; n > 0 && off < len(s); n-- {
+		_, size := utf8.DecodeRuneInString(s[off:])
+		off += size
+	}
+	return off
+}

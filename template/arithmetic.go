@@ -1,0 +1,317 @@
+package template
+
+import (
+	"math"
+	"math/bits"
+	"strings"
+)
+
+// arithmetic is a binary operator other than a comparison.
+func (st *state) arithmetic(op string, left, right any) (any, error) {
+	if l, ok := left.(int64); ok {
+		if r, ok := right.(int64); ok {
+			return intArithmetic(op, l, r)
+		}
+	}
+	for _, v := range [2]any{left, right} {
+		if u, ok := v.(*undefined); ok {
+			return nil, u.fail()
+		}
+	}
+	l, lok := asFloat(left)
+	r, rok := asFloat(right)
+	if lok && rok {
+		return st.numberArithmetic(op, left, right, l, r)
+	}
+	switch op {
+	case "+":
+		return st.add(left, right)
+	case "*":
+		if n, ok := asInt(right); ok {
+			return st.repeat(left, n)
+		}
+		if n, ok := asInt(left); ok {
+			return st.repeat(right, n)
+		}
+	case "%":
+		switch f := left.(type) {
+		case string:
+			return st.percentFormat(f, false, st.wrap(right))
+		case markup:
+			return st.percentFormat(string(f), true, st.wrap(right))
+		}
+	}
+	return nil, operandError(op, left, right)
+}
+
+func operandError(op string, left, right any) error {
+	return errorf(ErrType, "%s %s %s is not defined", typeName(left), op, typeName(right))
+}
+
+func (st *state) numberArithmetic(op string, left, right any, l, r float64) (any, error) {
+	li, lok := asInt(left)
+	ri, rok := asInt(right)
+	if lok && rok { // one of them is a bool
+		return intArithmetic(op, li, ri)
+	}
+	_, lbig := left.(bigInteger)
+	_, rbig := right.(bigInteger)
+	if lbig || rbig {
+		return nil, errorf(ErrArithmetic, "an integer beyond 64 bits can be printed and compared, not calculated with")
+	}
+	return floatArithmetic(op, l, r)
+}
+
+func tooLarge() error { return errorf(ErrArithmetic, "the result is beyond 64 bits") }
+
+func divisionByZero() error { return errorf(ErrArithmetic, "division by zero") }
+
+func intArithmetic(op string, l, r int64) (any, error) {
+	switch op {
+	case "+":
+		sum := l + r
+		if (sum > l) != (r > 0) {
+			return nil, tooLarge()
+		}
+		return sum, nil
+	case "-":
+		difference := l - r
+		if (difference < l) != (r > 0) {
+			return nil, tooLarge()
+		}
+		return difference, nil
+	case "*":
+		product, ok := multiply(l, r)
+		if !ok {
+			return nil, tooLarge()
+		}
+		return product, nil
+	case "**":
+		return intPower(l, r)
+	}
+	if r == 0 {
+		return nil, divisionByZero()
+	}
+	switch op {
+	case "/":
+		return float64(l) / float64(r), nil
+	case "//":
+		if l == math.MinInt64 && r == -1 {
+			return nil, tooLarge()
+		}
+		return floorDivide(l, r), nil
+	}
+	if r == -1 {
+		return int64(0), nil
+	}
+	return l - floorDivide(l, r)*r, nil
+}
+
+func floorDivide(l, r int64) int64 {
+	q := l / r
+	if l%r != 0 && (l < 0) != (r < 0) {
+		q--
+	}
+	return q
+}
+
+func multiply(l, r int64) (int64, bool) {
+	high, low := bits.Mul64(magnitude(l), magnitude(r))
+	negative := (l < 0) != (r < 0)
+	if high != 0 || low > 1<<63 || low == 1<<63 && !negative {
+		return 0, false
+	}
+	if negative {
+		return int64(-low), true
+	}
+	return int64(low), true
+}
+
+func magnitude(i int64) uint64 {
+	if i < 0 {
+		return -uint64(i)
+	}
+	return uint64(i)
+}
+
+func intPower(base, exponent int64) (any, error) {
+	if exponent < 0 {
+		if base == 0 {
+			return nil, divisionByZero()
+		}
+		return math.Pow(float64(base), float64(exponent)), nil
+	}
+	switch {
+	case base == 1 || exponent == 0:
+		return int64(1), nil
+	case base == 0:
+		return int64(0), nil
+	case base == -1:
+		return 1 - 2*(exponent%2), nil
+	case exponent > 63:
+		return nil, tooLarge()
+	}
+	result := int64(1)
+	for ; exponent > 0; exponent-- {
+		var ok bool
+		if result, ok = multiply(result, base); !ok {
+			return nil, tooLarge()
+		}
+	}
+	return result, nil
+}
+
+func floatArithmetic(op string, l, r float64) (any, error) {
+	switch op {
+	case "+":
+		return l + r, nil
+	case "-":
+		return l - r, nil
+	case "*":
+		return l * r, nil
+	case "**":
+		if l == 0 && r < 0 {
+			return nil, divisionByZero()
+		}
+		if l < 0 && r != math.Trunc(r) {
+			return nil, errorf(ErrArithmetic, "the result is a complex number")
+		}
+		p := math.Pow(l, r)
+		if math.IsInf(p, 0) && !math.IsInf(l, 0) && !math.IsInf(r, 0) {
+			return nil, errorf(ErrArithmetic, "the result is out of range")
+		}
+		return p, nil
+	}
+	if r == 0 {
+		return nil, divisionByZero()
+	}
+	if op == "/" {
+		return l / r, nil
+	}
+	mod := math.Mod(l, r)
+	quotient := (l - mod) / r
+	if mod != 0 && (r < 0) != (mod < 0) {
+		mod += r
+		quotient--
+	}
+	if op == "%" {
+		if mod == 0 {
+			mod = math.Copysign(0, r)
+		}
+		return mod, nil
+	}
+	if quotient == 0 {
+		return math.Copysign(0, l/r), nil
+	}
+	floor := math.Floor(quotient)
+	if quotient-floor > 0.5 {
+		floor++
+	}
+	return floor, nil
+}
+
+func (st *state) signed(v any, negative bool) (any, error) {
+	if u, ok := v.(*undefined); ok {
+		return nil, u.fail()
+	}
+	if i, ok := asInt(v); ok {
+		switch {
+		case !negative:
+			return i, nil
+		case i == math.MinInt64:
+			return nil, tooLarge()
+		}
+		return -i, nil
+	}
+	switch v := v.(type) {
+	case float64:
+		if negative {
+			return -v, nil
+		}
+		return v, nil
+	case bigInteger:
+		if !negative {
+			return v, nil
+		}
+		return nil, tooLarge()
+	}
+	return nil, errorf(ErrType, "%s has no sign", typeName(v))
+}
+
+// add joins texts, lists and tuples. What is joined to markup is escaped.
+func (st *state) add(left, right any) (any, error) {
+	ls, lok := asString(left)
+	rs, rok := asString(right)
+	if lok && rok {
+		_, lsafe := left.(markup)
+		_, rsafe := right.(markup)
+		if lsafe != rsafe {
+			b, err := st.appendEscaped(nil, left)
+			if err == nil {
+				b, err = st.appendEscaped(b, right)
+			}
+			return markup(b), err
+		}
+		if err := st.alloc(len(ls) + len(rs)); err != nil {
+			return nil, err
+		}
+		return textOf(ls+rs, lsafe), nil
+	}
+	switch l := st.wrap(left).(type) {
+	case *list:
+		if r, ok := st.wrap(right).(*list); ok {
+			items, err := st.concatItems(l.items, r.items)
+			return &list{items: items}, err
+		}
+	case *tuple:
+		if r, ok := right.(*tuple); ok {
+			items, err := st.concatItems(l.items, r.items)
+			return &tuple{items: items}, err
+		}
+	}
+	return nil, operandError("+", left, right)
+}
+
+func (st *state) concatItems(a, b []any) ([]any, error) {
+	if err := st.allocValues(len(a) + len(b)); err != nil {
+		return nil, err
+	}
+	return append(append(make([]any, 0, len(a)+len(b)), a...), b...), nil
+}
+
+// repeat is text, a list or a tuple, n times.
+func (st *state) repeat(v any, n int64) (any, error) {
+	n = max(n, 0)
+	switch v := st.wrap(v).(type) {
+	case string:
+		if err := st.allocTimes(len(v), n); err != nil || v == "" {
+			return "", err
+		}
+		return strings.Repeat(v, int(n)), nil
+	case markup:
+		s, err := st.repeat(string(v), n)
+		if err != nil {
+			return nil, err
+		}
+		return markup(s.(string)), nil
+	case *list:
+		items, err := st.repeatItems(v.items, n)
+		return &list{items: items}, err
+	case *tuple:
+		items, err := st.repeatItems(v.items, n)
+		return &tuple{items: items}, err
+	}
+	return nil, operandError("*", v, n)
+}
+
+func (st *state) repeatItems(items []any, n int64) ([]any, error) {
+	if err := st.allocTimes(len(items)*bytesPerValue, n); err != nil || len(items) == 0 {
+		return nil, err
+	}
+	out := make([]any, 0, len(items)*int(n))
+	for i := int64(0); i < n; i++ {
+		out = append(out, items...)
+	}
+	st.spend(len(out))
+	return out, nil
+}

@@ -1,0 +1,215 @@
+package template
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// A dict keeps its entries in the order in which they were added; a copy of the data's, in the order of its keys.
+type dict struct {
+	keys, values []any
+	index        map[any]int // by hash key, from indexFrom entries on
+	frozen       bool        // a copy of the data's object: changing it would have no effect, so it is refused
+}
+
+const (
+	indexFrom = 8  // smaller dicts are searched from the start
+	entrySize = 64 // what an entry costs in Limits.Memory
+)
+
+func newDict() *dict { return &dict{} }
+
+func (d *dict) len() int { return len(d.keys) }
+
+// hashKey returns what equal keys have in common: 1, 1.0 and True are one key.
+func hashKey(v any) (any, error) {
+	switch v := v.(type) {
+	case string, int64, bigInteger:
+		return v, nil
+	case markup:
+		return string(v), nil
+	case bool:
+		i, _ := asInt(v)
+		return i, nil
+	case float64:
+		if i, ok := floatToInt(v); ok && float64(i) == v {
+			return i, nil
+		}
+		if math.IsNaN(v) {
+			return new(float64), nil // equal to nothing
+		}
+		return v, nil
+	case nil:
+		return absent, nil
+	case *undefined:
+		if v.kind == ErrForbidden {
+			return nil, v.fail()
+		}
+		return undefinedKey{}, nil
+	case *tuple:
+		return tupleHashKey(v, 0)
+	case *list, *dict, []any, map[string]any:
+		return nil, errorf(ErrType, "%s cannot be a key", typeName(v))
+	}
+	return v, nil // by identity
+}
+
+type (
+	undefinedKey struct{}
+	tupleKey     string
+)
+
+const maxTupleDepth = 20
+
+func tupleHashKey(t *tuple, depth int) (any, error) {
+	if depth > maxTupleDepth {
+		return nil, tooDeep(maxTupleDepth)
+	}
+	var b strings.Builder
+	for _, item := range t.items {
+		var k any
+		var err error
+		if inner, ok := item.(*tuple); ok {
+			k, err = tupleHashKey(inner, depth+1)
+		} else {
+			k, err = hashKey(item)
+		}
+		if err != nil {
+			return nil, err
+		}
+		part := ""
+		switch k := k.(type) {
+		case string:
+			part = "s" + k
+		case int64:
+			part = "i" + strconv.FormatInt(k, 10)
+		case float64:
+			part = "f" + strconv.FormatFloat(k, 'g', -1, 64)
+		case bigInteger:
+			part = "i" + string(k)
+		case tupleKey:
+			part = "t" + string(k)
+		case missing:
+			part = "n"
+		case undefinedKey:
+			part = "u"
+		default:
+			return nil, errorf(ErrType, "a tuple with %s cannot be a key", typeName(item))
+		}
+		b.WriteString(strconv.Itoa(len(part)))
+		b.WriteByte(':')
+		b.WriteString(part)
+	}
+	return tupleKey(b.String()), nil
+}
+
+// find returns the position of a key, or -1.
+func (d *dict) find(st *state, key any) (int, error) {
+	h, err := hashKey(key)
+	if err != nil {
+		return -1, err
+	}
+	if s, ok := h.(string); ok {
+		st.scan(len(s))
+	}
+	if t, ok := h.(tupleKey); ok {
+		st.scan(len(t))
+	}
+	if d.index == nil && len(d.keys) >= indexFrom {
+		st.spend(len(d.keys))
+		d.index = make(map[any]int, len(d.keys))
+		for i, k := range d.keys {
+			kh, err := hashKey(k)
+			if err != nil {
+				return -1, err
+			}
+			d.index[kh] = i
+		}
+	}
+	if d.index != nil {
+		if i, ok := d.index[h]; ok {
+			return i, nil
+		}
+		return -1, nil
+	}
+	for i, k := range d.keys {
+		if kh, err := hashKey(k); err == nil && kh == h {
+			return i, nil
+		}
+	}
+	return -1, nil
+}
+
+func (d *dict) get(st *state, key any) (any, bool, error) {
+	i, err := d.find(st, key)
+	if i < 0 || err != nil {
+		return nil, false, err
+	}
+	return d.values[i], true, nil
+}
+
+func (d *dict) set(st *state, key, value any) error {
+	i, err := d.find(st, key)
+	if err != nil {
+		return err
+	}
+	if i >= 0 {
+		d.values[i] = value
+		return nil
+	}
+	if err := st.alloc(entrySize); err != nil {
+		return err
+	}
+	d.keys = append(d.keys, key)
+	d.values = append(d.values, value)
+	if d.index != nil {
+		h, err := hashKey(key)
+		if err != nil {
+			return err
+		}
+		d.index[h] = len(d.keys) - 1
+	}
+	return nil
+}
+
+// remove deletes the entry at i; the rest moves up.
+func (d *dict) remove(st *state, i int) {
+	st.spend(len(d.keys))
+	d.keys = append(d.keys[:i], d.keys[i+1:]...)
+	d.values = append(d.values[:i], d.values[i+1:]...)
+	d.index = nil
+}
+
+func (d *dict) copy(st *state) (*dict, error) {
+	if err := st.alloc(entrySize * (d.len() + 1)); err != nil {
+		return nil, err
+	}
+	return &dict{keys: append([]any(nil), d.keys...), values: append([]any(nil), d.values...)}, nil
+}
+
+// A view is what keys(), values() and items() return.
+type view struct {
+	dict *dict
+	kind viewKind
+}
+
+type viewKind uint8
+
+const (
+	viewKeys viewKind = iota
+	viewValues
+	viewItems
+)
+
+func (k viewKind) String() string { return [...]string{"keys", "values", "items"}[k] }
+
+func (v *view) at(i int) any {
+	switch v.kind {
+	case viewKeys:
+		return v.dict.keys[i]
+	case viewValues:
+		return v.dict.values[i]
+	}
+	return &tuple{items: []any{v.dict.keys[i], v.dict.values[i]}}
+}

@@ -1,0 +1,2 @@
+// Package template renders Jinja2 templates of subscribers, on pongo2.
+package template

@@ -1,0 +1,189 @@
+package template
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// What pongo2 is given. A template is scanned by us and written again as a template of pongo2 that holds plain text and
+// our own tags, with all of a tag's arguments in one encoded string: pongo2's lexer and expressions never see Jinja2.
+// pongo2 then matches the blocks, builds the tree and runs it.
+
+// tagPrefix keeps our tags apart from any other in pongo2's registry, which the whole process shares.
+const tagPrefix = "mixpeek_webhooks_jinja_"
+
+const (
+	rootTag  = tagPrefix + "root"
+	textTag  = tagPrefix + "text"
+	printTag = tagPrefix + "expression"
+	endTag   = tagPrefix + "end" // of any block; that ends match is checked here
+)
+
+// emitter writes segments as pongo2's source, and checks that blocks nest.
+type emitter struct {
+	env   *environment
+	limit int // of block depth
+	parts []string
+	open  []openBlock
+	names map[string]bool // of the blocks, which must differ
+}
+
+type openBlock struct {
+	segment
+	kind *blockKind
+	part int   // where its opening tag is in parts
+	uses uint8 // special names inside
+	last bool  // its last section, the else, has begun
+}
+
+// emit returns the source for pongo2.
+func emit(env *environment, segments []segment, limit int) (string, error) {
+	e := emitter{env: env, limit: limit, names: map[string]bool{}}
+	e.parts = append(e.parts, "{% "+rootTag+" %}")
+	for i := range segments {
+		if err := e.segment(&segments[i]); err != nil {
+			return "", err
+		}
+	}
+	if n := len(e.open); n > 0 {
+		b := e.open[n-1]
+		return "", b.tag.errorf(ErrSyntax, "the block %q is not closed, expected %q", b.name, b.kind.end)
+	}
+	e.parts = append(e.parts, "{% "+endTag+" %}")
+	return strings.Join(e.parts, ""), nil
+}
+
+func (e *emitter) segment(s *segment) error {
+	for i := range e.open {
+		e.open[i].uses |= s.uses
+	}
+	switch s.kind {
+	case segmentText:
+		if plainForPongo(s.text) {
+			e.parts = append(e.parts, s.text)
+		} else {
+			e.tag(textTag, s, 0)
+		}
+		return nil
+	case segmentPrint:
+		e.tag(printTag, s, 0)
+		return nil
+	}
+	return e.block(s)
+}
+
+// plainForPongo reports whether pongo2 takes text for text: it must not look like a tag, alone or with the one that
+// follows, and U+0001 ends pongo2's input.
+func plainForPongo(text string) bool {
+	return nextDelimiter(text) == len(text) && !strings.HasSuffix(text, "{") && strings.IndexByte(text, 1) < 0
+}
+
+// tag writes {% name "line:column:uses:depth:base64" %}.
+func (e *emitter) tag(name string, s *segment, uses uint8) {
+	e.parts = append(e.parts, fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%s" %%}`, name, s.pos.line, s.pos.col, uses, e.limit,
+		base64.StdEncoding.EncodeToString([]byte(s.text))))
+}
+
+func (e *emitter) block(s *segment) error {
+	if n := len(e.open); n > 0 {
+		if b := &e.open[n-1]; s.name == b.kind.end || b.kind.hasMiddle(s.name) {
+			return e.continueBlock(b, s)
+		}
+	}
+	kind, ok := e.env.blocks[s.name]
+	if !ok {
+		return e.unknownTag(s)
+	}
+	if kind.refused != "" {
+		return s.tag.errorf(ErrForbidden, "%q is not available: %s", s.name, kind.refused)
+	}
+	if kind.end == "" || kind.inline != nil && kind.inline(s.text) {
+		e.tag(tagPrefix+s.name, s, 0)
+		return nil
+	}
+	if len(e.open) >= e.limit {
+		return s.tag.at(tooDeep(e.limit))
+	}
+	if s.name == "block" {
+		name := strings.TrimSpace(s.text)
+		name = name[:identifierLength(name)]
+		if e.names[name] {
+			return s.tag.errorf(ErrSyntax, "block %q defined twice", name)
+		}
+		e.names[name] = true
+	}
+	e.open = append(e.open, openBlock{segment: *s, kind: kind, part: len(e.parts)})
+	e.parts = append(e.parts, "") // written at the end of the block, when what it uses is known
+	return nil
+}
+
+// continueBlock writes a tag that goes on with the innermost block or ends it.
+func (e *emitter) continueBlock(b *openBlock, s *segment) error {
+	if s.name != b.kind.end {
+		if b.last {
+			return s.tag.errorf(ErrSyntax, "%q after the else of %q", s.name, b.name)
+		}
+		b.last = s.name == "else"
+		if b.last && blank(s.text) != "" {
+			return s.pos.errorf(ErrSyntax, "%q takes nothing", s.name)
+		}
+		e.tag(tagPrefix+s.name, s, 0)
+		return nil
+	}
+	if rest := blank(s.text); rest != "" && (b.name != "block" || rest != blank(b.text)) {
+		return s.pos.errorf(ErrSyntax, "%q takes nothing", s.name)
+	}
+	parts := e.parts
+	e.parts = nil
+	e.tag(tagPrefix+b.name, &b.segment, b.uses)
+	parts[b.part] = e.parts[0]
+	e.parts = append(parts, "{% "+endTag+" %}")
+	e.open = e.open[:len(e.open)-1]
+	return nil
+}
+
+// blank is the text of a tag that should have none; a colon at the end is allowed, as in Python.
+func blank(text string) string {
+	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), ":"))
+}
+
+func (e *emitter) unknownTag(s *segment) error {
+	if n := len(e.open); n > 0 {
+		b := e.open[n-1]
+		return s.tag.errorf(ErrUnknown, "no tag named %q here; the open block is %q of line %s, which ends with %q",
+			near(s.name), b.name, strconv.Itoa(b.tag.line), b.kind.end)
+	}
+	return s.tag.errorf(ErrUnknown, "no tag named %q here", near(s.name))
+}
+
+// decodeTag reads what emitter.tag has written.
+func decodeTag(encoded string) (tagArguments, error) {
+	var t tagArguments
+	fields := strings.SplitN(encoded, ":", 5)
+	if len(fields) != 5 {
+		return t, errorf(ErrInternal, "the arguments of a tag are damaged")
+	}
+	var numbers [4]int
+	for i := range numbers {
+		n, err := strconv.Atoi(fields[i])
+		if err != nil {
+			return t, errorf(ErrInternal, "the arguments of a tag are damaged")
+		}
+		numbers[i] = n
+	}
+	text, err := base64.StdEncoding.DecodeString(fields[4])
+	if err != nil {
+		return t, errorf(ErrInternal, "the arguments of a tag are damaged")
+	}
+	return tagArguments{pos{numbers[0], numbers[1]}, uint8(numbers[2]), numbers[3], string(text)}, nil
+}
+
+// tagArguments are what one of our tags is given.
+type tagArguments struct {
+	pos   pos // of text
+	uses  uint8
+	depth int
+	text  string
+}

@@ -1,0 +1,226 @@
+package template
+
+// An expr is a compiled expression. It is immutable, and evaluated by many renders at once.
+type expr interface {
+	eval(st *state) (any, error)
+	base() *node
+}
+
+// node is what every expression has.
+type node struct {
+	pos
+	height int // above its deepest operand
+}
+
+func (n *node) base() *node { return n }
+
+type constant struct {
+	node
+	value any
+}
+
+func (e *constant) eval(*state) (any, error) { return e.value, nil }
+
+// name is a variable: of a block, of the data, or global.
+type name struct {
+	node
+	name      string
+	undefined *undefined
+}
+
+func newName(n node, text string) *name {
+	return &name{n, text, &undefined{kind: ErrUndefined, why: quoted(text) + " is undefined", at: n.pos}}
+}
+
+func (e *name) eval(st *state) (any, error) {
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	if v, ok := st.lookup(e.name); ok {
+		return v, nil
+	}
+	// The envelope has a field of that name: where an event lacks it, the field is undefined and not a function.
+	if g, ok := st.env.globals[e.name]; ok && e.name != "namespace" {
+		return g, nil
+	}
+	return e.undefined, nil
+}
+
+// callee is eval for a name that is about to be called: a global function is found even behind data that cannot be called.
+func (e *name) callee(st *state) (any, error) {
+	v, err := e.eval(st)
+	if err != nil || isCallable(v) {
+		return v, err
+	}
+	if g, ok := st.env.globals[e.name]; ok {
+		return g, nil
+	}
+	return v, nil
+}
+
+// attribute is x.name: an attribute or method first, then a key.
+type attribute struct {
+	node
+	object expr
+	name   string
+}
+
+func (e *attribute) eval(st *state) (any, error) {
+	object, err := e.object.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	v, err := st.attribute(object, e.name)
+	if err != nil {
+		return nil, e.at(err)
+	}
+	return v, nil
+}
+
+// item is x[key]: a key or index first, then an attribute.
+type item struct {
+	node
+	object, key expr
+}
+
+func (e *item) eval(st *state) (any, error) {
+	object, err := e.object.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	key, err := e.key.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	v, err := st.item(object, key)
+	if err != nil {
+		return nil, e.at(err)
+	}
+	if u, ok := v.(*undefined); ok && u.why == "" {
+		if c, ok := e.key.(*constant); ok { // text of the template, not of the data
+			v = &undefined{kind: ErrUndefined, why: typeName(object) + " has no element " + shortRepr(c.value), at: e.pos}
+		}
+	}
+	return v, nil
+}
+
+// slice is x[low:high:step].
+type slice struct {
+	node
+	object expr
+	bounds [3]expr // nil where left out
+}
+
+func (e *slice) eval(st *state) (any, error) {
+	object, err := e.object.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	var bounds [3]any
+	for i, b := range e.bounds {
+		if b != nil {
+			if bounds[i], err = b.eval(st); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	v, err := st.slice(object, bounds)
+	return v, e.at(err)
+}
+
+// sequence is a list or tuple literal.
+type sequence struct {
+	node
+	items []expr
+	tuple bool
+}
+
+func (e *sequence) eval(st *state) (any, error) {
+	if err := st.allocValues(len(e.items) + 1); err != nil {
+		return nil, e.at(err)
+	}
+	items, err := evalAll(st, e.items)
+	if err != nil {
+		return nil, err
+	}
+	if e.tuple {
+		return &tuple{items: items}, nil
+	}
+	return &list{items: items}, nil
+}
+
+func evalAll(st *state, exprs []expr) ([]any, error) {
+	if len(exprs) == 0 {
+		return nil, nil
+	}
+	values := make([]any, len(exprs))
+	for i, e := range exprs {
+		var err error
+		if values[i], err = e.eval(st); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+type dictLiteral struct {
+	node
+	keys, values []expr
+}
+
+func (e *dictLiteral) eval(st *state) (any, error) {
+	d := newDict()
+	for i := range e.keys {
+		k, err := e.keys[i].eval(st)
+		if err != nil {
+			return nil, err
+		}
+		v, err := e.values[i].eval(st)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.set(st, k, v); err != nil {
+			return nil, e.at(err)
+		}
+	}
+	return d, st.step()
+}
+
+// conditional is yes if test else no.
+type conditional struct {
+	node
+	test, yes, no expr // no may be nil
+}
+
+func (e *conditional) eval(st *state) (any, error) {
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	ok, err := evalTruth(st, e.test)
+	switch {
+	case err != nil:
+		return nil, err
+	case ok:
+		return e.yes.eval(st)
+	case e.no != nil:
+		return e.no.eval(st)
+	}
+	return &undefined{kind: ErrUndefined, why: "the inline if has no else and its condition is false", at: e.pos}, nil
+}
+
+func evalTruth(st *state, e expr) (bool, error) {
+	v, err := e.eval(st)
+	if err != nil {
+		return false, err
+	}
+	return truth(v), nil
+}

@@ -1,0 +1,261 @@
+package template
+
+// args are evaluated arguments.
+type args struct {
+	positional []any
+	names      []string
+	values     []any // of names
+}
+
+func (a *arguments) eval(st *state) (args, error) {
+	var out args
+	var err error
+	if out.positional, err = evalAll(st, a.positional); err != nil {
+		return out, err
+	}
+	out.names = a.names
+	if out.values, err = evalAll(st, a.values); err != nil {
+		return out, err
+	}
+	st.spend(len(a.positional) + len(a.values))
+	if a.spread != nil {
+		v, err := a.spread.eval(st)
+		if err != nil {
+			return out, err
+		}
+		items, err := st.collect(v)
+		if err != nil {
+			return out, err
+		}
+		out.positional = append(out.positional, items...)
+	}
+	if a.spreadDict != nil {
+		return out, a.evalSpreadDict(st, &out)
+	}
+	return out, nil
+}
+
+func (a *arguments) evalSpreadDict(st *state, out *args) error {
+	v, err := a.spreadDict.eval(st)
+	if err != nil {
+		return err
+	}
+	d, ok := st.wrap(v).(*dict)
+	if !ok {
+		return errorf(ErrType, "what follows ** must be a mapping, not %s", typeName(v))
+	}
+	names := append([]string(nil), a.names...)
+	for i, k := range d.keys {
+		s, ok := k.(string)
+		if !ok {
+			return errorf(ErrType, "keywords must be strings")
+		}
+		for _, n := range names[:len(a.names)] {
+			if n == s {
+				return errorf(ErrType, "keyword argument %q given twice", n)
+			}
+		}
+		names = append(names, s)
+		out.values = append(out.values, d.values[i])
+	}
+	out.names = names
+	return nil
+}
+
+// constantArgs evaluates arguments that are all literals, once at compile time.
+func (a *arguments) constant() (args, bool) {
+	var out args
+	if a.spread != nil || a.spreadDict != nil {
+		return out, false
+	}
+	for _, e := range a.positional {
+		c, ok := e.(*constant)
+		if !ok {
+			return out, false
+		}
+		out.positional = append(out.positional, c.value)
+	}
+	out.names = a.names
+	for _, e := range a.values {
+		c, ok := e.(*constant)
+		if !ok {
+			return out, false
+		}
+		out.values = append(out.values, c.value)
+	}
+	return out, true
+}
+
+// call is f(…).
+type call struct {
+	node
+	function  expr
+	arguments arguments
+}
+
+func (e *call) eval(st *state) (any, error) {
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	v, err := e.run(st)
+	if err != nil {
+		return nil, e.at(err)
+	}
+	return v, nil
+}
+
+func (e *call) run(st *state) (any, error) {
+	var f any
+	var err error
+	switch function := e.function.(type) {
+	case *attribute: // a method: no need to make a value of it first
+		object, err := function.object.eval(st)
+		if err != nil {
+			return nil, err
+		}
+		if m, ok := st.method(object, function.name); ok {
+			a, err := e.arguments.eval(st)
+			if err != nil {
+				return nil, err
+			}
+			return m.call(st, object, a)
+		}
+		if f, err = st.attribute(object, function.name); err != nil {
+			return nil, function.at(err)
+		}
+	case *name:
+		f, err = function.callee(st)
+	default:
+		f, err = function.eval(st)
+	}
+	if err != nil {
+		return nil, err
+	}
+	a, err := e.arguments.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	return st.call(f, a)
+}
+
+// A callable is a value that a template can call.
+type callable interface {
+	call(st *state, a args) (any, error)
+}
+
+func isCallable(v any) bool {
+	_, ok := v.(callable)
+	return ok
+}
+
+func (st *state) call(f any, a args) (any, error) {
+	switch f := f.(type) {
+	case callable:
+		return f.call(st, a)
+	case *undefined:
+		return nil, f.fail()
+	}
+	return nil, errorf(ErrType, "%s is not callable", typeName(f))
+}
+
+// filterCall is x|f(…).
+type filterCall struct {
+	node
+	input     expr
+	filter    *filter
+	arguments arguments
+	bound     params // the arguments, if all are literals
+	constant  bool
+}
+
+func (p *parser) newFilter(n node, input expr, f *filter, a arguments) expr {
+	e := &filterCall{node: n, input: input, filter: f, arguments: a}
+	if f == nil {
+		return e
+	}
+	if fixed, ok := a.constant(); ok {
+		bound, err := f.signature.bind(fixed)
+		if err == nil { // a mistake shows when the filter runs, as in Jinja2
+			e.bound, e.constant = bound, true
+		}
+	}
+	return e
+}
+
+func (e *filterCall) eval(st *state) (any, error) {
+	var in any
+	var err error
+	if e.input == nil {
+		in = st.collected
+	} else if in, err = e.input.eval(st); err != nil {
+		return nil, err
+	}
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	bound := e.bound
+	if !e.constant {
+		a, err := e.arguments.eval(st)
+		if err != nil {
+			return nil, err
+		}
+		if bound, err = e.filter.signature.bind(a); err != nil {
+			return nil, e.at(err)
+		}
+	}
+	v, err := e.filter.run(st, in, bound)
+	if err != nil {
+		return nil, e.at(err)
+	}
+	return v, nil
+}
+
+// testCall is x is t(…), or x is not t(…).
+type testCall struct {
+	node
+	input     expr
+	test      *test
+	arguments arguments
+	bound     params
+	constant  bool
+	negated   bool
+}
+
+func (p *parser) newTest(n node, input expr, t *test, a arguments, negated bool) expr {
+	e := &testCall{node: n, input: input, test: t, arguments: a, negated: negated}
+	if t == nil {
+		return e
+	}
+	if fixed, ok := a.constant(); ok {
+		bound, err := t.signature.bind(fixed)
+		if err == nil {
+			e.bound, e.constant = bound, true
+		}
+	}
+	return e
+}
+
+func (e *testCall) eval(st *state) (any, error) {
+	in, err := e.input.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	bound := e.bound
+	if !e.constant {
+		a, err := e.arguments.eval(st)
+		if err != nil {
+			return nil, err
+		}
+		if bound, err = e.test.signature.bind(a); err != nil {
+			return nil, e.at(err)
+		}
+	}
+	ok, err := e.test.run(st, in, bound)
+	if err != nil {
+		return nil, e.at(err)
+	}
+	return ok != e.negated, nil
+}

@@ -1,0 +1,155 @@
+package template
+
+// logical is a or b or …, or a and b and …; its value is the operand that decided.
+type logical struct {
+	node
+	operands []expr
+	or       bool
+}
+
+func (e *logical) eval(st *state) (v any, err error) {
+	for _, operand := range e.operands {
+		if v, err = operand.eval(st); err != nil {
+			return nil, err
+		}
+		if err := st.step(); err != nil {
+			return nil, err
+		}
+		if truth(v) == e.or {
+			break
+		}
+	}
+	return v, nil
+}
+
+type not struct {
+	node
+	operand expr
+}
+
+func (e *not) eval(st *state) (any, error) {
+	ok, err := evalTruth(st, e.operand)
+	if err != nil {
+		return nil, err
+	}
+	return !ok, st.step()
+}
+
+// comparison is a chain: a < b <= c compares a with b, and b with c, and stops at the first that does not hold.
+type comparison struct {
+	node
+	first expr
+	rest  []comparand
+}
+
+type comparand struct {
+	pos     pos
+	op      string
+	operand expr
+}
+
+func (e *comparison) eval(st *state) (any, error) {
+	left, err := e.first.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range e.rest {
+		right, err := c.operand.eval(st)
+		if err != nil {
+			return nil, err
+		}
+		if err := st.step(); err != nil {
+			return nil, err
+		}
+		ok, err := st.compareOp(c.op, left, right)
+		if err != nil {
+			return nil, c.pos.at(err)
+		}
+		if !ok {
+			return false, nil
+		}
+		left = right
+	}
+	return true, nil
+}
+
+type binaryOp struct {
+	node
+	op          string
+	left, right expr
+}
+
+func (e *binaryOp) eval(st *state) (any, error) {
+	left, err := e.left.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	right, err := e.right.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	v, err := st.arithmetic(e.op, left, right)
+	if err != nil {
+		return nil, e.at(err)
+	}
+	return v, nil
+}
+
+// concat is a ~ b ~ c: all made to strings and joined.
+type concat struct {
+	node
+	operands []expr
+}
+
+func (e *concat) eval(st *state) (any, error) {
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	values := make([]any, len(e.operands))
+	safe := false
+	for i, operand := range e.operands {
+		v, err := operand.eval(st)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := v.(markup); ok && st.autoescape {
+			safe = true
+		}
+		values[i] = v
+	}
+	var b []byte
+	for _, v := range values {
+		var err error
+		if safe {
+			b, err = st.appendEscaped(b, v)
+		} else {
+			b, err = st.appendString(b, v)
+		}
+		if err != nil {
+			return nil, e.at(err)
+		}
+	}
+	return textOf(string(b), safe), nil
+}
+
+// sign is -x or +x.
+type sign struct {
+	node
+	operand  expr
+	negative bool
+}
+
+func (e *sign) eval(st *state) (any, error) {
+	v, err := e.operand.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	v, err = st.signed(v, e.negative)
+	return v, e.at(err)
+}

@@ -1,0 +1,278 @@
+package template
+
+import (
+	"strings"
+	"unicode"
+)
+
+func textFilters() []filter {
+	return []filter{
+		{name: "capitalize", run: textFilter(capitalize)},
+		{name: "center", params: "width?", run: center},
+		{name: "format", params: "*", run: format},
+		{name: "indent", params: "width? first? blank?", run: indent},
+		{name: "lower", run: textFilter(lower)},
+		{name: "pprint", run: pprint},
+		{name: "replace", params: "old new count?", run: replace},
+		{name: "string", run: toText},
+		{name: "title", run: textFilter(titleWords)},
+		{name: "trim", params: "chars?", run: trim},
+		{name: "truncate", params: "length? killwords? end? leeway?", run: truncate},
+		{name: "upper", run: textFilter(upper)},
+		{name: "wordcount", run: wordcount},
+		{name: "wordwrap", params: "width? break_long_words? wrapstring? break_on_hyphens?", run: wordwrap},
+	}
+}
+
+func toText(st *state, in any, _ params) (any, error) {
+	s, safe, err := st.text(in)
+	return textOf(s, safe), err
+}
+
+func pprint(st *state, in any, _ params) (any, error) {
+	b, err := st.appendRepr(nil, in, 0)
+	return string(b), err
+}
+
+func center(st *state, in any, p params) (any, error) {
+	s, safe, err := st.text(in)
+	if err != nil {
+		return nil, err
+	}
+	width, err := p.integer(0, 80)
+	if err != nil {
+		return nil, err
+	}
+	s, err = st.pad(s, width, " ", padCenter)
+	return textOf(s, safe), err
+}
+
+func format(st *state, in any, p params) (any, error) {
+	s, safe, err := st.text(in)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.raw.names) == 0 {
+		return st.percentFormat(s, safe, &tuple{items: p.raw.positional})
+	}
+	if len(p.raw.positional) > 0 {
+		return nil, errorf(ErrType, "format takes positional or keyword arguments, not both")
+	}
+	named := newDict()
+	for i, n := range p.raw.names {
+		if err := named.set(st, n, p.raw.values[i]); err != nil {
+			return nil, err
+		}
+	}
+	return st.percentFormat(s, safe, named)
+}
+
+func indent(st *state, in any, p params) (any, error) {
+	s, ok := asString(in)
+	if !ok {
+		if u, isUndefined := in.(*undefined); isUndefined {
+			return nil, u.fail()
+		}
+		return nil, errorf(ErrType, "indent works on text, not on %s", typeName(in))
+	}
+	_, safe := in.(markup)
+	indention, ok := asString(p.get(0, int64(4)))
+	if !ok {
+		width, err := p.integer(0, 4)
+		if err != nil {
+			return nil, err
+		}
+		if indention, err = st.pad("", width, " ", padLeft); err != nil {
+			return nil, err
+		}
+	}
+	first, blank := p.truth(1, false), p.truth(2, false)
+	lines := splitLines(s+"\n", false)
+	if err := st.allocTimes(len(indention)+1, int64(len(lines))); err != nil {
+		return nil, err
+	}
+	if err := st.alloc(len(s)); err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	for i, line := range lines {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if i == 0 && first || i > 0 && (blank || line != "") {
+			b.WriteString(indention)
+		}
+		b.WriteString(line)
+	}
+	return textOf(b.String(), safe), nil
+}
+
+func replace(st *state, in any, p params) (any, error) {
+	s, safe, err := st.text(in)
+	if err != nil {
+		return nil, err
+	}
+	oldText, oldSafe, err := st.text(p.values[0])
+	if err != nil {
+		return nil, err
+	}
+	newText, newSafe, err := st.text(p.values[1])
+	if err != nil {
+		return nil, err
+	}
+	count := int64(-1)
+	if p.get(2, nil) != nil {
+		if count, err = p.integer(2, -1); err != nil {
+			return nil, err
+		}
+	}
+	if !st.autoescape {
+		safe = false
+	} else if oldSafe || newSafe && !safe {
+		m, err := st.escape(textOf(s, safe))
+		if err != nil {
+			return nil, err
+		}
+		s, safe = string(m), true
+	}
+	if safe && !newSafe {
+		m, err := st.escape(newText)
+		if err != nil {
+			return nil, err
+		}
+		newText = string(m)
+	}
+	s, err = st.replaceText(s, oldText, newText, count)
+	return textOf(s, safe), err
+}
+
+// replaceText replaces up to count times; all, if count is negative.
+func (st *state) replaceText(s, oldText, newText string, count int64) (string, error) {
+	n := int64(strings.Count(s, oldText))
+	st.scan(len(s))
+	if count >= 0 {
+		n = min(n, count)
+	}
+	if n == 0 {
+		return s, nil
+	}
+	if err := st.allocTimes(len(newText), n); err != nil {
+		return "", err
+	}
+	if err := st.alloc(len(s)); err != nil {
+		return "", err
+	}
+	st.spend(int(n))
+	return strings.Replace(s, oldText, newText, int(n)), nil
+}
+
+func trim(st *state, in any, p params) (any, error) {
+	s, safe, err := st.text(in)
+	if err != nil {
+		return nil, err
+	}
+	s, err = st.strip(s, p, 0, true, true)
+	return textOf(s, safe), err
+}
+
+// strip removes white space, or the characters of argument i, from the ends of s.
+func (st *state) strip(s string, p params, i int, left, right bool) (string, error) {
+	matches := isSpace
+	if p.get(i, nil) != nil {
+		chars, err := p.str(i, "")
+		if err != nil {
+			return "", err
+		}
+		st.spend(len(chars) * len(s) / (bytesPerStep * bytesPerStep))
+		matches = func(r rune) bool { return strings.ContainsRune(chars, r) }
+	}
+	st.scan(len(s))
+	if left {
+		s = strings.TrimLeftFunc(s, matches)
+	}
+	if right {
+		s = strings.TrimRightFunc(s, matches)
+	}
+	return s, nil
+}
+
+func truncate(st *state, in any, p params) (any, error) {
+	length, err := p.integer(0, 255)
+	if err != nil {
+		return nil, err
+	}
+	end, err := p.str(2, "...")
+	if err != nil {
+		return nil, err
+	}
+	leeway := int64(5)
+	if p.get(3, nil) != nil {
+		if leeway, err = p.integer(3, 5); err != nil {
+			return nil, err
+		}
+	}
+	endLength := int64(st.runes(end))
+	if length < endLength || leeway < 0 {
+		return nil, errorf(ErrType, "truncate needs a length of at least %d and a leeway of at least 0", endLength)
+	}
+	n, err := st.length(in)
+	if err != nil || int64(n)-leeway <= length {
+		return in, err
+	}
+	s, ok := asString(in)
+	if !ok {
+		return nil, errorf(ErrType, "truncate works on text, not on %s", typeName(in))
+	}
+	_, safe := in.(markup)
+	s = s[:runeOffset(s, int(length-endLength))]
+	if !p.truth(1, false) {
+		if i := strings.LastIndexByte(s, ' '); i >= 0 {
+			s = s[:i]
+		}
+	}
+	return st.add(textOf(s, safe), p.get(2, end))
+}
+
+func wordcount(st *state, in any, _ params) (any, error) {
+	s, _, err := st.text(in)
+	if err != nil {
+		return nil, err
+	}
+	st.scan(len(s))
+	words := int64(0)
+	inside := false
+	for _, r := range s {
+		word := isWord(r)
+		if word && !inside {
+			words++
+		}
+		inside = word
+	}
+	return words, nil
+}
+
+// isWord is \w of Python's regular expressions.
+func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
+
+// titleWords is Jinja's title: words begin after white space, hyphens and opening brackets.
+func titleWords(s string) string {
+	var b strings.Builder
+	for s != "" {
+		separator := func(r rune) bool { return isSpace(r) || strings.ContainsRune("-({[<", r) }
+		end := strings.IndexFunc(s, separator)
+		if end == 0 {
+			_, n := splitRune(s)
+			b.WriteString(s[:n])
+			s = s[n:]
+			continue
+		}
+		if end < 0 {
+			end = len(s)
+		}
+		_, n := splitRune(s)
+		b.WriteString(upper(s[:n]))
+		b.WriteString(lower(s[n:end]))
+		s = s[end:]
+	}
+	return b.String()
+}

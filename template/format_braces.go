@@ -1,0 +1,302 @@
+package template
+
+import (
+	"strconv"
+	"strings"
+)
+
+// A braceFormatter is str.format(): '{} {name!r:>8} {0.attribute[key]}'. What is put into markup is escaped.
+type braceFormatter struct {
+	st     *state
+	safe   bool
+	args   args
+	named  *dict // format_map's
+	auto   int   // the next {} takes this argument; -1 once {0} has been used
+	manual bool
+}
+
+const maxFormatNesting = 2 // {:{width}}
+
+func (f *braceFormatter) format(format string, nesting int) (string, error) {
+	if nesting > maxFormatNesting {
+		return "", errorf(ErrType, "the format nests too deeply")
+	}
+	var out []byte
+	write := func(s string) error {
+		out = append(out, s...)
+		return f.st.alloc(len(s))
+	}
+	for format != "" {
+		i := strings.IndexAny(format, "{}")
+		if i < 0 {
+			break
+		}
+		if err := write(format[:i]); err != nil {
+			return "", err
+		}
+		rest := format[i+1:]
+		if rest != "" && rest[0] == format[i] {
+			if err := write(rest[:1]); err != nil {
+				return "", err
+			}
+			format = rest[1:]
+			continue
+		}
+		end := fieldEnd(rest)
+		if format[i] == '}' || end < 0 {
+			return "", errorf(ErrType, "a brace in the format has no partner")
+		}
+		text, err := f.field(rest[:end], nesting)
+		if err != nil {
+			return "", err
+		}
+		if err := write(text); err != nil {
+			return "", err
+		}
+		format = rest[end+1:]
+	}
+	err := write(format)
+	return string(out), err
+}
+
+// fieldEnd finds the brace that closes a field, over those inside its specification.
+func fieldEnd(s string) int {
+	depth := 1
+	for i := range len(s) {
+		switch s[i] {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func (f *braceFormatter) field(field string, nesting int) (string, error) {
+	if err := f.st.step(); err != nil {
+		return "", err
+	}
+	name, spec := field, ""
+	if i := strings.IndexAny(field, ":!"); i >= 0 {
+		name, spec = field[:i], field[i:]
+	}
+	v, err := f.lookup(name)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(spec, "!") {
+		if len(spec) < 2 || len(spec) > 2 && spec[2] != ':' {
+			return "", errorf(ErrType, "a conversion in the format is not one of !s, !r and !a")
+		}
+		if v, err = f.convert(v, spec[1]); err != nil {
+			return "", err
+		}
+		spec = spec[2:]
+	}
+	spec = strings.TrimPrefix(spec, ":")
+	if strings.IndexByte(spec, '{') >= 0 {
+		if spec, err = f.format(spec, nesting+1); err != nil {
+			return "", err
+		}
+	}
+	text, err := f.value(v, spec)
+	if err != nil || !f.safe {
+		return text, err
+	}
+	if _, isMarkup := v.(markup); isMarkup {
+		return text, nil
+	}
+	m, err := f.st.escape(text)
+	return string(m), err
+}
+
+func (f *braceFormatter) convert(v any, conversion byte) (any, error) {
+	switch conversion {
+	case 's':
+		s, _, err := f.st.text(v)
+		return s, err
+	case 'r', 'a':
+		b, err := f.st.appendRepr(nil, v, 0)
+		return string(b), err
+	}
+	return nil, errorf(ErrType, "a conversion in the format is not one of !s, !r and !a")
+}
+
+// lookup finds what "0.name[key]" stands for.
+func (f *braceFormatter) lookup(name string) (any, error) {
+	end := strings.IndexAny(name, ".[")
+	if end < 0 {
+		end = len(name)
+	}
+	v, err := f.argument(name[:end])
+	for rest := name[end:]; rest != "" && err == nil; {
+		if rest[0] == '.' {
+			rest = rest[1:]
+			if end = strings.IndexAny(rest, ".["); end < 0 {
+				end = len(rest)
+			}
+			v, err = f.st.attribute(v, rest[:end])
+			rest = rest[end:]
+			continue
+		}
+		if end = strings.IndexByte(rest, ']'); rest[0] != '[' || end < 0 {
+			return nil, errorf(ErrType, "a name in the format is not valid")
+		}
+		var key any = rest[1:end]
+		if i, ok := parseInt(rest[1:end], 10); ok && decimal(rest[1]) {
+			key = i
+		}
+		v, err = f.st.item(v, key)
+		rest = rest[end+1:]
+	}
+	return v, err
+}
+
+func (f *braceFormatter) argument(name string) (any, error) {
+	index := f.auto
+	switch n, err := strconv.Atoi(name); {
+	case name == "":
+		if f.manual {
+			return nil, errorf(ErrType, "the format mixes {} and {0}")
+		}
+		f.auto++
+	case err == nil && decimal(name[0]):
+		if f.auto > 0 {
+			return nil, errorf(ErrType, "the format mixes {} and {0}")
+		}
+		f.manual = true
+		index = n
+	default:
+		if f.named != nil {
+			if v, ok, err := f.named.get(f.st, name); ok || err != nil {
+				return v, err
+			}
+		}
+		if i := indexOf(f.args.names, name); i >= 0 {
+			return f.args.values[i], nil
+		}
+		return nil, errorf(ErrType, "the format names an argument that it was not given")
+	}
+	if index >= len(f.args.positional) {
+		return nil, errorf(ErrType, "fewer arguments than the format has places")
+	}
+	return f.args.positional[index], nil
+}
+
+// value is format(v, spec).
+func (f *braceFormatter) value(v any, spec string) (string, error) {
+	if spec == "" {
+		s, _, err := f.st.text(v)
+		return s, err
+	}
+	n, err := parseSpec(spec)
+	if err != nil {
+		return "", err
+	}
+	switch v := v.(type) {
+	case string:
+		return f.text(v, &n)
+	case markup:
+		return "", errorf(ErrType, "markup takes no specification in a format")
+	case float64:
+		return f.float(v, &n)
+	case bool, int64:
+		i, _ := asInt(v)
+		return f.integer(v, i, &n)
+	case *undefined:
+		return "", v.fail()
+	}
+	return "", errorf(ErrType, "%s takes no specification in a format", typeName(v))
+}
+
+func (f *braceFormatter) text(s string, n *numberFormat) (string, error) {
+	if n.verb != 0 && n.verb != 's' || n.sign != 0 || n.comma != 0 || n.alternate || n.align == '=' && n.fill != "0" {
+		return "", errorf(ErrType, "the specification is not one for text")
+	}
+	return n.text(f.st, n.cut(s), '<')
+}
+
+func (f *braceFormatter) float(x float64, n *numberFormat) (string, error) {
+	if n.verb == 0 {
+		if n.precision < 0 {
+			return n.finish(f.st, string(appendFloat(nil, x)), "")
+		}
+		n.verb = 'g'
+		s := n.float(x)
+		if strings.Trim(s, "-0123456789") == "" && int64(len(strings.TrimPrefix(s, "-"))) < max(n.precision, 1) {
+			s += ".0" // a float without a verb always shows that it is one
+		}
+		return n.finish(f.st, s, "")
+	}
+	if strings.IndexByte("eEfFgGn%", n.verb) < 0 {
+		return "", errorf(ErrType, "the specification is not one for a float")
+	}
+	return n.finish(f.st, n.float(x), "")
+}
+
+func (f *braceFormatter) integer(v any, i int64, n *numberFormat) (string, error) {
+	switch {
+	case n.verb == 'c' && i >= 0 && i <= 0x10ffff:
+		return n.text(f.st, string(rune(i)), '<')
+	case n.verb != 0 && strings.IndexByte("eEfFgG%", n.verb) >= 0:
+		x, _ := asFloat(v)
+		return n.finish(f.st, n.float(x), "")
+	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0:
+		return "", errorf(ErrType, "the specification is not one for an integer")
+	}
+	digits, prefix := n.integer(i)
+	return n.finish(f.st, digits, prefix)
+}
+
+// parseSpec reads [[fill]align][sign][#][0][width][,][.precision][verb].
+func parseSpec(spec string) (numberFormat, error) {
+	n := numberFormat{precision: -1}
+	bad := errorf(ErrType, "a specification in the format is not valid")
+	_, size := splitRune(spec)
+	if len(spec) > size && strings.IndexByte("<>=^", spec[size]) >= 0 {
+		n.fill, n.align, spec = spec[:size], spec[size], spec[size+1:]
+	} else if strings.IndexByte("<>=^", spec[0]) >= 0 {
+		n.align, spec = spec[0], spec[1:]
+	}
+	take := func(set string) byte {
+		if spec == "" || strings.IndexByte(set, spec[0]) < 0 {
+			return 0
+		}
+		c := spec[0]
+		spec = spec[1:]
+		return c
+	}
+	n.sign = take("+- ")
+	n.alternate = take("#") != 0
+	if take("0") != 0 {
+		if n.fill == "" {
+			n.fill = "0"
+		}
+		if n.align == 0 {
+			n.align = '='
+		}
+	}
+	var err error
+	if n.width, spec, err = leadingNumber(spec); err != nil {
+		return n, err
+	}
+	n.comma = take(",_")
+	if take(".") != 0 {
+		if spec == "" || !decimal(spec[0]) {
+			return n, bad
+		}
+		if n.precision, spec, err = leadingNumber(spec); err != nil {
+			return n, err
+		}
+	}
+	if len(spec) > 1 {
+		return n, bad
+	}
+	if spec != "" {
+		n.verb = spec[0]
+	}
+	return n, nil
+}

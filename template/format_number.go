@@ -1,0 +1,194 @@
+package template
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// A numberFormat is what Python's two formatting languages have in common: '%+08.2f' and '{:+08.2f}'.
+type numberFormat struct {
+	fill      string // one character; "" is a blank
+	align     byte   // '<', '>', '^', '=', or 0 for the default of the type
+	sign      byte   // '+', ' ', or '-'
+	alternate bool   // '#'
+	width     int64
+	precision int64 // -1 if not given
+	comma     byte  // ',' or '_' between thousands
+	verb      byte  // d, f, e, g, x, …; 0 if not given
+}
+
+const maxPrecision = 1000 // digits after the point; a float has fewer
+
+// float formats f with the verb e, f, g or %, in either case.
+func (n *numberFormat) float(f float64) string {
+	verb := n.verb
+	precision := int(min(n.precision, maxPrecision))
+	if precision < 0 {
+		precision = 6
+	}
+	suffix := ""
+	if verb == '%' {
+		f *= 100
+		verb, suffix = 'f', "%"
+	}
+	lower := verb | 0x20
+	var s string
+	switch {
+	case math.IsNaN(f):
+		s = "nan"
+	case math.IsInf(f, 0):
+		s = strings.TrimLeft(strconv.FormatFloat(f, 'g', -1, 64), "+")
+		s = strings.ToLower(s)
+	case lower == 'g' || lower == 'n':
+		s = generalFloat(f, max(precision, 1), n.alternate)
+	default:
+		s = strconv.FormatFloat(f, lower, precision, 64)
+		if n.alternate && precision == 0 {
+			s = addPoint(s)
+		}
+	}
+	if verb != lower {
+		s = strings.ToUpper(s)
+	}
+	return s + suffix
+}
+
+// generalFloat is %g: an exponent where the number is very large or small, and no zeros at the end.
+func generalFloat(f float64, precision int, alternate bool) string {
+	if f == 0 {
+		if math.Signbit(f) {
+			return "-0"
+		}
+		return "0"
+	}
+	s := strconv.FormatFloat(f, 'e', precision-1, 64)
+	mantissa, exponent, _ := strings.Cut(s, "e")
+	x, _ := strconv.Atoi(exponent)
+	if x < -4 || x >= precision {
+		if !alternate {
+			mantissa = trimZeros(mantissa)
+		}
+		return mantissa + "e" + exponent
+	}
+	s = strconv.FormatFloat(f, 'f', precision-1-x, 64)
+	if alternate {
+		return s
+	}
+	return trimZeros(s)
+}
+
+func trimZeros(s string) string {
+	if strings.IndexByte(s, '.') < 0 {
+		return s
+	}
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}
+
+func addPoint(s string) string {
+	if i := strings.IndexByte(s, 'e'); i >= 0 {
+		return s[:i] + "." + s[i:]
+	}
+	return s + "."
+}
+
+// integer formats digits of an integer with the verb d, x, X, o, b. prefix is written if alternate.
+func (n *numberFormat) integer(i int64) (digits, prefix string) {
+	switch n.verb {
+	case 'x':
+		digits, prefix = strconv.FormatInt(i, 16), "0x"
+	case 'X':
+		digits, prefix = strings.ToUpper(strconv.FormatInt(i, 16)), "0X"
+	case 'o':
+		digits, prefix = strconv.FormatInt(i, 8), "0o"
+	case 'b':
+		digits, prefix = strconv.FormatInt(i, 2), "0b"
+	default:
+		digits = strconv.FormatInt(i, 10)
+	}
+	if !n.alternate {
+		prefix = ""
+	}
+	return digits, prefix
+}
+
+// finish puts the sign, prefix, separators and padding around the digits of a number.
+func (n *numberFormat) finish(st *state, digits, prefix string) (string, error) {
+	sign := ""
+	if strings.HasPrefix(digits, "-") {
+		sign, digits = "-", digits[1:]
+	} else if n.sign == '+' || n.sign == ' ' {
+		sign = string(n.sign)
+	}
+	fill, align := n.fill, n.align
+	if n.comma != 0 {
+		every := 3
+		if n.comma == '_' && strings.IndexByte("xXob", n.verb) >= 0 && n.verb != 0 {
+			every = 4
+		}
+		width := 0
+		if align == '=' && fill == "0" {
+			width = int(min(n.width, math.MaxInt32)) - len(sign) - len(prefix)
+			if err := st.allocTimes(4, n.width); err != nil {
+				return "", err
+			}
+		}
+		digits = groupDigits(digits, n.comma, every, width)
+	}
+	if align == '=' {
+		if fill == "" {
+			fill = " "
+		}
+		padded, err := st.pad(digits, n.width-int64(len(sign)+len(prefix)), fill, padLeft)
+		return sign + prefix + padded, err
+	}
+	return n.text(st, sign+prefix+digits, '>')
+}
+
+// groupDigits separates the digits before the point, filled up with zeros to width.
+func groupDigits(s string, comma byte, every, width int) string {
+	end := strings.IndexFunc(s, func(r rune) bool { return r == '.' || r == 'e' || r == 'E' || r == '%' })
+	if end < 0 {
+		end = len(s)
+	}
+	whole, rest := s[:end], s[end:]
+	var out []byte
+	for count := 0; whole != "" || len(out)+len(rest) < width; count++ {
+		if count > 0 && count%every == 0 {
+			out = append(out, comma)
+		}
+		if whole == "" {
+			out = append(out, '0')
+			continue
+		}
+		out = append(out, whole[len(whole)-1])
+		whole = whole[:len(whole)-1]
+	}
+	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
+		out[i], out[j] = out[j], out[i]
+	}
+	return string(out) + rest
+}
+
+// text pads a string.
+func (n *numberFormat) text(st *state, s string, align byte) (string, error) {
+	if n.align != 0 && n.align != '=' {
+		align = n.align
+	}
+	fill := n.fill
+	if fill == "" {
+		fill = " "
+	}
+	switch align {
+	case '<':
+		return st.pad(s, n.width, fill, padRight)
+	case '^':
+		missing := max(0, n.width-int64(st.runes(s)))
+		s, err := st.pad(s, n.width-(missing-missing/2), fill, padLeft)
+		if err != nil {
+			return "", err
+		}
+		return st.pad(s, n.width, fill, padRight)
+	}
+	return st.pad(s, n.width, fill, padLeft)
+}

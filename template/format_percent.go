@@ -1,0 +1,284 @@
+package template
+
+import (
+	"math"
+	"strings"
+)
+
+// percentFormat is format % values. Into markup, values are put escaped.
+func (st *state) percentFormat(format string, safe bool, values any) (any, error) {
+	f := percentFormatter{st: st, safe: safe, values: values}
+	positional, isTuple := values.(*tuple)
+	if !isTuple {
+		positional = &tuple{items: []any{values}}
+	}
+	f.positional = positional.items
+	st.scan(len(format))
+	for {
+		i := strings.IndexByte(format, '%')
+		if i < 0 {
+			break
+		}
+		if err := f.write(format[:i]); err != nil {
+			return nil, err
+		}
+		rest, err := f.verb(format[i+1:])
+		if err != nil {
+			return nil, err
+		}
+		format = rest
+	}
+	if err := f.write(format); err != nil {
+		return nil, err
+	}
+	if f.next < len(f.positional) && (isTuple || !isMapping(values) && !isSequenceOfItems(values)) {
+		return nil, errorf(ErrType, "more values than the format has places")
+	}
+	return textOf(string(f.out), safe), nil
+}
+
+func isSequenceOfItems(v any) bool {
+	switch v.(type) {
+	case *list, *rangeValue:
+		return true
+	}
+	return false
+}
+
+type percentFormatter struct {
+	st         *state
+	safe       bool
+	values     any
+	positional []any
+	next       int
+	out        []byte
+}
+
+func (f *percentFormatter) write(s string) error {
+	f.out = append(f.out, s...)
+	return f.st.alloc(len(s))
+}
+
+func (f *percentFormatter) value() (any, error) {
+	if f.next >= len(f.positional) {
+		return nil, errorf(ErrType, "fewer values than the format has places")
+	}
+	f.next++
+	return f.positional[f.next-1], nil
+}
+
+// verb formats one value, for the verb that s begins with, and returns what follows.
+func (f *percentFormatter) verb(s string) (rest string, err error) {
+	if err := f.st.step(); err != nil {
+		return "", err
+	}
+	n := numberFormat{precision: -1}
+	var value any = absent
+	if strings.HasPrefix(s, "(") {
+		if value, s, err = f.named(s); err != nil {
+			return "", err
+		}
+	}
+	if s, err = f.flags(&n, s); err != nil {
+		return "", err
+	}
+	if s == "" {
+		return "", errorf(ErrType, "the format ends inside a place")
+	}
+	n.verb, s = s[0], s[1:]
+	if n.verb == '%' {
+		return s, f.write("%")
+	}
+	if value == absent {
+		if value, err = f.value(); err != nil {
+			return "", err
+		}
+	}
+	text, err := f.format(&n, value)
+	if err != nil {
+		return "", err
+	}
+	return s, f.write(text)
+}
+
+// named reads "(key)" and finds its value.
+func (f *percentFormatter) named(s string) (value any, rest string, err error) {
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		if depth > 0 {
+			continue
+		}
+		d, ok := f.values.(*dict)
+		if !ok {
+			return nil, "", errorf(ErrType, "the format needs a mapping")
+		}
+		value, ok, err := d.get(f.st, s[1:i])
+		if err == nil && !ok {
+			err = errorf(ErrType, "the format names a key that the mapping lacks")
+		}
+		f.next = len(f.positional)
+		return value, s[i+1:], err
+	}
+	return nil, "", errorf(ErrType, "a key of the format is not closed")
+}
+
+// flags reads what stands between % and the verb.
+func (f *percentFormatter) flags(n *numberFormat, s string) (string, error) {
+	for s != "" && strings.IndexByte("-+ #0", s[0]) >= 0 {
+		switch s[0] {
+		case '-':
+			n.align = '<'
+		case '+':
+			n.sign = '+'
+		case ' ':
+			if n.sign == 0 {
+				n.sign = ' '
+			}
+		case '#':
+			n.alternate = true
+		case '0':
+			if n.align == 0 {
+				n.align, n.fill = '=', "0"
+			}
+		}
+		s = s[1:]
+	}
+	if n.align == '<' {
+		n.fill = ""
+	}
+	var err error
+	if n.width, s, err = f.number(s); err != nil {
+		return "", err
+	}
+	if n.width < 0 { // from a *
+		n.width, n.align, n.fill = -n.width, '<', ""
+	}
+	if strings.HasPrefix(s, ".") {
+		if n.precision, s, err = f.number(s[1:]); err != nil {
+			return "", err
+		}
+		n.precision = max(n.precision, 0)
+	}
+	if s != "" && strings.IndexByte("hlL", s[0]) >= 0 {
+		s = s[1:]
+	}
+	return s, nil
+}
+
+// number reads digits, or a * that takes the next value.
+func (f *percentFormatter) number(s string) (int64, string, error) {
+	if strings.HasPrefix(s, "*") {
+		v, err := f.value()
+		if err != nil {
+			return 0, "", err
+		}
+		i, ok := asInt(v)
+		if !ok || i < -math.MaxInt32 || i > math.MaxInt32 {
+			return 0, "", errorf(ErrType, "* needs an integer")
+		}
+		return i, s[1:], nil
+	}
+	return leadingNumber(s)
+}
+
+// leadingNumber reads decimal digits at the start of s.
+func leadingNumber(s string) (int64, string, error) {
+	n := int64(0)
+	for s != "" && decimal(s[0]) {
+		if n = n*10 + int64(s[0]-'0'); n > math.MaxInt32 {
+			return 0, "", errorf(ErrType, "a number in the format is too large")
+		}
+		s = s[1:]
+	}
+	return n, s, nil
+}
+
+func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
+	st := f.st
+	switch n.verb {
+	case 's', 'r', 'a':
+		var b []byte
+		var err error
+		switch {
+		case n.verb != 's':
+			b, err = st.appendRepr(nil, v, 0)
+			if f.safe && err == nil {
+				b, err = st.appendEscaped(nil, string(b))
+			}
+		case f.safe:
+			b, err = st.appendEscaped(nil, v)
+		default:
+			b, err = st.appendString(nil, v)
+		}
+		if err != nil {
+			return "", err
+		}
+		return n.text(st, n.cut(string(b)), '>')
+	case 'c':
+		if i, ok := asInt(v); ok && i >= 0 && i <= 0x10ffff {
+			return n.text(st, string(rune(i)), '>')
+		}
+		if s, ok := asString(v); ok && st.runes(s) == 1 {
+			return n.text(st, s, '>')
+		}
+		return "", errorf(ErrType, "%%c needs an integer or one character")
+	}
+	if u, ok := v.(*undefined); ok {
+		return "", u.fail()
+	}
+	if strings.IndexByte("diuxXo", n.verb) >= 0 {
+		return f.integer(n, v)
+	}
+	if strings.IndexByte("eEfFgG", n.verb) < 0 {
+		return "", errorf(ErrType, "the format has an unknown place")
+	}
+	x, ok := asFloat(v)
+	if s, isText := asString(v); isText && f.safe {
+		x, ok = parseFloat(s)
+	}
+	if !ok {
+		return "", errorf(ErrType, "the format needs a number, not %s", typeName(v))
+	}
+	return n.finish(st, n.float(x), "")
+}
+
+func (f *percentFormatter) integer(n *numberFormat, v any) (string, error) {
+	if b, ok := v.(bigInteger); ok && strings.IndexByte("diu", n.verb) >= 0 {
+		return n.finish(f.st, string(b), "")
+	}
+	i, ok := asInt(v)
+	if x, isFloat := v.(float64); isFloat && strings.IndexByte("diu", n.verb) >= 0 {
+		if i, ok = floatToInt(x); !ok {
+			return "", errorf(ErrArithmetic, "the number is beyond 64 bits")
+		}
+	}
+	if !ok {
+		return "", errorf(ErrType, "the format needs an integer, not %s", typeName(v))
+	}
+	digits, prefix := n.integer(i)
+	if n.precision >= 0 {
+		negative := strings.HasPrefix(digits, "-")
+		padded, err := f.st.pad(strings.TrimPrefix(digits, "-"), n.precision, "0", padLeft)
+		if err != nil {
+			return "", err
+		}
+		if digits = padded; negative {
+			digits = "-" + digits
+		}
+	}
+	return n.finish(f.st, digits, prefix)
+}
+
+// cut keeps the first precision characters.
+func (n *numberFormat) cut(s string) string {
+	if n.precision < 0 {
+		return s
+	}
+	return s[:runeOffset(s, int(min(n.precision, math.MaxInt32)))]
+}

@@ -1,0 +1,172 @@
+package template
+
+// A function is a global that templates call.
+type function struct {
+	name      string
+	params    string // see paramSpec
+	run       func(st *state, p params) (any, error)
+	signature paramSpec
+}
+
+func (f *function) call(st *state, a args) (any, error) {
+	p, err := f.signature.bind(a)
+	if err != nil {
+		return nil, err
+	}
+	return f.run(st, p)
+}
+
+// allGlobals is the table of global functions.
+func allGlobals() map[string]any {
+	all := map[string]any{}
+	for _, f := range []function{
+		{name: "cycler", params: "*", run: newCycler},
+		{name: "dict", params: "*", run: dictGlobal},
+		{name: "joiner", params: "sep?", run: newJoiner},
+		{name: "namespace", params: "*", run: newNamespace},
+		{name: "range", params: "start stop? step?", run: rangeGlobal},
+	} {
+		f.signature = newParamSpec(f.name+"()", f.params)
+		all[f.name] = &f
+	}
+	return all
+}
+
+func rangeGlobal(st *state, p params) (any, error) {
+	var bounds [3]int64
+	for i := range bounds {
+		n, err := p.integer(i, 1)
+		if err != nil {
+			return nil, err
+		}
+		bounds[i] = n
+	}
+	r := &rangeValue{start: bounds[0], step: bounds[2]}
+	stop := bounds[1]
+	if !p.has(1) {
+		r.start, stop = 0, bounds[0]
+	}
+	if r.step == 0 {
+		return nil, errorf(ErrType, "the step of range() cannot be zero")
+	}
+	// In unsigned arithmetic the distance between any two integers fits.
+	distance, step := uint64(stop)-uint64(r.start), magnitude(r.step)
+	if r.step < 0 {
+		distance = -distance
+	}
+	if stop == r.start || (stop > r.start) != (r.step > 0) {
+		return r, nil
+	}
+	n := (distance-1)/step + 1
+	if n > uint64(st.limits.Range) {
+		return nil, errorf(ErrRangeTooLarge, "the limit is %d", st.limits.Range)
+	}
+	r.n = int64(n)
+	return r, nil
+}
+
+func dictGlobal(st *state, p params) (any, error) {
+	d := newDict()
+	return d, st.fill(d, p.raw)
+}
+
+// fill adds what dict() and update() take: a mapping or pairs, and keyword arguments.
+func (st *state) fill(d *dict, a args) error {
+	if len(a.positional) > 1 {
+		return errorf(ErrType, "expected at most one argument without a name, got %d", len(a.positional))
+	}
+	for _, from := range a.positional {
+		if source, ok := st.wrap(from).(*dict); ok {
+			for i, k := range source.keys {
+				if err := d.set(st, k, source.values[i]); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		err := st.each(from, func(pair any) error {
+			kv, err := st.collect(pair)
+			if err != nil {
+				return err
+			}
+			if len(kv) != 2 {
+				return errorf(ErrType, "expected pairs")
+			}
+			return d.set(st, kv[0], kv[1])
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i, n := range a.names {
+		if err := d.set(st, n, a.values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A namespace holds variables that can be assigned to from inside loops.
+type namespace struct{ attributes *dict }
+
+func newNamespace(st *state, p params) (any, error) {
+	ns := &namespace{newDict()}
+	return ns, st.fill(ns.attributes, p.raw)
+}
+
+func (ns *namespace) attribute(st *state, name string) (any, bool, error) {
+	return ns.attributes.get(st, name)
+}
+
+// A cycler goes round its items.
+type cycler struct {
+	items []any
+	next  int
+}
+
+func newCycler(_ *state, p params) (any, error) {
+	if len(p.raw.positional) == 0 {
+		return nil, errorf(ErrType, "cycler() needs at least one item")
+	}
+	return &cycler{items: p.raw.positional}, nil
+}
+
+func (c *cycler) attribute(_ *state, name string) (any, bool, error) {
+	if name == "current" {
+		return c.items[c.next], true, nil
+	}
+	return nil, false, nil
+}
+
+func cyclerMethods() []method {
+	return []method{
+		{name: "next", run: func(_ *state, of any, _ params) (any, error) {
+			c := of.(*cycler)
+			v := c.items[c.next]
+			c.next = (c.next + 1) % len(c.items)
+			return v, nil
+		}},
+		{name: "reset", run: func(_ *state, of any, _ params) (any, error) {
+			of.(*cycler).next = 0
+			return nil, nil
+		}},
+	}
+}
+
+// A joiner returns nothing when it is called first, and its separator from then on.
+type joiner struct {
+	separator any
+	used      bool
+}
+
+func newJoiner(_ *state, p params) (any, error) {
+	return &joiner{separator: p.get(0, ", ")}, nil
+}
+
+func (j *joiner) call(*state, args) (any, error) {
+	if !j.used {
+		j.used = true
+		return "", nil
+	}
+	return j.separator, nil
+}

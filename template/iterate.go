@@ -1,0 +1,140 @@
+package template
+
+import "unicode/utf8"
+
+// An iterator hands out the elements of a value; ok is false at the end.
+type iterator interface {
+	next(st *state) (v any, ok bool, err error)
+}
+
+// A generator is a value that can be gone through once: what map, select and the like return.
+type generator struct{ iterator }
+
+// iteratorFunc is an iterator from a function.
+type iteratorFunc func(st *state) (any, bool, error)
+
+func (f iteratorFunc) next(st *state) (any, bool, error) { return f(st) }
+
+// sequenceIterator goes through anything with positions, as it is at each step: a list may grow meanwhile.
+type sequenceIterator struct {
+	of any
+	i  int
+}
+
+func (it *sequenceIterator) next(st *state) (any, bool, error) {
+	if err := st.step(); err != nil {
+		return nil, false, err
+	}
+	i := it.i
+	it.i++
+	switch v := it.of.(type) {
+	case *list:
+		if i < len(v.items) {
+			return v.items[i], true, nil
+		}
+	case []any:
+		if i < len(v) {
+			return normal(v[i]), true, nil
+		}
+	case *tuple:
+		if i < len(v.items) {
+			return v.items[i], true, nil
+		}
+	case *dict:
+		if i < len(v.keys) {
+			return v.keys[i], true, nil
+		}
+	case *view:
+		if i < v.dict.len() {
+			return v.at(i), true, nil
+		}
+	case *rangeValue:
+		if int64(i) < v.n {
+			return v.at(int64(i)), true, nil
+		}
+	case string:
+		if i < len(v) {
+			_, n := utf8.DecodeRuneInString(v[i:])
+			it.i = i + n
+			return v[i : i+n], true, nil
+		}
+	case markup: // Python iterates over a Markup as over a plain string
+		if i < len(v) {
+			_, n := utf8.DecodeRuneInString(string(v[i:]))
+			it.i = i + n
+			return string(v[i : i+n]), true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// iterate is Python's iter().
+func (st *state) iterate(v any) (iterator, error) {
+	switch v := v.(type) {
+	case []any, *list, *tuple, *dict, *view, *rangeValue, string, markup:
+		return &sequenceIterator{of: v}, nil
+	case map[string]any:
+		return &sequenceIterator{of: st.wrap(v)}, nil
+	case *generator:
+		return v.iterator, nil
+	case *undefined:
+		if v.kind == ErrUndefined {
+			return &sequenceIterator{}, nil
+		}
+		return nil, v.fail()
+	}
+	return nil, errorf(ErrType, "%s cannot be gone through", typeName(v))
+}
+
+// collect returns a new slice of all elements of a value.
+func (st *state) collect(v any) ([]any, error) {
+	if n, err := st.length(v); err == nil {
+		if err := st.allocValues(n); err != nil {
+			return nil, err
+		}
+		items := make([]any, 0, n)
+		it, err := st.iterate(v)
+		if err != nil {
+			return nil, err
+		}
+		for {
+			item, ok, err := it.next(st)
+			if err != nil || !ok {
+				return items, err
+			}
+			items = append(items, item)
+		}
+	}
+	it, err := st.iterate(v)
+	if err != nil {
+		return nil, err
+	}
+	var items []any
+	for {
+		item, ok, err := it.next(st)
+		if err != nil || !ok {
+			return items, err
+		}
+		if err := st.alloc(bytesPerValue); err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+}
+
+// each calls f for every element.
+func (st *state) each(v any, f func(any) error) error {
+	it, err := st.iterate(v)
+	if err != nil {
+		return err
+	}
+	for {
+		item, ok, err := it.next(st)
+		if err != nil || !ok {
+			return err
+		}
+		if err := f(item); err != nil {
+			return err
+		}
+	}
+}

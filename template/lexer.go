@@ -1,0 +1,321 @@
+package template
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+type tokenKind uint8
+
+const (
+	tokenEnd tokenKind = iota
+	tokenName
+	tokenString
+	tokenInteger
+	tokenFloat
+	tokenOperator
+)
+
+// A token is one word of Jinja2's expression language.
+type token struct {
+	kind  tokenKind
+	text  string // name, operator, or a string's value
+	value any    // int64 or float64 of a number
+	pos   pos
+	start int // offset of its first byte
+}
+
+func (t token) is(kind tokenKind, text string) bool { return t.kind == kind && t.text == text }
+
+// describe names the token for an error message.
+func (t token) describe() string {
+	switch t.kind {
+	case tokenEnd:
+		return "the end of the tag"
+	case tokenString:
+		return "a string"
+	case tokenInteger, tokenFloat:
+		return "a number"
+	}
+	return strconv.Quote(t.text)
+}
+
+// operators, longest first.
+var operators = [...]string{"//", "**", "==", "!=", ">=", "<=",
+	"+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"}
+
+// A lexer cuts the inside of a tag into tokens. The scanner uses it to find where a tag ends, the parser to parse.
+type lexer struct {
+	src      string
+	off      int
+	pos      pos
+	brackets []byte // the closing brackets that are expected, outermost first
+	afterDot bool   // the last token was ".": what follows is an index, never a float
+}
+
+func (l *lexer) rest() string { return l.src[l.off:] }
+
+// advance moves over n bytes and keeps the line and column.
+func (l *lexer) advance(n int) {
+	s := l.src[l.off : l.off+n]
+	l.off += n
+	if i := strings.LastIndexByte(s, '\n'); i >= 0 {
+		l.pos.line += strings.Count(s, "\n")
+		l.pos.col = 1
+		s = s[i+1:]
+	}
+	l.pos.col += utf8.RuneCountInString(s)
+}
+
+func (l *lexer) skipSpace() {
+	rest := l.rest()
+	l.advance(len(rest) - len(strings.TrimLeftFunc(rest, isSpace)))
+}
+
+// fail reports a syntax error at the current place.
+func (l *lexer) fail(format string, args ...any) error {
+	err := l.pos.errorf(ErrSyntax, format, args...)
+	err.Near = near(l.rest())
+	return err
+}
+
+// next returns the next token; at the end of src, one of kind tokenEnd.
+func (l *lexer) next() (token, error) {
+	l.skipSpace()
+	t := token{pos: l.pos, start: l.off}
+	rest := l.rest()
+	if rest == "" {
+		return t, nil
+	}
+	afterDot := l.afterDot
+	l.afterDot = false
+	r, _ := utf8.DecodeRuneInString(rest)
+	var n int
+	var err error
+	switch {
+	case r >= '0' && r <= '9':
+		n, err = l.number(&t, rest, afterDot)
+	case r == '_' || unicode.IsLetter(r):
+		n = identifierLength(rest)
+		t.kind, t.text = tokenName, rest[:n]
+	case r == '"' || r == '\'':
+		n, err = l.str(&t, rest)
+	default:
+		n, err = l.operator(&t, rest)
+	}
+	if err != nil {
+		return t, err
+	}
+	l.advance(n)
+	return t, nil
+}
+
+func identifierLength(s string) int {
+	n := strings.IndexFunc(s, func(r rune) bool {
+		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.Mn, r)
+	})
+	if n < 0 {
+		return len(s)
+	}
+	return n
+}
+
+func (l *lexer) operator(t *token, rest string) (int, error) {
+	for _, op := range operators {
+		if !strings.HasPrefix(rest, op) {
+			continue
+		}
+		t.kind, t.text = tokenOperator, op
+		switch op {
+		case "(":
+			l.brackets = append(l.brackets, ')')
+		case "[":
+			l.brackets = append(l.brackets, ']')
+		case "{":
+			l.brackets = append(l.brackets, '}')
+		case ")", "]", "}":
+			last := len(l.brackets) - 1
+			if last < 0 {
+				return 0, l.fail("unexpected %q", op)
+			}
+			if l.brackets[last] != op[0] {
+				return 0, l.fail("unexpected %q, expected %q", op, string(l.brackets[last]))
+			}
+			l.brackets = l.brackets[:last]
+		case ".":
+			l.afterDot = true
+		}
+		return len(op), nil
+	}
+	return 0, l.fail("unexpected character")
+}
+
+// digits returns the length of a run of digits with single underscores between them.
+func digits(s string, valid func(byte) bool) int {
+	n := 0
+	for n < len(s) {
+		switch {
+		case valid(s[n]):
+			n++
+		case s[n] == '_' && n > 0 && n+1 < len(s) && valid(s[n+1]):
+			n += 2
+		default:
+			return n
+		}
+	}
+	return n
+}
+
+func decimal(c byte) bool { return c >= '0' && c <= '9' }
+func octal(c byte) bool   { return c >= '0' && c <= '7' }
+func binary(c byte) bool  { return c == '0' || c == '1' }
+func hex(c byte) bool     { return decimal(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
+
+func (l *lexer) number(t *token, s string, afterDot bool) (int, error) {
+	if s[0] == '0' && len(s) > 2 {
+		based := func(base int, valid func(byte) bool) (int, bool, error) {
+			start := 2
+			if s[2] == '_' {
+				start = 3
+			}
+			n := digits(s[start:], valid)
+			if n == 0 {
+				return 0, false, nil
+			}
+			return start + n, true, l.integer(t, s[start:start+n], base)
+		}
+		var n int
+		var ok bool
+		var err error
+		switch s[1] | 0x20 {
+		case 'x':
+			n, ok, err = based(16, hex)
+		case 'o':
+			n, ok, err = based(8, octal)
+		case 'b':
+			n, ok, err = based(2, binary)
+		}
+		if ok {
+			return n, err
+		}
+	}
+	n := digits(s, decimal)
+	if !afterDot {
+		if m := floatTail(s[n:]); m > 0 {
+			f, err := strconv.ParseFloat(strings.ReplaceAll(s[:n+m], "_", ""), 64)
+			if err != nil && !math.IsInf(f, 0) {
+				return 0, l.fail("not a number")
+			}
+			t.kind, t.value = tokenFloat, f
+			return n + m, nil
+		}
+	}
+	if s[0] == '0' { // 0 and 00 are integers, 07 is 0 and then 7, as in Jinja2
+		n = digits(s, func(c byte) bool { return c == '0' })
+	}
+	return n, l.integer(t, s[:n], 10)
+}
+
+// floatTail returns the length of the fraction and exponent at the start of s; 0 if there is neither.
+func floatTail(s string) int {
+	n := 0
+	if len(s) > 1 && s[0] == '.' && decimal(s[1]) {
+		n = 1 + digits(s[1:], decimal)
+	}
+	if n < len(s) && s[n]|0x20 == 'e' {
+		e := n + 1
+		if e < len(s) && (s[e] == '+' || s[e] == '-') {
+			e++
+		}
+		if d := digits(s[e:], decimal); d > 0 {
+			n = e + d
+		}
+	}
+	return n
+}
+
+func (l *lexer) integer(t *token, text string, base int) error {
+	i, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), base, 64)
+	if err != nil {
+		return l.fail("integer beyond 64 bits")
+	}
+	t.kind, t.value = tokenInteger, i
+	return nil
+}
+
+func (l *lexer) str(t *token, s string) (int, error) {
+	quote := s[0]
+	for n := 1; n < len(s); n++ {
+		switch s[n] {
+		case '\\':
+			n++
+		case quote:
+			value, err := unescape(s[1:n])
+			if err != "" {
+				return 0, l.fail("%s", err)
+			}
+			t.kind, t.text = tokenString, value
+			return n + 1, nil
+		}
+	}
+	return 0, l.fail("string not closed")
+}
+
+// simpleEscapes are the one-letter escapes of a string literal; any other letter keeps its backslash.
+var simpleEscapes = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", 'b': "\b", 'f': "\f", 'v': "\v", 'a': "\a",
+	'\\': `\`, '\'': "'", '"': `"`, '\n': ""}
+
+// unescape decodes the escapes of Python's string literals. It returns what is wrong, if anything.
+func unescape(s string) (value, problem string) {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s, ""
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			b.WriteByte(s[i])
+			continue
+		}
+		i++
+		if plain, ok := simpleEscapes[s[i]]; ok {
+			b.WriteString(plain)
+			continue
+		}
+		width, base, start := 0, 16, i+1
+		switch c := s[i]; {
+		case c == 'x':
+			width = 2
+		case c == 'u':
+			width = 4
+		case c == 'U':
+			width = 8
+		case c == 'N':
+			return "", `\N{…} is not supported, use \u`
+		case octal(c):
+			base, start, width = 8, i, 1
+			for width < 3 && start+width < len(s) && octal(s[start+width]) {
+				width++
+			}
+		default:
+			b.WriteByte('\\')
+			b.WriteByte(c)
+			continue
+		}
+		if start+width > len(s) {
+			return "", "truncated escape in a string"
+		}
+		r, err := strconv.ParseUint(s[start:start+width], base, 32)
+		if err != nil || r > unicode.MaxRune {
+			return "", "bad escape in a string"
+		}
+		b.WriteRune(rune(r))
+		i = start + width - 1
+	}
+	return b.String(), ""
+}
+
+// isSpace is Python's idea of white space, a little wider than Go's.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

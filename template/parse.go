@@ -1,0 +1,284 @@
+package template
+
+// A parser turns the inside of one tag into expressions. The grammar and its precedences are Jinja2's:
+//
+//	conditional  a if b else c
+//	or, and, not
+//	comparison   == != < <= > >= in not in, chained
+//	+ -
+//	~
+//	* / // %
+//	**           from left to right, unlike Python
+//	unary + -    binding tighter than **, unlike Python
+//	postfix      .name .0 [item] [slice] (call) | filter  is test
+//
+// The first error sticks: from then on every token is the end, and what the methods return does not matter.
+type parser struct {
+	env    *environment
+	limit  int // of height and nesting
+	tokens []token
+	next   int
+	nested int
+	err    error
+}
+
+func newParser(env *environment, src string, at pos, depth int) *parser {
+	p := &parser{env: env, limit: depth}
+	l := lexer{src: src, pos: at}
+	for {
+		t, err := l.next()
+		if err != nil {
+			p.err = err
+			t = token{pos: t.pos}
+		}
+		p.tokens = append(p.tokens, t)
+		if t.kind == tokenEnd {
+			return p
+		}
+	}
+}
+
+func (p *parser) tok() token {
+	if p.err != nil {
+		return p.tokens[len(p.tokens)-1]
+	}
+	return p.tokens[p.next]
+}
+
+func (p *parser) peek() token {
+	return p.tokens[min(p.next+1, len(p.tokens)-1)]
+}
+
+func (p *parser) advance() token {
+	t := p.tok()
+	if p.next < len(p.tokens)-1 {
+		p.next++
+	}
+	return t
+}
+
+func (p *parser) fail(kind error, at pos, format string, args ...any) {
+	if p.err == nil {
+		p.err = at.errorf(kind, format, args...)
+	}
+}
+
+func (p *parser) isOp(op string) bool    { return p.tok().is(tokenOperator, op) }
+func (p *parser) isName(n string) bool   { return p.tok().is(tokenName, n) }
+func (p *parser) atEnd() bool            { return p.tok().kind == tokenEnd }
+func (p *parser) skipOp(op string) bool  { return p.skip(tokenOperator, op) }
+func (p *parser) skipName(n string) bool { return p.skip(tokenName, n) }
+
+func (p *parser) skip(kind tokenKind, text string) bool {
+	if p.tok().is(kind, text) {
+		p.advance()
+		return true
+	}
+	return false
+}
+
+func (p *parser) expectOp(op string) {
+	if t := p.tok(); !p.skipOp(op) {
+		p.fail(ErrSyntax, t.pos, "expected %q, got %s", op, t.describe())
+	}
+}
+
+func (p *parser) expectName() string {
+	t := p.tok()
+	if t.kind != tokenName {
+		p.fail(ErrSyntax, t.pos, "expected a name, got %s", t.describe())
+		return ""
+	}
+	p.advance()
+	return t.text
+}
+
+// finish checks that nothing is left, and returns the first error.
+func (p *parser) finish() error {
+	if t := p.tok(); t.kind != tokenEnd {
+		p.fail(ErrSyntax, t.pos, "expected the end of the tag, got %s", t.describe())
+	}
+	return p.err
+}
+
+// node gives a new expression its place and its height above its operands, which bounds the stack that evaluating needs.
+func (p *parser) node(at pos, operands ...expr) node {
+	n := node{pos: at, height: 1}
+	for _, e := range operands {
+		if e != nil {
+			n.height = max(n.height, e.base().height+1)
+		}
+	}
+	if n.height > p.limit {
+		p.fail(ErrTooDeep, at, "the limit is %d", p.limit)
+	}
+	return n
+}
+
+// nest bounds the recursion of the parser itself.
+func (p *parser) nest(parse func() expr) expr {
+	if p.nested++; p.nested > p.limit {
+		p.fail(ErrTooDeep, p.tok().pos, "the limit is %d", p.limit)
+	}
+	defer func() { p.nested-- }()
+	if p.err != nil {
+		return &constant{}
+	}
+	return parse()
+}
+
+func (p *parser) expression() expr { return p.nest(p.conditional) }
+
+func (p *parser) conditional() expr {
+	e := p.or()
+	for p.isName("if") {
+		at := p.advance().pos
+		test := p.or()
+		var otherwise expr
+		if p.skipName("else") {
+			otherwise = p.expression()
+		}
+		e = &conditional{p.node(at, e, test, otherwise), test, e, otherwise}
+	}
+	return e
+}
+
+// tupleMode says where a tuple without brackets of its own stands.
+type tupleMode struct {
+	noConditional bool   // "x if y" is not part of it: after for … in
+	stop          string // a name that ends it
+	parentheses   bool   // inside parentheses, where () is the empty tuple
+}
+
+// tuple parses one expression, or several with commas between them.
+func (p *parser) tuple(mode tupleMode) expr {
+	at := p.tok().pos
+	var items []expr
+	isTuple := false
+	for {
+		if t := p.tok(); t.kind == tokenEnd || t.is(tokenOperator, ")") || mode.stop != "" && t.is(tokenName, mode.stop) {
+			break
+		}
+		if mode.noConditional {
+			items = append(items, p.nest(p.or))
+		} else {
+			items = append(items, p.expression())
+		}
+		if !p.skipOp(",") {
+			break
+		}
+		isTuple = true
+	}
+	if !isTuple && len(items) == 1 {
+		return items[0]
+	}
+	if !isTuple && !mode.parentheses {
+		p.fail(ErrSyntax, p.tok().pos, "expected an expression, got %s", p.tok().describe())
+	}
+	return &sequence{p.node(at, items...), items, true}
+}
+
+func (p *parser) or() expr  { return p.logical("or", p.and) }
+func (p *parser) and() expr { return p.logical("and", p.not) }
+
+func (p *parser) logical(name string, operand func() expr) expr {
+	first := operand()
+	if !p.isName(name) {
+		return first
+	}
+	at := p.tok().pos
+	operands := []expr{first}
+	for p.skipName(name) {
+		operands = append(operands, operand())
+	}
+	return &logical{p.node(at, operands...), operands, name == "or"}
+}
+
+func (p *parser) not() expr {
+	if at := p.tok().pos; p.skipName("not") {
+		e := p.nest(p.not)
+		return &not{p.node(at, e), e}
+	}
+	return p.comparison()
+}
+
+func (p *parser) comparison() expr {
+	first := p.sum()
+	var rest []comparand
+	operands := []expr{first}
+	for {
+		t := p.tok()
+		op := t.text
+		switch {
+		case t.kind == tokenOperator && (op == "==" || op == "!=" || op == "<" || op == "<=" || op == ">" || op == ">="),
+			t.is(tokenName, "in"):
+			p.advance()
+		case t.is(tokenName, "not") && p.peek().is(tokenName, "in"):
+			p.advance()
+			p.advance()
+			op = "not in"
+		default:
+			if rest == nil {
+				return first
+			}
+			return &comparison{p.node(rest[0].pos, operands...), first, rest}
+		}
+		e := p.sum()
+		operands = append(operands, e)
+		rest = append(rest, comparand{t.pos, op, e})
+	}
+}
+
+// leftBinary parses operators of one precedence, from left to right.
+func (p *parser) leftBinary(operand func() expr, ops ...string) expr {
+	e := operand()
+	for {
+		t := p.tok()
+		op := ""
+		for _, o := range ops {
+			if t.is(tokenOperator, o) {
+				op = o
+			}
+		}
+		if op == "" {
+			return e
+		}
+		p.advance()
+		right := operand()
+		e = &binaryOp{p.node(t.pos, e, right), op, e, right}
+	}
+}
+
+func (p *parser) sum() expr     { return p.leftBinary(p.concat, "+", "-") }
+func (p *parser) product() expr { return p.leftBinary(p.power, "*", "/", "//", "%") }
+func (p *parser) power() expr   { return p.leftBinary(func() expr { return p.unary(true) }, "**") }
+
+func (p *parser) concat() expr {
+	first := p.product()
+	if !p.isOp("~") {
+		return first
+	}
+	at := p.tok().pos
+	operands := []expr{first}
+	for p.skipOp("~") {
+		operands = append(operands, p.product())
+	}
+	return &concat{p.node(at, operands...), operands}
+}
+
+// unary parses signs and what follows a primary; a filter after a sign applies to the signed value.
+func (p *parser) unary(filters bool) expr {
+	var e expr
+	if t := p.tok(); t.is(tokenOperator, "-") || t.is(tokenOperator, "+") {
+		p.advance()
+		operand := p.nest(func() expr { return p.unary(false) })
+		e = &sign{p.node(t.pos, operand), operand, t.text == "-"}
+	} else {
+		e = p.primary()
+	}
+	e = p.postfix(e)
+	if filters {
+		e = p.filtered(e)
+	}
+	return e
+}

@@ -1,0 +1,145 @@
+package template
+
+// arguments are what a call, filter or test is given.
+type arguments struct {
+	positional []expr
+	names      []string // of the keyword arguments
+	values     []expr
+	spread     expr // *sequence
+	spreadDict expr // **mapping
+}
+
+func (a *arguments) empty() bool {
+	return len(a.positional) == 0 && len(a.names) == 0 && a.spread == nil && a.spreadDict == nil
+}
+
+func (a *arguments) operands() []expr {
+	all := append([]expr{a.spread, a.spreadDict}, a.positional...)
+	return append(all, a.values...)
+}
+
+func (p *parser) call(e expr) expr {
+	at := p.tok().pos
+	args := p.arguments()
+	return &call{p.node(at, append(args.operands(), e)...), e, args}
+}
+
+func (p *parser) optionalArguments() arguments {
+	if p.isOp("(") {
+		return p.arguments()
+	}
+	return arguments{}
+}
+
+func (p *parser) arguments() (a arguments) {
+	at := p.tok().pos
+	p.expectOp("(")
+	p.list(")", func() expr {
+		ok := a.spreadDict == nil
+		switch {
+		case p.skipOp("*"):
+			ok = ok && a.spread == nil
+			a.spread = p.expression()
+		case p.skipOp("**"):
+			a.spreadDict = p.expression()
+		case p.tok().kind == tokenName && p.peek().is(tokenOperator, "="):
+			name := p.advance().text
+			p.advance()
+			for _, n := range a.names {
+				if n == name {
+					p.fail(ErrSyntax, at, "keyword argument %q repeated", name)
+				}
+			}
+			a.names = append(a.names, name)
+			a.values = append(a.values, p.expression())
+		default:
+			ok = ok && a.spread == nil && len(a.names) == 0
+			a.positional = append(a.positional, p.expression())
+		}
+		if !ok {
+			p.fail(ErrSyntax, at, "invalid order of arguments")
+		}
+		return nil
+	})
+	return a
+}
+
+// signature is the parameter list of a macro or a call block.
+type signature struct {
+	names    []string
+	defaults []expr // of the last len(defaults) parameters
+}
+
+func (p *parser) signature() (s signature) {
+	p.expectOp("(")
+	p.list(")", func() expr {
+		at := p.tok().pos
+		name := p.target(false)
+		for _, n := range s.names {
+			if n == name.name {
+				p.fail(ErrSyntax, at, "parameter %q repeated", n)
+			}
+		}
+		s.names = append(s.names, name.name)
+		if p.skipOp("=") {
+			s.defaults = append(s.defaults, p.expression())
+		} else if s.defaults != nil {
+			p.fail(ErrSyntax, at, "a parameter without a default follows one with a default")
+		}
+		return nil
+	})
+	return s
+}
+
+// A target is what a value is assigned to: a name, an attribute of a namespace, or several targets that unpack it.
+type target struct {
+	pos   pos
+	name  string
+	attr  string   // namespace attribute; "" for a plain name
+	parts []target // unpack
+}
+
+// target parses one name, or with attributes allowed also ns.attr.
+func (p *parser) target(attributes bool) target {
+	t := target{pos: p.tok().pos}
+	t.name = p.expectName()
+	if _, ok := reserved(t.name); ok {
+		p.fail(ErrSyntax, t.pos, "cannot assign to %q", t.name)
+	}
+	if attributes && p.skipOp(".") {
+		t.attr = p.expectName()
+	}
+	return t
+}
+
+// targets parses a target with its commas and parentheses, up to the name stop or an operator that ends it.
+func (p *parser) targets(attributes bool, stop string) target {
+	first := p.tok().pos
+	var parts []target
+	tuple := false
+	for !p.atEnd() && !p.isOp(")") && !p.isOp("=") && !p.isOp("|") && (stop == "" || !p.isName(stop)) {
+		if p.skipOp("(") {
+			if p.nested++; p.nested > p.limit {
+				p.fail(ErrTooDeep, first, "the limit is %d", p.limit)
+				return target{}
+			}
+			parts = append(parts, p.targets(attributes, ""))
+			p.nested--
+			p.expectOp(")")
+		} else {
+			parts = append(parts, p.target(attributes))
+		}
+		if !p.skipOp(",") {
+			break
+		}
+		tuple = true
+	}
+	if len(parts) == 0 {
+		p.fail(ErrSyntax, first, "expected a name to assign to, got %s", p.tok().describe())
+		return target{}
+	}
+	if !tuple && len(parts) == 1 {
+		return parts[0]
+	}
+	return target{pos: first, parts: parts}
+}

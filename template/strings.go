@@ -1,0 +1,147 @@
+package template
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
+)
+
+// Python's functions on strings, where Go's differ.
+
+func splitRune(s string) (rune, int) { return utf8.DecodeRuneInString(s) }
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func upper(s string) string {
+	if isASCII(s) {
+		return strings.ToUpper(s)
+	}
+	return cases.Upper(language.Und).String(s)
+}
+
+func lower(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
+	return cases.Lower(language.Und).String(s)
+}
+
+func capitalize(s string) string {
+	_, n := splitRune(s)
+	return titleRune(s[:n]) + lower(s[n:])
+}
+
+// titleRune is the title case of one character.
+func titleRune(s string) string {
+	if isASCII(s) {
+		return strings.ToUpper(s)
+	}
+	return cases.Title(language.Und, cases.NoLower).String(s)
+}
+
+// title is str.title(): every run of letters begins with a capital.
+func title(s string) string {
+	var b strings.Builder
+	inside := false
+	for _, r := range s {
+		switch cased := isCased(r); {
+		case cased && inside:
+			b.WriteRune(unicode.ToLower(r))
+		case cased:
+			b.WriteRune(unicode.ToTitle(r))
+			inside = true
+		default:
+			b.WriteRune(r)
+			inside = false
+		}
+	}
+	return b.String()
+}
+
+func isCased(r rune) bool { return unicode.IsUpper(r) || unicode.IsLower(r) || unicode.IsTitle(r) }
+
+func swapcase(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case unicode.IsUpper(r):
+			b.WriteRune(unicode.ToLower(r))
+		case unicode.IsLower(r):
+			b.WriteString(upper(string(r)))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+type padding uint8
+
+const (
+	padLeft padding = iota // fill on the left
+	padRight
+	padCenter
+)
+
+// pad fills s up to width characters.
+func (st *state) pad(s string, width int64, fill string, where padding) (string, error) {
+	missing := width - int64(st.runes(s))
+	if missing <= 0 {
+		return s, nil
+	}
+	if err := st.alloc(len(s)); err != nil {
+		return "", err
+	}
+	if err := st.allocTimes(len(fill), missing); err != nil {
+		return "", err
+	}
+	left := missing
+	switch where {
+	case padRight:
+		left = 0
+	case padCenter:
+		left = missing/2 + missing&width&1
+	}
+	return strings.Repeat(fill, int(left)) + s + strings.Repeat(fill, int(missing-left)), nil
+}
+
+// isLineEnd lists what Python's splitlines splits at.
+func isLineEnd(r rune) bool {
+	switch r {
+	case '\n', '\r', '\v', '\f', 0x1c, 0x1d, 0x1e, 0x85, 0x2028, 0x2029:
+		return true
+	}
+	return false
+}
+
+// splitLines is str.splitlines().
+func splitLines(s string, keepEnds bool) []string {
+	var lines []string
+	for s != "" {
+		i := strings.IndexFunc(s, isLineEnd)
+		if i < 0 {
+			return append(lines, s)
+		}
+		_, n := splitRune(s[i:])
+		if strings.HasPrefix(s[i:], "\r\n") {
+			n = 2
+		}
+		if keepEnds {
+			lines = append(lines, s[:i+n])
+		} else {
+			lines = append(lines, s[:i])
+		}
+		s = s[i+n:]
+	}
+	return lines
+}

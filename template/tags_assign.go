@@ -1,0 +1,178 @@
+package template
+
+// setStatement is {% set x = … %}.
+type setStatement struct {
+	pos    pos
+	target target
+	value  expr
+}
+
+// setIsInline tells {% set x = … %} from {% set x %}…{% endset %}.
+func setIsInline(text string) bool {
+	l := lexer{src: text}
+	for {
+		t, err := l.next()
+		if err != nil || t.kind == tokenEnd || t.is(tokenOperator, "|") {
+			return false
+		}
+		if t.is(tokenOperator, "=") {
+			return true
+		}
+	}
+}
+
+func compileSet(t *tagSource) (statement, error) {
+	target := t.targets(true, "")
+	if t.skipOp("=") {
+		s := &setStatement{t.tagArguments.pos, target, t.tuple(tupleMode{})}
+		return s, t.done()
+	}
+	s := &setBlock{pos: t.tagArguments.pos, target: target, filters: t.filterChain(nil)}
+	if err := t.done(); err != nil {
+		return nil, err
+	}
+	var err error
+	s.body, err = t.lastBody()
+	return s, err
+}
+
+func (s *setStatement) run(out *output) error {
+	if err := out.st.step(); err != nil {
+		return s.pos.at(err)
+	}
+	v, err := s.value.eval(out.st)
+	if err != nil {
+		return err
+	}
+	return s.pos.at(out.st.assign(&s.target, v))
+}
+
+// setBlock is {% set x %}…{% endset %}, with filters if there are any.
+type setBlock struct {
+	pos     pos
+	target  target
+	filters expr
+	body    body
+}
+
+func (s *setBlock) run(out *output) error {
+	st := out.st
+	v, err := st.collectBody(s.body, s.filters)
+	if err != nil {
+		return s.pos.at(err)
+	}
+	if st.autoescape {
+		if v, err = markSafe(st, v); err != nil {
+			return s.pos.at(err)
+		}
+	}
+	return s.pos.at(st.assign(&s.target, v))
+}
+
+func markSafe(st *state, v any) (any, error) {
+	s, _, err := st.text(v)
+	return markup(s), err
+}
+
+// collectBody runs a body in a scope of its own and puts what it writes through filters.
+func (st *state) collectBody(b body, filters expr) (v any, err error) {
+	err = st.inScope(st.scope, func() error {
+		s, err := st.capture(b)
+		if err != nil {
+			return err
+		}
+		v = textOf(s, st.autoescape)
+		if filters == nil {
+			return nil
+		}
+		previous := st.collected
+		st.collected = v
+		defer func() { st.collected = previous }()
+		v, err = filters.eval(st)
+		return err
+	})
+	return v, err
+}
+
+// filterBlock is {% filter f %}…{% endfilter %}.
+type filterBlock struct {
+	pos     pos
+	filters expr
+	body    body
+}
+
+func compileFilterBlock(t *tagSource) (statement, error) {
+	s := &filterBlock{pos: t.tagArguments.pos}
+	s.filters = t.filterChain(t.filter(nil))
+	if err := t.done(); err != nil {
+		return nil, err
+	}
+	var err error
+	s.body, err = t.lastBody()
+	return s, err
+}
+
+func (s *filterBlock) run(out *output) error {
+	v, err := out.st.collectBody(s.body, s.filters)
+	if err != nil {
+		return s.pos.at(err)
+	}
+	text, ok := asString(v)
+	if !ok {
+		return s.pos.errorf(ErrType, "a filter block must end in text, not %s", typeName(v))
+	}
+	_, err = out.WriteString(text)
+	return err
+}
+
+// withStatement is {% with a = 1, b = 2 %}…{% endwith %}.
+type withStatement struct {
+	pos     pos
+	targets []target
+	values  []expr
+	body    body
+}
+
+func compileWith(t *tagSource) (statement, error) {
+	s := &withStatement{pos: t.tagArguments.pos}
+	for !t.atEnd() && !t.isOp(":") {
+		s.targets = append(s.targets, t.withTarget())
+		t.expectOp("=")
+		s.values = append(s.values, t.expression())
+		if !t.skipOp(",") {
+			break
+		}
+	}
+	if err := t.done(); err != nil {
+		return nil, err
+	}
+	var err error
+	s.body, err = t.lastBody()
+	return s, err
+}
+
+// withTarget is a name or names in parentheses: a comma outside of them begins the next assignment.
+func (p *parser) withTarget() target {
+	if p.skipOp("(") {
+		t := p.targets(false, "")
+		p.expectOp(")")
+		return t
+	}
+	return p.target(false)
+}
+
+func (s *withStatement) run(out *output) error {
+	st := out.st
+	values, err := evalAll(st, s.values) // in the scope around the block
+	if err != nil {
+		return err
+	}
+	return st.inScope(st.scope, func() error {
+		for i := range s.targets {
+			if err := st.assign(&s.targets[i], values[i]); err != nil {
+				return err
+			}
+		}
+		return s.body.run(out)
+	})
+}

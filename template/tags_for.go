@@ -1,0 +1,135 @@
+package template
+
+// forStatement is {% for x in xs if test recursive %}…{% else %}…{% endfor %}.
+type forStatement struct {
+	pos       pos
+	target    target
+	items     expr
+	test      expr // nil if there is none
+	recursive bool
+	body      body
+	otherwise *body
+}
+
+func compileFor(t *tagSource) (statement, error) {
+	s := &forStatement{pos: t.tagArguments.pos, target: t.targets(false, "in")}
+	if s.target.assigns("loop") {
+		t.fail(ErrSyntax, s.target.pos, `cannot assign to "loop" in a for`)
+	}
+	if at := t.tok().pos; !t.skipName("in") {
+		t.fail(ErrSyntax, at, `expected "in", got %s`, t.tok().describe())
+	}
+	s.items = t.tuple(tupleMode{noConditional: true, stop: "recursive"})
+	if t.skipName("if") {
+		s.test = t.expression()
+	}
+	s.recursive = t.skipName("recursive")
+	if err := t.done(); err != nil {
+		return nil, err
+	}
+	var end string
+	var err error
+	if s.body, end, _, err = t.body("else"); err != nil {
+		return nil, err
+	}
+	if tagPrefix+end != endTag {
+		otherwise, err := t.lastBody()
+		s.otherwise = &otherwise
+		return s, err
+	}
+	return s, nil
+}
+
+func (t *target) assigns(name string) bool {
+	for i := range t.parts {
+		if t.parts[i].assigns(name) {
+			return true
+		}
+	}
+	return t.parts == nil && t.name == name
+}
+
+func (s *forStatement) run(out *output) error {
+	items, err := s.items.eval(out.st)
+	if err != nil {
+		return err
+	}
+	return s.loop(out, items, 0, out.st.scope)
+}
+
+// loop runs the body for each item, in scopes inside outer.
+func (s *forStatement) loop(out *output, items any, depth int, outer *scope) error {
+	st := out.st
+	l := &loop{depth0: depth, index0: -1, of: items, current: absent, after: absent, size: -1}
+	var err error
+	if l.items, err = st.iterate(items); err != nil {
+		return s.pos.at(err)
+	}
+	if s.test != nil {
+		l.items = &filteredItems{s, l.items, outer}
+		l.of = nil
+	}
+	if s.recursive {
+		l.recurse = func(items any) (any, error) { return s.recurse(st, items, depth+1, outer) }
+	}
+	err = st.inScope(outer, func() error { return s.turns(out, l) })
+	if err != nil || l.index0 >= 0 || s.otherwise == nil {
+		return err
+	}
+	return st.inScope(outer, func() error { return s.otherwise.run(out) })
+}
+
+// turns runs the body for each item; every turn begins with fresh variables.
+func (s *forStatement) turns(out *output, l *loop) error {
+	st := out.st
+	outer := st.scope.parent
+	for {
+		ok, err := l.advance(st)
+		if err != nil || !ok {
+			return s.pos.at(err)
+		}
+		if st.scope.captured {
+			st.scope = &scope{parent: outer}
+		}
+		st.scope.vars = append(st.scope.vars[:0], variable{"loop", l})
+		if err := st.assign(&s.target, l.current); err != nil {
+			return err
+		}
+		if err := s.body.run(out); err != nil {
+			return err
+		}
+	}
+}
+
+// recurse is loop(items) inside the body.
+func (s *forStatement) recurse(st *state, items any, depth int, outer *scope) (any, error) {
+	inner := &output{st: st}
+	if err := s.loop(inner, items, depth, outer); err != nil {
+		return nil, err
+	}
+	return textOf(string(inner.b), st.autoescape), st.check()
+}
+
+// filteredItems are the items for which the loop's test holds. The test sees the item, but not the loop.
+type filteredItems struct {
+	loop  *forStatement
+	items iterator
+	outer *scope
+}
+
+func (f *filteredItems) next(st *state) (any, bool, error) {
+	previous := st.push(f.outer)
+	defer func() { st.scope = previous }()
+	for {
+		item, ok, err := f.items.next(st)
+		if err != nil || !ok {
+			return nil, false, err
+		}
+		if err := st.assign(&f.loop.target, item); err != nil {
+			return nil, false, err
+		}
+		if ok, err = evalTruth(st, f.loop.test); err != nil || ok {
+			return item, ok, err
+		}
+	}
+}

@@ -1,0 +1,230 @@
+package template
+
+// macroStatement is {% macro name(…) %}…{% endmacro %}: it defines the macro when it is reached.
+type macroStatement struct {
+	name  string
+	macro macroCode
+}
+
+// macroCode is what a macro, or the body of a call block, is compiled to.
+type macroCode struct {
+	pos       pos
+	name      string
+	signature signature
+	uses      uint8
+	body      body
+}
+
+func compileMacro(t *tagSource) (statement, error) {
+	s := &macroStatement{name: t.target(false).name}
+	s.macro = macroCode{pos: t.tagArguments.pos, name: s.name, signature: t.signature(), uses: t.uses}
+	if err := t.done(); err != nil {
+		return nil, err
+	}
+	var err error
+	s.macro.body, err = t.lastBody()
+	return s, err
+}
+
+func (s *macroStatement) run(out *output) error {
+	out.st.scope.set(s.name, out.st.newMacro(&s.macro))
+	return out.st.step()
+}
+
+// callStatement is {% call(…) macro(…) %}…{% endcall %}: the macro gets the body as the function caller.
+type callStatement struct {
+	pos    pos
+	call   *call
+	caller macroCode
+}
+
+func compileCall(t *tagSource) (statement, error) {
+	s := &callStatement{pos: t.tagArguments.pos}
+	s.caller = macroCode{pos: s.pos, name: "caller", uses: t.uses}
+	if t.isOp("(") {
+		s.caller.signature = t.signature()
+	}
+	at := t.tok().pos
+	var ok bool
+	if s.call, ok = t.expression().(*call); !ok {
+		t.fail(ErrSyntax, at, "expected a call")
+	}
+	if err := t.done(); err != nil {
+		return nil, err
+	}
+	var err error
+	s.caller.body, err = t.lastBody()
+	return s, err
+}
+
+func (s *callStatement) run(out *output) error {
+	st := out.st
+	withCaller := *s.call
+	a := &withCaller.arguments
+	a.names = append(a.names[:len(a.names):len(a.names)], "caller")
+	a.values = append(a.values[:len(a.values):len(a.values)], &constant{value: st.newMacro(&s.caller)})
+	v, err := withCaller.eval(st)
+	if err != nil {
+		return s.pos.at(err)
+	}
+	text, ok := asString(v)
+	if !ok {
+		return s.pos.errorf(ErrType, "what a call block calls must return text, not %s", typeName(v))
+	}
+	_, err = out.WriteString(text)
+	return err
+}
+
+// A macro is a macroCode with the scope in which it was defined.
+type macro struct {
+	code  *macroCode
+	scope *scope
+}
+
+func (st *state) newMacro(code *macroCode) *macro {
+	for s := st.scope; s != nil; s = s.parent {
+		s.captured = true
+	}
+	return &macro{code, st.scope}
+}
+
+// call runs the macro and returns what it writes.
+func (m *macro) call(st *state, a args) (result any, err error) {
+	err = st.inScope(m.scope, func() error {
+		if err := m.code.bind(st, a); err != nil {
+			return m.code.pos.at(err)
+		}
+		text, err := st.capture(m.code.body)
+		result = textOf(text, st.autoescape)
+		return err
+	})
+	return result, err
+}
+
+// bind sets the parameters in the scope of a call.
+func (c *macroCode) bind(st *state, a args) error {
+	names := c.signature.names
+	st.spend(len(names))
+	extra := a.positional[min(len(names), len(a.positional)):]
+	if len(extra) > 0 && c.uses&usesVarargs == 0 {
+		return errorf(ErrType, "macro %s takes at most %d arguments, got %d", quoted(c.name), len(names), len(a.positional))
+	}
+	kwargs := newDict()
+	var caller any
+	given := map[string]any{}
+	for i, n := range a.names {
+		switch position := indexOf(names, n); {
+		case position >= 0 && position < len(a.positional):
+			return errorf(ErrType, "macro %s got the argument %s twice", quoted(c.name), quoted(n))
+		case position >= 0:
+			given[n] = a.values[i]
+		case n == "caller" && c.uses&usesCaller != 0:
+			caller = a.values[i]
+		case c.uses&usesKwargs == 0:
+			return errorf(ErrType, "macro %s has no parameter of that name", quoted(c.name))
+		default:
+			if err := kwargs.set(st, n, a.values[i]); err != nil {
+				return err
+			}
+		}
+	}
+	c.bindSpecial(st, extra, kwargs, caller)
+	firstDefault := len(names) - len(c.signature.defaults)
+	for i, n := range names {
+		var v any
+		if i < len(a.positional) {
+			v = a.positional[i]
+		} else if g, ok := given[n]; ok {
+			v = g
+		} else if i >= firstDefault {
+			var err error
+			if v, err = c.signature.defaults[i-firstDefault].eval(st); err != nil {
+				return err
+			}
+		} else {
+			v = &undefined{kind: ErrUndefined, why: "parameter " + quoted(n) + " was not provided", at: c.pos}
+		}
+		st.scope.set(n, v)
+	}
+	return nil
+}
+
+func (c *macroCode) bindSpecial(st *state, extra []any, kwargs *dict, caller any) {
+	if c.uses&usesVarargs != 0 {
+		st.scope.set("varargs", &tuple{items: extra})
+	}
+	if c.uses&usesKwargs != 0 {
+		st.scope.set("kwargs", kwargs)
+	}
+	if c.uses&usesCaller != 0 {
+		if caller == nil {
+			caller = &undefined{kind: ErrUndefined, why: "no caller: the macro was not called by a call block", at: c.pos}
+		}
+		st.scope.set("caller", caller)
+	}
+}
+
+func indexOf(names []string, name string) int {
+	for i, n := range names {
+		if n == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (m *macro) attribute(_ *state, name string) (any, bool, error) {
+	switch name {
+	case "name":
+		return m.code.name, true, nil
+	case "arguments":
+		names := &tuple{}
+		for _, n := range m.code.signature.names {
+			names.items = append(names.items, n)
+		}
+		return names, true, nil
+	case "catch_varargs":
+		return m.code.uses&usesVarargs != 0, true, nil
+	case "catch_kwargs":
+		return m.code.uses&usesKwargs != 0, true, nil
+	case "caller":
+		return m.code.uses&usesCaller != 0, true, nil
+	}
+	return nil, false, nil
+}
+
+// blockTag is {% block name %}…{% endblock %}. Without inheritance it is its body, run with the variables of the top
+// level only, unless it is scoped.
+type blockTag struct {
+	name     string
+	scoped   bool
+	required bool
+	pos      pos
+	body     body
+}
+
+func compileBlock(t *tagSource) (statement, error) {
+	s := &blockTag{name: t.expectName(), pos: t.tagArguments.pos}
+	s.scoped = t.skipName("scoped")
+	s.required = t.skipName("required")
+	if t.isOp("-") {
+		t.fail(ErrSyntax, t.tok().pos, "the name of a block cannot have a hyphen")
+	}
+	if err := t.done(); err != nil {
+		return nil, err
+	}
+	var err error
+	s.body, err = t.lastBody()
+	return s, err
+}
+
+func (s *blockTag) run(out *output) error {
+	if s.required {
+		return s.pos.errorf(ErrForbidden, "a required block needs inheritance, which is not available")
+	}
+	parent := out.st.root
+	if s.scoped {
+		parent = out.st.scope
+	}
+	return out.st.inScope(parent, func() error { return s.body.run(out) })
+}

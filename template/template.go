@@ -1,0 +1,116 @@
+package template
+
+import (
+	"context"
+	"io"
+
+	"github.com/flosch/pongo2/v6"
+)
+
+// Options say how templates are compiled and rendered. The zero value is right for everything but HTML.
+type Options struct {
+	// HTML escapes what {{ }} prints, unless it went through |safe or is the result of a filter that makes HTML.
+	// Zero means that values are printed as they are.
+	HTML bool
+	// Limits bound the cost. Zero fields take the defaults that are documented with them.
+	Limits Limits
+}
+
+// A Template is a compiled text template. It is immutable and safe for concurrent use.
+type Template struct {
+	env    *environment
+	pongo  *pongo2.Template
+	limits Limits
+	html   bool
+}
+
+// Compile compiles a text template. The error is an [*Error] with the place and the offending text, which shows every
+// mistake that can be seen without data: syntax, unknown tags, filters and tests, and what templates may not do.
+func Compile(source string, o Options) (*Template, error) {
+	c, err := newCompiler(o)
+	if err != nil {
+		return nil, err
+	}
+	segments, err := c.scan(source)
+	if err != nil {
+		return nil, err
+	}
+	return c.compile(segments)
+}
+
+// Render renders the template with data, whose keys are the template's variables; [Data] makes it of an event. The data
+// may be shared by any number of renders: it is only read. It may hold nil, booleans, numbers, strings, json.Number,
+// and slices and string-keyed maps of these.
+//
+// Nothing is returned along with an error. The error is an [*Error]; it holds no value of the data.
+func (t *Template) Render(ctx context.Context, data map[string]any) (string, error) {
+	out := &output{st: newState(ctx, t.env, t.limits, t.html, data), top: true}
+	if err := t.run(out); err != nil {
+		return "", err
+	}
+	return string(out.b), nil
+}
+
+// run renders into out.
+func (t *Template) run(out *output) (err error) {
+	defer recoverError(&err)
+	if err := out.st.check(); err != nil {
+		return err
+	}
+	err = t.pongo.ExecuteWriterUnbuffered(pongo2.Context{outputKey: out}, io.Discard)
+	if fault := out.st.fault; fault != nil {
+		return fault
+	}
+	if err != nil {
+		return ourError(err)
+	}
+	return out.st.check()
+}
+
+// recoverError turns a panic, which would be a defect here or in pongo2, into an error. What it says may hold data, so
+// only its type is kept.
+func recoverError(err *error) {
+	if p := recover(); p != nil {
+		*err = errorf(ErrInternal, "a panic of type %T", p)
+	}
+}
+
+// A compiler compiles templates that belong together, with one set of pongo2.
+type compiler struct {
+	env    *environment
+	set    *pongo2.TemplateSet
+	limits Limits
+	html   bool
+}
+
+func newCompiler(o Options) (*compiler, error) {
+	env, err := sharedEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	set, err := newSet()
+	if err != nil {
+		return nil, err
+	}
+	return &compiler{env, set, o.Limits.withDefaults(), o.HTML}, nil
+}
+
+func (c *compiler) scan(source string) ([]segment, error) {
+	if len(source) > c.limits.Source {
+		return nil, errorf(ErrSourceTooLarge, "%d bytes, the limit is %d", len(source), c.limits.Source)
+	}
+	return scan(source)
+}
+
+func (c *compiler) compile(segments []segment) (t *Template, err error) {
+	defer recoverError(&err)
+	source, err := emit(c.env, segments, c.limits.Depth)
+	if err != nil {
+		return nil, err
+	}
+	pongo, err := c.set.FromString(source)
+	if err != nil {
+		return nil, ourError(err)
+	}
+	return &Template{c.env, pongo, c.limits, c.html}, nil
+}

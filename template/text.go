@@ -1,0 +1,268 @@
+package template
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// appendString appends str(v), which for text is the text itself and for anything else its representation.
+func (st *state) appendString(b []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case string:
+		return append(b, v...), st.alloc(len(v))
+	case markup:
+		return append(b, v...), st.alloc(len(v))
+	case *undefined:
+		if v.kind != ErrUndefined {
+			return b, v.fail()
+		}
+		return b, nil
+	}
+	return st.appendRepr(b, v, 0)
+}
+
+// text is str(v); safe if v is markup.
+func (st *state) text(v any) (s string, safe bool, err error) {
+	switch v := v.(type) {
+	case string:
+		return v, false, nil
+	case markup:
+		return string(v), true, nil
+	}
+	b, err := st.appendString(nil, v)
+	return string(b), false, err
+}
+
+// appendEscaped appends str(v) as HTML; markup as it is.
+func (st *state) appendEscaped(b []byte, v any) ([]byte, error) {
+	if m, ok := v.(markup); ok {
+		return append(b, m...), st.alloc(len(m))
+	}
+	s, _, err := st.text(v)
+	if err != nil {
+		return b, err
+	}
+	if err := st.allocEscaped(len(s)); err != nil {
+		return b, err
+	}
+	return appendHTML(b, s), nil
+}
+
+func appendHTML(b []byte, s string) []byte {
+	last := 0
+	for i := 0; i < len(s); i++ {
+		var entity string
+		switch s[i] {
+		case '&':
+			entity = "&amp;"
+		case '<':
+			entity = "&lt;"
+		case '>':
+			entity = "&gt;"
+		case '"':
+			entity = "&#34;"
+		case '\'':
+			entity = "&#39;"
+		default:
+			continue
+		}
+		b = append(append(b, s[last:i]...), entity...)
+		last = i + 1
+	}
+	return append(b, s[last:]...)
+}
+
+// escape is str(v) as HTML.
+func (st *state) escape(v any) (markup, error) {
+	if m, ok := v.(markup); ok {
+		return m, nil
+	}
+	b, err := st.appendEscaped(nil, v)
+	return markup(b), err
+}
+
+// appendRepr appends Python's repr(v).
+func (st *state) appendRepr(b []byte, v any, depth int) ([]byte, error) {
+	if depth > st.limits.Depth {
+		return b, tooDeep(st.limits.Depth)
+	}
+	if err := st.step(); err != nil {
+		return b, err
+	}
+	switch v := v.(type) {
+	case nil:
+		return append(b, "None"...), nil
+	case bool:
+		if v {
+			return append(b, "True"...), nil
+		}
+		return append(b, "False"...), nil
+	case int64:
+		return strconv.AppendInt(b, v, 10), nil
+	case bigInteger:
+		return append(b, v...), st.alloc(len(v))
+	case float64:
+		return appendFloat(b, v), nil
+	case string:
+		if err := st.allocEscaped(len(v)); err != nil {
+			return b, err
+		}
+		return appendQuoted(b, v), nil
+	case markup:
+		if err := st.allocEscaped(len(v)); err != nil {
+			return b, err
+		}
+		return append(appendQuoted(append(b, "Markup("...), string(v)), ')'), nil
+	case *undefined:
+		if v.kind != ErrUndefined {
+			return b, v.fail()
+		}
+		return append(b, "Undefined"...), nil
+	case []any, map[string]any:
+		return st.appendRepr(b, st.wrap(v), depth)
+	case *list:
+		return st.appendItems(b, "[", v.items, "]", depth)
+	case *tuple:
+		if len(v.items) == 1 {
+			return st.appendItems(b, "(", v.items, ",)", depth)
+		}
+		return st.appendItems(b, "(", v.items, ")", depth)
+	case *dict:
+		return st.appendDict(b, v, depth)
+	case *view:
+		items, err := st.collect(v)
+		if err != nil {
+			return b, err
+		}
+		return st.appendItems(append(append(b, "dict_"...), v.kind.String()...), "([", items, "])", depth)
+	case *rangeValue:
+		return appendRange(b, v), nil
+	case *namespace:
+		b, err := st.appendDict(append(b, "<Namespace "...), v.attributes, depth)
+		return append(b, '>'), err
+	case *loop:
+		return v.appendRepr(st, b)
+	}
+	return append(append(append(b, '<'), typeName(v)...), '>'), nil
+}
+
+func appendRange(b []byte, r *rangeValue) []byte {
+	b = strconv.AppendInt(append(b, "range("...), r.start, 10)
+	stop := r.at(r.n)
+	b = strconv.AppendInt(append(b, ", "...), stop, 10)
+	if r.step != 1 {
+		b = strconv.AppendInt(append(b, ", "...), r.step, 10)
+	}
+	return append(b, ')')
+}
+
+func (st *state) appendItems(b []byte, begin string, items []any, end string, depth int) ([]byte, error) {
+	b = append(b, begin...)
+	for i, item := range items {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		var err error
+		if b, err = st.appendRepr(b, item, depth+1); err != nil {
+			return b, err
+		}
+	}
+	return append(b, end...), st.alloc(4 * len(items))
+}
+
+func (st *state) appendDict(b []byte, d *dict, depth int) ([]byte, error) {
+	b = append(b, '{')
+	for i := range d.keys {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		var err error
+		if b, err = st.appendRepr(b, d.keys[i], depth+1); err != nil {
+			return b, err
+		}
+		if b, err = st.appendRepr(append(b, ": "...), d.values[i], depth+1); err != nil {
+			return b, err
+		}
+	}
+	return append(b, '}'), st.alloc(4 * len(d.keys))
+}
+
+// appendFloat writes a float as Python does: the shortest form that reads back the same, with a point or an exponent.
+func appendFloat(b []byte, f float64) []byte {
+	switch {
+	case math.IsInf(f, 1):
+		return append(b, "inf"...)
+	case math.IsInf(f, -1):
+		return append(b, "-inf"...)
+	case math.IsNaN(f):
+		return append(b, "nan"...)
+	}
+	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
+		return strconv.AppendFloat(b, f, 'e', -1, 64)
+	}
+	start := len(b)
+	b = strconv.AppendFloat(b, f, 'f', -1, 64)
+	for _, c := range b[start:] {
+		if c == '.' {
+			return b
+		}
+	}
+	return append(b, ".0"...)
+}
+
+// appendQuoted writes a string literal as Python's repr does.
+func appendQuoted(b []byte, s string) []byte {
+	quote := byte('\'')
+	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
+		quote = '"'
+	}
+	b = append(b, quote)
+	for _, r := range s {
+		switch {
+		case r == rune(quote) || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r == '\n':
+			b = append(b, `\n`...)
+		case r == '\r':
+			b = append(b, `\r`...)
+		case r == '\t':
+			b = append(b, `\t`...)
+		case r < ' ' || r == 0x7f:
+			b = appendHexEscape(b, 'x', r, 2)
+		case r < utf8.RuneSelf || unicode.IsPrint(r):
+			b = utf8.AppendRune(b, r)
+		case r <= 0xff:
+			b = appendHexEscape(b, 'x', r, 2)
+		case r <= 0xffff:
+			b = appendHexEscape(b, 'u', r, 4)
+		default:
+			b = appendHexEscape(b, 'U', r, 8)
+		}
+	}
+	return append(b, quote)
+}
+
+func appendHexEscape(b []byte, letter byte, r rune, digits int) []byte {
+	b = append(b, '\\', letter)
+	for shift := 4 * (digits - 1); shift >= 0; shift -= 4 {
+		b = append(b, "0123456789abcdef"[r>>shift&15])
+	}
+	return b
+}
+
+// quoted is a name of the template for an error message.
+func quoted(name string) string { return string(appendQuoted(nil, near(name))) }
+
+// shortRepr is a literal of the template for an error message.
+func shortRepr(v any) string {
+	switch v := v.(type) {
+	case string:
+		return quoted(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	}
+	return "of type " + typeName(v)
+}
