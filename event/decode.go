@@ -45,9 +45,9 @@ func (e *DecodeError) Error() string {
 //     cache scope, and anywhere in its metadata.
 //   - Names match exactly; "Event_ID" is an unknown field.
 //   - Arrays and objects are nested at most [MaxDepth] deep.
-//   - occurred_at is RFC 3339 with a zone, as in all that the contract shows. An
-//     offset is accepted and converted to UTC, fractions are kept to the
-//     nanosecond. A time without a zone is refused: it could be any of 26 hours.
+//   - occurred_at is RFC 3339 with a zone, as in every example of the contract.
+//     An offset is converted to UTC, fractions are kept to the nanosecond. A
+//     time without a zone is refused rather than guessed.
 //
 // A null field is an absent field. Numbers of any size are kept as text
 // ([json.Number]); whoever converts one has to expect that it does not fit. Half a

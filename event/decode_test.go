@@ -74,12 +74,14 @@ func TestDecodeRefuses(t *testing.T) {
 		"scope kind":      {`{"cache_scope":{"scope":1}}`, "cache_scope.scope", str},
 		"scope keys":      {`{"cache_scope_to_invalidate":{"keys":"k"}}`, "cache_scope_to_invalidate.keys", "must be an array"},
 		"scope key":       {`{"cache_scope_to_invalidate":{"keys":["k",null]}}`, "cache_scope_to_invalidate.keys[1]", str},
+		"open scope key":  {`{"cache_scope":{"keys":["a`, "cache_scope.keys[0]", truncated},
 		"scope id":        {`{"cache_scope":{"collection_id":1}}`, "cache_scope.collection_id", str},
 
 		"time as a number":  {`{"occurred_at":1759939740}`, "occurred_at", timeRule},
 		"time without zone": {`{"occurred_at":"2025-10-08T16:09:00"}`, "occurred_at", timeRule},
 		"time with a space": {`{"occurred_at":"2025-10-08 16:09:00Z"}`, "occurred_at", timeRule},
 		"date":              {`{"occurred_at":"2025-10-08"}`, "occurred_at", timeRule},
+		"open time":         {`{"occurred_at":"2025`, "occurred_at", truncated},
 		"empty time":        {`{"occurred_at":""}`, "occurred_at", timeRule},
 		"impossible date":   {`{"occurred_at":"2025-02-30T00:00:00Z"}`, "occurred_at", timeRule},
 		"year 10000 in UTC": {`{"occurred_at":"9999-12-31T23:59:59-01:00"}`, "occurred_at", "must be in the years 0 to 9999 in UTC"},
@@ -225,4 +227,39 @@ func TestNumbersAreExact(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, `{"metadata":{"n":`+n+`}}`, string(encoded))
 	}
+}
+
+// Two cache scopes are one only if they say the same in everything.
+func TestDecodeBothScopes(t *testing.T) {
+	t.Parallel()
+	const scope = `{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"m","x":1}`
+	for _, test := range []struct {
+		other string
+		same  bool
+	}{
+		{`{"x":1,"namespace":"m","namespace_id":"n","collection_id":"c","keys":["k"],"scope":"KEY"}`, true},
+		{`null`, true},
+		{`{"scope":"key","keys":["l"],"collection_id":"c","namespace_id":"n","namespace":"m","x":1}`, false},
+		{`{"scope":"key","keys":["k"],"collection_id":"d","namespace_id":"n","namespace":"m","x":1}`, false},
+		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"o","namespace":"m","x":1}`, false},
+		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"p","x":1}`, false},
+		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"m","x":2}`, false},
+		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"m"}`, false},
+		{`{}`, false},
+	} {
+		e, err := event.Decode([]byte(`{"cache_scope":` + test.other + `,"cache_scope_to_invalidate":` + scope + `}`))
+		require.NoError(t, err)
+		assert.Equal(t, []string{"k"}, e.CacheScope.Keys)
+		if test.same {
+			assert.Empty(t, e.Extra, test.other)
+			continue
+		}
+		assert.JSONEq(t, test.other, string(e.Extra["cache_scope"]))
+		assert.Contains(t, fieldsOf(t, e.Validate()), "cache_scope")
+	}
+
+	e, err := event.Decode([]byte(`{"cache_scope":{"scope":"key","keys":null},"metadata":{"s":"\uD83D\uDE00\u00E9"}}`))
+	require.NoError(t, err)
+	assert.Equal(t, &event.CacheScope{Kind: "key"}, e.CacheScope, "one alone counts, whatever its name")
+	assert.Equal(t, "😀é", e.Metadata["s"])
 }

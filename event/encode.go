@@ -37,37 +37,38 @@ func (e *Event) MarshalJSON() ([]byte, error) {
 // types that JSON does not decode to.
 func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
 	var p Problems
-	b := append(dst, '{')
-	b = appendMember(b, "event_id", e.ID)
-	b = appendMember(b, "event_type", e.Type)
-	b = appendTime(b, "occurred_at", e.OccurredAt, &p)
-	b = appendMember(b, "namespace", e.Namespace)
-	b = appendMember(b, "namespace_id", e.NamespaceID)
-	b = appendMember(b, "collection", e.Collection)
-	b = appendMember(b, "actor", e.Actor)
-	b = appendSubject(b, &e.Subject, &p)
-	b = appendMember(b, "version", e.Version)
-	b = appendMember(b, "index_signature", e.IndexSignature)
+	start := len(dst)
+	dst = append(dst, '{')
+	dst = appendMember(dst, "event_id", e.ID)
+	dst = appendMember(dst, "event_type", e.Type)
+	dst = appendTime(dst, "occurred_at", e.OccurredAt, &p)
+	dst = appendMember(dst, "namespace", e.Namespace)
+	dst = appendMember(dst, "namespace_id", e.NamespaceID)
+	dst = appendMember(dst, "collection", e.Collection)
+	dst = appendMember(dst, "actor", e.Actor)
+	dst = appendSubject(dst, &e.Subject, &p)
+	dst = appendMember(dst, "version", e.Version)
+	dst = appendMember(dst, "index_signature", e.IndexSignature)
 	scopeName, otherField := nameScope, fieldLaterScope
 	if e.laterForm() {
 		scopeName, otherField = nameLaterScope, fieldScope
 	}
-	b = appendScope(b, scopeName, e.CacheScope, &p)
+	dst = appendScope(dst, scopeName, e.CacheScope, &p)
 	if e.Metadata != nil {
-		b = appendName(b, "metadata")
+		dst = appendName(dst, "metadata")
 		var err error
-		b, err = appendObject(b, e.Metadata, 2)
+		dst, err = appendObject(dst, e.Metadata, 2)
 		p.AddError("metadata", err)
 	}
-	b = appendExtra(b, "", e.Extra, 2, &p, func(name []byte) bool {
+	dst = appendExtra(dst, "", e.Extra, 2, &p, func(name []byte) bool {
 		f := envelopeField(name)
 		return f == fieldUnknown || f == otherField
 	})
-	b = append(b, '}')
+	dst = append(dst, '}')
 	if err := p.Err(); err != nil {
-		return dst, err
+		return dst[:start], err
 	}
-	return b, nil
+	return dst, nil
 }
 
 // appendName begins a member of an object that is being written: a comma unless

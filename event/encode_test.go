@@ -131,7 +131,8 @@ func TestExtraCannotShadowFields(t *testing.T) {
 	}
 	b, err := e.MarshalJSON()
 	require.NoError(t, err)
-	assert.Equal(t, `{"event_id":"evt_1","namespace":"acme","subject":{"id":"obj_1"},"cache_scope_to_invalidate":{"scope":"key"},"ok":1}`, string(b))
+	const want = `{"event_id":"evt_1","namespace":"acme","subject":{"id":"obj_1"},"cache_scope_to_invalidate":{"scope":"key"},"ok":1}`
+	assert.Equal(t, []byte(want), b, "to the byte: a parser would hide a name that occurs twice")
 	assert.Subset(t, fieldsOf(t, e.Validate()), []string{"event_id", "actor", "subject.id", "subject.type", "cache_scope_to_invalidate.scope"})
 }
 
@@ -139,7 +140,7 @@ func TestOrganizationIsNotOnTheWire(t *testing.T) {
 	t.Parallel()
 	b, err := json.Marshal(&event.Event{ID: "evt_1", OrganizationID: "org_1"})
 	require.NoError(t, err)
-	assert.Equal(t, `{"event_id":"evt_1"}`, string(b))
+	assert.JSONEq(t, `{"event_id":"evt_1"}`, string(b))
 }
 
 func TestMarshalJSONReturnsItsOwnBytes(t *testing.T) {
@@ -149,8 +150,8 @@ func TestMarshalJSONReturnsItsOwnBytes(t *testing.T) {
 	require.NoError(t, err)
 	second, err := (&event.Event{ID: "evt_2"}).MarshalJSON()
 	require.NoError(t, err)
-	assert.Equal(t, `{"event_id":"evt_1"}`, string(first))
-	assert.Equal(t, `{"event_id":"evt_2"}`, string(second))
+	assert.JSONEq(t, `{"event_id":"evt_1"}`, string(first))
+	assert.JSONEq(t, `{"event_id":"evt_2"}`, string(second))
 }
 
 func fieldsOf(t *testing.T, err error) []string {

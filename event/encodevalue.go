@@ -129,12 +129,9 @@ func appendOther(b []byte, v any, depth int) ([]byte, error) {
 // appendRaw writes a value that is JSON already, without the white space in it.
 func appendRaw(b []byte, raw json.RawMessage, depth int) ([]byte, error) {
 	r := reader{data: raw, depth: depth - 1}
-	if err := r.skip(); err != nil || !r.atEnd() || !utf8.Valid(raw) {
-		return b, invalid("must be valid JSON, not nested too deep")
-	}
 	var out bytes.Buffer
-	if err := json.Compact(&out, raw); err != nil {
-		return b, invalid("must be valid JSON")
+	if r.skip() != nil || !r.atEnd() || !utf8.Valid(raw) || json.Compact(&out, raw) != nil {
+		return b, invalid("must be valid JSON, not nested too deep")
 	}
 	return append(b, out.Bytes()...), nil
 }

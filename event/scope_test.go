@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -125,6 +126,7 @@ func TestScopeValidate(t *testing.T) {
 		"not a k":               {event.CacheScope{Kind: "\u212aey"}, []string{"scope"}},
 		"no keys":               {*event.KeyScope(), []string{"keys"}},
 		"bad keys":              {*event.KeyScope("mixpeek:a::c", "a\nb", ""), []string{"keys[0]", "keys[1]", "keys[2]"}},
+		"long key":              {*event.KeyScope(strings.Repeat("k", 1025)), []string{"keys[0]"}},
 		"no collection":         {*event.CollectionScope(""), []string{"collection_id"}},
 		"bad collection":        {*event.CollectionScope("a\x00"), []string{"collection_id"}},
 		"no namespace":          {*event.NamespaceScope(""), []string{"namespace_id"}},
