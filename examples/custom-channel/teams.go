@@ -1,0 +1,77 @@
+// Package customchannel shows how to deliver events to something that the
+// library has no channel for, here Microsoft Teams: a Driver checks the config of
+// a subscription, and a Channel makes one attempt to deliver one event. Retries,
+// scheduling and history are the Dispatcher's. The test runs the suite that every
+// Channel has to pass, and the example registers the Driver.
+package customchannel
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// Driver returns the driver of the channel "teams". Its config is
+// {"url": "…"}, with the URL of a Teams workflow that posts what it is sent.
+func Driver(client *channel.HTTPClient) channel.Driver {
+	return channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+		var problems event.Problems
+		var c struct{ URL string }
+		if json.Unmarshal(config, &c) != nil {
+			problems.Add("", `must be a JSON object with a text as "url"`)
+			return nil, problems.Err()
+		}
+		_, err := client.CheckURL(c.URL)
+		problems.AddError("url", err)
+		if err := problems.Err(); err != nil {
+			return nil, err
+		}
+		return &teams{client, c.URL}, nil
+	})
+}
+
+type teams struct {
+	client *channel.HTTPClient
+	url    string // grants access: never to be shown
+}
+
+// Send posts a card that says what happened. Answers are not kept.
+func (t *teams) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
+	e, err := m.Event()
+	if err != nil {
+		return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: err}
+	}
+	body, err := json.Marshal(card(e))
+	if err != nil {
+		return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: err}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
+	if err != nil { // not reached: the URL was checked
+		return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := t.client.Do(req)
+	if err != nil {
+		return channel.Result{}, err
+	}
+	return channel.Result{StatusCode: resp.StatusCode}, channel.Classify(resp.StatusCode, resp.Header, time.Now())
+}
+
+func card(e *event.Event) any {
+	text := func(s string, args ...any) any {
+		return map[string]any{"type": "TextBlock", "wrap": true, "text": fmt.Sprintf(s, args...)}
+	}
+	content := map[string]any{"type": "AdaptiveCard", "version": "1.4", "body": []any{
+		text("**%s**", e.Type),
+		text("%s %s, at %s", e.Subject.Type, e.Subject.ID, e.OccurredAt.Format(time.RFC1123)),
+	}}
+	return map[string]any{"type": "message", "attachments": []any{
+		map[string]any{"contentType": "application/vnd.microsoft.card.adaptive", "content": content},
+	}}
+}

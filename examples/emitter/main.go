@@ -1,0 +1,91 @@
+// Command emitter is the publishing half as a server: it takes events over HTTP,
+// answers once they are durable in a SQLite file, and delivers them to the
+// webhooks that subscribe to them. SIGTERM and SIGINT stop it cleanly: requests
+// and attempts under way end, and what is left is delivered after the next start.
+//
+// It listens on loopback by default, because whoever reaches it can publish.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/examples/internal/httpserver"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlite"
+)
+
+func main() {
+	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	cfg, err := parseConfig(os.Args[1:], os.Getenv, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		logger.Error("the configuration is wrong", "error", err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, cfg, logger); err != nil {
+		logger.Error("failed", "error", err)
+		os.Exit(1)
+	}
+	logger.Info("stopped")
+}
+
+func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
+	store, err := sqlite.Open(ctx, cfg.db, sqlite.Config{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+
+	channels, err := channel.Standard(channel.StandardConfig{
+		HTTP: channel.HTTPConfig{AllowHTTP: cfg.dev, AllowPrivate: cfg.dev},
+	})
+	if err != nil {
+		return err
+	}
+	dispatcher, err := webhook.New(store, webhook.Config{
+		Channels: channels,
+		Logger:   logger,
+		Hooks:    webhook.Hooks{Attempted: logAttempts(logger)},
+	})
+	if err != nil {
+		return err
+	}
+	if cfg.url != "" {
+		if err := subscribe(ctx, dispatcher, cfg.subscription()); err != nil {
+			return err
+		}
+	}
+
+	// Delivering outlives serving: an event that is accepted by one of the last
+	// requests is stored like any other.
+	delivering, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	delivered := make(chan error, 1)
+	go func() { delivered <- dispatcher.Run(delivering) }()
+
+	err = httpserver.Serve(ctx, logger, cfg.addr, newAPI(dispatcher, logger))
+	stop()
+	logger.Info("draining") // attempts under way end, other deliveries stay in the store
+	return errors.Join(err, <-delivered)
+}
+
+func logAttempts(logger *slog.Logger) func(webhook.Outcome) {
+	return func(o webhook.Outcome) {
+		logger.Info("attempted",
+			"event_id", o.EventID, "event_type", o.EventType,
+			"webhook_id", o.Endpoint.WebhookID, "channel", o.Endpoint.Channel,
+			"attempt", o.Attempt.Number, "status_code", o.Attempt.StatusCode, "error", o.Attempt.Error,
+			"duration", o.Attempt.Duration.String(), "delivery", string(o.Status))
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlite"
+)
+
+// An emitter is the publishing half: a Dispatcher on a SQLite file.
+type emitter struct {
+	dispatcher *webhook.Dispatcher
+	store      *sqlite.Store
+	db         string
+	temporary  string // a folder to remove, if any
+
+	stop    context.CancelFunc
+	stopped chan error
+}
+
+// startEmitter opens the database and starts to deliver.
+func startEmitter(ctx context.Context, db string) (*emitter, error) {
+	e := &emitter{db: db, stopped: make(chan error, 1)}
+	if db == "" {
+		folder, err := os.MkdirTemp("", "quickstart-")
+		if err != nil {
+			return nil, err
+		}
+		e.temporary, e.db = folder, filepath.Join(folder, "webhooks.db")
+	}
+	if err := e.start(ctx); err != nil {
+		return nil, errors.Join(err, e.cleanUp())
+	}
+	return e, nil
+}
+
+func (e *emitter) start(ctx context.Context) error {
+	// The consumer is on loopback and speaks plain HTTP. Both are refused
+	// unless they are allowed: do so in development only.
+	channels, err := channel.Standard(channel.StandardConfig{
+		HTTP: channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true},
+	})
+	if err != nil {
+		return err
+	}
+	if e.store, err = sqlite.Open(ctx, e.db, sqlite.Config{}); err != nil {
+		return err
+	}
+	e.dispatcher, err = webhook.New(e.store, webhook.Config{
+		Channels: channels,
+		// The default policy waits seconds after a failure, then minutes, for
+		// three days. A story has to be quicker.
+		Retry:        webhook.RetryPolicy{InitialInterval: 50 * time.Millisecond},
+		PollInterval: 20 * time.Millisecond,
+		Logger:       slog.New(slog.DiscardHandler), // the story says it all
+	})
+	if err != nil {
+		return err
+	}
+	// Run delivers until its context ends. Emit works without it, too.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	e.stop = stop
+	go func() { e.stopped <- e.dispatcher.Run(running) }()
+	return nil
+}
+
+// subscribe sends some types of events to url. The subscription has a fixed id,
+// so that a second story on the same database finds it there.
+func (e *emitter) subscribe(ctx context.Context, url, secret string) (*webhook.Webhook, error) {
+	w := &webhook.Webhook{
+		ID:         "wh_0123456789abcdef",
+		Name:       "Search cache",
+		EventTypes: []event.Pattern{"object.*", event.CollectionUpdated, event.CollectionDocumentsWritten, "taxonomy.*"},
+		Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, channel.WebhookConfig{
+			URL:     url,
+			Headers: map[string]string{"X-Mixpeek-Secret": secret},
+			Timeout: 5, // seconds, for one attempt
+		})},
+	}
+	err := e.dispatcher.CreateWebhook(ctx, w)
+	if !errors.Is(err, webhook.ErrExists) {
+		return w, err
+	}
+	stored, err := e.dispatcher.Webhook(ctx, w.OrganizationID, w.ID)
+	if err != nil {
+		return nil, err
+	}
+	w.Revision = stored.Revision
+	return w, e.dispatcher.UpdateWebhook(ctx, w)
+}
+
+// deliver emits an event and waits until its deliveries have come to an end.
+// Services emit and go on: when Emit returns, nothing can be lost any more.
+func (e *emitter) deliver(ctx context.Context, ev *event.Event) ([]webhook.Delivery, error) {
+	if err := e.dispatcher.Emit(ctx, ev); err != nil {
+		return nil, err
+	}
+	return e.settled(ctx, ev.ID)
+}
+
+// replay sends an event's deliveries once more.
+func (e *emitter) replay(ctx context.Context, deliveries []webhook.Delivery) ([]webhook.Delivery, error) {
+	for _, d := range deliveries {
+		if err := e.dispatcher.Replay(ctx, d.OrganizationID, d.ID); err != nil {
+			return nil, err
+		}
+	}
+	return e.settled(ctx, deliveries[0].EventID)
+}
+
+// settled reads the history of an event's deliveries once they are settled.
+func (e *emitter) settled(ctx context.Context, eventID string) ([]webhook.Delivery, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, fmt.Errorf("%s was not delivered within 10 s", eventID))
+	defer cancel()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		deliveries, err := e.dispatcher.Deliveries(ctx, webhook.DeliveryQuery{EventID: eventID})
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(deliveries, func(d webhook.Delivery) bool { return !d.Status.Settled() }) {
+			return deliveries, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
+}
+
+// close lets the attempts under way end, and closes the database.
+func (e *emitter) close() error {
+	e.stop()
+	return errors.Join(<-e.stopped, e.cleanUp())
+}
+
+func (e *emitter) cleanUp() error {
+	var err error
+	if e.store != nil {
+		err = e.store.Close()
+	}
+	if e.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(e.temporary))
+	}
+	return err
+}

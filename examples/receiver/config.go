@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/examples/internal/envflag"
+)
+
+type config struct {
+	addr           string
+	dev            bool
+	trustedProxies []netip.Prefix
+	keys           []string
+	secret         string
+}
+
+const usage = `receiver handles the webhooks that are posted to /webhooks.
+
+Every flag has an environment variable of the same meaning, named after it.
+RECEIVER_SECRET is required and has no flag, because command lines are for all to
+see: it is what the header X-Mixpeek-Secret has to hold.
+
+The server speaks plain HTTP. Put a proxy in front of it that ends TLS and sets
+X-Forwarded-Proto, and name its network with -trusted-proxies; or use -dev.
+
+`
+
+func parseConfig(args []string, getenv func(string) string, out io.Writer) (config, error) {
+	var c config
+	flags := flag.NewFlagSet("receiver", flag.ContinueOnError)
+	flags.SetOutput(out)
+	flags.Usage = func() {
+		_, _ = fmt.Fprint(out, usage)
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&c.addr, "addr", "127.0.0.1:8081", "`address` to listen on")
+	flags.BoolVar(&c.dev, "dev", false, "for development: accept requests that did not come over HTTPS")
+	flags.Func("trusted-proxies", "`networks` of proxies that end TLS, with commas between them: 10.0.0.0/8", func(s string) error {
+		for _, network := range split(s) {
+			prefix, err := netip.ParsePrefix(network)
+			if err != nil {
+				return err
+			}
+			c.trustedProxies = append(c.trustedProxies, prefix)
+		}
+		return nil
+	})
+	flags.Func("keys", "`keys` that the cache holds at the start, with commas between them", func(s string) error {
+		c.keys = append(c.keys, split(s)...)
+		return nil
+	})
+	if err := envflag.Parse(flags, args, "RECEIVER_", getenv); err != nil {
+		return c, err
+	}
+	if flags.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	c.secret = getenv("RECEIVER_SECRET")
+	var problems []error
+	if c.secret == "" {
+		problems = append(problems, errors.New("RECEIVER_SECRET is required"))
+	}
+	if !c.dev && len(c.trustedProxies) == 0 {
+		problems = append(problems, errors.New("-trusted-proxies or -dev is required: no request could be accepted"))
+	}
+	return c, errors.Join(problems...)
+}
+
+func split(s string) []string {
+	var list []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
+}

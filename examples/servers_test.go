@@ -1,0 +1,219 @@
+// Package examples_test runs the example servers as the processes that they are.
+package examples_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+const secret = "a secret for the tests"
+
+func TestServers(t *testing.T) {
+	t.Parallel()
+	programs := build(t)
+	t.Run("an event travels from the emitter to the receiver", func(t *testing.T) { testEmitterAndReceiver(t, programs) })
+	t.Run("the emitter refuses what is no event", func(t *testing.T) { testRefusals(t, programs) })
+	t.Run("the emitter stops without loss", func(t *testing.T) { testStopWithoutLoss(t, programs) })
+	t.Run("a wrong configuration is refused", func(t *testing.T) { testWrongConfiguration(t, programs) })
+}
+
+func testEmitterAndReceiver(t *testing.T, programs programs) {
+	t.Parallel()
+	receiver := programs.start(t, "receiver",
+		[]string{"RECEIVER_SECRET=" + secret},
+		"-dev", "-addr=127.0.0.1:0", "-keys=mixpeek:acme:articles:obj_1,mixpeek:acme:articles:obj_2")
+	emitter := programs.start(t, "emitter",
+		[]string{"EMITTER_SECRET=" + secret, "EMITTER_TYPES=object.*"},
+		"-dev", "-addr=127.0.0.1:0", "-db="+filepath.Join(t.TempDir(), "emitter.db"), "-url="+receiver.url("/webhooks"))
+
+	for _, p := range []*process{receiver, emitter} {
+		resp, err := http.Get(p.url("/healthz"))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+	}
+
+	e := objectCreated("obj_1")
+	for range 2 {
+		status, answer := post(t, emitter.url("/events"), encode(t, e))
+		require.Equal(t, http.StatusAccepted, status, answer)
+		assert.Equal(t, map[string]any{"event_id": e.ID}, answer)
+	}
+	dropped := receiver.await("dropped", e.ID)
+	assert.Equal(t, "mixpeek:acme:articles:obj_1", dropped["key"])
+	attempted := emitter.await("attempted", e.ID)
+	assert.EqualValues(t, http.StatusOK, attempted["status_code"])
+
+	emitter.stop()
+	receiver.stop()
+	assert.Len(t, receiver.logged("handled"), 1)
+	assert.Len(t, receiver.logged("dropped"), 1)
+	assert.Len(t, emitter.logged("attempted"), 1)
+	assert.NotContains(t, receiver.said()+emitter.said(), secret)
+}
+
+func testRefusals(t *testing.T, programs programs) {
+	t.Parallel()
+	emitter := programs.start(t, "emitter", nil, "-addr=127.0.0.1:0", "-db="+filepath.Join(t.TempDir(), "emitter.db"))
+	tests := map[string]struct {
+		body   string
+		status int
+		fields []any
+	}{
+		"no JSON":        {`event_type=object.created`, http.StatusUnprocessableEntity, []any{""}},
+		"wrong type":     {`{"event_type":7}`, http.StatusUnprocessableEntity, []any{"event_type"}},
+		"several faults": {`{"event_type":"Object Created","subject":{"id":"obj_1"}}`, http.StatusUnprocessableEntity, []any{"event_type", "namespace", "subject.type"}},
+		"too large":      {`{"event_type":"` + string(bytes.Repeat([]byte("x"), 1<<20)) + `"}`, http.StatusRequestEntityTooLarge, nil},
+	}
+	for name, tt := range tests { // not parallel: they share the process
+		status, answer := post(t, emitter.url("/events"), []byte(tt.body))
+		assert.Equal(t, tt.status, status, name)
+		assert.NotEmpty(t, answer["error"], name)
+		var fields []any
+		problems, _ := answer["problems"].([]any)
+		for _, p := range problems {
+			fields = append(fields, p.(map[string]any)["field"])
+		}
+		assert.Equal(t, tt.fields, fields, name)
+	}
+	emitter.stop()
+}
+
+// testStopWithoutLoss stops the emitter while more is waiting than an
+// endpoint is given at a time: what is under way ends, and the rest is delivered
+// by the next process on the same file.
+func testStopWithoutLoss(t *testing.T, programs programs) {
+	t.Parallel()
+	endpoint := newSlowEndpoint(t)
+	db := "-db=" + filepath.Join(t.TempDir(), "emitter.db")
+	env := []string{"EMITTER_SECRET=" + secret}
+	first := programs.start(t, "emitter", env, "-dev", "-addr=127.0.0.1:0", db, "-url="+endpoint.server.URL)
+
+	var emitted []string
+	for i := range 300 {
+		e := objectCreated(fmt.Sprintf("obj_%d", i))
+		status, answer := post(t, first.url("/events"), encode(t, e))
+		require.Equal(t, http.StatusAccepted, status, answer)
+		emitted = append(emitted, e.ID)
+	}
+	<-endpoint.busy
+	first.signal()
+	first.await("draining", "")
+	close(endpoint.release)
+	first.wait()
+
+	delivered := endpoint.ids()
+	require.NotEmpty(t, delivered, "what was under way was given up")
+	require.Less(t, len(delivered), len(emitted), "nothing was left for the second process: the test shows nothing")
+
+	second := programs.start(t, "emitter", env, "-dev", "-addr=127.0.0.1:0", db, "-url="+endpoint.server.URL)
+	require.Eventually(t, func() bool { return len(endpoint.ids()) >= len(emitted) }, 10*time.Second, 5*time.Millisecond)
+	second.stop()
+	slices.Sort(emitted)
+	assert.Equal(t, emitted, endpoint.ids(), "each event once")
+}
+
+func testWrongConfiguration(t *testing.T, programs programs) {
+	t.Parallel()
+	tests := map[string]struct {
+		program string
+		env     []string
+		args    []string
+		want    string
+	}{
+		"receiver without secret":   {"receiver", nil, []string{"-dev"}, "RECEIVER_SECRET"},
+		"receiver that takes none":  {"receiver", []string{"RECEIVER_SECRET=" + secret}, nil, "-trusted-proxies"},
+		"emitter without secret":    {"emitter", nil, []string{"-url=https://example.com"}, "EMITTER_SECRET"},
+		"emitter with wrong flag":   {"emitter", []string{"EMITTER_DEV=perhaps"}, nil, "EMITTER_DEV"},
+		"emitter with private URL":  {"emitter", []string{"EMITTER_SECRET=" + secret}, []string{"-url=http://127.0.0.1/"}, "configs.url"},
+		"emitter with wrong types":  {"emitter", []string{"EMITTER_SECRET=" + secret}, []string{"-url=https://example.com", "-types=Object Created"}, "event_types[0]"},
+		"emitter with wrong folder": {"emitter", nil, []string{"-db=no such folder/emitter.db"}, "no such folder"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			output, err := programs.run(t, tt.program, tt.env, tt.args...)
+			require.Error(t, err)
+			assert.Contains(t, output, tt.want)
+			assert.NotContains(t, output, secret)
+		})
+	}
+}
+
+func objectCreated(id string) *event.Event {
+	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: id})
+	e.Namespace, e.Collection = "acme", "articles"
+	e.CacheScope = e.DefaultScope()
+	return e
+}
+
+func encode(t *testing.T, e *event.Event) []byte {
+	t.Helper()
+	body, err := json.Marshal(e)
+	require.NoError(t, err)
+	return body
+}
+
+func post(t *testing.T, url string, body []byte) (status int, answer map[string]any) {
+	t.Helper()
+	resp, err := http.Post(url, "application/json", bytes.NewReader(body))
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&answer))
+	return resp.StatusCode, answer
+}
+
+// A slowEndpoint answers nobody until it is released.
+type slowEndpoint struct {
+	server  *httptest.Server
+	busy    chan struct{} // closed once a request is waiting
+	release chan struct{} // to be closed
+
+	once     sync.Once
+	mu       sync.Mutex
+	received []string
+}
+
+func newSlowEndpoint(t *testing.T) *slowEndpoint {
+	s := &slowEndpoint{busy: make(chan struct{}), release: make(chan struct{})}
+	s.server = httptest.NewServer(s)
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+func (s *slowEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var e event.Event
+	if err := json.NewDecoder(r.Body).Decode(&e); err != nil || r.Header.Get("X-Mixpeek-Secret") != secret {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.once.Do(func() { close(s.busy) })
+	select {
+	case <-s.release:
+	case <-r.Context().Done():
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.received = append(s.received, e.ID)
+}
+
+// ids lists the events that were acknowledged, sorted.
+func (s *slowEndpoint) ids() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(slices.Values(s.received))
+}
