@@ -26,6 +26,7 @@ func concurrencyCases() []testCase {
 		{"Updaters", func(f *fixture) { concurrentUpdaters(f, f) }},
 		{"Creators", concurrentCreators},
 		{"ReplayAndCancel", concurrentReplayAndCancel},
+		{"RemovingWhileEmitting", removingWhileEmitting},
 		{"Pruning", concurrentPruning},
 	}
 }
@@ -256,6 +257,52 @@ func concurrentReplayAndCancel(f *fixture) {
 	}
 	race("replay", func() error { return f.Replay(f.ctx, start(), org, id) })
 	race("cancel", func() error { return f.Cancel(f.ctx, start(), org, id) })
+}
+
+// removingWhileEmitting deletes webhooks and removes channels while events for
+// them are enqueued: whichever comes first, nothing may be left to be claimed.
+func removingWhileEmitting(f *fixture) {
+	const webhooks = 4
+	var hooks []*webhook.Webhook
+	for range webhooks {
+		hooks = append(hooks, f.create(hook("webhook", "slack")))
+	}
+	inParallel(func(n int) {
+		if n < webhooks {
+			w := hooks[n]
+			if n%2 == 0 {
+				assert.NoError(f.t, f.DeleteWebhook(f.ctx, org, w.ID))
+				return
+			}
+			changed := w.Clone()
+			changed.Channels = changed.Channels[:1]
+			assert.NoError(f.t, f.UpdateWebhook(f.ctx, changed))
+			return
+		}
+		for i := range 5 {
+			offer := &webhook.Offer{Until: start().Add(lease), Accept: func(webhook.Endpoint) bool { return i%2 == 0 }}
+			_, err := f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), 2), offer)
+			assert.NoError(f.t, err)
+		}
+	})
+	gone := map[webhook.Endpoint]bool{
+		{WebhookID: hooks[0].ID, Channel: "webhook"}: true,
+		{WebhookID: hooks[0].ID, Channel: "slack"}:   true,
+		{WebhookID: hooks[1].ID, Channel: "slack"}:   true,
+		{WebhookID: hooks[2].ID, Channel: "webhook"}: true,
+		{WebhookID: hooks[2].ID, Channel: "slack"}:   true,
+		{WebhookID: hooks[3].ID, Channel: "slack"}:   true,
+	}
+	for _, task := range f.claim(start().Add(lease), 10_000) {
+		require.False(f.t, gone[task.Endpoint], "a delivery to an endpoint that is gone is not claimed")
+	}
+	for _, d := range f.list(webhook.DeliveryQuery{Limit: 10_000}) {
+		want := webhook.StatusInFlight
+		if gone[d.Endpoint] {
+			want = webhook.StatusCancelled
+		}
+		require.Equal(f.t, want, d.Status, "a delivery that was made just before its endpoint went is cancelled, others are not")
+	}
 }
 
 // concurrentPruning prunes while others work: what is not old stays.

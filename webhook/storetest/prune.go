@@ -18,6 +18,7 @@ func pruneCases() []testCase {
 		{"EventsWithoutDeliveries", pruneEventsWithoutDeliveries},
 		{"Limit", pruneLimit},
 		{"DeletedWebhooks", pruneDeletedWebhooks},
+		{"DeletedWebhooksInSteps", pruneDeletedWebhooksInSteps},
 		{"RemovedChannels", pruneRemovedChannels},
 		{"Replayed", pruneReplayed},
 		{"PrunedIsNotFound", prunedIsNotFound},
@@ -165,6 +166,22 @@ func pruneDeletedWebhooks(f *fixture) {
 	second := first.Add(time.Hour)
 	f.prune(second, time.Time{}, time.Time{})
 	require.Equal(f.t, 6, f.prune(second, first.Add(tick), time.Time{}), "deliveries of a deleted webhook age from the Prune that settled them")
+}
+
+func pruneDeletedWebhooksInSteps(f *fixture) {
+	w := f.create(hook())
+	const events = 10
+	f.enqueue(start(), newEvents("evt", events)...)
+	f.remove(w)
+	total := 0
+	for day := range 20 {
+		now := start().Add(time.Duration(day+1) * 24 * time.Hour)
+		n, err := f.Prune(f.ctx, now, webhook.PruneRequest{SucceededBefore: now, DeadBefore: now, Limit: 3})
+		require.NoError(f.t, err)
+		require.LessOrEqual(f.t, n, 3, "Limit bounds the rows of one call")
+		total += n
+	}
+	require.Equal(f.t, 2*events, total, "deliveries of a deleted webhook are all pruned in the end, however small Limit is")
 }
 
 func pruneRemovedChannels(f *fixture) {

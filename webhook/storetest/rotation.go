@@ -111,6 +111,9 @@ func claimSkip(f *fixture) {
 	r := webhook.ClaimRequest{Limit: 100, PerEndpoint: 2, Skip: []webhook.Endpoint{
 		a, c, {WebhookID: "wh_unknown", Channel: "webhook"}, {WebhookID: b.WebhookID, Channel: "slack"},
 	}}
+	for i := range 1_000 {
+		r.Skip = append(r.Skip, webhook.Endpoint{WebhookID: fmt.Sprintf("wh_%016x", i), Channel: `quote"'\\{},`})
+	}
 	require.Equal(f.t, map[webhook.Endpoint]int{b: 2}, f.byEndpoint(f.claimWith(start(), r), r),
 		"endpoints of Skip are passed over, others are not")
 	r.Skip = []webhook.Endpoint{b}

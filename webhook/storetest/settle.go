@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -21,6 +22,7 @@ func settleCases() []testCase {
 		{"Mixed", settleMixed},
 		{"HistoryIsExact", historyIsExact},
 		{"Progress", settleProgress},
+		{"UpdateDuringAttempt", updateDuringAttempt},
 		{"LargeBatch", settleLargeBatch},
 	}
 }
@@ -210,6 +212,23 @@ func settleProgress(f *fixture) {
 	step(`[3]`, webhook.StatusDead, `"four"`)
 	require.NoError(f.t, f.Replay(f.ctx, now, org, f.only().ID))
 	step(`"four"`, webhook.StatusSucceeded, "")
+}
+
+func updateDuringAttempt(f *fixture) {
+	w := f.create(hook("webhook", "slack"))
+	f.emit(start(), "evt_1")
+	tasks := f.claimN(start(), 2)
+	updated := f.update(w, func(w *webhook.Webhook) {
+		w.EventTypes = []event.Pattern{"invoice.*"} // which the event under way does not match
+		w.Channels[0].Configs = json.RawMessage(`{"url":"https://example.com/moved"}`)
+		w.Channels[0], w.Channels[1] = w.Channels[1], w.Channels[0]
+	})
+	const rule = "an update leaves the deliveries alone whose channel key stays, whatever else it changes"
+	require.Empty(f.t, f.extend(start().Add(2*lease), tasks[0].Lease, tasks[1].Lease), rule)
+	f.settle(start(), succeeded(tasks[0], start()), retry(tasks[1], start(), start()))
+	task := f.claimOne(start())
+	require.Equal(f.t, tasks[1].DeliveryID, task.DeliveryID, rule)
+	require.Equal(f.t, updated.Revision, task.Revision, "a task has the webhook's revision at the time of the claim")
 }
 
 func settleLargeBatch(f *fixture) {

@@ -12,6 +12,7 @@ func tenantCases() []testCase {
 	return []testCase{
 		{"EveryMethod", isolationOfEveryMethod},
 		{"NoOrganization", noOrganization},
+		{"PruneIsForAll", pruneIsForAll},
 	}
 }
 
@@ -89,4 +90,20 @@ func noOrganization(f *fixture) {
 	require.Len(f.t, f.claim(start(), 10), 2, "claims are for all organizations")
 	require.NoError(f.t, f.Cancel(f.ctx, start().Add(time.Second), "", found[0].ID))
 	require.NoError(f.t, f.DeleteWebhook(f.ctx, "", mine.ID))
+}
+
+func pruneIsForAll(f *fixture) {
+	for _, organization := range []string{org, other, ""} {
+		w := hook()
+		w.OrganizationID = organization
+		f.create(w)
+		e := newEvent("evt_1")
+		e.OrganizationID = organization
+		f.enqueue(start(), e)
+	}
+	for _, task := range f.claimN(start(), 3) {
+		f.settle(start(), succeeded(task, start()))
+	}
+	late := start().Add(time.Hour)
+	require.Equal(f.t, 6, f.prune(late, late, late), "pruning is for all organizations")
 }
