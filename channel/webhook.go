@@ -76,7 +76,7 @@ func (d *webhookDriver) Open(config json.RawMessage) (Channel, error) {
 	signer, secrets := r.signer()
 	c.signer = signer
 	header := r.headers("headers", signer != nil)
-	c.payload = r.payload("payload_template")
+	c.payload = r.objectTemplate("payload_template")
 	if err := r.problems.Err(); err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ type webhookChannel struct {
 	client  *HTTPClient
 	request *http.Request // what all requests have in common; never modified
 	signer  *signature.Signer
-	payload *payloadTemplate
+	payload *tmpl
 	redact  *redactor
 	timeout time.Duration
 }
@@ -115,7 +115,7 @@ func (c *webhookChannel) Send(ctx context.Context, m *Message) (Result, error) {
 	body := m.Payload
 	if c.payload != nil {
 		var err error
-		if body, err = c.payload.render(ctx, m); err != nil {
+		if body, err = c.payload.run(ctx, m); err != nil {
 			return Result{}, err
 		}
 	}

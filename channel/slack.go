@@ -1,0 +1,235 @@
+package channel
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// SlackConfig is the configuration of the "slack" channel as the published
+// contract spells it, for programs that write one. It has two forms: an
+// incoming webhook (WebhookURL), or a bot that calls chat.postMessage (BotToken
+// and ChannelID).
+type SlackConfig struct {
+	// WebhookURL is an incoming webhook's URL, which is itself the secret.
+	WebhookURL string `json:"webhook_url,omitempty"`
+
+	// BotToken is a bot's token, xoxb-…
+	BotToken string `json:"bot_token,omitempty"`
+
+	// ChannelID is the channel that the bot writes to; Channel serves too.
+	ChannelID string `json:"channel_id,omitempty"`
+
+	// WorkspaceID is kept with the configuration for people to read. The token
+	// already belongs to a workspace.
+	WorkspaceID string `json:"workspace_id,omitempty"`
+
+	// Channel, Username, IconEmoji (":bell:") and IconURL override what the
+	// webhook or the bot has been set up with. Slack lets legacy webhooks and
+	// bots with the right scope do that, and ignores it otherwise.
+	Channel   string `json:"channel,omitempty"`
+	Username  string `json:"username,omitempty"`
+	IconEmoji string `json:"icon_emoji,omitempty"`
+	IconURL   string `json:"icon_url,omitempty"`
+
+	// BlocksTemplate is a template that renders to Block Kit JSON: a list of
+	// blocks, or an object that holds it as "blocks". Empty means a default
+	// message.
+	BlocksTemplate string `json:"blocks_template,omitempty"`
+}
+
+// SlackAPI is where chat.postMessage is called unless SlackOptions say
+// otherwise.
+const SlackAPI = "https://slack.com/api"
+
+// SlackOptions are the options of NewSlackDriver.
+type SlackOptions struct {
+	// API is the base URL of Slack's Web API, for GovSlack and for tests.
+	// Defaults to SlackAPI.
+	API string
+}
+
+// NewSlackDriver returns the driver of the "slack" channel; its configuration
+// is a [SlackConfig]. A nil client means one of its own with the zero
+// HTTPConfig.
+func NewSlackDriver(client *HTTPClient, options SlackOptions) (Driver, error) {
+	if client == nil {
+		client = NewHTTPClient(HTTPConfig{})
+	}
+	if options.API == "" {
+		options.API = SlackAPI
+	}
+	post, err := client.CheckURL(strings.TrimSuffix(options.API, "/") + "/chat.postMessage")
+	if err != nil {
+		return nil, err
+	}
+	return &slackDriver{client: client, post: post}, nil
+}
+
+type slackDriver struct {
+	client *HTTPClient
+	post   *url.URL
+}
+
+// slackChannel is a SlackConfig made ready.
+type slackChannel struct {
+	client  *HTTPClient
+	request *http.Request
+	bot     bool
+	message slackMessage // what all messages have in common
+	blocks  *tmpl
+	redact  *redactor
+}
+
+// Open checks everything and prepares what all attempts have in common.
+func (d *slackDriver) Open(config json.RawMessage) (Channel, error) {
+	r := readConfig(config)
+	c := &slackChannel{client: d.client}
+	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}, "User-Agent": {d.client.userAgent}}
+
+	target, secrets := d.target(r, c, header)
+	c.message.Username = r.line("username", 80)
+	c.message.IconEmoji = r.line("icon_emoji", 100)
+	if e := c.message.IconEmoji; e != "" && (len(e) < 3 || e[0] != ':' || e[len(e)-1] != ':') {
+		r.problems.Add("icon_emoji", "must be an emoji's name between colons, such as :bell:")
+	}
+	c.message.IconURL = r.iconURL("icon_url")
+	c.blocks = r.jsonTemplate("blocks_template")
+	if err := r.problems.Err(); err != nil {
+		return nil, err
+	}
+	c.redact = newRedactor(secrets...)
+	c.request = &http.Request{
+		Method: http.MethodPost, URL: target, Host: target.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	return c, nil
+}
+
+// target reads which of the two forms a configuration has, and returns where
+// messages go and what must not be shown.
+func (d *slackDriver) target(r *configReader, c *slackChannel, header http.Header) (*url.URL, []string) {
+	c.message.Channel = r.line("channel", 100)
+	channelID := r.line("channel_id", 100)
+	r.line("workspace_id", 100)
+	_, hasURL := r.get("webhook_url")
+	_, c.bot = r.get("bot_token")
+
+	switch {
+	case hasURL && c.bot:
+		r.problems.Add("bot_token", "must not be set together with webhook_url: use one or the other")
+		return nil, nil
+	case !c.bot:
+		u := r.url("webhook_url", d.client)
+		if u == nil {
+			return nil, nil
+		}
+		return u, append(urlSecrets(u), strings.Split(u.Path, "/")...)
+	}
+	token, ok := r.required("bot_token")
+	if ok && (!isFieldValue(token) || strings.ContainsAny(token, " \t")) {
+		r.problems.Add("bot_token", "must be a token without blanks and control characters")
+	}
+	if channelID != "" {
+		c.message.Channel = channelID
+	}
+	if c.message.Channel == "" {
+		r.problems.Add("channel_id", "is required with a bot_token")
+	}
+	header.Set("Authorization", "Bearer "+token)
+	return d.post, []string{token}
+}
+
+// line reads a string that is one line of at most limit bytes.
+func (r *configReader) line(name string, limit int) string {
+	s := r.text(name)
+	if len(s) > limit {
+		r.problems.Add(name, "must be at most %d characters", limit)
+	}
+	if !isFieldValue(s) {
+		r.problems.Add(name, "must be one line without control characters")
+	}
+	return s
+}
+
+// iconURL reads the URL of a picture. Slack fetches it, so no address is
+// checked.
+func (r *configReader) iconURL(name string) string {
+	s := r.line(name, maxURL)
+	if u, err := url.Parse(s); s != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		r.problems.Add(name, "must be an absolute http or https URL")
+	}
+	return s
+}
+
+// Timeout is how long an attempt may take.
+func (c *slackChannel) Timeout() time.Duration { return DefaultTimeout }
+
+// Send posts one message.
+func (c *slackChannel) Send(ctx context.Context, m *Message) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, DefaultTimeout)
+	defer cancel()
+	body, err := c.body(ctx, m)
+	if err != nil {
+		return Result{}, err
+	}
+	req := c.request.WithContext(ctx)
+	setBody(req, body)
+	reply, err := c.client.do(req, nil, maxSlackReply+c.redact.keep())
+	result := Result{StatusCode: reply.StatusCode, Response: c.redact.excerpt(reply.Body)}
+	if err == nil {
+		err = classifySlack(reply, c.bot, time.Now())
+	}
+	return result, err
+}
+
+// body renders the message.
+func (c *slackChannel) body(ctx context.Context, m *Message) ([]byte, error) {
+	s, err := summarize(m)
+	if err != nil {
+		return nil, err
+	}
+	message := c.message
+	message.Text = slackEscape(s.title())
+	if c.blocks == nil {
+		message.Blocks = s.slackBlocks()
+	} else {
+		out, err := c.blocks.run(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		if message.Blocks, err = blocksOf(out); err != nil {
+			return nil, err
+		}
+	}
+	body, err := encode(message)
+	if err != nil {
+		return nil, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the message is not valid JSON")}
+	}
+	return body, nil
+}
+
+// maxBlocks is how many blocks Slack takes in one message.
+const maxBlocks = 50
+
+// blocksOf takes the blocks out of what a template rendered to.
+func blocksOf(out []byte) (json.RawMessage, error) {
+	raw := bytes.TrimSpace(out)
+	if len(raw) > 0 && raw[0] == '{' {
+		var object struct {
+			Blocks json.RawMessage `json:"blocks"`
+		}
+		if json.Unmarshal(raw, &object) == nil {
+			raw = object.Blocks
+		}
+	}
+	var blocks []json.RawMessage
+	if json.Unmarshal(raw, &blocks) != nil || len(blocks) == 0 || len(blocks) > maxBlocks {
+		return nil, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("blocks_template must render to a list of 1 to 50 blocks")}
+	}
+	return raw, nil
+}

@@ -1,0 +1,120 @@
+package channel
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
+
+// maxSlackReply is as much of an answer as is looked at.
+const maxSlackReply = 16 << 10
+
+// slackActions says what Slack's own error codes mean: those of incoming
+// webhooks, which stand in the body as plain text, and those of chat.postMessage.
+// A code that is not here is judged by the status.
+var slackActions = map[string]Action{
+	// This message is wrong, and stays so.
+	"invalid_payload": Permanent, "invalid_blocks": Permanent, "invalid_blocks_format": Permanent, "invalid_attachments": Permanent,
+	"invalid_arguments": Permanent, "invalid_json": Permanent, "json_not_object": Permanent, "no_text": Permanent,
+	"missing_text_or_fallback_or_attachments": Permanent, "missing_post_type": Permanent,
+	"msg_too_long": Permanent, "msg_blocks_too_long": Permanent, "too_many_attachments": Permanent,
+	"markdown_text_conflict": Permanent, "metadata_too_large": Permanent, "duplicate_channel_not_found": Permanent,
+
+	// The configuration is wrong until somebody changes it.
+	"channel_not_found": Permanent, "user_not_found": Permanent, "not_in_channel": Permanent,
+	"action_prohibited": Permanent, "posting_to_general_channel_denied": Permanent,
+	"restricted_action": Permanent, "restricted_action_read_only_channel": Permanent, "restricted_action_thread_locked": Permanent,
+	"restricted_action_non_threadable_channel": Permanent, "restricted_action_thread_only_channel": Permanent,
+	"access_denied": Permanent, "no_permission": Permanent, "missing_scope": Permanent, "not_allowed_token_type": Permanent,
+	"cannot_reply_to_message": Permanent, "messages_tab_disabled": Permanent, "as_user_not_supported": Permanent,
+	"invalid_auth": Permanent, "not_authed": Permanent, "token_expired": Permanent, "ekm_access_denied": Permanent,
+	"enterprise_is_restricted": Permanent, "org_login_required": Permanent, "deprecated_endpoint": Permanent,
+	"method_deprecated": Permanent, "two_factor_setup_required": Permanent,
+
+	// The target is gone for good.
+	"channel_is_archived": Deactivate, "is_archived": Deactivate, "no_service": Deactivate, "no_service_id": Deactivate,
+	"no_active_hooks": Deactivate, "no_team": Deactivate, "team_disabled": Deactivate, "team_not_found": Deactivate,
+	"invalid_token": Deactivate, "token_revoked": Deactivate, "account_inactive": Deactivate,
+
+	// Later.
+	"ratelimited": Wait, "rate_limited": Wait, "accesslimited": Wait, "message_limit_exceeded": Retry,
+	"rollup_error": Retry, "internal_error": Retry, "fatal_error": Retry, "service_unavailable": Retry,
+	"request_timeout": Retry, "team_added_to_org": Retry, "team_access_not_granted": Permanent,
+}
+
+// slackAuth are the codes that say that the credentials are at fault.
+var slackAuth = map[string]bool{
+	"invalid_auth": true, "not_authed": true, "token_expired": true, "invalid_token": true, "token_revoked": true,
+	"account_inactive": true, "missing_scope": true, "no_permission": true, "not_allowed_token_type": true, "access_denied": true,
+}
+
+// classifySlack says what an answer of Slack's means. A 2xx is a success only
+// if the body says so: "ok" from an incoming webhook, "ok":true from the Web
+// API.
+func classifySlack(reply HTTPResponse, bot bool, now time.Time) error {
+	byStatus := Classify(reply.StatusCode, reply.Header, now)
+	code, ok := slackCode(reply.Body, bot)
+	if byStatus == nil && ok {
+		return nil
+	}
+	action, known := slackActions[code]
+	if !known {
+		if byStatus != nil {
+			return byStatus
+		}
+		if code == "" {
+			return &Error{Class: ClassProtocol, StatusCode: reply.StatusCode, Err: errText("the answer is not one of Slack's")}
+		}
+		return &Error{Class: ClassRejected, StatusCode: reply.StatusCode, Err: errText("slack says " + code)}
+	}
+	e := &Error{Action: action, Class: ClassRejected, StatusCode: reply.StatusCode, Err: errText("slack says " + code)}
+	if slackAuth[code] {
+		e.Class = ClassAuth
+	}
+	if action == Wait {
+		if e.RetryAfter = RetryAfter(reply.Header, now); e.RetryAfter == 0 {
+			e.Action = Retry
+		}
+	}
+	if action == Retry && byStatus != nil {
+		e.Action, e.RetryAfter = AsError(byStatus).Action, AsError(byStatus).RetryAfter
+	}
+	return e
+}
+
+// slackCode reads the error code of an answer, empty if there is none, and
+// whether the answer says that all is well.
+func slackCode(body []byte, bot bool) (code string, ok bool) {
+	text := bytes.TrimSpace(body)
+	if len(text) > 0 && text[0] == '{' {
+		var answer struct {
+			OK    bool   `json:"ok"`
+			Error string `json:"error"`
+		}
+		if json.Unmarshal(text, &answer) != nil {
+			return "", false
+		}
+		if isSlackCode(answer.Error) {
+			code = answer.Error
+		}
+		return code, answer.OK
+	}
+	if !bot && string(text) == "ok" {
+		return "", true
+	}
+	if !bot && isSlackCode(string(text)) {
+		return string(text), false
+	}
+	return "", false
+}
+
+// isSlackCode reports whether s looks like one of Slack's codes, so that it can
+// be shown.
+func isSlackCode(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}

@@ -1,0 +1,61 @@
+package channel
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// slackMessage is the body of both forms of posting: an incoming webhook and
+// chat.postMessage.
+type slackMessage struct {
+	Channel   string          `json:"channel,omitempty"`
+	Username  string          `json:"username,omitempty"`
+	IconEmoji string          `json:"icon_emoji,omitempty"`
+	IconURL   string          `json:"icon_url,omitempty"`
+	Text      string          `json:"text"` // what notifications and screen readers show
+	Blocks    json.RawMessage `json:"blocks,omitempty"`
+}
+
+// slackEscape escapes the three characters that mean something in mrkdwn, so
+// that no event can mention @channel or plant a link.
+func slackEscape(s string) string { return slackEscaper.Replace(s) }
+
+var slackEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// slackBlocks is the default message: what happened to what, the details, and
+// when, in the reader's own time zone.
+func (s *summary) slackBlocks() json.RawMessage {
+	type text struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	type block struct {
+		Type     string `json:"type"`
+		Text     *text  `json:"text,omitempty"`
+		Fields   []text `json:"fields,omitempty"`
+		Elements []text `json:"elements,omitempty"`
+	}
+	head := "*" + slackEscape(s.Type) + "*"
+	if s.Description != "" {
+		head += "\n" + slackEscape(s.Description)
+	}
+	if s.Subject != "" {
+		head += "\n" + slackEscape(s.Subject)
+	}
+	main := block{Type: "section", Text: &text{Type: "mrkdwn", Text: head}}
+	const maxFields = 10 // Slack's limit
+	for _, r := range s.Rows[:min(len(s.Rows), maxFields)] {
+		main.Fields = append(main.Fields, text{Type: "mrkdwn", Text: "*" + slackEscape(r.Name) + "*\n" + slackEscape(r.Value)})
+	}
+	foot := slackEscape(s.ID)
+	if at := s.time(); at != "" {
+		foot = fmt.Sprintf("<!date^%d^{date_short_pretty} {time_secs}|%s>  ·  %s", s.OccurredAt.Unix(), at, foot)
+	}
+	blocks := []block{main}
+	if foot != "" {
+		blocks = append(blocks, block{Type: "context", Elements: []text{{Type: "mrkdwn", Text: foot}}})
+	}
+	raw, _ := encode(blocks) // strings only
+	return raw
+}
