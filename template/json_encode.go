@@ -17,6 +17,7 @@ type jsonStyle struct {
 	multiline    bool
 	indent       string // of multiline
 	nan          bool   // allow NaN and Infinity, which are not JSON
+	lenient      bool   // write what is undefined as null, and what can be gone through as a list
 }
 
 func objectJSON() jsonStyle { return jsonStyle{comma: ",", colon: ":"} }
@@ -25,8 +26,7 @@ func pythonJSON() jsonStyle {
 	return jsonStyle{comma: ", ", colon: ": ", sorted: true, ascii: true, nan: true}
 }
 
-// appendJSON appends a value as JSON. What has no JSON form is an error, except that an undefined value and a generator
-// may be allowed by the caller beforehand.
+// appendJSON appends a value as JSON. What has no JSON form is an error.
 func (st *state) appendJSON(b []byte, v any, style *jsonStyle, depth int) ([]byte, error) {
 	if depth > st.limits.Depth {
 		return b, tooDeep(st.limits.Depth)
@@ -61,7 +61,18 @@ func (st *state) appendJSON(b []byte, v any, style *jsonStyle, depth int) ([]byt
 	case *dict:
 		return st.appendJSONDict(b, v, style, depth)
 	case *undefined:
+		if style.lenient && v.kind == ErrUndefined {
+			return append(b, "null"...), nil
+		}
 		return b, v.fail()
+	case *generator, *rangeValue, *view:
+		if style.lenient {
+			items, err := st.collect(v)
+			if err != nil {
+				return b, err
+			}
+			return st.appendJSONItems(b, items, style, depth)
+		}
 	}
 	return b, errorf(ErrType, "%s has no JSON form", typeName(v))
 }

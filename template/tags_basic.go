@@ -27,7 +27,7 @@ type printStatement struct {
 }
 
 func compilePrint(t *tagSource) (statement, error) {
-	s := &printStatement{t.tagArguments.pos, t.tuple(tupleMode{})}
+	s := &printStatement{t.tok().pos, t.tuple(tupleMode{})}
 	return s, t.finish()
 }
 
@@ -49,7 +49,7 @@ func (s *printStatement) run(out *output) error {
 func compilePrintTag(t *tagSource) (statement, error) {
 	var s printAll
 	for {
-		s = append(s, &printStatement{t.tagArguments.pos, t.expression()})
+		s = append(s, &printStatement{t.tok().pos, t.expression()})
 		if !t.skipOp(",") {
 			return s, t.done()
 		}

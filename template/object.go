@@ -1,0 +1,289 @@
+package template
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// An Object is a compiled object template: JSON whose strings are templates, such as a payload_template. It is immutable
+// and safe for concurrent use.
+//
+// Keys, and values that are not strings, stay as they are. A string that is exactly one {{ expression }} becomes the
+// value of the expression, of whatever type it is: a number, a list, null where it is undefined. Any other string
+// becomes the text that it renders to. All of it is encoded once, so no value of the data can end a string, add a field
+// or be encoded twice — except by {{ x|tojson }}, whose result is text like any other: it puts JSON inside a JSON string.
+type Object struct {
+	env    *environment
+	limits Limits
+	parts  []objectPart
+	static int // length of all literals
+}
+
+// objectPart is JSON as it stands, and then a leaf.
+type objectPart struct {
+	literal []byte
+	leaf    *leaf // nil at the end
+}
+
+// leaf is a string that has something to render.
+type leaf struct {
+	pointer string    // JSON pointer
+	value   expr      // of a leaf that is one expression
+	text    *Template // of any other
+}
+
+// CompileObject compiles an object template. The JSON must be an object or an array and may not repeat a key. Object
+// templates render JSON, so Options.HTML has no effect. The error joins what is wrong with each leaf: [*Error] values
+// with Leaf set.
+func CompileObject(raw json.RawMessage, o Options) (*Object, error) {
+	o.HTML = false
+	c, err := newCompiler(o)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > c.limits.Source {
+		return nil, errorf(ErrSourceTooLarge, "%d bytes, the limit is %d", len(raw), c.limits.Source)
+	}
+	b := objectBuilder{compiler: c, decoder: json.NewDecoder(bytes.NewReader(raw)), object: &Object{env: c.env, limits: c.limits}}
+	b.decoder.UseNumber()
+	if err := b.document(); err != nil {
+		return nil, b.jsonError(raw, err)
+	}
+	if err := errors.Join(b.errs...); err != nil {
+		return nil, err
+	}
+	return b.object, nil
+}
+
+// objectBuilder turns the tokens of JSON into parts.
+type objectBuilder struct {
+	*compiler
+	decoder *json.Decoder
+	object  *Object
+	literal []byte
+	path    []string
+	errs    []error // of the leaves
+}
+
+func (b *objectBuilder) document() error {
+	t, err := b.decoder.Token()
+	if err != nil {
+		return err
+	}
+	if _, ok := t.(json.Delim); !ok {
+		return errorf(ErrNotJSON, "an object template must be an object or an array")
+	}
+	if err := b.value(t); err != nil {
+		return err
+	}
+	if _, err := b.decoder.Token(); !errors.Is(err, io.EOF) {
+		return errorf(ErrNotJSON, "something follows the object")
+	}
+	b.object.parts = append(b.object.parts, objectPart{literal: b.literal})
+	for _, p := range b.object.parts {
+		b.object.static += len(p.literal)
+	}
+	return nil
+}
+
+// value takes the value that begins with t.
+func (b *objectBuilder) value(t json.Token) error {
+	if len(b.path) > b.limits.Depth {
+		return tooDeep(b.limits.Depth)
+	}
+	switch t := t.(type) {
+	case json.Delim:
+		if t == '{' {
+			return b.members()
+		}
+		return b.elements()
+	case string:
+		b.string(t)
+	case json.Number:
+		b.literal = append(b.literal, t...)
+	case bool:
+		b.literal = strconv.AppendBool(b.literal, t)
+	case nil:
+		b.literal = append(b.literal, "null"...)
+	}
+	return nil
+}
+
+func (b *objectBuilder) members() error {
+	style := objectJSON()
+	seen := map[string]bool{}
+	b.literal = append(b.literal, '{')
+	for b.decoder.More() {
+		t, err := b.decoder.Token()
+		if err != nil {
+			return err
+		}
+		key, _ := t.(string)
+		if seen[key] {
+			return errorf(ErrNotJSON, "the key %s is repeated in the object at %q", quoted(key), b.pointer())
+		}
+		if len(seen) > 0 {
+			b.literal = append(b.literal, ',')
+		}
+		seen[key] = true
+		b.literal = append(appendJSONString(b.literal, key, &style), ':')
+		if err := b.member(key); err != nil {
+			return err
+		}
+	}
+	b.literal = append(b.literal, '}')
+	_, err := b.decoder.Token()
+	return err
+}
+
+func (b *objectBuilder) elements() error {
+	b.literal = append(b.literal, '[')
+	for i := 0; b.decoder.More(); i++ {
+		if i > 0 {
+			b.literal = append(b.literal, ',')
+		}
+		if err := b.member(strconv.Itoa(i)); err != nil {
+			return err
+		}
+	}
+	b.literal = append(b.literal, ']')
+	_, err := b.decoder.Token()
+	return err
+}
+
+// member takes the value under a key or index.
+func (b *objectBuilder) member(key string) error {
+	b.path = append(b.path, key)
+	defer func() { b.path = b.path[:len(b.path)-1] }()
+	t, err := b.decoder.Token()
+	if err != nil {
+		return err
+	}
+	return b.value(t)
+}
+
+// pointer is the JSON pointer (RFC 6901) of where the builder is.
+func (b *objectBuilder) pointer() string {
+	var s strings.Builder
+	for _, key := range b.path {
+		s.WriteByte('/')
+		s.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(key))
+	}
+	return s.String()
+}
+
+// string takes a string: as it is if nothing in it is a template, else as a leaf.
+func (b *objectBuilder) string(source string) {
+	if nextDelimiter(source) == len(source) {
+		style := objectJSON()
+		b.literal = appendJSONString(b.literal, source, &style)
+		return
+	}
+	l := &leaf{pointer: b.pointer()}
+	if err := b.leaf(l, source); err != nil {
+		b.errs = append(b.errs, l.at(err))
+		return
+	}
+	b.object.parts = append(b.object.parts, objectPart{b.literal, l})
+	b.literal = nil
+}
+
+func (b *objectBuilder) leaf(l *leaf, source string) error {
+	segments, err := b.scan(source)
+	if err != nil {
+		return err
+	}
+	if len(segments) == 1 && segments[0].kind == segmentPrint {
+		p := newParser(b.env, segments[0].text, segments[0].pos, b.limits.Depth)
+		l.value = p.tuple(tupleMode{})
+		return p.finish()
+	}
+	l.text, err = b.compile(segments)
+	return err
+}
+
+// at says in an error which leaf it is about.
+func (l *leaf) at(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Leaf == "" {
+		e.Leaf = l.pointer
+	}
+	return err
+}
+
+// jsonError says where JSON is broken.
+func (b *objectBuilder) jsonError(raw []byte, err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	at, _ := jsonPos(raw)
+	return at.errorf(ErrNotJSON, "the JSON is broken here")
+}
+
+// jsonPos is where JSON breaks. (The offsets in a decoder's own errors differ from token to token.)
+func jsonPos(raw []byte) (at pos, offset int64) {
+	var v json.RawMessage
+	var syntax *json.SyntaxError
+	offset = int64(len(raw))
+	if errors.As(json.Unmarshal(raw, &v), &syntax) {
+		offset = syntax.Offset
+	}
+	return offsetPos(raw, offset), offset
+}
+
+// offsetPos turns an offset into a line and column.
+func offsetPos(b []byte, offset int64) pos {
+	l := lexer{src: string(b), pos: pos{1, 1}}
+	l.advance(int(max(0, min(offset-1, int64(len(b))))))
+	return l.pos
+}
+
+// Render renders the object with data and returns compact JSON, with the fields in the order of the template. See
+// [Template.Render] about data and errors; the limits count for the object as a whole.
+func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error) {
+	st := newState(ctx, o.env, o.limits, false, data)
+	b := make([]byte, 0, 2*o.static)
+	for _, p := range o.parts {
+		b = append(b, p.literal...)
+		if p.leaf != nil {
+			var err error
+			if b, err = p.leaf.render(st, b); err != nil {
+				return nil, p.leaf.at(err)
+			}
+		}
+		if len(b) > o.limits.Output {
+			return nil, errorf(ErrOutputTooLarge, "the limit is %d bytes", o.limits.Output)
+		}
+	}
+	return b, nil
+}
+
+// render appends the JSON of a leaf. The leaves share a budget, and nothing else.
+func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
+	defer recoverError(&err)
+	st.root = &scope{}
+	st.scope, st.exec = st.root, nil
+	style := objectJSON()
+	style.lenient = true
+	if l.value == nil {
+		out := &output{st: st, top: true}
+		if err := l.text.run(out); err != nil {
+			return nil, err
+		}
+		return appendJSONString(b, string(out.b), &style), nil
+	}
+	v, err := l.value.eval(st)
+	if err != nil {
+		return nil, err
+	}
+	if b, err = st.appendJSON(b, v, &style, 0); err != nil {
+		return nil, l.value.base().at(err)
+	}
+	return b, st.check()
+}
