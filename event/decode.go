@@ -28,8 +28,16 @@ type DecodeError struct {
 
 // Error names the field, the rule and the position.
 func (e *DecodeError) Error() string {
-	return fmt.Sprintf("event: decode: %s (byte %d)", Problem{Field: e.Field, Rule: e.Rule}, e.Offset)
+	return fmt.Sprintf("event: decode: %s (byte %d)", e.problem(), e.Offset)
 }
+
+// Unwrap returns the problem as a [*ValidationError], for code that answers
+// both kinds of wrong input alike.
+func (e *DecodeError) Unwrap() error {
+	return &ValidationError{Problems: []Problem{e.problem()}}
+}
+
+func (e *DecodeError) problem() Problem { return Problem{Field: e.Field, Rule: e.Rule} }
 
 // Decode reads an envelope in either spelling. It checks that the input is
 // JSON and that every known field has its JSON type, nothing else: a partial

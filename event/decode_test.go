@@ -263,3 +263,12 @@ func TestDecodeBothScopes(t *testing.T) {
 	assert.Equal(t, &event.CacheScope{Kind: "key"}, e.CacheScope, "one alone counts, whatever its name")
 	assert.Equal(t, "😀é", e.Metadata["s"])
 }
+
+func TestDecodeErrorIsAValidationError(t *testing.T) {
+	t.Parallel()
+	_, err := event.Decode([]byte(`{"subject":{"id":7}}`))
+	var invalid *event.ValidationError
+	require.ErrorAs(t, err, &invalid)
+	require.Len(t, invalid.Problems, 1)
+	assert.Equal(t, "subject.id", invalid.Problems[0].Field)
+}

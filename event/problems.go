@@ -11,10 +11,10 @@ import (
 type Problem struct {
 	// Field is the path of the field: "subject.id", "channels[0].configs.url".
 	// Empty when the rule is about the value as a whole.
-	Field string
+	Field string `json:"field,omitempty"`
 	// Rule says what the field must be, phrased to follow the field's name:
 	// "is required", "must be at most 200 characters".
-	Rule string
+	Rule string `json:"rule"`
 }
 
 // String returns "field: rule", or the rule alone when there is no field.

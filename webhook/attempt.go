@@ -17,8 +17,15 @@ const maxExcerpt = 1024
 
 // verdict is what an attempt means for its delivery and for its endpoint.
 type verdict struct {
+	task       *task
 	settlement Settlement
 	health     health
+}
+
+// putBack is the verdict on a delivery that was not attempted: it is for
+// whoever claims it at the given time or later.
+func putBack(t *task, due time.Time) verdict {
+	return verdict{task: t, settlement: Settlement{Lease: t.Lease, Status: StatusPending, DueAt: due}}
 }
 
 // work makes attempts until there is nothing to do.
@@ -27,7 +34,7 @@ func (r *run) work() {
 		v, ok := r.attempt(t)
 		unstarted, until := r.d.scheduler.finish(t, v.health)
 		if ok {
-			r.verdicts <- v.settlement
+			r.verdicts <- v
 		} else {
 			r.d.scheduler.release([]Lease{t.Lease})
 		}
@@ -37,7 +44,7 @@ func (r *run) work() {
 			until = now()
 		}
 		for _, u := range unstarted {
-			r.verdicts <- Settlement{Lease: u.Lease, Status: StatusPending, DueAt: until}
+			r.verdicts <- putBack(u, until)
 		}
 	}
 }
@@ -49,19 +56,17 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	if !d.scheduler.owns(t, time.Now()) {
 		return verdict{}, false
 	}
-	putBack := verdict{settlement: Settlement{Lease: t.Lease, Status: StatusPending, DueAt: now()}}
 	if r.attempts.Err() != nil {
-		return putBack, true
+		return putBack(t, now()), true
 	}
 	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.WebhookID, t.Revision)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return putBack, true // deleted: the store counts it as cancelled
+		return putBack(t, now()), true // deleted: the store counts it as cancelled
 	case err != nil:
-		putBack.settlement.DueAt = now().Add(d.cfg.PollInterval)
-		return putBack, true
+		return putBack(t, now().Add(d.cfg.PollInterval)), true
 	case entry.paused:
-		return putBack, true // held
+		return putBack(t, now()), true // held
 	}
 
 	started := time.Now()
@@ -73,11 +78,10 @@ func (r *run) attempt(t *task) (verdict, bool) {
 		Response:   excerpt(result.Response),
 	}
 	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
-		return putBack, true // this process is stopping: no verdict on the endpoint
+		return putBack(t, now()), true // this process is stopping: no verdict on the endpoint
 	}
 	v := d.judge(t, &attempt, err)
 	v.settlement.Progress = result.Progress
-	r.report(t, v.settlement)
 	return v, true
 }
 
@@ -122,7 +126,7 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	s := Settlement{Lease: t.Lease, Attempt: attempt}
 	if err == nil {
 		s.Status = StatusSucceeded
-		return verdict{s, health{verdict: healthy}}
+		return verdict{t, s, health{verdict: healthy}}
 	}
 	failure := channel.AsError(err)
 	class := failure.Class
@@ -136,12 +140,12 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	if attempt.StatusCode == 0 {
 		attempt.StatusCode = failure.StatusCode
 	}
-	attempt.Error = excerpt(err.Error())
+	attempt.Error = excerpt(reason(err, failure))
 
 	if failure.Action == channel.Permanent || failure.Action == channel.Deactivate {
 		s.Status = StatusDead
 		s.PauseWebhook = failure.Action == channel.Deactivate
-		return verdict{s, healthOf(class, 0)}
+		return verdict{t, s, healthOf(class, 0)}
 	}
 	var wait time.Duration
 	if failure.Action == channel.Wait {
@@ -150,11 +154,11 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	due, again := d.cfg.Retry.next(now(), t.QueuedAt, t.Tries+1, wait)
 	if !again {
 		s.Status = StatusDead
-		return verdict{s, healthOf(class, wait)}
+		return verdict{t, s, healthOf(class, wait)}
 	}
 	s.Status = StatusPending
 	s.DueAt = due
-	return verdict{s, healthOf(class, wait)}
+	return verdict{t, s, healthOf(class, wait)}
 }
 
 // healthOf says what a failure tells of the endpoint as a whole.
@@ -167,18 +171,24 @@ func healthOf(class channel.Class, wait time.Duration) health {
 	return health{unhealthy, wait}
 }
 
-// report tells the hooks and the log.
-func (r *run) report(t *task, s Settlement) {
-	if s.PauseWebhook {
-		r.d.cfg.Logger.WarnContext(r.attempts, "webhook: deactivated, its endpoint says that it is gone",
-			"webhook_id", t.Endpoint.WebhookID, "channel", t.Endpoint.Channel)
+// reason is what an error says beyond its class and status, which an Attempt
+// has fields for.
+func reason(err error, failure *channel.Error) string {
+	var wrapped *channel.Error
+	switch {
+	case !errors.As(err, &wrapped) || err != error(wrapped):
+		return err.Error()
+	case failure.Err != nil:
+		return failure.Err.Error()
 	}
-	if r.d.cfg.Hooks.Attempted == nil {
-		return
-	}
+	return ""
+}
+
+// outcome is a stored verdict as hooks see it.
+func outcome(t *task, s *Settlement) Outcome {
 	attempt := *s.Attempt
 	attempt.Number = t.Attempts + 1
-	r.d.cfg.Hooks.Attempted(Outcome{
+	return Outcome{
 		DeliveryID:     t.DeliveryID,
 		OrganizationID: t.OrganizationID,
 		Endpoint:       t.Endpoint,
@@ -187,7 +197,7 @@ func (r *run) report(t *task, s Settlement) {
 		Attempt:        attempt,
 		Status:         s.Status,
 		DueAt:          s.DueAt,
-	})
+	}
 }
 
 // excerpt makes s short and valid UTF-8 without NUL bytes, which not every

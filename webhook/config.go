@@ -65,10 +65,11 @@ type Retention struct {
 	Dead time.Duration
 }
 
-// Hooks are functions that the Dispatcher calls. They run on its goroutines:
-// they must be safe for concurrent use and must not block.
+// Hooks are functions that the Dispatcher calls, from one goroutine at a time,
+// which stores no further verdicts until they return: they must not block.
 type Hooks struct {
-	// Attempted is called after each attempt, before its verdict is stored.
+	// Attempted is called after each attempt, once its verdict is stored. It is
+	// not called for a verdict that came too late and was refused.
 	Attempted func(Outcome)
 }
 

@@ -89,6 +89,31 @@ func (d *Dispatcher) UpdateWebhook(ctx context.Context, w *Webhook) error {
 	return nil
 }
 
+// PutWebhook creates the webhook, or makes the stored webhook of its id equal to
+// w, whatever its revision: for subscriptions that a service declares in its
+// own code or configuration. w.ID must be set.
+func (d *Dispatcher) PutWebhook(ctx context.Context, w *Webhook) error {
+	for {
+		stored, err := d.store.Webhook(ctx, w.OrganizationID, w.ID)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			if err = d.CreateWebhook(ctx, w); !errors.Is(err, ErrExists) {
+				return err
+			}
+			if _, again := d.store.Webhook(ctx, w.OrganizationID, w.ID); errors.Is(again, ErrNotFound) {
+				return err // the id is another organization's
+			}
+		case err != nil:
+			return err
+		default:
+			w.Revision, w.CreatedAt = stored.Revision, stored.CreatedAt
+			if err = d.UpdateWebhook(ctx, w); !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+		}
+	}
+}
+
 // DeleteWebhook removes a webhook and cancels its unfinished deliveries. Their
 // history stays. A webhook that the organization does not have is ErrNotFound.
 func (d *Dispatcher) DeleteWebhook(ctx context.Context, organizationID, id string) error {
@@ -107,6 +132,11 @@ func (d *Dispatcher) Webhook(ctx context.Context, organizationID, id string) (*W
 // Webhooks returns the organization's webhooks that fit the query, the oldest first.
 func (d *Dispatcher) Webhooks(ctx context.Context, q WebhookQuery) ([]*Webhook, error) {
 	return d.store.Webhooks(ctx, q)
+}
+
+// EventPayload returns the JSON of an event as it was emitted, or ErrNotFound.
+func (d *Dispatcher) EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error) {
+	return d.store.EventPayload(ctx, organizationID, eventID)
 }
 
 // Deliveries returns the deliveries that fit the query, the newest first. To

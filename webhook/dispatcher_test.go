@@ -27,8 +27,9 @@ type testBench struct {
 	*webhook.Dispatcher
 	store webhook.Store
 
-	mu       sync.Mutex
-	outcomes []webhook.Outcome
+	mu        sync.Mutex
+	outcomes  []webhook.Outcome
+	onAttempt func(webhook.Outcome)
 }
 
 // newBench makes a Dispatcher on a fresh memory store. Call it inside the
@@ -50,6 +51,9 @@ func benchOn(t *testing.T, store webhook.Store, cfg webhook.Config, send channel
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.outcomes = append(b.outcomes, o)
+		if b.onAttempt != nil {
+			b.onAttempt(o)
+		}
 	}
 	var err error
 	b.Dispatcher, err = webhook.New(store, cfg)
@@ -647,5 +651,69 @@ func TestProgressReachesTheNextAttempt(t *testing.T) {
 		b.emit(t, event.ObjectCreated)
 		elapse(time.Minute)
 		assert.Equal(t, []string{"", `{"reached":1}`}, seen)
+	})
+}
+
+func TestPutWebhook(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, webhook.Config{}, accept)
+	put := func(name, organization string) error {
+		return b.PutWebhook(t.Context(), &webhook.Webhook{
+			ID: "wh_0123456789abcdef", Name: name, EventTypes: []event.Pattern{"*"}, OrganizationID: organization,
+			Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
+		})
+	}
+	require.NoError(t, put("first", ""))
+	first, err := b.Webhook(t.Context(), "", "wh_0123456789abcdef")
+	require.NoError(t, err)
+	require.NoError(t, put("second", ""))
+	second, err := b.Webhook(t.Context(), "", "wh_0123456789abcdef")
+	require.NoError(t, err)
+	assert.Equal(t, "second", second.Name)
+	assert.Equal(t, first.CreatedAt, second.CreatedAt)
+	assert.Greater(t, second.Revision, first.Revision)
+
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() { assert.NoError(t, put(fmt.Sprint("racer ", i), "")) })
+	}
+	wg.Wait()
+	require.ErrorIs(t, put("thief", "org_other"), webhook.ErrExists)
+	var invalid *event.ValidationError
+	require.ErrorAs(t, put("", ""), &invalid)
+}
+
+func TestRetriesFasterThanThePoll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, webhook.Config{
+			PollInterval: time.Minute,
+			Retry:        webhook.RetryPolicy{InitialInterval: 100 * time.Millisecond, Jitter: -1, MaxAttempts: 4},
+		}, func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, status(500) })
+		b.subscribe(t, "*")
+		b.run(t)
+		synctest.Wait()
+		b.emit(t, event.ObjectCreated)
+		elapse(701 * time.Millisecond)
+		assert.Len(t, b.only(t).Attempts, 4, "after 0, 100, 300 and 700 ms")
+	})
+}
+
+func TestHooksSeeWhatIsStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b *testBench
+		var stored webhook.Status
+		b = newBench(t, webhook.Config{}, accept)
+		b.onAttempt = func(o webhook.Outcome) {
+			d, err := b.Delivery(context.Background(), "", o.DeliveryID)
+			assert.NoError(t, err)
+			stored = d.Status
+		}
+		b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		assert.Equal(t, webhook.StatusSucceeded, stored)
 	})
 }

@@ -13,9 +13,9 @@
 //	err = d.CreateWebhook(ctx, &webhook.Webhook{
 //		Name:       "cache of the shop",
 //		EventTypes: []event.Pattern{"object.*"},
-//		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{
-//			"url":     "https://shop.example.com/webhooks",
-//			"headers": map[string]string{"X-Mixpeek-Secret": secret},
+//		Channels: []webhook.ChannelConfig{webhook.Via("webhook", channel.WebhookConfig{
+//			URL:     "https://shop.example.com/webhooks",
+//			Headers: map[string]string{"X-Mixpeek-Secret": secret},
 //		})},
 //	})
 //

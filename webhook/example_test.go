@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -127,6 +130,33 @@ func ExampleDispatcher_Deliveries() {
 	// attempt 1 502 status
 	// attempt 2 502 status
 	// attempt 3 200
+}
+
+// Run beside an HTTP server that emits: stop the server first, so that what its
+// last requests emit is still delivered, then the Dispatcher.
+func ExampleDispatcher_Run() {
+	d := exampleDispatcher(func(context.Context, *channel.Message) (channel.Result, error) {
+		return channel.Result{}, nil
+	}, webhook.Config{})
+	server := &http.Server{Addr: "127.0.0.1:0", ReadHeaderTimeout: 5 * time.Second}
+
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	delivering := make(chan error, 1)
+	go func() { delivering <- d.Run(ctx) }()
+	serving := make(chan error, 1)
+	go func() { serving <- server.ListenAndServe() }()
+
+	stop <- syscall.SIGTERM // what an orchestrator sends
+	<-stop
+	fmt.Println("server:", server.Shutdown(context.Background()), <-serving)
+	cancel()
+	fmt.Println("dispatcher:", <-delivering)
+	// Output:
+	// server: <nil> http: Server closed
+	// dispatcher: <nil>
 }
 
 // Pause a webhook: its deliveries wait until it is active again.

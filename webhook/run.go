@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,7 +13,7 @@ type run struct {
 	d *Dispatcher
 	// attempts is the context of attempts. It outlives that of Run by the drain.
 	attempts context.Context
-	verdicts chan Settlement
+	verdicts chan verdict
 }
 
 // Run delivers until ctx is cancelled. Then it takes on nothing more, lets the
@@ -31,7 +32,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 	attempts, cancelAttempts := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelAttempts()
-	r := &run{d: d, attempts: attempts, verdicts: make(chan Settlement, maxSettle)}
+	r := &run{d: d, attempts: attempts, verdicts: make(chan verdict, maxSettle)}
 
 	d.scheduler.start(func() { go r.work() })
 	settled := make(chan error, 1)
@@ -49,7 +50,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	giveUp := time.AfterFunc(d.cfg.DrainTimeout, cancelAttempts)
 	at := now()
 	for _, t := range unstarted {
-		r.verdicts <- Settlement{Lease: t.Lease, Status: StatusPending, DueAt: at}
+		r.verdicts <- putBack(t, at)
 	}
 	d.scheduler.waitIdle()
 	giveUp.Stop()
@@ -133,43 +134,44 @@ func (r *run) pause(ctx context.Context, wait time.Duration, trouble bool) bool 
 func (r *run) settleLoop(ctx context.Context) error {
 	var lastErr error
 	trouble := newTrouble(r.d.cfg.Logger, "store verdicts")
-	batch := make([]Settlement, 0, maxSettle)
-	for s := range r.verdicts {
-		batch = append(batch[:0], s)
+	batch := make([]verdict, 0, maxSettle)
+	for v := range r.verdicts {
+		batch = append(batch[:0], v)
 		for len(batch) < maxSettle {
 			more := false
 			select {
-			case s, more = <-r.verdicts:
+			case v, more = <-r.verdicts:
 			default:
 			}
 			if !more {
 				break
 			}
-			batch = append(batch, s)
+			batch = append(batch, v)
 		}
 		if err := r.settle(ctx, batch, trouble); err != nil {
 			lastErr = fmt.Errorf("webhook: verdicts were not stored, their deliveries will be made again: %w", err)
 		}
+		clear(batch)
 	}
 	return lastErr
 }
 
-func (r *run) settle(ctx context.Context, batch []Settlement, trouble *trouble) error {
+func (r *run) settle(ctx context.Context, batch []verdict, trouble *trouble) error {
 	d := r.d
+	settlements := make([]Settlement, len(batch))
 	held := make([]Lease, len(batch))
 	for i := range batch {
-		held[i] = batch[i].Lease
+		settlements[i] = batch[i].settlement
+		held[i] = batch[i].settlement.Lease
 	}
 	defer d.scheduler.release(held)
 	for {
 		settleCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-		refused, err := d.store.Settle(settleCtx, now(), batch)
+		refused, err := d.store.Settle(settleCtx, now(), settlements)
 		cancel()
 		if err == nil {
 			trouble.over(ctx)
-			if len(refused) > 0 {
-				d.cfg.Logger.WarnContext(ctx, "webhook: verdicts came too late, others had taken over", "deliveries", len(refused))
-			}
+			r.settled(ctx, batch, refused)
 			return nil
 		}
 		wait := trouble.failed(ctx, err)
@@ -177,6 +179,32 @@ func (r *run) settle(ctx context.Context, batch []Settlement, trouble *trouble) 
 			return err
 		}
 		time.Sleep(wait)
+	}
+}
+
+// settled does what follows from verdicts that are stored.
+func (r *run) settled(ctx context.Context, batch []verdict, refused []Lease) {
+	d := r.d
+	if len(refused) > 0 {
+		d.cfg.Logger.WarnContext(ctx, "webhook: verdicts came too late, others had taken over", "deliveries", len(refused))
+	}
+	at := now()
+	for i := range batch {
+		s := &batch[i].settlement
+		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
+			continue
+		}
+		// What is due before the next poll is claimed when it is due.
+		if wait := s.DueAt.Sub(at); s.Status == StatusPending && wait > 0 && wait < d.cfg.PollInterval {
+			time.AfterFunc(wait, d.scheduler.signal)
+		}
+		if s.PauseWebhook {
+			d.cfg.Logger.WarnContext(ctx, "webhook: deactivated, its endpoint says that it is gone",
+				"webhook_id", batch[i].task.Endpoint.WebhookID, "channel", batch[i].task.Endpoint.Channel)
+		}
+		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
+			d.cfg.Hooks.Attempted(outcome(batch[i].task, s))
+		}
 	}
 }
 

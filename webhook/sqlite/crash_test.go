@@ -1,0 +1,204 @@
+package sqlite_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlite"
+)
+
+// The crash test runs this test binary again as a child process that emits and
+// delivers, and kills it with SIGKILL at random moments.
+const (
+	crashModeEnv = "WEBHOOKS_CRASH_MODE" // "emit" or "drain"
+	crashPathEnv = "WEBHOOKS_CRASH_DB"
+	crashURLEnv  = "WEBHOOKS_CRASH_URL"
+	crashKills   = 60
+)
+
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(crashModeEnv); mode != "" {
+		if err := crashChild(mode, os.Getenv(crashPathEnv), os.Getenv(crashURLEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// crashChild emits from four goroutines, and prints the id of each event that
+// Emit accepted. In mode "drain" it delivers what is left and exits.
+func crashChild(mode, path, url string) error {
+	ctx := context.Background()
+	store, err := sqlite.Open(ctx, path, sqlite.Config{})
+	if err != nil {
+		return err
+	}
+	channels, err := channel.Standard(channel.StandardConfig{HTTP: channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
+	if err != nil {
+		return err
+	}
+	d, err := webhook.New(store, webhook.Config{
+		Channels:     channels,
+		Lease:        time.Second,
+		PollInterval: 20 * time.Millisecond,
+		Retry:        webhook.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
+		Logger:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
+	if err != nil {
+		return err
+	}
+	hooks, err := d.Webhooks(ctx, webhook.WebhookQuery{})
+	if err != nil {
+		return err
+	}
+	if len(hooks) == 0 {
+		if err := d.CreateWebhook(ctx, &webhook.Webhook{
+			Name: "crash", EventTypes: []event.Pattern{"*"},
+			Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, map[string]any{"url": url})},
+		}); err != nil {
+			return err
+		}
+	}
+	if mode == "drain" {
+		return drain(ctx, d, store)
+	}
+	for range 4 {
+		go func() {
+			for {
+				e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+				e.Namespace = "acme"
+				if err := d.Emit(ctx, e); err != nil {
+					fmt.Fprintln(os.Stderr, "child: emit:", err)
+					os.Exit(1)
+				}
+				// One write, so that a kill leaves a whole line or none.
+				_, _ = os.Stdout.WriteString(e.ID + "\n")
+			}
+		}()
+	}
+	return d.Run(ctx) // until the kill
+}
+
+func drain(ctx context.Context, d *webhook.Dispatcher, store *sqlite.Store) error {
+	runCtx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(runCtx) }()
+	for {
+		unfinished := 0
+		for _, status := range []webhook.Status{webhook.StatusPending, webhook.StatusInFlight} {
+			list, err := d.Deliveries(ctx, webhook.DeliveryQuery{Status: status, Limit: 1})
+			if err != nil {
+				return err
+			}
+			unfinished += len(list)
+		}
+		if unfinished == 0 {
+			stop()
+			if err := <-ended; err != nil {
+				return err
+			}
+			return store.Close()
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// endpoint counts what arrives, and fails now and then.
+type endpoint struct {
+	mu      sync.Mutex
+	arrived map[string]int // answered with 200, by event id
+}
+
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the sender was killed
+	}
+	decoded, err := event.Decode(body)
+	if err != nil || rand.IntN(10) == 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.arrived[decoded.ID]++
+}
+
+func TestKilledProcessLosesNothing(t *testing.T) {
+	t.Parallel()
+	sink := &endpoint{arrived: make(map[string]int)}
+	server := httptest.NewServer(sink)
+	t.Cleanup(server.Close)
+	path := filepath.Join(t.TempDir(), "crash.db")
+
+	child := func(mode string) *exec.Cmd {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), crashModeEnv+"="+mode, crashPathEnv+"="+path, crashURLEnv+"="+server.URL)
+		cmd.Stderr = os.Stderr
+		return cmd
+	}
+	var accepted []string
+	for range crashKills {
+		cmd := child("emit")
+		stdout, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		lines := bufio.NewReader(stdout)
+		first, err := lines.ReadString('\n') // it is at work now
+		require.NoError(t, err, "the child must come up again after a kill")
+		accepted = append(accepted, strings.TrimSpace(first))
+		killer := time.AfterFunc(time.Duration(rand.IntN(60_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				break
+			}
+			accepted = append(accepted, strings.TrimSpace(line))
+		}
+		killer.Stop()
+		err = cmd.Wait()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+		require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "the child must live until it is killed")
+	}
+	require.NoError(t, child("drain").Run())
+
+	sink.mu.Lock()
+	defer sink.mu.Unlock()
+	duplicates := 0
+	for _, n := range sink.arrived {
+		duplicates += n - 1
+	}
+	lost := 0
+	for _, id := range accepted {
+		if sink.arrived[id] == 0 {
+			lost++
+		}
+	}
+	t.Logf("%d kills: %d events accepted, %d delivered, %d duplicates",
+		crashKills, len(accepted), len(sink.arrived), duplicates)
+	assert.Zero(t, lost, "events that Emit accepted must arrive")
+	assert.Greater(t, len(accepted), crashKills)
+}
