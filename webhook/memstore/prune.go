@@ -24,9 +24,11 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	return n + s.pruneEvents(r.SucceededBefore, r.Limit-n), nil
 }
 
+// pruneDeliveries removes what was settled before the given time, up to limit.
+// The zero time has nothing before it.
 func (s *Store) pruneDeliveries(h *heap[*delivery], before time.Time, limit int) int {
 	n := 0
-	for ; n < limit && h.len() > 0 && isBefore(h.head().at, before); n++ {
+	for ; n < limit && h.len() > 0 && h.head().at < micros(before); n++ {
 		d := h.head()
 		h.remove(d)
 		d.pruned = true
@@ -40,18 +42,13 @@ func (s *Store) pruneDeliveries(h *heap[*delivery], before time.Time, limit int)
 	return n
 }
 
+// pruneEvents removes events without deliveries in the same way.
 func (s *Store) pruneEvents(before time.Time, limit int) int {
 	n := 0
-	for ; n < limit && s.idle.len() > 0 && isBefore(s.idle.head().at, before); n++ {
+	for ; n < limit && s.idle.len() > 0 && s.idle.head().at < micros(before); n++ {
 		e := s.idle.head()
 		s.idle.remove(e)
 		delete(s.events, e.eventKey)
 	}
 	return n
-}
-
-// isBefore reports whether a kept time is before the bound, where a zero bound
-// has nothing before it.
-func isBefore(us int64, bound time.Time) bool {
-	return !bound.IsZero() && us < micros(bound)
 }

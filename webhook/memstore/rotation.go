@@ -22,10 +22,12 @@ type endpoint struct {
 	claim int64
 }
 
-// ready reports whether the endpoint has a delivery to be claimed.
-func (e *endpoint) ready(now int64) bool {
-	return !e.paused && !e.orphaned && e.due.len() > 0 && e.due.head().at <= now
-}
+// active reports whether the endpoint has deliveries that may be claimed, now or
+// later. Only such endpoints are in the rotation.
+func (e *endpoint) active() bool { return !e.paused && !e.orphaned && e.due.len() > 0 }
+
+// ready reports whether an active endpoint has a delivery to be claimed now.
+func (e *endpoint) ready(now int64) bool { return e.due.head().at <= now }
 
 // rotation decides whose turn it is. Endpoints with something due stand in
 // line, and go to its end when they were served; the others wait for the time
@@ -40,16 +42,16 @@ type rotation struct {
 // deliveries. In the line it stays: whether it is still ready is asked when its
 // turn comes.
 func (r *rotation) update(e *endpoint) {
-	queued := !e.paused && !e.orphaned && e.due.len() > 0
+	active := e.active()
 	switch {
-	case !queued && e.turn != nil:
+	case !active && e.turn != nil:
 		r.line.Remove(e.turn)
 		e.turn = nil
-	case !queued && e.slot > 0:
+	case !active && e.slot > 0:
 		r.waiting.remove(e)
-	case queued && e.turn == nil && e.slot == 0:
+	case active && e.turn == nil && e.slot == 0:
 		r.waiting.push(e, e.due.head().at)
-	case queued && e.turn == nil && e.at != e.due.head().at:
+	case active && e.turn == nil && e.at != e.due.head().at:
 		r.waiting.move(e, e.due.head().at)
 	}
 }

@@ -91,7 +91,7 @@ func concurrentClaimers(views ...*fixture) {
 			settle(f, append(tasks, claimed...))
 		}
 	})
-	for {
+	for range total {
 		tasks := f.claim(start(), 100)
 		if len(tasks) == 0 {
 			break
@@ -198,7 +198,7 @@ func concurrentUpdaters(views ...*fixture) {
 	winners := make(map[int64]string)
 	inParallel(func(n int) {
 		f := views[n%len(views)]
-		for won := 0; won < perGoroutine; {
+		for won, tries := 0, 0; won < perGoroutine && tries < 5_000; tries++ {
 			current, err := f.Webhook(f.ctx, org, w.ID)
 			if !assert.NoError(f.t, err) {
 				return
@@ -319,7 +319,7 @@ func concurrentPruning(f *fixture) {
 	var pruned atomic.Int64
 	inParallel(func(n int) {
 		if n%4 == 0 {
-			for {
+			for range events {
 				count, err := f.Prune(f.ctx, now, webhook.PruneRequest{SucceededBefore: now, DeadBefore: now, Limit: 4})
 				if !assert.NoError(f.t, err) {
 					return

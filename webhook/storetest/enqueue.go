@@ -261,6 +261,7 @@ func largeBatch(f *fixture) {
 	for cursor := webhook.DeliveryID(0); ; {
 		page := f.list(webhook.DeliveryQuery{Before: cursor, Limit: 1_000})
 		for _, d := range page {
+			require.False(f.t, seen[d.ID], "a page has only ids below the cursor")
 			seen[d.ID] = true
 		}
 		if len(page) < 1_000 {

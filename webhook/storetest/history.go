@@ -143,6 +143,7 @@ func deliveryPaging(f *fixture) {
 		for q := (webhook.DeliveryQuery{Limit: limit}); ; q.Before = got[len(got)-1] {
 			page := deliveryIDs(f.list(q))
 			require.LessOrEqual(f.t, len(page), limit, "Limit bounds the answer")
+			require.LessOrEqual(f.t, len(got), len(want), "a page has only ids below the cursor")
 			got = append(got, page...)
 			if len(page) < limit {
 				break

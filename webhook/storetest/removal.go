@@ -14,6 +14,7 @@ func removalCases() []testCase {
 		{"DeleteCancels", deleteCancels},
 		{"DeletePaused", deletePaused},
 		{"DeletedIDUsedAgain", deletedIDUsedAgain},
+		{"DeletedIDUsedByAnother", deletedIDUsedByAnother},
 		{"RemovedChannelCancels", removedChannelCancels},
 		{"RemovedChannelReturns", removedChannelReturns},
 		{"RemovedDuplicateChannel", removedDuplicateChannel},
@@ -63,26 +64,66 @@ func deletePaused(f *fixture) {
 	f.requireNothingDue(start().Add(time.Hour), "deliveries of a deleted webhook are not claimed again")
 }
 
+const revived = "deliveries of a deleted webhook are cancelled from then on, though its id is used again"
+
 func deletedIDUsedAgain(f *fixture) {
+	w := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 3)...)
+	task := f.claimN(start(), 1)[0]
+	f.remove(w)
+	if !f.recreate(w, org) {
+		return
+	}
+	for _, d := range f.list(webhook.DeliveryQuery{}) {
+		require.Equal(f.t, webhook.StatusCancelled, d.Status, revived)
+	}
+	f.requireNothingDue(start().Add(time.Hour), revived)
+	f.refuse(start(), succeeded(task, start()), revived)
+
+	// The webhook is there again, so its deliveries may be replayed.
+	now := start().Add(time.Second)
+	if err := f.Replay(f.ctx, now, org, task.DeliveryID); err != nil {
+		require.ErrorIs(f.t, err, webhook.ErrNotFound)
+		return
+	}
+	again := f.claimOne(now)
+	require.Equal(f.t, task.DeliveryID, again.DeliveryID, "only what is replayed is claimed")
+	require.Greater(f.t, again.Token, task.Token, "the token grows with every claim")
+	f.settle(now, succeeded(again, now))
+	late := now.Add(time.Hour)
+	f.prune(late, time.Time{}, time.Time{})
+	require.Equal(f.t, 2, f.prune(late, late, time.Time{}), "the replayed delivery aged, the others begin to")
+}
+
+func deletedIDUsedByAnother(f *fixture) {
 	w := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 2)...)
 	task := f.claimN(start(), 1)[0]
 	f.remove(w)
-	again := w.Clone()
-	again.OrganizationID = other
-	if err := f.CreateWebhook(f.ctx, again); errors.Is(err, webhook.ErrExists) {
-		return // a store may keep ids of deleted webhooks
-	} else {
-		require.NoError(f.t, err)
+	if !f.recreate(w, other) {
+		return
 	}
-	const rule = "deliveries of a deleted webhook are cancelled from then on, though its id is used again"
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
-		require.Equal(f.t, webhook.StatusCancelled, d.Status, rule)
+		require.Equal(f.t, webhook.StatusCancelled, d.Status, revived)
 		require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, d.ID), webhook.ErrNotFound,
 			"a delivery must not be replayed to the webhook of another organization")
 	}
-	f.requireNothingDue(start().Add(time.Hour), rule)
-	f.refuse(start(), succeeded(task, start()), rule)
+	f.requireNothingDue(start().Add(time.Hour), revived)
+	f.refuse(start(), succeeded(task, start()), revived)
+}
+
+// recreate makes a webhook with the id of a deleted one. A store may refuse
+// that for ever.
+func (f *fixture) recreate(deleted *webhook.Webhook, organization string) bool {
+	f.t.Helper()
+	again := deleted.Clone()
+	again.OrganizationID = organization
+	err := f.CreateWebhook(f.ctx, again)
+	if errors.Is(err, webhook.ErrExists) {
+		return false
+	}
+	require.NoError(f.t, err)
+	return true
 }
 
 func removedChannelCancels(f *fixture) {

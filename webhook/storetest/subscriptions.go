@@ -243,6 +243,13 @@ func webhooksAreCopies(f *fixture) {
 		f.requireSameWebhook(want, all[0])
 		scribble(all[0])
 	}
+	updated := want.Clone()
+	want.Revision++
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, updated))
+	scribble(updated)
+	got, err := f.Webhook(f.ctx, org, want.ID)
+	require.NoError(f.t, err)
+	f.requireSameWebhook(want, got)
 	f.emit(start(), "evt_1")
 	require.Equal(f.t, "webhook", f.only().Channel, "changing a webhook outside of the store must not reach into it")
 }
