@@ -5,9 +5,9 @@
 //
 // # How it works
 //
-// One mutex guards everything, and no method does more under it than a few
-// steps for each delivery that it touches; how many others are stored does not
-// matter. Four structures make that so:
+// One mutex guards everything, and what the Dispatcher calls all the time does
+// no more under it than a few steps for each delivery that it touches; how many
+// others are stored does not matter. Four structures make that so:
 //
 //   - Each endpoint has a heap of its unfinished deliveries. What orders it is
 //     one time: when a pending delivery is due, or when the lease of one in

@@ -16,7 +16,7 @@ import (
 func modelCases() []testCase {
 	var cases []testCase
 	for seed := range uint64(6) {
-		cases = append(cases, testCase{fmt.Sprint("Seed", seed), func(f *fixture) { followModel(f, seed, 250) }})
+		cases = append(cases, testCase{fmt.Sprint("Seed", seed), func(f *fixture) { followModel(f, seed, 300) }})
 	}
 	return cases
 }
@@ -62,9 +62,9 @@ func followModel(f *fixture, seed uint64, operations int) {
 		weight int
 		run    func()
 	}{
-		{2, m.createWebhook}, {3, m.updateWebhook}, {1, m.deleteWebhook},
-		{12, m.enqueueEvents}, {12, m.claimDue}, {14, m.settleLease}, {3, m.extendLease},
-		{4, m.replayDelivery}, {3, m.cancelDelivery}, {2, m.pruneOld},
+		{3, m.createWebhook}, {4, m.updateWebhook}, {1, m.deleteWebhook},
+		{10, m.enqueueEvents}, {12, m.claimDue}, {20, m.settleLease}, {4, m.extendLease},
+		{6, m.replayDelivery}, {3, m.cancelDelivery}, {2, m.pruneOld},
 	}
 	var deck []func()
 	for _, step := range steps {
@@ -88,12 +88,19 @@ func (m *model) pickWebhook() *webhook.Webhook {
 	return m.webhooks[ids[m.random.IntN(len(ids))]]
 }
 
-func (m *model) pickDelivery() *modelDelivery {
-	if len(m.deliveries) == 0 {
+// pickDelivery picks one that fits, or now and then any.
+func (m *model) pickDelivery(fits func(webhook.Status) bool) *modelDelivery {
+	var candidates []*modelDelivery
+	anyone := m.random.IntN(5) == 0
+	for _, id := range slices.Sorted(maps.Keys(m.deliveries)) {
+		if d := m.deliveries[id]; anyone || fits(d.reported()) {
+			candidates = append(candidates, d)
+		}
+	}
+	if len(candidates) == 0 {
 		return nil
 	}
-	ids := slices.Sorted(maps.Keys(m.deliveries))
-	return m.deliveries[ids[m.random.IntN(len(ids))]]
+	return candidates[m.random.IntN(len(candidates))]
 }
 
 var modelTypes = [...]string{"object.created", "object.deleted", "invoice.paid"}
@@ -347,7 +354,7 @@ func (m *model) extendLease() {
 }
 
 func (m *model) replayDelivery() {
-	d := m.pickDelivery()
+	d := m.pickDelivery(webhook.Status.Settled)
 	if d == nil {
 		return
 	}
@@ -364,7 +371,7 @@ func (m *model) replayDelivery() {
 }
 
 func (m *model) cancelDelivery() {
-	d := m.pickDelivery()
+	d := m.pickDelivery(func(s webhook.Status) bool { return !s.Settled() })
 	if d == nil {
 		return
 	}
