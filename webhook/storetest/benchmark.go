@@ -33,14 +33,15 @@ func Benchmark(b *testing.B, newStore func(b *testing.B) webhook.Store) {
 	}
 	b.Run("Parallel/batch=1", func(b *testing.B) { newBench(b, newStore(b)).parallel() })
 	for _, n := range []int{1_000, 100_000} {
-		for name, fill := range map[string]func(*bench, int){
-			"settled": (*bench).fillSettled,
-			"backlog": (*bench).fillBacklog,
-			"waiting": (*bench).fillWaiting,
+		for _, c := range []struct {
+			name string
+			fill func(*bench, int)
+		}{
+			{"settled", (*bench).fillSettled}, {"backlog", (*bench).fillBacklog}, {"waiting", (*bench).fillWaiting},
 		} {
-			b.Run(fmt.Sprintf("Claim/%s=%d", name, n), func(b *testing.B) {
+			b.Run(fmt.Sprintf("Claim/%s=%d", c.name, n), func(b *testing.B) {
 				bench := newBench(b, newStore(b))
-				fill(bench, n)
+				c.fill(bench, n)
 				bench.claims(64)
 			})
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -137,6 +138,16 @@ func (f *fixture) claimOne(now time.Time) webhook.Task {
 	tasks := f.claim(now, 10)
 	require.Len(f.t, tasks, 1, "exactly one delivery is due at %s", now)
 	return tasks[0]
+}
+
+// sortedIDs returns the ids of the deliveries that tasks are for, ascending.
+func sortedIDs(tasks []webhook.Task) []webhook.DeliveryID {
+	ids := make([]webhook.DeliveryID, len(tasks))
+	for i, task := range tasks {
+		ids[i] = task.DeliveryID
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // requireNothingDue fails if a claim finds something.

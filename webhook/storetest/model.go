@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -22,7 +21,7 @@ func modelCases() []testCase {
 }
 
 // model is what a store should hold after the operations so far, in the most
-// naive form: lists that are searched from end to end.
+// naive form: no queues and no order, everything is searched from end to end.
 type model struct {
 	*fixture
 	random     *rand.Rand
@@ -46,8 +45,8 @@ type modelDelivery struct {
 	leases []webhook.Lease // all that were ever given
 }
 
-// followModel does random operations, and compares the store with the model
-// after each. Where the contract leaves a choice to the store, such as which of
+// followModel does random operations, checks every answer, and now and then
+// compares all that is stored. Where the contract leaves a choice to the store, such as which of
 // the due deliveries it hands out, the model checks the choice and follows it.
 func followModel(f *fixture, seed uint64, operations int) {
 	m := &model{
@@ -103,63 +102,6 @@ func (m *model) pickDelivery(fits func(webhook.Status) bool) *modelDelivery {
 	return candidates[m.random.IntN(len(candidates))]
 }
 
-var modelTypes = [...]string{"object.created", "object.deleted", "invoice.paid"}
-
-// shuffle gives the webhook random patterns and channels.
-func (m *model) shuffle(w *webhook.Webhook) {
-	w.EventTypes = []event.Pattern{[]event.Pattern{"*", "object.*", "invoice.paid"}[m.random.IntN(3)]}
-	w.Channels = hook([]string{"webhook", "webhook", "slack"}[m.random.IntN(3):]...).Channels
-	w.Paused = m.random.IntN(3) == 0
-	w.UpdatedAt = m.now
-}
-
-func (m *model) createWebhook() {
-	w := hook()
-	// Random ids would make a failing seed fail in another way each time.
-	w.ID = fmt.Sprintf("wh_%016x", m.random.Uint64())
-	w.CreatedAt = m.now
-	m.shuffle(w)
-	require.NoError(m.t, m.CreateWebhook(m.ctx, w))
-	m.webhooks[w.ID] = w.Clone()
-}
-
-func (m *model) updateWebhook() {
-	w := m.pickWebhook()
-	if w == nil {
-		return
-	}
-	changed := w.Clone()
-	m.shuffle(changed)
-	require.NoError(m.t, m.UpdateWebhook(m.ctx, changed))
-	*w = *changed.Clone()
-	keys := w.ChannelKeys()
-	for _, d := range m.deliveries {
-		if d.WebhookID != w.ID {
-			continue
-		}
-		d.webhook = nil
-		if slices.Contains(keys, d.Channel) {
-			d.webhook = w
-		} else if !d.status.Settled() {
-			d.status = webhook.StatusCancelled
-		}
-	}
-}
-
-func (m *model) deleteWebhook() {
-	w := m.pickWebhook()
-	if w == nil {
-		return
-	}
-	require.NoError(m.t, m.DeleteWebhook(m.ctx, org, w.ID))
-	delete(m.webhooks, w.ID)
-	for _, d := range m.deliveries {
-		if d.WebhookID == w.ID {
-			d.webhook = nil
-		}
-	}
-}
-
 // reported returns the status that the store should report.
 func (d *modelDelivery) reported() webhook.Status {
 	switch {
@@ -172,251 +114,6 @@ func (d *modelDelivery) reported() webhook.Status {
 	default:
 		return d.status
 	}
-}
-
-func (m *model) enqueueEvents() {
-	var events []webhook.NewEvent
-	for range 1 + m.random.IntN(6) {
-		if m.random.IntN(5) > 0 {
-			m.nextEvent++
-		}
-		e := newEvent(fmt.Sprint("evt_", m.nextEvent))
-		e.Type = modelTypes[m.nextEvent%len(modelTypes)]
-		events = append(events, e)
-	}
-	tasks, err := m.Enqueue(m.ctx, m.now, events, &webhook.Offer{
-		Until:  m.now.Add(lease),
-		Accept: func(webhook.Endpoint) bool { return m.random.IntN(3) == 0 },
-	})
-	require.NoError(m.t, err)
-
-	want := make(map[string]*webhook.Webhook) // the deliveries that should be new
-	for _, e := range events {
-		if _, stored := m.events[e.ID]; stored {
-			continue
-		}
-		m.events[e.ID] = m.now
-		for _, w := range m.webhooks {
-			if w.Matches(e.Type) {
-				for _, key := range w.ChannelKeys() {
-					want[e.ID+" "+w.ID+" "+key] = w
-				}
-			}
-		}
-	}
-	last := m.lastID
-	for _, d := range m.list(webhook.DeliveryQuery{Limit: many}) {
-		if d.ID <= last {
-			break
-		}
-		m.lastID = max(m.lastID, d.ID)
-		key := d.EventID + " " + d.WebhookID + " " + d.Channel
-		w := want[key]
-		require.NotNil(m.t, w, "Enqueue made a delivery that is not of this call: %s", key)
-		delete(want, key)
-		d.CreatedAt = m.now
-		m.deliveries[d.ID] = &modelDelivery{Delivery: d, webhook: w, queued: m.now, status: webhook.StatusPending, due: m.now}
-	}
-	require.Empty(m.t, want, "Enqueue did not make these deliveries")
-	for _, task := range tasks {
-		m.take(task, m.now.Add(lease))
-	}
-}
-
-// take checks a task that the store handed out, and follows.
-func (m *model) take(task webhook.Task, until time.Time) {
-	m.t.Helper()
-	d := m.deliveries[task.DeliveryID]
-	require.NotNil(m.t, d, "a task is for a delivery that exists")
-	require.False(m.t, d.reported().Settled() || d.reported() == webhook.StatusHeld || d.due.After(m.now),
-		"a task is for a delivery that is due: %s is %s, due %s, now %s", d.ID, d.reported(), d.due, m.now)
-	require.Greater(m.t, task.Token, d.token, "the token grows with every claim")
-	require.Equal(m.t, d.Endpoint, task.Endpoint)
-	require.Equal(m.t, d.webhook.Revision, task.Revision)
-	require.Equal(m.t, d.EventID, task.EventID)
-	require.Equal(m.t, len(d.Attempts), task.Attempts, "Attempts is the number of attempts in the history")
-	require.Equal(m.t, d.tries, task.Tries, "Tries is the number of attempts since QueuedAt")
-	m.requireTime(d.queued, task.QueuedAt, "QueuedAt")
-	m.requireTime(until, task.Until, "Until")
-	d.token, d.status, d.due = task.Token, webhook.StatusInFlight, until
-	d.leases = append(d.leases, task.Lease)
-}
-
-// claimable returns what is due, by endpoint, the longest due first.
-func (m *model) claimable(skip []webhook.Endpoint) map[webhook.Endpoint][]*modelDelivery {
-	due := make(map[webhook.Endpoint][]*modelDelivery)
-	for _, d := range m.deliveries {
-		if s := d.reported(); !s.Settled() && s != webhook.StatusHeld && !d.due.After(m.now) && !slices.Contains(skip, d.Endpoint) {
-			due[d.Endpoint] = append(due[d.Endpoint], d)
-		}
-	}
-	for _, all := range due {
-		slices.SortFunc(all, func(a, b *modelDelivery) int { return a.due.Compare(b.due) })
-	}
-	return due
-}
-
-func (m *model) claimDue() {
-	r := webhook.ClaimRequest{Until: m.now.Add(lease), Limit: 1 + m.random.IntN(12), PerEndpoint: 1 + m.random.IntN(5)}
-	if w := m.pickWebhook(); w != nil && m.random.IntN(4) == 0 {
-		r.Skip = []webhook.Endpoint{{WebhookID: w.ID, Channel: w.Channels[0].Channel}}
-	}
-	due := m.claimable(r.Skip)
-	possible := 0
-	for _, all := range due {
-		possible += min(len(all), r.PerEndpoint)
-	}
-	tasks := m.claimWith(m.now, r)
-	m.byEndpoint(tasks, r)
-	require.Len(m.t, tasks, min(possible, r.Limit), "a claim takes all that is due within its bounds")
-	next := make(map[webhook.Endpoint]int)
-	for _, task := range tasks {
-		i := next[task.Endpoint]
-		next[task.Endpoint]++
-		require.Less(m.t, i, len(due[task.Endpoint]), "a task is for a delivery that is due")
-		m.requireTime(due[task.Endpoint][i].due, m.deliveries[task.DeliveryID].due,
-			"within an endpoint, what is due longest comes first: the time of the next task")
-	}
-	for _, task := range tasks {
-		m.take(task, r.Until)
-	}
-}
-
-// lease picks one that was once given, and says whether it is still good.
-func (m *model) lease() (*modelDelivery, webhook.Lease, bool) {
-	var candidates []*modelDelivery
-	for _, id := range slices.Sorted(maps.Keys(m.deliveries)) {
-		if d := m.deliveries[id]; len(d.leases) > 0 && (d.status == webhook.StatusInFlight || m.random.IntN(8) == 0) {
-			candidates = append(candidates, d)
-		}
-	}
-	if len(candidates) == 0 {
-		return nil, webhook.Lease{}, false
-	}
-	d := candidates[m.random.IntN(len(candidates))]
-	l := d.leases[len(d.leases)-1]
-	if m.random.IntN(8) == 0 {
-		l = d.leases[m.random.IntN(len(d.leases))]
-	}
-	return d, l, l.Token == d.token && d.status == webhook.StatusInFlight && d.webhook != nil
-}
-
-func (m *model) settleLease() {
-	d, l, good := m.lease()
-	if d == nil {
-		return
-	}
-	verdict := webhook.Settlement{
-		Lease:        l,
-		Status:       []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusPending}[m.random.IntN(3)],
-		DueAt:        m.now.Add(time.Duration(m.random.IntN(60)) * time.Second),
-		PauseWebhook: m.random.IntN(15) == 0,
-	}
-	if m.random.IntN(4) > 0 {
-		verdict.Attempt = attempt(m.now, []string{"", "status"}[m.random.IntN(2)])
-	}
-	if !good {
-		m.refuse(m.now, verdict, "a verdict whose token is not the latest, or on a delivery that is not in flight, is refused")
-		return
-	}
-	m.settle(m.now, verdict)
-	d.status = verdict.Status
-	if d.status == webhook.StatusPending {
-		d.due = verdict.DueAt
-	} else {
-		d.SettledAt = m.now
-	}
-	if verdict.Attempt != nil {
-		a := *verdict.Attempt
-		a.Number = len(d.Attempts) + 1
-		d.Attempts = append(d.Attempts, a)
-		d.tries++
-	}
-	if verdict.PauseWebhook && !d.webhook.Paused {
-		stored, err := m.Webhook(m.ctx, org, d.WebhookID)
-		require.NoError(m.t, err)
-		require.True(m.t, stored.Paused, "PauseWebhook pauses the webhook")
-		*d.webhook = *stored // with its new revision
-	}
-}
-
-func (m *model) extendLease() {
-	d, l, good := m.lease()
-	if d == nil {
-		return
-	}
-	until := m.now.Add(2 * lease)
-	lost := m.extend(until, l)
-	require.Equal(m.t, good, len(lost) == 0, "a lease is lost if the delivery was settled, taken over, or given back")
-	if good {
-		d.due = until
-	}
-}
-
-func (m *model) replayDelivery() {
-	d := m.pickDelivery(webhook.Status.Settled)
-	if d == nil {
-		return
-	}
-	err := m.Replay(m.ctx, m.now, org, d.ID)
-	switch {
-	case !d.reported().Settled():
-		require.ErrorIs(m.t, err, webhook.ErrState)
-	case d.webhook == nil:
-		require.ErrorIs(m.t, err, webhook.ErrNotFound)
-	default:
-		require.NoError(m.t, err)
-		d.status, d.due, d.queued, d.tries, d.SettledAt = webhook.StatusPending, m.now, m.now, 0, time.Time{}
-	}
-}
-
-func (m *model) cancelDelivery() {
-	d := m.pickDelivery(func(s webhook.Status) bool { return !s.Settled() })
-	if d == nil {
-		return
-	}
-	err := m.Cancel(m.ctx, m.now, org, d.ID)
-	if d.reported().Settled() {
-		require.ErrorIs(m.t, err, webhook.ErrState)
-		return
-	}
-	require.NoError(m.t, err)
-	d.status, d.SettledAt = webhook.StatusCancelled, m.now
-}
-
-func (m *model) pruneOld() {
-	// Deliveries that an update or a deletion cancelled are settled at a time
-	// that the store chooses until Prune ran: ask what it chose.
-	m.prune(m.now, time.Time{}, time.Time{})
-	for _, d := range m.deliveries {
-		if d.reported() == webhook.StatusCancelled && d.SettledAt.IsZero() {
-			d.status, d.SettledAt = webhook.StatusCancelled, m.get(d.ID).SettledAt
-			require.False(m.t, d.SettledAt.IsZero(), "Prune settles deliveries of deleted webhooks")
-		}
-	}
-	succeededBefore, deadBefore := m.now.Add(-2*time.Minute), m.now.Add(-4*time.Minute)
-	want := 0
-	for id, d := range m.deliveries {
-		before := succeededBefore
-		if d.status == webhook.StatusDead {
-			before = deadBefore
-		}
-		if d.status.Settled() && d.SettledAt.Before(before) {
-			delete(m.deliveries, id)
-			want++
-		}
-	}
-	for id, emitted := range m.events {
-		used := false
-		for _, d := range m.deliveries {
-			used = used || d.EventID == id
-		}
-		if !used && emitted.Before(succeededBefore) {
-			delete(m.events, id)
-			want++
-		}
-	}
-	require.Equal(m.t, want, m.prune(m.now, succeededBefore, deadBefore), "Prune removes what is old, and counts it")
 }
 
 // compare checks that the store holds what the model holds.

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"slices"
 	"testing"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -77,13 +76,3 @@ func newFixture(t *testing.T, s webhook.Store) *fixture {
 
 // with returns the fixture for another view of the same data.
 func (f *fixture) with(s webhook.Store) *fixture { return newFixture(f.t, s) }
-
-// sortedIDs returns the ids of the deliveries that tasks are for, ascending.
-func sortedIDs(tasks []webhook.Task) []webhook.DeliveryID {
-	ids := make([]webhook.DeliveryID, len(tasks))
-	for i, task := range tasks {
-		ids[i] = task.DeliveryID
-	}
-	slices.Sort(ids)
-	return ids
-}
