@@ -3,6 +3,7 @@ package webhook
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -130,6 +131,6 @@ func (a *Attempt) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*a = Attempt(in.attemptAlias)
-	a.Duration = time.Duration(in.Milliseconds*1000) * time.Microsecond
+	a.Duration = time.Duration(math.Round(in.Milliseconds*1000)) * time.Microsecond
 	return nil
 }

@@ -717,3 +717,51 @@ func TestHooksSeeWhatIsStored(t *testing.T) {
 		assert.Equal(t, webhook.StatusSucceeded, stored)
 	})
 }
+
+func TestReplayAllIsGradualAndResumable(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var broken atomic.Bool
+		broken.Store(true)
+		var mu sync.Mutex
+		var at []time.Time
+		b := newBench(t, webhook.Config{Retry: webhook.RetryPolicy{MaxAttempts: 1}}, func(context.Context, *channel.Message) (channel.Result, error) {
+			if broken.Load() {
+				return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			at = append(at, time.Now())
+			return channel.Result{}, nil
+		})
+		b.subscribe(t, "*")
+		b.run(t)
+		for range 250 {
+			b.emit(t, event.ObjectCreated)
+		}
+		elapse(time.Second)
+		dead := webhook.DeliveryQuery{Status: webhook.StatusDead}
+		dead.Limit = 1000
+		require.Len(t, b.deliveries(t, dead), 250)
+		broken.Store(false)
+
+		start := time.Now()
+		dead.Limit = 120
+		progress, err := b.ReplayAll(t.Context(), dead, 10)
+		require.NoError(t, err)
+		assert.Equal(t, 120, progress.Replayed)
+		elapse(20 * time.Second)
+		require.Len(t, at, 120)
+		assert.InDelta(t, 11.9, at[119].Sub(start).Seconds(), 0.6, "ten a second, and at most one poll late")
+
+		dead.Limit, dead.Before = 0, progress.Before
+		progress, err = b.ReplayAll(t.Context(), dead, 1000)
+		require.NoError(t, err)
+		assert.Equal(t, 130, progress.Replayed)
+		elapse(20 * time.Second)
+		assert.Len(t, at, 250)
+
+		_, err = b.ReplayAll(t.Context(), dead, 0)
+		require.ErrorContains(t, err, "rate")
+	})
+}

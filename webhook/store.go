@@ -93,7 +93,8 @@ type NewEvent struct {
 	OrganizationID string
 	ID             string
 	Type           string
-	// Payload is the envelope's JSON. The store does not look inside.
+	// Payload is the envelope's JSON. The store does not look inside, and may
+	// keep the slice: the caller does not change it any more.
 	Payload []byte
 }
 
@@ -164,7 +165,8 @@ type Settlement struct {
 }
 
 // History is the part of a Store for looking back and for setting right. Every
-// call is scoped to one organization: a delivery of another one is not found.
+// call but Prune is scoped to one organization: a delivery of another one is
+// not found.
 type History interface {
 	// Deliveries returns the deliveries that fit the query, the newest first.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error)
@@ -172,16 +174,18 @@ type History interface {
 	Delivery(ctx context.Context, organizationID string, id DeliveryID) (*Delivery, error)
 	// EventPayload returns the stored envelope, or ErrNotFound.
 	EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error)
-	// Replay makes a settled delivery pending and due at now, with a new retry
-	// budget, keeping its history. One that is not settled is ErrState, one
-	// whose webhook or channel is gone ErrNotFound.
-	Replay(ctx context.Context, now time.Time, organizationID string, id DeliveryID) error
+	// Replay makes a settled delivery pending and due at the given time, from
+	// which its new retry budget counts, keeping its history. Progress is kept
+	// unless it had succeeded: then all of it is to be done again. A delivery
+	// that is not settled is ErrState, one whose webhook or channel is gone
+	// ErrNotFound.
+	Replay(ctx context.Context, due time.Time, organizationID string, id DeliveryID) error
 	// Cancel ends a delivery that is not settled: StatusCancelled. A settled
 	// one is ErrState. The verdict of an attempt under way is refused.
 	Cancel(ctx context.Context, now time.Time, organizationID string, id DeliveryID) error
 	// Prune removes up to r.Limit settled deliveries and events without
-	// deliveries that are older than the request says, and returns how many
-	// rows went. It also settles deliveries of deleted webhooks as cancelled,
+	// deliveries, of all organizations, that are older than the request says,
+	// and returns how many rows went. It also settles deliveries of deleted webhooks as cancelled,
 	// so that they too can age. Less than r.Limit means that nothing is left.
 	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
 }
@@ -209,6 +213,7 @@ type PruneRequest struct {
 	SucceededBefore time.Time
 	// DeadBefore removes deliveries that died before this time.
 	DeadBefore time.Time
-	// Limit bounds the rows of one call, so that it never blocks claims for long.
+	// Limit bounds the rows of one call, so that it never blocks claims for
+	// long. It is at least 1.
 	Limit int
 }

@@ -121,7 +121,7 @@ func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string
 }
 
 // Replay implements [webhook.History].
-func (s *Store) Replay(ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID) error {
+func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -141,10 +141,13 @@ func (s *Store) Replay(ctx context.Context, now time.Time, organizationID string
 		return webhook.ErrNotFound
 	}
 	if !d.status.Settled() { // its webhook was deleted under it
-		s.put(d, webhook.StatusCancelled, micros(now))
+		s.put(d, webhook.StatusCancelled, micros(due))
+	}
+	if d.status == webhook.StatusSucceeded {
+		d.progress = nil
 	}
 	d.endpoint = e
-	d.queuedAt = micros(now)
+	d.queuedAt = micros(due)
 	d.tries = 0
 	s.put(d, webhook.StatusPending, d.queuedAt)
 	return nil

@@ -29,7 +29,7 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 		stored := &storedEvent{
 			eventKey:  key,
 			eventType: e.Type,
-			payload:   bytes.Clone(e.Payload),
+			payload:   e.Payload,
 			createdAt: micros(now),
 		}
 		s.events[key] = stored

@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"time"
@@ -158,16 +157,12 @@ func (s *Store) insertDeliveries(ctx context.Context, q querier, e *enqueuing) e
 		if eventID == 0 {
 			continue
 		}
-		var payload []byte // the tasks' copy
 		for j := range e.targets[i] {
 			target := &e.targets[i][j]
 			id, endpointID := eventID+1+int64(j), e.routes.ids[target.Endpoint]
 			if e.offer != nil && !target.Paused && e.offer.Accept(target.Endpoint) {
 				rows = append(rows, id, eventID, endpointID, int64(stateInFlight), until, int64(1))
-				if payload == nil {
-					payload = bytes.Clone(e.events[i].Payload)
-				}
-				e.tasks = append(e.tasks, e.task(i, id, target, until, payload))
+				e.tasks = append(e.tasks, e.task(i, id, target, until))
 			} else {
 				rows = append(rows, id, eventID, endpointID, int64(statePending), e.now, int64(0))
 			}
@@ -185,7 +180,7 @@ func (s *Store) insertDeliveries(ctx context.Context, q querier, e *enqueuing) e
 }
 
 // task is the delivery as the caller would have claimed it.
-func (e *enqueuing) task(i int, id int64, target *match.Target, until int64, payload []byte) webhook.Task {
+func (e *enqueuing) task(i int, id int64, target *match.Target, until int64) webhook.Task {
 	event := &e.events[i]
 	return webhook.Task{
 		Lease:          webhook.Lease{DeliveryID: webhook.DeliveryID(id), Token: 1},
@@ -195,7 +190,7 @@ func (e *enqueuing) task(i int, id int64, target *match.Target, until int64, pay
 		Revision:       target.Revision,
 		EventID:        event.ID,
 		EventType:      event.Type,
-		Payload:        payload,
+		Payload:        event.Payload,
 		QueuedAt:       moment(e.now),
 	}
 }

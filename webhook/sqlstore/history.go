@@ -38,7 +38,8 @@ func newHistoryStatements(x expander) historyStatements {
 			{join} {p}endpoints p ON p.id = d.endpoint_id
 			{join} {p}events e ON e.id = d.event_id
 			WHERE d.id = ? AND e.organization_id = ?`),
-		replay: x.sql(`UPDATE {p}deliveries SET state = 0, at = ?, queued_at = ?, tries = 0, endpoint_id = ? WHERE id = ?`),
+		replay: x.sql(`UPDATE {p}deliveries SET state = 0, at = ?, queued_at = ?, tries = 0, endpoint_id = ?,
+			progress = CASE WHEN state = 2 THEN NULL ELSE progress END WHERE id = ?`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id = ?`),
 	}
 }
@@ -139,7 +140,7 @@ func (s *Store) standing(ctx context.Context, q querier, organizationID string, 
 }
 
 // Replay implements [webhook.History].
-func (s *Store) Replay(ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID) error {
+func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID) error {
 	return s.write(ctx, func(ctx context.Context, q querier) error {
 		d, err := s.standing(ctx, q, organizationID, id)
 		switch {
@@ -150,7 +151,7 @@ func (s *Store) Replay(ctx context.Context, now time.Time, organizationID string
 		case d.endpointID == 0:
 			return webhook.ErrNotFound
 		}
-		if _, err := q.ExecContext(ctx, s.history.replay, micros(now), micros(now), d.endpointID, int64(id)); err != nil {
+		if _, err := q.ExecContext(ctx, s.history.replay, micros(due), micros(due), d.endpointID, int64(id)); err != nil {
 			return err
 		}
 		b := blockOf(d.endpointID, int64(id))

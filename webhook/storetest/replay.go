@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -13,6 +14,7 @@ func replayCases() []testCase {
 		{"NewBudget", replayNewBudget},
 		{"EverySettledStatus", replayEverySettledStatus},
 		{"NotSettled", replayNotSettled},
+		{"Progress", replayProgress},
 		{"Paused", replayPaused},
 		{"Cancel", cancelDelivery},
 		{"CancelSettled", cancelSettled},
@@ -63,6 +65,22 @@ func replayEverySettledStatus(f *fixture) {
 		f.refuse(start(), died(task, start()), "a verdict from before a replay is stale")
 	}
 	require.Equal(f.t, sortedIDs(tasks), sortedIDs(f.claim(start(), 10)))
+}
+
+func replayProgress(f *fixture) {
+	f.create(hook())
+	progress := json.RawMessage(`{"reached":["a"]}`)
+	f.emit(start(), "evt_1")
+	verdict := died(f.claimOne(start()), start())
+	verdict.Progress = progress
+	f.settle(start(), verdict)
+	id := f.only().ID
+	require.NoError(f.t, f.Replay(f.ctx, start(), org, id))
+	task := f.claimOne(start())
+	require.Equal(f.t, progress, task.Progress, "what a dead delivery had reached is not done again by a replay")
+	f.settle(start(), succeeded(task, start()))
+	require.NoError(f.t, f.Replay(f.ctx, start(), org, id))
+	require.Empty(f.t, f.claimOne(start()).Progress, "a delivery that succeeded is replayed as a whole")
 }
 
 func replayNotSettled(f *fixture) {

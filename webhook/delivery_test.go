@@ -1,0 +1,105 @@
+package webhook_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func TestAttemptJSON(t *testing.T) {
+	t.Parallel()
+	for us := range 3000 {
+		a := webhook.Attempt{Number: 1, StartedAt: time.Unix(1, 0).UTC(), Duration: time.Duration(us) * time.Microsecond}
+		raw, err := json.Marshal(a)
+		require.NoError(t, err)
+		var back webhook.Attempt
+		require.NoError(t, json.Unmarshal(raw, &back))
+		require.Equal(t, a, back)
+	}
+	raw, err := json.Marshal(webhook.Attempt{Number: 2, StartedAt: time.Unix(1, 0).UTC(), Duration: 1500 * time.Microsecond, StatusCode: 503, Class: "status"})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"number":2,"started_at":"1970-01-01T00:00:01Z","duration_ms":1.5,"status_code":503,"error_class":"status"}`, string(raw))
+}
+
+func TestDeliveryID(t *testing.T) {
+	t.Parallel()
+	id, err := webhook.ParseDeliveryID("dlv_42")
+	require.NoError(t, err)
+	assert.Equal(t, webhook.DeliveryID(42), id)
+	for _, wrong := range []string{"", "42", "dlv_", "dlv_0", "dlv_-1", "dlv_+1", "dlv_01", "dlv_x", "dlv_9223372036854775808", "DLV_1"} {
+		_, err := webhook.ParseDeliveryID(wrong)
+		assert.Error(t, err, wrong)
+	}
+}
+
+func FuzzParseDeliveryID(f *testing.F) {
+	f.Add("dlv_1")
+	f.Add("dlv_9223372036854775807")
+	f.Fuzz(func(t *testing.T, s string) {
+		if id, err := webhook.ParseDeliveryID(s); err == nil {
+			require.Equal(t, s, id.String())
+		}
+	})
+}
+
+func TestWebhookJSON(t *testing.T) {
+	t.Parallel()
+	const contract = `{"webhook_id":"wh_1234567890abcdef","webhook_name":"Production Monitoring","event_types":["object.*"],` +
+		`"channels":[{"channel":"webhook","configs":{"url":"https://example.com/","timeout":2.5}}],"is_active":false,` +
+		`"created_at":"2025-10-08T16:09:00Z","updated_at":"2025-10-09T16:09:00Z"}`
+	var w webhook.Webhook
+	require.NoError(t, json.Unmarshal([]byte(contract), &w))
+	assert.True(t, w.Paused)
+	require.NoError(t, w.Validate())
+	raw, err := json.Marshal(w)
+	require.NoError(t, err)
+	assert.JSONEq(t, contract, string(raw))
+
+	require.NoError(t, json.Unmarshal([]byte(`{"webhook_name":"x"}`), &w))
+	assert.False(t, w.Paused, "active unless it says otherwise")
+	require.NoError(t, json.Unmarshal([]byte(`{"webhook_name":"x","is_active":null}`), &w))
+	assert.False(t, w.Paused)
+
+	var invalid *event.ValidationError
+	require.ErrorAs(t, json.Unmarshal([]byte(`{"event_types":"all"}`), &w), &invalid)
+	assert.Equal(t, "event_types", invalid.Problems[0].Field)
+	assert.Error(t, json.Unmarshal([]byte(`[]`), &w))
+
+	w.OrganizationID, w.Revision = "org_1", 7
+	raw, err = json.Marshal(w)
+	require.NoError(t, err)
+	assert.NotContains(t, string(raw), "org_1", "the owner is never in the JSON")
+}
+
+func FuzzWebhookJSON(f *testing.F) {
+	f.Add([]byte(`{"webhook_name":"x","event_types":["*"],"channels":[{"channel":"webhook","configs":{}}],"is_active":true}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var w webhook.Webhook
+		if json.Unmarshal(data, &w) != nil || w.Validate() != nil {
+			return
+		}
+		raw, err := json.Marshal(w)
+		require.NoError(t, err)
+		var again webhook.Webhook
+		require.NoError(t, json.Unmarshal(raw, &again))
+		require.NoError(t, again.Validate())
+	})
+}
+
+func TestWebhookIDs(t *testing.T) {
+	t.Parallel()
+	w := webhook.Webhook{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})}}
+	for id, valid := range map[string]bool{
+		webhook.NewID(): true, "wh_1234567890abcdef": true, "wh_ABCDEF7890abcdef": true, "wh_a1B2c3D4e5": true,
+		"": false, "wh_": false, "1234567890abcdef": false, "wh_1234567890abcde": false, "wh_1234567890abcdefg": false, "wh_a1B2c3D4e-": false,
+	} {
+		w.ID = id
+		assert.Equal(t, valid, w.Validate() == nil, id)
+	}
+}
