@@ -2,6 +2,7 @@ package template
 
 import (
 	"math"
+	"math/big"
 	"math/bits"
 	"strings"
 )
@@ -12,6 +13,9 @@ func (st *state) arithmetic(op string, left, right any) (any, error) {
 		if r, ok := right.(int64); ok {
 			return intArithmetic(op, l, r)
 		}
+	}
+	if format, ok := asString(left); ok && op == "%" {
+		return st.percentFormat(format, isMarkup(left), st.wrap(right))
 	}
 	for _, v := range [2]any{left, right} {
 		if u, ok := v.(*undefined); ok {
@@ -32,13 +36,6 @@ func (st *state) arithmetic(op string, left, right any) (any, error) {
 		}
 		if n, ok := asInt(left); ok {
 			return st.repeat(right, n)
-		}
-	case "%":
-		switch f := left.(type) {
-		case string:
-			return st.percentFormat(f, false, st.wrap(right))
-		case markup:
-			return st.percentFormat(string(f), true, st.wrap(right))
 		}
 	}
 	return nil, operandError(op, left, right)
@@ -139,7 +136,7 @@ func intPower(base, exponent int64) (any, error) {
 		if base == 0 {
 			return nil, divisionByZero()
 		}
-		return math.Pow(float64(base), float64(exponent)), nil
+		return power(float64(base), float64(exponent)), nil
 	}
 	switch {
 	case base == 1 || exponent == 0:
@@ -161,6 +158,29 @@ func intPower(base, exponent int64) (any, error) {
 	return result, nil
 }
 
+// power is x**y. Whole and half exponents are multiplied out exactly and rounded once, as C's pow does and Go's does not.
+func power(x, y float64) float64 {
+	const largest = 64
+	if 2*y != math.Trunc(2*y) || math.Abs(y) > largest || x == 0 || math.IsInf(x, 0) || math.IsNaN(x) {
+		return math.Pow(x, y)
+	}
+	const precision = 53 * (largest + 2)
+	number := func(f float64) *big.Float { return new(big.Float).SetPrec(precision).SetFloat64(f) }
+	product, factor := number(1), number(x)
+	whole := math.Trunc(math.Abs(y))
+	for range int(whole) {
+		product.Mul(product, factor)
+	}
+	if whole != math.Abs(y) {
+		product.Mul(product, factor.Sqrt(factor))
+	}
+	if y < 0 {
+		product.Quo(number(1), product)
+	}
+	f, _ := product.Float64()
+	return f
+}
+
 func floatArithmetic(op string, l, r float64) (any, error) {
 	switch op {
 	case "+":
@@ -176,7 +196,7 @@ func floatArithmetic(op string, l, r float64) (any, error) {
 		if l < 0 && r != math.Trunc(r) {
 			return nil, errorf(ErrArithmetic, "the result is a complex number")
 		}
-		p := math.Pow(l, r)
+		p := power(l, r)
 		if math.IsInf(p, 0) && !math.IsInf(l, 0) && !math.IsInf(r, 0) {
 			return nil, errorf(ErrArithmetic, "the result is out of range")
 		}

@@ -168,7 +168,7 @@ func round(_ *state, in any, p params) (any, error) {
 		return nil, errorf(ErrType, "round works on numbers, not on %s", typeName(in))
 	}
 	precision = max(-400, min(precision, 400))
-	scale := math.Pow(10, float64(precision))
+	scale := math.Pow10(int(precision))
 	switch method {
 	case "common":
 		if _, isFloat := in.(float64); isFloat {
@@ -199,7 +199,7 @@ func roundFloat(f float64, digits int) float64 {
 		r, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', min(digits, 400), 64), 64)
 		return r
 	}
-	scale := math.Pow(10, float64(-digits))
+	scale := math.Pow10(-digits)
 	if math.IsInf(scale, 0) {
 		return math.Copysign(0, f)
 	}
@@ -248,7 +248,7 @@ func filesizeformat(_ *state, in any, p params) (any, error) {
 		return "1 Byte", nil
 	}
 	if size < base {
-		return strconv.FormatFloat(math.Trunc(size), 'f', 0, 64) + " Bytes", nil
+		return strconv.FormatFloat(math.Trunc(size)+0, 'f', 0, 64) + " Bytes", nil // +0: no negative zero
 	}
 	prefixes := "kMGTPEZY"
 	if base == 1024 {

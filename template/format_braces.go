@@ -200,7 +200,10 @@ func (f *braceFormatter) value(v any, spec string) (string, error) {
 	case string:
 		return f.text(v, &n)
 	case markup:
-		return "", errorf(ErrType, "markup takes no specification in a format")
+		if f.safe {
+			return "", errorf(ErrType, "markup takes no specification in a format of markup")
+		}
+		return f.text(string(v), &n)
 	case float64:
 		return f.float(v, &n)
 	case bool, int64:

@@ -31,15 +31,16 @@ func (st *state) percentFormat(format string, safe bool, values any) (any, error
 	if err := f.write(format); err != nil {
 		return nil, err
 	}
-	if f.next < len(f.positional) && (isTuple || !isMapping(values) && !isSequenceOfItems(values)) {
+	if f.next < len(f.positional) && (isTuple || !hasItems(values)) {
 		return nil, errorf(ErrType, "more values than the format has places")
 	}
 	return textOf(string(f.out), safe), nil
 }
 
-func isSequenceOfItems(v any) bool {
+// hasItems reports whether Python takes a value for a mapping, which a format need not use up.
+func hasItems(v any) bool {
 	switch v.(type) {
-	case *list, *rangeValue:
+	case *dict, *list, *rangeValue, *undefined:
 		return true
 	}
 	return false

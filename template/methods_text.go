@@ -14,7 +14,7 @@ func textMethod(name string, f func(string) string) method {
 func textMethods() []method {
 	return []method{
 		textMethod("capitalize", capitalize),
-		textMethod("casefold", lower),
+		textMethod("casefold", casefold),
 		{name: "center", params: "width fillchar?", run: padMethod(padCenter)},
 		{name: "count", params: "sub start? end?", run: countText},
 		{name: "endswith", params: "suffix start? end?", run: affix(strings.HasSuffix)},

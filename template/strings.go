@@ -36,6 +36,13 @@ func lower(s string) string {
 	return cases.Lower(language.Und).String(s)
 }
 
+func casefold(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
+	return cases.Fold().String(s)
+}
+
 func capitalize(s string) string {
 	_, n := splitRune(s)
 	return titleRune(s[:n]) + lower(s[n:])

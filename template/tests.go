@@ -12,7 +12,7 @@ type test struct {
 func allTests() map[string]*test {
 	table := []test{
 		{name: "boolean", run: is(func(v any) bool { _, ok := v.(bool); return ok })},
-		{name: "callable", run: is(isCallable)},
+		{name: "callable", run: is(func(v any) bool { return isCallable(v) || isUndefined(v) })},
 		{name: "defined", run: is(func(v any) bool { return !isUndefined(v) })},
 		{name: "divisibleby", params: "num", run: divisibleBy},
 		{name: "escaped", run: is(func(v any) bool { _, ok := v.(markup); return ok })},
@@ -98,10 +98,10 @@ func isIterable(v any) bool {
 	return false
 }
 
-// isSequence: has a length and elements, which in Python mappings have too.
+// isSequence: has a length and elements, which in Python mappings and in Jinja2 undefined values have too.
 func isSequence(v any) bool {
 	switch v.(type) {
-	case []any, map[string]any, string, markup, *list, *tuple, *dict, *rangeValue:
+	case []any, map[string]any, string, markup, *list, *tuple, *dict, *rangeValue, *undefined:
 		return true
 	}
 	return false
