@@ -65,27 +65,33 @@ func (r *configReader) required(name string) (string, bool) {
 	return s, true
 }
 
-// texts reads a list of strings, nil when absent.
-func (r *configReader) texts(name string) []string {
+// texts reads a list of strings and calls each with every one of them and its
+// path.
+func (r *configReader) texts(name string, each func(field, s string)) {
 	raw, ok := r.get(name)
 	if !ok {
-		return nil
+		return
 	}
-	var items []json.RawMessage
+	var items []*json.RawMessage
 	if json.Unmarshal(raw, &items) != nil {
 		r.problems.Add(name, "must be a list of strings")
-		return nil
 	}
-	list := make([]string, 0, len(items))
 	for i, item := range items {
-		var s *string
-		if json.Unmarshal(item, &s) != nil || s == nil {
-			r.problems.Add(index(name, i), "must be a string")
+		field := name + "[" + strconv.Itoa(i) + "]"
+		var s string
+		if item == nil || json.Unmarshal(*item, &s) != nil {
+			r.problems.Add(field, "must be a string")
 			continue
 		}
-		list = append(list, *s)
+		each(field, s)
 	}
-	return list
+}
+
+// isEmptyList reports whether a field is a list of nothing.
+func (r *configReader) isEmptyList(name string) bool {
+	var items []json.RawMessage
+	raw, ok := r.get(name)
+	return ok && json.Unmarshal(raw, &items) == nil && len(items) == 0
 }
 
 // number reads a number and whether it is there.
@@ -101,6 +107,3 @@ func (r *configReader) number(name string) (float64, bool) {
 	}
 	return f, true
 }
-
-// index is the path of an element of a list.
-func index(name string, i int) string { return name + "[" + strconv.Itoa(i) + "]" }

@@ -1,21 +1,99 @@
 package channel
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/mixpeek/webhooks-go/template"
+)
 
 // A tmpl is a template of a configuration, compiled.
-type tmpl struct{}
+type tmpl struct {
+	render func(ctx context.Context, data map[string]any) ([]byte, error)
+}
 
-func (r *configReader) textTemplate(name string, _ bool) *tmpl { return r.objectTemplate(name) }
-
-func (r *configReader) jsonTemplate(name string) *tmpl { return r.objectTemplate(name) }
-
-func (r *configReader) objectTemplate(name string) *tmpl {
-	if _, ok := r.get(name); ok {
-		r.problems.Add(name, "is not supported yet")
+// textTemplate compiles a template whose output is text; with html, values are
+// escaped. It returns nil when the field is absent or wrong.
+func (r *configReader) textTemplate(name string, html bool) *tmpl {
+	source := r.text(name)
+	if source == "" {
+		return nil
 	}
+	t, err := template.Compile(source, template.Options{HTML: html})
+	if err != nil {
+		return r.badTemplate(name, err)
+	}
+	return &tmpl{func(ctx context.Context, data map[string]any) ([]byte, error) {
+		s, err := t.Render(ctx, data)
+		return []byte(s), err
+	}}
+}
+
+// jsonTemplate compiles a template whose output is JSON, nil when the field is
+// absent or wrong.
+func (r *configReader) jsonTemplate(name string) *tmpl {
+	source := r.text(name)
+	if source == "" {
+		return nil
+	}
+	t, err := template.CompileJSON(source, template.Options{})
+	if err != nil {
+		return r.badTemplate(name, err)
+	}
+	return &tmpl{t.Render}
+}
+
+// objectTemplate compiles a JSON object whose strings are templates, nil when
+// the field is absent or wrong.
+func (r *configReader) objectTemplate(name string) *tmpl {
+	raw, ok := r.get(name)
+	if !ok {
+		return nil
+	}
+	if raw[0] != '{' {
+		r.problems.Add(name, "must be an object whose strings are templates")
+		return nil
+	}
+	t, err := template.CompileObject(json.RawMessage(slices.Clone(raw)), template.Options{})
+	if err != nil {
+		return r.badTemplate(name, err)
+	}
+	return &tmpl{t.Render}
+}
+
+// badTemplate reports what the compiler says, place and reason.
+func (r *configReader) badTemplate(name string, err error) *tmpl {
+	r.problems.Add(name, "must be a valid template: %v", withoutSource(err))
 	return nil
 }
 
-func (t *tmpl) run(context.Context, *Message) ([]byte, error) {
-	return nil, &Error{Action: Permanent, Class: ClassTemplate}
+// run renders the template for a message. A template that fails, fails the same
+// way next time, so its error is permanent.
+func (t *tmpl) run(ctx context.Context, m *Message) ([]byte, error) {
+	e, err := eventOf(m)
+	if err != nil {
+		return nil, err
+	}
+	out, err := t.render(ctx, template.Data(e))
+	if err == nil {
+		return out, nil
+	}
+	if done := ContextError(ctx); done != nil {
+		return nil, done
+	}
+	return nil, &Error{Action: Permanent, Class: ClassTemplate, Err: withoutSource(err)}
+}
+
+// withoutSource takes the piece of the template out of an error: a template may
+// hold a token.
+func withoutSource(err error) error {
+	var e *template.Error
+	if !errors.As(err, &e) {
+		return errText("it does not render")
+	}
+	clean := *e
+	clean.Near = ""
+	return &clean
 }

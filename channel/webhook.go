@@ -219,15 +219,10 @@ func (r *configReader) signer() (*signature.Signer, []string) {
 			entries = append(entries, entry{"signing_secret", s})
 		}
 	}
-	if _, ok := r.get("signing_secrets"); ok {
-		list := r.texts("signing_secrets")
-		if len(list) == 0 {
-			r.problems.Add("signing_secrets", "must hold at least one key, or be absent")
-		}
-		for i, s := range list {
-			entries = append(entries, entry{index("signing_secrets", i), s})
-		}
+	if r.isEmptyList("signing_secrets") {
+		r.problems.Add("signing_secrets", "must hold at least one key, or be absent")
 	}
+	r.texts("signing_secrets", func(field, s string) { entries = append(entries, entry{field, s}) })
 	if len(entries) == 0 {
 		return nil, nil
 	}

@@ -1,0 +1,84 @@
+package channel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/textproto"
+)
+
+// smtpError turns what a conversation with a mail server ended with into an
+// *Error: 4xx is worth retrying and 5xx is not (RFC 5321, section 4.2.1). The
+// server's words are left out of it, because they repeat addresses; its codes
+// are enough to look the rest up.
+func smtpError(ctx context.Context, err error) error {
+	var own *Error
+	var reply *textproto.Error
+	var garbage textproto.ProtocolError
+	switch {
+	case ctx.Err() != nil:
+		return ContextError(ctx)
+	case errors.As(err, &own) && own.Class != ClassTooLarge:
+		return own
+	case errors.As(err, &reply):
+		return smtpReply(reply)
+	case errors.As(err, &garbage):
+		return &Error{Class: ClassProtocol, Err: errText("the answer is not valid SMTP")}
+	}
+	err = transportError(ctx, err)
+	if e := AsError(err); e.Class == ClassProtocol {
+		e.Err = errText("the conversation with the mail server broke off")
+	}
+	return err
+}
+
+// smtpReply classifies a reply that refuses a mail or a recipient.
+func smtpReply(reply *textproto.Error) *Error {
+	e := &Error{Class: ClassRejected, StatusCode: reply.Code, Err: errText(fmt.Sprintf("the mail server says %d%s", reply.Code, enhanced(reply.Msg)))}
+	switch reply.Code / 100 {
+	case 5:
+		e.Action = Permanent
+	case 4:
+	default:
+		e.Class = ClassProtocol
+	}
+	return e
+}
+
+// enhanced returns the enhanced status code (RFC 3463) that a reply's text
+// begins with, and a blank before it; empty if there is none.
+func enhanced(msg string) string {
+	code := msg
+	for i := range len(msg) {
+		if c := msg[i]; c != '.' && (c < '0' || c > '9') {
+			code = msg[:i]
+			break
+		}
+	}
+	var class, subject, detail int
+	if n, _ := fmt.Sscanf(code, "%d.%d.%d", &class, &subject, &detail); n != 3 || len(code) > 9 {
+		return ""
+	}
+	return " " + code
+}
+
+// greeting is for a reply before any mail was offered.
+func greeting(err error) error {
+	var reply *textproto.Error
+	if !errors.As(err, &reply) {
+		return err
+	}
+	e := smtpReply(reply)
+	e.Action = Retry
+	return e
+}
+
+// refusedLogin is for errors of AUTH. What is not the server's is from the
+// mechanism, which refuses to send a password where it should not.
+func refusedLogin(err error) error {
+	var reply *textproto.Error
+	if errors.As(err, &reply) {
+		return &Error{Class: ClassAuth, StatusCode: reply.Code, Err: errText(fmt.Sprintf("the mail server refuses the login: %d%s", reply.Code, enhanced(reply.Msg)))}
+	}
+	return err
+}

@@ -1,0 +1,135 @@
+package channel
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+)
+
+// The headers by which a program can tell what a mail is about, and a person a
+// mail that came twice: like the Message-ID they are the same on every attempt.
+const (
+	headerEventID   = gomail.Header("X-Webhook-Event-Id")
+	headerEventType = gomail.Header("X-Webhook-Event-Type")
+)
+
+// maxSubject keeps subjects readable in a list of mails.
+const maxSubject = 200
+
+// A letter's body in up to two forms, of which a mail client shows the last
+// that it can.
+type letterBody struct {
+	plain    string
+	rich     string // empty if there is none
+	richType gomail.ContentType
+}
+
+// compose renders the mail, ready to be sent. Bcc is not in it.
+func (c *emailChannel) compose(ctx context.Context, m *Message) ([]byte, error) {
+	s, err := summarize(m)
+	if err != nil {
+		return nil, err
+	}
+	subject := s.title()
+	if c.subject != nil {
+		out, err := c.subject.run(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		if line := oneLine(string(out)); line != "" {
+			subject = line
+		}
+	}
+	body, err := c.render(ctx, m, s, subject)
+	if err != nil {
+		return nil, err
+	}
+
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	msg.FromMailAddress(c.server.from)
+	msg.ToMailAddress(c.to...)
+	if len(c.cc) > 0 {
+		msg.CcMailAddress(c.cc...)
+	}
+	msg.Subject(clip(subject, maxSubject))
+	msg.SetDateWithValue(time.Now())
+	msg.SetMessageIDWithValue(messageID(m, c.server.from.Address))
+	msg.SetGenHeader(headerEventID, oneLine(m.EventID))
+	msg.SetGenHeader(headerEventType, oneLine(m.EventType))
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office replies
+	msg.SetBodyString(gomail.TypeTextPlain, body.plain)
+	if body.rich != "" {
+		msg.AddAlternativeString(body.richType, body.rich)
+	}
+	var b bytes.Buffer
+	if _, err := msg.WriteTo(&b); err != nil {
+		return nil, &Error{Action: Permanent, Class: ClassPayload, Err: errText("the mail cannot be put together")}
+	}
+	return b.Bytes(), nil
+}
+
+// render makes the body, by the template or by default.
+func (c *emailChannel) render(ctx context.Context, m *Message, s *summary, subject string) (letterBody, error) {
+	var text string
+	if c.body != nil {
+		out, err := c.body.run(ctx, m)
+		if err != nil {
+			return letterBody{}, err
+		}
+		text = string(out)
+	}
+	switch {
+	case c.content == ContentJSON:
+		raw := m.Payload
+		if c.body != nil {
+			raw = []byte(text)
+		}
+		var indented bytes.Buffer
+		if json.Indent(&indented, raw, "", "  ") != nil {
+			return letterBody{}, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the body is not JSON")}
+		}
+		return letterBody{plain: indented.String() + "\n", rich: string(raw), richType: "application/json"}, nil
+	case c.body == nil && c.content == ContentPlainText:
+		return letterBody{plain: s.text()}, nil
+	case c.body == nil:
+		return letterBody{plain: s.text(), rich: page(subject, s.html()), richType: gomail.TypeTextHTML}, nil
+	case c.content == ContentPlainText:
+		return letterBody{plain: text}, nil
+	case c.content == ContentMarkdown:
+		var b bytes.Buffer
+		if err := markdown().Convert([]byte(text), &b); err != nil {
+			return letterBody{}, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the Markdown does not convert")}
+		}
+		return letterBody{plain: text, rich: page(subject, b.String()), richType: gomail.TypeTextHTML}, nil
+	}
+	return letterBody{plain: htmlText(text), rich: text, richType: gomail.TypeTextHTML}, nil
+}
+
+// markdown returns a converter for Markdown with tables. Raw HTML and links to
+// scripts are dropped, as goldmark does unless told otherwise.
+func markdown() goldmark.Markdown { return goldmark.New(goldmark.WithExtensions(extension.GFM)) }
+
+// messageID makes the Message-ID of a delivery, without its angle brackets.
+func messageID(m *Message, from string) string {
+	id := atom(m.EventID)
+	if m.DeliveryID != "" {
+		id += "." + atom(m.DeliveryID)
+	}
+	return id + from[strings.LastIndexByte(from, '@'):]
+}
+
+// atom keeps what may stand in a Message-ID.
+func atom(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
+			return r
+		}
+		return '-'
+	}, clip(s, 100))
+}
