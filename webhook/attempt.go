@@ -174,10 +174,9 @@ func healthOf(class channel.Class, wait time.Duration) health {
 // reason is what an error says beyond its class and status, which an Attempt
 // has fields for.
 func reason(err error, failure *channel.Error) string {
-	var wrapped *channel.Error
-	switch {
-	case !errors.As(err, &wrapped) || err != error(wrapped):
-		return err.Error()
+	switch text := err.Error(); {
+	case text != failure.Error():
+		return text // wrapped, and so it says more
 	case failure.Err != nil:
 		return failure.Err.Error()
 	}

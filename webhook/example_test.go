@@ -113,7 +113,9 @@ func ExampleDispatcher_Deliveries() {
 	}
 	<-done
 	cancel()
-	<-stopped // verdicts are stored by now
+	if err := <-stopped; err != nil { // verdicts are stored by now
+		fmt.Println(err)
+	}
 
 	deliveries, err := d.Deliveries(context.Background(), webhook.DeliveryQuery{EventID: "evt_example"})
 	if err != nil {
