@@ -19,12 +19,17 @@ type enqueueStatements struct {
 func newEnqueueStatements(x expander) enqueueStatements {
 	return enqueueStatements{
 		reserve: x.sql(x.dialect.reserveSQL()),
-		events: x.batch(`INSERT INTO {p}events (id, organization_id, event_id, type, created_at, last_id, payload) {rows} ON CONFLICT DO NOTHING`,
+		// What is the same for all rows is no part of the rows: parameters cost.
+		events: x.batch(`WITH v (id, organization_id, event_id, type, last_id, payload) AS ({rows})
+			INSERT INTO {p}events (id, organization_id, event_id, type, last_id, payload, created_at)
+			SELECT id, organization_id, event_id, type, last_id, payload, ? FROM v WHERE true
+			ON CONFLICT DO NOTHING`,
 			column{"id", integer}, column{"organization_id", text}, column{"event_id", text}, column{"type", text},
-			column{"created_at", integer}, column{"last_id", integer}, column{"payload", binary}),
-		deliveries: x.batch(`INSERT INTO {p}deliveries (id, event_id, endpoint_id, state, at, token) {rows}`,
-			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer},
-			column{"state", integer}, column{"at", integer}, column{"token", integer}),
+			column{"last_id", integer}, column{"payload", binary}),
+		deliveries: x.batch(`WITH v (id, event_id, endpoint_id) AS ({rows})
+			INSERT INTO {p}deliveries (id, event_id, endpoint_id, state, at, token)
+			SELECT id, event_id, endpoint_id, ?, ?, ? FROM v`,
+			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer}),
 		stored: x.sql(`SELECT id FROM {p}events WHERE id >= ? AND id <= ?`),
 		blocks: x.batch(`INSERT INTO {p}blocks (endpoint_id, block) {rows} ON CONFLICT DO NOTHING`,
 			column{"endpoint_id", integer}, column{"block", integer}),
@@ -125,9 +130,9 @@ func (s *Store) insertEvents(ctx context.Context, q querier, e *enqueuing) error
 		if payload == nil {
 			payload = []byte{} // nil would be NULL
 		}
-		rows = append(rows, e.ids[i], event.OrganizationID, event.ID, event.Type, e.now, e.ids[i]+int64(len(e.targets[i])), payload)
+		rows = append(rows, e.ids[i], event.OrganizationID, event.ID, event.Type, e.ids[i]+int64(len(e.targets[i])), payload)
 	}
-	inserted, err := s.x.dialect.execBatch(ctx, q, s.enqueue.events, rows, nil)
+	inserted, err := s.x.dialect.execBatch(ctx, q, s.enqueue.events, rows, []any{e.now})
 	if err != nil || inserted == int64(len(e.events)) {
 		return err
 	}
@@ -148,7 +153,7 @@ func (s *Store) insertEvents(ctx context.Context, q querier, e *enqueuing) error
 }
 
 func (s *Store) insertDeliveries(ctx context.Context, q querier, e *enqueuing) error {
-	var rows, blocks []any
+	var pending, offered, blocks []any
 	var until int64
 	if e.offer != nil {
 		until = micros(e.offer.Until)
@@ -161,10 +166,10 @@ func (s *Store) insertDeliveries(ctx context.Context, q querier, e *enqueuing) e
 			target := &e.targets[i][j]
 			id, endpointID := eventID+1+int64(j), e.routes.ids[target.Endpoint]
 			if e.offer != nil && !target.Paused && e.offer.Accept(target.Endpoint) {
-				rows = append(rows, id, eventID, endpointID, int64(stateInFlight), until, int64(1))
+				offered = append(offered, id, eventID, endpointID)
 				e.tasks = append(e.tasks, e.task(i, id, target, until))
 			} else {
-				rows = append(rows, id, eventID, endpointID, int64(statePending), e.now, int64(0))
+				pending = append(pending, id, eventID, endpointID)
 			}
 			if b := blockOf(endpointID, id); s.isNewBlock(b, e.blocks) {
 				e.blocks = append(e.blocks, b)
@@ -172,7 +177,10 @@ func (s *Store) insertDeliveries(ctx context.Context, q querier, e *enqueuing) e
 			}
 		}
 	}
-	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, rows, nil); err != nil {
+	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, pending, []any{int64(statePending), e.now, int64(0)}); err != nil {
+		return err
+	}
+	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, offered, []any{int64(stateInFlight), until, int64(1)}); err != nil {
 		return err
 	}
 	_, err := s.x.dialect.execBatch(ctx, q, s.enqueue.blocks, blocks, nil)
