@@ -55,3 +55,26 @@ func TestRegistryOpenErrors(t *testing.T) {
 	_, err = r.Open("nothing", nil)
 	assert.ErrorContains(t, err, "neither a channel nor an error")
 }
+
+func TestStandard(t *testing.T) {
+	t.Parallel()
+	r, err := channel.Standard(channel.StandardConfig{})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"slack", "webhook"}, r.Names())
+	_, err = r.Open("email", json.RawMessage(`{"to_addresses":["a@example.com"]}`))
+	assert.EqualError(t, err, `invalid: channel: "email" is not set up here: no mail server is configured`)
+	_, err = r.Open("sms", json.RawMessage(`{}`))
+	assert.EqualError(t, err, `invalid: channel: "sms" is not set up here: no provider of text messages is configured`)
+	require.NoError(t, r.Register(channel.NameSMS, channel.NewSMSDriver(&texts{}, channel.SMSOptions{})), "it can be set up later")
+	_, err = r.Open("sms", json.RawMessage(`{}`))
+	assert.EqualError(t, err, `invalid: configs.phone_numbers: must hold at least one number`)
+
+	smtp, err := channel.NewSMTP(channel.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com"})
+	require.NoError(t, err)
+	r, err = channel.Standard(channel.StandardConfig{SMTP: smtp, SMS: &texts{}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"email", "slack", "sms", "webhook"}, r.Names())
+
+	_, err = channel.Standard(channel.StandardConfig{Slack: channel.SlackOptions{API: "nowhere"}})
+	assert.Error(t, err)
+}

@@ -1,0 +1,223 @@
+package channel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// TwilioAPI is where Twilio is called unless TwilioConfig says otherwise.
+const TwilioAPI = "https://api.twilio.com"
+
+// TwilioConfig says how texts are sent through Twilio's REST API.
+type TwilioConfig struct {
+	// AccountSID of the account that pays, AC… Required.
+	AccountSID string
+
+	// AuthToken of the account. Required, unless APIKey and APISecret are given.
+	AuthToken string
+
+	// APIKey (SK…) and APISecret log in instead of the account's token, and can
+	// be revoked alone. Default to none.
+	APIKey, APISecret string
+
+	// From is the sender: a number in E.164, a short code, or an alphanumeric
+	// sender id. Required, unless MessagingService is given.
+	From string
+
+	// MessagingService (MG…) chooses the sender. Defaults to none.
+	MessagingService string
+
+	// Client makes the requests. Defaults to one of its own with the zero
+	// HTTPConfig.
+	Client *HTTPClient
+
+	// API is the base URL of the API, for a region of Twilio's and for tests.
+	// Defaults to TwilioAPI.
+	API string
+}
+
+// A Twilio is a Provider that sends texts through Twilio's REST API
+// (Messages, 2010-04-01).
+type Twilio struct {
+	client  *HTTPClient
+	request *http.Request
+	form    url.Values
+}
+
+// NewTwilio checks a configuration. It does not connect.
+func NewTwilio(config TwilioConfig) (*Twilio, error) {
+	var errs []error
+	if !isTwilioID(config.AccountSID, "AC") {
+		errs = append(errs, errors.New("AccountSID must be AC and 32 hexadecimal digits"))
+	}
+	user, password := config.AccountSID, config.AuthToken
+	switch {
+	case config.APIKey != "" || config.APISecret != "":
+		user, password = config.APIKey, config.APISecret
+		if !isTwilioID(config.APIKey, "SK") || config.APISecret == "" {
+			errs = append(errs, errors.New("APIKey must be SK and 32 hexadecimal digits, with an APISecret"))
+		}
+		if config.AuthToken != "" {
+			errs = append(errs, errors.New("AuthToken must not be set together with APIKey"))
+		}
+	case config.AuthToken == "":
+		errs = append(errs, errors.New("AuthToken, or APIKey and APISecret, is required"))
+	}
+	form := url.Values{}
+	switch {
+	case config.From != "" && config.MessagingService != "":
+		errs = append(errs, errors.New("From must not be set together with MessagingService"))
+	case config.MessagingService != "":
+		form.Set("MessagingServiceSid", config.MessagingService)
+		if !isTwilioID(config.MessagingService, "MG") {
+			errs = append(errs, errors.New("MessagingService must be MG and 32 hexadecimal digits"))
+		}
+	case config.From == "":
+		errs = append(errs, errors.New("From, or MessagingService, is required"))
+	default:
+		form.Set("From", config.From)
+	}
+	client := config.Client
+	if client == nil {
+		client = NewHTTPClient(HTTPConfig{})
+	}
+	if config.API == "" {
+		config.API = TwilioAPI
+	}
+	target, err := client.CheckURL(strings.TrimSuffix(config.API, "/") + "/2010-04-01/Accounts/" + config.AccountSID + "/Messages.json")
+	if err != nil {
+		errs = append(errs, fmt.Errorf("API: %w", err))
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("channel: NewTwilio: %w", errors.Join(errs...))
+	}
+	request := &http.Request{
+		Method: http.MethodPost, URL: target, Host: target.Host,
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}, "User-Agent": {client.userAgent}},
+		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	request.SetBasicAuth(user, password)
+	return &Twilio{client: client, request: request, form: form}, nil
+}
+
+// isTwilioID reports whether s is one of Twilio's ids, of the kind that the two
+// letters say.
+func isTwilioID(s, kind string) bool {
+	if len(s) != 34 || s[:2] != kind {
+		return false
+	}
+	for i := 2; i < len(s); i++ {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+// SendSMS sends one text.
+func (t *Twilio) SendSMS(ctx context.Context, to, text string) (string, error) {
+	form := url.Values{"To": {to}, "Body": {text}}
+	for k, v := range t.form {
+		form[k] = v
+	}
+	req := t.request.WithContext(ctx)
+	setBody(req, []byte(form.Encode()))
+	reply, err := t.client.do(req, nil, maxTwilioReply)
+	if err != nil {
+		return "", err
+	}
+	return classifyTwilio(reply, time.Now())
+}
+
+// maxTwilioReply is as much of an answer as is looked at.
+const maxTwilioReply = 16 << 10
+
+// twilioActions says what Twilio's error codes mean for one number. Codes that
+// are not here are judged by the status, because Twilio keeps adding some.
+var twilioActions = map[int]Action{
+	// This number cannot be reached, or must not be.
+	21211: Permanent, // not a valid number
+	21217: Permanent, // does not look like a number
+	21408: Permanent, // no permission for the region
+	21421: Permanent, // not a valid number
+	21601: Permanent, // not capable of SMS
+	21604: Permanent, // no number
+	21608: Permanent, // a trial account, and the number is not verified
+	21610: Permanent, // the recipient has opted out
+	21612: Permanent, // this sender cannot reach that number
+	21614: Permanent, // not a mobile number
+	21635: Permanent, // a landline
+	63003: Permanent, // the channel does not find the number
+	30006: Permanent, // a landline, or a carrier that cannot be reached
+
+	// This text cannot be sent.
+	21602: Permanent, // empty
+	21605: Permanent, // too long
+	21617: Permanent, // too long
+	21619: Permanent, // empty
+
+	// The account is not set up right; somebody has to look at it.
+	20003: Retry, // the login is refused
+	20005: Retry, // the account is not active
+	20404: Retry, // no such account
+	21212: Retry, // the sender is not valid
+	21603: Retry, // no sender
+	21606: Retry, // the sender does not belong to the account, or cannot text
+	21659: Retry, // the sender does not belong to the account
+	21701: Retry, // no such messaging service
+	21703: Retry, // the messaging service has no sender
+
+	// Later.
+	20429: Wait, // too many requests
+	14107: Wait, // too many messages
+	21611: Wait, // the sender's queue is full
+	30001: Wait, // the queue is full
+	30022: Wait, // the carrier's limit
+}
+
+// classifyTwilio says what an answer of Twilio's means, and returns the
+// message's id when it was accepted.
+func classifyTwilio(reply HTTPResponse, now time.Time) (string, error) {
+	var answer struct {
+		SID    string `json:"sid"`
+		Status any    `json:"status"` // a word in a message, a number in an error
+		Code   int    `json:"code"`
+		Error  *int   `json:"error_code"`
+	}
+	decoded := json.Unmarshal(reply.Body, &answer) == nil
+	byStatus := Classify(reply.StatusCode, reply.Header, now)
+	code := answer.Code
+	if answer.Error != nil {
+		code = *answer.Error
+	}
+	switch {
+	case byStatus == nil && code == 0 && decoded && answer.SID != "":
+		return answer.SID, nil
+	case code == 0 && byStatus == nil:
+		return "", &Error{Class: ClassProtocol, StatusCode: reply.StatusCode, Err: errText("the answer is not one of Twilio's")}
+	case code == 0:
+		return "", byStatus
+	}
+	e := &Error{Class: ClassRejected, StatusCode: reply.StatusCode, Err: errText(fmt.Sprintf("twilio says %d", code))}
+	action, known := twilioActions[code]
+	switch {
+	case known && action == Wait:
+		if e.RetryAfter = RetryAfter(reply.Header, now); e.RetryAfter > 0 {
+			e.Action = Wait
+		}
+	case known:
+		e.Action = action
+	case byStatus != nil:
+		e.Action, e.RetryAfter = AsError(byStatus).Action, AsError(byStatus).RetryAfter
+	}
+	if code == 20003 || code == 20005 {
+		e.Class = ClassAuth
+	}
+	return "", e
+}
