@@ -19,7 +19,10 @@ import (
 // byte of its body read, and what is not authentic is not decoded.
 //
 // The error is a [*Rejection]. If there is none, r.Body gives the body again.
-// Check sets no read deadline; [Receiver.Handler] does.
+//
+// Check leaves to the caller what [Receiver.Handler] does about slow senders: a
+// read deadline for the body, and closing the connection of who is rejected,
+// since the server waits for the rest of the body otherwise.
 func (rc *Receiver) Check(r *http.Request) (*Delivery, error) {
 	d, rejection := rc.check(nil, r)
 	if rejection != nil { // not returned as it is: a nil *Rejection is no nil error

@@ -48,6 +48,13 @@ func (rc *Receiver) reject(w http.ResponseWriter, r *http.Request, why *Rejectio
 	if why.Status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", http.MethodPost)
 	}
+	if r.ProtoMajor == 1 {
+		// Otherwise the server waits for the rest of the body, before it sends
+		// the answer and again before it closes the connection. For all
+		// rejections, so that they stay alike.
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // not known to a recorder in a test
+	}
 	http.Error(w, http.StatusText(why.Status), why.Status)
 }
 

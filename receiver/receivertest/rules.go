@@ -1,0 +1,113 @@
+package receivertest
+
+// rivals is how many send the same event at the same time.
+const rivals = 8
+
+var rules = []Rule{
+	{
+		Name:  "valid event",
+		Why:   "an authentic event is acknowledged with 2xx and handled once",
+		check: validEvent,
+	},
+	{
+		Name:  "documented events",
+		Why:   "both spellings of the envelope are accepted, and fields that are not known",
+		check: documentedEvents,
+	},
+	{
+		Name:  "unknown type",
+		Why:   "an event type that nobody handles gets 2xx: sending it again would change nothing",
+		check: unknownType,
+	},
+	{
+		Name:  "wrong secret",
+		Why:   "without the right secret, once, the answer is 401 and nothing happens",
+		needs: needsSecret,
+		check: wrongSecret,
+	},
+	{
+		Name:  "wrong secret reads no body",
+		Why:   "a wrong secret is answered before the body has arrived: strangers get no memory and no time",
+		needs: needsSecret,
+		check: wrongSecretEarly,
+	},
+	{
+		Name:  "wrong signature",
+		Why:   "without a signature by a known key, of this body and id, the answer is 401 and nothing happens",
+		needs: needsSigner,
+		check: wrongSignature,
+	},
+	{
+		Name:  "replayed old timestamp",
+		Why:   "a signature from long ago, or from the future, is 401: somebody may have recorded it",
+		needs: needsSigner,
+		check: oldTimestamp,
+	},
+	{
+		Name:  "uniform refusal",
+		Why:   "all refusals of credentials look the same, so that nobody learns which part was right",
+		check: uniformRefusal,
+	},
+	{
+		Name:  "duplicate",
+		Why:   "an event that comes again is acknowledged with 2xx and not handled again",
+		check: duplicate,
+	},
+	{
+		Name:  "concurrent duplicate",
+		Why:   "of copies that come at the same time one is handled; the others get 2xx once it is, or are asked to come again",
+		check: concurrentDuplicate,
+	},
+	{
+		Name:  "body at the limit",
+		Why:   "a body of exactly the limit is accepted",
+		check: bodyAtLimit,
+	},
+	{
+		Name:  "oversize",
+		Why:   "a body over the limit gets 413, whether or not its length is announced",
+		check: oversize,
+	},
+	{
+		Name:  "malformed",
+		Why:   "an authentic body that is no event gets a 4xx and does no harm",
+		check: malformed,
+	},
+	{
+		Name:  "wrong method",
+		Why:   "webhooks are posted; everything else gets a 4xx, best 405",
+		check: wrongMethod,
+	},
+	{
+		Name:  "slow body",
+		Why:   "a sender that does not send what it announced is let go of in time",
+		needs: needsReadTimeout,
+		check: slowBody,
+	},
+	{
+		Name:  "still alive",
+		Why:   "after all of this the next event is handled as ever",
+		check: validEvent,
+	},
+}
+
+func needsSecret(s *suite) string {
+	if s.Secret == "" {
+		return "needs Options.Secret"
+	}
+	return ""
+}
+
+func needsSigner(s *suite) string {
+	if s.Signer == nil {
+		return "needs Options.Signer"
+	}
+	return ""
+}
+
+func needsReadTimeout(s *suite) string {
+	if s.ReadTimeout == 0 {
+		return "needs Options.ReadTimeout"
+	}
+	return ""
+}

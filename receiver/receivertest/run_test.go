@@ -1,0 +1,373 @@
+package receivertest_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/receiver"
+	"github.com/mixpeek/webhooks-go/receiver/receivertest"
+)
+
+const secret = "correct-horse-battery-staple"
+
+// bench is a receiver that listens, and what the suite is told about it.
+type bench struct {
+	config  receiver.Config
+	options receivertest.Options
+	key     signature.Key
+
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{key: signature.NewKey(), counts: make(map[string]int)}
+	signer, err := signature.NewSigner(b.key)
+	require.NoError(t, err)
+	b.verify(t, 0)
+	b.config.Secrets = []receiver.Secret{{Value: secret}}
+	b.config.AllowHTTP = true
+	b.config.MaxBody = 4096
+	b.config.ReadTimeout = 200 * time.Millisecond
+	b.config.Logger = slog.New(slog.DiscardHandler)
+	b.options = receivertest.Options{
+		Credentials: receivertest.Credentials{Secret: secret, Signer: signer},
+		MaxBody:     4096,
+		ReadTimeout: 200 * time.Millisecond,
+		Handled: func(_ context.Context, id string) (int, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.counts[id], nil
+		},
+	}
+	return b
+}
+
+// verify sets the tolerance of the receiver's verifier.
+func (b *bench) verify(t *testing.T, tolerance time.Duration) {
+	t.Helper()
+	var err error
+	b.config.Signature, err = signature.NewVerifier(signature.Config{
+		Keys: []signature.VerifyKey{{Key: b.key}}, Tolerance: tolerance,
+	})
+	require.NoError(t, err)
+}
+
+// count is the receiver's handler.
+func (b *bench) count(_ context.Context, e *event.Event) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.counts[e.ID]++
+	return nil
+}
+
+func (b *bench) receiver(t *testing.T) *receiver.Receiver {
+	t.Helper()
+	rcv, err := receiver.New(b.config)
+	require.NoError(t, err)
+	return rcv
+}
+
+func (b *bench) router() *receiver.Router {
+	router := receiver.NewRouter()
+	router.On("object.*", b.count)
+	return router
+}
+
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// Our receiver keeps all rules.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	t.Run("secret and signature", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		receivertest.Run(t, serve(t, b.receiver(t).Handler(b.router())), b.options)
+	})
+	t.Run("secret", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		b.config.Signature, b.options.Signer = nil, nil
+		receivertest.Run(t, serve(t, b.receiver(t).Handler(b.router())), b.options)
+	})
+	t.Run("signature", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		b.config.Secrets, b.options.Secret = nil, ""
+		receivertest.Run(t, serve(t, b.receiver(t).Handler(b.router())), b.options)
+	})
+}
+
+// The suite finds what it is there to find: for each rule a receiver that breaks
+// it, and no other rule than those listed.
+func TestBroken(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		make   func(t *testing.T, b *bench) http.Handler
+		broken []string
+	}{
+		{
+			"handles nothing",
+			func(t *testing.T, b *bench) http.Handler {
+				return b.receiver(t).Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { return nil }))
+			},
+			[]string{"valid event", "duplicate", "concurrent duplicate", "body at the limit", "still alive"},
+		},
+		{
+			"fails on types that it does not know",
+			func(t *testing.T, b *bench) http.Handler {
+				return b.receiver(t).Handler(receiver.HandlerFunc(func(ctx context.Context, e *event.Event) error {
+					if e.Type == "receivertest.type.nobody.knows" {
+						return fmt.Errorf("unknown type")
+					}
+					return b.count(ctx, e)
+				}))
+			},
+			[]string{"unknown type"},
+		},
+		{
+			"knows one spelling only",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.Decode = func(_ http.Header, body []byte) (*event.Event, error) {
+					e, err := event.Decode(body)
+					if err == nil && e.Namespace == "" {
+						err = fmt.Errorf("namespace is required")
+					}
+					return e, err
+				}
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"documented events"},
+		},
+		{
+			"asks for no secret",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.Secrets = nil
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"wrong secret", "wrong secret reads no body", "uniform refusal"},
+		},
+		{
+			"asks for no signature",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.Signature = nil
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"wrong signature", "replayed old timestamp", "uniform refusal"},
+		},
+		{
+			"takes any age",
+			func(t *testing.T, b *bench) http.Handler {
+				b.verify(t, 24*time.Hour)
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"replayed old timestamp", "uniform refusal"},
+		},
+		{
+			"reads the body first",
+			func(t *testing.T, b *bench) http.Handler {
+				next := b.receiver(t).Handler(b.router())
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					body := make([]byte, 1)
+					n, _ := io.ReadFull(r.Body, body)
+					r.Body = io.NopCloser(io.MultiReader(readerOf(body[:n]), r.Body))
+					next.ServeHTTP(w, r)
+				})
+			},
+			[]string{"wrong secret reads no body"},
+		},
+		{
+			"says what was wrong",
+			func(t *testing.T, b *bench) http.Handler {
+				next := b.receiver(t).Handler(b.router())
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("X-Mixpeek-Secret") == "" {
+						http.Error(w, "no secret", http.StatusUnauthorized)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			},
+			[]string{"uniform refusal"},
+		},
+		{
+			"has no memory",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.Dedupe = amnesia{}
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"duplicate", "concurrent duplicate"},
+		},
+		{
+			"has a lower limit",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.MaxBody--
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"body at the limit"},
+		},
+		{
+			"has a higher limit",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.MaxBody++
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"oversize"},
+		},
+		{
+			"takes what is no event",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.Decode = func(_ http.Header, body []byte) (*event.Event, error) {
+					if e, err := event.Decode(body); err == nil {
+						return e, nil
+					}
+					return new(event.Event), nil
+				}
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"malformed"},
+		},
+		{
+			"takes any method",
+			func(t *testing.T, b *bench) http.Handler {
+				next := b.receiver(t).Handler(b.router())
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					r.Method = http.MethodPost
+					next.ServeHTTP(w, r)
+				})
+			},
+			[]string{"wrong method"},
+		},
+		{
+			"waits for ever",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.ReadTimeout = time.Hour
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"slow body"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			report, err := receivertest.Verify(t.Context(), serve(t, tt.make(t, b)), b.options)
+			require.NoError(t, err)
+			assert.Equal(t, tt.broken, report.Broken(), "%v", report)
+		})
+	}
+	t.Run("every rule can be broken", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		report, err := receivertest.Verify(t.Context(), "http://127.0.0.1:1", b.options)
+		require.NoError(t, err)
+		for _, v := range report.Verdicts {
+			assert.True(t, slices.ContainsFunc(tests, func(tt struct {
+				name   string
+				make   func(t *testing.T, b *bench) http.Handler
+				broken []string
+			}) bool {
+				return slices.Contains(tt.broken, v.Rule.Name)
+			}), v.Rule.Name)
+		}
+	})
+}
+
+// amnesia claims everything, always.
+type amnesia struct{}
+
+func (amnesia) Claim(context.Context, receiver.Claim, time.Duration) (receiver.Standing, error) {
+	return receiver.Standing{State: receiver.Claimed}, nil
+}
+func (amnesia) Extend(context.Context, receiver.Claim, time.Duration) error       { return nil }
+func (amnesia) Done(context.Context, receiver.Claim, time.Duration) error         { return nil }
+func (amnesia) Dead(context.Context, receiver.Claim, string, time.Duration) error { return nil }
+func (amnesia) Release(context.Context, receiver.Claim) error                     { return nil }
+
+// readerOf gives the bytes once.
+func readerOf(b []byte) io.Reader { return &once{b} }
+
+type once struct{ left []byte }
+
+func (o *once) Read(p []byte) (int, error) {
+	if len(o.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, o.left)
+	o.left = o.left[n:]
+	return n, nil
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.options.Signer, b.options.ReadTimeout = nil, 0
+	b.config.Signature = nil
+	b.config.MaxBody++
+	report, err := receivertest.Verify(t.Context(), serve(t, b.receiver(t).Handler(b.router())), b.options)
+	require.NoError(t, err)
+	text := report.String()
+	assert.Contains(t, text, "kept       valid event\n")
+	assert.Contains(t, text, "not tried  wrong signature (needs Options.Signer)\n")
+	assert.Contains(t, text, "not tried  slow body (needs Options.ReadTimeout)\n")
+	assert.Contains(t, text, "BROKEN     oversize: one byte too many, announced: answered 200 instead of 413")
+	assert.Contains(t, text, "the rule: a body over the limit gets 413")
+	assert.NotContains(t, text, secret)
+}
+
+func TestVerifyRefusesWhatItCannotTry(t *testing.T) {
+	t.Parallel()
+	_, err := receivertest.Verify(t.Context(), "localhost", receivertest.Options{})
+	var invalid *event.ValidationError
+	require.ErrorAs(t, err, &invalid)
+	assert.Len(t, invalid.Problems, 2)
+}
+
+// NewRequest is for tests of handlers without a server.
+func TestNewRequest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.config.AllowHTTP = false
+	h := b.receiver(t).Handler(b.router())
+	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, receivertest.NewRequest(t, b.options.Credentials, e))
+	assert.Equal(t, 200, w.Code)
+	assert.Equal(t, 1, b.counts[e.ID])
+
+	for _, d := range receivertest.Documented() {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, receivertest.NewBodyRequest(t, b.options.Credentials, d.ID, d.Body))
+		assert.Equal(t, 200, w.Code, d.Name)
+	}
+}
+
+func TestSecretHeader(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.config.SecretHeader, b.options.SecretHeader = "X-Acme", "x-acme"
+	b.config.Signature, b.options.Signer = nil, nil
+	report, err := receivertest.Verify(t.Context(), serve(t, b.receiver(t).Handler(b.router())), b.options)
+	require.NoError(t, err)
+	assert.Empty(t, report.Broken(), "%v", report)
+}

@@ -1,0 +1,133 @@
+package receiver_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/receiver"
+)
+
+// dial sends the beginning of a request, byte for byte, and returns what to
+// read the answer from. A test that waits too long fails.
+func dial(t *testing.T, h http.Handler, change func(*httptest.Server), begin string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	if change != nil {
+		change(server)
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	_, err = io.WriteString(conn, begin)
+	require.NoError(t, err)
+	return conn, bufio.NewReader(conn)
+}
+
+func head(secret string, length int) string {
+	return fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Mixpeek-Secret: %s\r\nContent-Length: %d\r\n\r\n", secret, length)
+}
+
+func status(t *testing.T, r *bufio.Reader) int {
+	t.Helper()
+	response, err := http.ReadResponse(r, nil)
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	return response.StatusCode
+}
+
+// A wrong secret is answered at once. The server does not wait for the body
+// either, as it does for a handler that has not read it.
+func TestWrongSecretDoesNotWaitForTheBody(t *testing.T) {
+	t.Parallel()
+	_, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil, head("guess", 1000))
+	assert.Equal(t, 401, status(t, answer))
+	_, err := answer.ReadByte()
+	assert.ErrorIs(t, err, io.EOF, "and the connection ends")
+}
+
+// So is a body that is announced to be too large.
+func TestAnnouncedOversizeDoesNotWaitForTheBody(t *testing.T) {
+	t.Parallel()
+	_, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil, head(secret, 2<<20))
+	assert.Equal(t, 413, status(t, answer))
+}
+
+// A body that stops arriving is waited for as long as it is meant to be, by
+// whichever limit is the stricter one.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		own, server time.Duration
+	}{
+		"the receiver's limit": {100 * time.Millisecond, 0},
+		"the stricter of two":  {100 * time.Millisecond, time.Hour},
+		"the server's limit":   {time.Hour, 100 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := newSpy()
+			b := setup(t, func(c *receiver.Config) { c.ReadTimeout, c.Dedupe = tt.own, store })
+			_, answer := dial(t, b.Handler(receiver.HandlerFunc(ok)),
+				func(s *httptest.Server) { s.Config.ReadTimeout = tt.server }, head(secret, 1000)+`{"event_id":`)
+			assert.Equal(t, 408, status(t, answer))
+			assert.ErrorIs(t, b.reason(t), receiver.ErrSlowBody)
+			assert.Empty(t, store.Calls())
+		})
+	}
+}
+
+// The limit for the body is none for the handler.
+func TestReadTimeoutEndsWithTheBody(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(c *receiver.Config) { c.ReadTimeout = 100 * time.Millisecond })
+	body := envelope(t, "evt_1")
+	_, answer := dial(t, b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(400 * time.Millisecond):
+			return nil
+		}
+	})), nil, head(secret, len(body))+body)
+	assert.Equal(t, 200, status(t, answer))
+}
+
+// One connection serves many requests.
+func TestKeepAlive(t *testing.T) {
+	t.Parallel()
+	one, two := envelope(t, "evt_1"), envelope(t, "evt_2")
+	conn, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil, head(secret, len(one))+one)
+	assert.Equal(t, 200, status(t, answer))
+	_, err := io.WriteString(conn, head(secret, len(two))+two)
+	require.NoError(t, err)
+	assert.Equal(t, 200, status(t, answer))
+}
+
+// Header lines that a proxy has folded into two are one header.
+func TestFoldedHeaderLines(t *testing.T) {
+	t.Parallel()
+	b := setup(t, signed(t, whsec()))
+	body, now := envelope(t, "evt_1"), stamp(0)
+	request := strings.NewReplacer("\n", "\r\n").Replace(fmt.Sprintf(
+		"POST / HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: %d\nwebhook-id: evt_1\nwebhook-timestamp: %s\nwebhook-signature: v1,AAAA,\nWEBHOOK-SIGNATURE: %s\n\n",
+		len(body), now, mac("evt_1", now, body)))
+	_, answer := dial(t, b.Handler(receiver.HandlerFunc(ok)), nil, request+body)
+	assert.Equal(t, 200, status(t, answer))
+}
