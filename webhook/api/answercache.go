@@ -1,0 +1,5 @@
+package api
+
+type answerCache struct{}
+
+func newAnswerCache() *answerCache { return &answerCache{} }

@@ -1,0 +1,133 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// Dispatcher is what the API manages. [*webhook.Dispatcher] is one. Every call
+// names the organization, and an implementation must find nothing of another.
+type Dispatcher interface {
+	CreateWebhook(ctx context.Context, w *webhook.Webhook) error
+	UpdateWebhook(ctx context.Context, w *webhook.Webhook) error
+	DeleteWebhook(ctx context.Context, organizationID, id string) error
+	Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error)
+	Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error)
+
+	Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error)
+	Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error)
+	EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error)
+	Replay(ctx context.Context, organizationID string, id webhook.DeliveryID) error
+	Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error
+}
+
+// DefaultPrefix is where the published contract has the API.
+const DefaultPrefix = "/v1/organizations/webhooks"
+
+// Config tunes an API. The zero value works.
+type Config struct {
+	// Prefix is the path of the list of webhooks, as clients see it and without
+	// a slash at the end. Defaults to DefaultPrefix.
+	Prefix string
+
+	// Channels is the registry that the Dispatcher was given: it checks bodies
+	// that have other problems too, and makes test sends.
+	// Defaults to channel.Standard with a zero config, as the Dispatcher's does.
+	Channels *channel.Registry
+
+	// SecretFields says, by the name of a channel, which fields of its configs
+	// answers mask: "headers.*", "signing_secrets[*]", "auth" for all below it.
+	// A channel that is neither in here nor one of the contract's has all of
+	// its strings and numbers masked; an empty list says that it has no secrets.
+	// Defaults to the contract's channels, which it can also override.
+	SecretFields map[string][]string
+
+	// MaxBody is how many bytes a request's body may have. Defaults to 1 MiB.
+	MaxBody int64
+
+	// Logger hears of requests that failed inside. Defaults to slog.Default().
+	Logger *slog.Logger
+}
+
+// API is the management API, an [http.Handler]. Make one with [New]. It is safe
+// for concurrent use.
+type API struct {
+	dispatcher   Dispatcher
+	authenticate Authenticator
+	cfg          Config
+	secrets      secretFields
+	replays      *answerCache
+	openAPI      []byte
+	mux          *http.ServeMux
+}
+
+// New makes an API. Every route but the OpenAPI document and the health check
+// asks authenticate whose request it is.
+//
+// A wrong configuration is refused with every reason, as an
+// [event.ValidationError].
+func New(d Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
+	if d == nil || authenticate == nil {
+		return nil, errors.New("api: New: needs a dispatcher and an authenticator")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := newSecretFields(cfg.SecretFields)
+	if err != nil {
+		return nil, err
+	}
+	document, err := openAPIDocument(cfg.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	a := &API{
+		dispatcher: d, authenticate: authenticate, cfg: cfg, secrets: secrets,
+		replays: newAnswerCache(), openAPI: document,
+	}
+	a.mux = a.newMux()
+	return a, nil
+}
+
+// Mount registers the API's paths in a mux: the prefix itself and all below it.
+// Serving the API from anywhere else is just as well, as long as the requests'
+// paths begin with the prefix.
+func (a *API) Mount(mux *http.ServeMux) {
+	mux.Handle(a.cfg.Prefix, a)
+	mux.Handle(a.cfg.Prefix+"/", a)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var p event.Problems
+	if c.Prefix == "" {
+		c.Prefix = DefaultPrefix
+	}
+	if !strings.HasPrefix(c.Prefix, "/") || strings.HasSuffix(c.Prefix, "/") || strings.ContainsAny(c.Prefix, "{}?#% ") {
+		p.Add("Prefix", `must be a plain path that begins with "/" and does not end with one`)
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 1 << 20
+	}
+	if c.MaxBody < 0 {
+		p.Add("MaxBody", "must not be negative")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Channels == nil {
+		standard, err := channel.Standard(channel.StandardConfig{})
+		if err != nil {
+			return c, err
+		}
+		c.Channels = standard
+	}
+	return c, p.Err()
+}

@@ -1,0 +1,160 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// readBody reads the body of a request that may have one: JSON, or nothing.
+func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.Method != http.MethodPost && r.Method != http.MethodPut {
+		return nil, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, a.cfg.MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, err
+	case err != nil:
+		return nil, &statusError{status: http.StatusBadRequest, message: "The body broke off"}
+	case len(body) == 0:
+		return nil, nil
+	}
+	if !isJSON(r.Header.Get("Content-Type")) || !isPlain(r.Header.Get("Content-Encoding")) {
+		return nil, &statusError{status: http.StatusUnsupportedMediaType, message: "The body must be application/json, not encoded"}
+	}
+	return body, nil
+}
+
+func isJSON(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
+}
+
+func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(encoding, "identity") }
+
+// object reads the members of a JSON object one by one, so that everything that
+// is wrong is reported and not only the first. A member that is null counts as
+// absent.
+type object struct {
+	*problems
+	location []any
+	members  map[string]json.RawMessage
+	known    []string
+}
+
+// readObject begins to read a body. It returns nil, and has said why, if the
+// body is not an object.
+func readObject(p *problems, body []byte) *object {
+	at := []any{"body"}
+	if len(body) == 0 {
+		p.add(at, typeMissing, "is required")
+		return nil
+	}
+	var syntax *json.SyntaxError
+	var any json.RawMessage
+	if err := json.Unmarshal(body, &any); errors.As(err, &syntax) {
+		p.add(append(at, syntax.Offset), typeJSON, "must be JSON: %s", syntax)
+		return nil
+	}
+	if !utf8.Valid(body) {
+		p.add(at, typeJSON, "must be UTF-8")
+		return nil
+	}
+	return p.object(at, body)
+}
+
+func (p *problems) object(location []any, raw json.RawMessage) *object {
+	o := &object{problems: p, location: location}
+	if err := json.Unmarshal(raw, &o.members); err != nil || o.members == nil {
+		p.add(location, "object_type", "must be an object")
+		return nil
+	}
+	return o
+}
+
+func (o *object) at(name string) []any { return append(slices.Clone(o.location), name) }
+
+// get returns a member, nil when it is absent.
+func (o *object) get(name string) json.RawMessage {
+	o.known = append(o.known, name)
+	if raw := o.members[name]; string(raw) != "null" {
+		return raw
+	}
+	return nil
+}
+
+// read reads a member into a value of the kind, and says so if that fails.
+func (o *object) read(name, kind string, value any) bool {
+	raw := o.get(name)
+	if raw == nil {
+		return false
+	}
+	if err := json.Unmarshal(raw, value); err != nil {
+		o.add(o.at(name), kind+"_type", "must be of type %s", kind)
+		return false
+	}
+	return true
+}
+
+func (o *object) text(name string) (s string) {
+	o.read(name, "string", &s)
+	return s
+}
+
+func (o *object) boolean(name string) *bool {
+	var b bool
+	if !o.read(name, "boolean", &b) {
+		return nil
+	}
+	return &b
+}
+
+// time reads a time. RFC 3339 is asked for; a time without a zone, as some
+// clients write it, is in UTC.
+func (o *object) time(name string) time.Time {
+	s := o.text(name)
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := parseTime(s)
+	if err != nil {
+		o.add(o.at(name), "datetime_parsing", "must be a time such as 2025-01-31T12:00:00Z")
+	}
+	return t
+}
+
+func parseTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t, err = time.Parse("2006-01-02T15:04:05", s)
+	}
+	return t.UTC(), err
+}
+
+// list reads a list's elements, nil when it is absent.
+func (o *object) list(name string) []json.RawMessage {
+	var list []json.RawMessage
+	o.read(name, "array", &list)
+	return list
+}
+
+// end reports the members that nobody has asked for.
+func (o *object) end() {
+	for _, name := range slices.Sorted(maps.Keys(o.members)) {
+		if !slices.Contains(o.known, name) {
+			o.add(o.at(name), typeExtra, "is not known here")
+		}
+	}
+}

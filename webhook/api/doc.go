@@ -1,0 +1,57 @@
+// Package api is the management API of webhooks: an [http.Handler] through which
+// a service's customers create, read, change and delete their webhooks, look at
+// deliveries, and set right what went wrong.
+//
+//	keys := api.NewKeys()
+//	err := keys.Add("org_acme", hash) // of a key made by api.NewKey
+//	h, err := api.New(dispatcher, keys.Authenticate, api.Config{Channels: channels})
+//	h.Mount(mux)
+//
+// The first five operations are the published contract's, in both of its
+// versions, with its paths, bodies and errors; clients that speak it need no
+// change. GET /openapi.json below the prefix describes everything that is
+// served. Package client calls it from Go.
+//
+// # Organizations
+//
+// An [Authenticator] says which organization a request comes from, and every
+// call of the Dispatcher names it. What another organization has does not exist:
+// asking for it is a 404, and deleting it a 204 that deletes nothing.
+//
+// # Secrets
+//
+// Header values, tokens and signing secrets come back as [Mask]. A client that
+// must see one asks for it by its name in the answer:
+//
+//	GET {prefix}/{webhook_id}?reveal=channels.0.configs.headers.X-Mixpeek-Secret
+//
+// An update that sends the mask back keeps the stored value, so what a client
+// has read it can change and send back. Where it is not clear which value a mask
+// stands for, the update is refused rather than one endpoint's secret sent to
+// another.
+//
+// # Two writers
+//
+// Answers with one webhook carry an ETag. An update with If-Match is made only if
+// the webhook is still in that version, and is answered with 412 otherwise.
+// Without If-Match the last writer wins.
+//
+// # Repetition
+//
+// A create with an Idempotency-Key can be repeated: the webhook's id is derived
+// from organization and key, so nothing is kept for it, and a repetition finds
+// the webhook in any process and after any time; once the webhook is deleted,
+// the key creates it anew. The same key with another body is a 422.
+//
+// # Errors
+//
+// A request whose parts do not fit is answered with 422 and everything that is
+// wrong with it, each with its location ([ValidationResponse]); every other error
+// is an [ErrorResponse]. An error of the store is logged and not shown.
+//
+// # Why no framework
+//
+// The standard mux routes. What would pay for a framework, generating the
+// schema from Go types, does not fit here: the contract's schema exists already,
+// and an importer of this module would carry the framework's requirements.
+package api

@@ -1,0 +1,163 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// ErrorResponse is the body of every error but 422, as the contract has it.
+type ErrorResponse struct {
+	Success bool        `json:"success"` // always false
+	Status  int         `json:"status"`
+	Error   ErrorDetail `json:"error"`
+}
+
+// ErrorDetail says what went wrong.
+type ErrorDetail struct {
+	Message string `json:"message"`
+	// Type names the kind of error for programs: "NotFoundError".
+	Type string `json:"type"`
+	// Details may say more. Null when there is no more to say.
+	Details map[string]any `json:"details"`
+}
+
+// statusError is an error that knows its answer.
+type statusError struct {
+	status  int
+	message string
+	details map[string]any
+	cause   error
+}
+
+func (e *statusError) Error() string { return "api: " + e.message }
+func (e *statusError) Unwrap() error { return e.cause }
+
+// notFound is the answer for what the organization does not have, whether or
+// not another one does.
+func notFound(resource, id string) error {
+	const maxShown = 128
+	if len(id) > maxShown {
+		id = id[:maxShown]
+	}
+	return &statusError{
+		status:  http.StatusNotFound,
+		message: "There is no such " + resource,
+		details: map[string]any{"resource": resource, "id": id},
+		cause:   webhook.ErrNotFound,
+	}
+}
+
+// orNotFound says what was not found, where err says that something was not.
+func orNotFound(err error, resource, id string) error {
+	if errors.Is(err, webhook.ErrNotFound) {
+		return notFound(resource, id)
+	}
+	return err
+}
+
+// asStatus turns any error into one that knows its answer.
+func asStatus(err error) *statusError {
+	var known *statusError
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, ErrUnauthenticated):
+		return &statusError{status: http.StatusUnauthorized, message: "A valid API key is needed: Authorization: Bearer <api key>"}
+	case errors.Is(err, ErrForbidden):
+		return &statusError{status: http.StatusForbidden, message: "This is not allowed"}
+	case errors.Is(err, webhook.ErrNotFound):
+		return &statusError{status: http.StatusNotFound, message: "Not found"}
+	case errors.Is(err, webhook.ErrExists):
+		return &statusError{status: http.StatusConflict, message: "The webhook_id is taken"}
+	case errors.Is(err, webhook.ErrConflict):
+		return &statusError{status: http.StatusConflict, message: "The webhook was changed by somebody else in the meantime"}
+	case errors.As(err, &tooLarge):
+		return &statusError{
+			status: http.StatusRequestEntityTooLarge, message: "The body is too large",
+			details: map[string]any{"max_bytes": tooLarge.Limit},
+		}
+	}
+	return &statusError{status: http.StatusInternalServerError, message: "Something went wrong here; the request can be tried again"}
+}
+
+// errorType is ErrorDetail.Type.
+func errorType(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "BadRequestError"
+	case http.StatusUnauthorized:
+		return "UnauthorizedError"
+	case http.StatusForbidden:
+		return "ForbiddenError"
+	case http.StatusNotFound:
+		return "NotFoundError"
+	case http.StatusMethodNotAllowed:
+		return "MethodNotAllowedError"
+	case http.StatusConflict:
+		return "ConflictError"
+	case http.StatusPreconditionFailed:
+		return "PreconditionFailedError"
+	case http.StatusRequestEntityTooLarge:
+		return "PayloadTooLargeError"
+	case http.StatusUnsupportedMediaType:
+		return "UnsupportedMediaTypeError"
+	case http.StatusServiceUnavailable:
+		return "ServiceUnavailableError"
+	}
+	return "InternalServerError"
+}
+
+// fail answers with an error. What is unexpected is logged and not shown.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var problems *problems
+	var invalid *event.ValidationError
+	switch {
+	case errors.As(err, &problems):
+		a.answer(w, r, &response{status: http.StatusUnprocessableEntity, body: ValidationResponse{problems.list}})
+		return
+	case errors.As(err, &invalid):
+		a.answer(w, r, &response{status: http.StatusUnprocessableEntity, body: ValidationResponse{bodyProblems(invalid)}})
+		return
+	}
+	e := asStatus(err)
+	switch {
+	case e.status == http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case e.status == http.StatusInternalServerError && r.Context().Err() == nil:
+		a.cfg.Logger.ErrorContext(r.Context(), "api: a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	a.answer(w, r, &response{status: e.status, body: ErrorResponse{
+		Status: e.status,
+		Error:  ErrorDetail{Message: e.message, Type: errorType(e.status), Details: e.details},
+	}})
+}
+
+// answer writes a response.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, res *response) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store") // secrets can be asked for, and state changes by itself
+	for name, value := range maps.All(res.header) {
+		h.Set(name, value)
+	}
+	if res.body == nil {
+		w.WriteHeader(res.status)
+		return
+	}
+	body, err := json.Marshal(res.body)
+	if err != nil {
+		a.cfg.Logger.ErrorContext(context.WithoutCancel(r.Context()), "api: an answer could not be encoded", "path", r.URL.Path, "error", err)
+		http.Error(w, "", http.StatusInternalServerError)
+		return
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(res.status)
+	_, _ = w.Write(append(body, '\n')) // a client that is gone has nobody to tell
+}

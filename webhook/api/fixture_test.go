@@ -1,0 +1,158 @@
+package api_test
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+const (
+	orgA   = "org_a"
+	orgB   = "org_b"
+	prefix = api.DefaultPrefix
+)
+
+// fixture is an API on a store in memory, for two organizations.
+type fixture struct {
+	t          *testing.T
+	store      *memstore.Store
+	dispatcher *webhook.Dispatcher
+	registry   *channel.Registry
+	keys       map[string]string // by organization
+	api        *api.API
+}
+
+type options struct {
+	api   func(*api.Config)
+	store func(webhook.Store) webhook.Store
+	http  channel.HTTPConfig
+}
+
+func newFixture(t *testing.T, o options) *fixture {
+	t.Helper()
+	f := &fixture{t: t, store: memstore.New(), keys: map[string]string{}}
+	registry, err := channel.Standard(channel.StandardConfig{HTTP: o.http})
+	require.NoError(t, err)
+	f.registry = registry
+	var store webhook.Store = f.store
+	if o.store != nil {
+		store = o.store(store)
+	}
+	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	f.dispatcher, err = webhook.New(store, webhook.Config{Channels: registry, Logger: logger})
+	require.NoError(t, err)
+
+	keys := api.NewKeys()
+	for _, organization := range []string{orgA, orgB} {
+		key, hash := api.NewKey()
+		require.NoError(t, keys.Add(organization, hash))
+		f.keys[organization] = key
+	}
+	cfg := api.Config{Channels: registry, Logger: logger}
+	if o.api != nil {
+		o.api(&cfg)
+	}
+	f.api, err = api.New(f.dispatcher, keys.Authenticate, cfg)
+	require.NoError(t, err)
+	return f
+}
+
+// answer is what came back.
+type answer struct {
+	t      *testing.T
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// do makes a request for organization A, unless header says otherwise; header
+// is names and values in turn.
+func (f *fixture) do(method, path, body string, header ...string) *answer {
+	f.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+f.keys[orgA])
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	f.api.ServeHTTP(w, r)
+	return &answer{f.t, w.Code, w.Header(), w.Body.Bytes()}
+}
+
+// as is the header of a request for another organization than A.
+func (f *fixture) as(organization string) []string {
+	return []string{"Authorization", "Bearer " + f.keys[organization]}
+}
+
+// want checks the status and returns the body.
+func (a *answer) want(status int) map[string]any {
+	a.t.Helper()
+	require.Equal(a.t, status, a.Status, "%s", a.Body)
+	if len(a.Body) == 0 {
+		return nil
+	}
+	var m map[string]any
+	require.NoError(a.t, json.Unmarshal(a.Body, &m), "%s", a.Body)
+	return m
+}
+
+// problems checks that the answer is a 422 and returns "location: type" of each.
+func (a *answer) problems() []string {
+	a.t.Helper()
+	require.Equal(a.t, http.StatusUnprocessableEntity, a.Status, "%s", a.Body)
+	var v api.ValidationResponse
+	require.NoError(a.t, json.Unmarshal(a.Body, &v))
+	require.NotEmpty(a.t, v.Detail)
+	list := make([]string, len(v.Detail))
+	for i, p := range v.Detail {
+		require.NotEmpty(a.t, p.Message)
+		location, err := json.Marshal(p.Location)
+		require.NoError(a.t, err)
+		list[i] = strings.NewReplacer(`"`, "", ",", ".").Replace(strings.Trim(string(location), "[]")) + ": " + p.Type
+	}
+	return list
+}
+
+// errorType checks the shape of an error and returns its type.
+func (a *answer) errorType(status int) string {
+	a.t.Helper()
+	m := a.want(status)
+	require.Equal(a.t, false, m["success"])
+	require.InDelta(a.t, status, m["status"], 0)
+	detail, ok := m["error"].(map[string]any)
+	require.True(a.t, ok)
+	require.NotEmpty(a.t, detail["message"])
+	require.Contains(a.t, detail, "details")
+	kind, _ := detail["type"].(string)
+	return kind
+}
+
+const plainWebhook = `{"webhook_name": "plain", "event_types": ["object.*"], "channels": [
+	{"channel": "webhook", "configs": {"url": "https://example.com/hook"}}]}`
+
+const secretWebhook = `{"webhook_name": "secret", "event_types": ["object.created"], "channels": [
+	{"channel": "webhook", "configs": {"url": "https://example.com/hook", "timeout": 2.50,
+		"headers": {"X-Mixpeek-Secret": "s3cr3t-one", "X-Other": "s3cr3t-two"},
+		"signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}]}`
+
+// create makes a webhook of organization A and returns its id.
+func (f *fixture) create(body string, header ...string) string {
+	f.t.Helper()
+	id, _ := f.do("POST", prefix+"/", body, header...).want(http.StatusCreated)["webhook_id"].(string)
+	require.NotEmpty(f.t, id)
+	return id
+}

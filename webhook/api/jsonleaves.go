@@ -1,0 +1,86 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// jsonLeaf is a string or a number in JSON text, and where it stands there, so
+// that it can be replaced without touching the rest.
+type jsonLeaf struct {
+	path       []string
+	start, end int
+}
+
+// jsonLeaves finds the strings and numbers of JSON text, in order.
+func jsonLeaves(raw []byte) ([]jsonLeaf, error) {
+	w := leafWalk{raw: raw, decoder: json.NewDecoder(bytes.NewReader(raw))}
+	w.decoder.UseNumber()
+	if err := w.value(nil); err != nil {
+		return nil, fmt.Errorf("api: reading a stored config: %w", err)
+	}
+	return w.leaves, nil
+}
+
+type leafWalk struct {
+	raw     []byte
+	decoder *json.Decoder
+	leaves  []jsonLeaf
+}
+
+func (w *leafWalk) value(path []string) error {
+	before := int(w.decoder.InputOffset())
+	token, err := w.decoder.Token()
+	if err != nil {
+		return err
+	}
+	switch token := token.(type) {
+	case string, json.Number:
+		start := before + len(w.raw[before:]) - len(bytes.TrimLeft(w.raw[before:], " \t\r\n:,"))
+		w.leaves = append(w.leaves, jsonLeaf{slices.Clone(path), start, int(w.decoder.InputOffset())})
+	case json.Delim:
+		return w.children(path, token)
+	}
+	return nil
+}
+
+func (w *leafWalk) children(path []string, open json.Delim) error {
+	for i := 0; w.decoder.More(); i++ {
+		name := strconv.Itoa(i)
+		if open == '{' {
+			token, err := w.decoder.Token()
+			if err != nil {
+				return err
+			}
+			name, _ = token.(string)
+		}
+		if err := w.value(append(path, name)); err != nil {
+			return err
+		}
+	}
+	_, err := w.decoder.Token() // what closes it
+	return err
+}
+
+// replacement puts other text where a leaf is.
+type replacement struct {
+	leaf jsonLeaf
+	text []byte
+}
+
+// replaceLeaves applies replacements, which are in the order of their leaves.
+func replaceLeaves(raw []byte, replacements []replacement) []byte {
+	if len(replacements) == 0 {
+		return raw
+	}
+	out := make([]byte, 0, len(raw))
+	last := 0
+	for _, r := range replacements {
+		out = append(append(out, raw[last:r.leaf.start]...), r.text...)
+		last = r.leaf.end
+	}
+	return append(out, raw[last:]...)
+}

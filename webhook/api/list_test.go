@@ -1,0 +1,101 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook/api"
+)
+
+// search asks the later list and returns the page and its names.
+func (f *fixture) search(query, body string) (api.WebhookPage, string) {
+	f.t.Helper()
+	a := f.do("POST", prefix+"/list"+query, body)
+	a.want(http.StatusOK)
+	var page api.WebhookPage
+	require.NoError(f.t, json.Unmarshal(a.Body, &page))
+	var names []string
+	for _, w := range page.Results {
+		names = append(names, w.Name)
+	}
+	return page, strings.Join(names, " ")
+}
+
+func newListFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := newFixture(t, options{})
+	for i, types := range []string{`"object.created"`, `"object.*"`, `"*"`, `"invoice.paid"`, `"object.deleted", "object.*"`} {
+		active := i != 1
+		f.create(fmt.Sprintf(`{"webhook_name": "w%d", "event_types": [%s], "is_active": %t, "channels": [
+			{"channel": "webhook", "configs": {"url": "https://example.com/"}}]}`, i, types, active))
+	}
+	return f
+}
+
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	f := newListFixture(t)
+	for body, want := range map[string]string{
+		"":   "w0 w1 w2 w3 w4",
+		`{}`: "w0 w1 w2 w3 w4",
+		`{"event_type": null, "is_active": null}`:             "w0 w1 w2 w3 w4",
+		`{"event_type": "object.created"}`:                    "w0 w1 w2 w4",
+		`{"event_type": "object.*"}`:                          "w1 w4",
+		`{"event_type": "*"}`:                                 "w2",
+		`{"is_active": false}`:                                "w1",
+		`{"event_type": "object.deleted", "is_active": true}`: "w2 w4",
+	} {
+		page, got := f.search("", body)
+		assert.Equal(t, want, got, body)
+		assert.Equal(t, len(page.Results), page.Total, body)
+	}
+	assert.Equal(t, []string{"body.event_type: value_error", "body.is_active: boolean_type", "body.x: extra_forbidden"},
+		f.do("POST", prefix+"/list", `{"event_type": "A", "is_active": 1, "x": 2}`).problems())
+	assert.Equal(t, []string{"query.limit: value_error", "query.offset: int_parsing", "query.include_total: bool_parsing", "query.cursor: value_error"},
+		f.do("POST", prefix+"/list?limit=1001&offset=x&include_total=maybe&cursor=!", "").problems())
+}
+
+func TestPages(t *testing.T) {
+	t.Parallel()
+	f := newListFixture(t)
+
+	page, names := f.search("?limit=2&include_total=true", "")
+	assert.Equal(t, "w0 w1", names)
+	assert.Equal(t, 5, page.Total)
+	p := page.Pagination
+	assert.Equal(t, []int{5, 1, 2, 3}, []int{*p.Total, *p.Page, *p.PageSize, *p.TotalPages})
+	assert.Nil(t, p.PreviousPage)
+
+	followed := []string{names}
+	for next := p.NextPage; next != nil; next = page.Pagination.NextPage {
+		page, names = f.search(strings.TrimPrefix(*next, prefix+"/list"), "")
+		followed = append(followed, names)
+		assert.NotNil(t, page.Pagination.PreviousPage)
+	}
+	assert.Equal(t, []string{"w0 w1", "w2 w3", "w4"}, followed)
+	assert.Equal(t, 3, *page.Pagination.Page)
+
+	page, _ = f.search("?limit=2", "")
+	assert.Nil(t, page.Pagination.Total)
+	assert.Nil(t, page.Pagination.TotalPages)
+}
+
+// A cursor goes on where it was, whatever is created and deleted meanwhile.
+func TestCursor(t *testing.T) {
+	t.Parallel()
+	f := newListFixture(t)
+	page, _ := f.search("?limit=2", "")
+	f.do("DELETE", prefix+"/"+page.Results[1].ID, "").want(http.StatusNoContent)
+	page, names := f.search("?limit=2&cursor="+*page.Pagination.NextCursor, "")
+	assert.Equal(t, "w2 w3", names)
+	assert.Nil(t, page.Pagination.Page)
+	page, names = f.search("?limit=2&cursor="+*page.Pagination.NextCursor, "")
+	assert.Equal(t, "w4", names)
+	assert.Nil(t, page.Pagination.NextCursor)
+}

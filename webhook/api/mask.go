@@ -1,0 +1,73 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// Mask stands in answers for the value of a secret, and in an update for the
+// value that is stored.
+const Mask = "********"
+
+const maskJSON = `"` + Mask + `"`
+
+// secretLeaves returns the secrets in a channel's configs. Empty strings are
+// none.
+func (s secretFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) {
+	leaves, err := jsonLeaves(c.Configs)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(leaves, func(l jsonLeaf) bool {
+		return l.end-l.start == len(`""`) && c.Configs[l.start] == '"' || !s.secret(c.Channel, l.path)
+	}), nil
+}
+
+// secretName is what a secret is asked for by: channels.0.configs.headers.X-Token.
+func secretName(channel int, path []string) string {
+	return fmt.Sprintf("channels.%d.configs.%s", channel, strings.Join(path, "."))
+}
+
+// mask returns a copy of the webhook in which secrets are masked, but for those
+// that are named in reveal. A name that is no secret of the webhook is a problem.
+func (s secretFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhook, error) {
+	masked := w.Clone()
+	var revealed []string
+	for i, c := range masked.Channels {
+		leaves, err := s.secretLeaves(c)
+		if err != nil {
+			return nil, err
+		}
+		var replacements []replacement
+		for _, leaf := range leaves {
+			if name := secretName(i, leaf.path); slices.Contains(reveal, name) {
+				revealed = append(revealed, name)
+			} else {
+				replacements = append(replacements, replacement{leaf, []byte(maskJSON)})
+			}
+		}
+		masked.Channels[i].Configs = replaceLeaves(c.Configs, replacements)
+	}
+	p := &problems{}
+	for _, name := range reveal {
+		if !slices.Contains(revealed, name) {
+			p.add([]any{"query", "reveal"}, typeValue, "must name a secret of the webhook, such as channels.0.configs.headers.X-Token")
+			break
+		}
+	}
+	return masked, p.err()
+}
+
+func (s secretFields) maskAll(list []*webhook.Webhook) ([]*webhook.Webhook, error) {
+	masked := make([]*webhook.Webhook, len(list))
+	for i, w := range list {
+		var err error
+		if masked[i], err = s.mask(w, nil); err != nil {
+			return nil, err
+		}
+	}
+	return masked, nil
+}

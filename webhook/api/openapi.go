@@ -1,0 +1,3 @@
+package api
+
+func openAPIDocument(string) ([]byte, error) { return nil, nil }

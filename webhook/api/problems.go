@@ -1,0 +1,120 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// ValidationResponse is the body of a 422, as the contract has it: everything
+// that is wrong with a request, at once.
+type ValidationResponse struct {
+	Detail []ValidationProblem `json:"detail"`
+}
+
+// ValidationProblem is one rule that one part of a request breaks.
+type ValidationProblem struct {
+	// Location is the path to the part: "body", "query" or "header", and then
+	// names and, as numbers, positions.
+	Location []any `json:"loc"`
+	// Message says what it must be.
+	Message string `json:"msg"`
+	// Type names the kind of problem for programs: "missing", "extra_forbidden",
+	// "string_type", "value_error".
+	Type string `json:"type"`
+}
+
+// The types of problems that are not "<kind>_type".
+const (
+	typeMissing = "missing"
+	typeExtra   = "extra_forbidden"
+	typeValue   = "value_error"
+	typeJSON    = "json_invalid"
+)
+
+// problems collects what is wrong with a request. As an error it is a 422.
+type problems struct {
+	list []ValidationProblem
+}
+
+func (p *problems) Error() string {
+	return fmt.Sprintf("api: %d problems with the request", len(p.list))
+}
+
+func (p *problems) add(location []any, kind, format string, args ...any) {
+	p.list = append(p.list, ValidationProblem{
+		Location: slices.Clone(location), Type: kind, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// merge adds problems of places about which nothing has been said yet: what
+// has the wrong type need not also be called missing.
+func (p *problems) merge(list []ValidationProblem) {
+	said := len(p.list)
+	for _, problem := range list {
+		about := func(known ValidationProblem) bool {
+			return len(known.Location) <= len(problem.Location) &&
+				slices.Equal(known.Location, problem.Location[:len(known.Location)])
+		}
+		if !slices.ContainsFunc(p.list[:said], about) {
+			p.list = append(p.list, problem)
+		}
+	}
+}
+
+// err returns nil if there are no problems.
+func (p *problems) err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	return p
+}
+
+// bodyProblems are the library's findings about a body.
+func bodyProblems(invalid *event.ValidationError) []ValidationProblem {
+	list := make([]ValidationProblem, len(invalid.Problems))
+	for i, p := range invalid.Problems {
+		kind := typeValue
+		if p.Rule == "is required" {
+			kind = typeMissing
+		}
+		list[i] = ValidationProblem{Location: location("body", p.Field), Message: p.Rule, Type: kind}
+	}
+	return list
+}
+
+// location turns a field's path as [event.Problem] has it into the contract's
+// form: channels[0].configs.headers["a b"] has six parts.
+func location(root, path string) []any {
+	parts := []any{root}
+	for path != "" {
+		if path[0] != '[' {
+			end := strings.IndexAny(path, ".[")
+			if end < 0 {
+				end = len(path)
+			}
+			parts = append(parts, path[:end])
+			path = strings.TrimPrefix(path[end:], ".")
+			continue
+		}
+		quoted, err := strconv.QuotedPrefix(path[1:])
+		if err == nil {
+			name, _ := strconv.Unquote(quoted) // QuotedPrefix found it to be one
+			parts = append(parts, name)
+			path = path[1+len(quoted):]
+		} else {
+			digits, rest, _ := strings.Cut(path[1:], "]")
+			if n, err := strconv.Atoi(digits); err == nil {
+				parts = append(parts, n)
+			} else {
+				parts = append(parts, digits)
+			}
+			path = rest
+		}
+		path = strings.TrimPrefix(strings.TrimPrefix(path, "]"), ".")
+	}
+	return parts
+}

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"net/http"
+)
+
+// route is one operation. Its path is relative to the prefix; every path is
+// served with and without a slash at the end.
+type route struct {
+	method, path string
+	handle       func(*request) (*response, error)
+	public       bool // needs no organization
+}
+
+// routes are all operations, the published contract's first. openapi.json
+// describes each of them.
+func (a *API) routes() []route {
+	return []route{
+		{method: "POST", path: "", handle: a.createWebhook},
+		{method: "GET", path: "", handle: a.listWebhooks},
+		{method: "POST", path: "/list", handle: a.searchWebhooks},
+		{method: "GET", path: "/{identifier}", handle: a.getWebhook},
+		{method: "PUT", path: "/{identifier}", handle: a.updateWebhook},
+		{method: "DELETE", path: "/{identifier}", handle: a.deleteWebhook},
+	}
+}
+
+func (a *API) newMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range a.routes() {
+		h := a.serve(r)
+		mux.Handle(r.method+" "+a.cfg.Prefix+r.path, h)
+		mux.Handle(r.method+" "+a.cfg.Prefix+r.path+"/{$}", h)
+	}
+	return mux
+}
+
+// request is a request of a known organization.
+type request struct {
+	*http.Request
+	organizationID string
+	body           []byte
+}
+
+// response is an answer that is not an error.
+type response struct {
+	status int
+	header map[string]string
+	body   any // nil is no body
+}
+
+// ServeHTTP serves the API.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h, pattern := a.mux.Handler(r); pattern == "" {
+		a.refuse(w, r, h)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// refuse answers what no route serves in the API's own form. What the mux
+// would have said decides between 404 and 405.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	said := headersOnly{header: http.Header{}, status: http.StatusOK}
+	h.ServeHTTP(&said, r)
+	if said.status != http.StatusMethodNotAllowed {
+		a.fail(w, r, &statusError{status: http.StatusNotFound, message: "There is nothing at this path"})
+		return
+	}
+	w.Header()["Allow"] = said.header["Allow"]
+	a.fail(w, r, &statusError{status: http.StatusMethodNotAllowed, message: "This path does not have the method " + r.Method})
+}
+
+// headersOnly is a ResponseWriter that keeps the status and the header.
+type headersOnly struct {
+	header http.Header
+	status int
+}
+
+func (h *headersOnly) Header() http.Header         { return h.header }
+func (h *headersOnly) WriteHeader(status int)      { h.status = status }
+func (h *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
+
+// serve is the way of every request: whose is it, what is in it, what is the
+// answer.
+func (a *API) serve(route route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		req := &request{Request: r}
+		if !route.public {
+			organizationID, err := a.authenticate(r)
+			if err != nil {
+				a.fail(w, r, err)
+				return
+			}
+			req.organizationID = organizationID
+		}
+		body, err := a.readBody(w, r)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		req.body = body
+		res, err := route.handle(req)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		a.answer(w, r, res)
+	})
+}

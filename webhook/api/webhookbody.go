@@ -1,0 +1,83 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// readWebhook reads the contract's webhook object. What the server decides and
+// clients send back, because they read it before, is checked and passed over:
+// internal_id, created_at, updated_at. So is description, which the contract's
+// examples have and its schema does not. It returns nil, and has said why, if
+// the body is no object.
+func readWebhook(p *problems, body []byte) *webhook.Webhook {
+	o := readObject(p, body)
+	if o == nil {
+		return nil
+	}
+	w := &webhook.Webhook{}
+	w.ID = o.text("webhook_id")
+	w.Name = o.text("webhook_name")
+	for i, raw := range o.list("event_types") {
+		var pattern *event.Pattern
+		if err := json.Unmarshal(raw, &pattern); err != nil || pattern == nil {
+			p.add(append(o.at("event_types"), i), "string_type", "must be of type string")
+			pattern = new(event.Pattern)
+		}
+		w.EventTypes = append(w.EventTypes, *pattern)
+	}
+	for i, raw := range o.list("channels") {
+		w.Channels = append(w.Channels, readChannel(p, append(o.at("channels"), i), raw))
+	}
+	if active := o.boolean("is_active"); active != nil {
+		w.Paused = !*active
+	}
+	o.text("internal_id")
+	o.text("description")
+	o.time("created_at")
+	o.time("updated_at")
+	o.end()
+	return w
+}
+
+func readChannel(p *problems, location []any, raw json.RawMessage) (c webhook.ChannelConfig) {
+	o := p.object(location, raw)
+	if o == nil {
+		return c
+	}
+	c.Channel = o.text("channel")
+	c.Configs = o.get("configs")
+	o.text("description")
+	o.end()
+	return c
+}
+
+// check reports what is wrong with a webhook whose body has had problems
+// already, so that the Dispatcher is not asked. It finds what the Dispatcher
+// would find.
+func (a *API) check(p *problems, w *webhook.Webhook) {
+	var found event.Problems
+	if w.ID == "" {
+		w.ID = webhook.NewID()
+	}
+	found.AddError("", w.Validate())
+	for i, c := range w.Channels {
+		if c.Channel != "" && isObject(c.Configs) {
+			_, err := a.cfg.Channels.Open(c.Channel, c.Configs)
+			found.AddError(fmt.Sprintf("channels[%d]", i), err)
+		}
+	}
+	var invalid *event.ValidationError
+	if errors.As(found.Err(), &invalid) {
+		p.merge(bodyProblems(invalid))
+	}
+}
+
+func isObject(raw json.RawMessage) bool {
+	var members map[string]json.RawMessage
+	return json.Unmarshal(raw, &members) == nil && members != nil
+}

@@ -1,0 +1,155 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func (a *API) createWebhook(r *request) (*response, error) {
+	p := &problems{}
+	w := readWebhook(p, r.body)
+	if w == nil {
+		return nil, p
+	}
+	w.OrganizationID = r.organizationID
+	key := idempotencyKey(p, r)
+	a.secrets.restore(p, w, nil)
+	if len(p.list) > 0 {
+		a.check(p, w)
+		return nil, p
+	}
+	if w.ID == "" && key != "" {
+		w.ID = idempotentID(r.organizationID, key)
+	}
+	err := a.dispatcher.CreateWebhook(r.Context(), w)
+	if errors.Is(err, webhook.ErrExists) && key != "" {
+		return a.createdBefore(r, w)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.webhookResponse(http.StatusCreated, w, nil)
+}
+
+func (a *API) listWebhooks(r *request) (*response, error) {
+	list, err := a.dispatcher.Webhooks(r.Context(), webhook.WebhookQuery{OrganizationID: r.organizationID})
+	if err != nil {
+		return nil, err
+	}
+	masked, err := a.secrets.maskAll(list)
+	if err != nil {
+		return nil, err
+	}
+	return &response{status: http.StatusOK, body: masked}, nil
+}
+
+func (a *API) getWebhook(r *request) (*response, error) {
+	w, err := a.webhook(r)
+	if err != nil {
+		return nil, err
+	}
+	return a.webhookResponse(http.StatusOK, w, r.URL.Query()["reveal"])
+}
+
+func (a *API) updateWebhook(r *request) (*response, error) {
+	p := &problems{}
+	updated := readWebhook(p, r.body)
+	if updated == nil {
+		return nil, p
+	}
+	id := r.PathValue("identifier")
+	if updated.ID != "" && updated.ID != id {
+		p.add([]any{"body", "webhook_id"}, typeValue, "must be that of the path, or absent")
+	}
+	updated.ID, updated.OrganizationID = id, r.organizationID
+	w, err := a.change(r, func(stored *webhook.Webhook) (*webhook.Webhook, error) {
+		found := &problems{list: p.list}
+		w := updated.Clone()
+		a.secrets.restore(found, w, stored)
+		if len(found.list) > 0 {
+			a.check(found, w)
+			return nil, found
+		}
+		return w, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.webhookResponse(http.StatusOK, w, nil)
+}
+
+// deleteWebhook is idempotent: what is gone already, or never was this
+// organization's, is answered in the same way.
+func (a *API) deleteWebhook(r *request) (*response, error) {
+	id := r.PathValue("identifier")
+	if r.Header.Get("If-Match") != "" {
+		stored, err := a.webhook(r)
+		if errors.Is(err, webhook.ErrNotFound) {
+			return nil, errPrecondition
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := checkIfMatch(r, stored); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.dispatcher.DeleteWebhook(r.Context(), r.organizationID, id); err != nil && !errors.Is(err, webhook.ErrNotFound) {
+		return nil, err
+	}
+	return &response{status: http.StatusNoContent}, nil
+}
+
+// webhook returns the webhook that the path names.
+func (a *API) webhook(r *request) (*webhook.Webhook, error) {
+	id := r.PathValue("identifier")
+	w, err := a.dispatcher.Webhook(r.Context(), r.organizationID, id)
+	return w, orNotFound(err, "webhook", id)
+}
+
+// change updates the webhook that the path names to what f makes of the stored
+// one. With If-Match, only the version it names is changed. Without, f is asked
+// again when somebody else was faster.
+func (a *API) change(r *request, f func(stored *webhook.Webhook) (*webhook.Webhook, error)) (*webhook.Webhook, error) {
+	const tries = 5
+	for try := 1; ; try++ {
+		stored, err := a.webhook(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkIfMatch(r, stored); err != nil {
+			return nil, err
+		}
+		w, err := f(stored)
+		if err != nil {
+			return nil, err
+		}
+		w.Revision, w.CreatedAt = stored.Revision, stored.CreatedAt
+		err = a.dispatcher.UpdateWebhook(r.Context(), w)
+		switch {
+		case errors.Is(err, webhook.ErrConflict) && r.Header.Get("If-Match") != "":
+			return nil, errPrecondition
+		case errors.Is(err, webhook.ErrConflict) && try < tries:
+			continue
+		case err != nil:
+			return nil, orNotFound(err, "webhook", w.ID)
+		}
+		return w, nil
+	}
+}
+
+// webhookResponse is a webhook with its secrets masked, but for those that are
+// asked for by name.
+func (a *API) webhookResponse(status int, w *webhook.Webhook, reveal []string) (*response, error) {
+	masked, err := a.secrets.mask(w, reveal)
+	if err != nil {
+		return nil, err
+	}
+	res := &response{status: status, body: masked, header: map[string]string{"ETag": etag(w)}}
+	if status == http.StatusCreated {
+		res.header["Location"] = a.cfg.Prefix + "/" + w.ID
+	}
+	return res, nil
+}

@@ -1,0 +1,210 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+)
+
+func TestCreateGetUpdateDelete(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+
+	created := f.do("POST", prefix+"/", plainWebhook)
+	w := created.want(http.StatusCreated)
+	id, _ := w["webhook_id"].(string)
+	assert.Regexp(t, regexp.MustCompile(`^wh_[0-9a-f]{16}$`), id)
+	assert.Equal(t, prefix+"/"+id, created.Header.Get("Location"))
+	assert.Equal(t, "plain", w["webhook_name"])
+	assert.Equal(t, true, w["is_active"])
+	assert.NotEmpty(t, w["created_at"])
+	assert.Equal(t, w["created_at"], w["updated_at"])
+
+	for _, path := range []string{"/" + id, "/" + id + "/"} {
+		got := f.do("GET", prefix+path, "")
+		assert.Equal(t, w, got.want(http.StatusOK))
+		assert.Equal(t, created.Header.Get("ETag"), got.Header.Get("ETag"))
+	}
+
+	changed := f.do("PUT", prefix+"/"+id, strings.Replace(plainWebhook, `"plain"`, `"renamed", "is_active": false`, 1))
+	w2 := changed.want(http.StatusOK)
+	assert.Equal(t, "renamed", w2["webhook_name"])
+	assert.Equal(t, false, w2["is_active"])
+	assert.Equal(t, w["created_at"], w2["created_at"])
+	assert.NotEqual(t, created.Header.Get("ETag"), changed.Header.Get("ETag"))
+	assert.Equal(t, w2, f.do("GET", prefix+"/"+id, "").want(http.StatusOK))
+
+	for range 2 { // what is gone is gone
+		f.do("DELETE", prefix+"/"+id, "").want(http.StatusNoContent)
+	}
+	assert.Equal(t, "NotFoundError", f.do("GET", prefix+"/"+id, "").errorType(http.StatusNotFound))
+	assert.Equal(t, "NotFoundError", f.do("PUT", prefix+"/"+id, plainWebhook).errorType(http.StatusNotFound))
+}
+
+// What a client has read it can send back as it is.
+func TestUpdateTakesWhatGetGave(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	id := f.create(secretWebhook)
+	got := f.do("GET", prefix+"/"+id, "")
+	f.do("PUT", prefix+"/"+id, string(got.Body)).want(http.StatusOK)
+	stored, err := f.store.Webhook(t.Context(), orgA, id)
+	require.NoError(t, err)
+	assert.Contains(t, string(stored.Channels[0].Configs), "s3cr3t-one")
+	assert.Contains(t, string(stored.Channels[0].Configs), "2.50")
+}
+
+func TestTrailingSlash(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	for _, slash := range []string{"", "/"} {
+		f.do("POST", prefix+slash, plainWebhook).want(http.StatusCreated)
+		assert.Equal(t, http.StatusOK, f.do("GET", prefix+slash, "").Status)
+		assert.Equal(t, http.StatusOK, f.do("POST", prefix+"/list"+slash, "").Status)
+	}
+}
+
+func TestMountedAnywhere(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{api: func(c *api.Config) { c.Prefix = "/hooks/admin" }})
+	mux := http.NewServeMux()
+	f.api.Mount(mux)
+	created := f.do("POST", "/hooks/admin", plainWebhook)
+	created.want(http.StatusCreated)
+	f.do("GET", created.Header.Get("Location"), "").want(http.StatusOK)
+	assert.Equal(t, "NotFoundError", f.do("GET", prefix, "").errorType(http.StatusNotFound))
+	_, pattern := mux.Handler(mustRequest(t, "POST", "/hooks/admin"))
+	assert.Equal(t, "/hooks/admin", pattern)
+}
+
+func mustRequest(t *testing.T, method, path string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, path, nil)
+	require.NoError(t, err)
+	return r
+}
+
+func TestBodiesThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	channels := func(configs string) string {
+		return `{"webhook_name": "n", "event_types": ["object.created"], "channels": [{"channel": "webhook", "configs": ` + configs + `}]}`
+	}
+	for name, test := range map[string]struct {
+		body string
+		want []string
+	}{
+		"none":      {"", []string{"body: missing"}},
+		"no JSON":   {`{"webhook_name": }`, []string{"body.18: json_invalid"}},
+		"a list":    {`[]`, []string{"body: object_type"}},
+		"null":      {`null`, []string{"body: object_type"}},
+		"not UTF-8": {"{\"webhook_name\": \"\xff\"}", []string{"body: json_invalid"}},
+		"empty": {`{}`, []string{
+			"body.webhook_name: missing", "body.event_types: value_error", "body.channels: value_error"}},
+		"wrong types": {`{"webhook_name": 1, "event_types": "*", "channels": {}, "is_active": "yes", "created_at": "today",
+				"internal_id": 5, "webhook_id": 7}`, []string{
+			"body.webhook_id: string_type", "body.webhook_name: string_type", "body.event_types: array_type",
+			"body.channels: array_type", "body.is_active: boolean_type", "body.internal_id: string_type",
+			"body.created_at: datetime_parsing"}},
+		"unknown": {`{"webhook_name": "", "colour": 1, "event_types": ["object.created"], "channels": [{"chanel": "x"}]}`, []string{
+			"body.channels.0.chanel: extra_forbidden", "body.colour: extra_forbidden", "body.webhook_name: missing",
+			"body.channels.0.channel: missing", "body.channels.0.configs: value_error"}},
+		"event types": {strings.Replace(plainWebhook, `"object.*"`, `"object.created", "Object", 5, null, "*.created"`, 1), []string{
+			"body.event_types.2: string_type", "body.event_types.3: string_type",
+			"body.event_types.1: value_error", "body.event_types.4: value_error"}},
+		"channel":         {strings.Replace(plainWebhook, `"webhook"`, `"pigeon"`, 1), []string{"body.channels.0.channel: value_error"}},
+		"plain http":      {channels(`{"url": "http://example.com/"}`), []string{"body.channels.0.configs.url: value_error"}},
+		"credentials":     {channels(`{"url": "https://a:b@example.com/"}`), []string{"body.channels.0.configs.url: value_error"}},
+		"private address": {channels(`{"url": "https://192.168.0.1/"}`), []string{"body.channels.0.configs.url: value_error"}},
+		"metadata":        {channels(`{"url": "https://169.254.169.254/"}`), []string{"body.channels.0.configs.url: value_error"}},
+		"localhost":       {channels(`{"url": "https://localhost/"}`), []string{"body.channels.0.configs.url: value_error"}},
+		"header": {channels(`{"url": "https://example.com/", "headers": {"a b": "x", "Host": "y"}}`), []string{
+			"body.channels.0.configs.headers.Host: value_error", "body.channels.0.configs.headers.a b: value_error"}},
+		"id": {strings.Replace(plainWebhook, `{`, `{"webhook_id": "nope",`, 1), []string{"body.webhook_id: value_error"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, test.want, f.do("POST", prefix, test.body).problems())
+		})
+	}
+}
+
+func TestEventTypes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	for _, types := range []string{`"*"`, `"object.*"`, `"invoice.paid"`, `"cluster.execution.failed", "invoice.*"`} {
+		f.create(strings.Replace(plainWebhook, `"object.*"`, types, 1))
+	}
+}
+
+func TestIDs(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	with := func(id string) string { return strings.Replace(plainWebhook, `{`, `{"webhook_id": "`+id+`",`, 1) }
+	assert.Equal(t, "wh_abc123def4", f.create(with("wh_abc123def4")), "older ids are accepted")
+	assert.Equal(t, "ConflictError", f.do("POST", prefix, with("wh_abc123def4")).errorType(http.StatusConflict))
+	assert.Equal(t, "ConflictError", f.do("POST", prefix, with("wh_abc123def4"), f.as(orgB)...).errorType(http.StatusConflict))
+	f.do("PUT", prefix+"/wh_abc123def4", with("wh_abc123def4")).want(http.StatusOK)
+	assert.Equal(t, []string{"body.webhook_id: value_error"},
+		f.do("PUT", prefix+"/wh_abc123def4", with("wh_0123456789abcdef")).problems())
+}
+
+// Who owns a webhook is decided by the key and told to nobody.
+func TestInternalID(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	body := strings.Replace(plainWebhook, `{`, `{"internal_id": "org_b", "description": "d",`, 1)
+	created := f.do("POST", prefix, body)
+	id, _ := created.want(http.StatusCreated)["webhook_id"].(string)
+	for _, a := range []*answer{created, f.do("GET", prefix+"/"+id, ""), f.do("GET", prefix, ""), f.do("POST", prefix+"/list", "")} {
+		assert.NotContains(t, string(a.Body), "internal_id")
+		assert.NotContains(t, string(a.Body), "org_")
+	}
+	w, err := f.store.Webhook(t.Context(), orgA, id)
+	require.NoError(t, err)
+	assert.Equal(t, orgA, w.OrganizationID)
+}
+
+func TestErrorsOfHTTP(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{api: func(c *api.Config) { c.MaxBody = 1000 }})
+	big := strings.Replace(plainWebhook, "plain", strings.Repeat("x", 1000), 1)
+	assert.Equal(t, "PayloadTooLargeError", f.do("POST", prefix, big).errorType(http.StatusRequestEntityTooLarge))
+	assert.Equal(t, "UnsupportedMediaTypeError",
+		f.do("POST", prefix, plainWebhook, "Content-Type", "text/plain").errorType(http.StatusUnsupportedMediaType))
+	assert.Equal(t, "UnsupportedMediaTypeError",
+		f.do("POST", prefix, plainWebhook, "Content-Encoding", "gzip").errorType(http.StatusUnsupportedMediaType))
+	f.do("POST", prefix, plainWebhook, "Content-Type", "application/json; charset=utf-8").want(http.StatusCreated)
+
+	notAllowed := f.do("PATCH", prefix+"/wh_0123456789abcdef", "")
+	assert.Equal(t, "MethodNotAllowedError", notAllowed.errorType(http.StatusMethodNotAllowed))
+	assert.Equal(t, "DELETE, GET, HEAD, PUT", notAllowed.Header.Get("Allow"))
+	assert.Equal(t, "NotFoundError", f.do("GET", prefix+"/a/b/c/d/e", "").errorType(http.StatusNotFound))
+	assert.Equal(t, "NotFoundError", f.do("GET", "/elsewhere", "").errorType(http.StatusNotFound))
+}
+
+func TestStoreFailureIsNotShown(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return brokenStore{s} }})
+	a := f.do("GET", prefix, "")
+	assert.Equal(t, "InternalServerError", a.errorType(http.StatusInternalServerError))
+	assert.NotContains(t, string(a.Body), "password")
+}
+
+func TestListIsNeverNull(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	assert.JSONEq(t, `[]`, string(f.do("GET", prefix, "").Body))
+	f.create(plainWebhook)
+	var list []map[string]any
+	require.NoError(t, json.Unmarshal(f.do("GET", prefix+"/", "").Body, &list))
+	assert.Len(t, list, 1)
+}
