@@ -60,10 +60,10 @@ func (st *state) equal(left, right any, depth int) (bool, error) {
 		return right == nil, nil
 	case *undefined:
 		r, ok := right.(*undefined)
-		if l.kind == ErrForbidden {
+		if l.loud() {
 			return false, l.fail()
 		}
-		return ok && r.kind != ErrForbidden, nil
+		return ok && !r.loud(), nil
 	case *list:
 		if r, ok := st.wrap(right).(*list); ok {
 			return st.equalItems(l.items, r.items, depth+1)
@@ -226,7 +226,7 @@ func (st *state) contains(container, value any) (bool, error) {
 	case string, markup:
 		v, ok := asString(value)
 		if !ok {
-			if u, isUndefined := value.(*undefined); isUndefined && u.kind == ErrForbidden {
+			if u, isUndefined := value.(*undefined); isUndefined && u.loud() {
 				return false, u.fail()
 			}
 			return false, errorf(ErrType, "only a string can be in a string, not %s", typeName(value))
@@ -235,7 +235,7 @@ func (st *state) contains(container, value any) (bool, error) {
 		st.scan(len(s) + len(v))
 		return strings.Contains(s, v), nil
 	case map[string]any:
-		if _, err := hashKey(value); err != nil {
+		if _, err := st.hashKey(value); err != nil {
 			return false, err
 		}
 		s, ok := asString(value)

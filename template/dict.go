@@ -23,7 +23,7 @@ func newDict() *dict { return &dict{} }
 func (d *dict) len() int { return len(d.keys) }
 
 // hashKey returns what equal keys have in common: 1, 1.0 and True are one key.
-func hashKey(v any) (any, error) {
+func (st *state) hashKey(v any) (any, error) {
 	switch v := v.(type) {
 	case string, int64, bigInteger:
 		return v, nil
@@ -43,12 +43,12 @@ func hashKey(v any) (any, error) {
 	case nil:
 		return absent, nil
 	case *undefined:
-		if v.kind == ErrForbidden {
+		if v.loud() {
 			return nil, v.fail()
 		}
 		return undefinedKey{}, nil
 	case *tuple:
-		return tupleHashKey(v, 0)
+		return st.tupleKey(v, 0)
 	case *list, *dict, []any, map[string]any:
 		return nil, errorf(ErrType, "%s cannot be a key", typeName(v))
 	}
@@ -62,18 +62,22 @@ type (
 
 const maxTupleDepth = 20
 
-func tupleHashKey(t *tuple, depth int) (any, error) {
+// tupleKey spells out the keys of a tuple's elements.
+func (st *state) tupleKey(t *tuple, depth int) (any, error) {
 	if depth > maxTupleDepth {
 		return nil, tooDeep(maxTupleDepth)
 	}
 	var b strings.Builder
 	for _, item := range t.items {
+		if err := st.step(); err != nil {
+			return nil, err
+		}
 		var k any
 		var err error
 		if inner, ok := item.(*tuple); ok {
-			k, err = tupleHashKey(inner, depth+1)
+			k, err = st.tupleKey(inner, depth+1)
 		} else {
-			k, err = hashKey(item)
+			k, err = st.hashKey(item)
 		}
 		if err != nil {
 			return nil, err
@@ -97,6 +101,9 @@ func tupleHashKey(t *tuple, depth int) (any, error) {
 		default:
 			return nil, errorf(ErrType, "a tuple with %s cannot be a key", typeName(item))
 		}
+		if err := st.alloc(len(part)); err != nil {
+			return nil, err
+		}
 		b.WriteString(strconv.Itoa(len(part)))
 		b.WriteByte(':')
 		b.WriteString(part)
@@ -106,7 +113,7 @@ func tupleHashKey(t *tuple, depth int) (any, error) {
 
 // find returns the position of a key, or -1.
 func (d *dict) find(st *state, key any) (int, error) {
-	h, err := hashKey(key)
+	h, err := st.hashKey(key)
 	if err != nil {
 		return -1, err
 	}
@@ -120,7 +127,7 @@ func (d *dict) find(st *state, key any) (int, error) {
 		st.spend(len(d.keys))
 		d.index = make(map[any]int, len(d.keys))
 		for i, k := range d.keys {
-			kh, err := hashKey(k)
+			kh, err := st.hashKey(k)
 			if err != nil {
 				return -1, err
 			}
@@ -134,7 +141,7 @@ func (d *dict) find(st *state, key any) (int, error) {
 		return -1, nil
 	}
 	for i, k := range d.keys {
-		if kh, err := hashKey(k); err == nil && kh == h {
+		if kh, err := st.hashKey(k); err == nil && kh == h {
 			return i, nil
 		}
 	}
@@ -164,7 +171,7 @@ func (d *dict) set(st *state, key, value any) error {
 	d.keys = append(d.keys, key)
 	d.values = append(d.values, value)
 	if d.index != nil {
-		h, err := hashKey(key)
+		h, err := st.hashKey(key)
 		if err != nil {
 			return err
 		}

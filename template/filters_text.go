@@ -183,10 +183,14 @@ func (st *state) strip(s string, p params, i int, left, right bool) (string, err
 		if err != nil {
 			return "", err
 		}
-		st.spend(len(chars) * len(s) / (bytesPerStep * bytesPerStep))
-		matches = func(r rune) bool { return strings.ContainsRune(chars, r) }
+		st.spend(len(chars))
+		set := make(map[rune]bool, len(chars))
+		for _, r := range chars {
+			set[r] = true
+		}
+		matches = func(r rune) bool { return set[r] }
 	}
-	st.scan(len(s))
+	st.scan(8 * len(s))
 	if left {
 		s = strings.TrimLeftFunc(s, matches)
 	}
@@ -238,7 +242,7 @@ func wordcount(st *state, in any, _ params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.scan(len(s))
+	st.scan(4 * len(s))
 	words := int64(0)
 	inside := false
 	for _, r := range s {

@@ -78,7 +78,7 @@ func (st *state) iterate(v any) (iterator, error) {
 	case *generator:
 		return v.iterator, nil
 	case *undefined:
-		if v.kind == ErrUndefined {
+		if !v.loud() {
 			return &sequenceIterator{}, nil
 		}
 		return nil, v.fail()

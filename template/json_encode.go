@@ -61,7 +61,7 @@ func (st *state) appendJSON(b []byte, v any, style *jsonStyle, depth int) ([]byt
 	case *dict:
 		return st.appendJSONDict(b, v, style, depth)
 	case *undefined:
-		if style.lenient && v.kind == ErrUndefined {
+		if style.lenient && !v.loud() {
 			return append(b, "null"...), nil
 		}
 		return b, v.fail()

@@ -164,7 +164,7 @@ func dictMethods() []method {
 func getKey(st *state, of any, p params) (any, error) {
 	otherwise := p.get(1, nil)
 	if m, ok := of.(map[string]any); ok {
-		if _, err := hashKey(p.values[0]); err != nil {
+		if _, err := st.hashKey(p.values[0]); err != nil {
 			return nil, err
 		}
 		if s, ok := asString(p.values[0]); ok {

@@ -83,6 +83,8 @@ func (p *parser) signature() (s signature) {
 		s.names = append(s.names, name.name)
 		if p.skipOp("=") {
 			s.defaults = append(s.defaults, p.expression())
+		} else if name.name == "caller" {
+			p.fail(ErrSyntax, at, `the parameter "caller" needs a default`)
 		} else if s.defaults != nil {
 			p.fail(ErrSyntax, at, "a parameter without a default follows one with a default")
 		}

@@ -136,7 +136,7 @@ type withStatement struct {
 func compileWith(t *tagSource) (statement, error) {
 	s := &withStatement{pos: t.tagArguments.pos}
 	for !t.atEnd() && !t.isOp(":") {
-		s.targets = append(s.targets, t.withTarget())
+		s.targets = append(s.targets, t.targets(false, ""))
 		t.expectOp("=")
 		s.values = append(s.values, t.expression())
 		if !t.skipOp(",") {
@@ -149,16 +149,6 @@ func compileWith(t *tagSource) (statement, error) {
 	var err error
 	s.body, err = t.lastBody()
 	return s, err
-}
-
-// withTarget is a name or names in parentheses: a comma outside of them begins the next assignment.
-func (p *parser) withTarget() target {
-	if p.skipOp("(") {
-		t := p.targets(false, "")
-		p.expectOp(")")
-		return t
-	}
-	return p.target(false)
 }
 
 func (s *withStatement) run(out *output) error {

@@ -16,7 +16,7 @@ func (st *state) appendString(b []byte, v any) ([]byte, error) {
 	case markup:
 		return append(b, v...), st.alloc(len(v))
 	case *undefined:
-		if v.kind != ErrUndefined {
+		if v.loud() {
 			return b, v.fail()
 		}
 		return b, nil
@@ -117,7 +117,7 @@ func (st *state) appendRepr(b []byte, v any, depth int) ([]byte, error) {
 		}
 		return append(appendQuoted(append(b, "Markup("...), string(v)), ')'), nil
 	case *undefined:
-		if v.kind != ErrUndefined {
+		if v.loud() {
 			return b, v.fail()
 		}
 		return append(b, "Undefined"...), nil

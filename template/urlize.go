@@ -123,10 +123,11 @@ func (l *linker) word(word string) string {
 		if opened <= strings.Count(middle, pair[1]) {
 			continue
 		}
+		end := 0
 		for n := min(opened, strings.Count(tail, pair[1])); n > 0; n-- {
-			end := strings.Index(tail, pair[1]) + len(pair[1])
-			middle, tail = middle+tail[:end], tail[end:]
+			end += strings.Index(tail[end:], pair[1]) + len(pair[1])
 		}
+		middle, tail = middle+tail[:end], tail[end:]
 	}
 	switch {
 	case linkPattern.MatchString(middle):

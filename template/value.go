@@ -36,10 +36,13 @@ func (r *rangeValue) at(i int64) int64 { return r.start + i*r.step }
 // undefined stands for what is not there. It prints as nothing, is false, empty, and equal to other undefined values;
 // anything else that is done with it fails.
 type undefined struct {
-	kind error  // ErrUndefined, or ErrForbidden for what may not be looked at, which fails in any use
+	kind error  // of what fail returns: ErrUndefined, ErrForbidden, or ErrData
 	why  string // template text only, never data
 	at   pos
 }
+
+// loud reports whether any use fails: data that cannot be shown must not look like data that is not there.
+func (u *undefined) loud() bool { return u.kind == ErrData }
 
 func (u *undefined) fail() error {
 	why := u.why
@@ -145,7 +148,7 @@ func (st *state) length(v any) (int, error) {
 	case *loop:
 		return v.length(st)
 	case *undefined:
-		if v.kind == ErrForbidden {
+		if v.loud() {
 			return 0, v.fail()
 		}
 		return 0, nil
