@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -54,7 +55,12 @@ func (g *groupCommit[T]) do(ctx context.Context, items []T) error {
 
 // work commits until nobody waits.
 func (g *groupCommit[T]) work(ctx context.Context) {
-	for calls := g.take(); calls != nil; calls = g.take() {
+	for {
+		runtime.Gosched() // whoever is about to call joins this commit
+		calls := g.take()
+		if calls == nil {
+			return
+		}
 		var items []T
 		for _, c := range calls {
 			items = append(items, c.items...)

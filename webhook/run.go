@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -137,6 +138,7 @@ func (r *run) settleLoop(ctx context.Context) error {
 	batch := make([]verdict, 0, maxSettle)
 	for v := range r.verdicts {
 		batch = append(batch[:0], v)
+		runtime.Gosched() // verdicts that are about to come join this batch
 		for len(batch) < maxSettle {
 			more := false
 			select {

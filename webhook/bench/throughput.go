@@ -98,7 +98,7 @@ func dispatched(ctx context.Context, o options, s *sink, storeName string) (usag
 	if err != nil {
 		return usage{}, err
 	}
-	emitters, tokens := 2*o.inFlight, make(chan struct{}, 4*o.inFlight)
+	emitters, tokens := 8*o.inFlight, make(chan struct{}, 8*o.inFlight)
 	arrived := func([]byte) { <-tokens }
 	s.onBody.Store(&arrived)
 	defer s.onBody.Store(nil)
