@@ -3,6 +3,7 @@ package api_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -31,7 +32,7 @@ func TestAuthenticatorErrors(t *testing.T) {
 		fmt.Errorf("no: %w", api.ErrForbidden):       http.StatusForbidden,
 		errors.New("ldap is down"):                   http.StatusInternalServerError,
 	} {
-		a, newErr := api.New(f.dispatcher, func(*http.Request) (string, error) { return orgA, err }, api.Config{})
+		a, newErr := api.New(f.dispatcher, func(*http.Request) (string, error) { return orgA, err }, api.Config{Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, newErr)
 		w := httptest.NewRecorder()
 		a.ServeHTTP(w, mustRequest(t, "GET", prefix))

@@ -63,8 +63,8 @@ func readObject(p *problems, body []byte) *object {
 		return nil
 	}
 	var syntax *json.SyntaxError
-	var any json.RawMessage
-	if err := json.Unmarshal(body, &any); errors.As(err, &syntax) {
+	var value json.RawMessage
+	if err := json.Unmarshal(body, &value); errors.As(err, &syntax) {
 		p.add(append(at, syntax.Offset), typeJSON, "must be JSON: %s", syntax)
 		return nil
 	}

@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -49,7 +48,7 @@ func newFixture(t *testing.T, o options) *fixture {
 	if o.store != nil {
 		store = o.store(store)
 	}
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+	logger := slog.New(slog.DiscardHandler)
 	f.dispatcher, err = webhook.New(store, webhook.Config{Channels: registry, Logger: logger})
 	require.NoError(t, err)
 

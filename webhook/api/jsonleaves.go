@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 )
 
 // jsonLeaf is a string or a number in JSON text, and where it stands there, so
 // that it can be replaced without touching the rest.
 type jsonLeaf struct {
-	path       []string
+	path       []any // names, and positions in lists as int
 	start, end int
 }
 
@@ -31,7 +30,7 @@ type leafWalk struct {
 	leaves  []jsonLeaf
 }
 
-func (w *leafWalk) value(path []string) error {
+func (w *leafWalk) value(path []any) error {
 	before := int(w.decoder.InputOffset())
 	token, err := w.decoder.Token()
 	if err != nil {
@@ -47,15 +46,15 @@ func (w *leafWalk) value(path []string) error {
 	return nil
 }
 
-func (w *leafWalk) children(path []string, open json.Delim) error {
+func (w *leafWalk) children(path []any, open json.Delim) error {
 	for i := 0; w.decoder.More(); i++ {
-		name := strconv.Itoa(i)
+		var name any = i
 		if open == '{' {
 			token, err := w.decoder.Token()
 			if err != nil {
 				return err
 			}
-			name, _ = token.(string)
+			name = token
 		}
 		if err := w.value(append(path, name)); err != nil {
 			return err

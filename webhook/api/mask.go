@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -27,8 +26,12 @@ func (s secretFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) 
 }
 
 // secretName is what a secret is asked for by: channels.0.configs.headers.X-Token.
-func secretName(channel int, path []string) string {
-	return fmt.Sprintf("channels.%d.configs.%s", channel, strings.Join(path, "."))
+func secretName(channel int, path []any) string {
+	name := fmt.Sprintf("channels.%d.configs", channel)
+	for _, part := range path {
+		name += fmt.Sprintf(".%v", part)
+	}
+	return name
 }
 
 // mask returns a copy of the webhook in which secrets are masked, but for those

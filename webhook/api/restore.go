@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
-	"strconv"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -60,7 +59,7 @@ func (s secretFields) restoreChannel(p *problems, i int, c, from *webhook.Channe
 
 // storedValue returns the stored value of a path, nil if there is none. Within
 // lists a position means the same only if both are equally long.
-func storedValue(from, c *webhook.ChannelConfig, path []string) []byte {
+func storedValue(from, c *webhook.ChannelConfig, path []any) []byte {
 	if from == nil {
 		return nil
 	}
@@ -68,20 +67,19 @@ func storedValue(from, c *webhook.ChannelConfig, path []string) []byte {
 	if json.Unmarshal(from.Configs, &a) != nil || json.Unmarshal(c.Configs, &b) != nil {
 		return nil
 	}
-	for _, name := range path {
-		switch x := a.(type) {
-		case map[string]any:
+	for _, part := range path {
+		switch part := part.(type) {
+		case string:
+			x, _ := a.(map[string]any)
 			y, _ := b.(map[string]any)
-			a, b = x[name], y[name]
-		case []any:
+			a, b = x[part], y[part]
+		case int:
+			x, _ := a.([]any)
 			y, _ := b.([]any)
-			n, err := strconv.Atoi(name)
-			if err != nil || n >= len(x) || len(x) != len(y) {
+			if part >= len(x) || len(x) != len(y) {
 				return nil
 			}
-			a, b = x[n], y[n]
-		default:
-			return nil
+			a, b = x[part], y[part]
 		}
 	}
 	leaves, err := jsonLeaves(from.Configs)
@@ -96,12 +94,8 @@ func storedValue(from, c *webhook.ChannelConfig, path []string) []byte {
 	return nil
 }
 
-func leafLocation(channel int, path []string) []any {
-	location := []any{"body", "channels", channel, "configs"}
-	for _, name := range path {
-		location = append(location, name)
-	}
-	return location
+func leafLocation(channel int, path []any) []any {
+	return append([]any{"body", "channels", channel, "configs"}, path...)
 }
 
 // pairing says which old channel a new one is: of[new] = old.

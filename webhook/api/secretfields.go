@@ -46,7 +46,7 @@ func newSecretFields(configured map[string][]string) (secretFields, error) {
 // pattern names it or something that it is part of. Case does not count, because
 // it does not where a driver decodes with encoding/json. Of a channel that
 // nothing is known about, everything is secret.
-func (s secretFields) secret(channelName string, path []string) bool {
+func (s secretFields) secret(channelName string, path []any) bool {
 	patterns, known := s[channelName]
 	if !known {
 		return true
@@ -59,12 +59,13 @@ func (s secretFields) secret(channelName string, path []string) bool {
 	return false
 }
 
-func covers(pattern, path []string) bool {
+func covers(pattern []string, path []any) bool {
 	if len(pattern) > len(path) {
 		return false
 	}
 	for i, name := range pattern {
-		if name != "*" && !strings.EqualFold(name, path[i]) {
+		member, _ := path[i].(string) // a position is matched by "*" only
+		if name != "*" && !strings.EqualFold(name, member) {
 			return false
 		}
 	}

@@ -3,7 +3,6 @@ package api_test
 import (
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -21,7 +20,7 @@ func TestCreateGetUpdateDelete(t *testing.T) {
 	created := f.do("POST", prefix+"/", plainWebhook)
 	w := created.want(http.StatusCreated)
 	id, _ := w["webhook_id"].(string)
-	assert.Regexp(t, regexp.MustCompile(`^wh_[0-9a-f]{16}$`), id)
+	assert.Regexp(t, `^wh_[0-9a-f]{16}$`, id)
 	assert.Equal(t, prefix+"/"+id, created.Header.Get("Location"))
 	assert.Equal(t, "plain", w["webhook_name"])
 	assert.Equal(t, true, w["is_active"])
@@ -30,7 +29,7 @@ func TestCreateGetUpdateDelete(t *testing.T) {
 
 	for _, path := range []string{"/" + id, "/" + id + "/"} {
 		got := f.do("GET", prefix+path, "")
-		assert.Equal(t, w, got.want(http.StatusOK))
+		assert.Equal(t, got.want(http.StatusOK), w)
 		assert.Equal(t, created.Header.Get("ETag"), got.Header.Get("ETag"))
 	}
 
@@ -40,7 +39,7 @@ func TestCreateGetUpdateDelete(t *testing.T) {
 	assert.Equal(t, false, w2["is_active"])
 	assert.Equal(t, w["created_at"], w2["created_at"])
 	assert.NotEqual(t, created.Header.Get("ETag"), changed.Header.Get("ETag"))
-	assert.Equal(t, w2, f.do("GET", prefix+"/"+id, "").want(http.StatusOK))
+	assert.Equal(t, f.do("GET", prefix+"/"+id, "").want(http.StatusOK), w2)
 
 	for range 2 { // what is gone is gone
 		f.do("DELETE", prefix+"/"+id, "").want(http.StatusNoContent)
