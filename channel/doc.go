@@ -1,3 +1,81 @@
 // Package channel hands events to the outside world: one attempt at a time, to
 // one configured target.
+//
+// # The parts
+//
+// A [Driver] turns the configuration of a subscription into a [Channel], once,
+// and refuses it with every reason if it is wrong. The Channel's Send makes one
+// attempt to deliver one [Message]. It never retries: the error says what the
+// attempt means, and the Dispatcher of package webhook does the rest. A
+// [Registry] holds drivers by the names that subscriptions use; [Standard]
+// returns one with the channels of this package:
+//
+//	webhook   POST to an HTTP endpoint, with custom headers, a template and a signature   [WebhookConfig]
+//	slack     an incoming webhook, or a bot                                              [SlackConfig]
+//	email     mail over SMTP, once StandardConfig.SMTP is set                            [EmailConfig]
+//	sms       text messages, once StandardConfig.SMS is set                              [SMSConfig]
+//
+// Everything else is yours: implement Driver and Channel (a [Func] will do),
+// register it, and let package channeltest check that it keeps to the contract.
+//
+// # What an answer means
+//
+// Every failed attempt is an [*Error] with an [Action]. The actions are Retry
+// (again, by the backoff), Wait (again, not before RetryAfter, and the whole
+// endpoint rests until then), Permanent (the delivery is given up) and
+// Deactivate (it is given up, and the webhook is switched off).
+//
+// For all that speaks HTTP one table holds, [Classify]:
+//
+//	2xx, answer complete                                        success
+//	3xx                                                         Retry, never followed
+//	410                                                         Deactivate
+//	429 and 503 with Retry-After                                Wait, at most MaxRetryAfter
+//	any other status                                            Retry
+//	no connection: dns, connect, tls, refused_address           Retry
+//	no complete answer: timeout, closed, protocol, too_large    Retry
+//	the template fails, the event does not decode               Permanent
+//
+// Slack's own words come before the status, in a 200 too:
+//
+//	"ok", or ok:true to a bot                                        success
+//	ratelimited, with Retry-After                                    Wait
+//	rollup_error, internal_error, fatal_error, service_unavailable   Retry
+//	invalid_payload, invalid_blocks, no_text, msg_too_long           Permanent
+//	channel_not_found, not_in_channel, action_prohibited,
+//	invalid_auth, missing_scope                                      Permanent
+//	channel_is_archived, no_service, token_revoked,
+//	account_inactive, team_disabled                                  Deactivate
+//	a 2xx that holds none of them                                    Retry
+//	any other word                                                   as the status says
+//
+// A mail server's replies:
+//
+//	250 to the mail                                       success
+//	4xx to sender, recipient or mail, 421 at any time     Retry
+//	5xx to sender, recipient or mail                      Permanent
+//	any refusal before that: greeting, STARTTLS, login    Retry, because somebody corrects the password
+//	no connection, no complete answer                     Retry, as for HTTP
+//
+// Twilio's codes come before the status:
+//
+//	a message with a sid and no error                              success
+//	20429, 14107, 21611, 30001, 30022, with Retry-After            Wait
+//	21211, 21408, 21610, 21612, 21614, 21635 and others            Permanent: this number
+//	21602, 21617; longer than SMSOptions.MaxSegments               Permanent: this text
+//	20003, 21212, 21606, 21703 and others                          Retry: the account, which somebody corrects
+//	any other code                                                 as the status says
+//
+// Mail and text messages have several recipients. Those that were reached, and
+// those that were refused for good, go into Result.Progress and from there into
+// the next Message, so that nobody is written to twice. While some are left the
+// error has ClassPartial, and is worth a retry if one of them is.
+//
+// # Safety
+//
+// The URLs of subscriptions come from strangers. [HTTPClient] therefore takes
+// HTTPS only, connects to public addresses only, which it checks after the name
+// was resolved, follows no redirect, and bounds what it reads. HTTPConfig opens
+// each of these for development. An attempt's error and Result never hold a
+// secret of the configuration: they are stored and shown.
 package channel

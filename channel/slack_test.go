@@ -24,7 +24,6 @@ const (
 // slackServer is Slack as its documentation describes it: strict about what it
 // takes, and answering with its own words.
 type slackServer struct {
-	t       testing.TB
 	message map[string]any // the last one that was accepted
 }
 
@@ -117,7 +116,7 @@ func slackDriver(t testing.TB, base string) channel.Driver {
 
 func TestSlackIncomingWebhook(t *testing.T) {
 	t.Parallel()
-	server := &slackServer{t: t}
+	server := &slackServer{}
 	url := serve(t, server.ServeHTTP)
 	c := open(t, slackDriver(t, url), channel.SlackConfig{
 		WebhookURL: url + slackPath, Channel: "#alerts", Username: "webhooks", IconEmoji: ":bell:", IconURL: "https://example.com/i.png",
@@ -140,7 +139,7 @@ func TestSlackIncomingWebhook(t *testing.T) {
 
 func TestSlackBot(t *testing.T) {
 	t.Parallel()
-	server := &slackServer{t: t}
+	server := &slackServer{}
 	url := serve(t, server.ServeHTTP)
 	d := slackDriver(t, url)
 	config := channel.SlackConfig{BotToken: slackToken, ChannelID: "C0123456789", WorkspaceID: "T0123456789"}
@@ -163,7 +162,7 @@ func TestSlackBot(t *testing.T) {
 // An event is text, not markup: it cannot mention everybody or plant a link.
 func TestSlackEscapesTheEvent(t *testing.T) {
 	t.Parallel()
-	server := &slackServer{t: t}
+	server := &slackServer{}
 	url := serve(t, server.ServeHTTP)
 	c := open(t, slackDriver(t, url), channel.SlackConfig{WebhookURL: url + slackPath})
 	m := message()
@@ -283,7 +282,7 @@ func TestSlackConfigProblems(t *testing.T) {
 
 func TestSlackContract(t *testing.T) {
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
-	server := &slackServer{t: t}
+	server := &slackServer{}
 	d, err := channel.NewSlackDriver(client, channel.SlackOptions{})
 	require.NoError(t, err)
 	channeltest.Run(t, channeltest.Harness{
@@ -302,14 +301,14 @@ func TestSlackContract(t *testing.T) {
 
 // accept is ServeHTTP without remembering, for concurrent use.
 func (s *slackServer) accept(w http.ResponseWriter, r *http.Request) {
-	(&slackServer{t: s.t}).ServeHTTP(w, r)
+	(&slackServer{}).ServeHTTP(w, r)
 }
 
 // botDriver opens configurations that name the API to call, so that the suite
 // can serve it.
 func TestSlackBotContract(t *testing.T) {
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
-	server := &slackServer{t: t}
+	server := &slackServer{}
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
 			var c struct{ API string }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -223,3 +224,6 @@ func TestWebhookRefusesPrivateAddresses(t *testing.T) {
 	assert.Contains(t, []channel.Class{channel.ClassRefusedAddress, channel.ClassDNS}, got.Class)
 	assert.True(t, got.Retryable())
 }
+
+// quiet is for servers that are meant to fail.
+var quiet = log.New(io.Discard, "", 0)

@@ -157,18 +157,18 @@ func misbehaviourRules() []rule {
 	return list
 }
 
-// meets makes attempts at a misbehaving endpoint: twice, because what is left
-// of the first may hurt the second.
+// meets makes attempts at a misbehaving endpoint: two, because what is left of
+// the first may hurt the second, unless each takes until its time runs out.
 func (h *Harness) meets(t testing.TB, m Misbehaviour) error {
 	c, err := h.Driver.Open(h.HTTP.Config(m.Start(t)))
 	if err != nil {
 		return err
 	}
-	limit := prompt
+	limit, attempts := prompt, 2
 	if m.Hangs {
-		limit = patience
+		limit, attempts = patience, 1
 	}
-	for i := range 2 {
+	for i := range attempts {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		begin := time.Now()
 		result, err := c.Send(ctx, newMessage())

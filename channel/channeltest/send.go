@@ -19,7 +19,7 @@ import (
 // The times of the suite: how long a target that hangs is waited for, and what
 // still counts as prompt on a machine that is busy.
 const (
-	patience = 200 * time.Millisecond
+	patience = 100 * time.Millisecond
 	prompt   = 10 * time.Second
 )
 

@@ -1,0 +1,222 @@
+package channel_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+)
+
+// tlsServer starts an HTTPS server, and returns a client that trusts it.
+func tlsServer(t testing.TB, config channel.HTTPConfig, change func(*httptest.Server), h http.HandlerFunc) (string, *channel.HTTPClient) {
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = true
+	if change != nil {
+		change(s)
+	}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	if config.TLS == nil {
+		roots := x509.NewCertPool()
+		roots.AddCert(s.Certificate())
+		config.TLS = &tls.Config{RootCAs: roots}
+	}
+	if config.AllowNets == nil {
+		config.AllowPrivate = true
+	}
+	c := channel.NewHTTPClient(config)
+	t.Cleanup(c.CloseIdleConnections)
+	return s.URL, c
+}
+
+func post(t testing.TB, c *channel.HTTPClient, url string) (*channel.HTTPResponse, error) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader("{}"))
+	require.NoError(t, err)
+	return c.Do(req)
+}
+
+func TestHTTPClientRequest(t *testing.T) {
+	t.Parallel()
+	var got *http.Request
+	base, client := tlsServer(t, channel.HTTPConfig{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, UserAgent: "acme/1"}, nil,
+		func(w http.ResponseWriter, r *http.Request) {
+			got = r
+			http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
+			_, _ = io.WriteString(w, "fine")
+		})
+	for range 2 {
+		resp, err := post(t, client, base+"/x")
+		require.NoError(t, err)
+		assert.Equal(t, 200, resp.StatusCode)
+		assert.Equal(t, "fine", string(resp.Body))
+		assert.Equal(t, "HTTP/2.0", got.Proto)
+		assert.Equal(t, "acme/1", got.UserAgent())
+		assert.Empty(t, got.Header["Accept-Encoding"], "no compression is asked for")
+		assert.Empty(t, got.Cookies(), "no cookie is kept")
+	}
+}
+
+func TestHTTPClientRefusesWrongURLs(t *testing.T) {
+	t.Parallel()
+	client := channel.NewHTTPClient(channel.HTTPConfig{})
+	for _, bad := range []string{"http://example.com/sesame", "https://127.0.0.1/sesame", "https://user:sesame@example.com/"} {
+		_, err := post(t, client, bad)
+		got := channel.AsError(err)
+		require.NotNil(t, got, bad)
+		assert.Equal(t, channel.ClassConfig, got.Class)
+		assert.False(t, got.Retryable())
+		assert.NotContains(t, err.Error(), "sesame")
+	}
+}
+
+func TestHTTPClientNoOldTLS(t *testing.T) {
+	t.Parallel()
+	base, client := tlsServer(t, channel.HTTPConfig{}, func(s *httptest.Server) {
+		s.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // what must be refused
+		s.Config.ErrorLog = quiet
+	}, func(http.ResponseWriter, *http.Request) {})
+	_, err := post(t, client, base)
+	assert.Equal(t, channel.ClassTLS, channel.AsError(err).Class, "%v", err)
+
+	base, client = tlsServer(t, channel.HTTPConfig{TLS: &tls.Config{ServerName: "example.org"}}, func(s *httptest.Server) { s.Config.ErrorLog = quiet },
+		func(http.ResponseWriter, *http.Request) {})
+	_, err = post(t, client, base)
+	assert.Equal(t, channel.ClassTLS, channel.AsError(err).Class, "%v", err)
+	var verify *tls.CertificateVerificationError
+	assert.ErrorAs(t, err, &verify, "the reason can be had")
+}
+
+func TestHTTPClientLimits(t *testing.T) {
+	t.Parallel()
+	size := 0
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("x"), size)) })
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
+	t.Cleanup(client.CloseIdleConnections)
+	for _, size = range []int{0, 1, 999, 1000} {
+		resp, err := post(t, client, base)
+		require.NoError(t, err, size)
+		assert.Len(t, resp.Body, size)
+	}
+	for _, size = range []int{1001, 100_000} {
+		_, err := post(t, client, base)
+		assert.Equal(t, channel.ClassTooLarge, channel.AsError(err).Class, "%d: %v", size, err)
+		assert.Equal(t, 200, channel.AsError(err).StatusCode)
+	}
+}
+
+// An answer within the limit is read to its end, so that its connection serves
+// the next request too.
+func TestHTTPClientKeepsConnections(t *testing.T) {
+	t.Parallel()
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("x"), 100_000)) })
+	c := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{URL: base})
+	var reused atomic.Int64
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		if i.Reused {
+			reused.Add(1)
+		}
+	}})
+	for range 5 {
+		result, err := c.Send(ctx, message())
+		require.NoError(t, err)
+		assert.Len(t, result.Response, 1024+len("…"))
+	}
+	assert.Equal(t, int64(4), reused.Load())
+}
+
+// The environment's proxy is not used unless it is asked for.
+func TestHTTPClientProxy(t *testing.T) {
+	var proxied atomic.Int64
+	proxy := serve(t, func(http.ResponseWriter, *http.Request) { proxied.Add(1) })
+	t.Setenv("HTTP_PROXY", proxy)
+	t.Setenv("HTTPS_PROXY", proxy)
+	base := serve(t, func(http.ResponseWriter, *http.Request) {})
+	_, err := post(t, devClient(t), base)
+	require.NoError(t, err)
+	assert.Zero(t, proxied.Load())
+
+	to, err := url.Parse(proxy)
+	require.NoError(t, err)
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
+	t.Cleanup(client.CloseIdleConnections)
+	_, err = post(t, client, "http://example.com/")
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), proxied.Load())
+
+	client = channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, Proxy: http.ProxyURL(to)})
+	_, err = post(t, client, "http://example.com/")
+	assert.Equal(t, channel.ClassRefusedAddress, channel.AsError(err).Class, "the proxy's own address is checked")
+}
+
+// What cannot be connected to is told apart, and the URL is in none of it.
+func TestHTTPClientErrors(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	closed := listener.Addr().String()
+	require.NoError(t, listener.Close())
+
+	tests := []struct {
+		url    string
+		config channel.HTTPConfig
+		class  channel.Class
+	}{
+		{"http://" + closed + "/sesame?k=sesame", channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true}, channel.ClassConnect},
+		{"http://name.invalid/sesame?k=sesame", channel.HTTPConfig{AllowHTTP: true}, channel.ClassDNS},
+	}
+	for _, tt := range tests {
+		_, err := post(t, channel.NewHTTPClient(tt.config), tt.url)
+		got := channel.AsError(err)
+		require.NotNil(t, got)
+		assert.Equal(t, tt.class, got.Class, "%v", err)
+		assert.True(t, got.Retryable())
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", e, e, e), "sesame")
+		}
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+closed, nil)
+	require.NoError(t, err)
+	_, err = devClient(t).Do(req)
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+// A name is checked by what it resolves to when it is connected to.
+func TestHTTPClientRefusesAtConnectTime(t *testing.T) {
+	t.Parallel()
+	base := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("connected") })
+	u, err := url.Parse(base)
+	require.NoError(t, err)
+	// An allowed network that the name does not resolve into lets "localhost"
+	// past the check of the URL, but not past the dialer.
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowNets: []netip.Prefix{netip.MustParsePrefix("::1/128")}})
+	_, err = post(t, client, "http://localhost:"+u.Port()+"/")
+	got := channel.AsError(err)
+	require.NotNil(t, got)
+	if got.Class != channel.ClassConnect { // ::1 is tried as well, where there is IPv6, and nobody listens there
+		var refused *channel.AddressError
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, channel.ClassRefusedAddress, got.Class)
+		assert.Equal(t, "127.0.0.1", refused.Addr.String())
+		assert.EqualError(t, err, "channel: refused_address: loopback addresses are not connected to")
+	}
+}
