@@ -19,6 +19,7 @@ type environment struct {
 	methods methodTables
 	globals map[string]any
 	blocks  map[string]*blockKind
+	json    jsonStyle // of tojson
 }
 
 // sharedEnvironment builds the environment and registers our tags with pongo2.
@@ -31,6 +32,7 @@ func newEnvironment() (*environment, error) {
 		methods: allMethods(),
 		globals: allGlobals(),
 		blocks:  map[string]*blockKind{},
+		json:    pythonJSON(),
 	}
 	for _, kind := range blockKinds() {
 		env.blocks[kind.name] = &kind

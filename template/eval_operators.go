@@ -108,9 +108,10 @@ func (e *concat) eval(st *state) (any, error) {
 	if err := st.step(); err != nil {
 		return nil, err
 	}
-	values := make([]any, len(e.operands))
+	var few [4]any
+	values := few[:0]
 	safe := false
-	for i, operand := range e.operands {
+	for _, operand := range e.operands {
 		v, err := operand.eval(st)
 		if err != nil {
 			return nil, err
@@ -118,9 +119,9 @@ func (e *concat) eval(st *state) (any, error) {
 		if _, ok := v.(markup); ok && st.autoescape {
 			safe = true
 		}
-		values[i] = v
+		values = append(values, v)
 	}
-	var b []byte
+	b := st.takeScratch()
 	for _, v := range values {
 		var err error
 		if safe {
@@ -132,6 +133,7 @@ func (e *concat) eval(st *state) (any, error) {
 			return nil, e.at(err)
 		}
 	}
+	st.scratch = b
 	return textOf(string(b), safe), nil
 }
 

@@ -64,8 +64,10 @@ func cutAll(s, begin, end string) string {
 }
 
 func tojson(st *state, in any, p params) (any, error) {
-	style := pythonJSON()
+	style := &st.env.json
 	if v := p.get(0, nil); v != nil {
+		indented := *style
+		style = &indented
 		style.multiline = true
 		if s, ok := asString(v); ok {
 			style.indent = s
@@ -79,7 +81,8 @@ func tojson(st *state, in any, p params) (any, error) {
 			}
 		}
 	}
-	b, err := st.appendJSON(nil, in, &style, 0)
+	b, err := st.appendJSON(st.takeScratch(), in, style, 0)
+	st.scratch = b
 	return markup(b), err
 }
 

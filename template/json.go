@@ -31,7 +31,8 @@ func CompileJSON(source string, o Options) (*JSON, error) {
 // result that is.
 func (j *JSON) Render(ctx context.Context, data map[string]any) ([]byte, error) {
 	t := j.template
-	out := &output{st: newState(ctx, t.env, t.limits, false, data), top: true, marked: true}
+	out := &newState(ctx, t.env, t.limits, false, data).top
+	out.marked = true
 	if err := t.run(out); err != nil {
 		return nil, err
 	}

@@ -52,8 +52,10 @@ func (st *state) appendJSON(b []byte, v any, style *jsonStyle, depth int) ([]byt
 		return appendJSONString(b, v, style), nil
 	case markup:
 		return st.appendJSON(b, string(v), style, depth)
-	case []any, map[string]any:
-		return st.appendJSON(b, st.wrap(v), style, depth)
+	case []any:
+		return st.appendJSONItems(b, v, style, depth)
+	case map[string]any:
+		return st.appendJSONDict(b, st.wrap(v).(*dict), style, depth)
 	case *list:
 		return st.appendJSONItems(b, v.items, style, depth)
 	case *tuple:
@@ -132,7 +134,7 @@ func (st *state) appendJSONItems(b []byte, items []any, style *jsonStyle, depth 
 	b = append(b, '[')
 	for i, item := range items {
 		var err error
-		if b, err = st.appendJSON(style.separate(b, i, depth), item, style, depth+1); err != nil {
+		if b, err = st.appendJSON(style.separate(b, i, depth), normal(item), style, depth+1); err != nil {
 			return b, err
 		}
 	}

@@ -272,7 +272,7 @@ func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
 	style := objectJSON()
 	style.lenient = true
 	if l.value == nil {
-		out := &output{st: st, top: true}
+		out := &st.top
 		if err := l.text.run(out); err != nil {
 			return nil, err
 		}

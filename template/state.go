@@ -16,12 +16,25 @@ type state struct {
 	root       *scope // of the template's top level
 	scope      *scope // the innermost
 	autoescape bool
-	collected  any // what a filter tag or a set block has collected for its filters
+	collected  any    // what a filter tag or a set block has collected for its filters
+	scratch    []byte // see takeScratch
+	top        output
+	topScope   scope
 }
 
 func newState(ctx context.Context, env *environment, limits Limits, html bool, data map[string]any) *state {
-	root := &scope{}
-	return &state{budget: budget{limits: limits, ctx: ctx}, env: env, data: data, root: root, scope: root, autoescape: html}
+	st := &state{budget: budget{limits: limits, ctx: ctx}, env: env, data: data, autoescape: html}
+	st.root, st.scope = &st.topScope, &st.topScope
+	st.top = output{st: st, top: true}
+	return st
+}
+
+// takeScratch returns an empty buffer to build text in. It is given back by assigning the grown buffer to scratch; who
+// asks meanwhile gets none.
+func (st *state) takeScratch() []byte {
+	b := st.scratch[:0]
+	st.scratch = nil
+	return b
 }
 
 // A scope holds the variables of a block. Assignments go to the innermost scope; lookups go outwards, and to the data.

@@ -22,6 +22,7 @@ type Template struct {
 	pongo  *pongo2.Template
 	limits Limits
 	html   bool
+	size   int // of the source
 }
 
 // Compile compiles a text template. The error is an [*Error] with the place and the offending text, which shows every
@@ -35,7 +36,12 @@ func Compile(source string, o Options) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.compile(segments)
+	t, err := c.compile(segments)
+	if err != nil {
+		return nil, err
+	}
+	t.size = len(source)
+	return t, nil
 }
 
 // Render renders the template with data, whose keys are the template's variables; [Data] makes it of an event. The data
@@ -44,7 +50,7 @@ func Compile(source string, o Options) (*Template, error) {
 //
 // Nothing is returned along with an error. The error is an [*Error]; it holds no value of the data.
 func (t *Template) Render(ctx context.Context, data map[string]any) (string, error) {
-	out := &output{st: newState(ctx, t.env, t.limits, t.html, data), top: true}
+	out := &newState(ctx, t.env, t.limits, t.html, data).top
 	if err := t.run(out); err != nil {
 		return "", err
 	}
@@ -57,6 +63,7 @@ func (t *Template) run(out *output) (err error) {
 	if err := out.st.check(); err != nil {
 		return err
 	}
+	out.b = make([]byte, 0, min(t.size+t.size/2, t.limits.Output))
 	err = t.pongo.ExecuteWriterUnbuffered(pongo2.Context{outputKey: out}, io.Discard)
 	if fault := out.st.fault; fault != nil {
 		return fault
@@ -112,5 +119,5 @@ func (c *compiler) compile(segments []segment) (t *Template, err error) {
 	if err != nil {
 		return nil, ourError(err)
 	}
-	return &Template{c.env, pongo, c.limits, c.html}, nil
+	return &Template{env: c.env, pongo: pongo, limits: c.limits, html: c.html}, nil
 }

@@ -121,8 +121,10 @@ func (st *state) appendRepr(b []byte, v any, depth int) ([]byte, error) {
 			return b, v.fail()
 		}
 		return append(b, "Undefined"...), nil
-	case []any, map[string]any:
-		return st.appendRepr(b, st.wrap(v), depth)
+	case []any:
+		return st.appendItems(b, "[", v, "]", depth)
+	case map[string]any:
+		return st.appendDict(b, st.wrap(v).(*dict), depth)
 	case *list:
 		return st.appendItems(b, "[", v.items, "]", depth)
 	case *tuple:
@@ -166,7 +168,7 @@ func (st *state) appendItems(b []byte, begin string, items []any, end string, de
 			b = append(b, ", "...)
 		}
 		var err error
-		if b, err = st.appendRepr(b, item, depth+1); err != nil {
+		if b, err = st.appendRepr(b, normal(item), depth+1); err != nil {
 			return b, err
 		}
 	}
