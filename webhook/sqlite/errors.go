@@ -22,8 +22,10 @@ var (
 	ErrLocked = errors.New("sqlite: the database is locked by another process")
 	// ErrNotDatabase says that the file holds something else.
 	ErrNotDatabase = errors.New("sqlite: the file is not a SQLite database")
-	// ErrReadOnly says that the file or its directory cannot be written to.
-	ErrReadOnly = errors.New("sqlite: the database cannot be written to")
+	// ErrNotWritable says that the file, or the log that SQLite keeps beside it,
+	// cannot be opened for writing: most often a matter of permissions of the
+	// file or its directory.
+	ErrNotWritable = errors.New("sqlite: the database file or its directory cannot be opened for writing")
 	// ErrCorrupt says that the file is damaged.
 	ErrCorrupt = errors.New("sqlite: the database is damaged")
 )
@@ -41,8 +43,8 @@ func mapError(err error) error {
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	case sqlite3.SQLITE_NOTADB:
 		return fmt.Errorf("%w: %w", ErrNotDatabase, err)
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
-		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("%w: %w", ErrNotWritable, err)
 	case sqlite3.SQLITE_CORRUPT:
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

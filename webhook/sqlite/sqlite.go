@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"time"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
@@ -42,7 +42,7 @@ type Store struct {
 // to the newest schema. The directory must exist.
 //
 // The error says what is wrong with the path or the file: see ErrLocked,
-// ErrNotDatabase, ErrReadOnly, and [sqlstore.NewerSchemaError].
+// ErrNotDatabase, ErrNotWritable, and [sqlstore.NewerSchemaError].
 func Open(ctx context.Context, path string, config Config) (*Store, error) {
 	if config.BusyTimeout <= 0 {
 		config.BusyTimeout = defaultBusyTimeout
@@ -53,13 +53,23 @@ func Open(ctx context.Context, path string, config Config) (*Store, error) {
 	if err := checkPath(path); err != nil {
 		return nil, err
 	}
+	return open(ctx, path, config)
+}
+
+// open opens the file with further pragmas for the connection that writes.
+func open(ctx context.Context, path string, config Config, pragmas ...string) (*Store, error) {
+	location, err := fileURI(path)
+	if err != nil {
+		return nil, err
+	}
+	// First, because the others may have to wait for a lock.
+	wait := fmt.Sprintf("busy_timeout(%d)", config.BusyTimeout.Milliseconds())
 	s := &Store{}
-	var err error
-	if s.writer, err = openDB(path, config, false); err != nil {
+	if s.writer, err = openDB(location, append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)"}, pragmas...)); err != nil {
 		return nil, err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if s.reader, err = openDB(path, config, true); err != nil {
+	if s.reader, err = openDB(location, []string{wait, "query_only(1)"}); err != nil {
 		return nil, errors.Join(err, s.writer.Close())
 	}
 	s.reader.SetMaxOpenConns(config.Readers)
@@ -80,34 +90,22 @@ func (s *Store) Close() error {
 	return errors.Join(s.Store.Close(), s.reader.Close(), s.writer.Close())
 }
 
-func openDB(path string, config Config, reader bool) (*sql.DB, error) {
-	source, err := dataSource(path, config, reader)
-	if err != nil {
-		return nil, err
-	}
-	return sql.Open("sqlite", source)
+func openDB(location *url.URL, pragmas []string) (*sql.DB, error) {
+	u := *location
+	u.RawQuery = url.Values{"_pragma": pragmas}.Encode()
+	return sql.Open("sqlite", u.String())
 }
 
-// dataSource writes the path as a URI, so that no character of it is taken for
+// fileURI writes the path as a URI, so that no character of it is taken for
 // something else.
-func dataSource(path string, config Config, reader bool) (string, error) {
+func fileURI(path string) (*url.URL, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
-		return "", fmt.Errorf("sqlite: the path %q: %w", path, err)
+		return nil, fmt.Errorf("sqlite: the path %q: %w", path, err)
 	}
 	slashed := filepath.ToSlash(absolute)
-	if runtime.GOOS == "windows" && slashed[0] != '/' {
-		slashed = "/" + slashed // file:///C:/…
+	if !strings.HasPrefix(slashed, "/") {
+		slashed = "/" + slashed // file:///C:/webhooks.db
 	}
-	pragmas := []string{
-		// First, because the others may have to wait for a lock.
-		fmt.Sprintf("busy_timeout(%d)", config.BusyTimeout.Milliseconds()),
-	}
-	if reader {
-		pragmas = append(pragmas, "query_only(1)")
-	} else {
-		pragmas = append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)")
-	}
-	u := url.URL{Scheme: "file", Path: slashed, RawQuery: url.Values{"_pragma": pragmas}.Encode()}
-	return u.String(), nil
+	return &url.URL{Scheme: "file", Path: slashed}, nil
 }

@@ -46,6 +46,8 @@ type enqueuing struct {
 	// For each event its id, 0 for one that is passed over, and where it goes.
 	ids     []int64
 	targets [][]match.Target
+	// deliveries is how many there are, those of events passed over included.
+	deliveries int
 
 	tasks  []webhook.Task
 	blocks []block // to be remembered once they are committed
@@ -105,12 +107,12 @@ func (s *Store) reserve(ctx context.Context, q querier, e *enqueuing) error {
 // match finds out where the events go, and returns how many ids that takes.
 func (e *enqueuing) match() int64 {
 	e.targets = make([][]match.Target, len(e.events))
-	n := int64(len(e.events))
+	e.deliveries = 0
 	for i := range e.events {
 		e.targets[i] = e.routes.table.Targets(e.events[i].OrganizationID, e.events[i].Type)
-		n += int64(len(e.targets[i]))
+		e.deliveries += len(e.targets[i])
 	}
-	return n
+	return int64(len(e.events) + e.deliveries)
 }
 
 // number gives the events their ids, leaving those of the deliveries free.
@@ -166,6 +168,10 @@ func (s *Store) insertDeliveries(ctx context.Context, q querier, e *enqueuing) e
 			target := &e.targets[i][j]
 			id, endpointID := eventID+1+int64(j), e.routes.ids[target.Endpoint]
 			if e.offer != nil && !target.Paused && e.offer.Accept(target.Endpoint) {
+				if e.tasks == nil { // who takes one mostly takes all
+					e.tasks = make([]webhook.Task, 0, e.deliveries)
+					offered = make([]any, 0, e.deliveries*len(s.enqueue.deliveries.columns))
+				}
 				offered = append(offered, id, eventID, endpointID)
 				e.tasks = append(e.tasks, e.task(i, id, target, until))
 			} else {

@@ -1,0 +1,180 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	driversqlite "modernc.org/sqlite"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+// recorder is a connector that notes every statement that is prepared.
+type recorder struct {
+	path       string
+	mu         sync.Mutex
+	statements map[string]bool
+}
+
+func (r *recorder) Driver() driver.Driver { return &driversqlite.Driver{} }
+
+func (r *recorder) Connect(context.Context) (driver.Conn, error) {
+	conn, err := r.Driver().Open("file:" + r.path)
+	return &recordedConn{Conn: conn, recorder: r}, err
+}
+
+// recordedConn has no method but those of driver.Conn, so that everything is
+// prepared.
+type recordedConn struct {
+	driver.Conn
+	recorder *recorder
+}
+
+func (c *recordedConn) Prepare(query string) (driver.Stmt, error) {
+	c.recorder.mu.Lock()
+	c.recorder.statements[query] = true
+	c.recorder.mu.Unlock()
+	return c.Conn.Prepare(query)
+}
+
+// useEverything calls every method of a store, so that it uses all statements.
+func useEverything(t *testing.T, s *sqlstore.Store) {
+	t.Helper()
+	ctx, now := t.Context(), time.Now()
+	w := newWebhook()
+	require.NoError(t, s.CreateWebhook(ctx, w))
+	_, err := s.Webhook(ctx, "", w.ID)
+	require.NoError(t, err)
+	w.Name = "Changed"
+	require.NoError(t, s.UpdateWebhook(ctx, w))
+	events := make([]webhook.NewEvent, 21) // chunks of every size
+	for i := range events {
+		events[i] = webhook.NewEvent{ID: fmt.Sprint("evt_", i), Type: "a.b", Payload: []byte(`{}`)}
+	}
+	for range 2 { // the second time all are stored already
+		_, err = s.Enqueue(ctx, now, events, nil)
+		require.NoError(t, err)
+	}
+	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{
+		Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10, Skip: []webhook.Endpoint{{WebhookID: w.ID, Channel: "x"}},
+	})
+	require.NoError(t, err)
+	_, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+	require.NoError(t, err)
+	leases := []webhook.Lease{tasks[0].Lease, {DeliveryID: 12345, Token: 1}}
+	_, err = s.Extend(ctx, now.Add(time.Hour), leases)
+	require.NoError(t, err)
+	attempt := &webhook.Attempt{StartedAt: now}
+	_, err = s.Settle(ctx, now, []webhook.Settlement{
+		{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded, Attempt: attempt},
+		{Lease: tasks[1].Lease, Status: webhook.StatusDead, Attempt: attempt, PauseWebhook: true},
+		{Lease: tasks[2].Lease, Status: webhook.StatusPending, DueAt: now, Attempt: attempt},
+		{Lease: leases[1], Status: webhook.StatusDead},
+	})
+	require.NoError(t, err)
+	for _, status := range []webhook.Status{"", webhook.StatusPending, webhook.StatusInFlight, webhook.StatusHeld,
+		webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled} {
+		for _, q := range []webhook.DeliveryQuery{
+			{}, {EventID: "evt_1"}, {WebhookID: w.ID}, {EventType: "a.b", Since: now.Add(-time.Hour), Until: now.Add(time.Hour), Before: 1000},
+		} {
+			q.Status = status
+			_, err := s.Deliveries(ctx, q)
+			require.NoError(t, err)
+		}
+	}
+	_, err = s.Delivery(ctx, "", tasks[0].DeliveryID)
+	require.NoError(t, err)
+	_, err = s.EventPayload(ctx, "", "evt_1")
+	require.NoError(t, err)
+	require.NoError(t, s.Replay(ctx, now, "", tasks[0].DeliveryID))
+	require.NoError(t, s.Cancel(ctx, now, "", tasks[0].DeliveryID))
+	require.NoError(t, s.DeleteWebhook(ctx, "", w.ID))
+	_, err = s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Hour), DeadBefore: now.Add(time.Hour), Limit: 100})
+	require.NoError(t, err)
+}
+
+var explained = regexp.MustCompile(`(?i)^\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\b`)
+
+// TestPlans explains every statement that a store uses. Each one must find what
+// it needs in the large tables by an index, so that what it costs does not
+// depend on how much is stored.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	r := &recorder{path: filepath.Join(t.TempDir(), "webhooks.db"), statements: make(map[string]bool)}
+	db := sql.OpenDB(r)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	s, err := sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{TablePrefix: "p_"})
+	require.NoError(t, err)
+	useEverything(t, s)
+	require.NoError(t, s.Close())
+
+	plans := make(map[string]string)
+	for statement := range r.statements {
+		if explained.MatchString(statement) {
+			plans[statement] = plan(t, db, statement)
+		}
+	}
+	require.Greater(t, len(plans), 40)
+	for statement, plan := range plans {
+		for line := range strings.Lines(plan) {
+			scanned := strings.Contains(line, "SCAN") && !strings.Contains(line, "USING")
+			for _, table := range []string{"p_events", "p_deliveries", " d\n", " e\n"} {
+				assert.False(t, scanned && strings.Contains(line, table), "a whole table is read:\n%s\n%s", statement, plan)
+			}
+		}
+	}
+	expect := func(statement, using string) {
+		t.Helper()
+		found := false
+		for s, plan := range plans {
+			if strings.Contains(s, statement) {
+				found = true
+				assert.Contains(t, plan, using, "%s\n%s", s, plan)
+				assert.NotContains(t, plan, "AUTOMATIC", "no index may be built for one statement:\n%s\n%s", s, plan)
+			}
+		}
+		assert.True(t, found, "no statement has %q", statement)
+	}
+	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id=? AND at<?)")
+	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id>?)")
+	expect("WITH RECURSIVE walk", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("WITH RECURSIVE walk", "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("UPDATE p_deliveries AS d SET", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("SET state = 1", "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("WHERE d.state < 2 AND d.endpoint_id IN", "p_deliveries_queue (endpoint_id=?)")
+	expect("WHERE d.state = 3 AND d.endpoint_id IN", "p_deliveries_dead (endpoint_id=?")
+	expect("WHERE d.id >= ? AND d.id < ? AND d.endpoint_id IN", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	expect("WHERE d.id > ? AND d.id <= ?", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	expect("WHERE state = ? AND state >= 2 AND at < ?", "p_deliveries_settled (state=? AND at<?)")
+	expect("WHERE last_id = id AND created_at < ?", "p_events_idle (created_at<?)")
+}
+
+// plan returns what SQLite means to do, a step on each line.
+func plan(t *testing.T, db *sql.DB, statement string) string {
+	t.Helper()
+	args := make([]any, strings.Count(statement, "?"))
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement, args...)
+	require.NoError(t, err, statement)
+	defer func() { require.NoError(t, rows.Close()) }()
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		require.NoError(t, rows.Scan(&id, &parent, &unused, &detail))
+		plan.WriteString(detail + "\n")
+	}
+	require.NoError(t, rows.Err())
+	return plan.String()
+}
