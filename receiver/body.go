@@ -15,65 +15,69 @@ import (
 const firstRead = 64 << 10
 
 // readBody reads the whole body, up to the limit and within the time. w may be
-// nil: there is no deadline then, and no connection to close.
+// nil: there is no deadline then.
 func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Rejection) {
 	if r.ContentLength > rc.cfg.MaxBody {
-		return nil, &Rejection{Status: http.StatusRequestEntityTooLarge, Err: ErrTooLarge}
+		return nil, tooLarge()
 	}
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
-	defer rc.bodyDeadline(w, r)()
-	body := http.MaxBytesReader(w, r.Body, rc.cfg.MaxBody)
-	// One more than is announced, so that the end is seen without growing.
-	data, err := readAll(body, min(max(r.ContentLength, 511), firstRead)+1)
-	var tooLarge *http.MaxBytesError
+	if w != nil && rc.setDeadline(w, r) {
+		// The server would cancel a handler that still runs at the deadline.
+		defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Time{}) }()
+	}
+	data, err := readAll(r.Body, r.ContentLength, rc.cfg.MaxBody)
 	switch {
-	case err == nil:
-		return data, nil
-	case errors.As(err, &tooLarge):
-		return nil, &Rejection{Status: http.StatusRequestEntityTooLarge, Err: ErrTooLarge}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &Rejection{Status: http.StatusRequestTimeout, Err: ErrSlowBody}
-	default:
+	case err != nil:
 		return nil, &Rejection{Status: http.StatusBadRequest, Err: ErrBody}
+	case int64(len(data)) > rc.cfg.MaxBody:
+		return nil, tooLarge()
 	}
+	return data, nil
 }
 
-func readAll(r io.Reader, size int64) ([]byte, error) {
-	data := make([]byte, 0, size)
-	for {
+// setDeadline bounds how long the body may take to arrive, unless the server has
+// a stricter limit of its own. It reports whether there is a bound to lift: a
+// connection that knows no deadlines, as in tests, is left alone.
+func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request) bool {
+	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if server != nil && server.ReadTimeout > 0 && server.ReadTimeout < rc.cfg.ReadTimeout {
+		return false
+	}
+	return http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.cfg.ReadTimeout)) == nil
+}
+
+// readAll reads to the end, or until there is more than the limit. The announced
+// size is -1 if it is not known.
+func readAll(r io.Reader, announced, limit int64) ([]byte, error) {
+	const unknown = 511
+	size := announced
+	if size < 0 {
+		size = unknown
+	}
+	// One more than announced, so that the end is seen without growing.
+	data := make([]byte, 0, min(size, firstRead)+1)
+	for int64(len(data)) <= limit {
 		if len(data) == cap(data) {
 			data = append(data, 0)[:len(data)]
 		}
 		n, err := r.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
 		if err == io.EOF {
-			return data, nil
+			break
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
+	return data, nil
 }
 
-// bodyDeadline bounds how long the body may take to arrive. The function that
-// it returns lifts the bound again: the server would cancel a handler that is
-// still running when it passes. A connection that knows no deadlines, as in
-// tests, is left alone; so is one whose server sets a stricter one.
-func (rc *Receiver) bodyDeadline(w http.ResponseWriter, r *http.Request) (lift func()) {
-	if w == nil {
-		return func() {}
-	}
-	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if server != nil && server.ReadTimeout > 0 && server.ReadTimeout < rc.cfg.ReadTimeout {
-		return func() {}
-	}
-	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Now().Add(rc.cfg.ReadTimeout)) != nil {
-		return func() {}
-	}
-	return func() { _ = control.SetReadDeadline(time.Time{}) }
+func tooLarge() *Rejection {
+	return &Rejection{Status: http.StatusRequestEntityTooLarge, Err: ErrTooLarge}
 }
 
 // unpack returns what is inside a gzip body, up to the limit. It is called for
@@ -88,7 +92,7 @@ func (rc *Receiver) unpack(body []byte) ([]byte, *Rejection) {
 	case err != nil:
 		return nil, malformed(err)
 	case int64(len(data)) > rc.cfg.MaxDecoded:
-		return nil, &Rejection{Status: http.StatusRequestEntityTooLarge, Err: ErrTooLarge}
+		return nil, tooLarge()
 	}
 	return data, nil
 }

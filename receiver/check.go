@@ -1,9 +1,7 @@
 package receiver
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -24,45 +22,44 @@ import (
 // read deadline for the body, and closing the connection of who is rejected,
 // since the server waits for the rest of the body otherwise.
 func (rc *Receiver) Check(r *http.Request) (*Delivery, error) {
-	d, rejection := rc.check(nil, r)
-	if rejection != nil { // not returned as it is: a nil *Rejection is no nil error
+	d := new(Delivery)
+	if rejection := rc.check(nil, r, d); rejection != nil {
 		return nil, rejection
 	}
 	return d, nil
 }
 
-func (rc *Receiver) check(w http.ResponseWriter, r *http.Request) (*Delivery, *Rejection) {
+// check does the work of Check and fills in d. w may be nil.
+func (rc *Receiver) check(w http.ResponseWriter, r *http.Request, d *Delivery) *Rejection {
 	compressed, rejection := rc.checkForm(r)
 	if rejection != nil {
-		return nil, rejection
+		return rejection
 	}
 	pending, err := rc.checkHeader(r.Header, time.Now())
 	if err != nil {
-		return nil, unauthorized(err)
+		return unauthorized(err)
 	}
-	body, rejection := rc.readBody(w, r)
-	if rejection != nil {
-		return nil, rejection
+	if d.Body, rejection = rc.readBody(w, r); rejection != nil {
+		return rejection
 	}
-	d := &Delivery{Body: body}
 	if pending != nil {
-		if d.Signed, err = pending.Verify(body); err != nil {
-			return nil, unauthorized(err)
+		if d.Signed, err = pending.Verify(d.Body); err != nil {
+			return unauthorized(err)
 		}
 	}
 	if compressed {
-		if d.Body, rejection = rc.unpack(body); rejection != nil {
-			return nil, rejection
+		if d.Body, rejection = rc.unpack(d.Body); rejection != nil {
+			return rejection
 		}
 		r.Header = r.Header.Clone()
 		r.Header.Del("Content-Encoding")
 	}
 	if rejection := rc.decode(r.Header, d); rejection != nil {
-		return nil, rejection
+		return rejection
 	}
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(d.Body)), int64(len(d.Body))
-	r.TransferEncoding = nil
-	return d, nil
+	d.reader.Reset(d.Body)
+	r.Body, r.ContentLength, r.TransferEncoding = &d.reader, int64(len(d.Body)), nil
+	return nil
 }
 
 // checkForm looks at everything about the request but its credentials and its

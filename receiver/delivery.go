@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,10 +28,18 @@ type Delivery struct {
 	// with [Config.FailOpen] and a store that is down.
 	Claim Claim
 
+	// reader is the request's body once it was read.
+	reader bodyReader
+
 	// failure is what a [HandlerFunc] reported. Middleware may have left its
 	// goroutine behind, as http.TimeoutHandler does.
 	failure atomic.Pointer[error]
 }
+
+// bodyReader is a body in memory.
+type bodyReader struct{ bytes.Reader }
+
+func (*bodyReader) Close() error { return nil }
 
 type contextKey struct{}
 

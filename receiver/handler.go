@@ -1,7 +1,6 @@
 package receiver
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -24,14 +23,14 @@ const retryLater = 5 * time.Second
 // The answer of next is held until the outcome is recorded.
 func (rc *Receiver) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d, rejection := rc.check(w, r)
-		if rejection != nil {
+		a := &attempt{rc: rc}
+		if rejection := rc.check(w, r, &a.delivery); rejection != nil {
 			rc.reject(w, r, rejection)
 			return
 		}
 		started := time.Now()
-		result, answer := rc.process(w, r, d, next)
-		result.Delivery, result.Status, result.Duration = d, answer.status, time.Since(started)
+		result, answer := a.process(w, r, next)
+		result.Delivery, result.Status, result.Duration = &a.delivery, answer.status, time.Since(started)
 		rc.report(r.Context(), &result)
 		answer.write(w)
 	})
@@ -81,21 +80,22 @@ func (a answer) write(w http.ResponseWriter) {
 }
 
 // process claims the event and has it handled. It writes nothing.
-func (rc *Receiver) process(w http.ResponseWriter, r *http.Request, d *Delivery, next http.Handler) (Result, answer) {
-	claim := Claim{Key: d.Claim.Key, Token: NewToken()}
-	standing, err := rc.cfg.Dedupe.Claim(r.Context(), claim, rc.cfg.Lease)
+func (a *attempt) process(w http.ResponseWriter, r *http.Request, next http.Handler) (Result, answer) {
+	cfg := &a.rc.cfg
+	claim := Claim{Key: a.delivery.Claim.Key, Token: NewToken()}
+	standing, err := cfg.Dedupe.Claim(r.Context(), claim, cfg.Lease)
 	switch {
-	case err != nil && rc.cfg.FailOpen:
-		rc.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
+	case err != nil && cfg.FailOpen:
+		cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
 			slog.String("key", claim.Key), slog.Any("error", err))
-		return rc.handle(w, r, d, next)
+		return a.handle(w, r, next)
 	case err != nil:
 		return Result{Outcome: Unavailable, Err: err}, answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
 	}
 	switch standing.State {
 	case Claimed:
-		d.Claim = claim
-		return rc.handle(w, r, d, next)
+		a.delivery.Claim = claim
+		return a.handle(w, r, next)
 	case InFlight:
 		return Result{Outcome: Busy}, answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
 	default:
@@ -103,34 +103,32 @@ func (rc *Receiver) process(w http.ResponseWriter, r *http.Request, d *Delivery,
 	}
 }
 
-// handle calls next and settles the claim. Without a claim, because the store
-// is down and that is to be ignored, there is nothing to settle.
-func (rc *Receiver) handle(w http.ResponseWriter, r *http.Request, d *Delivery, next http.Handler) (Result, answer) {
-	ctx := context.WithValue(r.Context(), contextKey{}, d)
-	held := &heldResponse{w: w}
-	settle := rc.settler(r.Context(), d)
-	if d.Claim.Token != (Token{}) {
-		var l *lease
-		ctx, l = rc.keepLease(ctx, d.Claim)
-		// Also when next ends the goroutine (http.ErrAbortHandler, or
-		// runtime.Goexit of a failing test), the event is given back.
-		defer func() {
-			l.stop()
-			if !settle.done {
-				settle.release()
-			}
-		}()
-	}
-	err := call(next, held, r.WithContext(ctx))
+// handle calls next and settles the claim.
+func (a *attempt) handle(w http.ResponseWriter, r *http.Request, next http.Handler) (Result, answer) {
+	a.begin(w, r)
+	defer a.end()
+	returned := false
+	defer func() {
+		if !returned {
+			// next has ended the goroutine: http.ErrAbortHandler, or
+			// runtime.Goexit of a failing test.
+			a.settle()
+			a.release()
+		}
+	}()
+	err := call(next, &a.held, r.WithContext(a.ctx))
+	returned = true
+	a.settle()
 	if err == nil {
-		err = d.reported(held)
+		err = a.reported()
 	}
-	if d.Event.CacheScope != nil && rc.cfg.Invalidator != nil && statusOf(err) == http.StatusOK {
-		if failed := settle.invalidate(d.Event); failed != nil {
+	held := &a.held
+	if statusOf(err) == http.StatusOK {
+		if failed := a.invalidate(); failed != nil {
 			err, held = failed, nil
 		}
 	}
-	return settle.outcome(err, held)
+	return a.outcome(err, held)
 }
 
 // call calls the handler and makes an error of its panic.

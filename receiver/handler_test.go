@@ -249,6 +249,44 @@ func TestReleaseFails(t *testing.T) {
 	assert.Contains(t, b.log.String(), "not given back")
 }
 
+// A handler is not cut short by a sender that has stopped waiting: that one will
+// send the event again, and should find it done.
+func TestHandlerOutlivesTheSender(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var after error
+	h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+		cancel()
+		after = ctx.Err()
+		return after
+	}))
+	serve(h, post(envelope(t, "evt_1")).WithContext(ctx))
+	assert.NoError(t, after)
+	assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
+	assert.Equal(t, []receiver.Outcome{receiver.Handled, receiver.Duplicate}, b.outcomes())
+}
+
+// A store that does not answer does not hold the request for ever.
+func TestSettlingIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c *receiver.Config) { c.Dedupe = stuck{receiver.NewMemory(receiver.MemoryConfig{})} })
+		start := time.Now()
+		assert.Equal(t, 200, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, 10*time.Second, time.Since(start))
+		assert.ErrorContains(t, b.results[0].Err, "not recorded")
+	})
+}
+
+// stuck is a store that takes claims and then does not answer.
+type stuck struct{ receiver.Deduper }
+
+func (stuck) Done(ctx context.Context, _ receiver.Claim, _ time.Duration) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
 // The outcome is recorded although the sender has stopped waiting.
 func TestSenderGone(t *testing.T) {
 	t.Parallel()

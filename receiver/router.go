@@ -14,9 +14,10 @@ import (
 // event: nil, it is done; an error, it is given back and the sender tries again
 // (503); [Permanent], it is recorded as dead and acknowledged (200).
 //
-// ctx ends with the request, and when the claim is lost to another process. A
-// handler that needs longer than the sender waits should store the event and
-// return.
+// ctx outlives the sender's patience: a sender that no longer waits sends the
+// event again, and should find it done then. It ends when the claim is lost to
+// another process, or with the handler's own deadline. A handler that often
+// needs longer than senders wait should store the event and return.
 //
 // A HandlerFunc is an [http.Handler] to put behind [Receiver.Handler].
 type HandlerFunc func(ctx context.Context, e *event.Event) error
@@ -31,7 +32,8 @@ func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	err := f(r.Context(), d.Event)
 	if err != nil {
-		d.failure.Store(&err)
+		failure := err // only what failed moves to the heap
+		d.failure.Store(&failure)
 	}
 	w.WriteHeader(statusOf(err))
 }

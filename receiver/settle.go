@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/mixpeek/webhooks-go/event"
 )
 
 // maxReason bounds what is stored about a dead event, in bytes.
@@ -17,34 +15,23 @@ const maxReason = 1024
 
 // reported returns what the handler made of the delivery: the error that a
 // [HandlerFunc] returned, or else what the status says.
-func (d *Delivery) reported(held *heldResponse) error {
-	if failure := d.failure.Load(); failure != nil {
+func (a *attempt) reported() error {
+	if failure := a.delivery.failure.Load(); failure != nil {
 		return *failure
 	}
-	if status := held.code(); status < 200 || status > 299 {
+	if status := a.held.code(); status < 200 || status > 299 {
 		return fmt.Errorf("receiver: handler answered %d", status)
 	}
 	return nil
 }
 
-// A settler records the outcome of one claim, whether or not the sender still
-// waits for it.
-type settler struct {
-	rc    *Receiver
-	ctx   context.Context
-	claim Claim
-	done  bool // nothing is left to be recorded
-}
-
-func (rc *Receiver) settler(ctx context.Context, d *Delivery) *settler {
-	return &settler{rc: rc, ctx: ctx, claim: d.Claim, done: d.Claim.Token == Token{}}
-}
-
 // invalidate drops what the event makes stale.
-func (s *settler) invalidate(e *event.Event) error {
-	ctx, cancel := s.context()
-	defer cancel()
-	if err := s.rc.cfg.Invalidator.Invalidate(ctx, e); err != nil {
+func (a *attempt) invalidate() error {
+	e, invalidator := a.delivery.Event, a.rc.cfg.Invalidator
+	if invalidator == nil || e.CacheScope == nil {
+		return nil
+	}
+	if err := invalidator.Invalidate(a.ctx, e); err != nil {
 		return fmt.Errorf("receiver: invalidate: %w", err)
 	}
 	return nil
@@ -52,20 +39,20 @@ func (s *settler) invalidate(e *event.Event) error {
 
 // outcome records what the handler's error means and says how to answer. held
 // is nil if the handler's own answer no longer fits.
-func (s *settler) outcome(err error, held *heldResponse) (Result, answer) {
+func (a *attempt) outcome(err error, held *heldResponse) (Result, answer) {
 	var panicked *PanicError
 	switch {
 	case errors.As(err, &panicked):
-		s.release()
+		a.release()
 		return Result{Outcome: Panicked, Err: err}, answer{status: http.StatusInternalServerError}
 	case err == nil:
-		return s.finish(Handled, nil, held)
+		return a.finish(Handled, nil)
 	case errors.Is(err, ErrNoHandler):
-		return s.finish(Unhandled, nil, held)
+		return a.finish(Unhandled, nil)
 	case isPermanent(err):
-		return s.finish(GivenUp, err, held)
+		return a.finish(GivenUp, err)
 	}
-	s.release()
+	a.release()
 	if held == nil {
 		return Result{Outcome: Failed, Err: err}, answer{status: http.StatusServiceUnavailable}
 	}
@@ -75,44 +62,40 @@ func (s *settler) outcome(err error, held *heldResponse) (Result, answer) {
 // finish records that the event is not to be handled again. If the store cannot
 // take that, the event was handled all the same, and the sender is told so: to
 // refuse would surely have it handled twice.
-func (s *settler) finish(o Outcome, err error, held *heldResponse) (Result, answer) {
-	if s.done {
-		return Result{Outcome: o, Err: err}, answer{status: held.code(), held: held}
-	}
-	s.done = true
-	ctx, cancel := s.context()
-	defer cancel()
-	var failed error
-	if o == GivenUp {
-		failed = s.rc.cfg.Dedupe.Dead(ctx, s.claim, reason(err), s.rc.cfg.Keep)
-	} else {
-		failed = s.rc.cfg.Dedupe.Done(ctx, s.claim, s.rc.cfg.Keep)
-	}
+func (a *attempt) finish(o Outcome, err error) (Result, answer) {
+	failed := a.record(o, err)
 	if errors.Is(failed, ErrStaleToken) {
 		return Result{Outcome: Lost, Err: failed}, answer{status: http.StatusConflict, retryAfter: retryLater}
 	}
 	if failed != nil {
 		failed = fmt.Errorf("receiver: outcome not recorded: %w", failed)
 	}
-	return Result{Outcome: o, Err: errors.Join(err, failed)}, answer{status: held.code(), held: held}
+	return Result{Outcome: o, Err: errors.Join(err, failed)}, answer{status: a.held.code(), held: &a.held}
+}
+
+func (a *attempt) record(o Outcome, err error) error {
+	cfg := &a.rc.cfg
+	switch {
+	case !a.claimed():
+		return nil
+	case a.lost():
+		return ErrStaleToken
+	case o == GivenUp:
+		return cfg.Dedupe.Dead(a.ctx, a.delivery.Claim, reason(err), cfg.Keep)
+	default:
+		return cfg.Dedupe.Done(a.ctx, a.delivery.Claim, cfg.Keep)
+	}
 }
 
 // release gives the event back. If that fails, the end of the lease does it.
-func (s *settler) release() {
-	if s.done {
+func (a *attempt) release() {
+	if !a.claimed() || a.lost() {
 		return
 	}
-	s.done = true
-	ctx, cancel := s.context()
-	defer cancel()
-	if err := s.rc.cfg.Dedupe.Release(ctx, s.claim); err != nil {
-		s.rc.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "receiver: event not given back, its lease has to end first",
-			slog.String("key", s.claim.Key), slog.Any("error", err))
+	if err := a.rc.cfg.Dedupe.Release(a.ctx, a.delivery.Claim); err != nil {
+		a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: event not given back, its lease has to end first",
+			slog.String("key", a.delivery.Claim.Key), slog.Any("error", err))
 	}
-}
-
-func (s *settler) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(s.ctx), settleTimeout)
 }
 
 // reason is an error's text as it can be stored: bounded, in UTF-8, without NUL.

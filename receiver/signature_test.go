@@ -25,7 +25,7 @@ var (
 	privateKey = ed25519.NewKeyFromSeed(macSecret)
 )
 
-func verifier(t *testing.T, key string) *signature.Verifier {
+func verifier(t testing.TB, key string) *signature.Verifier {
 	t.Helper()
 	k, err := signature.ParseKey(key)
 	require.NoError(t, err)
