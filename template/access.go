@@ -84,6 +84,7 @@ func (st *state) item(object, key any) (any, error) {
 		n = int(o.n)
 	case string, markup:
 		if _, ok := asInt(key); ok {
+			st.scan(perCharacter * len(stringOf(o)))
 			n = st.runes(stringOf(o))
 		}
 	}

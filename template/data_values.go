@@ -76,6 +76,9 @@ func number(s string) any {
 		return i
 	}
 	digits := strings.TrimPrefix(s, "-")
+	if len(digits) > maxDigits {
+		return &undefined{kind: ErrData, why: "the data holds an integer of too many digits"}
+	}
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return &undefined{kind: ErrData, why: "the data holds a json.Number that is no number"}
 	}

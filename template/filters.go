@@ -27,7 +27,11 @@ func textFilter(f func(string) string) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		st.scan(perConversion * len(s))
 		if err := st.alloc(len(s)); err != nil {
+			return nil, err
+		}
+		if err := st.step(); err != nil {
 			return nil, err
 		}
 		return textOf(f(s), safe), nil

@@ -80,6 +80,9 @@ func parseInt(s string, base int) (any, bool) {
 		return nil, false
 	}
 	digits = strings.TrimLeft(digits, "0")
+	if len(digits) > maxDigits {
+		return nil, false
+	}
 	if negative {
 		digits = "-" + digits
 	}
@@ -229,9 +232,10 @@ func roundInt(v any, digits int64) (any, error) {
 	return intArithmetic("*", quotient, scale)
 }
 
-func filesizeformat(_ *state, in any, p params) (any, error) {
+func filesizeformat(st *state, in any, p params) (any, error) {
 	size, ok := asFloat(in)
 	if s, isText := asString(in); isText {
+		st.spend(len(s))
 		size, ok = parseFloat(s)
 	}
 	if !ok || math.IsNaN(size) {

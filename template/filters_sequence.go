@@ -3,6 +3,7 @@ package template
 import (
 	"math/rand/v2"
 	"slices"
+	"unicode/utf8"
 )
 
 // Filters that look at a sequence as a whole or cut it into parts.
@@ -61,6 +62,10 @@ func last(st *state, in any, _ params) (any, error) {
 		}
 		in = &list{items: values}
 	}
+	if s, ok := asString(in); ok && s != "" {
+		_, n := utf8.DecodeLastRuneInString(s)
+		return textOf(s[len(s)-n:], isMarkup(in)), nil
+	}
 	n, err := st.length(in)
 	if err != nil {
 		return nil, err
@@ -89,6 +94,7 @@ func random(st *state, in any, _ params) (any, error) {
 func reverse(st *state, in any, _ params) (any, error) {
 	if s, ok := asString(in); ok {
 		_, safe := in.(markup)
+		st.scan(perCharacter * len(s))
 		return st.sliceText(s, safe, [3]any{nil, nil, int64(-1)})
 	}
 	values, err := st.collect(in)

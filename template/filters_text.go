@@ -15,7 +15,7 @@ func textFilters() []filter {
 		{name: "pprint", run: pprint},
 		{name: "replace", params: "old new count?", run: replace},
 		{name: "string", run: toText},
-		{name: "title", run: textFilter(titleWords)},
+		{name: "title", run: titleFilter},
 		{name: "trim", params: "chars?", run: trim},
 		{name: "truncate", params: "length? killwords? end? leeway?", run: truncate},
 		{name: "upper", run: textFilter(upper)},
@@ -87,14 +87,16 @@ func indent(st *state, in any, p params) (any, error) {
 		}
 	}
 	first, blank := p.truth(1, false), p.truth(2, false)
+	st.scan(perConversion * len(s))
 	lines := splitLines(s+"\n", false)
-	if err := st.allocTimes(len(indention)+1, int64(len(lines))); err != nil {
+	if err := st.allocTimes(len(indention)+2*bytesPerValue, int64(len(lines))); err != nil {
 		return nil, err
 	}
 	if err := st.alloc(len(s)); err != nil {
 		return nil, err
 	}
 	var b strings.Builder
+	b.Grow(len(s) + len(lines)*(len(indention)+1))
 	for i, line := range lines {
 		if i > 0 {
 			b.WriteByte('\n')
@@ -190,7 +192,7 @@ func (st *state) strip(s string, p params, i int, left, right bool) (string, err
 		}
 		matches = func(r rune) bool { return set[r] }
 	}
-	st.scan(8 * len(s))
+	st.scan(perCharacter * len(s))
 	if left {
 		s = strings.TrimLeftFunc(s, matches)
 	}
@@ -242,7 +244,7 @@ func wordcount(st *state, in any, _ params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.scan(4 * len(s))
+	st.scan(perCharacter * len(s))
 	words := int64(0)
 	inside := false
 	for _, r := range s {
@@ -257,6 +259,15 @@ func wordcount(st *state, in any, _ params) (any, error) {
 
 // isWord is \w of Python's regular expressions.
 func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
+
+func titleFilter(st *state, in any, p params) (any, error) {
+	s, _, err := st.text(in)
+	if err != nil {
+		return nil, err
+	}
+	st.scan(perWord * len(s))
+	return textFilter(titleWords)(st, in, p)
+}
 
 // titleWords is Jinja's title: words begin after white space, hyphens and opening brackets.
 func titleWords(s string) string {

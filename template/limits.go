@@ -88,6 +88,13 @@ func (b *budget) spend(n int) {
 // scan spends the steps for going through n bytes of a string.
 func (b *budget) scan(n int) { b.used += n / bytesPerStep }
 
+// How much slower than a plain search it is to look at each character, or to convert it.
+const (
+	perCharacter  = 4
+	perConversion = 12
+	perWord       = 32 // where every word may need a conversion of its own
+)
+
 // alloc asks for n bytes of values before they are created, and spends the steps for filling them.
 func (b *budget) alloc(n int) error {
 	if n < 0 || n > b.limits.Memory-b.memory {

@@ -137,7 +137,7 @@ func find(index func(s, sub string) int, must bool) func(*state, any, params) (a
 		if err != nil {
 			return nil, err
 		}
-		st.scan(len(part) + len(sub))
+		st.scan(perCharacter * (len(part) + len(sub)))
 		i := -1
 		if ok {
 			i = index(part, sub)
@@ -237,6 +237,7 @@ func expandTabs(st *state, of any, p params) (any, error) {
 	if err := st.allocTimes(int(min(size, 1<<30)), int64(strings.Count(s, "\t"))); err != nil {
 		return nil, err
 	}
+	st.scan(perConversion * len(s))
 	if err := st.alloc(len(s)); err != nil {
 		return nil, err
 	}
@@ -310,7 +311,7 @@ func textPredicates() []method {
 	predicate := func(name string, f func(string) bool) method {
 		return method{name: name, run: func(st *state, of any, _ params) (any, error) {
 			s := stringOf(of)
-			st.scan(4 * len(s))
+			st.scan(perCharacter * len(s))
 			return f(s), nil
 		}}
 	}

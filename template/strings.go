@@ -23,17 +23,23 @@ func isASCII(s string) bool {
 }
 
 func upper(s string) string {
-	if isASCII(s) {
+	if strings.IndexFunc(s, growsInUpper) < 0 {
 		return strings.ToUpper(s)
 	}
 	return cases.Upper(language.Und).String(s)
 }
 
+// growsInUpper reports whether a character may become several in upper or title case, as ß becomes SS: it is lower case
+// without a single upper case, or one of the Greek letters with a iota below.
+func growsInUpper(r rune) bool {
+	return r >= utf8.RuneSelf && (unicode.IsLower(r) && unicode.ToUpper(r) == r || r >= 0x1f80 && r <= 0x1ffc)
+}
+
 func lower(s string) string {
-	if isASCII(s) {
-		return strings.ToLower(s)
+	if strings.ContainsAny(s, "Σİ") { // a sigma at the end of a word, an i that keeps its dot
+		return cases.Lower(language.Und).String(s)
 	}
-	return cases.Lower(language.Und).String(s)
+	return strings.ToLower(s)
 }
 
 func casefold(s string) string {
@@ -44,14 +50,17 @@ func casefold(s string) string {
 }
 
 func capitalize(s string) string {
+	if s == "" {
+		return ""
+	}
 	_, n := splitRune(s)
 	return titleRune(s[:n]) + lower(s[n:])
 }
 
 // titleRune is the title case of one character.
 func titleRune(s string) string {
-	if isASCII(s) {
-		return strings.ToUpper(s)
+	if r, _ := splitRune(s); !growsInUpper(r) {
+		return string(unicode.ToTitle(r))
 	}
 	return cases.Title(language.Und, cases.NoLower).String(s)
 }
@@ -83,8 +92,10 @@ func swapcase(s string) string {
 		switch {
 		case unicode.IsUpper(r):
 			b.WriteRune(unicode.ToLower(r))
-		case unicode.IsLower(r):
+		case growsInUpper(r):
 			b.WriteString(upper(string(r)))
+		case unicode.IsLower(r):
+			b.WriteRune(unicode.ToUpper(r))
 		default:
 			b.WriteRune(r)
 		}

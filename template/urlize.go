@@ -30,7 +30,7 @@ func urlize(st *state, in any, p params) (any, error) {
 		return nil, err
 	}
 	s := string(escaped)
-	st.spend(len(s) / 2)
+	st.spend(2 * len(s))
 	var b []byte
 	for s != "" {
 		end := strings.IndexFunc(s, isSpace)

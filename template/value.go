@@ -15,8 +15,10 @@ import (
 //	*rangeValue, *view, *generator, *undefined, and the callables
 type (
 	markup     string
-	bigInteger string // decimal digits with a sign, without leading zeros
+	bigInteger string // up to maxDigits decimal digits with a sign, without leading zeros
 )
+
+const maxDigits = 400
 
 type list struct {
 	items  []any

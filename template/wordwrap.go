@@ -29,7 +29,7 @@ func wordwrap(st *state, in any, p params) (any, error) {
 		}
 	}
 	w := wrapper{width: int(min(width, 1<<30)), breakLong: p.truth(1, true), hyphens: p.truth(3, true)}
-	st.spend(len(s))
+	st.spend(2 * len(s))
 	if err := st.alloc(len(s)); err != nil {
 		return nil, err
 	}
@@ -62,16 +62,13 @@ func (w *wrapper) wrap(text string) []string {
 		}
 		var line []string
 		length := 0
-		for len(chunks) > 0 {
+		for len(chunks) > 0 && !longerThan(chunks[0], w.width-length) {
 			n := utf8.RuneCountInString(chunks[0])
-			if length+n > w.width {
-				break
-			}
 			line = append(line, chunks[0])
 			length += n
 			chunks = chunks[1:]
 		}
-		if len(chunks) > 0 && utf8.RuneCountInString(chunks[0]) > w.width {
+		if len(chunks) > 0 && longerThan(chunks[0], w.width) {
 			switch {
 			case w.breakLong:
 				cut := runeOffset(chunks[0], w.breakAt(chunks[0], max(w.width-length, 1)))
@@ -91,6 +88,9 @@ func (w *wrapper) wrap(text string) []string {
 	}
 	return lines
 }
+
+// longerThan reports whether s has more than n characters, without looking at the rest of them.
+func longerThan(s string, n int) bool { return runeOffset(s, n) < len(s) }
 
 // breakAt is how many characters of a chunk that is too long go on the line with room for n: after a hyphen if there is one.
 func (w *wrapper) breakAt(chunk string, n int) int {

@@ -1,0 +1,87 @@
+package template
+
+import (
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestEveryOperationIsBounded applies every filter, test and method to large values, in a loop that only a budget ends.
+// It must not run beside other tests: it looks at the memory of the whole process.
+func TestEveryOperationIsBounded(t *testing.T) {
+	env, err := sharedEnvironment()
+	require.NoError(t, err)
+	values := map[string]string{
+		"ascii":   "{% set v = 'ab <c>\\n' * 50000 %}",
+		"unicode": "{% set v = 'äß é→☕ ' * 30000 %}",
+		"markup":  "{% set v = ('a<b>-c ' * 50000)|safe %}",
+		"list":    "{% set v = range(20000)|list %}",
+		"texts":   "{% set v = ['äbc', 'def'] * 5000 %}",
+		"dict":    "{% set v = dict(range(10000)|batch(2)) %}",
+		"number":  "{% set v = '9' * 100000 %}",
+	}
+	arguments := map[string]string{"format": "v, v", "format_map": "{'a': v}", "map": "'string'", "select": "'string'", "reject": "'string'",
+		"selectattr": "'upper'", "rejectattr": "'upper'", "groupby": "0", "batch": "3", "slice": "3", "replace": "'a', 'bc'",
+		"startswith": "v", "endswith": "v", "find": "'zz'", "rfind": "'zz'", "index": "v[-1]", "rindex": "'b'", "count": "'zz'",
+		"center": "20000", "ljust": "20000", "rjust": "20000", "zfill": "20000", "attr": "'upper'", "join": "v", "partition": "'☕'",
+		"rpartition": "'☕'", "removeprefix": "v", "removesuffix": "v", "divisibleby": "3", "sameas": "v", "in": "v", "append": "v",
+		"extend": "v", "insert": "0, v", "remove": "0", "setdefault": "loop.index, v", "get": "v|string", "pop": ""}
+	expressions := map[string]string{}
+	add := func(kind, name, format string, optional ...string) {
+		args, given := arguments[name]
+		if !given && len(optional) > 0 {
+			args = optional[0]
+		}
+		expressions[kind+" "+name] = fmt.Sprintf(format, name, args)
+	}
+	for name := range env.filters {
+		add("filter", name, "(v|%s(%s))|string|length")
+	}
+	for name := range env.tests {
+		if identifierLength(name) == len(name) {
+			add("test", name, "v is %s(%s)", "v")
+		}
+	}
+	for _, table := range []map[string]*method{env.methods.text, env.methods.list, env.methods.dict} {
+		for name := range table {
+			add("method", name, "v.%s(%s)")
+		}
+	}
+	const (
+		memory = 64 << 20
+		hang   = 5 * time.Second // the aim is 100 ms; the rest is for slow and shared machines
+	)
+	var slowest time.Duration
+	var slowestName string
+	for _, expression := range slices.Sorted(maps.Keys(expressions)) {
+		for value, set := range values {
+			name := expression + " of " + value
+			source := set + "{% for i in range(100000) %}{% set x = " + expressions[expression] + " %}{% endfor %}"
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			_, err := render(t, source, nil, Options{})
+			took := time.Since(start)
+			runtime.ReadMemStats(&after)
+			if err != nil {
+				require.NotErrorIs(t, err, ErrInternal, name)
+			}
+			used := after.TotalAlloc - before.TotalAlloc
+			assert.Less(t, used, uint64(memory), name)
+			assert.Less(t, took, hang, name)
+			if took > slowest {
+				slowest, slowestName = took, name
+			}
+			if took > 60*time.Millisecond {
+				t.Log(name, took, used>>20, err)
+			}
+		}
+	}
+	t.Logf("slowest: %s, %v", slowestName, slowest)
+}
