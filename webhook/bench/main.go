@@ -34,15 +34,15 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
+func run(args []string, out io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	o := options{rates: []int{200, 2000}, callers: []int{1, 16, 128}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	stores := flags.String("stores", "memstore,sqlite", "stores to measure, separated by commas")
@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		defer func() { _ = os.RemoveAll(dir) }()
 		o.dir = dir
 	}
-	target, err := startSink()
+	target, err := startSink(ctx)
 	if err != nil {
 		return err
 	}

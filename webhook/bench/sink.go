@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -20,8 +21,9 @@ type sink struct {
 	onBody atomic.Pointer[func([]byte)]
 }
 
-func startSink() (*sink, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func startSink(ctx context.Context) (*sink, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func barePosts(ctx context.Context, o options, s *sink, concurrency int) (usage,
 	for range concurrency {
 		wg.Go(func() {
 			for !stopped.Load() {
-				resp, err := client.Post(s.url, "application/json", bytes.NewReader(payload))
+				resp, err := client.Post(s.url, "application/json", bytes.NewReader(payload)) //nolint:noctx // what anybody would write
 				if err != nil {
 					failed.Store(&err)
 					return
