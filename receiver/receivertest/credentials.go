@@ -36,7 +36,7 @@ func wrongSecret(ctx context.Context, s *suite) error {
 
 // wrongSecretEarly announces a body and does not send it.
 func wrongSecretEarly(ctx context.Context, s *suite) error {
-	const patience = 3 * time.Second
+	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	m := s.message()

@@ -117,6 +117,19 @@ func TestRun(t *testing.T) {
 	})
 }
 
+// It keeps them over TLS too, where a request is a stream of HTTP/2.
+func TestRunHTTP2(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.config.AllowHTTP = false
+	server := httptest.NewUnstartedServer(b.receiver(t).Handler(b.router()))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	b.options.Client = server.Client()
+	receivertest.Run(t, server.URL, b.options)
+}
+
 // The suite finds what it is there to find: for each rule a receiver that breaks
 // it, and no other rule than those listed.
 func TestBroken(t *testing.T) {
