@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"errors"
 	"net/netip"
 	"testing"
 
@@ -121,6 +120,6 @@ func TestAddressGuardControl(t *testing.T) {
 	assert.NoError(t, guard.control(t.Context(), "tcp4", "8.8.8.8:443", nil))
 	for _, bad := range []string{"127.0.0.1:443", "[::1]:443", "[fe80::1%lo]:443", "", "localhost:443", "8.8.8.8", "@socket"} {
 		var refused *AddressError
-		assert.True(t, errors.As(guard.control(t.Context(), "tcp", bad, nil), &refused), "%q", bad)
+		assert.ErrorAs(t, guard.control(t.Context(), "tcp", bad, nil), &refused, "%q", bad)
 	}
 }

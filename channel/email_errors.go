@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"regexp"
+	"strings"
 )
 
 // smtpError turns what a conversation with a mail server ended with into an
@@ -45,18 +47,15 @@ func smtpReply(reply *textproto.Error) *Error {
 	return e
 }
 
-// enhanced returns the enhanced status code (RFC 3463) that a reply's text
-// begins with, and a blank before it; empty if there is none.
+// enhancedCode is how a reply's text begins when it has an enhanced status code
+// (RFC 3463).
+var enhancedCode = regexp.MustCompile(`^[245]\.[0-9]{1,3}\.[0-9]{1,3}(?: |$)`)
+
+// enhanced returns the enhanced status code of a reply and a blank before it,
+// empty if there is none.
 func enhanced(msg string) string {
-	code := msg
-	for i := range len(msg) {
-		if c := msg[i]; c != '.' && (c < '0' || c > '9') {
-			code = msg[:i]
-			break
-		}
-	}
-	var class, subject, detail int
-	if n, _ := fmt.Sscanf(code, "%d.%d.%d", &class, &subject, &detail); n != 3 || len(code) > 9 {
+	code := strings.TrimSpace(enhancedCode.FindString(msg))
+	if code == "" {
 		return ""
 	}
 	return " " + code

@@ -47,7 +47,7 @@ func scriptedSMTP(t testing.TB, script map[string]string) int {
 	talk := func(conn net.Conn) {
 		defer func() { _ = conn.Close() }()
 		r := bufio.NewReader(conn)
-		data := false
+		var data bool
 		for verb := "greeting"; ; {
 			switch reply := replies[verb]; reply {
 			case "":

@@ -3,17 +3,19 @@ package channel
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/mail"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/mixpeek/webhooks-go/event"
 )
 
 // SMTPTLS says how the connection to the mail server is protected.
@@ -103,29 +105,30 @@ type SMTP struct {
 	closed bool
 }
 
-// NewSMTP checks a configuration. It does not connect.
+// NewSMTP checks a configuration; an error wraps an *event.ValidationError with
+// all that is wrong. It does not connect.
 func NewSMTP(config SMTPConfig) (*SMTP, error) {
-	var errs []error
+	var problems event.Problems
 	if config.Host == "" {
-		errs = append(errs, errors.New("Host is required"))
+		problems.Add("Host", "is required")
 	}
 	from, err := parseAddress(config.From)
 	if err != nil {
-		errs = append(errs, errors.New("From must be a mail address"))
+		problems.Add("From", "must be a mail address")
 	}
 	if config.Port == 0 {
 		config.Port = map[SMTPTLS]int{STARTTLS: 587, ImplicitTLS: 465, NoTLS: 25}[config.TLS]
 	}
 	if config.Port < 1 || config.Port > 65535 {
-		errs = append(errs, errors.New("Port must be between 1 and 65535"))
+		problems.Add("Port", "must be between 1 and 65535")
 	}
 	if config.TLS < STARTTLS || config.TLS > NoTLS {
-		errs = append(errs, errors.New("TLS must be STARTTLS, ImplicitTLS or NoTLS"))
+		problems.Add("TLS", "must be STARTTLS, ImplicitTLS or NoTLS")
 	}
 	if config.Username != "" && config.Auth == "" {
 		config.Auth = AuthPlain
 	}
-	errs = append(errs, config.checkAuth()...)
+	config.checkAuth(&problems)
 	if config.Hello == "" {
 		config.Hello, _ = os.Hostname()
 	}
@@ -138,8 +141,8 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	if config.Timeout <= 0 {
 		config.Timeout = 30 * time.Second
 	}
-	if len(errs) > 0 {
-		return nil, fmt.Errorf("channel: NewSMTP: %w", errors.Join(errs...))
+	if err := problems.Err(); err != nil {
+		return nil, fmt.Errorf("channel: NewSMTP: %w", err)
 	}
 	tlsConfig := &tls.Config{}
 	if config.TLSConfig != nil {
@@ -153,26 +156,24 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	return &SMTP{config: config, from: from, slots: make(chan struct{}, config.MaxConns)}, nil
 }
 
-func (c *SMTPConfig) checkAuth() []error {
-	var errs []error
+func (c *SMTPConfig) checkAuth(problems *event.Problems) {
 	switch c.Auth {
 	case "":
-		return nil
+		return
 	case AuthPlain, AuthLogin:
 		if c.Username == "" || c.Password == "" {
-			errs = append(errs, fmt.Errorf("%s needs Username and Password", c.Auth))
+			problems.Add("Auth", "needs Username and Password to be %s", c.Auth)
 		}
 	case AuthXOAUTH2:
 		if c.Username == "" || c.Token == nil {
-			errs = append(errs, errors.New("XOAUTH2 needs Username and Token"))
+			problems.Add("Auth", "needs Username and Token to be XOAUTH2")
 		}
 	default:
-		errs = append(errs, errors.New("Auth must be AuthPlain, AuthLogin or AuthXOAUTH2"))
+		problems.Add("Auth", "must be AuthPlain, AuthLogin or AuthXOAUTH2")
 	}
 	if c.TLS == NoTLS {
-		errs = append(errs, errors.New("a login needs TLS: it would be sent in the clear"))
+		problems.Add("TLS", "must not be NoTLS with a login, which would be sent in the clear")
 	}
-	return errs
 }
 
 // Close closes the connections that are not in use; those in use are closed
@@ -183,6 +184,7 @@ func (s *SMTP) Close() error {
 	s.idle, s.closed = nil, true
 	s.mu.Unlock()
 	for _, c := range idle {
+		c.idle.Stop()
 		c.quit()
 	}
 	return nil
@@ -193,7 +195,7 @@ type smtpConn struct {
 	net  *limitedConn
 	smtp *smtp.Client
 	sent int
-	used time.Time
+	idle *time.Timer // closes the connection when nobody uses it for a while
 }
 
 // quit says goodbye, and does not wait long for an answer.
@@ -221,7 +223,6 @@ func (s *SMTP) transact(ctx context.Context, f func(*smtp.Client) (reusable bool
 	stop := context.AfterFunc(ctx, func() { _ = conn.net.Close() })
 	reusable, err := f(conn.smtp)
 	conn.sent++
-	conn.used = time.Now()
 	if !stop() || !reusable || conn.sent >= smtpMails || !s.keep(conn) {
 		_ = conn.net.Close()
 	}
@@ -239,7 +240,22 @@ func (s *SMTP) keep(c *smtpConn) bool {
 		return false
 	}
 	s.idle = append(s.idle, c)
+	c.idle = time.AfterFunc(smtpIdle, func() { s.expire(c) })
 	return true
+}
+
+// expire closes a connection that has been idle for too long, unless somebody
+// has just taken it.
+func (s *SMTP) expire(c *smtpConn) {
+	s.mu.Lock()
+	i := slices.Index(s.idle, c)
+	if i >= 0 {
+		s.idle = slices.Delete(s.idle, i, i+1)
+	}
+	s.mu.Unlock()
+	if i >= 0 {
+		c.quit()
+	}
 }
 
 // take returns a connection that answers: an idle one, or a new one.
@@ -254,9 +270,10 @@ func (s *SMTP) take(ctx context.Context) (*smtpConn, error) {
 		if conn == nil {
 			return s.dial(ctx)
 		}
+		conn.idle.Stop()
 		conn.net.left.Store(maxSMTPAnswer)
 		stop := context.AfterFunc(ctx, func() { _ = conn.net.Close() })
-		alive := time.Since(conn.used) < smtpIdle && conn.smtp.Reset() == nil
+		alive := conn.smtp.Reset() == nil
 		if stop() && alive {
 			return conn, nil
 		}

@@ -368,7 +368,7 @@ func TestEmailConfigProblems(t *testing.T) {
 func TestNewSMTPProblems(t *testing.T) {
 	t.Parallel()
 	_, err := channel.NewSMTP(channel.SMTPConfig{Port: -1, TLS: 7, Username: "u", From: "x"})
-	for _, want := range []string{"Host", "From", "Port", "TLS", "Username and Password"} {
+	for _, want := range []string{"Host", "From", "Port", "TLS", "needs Username"} {
 		assert.ErrorContains(t, err, want)
 	}
 	_, err = channel.NewSMTP(channel.SMTPConfig{Host: "h", From: "a@example.com", TLS: channel.NoTLS, Username: "u", Password: "sesame"})
@@ -377,7 +377,7 @@ func TestNewSMTPProblems(t *testing.T) {
 	_, err = channel.NewSMTP(channel.SMTPConfig{Host: "h", From: "a@example.com", Auth: channel.AuthXOAUTH2})
 	assert.ErrorContains(t, err, "Token")
 	_, err = channel.NewSMTP(channel.SMTPConfig{Host: "h", From: "a@example.com", Auth: "NTLM"})
-	assert.ErrorContains(t, err, "Auth must be")
+	assert.ErrorContains(t, err, "Auth: must be")
 }
 
 func TestEmailContract(t *testing.T) {

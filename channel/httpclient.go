@@ -2,6 +2,7 @@ package channel
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"net/netip"
@@ -170,11 +171,12 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 	reply.Body, err = readBody(resp.Body, buf, keep, c.maxResponse)
 	_ = resp.Body.Close() // says nothing that reading has not said
 	if err != nil {
-		e := transportError(req.Context(), err)
-		if failed, ok := e.(*Error); ok {
+		err = transportError(req.Context(), err)
+		var failed *Error
+		if errors.As(err, &failed) {
 			failed.StatusCode = resp.StatusCode
 		}
-		return reply, e
+		return reply, err
 	}
 	return reply, nil
 }

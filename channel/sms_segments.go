@@ -86,6 +86,7 @@ func truncateSegments(text string, limit int) string {
 	if CountSegments(text).Count <= limit {
 		return text
 	}
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	// The alphabet of the whole is that of a part at worst, so the cut is made
 	// by it; what is left may then fit better still.
 	ucs2 := !isGSM(text)

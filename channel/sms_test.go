@@ -282,16 +282,16 @@ func TestTwilioAnswers(t *testing.T) {
 func TestNewTwilioProblems(t *testing.T) {
 	t.Parallel()
 	_, err := channel.NewTwilio(channel.TwilioConfig{API: "http://localhost"})
-	for _, want := range []string{"AccountSID", "AuthToken", "From", "API: invalid"} {
+	for _, want := range []string{"AccountSID", "AuthToken: is required", "From: is required", "API: must be https"} {
 		assert.ErrorContains(t, err, want)
 	}
 	_, err = channel.NewTwilio(channel.TwilioConfig{AccountSID: twilioAccount, AuthToken: "sesame", APIKey: "sesame", From: "x", MessagingService: "MG1"})
-	for _, want := range []string{"APIKey must be SK", "AuthToken must not", "From must not"} {
+	for _, want := range []string{"APIKey: must be SK", "AuthToken: must not", "From: must not"} {
 		assert.ErrorContains(t, err, want)
 	}
 	assert.NotContains(t, err.Error(), "sesame")
 	_, err = channel.NewTwilio(channel.TwilioConfig{AccountSID: twilioAccount, AuthToken: "x", MessagingService: "MG1"})
-	assert.ErrorContains(t, err, "MessagingService must be MG")
+	assert.ErrorContains(t, err, "MessagingService: must be MG")
 }
 
 func TestTwilioContract(t *testing.T) {

@@ -3,12 +3,13 @@ package channel
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
 )
 
 // TwilioAPI is where Twilio is called unless TwilioConfig says otherwise.
@@ -50,36 +51,37 @@ type Twilio struct {
 	form    url.Values
 }
 
-// NewTwilio checks a configuration. It does not connect.
+// NewTwilio checks a configuration; an error wraps an *event.ValidationError
+// with all that is wrong. It does not connect.
 func NewTwilio(config TwilioConfig) (*Twilio, error) {
-	var errs []error
+	var problems event.Problems
 	if !isTwilioID(config.AccountSID, "AC") {
-		errs = append(errs, errors.New("AccountSID must be AC and 32 hexadecimal digits"))
+		problems.Add("AccountSID", "must be AC and 32 hexadecimal digits")
 	}
 	user, password := config.AccountSID, config.AuthToken
 	switch {
 	case config.APIKey != "" || config.APISecret != "":
 		user, password = config.APIKey, config.APISecret
 		if !isTwilioID(config.APIKey, "SK") || config.APISecret == "" {
-			errs = append(errs, errors.New("APIKey must be SK and 32 hexadecimal digits, with an APISecret"))
+			problems.Add("APIKey", "must be SK and 32 hexadecimal digits, with an APISecret")
 		}
 		if config.AuthToken != "" {
-			errs = append(errs, errors.New("AuthToken must not be set together with APIKey"))
+			problems.Add("AuthToken", "must not be set together with APIKey")
 		}
 	case config.AuthToken == "":
-		errs = append(errs, errors.New("AuthToken, or APIKey and APISecret, is required"))
+		problems.Add("AuthToken", "is required, or APIKey and APISecret")
 	}
 	form := url.Values{}
 	switch {
 	case config.From != "" && config.MessagingService != "":
-		errs = append(errs, errors.New("From must not be set together with MessagingService"))
+		problems.Add("From", "must not be set together with MessagingService")
 	case config.MessagingService != "":
 		form.Set("MessagingServiceSid", config.MessagingService)
 		if !isTwilioID(config.MessagingService, "MG") {
-			errs = append(errs, errors.New("MessagingService must be MG and 32 hexadecimal digits"))
+			problems.Add("MessagingService", "must be MG and 32 hexadecimal digits")
 		}
 	case config.From == "":
-		errs = append(errs, errors.New("From, or MessagingService, is required"))
+		problems.Add("From", "is required, or MessagingService")
 	default:
 		form.Set("From", config.From)
 	}
@@ -91,11 +93,9 @@ func NewTwilio(config TwilioConfig) (*Twilio, error) {
 		config.API = TwilioAPI
 	}
 	target, err := client.CheckURL(strings.TrimSuffix(config.API, "/") + "/2010-04-01/Accounts/" + config.AccountSID + "/Messages.json")
-	if err != nil {
-		errs = append(errs, fmt.Errorf("API: %w", err))
-	}
-	if len(errs) > 0 {
-		return nil, fmt.Errorf("channel: NewTwilio: %w", errors.Join(errs...))
+	problems.AddError("API", err)
+	if err := problems.Err(); err != nil {
+		return nil, fmt.Errorf("channel: NewTwilio: %w", err)
 	}
 	request := &http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host,

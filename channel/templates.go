@@ -2,7 +2,6 @@ package channel
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 
@@ -56,7 +55,7 @@ func (r *configReader) objectTemplate(name string) *tmpl {
 		r.problems.Add(name, "must be an object whose strings are templates")
 		return nil
 	}
-	t, err := template.CompileObject(json.RawMessage(slices.Clone(raw)), template.Options{})
+	t, err := template.CompileObject(slices.Clone(raw), template.Options{})
 	if err != nil {
 		return r.badTemplate(name, err)
 	}

@@ -175,7 +175,7 @@ func (h *Harness) meets(t testing.TB, m Misbehaviour) error {
 		took := time.Since(begin)
 		cancel()
 		if took > prompt {
-			return fmt.Errorf("Send took %s", took)
+			return fmt.Errorf("the attempt took %s", took)
 		}
 		if e := errors.Join(h.checkResult(result), h.secretIn("the error", err)); e != nil {
 			return e
@@ -186,17 +186,17 @@ func (h *Harness) meets(t testing.TB, m Misbehaviour) error {
 		var failed *channel.Error
 		switch {
 		case m.Complete && i == 0: // the second may meet what the first left on the connection
-			return fmt.Errorf("Send failed although the answer is complete: %w", err)
+			return fmt.Errorf("the attempt failed although the answer is complete: %w", err)
 		case err == nil:
-			return errors.New("Send succeeded")
+			return errors.New("the attempt succeeded")
 		case !errors.As(err, &failed):
-			return fmt.Errorf("Send returned no *channel.Error but a %T: %v", err, err)
+			return fmt.Errorf("the attempt returned no *channel.Error but a %T: %w", err, err)
 		case !failed.Retryable():
-			return fmt.Errorf("action %s: %v", failed.Action, err)
+			return fmt.Errorf("action %s: %w", failed.Action, err)
 		case failed.Class == "" || failed.Class == channel.ClassUnknown:
-			return fmt.Errorf("the error has no class: %v", err)
+			return fmt.Errorf("the error has no class: %w", err)
 		case m.Hangs != (failed.Class == channel.ClassTimeout):
-			return fmt.Errorf("class %q: %v", failed.Class, err)
+			return fmt.Errorf("class %q: %w", failed.Class, err)
 		}
 	}
 	return nil

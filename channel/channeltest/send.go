@@ -98,11 +98,11 @@ func sendLeavesMessage(t testing.TB, h *Harness) error {
 		return err
 	}
 	if string(m.Payload) != string(want.Payload) {
-		return errors.New("Send changed the payload")
+		return errors.New("the attempt changed the payload")
 	}
 	if m.EventID != want.EventID || m.EventType != want.EventType || m.WebhookID != want.WebhookID ||
 		m.DeliveryID != want.DeliveryID || m.Attempt != want.Attempt || m.Progress != nil {
-		return errors.New("Send changed the message")
+		return errors.New("the attempt changed the message")
 	}
 	return nil
 }
@@ -162,17 +162,17 @@ func sendCancelledDuring(t testing.TB, h *Harness) error {
 	begin := time.Now()
 	_, err = c.Send(ctx, newMessage())
 	if took := time.Since(begin); took > prompt {
-		return fmt.Errorf("Send returned %s after the cancellation", took)
+		return fmt.Errorf("the attempt ended %s after the cancellation", took)
 	}
 	if err == nil {
-		return errors.New("Send succeeded at a target that never answers")
+		return errors.New("the attempt succeeded at a target that never answers")
 	}
 	return isCancelled(err)
 }
 
 func isCancelled(err error) error {
 	if !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("the error does not match context.Canceled: %v", err)
+		return fmt.Errorf("the error does not match context.Canceled: %w", err)
 	}
 	return nil
 }
@@ -204,16 +204,16 @@ func (h *Harness) timesOut(ctx context.Context, c channel.Channel) error {
 	begin := time.Now()
 	result, err := c.Send(ctx, newMessage())
 	if took := time.Since(begin); took > prompt {
-		return fmt.Errorf("Send took %s", took)
+		return fmt.Errorf("the attempt took %s", took)
 	}
 	var failed *channel.Error
 	switch {
 	case err == nil:
-		return errors.New("Send succeeded at a target that never answers")
+		return errors.New("the attempt succeeded at a target that never answers")
 	case !errors.As(err, &failed):
-		return fmt.Errorf("Send returned no *channel.Error but a %T: %v", err, err)
+		return fmt.Errorf("the attempt returned no *channel.Error but a %T: %w", err, err)
 	case failed.Class != channel.ClassTimeout || !failed.Retryable():
-		return fmt.Errorf("Send returned class %q, action %s: %v", failed.Class, failed.Action, err)
+		return fmt.Errorf("the attempt returned class %q, action %s: %w", failed.Class, failed.Action, err)
 	}
 	return errors.Join(h.checkResult(result), h.secretIn("the error", err))
 }
