@@ -1,2 +1,54 @@
-// Package template renders Jinja2 templates of subscribers, on pongo2.
+// Package template renders the templates of subscribers: Jinja2, run by pongo2, with everything bounded that a stranger's
+// template could cost.
+//
+// There are three kinds, each compiled once and then rendered any number of times, concurrently:
+//
+//   - [Compile] a text: subjects, bodies, messages. [Options.HTML] escapes values for HTML bodies.
+//   - [CompileObject] a JSON object whose strings are templates, such as a payload_template. Values keep their types, and
+//     no value can break the JSON or add to it.
+//   - [CompileJSON] a text whose result must be JSON, such as Slack blocks.
+//
+// [Data] makes the variables of an event, and [Preview] does all of it at once.
+//
+//	t, err := template.Compile("{{ event_type }}: {{ subject.id|upper }}", template.Options{})
+//	…
+//	text, err := t.Render(ctx, template.Data(event))
+//
+// The language is listed in SYNTAX.md, with what is left out and where results differ from Jinja2's.
+//
+// # Errors
+//
+// Every error is an [*Error] that wraps one of the Err variables. Compiling finds all mistakes that show without data,
+// so that a subscription with a broken template is never accepted. A rendered value is somebody's data: no error holds
+// one.
+//
+// # Safety
+//
+// A template can read its data and nothing else: no file, no other template, no method of a Go value, no attribute with
+// underscores. The data is only read. [Limits] bound the source, nesting, work, output, ranges and memory, each with an
+// error of its own; a template that tries to exhaust the process ends in one within 100 ms and 64 MiB.
+//
+// # How it is made
+//
+// pongo2 speaks Django's language, not Jinja2's; has no budgets; and keeps tags, filters and escaping in
+// registries of the process. So it gets the part that it does well, matching blocks and running the tree, and what is
+// inside the tags is ours:
+//
+//	scan.go                       cuts the source at its delimiters
+//	emit.go                       checks that blocks nest, and writes the source for pongo2
+//	engine.go                     the table of tags, and the border to pongo2
+//	tags_*.go, loop.go            what the tags do
+//	lexer.go, parse*.go           expressions, from text to tree
+//	eval*.go, params.go           evaluating the tree
+//	value.go, dict.go, iterate.go the values of templates, which behave as Python's
+//	access.go, arithmetic.go, compare.go, text.go, strings.go
+//	                              what operators do with them
+//	filters*.go, tests.go, methods*.go, globals.go
+//	                              tables of everything that has a name
+//	format_*.go                   '%5.2f' and '{:>8}'
+//	limits.go, state.go           what one render uses
+//
+// The tags are registered with pongo2 by the first compilation, under names with a prefix of their own. pongo2 does not
+// synchronize its registry: a program that itself uses pongo2 in other goroutines should compile a template
+// before they start. Nothing else of pongo2 is changed for others.
 package template

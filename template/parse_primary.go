@@ -34,7 +34,7 @@ func (p *parser) primary() expr {
 		p.advance()
 		return &constant{p.node(t.pos), t.value}
 	case p.skipOp("("):
-		e := p.nest(func() expr { return p.tuple(tupleMode{parentheses: true}) })
+		e := p.tuple(tupleMode{parentheses: true})
 		p.expectOp(")")
 		return e
 	case p.skipOp("["):
