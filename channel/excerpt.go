@@ -1,6 +1,10 @@
 package channel
 
 import (
+	"cmp"
+	"encoding/json"
+	"html"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode"
@@ -68,19 +72,33 @@ type redactor struct {
 const minSecret = 6
 
 // newRedactor makes a redactor for the values that are long enough to be
-// secrets.
+// secrets, as they are and as an endpoint that echoes them may write them: in
+// JSON, in HTML, in a URL, and a token without the scheme before it.
 func newRedactor(secrets ...string) *redactor {
-	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return len(s) < minSecret })
-	if len(secrets) == 0 {
+	var forms []string
+	for _, s := range secrets {
+		forms = append(forms, s)
+		if words := strings.Fields(s); len(words) == 2 {
+			forms = append(forms, words[1])
+		}
+	}
+	for _, s := range slices.Clone(forms) {
+		quoted, _ := json.Marshal(s) // a string only
+		forms = append(forms, string(quoted[1:len(quoted)-1]), html.EscapeString(s), url.QueryEscape(s))
+	}
+	forms = slices.DeleteFunc(forms, func(s string) bool { return len(s) < minSecret })
+	if len(forms) == 0 {
 		return nil
 	}
 	// The longest first: a secret within a secret must not break the outer one.
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(secrets))
-	for _, s := range slices.Compact(secrets) {
+	slices.SortFunc(forms, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	pairs := make([]string, 0, 2*len(forms))
+	for _, s := range slices.Compact(forms) {
 		pairs = append(pairs, s, "[redacted]")
 	}
-	return &redactor{replacer: strings.NewReplacer(pairs...), longest: len(secrets[0])}
+	return &redactor{replacer: strings.NewReplacer(pairs...), longest: len(forms[0])}
 }
 
 // keep is how much of an answer must be read to make an excerpt in which no

@@ -220,3 +220,62 @@ func TestHTTPClientRefusesAtConnectTime(t *testing.T) {
 		assert.EqualError(t, err, "channel: refused_address: loopback addresses are not connected to")
 	}
 }
+
+// HTTP/2 has its own ways to go wrong, and they end the same way.
+func TestHTTPClientHTTP2(t *testing.T) {
+	t.Parallel()
+	base, client := tlsServer(t, channel.HTTPConfig{}, func(s *httptest.Server) { s.Config.ErrorLog = quiet }, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		switch r.URL.Path {
+		case "/abort":
+			panic(http.ErrAbortHandler)
+		case "/abort-body":
+			_, _ = io.WriteString(w, "part")
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		case "/hang":
+			<-r.Context().Done()
+		case "/hang-body":
+			_, _ = io.WriteString(w, "part")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		case "/header":
+			for i := range 100 {
+				w.Header().Set(fmt.Sprint("X-", i), strings.Repeat("x", 2000))
+			}
+		case "/body":
+			for {
+				if _, err := w.Write(make([]byte, 10_000)); err != nil {
+					return
+				}
+			}
+		}
+	})
+	d := channel.NewWebhookDriver(client)
+	tests := []struct {
+		path   string
+		class  channel.Class
+		status int
+	}{
+		{"/abort", channel.ClassProtocol, 0},
+		{"/abort-body", channel.ClassProtocol, 200},
+		{"/hang", channel.ClassTimeout, 0},
+		{"/hang-body", channel.ClassTimeout, 200},
+		{"/header", channel.ClassProtocol, 0},
+		{"/body", channel.ClassTooLarge, 200},
+		{"/fine", "", 200},
+	}
+	for _, tt := range tests {
+		result, err := open(t, d, map[string]any{"url": base + tt.path, "timeout": 0.3}).Send(t.Context(), message())
+		assert.Equal(t, tt.status, result.StatusCode, tt.path)
+		if tt.class == "" {
+			assert.NoError(t, err, tt.path)
+			continue
+		}
+		got := channel.AsError(err)
+		if assert.NotNil(t, got, tt.path) {
+			assert.Equal(t, tt.class, got.Class, "%s: %v", tt.path, err)
+			assert.True(t, got.Retryable(), tt.path)
+		}
+	}
+}

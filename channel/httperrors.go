@@ -61,7 +61,7 @@ func transportError(ctx context.Context, err error) error {
 		errors.Is(err, net.ErrClosed):
 		return &Error{Class: ClassClosed, Err: errText("the connection ended before the answer did")}
 	}
-	return &Error{Class: ClassProtocol, Err: errText("the answer is not valid HTTP, or its header is too large")}
+	return &Error{Class: ClassProtocol, Err: errText("no valid HTTP answer, or one whose header is too large")}
 }
 
 // isTLS reports whether err comes from the handshake: from its types, or from

@@ -1,8 +1,10 @@
 package channeltest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httputil"
@@ -124,8 +126,9 @@ func echoRedacted(t testing.TB, h *Harness) error {
 	for _, code := range []int{200, 400, 500} {
 		c, err := h.Driver.Open(h.HTTP.Config(h.serve(t, func(w http.ResponseWriter, r *http.Request) {
 			request, _ := httputil.DumpRequest(r, true)
+			quoted, _ := json.Marshal(string(request))
 			w.WriteHeader(code)
-			_, _ = w.Write(request)
+			_, _ = fmt.Fprintf(w, "%s\n%s\n%s", request, quoted, html.EscapeString(string(request)))
 		})))
 		if err != nil {
 			return err

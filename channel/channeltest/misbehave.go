@@ -157,14 +157,15 @@ func misbehaviourRules() []rule {
 	return list
 }
 
-// meets makes attempts at a misbehaving endpoint: two, because what is left of
-// the first may hurt the second, unless each takes until its time runs out.
+// meets makes attempts at a misbehaving endpoint: several, because what is left
+// of one may hurt the next, unless each takes until its time runs out. All
+// misbehaviours together see more than a hundred.
 func (h *Harness) meets(t testing.TB, m Misbehaviour) error {
 	c, err := h.Driver.Open(h.HTTP.Config(m.Start(t)))
 	if err != nil {
 		return err
 	}
-	limit, attempts := prompt, 2
+	limit, attempts := prompt, 3
 	if m.Hangs {
 		limit, attempts = patience, 1
 	}

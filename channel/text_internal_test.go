@@ -82,6 +82,14 @@ func TestRedactor(t *testing.T) {
 	assert.Equal(t, "a [redacted] b [redacted] short", r.excerpt([]byte("a secret-one b secret-one-longer short")))
 	assert.Equal(t, excerptSize+1+len("secret-one-longer"), r.keep())
 	assert.Nil(t, newRedactor("short", ""))
+
+	r = newRedactor(`Bearer q"uo<te&d/token`)
+	for _, echo := range []string{`q"uo<te&d/token`, `{"auth":"Bearer q\"uo\u003cte\u0026d/token"}`, `q&#34;uo&lt;te&amp;d/token`, `?t=q%22uo%3Cte%26d%2Ftoken`} {
+		assert.NotContains(t, r.excerpt([]byte(echo)), "token", echo)
+	}
+	assert.Equal(t, "Bearer expected", r.excerpt([]byte("Bearer expected")))
+	r = newRedactor("secret-one")
+
 	var none *redactor
 	assert.Equal(t, "anything", none.excerpt([]byte("anything")))
 	assert.Equal(t, excerptSize+1, none.keep())
