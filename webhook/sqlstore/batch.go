@@ -1,15 +1,12 @@
 package sqlstore
 
-import "strings"
-
 // batch is a statement that runs over many rows. Where it says {rows}, the
-// dialect puts its way of writing rows with these columns; in an INSERT that
-// stands in place of VALUES, elsewhere in a WITH.
+// dialect puts its way of writing rows with these columns, for use in a WITH.
+// No parameter comes before them.
 type batch struct {
-	before, after string
-	columns       []column
-	// texts has the statement for a number of rows, where the dialect needs one
-	// for each number.
+	statement string
+	columns   []column
+	// texts has the finished statement for numbers of rows.
 	texts map[int]string
 }
 
@@ -27,10 +24,7 @@ const (
 )
 
 func (x expander) batch(statement string, columns ...column) *batch {
-	before, after, _ := strings.Cut(x.sql(statement), "{rows}")
-	b := &batch{before: before, after: after, columns: columns, texts: make(map[int]string)}
-	for _, n := range chunkSizes {
-		b.texts[n] = before + x.dialect.values(columns, n) + after
-	}
+	b := &batch{statement: x.sql(statement), columns: columns, texts: make(map[int]string)}
+	x.dialect.prepareBatch(b)
 	return b
 }

@@ -3,11 +3,9 @@ package sqlstore
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -20,7 +18,7 @@ type claimStatements struct {
 func newClaimStatements(x expander) claimStatements {
 	return claimStatements{
 		due:   x.sql(x.dialect.claimSQL()),
-		lease: x.sql(`UPDATE {p}deliveries SET state = 1, at = ?, token = token + 1 WHERE id IN {ids}`),
+		lease: x.sql(`UPDATE {p}deliveries SET state = 1, at = ?, token = token + 1 WHERE id {in}`),
 	}
 }
 
@@ -31,7 +29,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	}
 	var tasks []webhook.Task
 	var last int64
-	err := s.write(ctx, func(ctx context.Context, q querier) error {
+	err := s.write(ctx, func(ctx context.Context, q Tx) error {
 		routes, err := s.currentRoutes(ctx, q)
 		if err != nil {
 			return err
@@ -55,7 +53,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 			ids[i] = int64(c.tasks[i].DeliveryID)
 		}
 		tasks, last = c.tasks, c.last
-		_, err = q.ExecContext(ctx, s.claim.lease, micros(r.Until), jsonInts(ids))
+		_, err = q.Exec(ctx, s.claim.lease, micros(r.Until), s.x.dialect.ints(ids))
 		return err
 	})
 	if err != nil {
@@ -83,7 +81,7 @@ type due struct {
 }
 
 // findDue adds what is due for the endpoints after from, up to to.
-func (s *Store) findDue(ctx context.Context, q querier, c *claiming, from, to int64) error {
+func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64) error {
 	var skip []int64
 	for _, e := range c.request.Skip {
 		if id, ok := c.routes.ids[e]; ok {
@@ -91,15 +89,13 @@ func (s *Store) findDue(ctx context.Context, q querier, c *claiming, from, to in
 		}
 	}
 	left := c.request.Limit - len(c.tasks)
-	// Rows of an endpoint come in any order, so the one at the limit must be
-	// there with all that it may give.
-	limit := left + c.request.PerEndpoint - 1
+	limit := s.x.dialect.claimLimit(left, c.request.PerEndpoint)
 	var found []due
-	err := collect(ctx, q, func(rows *sql.Rows) error {
+	err := collect(ctx, q, func(rows scanner) error {
 		d, err := c.scan(rows)
 		found = append(found, d)
 		return err
-	}, s.claim.due, from, to, c.now, c.request.PerEndpoint, to, jsonInts(skip), limit)
+	}, s.claim.due, from, to, c.now, c.request.PerEndpoint, to, s.x.dialect.ints(skip), limit)
 	if err != nil {
 		return err
 	}
@@ -113,7 +109,7 @@ func (s *Store) findDue(ctx context.Context, q querier, c *claiming, from, to in
 	return nil
 }
 
-func (c *claiming) scan(rows *sql.Rows) (due, error) {
+func (c *claiming) scan(rows scanner) (due, error) {
 	var d due
 	var id, token, queuedAt int64
 	t := &d.task
@@ -130,18 +126,4 @@ func (c *claiming) scan(rows *sql.Rows) (due, error) {
 	t.Until, t.QueuedAt = moment(micros(c.request.Until)), moment(queuedAt)
 	t.OrganizationID, t.Endpoint, t.Revision = to.organizationID, to.endpoint, to.revision
 	return d, nil
-}
-
-// jsonInts writes numbers as a JSON array, the form in which a statement takes
-// any number of them as one parameter.
-func jsonInts(ids []int64) string {
-	out := make([]byte, 0, 2+len(ids)*8)
-	out = append(out, '[')
-	for i, id := range ids {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = strconv.AppendInt(out, id, 10)
-	}
-	return string(append(out, ']'))
 }

@@ -6,42 +6,47 @@ import (
 	"strings"
 )
 
-// Dialect is what differs between databases: use [SQLite].
+// Dialect is what differs between databases: use [SQLite] or [PostgreSQL].
 // It cannot be implemented outside of this package.
 type Dialect interface {
 	// name begins the names of the schema files.
 	name() string
 	// expand replaces what stands in braces in a statement.
 	expand(statement string) string
-	// values returns the rows of a batch as SQL, for n rows.
-	values(columns []column, n int) string
+	// rebind turns question marks into the database's parameters.
+	rebind(statement string) string
+	// ints writes numbers as the one parameter of {in} and {notin}.
+	ints(numbers []int64) string
+
+	// prepareBatch fills in the texts of a batch.
+	prepareBatch(b *batch)
 	// execBatch runs the statement over all rows, and counts the rows changed.
-	execBatch(ctx context.Context, q querier, b *batch, rows, rest []any) (int64, error)
+	// The rest are the parameters after the rows.
+	execBatch(ctx context.Context, q Tx, b *batch, rows, rest []any) (int64, error)
 	// queryBatch is execBatch for a statement that returns rows.
-	queryBatch(ctx context.Context, q querier, b *batch, rows, rest []any, scan func(*sql.Rows) error) error
+	queryBatch(ctx context.Context, q Tx, b *batch, rows, rest []any, scan func(scanner) error) error
+
 	// newWriter returns what runs the store's transactions.
 	newWriter(db *sql.DB) writer
 	// lockSchema lets nobody else migrate until the transaction ends.
-	lockSchema(ctx context.Context, q querier, prefix string) error
-	// reserveSQL takes a number of ids, and returns the first of them with the
-	// version of the subscriptions.
+	lockSchema(ctx context.Context, q Tx, prefix string) error
+	// reserveSQL takes ids: each row is the id after a span of them, with the
+	// version of the subscriptions. reserveSpan says what parameter takes n
+	// ids, and how long a span is then.
 	reserveSQL() string
-	// claimSQL selects what is due in a range of endpoints.
+	reserveSpan(n int) (parameter, span int)
+	// claimSQL selects what is due in a range of endpoints. claimLimit says
+	// how many rows it must return so that the first limit of them are right
+	// once they are sorted.
 	claimSQL() string
-}
-
-// querier is what statements run on: a transaction of the store's or of the
-// caller's, or a pool.
-type querier interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	claimLimit(limit, perEndpoint int) int
 }
 
 // writer runs transactions.
 type writer interface {
 	// do runs fn in a transaction, which it commits unless fn fails. The
 	// context that fn gets is the one to use inside.
-	do(ctx context.Context, fn func(ctx context.Context, q querier) error) error
+	do(ctx context.Context, fn func(ctx context.Context, q Tx) error) error
 	close() error
 }
 
@@ -53,32 +58,4 @@ type expander struct {
 
 func (x expander) sql(statement string) string {
 	return strings.ReplaceAll(x.dialect.expand(statement), "{p}", x.prefix)
-}
-
-// collect runs a query and hands every row to scan.
-func collect(ctx context.Context, q querier, scan func(*sql.Rows) error, query string, args ...any) (err error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closeErr := rows.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// one runs a query for a single row, and reports whether there was one.
-func one(ctx context.Context, q querier, query string, args, into []any) (found bool, err error) {
-	err = collect(ctx, q, func(rows *sql.Rows) error {
-		found = true
-		return rows.Scan(into...)
-	}, query, args...)
-	return found, err
 }

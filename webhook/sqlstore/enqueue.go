@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -31,7 +32,8 @@ func newEnqueueStatements(x expander) enqueueStatements {
 			SELECT id, event_id, endpoint_id, ?, ?, ? FROM v`,
 			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer}),
 		stored: x.sql(`SELECT id FROM {p}events WHERE id >= ? AND id <= ?`),
-		blocks: x.batch(`INSERT INTO {p}blocks (endpoint_id, block) {rows} ON CONFLICT DO NOTHING`,
+		blocks: x.batch(`WITH v (endpoint_id, block) AS ({rows})
+			INSERT INTO {p}blocks (endpoint_id, block) SELECT endpoint_id, block FROM v WHERE true ON CONFLICT DO NOTHING`,
 			column{"endpoint_id", integer}, column{"block", integer}),
 	}
 }
@@ -46,8 +48,8 @@ type enqueuing struct {
 	// For each event its id, 0 for one that is passed over, and where it goes.
 	ids     []int64
 	targets [][]match.Target
-	// deliveries is how many there are, those of events passed over included.
-	deliveries int
+	// deliveryIDs are those of all targets, one event's after the other's.
+	deliveryIDs []int64
 
 	tasks  []webhook.Task
 	blocks []block // to be remembered once they are committed
@@ -59,14 +61,34 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 		return nil, ctx.Err()
 	}
 	e := &enqueuing{now: micros(now), events: events, offer: offer}
-	if err := s.write(ctx, func(ctx context.Context, q querier) error { return s.enqueueIn(ctx, q, e) }); err != nil {
+	if err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.enqueueIn(ctx, q, e) }); err != nil {
 		return nil, err
 	}
 	s.rememberBlocks(e.blocks)
 	return e.tasks, nil
 }
 
-func (s *Store) enqueueIn(ctx context.Context, q querier, e *enqueuing) error {
+// EnqueueTx stores events in a transaction of the caller's: they are published
+// if and only if it commits. Otherwise it is Enqueue without an offer. The
+// transaction is a *sql.Tx on the store's database, or a [Tx].
+func (s *Store) EnqueueTx(ctx context.Context, tx any, now time.Time, events []webhook.NewEvent) error {
+	if len(events) == 0 {
+		return ctx.Err()
+	}
+	var q Tx
+	switch tx := tx.(type) {
+	case *sql.Tx:
+		q = sqlTx{s.x.dialect, tx}
+	case Tx:
+		q = reboundTx{s.x.dialect, tx}
+	default:
+		return fmt.Errorf("sqlstore: a transaction is a *sql.Tx, not a %T", tx)
+	}
+	// The blocks are not remembered: nobody knows whether it will commit.
+	return s.failed(s.enqueueIn(ctx, q, &enqueuing{now: micros(now), events: events}))
+}
+
+func (s *Store) enqueueIn(ctx context.Context, q Tx, e *enqueuing) error {
 	if err := s.reserve(ctx, q, e); err != nil {
 		return err
 	}
@@ -79,7 +101,7 @@ func (s *Store) enqueueIn(ctx context.Context, q querier, e *enqueuing) error {
 // reserve takes ids for the events and their deliveries, which takes knowing
 // where the events go. The webhooks are most often those of the last call, and
 // the answer says whether they are.
-func (s *Store) reserve(ctx context.Context, q querier, e *enqueuing) error {
+func (s *Store) reserve(ctx context.Context, q Tx, e *enqueuing) error {
 	e.routes = s.routes.Load()
 	if e.routes.table == nil {
 		var err error
@@ -89,15 +111,24 @@ func (s *Store) reserve(ctx context.Context, q querier, e *enqueuing) error {
 	}
 	for {
 		n := e.match()
-		var next, version int64
-		if _, err := one(ctx, q, s.enqueue.reserve, []any{n}, []any{&next, &version}); err != nil {
+		parameter, span := s.x.dialect.reserveSpan(n)
+		ids := make([]int64, 0, n+span)
+		var version int64
+		err := collect(ctx, q, func(row scanner) error {
+			var end int64
+			err := row.Scan(&end, &version)
+			for id := end - int64(span); id < end; id++ {
+				ids = append(ids, id)
+			}
+			return err
+		}, s.enqueue.reserve, parameter)
+		if err != nil {
 			return err
 		}
 		if version == e.routes.version {
-			e.number(next - n)
+			e.number(ids)
 			return nil
 		}
-		var err error
 		if e.routes, err = s.routesAt(ctx, q, version); err != nil {
 			return err
 		}
@@ -105,34 +136,42 @@ func (s *Store) reserve(ctx context.Context, q querier, e *enqueuing) error {
 }
 
 // match finds out where the events go, and returns how many ids that takes.
-func (e *enqueuing) match() int64 {
+func (e *enqueuing) match() int {
 	e.targets = make([][]match.Target, len(e.events))
-	e.deliveries = 0
+	n := len(e.events)
 	for i := range e.events {
 		e.targets[i] = e.routes.table.Targets(e.events[i].OrganizationID, e.events[i].Type)
-		e.deliveries += len(e.targets[i])
+		n += len(e.targets[i])
 	}
-	return int64(len(e.events) + e.deliveries)
+	return n
 }
 
-// number gives the events their ids, leaving those of the deliveries free.
-func (e *enqueuing) number(next int64) {
+// number gives each event an id, and the ones after it to its deliveries.
+func (e *enqueuing) number(ids []int64) {
 	e.ids = make([]int64, len(e.events))
+	e.deliveryIDs = make([]int64, 0, len(ids))
 	for i := range e.ids {
-		e.ids[i] = next
-		next += 1 + int64(len(e.targets[i]))
+		n := 1 + len(e.targets[i])
+		e.ids[i] = ids[0]
+		e.deliveryIDs = append(e.deliveryIDs, ids[1:n]...)
+		ids = ids[n:]
 	}
 }
 
-func (s *Store) insertEvents(ctx context.Context, q querier, e *enqueuing) error {
+func (s *Store) insertEvents(ctx context.Context, q Tx, e *enqueuing) error {
 	rows := make([]any, 0, len(e.events)*len(s.enqueue.events.columns))
+	last := 0 // of the deliveries
 	for i := range e.events {
 		event := &e.events[i]
+		lastID := e.ids[i]
+		if last += len(e.targets[i]); len(e.targets[i]) > 0 {
+			lastID = e.deliveryIDs[last-1]
+		}
 		payload := event.Payload
 		if payload == nil {
 			payload = []byte{} // nil would be NULL
 		}
-		rows = append(rows, e.ids[i], event.OrganizationID, event.ID, event.Type, e.ids[i]+int64(len(e.targets[i])), payload)
+		rows = append(rows, e.ids[i], event.OrganizationID, event.ID, event.Type, lastID, payload)
 	}
 	inserted, err := s.x.dialect.execBatch(ctx, q, s.enqueue.events, rows, []any{e.now})
 	if err != nil || inserted == int64(len(e.events)) {
@@ -140,7 +179,7 @@ func (s *Store) insertEvents(ctx context.Context, q querier, e *enqueuing) error
 	}
 	// Some were stored before: the ids that are there now are those of the others.
 	stored := make(map[int64]bool, inserted)
-	err = collect(ctx, q, func(rows *sql.Rows) error {
+	err = collect(ctx, q, func(rows scanner) error {
 		var id int64
 		err := rows.Scan(&id)
 		stored[id] = true
@@ -154,23 +193,26 @@ func (s *Store) insertEvents(ctx context.Context, q querier, e *enqueuing) error
 	return err
 }
 
-func (s *Store) insertDeliveries(ctx context.Context, q querier, e *enqueuing) error {
+func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error {
 	var pending, offered, blocks []any
 	var until int64
 	if e.offer != nil {
 		until = micros(e.offer.Until)
 	}
+	ids := e.deliveryIDs
 	for i, eventID := range e.ids {
+		mine := ids[:len(e.targets[i])]
+		ids = ids[len(mine):]
 		if eventID == 0 {
 			continue
 		}
 		for j := range e.targets[i] {
 			target := &e.targets[i][j]
-			id, endpointID := eventID+1+int64(j), e.routes.ids[target.Endpoint]
+			id, endpointID := mine[j], e.routes.ids[target.Endpoint]
 			if e.offer != nil && !target.Paused && e.offer.Accept(target.Endpoint) {
 				if e.tasks == nil { // who takes one mostly takes all
-					e.tasks = make([]webhook.Task, 0, e.deliveries)
-					offered = make([]any, 0, e.deliveries*len(s.enqueue.deliveries.columns))
+					e.tasks = make([]webhook.Task, 0, len(e.deliveryIDs))
+					offered = make([]any, 0, len(e.deliveryIDs)*len(s.enqueue.deliveries.columns))
 				}
 				offered = append(offered, id, eventID, endpointID)
 				e.tasks = append(e.tasks, e.task(i, id, target, until))

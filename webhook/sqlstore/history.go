@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -29,7 +28,7 @@ func newHistoryStatements(x expander) historyStatements {
 		payload:    x.sql(`SELECT payload FROM {p}events WHERE event_id = ? AND organization_id = ?`),
 		event:      x.sql(`SELECT id, last_id FROM {p}events WHERE event_id = ? AND organization_id = ?`),
 		endpoints:  x.sql(`SELECT id, webhook_id FROM {p}endpoints WHERE organization_id = ?`),
-		blocks:     x.sql(`SELECT DISTINCT block FROM {p}blocks WHERE endpoint_id IN {ids} AND block <= ? ORDER BY block DESC`),
+		blocks:     x.sql(`SELECT DISTINCT block FROM {p}blocks WHERE endpoint_id {in} AND block <= ? ORDER BY block DESC`),
 		standing: x.sql(`SELECT d.state, p.state, coalesce((
 				SELECT live.id FROM {p}endpoints live
 				WHERE live.webhook_id = p.webhook_id AND live.channel = p.channel AND live.state < 2
@@ -37,7 +36,7 @@ func newHistoryStatements(x expander) historyStatements {
 			FROM {p}deliveries d
 			{join} {p}endpoints p ON p.id = d.endpoint_id
 			{join} {p}events e ON e.id = d.event_id
-			WHERE d.id = ? AND e.organization_id = ?`),
+			WHERE d.id = ? AND e.organization_id = ? {forupdate}`),
 		replay: x.sql(`UPDATE {p}deliveries SET state = 0, at = ?, queued_at = ?, tries = 0, endpoint_id = ?,
 			progress = CASE WHEN state = 2 THEN NULL ELSE progress END WHERE id = ?`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id = ?`),
@@ -47,7 +46,7 @@ func newHistoryStatements(x expander) historyStatements {
 // Delivery implements [webhook.History].
 func (s *Store) Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
 	var found *webhook.Delivery
-	err := collect(ctx, s.reader, func(rows *sql.Rows) error {
+	err := collect(ctx, s.read, func(rows scanner) error {
 		d, err := scanDelivery(rows)
 		found = &d
 		return err
@@ -61,7 +60,7 @@ func (s *Store) Delivery(ctx context.Context, organizationID string, id webhook.
 	return found, nil
 }
 
-func scanDelivery(rows *sql.Rows) (webhook.Delivery, error) {
+func scanDelivery(rows scanner) (webhook.Delivery, error) {
 	var d webhook.Delivery
 	var id, at, createdAt int64
 	var state, endpointState int
@@ -109,7 +108,7 @@ func reported(state, endpointState int) webhook.Status {
 // EventPayload implements [webhook.History].
 func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error) {
 	payload := []byte{}
-	found, err := one(ctx, s.reader, s.history.payload, []any{eventID, organizationID}, []any{&payload})
+	found, err := one(ctx, s.read, s.history.payload, []any{eventID, organizationID}, []any{&payload})
 	if err == nil && !found {
 		err = webhook.ErrNotFound
 	}
@@ -128,7 +127,7 @@ type standing struct {
 	endpointID int64
 }
 
-func (s *Store) standing(ctx context.Context, q querier, organizationID string, id webhook.DeliveryID) (standing, error) {
+func (s *Store) standing(ctx context.Context, q Tx, organizationID string, id webhook.DeliveryID) (standing, error) {
 	var result standing
 	var state, endpointState int
 	found, err := one(ctx, q, s.history.standing, []any{int64(id), organizationID}, []any{&state, &endpointState, &result.endpointID})
@@ -141,7 +140,7 @@ func (s *Store) standing(ctx context.Context, q querier, organizationID string, 
 
 // Replay implements [webhook.History].
 func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID) error {
-	return s.write(ctx, func(ctx context.Context, q querier) error {
+	return s.write(ctx, func(ctx context.Context, q Tx) error {
 		d, err := s.standing(ctx, q, organizationID, id)
 		switch {
 		case err != nil:
@@ -151,7 +150,7 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 		case d.endpointID == 0:
 			return webhook.ErrNotFound
 		}
-		if _, err := q.ExecContext(ctx, s.history.replay, micros(due), micros(due), d.endpointID, int64(id)); err != nil {
+		if _, err := q.Exec(ctx, s.history.replay, micros(due), micros(due), d.endpointID, int64(id)); err != nil {
 			return err
 		}
 		b := blockOf(d.endpointID, int64(id))
@@ -162,7 +161,7 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 
 // Cancel implements [webhook.History].
 func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID) error {
-	return s.write(ctx, func(ctx context.Context, q querier) error {
+	return s.write(ctx, func(ctx context.Context, q Tx) error {
 		d, err := s.standing(ctx, q, organizationID, id)
 		switch {
 		case err != nil:
@@ -170,7 +169,7 @@ func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string
 		case d.status.Settled():
 			return webhook.ErrState
 		}
-		_, err = q.ExecContext(ctx, s.history.cancel, micros(now), int64(id))
+		_, err = q.Exec(ctx, s.history.cancel, micros(now), int64(id))
 		return err
 	})
 }

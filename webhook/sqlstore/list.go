@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"math"
 	"strings"
 
@@ -107,7 +106,7 @@ func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ..
 		all.add(l.filter.sql.String(), l.filter.args...)
 	}
 	statement := s.history.deliveries + s.x.sql(all.sql.String()) + ` ORDER BY d.id DESC LIMIT ?`
-	return collect(ctx, s.reader, func(rows *sql.Rows) error {
+	return collect(ctx, s.read, func(rows scanner) error {
 		d, err := scanDelivery(rows)
 		l.found = append(l.found, d)
 		return err
@@ -117,7 +116,7 @@ func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ..
 // listEvent reads the deliveries of one event, which are a range of ids.
 func (s *Store) listEvent(ctx context.Context, l *listing) error {
 	var id, last int64
-	found, err := one(ctx, s.reader, s.history.event, []any{l.query.EventID, l.query.OrganizationID}, []any{&id, &last})
+	found, err := one(ctx, s.read, s.history.event, []any{l.query.EventID, l.query.OrganizationID}, []any{&id, &last})
 	if err != nil || !found {
 		return err
 	}
@@ -130,7 +129,7 @@ func (s *Store) listEndpoints(ctx context.Context, l *listing, part string) erro
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	return s.fetch(ctx, l, part+` AND d.endpoint_id IN {ids} AND d.id < ?`, jsonInts(ids), l.below)
+	return s.fetch(ctx, l, part+` AND d.endpoint_id {in} AND d.id < ?`, s.x.dialect.ints(ids), l.below)
 }
 
 // listBlocks reads the ranges of ids in which the endpoints have deliveries.
@@ -139,9 +138,9 @@ func (s *Store) listBlocks(ctx context.Context, l *listing) error {
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	endpoints := jsonInts(ids)
+	endpoints := s.x.dialect.ints(ids)
 	var blocks []int64
-	err = collect(ctx, s.reader, func(rows *sql.Rows) error {
+	err = collect(ctx, s.read, func(rows scanner) error {
 		var b int64
 		err := rows.Scan(&b)
 		blocks = append(blocks, b)
@@ -151,7 +150,7 @@ func (s *Store) listBlocks(ctx context.Context, l *listing) error {
 		return err
 	}
 	for _, b := range blocks {
-		err := s.fetch(ctx, l, `d.id >= ? AND d.id < ? AND d.endpoint_id IN {ids}`,
+		err := s.fetch(ctx, l, `d.id >= ? AND d.id < ? AND d.endpoint_id {in}`,
 			b<<blockBits, min((b+1)<<blockBits, l.below), endpoints)
 		if err != nil || len(l.found) == l.limit {
 			return err
@@ -164,7 +163,7 @@ func (s *Store) listBlocks(ctx context.Context, l *listing) error {
 // those that were deleted too.
 func (s *Store) endpointsOf(ctx context.Context, l *listing) ([]int64, error) {
 	var ids []int64
-	err := collect(ctx, s.reader, func(rows *sql.Rows) error {
+	err := collect(ctx, s.read, func(rows scanner) error {
 		var id int64
 		var webhookID string
 		err := rows.Scan(&id, &webhookID)

@@ -65,7 +65,7 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 	}
 	known := len(migrations)
 	// Most often there is nothing to do, and finding that out takes no lock.
-	if stored, err := s.schemaVersion(ctx, s.db); err == nil && stored >= known {
+	if stored, err := s.schemaVersion(ctx, s.read); err == nil && stored >= known {
 		return checkVersion(stored, known)
 	} else if !apply {
 		if err != nil {
@@ -73,11 +73,11 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 		}
 		return fmt.Errorf("sqlstore: the tables have schema version %d, version %d is needed, and Config.NoMigrate is set", stored, known)
 	}
-	return s.writer.do(ctx, func(ctx context.Context, q querier) error {
+	return s.writer.do(ctx, func(ctx context.Context, q Tx) error {
 		if err := s.x.dialect.lockSchema(ctx, q, s.x.prefix); err != nil {
 			return err
 		}
-		if _, err := q.ExecContext(ctx, s.x.sql(migrationsTable)); err != nil {
+		if _, err := q.Exec(ctx, s.x.sql(migrationsTable)); err != nil {
 			return err
 		}
 		stored, err := s.schemaVersion(ctx, q)
@@ -92,7 +92,7 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 				if strings.TrimSpace(statement) == "" {
 					continue
 				}
-				if _, err := q.ExecContext(ctx, statement); err != nil {
+				if _, err := q.Exec(ctx, statement); err != nil {
 					return fmt.Errorf("sqlstore: migrating to schema version %d: %w", m.Version, err)
 				}
 			}
@@ -101,7 +101,7 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 	})
 }
 
-func (s *Store) schemaVersion(ctx context.Context, q querier) (int, error) {
+func (s *Store) schemaVersion(ctx context.Context, q Tx) (int, error) {
 	var version int
 	_, err := one(ctx, q, s.x.sql(`SELECT coalesce(max(version), 0) FROM {p}migrations`), nil, []any{&version})
 	return version, err

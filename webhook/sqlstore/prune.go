@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -19,19 +18,19 @@ type pruneStatements struct {
 
 func newPruneStatements(x expander) pruneStatements {
 	// An event without deliveries left, among those whose deliveries went.
-	const emptied = `id IN {ids} AND last_id > id AND NOT EXISTS (
+	const emptied = `id {in} AND last_id > id AND NOT EXISTS (
 		SELECT 1 FROM {p}deliveries d WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id)`
 	return pruneStatements{
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id IN (
 			SELECT d.id FROM {p}endpoints p {join} {p}deliveries d ON d.endpoint_id = p.id AND d.state < 2
 			WHERE p.state = 2 LIMIT ?)`),
-		old:          x.sql(`SELECT id, event_id FROM {p}deliveries WHERE state = ? AND state >= 2 AND at < ? ORDER BY at LIMIT ? {forupdate}`),
-		remove:       x.sql(`DELETE FROM {p}deliveries WHERE id IN {ids}`),
+		old:          x.sql(`SELECT id, event_id FROM {p}deliveries d WHERE state = ? AND state >= 2 AND at < ? ORDER BY at LIMIT ? {skiplocked}`),
+		remove:       x.sql(`DELETE FROM {p}deliveries WHERE id {in}`),
 		removeEvents: x.sql(`DELETE FROM {p}events WHERE created_at < ? AND ` + emptied),
 		idle:         x.sql(`UPDATE {p}events SET last_id = id WHERE ` + emptied),
 		removeIdle: x.sql(`DELETE FROM {p}events WHERE id IN (
 			SELECT id FROM {p}events WHERE last_id = id AND created_at < ? ORDER BY created_at LIMIT ?)`),
-		oldest:    x.sql(`SELECT coalesce((SELECT min(id) FROM {p}deliveries), (SELECT next_id FROM {p}meta))`),
+		oldest:    x.sql(`SELECT coalesce((SELECT min(id) FROM {p}deliveries), {nextid})`),
 		blocks:    x.sql(`DELETE FROM {p}blocks WHERE endpoint_id IN (SELECT id FROM {p}endpoints) AND block < ?`),
 		endpoints: x.sql(`DELETE FROM {p}endpoints WHERE state = 2 AND NOT EXISTS (SELECT 1 FROM {p}blocks b WHERE b.endpoint_id = {p}endpoints.id)`),
 	}
@@ -53,7 +52,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 		}
 	}
 	p := &pruning{request: r}
-	err := s.write(ctx, func(ctx context.Context, q querier) error {
+	err := s.write(ctx, func(ctx context.Context, q Tx) error {
 		p.removed = 0
 		for _, old := range []struct {
 			state  int
@@ -67,7 +66,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 			}
 		}
 		if !r.SucceededBefore.IsZero() {
-			n, err := changed(q.ExecContext(ctx, s.prune.removeIdle, micros(r.SucceededBefore), p.left()))
+			n, err := q.Exec(ctx, s.prune.removeIdle, micros(r.SucceededBefore), p.left())
 			if err != nil {
 				return err
 			}
@@ -90,8 +89,8 @@ type pruning struct {
 func (p *pruning) left() int { return p.request.Limit - p.removed }
 
 func (s *Store) cancelDeleted(ctx context.Context, now int64, limit int) (n int64, err error) {
-	err = s.write(ctx, func(ctx context.Context, q querier) (err error) {
-		n, err = changed(q.ExecContext(ctx, s.prune.cancel, now, limit))
+	err = s.write(ctx, func(ctx context.Context, q Tx) (err error) {
+		n, err = q.Exec(ctx, s.prune.cancel, now, limit)
 		return err
 	})
 	return n, err
@@ -100,10 +99,10 @@ func (s *Store) cancelDeleted(ctx context.Context, now int64, limit int) (n int6
 // removeDeliveries removes what was settled as state before the time, and the
 // events that lose their last delivery with it if they are old enough. Half of
 // what may be removed is left for the events, in each of a few rounds.
-func (s *Store) removeDeliveries(ctx context.Context, q querier, p *pruning, state int, before int64) error {
+func (s *Store) removeDeliveries(ctx context.Context, q Tx, p *pruning, state int, before int64) error {
 	for p.left() > 0 {
 		var ids, events []int64
-		err := collect(ctx, q, func(rows *sql.Rows) error {
+		err := collect(ctx, q, func(rows scanner) error {
 			var id, event int64
 			err := rows.Scan(&id, &event)
 			ids, events = append(ids, id), append(events, event)
@@ -112,7 +111,7 @@ func (s *Store) removeDeliveries(ctx context.Context, q querier, p *pruning, sta
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		n, err := changed(q.ExecContext(ctx, s.prune.remove, jsonInts(ids)))
+		n, err := q.Exec(ctx, s.prune.remove, s.x.dialect.ints(ids))
 		if err != nil {
 			return err
 		}
@@ -126,36 +125,28 @@ func (s *Store) removeDeliveries(ctx context.Context, q querier, p *pruning, sta
 
 // removeEmptied removes events without deliveries left, and notes the others
 // for later.
-func (s *Store) removeEmptied(ctx context.Context, q querier, p *pruning, events []int64) error {
+func (s *Store) removeEmptied(ctx context.Context, q Tx, p *pruning, events []int64) error {
 	if before := p.request.SucceededBefore; !before.IsZero() {
-		n, err := changed(q.ExecContext(ctx, s.prune.removeEvents, micros(before), jsonInts(events[:min(p.left(), len(events))])))
+		n, err := q.Exec(ctx, s.prune.removeEvents, micros(before), s.x.dialect.ints(events[:min(p.left(), len(events))]))
 		if err != nil {
 			return err
 		}
 		p.removed += int(n)
 	}
-	_, err := q.ExecContext(ctx, s.prune.idle, jsonInts(events))
+	_, err := q.Exec(ctx, s.prune.idle, s.x.dialect.ints(events))
 	return err
 }
 
 // removeTraces removes blocks before the oldest delivery, and deleted endpoints
 // without any.
-func (s *Store) removeTraces(ctx context.Context, q querier) error {
+func (s *Store) removeTraces(ctx context.Context, q Tx) error {
 	var oldest int64
 	if _, err := one(ctx, q, s.prune.oldest, nil, []any{&oldest}); err != nil {
 		return err
 	}
-	if _, err := q.ExecContext(ctx, s.prune.blocks, oldest>>blockBits); err != nil {
+	if _, err := q.Exec(ctx, s.prune.blocks, oldest>>blockBits); err != nil {
 		return err
 	}
-	_, err := q.ExecContext(ctx, s.prune.endpoints)
+	_, err := q.Exec(ctx, s.prune.endpoints)
 	return err
-}
-
-// changed returns the number of rows that a statement changed.
-func changed(result sql.Result, err error) (int64, error) {
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
 }

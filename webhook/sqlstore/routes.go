@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 
@@ -39,7 +38,7 @@ func newRoutingStatements(x expander) routingStatements {
 }
 
 // currentRoutes returns the routes as the transaction sees the webhooks.
-func (s *Store) currentRoutes(ctx context.Context, q querier) (*routes, error) {
+func (s *Store) currentRoutes(ctx context.Context, q Tx) (*routes, error) {
 	var version int64
 	if _, err := one(ctx, q, s.routing.version, nil, []any{&version}); err != nil {
 		return nil, err
@@ -48,14 +47,14 @@ func (s *Store) currentRoutes(ctx context.Context, q querier) (*routes, error) {
 }
 
 // routesAt returns the routes at the version that the transaction has read.
-func (s *Store) routesAt(ctx context.Context, q querier, version int64) (*routes, error) {
+func (s *Store) routesAt(ctx context.Context, q Tx, version int64) (*routes, error) {
 	if r := s.routes.Load(); r.version == version {
 		return r, nil
 	}
 	r := &routes{version: version, ids: make(map[webhook.Endpoint]int64), byID: make(map[int64]*route)}
 	var webhooks []*webhook.Webhook
 	revisions := make(map[string]int64)
-	err := collect(ctx, q, func(rows *sql.Rows) error {
+	err := collect(ctx, q, func(rows scanner) error {
 		w, err := scanRouted(rows)
 		webhooks = append(webhooks, w)
 		revisions[w.ID] = w.Revision
@@ -65,7 +64,7 @@ func (s *Store) routesAt(ctx context.Context, q querier, version int64) (*routes
 		return nil, err
 	}
 	r.table = match.NewTable(webhooks)
-	err = collect(ctx, q, func(rows *sql.Rows) error {
+	err = collect(ctx, q, func(rows scanner) error {
 		var id int64
 		to := &route{}
 		err := rows.Scan(&id, &to.organizationID, &to.endpoint.WebhookID, &to.endpoint.Channel)
@@ -81,7 +80,7 @@ func (s *Store) routesAt(ctx context.Context, q querier, version int64) (*routes
 }
 
 // scanRouted reads what matching needs of a webhook: no configs.
-func scanRouted(rows *sql.Rows) (*webhook.Webhook, error) {
+func scanRouted(rows scanner) (*webhook.Webhook, error) {
 	w := &webhook.Webhook{}
 	var eventTypes, channels []byte
 	var paused int64

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,7 +26,7 @@ func newSettleStatements(x expander) settleStatements {
 			UPDATE {p}deliveries AS d SET
 				state = 2, at = ?, tries = d.tries + 1, attempts = d.attempts + 1,
 				history = coalesce(d.history || v.attempt, v.attempt)
-			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
+			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 {onlyv} AND `+live,
 			id, token, column{"attempt", text}),
 		settle: x.batch(`WITH v (id, token, state, at, attempt, progress) AS ({rows})
 			UPDATE {p}deliveries AS d SET
@@ -36,14 +35,14 @@ func newSettleStatements(x expander) settleStatements {
 				attempts = d.attempts + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				history = coalesce(d.history || v.attempt, v.attempt, d.history),
 				progress = coalesce(v.progress, d.progress)
-			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
+			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 {onlyv} AND `+live,
 			id, token, column{"state", integer}, column{"at", integer}, column{"attempt", text}, column{"progress", binary}),
 		extend: x.batch(`WITH v (id, token) AS ({rows})
 			UPDATE {p}deliveries AS d SET at = ? FROM v
-			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
+			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 {onlyv} AND `+live, id, token),
 		held: x.batch(`WITH v (id, token) AS ({rows})
 			SELECT d.id, d.token FROM v {join} {p}deliveries d ON d.id = v.id
-			WHERE d.token = v.token AND d.state = 1 AND `+live+` {forupdate}`, id, token),
+			WHERE d.token = v.token AND d.state = 1 {onlyv} AND `+live+` {forupdate}`, id, token),
 		owner: x.batch(`WITH v (id) AS ({rows})
 			SELECT DISTINCT p.organization_id, p.webhook_id
 			FROM v {join} {p}deliveries d ON d.id = v.id {join} {p}endpoints p ON p.id = d.endpoint_id`, id),
@@ -64,11 +63,11 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 		}
 	}
 	// Nearly always all are accepted, and counting the rows tells.
-	err = s.write(ctx, func(ctx context.Context, q querier) error { return s.settleAll(ctx, q, now, settlements) })
+	err = s.write(ctx, func(ctx context.Context, q Tx) error { return s.settleAll(ctx, q, now, settlements) })
 	if !errors.Is(err, errRefused) {
 		return nil, err
 	}
-	err = s.write(ctx, func(ctx context.Context, q querier) error {
+	err = s.write(ctx, func(ctx context.Context, q Tx) error {
 		leases := make([]webhook.Lease, len(settlements))
 		for i := range settlements {
 			leases[i] = settlements[i].Lease
@@ -103,7 +102,7 @@ var settledStates = map[webhook.Status]int64{
 }
 
 // settleAll records the verdicts, or returns errRefused.
-func (s *Store) settleAll(ctx context.Context, q querier, now time.Time, settlements []webhook.Settlement) error {
+func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements []webhook.Settlement) error {
 	succeeded := make([]any, 0, len(settlements)*len(s.settle.succeed.columns))
 	var others, pausing []any
 	for i := range settlements {
@@ -143,10 +142,10 @@ func (s *Store) settleAll(ctx context.Context, q querier, now time.Time, settlem
 }
 
 // pauseOwners pauses the webhooks of the deliveries.
-func (s *Store) pauseOwners(ctx context.Context, q querier, now time.Time, deliveries []any) error {
+func (s *Store) pauseOwners(ctx context.Context, q Tx, now time.Time, deliveries []any) error {
 	type owner struct{ organizationID, webhookID string }
 	var owners []owner
-	err := s.x.dialect.queryBatch(ctx, q, s.settle.owner, deliveries, nil, func(rows *sql.Rows) error {
+	err := s.x.dialect.queryBatch(ctx, q, s.settle.owner, deliveries, nil, func(rows scanner) error {
 		var o owner
 		err := rows.Scan(&o.organizationID, &o.webhookID)
 		owners = append(owners, o)
@@ -173,7 +172,7 @@ func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Le
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)
 	}
-	err = s.write(ctx, func(ctx context.Context, q querier) error {
+	err = s.write(ctx, func(ctx context.Context, q Tx) error {
 		lost = nil
 		n, err := s.x.dialect.execBatch(ctx, q, s.settle.extend, rows, []any{micros(until)})
 		if err != nil || n == int64(len(leases)) {
@@ -197,13 +196,13 @@ func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Le
 }
 
 // heldOf returns which of the leases are the latest of deliveries in flight.
-func (s *Store) heldOf(ctx context.Context, q querier, leases []webhook.Lease) (map[webhook.Lease]bool, error) {
+func (s *Store) heldOf(ctx context.Context, q Tx, leases []webhook.Lease) (map[webhook.Lease]bool, error) {
 	rows := make([]any, 0, 2*len(leases))
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)
 	}
 	held := make(map[webhook.Lease]bool, len(leases))
-	err := s.x.dialect.queryBatch(ctx, q, s.settle.held, rows, nil, func(rows *sql.Rows) error {
+	err := s.x.dialect.queryBatch(ctx, q, s.settle.held, rows, nil, func(rows scanner) error {
 		var id, token int64
 		err := rows.Scan(&id, &token)
 		held[webhook.Lease{DeliveryID: webhook.DeliveryID(id), Token: token}] = true

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"strings"
 )
 
@@ -19,10 +20,14 @@ func (sqliteDialect) name() string { return "sqlite" }
 
 func (sqliteDialect) expand(statement string) string {
 	return strings.NewReplacer(
-		"{ids}", "(SELECT value FROM json_each(?))",
+		"{in}", "IN (SELECT value FROM json_each(?))",
+		"{notin}", "NOT IN (SELECT value FROM json_each(?))",
+		"{nextid}", "(SELECT next_id FROM {p}meta)",
 		// SQLite keeps to the written order of tables after CROSS JOIN.
 		"{join}", "CROSS JOIN",
-		"{forupdate}", "",
+		"{forupdate}", "", // nobody else writes
+		"{skiplocked}", "",
+		"{onlyv}", "",
 	).Replace(statement)
 }
 
@@ -30,17 +35,19 @@ func (sqliteDialect) expand(statement string) string {
 // array read with json_each costs two to three times as much for rows without
 // payload, and four times with. Statements of more rows gain nothing, because
 // the driver looks a parameter up by going through all of them.
-var chunkSizes = [...]int{16, 4, 1}
+var sqliteChunks = [...]int{16, 4, 1}
 
-func (sqliteDialect) values(columns []column, n int) string {
-	row := "(?" + strings.Repeat(",?", len(columns)-1) + ")"
-	return "VALUES " + row + strings.Repeat(","+row, n-1)
+func (sqliteDialect) prepareBatch(b *batch) {
+	row := "(?" + strings.Repeat(",?", len(b.columns)-1) + ")"
+	for _, n := range sqliteChunks {
+		b.texts[n] = strings.Replace(b.statement, "{rows}", "VALUES "+row+strings.Repeat(","+row, n-1), 1)
+	}
 }
 
 // chunks calls fn with the statement and the parameters of each chunk.
 func (sqliteDialect) chunks(b *batch, rows, rest []any, fn func(statement string, args []any) error) error {
-	args := make([]any, 0, chunkSizes[0]*len(b.columns)+len(rest))
-	for _, size := range chunkSizes {
+	args := make([]any, 0, sqliteChunks[0]*len(b.columns)+len(rest))
+	for _, size := range sqliteChunks {
 		for width := size * len(b.columns); len(rows) >= width; rows = rows[width:] {
 			args = append(append(args[:0], rows[:width]...), rest...)
 			if err := fn(b.texts[size], args); err != nil {
@@ -51,32 +58,30 @@ func (sqliteDialect) chunks(b *batch, rows, rest []any, fn func(statement string
 	return nil
 }
 
-func (d sqliteDialect) execBatch(ctx context.Context, q querier, b *batch, rows, rest []any) (int64, error) {
+func (d sqliteDialect) execBatch(ctx context.Context, q Tx, b *batch, rows, rest []any) (int64, error) {
 	var affected int64
 	err := d.chunks(b, rows, rest, func(statement string, args []any) error {
-		result, err := q.ExecContext(ctx, statement, args...)
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
+		n, err := q.Exec(ctx, statement, args...)
 		affected += n
 		return err
 	})
 	return affected, err
 }
 
-func (d sqliteDialect) queryBatch(ctx context.Context, q querier, b *batch, rows, rest []any, scan func(*sql.Rows) error) error {
+func (d sqliteDialect) queryBatch(ctx context.Context, q Tx, b *batch, rows, rest []any, scan func(scanner) error) error {
 	return d.chunks(b, rows, rest, func(statement string, args []any) error {
 		return collect(ctx, q, scan, statement, args...)
 	})
 }
 
 // lockSchema has nothing to do: BEGIN IMMEDIATE keeps all other writers out.
-func (sqliteDialect) lockSchema(context.Context, querier, string) error { return nil }
+func (sqliteDialect) lockSchema(context.Context, Tx, string) error { return nil }
 
 func (sqliteDialect) reserveSQL() string {
 	return `UPDATE {p}meta SET next_id = next_id + ? RETURNING next_id, subscriptions`
 }
+
+func (sqliteDialect) reserveSpan(n int) (parameter, span int) { return n, n }
 
 // The IN keeps the limit for each endpoint, but returns the deliveries in the
 // order of their ids.
@@ -96,8 +101,27 @@ CROSS JOIN {p}deliveries d ON d.id IN (
     SELECT id FROM {p}deliveries
     WHERE state < 2 AND endpoint_id = walk.endpoint_id AND at <= ? ORDER BY at, id LIMIT ?)
 CROSS JOIN {p}events e ON e.id = d.event_id
-WHERE walk.endpoint_id <= ? AND walk.endpoint_id NOT IN {ids}
+WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
 LIMIT ?`
 }
+
+// claimLimit is such that the last endpoint is there with all that it may give,
+// because its deliveries come in any order.
+func (sqliteDialect) claimLimit(limit, perEndpoint int) int { return limit + perEndpoint - 1 }
+
+// ints writes a JSON array.
+func (sqliteDialect) ints(ids []int64) string {
+	out := make([]byte, 0, 2+len(ids)*8)
+	out = append(out, '[')
+	for i, id := range ids {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = strconv.AppendInt(out, id, 10)
+	}
+	return string(append(out, ']'))
+}
+
+func (sqliteDialect) rebind(query string) string { return query }
 
 func (sqliteDialect) newWriter(db *sql.DB) writer { return newSQLiteWriter(db) }

@@ -24,7 +24,7 @@ func newSQLiteWriter(db *sql.DB) *sqliteWriter {
 	return w
 }
 
-func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, querier) error) (err error) {
+func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, Tx) error) (err error) {
 	var c *preparedConn
 	select {
 	case c = <-w.free:
@@ -45,13 +45,13 @@ func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, querier)
 			return
 		}
 		// Some errors end the transaction by themselves, so this one may fail.
-		_, _ = c.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		_, _ = c.Exec(context.WithoutCancel(ctx), "ROLLBACK")
 		if errors.Is(err, driver.ErrBadConn) {
 			_ = c.close()
 			c = nil
 		}
 	}()
-	if _, err := c.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := c.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	// From here on it takes a moment, and stopping half-way would have to wait
@@ -61,7 +61,7 @@ func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, querier)
 	if err := fn(inside, c); err != nil {
 		return err
 	}
-	if _, err := c.ExecContext(inside, "COMMIT"); err != nil {
+	if _, err := c.Exec(inside, "COMMIT"); err != nil {
 		return err
 	}
 	committed = true
@@ -95,15 +95,19 @@ func (c *preparedConn) prepare(ctx context.Context, query string) (*sql.Stmt, er
 	return s, nil
 }
 
-func (c *preparedConn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+func (c *preparedConn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	s, err := c.prepare(ctx, query)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return s.ExecContext(ctx, args...)
+	result, err := s.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
-func (c *preparedConn) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (c *preparedConn) Query(ctx context.Context, query string, args ...any) (Rows, error) {
 	s, err := c.prepare(ctx, query)
 	if err != nil {
 		return nil, err

@@ -38,10 +38,10 @@ type Config struct {
 // Store is a [webhook.Store] in an SQL database. It is safe for concurrent use,
 // from any number of processes.
 type Store struct {
-	db, reader *sql.DB
-	x          expander
-	writer     writer
-	mapError   func(error) error
+	x        expander
+	writer   writer
+	read     Tx // each statement on its own
+	mapError func(error) error
 
 	subscriptions subscriptionStatements
 	routing       routingStatements
@@ -71,7 +71,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		return nil, err
 	}
 	s := &Store{
-		db: db, reader: db, x: x, writer: dialect.newWriter(db), mapError: config.MapError,
+		x: x, writer: dialect.newWriter(db), read: sqlTx{dialect, db}, mapError: config.MapError,
 		subscriptions: newSubscriptionStatements(x),
 		routing:       newRoutingStatements(x),
 		enqueue:       newEnqueueStatements(x),
@@ -82,7 +82,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		blocks:        make(map[block]struct{}),
 	}
 	if config.Reader != nil {
-		s.reader = config.Reader
+		s.read = sqlTx{dialect, config.Reader}
 	}
 	s.routes.Store(&routes{version: -1})
 	if err := s.migrate(ctx, !config.NoMigrate); err != nil {
@@ -109,7 +109,7 @@ func newExpander(dialect Dialect, prefix string) (expander, error) {
 func (s *Store) Close() error { return s.failed(s.writer.close()) }
 
 // write runs fn in a transaction.
-func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
+func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,9 +10,8 @@ import (
 )
 
 type subscriptionStatements struct {
-	columns                                    string
-	insert, update, remove, get, list, changed string
-	endpoints, addEndpoint, setEndpoint        string
+	insert, update, remove, get, lock, list, changed string
+	endpoints, addEndpoint, setEndpoint              string
 }
 
 func newSubscriptionStatements(x expander) subscriptionStatements {
@@ -24,6 +22,7 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
 		remove:      x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
 		get:         x.sql(`SELECT ` + columns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		lock:        x.sql(`SELECT ` + columns + ` FROM {p}webhooks d WHERE id = ? AND organization_id = ? {forupdate}`),
 		list:        x.sql(`SELECT ` + columns + ` FROM {p}webhooks WHERE organization_id = ? ORDER BY created_at, id`),
 		changed:     x.sql(`UPDATE {p}meta SET subscriptions = subscriptions + 1`),
 		endpoints:   x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
@@ -38,10 +37,10 @@ func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
 	if err != nil {
 		return err
 	}
-	err = s.write(ctx, func(ctx context.Context, q querier) error {
-		result, err := q.ExecContext(ctx, s.subscriptions.insert, w.ID, w.OrganizationID, w.Name, eventTypes, channels,
+	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+		n, err := q.Exec(ctx, s.subscriptions.insert, w.ID, w.OrganizationID, w.Name, eventTypes, channels,
 			flag(w.Paused), micros(w.CreatedAt), micros(w.UpdatedAt), int64(1))
-		if err := changedOne(result, err, webhook.ErrExists); err != nil {
+		if err := changedOne(n, err, webhook.ErrExists); err != nil {
 			return err
 		}
 		return s.setEndpoints(ctx, q, w, w.ChannelKeys())
@@ -54,16 +53,16 @@ func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
 
 // Webhook implements [webhook.Subscriptions].
 func (s *Store) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
-	w, err := s.getWebhook(ctx, s.reader, organizationID, id)
+	w, err := s.getWebhook(ctx, s.read, s.subscriptions.get, organizationID, id)
 	return w, s.failed(err)
 }
 
-func (s *Store) getWebhook(ctx context.Context, q querier, organizationID, id string) (*webhook.Webhook, error) {
+func (s *Store) getWebhook(ctx context.Context, q Tx, statement, organizationID, id string) (*webhook.Webhook, error) {
 	var w *webhook.Webhook
-	err := collect(ctx, q, func(rows *sql.Rows) (err error) {
+	err := collect(ctx, q, func(rows scanner) (err error) {
 		w, err = scanWebhook(rows)
 		return err
-	}, s.subscriptions.get, id, organizationID)
+	}, statement, id, organizationID)
 	if err == nil && w == nil {
 		err = webhook.ErrNotFound
 	}
@@ -73,7 +72,7 @@ func (s *Store) getWebhook(ctx context.Context, q querier, organizationID, id st
 // Webhooks implements [webhook.Subscriptions].
 func (s *Store) Webhooks(ctx context.Context, query webhook.WebhookQuery) ([]*webhook.Webhook, error) {
 	var all []*webhook.Webhook
-	err := collect(ctx, s.reader, func(rows *sql.Rows) error {
+	err := collect(ctx, s.read, func(rows scanner) error {
 		w, err := scanWebhook(rows)
 		all = append(all, w)
 		return err
@@ -93,22 +92,22 @@ func (s *Store) Webhooks(ctx context.Context, query webhook.WebhookQuery) ([]*we
 
 // UpdateWebhook implements [webhook.Subscriptions].
 func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
-	err := s.write(ctx, func(ctx context.Context, q querier) error { return s.updateWebhook(ctx, q, w) })
+	err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.updateWebhook(ctx, q, w) })
 	if err == nil {
 		w.Revision++
 	}
 	return err
 }
 
-func (s *Store) updateWebhook(ctx context.Context, q querier, w *webhook.Webhook) error {
+func (s *Store) updateWebhook(ctx context.Context, q Tx, w *webhook.Webhook) error {
 	eventTypes, channels, err := encodeWebhook(w)
 	if err != nil {
 		return err
 	}
-	result, err := q.ExecContext(ctx, s.subscriptions.update, w.Name, eventTypes, channels, flag(w.Paused), micros(w.UpdatedAt),
+	n, err := q.Exec(ctx, s.subscriptions.update, w.Name, eventTypes, channels, flag(w.Paused), micros(w.UpdatedAt),
 		w.ID, w.OrganizationID, w.Revision)
-	if err := changedOne(result, err, webhook.ErrConflict); err == webhook.ErrConflict {
-		if _, err := s.getWebhook(ctx, q, w.OrganizationID, w.ID); err != nil {
+	if err := changedOne(n, err, webhook.ErrConflict); err == webhook.ErrConflict {
+		if _, err := s.getWebhook(ctx, q, s.subscriptions.get, w.OrganizationID, w.ID); err != nil {
 			return err
 		}
 		return webhook.ErrConflict
@@ -120,9 +119,9 @@ func (s *Store) updateWebhook(ctx context.Context, q querier, w *webhook.Webhook
 
 // DeleteWebhook implements [webhook.Subscriptions].
 func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string) error {
-	return s.write(ctx, func(ctx context.Context, q querier) error {
-		result, err := q.ExecContext(ctx, s.subscriptions.remove, id, organizationID)
-		if err := changedOne(result, err, webhook.ErrNotFound); err != nil {
+	return s.write(ctx, func(ctx context.Context, q Tx) error {
+		n, err := q.Exec(ctx, s.subscriptions.remove, id, organizationID)
+		if err := changedOne(n, err, webhook.ErrNotFound); err != nil {
 			return err
 		}
 		return s.setEndpoints(ctx, q, &webhook.Webhook{ID: id, OrganizationID: organizationID}, nil)
@@ -131,13 +130,13 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string) er
 
 // setEndpoints makes the webhook's endpoints those of the channel keys, and
 // lets all processes know that a webhook changed.
-func (s *Store) setEndpoints(ctx context.Context, q querier, w *webhook.Webhook, keys []string) error {
+func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys []string) error {
 	state := int64(endpointActive)
 	if w.Paused {
 		state = endpointPaused
 	}
 	stored := make(map[string]int64)
-	err := collect(ctx, q, func(rows *sql.Rows) error {
+	err := collect(ctx, q, func(rows scanner) error {
 		var id int64
 		var channel string
 		err := rows.Scan(&id, &channel)
@@ -151,27 +150,27 @@ func (s *Store) setEndpoints(ctx context.Context, q querier, w *webhook.Webhook,
 		var err error
 		if id, ok := stored[key]; ok {
 			delete(stored, key)
-			_, err = q.ExecContext(ctx, s.subscriptions.setEndpoint, state, id)
+			_, err = q.Exec(ctx, s.subscriptions.setEndpoint, state, id)
 		} else {
-			_, err = q.ExecContext(ctx, s.subscriptions.addEndpoint, w.OrganizationID, w.ID, key, state)
+			_, err = q.Exec(ctx, s.subscriptions.addEndpoint, w.OrganizationID, w.ID, key, state)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	for _, id := range stored {
-		if _, err := q.ExecContext(ctx, s.subscriptions.setEndpoint, int64(endpointDeleted), id); err != nil {
+		if _, err := q.Exec(ctx, s.subscriptions.setEndpoint, int64(endpointDeleted), id); err != nil {
 			return err
 		}
 	}
-	_, err = q.ExecContext(ctx, s.subscriptions.changed)
+	_, err = q.Exec(ctx, s.subscriptions.changed)
 	return err
 }
 
 // pauseWebhook is an update of the webhook, so that whoever read it before must
 // read it again.
-func (s *Store) pauseWebhook(ctx context.Context, q querier, organizationID, id string, now int64) error {
-	w, err := s.getWebhook(ctx, q, organizationID, id)
+func (s *Store) pauseWebhook(ctx context.Context, q Tx, organizationID, id string, now int64) error {
+	w, err := s.getWebhook(ctx, q, s.subscriptions.lock, organizationID, id)
 	if err != nil || w.Paused {
 		return err
 	}
@@ -191,7 +190,7 @@ func encodeWebhook(w *webhook.Webhook) (eventTypes, channels string, err error) 
 	return string(types), string(encoded), nil
 }
 
-func scanWebhook(rows *sql.Rows) (*webhook.Webhook, error) {
+func scanWebhook(rows scanner) (*webhook.Webhook, error) {
 	var w webhook.Webhook
 	var eventTypes, channels []byte
 	var paused, createdAt, updatedAt int64
@@ -217,13 +216,9 @@ func flag(b bool) int64 {
 }
 
 // changedOne returns otherwise if a statement that ran changed no row.
-func changedOne(result sql.Result, err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	n, err := result.RowsAffected()
-	if err == nil && n == 0 {
-		err = otherwise
+func changedOne(changed int64, err, otherwise error) error {
+	if err == nil && changed == 0 {
+		return otherwise
 	}
 	return err
 }

@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+// Config changes how a database is opened. The zero Config works.
+type Config struct {
+	// TablePrefix begins the names of the tables: see [sqlstore.Config].
+	// Defaults to [sqlstore.DefaultTablePrefix].
+	TablePrefix string
+	// NoMigrate leaves the schema to somebody else: see [sqlstore.Config].
+	// Defaults to migrating.
+	NoMigrate bool
+	// MaxConns bounds the connections. Defaults to pgxpool's default, which is
+	// 4 or the number of processors if that is more.
+	MaxConns int
+}
+
+// Store is a [webhook.Store] in PostgreSQL.
+type Store struct {
+	*sqlstore.Store
+	pool *pgxpool.Pool
+	db   *sql.DB
+}
+
+// Open connects to the database that the connection string names, and brings
+// its tables to the newest schema. The tables are in the first schema of the
+// connections' search_path, which the connection string can set.
+func Open(ctx context.Context, connString string, config Config) (*Store, error) {
+	parsed, err := pgxpool.ParseConfig(connString)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err) // pgx leaves the password out
+	}
+	if config.MaxConns > 0 {
+		parsed.MaxConns = int32(min(config.MaxConns, 1<<30))
+	}
+	parsed.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		// Every statement of the store finds its rows by an index. A plan made
+		// while a table was small must not read all of it when it has grown.
+		_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, parsed)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{
+		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate,
+	})
+	if err != nil {
+		_ = db.Close()
+		pool.Close()
+		return nil, fmt.Errorf("postgres: opening the store: %w", err)
+	}
+	return &Store{Store: store, pool: pool, db: db}, nil
+}
+
+// Close closes the connections, and waits for those in use.
+func (s *Store) Close() error {
+	err := s.Store.Close()
+	if dbErr := s.db.Close(); err == nil {
+		err = dbErr
+	}
+	s.pool.Close()
+	return err
+}
+
+// EnqueueTx stores events in a transaction of the caller's: they are published
+// if and only if it commits. The transaction is a pgx.Tx or a *sql.Tx, on the
+// store's database and with its search_path.
+func (s *Store) EnqueueTx(ctx context.Context, tx any, now time.Time, events []webhook.NewEvent) error {
+	if tx, ok := tx.(pgx.Tx); ok {
+		return s.Store.EnqueueTx(ctx, pgxTx{tx}, now, events)
+	}
+	return s.Store.EnqueueTx(ctx, tx, now, events)
+}
+
+// pgxTx is a [sqlstore.Tx] of pgx.
+type pgxTx struct{ tx pgx.Tx }
+
+func (t pgxTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	tag, err := t.tx.Exec(ctx, query, args...)
+	return tag.RowsAffected(), err
+}
+
+func (t pgxTx) Query(ctx context.Context, query string, args ...any) (sqlstore.Rows, error) {
+	rows, err := t.tx.Query(ctx, query, args...)
+	return pgxRows{rows}, err
+}
+
+type pgxRows struct{ pgx.Rows }
+
+func (r pgxRows) Close() error {
+	r.Rows.Close()
+	return r.Err()
+}

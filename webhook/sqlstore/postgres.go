@@ -1,0 +1,222 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+)
+
+// PostgreSQL returns the dialect of PostgreSQL 13 or newer. The names of the
+// tables have no schema: the connections' search_path chooses it.
+//
+// The driver must take []byte for bytea, string for text, and parameters
+// written $1. Any number of processes share a database.
+func PostgreSQL() Dialect { return postgresDialect{} }
+
+type postgresDialect struct{}
+
+func (postgresDialect) name() string { return "postgres" }
+
+func (postgresDialect) expand(statement string) string {
+	return strings.NewReplacer(
+		"{in}", "= ANY (?::text::bigint[])",
+		"{notin}", "<> ALL (?::text::bigint[])",
+		"{nextid}", "(SELECT last_value FROM {p}ids)",
+		"{join}", "JOIN",
+		"{forupdate}", "FOR UPDATE OF d",
+		"{skiplocked}", "FOR UPDATE OF d SKIP LOCKED",
+		// Without it the planner may read the whole table to join it with rows
+		// whose number it does not know.
+		"{onlyv}", "AND d.id = ANY (ARRAY (SELECT v.id FROM v))",
+	).Replace(statement)
+}
+
+func (postgresDialect) rebind(statement string) string {
+	out := make([]byte, 0, len(statement)+32)
+	n := 0
+	for i := range len(statement) {
+		if statement[i] == '?' {
+			n++
+			out = strconv.AppendInt(append(out, '$'), int64(n), 10)
+		} else {
+			out = append(out, statement[i])
+		}
+	}
+	return string(out)
+}
+
+// ints writes an array.
+func (postgresDialect) ints(numbers []int64) string {
+	out := make([]byte, 0, 2+len(numbers)*12)
+	out = append(out, '{')
+	for i, n := range numbers {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = strconv.AppendInt(out, n, 10)
+	}
+	return string(append(out, '}'))
+}
+
+// Each column of a batch travels as one parameter, an array in its text form,
+// which every driver can send. The binary columns, which would double in size
+// in that form, travel as all their bytes in one, with an array of the lengths.
+func (postgresDialect) prepareBatch(b *batch) {
+	var selected, arrays, names []string
+	for _, c := range b.columns {
+		names = append(names, c.name)
+		switch c.kind {
+		case integer:
+			arrays = append(arrays, "?::text::bigint[]")
+			selected = append(selected, c.name)
+		case text:
+			arrays = append(arrays, "?::text::text[]")
+			selected = append(selected, c.name)
+		case binary:
+			arrays = append(arrays, "?::text::bigint[]", "?::text::bigint[]")
+			names = append(names, c.name+"_length")
+			selected = append(selected, "substring(?::bytea FROM "+c.name+"::int FOR "+c.name+"_length::int)")
+		}
+	}
+	rows := "SELECT " + strings.Join(selected, ", ") +
+		" FROM unnest(" + strings.Join(arrays, ", ") + ") AS t (" + strings.Join(names, ", ") + ")"
+	b.texts[1] = strings.Replace(b.statement, "{rows}", rows, 1)
+}
+
+// arguments writes the columns of the rows. Bytes come first, because they
+// stand first in the statement.
+func (postgresDialect) arguments(b *batch, rows, rest []any) []any {
+	n := len(b.columns)
+	var blobs, arrays []any
+	for i, c := range b.columns {
+		array := []byte{'{'}
+		var blob, lengths []byte
+		if c.kind == binary {
+			blob, lengths = []byte{}, []byte{'{'}
+		}
+		for j := i; j < len(rows); j += n {
+			if j > i {
+				array = append(array, ',')
+			}
+			switch v := rows[j].(type) {
+			case int64:
+				array = strconv.AppendInt(array, v, 10)
+			case string:
+				array = appendArrayText(array, v)
+			case []byte:
+				array = strconv.AppendInt(array, int64(len(blob))+1, 10)
+				lengths = appendLength(lengths, j > i, strconv.Itoa(len(v)))
+				blob = append(blob, v...)
+			default: // nil
+				array = append(array, "NULL"...)
+				if c.kind == binary {
+					lengths = appendLength(lengths, j > i, "NULL")
+				}
+			}
+		}
+		arrays = append(arrays, string(append(array, '}')))
+		if c.kind == binary {
+			arrays = append(arrays, string(append(lengths, '}')))
+			blobs = append(blobs, blob)
+		}
+	}
+	return append(append(blobs, arrays...), rest...)
+}
+
+func appendLength(array []byte, more bool, length string) []byte {
+	if more {
+		array = append(array, ',')
+	}
+	return append(array, length...)
+}
+
+// appendArrayText writes an element of a text array.
+func appendArrayText(array []byte, s string) []byte {
+	array = append(array, '"')
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			array = append(array, '\\')
+		}
+		array = append(array, s[i])
+	}
+	return append(array, '"')
+}
+
+func (d postgresDialect) execBatch(ctx context.Context, q Tx, b *batch, rows, rest []any) (int64, error) {
+	if len(rows) == 0 {
+		return 0, nil
+	}
+	return q.Exec(ctx, b.texts[1], d.arguments(b, rows, rest)...)
+}
+
+func (d postgresDialect) queryBatch(ctx context.Context, q Tx, b *batch, rows, rest []any, scan func(scanner) error) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return collect(ctx, q, scan, b.texts[1], d.arguments(b, rows, rest)...)
+}
+
+func (d postgresDialect) newWriter(db *sql.DB) writer { return postgresWriter{d, db} }
+
+// postgresWriter begins a transaction for each call, as many at once as the
+// pool has connections.
+type postgresWriter struct {
+	dialect postgresDialect
+	db      *sql.DB
+}
+
+func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Tx) error) error {
+	tx, err := w.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	if err := fn(ctx, sqlTx{w.dialect, tx}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func (postgresWriter) close() error { return nil }
+
+func (postgresDialect) lockSchema(ctx context.Context, q Tx, prefix string) error {
+	_, err := q.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.' || ?::text))`, prefix)
+	return err
+}
+
+// idSpan is the increment of the sequence. What is left of a span is lost, so
+// that no transaction waits for another one's ids.
+const idSpan = 64
+
+func (postgresDialect) reserveSQL() string {
+	return `SELECT nextval('{p}ids') + 64, subscriptions FROM {p}meta, generate_series(1, ?::int)`
+}
+
+func (postgresDialect) reserveSpan(n int) (parameter, span int) { return (n + idSpan - 1) / idSpan, idSpan }
+
+// The joins are written so that the planner has no choice but to go from
+// endpoint to endpoint: with what LIMIT leaves unread, nothing is locked in vain.
+func (postgresDialect) claimSQL() string {
+	return `
+WITH RECURSIVE walk (endpoint_id) AS (
+    (SELECT endpoint_id FROM {p}deliveries WHERE state < 2 AND endpoint_id > ? ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT endpoint_id FROM {p}deliveries WHERE state < 2 AND endpoint_id > walk.endpoint_id ORDER BY endpoint_id LIMIT 1)
+    FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
+)
+SELECT d.id, d.endpoint_id, d.at, d.token, d.tries, d.attempts, coalesce(d.queued_at, e.created_at), d.progress,
+       e.event_id, e.type, e.payload
+FROM walk
+CROSS JOIN LATERAL (
+    SELECT * FROM {p}deliveries
+    WHERE state < 2 AND endpoint_id = walk.endpoint_id AND at <= ?
+        AND EXISTS (SELECT 1 FROM {p}endpoints p WHERE p.id = walk.endpoint_id AND p.state = 0)
+    ORDER BY at, id LIMIT ? FOR UPDATE SKIP LOCKED
+) d
+CROSS JOIN LATERAL (SELECT * FROM {p}events WHERE id = d.event_id OFFSET 0) e
+WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
+LIMIT ?`
+}
+
+func (postgresDialect) claimLimit(limit, _ int) int { return limit }
