@@ -25,6 +25,7 @@ type Dispatcher interface {
 	Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error)
 	EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error)
 	Replay(ctx context.Context, organizationID string, id webhook.DeliveryID) error
+	ReplayAll(ctx context.Context, q webhook.DeliveryQuery, perSecond float64) (webhook.ReplayProgress, error)
 	Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error
 }
 

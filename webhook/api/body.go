@@ -62,9 +62,7 @@ func readObject(p *problems, body []byte) *object {
 		p.add(at, typeMissing, "is required")
 		return nil
 	}
-	var syntax *json.SyntaxError
-	var value json.RawMessage
-	if err := json.Unmarshal(body, &value); errors.As(err, &syntax) {
+	if syntax := syntaxError(body); syntax != nil {
 		p.add(append(at, syntax.Offset), typeJSON, "must be JSON: %s", syntax)
 		return nil
 	}
@@ -75,9 +73,24 @@ func readObject(p *problems, body []byte) *object {
 	return p.object(at, body)
 }
 
+func syntaxError(body []byte) (syntax *json.SyntaxError) {
+	var value json.RawMessage
+	errors.As(json.Unmarshal(body, &value), &syntax)
+	return syntax
+}
+
+// optionalObject begins to read a body that may be absent. It returns nil if it
+// is, or if it is not an object.
+func optionalObject(p *problems, body []byte) *object {
+	if len(body) == 0 {
+		return nil
+	}
+	return readObject(p, body)
+}
+
 func (p *problems) object(location []any, raw json.RawMessage) *object {
 	o := &object{problems: p, location: location}
-	if err := json.Unmarshal(raw, &o.members); err != nil || o.members == nil {
+	if json.Unmarshal(raw, &o.members) != nil || o.members == nil {
 		p.add(location, "object_type", "must be an object")
 		return nil
 	}

@@ -1,18 +1,23 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -45,6 +50,7 @@ func newFixture(t *testing.T, o options) *fixture {
 	require.NoError(t, err)
 	f.registry = registry
 	var store webhook.Store = f.store
+	require.NoError(t, registry.Register("sink", channel.DriverFunc(openSink)))
 	if o.store != nil {
 		store = o.store(store)
 	}
@@ -154,4 +160,74 @@ func (f *fixture) create(body string, header ...string) string {
 	id, _ := f.do("POST", prefix+"/", body, header...).want(http.StatusCreated)["webhook_id"].(string)
 	require.NotEmpty(f.t, id)
 	return id
+}
+
+// client calls the API as an organization, without a network.
+func (f *fixture) client(organization string) *client.Client {
+	f.t.Helper()
+	c, err := client.New("http://api.test"+prefix, f.keys[organization], client.Config{
+		HTTPClient: &http.Client{Transport: handlerTransport{f.api}},
+	})
+	require.NoError(f.t, err)
+	return c
+}
+
+type handlerTransport struct{ http.Handler }
+
+func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	t.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// openSink is a channel that does what its config says: nothing, or fail.
+func openSink(config json.RawMessage) (channel.Channel, error) {
+	var sink struct {
+		Fail  channel.Class `json:"fail"`
+		Panic bool          `json:"panic"`
+	}
+	if err := json.Unmarshal(config, &sink); err != nil {
+		return nil, err
+	}
+	return channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+		switch {
+		case sink.Panic:
+			panic("s3cr3t")
+		case sink.Fail != "":
+			return channel.Result{StatusCode: 500, Response: "no"},
+				&channel.Error{Action: channel.Permanent, Class: sink.Fail, StatusCode: 500, Err: errors.New("it failed")}
+		}
+		return channel.Result{StatusCode: 200, Response: "yes"}, nil
+	}), nil
+}
+
+// sinkWebhook is a webhook with one channel "sink" of each config.
+func sinkWebhook(name string, configs ...string) *webhook.Webhook {
+	w := &webhook.Webhook{Name: name, EventTypes: []event.Pattern{"*"}}
+	for _, config := range configs {
+		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: "sink", Configs: json.RawMessage(config)})
+	}
+	return w
+}
+
+// run delivers until the test's bubble ends.
+func (f *fixture) run() {
+	ctx, cancel := context.WithCancel(f.t.Context())
+	stopped := make(chan error)
+	go func() { stopped <- f.dispatcher.Run(ctx) }()
+	f.t.Cleanup(func() {
+		cancel()
+		require.NoError(f.t, <-stopped)
+	})
+}
+
+// emit publishes n events of an organization and waits until nothing moves.
+func (f *fixture) emit(organization string, n int) {
+	f.t.Helper()
+	for range n {
+		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+		e.Namespace, e.OrganizationID = "acme", organization
+		require.NoError(f.t, f.dispatcher.Emit(f.t.Context(), e))
+	}
+	synctest.Wait()
 }

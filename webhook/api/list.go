@@ -119,10 +119,7 @@ func (p *Pagination) place(r *request, total, limit, offset, end int) {
 // selects those that hold just this pattern, and is returned as well.
 func readFilter(p *problems, r *request) (filter webhook.WebhookQuery, exactly event.Pattern) {
 	filter.OrganizationID = r.organizationID
-	if len(r.body) == 0 {
-		return filter, ""
-	}
-	o := readObject(p, r.body)
+	o := optionalObject(p, r.body)
 	if o == nil {
 		return filter, ""
 	}

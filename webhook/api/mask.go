@@ -3,6 +3,8 @@ package api
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -27,11 +29,11 @@ func (s secretFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) 
 
 // secretName is what a secret is asked for by: channels.0.configs.headers.X-Token.
 func secretName(channel int, path []any) string {
-	name := fmt.Sprintf("channels.%d.configs", channel)
+	parts := []string{"channels", strconv.Itoa(channel), "configs"}
 	for _, part := range path {
-		name += fmt.Sprintf(".%v", part)
+		parts = append(parts, fmt.Sprint(part))
 	}
-	return name
+	return strings.Join(parts, ".")
 }
 
 // mask returns a copy of the webhook in which secrets are masked, but for those

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -62,6 +63,14 @@ func (p *problems) merge(list []ValidationProblem) {
 		if !slices.ContainsFunc(p.list[:said], about) {
 			p.list = append(p.list, problem)
 		}
+	}
+}
+
+// mergeError merges what the library found in a body, if anything.
+func (p *problems) mergeError(err error) {
+	var invalid *event.ValidationError
+	if errors.As(err, &invalid) {
+		p.merge(bodyProblems(invalid))
 	}
 }
 

@@ -22,6 +22,23 @@ func (a *API) routes() []route {
 		{method: "GET", path: "/{identifier}", handle: a.getWebhook},
 		{method: "PUT", path: "/{identifier}", handle: a.updateWebhook},
 		{method: "DELETE", path: "/{identifier}", handle: a.deleteWebhook},
+
+		{method: "GET", path: "/deliveries", handle: a.listDeliveries},
+		{method: "GET", path: "/{identifier}/deliveries", handle: a.listWebhookDeliveries},
+		{method: "GET", path: "/{identifier}/deliveries/{delivery_id}", handle: a.getDelivery},
+		{method: "GET", path: "/{identifier}/deliveries/{delivery_id}/event", handle: a.getEvent},
+		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/replay", handle: a.replayDelivery},
+		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/cancel", handle: a.cancelDelivery},
+		{method: "POST", path: "/{identifier}/replay", handle: a.replayDeliveries},
+		{method: "GET", path: "/{identifier}/statistics", handle: a.getStatistics},
+		{method: "POST", path: "/{identifier}/test", handle: a.sendTest},
+		{method: "POST", path: "/{identifier}/signing-secret/rotate", handle: a.rotateSecret},
+		{method: "DELETE", path: "/{identifier}/signing-secret/previous", handle: a.dropSecrets},
+		{method: "POST", path: "/preview", handle: a.preview},
+		{method: "GET", path: "/event-types", handle: a.listEventTypes},
+
+		{method: "GET", path: "/health", handle: a.health, public: true},
+		{method: "GET", path: "/openapi.json", handle: a.getOpenAPI, public: true},
 	}
 }
 

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -71,10 +70,7 @@ func (a *API) check(p *problems, w *webhook.Webhook) {
 			found.AddError(fmt.Sprintf("channels[%d]", i), err)
 		}
 	}
-	var invalid *event.ValidationError
-	if errors.As(found.Err(), &invalid) {
-		p.merge(bodyProblems(invalid))
-	}
+	p.mergeError(found.Err())
 }
 
 func isObject(raw json.RawMessage) bool {

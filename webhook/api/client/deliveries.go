@@ -1,0 +1,155 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/url"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+)
+
+// DeliveryFilter selects deliveries. The zero value selects all.
+type DeliveryFilter struct {
+	Status    webhook.Status
+	EventType string
+	EventID   string
+	// Since and Until bound when the event was emitted: Since <= t < Until.
+	Since, Until time.Time
+}
+
+func (f DeliveryFilter) query() url.Values {
+	q := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	set("status", string(f.Status))
+	set("event_type", f.EventType)
+	set("event_id", f.EventID)
+	if !f.Since.IsZero() {
+		set("since", f.Since.UTC().Format(time.RFC3339Nano))
+	}
+	if !f.Until.IsZero() {
+		set("until", f.Until.UTC().Format(time.RFC3339Nano))
+	}
+	return q
+}
+
+// Deliveries returns the deliveries of a webhook that fit the filter, the newest
+// first, each with its attempts, reading page by page. An empty webhook id is
+// all webhooks. It ends with the first error.
+func (c *Client) Deliveries(ctx context.Context, webhookID string, filter DeliveryFilter) iter.Seq2[*webhook.Delivery, error] {
+	path := "/deliveries"
+	if webhookID != "" {
+		path = at(webhookID, "deliveries")
+	}
+	return func(yield func(*webhook.Delivery, error) bool) {
+		query := filter.query()
+		for {
+			var page api.DeliveryPage
+			if _, err := c.call(ctx, "GET", path, query, nil, &page); err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range page.Results {
+				if !yield(&page.Results[i], nil) {
+					return
+				}
+			}
+			if page.NextCursor == nil {
+				return
+			}
+			query.Set("cursor", *page.NextCursor)
+		}
+	}
+}
+
+// Delivery returns one delivery of a webhook.
+func (c *Client) Delivery(ctx context.Context, webhookID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	return c.delivery(ctx, "GET", at(webhookID, "deliveries", id.String()))
+}
+
+// Replay makes a settled delivery again. The error matches webhook.ErrConflict
+// if it is not settled.
+func (c *Client) Replay(ctx context.Context, webhookID string, id webhook.DeliveryID, options ...Option) (*webhook.Delivery, error) {
+	return c.delivery(ctx, "POST", at(webhookID, "deliveries", id.String(), "replay"), options...)
+}
+
+// Cancel ends a delivery that is not settled. The error matches
+// webhook.ErrConflict if it is.
+func (c *Client) Cancel(ctx context.Context, webhookID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	return c.delivery(ctx, "POST", at(webhookID, "deliveries", id.String(), "cancel"))
+}
+
+func (c *Client) delivery(ctx context.Context, method, path string, options ...Option) (*webhook.Delivery, error) {
+	out := &webhook.Delivery{}
+	_, err := c.call(ctx, method, path, nil, nil, out, options...)
+	return orNil(out, err)
+}
+
+// Event returns the envelope that a delivery carries.
+func (c *Client) Event(ctx context.Context, webhookID string, id webhook.DeliveryID) (*event.Event, error) {
+	out := &event.Event{}
+	_, err := c.call(ctx, "GET", at(webhookID, "deliveries", id.String(), "event"), nil, nil, out)
+	return orNil(out, err)
+}
+
+// ReplayAll makes the settled deliveries of a webhook again that the request
+// selects, in as many calls as it takes unless the request has a limit, and
+// returns how many there were; after an error, how many until then.
+func (c *Client) ReplayAll(ctx context.Context, webhookID string, request api.ReplayRequest) (int, error) {
+	replayed, limit := 0, request.Limit
+	for {
+		var out api.ReplayResponse
+		if _, err := c.call(ctx, "POST", at(webhookID, "replay"), nil, request, &out); err != nil {
+			return replayed, err
+		}
+		replayed += out.Replayed
+		if out.NextCursor == nil || limit > 0 && replayed >= limit {
+			return replayed, nil
+		}
+		request.Cursor = *out.NextCursor
+		if limit > 0 {
+			request.Limit = limit - replayed
+		}
+	}
+}
+
+// Statistics counts how a webhook has been doing since then; zero is 24 hours ago.
+func (c *Client) Statistics(ctx context.Context, webhookID string, since time.Time) (*api.Statistics, error) {
+	out := &api.Statistics{}
+	_, err := c.call(ctx, "GET", at(webhookID, "statistics"), DeliveryFilter{Since: since}.query(), nil, out)
+	return orNil(out, err)
+}
+
+// SendTest makes one attempt at the webhook's channels and says what came of it.
+func (c *Client) SendTest(ctx context.Context, webhookID string, request api.TestRequest) (*api.TestResponse, error) {
+	out := &api.TestResponse{}
+	_, err := c.call(ctx, "POST", at(webhookID, "test"), nil, request, out)
+	return orNil(out, err)
+}
+
+// Preview renders a template for an event.
+func (c *Client) Preview(ctx context.Context, request api.PreviewRequest) (json.RawMessage, error) {
+	var out api.PreviewResponse
+	_, err := c.call(ctx, "POST", "/preview", nil, request, &out)
+	return out.Rendered, err
+}
+
+// EventTypes returns the built-in event types.
+func (c *Client) EventTypes(ctx context.Context) ([]api.EventType, error) {
+	var out api.EventTypes
+	_, err := c.call(ctx, "GET", "/event-types", nil, nil, &out)
+	return out.Results, err
+}
+
+// Health returns nil if the API can work.
+func (c *Client) Health(ctx context.Context) error {
+	_, err := c.call(ctx, "GET", "/health", nil, nil, nil)
+	return err
+}

@@ -1,0 +1,76 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+)
+
+// Error is what the API answered instead of doing what it was asked to.
+//
+// It matches webhook.ErrNotFound where something was not found,
+// webhook.ErrConflict where somebody else was faster (409 and 412),
+// api.ErrUnauthenticated and api.ErrForbidden. See [errors.Is].
+type Error struct {
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// Type names the kind of error: "NotFoundError". Empty for a 422, and where
+	// the answer is not the API's own.
+	Type string
+	// Message is for people.
+	Message string
+	// Details may say more.
+	Details map[string]any
+	// Problems say what is wrong with the request, for a 422.
+	Problems []api.ValidationProblem
+}
+
+func newError(status int, body []byte) error {
+	e := &Error{StatusCode: status, Message: http.StatusText(status)}
+	var invalid api.ValidationResponse
+	if json.Unmarshal(body, &invalid) == nil && len(invalid.Detail) > 0 {
+		e.Problems = invalid.Detail
+		return e
+	}
+	var answer api.ErrorResponse
+	if json.Unmarshal(body, &answer) == nil && answer.Error.Type != "" {
+		e.Type, e.Message, e.Details = answer.Error.Type, answer.Error.Message, answer.Error.Details
+	}
+	return e
+}
+
+// Error says the status, and the message or every problem.
+func (e *Error) Error() string {
+	if len(e.Problems) == 0 {
+		return fmt.Sprintf("client: %d: %s", e.StatusCode, e.Message)
+	}
+	list := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		list[i] = fmt.Sprintf("%s: %s", strings.Trim(fmt.Sprint(p.Location), "[]"), p.Message)
+	}
+	return fmt.Sprintf("client: %d: %s", e.StatusCode, strings.Join(list, "; "))
+}
+
+// Is matches the errors that the status stands for.
+func (e *Error) Is(target error) bool {
+	switch e.StatusCode {
+	case http.StatusNotFound:
+		return target == webhook.ErrNotFound
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return target == webhook.ErrConflict
+	case http.StatusUnauthorized:
+		return target == api.ErrUnauthenticated
+	case http.StatusForbidden:
+		return target == api.ErrForbidden
+	}
+	return false
+}
+
+// Retryable reports whether the same request may succeed later.
+func (e *Error) Retryable() bool {
+	return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusRequestTimeout
+}

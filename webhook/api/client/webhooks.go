@@ -1,0 +1,119 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/url"
+	"strconv"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+)
+
+// Webhook is a webhook as the API answers with it: its secrets are api.Mask.
+// OrganizationID and Revision are not known to a client.
+type Webhook struct {
+	webhook.Webhook
+	// ETag names the version, for [WithIfMatch]. A list does not tell it.
+	ETag string
+}
+
+// Create creates a webhook. An empty ID lets the API make one.
+func (c *Client) Create(ctx context.Context, w *webhook.Webhook, options ...Option) (*Webhook, error) {
+	return c.webhook(ctx, "POST", "/", nil, w, options...)
+}
+
+// Get returns one webhook. The secrets that are named in reveal, such as
+// channels.0.configs.headers.X-Token, are shown.
+func (c *Client) Get(ctx context.Context, id string, reveal ...string) (*Webhook, error) {
+	return c.webhook(ctx, "GET", at(id), url.Values{"reveal": reveal}, nil)
+}
+
+// Update replaces the webhook of w's ID. A secret that is api.Mask keeps its
+// value, so w may be what Get or List returned.
+func (c *Client) Update(ctx context.Context, w *webhook.Webhook, options ...Option) (*Webhook, error) {
+	return c.webhook(ctx, "PUT", at(w.ID), nil, w, options...)
+}
+
+func (c *Client) webhook(ctx context.Context, method, path string, query url.Values, in any, options ...Option) (*Webhook, error) {
+	w := &Webhook{}
+	header, err := c.call(ctx, method, path, query, in, &w.Webhook, options...)
+	if err != nil {
+		return nil, err
+	}
+	w.ETag = header.Get("ETag")
+	return w, nil
+}
+
+// Delete deletes a webhook. One that is gone already is no error.
+func (c *Client) Delete(ctx context.Context, id string, options ...Option) error {
+	_, err := c.call(ctx, "DELETE", at(id), nil, nil, nil, options...)
+	return err
+}
+
+// List returns all webhooks, the oldest first.
+func (c *Client) List(ctx context.Context) ([]*webhook.Webhook, error) {
+	var list []*webhook.Webhook
+	_, err := c.call(ctx, "GET", "/", nil, nil, &list)
+	return list, err
+}
+
+// WebhookFilter selects webhooks. The zero value selects all.
+type WebhookFilter struct {
+	// EventType selects webhooks that such an event goes to.
+	EventType string `json:"event_type,omitempty"`
+	// IsActive selects the active or the paused ones. Nil selects both.
+	IsActive *bool `json:"is_active,omitempty"`
+}
+
+// Search returns the webhooks that fit the filter, the oldest first, reading
+// page by page. It ends with the first error.
+func (c *Client) Search(ctx context.Context, filter WebhookFilter) iter.Seq2[*webhook.Webhook, error] {
+	const pageSize = 100
+	return func(yield func(*webhook.Webhook, error) bool) {
+		query := url.Values{"limit": {strconv.Itoa(pageSize)}}
+		for {
+			var page api.WebhookPage
+			if _, err := c.call(ctx, "POST", "/list", query, filter, &page); err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, w := range page.Results {
+				if !yield(w, nil) {
+					return
+				}
+			}
+			if page.Pagination.NextCursor == nil {
+				return
+			}
+			query.Set("cursor", *page.Pagination.NextCursor)
+		}
+	}
+}
+
+// RotateSecret puts a new signing secret before the present one and returns it.
+// The channel may be empty where only one can sign.
+func (c *Client) RotateSecret(ctx context.Context, id, channel string, options ...Option) (*api.RotateResponse, error) {
+	out := &api.RotateResponse{}
+	_, err := c.call(ctx, "POST", at(id, "signing-secret", "rotate"), nil, api.RotateRequest{Channel: channel}, out, options...)
+	return orNil(out, err)
+}
+
+// DropSecrets ends a rotation: only the newest signing secret stays.
+func (c *Client) DropSecrets(ctx context.Context, id, channel string, options ...Option) (*Webhook, error) {
+	return c.webhook(ctx, "DELETE", at(id, "signing-secret", "previous"), channelQuery(channel), nil, options...)
+}
+
+func channelQuery(channel string) url.Values {
+	if channel == "" {
+		return nil
+	}
+	return url.Values{"channel": {channel}}
+}
+
+func orNil[T any](out *T, err error) (*T, error) {
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}

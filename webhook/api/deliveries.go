@@ -1,0 +1,193 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// maxDeliveries bounds a page: every delivery comes with all of its attempts.
+const maxDeliveries = 250
+
+// DeliveryPage is a part of the deliveries that were asked for, the newest first.
+type DeliveryPage struct {
+	Results []webhook.Delivery `json:"results"`
+	// NextCursor asks for the next page. Null says that this is the last.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// listDeliveries is about all webhooks, those that were deleted too.
+func (a *API) listDeliveries(r *request) (*response, error) {
+	p := &problems{}
+	q := newQuery(p, r)
+	filter := readDeliveryQuery(q, r)
+	filter.WebhookID = q.text("webhook_id")
+	q.end()
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return a.deliveryPage(r, filter)
+}
+
+// listWebhookDeliveries is about one webhook, which may be deleted.
+func (a *API) listWebhookDeliveries(r *request) (*response, error) {
+	p := &problems{}
+	q := newQuery(p, r)
+	filter := readDeliveryQuery(q, r)
+	filter.WebhookID = r.PathValue("identifier")
+	q.end()
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	known, err := a.hasWebhook(r, filter.WebhookID)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		return nil, notFound("webhook", filter.WebhookID)
+	}
+	return a.deliveryPage(r, filter)
+}
+
+// hasWebhook reports whether the organization has the webhook, or had it and
+// still has deliveries of it.
+func (a *API) hasWebhook(r *request, id string) (bool, error) {
+	_, err := a.dispatcher.Webhook(r.Context(), r.organizationID, id)
+	if !errors.Is(err, webhook.ErrNotFound) {
+		return err == nil, err
+	}
+	rest, err := a.dispatcher.Deliveries(r.Context(), webhook.DeliveryQuery{
+		OrganizationID: r.organizationID, WebhookID: id, Limit: 1,
+	})
+	return len(rest) > 0, err
+}
+
+// readDeliveryQuery reads what all lists of deliveries can be filtered by.
+func readDeliveryQuery(q *query, r *request) webhook.DeliveryQuery {
+	filter := webhook.DeliveryQuery{
+		OrganizationID: r.organizationID,
+		EventID:        q.text("event_id"),
+		EventType:      q.text("event_type"),
+		Status:         webhook.Status(q.text("status")),
+		Since:          q.time("since"),
+		Until:          q.time("until"),
+		Limit:          q.integer("limit", 1, maxDeliveries, min(defaultPage, maxDeliveries)),
+	}
+	checkDeliveryStatus(q.problems, at("status"), filter.Status)
+	filter.Before = readDeliveryCursor(q.problems, at("cursor"), q.text("cursor"))
+	return filter
+}
+
+func checkDeliveryStatus(p *problems, location []any, s webhook.Status) {
+	switch s {
+	case "", webhook.StatusPending, webhook.StatusInFlight, webhook.StatusHeld,
+		webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled:
+	default:
+		p.add(location, "enum", "must be pending, in_flight, held, succeeded, dead or cancelled")
+	}
+}
+
+// readDeliveryCursor reads a cursor, which is the id of the last delivery seen.
+func readDeliveryCursor(p *problems, location []any, s string) webhook.DeliveryID {
+	if s == "" {
+		return 0
+	}
+	id, err := webhook.ParseDeliveryID(s)
+	if err != nil {
+		p.add(location, typeValue, "must be the next_cursor of an earlier answer")
+	}
+	return id
+}
+
+// deliveryPage asks for one more than is shown, to know whether there is a next page.
+func (a *API) deliveryPage(r *request, filter webhook.DeliveryQuery) (*response, error) {
+	limit := filter.Limit
+	filter.Limit++
+	list, err := a.dispatcher.Deliveries(r.Context(), filter)
+	if err != nil {
+		return nil, err
+	}
+	page := DeliveryPage{Results: make([]webhook.Delivery, 0, len(list))}
+	if len(list) > limit {
+		list = list[:limit]
+		cursor := list[limit-1].ID.String()
+		page.NextCursor = &cursor
+	}
+	for _, d := range list {
+		page.Results = append(page.Results, presentable(d))
+	}
+	return &response{status: http.StatusOK, body: page}, nil
+}
+
+// presentable writes no attempts as an empty list.
+func presentable(d webhook.Delivery) webhook.Delivery {
+	if d.Attempts == nil {
+		d.Attempts = []webhook.Attempt{}
+	}
+	return d
+}
+
+func (a *API) getDelivery(r *request) (*response, error) {
+	d, err := a.delivery(r)
+	if err != nil {
+		return nil, err
+	}
+	return &response{status: http.StatusOK, body: presentable(*d)}, nil
+}
+
+// getEvent answers with the envelope that a delivery carries, as it was emitted.
+func (a *API) getEvent(r *request) (*response, error) {
+	d, err := a.delivery(r)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := a.dispatcher.EventPayload(r.Context(), r.organizationID, d.EventID)
+	if err != nil {
+		return nil, orNotFound(err, "event", d.EventID)
+	}
+	return &response{status: http.StatusOK, body: json.RawMessage(payload)}, nil
+}
+
+// delivery returns the delivery that the path names, if it is the webhook's.
+func (a *API) delivery(r *request) (*webhook.Delivery, error) {
+	text := r.PathValue("delivery_id")
+	id, err := webhook.ParseDeliveryID(text)
+	if err != nil {
+		return nil, notFound("delivery", text)
+	}
+	d, err := a.dispatcher.Delivery(r.Context(), r.organizationID, id)
+	if err != nil {
+		return nil, orNotFound(err, "delivery", text)
+	}
+	if d.WebhookID != r.PathValue("identifier") {
+		return nil, notFound("delivery", text)
+	}
+	return d, nil
+}
+
+// cancelDelivery ends a delivery that is not settled.
+func (a *API) cancelDelivery(r *request) (*response, error) {
+	d, err := a.delivery(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.dispatcher.Cancel(r.Context(), r.organizationID, d.ID); err != nil {
+		return nil, inState(err, d)
+	}
+	return a.getDelivery(r)
+}
+
+// inState says which state a delivery was in that did not allow the call.
+func inState(err error, d *webhook.Delivery) error {
+	if !errors.Is(err, webhook.ErrState) {
+		return orNotFound(err, "channel of the delivery", d.Channel)
+	}
+	return &statusError{
+		status:  http.StatusConflict,
+		message: "This is not possible in the delivery's state",
+		details: map[string]any{"delivery_id": d.ID, "status": d.Status},
+		cause:   webhook.ErrState,
+	}
+}

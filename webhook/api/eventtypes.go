@@ -1,0 +1,34 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// EventTypes is the catalogue of the built-in event types.
+type EventTypes struct {
+	Results []EventType `json:"results"`
+}
+
+// EventType describes a built-in event type. Others work just as well.
+type EventType struct {
+	Type     string       `json:"event_type"`
+	Category string       `json:"category"`
+	Status   event.Status `json:"status"`
+	// DefaultScope is how much of a cache such an event makes stale; null is nothing.
+	DefaultScope *event.ScopeKind `json:"default_scope"`
+	Description  string           `json:"description"`
+}
+
+func (a *API) listEventTypes(*request) (*response, error) {
+	catalogue := event.Catalogue()
+	types := EventTypes{Results: make([]EventType, len(catalogue))}
+	for i, t := range catalogue {
+		types.Results[i] = EventType{t.Type, t.Category, t.Status, nil, t.Description}
+		if t.DefaultScope != event.ScopeNone {
+			types.Results[i].DefaultScope = &catalogue[i].DefaultScope
+		}
+	}
+	return &response{status: http.StatusOK, body: types}, nil
+}

@@ -1,0 +1,177 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
+)
+
+// signingKeys returns the stored signing secrets of a webhook, the newest first.
+func (f *fixture) signingKeys(id string) []string {
+	f.t.Helper()
+	var config channel.WebhookConfig
+	require.NoError(f.t, json.Unmarshal([]byte(f.configs(id)[0]), &config))
+	if config.SigningSecret == "" {
+		return nil
+	}
+	return append([]string{config.SigningSecret}, config.SigningSecrets...)
+}
+
+func TestRotate(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	c, ctx := f.client(orgA), t.Context()
+	id := f.create(secretWebhook)
+	keys := f.signingKeys(id)
+	for i := range 5 {
+		res, err := c.RotateSecret(ctx, id, "")
+		require.NoError(t, err)
+		keys = append([]string{res.SigningSecret}, keys[:min(len(keys), 3)]...)
+		require.Equal(t, keys, f.signingKeys(id))
+		assert.Equal(t, min(i+1, 3), res.Previous)
+		assert.Equal(t, "webhook", res.Channel)
+		assert.Empty(t, res.VerificationKey)
+		_, err = signature.ParseKey(res.SigningSecret)
+		require.NoError(t, err)
+	}
+	assert.Contains(t, f.configs(id)[0], "s3cr3t-one", "nothing else changes")
+	assert.Contains(t, f.configs(id)[0], "2.50")
+
+	w, err := c.DropSecrets(ctx, id, "webhook")
+	require.NoError(t, err)
+	assert.Contains(t, string(w.Channels[0].Configs), api.Mask)
+	assert.Equal(t, keys[:1], f.signingKeys(id))
+}
+
+func TestRotateBeginsToSign(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	id := f.create(plainWebhook)
+	res, err := f.client(orgA).RotateSecret(t.Context(), id, "webhook")
+	require.NoError(t, err)
+	assert.Equal(t, []string{res.SigningSecret}, f.signingKeys(id))
+	assert.Zero(t, res.Previous)
+}
+
+// A key pair is followed by a key pair.
+func TestRotateKeyPair(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	id := f.create(strings.Replace(plainWebhook, `/hook"`, `/hook", "signing_secret": "`+signature.NewKeyPair().Reveal()+`"`, 1))
+	res, err := f.client(orgA).RotateSecret(t.Context(), id, "")
+	require.NoError(t, err)
+	key, err := signature.ParseKey(res.SigningSecret)
+	require.NoError(t, err)
+	public, ok := key.Public()
+	require.True(t, ok)
+	assert.Equal(t, public.Reveal(), res.VerificationKey)
+}
+
+func TestRotateWhich(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	c, ctx := f.client(orgA), t.Context()
+	two := plainWebhook[:len(plainWebhook)-2] + `, {"channel": "webhook", "configs": {"url": "https://example.com/2"}}]}`
+	id := f.create(two)
+	path := prefix + "/" + id + "/signing-secret/"
+	assert.Equal(t, []string{"body.channel: missing"}, f.do("POST", path+"rotate", "").problems())
+	assert.Equal(t, []string{"body.channel: value_error"}, f.do("POST", path+"rotate", `{"channel": "webhook#3"}`).problems())
+	assert.Equal(t, []string{"query.channel: missing"}, f.do("DELETE", path+"previous", "").problems())
+	_, err := c.RotateSecret(ctx, id, "webhook#2")
+	require.NoError(t, err)
+	assert.Contains(t, f.configs(id)[1], "whsec_")
+	assert.NotContains(t, f.configs(id)[0], "whsec_")
+
+	sink, err := c.Create(ctx, sinkWebhook("sink", `{}`))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"body.channel: value_error"}, f.do("POST", prefix+"/"+sink.ID+"/signing-secret/rotate", "").problems())
+	_, err = c.RotateSecret(ctx, id, "webhook", client.WithIfMatch(`"1-0"`))
+	require.ErrorIs(t, err, webhook.ErrConflict)
+}
+
+func TestPreview(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	c, ctx := f.client(orgA), t.Context()
+	e := &event.Event{ID: "evt_1", Type: "invoice.paid", Metadata: map[string]any{"n": 5, "h": "<b>"}}
+	for name, test := range map[string]struct {
+		request api.PreviewRequest
+		want    string
+	}{
+		"payload":   {api.PreviewRequest{Template: json.RawMessage(`{"id": "{{ event_id }}", "n": "{{ metadata.n }}"}`), Event: e}, `{"id":"evt_1","n":5}`},
+		"text":      {api.PreviewRequest{Template: json.RawMessage(`"{{ event_type }}: {{ metadata.h }}"`), Event: e}, `"invoice.paid: <b>"`},
+		"html":      {api.PreviewRequest{Template: json.RawMessage(`"{{ metadata.h }}"`), Event: e, HTML: true}, `"&lt;b&gt;"`},
+		"blocks":    {api.PreviewRequest{Template: json.RawMessage(`"[{\"text\": \"{{ event_id }}\"}]"`), Shape: "json", Event: e}, `[{"text":"evt_1"}]`},
+		"no event":  {api.PreviewRequest{Template: json.RawMessage(`"{{ event_type }}"`)}, `"object.created"`},
+		"just text": {api.PreviewRequest{Template: json.RawMessage(`"hello"`)}, `"hello"`},
+	} {
+		rendered, err := c.Preview(ctx, test.request)
+		require.NoError(t, err, name)
+		assert.JSONEq(t, test.want, string(rendered), name)
+	}
+	for body, want := range map[string][]string{
+		``:   {"body: missing"},
+		`{}`: {"body.template: missing"},
+		`{"template": 5, "shape": "round", "html": 1, "event": [], "x": 1}`: {"body.template: string_type", "body.shape: enum", "body.html: boolean_type", "body.event: value_error", "body.x: extra_forbidden"},
+		`{"template": "x", "shape": "object"}`:                              {"body.shape: value_error"},
+		`{"template": {}, "shape": "text"}`:                                 {"body.shape: value_error"},
+		`{"template": "", "event": {}, "event_id": "evt_1"}`:                {"body.event_id: value_error"},
+		`{"template": "{{"}`:                                                {"body.template: template_error"},
+		`{"template": {"a": ["{{ }}"], "b/c": "{% nope %}"}}`:               {"body.template.a.0: template_error", "body.template.b/c: template_error"},
+	} {
+		assert.Equal(t, want, f.do("POST", prefix+"/preview", body).problems(), body)
+	}
+}
+
+func TestPreviewOfStoredEvent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		c, ctx := f.client(orgA), t.Context()
+		w, err := c.Create(ctx, sinkWebhook("w", `{}`))
+		require.NoError(t, err)
+		f.emit(orgA, 1)
+		d, err := c.Delivery(ctx, w.ID, 1)
+		require.NoError(t, err)
+		request := api.PreviewRequest{Template: json.RawMessage(`"{{ event_id }} {{ namespace }}"`), EventID: d.EventID}
+		rendered, err := c.Preview(ctx, request)
+		require.NoError(t, err)
+		assert.JSONEq(t, `"`+d.EventID+` acme"`, string(rendered))
+		_, err = f.client(orgB).Preview(ctx, request)
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+	})
+}
+
+func TestEventTypeCatalogue(t *testing.T) {
+	t.Parallel()
+	types, err := newFixture(t, options{}).client(orgA).EventTypes(t.Context())
+	require.NoError(t, err)
+	require.Len(t, types, len(event.Catalogue()))
+	assert.Equal(t, event.ScopeKey, *types[0].DefaultScope)
+	for _, info := range types {
+		if info.Type == event.AlertTriggered {
+			assert.Nil(t, info.DefaultScope)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	require.NoError(t, f.client(orgA).Health(t.Context()))
+	f.do("GET", prefix+"/health", "", "Authorization", "").want(http.StatusOK)
+	f = newFixture(t, options{store: func(s webhook.Store) webhook.Store { return brokenStore{s} }})
+	assert.Equal(t, "ServiceUnavailableError", f.do("GET", prefix+"/health", "").errorType(http.StatusServiceUnavailable))
+}

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+const (
+	maxReplays        = 10000 // of one request
+	defaultReplayRate = 50
+	maxReplayRate     = 10000
+
+	// replayTime is after how long a replay by filter answers with what it has
+	// done, and a cursor for the rest.
+	replayTime = 20 * time.Second
+)
+
+// ReplayRequest selects settled deliveries of one webhook to be made again.
+// Its zero value selects the dead ones.
+type ReplayRequest struct {
+	// Status is dead, succeeded or cancelled. Defaults to dead.
+	Status webhook.Status `json:"status,omitempty"`
+	// EventType and EventID select deliveries of such events.
+	EventType string `json:"event_type,omitempty"`
+	EventID   string `json:"event_id,omitempty"`
+	// Since and Until bound when the event was emitted: Since <= t < Until.
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+	// Limit bounds how many are replayed by this request. Defaults to 1000.
+	Limit int `json:"limit,omitempty"`
+	// PerSecond is how fast they become due, lest they flood the endpoint.
+	// Defaults to 50.
+	PerSecond float64 `json:"per_second,omitempty"`
+	// Cursor is the NextCursor of the request that this one goes on for.
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// ReplayResponse says what a replay by filter has done.
+type ReplayResponse struct {
+	Replayed int `json:"replayed"`
+	// NextCursor asks to go on where this request ended. Null says that all
+	// deliveries have been looked at.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// replayDelivery makes one settled delivery again.
+func (a *API) replayDelivery(r *request) (*response, error) {
+	return a.once(r, func() (*response, error) {
+		d, err := a.delivery(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.dispatcher.Replay(r.Context(), r.organizationID, d.ID); err != nil {
+			return nil, inState(err, d)
+		}
+		res, err := a.getDelivery(r)
+		if err != nil {
+			return nil, err
+		}
+		res.status = http.StatusAccepted
+		return res, nil
+	})
+}
+
+// replayDeliveries makes the settled deliveries again that a filter selects.
+func (a *API) replayDeliveries(r *request) (*response, error) {
+	return a.once(r, func() (*response, error) {
+		p := &problems{}
+		filter, perSecond := readReplay(p, r)
+		if err := p.err(); err != nil {
+			return nil, err
+		}
+		w, err := a.webhook(r)
+		if err != nil {
+			return nil, err
+		}
+		filter.OrganizationID, filter.WebhookID = r.organizationID, w.ID
+		ctx, cancel := context.WithTimeout(r.Context(), replayTime)
+		defer cancel()
+		progress, err := a.dispatcher.ReplayAll(ctx, filter, perSecond)
+		outOfTime := errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil
+		if err != nil && !outOfTime {
+			return nil, err
+		}
+		res := ReplayResponse{Replayed: progress.Replayed}
+		if (outOfTime || progress.Replayed == filter.Limit) && progress.Before != 0 {
+			cursor := progress.Before.String()
+			res.NextCursor = &cursor
+		}
+		return &response{status: http.StatusAccepted, body: res}, nil
+	})
+}
+
+func readReplay(p *problems, r *request) (q webhook.DeliveryQuery, perSecond float64) {
+	q.Status, q.Limit, perSecond = webhook.StatusDead, 1000, defaultReplayRate
+	o := optionalObject(p, r.body)
+	if o == nil {
+		return q, perSecond
+	}
+	if s := o.text("status"); s != "" {
+		if q.Status = webhook.Status(s); !q.Status.Settled() {
+			p.add(o.at("status"), "enum", "must be dead, succeeded or cancelled")
+		}
+	}
+	q.EventType, q.EventID = o.text("event_type"), o.text("event_id")
+	q.Since, q.Until = o.time("since"), o.time("until")
+	if o.read("limit", "integer", &q.Limit) && (q.Limit < 1 || q.Limit > maxReplays) {
+		p.add(o.at("limit"), typeValue, "must be between 1 and %d", maxReplays)
+	}
+	if o.read("per_second", "number", &perSecond) && !(perSecond > 0 && perSecond <= maxReplayRate) {
+		p.add(o.at("per_second"), typeValue, "must be more than 0 and at most %d", maxReplayRate)
+	}
+	q.Before = readDeliveryCursor(p, o.at("cursor"), o.text("cursor"))
+	o.end()
+	return q, perSecond
+}
