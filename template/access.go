@@ -53,10 +53,17 @@ func (st *state) ownAttribute(object any, name string) (any, bool, error) {
 	return nil, false, nil
 }
 
-// attributed is a value with attributes of its own: a loop, a namespace, a macro.
+// attributed is a value with attributes of its own.
 type attributed interface {
 	attribute(st *state, name string) (v any, ok bool, err error)
 }
+
+var (
+	_ attributed = (*cycler)(nil)
+	_ attributed = (*loop)(nil)
+	_ attributed = (*macro)(nil)
+	_ attributed = (*namespace)(nil)
+)
 
 // item is x[key]: an element, or else an attribute.
 func (st *state) item(object, key any) (any, error) {

@@ -82,7 +82,7 @@ func (st *state) tupleKey(t *tuple, depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		part := ""
+		var part string
 		switch k := k.(type) {
 		case string:
 			part = "s" + k

@@ -57,18 +57,18 @@ func emit(env *environment, segments []segment, limit int) (string, error) {
 
 func (e *emitter) segment(s *segment) error {
 	for i := range e.open {
-		e.open[i].uses |= s.uses
+		e.open[i].uses |= s.uses // a macro counts what the macros inside it use, as Jinja2 does
 	}
 	switch s.kind {
 	case segmentText:
 		if plainForPongo(s.text) {
 			e.parts = append(e.parts, s.text)
 		} else {
-			e.tag(textTag, s, 0)
+			e.tag(textTag, s)
 		}
 		return nil
 	case segmentPrint:
-		e.tag(printTag, s, 0)
+		e.tag(printTag, s)
 		return nil
 	}
 	return e.block(s)
@@ -80,10 +80,12 @@ func plainForPongo(text string) bool {
 	return nextDelimiter(text) == len(text) && !strings.HasSuffix(text, "{") && strings.IndexByte(text, 1) < 0
 }
 
-// tag writes {% name "line:column:uses:depth:base64" %}.
-func (e *emitter) tag(name string, s *segment, uses uint8) {
-	e.parts = append(e.parts, fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%s" %%}`, name, s.pos.line, s.pos.col, uses, e.limit,
-		base64.StdEncoding.EncodeToString([]byte(s.text))))
+func (e *emitter) tag(name string, s *segment) { e.parts = append(e.parts, e.encode(name, s, 0)) }
+
+// encode returns {% name "line:column:uses:depth:base64" %}.
+func (e *emitter) encode(name string, s *segment, uses uint8) string {
+	return fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%s" %%}`, name, s.pos.line, s.pos.col, uses, e.limit,
+		base64.StdEncoding.EncodeToString([]byte(s.text)))
 }
 
 func (e *emitter) block(s *segment) error {
@@ -100,7 +102,7 @@ func (e *emitter) block(s *segment) error {
 		return s.tag.errorf(ErrForbidden, "%q is not available: %s", s.name, kind.refused)
 	}
 	if kind.end == "" || kind.inline != nil && kind.inline(s.text) {
-		e.tag(tagPrefix+s.name, s, 0)
+		e.tag(tagPrefix+s.name, s)
 		return nil
 	}
 	if len(e.open) >= e.limit {
@@ -129,17 +131,14 @@ func (e *emitter) continueBlock(b *openBlock, s *segment) error {
 		if b.last && blank(s.text) != "" {
 			return s.pos.errorf(ErrSyntax, "%q takes nothing", s.name)
 		}
-		e.tag(tagPrefix+s.name, s, 0)
+		e.tag(tagPrefix+s.name, s)
 		return nil
 	}
 	if rest := blank(s.text); rest != "" && (b.name != "block" || rest != blank(b.text)) {
 		return s.pos.errorf(ErrSyntax, "%q takes nothing", s.name)
 	}
-	parts := e.parts
-	e.parts = nil
-	e.tag(tagPrefix+b.name, &b.segment, b.uses)
-	parts[b.part] = e.parts[0]
-	e.parts = append(parts, "{% "+endTag+" %}")
+	e.parts[b.part] = e.encode(tagPrefix+b.name, &b.segment, b.uses)
+	e.parts = append(e.parts, "{% "+endTag+" %}")
 	e.open = e.open[:len(e.open)-1]
 	return nil
 }
@@ -158,7 +157,7 @@ func (e *emitter) unknownTag(s *segment) error {
 	return s.tag.errorf(ErrUnknown, "no tag named %q here", near(s.name))
 }
 
-// decodeTag reads what emitter.tag has written.
+// decodeTag reads what emitter.encode has written.
 func decodeTag(encoded string) (tagArguments, error) {
 	var t tagArguments
 	fields := strings.SplitN(encoded, ":", 5)

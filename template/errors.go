@@ -94,7 +94,11 @@ func errorf(kind error, format string, args ...any) *Error {
 
 // at adds the place to an Error that has none.
 func (p pos) at(err error) error {
-	if e, ok := err.(*Error); ok && e.Line == 0 && p.line > 0 {
+	if err == nil || p.line == 0 {
+		return err
+	}
+	var e *Error
+	if errors.As(err, &e) && e.Line == 0 {
 		e.Line, e.Column = p.line, p.col
 	}
 	return err

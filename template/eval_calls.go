@@ -143,6 +143,14 @@ type callable interface {
 	call(st *state, a args) (any, error)
 }
 
+var (
+	_ callable = (*boundMethod)(nil)
+	_ callable = (*function)(nil)
+	_ callable = (*joiner)(nil)
+	_ callable = (*loop)(nil)
+	_ callable = (*macro)(nil)
+)
+
 func isCallable(v any) bool {
 	_, ok := v.(callable)
 	return ok

@@ -182,7 +182,7 @@ func batch(st *state, in any, p params) (any, error) {
 		return nil, err
 	}
 	fill := p.get(1, nil)
-	var held any = absent // the first item of the next batch
+	held := absent // the first item of the next batch
 	done := false
 	return &generator{iteratorFunc(func(st *state) (any, bool, error) {
 		if done {

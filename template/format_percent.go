@@ -74,7 +74,7 @@ func (f *percentFormatter) verb(s string) (rest string, err error) {
 		return "", err
 	}
 	n := numberFormat{precision: -1}
-	var value any = absent
+	value := absent
 	if strings.HasPrefix(s, "(") {
 		if value, s, err = f.named(s); err != nil {
 			return "", err

@@ -2,7 +2,6 @@ package template
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 
@@ -45,7 +44,7 @@ func fuzzData() map[string]any {
 func checkError(t *testing.T, source string, err error) {
 	t.Helper()
 	var e *Error
-	require.True(t, errors.As(err, &e), "%T", err)
+	require.ErrorAs(t, err, &e)
 	require.NotErrorIs(t, err, ErrInternal)
 	if !strings.Contains(source, secret) {
 		assert.NotContains(t, err.Error(), secret)

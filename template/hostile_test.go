@@ -2,7 +2,6 @@ package template
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"strings"
 	"testing"
@@ -248,6 +247,6 @@ func TestContextEndsRender(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 
 	_, err = render(t, "{{ 1 // 0 }}", nil, Options{})
-	require.True(t, errors.As(err, &e))
+	require.ErrorAs(t, err, &e)
 	assert.False(t, e.Retryable())
 }

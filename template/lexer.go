@@ -284,7 +284,8 @@ func unescape(s string) (value, problem string) {
 			b.WriteString(plain)
 			continue
 		}
-		width, base, start := 0, 16, i+1
+		var width int
+		base, start := 16, i+1
 		switch c := s[i]; {
 		case c == 'x':
 			width = 2

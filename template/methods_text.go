@@ -371,22 +371,22 @@ func isUpperText(s string) bool {
 
 // isTitleText: upper case only at the start of words, lower case only inside.
 func isTitleText(s string) bool {
-	any, inside := false, false
+	cased, inside := false, false
 	for _, r := range s {
 		switch {
 		case unicode.IsUpper(r) || unicode.IsTitle(r):
 			if inside {
 				return false
 			}
-			any, inside = true, true
+			cased, inside = true, true
 		case unicode.IsLower(r):
 			if !inside {
 				return false
 			}
-			any = true
+			cased = true
 		default:
 			inside = false
 		}
 	}
-	return any
+	return cased
 }

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 
@@ -38,7 +39,8 @@ func TestObjectKeepsOrderAndDigits(t *testing.T) {
 	require.NoError(t, err)
 	got, err := o.Render(t.Context(), map[string]any{"n": json.Number("12345678901234567890"), "f": json.Number("2.0")})
 	require.NoError(t, err)
-	assert.Equal(t, "{\"z\":12345678901234567890,\"a\":1.50,\"m\":[true,null,\"<é\u2028>\",2.0]}", string(got))
+	want := []byte("{\"z\":12345678901234567890,\"a\":1.50,\"m\":[true,null,\"<é\u2028>\",2.0]}")
+	assert.True(t, bytes.Equal(want, got), string(got)) // byte for byte, unlike JSONEq
 }
 
 func TestObjectCompileErrors(t *testing.T) {

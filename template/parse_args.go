@@ -9,10 +9,6 @@ type arguments struct {
 	spreadDict expr // **mapping
 }
 
-func (a *arguments) empty() bool {
-	return len(a.positional) == 0 && len(a.names) == 0 && a.spread == nil && a.spreadDict == nil
-}
-
 func (a *arguments) operands() []expr {
 	all := append([]expr{a.spread, a.spreadDict}, a.positional...)
 	return append(all, a.values...)
@@ -81,11 +77,12 @@ func (p *parser) signature() (s signature) {
 			}
 		}
 		s.names = append(s.names, name.name)
-		if p.skipOp("=") {
+		switch {
+		case p.skipOp("="):
 			s.defaults = append(s.defaults, p.expression())
-		} else if name.name == "caller" {
+		case name.name == "caller":
 			p.fail(ErrSyntax, at, `the parameter "caller" needs a default`)
-		} else if s.defaults != nil {
+		case s.defaults != nil:
 			p.fail(ErrSyntax, at, "a parameter without a default follows one with a default")
 		}
 		return nil

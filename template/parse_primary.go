@@ -168,11 +168,11 @@ func (p *parser) filterChain(e expr) expr {
 }
 
 func (p *parser) dotted() string {
-	name := p.expectName()
+	parts := []string{p.expectName()}
 	for p.skipOp(".") {
-		name += "." + p.expectName()
+		parts = append(parts, p.expectName())
 	}
-	return name
+	return strings.Join(parts, ".")
 }
 
 func (p *parser) test(e expr) expr {

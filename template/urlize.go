@@ -14,8 +14,6 @@ var (
 		`|https?://(?:\d{1,3}(?:\.\d{1,3}){3}|\[(?:[\da-f]{0,4}:){2}(?:[\da-f]{0,4}:?){1,6}\])` +
 		`)(?::\d{1,5})?(?:[/?#]\S*)?$`)
 	mailPattern   = regexp.MustCompile(`^\S+@[\pL\pN_][\pL\pN_.-]*\.[\pL\pN_]+$`)
-	headPattern   = regexp.MustCompile(`^(?:[(<]|&lt;)+`)
-	tailPattern   = regexp.MustCompile(`(?:[)>.,\n]|&gt;)+$`)
 	schemePattern = regexp.MustCompile(`^[\pL\pN_.+-]{2,}:/{0,2}$`)
 )
 
@@ -112,12 +110,27 @@ func (l *linker) shorten(s string) string {
 	return s
 }
 
+// trimAny takes affixes away as long as there are any.
+func trimAny(s string, trim func(s, affix string) string, affixes ...string) string {
+	for before := -1; len(s) != before; {
+		before = len(s)
+		for _, affix := range affixes {
+			s = trim(s, affix)
+		}
+	}
+	return s
+}
+
 // word makes a link of one word, without the brackets and full stops around it.
 func (l *linker) word(word string) string {
-	head := headPattern.FindString(word)
-	middle := word[len(head):]
-	tail := tailPattern.FindString(middle)
-	middle = middle[:len(middle)-len(tail)]
+	if !strings.ContainsAny(word, ".:@") {
+		return word
+	}
+	middle := trimAny(word, strings.TrimPrefix, "(", "<", "&lt;")
+	head := word[:len(word)-len(middle)]
+	whole := middle
+	middle = trimAny(middle, strings.TrimSuffix, ")", ">", ".", ",", "&gt;")
+	tail := whole[len(middle):]
 	for _, pair := range [...][2]string{{"(", ")"}, {"<", ">"}, {"&lt;", "&gt;"}} {
 		opened := strings.Count(middle, pair[0])
 		if opened <= strings.Count(middle, pair[1]) {

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"math"
 	"strconv"
 )
@@ -44,7 +45,7 @@ type undefined struct {
 }
 
 // loud reports whether any use fails: data that cannot be shown must not look like data that is not there.
-func (u *undefined) loud() bool { return u.kind == ErrData }
+func (u *undefined) loud() bool { return errors.Is(u.kind, ErrData) }
 
 func (u *undefined) fail() error {
 	why := u.why
