@@ -38,11 +38,6 @@ func (r *run) work() {
 		} else {
 			r.d.scheduler.release([]Lease{t.Lease})
 		}
-		if v.settlement.PauseWebhook {
-			r.d.channels.forget(t.Endpoint.WebhookID)
-			unstarted = append(unstarted, r.d.scheduler.drop(t.Endpoint.WebhookID)...)
-			until = now()
-		}
 		for _, u := range unstarted {
 			r.verdicts <- putBack(u, until)
 		}
@@ -142,10 +137,15 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	}
 	attempt.Error = excerpt(reason(err, failure))
 
-	if failure.Action == channel.Permanent || failure.Action == channel.Deactivate {
+	switch failure.Action {
+	case channel.Permanent:
 		s.Status = StatusDead
-		s.PauseWebhook = failure.Action == channel.Deactivate
 		return verdict{t, s, healthOf(class, 0)}
+	case channel.Deactivate:
+		s.Status = StatusDead
+		s.PauseWebhook = true
+		// Leave the endpoint alone until the store knows that it is paused.
+		return verdict{t, s, health{unhealthy, breakerMaxWait}}
 	}
 	var wait time.Duration
 	if failure.Action == channel.Wait {

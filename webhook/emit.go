@@ -45,6 +45,29 @@ func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) error {
 	return nil
 }
 
+// EmitTo publishes events in a transaction of the caller's: they are published
+// if and only if it commits, together with all else that it changes. The
+// transaction is on the store's database: a *sql.Tx for stores of package
+// sqlstore, a pgx.Tx as well for module webhook/postgres. A Store that cannot
+// take part in one (see [TxStore]) is ErrNoTx.
+//
+// Otherwise EmitTo is as [Dispatcher.Emit]. Nothing is delivered before the
+// commit; after it, the events are found by the next poll.
+func (d *Dispatcher) EmitTo(ctx context.Context, tx any, events ...*event.Event) error {
+	store, ok := d.store.(TxStore)
+	if !ok {
+		return ErrNoTx
+	}
+	records, err := newEvents(events)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	if err := store.EnqueueTx(ctx, tx, now(), records); err != nil {
+		return fmt.Errorf("webhook: emit: %w", err)
+	}
+	return nil
+}
+
 // newEvents completes, checks and encodes events.
 func newEvents(events []*event.Event) ([]NewEvent, error) {
 	var p event.Problems

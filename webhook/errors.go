@@ -16,8 +16,10 @@ var (
 	ErrState = errors.New("webhook: not possible in the delivery's state")
 )
 
-// Errors of [Dispatcher.Run].
-var (
-	// ErrRunning says that Run was called while an earlier Run was going on.
-	ErrRunning = errors.New("webhook: the dispatcher is running already")
-)
+// ErrRunning says that [Dispatcher.Run] was called while an earlier Run was
+// going on.
+var ErrRunning = errors.New("webhook: the dispatcher is running already")
+
+// ErrNoTx says that [Dispatcher.EmitTo] was called on a store that cannot take
+// part in a transaction of the caller's.
+var ErrNoTx = errors.New("webhook: the store cannot take part in a transaction")

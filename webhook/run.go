@@ -203,6 +203,7 @@ func (r *run) settled(ctx context.Context, batch []verdict, refused []Lease) {
 		if s.PauseWebhook {
 			d.cfg.Logger.WarnContext(ctx, "webhook: deactivated, its endpoint says that it is gone",
 				"webhook_id", batch[i].task.Endpoint.WebhookID, "channel", batch[i].task.Endpoint.Channel)
+			d.webhookChanged(context.WithoutCancel(ctx), batch[i].task.Endpoint.WebhookID)
 		}
 		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
 			d.cfg.Hooks.Attempted(outcome(batch[i].task, s))

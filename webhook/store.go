@@ -88,6 +88,15 @@ type Queue interface {
 	Settle(ctx context.Context, now time.Time, settlements []Settlement) (refused []Lease, err error)
 }
 
+// TxStore is a Store that can write in a transaction of the caller's.
+type TxStore interface {
+	Store
+	// EnqueueTx is Enqueue, without an offer, in the caller's transaction,
+	// which it neither commits nor rolls back. A transaction of a type that
+	// the store does not know is an error that names those it does.
+	EnqueueTx(ctx context.Context, tx any, now time.Time, events []NewEvent) error
+}
+
 // NewEvent is an event as a Store takes it.
 type NewEvent struct {
 	OrganizationID string
