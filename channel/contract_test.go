@@ -19,9 +19,12 @@ func TestWebhookContract(t *testing.T) {
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.NewWebhookDriver(client),
 		HTTP: &channeltest.HTTP{Config: func(base string) json.RawMessage {
-			return json.RawMessage(`{"url":"` + base + `/hook?token=` + query + `","timeout":1,` +
+			return json.RawMessage(`{"url":"` + base + `/hook?token=` + query + `",` +
 				`"headers":{"X-Mixpeek-Secret":"` + header + `"},"signing_secret":"` + signing + `"}`)
 		}},
+		Hanging: func(t testing.TB) json.RawMessage {
+			return json.RawMessage(`{"url":"http://127.0.0.1:` + hangingPort(t) + `/?token=` + query + `","timeout":0.3}`)
+		},
 		Bad: []channeltest.Bad{
 			{Name: "no url", Config: `{}`, Fields: []string{"url"}},
 			{Name: "everything", Config: `{"url":"ftp://u:` + query + `@x/","timeout":0,"method":"GET","headers":{"Host":"` + header + `"},"signing_secrets":["` + signing + `x"]}`,

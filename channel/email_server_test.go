@@ -107,7 +107,7 @@ func (s *mailServer) start(t testing.TB, mode channel.SMTPTLS) {
 func (s *mailServer) client(t testing.TB, mode channel.SMTPTLS, change func(*channel.SMTPConfig)) *channel.SMTP {
 	config := channel.SMTPConfig{
 		Host: "127.0.0.1", Port: s.port, From: "Webhooks <hooks@example.com>", TLS: mode,
-		TLSConfig: &tls.Config{RootCAs: s.roots}, Timeout: 5 * time.Second,
+		TLSConfig: &tls.Config{RootCAs: s.roots}, Timeout: 30 * time.Second,
 	}
 	if mode != channel.NoTLS {
 		config.Username, config.Password = mailUser, mailPassword

@@ -383,13 +383,13 @@ func TestNewSMTPProblems(t *testing.T) {
 func TestEmailContract(t *testing.T) {
 	server := &mailServer{}
 	server.start(t, channel.STARTTLS)
-	client := server.client(t, channel.STARTTLS, func(c *channel.SMTPConfig) { c.Timeout = time.Second })
+	client := server.client(t, channel.STARTTLS, func(c *channel.SMTPConfig) { c.Timeout = 30 * time.Second })
 	driver := func(config json.RawMessage) (channel.Channel, error) {
 		var c struct{ Port int }
 		if err := json.Unmarshal(config, &c); err != nil || c.Port == 0 {
 			return channel.NewEmailDriver(client).Open(config)
 		}
-		elsewhere, err := channel.NewSMTP(channel.SMTPConfig{Host: "127.0.0.1", Port: c.Port, From: "hooks@example.com", Timeout: time.Second})
+		elsewhere, err := channel.NewSMTP(channel.SMTPConfig{Host: "127.0.0.1", Port: c.Port, From: "hooks@example.com", Timeout: 300 * time.Millisecond})
 		if err != nil {
 			return nil, err
 		}

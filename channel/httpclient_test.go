@@ -224,20 +224,22 @@ func TestHTTPClientRefusesAtConnectTime(t *testing.T) {
 // HTTP/2 has its own ways to go wrong, and they end the same way.
 func TestHTTPClientHTTP2(t *testing.T) {
 	t.Parallel()
-	base, client := tlsServer(t, channel.HTTPConfig{}, func(s *httptest.Server) { s.Config.ErrorLog = quiet }, func(w http.ResponseWriter, r *http.Request) {
+	handler := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		part := func() {
+			_, _ = io.WriteString(w, "part")
+			_ = http.NewResponseController(w).Flush()
+		}
 		switch r.URL.Path {
 		case "/abort":
 			panic(http.ErrAbortHandler)
 		case "/abort-body":
-			_, _ = io.WriteString(w, "part")
-			_ = http.NewResponseController(w).Flush()
+			part()
 			panic(http.ErrAbortHandler)
 		case "/hang":
 			<-r.Context().Done()
 		case "/hang-body":
-			_, _ = io.WriteString(w, "part")
-			_ = http.NewResponseController(w).Flush()
+			part()
 			<-r.Context().Done()
 		case "/header":
 			for i := range 100 {
@@ -250,8 +252,7 @@ func TestHTTPClientHTTP2(t *testing.T) {
 				}
 			}
 		}
-	})
-	d := channel.NewWebhookDriver(client)
+	}
 	tests := []struct {
 		path   string
 		class  channel.Class
@@ -266,16 +267,25 @@ func TestHTTPClientHTTP2(t *testing.T) {
 		{"/fine", "", 200},
 	}
 	for _, tt := range tests {
-		result, err := open(t, d, map[string]any{"url": base + tt.path, "timeout": 0.3}).Send(t.Context(), message())
-		assert.Equal(t, tt.status, result.StatusCode, tt.path)
-		if tt.class == "" {
-			assert.NoError(t, err, tt.path)
-			continue
-		}
-		got := channel.AsError(err)
-		if assert.NotNil(t, got, tt.path) {
-			assert.Equal(t, tt.class, got.Class, "%s: %v", tt.path, err)
-			assert.True(t, got.Retryable(), tt.path)
-		}
+		t.Run(tt.path[1:], func(t *testing.T) {
+			t.Parallel()
+			base, client := tlsServer(t, channel.HTTPConfig{}, func(s *httptest.Server) { s.Config.ErrorLog = quiet }, handler)
+			limit := 10.0
+			if tt.class == channel.ClassTimeout {
+				limit = 0.5
+			}
+			result, err := open(t, channel.NewWebhookDriver(client), map[string]any{"url": base + tt.path, "timeout": limit}).Send(t.Context(), message())
+			if tt.class == "" {
+				require.NoError(t, err)
+				return
+			}
+			got := channel.AsError(err)
+			require.NotNil(t, got)
+			assert.Equal(t, tt.class, got.Class, "%v", err)
+			assert.True(t, got.Retryable())
+			if tt.class != channel.ClassTimeout { // how far it came depends on the machine
+				assert.Equal(t, tt.status, result.StatusCode)
+			}
+		})
 	}
 }

@@ -298,7 +298,10 @@ func TestTwilioContract(t *testing.T) {
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
-			var c struct{ API string }
+			var c struct {
+				API  string
+				Hang bool
+			}
 			if err := json.Unmarshal(config, &c); err != nil || c.API == "" {
 				return channel.NewSMSDriver(&texts{}, channel.SMSOptions{}).Open(config)
 			}
@@ -306,13 +309,20 @@ func TestTwilioContract(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			return channel.NewSMSDriver(p, channel.SMSOptions{Timeout: time.Second}).Open(config)
+			options := channel.SMSOptions{}
+			if c.Hang {
+				options.Timeout = 300 * time.Millisecond
+			}
+			return channel.NewSMSDriver(p, options).Open(config)
 		}),
 		HTTP: &channeltest.HTTP{
 			Config: func(base string) json.RawMessage {
 				return json.RawMessage(`{"api":"` + base + `","phone_numbers":["+14155550100"]}`)
 			},
 			Accept: twilioServer,
+		},
+		Hanging: func(t testing.TB) json.RawMessage {
+			return json.RawMessage(`{"api":"http://127.0.0.1:` + hangingPort(t) + `","hang":true,"phone_numbers":["+14155550100"]}`)
 		},
 		Bad:     []channeltest.Bad{{Name: "nobody", Config: `{"phone_numbers":["911"]}`, Fields: []string{"phone_numbers[0]"}}},
 		Secrets: []string{twilioToken},

@@ -196,7 +196,7 @@ func (h *Harness) meets(t testing.TB, m Misbehaviour) error {
 			return fmt.Errorf("action %s: %w", failed.Action, err)
 		case failed.Class == "" || failed.Class == channel.ClassUnknown:
 			return fmt.Errorf("the error has no class: %w", err)
-		case m.Hangs != (failed.Class == channel.ClassTimeout):
+		case m.Hangs && failed.Class != channel.ClassTimeout:
 			return fmt.Errorf("class %q: %w", failed.Class, err)
 		}
 	}
