@@ -46,10 +46,24 @@ func benchEvent() *event.Event {
 		Namespace: "ns_prod", Collection: "clips", Subject: event.Subject{Type: "object", ID: "obj_42"},
 		Metadata: map[string]any{
 			"title": `A "brave" title`, "attempt": 2, "tags": []any{"video", "hd", "eu"},
-			"note":  "The quick brown fox jumps over the lazy dog, twice, and then goes home to think about it.",
+			"note":  "The quick brown fox jumps over the lazy dog, twice, and then goes home to think about it; nobody has seen it since, and the dog, who does not care, sleeps on.",
 			"parts": []any{part("intro", 12345), part("main part", 9876543), part("credits", 777)},
 		},
 	}
+}
+
+// TestRenderAllocations keeps an eye on what a render allocates. It must not run beside other tests.
+func TestRenderAllocations(t *testing.T) {
+	data := Data(benchEvent())
+	tpl, err := Compile(benchJinja, Options{})
+	require.NoError(t, err)
+	ctx := t.Context()
+	const most = 60
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+		if _, err := tpl.Render(ctx, data); err != nil {
+			t.Fatal(err)
+		}
+	}), float64(most))
 }
 
 func BenchmarkRender(b *testing.B) {

@@ -45,7 +45,7 @@ func attr(st *state, in any, p params) (any, error) {
 // mapFilter applies a filter to each item, or takes an attribute of it.
 func mapFilter(st *state, in any, p params) (any, error) {
 	if !truth(in) {
-		return &generator{&sequenceIterator{}}, nil
+		return generatorOf(nil), nil
 	}
 	apply, err := st.mapping(p.raw)
 	if err != nil {
@@ -55,14 +55,14 @@ func mapFilter(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &generator{iteratorFunc(func(st *state) (any, bool, error) {
+	return st.generate(in, func(st *state) (any, bool, error) {
 		v, ok, err := it.next(st)
 		if err != nil || !ok {
 			return nil, false, err
 		}
 		v, err = apply(st, v)
 		return v, err == nil, err
-	})}, nil
+	})
 }
 
 func (st *state) mapping(a args) (getter, error) {
@@ -105,7 +105,7 @@ func (st *state) mapping(a args) (getter, error) {
 func selector(byAttribute, reject bool) func(*state, any, params) (any, error) {
 	return func(st *state, in any, p params) (any, error) {
 		if !truth(in) {
-			return &generator{&sequenceIterator{}}, nil
+			return generatorOf(nil), nil
 		}
 		holds, err := st.predicate(p, byAttribute)
 		if err != nil {
@@ -115,7 +115,7 @@ func selector(byAttribute, reject bool) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &generator{iteratorFunc(func(st *state) (any, bool, error) {
+		return st.generate(in, func(st *state) (any, bool, error) {
 			for {
 				v, ok, err := it.next(st)
 				if err != nil || !ok {
@@ -128,7 +128,7 @@ func selector(byAttribute, reject bool) func(*state, any, params) (any, error) {
 					return v, true, nil
 				}
 			}
-		})}, nil
+		})
 	}
 }
 

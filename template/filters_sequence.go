@@ -105,7 +105,7 @@ func reverse(st *state, in any, _ params) (any, error) {
 	if _, ok := in.(*generator); ok {
 		return &list{items: values}, nil
 	}
-	return &generator{&sequenceIterator{of: &list{items: values}}}, nil
+	return generatorOf(&list{items: values}), nil
 }
 
 func join(st *state, in any, p params) (any, error) {
@@ -162,13 +162,13 @@ func join(st *state, in any, p params) (any, error) {
 // items are the pairs of a mapping.
 func items(st *state, in any, _ params) (any, error) {
 	if u, ok := in.(*undefined); ok {
-		return &generator{&sequenceIterator{}}, st.each(u, nil)
+		return generatorOf(nil), st.each(u, nil)
 	}
 	d, ok := st.wrap(in).(*dict)
 	if !ok {
 		return nil, errorf(ErrType, "items works on mappings, not on %s", typeName(in))
 	}
-	return &generator{&sequenceIterator{of: &view{d, viewItems}}}, nil
+	return generatorOf(&view{d, viewItems}), nil
 }
 
 // batch cuts into lists of n.
@@ -184,7 +184,7 @@ func batch(st *state, in any, p params) (any, error) {
 	fill := p.get(1, nil)
 	held := absent // the first item of the next batch
 	done := false
-	return &generator{iteratorFunc(func(st *state) (any, bool, error) {
+	return st.generate(in, func(st *state) (any, bool, error) {
 		if done {
 			return nil, false, nil
 		}
@@ -219,7 +219,7 @@ func batch(st *state, in any, p params) (any, error) {
 			}
 		}
 		return row, len(row.items) > 0, nil
-	})}, nil
+	})
 }
 
 // sliceInto cuts into n lists of about the same length.
@@ -233,7 +233,7 @@ func sliceInto(st *state, in any, p params) (any, error) {
 	}
 	values, err := st.collect(in)
 	if err != nil || n < 0 {
-		return &generator{&sequenceIterator{}}, err
+		return generatorOf(nil), err
 	}
 	if err := st.allocTimes(2*bytesPerValue, n); err != nil {
 		return nil, err
@@ -254,7 +254,7 @@ func sliceInto(st *state, in any, p params) (any, error) {
 		}
 		rows.items = append(rows.items, &list{items: row})
 	}
-	return &generator{&sequenceIterator{of: rows}}, nil
+	return generatorOf(rows), nil
 }
 
 func sum(st *state, in any, p params) (any, error) {
@@ -286,7 +286,7 @@ func unique(st *state, in any, p params) (any, error) {
 		return nil, err
 	}
 	seen := newDict()
-	return &generator{iteratorFunc(func(st *state) (any, bool, error) {
+	return st.generate(in, func(st *state) (any, bool, error) {
 		for {
 			v, ok, err := it.next(st)
 			if err != nil || !ok {
@@ -306,5 +306,5 @@ func unique(st *state, in any, p params) (any, error) {
 			}
 			return v, true, seen.set(st, key, nil)
 		}
-	})}, nil
+	})
 }

@@ -61,6 +61,14 @@ func hostileTemplates() []hostileTemplate {
 		{"list in itself compared", "{% set l = [] %}{% set m = [] %}{% set _ = l.append(l) %}{% set _ = m.append(m) %}{{ l == m }}", ErrTooDeep},
 		{"dict in itself", "{% set d = {} %}{% set _ = d.update(d=d) %}{{ d|tojson }}", ErrTooDeep},
 		{"namespace in itself", "{% set n = namespace() %}{% set n.n = n %}{{ n }}", ErrTooDeep},
+		{"generator of generators", "{% set ns = namespace(x=['a']) %}{% for i in range(9000) %}{% set ns.x = ns.x|map('e') %}{% endfor %}{{ ns.x|list }}", ErrTooDeep},
+		{"selection of selections", "{% set ns = namespace(x=['a']) %}{% for i in range(9000) %}{% set ns.x = ns.x|select %}{% endfor %}{{ ns.x|first }}", ErrTooDeep},
+		{"unique of unique", "{% set ns = namespace(x=['a']) %}{% for i in range(9000) %}{% set ns.x = ns.x|unique %}{% endfor %}{{ ns.x|first }}", ErrTooDeep},
+		{"batches of batches", "{% set ns = namespace(x=['a']) %}{% for i in range(9000) %}{% set ns.x = ns.x|batch(1) %}{% endfor %}{{ ns.x|first }}", ErrTooDeep},
+		{"recursion through defaults of caller", "{% macro m(f) %}{{ f(f) }}{% endmacro %}{{ m(m) }}", ErrTooDeep},
+		{"recursion through a namespace", "{% set n = namespace() %}{% macro m() %}{{ n.m() }}{% endmacro %}{% set n.m = m %}{{ m() }}", ErrTooDeep},
+		{"recursion in a loop's test", "{% macro m() %}{% for i in [1] if m() %}{% endfor %}{% endmacro %}{{ m() }}", ErrTooDeep},
+		{"recursion in a filter block", "{% macro m() %}{% filter upper %}{{ m() }}{% endfilter %}{% endmacro %}{{ m() }}", ErrTooDeep},
 		{"format in format", "{{ '{:{:{:{:{:}}}}}'.format(1, 2, 3, 4, 5) }}", ErrType},
 
 		// Memory.

@@ -8,7 +8,25 @@ type iterator interface {
 }
 
 // A generator is a value that can be gone through once: what map, select and the like return.
-type generator struct{ iterator }
+type generator struct {
+	iterator
+	height int // above the generators that it takes its elements from, which bounds the stack that going through needs
+}
+
+// generate makes a generator that takes its elements from source.
+func (st *state) generate(source any, next iteratorFunc) (any, error) {
+	g := &generator{iterator: next, height: 1}
+	if s, ok := source.(*generator); ok {
+		g.height = s.height + 1
+	}
+	if g.height > st.limits.Depth {
+		return nil, tooDeep(st.limits.Depth)
+	}
+	return g, nil
+}
+
+// generatorOf makes a generator of the elements of a list, tuple or view.
+func generatorOf(v any) *generator { return &generator{iterator: &sequenceIterator{of: v}} }
 
 // iteratorFunc is an iterator from a function.
 type iteratorFunc func(st *state) (any, bool, error)

@@ -56,7 +56,7 @@ func (l *loop) length(st *state) (int, error) {
 		l.size = n
 		return n, nil
 	}
-	rest, err := st.collect(&generator{l.items})
+	rest, err := st.collect(&generator{iterator: l.items})
 	if err != nil {
 		return 0, err
 	}
