@@ -48,7 +48,7 @@ func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(
 // is wrong is reported and not only the first. A member that is null counts as
 // absent.
 type object struct {
-	*problems
+	found    *problems
 	location []any
 	members  map[string]json.RawMessage
 	known    []string
@@ -70,6 +70,9 @@ func readObject(p *problems, body []byte) *object {
 		p.add(at, typeJSON, "must be UTF-8")
 		return nil
 	}
+	for _, path := range repeatedNames(body) { // no two readers shall see different values
+		p.add(append(slices.Clone(at), path...), typeValue, "is there twice")
+	}
 	return p.object(at, body)
 }
 
@@ -89,7 +92,7 @@ func optionalObject(p *problems, body []byte) *object {
 }
 
 func (p *problems) object(location []any, raw json.RawMessage) *object {
-	o := &object{problems: p, location: location}
+	o := &object{found: p, location: location}
 	if json.Unmarshal(raw, &o.members) != nil || o.members == nil {
 		p.add(location, "object_type", "must be an object")
 		return nil
@@ -115,7 +118,7 @@ func (o *object) read(name, kind string, value any) bool {
 		return false
 	}
 	if err := json.Unmarshal(raw, value); err != nil {
-		o.add(o.at(name), kind+"_type", "must be of type %s", kind)
+		o.found.add(o.at(name), kind+"_type", "must be of type %s", kind)
 		return false
 	}
 	return true
@@ -143,7 +146,7 @@ func (o *object) time(name string) time.Time {
 	}
 	t, err := parseTime(s)
 	if err != nil {
-		o.add(o.at(name), "datetime_parsing", "must be a time such as 2025-01-31T12:00:00Z")
+		o.found.add(o.at(name), "datetime_parsing", "must be a time such as 2025-01-31T12:00:00Z")
 	}
 	return t
 }
@@ -167,7 +170,7 @@ func (o *object) list(name string) []json.RawMessage {
 func (o *object) end() {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
 		if !slices.Contains(o.known, name) {
-			o.add(o.at(name), typeExtra, "is not known here")
+			o.found.add(o.at(name), typeExtra, "is not known here")
 		}
 	}
 }

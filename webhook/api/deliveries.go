@@ -75,8 +75,8 @@ func readDeliveryQuery(q *query, r *request) webhook.DeliveryQuery {
 		Until:          q.time("until"),
 		Limit:          q.integer("limit", 1, maxDeliveries, min(defaultPage, maxDeliveries)),
 	}
-	checkDeliveryStatus(q.problems, at("status"), filter.Status)
-	filter.Before = readDeliveryCursor(q.problems, at("cursor"), q.text("cursor"))
+	checkDeliveryStatus(q.found, at("status"), filter.Status)
+	filter.Before = readDeliveryCursor(q.found, at("cursor"), q.text("cursor"))
 	return filter
 }
 

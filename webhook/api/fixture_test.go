@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,8 @@ type fixture struct {
 	registry   *channel.Registry
 	keys       map[string]string // by organization
 	api        *api.API
+	prefix     string
+	logger     *slog.Logger
 }
 
 type options struct {
@@ -54,8 +57,8 @@ func newFixture(t *testing.T, o options) *fixture {
 	if o.store != nil {
 		store = o.store(store)
 	}
-	logger := slog.New(slog.DiscardHandler)
-	f.dispatcher, err = webhook.New(store, webhook.Config{Channels: registry, Logger: logger})
+	f.logger = slog.New(slog.DiscardHandler)
+	f.dispatcher, err = webhook.New(store, webhook.Config{Channels: registry, Logger: f.logger})
 	require.NoError(t, err)
 
 	keys := api.NewKeys()
@@ -64,10 +67,11 @@ func newFixture(t *testing.T, o options) *fixture {
 		require.NoError(t, keys.Add(organization, hash))
 		f.keys[organization] = key
 	}
-	cfg := api.Config{Channels: registry, Logger: logger}
+	cfg := api.Config{Channels: registry, Logger: f.logger}
 	if o.api != nil {
 		o.api(&cfg)
 	}
+	f.prefix = cmp.Or(cfg.Prefix, prefix)
 	f.api, err = api.New(f.dispatcher, keys.Authenticate, cfg)
 	require.NoError(t, err)
 	return f

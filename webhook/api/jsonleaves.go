@@ -16,21 +16,34 @@ type jsonLeaf struct {
 
 // jsonLeaves finds the strings and numbers of JSON text, in order.
 func jsonLeaves(raw []byte) ([]jsonLeaf, error) {
-	w := leafWalk{raw: raw, decoder: json.NewDecoder(bytes.NewReader(raw))}
+	w, err := walkJSON(raw)
+	return w.leaves, err
+}
+
+// repeatedNames finds the members of objects that an earlier member of the same
+// object shares its name with.
+func repeatedNames(raw []byte) [][]any {
+	w, _ := walkJSON(raw) // what is broken is found by others
+	return w.repeated
+}
+
+type jsonWalk struct {
+	raw      []byte
+	decoder  *json.Decoder
+	leaves   []jsonLeaf
+	repeated [][]any
+}
+
+func walkJSON(raw []byte) (*jsonWalk, error) {
+	w := &jsonWalk{raw: raw, decoder: json.NewDecoder(bytes.NewReader(raw))}
 	w.decoder.UseNumber()
 	if err := w.value(nil); err != nil {
-		return nil, fmt.Errorf("api: reading a stored config: %w", err)
+		return w, fmt.Errorf("api: reading JSON: %w", err)
 	}
-	return w.leaves, nil
+	return w, nil
 }
 
-type leafWalk struct {
-	raw     []byte
-	decoder *json.Decoder
-	leaves  []jsonLeaf
-}
-
-func (w *leafWalk) value(path []any) error {
+func (w *jsonWalk) value(path []any) error {
 	before := int(w.decoder.InputOffset())
 	token, err := w.decoder.Token()
 	if err != nil {
@@ -39,14 +52,15 @@ func (w *leafWalk) value(path []any) error {
 	switch token := token.(type) {
 	case string, json.Number:
 		start := before + len(w.raw[before:]) - len(bytes.TrimLeft(w.raw[before:], " \t\r\n:,"))
-		w.leaves = append(w.leaves, jsonLeaf{slices.Clone(path), start, int(w.decoder.InputOffset())})
+		w.leaves = append(w.leaves, jsonLeaf{path, start, int(w.decoder.InputOffset())})
 	case json.Delim:
 		return w.children(path, token)
 	}
 	return nil
 }
 
-func (w *leafWalk) children(path []any, open json.Delim) error {
+func (w *jsonWalk) children(path []any, open json.Delim) error {
+	seen := map[any]bool{}
 	for i := 0; w.decoder.More(); i++ {
 		var name any = i
 		if open == '{' {
@@ -56,7 +70,12 @@ func (w *leafWalk) children(path []any, open json.Delim) error {
 			}
 			name = token
 		}
-		if err := w.value(append(path, name)); err != nil {
+		member := append(slices.Clone(path), name)
+		if seen[name] {
+			w.repeated = append(w.repeated, member)
+		}
+		seen[name] = true
+		if err := w.value(member); err != nil {
 			return err
 		}
 	}

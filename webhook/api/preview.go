@@ -86,13 +86,13 @@ func readTemplate(o *object) (source string, shape template.Shape) {
 	isText := false
 	switch {
 	case raw == nil:
-		o.add(o.at("template"), typeMissing, "is required")
+		o.found.add(o.at("template"), typeMissing, "is required")
 	case raw[0] == '"':
 		isText = json.Unmarshal(raw, &source) == nil
 	case raw[0] == '{' || raw[0] == '[':
 		source = string(raw)
 	default:
-		o.add(o.at("template"), "string_type", "must be a string, an object or a list")
+		o.found.add(o.at("template"), "string_type", "must be a string, an object or a list")
 	}
 	switch {
 	case shape == "" && isText:
@@ -100,9 +100,9 @@ func readTemplate(o *object) (source string, shape template.Shape) {
 	case shape == "":
 		shape = template.ShapeObject
 	case shape != template.ShapeText && shape != template.ShapeJSON && shape != template.ShapeObject:
-		o.add(o.at("shape"), "enum", "must be text, json or object")
+		o.found.add(o.at("shape"), "enum", "must be text, json or object")
 	case raw != nil && isText == (shape == template.ShapeObject):
-		o.add(o.at("shape"), typeValue, "does not fit the template: a string is text or json, an object or a list is object")
+		o.found.add(o.at("shape"), typeValue, "does not fit the template: a string is text or json, an object or a list is object")
 	}
 	return source, shape
 }

@@ -10,12 +10,12 @@ import (
 // query reads the parameters of a URL, so that every one that is wrong is
 // reported. An empty one counts as absent.
 type query struct {
-	*problems
+	found  *problems
 	values url.Values
 	known  []string
 }
 
-func newQuery(p *problems, r *request) *query { return &query{problems: p, values: r.URL.Query()} }
+func newQuery(p *problems, r *request) *query { return &query{found: p, values: r.URL.Query()} }
 
 func at(name string) []any { return []any{"query", name} }
 
@@ -33,9 +33,9 @@ func (q *query) integer(name string, least, most, value int) int {
 	n, err := strconv.Atoi(s)
 	switch {
 	case err != nil:
-		q.add(at(name), "int_parsing", "must be an integer")
+		q.found.add(at(name), "int_parsing", "must be an integer")
 	case n < least || n > most:
-		q.add(at(name), typeValue, "must be between %d and %d", least, most)
+		q.found.add(at(name), typeValue, "must be between %d and %d", least, most)
 	}
 	return n
 }
@@ -48,7 +48,7 @@ func (q *query) boolean(name string) bool {
 	case "true", "True", "1":
 		return true
 	default:
-		q.add(at(name), "bool_parsing", "must be true or false")
+		q.found.add(at(name), "bool_parsing", "must be true or false")
 		return false
 	}
 }
@@ -60,7 +60,7 @@ func (q *query) time(name string) time.Time {
 	}
 	t, err := parseTime(s)
 	if err != nil {
-		q.add(at(name), "datetime_parsing", "must be a time such as 2025-01-31T12:00:00Z")
+		q.found.add(at(name), "datetime_parsing", "must be a time such as 2025-01-31T12:00:00Z")
 	}
 	return t
 }
@@ -70,7 +70,7 @@ func (q *query) time(name string) time.Time {
 func (q *query) end() {
 	for name := range q.values {
 		if !slices.Contains(q.known, name) {
-			q.add(at(name), typeExtra, "is not known here")
+			q.found.add(at(name), typeExtra, "is not known here")
 		}
 	}
 }

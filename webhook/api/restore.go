@@ -86,7 +86,7 @@ func storedValue(from, c *webhook.ChannelConfig, path []any) []byte {
 	if err != nil {
 		return nil
 	}
-	for _, leaf := range slices.Backward(leaves) { // of a repeated name the last one counts
+	for _, leaf := range leaves {
 		if slices.Equal(leaf.path, path) {
 			return from.Configs[leaf.start:leaf.end]
 		}

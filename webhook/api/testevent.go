@@ -31,7 +31,7 @@ func readEvent(o *object, eventType string) *event.Event {
 		decoded, err := event.Decode(raw)
 		if err != nil {
 			found.AddError("event", err)
-			o.mergeError(found.Err())
+			o.found.mergeError(found.Err())
 			return e
 		}
 		e = decoded
@@ -39,7 +39,7 @@ func readEvent(o *object, eventType string) *event.Event {
 	completeEvent(e, eventType)
 	var found event.Problems
 	found.AddError("event", e.Validate())
-	o.mergeError(found.Err())
+	o.found.mergeError(found.Err())
 	return e
 }
 

@@ -1,0 +1,80 @@
+package conformance_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+const prefix = api.DefaultPrefix
+
+// fixture is an API with all of the contract's channels, whose exchanges are
+// checked against documents.
+type fixture struct {
+	t          *testing.T
+	dispatcher *webhook.Dispatcher
+	api        *api.API
+	own        *document
+	failure    error // of the authenticator
+}
+
+type texts struct{}
+
+func (texts) SendSMS(context.Context, string, string) (string, error) { return "", nil }
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	smtp, err := channel.NewSMTP(channel.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com"})
+	require.NoError(t, err)
+	registry, err := channel.Standard(channel.StandardConfig{SMTP: smtp, SMS: texts{}})
+	require.NoError(t, err)
+	f := &fixture{t: t}
+	logger := slog.New(slog.DiscardHandler)
+	f.dispatcher, err = webhook.New(memstore.New(), webhook.Config{Channels: registry, Logger: logger})
+	require.NoError(t, err)
+	authenticate := func(*http.Request) (string, error) { return "org_1", f.failure }
+	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Channels: registry, Logger: logger})
+	require.NoError(t, err)
+	w := httptest.NewRecorder()
+	f.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/openapi.json", nil))
+	f.own = parse(t, "own", prefix, w.Body.Bytes())
+	return f
+}
+
+// do makes a request and holds both sides of it against documents. The request
+// must be valid in all of them or, with a 422 as the answer, may be wrong.
+func (f *fixture) do(method, path, body string, documents ...*document) (status int, answer string) {
+	f.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	f.api.ServeHTTP(w, r)
+	for _, d := range append(documents, f.own) {
+		if w.Code != http.StatusUnprocessableEntity {
+			require.NoError(f.t, d.checkRequest(method, r.URL.Path, []byte(body)))
+		}
+		d.checkResponse(method, r.URL.Path, w.Code, w.Header(), w.Body.Bytes())
+	}
+	return w.Code, w.Body.String()
+}
+
+// emit publishes an event of the organization.
+func (f *fixture) emit() {
+	f.t.Helper()
+	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+	e.Namespace, e.OrganizationID = "acme", "org_1"
+	require.NoError(f.t, f.dispatcher.Emit(f.t.Context(), e))
+}

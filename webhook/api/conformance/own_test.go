@@ -1,0 +1,106 @@
+package conformance_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The operations beyond the contract answer as the API's own document says.
+func TestOwnDocument(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	want := func(status int, method, path, body string) string {
+		t.Helper()
+		got, answer := f.do(method, prefix+path, body)
+		require.Equal(t, status, got, "%s %s: %s", method, path, answer)
+		return answer
+	}
+	var created struct {
+		ID string `json:"webhook_id"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(want(201, "POST", "/", webhookBody("a", versions()["2025-09"][:1]))), &created))
+	one := "/" + created.ID
+	f.emit()
+	f.emit()
+	want(200, "GET", "/deliveries", "")
+	want(200, "GET", one+"/deliveries", "")
+	want(200, "GET", one+"/deliveries/dlv_1", "")
+	want(200, "GET", one+"/deliveries/dlv_1/event", "")
+	want(200, "POST", one+"/deliveries/dlv_1/cancel", "")
+	want(202, "POST", one+"/deliveries/dlv_1/replay", "")
+	want(409, "POST", one+"/deliveries/dlv_2/replay", "")
+	want(202, "POST", one+"/replay", `{"status": "cancelled", "limit": 5, "per_second": 2.5, "since": "2025-01-01T00:00:00Z"}`)
+	want(200, "GET", one+"/statistics", "")
+	want(200, "POST", one+"/signing-secret/rotate", `{"channel": "webhook"}`)
+	want(200, "DELETE", one+"/signing-secret/previous", "")
+	want(200, "POST", "/preview", `{"template": {"id": "{{ event_id }}"}, "event": {"event_id": "evt_1"}}`)
+	want(200, "POST", "/preview", `{"template": "{{ event_id }}", "html": true}`)
+	want(422, "POST", "/preview", `{"template": "{{"}`)
+	want(200, "GET", "/event-types", "")
+	want(200, "GET", "/health", "")
+	want(200, "GET", "/openapi.json", "")
+	want(404, "POST", "/wh_0123456789abcdef/test", "")
+}
+
+// The published contract is a subset: its operations are there, with its
+// successes, its query parameters and its schemas' properties.
+func TestContractIsASubset(t *testing.T) {
+	t.Parallel()
+	own := newFixture(t).own
+	for version := range versions() {
+		d := contract(t, version)
+		paths, _ := d.get("paths")
+		for path, item := range paths.(map[string]any) {
+			for method, published := range item.(map[string]any) {
+				operation := own.operation(method, path)
+				require.NotNil(t, operation, "%s %s", method, path)
+				op := published.(map[string]any)
+				for status := range op["responses"].(map[string]any) {
+					if strings.HasPrefix(status, "2") {
+						response, _ := own.get(append(operation, "responses", status)...)
+						assert.NotNil(t, response, "%s %s: %s", method, path, status)
+					}
+				}
+				for _, parameter := range op["parameters"].([]any) {
+					name := parameter.(map[string]any)["name"]
+					if name != "Authorization" { // a security scheme with us
+						assert.Contains(t, own.parameterNames(operation), name, "%s %s", method, path)
+					}
+				}
+			}
+		}
+		for published, ours := range map[string]string{
+			"Webhook-Input": "WebhookInput", "Webhook-Output": "Webhook",
+			"WebhookChannel-Input": "ChannelInput", "WebhookChannel-Output": "Channel",
+			"WebhookConfig": "WebhookConfig", "SlackConfig": "SlackConfig", "EmailConfig": "EmailConfig", "SmsConfig": "SmsConfig",
+			"ErrorResponse": "ErrorResponse", "ErrorDetail": "ErrorDetail",
+			"HTTPValidationError": "HTTPValidationError", "ValidationError": "ValidationError",
+			"ListWebhooksRequest": "WebhookFilter", "ListWebhooksResponse": "WebhookPage", "PaginationResponse": "Pagination",
+		} {
+			properties, _ := d.get("components", "schemas", published, "properties")
+			if properties == nil {
+				continue // not in this version
+			}
+			for name := range properties.(map[string]any) {
+				property, _ := own.get("components", "schemas", ours, "properties", name)
+				assert.NotNil(t, property, "%s: %s.%s", version, published, name)
+			}
+		}
+	}
+}
+
+func (d *document) parameterNames(operation []string) (names []string) {
+	parameters, _ := d.get(append(operation, "parameters")...)
+	list, _ := parameters.([]any)
+	for _, p := range list {
+		ref, _ := p.(map[string]any)["$ref"].(string)
+		name, _ := d.get(append(strings.Split(strings.TrimPrefix(ref, "#/"), "/"), "name")...)
+		text, _ := name.(string)
+		names = append(names, text)
+	}
+	return names
+}

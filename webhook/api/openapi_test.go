@@ -1,0 +1,256 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// document is what the tests need of an OpenAPI document.
+type document struct {
+	Servers []struct {
+		URL string `json:"url"`
+	} `json:"servers"`
+	Paths map[string]map[string]struct {
+		Responses map[string]any `json:"responses"`
+		Security  *[]any         `json:"security"`
+	} `json:"paths"`
+}
+
+func (f *fixture) document() document {
+	f.t.Helper()
+	var d document
+	a := f.do("GET", f.prefix+"/openapi.json", "", "Authorization", "")
+	a.want(http.StatusOK)
+	require.NoError(f.t, json.Unmarshal(a.Body, &d))
+	return d
+}
+
+// Every route is in the document, and the reverse.
+func TestOpenAPIRoutes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{api: func(c *api.Config) { c.Prefix = "/hooks" }})
+	d := f.document()
+	assert.Equal(t, "/hooks", d.Servers[0].URL)
+	var documented []string
+	for path, operations := range d.Paths {
+		for method := range operations {
+			documented = append(documented, strings.ToUpper(method)+" "+strings.TrimSuffix(path, "/"))
+		}
+	}
+	assert.ElementsMatch(t, f.api.Routes(), documented)
+}
+
+// statusCase is a request that ends in a status which not every operation has.
+type statusCase struct {
+	status int
+	path   string
+	body   string
+	header []string
+}
+
+// Every status is in the document, and every documented status happens.
+func TestOpenAPIStatuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		w, err := f.client(orgA).Create(t.Context(), sinkWebhook("w", `{}`))
+		require.NoError(t, err)
+		f.emit(orgA, 6)
+		for _, id := range []webhook.DeliveryID{1, 3} {
+			require.NoError(t, f.dispatcher.Cancel(t.Context(), orgA, id))
+		}
+		signer := f.create(secretWebhook)
+
+		seen := map[string][]int{}
+		for _, route := range f.api.Routes() {
+			seen[route] = f.usualStatuses(route)
+		}
+		for route, cases := range statusCases(w.ID, signer) {
+			method, _, _ := strings.Cut(route, " ")
+			for _, c := range cases {
+				a := f.do(method, prefix+c.path, c.body, c.header...)
+				require.Equal(t, c.status, a.Status, "%s %s: %s", method, c.path, a.Body)
+				seen[route] = append(seen[route], c.status)
+			}
+		}
+		for route, status := range f.raceStatuses(signer) {
+			seen[route] = append(seen[route], status)
+		}
+		for route, status := range f.pendingStatuses(w.ID) {
+			seen[route] = append(seen[route], status)
+		}
+		for path, operations := range f.document().Paths {
+			for method, operation := range operations {
+				route := strings.ToUpper(method) + " " + strings.TrimSuffix(path, "/")
+				var got []string
+				for _, status := range seen[route] {
+					got = append(got, jsonString(status))
+				}
+				slices.Sort(got)
+				assert.Equal(t, slices.Sorted(maps.Keys(operation.Responses)), slices.Compact(got), route)
+			}
+		}
+	})
+}
+
+func jsonString(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+// statusCases are, by operation, the statuses that depend on what is asked for.
+// Their order counts: what is deleted is deleted last.
+func statusCases(id, signer string) map[string][]statusCase {
+	const missing = "/wh_0123456789abcdef"
+	hook, sign := "/"+id, "/"+signer
+	stale := []string{"If-Match", `"0-0"`}
+	badKey := []string{"Idempotency-Key", " "}
+	taken := strings.Replace(plainWebhook, "{", `{"webhook_id": "`+id+`",`, 1)
+	return map[string][]statusCase{
+		"POST ":             {{201, "", plainWebhook, nil}, {409, "", taken, nil}, {422, "", "{}", nil}},
+		"GET ":              {{200, "", "", nil}},
+		"POST /list":        {{200, "/list", "{}", nil}, {422, "/list?limit=0", "", nil}},
+		"GET /{identifier}": {{200, hook, "", nil}, {404, missing, "", nil}, {422, hook + "?reveal=x", "", nil}},
+		"PUT /{identifier}": {{200, sign, secretWebhook, nil}, {404, missing, plainWebhook, nil},
+			{412, sign, plainWebhook, stale}, {422, sign, "{}", nil}},
+		"DELETE /{identifier}": {{412, missing, "", stale}, {204, missing, "", nil}},
+
+		"GET /deliveries": {{200, "/deliveries", "", nil}, {422, "/deliveries?limit=0", "", nil}},
+		"GET /{identifier}/deliveries": {{200, hook + "/deliveries", "", nil}, {404, missing + "/deliveries", "", nil},
+			{422, hook + "/deliveries?limit=0", "", nil}},
+		"GET /{identifier}/deliveries/{delivery_id}": {{200, hook + "/deliveries/dlv_1", "", nil}, {404, hook + "/deliveries/dlv_99", "", nil}},
+		"GET /{identifier}/deliveries/{delivery_id}/event": {{200, hook + "/deliveries/dlv_1/event", "", nil},
+			{404, hook + "/deliveries/dlv_99/event", "", nil}},
+		"POST /{identifier}/deliveries/{delivery_id}/replay": {{202, hook + "/deliveries/dlv_1/replay", "", nil},
+			{404, hook + "/deliveries/dlv_99/replay", "", nil}, {409, hook + "/deliveries/dlv_2/replay", "", nil},
+			{422, hook + "/deliveries/dlv_1/replay", "", badKey}},
+		"POST /{identifier}/deliveries/{delivery_id}/cancel": {{200, hook + "/deliveries/dlv_4/cancel", "", nil},
+			{404, hook + "/deliveries/dlv_99/cancel", "", nil}, {409, hook + "/deliveries/dlv_3/cancel", "", nil}},
+		"POST /{identifier}/replay": {{202, hook + "/replay", "", nil}, {404, missing + "/replay", "", nil}, {422, hook + "/replay", "[]", nil}},
+		"GET /{identifier}/statistics": {{200, hook + "/statistics", "", nil}, {404, missing + "/statistics", "", nil},
+			{422, hook + "/statistics?since=x", "", nil}},
+
+		"POST /{identifier}/test": {{200, hook + "/test", "", nil}, {404, missing + "/test", "", nil}, {422, hook + "/test", "[]", nil}},
+		"POST /{identifier}/signing-secret/rotate": {{200, sign + "/signing-secret/rotate", "", nil},
+			{404, missing + "/signing-secret/rotate", "", nil}, {412, sign + "/signing-secret/rotate", "", stale},
+			{422, hook + "/signing-secret/rotate", "", nil}},
+		"DELETE /{identifier}/signing-secret/previous": {{200, sign + "/signing-secret/previous", "", nil},
+			{404, missing + "/signing-secret/previous", "", nil}, {412, sign + "/signing-secret/previous", "", stale},
+			{422, hook + "/signing-secret/previous", "", nil}},
+		"POST /preview": {{200, "/preview", `{"template": ""}`, nil}, {404, "/preview", `{"template": "", "event_id": "evt_99"}`, nil},
+			{422, "/preview", "{}", nil}},
+		"GET /event-types":  {{200, "/event-types", "", nil}},
+		"GET /health":       {{200, "/health", "", nil}},
+		"GET /openapi.json": {{200, "/openapi.json", "", nil}},
+	}
+}
+
+// usualStatuses makes the requests that end alike at every operation.
+func (f *fixture) usualStatuses(route string) (seen []int) {
+	f.t.Helper()
+	method, path, _ := strings.Cut(route, " ")
+	path = prefix + strings.NewReplacer("{identifier}", "wh_0123456789abcdef", "{delivery_id}", "dlv_1").Replace(path)
+	switch route {
+	case "GET /health":
+		broken, err := webhook.New(brokenStore{memstore.New()}, webhook.Config{})
+		require.NoError(f.t, err)
+		return []int{f.statusOf(broken, nil, httptest.NewRequest(method, path, nil))}
+	case "GET /openapi.json":
+		return nil
+	}
+	for _, err := range []error{api.ErrUnauthenticated, api.ErrForbidden, errors.New("down")} {
+		seen = append(seen, f.statusOf(f.dispatcher, err, httptest.NewRequest(method, path, nil)))
+	}
+	if method == http.MethodPost || method == http.MethodPut {
+		text := httptest.NewRequest(method, path, strings.NewReader("x"))
+		text.Header.Set("Content-Type", "text/plain")
+		for _, r := range []*http.Request{
+			text,
+			httptest.NewRequest(method, path, strings.NewReader(strings.Repeat("x", 2<<20))),
+			httptest.NewRequest(method, path, io.MultiReader(strings.NewReader("{"), brokenReader{})),
+		} {
+			seen = append(seen, f.statusOf(f.dispatcher, nil, r))
+		}
+	}
+	return seen
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// statusOf asks an API of its own, whose authenticator returns err.
+func (f *fixture) statusOf(d api.Dispatcher, err error, r *http.Request) int {
+	f.t.Helper()
+	a, newErr := api.New(d, func(*http.Request) (string, error) { return orgA, err }, api.Config{Logger: f.logger})
+	require.NoError(f.t, newErr)
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, r)
+	return w.Code
+}
+
+// busyDispatcher is one where somebody else is always faster.
+type busyDispatcher struct{ *webhook.Dispatcher }
+
+func (busyDispatcher) UpdateWebhook(context.Context, *webhook.Webhook) error {
+	return webhook.ErrConflict
+}
+
+// raceStatuses are those of changes that somebody else is always faster with.
+func (f *fixture) raceStatuses(id string) map[string]int {
+	f.t.Helper()
+	status := func(method, path, body string) int {
+		return f.statusOf(busyDispatcher{f.dispatcher}, nil, httptest.NewRequest(method, prefix+"/"+id+path, strings.NewReader(body)))
+	}
+	return map[string]int{
+		"PUT /{identifier}":                            status("PUT", "", plainWebhook),
+		"POST /{identifier}/signing-secret/rotate":     status("POST", "/signing-secret/rotate", ""),
+		"DELETE /{identifier}/signing-secret/previous": status("DELETE", "/signing-secret/previous", ""),
+	}
+}
+
+// slowDispatcher asks the API again while it replays.
+type slowDispatcher struct {
+	*webhook.Dispatcher
+	meanwhile func()
+}
+
+func (d slowDispatcher) ReplayAll(context.Context, webhook.DeliveryQuery, float64) (webhook.ReplayProgress, error) {
+	d.meanwhile()
+	return webhook.ReplayProgress{}, nil
+}
+
+// pendingStatuses are those of a request that is repeated before it has ended.
+func (f *fixture) pendingStatuses(id string) map[string]int {
+	f.t.Helper()
+	request := func() *http.Request {
+		r := httptest.NewRequest(http.MethodPost, prefix+"/"+id+"/replay", nil)
+		r.Header.Set("Idempotency-Key", "k")
+		return r
+	}
+	var a *api.API
+	second := httptest.NewRecorder()
+	d := slowDispatcher{f.dispatcher, func() { a.ServeHTTP(second, request()) }}
+	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil }, api.Config{Logger: f.logger})
+	require.NoError(f.t, err)
+	first := httptest.NewRecorder()
+	a.ServeHTTP(first, request())
+	assert.Equal(f.t, http.StatusAccepted, first.Code)
+	return map[string]int{"POST /{identifier}/replay": second.Code}
+}
