@@ -23,9 +23,8 @@ func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *R
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
-	if w != nil && rc.setDeadline(w, r) {
-		// The server would cancel a handler that still runs at the deadline.
-		defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Time{}) }()
+	if w != nil {
+		rc.setDeadline(w, r)
 	}
 	data, err := readAll(r.Body, r.ContentLength, rc.cfg.MaxBody)
 	switch {
@@ -40,14 +39,15 @@ func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *R
 }
 
 // setDeadline bounds how long the body may take to arrive, unless the server has
-// a stricter limit of its own. It reports whether there is a bound to lift: a
-// connection that knows no deadlines, as in tests, is left alone.
-func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request) bool {
+// a stricter limit of its own. The server lifts the bound when the body has
+// ended.
+func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request) {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if server != nil && server.ReadTimeout > 0 && server.ReadTimeout < rc.cfg.ReadTimeout {
-		return false
+		return
 	}
-	return http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.cfg.ReadTimeout)) == nil
+	// A recorder in a test knows no deadlines.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.cfg.ReadTimeout))
 }
 
 // readAll reads to the end, or until there is more than the limit. The announced

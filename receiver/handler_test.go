@@ -56,7 +56,10 @@ func TestOutcomes(t *testing.T) {
 		{"plain handler redirects", status(302, ""), 302, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
 		{"plain handler refuses", status(422, "no"), 422, "no", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
 		{"plain handler fails", status(502, "upstream"), 502, "upstream", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
-		{"early hints are no answer", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); w.WriteHeader(500) }), 500, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
+		{"early hints are no answer", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusInternalServerError)
+		}), 500, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,8 +104,8 @@ func TestInFlightDuplicateIsNeverAcknowledged(t *testing.T) {
 		release := make(chan error)
 		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { return <-release }))
 
-		first := make(chan int)
-		go func() { first <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		body, first := envelope(t, "evt_1"), make(chan int)
+		go func() { first <- serve(h, post(body)).Code }()
 		synctest.Wait()
 		w := serve(h, post(envelope(t, "evt_1")))
 		assert.Equal(t, 409, w.Code)
@@ -110,7 +113,7 @@ func TestInFlightDuplicateIsNeverAcknowledged(t *testing.T) {
 
 		release <- errors.New("failed after all")
 		assert.Equal(t, 503, <-first)
-		go func() { first <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		go func() { first <- serve(h, post(body)).Code }()
 		release <- nil
 		assert.Equal(t, 200, <-first, "the event is handled when it comes again")
 	})
@@ -126,8 +129,8 @@ func TestLeaseIsExtended(t *testing.T) {
 			time.Sleep(10500 * time.Millisecond)
 			return nil
 		}))
-		done := make(chan int)
-		go func() { done <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		body, done := envelope(t, "evt_1"), make(chan int)
+		go func() { done <- serve(h, post(body)).Code }()
 		time.Sleep(10 * time.Second)
 		assert.Equal(t, 409, serve(h, post(envelope(t, "evt_1"))).Code)
 		assert.Equal(t, 200, <-done)
@@ -149,8 +152,8 @@ func TestLeaseSurvivesAStoreThatIsDown(t *testing.T) {
 			time.Sleep(time.Minute)
 			return ctx.Err()
 		}))
-		done := make(chan int)
-		go func() { done <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		body, done := envelope(t, "evt_1"), make(chan int)
+		go func() { done <- serve(h, post(body)).Code }()
 		synctest.Wait()
 		store.set("Extend", errors.New("down"))
 		time.Sleep(15 * time.Second)
@@ -166,6 +169,7 @@ func TestLostClaim(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newSpy()
+		store.Deduper = strict{store.Deduper}
 		store.fail["Extend"] = errors.New("cut off")
 		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 3*time.Second, store })
 		release := make(chan struct{})
@@ -175,8 +179,8 @@ func TestLostClaim(t *testing.T) {
 			cause = context.Cause(ctx)
 			return nil
 		}))
-		done := make(chan int)
-		go func() { done <- serve(h, post(envelope(t, "evt_1"))).Code }()
+		body, done := envelope(t, "evt_1"), make(chan int)
+		go func() { done <- serve(h, post(body)).Code }()
 		time.Sleep(10 * time.Second)
 		other := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
 		standing, err := store.Claim(t.Context(), other, time.Hour)
@@ -224,6 +228,22 @@ func TestStoreDownFailOpen(t *testing.T) {
 		assert.Equal(t, []receiver.Outcome{tt.outcome}, b.outcomes())
 		assert.Equal(t, []string{"Claim"}, store.Calls())
 	}
+}
+
+// Where nothing is claimed, nothing is extended.
+func TestFailOpenExtendsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		store.fail["Claim"] = errors.New("down")
+		b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, true })
+		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+			time.Sleep(time.Hour)
+			return ctx.Err()
+		}))
+		assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, []string{"Claim"}, store.Calls())
+	})
 }
 
 // An event that was handled and could not be recorded is acknowledged: asking
@@ -326,10 +346,10 @@ func TestReleaseWithoutReturn(t *testing.T) {
 		store := newSpy()
 		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 		h := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { runtime.Goexit() }))
-		done := make(chan struct{})
+		body, done := envelope(t, "evt_1"), make(chan struct{})
 		go func() {
 			defer close(done)
-			serve(h, post(envelope(t, "evt_1")))
+			serve(h, post(body))
 		}()
 		<-done
 		assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
@@ -356,7 +376,7 @@ func TestWhatHandlersSee(t *testing.T) {
 	h := setup(t).Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		reached = true
 		data, err := io.ReadAll(r.Body)
-		require.NoError(t, err)
+		assert.NoError(t, err)
 		assert.Equal(t, body, string(data))
 		assert.Equal(t, int64(len(body)), r.ContentLength)
 		assert.Equal(t, "evt_1", receiver.EventFrom(r.Context()).ID)

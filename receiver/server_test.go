@@ -2,7 +2,6 @@ package receiver_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -15,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
@@ -62,6 +60,16 @@ func TestWrongSecretDoesNotWaitForTheBody(t *testing.T) {
 	assert.ErrorIs(t, err, io.EOF, "and the connection ends")
 }
 
+// A rejection looks the same whether or not the body was read: the connection
+// ends.
+func TestRejectionEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	_, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil, head(secret, 5)+"hello")
+	assert.Equal(t, 400, status(t, answer))
+	_, err := answer.ReadByte()
+	assert.ErrorIs(t, err, io.EOF)
+}
+
 // So is a body that is announced to be too large.
 func TestAnnouncedOversizeDoesNotWaitForTheBody(t *testing.T) {
 	t.Parallel()
@@ -93,20 +101,25 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// The limit for the body is none for the handler.
+// The limit for the body is none for what comes after it: the server would end
+// the request's context.
 func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *receiver.Config) { c.ReadTimeout = 100 * time.Millisecond })
 	body := envelope(t, "evt_1")
-	_, answer := dial(t, b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+	ended := make(chan bool, 1)
+	h := b.Handler(receiver.HandlerFunc(ok))
+	_, answer := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r)
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-r.Context().Done():
+			ended <- true
 		case <-time.After(400 * time.Millisecond):
-			return nil
+			ended <- false
 		}
-	})), nil, head(secret, len(body))+body)
+	}), nil, head(secret, len(body))+body)
 	assert.Equal(t, 200, status(t, answer))
+	assert.False(t, <-ended)
 }
 
 // One connection serves many requests.

@@ -95,6 +95,7 @@ func TestSignature(t *testing.T) {
 		{"time changed", signedPost("evt_1", recent, good, body), signature.ErrNoMatch, false},
 		{"v1a offered where the key is v1", signedPost("evt_1", now, ed("evt_1", now, body), body), signature.ErrNoMatch, unread},
 		{"v1 of the key named v1a", signedPost("evt_1", now, strings.Replace(good, "v1,", "v1a,", 1), body), signature.ErrNoMatch, unread},
+		{"v1 of the key named v1a, beside another", signedPost("evt_1", now, filler+" "+strings.Replace(good, "v1,", "v1a,", 1), body), signature.ErrNoMatch, false},
 		{"no id", signedPost("", now, good, body), signature.ErrMissingHeader, unread},
 		{"no time", signedPost("evt_1", "", good, body), signature.ErrMissingHeader, unread},
 		{"no signature", signedPost("evt_1", now, "", body), signature.ErrMissingHeader, unread},
@@ -247,7 +248,7 @@ func TestSignedID(t *testing.T) {
 	_, err := send(strict, "evt_other", envelope(t, "evt_1"))
 	require.ErrorIs(t, err, receiver.ErrIDMismatch)
 	var rejection *receiver.Rejection
-	require.True(t, errors.As(err, &rejection))
+	require.ErrorAs(t, err, &rejection)
 	assert.Equal(t, 400, rejection.Status)
 
 	d, err := send(strict, "evt_other", `{"event_type":"object.created"}`)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -249,5 +248,5 @@ func TestTags(t *testing.T) {
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
 	assert.Len(t, invalid.Problems, 2)
-	assert.False(t, strings.Contains(err.Error(), "\n"))
+	assert.NotContains(t, err.Error(), "\n")
 }
