@@ -22,8 +22,7 @@ import (
 //     [context.Canceled]. That is no verdict on the target: the caller requeues
 //     the attempt. When time runs out, whether by the deadline of ctx or by the
 //     channel's own limit, the attempt has failed with [ClassTimeout].
-//   - The Message is shared: Send does not modify it or its Payload, and holds
-//     neither after it has returned.
+//   - The Message is shared: Send does not modify it or its Payload.
 //   - No secret of the configuration (token, key, password, header value, a URL
 //     that grants access) and no part of the rendered payload is in the error
 //     or in the Result.

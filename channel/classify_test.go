@@ -130,6 +130,8 @@ func TestError(t *testing.T) {
 
 	assert.Nil(t, channel.AsError(nil))
 	assert.Same(t, e, channel.AsError(errors.Join(cause, e)))
+	var nilError *channel.Error
+	assert.ErrorContains(t, channel.AsError(nilError), "nil *channel.Error", "a mistake that must not end in a panic")
 	plain := channel.AsError(cause)
 	assert.True(t, plain.Retryable(), "an error that is none of ours is retried")
 	assert.Equal(t, channel.ClassUnknown, plain.Class)

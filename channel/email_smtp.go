@@ -4,13 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/mail"
 	"os"
-	"slices"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
@@ -98,7 +94,8 @@ const (
 type SMTP struct {
 	config SMTPConfig
 	from   *mail.Address
-	slots  chan struct{} // one for each open connection that is in use
+	login  func(context.Context) (smtp.Auth, error) // nil for none
+	slots  chan struct{}                            // one for each open connection that is in use
 
 	mu     sync.Mutex
 	idle   []*smtpConn // the last one was used last
@@ -153,7 +150,9 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 		tlsConfig.ServerName = config.Host
 	}
 	config.TLSConfig = tlsConfig
-	return &SMTP{config: config, from: from, slots: make(chan struct{}, config.MaxConns)}, nil
+	login := config.login()
+	config.Password, config.Token = "", nil
+	return &SMTP{config: config, from: from, login: login, slots: make(chan struct{}, config.MaxConns)}, nil
 }
 
 func (c *SMTPConfig) checkAuth(problems *event.Problems) {
@@ -190,186 +189,28 @@ func (s *SMTP) Close() error {
 	return nil
 }
 
-// smtpConn is one connection, through greeting, TLS and login.
-type smtpConn struct {
-	net  *limitedConn
-	smtp *smtp.Client
-	sent int
-	idle *time.Timer // closes the connection when nobody uses it for a while
-}
-
-// quit says goodbye, and does not wait long for an answer.
-func (c *smtpConn) quit() {
-	_ = c.net.SetDeadline(time.Now().Add(time.Second))
-	_ = c.smtp.Quit()
-	_ = c.net.Close()
-}
-
-// transact lends f a connection that is ready for MAIL FROM. f must say whether
-// the connection can be used again. Whatever it does ends with ctx.
-func (s *SMTP) transact(ctx context.Context, f func(*smtp.Client) (reusable bool, err error)) error {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return ContextError(ctx)
-	}
-	conn, err := s.take(ctx)
-	if err != nil {
-		return smtpError(ctx, err)
-	}
-	// The client knows no context: closing the connection under it is what ends
-	// it.
-	stop := context.AfterFunc(ctx, func() { _ = conn.net.Close() })
-	reusable, err := f(conn.smtp)
-	conn.sent++
-	if !stop() || !reusable || conn.sent >= smtpMails || !s.keep(conn) {
-		_ = conn.net.Close()
-	}
-	if err != nil {
-		return smtpError(ctx, err)
+// login returns what makes the login of a connection, nil for none. The
+// credentials are in it and nowhere else, so that printing an SMTP does not show
+// them.
+func (c *SMTPConfig) login() func(context.Context) (smtp.Auth, error) {
+	host, user, password, token := c.Host, c.Username, c.Password, c.Token
+	switch c.Auth {
+	case AuthPlain:
+		return func(context.Context) (smtp.Auth, error) {
+			return smtp.PlainAuth("", user, password, host, false), nil
+		}
+	case AuthLogin:
+		return func(context.Context) (smtp.Auth, error) {
+			return smtp.LoginAuth(user, password, host, false), nil
+		}
+	case AuthXOAUTH2:
+		return func(ctx context.Context) (smtp.Auth, error) {
+			current, err := token(ctx)
+			if err != nil {
+				return nil, &Error{Class: ClassAuth, Err: errText("no access token for the mail server")}
+			}
+			return smtp.XOAuth2Auth(user, current), nil
+		}
 	}
 	return nil
-}
-
-// keep puts a connection back, unless the SMTP is closed.
-func (s *SMTP) keep(c *smtpConn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.idle = append(s.idle, c)
-	c.idle = time.AfterFunc(smtpIdle, func() { s.expire(c) })
-	return true
-}
-
-// expire closes a connection that has been idle for too long, unless somebody
-// has just taken it.
-func (s *SMTP) expire(c *smtpConn) {
-	s.mu.Lock()
-	i := slices.Index(s.idle, c)
-	if i >= 0 {
-		s.idle = slices.Delete(s.idle, i, i+1)
-	}
-	s.mu.Unlock()
-	if i >= 0 {
-		c.quit()
-	}
-}
-
-// take returns a connection that answers: an idle one, or a new one.
-func (s *SMTP) take(ctx context.Context) (*smtpConn, error) {
-	for {
-		s.mu.Lock()
-		var conn *smtpConn
-		if n := len(s.idle); n > 0 {
-			conn, s.idle = s.idle[n-1], s.idle[:n-1]
-		}
-		s.mu.Unlock()
-		if conn == nil {
-			return s.dial(ctx)
-		}
-		conn.idle.Stop()
-		conn.net.left.Store(maxSMTPAnswer)
-		stop := context.AfterFunc(ctx, func() { _ = conn.net.Close() })
-		alive := conn.smtp.Reset() == nil
-		if stop() && alive {
-			return conn, nil
-		}
-		_ = conn.net.Close()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// dial makes a new connection.
-func (s *SMTP) dial(ctx context.Context) (*smtpConn, error) {
-	dialer := net.Dialer{Timeout: dialTimeout}
-	raw, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(s.config.Host, strconv.Itoa(s.config.Port)))
-	if err != nil {
-		return nil, err
-	}
-	conn := &limitedConn{Conn: raw}
-	conn.left.Store(maxSMTPAnswer)
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	client, err := s.greet(ctx, conn)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return &smtpConn{net: conn, smtp: client}, nil
-}
-
-// greet brings a connection to where mail can be sent. Errors of this phase say
-// nothing about a mail, so a 5xx is worth retrying: somebody corrects the
-// password.
-func (s *SMTP) greet(ctx context.Context, conn net.Conn) (*smtp.Client, error) {
-	if s.config.TLS == ImplicitTLS {
-		secure := tls.Client(conn, s.config.TLSConfig)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return nil, err
-		}
-		conn = secure
-	}
-	client, err := smtp.NewClient(conn, s.config.Host)
-	if err != nil {
-		return nil, greeting(err)
-	}
-	if err := client.Hello(s.config.Hello); err != nil {
-		return nil, greeting(err)
-	}
-	if s.config.TLS == STARTTLS {
-		if ok, _ := client.Extension("STARTTLS"); !ok {
-			return nil, &Error{Class: ClassTLS, Err: errText("the mail server offers no STARTTLS")}
-		}
-		if err := client.StartTLS(s.config.TLSConfig); err != nil {
-			return nil, greeting(err)
-		}
-	}
-	auth, err := s.auth(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if auth != nil {
-		if err := client.Auth(auth); err != nil {
-			return nil, refusedLogin(err)
-		}
-	}
-	return client, nil
-}
-
-// auth returns the login, nil for none.
-func (s *SMTP) auth(ctx context.Context) (smtp.Auth, error) {
-	switch s.config.Auth {
-	case AuthPlain:
-		return smtp.PlainAuth("", s.config.Username, s.config.Password, s.config.Host, false), nil
-	case AuthLogin:
-		return smtp.LoginAuth(s.config.Username, s.config.Password, s.config.Host, false), nil
-	case AuthXOAUTH2:
-		token, err := s.config.Token(ctx)
-		if err != nil {
-			return nil, &Error{Class: ClassAuth, Err: errText("no access token for the mail server")}
-		}
-		return smtp.XOAuth2Auth(s.config.Username, token), nil
-	}
-	return nil, nil
-}
-
-// A limitedConn ends when the other side has said too much.
-type limitedConn struct {
-	net.Conn
-	left atomic.Int64
-}
-
-func (c *limitedConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if c.left.Add(int64(-n)) < 0 {
-		return 0, errTooLarge
-	}
-	return n, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -229,6 +230,30 @@ func TestEmailLogins(t *testing.T) {
 		assert.NoError(t, err, tt.name)
 		assert.Len(t, server.received(), 1, tt.name)
 	}
+}
+
+// Whoever prints what is kept does not see the secrets.
+func TestNothingPrintsItsSecrets(t *testing.T) {
+	t.Parallel()
+	smtp, err := channel.NewSMTP(channel.SMTPConfig{Host: "h.example.com", From: "a@example.com", Username: "u", Password: "sesame-password"})
+	require.NoError(t, err)
+	twilio, err := channel.NewTwilio(channel.TwilioConfig{AccountSID: twilioAccount, AuthToken: "sesame-token", From: "ACME"})
+	require.NoError(t, err)
+	r, err := channel.Standard(channel.StandardConfig{SMTP: smtp, SMS: twilio})
+	require.NoError(t, err)
+	printed := fmt.Sprintf("%v %+v %#v %v %+v %#v", smtp, smtp, smtp, twilio, twilio, twilio)
+	for name, config := range map[string]string{
+		"webhook": `{"url":"https://example.com/sesame?a=sesame-query","headers":{"A":"sesame-header"},"signing_secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`,
+		"slack":   `{"bot_token":"xoxb-sesame","channel_id":"C1"}`,
+		"email":   `{"to_addresses":["a@example.com"]}`,
+		"sms":     `{"phone_numbers":["+14155550100"]}`,
+	} {
+		c, err := r.Open(name, json.RawMessage(config))
+		require.NoError(t, err)
+		printed += fmt.Sprintf("%v %+v %#v", c, c, c)
+	}
+	assert.NotContains(t, printed, "sesame")
+	assert.NotContains(t, printed, "MfKQ9r8G")
 }
 
 func TestEmailRefusals(t *testing.T) {

@@ -137,7 +137,10 @@ func AsError(err error) *Error {
 		return nil
 	}
 	var e *Error
-	if errors.As(err, &e) && e != nil {
+	if errors.As(err, &e) {
+		if e == nil {
+			return &Error{Class: ClassUnknown, Err: errText("a nil *channel.Error was returned as an error")}
+		}
 		return e
 	}
 	return &Error{Action: Retry, Class: ClassUnknown, Err: err}
