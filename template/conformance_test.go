@@ -66,3 +66,70 @@ func TestConformance(t *testing.T) {
 		})
 	}
 }
+
+// TestMoreConformance is TestConformance for the corners of the language, with HTML escaping in some.
+func TestMoreConformance(t *testing.T) {
+	t.Parallel()
+	var file struct {
+		Sets []struct {
+			Data  map[string]any `json:"data"`
+			Cases []struct {
+				Template string `json:"template"`
+				HTML     bool   `json:"html"`
+				Expected string `json:"expected"`
+				Error    string `json:"error"`
+			} `json:"cases"`
+		} `json:"sets"`
+	}
+	readJSON(t, "testdata/more.json", &file)
+	require.NotEmpty(t, file.Sets)
+	for _, set := range file.Sets {
+		for _, c := range set.Cases {
+			got, err := render(t, c.Template, set.Data, Options{HTML: c.HTML})
+			if c.Error != "" {
+				require.Error(t, err, "%s rendered %q, Jinja2 fails with %s", c.Template, got, c.Error)
+				require.NotErrorIs(t, err, ErrInternal, c.Template)
+				continue
+			}
+			require.NoError(t, err, c.Template)
+			assert.Equal(t, c.Expected, got, c.Template)
+		}
+	}
+}
+
+// TestDifferences checks what SYNTAX.md says about results that are not Jinja2's.
+func TestDifferences(t *testing.T) {
+	t.Parallel()
+	data := map[string]any{"big": json.Number("99999999999999999999"), "list": []any{1}, "object": map[string]any{"b": 1, "a": 2}}
+	for source, want := range map[string]any{
+		"{{ object }}": "{'a': 2, 'b': 1}",
+		"{{ big }} {{ big > 1 }} {{ big|tojson }}": "99999999999999999999 True 99999999999999999999",
+		"{{ big + 1 }}":            ErrArithmetic,
+		"{{ 2 ** 64 }}":            ErrArithmetic,
+		"{{ (-1) ** 0.5 }}":        ErrArithmetic,
+		"{{ list.append(2) }}":     ErrForbidden,
+		"{{ object.update(a=1) }}": ErrForbidden,
+		"{% set l = list|list %}{{ l.append(2) }}{{ l }}{{ list }}": "None[1, 2][1]",
+		"{% set o = dict(object) %}{{ o.pop('a') }}{{ o }}":         "2{'b': 1}",
+		"{% if false %}{{ 1|nope }}{% endif %}":                     ErrUnknown,
+		"{{ {'b': 1, 'a': 2}|pprint }}":                             "{'b': 1, 'a': 2}",
+		"{% block b %}x{% endblock %}{{ self.b() }}":                ErrUndefined,
+		"{{ range }} {{ list|map('string') }}":                      "<function> <generator>",
+		"{{ 1[:] }}":                                                ErrType,
+		"{{ list[] }}":                                              ErrSyntax,
+		"{#":                                                        ErrSyntax,
+		`{{ '\N{DASH}' }}`:                                          ErrSyntax,
+		`{{ '\ud800' }}`:                                            "\ufffd",
+	} {
+		got, err := render(t, source, data, Options{})
+		if kind, fails := want.(error); fails {
+			require.ErrorIs(t, err, kind, source)
+			continue
+		}
+		require.NoError(t, err, source)
+		assert.Equal(t, want, got, source)
+	}
+	got, err := render(t, "{{ '<b>'|safe ~ '<i>' }}", nil, Options{HTML: true})
+	require.NoError(t, err)
+	assert.Equal(t, "<b>&lt;i&gt;", got)
+}

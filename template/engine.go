@@ -110,7 +110,6 @@ func ourError(err error) error {
 type tagSource struct {
 	*parser
 	tagArguments
-	env *environment
 	doc *pongo2.Parser
 }
 
@@ -129,7 +128,7 @@ func (env *environment) tagParser(compile func(t *tagSource) (statement, error))
 }
 
 func (env *environment) tagSource(doc, arguments *pongo2.Parser) (*tagSource, error) {
-	t := &tagSource{env: env, doc: doc}
+	t := &tagSource{doc: doc}
 	if token := arguments.MatchType(pongo2.TokenString); token != nil {
 		var err error
 		if t.tagArguments, err = decodeTag(token.Val); err != nil {

@@ -62,9 +62,8 @@ func (a *arguments) evalSpreadDict(st *state, out *args) error {
 	return nil
 }
 
-// constantArgs evaluates arguments that are all literals, once at compile time.
-func (a *arguments) constant() (args, bool) {
-	var out args
+// constant evaluates arguments that are all literals, once at compile time. ok is false if they are not.
+func (a *arguments) constant() (out args, ok bool) {
 	if a.spread != nil || a.spreadDict != nil {
 		return out, false
 	}

@@ -88,8 +88,8 @@ func (st *state) keys(values []any, get getter, caseSensitive bool) ([]keyed, er
 	return out, nil
 }
 
-// sortKeyed sorts stably.
-func (st *state) sortKeyed(values []keyed, reverse bool) error {
+// sortKeyed sorts stably. With whole, keys that are equal need not have an order: Jinja2's sort compares lists of keys.
+func (st *state) sortKeyed(values []keyed, reverse, whole bool) error {
 	var failed error
 	slices.SortStableFunc(values, func(x, y keyed) int {
 		if failed != nil {
@@ -98,6 +98,9 @@ func (st *state) sortKeyed(values []keyed, reverse bool) error {
 		order, _, err := st.order("<", x.key, y.key, 0)
 		if err != nil {
 			failed = err
+			if equal, err := st.equal(x.key, y.key, 0); whole && err == nil && equal {
+				failed = nil
+			}
 		}
 		if reverse {
 			return -order
@@ -121,7 +124,7 @@ func sortFilter(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.sortKeyed(sorted, p.truth(0, false)); err != nil {
+	if err := st.sortKeyed(sorted, p.truth(0, false), true); err != nil {
 		return nil, err
 	}
 	for i, k := range sorted {
@@ -211,7 +214,7 @@ func dictsort(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.sortKeyed(sorted, p.truth(2, false)); err != nil {
+	if err := st.sortKeyed(sorted, p.truth(2, false), false); err != nil {
 		return nil, err
 	}
 	for i, k := range sorted {
@@ -232,7 +235,7 @@ func groupby(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.sortKeyed(sorted, false); err != nil {
+	if err := st.sortKeyed(sorted, false, false); err != nil {
 		return nil, err
 	}
 	groups := &list{}

@@ -110,7 +110,7 @@ func listMethods() []method {
 			if err != nil {
 				return nil, err
 			}
-			if err := st.sortKeyed(keys, p.truth(0, false)); err != nil {
+			if err := st.sortKeyed(keys, p.truth(0, false), false); err != nil {
 				return nil, err
 			}
 			for i, k := range keys {

@@ -353,7 +353,7 @@ func isLowerText(s string) bool {
 		if unicode.IsUpper(r) || unicode.IsTitle(r) {
 			return false
 		}
-		cased = cased || unicode.IsLower(r)
+		cased = cased || isLower(r)
 	}
 	return cased
 }
@@ -361,7 +361,7 @@ func isLowerText(s string) bool {
 func isUpperText(s string) bool {
 	cased := false
 	for _, r := range s {
-		if unicode.IsLower(r) || unicode.IsTitle(r) {
+		if isLower(r) || unicode.IsTitle(r) {
 			return false
 		}
 		cased = cased || unicode.IsUpper(r)
@@ -379,7 +379,7 @@ func isTitleText(s string) bool {
 				return false
 			}
 			cased, inside = true, true
-		case unicode.IsLower(r):
+		case isLower(r):
 			if !inside {
 				return false
 			}

@@ -74,7 +74,7 @@ func title(s string) string {
 		case cased && inside:
 			b.WriteRune(unicode.ToLower(r))
 		case cased:
-			b.WriteRune(unicode.ToTitle(r))
+			b.WriteString(titleRune(string(r)))
 			inside = true
 		default:
 			b.WriteRune(r)
@@ -84,7 +84,9 @@ func title(s string) string {
 	return b.String()
 }
 
-func isCased(r rune) bool { return unicode.IsUpper(r) || unicode.IsLower(r) || unicode.IsTitle(r) }
+func isCased(r rune) bool { return unicode.IsUpper(r) || isLower(r) || unicode.IsTitle(r) }
+
+func isLower(r rune) bool { return unicode.IsLower(r) || unicode.Is(unicode.Other_Lowercase, r) }
 
 func swapcase(s string) string {
 	var b strings.Builder
