@@ -2,10 +2,15 @@ package api_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
 )
 
 // Two writers who read the same version do not lose each other's change.
@@ -31,4 +36,37 @@ func TestIfMatch(t *testing.T) {
 	f.do("DELETE", path, "", "If-Match", first).errorType(http.StatusPreconditionFailed)
 	f.do("DELETE", path, "", "If-Match", f.do("GET", path, "").Header.Get("ETag")).want(http.StatusNoContent)
 	f.do("DELETE", path, "", "If-Match", first).errorType(http.StatusPreconditionFailed)
+}
+
+// Nobody's change is lost, however many writers there are.
+func TestConcurrentWriters(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	id := f.create(strings.Replace(plainWebhook, "plain", "0", 1))
+	const writers, each = 4, 5
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			c := f.client(orgA)
+			for done := 0; done < each; {
+				w, err := c.Get(t.Context(), id)
+				if !assert.NoError(t, err) {
+					return
+				}
+				n, err := strconv.Atoi(w.Name)
+				if !assert.NoError(t, err) {
+					return
+				}
+				w.Name = strconv.Itoa(n + 1)
+				_, err = c.Update(t.Context(), &w.Webhook, client.WithIfMatch(w.ETag))
+				if err == nil {
+					done++
+				} else if !assert.ErrorIs(t, err, webhook.ErrConflict) {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, strconv.Itoa(writers*each), f.do("GET", prefix+"/"+id, "").want(http.StatusOK)["webhook_name"])
 }

@@ -1,0 +1,188 @@
+package client_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// serve serves an API with one key, and returns its address and the key.
+func serve(t *testing.T) (address, key string) {
+	t.Helper()
+	d, err := webhook.New(memstore.New(), webhook.Config{})
+	require.NoError(t, err)
+	key, hash := api.NewKey()
+	keys := api.NewKeys()
+	require.NoError(t, keys.Add("org", hash))
+	a, err := api.New(d, keys.Authenticate, api.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	return server.URL + api.DefaultPrefix, key
+}
+
+func newClient(t *testing.T) *client.Client {
+	t.Helper()
+	address, key := serve(t)
+	c, err := client.New(address+"/", key, client.Config{})
+	require.NoError(t, err)
+	return c
+}
+
+func hook(name string) *webhook.Webhook {
+	return &webhook.Webhook{
+		Name:       name,
+		EventTypes: []event.Pattern{"object.*"},
+		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{
+			"url": "https://example.com/", "headers": map[string]string{"X-Token": "secret"},
+		})},
+	}
+}
+
+func TestWebhooks(t *testing.T) {
+	t.Parallel()
+	c, ctx := newClient(t), t.Context()
+	created, err := c.Create(ctx, hook("a"), client.WithIdempotencyKey("k"))
+	require.NoError(t, err)
+	again, err := c.Create(ctx, hook("a"), client.WithIdempotencyKey("k"))
+	require.NoError(t, err)
+	assert.Equal(t, created, again)
+	assert.NotEmpty(t, created.ETag)
+
+	got, err := c.Get(ctx, created.ID)
+	require.NoError(t, err)
+	assert.Equal(t, created, got)
+	shown, err := c.Get(ctx, created.ID, "channels.0.configs.headers.X-Token")
+	require.NoError(t, err)
+	assert.Contains(t, string(shown.Channels[0].Configs), `"secret"`)
+
+	got.Name = "b"
+	updated, err := c.Update(ctx, &got.Webhook, client.WithIfMatch(got.ETag))
+	require.NoError(t, err)
+	assert.Equal(t, "b", updated.Name)
+	_, err = c.Update(ctx, &got.Webhook, client.WithIfMatch(got.ETag))
+	require.ErrorIs(t, err, webhook.ErrConflict)
+
+	require.NoError(t, c.Delete(ctx, created.ID))
+	require.NoError(t, c.Delete(ctx, created.ID))
+	_, err = c.Get(ctx, created.ID)
+	require.ErrorIs(t, err, webhook.ErrNotFound)
+}
+
+func TestListAndSearch(t *testing.T) {
+	t.Parallel()
+	c, ctx := newClient(t), t.Context()
+	const n = 230
+	for i := range n {
+		w := hook(strconv.Itoa(i))
+		w.Paused = i%2 == 1
+		_, err := c.Create(ctx, w)
+		require.NoError(t, err)
+	}
+	list, err := c.List(ctx)
+	require.NoError(t, err)
+	require.Len(t, list, n)
+
+	active := true
+	for filter, want := range map[*client.WebhookFilter]int{
+		{}: n, {IsActive: &active}: n / 2, {EventType: "object.created"}: n, {EventType: "invoice.paid"}: 0,
+	} {
+		found := 0
+		for w, err := range c.Search(ctx, *filter) {
+			require.NoError(t, err)
+			assert.NotEmpty(t, w.ID)
+			found++
+		}
+		assert.Equal(t, want, found)
+	}
+	for w, err := range c.Search(ctx, client.WebhookFilter{}) {
+		require.NoError(t, err)
+		assert.Equal(t, "0", w.Name)
+		break
+	}
+	for _, err := range c.Search(ctx, client.WebhookFilter{EventType: "X"}) {
+		var answer *client.Error
+		require.ErrorAs(t, err, &answer)
+		assert.Len(t, answer.Problems, 1)
+	}
+	for _, err := range c.Deliveries(ctx, "wh_0123456789abcdef", client.DeliveryFilter{}) {
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+	}
+	_, err = c.ReplayAll(ctx, "wh_0123456789abcdef", api.ReplayRequest{Since: time.Now()})
+	require.ErrorIs(t, err, webhook.ErrNotFound)
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	address, _ := serve(t)
+	c, err := client.New(address, "wrong", client.Config{})
+	require.NoError(t, err)
+	_, err = c.List(t.Context())
+	require.ErrorIs(t, err, api.ErrUnauthenticated)
+	assert.NotContains(t, err.Error(), "wrong")
+
+	_, err = newClient(t).Create(t.Context(), &webhook.Webhook{})
+	var answer *client.Error
+	require.ErrorAs(t, err, &answer)
+	assert.Equal(t, http.StatusUnprocessableEntity, answer.StatusCode)
+	assert.Len(t, answer.Problems, 3)
+	assert.Contains(t, err.Error(), "body webhook_name: is required; body event_types:")
+	assert.False(t, answer.Retryable())
+	require.NotErrorIs(t, err, webhook.ErrNotFound)
+}
+
+// What stands between a client and the API answers in its own way.
+func TestStrangeAnswers(t *testing.T) {
+	t.Parallel()
+	status, body := http.StatusOK, "<html>"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(server.Close)
+	c, err := client.New(server.URL, "", client.Config{})
+	require.NoError(t, err)
+	_, err = c.List(t.Context())
+	require.ErrorContains(t, err, "not what the API promises")
+
+	for code, target := range map[int]error{
+		http.StatusBadGateway: nil, http.StatusTooManyRequests: nil,
+		http.StatusForbidden: api.ErrForbidden, http.StatusNotFound: webhook.ErrNotFound,
+	} {
+		status = code
+		_, err = c.List(t.Context())
+		var answer *client.Error
+		require.ErrorAs(t, err, &answer)
+		assert.Equal(t, http.StatusText(code), answer.Message)
+		assert.Equal(t, target == nil, answer.Retryable(), code)
+		if target != nil {
+			require.ErrorIs(t, err, target)
+		}
+	}
+	server.Close()
+	_, err = c.List(t.Context())
+	require.Error(t, err)
+	require.NotErrorAs(t, err, new(*client.Error))
+}
+
+func TestNew(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "example.com", "ftp://example.com", "https://u:p@example.com", "https://example.com?x=1", "https://example.com#x", ":"} {
+		_, err := client.New(bad, "key", client.Config{})
+		var invalid *event.ValidationError
+		require.ErrorAs(t, err, &invalid, bad)
+	}
+}

@@ -1,0 +1,83 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// exampleServer serves an API without keys.
+func exampleServer() *httptest.Server {
+	d, err := webhook.New(memstore.New(), webhook.Config{})
+	if err != nil {
+		panic(err)
+	}
+	a, err := api.New(d, func(*http.Request) (string, error) { return "org_acme", nil }, api.Config{})
+	if err != nil {
+		panic(err)
+	}
+	return httptest.NewServer(a)
+}
+
+// Change what was read: the masked secret keeps its value, and the version that
+// was read is the one that is changed.
+func ExampleClient_Update() {
+	server := exampleServer()
+	defer server.Close()
+	ctx := context.Background()
+
+	c, err := client.New(server.URL+api.DefaultPrefix, "", client.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w, err := c.Create(ctx, &webhook.Webhook{
+		Name:       "cache of the shop",
+		EventTypes: []event.Pattern{"object.*"},
+		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{
+			"url":     "https://shop.example.com/webhooks",
+			"headers": map[string]string{"X-Mixpeek-Secret": "s3cr3t"},
+		})},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(string(w.Channels[0].Configs))
+
+	w.Paused = true
+	if w, err = c.Update(ctx, &w.Webhook, client.WithIfMatch(w.ETag)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	w, err = c.Get(ctx, w.ID, "channels.0.configs.headers.X-Mixpeek-Secret")
+	fmt.Println(string(w.Channels[0].Configs), w.Paused, err)
+	// Output:
+	// {"headers":{"X-Mixpeek-Secret":"********"},"url":"https://shop.example.com/webhooks"}
+	// {"headers":{"X-Mixpeek-Secret":"s3cr3t"},"url":"https://shop.example.com/webhooks"} true <nil>
+}
+
+// What is wrong is reported all at once.
+func ExampleError() {
+	server := exampleServer()
+	defer server.Close()
+	c, err := client.New(server.URL+api.DefaultPrefix, "", client.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = c.Create(context.Background(), &webhook.Webhook{
+		EventTypes: []event.Pattern{"*"},
+		Channels:   []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "http://localhost/"})},
+	})
+	fmt.Println(err)
+	// Output:
+	// client: 422: body webhook_name: is required; body channels 0 configs url: must be https: plain http is not allowed here; body channels 0 configs url: must have a public host: loopback addresses are not connected to
+}

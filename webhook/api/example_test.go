@@ -1,0 +1,40 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// Mount the API beside a service's own routes, with a key for each customer.
+func Example() {
+	dispatcher, err := webhook.New(memstore.New(), webhook.Config{})
+	if err != nil {
+		panic(err)
+	}
+	key, hash := api.NewKey() // the customer keeps the key, the service the hash
+	keys := api.NewKeys()
+	if err := keys.Add("org_acme", hash); err != nil {
+		panic(err)
+	}
+	management, err := api.New(dispatcher, keys.Authenticate, api.Config{})
+	if err != nil {
+		panic(err)
+	}
+	mux := http.NewServeMux()
+	management.Mount(mux)
+
+	r := httptest.NewRequest(http.MethodPost, "/v1/organizations/webhooks/", strings.NewReader(`{
+		"webhook_name": "audit", "event_types": ["invoice.*"],
+		"channels": [{"channel": "webhook", "configs": {"url": "https://example.com/audit"}}]}`))
+	r.Header.Set("Authorization", "Bearer "+key)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	fmt.Println(w.Code, strings.Contains(w.Body.String(), `"webhook_id":"wh_`))
+	// Output: 201 true
+}
