@@ -73,7 +73,11 @@ func (r *run) attempt(t *task) (verdict, bool) {
 		Response:   excerpt(result.Response),
 	}
 	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
-		return putBack(t, now()), true // this process is stopping: no verdict on the endpoint
+		// This process is stopping: no verdict on the endpoint. What the channel
+		// did get done is not to be done again.
+		v := putBack(t, now())
+		v.settlement.Progress = result.Progress
+		return v, true
 	}
 	v := d.judge(t, &attempt, err)
 	v.settlement.Progress = result.Progress

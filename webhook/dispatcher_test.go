@@ -765,3 +765,26 @@ func TestReplayAllIsGradualAndResumable(t *testing.T) {
 		require.ErrorContains(t, err, "rate")
 	})
 }
+
+func TestProgressOutlivesAStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen []string
+		b := newBench(t, webhook.Config{DrainTimeout: time.Second}, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+			seen = append(seen, string(m.Progress))
+			if m.Progress == nil {
+				<-ctx.Done()
+				return channel.Result{Progress: json.RawMessage(`{"reached":1}`)}, ctx.Err()
+			}
+			return channel.Result{}, nil
+		})
+		b.subscribe(t, "*")
+		stop := b.run(t)
+		b.emit(t, event.ObjectCreated)
+		synctest.Wait()
+		stop()
+		b.run(t)
+		elapse(time.Minute)
+		assert.Equal(t, []string{"", `{"reached":1}`}, seen)
+	})
+}

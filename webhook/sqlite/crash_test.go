@@ -103,6 +103,7 @@ func crashChild(mode, path, url string) error {
 
 func drain(ctx context.Context, d *webhook.Dispatcher, store *sqlite.Store) error {
 	runCtx, stop := context.WithCancel(ctx)
+	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(runCtx) }()
 	for {
