@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
 	"time"
@@ -73,12 +74,8 @@ func NewToken() Token {
 	// Tokens have to be unique, not secret: the runtime's ChaCha8 generator,
 	// seeded by the system, does for that and costs no system call.
 	var t Token
-	for i := range 2 {
-		n := rand.Uint64()
-		for j := range 8 {
-			t[8*i+j] = byte(n >> (8 * j))
-		}
-	}
+	binary.LittleEndian.PutUint64(t[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(t[8:], rand.Uint64())
 	return t
 }
 

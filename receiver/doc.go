@@ -12,10 +12,21 @@
 // # Checks
 //
 // [Receiver.Handler] checks, in this order and stopping at the first that
-// fails: method, HTTPS, content type and encoding, static secret, age of the
-// signature, body up to a limit, signature, event. A wrong secret gets no byte of
-// its body read, and nothing that is not authentic is decoded or remembered.
-// [Receiver.Check] does the same for code that wants no middleware.
+// fails:
+//
+//	method                               405
+//	HTTPS                                400
+//	content type and encoding            415
+//	static secret                        401
+//	headers and age of the signature     401
+//	body, up to a limit and in time      413, 408
+//	signature                            401
+//	event, and that its id is signed     400
+//
+// A wrong secret gets no byte of its body read, and nothing that is not authentic
+// is decoded or remembered. All 401s look the same; [Hooks.OnReject] and the log
+// know the reason. [Receiver.Check] does the same for code that wants no
+// middleware.
 //
 // # Handled once
 //
@@ -33,9 +44,9 @@
 //	cannot be claimed              untouched            503, Retry-After
 //
 // A process that dies in between leaves a claim whose lease ends. So a handler
-// may still be called twice for one event, if it died after its effect and before
-// that was recorded. To have the effect exactly once, settle the claim in the same database
-// transaction as the effect: see DoneTx in package sqlstore.
+// may still be called twice for one event, if it died after its effect and
+// before that was recorded. To have the effect exactly once, settle the claim in
+// the same database transaction as the effect: see DoneTx in package sqlstore.
 //
 // [Memory] serves one process. Packages sqlstore and redisstore have stores
 // that replicas share and that outlive a restart; dedupetest has the rules for
@@ -50,4 +61,15 @@
 //
 // Package receivertest builds signed requests for tests of your handlers, and
 // runs an end-to-end suite against any receiver, in any language.
+//
+// # What is where
+//
+//   - config.go, receiver.go, errors.go: what to ask for, and what is refused
+//   - check.go, https.go, secret.go, body.go: the checks
+//   - delivery.go: what a handler gets, and the key for deduplication
+//   - handler.go, attempt.go, response.go, settle.go, result.go: from the claim
+//     to the answer
+//   - router.go: handlers by event type
+//   - dedupe.go, memory.go: the contract of a Deduper, and one in memory
+//   - invalidate.go: the contract of an Invalidator
 package receiver

@@ -1,0 +1,194 @@
+package receiver_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/receiver"
+)
+
+// An event that is being handled is never acknowledged to a second sender: the
+// one handler may still fail, and then nobody would send it again.
+func TestInFlightDuplicateIsNeverAcknowledged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c *receiver.Config) { c.Lease = 30 * time.Second })
+		release := make(chan error)
+		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { return <-release }))
+
+		body, first := envelope(t, "evt_1"), make(chan int)
+		go func() { first <- serve(h, post(body)).Code }()
+		synctest.Wait()
+		w := serve(h, post(envelope(t, "evt_1")))
+		assert.Equal(t, 409, w.Code)
+		assert.Equal(t, "30", w.Header().Get("Retry-After"))
+
+		release <- errors.New("failed after all")
+		assert.Equal(t, 503, <-first)
+		go func() { first <- serve(h, post(body)).Code }()
+		release <- nil
+		assert.Equal(t, 200, <-first, "the event is handled when it comes again")
+	})
+}
+
+// A handler may run for much longer than a lease; the claim is kept meanwhile.
+func TestLeaseIsExtended(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 3*time.Second, store })
+		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+			time.Sleep(10500 * time.Millisecond)
+			return nil
+		}))
+		body, done := envelope(t, "evt_1"), make(chan int)
+		go func() { done <- serve(h, post(body)).Code }()
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, 409, serve(h, post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, 200, <-done)
+
+		calls := len(store.Calls())
+		time.Sleep(time.Minute)
+		assert.Len(t, store.Calls(), calls, "a settled claim is not extended")
+	})
+}
+
+// A store that is down for a while does not end the handler: the lease is
+// extended once it is back.
+func TestLeaseSurvivesAStoreThatIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 30*time.Second, store })
+		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+			time.Sleep(time.Minute)
+			return ctx.Err()
+		}))
+		body, done := envelope(t, "evt_1"), make(chan int)
+		go func() { done <- serve(h, post(body)).Code }()
+		synctest.Wait()
+		store.set("Extend", errors.New("down"))
+		time.Sleep(15 * time.Second)
+		store.set("Extend", nil)
+		assert.Equal(t, 200, <-done)
+		assert.Contains(t, b.log.String(), "lease not extended")
+	})
+}
+
+// Whoever lost the claim must not acknowledge, whatever its handler says: what
+// the new holder makes of the event counts.
+func TestLostClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		store.Deduper = strict{store.Deduper}
+		store.fail["Extend"] = errors.New("cut off")
+		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 3*time.Second, store })
+		release := make(chan struct{})
+		var cause error
+		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+			<-release
+			cause = context.Cause(ctx)
+			return nil
+		}))
+		body, done := envelope(t, "evt_1"), make(chan int)
+		go func() { done <- serve(h, post(body)).Code }()
+		time.Sleep(10 * time.Second)
+		other := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
+		standing, err := store.Claim(t.Context(), other, time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, receiver.Claimed, standing.State)
+		store.set("Extend", nil)
+		time.Sleep(2 * time.Second)
+
+		close(release)
+		assert.Equal(t, 409, <-done)
+		assert.ErrorIs(t, cause, receiver.ErrStaleToken, "the handler was told")
+		assert.Equal(t, []receiver.Outcome{receiver.Lost}, b.outcomes())
+		assert.NoError(t, store.Done(t.Context(), other, time.Hour), "the new holder still has it")
+	})
+}
+
+// Where nothing is claimed, nothing is extended.
+func TestFailOpenExtendsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		store.fail["Claim"] = errors.New("down")
+		b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, true })
+		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+			time.Sleep(time.Hour)
+			return ctx.Err()
+		}))
+		assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, []string{"Claim"}, store.Calls())
+	})
+}
+
+// A handler is not cut short by a sender that has stopped waiting: that one will
+// send the event again, and should find it done.
+func TestHandlerOutlivesTheSender(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var after error
+	h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+		cancel()
+		after = ctx.Err()
+		return after
+	}))
+	serve(h, post(envelope(t, "evt_1")).WithContext(ctx))
+	assert.NoError(t, after)
+	assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
+	assert.Equal(t, []receiver.Outcome{receiver.Handled, receiver.Duplicate}, b.outcomes())
+}
+
+// A store that does not answer does not hold the request for ever.
+func TestSettlingIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, func(c *receiver.Config) { c.Dedupe = stuck{receiver.NewMemory(receiver.MemoryConfig{})} })
+		start := time.Now()
+		assert.Equal(t, 200, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, 10*time.Second, time.Since(start))
+		assert.ErrorContains(t, b.results[0].Err, "not recorded")
+	})
+}
+
+// stuck is a store that takes claims and then does not answer.
+type stuck struct{ receiver.Deduper }
+
+func (stuck) Done(ctx context.Context, _ receiver.Claim, _ time.Duration) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// The outcome is recorded although the sender has stopped waiting.
+func TestSenderGone(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	store.Deduper = strict{store.Deduper}
+	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+	ctx, cancel := context.WithCancel(t.Context())
+	h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { cancel(); return nil }))
+	serve(h, post(envelope(t, "evt_1")).WithContext(ctx))
+	require.Equal(t, []receiver.Outcome{receiver.Handled}, b.outcomes())
+	assert.NoError(t, b.results[0].Err)
+}
+
+// strict is a store that minds its context, as those over a network do.
+type strict struct{ receiver.Deduper }
+
+func (s strict) Done(ctx context.Context, c receiver.Claim, keep time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.Deduper.Done(ctx, c, keep)
+}
