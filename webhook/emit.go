@@ -131,8 +131,12 @@ func complete(e *event.Event) {
 // commitEmits stores the events of several calls of Emit at once, and takes
 // what it has room for straight to this process's workers.
 func (d *Dispatcher) commitEmits(ctx context.Context, records []NewEvent) error {
-	var accepted, refused []Endpoint
 	at := now()
+	if !d.running.Load() {
+		_, err := d.store.Enqueue(ctx, at, records, nil)
+		return err
+	}
+	var accepted, refused []Endpoint
 	tasks, err := d.store.Enqueue(ctx, at, records, &Offer{
 		Until: at.Add(d.cfg.Lease),
 		Accept: func(e Endpoint) bool {

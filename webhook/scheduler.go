@@ -129,9 +129,6 @@ func (s *scheduler) spill(endpoints []Endpoint) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.open {
-		return // this process delivers nothing
-	}
 	for _, e := range endpoints {
 		q := s.queue(e)
 		q.spilled = true
