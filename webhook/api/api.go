@@ -47,7 +47,8 @@ type Config struct {
 	// answers mask: "headers.*", "signing_secrets[*]", "auth" for all below it.
 	// A channel that is neither in here nor one of the contract's has all of
 	// its strings and numbers masked; an empty list says that it has no secrets.
-	// Defaults to the contract's channels, which it can also override.
+	// Fields that the contract's channels do not have are refused; a driver of
+	// your own under one of their names belongs in here, to take what it likes.
 	SecretFields map[string][]string
 
 	// MaxBody is how many bytes a request's body may have. Defaults to 1 MiB.
@@ -63,7 +64,7 @@ type API struct {
 	dispatcher   Dispatcher
 	authenticate Authenticator
 	cfg          Config
-	secrets      secretFields
+	fields       configFields
 	replays      *answerCache
 	openAPI      []byte
 	mux          *http.ServeMux
@@ -82,7 +83,7 @@ func New(d Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := newSecretFields(cfg.SecretFields)
+	fields, err := newConfigFields(cfg.SecretFields)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func New(d Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
 		return nil, err
 	}
 	a := &API{
-		dispatcher: d, authenticate: authenticate, cfg: cfg, secrets: secrets,
+		dispatcher: d, authenticate: authenticate, cfg: cfg, fields: fields,
 		replays: newAnswerCache(), openAPI: document,
 	}
 	a.mux = a.newMux()

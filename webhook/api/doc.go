@@ -30,6 +30,19 @@
 // stands for, the update is refused rather than one endpoint's secret sent to
 // another.
 //
+// # Input
+//
+// A body is checked as a whole, and everything that is wrong is answered at once:
+// unknown fields, also in the configs of the contract's channels; names that
+// stand twice; URLs that are not https, hold credentials or lead to a private
+// address, as far as that can be seen without a look-up; templates that do not
+// compile. The event types of the contract are a part of those that are taken:
+// your own types, and patterns such as "invoice.*", are too.
+//
+// The fields that the server sets, and that clients send back because they have
+// read them, are passed over. So is description, which the contract's examples
+// have and its schema does not.
+//
 // # Two writers
 //
 // Answers with one webhook carry an ETag. An update with If-Match is made only if

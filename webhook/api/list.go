@@ -74,7 +74,7 @@ func (a *API) searchWebhooks(r *request) (*response, error) {
 	}
 	start = min(start+offset, len(all))
 	end := min(start+limit, len(all))
-	results, err := a.secrets.maskAll(all[start:end])
+	results, err := a.fields.maskAll(all[start:end])
 	if err != nil {
 		return nil, err
 	}

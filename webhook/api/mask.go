@@ -17,13 +17,13 @@ const maskJSON = `"` + Mask + `"`
 
 // secretLeaves returns the secrets in a channel's configs. Empty strings are
 // none.
-func (s secretFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) {
+func (f configFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) {
 	leaves, err := jsonLeaves(c.Configs)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(leaves, func(l jsonLeaf) bool {
-		return l.end-l.start == len(`""`) && c.Configs[l.start] == '"' || !s.secret(c.Channel, l.path)
+		return l.end-l.start == len(`""`) && c.Configs[l.start] == '"' || !f.isSecret(c.Channel, l.path)
 	}), nil
 }
 
@@ -38,11 +38,11 @@ func secretName(channel int, path []any) string {
 
 // mask returns a copy of the webhook in which secrets are masked, but for those
 // that are named in reveal. A name that is no secret of the webhook is a problem.
-func (s secretFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhook, error) {
+func (f configFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhook, error) {
 	masked := w.Clone()
 	var revealed []string
 	for i, c := range masked.Channels {
-		leaves, err := s.secretLeaves(c)
+		leaves, err := f.secretLeaves(c)
 		if err != nil {
 			return nil, err
 		}
@@ -66,11 +66,11 @@ func (s secretFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhoo
 	return masked, p.err()
 }
 
-func (s secretFields) maskAll(list []*webhook.Webhook) ([]*webhook.Webhook, error) {
+func (f configFields) maskAll(list []*webhook.Webhook) ([]*webhook.Webhook, error) {
 	masked := make([]*webhook.Webhook, len(list))
 	for i, w := range list {
 		var err error
-		if masked[i], err = s.mask(w, nil); err != nil {
+		if masked[i], err = f.mask(w, nil); err != nil {
 			return nil, err
 		}
 	}

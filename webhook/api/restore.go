@@ -16,10 +16,10 @@ import (
 // came back as it was answered is that one, wherever it stands in the list now;
 // of the others, one belongs to the stored channel of its name that it differs
 // least from; and if that is more than one, its masks are refused.
-func (s secretFields) restore(p *problems, w, stored *webhook.Webhook) {
+func (f configFields) restore(p *problems, w, stored *webhook.Webhook) {
 	pairs := &pairing{}
 	if stored != nil {
-		masked, err := s.mask(stored, nil)
+		masked, err := f.mask(stored, nil)
 		if err != nil {
 			masked = &webhook.Webhook{} // unreadable: there is nothing to restore
 		}
@@ -31,13 +31,13 @@ func (s secretFields) restore(p *problems, w, stored *webhook.Webhook) {
 		if match, ok := pairs.of[i]; ok {
 			from = &stored.Channels[match]
 		}
-		s.restoreChannel(p, i, c, from)
+		f.restoreChannel(p, i, c, from)
 	}
 }
 
 // restoreChannel replaces the masks of one channel by the values of another.
-func (s secretFields) restoreChannel(p *problems, i int, c, from *webhook.ChannelConfig) {
-	leaves, err := s.secretLeaves(*c)
+func (f configFields) restoreChannel(p *problems, i int, c, from *webhook.ChannelConfig) {
+	leaves, err := f.secretLeaves(*c)
 	if err != nil {
 		return // not JSON: the check of the webhook says so
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/event/signature"
@@ -122,8 +121,7 @@ func (a *API) signingChannel(w *webhook.Webhook, name string, location []any) (i
 	var can []int
 	var names []string
 	for i, key := range w.ChannelKeys() {
-		patterns := a.secrets[w.Channels[i].Channel]
-		if slices.ContainsFunc(patterns, func(p []string) bool { return len(p) == 1 && p[0] == fieldSecret }) && (name == "" || name == key) {
+		if a.fields.canSign(w.Channels[i].Channel) && (name == "" || name == key) {
 			can = append(can, i)
 			names = append(names, key)
 		}

@@ -13,7 +13,7 @@ import (
 // internal_id, created_at, updated_at. So is description, which the contract's
 // examples have and its schema does not. It returns nil, and has said why, if
 // the body is no object.
-func readWebhook(p *problems, body []byte) *webhook.Webhook {
+func (a *API) readWebhook(p *problems, body []byte) *webhook.Webhook {
 	o := readObject(p, body)
 	if o == nil {
 		return nil
@@ -30,7 +30,7 @@ func readWebhook(p *problems, body []byte) *webhook.Webhook {
 		w.EventTypes = append(w.EventTypes, *pattern)
 	}
 	for i, raw := range o.list("channels") {
-		w.Channels = append(w.Channels, readChannel(p, append(o.at("channels"), i), raw))
+		w.Channels = append(w.Channels, a.readChannel(p, append(o.at("channels"), i), raw))
 	}
 	if active := o.boolean("is_active"); active != nil {
 		w.Paused = !*active
@@ -43,13 +43,16 @@ func readWebhook(p *problems, body []byte) *webhook.Webhook {
 	return w
 }
 
-func readChannel(p *problems, location []any, raw json.RawMessage) (c webhook.ChannelConfig) {
+func (a *API) readChannel(p *problems, location []any, raw json.RawMessage) (c webhook.ChannelConfig) {
 	o := p.object(location, raw)
 	if o == nil {
 		return c
 	}
 	c.Channel = o.text("channel")
 	c.Configs = o.get("configs")
+	for _, name := range a.fields.unknown(c) {
+		p.add(append(o.at("configs"), name), typeExtra, "is not known here")
+	}
 	o.text("description")
 	o.end()
 	return c

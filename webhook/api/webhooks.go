@@ -3,19 +3,20 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 func (a *API) createWebhook(r *request) (*response, error) {
 	p := &problems{}
-	w := readWebhook(p, r.body)
+	w := a.readWebhook(p, r.body)
 	if w == nil {
 		return nil, p
 	}
 	w.OrganizationID = r.organizationID
 	key := idempotencyKey(p, r)
-	a.secrets.restore(p, w, nil)
+	a.fields.restore(p, w, nil)
 	if len(p.list) > 0 {
 		a.check(p, w)
 		return nil, p
@@ -38,7 +39,7 @@ func (a *API) listWebhooks(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	masked, err := a.secrets.maskAll(list)
+	masked, err := a.fields.maskAll(list)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (a *API) getWebhook(r *request) (*response, error) {
 
 func (a *API) updateWebhook(r *request) (*response, error) {
 	p := &problems{}
-	updated := readWebhook(p, r.body)
+	updated := a.readWebhook(p, r.body)
 	if updated == nil {
 		return nil, p
 	}
@@ -65,9 +66,9 @@ func (a *API) updateWebhook(r *request) (*response, error) {
 	}
 	updated.ID, updated.OrganizationID = id, r.organizationID
 	w, err := a.change(r, func(stored *webhook.Webhook) (*webhook.Webhook, error) {
-		found := &problems{list: p.list}
+		found := &problems{list: slices.Clone(p.list)}
 		w := updated.Clone()
-		a.secrets.restore(found, w, stored)
+		a.fields.restore(found, w, stored)
 		if len(found.list) > 0 {
 			a.check(found, w)
 			return nil, found
@@ -143,7 +144,7 @@ func (a *API) change(r *request, f func(stored *webhook.Webhook) (*webhook.Webho
 // webhookResponse is a webhook with its secrets masked, but for those that are
 // asked for by name.
 func (a *API) webhookResponse(status int, w *webhook.Webhook, reveal []string) (*response, error) {
-	masked, err := a.secrets.mask(w, reveal)
+	masked, err := a.fields.mask(w, reveal)
 	if err != nil {
 		return nil, err
 	}

@@ -127,6 +127,8 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 		"localhost":       {channels(`{"url": "https://localhost/"}`), []string{"body.channels.0.configs.url: value_error"}},
 		"header": {channels(`{"url": "https://example.com/", "headers": {"a b": "x", "Host": "y"}}`), []string{
 			"body.channels.0.configs.headers.Host: value_error", "body.channels.0.configs.headers.a b: value_error"}},
+		"unknown configs": {channels(`{"url": "https://example.com/", "header": {}, "Timeout": 5}`), []string{
+			"body.channels.0.configs.Timeout: extra_forbidden", "body.channels.0.configs.header: extra_forbidden"}},
 		"repeated": {strings.Replace(plainWebhook, `"url"`, `"url": 1, "url"`, 1), []string{"body.channels.0.configs.url: value_error"}},
 		"id":       {strings.Replace(plainWebhook, `{`, `{"webhook_id": "nope",`, 1), []string{"body.webhook_id: value_error"}},
 	} {
