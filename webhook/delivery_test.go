@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,21 @@ func FuzzWebhookJSON(f *testing.F) {
 		require.NoError(t, json.Unmarshal(raw, &again))
 		require.NoError(t, again.Validate())
 	})
+}
+
+func TestWebhookNames(t *testing.T) {
+	t.Parallel()
+	w := webhook.Webhook{
+		ID: webhook.NewID(), EventTypes: []event.Pattern{"*"},
+		Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
+	}
+	for name, valid := range map[string]bool{
+		"x": true, "Übung ☕": true, strings.Repeat("é", 200): true,
+		"": false, strings.Repeat("é", 201): false, "a\x00b": false, "a\nb": false, "a\xffb": false,
+	} {
+		w.Name = name
+		assert.Equal(t, valid, w.Validate() == nil, "%q", name)
+	}
 }
 
 func TestWebhookIDs(t *testing.T) {

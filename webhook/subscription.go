@@ -10,7 +10,9 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -98,6 +100,8 @@ func (w *Webhook) Validate() error {
 		p.Add("webhook_name", "must have at most %d characters, has %d", maxNameLength, n)
 	case !utf8.ValidString(w.Name):
 		p.Add("webhook_name", "must be valid UTF-8")
+	case strings.ContainsFunc(w.Name, unicode.IsControl):
+		p.Add("webhook_name", "must not hold control characters")
 	}
 	switch n := len(w.EventTypes); {
 	case n == 0:
