@@ -28,7 +28,7 @@ type emitter struct {
 }
 
 // startEmitter opens the database and starts to deliver.
-func startEmitter(ctx context.Context, db string) (*emitter, error) {
+func startEmitter(ctx context.Context, db string, channels *channel.Registry) (*emitter, error) {
 	e := &emitter{db: db, stopped: make(chan error, 1)}
 	if db == "" {
 		folder, err := os.MkdirTemp("", "quickstart-")
@@ -37,21 +37,13 @@ func startEmitter(ctx context.Context, db string) (*emitter, error) {
 		}
 		e.temporary, e.db = folder, filepath.Join(folder, "webhooks.db")
 	}
-	if err := e.start(ctx); err != nil {
+	if err := e.start(ctx, channels); err != nil {
 		return nil, errors.Join(err, e.cleanUp())
 	}
 	return e, nil
 }
 
-func (e *emitter) start(ctx context.Context) error {
-	// The consumer is on loopback and speaks plain HTTP. Both are refused
-	// unless they are allowed: do so in development only.
-	channels, err := channel.Standard(channel.StandardConfig{
-		HTTP: channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true},
-	})
-	if err != nil {
-		return err
-	}
+func (e *emitter) start(ctx context.Context, channels *channel.Registry) (err error) {
 	if e.store, err = sqlite.Open(ctx, e.db, sqlite.Config{}); err != nil {
 		return err
 	}
@@ -73,29 +65,18 @@ func (e *emitter) start(ctx context.Context) error {
 	return nil
 }
 
-// subscribe sends some types of events to url. The subscription has a fixed id,
-// so that a second story on the same database finds it there.
-func (e *emitter) subscribe(ctx context.Context, url, secret string) (*webhook.Webhook, error) {
-	w := &webhook.Webhook{
-		ID:         "wh_0123456789abcdef",
-		Name:       "Search cache",
-		EventTypes: []event.Pattern{"object.*", event.CollectionUpdated, event.CollectionDocumentsWritten, "taxonomy.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, channel.WebhookConfig{
-			URL:     url,
-			Headers: map[string]string{"X-Mixpeek-Secret": secret},
-			Timeout: 5, // seconds, for one attempt
-		})},
-	}
+// subscribe creates the webhook, or makes the stored one of the same id like it.
+func (e *emitter) subscribe(ctx context.Context, w *webhook.Webhook) error {
 	err := e.dispatcher.CreateWebhook(ctx, w)
 	if !errors.Is(err, webhook.ErrExists) {
-		return w, err
+		return err
 	}
 	stored, err := e.dispatcher.Webhook(ctx, w.OrganizationID, w.ID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.Revision = stored.Revision
-	return w, e.dispatcher.UpdateWebhook(ctx, w)
+	return e.dispatcher.UpdateWebhook(ctx, w)
 }
 
 // deliver emits an event and waits until its deliveries have come to an end.

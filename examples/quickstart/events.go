@@ -46,3 +46,11 @@ func documentsWritten() *event.Event {
 	e.CacheScope = event.CollectionScope("col_products")
 	return e
 }
+
+// alertTriggered makes nothing stale, and is for people rather than caches.
+func alertTriggered() *event.Event {
+	e := event.New(event.AlertTriggered, event.Subject{Type: "alert", ID: "alr_search_latency"})
+	e.Namespace = "acme"
+	e.Metadata = map[string]any{"severity": "critical", "summary": "search takes 2.4 s"}
+	return e
+}

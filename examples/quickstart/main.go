@@ -1,11 +1,13 @@
 // Command quickstart shows the main job from end to end in one process: an
 // emitter publishes events, stores them in SQLite and delivers them; a consumer
 // receives them over HTTP, handles each one once and drops what became stale
-// from its cache.
+// from its cache. At last one event goes to a webhook, to Slack, by mail and by
+// text message.
 //
 // It checks every point of the story that it prints, and exits with 1 if one of
 // them did not happen. emitter.go is the publishing half and consumer.go the
 // receiving half; ../emitter and ../receiver are the same as two servers.
+// subscriptions.go says what goes where, and channels.go how it leaves.
 package main
 
 import (
@@ -20,6 +22,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
 )
 
 func main() {
@@ -52,16 +56,28 @@ func run(ctx context.Context, out io.Writer, db string, every time.Duration) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, consumer.close()) }()
-	emitter, err := startEmitter(ctx, db)
+	outside, err := startStandIns(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, outside.close()) }()
+	channels, mail, err := newChannels(outside)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, mail.Close()) }()
+	emitter, err := startEmitter(ctx, db, channels)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, emitter.close()) }()
-	subscription, err := emitter.subscribe(ctx, consumer.url, secret)
-	if err != nil {
+	subscription := searchCache(consumer.url, secret)
+	if err := emitter.subscribe(ctx, subscription); err != nil {
 		return err
 	}
-	r.subscription(subscription, consumer.url, emitter.db)
+	r.printf("   consumer      %s\n", consumer.url)
+	r.printf("   database      %s\n", emitter.db)
+	r.subscription(subscription)
 
 	r.scene("Events are emitted, stored and delivered")
 	events := documentedEvents()
@@ -110,7 +126,26 @@ func run(ctx context.Context, out io.Writer, db string, every time.Duration) (er
 	}
 	r.check(consumer.cache.has(unrelatedKey), "%s, which no event concerns, is still cached", unrelatedKey)
 
-	r.summary(len(events), consumer)
+	r.scene("One event goes to a webhook, to Slack, by mail and by text message")
+	everywhere := onCall(consumer.url, secret, outside.url+slackPath)
+	if err := emitter.subscribe(ctx, everywhere); err != nil {
+		return err
+	}
+	r.subscription(everywhere)
+	alert := alertTriggered()
+	deliveries, err := emitter.deliver(ctx, alert)
+	if err != nil {
+		return err
+	}
+	r.deliveries(deliveries)
+	r.check(succeeded(deliveries) == 4, "it was delivered over four channels")
+	r.check(consumer.timesHandled(alert) == 1, "webhook: the consumer handled it once")
+	for _, name := range []string{channel.NameSlack, channel.NameEmail, channel.NameSMS} {
+		texts := outside.received(name)
+		r.check(len(texts) == 1, "%s: %s", name, strings.Join(texts, ", "))
+	}
+
+	r.summary(len(events)+1, consumer)
 	if err := r.err(); err != nil || every == 0 {
 		return err
 	}

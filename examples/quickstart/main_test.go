@@ -39,7 +39,15 @@ func TestTheStoryIsTold(t *testing.T) {
 		"5. The consumer dropped",
 		"mixpeek:acme:articles:obj_abc123",
 		"mixpeek:ns_prod:col_products:doc_1",
-		"4 events emitted, 4 handled, 2 failed attempts, 1 duplicate. 19 of 19 checks passed.",
+		"6. One event goes",
+		"alert.triggered", "webhook", "attempt 1  200",
+		"alert.triggered", "slack", "attempt 1  200",
+		"alert.triggered", "email", "attempt 1  250",
+		"alert.triggered", "sms", "attempt 1  —",
+		"✓ slack: alert.triggered: alert alr_search_latency",
+		"✓ email: to oncall@example.com: [critical] search takes 2.4 s",
+		"✓ sms: to +14155550100: CRITICAL: search takes 2.4 s",
+		"5 events emitted, 5 handled, 2 failed attempts, 1 duplicate. 24 of 24 checks passed.",
 	)
 	assert.NotContains(t, out.String(), "did not happen")
 }
@@ -70,7 +78,7 @@ func TestServingGoesOnUntilInterrupted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	seen := 0
-	out := &watcher{want: event.CollectionDocumentsWritten + "  evt_", found: func() {
+	out := &watcher{want: event.CollectionDocumentsWritten + "  webhook", found: func() {
 		if seen++; seen == 2 { // once in the story, and once while serving
 			cancel()
 		}
@@ -94,6 +102,7 @@ func TestWhatDidNotHappenIsAnError(t *testing.T) {
 
 func TestDocumentedEventsAreValid(t *testing.T) {
 	t.Parallel()
+	assert.NoError(t, alertTriggered().Validate())
 	for _, e := range documentedEvents() {
 		assert.NoError(t, e.Validate(), e.Type)
 		assert.NotNil(t, e.CacheScope, e.Type)

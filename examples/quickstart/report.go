@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,20 +43,19 @@ func (r *report) check(happened bool, format string, args ...any) {
 // err lists what did not happen; nil if everything did.
 func (r *report) err() error { return errors.Join(r.missed...) }
 
-func (r *report) subscription(w *webhook.Webhook, url, db string) {
-	r.printf("   consumer      %s\n", url)
-	r.printf("   database      %s\n", db)
+func (r *report) subscription(w *webhook.Webhook) {
 	r.printf("   subscription  %s %q\n", w.ID, w.Name)
 	r.printf("                 %s\n", strings.Trim(fmt.Sprint(w.EventTypes), "[]"))
 }
 
-// deliveries prints each delivery with its attempts. The time after the status
-// is from the emit to the end, that of an attempt is the attempt's own.
+// deliveries prints each delivery with its attempts, the oldest first. The time
+// after the status is from the emit to the end, that of an attempt is the
+// attempt's own.
 func (r *report) deliveries(deliveries []webhook.Delivery) {
-	for _, d := range deliveries {
-		r.printf("   %-28s  %s  %s  after %s\n", d.EventType, d.EventID, d.Status, milliseconds(d.SettledAt.Sub(d.CreatedAt)))
+	for _, d := range slices.Backward(deliveries) {
+		r.printf("   %-28s  %-7s  %s  %s  after %s\n", d.EventType, d.Channel, d.EventID, d.Status, milliseconds(d.SettledAt.Sub(d.CreatedAt)))
 		for _, a := range d.Attempts {
-			r.printf("     attempt %d  %d  %s\n", a.Number, a.StatusCode, milliseconds(a.Duration))
+			r.printf("     attempt %d  %s  %s\n", a.Number, status(a), milliseconds(a.Duration))
 		}
 	}
 }
@@ -73,10 +73,30 @@ func statuses(deliveries []webhook.Delivery) string {
 	var list []string
 	for _, d := range deliveries {
 		for _, a := range d.Attempts {
-			list = append(list, strconv.Itoa(a.StatusCode))
+			list = append(list, status(a))
 		}
 	}
 	return strings.Join(list, " ")
+}
+
+// status is a dash where a channel has no status: a text message may go to
+// several numbers, with an answer for each.
+func status(a webhook.Attempt) string {
+	if a.StatusCode == 0 {
+		return "—"
+	}
+	return strconv.Itoa(a.StatusCode)
+}
+
+// succeeded counts the deliveries that came to a good end.
+func succeeded(deliveries []webhook.Delivery) int {
+	n := 0
+	for _, d := range deliveries {
+		if d.Status == webhook.StatusSucceeded {
+			n++
+		}
+	}
+	return n
 }
 
 func milliseconds(d time.Duration) string {
