@@ -6,7 +6,7 @@ replace github.com/mixpeek/webhooks-go => ../..
 
 require (
 	github.com/jackc/pgx/v5 v5.12.0
-	github.com/mixpeek/webhooks-go v0.0.0-00010101000000-000000000000
+	github.com/mixpeek/webhooks-go v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,14 +31,19 @@ type Config struct {
 // Store is a [webhook.Store] in PostgreSQL.
 type Store struct {
 	*sqlstore.Store
-	pool *pgxpool.Pool
-	db   *sql.DB
+	pool    *pgxpool.Pool
+	db      *sql.DB
+	channel string // a query for its name
 }
 
 // Open connects to the database that the connection string names, and brings
 // its tables to the newest schema. The tables are in the first schema of the
 // connections' search_path, which the connection string can set.
 func Open(ctx context.Context, connString string, config Config) (*Store, error) {
+	channel, err := sqlstore.NotifyChannelSQL(config.TablePrefix)
+	if err != nil {
+		return nil, err
+	}
 	parsed, err := pgxpool.ParseConfig(connString)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err) // pgx leaves the password out
@@ -47,8 +53,10 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 	}
 	parsed.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		// Every statement of the store finds its rows by an index. A plan made
-		// while a table was small must not read all of it when it has grown.
-		_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
+		// while a table was small must not read all of it when it has grown. The
+		// costs that forbidding it makes up must not make plans look worth
+		// compiling, which takes longer than any of them.
+		_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off")
 		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, parsed)
@@ -64,15 +72,12 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 		pool.Close()
 		return nil, fmt.Errorf("postgres: opening the store: %w", err)
 	}
-	return &Store{Store: store, pool: pool, db: db}, nil
+	return &Store{Store: store, pool: pool, db: db, channel: channel}, nil
 }
 
 // Close closes the connections, and waits for those in use.
 func (s *Store) Close() error {
-	err := s.Store.Close()
-	if dbErr := s.db.Close(); err == nil {
-		err = dbErr
-	}
+	err := errors.Join(s.Store.Close(), s.db.Close())
 	s.pool.Close()
 	return err
 }

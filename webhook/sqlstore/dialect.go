@@ -35,6 +35,9 @@ type Dialect interface {
 	// ids, and how long a span is then.
 	reserveSQL() string
 	reserveSpan(n int) (parameter, span int)
+	// notifySQL tells other processes, once the transaction commits, that
+	// something is due; empty if the database cannot.
+	notifySQL() string
 	// claimSQL selects what is due in a range of endpoints. claimLimit says
 	// how many rows it must return so that the first limit of them are right
 	// once they are sorted.

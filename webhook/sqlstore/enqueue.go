@@ -11,7 +11,7 @@ import (
 )
 
 type enqueueStatements struct {
-	reserve            string
+	reserve, notify    string
 	events, deliveries *batch
 	stored             string
 	blocks             *batch
@@ -20,6 +20,7 @@ type enqueueStatements struct {
 func newEnqueueStatements(x expander) enqueueStatements {
 	return enqueueStatements{
 		reserve: x.sql(x.dialect.reserveSQL()),
+		notify:  x.sql(x.dialect.notifySQL()),
 		// What is the same for all rows is no part of the rows: parameters cost.
 		events: x.batch(`WITH v (id, organization_id, event_id, type, last_id, payload) AS ({rows})
 			INSERT INTO {p}events (id, organization_id, event_id, type, last_id, payload, created_at)
@@ -32,8 +33,11 @@ func newEnqueueStatements(x expander) enqueueStatements {
 			SELECT id, event_id, endpoint_id, ?, ?, ? FROM v`,
 			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer}),
 		stored: x.sql(`SELECT id FROM {p}events WHERE id >= ? AND id <= ?`),
+		// Not ON CONFLICT, which would wait for an open transaction that has
+		// stored the same block. One stored twice does no harm.
 		blocks: x.batch(`WITH v (endpoint_id, block) AS ({rows})
-			INSERT INTO {p}blocks (endpoint_id, block) SELECT endpoint_id, block FROM v WHERE true ON CONFLICT DO NOTHING`,
+			INSERT INTO {p}blocks (endpoint_id, block) SELECT v.endpoint_id, v.block FROM v WHERE NOT EXISTS (
+				SELECT 1 FROM {p}blocks b WHERE b.endpoint_id = v.endpoint_id AND b.block = v.block)`,
 			column{"endpoint_id", integer}, column{"block", integer}),
 	}
 }
@@ -231,8 +235,15 @@ func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error 
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, offered, []any{int64(stateInFlight), until, int64(1)}); err != nil {
 		return err
 	}
-	_, err := s.x.dialect.execBatch(ctx, q, s.enqueue.blocks, blocks, nil)
-	return err
+	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.blocks, blocks, nil); err != nil {
+		return err
+	}
+	// Whoever makes an offer is at work, and looks for more when it is done.
+	// Without one, somebody has to be told.
+	if e.offer == nil && len(pending) > 0 && s.enqueue.notify != "" {
+		return collect(ctx, q, func(scanner) error { return nil }, s.enqueue.notify)
+	}
+	return nil
 }
 
 // task is the delivery as the caller would have claimed it.

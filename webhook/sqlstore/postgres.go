@@ -26,9 +26,6 @@ func (postgresDialect) expand(statement string) string {
 		"{join}", "JOIN",
 		"{forupdate}", "FOR UPDATE OF d",
 		"{skiplocked}", "FOR UPDATE OF d SKIP LOCKED",
-		// Without it the planner may read the whole table to join it with rows
-		// whose number it does not know.
-		"{onlyv}", "AND d.id = ANY (ARRAY (SELECT v.id FROM v))",
 	).Replace(statement)
 }
 
@@ -90,10 +87,15 @@ func (postgresDialect) arguments(b *batch, rows, rest []any) []any {
 	n := len(b.columns)
 	var blobs, arrays []any
 	for i, c := range b.columns {
-		array := []byte{'{'}
+		array := append(make([]byte, 0, 16*len(rows)/n), '{')
 		var blob, lengths []byte
 		if c.kind == binary {
-			blob, lengths = []byte{}, []byte{'{'}
+			size := 0
+			for j := i; j < len(rows); j += n {
+				v, _ := rows[j].([]byte)
+				size += len(v)
+			}
+			blob, lengths = make([]byte, 0, size), []byte{'{'}
 		}
 		for j := i; j < len(rows); j += n {
 			if j > i {
@@ -193,7 +195,26 @@ func (postgresDialect) reserveSQL() string {
 	return `SELECT nextval('{p}ids') + 64, subscriptions FROM {p}meta, generate_series(1, ?::int)`
 }
 
-func (postgresDialect) reserveSpan(n int) (parameter, span int) { return (n + idSpan - 1) / idSpan, idSpan }
+func (postgresDialect) reserveSpan(n int) (parameter, span int) {
+	return (n + idSpan - 1) / idSpan, idSpan
+}
+
+func (postgresDialect) notifySQL() string { return `SELECT pg_notify(` + notifyChannel + `, '')` }
+
+// notifyChannel is an expression for the name of the channel. Channels belong
+// to the whole database, so the name is made of the schema and the prefix.
+const notifyChannel = `'webhooks_' || md5(current_schema() || '.{p}')`
+
+// NotifyChannelSQL returns a query for the name of the channel on which a store
+// with this table prefix notifies that deliveries are due, for LISTEN.
+// "" is the default prefix.
+func NotifyChannelSQL(tablePrefix string) (string, error) {
+	x, err := newExpander(PostgreSQL(), tablePrefix)
+	if err != nil {
+		return "", err
+	}
+	return x.sql(`SELECT ` + notifyChannel), nil
+}
 
 // The joins are written so that the planner has no choice but to go from
 // endpoint to endpoint: with what LIMIT leaves unread, nothing is locked in vain.

@@ -9,7 +9,7 @@ import (
 )
 
 type pruneStatements struct {
-	cancel                    string
+	deleted, cancel           string
 	old, remove               string
 	removeEvents, idle        string
 	removeIdle                string
@@ -18,12 +18,15 @@ type pruneStatements struct {
 
 func newPruneStatements(x expander) pruneStatements {
 	// An event without deliveries left, among those whose deliveries went.
-	const emptied = `id {in} AND last_id > id AND NOT EXISTS (
-		SELECT 1 FROM {p}deliveries d WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id)`
+	// Written so that PostgreSQL asks for each of them, instead of joining all
+	// deliveries.
+	const emptied = `id {in} AND last_id > id AND (
+		SELECT d.id FROM {p}deliveries d
+		WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id LIMIT 1) IS NULL`
 	return pruneStatements{
+		deleted: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id IN (
-			SELECT d.id FROM {p}endpoints p {join} {p}deliveries d ON d.endpoint_id = p.id AND d.state < 2
-			WHERE p.state = 2 LIMIT ?)`),
+			SELECT d.id FROM {p}deliveries d WHERE d.endpoint_id {in} AND d.state < 2 LIMIT ?)`),
 		old:          x.sql(`SELECT id, event_id FROM {p}deliveries d WHERE state = ? AND state >= 2 AND at < ? ORDER BY at LIMIT ? {skiplocked}`),
 		remove:       x.sql(`DELETE FROM {p}deliveries WHERE id {in}`),
 		removeEvents: x.sql(`DELETE FROM {p}events WHERE created_at < ? AND ` + emptied),
@@ -42,14 +45,8 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if r.Limit < 1 {
 		return 0, fmt.Errorf("sqlstore: pruning needs a Limit of at least 1, not %d", r.Limit)
 	}
-	for {
-		cancelled, err := s.cancelDeleted(ctx, micros(now), r.Limit)
-		if err != nil {
-			return 0, err
-		}
-		if cancelled < int64(r.Limit) {
-			break
-		}
+	if err := s.cancelDeleted(ctx, micros(now), r.Limit); err != nil {
+		return 0, err
 	}
 	p := &pruning{request: r}
 	err := s.write(ctx, func(ctx context.Context, q Tx) error {
@@ -88,12 +85,28 @@ type pruning struct {
 
 func (p *pruning) left() int { return p.request.Limit - p.removed }
 
-func (s *Store) cancelDeleted(ctx context.Context, now int64, limit int) (n int64, err error) {
-	err = s.write(ctx, func(ctx context.Context, q Tx) (err error) {
-		n, err = q.Exec(ctx, s.prune.cancel, now, limit)
+// cancelDeleted settles the deliveries of deleted webhooks.
+func (s *Store) cancelDeleted(ctx context.Context, now int64, limit int) error {
+	var ids []int64
+	err := collect(ctx, s.read, func(row scanner) error {
+		var id int64
+		err := row.Scan(&id)
+		ids = append(ids, id)
 		return err
-	})
-	return n, err
+	}, s.prune.deleted)
+	if err != nil || len(ids) == 0 {
+		return s.failed(err)
+	}
+	for n := int64(limit); n == int64(limit); {
+		err := s.write(ctx, func(ctx context.Context, q Tx) (err error) {
+			n, err = q.Exec(ctx, s.prune.cancel, now, s.x.dialect.ints(ids), limit)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // removeDeliveries removes what was settled as state before the time, and the

@@ -26,7 +26,7 @@ func newSettleStatements(x expander) settleStatements {
 			UPDATE {p}deliveries AS d SET
 				state = 2, at = ?, tries = d.tries + 1, attempts = d.attempts + 1,
 				history = coalesce(d.history || v.attempt, v.attempt)
-			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 {onlyv} AND `+live,
+			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"attempt", text}),
 		settle: x.batch(`WITH v (id, token, state, at, attempt, progress) AS ({rows})
 			UPDATE {p}deliveries AS d SET
@@ -35,14 +35,14 @@ func newSettleStatements(x expander) settleStatements {
 				attempts = d.attempts + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				history = coalesce(d.history || v.attempt, v.attempt, d.history),
 				progress = coalesce(v.progress, d.progress)
-			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 {onlyv} AND `+live,
+			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"state", integer}, column{"at", integer}, column{"attempt", text}, column{"progress", binary}),
 		extend: x.batch(`WITH v (id, token) AS ({rows})
 			UPDATE {p}deliveries AS d SET at = ? FROM v
-			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 {onlyv} AND `+live, id, token),
+			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
 		held: x.batch(`WITH v (id, token) AS ({rows})
 			SELECT d.id, d.token FROM v {join} {p}deliveries d ON d.id = v.id
-			WHERE d.token = v.token AND d.state = 1 {onlyv} AND `+live+` {forupdate}`, id, token),
+			WHERE d.token = v.token AND d.state = 1 AND `+live+` {forupdate}`, id, token),
 		owner: x.batch(`WITH v (id) AS ({rows})
 			SELECT DISTINCT p.organization_id, p.webhook_id
 			FROM v {join} {p}deliveries d ON d.id = v.id {join} {p}endpoints p ON p.id = d.endpoint_id`, id),

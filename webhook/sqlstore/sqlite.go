@@ -27,7 +27,6 @@ func (sqliteDialect) expand(statement string) string {
 		"{join}", "CROSS JOIN",
 		"{forupdate}", "", // nobody else writes
 		"{skiplocked}", "",
-		"{onlyv}", "",
 	).Replace(statement)
 }
 
@@ -82,6 +81,8 @@ func (sqliteDialect) reserveSQL() string {
 }
 
 func (sqliteDialect) reserveSpan(n int) (parameter, span int) { return n, n }
+
+func (sqliteDialect) notifySQL() string { return "" }
 
 // The IN keeps the limit for each endpoint, but returns the deliveries in the
 // order of their ids.

@@ -65,6 +65,6 @@ CREATE INDEX {p}deliveries_dead ON {p}deliveries (endpoint_id) WHERE state = 3;
 
 CREATE TABLE {p}blocks (
     endpoint_id bigint NOT NULL,
-    block       bigint NOT NULL,
-    PRIMARY KEY (endpoint_id, block)
+    block       bigint NOT NULL
 );
+CREATE INDEX {p}blocks_key ON {p}blocks (endpoint_id, block);

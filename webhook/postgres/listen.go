@@ -1,0 +1,46 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+)
+
+// Listen calls wake whenever deliveries were committed, by any process, that
+// nobody was offered: those of [Store.EnqueueTx], and of Enqueue without an
+// offer. It calls wake once more when it begins to listen, so that nothing is
+// missed that was committed before.
+//
+// It takes one connection and blocks until the context ends, which returns nil,
+// or the connection is lost, which returns an error: polling goes on finding
+// what is due, and Listen can be called again.
+func (s *Store) Listen(ctx context.Context, wake func()) error {
+	err := s.listen(ctx, wake)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("postgres: listening: %w", err)
+}
+
+func (s *Store) listen(ctx context.Context, wake func()) error {
+	pooled, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	// The connection does not go back: it would go on listening there.
+	conn := pooled.Hijack()
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var channel string
+	if err := conn.QueryRow(ctx, s.channel).Scan(&channel); err != nil {
+		return err
+	}
+	// The name is "webhooks_" and hexadecimal digits.
+	if _, err := conn.Exec(ctx, `LISTEN "`+channel+`"`); err != nil {
+		return err
+	}
+	for {
+		wake()
+		if _, err := conn.WaitForNotification(ctx); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package postgres_test
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+// plans collects what auto_explain says of the statements that were run.
+type plans struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (p *plans) notice(_ *pgconn.PgConn, n *pgconn.Notice) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = append(p.all, n.Message)
+}
+
+// take returns the plans since the last call.
+func (p *plans) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := p.all
+	p.all = nil
+	return taken
+}
+
+var (
+	actualRows = regexp.MustCompile(`rows=(\d+) loops=(\d+)\)`)
+	fullScan   = regexp.MustCompile(`Seq Scan on \w*(deliveries|events)\b`)
+)
+
+// TestPlans runs statements beside 200,000 settled and 100,000 pending
+// deliveries, on connections without the settings that Open makes, and reads in
+// their plans how many rows they touched.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	config, err := pgx.ParseConfig(schemaDSN(t))
+	require.NoError(t, err)
+	var seen plans
+	config.OnNotice = seen.notice
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SET client_min_messages = log")
+		return err
+	}))
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	s, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{})
+	require.NoError(t, err)
+	w := newWebhook()
+	require.NoError(t, s.CreateWebhook(ctx, w))
+	now := time.Now()
+	for _, fill := range []string{
+		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
+			SELECT i * 2, $1::bigint, i * 2 + 1, '', 'filler_' || i, 'a.b', '{}' FROM generate_series(1, 300000) i`,
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, at, token, state)
+			SELECT i * 2 + 1, i * 2, 1, $1::bigint, 1, CASE WHEN i <= 200000 THEN 2 ELSE 0 END FROM generate_series(1, 300000) i`,
+		`INSERT INTO webhooks_blocks SELECT 1, b FROM generate_series(0, 600001 >> 14) b WHERE $1::bigint > 0`,
+		`SELECT setval('webhooks_ids', 600065) WHERE $1::bigint > 0`,
+	} {
+		_, err := db.ExecContext(ctx, fill, now.UnixMicro())
+		require.NoError(t, err)
+	}
+	_, err = db.ExecContext(ctx, "ANALYZE webhooks_events, webhooks_deliveries")
+	require.NoError(t, err)
+
+	var tasks []webhook.Task
+	attempt := &webhook.Attempt{StartedAt: now}
+	for _, step := range []struct {
+		name  string
+		bound int
+		run   func() error
+	}{
+		{"Enqueue", 200, func() error {
+			_, err := s.Enqueue(ctx, now, newEvents("a", "b", "c", "a"), nil)
+			return err
+		}},
+		{"Claim", 200, func() (err error) {
+			tasks, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 20, PerEndpoint: 20})
+			return err
+		}},
+		{"Extend", 200, func() error {
+			_, err := s.Extend(ctx, now.Add(time.Hour), []webhook.Lease{tasks[0].Lease, tasks[1].Lease})
+			return err
+		}},
+		{"Settle", 200, func() error {
+			_, err := s.Settle(ctx, now, []webhook.Settlement{
+				{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded, Attempt: attempt},
+				{Lease: tasks[1].Lease, Status: webhook.StatusDead, Attempt: attempt},
+				{Lease: tasks[2].Lease, Status: webhook.StatusPending, DueAt: now, Attempt: attempt},
+			})
+			return err
+		}},
+		{"Delivery", 20, func() error { _, err := s.Delivery(ctx, "", tasks[0].DeliveryID); return err }},
+		{"Event", 20, func() error { _, err := s.Deliveries(ctx, webhook.DeliveryQuery{EventID: "a"}); return err }},
+		{"Dead", 20, func() error {
+			_, err := s.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusDead})
+			return err
+		}},
+		{"Newest", 40_000, func() error { _, err := s.Deliveries(ctx, webhook.DeliveryQuery{}); return err }},
+		{"Replay", 20, func() error { return s.Replay(ctx, now, "", tasks[0].DeliveryID) }},
+		{"Prune", 2_000, func() error {
+			_, err := s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Second), Limit: 100})
+			return err
+		}},
+	} {
+		seen.take()
+		for range 7 { // PostgreSQL makes a plan for any parameters after five runs
+			require.NoError(t, step.run(), step.name)
+			if step.name != "Claim" && step.name != "Prune" {
+				break
+			}
+		}
+		all := seen.take()
+		require.NotEmpty(t, all, step.name)
+		for _, plan := range all {
+			assert.NotRegexp(t, fullScan, plan, step.name)
+			for _, match := range actualRows.FindAllStringSubmatch(plan, -1) {
+				rows, err := strconv.Atoi(match[1])
+				require.NoError(t, err)
+				loops, err := strconv.Atoi(match[2])
+				require.NoError(t, err)
+				assert.LessOrEqual(t, rows*loops, step.bound, "%s reads more than it needs:\n%s", step.name, strings.TrimSpace(plan))
+			}
+		}
+	}
+}

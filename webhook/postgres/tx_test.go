@@ -1,0 +1,190 @@
+package postgres_test
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+func newWebhook() *webhook.Webhook {
+	return &webhook.Webhook{
+		ID: webhook.NewID(), Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
+		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{"url":"https://example.com"}`)}},
+	}
+}
+
+func newEvents(ids ...string) []webhook.NewEvent {
+	var events []webhook.NewEvent
+	for _, id := range ids {
+		events = append(events, webhook.NewEvent{ID: id, Type: "order.paid", Payload: []byte(`{"id":"` + id + `"}`)})
+	}
+	return events
+}
+
+// eventIDs returns the events that have deliveries, the newest first.
+func eventIDs(t *testing.T, s webhook.Store) []string {
+	t.Helper()
+	all, err := s.Deliveries(t.Context(), webhook.DeliveryQuery{})
+	require.NoError(t, err)
+	ids := []string{}
+	for _, d := range all {
+		ids = append(ids, d.EventID)
+	}
+	return ids
+}
+
+func TestEnqueueTxPgx(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, schemaDSN(t))
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	conn, err := pgx.Connect(ctx, s.dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	_, err = conn.Exec(ctx, "CREATE TABLE orders (id text PRIMARY KEY)")
+	require.NoError(t, err)
+
+	tx, err := conn.Begin(ctx)
+	require.NoError(t, err)
+	_, err = tx.Exec(ctx, "INSERT INTO orders VALUES ('a')")
+	require.NoError(t, err)
+	require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_1", "evt_2", "evt_1")))
+	require.Empty(t, eventIDs(t, s), "before the commit nobody sees the event")
+	require.NoError(t, tx.Commit(ctx))
+	require.Equal(t, []string{"evt_2", "evt_1"}, eventIDs(t, s))
+
+	tx, err = conn.Begin(ctx)
+	require.NoError(t, err)
+	require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_3")))
+	require.NoError(t, tx.Rollback(ctx))
+	require.Equal(t, []string{"evt_2", "evt_1"}, eventIDs(t, s), "an event of a transaction that was rolled back was never published")
+}
+
+func TestEnqueueTxSQL(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, schemaDSN(t))
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	db, err := sql.Open("pgx", s.dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	for _, commit := range []bool{true, false} {
+		tx, err := db.BeginTx(ctx, nil)
+		require.NoError(t, err)
+		if commit {
+			require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_1")))
+			require.NoError(t, tx.Commit())
+		} else {
+			require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_2")))
+			require.NoError(t, tx.Rollback())
+		}
+	}
+	require.Equal(t, []string{"evt_1"}, eventIDs(t, s))
+	require.ErrorContains(t, s.EnqueueTx(ctx, db, time.Now(), newEvents("evt_3")), "*sql.DB", "a handle is no transaction")
+}
+
+// TestOpenTransactionBlocksNobody holds a transaction with an event open, and
+// emits, changes webhooks and claims beside it.
+func TestOpenTransactionBlocksNobody(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second) // what it blocks would block for ever
+	defer stop()
+	s := open(t, schemaDSN(t))
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	conn, err := pgx.Connect(ctx, s.dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	tx, err := conn.Begin(ctx)
+	require.NoError(t, err)
+	require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_open")))
+
+	now := time.Now()
+	_, err = s.Enqueue(ctx, now, newEvents("evt_1", "evt_2"), nil)
+	require.NoError(t, err)
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
+	require.NoError(t, err)
+	require.Len(t, tasks, 2)
+	_, err = s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now, DeadBefore: now, Limit: 10})
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(ctx))
+	require.Equal(t, []string{"evt_2", "evt_1", "evt_open"}, eventIDs(t, s))
+}
+
+func TestListen(t *testing.T) {
+	t.Parallel()
+	s := open(t, schemaDSN(t))
+	peer := open(t, s.dsn)
+	require.NoError(t, s.CreateWebhook(t.Context(), newWebhook()))
+	ctx, stop := context.WithCancel(t.Context())
+	woken := make(chan struct{}, 8)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Listen(ctx, func() { woken <- struct{}{} }) }()
+	<-woken // it listens
+
+	conn, err := pgx.Connect(ctx, s.dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	tx, err := conn.Begin(ctx)
+	require.NoError(t, err)
+	require.NoError(t, peer.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_1")))
+	select {
+	case <-woken:
+		t.Error("nothing is due before the commit")
+	case <-time.After(20 * time.Millisecond):
+	}
+	require.NoError(t, tx.Commit(ctx))
+	<-woken
+	_, err = peer.Enqueue(ctx, time.Now(), newEvents("evt_2"), nil)
+	require.NoError(t, err)
+	<-woken
+	stop()
+	require.NoError(t, <-ended, "ending is no error")
+}
+
+func TestOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	dsn := schemaDSN(t)
+	var group sync.WaitGroup
+	failures := make(chan error, 8)
+	for range cap(failures) {
+		group.Go(func() {
+			s, err := postgres.Open(context.Background(), dsn, postgres.Config{MaxConns: 1})
+			if err == nil {
+				err = s.CreateWebhook(context.Background(), newWebhook())
+				_ = s.Close()
+			}
+			failures <- err
+		})
+	}
+	group.Wait()
+	for range cap(failures) {
+		assert.NoError(t, <-failures, "one migrates, the others wait for it")
+	}
+}
+
+func TestNewerSchema(t *testing.T) {
+	t.Parallel()
+	dsn := schemaDSN(t)
+	open(t, dsn)
+	conn, err := pgx.Connect(t.Context(), dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	_, err = conn.Exec(t.Context(), "INSERT INTO webhooks_migrations (version) VALUES (99)")
+	require.NoError(t, err)
+	_, err = postgres.Open(t.Context(), dsn, postgres.Config{})
+	var newer *sqlstore.NewerSchemaError
+	require.ErrorAs(t, err, &newer)
+}
