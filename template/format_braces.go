@@ -216,7 +216,7 @@ func (f *braceFormatter) value(v any, spec string) (string, error) {
 }
 
 func (f *braceFormatter) text(s string, n *numberFormat) (string, error) {
-	if n.verb != 0 && n.verb != 's' || n.sign != 0 || n.comma != 0 || n.alternate || n.align == '=' && n.fill != "0" {
+	if n.verb != 0 && n.verb != 's' || n.sign != 0 || n.comma != 0 || n.alternate || n.align == '=' && !n.zero {
 		return "", errorf(ErrType, "the specification is not one for text")
 	}
 	return n.text(f.st, n.cut(s), '<')
@@ -234,7 +234,7 @@ func (f *braceFormatter) float(x float64, n *numberFormat) (string, error) {
 		}
 		return n.finish(f.st, s, "")
 	}
-	if strings.IndexByte("eEfFgGn%", n.verb) < 0 {
+	if strings.IndexByte("eEfFgGn%", n.verb) < 0 || n.comma != 0 && n.verb == 'n' {
 		return "", errorf(ErrType, "the specification is not one for a float")
 	}
 	return n.finish(f.st, n.float(x), "")
@@ -242,6 +242,9 @@ func (f *braceFormatter) float(x float64, n *numberFormat) (string, error) {
 
 func (f *braceFormatter) integer(v any, i int64, n *numberFormat) (string, error) {
 	switch {
+	case n.comma != 0 && n.verb != 0 && strings.IndexByte("cn", n.verb) >= 0, n.comma == ',' && n.verb != 0 && strings.IndexByte("boxX", n.verb) >= 0,
+		n.verb == 'c' && (n.sign != 0 || n.precision >= 0):
+		return "", errorf(ErrType, "the specification is not one for an integer")
 	case n.verb == 'c' && i >= 0 && i <= 0x10ffff:
 		return n.text(f.st, string(rune(i)), '<')
 	case n.verb != 0 && strings.IndexByte("eEfFgG%", n.verb) >= 0:
@@ -279,7 +282,7 @@ func parseSpec(spec string) (numberFormat, error) {
 			n.fill = "0"
 		}
 		if n.align == 0 {
-			n.align = '='
+			n.align, n.zero = '=', true
 		}
 	}
 	var err error

@@ -12,9 +12,11 @@ type numberFormat struct {
 	align     byte   // '<', '>', '^', '=', or 0 for the default of the type
 	sign      byte   // '+', ' ', or '-'
 	alternate bool   // '#'
+	zero      bool   // zeros asked for by a 0 before the width, which mean nothing for text
 	width     int64
 	precision int64 // -1 if not given
 	comma     byte  // ',' or '_' between thousands
+	percent   bool  // of the percent language
 	verb      byte  // d, f, e, g, x, …; 0 if not given
 }
 
@@ -56,26 +58,20 @@ func (n *numberFormat) float(f float64) string {
 
 // generalFloat is %g: an exponent where the number is very large or small, and no zeros at the end.
 func generalFloat(f float64, precision int, alternate bool) string {
-	if f == 0 {
-		if math.Signbit(f) {
-			return "-0"
-		}
-		return "0"
-	}
 	s := strconv.FormatFloat(f, 'e', precision-1, 64)
 	mantissa, exponent, _ := strings.Cut(s, "e")
 	x, _ := strconv.Atoi(exponent)
-	if x < -4 || x >= precision {
-		if !alternate {
-			mantissa = trimZeros(mantissa)
-		}
-		return mantissa + "e" + exponent
+	exponent = "e" + exponent
+	if x >= -4 && x < precision {
+		mantissa, exponent = strconv.FormatFloat(f, 'f', precision-1-x, 64), ""
 	}
-	s = strconv.FormatFloat(f, 'f', precision-1-x, 64)
-	if alternate {
-		return s
+	switch {
+	case !alternate:
+		mantissa = trimZeros(mantissa)
+	case strings.IndexByte(mantissa, '.') < 0:
+		mantissa += "."
 	}
-	return trimZeros(s)
+	return mantissa + exponent
 }
 
 func trimZeros(s string) string {
@@ -176,7 +172,7 @@ func (n *numberFormat) text(st *state, s string, align byte) (string, error) {
 		align = n.align
 	}
 	fill := n.fill
-	if fill == "" {
+	if fill == "" || n.align == '=' && n.percent {
 		fill = " "
 	}
 	switch align {

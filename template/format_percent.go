@@ -73,7 +73,7 @@ func (f *percentFormatter) verb(s string) (rest string, err error) {
 	if err := f.st.step(); err != nil {
 		return "", err
 	}
-	n := numberFormat{precision: -1}
+	n := numberFormat{precision: -1, percent: true}
 	value := absent
 	if strings.HasPrefix(s, "(") {
 		if value, s, err = f.named(s); err != nil {

@@ -71,7 +71,7 @@ func (w *wrapper) wrap(text string) []string {
 		if len(chunks) > 0 && longerThan(chunks[0], w.width) {
 			switch {
 			case w.breakLong:
-				cut := runeOffset(chunks[0], w.breakAt(chunks[0], max(w.width-length, 1)))
+				cut := runeOffset(chunks[0], w.breakAt(chunks[0], w.width-length)) // 0 on a full line: Python adds an empty chunk too
 				line = append(line, chunks[0][:cut])
 				chunks[0] = chunks[0][cut:]
 			case len(line) == 0:
