@@ -52,6 +52,13 @@
 // that replicas share and that outlive a restart; dedupetest has the rules for
 // another one.
 //
+// # Work that takes longer
+//
+// Package inbox stands between a Receiver and its handlers where these take
+// longer than senders wait, or fail more often than senders try: it stores an
+// event, which is when the sender gets its 200, and has it handled afterwards,
+// with retries and a history of its own.
+//
 // # Caches
 //
 // An event says in its cache scope what it makes stale. A [Config.Invalidator]
