@@ -273,6 +273,17 @@ func TestStoreThatIsDown(t *testing.T) {
 	}
 }
 
+// Taking an event in costs one write of the store and, but for the first, no
+// read.
+func TestLooksForItsSubscriptionOnce(t *testing.T) {
+	t.Parallel()
+	store := &failingStore{Store: memstore.New()}
+	in := newInbox(t, store, (&handled{}).HandleEvent)
+	require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))
+	store.set("Webhook", true)
+	require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_2")))
+}
+
 // Replicas start at the same time on an empty store.
 func TestReplicasShareOneSubscription(t *testing.T) {
 	t.Parallel()

@@ -55,7 +55,7 @@ func (h *handled) ids() []string {
 	return ids
 }
 
-func newInbox(t *testing.T, store webhook.Store, h receiver.HandlerFunc, change ...func(*inbox.Config)) *inbox.Inbox {
+func newInbox(t testing.TB, store webhook.Store, h receiver.HandlerFunc, change ...func(*inbox.Config)) *inbox.Inbox {
 	t.Helper()
 	cfg := inbox.Config{Dispatcher: webhook.Config{Logger: quiet, Retry: webhook.RetryPolicy{Jitter: -1}}}
 	for _, f := range change {
