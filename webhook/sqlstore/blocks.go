@@ -1,6 +1,6 @@
 package sqlstore
 
-import "slices"
+import "maps"
 
 // A block is a range of ids, and stands for an endpoint having had deliveries
 // in it. See the package comment.
@@ -18,16 +18,15 @@ func blockOf(endpointID, deliveryID int64) block { return block{endpointID, deli
 // changes nothing.
 const maxBlocks = 100_000
 
-// isNewBlock reports whether the block may not be stored, and is not in the
-// batch either.
-func (s *Store) isNewBlock(b block, batch []block) bool {
+// isNewBlock reports whether the block may not be stored.
+func (s *Store) isNewBlock(b block) bool {
 	s.blocksMu.Lock()
+	defer s.blocksMu.Unlock()
 	_, stored := s.blocks[b]
-	s.blocksMu.Unlock()
-	return !stored && !slices.Contains(batch, b)
+	return !stored
 }
 
-func (s *Store) rememberBlocks(blocks []block) {
+func (s *Store) rememberBlocks(blocks map[block]struct{}) {
 	if len(blocks) == 0 {
 		return
 	}
@@ -36,7 +35,5 @@ func (s *Store) rememberBlocks(blocks []block) {
 	if len(s.blocks) >= maxBlocks {
 		clear(s.blocks)
 	}
-	for _, b := range blocks {
-		s.blocks[b] = struct{}{}
-	}
+	maps.Copy(s.blocks, blocks)
 }

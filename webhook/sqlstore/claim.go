@@ -27,42 +27,41 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	if r.Limit < 1 || r.PerEndpoint < 1 {
 		return nil, fmt.Errorf("sqlstore: a claim needs Limit and PerEndpoint of at least 1, not %d and %d", r.Limit, r.PerEndpoint)
 	}
-	var tasks []webhook.Task
-	var last int64
-	err := s.write(ctx, func(ctx context.Context, q Tx) error {
-		routes, err := s.currentRoutes(ctx, q)
-		if err != nil {
-			return err
-		}
-		c := &claiming{now: micros(now), request: r, routes: routes}
-		// From the endpoint after the last one to the end, then from the start.
-		cursor := s.cursor.Load()
-		if err := s.findDue(ctx, q, c, cursor, math.MaxInt64); err != nil {
-			return err
-		}
-		if len(c.tasks) < r.Limit && cursor > 0 {
-			if err := s.findDue(ctx, q, c, 0, cursor); err != nil {
-				return err
-			}
-		}
-		if len(c.tasks) == 0 {
-			return nil
-		}
-		ids := make([]int64, len(c.tasks))
-		for i := range c.tasks {
-			ids[i] = int64(c.tasks[i].DeliveryID)
-		}
-		tasks, last = c.tasks, c.last
-		_, err = q.Exec(ctx, s.claim.lease, micros(r.Until), s.x.dialect.ints(ids))
-		return err
-	})
+	c := &claiming{now: micros(now), request: r}
+	err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.claimIn(ctx, q, c) })
 	if err != nil {
 		return nil, err
 	}
-	if last != 0 {
-		s.cursor.Store(last)
+	if c.last != 0 {
+		s.cursor.Store(c.last)
 	}
-	return tasks, nil
+	return c.tasks, nil
+}
+
+func (s *Store) claimIn(ctx context.Context, q Tx, c *claiming) error {
+	var err error
+	if c.routes, err = s.currentRoutes(ctx, q); err != nil {
+		return err
+	}
+	// From the endpoint after the last one to the end, then from the start.
+	cursor := s.cursor.Load()
+	if err := s.findDue(ctx, q, c, cursor, math.MaxInt64); err != nil {
+		return err
+	}
+	if len(c.tasks) < c.request.Limit && cursor > 0 {
+		if err := s.findDue(ctx, q, c, 0, cursor); err != nil {
+			return err
+		}
+	}
+	if len(c.tasks) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(c.tasks))
+	for i := range c.tasks {
+		ids[i] = int64(c.tasks[i].DeliveryID)
+	}
+	_, err = q.Exec(ctx, s.claim.lease, micros(c.request.Until), s.x.dialect.ints(ids))
+	return err
 }
 
 // claiming is one call of Claim.
@@ -91,8 +90,8 @@ func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64) 
 	left := c.request.Limit - len(c.tasks)
 	limit := s.x.dialect.claimLimit(left, c.request.PerEndpoint)
 	var found []due
-	err := collect(ctx, q, func(rows scanner) error {
-		d, err := c.scan(rows)
+	err := collect(ctx, q, func(row scanner) error {
+		d, err := scanDue(row)
 		found = append(found, d)
 		return err
 	}, s.claim.due, from, to, c.now, c.request.PerEndpoint, to, s.x.dialect.ints(skip), limit)
@@ -103,27 +102,34 @@ func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64) 
 		return cmp.Or(cmp.Compare(a.endpointID, b.endpointID), cmp.Compare(a.at, b.at), cmp.Compare(a.task.DeliveryID, b.task.DeliveryID))
 	})
 	for _, d := range found[:min(left, len(found))] {
-		c.tasks = append(c.tasks, d.task)
-		c.last = d.endpointID
+		if c.routes.byID[d.endpointID] == nil { // created since the routes were read
+			if c.routes, err = s.currentRoutes(ctx, q); err != nil {
+				return err
+			}
+		}
+		if to := c.routes.byID[d.endpointID]; to != nil { // not deleted since it was found
+			c.tasks = append(c.tasks, c.task(d, to))
+			c.last = d.endpointID
+		}
 	}
 	return nil
 }
 
-func (c *claiming) scan(rows scanner) (due, error) {
+func scanDue(row scanner) (due, error) {
 	var d due
-	var id, token, queuedAt int64
+	var id, queuedAt int64
 	t := &d.task
-	err := rows.Scan(&id, &d.endpointID, &d.at, &token, &t.Tries, &t.Attempts, &queuedAt, (*[]byte)(&t.Progress),
+	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.Tries, &t.Attempts, &queuedAt, (*[]byte)(&t.Progress),
 		&t.EventID, &t.EventType, &t.Payload)
-	if err != nil {
-		return d, err
-	}
-	to := c.routes.byID[d.endpointID]
-	if to == nil {
-		return d, fmt.Errorf("sqlstore: delivery %d is for endpoint %d, which is not there", id, d.endpointID)
-	}
-	t.Lease = webhook.Lease{DeliveryID: webhook.DeliveryID(id), Token: token + 1}
-	t.Until, t.QueuedAt = moment(micros(c.request.Until)), moment(queuedAt)
+	t.DeliveryID, t.QueuedAt = webhook.DeliveryID(id), moment(queuedAt)
+	return d, err
+}
+
+// task completes what was found, as it is once it is claimed.
+func (c *claiming) task(d due, to *route) webhook.Task {
+	t := d.task
+	t.Token++
+	t.Until = moment(micros(c.request.Until))
 	t.OrganizationID, t.Endpoint, t.Revision = to.organizationID, to.endpoint, to.revision
-	return d, nil
+	return t
 }

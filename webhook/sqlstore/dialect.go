@@ -26,6 +26,9 @@ type Dialect interface {
 	// queryBatch is execBatch for a statement that returns rows.
 	queryBatch(ctx context.Context, q Tx, b *batch, rows, rest []any, scan func(scanner) error) error
 
+	// collided reports whether a transaction failed only because of another
+	// one at the same time.
+	collided(err error) bool
 	// newWriter returns what runs the store's transactions.
 	newWriter(db *sql.DB) writer
 	// lockSchema lets nobody else migrate until the transaction ends.

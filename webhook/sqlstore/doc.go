@@ -7,7 +7,7 @@
 //
 // Every name begins with the prefix that Config.TablePrefix chooses.
 //
-//	meta        one row: the next id, and how often a webhook changed
+//	meta        one row: how often a webhook changed and, in SQLite, the next id
 //	webhooks    the subscriptions, event types and channels as JSON
 //	endpoints   one row for each channel of each webhook: active, paused or deleted
 //	events      the envelopes, once each, whoever receives them
@@ -26,6 +26,8 @@
 // index over unfinished deliveries, (endpoint_id, at), finds both; settled ones
 // are not in it, however many there are. A claim goes from endpoint to endpoint
 // in that index, beginning where the last one ended, and takes a few of each.
+// What it costs depends on the number of endpoints with unfinished deliveries,
+// not on the number of deliveries.
 //
 // Whether a delivery is held, or cancelled because its webhook is gone, follows
 // from the row of its endpoint. So pausing or deleting a webhook costs the same
@@ -33,7 +35,8 @@
 //
 // Events and deliveries take their ids from one sequence, an event before its
 // deliveries: the deliveries of an event are a range of the primary key, and
-// need no index.
+// need no index. PostgreSQL hands ids out in spans, so that no transaction waits
+// for another one to commit.
 //
 // Each process keeps the webhooks in memory to match events against. Every
 // change of a webhook raises a counter that each Enqueue reads, in its own

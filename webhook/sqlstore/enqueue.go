@@ -24,7 +24,7 @@ func newEnqueueStatements(x expander) enqueueStatements {
 		// What is the same for all rows is no part of the rows: parameters cost.
 		events: x.batch(`WITH v (id, organization_id, event_id, type, last_id, payload) AS ({rows})
 			INSERT INTO {p}events (id, organization_id, event_id, type, last_id, payload, created_at)
-			SELECT id, organization_id, event_id, type, last_id, payload, ? FROM v WHERE true
+			SELECT id, organization_id, event_id, type, last_id, payload, ? FROM v WHERE true {sorted}
 			ON CONFLICT DO NOTHING`,
 			column{"id", integer}, column{"organization_id", text}, column{"event_id", text}, column{"type", text},
 			column{"last_id", integer}, column{"payload", binary}),
@@ -56,7 +56,7 @@ type enqueuing struct {
 	deliveryIDs []int64
 
 	tasks  []webhook.Task
-	blocks []block // to be remembered once they are committed
+	blocks map[block]struct{} // new ones, to be remembered once they are committed
 }
 
 // Enqueue implements [webhook.Queue].
@@ -198,6 +198,7 @@ func (s *Store) insertEvents(ctx context.Context, q Tx, e *enqueuing) error {
 }
 
 func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error {
+	e.blocks = make(map[block]struct{})
 	var pending, offered, blocks []any
 	var until int64
 	if e.offer != nil {
@@ -223,9 +224,8 @@ func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error 
 			} else {
 				pending = append(pending, id, eventID, endpointID)
 			}
-			if b := blockOf(endpointID, id); s.isNewBlock(b, e.blocks) {
-				e.blocks = append(e.blocks, b)
-				blocks = append(blocks, b.endpointID, b.number)
+			if b := blockOf(endpointID, id); s.isNewBlock(b) {
+				e.blocks[b] = struct{}{}
 			}
 		}
 	}
@@ -234,6 +234,9 @@ func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error 
 	}
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, offered, []any{int64(stateInFlight), until, int64(1)}); err != nil {
 		return err
+	}
+	for b := range e.blocks {
+		blocks = append(blocks, b.endpointID, b.number)
 	}
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.blocks, blocks, nil); err != nil {
 		return err

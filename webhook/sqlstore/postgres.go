@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,8 @@ func (postgresDialect) expand(statement string) string {
 		"{nextid}", "(SELECT last_value FROM {p}ids)",
 		"{join}", "JOIN",
 		"{forupdate}", "FOR UPDATE OF d",
+		// Two calls with the same events must not wait for each other.
+		"{sorted}", "ORDER BY event_id, organization_id",
 		"{skiplocked}", "FOR UPDATE OF d SKIP LOCKED",
 	).Replace(statement)
 }
@@ -157,6 +160,16 @@ func (d postgresDialect) queryBatch(ctx context.Context, q Tx, b *batch, rows, r
 		return nil
 	}
 	return collect(ctx, q, scan, b.texts[1], d.arguments(b, rows, rest)...)
+}
+
+// collided recognises deadlocks and failures to serialize, by the codes that
+// the drivers' errors have.
+func (postgresDialect) collided(err error) bool {
+	var coded interface{ SQLState() string }
+	if !errors.As(err, &coded) {
+		return false
+	}
+	return coded.SQLState() == "40P01" || coded.SQLState() == "40001"
 }
 
 func (d postgresDialect) newWriter(db *sql.DB) writer { return postgresWriter{d, db} }

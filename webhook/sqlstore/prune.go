@@ -9,11 +9,12 @@ import (
 )
 
 type pruneStatements struct {
-	deleted, cancel           string
-	old, remove               string
-	removeEvents, idle        string
-	removeIdle                string
-	oldest, blocks, endpoints string
+	deleted, cancel    string
+	old, remove        string
+	removeEvents, idle string
+	removeIdle         string
+	oldest, blocks     string
+	note, endpoints    string
 }
 
 func newPruneStatements(x expander) pruneStatements {
@@ -33,9 +34,13 @@ func newPruneStatements(x expander) pruneStatements {
 		idle:         x.sql(`UPDATE {p}events SET last_id = id WHERE ` + emptied),
 		removeIdle: x.sql(`DELETE FROM {p}events WHERE id IN (
 			SELECT id FROM {p}events WHERE last_id = id AND created_at < ? ORDER BY created_at LIMIT ?)`),
-		oldest:    x.sql(`SELECT coalesce((SELECT min(id) FROM {p}deliveries), {nextid})`),
-		blocks:    x.sql(`DELETE FROM {p}blocks WHERE endpoint_id IN (SELECT id FROM {p}endpoints) AND block < ?`),
-		endpoints: x.sql(`DELETE FROM {p}endpoints WHERE state = 2 AND NOT EXISTS (SELECT 1 FROM {p}blocks b WHERE b.endpoint_id = {p}endpoints.id)`),
+		oldest: x.sql(`SELECT coalesce((SELECT min(id) FROM {p}deliveries), {nextid})`),
+		blocks: x.sql(`DELETE FROM {p}blocks WHERE endpoint_id IN (SELECT id FROM {p}endpoints) AND block < ?`),
+		// A transaction that is still open may have stored a delivery for an
+		// endpoint that was deleted meanwhile, so they stay for a day.
+		note: x.sql(`UPDATE {p}endpoints SET pruned_at = ? WHERE state = 2 AND pruned_at IS NULL`),
+		endpoints: x.sql(`DELETE FROM {p}endpoints WHERE state = 2 AND pruned_at < ?
+			AND NOT EXISTS (SELECT 1 FROM {p}blocks b WHERE b.endpoint_id = {p}endpoints.id)`),
 	}
 }
 
@@ -49,7 +54,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 		return 0, err
 	}
 	p := &pruning{request: r}
-	err := s.write(ctx, func(ctx context.Context, q Tx) error {
+	err := s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
 		p.removed = 0
 		for _, old := range []struct {
 			state  int
@@ -69,7 +74,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 			}
 			p.removed += int(n)
 		}
-		return s.removeTraces(ctx, q)
+		return s.removeTraces(ctx, q, now)
 	})
 	if err != nil {
 		return 0, err
@@ -98,7 +103,7 @@ func (s *Store) cancelDeleted(ctx context.Context, now int64, limit int) error {
 		return s.failed(err)
 	}
 	for n := int64(limit); n == int64(limit); {
-		err := s.write(ctx, func(ctx context.Context, q Tx) (err error) {
+		err := s.writeAgain(ctx, func(ctx context.Context, q Tx) (err error) {
 			n, err = q.Exec(ctx, s.prune.cancel, now, s.x.dialect.ints(ids), limit)
 			return err
 		})
@@ -152,7 +157,7 @@ func (s *Store) removeEmptied(ctx context.Context, q Tx, p *pruning, events []in
 
 // removeTraces removes blocks before the oldest delivery, and deleted endpoints
 // without any.
-func (s *Store) removeTraces(ctx context.Context, q Tx) error {
+func (s *Store) removeTraces(ctx context.Context, q Tx, now time.Time) error {
 	var oldest int64
 	if _, err := one(ctx, q, s.prune.oldest, nil, []any{&oldest}); err != nil {
 		return err
@@ -160,6 +165,12 @@ func (s *Store) removeTraces(ctx context.Context, q Tx) error {
 	if _, err := q.Exec(ctx, s.prune.blocks, oldest>>blockBits); err != nil {
 		return err
 	}
-	_, err := q.Exec(ctx, s.prune.endpoints)
+	if _, err := q.Exec(ctx, s.prune.note, micros(now)); err != nil {
+		return err
+	}
+	_, err := q.Exec(ctx, s.prune.endpoints, micros(now.Add(-endpointsStay)))
 	return err
 }
+
+// endpointsStay is how long deleted endpoints are kept without deliveries.
+const endpointsStay = 24 * time.Hour

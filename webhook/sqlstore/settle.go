@@ -63,11 +63,11 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 		}
 	}
 	// Nearly always all are accepted, and counting the rows tells.
-	err = s.write(ctx, func(ctx context.Context, q Tx) error { return s.settleAll(ctx, q, now, settlements) })
+	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error { return s.settleAll(ctx, q, now, settlements) })
 	if !errors.Is(err, errRefused) {
 		return nil, err
 	}
-	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
 		leases := make([]webhook.Lease, len(settlements))
 		for i := range settlements {
 			leases[i] = settlements[i].Lease
@@ -172,7 +172,7 @@ func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Le
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)
 	}
-	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
 		lost = nil
 		n, err := s.x.dialect.execBatch(ctx, q, s.settle.extend, rows, []any{micros(until)})
 		if err != nil || n == int64(len(leases)) {

@@ -27,6 +27,7 @@ func (sqliteDialect) expand(statement string) string {
 		"{join}", "CROSS JOIN",
 		"{forupdate}", "", // nobody else writes
 		"{skiplocked}", "",
+		"{sorted}", "",
 	).Replace(statement)
 }
 
@@ -124,5 +125,8 @@ func (sqliteDialect) ints(ids []int64) string {
 }
 
 func (sqliteDialect) rebind(query string) string { return query }
+
+// collided is never true: there is one writer at a time.
+func (sqliteDialect) collided(error) bool { return false }
 
 func (sqliteDialect) newWriter(db *sql.DB) writer { return newSQLiteWriter(db) }

@@ -116,6 +116,17 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Tx) er
 	return s.failed(s.writer.do(ctx, fn))
 }
 
+// writeAgain is write for a function that can run more than once: it is run
+// again when another transaction got in the way.
+func (s *Store) writeAgain(ctx context.Context, fn func(ctx context.Context, q Tx) error) error {
+	const attempts = 5
+	err := s.write(ctx, fn)
+	for n := 1; n < attempts && err != nil && s.x.dialect.collided(err); n++ {
+		err = s.write(ctx, fn)
+	}
+	return err
+}
+
 // failed returns the error as the caller is to see it.
 func (s *Store) failed(err error) error {
 	if err == nil || s.mapError == nil {

@@ -27,7 +27,8 @@ CREATE TABLE {p}endpoints (
     organization_id text    NOT NULL,
     webhook_id      text    NOT NULL,
     channel         text    NOT NULL,
-    state           integer NOT NULL  -- 0 active, 1 paused, 2 deleted
+    state           integer NOT NULL, -- 0 active, 1 paused, 2 deleted
+    pruned_at       bigint            -- when Prune first found it deleted
 );
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id);

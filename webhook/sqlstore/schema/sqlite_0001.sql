@@ -25,7 +25,8 @@ CREATE TABLE {p}endpoints (
     organization_id TEXT    NOT NULL,
     webhook_id      TEXT    NOT NULL,
     channel         TEXT    NOT NULL,
-    state           INTEGER NOT NULL  -- 0 active, 1 paused, 2 deleted
+    state           INTEGER NOT NULL, -- 0 active, 1 paused, 2 deleted
+    pruned_at       INTEGER           -- when Prune first found it deleted
 );
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id);

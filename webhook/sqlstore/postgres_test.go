@@ -1,0 +1,40 @@
+package sqlstore
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPostgresBatch(t *testing.T) {
+	t.Parallel()
+	x, err := newExpander(PostgreSQL(), "p_")
+	require.NoError(t, err)
+	b := x.batch(`WITH v (id, name, data) AS ({rows}) INSERT INTO {p}t SELECT id, name, data, ? FROM v`,
+		column{"id", integer}, column{"name", text}, column{"data", binary})
+	require.Equal(t, `WITH v (id, name, data) AS (SELECT id, name, substring($1::bytea FROM data::int FOR data_length::int)`+
+		` FROM unnest($2::text::bigint[], $3::text::text[], $4::text::bigint[], $5::text::bigint[]) AS t (id, name, data, data_length))`+
+		` INSERT INTO p_t SELECT id, name, data, $6 FROM v`, PostgreSQL().rebind(b.texts[1]))
+	require.Equal(t, []any{[]byte("abcde"), `{1,2,3,4}`, `{"plain","q\"uo\\te",NULL,""}`, `{1,4,NULL,6}`, `{3,2,NULL,0}`, int64(9)},
+		postgresDialect{}.arguments(b, []any{
+			int64(1), "plain", []byte("abc"),
+			int64(2), `q"uo\te`, []byte("de"),
+			int64(3), nil, nil,
+			int64(4), "", []byte{},
+		}, []any{int64(9)}))
+}
+
+func TestMigrationsHaveNoOtherNames(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range []Dialect{SQLite(), PostgreSQL()} {
+		migrations, err := Migrations(dialect, "shop_")
+		require.NoError(t, err)
+		require.NotEmpty(t, migrations)
+		for _, m := range migrations {
+			require.NotContains(t, m.SQL, "{p}")
+			require.Regexp(t, `(?s)CREATE TABLE shop_events`, m.SQL)
+		}
+	}
+	_, err := Migrations(SQLite(), "no prefix")
+	require.ErrorContains(t, err, "a table prefix is")
+}
