@@ -1,15 +1,12 @@
 package examples_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -49,15 +46,24 @@ func (p programs) run(t *testing.T, name string, env []string, args ...string) (
 	return string(out), err
 }
 
-// start starts a server, and ends it with the test if the test does not.
 func (p programs) start(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
-	cmd := p.command(context.Background(), t, name, env, args) // outlives t.Context by the clean-up
-	stderr, err := cmd.StderrPipe()
+	return start(t, name, p.command(context.Background(), t, name, env, args)) // outlives t.Context by the clean-up
+}
+
+// start starts a server, and ends it with the test if the test does not.
+func start(t *testing.T, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	output, err := os.Create(filepath.Join(t.TempDir(), "output"))
 	require.NoError(t, err)
+	cmd.Stdout, cmd.Stderr = output, output
 	require.NoError(t, cmd.Start())
-	s := &process{t: t, name: name, cmd: cmd, more: make(chan struct{}, 1), ended: make(chan struct{})}
-	go s.read(stderr)
+	require.NoError(t, output.Close())
+	s := &process{t: t, name: name, cmd: cmd, output: output.Name(), ended: make(chan struct{})}
+	go func() {
+		defer close(s.ended)
+		s.exitErr = cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it has usually ended
 		<-s.ended
@@ -68,82 +74,66 @@ func (p programs) start(t *testing.T, name string, env []string, args ...string)
 	return s
 }
 
-// A process is a running server and what it has logged.
+// A process is a running server. Its output is a file, so that what it logged
+// before it answered can be read after the answer.
 type process struct {
-	t    *testing.T
-	name string
-	cmd  *exec.Cmd
-
-	mu      sync.Mutex
-	output  bytes.Buffer
-	lines   []map[string]any
-	more    chan struct{} // gets something after each line
-	ended   chan struct{} // closed once the process has ended, and exit is set
+	t       *testing.T
+	name    string
+	cmd     *exec.Cmd
+	output  string
+	ended   chan struct{} // closed once the process has ended, and exitErr is set
 	exitErr error
 }
 
-func (s *process) read(stderr io.Reader) {
-	defer close(s.ended)
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		var line map[string]any
-		_ = json.Unmarshal(lines.Bytes(), &line) // what is no log line is only kept as output
-		s.mu.Lock()
-		s.output.Write(append(lines.Bytes(), '\n'))
-		s.lines = append(s.lines, line)
-		s.mu.Unlock()
-		select {
-		case s.more <- struct{}{}:
-		default:
-		}
-	}
-	s.exitErr = s.cmd.Wait()
-}
-
 func (s *process) said() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.output.String()
+	output, err := os.ReadFile(s.output)
+	assert.NoError(s.t, err)
+	return string(output)
 }
 
-// logged returns the lines with this message.
-func (s *process) logged(msg string) []map[string]any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// logged returns the lines with this message and, unless it is empty, event id.
+func (s *process) logged(msg, eventID string) []map[string]any {
 	var list []map[string]any
-	for _, line := range s.lines {
-		if line["msg"] == msg {
+	for text := range strings.Lines(s.said()) {
+		var line map[string]any
+		if json.Unmarshal([]byte(text), &line) != nil { // no log line, or only the beginning of one
+			continue
+		}
+		if line["msg"] == msg && (eventID == "" || line["event_id"] == eventID) {
 			list = append(list, line)
 		}
 	}
 	return list
 }
 
-// await waits for a line with this message and, unless it is empty, event id.
+// await waits for the first line that logged returns.
 func (s *process) await(msg, eventID string) map[string]any {
 	s.t.Helper()
 	timeout := time.After(patience)
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
 	for {
-		var ended bool
-		select {
-		case <-s.ended:
-			ended = true
-		default:
-		}
-		for _, line := range s.logged(msg) {
-			if eventID == "" || line["event_id"] == eventID {
-				return line
-			}
+		ended := s.hasEnded()
+		if lines := s.logged(msg, eventID); len(lines) > 0 {
+			return lines[0]
 		}
 		if ended {
 			require.FailNow(s.t, "the "+s.name+" ended before it logged "+msg)
 		}
 		select {
-		case <-s.more:
-		case <-s.ended:
+		case <-poll.C:
 		case <-timeout:
 			require.FailNow(s.t, "the "+s.name+" did not log "+msg)
 		}
+	}
+}
+
+func (s *process) hasEnded() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
 	}
 }
 

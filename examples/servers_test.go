@@ -59,9 +59,9 @@ func testEmitterAndReceiver(t *testing.T, programs programs) {
 
 	emitter.stop()
 	receiver.stop()
-	assert.Len(t, receiver.logged("handled"), 1)
-	assert.Len(t, receiver.logged("dropped"), 1)
-	assert.Len(t, emitter.logged("attempted"), 1)
+	assert.Len(t, receiver.logged("handled", ""), 1)
+	assert.Len(t, receiver.logged("dropped", ""), 1)
+	assert.Len(t, emitter.logged("attempted", ""), 1)
 	assert.NotContains(t, receiver.said()+emitter.said(), secret)
 }
 
