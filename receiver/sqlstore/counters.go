@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -14,10 +15,10 @@ const DefaultCountersTable = "webhook_receiver_generations"
 // Counters are the numbers of invalidate.Generations in one table of a SQL
 // database, shared by all processes on it. They are safe for concurrent use.
 type Counters struct {
-	db           *sql.DB
-	d            Dialect
-	schema, bump string
-	table        string
+	db                  *sql.DB
+	d                   Dialect
+	schema, bump, start string
+	table               string
 }
 
 const countersSchema = `CREATE TABLE IF NOT EXISTS {table} (
@@ -36,8 +37,10 @@ func NewCounters(db *sql.DB, dialect Dialect, config Config) (*Counters, error) 
 	return &Counters{
 		db: db, d: dialect, table: table,
 		schema: dialect.render(countersSchema, table),
-		// Numbers start at the time, so that a row which was deleted does not
-		// bring old ones back.
+		// Numbers start at the time, whether they are first read or bumped, so
+		// that a row which was deleted does not bring old ones back.
+		start: dialect.render(`INSERT INTO {table} (name, generation) VALUES ($1, {now})
+			ON CONFLICT (name) DO NOTHING`, table),
 		bump: dialect.render(`INSERT INTO {table} AS old (name, generation) VALUES ($1, {now})
 			ON CONFLICT (name) DO UPDATE SET generation = {greatest}(old.generation + 1, excluded.generation)`, table),
 	}, nil
@@ -63,10 +66,42 @@ func (c *Counters) Bump(ctx context.Context, names ...string) error {
 	return nil
 }
 
-// Read returns the numbers in the order of the names: 0 for one that was never
-// bumped.
+// Read returns the numbers in the order of the names. One that is absent, since
+// it was never bumped or its row was deleted, starts at the time and is stored.
 func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
+	found, err := c.stored(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: read: %w", err)
+	}
+	var missing []string
+	for _, name := range names {
+		if _, ok := found[name]; ok {
+			continue
+		}
+		if _, err := c.db.ExecContext(ctx, c.start, name); err != nil {
+			return nil, fmt.Errorf("sqlstore: read: %w", err)
+		}
+		missing = append(missing, name)
+	}
+	started, err := c.stored(ctx, missing) // somebody else may have been faster
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: read: %w", err)
+	}
+	maps.Copy(found, started)
 	numbers := make([]int64, len(names))
+	for i, name := range names {
+		number, ok := found[name]
+		if !ok {
+			return nil, fmt.Errorf("sqlstore: read: %q was deleted meanwhile", name)
+		}
+		numbers[i] = number
+	}
+	return numbers, nil
+}
+
+// stored returns the numbers that are in the table.
+func (c *Counters) stored(ctx context.Context, names []string) (map[string]int64, error) {
+	numbers := make(map[string]int64, len(names))
 	if len(names) == 0 {
 		return numbers, nil
 	}
@@ -77,23 +112,16 @@ func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 	query := c.d.render("SELECT name, generation FROM {table} WHERE name IN ("+strings.Join(marks, ", ")+")", c.table)
 	rows, err := c.db.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: read: %w", err)
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }() // rows.Err has the error that counts
 	for rows.Next() {
 		var name string
 		var number int64
 		if err := rows.Scan(&name, &number); err != nil {
-			return nil, fmt.Errorf("sqlstore: read: %w", err)
+			return nil, err
 		}
-		for i := range names {
-			if names[i] == name {
-				numbers[i] = number
-			}
-		}
+		numbers[name] = number
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("sqlstore: read: %w", err)
-	}
-	return numbers, nil
+	return numbers, rows.Err()
 }

@@ -4,7 +4,9 @@ import (
 	"database/sql"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/receiver/invalidate"
@@ -26,5 +28,25 @@ func TestCounters(t *testing.T) {
 		counterstest.Run(t, func(*testing.T) invalidate.Counters {
 			return handles[next.Add(1)%2]
 		})
+	})
+}
+
+// A number that was lost does not come back, even one that was only ever read.
+func TestCountersAfterALoss(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		ctx := t.Context()
+		c, err := sqlstore.NewCounters(db.DB, db.dialect, sqlstore.Config{})
+		require.NoError(t, err)
+		require.NoError(t, c.CreateTable(ctx))
+		before, err := c.Read(ctx, "a", "a", "b")
+		require.NoError(t, err)
+		assert.Equal(t, before[0], before[1])
+		db.exec(t, "DELETE FROM webhook_receiver_generations WHERE name = 'a'")
+		after, err := c.Read(ctx, "a", "b")
+		require.NoError(t, err)
+		assert.InDelta(t, time.Now().UnixMilli(), after[0], float64(time.Hour.Milliseconds()), "it starts at the time")
+		assert.GreaterOrEqual(t, after[0], before[0])
+		assert.Equal(t, before[2], after[1], "what was not lost stays")
 	})
 }
