@@ -149,7 +149,7 @@ func (rc *Receiver) decode(h http.Header, d *Delivery) *Rejection {
 		return &Rejection{Status: http.StatusBadRequest, Err: ErrIDMismatch}
 	}
 	d.Event = e
-	d.Claim.Key = dedupeKey(rc.cfg.Consumer, d)
+	d.Claim.Key, d.Keep = dedupeKey(rc.cfg.Consumer, d), rc.cfg.Keep
 	return nil
 }
 

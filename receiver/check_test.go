@@ -316,6 +316,8 @@ func TestKey(t *testing.T) {
 		{"without an id, the body's hash", `{"event_type":"object.created"}`, "", "body:"},
 		{"an id that no index takes", `{"event_id":"` + long + `"}`, "", "id:"},
 		{"an id that PostgreSQL cannot store", `{"event_id":"evt_\u0000"}`, "", "id:"},
+		{"an id that looks like a consumer's", `{"event_id":"search/evt_1"}`, "", "id:"},
+		{"an id that looks like a hash", `{"event_id":"body:` + strings.Repeat("0", 64) + `"}`, "", "id:"},
 		{"an id beyond ASCII", `{"event_id":"evt_é"}`, "", "id:"},
 	}
 	for _, tt := range tests {

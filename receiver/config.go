@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -64,8 +65,9 @@ type Config struct {
 	// Defaults to 0: no content encoding is accepted.
 	MaxDecoded int64
 	// ReadTimeout is how long a body may take to arrive. The server's own
-	// ReadTimeout counts too, if that is shorter.
-	// Defaults to [DefaultReadTimeout].
+	// ReadTimeout counts too, if that is shorter, and is the only one behind
+	// middleware that hides the server's ResponseWriter: see
+	// [Receiver.Handler]. Defaults to [DefaultReadTimeout].
 	ReadTimeout time.Duration
 
 	// Decode makes an event of an authentic body, for senders whose payload is
@@ -82,8 +84,8 @@ type Config struct {
 	// when that ends.
 	Dedupe Deduper
 	// Consumer sets the receivers apart that share one Deduper and handle the
-	// same events for different purposes. It becomes a part of the key.
-	// Defaults to none.
+	// same events for different purposes. It becomes a part of the key, and
+	// has no "/". Defaults to none.
 	Consumer string
 	// Lease is how long an event stays claimed after its handler has died.
 	// It is renewed while the handler runs. At least one second.
@@ -92,13 +94,16 @@ type Config struct {
 	// Keep is how long a handled event is remembered. Make it no shorter than
 	// the sender's retry horizon. Defaults to [DefaultKeep].
 	Keep time.Duration
-	// FailOpen handles events also while Dedupe is failing, possibly twice.
+	// FailOpen handles events also while Dedupe is failing, possibly twice, and
+	// after 10 seconds while it does not answer.
 	// Defaults to false: the sender gets 503 and tries again.
 	FailOpen bool
 
 	// Invalidator drops from caches what the event says is stale, after the
 	// handler has succeeded (or failed for good) and before the event counts
-	// as done. Its error is as a handler's. Defaults to none.
+	// as done. Its error is as a handler's. Duplicates of a handled event are
+	// not acknowledged before it has succeeded for them too, since a handler
+	// that records its event itself may have died before. Defaults to none.
 	Invalidator Invalidator
 
 	// Logger gets rejections and duplicates at Info and Debug, failed handlers
@@ -171,8 +176,8 @@ func (c *Config) check(problems *event.Problems) {
 			problems.Add(fmt.Sprintf("ContentTypes[%d]", i), "must be a media type in lower case, without parameters")
 		}
 	}
-	if len(c.Consumer) > maxPlainID || !isPrintable(c.Consumer) {
-		problems.Add("Consumer", "must be printable ASCII without spaces, at most %d bytes", maxPlainID)
+	if len(c.Consumer) > maxPlainID || !isPrintable(c.Consumer) || strings.Contains(c.Consumer, "/") {
+		problems.Add("Consumer", "must be printable ASCII without spaces and /, at most %d bytes", maxPlainID)
 	}
 	if c.MaxBody < 0 {
 		problems.Add("MaxBody", "must not be negative")

@@ -25,6 +25,7 @@ func TestConfig(t *testing.T) {
 		{"empty secret", receiver.Config{Secrets: []receiver.Secret{{Value: secret}, {}}}, []string{"Secrets[1].Value"}},
 		{"secret with a newline", receiver.Config{Secrets: []receiver.Secret{{Value: secret + "\n"}}}, []string{"Secrets[0].Value"}},
 		{"secret with a control character", receiver.Config{Secrets: []receiver.Secret{{Value: "a\x00b"}}}, []string{"Secrets[0].Value"}},
+		{"consumer that could be one and an id", receiver.Config{Secrets: one, Consumer: "billing/eu"}, []string{"Consumer"}},
 		{"AnyOf of one", receiver.Config{Secrets: one, AnyOf: true}, []string{"AnyOf"}},
 		{"everything at once", receiver.Config{
 			Secrets:        one,

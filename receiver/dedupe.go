@@ -27,8 +27,10 @@ import (
 //   - A claim whose lease has ended, and that nobody has taken over, can still
 //     be extended and settled for an hour ([Grace]).
 //   - Done and Dead may be repeated with the token that settled the key, so
-//     that a caller that saw no answer can ask again. Extend and Release of a
-//     settled key are stale.
+//     that a caller that saw no answer can ask again. Extend with that token
+//     changes nothing and is no error: it says whether somebody else has the
+//     key, and a handler may settle its claim while it is being extended.
+//     Everything else about a settled key is stale.
 //   - When keep has passed, a key is absent again.
 //   - Time is told by the store: processes that share it need not agree on it.
 //     Durations are kept to the millisecond and are positive.
@@ -39,7 +41,7 @@ import (
 type Deduper interface {
 	// Claim takes the key for the lease, or says why it cannot be taken.
 	Claim(ctx context.Context, c Claim, lease time.Duration) (Standing, error)
-	// Extend makes the lease end that much from now.
+	// Extend makes the lease end that much from now, unless the claim is settled.
 	Extend(ctx context.Context, c Claim, lease time.Duration) error
 	// Done records the key as handled, to be remembered that long from now.
 	Done(ctx context.Context, c Claim, keep time.Duration) error

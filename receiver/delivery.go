@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/signature"
@@ -27,6 +29,8 @@ type Delivery struct {
 	// Token by Handler, and only if the event could be claimed: it is zero
 	// with [Config.FailOpen] and a store that is down.
 	Claim Claim
+	// Keep is how long the event is to be remembered: [Config.Keep].
+	Keep time.Duration
 
 	// reader is the request's body once it was read.
 	reader bodyReader
@@ -59,8 +63,9 @@ func EventFrom(ctx context.Context) *event.Event {
 	return nil
 }
 
-// maxPlainID is the longest id that becomes a part of a key as it is. Others
-// are hashed: a key has to fit every store.
+// maxPlainID is the longest id that becomes a part of a key as it is. Longer
+// ones are hashed, since a key has to fit every store, and so are those with a
+// "/" or ":": the one ends the consumer and the other tells what is hashed.
 const maxPlainID = 200
 
 // dedupeKey returns what a delivery is deduplicated on: the event's id, else the
@@ -88,7 +93,9 @@ func hashed(prefix string, data []byte) string {
 	return prefix + hex.EncodeToString(sum[:])
 }
 
-func plainID(id string) bool { return len(id) <= maxPlainID && isPrintable(id) }
+func plainID(id string) bool {
+	return len(id) <= maxPlainID && isPrintable(id) && !strings.ContainsAny(id, "/:")
+}
 
 // isPrintable reports whether s is printable ASCII without spaces.
 func isPrintable(s string) bool {

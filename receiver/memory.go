@@ -89,7 +89,18 @@ func (m *Memory) Claim(_ context.Context, c Claim, lease time.Duration) (Standin
 
 // Extend implements [Deduper].
 func (m *Memory) Extend(_ context.Context, c Claim, lease time.Duration) error {
-	return m.settle(c, Claimed, lease)
+	key, until := hashKey(c.Key), time.Now().Add(lease).UnixNano()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	entry, found := m.entries[key]
+	if !found || entry.token != c.Token {
+		return ErrStaleToken
+	}
+	if entry.state == Claimed {
+		entry.until = until
+		m.entries[key] = entry
+	}
+	return nil
 }
 
 // Done implements [Deduper].

@@ -47,6 +47,7 @@ var rules = []struct {
 	{"an absent key has no holder", (*suite).absent},
 	{"a settled key has no holder", (*suite).settled},
 	{"settling may be repeated", (*suite).repeat},
+	{"extending what was settled changes nothing and is no error", (*suite).extendSettled},
 	{"what was remembered long enough is absent", (*suite).forget},
 	{"of concurrent claims one wins", (*suite).race},
 	{"of concurrent take-overs one wins", (*suite).raceTakeOver},
@@ -246,7 +247,7 @@ func (s *suite) settled() {
 	c := newClaim()
 	s.take(c, long)
 	require.NoError(s, s.store.Done(ctx, c, long))
-	assert.ErrorIs(s, s.store.Extend(ctx, c, short), receiver.ErrStaleToken)
+	assert.ErrorIs(s, s.store.Extend(ctx, rival(c), long), receiver.ErrStaleToken)
 	assert.ErrorIs(s, s.store.Release(ctx, c), receiver.ErrStaleToken)
 	assert.ErrorIs(s, s.store.Dead(ctx, c, "reason", long), receiver.ErrStaleToken)
 	assert.ErrorIs(s, s.store.Done(ctx, rival(c), long), receiver.ErrStaleToken)
@@ -255,7 +256,7 @@ func (s *suite) settled() {
 	c = newClaim()
 	s.take(c, long)
 	require.NoError(s, s.store.Dead(ctx, c, "reason", long))
-	assert.ErrorIs(s, s.store.Extend(ctx, c, short), receiver.ErrStaleToken)
+	assert.ErrorIs(s, s.store.Extend(ctx, rival(c), long), receiver.ErrStaleToken)
 	assert.ErrorIs(s, s.store.Release(ctx, c), receiver.ErrStaleToken)
 	assert.ErrorIs(s, s.store.Done(ctx, c, long), receiver.ErrStaleToken)
 	assert.Equal(s, receiver.Dead, s.state(c.Key))
@@ -275,6 +276,32 @@ func (s *suite) repeat() {
 		assert.NoError(s, s.store.Dead(ctx, c, "reason", long))
 	}
 	assert.Equal(s, receiver.Dead, s.state(c.Key))
+}
+
+// extendSettled is what happens when a handler settles its claim in a
+// transaction of its own: the claim is extended until the handler has returned.
+func (s *suite) extendSettled() {
+	ctx := s.Context()
+	for state, settle := range map[receiver.State]func(receiver.Claim, time.Duration) error{
+		receiver.Done: func(c receiver.Claim, keep time.Duration) error { return s.store.Done(ctx, c, keep) },
+		receiver.Dead: func(c receiver.Claim, keep time.Duration) error { return s.store.Dead(ctx, c, "reason", keep) },
+	} {
+		c := newClaim()
+		s.take(c, long)
+		require.NoError(s, settle(c, long))
+		assert.NoError(s, s.store.Extend(ctx, c, short), "after %v", state)
+		s.passed()
+		assert.Equal(s, state, s.state(c.Key), "it is not remembered for less long")
+
+		c = newClaim()
+		s.take(c, long)
+		require.NoError(s, settle(c, 20*short))
+		if err := s.store.Extend(ctx, c, long); err != nil { // it may be forgotten by now
+			assert.ErrorIs(s, err, receiver.ErrStaleToken)
+		}
+		s.takeEventually(rival(c), long) // nor for longer
+		assert.ErrorIs(s, s.store.Extend(ctx, c, long), receiver.ErrStaleToken)
+	}
 }
 
 func (s *suite) forget() {

@@ -1,8 +1,11 @@
--- Makes a lease end later, for its holder.
+-- Makes a lease end later, for its holder. What it has settled stays as it is.
 -- KEYS: the key. ARGV: token, lease in ms, grace in ms. Returns 1, or 0 if stale.
 local held = redis.call('HMGET', KEYS[1], 'state', 'token')
-if held[1] ~= 'claimed' or held[2] ~= ARGV[1] then
+if held[2] ~= ARGV[1] then
   return 0
+end
+if held[1] ~= 'claimed' then
+  return 1
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

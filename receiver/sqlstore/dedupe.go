@@ -74,8 +74,8 @@ func NewDedupe(db *sql.DB, dialect Dialect, config Config) (*Dedupe, error) {
 			SET token = excluded.token, state = 1, until_ms = excluded.until_ms, reason = ''
 			WHERE held.until_ms <= {now}`),
 		look: render(`SELECT state, until_ms - {now} FROM {table} WHERE claim_key = $1`),
-		extend: render(`UPDATE {table} SET until_ms = {now} + $3
-			WHERE claim_key = $1 AND token = $2 AND state = 1`),
+		extend: render(`UPDATE {table} SET until_ms = CASE state WHEN 1 THEN {now} + $3 ELSE until_ms END
+			WHERE claim_key = $1 AND token = $2`),
 		settle: render(`UPDATE {table} SET state = $3, until_ms = {now} + $4, reason = $5
 			WHERE claim_key = $1 AND token = $2 AND state IN (1, $3)`),
 		release: render(`DELETE FROM {table} WHERE claim_key = $1 AND token = $2 AND state = 1`),
@@ -149,16 +149,15 @@ func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration)
 
 // DoneTx is Done in a transaction of the caller: the event counts as handled if
 // and only if tx commits, together with what else tx does. Call it in a handler
-// with the claim of [receiver.DeliveryFrom], in a transaction of the store's
+// with Claim and Keep of [receiver.DeliveryFrom], in a transaction of the store's
 // database, and roll back on any error. With [receiver.ErrStaleToken]
 // somebody else has the event now.
 //
-// The handler returns as always after the commit; the Receiver then finds the
-// claim settled. If the process dies in between, the event comes again and is
-// found done.
-func (s *Dedupe) DoneTx(ctx context.Context, tx *sql.Tx, c receiver.Claim) error {
-	// The Receiver sets the configured time when the handler has returned.
-	return held(ctx, "done", tx, s.sql.settle, c.Key, c.Token.String(), rowDone, receiver.DefaultKeep.Milliseconds(), "")
+// The handler returns as always after the commit, at once or later; the Receiver
+// then finds the claim settled. If the process dies in between, the event comes
+// again, is found done, and what it makes stale is invalidated.
+func (s *Dedupe) DoneTx(ctx context.Context, tx *sql.Tx, c receiver.Claim, keep time.Duration) error {
+	return held(ctx, "done", tx, s.sql.settle, c.Key, c.Token.String(), rowDone, keep.Milliseconds(), "")
 }
 
 // Dead implements [receiver.Deduper]. The reason is in the row.

@@ -74,7 +74,8 @@ func TestExactlyOnce(t *testing.T) {
 				if _, err := tx.ExecContext(ctx, "INSERT INTO payments (event_id) VALUES ('"+e.ID+"')"); err != nil {
 					return err
 				}
-				if err := store.DoneTx(ctx, tx, receiver.DeliveryFrom(ctx).Claim); err != nil {
+				d := receiver.DeliveryFrom(ctx)
+				if err := store.DoneTx(ctx, tx, d.Claim, d.Keep); err != nil {
 					return err
 				}
 				if dies == "before commit" {
@@ -117,7 +118,49 @@ func TestDoneTxStale(t *testing.T) {
 		take(t, store, "evt_1", time.Hour)
 		tx, err := db.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
-		assert.ErrorIs(t, store.DoneTx(t.Context(), tx, late), receiver.ErrStaleToken)
+		assert.ErrorIs(t, store.DoneTx(t.Context(), tx, late, time.Hour), receiver.ErrStaleToken)
 		require.NoError(t, tx.Rollback())
+	})
+}
+
+// A transaction says how long the event is remembered, also if the process dies
+// after it and nobody says it again.
+func TestDoneTxKeep(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		store := db.dedupe(t)
+		for key, keep := range map[string]time.Duration{"evt_short": time.Millisecond, "evt_long": 30 * 24 * time.Hour} {
+			c := take(t, store, key, time.Hour)
+			tx, err := db.BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			require.NoError(t, store.DoneTx(t.Context(), tx, c, keep))
+			require.NoError(t, tx.Commit())
+		}
+		passed(t, store)
+		take(t, store, "evt_short", time.Hour)
+		days := db.number(t, "SELECT (done.until_ms - claimed.until_ms + 3600000) / 86400000 FROM webhook_receiver_claims AS done, webhook_receiver_claims AS claimed WHERE done.claim_key = 'evt_long' AND claimed.claim_key = 'evt_short'")
+		assert.InDelta(t, 30, days, 1)
+	})
+}
+
+// The lease is extended while the transaction that settles the claim is open, or
+// afterwards: both leave the event to the handler, and it stays done.
+func TestDoneTxWhileTheLeaseIsExtended(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db database) {
+		store := db.dedupe(t)
+		c := take(t, store, "evt_1", time.Hour)
+		tx, err := db.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		require.NoError(t, store.DoneTx(t.Context(), tx, c, time.Hour))
+		extended := make(chan error)
+		go func() { extended <- store.Extend(t.Context(), c, time.Millisecond) }()
+		require.NoError(t, tx.Commit())
+		require.NoError(t, <-extended)
+		require.NoError(t, store.Extend(t.Context(), c, time.Millisecond))
+		passed(t, store)
+		standing, err := store.Claim(t.Context(), receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Hour)
+		require.NoError(t, err)
+		assert.Equal(t, receiver.Done, standing.State)
 	})
 }

@@ -50,7 +50,8 @@ func Example_exactlyOnce() {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO payments VALUES (?)", e.ID); err != nil {
 			return err
 		}
-		if err := store.DoneTx(ctx, tx, receiver.DeliveryFrom(ctx).Claim); err != nil {
+		d := receiver.DeliveryFrom(ctx)
+		if err := store.DoneTx(ctx, tx, d.Claim, d.Keep); err != nil {
 			return err
 		}
 		if err := tx.Commit(); err != nil {
