@@ -116,6 +116,50 @@ func TestLostClaim(t *testing.T) {
 	})
 }
 
+// A handler may settle its claim itself, as DoneTx does, and go on for longer
+// than a lease: nobody else has the event, so its context lives on.
+func TestHandlerThatSettlesIsNotCutShort(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+		var cause error
+		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+			d := receiver.DeliveryFrom(ctx)
+			if err := store.Done(ctx, d.Claim, d.Keep); err != nil {
+				return err
+			}
+			time.Sleep(5 * time.Minute)
+			cause = context.Cause(ctx)
+			return nil
+		}))
+		assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
+		assert.NoError(t, cause)
+		assert.Equal(t, []receiver.Outcome{receiver.Handled}, b.outcomes())
+		assert.NoError(t, b.results[0].Err)
+		assert.Contains(t, store.Calls(), "Extend")
+	})
+}
+
+// A handler that returns in the moment when its lease is to be extended has its
+// outcome recorded: the timer is late, and is not the one for recording.
+func TestHandlerReturnsAsTheLeaseIsExtended(t *testing.T) {
+	t.Parallel()
+	for range 300 { // the two meet in some of them
+		synctest.Test(t, func(t *testing.T) {
+			store := newSpy()
+			store.Deduper = strict{store.Deduper}
+			b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+			h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+				time.Sleep(receiver.DefaultLease / 3)
+				return nil
+			}))
+			require.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
+			require.NoError(t, b.results[0].Err)
+		})
+	}
+}
+
 // Where nothing is claimed, nothing is extended.
 func TestFailOpenExtendsNothing(t *testing.T) {
 	t.Parallel()
@@ -128,7 +172,7 @@ func TestFailOpenExtendsNothing(t *testing.T) {
 			return ctx.Err()
 		}))
 		assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
-		assert.Equal(t, []string{"Claim"}, store.Calls())
+		assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
 	})
 }
 
@@ -148,6 +192,79 @@ func TestHandlerOutlivesTheSender(t *testing.T) {
 	assert.NoError(t, after)
 	assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
 	assert.Equal(t, []receiver.Outcome{receiver.Handled, receiver.Duplicate}, b.outcomes())
+}
+
+// A sender that has hung up before its event is claimed is no failure of the
+// store: FailOpen would handle the event without a claim, and again with one, and
+// else a claim of nobody would block it.
+func TestSenderGoneBeforeTheClaim(t *testing.T) {
+	t.Parallel()
+	for _, failOpen := range []bool{true, false} {
+		store := newSpy()
+		store.Deduper = strict{store.Deduper}
+		b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, failOpen })
+		h := b.Handler(receiver.HandlerFunc(ok))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		serve(h, post(envelope(t, "evt_1")).WithContext(ctx))
+		serve(h, post(envelope(t, "evt_1")))
+		assert.Equal(t, []receiver.Outcome{receiver.Handled, receiver.Duplicate}, b.outcomes())
+	}
+}
+
+// A store that claims and does not say so gets the event back, as far as it still
+// listens, and does not hold the request for ever.
+func TestClaimingIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		failOpen bool
+		status   int
+	}{
+		{"and the event is to come again", false, 503},
+		{"and the event is handled all the same", true, 200},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				memory := receiver.NewMemory(receiver.MemoryConfig{})
+				b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = mute{memory}, tt.failOpen })
+				start := time.Now()
+				h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error { return ctx.Err() }))
+				assert.Equal(t, tt.status, serve(h, post(envelope(t, "evt_1"))).Code)
+				assert.Equal(t, 10*time.Second, time.Since(start))
+				standing, err := memory.Claim(t.Context(), receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Minute)
+				require.NoError(t, err)
+				assert.Equal(t, receiver.Claimed, standing.State, "it was given back")
+			})
+		})
+	}
+	t.Run("also if it does not take the event back", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			b := setup(t, func(c *receiver.Config) { c.Dedupe = deaf{mute{receiver.NewMemory(receiver.MemoryConfig{})}} })
+			start := time.Now()
+			assert.Equal(t, 503, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
+			assert.Equal(t, 11*time.Second, time.Since(start))
+		})
+	})
+}
+
+// mute is a store whose answer to a claim is lost.
+type mute struct{ receiver.Deduper }
+
+func (m mute) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+	_, _ = m.Deduper.Claim(ctx, c, lease)
+	<-ctx.Done()
+	return receiver.Standing{}, ctx.Err()
+}
+
+// deaf is one that does not answer to a release either.
+type deaf struct{ receiver.Deduper }
+
+func (deaf) Release(ctx context.Context, _ receiver.Claim) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // A store that does not answer does not hold the request for ever.
@@ -185,6 +302,14 @@ func TestSenderGone(t *testing.T) {
 
 // strict is a store that minds its context, as those over a network do.
 type strict struct{ receiver.Deduper }
+
+func (s strict) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+	standing, err := s.Deduper.Claim(ctx, c, lease)
+	if ctx.Err() != nil { // it was claimed, and nobody hears of it
+		return receiver.Standing{}, ctx.Err()
+	}
+	return standing, err
+}
 
 func (s strict) Done(ctx context.Context, c receiver.Claim, keep time.Duration) error {
 	if err := ctx.Err(); err != nil {

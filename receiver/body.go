@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -46,8 +47,22 @@ func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request) {
 	if server != nil && server.ReadTimeout > 0 && server.ReadTimeout < rc.cfg.ReadTimeout {
 		return
 	}
-	// A recorder in a test knows no deadlines.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.cfg.ReadTimeout))
+	rc.setReadDeadline(w, r, time.Now().Add(rc.cfg.ReadTimeout))
+}
+
+// setReadDeadline sets one where that is possible. A recorder in a test knows
+// none; in a server, a ResponseWriter that knows none leaves the Receiver without
+// protection against slow bodies, and somebody has to hear of it.
+func (rc *Receiver) setReadDeadline(w http.ResponseWriter, r *http.Request, at time.Time) {
+	err := http.NewResponseController(w).SetReadDeadline(at)
+	if err == nil || !errors.Is(err, http.ErrNotSupported) || r.Context().Value(http.ServerContextKey) == nil {
+		return
+	}
+	rc.noDeadline.Do(func() {
+		rc.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn,
+			"receiver: slow bodies are not cut off, the ResponseWriter knows no read deadline: set the server's ReadTimeout, or give the writer an Unwrap method",
+			slog.String("writer", fmt.Sprintf("%T", w)))
+	})
 }
 
 // readAll reads to the end, or until there is more than the limit. The announced

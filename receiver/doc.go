@@ -62,7 +62,9 @@
 // # Caches
 //
 // An event says in its cache scope what it makes stale. A [Config.Invalidator]
-// drops that before the event counts as done; package invalidate has several.
+// drops that before the event counts as done, and again before a duplicate is
+// acknowledged: a handler that settles the claim itself may have died before the
+// first time. Package invalidate has several.
 //
 // # Tests
 //

@@ -39,8 +39,8 @@ var (
 	ErrIDMismatch = errors.New("receiver: event_id is not the signed webhook-id")
 )
 
-// ErrStaleToken is returned by a [Deduper] to who no longer holds the key: the
-// lease ran out and somebody else claimed it, or the claim is settled.
+// ErrStaleToken is returned by a [Deduper] to who does not hold the key: the
+// lease ran out and somebody else claimed it, or the claim is settled otherwise.
 var ErrStaleToken = errors.New("receiver: stale claim")
 
 // ErrNoHandler says that nobody handles events of this type. The event counts
@@ -83,13 +83,14 @@ func (e *PermanentError) Error() string { return e.Err.Error() }
 // Unwrap returns the error inside.
 func (e *PermanentError) Unwrap() error { return e.Err }
 
-// PanicError is a handler's panic, as [Hooks.OnResult] sees it.
+// PanicError is a panic of a handler or of an [Invalidator], as [Hooks.OnResult]
+// sees it.
 type PanicError struct {
 	// Value is what was passed to panic.
 	Value any
-	// Stack is the handler's stack.
+	// Stack is the stack of who panicked.
 	Stack []byte
 }
 
 // Error gives the value, without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("receiver: handler panicked: %v", e.Value) }
+func (e *PanicError) Error() string { return fmt.Sprintf("receiver: panic: %v", e.Value) }

@@ -3,7 +3,6 @@ package receiver
 import (
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"time"
 )
@@ -21,6 +20,11 @@ const retryLater = 5 * time.Second
 // panic gives it back too. See [Outcome] for what the sender is answered.
 //
 // The answer of next is held until the outcome is recorded.
+//
+// Mount it where the ResponseWriter is the server's, or unwraps to it
+// ([http.ResponseController]): one that knows no read deadlines, such as that of
+// [http.TimeoutHandler], leaves slow bodies to the server's own ReadTimeout. The
+// log says so, once.
 func (rc *Receiver) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &attempt{rc: rc}
@@ -52,7 +56,7 @@ func (rc *Receiver) reject(w http.ResponseWriter, r *http.Request, why *Rejectio
 		// the answer and again before it closes the connection. For all
 		// rejections, so that they stay alike.
 		w.Header().Set("Connection", "close")
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // not known to a recorder in a test
+		rc.setReadDeadline(w, r, time.Now())
 	}
 	http.Error(w, http.StatusText(why.Status), why.Status)
 }
@@ -81,43 +85,66 @@ func (a answer) write(w http.ResponseWriter) {
 
 // process claims the event and has it handled. It writes nothing.
 func (a *attempt) process(w http.ResponseWriter, r *http.Request, next http.Handler) (Result, answer) {
+	// The claim does not depend on the sender's patience: one that was made and
+	// whose answer nobody waited for would block the event for a lease.
+	a.begin(w, r)
+	defer a.end()
 	cfg := &a.rc.cfg
 	claim := Claim{Key: a.delivery.Claim.Key, Token: NewToken()}
-	standing, err := cfg.Dedupe.Claim(r.Context(), claim, cfg.Lease)
-	switch {
-	case err != nil && cfg.FailOpen:
+	standing, err := cfg.Dedupe.Claim(a.ctx, claim, cfg.Lease)
+	if err != nil {
+		a.abandon(claim)
+		if !cfg.FailOpen {
+			return Result{Outcome: Unavailable, Err: err}, answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
+		}
 		cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
 			slog.String("key", claim.Key), slog.Any("error", err))
-		return a.handle(w, r, next)
-	case err != nil:
-		return Result{Outcome: Unavailable, Err: err}, answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
+		a.end() // waiting for the store may have ended its context
+		a.begin(w, r)
+		return a.handle(r, next)
 	}
 	switch standing.State {
 	case Claimed:
 		a.delivery.Claim = claim
-		return a.handle(w, r, next)
+		return a.handle(r, next)
 	case InFlight:
 		return Result{Outcome: Busy}, answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
 	default:
-		return Result{Outcome: Duplicate}, answer{status: http.StatusOK}
+		return a.duplicate()
 	}
 }
 
-// handle calls next and settles the claim.
-func (a *attempt) handle(w http.ResponseWriter, r *http.Request, next http.Handler) (Result, answer) {
-	a.begin(w, r)
-	defer a.end()
+// duplicate answers for an event that was handled, or given up, before. It
+// invalidates once more: a handler that settles the claim itself, as DoneTx
+// does, may have died, or the Invalidator failed, after that.
+func (a *attempt) duplicate() (Result, answer) {
+	a.settle()
+	err := a.invalidate()
+	switch {
+	case err == nil:
+		return Result{Outcome: Duplicate}, answer{status: http.StatusOK}
+	case isPanic(err):
+		return Result{Outcome: Panicked, Err: err}, answer{status: http.StatusInternalServerError}
+	}
+	return Result{Outcome: Failed, Err: err}, answer{status: http.StatusServiceUnavailable}
+}
+
+// handle calls next and settles the claim, if there is one.
+func (a *attempt) handle(r *http.Request, next http.Handler) (Result, answer) {
+	a.hold()
 	returned := false
 	defer func() {
 		if !returned {
-			// next has ended the goroutine: http.ErrAbortHandler, or
-			// runtime.Goexit of a failing test.
+			// next, or the Invalidator, has ended the goroutine:
+			// http.ErrAbortHandler, or runtime.Goexit of a failing test.
 			a.settle()
 			a.release()
 		}
 	}()
-	err := call(next, &a.held, r.WithContext(a.ctx))
-	returned = true
+	err := recovered(func() error {
+		next.ServeHTTP(&a.held, r.WithContext(a.ctx))
+		return nil
+	})
 	a.settle()
 	if err == nil {
 		err = a.reported()
@@ -128,21 +155,6 @@ func (a *attempt) handle(w http.ResponseWriter, r *http.Request, next http.Handl
 			err, held = failed, nil
 		}
 	}
+	returned = true
 	return a.outcome(err, held)
-}
-
-// call calls the handler and makes an error of its panic.
-func call(next http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
-	defer func() {
-		v := recover()
-		if v == nil {
-			return
-		}
-		if v == http.ErrAbortHandler { //nolint:errorlint // a sentinel for panics, compared as net/http does
-			panic(v)
-		}
-		err = &PanicError{Value: v, Stack: debug.Stack()}
-	}()
-	next.ServeHTTP(w, r)
-	return nil
 }

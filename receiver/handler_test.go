@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -104,9 +103,11 @@ func TestStoreDown(t *testing.T) {
 	assert.Equal(t, 503, w.Code)
 	assert.NotEmpty(t, w.Header().Get("Retry-After"))
 	assert.Equal(t, []receiver.Outcome{receiver.Unavailable}, b.outcomes())
+	assert.Equal(t, []string{"Claim", "Release"}, store.Calls(), "it may have claimed the event all the same")
 }
 
-// With FailOpen the handler runs all the same, and nothing is settled.
+// With FailOpen the handler runs all the same. What the store may have claimed
+// before it failed is given back, and nothing is settled.
 func TestStoreDownFailOpen(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -123,7 +124,7 @@ func TestStoreDownFailOpen(t *testing.T) {
 		b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, true })
 		assert.Equal(t, tt.status, serve(b.Handler(failing(tt.err)), post(envelope(t, "evt_1"))).Code)
 		assert.Equal(t, []receiver.Outcome{tt.outcome}, b.outcomes())
-		assert.Equal(t, []string{"Claim"}, store.Calls())
+		assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
 	}
 }
 
@@ -204,6 +205,7 @@ func TestWhatHandlersSee(t *testing.T) {
 		assert.Equal(t, body, string(d.Body))
 		assert.Equal(t, "evt_1", d.Claim.Key)
 		assert.NotZero(t, d.Claim.Token)
+		assert.Equal(t, receiver.DefaultKeep, d.Keep)
 	}))
 	assert.Equal(t, 200, serve(h, post(body)).Code)
 	assert.True(t, reached)
@@ -230,6 +232,29 @@ func TestMiddlewareInBetween(t *testing.T) {
 	assert.Equal(t, 503, seen)
 }
 
+// Middleware that answers before the handler has failed does not make a success
+// of it: the event is given back, and a sender that got a 2xx would not send it
+// again.
+func TestEarlyAnswerOfMiddleware(t *testing.T) {
+	t.Parallel()
+	for early, want := range map[int]int{200: 503, 202: 503, 302: 302, 429: 429} {
+		b := setup(t)
+		h := b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "2")
+			w.WriteHeader(early)
+			_, _ = io.WriteString(w, "ok")
+			failing(errors.New("failed")).ServeHTTP(w, r)
+		}))
+		w := serve(h, post(envelope(t, "evt_1")))
+		assert.Equal(t, want, w.Code)
+		assert.Equal(t, []receiver.Outcome{receiver.Failed}, b.outcomes())
+		if want == 503 {
+			assert.Equal(t, "Service Unavailable\n", w.Body.String())
+			assert.Empty(t, w.Header().Get("Content-Length"), "that of another body")
+		}
+	}
+}
+
 // http.TimeoutHandler answers while the handler still runs. Its 503 counts, and
 // what the handler returns later does not.
 func TestTimeoutHandler(t *testing.T) {
@@ -250,41 +275,4 @@ func TestTimeoutHandler(t *testing.T) {
 func TestHandlerWithoutReceiver(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, 500, serve(receiver.HandlerFunc(ok), post("{}")).Code)
-}
-
-// Caches are clean before the event counts as done, and if they cannot be
-// cleaned it does not.
-func TestInvalidation(t *testing.T) {
-	t.Parallel()
-	scoped := `{"event_id":"evt_1","event_type":"object.created","cache_scope":{"scope":"KEY","keys":["a","b"]}}`
-	tests := []struct {
-		name    string
-		body    string
-		handler error
-		fail    error
-		calls   []string
-		status  int
-	}{
-		{"before done", scoped, nil, nil, []string{"Claim", "Invalidate a,b", "Done"}, 200},
-		{"before dead", scoped, receiver.Permanent(errors.New("x")), nil, []string{"Claim", "Invalidate a,b", "Dead"}, 200},
-		{"not when the event will come again", scoped, errors.New("x"), nil, []string{"Claim", "Release"}, 503},
-		{"failed", scoped, nil, errors.New("cache is down"), []string{"Claim", "Invalidate a,b", "Release"}, 503},
-		{"nothing is stale", `{"event_id":"evt_1","event_type":"object.created"}`, nil, nil, []string{"Claim", "Done"}, 200},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			store := newSpy()
-			b := setup(t, func(c *receiver.Config) {
-				c.Dedupe = store
-				c.Invalidator = receiver.InvalidatorFunc(func(_ context.Context, e *event.Event) error {
-					_ = store.call("Invalidate " + strings.Join(e.CacheScope.Keys, ","))
-					return tt.fail
-				})
-			})
-			w := serve(b.Handler(failing(tt.handler)), post(tt.body))
-			assert.Equal(t, tt.status, w.Code)
-			assert.Equal(t, tt.calls, store.Calls())
-		})
-	}
 }

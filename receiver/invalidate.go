@@ -11,7 +11,8 @@ import (
 //
 // Invalidate is called with events whose CacheScope is not nil. It returns when
 // a reader can no longer be served what the scope covers, so that the event may
-// count as done. It may be called again for the same event, and concurrently.
+// count as done. It may be called again for the same event, also for one that was
+// handled long ago, and concurrently.
 // A scope of a kind that it does not know is not an error, because sending the
 // event again would not help.
 type Invalidator interface {

@@ -1,6 +1,8 @@
 package receiver
 
 import (
+	"sync"
+
 	"github.com/mixpeek/webhooks-go/event"
 )
 
@@ -10,6 +12,8 @@ import (
 type Receiver struct {
 	cfg     Config
 	secrets *secretChecker // nil: no static secret is asked for
+	// noDeadline is for the warning about ResponseWriters that know none.
+	noDeadline sync.Once
 }
 
 // New returns a Receiver. A configuration that cannot work is refused with an

@@ -15,18 +15,21 @@ const (
 	// Unhandled: no handler is there for the event's type. Recorded as
 	// handled. 200.
 	Unhandled Outcome = "unhandled"
-	// Duplicate: the event was handled, or given up, before. 200.
+	// Duplicate: the event was handled, or given up, before, and what it makes
+	// stale is invalidated once more. 200.
 	Duplicate Outcome = "duplicate"
 	// Busy: the event is being handled by somebody else at this moment.
 	// 409 with Retry-After, since that handler may still fail.
 	Busy Outcome = "busy"
 	// Failed: the handler, or the invalidation, did not succeed; the event is
-	// given back. 503, or the handler's own status.
+	// given back, unless the handler has settled it. 503, or the handler's own
+	// status if that is no 2xx.
 	Failed Outcome = "failed"
 	// GivenUp: the handler failed with a [Permanent] error; the event is
 	// recorded as dead. 200.
 	GivenUp Outcome = "given_up"
-	// Panicked: the handler panicked; the event is given back. 500.
+	// Panicked: the handler or the Invalidator panicked; otherwise as Failed.
+	// 500.
 	Panicked Outcome = "panicked"
 	// Lost: the lease ended and somebody else has the event now; what they
 	// make of it counts. 409 with Retry-After.

@@ -122,6 +122,32 @@ func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 	assert.False(t, <-ended)
 }
 
+// Middleware that hides the server's ResponseWriter takes the limit away. That is
+// in the log, once; a test with a recorder has no server and is spared.
+func TestSlowBodyBehindOpaqueWriter(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	h := b.Handler(receiver.HandlerFunc(ok))
+	assert.Equal(t, 200, serve(h, post(envelope(t, "evt_0"))).Code)
+	assert.NotContains(t, b.log.String(), "slow bodies")
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
+	}))
+	t.Cleanup(server.Close)
+	for _, id := range []string{"evt_1", "evt_2"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader(envelope(t, id)))
+		require.NoError(t, err)
+		r.Header = post("").Header
+		response, err := server.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, 200, response.StatusCode)
+	}
+	assert.Equal(t, 1, strings.Count(b.log.String(), "slow bodies are not cut off"), b.log.String())
+	assert.Contains(t, b.log.String(), "level=WARN")
+}
+
 // One connection serves many requests.
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -31,18 +32,38 @@ func (a *attempt) invalidate() error {
 	if invalidator == nil || e.CacheScope == nil {
 		return nil
 	}
-	if err := invalidator.Invalidate(a.ctx, e); err != nil {
+	err := recovered(func() error { return invalidator.Invalidate(a.ctx, e) })
+	if err != nil {
 		return fmt.Errorf("receiver: invalidate: %w", err)
 	}
 	return nil
 }
 
+// recovered calls what others have written and makes an error of its panic.
+func recovered(f func() error) (err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v == http.ErrAbortHandler { //nolint:errorlint // a sentinel for panics, compared as net/http does
+			panic(v)
+		}
+		err = &PanicError{Value: v, Stack: debug.Stack()}
+	}()
+	return f()
+}
+
+func isPanic(err error) bool {
+	var panicked *PanicError
+	return errors.As(err, &panicked)
+}
+
 // outcome records what the handler's error means and says how to answer. held
 // is nil if the handler's own answer no longer fits.
 func (a *attempt) outcome(err error, held *heldResponse) (Result, answer) {
-	var panicked *PanicError
 	switch {
-	case errors.As(err, &panicked):
+	case isPanic(err):
 		a.release()
 		return Result{Outcome: Panicked, Err: err}, answer{status: http.StatusInternalServerError}
 	case err == nil:
@@ -53,7 +74,7 @@ func (a *attempt) outcome(err error, held *heldResponse) (Result, answer) {
 		return a.finish(GivenUp, err)
 	}
 	a.release()
-	if held == nil {
+	if held == nil || held.code() < 300 { // middleware may have answered before the handler failed
 		return Result{Outcome: Failed, Err: err}, answer{status: http.StatusServiceUnavailable}
 	}
 	return Result{Outcome: Failed, Err: err}, answer{status: held.code(), held: held}
@@ -96,6 +117,14 @@ func (a *attempt) release() {
 		a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: event not given back, its lease has to end first",
 			slog.String("key", a.delivery.Claim.Key), slog.Any("error", err))
 	}
+}
+
+// abandon gives back what may have been claimed: a store that returned an error
+// has not said.
+func (a *attempt) abandon(c Claim) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), abandonTimeout)
+	defer cancel()
+	_ = a.rc.cfg.Dedupe.Release(ctx, c) // else the end of the lease does it
 }
 
 // reason is an error's text as it can be stored: bounded, in UTF-8, without NUL.

@@ -1,0 +1,136 @@
+package receiver_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/receiver"
+)
+
+// scoped is an event that makes something stale.
+const scoped = `{"event_id":"evt_1","event_type":"object.created","cache_scope":{"scope":"KEY","keys":["a","b"]}}`
+
+// Caches are clean before the event counts as done, and if they cannot be
+// cleaned it does not.
+func TestInvalidation(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		body    string
+		handler error
+		fail    error
+		calls   []string
+		status  int
+	}{
+		{"before done", scoped, nil, nil, []string{"Claim", "Invalidate a,b", "Done"}, 200},
+		{"before dead", scoped, receiver.Permanent(errors.New("x")), nil, []string{"Claim", "Invalidate a,b", "Dead"}, 200},
+		{"not when the event will come again", scoped, errors.New("x"), nil, []string{"Claim", "Release"}, 503},
+		{"failed", scoped, nil, errors.New("cache is down"), []string{"Claim", "Invalidate a,b", "Release"}, 503},
+		{"nothing is stale", `{"event_id":"evt_1","event_type":"object.created"}`, nil, nil, []string{"Claim", "Done"}, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			store := newSpy()
+			b := setup(t, func(c *receiver.Config) {
+				c.Dedupe = store
+				c.Invalidator = receiver.InvalidatorFunc(func(_ context.Context, e *event.Event) error {
+					_ = store.call("Invalidate " + strings.Join(e.CacheScope.Keys, ","))
+					return tt.fail
+				})
+			})
+			w := serve(b.Handler(failing(tt.handler)), post(tt.body))
+			assert.Equal(t, tt.status, w.Code)
+			assert.Equal(t, tt.calls, store.Calls())
+		})
+	}
+}
+
+// A handler that records its event itself, as DoneTx does, cannot take that back
+// when the invalidation fails. The event is found done when it comes again, and
+// is not acknowledged before the cache is clean.
+func TestDuplicateIsInvalidated(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("cache is down")
+	invalidate := func() error { return broken }
+	store := newSpy()
+	b := setup(t, func(c *receiver.Config) {
+		c.Dedupe = store
+		c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error {
+			_ = store.call("Invalidate")
+			return invalidate()
+		})
+	})
+	h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+		d := receiver.DeliveryFrom(ctx)
+		return store.Done(ctx, d.Claim, d.Keep)
+	}))
+
+	assert.Equal(t, 503, serve(h, post(scoped)).Code)
+	assert.Equal(t, 503, serve(h, post(scoped)).Code, "found done, and still stale")
+	assert.ErrorIs(t, b.results[1].Err, broken)
+	invalidate = func() error { panic("boom") }
+	assert.Equal(t, 500, serve(h, post(scoped)).Code)
+	invalidate = func() error { return nil }
+	assert.Equal(t, 200, serve(h, post(scoped)).Code)
+	assert.Equal(t, []receiver.Outcome{receiver.Failed, receiver.Failed, receiver.Panicked, receiver.Duplicate}, b.outcomes())
+	assert.Equal(t, []string{
+		"Claim", "Done", "Invalidate", "Release", // which changes nothing any more
+		"Claim", "Invalidate", "Claim", "Invalidate", "Claim", "Invalidate",
+	}, store.Calls())
+}
+
+// An Invalidator that panics is reported as a handler that does, and gives the
+// event back.
+func TestInvalidatorPanics(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	b := setup(t, func(c *receiver.Config) {
+		c.Dedupe = store
+		c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error { panic("boom") })
+	})
+	assert.Equal(t, 500, serve(b.Handler(receiver.HandlerFunc(ok)), post(scoped)).Code)
+	require.Equal(t, []receiver.Outcome{receiver.Panicked}, b.outcomes())
+	var panicked *receiver.PanicError
+	require.ErrorAs(t, b.results[0].Err, &panicked)
+	assert.Equal(t, "boom", panicked.Value)
+	assert.Contains(t, string(panicked.Stack), "invalidation_test.go")
+	assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
+}
+
+// So does one that ends its goroutine.
+func TestInvalidatorDoesNotReturn(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(){
+		"http.ErrAbortHandler": func() { panic(http.ErrAbortHandler) },
+		"runtime.Goexit":       runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := newSpy()
+			b := setup(t, func(c *receiver.Config) {
+				c.Dedupe = store
+				c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error { end(); return nil })
+			})
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				defer func() { _ = recover() }() // as net/http does
+				serve(b.Handler(receiver.HandlerFunc(ok)), post(scoped))
+			}()
+			<-done
+			standing, err := store.Claim(t.Context(), receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Minute)
+			require.NoError(t, err)
+			assert.Equal(t, receiver.Claimed, standing.State, "it was given back")
+		})
+	}
+}
