@@ -23,7 +23,10 @@ import (
 // a metadata value that encoding/json refuses, an Extra value that is not JSON,
 // nesting deeper than [MaxDepth], a time outside the years 0 to 9999. Nothing
 // else is checked: a partial event encodes, see [Event.Validate].
-func (e *Event) MarshalJSON() ([]byte, error) {
+//
+// It has a value receiver so that an event that is a field, an element or a
+// copy is encoded as one too.
+func (e Event) MarshalJSON() ([]byte, error) {
 	const usualSize = 1024 // most envelopes are smaller
 	b, err := e.AppendJSON(make([]byte, 0, usualSize))
 	if err != nil {

@@ -20,6 +20,8 @@ type verdict struct {
 	task       *task
 	settlement Settlement
 	health     health
+	// elsewhere says that only another process can make the attempt.
+	elsewhere bool
 }
 
 // putBack is the verdict on a delivery that was not attempted: it is for
@@ -37,6 +39,9 @@ func (r *run) work() {
 			r.verdicts <- v
 		} else {
 			r.d.scheduler.release([]Lease{t.Lease})
+		}
+		if v.elsewhere {
+			until = now()
 		}
 		for _, u := range unstarted {
 			r.verdicts <- putBack(u, until)
@@ -63,9 +68,18 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	case entry.paused:
 		return putBack(t, now()), true // held
 	}
+	ch := entry.channels[t.Endpoint.Channel]
+	if ch.elsewhere {
+		// Leave it to a process that has the channel, and look again in a while.
+		d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
+			"webhook_id", t.Endpoint.WebhookID, "channel", t.Endpoint.Channel)
+		v := putBack(t, now())
+		v.health, v.elsewhere = health{unhealthy, breakerMaxWait}, true
+		return v, true
+	}
 
 	started := time.Now()
-	result, err := r.send(t, entry)
+	result, err := r.send(t, ch)
 	attempt := Attempt{
 		StartedAt:  started.UTC().Truncate(time.Microsecond),
 		Duration:   time.Since(started).Truncate(time.Microsecond),
@@ -85,13 +99,12 @@ func (r *run) attempt(t *task) (verdict, bool) {
 }
 
 // send calls the channel.
-func (r *run) send(t *task, entry *cacheEntry) (result channel.Result, err error) {
-	ch := entry.channels[t.Endpoint.Channel]
+func (r *run) send(t *task, ch openedChannel) (result channel.Result, err error) {
 	switch {
-	case entry.err != nil:
-		// Another process may have the channel that this one lacks.
-		return result, &channel.Error{Action: channel.Retry, Class: channel.ClassConfig, Err: entry.err}
-	case ch == nil:
+	case ch.err != nil:
+		// A later version of this program may take the configuration again.
+		return result, &channel.Error{Action: channel.Retry, Class: channel.ClassConfig, Err: ch.err}
+	case ch.Channel == nil:
 		return result, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig,
 			Err: fmt.Errorf("the webhook no longer has the channel %q", t.Endpoint.Channel)}
 	}
@@ -104,7 +117,7 @@ func (r *run) send(t *task, entry *cacheEntry) (result channel.Result, err error
 		}
 	}()
 	ctx := r.attempts
-	if _, bounded := ch.(channel.Timeouter); !bounded {
+	if _, bounded := ch.Channel.(channel.Timeouter); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.d.cfg.AttemptTimeout)
 		defer cancel()
@@ -125,7 +138,7 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	s := Settlement{Lease: t.Lease, Attempt: attempt}
 	if err == nil {
 		s.Status = StatusSucceeded
-		return verdict{t, s, health{verdict: healthy}}
+		return verdict{task: t, settlement: s, health: health{verdict: healthy}}
 	}
 	failure := channel.AsError(err)
 	class := failure.Class
@@ -144,12 +157,12 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	switch failure.Action {
 	case channel.Permanent:
 		s.Status = StatusDead
-		return verdict{t, s, healthOf(class, 0)}
+		return verdict{task: t, settlement: s, health: healthOf(class, 0)}
 	case channel.Deactivate:
 		s.Status = StatusDead
 		s.PauseWebhook = true
 		// Leave the endpoint alone until the store knows that it is paused.
-		return verdict{t, s, health{unhealthy, breakerMaxWait}}
+		return verdict{task: t, settlement: s, health: health{unhealthy, breakerMaxWait}}
 	}
 	var wait time.Duration
 	if failure.Action == channel.Wait {
@@ -158,11 +171,11 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	due, again := d.cfg.Retry.next(now(), t.QueuedAt, t.Tries+1, wait)
 	if !again {
 		s.Status = StatusDead
-		return verdict{t, s, healthOf(class, wait)}
+		return verdict{task: t, settlement: s, health: healthOf(class, wait)}
 	}
 	s.Status = StatusPending
 	s.DueAt = due
-	return verdict{t, s, healthOf(class, wait)}
+	return verdict{task: t, settlement: s, health: healthOf(class, wait)}
 }
 
 // healthOf says what a failure tells of the endpoint as a whole.

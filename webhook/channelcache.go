@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -24,8 +25,16 @@ type channelCache struct {
 type cacheEntry struct {
 	revision int64
 	paused   bool
-	channels map[string]channel.Channel // by channel key
-	err      error                      // why they could not be opened
+	channels map[string]openedChannel // by channel key
+}
+
+// openedChannel is a channel, or why there is none.
+type openedChannel struct {
+	channel.Channel
+	err error
+	// elsewhere says that this process has no driver of the channel's name;
+	// another one may have it.
+	elsewhere bool
 }
 
 // maxCachedWebhooks bounds the memory that webhooks nobody delivers to any more
@@ -37,9 +46,10 @@ func newChannelCache(store Store, registry *channel.Registry) *channelCache {
 }
 
 // open makes the channels of a webhook, by key. The error names every problem.
-func (c *channelCache) open(w *Webhook) (map[string]channel.Channel, error) {
+func (c *channelCache) open(w *Webhook) (map[string]openedChannel, error) {
 	var p event.Problems
-	opened := make(map[string]channel.Channel, len(w.Channels))
+	opened := make(map[string]openedChannel, len(w.Channels))
+	names := c.registry.Names()
 	keys := w.ChannelKeys()
 	for i, cfg := range w.Channels {
 		if cfg.Channel == "" || !isJSONObject(cfg.Configs) {
@@ -47,7 +57,7 @@ func (c *channelCache) open(w *Webhook) (map[string]channel.Channel, error) {
 		}
 		ch, err := c.registry.Open(cfg.Channel, cfg.Configs)
 		p.AddError(fmt.Sprintf("channels[%d]", i), err)
-		opened[keys[i]] = ch
+		opened[keys[i]] = openedChannel{ch, err, !slices.Contains(names, cfg.Channel)}
 	}
 	return opened, p.Err()
 }
@@ -67,8 +77,8 @@ func (c *channelCache) get(ctx context.Context, organizationID, id string, revis
 	if err != nil {
 		return nil, err
 	}
-	channels, err := c.open(w)
-	e := &cacheEntry{revision: w.Revision, paused: w.Paused, channels: channels, err: err}
+	channels, _ := c.open(w) // each channel has its own error
+	e := &cacheEntry{revision: w.Revision, paused: w.Paused, channels: channels}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.entries) >= maxCachedWebhooks {

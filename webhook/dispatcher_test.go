@@ -788,3 +788,33 @@ func TestProgressOutlivesAStop(t *testing.T) {
 		assert.Equal(t, []string{"", `{"reached":1}`}, seen)
 	})
 }
+
+func TestAProcessWithoutTheChannelLeavesItToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		has := benchOn(t, store, webhook.Config{}, accept)
+		has.subscribe(t, "*")
+		registry := channel.NewRegistry()
+		require.NoError(t, registry.Register("other", channel.Func(accept)))
+		lacks, err := webhook.New(store, webhook.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- lacks.Run(ctx) }()
+		synctest.Wait()
+		for range 100 {
+			require.NoError(t, lacks.Emit(t.Context(), newEvent(event.ObjectCreated)))
+		}
+		elapse(5*time.Minute + 10*time.Second)
+		for _, d := range has.deliveries(t, webhook.DeliveryQuery{Limit: 1000}) {
+			require.Equal(t, webhook.StatusPending, d.Status)
+			require.Empty(t, d.Attempts, "no attempt is spent where the channel is not there")
+		}
+		has.run(t)
+		time.Sleep(5 * time.Second)
+		assert.Len(t, has.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 1000}), 100)
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}

@@ -41,6 +41,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { r.claimLoop(ctx) })
 	loops.Go(func() { r.pruneLoop(ctx) })
+	if store, ok := d.store.(Listener); ok {
+		loops.Go(func() { r.listenLoop(ctx, store) })
+	}
 	stopRenewing := make(chan struct{})
 	renewed := make(chan struct{})
 	go func() { r.renewLoop(stopRenewing); close(renewed) }()
@@ -94,6 +97,24 @@ func (r *run) claimLoop(ctx context.Context) {
 			}
 		}
 		if !r.pause(ctx, pause, trouble.ongoing()) {
+			return
+		}
+	}
+}
+
+// listenLoop claims when the store hears of deliveries that others enqueued.
+func (r *run) listenLoop(ctx context.Context, store Listener) {
+	trouble := newTrouble(r.d.cfg.Logger, "listen for deliveries")
+	for {
+		err := store.Listen(ctx, func() {
+			trouble.over(ctx)
+			r.d.scheduler.signal()
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		// Polling goes on meanwhile.
+		if !sleep(ctx, trouble.failed(ctx, err)) {
 			return
 		}
 	}

@@ -97,6 +97,16 @@ type TxStore interface {
 	EnqueueTx(ctx context.Context, tx any, now time.Time, events []NewEvent) error
 }
 
+// Listener is a Store that hears of what other processes enqueued. Without one,
+// a Dispatcher finds out by asking every Config.PollInterval.
+type Listener interface {
+	Store
+	// Listen calls wake when deliveries may have become due that nobody was
+	// offered. It returns nil when ctx ends, and an error when it can hear no
+	// more; it may then be called again.
+	Listen(ctx context.Context, wake func()) error
+}
+
 // NewEvent is an event as a Store takes it.
 type NewEvent struct {
 	OrganizationID string

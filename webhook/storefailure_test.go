@@ -195,3 +195,52 @@ func TestPruneKeepsWhatRetentionSays(t *testing.T) {
 		assert.Empty(t, b.deliveries(t, webhook.DeliveryQuery{}))
 	})
 }
+
+// hearingStore is a store that hears of emits when the test says so.
+type hearingStore struct {
+	webhook.Store
+	heard chan error // nil wakes, an error ends the listening
+}
+
+func (s *hearingStore) Listen(ctx context.Context, wake func()) error {
+	wake()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-s.heard:
+			if err != nil {
+				return err
+			}
+			wake()
+		}
+	}
+}
+
+func TestListeningFindsWhatOthersEmitted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &hearingStore{Store: memstore.New(), heard: make(chan error)}
+		var log bytes.Buffer
+		b := benchOn(t, store, webhook.Config{PollInterval: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))}, accept)
+		b.subscribe(t, "*")
+		emitter := benchOn(t, store.Store, webhook.Config{}, accept)
+		stop := b.run(t)
+		synctest.Wait()
+
+		emitter.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		assert.Equal(t, webhook.StatusPending, b.only(t).Status, "nothing was heard, and the poll is far away")
+		store.heard <- nil
+		elapse(time.Second)
+		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+
+		store.heard <- errStoreDown
+		emitter.emit(t, event.ObjectUpdated)
+		elapse(time.Second)
+		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded}), 2, "listening again wakes too")
+		stop()
+		assert.Equal(t, 1, strings.Count(log.String(), `to="listen for deliveries" error`))
+		assert.Equal(t, 1, strings.Count(log.String(), `works again" to="listen for deliveries"`))
+	})
+}

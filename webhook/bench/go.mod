@@ -3,7 +3,9 @@ module github.com/mixpeek/webhooks-go/webhook/bench
 go 1.25.0
 
 require (
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/mixpeek/webhooks-go v0.0.0
+	github.com/mixpeek/webhooks-go/webhook/postgres v0.0.0
 	github.com/mixpeek/webhooks-go/webhook/sqlite v0.0.0
 )
 
@@ -12,6 +14,9 @@ require (
 	github.com/dustin/go-humanize v1.0.1 // indirect
 	github.com/flosch/pongo2/v6 v6.0.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/ncruces/go-strftime v1.0.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
@@ -19,8 +24,9 @@ require (
 	github.com/yuin/goldmark v1.8.7 // indirect
 	go.yaml.in/yaml/v3 v3.0.6 // indirect
 	golang.org/x/crypto v0.54.0 // indirect
+	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect
-	golang.org/x/text v0.40.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
 	modernc.org/libc v1.75.6 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
@@ -29,5 +35,6 @@ require (
 
 replace (
 	github.com/mixpeek/webhooks-go => ../..
+	github.com/mixpeek/webhooks-go/webhook/postgres => ../postgres
 	github.com/mixpeek/webhooks-go/webhook/sqlite => ../sqlite
 )

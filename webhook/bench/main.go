@@ -30,7 +30,7 @@ type options struct {
 	inFlight int
 	rates    []int
 	callers  []int
-	dir      string
+	dir, dsn string
 }
 
 func main() {
@@ -50,6 +50,7 @@ func run(args []string, out io.Writer) error {
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of throughput measurements; medians are printed")
 	flags.IntVar(&o.inFlight, "inflight", 64, "requests in flight of the Dispatcher")
 	flags.StringVar(&o.dir, "dir", "", "folder for database files (default: a temporary one)")
+	flags.StringVar(&o.dsn, "dsn", "", "connection string of a PostgreSQL database, for the store postgres")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 func (s *Store) Listen(ctx context.Context, wake func()) error {
 	err := s.listen(ctx, wake)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the caller wanted it to end
 	}
 	return fmt.Errorf("postgres: listening: %w", err)
 }

@@ -1,0 +1,100 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+)
+
+// dispatcher has one webhook for everything, whose channel counts.
+func dispatcher(t *testing.T, store webhook.Store, delivered chan<- string) *webhook.Dispatcher {
+	t.Helper()
+	channels := channel.NewRegistry()
+	require.NoError(t, channels.Register("webhook", channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
+		delivered <- m.EventID
+		return channel.Result{}, nil
+	})))
+	// Nothing is found by polling.
+	d, err := webhook.New(store, webhook.Config{Channels: channels, PollInterval: time.Hour})
+	require.NoError(t, err)
+	return d
+}
+
+func receive(t *testing.T, delivered <-chan string) string {
+	t.Helper()
+	select {
+	case id := <-delivered:
+		return id
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "nothing was delivered")
+		return ""
+	}
+}
+
+// A process that only emits, in transactions of its own, is heard by one that
+// delivers.
+func TestEmitToInOneProcessIsDeliveredByAnother(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dsn := schemaDSN(t)
+	delivered := make(chan string, 10)
+	worker := dispatcher(t, open(t, dsn), delivered)
+	require.NoError(t, worker.CreateWebhook(ctx, &webhook.Webhook{
+		Name: "all", EventTypes: []event.Pattern{"*"},
+		Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
+	}))
+	runCtx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- worker.Run(runCtx) }()
+	t.Cleanup(func() {
+		stop()
+		assert.NoError(t, <-ended)
+	})
+
+	emitter := dispatcher(t, open(t, dsn), delivered)
+	conn, err := pgx.Connect(ctx, dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, conn.Close(context.WithoutCancel(ctx))) })
+	_, err = conn.Exec(ctx, "CREATE TABLE objects (id text PRIMARY KEY)")
+	require.NoError(t, err)
+
+	emitIn := func(tx pgx.Tx) string {
+		_, err := tx.Exec(ctx, "INSERT INTO objects VALUES ('obj_1')")
+		require.NoError(t, err)
+		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+		e.Namespace = "acme"
+		require.NoError(t, emitter.EmitTo(ctx, tx, e))
+		return e.ID
+	}
+	tx, err := conn.Begin(ctx)
+	require.NoError(t, err)
+	never := emitIn(tx)
+	require.NoError(t, tx.Rollback(ctx))
+
+	tx, err = conn.Begin(ctx)
+	require.NoError(t, err)
+	committed := emitIn(tx)
+	require.NoError(t, tx.Commit(ctx))
+	assert.Equal(t, committed, receive(t, delivered))
+
+	alone := event.New(event.ObjectDeleted, event.Subject{Type: "object", ID: "obj_1"})
+	alone.Namespace = "acme"
+	require.NoError(t, emitter.Emit(ctx, alone))
+	assert.Equal(t, alone.ID, receive(t, delivered))
+
+	lost, err := emitter.Deliveries(ctx, webhook.DeliveryQuery{EventID: never})
+	require.NoError(t, err)
+	assert.Empty(t, lost, "what was rolled back was never published")
+}
+
+var _ webhook.Listener = (*postgres.Store)(nil)
+var _ webhook.TxStore = (*postgres.Store)(nil)
