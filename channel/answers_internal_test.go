@@ -50,11 +50,13 @@ func TestEnhancedCode(t *testing.T) {
 // Every code that is in a table has an action that makes sense for it.
 func TestCodeTables(t *testing.T) {
 	t.Parallel()
-	for code := range slackActions {
+	for code, action := range slackActions {
 		assert.True(t, isSlackCode(code), code)
+		assert.Contains(t, []Action{Retry, Wait, Permanent}, action, "%s: one channel's trouble does not end a webhook", code)
 	}
 	for code := range slackAuth {
 		assert.Contains(t, slackActions, code)
+		assert.Equal(t, Retry, slackActions[code], "%s: somebody corrects the credentials", code)
 	}
 	for code, action := range twilioActions {
 		assert.Contains(t, []Action{Retry, Wait, Permanent}, action, "%d: one number's trouble does not end a webhook", code)

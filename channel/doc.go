@@ -27,13 +27,14 @@
 //
 // For all that speaks HTTP one table holds, [Classify]:
 //
-//	2xx, answer complete                                        success
+//	2xx, answer complete, or cut at HTTPConfig.MaxResponse      success
 //	3xx                                                         Retry, never followed
 //	410                                                         Deactivate
 //	429 and 503 with Retry-After                                Wait, at most MaxRetryAfter
 //	any other status                                            Retry
 //	no connection: dns, connect, tls, refused_address           Retry
-//	no complete answer: timeout, closed, protocol, too_large    Retry
+//	no answer, or a 2xx whose body breaks off or never ends:
+//	timeout, closed, protocol, too_large                        Retry
 //	the template fails, the event does not decode               Permanent
 //
 // Slack's own words come before the status, in a 200 too:
@@ -41,11 +42,11 @@
 //	"ok", or ok:true to a bot                                        success
 //	ratelimited, with Retry-After                                    Wait
 //	rollup_error, internal_error, fatal_error, service_unavailable   Retry
+//	invalid_auth, token_expired, token_revoked, account_inactive,
+//	missing_scope, not_in_channel                                    Retry, because somebody sets the bot right
 //	invalid_payload, invalid_blocks, no_text, msg_too_long           Permanent
-//	channel_not_found, not_in_channel, action_prohibited,
-//	invalid_auth, missing_scope                                      Permanent
-//	channel_is_archived, no_service, token_revoked,
-//	account_inactive, team_disabled                                  Deactivate
+//	channel_not_found, channel_is_archived, action_prohibited,
+//	no_service, no_team, team_disabled                               Permanent
 //	a 2xx that holds none of them                                    Retry
 //	any other word                                                   as the status says
 //
@@ -59,7 +60,7 @@
 //
 // Twilio's codes come before the status:
 //
-//	a message with a sid and no error                              success
+//	201 without an error code, whatever became of its body         success
 //	20429, 14107, 21611, 30001, 30022, with Retry-After            Wait
 //	21211, 21408, 21610, 21612, 21614, 21635 and others            Permanent: this number
 //	21602, 21617; longer than SMSOptions.MaxSegments               Permanent: this text
@@ -69,7 +70,8 @@
 // Mail and text messages have several recipients. Those that were reached, and
 // those that were refused for good, go into Result.Progress and from there into
 // the next Message, so that nobody is written to twice. While some are left the
-// error has ClassPartial, and is worth a retry if one of them is.
+// error has ClassPartial, and is worth a retry if one of them is. When none is,
+// the refusals are forgotten: a replay of the dead delivery asks again.
 //
 // # Safety
 //

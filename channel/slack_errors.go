@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// maxSlackReply is as much of an answer as is looked at.
-const maxSlackReply = 16 << 10
+// maxSlackReply is as much of an answer as is looked at: to a bot, Slack repeats
+// the whole message before it is done.
+const maxSlackReply = 1 << 20
 
 // slackActions says what Slack's own error codes mean: those of incoming
 // webhooks, which stand in the body as plain text, and those of chat.postMessage.
@@ -20,26 +21,27 @@ var slackActions = map[string]Action{
 	"msg_too_long": Permanent, "msg_blocks_too_long": Permanent, "too_many_attachments": Permanent,
 	"markdown_text_conflict": Permanent, "metadata_too_large": Permanent, "duplicate_channel_not_found": Permanent,
 
-	// The configuration is wrong until somebody changes it.
-	"channel_not_found": Permanent, "user_not_found": Permanent, "not_in_channel": Permanent,
+	// The target is gone or closed to us. That is one channel's trouble: what
+	// else the webhook delivers to goes on, so nothing here deactivates it.
+	"channel_not_found": Permanent, "user_not_found": Permanent, "team_not_found": Permanent,
+	"channel_is_archived": Permanent, "is_archived": Permanent, "no_service": Permanent, "no_service_id": Permanent,
+	"no_active_hooks": Permanent, "no_team": Permanent, "team_disabled": Permanent, "team_access_not_granted": Permanent,
 	"action_prohibited": Permanent, "posting_to_general_channel_denied": Permanent,
 	"restricted_action": Permanent, "restricted_action_read_only_channel": Permanent, "restricted_action_thread_locked": Permanent,
 	"restricted_action_non_threadable_channel": Permanent, "restricted_action_thread_only_channel": Permanent,
-	"access_denied": Permanent, "no_permission": Permanent, "missing_scope": Permanent, "not_allowed_token_type": Permanent,
 	"cannot_reply_to_message": Permanent, "messages_tab_disabled": Permanent, "as_user_not_supported": Permanent,
-	"invalid_auth": Permanent, "not_authed": Permanent, "token_expired": Permanent, "ekm_access_denied": Permanent,
-	"enterprise_is_restricted": Permanent, "org_login_required": Permanent, "deprecated_endpoint": Permanent,
-	"method_deprecated": Permanent, "two_factor_setup_required": Permanent,
+	"enterprise_is_restricted": Permanent, "deprecated_endpoint": Permanent, "method_deprecated": Permanent,
 
-	// The target is gone for good.
-	"channel_is_archived": Deactivate, "is_archived": Deactivate, "no_service": Deactivate, "no_service_id": Deactivate,
-	"no_active_hooks": Deactivate, "no_team": Deactivate, "team_disabled": Deactivate, "team_not_found": Deactivate,
-	"invalid_token": Deactivate, "token_revoked": Deactivate, "account_inactive": Deactivate,
+	// The bot is not set up right; somebody has to look at it.
+	"invalid_auth": Retry, "not_authed": Retry, "invalid_token": Retry, "token_expired": Retry, "token_revoked": Retry,
+	"account_inactive": Retry, "access_denied": Retry, "no_permission": Retry, "missing_scope": Retry,
+	"not_allowed_token_type": Retry, "ekm_access_denied": Retry, "org_login_required": Retry,
+	"two_factor_setup_required": Retry, "not_in_channel": Retry,
 
 	// Later.
 	"ratelimited": Wait, "rate_limited": Wait, "accesslimited": Wait, "message_limit_exceeded": Retry,
 	"rollup_error": Retry, "internal_error": Retry, "fatal_error": Retry, "service_unavailable": Retry,
-	"request_timeout": Retry, "team_added_to_org": Retry, "team_access_not_granted": Permanent,
+	"request_timeout": Retry, "team_added_to_org": Retry,
 }
 
 // slackAuth are the codes that say that the credentials are at fault.

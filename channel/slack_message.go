@@ -29,7 +29,11 @@ func (s *summary) slackBlocks() json.RawMessage {
 	type text struct {
 		Type string `json:"type"`
 		Text string `json:"text"`
+		// Verbatim keeps Slack from making links and mentions of what only
+		// looks like them.
+		Verbatim bool `json:"verbatim"`
 	}
+	mrkdwn := func(s string) text { return text{Type: "mrkdwn", Text: s, Verbatim: true} }
 	type block struct {
 		Type     string `json:"type"`
 		Text     *text  `json:"text,omitempty"`
@@ -43,10 +47,11 @@ func (s *summary) slackBlocks() json.RawMessage {
 	if s.Subject != "" {
 		head += "\n" + slackEscape(s.Subject)
 	}
-	main := block{Type: "section", Text: &text{Type: "mrkdwn", Text: head}}
+	headText := mrkdwn(head)
+	main := block{Type: "section", Text: &headText}
 	const maxFields = 10 // Slack's limit
 	for _, r := range s.Rows[:min(len(s.Rows), maxFields)] {
-		main.Fields = append(main.Fields, text{Type: "mrkdwn", Text: "*" + slackEscape(r.Name) + "*\n" + slackEscape(r.Value)})
+		main.Fields = append(main.Fields, mrkdwn("*"+slackEscape(r.Name)+"*\n"+slackEscape(r.Value)))
 	}
 	foot := slackEscape(s.ID)
 	if at := s.time(); at != "" {
@@ -54,7 +59,7 @@ func (s *summary) slackBlocks() json.RawMessage {
 	}
 	blocks := []block{main}
 	if foot != "" {
-		blocks = append(blocks, block{Type: "context", Elements: []text{{Type: "mrkdwn", Text: foot}}})
+		blocks = append(blocks, block{Type: "context", Elements: []text{mrkdwn(foot)}})
 	}
 	raw, _ := encode(blocks) // strings only
 	return raw

@@ -156,7 +156,7 @@ func TestSlackBot(t *testing.T) {
 	config.BotToken = "xoxb-another"
 	_, err = open(t, d, config).Send(t.Context(), message())
 	assert.EqualError(t, err, "channel: auth 200: slack says invalid_auth")
-	assert.False(t, channel.AsError(err).Retryable())
+	assert.True(t, channel.AsError(err).Retryable(), "somebody corrects the token")
 }
 
 // An event is text, not markup: it cannot mention everybody or plant a link.
@@ -178,6 +178,19 @@ func TestSlackEscapesTheEvent(t *testing.T) {
 	assert.Contains(t, string(all), "12345678901234567890")
 	assert.Less(t, len(all), 4000)
 	assert.NotContains(t, string(all), "!date^", "no time when the event has none")
+	assert.Equal(t, strings.Count(string(all), `"mrkdwn"`), strings.Count(string(all), `"verbatim":true`),
+		"what looks like a link or a mention is not made one")
+}
+
+// To a bot Slack repeats the message before it is done: an answer of any size
+// that a message can have is understood, or the message would be posted again.
+func TestSlackLongAnswer(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"ok":true,"message":{"blocks":"`+strings.Repeat("x", 50*3000)+`"}}`)
+	})
+	_, err := open(t, slackDriver(t, url), channel.SlackConfig{BotToken: slackToken, ChannelID: "C1"}).Send(t.Context(), message())
+	assert.NoError(t, err)
 }
 
 // Slack's own words decide, whatever the status.
@@ -198,9 +211,10 @@ func TestSlackErrors(t *testing.T) {
 		{answer: answer{status: 400, body: "invalid_payload"}, action: channel.Permanent, class: channel.ClassRejected},
 		{answer: answer{status: 403, body: "action_prohibited"}, action: channel.Permanent, class: channel.ClassRejected},
 		{answer: answer{status: 404, body: "channel_not_found"}, action: channel.Permanent, class: channel.ClassRejected},
-		{answer: answer{status: 404, body: "no_service"}, action: channel.Deactivate, class: channel.ClassRejected},
-		{answer: answer{status: 410, body: "channel_is_archived"}, action: channel.Deactivate, class: channel.ClassRejected},
-		{answer: answer{status: 403, body: "invalid_token"}, action: channel.Deactivate, class: channel.ClassAuth},
+		{answer: answer{status: 404, body: "no_service"}, action: channel.Permanent, class: channel.ClassRejected},
+		{answer: answer{status: 410, body: "channel_is_archived"}, action: channel.Permanent, class: channel.ClassRejected},
+		{answer: answer{status: 410, body: ""}, action: channel.Deactivate, class: channel.ClassStatus},
+		{answer: answer{status: 403, body: "invalid_token"}, action: channel.Retry, class: channel.ClassAuth},
 		{answer: answer{status: 500, body: "rollup_error"}, action: channel.Retry, class: channel.ClassRejected},
 		{answer: answer{status: 500, body: "<html>oops</html>"}, action: channel.Retry, class: channel.ClassStatus},
 		{answer: answer{status: 404, body: "brand_new_code"}, action: channel.Retry, class: channel.ClassStatus},
@@ -213,9 +227,10 @@ func TestSlackErrors(t *testing.T) {
 		{answer: answer{status: 429, body: "ratelimited"}, action: channel.Retry, class: channel.ClassRejected},
 		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"ratelimited"}`, header: http.Header{"Retry-After": {"7"}}},
 			action: channel.Wait, class: channel.ClassRejected, wait: 7 * time.Second},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"is_archived"}`}, action: channel.Deactivate, class: channel.ClassRejected},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"token_revoked"}`}, action: channel.Deactivate, class: channel.ClassAuth},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"not_in_channel"}`}, action: channel.Permanent, class: channel.ClassRejected},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"is_archived"}`}, action: channel.Permanent, class: channel.ClassRejected},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"token_revoked"}`}, action: channel.Retry, class: channel.ClassAuth},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"not_in_channel"}`}, action: channel.Retry, class: channel.ClassRejected},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"missing_scope"}`}, action: channel.Retry, class: channel.ClassAuth},
 		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"internal_error"}`}, action: channel.Retry, class: channel.ClassRejected},
 		{bot: true, answer: answer{status: 503, body: `{"ok":false,"error":"service_unavailable"}`, header: http.Header{"Retry-After": {"5"}}},
 			action: channel.Wait, class: channel.ClassRejected, wait: 5 * time.Second},

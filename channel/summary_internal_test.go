@@ -43,6 +43,6 @@ func TestDefaultMessagesOfAPartialEvent(t *testing.T) {
 	assert.Equal(t, "invoice.paid", s.title())
 	assert.Equal(t, "invoice.paid\n\n", s.text())
 	assert.Equal(t, "invoice.paid", s.sms())
-	assert.JSONEq(t, `[{"type":"section","text":{"type":"mrkdwn","text":"*invoice.paid*"}}]`, string(s.slackBlocks()))
+	assert.JSONEq(t, `[{"type":"section","text":{"type":"mrkdwn","text":"*invoice.paid*","verbatim":true}}]`, string(s.slackBlocks()))
 	assert.Contains(t, s.html(), "invoice.paid")
 }
