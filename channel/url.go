@@ -20,6 +20,10 @@ const maxURL = 2048
 // to. No part of the URL is in the error, because a URL may grant access.
 func (c *HTTPClient) CheckURL(raw string) (*url.URL, error) {
 	var problems event.Problems
+	if raw == "" {
+		problems.Add("", "is required")
+		return nil, problems.Err()
+	}
 	if len(raw) > maxURL {
 		problems.Add("", "must be at most %d characters", maxURL)
 		return nil, problems.Err()

@@ -29,7 +29,7 @@ func TestCheckURL(t *testing.T) {
 		raw  string
 		want []string // what each rule says, in part
 	}{
-		{"", []string{"must begin with https://", "must have a host"}},
+		{"", []string{"is required"}},
 		{"example.com/hook", []string{"must begin with https://", "must have a host"}},
 		{"http://example.com/", []string{"plain http is not allowed"}},
 		{"ftp://example.com/", []string{"must begin with https://"}},
