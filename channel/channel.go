@@ -24,8 +24,9 @@ import (
 //     channel's own limit, the attempt has failed with [ClassTimeout].
 //   - The Message is shared: Send does not modify it or its Payload.
 //   - No secret of the configuration (token, key, password, header value, a URL
-//     that grants access) and no part of the rendered payload is in the error
-//     or in the Result.
+//     that grants access, a string that a template spells out) is in the error
+//     or in the Result, and no part of the rendered payload is in the error. The
+//     Result may repeat what the target said of the event itself.
 //   - Send is safe for concurrent use and leaves no goroutine behind.
 type Channel interface {
 	Send(ctx context.Context, m *Message) (Result, error)

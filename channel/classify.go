@@ -26,7 +26,7 @@ const MaxRetryAfter = 24 * time.Hour
 // answer, to which an HTTP date in Retry-After is compared.
 func Classify(status int, header http.Header, now time.Time) error {
 	switch {
-	case status >= 200 && status <= 299:
+	case isSuccess(status):
 		return nil
 	case status >= 300 && status <= 399:
 		return &Error{Action: Retry, Class: ClassRedirect, StatusCode: status}
@@ -39,6 +39,8 @@ func Classify(status int, header http.Header, now time.Time) error {
 	}
 	return &Error{Action: Retry, Class: ClassStatus, StatusCode: status}
 }
+
+func isSuccess(status int) bool { return status >= 200 && status <= 299 }
 
 // RetryAfter reads the Retry-After header in both of its forms, a number of
 // seconds or an HTTP date (RFC 9110, section 10.2.3). It returns zero when the

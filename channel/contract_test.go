@@ -27,7 +27,7 @@ func TestWebhookContract(t *testing.T) {
 		},
 		Bad: []channeltest.Bad{
 			{Name: "no url", Config: `{}`, Fields: []string{"url"}},
-			{Name: "everything", Config: `{"url":"ftp://u:` + query + `@x/","timeout":0,"method":"GET","headers":{"Host":"` + header + `"},"signing_secrets":["` + signing + `x"]}`,
+			{Name: "everything", Config: `{"url":"ftp://u:` + query + `@x/","timeout":-1,"method":"GET","headers":{"Host":"` + header + `"},"signing_secrets":["` + signing + `x"]}`,
 				Fields: []string{"url", "timeout", "method", "headers.Host", "signing_secrets[0]"}},
 		},
 		Secrets: []string{header, signing, query},

@@ -48,7 +48,7 @@ func ExampleDriver() {
 	_, err := channel.NewWebhookDriver(nil).Open(json.RawMessage(`{
 		"url": "http://10.0.0.8/hook",
 		"headers": {"Host": "example.com"},
-		"timeout": 0
+		"timeout": -1
 	}`))
 	var invalid *event.ValidationError
 	if errors.As(err, &invalid) {

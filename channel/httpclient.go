@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -43,8 +44,10 @@ type HTTPConfig struct {
 	// Defaults to DefaultUserAgent.
 	UserAgent string
 
-	// MaxResponse is how many bytes of an answer's body are read. An answer
-	// that is longer is a failed attempt. Defaults to 1 MiB.
+	// MaxResponse is how many bytes of an answer's body are looked at, at most
+	// 2 GiB. What is longer is cut: the status decides, as ever. A 2xx that
+	// does not declare its length and goes on to four times as much counts as
+	// endless, and as a failed attempt. Defaults to 1 MiB.
 	MaxResponse int64
 
 	// MaxIdlePerHost is how many connections to one host are kept for the next
@@ -90,6 +93,7 @@ func NewHTTPClient(config HTTPConfig) *HTTPClient {
 	if c.maxResponse <= 0 {
 		c.maxResponse = 1 << 20
 	}
+	c.maxResponse = min(c.maxResponse, math.MaxInt32)
 	perHost := config.MaxIdlePerHost
 	if perHost <= 0 {
 		perHost = 64
@@ -128,16 +132,20 @@ func NewHTTPClient(config HTTPConfig) *HTTPClient {
 // CloseIdleConnections closes the connections that no request uses.
 func (c *HTTPClient) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 
-// HTTPResponse is a complete answer.
+// HTTPResponse is an answer.
 type HTTPResponse struct {
 	StatusCode int
 	Header     http.Header
 	Body       []byte
+
+	// Truncated says that Body is only the beginning: the rest is beyond
+	// MaxResponse, or never came.
+	Truncated bool
 }
 
-// Do makes one request and reads the whole answer, within MaxResponse. An
-// answer is no error, whatever its status: [Classify] says what it means. A
-// request that got no complete answer returns an *Error without the URL in it,
+// Do makes one request and reads the answer, within MaxResponse. An answer is
+// no error, whatever its status: [Classify] says what it means. A request that
+// got no answer, or a 2xx that broke off, returns an *Error without the URL in it,
 // or, when the request's context was cancelled, an error that matches
 // context.Canceled. The URL must be one that [HTTPClient.CheckURL] accepts.
 func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
@@ -157,38 +165,54 @@ func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
 
 // do is Do on a request that is known to be right. It appends at most keep
 // bytes of the body to buf and reads the rest to the end, so that the
-// connection can be used again. When the status came but the body failed, the
-// reply holds what there is and the error is not nil.
+// connection can be used again. When a 2xx came but its body failed, the reply
+// holds what there is and the error is not nil. Any other status has said what
+// there is to say, and becomes no different when its body fails.
 func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, error) {
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return HTTPResponse{Body: buf}, transportError(req.Context(), err)
 	}
 	reply := HTTPResponse{StatusCode: resp.StatusCode, Header: resp.Header, Body: buf}
-	if resp.Body == http.NoBody {
+	switch {
+	case resp.Body == http.NoBody:
+		return reply, nil
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		// The body is now the bare connection: nothing ends it, not even the
+		// request's context.
+		_ = resp.Body.Close()
 		return reply, nil
 	}
-	reply.Body, err = readBody(resp.Body, buf, keep, c.maxResponse)
+	reply.Body, reply.Truncated, err = readBody(resp, buf, keep, c.maxResponse)
 	_ = resp.Body.Close() // says nothing that reading has not said
-	if err != nil {
-		err = transportError(req.Context(), err)
-		var failed *Error
-		if errors.As(err, &failed) {
-			failed.StatusCode = resp.StatusCode
-		}
-		return reply, err
+	if err == nil {
+		return reply, nil
 	}
-	return reply, nil
+	err = transportError(req.Context(), err)
+	var failed *Error
+	if errors.As(err, &failed) {
+		if !isSuccess(resp.StatusCode) {
+			return reply, nil
+		}
+		failed.StatusCode = resp.StatusCode
+	}
+	return reply, err
 }
 
-// errTooLarge is met when a body goes on after the limit.
+// errTooLarge is met when the other side does not stop talking.
 var errTooLarge = &Error{Class: ClassTooLarge}
 
-// readBody appends the first keep bytes of a body to buf and discards the rest,
-// up to limit bytes in all.
-func readBody(body io.Reader, buf []byte, keep int, limit int64) ([]byte, error) {
+// endless is how many times the limit a body of no declared length may have
+// before it counts as one that never ends.
+const endless = 4
+
+// readBody appends the first keep bytes of a body to buf, limit at most, and
+// discards the rest. cut says that there was a rest. A length that is declared
+// and beyond the limit is not waited for.
+func readBody(resp *http.Response, buf []byte, keep int, limit int64) (_ []byte, cut bool, err error) {
 	keep = int(min(int64(keep), limit))
 	start := len(buf)
+	body := resp.Body
 	for len(buf)-start < keep {
 		if len(buf) == cap(buf) {
 			buf = slices.Grow(buf, 512)
@@ -196,19 +220,19 @@ func readBody(body io.Reader, buf []byte, keep int, limit int64) ([]byte, error)
 		n, err := body.Read(buf[len(buf):min(cap(buf), start+keep)])
 		buf = buf[:len(buf)+n]
 		if err == io.EOF {
-			return buf, nil
+			return buf, false, nil
 		}
 		if err != nil {
-			return buf, err
+			return buf, true, err
 		}
 	}
-	rest := limit - int64(keep)
+	if resp.ContentLength > limit {
+		return buf, true, nil
+	}
+	rest := endless*limit - int64(keep)
 	n, err := io.Copy(io.Discard, io.LimitReader(body, rest+1))
-	if err != nil {
-		return buf, err
+	if err == nil && n > rest {
+		err = errTooLarge
 	}
-	if n > rest {
-		return buf, errTooLarge
-	}
-	return buf, nil
+	return buf, n > 0 || err != nil, err
 }

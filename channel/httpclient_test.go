@@ -14,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -106,7 +107,10 @@ func TestHTTPClientNoOldTLS(t *testing.T) {
 func TestHTTPClientLimits(t *testing.T) {
 	t.Parallel()
 	size := 0
-	base := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("x"), size)) })
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		_, _ = w.Write(bytes.Repeat([]byte("x"), size))
+	})
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
 	t.Cleanup(client.CloseIdleConnections)
 	for _, size = range []int{0, 1, 999, 1000} {
@@ -115,10 +119,41 @@ func TestHTTPClientLimits(t *testing.T) {
 		assert.Len(t, resp.Body, size)
 	}
 	for _, size = range []int{1001, 100_000} {
+		resp, err := post(t, client, base)
+		require.NoError(t, err, size)
+		assert.Len(t, resp.Body, 1000, size)
+		assert.True(t, resp.Truncated, size)
+	}
+}
+
+// A body of no declared length is waited for up to four times the limit, and is
+// endless if it goes on.
+func TestHTTPClientEndlessBodies(t *testing.T) {
+	t.Parallel()
+	size, status := 0, 200
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_ = http.NewResponseController(w).Flush() // from here on the body is chunked
+		_, _ = w.Write(bytes.Repeat([]byte("x"), size))
+	})
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
+	t.Cleanup(client.CloseIdleConnections)
+	for _, size = range []int{1000, 1001, 4000} {
+		resp, err := post(t, client, base)
+		require.NoError(t, err, size)
+		assert.Len(t, resp.Body, 1000)
+		assert.Equal(t, size > 1000, resp.Truncated, size)
+	}
+	for _, size = range []int{4001, 1 << 20} {
 		_, err := post(t, client, base)
 		assert.Equal(t, channel.ClassTooLarge, channel.AsError(err).Class, "%d: %v", size, err)
 		assert.Equal(t, 200, channel.AsError(err).StatusCode)
 	}
+	status = 410
+	resp, err := post(t, client, base)
+	require.NoError(t, err, "a 410 is a 410")
+	assert.Equal(t, 410, resp.StatusCode)
+	assert.True(t, resp.Truncated)
 }
 
 // An answer within the limit is read to its end, so that its connection serves

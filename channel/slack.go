@@ -128,7 +128,7 @@ func (d *slackDriver) target(r *configReader, c *slackChannel, header http.Heade
 		if u == nil {
 			return nil, nil
 		}
-		return u, append(urlSecrets(u), strings.Split(u.Path, "/")...)
+		return u, urlSecrets(u)
 	}
 	token, ok := r.required("bot_token")
 	if ok && (!isFieldValue(token) || strings.ContainsAny(token, " \t")) {
@@ -179,8 +179,8 @@ func (c *slackChannel) Send(ctx context.Context, m *Message) (Result, error) {
 	}
 	req := c.request.WithContext(ctx)
 	setBody(req, body)
-	reply, err := c.client.do(req, nil, maxSlackReply+c.redact.keep())
-	result := Result{StatusCode: reply.StatusCode, Response: c.redact.excerpt(reply.Body)}
+	reply, err := c.client.do(req, nil, max(maxSlackReply, c.redact.keep()))
+	result := Result{StatusCode: reply.StatusCode, Response: c.redact.excerpt(reply.Body, reply.Truncated)}
 	if err == nil {
 		err = classifySlack(reply, c.bot, time.Now())
 	}

@@ -2,8 +2,10 @@ package channel
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/mixpeek/webhooks-go/template"
 )
@@ -60,6 +62,35 @@ func (r *configReader) objectTemplate(name string) *tmpl {
 		return r.badTemplate(name, err)
 	}
 	return &tmpl{t.Render}
+}
+
+// literals returns the strings of an object template that hold no template: they
+// are sent as they are, and a token may be among them.
+func (r *configReader) literals(name string) []string {
+	raw, _ := r.get(name)
+	var list []string
+	var walk func(json.RawMessage)
+	walk = func(raw json.RawMessage) {
+		var (
+			object map[string]json.RawMessage
+			items  []json.RawMessage
+			text   string
+		)
+		switch {
+		case json.Unmarshal(raw, &object) == nil:
+			for _, item := range object {
+				walk(item)
+			}
+		case json.Unmarshal(raw, &items) == nil:
+			for _, item := range items {
+				walk(item)
+			}
+		case json.Unmarshal(raw, &text) == nil && !strings.Contains(text, "{{") && !strings.Contains(text, "{%"):
+			list = append(list, text)
+		}
+	}
+	walk(raw)
+	return list
 }
 
 // badTemplate reports what the compiler says, place and reason.

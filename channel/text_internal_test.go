@@ -78,41 +78,36 @@ func TestExcerpt(t *testing.T) {
 
 func TestRedactor(t *testing.T) {
 	t.Parallel()
-	r := newRedactor("secret-one", "short", "secret-one-longer", "", "secret-one")
-	assert.Equal(t, "a [redacted] b [redacted] short", r.excerpt([]byte("a secret-one b secret-one-longer short")))
+	r := newRedactor("secret-one", "abc", "secret-one-longer", "", "secret-one")
+	assert.Equal(t, "a [redacted] b [redacted] tiny", r.excerpt([]byte("a secret-one b secret-one-longer tiny"), false))
 	assert.Equal(t, excerptSize+1+len("secret-one-longer"), r.keep())
-	assert.Nil(t, newRedactor("short", ""))
+	assert.Nil(t, newRedactor("abc", ""))
 
 	r = newRedactor(`Bearer q"uo<te&d/token`)
-	for _, echo := range []string{`q"uo<te&d/token`, `{"auth":"Bearer q\"uo\u003cte\u0026d/token"}`, `q&#34;uo&lt;te&amp;d/token`, `?t=q%22uo%3Cte%26d%2Ftoken`} {
-		assert.NotContains(t, r.excerpt([]byte(echo)), "token", echo)
+	for _, echo := range []string{`q"uo<te&d/token`, `{"auth":"Bearer q\"uo\u003cte\u0026d/token"}`, `q&#34;uo&lt;te&amp;d/token`, `?t=q%22uo%3Cte%26d%2Ftoken`,
+		`{"python":"q\"uo<te&d/token"}`, `{"php":"q\"uo<te&d\/token"}`} {
+		assert.NotContains(t, r.excerpt([]byte(echo), false), "token", echo)
 	}
-	assert.Equal(t, "Bearer expected", r.excerpt([]byte("Bearer expected")))
+	assert.Equal(t, "Bearer expected", r.excerpt([]byte("Bearer expected"), false))
 	r = newRedactor("secret-one")
 
 	var none *redactor
-	assert.Equal(t, "anything", none.excerpt([]byte("anything")))
+	assert.Equal(t, "anything", none.excerpt([]byte("anything"), true))
 	assert.Equal(t, excerptSize+1, none.keep())
 
 	// A secret at the cut is not left in half.
 	long := strings.Repeat("x", excerptSize-5) + "secret-one"
-	assert.NotContains(t, r.excerpt([]byte(long)), "secr")
-}
+	assert.NotContains(t, r.excerpt([]byte(long), false), "secr")
+	assert.Equal(t, "a secre", r.excerpt([]byte("a secre"), false), "a complete answer is shown to its end")
+	for cut := range len("secret-one") {
+		got := r.excerpt([]byte("a secret-one"[:2+cut]), true)
+		assert.LessOrEqual(t, len(got), 2+3, "at most three characters: %q", got)
+	}
 
-func TestProgressSettle(t *testing.T) {
-	t.Parallel()
-	all := []string{"a", "b"}
-	p := readProgress([]byte(`{"reached":["a"],"refused":["b"],"later":1}`))
-	assert.Empty(t, p.remaining(all))
-	assert.Equal(t, all, readProgress(nil).remaining(all))
-	assert.Equal(t, all, readProgress([]byte(`{"reached":7}`)).remaining(all))
-	assert.Nil(t, (&progress{}).json())
-
-	// A recipient that is gone for good does not end what another waits for.
-	_, err := (&progress{}).settle(2, nil, []failure{{"a", &Error{Action: Permanent}}, {"b", &Error{Action: Retry}}})
-	assert.True(t, AsError(err).Retryable())
-	_, err = (&progress{}).settle(2, nil, []failure{{"a", &Error{Action: Retry}}, {"b", &Error{Action: Permanent}}})
-	assert.True(t, AsError(err).Retryable())
-	_, err = (&progress{}).settle(2, nil, []failure{{"a", &Error{Action: Permanent}}, {"b", &Error{Action: Permanent}}})
-	assert.False(t, AsError(err).Retryable())
+	// What is cut off may have hidden that a whole secret came before it.
+	r = newRedactor("secret-one", "-one-more")
+	assert.Equal(t, "a ", r.excerpt([]byte("a secret-one"), true))
+	// Replacing makes a text shorter: what was read is no longer beyond the excerpt.
+	r = newRedactor(strings.Repeat("ab", 200))
+	assert.NotContains(t, r.excerpt([]byte(strings.Repeat(strings.Repeat("ab", 200)+".", 20)), false), "abab")
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -84,7 +85,8 @@ func (d *webhookDriver) Open(config json.RawMessage) (Channel, error) {
 	for _, values := range header {
 		secrets = append(secrets, values...)
 	}
-	c.redact = newRedactor(append(secrets, urlSecrets(u)...)...)
+	literals := atLeast(minLiteral, r.literals("payload_template"))
+	c.redact = newRedactor(slices.Concat(secrets, urlSecrets(u), literals)...)
 	setDefault(header, "Content-Type", "application/json")
 	setDefault(header, "User-Agent", d.client.userAgent)
 	c.request = &http.Request{
@@ -134,7 +136,7 @@ func (c *webhookChannel) Send(ctx context.Context, m *Message) (Result, error) {
 func (c *HTTPClient) send(req *http.Request, redact *redactor) (Result, error) {
 	buf := bodyBuffers.Get().(*[]byte)
 	reply, err := c.do(req, (*buf)[:0], redact.keep())
-	result := Result{StatusCode: reply.StatusCode, Response: redact.excerpt(reply.Body)}
+	result := Result{StatusCode: reply.StatusCode, Response: redact.excerpt(reply.Body, reply.Truncated)}
 	*buf = reply.Body[:0]
 	bodyBuffers.Put(buf)
 	if err == nil {
@@ -163,14 +165,36 @@ func setDefault(h http.Header, name, value string) {
 	}
 }
 
-// urlSecrets returns the parts of a URL that may grant access: the query's
-// values, and path and query as a whole.
+// The lengths from which on parts of a configuration that may be secret, but
+// mostly are not, are looked for in answers.
+const (
+	minLiteral = 6 // a path, a value of the query, a string of a template
+	minSegment = 8 // one segment of a path, which are often plain words
+)
+
+// urlSecrets returns the parts of a URL that may grant access, as they are
+// written and as they are meant: path and query as a whole, each alone, the
+// path's segments, and the query's values.
 func urlSecrets(u *url.URL) []string {
-	secrets := []string{u.RequestURI()}
+	secrets := []string{u.RequestURI(), u.Path, u.EscapedPath()}
 	for _, values := range u.Query() {
 		secrets = append(secrets, values...)
 	}
-	return secrets
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		secrets = append(secrets, value)
+	}
+	var segments []string
+	for written := range strings.SplitSeq(u.EscapedPath(), "/") {
+		meant, _ := url.PathUnescape(written) // it has been parsed before
+		segments = append(segments, written, meant)
+	}
+	return append(atLeast(minLiteral, secrets), atLeast(minSegment, segments)...)
+}
+
+// atLeast keeps the strings of at least n bytes.
+func atLeast(n int, list []string) []string {
+	return slices.DeleteFunc(list, func(s string) bool { return len(s) < n })
 }
 
 // url reads a required URL that the client accepts, nil when it is not right.
@@ -184,10 +208,10 @@ func (r *configReader) url(name string, client *HTTPClient) *url.URL {
 	return u
 }
 
-// timeout reads a number of seconds.
+// timeout reads a number of seconds; zero counts as absent.
 func (r *configReader) timeout(name string) time.Duration {
 	seconds, ok := r.number(name)
-	if !ok {
+	if !ok || seconds == 0 {
 		return DefaultTimeout
 	}
 	if seconds < MinTimeout.Seconds() || seconds > MaxTimeout.Seconds() {

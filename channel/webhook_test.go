@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -104,6 +105,9 @@ func TestWebhookOptions(t *testing.T) {
 	_, err = c.Send(t.Context(), message())
 	require.NoError(t, err)
 	assert.Equal(t, "mine/2", got.UserAgent())
+
+	c = open(t, d, map[string]any{"url": url, "timeout": 0})
+	assert.Equal(t, channel.DefaultTimeout, c.(channel.Timeouter).Timeout(), "zero counts as absent")
 }
 
 func TestWebhookConfigProblems(t *testing.T) {
@@ -122,7 +126,7 @@ func TestWebhookConfigProblems(t *testing.T) {
 		{"url of another type", `{"url":5}`, []string{"url"}},
 		{"plain http, fragment", `{"url":"http://example.com/#x"}`, []string{"url", "url"}},
 		{"types", `{"url":"https://example.com","headers":[],"timeout":"10","method":1}`, []string{"timeout", "method", "headers"}},
-		{"timeout zero", `{"url":"https://example.com","timeout":0}`, []string{"timeout"}},
+		{"timeout too short", `{"url":"https://example.com","timeout":0.0001}`, []string{"timeout"}},
 		{"timeout negative", `{"url":"https://example.com","timeout":-1}`, []string{"timeout"}},
 		{"timeout too long", `{"url":"https://example.com","timeout":300.1}`, []string{"timeout"}},
 		{"timeout huge", `{"url":"https://example.com","timeout":1e400}`, []string{"timeout"}},
@@ -207,6 +211,36 @@ func TestWebhookFailuresAreClassified(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// A status is what an endpoint has to say. How much comes after it, and what
+// becomes of that, changes a verdict only where a 2xx has no end in sight.
+func TestWebhookLargeAnswersKeepTheirStatus(t *testing.T) {
+	t.Parallel()
+	const declared, chunked, brokenOff = "declared", "chunked", "broken off"
+	for _, status := range []int{200, 202, 302, 410, 429, 500, 503} {
+		for _, form := range []string{declared, chunked, brokenOff} {
+			if form == brokenOff && status < 300 {
+				continue // that one failed: see channeltest's Misbehaviours
+			}
+			url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "60")
+				if form != chunked {
+					w.Header().Set("Content-Length", strconv.Itoa(2<<20))
+				}
+				w.WriteHeader(status)
+				if form == brokenOff {
+					breakOff(w, "part")
+				}
+				_, _ = w.Write(make([]byte, 2<<20))
+			})
+			result, err := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{URL: url}).Send(t.Context(), message())
+			want := channel.Classify(status, http.Header{"Retry-After": {"60"}}, time.Now())
+			assert.Equal(t, channel.AsError(want), channel.AsError(err), "%d, %s", status, form)
+			assert.Equal(t, status, result.StatusCode)
+			assert.LessOrEqual(t, len(result.Response), 1024+len("…"))
+		}
+	}
+}
+
 // The guard holds at connect time: the name is looked up, the address refused.
 func TestWebhookRefusesPrivateAddresses(t *testing.T) {
 	t.Parallel()
@@ -223,6 +257,13 @@ func TestWebhookRefusesPrivateAddresses(t *testing.T) {
 	require.ErrorAs(t, err, &got)
 	assert.Contains(t, []channel.Class{channel.ClassRefusedAddress, channel.ClassDNS}, got.Class)
 	assert.True(t, got.Retryable())
+}
+
+// breakOff writes a part of the answer and closes the connection.
+func breakOff(w http.ResponseWriter, part string) {
+	_, _ = io.WriteString(w, part)
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
 }
 
 // quiet is for servers that are meant to fail.

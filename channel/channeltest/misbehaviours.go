@@ -79,6 +79,11 @@ func silent() []Misbehaviour {
 			c.say("HTTP/1.1 100 Continue\r\n\r\n")
 			c.hang()
 		}},
+		{Name: "switches protocols and hangs", serve: func(c *badConn) {
+			c.readRequest()
+			c.say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nx")
+			c.hang()
+		}},
 		{Name: "drips its header", Hangs: true, serve: func(c *badConn) {
 			c.readRequest()
 			c.drip("HTTP/1.1 200 OK\r\n" + strings.Repeat("X-Slow: very\r\n", 1000))

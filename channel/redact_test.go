@@ -1,0 +1,102 @@
+package channel_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/channel"
+)
+
+// Whatever of a configuration an endpoint repeats, in whatever way, is not
+// stored.
+func TestWebhookRedactsEchoes(t *testing.T) {
+	t.Parallel()
+	long := "SECRETSECRET" + strings.Repeat("abcdefghij", 29)
+	tests := []struct {
+		name   string
+		path   string
+		config map[string]any
+		secret string
+		answer http.HandlerFunc
+	}{
+		{
+			name: "the path without the query", path: "/hooks/T0KENT0KENT0KEN?v=1", secret: "T0KENT0KEN",
+			answer: func(w http.ResponseWriter, r *http.Request) { http.Error(w, "Cannot POST "+r.URL.Path, 404) },
+		},
+		{
+			name: "a segment of the path", path: "/hooks/T0KENT0KENT0KEN", secret: "T0KENT0KEN",
+			answer: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "unknown hook T0KENT0KENT0KEN", 404) },
+		},
+		{
+			name: "an escaped segment", path: "/hooks/T0KEN%2ft0ken%20", secret: "T0KEN",
+			answer: func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, "unknown hooks T0KEN%2ft0ken%20 and T0KEN/t0ken ")
+			},
+		},
+		{
+			name: "a value of the query as it is written", path: "/?k=T0KEN%2ft0ken", secret: "T0KEN",
+			answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "T0KEN%2ft0ken") },
+		},
+		{
+			name: "PHP's JSON", secret: "defghijkl", config: map[string]any{"headers": map[string]string{"Authorization": "Bearer abc/defghijkl/mnop+qrs="}},
+			answer: func(w http.ResponseWriter, r *http.Request) {
+				_, _ = fmt.Fprintf(w, `{"auth":"%s"}`, strings.ReplaceAll(r.Header.Get("Authorization"), "/", `\/`))
+			},
+		},
+		{
+			name: "a short secret", secret: "s3cr", config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": "s3cr"}},
+			answer: func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.WriteString(w, "got "+r.Header.Get("X-Mixpeek-Secret"))
+			},
+		},
+		{
+			name: "a literal of the template", secret: "tok_live", config: map[string]any{"payload_template": map[string]any{
+				"deep": []any{map[string]string{"token": "tok_live_123456789"}}, "id": "{{ event_id }}"}},
+			answer: func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) },
+		},
+		{
+			name: "many times, which makes room for more", secret: "SECRETSECRET", config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
+			answer: func(w http.ResponseWriter, r *http.Request) {
+				for range 20 {
+					_, _ = io.WriteString(w, r.Header.Get("X-Mixpeek-Secret"))
+				}
+			},
+		},
+		{
+			name: "an answer that breaks off in a secret", secret: "SECRETSECRET", config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
+			answer: func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", "500")
+				breakOff(w, "got "+long[:200])
+			},
+		},
+	}
+	for _, tt := range tests {
+		url := serve(t, tt.answer)
+		config := map[string]any{"url": url + tt.path}
+		for k, v := range tt.config {
+			config[k] = v
+		}
+		result, _ := open(t, channel.NewWebhookDriver(devClient(t)), config).Send(t.Context(), message())
+		assert.NotEmpty(t, result.Response, tt.name)
+		assert.NotContains(t, result.Response, tt.secret, tt.name)
+	}
+}
+
+// The limit of what is read may itself cut a secret in two.
+func TestWebhookRedactsAtTheLimit(t *testing.T) {
+	t.Parallel()
+	const secret = "SECRETSECRET-sesame"
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "got "+secret) })
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 16})
+	t.Cleanup(client.CloseIdleConnections)
+	result, err := open(t, channel.NewWebhookDriver(client), channel.WebhookConfig{
+		URL: url, Headers: map[string]string{"X-Mixpeek-Secret": secret},
+	}).Send(t.Context(), message())
+	assert.NoError(t, err)
+	assert.Equal(t, "got ", result.Response)
+}
