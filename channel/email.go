@@ -46,8 +46,13 @@ const (
 const maxRecipients = 100
 
 // NewEmailDriver returns the driver of the "email" channel, which sends mail
-// through server; its configuration is an [EmailConfig].
-func NewEmailDriver(server *SMTP) Driver { return &emailDriver{server: server} }
+// through server, which is required; its configuration is an [EmailConfig].
+func NewEmailDriver(server *SMTP) (Driver, error) {
+	if server == nil {
+		return nil, errors.New("channel: NewEmailDriver: the server is nil")
+	}
+	return &emailDriver{server: server}, nil
+}
 
 type emailDriver struct{ server *SMTP }
 
@@ -149,7 +154,7 @@ func (c *emailChannel) Send(ctx context.Context, m *Message) (Result, error) {
 	}
 	letter, err := c.compose(ctx, m)
 	if err != nil {
-		return Result{Progress: done.json()}, err
+		return Result{Progress: done.after(err)}, err
 	}
 	var (
 		reached []string
@@ -177,7 +182,7 @@ func (c *emailChannel) Send(ctx context.Context, m *Message) (Result, error) {
 		return data(client, letter)
 	})
 	if err != nil {
-		result := Result{Progress: done.json()}
+		result := Result{Progress: done.after(err)}
 		if e := AsError(err); e != nil {
 			result.StatusCode = e.StatusCode
 		}

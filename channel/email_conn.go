@@ -95,7 +95,8 @@ func (s *SMTP) take(ctx context.Context) (*smtpConn, error) {
 		conn.idle.Stop()
 		conn.net.left.Store(maxSMTPAnswer)
 		stop := context.AfterFunc(ctx, func() { _ = conn.net.Close() })
-		alive := conn.smtp.Reset() == nil
+		_ = conn.net.SetDeadline(time.Now().Add(min(smtpStale, s.config.Timeout/4)))
+		alive := conn.smtp.Reset() == nil && conn.net.SetDeadline(time.Time{}) == nil
 		if stop() && alive {
 			return conn, nil
 		}

@@ -132,7 +132,7 @@ func TestEmailMisbehavingServers(t *testing.T) {
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = server.Close() })
-			c := open(t, channel.NewEmailDriver(server), channel.EmailConfig{ToAddresses: []string{"a@example.com"}})
+			c := open(t, emailDriver(t, server), channel.EmailConfig{ToAddresses: []string{"a@example.com"}})
 			for range 2 {
 				begin := time.Now()
 				_, err := c.Send(t.Context(), message())
@@ -155,8 +155,23 @@ func TestEmailConnectionGoneStale(t *testing.T) {
 	server, err := channel.NewSMTP(channel.SMTPConfig{Host: "127.0.0.1", Port: port, From: "hooks@example.com", TLS: channel.NoTLS})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
-	c := open(t, channel.NewEmailDriver(server), channel.EmailConfig{ToAddresses: []string{"a@example.com"}})
+	c := open(t, emailDriver(t, server), channel.EmailConfig{ToAddresses: []string{"a@example.com"}})
 	for i := range 3 {
+		_, err := c.Send(t.Context(), message())
+		assert.NoError(t, err, strconv.Itoa(i))
+	}
+}
+
+// A connection that has gone silent, because a firewall has forgotten it, costs
+// a part of an attempt and not the attempt.
+func TestEmailConnectionGoneSilent(t *testing.T) {
+	t.Parallel()
+	port := scriptedSMTP(t, map[string]string{"RSET": "hang"})
+	server, err := channel.NewSMTP(channel.SMTPConfig{Host: "127.0.0.1", Port: port, From: "hooks@example.com", TLS: channel.NoTLS, Timeout: 2 * time.Second})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	c := open(t, emailDriver(t, server), channel.EmailConfig{ToAddresses: []string{"a@example.com"}})
+	for i := range 2 {
 		_, err := c.Send(t.Context(), message())
 		assert.NoError(t, err, strconv.Itoa(i))
 	}

@@ -123,10 +123,17 @@ func (s *mailServer) client(t testing.TB, mode channel.SMTPTLS, change func(*cha
 	return client
 }
 
+// emailDriver returns the driver of the email channel over a server.
+func emailDriver(t testing.TB, server *channel.SMTP) channel.Driver {
+	d, err := channel.NewEmailDriver(server)
+	require.NoError(t, err)
+	return d
+}
+
 // mailTo starts a server and opens a channel to it.
 func (s *mailServer) channel(t testing.TB, config channel.EmailConfig) channel.Channel {
 	s.start(t, channel.STARTTLS)
-	return open(t, channel.NewEmailDriver(s.client(t, channel.STARTTLS, nil)), config)
+	return open(t, emailDriver(t, s.client(t, channel.STARTTLS, nil)), config)
 }
 
 func (s *mailServer) NewSession(c *smtp.Conn) (smtp.Session, error) {

@@ -83,6 +83,7 @@ type SMTPConfig struct {
 // The limits of a connection that are not for configuration.
 const (
 	smtpIdle      = 30 * time.Second // servers commonly hang up after a minute or more
+	smtpStale     = 5 * time.Second  // how long an idle connection has to show that it is alive, within a quarter of the attempt
 	smtpMails     = 100              // some servers refuse more on one connection
 	maxSMTPAnswer = 256 << 10        // what a server may say in one attempt
 )

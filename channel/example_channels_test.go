@@ -40,7 +40,11 @@ func ExampleStandard() {
 
 // Text messages through a provider of one's own.
 func ExampleProvider() {
-	driver := channel.NewSMSDriver(console{}, channel.SMSOptions{})
+	driver, err := channel.NewSMSDriver(console{}, channel.SMSOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	c, err := driver.Open(json.RawMessage(`{"phone_numbers": ["+14155550100"], "message_template": "New: {{ subject.id }}"}`))
 	if err != nil {
 		fmt.Println(err)

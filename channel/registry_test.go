@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 
@@ -56,6 +58,28 @@ func TestRegistryOpenErrors(t *testing.T) {
 	assert.ErrorContains(t, err, "neither a channel nor an error")
 }
 
+// The client of one's own channels can be the one of the standard channels.
+func TestStandardSharesAClient(t *testing.T) {
+	t.Parallel()
+	url := serve(t, func(http.ResponseWriter, *http.Request) {})
+	client := devClient(t)
+	r, err := channel.Standard(channel.StandardConfig{Client: client})
+	require.NoError(t, err)
+	_, err = post(t, client, url)
+	require.NoError(t, err)
+
+	c, err := r.Open("webhook", json.RawMessage(`{"url":"`+url+`"}`))
+	require.NoError(t, err, "the client's rules hold: plain http is allowed")
+	reused := false
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
+	_, err = c.Send(ctx, message())
+	require.NoError(t, err)
+	assert.True(t, reused, "the connection too")
+
+	_, err = channel.Standard(channel.StandardConfig{Client: client, HTTP: channel.HTTPConfig{UserAgent: "acme/1"}})
+	assert.ErrorContains(t, err, "HTTP must be zero")
+}
+
 func TestStandard(t *testing.T) {
 	t.Parallel()
 	r, err := channel.Standard(channel.StandardConfig{})
@@ -65,7 +89,7 @@ func TestStandard(t *testing.T) {
 	assert.EqualError(t, err, `invalid: channel: "email" is not set up here: no mail server is configured`)
 	_, err = r.Open("sms", json.RawMessage(`{}`))
 	assert.EqualError(t, err, `invalid: channel: "sms" is not set up here: no provider of text messages is configured`)
-	require.NoError(t, r.Register(channel.NameSMS, channel.NewSMSDriver(&texts{}, channel.SMSOptions{})), "it can be set up later")
+	require.NoError(t, r.Register(channel.NameSMS, smsDriver(t, &texts{}, channel.SMSOptions{})), "it can be set up later")
 	_, err = r.Open("sms", json.RawMessage(`{}`))
 	assert.EqualError(t, err, `invalid: configs.phone_numbers: must hold at least one number`)
 
@@ -75,6 +99,10 @@ func TestStandard(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"email", "slack", "sms", "webhook"}, r.Names())
 
+	_, err = channel.NewEmailDriver(nil)
+	require.ErrorContains(t, err, "NewEmailDriver: the server is nil")
+	_, err = channel.NewSMSDriver(nil, channel.SMSOptions{})
+	require.ErrorContains(t, err, "NewSMSDriver: the provider is nil")
 	_, err = channel.Standard(channel.StandardConfig{Slack: channel.SlackOptions{API: "nowhere"}})
 	assert.Error(t, err)
 }

@@ -49,15 +49,18 @@ type SMSOptions struct {
 const maxNumbers = 50
 
 // NewSMSDriver returns the driver of the "sms" channel, which sends texts
-// through a provider; its configuration is an [SMSConfig].
-func NewSMSDriver(provider Provider, options SMSOptions) Driver {
+// through provider, which is required; its configuration is an [SMSConfig].
+func NewSMSDriver(provider Provider, options SMSOptions) (Driver, error) {
+	if provider == nil {
+		return nil, errors.New("channel: NewSMSDriver: the provider is nil")
+	}
 	if options.MaxSegments <= 0 {
 		options.MaxSegments = 4
 	}
 	if options.Timeout <= 0 {
 		options.Timeout = 30 * time.Second
 	}
-	return &smsDriver{provider: provider, options: options}
+	return &smsDriver{provider: provider, options: options}, nil
 }
 
 type smsDriver struct {
@@ -113,7 +116,7 @@ func (c *smsChannel) Send(ctx context.Context, m *Message) (Result, error) {
 	done := readProgress(m.Progress)
 	text, err := c.text(ctx, m)
 	if err != nil {
-		return Result{Progress: done.json()}, err
+		return Result{Progress: done.after(err)}, err
 	}
 	var (
 		reached []string
@@ -127,8 +130,8 @@ func (c *smsChannel) Send(ctx context.Context, m *Message) (Result, error) {
 			if err == nil {
 				reached = append(reached, number)
 			}
-			result, _ := done.settle(len(c.numbers), reached, failed)
-			return result, ctx.Err()
+			done.add(reached, failed)
+			return Result{Progress: done.after(ctx.Err())}, ctx.Err()
 		}
 		if err != nil {
 			failed = append(failed, failure{number, AsError(err)})

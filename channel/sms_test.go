@@ -46,10 +46,17 @@ func (p *texts) SendSMS(ctx context.Context, to, text string) (string, error) {
 	return "SM1", nil
 }
 
+// smsDriver returns the driver of the sms channel over a provider.
+func smsDriver(t testing.TB, p channel.Provider, options channel.SMSOptions) channel.Driver {
+	d, err := channel.NewSMSDriver(p, options)
+	require.NoError(t, err)
+	return d
+}
+
 func TestSMSDefault(t *testing.T) {
 	t.Parallel()
 	p := &texts{}
-	c := open(t, channel.NewSMSDriver(p, channel.SMSOptions{}), channel.SMSConfig{PhoneNumbers: []string{"+14155550100", "+442071838750", "+14155550100"}})
+	c := open(t, smsDriver(t, p, channel.SMSOptions{}), channel.SMSConfig{PhoneNumbers: []string{"+14155550100", "+442071838750", "+14155550100"}})
 	result, err := c.Send(t.Context(), message())
 	require.NoError(t, err)
 	const text = "object.created: object obj_abc123\n8 October 2025, 16:09:00 UTC"
@@ -65,7 +72,7 @@ func TestSMSPartial(t *testing.T) {
 		"+14155550102": &channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 429, RetryAfter: time.Minute},
 		"+14155550103": errors.New("sesame"),
 	}}
-	c := open(t, channel.NewSMSDriver(p, channel.SMSOptions{}), channel.SMSConfig{
+	c := open(t, smsDriver(t, p, channel.SMSOptions{}), channel.SMSConfig{
 		PhoneNumbers:    []string{"+14155550100", "+14155550101", "+14155550102", "+14155550103"},
 		MessageTemplate: "{{ event_type }}\x07",
 	})
@@ -85,16 +92,46 @@ func TestSMSPartial(t *testing.T) {
 	assert.False(t, channel.AsError(err).Retryable(), "only the one that was refused is left")
 	assert.Equal(t, []string{"+14155550100 object.created", "+14155550102 object.created", "+14155550103 object.created"}, p.sent)
 
+	// Now the delivery is dead. Who replays it has mended something.
 	m = message()
 	m.Attempt, m.Progress = 3, result.Progress
 	_, err = c.Send(t.Context(), m)
-	assert.Error(t, err)
-	assert.Len(t, p.sent, 3, "nothing is left to send")
+	assert.NoError(t, err)
+	assert.Equal(t, "+14155550101 object.created", p.sent[len(p.sent)-1])
+	assert.Len(t, p.sent, 4, "only the one that was refused is asked again")
 
 	m.Progress = json.RawMessage(`"what?"`)
 	_, err = c.Send(t.Context(), m)
 	assert.NoError(t, err, "progress that cannot be read counts as none")
-	assert.Len(t, p.sent, 7)
+	assert.Len(t, p.sent, 8)
+}
+
+// A delivery that died because its only recipient was refused can be replayed,
+// also when the refusal was stored by an attempt before the last.
+func TestSMSReplayAsksAgain(t *testing.T) {
+	t.Parallel()
+	const a, b = "+14155550100", "+14155550101"
+	refused := &channel.Error{Action: channel.Permanent, Class: channel.ClassRejected}
+	p := &texts{fail: map[string]error{a: refused, b: &channel.Error{Class: channel.ClassRejected}}}
+	c := open(t, smsDriver(t, p, channel.SMSOptions{}), channel.SMSConfig{PhoneNumbers: []string{a, b}})
+	m := message()
+	result, err := c.Send(t.Context(), m)
+	require.Error(t, err)
+	assert.JSONEq(t, `{"refused":["`+a+`"]}`, string(result.Progress))
+
+	p.fail[b] = refused
+	m = message()
+	m.Progress = result.Progress
+	result, err = c.Send(t.Context(), m)
+	require.False(t, channel.AsError(err).Retryable())
+	require.JSONEq(t, `{}`, string(result.Progress), "not nil, which would leave in place what is stored")
+
+	p.fail = nil
+	m = message()
+	m.Progress = result.Progress
+	_, err = c.Send(t.Context(), m)
+	assert.NoError(t, err)
+	assert.Len(t, p.sent, 2, "both are asked again")
 }
 
 // A process that shuts down in the middle remembers who was reached.
@@ -108,7 +145,7 @@ func TestSMSCancelledInTheMiddle(t *testing.T) {
 		}
 		return nil
 	})
-	c := open(t, channel.NewSMSDriver(p, channel.SMSOptions{}), channel.SMSConfig{PhoneNumbers: []string{"+14155550100", "+14155550101", "+14155550102"}})
+	c := open(t, smsDriver(t, p, channel.SMSOptions{}), channel.SMSConfig{PhoneNumbers: []string{"+14155550100", "+14155550101", "+14155550102"}})
 	result, err := c.Send(ctx, message())
 	require.ErrorIs(t, err, context.Canceled)
 	assert.JSONEq(t, `{"reached":["+14155550100"]}`, string(result.Progress))
@@ -124,25 +161,25 @@ func TestSMSLength(t *testing.T) {
 	t.Parallel()
 	long := channel.SMSConfig{PhoneNumbers: []string{"+14155550100"}, MessageTemplate: strings.Repeat("я", 300)}
 	p := &texts{}
-	_, err := open(t, channel.NewSMSDriver(p, channel.SMSOptions{}), long).Send(t.Context(), message())
+	_, err := open(t, smsDriver(t, p, channel.SMSOptions{}), long).Send(t.Context(), message())
 	assert.EqualError(t, err, "channel: too_large: the text takes 5 segments of UCS-2, and at most 4 are sent")
 	assert.False(t, channel.AsError(err).Retryable())
 	assert.Empty(t, p.sent)
 
-	_, err = open(t, channel.NewSMSDriver(p, channel.SMSOptions{Truncate: true, MaxSegments: 2}), long).Send(t.Context(), message())
+	_, err = open(t, smsDriver(t, p, channel.SMSOptions{Truncate: true, MaxSegments: 2}), long).Send(t.Context(), message())
 	require.NoError(t, err)
 	text := strings.TrimPrefix(p.sent[0], "+14155550100 ")
 	assert.True(t, strings.HasSuffix(text, "я..."))
 	assert.Equal(t, 2, channel.CountSegments(text).Count)
 
 	long.MessageTemplate = "{% if false %}x{% endif %}"
-	_, err = open(t, channel.NewSMSDriver(p, channel.SMSOptions{}), long).Send(t.Context(), message())
+	_, err = open(t, smsDriver(t, p, channel.SMSOptions{}), long).Send(t.Context(), message())
 	assert.EqualError(t, err, "channel: template: the text is empty")
 }
 
 func TestSMSConfigProblems(t *testing.T) {
 	t.Parallel()
-	d := channel.NewSMSDriver(&texts{}, channel.SMSOptions{})
+	d := smsDriver(t, &texts{}, channel.SMSOptions{})
 	tests := []struct {
 		config string
 		want   []string
@@ -255,7 +292,6 @@ func TestTwilioAnswers(t *testing.T) {
 		class  channel.Class
 	}{
 		{201, `{"sid":"SM1","status":"failed","error_code":30006}`, channel.Permanent, channel.ClassRejected},
-		{201, `{}`, channel.Retry, channel.ClassProtocol},
 		{200, `<html>`, channel.Retry, channel.ClassProtocol},
 		{400, `{"code":21211,"status":400}`, channel.Permanent, channel.ClassRejected},
 		{400, `{"code":99999,"status":400}`, channel.Retry, channel.ClassRejected},
@@ -276,6 +312,44 @@ func TestTwilioAnswers(t *testing.T) {
 			assert.Equal(t, tt.action, got.Action, "%+v", tt)
 			assert.Equal(t, tt.class, got.Class, "%+v", tt)
 		}
+	}
+}
+
+// A 201 is a text that was accepted and is paid for. Whatever becomes of its
+// body, it is not sent again.
+func TestTwilioAcceptedIsAccepted(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"broken off": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "500")
+			w.WriteHeader(http.StatusCreated)
+			breakOff(w, `{"sid":"SM0123456789abcdef0123456789abcdef","status":"queued",`)
+		},
+		"hanging": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusCreated)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		},
+		"empty": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) },
+		"nonsense": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, "<html>")
+		},
+		"no sid": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, "{}")
+		},
+	} {
+		base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			answer(w, r)
+		})
+		p, err := channel.NewTwilio(channel.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken, From: "ACME", Client: devClient(t), API: base})
+		require.NoError(t, err)
+		c := open(t, smsDriver(t, p, channel.SMSOptions{Timeout: 500 * time.Millisecond}), channel.SMSConfig{PhoneNumbers: []string{"+14155550100"}})
+		result, err := c.Send(t.Context(), message())
+		assert.NoError(t, err, name)
+		assert.JSONEq(t, `{"reached":["+14155550100"]}`, string(result.Progress), name)
 	}
 }
 
@@ -303,7 +377,7 @@ func TestTwilioContract(t *testing.T) {
 				Hang bool
 			}
 			if err := json.Unmarshal(config, &c); err != nil || c.API == "" {
-				return channel.NewSMSDriver(&texts{}, channel.SMSOptions{}).Open(config)
+				return smsDriver(t, &texts{}, channel.SMSOptions{}).Open(config)
 			}
 			p, err := channel.NewTwilio(channel.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken, From: "+14155550199", Client: client, API: c.API})
 			if err != nil {
@@ -313,7 +387,7 @@ func TestTwilioContract(t *testing.T) {
 			if c.Hang {
 				options.Timeout = 300 * time.Millisecond
 			}
-			return channel.NewSMSDriver(p, options).Open(config)
+			return smsDriver(t, p, options).Open(config)
 		}),
 		HTTP: &channeltest.HTTP{
 			Config: func(base string) json.RawMessage {

@@ -120,7 +120,8 @@ func isTwilioID(s, kind string) bool {
 	return true
 }
 
-// SendSMS sends one text.
+// SendSMS sends one text. The id is empty when Twilio has accepted the text but
+// its answer broke off.
 func (t *Twilio) SendSMS(ctx context.Context, to, text string) (string, error) {
 	form := url.Values{"To": {to}, "Body": {text}}
 	for k, v := range t.form {
@@ -129,7 +130,7 @@ func (t *Twilio) SendSMS(ctx context.Context, to, text string) (string, error) {
 	req := t.request.WithContext(ctx)
 	setBody(req, []byte(form.Encode()))
 	reply, err := t.client.do(req, nil, maxTwilioReply)
-	if err != nil {
+	if err != nil && reply.StatusCode != http.StatusCreated {
 		return "", err
 	}
 	return classifyTwilio(reply, time.Now())
@@ -182,7 +183,7 @@ var twilioActions = map[int]Action{
 }
 
 // classifyTwilio says what an answer of Twilio's means, and returns the
-// message's id when it was accepted.
+// message's id when it was accepted, as far as it is known.
 func classifyTwilio(reply HTTPResponse, now time.Time) (string, error) {
 	var answer struct {
 		SID    string `json:"sid"`
@@ -199,6 +200,10 @@ func classifyTwilio(reply HTTPResponse, now time.Time) (string, error) {
 	switch {
 	case byStatus == nil && code == 0 && decoded && answer.SID != "":
 		return answer.SID, nil
+	case code == 0 && reply.StatusCode == http.StatusCreated:
+		// The message exists, though its id did not arrive: another attempt
+		// would be a second text, and a second bill.
+		return "", nil
 	case code == 0 && byStatus == nil:
 		return "", &Error{Class: ClassProtocol, StatusCode: reply.StatusCode, Err: errText("the answer is not one of Twilio's")}
 	case code == 0:

@@ -1,6 +1,9 @@
 package channel
 
-import "errors"
+import (
+	"errors"
+	"reflect"
+)
 
 // StandardConfig says how the channels of this package reach the outside
 // world. The zero value gives webhook and slack.
@@ -8,6 +11,11 @@ type StandardConfig struct {
 	// HTTP configures the client that webhook and slack share. Defaults to
 	// HTTPS to public addresses only.
 	HTTP HTTPConfig
+
+	// Client is used in place of one that HTTP configures, so that channels of
+	// one's own can share it, and its connections; HTTP must then be zero.
+	// Defaults to none.
+	Client *HTTPClient
 
 	// Slack configures the slack channel. Defaults to Slack's own API.
 	Slack SlackOptions
@@ -27,7 +35,12 @@ type StandardConfig struct {
 // Standard returns a Registry with the channels of this package. The caller may
 // register more.
 func Standard(config StandardConfig) (*Registry, error) {
-	client := NewHTTPClient(config.HTTP)
+	client := config.Client
+	if client == nil {
+		client = NewHTTPClient(config.HTTP)
+	} else if !reflect.ValueOf(config.HTTP).IsZero() {
+		return nil, errors.New("channel: Standard: HTTP must be zero when Client is given, which is configured already")
+	}
 	slack, err := NewSlackDriver(client, config.Slack)
 	if err != nil {
 		return nil, err
@@ -38,12 +51,14 @@ func Standard(config StandardConfig) (*Registry, error) {
 		r.Register(NameSlack, slack),
 	}
 	if config.SMTP != nil {
-		errs = append(errs, r.Register(NameEmail, NewEmailDriver(config.SMTP)))
+		email, err := NewEmailDriver(config.SMTP)
+		errs = append(errs, err, r.Register(NameEmail, email))
 	} else {
 		r.absent[NameEmail] = "no mail server is configured"
 	}
 	if config.SMS != nil {
-		errs = append(errs, r.Register(NameSMS, NewSMSDriver(config.SMS, config.SMSOptions)))
+		sms, err := NewSMSDriver(config.SMS, config.SMSOptions)
+		errs = append(errs, err, r.Register(NameSMS, sms))
 	} else {
 		r.absent[NameSMS] = "no provider of text messages is configured"
 	}
