@@ -74,6 +74,57 @@ func concurrentDuplicate(ctx context.Context, s *suite) error {
 	return s.handled(ctx, m.id, 1)
 }
 
+// holdFor is how long copies of a held event are waited for. A receiver may answer
+// them at once, or only when the event has been handled.
+const holdFor = time.Second
+
+func duplicateInFlight(ctx context.Context, s *suite) error {
+	m := s.message()
+	unlock, err := s.Hold(ctx, m.id)
+	if err != nil {
+		return fmt.Errorf("asking to hold the event: %w", err)
+	}
+	release := sync.OnceFunc(unlock)
+	defer release() // a receiver that waits for ever could not be stopped
+
+	type outcome struct {
+		got answer
+		err error
+	}
+	outcomes := make(chan outcome, rivals)
+	for range rivals {
+		go func() {
+			got, err := s.send(ctx, m)
+			outcomes <- outcome{got, err}
+		}()
+	}
+	held, enough := true, time.After(holdFor)
+	for left := rivals; left > 0; {
+		if left == 1 || !held { // who handles the event cannot answer yet
+			held = false
+			release()
+		}
+		select {
+		case <-enough:
+			held = false
+		case o := <-outcomes:
+			left--
+			switch {
+			case o.err != nil:
+				return o.err
+			case held && o.got.ok():
+				return fmt.Errorf("answered %d while the event was still being handled", o.got.status)
+			case !o.got.ok() && !o.got.later():
+				return fmt.Errorf("a copy was answered %d instead of 409, 425, 429 or 503", o.got.status)
+			}
+		}
+	}
+	if err := s.acceptedInTime(ctx, m); err != nil {
+		return err
+	}
+	return s.handled(ctx, m.id, 1)
+}
+
 // acceptedInTime sends until there is an acknowledgement, as a sender does.
 func (s *suite) acceptedInTime(ctx context.Context, m message) error {
 	for pause := 10 * time.Millisecond; ; pause *= 2 {

@@ -59,6 +59,12 @@ var rules = []Rule{
 		check: concurrentDuplicate,
 	},
 	{
+		Name:  "duplicate in flight",
+		Why:   "nothing is acknowledged while the event is still being handled: that may fail, and then nobody would send it again",
+		needs: needsHold,
+		check: duplicateInFlight,
+	},
+	{
 		Name:  "body at the limit",
 		Why:   "a body of exactly the limit is accepted",
 		check: bodyAtLimit,
@@ -101,6 +107,13 @@ func needsSecret(s *suite) string {
 func needsSigner(s *suite) string {
 	if s.Signer == nil {
 		return "needs Options.Signer"
+	}
+	return ""
+}
+
+func needsHold(s *suite) string {
+	if s.Hold == nil {
+		return "needs Options.Hold"
 	}
 	return ""
 }

@@ -33,6 +33,12 @@ type Options struct {
 	// an event. Nil means that it cannot be asked, and only answers are looked
 	// at.
 	Handled func(ctx context.Context, eventID string) (int, error)
+	// Hold keeps the receiver from handling an event until release is called:
+	// its handler waits, or whatever has to be done before the event may be
+	// acknowledged. It is called before the event is sent. Nil means that the
+	// receiver cannot be held, and what it answers to a copy of an event that
+	// is being handled is not tried.
+	Hold func(ctx context.Context, eventID string) (release func(), err error)
 	// Client makes the requests. It is to follow no redirects.
 	// Defaults to a client of the suite's own.
 	Client *http.Client

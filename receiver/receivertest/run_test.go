@@ -31,11 +31,12 @@ type bench struct {
 
 	mu     sync.Mutex
 	counts map[string]int
+	held   map[string]chan struct{} // closed when released
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{key: signature.NewKey(), counts: make(map[string]int)}
+	b := &bench{key: signature.NewKey(), counts: make(map[string]int), held: make(map[string]chan struct{})}
 	signer, err := signature.NewSigner(b.key)
 	require.NoError(t, err)
 	b.verify(t, 0)
@@ -53,6 +54,13 @@ func newBench(t *testing.T) *bench {
 			defer b.mu.Unlock()
 			return b.counts[id], nil
 		},
+		Hold: func(_ context.Context, id string) (func(), error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			held := make(chan struct{})
+			b.held[id] = held
+			return func() { close(held) }, nil
+		},
 	}
 	return b
 }
@@ -69,6 +77,12 @@ func (b *bench) verify(t *testing.T, tolerance time.Duration) {
 
 // count is the receiver's handler.
 func (b *bench) count(_ context.Context, e *event.Event) error {
+	b.mu.Lock()
+	held := b.held[e.ID]
+	b.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.counts[e.ID]++
@@ -117,6 +131,19 @@ func TestRun(t *testing.T) {
 	})
 }
 
+// So does one that answers copies only when the event has been handled.
+func TestRunOneAtATime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	next := b.receiver(t).Handler(b.router())
+	var one sync.Mutex
+	receivertest.Run(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		one.Lock()
+		defer one.Unlock()
+		next.ServeHTTP(w, r)
+	})), b.options)
+}
+
 // It keeps them over TLS too, where a request is a stream of HTTP/2.
 func TestRunHTTP2(t *testing.T) {
 	t.Parallel()
@@ -144,7 +171,7 @@ func TestBroken(t *testing.T) {
 			func(t *testing.T, b *bench) http.Handler {
 				return b.receiver(t).Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { return nil }))
 			},
-			[]string{"valid event", "duplicate", "concurrent duplicate", "body at the limit", "still alive"},
+			[]string{"valid event", "duplicate", "concurrent duplicate", "duplicate in flight", "body at the limit", "still alive"},
 		},
 		{
 			"fails on types that it does not know",
@@ -229,7 +256,17 @@ func TestBroken(t *testing.T) {
 				b.config.Dedupe = amnesia{}
 				return b.receiver(t).Handler(b.router())
 			},
-			[]string{"duplicate", "concurrent duplicate"},
+			[]string{"duplicate", "concurrent duplicate", "duplicate in flight"},
+		},
+		{
+			"takes what is being handled for done",
+			func(t *testing.T, b *bench) http.Handler {
+				next := b.receiver(t).Handler(b.router())
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					next.ServeHTTP(conflictIsFine{w}, r)
+				})
+			},
+			[]string{"duplicate in flight"},
 		},
 		{
 			"has a lower limit",
@@ -317,6 +354,18 @@ func (amnesia) Done(context.Context, receiver.Claim, time.Duration) error       
 func (amnesia) Dead(context.Context, receiver.Claim, string, time.Duration) error { return nil }
 func (amnesia) Release(context.Context, receiver.Claim) error                     { return nil }
 
+// conflictIsFine answers 200 to copies of an event that is being handled.
+type conflictIsFine struct{ http.ResponseWriter }
+
+func (c conflictIsFine) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+func (c conflictIsFine) WriteHeader(status int) {
+	if status == http.StatusConflict {
+		status = http.StatusOK
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
 // readerOf gives the bytes once.
 func readerOf(b []byte) io.Reader { return &once{b} }
 
@@ -334,7 +383,7 @@ func (o *once) Read(p []byte) (int, error) {
 func TestReport(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.options.Signer, b.options.ReadTimeout = nil, 0
+	b.options.Signer, b.options.ReadTimeout, b.options.Hold = nil, 0, nil
 	b.config.Signature = nil
 	b.config.MaxBody++
 	report, err := receivertest.Verify(t.Context(), serve(t, b.receiver(t).Handler(b.router())), b.options)
@@ -343,6 +392,7 @@ func TestReport(t *testing.T) {
 	assert.Contains(t, text, "kept       valid event\n")
 	assert.Contains(t, text, "not tried  wrong signature (needs Options.Signer)\n")
 	assert.Contains(t, text, "not tried  slow body (needs Options.ReadTimeout)\n")
+	assert.Contains(t, text, "not tried  duplicate in flight (needs Options.Hold)\n")
 	assert.Contains(t, text, "BROKEN     oversize: one byte too many, announced: answered 200 instead of 413")
 	assert.Contains(t, text, "the rule: a body over the limit gets 413")
 	assert.NotContains(t, text, secret)
