@@ -2,6 +2,7 @@ package channel_test
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/url"
 	"strconv"
@@ -44,8 +45,10 @@ func scriptedSMTP(t testing.TB, script map[string]string) int {
 		replies[verb] = reply
 	}
 	var wg sync.WaitGroup
+	gone, leave := context.WithCancel(context.Background())
 	talk := func(conn net.Conn) {
 		defer func() { _ = conn.Close() }()
+		defer context.AfterFunc(gone, func() { _ = conn.Close() })()
 		r := bufio.NewReader(conn)
 		var data bool
 		for verb := "greeting"; ; {
@@ -87,6 +90,7 @@ func scriptedSMTP(t testing.TB, script map[string]string) int {
 		}
 	})
 	t.Cleanup(func() {
+		leave()
 		_ = listener.Close()
 		wg.Wait()
 	})

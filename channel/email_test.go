@@ -410,19 +410,43 @@ func TestEmailContract(t *testing.T) {
 	server := &mailServer{}
 	server.start(t, channel.STARTTLS)
 	client := server.client(t, channel.STARTTLS, func(c *channel.SMTPConfig) { c.Timeout = 30 * time.Second })
+	clients := []*channel.SMTP{client}
 	driver := func(config json.RawMessage) (channel.Channel, error) {
-		var c struct{ Port int }
+		var c struct {
+			Port int
+			TLS  channel.SMTPTLS
+		}
 		if err := json.Unmarshal(config, &c); err != nil || c.Port == 0 {
 			return emailDriver(t, client).Open(config)
 		}
-		elsewhere, err := channel.NewSMTP(channel.SMTPConfig{Host: "127.0.0.1", Port: c.Port, From: "hooks@example.com", Timeout: 300 * time.Millisecond})
+		elsewhere, err := channel.NewSMTP(channel.SMTPConfig{Host: "127.0.0.1", Port: c.Port, TLS: c.TLS, From: "hooks@example.com", Timeout: 300 * time.Millisecond})
 		if err != nil {
 			return nil, err
 		}
+		clients = append(clients, elsewhere)
 		return emailDriver(t, elsewhere).Open(config)
+	}
+	says := func(verb, reply string, want channel.Action) channeltest.Answer {
+		return channeltest.Answer{Name: reply + " to " + verb, Want: want, Config: func(t testing.TB) json.RawMessage {
+			return fmt.Appendf(nil, `{"to_addresses":["a@example.com"],"tls":%d,"port":%d}`, channel.NoTLS, scriptedSMTP(t, map[string]string{verb: reply}))
+		}}
 	}
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(driver),
+		Answers: []channeltest.Answer{
+			says(".", "250 2.0.0 taken", channel.Success),
+			says("greeting", "421 4.3.2 later", channel.Retry),
+			says("greeting", "554 5.3.2 no", channel.Retry),
+			says("MAIL", "451 4.7.1 later", channel.Retry),
+			says("MAIL", "550 5.7.1 no", channel.Permanent),
+			says("RCPT", "450 4.2.1 later", channel.Retry),
+			says("RCPT", "421 4.3.2 later", channel.Retry),
+			says("RCPT", "550 5.1.1 no", channel.Permanent),
+			says("DATA", "451 4.3.0 later", channel.Retry),
+			says("DATA", "554 5.5.1 no", channel.Permanent),
+			says(".", "452 4.2.2 later", channel.Retry),
+			says(".", "554 5.6.0 no", channel.Permanent),
+		},
 		Accepting: func(testing.TB) json.RawMessage {
 			return json.RawMessage(`{"to_addresses":["a@example.com"],"bcc_addresses":["b@example.com"]}`)
 		},
@@ -431,6 +455,10 @@ func TestEmailContract(t *testing.T) {
 		},
 		Bad:     []channeltest.Bad{{Name: "nobody", Config: `{"content_type":"rtf"}`, Fields: []string{"to_addresses", "content_type"}}},
 		Secrets: []string{mailPassword},
-		Close:   func() { _ = client.Close() },
+		Close: func() {
+			for _, c := range clients {
+				_ = c.Close()
+			}
+		},
 	})
 }

@@ -26,11 +26,15 @@ func TestWebhookRedactsEchoes(t *testing.T) {
 	}{
 		{
 			name: "the path without the query", path: "/hooks/T0KENT0KENT0KEN?v=1", secret: "T0KENT0KEN",
-			answer: func(w http.ResponseWriter, r *http.Request) { http.Error(w, "Cannot POST "+r.URL.Path, 404) },
+			answer: func(w http.ResponseWriter, r *http.Request) {
+				http.Error(w, "Cannot POST "+r.URL.Path, http.StatusNotFound)
+			},
 		},
 		{
 			name: "a segment of the path", path: "/hooks/T0KENT0KENT0KEN", secret: "T0KENT0KEN",
-			answer: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "unknown hook T0KENT0KENT0KEN", 404) },
+			answer: func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "unknown hook T0KENT0KENT0KEN", http.StatusNotFound)
+			},
 		},
 		{
 			name: "an escaped segment", path: "/hooks/T0KEN%2ft0ken%20", secret: "T0KEN",

@@ -295,6 +295,14 @@ func TestSlackConfigProblems(t *testing.T) {
 	assert.Error(t, err)
 }
 
+// says is an answer of 200 that has its meaning in the body.
+func says(name string, want channel.Action, body string) channeltest.Answer {
+	return channeltest.Answer{Name: name, Want: want, Serve: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "30")
+		_, _ = io.WriteString(w, body)
+	}}
+}
+
 func TestSlackContract(t *testing.T) {
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
 	server := &slackServer{}
@@ -307,6 +315,14 @@ func TestSlackContract(t *testing.T) {
 				return json.RawMessage(`{"webhook_url":"` + base + slackPath + `"}`)
 			},
 			Accept: server.accept,
+		},
+		Answers: []channeltest.Answer{
+			says("ok", channel.Success, "ok"),
+			says("no_text", channel.Permanent, "no_text"),
+			says("channel_is_archived", channel.Permanent, "channel_is_archived"),
+			says("invalid_token", channel.Retry, "invalid_token"),
+			says("rollup_error", channel.Retry, "rollup_error"),
+			says("something else", channel.Retry, "<html>"),
 		},
 		Bad:     []channeltest.Bad{{Name: "nothing", Config: `{}`, Fields: []string{"webhook_url"}}},
 		Secrets: []string{slackPath, "sesamesesame"},
@@ -341,6 +357,13 @@ func TestSlackBotContract(t *testing.T) {
 				return json.RawMessage(`{"api":"` + base + `","bot_token":"` + slackToken + `","channel_id":"C0123456789"}`)
 			},
 			Accept: server.accept,
+		},
+		Answers: []channeltest.Answer{
+			says("ok", channel.Success, `{"ok":true}`),
+			says("ratelimited", channel.Wait, `{"ok":false,"error":"ratelimited"}`),
+			says("channel_not_found", channel.Permanent, `{"ok":false,"error":"channel_not_found"}`),
+			says("token_revoked", channel.Retry, `{"ok":false,"error":"token_revoked"}`),
+			says("something else", channel.Retry, "ok"),
 		},
 		Secrets: []string{slackToken},
 		Close:   client.CloseIdleConnections,

@@ -398,6 +398,13 @@ func TestTwilioContract(t *testing.T) {
 		Hanging: func(t testing.TB) json.RawMessage {
 			return json.RawMessage(`{"api":"http://127.0.0.1:` + hangingPort(t) + `","hang":true,"phone_numbers":["+14155550100"]}`)
 		},
+		Answers: []channeltest.Answer{
+			says("accepted", channel.Success, `{"sid":"SM1","status":"queued","error_code":null}`),
+			says("opted out", channel.Permanent, `{"code":21610}`),
+			says("too many requests", channel.Wait, `{"code":20429}`),
+			says("sender not valid", channel.Retry, `{"code":21212}`),
+			says("something else", channel.Retry, `<html>`),
+		},
 		Bad:     []channeltest.Bad{{Name: "nobody", Config: `{"phone_numbers":["911"]}`, Fields: []string{"phone_numbers[0]"}}},
 		Secrets: []string{twilioToken},
 		Close:   client.CloseIdleConnections,

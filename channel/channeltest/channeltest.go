@@ -27,6 +27,11 @@ type Harness struct {
 	// suite serves it.
 	Hanging func(t testing.TB) json.RawMessage
 
+	// Answers are what the target can say in its own terms, and what each
+	// means. With HTTP they come on top of the table of statuses, which holds
+	// for all. Empty means that the channel's answers have no terms of their own.
+	Answers []Answer
+
 	// Bad are configurations that Open must refuse. Empty means that the driver
 	// takes any configuration.
 	Bad []Bad
@@ -101,6 +106,7 @@ type rule struct {
 // rules returns the cases that apply to a harness.
 func rules(h *Harness) []rule {
 	all := append(openRules(h), sendRules(h)...)
+	all = append(all, answerRules(h)...)
 	if h.HTTP != nil {
 		all = append(all, httpRules()...)
 		all = append(all, misbehaviourRules()...)

@@ -106,6 +106,10 @@ func TestSuiteFindsFaults(t *testing.T) {
 			}
 			return invalid(c)
 		}}, "OpenIgnoresUnknownFields"},
+		{"waits for no reason", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
+			return channel.Result{}, errors.Join(hang(ctx, h), &channel.Error{Action: channel.Wait, Class: channel.ClassStatus})
+		}}, "Answers/says_later Answers/accepts"},
+		{"takes no for a yes", fake{}, "Answers/says_no"},
 		{"refuses events", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
 			return channel.Result{}, errors.Join(hang(ctx, h), errors.New("no"))
 		}}, "SendAccepted"},
@@ -161,7 +165,14 @@ func TestSuiteFindsFaults(t *testing.T) {
 		if tt.fault.open == nil {
 			tt.fault.open = invalid
 		}
-		got := failing(t, tt.fault.harness())
+		h := tt.fault.harness()
+		accepting := func(testing.TB) json.RawMessage { return json.RawMessage(`{}`) }
+		h.Answers = []Answer{
+			{Name: "accepts", Want: channel.Success, Config: accepting},
+			{Name: "says no", Want: channel.Permanent, Config: accepting},
+			{Name: "says later", Want: channel.Wait, Config: accepting},
+		}
+		got := failing(t, h)
 		for want := range strings.SplitSeq(tt.want, " ") {
 			if !strings.Contains(got, want) {
 				t.Errorf("a channel that %s: the suite finds %q, not %q", tt.name, got, want)

@@ -9,6 +9,10 @@
 //		})
 //	}
 //
+// What the target says in its own terms, beside HTTP's statuses or without
+// HTTP, goes into Harness.Answers: a table of answers and the actions that they
+// ask for.
+//
 // Each case that fails says which rule was broken and why the rule exists.
 //
 // For channels that speak HTTP the suite brings its own server: it answers with
