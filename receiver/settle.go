@@ -108,12 +108,13 @@ func (a *attempt) record(o Outcome, err error) error {
 	}
 }
 
-// release gives the event back. If that fails, the end of the lease does it.
+// release gives the event back. If that fails, the end of the lease does it. One
+// that the handler has settled, or somebody else has, is not ours to give.
 func (a *attempt) release() {
 	if !a.claimed() || a.lost() {
 		return
 	}
-	if err := a.rc.cfg.Dedupe.Release(a.ctx, a.delivery.Claim); err != nil {
+	if err := a.rc.cfg.Dedupe.Release(a.ctx, a.delivery.Claim); err != nil && !errors.Is(err, ErrStaleToken) {
 		a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: event not given back, its lease has to end first",
 			slog.String("key", a.delivery.Claim.Key), slog.Any("error", err))
 	}

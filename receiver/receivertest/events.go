@@ -76,7 +76,7 @@ func concurrentDuplicate(ctx context.Context, s *suite) error {
 
 // holdFor is how long copies of a held event are waited for. A receiver may answer
 // them at once, or only when the event has been handled.
-const holdFor = time.Second
+const holdFor = time.Second / 2
 
 func duplicateInFlight(ctx context.Context, s *suite) error {
 	m := s.message()
