@@ -59,7 +59,12 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	if r.attempts.Err() != nil {
 		return putBack(t, now()), true
 	}
-	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.WebhookID, t.Revision)
+	var since time.Time
+	if waited := time.Since(t.pushed); waited > d.cfg.PollInterval {
+		// Much may have happened to the webhook while the delivery was queued.
+		since = time.Now().Add(-d.cfg.PollInterval)
+	}
+	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.WebhookID, t.Revision, since)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return putBack(t, now()), true // deleted: the store counts it as cancelled
@@ -95,6 +100,7 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	}
 	v := d.judge(t, &attempt, err)
 	v.settlement.Progress = result.Progress
+	v.settlement.Revision = entry.revision
 	return v, true
 }
 
@@ -110,9 +116,9 @@ func (r *run) send(t *task, ch openedChannel) (result channel.Result, err error)
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			// The value stays out of the history: it may hold anything.
+			// Its type and not its value, which may hold a secret.
 			r.d.cfg.Logger.ErrorContext(r.attempts, "webhook: a channel panicked",
-				"channel", t.Endpoint.Channel, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				"channel", t.Endpoint.Channel, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			err = &channel.Error{Action: channel.Retry, Class: channel.ClassPanic, Err: errors.New("the channel panicked")}
 		}
 	}()
@@ -145,7 +151,7 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	if class == channel.ClassUnknown && errors.Is(err, context.DeadlineExceeded) {
 		class = channel.ClassTimeout
 	}
-	attempt.Class = string(class)
+	attempt.Class = excerpt(string(class))
 	if attempt.Class == "" {
 		attempt.Class = string(channel.ClassUnknown)
 	}
@@ -219,11 +225,16 @@ func outcome(t *task, s *Settlement) Outcome {
 // excerpt makes s short and valid UTF-8 without NUL bytes, which not every
 // database can store.
 func excerpt(s string) string {
+	const replacement = "\uFFFD"
 	if len(s) > maxExcerpt {
 		s = s[:maxExcerpt]
 	}
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, "\uFFFD")
+	if !utf8.ValidString(s) || strings.Contains(s, "\x00") {
+		s = strings.ReplaceAll(strings.ToValidUTF8(s, replacement), "\x00", replacement)
 	}
-	return strings.ReplaceAll(s, "\x00", "\uFFFD")
+	for len(s) > maxExcerpt {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+	}
+	return s
 }

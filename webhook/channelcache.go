@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
@@ -16,16 +17,25 @@ type channelCache struct {
 	store    Store
 	registry *channel.Registry
 
-	mu      sync.RWMutex
-	entries map[string]*cacheEntry // by webhook id
-
-	loading sync.Mutex
+	mu      sync.Mutex
+	entries map[cacheKey]*cacheEntry
+	loads   map[cacheKey]*cacheLoad
 }
+
+type cacheKey struct{ organizationID, webhookID string }
 
 type cacheEntry struct {
 	revision int64
 	paused   bool
 	channels map[string]openedChannel // by channel key
+	loaded   time.Time
+}
+
+// cacheLoad is an entry that is being read; done is closed when it has been.
+type cacheLoad struct {
+	done  chan struct{}
+	entry *cacheEntry
+	err   error
 }
 
 // openedChannel is a channel, or why there is none.
@@ -42,7 +52,10 @@ type openedChannel struct {
 const maxCachedWebhooks = 20_000
 
 func newChannelCache(store Store, registry *channel.Registry) *channelCache {
-	return &channelCache{store: store, registry: registry, entries: make(map[string]*cacheEntry)}
+	return &channelCache{
+		store: store, registry: registry,
+		entries: make(map[cacheKey]*cacheEntry), loads: make(map[cacheKey]*cacheLoad),
+	}
 }
 
 // open makes the channels of a webhook, by key. The error names every problem.
@@ -55,50 +68,78 @@ func (c *channelCache) open(w *Webhook) (map[string]openedChannel, error) {
 		if cfg.Channel == "" || !isJSONObject(cfg.Configs) {
 			continue // Validate says so
 		}
-		ch, err := c.registry.Open(cfg.Channel, cfg.Configs)
+		ch, err := c.openOne(cfg)
 		p.AddError(fmt.Sprintf("channels[%d]", i), err)
 		opened[keys[i]] = openedChannel{ch, err, !slices.Contains(names, cfg.Channel)}
 	}
 	return opened, p.Err()
 }
 
-// get returns the webhook's channels as of the revision or a later one. It
-// returns ErrNotFound if the webhook is gone.
-func (c *channelCache) get(ctx context.Context, organizationID, id string, revision int64) (*cacheEntry, error) {
-	if e := c.lookup(id, revision); e != nil {
-		return e, nil
-	}
-	c.loading.Lock()
-	defer c.loading.Unlock()
-	if e := c.lookup(id, revision); e != nil {
-		return e, nil
-	}
-	w, err := c.store.Webhook(ctx, organizationID, id)
-	if err != nil {
-		return nil, err
-	}
-	channels, _ := c.open(w) // each channel has its own error
-	e := &cacheEntry{revision: w.Revision, paused: w.Paused, channels: channels}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.entries) >= maxCachedWebhooks {
-		clear(c.entries)
-	}
-	c.entries[id] = e
-	return e, nil
+// openOne calls the driver, whose panic is an error: it would end the process
+// again after each start.
+func (c *channelCache) openOne(cfg ChannelConfig) (ch channel.Channel, err error) {
+	defer func() {
+		if recover() != nil {
+			ch, err = nil, fmt.Errorf("the driver of channel %q panicked", cfg.Channel)
+		}
+	}()
+	return c.registry.Open(cfg.Channel, cfg.Configs)
 }
 
-func (c *channelCache) lookup(id string, revision int64) *cacheEntry {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if e := c.entries[id]; e != nil && e.revision >= revision {
-		return e
+// get returns the webhook's channels as of the revision or a later one, read no
+// earlier than the given time. It returns ErrNotFound if the webhook is gone.
+func (c *channelCache) get(ctx context.Context, organizationID, id string, revision int64, since time.Time) (*cacheEntry, error) {
+	key := cacheKey{organizationID, id}
+	for {
+		c.mu.Lock()
+		if e := c.entries[key]; e != nil && e.revision >= revision && !e.loaded.Before(since) {
+			c.mu.Unlock()
+			return e, nil
+		}
+		load := c.loads[key]
+		if load == nil {
+			load = &cacheLoad{done: make(chan struct{})}
+			c.loads[key] = load
+			c.mu.Unlock()
+			c.load(ctx, key, load)
+			return load.entry, load.err
+		}
+		c.mu.Unlock()
+		<-load.done // which takes no longer than storeTimeout
+		if load.err != nil {
+			return nil, load.err
+		}
 	}
-	return nil
 }
 
-func (c *channelCache) forget(id string) {
+// load reads the webhook, for all who wait.
+func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) {
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	w, err := c.store.Webhook(ctx, key.organizationID, key.webhookID)
+	if err == nil {
+		channels, _ := c.open(w) // each channel has its own error
+		load.entry = &cacheEntry{revision: w.Revision, paused: w.Paused, channels: channels, loaded: started}
+	}
+	load.err = err
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.entries, id)
+	delete(c.loads, key)
+	if err == nil {
+		for other := range c.entries { // in no order
+			if len(c.entries) < maxCachedWebhooks {
+				break
+			}
+			delete(c.entries, other)
+		}
+		c.entries[key] = load.entry
+	}
+	close(load.done)
+}
+
+func (c *channelCache) forget(organizationID, id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, cacheKey{organizationID, id})
 }

@@ -77,7 +77,8 @@ func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
 // somebody else was faster, and the error is ErrConflict.
 //
 // Pausing holds the webhook's deliveries, and making it active again lets them
-// go on. An attempt that is under way in any process still ends.
+// go on. An attempt that is under way in any process still ends; deliveries that
+// another process has queued already may go out for Config.PollInterval longer.
 func (d *Dispatcher) UpdateWebhook(ctx context.Context, w *Webhook) error {
 	if err := d.checkWebhook(w); err != nil {
 		return err
@@ -86,7 +87,7 @@ func (d *Dispatcher) UpdateWebhook(ctx context.Context, w *Webhook) error {
 	if err := d.store.UpdateWebhook(ctx, w); err != nil {
 		return err
 	}
-	d.webhookChanged(ctx, w.ID)
+	d.webhookChanged(ctx, w.OrganizationID, w.ID)
 	return nil
 }
 
@@ -94,6 +95,11 @@ func (d *Dispatcher) UpdateWebhook(ctx context.Context, w *Webhook) error {
 // w, whatever its revision: for subscriptions that a service declares in its
 // own code or configuration. w.ID must be set.
 func (d *Dispatcher) PutWebhook(ctx context.Context, w *Webhook) error {
+	if w.ID == "" {
+		var p event.Problems
+		p.Add("webhook_id", "is required")
+		return p.Err()
+	}
 	for {
 		stored, err := d.store.Webhook(ctx, w.OrganizationID, w.ID)
 		switch {
@@ -121,7 +127,7 @@ func (d *Dispatcher) DeleteWebhook(ctx context.Context, organizationID, id strin
 	if err := d.store.DeleteWebhook(ctx, organizationID, id); err != nil {
 		return err
 	}
-	d.webhookChanged(ctx, id)
+	d.webhookChanged(ctx, organizationID, id)
 	return nil
 }
 
@@ -180,8 +186,8 @@ type ReplayProgress struct {
 func (d *Dispatcher) ReplayAll(ctx context.Context, q DeliveryQuery, perSecond float64) (ReplayProgress, error) {
 	const page = 100
 	progress := ReplayProgress{Before: q.Before}
-	if !(perSecond > 0) {
-		return progress, errors.New("webhook: ReplayAll: the rate must be positive")
+	if !(perSecond >= 1.0/3600) {
+		return progress, errors.New("webhook: ReplayAll: the rate must be at least one an hour")
 	}
 	start, limit := now(), q.Limit
 	for {
@@ -214,7 +220,11 @@ func (d *Dispatcher) ReplayAll(ctx context.Context, q DeliveryQuery, perSecond f
 // Cancel ends a delivery that is not settled. An attempt that is under way
 // still ends, but its verdict no longer counts. A settled one is ErrState.
 func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id DeliveryID) error {
-	return d.store.Cancel(ctx, now(), organizationID, id)
+	if err := d.store.Cancel(ctx, now(), organizationID, id); err != nil {
+		return err
+	}
+	d.scheduler.lose(id)
+	return nil
 }
 
 func (d *Dispatcher) checkWebhook(w *Webhook) error {
@@ -227,8 +237,8 @@ func (d *Dispatcher) checkWebhook(w *Webhook) error {
 
 // webhookChanged gives back what is queued for the webhook, so that the store
 // decides anew, and asks for what the change may have set free.
-func (d *Dispatcher) webhookChanged(ctx context.Context, id string) {
-	d.channels.forget(id)
+func (d *Dispatcher) webhookChanged(ctx context.Context, organizationID, id string) {
+	d.channels.forget(organizationID, id)
 	if dropped := d.scheduler.drop(id); len(dropped) > 0 {
 		d.giveBack(ctx, dropped)
 		d.scheduler.release(leases(dropped))

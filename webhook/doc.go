@@ -49,7 +49,9 @@
 //
 // # Stores
 //
-// Package memstore keeps everything in memory, for tests and for events that
-// may be lost. Module webhook/sqlite keeps it in a file. Package storetest
-// holds the contract of a Store as a suite for those who write one.
+// Module webhook/sqlite keeps everything in a file, module webhook/postgres in a
+// PostgreSQL database that any number of processes share; both stand on package
+// sqlstore. Package memstore keeps it in memory, for tests and for events that
+// may be lost. Package storetest holds the contract of a Store as a suite for
+// those who write one.
 package webhook

@@ -82,7 +82,10 @@ func newEvents(events []*event.Event) ([]NewEvent, error) {
 			continue
 		}
 		complete(e)
-		if err := e.Validate(); err != nil {
+		var wrong event.Problems
+		wrong.AddError("", e.Validate())
+		checkOrganizationID(&wrong, "OrganizationID", e.OrganizationID)
+		if err := wrong.Err(); err != nil {
 			p.AddError(path, err)
 			continue
 		}
@@ -162,6 +165,8 @@ func (d *Dispatcher) commitEmits(ctx context.Context, records []NewEvent) error 
 // giveBack returns deliveries to the store that were claimed while Run ended.
 // If that fails they wait for the end of their lease.
 func (d *Dispatcher) giveBack(ctx context.Context, tasks []*task) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
 	at := now()
 	settlements := make([]Settlement, len(tasks))
 	for i, t := range tasks {

@@ -20,7 +20,8 @@ type RetryPolicy struct {
 	InitialInterval time.Duration
 	// Multiplier is what each further wait grows by, at least 1. Defaults to 2.
 	Multiplier float64
-	// MaxInterval bounds the wait. Defaults to 1 h.
+	// MaxInterval bounds the wait before jitter; it is at most a year.
+	// Defaults to 1 h.
 	MaxInterval time.Duration
 	// Jitter spreads a wait evenly over ±Jitter of its length, so that
 	// deliveries that failed together do not come back together. From 0
@@ -33,6 +34,8 @@ type RetryPolicy struct {
 	// attempt. Defaults to 72 h; a negative one means no bound.
 	MaxElapsed time.Duration
 }
+
+const maxWait = 365 * 24 * time.Hour
 
 func (p RetryPolicy) withDefaults() RetryPolicy {
 	if p.InitialInterval == 0 {
@@ -65,6 +68,9 @@ func (p RetryPolicy) validate(problems *event.Problems) {
 	}
 	if p.MaxInterval < p.InitialInterval {
 		problems.Add("Retry.MaxInterval", "must not be less than InitialInterval")
+	}
+	if p.MaxInterval > maxWait {
+		problems.Add("Retry.MaxInterval", "must be at most a year")
 	}
 	if p.Jitter > 1 || math.IsNaN(p.Jitter) {
 		problems.Add("Retry.Jitter", "must be at most 1")

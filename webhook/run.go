@@ -12,19 +12,25 @@ import (
 // run is one call of Run.
 type run struct {
 	d *Dispatcher
-	// attempts is the context of attempts. It outlives that of Run by the drain.
-	attempts context.Context
-	verdicts chan verdict
+	// attempts is the context of attempts: it ends Config.DrainTimeout after
+	// that of Run. storing is that of verdicts, and ends verdictTime later.
+	attempts, storing context.Context
+	verdicts          chan verdict
 }
+
+// verdictTime is how long the verdicts of cancelled attempts may take to store.
+const verdictTime = 5 * time.Second
 
 // Run delivers until ctx is cancelled. Then it takes on nothing more, lets the
 // attempts under way end, for Config.DrainTimeout at most, gives back what it
-// did not finish, and returns nil. A store that fails does not end Run: it is
-// tried again, with backoff.
+// did not finish, and returns nil. A channel that does not end when its context
+// does keeps Run waiting. A store that fails does not end Run: it is tried
+// again, with backoff.
 //
-// If the last verdicts could not be stored, Run returns why; those deliveries
-// are made again after their leases end. A second Run at the same time returns
-// ErrRunning. After Run has returned it can be called again.
+// If the last verdicts could not be stored within a few seconds of the drain,
+// Run returns why; those deliveries are made again after their leases end. A
+// second Run at the same time returns ErrRunning. After Run has returned it can
+// be called again.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	if !d.running.CompareAndSwap(false, true) {
 		return ErrRunning
@@ -33,11 +39,13 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 	attempts, cancelAttempts := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelAttempts()
-	r := &run{d: d, attempts: attempts, verdicts: make(chan verdict, maxSettle)}
+	storing, cancelStoring := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelStoring()
+	r := &run{d: d, attempts: attempts, storing: storing, verdicts: make(chan verdict, maxSettle)}
 
 	d.scheduler.start(func() { go r.work() })
 	settled := make(chan error, 1)
-	go func() { settled <- r.settleLoop(ctx) }()
+	go func() { settled <- r.settleLoop() }()
 	var loops sync.WaitGroup
 	loops.Go(func() { r.claimLoop(ctx) })
 	loops.Go(func() { r.pruneLoop(ctx) })
@@ -49,15 +57,17 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	go func() { r.renewLoop(stopRenewing); close(renewed) }()
 
 	<-ctx.Done()
-	unstarted := d.scheduler.stop()
-	loops.Wait()
 	giveUp := time.AfterFunc(d.cfg.DrainTimeout, cancelAttempts)
+	defer giveUp.Stop()
+	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+verdictTime, cancelStoring)
+	defer giveUpStoring.Stop()
+	unstarted := d.scheduler.stop()
 	at := now()
 	for _, t := range unstarted {
 		r.verdicts <- putBack(t, at)
 	}
+	loops.Wait()
 	d.scheduler.waitIdle()
-	giveUp.Stop()
 	close(r.verdicts)
 	err := <-settled
 	close(stopRenewing)
@@ -72,6 +82,14 @@ func (r *run) claimLoop(ctx context.Context) {
 	for {
 		d.scheduler.revive()
 		pause := d.cfg.PollInterval
+		// After an outage longer than a lease, what this process still holds
+		// must not be claimed by itself.
+		if err := r.extend(ctx, d.scheduler.expiring(now())); err != nil {
+			if ctx.Err() != nil || !r.pause(ctx, trouble.failed(ctx, err), true) {
+				return
+			}
+			continue
+		}
 		limit, perEndpoint, skip := d.scheduler.room()
 		if limit = min(limit, maxClaim); limit > 0 {
 			at := now()
@@ -151,9 +169,9 @@ func (r *run) pause(ctx context.Context, wait time.Duration, trouble bool) bool 
 }
 
 // settleLoop stores verdicts, as many as there are at a time, until the channel
-// is closed. It tries again when the store fails. Once ctx has ended it does so
-// for Config.DrainTimeout only, and returns the last error.
-func (r *run) settleLoop(ctx context.Context) error {
+// is closed. It tries again when the store fails, until r.storing ends, and
+// returns the last error.
+func (r *run) settleLoop() error {
 	var lastErr error
 	trouble := newTrouble(r.d.cfg.Logger, "store verdicts")
 	batch := make([]verdict, 0, maxSettle)
@@ -171,7 +189,7 @@ func (r *run) settleLoop(ctx context.Context) error {
 			}
 			batch = append(batch, v)
 		}
-		if err := r.settle(ctx, batch, trouble); err != nil {
+		if err := r.settle(batch, trouble); err != nil {
 			lastErr = fmt.Errorf("webhook: verdicts were not stored, their deliveries will be made again: %w", err)
 		}
 		clear(batch)
@@ -179,7 +197,7 @@ func (r *run) settleLoop(ctx context.Context) error {
 	return lastErr
 }
 
-func (r *run) settle(ctx context.Context, batch []verdict, trouble *trouble) error {
+func (r *run) settle(batch []verdict, trouble *trouble) error {
 	d := r.d
 	settlements := make([]Settlement, len(batch))
 	held := make([]Lease, len(batch))
@@ -189,19 +207,17 @@ func (r *run) settle(ctx context.Context, batch []verdict, trouble *trouble) err
 	}
 	defer d.scheduler.release(held)
 	for {
-		settleCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-		refused, err := d.store.Settle(settleCtx, now(), settlements)
+		ctx, cancel := context.WithTimeout(r.storing, storeTimeout)
+		refused, err := d.store.Settle(ctx, now(), settlements)
 		cancel()
 		if err == nil {
-			trouble.over(ctx)
-			r.settled(ctx, batch, refused)
+			trouble.over(r.storing)
+			r.settled(r.storing, batch, refused)
 			return nil
 		}
-		wait := trouble.failed(ctx, err)
-		if ctx.Err() != nil && trouble.lasted() > d.cfg.DrainTimeout {
+		if !sleep(r.storing, trouble.failed(r.storing, err)) {
 			return err
 		}
-		time.Sleep(wait)
 	}
 }
 
@@ -224,7 +240,7 @@ func (r *run) settled(ctx context.Context, batch []verdict, refused []Lease) {
 		if s.PauseWebhook {
 			d.cfg.Logger.WarnContext(ctx, "webhook: deactivated, its endpoint says that it is gone",
 				"webhook_id", batch[i].task.Endpoint.WebhookID, "channel", batch[i].task.Endpoint.Channel)
-			d.webhookChanged(context.WithoutCancel(ctx), batch[i].task.Endpoint.WebhookID)
+			d.webhookChanged(ctx, batch[i].task.OrganizationID, batch[i].task.Endpoint.WebhookID)
 		}
 		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
 			d.cfg.Hooks.Attempted(outcome(batch[i].task, s))
@@ -244,27 +260,35 @@ func (r *run) renewLoop(stop <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		at := now()
-		expiring := d.scheduler.expiring(at.Add(d.cfg.Lease * 2 / 3))
-		if len(expiring) == 0 {
-			continue
-		}
-		until := at.Add(d.cfg.Lease)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.attempts), d.cfg.Lease/4)
-		lost, err := d.store.Extend(ctx, until, expiring)
-		cancel()
+		err := r.extend(r.storing, d.scheduler.expiring(now().Add(d.cfg.Lease*2/3)))
 		if err != nil {
-			trouble.failed(r.attempts, err)
+			trouble.failed(r.storing, err)
 			continue
 		}
-		trouble.over(r.attempts)
-		d.scheduler.extended(expiring, lost, until)
+		trouble.over(r.storing)
 	}
 }
 
-// pruneInterval is how often old deliveries are looked for, and pruneBatch how
-// many go in one call of the store.
+// extend moves the end of the leases a whole Config.Lease away.
+func (r *run) extend(ctx context.Context, leases []Lease) error {
+	if len(leases) == 0 {
+		return nil
+	}
+	until := now().Add(r.d.cfg.Lease)
+	ctx, cancel := context.WithTimeout(ctx, r.d.cfg.Lease/4)
+	defer cancel()
+	lost, err := r.d.store.Extend(ctx, until, leases)
+	if err != nil {
+		return err
+	}
+	r.d.scheduler.extended(leases, lost, until)
+	return nil
+}
+
+// pruneInterval is how often old deliveries are looked for, the first time after
+// firstPrune, and pruneBatch how many go in one call of the store.
 const (
+	firstPrune    = 5 * time.Second
 	pruneInterval = time.Minute
 	pruneBatch    = 1000
 )
@@ -273,7 +297,7 @@ const (
 func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
 	trouble := newTrouble(d.cfg.Logger, "prune deliveries")
-	wait := pruneInterval
+	wait := firstPrune
 	for sleep(ctx, wait) {
 		at := now()
 		req := PruneRequest{Limit: pruneBatch}
@@ -283,7 +307,9 @@ func (r *run) pruneLoop(ctx context.Context) {
 		if keep := d.cfg.Retention.Dead; keep > 0 {
 			req.DeadBefore = at.Add(-keep)
 		}
-		n, err := d.store.Prune(ctx, at, req)
+		pruneCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+		n, err := d.store.Prune(pruneCtx, at, req)
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return

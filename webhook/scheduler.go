@@ -22,8 +22,10 @@ type scheduler struct {
 	ready    readyRing
 	held     map[DeliveryID]*task // all that is leased to this process
 	queued   int                  // in queues, or reserved for an offer
-	workers  int
-	idleCond *sync.Cond // workers == 0
+	workers  int                  // busy, or about to call next
+	busy     int                  // workers with an attempt under way
+	hungry   bool                 // a claim waits for room
+	idleCond *sync.Cond           // workers == 0
 }
 
 type schedulerLimits struct {
@@ -33,9 +35,10 @@ type schedulerLimits struct {
 
 // task is a claimed delivery in this process.
 type task struct {
-	*Task
-	queue *endpointQueue
-	lost  bool // the lease is somebody else's
+	Task
+	queue  *endpointQueue
+	pushed time.Time // when it was queued
+	lost   bool      // the lease is somebody else's, or the delivery was cancelled
 }
 
 // endpointQueue is one endpoint's part of the scheduler.
@@ -102,7 +105,7 @@ func (s *scheduler) reserve(e Endpoint) bool {
 		return false
 	}
 	q := s.queue(e)
-	if q.spilled || q.breaker.open() || len(q.tasks)+q.reserved >= s.limits.queuedPerEndpoint {
+	if q.spilled || q.breaker.open() || len(q.tasks)+q.reserved >= s.queueShare() {
 		return false
 	}
 	q.reserved++
@@ -136,17 +139,17 @@ func (s *scheduler) spill(endpoints []Endpoint) {
 	}
 }
 
-// push queues claimed deliveries, and keeps the slice. It returns those that came too late, after stop.
+// push queues claimed deliveries. It returns those that came too late, after stop.
 func (s *scheduler) push(tasks []Task) (late []*task) {
 	if len(tasks) == 0 {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	block := make([]task, len(tasks))
+	at := time.Now()
 	for i := range tasks {
-		t := &block[i]
-		t.Task = &tasks[i]
+		// One by one: a slow delivery must not keep its neighbours in memory.
+		t := &task{Task: tasks[i], pushed: at}
 		if !s.open {
 			late = append(late, t)
 			continue
@@ -162,15 +165,17 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 	return late
 }
 
-// staff starts workers for what can run now.
+// staff sees to it that a worker is on its way when something can run. Each
+// worker that finds something does the same for the next.
 func (s *scheduler) staff() {
-	room := s.limits.inFlight - s.workers
-	for q := s.ready.head; q != nil && room > 0; q = q.next {
-		wanted := min(len(q.tasks), s.capOf(q)-q.inFlight, room)
-		for range wanted {
+	if s.workers > s.busy || s.workers >= s.limits.inFlight {
+		return
+	}
+	for q := s.ready.head; q != nil; q = q.next {
+		if s.canRun(q) {
 			s.workers++
-			room--
 			s.spawn()
+			return
 		}
 	}
 }
@@ -180,18 +185,31 @@ func (s *scheduler) staff() {
 func (s *scheduler) next() *task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var passed readyRing // over their share: they stay in the ring
+	defer func() { s.ready.append(passed) }()
 	for q := s.ready.pop(); q != nil; q = s.ready.pop() {
-		q.listed = false
-		if len(q.tasks) == 0 || q.inFlight >= s.capOf(q) {
+		if !s.canRun(q) {
+			if len(q.tasks) > 0 && q.inFlight < s.capOf(q) {
+				passed.push(q)
+			} else {
+				q.listed = false
+			}
 			continue
 		}
+		q.listed = false
 		t := q.tasks[0]
 		q.tasks[0] = nil
 		q.tasks = q.tasks[1:]
 		s.queued--
+		s.busy++
 		q.inFlight++
 		s.list(q)
+		s.staff()
 		s.wakeIfRoom(q)
+		if s.hungry && s.limits.queued-s.queued >= s.goodRoom() {
+			s.hungry = false
+			s.signal()
+		}
 		return t
 	}
 	s.workers--
@@ -209,6 +227,7 @@ func (s *scheduler) finish(t *task, r health) (unstarted []*task, until time.Tim
 	defer s.mu.Unlock()
 	q := t.queue
 	q.inFlight--
+	s.busy--
 	q.breaker.record(r)
 	if q.breaker.open() {
 		unstarted, until = s.takeAll(q), q.breaker.blockedUntil
@@ -227,6 +246,15 @@ func (s *scheduler) release(ids []Lease) {
 		if t, ok := s.held[l.DeliveryID]; ok && t.Token == l.Token {
 			delete(s.held, l.DeliveryID)
 		}
+	}
+}
+
+// lose gives a held delivery up: it will not be attempted.
+func (s *scheduler) lose(id DeliveryID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.held[id]; ok {
+		t.lost = true
 	}
 }
 
@@ -302,13 +330,37 @@ func (s *scheduler) room() (limit, perEndpoint int, skip []Endpoint) {
 	if !s.open {
 		return 0, 0, nil
 	}
-	perEndpoint = max(s.limits.queuedPerEndpoint/2, 1)
+	free := s.limits.queued - s.queued
+	if s.hungry = free < s.goodRoom(); s.hungry {
+		return 0, 0, nil
+	}
+	share := s.queueShare()
+	perEndpoint = max(share/2, 1)
 	for e, q := range s.queues {
-		if q.breaker.open() || len(q.tasks)+q.reserved > s.limits.queuedPerEndpoint-perEndpoint {
+		if q.breaker.open() || len(q.tasks)+q.reserved > share-perEndpoint {
 			skip = append(skip, e)
 		}
 	}
-	return s.limits.queued - s.queued, perEndpoint, skip
+	return free, perEndpoint, skip
+}
+
+// goodRoom is the room that makes a claim worth its while.
+func (s *scheduler) goodRoom() int { return max(min(s.limits.queued/8, maxClaim), 1) }
+
+// An endpoint gets no more than eagerness times what is free, of the queues and
+// of the attempts in flight. So slow endpoints, however many, always leave
+// something for the others, and one on its own gets nearly all.
+const eagerness = 4
+
+func (s *scheduler) queueShare() int {
+	return min(s.limits.queuedPerEndpoint, eagerness*(s.limits.queued-s.queued))
+}
+
+func (s *scheduler) flightShare() int { return max(1, eagerness*(s.limits.inFlight-s.busy)) }
+
+// canRun reports whether the endpoint may have one more attempt in flight.
+func (s *scheduler) canRun(q *endpointQueue) bool {
+	return len(q.tasks) > 0 && q.inFlight < min(s.capOf(q), s.flightShare())
 }
 
 // claimed notes what a claim says about the store: an endpoint that gave less
@@ -324,11 +376,13 @@ func (s *scheduler) claimed(tasks []Task, limit, perEndpoint int, skip []Endpoin
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for e, n := range counts {
+		if n >= perEndpoint || len(tasks) == limit {
+			s.queue(e).spilled = true
+		}
+	}
 	for e, q := range s.queues {
-		switch {
-		case counts[e] >= perEndpoint:
-			q.spilled = true
-		case !skipped[e] && len(tasks) < limit:
+		if counts[e] < perEndpoint && !skipped[e] && len(tasks) < limit {
 			q.spilled = false
 			s.forgetIfIdle(q)
 		}
@@ -398,6 +452,18 @@ func (r *readyRing) push(q *endpointQueue) {
 		r.tail.next = q
 	}
 	r.tail = q
+}
+
+// append adds the queues of another ring.
+func (r *readyRing) append(other readyRing) {
+	switch {
+	case other.head == nil:
+	case r.tail == nil:
+		*r = other
+	default:
+		r.tail.next = other.head
+		r.tail = other.tail
+	}
 }
 
 func (r *readyRing) pop() *endpointQueue {

@@ -23,7 +23,9 @@ type Store interface {
 // Subscriptions is the part of a Store that keeps webhooks. Every call is
 // scoped to one organization: a webhook of another one is not found.
 type Subscriptions interface {
-	// CreateWebhook stores w as its first revision, which it sets in w.
+	// CreateWebhook stores w with its first revision, which it sets in w: the
+	// microseconds of CreatedAt since 1970, so that a webhook that is deleted
+	// and created again never falls back to a revision it had before.
 	// A used id is ErrExists, whichever organization uses it.
 	CreateWebhook(ctx context.Context, w *Webhook) error
 	// Webhook returns the webhook, or ErrNotFound.
@@ -66,7 +68,7 @@ type Queue interface {
 	// caller had claimed them at once, and returns them as tasks; it asks
 	// offer.Accept for each and inserts as pending what is not accepted.
 	// Deliveries of paused webhooks are never offered. Accept must not call
-	// the store.
+	// the store. What a store does not offer waits for the next claim.
 	Enqueue(ctx context.Context, now time.Time, events []NewEvent, offer *Offer) ([]Task, error)
 
 	// Claim takes due deliveries: pending with DueAt not after now, or in
@@ -179,8 +181,11 @@ type Settlement struct {
 	Attempt *Attempt
 	// Progress replaces the delivery's progress unless it is nil.
 	Progress json.RawMessage
-	// PauseWebhook also pauses the webhook: its endpoint is gone for good.
+	// PauseWebhook also pauses the webhook, because its endpoint is gone for
+	// good. With a Revision it does so only if that is still the webhook's:
+	// an answer from the endpoint before an update says nothing of the one after.
 	PauseWebhook bool
+	Revision     int64
 }
 
 // History is the part of a Store for looking back and for setting right. Every

@@ -41,7 +41,7 @@ type Webhook struct {
 	// same organization reach it. It is never part of the JSON. Empty is the
 	// one tenant of a service that has no tenants.
 	OrganizationID string
-	// Revision counts the updates from 1. It is set by the Store, and an update
+	// Revision grows with every update. It is set by the Store, and an update
 	// must carry the revision that it was based on. It is not part of the JSON.
 	Revision int64
 }
@@ -103,6 +103,7 @@ func (w *Webhook) Validate() error {
 	case strings.ContainsFunc(w.Name, unicode.IsControl):
 		p.Add("webhook_name", "must not hold control characters")
 	}
+	checkOrganizationID(&p, "internal_id", w.OrganizationID)
 	switch n := len(w.EventTypes); {
 	case n == 0:
 		p.Add("event_types", "needs at least one event type")
@@ -129,6 +130,16 @@ func (w *Webhook) Validate() error {
 		}
 	}
 	return p.Err()
+}
+
+// maxOrganizationID bounds an organization's id, in bytes.
+const maxOrganizationID = 200
+
+// checkOrganizationID keeps out what a store could not keep, or not find again.
+func checkOrganizationID(p *event.Problems, field, id string) {
+	if len(id) > maxOrganizationID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
+		p.Add(field, "must be valid UTF-8 without control characters, of at most %d bytes", maxOrganizationID)
+	}
 }
 
 func isJSONObject(raw json.RawMessage) bool {

@@ -186,8 +186,9 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 			at = v.DueAt
 		}
 		s.put(d, v.Status, micros(at))
-		if v.PauseWebhook {
-			s.pause(d.endpoint.subscription, now)
+		sub := d.endpoint.subscription
+		if v.PauseWebhook && (v.Revision == 0 || v.Revision == sub.webhook.Revision) {
+			s.pause(sub, now)
 		}
 	}
 	return refused, nil

@@ -26,7 +26,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
 	if s.webhooks[w.ID] != nil {
 		return webhook.ErrExists
 	}
-	w.Revision = 1
+	w.Revision = micros(w.CreatedAt)
 	sub := &subscription{}
 	s.webhooks[w.ID] = sub
 	s.organization(w.OrganizationID).webhooks[w.ID] = sub

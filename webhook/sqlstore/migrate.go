@@ -43,7 +43,7 @@ func Migrations(dialect Dialect, tablePrefix string) ([]Migration, error) {
 	for version := 1; ; version++ {
 		file, err := schemaFiles.ReadFile(path.Join("schema", fmt.Sprintf("%s_%04d.sql", dialect.name(), version)))
 		if err != nil {
-			break
+			return migrations, nil //nolint:nilerr // there is no further version
 		}
 		statements := string(file) + fmt.Sprintf("INSERT INTO {p}migrations (version) VALUES (%d);\n", version)
 		if version == 1 {
@@ -51,7 +51,6 @@ func Migrations(dialect Dialect, tablePrefix string) ([]Migration, error) {
 		}
 		migrations = append(migrations, Migration{Version: version, SQL: x.sql(statements)})
 	}
-	return migrations, nil
 }
 
 const migrationsTable = `CREATE TABLE IF NOT EXISTS {p}migrations (version INTEGER PRIMARY KEY)`

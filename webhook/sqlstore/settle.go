@@ -104,11 +104,12 @@ var settledStates = map[webhook.Status]int64{
 // settleAll records the verdicts, or returns errRefused.
 func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements []webhook.Settlement) error {
 	succeeded := make([]any, 0, len(settlements)*len(s.settle.succeed.columns))
-	var others, pausing []any
+	var others []any
+	var pausing []*webhook.Settlement
 	for i := range settlements {
 		v := &settlements[i]
 		if v.PauseWebhook {
-			pausing = append(pausing, int64(v.DeliveryID))
+			pausing = append(pausing, v)
 		}
 		if v.Status == webhook.StatusSucceeded && v.Attempt != nil && v.Progress == nil {
 			succeeded = append(succeeded, int64(v.DeliveryID), v.Token, encodeAttempt(v.Attempt))
@@ -141,22 +142,28 @@ func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements 
 	return s.pauseOwners(ctx, q, now, pausing)
 }
 
-// pauseOwners pauses the webhooks of the deliveries.
-func (s *Store) pauseOwners(ctx context.Context, q Tx, now time.Time, deliveries []any) error {
-	type owner struct{ organizationID, webhookID string }
-	var owners []owner
-	err := s.x.dialect.queryBatch(ctx, q, s.settle.owner, deliveries, nil, func(rows scanner) error {
-		var o owner
-		err := rows.Scan(&o.organizationID, &o.webhookID)
-		owners = append(owners, o)
-		return err
-	})
-	if err != nil {
-		return err
+// pauseOwners pauses the webhooks of the deliveries, in one order, so that two
+// processes that do so wait for each other and not in a circle.
+func (s *Store) pauseOwners(ctx context.Context, q Tx, now time.Time, settlements []*webhook.Settlement) error {
+	type owner struct {
+		organizationID, webhookID string
+		revision                  int64
 	}
-	slices.SortFunc(owners, func(a, b owner) int { return strings.Compare(a.webhookID, b.webhookID) })
+	var owners []owner
+	for _, v := range settlements {
+		err := s.x.dialect.queryBatch(ctx, q, s.settle.owner, []any{int64(v.DeliveryID)}, nil, func(rows scanner) error {
+			o := owner{revision: v.Revision}
+			err := rows.Scan(&o.organizationID, &o.webhookID)
+			owners = append(owners, o)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(owners, func(a, b owner) int { return strings.Compare(a.webhookID, b.webhookID) })
 	for _, o := range slices.Compact(owners) {
-		if err := s.pauseWebhook(ctx, q, o.organizationID, o.webhookID, micros(now)); err != nil {
+		if err := s.pauseWebhook(ctx, q, o.organizationID, o.webhookID, o.revision, micros(now)); err != nil {
 			return err
 		}
 	}

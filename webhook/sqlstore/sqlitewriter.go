@@ -96,7 +96,7 @@ func (c *preparedConn) prepare(ctx context.Context, query string) (*sql.Stmt, er
 }
 
 func (c *preparedConn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	s, err := c.prepare(ctx, query)
+	s, err := c.prepare(ctx, query) //nolint:sqlclosecheck // kept until the connection is closed
 	if err != nil {
 		return 0, err
 	}
@@ -108,11 +108,11 @@ func (c *preparedConn) Exec(ctx context.Context, query string, args ...any) (int
 }
 
 func (c *preparedConn) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	s, err := c.prepare(ctx, query)
+	s, err := c.prepare(ctx, query) //nolint:sqlclosecheck // kept until the connection is closed
 	if err != nil {
 		return nil, err
 	}
-	return s.QueryContext(ctx, args...)
+	return s.QueryContext(ctx, args...) //nolint:rowserrcheck // the caller checks
 }
 
 func (c *preparedConn) close() error {

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -39,14 +40,14 @@ func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
 	}
 	err = s.write(ctx, func(ctx context.Context, q Tx) error {
 		n, err := q.Exec(ctx, s.subscriptions.insert, w.ID, w.OrganizationID, w.Name, eventTypes, channels,
-			flag(w.Paused), micros(w.CreatedAt), micros(w.UpdatedAt), int64(1))
+			flag(w.Paused), micros(w.CreatedAt), micros(w.UpdatedAt), micros(w.CreatedAt))
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
 			return err
 		}
 		return s.setEndpoints(ctx, q, w, w.ChannelKeys())
 	})
 	if err == nil {
-		w.Revision = 1
+		w.Revision = micros(w.CreatedAt)
 	}
 	return err
 }
@@ -106,7 +107,7 @@ func (s *Store) updateWebhook(ctx context.Context, q Tx, w *webhook.Webhook) err
 	}
 	n, err := q.Exec(ctx, s.subscriptions.update, w.Name, eventTypes, channels, flag(w.Paused), micros(w.UpdatedAt),
 		w.ID, w.OrganizationID, w.Revision)
-	if err := changedOne(n, err, webhook.ErrConflict); err == webhook.ErrConflict {
+	if err := changedOne(n, err, webhook.ErrConflict); errors.Is(err, webhook.ErrConflict) {
 		if _, err := s.getWebhook(ctx, q, s.subscriptions.get, w.OrganizationID, w.ID); err != nil {
 			return err
 		}
@@ -168,10 +169,11 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys
 }
 
 // pauseWebhook is an update of the webhook, so that whoever read it before must
-// read it again.
-func (s *Store) pauseWebhook(ctx context.Context, q Tx, organizationID, id string, now int64) error {
+// read it again. A webhook that is no longer at the revision, unless that is 0,
+// stays as it is.
+func (s *Store) pauseWebhook(ctx context.Context, q Tx, organizationID, id string, revision, now int64) error {
 	w, err := s.getWebhook(ctx, q, s.subscriptions.lock, organizationID, id)
-	if err != nil || w.Paused {
+	if err != nil || w.Paused || revision != 0 && revision != w.Revision {
 		return err
 	}
 	w.Paused, w.UpdatedAt = true, moment(now)

@@ -42,7 +42,7 @@ func (t sqlTx) Exec(ctx context.Context, query string, args ...any) (int64, erro
 }
 
 func (t sqlTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	return t.on.QueryContext(ctx, t.dialect.rebind(query), args...)
+	return t.on.QueryContext(ctx, t.dialect.rebind(query), args...) //nolint:rowserrcheck // the caller checks
 }
 
 // reboundTx is a Tx of another package.

@@ -27,8 +27,7 @@ func taskHasEverything(f *fixture) {
 	w := hook("slack", "slack")
 	w.Channels[1].Configs = []byte(`{"webhook_url":"https://example.com"}`)
 	f.create(w)
-	f.update(w, func(*webhook.Webhook) {})
-	w.Revision = 2
+	w = f.update(w, func(*webhook.Webhook) {})
 	f.emit(start(), "evt_1")
 	tasks := f.claim(start(), 10)
 	require.Len(f.t, tasks, 2)

@@ -17,6 +17,7 @@ func pauseCases() []testCase {
 		{"ByVerdict", pauseByVerdict},
 		{"ByStaleVerdict", pauseByStaleVerdict},
 		{"ByVerdictOfPaused", pauseByVerdictOfPaused},
+		{"VerdictOnAnOlderRevision", pauseByVerdictOnAnOlderRevision},
 	}
 }
 
@@ -111,6 +112,27 @@ func pauseByStaleVerdict(f *fixture) {
 	require.NoError(f.t, err)
 	require.False(f.t, got.Paused, "a verdict that is refused changes nothing: it does not pause the webhook either")
 	require.Equal(f.t, w.Revision, got.Revision)
+}
+
+func pauseByVerdictOnAnOlderRevision(f *fixture) {
+	w := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 2)...)
+	tasks := f.claimN(start(), 2)
+	gone := died(tasks[0], start())
+	gone.PauseWebhook, gone.Revision = true, w.Revision
+	f.update(w, func(w *webhook.Webhook) { w.Name = "Repaired" })
+	f.settle(start(), gone)
+	require.Equal(f.t, webhook.StatusDead, f.status(tasks[0].DeliveryID), "the verdict itself counts")
+	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	require.False(f.t, got.Paused, "a verdict on an older revision says nothing of the webhook as it is now")
+
+	gone = died(tasks[1], start())
+	gone.PauseWebhook, gone.Revision = true, got.Revision
+	f.settle(start(), gone)
+	got, err = f.Webhook(f.ctx, org, w.ID)
+	require.NoError(f.t, err)
+	require.True(f.t, got.Paused, "a verdict on the webhook's revision pauses it")
 }
 
 func pauseByVerdictOfPaused(f *fixture) {

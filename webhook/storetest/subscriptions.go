@@ -69,10 +69,11 @@ func createSetsRevision(f *fixture) {
 	w := hook()
 	w.Revision = 7
 	f.create(w)
-	require.EqualValues(f.t, 1, w.Revision, "CreateWebhook sets the first revision in the webhook it is given")
+	first := w.CreatedAt.UnixMicro()
+	require.Equal(f.t, first, w.Revision, "CreateWebhook sets the first revision in the webhook it is given: the microseconds of CreatedAt")
 	got, err := f.Webhook(f.ctx, org, w.ID)
 	require.NoError(f.t, err)
-	require.EqualValues(f.t, 1, got.Revision, "CreateWebhook stores the first revision")
+	require.Equal(f.t, first, got.Revision, "CreateWebhook stores the first revision")
 }
 
 func usedIDExists(f *fixture) {
@@ -117,7 +118,7 @@ func updateReplaces(f *fixture) {
 
 	update.Name = "Renamed again"
 	require.NoError(f.t, f.UpdateWebhook(f.ctx, update), "the revision that an update sets is the one the next update is based on")
-	require.EqualValues(f.t, 3, update.Revision, "the revision counts the updates from 1")
+	require.Equal(f.t, w.Revision+2, update.Revision, "the revision counts the updates")
 }
 
 func updateConflict(f *fixture) {
@@ -225,7 +226,7 @@ func listFilters(f *fixture) {
 func webhooksAreCopies(f *fixture) {
 	mine := hook()
 	want := mine.Clone()
-	want.Revision = 1
+	want.Revision = want.CreatedAt.UnixMicro()
 	f.create(mine)
 	scribble := func(w *webhook.Webhook) {
 		w.Name, w.Paused, w.EventTypes[0], w.Channels[0].Channel = "Changed", true, "x.y", "slack"

@@ -1,0 +1,149 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+func TestAnIDUsedAgainIsAnotherWebhook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		var mu sync.Mutex
+		var sent []string
+		driver := channel.DriverFunc(func(raw json.RawMessage) (channel.Channel, error) {
+			cfg := string(raw)
+			return channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				sent = append(sent, cfg)
+				return channel.Result{StatusCode: 200}, nil
+			}), nil
+		})
+		mk := func() *webhook.Dispatcher {
+			reg := channel.NewRegistry()
+			require.NoError(t, reg.Register("webhook", driver))
+			d, err := webhook.New(store, webhook.Config{Channels: reg, Logger: slog.New(slog.DiscardHandler)})
+			require.NoError(t, err)
+			return d
+		}
+		manager, worker := mk(), mk()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { _ = worker.Run(ctx); close(done) }()
+		w := func(org, url string) *webhook.Webhook {
+			return &webhook.Webhook{ID: "wh_0123456789abcdef", OrganizationID: org, Name: "x", EventTypes: []event.Pattern{"*"},
+				Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": url})}}
+		}
+		require.NoError(t, manager.CreateWebhook(ctx, w("orgA", "https://a/")))
+		ev := func(org string) *event.Event { e := newEvent(event.ObjectCreated); e.OrganizationID = org; return e }
+		require.NoError(t, manager.Emit(ctx, ev("orgA")))
+		time.Sleep(2 * time.Second)
+		require.NoError(t, manager.DeleteWebhook(ctx, "orgA", "wh_0123456789abcdef"))
+		require.NoError(t, manager.CreateWebhook(ctx, w("orgB", "https://b/")))
+		require.NoError(t, manager.Emit(ctx, ev("orgB")))
+		time.Sleep(time.Hour)
+		require.NoError(t, manager.Emit(ctx, ev("orgB")))
+		time.Sleep(2 * time.Second)
+		cancel()
+		<-done
+		assert.Equal(t, []string{`{"url":"https://a/"}`, `{"url":"https://b/"}`, `{"url":"https://b/"}`}, sent)
+	})
+}
+
+func TestAPauseInAnotherProcessStopsWhatIsQueued(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		var after, total atomic.Int32
+		var paused atomic.Bool
+		b := benchOn(t, store, webhook.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
+			total.Add(1)
+			if paused.Load() {
+				after.Add(1)
+			}
+			time.Sleep(5 * time.Second)
+			return channel.Result{StatusCode: 200}, nil
+		})
+		other := benchOn(t, store, webhook.Config{}, accept)
+		w := b.subscribe(t, "*")
+		b.run(t)
+		for range 150 {
+			b.emit(t, event.ObjectCreated)
+		}
+		time.Sleep(time.Second)
+		w.Paused = true
+		require.NoError(t, other.UpdateWebhook(t.Context(), w))
+		paused.Store(true)
+		time.Sleep(10 * time.Minute)
+		assert.Zero(t, after.Load(), "of %d", total.Load())
+	})
+}
+
+func TestAnAnswerOfTheOldURLDoesNotPauseTheNew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, webhook.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
+			time.Sleep(5 * time.Second)
+			return channel.Result{StatusCode: 410}, status(410)
+		})
+		w := b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		time.Sleep(time.Second)
+		w.Channels = []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "https://new.example.com/"})}
+		require.NoError(t, b.UpdateWebhook(t.Context(), w))
+		time.Sleep(10 * time.Second)
+		got, err := b.Webhook(t.Context(), "", w.ID)
+		require.NoError(t, err)
+		assert.False(t, got.Paused, "the answer of the old URL paused the webhook with the new one")
+	})
+}
+
+func TestCancelStopsWhatIsQueued(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent []string
+		b := newBench(t, webhook.Config{MaxInFlightPerEndpoint: 1}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
+			sent = append(sent, m.DeliveryID)
+			time.Sleep(time.Second)
+			return channel.Result{StatusCode: 200}, nil
+		})
+		b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		b.emit(t, event.ObjectCreated)
+		synctest.Wait()
+		require.NoError(t, b.Cancel(t.Context(), "", 2))
+		time.Sleep(5 * time.Second)
+		assert.Equal(t, []string{"dlv_1"}, sent, "a delivery was sent after Cancel had returned")
+	})
+}
+
+func TestPutWebhookNeedsAnID(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, webhook.Config{}, accept)
+	put := func() error {
+		return b.PutWebhook(t.Context(), &webhook.Webhook{Name: "x", EventTypes: []event.Pattern{"*"},
+			Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{})}})
+	}
+	_ = put()
+	_ = put()
+	list, err := b.Webhooks(t.Context(), webhook.WebhookQuery{})
+	require.NoError(t, err)
+	assert.Empty(t, list)
+}
