@@ -54,7 +54,7 @@ func (a *API) createdBefore(r *request, w *webhook.Webhook) (*response, error) {
 	if err != nil {
 		return nil, webhook.ErrExists // another organization's, or deleted just now
 	}
-	if stored.Revision == 1 && !sameContent(stored, w) {
+	if stored.UpdatedAt.Equal(stored.CreatedAt) && !sameContent(stored, w) {
 		p := &problems{}
 		p.add([]any{"header", headerIdempotencyKey}, typeValue, "was used before, with another body")
 		return nil, p
