@@ -26,6 +26,7 @@ func TestServers(t *testing.T) {
 	programs := build(t)
 	t.Run("an event travels from the emitter to the receiver", func(t *testing.T) { testEmitterAndReceiver(t, programs) })
 	t.Run("the emitter refuses what is no event", func(t *testing.T) { testRefusals(t, programs) })
+	t.Run("the emitter is managed over its API", func(t *testing.T) { testManagement(t, programs) })
 	t.Run("the emitter stops without loss", func(t *testing.T) { testStopWithoutLoss(t, programs) })
 	t.Run("a wrong configuration is refused", func(t *testing.T) { testWrongConfiguration(t, programs) })
 }

@@ -19,13 +19,17 @@ type config struct {
 	dev  bool
 	// The subscription to begin with: none if url is empty.
 	url, types, secret string
+	// apiKey opens the management API: none if it is empty.
+	apiKey string
 }
 
 const usage = `emitter takes events with POST /events and delivers them to webhooks.
 
 Every flag has an environment variable of the same meaning, named after it.
-EMITTER_SECRET has no flag, because command lines are for all to see: it is sent
-to -url in the header X-Mixpeek-Secret.
+Two have no flag, because command lines are for all to see: EMITTER_SECRET is
+sent to -url in the header X-Mixpeek-Secret, and EMITTER_API_KEY, if it is set,
+opens the management API below /v1/organizations/webhooks/ to requests with
+Authorization: Bearer and that key.
 
 `
 
@@ -48,6 +52,7 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	if flags.NArg() > 0 {
 		return c, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
+	c.apiKey = getenv("EMITTER_API_KEY")
 	if c.secret = getenv("EMITTER_SECRET"); c.secret == "" && c.url != "" {
 		return c, errors.New("EMITTER_SECRET is required with -url")
 	}

@@ -67,6 +67,13 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 		}
 	}
 
+	handler := newHandler(dispatcher, logger)
+	if cfg.apiKey != "" {
+		if err := mountManagement(handler, dispatcher, channels, cfg.apiKey, logger); err != nil {
+			return err
+		}
+	}
+
 	// Delivering outlives serving: an event that is accepted by one of the last
 	// requests is stored like any other.
 	delivering, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -74,7 +81,7 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	delivered := make(chan error, 1)
 	go func() { delivered <- dispatcher.Run(delivering) }()
 
-	err = httpserver.Serve(ctx, logger, cfg.addr, newAPI(dispatcher, logger))
+	err = httpserver.Serve(ctx, logger, cfg.addr, handler)
 	stop()
 	logger.Info("draining") // attempts under way end, other deliveries stay in the store
 	return errors.Join(err, <-delivered)

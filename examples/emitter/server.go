@@ -13,18 +13,18 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// api serves
+// server serves
 //
 //	POST /events   202 {"event_id"}, once the event is durable
 //	               413 too large, 422 {"problems"}, 503 try again
 //	GET /healthz   200 while the store answers
-type api struct {
+type server struct {
 	dispatcher *webhook.Dispatcher
 	logger     *slog.Logger
 }
 
-func newAPI(dispatcher *webhook.Dispatcher, logger *slog.Logger) http.Handler {
-	a := &api{dispatcher, logger}
+func newHandler(dispatcher *webhook.Dispatcher, logger *slog.Logger) *http.ServeMux {
+	a := &server{dispatcher, logger}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /events", a.postEvent)
 	mux.HandleFunc("GET /healthz", a.health)
@@ -48,7 +48,7 @@ type problem struct {
 // postEvent emits the envelope in the body. What it lacks of event_id,
 // occurred_at, actor and version is filled in. A client that sends its own
 // event_id can repeat a request without a second thought.
-func (a *api) postEvent(w http.ResponseWriter, r *http.Request) {
+func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, webhook.MaxPayload))
 	if err != nil {
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
@@ -82,7 +82,7 @@ func (a *api) postEvent(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (a *api) health(w http.ResponseWriter, r *http.Request) {
+func (a *server) health(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	if _, err := a.dispatcher.Webhooks(ctx, webhook.WebhookQuery{Limit: 1}); err != nil {
@@ -93,7 +93,7 @@ func (a *api) health(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-func (a *api) answer(w http.ResponseWriter, status int, body any) {
+func (a *server) answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(body); err != nil {
