@@ -89,7 +89,21 @@ type pos struct{ line, col int }
 
 // errorf returns an Error without a place; the nearest expression that has one adds it.
 func errorf(kind error, format string, args ...any) *Error {
-	return &Error{Kind: kind, Msg: fmt.Sprintf(format, args...)}
+	return &Error{Kind: kind, Msg: message(format, args)}
+}
+
+// maxMessage bounds a message, which names what stands in the template, in runes.
+const maxMessage = 200
+
+func message(format string, args []any) string {
+	msg := fmt.Sprintf(format, args...)
+	if len(msg) <= maxMessage {
+		return msg
+	}
+	if r := []rune(msg); len(r) > maxMessage {
+		return string(r[:maxMessage]) + "…"
+	}
+	return msg
 }
 
 // at adds the place to an Error that has none.
@@ -105,7 +119,7 @@ func (p pos) at(err error) error {
 }
 
 func (p pos) errorf(kind error, format string, args ...any) *Error {
-	return &Error{Kind: kind, Line: p.line, Column: p.col, Msg: fmt.Sprintf(format, args...)}
+	return &Error{Kind: kind, Line: p.line, Column: p.col, Msg: message(format, args)}
 }
 
 const nearLength = 30
