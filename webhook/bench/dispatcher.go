@@ -45,8 +45,7 @@ func newDispatcher(ctx context.Context, o options, s *sink, storeName string) (*
 	}
 	d, err := webhook.New(store, webhook.Config{
 		Channels:               channels,
-		MaxInFlight:            o.inFlight,
-		MaxInFlightPerEndpoint: o.inFlight,
+		MaxInFlightPerEndpoint: o.inFlight, // the sink is the only endpoint
 		Logger:                 slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
