@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -107,15 +108,13 @@ func drain(ctx context.Context, d *webhook.Dispatcher, store *sqlite.Store) erro
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(runCtx) }()
 	for {
-		unfinished := 0
-		for _, status := range []webhook.Status{webhook.StatusPending, webhook.StatusInFlight} {
-			list, err := d.Deliveries(ctx, webhook.DeliveryQuery{Status: status, Limit: 1})
-			if err != nil {
-				return err
-			}
-			unfinished += len(list)
+		// One query, because between two a delivery that is in flight in the
+		// first can be pending again in the second.
+		all, err := d.Deliveries(ctx, webhook.DeliveryQuery{Limit: 1_000_000})
+		if err != nil {
+			return err
 		}
-		if unfinished == 0 {
+		if !slices.ContainsFunc(all, func(d webhook.Delivery) bool { return !d.Status.Settled() }) {
 			stop()
 			if err := <-ended; err != nil {
 				return err
