@@ -165,26 +165,51 @@ func (st *state) call(f any, a args) (any, error) {
 	return nil, errorf(ErrType, "%s is not callable", typeName(f))
 }
 
-// filterCall is x|f(…).
-type filterCall struct {
-	node
-	input     expr
-	filter    *filter
+// boundArguments are the arguments for a signature. Literals are bound once, at
+// compile time.
+type boundArguments struct {
 	arguments arguments
 	bound     params // the arguments, if all are literals
 	constant  bool
 }
 
-func (p *parser) newFilter(n node, input expr, f *filter, a arguments) expr {
-	e := &filterCall{node: n, input: input, filter: f, arguments: a}
-	if f == nil {
-		return e
-	}
+func bindArguments(signature *paramSpec, a arguments) boundArguments {
+	b := boundArguments{arguments: a}
 	if fixed, ok := a.constant(); ok {
-		bound, err := f.signature.bind(fixed)
-		if err == nil { // a mistake shows when the filter runs, as in Jinja2
-			e.bound, e.constant = bound, true
+		bound, err := signature.bind(fixed)
+		if err == nil { // a mistake shows when the call runs, as in Jinja2
+			b.bound, b.constant = bound, true
 		}
+	}
+	return b
+}
+
+// eval returns the arguments of one run. A mistake in binding them gets the
+// call's place.
+func (b *boundArguments) eval(st *state, signature *paramSpec, call pos) (params, error) {
+	if b.constant {
+		return b.bound, nil
+	}
+	a, err := b.arguments.eval(st)
+	if err != nil {
+		return params{}, err
+	}
+	bound, err := signature.bind(a)
+	return bound, call.at(err)
+}
+
+// filterCall is x|f(…).
+type filterCall struct {
+	node
+	input     expr
+	filter    *filter
+	arguments boundArguments
+}
+
+func (p *parser) newFilter(n node, input expr, f *filter, a arguments) expr {
+	e := &filterCall{node: n, input: input, filter: f}
+	if f != nil {
+		e.arguments = bindArguments(&f.signature, a)
 	}
 	return e
 }
@@ -200,15 +225,9 @@ func (e *filterCall) eval(st *state) (any, error) {
 	if err := st.step(); err != nil {
 		return nil, err
 	}
-	bound := e.bound
-	if !e.constant {
-		a, err := e.arguments.eval(st)
-		if err != nil {
-			return nil, err
-		}
-		if bound, err = e.filter.signature.bind(a); err != nil {
-			return nil, e.at(err)
-		}
+	bound, err := e.arguments.eval(st, &e.filter.signature, e.pos)
+	if err != nil {
+		return nil, err
 	}
 	v, err := e.filter.run(st, in, bound)
 	if err != nil {
@@ -222,22 +241,14 @@ type testCall struct {
 	node
 	input     expr
 	test      *test
-	arguments arguments
-	bound     params
-	constant  bool
+	arguments boundArguments
 	negated   bool
 }
 
 func (p *parser) newTest(n node, input expr, t *test, a arguments, negated bool) expr {
-	e := &testCall{node: n, input: input, test: t, arguments: a, negated: negated}
-	if t == nil {
-		return e
-	}
-	if fixed, ok := a.constant(); ok {
-		bound, err := t.signature.bind(fixed)
-		if err == nil {
-			e.bound, e.constant = bound, true
-		}
+	e := &testCall{node: n, input: input, test: t, negated: negated}
+	if t != nil {
+		e.arguments = bindArguments(&t.signature, a)
 	}
 	return e
 }
@@ -250,15 +261,9 @@ func (e *testCall) eval(st *state) (any, error) {
 	if err := st.step(); err != nil {
 		return nil, err
 	}
-	bound := e.bound
-	if !e.constant {
-		a, err := e.arguments.eval(st)
-		if err != nil {
-			return nil, err
-		}
-		if bound, err = e.test.signature.bind(a); err != nil {
-			return nil, e.at(err)
-		}
+	bound, err := e.arguments.eval(st, &e.test.signature, e.pos)
+	if err != nil {
+		return nil, err
 	}
 	ok, err := e.test.run(st, in, bound)
 	if err != nil {
