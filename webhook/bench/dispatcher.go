@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -30,7 +31,7 @@ func newBench(ctx context.Context, o options, s *sink, storeName string) (*bench
 
 func (b *bench) close() error {
 	b.stop()
-	return firstError(<-b.ended, b.closeStore())
+	return errors.Join(<-b.ended, b.closeStore())
 }
 
 func newDispatcher(ctx context.Context, o options, s *sink, storeName string) (*webhook.Dispatcher, func() error, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -69,7 +70,7 @@ func paced(ctx context.Context, o options, s *sink, storeName string, rate int) 
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if err := firstError(b.close(), ctx.Err()); err != nil {
+	if err := errors.Join(b.close(), ctx.Err()); err != nil {
 		return nil, err
 	}
 	close(failed)

@@ -32,7 +32,7 @@ func openStore(ctx context.Context, o options, name string) (webhook.Store, func
 		}
 		return store, func() error {
 			err := store.Close()
-			return firstError(err, os.RemoveAll(dir))
+			return errors.Join(err, os.RemoveAll(dir))
 		}, nil
 	case "postgres":
 		if o.dsn == "" {
@@ -44,7 +44,7 @@ func openStore(ctx context.Context, o options, name string) (webhook.Store, func
 		if err != nil {
 			return nil, nil, err
 		}
-		return store, func() error { return firstError(store.Close(), dropTables(o.dsn, prefix)) }, nil
+		return store, func() error { return errors.Join(store.Close(), dropTables(o.dsn, prefix)) }, nil
 	}
 	return nil, nil, fmt.Errorf("no store is called %q: memstore, sqlite, postgres", name)
 }
@@ -66,13 +66,4 @@ func dropTables(dsn, prefix string) error {
 		END LOOP;
 	END $$`)
 	return err
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
