@@ -46,7 +46,8 @@ type Timeouter interface {
 // *event.ValidationError that names every problem at once, by the path of the
 // field within the configuration and without repeating a secret. Fields that
 // the driver does not know are ignored: the published schema allows them, and
-// an older process must still be able to read a newer configuration.
+// an older process must still be able to read a newer configuration. A
+// management API refuses them where the driver is a [FieldLister].
 type Driver interface {
 	Open(config json.RawMessage) (Channel, error)
 }

@@ -24,6 +24,7 @@ func openRules(h *Harness) []rule {
 			why:   "The bytes of the configuration belong to the caller, who may use them again.",
 			check: openCopies,
 		},
+		fieldsRule(),
 	}
 	if len(h.Bad) == 0 {
 		return list

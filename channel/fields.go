@@ -1,0 +1,60 @@
+package channel
+
+// A FieldLister is a Driver that says which fields its configurations have, so
+// that a management API can refuse any other as a slip, and knows what to mask.
+// Of a driver that is none, any field is taken and every value masked.
+type FieldLister interface {
+	Driver
+	// Fields returns all fields that Open reads, always the same ones.
+	Fields() []Field
+}
+
+// Field is a member of a channel's configuration.
+type Field struct {
+	Name string
+	// Secret says that the value, and all below it, is shown to those only who
+	// ask for it by name.
+	Secret bool
+}
+
+// Fields returns the fields of the configurations of the channel of that name,
+// and false if its driver does not say, see [FieldLister], or there is none.
+func (r *Registry) Fields(name string) ([]Field, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	lister, ok := r.drivers[name].(FieldLister)
+	if !ok {
+		return nil, false
+	}
+	return lister.Fields(), true
+}
+
+// Fields are those of [WebhookConfig]. The URL is no secret, because customers
+// tell their webhooks apart by it; what grants access belongs in a header.
+func (*webhookDriver) Fields() []Field {
+	return []Field{
+		{Name: "url"}, {Name: "headers", Secret: true}, {Name: "payload_template"}, {Name: "timeout"}, {Name: "method"},
+		{Name: "signing_secret", Secret: true}, {Name: "signing_secrets", Secret: true},
+	}
+}
+
+// Fields are those of [SlackConfig].
+func (*slackDriver) Fields() []Field {
+	return []Field{
+		{Name: "webhook_url", Secret: true}, {Name: "bot_token", Secret: true}, {Name: "channel_id"}, {Name: "workspace_id"},
+		{Name: "channel"}, {Name: "username"}, {Name: "icon_emoji"}, {Name: "icon_url"}, {Name: "blocks_template"},
+	}
+}
+
+// Fields are those of [EmailConfig] and "recipients".
+func (*emailDriver) Fields() []Field {
+	return []Field{
+		{Name: "to_addresses"}, {Name: "recipients"}, {Name: "cc_addresses"}, {Name: "bcc_addresses"},
+		{Name: "subject_template"}, {Name: "body_template"}, {Name: "content_type"},
+	}
+}
+
+// Fields are those of [SMSConfig].
+func (*smsDriver) Fields() []Field {
+	return []Field{{Name: "phone_numbers"}, {Name: "message_template"}}
+}
