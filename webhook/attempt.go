@@ -3,17 +3,10 @@ package webhook
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/channel"
 )
-
-// maxExcerpt bounds what an attempt keeps of an error and of an answer, in bytes.
-const maxExcerpt = 1024
 
 // verdict is what an attempt means for its delivery and for its endpoint.
 type verdict struct {
@@ -83,52 +76,7 @@ func (r *run) attempt(t *task) (verdict, bool) {
 		return v, true
 	}
 
-	started := time.Now()
-	result, err := r.send(t, ch)
-	attempt := Attempt{
-		StartedAt:  started.UTC().Truncate(time.Microsecond),
-		Duration:   time.Since(started).Truncate(time.Microsecond),
-		StatusCode: result.StatusCode,
-		Response:   excerpt(result.Response),
-	}
-	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
-		// This process is stopping: no verdict on the endpoint. What the channel
-		// did get done is not to be done again.
-		v := putBack(t, now())
-		v.settlement.Progress = result.Progress
-		return v, true
-	}
-	v := d.judge(t, &attempt, err)
-	v.settlement.Progress = result.Progress
-	v.settlement.Revision = entry.revision
-	return v, true
-}
-
-// send calls the channel.
-func (r *run) send(t *task, ch openedChannel) (result channel.Result, err error) {
-	switch {
-	case ch.err != nil:
-		// A later version of this program may take the configuration again.
-		return result, &channel.Error{Action: channel.Retry, Class: channel.ClassConfig, Err: ch.err}
-	case ch.Channel == nil:
-		return result, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig,
-			Err: fmt.Errorf("the webhook no longer has the channel %q", t.Endpoint.Channel)}
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			// Its type and not its value, which may hold a secret.
-			r.d.cfg.Logger.ErrorContext(r.attempts, "webhook: a channel panicked",
-				"channel", t.Endpoint.Channel, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			err = &channel.Error{Action: channel.Retry, Class: channel.ClassPanic, Err: errors.New("the channel panicked")}
-		}
-	}()
-	ctx := r.attempts
-	if _, bounded := ch.Channel.(channel.Timeouter); !bounded {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.d.cfg.AttemptTimeout)
-		defer cancel()
-	}
-	return ch.Send(ctx, &channel.Message{
+	attempt, progress, err := d.try(r.attempts, t.Endpoint.Channel, ch, &channel.Message{
 		EventID:    t.EventID,
 		EventType:  t.EventType,
 		WebhookID:  t.Endpoint.WebhookID,
@@ -137,6 +85,17 @@ func (r *run) send(t *task, ch openedChannel) (result channel.Result, err error)
 		Payload:    t.Payload,
 		Progress:   t.Progress,
 	})
+	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
+		// This process is stopping: no verdict on the endpoint. What the channel
+		// did get done is not to be done again.
+		v := putBack(t, now())
+		v.settlement.Progress = progress
+		return v, true
+	}
+	v := d.judge(t, attempt, err)
+	v.settlement.Progress = progress
+	v.settlement.Revision = entry.revision
+	return v, true
 }
 
 // judge decides what follows from an attempt.
@@ -146,20 +105,7 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 		s.Status = StatusSucceeded
 		return verdict{task: t, settlement: s, health: health{verdict: healthy}}
 	}
-	failure := channel.AsError(err)
-	class := failure.Class
-	if class == channel.ClassUnknown && errors.Is(err, context.DeadlineExceeded) {
-		class = channel.ClassTimeout
-	}
-	attempt.Class = excerpt(string(class))
-	if attempt.Class == "" {
-		attempt.Class = string(channel.ClassUnknown)
-	}
-	if attempt.StatusCode == 0 {
-		attempt.StatusCode = failure.StatusCode
-	}
-	attempt.Error = excerpt(reason(err, failure))
-
+	failure, class := channel.AsError(err), channel.Class(attempt.Class)
 	switch failure.Action {
 	case channel.Permanent:
 		s.Status = StatusDead
@@ -194,18 +140,6 @@ func healthOf(class channel.Class, wait time.Duration) health {
 	return health{unhealthy, wait}
 }
 
-// reason is what an error says beyond its class and status, which an Attempt
-// has fields for.
-func reason(err error, failure *channel.Error) string {
-	switch text := err.Error(); {
-	case text != failure.Error():
-		return text // wrapped, and so it says more
-	case failure.Err != nil:
-		return failure.Err.Error()
-	}
-	return ""
-}
-
 // outcome is a stored verdict as hooks see it.
 func outcome(t *task, s *Settlement) Outcome {
 	attempt := *s.Attempt
@@ -220,21 +154,4 @@ func outcome(t *task, s *Settlement) Outcome {
 		Status:         s.Status,
 		DueAt:          s.DueAt,
 	}
-}
-
-// excerpt makes s short and valid UTF-8 without NUL bytes, which not every
-// database can store.
-func excerpt(s string) string {
-	const replacement = "\uFFFD"
-	if len(s) > maxExcerpt {
-		s = s[:maxExcerpt]
-	}
-	if !utf8.ValidString(s) || strings.Contains(s, "\x00") {
-		s = strings.ReplaceAll(strings.ToValidUTF8(s, replacement), "\x00", replacement)
-	}
-	for len(s) > maxExcerpt {
-		_, size := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-size]
-	}
-	return s
 }

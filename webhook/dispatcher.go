@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 )
 
@@ -53,18 +54,36 @@ func New(store Store, cfg Config) (*Dispatcher, error) {
 	return d, nil
 }
 
-// CreateWebhook checks and stores a webhook, and sets in w what the library
-// decides: the id if it is empty, the times, the revision. What is wrong is
-// reported all at once, as an [event.ValidationError]: the fields of the
-// webhook and, for each channel, of its configs. ErrExists says that the id is
-// taken.
+// Channels returns the channels that webhooks can use: Config.Channels.
+func (d *Dispatcher) Channels() *channel.Registry { return d.cfg.Channels }
+
+// CheckWebhook reports everything that is wrong with a webhook, as an
+// [event.ValidationError]: its fields and, for each channel, those of its
+// configs. An empty id is not wrong, because CreateWebhook sets it. Nothing is
+// stored or asked of the store.
+func (d *Dispatcher) CheckWebhook(w *Webhook) error {
+	if w.ID == "" {
+		named := *w
+		named.ID = NewID()
+		w = &named
+	}
+	var p event.Problems
+	p.AddError("", w.Validate())
+	_, err := d.channels.open(w)
+	p.AddError("", err)
+	return p.Err()
+}
+
+// CreateWebhook checks w as CheckWebhook does and stores it, and sets in w what
+// the library decides: the id if it is empty, the times, the revision.
+// ErrExists says that the id is taken.
 //
 // Events that are emitted after CreateWebhook has returned reach the webhook.
 func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
 	if w.ID == "" {
 		w.ID = NewID()
 	}
-	if err := d.checkWebhook(w); err != nil {
+	if err := d.CheckWebhook(w); err != nil {
 		return err
 	}
 	w.CreatedAt = now()
@@ -72,7 +91,7 @@ func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
 	return d.store.CreateWebhook(ctx, w)
 }
 
-// UpdateWebhook checks w as CreateWebhook does and replaces the stored webhook
+// UpdateWebhook checks w as CheckWebhook does and replaces the stored webhook
 // of its id. w.Revision must be the stored one, as read before: otherwise
 // somebody else was faster, and the error is ErrConflict.
 //
@@ -80,7 +99,7 @@ func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
 // go on. An attempt that is under way in any process still ends; deliveries that
 // another process has queued already may go out for Config.PollInterval longer.
 func (d *Dispatcher) UpdateWebhook(ctx context.Context, w *Webhook) error {
-	if err := d.checkWebhook(w); err != nil {
+	if err := d.CheckWebhook(w); err != nil {
 		return err
 	}
 	w.UpdatedAt = now()
@@ -225,14 +244,6 @@ func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id Deliv
 	}
 	d.scheduler.lose(id)
 	return nil
-}
-
-func (d *Dispatcher) checkWebhook(w *Webhook) error {
-	var p event.Problems
-	p.AddError("", w.Validate())
-	_, err := d.channels.open(w)
-	p.AddError("", err)
-	return p.Err()
 }
 
 // webhookChanged gives back what is queued for the webhook, so that the store

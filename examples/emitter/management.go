@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
@@ -12,12 +11,12 @@ import (
 // mountManagement adds the management API: webhooks, deliveries, replays. This
 // server has one organization, the one without a name, and one key to it; a
 // service with customers gives each of theirs keys of its own.
-func mountManagement(mux *http.ServeMux, d *webhook.Dispatcher, channels *channel.Registry, key string, logger *slog.Logger) error {
+func mountManagement(mux *http.ServeMux, d *webhook.Dispatcher, key string, logger *slog.Logger) error {
 	keys := api.NewKeys()
 	if err := keys.Add("", api.HashKey(key)); err != nil {
 		return err
 	}
-	management, err := api.New(d, keys.Authenticate, api.Config{Channels: channels, Logger: logger})
+	management, err := api.New(d, keys.Authenticate, api.Config{Logger: logger})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ import (
 // Dispatcher is what the API manages. [*webhook.Dispatcher] is one. Every call
 // names the organization, and an implementation must find nothing of another.
 type Dispatcher interface {
+	// Channels says which fields configs have, and which are secret.
+	Channels() *channel.Registry
+	CheckWebhook(w *webhook.Webhook) error
 	CreateWebhook(ctx context.Context, w *webhook.Webhook) error
 	UpdateWebhook(ctx context.Context, w *webhook.Webhook) error
 	DeleteWebhook(ctx context.Context, organizationID, id string) error
@@ -27,6 +30,7 @@ type Dispatcher interface {
 	Replay(ctx context.Context, organizationID string, id webhook.DeliveryID) error
 	ReplayAll(ctx context.Context, q webhook.DeliveryQuery, perSecond float64) (webhook.ReplayProgress, error)
 	Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error
+	SendTest(ctx context.Context, w *webhook.Webhook, e *event.Event, channels ...string) ([]webhook.TestResult, error)
 }
 
 // DefaultPrefix is where the published contract has the API.
@@ -37,19 +41,6 @@ type Config struct {
 	// Prefix is the path of the list of webhooks, as clients see it and without
 	// a slash at the end. Defaults to DefaultPrefix.
 	Prefix string
-
-	// Channels is the registry that the Dispatcher was given: it checks bodies
-	// that have other problems too, and makes test sends.
-	// Defaults to channel.Standard with a zero config, as the Dispatcher's does.
-	Channels *channel.Registry
-
-	// SecretFields says, by the name of a channel, which fields of its configs
-	// answers mask: "headers.*", "signing_secrets[*]", "auth" for all below it.
-	// A channel that is neither in here nor one of the contract's has all of
-	// its strings and numbers masked; an empty list says that it has no secrets.
-	// Fields that the contract's channels do not have are refused; a driver of
-	// your own under one of their names belongs in here, to take what it likes.
-	SecretFields map[string][]string
 
 	// MaxBody is how many bytes a request's body may have. Defaults to 1 MiB.
 	MaxBody int64
@@ -83,16 +74,12 @@ func New(d Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields, err := newConfigFields(cfg.SecretFields)
-	if err != nil {
-		return nil, err
-	}
 	document, err := openAPIDocument(cfg.Prefix)
 	if err != nil {
 		return nil, err
 	}
 	a := &API{
-		dispatcher: d, authenticate: authenticate, cfg: cfg, fields: fields,
+		dispatcher: d, authenticate: authenticate, cfg: cfg, fields: configFields{d.Channels()},
 		replays: newAnswerCache(), openAPI: document,
 	}
 	a.mux = a.newMux()
@@ -123,13 +110,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
-	}
-	if c.Channels == nil {
-		standard, err := channel.Standard(channel.StandardConfig{})
-		if err != nil {
-			return c, err
-		}
-		c.Channels = standard
 	}
 	return c, p.Err()
 }

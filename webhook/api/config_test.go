@@ -27,8 +27,4 @@ func TestConfig(t *testing.T) {
 		require.ErrorAs(t, err, &invalid, prefix)
 		assert.Len(t, invalid.Problems, 2)
 	}
-	for _, pattern := range []string{"", ".", "a.", "[*]", "a[0]", "a..b"} {
-		_, err = api.New(f.dispatcher, anyone, api.Config{SecretFields: map[string][]string{"x": {pattern}}})
-		require.ErrorContains(t, err, "SecretFields.x", pattern)
-	}
 }

@@ -4,7 +4,7 @@
 //
 //	keys := api.NewKeys()
 //	err := keys.Add("org_acme", hash) // of a key made by api.NewKey
-//	h, err := api.New(dispatcher, keys.Authenticate, api.Config{Channels: channels})
+//	h, err := api.New(dispatcher, keys.Authenticate, api.Config{})
 //	h.Mount(mux)
 //
 // The first five operations are the published contract's, in both of its
@@ -20,8 +20,9 @@
 //
 // # Secrets
 //
-// Header values, tokens and signing secrets come back as [Mask]. A client that
-// must see one asks for it by its name in the answer:
+// Header values, tokens and signing secrets come back as [Mask]: all that a
+// channel's driver does not list as public, see [channel.FieldLister]. A client
+// that must see one asks for it by its name in the answer:
 //
 //	GET {prefix}/{webhook_id}?reveal=channels.0.configs.headers.X-Mixpeek-Secret
 //
@@ -33,7 +34,7 @@
 // # Input
 //
 // A body is checked as a whole, and everything that is wrong is answered at once:
-// unknown fields, also in the configs of the contract's channels; names that
+// unknown fields, also in the configs of channels that list theirs; names that
 // stand twice; URLs that are not https, hold credentials or lead to a private
 // address, as far as that can be seen without a look-up; templates that do not
 // compile. The event types of the contract are a part of those that are taken:

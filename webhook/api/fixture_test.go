@@ -67,7 +67,7 @@ func newFixture(t *testing.T, o options) *fixture {
 		require.NoError(t, keys.Add(organization, hash))
 		f.keys[organization] = key
 	}
-	cfg := api.Config{Channels: registry, Logger: f.logger}
+	cfg := api.Config{Logger: f.logger}
 	if o.api != nil {
 		o.api(&cfg)
 	}

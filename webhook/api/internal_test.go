@@ -2,15 +2,11 @@ package api
 
 import (
 	"net/http"
-	"reflect"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
-
-	"github.com/mixpeek/webhooks-go/channel"
 )
 
 func TestLocation(t *testing.T) {
@@ -66,24 +62,4 @@ func TestErrorTypes(t *testing.T) {
 		seen[kind] = status
 	}
 	assert.Len(t, seen, 11)
-}
-
-// The fields that the drivers' own config structs have are known.
-func TestContractFields(t *testing.T) {
-	t.Parallel()
-	fields := contractFields()
-	for name, config := range map[string]any{
-		channel.NameWebhook: channel.WebhookConfig{},
-		channel.NameSlack:   channel.SlackConfig{},
-		channel.NameEmail:   channel.EmailConfig{},
-		channel.NameSMS:     channel.SMSConfig{},
-	} {
-		for _, field := range reflect.VisibleFields(reflect.TypeOf(config)) {
-			tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			assert.Contains(t, fields[name].known, tag, name)
-		}
-		for _, secret := range fields[name].secret {
-			assert.Contains(t, fields[name].known, secret[0], name)
-		}
-	}
 }

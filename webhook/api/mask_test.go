@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
@@ -49,7 +51,6 @@ func TestSecretsAreMasked(t *testing.T) {
 func TestSlackSecretsAreMasked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	require.NoError(t, f.registerAny("slack"))
 	body := `{"webhook_name": "s", "event_types": ["*"], "channels": [
 		{"channel": "slack", "configs": {"webhook_url": "https://hooks.slack.com/services/T0/B0/s3cr3t"}},
 		{"channel": "slack", "configs": {"bot_token": "xoxb-s3cr3t", "channel_id": "C1"}}]}`
@@ -59,33 +60,30 @@ func TestSlackSecretsAreMasked(t *testing.T) {
 	assert.Contains(t, string(a.Body), `"channel_id":"C1"`)
 }
 
-// registerAny registers a channel that takes any configs, unless there is one
-// of the name.
-func (f *fixture) registerAny(name string) error {
-	for _, known := range f.registry.Names() {
-		if known == name {
-			return nil
-		}
-	}
-	return f.registry.Register(name, channel.Func(nil))
+// listing is a driver that takes any configs and lists fields.
+type listing struct {
+	channel.Func
+	fields []channel.Field
 }
 
-// Of a channel that nobody has said anything about, everything may be secret.
-func TestUnknownChannelsAreMasked(t *testing.T) {
+func (l listing) Fields() []channel.Field { return l.fields }
+
+// Whatever a driver does not list as public may be secret.
+func TestDriversSayWhatIsSecret(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, options{api: func(c *api.Config) {
-		c.SecretFields = map[string][]string{"declared": {"auth", "keys[*].secret"}, "open": {}}
-	}})
-	for _, name := range []string{"undeclared", "declared", "open"} {
-		require.NoError(t, f.registerAny(name))
-	}
+	const configs = `{"auth": {"user": "u", "n": 5}, "keys": [{"id": "k", "Secret": "s"}], "on": true, "none": null, "empty": ""}`
+	fields := []channel.Field{{Name: "keys"}, {Name: "on"}, {Name: "none"}, {Name: "empty"}}
+	f := newFixture(t, options{})
+	require.NoError(t, f.registry.Register("says_nothing", channel.Func(nil)))
+	require.NoError(t, f.registry.Register("some", listing{fields: append(fields, channel.Field{Name: "auth", Secret: true})}))
+	require.NoError(t, f.registry.Register("none", listing{fields: append(fields, channel.Field{Name: "auth"})}))
+	require.NoError(t, f.registry.Register("older", listing{fields: fields}))
 	for name, want := range map[string]string{
-		"undeclared": `{"auth": {"user": "********", "n": "********"}, "Keys": [{"id": "********", "SECRET": "********"}], "on": true, "none": null, "empty": ""}`,
-		"declared":   `{"auth": {"user": "********", "n": "********"}, "Keys": [{"id": "k", "SECRET": "********"}], "on": true, "none": null, "empty": ""}`,
-		"open":       `{"auth": {"user": "u", "n": 5}, "Keys": [{"id": "k", "SECRET": "s"}], "on": true, "none": null, "empty": ""}`,
+		"says_nothing": `{"auth": {"user": "********", "n": "********"}, "keys": [{"id": "********", "Secret": "********"}], "on": true, "none": null, "empty": ""}`,
+		"some":         `{"auth": {"user": "********", "n": "********"}, "keys": [{"id": "k", "Secret": "s"}], "on": true, "none": null, "empty": ""}`,
+		"none":         configs,
 	} {
-		configs := `{"auth": {"user": "u", "n": 5}, "Keys": [{"id": "k", "SECRET": "s"}], "on": true, "none": null, "empty": ""}`
-		a := f.do("POST", prefix, `{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "`+name+`", "configs": `+configs+`}]}`)
+		a := f.do("POST", prefix, customWebhook(name, configs))
 		a.want(http.StatusCreated)
 		var w struct {
 			ID       string `json:"webhook_id"`
@@ -98,6 +96,27 @@ func TestUnknownChannelsAreMasked(t *testing.T) {
 		f.do("PUT", prefix+"/"+w.ID, string(a.Body)).want(http.StatusOK)
 		assert.JSONEq(t, configs, f.configs(w.ID)[0], name)
 	}
+	assert.Equal(t, []string{"body.channels.0.configs.auth: extra_forbidden"},
+		f.do("POST", prefix, customWebhook("older", configs)).problems())
+}
+
+// A field that was stored by other means than the API, and that the driver does
+// not list, is masked.
+func TestUnlistedFieldsAreMasked(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	w := &webhook.Webhook{OrganizationID: orgA, Name: "n", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
+		webhook.Via("webhook", map[string]string{"url": "https://example.com/hook", "sining_secret": "s3cr3t", "URL": "s3cr3t"}),
+	}}
+	require.NoError(t, f.dispatcher.CreateWebhook(t.Context(), w))
+	a := f.do("GET", prefix+"/"+w.ID, "")
+	a.want(http.StatusOK)
+	assert.NotContains(t, string(a.Body), "s3cr3t")
+	assert.Contains(t, string(a.Body), `"url":"https://example.com/hook"`)
+}
+
+func customWebhook(name, configs string) string {
+	return `{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "` + name + `", "configs": ` + configs + `}]}`
 }
 
 func TestReveal(t *testing.T) {

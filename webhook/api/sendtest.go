@@ -2,15 +2,11 @@ package api
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -33,15 +29,8 @@ type TestRequest struct {
 
 // TestResponse says how a test went.
 type TestResponse struct {
-	EventID string       `json:"event_id"`
-	Results []TestResult `json:"results"`
-}
-
-// TestResult is what happened at one channel.
-type TestResult struct {
-	Channel   string          `json:"channel"`
-	Succeeded bool            `json:"succeeded"`
-	Attempt   webhook.Attempt `json:"attempt"`
+	EventID string               `json:"event_id"`
+	Results []webhook.TestResult `json:"results"`
 }
 
 // sendTest makes one attempt for each channel of the webhook, paused or not, and
@@ -52,15 +41,14 @@ func (a *API) sendTest(r *request) (*response, error) {
 		return nil, err
 	}
 	p := &problems{}
-	o := optionalObject(p, r.body)
-	keys := w.ChannelKeys()
-	selected := keys
+	var channels []string
 	eventType := testEventType(w)
 	e := &event.Event{}
 	completeEvent(e, eventType)
-	if o != nil {
+	if o := optionalObject(p, r.body); o != nil {
 		if name := o.text("channel"); name != "" {
-			if selected = []string{name}; !slices.Contains(keys, name) {
+			channels = []string{name}
+			if keys := w.ChannelKeys(); !slices.Contains(keys, name) {
 				p.add(o.at("channel"), typeValue, "must be one of %s", strings.Join(keys, ", "))
 			}
 		}
@@ -79,57 +67,9 @@ func (a *API) sendTest(r *request) (*response, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), testTime)
 	defer cancel()
-	res := TestResponse{EventID: e.ID, Results: make([]TestResult, len(selected))}
-	var wg sync.WaitGroup
-	for i, key := range selected {
-		config := w.Channels[slices.Index(keys, key)]
-		wg.Go(func() { res.Results[i] = a.testChannel(ctx, w, key, config, e) })
-	}
-	wg.Wait()
-	return &response{status: http.StatusOK, body: res}, r.Context().Err()
-}
-
-// testChannel makes one attempt.
-func (a *API) testChannel(ctx context.Context, w *webhook.Webhook, key string, c webhook.ChannelConfig, e *event.Event) TestResult {
-	started := time.Now()
-	result, err := a.send(ctx, w, c, e)
-	res := TestResult{Channel: key, Succeeded: err == nil, Attempt: webhook.Attempt{
-		Number:     1,
-		StartedAt:  started.UTC().Truncate(time.Microsecond),
-		Duration:   time.Since(started).Truncate(time.Microsecond),
-		StatusCode: result.StatusCode,
-		Response:   result.Response,
-	}}
-	if err == nil {
-		return res
-	}
-	failure := channel.AsError(err)
-	res.Attempt.Class = string(failure.Class)
-	setDefault(&res.Attempt.Class, string(channel.ClassUnknown))
-	if res.Attempt.StatusCode == 0 {
-		res.Attempt.StatusCode = failure.StatusCode
-	}
-	if failure.Err != nil {
-		res.Attempt.Error = failure.Err.Error()
-	}
-	return res
-}
-
-func (a *API) send(ctx context.Context, w *webhook.Webhook, c webhook.ChannelConfig, e *event.Event) (result channel.Result, err error) {
-	defer func() {
-		if p := recover(); p != nil { // what it says stays out of the answer: it may hold anything
-			a.cfg.Logger.ErrorContext(ctx, "api: a channel panicked", "channel", c.Channel, "panic", fmt.Sprint(p))
-			err = &channel.Error{Class: channel.ClassPanic, Err: errors.New("the channel panicked")}
-		}
-	}()
-	ch, err := a.cfg.Channels.Open(c.Channel, c.Configs)
+	results, err := a.dispatcher.SendTest(ctx, w, e, channels...)
 	if err != nil {
-		return result, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig, Err: err}
+		return nil, err
 	}
-	m, err := channel.NewMessage(e)
-	if err != nil {
-		return result, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: err}
-	}
-	m.WebhookID = w.ID
-	return ch.Send(ctx, m)
+	return &response{status: http.StatusOK, body: TestResponse{EventID: e.ID, Results: results}}, nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -56,27 +55,4 @@ func (a *API) readChannel(p *problems, location []any, raw json.RawMessage) (c w
 	o.text("description")
 	o.end()
 	return c
-}
-
-// check reports what is wrong with a webhook whose body has had problems
-// already, so that the Dispatcher is not asked. It finds what the Dispatcher
-// would find.
-func (a *API) check(p *problems, w *webhook.Webhook) {
-	var found event.Problems
-	if w.ID == "" {
-		w.ID = webhook.NewID()
-	}
-	found.AddError("", w.Validate())
-	for i, c := range w.Channels {
-		if c.Channel != "" && isObject(c.Configs) {
-			_, err := a.cfg.Channels.Open(c.Channel, c.Configs)
-			found.AddError(fmt.Sprintf("channels[%d]", i), err)
-		}
-	}
-	p.mergeError(found.Err())
-}
-
-func isObject(raw json.RawMessage) bool {
-	var members map[string]json.RawMessage
-	return json.Unmarshal(raw, &members) == nil && members != nil
 }

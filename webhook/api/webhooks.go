@@ -18,7 +18,7 @@ func (a *API) createWebhook(r *request) (*response, error) {
 	key := idempotencyKey(p, r)
 	a.fields.restore(p, w, nil)
 	if len(p.list) > 0 {
-		a.check(p, w)
+		p.mergeError(a.dispatcher.CheckWebhook(w))
 		return nil, p
 	}
 	if w.ID == "" && key != "" {
@@ -70,7 +70,7 @@ func (a *API) updateWebhook(r *request) (*response, error) {
 		w := updated.Clone()
 		a.fields.restore(found, w, stored)
 		if len(found.list) > 0 {
-			a.check(found, w)
+			found.mergeError(a.dispatcher.CheckWebhook(w))
 			return nil, found
 		}
 		return w, nil

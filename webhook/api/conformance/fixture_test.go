@@ -44,7 +44,7 @@ func newFixture(t *testing.T) *fixture {
 	f.dispatcher, err = webhook.New(memstore.New(), webhook.Config{Channels: registry, Logger: logger})
 	require.NoError(t, err)
 	authenticate := func(*http.Request) (string, error) { return "org_1", f.failure }
-	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Channels: registry, Logger: logger})
+	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Logger: logger})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	f.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/openapi.json", nil))

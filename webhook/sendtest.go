@@ -1,0 +1,66 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// TestResult is what came of a test at one channel.
+type TestResult struct {
+	// Channel is one of [Webhook.ChannelKeys].
+	Channel   string  `json:"channel"`
+	Succeeded bool    `json:"succeeded"`
+	Attempt   Attempt `json:"attempt"`
+}
+
+// SendTest sends an event to channels of a webhook, those of the given keys
+// (see [Webhook.ChannelKeys]) or all, one attempt each at the same time, and
+// returns what came of it in their order. The webhook may be paused or not yet
+// stored, and need not subscribe to the event. Nothing is stored or retried,
+// and nothing follows for the endpoint.
+//
+// The event is completed and checked as [Dispatcher.Emit] does. It and unknown
+// keys are refused with an [event.ValidationError]; a channel that cannot be
+// opened or fails is a result. When ctx is cancelled, its error is returned; an
+// attempt that its deadline ends has failed like any other.
+func (d *Dispatcher) SendTest(ctx context.Context, w *Webhook, e *event.Event, keys ...string) ([]TestResult, error) {
+	records, err := newEvents([]*event.Event{e})
+	var p event.Problems
+	p.AddError("", err)
+	all := w.ChannelKeys()
+	if len(keys) == 0 {
+		keys = all
+	}
+	for _, key := range keys {
+		if !slices.Contains(all, key) {
+			p.Add("channel", "must be one of %s", strings.Join(all, ", "))
+			break
+		}
+	}
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	m := &channel.Message{
+		EventID: records[0].ID, EventType: records[0].Type, WebhookID: w.ID, Attempt: 1, Payload: records[0].Payload,
+	}
+	opened, _ := d.channels.open(w) // each channel has its own error
+	results := make([]TestResult, len(keys))
+	var attempts sync.WaitGroup
+	for i, key := range keys {
+		attempts.Go(func() {
+			attempt, _, err := d.try(ctx, key, opened[key], m)
+			results[i] = TestResult{Channel: key, Succeeded: err == nil, Attempt: *attempt}
+		})
+	}
+	attempts.Wait()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err()
+	}
+	return results, nil
+}

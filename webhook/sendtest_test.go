@@ -1,0 +1,143 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// sendByConfig does what the channel's config says.
+func sendByConfig(config json.RawMessage) (channel.Channel, error) {
+	var c struct {
+		Status int
+		Panic  bool
+		Hang   bool
+		Bad    bool
+	}
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, err
+	}
+	if c.Bad {
+		var p event.Problems
+		p.Add("bad", "must not be there")
+		return nil, p.Err()
+	}
+	return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+		switch {
+		case c.Panic:
+			panic("s3cr3t")
+		case c.Hang:
+			<-ctx.Done()
+			return channel.Result{}, channel.ContextError(ctx)
+		}
+		return channel.Result{StatusCode: c.Status, Response: m.WebhookID}, status(c.Status)
+	}), nil
+}
+
+func testBenchByConfig(t *testing.T) *testBench {
+	t.Helper()
+	b := newBench(t, webhook.Config{}, accept)
+	require.NoError(t, b.Channels().Register("by_config", channel.DriverFunc(sendByConfig)))
+	return b
+}
+
+func byConfig(configs ...string) *webhook.Webhook {
+	w := &webhook.Webhook{ID: webhook.NewID(), Name: "test", EventTypes: []event.Pattern{"object.*"}, Paused: true}
+	for _, c := range configs {
+		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: "by_config", Configs: json.RawMessage(c)})
+	}
+	return w
+}
+
+func TestSendTestTriesEveryChannelOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := testBenchByConfig(t)
+		w := byConfig(`{"status": 200}`, `{"status": 500}`, `{"panic": true}`, `{"bad": true}`, `{"hang": true}`)
+		e := &event.Event{Type: "invoice.paid", Subject: event.Subject{Type: "invoice", ID: "inv_1"}, Namespace: "acme"}
+		began := time.Now()
+		results, err := b.SendTest(t.Context(), w, e)
+		require.NoError(t, err)
+		require.Len(t, results, 5)
+		assert.NotEmpty(t, e.ID, "the event is completed")
+		assert.Equal(t, 30*time.Second, time.Since(began), "all at once, each for Config.AttemptTimeout")
+
+		for i, want := range []webhook.TestResult{
+			{Channel: "by_config", Succeeded: true, Attempt: webhook.Attempt{StatusCode: 200, Response: w.ID}},
+			{Channel: "by_config#2", Attempt: webhook.Attempt{StatusCode: 500, Response: w.ID, Class: "status"}},
+			{Channel: "by_config#3", Attempt: webhook.Attempt{Class: "panic", Error: "the channel panicked"}},
+			{Channel: "by_config#4", Attempt: webhook.Attempt{Class: "config", Error: "invalid: configs.bad: must not be there"}},
+			{Channel: "by_config#5", Attempt: webhook.Attempt{Class: "timeout", Duration: 30 * time.Second}},
+		} {
+			want.Attempt.Number, want.Attempt.StartedAt = 1, began.UTC()
+			if results[i].Attempt.Class == "timeout" {
+				want.Attempt.Error = results[i].Attempt.Error
+			}
+			assert.Equal(t, want, results[i])
+		}
+		assert.Empty(t, b.outcomes)
+		assert.Empty(t, b.deliveries(t, webhook.DeliveryQuery{}))
+	})
+}
+
+func TestSendTestOfSomeChannels(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := testBenchByConfig(t)
+		w := byConfig(`{"hang": true}`, `{"status": 200}`, `{"status": 204}`)
+		results, err := b.SendTest(t.Context(), w, newEvent(event.ObjectCreated), "by_config#3", "by_config#2")
+		require.NoError(t, err)
+		require.Len(t, results, 2)
+		assert.Equal(t, []int{204, 200}, []int{results[0].Attempt.StatusCode, results[1].Attempt.StatusCode})
+	})
+}
+
+func TestSendTestRefuses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := testBenchByConfig(t)
+		w := byConfig(`{"hang": true}`)
+		_, err := b.SendTest(t.Context(), w, &event.Event{Type: "X", Namespace: "acme"}, "pigeon")
+		var invalid *event.ValidationError
+		require.ErrorAs(t, err, &invalid)
+		var fields []string
+		for _, p := range invalid.Problems {
+			fields = append(fields, p.Field)
+		}
+		assert.Subset(t, fields, []string{"event_type", "channel"}, "everything at once")
+
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err = b.SendTest(ctx, w, newEvent(event.ObjectCreated))
+		require.ErrorIs(t, err, context.Canceled)
+
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		results, err := b.SendTest(ctx, w, newEvent(event.ObjectCreated))
+		require.NoError(t, err, "its time ran out, which is a failed attempt")
+		assert.Equal(t, "timeout", results[0].Attempt.Class)
+	})
+}
+
+func TestCheckWebhookNamesEveryProblem(t *testing.T) {
+	t.Parallel()
+	b := testBenchByConfig(t)
+	w := byConfig(`{"bad": true}`, `{}`)
+	w.ID, w.Name = "", ""
+	var invalid *event.ValidationError
+	require.ErrorAs(t, b.CheckWebhook(w), &invalid)
+	assert.Equal(t, []event.Problem{
+		{Field: "webhook_name", Rule: "is required"},
+		{Field: "channels[0].configs.bad", Rule: "must not be there"},
+	}, invalid.Problems)
+	assert.Empty(t, w.ID, "the webhook stays as it was")
+}

@@ -1,0 +1,103 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/channel"
+)
+
+// maxExcerpt bounds what an attempt keeps of an error and of an answer, in bytes.
+const maxExcerpt = 1024
+
+// try calls the channel of that key once and says how it went: as the history
+// keeps it, and as the error that decides what follows.
+func (d *Dispatcher) try(ctx context.Context, key string, ch openedChannel, m *channel.Message) (*Attempt, json.RawMessage, error) {
+	started := time.Now()
+	result, err := d.send(ctx, key, ch, m)
+	attempt := &Attempt{
+		Number:     m.Attempt,
+		StartedAt:  started.UTC().Truncate(time.Microsecond),
+		Duration:   time.Since(started).Truncate(time.Microsecond),
+		StatusCode: result.StatusCode,
+		Response:   excerpt(result.Response),
+	}
+	if err != nil {
+		attempt.fail(err)
+	}
+	return attempt, result.Progress, err
+}
+
+// fail notes why the attempt failed.
+func (a *Attempt) fail(err error) {
+	failure := channel.AsError(err)
+	class := failure.Class
+	if class == channel.ClassUnknown && errors.Is(err, context.DeadlineExceeded) {
+		class = channel.ClassTimeout
+	}
+	a.Class = excerpt(string(class))
+	setDefault(&a.Class, string(channel.ClassUnknown))
+	setDefault(&a.StatusCode, failure.StatusCode)
+	a.Error = excerpt(reason(err, failure))
+}
+
+// send calls the channel.
+func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *channel.Message) (result channel.Result, err error) {
+	switch {
+	case ch.err != nil:
+		// A later version of this program may take the configuration again.
+		return result, &channel.Error{Action: channel.Retry, Class: channel.ClassConfig, Err: ch.err}
+	case ch.Channel == nil:
+		return result, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig,
+			Err: fmt.Errorf("the webhook no longer has the channel %q", key)}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			// Its type and not its value, which may hold a secret.
+			d.cfg.Logger.ErrorContext(ctx, "webhook: a channel panicked",
+				"channel", key, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			err = &channel.Error{Action: channel.Retry, Class: channel.ClassPanic, Err: errors.New("the channel panicked")}
+		}
+	}()
+	if _, bounded := ch.Channel.(channel.Timeouter); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.cfg.AttemptTimeout)
+		defer cancel()
+	}
+	return ch.Send(ctx, m)
+}
+
+// reason is what an error says beyond its class and status, which an Attempt
+// has fields for.
+func reason(err error, failure *channel.Error) string {
+	switch text := err.Error(); {
+	case text != failure.Error():
+		return text // wrapped, and so it says more
+	case failure.Err != nil:
+		return failure.Err.Error()
+	}
+	return ""
+}
+
+// excerpt makes s short and valid UTF-8 without NUL bytes, which not every
+// database can store.
+func excerpt(s string) string {
+	const replacement = "\uFFFD"
+	if len(s) > maxExcerpt {
+		s = s[:maxExcerpt]
+	}
+	if !utf8.ValidString(s) || strings.Contains(s, "\x00") {
+		s = strings.ReplaceAll(strings.ToValidUTF8(s, replacement), "\x00", replacement)
+	}
+	for len(s) > maxExcerpt {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+	}
+	return s
+}
