@@ -1,0 +1,116 @@
+package seal
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// KeySize is the length of a key's secret, in bytes.
+const KeySize = 32
+
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// Key is a secret to seal with, and an id that sealed values name it by. The
+// zero Key is no key: [New] refuses it. Keys are safe for concurrent use.
+//
+// Printing a key, in any format and through [log/slog] too, shows its id and
+// nothing of its secret. [Key.Reveal] is the way to its text.
+type Key struct {
+	id string
+	// A function, so that nothing that looks into values by reflection finds
+	// the secret: where a Key is in an unexported field, fmt does not call its
+	// methods.
+	secret func() []byte
+}
+
+// NewKey makes a key of random bytes. The id has 1 to 64 letters, digits, dots,
+// underscores and hyphens; the month says enough: "2026-11". An id is never used
+// for another secret. The error is an [event.ValidationError].
+func NewKey(id string) (Key, error) {
+	secret := make([]byte, KeySize)
+	_, _ = rand.Read(secret) // never fails, see crypto/rand
+	return RawKey(id, secret)
+}
+
+// ParseKey reads a key in its textual form: the id, a colon, and 32 bytes in
+// base64 with padding. The error is an [event.ValidationError], and shows
+// nothing of the text.
+func ParseKey(text string) (Key, error) {
+	var p event.Problems
+	id, encoded, ok := strings.Cut(text, ":")
+	if !ok {
+		p.Add("key", "must be an id, a colon, and %d bytes in base64", KeySize)
+		return Key{}, p.Err()
+	}
+	secret, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || base64.StdEncoding.EncodeToString(secret) != encoded { // line breaks, stray bits
+		checkID(&p, id)
+		p.Add("secret", "must be strict base64 with padding")
+		return Key{}, p.Err()
+	}
+	return RawKey(id, secret)
+}
+
+// RawKey makes a key of the secret's 32 bytes, which it copies. They must be
+// random, and no passphrase. The error is an [event.ValidationError].
+func RawKey(id string, secret []byte) (Key, error) {
+	var p event.Problems
+	checkID(&p, id)
+	if len(secret) != KeySize {
+		p.Add("secret", "must have %d bytes, has %d", KeySize, len(secret))
+	}
+	if err := p.Err(); err != nil {
+		return Key{}, err
+	}
+	secret = bytes.Clone(secret)
+	return Key{id, func() []byte { return secret }}, nil
+}
+
+func checkID(p *event.Problems, id string) {
+	if !idPattern.MatchString(id) {
+		p.Add("id", "must have 1 to 64 letters, digits, dots, underscores and hyphens, and nothing else")
+	}
+}
+
+// ID returns the id, which is no secret. Empty for the zero Key.
+func (k Key) ID() string { return k.id }
+
+// IsZero reports whether k is the zero Key.
+func (k Key) IsZero() bool { return k.secret == nil }
+
+// Reveal returns the key's textual form, which [ParseKey] reads: the secret
+// itself, to store where secrets are. Empty for the zero Key.
+func (k Key) Reveal() string {
+	if k.IsZero() {
+		return ""
+	}
+	return k.id + ":" + base64.StdEncoding.EncodeToString(k.secret())
+}
+
+// String returns the id and a mask, such as "2026-11:[redacted]".
+func (k Key) String() string {
+	if k.IsZero() {
+		return "[no key]"
+	}
+	return k.id + ":[redacted]"
+}
+
+// GoString returns what String does.
+func (k Key) GoString() string { return k.String() }
+
+// Format writes what String returns, whatever the verb.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
+
+// LogValue returns what String does.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalText returns what String does, so that no encoder of configs and logs
+// reveals a key by accident. It is not the inverse of ParseKey; Reveal is.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
