@@ -2,8 +2,16 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 )
+
+// listenQuiet is how long a connection may be silent before it is asked for a
+// sign of life: one that died without being closed is silent for ever.
+const listenQuiet = 30 * time.Second
 
 // Listen calls wake whenever deliveries were committed, by any process, that
 // nobody was offered: those of [Store.EnqueueTx], and of Enqueue without an
@@ -18,7 +26,7 @@ func (s *Store) Listen(ctx context.Context, wake func()) error {
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // the caller wanted it to end
 	}
-	return fmt.Errorf("postgres: listening: %w", err)
+	return fmt.Errorf("postgres: listening: %w", s.mapError(err))
 }
 
 func (s *Store) listen(ctx context.Context, wake func()) error {
@@ -39,7 +47,25 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 	}
 	for {
 		wake()
-		if _, err := conn.WaitForNotification(ctx); err != nil {
+		if err := s.waitForNotification(ctx, conn); err != nil {
+			return err
+		}
+	}
+}
+
+// waitForNotification returns nil when there is one.
+func (s *Store) waitForNotification(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		quiet, cancel := context.WithTimeout(ctx, s.listenQuiet)
+		_, err := conn.WaitForNotification(quiet)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		alive, cancel := context.WithTimeout(ctx, pingTimeout)
+		err = conn.Ping(alive)
+		cancel()
+		if err != nil {
 			return err
 		}
 	}

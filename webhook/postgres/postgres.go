@@ -34,45 +34,42 @@ type Store struct {
 	pool    *pgxpool.Pool
 	db      *sql.DB
 	channel string // a query for its name
+	// mapError is that of the embedded Store.
+	mapError    func(error) error
+	listenQuiet time.Duration
 }
 
 // Open connects to the database that the connection string names, and brings
 // its tables to the newest schema. The tables are in the first schema of the
 // connections' search_path, which the connection string can set.
+//
+// The error says what is wrong: see ErrUnavailable, ErrLogin, ErrNoDatabase,
+// ErrNoSchema, ErrPermission and [sqlstore.NewerSchemaError]. The password is in
+// none of them.
 func Open(ctx context.Context, connString string, config Config) (*Store, error) {
 	channel, err := sqlstore.NotifyChannelSQL(config.TablePrefix)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := pgxpool.ParseConfig(connString)
+	parsed, err := poolConfig(connString, config)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err) // pgx leaves the password out
-	}
-	if config.MaxConns > 0 {
-		parsed.MaxConns = int32(min(config.MaxConns, 1<<30))
-	}
-	parsed.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		// Every statement of the store finds its rows by an index. A plan made
-		// while a table was small must not read all of it when it has grown. The
-		// costs that forbidding it makes up must not make plans look worth
-		// compiling, which takes longer than any of them.
-		_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off")
-		return err
+		return nil, err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, parsed)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err)
+		return nil, fmt.Errorf("postgres: %w", mapError(err))
 	}
 	db := stdlib.OpenDBFromPool(pool)
+	mapped := storeError(pool)
 	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{
-		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate,
+		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate, MapError: mapped,
 	})
 	if err != nil {
 		_ = db.Close()
 		pool.Close()
-		return nil, fmt.Errorf("postgres: opening the store: %w", err)
+		return nil, fmt.Errorf("postgres: opening the store: %w", err) // pgx leaves the password out
 	}
-	return &Store{Store: store, pool: pool, db: db, channel: channel}, nil
+	return &Store{Store: store, pool: pool, db: db, channel: channel, mapError: mapped, listenQuiet: listenQuiet}, nil
 }
 
 // Close closes the connections, and waits for those in use.

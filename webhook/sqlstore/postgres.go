@@ -182,7 +182,10 @@ type postgresWriter struct {
 }
 
 func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Tx) error) error {
-	tx, err := w.db.BeginTx(ctx, nil)
+	// The statements are written for this level, whatever the connections'
+	// default is: at a higher one, claims of several processes would fail
+	// instead of passing over each other's rows.
+	tx, err := w.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return err
 	}

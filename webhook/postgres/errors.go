@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// What is wrong with the database. Errors of this package and of the Store's
+// methods match these with errors.Is, and the driver's *pgconn.PgError with
+// errors.As. Except for ErrUnavailable, nothing was stored.
+var (
+	// ErrFull says that the server has no room left on its disk. When there is
+	// room again, the Store goes on.
+	ErrFull = errors.New("postgres: the server's disk is full")
+	// ErrReadOnly says that the server takes no writes, most often because it
+	// is a standby: after a failover, the old primary. The Store then connects
+	// anew; target_session_attrs=read-write in the connection string, with all
+	// hosts, makes it look for the primary.
+	ErrReadOnly = errors.New("postgres: the server is read-only")
+	// ErrPermission says that the role lacks a right: CREATE on the schema to
+	// migrate; SELECT, INSERT, UPDATE and DELETE on the tables and USAGE on
+	// their sequences for all else.
+	ErrPermission = errors.New("postgres: the role has no right to do this")
+	// ErrTooManyConnections says that the server's connections, or those that
+	// the role or the database may have, are all in use: see Config.MaxConns.
+	ErrTooManyConnections = errors.New("postgres: the server has no connection left")
+	// ErrLogin says that the server refused the role or its password.
+	ErrLogin = errors.New("postgres: the server refused the role or its password")
+	// ErrNoDatabase says that the server has no database of that name.
+	ErrNoDatabase = errors.New("postgres: the database does not exist")
+	// ErrNoSchema says that no schema of the search_path exists.
+	ErrNoSchema = errors.New("postgres: no schema of the search_path exists")
+	// ErrTimeout says that the server ended a statement or a transaction,
+	// because of a timeout that is set there or in the connection string.
+	ErrTimeout = errors.New("postgres: the server ended the statement after a timeout")
+	// ErrUnavailable says that the server cannot be reached, or that the
+	// connection was lost. What was being committed then may or may not be
+	// stored; emitting an event again is safe.
+	ErrUnavailable = errors.New("postgres: the server cannot be reached")
+)
+
+// mapError adds to a driver's error which of the above it is.
+func mapError(err error) error {
+	if kind := kindOf(err); kind != nil {
+		return fmt.Errorf("%w: %w", kind, err)
+	}
+	return err
+}
+
+func kindOf(err error) error {
+	var fromServer *pgconn.PgError
+	if errors.As(err, &fromServer) {
+		return kindOfCode(fromServer.Code)
+	}
+	var connecting *pgconn.ConnectError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &connecting), errors.As(err, &network), errors.Is(err, driver.ErrBadConn),
+		errors.Is(err, pgconn.ErrConnClosed), errors.Is(err, io.ErrUnexpectedEOF):
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// kindOfCode reads an SQLSTATE.
+func kindOfCode(code string) error {
+	switch code {
+	case "53100":
+		return ErrFull
+	case "25006":
+		return ErrReadOnly
+	case "42501":
+		return ErrPermission
+	case "53300":
+		return ErrTooManyConnections
+	case "28000", "28P01":
+		return ErrLogin
+	case "3D000":
+		return ErrNoDatabase
+	case "3F000":
+		return ErrNoSchema
+	case "57014", "55P03", "25P03", "25P04": // of a statement, a lock, an idle transaction, a transaction
+		return ErrTimeout
+	case "57P01", "57P02", "57P03": // stopping, crashed, starting
+		return ErrUnavailable
+	}
+	if strings.HasPrefix(code, "08") {
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// stringError says what is wrong with a connection string. Nothing of the
+// string is in it: where it cannot be read, what is the password is a guess.
+func stringError(connString string, err error) error {
+	what := "it is neither a URL nor keyword=value pairs"
+	var wrong *pgconn.ParseConfigError
+	if errors.As(err, &wrong) {
+		before := pgconn.NewParseConfigError(connString, "", nil).Error()
+		what = strings.TrimPrefix(wrong.Error(), before)
+		if cause := wrong.Unwrap(); cause != nil {
+			what = strings.TrimSuffix(what, " ("+cause.Error()+")")
+		}
+	}
+	return fmt.Errorf("postgres: the connection string: %s (in a URL, special characters of the password are percent-encoded)", what)
+}
