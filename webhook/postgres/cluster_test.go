@@ -14,7 +14,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
@@ -176,41 +175,6 @@ func (c *cluster) stop(t testing.TB, how syscall.Signal) {
 func (c *cluster) exec(t testing.TB, statements ...string) {
 	t.Helper()
 	execAt(t, c.dsn(""), statements...)
-}
-
-func execAt(t testing.TB, dsn string, statements ...string) {
-	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, dsn)
-	require.NoError(t, err)
-	for _, statement := range statements {
-		_, err := conn.Exec(ctx, statement)
-		require.NoError(t, err)
-	}
-	require.NoError(t, conn.Close(ctx))
-}
-
-// queryAt returns the one value that a query has.
-func queryAt[T any](t testing.TB, dsn, query string, args ...any) T {
-	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, dsn)
-	require.NoError(t, err)
-	var value T
-	require.NoError(t, conn.QueryRow(ctx, query, args...).Scan(&value))
-	require.NoError(t, conn.Close(ctx))
-	return value
-}
-
-// eventually waits for something that is certain to come, and says what did
-// not come in two minutes.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			require.Fail(t, what)
-		}
-	}
 }
 
 // guard makes the server ask for the role's password.

@@ -65,7 +65,7 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 		return nil, ctx.Err()
 	}
 	e := &enqueuing{now: micros(now), events: events, offer: offer}
-	if err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.enqueueIn(ctx, q, e) }); err != nil {
+	if err := s.writeAgain(ctx, func(ctx context.Context, q Tx) error { return s.enqueueIn(ctx, q, e) }); err != nil {
 		return nil, err
 	}
 	s.rememberBlocks(e.blocks)
@@ -198,7 +198,7 @@ func (s *Store) insertEvents(ctx context.Context, q Tx, e *enqueuing) error {
 }
 
 func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error {
-	e.blocks = make(map[block]struct{})
+	e.tasks, e.blocks = nil, make(map[block]struct{})
 	var pending, offered, blocks []any
 	var until int64
 	if e.offer != nil {

@@ -1,0 +1,191 @@
+package postgres_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+)
+
+// withParameter adds one to a URL.
+func withParameter(t testing.TB, dsn, name, value string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// TestConnectionsAreCut ends connections in the midst of what they do: one of
+// them by the server, all of them by the network.
+func TestConnectionsAreCut(t *testing.T) {
+	t.Parallel()
+	at := schemaDSN(t)
+	p, dsn := proxied(t, withParameter(t, at, "application_name", "cut_"+webhook.NewID()))
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	l := startLoad(t, dsn, at)
+	const cuts = 30
+	for i := range cuts {
+		time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
+		if i%3 == 0 {
+			p.set(closed)
+		} else {
+			queryAt[int](t, at, `SELECT count(pg_terminate_backend(pid)) FROM (
+				SELECT pid FROM pg_stat_activity WHERE application_name = $1 ORDER BY random() LIMIT 1) one`,
+				u.Query().Get("application_name"))
+		}
+	}
+	l.progress()
+	l.finish()
+	l.saidOnce(cuts)
+	for _, err := range l.refusals() {
+		assert.ErrorIs(t, err, postgres.ErrUnavailable)
+	}
+}
+
+// TestNetworkStalls holds all that is sent for longer than a lease, and lets it
+// go on.
+func TestNetworkStalls(t *testing.T) {
+	t.Parallel()
+	at := schemaDSN(t)
+	p, dsn := proxied(t, at)
+	l := startLoad(t, dsn, at)
+	l.progress()
+	p.set(holding)
+	time.Sleep(2500 * time.Millisecond)
+	p.set(flowing)
+	l.progress()
+	l.finish()
+	l.saidOnce(1)
+}
+
+// TestBlackHole loses all that is sent on the connections that there are,
+// without closing them; new ones work. This takes as long as a call of the store
+// may take.
+func TestBlackHole(t *testing.T) {
+	t.Parallel()
+	at := schemaDSN(t)
+	p, dsn := proxied(t, at)
+	l := startLoad(t, dsn, at)
+	l.progress()
+	p.set(vanished)
+	l.progress()
+	l.finish()
+	l.saidOnce(1)
+	assert.NotEmpty(t, l.refusals(), "emits whose context ended")
+}
+
+// TestListeningNoticesSilence listens on a connection that dies without being
+// closed.
+func TestListeningNoticesSilence(t *testing.T) {
+	t.Parallel()
+	p, dsn := proxied(t, schemaDSN(t))
+	s := open(t, dsn)
+	s.SetListenQuiet(50 * time.Millisecond)
+	ctx, stop := context.WithCancel(t.Context())
+	listening := make(chan struct{}, 8)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Listen(ctx, func() { listening <- struct{}{} }) }()
+	<-listening
+	select {
+	case err := <-ended:
+		require.Fail(t, "silence alone is no end", "%v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	p.set(vanished)
+	require.Error(t, <-ended)
+	go func() { ended <- s.Listen(ctx, func() { listening <- struct{}{} }) }()
+	<-listening
+	stop()
+	require.NoError(t, <-ended)
+}
+
+// TestStatementTimeout lets statements take longer than they may.
+func TestStatementTimeout(t *testing.T) {
+	t.Parallel()
+	at := schemaDSN(t)
+	l := startLoad(t, withParameter(t, at, "statement_timeout", "200ms"), at)
+	conn, err := pgx.Connect(t.Context(), at)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	const troubles = 3
+	for range troubles {
+		l.progress()
+		refused := len(l.refusals())
+		_, err = conn.Exec(t.Context(), "BEGIN; LOCK TABLE webhooks_deliveries IN EXCLUSIVE MODE")
+		require.NoError(t, err)
+		eventually(t, "emits must be refused", func() bool { return len(l.refusals()) > refused })
+		_, err = conn.Exec(t.Context(), "ROLLBACK")
+		require.NoError(t, err)
+	}
+	l.progress()
+	l.finish()
+	for _, err := range l.refusals() {
+		assert.ErrorIs(t, err, postgres.ErrTimeout)
+	}
+}
+
+// TestSerializable has a default isolation at which transactions fail because
+// of others. The store's do not, whatever the default is.
+func TestSerializable(t *testing.T) {
+	t.Parallel()
+	at := schemaDSN(t)
+	dsn := withParameter(t, at, "default_transaction_isolation", "serializable")
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			s, err := postgres.Open(context.Background(), dsn, postgres.Config{MaxConns: 1})
+			if assert.NoError(t, err, "one migrates, the others wait for it") {
+				_ = s.Close()
+			}
+		})
+	}
+	group.Wait()
+	l := startLoad(t, dsn, at)
+	for range 5 {
+		l.progress()
+	}
+	l.finish()
+	l.saidOnce(0)
+	assert.Empty(t, l.refusals())
+}
+
+// TestDeadlock emits events in an order that makes a transaction of the caller's
+// and one of the store's wait for each other.
+func TestDeadlock(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := open(t, schemaDSN(t))
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	conn, err := pgx.Connect(ctx, withParameter(t, s.dsn, "deadlock_timeout", "60s")) // the store finds it first
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	tx, err := conn.Begin(ctx)
+	require.NoError(t, err)
+	require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_2")))
+	emitted := make(chan error, 1)
+	go func() {
+		_, err := s.Enqueue(context.Background(), time.Now(), newEvents("evt_1", "evt_2"), nil)
+		emitted <- err
+	}()
+	eventually(t, "the store must wait for the transaction", func() bool {
+		return queryAt[int](t, s.dsn, `SELECT count(*) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))`,
+			int32(conn.PgConn().PID())) > 0
+	})
+	require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_1")))
+	require.NoError(t, tx.Commit(ctx))
+	require.NoError(t, <-emitted, "it is tried again")
+	require.Equal(t, []string{"evt_1", "evt_2"}, eventIDs(t, s))
+}

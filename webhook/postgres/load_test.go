@@ -1,0 +1,271 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+)
+
+// load emits and delivers while a test makes trouble, and keeps the account.
+type load struct {
+	t testing.TB
+	// at is where the account is read, past all trouble.
+	at string
+
+	stopEmits, stopRuns context.CancelFunc
+	emitters            sync.WaitGroup
+	runs                []<-chan error
+	logs                []*troubleLog
+
+	mu        sync.Mutex
+	accepted  map[string]bool // event ids
+	refused   map[string]error
+	delivered map[string]int // by event id and webhook id
+}
+
+const (
+	loadDispatchers = 2
+	loadEmitters    = 2 // of each dispatcher
+	loadWebhooks    = 2 // an event with only one delivery is half an event
+)
+
+// startLoad lets two Dispatchers, each with a store of its own, emit and
+// deliver. dsn is their connection string, the account is read with at.
+func startLoad(t testing.TB, dsn, at string) *load {
+	t.Helper()
+	l := &load{
+		t: t, at: at,
+		accepted: make(map[string]bool), refused: make(map[string]error), delivered: make(map[string]int),
+	}
+	emitCtx, stopEmits := context.WithCancel(context.Background())
+	runCtx, stopRuns := context.WithCancel(context.Background())
+	l.stopEmits, l.stopRuns = stopEmits, stopRuns
+	for i := range loadDispatchers {
+		d := l.dispatcher(dsn)
+		for n := range loadWebhooks {
+			if i == 0 {
+				require.NoError(t, d.CreateWebhook(t.Context(), &webhook.Webhook{
+					Name: fmt.Sprint("all ", n), EventTypes: []event.Pattern{"*"},
+					Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
+				}))
+			}
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(runCtx) }()
+		l.runs = append(l.runs, ended)
+		for range loadEmitters {
+			l.emitters.Go(func() { l.emit(emitCtx, d) })
+		}
+	}
+	t.Cleanup(func() {
+		stopEmits()
+		stopRuns()
+		l.emitters.Wait()
+	})
+	return l
+}
+
+func (l *load) dispatcher(dsn string) *webhook.Dispatcher {
+	l.t.Helper()
+	store, err := postgres.Open(l.t.Context(), dsn, postgres.Config{MaxConns: 4})
+	require.NoError(l.t, err)
+	l.t.Cleanup(func() { assert.NoError(l.t, store.Close()) })
+	channels := channel.NewRegistry()
+	require.NoError(l.t, channels.Register("webhook", channel.Func(l.deliver)))
+	log := &troubleLog{began: make(map[string]int), ended: make(map[string]int)}
+	l.logs = append(l.logs, log)
+	d, err := webhook.New(store, webhook.Config{
+		Channels: channels, Lease: 2 * time.Second, PollInterval: 50 * time.Millisecond,
+		Retry:  webhook.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond},
+		Logger: slog.New(log),
+	})
+	require.NoError(l.t, err)
+	return d
+}
+
+// deliver fails now and then.
+func (l *load) deliver(_ context.Context, m *channel.Message) (channel.Result, error) {
+	if rand.IntN(20) == 0 {
+		return channel.Result{}, errors.New("not this time")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delivered[m.EventID+" "+m.WebhookID]++
+	return channel.Result{}, nil
+}
+
+func (l *load) emit(ctx context.Context, d *webhook.Dispatcher) {
+	for ctx.Err() == nil {
+		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+		e.Namespace = "acme"
+		// Not with ctx: an Emit that its caller gave up would be no error of the store.
+		emitCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		err := d.Emit(emitCtx, e)
+		cancel()
+		pause := 5 * time.Millisecond
+		l.mu.Lock()
+		if err == nil {
+			l.accepted[e.ID] = true
+		} else {
+			l.refused[e.ID] = err
+			pause = 50 * time.Millisecond
+		}
+		l.mu.Unlock()
+		time.Sleep(pause)
+	}
+}
+
+// progress waits until more events were accepted, and more were delivered.
+func (l *load) progress() {
+	l.t.Helper()
+	counts := func() (accepted, delivered int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.accepted), len(l.delivered)
+	}
+	accepted, delivered := counts()
+	eventually(l.t, "events must be accepted and delivered", func() bool {
+		nowAccepted, nowDelivered := counts()
+		return nowAccepted >= accepted+40 && nowDelivered >= delivered+40
+	})
+}
+
+// refusals returns the errors of Emit so far.
+func (l *load) refusals() []error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []error
+	for _, err := range l.refused {
+		all = append(all, err)
+	}
+	return all
+}
+
+// finish stops emitting, lets everything be delivered, and checks the account.
+func (l *load) finish() {
+	l.t.Helper()
+	l.stopEmits()
+	l.emitters.Wait()
+	eventually(l.t, "all deliveries must be settled", func() bool {
+		return queryAt[int](l.t, l.at, "SELECT count(*) FROM webhooks_deliveries WHERE state < 2") == 0
+	})
+	for _, log := range l.logs {
+		eventually(l.t, "the end of each trouble must be logged", log.allEnded)
+	}
+	l.stopRuns()
+	for _, ended := range l.runs {
+		require.NoError(l.t, <-ended)
+	}
+	l.check()
+}
+
+func (l *load) check() {
+	l.t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, l.at)
+	require.NoError(l.t, err)
+	defer func() { assert.NoError(l.t, conn.Close(ctx)) }()
+	rows, err := conn.Query(ctx, `
+		SELECT e.event_id, count(d.id), count(d.id) FILTER (WHERE d.state = 2)
+		FROM webhooks_events e LEFT JOIN webhooks_deliveries d ON d.event_id = e.id GROUP BY e.id`)
+	require.NoError(l.t, err)
+	stored, unknown := 0, 0
+	for rows.Next() {
+		var id string
+		var deliveries, succeeded int
+		require.NoError(l.t, rows.Scan(&id, &deliveries, &succeeded))
+		assert.Equal(l.t, loadWebhooks, deliveries, "event %s is stored by half", id)
+		assert.Equal(l.t, loadWebhooks, succeeded, "event %s was not delivered", id)
+		stored++
+		if !l.accepted[id] {
+			unknown++
+			assert.Contains(l.t, l.refused, id, "nobody emitted it")
+		}
+	}
+	require.NoError(l.t, rows.Err())
+	assert.Equal(l.t, len(l.accepted), stored-unknown, "events that Emit accepted must be stored")
+	assert.Equal(l.t, stored*loadWebhooks, len(l.delivered), "what is stored, and nothing else, must be delivered")
+	duplicates := 0
+	for _, n := range l.delivered {
+		duplicates += n - 1
+	}
+	l.t.Logf("%d events accepted, all delivered; %d refused, of which %d are stored all the same; %d deliveries, %d duplicates",
+		len(l.accepted), len(l.refused), unknown, len(l.delivered), duplicates)
+}
+
+// saidOnce checks that no Dispatcher told of more troubles than there were, in
+// each of the things that it does.
+func (l *load) saidOnce(troubles int) {
+	l.t.Helper()
+	for _, log := range l.logs {
+		log.mu.Lock()
+		for doing, n := range log.began {
+			assert.LessOrEqual(l.t, n, troubles, "lines about trouble to %s", doing)
+		}
+		l.t.Logf("logged of %d troubles: %v", troubles, log.began)
+		log.mu.Unlock()
+	}
+}
+
+// troubleLog counts what a Dispatcher logs of its store's trouble.
+type troubleLog struct {
+	mu           sync.Mutex
+	began, ended map[string]int
+}
+
+// Handle implements [slog.Handler].
+func (l *troubleLog) Handle(_ context.Context, r slog.Record) error {
+	var doing string
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "to" {
+			doing = a.Value.String()
+		}
+		return true
+	})
+	if doing == "" {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.Level == slog.LevelError {
+		l.began[doing]++
+	} else {
+		l.ended[doing]++
+	}
+	return nil
+}
+
+func (l *troubleLog) allEnded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for doing, n := range l.began {
+		// Pruning is tried again after a minute.
+		if doing != "prune deliveries" && l.ended[doing] != n {
+			return false
+		}
+	}
+	return true
+}
+
+// Enabled implements [slog.Handler].
+func (l *troubleLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// WithAttrs implements [slog.Handler].
+func (l *troubleLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+// WithGroup implements [slog.Handler].
+func (l *troubleLog) WithGroup(string) slog.Handler { return l }

@@ -1,0 +1,35 @@
+//go:build unix
+
+package postgres_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+)
+
+// TestServerRestarts stops the server under load, now in order and now as in a
+// crash, and starts it again.
+func TestServerRestarts(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	l := startLoad(t, c.dsn(""), c.dsn(""))
+	stops := []syscall.Signal{stopImmediate, stopFast, stopImmediate, stopFast}
+	for _, how := range stops {
+		l.progress()
+		c.stop(t, how)
+		time.Sleep(300 * time.Millisecond) // some emits are refused
+		c.start(t)
+	}
+	l.progress()
+	l.finish()
+	l.saidOnce(len(stops))
+	for _, err := range l.refusals() {
+		assert.ErrorIs(t, err, postgres.ErrUnavailable)
+	}
+	assert.NotEmpty(t, l.refusals())
+}
