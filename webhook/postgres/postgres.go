@@ -23,6 +23,9 @@ type Config struct {
 	// NoMigrate leaves the schema to somebody else: see [sqlstore.Config].
 	// Defaults to migrating.
 	NoMigrate bool
+	// Sealer encrypts the configs of channels: see [sqlstore.Config]. Nil stores
+	// them in clear.
+	Sealer sqlstore.Sealer
 	// MaxConns bounds the connections. Defaults to pgxpool's default, which is
 	// 4 or the number of processors if that is more.
 	MaxConns int
@@ -62,7 +65,7 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 	db := stdlib.OpenDBFromPool(pool)
 	mapped := storeError(pool)
 	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{
-		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate, MapError: mapped,
+		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate, Sealer: config.Sealer, MapError: mapped,
 	})
 	if err != nil {
 		_ = db.Close()

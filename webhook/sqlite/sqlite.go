@@ -20,6 +20,9 @@ type Config struct {
 	// TablePrefix begins the names of the tables: see [sqlstore.Config].
 	// Defaults to [sqlstore.DefaultTablePrefix].
 	TablePrefix string
+	// Sealer encrypts the configs of channels in the file: see [sqlstore.Config].
+	// Nil stores them in clear.
+	Sealer sqlstore.Sealer
 	// BusyTimeout is how long a write waits for another process that is
 	// writing, before it fails with ErrLocked. Defaults to 10 seconds.
 	BusyTimeout time.Duration
@@ -75,7 +78,7 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	s.reader.SetMaxOpenConns(config.Readers)
 	s.reader.SetMaxIdleConns(config.Readers)
 	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
-		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError,
+		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Sealer: config.Sealer,
 	})
 	if err != nil {
 		_, _ = s.reader.Close(), s.writer.Close()

@@ -29,10 +29,13 @@ type routingStatements struct {
 	version, webhooks, endpoints string
 }
 
+// routedColumns are what matching needs of a webhook, and scanRouted reads.
+const routedColumns = `id, organization_id, event_types, channels, paused, revision`
+
 func newRoutingStatements(x expander) routingStatements {
 	return routingStatements{
 		version:   x.sql(`SELECT subscriptions FROM {p}meta`),
-		webhooks:  x.sql(`SELECT id, organization_id, event_types, channels, paused, revision FROM {p}webhooks ORDER BY created_at, id`),
+		webhooks:  x.sql(`SELECT ` + routedColumns + ` FROM {p}webhooks ORDER BY created_at, id`),
 		endpoints: x.sql(`SELECT id, organization_id, webhook_id, channel FROM {p}endpoints WHERE state < 2`),
 	}
 }
@@ -79,7 +82,7 @@ func (s *Store) routesAt(ctx context.Context, q Tx, version int64) (*routes, err
 	return r, nil
 }
 
-// scanRouted reads what matching needs of a webhook: no configs.
+// scanRouted reads a webhook without its configs, which may be sealed.
 func scanRouted(rows scanner) (*webhook.Webhook, error) {
 	w := &webhook.Webhook{}
 	var eventTypes, channels []byte

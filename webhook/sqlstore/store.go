@@ -29,6 +29,11 @@ type Config struct {
 	// NoMigrate leaves the schema to somebody else, who applies [Migrations];
 	// New then fails if it is not the newest. Defaults to migrating.
 	NoMigrate bool
+	// Sealer encrypts the configs of channels before they are stored. Nil stores
+	// them as they are: whoever reads the database, or a backup of it, reads the
+	// header values, tokens and signing secrets in them. See the package comment
+	// for setting one later, and for replacing its key.
+	Sealer Sealer
 	// MapError turns a driver's error into the one to return, so that callers
 	// can tell, say, a full disk without knowing the driver. It is called for
 	// every error of the database. Defaults to returning errors as they are.
@@ -42,6 +47,7 @@ type Store struct {
 	writer   writer
 	read     Tx // each statement on its own
 	mapError func(error) error
+	sealer   Sealer // nil: configs are stored in clear
 
 	subscriptions subscriptionStatements
 	routing       routingStatements
@@ -50,6 +56,7 @@ type Store struct {
 	settle        settleStatements
 	history       historyStatements
 	prune         pruneStatements
+	reseal        resealStatements
 
 	routes atomic.Pointer[routes]
 	// cursor is the endpoint that the last claim ended with.
@@ -71,7 +78,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		return nil, err
 	}
 	s := &Store{
-		x: x, writer: dialect.newWriter(db), read: sqlTx{dialect, db}, mapError: config.MapError,
+		x: x, writer: dialect.newWriter(db), read: sqlTx{dialect, db}, mapError: config.MapError, sealer: config.Sealer,
 		subscriptions: newSubscriptionStatements(x),
 		routing:       newRoutingStatements(x),
 		enqueue:       newEnqueueStatements(x),
@@ -79,6 +86,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		settle:        newSettleStatements(x),
 		history:       newHistoryStatements(x),
 		prune:         newPruneStatements(x),
+		reseal:        newResealStatements(x),
 		blocks:        make(map[block]struct{}),
 	}
 	if config.Reader != nil {

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -11,20 +10,24 @@ import (
 )
 
 type subscriptionStatements struct {
-	insert, update, remove, get, lock, list, changed string
-	endpoints, addEndpoint, setEndpoint              string
+	insert, update, remove, exists, get, list, changed string
+	lock, pause                                        string
+	endpoints, addEndpoint, setEndpoint                string
 }
 
+const webhookColumns = `id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision`
+
 func newSubscriptionStatements(x expander) subscriptionStatements {
-	const columns = `id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision`
 	return subscriptionStatements{
-		insert: x.sql(`INSERT INTO {p}webhooks (` + columns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+		insert: x.sql(`INSERT INTO {p}webhooks (` + webhookColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
 		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?, updated_at = ?, revision = revision + 1
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
 		remove:      x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		get:         x.sql(`SELECT ` + columns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		lock:        x.sql(`SELECT ` + columns + ` FROM {p}webhooks d WHERE id = ? AND organization_id = ? {forupdate}`),
-		list:        x.sql(`SELECT ` + columns + ` FROM {p}webhooks WHERE organization_id = ? ORDER BY created_at, id`),
+		exists:      x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		get:         x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		list:        x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE organization_id = ? ORDER BY created_at, id`),
+		lock:        x.sql(`SELECT ` + routedColumns + ` FROM {p}webhooks d WHERE id = ? AND organization_id = ? {forupdate}`),
+		pause:       x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1 WHERE id = ?`),
 		changed:     x.sql(`UPDATE {p}meta SET subscriptions = subscriptions + 1`),
 		endpoints:   x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
 		addEndpoint: x.sql(`INSERT INTO {p}endpoints (organization_id, webhook_id, channel, state) VALUES (?, ?, ?, ?)`),
@@ -34,7 +37,7 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 
 // CreateWebhook implements [webhook.Subscriptions].
 func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
-	eventTypes, channels, err := encodeWebhook(w)
+	eventTypes, channels, err := s.encodeWebhook(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -52,70 +55,92 @@ func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
 	return err
 }
 
-// Webhook implements [webhook.Subscriptions].
+// Webhook implements [webhook.Subscriptions]. A webhook whose configs cannot be
+// opened is a [SealedError].
 func (s *Store) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
-	w, err := s.getWebhook(ctx, s.read, s.subscriptions.get, organizationID, id)
-	return w, s.failed(err)
-}
-
-func (s *Store) getWebhook(ctx context.Context, q Tx, statement, organizationID, id string) (*webhook.Webhook, error) {
-	var w *webhook.Webhook
-	err := collect(ctx, q, func(rows scanner) (err error) {
-		w, err = scanWebhook(rows)
-		return err
-	}, statement, id, organizationID)
-	if err == nil && w == nil {
-		err = webhook.ErrNotFound
+	found, err := s.webhooks(ctx, s.subscriptions.get, id, organizationID)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0:
+		return nil, webhook.ErrNotFound
 	}
-	return w, err
+	if err := s.open(ctx, found[0]); err != nil {
+		return nil, err
+	}
+	return &found[0].Webhook, nil
 }
 
-// Webhooks implements [webhook.Subscriptions].
+// Webhooks implements [webhook.Subscriptions]. Configs that cannot be opened are
+// null, so that one such webhook does not hide the others; [Store.Webhook] says
+// why. A Dispatcher refuses to store null.
 func (s *Store) Webhooks(ctx context.Context, query webhook.WebhookQuery) ([]*webhook.Webhook, error) {
-	var all []*webhook.Webhook
-	err := collect(ctx, s.read, func(rows scanner) error {
-		w, err := scanWebhook(rows)
-		all = append(all, w)
-		return err
-	}, s.subscriptions.list, query.OrganizationID)
+	all, err := s.webhooks(ctx, s.subscriptions.list, query.OrganizationID)
 	if err != nil {
-		return nil, s.failed(err)
+		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(w *webhook.Webhook) bool {
+	all = slices.DeleteFunc(all, func(w *storedWebhook) bool {
 		return query.EventType != "" && !w.Matches(query.EventType) || query.Paused != nil && *query.Paused != w.Paused
 	})
 	all = all[min(query.Offset, len(all)):]
 	if query.Limit > 0 {
 		all = all[:min(query.Limit, len(all))]
 	}
-	return all, nil
+	var page []*webhook.Webhook
+	for _, w := range all {
+		if err := s.open(ctx, w); err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		page = append(page, &w.Webhook)
+	}
+	return page, nil
+}
+
+// webhooks reads webhooks, without opening what is sealed.
+func (s *Store) webhooks(ctx context.Context, query string, args ...any) ([]*storedWebhook, error) {
+	var found []*storedWebhook
+	err := collect(ctx, s.read, func(rows scanner) error {
+		w, err := scanWebhook(rows)
+		found = append(found, w)
+		return err
+	}, query, args...)
+	return found, s.failed(err)
 }
 
 // UpdateWebhook implements [webhook.Subscriptions].
 func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
-	err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.updateWebhook(ctx, q, w) })
+	eventTypes, channels, err := s.encodeWebhook(ctx, w)
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+		n, err := q.Exec(ctx, s.subscriptions.update, w.Name, eventTypes, channels, flag(w.Paused), micros(w.UpdatedAt),
+			w.ID, w.OrganizationID, w.Revision)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return s.conflict(ctx, q, w)
+		}
+		return s.setEndpoints(ctx, q, w, w.ChannelKeys())
+	})
 	if err == nil {
 		w.Revision++
 	}
 	return err
 }
 
-func (s *Store) updateWebhook(ctx context.Context, q Tx, w *webhook.Webhook) error {
-	eventTypes, channels, err := encodeWebhook(w)
-	if err != nil {
+// conflict says why an update found nothing to change.
+func (s *Store) conflict(ctx context.Context, q Tx, w *webhook.Webhook) error {
+	var revision int64
+	found, err := one(ctx, q, s.subscriptions.exists, []any{w.ID, w.OrganizationID}, []any{&revision})
+	switch {
+	case err != nil:
 		return err
+	case !found:
+		return webhook.ErrNotFound
 	}
-	n, err := q.Exec(ctx, s.subscriptions.update, w.Name, eventTypes, channels, flag(w.Paused), micros(w.UpdatedAt),
-		w.ID, w.OrganizationID, w.Revision)
-	if err := changedOne(n, err, webhook.ErrConflict); errors.Is(err, webhook.ErrConflict) {
-		if _, err := s.getWebhook(ctx, q, s.subscriptions.get, w.OrganizationID, w.ID); err != nil {
-			return err
-		}
-		return webhook.ErrConflict
-	} else if err != nil {
-		return err
-	}
-	return s.setEndpoints(ctx, q, w, w.ChannelKeys())
+	return webhook.ErrConflict
 }
 
 // DeleteWebhook implements [webhook.Subscriptions].
@@ -168,35 +193,44 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys
 	return err
 }
 
-// pauseWebhook is an update of the webhook, so that whoever read it before must
-// read it again. A webhook that is no longer at the revision, unless that is 0,
-// stays as it is.
+// pauseWebhook changes the webhook, so that whoever read it before must read it
+// again. A webhook that is no longer at the revision, unless that is 0, stays as
+// it is. It does without the configs, which this process may be unable to open.
 func (s *Store) pauseWebhook(ctx context.Context, q Tx, organizationID, id string, revision, now int64) error {
-	w, err := s.getWebhook(ctx, q, s.subscriptions.lock, organizationID, id)
-	if err != nil || w.Paused || revision != 0 && revision != w.Revision {
+	var w *webhook.Webhook
+	err := collect(ctx, q, func(rows scanner) (err error) {
+		w, err = scanRouted(rows)
+		return err
+	}, s.subscriptions.lock, id, organizationID)
+	switch {
+	case err != nil:
+		return err
+	case w == nil:
+		return webhook.ErrNotFound
+	case w.Paused || revision != 0 && revision != w.Revision:
+		return nil
+	}
+	if _, err := q.Exec(ctx, s.subscriptions.pause, now, id); err != nil {
 		return err
 	}
-	w.Paused, w.UpdatedAt = true, moment(now)
-	return s.updateWebhook(ctx, q, w)
+	w.Paused = true
+	return s.setEndpoints(ctx, q, w, w.ChannelKeys())
 }
 
-func encodeWebhook(w *webhook.Webhook) (eventTypes, channels string, err error) {
+func (s *Store) encodeWebhook(ctx context.Context, w *webhook.Webhook) (eventTypes, channels string, err error) {
 	types, err := json.Marshal(w.EventTypes)
 	if err != nil {
 		return "", "", err
 	}
-	encoded, err := json.Marshal(w.Channels)
-	if err != nil {
-		return "", "", fmt.Errorf("sqlstore: a channel's configs must be JSON: %w", err)
-	}
-	return string(types), string(encoded), nil
+	channels, err = s.encodeChannels(ctx, w)
+	return string(types), channels, err
 }
 
-func scanWebhook(rows scanner) (*webhook.Webhook, error) {
-	var w webhook.Webhook
-	var eventTypes, channels []byte
+func scanWebhook(rows scanner) (*storedWebhook, error) {
+	var w storedWebhook
+	var eventTypes []byte
 	var paused, createdAt, updatedAt int64
-	err := rows.Scan(&w.ID, &w.OrganizationID, &w.Name, &eventTypes, &channels, &paused, &createdAt, &updatedAt, &w.Revision)
+	err := rows.Scan(&w.ID, &w.OrganizationID, &w.Name, &eventTypes, &w.channels, &paused, &createdAt, &updatedAt, &w.Revision)
 	if err != nil {
 		return nil, err
 	}
@@ -204,10 +238,7 @@ func scanWebhook(rows scanner) (*webhook.Webhook, error) {
 	if err := json.Unmarshal(eventTypes, &w.EventTypes); err != nil {
 		return nil, fmt.Errorf("sqlstore: webhook %s: its event types: %w", w.ID, err)
 	}
-	if err := json.Unmarshal(channels, &w.Channels); err != nil {
-		return nil, fmt.Errorf("sqlstore: webhook %s: its channels: %w", w.ID, err)
-	}
-	return &w, nil
+	return &w, w.decodeChannels()
 }
 
 func flag(b bool) int64 {

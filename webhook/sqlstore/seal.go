@@ -1,0 +1,143 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// Sealer encrypts what the database must not show. Package webhook/seal has one
+// with keys of its own; others can ask a key management service. It is safe for
+// concurrent use. Its errors show nothing of what was to be sealed or opened.
+type Sealer interface {
+	// KeyID names the key that Seal uses. It is stored beside what was sealed,
+	// for all to read, and stays the same for as long as the Sealer is in use.
+	KeyID() string
+	// Seal encrypts the plaintext in such a way that it cannot be opened with
+	// other additional data. It keeps neither.
+	Seal(ctx context.Context, plaintext, additionalData []byte) ([]byte, error)
+	// Open returns what Seal was given, under a key that was the one of KeyID
+	// then, with the same additional data. All else is an error.
+	Open(ctx context.Context, keyID string, sealed, additionalData []byte) ([]byte, error)
+}
+
+// SealedError says that a webhook cannot be read, because the configs of one of
+// its channels are sealed and were not opened: the key is missing, for one. With
+// the key, it can be read again.
+type SealedError struct {
+	WebhookID string
+	// Channel is the channel's key: see [webhook.Webhook.ChannelKeys].
+	Channel string
+	// KeyID names the key that is needed.
+	KeyID string
+	// Err is the Sealer's error.
+	Err error
+}
+
+// Error names the webhook, the channel and the key.
+func (e *SealedError) Error() string {
+	return fmt.Sprintf("sqlstore: webhook %s: the configs of its channel %q are sealed with the key %q: %v",
+		e.WebhookID, e.Channel, e.KeyID, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *SealedError) Unwrap() error { return e.Err }
+
+var errNoSealer = errors.New("they cannot be opened without a Config.Sealer")
+
+// storedWebhook is a webhook as its row has it, perhaps with sealed configs.
+type storedWebhook struct {
+	webhook.Webhook // with the configs that are in clear
+
+	channels []byte           // the row's JSON
+	sealed   []*sealedConfigs // by channel; nil: in clear
+}
+
+// storedChannel is the JSON of a channel in a row: a [webhook.ChannelConfig], or
+// one with sealed configs.
+type storedChannel struct {
+	Channel string          `json:"channel"`
+	Configs json.RawMessage `json:"configs,omitempty"`
+	Sealed  *sealedConfigs  `json:"sealed,omitempty"`
+}
+
+type sealedConfigs struct {
+	Key  string `json:"key"`
+	Data []byte `json:"data"`
+}
+
+func (w *storedWebhook) decodeChannels() error {
+	var channels []storedChannel
+	if err := json.Unmarshal(w.channels, &channels); err != nil {
+		return fmt.Errorf("sqlstore: webhook %s: its channels: %w", w.ID, err)
+	}
+	for _, c := range channels {
+		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: c.Channel, Configs: c.Configs})
+		w.sealed = append(w.sealed, c.Sealed)
+	}
+	return nil
+}
+
+// open opens the webhook's configs. Those that it cannot open are null, and the
+// error is that of the first of them.
+func (s *Store) open(ctx context.Context, w *storedWebhook) (first error) {
+	keys := w.ChannelKeys()
+	for i, sealed := range w.sealed {
+		if sealed == nil {
+			continue
+		}
+		configs, err := []byte(nil), errNoSealer
+		if s.sealer != nil {
+			configs, err = s.sealer.Open(ctx, sealed.Key, sealed.Data, sealedFor(&w.Webhook, keys[i]))
+		}
+		if err != nil {
+			configs = []byte("null")
+			if first == nil {
+				first = &SealedError{WebhookID: w.ID, Channel: keys[i], KeyID: sealed.Key, Err: err}
+			}
+		}
+		w.Channels[i].Configs = configs
+	}
+	return first
+}
+
+// encodeChannels returns the JSON of the webhook's channels, with the configs
+// sealed if there is a Sealer.
+func (s *Store) encodeChannels(ctx context.Context, w *webhook.Webhook) (string, error) {
+	keys := w.ChannelKeys()
+	channels := make([]storedChannel, len(w.Channels))
+	for i, c := range w.Channels {
+		configs, err := json.Marshal(c.Configs)
+		if err != nil {
+			return "", fmt.Errorf("sqlstore: a channel's configs must be JSON: %w", err)
+		}
+		channels[i] = storedChannel{Channel: c.Channel, Configs: configs}
+		if s.sealer == nil {
+			continue
+		}
+		data, err := s.sealer.Seal(ctx, configs, sealedFor(w, keys[i]))
+		if err != nil {
+			return "", fmt.Errorf("sqlstore: sealing the configs of the channel %q of webhook %s: %w", keys[i], w.ID, err)
+		}
+		channels[i] = storedChannel{Channel: c.Channel, Sealed: &sealedConfigs{s.sealer.KeyID(), data}}
+	}
+	encoded, err := json.Marshal(channels)
+	return string(encoded), err
+}
+
+// sealedFor is the additional data of a channel's configs. Whoever can write the
+// database can copy what is sealed, but not into a webhook of another
+// organization, nor to another channel, where it would be sent elsewhere.
+// Changing this makes all that is sealed unreadable.
+func sealedFor(w *webhook.Webhook, channelKey string) []byte {
+	data := []byte("webhooks: configs of a channel")
+	for _, part := range []string{w.OrganizationID, w.ID, channelKey} {
+		data = append(strconv.AppendInt(append(data, ' '), int64(len(part)), 10), ':')
+		data = append(data, part...)
+	}
+	return data
+}
