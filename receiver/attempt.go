@@ -24,6 +24,7 @@ type attempt struct {
 	rc       *Receiver
 	delivery Delivery
 	held     heldResponse
+	detached detached
 	// ctx does not end with the request: see HandlerFunc. cancel ends it when
 	// the claim is lost or the store takes too long.
 	ctx    context.Context
@@ -32,7 +33,7 @@ type attempt struct {
 	mu    sync.Mutex
 	timer *time.Timer
 	phase phase
-	until time.Time // when claiming or settling has taken too long
+	until time.Time // when the phase has lasted too long, or the lease is to be extended
 }
 
 type phase int
@@ -41,68 +42,75 @@ const (
 	claiming phase = iota
 	handling
 	settling
+	ended
 )
 
 var errStoreTimeout = errors.New("receiver: the store did not answer in time")
 
 // begin makes the context, and bounds the time for claiming.
-func (a *attempt) begin(w http.ResponseWriter, r *http.Request) {
+func (a *attempt) begin(w http.ResponseWriter, r *http.Request, now time.Time) {
 	a.held.w = w
-	ctx := context.WithValue(context.WithoutCancel(r.Context()), contextKey{}, &a.delivery)
+	a.detached = detached{request: r.Context(), delivery: &a.delivery}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ctx, a.cancel = context.WithCancelCause(ctx)
-	a.phase, a.until = claiming, time.Now().Add(storeTimeout)
-	a.timer = time.AfterFunc(storeTimeout, a.tick)
+	a.ctx, a.cancel = context.WithCancelCause(&a.detached)
+	a.phase, a.until = claiming, now.Add(storeTimeout)
+	a.timer = time.AfterFunc(a.step(), a.tick)
 }
 
+// step is the time between two looks at the clock. No phase ends sooner after its
+// beginning, so that the timer need not be set anew for each.
+func (a *attempt) step() time.Duration { return min(storeTimeout, a.rc.cfg.Lease/3) }
+
 // hold is called when the event is claimed: it keeps the claim alive from now on.
-func (a *attempt) hold() {
+// The lease began after the attempt did, at started.
+func (a *attempt) hold(started time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.phase = handling
-	a.timer.Reset(a.rc.cfg.Lease / 3)
+	a.phase, a.until = handling, started.Add(a.rc.cfg.Lease/3)
 }
 
 // claimed reports whether there is a claim, and not a store that is down.
 func (a *attempt) claimed() bool { return a.delivery.Claim.Token != Token{} }
 
-// tick is called when the timer fires. It may come late, when the next phase has
-// begun and the timer is set anew.
+// tick is called when the timer fires, which is at a.until or before.
 func (a *attempt) tick() {
 	a.mu.Lock()
-	phase := a.phase
-	if phase != handling && !time.Now().Before(a.until) {
-		a.cancel(errStoreTimeout)
+	defer a.mu.Unlock()
+	if now := time.Now(); !now.Before(a.until) {
+		if a.phase == handling {
+			a.extend()
+		} else {
+			a.cancel(errStoreTimeout)
+			a.until = now.Add(storeTimeout)
+		}
 	}
-	a.mu.Unlock()
-	if phase == handling && a.claimed() {
-		a.extend()
+	if a.phase != ended {
+		a.timer.Reset(min(time.Until(a.until), a.step()))
 	}
 }
 
 // extend makes the lease end later. A handler that is done within a third of the
-// lease costs no call to the store.
+// lease costs no call to the store. It gives up the lock meanwhile.
 func (a *attempt) extend() {
 	lease := a.rc.cfg.Lease
-	ctx, cancel := context.WithTimeout(a.ctx, min(storeTimeout, lease/3))
-	defer cancel()
-	err := a.rc.cfg.Dedupe.Extend(ctx, a.delivery.Claim, lease)
-
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.phase != handling {
-		return // what Extend says is of no interest any more
+	if a.claimed() && a.ctx.Err() == nil {
+		a.mu.Unlock()
+		ctx, cancel := context.WithTimeout(a.ctx, a.step())
+		err := a.rc.cfg.Dedupe.Extend(ctx, a.delivery.Claim, lease)
+		cancel()
+		a.mu.Lock()
+		if a.phase != handling {
+			return // what Extend says is of no interest any more
+		}
+		if errors.Is(err, ErrStaleToken) {
+			a.cancel(ErrStaleToken)
+		} else if err != nil {
+			a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: lease not extended, trying again",
+				slog.String("key", a.delivery.Claim.Key), slog.Any("error", err))
+		}
 	}
-	if errors.Is(err, ErrStaleToken) {
-		a.cancel(ErrStaleToken)
-		return
-	}
-	if err != nil {
-		a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: lease not extended, trying again",
-			slog.String("key", a.delivery.Claim.Key), slog.Any("error", err))
-	}
-	a.timer.Reset(lease / 3)
+	a.until = time.Now().Add(lease / 3)
 }
 
 // settle is called when the handler has returned. A call of Extend that is under
@@ -111,13 +119,13 @@ func (a *attempt) settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase, a.until = settling, time.Now().Add(storeTimeout)
-	a.timer.Reset(storeTimeout)
 }
 
 // end is called last.
 func (a *attempt) end() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.phase = ended
 	a.timer.Stop()
 	a.cancel(context.Canceled)
 }
@@ -125,4 +133,22 @@ func (a *attempt) end() {
 // lost reports whether the claim is known to be somebody else's.
 func (a *attempt) lost() bool {
 	return errors.Is(context.Cause(a.ctx), ErrStaleToken)
+}
+
+// detached is what [context.WithoutCancel] and [context.WithValue] make of a
+// request's context and a delivery, without their allocations.
+type detached struct {
+	request  context.Context
+	delivery *Delivery
+}
+
+func (*detached) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*detached) Done() <-chan struct{}       { return nil }
+func (*detached) Err() error                  { return nil }
+
+func (d *detached) Value(key any) any {
+	if key == (contextKey{}) {
+		return d.delivery
+	}
+	return d.request.Value(key)
 }

@@ -15,9 +15,9 @@ import (
 // firstRead bounds what is allocated on the word of a Content-Length alone.
 const firstRead = 64 << 10
 
-// readBody reads the whole body, up to the limit and within the time. w may be
-// nil: there is no deadline then.
-func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Rejection) {
+// readBody reads the whole body, up to the limit and within the time from now.
+// w may be nil: there is no deadline then.
+func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request, now time.Time) ([]byte, *Rejection) {
 	if r.ContentLength > rc.cfg.MaxBody {
 		return nil, tooLarge()
 	}
@@ -25,7 +25,7 @@ func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *R
 		return nil, nil
 	}
 	if w != nil {
-		rc.setDeadline(w, r)
+		rc.setDeadline(w, r, now)
 	}
 	data, err := readAll(r.Body, r.ContentLength, rc.cfg.MaxBody)
 	switch {
@@ -42,12 +42,12 @@ func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *R
 // setDeadline bounds how long the body may take to arrive, unless the server has
 // a stricter limit of its own. The server lifts the bound when the body has
 // ended.
-func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request) {
+func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request, now time.Time) {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if server != nil && server.ReadTimeout > 0 && server.ReadTimeout < rc.cfg.ReadTimeout {
 		return
 	}
-	rc.setReadDeadline(w, r, time.Now().Add(rc.cfg.ReadTimeout))
+	rc.setReadDeadline(w, r, now.Add(rc.cfg.ReadTimeout))
 }
 
 // setReadDeadline sets one where that is possible. A recorder in a test knows

@@ -35,11 +35,18 @@ func (rc *Receiver) check(w http.ResponseWriter, r *http.Request, d *Delivery) *
 	if rejection != nil {
 		return rejection
 	}
-	pending, err := rc.checkHeader(r.Header, time.Now())
+	now := time.Now()
+	signed, err := rc.checkSecret(r.Header, now)
 	if err != nil {
 		return unauthorized(err)
 	}
-	if d.Body, rejection = rc.readBody(w, r); rejection != nil {
+	var pending *signature.Pending
+	if signed {
+		if pending, err = rc.cfg.Signature.Header(r.Header, now); err != nil {
+			return unauthorized(err)
+		}
+	}
+	if d.Body, rejection = rc.readBody(w, r, now); rejection != nil {
 		return rejection
 	}
 	if pending != nil {
@@ -106,28 +113,22 @@ func (rc *Receiver) accepts(contentType []string) bool {
 	return media == "application/json" || strings.HasSuffix(media, "+json")
 }
 
-// checkHeader checks the credentials as far as the header can tell. It returns
-// what is left to be verified once the body is there, nil if nothing is.
-func (rc *Receiver) checkHeader(h http.Header, now time.Time) (*signature.Pending, error) {
-	verifier := rc.cfg.Signature
-	wantSecret, wantSignature := rc.secrets != nil, verifier != nil
+// checkSecret checks the static secret and reports whether there has to be a
+// signature too.
+func (rc *Receiver) checkSecret(h http.Header, now time.Time) (wantSignature bool, _ error) {
+	wantSecret, wantSignature := rc.secrets != nil, rc.cfg.Signature != nil
 	if rc.cfg.AnyOf {
 		// What is offered counts in full. Otherwise a request could pass with
 		// a signature that is wrong, which no sender ever means to send.
 		wantSecret, wantSignature = rc.secrets.offered(h), signatureOffered(h)
 		if !wantSecret && !wantSignature {
-			return nil, ErrNoCredentials
+			return false, ErrNoCredentials
 		}
 	}
 	if wantSecret {
-		if err := rc.secrets.check(h, now); err != nil {
-			return nil, err
-		}
+		return wantSignature, rc.secrets.check(h, now)
 	}
-	if !wantSignature {
-		return nil, nil
-	}
-	return verifier.Header(h, now)
+	return wantSignature, nil
 }
 
 // signatureOffered reports whether any header of a signature is there, so that

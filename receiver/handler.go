@@ -33,7 +33,7 @@ func (rc *Receiver) Handler(next http.Handler) http.Handler {
 			return
 		}
 		started := time.Now()
-		result, answer := a.process(w, r, next)
+		result, answer := a.process(w, r, next, started)
 		result.Delivery, result.Status, result.Duration = &a.delivery, answer.status, time.Since(started)
 		rc.report(r.Context(), &result)
 		answer.write(w)
@@ -84,10 +84,10 @@ func (a answer) write(w http.ResponseWriter) {
 }
 
 // process claims the event and has it handled. It writes nothing.
-func (a *attempt) process(w http.ResponseWriter, r *http.Request, next http.Handler) (Result, answer) {
+func (a *attempt) process(w http.ResponseWriter, r *http.Request, next http.Handler, started time.Time) (Result, answer) {
 	// The claim does not depend on the sender's patience: one that was made and
 	// whose answer nobody waited for would block the event for a lease.
-	a.begin(w, r)
+	a.begin(w, r, started)
 	defer a.end()
 	cfg := &a.rc.cfg
 	claim := Claim{Key: a.delivery.Claim.Key, Token: NewToken()}
@@ -100,13 +100,14 @@ func (a *attempt) process(w http.ResponseWriter, r *http.Request, next http.Hand
 		cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
 			slog.String("key", claim.Key), slog.Any("error", err))
 		a.end() // waiting for the store may have ended its context
-		a.begin(w, r)
-		return a.handle(r, next)
+		started = time.Now()
+		a.begin(w, r, started)
+		return a.handle(r, next, started)
 	}
 	switch standing.State {
 	case Claimed:
 		a.delivery.Claim = claim
-		return a.handle(r, next)
+		return a.handle(r, next, started)
 	case InFlight:
 		return Result{Outcome: Busy}, answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
 	default:
@@ -130,8 +131,8 @@ func (a *attempt) duplicate() (Result, answer) {
 }
 
 // handle calls next and settles the claim, if there is one.
-func (a *attempt) handle(r *http.Request, next http.Handler) (Result, answer) {
-	a.hold()
+func (a *attempt) handle(r *http.Request, next http.Handler, started time.Time) (Result, answer) {
+	a.hold(started)
 	returned := false
 	defer func() {
 		if !returned {
@@ -142,6 +143,11 @@ func (a *attempt) handle(r *http.Request, next http.Handler) (Result, answer) {
 		}
 	}()
 	err := recovered(func() error {
+		if typed := typedHandler(next); typed != nil { // as its ServeHTTP, without a copy of the request
+			err := typed(a.ctx, a.delivery.Event)
+			a.held.WriteHeader(statusOf(err))
+			return err
+		}
 		next.ServeHTTP(&a.held, r.WithContext(a.ctx))
 		return nil
 	})

@@ -38,6 +38,18 @@ func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(statusOf(err))
 }
 
+// typedHandler returns what handles events inside a handler of requests, nil if
+// that is not one of this package.
+func typedHandler(h http.Handler) HandlerFunc {
+	switch h := h.(type) {
+	case HandlerFunc:
+		return h
+	case *Router:
+		return h.HandleEvent
+	}
+	return nil
+}
+
 // statusOf is the status that tells the sender what a handler's error means.
 func statusOf(err error) int {
 	if err == nil || errors.Is(err, ErrNoHandler) || isPermanent(err) {

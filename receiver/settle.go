@@ -63,11 +63,11 @@ func isPanic(err error) bool {
 // is nil if the handler's own answer no longer fits.
 func (a *attempt) outcome(err error, held *heldResponse) (Result, answer) {
 	switch {
+	case err == nil:
+		return a.finish(Handled, nil)
 	case isPanic(err):
 		a.release()
 		return Result{Outcome: Panicked, Err: err}, answer{status: http.StatusInternalServerError}
-	case err == nil:
-		return a.finish(Handled, nil)
 	case errors.Is(err, ErrNoHandler):
 		return a.finish(Unhandled, nil)
 	case isPermanent(err):

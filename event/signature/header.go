@@ -94,9 +94,10 @@ func isVersion(token string) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// single returns the value of a header that stands exactly once.
+// single returns the value of a header that stands exactly once. The name is in
+// canonical form.
 func single(h http.Header, name string) (string, error) {
-	switch lines := h.Values(name); {
+	switch lines := h[name]; {
 	case len(lines) == 0 || len(lines) == 1 && lines[0] == "":
 		return "", fmt.Errorf("%w: %s", ErrMissingHeader, name)
 	case len(lines) > 1:

@@ -91,42 +91,48 @@ func (v *Verifier) Verify(h http.Header, now time.Time, body []byte) (Verified, 
 //
 // Errors are those of [Verifier.Verify].
 func (v *Verifier) Header(h http.Header, now time.Time) (*Pending, error) {
-	id, err := single(h, HeaderID)
-	if err != nil {
+	return new(Pending).read(v, h, now) // inlined, so that it can be on the caller's stack
+}
+
+// read fills in what the body will be checked with, checks that, and returns p.
+func (p *Pending) read(v *Verifier, h http.Header, now time.Time) (_ *Pending, err error) {
+	p.verifier, p.now = v, now
+	if p.id, err = single(h, HeaderID); err != nil {
 		return nil, err
 	}
-	if !validID(id) {
+	if !validID(p.id) {
 		return nil, fmt.Errorf("%w: %s %s", ErrMalformedHeader, HeaderID, ruleID)
 	}
-	timestamp, err := single(h, HeaderTimestamp)
-	if err != nil {
+	if p.timestamp, err = single(h, HeaderTimestamp); err != nil {
 		return nil, err
 	}
-	at, ok := parseTimestamp(timestamp)
-	if !ok {
+	var ok bool
+	if p.at, ok = parseTimestamp(p.timestamp); !ok {
 		return nil, fmt.Errorf("%w: %s %s", ErrMalformedHeader, HeaderTimestamp, ruleTimestamp)
 	}
-	lines := h.Values(HeaderSignature)
+	lines := h[HeaderSignature]
 	if !slices.ContainsFunc(lines, func(line string) bool { return line != "" }) {
 		return nil, fmt.Errorf("%w: %s", ErrMissingHeader, HeaderSignature)
 	}
-	p := &Pending{verifier: v, now: now, at: at, id: id, timestamp: timestamp}
 	if p.entries.parse(lines); p.entries.n == 0 {
 		return nil, fmt.Errorf("%w: %s has no signature of the form version,base64", ErrMalformedHeader, HeaderSignature)
 	}
-	switch age := now.Sub(at); {
+	switch age := now.Sub(p.at); {
 	case age > v.tolerance:
 		return nil, ErrTooOld
 	case age < -v.tolerance:
 		return nil, ErrTooNew
 	}
 	for i := range v.keys {
-		if v.keys[i].counts(now) && p.has(v.keys[i].Key.version()) {
+		if p.useful(&v.keys[i]) {
 			return p, nil
 		}
 	}
 	return nil, ErrNoMatch
 }
+
+// useful reports whether the key counts, and may have made a signature of the request.
+func (p *Pending) useful(key *VerifyKey) bool { return key.counts(p.now) && p.has(key.Key.version()) }
 
 // counts reports whether the key has not run out.
 func (k *VerifyKey) counts(now time.Time) bool {
@@ -150,10 +156,7 @@ func (p *Pending) has(version string) bool {
 func (p *Pending) Verify(body []byte) (Verified, error) {
 	for i := range p.verifier.keys {
 		key := &p.verifier.keys[i]
-		if !key.counts(p.now) || !p.has(key.Key.version()) {
-			continue
-		}
-		if key.Key.matches(p, body) {
+		if p.useful(key) && key.Key.matches(p, body) {
 			return Verified{ID: p.id, Timestamp: p.at}, nil
 		}
 	}

@@ -230,3 +230,16 @@ func repeat[T any](v T, n int) []T {
 	}
 	return list
 }
+
+// What is looked at for every request, strangers' too, does not allocate.
+// AllocsPerRun does not work in parallel tests.
+func TestHeaderAllocations(t *testing.T) {
+	now := time.Unix(1700000000, 0)
+	key := signature.NewKey()
+	h, v := sign(t, now, []byte("{}"), key), newVerifier(t, key)
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		if _, err := v.Header(h, now); err != nil {
+			t.Error(err)
+		}
+	}))
+}
