@@ -747,7 +747,7 @@ func TestReplayAllIsGradualAndResumable(t *testing.T) {
 
 		start := time.Now()
 		dead.Limit = 120
-		progress, err := b.ReplayAll(t.Context(), dead, 10)
+		progress, err := b.ReplayAll(t.Context(), dead, webhook.ReplayOptions{PerSecond: 10})
 		require.NoError(t, err)
 		assert.Equal(t, 120, progress.Replayed)
 		elapse(20 * time.Second)
@@ -755,13 +755,13 @@ func TestReplayAllIsGradualAndResumable(t *testing.T) {
 		assert.InDelta(t, 11.9, at[119].Sub(start).Seconds(), 0.6, "ten a second, and at most one poll late")
 
 		dead.Limit, dead.Before = 0, progress.Before
-		progress, err = b.ReplayAll(t.Context(), dead, 1000)
+		progress, err = b.ReplayAll(t.Context(), dead, webhook.ReplayOptions{PerSecond: 1000})
 		require.NoError(t, err)
 		assert.Equal(t, 130, progress.Replayed)
 		elapse(20 * time.Second)
 		assert.Len(t, at, 250)
 
-		_, err = b.ReplayAll(t.Context(), dead, 0)
+		_, err = b.ReplayAll(t.Context(), dead, webhook.ReplayOptions{PerSecond: 0})
 		require.ErrorContains(t, err, "rate")
 	})
 }

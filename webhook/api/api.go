@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
@@ -28,8 +29,10 @@ type Dispatcher interface {
 	Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error)
 	EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error)
 	Replay(ctx context.Context, organizationID string, id webhook.DeliveryID) error
-	ReplayAll(ctx context.Context, q webhook.DeliveryQuery, perSecond float64) (webhook.ReplayProgress, error)
+	ReplayAll(ctx context.Context, q webhook.DeliveryQuery, options webhook.ReplayOptions) (webhook.ReplayProgress, error)
 	Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error
+	Once(ctx context.Context, organizationID, key string, content []byte,
+		work func(ctx context.Context, tried time.Time) (answer []byte, err error)) ([]byte, error)
 	SendTest(ctx context.Context, w *webhook.Webhook, e *event.Event, channels ...string) ([]webhook.TestResult, error)
 }
 
@@ -56,7 +59,6 @@ type API struct {
 	authenticate Authenticator
 	cfg          Config
 	fields       configFields
-	replays      *answerCache
 	openAPI      []byte
 	mux          *http.ServeMux
 }
@@ -80,7 +82,7 @@ func New(d Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
 	}
 	a := &API{
 		dispatcher: d, authenticate: authenticate, cfg: cfg, fields: configFields{d.Channels()},
-		replays: newAnswerCache(), openAPI: document,
+		openAPI: document,
 	}
 	a.mux = a.newMux()
 	return a, nil

@@ -35,6 +35,7 @@ type fixture struct {
 	dispatcher *webhook.Dispatcher
 	registry   *channel.Registry
 	keys       map[string]string // by organization
+	accepts    api.Authenticator
 	api        *api.API
 	prefix     string
 	logger     *slog.Logger
@@ -72,9 +73,22 @@ func newFixture(t *testing.T, o options) *fixture {
 		o.api(&cfg)
 	}
 	f.prefix = cmp.Or(cfg.Prefix, prefix)
-	f.api, err = api.New(f.dispatcher, keys.Authenticate, cfg)
+	f.accepts = keys.Authenticate
+	f.api, err = api.New(f.dispatcher, f.accepts, cfg)
 	require.NoError(t, err)
 	return f
+}
+
+// peer is another process on the same store, which delivers nothing.
+func (f *fixture) peer() *fixture {
+	f.t.Helper()
+	p := *f
+	var err error
+	p.dispatcher, err = webhook.New(f.store, webhook.Config{Channels: f.registry, Logger: f.logger})
+	require.NoError(f.t, err)
+	p.api, err = api.New(p.dispatcher, f.accepts, api.Config{Logger: f.logger})
+	require.NoError(f.t, err)
+	return &p
 }
 
 // answer is what came back.

@@ -1,14 +1,21 @@
 package api_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 func TestIdempotentCreate(t *testing.T) {
@@ -44,4 +51,90 @@ func TestIdempotentCreateWithID(t *testing.T) {
 	f.create(body, "Idempotency-Key", "k")
 	f.create(body, "Idempotency-Key", "k")
 	f.do("POST", prefix, body, append(f.as(orgB), "Idempotency-Key", "k")...).errorType(http.StatusConflict)
+}
+
+// A replay that is repeated is made once, whichever process gets the repetition.
+func TestReplayIsIdempotentInAnyProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		f.run()
+		id := f.create(customWebhook("sink", `{"fail": "rejected"}`))
+		f.emit(orgA, 2)
+		second := f.peer()
+		attempts := func() (n int) {
+			for d, err := range f.client(orgA).Deliveries(t.Context(), id, client.DeliveryFilter{}) {
+				require.NoError(t, err)
+				n += len(d.Attempts)
+			}
+			return n
+		}
+		require.Equal(t, 2, attempts())
+		for i, replay := range []struct{ path, body, answer string }{
+			{"/deliveries/dlv_1/replay", "", ""},
+			{"/replay", `{"status": "dead"}`, `{"replayed": 2, "next_cursor": null}`},
+		} {
+			before := attempts()
+			path, key := prefix+"/"+id+replay.path, fmt.Sprint("key-", i)
+			for _, again := range []struct {
+				*fixture
+				path string
+			}{{f, path}, {second, path}, {f, path + "/"}} {
+				a := again.do("POST", again.path, replay.body, "Idempotency-Key", key)
+				a.want(http.StatusAccepted)
+				if replay.answer != "" {
+					assert.JSONEq(t, replay.answer, string(a.Body))
+				}
+				time.Sleep(time.Second)
+			}
+			assert.Equal(t, i+1, attempts()-before, "the deliveries are made once more each")
+			assert.Equal(t, []string{"header.Idempotency-Key: value_error"},
+				second.do("POST", path, `{"limit": 1}`, "Idempotency-Key", key).problems())
+			second.do("POST", path, `{"limit": 1}`, append(f.as(orgB), "Idempotency-Key", key)...).errorType(http.StatusNotFound)
+		}
+	})
+}
+
+// What may have replayed a delivery, and was not heard of again, is not repeated.
+func TestReplayAfterAnUnknownEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return &losesReplays{s.(*memstore.Store)} }})
+		f.run()
+		id := f.create(customWebhook("sink", `{"fail": "rejected"}`))
+		f.emit(orgA, 1)
+		for path, replayed := range map[string]string{"/deliveries/dlv_1/replay": "", "/replay": `{"replayed": 0, "next_cursor": null}`} {
+			path = prefix + "/" + id + path
+			before, err := f.client(orgA).Delivery(t.Context(), id, 1)
+			require.NoError(t, err)
+			f.do("POST", path, "", "Idempotency-Key", "k").errorType(http.StatusInternalServerError)
+			f.do("POST", path, "", "Idempotency-Key", "k").errorType(http.StatusConflict)
+			time.Sleep(time.Minute)
+			a := f.do("POST", path, "", "Idempotency-Key", "k")
+			a.want(http.StatusAccepted)
+			if replayed != "" {
+				assert.JSONEq(t, replayed, string(a.Body))
+			}
+			time.Sleep(time.Minute)
+			d, err := f.client(orgA).Delivery(t.Context(), id, 1)
+			require.NoError(t, err)
+			assert.Len(t, d.Attempts, len(before.Attempts)+1, path)
+		}
+	})
+}
+
+// losesReplays does what it is asked to and says that it did not.
+type losesReplays struct{ *memstore.Store }
+
+func (s *losesReplays) Replay(ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID) error {
+	return errors.Join(s.Store.Replay(ctx, due, organizationID, id), errors.New("the connection is gone"))
+}
+
+func TestReplayKeysNeedAStoreThatRemembers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return struct{ webhook.Store }{s} }})
+	id := f.create(customWebhook("sink", `{}`))
+	path := prefix + "/" + id + "/replay"
+	f.do("POST", path, "").want(http.StatusAccepted)
+	assert.Equal(t, []string{"header.Idempotency-Key: value_error"}, f.do("POST", path, "", "Idempotency-Key", "k").problems())
 }

@@ -1,10 +1,7 @@
 package api
 
 import (
-	"net/http"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -27,28 +24,6 @@ func TestLocation(t *testing.T) {
 	} {
 		assert.Equal(t, want, location("body", path), path)
 	}
-}
-
-func TestAnswerCacheIsBounded(t *testing.T) {
-	t.Parallel()
-	c := newAnswerCache()
-	now := time.Unix(1_700_000_000, 0)
-	key := func(i int) (k [32]byte) {
-		copy(k[:], strconv.Itoa(i))
-		return k
-	}
-	answer := &response{status: http.StatusAccepted}
-	for i := range 2 * maxAnswers {
-		assert.Nil(t, c.begin(key(i), [32]byte{}, now))
-		c.end(key(i), answer)
-	}
-	assert.Equal(t, maxAnswers, c.oldest.Len())
-	assert.Len(t, c.answers, maxAnswers)
-	assert.Same(t, answer, c.begin(key(2*maxAnswers-1), [32]byte{}, now).answer)
-	assert.Nil(t, c.begin(key(0), [32]byte{}, now), "the oldest went first")
-	c.end(key(1), answer) // displaced in the meantime: nothing to keep
-	assert.Nil(t, c.begin(key(5), [32]byte{}, now.Add(answerTime+1)))
-	assert.Len(t, c.answers, 1, "what has expired is gone")
 }
 
 func TestErrorTypes(t *testing.T) {

@@ -231,7 +231,7 @@ type slowDispatcher struct {
 	meanwhile func()
 }
 
-func (d slowDispatcher) ReplayAll(context.Context, webhook.DeliveryQuery, float64) (webhook.ReplayProgress, error) {
+func (d slowDispatcher) ReplayAll(context.Context, webhook.DeliveryQuery, webhook.ReplayOptions) (webhook.ReplayProgress, error) {
 	d.meanwhile()
 	return webhook.ReplayProgress{}, nil
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -12,7 +13,8 @@ import (
 const (
 	maxReplays        = 10000 // of one request
 	defaultReplayRate = 50
-	maxReplayRate     = 10000
+	minReplayRate     = 0.001
+	maxReplayRate     = 10000.0
 
 	// replayTime is after how long a replay by filter answers with what it has
 	// done, and a cursor for the rest.
@@ -49,57 +51,81 @@ type ReplayResponse struct {
 
 // replayDelivery makes one settled delivery again.
 func (a *API) replayDelivery(r *request) (*response, error) {
-	return a.once(r, func() (*response, error) {
-		d, err := a.delivery(r)
-		if err != nil {
-			return nil, err
+	p := &problems{}
+	key := idempotencyKey(p, r)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	d, err := a.delivery(r)
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.once(r, key, func(ctx context.Context, tried time.Time) ([]byte, error) {
+		if replayed := !d.Status.Settled() || !d.SettledAt.Before(tried); replayed && !tried.IsZero() {
+			return []byte(`{}`), nil // by the earlier try
 		}
-		if err := a.dispatcher.Replay(r.Context(), r.organizationID, d.ID); err != nil {
-			return nil, inState(err, d)
-		}
-		res, err := a.getDelivery(r)
-		if err != nil {
-			return nil, err
-		}
-		res.status = http.StatusAccepted
-		return res, nil
+		return []byte(`{}`), a.dispatcher.Replay(ctx, r.organizationID, d.ID)
 	})
+	if err != nil {
+		return nil, inState(err, d)
+	}
+	res, err := a.getDelivery(r)
+	if err != nil {
+		return nil, err
+	}
+	res.status = http.StatusAccepted
+	return res, nil
 }
 
 // replayDeliveries makes the settled deliveries again that a filter selects.
 func (a *API) replayDeliveries(r *request) (*response, error) {
-	return a.once(r, func() (*response, error) {
-		p := &problems{}
-		filter, perSecond := readReplay(p, r)
-		if err := p.err(); err != nil {
-			return nil, err
-		}
-		w, err := a.webhook(r)
+	p := &problems{}
+	key := idempotencyKey(p, r)
+	filter, options := readReplay(p, r)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	w, err := a.webhook(r)
+	if err != nil {
+		return nil, err
+	}
+	filter.OrganizationID, filter.WebhookID = r.organizationID, w.ID
+	answer, err := a.once(r, key, func(ctx context.Context, tried time.Time) ([]byte, error) {
+		options.SettledBefore = tried
+		res, err := a.replayAll(ctx, filter, options)
 		if err != nil {
 			return nil, err
 		}
-		filter.OrganizationID, filter.WebhookID = r.organizationID, w.ID
-		ctx, cancel := context.WithTimeout(r.Context(), replayTime)
-		defer cancel()
-		progress, err := a.dispatcher.ReplayAll(ctx, filter, perSecond)
-		outOfTime := errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil
-		if err != nil && !outOfTime {
-			return nil, err
-		}
-		res := ReplayResponse{Replayed: progress.Replayed}
-		if (outOfTime || progress.Replayed == filter.Limit) && progress.Before != 0 {
-			cursor := progress.Before.String()
-			res.NextCursor = &cursor
-		}
-		return &response{status: http.StatusAccepted, body: res}, nil
+		return json.Marshal(res)
 	})
+	if err != nil {
+		return nil, err
+	}
+	return &response{status: http.StatusAccepted, body: json.RawMessage(answer)}, nil
 }
 
-func readReplay(p *problems, r *request) (q webhook.DeliveryQuery, perSecond float64) {
-	q.Status, q.Limit, perSecond = webhook.StatusDead, 1000, defaultReplayRate
+// replayAll replays for as long as one request may take.
+func (a *API) replayAll(ctx context.Context, filter webhook.DeliveryQuery, options webhook.ReplayOptions) (*ReplayResponse, error) {
+	bounded, cancel := context.WithTimeout(ctx, replayTime)
+	defer cancel()
+	progress, err := a.dispatcher.ReplayAll(bounded, filter, options)
+	outOfTime := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
+	if err != nil && !outOfTime {
+		return nil, err
+	}
+	res := &ReplayResponse{Replayed: progress.Replayed}
+	if (outOfTime || progress.Replayed == filter.Limit) && progress.Before != 0 {
+		cursor := progress.Before.String()
+		res.NextCursor = &cursor
+	}
+	return res, nil
+}
+
+func readReplay(p *problems, r *request) (q webhook.DeliveryQuery, options webhook.ReplayOptions) {
+	q.Status, q.Limit, options.PerSecond = webhook.StatusDead, 1000, defaultReplayRate
 	o := optionalObject(p, r.body)
 	if o == nil {
-		return q, perSecond
+		return q, options
 	}
 	if s := o.text("status"); s != "" {
 		if q.Status = webhook.Status(s); !q.Status.Settled() {
@@ -111,10 +137,10 @@ func readReplay(p *problems, r *request) (q webhook.DeliveryQuery, perSecond flo
 	if o.read("limit", "integer", &q.Limit) && (q.Limit < 1 || q.Limit > maxReplays) {
 		p.add(o.at("limit"), typeValue, "must be between 1 and %d", maxReplays)
 	}
-	if o.read("per_second", "number", &perSecond) && !(perSecond > 0 && perSecond <= maxReplayRate) {
-		p.add(o.at("per_second"), typeValue, "must be more than 0 and at most %d", maxReplayRate)
+	if o.read("per_second", "number", &options.PerSecond) && !(options.PerSecond >= minReplayRate && options.PerSecond <= maxReplayRate) {
+		p.add(o.at("per_second"), typeValue, "must be between %v and %v", minReplayRate, maxReplayRate)
 	}
 	q.Before = readDeliveryCursor(p, o.at("cursor"), o.text("cursor"))
 	o.end()
-	return q, perSecond
+	return q, options
 }

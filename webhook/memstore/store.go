@@ -20,6 +20,7 @@ type Store struct {
 	lastID        webhook.DeliveryID
 
 	rotation rotation
+	requests requests
 
 	// What Prune looks at, the oldest first: events without deliveries,
 	// settled deliveries, and the endpoints of deleted webhooks.

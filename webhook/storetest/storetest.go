@@ -46,6 +46,7 @@ func Run(t *testing.T, h Harness) {
 		{"History", historyCases()},
 		{"Replay", replayCases()},
 		{"Prune", pruneCases()},
+		{"Requests", requestCases(h)},
 		{"Tenants", tenantCases()},
 		{"Cancellation", cancellationCases()},
 		{"Concurrency", concurrencyCases()},

@@ -69,3 +69,13 @@ CREATE TABLE {p}blocks (
     block       bigint NOT NULL
 );
 CREATE INDEX {p}blocks_key ON {p}blocks (endpoint_id, block);
+
+-- Requests that are not to be worked on twice.
+CREATE TABLE {p}requests (
+    id       bytea  PRIMARY KEY, -- a hash of its key
+    digest   bytea  NOT NULL, -- of what it asks for
+    began_at bigint NOT NULL,
+    until    bigint NOT NULL, -- when whoever works on it will have ended
+    answer   bytea            -- NULL before it is answered
+);
+CREATE INDEX {p}requests_began ON {p}requests (began_at);

@@ -67,3 +67,13 @@ CREATE TABLE {p}blocks (
     block       INTEGER NOT NULL,
     PRIMARY KEY (endpoint_id, block)
 ) WITHOUT ROWID;
+
+-- Requests that are not to be worked on twice.
+CREATE TABLE {p}requests (
+    id       BLOB    NOT NULL PRIMARY KEY, -- a hash of its key
+    digest   BLOB    NOT NULL, -- of what it asks for
+    began_at INTEGER NOT NULL,
+    until    INTEGER NOT NULL, -- when whoever works on it will have ended
+    answer   BLOB              -- NULL before it is answered
+) WITHOUT ROWID;
+CREATE INDEX {p}requests_began ON {p}requests (began_at);

@@ -1,0 +1,86 @@
+package memstore
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+var _ webhook.RequestStore = (*Store)(nil)
+
+// requests are remembered by key. The zero value is empty.
+type requests struct {
+	mu    sync.Mutex
+	byKey map[string]webhook.Request
+	order []string // keys as they began; some are gone, or have begun again
+}
+
+// BeginRequest implements [webhook.RequestStore].
+func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired time.Time) (webhook.Request, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return webhook.Request{}, false, err
+	}
+	s.requests.mu.Lock()
+	defer s.requests.mu.Unlock()
+	s.requests.expire(micros(expired))
+	stored, known := s.requests.byKey[string(r.Key)]
+	switch {
+	case !known || micros(stored.Began) < micros(expired):
+		stored = copyRequest(r)
+		s.requests.order = append(s.requests.order, string(r.Key))
+	case stored.Answer == nil && micros(stored.Until) <= micros(r.Began) && bytes.Equal(stored.Digest, r.Digest):
+		stored.Until = moment(micros(r.Until))
+	default:
+		return copyRequest(stored), false, nil
+	}
+	if s.requests.byKey == nil {
+		s.requests.byKey = make(map[string]webhook.Request)
+	}
+	s.requests.byKey[string(r.Key)] = stored
+	return copyRequest(stored), true, nil
+}
+
+// EndRequest implements [webhook.RequestStore].
+func (s *Store) EndRequest(ctx context.Context, r webhook.Request) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.requests.mu.Lock()
+	defer s.requests.mu.Unlock()
+	stored, known := s.requests.byKey[string(r.Key)]
+	switch {
+	case !known || micros(stored.Until) != micros(r.Until):
+	case r.Answer == nil:
+		delete(s.requests.byKey, string(r.Key))
+	default:
+		stored.Answer = bytes.Clone(r.Answer)
+		s.requests.byKey[string(r.Key)] = stored
+	}
+	return nil
+}
+
+// expire removes requests that began before the time.
+func (r *requests) expire(before int64) {
+	for range webhook.MaxExpired {
+		if len(r.order) == 0 {
+			return
+		}
+		key := r.order[0]
+		if oldest, known := r.byKey[key]; known && micros(oldest.Began) >= before {
+			return
+		}
+		delete(r.byKey, key)
+		r.order = r.order[1:]
+	}
+}
+
+// copyRequest returns a copy that shares nothing, with times as they are kept.
+func copyRequest(r webhook.Request) webhook.Request {
+	return webhook.Request{
+		Key: bytes.Clone(r.Key), Digest: bytes.Clone(r.Digest), Answer: bytes.Clone(r.Answer),
+		Began: moment(micros(r.Began)), Until: moment(micros(r.Until)),
+	}
+}

@@ -1,0 +1,145 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// RequestStore is a Store that remembers requests by their keys, so that one
+// that is repeated is not worked on twice, whichever process it reaches: see
+// [Dispatcher.Once].
+type RequestStore interface {
+	Store
+	// BeginRequest stores r, which has no answer, and reports that the caller
+	// is to work on it. If a request of r's key is stored already it reports
+	// so as well, and moves Until to r.Until, if that one has no answer, the
+	// same Digest, and an Until that is not after r.Began: whoever worked on
+	// it has died. Otherwise somebody else works on it or has answered it. In
+	// any case it returns what is stored now.
+	//
+	// Requests that began before expired are no longer there. BeginRequest
+	// also removes up to [MaxExpired] of them, of any key.
+	BeginRequest(ctx context.Context, r Request, expired time.Time) (stored Request, work bool, err error)
+	// EndRequest stores r's answer, or forgets the request if that is nil, if
+	// a request of r's key and Until is stored; otherwise it changes nothing,
+	// because somebody else has taken over.
+	EndRequest(ctx context.Context, r Request) error
+}
+
+// MaxExpired bounds how many expired requests [RequestStore.BeginRequest]
+// removes besides its own, so that it never takes long.
+const MaxExpired = 100
+
+// Request is what a [RequestStore] remembers.
+type Request struct {
+	// Key identifies the request, and Digest tells what it asks for: of 32 bytes each.
+	Key, Digest []byte
+	// Began is when it was first worked on, and Until when whoever does so now
+	// will have ended.
+	Began, Until time.Time
+	// Answer is what it was answered with; nil before that, and never empty.
+	Answer []byte
+}
+
+// Errors of [Dispatcher.Once].
+var (
+	// ErrUnderWay says that a request of the key is being worked on: try again
+	// in a moment.
+	ErrUnderWay = errors.New("webhook: a request of this key is under way")
+	// ErrKeyUsed says that a request of the key asked for something else.
+	ErrKeyUsed = errors.New("webhook: the key was used for another request")
+	// ErrNoRequests says that the store is no [RequestStore].
+	ErrNoRequests = errors.New("webhook: the store cannot remember requests")
+)
+
+const (
+	// onceKept is how long a request is remembered.
+	onceKept = 24 * time.Hour
+	// onceTime is how long a request may take, and onceMargin what is left of
+	// that to store its answer.
+	onceTime   = 30 * time.Second
+	onceMargin = 5 * time.Second
+	// maxAnswer bounds what is kept of each request, in bytes.
+	maxAnswer = 4 << 10
+)
+
+// Once calls work for a request that may be repeated, once: a repetition, with
+// the same key of the organization and the same content, gets the answer of the
+// first for 24 hours, in any process that shares the store. While the first is
+// under way it gets ErrUnderWay, and with other content ErrKeyUsed. A store that
+// is no [RequestStore] is ErrNoRequests.
+//
+// work gets 25 seconds, whether or not ctx ends before: whoever repeats the
+// request shall find its answer, which is of 1 byte to 4 KiB. Errors are not kept, so
+// that the request can be tried again: at once after ErrState and ErrNotFound,
+// which say that nothing has been done, and otherwise, as after the death of a
+// process, once the time is over. Then work is given the time at which the
+// first try began, so that it can leave alone what that may have done; on a
+// first try it is zero.
+func (d *Dispatcher) Once(
+	ctx context.Context, organizationID, key string, content []byte,
+	work func(ctx context.Context, tried time.Time) (answer []byte, err error),
+) ([]byte, error) {
+	store, ok := d.store.(RequestStore)
+	if !ok {
+		return nil, ErrNoRequests
+	}
+	at := now()
+	asked := Request{Key: requestKey(organizationID, key), Digest: digest(content), Began: at, Until: at.Add(onceTime)}
+	r, mine, err := store.BeginRequest(ctx, asked, at.Add(-onceKept))
+	switch {
+	case err != nil:
+		return nil, err
+	case !bytes.Equal(r.Digest, asked.Digest):
+		return nil, ErrKeyUsed
+	case r.Answer != nil:
+		return r.Answer, nil
+	case !mine:
+		return nil, ErrUnderWay
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), onceTime)
+	defer cancel()
+	var tried time.Time
+	if r.Began.Before(at) {
+		tried = r.Began
+	}
+	r.Answer, err = workOnce(ctx, tried, work)
+	undone := errors.Is(err, ErrState) || errors.Is(err, ErrNotFound)
+	if err != nil && (!undone || !tried.IsZero()) {
+		return nil, err
+	}
+	if endErr := store.EndRequest(ctx, r); endErr != nil {
+		// A repetition will find out what has been done, by the time of this try.
+		d.cfg.Logger.WarnContext(ctx, "webhook: the end of a request could not be stored", "error", endErr)
+	}
+	return r.Answer, err
+}
+
+func workOnce(ctx context.Context, tried time.Time, work func(context.Context, time.Time) ([]byte, error)) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, onceTime-onceMargin)
+	defer cancel()
+	answer, err := work(ctx, tried)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(answer); n == 0 || n > maxAnswer {
+		return nil, fmt.Errorf("webhook: Once: an answer must have 1 to %d bytes, has %d", maxAnswer, n)
+	}
+	return answer, nil
+}
+
+// requestKey is one key for all organizations.
+func requestKey(organizationID, key string) []byte {
+	b := binary.AppendUvarint(nil, uint64(len(organizationID)))
+	return digest(append(append(b, organizationID...), key...))
+}
+
+func digest(content []byte) []byte {
+	sum := sha256.Sum256(content)
+	return sum[:]
+}

@@ -1,0 +1,77 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Replay delivers a settled delivery again, with a new retry budget. One that
+// is not settled is ErrState; one whose webhook or channel is gone is
+// ErrNotFound.
+func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id DeliveryID) error {
+	if err := d.store.Replay(ctx, now(), organizationID, id); err != nil {
+		return err
+	}
+	d.scheduler.signal()
+	return nil
+}
+
+// ReplayOptions tune [Dispatcher.ReplayAll].
+type ReplayOptions struct {
+	// PerSecond is how many deliveries become due each second, one after the
+	// other, so that a long list is no flood. Required; at least one an hour.
+	PerSecond float64
+	// SettledBefore passes over what was settled then or later, such as by an
+	// earlier call that ended nobody knows where. Zero passes over nothing.
+	SettledBefore time.Time
+}
+
+// ReplayProgress says how far ReplayAll came.
+type ReplayProgress struct {
+	Replayed int
+	// Before is where to go on: the Before of the query for the rest.
+	Before DeliveryID
+}
+
+// ReplayAll replays the settled deliveries that fit the query, the newest
+// first, q.Limit of them at most if that is not 0. Deliveries that are not
+// settled, or whose webhook or channel is gone, are passed over.
+//
+// It works in small steps and may be stopped at any time, by ctx or an error:
+// with q.Before set to that of the progress it goes on where it ended.
+func (d *Dispatcher) ReplayAll(ctx context.Context, q DeliveryQuery, options ReplayOptions) (ReplayProgress, error) {
+	const page = 100
+	progress := ReplayProgress{Before: q.Before}
+	if !(options.PerSecond >= 1.0/3600) {
+		return progress, errors.New("webhook: ReplayAll: the rate must be at least one an hour")
+	}
+	start, limit := now(), q.Limit
+	for {
+		q.Limit, q.Before = page, progress.Before
+		deliveries, err := d.store.Deliveries(ctx, q)
+		if err != nil {
+			return progress, err
+		}
+		for i := range deliveries {
+			if limit > 0 && progress.Replayed == limit {
+				return progress, nil
+			}
+			if before := options.SettledBefore; before.IsZero() || deliveries[i].SettledAt.Before(before) {
+				due := start.Add(time.Duration(float64(progress.Replayed) / options.PerSecond * float64(time.Second)))
+				err = d.store.Replay(ctx, due.Truncate(time.Microsecond), q.OrganizationID, deliveries[i].ID)
+				switch {
+				case err == nil:
+					progress.Replayed++
+				case !errors.Is(err, ErrState) && !errors.Is(err, ErrNotFound):
+					return progress, err
+				}
+			}
+			progress.Before = deliveries[i].ID
+		}
+		d.scheduler.signal()
+		if len(deliveries) < page {
+			return progress, nil
+		}
+	}
+}

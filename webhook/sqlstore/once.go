@@ -1,0 +1,61 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+var _ webhook.RequestStore = (*Store)(nil)
+
+// The statements about requests, which are rare.
+const (
+	expireRequests = `DELETE FROM {p}requests WHERE began_at < ? AND (id = ? OR id IN (
+		SELECT id FROM {p}requests d WHERE began_at < ? ORDER BY began_at LIMIT ? {skiplocked}))`
+	insertRequest = `INSERT INTO {p}requests (id, digest, began_at, until) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	resumeRequest = `UPDATE {p}requests SET until = ? WHERE id = ? AND digest = ? AND answer IS NULL AND until <= ?`
+	getRequest    = `SELECT digest, began_at, until, answer FROM {p}requests WHERE id = ?`
+	answerRequest = `UPDATE {p}requests SET answer = ? WHERE id = ? AND until = ?`
+	forgetRequest = `DELETE FROM {p}requests WHERE id = ? AND until = ?`
+)
+
+// BeginRequest implements [webhook.RequestStore].
+func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired time.Time) (stored webhook.Request, work bool, err error) {
+	before := micros(expired)
+	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
+		if _, err := q.Exec(ctx, s.x.sql(expireRequests), before, r.Key, before, webhook.MaxExpired); err != nil {
+			return err
+		}
+		n, err := q.Exec(ctx, s.x.sql(insertRequest), r.Key, r.Digest, micros(r.Began), micros(r.Until))
+		if err == nil && n == 0 {
+			n, err = q.Exec(ctx, s.x.sql(resumeRequest), micros(r.Until), r.Key, r.Digest, micros(r.Began))
+		}
+		if err != nil {
+			return err
+		}
+		work = n > 0
+		// What is not found was forgotten just now, which is as good as under way.
+		began, until := micros(r.Began), micros(r.Until)
+		stored = webhook.Request{Key: r.Key, Digest: r.Digest}
+		_, err = one(ctx, q, s.x.sql(getRequest), []any{r.Key}, []any{&stored.Digest, &began, &until, &stored.Answer})
+		stored.Began, stored.Until = moment(began), moment(until)
+		return err
+	})
+	if err != nil {
+		return webhook.Request{}, false, err
+	}
+	return stored, work, nil
+}
+
+// EndRequest implements [webhook.RequestStore].
+func (s *Store) EndRequest(ctx context.Context, r webhook.Request) error {
+	return s.writeAgain(ctx, func(ctx context.Context, q Tx) (err error) {
+		if r.Answer == nil {
+			_, err = q.Exec(ctx, s.x.sql(forgetRequest), r.Key, micros(r.Until))
+		} else {
+			_, err = q.Exec(ctx, s.x.sql(answerRequest), r.Answer, r.Key, micros(r.Until))
+		}
+		return err
+	})
+}
