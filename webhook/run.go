@@ -93,11 +93,12 @@ func (r *run) claimLoop(ctx context.Context) {
 		limit, perEndpoint, skip := d.scheduler.room()
 		if limit = min(limit, maxClaim); limit > 0 {
 			at := now()
-			tasks, err := r.claim(ctx, at, ClaimRequest{
+			// Not with ctx: a claim that is cut off may have been made all the
+			// same, and nobody would give back what it took.
+			tasks, err := r.claim(r.attempts, at, ClaimRequest{
 				Until: at.Add(d.cfg.Lease), Limit: limit, PerEndpoint: min(perEndpoint, limit), Skip: skip,
 			})
 			if ctx.Err() != nil {
-				// The store may have handed out deliveries all the same.
 				if late := d.scheduler.push(tasks); len(late) > 0 {
 					d.giveBack(context.WithoutCancel(ctx), late)
 				}

@@ -119,6 +119,34 @@ func TestStopWithAStoreThatStaysDown(t *testing.T) {
 	})
 }
 
+// slowClaim is a store whose claims take a second and, as those of a database,
+// are made even if the caller leaves before it hears of it.
+type slowClaim struct{ webhook.Store }
+
+func (s slowClaim) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+	tasks, err := s.Store.Claim(ctx, now, r)
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(time.Second):
+		return tasks, err
+	}
+}
+
+func TestStopDuringAClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := benchOn(t, slowClaim{memstore.New()}, webhook.Config{}, accept)
+		b.subscribe(t, "*")
+		b.emit(t, event.ObjectCreated)
+		stop := b.run(t)
+		synctest.Wait()
+		assert.Equal(t, webhook.StatusInFlight, b.only(t).Status)
+		stop()
+		assert.Equal(t, webhook.StatusPending, b.only(t).Status, "what was claimed is given back, and waits for no lease")
+	})
+}
+
 func TestEmitAgainAfterAnErrorThatWasNone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

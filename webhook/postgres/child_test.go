@@ -1,0 +1,223 @@
+//go:build unix
+
+package postgres_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+)
+
+// childEnv makes this test binary, run again, a process of a service; it holds
+// a childConfig.
+const childEnv = "WEBHOOKS_POSTGRES_CHILD"
+
+type childConfig struct {
+	Mode  string // "dispatch" or "outbox"
+	DSN   string
+	Lease time.Duration
+	SQL   bool // the outbox writes with database/sql instead of pgx
+}
+
+func TestMain(m *testing.M) {
+	text := os.Getenv(childEnv)
+	if text == "" {
+		os.Exit(m.Run())
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test
+		os.Exit(3)
+	}()
+	var cfg childConfig
+	err := json.Unmarshal([]byte(text), &cfg)
+	if err == nil && cfg.Mode == "outbox" {
+		err = writeOutbox(cfg)
+	} else if err == nil {
+		err = serve(cfg)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
+}
+
+// say tells the test something, in one write, so that a kill leaves a whole
+// line or none.
+func say(what, id string) { _, _ = os.Stdout.WriteString(what + " " + id + "\n") }
+
+// serve emits and delivers until it is terminated, then drains. It says of each
+// event that it tries to emit it, and that Emit accepted it.
+func serve(cfg childConfig) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	d, store, err := childDispatcher(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	var emitters sync.WaitGroup
+	for range 2 {
+		emitters.Go(func() {
+			for ctx.Err() == nil {
+				e := newChildEvent()
+				say("tried", e.ID)
+				if err := d.Emit(context.WithoutCancel(ctx), e); err != nil {
+					fmt.Fprintln(os.Stderr, "child: emit:", err)
+					os.Exit(1)
+				}
+				say("accepted", e.ID)
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	runCtx, stopRun := context.WithCancel(context.Background())
+	defer stopRun()
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(runCtx) }()
+	<-ctx.Done()
+	emitters.Wait()
+	stopRun()
+	if err := <-ended; err != nil {
+		return err
+	}
+	return store.Close()
+}
+
+func newChildEvent() *event.Event {
+	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+	e.Namespace = "acme"
+	return e
+}
+
+// childAttempts is the retry budget.
+const childAttempts = 6
+
+func childDispatcher(ctx context.Context, cfg childConfig) (*webhook.Dispatcher, *postgres.Store, error) {
+	store, err := postgres.Open(ctx, cfg.DSN, postgres.Config{MaxConns: 3})
+	if err != nil {
+		return nil, nil, err
+	}
+	channels, err := channel.Standard(channel.StandardConfig{HTTP: channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := webhook.New(store, webhook.Config{
+		Channels: channels, Lease: cfg.Lease, PollInterval: 50 * time.Millisecond,
+		Retry:  webhook.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxAttempts: childAttempts},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+	return d, store, err
+}
+
+// child is a process that the test controls.
+type child struct {
+	cmd   *exec.Cmd
+	lines chan string // what it said; closed at its end
+	log   *lockedBuffer
+}
+
+// startChild starts a process. Its lines go to heard, from one goroutine.
+func startChild(t testing.TB, cfg childConfig, heard func(what, id string)) *child {
+	t.Helper()
+	text, err := json.Marshal(cfg)
+	require.NoError(t, err)
+	c := &child{cmd: exec.Command(os.Args[0]), lines: make(chan string), log: &lockedBuffer{}}
+	c.cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+	c.cmd.Stderr = c.log
+	_, err = c.cmd.StdinPipe() // open for as long as this process lives
+	require.NoError(t, err)
+	stdout, err := c.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.cmd.Start())
+	t.Cleanup(func() { _ = c.cmd.Process.Kill() })
+	go func() {
+		defer close(c.lines)
+		for scanner := bufio.NewScanner(stdout); scanner.Scan(); {
+			what, id, _ := strings.Cut(scanner.Text(), " ")
+			heard(what, id)
+			select {
+			case c.lines <- what:
+			default: // nobody waits for it
+			}
+		}
+	}()
+	return c
+}
+
+// awaitFirst returns when the process is at work.
+func (c *child) await(t testing.TB, what string) {
+	t.Helper()
+	for line := range c.lines {
+		if line == what {
+			return
+		}
+	}
+	assert.Fail(t, "the process ended", "before it said %q: %s", what, c.log)
+}
+
+func (c *child) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	assert.NoError(t, c.cmd.Process.Signal(s))
+}
+
+// kill ends the process at once, which must have lived until then.
+func (c *child) kill(t testing.TB) {
+	t.Helper()
+	c.signal(t, syscall.SIGKILL)
+	var exit *exec.ExitError
+	if assert.ErrorAs(t, c.wait(), &exit) {
+		assert.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "it must live until it is killed: %s", c.log)
+	}
+}
+
+// terminate asks the process to end, and waits until it has.
+func (c *child) terminate(t testing.TB) {
+	t.Helper()
+	c.signal(t, syscall.SIGTERM)
+	assert.NoError(t, c.wait(), "%s", c.log)
+}
+
+// wait returns when the process has ended and all it said was heard.
+func (c *child) wait() error {
+	for range c.lines {
+	}
+	return c.cmd.Wait()
+}
+
+// lockedBuffer collects what several goroutines write.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements [io.Writer].
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// String returns what was written so far.
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,67 @@
+//go:build unix
+
+package postgres_test
+
+import (
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// endpoint is what child processes deliver to. Its paths are webhooks.
+type endpoint struct {
+	*httptest.Server
+	// moody says that it fails and hesitates now and then, and always fails the
+	// doomed events.
+	moody bool
+
+	mu       sync.Mutex
+	accepted map[string]int // answered with 200, by path and event id
+}
+
+func newEndpoint(t testing.TB, moody bool) *endpoint {
+	t.Helper()
+	e := &endpoint{moody: moody, accepted: make(map[string]int)}
+	e.Server = httptest.NewServer(e)
+	t.Cleanup(e.Close)
+	return e
+}
+
+// doomed chooses a few events, the same ones each time.
+func doomed(id string) bool {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id))
+	return h.Sum32()%32 == 0
+}
+
+// ServeHTTP implements [http.Handler].
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the sender was killed
+	}
+	decoded, err := event.Decode(body)
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if e.moody {
+		if doomed(decoded.ID) || rand.IntN(10) == 0 {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		if rand.IntN(100) == 0 {
+			time.Sleep(time.Duration(rand.IntN(1500)) * time.Millisecond)
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.accepted[r.URL.Path+" "+decoded.ID]++
+}

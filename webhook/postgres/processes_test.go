@@ -1,0 +1,251 @@
+//go:build unix
+
+package postgres_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+var troubleDuration = flag.Duration("trouble.duration", 5*time.Second, "how long TestEightProcesses kills and stops processes")
+
+// service is a number of processes on one database, with the account of what
+// they emitted.
+type service struct {
+	t        testing.TB
+	dsn      string
+	endpoint *endpoint
+	hooks    map[string]string // the endpoint's path by webhook id
+	lease    time.Duration
+
+	mu              sync.Mutex
+	tried, accepted map[string]bool // event ids
+	stale           int             // verdicts that were refused
+	kills, pauses   int
+	terminations    int
+}
+
+// newService makes the tables, two webhooks, and a trap for settled deliveries
+// that change.
+func newService(t testing.TB, lease time.Duration, moody bool) *service {
+	t.Helper()
+	s := &service{
+		t: t, dsn: schemaDSN(t), endpoint: newEndpoint(t, moody), lease: lease,
+		hooks: make(map[string]string), tried: make(map[string]bool), accepted: make(map[string]bool),
+	}
+	d, store, err := childDispatcher(t.Context(), childConfig{DSN: s.dsn, Lease: lease})
+	require.NoError(t, err)
+	for i := range 2 {
+		path := fmt.Sprintf("/%d", i)
+		w := &webhook.Webhook{
+			Name: path, EventTypes: []event.Pattern{"*"},
+			Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, map[string]any{"url": s.endpoint.URL + path})},
+		}
+		require.NoError(t, d.CreateWebhook(t.Context(), w))
+		s.hooks[w.ID] = path
+	}
+	require.NoError(t, store.Close())
+	execAt(t, s.dsn,
+		`CREATE TABLE overwritten (id bigint, was integer, became integer, was_token bigint, became_token bigint)`,
+		`CREATE FUNCTION note_overwritten() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF OLD.state >= 2 OR NEW.token < OLD.token THEN
+				INSERT INTO overwritten VALUES (OLD.id, OLD.state, NEW.state, OLD.token, NEW.token);
+			END IF;
+			RETURN NEW;
+		END $$`,
+		`CREATE TRIGGER overwritten BEFORE UPDATE ON webhooks_deliveries FOR EACH ROW EXECUTE FUNCTION note_overwritten()`)
+	return s
+}
+
+// start starts a process and waits until it is at work.
+func (s *service) start() *child {
+	s.t.Helper()
+	c := startChild(s.t, childConfig{Mode: "dispatch", DSN: s.dsn, Lease: s.lease}, func(what, id string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if what == "accepted" {
+			s.accepted[id] = true
+		} else {
+			s.tried[id] = true
+		}
+	})
+	c.await(s.t, "accepted")
+	return c
+}
+
+// trouble makes one process suffer until the time is over.
+func (s *service) trouble(until time.Time) {
+	c := s.start()
+	for time.Now().Before(until) {
+		time.Sleep(time.Duration(200+rand.IntN(1000)) * time.Millisecond)
+		switch n := rand.IntN(10); {
+		case n < 5:
+			c.kill(s.t)
+			s.ended(c, &s.kills)
+			c = s.start()
+		case n < 9:
+			c.signal(s.t, syscall.SIGSTOP)
+			time.Sleep(s.lease + time.Duration(200+rand.IntN(1000))*time.Millisecond)
+			c.signal(s.t, syscall.SIGCONT)
+			s.count(&s.pauses, 1)
+		default:
+			c.terminate(s.t)
+			s.ended(c, &s.terminations)
+			c = s.start()
+		}
+	}
+	c.terminate(s.t)
+	s.ended(c, &s.terminations)
+}
+
+func (s *service) count(counter *int, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*counter += n
+}
+
+// ended notes what a process that has ended logged.
+func (s *service) ended(c *child, counter *int) {
+	s.count(counter, 1)
+	s.count(&s.stale, strings.Count(c.log.String(), "others had taken over"))
+}
+
+// drain delivers what is left, in this process.
+func (s *service) drain() {
+	s.t.Helper()
+	d, store, err := childDispatcher(s.t.Context(), childConfig{DSN: s.dsn, Lease: s.lease})
+	require.NoError(s.t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	eventually(s.t, "all deliveries must be settled", func() bool {
+		return queryAt[int](s.t, s.dsn, "SELECT count(*) FROM webhooks_deliveries WHERE state < 2") == 0
+	})
+	stop()
+	require.NoError(s.t, <-ended)
+	require.NoError(s.t, store.Close())
+}
+
+// outcome is what became of all deliveries.
+type outcome struct{ succeeded, dead, duplicates int }
+
+// account compares what the processes said, what the database holds, and what
+// the endpoint saw.
+func (s *service) account() outcome {
+	s.t.Helper()
+	assert.Zero(s.t, queryAt[int](s.t, s.dsn, "SELECT count(*) FROM overwritten"), "settled deliveries that were changed")
+	d, store, err := childDispatcher(s.t.Context(), childConfig{DSN: s.dsn, Lease: s.lease})
+	require.NoError(s.t, err)
+	defer func() { assert.NoError(s.t, store.Close()) }()
+	all, err := d.Deliveries(s.t.Context(), webhook.DeliveryQuery{Limit: 10_000_000})
+	require.NoError(s.t, err)
+	s.endpoint.mu.Lock()
+	defer s.endpoint.mu.Unlock()
+	var sum outcome
+	stored, arrived := make(map[string]int), 0
+	for i := range all {
+		stored[all[i].EventID]++
+		n := s.endpoint.accepted[s.hooks[all[i].WebhookID]+" "+all[i].EventID]
+		arrived += n
+		s.judge(&all[i], n, &sum)
+	}
+	for id := range s.accepted {
+		assert.Equal(s.t, len(s.hooks), stored[id], "accepted event %s", id)
+	}
+	for id, n := range stored {
+		assert.True(s.t, s.tried[id], "nobody emitted event %s", id)
+		assert.Equal(s.t, len(s.hooks), n, "event %s is stored by half", id)
+	}
+	seen := 0
+	for _, n := range s.endpoint.accepted {
+		seen += n
+	}
+	assert.Equal(s.t, seen, arrived, "the endpoint saw what is no delivery")
+	assert.Equal(s.t, len(stored)*len(s.hooks), sum.succeeded+sum.dead)
+	s.t.Logf("%d kills, %d pauses past the lease, %d terminations; %d events accepted, %d stored: %d deliveries = %d succeeded + %d dead; %d duplicates; %d batches with stale verdicts refused",
+		s.kills, s.pauses, s.terminations, len(s.accepted), len(stored), len(all), sum.succeeded, sum.dead, sum.duplicates, s.stale)
+	return sum
+}
+
+// judge checks one delivery, which the endpoint accepted arrived times.
+func (s *service) judge(d *webhook.Delivery, arrived int, sum *outcome) {
+	s.t.Helper()
+	for i, a := range d.Attempts {
+		last := i == len(d.Attempts)-1
+		assert.Equal(s.t, i+1, a.Number)
+		assert.Equal(s.t, last && d.Status == webhook.StatusSucceeded, a.Succeeded(), "%s: attempt %d of a delivery that %s", d.ID, a.Number, d.Status)
+	}
+	switch d.Status {
+	case webhook.StatusSucceeded:
+		sum.succeeded++
+		sum.duplicates += arrived - 1
+		assert.Positive(s.t, arrived, "%s has not arrived", d.ID)
+	case webhook.StatusDead:
+		sum.dead++
+		sum.duplicates += arrived // an answer that nobody lived to store, before the last attempt failed
+		assert.Len(s.t, d.Attempts, childAttempts)
+	default:
+		assert.Fail(s.t, "not settled", "%s is %s", d.ID, d.Status)
+	}
+}
+
+// TestEightProcesses kills, pauses and replaces processes that emit and deliver,
+// at random.
+func TestEightProcesses(t *testing.T) {
+	t.Parallel()
+	s := newService(t, time.Second, true)
+	until := time.Now().Add(*troubleDuration)
+	var slots sync.WaitGroup
+	for range 8 {
+		slots.Go(func() { s.trouble(until) })
+	}
+	slots.Wait()
+	s.drain()
+	sum := s.account()
+	assert.Positive(t, sum.succeeded)
+	assert.Positive(t, sum.dead)
+	assert.Positive(t, s.kills)
+	assert.Positive(t, s.pauses)
+}
+
+// TestRollingRestart replaces processes one after the other, under load.
+func TestRollingRestart(t *testing.T) {
+	t.Parallel()
+	s := newService(t, 30*time.Second, false)
+	var running []*child
+	for range 3 {
+		running = append(running, s.start())
+	}
+	for range 6 {
+		running = append(running, s.start())
+		running[0].terminate(t)
+		s.ended(running[0], &s.terminations)
+		running = running[1:]
+	}
+	for _, c := range running {
+		c.terminate(t)
+		s.ended(c, &s.terminations)
+	}
+	assert.Zero(t, queryAt[int](t, s.dsn, "SELECT count(*) FROM webhooks_deliveries WHERE state = 1"),
+		"a process that is asked to end gives back what it holds")
+	s.drain()
+	sum := s.account()
+	assert.Zero(t, sum.dead)
+	assert.Zero(t, sum.duplicates, "a process that is asked to end finishes what it began")
+	assert.Zero(t, s.stale)
+	assert.Equal(t, len(s.tried), len(s.accepted))
+}
