@@ -19,8 +19,9 @@ type Config struct {
 	// default policy.
 	Retry RetryPolicy
 
-	// MaxInFlight bounds the attempts under way in this process.
-	// Defaults to 512.
+	// MaxInFlight bounds the attempts under way in this process. Eight times as
+	// many deliveries, or about 64 MiB of payload, wait in its memory for their
+	// turn; the rest waits in the store. Defaults to 512.
 	MaxInFlight int
 
 	// MaxInFlightPerEndpoint bounds the attempts under way to one endpoint in

@@ -21,6 +21,9 @@ type Dispatcher struct {
 	running   atomic.Bool
 }
 
+// maxQueuedBytes bounds the payloads that wait in this process for their turn.
+const maxQueuedBytes = 64 * MaxPayload
+
 // New makes a Dispatcher on a store. It starts nothing: [Dispatcher.Emit]
 // stores at once, and [Dispatcher.Run] delivers.
 //
@@ -43,6 +46,7 @@ func New(store Store, cfg Config) (*Dispatcher, error) {
 			inFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
 			queued:              8 * cfg.MaxInFlight,
 			queuedPerEndpoint:   8 * cfg.MaxInFlightPerEndpoint,
+			bytes:               maxQueuedBytes,
 		}),
 	}
 	d.emits = groupCommit[NewEvent]{

@@ -22,6 +22,8 @@ type scheduler struct {
 	ready    readyRing
 	held     map[DeliveryID]*task // all that is leased to this process
 	queued   int                  // in queues, or reserved for an offer
+	bytes    int                  // of the payloads in queues
+	payload  int                  // bytes that a claimed payload is expected to have
 	workers  int                  // busy, or about to call next
 	busy     int                  // workers with an attempt under way
 	hungry   bool                 // a claim waits for room
@@ -31,6 +33,7 @@ type scheduler struct {
 type schedulerLimits struct {
 	inFlight, inFlightPerEndpoint int
 	queued, queuedPerEndpoint     int
+	bytes                         int
 }
 
 // task is a claimed delivery in this process.
@@ -38,6 +41,7 @@ type task struct {
 	Task
 	queue  *endpointQueue
 	pushed time.Time // when it was queued
+	bytes  int       // of the payload; 0 if it is that of the task before
 	lost   bool      // the lease is somebody else's, or the delivery was cancelled
 }
 
@@ -45,6 +49,7 @@ type task struct {
 type endpointQueue struct {
 	endpoint Endpoint
 	tasks    []*task
+	bytes    int // of the tasks
 	reserved int
 	inFlight int
 	breaker  breaker
@@ -58,10 +63,11 @@ type endpointQueue struct {
 
 func newScheduler(l schedulerLimits) *scheduler {
 	s := &scheduler{
-		limits: l,
-		wake:   make(chan struct{}, 1),
-		queues: make(map[Endpoint]*endpointQueue),
-		held:   make(map[DeliveryID]*task),
+		limits:  l,
+		wake:    make(chan struct{}, 1),
+		queues:  make(map[Endpoint]*endpointQueue),
+		held:    make(map[DeliveryID]*task),
+		payload: MaxPayload, // the first claim is a careful one
 	}
 	s.idleCond = sync.NewCond(&s.mu)
 	return s
@@ -101,11 +107,11 @@ func (s *scheduler) waitIdle() {
 func (s *scheduler) reserve(e Endpoint) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.open || s.queued >= s.limits.queued {
+	if !s.open || s.queued >= s.limits.queued || s.bytes >= s.limits.bytes {
 		return false
 	}
 	q := s.queue(e)
-	if q.spilled || q.breaker.open() || len(q.tasks)+q.reserved >= s.queueShare() {
+	if q.spilled || q.breaker.open() || len(q.tasks)+q.reserved >= s.queueShare() || q.bytes >= s.byteShare() {
 		return false
 	}
 	q.reserved++
@@ -150,6 +156,9 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 	for i := range tasks {
 		// One by one: a slow delivery must not keep its neighbours in memory.
 		t := &task{Task: tasks[i], pushed: at}
+		if i == 0 || !sameSlice(t.Payload, tasks[i-1].Payload) {
+			t.bytes = len(t.Payload)
+		}
 		if !s.open {
 			late = append(late, t)
 			continue
@@ -157,6 +166,8 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 		q := s.queue(t.Endpoint)
 		t.queue = q
 		q.tasks = append(q.tasks, t)
+		q.bytes += t.bytes
+		s.bytes += t.bytes
 		s.queued++
 		s.held[t.DeliveryID] = t
 		s.list(q)
@@ -164,6 +175,9 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 	s.staff()
 	return late
 }
+
+// sameSlice reports whether two payloads are one in memory.
+func sameSlice(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
 
 // staff sees to it that a worker is on its way when something can run. Each
 // worker that finds something does the same for the next.
@@ -200,13 +214,15 @@ func (s *scheduler) next() *task {
 		t := q.tasks[0]
 		q.tasks[0] = nil
 		q.tasks = q.tasks[1:]
+		q.bytes -= t.bytes
+		s.bytes -= t.bytes
 		s.queued--
 		s.busy++
 		q.inFlight++
 		s.list(q)
 		s.staff()
 		s.wakeIfRoom(q)
-		if s.hungry && s.limits.queued-s.queued >= s.goodRoom() {
+		if s.hungry && s.roomy() {
 			s.hungry = false
 			s.signal()
 		}
@@ -330,33 +346,48 @@ func (s *scheduler) room() (limit, perEndpoint int, skip []Endpoint) {
 	if !s.open {
 		return 0, 0, nil
 	}
-	free := s.limits.queued - s.queued
-	if s.hungry = free < s.goodRoom(); s.hungry {
+	if s.hungry = !s.roomy(); s.hungry {
 		return 0, 0, nil
 	}
-	share := s.queueShare()
-	perEndpoint = max(share/2, 1)
+	// Some room stays for offers, so that a new delivery need not wait until
+	// old ones are done.
+	limit = min(s.limits.queued-s.queued-s.goodRoom()/2, (s.limits.bytes-s.bytes)/s.payload)
+	limit = max(limit, 1)
+	most := s.queueShare()
+	perEndpoint = max(min(most, s.byteShare()/s.payload)/2, 1)
 	for e, q := range s.queues {
-		if q.breaker.open() || len(q.tasks)+q.reserved > share-perEndpoint {
+		if q.breaker.open() || len(q.tasks)+q.reserved > most-perEndpoint || q.bytes >= s.byteShare() {
 			skip = append(skip, e)
 		}
 	}
-	return free, perEndpoint, skip
+	return limit, perEndpoint, skip
 }
 
-// goodRoom is the room that makes a claim worth its while.
+// roomy reports whether there is room that makes a claim worth its while.
+func (s *scheduler) roomy() bool {
+	return s.limits.queued-s.queued >= s.goodRoom() && s.limits.bytes-s.bytes >= s.limits.bytes/8
+}
+
 func (s *scheduler) goodRoom() int { return max(min(s.limits.queued/8, maxClaim), 1) }
 
 // An endpoint gets no more than eagerness times what is free, of the queues and
-// of the attempts in flight. So slow endpoints, however many, always leave
-// something for the others, and one on its own gets nearly all.
-const eagerness = 4
+// of the attempts in flight, and what is kept free is for endpoints that have
+// nothing yet. So slow endpoints, many as they may be, always leave something
+// for the others, and one on its own gets nearly all.
+const (
+	eagerness = 4
+	keptFree  = 32 // one part in so many
+)
+
+func share(limit, used int) int { return max(1, eagerness*(limit-used-limit/keptFree)) }
 
 func (s *scheduler) queueShare() int {
-	return min(s.limits.queuedPerEndpoint, eagerness*(s.limits.queued-s.queued))
+	return min(s.limits.queuedPerEndpoint, share(s.limits.queued, s.queued))
 }
 
-func (s *scheduler) flightShare() int { return max(1, eagerness*(s.limits.inFlight-s.busy)) }
+func (s *scheduler) byteShare() int { return share(s.limits.bytes, s.bytes) }
+
+func (s *scheduler) flightShare() int { return share(s.limits.inFlight, s.busy) }
 
 // canRun reports whether the endpoint may have one more attempt in flight.
 func (s *scheduler) canRun(q *endpointQueue) bool {
@@ -366,9 +397,10 @@ func (s *scheduler) canRun(q *endpointQueue) bool {
 // claimed notes what a claim says about the store: an endpoint that gave less
 // than was asked of it has nothing more that is due.
 func (s *scheduler) claimed(tasks []Task, limit, perEndpoint int, skip []Endpoint) {
-	counts := make(map[Endpoint]int)
+	counts, bytes := make(map[Endpoint]int), 0
 	for i := range tasks {
 		counts[tasks[i].Endpoint]++
+		bytes += len(tasks[i].Payload)
 	}
 	skipped := make(map[Endpoint]bool, len(skip))
 	for _, e := range skip {
@@ -376,6 +408,11 @@ func (s *scheduler) claimed(tasks []Task, limit, perEndpoint int, skip []Endpoin
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(tasks) > 0 {
+		// Larger ones are believed at once, smaller ones little by little: how
+		// large they are is known only after they have been claimed.
+		s.payload = max(bytes/len(tasks), s.payload/2, 1)
+	}
 	for e, n := range counts {
 		if n >= perEndpoint || len(tasks) == limit {
 			s.queue(e).spilled = true
@@ -401,8 +438,9 @@ func (s *scheduler) queue(e Endpoint) *endpointQueue {
 // takeAll empties the queue.
 func (s *scheduler) takeAll(q *endpointQueue) []*task {
 	tasks := q.tasks
-	q.tasks = nil
 	s.queued -= len(tasks)
+	s.bytes -= q.bytes
+	q.tasks, q.bytes = nil, 0
 	return tasks
 }
 

@@ -11,6 +11,9 @@ import (
 
 // testScheduler is a scheduler whose workers are the test itself.
 func testScheduler(l schedulerLimits) (*scheduler, *int) {
+	if l.bytes == 0 {
+		l.bytes = maxQueuedBytes
+	}
 	s := newScheduler(l)
 	spawned := 0
 	s.start(func() { spawned++ })
@@ -166,4 +169,77 @@ func TestSchedulerTracksLeases(t *testing.T) {
 	assert.Len(t, s.held, 2, "another token's release is not this one's")
 	s.release([]Lease{first.Lease, second.Lease})
 	assert.Empty(t, s.held)
+}
+
+func TestSchedulerBoundsBytes(t *testing.T) {
+	t.Parallel()
+	weighing := func(first DeliveryID, n, size int, e Endpoint) []Task {
+		tasks := tasksFor(first, n, e)
+		for i := range tasks {
+			tasks[i].Payload = make([]byte, size)
+		}
+		return tasks
+	}
+	newTest := func() *scheduler {
+		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000, bytes: 1000})
+		s.payload = 10
+		return s
+	}
+
+	t.Run("offers", func(t *testing.T) {
+		t.Parallel()
+		s := newTest()
+		s.push(weighing(1, 8, 100, endpointA))
+		assert.False(t, s.reserve(endpointA), "four times of what is free")
+		assert.True(t, s.reserve(endpointB))
+		s.push(weighing(101, 2, 100, endpointB))
+		assert.False(t, s.reserve(endpointC), "nothing is free")
+		require.NotNil(t, s.next())
+		assert.True(t, s.reserve(endpointC), "something is free")
+	})
+	t.Run("claims", func(t *testing.T) {
+		t.Parallel()
+		s := newTest()
+		limit, perEndpoint, _ := s.room()
+		assert.Equal(t, []int{100, 193}, []int{limit, perEndpoint}, "of ten bytes each, and half of four times what is free")
+
+		claimed := weighing(1, 8, 100, endpointA)
+		s.claimed(claimed, 100, 200, nil)
+		s.push(claimed)
+		limit, _, skip := s.room()
+		assert.Equal(t, 2, limit, "of a hundred bytes each, as the last ones were")
+		assert.Equal(t, []Endpoint{endpointA}, skip, "it has its share")
+
+		s.push(weighing(101, 2, 100, endpointB))
+		limit, _, _ = s.room()
+		assert.Zero(t, limit)
+		for range 4 {
+			require.NotNil(t, s.next())
+		}
+		assert.NotEmpty(t, s.wake, "a claim has waited for this")
+	})
+	t.Run("one payload for many", func(t *testing.T) {
+		t.Parallel()
+		s := newTest()
+		tasks := tasksFor(1, 100, endpointA)
+		payload := make([]byte, 100)
+		for i := range tasks {
+			tasks[i].Payload = payload
+		}
+		s.push(tasks)
+		assert.Equal(t, 100, s.bytes)
+		assert.Len(t, s.drop(endpointA.WebhookID), 100)
+		assert.Zero(t, s.bytes)
+		assert.Zero(t, s.queued)
+	})
+	t.Run("expectation", func(t *testing.T) {
+		t.Parallel()
+		s := newTest()
+		s.claimed(weighing(1, 2, 500, endpointA), 100, 100, nil)
+		assert.Equal(t, 500, s.payload, "larger ones are believed at once")
+		s.claimed(nil, 100, 100, nil)
+		assert.Equal(t, 500, s.payload)
+		s.claimed(weighing(11, 2, 10, endpointA), 100, 100, nil)
+		assert.Equal(t, 250, s.payload, "smaller ones little by little")
+	})
 }
