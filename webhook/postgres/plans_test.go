@@ -45,11 +45,16 @@ var (
 	fullScan   = regexp.MustCompile(`Seq Scan on \w*(deliveries|events)\b`)
 )
 
-// TestPlans runs statements beside 200,000 settled and 100,000 pending
-// deliveries, on connections without the settings that Open makes, and reads in
-// their plans how many rows they touched.
 func TestPlans(t *testing.T) {
 	t.Parallel()
+	testPlans(t, 300_000)
+}
+
+// testPlans runs statements beside as many deliveries, a third of them pending,
+// on connections without the settings that Open makes, and reads in their plans
+// how many rows they touched.
+func testPlans(t *testing.T, deliveries int) {
+	t.Helper()
 	ctx := t.Context()
 	config, err := pgx.ParseConfig(schemaDSN(t))
 	require.NoError(t, err)
@@ -67,13 +72,13 @@ func TestPlans(t *testing.T) {
 	now := time.Now()
 	for _, fill := range []string{
 		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
-			SELECT i * 2, $1::bigint, i * 2 + 1, '', 'filler_' || i, 'a.b', '{}' FROM generate_series(1, 300000) i`,
+			SELECT i * 2, $1::bigint, i * 2 + 1, '', 'filler_' || i, 'a.b', '{}' FROM generate_series(1, {n}) i`,
 		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, at, token, state)
-			SELECT i * 2 + 1, i * 2, 1, $1::bigint, 1, CASE WHEN i <= 200000 THEN 2 ELSE 0 END FROM generate_series(1, 300000) i`,
-		`INSERT INTO webhooks_blocks SELECT 1, b FROM generate_series(0, 600001 >> 14) b WHERE $1::bigint > 0`,
-		`SELECT setval('webhooks_ids', 600065) WHERE $1::bigint > 0`,
+			SELECT i * 2 + 1, i * 2, 1, $1::bigint, 1, CASE WHEN i <= {n} * 2 / 3 THEN 2 ELSE 0 END FROM generate_series(1, {n}) i`,
+		`INSERT INTO webhooks_blocks SELECT 1, b FROM generate_series(0, ({n} * 2 + 1) >> 14) b WHERE $1::bigint > 0`,
+		`SELECT setval('webhooks_ids', {n} * 2 + 65) WHERE $1::bigint > 0`,
 	} {
-		_, err := db.ExecContext(ctx, fill, now.UnixMicro())
+		_, err := db.ExecContext(ctx, strings.ReplaceAll(fill, "{n}", strconv.Itoa(deliveries)), now.UnixMicro())
 		require.NoError(t, err)
 	}
 	_, err = db.ExecContext(ctx, "ANALYZE webhooks_events, webhooks_deliveries")
