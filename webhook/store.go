@@ -207,10 +207,17 @@ type History interface {
 	// Cancel ends a delivery that is not settled: StatusCancelled. A settled
 	// one is ErrState. The verdict of an attempt under way is refused.
 	Cancel(ctx context.Context, now time.Time, organizationID string, id DeliveryID) error
+	// Statistics returns the figures of a webhook, or ErrNotFound. They are
+	// exact: all that Settle accepted and Cancel ended counts, in the hour of
+	// the time that the call was given, from when the call returns. What the
+	// figures cost does not depend on how many settled deliveries are stored.
+	Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error)
 	// Prune removes up to r.Limit settled deliveries and events without
 	// deliveries, of all organizations, that are older than the request says,
-	// and returns how many rows went. It also settles deliveries of deleted webhooks as cancelled,
-	// so that they too can age. Less than r.Limit means that nothing is left.
+	// and returns how many rows went. It also settles deliveries of deleted
+	// webhooks as cancelled, so that they too can age. Less than r.Limit means
+	// that nothing is left. Figures of hours that ended StatisticsKept before
+	// now, or earlier, go in any case, and are no part of the count.
 	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
 }
 

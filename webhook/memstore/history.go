@@ -168,5 +168,6 @@ func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string
 		return webhook.ErrState
 	}
 	s.put(d, webhook.StatusCancelled, micros(now))
+	d.endpoint.recorded(now).Cancelled++
 	return nil
 }

@@ -18,6 +18,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 		s.cancelAll(e, now)
 	}
 	s.orphans = nil
+	s.pruneStatistics(now.Add(-webhook.StatisticsKept))
 
 	n := s.pruneDeliveries(&s.finished, r.SucceededBefore, r.Limit)
 	n += s.pruneDeliveries(&s.dead, r.DeadBefore, r.Limit-n)

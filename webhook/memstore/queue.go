@@ -170,6 +170,7 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 			refused = append(refused, v.Lease)
 			continue
 		}
+		d.endpoint.recorded(now).Count(v)
 		if v.Attempt != nil {
 			attempt := *v.Attempt
 			attempt.Number = len(d.attempts) + 1

@@ -20,6 +20,8 @@ type endpoint struct {
 	turn *list.Element
 	// claim is the last claim that was told to skip the endpoint.
 	claim int64
+	// hours has the figures that were recorded, the oldest hour first.
+	hours []*hourly
 }
 
 // active reports whether the endpoint has deliveries that may be claimed, now or

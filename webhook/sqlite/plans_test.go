@@ -97,6 +97,8 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	_, err = s.EventPayload(ctx, "", "evt_1")
 	require.NoError(t, err)
+	_, err = s.Statistics(ctx, webhook.StatisticsQuery{WebhookID: w.ID, Since: now})
+	require.NoError(t, err)
 	require.NoError(t, s.Replay(ctx, now, "", tasks[0].DeliveryID))
 	require.NoError(t, s.Cancel(ctx, now, "", tasks[0].DeliveryID))
 	require.NoError(t, s.DeleteWebhook(ctx, "", w.ID))
@@ -130,7 +132,7 @@ func TestPlans(t *testing.T) {
 	for statement, plan := range plans {
 		for line := range strings.Lines(plan) {
 			scanned := strings.Contains(line, "SCAN") && !strings.Contains(line, "USING")
-			for _, table := range []string{"p_events", "p_deliveries", " d\n", " e\n"} {
+			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", " d\n", " e\n", " s\n"} {
 				assert.False(t, scanned && strings.Contains(line, table), "a whole table is read:\n%s\n%s", statement, plan)
 			}
 		}
@@ -158,6 +160,14 @@ func TestPlans(t *testing.T) {
 	expect("WHERE d.id >= ? AND d.id < ? AND d.endpoint_id IN", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("WHERE d.id > ? AND d.id <= ?", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("WHERE state = ? AND state >= 2 AND at < ?", "p_deliveries_settled (state=? AND at<?)")
+	expect("s.endpoint_id = p.id AND s.hour >= ?", "SEARCH p USING INDEX p_endpoints_owner (organization_id=? AND webhook_id=?)")
+	expect("s.endpoint_id = p.id AND s.hour >= ?", "SEARCH s USING PRIMARY KEY (endpoint_id=? AND hour>?)")
+	expect("d.endpoint_id = p.id AND d.state < 2", "SEARCH d USING INDEX p_deliveries_queue (endpoint_id=?)")
+	expect("FROM p_statistics WHERE endpoint_id IN", "SEARCH p_statistics USING PRIMARY KEY (endpoint_id=?)")
+	expect("FROM p_statistics WHERE hour < ?", "USING COVERING INDEX p_statistics_hour (hour<?)")
+	for _, part := range []string{"endpoint_id IN", "hour < ?"} {
+		expect("FROM p_statistics WHERE "+part, "SEARCH p_statistics USING PRIMARY KEY (endpoint_id=? AND hour=? AND shard=?)")
+	}
 	expect("WHERE last_id = id AND created_at < ?", "p_events_idle (created_at<?)")
 }
 

@@ -46,6 +46,8 @@ type Dialect interface {
 	// once they are sorted.
 	claimSQL() string
 	claimLimit(limit, perEndpoint int) int
+	// shards is how many parts the figures of an hour have.
+	shards() int64
 }
 
 // writer runs transactions.

@@ -13,6 +13,7 @@
 //	events      the envelopes, once each, whoever receives them
 //	deliveries  one event on its way to one endpoint, with its history
 //	blocks      which endpoints have deliveries in which range of ids
+//	statistics  what was recorded for each endpoint in each hour
 //	migrations  the versions of this schema that were applied
 //
 // Times are whole microseconds since 1970, in UTC. They, and numbers for states,
@@ -51,4 +52,10 @@
 // ids. A query by webhook or organization visits only the ranges that have
 // something to find, the newest first, and reads those in order. Dead and
 // unfinished deliveries are found by partial indexes of their own.
+//
+// Statistics are no query over deliveries: each settlement adds what it records
+// to a row for the endpoint and the hour, once for all verdicts of the call. In
+// PostgreSQL an hour has several such rows, and a process writes to one of them,
+// so that processes do not wait for each other. Only unfinished deliveries are
+// counted one by one, in their index.
 package sqlstore

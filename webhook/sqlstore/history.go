@@ -169,7 +169,9 @@ func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string
 		case d.status.Settled():
 			return webhook.ErrState
 		}
-		_, err = q.Exec(ctx, s.history.cancel, micros(now), int64(id))
-		return err
+		if _, err := q.Exec(ctx, s.history.cancel, micros(now), int64(id)); err != nil {
+			return err
+		}
+		return s.record(ctx, q, now, tally{d.endpointID: {Cancelled: 1}})
 	})
 }

@@ -15,6 +15,8 @@ type pruneStatements struct {
 	removeIdle         string
 	oldest, blocks     string
 	note, endpoints    string
+	// figures are those of removed channels, oldFigures those of long ago.
+	figures, oldFigures string
 }
 
 func newPruneStatements(x expander) pruneStatements {
@@ -24,6 +26,8 @@ func newPruneStatements(x expander) pruneStatements {
 	const emptied = `id {in} AND last_id > id AND (
 		SELECT d.id FROM {p}deliveries d
 		WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id LIMIT 1) IS NULL`
+	const figures = `DELETE FROM {p}statistics WHERE (endpoint_id, hour, shard) IN (
+		SELECT endpoint_id, hour, shard FROM {p}statistics WHERE `
 	return pruneStatements{
 		deleted: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id IN (
@@ -41,20 +45,26 @@ func newPruneStatements(x expander) pruneStatements {
 		note: x.sql(`UPDATE {p}endpoints SET pruned_at = ? WHERE state = 2 AND pruned_at IS NULL`),
 		endpoints: x.sql(`DELETE FROM {p}endpoints WHERE state = 2 AND pruned_at < ?
 			AND NOT EXISTS (SELECT 1 FROM {p}blocks b WHERE b.endpoint_id = {p}endpoints.id)`),
+		figures:    x.sql(figures + `endpoint_id {in} LIMIT ?)`),
+		oldFigures: x.sql(figures + `hour < ? LIMIT ?)`),
 	}
 }
 
-// Prune implements [webhook.History]. Deliveries of deleted webhooks are settled
-// in transactions of r.Limit rows.
+// Prune implements [webhook.History]. Deliveries of deleted webhooks are settled,
+// and figures removed, in transactions of r.Limit rows.
 func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest) (int, error) {
 	if r.Limit < 1 {
 		return 0, fmt.Errorf("sqlstore: pruning needs a Limit of at least 1, not %d", r.Limit)
 	}
-	if err := s.cancelDeleted(ctx, micros(now), r.Limit); err != nil {
+	if err := s.pruneDeleted(ctx, micros(now), r.Limit); err != nil {
+		return 0, err
+	}
+	err := s.inSteps(ctx, r.Limit, s.prune.oldFigures, hourOf(now.Add(-webhook.StatisticsKept)), r.Limit)
+	if err != nil {
 		return 0, err
 	}
 	p := &pruning{request: r}
-	err := s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
+	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
 		p.removed = 0
 		for _, old := range []struct {
 			state  int
@@ -90,8 +100,9 @@ type pruning struct {
 
 func (p *pruning) left() int { return p.request.Limit - p.removed }
 
-// cancelDeleted settles the deliveries of deleted webhooks.
-func (s *Store) cancelDeleted(ctx context.Context, now int64, limit int) error {
+// pruneDeleted settles the deliveries of deleted webhooks, and removes their
+// figures.
+func (s *Store) pruneDeleted(ctx context.Context, now int64, limit int) error {
 	var ids []int64
 	err := collect(ctx, s.read, func(row scanner) error {
 		var id int64
@@ -102,9 +113,19 @@ func (s *Store) cancelDeleted(ctx context.Context, now int64, limit int) error {
 	if err != nil || len(ids) == 0 {
 		return s.failed(err)
 	}
-	for n := int64(limit); n == int64(limit); {
+	deleted := s.x.dialect.ints(ids)
+	if err := s.inSteps(ctx, limit, s.prune.cancel, now, deleted, limit); err != nil {
+		return err
+	}
+	return s.inSteps(ctx, limit, s.prune.figures, deleted, limit)
+}
+
+// inSteps runs a statement, each time in a transaction of its own, until it
+// changes less than limit rows.
+func (s *Store) inSteps(ctx context.Context, limit int, statement string, args ...any) error {
+	for n := int64(limit); n >= int64(limit); {
 		err := s.writeAgain(ctx, func(ctx context.Context, q Tx) (err error) {
-			n, err = q.Exec(ctx, s.prune.cancel, now, s.x.dialect.ints(ids), limit)
+			n, err = q.Exec(ctx, statement, args...)
 			return err
 		})
 		if err != nil {

@@ -22,7 +22,7 @@ func cancelledBefore(f *fixture) {
 	f.enqueue(start(), newEvents("evt", 4)...)
 	tasks := f.claimN(start(), 2)
 	f.settle(start(), died(tasks[0], start()))
-	before := f.list(webhook.DeliveryQuery{})
+	before, figures := f.list(webhook.DeliveryQuery{}), f.statistics(w, time.Time{})
 
 	ctx, cancel := context.WithCancel(f.ctx)
 	cancel()
@@ -56,6 +56,10 @@ func cancelledBefore(f *fixture) {
 		"EventPayload": func() error { _, err := f.EventPayload(ctx, org, "evt_0"); return err },
 		"Replay":       func() error { return f.Replay(ctx, start(), org, tasks[0].DeliveryID) },
 		"Cancel":       func() error { return f.Cancel(ctx, start(), org, tasks[1].DeliveryID) },
+		"Statistics": func() error {
+			_, err := f.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: org, WebhookID: w.ID})
+			return err
+		},
 		"Prune": func() error {
 			_, err := f.Prune(ctx, late, webhook.PruneRequest{SucceededBefore: late, DeadBefore: late, Limit: 10})
 			return err
@@ -73,6 +77,7 @@ func cancelledBefore(f *fixture) {
 	for i := range before {
 		f.requireDelivery(before[i], after[i])
 	}
+	f.requireStatistics(figures, w, "an error leaves everything as it was")
 	require.Len(f.t, f.claim(start(), 10), 2, "an error leaves everything as it was: nothing was claimed")
 }
 

@@ -24,6 +24,7 @@ func concurrencyCases() []testCase {
 		{"SameEvents", func(f *fixture) { concurrentSameEvents(f, f) }},
 		{"CreateThenEmit", func(f *fixture) { concurrentCreateThenEmit(f, f) }},
 		{"Updaters", func(f *fixture) { concurrentUpdaters(f, f) }},
+		{"Statistics", func(f *fixture) { concurrentStatistics(f, f) }},
 		{"Creators", concurrentCreators},
 		{"ReplayAndCancel", concurrentReplayAndCancel},
 		{"RemovingWhileEmitting", removingWhileEmitting},

@@ -41,6 +41,7 @@ func everythingSurvives(f *fixture, reopen func(*fixture) *fixture) {
 	f.remove(deleted)
 	require.NoError(f.t, f.Replay(f.ctx, start(), org, held[0].DeliveryID))
 	before := f.list(webhook.DeliveryQuery{})
+	figures := f.statistics(w, time.Time{})
 	hooks, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
 	require.NoError(f.t, err)
 
@@ -57,6 +58,7 @@ func everythingSurvives(f *fixture, reopen func(*fixture) *fixture) {
 	for i := range hooks {
 		f.requireSameWebhook(hooks[i], survived[i])
 	}
+	f.requireStatistics(figures, w, rule)
 	f.emit(start(), "evt_0")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{}), len(before), "an event that was stored by the process before is passed over")
 	payload, err := f.EventPayload(f.ctx, org, "evt_3")

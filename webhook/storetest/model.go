@@ -29,8 +29,10 @@ type model struct {
 	webhooks   map[string]*webhook.Webhook
 	events     map[string]time.Time // when they were emitted
 	deliveries map[webhook.DeliveryID]*modelDelivery
-	lastID     webhook.DeliveryID
-	nextEvent  int
+	// figures are what was recorded for the endpoints that are there now.
+	figures   map[webhook.Endpoint]webhook.Statistics
+	lastID    webhook.DeliveryID
+	nextEvent int
 }
 
 type modelDelivery struct {
@@ -56,6 +58,7 @@ func followModel(f *fixture, seed uint64, operations int) {
 		webhooks:   make(map[string]*webhook.Webhook),
 		events:     make(map[string]time.Time),
 		deliveries: make(map[webhook.DeliveryID]*modelDelivery),
+		figures:    make(map[webhook.Endpoint]webhook.Statistics),
 	}
 	steps := []struct {
 		weight int
@@ -143,5 +146,39 @@ func (m *model) compare() {
 	require.Len(m.t, all, len(m.webhooks))
 	for _, w := range all {
 		m.requireSameWebhook(m.webhooks[w.ID], w)
+		m.requireStatistics(m.wantStatistics(w), w, "the figures are those of all that happened to the webhook's channels")
 	}
+}
+
+// wantStatistics returns all figures of a webhook.
+func (m *model) wantStatistics(w *webhook.Webhook) webhook.Statistics {
+	var want webhook.Statistics
+	for _, d := range m.deliveries {
+		if d.webhook == nil || d.WebhookID != w.ID {
+			continue
+		}
+		switch d.reported() {
+		case webhook.StatusPending:
+			want.Pending++
+		case webhook.StatusInFlight:
+			want.InFlight++
+		case webhook.StatusHeld:
+			want.Held++
+		}
+	}
+	for _, key := range w.ChannelKeys() {
+		f := m.figures[webhook.Endpoint{WebhookID: w.ID, Channel: key}]
+		want.Succeeded += f.Succeeded
+		want.Failed += f.Failed
+		want.Dead += f.Dead
+		want.Cancelled += f.Cancelled
+		want.Duration += f.Duration
+		if f.LastSuccess.After(want.LastSuccess) {
+			want.LastSuccess = f.LastSuccess
+		}
+		if f.LastFailure.After(want.LastFailure) {
+			want.LastFailure, want.LastFailed = f.LastFailure, f.LastFailed
+		}
+	}
+	return want
 }

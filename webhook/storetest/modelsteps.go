@@ -43,6 +43,9 @@ func (m *model) updateWebhook() {
 	require.NoError(m.t, m.UpdateWebhook(m.ctx, changed))
 	*w = *changed.Clone()
 	keys := w.ChannelKeys()
+	maps.DeleteFunc(m.figures, func(e webhook.Endpoint, _ webhook.Statistics) bool {
+		return e.WebhookID == w.ID && !slices.Contains(keys, e.Channel)
+	})
 	for _, d := range m.deliveries {
 		if d.WebhookID != w.ID {
 			continue
@@ -216,6 +219,9 @@ func (m *model) settleLease() {
 		return
 	}
 	m.settle(m.now, verdict)
+	figures := m.figures[d.Endpoint]
+	figures.Count(&verdict)
+	m.figures[d.Endpoint] = figures
 	d.status = verdict.Status
 	if d.status == webhook.StatusPending {
 		d.due = verdict.DueAt
@@ -278,6 +284,9 @@ func (m *model) cancelDelivery() {
 	}
 	require.NoError(m.t, err)
 	d.status, d.SettledAt = webhook.StatusCancelled, m.now
+	figures := m.figures[d.Endpoint]
+	figures.Cancelled++
+	m.figures[d.Endpoint] = figures
 }
 
 func (m *model) pruneOld() {

@@ -25,6 +25,7 @@ func peerCases(h Harness) []testCase {
 		{"TakeOvers", with(func(f, peer *fixture) { concurrentTakeOvers(f, peer) })},
 		{"SameEvents", with(func(f, peer *fixture) { concurrentSameEvents(f, peer) })},
 		{"CreateThenEmit", with(func(f, peer *fixture) { concurrentCreateThenEmit(f, peer) })},
+		{"Statistics", with(func(f, peer *fixture) { concurrentStatistics(f, peer) })},
 		{"Updaters", with(func(f, peer *fixture) { concurrentUpdaters(f, peer) })},
 	}
 }

@@ -46,6 +46,7 @@ func Run(t *testing.T, h Harness) {
 		{"History", historyCases()},
 		{"Replay", replayCases()},
 		{"Prune", pruneCases()},
+		{"Statistics", statisticsCases()},
 		{"Requests", requestCases(h)},
 		{"Tenants", tenantCases()},
 		{"Cancellation", cancellationCases()},

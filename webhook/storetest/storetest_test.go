@@ -43,6 +43,8 @@ func broken() map[string]struct {
 		"hides lost leases":          {hidesLost{memstore.New()}, "Lease/ExtendLost"},
 		"lists the oldest first":     {oldestFirst{memstore.New()}, "History/NewestFirst"},
 		"ignores the tenant":         {ignoresTenant{memstore.New()}, "Tenants/EveryMethod"},
+		"ignores Since":              {ignoresSince{memstore.New()}, "Statistics/Since"},
+		"counts what is stored":      {countsStored{memstore.New()}, "Statistics/OutlivePruning"},
 		"prunes too early":           {prunesEarly{memstore.New()}, "Prune/Strictly"},
 	}
 }
@@ -223,4 +225,31 @@ func (s prunesEarly) Prune(ctx context.Context, now time.Time, r webhook.PruneRe
 		r.SucceededBefore = r.SucceededBefore.Add(time.Microsecond)
 	}
 	return s.Store.Prune(ctx, now, r)
+}
+
+type ignoresSince struct{ webhook.Store }
+
+func (s ignoresSince) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error) {
+	f, err := s.Store.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: q.OrganizationID, WebhookID: q.WebhookID})
+	f.Since = q.Since.UTC().Truncate(time.Hour)
+	return f, err
+}
+
+// countsStored makes the figures of the deliveries that are stored.
+type countsStored struct{ webhook.Store }
+
+func (s countsStored) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error) {
+	var f webhook.Statistics
+	found, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: q.OrganizationID, WebhookID: q.WebhookID, Limit: 1_000})
+	for i := range found {
+		for j := range found[i].Attempts {
+			f.Count(&webhook.Settlement{
+				Lease: webhook.Lease{DeliveryID: found[i].ID}, Status: found[i].Status, Attempt: &found[i].Attempts[j],
+			})
+		}
+		if found[i].Status == webhook.StatusCancelled {
+			f.Cancelled++
+		}
+	}
+	return f, err
 }

@@ -23,7 +23,7 @@ func isolationOfEveryMethod(f *fixture) {
 	f.enqueue(start(), newEvents("evt", 3)...)
 	tasks := f.claimN(start(), 2)
 	f.settle(start(), died(tasks[0], start()))
-	before := f.list(webhook.DeliveryQuery{})
+	before, figures := f.list(webhook.DeliveryQuery{}), f.statistics(w, time.Time{})
 	dead, inFlight := tasks[0].DeliveryID, tasks[1].DeliveryID
 
 	for _, stranger := range []string{other, "", "org", org + " ", "ORG_A"} {
@@ -46,6 +46,8 @@ func isolationOfEveryMethod(f *fixture) {
 		require.Empty(f.t, found, rule, stranger)
 		_, err = f.Delivery(f.ctx, stranger, dead)
 		require.ErrorIs(f.t, err, webhook.ErrNotFound, rule, stranger)
+		_, err = f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: stranger, WebhookID: w.ID})
+		require.ErrorIs(f.t, err, webhook.ErrNotFound, rule, stranger)
 		_, err = f.EventPayload(f.ctx, stranger, "evt_0")
 		require.ErrorIs(f.t, err, webhook.ErrNotFound, rule, stranger)
 		require.ErrorIs(f.t, f.Replay(f.ctx, start(), stranger, dead), webhook.ErrNotFound, rule, stranger)
@@ -62,6 +64,7 @@ func isolationOfEveryMethod(f *fixture) {
 	got, err := f.Webhook(f.ctx, org, w.ID)
 	require.NoError(f.t, err)
 	f.requireSameWebhook(w, got)
+	f.requireStatistics(figures, w, "only what belongs to the organization counts")
 	after := f.list(webhook.DeliveryQuery{})
 	require.Len(f.t, after, len(before), "only events of the same organization reach a webhook")
 	for i := range before {

@@ -70,6 +70,24 @@ CREATE TABLE {p}blocks (
 );
 CREATE INDEX {p}blocks_key ON {p}blocks (endpoint_id, block);
 
+-- What was recorded in each hour. Processes that settle for one endpoint have
+-- rows of their own, lest they wait for each other to commit.
+CREATE TABLE {p}statistics (
+    endpoint_id  bigint  NOT NULL,
+    hour         bigint  NOT NULL, -- hours since 1970
+    shard        integer NOT NULL,
+    succeeded    bigint  NOT NULL, -- attempts
+    failed       bigint  NOT NULL, -- attempts
+    dead         bigint  NOT NULL, -- deliveries
+    cancelled    bigint  NOT NULL, -- deliveries, by Cancel
+    duration     bigint  NOT NULL, -- of all attempts, in microseconds
+    last_success bigint  NOT NULL, -- when the attempt was started; 0 is never
+    last_failure bigint  NOT NULL,
+    last_failed  bigint  NOT NULL, -- deliveries.id of last_failure
+    PRIMARY KEY (endpoint_id, hour, shard)
+) WITH (fillfactor = 50); -- room for updates that leave the indexes alone
+CREATE INDEX {p}statistics_hour ON {p}statistics (hour);
+
 -- Requests that are not to be worked on twice.
 CREATE TABLE {p}requests (
     id       bytea  PRIMARY KEY, -- a hash of its key

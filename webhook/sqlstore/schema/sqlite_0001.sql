@@ -68,6 +68,23 @@ CREATE TABLE {p}blocks (
     PRIMARY KEY (endpoint_id, block)
 ) WITHOUT ROWID;
 
+-- What was recorded in each hour.
+CREATE TABLE {p}statistics (
+    endpoint_id  INTEGER NOT NULL,
+    hour         INTEGER NOT NULL, -- hours since 1970
+    shard        INTEGER NOT NULL, -- always 0: there is one writer at a time
+    succeeded    INTEGER NOT NULL, -- attempts
+    failed       INTEGER NOT NULL, -- attempts
+    dead         INTEGER NOT NULL, -- deliveries
+    cancelled    INTEGER NOT NULL, -- deliveries, by Cancel
+    duration     INTEGER NOT NULL, -- of all attempts, in microseconds
+    last_success INTEGER NOT NULL, -- when the attempt was started; 0 is never
+    last_failure INTEGER NOT NULL,
+    last_failed  INTEGER NOT NULL, -- deliveries.id of last_failure
+    PRIMARY KEY (endpoint_id, hour, shard)
+) WITHOUT ROWID;
+CREATE INDEX {p}statistics_hour ON {p}statistics (hour);
+
 -- Requests that are not to be worked on twice.
 CREATE TABLE {p}requests (
     id       BLOB    NOT NULL PRIMARY KEY, -- a hash of its key

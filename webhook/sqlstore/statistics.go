@@ -1,0 +1,167 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+type statisticsStatements struct {
+	// shard is the part of each hour's figures that this store writes.
+	shard int64
+	add   *batch
+
+	known, figures, failure, unfinished string
+}
+
+func newStatisticsStatements(x expander) statisticsStatements {
+	// The channels that the webhook has now, in the written order of tables.
+	const endpoints = `FROM {p}endpoints p {join} {p}`
+	const ofWebhook = ` WHERE p.organization_id = ? AND p.webhook_id = ? AND p.state < 2`
+	var columns []column
+	for _, name := range []string{"endpoint_id", "succeeded", "failed", "dead", "cancelled", "duration", "last_success", "last_failure", "last_failed"} {
+		columns = append(columns, column{name, integer})
+	}
+	return statisticsStatements{
+		shard: rand.Int64N(x.dialect.shards()),
+		add: x.batch(`WITH v (endpoint_id, succeeded, failed, dead, cancelled, duration, last_success, last_failure, last_failed) AS ({rows})
+			INSERT INTO {p}statistics AS s (endpoint_id, hour, shard,
+				succeeded, failed, dead, cancelled, duration, last_success, last_failure, last_failed)
+			SELECT endpoint_id, ?, ?, succeeded, failed, dead, cancelled, duration, last_success, last_failure, last_failed
+			FROM v WHERE true
+			ON CONFLICT (endpoint_id, hour, shard) DO UPDATE SET
+				succeeded = s.succeeded + excluded.succeeded, failed = s.failed + excluded.failed,
+				dead = s.dead + excluded.dead, cancelled = s.cancelled + excluded.cancelled,
+				duration = s.duration + excluded.duration,
+				last_success = CASE WHEN excluded.last_success > s.last_success THEN excluded.last_success ELSE s.last_success END,
+				last_failed = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failed ELSE s.last_failed END,
+				last_failure = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failure ELSE s.last_failure END`,
+			columns...),
+		known: x.sql(`SELECT 1 FROM {p}webhooks WHERE organization_id = ? AND id = ?`),
+		figures: x.sql(`SELECT coalesce(sum(s.succeeded), 0), coalesce(sum(s.failed), 0), coalesce(sum(s.dead), 0),
+				coalesce(sum(s.cancelled), 0), coalesce(sum(s.duration), 0), coalesce(max(s.last_success), 0)
+			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofWebhook),
+		failure: x.sql(`SELECT s.last_failure, s.last_failed
+			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofWebhook + `
+			ORDER BY s.last_failure DESC LIMIT 1`),
+		unfinished: x.sql(`SELECT d.state, p.state, count(*)
+			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.state < 2` + ofWebhook + `
+			GROUP BY d.state, p.state`),
+	}
+}
+
+// The one writer of SQLite never waits for another transaction's rows.
+func (sqliteDialect) shards() int64   { return 1 }
+func (postgresDialect) shards() int64 { return 16 }
+
+// tally counts verdicts by endpoint, so that an endpoint's figures are written
+// once for all that a transaction settles.
+type tally map[int64]*webhook.Statistics
+
+func (t tally) of(endpointID int64) *webhook.Statistics {
+	s := t[endpointID]
+	if s == nil {
+		s = &webhook.Statistics{}
+		t[endpointID] = s
+	}
+	return s
+}
+
+// record adds the tally to the figures of the hour. It comes after the writes
+// to deliveries, and writes in the order of the endpoints: so two transactions
+// wait for each other at most one way round.
+func (s *Store) record(ctx context.Context, q Tx, now time.Time, t tally) error {
+	st := &s.settle.statistics
+	ids := make([]int64, 0, len(t))
+	for id := range t {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, cmp.Compare)
+	rows := make([]any, 0, len(ids)*len(st.add.columns))
+	for _, id := range ids {
+		f := t[id]
+		if *f == (webhook.Statistics{}) {
+			continue
+		}
+		rows = append(rows, id, f.Succeeded, f.Failed, f.Dead, f.Cancelled, f.Duration.Microseconds(),
+			orZero(f.LastSuccess), orZero(f.LastFailure), int64(f.LastFailed))
+	}
+	_, err := s.x.dialect.execBatch(ctx, q, st.add, rows, []any{hourOf(now), st.shard})
+	return err
+}
+
+// Statistics implements [webhook.History].
+func (s *Store) Statistics(ctx context.Context, query webhook.StatisticsQuery) (webhook.Statistics, error) {
+	var f webhook.Statistics
+	since := int64(-1 << 62)
+	if !query.Since.IsZero() {
+		since = hourOf(query.Since)
+		f.Since = time.Unix(since*3600, 0).UTC()
+	}
+	err := s.statistics(ctx, &f, since, query.OrganizationID, query.WebhookID)
+	if err != nil {
+		return webhook.Statistics{}, s.failed(err)
+	}
+	return f, nil
+}
+
+func (s *Store) statistics(ctx context.Context, f *webhook.Statistics, since int64, organizationID, webhookID string) error {
+	st := &s.settle.statistics
+	var known, duration, success, failure, failed int64
+	found, err := one(ctx, s.read, st.known, []any{organizationID, webhookID}, []any{&known})
+	if err == nil && !found {
+		err = webhook.ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	args := []any{since, organizationID, webhookID}
+	_, err = one(ctx, s.read, st.figures, args,
+		[]any{&f.Succeeded, &f.Failed, &f.Dead, &f.Cancelled, &duration, &success})
+	if err != nil {
+		return err
+	}
+	if _, err := one(ctx, s.read, st.failure, args, []any{&failure, &failed}); err != nil {
+		return err
+	}
+	f.Duration = time.Duration(duration) * time.Microsecond
+	f.LastSuccess, f.LastFailure, f.LastFailed = orNever(success), orNever(failure), webhook.DeliveryID(failed)
+	return collect(ctx, s.read, func(row scanner) error {
+		var state, endpointState int
+		var n int64
+		if err := row.Scan(&state, &endpointState, &n); err != nil {
+			return err
+		}
+		switch reported(state, endpointState) {
+		case webhook.StatusHeld:
+			f.Held += n
+		case webhook.StatusInFlight:
+			f.InFlight += n
+		default:
+			f.Pending += n
+		}
+		return nil
+	}, st.unfinished, organizationID, webhookID)
+}
+
+// hourOf returns the hours since 1970.
+func hourOf(t time.Time) int64 { return micros(t.Truncate(time.Hour)) / time.Hour.Microseconds() }
+
+// orZero and orNever are micros and moment for times that may not be known.
+func orZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return micros(t)
+}
+
+func orNever(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return moment(us)
+}

@@ -1,0 +1,81 @@
+package webhook
+
+import (
+	"context"
+	"time"
+)
+
+// StatisticsKept is how far back statistics go: Prune removes the figures of
+// hours that ended longer ago.
+const StatisticsKept = 30 * 24 * time.Hour
+
+// StatisticsQuery selects the figures of one webhook.
+type StatisticsQuery struct {
+	OrganizationID string
+	WebhookID      string
+	// Since is rounded down to the hour, in UTC. Zero is all that is kept.
+	Since time.Time
+}
+
+// Statistics says how a webhook has been doing: how many of its deliveries are
+// unfinished now, and what was recorded since Since. What was recorded stays
+// counted when its delivery is replayed or pruned. A delivery that comes to an
+// end again after a replay counts again.
+//
+// Figures belong to the channels that the webhook has now: those of a channel
+// go when it is removed, and all of them when the webhook is deleted.
+type Statistics struct {
+	// Since is where the figures begin: that of the query, rounded down to the
+	// hour, or zero.
+	Since time.Time
+
+	// Pending, InFlight and Held count the unfinished deliveries, whatever Since.
+	Pending, InFlight, Held int64
+
+	// Succeeded counts the attempts that the target accepted, each of which
+	// ended its delivery, and Failed all others.
+	Succeeded, Failed int64
+	// Dead counts the deliveries that died, Cancelled those that Cancel ended.
+	Dead, Cancelled int64
+	// Duration is what all attempts took together.
+	Duration time.Duration
+
+	// LastSuccess and LastFailure are when the latest attempts of either kind
+	// were started; zero if there were none.
+	LastSuccess, LastFailure time.Time
+	// LastFailed is the delivery of the attempt at LastFailure, which may have
+	// been pruned since. Zero if there was none.
+	LastFailed DeliveryID
+}
+
+// Attempts counts all attempts.
+func (s *Statistics) Attempts() int64 { return s.Succeeded + s.Failed }
+
+// Count adds a verdict that was accepted, as a [Store] does in Settle.
+func (s *Statistics) Count(v *Settlement) {
+	if v.Status == StatusDead {
+		s.Dead++
+	}
+	if v.Attempt == nil {
+		return
+	}
+	s.Duration += v.Attempt.Duration.Truncate(time.Microsecond)
+	started := v.Attempt.StartedAt.UTC().Truncate(time.Microsecond)
+	if v.Attempt.Succeeded() {
+		s.Succeeded++
+		if started.After(s.LastSuccess) {
+			s.LastSuccess = started
+		}
+		return
+	}
+	s.Failed++
+	if started.After(s.LastFailure) {
+		s.LastFailure, s.LastFailed = started, v.DeliveryID
+	}
+}
+
+// Statistics returns the figures of a webhook of the organization, or
+// ErrNotFound.
+func (d *Dispatcher) Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error) {
+	return d.store.Statistics(ctx, q)
+}
