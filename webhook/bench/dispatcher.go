@@ -10,53 +10,74 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// bench is a running Dispatcher with one webhook: the sink.
-type bench struct {
+// dispatcherEngine is a Dispatcher with one webhook: the sink.
+type dispatcherEngine struct {
 	dispatcher *webhook.Dispatcher
+	store      *store
 	stop       context.CancelFunc
 	ended      chan error
-	closeStore func() error
 }
 
-func newBench(ctx context.Context, o options, s *sink, storeName string) (*bench, error) {
-	d, closeStore, err := newDispatcher(ctx, o, s, storeName)
+func newDispatcherEngine(ctx context.Context, o options, s *sink, storeName string) (*dispatcherEngine, error) {
+	opened, err := openStore(ctx, o, storeName)
 	if err != nil {
 		return nil, err
 	}
-	runCtx, stop := context.WithCancel(ctx)
-	b := &bench{dispatcher: d, stop: stop, ended: make(chan error, 1), closeStore: closeStore}
-	go func() { b.ended <- d.Run(runCtx) }()
-	return b, nil
-}
-
-func (b *bench) close() error {
-	b.stop()
-	return errors.Join(<-b.ended, b.closeStore())
-}
-
-func newDispatcher(ctx context.Context, o options, s *sink, storeName string) (*webhook.Dispatcher, func() error, error) {
-	store, closeStore, err := openStore(ctx, o, storeName)
-	if err != nil {
-		return nil, nil, err
+	d, err := newDispatcher(o, opened)
+	if err == nil {
+		err = d.CreateWebhook(ctx, newWebhook("", s.url))
 	}
+	if err != nil {
+		return nil, errors.Join(err, opened.close())
+	}
+	return &dispatcherEngine{dispatcher: d, store: opened}, nil
+}
+
+func (e *dispatcherEngine) emit(ctx context.Context) error { return e.dispatcher.Emit(ctx, newEvent()) }
+
+func (e *dispatcherEngine) start(ctx context.Context) error {
+	ctx, e.stop = context.WithCancel(ctx)
+	e.ended = make(chan error, 1)
+	go func() { e.ended <- e.dispatcher.Run(ctx) }()
+	return nil
+}
+
+func (e *dispatcherEngine) close() error {
+	var err error
+	if e.stop != nil {
+		e.stop()
+		err = <-e.ended
+	}
+	return errors.Join(err, e.store.close())
+}
+
+func newDispatcher(o options, s webhook.Store) (*webhook.Dispatcher, error) {
 	// The sink is on loopback and speaks plain HTTP.
 	channels, err := channel.Standard(channel.StandardConfig{HTTP: channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	d, err := webhook.New(store, webhook.Config{
+	return webhook.New(s, webhook.Config{
 		Channels:               channels,
 		MaxInFlightPerEndpoint: o.inFlight, // the sink is the only endpoint
 		Logger:                 slog.New(slog.DiscardHandler),
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return d, closeStore, d.CreateWebhook(ctx, &webhook.Webhook{
-		Name:       "sink",
-		EventTypes: []event.Pattern{"object.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, map[string]any{
-			"url": s.url, "headers": map[string]string{"X-Mixpeek-Secret": "a shared secret of some length"},
-		})},
-	})
 }
+
+// newWebhook makes a webhook that gets all events of the organization.
+func newWebhook(organizationID, url string) *webhook.Webhook {
+	return &webhook.Webhook{
+		OrganizationID: organizationID,
+		Name:           "sink",
+		EventTypes:     []event.Pattern{"object.*"},
+		Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, map[string]any{
+			"url": url, "headers": map[string]string{secretHeader: secret},
+		})},
+	}
+}
+
+// secretHeader and secret are sent along with every delivery.
+const (
+	secretHeader = "X-Mixpeek-Secret"
+	secret       = "a shared secret of some length"
+)

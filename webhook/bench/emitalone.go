@@ -13,22 +13,22 @@ import (
 // delivery, by callers that wait for each of theirs. Nothing is delivered.
 func emitAlone(ctx context.Context, o options, s *sink, out io.Writer) error {
 	fmt.Fprintf(out, "%-32s %12s %12s %12s\n", "emit alone", "callers", "events/s", "mean wait")
-	for _, store := range o.stores {
+	for _, name := range o.engines {
 		for _, callers := range o.callers {
-			n, err := emitFor(ctx, o, s, store, callers)
+			n, err := emitFor(ctx, o, s, name, callers)
 			if err != nil {
-				return fmt.Errorf("%s: %w", store, err)
+				return fmt.Errorf("%s: %w", name, err)
 			}
 			rate := float64(n) / o.duration.Seconds()
 			wait := time.Duration(float64(callers) / rate * float64(time.Second))
-			fmt.Fprintf(out, "%-32s %12d %12.0f %12s\n", "Dispatcher, "+store, callers, rate, wait.Round(time.Microsecond))
+			fmt.Fprintf(out, "%-32s %12d %12.0f %12s\n", engineNames[name], callers, rate, wait.Round(time.Microsecond))
 		}
 	}
 	return nil
 }
 
-func emitFor(ctx context.Context, o options, s *sink, storeName string, callers int) (int64, error) {
-	d, closeStore, err := newDispatcher(ctx, o, s, storeName)
+func emitFor(ctx context.Context, o options, s *sink, name string, callers int) (int64, error) {
+	e, err := openEngine(ctx, o, s, name)
 	if err != nil {
 		return 0, err
 	}
@@ -39,7 +39,7 @@ func emitFor(ctx context.Context, o options, s *sink, storeName string, callers 
 	for range callers {
 		wg.Go(func() {
 			for !stopped.Load() {
-				if err := d.Emit(ctx, newEvent()); err != nil {
+				if err := e.emit(ctx); err != nil {
 					failed.Store(&err)
 					return
 				}
@@ -51,7 +51,7 @@ func emitFor(ctx context.Context, o options, s *sink, storeName string, callers 
 	n := emitted.Load()
 	stopped.Store(true)
 	wg.Wait()
-	if err := closeStore(); err != nil {
+	if err := e.close(); err != nil {
 		return n, err
 	}
 	if err := failed.Load(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 )
@@ -13,25 +12,22 @@ import (
 // latency prints the time from emit to arrival at a steady rate.
 func latency(ctx context.Context, o options, s *sink, out io.Writer) error {
 	fmt.Fprintf(out, "%-32s %12s %10s %10s %10s\n", "emit to arrival", "events/s", "p50", "p99", "max")
-	for _, store := range o.stores {
+	for _, name := range o.engines {
 		for _, rate := range o.rates {
-			times, err := paced(ctx, o, s, store, rate)
+			times, err := paced(ctx, o, s, name, rate)
 			if err != nil {
-				return fmt.Errorf("%s: %w", store, err)
+				return fmt.Errorf("%s: %w", name, err)
 			}
-			slices.Sort(times)
-			at := func(q float64) string {
-				return fmt.Sprintf("%.2f ms", float64(times[int(q*float64(len(times)-1))].Microseconds())/1000)
-			}
-			fmt.Fprintf(out, "%-32s %12d %10s %10s %10s\n", "Dispatcher, "+store, rate, at(0.5), at(0.99), at(1))
+			at := func(q float64) string { return fmt.Sprintf("%.2f ms", millis(quantile(times, q))) }
+			fmt.Fprintf(out, "%-32s %12d %10s %10s %10s\n", engineNames[name], rate, at(0.5), at(0.99), at(1))
 		}
 	}
 	return nil
 }
 
 // paced emits at a rate and returns how long each event took to arrive.
-func paced(ctx context.Context, o options, s *sink, storeName string, rate int) ([]time.Duration, error) {
-	b, err := newBench(ctx, o, s, storeName)
+func paced(ctx context.Context, o options, s *sink, name string, rate int) ([]time.Duration, error) {
+	e, err := startEngine(ctx, o, s, name)
 	if err != nil {
 		return nil, err
 	}
@@ -55,24 +51,17 @@ func paced(ctx context.Context, o options, s *sink, storeName string, rate int) 
 	for i := range total {
 		pause(ctx, time.Until(start.Add(time.Duration(i)*time.Second/time.Duration(rate))))
 		wg.Go(func() {
-			if err := b.dispatcher.Emit(ctx, newEvent()); err != nil {
+			if err := e.emit(ctx); err != nil {
 				failed <- err
 			}
 		})
 	}
 	wg.Wait()
-	for ctx.Err() == nil {
+	err = eventually(ctx, func() bool {
 		mu.Lock()
-		n := len(times)
-		mu.Unlock()
-		if n+len(failed) >= total {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	if err := errors.Join(b.close(), ctx.Err()); err != nil {
-		return nil, err
-	}
+		defer mu.Unlock()
+		return len(times)+len(failed) >= total
+	})
 	close(failed)
-	return times, <-failed
+	return times, errors.Join(err, e.close(), <-failed)
 }

@@ -1,13 +1,21 @@
-// Command bench measures the Dispatcher beside a bare HTTP POST loop, in one
-// process and one run, so that its figures can be read as ratios:
+// Command bench measures the Dispatcher beside a bare HTTP POST loop and beside
+// job queues, in one process and one run, so that its figures can be read as
+// ratios:
 //
 //	go run ./webhook/bench
+//	go run ./webhook/bench -with sqlite,postgres,river,asynq -dsn postgres://localhost/test
+//	go run ./webhook/bench -measure backlog,growth
 //
-// It starts a sink on loopback that answers every POST with 200, and then, in
-// rounds: posts the same payload with nothing but net/http at several
-// concurrencies; emits and delivers it with the Dispatcher on each store. CPU
-// time and allocations are those of the whole process, so they include the
-// sink's share, which is the same for all.
+// It starts a sink on loopback that answers every POST with 200. In rounds, it
+// posts the same payload with nothing but net/http at several concurrencies, and
+// emits and delivers it with each engine: the Dispatcher on a store, or River or
+// asynq with one job for each delivery, which is what a Go team would otherwise
+// write. CPU time and allocations are those of the whole process, so they include
+// the sink's share, which is the same for all, and not that of a database server.
+//
+// River and asynq are required by this module alone. In the workspace they raise
+// the version of no module that another one compiles; newer versions of River
+// (from 0.44, and go 1.26 from 0.45) would.
 package main
 
 import (
@@ -19,18 +27,32 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
 
 type options struct {
-	stores   []string
-	duration time.Duration
-	rounds   int
-	inFlight int
-	rates    []int
-	callers  []int
-	dir, dsn string
+	engines         []string
+	duration        time.Duration
+	rounds          int
+	inFlight        int
+	rates           []int
+	callers         []int
+	pending         []int
+	perRound        int
+	dir, dsn, redis string
+}
+
+// measurement prints a table.
+type measurement func(context.Context, options, *sink, io.Writer) error
+
+var measurements = map[string]measurement{
+	"throughput": throughput,
+	"latency":    latency,
+	"emit":       emitAlone,
+	"backlog":    backlog,
+	"growth":     growth,
 }
 
 func main() {
@@ -43,18 +65,10 @@ func main() {
 func run(args []string, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	o := options{rates: []int{200, 2000}, callers: []int{1, 16, 128}}
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	stores := flags.String("stores", "memstore,sqlite", "stores to measure, separated by commas")
-	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement")
-	flags.IntVar(&o.rounds, "rounds", 5, "rounds of throughput measurements; medians are printed")
-	flags.IntVar(&o.inFlight, "inflight", 64, "requests in flight of the Dispatcher")
-	flags.StringVar(&o.dir, "dir", "", "folder for database files (default: a temporary one)")
-	flags.StringVar(&o.dsn, "dsn", "", "connection string of a PostgreSQL database, for the store postgres")
-	if err := flags.Parse(args); err != nil {
+	o, measure, err := parseOptions(args)
+	if err != nil {
 		return err
 	}
-	o.stores = strings.Split(*stores, ",")
 	if o.dir == "" {
 		dir, err := os.MkdirTemp("", "webhooks-bench-")
 		if err != nil {
@@ -69,13 +83,52 @@ func run(args []string, out io.Writer) error {
 	}
 	defer target.close()
 
-	fmt.Fprintf(out, "%s, %d CPUs, payload %d bytes, %d rounds of %s\n\n",
+	fmt.Fprintf(out, "%s, %d CPUs, payload %d bytes, %d rounds of %s\n",
 		runtime.Version(), runtime.GOMAXPROCS(0), len(examplePayload()), o.rounds, o.duration)
-	for _, part := range []func(context.Context, options, *sink, io.Writer) error{throughput, latency, emitAlone} {
-		if err := part(ctx, o, target, out); err != nil {
+	if err := printServers(ctx, o, out); err != nil {
+		return err
+	}
+	for _, m := range measure {
+		fmt.Fprintln(out)
+		if err := m(ctx, o, target, out); err != nil {
 			return err
 		}
-		fmt.Fprintln(out)
 	}
 	return nil
+}
+
+func parseOptions(args []string) (o options, measure []measurement, err error) {
+	o = options{rates: []int{200, 2000}, callers: []int{1, 16, 128}}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	with := flags.String("with", "memstore,sqlite", "engines to measure, separated by commas: memstore, sqlite, postgres, river, asynq")
+	tables := flags.String("measure", "throughput,latency,emit", "tables to print, separated by commas: throughput, latency, emit, backlog, growth")
+	pending := flags.String("pending", "1000,100000,1000000", "pending deliveries of table backlog, separated by commas")
+	flags.IntVar(&o.perRound, "growth-round", 25_000, "deliveries of each round of table growth")
+	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement")
+	flags.IntVar(&o.rounds, "rounds", 5, "rounds of throughput measurements; medians are printed")
+	flags.IntVar(&o.inFlight, "inflight", 64, "requests in flight of each engine")
+	flags.StringVar(&o.dir, "dir", "", "folder for database files (default: a temporary one)")
+	flags.StringVar(&o.dsn, "dsn", "", "connection string of a PostgreSQL database, for postgres and river")
+	flags.StringVar(&o.redis, "redis", "redis://127.0.0.1:6379/0", "URL of a Redis, for asynq")
+	if err := flags.Parse(args); err != nil {
+		return o, nil, err
+	}
+	if o.engines, err = parseEngines(*with); err != nil {
+		return o, nil, err
+	}
+	for _, s := range strings.Split(*pending, ",") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < claimSize {
+			return o, nil, fmt.Errorf("-pending: %q is not a number of at least %d", s, claimSize)
+		}
+		o.pending = append(o.pending, n)
+	}
+	for _, name := range strings.Split(*tables, ",") {
+		m, ok := measurements[name]
+		if !ok {
+			return o, nil, fmt.Errorf("-measure: there is no %q, but throughput, latency, emit, backlog, growth", name)
+		}
+		measure = append(measure, m)
+	}
+	return o, measure, nil
 }

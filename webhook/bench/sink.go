@@ -51,7 +51,7 @@ func (s *sink) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 }
 
 // emittedMark is the metadata field that carries the time of the emit.
-const emittedMark = `"emitted_ns":"`
+const emittedMark = `"emitted_ns":`
 
 // emittedAt finds the time of the emit in a payload.
 func emittedAt(payload []byte) (time.Time, bool) {
@@ -59,7 +59,8 @@ func emittedAt(payload []byte) (time.Time, bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	digits, _, ok := bytes.Cut(rest, []byte(`"`))
+	// What has been a jsonb has a space here.
+	digits, _, ok := bytes.Cut(bytes.TrimLeft(rest, ` "`), []byte(`"`))
 	if !ok {
 		return time.Time{}, false
 	}

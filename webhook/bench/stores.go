@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,37 +16,100 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// openStore opens an empty store by its name on the command line.
-func openStore(ctx context.Context, o options, name string) (webhook.Store, func() error, error) {
+var errNoDSN = errors.New("-dsn must name a PostgreSQL database")
+
+// store is an open Store and what can be asked of its database.
+type store struct {
+	webhook.Store
+	// size is the number of bytes on disk, when what was removed can be used
+	// again. It is nil where nothing is on disk.
+	size  func(context.Context) (int64, error)
+	close func() error
+}
+
+// openStore opens an empty store.
+func openStore(ctx context.Context, o options, name string) (*store, error) {
 	switch name {
-	case "memstore":
-		return memstore.New(), func() error { return nil }, nil
 	case "sqlite":
-		dir, err := os.MkdirTemp(o.dir, "sqlite-")
-		if err != nil {
-			return nil, nil, err
-		}
-		store, err := sqlite.Open(ctx, filepath.Join(dir, "bench.db"), sqlite.Config{})
-		if err != nil {
-			return nil, nil, err
-		}
-		return store, func() error {
-			err := store.Close()
-			return errors.Join(err, os.RemoveAll(dir))
-		}, nil
+		return openSQLite(ctx, o)
 	case "postgres":
-		if o.dsn == "" {
-			return nil, nil, errors.New("-dsn must name a PostgreSQL database")
-		}
-		// The tables are of this run alone, and go with it.
-		prefix := "bench_" + strings.TrimPrefix(webhook.NewID(), "wh_") + "_"
-		store, err := postgres.Open(ctx, o.dsn, postgres.Config{TablePrefix: prefix})
-		if err != nil {
-			return nil, nil, err
-		}
-		return store, func() error { return errors.Join(store.Close(), dropTables(o.dsn, prefix)) }, nil
+		return openPostgres(ctx, o)
 	}
-	return nil, nil, fmt.Errorf("no store is called %q: memstore, sqlite, postgres", name)
+	return &store{Store: memstore.New(), close: func() error { return nil }}, nil
+}
+
+func openSQLite(ctx context.Context, o options) (*store, error) {
+	dir, err := os.MkdirTemp(o.dir, "sqlite-")
+	if err != nil {
+		return nil, err
+	}
+	opened, err := sqlite.Open(ctx, filepath.Join(dir, "bench.db"), sqlite.Config{})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &store{
+		Store: opened,
+		size:  func(context.Context) (int64, error) { return folderSize(dir) },
+		close: func() error { return errors.Join(opened.Close(), os.RemoveAll(dir)) },
+	}, nil
+}
+
+// folderSize counts the database and its log.
+func folderSize(dir string) (size int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			size += info.Size()
+		}
+		return err
+	})
+	return size, err
+}
+
+func openPostgres(ctx context.Context, o options) (*store, error) {
+	if o.dsn == "" {
+		return nil, errNoDSN
+	}
+	// The tables are of this run alone, and go with it.
+	prefix := "bench_" + strings.TrimPrefix(webhook.NewID(), "wh_") + "_"
+	opened, err := postgres.Open(ctx, o.dsn, postgres.Config{TablePrefix: prefix})
+	if err != nil {
+		return nil, err
+	}
+	return &store{
+		Store: opened,
+		size:  func(ctx context.Context) (int64, error) { return vacuumedSize(ctx, o.dsn, prefix) },
+		close: func() error { return errors.Join(opened.Close(), dropTables(o.dsn, prefix)) },
+	}, nil
+}
+
+// vacuumedSize counts the tables whose names begin with the prefix, with all that
+// belongs to them, after a VACUUM: autovacuum does one too, but in its own time.
+func vacuumedSize(ctx context.Context, dsn, prefix string) (size int64, err error) {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	rows, err := conn.Query(ctx, `SELECT relname FROM pg_class
+		WHERE relkind = 'r' AND starts_with(relname, $1) AND pg_table_is_visible(oid)`, prefix)
+	if err != nil {
+		return 0, err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return 0, err
+	}
+	for _, table := range tables {
+		if _, err := conn.Exec(ctx, "VACUUM "+pgx.Identifier{table}.Sanitize()); err != nil {
+			return 0, err
+		}
+	}
+	err = conn.QueryRow(ctx, `SELECT sum(pg_total_relation_size(quote_ident(t)::regclass)) FROM unnest($1::text[]) t`, tables).Scan(&size)
+	return size, err
 }
 
 // dropTables removes the tables and sequences whose names begin with the prefix.

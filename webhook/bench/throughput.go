@@ -3,19 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 var bareConcurrencies = []int{8, 16, 32, 64, 128}
 
-// throughput prints deliveries per second of a bare POST loop and of the
-// Dispatcher, measured in turn.
+// throughput prints deliveries per second of a bare POST loop and of each
+// engine, measured in turn.
 func throughput(ctx context.Context, o options, s *sink, out io.Writer) error {
 	samples := make(map[string][]usage)
 	var names []string
@@ -38,9 +38,9 @@ func throughput(ctx context.Context, o options, s *sink, out io.Writer) error {
 				return err
 			}
 		}
-		for _, store := range o.stores {
-			if err := measure("Dispatcher, "+store, func() (usage, error) {
-				return dispatched(ctx, o, s, store)
+		for _, name := range o.engines {
+			if err := measure(engineNames[name], func() (usage, error) {
+				return delivered(ctx, o, s, name)
 			}); err != nil {
 				return err
 			}
@@ -90,11 +90,11 @@ func barePosts(ctx context.Context, o options, s *sink, concurrency int) (usage,
 	return u, nil
 }
 
-// dispatched emits as fast as deliveries arrive. Emitters wait for the sink
+// delivered emits as fast as deliveries arrive. Emitters wait for the sink
 // when twice as much is on its way as can be in flight, so that what is
 // measured is a steady state and not a growing backlog.
-func dispatched(ctx context.Context, o options, s *sink, storeName string) (usage, error) {
-	b, err := newBench(ctx, o, s, storeName)
+func delivered(ctx context.Context, o options, s *sink, name string) (usage, error) {
+	e, err := startEngine(ctx, o, s, name)
 	if err != nil {
 		return usage{}, err
 	}
@@ -114,7 +114,7 @@ func dispatched(ctx context.Context, o options, s *sink, storeName string) (usag
 				case <-emitCtx.Done():
 					return
 				}
-				if err := b.dispatcher.Emit(ctx, newEvent()); err != nil {
+				if err := e.emit(ctx); err != nil {
 					failed.Store(&err)
 					return
 				}
@@ -124,16 +124,12 @@ func dispatched(ctx context.Context, o options, s *sink, storeName string) (usag
 	u := observe(ctx, o.duration, s)
 	stop()
 	wg.Wait()
-	for len(tokens) > 0 && ctx.Err() == nil {
-		time.Sleep(time.Millisecond)
+	if failed.Load() == nil {
+		err = eventually(ctx, func() bool { return len(tokens) == 0 })
+	} else {
+		err = *failed.Load()
 	}
-	if err := b.close(); err != nil {
-		return u, err
-	}
-	if err := failed.Load(); err != nil {
-		return u, *err
-	}
-	return u, nil
+	return u, errors.Join(err, e.close())
 }
 
 func median(samples []usage, of func(usage) float64) float64 {

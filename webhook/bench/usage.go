@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"syscall"
 	"time"
@@ -58,4 +59,21 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
+}
+
+// patience is how long the last deliveries of a measurement may take.
+const patience = time.Minute
+
+// eventually returns when what was emitted has been delivered.
+func eventually(ctx context.Context, delivered func() bool) error {
+	for deadline := time.Now().Add(patience); !delivered(); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not all that was emitted was delivered within %s", patience)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
 }
