@@ -1,0 +1,204 @@
+package sqlite_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/seal"
+	"github.com/mixpeek/webhooks-go/webhook/sqlite"
+)
+
+func TestMixedStateAndReseal(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	plain := openSealed(t, path)
+	_, err := plain.Reseal(ctx)
+	require.ErrorContains(t, err, "Config.Sealer")
+	var want []*webhook.Webhook
+	for range 120 { // several pages
+		want = append(want, create(t, plain, secretWebhook("org")))
+	}
+	require.NoError(t, plain.Close())
+
+	s := openSealed(t, path, "a")
+	list, err := s.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: "org"})
+	require.NoError(t, err)
+	require.ElementsMatch(t, want, list, "what is in clear is read with a Sealer too")
+	require.NoError(t, s.UpdateWebhook(ctx, want[0]))
+	require.NotContains(t, channelsOf(t, path, want[0].ID), "geheim", "and sealed when it is written the next time")
+	require.Contains(t, channelsOf(t, path, want[1].ID), "geheim")
+
+	n, err := s.Reseal(ctx)
+	require.NoError(t, err)
+	require.Equal(t, len(want)-1, n, "all but the one that was sealed already")
+	n, err = s.Reseal(ctx)
+	require.NoError(t, err)
+	require.Zero(t, n, "nothing is left to do")
+	list, err = s.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: "org"})
+	require.NoError(t, err)
+	require.ElementsMatch(t, want, list, "to those who read nothing has changed, no revision either")
+
+	alter(t, path, "VACUUM")
+	require.NoError(t, s.Close())
+	require.Empty(t, secretsIn(t, path), "VACUUM and closing leave nothing of what was in clear")
+}
+
+func TestResealWithAnotherKey(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	before := openSealed(t, path, "old")
+	want := create(t, before, secretWebhook("org"))
+	mixed := openSealed(t, path, "new", "old")
+	got, err := mixed.Webhook(ctx, "org", want.ID)
+	require.NoError(t, err)
+	require.Equal(t, want, got, "every key opens")
+
+	after := openSealed(t, path, "new")
+	n, err := after.Reseal(ctx)
+	require.Zero(t, n)
+	requireSealed(t, err, want.ID, "old", seal.ErrUnknownKey)
+
+	n, err = mixed.Reseal(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	got, err = after.Webhook(ctx, "org", want.ID)
+	require.NoError(t, err, "the old key is not needed any more")
+	require.Equal(t, want, got)
+	_, err = before.Webhook(ctx, "org", want.ID)
+	requireSealed(t, err, want.ID, "new", seal.ErrUnknownKey)
+}
+
+func TestResealGoesOnWhereItEnded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	plain := openSealed(t, path)
+	for range 70 {
+		create(t, plain, secretWebhook("org"))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cut, err := sqlite.Open(ctx, path, sqlite.Config{Sealer: &cuttingSealer{sealer(t, "a"), 3 * 60, cancel}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, cut.Close()) })
+	done, err := cut.Reseal(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 50, done, "the first page was stored")
+
+	n, err := openSealed(t, path, "a").Reseal(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 20, n, "and is not done again")
+}
+
+// cuttingSealer ends a context after so many values.
+type cuttingSealer struct {
+	*seal.Sealer
+	left   int
+	cancel context.CancelFunc
+}
+
+func (s *cuttingSealer) Seal(ctx context.Context, plaintext, additionalData []byte) ([]byte, error) {
+	if s.left--; s.left == 0 {
+		s.cancel()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.Sealer.Seal(ctx, plaintext, additionalData)
+}
+
+func TestResealNamesWhatItCannotOpen(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	lost, plain := openSealed(t, path, "lost"), openSealed(t, path)
+	for range 12 {
+		create(t, lost, secretWebhook("org"))
+		create(t, plain, secretWebhook("org"))
+	}
+	n, err := openSealed(t, path, "a").Reseal(ctx)
+	require.Equal(t, 12, n, "others are sealed all the same")
+	require.Equal(t, 10, strings.Count(err.Error(), `are sealed with the key "lost": seal: no such key`))
+	require.ErrorContains(t, err, "and 2 more webhooks")
+}
+
+// Processes that change webhooks, and seal with one key or another or none, lose
+// nothing to one that seals anew, and never find a revision that is not theirs.
+func TestResealBesideUpdates(t *testing.T) {
+	t.Parallel()
+	const webhooks, updates = 3, 60
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	first := openSealed(t, path, "a", "b")
+	var ids []string
+	for range webhooks {
+		w := newWebhook()
+		require.NoError(t, first.CreateWebhook(ctx, w))
+		ids = append(ids, w.ID)
+	}
+
+	var updating, resealing sync.WaitGroup
+	for _, id := range ids {
+		for _, keys := range [][]string{{"a", "b"}, {"b", "a"}} {
+			s := openSealed(t, path, keys...)
+			updating.Go(func() {
+				for n := 0; n < updates; {
+					w, err := s.Webhook(ctx, "", id)
+					if !assert.NoError(t, err) {
+						return
+					}
+					var configs struct{ N int }
+					assert.NoError(t, json.Unmarshal(w.Channels[0].Configs, &configs))
+					w.Channels[0].Configs = fmt.Appendf(nil, `{"n":%d}`, configs.N+1)
+					if err := s.UpdateWebhook(ctx, w); err == nil {
+						n++
+					} else if !assert.ErrorIs(t, err, webhook.ErrConflict, "only another update is in the way") {
+						return
+					}
+				}
+			})
+		}
+	}
+	done := make(chan struct{})
+	resealed := make(chan int, 2)
+	for _, keys := range [][]string{{"a", "b"}, {"b", "a"}} {
+		s := openSealed(t, path, keys...)
+		resealing.Go(func() {
+			total := 0
+			for {
+				n, err := s.Reseal(ctx)
+				assert.NoError(t, err)
+				total += n
+				select {
+				case <-done:
+					resealed <- total
+					return
+				default:
+				}
+			}
+		})
+	}
+	updating.Wait()
+	close(done)
+	resealing.Wait()
+	require.Positive(t, <-resealed+<-resealed)
+
+	_, err := openSealed(t, path, "b", "a").Reseal(ctx)
+	require.NoError(t, err)
+	last := openSealed(t, path, "b")
+	for _, id := range ids {
+		w, err := last.Webhook(ctx, "", id)
+		require.NoError(t, err, "the first key is not needed any more")
+		require.JSONEq(t, fmt.Sprintf(`{"n":%d}`, 2*updates), string(w.Channels[0].Configs), "no update is lost")
+		require.Equal(t, w.CreatedAt.UnixMicro()+2*updates, w.Revision, "the revision counts the updates and nothing else")
+	}
+}

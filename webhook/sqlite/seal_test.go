@@ -1,0 +1,279 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/seal"
+	"github.com/mixpeek/webhooks-go/webhook/sqlite"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+	"github.com/mixpeek/webhooks-go/webhook/storetest"
+)
+
+// sealer seals with the first of the ids, each of which stands for a key.
+func sealer(t *testing.T, ids ...string) *seal.Sealer {
+	t.Helper()
+	var keys []seal.Key
+	for _, id := range ids {
+		key, err := seal.RawKey(id, []byte(strings.Repeat(id, seal.KeySize))[:seal.KeySize])
+		require.NoError(t, err)
+		keys = append(keys, key)
+	}
+	s, err := seal.New(keys...)
+	require.NoError(t, err)
+	return s
+}
+
+// openSealed opens the file with the keys, or without a Sealer if there are none.
+func openSealed(t *testing.T, path string, ids ...string) *stored {
+	t.Helper()
+	config := sqlite.Config{}
+	if len(ids) > 0 {
+		config.Sealer = sealer(t, ids...)
+	}
+	s, err := sqlite.Open(t.Context(), path, config)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return &stored{s, path}
+}
+
+func TestSealedStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, storetest.Harness{
+		New: func(t *testing.T) webhook.Store { return openSealed(t, filepath.Join(t.TempDir(), "webhooks.db"), "a") },
+		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
+			require.NoError(t, s.(*stored).Close())
+			return openSealed(t, s.(*stored).path, "b", "a")
+		},
+		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return openSealed(t, s.(*stored).path, "a", "b") },
+	})
+}
+
+// secrets are what must not be read in the database.
+var secrets = []string{"geheimer-kopf", "geheimes-token", "whsec_geheim", "geheimnis-der-zukunft"}
+
+func secretWebhook(organizationID string) *webhook.Webhook {
+	return &webhook.Webhook{
+		ID: webhook.NewID(), OrganizationID: organizationID, Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
+		Channels: []webhook.ChannelConfig{
+			{Channel: "webhook", Configs: json.RawMessage(`{"url":"https://example.com","headers":{"X-Token":"geheimer-kopf"},"secret":"whsec_geheim"}`)},
+			{Channel: "slack", Configs: json.RawMessage(`{"bot_token":"geheimes-token"}`)},
+			{Channel: "webhook", Configs: json.RawMessage(`{"url":"https://example.org","new_field":"geheimnis-der-zukunft"}`)},
+		},
+		CreatedAt: time.Now(), UpdatedAt: time.Now(),
+	}
+}
+
+// create stores a webhook and returns what is read back.
+func create(t *testing.T, s *stored, w *webhook.Webhook) *webhook.Webhook {
+	t.Helper()
+	require.NoError(t, s.CreateWebhook(t.Context(), w))
+	got, err := s.Webhook(t.Context(), w.OrganizationID, w.ID)
+	require.NoError(t, err)
+	return got
+}
+
+// beside opens the file beside the store, and closes it again.
+func beside(t *testing.T, path string, use func(db *sql.DB) error) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
+	require.NoError(t, err)
+	require.NoError(t, use(db))
+	require.NoError(t, db.Close())
+}
+
+func alter(t *testing.T, path, statement string, args ...any) {
+	t.Helper()
+	beside(t, path, func(db *sql.DB) error {
+		_, err := db.ExecContext(t.Context(), statement, args...)
+		return err
+	})
+}
+
+// channelsOf is what the row has.
+func channelsOf(t *testing.T, path, id string) (channels string) {
+	t.Helper()
+	beside(t, path, func(db *sql.DB) error {
+		return db.QueryRowContext(t.Context(), "SELECT channels FROM webhooks_webhooks WHERE id = ?", id).Scan(&channels)
+	})
+	return channels
+}
+
+// secretsIn returns which of the secrets are in the files of the directory, as they
+// are or in base64.
+func secretsIn(t *testing.T, path string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob(path + "*") // the log and its index too
+	require.NoError(t, err)
+	var all []byte
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		all = append(all, content...)
+	}
+	require.Contains(t, string(all), "Orders", "what is in clear can be found")
+	for _, secret := range secrets {
+		// Without the characters at the ends, which depend on what is beside it.
+		encoded := base64.StdEncoding.EncodeToString([]byte(secret))
+		if bytes.Contains(all, []byte(secret)) || bytes.Contains(all, []byte(encoded[:12])) {
+			found = append(found, secret)
+		}
+	}
+	return found
+}
+
+func TestSealedDatabaseHasNoSecrets(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	for _, keys := range [][]string{nil, {"a"}} {
+		s := openSealed(t, filepath.Join(t.TempDir(), "webhooks.db"), keys...)
+		w := create(t, s, secretWebhook("org"))
+		w.Name = "More Orders"
+		require.NoError(t, s.UpdateWebhook(ctx, w))
+		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{OrganizationID: "org", ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+		require.NoError(t, err)
+		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+		require.NoError(t, err)
+		require.Len(t, tasks, 1)
+		_, err = s.Settle(ctx, now, []webhook.Settlement{{
+			Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseWebhook: true, Attempt: &webhook.Attempt{StartedAt: now},
+		}})
+		require.NoError(t, err)
+		want := secrets
+		if keys != nil {
+			want = nil
+			for _, name := range []string{`"channel":"webhook"`, `"channel":"slack"`, `"key":"a"`} {
+				require.Contains(t, channelsOf(t, s.path, w.ID), name, "the names of channels and keys stay legible")
+			}
+		}
+		require.Equal(t, want, secretsIn(t, s.path), "in use, with the log beside the file")
+		require.NoError(t, s.Close())
+		require.Equal(t, want, secretsIn(t, s.path), "closed")
+	}
+}
+
+// requireSealed checks an error of a webhook that was not opened.
+func requireSealed(t *testing.T, err error, id, keyID string, cause error) {
+	t.Helper()
+	var sealed *sqlstore.SealedError
+	require.ErrorAs(t, err, &sealed)
+	require.Equal(t, id, sealed.WebhookID)
+	require.Equal(t, keyID, sealed.KeyID)
+	require.Equal(t, "webhook", sealed.Channel, "the first that was not opened")
+	if cause != nil {
+		require.ErrorIs(t, err, cause)
+	}
+	for _, text := range append([]string{"example"}, secrets...) {
+		require.NotContains(t, err.Error(), text)
+	}
+	for _, text := range []string{id, `"webhook"`, `"` + keyID + `"`} {
+		require.ErrorContains(t, err, text)
+	}
+}
+
+// What one process cannot open keeps neither it from what it can, nor others.
+func TestUnreadableWebhook(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	owner := openSealed(t, path, "other")
+	unreadable := create(t, owner, secretWebhook("org"))
+	for _, keys := range [][]string{nil, {"a"}} {
+		s := openSealed(t, path, keys...)
+		readable := create(t, s, secretWebhook("org"))
+		_, err := s.Webhook(ctx, "org", unreadable.ID)
+		if keys == nil {
+			requireSealed(t, err, unreadable.ID, "other", nil)
+			require.ErrorContains(t, err, "without a Config.Sealer")
+		} else {
+			requireSealed(t, err, unreadable.ID, "other", seal.ErrUnknownKey)
+		}
+
+		list, err := s.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: "org"})
+		require.NoError(t, err)
+		byID := make(map[string]*webhook.Webhook)
+		for _, w := range list {
+			byID[w.ID] = w
+		}
+		require.Equal(t, readable, byID[readable.ID], "others are listed as ever")
+		want := unreadable.Clone()
+		for i := range want.Channels {
+			want.Channels[i].Configs = json.RawMessage(`null`)
+		}
+		require.Equal(t, want, byID[unreadable.ID], "what cannot be opened is listed without its configs")
+		require.ErrorContains(t, want.Validate(), "channels[0].configs", "and cannot be stored like that by mistake")
+
+		e := webhook.NewEvent{OrganizationID: "org", ID: "evt_" + strings.Join(keys, ""), Type: "a.b", Payload: []byte(`{}`)}
+		_, err = s.Enqueue(ctx, now, []webhook.NewEvent{e}, nil)
+		require.NoError(t, err)
+		require.NoError(t, s.DeleteWebhook(ctx, "org", readable.ID))
+		deliveries, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: "org", EventID: e.ID, WebhookID: unreadable.ID})
+		require.NoError(t, err)
+		require.Len(t, deliveries, len(unreadable.Channels), "events are kept for it")
+	}
+
+	s := openSealed(t, path, "a")
+	stale := unreadable.Clone()
+	stale.Revision--
+	require.ErrorIs(t, s.UpdateWebhook(ctx, stale), webhook.ErrConflict)
+
+	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+	require.NoError(t, err)
+	refused, err := s.Settle(ctx, now, []webhook.Settlement{{
+		Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseWebhook: true, Revision: unreadable.Revision,
+		Attempt: &webhook.Attempt{StartedAt: now},
+	}})
+	require.NoError(t, err, "a verdict can pause it")
+	require.Empty(t, refused)
+	paused, err := owner.Webhook(ctx, "org", unreadable.ID)
+	require.NoError(t, err)
+	require.True(t, paused.Paused)
+	require.Equal(t, unreadable.Revision+1, paused.Revision)
+	require.Equal(t, unreadable.Channels, paused.Channels, "and keeps what is sealed")
+
+	require.NoError(t, s.UpdateWebhook(ctx, paused), "giving it all of its configs again makes it readable")
+	got, err := s.Webhook(ctx, "org", unreadable.ID)
+	require.NoError(t, err)
+	require.Equal(t, unreadable.Channels, got.Channels)
+	require.NoError(t, owner.DeleteWebhook(ctx, "org", unreadable.ID), "whoever cannot open it can delete it")
+}
+
+// Who can write the database cannot have secrets sent elsewhere by copying them.
+func TestSealedConfigsStayWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := openSealed(t, filepath.Join(t.TempDir(), "webhooks.db"), "a")
+	const copyChannels = "UPDATE webhooks_webhooks SET channels = (SELECT channels FROM webhooks_webhooks WHERE id = ?) WHERE id = ?"
+
+	victim, thief := create(t, s, secretWebhook("org")), create(t, s, secretWebhook("org"))
+	alter(t, s.path, copyChannels, victim.ID, thief.ID)
+	_, err := s.Webhook(ctx, "org", thief.ID)
+	requireSealed(t, err, thief.ID, "a", seal.ErrOpen)
+
+	alter(t, s.path, "UPDATE webhooks_webhooks SET organization_id = 'thieves' WHERE id = ?", victim.ID)
+	_, err = s.Webhook(ctx, "thieves", victim.ID)
+	requireSealed(t, err, victim.ID, "a", seal.ErrOpen)
+	alter(t, s.path, "UPDATE webhooks_webhooks SET organization_id = 'org' WHERE id = ?", victim.ID)
+	_, err = s.Webhook(ctx, "org", victim.ID)
+	require.NoError(t, err)
+
+	var channels []map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(channelsOf(t, s.path, victim.ID)), &channels))
+	channels[0]["sealed"], channels[2]["sealed"] = channels[2]["sealed"], channels[0]["sealed"]
+	swapped, err := json.Marshal(channels)
+	require.NoError(t, err)
+	alter(t, s.path, "UPDATE webhooks_webhooks SET channels = ? WHERE id = ?", string(swapped), victim.ID)
+	_, err = s.Webhook(ctx, "org", victim.ID)
+	requireSealed(t, err, victim.ID, "a", seal.ErrOpen)
+}

@@ -1,0 +1,118 @@
+package sqlite_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// sentTo is an attempt of a channel whose configs name it.
+type sentTo struct{ name, eventID string }
+
+// namedChannel opens channels that report what they send, under the name that is
+// in their configs.
+func namedChannel(t *testing.T, sent chan<- sentTo) *channel.Registry {
+	t.Helper()
+	channels := channel.NewRegistry()
+	require.NoError(t, channels.Register("webhook", channel.DriverFunc(func(raw json.RawMessage) (channel.Channel, error) {
+		var config struct{ Name string }
+		err := json.Unmarshal(raw, &config)
+		return channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
+			sent <- sentTo{config.Name, m.EventID}
+			return channel.Result{}, nil
+		}), err
+	})))
+	return channels
+}
+
+// watchedStore says when a webhook was not read.
+type watchedStore struct {
+	*stored
+	unread chan<- error
+}
+
+func (s watchedStore) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
+	w, err := s.stored.Webhook(ctx, organizationID, id)
+	if err != nil {
+		select {
+		case s.unread <- err:
+		default:
+		}
+	}
+	return w, err
+}
+
+// receive waits for what comes in a moment.
+func receive[T any](t *testing.T, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(30 * time.Second):
+		require.Fail(t, "nothing came")
+	}
+	return v
+}
+
+func startDispatcher(t *testing.T, d *webhook.Dispatcher) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	return func() {
+		cancel()
+		assert.NoError(t, <-ended)
+	}
+}
+
+// A process without the key of one webhook delivers to the others, and leaves
+// what it cannot deliver for when the key is there.
+func TestMissingKeyLosesNothing(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	sent, unread := make(chan sentTo, 100), make(chan error)
+	config := webhook.Config{
+		Channels: namedChannel(t, sent), PollInterval: 5 * time.Millisecond,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	for _, name := range []string{"old", "new"} {
+		d, err := webhook.New(openSealed(t, path, name), config)
+		require.NoError(t, err)
+		require.NoError(t, d.CreateWebhook(ctx, &webhook.Webhook{
+			Name: name, EventTypes: []event.Pattern{"*"},
+			Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]string{"name": name})},
+		}))
+	}
+
+	lacking, err := webhook.New(watchedStore{openSealed(t, path, "new"), unread}, config)
+	require.NoError(t, err)
+	stop := startDispatcher(t, lacking)
+	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+	e.Namespace = "acme"
+	require.NoError(t, lacking.Emit(ctx, e))
+	require.Equal(t, sentTo{"new", e.ID}, receive(t, sent))
+	for range 3 { // it is tried again
+		require.ErrorContains(t, receive(t, unread), `sealed with the key "old"`)
+	}
+	stop()
+	waiting, err := lacking.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusPending})
+	require.NoError(t, err)
+	require.Len(t, waiting, 1)
+	require.Empty(t, waiting[0].Attempts, "which costs no attempt")
+
+	whole, err := webhook.New(openSealed(t, path, "new", "old"), config)
+	require.NoError(t, err)
+	defer startDispatcher(t, whole)()
+	require.Equal(t, sentTo{"old", e.ID}, receive(t, sent))
+}
