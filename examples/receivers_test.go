@@ -2,11 +2,15 @@ package examples_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,8 +25,9 @@ const readTimeout = 500 * time.Millisecond
 
 func TestGoReceiver(t *testing.T) {
 	t.Parallel()
-	p := build(t).start(t, "receiver", []string{"RECEIVER_SECRET=" + secret}, "-dev", "-addr=127.0.0.1:0")
-	runSuite(t, p, receivertest.Options{Credentials: receivertest.Credentials{Secret: secret}})
+	d := newDownstream(t)
+	p := build(t).start(t, "receiver", []string{"RECEIVER_SECRET=" + secret}, "-dev", "-addr=127.0.0.1:0", "-notify="+d.url)
+	runSuite(t, p, receivertest.Options{Credentials: receivertest.Credentials{Secret: secret}, Hold: d.hold})
 }
 
 func TestNodeReceiver(t *testing.T) {
@@ -81,9 +86,11 @@ func testForeignReceiver(t *testing.T, folder string, main, tests []string) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			d := newDownstream(t)
 			cmd := exec.Command(main[0], main[1:]...)
 			cmd.Dir = folder
-			cmd.Env = append(os.Environ(), "RECEIVER_ADDR=127.0.0.1:0", fmt.Sprint("RECEIVER_READ_TIMEOUT=", readTimeout.Seconds()))
+			cmd.Env = append(os.Environ(), "RECEIVER_ADDR=127.0.0.1:0", "RECEIVER_NOTIFY="+d.url, "NO_PROXY=127.0.0.1",
+				fmt.Sprint("RECEIVER_READ_TIMEOUT=", readTimeout.Seconds()))
 			if credentials.Secret != "" {
 				cmd.Env = append(cmd.Env, "RECEIVER_SECRET="+secret)
 			}
@@ -91,9 +98,50 @@ func testForeignReceiver(t *testing.T, folder string, main, tests []string) {
 				cmd.Env = append(cmd.Env, "RECEIVER_SIGNING_KEY="+key.Reveal())
 			}
 			p := start(t, folder, cmd)
-			runSuite(t, p, receivertest.Options{Credentials: credentials, ReadTimeout: readTimeout})
+			runSuite(t, p, receivertest.Options{Credentials: credentials, ReadTimeout: readTimeout, Hold: d.hold})
 		})
 	}
+}
+
+// downstream is a service that a receiver tells about each event, and so a place
+// where its handler can be held.
+type downstream struct {
+	url  string
+	mu   sync.Mutex
+	held map[string]chan struct{} // by event id, closed when released
+}
+
+func newDownstream(t *testing.T) *downstream {
+	t.Helper()
+	d := &downstream{held: make(map[string]chan struct{})}
+	server := httptest.NewServer(d)
+	t.Cleanup(server.Close)
+	d.url = server.URL
+	return d
+}
+
+func (d *downstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var told struct {
+		EventID string `json:"event_id"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&told); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	d.mu.Lock()
+	held := d.held[told.EventID]
+	d.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+}
+
+func (d *downstream) hold(_ context.Context, eventID string) (release func(), err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	held := make(chan struct{})
+	d.held[eventID] = held
+	return func() { close(held) }, nil
 }
 
 // runSuite sends a receiver all that it has to cope with. The receiver logs what

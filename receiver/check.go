@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
@@ -153,6 +154,20 @@ func (rc *Receiver) decode(h http.Header, d *Delivery) *Rejection {
 	d.Claim.Key, d.Keep = dedupeKey(rc.cfg.Consumer, d), rc.cfg.Keep
 	return nil
 }
+
+// decodeTyped is what [Config.Decode] defaults to.
+func decodeTyped(_ http.Header, body []byte) (*event.Event, error) {
+	e, err := event.Decode(body)
+	if err != nil {
+		return nil, err
+	}
+	if e.Type == "" {
+		return nil, errNoType
+	}
+	return e, nil
+}
+
+var errNoType = errors.New("event_type is required")
 
 func unauthorized(err error) *Rejection {
 	return &Rejection{Status: http.StatusUnauthorized, Err: err}

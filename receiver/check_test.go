@@ -263,8 +263,9 @@ func TestMalformed(t *testing.T) {
 		"text":     "hello",
 		"array":    `[{"event_id":"evt_1"}]`,
 		"cut":      `{"event_id":"evt_1"`,
-		"twice":    `{"event_id":"evt_1"}{}`,
-		"type":     `{"event_id":7}`,
+		"twice":    `{"event_id":"evt_1","event_type":"a.b"}{}`,
+		"type":     `{"event_id":7,"event_type":"a.b"}`,
+		"typeless": `{"event_id":"evt_1"}`,
 		"not UTF8": "{\"event_id\":\"\xff\"}",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -311,14 +312,14 @@ func TestKey(t *testing.T) {
 		consumer string
 		key      string
 	}{
-		{"the event's id", `{"event_id":"evt_1"}`, "", "evt_1"},
-		{"for a consumer", `{"event_id":"evt_1"}`, "search", "search/evt_1"},
+		{"the event's id", `{"event_id":"evt_1","event_type":"a.b"}`, "", "evt_1"},
+		{"for a consumer", `{"event_id":"evt_1","event_type":"a.b"}`, "search", "search/evt_1"},
 		{"without an id, the body's hash", `{"event_type":"object.created"}`, "", "body:"},
-		{"an id that no index takes", `{"event_id":"` + long + `"}`, "", "id:"},
-		{"an id that PostgreSQL cannot store", `{"event_id":"evt_\u0000"}`, "", "id:"},
-		{"an id that looks like a consumer's", `{"event_id":"search/evt_1"}`, "", "id:"},
-		{"an id that looks like a hash", `{"event_id":"body:` + strings.Repeat("0", 64) + `"}`, "", "id:"},
-		{"an id beyond ASCII", `{"event_id":"evt_é"}`, "", "id:"},
+		{"an id that no index takes", `{"event_id":"` + long + `","event_type":"a.b"}`, "", "id:"},
+		{"an id that PostgreSQL cannot store", `{"event_id":"evt_\u0000","event_type":"a.b"}`, "", "id:"},
+		{"an id that looks like a consumer's", `{"event_id":"search/evt_1","event_type":"a.b"}`, "", "id:"},
+		{"an id that looks like a hash", `{"event_id":"body:` + strings.Repeat("0", 64) + `","event_type":"a.b"}`, "", "id:"},
+		{"an id beyond ASCII", `{"event_id":"evt_é","event_type":"a.b"}`, "", "id:"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -336,9 +337,9 @@ func TestKey(t *testing.T) {
 	t.Run("other bodies, other keys", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		one, err := b.Check(post(`{"metadata":{"n":1}}`))
+		one, err := b.Check(post(`{"event_type":"a.b","metadata":{"n":1}}`))
 		require.NoError(t, err)
-		two, err := b.Check(post(`{"metadata":{"n":2}}`))
+		two, err := b.Check(post(`{"event_type":"a.b","metadata":{"n":2}}`))
 		require.NoError(t, err)
 		assert.NotEqual(t, one.Claim.Key, two.Claim.Key)
 	})
@@ -411,11 +412,11 @@ func TestCheck(t *testing.T) {
 func TestSpellings(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	d, err := b.Check(post(`{"event_id":"evt_1","namespace":"acme","cache_scope_to_invalidate":{"scope":"COLLECTION","collection_id":"col_1"}}`))
+	d, err := b.Check(post(`{"event_id":"evt_1","event_type":"a.b","namespace":"acme","cache_scope_to_invalidate":{"scope":"COLLECTION","collection_id":"col_1"}}`))
 	require.NoError(t, err)
 	assert.Equal(t, "acme", d.Event.Namespace)
 	assert.Equal(t, event.ScopeCollection, d.Event.CacheScope.Kind)
-	d, err = b.Check(post(`{"event_id":"evt_1","namespace_id":"ns_1","cache_scope":{"scope":"collection","collection_id":"col_1"}}`))
+	d, err = b.Check(post(`{"event_id":"evt_1","event_type":"a.b","namespace_id":"ns_1","cache_scope":{"scope":"collection","collection_id":"col_1"}}`))
 	require.NoError(t, err)
 	assert.Equal(t, "ns_1", d.Event.NamespaceID)
 	assert.Equal(t, "col_1", d.Event.CacheScope.CollectionID)

@@ -73,7 +73,8 @@ type Config struct {
 	// Decode makes an event of an authentic body, for senders whose payload is
 	// not the envelope. Its error is logged: keep secrets out of it. An event
 	// without an ID is deduplicated on the signed webhook-id or else on the
-	// hash of the body. Defaults to [event.Decode].
+	// hash of the body. Defaults to [event.Decode], and an event without a type
+	// is refused: nobody could handle it, and acknowledged it would be lost.
 	Decode func(h http.Header, body []byte) (*event.Event, error)
 	// AllowIDMismatch accepts a signed request whose webhook-id is not the
 	// event's id. The event's id is what counts then. Defaults to false.
@@ -137,7 +138,7 @@ func (c Config) withDefaults() Config {
 		c.ReadTimeout = DefaultReadTimeout
 	}
 	if c.Decode == nil {
-		c.Decode = func(_ http.Header, body []byte) (*event.Event, error) { return event.Decode(body) }
+		c.Decode = decodeTyped
 	}
 	if c.Dedupe == nil {
 		c.Dedupe = NewMemory(MemoryConfig{})

@@ -4,7 +4,10 @@ import { createServer } from 'node:http'
 import express from 'express'
 import { receiver } from './receiver.js'
 
-const { RECEIVER_SECRET, RECEIVER_SIGNING_KEY, RECEIVER_ADDR = '127.0.0.1:8082', RECEIVER_READ_TIMEOUT = '10' } = process.env
+const {
+  RECEIVER_SECRET, RECEIVER_SIGNING_KEY, RECEIVER_NOTIFY,
+  RECEIVER_ADDR = '127.0.0.1:8082', RECEIVER_READ_TIMEOUT = '10',
+} = process.env
 
 const log = (msg, fields) => console.log(JSON.stringify({ time: new Date(), msg, ...fields }))
 
@@ -17,11 +20,24 @@ async function handle(event) {
     case 'object.created':
     case 'object.updated':
     case 'object.deleted':
+      if (RECEIVER_NOTIFY) await notify(fields)
       log('handled', { ...fields, subject: event.subject?.id })
       break
     default:
       log('ignored', fields)
   }
+}
+
+// notify tells a service about an event: a search index, a queue.
+async function notify(fields) {
+  const response = await fetch(RECEIVER_NOTIFY, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(fields),
+    signal: AbortSignal.timeout(10_000),
+  })
+  await response.arrayBuffer() // so that the connection can be used again
+  if (!response.ok) throw new Error(`the service answered ${response.status}`)
 }
 
 const app = express()

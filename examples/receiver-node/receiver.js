@@ -66,7 +66,8 @@ function decode(req, res, next) {
     return res.sendStatus(400)
   }
   const { event_id: id, event_type: type } = res.locals.event ?? {}
-  if (typeof type !== 'string' || typeof id !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(id)) return res.sendStatus(400)
+  if (typeof type !== 'string' || type === '') return res.sendStatus(400)
+  if (typeof id !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(id)) return res.sendStatus(400)
   // What is signed as the id is what the sender means, so both have to agree.
   const signed = req.headers['webhook-id']
   if (signed !== undefined && signed !== id) return res.sendStatus(400)

@@ -75,6 +75,7 @@ test('what is no event in JSON is turned away', async (t) => {
     [415, { headers: { 'Content-Type': 'text/plain' } }],
     [415, { headers: { 'Content-Encoding': 'gzip' }, body: gzipSync('{"event_id":"evt_1","event_type":"a"}') }],
     [400, { body: '{"event_id":"evt_1"}' }],
+    [400, { body: '{"event_id":"evt_1","event_type":""}' }],
     [400, { body: '{"event_id":"not an id","event_type":"a"}' }],
     [400, { body: 'null' }],
     [400, { body: Buffer.from('{"event_id":"evt_1","event_type":"\xff"}', 'latin1') }],

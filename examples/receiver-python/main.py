@@ -13,11 +13,13 @@ import os
 import signal
 import socket
 import threading
+import urllib.request
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from receiver import create_app
 
+NOTIFY = os.environ.get("RECEIVER_NOTIFY")
 READ_TIMEOUT = float(os.environ.get("RECEIVER_READ_TIMEOUT", "10"))  # seconds
 
 
@@ -34,9 +36,19 @@ def handle(event):
     fields = {"event_id": event["event_id"], "event_type": event["event_type"]}
     match event["event_type"]:
         case "object.created" | "object.updated" | "object.deleted":
+            if NOTIFY:
+                notify(fields)
             log("handled", **fields)
         case _:
             log("ignored", **fields)
+
+
+def notify(fields):
+    """Tells a service about an event: a search index, a queue."""
+    body, headers = json.dumps(fields).encode(), {"Content-Type": "application/json"}
+    request = urllib.request.Request(NOTIFY, body, headers)
+    with urllib.request.urlopen(request, timeout=10):
+        pass  # an answer that is no 2xx has been raised
 
 
 class RequestHandler(WSGIRequestHandler):

@@ -106,9 +106,11 @@ def decode(body):
         event = json.loads(body.decode())
     except (ValueError, RecursionError):
         abort(400)
-    if not isinstance(event, dict) or not isinstance(event.get("event_type"), str):
+    if not isinstance(event, dict):
         abort(400)
-    event_id = event.get("event_id")
+    event_type, event_id = event.get("event_type"), event.get("event_id")
+    if not isinstance(event_type, str) or not event_type:
+        abort(400)
     if not isinstance(event_id, str) or not EVENT_ID.fullmatch(event_id):
         abort(400)
     # What is signed as the id is what the sender means, so both have to agree.

@@ -87,6 +87,7 @@ class ReceiverTest(unittest.TestCase):
             (415, good, {"Content_Type": "text/plain"}),
             (415, gzip.compress(good), {"Content_Encoding": "gzip"}),
             (400, b'{"event_id":"evt_1"}', {}),
+            (400, b'{"event_id":"evt_1","event_type":""}', {}),
             (400, b'{"event_id":"not an id","event_type":"a"}', {}),
             (400, b"null", {}),
             (400, b'{"event_id":"evt_1","event_type":"\xff"}', {}),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/examples/internal/envflag"
@@ -16,6 +17,7 @@ type config struct {
 	dev            bool
 	trustedProxies []netip.Prefix
 	keys           []string
+	notify         string
 	secret         string
 }
 
@@ -54,6 +56,7 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		c.keys = append(c.keys, split(s)...)
 		return nil
 	})
+	flags.StringVar(&c.notify, "notify", "", "`URL` of a service that is told about each event before that counts as handled")
 	if err := envflag.Parse(flags, args, "RECEIVER_", getenv); err != nil {
 		return c, err
 	}
@@ -67,6 +70,11 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	}
 	if !c.dev && len(c.trustedProxies) == 0 {
 		problems = append(problems, errors.New("-trusted-proxies or -dev is required: no request could be accepted"))
+	}
+	if c.notify != "" {
+		if u, err := url.Parse(c.notify); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			problems = append(problems, errors.New("-notify must be an http or https URL"))
+		}
 	}
 	return c, errors.Join(problems...)
 }

@@ -50,8 +50,13 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	events := receiver.NewRouter()
-	events.On(event.MatchAll, func(_ context.Context, e *event.Event) error {
+	service, events := newService(cfg.notify), receiver.NewRouter()
+	events.On(event.MatchAll, func(ctx context.Context, e *event.Event) error {
+		if cfg.notify != "" {
+			if err := service.notify(ctx, e); err != nil {
+				return err
+			}
+		}
 		logger.Info("handled", "event_id", e.ID, "event_type", e.Type, "subject", e.Subject.Type+" "+e.Subject.ID)
 		return nil
 	})

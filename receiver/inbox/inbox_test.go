@@ -108,7 +108,7 @@ func TestHandlerGetsTheEventAsItWasReceived(t *testing.T) {
 			body:     `{"event_id":"550e8400-e29b-41d4-a716-446655440000","event_type":"Push"}`,
 			wantType: "inbox.received",
 		},
-		"empty": {body: `{}`, wantType: "inbox.received"},
+		"empty": {body: `{}`, change: custom(event.Event{}), wantType: "inbox.received"},
 		"from a decoder": {
 			body:     `[1]`,
 			change:   custom(event.Event{Type: "payment_intent.succeeded", Metadata: map[string]any{"amount": json.Number("5")}}),
@@ -169,7 +169,7 @@ func TestStoresAnEventOnce(t *testing.T) {
 		change func(*receiver.Config)
 	}{
 		"by the event's id":     {bodies: []string{envelope(t, "evt_1"), envelope(t, "evt_2")}},
-		"by an id of any form":  {bodies: []string{`{"event_id":"1"}`, `{"event_id":"2"}`}},
+		"by an id of any form":  {bodies: []string{`{"event_id":"1","event_type":"a.b"}`, `{"event_id":"2","event_type":"a.b"}`}},
 		"by the body":           {bodies: []string{`{"event_type":"object.created"}`, `{"event_type":"object.deleted"}`}},
 		"by the body, if equal": {bodies: []string{`{"n":1}`, `{"n":2}`}, change: custom},
 	} {
@@ -210,8 +210,8 @@ func TestEventsThatComeByOtherWays(t *testing.T) {
 // What can never be stored is not asked for again and again.
 func TestRefusesForGoodWhatCannotBeStored(t *testing.T) {
 	t.Parallel()
-	deep := `{"event_id":"evt_1","metadata":` + strings.Repeat(`{"a":`, event.MaxDepth-2) + `{}` + strings.Repeat(`}`, event.MaxDepth-2) + `}`
-	long := `{"event_id":"evt_1","actor":"` + strings.Repeat("x", webhook.MaxPayload-100) + `"}`
+	deep := `{"event_id":"evt_1","event_type":"a.b","metadata":` + strings.Repeat(`{"a":`, event.MaxDepth-2) + `{}` + strings.Repeat(`}`, event.MaxDepth-2) + `}`
+	long := `{"event_id":"evt_1","event_type":"a.b","actor":"` + strings.Repeat("x", webhook.MaxPayload-100) + `"}`
 	for name, tc := range map[string]struct {
 		body   string
 		change func(*receiver.Config)

@@ -2,6 +2,7 @@ package receivertest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,63 @@ func malformed(ctx context.Context, s *suite) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+func noType(ctx context.Context, s *suite) error {
+	var errs []error
+	for what, body := range map[string]string{
+		"no event_type":       `{"event_id":%q}`,
+		"an empty event_type": `{"event_id":%q,"event_type":""}`,
+		"event_type null":     `{"event_id":%q,"event_type":null}`,
+	} {
+		m := s.message()
+		m.body = fmt.Appendf(nil, body, m.id)
+		_, err := s.turnedAway(ctx, what, m, "4xx", answer.clientError)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func contentType(ctx context.Context, s *suite) error {
+	var errs []error
+	for what, lines := range map[string][]string{
+		"no content type": nil,
+		"plain text":      {"text/plain"},
+		"a form":          {"application/x-www-form-urlencoded"},
+	} {
+		m := s.message()
+		m.change = func(r *http.Request) { r.Header["Content-Type"] = lines }
+		_, err := s.turnedAway(ctx, what, m, "415", answer.clientError)
+		errs = append(errs, err)
+	}
+	m := s.message()
+	m.change = func(r *http.Request) { r.Header.Set("Content-Type", "application/json; charset=utf-8") }
+	return errors.Join(append(errs, s.accepted(ctx, "JSON with a charset", m))...)
+}
+
+func compressed(ctx context.Context, s *suite) error {
+	if s.MaxDecoded == 0 {
+		_, err := s.turnedAway(ctx, "a body in gzip", zipped(s.message()), "415", answer.clientError)
+		return err
+	}
+	m := zipped(s.padded(s.MaxDecoded))
+	if err := s.accepted(ctx, fmt.Sprintf("%d bytes in gzip", s.MaxDecoded), m); err != nil {
+		return err
+	}
+	err := s.handled(ctx, m.id, 1)
+	_, tooLarge := s.turnedAway(ctx, "one byte too many, in gzip", zipped(s.padded(s.MaxDecoded+1)), "413", answer.clientError)
+	return errors.Join(err, tooLarge)
+}
+
+// zipped compresses the body. What is signed is what travels.
+func zipped(m message) message {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(m.body) // a Buffer takes everything
+	_ = w.Close()
+	m.body = b.Bytes()
+	m.change = func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }
+	return m
 }
 
 func wrongMethod(ctx context.Context, s *suite) error {

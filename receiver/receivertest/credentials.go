@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -86,6 +87,47 @@ func wrongSignature(ctx context.Context, s *suite) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+func severalSignatures(ctx context.Context, s *suite) error {
+	const most = 16
+	others := func(n int) string {
+		return strings.Repeat(" v1,"+base64.StdEncoding.EncodeToString(make([]byte, 32)), n)
+	}
+	with := func(change func(mine string, n int) []string) message {
+		m := s.message()
+		m.change = func(r *http.Request) {
+			mine := r.Header.Get(signature.HeaderSignature)
+			r.Header[signature.HeaderSignature] = change(mine, len(strings.Fields(mine)))
+		}
+		return m
+	}
+	var errs []error
+	for what, m := range map[string]message{
+		"the last of 16 signatures": with(func(mine string, n int) []string { return []string{others(most-n) + " " + mine} }),
+		"a signature on a line of its own": with(func(mine string, _ int) []string {
+			return []string{others(1), mine}
+		}),
+		"signatures joined with a comma": with(func(mine string, _ int) []string {
+			return []string{others(1) + ", " + mine}
+		}),
+	} {
+		errs = append(errs, s.accepted(ctx, what, m))
+	}
+	_, err := s.unauthorized(ctx, "a signature after 16 others", with(func(mine string, _ int) []string {
+		return []string{others(most) + " " + mine}
+	}))
+	return errors.Join(append(errs, err)...)
+}
+
+func signedID(ctx context.Context, s *suite) error {
+	m := s.message()
+	inside := m.id
+	m.id = event.NewID()
+	if _, err := s.turnedAway(ctx, "another id signed", m, "400", answer.clientError); err != nil {
+		return err
+	}
+	return s.handled(ctx, inside, 0)
 }
 
 func setBody(r *http.Request, body []byte) {

@@ -35,7 +35,10 @@ func ExampleVerify() {
 	// wrong secret
 	// wrong secret reads no body
 	// oversize
+	// compressed body
+	// content type
 	// malformed
+	// no type
 	// wrong method
 }
 

@@ -38,6 +38,18 @@ var rules = []Rule{
 		check: wrongSignature,
 	},
 	{
+		Name:  "several signatures",
+		Why:   "any of 16 signatures counts, on whichever line a proxy has put it, so that keys can be rotated; a 17th does not, so that a header costs no more than that",
+		needs: needsSigner,
+		check: severalSignatures,
+	},
+	{
+		Name:  "signed id",
+		Why:   "an event_id that is not the signed webhook-id gets a 4xx: what is signed, deduplicated and handled is one event",
+		needs: needsSigner,
+		check: signedID,
+	},
+	{
 		Name:  "replayed old timestamp",
 		Why:   "a signature from long ago, or from the future, is 401: somebody may have recorded it",
 		needs: needsSigner,
@@ -75,9 +87,24 @@ var rules = []Rule{
 		check: oversize,
 	},
 	{
+		Name:  "compressed body",
+		Why:   "what a body unpacks to has a limit too, and where nothing unpacks, a compressed body gets a 4xx, best 415: a few bytes can hold a gigabyte",
+		check: compressed,
+	},
+	{
+		Name:  "content type",
+		Why:   "a body that does not say it is JSON gets a 4xx, best 415; browsers can send such a body from any page without asking",
+		check: contentType,
+	},
+	{
 		Name:  "malformed",
 		Why:   "an authentic body that is no event gets a 4xx and does no harm",
 		check: malformed,
+	},
+	{
+		Name:  "no type",
+		Why:   "an event without event_type gets a 4xx: nobody can handle it, and acknowledged it is lost without a trace",
+		check: noType,
 	},
 	{
 		Name:  "wrong method",

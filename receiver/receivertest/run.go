@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,9 @@ type Options struct {
 	// MaxBody is the receiver's limit in bytes.
 	// Defaults to [receiver.DefaultMaxBody].
 	MaxBody int64
+	// MaxDecoded is the receiver's limit in bytes for what a body with
+	// Content-Encoding gzip unpacks to. Zero means that it takes no such body.
+	MaxDecoded int64
 	// ReadTimeout is how long the receiver waits for a body. Zero means that
 	// it is not known, and slow bodies are not tried.
 	ReadTimeout time.Duration
@@ -39,6 +43,9 @@ type Options struct {
 	// receiver cannot be held, and what it answers to a copy of an event that
 	// is being handled is not tried.
 	Hold func(ctx context.Context, eventID string) (release func(), err error)
+	// Except names the rules ([Rule.Name]) that are not tried, because the
+	// receiver has good reasons to do otherwise. Defaults to none.
+	Except []string
 	// Client makes the requests. It is to follow no redirects.
 	// Defaults to a client of the suite's own.
 	Client *http.Client
@@ -93,7 +100,8 @@ type Verdict struct {
 	Rule Rule
 	// Err says how the rule was broken. Nil if it was kept or not tried.
 	Err error
-	// NotTried says which option the rule needs. Empty if it was tried.
+	// NotTried says which option the rule needs, or that it is excepted. Empty
+	// if it was tried.
 	NotTried string
 }
 
@@ -153,6 +161,11 @@ func newSuite(target string, o Options) (*suite, error) {
 	if o.Secret == "" && o.Signer == nil {
 		p.Add("Credentials", "Secret or Signer is required")
 	}
+	for i, name := range o.Except {
+		if !slices.ContainsFunc(rules, func(r Rule) bool { return r.Name == name }) {
+			p.Add(fmt.Sprintf("Except[%d]", i), "must be the name of a rule")
+		}
+	}
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
@@ -176,7 +189,10 @@ func newSuite(target string, o Options) (*suite, error) {
 
 func (s *suite) verify(ctx context.Context, rule Rule) Verdict {
 	v := Verdict{Rule: rule}
-	if rule.needs != nil {
+	switch {
+	case slices.Contains(s.Except, rule.Name):
+		v.NotTried = "in Options.Except"
+	case rule.needs != nil:
 		v.NotTried = rule.needs(s)
 	}
 	if v.NotTried == "" {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -102,6 +103,18 @@ func (b *bench) router() *receiver.Router {
 	return router
 }
 
+// withSignatures is a receiver that sees other lines of signatures than were sent.
+func (b *bench) withSignatures(t *testing.T, change func([]string) []string) http.Handler {
+	t.Helper()
+	next := b.receiver(t).Handler(b.router())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if lines := r.Header[signature.HeaderSignature]; len(lines) > 0 && lines[0] != "" {
+			r.Header[signature.HeaderSignature] = change(lines)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func serve(t *testing.T, h http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -129,6 +142,14 @@ func TestRun(t *testing.T) {
 		b.config.Secrets, b.options.Secret = nil, ""
 		receivertest.Run(t, serve(t, b.receiver(t).Handler(b.router())), b.options)
 	})
+}
+
+// One that unpacks bodies is asked to do that, and to stop.
+func TestRunMaxDecoded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.config.MaxDecoded, b.options.MaxDecoded = 100_000, 100_000
+	receivertest.Run(t, serve(t, b.receiver(t).Handler(b.router())), b.options)
 }
 
 // So does one that answers copies only when the event has been handled.
@@ -213,7 +234,7 @@ func TestBroken(t *testing.T) {
 				b.config.Signature = nil
 				return b.receiver(t).Handler(b.router())
 			},
-			[]string{"wrong signature", "replayed old timestamp", "uniform refusal"},
+			[]string{"wrong signature", "several signatures", "signed id", "replayed old timestamp", "uniform refusal"},
 		},
 		{
 			"takes any age",
@@ -295,7 +316,96 @@ func TestBroken(t *testing.T) {
 				}
 				return b.receiver(t).Handler(b.router())
 			},
-			[]string{"malformed"},
+			[]string{"malformed", "no type"},
+		},
+		{
+			"takes any content type",
+			func(t *testing.T, b *bench) http.Handler {
+				next := b.receiver(t).Handler(b.router())
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					r.Header.Set("Content-Type", "application/json")
+					next.ServeHTTP(w, r)
+				})
+			},
+			[]string{"content type"},
+		},
+		{
+			"takes one spelling of the content type",
+			func(t *testing.T, b *bench) http.Handler {
+				next := b.receiver(t).Handler(b.router())
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("Content-Type") != "application/json" {
+						http.Error(w, "not JSON", http.StatusUnsupportedMediaType)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			},
+			[]string{"content type"},
+		},
+		{
+			"takes events without a type",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.Decode = func(_ http.Header, body []byte) (*event.Event, error) { return event.Decode(body) }
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"no type"},
+		},
+		{
+			"unpacks what it should not",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.MaxDecoded = 100_000
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"compressed body"},
+		},
+		{
+			"unpacks without a limit",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.MaxDecoded, b.options.MaxDecoded = 1<<30, 100_000
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"compressed body"},
+		},
+		{
+			"unpacks nothing, and says it does",
+			func(t *testing.T, b *bench) http.Handler {
+				b.options.MaxDecoded = 100_000
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"compressed body"},
+		},
+		{
+			"takes any id in a signed body",
+			func(t *testing.T, b *bench) http.Handler {
+				b.config.AllowIDMismatch = true
+				return b.receiver(t).Handler(b.router())
+			},
+			[]string{"signed id"},
+		},
+		{
+			"looks at any number of signatures",
+			func(t *testing.T, b *bench) http.Handler {
+				return b.withSignatures(t, func(lines []string) []string {
+					all := strings.Fields(strings.ReplaceAll(strings.Join(lines, " "), ", ", " "))
+					return all[max(0, len(all)-1):]
+				})
+			},
+			[]string{"several signatures"},
+		},
+		{
+			"looks at one signature",
+			func(t *testing.T, b *bench) http.Handler {
+				return b.withSignatures(t, func(lines []string) []string { return strings.Fields(strings.Join(lines, " "))[:1] })
+			},
+			[]string{"several signatures"},
+		},
+		{
+			"looks at one line of signatures",
+			func(t *testing.T, b *bench) http.Handler {
+				return b.withSignatures(t, func(lines []string) []string { return lines[:1] })
+			},
+			[]string{"several signatures"},
 		},
 		{
 			"takes any method",
@@ -386,11 +496,13 @@ func TestReport(t *testing.T) {
 	b.options.Signer, b.options.ReadTimeout, b.options.Hold = nil, 0, nil
 	b.config.Signature = nil
 	b.config.MaxBody++
+	b.options.Except = []string{"content type"}
 	report, err := receivertest.Verify(t.Context(), serve(t, b.receiver(t).Handler(b.router())), b.options)
 	require.NoError(t, err)
 	text := report.String()
 	assert.Contains(t, text, "kept       valid event\n")
 	assert.Contains(t, text, "not tried  wrong signature (needs Options.Signer)\n")
+	assert.Contains(t, text, "not tried  content type (in Options.Except)\n")
 	assert.Contains(t, text, "not tried  slow body (needs Options.ReadTimeout)\n")
 	assert.Contains(t, text, "not tried  duplicate in flight (needs Options.Hold)\n")
 	assert.Contains(t, text, "BROKEN     oversize: one byte too many, announced: answered 200 instead of 413")
@@ -400,10 +512,11 @@ func TestReport(t *testing.T) {
 
 func TestVerifyRefusesWhatItCannotTry(t *testing.T) {
 	t.Parallel()
-	_, err := receivertest.Verify(t.Context(), "localhost", receivertest.Options{})
+	_, err := receivertest.Verify(t.Context(), "localhost", receivertest.Options{Except: []string{"valid event", "no such rule"}})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
-	assert.Len(t, invalid.Problems, 2)
+	assert.Len(t, invalid.Problems, 3)
+	assert.ErrorContains(t, err, "Except[1]: must be the name of a rule")
 }
 
 // NewRequest is for tests of handlers without a server.
