@@ -31,6 +31,7 @@ type Dispatcher interface {
 	Replay(ctx context.Context, organizationID string, id webhook.DeliveryID) error
 	ReplayAll(ctx context.Context, q webhook.DeliveryQuery, options webhook.ReplayOptions) (webhook.ReplayProgress, error)
 	Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error
+	Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error)
 	Once(ctx context.Context, organizationID, key string, content []byte,
 		work func(ctx context.Context, tried time.Time) (answer []byte, err error)) ([]byte, error)
 	SendTest(ctx context.Context, w *webhook.Webhook, e *event.Event, channels ...string) ([]webhook.TestResult, error)

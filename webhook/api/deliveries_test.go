@@ -213,42 +213,6 @@ func TestReplayByFilter(t *testing.T) {
 	})
 }
 
-func TestStatistics(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, options{})
-		f.run()
-		c, ctx := f.client(orgA), t.Context()
-		w, err := c.Create(ctx, sinkWebhook("w", `{}`, `{}`, `{}`, `{"fail": "rejected"}`))
-		require.NoError(t, err)
-		s, err := c.Statistics(ctx, w.ID, time.Time{})
-		require.NoError(t, err)
-		assert.Nil(t, s.SuccessRate)
-		assert.Nil(t, s.AverageDuration)
-		assert.True(t, s.Complete)
-
-		f.emit(orgA, 200)
-		s, err = c.Statistics(ctx, w.ID, time.Time{})
-		require.NoError(t, err)
-		assert.Equal(t, 600, s.Deliveries[webhook.StatusSucceeded])
-		assert.Equal(t, 200, s.Deliveries[webhook.StatusDead])
-		assert.Contains(t, s.Deliveries, webhook.StatusHeld)
-		assert.InDelta(t, 0.75, *s.SuccessRate, 1e-9)
-		assert.Equal(t, []int{800, 200}, []int{s.Attempts, s.FailedAttempts})
-		assert.Equal(t, "rejected", s.LastFailure.Class)
-		assert.True(t, s.LastSuccess.Succeeded())
-		assert.True(t, s.Complete)
-
-		time.Sleep(2 * time.Hour)
-		s, err = c.Statistics(ctx, w.ID, time.Now().Add(-time.Hour))
-		require.NoError(t, err)
-		assert.Zero(t, s.Attempts, "of the last hour")
-		s, err = c.Statistics(ctx, w.ID, time.Time{})
-		require.NoError(t, err)
-		assert.Equal(t, 800, s.Attempts, "of the last day")
-	})
-}
-
 func TestSendTest(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})

@@ -7,33 +7,33 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// maxCounted bounds the deliveries that statistics are made of.
-const maxCounted = 10_000
-
-// Statistics says how a webhook has been doing. It counts the deliveries of
-// events that were emitted since Since, the newest 10 000 at most.
+// Statistics says how a webhook has been doing since Since, and what of its
+// deliveries is unfinished now. See [webhook.Statistics] for what counts.
 type Statistics struct {
-	WebhookID string    `json:"webhook_id"`
-	Since     time.Time `json:"since"`
-	// Complete is false if there are more deliveries than were counted.
-	Complete bool `json:"complete"`
-	// Deliveries counts deliveries by status; every status is there.
-	Deliveries map[webhook.Status]int `json:"deliveries"`
+	WebhookID string `json:"webhook_id"`
+	// Since is that of the request, rounded down to the hour.
+	Since time.Time `json:"since"`
+	// Deliveries counts deliveries by status; every status is there. Pending,
+	// in flight and held are those of now, whatever Since; the others came to
+	// that end since Since.
+	Deliveries map[webhook.Status]int64 `json:"deliveries"`
 	// SuccessRate is the part of the deliveries that came to their end by
 	// succeeding, of those that succeeded or died. Null if there are none.
 	SuccessRate *float64 `json:"success_rate"`
 	// Attempts and FailedAttempts count attempts.
-	Attempts       int `json:"attempts"`
-	FailedAttempts int `json:"failed_attempts"`
+	Attempts       int64 `json:"attempts"`
+	FailedAttempts int64 `json:"failed_attempts"`
 	// AverageDuration of an attempt in milliseconds. Null if there are none.
 	AverageDuration *float64 `json:"average_duration_ms"`
-	// LastSuccess and LastFailure are the latest attempts of either kind.
-	LastSuccess *webhook.Attempt `json:"last_success"`
-	LastFailure *webhook.Attempt `json:"last_failure"`
+	// LastSuccess and LastFailure are when the latest attempts of either kind
+	// were started. Null if there are none.
+	LastSuccess *time.Time `json:"last_success"`
+	LastFailure *time.Time `json:"last_failure"`
+	// LastFailed is the delivery of the attempt at LastFailure, which may have
+	// been pruned since. Null if there is none.
+	LastFailed *webhook.DeliveryID `json:"last_failed_delivery_id"`
 }
 
-// getStatistics counts in pages, so that a long history neither holds the store
-// nor fills the memory.
 func (a *API) getStatistics(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
@@ -43,67 +43,46 @@ func (a *API) getStatistics(r *request) (*response, error) {
 		return nil, err
 	}
 	if since.IsZero() {
-		since = time.Now().UTC().Add(-24 * time.Hour).Truncate(time.Microsecond)
+		since = time.Now().UTC().Add(-24 * time.Hour)
 	}
-	w, err := a.webhook(r)
+	id := r.PathValue("identifier")
+	figures, err := a.dispatcher.Statistics(r.Context(), webhook.StatisticsQuery{
+		OrganizationID: r.organizationID, WebhookID: id, Since: since,
+	})
 	if err != nil {
-		return nil, err
+		return nil, orNotFound(err, "webhook", id)
 	}
-	s := newStatistics(w.ID, since)
-	filter := webhook.DeliveryQuery{OrganizationID: r.organizationID, WebhookID: w.ID, Since: since, Limit: 500}
-	for counted := 0; counted < maxCounted; counted += filter.Limit {
-		page, err := a.dispatcher.Deliveries(r.Context(), filter)
-		if err != nil {
-			return nil, err
-		}
-		for i := range page {
-			s.count(&page[i])
-		}
-		if len(page) < filter.Limit {
-			s.Complete = true
-			break
-		}
-		filter.Before = page[len(page)-1].ID
-	}
-	s.rate()
-	return &response{status: http.StatusOK, body: s}, nil
+	return &response{status: http.StatusOK, body: newStatistics(id, &figures)}, nil
 }
 
-func newStatistics(webhookID string, since time.Time) *Statistics {
-	return &Statistics{WebhookID: webhookID, Since: since, Deliveries: map[webhook.Status]int{
-		webhook.StatusPending: 0, webhook.StatusInFlight: 0, webhook.StatusHeld: 0,
-		webhook.StatusSucceeded: 0, webhook.StatusDead: 0, webhook.StatusCancelled: 0,
-	}}
+func newStatistics(webhookID string, f *webhook.Statistics) *Statistics {
+	s := &Statistics{
+		WebhookID: webhookID,
+		Since:     f.Since,
+		Deliveries: map[webhook.Status]int64{
+			webhook.StatusPending: f.Pending, webhook.StatusInFlight: f.InFlight, webhook.StatusHeld: f.Held,
+			webhook.StatusSucceeded: f.Succeeded, webhook.StatusDead: f.Dead, webhook.StatusCancelled: f.Cancelled,
+		},
+		SuccessRate:    ratio(float64(f.Succeeded), f.Succeeded+f.Dead),
+		Attempts:       f.Attempts(),
+		FailedAttempts: f.Failed,
+		// Whole microseconds, as milliseconds.
+		AverageDuration: ratio(float64(f.Duration.Microseconds())/1000, f.Attempts()),
+	}
+	if !f.LastSuccess.IsZero() {
+		s.LastSuccess = &f.LastSuccess
+	}
+	if !f.LastFailure.IsZero() {
+		s.LastFailure, s.LastFailed = &f.LastFailure, &f.LastFailed
+	}
+	return s
 }
 
-func (s *Statistics) count(d *webhook.Delivery) {
-	s.Deliveries[d.Status]++
-	for i := range d.Attempts {
-		attempt := &d.Attempts[i]
-		s.Attempts++
-		last := &s.LastSuccess
-		if !attempt.Succeeded() {
-			s.FailedAttempts++
-			last = &s.LastFailure
-		}
-		if *last == nil || (*last).StartedAt.Before(attempt.StartedAt) {
-			*last = attempt
-		}
-		if s.AverageDuration == nil {
-			s.AverageDuration = new(float64)
-		}
-		*s.AverageDuration += float64(attempt.Duration.Microseconds()) / 1000
+// ratio is nil of nothing.
+func ratio(part float64, whole int64) *float64 {
+	if whole == 0 {
+		return nil
 	}
-}
-
-// rate turns sums into averages.
-func (s *Statistics) rate() {
-	succeeded, dead := s.Deliveries[webhook.StatusSucceeded], s.Deliveries[webhook.StatusDead]
-	if succeeded+dead > 0 {
-		rate := float64(succeeded) / float64(succeeded+dead)
-		s.SuccessRate = &rate
-	}
-	if s.AverageDuration != nil {
-		*s.AverageDuration /= float64(s.Attempts)
-	}
+	part /= float64(whole)
+	return &part
 }

@@ -120,7 +120,8 @@ func (c *Client) ReplayAll(ctx context.Context, webhookID string, request api.Re
 	}
 }
 
-// Statistics counts how a webhook has been doing since then; zero is 24 hours ago.
+// Statistics says how a webhook has been doing since the hour of the given time;
+// zero is 24 hours ago.
 func (c *Client) Statistics(ctx context.Context, webhookID string, since time.Time) (*api.Statistics, error) {
 	out := &api.Statistics{}
 	_, err := c.call(ctx, "GET", at(webhookID, "statistics"), DeliveryFilter{Since: since}.query(), nil, out)
