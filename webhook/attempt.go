@@ -23,6 +23,15 @@ func putBack(t *task, due time.Time) verdict {
 	return verdict{task: t, settlement: Settlement{Lease: t.Lease, Status: StatusPending, DueAt: due}}
 }
 
+// leaveToOthers puts back a delivery that another process may be able to attempt
+// at once. This one leaves the endpoint alone for the time, or longer if it goes
+// on like that.
+func leaveToOthers(t *task, wait time.Duration) verdict {
+	v := putBack(t, now())
+	v.health, v.elsewhere = health{unhealthy, wait}, true
+	return v
+}
+
 // work makes attempts until there is nothing to do.
 func (r *run) work() {
 	for t := r.d.scheduler.next(); t != nil; t = r.d.scheduler.next() {
@@ -61,8 +70,12 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return putBack(t, now()), true // deleted: the store counts it as cancelled
+	case err != nil && r.attempts.Err() != nil:
+		return putBack(t, now()), true
 	case err != nil:
-		return putBack(t, now().Add(d.cfg.PollInterval)), true
+		d.cfg.Logger.WarnContext(r.attempts, "webhook: a webhook cannot be read, its deliveries wait",
+			"webhook_id", t.Endpoint.WebhookID, "error", err)
+		return leaveToOthers(t, d.cfg.PollInterval), true
 	case entry.paused:
 		return putBack(t, now()), true // held
 	}
@@ -71,9 +84,7 @@ func (r *run) attempt(t *task) (verdict, bool) {
 		// Leave it to a process that has the channel, and look again in a while.
 		d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
 			"webhook_id", t.Endpoint.WebhookID, "channel", t.Endpoint.Channel)
-		v := putBack(t, now())
-		v.health, v.elsewhere = health{unhealthy, breakerMaxWait}, true
-		return v, true
+		return leaveToOthers(t, breakerMaxWait), true
 	}
 
 	attempt, progress, err := d.try(r.attempts, t.Endpoint.Channel, ch, &channel.Message{
