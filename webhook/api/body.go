@@ -13,6 +13,9 @@ import (
 	"unicode/utf8"
 )
 
+// maxDepth is how deep a body may be nested: more than any template may be.
+const maxDepth = 256
+
 // readBody reads the body of a request that may have one: JSON, or nothing.
 func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.Method != http.MethodPost && r.Method != http.MethodPut {
@@ -70,8 +73,13 @@ func readObject(p *problems, body []byte) *object {
 		p.add(at, typeJSON, "must be UTF-8")
 		return nil
 	}
-	for _, path := range repeatedNames(body) { // no two readers shall see different values
-		p.add(append(slices.Clone(at), path...), typeValue, "is there twice")
+	found, _ := walkJSON(body)
+	if found.depth > maxDepth {
+		p.add(at, typeJSON, "must not be nested more than %d deep", maxDepth)
+		return nil
+	}
+	for _, path := range found.repeated { // no two readers shall see different values
+		p.add(append(slices.Clone(at), path.parts()...), typeValue, "is there twice")
 	}
 	return p.object(at, body)
 }

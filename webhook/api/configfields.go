@@ -14,10 +14,10 @@ type configFields struct{ registry *channel.Registry }
 
 // isSecret says whether the value at a path of a channel's configs is secret:
 // all is but what lies below a field that the driver lists as none.
-func (f configFields) isSecret(channelName string, path []any) bool {
+func (f configFields) isSecret(channelName string, path *jsonPath) bool {
 	fields, _ := f.registry.Fields(channelName)
 	return !slices.ContainsFunc(fields, func(field channel.Field) bool {
-		return len(path) > 0 && path[0] == field.Name && !field.Secret
+		return path != nil && path.top == field.Name && !field.Secret
 	})
 }
 

@@ -38,11 +38,13 @@
 // stand twice; URLs that are not https, hold credentials or lead to a private
 // address, as far as that can be seen without a look-up; templates that do not
 // compile. The event types of the contract are a part of those that are taken:
-// your own types, and patterns such as "invoice.*", are too.
+// your own types, and patterns such as "invoice.*", are too. An answer names the
+// first 100 problems, and how many more there are.
 //
 // The fields that the server sets, and that clients send back because they have
-// read them, are passed over. So is description, which the contract's examples
-// have and its schema does not.
+// read them, are passed over. So is description, of a webhook and of a channel:
+// the contract's examples send it, and its schemas, which do not have it, keep it
+// out of answers.
 //
 // # Two writers
 //
@@ -56,6 +58,9 @@
 // from organization and key, so nothing is kept for it, and a repetition finds
 // the webhook in any process and after any time; once the webhook is deleted,
 // the key creates it anew. The same key with another body is a 422.
+//
+// A replay with an Idempotency-Key is made once as well, in all processes that
+// share the store: [webhook.Dispatcher.Once] remembers it for 24 hours.
 //
 // # Errors
 //

@@ -116,14 +116,13 @@ func errorType(status int) string {
 
 // fail answers with an error. What is unexpected is logged and not shown.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	var problems *problems
-	var invalid *event.ValidationError
-	switch {
-	case errors.As(err, &problems):
-		a.answer(w, r, &response{status: http.StatusUnprocessableEntity, body: ValidationResponse{problems.list}})
-		return
-	case errors.As(err, &invalid):
-		a.answer(w, r, &response{status: http.StatusUnprocessableEntity, body: ValidationResponse{bodyProblems(invalid)}})
+	var found *problems
+	if invalid := (*event.ValidationError)(nil); errors.As(err, &invalid) {
+		found = &problems{}
+		found.merge(bodyProblems(invalid))
+	}
+	if found != nil || errors.As(err, &found) {
+		a.answer(w, r, &response{status: http.StatusUnprocessableEntity, body: found.response()})
 		return
 	}
 	e := asStatus(err)

@@ -17,6 +17,11 @@ type openDriver struct{ channel.Func }
 
 func (openDriver) Fields() []channel.Field { return []channel.Field{{Name: "a"}} }
 
+func repeats(raw []byte) bool {
+	w, _ := walkJSON(raw)
+	return len(w.repeated) > 0
+}
+
 // FuzzMask masks the configs of channels that everything, headers or nothing is
 // secret of, and restores them: no secret is left, and not a byte is different
 // in the end.
@@ -34,7 +39,7 @@ func FuzzMask(f *testing.F) {
 	fields := configFields{registry}
 	f.Fuzz(func(t *testing.T, configs []byte) {
 		var members map[string]json.RawMessage
-		if json.Unmarshal(configs, &members) != nil || members == nil || len(repeatedNames(configs)) > 0 {
+		if json.Unmarshal(configs, &members) != nil || members == nil || repeats(configs) {
 			return
 		}
 		for _, name := range []string{"unheard of", "webhook", "open"} {
@@ -48,7 +53,7 @@ func FuzzMask(f *testing.F) {
 			require.NoError(t, err)
 			require.Len(t, left, len(secrets))
 			for i, leaf := range left {
-				assert.Equal(t, secrets[i].path, leaf.path)
+				assert.Equal(t, secrets[i].path.parts(), leaf.path.parts())
 				assert.True(t, bytes.Equal([]byte(maskJSON), masked.Channels[0].Configs[leaf.start:leaf.end]))
 			}
 			p := &problems{}

@@ -7,10 +7,36 @@ import (
 	"slices"
 )
 
+// jsonPath is a place in JSON text: a name, or a position in a list as int, below
+// its parent. Nil is the whole. Paths share their parents, so that a text that
+// is nested deeply costs no more than another.
+type jsonPath struct {
+	parent *jsonPath
+	part   any
+	top    any // the first part
+}
+
+func (p *jsonPath) child(part any) *jsonPath {
+	top := part
+	if p != nil {
+		top = p.top
+	}
+	return &jsonPath{p, part, top}
+}
+
+// parts returns all parts, the first one first.
+func (p *jsonPath) parts() (parts []any) {
+	for ; p != nil; p = p.parent {
+		parts = append(parts, p.part)
+	}
+	slices.Reverse(parts)
+	return parts
+}
+
 // jsonLeaf is a string or a number in JSON text, and where it stands there, so
 // that it can be replaced without touching the rest.
 type jsonLeaf struct {
-	path       []any // names, and positions in lists as int
+	path       *jsonPath
 	start, end int
 }
 
@@ -20,30 +46,27 @@ func jsonLeaves(raw []byte) ([]jsonLeaf, error) {
 	return w.leaves, err
 }
 
-// repeatedNames finds the members of objects that an earlier member of the same
-// object shares its name with.
-func repeatedNames(raw []byte) [][]any {
-	w, _ := walkJSON(raw) // what is broken is found by others
-	return w.repeated
-}
-
+// jsonWalk is what a walk over JSON text finds.
 type jsonWalk struct {
-	raw      []byte
-	decoder  *json.Decoder
-	leaves   []jsonLeaf
-	repeated [][]any
+	raw     []byte
+	decoder *json.Decoder
+	leaves  []jsonLeaf
+	// repeated are members of objects that an earlier member of the same
+	// object shares its name with.
+	repeated []*jsonPath
+	depth    int // of the deepest object or list
 }
 
 func walkJSON(raw []byte) (*jsonWalk, error) {
 	w := &jsonWalk{raw: raw, decoder: json.NewDecoder(bytes.NewReader(raw))}
 	w.decoder.UseNumber()
-	if err := w.value(nil); err != nil {
+	if err := w.value(nil, 0); err != nil {
 		return w, fmt.Errorf("api: reading JSON: %w", err)
 	}
 	return w, nil
 }
 
-func (w *jsonWalk) value(path []any) error {
+func (w *jsonWalk) value(path *jsonPath, depth int) error {
 	before := int(w.decoder.InputOffset())
 	token, err := w.decoder.Token()
 	if err != nil {
@@ -54,12 +77,13 @@ func (w *jsonWalk) value(path []any) error {
 		start := before + len(w.raw[before:]) - len(bytes.TrimLeft(w.raw[before:], " \t\r\n:,"))
 		w.leaves = append(w.leaves, jsonLeaf{path, start, int(w.decoder.InputOffset())})
 	case json.Delim:
-		return w.children(path, token)
+		w.depth = max(w.depth, depth+1)
+		return w.children(path, token, depth+1)
 	}
 	return nil
 }
 
-func (w *jsonWalk) children(path []any, open json.Delim) error {
+func (w *jsonWalk) children(path *jsonPath, open json.Delim, depth int) error {
 	seen := map[any]bool{}
 	for i := 0; w.decoder.More(); i++ {
 		var name any = i
@@ -70,12 +94,12 @@ func (w *jsonWalk) children(path []any, open json.Delim) error {
 			}
 			name = token
 		}
-		member := append(slices.Clone(path), name)
+		member := path.child(name)
 		if seen[name] {
 			w.repeated = append(w.repeated, member)
 		}
 		seen[name] = true
-		if err := w.value(member); err != nil {
+		if err := w.value(member, depth); err != nil {
 			return err
 		}
 	}

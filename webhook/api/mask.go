@@ -28,9 +28,9 @@ func (f configFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) 
 }
 
 // secretName is what a secret is asked for by: channels.0.configs.headers.X-Token.
-func secretName(channel int, path []any) string {
+func secretName(channel int, path *jsonPath) string {
 	parts := []string{"channels", strconv.Itoa(channel), "configs"}
-	for _, part := range path {
+	for _, part := range path.parts() {
 		parts = append(parts, fmt.Sprint(part))
 	}
 	return strings.Join(parts, ".")
@@ -48,11 +48,13 @@ func (f configFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhoo
 		}
 		var replacements []replacement
 		for _, leaf := range leaves {
-			if name := secretName(i, leaf.path); slices.Contains(reveal, name) {
-				revealed = append(revealed, name)
-			} else {
-				replacements = append(replacements, replacement{leaf, []byte(maskJSON)})
+			if len(reveal) > 0 {
+				if name := secretName(i, leaf.path); slices.Contains(reveal, name) {
+					revealed = append(revealed, name)
+					continue
+				}
 			}
+			replacements = append(replacements, replacement{leaf, []byte(maskJSON)})
 		}
 		masked.Channels[i].Configs = replaceLeaves(c.Configs, replacements)
 	}

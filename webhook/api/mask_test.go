@@ -60,6 +60,9 @@ func TestSlackSecretsAreMasked(t *testing.T) {
 	assert.Contains(t, string(a.Body), `"channel_id":"C1"`)
 }
 
+// takesAll is a driver that takes any configs and says nothing of them.
+type takesAll struct{ channel.Func }
+
 // listing is a driver that takes any configs and lists fields.
 type listing struct {
 	channel.Func

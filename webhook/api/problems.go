@@ -28,27 +28,45 @@ type ValidationProblem struct {
 	Type string `json:"type"`
 }
 
+// maxProblems bounds an answer, which could otherwise be many times as large as
+// the request, and how long it takes to make.
+const maxProblems = 100
+
 // The types of problems that are not "<kind>_type".
 const (
 	typeMissing = "missing"
 	typeExtra   = "extra_forbidden"
 	typeValue   = "value_error"
 	typeJSON    = "json_invalid"
+	typeTooMany = "too_many_problems"
 )
 
 // problems collects what is wrong with a request. As an error it is a 422.
 type problems struct {
 	list []ValidationProblem
+	more int // beyond maxProblems
 }
 
 func (p *problems) Error() string {
-	return fmt.Sprintf("api: %d problems with the request", len(p.list))
+	return fmt.Sprintf("api: %d problems with the request", len(p.list)+p.more)
 }
 
 func (p *problems) add(location []any, kind, format string, args ...any) {
+	if p.full() {
+		return
+	}
 	p.list = append(p.list, ValidationProblem{
 		Location: slices.Clone(location), Type: kind, Message: fmt.Sprintf(format, args...),
 	})
+}
+
+// full counts a problem for which there is no place.
+func (p *problems) full() bool {
+	if len(p.list) < maxProblems {
+		return false
+	}
+	p.more++
+	return true
 }
 
 // merge adds problems of places about which nothing has been said yet: what
@@ -60,7 +78,7 @@ func (p *problems) merge(list []ValidationProblem) {
 			return len(known.Location) <= len(problem.Location) &&
 				slices.Equal(known.Location, problem.Location[:len(known.Location)])
 		}
-		if !slices.ContainsFunc(p.list[:said], about) {
+		if !slices.ContainsFunc(p.list[:said], about) && !p.full() {
 			p.list = append(p.list, problem)
 		}
 	}
@@ -72,6 +90,15 @@ func (p *problems) mergeError(err error) {
 	if errors.As(err, &invalid) {
 		p.merge(bodyProblems(invalid))
 	}
+}
+
+// response says what is wrong.
+func (p *problems) response() ValidationResponse {
+	if p.more == 0 {
+		return ValidationResponse{p.list}
+	}
+	more := ValidationProblem{Location: []any{"body"}, Type: typeTooMany, Message: fmt.Sprintf("has %d more problems", p.more)}
+	return ValidationResponse{append(slices.Clone(p.list), more)}
 }
 
 // err returns nil if there are no problems.

@@ -15,7 +15,13 @@ type query struct {
 	known  []string
 }
 
-func newQuery(p *problems, r *request) *query { return &query{found: p, values: r.URL.Query()} }
+func newQuery(p *problems, r *request) *query {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil { // what is wrong is missing from values, lest that filter select everything
+		p.add([]any{"query"}, typeValue, "must be escaped as in a URL")
+	}
+	return &query{found: p, values: values}
+}
 
 func at(name string) []any { return []any{"query", name} }
 

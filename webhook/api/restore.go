@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -41,14 +42,17 @@ func (f configFields) restoreChannel(p *problems, i int, c, from *webhook.Channe
 	if err != nil {
 		return // not JSON: the check of the webhook says so
 	}
+	leaves = slices.DeleteFunc(leaves, func(l jsonLeaf) bool { return string(c.Configs[l.start:l.end]) != maskJSON })
+	if len(leaves) == 0 {
+		return
+	}
+	stored := newStoredValues(from, c)
 	var replacements []replacement
 	for _, leaf := range leaves {
-		if string(c.Configs[leaf.start:leaf.end]) != maskJSON {
-			continue
-		}
-		value := storedValue(from, c, leaf.path)
+		path := leaf.path.parts()
+		value := stored.of(path)
 		if value == nil {
-			p.add(leafLocation(i, leaf.path), typeValue,
+			p.add(leafLocation(i, path), typeValue,
 				"is a mask, and it is not clear which stored value it stands for: send the value itself")
 			continue
 		}
@@ -57,16 +61,31 @@ func (f configFields) restoreChannel(p *problems, i int, c, from *webhook.Channe
 	c.Configs = replaceLeaves(c.Configs, replacements)
 }
 
-// storedValue returns the stored value of a path, nil if there is none. Within
-// lists a position means the same only if both are equally long.
-func storedValue(from, c *webhook.ChannelConfig, path []any) []byte {
-	if from == nil {
-		return nil
+// storedValues finds the values of one channel's configs for another's.
+type storedValues struct {
+	from, to any               // the configs, decoded
+	values   map[string][]byte // of from, by path
+}
+
+func newStoredValues(from, to *webhook.ChannelConfig) *storedValues {
+	s := &storedValues{values: map[string][]byte{}}
+	if from == nil || json.Unmarshal(from.Configs, &s.from) != nil || json.Unmarshal(to.Configs, &s.to) != nil {
+		return s
 	}
-	var a, b any
-	if json.Unmarshal(from.Configs, &a) != nil || json.Unmarshal(c.Configs, &b) != nil {
-		return nil
+	leaves, _ := jsonLeaves(from.Configs) // it has just been decoded
+	for _, leaf := range leaves {
+		s.values[pathKey(leaf.path.parts())] = from.Configs[leaf.start:leaf.end]
 	}
+	return s
+}
+
+// pathKey tells the name "0" from the position 0.
+func pathKey(path []any) string { return fmt.Sprintf("%#v", path) }
+
+// of returns the stored value of a path, nil if there is none. Within lists a
+// position means the same only if both are equally long.
+func (s *storedValues) of(path []any) []byte {
+	a, b := s.from, s.to
 	for _, part := range path {
 		switch part := part.(type) {
 		case string:
@@ -82,16 +101,7 @@ func storedValue(from, c *webhook.ChannelConfig, path []any) []byte {
 			a, b = x[part], y[part]
 		}
 	}
-	leaves, err := jsonLeaves(from.Configs)
-	if err != nil {
-		return nil
-	}
-	for _, leaf := range leaves {
-		if slices.Equal(leaf.path, path) {
-			return from.Configs[leaf.start:leaf.end]
-		}
-	}
-	return nil
+	return s.values[pathKey(path)]
 }
 
 func leafLocation(channel int, path []any) []any {
@@ -104,11 +114,28 @@ type pairing struct {
 	used map[int]bool
 }
 
-func (p *pairing) pair(now, old []webhook.ChannelConfig) {
-	p.of, p.used = map[int]int{}, map[int]bool{}
-	equal := func(i, j int) bool {
-		return now[i].Channel == old[j].Channel && sameJSON(now[i].Configs, old[j].Configs)
+// pairable is a channel's configs, decoded with numbers as they are written;
+// nil if that is not an object.
+type pairable struct {
+	name    string
+	configs map[string]any
+}
+
+func pairables(channels []webhook.ChannelConfig) []pairable {
+	list := make([]pairable, len(channels))
+	for i, c := range channels {
+		list[i].name = c.Channel
+		if decodeExact(c.Configs, &list[i].configs) != nil {
+			list[i].configs = nil
+		}
 	}
+	return list
+}
+
+func (p *pairing) pair(channels, stored []webhook.ChannelConfig) {
+	p.of, p.used = map[int]int{}, map[int]bool{}
+	now, old := pairables(channels), pairables(stored)
+	equal := func(i, j int) bool { return reflect.DeepEqual(now[i], old[j]) }
 	for i := range now { // where it was, before anywhere else
 		if i < len(old) && equal(i, i) {
 			p.take(i, i)
@@ -137,13 +164,13 @@ func (p *pairing) free(i, j int) bool {
 
 // nearest returns the one free old channel of the same name that has the
 // fewest members that differ.
-func (p *pairing) nearest(i int, now, old []webhook.ChannelConfig) (nearest int, ok bool) {
+func (p *pairing) nearest(i int, now, old []pairable) (nearest int, ok bool) {
 	least := -1
 	for j := range old {
-		if !p.free(i, j) || now[i].Channel != old[j].Channel {
+		if !p.free(i, j) || now[i].name != old[j].name {
 			continue
 		}
-		switch n := differences(now[i].Configs, old[j].Configs); {
+		switch n := differences(now[i].configs, old[j].configs); {
 		case least < 0 || n < least:
 			nearest, least, ok = j, n, true
 		case n == least:
@@ -154,11 +181,7 @@ func (p *pairing) nearest(i int, now, old []webhook.ChannelConfig) (nearest int,
 }
 
 // differences counts the members that two objects do not share.
-func differences(a, b json.RawMessage) (n int) {
-	var x, y map[string]any
-	if decodeExact(a, &x) != nil || decodeExact(b, &y) != nil {
-		return 0
-	}
+func differences(x, y map[string]any) (n int) {
 	for name, value := range x {
 		if other, ok := y[name]; !ok || !reflect.DeepEqual(value, other) {
 			n++

@@ -66,7 +66,7 @@ func (a *API) updateWebhook(r *request) (*response, error) {
 	}
 	updated.ID, updated.OrganizationID = id, r.organizationID
 	w, err := a.change(r, func(stored *webhook.Webhook) (*webhook.Webhook, error) {
-		found := &problems{list: slices.Clone(p.list)}
+		found := &problems{list: slices.Clone(p.list), more: p.more}
 		w := updated.Clone()
 		a.fields.restore(found, w, stored)
 		if len(found.list) > 0 {
