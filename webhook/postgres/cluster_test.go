@@ -31,7 +31,9 @@ type cluster struct {
 // binaries is where initdb and postgres are; empty if they are not installed.
 var binaries = sync.OnceValue(func() string {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path)
+		if path, err = filepath.EvalSymlinks(path); err == nil { // the others are beside it
+			return filepath.Dir(path)
+		}
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(found) == 0 {

@@ -27,6 +27,9 @@ func withParameter(t testing.TB, dsn, name, value string) string {
 	return u.String()
 }
 
+// idle is how long the server waits in a transaction for what comes next.
+const idle = "idle_in_transaction_session_timeout"
+
 // TestConnectionsAreCut ends connections in the midst of what they do: one of
 // them by the server, all of them by the network.
 func TestConnectionsAreCut(t *testing.T) {
@@ -72,19 +75,25 @@ func TestNetworkStalls(t *testing.T) {
 }
 
 // TestBlackHole loses all that is sent on the connections that there are,
-// without closing them; new ones work. This takes as long as a call of the store
-// may take.
+// without closing them; new ones work.
 func TestBlackHole(t *testing.T) {
 	t.Parallel()
 	at := schemaDSN(t)
 	p, dsn := proxied(t, at)
-	l := startLoad(t, dsn, at)
+	l := newLoad(t, at)
+	if !troubleIsLong() {
+		l.patience = 2 * time.Second
+		l.maxConns = 12 // the driver keeps the place of a dead connection for 15 seconds
+		dsn = withParameter(t, dsn, idle, "1s")
+	}
+	l.start(dsn)
 	l.progress()
 	p.set(vanished)
 	l.progress()
 	l.finish()
 	l.saidOnce(1)
 	assert.NotEmpty(t, l.refusals(), "emits whose context ended")
+	p.set(closed)
 }
 
 // TestListeningNoticesSilence listens on a connection that dies without being
@@ -93,7 +102,7 @@ func TestListeningNoticesSilence(t *testing.T) {
 	t.Parallel()
 	p, dsn := proxied(t, schemaDSN(t))
 	s := open(t, dsn)
-	s.SetListenQuiet(50 * time.Millisecond)
+	s.SetListenPatience(50 * time.Millisecond)
 	ctx, stop := context.WithCancel(t.Context())
 	listening := make(chan struct{}, 8)
 	ended := make(chan error, 1)
@@ -105,11 +114,66 @@ func TestListeningNoticesSilence(t *testing.T) {
 	case <-time.After(200 * time.Millisecond):
 	}
 	p.set(vanished)
-	require.Error(t, <-ended)
+	require.ErrorIs(t, <-ended, context.DeadlineExceeded)
 	go func() { ended <- s.Listen(ctx, func() { listening <- struct{}{} }) }()
 	<-listening
+	s.SetListenPatience(time.Hour)
+	p.set(vanished)
 	stop()
-	require.NoError(t, <-ended)
+	require.NoError(t, <-ended, "and it ends without an answer")
+	p.set(closed)
+}
+
+// TestLocksOfTheVanished cuts a process off in the midst of a claim. Its
+// transaction stays open on the server, with what it was about to take.
+func TestLocksOfTheVanished(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	at := schemaDSN(t)
+	s := open(t, at)
+	value, err := s.Setting(ctx, idle)
+	require.NoError(t, err)
+	require.Equal(t, "10s", value)
+	p, dsn := proxied(t, withParameter(t, at, idle, "200ms"))
+	cutOff := open(t, dsn)
+	value, err = cutOff.Setting(ctx, idle)
+	require.NoError(t, err)
+	require.Equal(t, "200ms", value, "what the connection string says stays")
+
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	now := time.Now()
+	_, err = s.Enqueue(ctx, now, newEvents("evt_1"), nil)
+	require.NoError(t, err)
+	request := webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1}
+	conn, err := pgx.Connect(ctx, at)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	_, err = conn.Exec(ctx, "BEGIN; LOCK TABLE webhooks_deliveries IN SHARE MODE") // rows can be locked, and not changed
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := cutOff.Claim(ctx, now, request)
+		ended <- err
+	}()
+	eventually(t, "the claim must have chosen", func() bool { return blockedBy(t, at, conn) > 0 })
+	p.set(vanished)
+	_, err = conn.Exec(ctx, "ROLLBACK")
+	require.NoError(t, err)
+	eventually(t, "others must get what it was about to take", func() bool {
+		tasks, err := s.Claim(ctx, now, request)
+		require.NoError(t, err)
+		return len(tasks) == 1
+	})
+	stop()
+	require.Error(t, <-ended)
+	p.set(closed)
+}
+
+// blockedBy counts who waits for what the connection has locked.
+func blockedBy(t testing.TB, dsn string, conn *pgx.Conn) int {
+	t.Helper()
+	return queryAt[int](t, dsn, `SELECT count(*) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))`,
+		int32(conn.PgConn().PID()))
 }
 
 // TestStatementTimeout lets statements take longer than they may.
@@ -180,10 +244,7 @@ func TestDeadlock(t *testing.T) {
 		_, err := s.Enqueue(context.Background(), time.Now(), newEvents("evt_1", "evt_2"), nil)
 		emitted <- err
 	}()
-	eventually(t, "the store must wait for the transaction", func() bool {
-		return queryAt[int](t, s.dsn, `SELECT count(*) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))`,
-			int32(conn.PgConn().PID())) > 0
-	})
+	eventually(t, "the store must wait for the transaction", func() bool { return blockedBy(t, s.dsn, conn) > 0 })
 	require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_1")))
 	require.NoError(t, tx.Commit(ctx))
 	require.NoError(t, <-emitted, "it is tried again")

@@ -9,9 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// listenQuiet is how long a connection may be silent before it is asked for a
-// sign of life: one that died without being closed is silent for ever.
-const listenQuiet = 30 * time.Second
+// listenPatience is how long a connection may be silent before it is asked for
+// a sign of life, and how long it may take to give it: one that died without
+// being closed is silent for ever.
+const listenPatience = 30 * time.Second
+
+// goodbyeTimeout is how long the server may take to hear that listening ends.
+const goodbyeTimeout = time.Second
 
 // Listen calls wake whenever deliveries were committed, by any process, that
 // nobody was offered: those of [Store.EnqueueTx], and of Enqueue without an
@@ -36,7 +40,11 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 	}
 	// The connection does not go back: it would go on listening there.
 	conn := pooled.Hijack()
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() {
+		goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
+		defer cancel()
+		_ = conn.Close(goodbye)
+	}()
 	var channel string
 	if err := conn.QueryRow(ctx, s.channel).Scan(&channel); err != nil {
 		return err
@@ -56,13 +64,13 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 // waitForNotification returns nil when there is one.
 func (s *Store) waitForNotification(ctx context.Context, conn *pgx.Conn) error {
 	for {
-		quiet, cancel := context.WithTimeout(ctx, s.listenQuiet)
+		quiet, cancel := context.WithTimeout(ctx, s.listenPatience)
 		_, err := conn.WaitForNotification(quiet)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
-		alive, cancel := context.WithTimeout(ctx, pingTimeout)
+		alive, cancel := context.WithTimeout(ctx, s.listenPatience)
 		err = conn.Ping(alive)
 		cancel()
 		if err != nil {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -20,11 +21,20 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
+var troubleDuration = flag.Duration("trouble.duration", 5*time.Second,
+	"how long processes are killed and stopped; from a minute on, other tests of trouble take longer too")
+
+// troubleIsLong says that the tests may take their time.
+func troubleIsLong() bool { return *troubleDuration >= time.Minute }
+
 // load emits and delivers while a test makes trouble, and keeps the account.
 type load struct {
 	t testing.TB
 	// at is where the account is read, past all trouble.
 	at string
+	// patience bounds the calls of the store; zero leaves that to the Dispatcher.
+	patience time.Duration
+	maxConns int
 
 	stopEmits, stopRuns context.CancelFunc
 	emitters            sync.WaitGroup
@@ -43,14 +53,28 @@ const (
 	loadWebhooks    = 2 // an event with only one delivery is half an event
 )
 
-// startLoad lets two Dispatchers, each with a store of its own, emit and
-// deliver. dsn is their connection string, the account is read with at.
-func startLoad(t testing.TB, dsn, at string) *load {
+// newLoad returns a load whose account is read with the connection string at.
+func newLoad(t testing.TB, at string) *load {
 	t.Helper()
-	l := &load{
-		t: t, at: at,
+	return &load{
+		t: t, at: at, maxConns: 4,
 		accepted: make(map[string]bool), refused: make(map[string]error), delivered: make(map[string]int),
 	}
+}
+
+// startLoad starts a load.
+func startLoad(t testing.TB, dsn, at string) *load {
+	t.Helper()
+	l := newLoad(t, at)
+	l.start(dsn)
+	return l
+}
+
+// start lets two Dispatchers, each with a store of its own on the database of
+// the connection string, emit and deliver.
+func (l *load) start(dsn string) {
+	t := l.t
+	t.Helper()
 	emitCtx, stopEmits := context.WithCancel(context.Background())
 	runCtx, stopRuns := context.WithCancel(context.Background())
 	l.stopEmits, l.stopRuns = stopEmits, stopRuns
@@ -76,19 +100,22 @@ func startLoad(t testing.TB, dsn, at string) *load {
 		stopRuns()
 		l.emitters.Wait()
 	})
-	return l
 }
 
 func (l *load) dispatcher(dsn string) *webhook.Dispatcher {
 	l.t.Helper()
-	store, err := postgres.Open(l.t.Context(), dsn, postgres.Config{MaxConns: 4})
+	store, err := postgres.Open(l.t.Context(), dsn, postgres.Config{MaxConns: l.maxConns})
 	require.NoError(l.t, err)
 	l.t.Cleanup(func() { assert.NoError(l.t, store.Close()) })
 	channels := channel.NewRegistry()
 	require.NoError(l.t, channels.Register("webhook", channel.Func(l.deliver)))
 	log := &troubleLog{began: make(map[string]int), ended: make(map[string]int)}
 	l.logs = append(l.logs, log)
-	d, err := webhook.New(store, webhook.Config{
+	var patient webhook.Store = store
+	if l.patience > 0 {
+		patient = impatient{store, l.patience}
+	}
+	d, err := webhook.New(patient, webhook.Config{
 		Channels: channels, Lease: 2 * time.Second, PollInterval: 50 * time.Millisecond,
 		Retry:  webhook.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond},
 		Logger: slog.New(log),
@@ -198,7 +225,7 @@ func (l *load) check() {
 	}
 	require.NoError(l.t, rows.Err())
 	assert.Equal(l.t, len(l.accepted), stored-unknown, "events that Emit accepted must be stored")
-	assert.Equal(l.t, stored*loadWebhooks, len(l.delivered), "what is stored, and nothing else, must be delivered")
+	assert.Len(l.t, l.delivered, stored*loadWebhooks, "what is stored, and nothing else, must be delivered")
 	duplicates := 0
 	for _, n := range l.delivered {
 		duplicates += n - 1
@@ -220,52 +247,3 @@ func (l *load) saidOnce(troubles int) {
 		log.mu.Unlock()
 	}
 }
-
-// troubleLog counts what a Dispatcher logs of its store's trouble.
-type troubleLog struct {
-	mu           sync.Mutex
-	began, ended map[string]int
-}
-
-// Handle implements [slog.Handler].
-func (l *troubleLog) Handle(_ context.Context, r slog.Record) error {
-	var doing string
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "to" {
-			doing = a.Value.String()
-		}
-		return true
-	})
-	if doing == "" {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if r.Level == slog.LevelError {
-		l.began[doing]++
-	} else {
-		l.ended[doing]++
-	}
-	return nil
-}
-
-func (l *troubleLog) allEnded() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for doing, n := range l.began {
-		// Pruning is tried again after a minute.
-		if doing != "prune deliveries" && l.ended[doing] != n {
-			return false
-		}
-	}
-	return true
-}
-
-// Enabled implements [slog.Handler].
-func (l *troubleLog) Enabled(context.Context, slog.Level) bool { return true }
-
-// WithAttrs implements [slog.Handler].
-func (l *troubleLog) WithAttrs([]slog.Attr) slog.Handler { return l }
-
-// WithGroup implements [slog.Handler].
-func (l *troubleLog) WithGroup(string) slog.Handler { return l }

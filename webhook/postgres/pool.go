@@ -28,7 +28,7 @@ const (
 // not keep its locks: what it was about to claim or settle is for the others.
 // A timeout that the server, the role or the connection string has set stays.
 const sessionSQL = `SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;
-SELECT set_config('idle_in_transaction_session_timeout', '30s', false)
+SELECT set_config('idle_in_transaction_session_timeout', '10s', false)
 WHERE current_setting('idle_in_transaction_session_timeout') = '0'`
 
 // poolConfig reads the connection string. Its error has nothing of the string.

@@ -38,8 +38,8 @@ type Store struct {
 	db      *sql.DB
 	channel string // a query for its name
 	// mapError is that of the embedded Store.
-	mapError    func(error) error
-	listenQuiet time.Duration
+	mapError       func(error) error
+	listenPatience time.Duration
 }
 
 // Open connects to the database that the connection string names, and brings
@@ -72,7 +72,7 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 		pool.Close()
 		return nil, fmt.Errorf("postgres: opening the store: %w", err) // pgx leaves the password out
 	}
-	return &Store{Store: store, pool: pool, db: db, channel: channel, mapError: mapped, listenQuiet: listenQuiet}, nil
+	return &Store{Store: store, pool: pool, db: db, channel: channel, mapError: mapped, listenPatience: listenPatience}, nil
 }
 
 // Close closes the connections, and waits for those in use.

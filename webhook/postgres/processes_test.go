@@ -4,7 +4,6 @@ package postgres_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -20,8 +19,6 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
-
-var troubleDuration = flag.Duration("trouble.duration", 5*time.Second, "how long TestEightProcesses kills and stops processes")
 
 // service is a number of processes on one database, with the account of what
 // they emitted.
@@ -247,5 +244,5 @@ func TestRollingRestart(t *testing.T) {
 	assert.Zero(t, sum.dead)
 	assert.Zero(t, sum.duplicates, "a process that is asked to end finishes what it began")
 	assert.Zero(t, s.stale)
-	assert.Equal(t, len(s.tried), len(s.accepted))
+	assert.Len(t, s.accepted, len(s.tried))
 }

@@ -17,7 +17,7 @@ type proxy struct {
 	mu      sync.Mutex
 	network string // of the server
 	address string
-	links   map[*link]struct{}
+	links   []*link
 }
 
 // link is one connection through the proxy.
@@ -42,7 +42,7 @@ func newProxy(t testing.TB, network, address string) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &proxy{listener: listener, network: network, address: address, links: make(map[*link]struct{})}
+	p := &proxy{listener: listener, network: network, address: address}
 	var group sync.WaitGroup
 	group.Go(func() { p.accept(&group) })
 	t.Cleanup(func() {
@@ -79,17 +79,11 @@ func (p *proxy) accept(group *sync.WaitGroup) {
 		}
 		l := &link{client: client, server: server}
 		l.changed = sync.NewCond(&l.mu)
-		p.links[l] = struct{}{}
+		p.links = append(p.links, l)
 		p.mu.Unlock()
 		group.Go(func() { l.copy(client, server) })
-		group.Go(func() { l.copy(server, client); p.forget(l) })
+		group.Go(func() { l.copy(server, client) })
 	}
-}
-
-func (p *proxy) forget(l *link) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.links, l)
 }
 
 // to sends connections that are made from now on to another server.
@@ -103,7 +97,7 @@ func (p *proxy) to(network, address string) {
 func (p *proxy) set(state linkState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for l := range p.links {
+	for _, l := range p.links {
 		l.set(state)
 	}
 }

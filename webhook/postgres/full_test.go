@@ -1,0 +1,108 @@
+//go:build unix
+
+package postgres_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+)
+
+// smallDisk is a file system of a few megabytes, which only root can make.
+type smallDisk struct{ dir string }
+
+func newSmallDisk(t testing.TB, dir, size string) smallDisk {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to make a small file system")
+	}
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("needs to mount a small file system: %v: %s", err, out)
+	}
+	t.Cleanup(func() { assert.NoError(t, exec.Command("umount", "-l", dir).Run()) })
+	giveToServer(t, dir)
+	return smallDisk{dir}
+}
+
+// fill takes all the room, and gives back a little.
+func (d smallDisk) fill(t testing.TB, back int64) {
+	t.Helper()
+	ballast, err := os.Create(filepath.Join(d.dir, "ballast"))
+	require.NoError(t, err)
+	var taken int64
+	for megabyte := make([]byte, 1<<20); err == nil; {
+		var n int
+		n, err = ballast.Write(megabyte)
+		taken += int64(n)
+	}
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.NoError(t, ballast.Truncate(max(taken-back, 0)))
+	require.NoError(t, ballast.Close())
+}
+
+func (d smallDisk) empty(t testing.TB) {
+	t.Helper()
+	require.NoError(t, os.Remove(filepath.Join(d.dir, "ballast")))
+}
+
+// TestTablesHaveNoRoom fills the disk of the tables, and not that of the log:
+// the server lives, and refuses.
+func TestTablesHaveNoRoom(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	disk := newSmallDisk(t, filepath.Join(c.dir, "small"), "64m")
+	c.exec(t, "CREATE TABLESPACE small LOCATION '"+disk.dir+"'", "ALTER ROLE postgres SET default_tablespace = small")
+	l := startLoad(t, c.dsn(""), c.dsn(""))
+	const troubles = 2
+	for range troubles {
+		l.progress()
+		refused := len(l.refusals())
+		disk.fill(t, 0)
+		eventually(t, "emits must be refused", func() bool { return len(l.refusals()) > refused+20 })
+		disk.empty(t)
+	}
+	l.progress()
+	l.finish()
+	l.saidOnce(troubles)
+	for _, err := range l.refusals() {
+		assert.ErrorIs(t, err, postgres.ErrFull)
+	}
+}
+
+// TestServerHasNoRoom fills the server's only disk. It crashes when it cannot
+// write its log, and is started again when there is room.
+func TestServerHasNoRoom(t *testing.T) {
+	t.Parallel()
+	dir := clusterDir(t)
+	disk := newSmallDisk(t, filepath.Join(dir, "data"), "128m")
+	c := initCluster(t, dir, "max_wal_size = '8MB'", "min_wal_size = '2MB'")
+	l := startLoad(t, c.dsn(""), c.dsn(""))
+	l.progress()
+	disk.fill(t, 1<<20)
+	eventually(t, "emits must be refused", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.refused) > 20
+	})
+	disk.empty(t)
+	select {
+	case <-c.exited: // it did not even come up again on its own
+		c.start(t)
+	default:
+	}
+	l.progress()
+	l.finish()
+	l.saidOnce(1)
+	for _, err := range l.refusals() {
+		assert.True(t, errors.Is(err, postgres.ErrFull) || errors.Is(err, postgres.ErrUnavailable), "%v", err)
+	}
+}

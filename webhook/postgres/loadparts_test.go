@@ -1,0 +1,94 @@
+package postgres_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+)
+
+// impatient is a store whose calls take no longer than its patience.
+type impatient struct {
+	*postgres.Store
+	patience time.Duration
+}
+
+// Enqueue implements [webhook.Queue].
+func (s impatient) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	return s.Store.Enqueue(ctx, now, events, offer)
+}
+
+// Claim implements [webhook.Queue].
+func (s impatient) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	return s.Store.Claim(ctx, now, r)
+}
+
+// Settle implements [webhook.Queue].
+func (s impatient) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	return s.Store.Settle(ctx, now, settlements)
+}
+
+// Webhook implements [webhook.Subscriptions].
+func (s impatient) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	return s.Store.Webhook(ctx, organizationID, id)
+}
+
+// troubleLog counts what a Dispatcher logs of its store's trouble.
+type troubleLog struct {
+	mu           sync.Mutex
+	began, ended map[string]int
+}
+
+// Handle implements [slog.Handler].
+func (l *troubleLog) Handle(_ context.Context, r slog.Record) error {
+	var doing string
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "to" {
+			doing = a.Value.String()
+		}
+		return true
+	})
+	if doing == "" {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.Level == slog.LevelError {
+		l.began[doing]++
+	} else {
+		l.ended[doing]++
+	}
+	return nil
+}
+
+func (l *troubleLog) allEnded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for doing, n := range l.began {
+		// Pruning is tried again after a minute.
+		if doing != "prune deliveries" && l.ended[doing] != n {
+			return false
+		}
+	}
+	return true
+}
+
+// Enabled implements [slog.Handler].
+func (l *troubleLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// WithAttrs implements [slog.Handler].
+func (l *troubleLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+// WithGroup implements [slog.Handler].
+func (l *troubleLog) WithGroup(string) slog.Handler { return l }
