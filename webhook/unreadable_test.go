@@ -69,7 +69,7 @@ func TestAWebhookThatCannotBeRead(t *testing.T) {
 		elapse(2 * time.Minute)
 		assert.EqualValues(t, 1+backlog, sent.Load(), "nothing is lost")
 		for _, d := range b.deliveries(t, webhook.DeliveryQuery{WebhookID: unreadable.ID, Limit: 2 * backlog}) {
-			require.EqualValues(t, 1, d.Attempts[0].Number, "and waiting costs no attempt")
+			require.Equal(t, 1, d.Attempts[0].Number, "and waiting costs no attempt")
 			require.Len(t, d.Attempts, 1)
 		}
 	})

@@ -116,6 +116,43 @@ func (s *cuttingSealer) Seal(ctx context.Context, plaintext, additionalData []by
 	return s.Sealer.Seal(ctx, plaintext, additionalData)
 }
 
+func TestResealLooksAgainAtWhatChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	old := openSealed(t, path, "old")
+	var all []*webhook.Webhook
+	for range 3 {
+		all = append(all, create(t, old, secretWebhook("org")))
+	}
+	changed := all[0]
+	meddling := &meddlingSealer{Sealer: sealer(t, "new", "old"), meddle: func() {
+		changed.Name = "Changed"
+		assert.NoError(t, old.UpdateWebhook(ctx, changed))
+	}}
+	s, err := sqlite.Open(ctx, path, sqlite.Config{Sealer: meddling})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	n, err := s.Reseal(ctx)
+	require.NoError(t, err)
+	require.Equal(t, len(all), n)
+	list, err := openSealed(t, path, "new").Webhooks(ctx, webhook.WebhookQuery{OrganizationID: "org"})
+	require.NoError(t, err)
+	require.ElementsMatch(t, all, list, "what was stored with the old key meanwhile is sealed anew too, and not lost")
+}
+
+// meddlingSealer lets something happen once, before it seals.
+type meddlingSealer struct {
+	*seal.Sealer
+	once   sync.Once
+	meddle func()
+}
+
+func (s *meddlingSealer) Seal(ctx context.Context, plaintext, additionalData []byte) ([]byte, error) {
+	s.once.Do(s.meddle)
+	return s.Sealer.Seal(ctx, plaintext, additionalData)
+}
+
 func TestResealNamesWhatItCannotOpen(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
