@@ -33,6 +33,9 @@ type Subscriptions interface {
 	// Webhooks returns the organization's webhooks that fit the query, the
 	// oldest first (by CreatedAt, then id).
 	Webhooks(ctx context.Context, q WebhookQuery) ([]*Webhook, error)
+	// CountWebhooks returns how many of the organization's webhooks fit the
+	// filters of the query, on all pages: After, Limit and Offset do not count.
+	CountWebhooks(ctx context.Context, q WebhookQuery) (int, error)
 	// UpdateWebhook replaces the webhook of w's id and organization, keeping
 	// CreatedAt, and sets the new revision in w. If the stored revision is not
 	// w.Revision, it changes nothing and returns ErrConflict. Deliveries to a
@@ -42,18 +45,6 @@ type Subscriptions interface {
 	// StatusCancelled from then on and are not claimed again. Deliveries keep
 	// their history.
 	DeleteWebhook(ctx context.Context, organizationID, id string) error
-}
-
-// WebhookQuery selects webhooks of one organization.
-type WebhookQuery struct {
-	OrganizationID string
-	// EventType keeps the webhooks that an event of this type goes to. Empty
-	// keeps all.
-	EventType string
-	// Paused keeps the paused or the active ones. Nil keeps both.
-	Paused *bool
-	// Limit bounds the answer, and Offset skips that many. Limit 0 is no bound.
-	Limit, Offset int
 }
 
 // Queue is the part of a Store that hands out deliveries and takes verdicts.

@@ -63,7 +63,7 @@ func (s *Store) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhoo
 	skip := q.Offset
 	for _, sub := range sorted(o.webhooks) {
 		w := sub.webhook
-		if q.EventType != "" && !w.Matches(q.EventType) || q.Paused != nil && *q.Paused != w.Paused {
+		if order(w.Cursor(), q.After) <= 0 || !q.Fits(w) {
 			continue
 		}
 		if skip > 0 {
@@ -76,6 +76,26 @@ func (s *Store) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhoo
 		}
 	}
 	return found, nil
+}
+
+// CountWebhooks implements [webhook.Subscriptions].
+func (s *Store) CountWebhooks(ctx context.Context, q webhook.WebhookQuery) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.organizations[q.OrganizationID]
+	if o == nil {
+		return 0, nil
+	}
+	n := 0
+	for _, sub := range o.webhooks {
+		if q.Fits(sub.webhook) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // UpdateWebhook implements [webhook.Subscriptions].
@@ -178,8 +198,11 @@ func sorted(webhooks map[string]*subscription) []*subscription {
 	for _, sub := range webhooks {
 		all = append(all, sub)
 	}
-	slices.SortFunc(all, func(a, b *subscription) int {
-		return cmp.Or(a.webhook.CreatedAt.Compare(b.webhook.CreatedAt), cmp.Compare(a.webhook.ID, b.webhook.ID))
-	})
+	slices.SortFunc(all, func(a, b *subscription) int { return order(a.webhook.Cursor(), b.webhook.Cursor()) })
 	return all
+}
+
+// order compares places in listings.
+func order(a, b webhook.WebhookCursor) int {
+	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 }

@@ -56,6 +56,14 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, s.CreateWebhook(ctx, w))
 	_, err := s.Webhook(ctx, "", w.ID)
 	require.NoError(t, err)
+	paused := false
+	for _, eventType := range []string{"", "a.b"} {
+		q := webhook.WebhookQuery{EventType: eventType, Paused: &paused, After: w.Cursor(), Limit: 10, Offset: 1}
+		_, err = s.Webhooks(ctx, q)
+		require.NoError(t, err)
+		_, err = s.CountWebhooks(ctx, q)
+		require.NoError(t, err)
+	}
 	w.Name = "Changed"
 	require.NoError(t, s.UpdateWebhook(ctx, w))
 	events := make([]webhook.NewEvent, 21) // chunks of every size
@@ -149,6 +157,8 @@ func TestPlans(t *testing.T) {
 		}
 		assert.True(t, found, "no statement has %q", statement)
 	}
+	expect("(created_at, id) > (?, ?)", "p_webhooks_listed (organization_id=? AND (created_at,id)>(?,?))")
+	expect("SELECT count(*) FROM p_webhooks", "SEARCH p_webhooks USING COVERING INDEX p_webhooks_listed (organization_id=?)")
 	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id=? AND at<?)")
 	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id>?)")
 	expect("WITH RECURSIVE walk", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")

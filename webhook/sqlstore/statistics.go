@@ -15,7 +15,7 @@ type statisticsStatements struct {
 	shard int64
 	add   *batch
 
-	known, figures, failure, unfinished string
+	figures, failure, unfinished string
 }
 
 func newStatisticsStatements(x expander) statisticsStatements {
@@ -41,7 +41,6 @@ func newStatisticsStatements(x expander) statisticsStatements {
 				last_failed = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failed ELSE s.last_failed END,
 				last_failure = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failure ELSE s.last_failure END`,
 			columns...),
-		known: x.sql(`SELECT 1 FROM {p}webhooks WHERE organization_id = ? AND id = ?`),
 		figures: x.sql(`SELECT coalesce(sum(s.succeeded), 0), coalesce(sum(s.failed), 0), coalesce(sum(s.dead), 0),
 				coalesce(sum(s.cancelled), 0), coalesce(sum(s.duration), 0), coalesce(max(s.last_success), 0)
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofWebhook),
@@ -111,8 +110,8 @@ func (s *Store) Statistics(ctx context.Context, query webhook.StatisticsQuery) (
 
 func (s *Store) statistics(ctx context.Context, f *webhook.Statistics, since int64, organizationID, webhookID string) error {
 	st := &s.settle.statistics
-	var known, duration, success, failure, failed int64
-	found, err := one(ctx, s.read, st.known, []any{organizationID, webhookID}, []any{&known})
+	var revision, duration, success, failure, failed int64
+	found, err := one(ctx, s.read, s.subscriptions.exists, []any{webhookID, organizationID}, []any{&revision})
 	if err == nil && !found {
 		err = webhook.ErrNotFound
 	}

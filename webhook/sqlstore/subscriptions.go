@@ -4,15 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 type subscriptionStatements struct {
-	insert, update, remove, exists, get, list, changed string
-	lock, pause                                        string
-	endpoints, addEndpoint, setEndpoint                string
+	insert, update, remove, exists, get, changed string
+	lock, pause                                  string
+	endpoints, addEndpoint, setEndpoint          string
+	listing                                      listingStatements
 }
 
 const webhookColumns = `id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision`
@@ -25,7 +25,7 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		remove:      x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
 		exists:      x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
 		get:         x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		list:        x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE organization_id = ? ORDER BY created_at, id`),
+		listing:     newListingStatements(x),
 		lock:        x.sql(`SELECT ` + routedColumns + ` FROM {p}webhooks d WHERE id = ? AND organization_id = ? {forupdate}`),
 		pause:       x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1 WHERE id = ?`),
 		changed:     x.sql(`UPDATE {p}meta SET subscriptions = subscriptions + 1`),
@@ -71,31 +71,6 @@ func (s *Store) Webhook(ctx context.Context, organizationID, id string) (*webhoo
 	return &found[0].Webhook, nil
 }
 
-// Webhooks implements [webhook.Subscriptions]. Configs that cannot be opened are
-// null, so that one such webhook does not hide the others; [Store.Webhook] says
-// why. A Dispatcher refuses to store null.
-func (s *Store) Webhooks(ctx context.Context, query webhook.WebhookQuery) ([]*webhook.Webhook, error) {
-	all, err := s.webhooks(ctx, s.subscriptions.list, query.OrganizationID)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.DeleteFunc(all, func(w *storedWebhook) bool {
-		return query.EventType != "" && !w.Matches(query.EventType) || query.Paused != nil && *query.Paused != w.Paused
-	})
-	all = all[min(query.Offset, len(all)):]
-	if query.Limit > 0 {
-		all = all[:min(query.Limit, len(all))]
-	}
-	var page []*webhook.Webhook
-	for _, w := range all {
-		if err := s.open(ctx, w); err != nil && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		page = append(page, &w.Webhook)
-	}
-	return page, nil
-}
-
 // webhooks reads webhooks, without opening what is sealed.
 func (s *Store) webhooks(ctx context.Context, query string, args ...any) ([]*storedWebhook, error) {
 	var found []*storedWebhook
@@ -130,7 +105,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
 	return err
 }
 
-// conflict says why an update found nothing to change.
+// conflict says why an update or a removal found nothing to change.
 func (s *Store) conflict(ctx context.Context, q Tx, w *webhook.Webhook) error {
 	var revision int64
 	found, err := one(ctx, q, s.subscriptions.exists, []any{w.ID, w.OrganizationID}, []any{&revision})

@@ -33,6 +33,10 @@ func cancelledBefore(f *fixture) {
 		"CreateWebhook": func() error { return f.CreateWebhook(ctx, hook()) },
 		"Webhook":       func() error { _, err := f.Webhook(ctx, org, w.ID); return err },
 		"Webhooks":      func() error { _, err := f.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: org}); return err },
+		"CountWebhooks": func() error {
+			_, err := f.CountWebhooks(ctx, webhook.WebhookQuery{OrganizationID: org})
+			return err
+		},
 		"UpdateWebhook": func() error { return f.UpdateWebhook(ctx, changed) },
 		"DeleteWebhook": func() error { return f.DeleteWebhook(ctx, org, w.ID) },
 		"Enqueue": func() error {

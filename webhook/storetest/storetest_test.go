@@ -30,6 +30,8 @@ func broken() map[string]struct {
 	}{
 		"forgets the revision":       {forgetsRevision{memstore.New()}, "Subscriptions/CreateSetsRevision"},
 		"ignores offsets":            {ignoresOffset{memstore.New()}, "Subscriptions/ListOrderAndPaging"},
+		"goes after a time only":     {afterTime{memstore.New()}, "Subscriptions/ListAfter"},
+		"counts a page":              {countsPage{memstore.New()}, "Subscriptions/ListAfter"},
 		"never conflicts":            {neverConflicts{memstore.New()}, "Subscriptions/UpdateConflict"},
 		"compacts payloads":          {compactsPayloads{memstore.New()}, "Enqueue/Payloads"},
 		"ignores cancelled contexts": {ignoresCancellation{memstore.New()}, "Cancellation/BeforeTheCall"},
@@ -105,6 +107,23 @@ type ignoresOffset struct{ webhook.Store }
 func (s ignoresOffset) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
 	q.Offset = 0
 	return s.Store.Webhooks(ctx, q)
+}
+
+// afterTime forgets that webhooks may share a time.
+type afterTime struct{ webhook.Store }
+
+func (s afterTime) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+	if q.After.ID != "" {
+		q.After = webhook.WebhookCursor{CreatedAt: q.After.CreatedAt.Add(time.Microsecond)}
+	}
+	return s.Store.Webhooks(ctx, q)
+}
+
+type countsPage struct{ webhook.Store }
+
+func (s countsPage) CountWebhooks(ctx context.Context, q webhook.WebhookQuery) (int, error) {
+	found, err := s.Webhooks(ctx, q)
+	return len(found), err
 }
 
 type neverConflicts struct{ webhook.Store }

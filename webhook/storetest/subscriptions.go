@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -24,6 +25,8 @@ func subscriptionCases() []testCase {
 		{"DeleteRemoves", deleteRemoves},
 		{"ListOrderAndPaging", listOrderAndPaging},
 		{"ListFilters", listFilters},
+		{"ListAfter", listAfter},
+		{"ListMany", listMany},
 		{"ResultsAreCopies", webhooksAreCopies},
 	}
 }
@@ -197,7 +200,7 @@ func listFilters(f *fixture) {
 	}
 	yes, no := true, false
 	for _, paused := range []*bool{nil, &yes, &no} {
-		for _, eventType := range []string{"", "object.created", "object.metadata.updated", "invoice.paid", "invoice", "object"} {
+		for _, eventType := range []string{"", "object.created", "object.metadata.updated", "invoice.paid", "invoice", "object", "object.*", "invoice.*", "*"} {
 			all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, EventType: eventType, Paused: paused})
 			require.NoError(f.t, err)
 			got := make(map[string]bool)
@@ -208,12 +211,18 @@ func listFilters(f *fixture) {
 			for _, p := range patterns {
 				for _, is := range []bool{false, true} {
 					matches := (&webhook.Webhook{EventTypes: p}).Matches(eventType)
+					if strings.Contains(eventType, "*") {
+						matches = slices.Contains(p, event.Pattern(eventType))
+					}
 					if (eventType == "" || matches) && (paused == nil || *paused == is) {
 						want[fmt.Sprintf("%v paused=%t", p, is)] = true
 					}
 				}
 			}
-			require.Equal(f.t, want, got, "EventType %q keeps the webhooks that match it, Paused the paused or the active ones", eventType)
+			n, err := f.CountWebhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, EventType: eventType, Paused: paused})
+			require.NoError(f.t, err)
+			require.Equal(f.t, len(all), n, "as many webhooks are counted as are listed")
+			require.Equal(f.t, want, got, "EventType %q keeps the webhooks that match it or, with \"*\", have it; Paused the paused or the active ones", eventType)
 		}
 	}
 	page, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, EventType: "object.created", Paused: &no, Limit: 2, Offset: 1})
@@ -221,6 +230,98 @@ func listFilters(f *fixture) {
 	require.Len(f.t, page, 2, "Limit and Offset count what fits the filters")
 	require.Equal(f.t, []string{"[object.*] paused=false", "[object.created] paused=false"},
 		[]string{names[page[0].ID], names[page[1].ID]}, "Limit and Offset count what fits the filters")
+}
+
+// after returns the place behind a webhook of org.
+func (f *fixture) after(id string) webhook.WebhookCursor {
+	f.t.Helper()
+	w, err := f.Webhook(f.ctx, org, id)
+	require.NoError(f.t, err)
+	return w.Cursor()
+}
+
+func listAfter(f *fixture) {
+	var all []*webhook.Webhook
+	for i := range 7 {
+		w := hook()
+		w.CreatedAt = start().Add(time.Duration(i/3) * tick) // several share a time
+		w.Paused = i%2 == 1
+		f.create(w)
+	}
+	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	require.NoError(f.t, err)
+	ids := hookIDs(all)
+	for i, id := range ids {
+		for _, eventType := range []string{"", created} {
+			q := webhook.WebhookQuery{OrganizationID: org, EventType: eventType, After: f.after(id)}
+			got, err := f.Webhooks(f.ctx, q)
+			require.NoError(f.t, err)
+			require.Equal(f.t, append([]string{}, ids[i+1:]...), hookIDs(got), "After keeps what stands behind it in the order of the list")
+			q.Limit, q.Offset = 2, 1
+			got, err = f.Webhooks(f.ctx, q)
+			require.NoError(f.t, err)
+			rest := ids[min(i+2, len(ids)):]
+			require.Equal(f.t, append([]string{}, rest[:min(2, len(rest))]...), hookIDs(got), "Offset and Limit count from After on")
+			n, err := f.CountWebhooks(f.ctx, q)
+			require.NoError(f.t, err)
+			require.Equal(f.t, len(ids), n, "After, Limit and Offset do not change what is counted")
+		}
+	}
+	gone := f.after(ids[2])
+	f.remove(all[2])
+	yes := true
+	got, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, Paused: &yes, After: gone, Limit: 2})
+	require.NoError(f.t, err)
+	var want []string
+	for _, w := range all[3:] {
+		if w.Paused && len(want) < 2 {
+			want = append(want, w.ID)
+		}
+	}
+	require.Equal(f.t, want, hookIDs(got), "a place stays where it was when its webhook is deleted; Limit counts what fits the filters")
+}
+
+// listMany has more webhooks than a store may look at in one step.
+func listMany(f *fixture) {
+	const n = 230
+	var want []string
+	for i := range n {
+		w := hook()
+		w.CreatedAt = start().Add(time.Duration(i/50) * tick)
+		w.EventTypes = []event.Pattern{[]event.Pattern{"object.*", "invoice.*", "invoice.paid"}[i%3]}
+		f.create(w)
+	}
+	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	require.NoError(f.t, err)
+	require.Len(f.t, all, n, "Limit 0 is no bound")
+	for _, w := range all {
+		if w.Matches("invoice.paid") {
+			want = append(want, w.ID)
+		}
+	}
+	q := webhook.WebhookQuery{OrganizationID: org, EventType: "invoice.paid"}
+	count, err := f.CountWebhooks(f.ctx, q)
+	require.NoError(f.t, err)
+	require.Equal(f.t, len(want), count, "all webhooks that fit are counted")
+	for _, limit := range []int{0, 7, 60, 100, 1000} {
+		var got []string
+		for q.Limit, q.After = limit, (webhook.WebhookCursor{}); ; {
+			page, err := f.Webhooks(f.ctx, q)
+			require.NoError(f.t, err)
+			got = append(got, hookIDs(page)...)
+			if limit == 0 || len(page) < limit {
+				break
+			}
+			require.Len(f.t, page, limit, "Limit bounds the answer")
+			require.LessOrEqual(f.t, len(got), len(want), "a page has only what stands behind the one before it")
+			q.After = page[limit-1].Cursor()
+		}
+		require.Equal(f.t, want, got, "pages of %d, each after the last webhook of the one before it, are the whole list", limit)
+	}
+	q.Limit, q.Offset, q.After = 3, 140, webhook.WebhookCursor{}
+	page, err := f.Webhooks(f.ctx, q)
+	require.NoError(f.t, err)
+	require.Equal(f.t, want[140:143], hookIDs(page), "Limit and Offset count what fits the filters")
 }
 
 func webhooksAreCopies(f *fixture) {

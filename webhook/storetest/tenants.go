@@ -33,6 +33,12 @@ func isolationOfEveryMethod(f *fixture) {
 		all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: stranger})
 		require.NoError(f.t, err)
 		require.Empty(f.t, all, rule, stranger)
+		n, err := f.CountWebhooks(f.ctx, webhook.WebhookQuery{OrganizationID: stranger})
+		require.NoError(f.t, err)
+		require.Zero(f.t, n, rule, stranger)
+		n, err = f.CountWebhooks(f.ctx, webhook.WebhookQuery{OrganizationID: stranger, EventType: created})
+		require.NoError(f.t, err)
+		require.Zero(f.t, n, rule, stranger)
 		stolen := w.Clone()
 		stolen.OrganizationID, stolen.Name = stranger, "Stolen"
 		require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, stolen), webhook.ErrNotFound, rule, stranger)

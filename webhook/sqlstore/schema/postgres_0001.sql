@@ -18,7 +18,7 @@ CREATE TABLE {p}webhooks (
     updated_at      bigint  NOT NULL,
     revision        bigint  NOT NULL
 );
-CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id);
+CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id, paused);
 
 -- A channel that is removed and added again is a new endpoint: the deliveries
 -- of the old one stay cancelled.

@@ -16,7 +16,7 @@ CREATE TABLE {p}webhooks (
     updated_at      INTEGER NOT NULL,
     revision        INTEGER NOT NULL
 );
-CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id);
+CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id, paused);
 
 -- A channel that is removed and added again is a new endpoint: the deliveries
 -- of the old one stay cancelled.
