@@ -146,7 +146,14 @@ func (d *Dispatcher) PutWebhook(ctx context.Context, w *Webhook) error {
 // DeleteWebhook removes a webhook and cancels its unfinished deliveries. Their
 // history stays. A webhook that the organization does not have is ErrNotFound.
 func (d *Dispatcher) DeleteWebhook(ctx context.Context, organizationID, id string) error {
-	if err := d.store.DeleteWebhook(ctx, organizationID, id); err != nil {
+	return d.DeleteWebhookRevision(ctx, organizationID, id, 0)
+}
+
+// DeleteWebhookRevision is DeleteWebhook for a webhook that is still at the
+// revision: if somebody has changed it since, the error is ErrConflict.
+// Revision 0 is any.
+func (d *Dispatcher) DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error {
+	if err := d.store.DeleteWebhook(ctx, organizationID, id, revision); err != nil {
 		return err
 	}
 	d.webhookChanged(ctx, organizationID, id)

@@ -43,8 +43,9 @@ type Subscriptions interface {
 	UpdateWebhook(ctx context.Context, w *Webhook) error
 	// DeleteWebhook removes the webhook. Its unfinished deliveries report
 	// StatusCancelled from then on and are not claimed again. Deliveries keep
-	// their history.
-	DeleteWebhook(ctx context.Context, organizationID, id string) error
+	// their history. If the stored revision is not the given one, unless that
+	// is 0, it changes nothing and returns ErrConflict.
+	DeleteWebhook(ctx context.Context, organizationID, id string, revision int64) error
 }
 
 // Queue is the part of a Store that hands out deliveries and takes verdicts.

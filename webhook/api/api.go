@@ -21,9 +21,10 @@ type Dispatcher interface {
 	CheckWebhook(w *webhook.Webhook) error
 	CreateWebhook(ctx context.Context, w *webhook.Webhook) error
 	UpdateWebhook(ctx context.Context, w *webhook.Webhook) error
-	DeleteWebhook(ctx context.Context, organizationID, id string) error
+	DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error
 	Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error)
 	Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error)
+	CountWebhooks(ctx context.Context, q webhook.WebhookQuery) (int, error)
 
 	Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error)
 	Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error)

@@ -48,9 +48,9 @@
 //
 // # Two writers
 //
-// Answers with one webhook carry an ETag. An update with If-Match is made only if
-// the webhook is still in that version, and is answered with 412 otherwise.
-// Without If-Match the last writer wins.
+// Answers with one webhook carry an ETag. An update or a removal with If-Match is
+// made only if the webhook is still in that version, and is answered with 412
+// otherwise. Without If-Match the last writer wins.
 //
 // # Repetition
 //

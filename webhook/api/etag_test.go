@@ -1,13 +1,17 @@
 package api_test
 
 import (
+	"cmp"
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
@@ -36,6 +40,48 @@ func TestIfMatch(t *testing.T) {
 	f.do("DELETE", path, "", "If-Match", first).errorType(http.StatusPreconditionFailed)
 	f.do("DELETE", path, "", "If-Match", f.do("GET", path, "").Header.Get("ETag")).want(http.StatusNoContent)
 	f.do("DELETE", path, "", "If-Match", first).errorType(http.StatusPreconditionFailed)
+}
+
+// meddlingDispatcher is one where somebody changes a webhook just before it is
+// deleted, for as often as times says.
+type meddlingDispatcher struct {
+	*webhook.Dispatcher
+	t     *testing.T
+	times int
+}
+
+func (d *meddlingDispatcher) DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error {
+	if d.times--; d.times >= 0 {
+		w, err := d.Webhook(ctx, organizationID, id)
+		require.NoError(d.t, err)
+		require.NoError(d.t, d.UpdateWebhook(ctx, w))
+	}
+	return d.Dispatcher.DeleteWebhookRevision(ctx, organizationID, id, revision)
+}
+
+// A removal does not lose a change that came between looking and removing.
+func TestIfMatchOfARemoval(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	for _, test := range []struct {
+		match string // "" is the ETag
+		times int
+		want  int
+	}{
+		{"", 0, http.StatusNoContent},
+		{"", 1, http.StatusPreconditionFailed},
+		{"*", 1, http.StatusNoContent}, // which any version matches
+		{"*", 9, http.StatusPreconditionFailed},
+	} {
+		id := f.create(plainWebhook)
+		path := prefix + "/" + id
+		r := httptest.NewRequest(http.MethodDelete, path, nil)
+		r.Header.Set("If-Match", cmp.Or(test.match, f.do("GET", path, "").Header.Get("ETag")))
+		got := f.statusOf(&meddlingDispatcher{f.dispatcher, t, test.times}, nil, r)
+		assert.Equal(t, test.want, got, "%+v", test)
+		exists := f.do("GET", path, "").Status == http.StatusOK
+		assert.Equal(t, test.want != http.StatusNoContent, exists, "%+v", test)
+	}
 }
 
 // Nobody's change is lost, however many writers there are.

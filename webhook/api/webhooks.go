@@ -82,25 +82,42 @@ func (a *API) updateWebhook(r *request) (*response, error) {
 }
 
 // deleteWebhook is idempotent: what is gone already, or never was this
-// organization's, is answered in the same way.
+// organization's, is answered in the same way. With If-Match, only the version
+// it names is deleted.
 func (a *API) deleteWebhook(r *request) (*response, error) {
 	id := r.PathValue("identifier")
-	if r.Header.Get("If-Match") != "" {
-		stored, err := a.webhook(r)
+	var err error
+	if r.Header.Get("If-Match") == "" {
+		err = a.dispatcher.DeleteWebhookRevision(r.Context(), r.organizationID, id, 0)
 		if errors.Is(err, webhook.ErrNotFound) {
-			return nil, errPrecondition
+			err = nil
 		}
-		if err != nil {
-			return nil, err
-		}
-		if err := checkIfMatch(r, stored); err != nil {
-			return nil, err
-		}
+	} else {
+		err = a.deleteVersion(r, id)
 	}
-	if err := a.dispatcher.DeleteWebhook(r.Context(), r.organizationID, id); err != nil && !errors.Is(err, webhook.ErrNotFound) {
+	if err != nil {
 		return nil, err
 	}
 	return &response{status: http.StatusNoContent}, nil
+}
+
+func (a *API) deleteVersion(r *request, id string) error {
+	for try := 1; ; try++ {
+		stored, err := a.webhook(r)
+		if err == nil {
+			if err := checkIfMatch(r, stored); err != nil {
+				return err
+			}
+			err = a.dispatcher.DeleteWebhookRevision(r.Context(), r.organizationID, id, stored.Revision)
+		}
+		switch {
+		case errors.Is(err, webhook.ErrConflict) && try < maxTries: // "*" still matches
+		case errors.Is(err, webhook.ErrConflict), errors.Is(err, webhook.ErrNotFound):
+			return errPrecondition
+		default:
+			return err
+		}
+	}
 }
 
 // webhook returns the webhook that the path names.
@@ -110,11 +127,13 @@ func (a *API) webhook(r *request) (*webhook.Webhook, error) {
 	return w, orNotFound(err, "webhook", id)
 }
 
+// maxTries is how often a change is tried when somebody else is faster.
+const maxTries = 5
+
 // change updates the webhook that the path names to what f makes of the stored
 // one. With If-Match, only the version it names is changed. Without, f is asked
 // again when somebody else was faster.
 func (a *API) change(r *request, f func(stored *webhook.Webhook) (*webhook.Webhook, error)) (*webhook.Webhook, error) {
-	const tries = 5
 	for try := 1; ; try++ {
 		stored, err := a.webhook(r)
 		if err != nil {
@@ -132,7 +151,7 @@ func (a *API) change(r *request, f func(stored *webhook.Webhook) (*webhook.Webho
 		switch {
 		case errors.Is(err, webhook.ErrConflict) && r.Header.Get("If-Match") != "":
 			return nil, errPrecondition
-		case errors.Is(err, webhook.ErrConflict) && try < tries:
+		case errors.Is(err, webhook.ErrConflict) && try < maxTries:
 			continue
 		case err != nil:
 			return nil, orNotFound(err, "webhook", w.ID)

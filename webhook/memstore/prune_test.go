@@ -36,7 +36,7 @@ func TestPruneReleasesMemory(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for i := range 3 {
-		require.NoError(t, s.DeleteWebhook(ctx, "", fmt.Sprintf("wh_%016x", i)))
+		require.NoError(t, s.DeleteWebhook(ctx, "", fmt.Sprintf("wh_%016x", i), 0))
 	}
 
 	late := now.Add(time.Hour)

@@ -120,7 +120,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
 }
 
 // DeleteWebhook implements [webhook.Subscriptions].
-func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string) error {
+func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, revision int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -129,6 +129,9 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string) er
 	sub, err := s.subscription(organizationID, id)
 	if err != nil {
 		return err
+	}
+	if revision != 0 && revision != sub.webhook.Revision {
+		return webhook.ErrConflict
 	}
 	o := s.organizations[organizationID]
 	delete(s.webhooks, id)

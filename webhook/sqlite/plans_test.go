@@ -109,7 +109,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	require.NoError(t, s.Replay(ctx, now, "", tasks[0].DeliveryID))
 	require.NoError(t, s.Cancel(ctx, now, "", tasks[0].DeliveryID))
-	require.NoError(t, s.DeleteWebhook(ctx, "", w.ID))
+	require.NoError(t, s.DeleteWebhook(ctx, "", w.ID, 0))
 	_, err = s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Hour), DeadBefore: now.Add(time.Hour), Limit: 100})
 	require.NoError(t, err)
 }

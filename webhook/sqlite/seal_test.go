@@ -217,7 +217,7 @@ func TestUnreadableWebhook(t *testing.T) {
 		e := webhook.NewEvent{OrganizationID: "org", ID: "evt_" + strings.Join(keys, ""), Type: "a.b", Payload: []byte(`{}`)}
 		_, err = s.Enqueue(ctx, now, []webhook.NewEvent{e}, nil)
 		require.NoError(t, err)
-		require.NoError(t, s.DeleteWebhook(ctx, "org", readable.ID))
+		require.NoError(t, s.DeleteWebhook(ctx, "org", readable.ID, 0))
 		deliveries, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: "org", EventID: e.ID, WebhookID: unreadable.ID})
 		require.NoError(t, err)
 		require.Len(t, deliveries, len(unreadable.Channels), "events are kept for it")
@@ -246,7 +246,7 @@ func TestUnreadableWebhook(t *testing.T) {
 	got, err := s.Webhook(ctx, "org", unreadable.ID)
 	require.NoError(t, err)
 	require.Equal(t, unreadable.Channels, got.Channels)
-	require.NoError(t, owner.DeleteWebhook(ctx, "org", unreadable.ID), "whoever cannot open it can delete it")
+	require.NoError(t, owner.DeleteWebhook(ctx, "org", unreadable.ID, 0), "whoever cannot open it can delete it")
 }
 
 // Who can write the database cannot have secrets sent elsewhere by copying them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -22,7 +23,7 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		insert: x.sql(`INSERT INTO {p}webhooks (` + webhookColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
 		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?, updated_at = ?, revision = revision + 1
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
-		remove:      x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		remove:      x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ? AND revision BETWEEN ? AND ?`),
 		exists:      x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
 		get:         x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
 		listing:     newListingStatements(x),
@@ -119,13 +120,21 @@ func (s *Store) conflict(ctx context.Context, q Tx, w *webhook.Webhook) error {
 }
 
 // DeleteWebhook implements [webhook.Subscriptions].
-func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string) error {
+func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, revision int64) error {
+	from, to := revision, revision
+	if revision == 0 {
+		to = math.MaxInt64
+	}
+	w := &webhook.Webhook{ID: id, OrganizationID: organizationID}
 	return s.write(ctx, func(ctx context.Context, q Tx) error {
-		n, err := q.Exec(ctx, s.subscriptions.remove, id, organizationID)
-		if err := changedOne(n, err, webhook.ErrNotFound); err != nil {
+		n, err := q.Exec(ctx, s.subscriptions.remove, id, organizationID, from, to)
+		if err != nil {
 			return err
 		}
-		return s.setEndpoints(ctx, q, &webhook.Webhook{ID: id, OrganizationID: organizationID}, nil)
+		if n == 0 {
+			return s.conflict(ctx, q, w)
+		}
+		return s.setEndpoints(ctx, q, w, nil)
 	})
 }
 

@@ -38,7 +38,7 @@ func cancelledBefore(f *fixture) {
 			return err
 		},
 		"UpdateWebhook": func() error { return f.UpdateWebhook(ctx, changed) },
-		"DeleteWebhook": func() error { return f.DeleteWebhook(ctx, org, w.ID) },
+		"DeleteWebhook": func() error { return f.DeleteWebhook(ctx, org, w.ID, 0) },
 		"Enqueue": func() error {
 			_, err := f.Enqueue(ctx, start(), newEvents("new", 3), &webhook.Offer{Until: late, Accept: always})
 			return err

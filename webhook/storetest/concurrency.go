@@ -272,7 +272,7 @@ func removingWhileEmitting(f *fixture) {
 		if n < webhooks {
 			w := hooks[n]
 			if n%2 == 0 {
-				assert.NoError(f.t, f.DeleteWebhook(f.ctx, org, w.ID))
+				assert.NoError(f.t, f.DeleteWebhook(f.ctx, org, w.ID, 0))
 				return
 			}
 			changed := w.Clone()

@@ -89,7 +89,7 @@ func (f *fixture) setPaused(w *webhook.Webhook, paused bool) {
 
 func (f *fixture) remove(w *webhook.Webhook) {
 	f.t.Helper()
-	require.NoError(f.t, f.DeleteWebhook(f.ctx, w.OrganizationID, w.ID), "deleting a webhook")
+	require.NoError(f.t, f.DeleteWebhook(f.ctx, w.OrganizationID, w.ID, 0), "deleting a webhook")
 }
 
 // enqueue stores events without an offer.

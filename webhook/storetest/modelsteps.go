@@ -64,7 +64,7 @@ func (m *model) deleteWebhook() {
 	if w == nil {
 		return
 	}
-	require.NoError(m.t, m.DeleteWebhook(m.ctx, org, w.ID))
+	require.NoError(m.t, m.DeleteWebhook(m.ctx, org, w.ID, 0))
 	delete(m.webhooks, w.ID)
 	for _, d := range m.deliveries {
 		if d.WebhookID == w.ID {

@@ -23,6 +23,7 @@ func subscriptionCases() []testCase {
 		{"UpdateReplaces", updateReplaces},
 		{"UpdateConflict", updateConflict},
 		{"DeleteRemoves", deleteRemoves},
+		{"DeleteConflict", deleteConflict},
 		{"ListOrderAndPaging", listOrderAndPaging},
 		{"ListFilters", listFilters},
 		{"ListAfter", listAfter},
@@ -99,7 +100,7 @@ func unknownWebhookIsNotFound(f *fixture) {
 	_, err := f.Webhook(f.ctx, org, w.ID)
 	assert.ErrorIs(f.t, err, webhook.ErrNotFound, "reading an unknown webhook")
 	assert.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w), webhook.ErrNotFound, "updating an unknown webhook")
-	assert.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID), webhook.ErrNotFound, "deleting an unknown webhook")
+	assert.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, 0), webhook.ErrNotFound, "deleting an unknown webhook")
 	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
 	assert.NoError(f.t, err, "an empty list is not an error")
 	assert.Empty(f.t, all)
@@ -142,13 +143,27 @@ func updateConflict(f *fixture) {
 	f.requireSameWebhook(first, got)
 }
 
+func deleteConflict(f *fixture) {
+	w := f.create(hook())
+	changed := f.update(w, func(w *webhook.Webhook) { w.Name = "Changed" })
+	for _, revision := range []int64{w.Revision, changed.Revision + 1, -1} {
+		require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, revision), webhook.ErrConflict,
+			"a removal that is not based on the stored revision is refused, so that no change is lost")
+	}
+	require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, other, w.ID, changed.Revision), webhook.ErrNotFound)
+	f.emit(start(), "evt_1")
+	require.Len(f.t, f.claim(start(), 10), 1, "an error leaves everything as it was: the webhook gets its deliveries")
+	require.NoError(f.t, f.DeleteWebhook(f.ctx, org, w.ID, changed.Revision))
+	require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, changed.Revision), webhook.ErrNotFound)
+}
+
 func deleteRemoves(f *fixture) {
 	w, stays := f.create(hook()), f.create(hook())
 	f.remove(w)
 	_, err := f.Webhook(f.ctx, org, w.ID)
 	require.ErrorIs(f.t, err, webhook.ErrNotFound, "a deleted webhook is gone")
 	require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w), webhook.ErrNotFound, "a deleted webhook cannot be updated")
-	require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID), webhook.ErrNotFound, "a deleted webhook cannot be deleted again")
+	require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, 0), webhook.ErrNotFound, "a deleted webhook cannot be deleted again")
 	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
 	require.NoError(f.t, err)
 	require.Equal(f.t, []string{stays.ID}, hookIDs(all), "a deleted webhook is not listed, others are")

@@ -42,7 +42,7 @@ func isolationOfEveryMethod(f *fixture) {
 		stolen := w.Clone()
 		stolen.OrganizationID, stolen.Name = stranger, "Stolen"
 		require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, stolen), webhook.ErrNotFound, rule, stranger)
-		require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, stranger, w.ID), webhook.ErrNotFound, rule, stranger)
+		require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, stranger, w.ID, 0), webhook.ErrNotFound, rule, stranger)
 
 		found, err := f.Deliveries(f.ctx, webhook.DeliveryQuery{OrganizationID: stranger})
 		require.NoError(f.t, err)
@@ -98,7 +98,7 @@ func noOrganization(f *fixture) {
 	require.Equal(f.t, theirs.ID, f.only().WebhookID)
 	require.Len(f.t, f.claim(start(), 10), 2, "claims are for all organizations")
 	require.NoError(f.t, f.Cancel(f.ctx, start().Add(time.Second), "", found[0].ID))
-	require.NoError(f.t, f.DeleteWebhook(f.ctx, "", mine.ID))
+	require.NoError(f.t, f.DeleteWebhook(f.ctx, "", mine.ID, 0))
 }
 
 func pruneIsForAll(f *fixture) {
