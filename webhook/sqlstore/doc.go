@@ -14,6 +14,7 @@
 //	deliveries  one event on its way to one endpoint, with its history
 //	blocks      which endpoints have deliveries in which range of ids
 //	statistics  what was recorded for each endpoint in each hour
+//	requests    replays that are not to be made twice, for a day
 //	migrations  the versions of this schema that were applied
 //
 // Times are whole microseconds since 1970, in UTC. They, and numbers for states,
