@@ -8,7 +8,7 @@
 // Every name begins with the prefix that Config.TablePrefix chooses.
 //
 //	meta        one row: how often a webhook changed and, in SQLite, the next id
-//	webhooks    the subscriptions, event types and channels as JSON
+//	webhooks    the subscriptions, event types and channels as JSON, see Secrets
 //	endpoints   one row for each channel of each webhook: active, paused or deleted
 //	events      the envelopes, once each, whoever receives them
 //	deliveries  one event on its way to one endpoint, with its history
@@ -43,6 +43,40 @@
 // Each process keeps the webhooks in memory to match events against. Every
 // change of a webhook raises a counter that each Enqueue reads, in its own
 // transaction, so that a webhook is matched from the moment it is committed.
+//
+// # Secrets
+//
+// The configs of channels hold header values, tokens and signing secrets.
+// Without Config.Sealer they are stored as they are: whoever reads the database,
+// a replica or a backup reads the secrets. With one, such as package
+// webhook/seal has, the configs of each channel are encrypted, whole, so that no
+// field is forgotten. The names of webhooks and channels, event types, events
+// and what endpoints answered stay legible. What is sealed for one channel of
+// one webhook cannot be opened as that of another. It is protection from those
+// who read the database: whoever can write it can replace a webhook's configs by
+// others, or by earlier ones.
+//
+// A process that cannot open a webhook, because it lacks the Sealer or the key,
+// goes on with all others. [Store.Webhook] says which key it lacks, with a
+// [SealedError], and [Store.Webhooks] lists the webhook with configs null. Events
+// are stored for it, and the Dispatcher leaves its deliveries to processes that
+// can open it: they wait, and nothing is lost. If the key itself is lost, update
+// the webhook, with the revision that the list has, or delete it and create it
+// anew.
+//
+// To begin, give all processes the Sealer, then call [Store.Reseal]. Configs in
+// clear are read until then, and sealed by whatever writes them. To replace a
+// key, so that every process can open what any other has sealed:
+//
+//  1. Give all processes the new key behind the old one: seal.New(old, new).
+//  2. When all have it, turn the order round: seal.New(new, old).
+//  3. When all have done so, call Reseal. If it returns no error, nothing needs
+//     the old key, and the next deployment can leave it out.
+//
+// Databases keep for a while what was overwritten. After the first Reseal, VACUUM
+// in SQLite, or VACUUM FULL of the table webhooks in PostgreSQL, removes what was
+// in clear from the files, but not from logs, replicas and backups: replace
+// secrets that may have been read there.
 //
 // # What looking back costs
 //
