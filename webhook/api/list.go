@@ -2,13 +2,15 @@ package api
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -45,8 +47,7 @@ type Pagination struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// searchWebhooks is the later list: with filters, and in pages. An organization
-// has few webhooks and the answer says how many in total, so all are read.
+// searchWebhooks is the later list: with filters, and in pages.
 func (a *API) searchWebhooks(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
@@ -57,42 +58,40 @@ func (a *API) searchWebhooks(r *request) (*response, error) {
 	if err != nil {
 		p.add(at("cursor"), typeValue, "must be the next_cursor of an earlier answer")
 	}
-	filter, exactly := readFilter(p, r)
+	filter := readFilter(p, r)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	all, err := a.dispatcher.Webhooks(r.Context(), filter)
+	total, err := a.dispatcher.CountWebhooks(r.Context(), filter)
 	if err != nil {
 		return nil, err
 	}
-	if exactly != "" {
-		all = slices.DeleteFunc(all, func(w *webhook.Webhook) bool { return !slices.Contains(w.EventTypes, exactly) })
-	}
-	start := 0
-	if after != nil {
-		start, _ = slices.BinarySearchFunc(all, after, func(w *webhook.Webhook, c *webhookCursor) int { return c.order(w) })
-	}
-	start = min(start+offset, len(all))
-	end := min(start+limit, len(all))
-	results, err := a.fields.maskAll(all[start:end])
+	filter.After, filter.Offset, filter.Limit = after, offset, limit+1 // one more says whether there are more
+	found, err := a.dispatcher.Webhooks(r.Context(), filter)
 	if err != nil {
 		return nil, err
 	}
-	page := WebhookPage{Results: results, Total: len(all), Pagination: Pagination{PageSize: &limit}}
-	page.Pagination.place(r, len(all), limit, offset, end)
-	if end < len(all) && end > start {
-		cursor := newWebhookCursor(all[end-1]).String()
+	more := len(found) > limit
+	found = found[:min(limit, len(found))]
+	results, err := a.fields.maskAll(found)
+	if err != nil {
+		return nil, err
+	}
+	page := WebhookPage{Results: results, Total: total, Pagination: Pagination{PageSize: &limit}}
+	page.Pagination.place(r, limit, offset, more)
+	if more {
+		cursor := formatWebhookCursor(found[limit-1].Cursor())
 		page.Pagination.NextCursor = &cursor
 	}
 	if includeTotal {
-		pages := (len(all) + limit - 1) / limit
+		pages := (total + limit - 1) / limit
 		page.Pagination.Total, page.Pagination.TotalPages = &page.Total, &pages
 	}
 	return &response{status: http.StatusOK, body: page}, nil
 }
 
 // place fills in what counts pages, which a cursor does not.
-func (p *Pagination) place(r *request, total, limit, offset, end int) {
+func (p *Pagination) place(r *request, limit, offset int, more bool) {
 	if r.URL.Query().Get("cursor") != "" {
 		return
 	}
@@ -106,81 +105,55 @@ func (p *Pagination) place(r *request, total, limit, offset, end int) {
 		s := r.URL.Path + "?" + query.Encode()
 		return &s
 	}
-	if end < total && end <= maxOffset {
-		p.NextPage = link(end)
+	if next := offset + limit; more && next <= maxOffset {
+		p.NextPage = link(next)
 	}
 	if offset > 0 {
 		p.PreviousPage = link(max(0, offset-limit))
 	}
 }
 
-// readFilter reads the body of the later list, which may be absent. An event
-// type selects the webhooks that such an event goes to; a pattern with "*"
-// selects those that hold just this pattern, and is returned as well.
-func readFilter(p *problems, r *request) (filter webhook.WebhookQuery, exactly event.Pattern) {
-	filter.OrganizationID = r.organizationID
+// readFilter reads the body of the later list, which may be absent.
+func readFilter(p *problems, r *request) webhook.WebhookQuery {
+	filter := webhook.WebhookQuery{OrganizationID: r.organizationID}
 	o := optionalObject(p, r.body)
 	if o == nil {
-		return filter, ""
+		return filter
 	}
-	eventType := o.text("event_type")
-	switch pattern := event.Pattern(eventType); {
-	case eventType == "":
-	case pattern.Validate() != nil:
-		p.add(o.at("event_type"), typeValue, "%s", pattern.Validate())
-	case strings.Contains(eventType, "*"):
-		exactly = pattern
-	default:
-		filter.EventType = eventType
+	filter.EventType = o.text("event_type")
+	if filter.EventType != "" {
+		if err := event.Pattern(filter.EventType).Validate(); err != nil {
+			p.add(o.at("event_type"), typeValue, "%s", err)
+		}
 	}
 	if active := o.boolean("is_active"); active != nil {
 		paused := !*active
 		filter.Paused = &paused
 	}
 	o.end()
-	return filter, exactly
+	return filter
 }
 
-// webhookCursor stands behind one webhook in the order of the list.
-type webhookCursor struct {
-	createdAt time.Time
-	id        string
+// formatWebhookCursor returns the cursor's form in answers. What is in it is
+// nobody's business, but no secret.
+func formatWebhookCursor(c webhook.WebhookCursor) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", c.CreatedAt.UnixMicro(), c.ID))
 }
 
-func newWebhookCursor(w *webhook.Webhook) *webhookCursor {
-	return &webhookCursor{w.CreatedAt, w.ID}
-}
-
-// order is negative if the webhook stands before the cursor, positive if after.
-func (c *webhookCursor) order(w *webhook.Webhook) int {
-	if order := w.CreatedAt.Compare(c.createdAt); order != 0 {
-		return order
-	}
-	if w.ID <= c.id {
-		return -1
-	}
-	return 1
-}
-
-// String is the cursor's form in answers. What is in it is nobody's business,
-// but no secret.
-func (c *webhookCursor) String() string {
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", c.createdAt.UnixMicro(), c.id))
-}
-
-// parseWebhookCursor reads a cursor, nil if s is empty.
-func parseWebhookCursor(s string) (*webhookCursor, error) {
+// parseWebhookCursor reads a cursor. The empty one is the beginning.
+func parseWebhookCursor(s string) (webhook.WebhookCursor, error) {
 	if s == "" {
-		return nil, nil
+		return webhook.WebhookCursor{}, nil
 	}
 	text, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
-		return nil, err
+		return webhook.WebhookCursor{}, err
 	}
 	digits, id, _ := strings.Cut(string(text), " ")
 	micros, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil {
-		return nil, err
+	c := webhook.WebhookCursor{CreatedAt: time.UnixMicro(micros).UTC(), ID: id}
+	if err == nil && (!utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl)) {
+		err = errors.New("no id of a webhook") // and no text in some databases
 	}
-	return &webhookCursor{time.UnixMicro(micros).UTC(), id}, nil
+	return c, err
 }

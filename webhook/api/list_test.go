@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
@@ -27,9 +30,9 @@ func (f *fixture) search(query, body string) (api.WebhookPage, string) {
 	return page, strings.Join(names, " ")
 }
 
-func newListFixture(t *testing.T) *fixture {
+func newListFixture(t *testing.T, o options) *fixture {
 	t.Helper()
-	f := newFixture(t, options{})
+	f := newFixture(t, o)
 	for i, types := range []string{`"object.created"`, `"object.*"`, `"*"`, `"invoice.paid"`, `"object.deleted", "object.*"`} {
 		active := i != 1
 		f.create(fmt.Sprintf(`{"webhook_name": "w%d", "event_types": [%s], "is_active": %t, "channels": [
@@ -40,7 +43,7 @@ func newListFixture(t *testing.T) *fixture {
 
 func TestSearch(t *testing.T) {
 	t.Parallel()
-	f := newListFixture(t)
+	f := newListFixture(t, options{})
 	for body, want := range map[string]string{
 		"":   "w0 w1 w2 w3 w4",
 		`{}`: "w0 w1 w2 w3 w4",
@@ -59,11 +62,15 @@ func TestSearch(t *testing.T) {
 		f.do("POST", prefix+"/list", `{"event_type": "A", "is_active": 1, "x": 2}`).problems())
 	assert.Equal(t, []string{"query.limit: value_error", "query.offset: int_parsing", "query.include_total: bool_parsing", "query.cursor: value_error"},
 		f.do("POST", prefix+"/list?limit=1001&offset=x&include_total=maybe&cursor=!", "").problems())
+	for _, cursor := range []string{"1 \x00", "1 \xff", "x wh_1", " "} {
+		text := base64.RawURLEncoding.EncodeToString([]byte(cursor))
+		assert.Equal(t, []string{"query.cursor: value_error"}, f.do("POST", prefix+"/list?cursor="+text, "").problems(), "%q", cursor)
+	}
 }
 
 func TestPages(t *testing.T) {
 	t.Parallel()
-	f := newListFixture(t)
+	f := newListFixture(t, options{})
 
 	page, names := f.search("?limit=2&include_total=true", "")
 	assert.Equal(t, "w0 w1", names)
@@ -86,10 +93,38 @@ func TestPages(t *testing.T) {
 	assert.Nil(t, page.Pagination.TotalPages)
 }
 
+// pagedStore notes how many webhooks are asked for.
+type pagedStore struct {
+	webhook.Store
+	limits []int
+}
+
+func (s *pagedStore) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+	s.limits = append(s.limits, q.Limit)
+	return s.Store.Webhooks(ctx, q)
+}
+
+func TestPagesReadOneMore(t *testing.T) {
+	t.Parallel()
+	var store *pagedStore
+	f := newListFixture(t, options{store: func(s webhook.Store) webhook.Store {
+		store = &pagedStore{Store: s}
+		return store
+	}})
+	page, names := f.search("?limit=2&offset=1", `{"event_type": "object.created"}`)
+	assert.Equal(t, "w1 w2", names)
+	assert.Equal(t, 4, page.Total)
+	assert.Equal(t, []int{3}, store.limits)
+	page, names = f.search("?limit=2&offset=1&cursor="+*page.Pagination.NextCursor, `{"event_type": "object.created"}`)
+	assert.Empty(t, names)
+	assert.Equal(t, 4, page.Total, "on all pages")
+	assert.Nil(t, page.Pagination.NextCursor)
+}
+
 // A cursor goes on where it was, whatever is created and deleted meanwhile.
 func TestCursor(t *testing.T) {
 	t.Parallel()
-	f := newListFixture(t)
+	f := newListFixture(t, options{})
 	page, _ := f.search("?limit=2", "")
 	f.do("DELETE", prefix+"/"+page.Results[1].ID, "").want(http.StatusNoContent)
 	page, names := f.search("?limit=2&cursor="+*page.Pagination.NextCursor, "")
