@@ -23,8 +23,9 @@
 // its own for every record, which NIST's SP 800-108 derivation makes of the
 // sealer's key and half of a random nonce of 24 bytes. With AES-GCM alone a key
 // must not seal more than 2³² times, because its random nonces of 12 bytes may
-// then repeat and a repeated one gives the key away; somebody has to count. With
-// 24 bytes nobody has to: after 2⁸⁰ records a repetition is as unlikely.
+// then repeat, and two values with one nonce give away what they differ in and
+// how to forge others; somebody has to count. With 24 bytes nobody has to: it
+// takes 2⁸⁰ values for a repetition to become as likely.
 //
 // A sealed value is opened with the additional data it was sealed with, or not
 // at all. They say what the value is for, so that it cannot be put to use

@@ -74,9 +74,10 @@
 //     the old key, and the next deployment can leave it out.
 //
 // Databases keep for a while what was overwritten. After the first Reseal, VACUUM
-// in SQLite, or VACUUM FULL of the table webhooks in PostgreSQL, removes what was
-// in clear from the files, but not from logs, replicas and backups: replace
-// secrets that may have been read there.
+// in SQLite, once all processes have closed the file, or VACUUM FULL of the table
+// webhooks in PostgreSQL, removes what was in clear from the files, but not from
+// archived logs, replicas and backups: replace secrets that may have been read
+// there.
 //
 // # What looking back costs
 //
