@@ -74,10 +74,10 @@
 //     the old key, and the next deployment can leave it out.
 //
 // Databases keep for a while what was overwritten. After the first Reseal, VACUUM
-// in SQLite, once all processes have closed the file, or VACUUM FULL of the table
-// webhooks in PostgreSQL, removes what was in clear from the files, but not from
-// archived logs, replicas and backups: replace secrets that may have been read
-// there.
+// removes what was in clear from a SQLite file, and from the log beside it once
+// all processes have closed it; in PostgreSQL VACUUM FULL of the table webhooks
+// does. That leaves archived logs, replicas and backups: replace secrets that may
+// have been read there.
 //
 // # What looking back costs
 //
