@@ -17,6 +17,7 @@
 //
 // Everything else is yours: implement Driver and Channel (a [Func] will do),
 // register it, and let package channeltest check that it keeps to the contract.
+// A Driver that is a [FieldLister] as well tells a management API what to mask.
 //
 // # What an answer means
 //

@@ -76,13 +76,28 @@ func (c *HTTPClient) checkHost(u *url.URL, problems *event.Problems) {
 		return
 	}
 	name := strings.TrimSuffix(strings.ToLower(host), ".")
-	if !isHostname(name) {
+	switch {
+	case !isHostname(name):
 		problems.Add("", "must have a valid host name")
+	case endsInNumber(name):
+		problems.Add("", "must have a host name, or an address with four decimal numbers")
 	}
 	if (name == "localhost" || strings.HasSuffix(name, ".localhost")) && c.guard.check(netip.IPv6Loopback()) != nil &&
 		c.guard.check(netip.AddrFrom4([4]byte{127, 0, 0, 1})) != nil {
 		problems.Add("", "must have a public host: loopback addresses are not connected to")
 	}
+}
+
+// endsInNumber reports whether a name is what some resolvers and most clients
+// take for an address, such as 127.1, 0x7f.1 and 2130706433: it is by the URL
+// standard (url.spec.whatwg.org), and no top-level domain is a number.
+func endsInNumber(name string) bool {
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	digits := "0123456789"
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		last, digits = hex, "0123456789abcdef"
+	}
+	return strings.Trim(last, digits) == ""
 }
 
 // isHostname reports whether every label of a name could be looked up: letters

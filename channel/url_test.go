@@ -18,7 +18,7 @@ func TestCheckURL(t *testing.T) {
 	for _, raw := range []string{
 		"https://example.com", "https://example.com/", "https://example.com/a/b?c=d&e=%20", "HTTPS://Example.COM/x",
 		"https://example.com:8443/hook", "https://8.8.8.8/", "https://[2606:4700:4700::1111]:443/", "https://bücher.example/",
-		"https://under_score.example.com/", "https://example.com./", "https://example.com/" + strings.Repeat("a", 2000),
+		"https://under_score.example.com/", "https://example.com./", "https://4.example.0xyz/", "https://127.0.0.1.example/", "https://example.com/" + strings.Repeat("a", 2000),
 	} {
 		u, err := client.CheckURL(raw)
 		require.NoError(t, err, raw)
@@ -59,6 +59,12 @@ func TestCheckURL(t *testing.T) {
 		{"https://[::1]/", []string{"public host: loopback"}},
 		{"https://[::ffff:10.0.0.1]/", []string{"public host: private network"}},
 		{"https://[fe80::1%25eth0]/", []string{"zone", "public host: link-local"}},
+		{"https://127.1/", []string{"four decimal numbers"}},
+		{"https://2130706433:443/", []string{"four decimal numbers"}},
+		{"https://0x7f000001/", []string{"four decimal numbers"}},
+		{"https://0X7F.0x/", []string{"four decimal numbers"}},
+		{"https://0177.0.0.01./", []string{"four decimal numbers"}},
+		{"https://99999999999999999999999/", []string{"four decimal numbers"}},
 		{"https://localhost:8080/", []string{"public host: loopback"}},
 		{"https://api.LocalHost./", []string{"public host: loopback"}},
 		{"http://user:sesame@127.0.0.1:0/#x", []string{"plain http", "user name", "fragment", "port", "loopback"}},
