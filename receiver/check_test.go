@@ -201,6 +201,32 @@ func TestBodyLimit(t *testing.T) {
 	})
 }
 
+// A body without an announced length is read no further than the limit, however
+// long it goes on.
+func TestEndlessBody(t *testing.T) {
+	t.Parallel()
+	const limit = 10_000
+	b := setup(t, func(c *receiver.Config) { c.MaxBody = limit })
+	endless := &endlessBody{most: 10 * limit}
+	r := post("")
+	r.ContentLength, r.Body = -1, endless
+	assert.Equal(t, 413, serve(b.Handler(receiver.HandlerFunc(ok)), r).Code)
+	assert.Less(t, endless.read, 2*limit)
+}
+
+// endlessBody ends only where a test that fails has to.
+type endlessBody struct{ read, most int }
+
+func (e *endlessBody) Read(p []byte) (int, error) {
+	if e.read > e.most {
+		return 0, io.EOF
+	}
+	e.read += len(p)
+	return len(p), nil
+}
+
+func (*endlessBody) Close() error { return nil }
+
 func gzipped(t *testing.T, body string) string {
 	t.Helper()
 	var buf bytes.Buffer

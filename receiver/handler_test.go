@@ -189,7 +189,10 @@ func TestPanicIsReported(t *testing.T) {
 	assert.Contains(t, b.log.String(), "handler_test.go")
 }
 
-// Handlers find the event in the context and the exact body in the request.
+type traceKey struct{}
+
+// Handlers find the event in the context, with all that was there before, and the
+// exact body in the request.
 func TestWhatHandlersSee(t *testing.T) {
 	t.Parallel()
 	body := " \n" + envelope(t, "evt_1") + " "
@@ -206,8 +209,10 @@ func TestWhatHandlersSee(t *testing.T) {
 		assert.Equal(t, "evt_1", d.Claim.Key)
 		assert.NotZero(t, d.Claim.Token)
 		assert.Equal(t, receiver.DefaultKeep, d.Keep)
+		assert.Equal(t, "trace", r.Context().Value(traceKey{}))
 	}))
-	assert.Equal(t, 200, serve(h, post(body)).Code)
+	r := post(body)
+	assert.Equal(t, 200, serve(h, r.WithContext(context.WithValue(r.Context(), traceKey{}, "trace"))).Code)
 	assert.True(t, reached)
 	assert.Nil(t, receiver.EventFrom(t.Context()))
 	assert.Nil(t, receiver.DeliveryFrom(t.Context()))
