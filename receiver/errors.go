@@ -14,7 +14,7 @@ var (
 	// ErrInsecure: the request did not come over HTTPS, as far as this process
 	// can tell. Answered with 400, never with a redirect: the sender would
 	// have sent its secret in the clear already.
-	ErrInsecure = errors.New("receiver: not over HTTPS")
+	ErrInsecure = errors.New("receiver: not over HTTPS, as far as TrustedProxies and AllowHTTP say")
 	// ErrContentType is answered with 415.
 	ErrContentType = errors.New("receiver: content type not accepted")
 	// ErrContentEncoding is answered with 415.
