@@ -22,6 +22,8 @@ const abandonTimeout = time.Second
 // timer.
 type attempt struct {
 	rc       *Receiver
+	next     http.Handler
+	typed    HandlerFunc // what is inside next, nil if it is none of this package
 	delivery Delivery
 	held     heldResponse
 	detached detached
@@ -32,6 +34,7 @@ type attempt struct {
 
 	mu    sync.Mutex
 	timer *time.Timer
+	began time.Time
 	phase phase
 	until time.Time // when the phase has lasted too long, or the lease is to be extended
 }
@@ -54,7 +57,7 @@ func (a *attempt) begin(w http.ResponseWriter, r *http.Request, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ctx, a.cancel = context.WithCancelCause(&a.detached)
-	a.phase, a.until = claiming, now.Add(storeTimeout)
+	a.began, a.phase, a.until = now, claiming, now.Add(storeTimeout)
 	a.timer = time.AfterFunc(a.step(), a.tick)
 }
 
@@ -63,11 +66,11 @@ func (a *attempt) begin(w http.ResponseWriter, r *http.Request, now time.Time) {
 func (a *attempt) step() time.Duration { return min(storeTimeout, a.rc.cfg.Lease/3) }
 
 // hold is called when the event is claimed: it keeps the claim alive from now on.
-// The lease began after the attempt did, at started.
-func (a *attempt) hold(started time.Time) {
+// The lease did not begin before the attempt did.
+func (a *attempt) hold() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.phase, a.until = handling, started.Add(a.rc.cfg.Lease/3)
+	a.phase, a.until = handling, a.began.Add(a.rc.cfg.Lease/3)
 }
 
 // claimed reports whether there is a claim, and not a store that is down.

@@ -25,15 +25,21 @@ const retryLater = 5 * time.Second
 // ([http.ResponseController]): one that knows no read deadlines, such as that of
 // [http.TimeoutHandler], leaves slow bodies to the server's own ReadTimeout. The
 // log says so, once.
+//
+// Like [http.Handle] it panics if next is nil.
 func (rc *Receiver) Handler(next http.Handler) http.Handler {
+	if f, typed := next.(HandlerFunc); next == nil || typed && f == nil {
+		panic("receiver: nil handler")
+	}
+	typed := typedHandler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := &attempt{rc: rc}
+		a := &attempt{rc: rc, next: next, typed: typed}
 		if rejection := rc.check(w, r, &a.delivery); rejection != nil {
 			rc.reject(w, r, rejection)
 			return
 		}
 		started := time.Now()
-		result, answer := a.process(w, r, next, started)
+		result, answer := a.process(w, r, started)
 		result.Delivery, result.Status, result.Duration = &a.delivery, answer.status, time.Since(started)
 		rc.report(r.Context(), &result)
 		answer.write(w)
@@ -84,7 +90,7 @@ func (a answer) write(w http.ResponseWriter) {
 }
 
 // process claims the event and has it handled. It writes nothing.
-func (a *attempt) process(w http.ResponseWriter, r *http.Request, next http.Handler, started time.Time) (Result, answer) {
+func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.Time) (Result, answer) {
 	// The claim does not depend on the sender's patience: one that was made and
 	// whose answer nobody waited for would block the event for a lease.
 	a.begin(w, r, started)
@@ -100,14 +106,13 @@ func (a *attempt) process(w http.ResponseWriter, r *http.Request, next http.Hand
 		cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
 			slog.String("key", claim.Key), slog.Any("error", err))
 		a.end() // waiting for the store may have ended its context
-		started = time.Now()
-		a.begin(w, r, started)
-		return a.handle(r, next, started)
+		a.begin(w, r, time.Now())
+		return a.handle(r)
 	}
 	switch standing.State {
 	case Claimed:
 		a.delivery.Claim = claim
-		return a.handle(r, next, started)
+		return a.handle(r)
 	case InFlight:
 		return Result{Outcome: Busy}, answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
 	default:
@@ -131,8 +136,8 @@ func (a *attempt) duplicate() (Result, answer) {
 }
 
 // handle calls next and settles the claim, if there is one.
-func (a *attempt) handle(r *http.Request, next http.Handler, started time.Time) (Result, answer) {
-	a.hold(started)
+func (a *attempt) handle(r *http.Request) (Result, answer) {
+	a.hold()
 	returned := false
 	defer func() {
 		if !returned {
@@ -143,12 +148,12 @@ func (a *attempt) handle(r *http.Request, next http.Handler, started time.Time) 
 		}
 	}()
 	err := recovered(func() error {
-		if typed := typedHandler(next); typed != nil { // as its ServeHTTP, without a copy of the request
-			err := typed(a.ctx, a.delivery.Event)
+		if a.typed != nil { // as its ServeHTTP, without a copy of the request
+			err := a.typed(a.ctx, a.delivery.Event)
 			a.held.WriteHeader(statusOf(err))
 			return err
 		}
-		next.ServeHTTP(&a.held, r.WithContext(a.ctx))
+		a.next.ServeHTTP(&a.held, r.WithContext(a.ctx))
 		return nil
 	})
 	a.settle()

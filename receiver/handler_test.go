@@ -281,3 +281,11 @@ func TestHandlerWithoutReceiver(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, 500, serve(receiver.HandlerFunc(ok), post("{}")).Code)
 }
+
+// A handler that is not there is a mistake in the program, to be seen at its start.
+func TestNilHandler(t *testing.T) {
+	t.Parallel()
+	rcv := setup(t).Receiver
+	assert.PanicsWithValue(t, "receiver: nil handler", func() { rcv.Handler(nil) })
+	assert.PanicsWithValue(t, "receiver: nil handler", func() { rcv.Handler(receiver.HandlerFunc(nil)) })
+}
