@@ -30,7 +30,9 @@ const asynqTask = "deliver"
 // An asynq server that finds its queue empty sleeps for a second by default;
 // here it asks again after 1 ms, so that it is never behind when there is work.
 // Each worker and each caller has a connection when it needs one. Tasks are not
-// retained, so that a finished one costs no more than its removal.
+// retained, so that a finished one costs no more than its removal. It is one
+// server, as anybody has in a process; four that share the workers between them
+// deliver about a fifth more, because each asks Redis for one task at a time.
 //
 // What Redis does not sync to its disk is lost when it dies: without
 // appendonly, all of it; with appendfsync everysec, the last second. Only
