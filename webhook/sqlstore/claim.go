@@ -35,6 +35,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	if c.last != 0 {
 		s.cursor.Store(c.last)
 	}
+	s.leases.remember(c.tasks, c.endpointIDs)
 	return c.tasks, nil
 }
 
@@ -70,7 +71,9 @@ type claiming struct {
 	request webhook.ClaimRequest
 	routes  *routes
 	tasks   []webhook.Task
-	last    int64 // the endpoint of the last task
+	// endpointIDs are those of the tasks.
+	endpointIDs []int64
+	last        int64 // the endpoint of the last task
 }
 
 // due is a delivery that may be claimed.
@@ -109,6 +112,7 @@ func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64) 
 		}
 		if to := c.routes.byID[d.endpointID]; to != nil { // not deleted since it was found
 			c.tasks = append(c.tasks, c.task(d, to))
+			c.endpointIDs = append(c.endpointIDs, d.endpointID)
 			c.last = d.endpointID
 		}
 	}

@@ -55,8 +55,9 @@ type enqueuing struct {
 	// deliveryIDs are those of all targets, one event's after the other's.
 	deliveryIDs []int64
 
-	tasks  []webhook.Task
-	blocks map[block]struct{} // new ones, to be remembered once they are committed
+	tasks       []webhook.Task
+	endpointIDs []int64            // of the tasks
+	blocks      map[block]struct{} // new ones, to be remembered once they are committed
 }
 
 // Enqueue implements [webhook.Queue].
@@ -69,6 +70,7 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 		return nil, err
 	}
 	s.rememberBlocks(e.blocks)
+	s.leases.remember(e.tasks, e.endpointIDs)
 	return e.tasks, nil
 }
 
@@ -198,7 +200,7 @@ func (s *Store) insertEvents(ctx context.Context, q Tx, e *enqueuing) error {
 }
 
 func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error {
-	e.tasks, e.blocks = nil, make(map[block]struct{})
+	e.tasks, e.endpointIDs, e.blocks = nil, nil, make(map[block]struct{})
 	var pending, offered, blocks []any
 	var until int64
 	if e.offer != nil {
@@ -217,10 +219,12 @@ func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error 
 			if e.offer != nil && !target.Paused && e.offer.Accept(target.Endpoint) {
 				if e.tasks == nil { // who takes one mostly takes all
 					e.tasks = make([]webhook.Task, 0, len(e.deliveryIDs))
+					e.endpointIDs = make([]int64, 0, len(e.deliveryIDs))
 					offered = make([]any, 0, len(e.deliveryIDs)*len(s.enqueue.deliveries.columns))
 				}
 				offered = append(offered, id, eventID, endpointID)
 				e.tasks = append(e.tasks, e.task(i, id, target, until))
+				e.endpointIDs = append(e.endpointIDs, endpointID)
 			} else {
 				pending = append(pending, id, eventID, endpointID)
 			}

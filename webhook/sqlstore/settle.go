@@ -13,35 +13,34 @@ import (
 
 type settleStatements struct {
 	succeed, settle, extend, held, owner *batch
+	endpoint                             string
 	statistics                           statisticsStatements
 }
 
 // live is true of a delivery whose endpoint was not deleted.
 const live = `NOT EXISTS (SELECT 1 FROM {p}endpoints p WHERE p.id = d.endpoint_id AND p.state = 2)`
 
-// settledRow returns what the verdict on a delivery counts for.
-const settledRow = ` RETURNING id, endpoint_id`
-
 func newSettleStatements(x expander) settleStatements {
 	id, token := column{"id", integer}, column{"token", integer}
 	return settleStatements{
 		statistics: newStatisticsStatements(x),
+		endpoint:   x.sql(`SELECT id, endpoint_id FROM {p}deliveries WHERE id {in}`),
 		// The usual verdict has little to say, and parameters cost.
-		succeed: x.batch(`WITH v (delivery_id, token, attempt) AS ({rows})
+		succeed: x.batch(`WITH v (id, token, attempt) AS ({rows})
 			UPDATE {p}deliveries AS d SET
 				state = 2, at = ?, tries = d.tries + 1, attempts = d.attempts + 1,
 				history = coalesce(d.history || v.attempt, v.attempt)
-			FROM v WHERE d.id = v.delivery_id AND d.token = v.token AND d.state = 1 AND `+live+settledRow,
-			column{"delivery_id", integer}, token, column{"attempt", text}),
-		settle: x.batch(`WITH v (delivery_id, token, state, at, attempt, progress) AS ({rows})
+			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
+			id, token, column{"attempt", text}),
+		settle: x.batch(`WITH v (id, token, state, at, attempt, progress) AS ({rows})
 			UPDATE {p}deliveries AS d SET
 				state = v.state, at = v.at,
 				tries = d.tries + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				attempts = d.attempts + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				history = coalesce(d.history || v.attempt, v.attempt, d.history),
 				progress = coalesce(v.progress, d.progress)
-			FROM v WHERE d.id = v.delivery_id AND d.token = v.token AND d.state = 1 AND `+live+settledRow,
-			column{"delivery_id", integer}, token, column{"state", integer}, column{"at", integer}, column{"attempt", text}, column{"progress", binary}),
+			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
+			id, token, column{"state", integer}, column{"at", integer}, column{"attempt", text}, column{"progress", binary}),
 		extend: x.batch(`WITH v (id, token) AS ({rows})
 			UPDATE {p}deliveries AS d SET at = ? FROM v
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
@@ -69,6 +68,9 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 	}
 	// Nearly always all are accepted, and counting the rows tells.
 	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error { return s.settleAll(ctx, q, now, settlements) })
+	if err == nil {
+		s.leases.forget(settlements)
+	}
 	if !errors.Is(err, errRefused) {
 		return nil, err
 	}
@@ -97,6 +99,7 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 	if err != nil {
 		return nil, err
 	}
+	s.leases.forget(settlements)
 	return refused, nil
 }
 
@@ -111,10 +114,8 @@ func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements 
 	succeeded := make([]any, 0, len(settlements)*len(s.settle.succeed.columns))
 	var others []any
 	var pausing []*webhook.Settlement
-	verdicts := make(map[int64]*webhook.Settlement, len(settlements))
 	for i := range settlements {
 		v := &settlements[i]
-		verdicts[int64(v.DeliveryID)] = v
 		if v.PauseWebhook {
 			pausing = append(pausing, v)
 		}
@@ -135,24 +136,20 @@ func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements 
 		}
 		others = append(others, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at), attempt, progress)
 	}
-	accepted, counted := 0, make(tally)
-	count := func(row scanner) error {
-		var id, endpointID int64
-		err := row.Scan(&id, &endpointID)
-		if v := verdicts[id]; v != nil {
-			accepted++
-			counted.of(endpointID).Count(v)
-		}
+	n, err := s.x.dialect.execBatch(ctx, q, s.settle.succeed, succeeded, []any{micros(now)})
+	if err != nil {
 		return err
 	}
-	if err := s.x.dialect.queryBatch(ctx, q, s.settle.succeed, succeeded, []any{micros(now)}, count); err != nil {
+	m, err := s.x.dialect.execBatch(ctx, q, s.settle.settle, others, nil)
+	if err != nil {
 		return err
 	}
-	if err := s.x.dialect.queryBatch(ctx, q, s.settle.settle, others, nil, count); err != nil {
-		return err
-	}
-	if accepted != len(settlements) {
+	if n+m != int64(len(settlements)) {
 		return errRefused
+	}
+	counted, err := s.count(ctx, q, settlements)
+	if err != nil {
+		return err
 	}
 	if err := s.record(ctx, q, now, counted); err != nil {
 		return err

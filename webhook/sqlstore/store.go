@@ -62,6 +62,8 @@ type Store struct {
 	// cursor is the endpoint that the last claim ended with.
 	cursor atomic.Int64
 
+	leases leases
+
 	blocksMu sync.Mutex
 	blocks   map[block]struct{} // known to be stored
 }

@@ -122,8 +122,8 @@ func (s *Store) conflict(ctx context.Context, q Tx, w *webhook.Webhook) error {
 // DeleteWebhook implements [webhook.Subscriptions].
 func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, revision int64) error {
 	from, to := revision, revision
-	if revision == 0 {
-		to = math.MaxInt64
+	if revision == 0 { // one that was created before 1970 has a negative one
+		from, to = math.MinInt64, math.MaxInt64
 	}
 	w := &webhook.Webhook{ID: id, OrganizationID: organizationID}
 	return s.write(ctx, func(ctx context.Context, q Tx) error {

@@ -68,6 +68,10 @@ func everythingSurvives(f *fixture, reopen func(*fixture) *fixture) {
 	f.refuse(start(), died(held[0], start()), "tokens survive: a stale one is still refused")
 	require.Empty(f.t, f.extend(start().Add(2*lease), held[3].Lease), "leases survive")
 	f.settle(start(), succeeded(held[4], start()))
+	figures.InFlight--
+	figures.Succeeded++
+	figures.Duration += attempt(start(), "").Duration
+	f.requireStatistics(figures, w, "a verdict counts, whichever process claimed the delivery")
 	for _, task := range f.claim(start().Add(time.Second), 100) {
 		switch task.DeliveryID {
 		case held[0].DeliveryID:
