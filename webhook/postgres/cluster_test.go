@@ -3,6 +3,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -91,13 +92,16 @@ func giveToServer(t testing.TB, path string) {
 // postgresql.conf.
 func newCluster(t testing.TB, settings ...string) *cluster {
 	t.Helper()
-	return initCluster(t, clusterDir(t), settings...)
+	return initCluster(t, clusterDir(t), nil, settings...)
 }
 
-func initCluster(t testing.TB, dir string, settings ...string) *cluster {
+// initCluster is newCluster in a directory that exists, with options of initdb.
+func initCluster(t testing.TB, dir string, options []string, settings ...string) *cluster {
 	t.Helper()
 	c := &cluster{dir: dir}
-	c.run(t, "initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C")
+	c.run(t, "initdb", append([]string{
+		"-D", c.data(), "-U", "postgres", "-A", "trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C",
+	}, options...)...)
 	config, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
 	// No crash here is one of the machine, so nothing has to reach the disk.
@@ -171,6 +175,14 @@ func (c *cluster) stop(t testing.TB, how syscall.Signal) {
 	t.Helper()
 	require.NoError(t, c.server.Process.Signal(how))
 	<-c.exited
+}
+
+// logged says whether the server's log has the word.
+func (c *cluster) logged(t testing.TB, word string) bool {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(c.dir, "log"))
+	require.NoError(t, err)
+	return bytes.Contains(log, []byte(word))
 }
 
 // exec runs statements on a connection of its own, one by one.

@@ -89,7 +89,10 @@ func (l *load) start(dsn string) {
 			}
 		}
 		ended := make(chan error, 1)
-		go func() { ended <- d.Run(runCtx) }()
+		go func() {
+			defer close(ended)
+			ended <- d.Run(runCtx)
+		}()
 		l.runs = append(l.runs, ended)
 		for range loadEmitters {
 			l.emitters.Go(func() { l.emit(emitCtx, d) })
@@ -99,6 +102,9 @@ func (l *load) start(dsn string) {
 		stopEmits()
 		stopRuns()
 		l.emitters.Wait()
+		for _, ended := range l.runs {
+			<-ended // again, or for the first time if the test failed
+		}
 	})
 }
 
