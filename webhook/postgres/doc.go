@@ -13,4 +13,34 @@
 //
 // An event can be stored in the transaction of the change that it tells about,
 // a pgx.Tx or a *sql.Tx: see [Store.EnqueueTx].
+//
+// # Trouble
+//
+// An Emit either returned nil, and its events are delivered, or an error. After
+// ErrUnavailable, or a context that ended while it committed, its events may be
+// stored all the same, whole and never by half; emitting them again is safe. A Dispatcher's Run goes on by itself: it tries again with
+// backoff of up to 5 seconds, and logs once that a trouble began and once that
+// it is over, for each thing that it does: claiming, storing verdicts, extending
+// leases, listening.
+//
+//	process killed, or paused past a lease   others take over when the lease is over; a verdict
+//	                                         that comes later is refused, so nothing is overwritten;
+//	                                         the endpoint may get an event again
+//	paused or cut off in a transaction       the server ends it after 10 seconds
+//	                                         (idle_in_transaction_session_timeout, unless set)
+//	process asked to end (Run's context)     finishes its attempts, gives back the rest: no duplicates
+//	server stopped, crashed, started         ErrUnavailable; goes on when it is up
+//	failover, several hosts given            ErrUnavailable; goes on at the new primary, with
+//	                                         target_session_attrs=read-write; lossless if
+//	                                         replication is synchronous
+//	connected to a read-only server          ErrReadOnly; connects anew
+//	connection cut                           ErrUnavailable once; a new connection
+//	connection silent, and never closed      calls fail when their context ends, those of Run after 30
+//	                                         seconds; then a new connection
+//	statement_timeout, lock_timeout          ErrTimeout
+//	deadlock, serialization failure          tried again; the store's own transactions are READ
+//	                                         COMMITTED whatever the default is. In a transaction of
+//	                                         yours that is SERIALIZABLE, try all of it again
+//	disk full                                ErrFull; goes on when there is room
+//	no connection left                       ErrTooManyConnections; goes on when there is one
 package postgres

@@ -12,7 +12,8 @@ import (
 // tables have no schema: the connections' search_path chooses it.
 //
 // The driver must take []byte for bytea, string for text, and parameters
-// written $1. Any number of processes share a database.
+// written $1, and begin transactions at READ COMMITTED. Any number of processes
+// share a database.
 func PostgreSQL() Dialect { return postgresDialect{} }
 
 type postgresDialect struct{}
