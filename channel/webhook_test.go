@@ -249,8 +249,8 @@ func TestWebhookRefusesPrivateAddresses(t *testing.T) {
 	_, err := channel.NewWebhookDriver(strict).Open(json.RawMessage(`{"url":"` + url + `"}`))
 	require.Error(t, err, "refused as soon as it is configured")
 
-	// A name that only resolution shows to be private.
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.1/hook", nil)
+	// A name that only resolution shows to be private, where /etc/hosts has it.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://ip6-localhost/hook", nil)
 	require.NoError(t, err)
 	_, err = strict.Do(req)
 	var got *channel.Error
