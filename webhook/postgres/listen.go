@@ -14,9 +14,6 @@ import (
 // being closed is silent for ever.
 const listenPatience = 30 * time.Second
 
-// goodbyeTimeout is how long the server may take to hear that listening ends.
-const goodbyeTimeout = time.Second
-
 // Listen calls wake whenever deliveries were committed, by any process, that
 // nobody was offered: those of [Store.EnqueueTx], and of Enqueue without an
 // offer. It calls wake once more when it begins to listen, so that nothing is
@@ -40,11 +37,7 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 	}
 	// The connection does not go back: it would go on listening there.
 	conn := pooled.Hijack()
-	defer func() {
-		goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
-		defer cancel()
-		_ = conn.Close(goodbye)
-	}()
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	var channel string
 	if err := conn.QueryRow(ctx, s.channel).Scan(&channel); err != nil {
 		return err
