@@ -136,6 +136,7 @@ func testWrongConfiguration(t *testing.T, programs programs) {
 		want    string
 	}{
 		"receiver without secret":   {"receiver", nil, []string{"-dev"}, "RECEIVER_SECRET"},
+		"receiver with wrong URL":   {"receiver", []string{"RECEIVER_SECRET=" + secret}, []string{"-dev", "-notify=localhost"}, "-notify"},
 		"receiver that takes none":  {"receiver", []string{"RECEIVER_SECRET=" + secret}, nil, "-trusted-proxies"},
 		"emitter without secret":    {"emitter", nil, []string{"-url=https://example.com"}, "EMITTER_SECRET"},
 		"emitter with wrong flag":   {"emitter", []string{"EMITTER_DEV=perhaps"}, nil, "EMITTER_DEV"},

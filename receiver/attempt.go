@@ -94,15 +94,11 @@ func (a *attempt) tick() {
 }
 
 // extend makes the lease end later. A handler that is done within a third of the
-// lease costs no call to the store. It gives up the lock meanwhile.
+// lease costs no call to the store.
 func (a *attempt) extend() {
 	lease := a.rc.cfg.Lease
 	if a.claimed() && a.ctx.Err() == nil {
-		a.mu.Unlock()
-		ctx, cancel := context.WithTimeout(a.ctx, a.step())
-		err := a.rc.cfg.Dedupe.Extend(ctx, a.delivery.Claim, lease)
-		cancel()
-		a.mu.Lock()
+		err := a.askToExtend(lease)
 		if a.phase != handling {
 			return // what Extend says is of no interest any more
 		}
@@ -114,6 +110,15 @@ func (a *attempt) extend() {
 		}
 	}
 	a.until = time.Now().Add(lease / 3)
+}
+
+// askToExtend calls the store, without the lock.
+func (a *attempt) askToExtend(lease time.Duration) error {
+	a.mu.Unlock()
+	defer a.mu.Lock()
+	ctx, cancel := context.WithTimeout(a.ctx, a.step())
+	defer cancel()
+	return a.rc.cfg.Dedupe.Extend(ctx, a.delivery.Claim, lease)
 }
 
 // settle is called when the handler has returned. A call of Extend that is under
