@@ -201,8 +201,10 @@ type History interface {
 	Cancel(ctx context.Context, now time.Time, organizationID string, id DeliveryID) error
 	// Statistics returns the figures of a webhook, or ErrNotFound. They are
 	// exact: all that Settle accepted and Cancel ended counts, in the hour of
-	// the time that the call was given, from when the call returns. What the
-	// figures cost does not depend on how many settled deliveries are stored.
+	// the time that the call was given, from when the call returns. While
+	// deliveries move, what is unfinished may be of a moment after the rest.
+	// What all of it costs does not depend on how many settled deliveries are
+	// stored.
 	Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error)
 	// Prune removes up to r.Limit settled deliveries and events without
 	// deliveries, of all organizations, that are older than the request says,

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -47,9 +48,10 @@ func newStatisticsStatements(x expander) statisticsStatements {
 		failure: x.sql(`SELECT s.last_failure, s.last_failed
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofWebhook + `
 			ORDER BY s.last_failure DESC LIMIT 1`),
-		unfinished: x.sql(`SELECT d.state, p.state, count(*)
-			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.state < 2` + ofWebhook + `
-			GROUP BY d.state, p.state`),
+		// Pending is 0, in flight is 1. The channels of a webhook are paused all
+		// or none.
+		unfinished: x.sql(`SELECT count(*), coalesce(sum(d.state), 0), coalesce(max(p.state), 0)
+			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.state < 2` + ofWebhook),
 	}
 }
 
@@ -95,56 +97,55 @@ func (s *Store) record(ctx context.Context, q Tx, now time.Time, t tally) error 
 
 // Statistics implements [webhook.History].
 func (s *Store) Statistics(ctx context.Context, query webhook.StatisticsQuery) (webhook.Statistics, error) {
-	var f webhook.Statistics
-	since := int64(-1 << 62)
-	if !query.Since.IsZero() {
-		since = hourOf(query.Since)
-		f.Since = time.Unix(since*3600, 0).UTC()
-	}
-	err := s.statistics(ctx, &f, since, query.OrganizationID, query.WebhookID)
-	if err != nil {
-		return webhook.Statistics{}, s.failed(err)
-	}
-	return f, nil
-}
-
-func (s *Store) statistics(ctx context.Context, f *webhook.Statistics, since int64, organizationID, webhookID string) error {
-	st := &s.settle.statistics
-	var revision, duration, success, failure, failed int64
-	found, err := one(ctx, s.read, s.subscriptions.exists, []any{webhookID, organizationID}, []any{&revision})
+	f := &webhook.Statistics{}
+	found, err := one(ctx, s.read, s.subscriptions.exists, []any{query.WebhookID, query.OrganizationID}, []any{new(int64)})
 	if err == nil && !found {
 		err = webhook.ErrNotFound
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.recorded(ctx, f, query)
 	}
-	args := []any{since, organizationID, webhookID}
-	_, err = one(ctx, s.read, st.figures, args,
+	if err == nil {
+		err = s.unfinished(ctx, f, query)
+	}
+	if err != nil {
+		return webhook.Statistics{}, s.failed(err)
+	}
+	return *f, nil
+}
+
+// recorded fills in what was recorded.
+func (s *Store) recorded(ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery) error {
+	since := int64(math.MinInt64)
+	if !query.Since.IsZero() {
+		f.Since = query.Since.UTC().Truncate(time.Hour)
+		since = hourOf(f.Since)
+	}
+	args := []any{since, query.OrganizationID, query.WebhookID}
+	var duration, success, failure, failed int64
+	_, err := one(ctx, s.read, s.settle.statistics.figures, args,
 		[]any{&f.Succeeded, &f.Failed, &f.Dead, &f.Cancelled, &duration, &success})
 	if err != nil {
 		return err
 	}
-	if _, err := one(ctx, s.read, st.failure, args, []any{&failure, &failed}); err != nil {
-		return err
-	}
+	_, err = one(ctx, s.read, s.settle.statistics.failure, args, []any{&failure, &failed})
 	f.Duration = time.Duration(duration) * time.Microsecond
 	f.LastSuccess, f.LastFailure, f.LastFailed = orNever(success), orNever(failure), webhook.DeliveryID(failed)
-	return collect(ctx, s.read, func(row scanner) error {
-		var state, endpointState int
-		var n int64
-		if err := row.Scan(&state, &endpointState, &n); err != nil {
-			return err
-		}
-		switch reported(state, endpointState) {
-		case webhook.StatusHeld:
-			f.Held += n
-		case webhook.StatusInFlight:
-			f.InFlight += n
-		default:
-			f.Pending += n
-		}
-		return nil
-	}, st.unfinished, organizationID, webhookID)
+	return err
+}
+
+// unfinished counts the deliveries that are not settled.
+func (s *Store) unfinished(ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery) error {
+	var all, inFlight int64
+	var state int
+	_, err := one(ctx, s.read, s.settle.statistics.unfinished, []any{query.OrganizationID, query.WebhookID},
+		[]any{&all, &inFlight, &state})
+	if state == endpointPaused {
+		f.Held = all
+	} else {
+		f.Pending, f.InFlight = all-inFlight, inFlight
+	}
+	return err
 }
 
 // hourOf returns the hours since 1970.
