@@ -114,6 +114,20 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 }
 
+// settleElsewhere gives a verdict on what another process has claimed.
+func settleElsewhere(t *testing.T, s, other *sqlstore.Store) {
+	t.Helper()
+	ctx, now := t.Context(), time.Now()
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_elsewhere", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	require.NoError(t, err)
+	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+	require.NoError(t, err)
+	refused, err := other.Settle(ctx, now, []webhook.Settlement{{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded}})
+	require.NoError(t, err)
+	require.Empty(t, refused)
+}
+
 var explained = regexp.MustCompile(`(?i)^\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\b`)
 
 // TestPlans explains every statement that a store uses. Each one must find what
@@ -128,6 +142,10 @@ func TestPlans(t *testing.T) {
 	s, err := sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{TablePrefix: "p_"})
 	require.NoError(t, err)
 	useEverything(t, s)
+	other, err := sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{TablePrefix: "p_"})
+	require.NoError(t, err)
+	settleElsewhere(t, s, other)
+	require.NoError(t, other.Close())
 	require.NoError(t, s.Close())
 
 	plans := make(map[string]string)
@@ -164,6 +182,7 @@ func TestPlans(t *testing.T) {
 	expect("WITH RECURSIVE walk", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WITH RECURSIVE walk", "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("UPDATE p_deliveries AS d SET", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("SELECT id, endpoint_id FROM p_deliveries", "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("SET state = 1", "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WHERE d.state < 2 AND d.endpoint_id IN", "p_deliveries_queue (endpoint_id=?)")
 	expect("WHERE d.state = 3 AND d.endpoint_id IN", "p_deliveries_dead (endpoint_id=?")
