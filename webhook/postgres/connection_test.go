@@ -115,12 +115,13 @@ func TestListeningNoticesSilence(t *testing.T) {
 	}
 	p.set(vanished)
 	require.ErrorIs(t, <-ended, context.DeadlineExceeded)
-	go func() { ended <- s.Listen(ctx, func() { listening <- struct{}{} }) }()
+
+	patient := open(t, dsn)
+	go func() { ended <- patient.Listen(ctx, func() { listening <- struct{}{} }) }()
 	<-listening
-	s.SetListenPatience(time.Hour)
 	p.set(vanished)
 	stop()
-	require.NoError(t, <-ended, "and it ends without an answer")
+	require.NoError(t, <-ended, "it ends without an answer")
 	p.set(closed)
 }
 

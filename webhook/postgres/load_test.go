@@ -103,7 +103,8 @@ func (l *load) start(dsn string) {
 		stopRuns()
 		l.emitters.Wait()
 		for _, ended := range l.runs {
-			<-ended // again, or for the first time if the test failed
+			for range ended { // its end; finish has looked at the error
+			}
 		}
 	})
 }
