@@ -9,13 +9,19 @@ import (
 )
 
 // trouble says how long to wait while a store keeps failing, and logs once that
-// it began and once that it is over.
+// it began and once that it is over. What fails again and again is logged no
+// more often than once a quietTime.
 type trouble struct {
 	logger  *slog.Logger
 	doing   string
-	since   time.Time
 	backoff *backoff.ExponentialBackOff
+
+	since  time.Time // when it began; zero if all is well
+	logged bool      // that it began
+	last   time.Time // when a beginning was logged
 }
+
+const quietTime = time.Minute
 
 func newTrouble(logger *slog.Logger, doing string) *trouble {
 	b := backoff.NewExponentialBackOff()
@@ -28,8 +34,12 @@ func newTrouble(logger *slog.Logger, doing string) *trouble {
 
 // failed notes an error and returns how long to wait before the next try.
 func (t *trouble) failed(ctx context.Context, err error) time.Duration {
+	at := time.Now()
 	if !t.ongoing() {
-		t.since = time.Now()
+		t.since = at
+	}
+	if !t.logged && (t.last.IsZero() || at.Sub(t.last) >= quietTime) {
+		t.logged, t.last = true, at
 		t.logger.ErrorContext(ctx, "webhook: the store fails, trying on", "to", t.doing, "error", err)
 	}
 	return t.backoff.NextBackOff()
@@ -37,19 +47,14 @@ func (t *trouble) failed(ctx context.Context, err error) time.Duration {
 
 // over notes a success.
 func (t *trouble) over(ctx context.Context) {
-	if t.ongoing() {
-		t.logger.InfoContext(ctx, "webhook: the store works again", "to", t.doing, "after", t.lasted())
-		t.since = time.Time{}
-		t.backoff.Reset()
+	if !t.ongoing() {
+		return
 	}
+	if t.logged {
+		t.logger.InfoContext(ctx, "webhook: the store works again", "to", t.doing, "after", time.Since(t.since))
+	}
+	t.since, t.logged = time.Time{}, false
+	t.backoff.Reset()
 }
 
 func (t *trouble) ongoing() bool { return !t.since.IsZero() }
-
-// lasted is how long the trouble has been going on.
-func (t *trouble) lasted() time.Duration {
-	if !t.ongoing() {
-		return 0
-	}
-	return time.Since(t.since)
-}
