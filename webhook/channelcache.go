@@ -65,12 +65,13 @@ func (c *channelCache) open(w *Webhook) (map[string]openedChannel, error) {
 	names := c.registry.Names()
 	keys := w.ChannelKeys()
 	for i, cfg := range w.Channels {
-		if cfg.Channel == "" || !isJSONObject(cfg.Configs) {
+		known := slices.Contains(names, cfg.Channel)
+		if cfg.Channel == "" || known && !isJSONObject(cfg.Configs) {
 			continue // Validate says so
 		}
 		ch, err := c.openOne(cfg)
 		p.AddError(fmt.Sprintf("channels[%d]", i), err)
-		opened[keys[i]] = openedChannel{ch, err, !slices.Contains(names, cfg.Channel)}
+		opened[keys[i]] = openedChannel{ch, err, !known}
 	}
 	return opened, p.Err()
 }

@@ -482,7 +482,7 @@ func TestCreateWebhookNamesEveryProblem(t *testing.T) {
 	err := b.CreateWebhook(t.Context(), &webhook.Webhook{
 		ID:         "nope",
 		EventTypes: []event.Pattern{"object.*", "Not A Pattern"},
-		Channels:   []webhook.ChannelConfig{{Channel: "webhook"}, webhook.Via("pigeon", struct{}{}), {Configs: []byte(`{}`)}},
+		Channels:   []webhook.ChannelConfig{{Channel: "webhook"}, webhook.Via("pigeon", struct{}{}), {Configs: []byte(`{}`)}, {Channel: "smoke"}},
 	})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
@@ -491,7 +491,8 @@ func TestCreateWebhookNamesEveryProblem(t *testing.T) {
 		fields = append(fields, p.Field)
 	}
 	assert.Equal(t, []string{
-		"webhook_id", "webhook_name", "event_types[1]", "channels[0].configs", "channels[2].channel", "channels[1].channel",
+		"webhook_id", "webhook_name", "event_types[1]", "channels[0].configs", "channels[2].channel", "channels[3].configs",
+		"channels[1].channel", "channels[3].channel",
 	}, fields)
 }
 
