@@ -19,22 +19,28 @@ import (
 
 // Driver returns the driver of the channel "teams". Its config is
 // {"url": "…"}, with the URL of a Teams workflow that posts what it is sent.
-func Driver(client *channel.HTTPClient) channel.Driver {
-	return channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
-		var problems event.Problems
-		var c struct{ URL string }
-		if json.Unmarshal(config, &c) != nil {
-			problems.Add("", `must be a JSON object with a text as "url"`)
-			return nil, problems.Err()
-		}
-		_, err := client.CheckURL(c.URL)
-		problems.AddError("url", err)
-		if err := problems.Err(); err != nil {
-			return nil, err
-		}
-		return &teams{client, c.URL}, nil
-	})
+func Driver(client *channel.HTTPClient) channel.Driver { return driver{client} }
+
+type driver struct{ client *channel.HTTPClient }
+
+// Open checks a config, with every reason why it is wrong.
+func (d driver) Open(config json.RawMessage) (channel.Channel, error) {
+	var problems event.Problems
+	var c struct{ URL string }
+	if json.Unmarshal(config, &c) != nil {
+		problems.Add("", `must be a JSON object with a text as "url"`)
+		return nil, problems.Err()
+	}
+	_, err := d.client.CheckURL(c.URL)
+	problems.AddError("url", err)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	return &teams{d.client, c.URL}, nil
 }
+
+// Fields lets the management API refuse any other field, and mask the URL.
+func (driver) Fields() []channel.Field { return []channel.Field{{Name: "url", Secret: true}} }
 
 type teams struct {
 	client *channel.HTTPClient

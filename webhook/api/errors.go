@@ -129,6 +129,8 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case e.status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
+	case errors.Is(err, webhook.ErrUnderWay):
+		w.Header().Set("Retry-After", "1")
 	case e.status == http.StatusInternalServerError && r.Context().Err() == nil:
 		a.cfg.Logger.ErrorContext(r.Context(), "api: a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}

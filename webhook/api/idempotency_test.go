@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
@@ -95,6 +96,28 @@ func TestReplayIsIdempotentInAnyProcess(t *testing.T) {
 	})
 }
 
+// The client's calls for one replay are requests of their own, each of which can
+// be repeated.
+func TestReplayOfManyIsIdempotent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const many = 1001 // more than one request replays
+		f := newFixture(t, options{})
+		f.run()
+		c, id := f.client(orgA), f.create(customWebhook("sink", `{"fail": "rejected"}`))
+		f.emit(orgA, many)
+		for range 2 {
+			n, err := c.ReplayAll(t.Context(), id, api.ReplayRequest{}, client.WithIdempotencyKey("k"))
+			require.NoError(t, err)
+			assert.Equal(t, many, n)
+			time.Sleep(time.Minute)
+		}
+		s, err := c.Statistics(t.Context(), id, time.Time{})
+		require.NoError(t, err)
+		assert.EqualValues(t, 2*many, s.Attempts)
+	})
+}
+
 // What may have replayed a delivery, and was not heard of again, is not repeated.
 func TestReplayAfterAnUnknownEnd(t *testing.T) {
 	t.Parallel()
@@ -108,7 +131,9 @@ func TestReplayAfterAnUnknownEnd(t *testing.T) {
 			before, err := f.client(orgA).Delivery(t.Context(), id, 1)
 			require.NoError(t, err)
 			f.do("POST", path, "", "Idempotency-Key", "k").errorType(http.StatusInternalServerError)
-			f.do("POST", path, "", "Idempotency-Key", "k").errorType(http.StatusConflict)
+			underWay := f.do("POST", path, "", "Idempotency-Key", "k")
+			underWay.errorType(http.StatusConflict)
+			assert.Equal(t, "1", underWay.Header.Get("Retry-After"))
 			time.Sleep(time.Minute)
 			a := f.do("POST", path, "", "Idempotency-Key", "k")
 			a.want(http.StatusAccepted)

@@ -51,8 +51,10 @@ type Option func(http.Header)
 // WithIdempotencyKey makes a create or a replay one that can be repeated: the
 // same key is the same request.
 func WithIdempotencyKey(key string) Option {
-	return func(h http.Header) { h.Set("Idempotency-Key", key) }
+	return func(h http.Header) { h.Set(headerIdempotencyKey, key) }
 }
+
+const headerIdempotencyKey = "Idempotency-Key"
 
 // WithIfMatch lets a change be made only to the version of that ETag, see
 // [Webhook]. Otherwise the error matches webhook.ErrConflict.

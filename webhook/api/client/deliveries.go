@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -101,12 +103,19 @@ func (c *Client) Event(ctx context.Context, webhookID string, id webhook.Deliver
 
 // ReplayAll makes the settled deliveries of a webhook again that the request
 // selects, in as many calls as it takes unless the request has a limit, and
-// returns how many there were; after an error, how many until then.
-func (c *Client) ReplayAll(ctx context.Context, webhookID string, request api.ReplayRequest) (int, error) {
+// returns how many there were; after an error, how many until then. With an
+// idempotency key all of it can be repeated, and does what is left to do.
+func (c *Client) ReplayAll(ctx context.Context, webhookID string, request api.ReplayRequest, options ...Option) (int, error) {
 	replayed, limit := 0, request.Limit
+	// Each call is a request of its own, and so has a key of its own.
+	options = append(slices.Clip(options), func(h http.Header) {
+		if key := h.Get(headerIdempotencyKey); key != "" && request.Cursor != "" {
+			h.Set(headerIdempotencyKey, key+"-"+request.Cursor)
+		}
+	})
 	for {
 		var out api.ReplayResponse
-		if _, err := c.call(ctx, "POST", at(webhookID, "replay"), nil, request, &out); err != nil {
+		if _, err := c.call(ctx, "POST", at(webhookID, "replay"), nil, request, &out, options...); err != nil {
 			return replayed, err
 		}
 		replayed += out.Replayed
