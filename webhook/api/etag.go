@@ -14,20 +14,19 @@ var errPrecondition = &statusError{
 	message: "The webhook is not in the version that If-Match names: read it again, and decide again",
 }
 
-// etag names a version of a webhook. The time is part of it because a webhook
-// that was deleted and created again under its old id begins at revision 1.
-func etag(w *webhook.Webhook) string {
-	return fmt.Sprintf(`"%d-%x"`, w.Revision, w.UpdatedAt.UnixMicro())
-}
+// etag names a version of a webhook. A revision does not come again, also if the
+// webhook is deleted and created under its old id: see [webhook.Subscriptions].
+func etag(w *webhook.Webhook) string { return fmt.Sprintf(`"%d"`, w.Revision) }
+
+func hasIfMatch(r *request) bool { return len(r.Header.Values("If-Match")) > 0 }
 
 // checkIfMatch compares If-Match with the stored webhook by RFC 9110,
 // section 13.1.1: a list of strong tags, or "*".
 func checkIfMatch(r *request, stored *webhook.Webhook) error {
-	lines := r.Header.Values("If-Match")
-	if len(lines) == 0 {
+	if !hasIfMatch(r) {
 		return nil
 	}
-	for tag := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+	for tag := range strings.SplitSeq(strings.Join(r.Header.Values("If-Match"), ","), ",") {
 		if tag = strings.TrimSpace(tag); tag == "*" || tag == etag(stored) {
 			return nil
 		}

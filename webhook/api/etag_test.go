@@ -43,7 +43,7 @@ func TestIfMatch(t *testing.T) {
 }
 
 // meddlingDispatcher is one where somebody changes a webhook just before it is
-// deleted, for as often as times says.
+// changed or deleted, for as often as times says.
 type meddlingDispatcher struct {
 	*webhook.Dispatcher
 	t     *testing.T
@@ -51,12 +51,42 @@ type meddlingDispatcher struct {
 }
 
 func (d *meddlingDispatcher) DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error {
+	d.meddle(ctx, organizationID, id)
+	return d.Dispatcher.DeleteWebhookRevision(ctx, organizationID, id, revision)
+}
+
+func (d *meddlingDispatcher) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
+	d.meddle(ctx, w.OrganizationID, w.ID)
+	return d.Dispatcher.UpdateWebhook(ctx, w)
+}
+
+func (d *meddlingDispatcher) meddle(ctx context.Context, organizationID, id string) {
 	if d.times--; d.times >= 0 {
 		w, err := d.Webhook(ctx, organizationID, id)
 		require.NoError(d.t, err)
-		require.NoError(d.t, d.UpdateWebhook(ctx, w))
+		require.NoError(d.t, d.Dispatcher.UpdateWebhook(ctx, w))
 	}
-	return d.Dispatcher.DeleteWebhookRevision(ctx, organizationID, id, revision)
+}
+
+// A change does not lose another one that came between looking and changing.
+func TestIfMatchOfAChange(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	for _, test := range []struct {
+		match string // "" is the ETag
+		times int
+		want  int
+	}{
+		{"", 0, http.StatusOK},
+		{"", 1, http.StatusPreconditionFailed},
+		{"*", 1, http.StatusOK}, // which any version matches
+		{"*", 9, http.StatusConflict},
+	} {
+		path := prefix + "/" + f.create(plainWebhook)
+		r := httptest.NewRequest(http.MethodPut, path, strings.NewReader(plainWebhook))
+		r.Header.Set("If-Match", cmp.Or(test.match, f.do("GET", path, "").Header.Get("ETag")))
+		assert.Equal(t, test.want, f.statusOf(&meddlingDispatcher{f.dispatcher, t, test.times}, nil, r), "%+v", test)
+	}
 }
 
 // A removal does not lose a change that came between looking and removing.
@@ -82,6 +112,21 @@ func TestIfMatchOfARemoval(t *testing.T) {
 		exists := f.do("GET", path, "").Status == http.StatusOK
 		assert.Equal(t, test.want != http.StatusNoContent, exists, "%+v", test)
 	}
+}
+
+// An If-Match that names nothing matches nothing.
+func TestIfMatchEmpty(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	path := prefix + "/" + f.create(plainWebhook)
+	for _, lines := range [][]string{{""}, {"", `"x"`}} {
+		for _, method := range []string{http.MethodPut, http.MethodDelete} {
+			r := httptest.NewRequest(method, path, strings.NewReader(plainWebhook))
+			r.Header["If-Match"] = lines
+			assert.Equal(t, http.StatusPreconditionFailed, f.statusOf(f.dispatcher, nil, r), "%s %q", method, lines)
+		}
+	}
+	f.do("GET", path, "").want(http.StatusOK)
 }
 
 // Nobody's change is lost, however many writers there are.

@@ -87,7 +87,7 @@ func (a *API) updateWebhook(r *request) (*response, error) {
 func (a *API) deleteWebhook(r *request) (*response, error) {
 	id := r.PathValue("identifier")
 	var err error
-	if r.Header.Get("If-Match") == "" {
+	if !hasIfMatch(r) {
 		err = a.dispatcher.DeleteWebhookRevision(r.Context(), r.organizationID, id, 0)
 		if errors.Is(err, webhook.ErrNotFound) {
 			err = nil
@@ -131,8 +131,8 @@ func (a *API) webhook(r *request) (*webhook.Webhook, error) {
 const maxTries = 5
 
 // change updates the webhook that the path names to what f makes of the stored
-// one. With If-Match, only the version it names is changed. Without, f is asked
-// again when somebody else was faster.
+// one, and asks f again when somebody else was faster. With If-Match, only the
+// version it names is changed.
 func (a *API) change(r *request, f func(stored *webhook.Webhook) (*webhook.Webhook, error)) (*webhook.Webhook, error) {
 	for try := 1; ; try++ {
 		stored, err := a.webhook(r)
@@ -149,8 +149,6 @@ func (a *API) change(r *request, f func(stored *webhook.Webhook) (*webhook.Webho
 		w.Revision, w.CreatedAt = stored.Revision, stored.CreatedAt
 		err = a.dispatcher.UpdateWebhook(r.Context(), w)
 		switch {
-		case errors.Is(err, webhook.ErrConflict) && r.Header.Get("If-Match") != "":
-			return nil, errPrecondition
 		case errors.Is(err, webhook.ErrConflict) && try < maxTries:
 			continue
 		case err != nil:
