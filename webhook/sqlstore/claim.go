@@ -27,8 +27,11 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	if r.Limit < 1 || r.PerEndpoint < 1 {
 		return nil, fmt.Errorf("sqlstore: a claim needs Limit and PerEndpoint of at least 1, not %d and %d", r.Limit, r.PerEndpoint)
 	}
-	c := &claiming{now: micros(now), request: r}
-	err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.claimIn(ctx, q, c) })
+	var c *claiming
+	err := s.write(ctx, func(ctx context.Context, q Tx) error {
+		c = &claiming{now: micros(now), request: r}
+		return s.claimIn(ctx, q, c)
+	})
 	if err != nil {
 		return nil, err
 	}

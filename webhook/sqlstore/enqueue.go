@@ -66,7 +66,7 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 		return nil, ctx.Err()
 	}
 	e := &enqueuing{now: micros(now), events: events, offer: offer}
-	if err := s.writeAgain(ctx, func(ctx context.Context, q Tx) error { return s.enqueueIn(ctx, q, e) }); err != nil {
+	if err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.enqueueIn(ctx, q, e) }); err != nil {
 		return nil, err
 	}
 	s.rememberBlocks(e.blocks)

@@ -23,7 +23,7 @@ const (
 // BeginRequest implements [webhook.RequestStore].
 func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired time.Time) (stored webhook.Request, work bool, err error) {
 	before := micros(expired)
-	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
+	err = s.write(ctx, func(ctx context.Context, q Tx) error {
 		if _, err := q.Exec(ctx, s.x.sql(expireRequests), before, r.Key, before, webhook.MaxExpired); err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired tim
 
 // EndRequest implements [webhook.RequestStore].
 func (s *Store) EndRequest(ctx context.Context, r webhook.Request) error {
-	return s.writeAgain(ctx, func(ctx context.Context, q Tx) (err error) {
+	return s.write(ctx, func(ctx context.Context, q Tx) (err error) {
 		if r.Answer == nil {
 			_, err = q.Exec(ctx, s.x.sql(forgetRequest), r.Key, micros(r.Until))
 		} else {

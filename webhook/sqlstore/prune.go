@@ -64,7 +64,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 		return 0, err
 	}
 	p := &pruning{request: r}
-	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
+	err = s.write(ctx, func(ctx context.Context, q Tx) error {
 		p.removed = 0
 		for _, old := range []struct {
 			state  int
@@ -124,7 +124,7 @@ func (s *Store) pruneDeleted(ctx context.Context, now int64, limit int) error {
 // changes less than limit rows.
 func (s *Store) inSteps(ctx context.Context, limit int, statement string, args ...any) error {
 	for n := int64(limit); n >= int64(limit); {
-		err := s.writeAgain(ctx, func(ctx context.Context, q Tx) (err error) {
+		err := s.write(ctx, func(ctx context.Context, q Tx) (err error) {
 			n, err = q.Exec(ctx, statement, args...)
 			return err
 		})

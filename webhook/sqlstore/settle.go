@@ -67,14 +67,14 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 		}
 	}
 	// Nearly always all are accepted, and counting the rows tells.
-	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error { return s.settleAll(ctx, q, now, settlements) })
+	err = s.write(ctx, func(ctx context.Context, q Tx) error { return s.settleAll(ctx, q, now, settlements) })
 	if err == nil {
 		s.leases.forget(settlements)
 	}
 	if !errors.Is(err, errRefused) {
 		return nil, err
 	}
-	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
+	err = s.write(ctx, func(ctx context.Context, q Tx) error {
 		leases := make([]webhook.Lease, len(settlements))
 		for i := range settlements {
 			leases[i] = settlements[i].Lease
@@ -194,7 +194,7 @@ func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Le
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)
 	}
-	err = s.writeAgain(ctx, func(ctx context.Context, q Tx) error {
+	err = s.write(ctx, func(ctx context.Context, q Tx) error {
 		lost = nil
 		n, err := s.x.dialect.execBatch(ctx, q, s.settle.extend, rows, []any{micros(until)})
 		if err != nil || n == int64(len(leases)) {

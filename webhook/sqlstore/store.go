@@ -118,23 +118,19 @@ func newExpander(dialect Dialect, prefix string) (expander, error) {
 // transaction under way; a Store must not be used after it.
 func (s *Store) Close() error { return s.failed(s.writer.close()) }
 
-// write runs fn in a transaction.
+// write runs fn in a transaction, and again in another one when other processes
+// got in the way of it. What fn leaves behind must be that of its last run.
 func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return s.failed(s.writer.do(ctx, fn))
-}
-
-// writeAgain is write for a function that can run more than once: it is run
-// again when another transaction got in the way.
-func (s *Store) writeAgain(ctx context.Context, fn func(ctx context.Context, q Tx) error) error {
 	const attempts = 5
-	err := s.write(ctx, fn)
-	for n := 1; n < attempts && err != nil && s.x.dialect.collided(err); n++ {
-		err = s.write(ctx, fn)
+	for n := 1; ; n++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := s.writer.do(ctx, fn)
+		if err == nil || n == attempts || !s.x.dialect.collided(err) {
+			return s.failed(err)
+		}
 	}
-	return err
 }
 
 // failed returns the error as the caller is to see it.

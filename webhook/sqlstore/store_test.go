@@ -1,0 +1,82 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// collidingWriter is the writer of transactions that all fail.
+type collidingWriter struct {
+	errs []error
+	runs int
+}
+
+func (w *collidingWriter) do(context.Context, func(context.Context, Tx) error) error {
+	w.runs++
+	return w.errs[min(w.runs, len(w.errs))-1]
+}
+
+func (*collidingWriter) close() error { return nil }
+
+// sqlState is an error of PostgreSQL.
+type sqlState string
+
+func (e sqlState) Error() string    { return "SQLSTATE " + string(e) }
+func (e sqlState) SQLState() string { return string(e) }
+
+// No caller is to try again what the database ended for the sake of another
+// transaction, whatever the call.
+func TestCollisionsAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	x, err := newExpander(PostgreSQL(), "")
+	require.NoError(t, err)
+	now := time.Now()
+	w := &webhook.Webhook{ID: "wh_1"}
+	for name, call := range map[string]func(ctx context.Context, s *Store) error{
+		"CreateWebhook": func(ctx context.Context, s *Store) error { return s.CreateWebhook(ctx, w.Clone()) },
+		"UpdateWebhook": func(ctx context.Context, s *Store) error { return s.UpdateWebhook(ctx, w.Clone()) },
+		"DeleteWebhook": func(ctx context.Context, s *Store) error { return s.DeleteWebhook(ctx, "", w.ID, 0) },
+		"Enqueue": func(ctx context.Context, s *Store) error {
+			_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_1"}}, nil)
+			return err
+		},
+		"Claim": func(ctx context.Context, s *Store) error {
+			_, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now, Limit: 1, PerEndpoint: 1})
+			return err
+		},
+		"Extend": func(ctx context.Context, s *Store) error {
+			_, err := s.Extend(ctx, now, []webhook.Lease{{DeliveryID: 1}})
+			return err
+		},
+		"Settle": func(ctx context.Context, s *Store) error {
+			_, err := s.Settle(ctx, now, []webhook.Settlement{{Status: webhook.StatusDead}})
+			return err
+		},
+		"Replay": func(ctx context.Context, s *Store) error { return s.Replay(ctx, now, "", 1) },
+		"Cancel": func(ctx context.Context, s *Store) error { return s.Cancel(ctx, now, "", 1) },
+		"BeginRequest": func(ctx context.Context, s *Store) error {
+			_, _, err := s.BeginRequest(ctx, webhook.Request{}, now)
+			return err
+		},
+		"EndRequest": func(ctx context.Context, s *Store) error { return s.EndRequest(ctx, webhook.Request{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			other := errors.New("another error")
+			writer := &collidingWriter{errs: []error{sqlState("40P01"), sqlState("40001"), other}}
+			require.ErrorIs(t, call(t.Context(), &Store{x: x, writer: writer}), other)
+			assert.Equal(t, 3, writer.runs)
+
+			writer = &collidingWriter{errs: []error{sqlState("40P01")}}
+			require.ErrorIs(t, call(t.Context(), &Store{x: x, writer: writer}), sqlState("40P01"))
+			assert.Equal(t, 5, writer.runs, "not for ever")
+		})
+	}
+}
