@@ -50,10 +50,9 @@ const (
 
 var errStoreTimeout = errors.New("receiver: the store did not answer in time")
 
-// begin makes the context, and bounds the time for claiming.
-func (a *attempt) begin(w http.ResponseWriter, r *http.Request, now time.Time) {
-	a.held.w = w
-	a.detached = detached{request: r.Context(), delivery: &a.delivery}
+// begin makes the context, and bounds the time for claiming. It may be called
+// again after end.
+func (a *attempt) begin(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ctx, a.cancel = context.WithCancelCause(&a.detached)

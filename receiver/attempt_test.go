@@ -3,6 +3,7 @@ package receiver_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,6 +177,33 @@ func TestFailOpenExtendsNothing(t *testing.T) {
 		assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
 		assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
 	})
+}
+
+// lingering is a store that fails, and has not let go of the context when it says so.
+type lingering struct {
+	receiver.Deduper
+	looked chan struct{}
+}
+
+func (s lingering) Claim(ctx context.Context, _ receiver.Claim, _ time.Duration) (receiver.Standing, error) {
+	go func() {
+		ctx.Value(http.ServerContextKey)
+		close(s.looked)
+	}()
+	return receiver.Standing{}, errors.New("down")
+}
+
+// The context of the claim stays as it was for those who still look at it: the
+// race detector would say otherwise.
+func TestFailOpenAfterAClaimThatLingers(t *testing.T) {
+	t.Parallel()
+	store := lingering{receiver.NewMemory(receiver.MemoryConfig{}), make(chan struct{})}
+	b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, true })
+	h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+		<-store.looked
+		return nil
+	}))
+	assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
 }
 
 // A handler is not cut short by a sender that has stopped waiting: that one will

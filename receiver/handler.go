@@ -93,7 +93,9 @@ func (a answer) write(w http.ResponseWriter) {
 func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.Time) (Result, answer) {
 	// The claim does not depend on the sender's patience: one that was made and
 	// whose answer nobody waited for would block the event for a lease.
-	a.begin(w, r, started)
+	a.held.w = w
+	a.detached = detached{request: r.Context(), delivery: &a.delivery}
+	a.begin(started)
 	defer a.end()
 	cfg := &a.rc.cfg
 	claim := Claim{Key: a.delivery.Claim.Key, Token: NewToken()}
@@ -106,7 +108,7 @@ func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.T
 		cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
 			slog.String("key", claim.Key), slog.Any("error", err))
 		a.end() // waiting for the store may have ended its context
-		a.begin(w, r, time.Now())
+		a.begin(time.Now())
 		return a.handle(r)
 	}
 	switch standing.State {
