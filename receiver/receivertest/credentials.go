@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -91,9 +90,6 @@ func wrongSignature(ctx context.Context, s *suite) error {
 
 func severalSignatures(ctx context.Context, s *suite) error {
 	const most = 16
-	others := func(n int) string {
-		return strings.Repeat(" v1,"+base64.StdEncoding.EncodeToString(make([]byte, 32)), n)
-	}
 	with := func(change func(mine string, n int) []string) message {
 		m := s.message()
 		m.change = func(r *http.Request) {
@@ -104,20 +100,35 @@ func severalSignatures(ctx context.Context, s *suite) error {
 	}
 	var errs []error
 	for what, m := range map[string]message{
-		"the last of 16 signatures": with(func(mine string, n int) []string { return []string{others(most-n) + " " + mine} }),
+		"the last of 16 signatures": with(func(mine string, n int) []string {
+			return []string{others(mine, (most-n)/n) + mine}
+		}),
 		"a signature on a line of its own": with(func(mine string, _ int) []string {
-			return []string{others(1), mine}
+			return []string{others(mine, 1), mine}
 		}),
 		"signatures joined with a comma": with(func(mine string, _ int) []string {
-			return []string{others(1) + ", " + mine}
+			return []string{others(mine, 1) + ", " + mine}
 		}),
 	} {
 		errs = append(errs, s.accepted(ctx, what, m))
 	}
 	_, err := s.unauthorized(ctx, "a signature after 16 others", with(func(mine string, _ int) []string {
-		return []string{others(most) + " " + mine}
+		return []string{others(mine, most) + mine}
 	}))
 	return errors.Join(append(errs, err)...)
+}
+
+// others returns so many wrong signatures for each right one, and of its version: a
+// receiver need not count versions that it does not know.
+func others(mine string, n int) string {
+	var b strings.Builder
+	for _, right := range strings.Fields(mine) {
+		version, mac, _ := strings.Cut(right, ",")
+		digits := strings.TrimRight(mac, "=")
+		wrong := version + "," + strings.Repeat("A", len(digits)) + mac[len(digits):] + " "
+		b.WriteString(strings.Repeat(wrong, n))
+	}
+	return b.String()
 }
 
 func signedID(ctx context.Context, s *suite) error {

@@ -152,6 +152,29 @@ func TestRunMaxDecoded(t *testing.T) {
 	receivertest.Run(t, serve(t, b.receiver(t).Handler(b.router())), b.options)
 }
 
+// One that skips the versions it does not know before it counts signatures is right,
+// too, whatever else the sender signs with.
+func TestRunOneVersion(t *testing.T) {
+	t.Parallel()
+	b, other := newBench(t), signature.NewKey()
+	b.key = signature.NewKeyPair()
+	b.verify(t, 0)
+	for name, keys := range map[string][]signature.Key{"only": {b.key}, "first": {b.key, other}, "last": {other, b.key}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			options := b.options
+			var err error
+			options.Signer, err = signature.NewSigner(keys...)
+			require.NoError(t, err)
+			known := b.withSignatures(t, func(lines []string) []string {
+				all := strings.Fields(strings.ReplaceAll(strings.Join(lines, " "), ", ", " "))
+				return slices.DeleteFunc(all, func(s string) bool { return !strings.HasPrefix(s, "v1a,") })
+			})
+			receivertest.Run(t, serve(t, known), options)
+		})
+	}
+}
+
 // So does one that answers copies only when the event has been handled.
 func TestRunOneAtATime(t *testing.T) {
 	t.Parallel()
