@@ -11,9 +11,11 @@ var _ webhook.RequestStore = (*Store)(nil)
 
 // The statements about requests, which are rare.
 const (
-	expireRequests = `DELETE FROM {p}requests WHERE began_at < ? AND (id = ? OR id IN (
-		SELECT id FROM {p}requests d WHERE began_at < ? ORDER BY began_at LIMIT ? {skiplocked}))`
-	insertRequest = `INSERT INTO {p}requests (id, digest, began_at, until) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`
+	expireRequests = `DELETE FROM {p}requests WHERE id IN (
+		SELECT id FROM {p}requests d WHERE began_at < ? ORDER BY began_at LIMIT ? {skiplocked})`
+	// A request that has expired is replaced.
+	insertRequest = `INSERT INTO {p}requests AS r (id, digest, began_at, until) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+		digest = excluded.digest, began_at = excluded.began_at, until = excluded.until, answer = NULL WHERE r.began_at < ?`
 	resumeRequest = `UPDATE {p}requests SET until = ? WHERE id = ? AND digest = ? AND answer IS NULL AND until <= ?`
 	getRequest    = `SELECT digest, began_at, until, answer FROM {p}requests WHERE id = ?`
 	answerRequest = `UPDATE {p}requests SET answer = ? WHERE id = ? AND until = ?`
@@ -24,10 +26,10 @@ const (
 func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired time.Time) (stored webhook.Request, work bool, err error) {
 	before := micros(expired)
 	err = s.write(ctx, func(ctx context.Context, q Tx) error {
-		if _, err := q.Exec(ctx, s.x.sql(expireRequests), before, r.Key, before, webhook.MaxExpired); err != nil {
+		if _, err := q.Exec(ctx, s.x.sql(expireRequests), before, webhook.MaxExpired); err != nil {
 			return err
 		}
-		n, err := q.Exec(ctx, s.x.sql(insertRequest), r.Key, r.Digest, micros(r.Began), micros(r.Until))
+		n, err := q.Exec(ctx, s.x.sql(insertRequest), r.Key, r.Digest, micros(r.Began), micros(r.Until), before)
 		if err == nil && n == 0 {
 			n, err = q.Exec(ctx, s.x.sql(resumeRequest), micros(r.Until), r.Key, r.Digest, micros(r.Began))
 		}
