@@ -22,7 +22,7 @@ type scheduler struct {
 	ready    readyRing
 	held     map[DeliveryID]*task // all that is leased to this process
 	queued   int                  // in queues, or reserved for an offer
-	bytes    int                  // of the payloads in queues
+	bytes    int                  // of the payloads in queues, each counted once
 	payload  int                  // bytes that a claimed payload is expected to have
 	workers  int                  // busy, or about to call next
 	busy     int                  // workers with an attempt under way
@@ -41,8 +41,14 @@ type task struct {
 	Task
 	queue  *endpointQueue
 	pushed time.Time // when it was queued
-	bytes  int       // of the payload; 0 if it is that of the task before
-	lost   bool      // the lease is somebody else's, or the delivery was cancelled
+	load   *load
+	lost   bool // the lease is somebody else's, or the delivery was cancelled
+}
+
+// load is a payload in memory, which all deliveries of an event may have.
+type load struct {
+	bytes  int
+	queued int // tasks in queues that have it
 }
 
 // endpointQueue is one endpoint's part of the scheduler.
@@ -153,12 +159,14 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := time.Now()
+	var payload *load
 	for i := range tasks {
 		// One by one: a slow delivery must not keep its neighbours in memory.
 		t := &task{Task: tasks[i], pushed: at}
 		if i == 0 || !sameSlice(t.Payload, tasks[i-1].Payload) {
-			t.bytes = len(t.Payload)
+			payload = &load{bytes: len(t.Payload)}
 		}
+		t.load = payload
 		if !s.open {
 			late = append(late, t)
 			continue
@@ -166,14 +174,29 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 		q := s.queue(t.Endpoint)
 		t.queue = q
 		q.tasks = append(q.tasks, t)
-		q.bytes += t.bytes
-		s.bytes += t.bytes
-		s.queued++
+		s.enqueued(t)
 		s.held[t.DeliveryID] = t
 		s.list(q)
 	}
 	s.staff()
 	return late
+}
+
+// enqueued and dequeued count a task that came to its queue, or left it.
+func (s *scheduler) enqueued(t *task) {
+	s.queued++
+	t.queue.bytes += t.load.bytes
+	if t.load.queued++; t.load.queued == 1 {
+		s.bytes += t.load.bytes
+	}
+}
+
+func (s *scheduler) dequeued(t *task) {
+	s.queued--
+	t.queue.bytes -= t.load.bytes
+	if t.load.queued--; t.load.queued == 0 {
+		s.bytes -= t.load.bytes
+	}
 }
 
 // sameSlice reports whether two payloads are one in memory.
@@ -214,9 +237,7 @@ func (s *scheduler) next() *task {
 		t := q.tasks[0]
 		q.tasks[0] = nil
 		q.tasks = q.tasks[1:]
-		q.bytes -= t.bytes
-		s.bytes -= t.bytes
-		s.queued--
+		s.dequeued(t)
 		s.busy++
 		q.inFlight++
 		s.list(q)
@@ -438,9 +459,10 @@ func (s *scheduler) queue(e Endpoint) *endpointQueue {
 // takeAll empties the queue.
 func (s *scheduler) takeAll(q *endpointQueue) []*task {
 	tasks := q.tasks
-	s.queued -= len(tasks)
-	s.bytes -= q.bytes
-	q.tasks, q.bytes = nil, 0
+	q.tasks = nil
+	for _, t := range tasks {
+		s.dequeued(t)
+	}
 	return tasks
 }
 

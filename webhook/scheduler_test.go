@@ -221,14 +221,26 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 	t.Run("one payload for many", func(t *testing.T) {
 		t.Parallel()
 		s := newTest()
-		tasks := tasksFor(1, 100, endpointA)
-		payload := make([]byte, 100)
-		for i := range tasks {
-			tasks[i].Payload = payload
+		// Two events for three endpoints, of which the first is fast.
+		var tasks []Task
+		for event := range DeliveryID(2) {
+			payload := make([]byte, 100)
+			for i, e := range []Endpoint{endpointA, endpointB, endpointC} {
+				task := tasksFor(1+3*event+DeliveryID(i), 1, e)[0]
+				task.Payload = payload
+				tasks = append(tasks, task)
+			}
 		}
 		s.push(tasks)
-		assert.Equal(t, 100, s.bytes)
-		assert.Len(t, s.drop(endpointA.WebhookID), 100)
+		assert.Equal(t, 200, s.bytes, "each payload is in memory once")
+		assert.Len(t, s.drop(endpointA.WebhookID), 2)
+		assert.Equal(t, 200, s.bytes, "it stays there for the others")
+		assert.Equal(t, 200, s.queue(endpointB).bytes)
+		require.Equal(t, endpointB, s.next().Endpoint)
+		assert.Equal(t, 200, s.bytes)
+		require.Equal(t, endpointC, s.next().Endpoint)
+		assert.Equal(t, 100, s.bytes, "until it has left all queues")
+		assert.Len(t, s.stop(), 2)
 		assert.Zero(t, s.bytes)
 		assert.Zero(t, s.queued)
 	})
