@@ -15,7 +15,12 @@ var _ webhook.RequestStore = (*Store)(nil)
 type requests struct {
 	mu    sync.Mutex
 	byKey map[string]webhook.Request
-	order []string // keys as they began; some are gone, or have begun again
+	order []begun // some are gone, or have begun again
+}
+
+type begun struct {
+	key string
+	at  int64
 }
 
 // BeginRequest implements [webhook.RequestStore].
@@ -30,7 +35,7 @@ func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired tim
 	switch {
 	case !known || micros(stored.Began) < micros(expired):
 		stored = copyRequest(r)
-		s.requests.order = append(s.requests.order, string(r.Key))
+		s.requests.order = append(s.requests.order, begun{string(r.Key), micros(r.Began)})
 	case stored.Answer == nil && micros(stored.Until) <= micros(r.Began) && bytes.Equal(stored.Digest, r.Digest):
 		stored.Until = moment(micros(r.Until))
 	default:
@@ -65,15 +70,14 @@ func (s *Store) EndRequest(ctx context.Context, r webhook.Request) error {
 // expire removes requests that began before the time.
 func (r *requests) expire(before int64) {
 	for range webhook.MaxExpired {
-		if len(r.order) == 0 {
+		if len(r.order) == 0 || r.order[0].at >= before {
 			return
 		}
-		key := r.order[0]
-		if oldest, known := r.byKey[key]; known && micros(oldest.Began) >= before {
-			return
-		}
-		delete(r.byKey, key)
+		oldest := r.order[0]
 		r.order = r.order[1:]
+		if micros(r.byKey[oldest.key].Began) == oldest.at {
+			delete(r.byKey, oldest.key)
+		}
 	}
 }
 
