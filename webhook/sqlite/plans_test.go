@@ -107,6 +107,14 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	_, err = s.Statistics(ctx, webhook.StatisticsQuery{WebhookID: w.ID, Since: now})
 	require.NoError(t, err)
+	r := webhook.Request{Key: []byte("key"), Digest: []byte("digest"), Began: now, Until: now.Add(time.Minute)}
+	for range 2 { // the second time it is under way
+		_, _, err = s.BeginRequest(ctx, r, now.Add(-time.Hour))
+		require.NoError(t, err)
+	}
+	for _, r.Answer = range [][]byte{[]byte("answer"), nil} {
+		require.NoError(t, s.EndRequest(ctx, r))
+	}
 	require.NoError(t, s.Replay(ctx, now, "", tasks[0].DeliveryID))
 	require.NoError(t, s.Cancel(ctx, now, "", tasks[0].DeliveryID))
 	require.NoError(t, s.DeleteWebhook(ctx, "", w.ID, 0))
@@ -158,7 +166,7 @@ func TestPlans(t *testing.T) {
 	for statement, plan := range plans {
 		for line := range strings.Lines(plan) {
 			scanned := strings.Contains(line, "SCAN") && !strings.Contains(line, "USING")
-			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", " d\n", " e\n", " s\n"} {
+			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", "p_requests", " d\n", " e\n", " s\n"} {
 				assert.False(t, scanned && strings.Contains(line, table), "a whole table is read:\n%s\n%s", statement, plan)
 			}
 		}
@@ -196,6 +204,11 @@ func TestPlans(t *testing.T) {
 	expect("FROM p_statistics WHERE hour < ?", "USING COVERING INDEX p_statistics_hour (hour<?)")
 	for _, part := range []string{"endpoint_id IN", "hour < ?"} {
 		expect("FROM p_statistics WHERE "+part, "SEARCH p_statistics USING PRIMARY KEY (endpoint_id=? AND hour=? AND shard=?)")
+	}
+	expect("DELETE FROM p_requests WHERE id IN", "SEARCH p_requests USING PRIMARY KEY (id=?)")
+	expect("DELETE FROM p_requests WHERE id IN", "SEARCH d USING COVERING INDEX p_requests_began (began_at<?)")
+	for _, statement := range []string{"UPDATE p_requests SET until", "UPDATE p_requests SET answer", "FROM p_requests WHERE id = ?"} {
+		expect(statement, "SEARCH p_requests USING PRIMARY KEY (id=?)")
 	}
 	expect("WHERE last_id = id AND created_at < ?", "p_events_idle (created_at<?)")
 }
