@@ -45,12 +45,6 @@ type task struct {
 	lost   bool // the lease is somebody else's, or the delivery was cancelled
 }
 
-// load is a payload in memory, which all deliveries of an event may have.
-type load struct {
-	bytes  int
-	queued int // tasks in queues that have it
-}
-
 // endpointQueue is one endpoint's part of the scheduler.
 type endpointQueue struct {
 	endpoint Endpoint
@@ -181,26 +175,6 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 	s.staff()
 	return late
 }
-
-// enqueued and dequeued count a task that came to its queue, or left it.
-func (s *scheduler) enqueued(t *task) {
-	s.queued++
-	t.queue.bytes += t.load.bytes
-	if t.load.queued++; t.load.queued == 1 {
-		s.bytes += t.load.bytes
-	}
-}
-
-func (s *scheduler) dequeued(t *task) {
-	s.queued--
-	t.queue.bytes -= t.load.bytes
-	if t.load.queued--; t.load.queued == 0 {
-		s.bytes -= t.load.bytes
-	}
-}
-
-// sameSlice reports whether two payloads are one in memory.
-func sameSlice(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
 
 // staff sees to it that a worker is on its way when something can run. Each
 // worker that finds something does the same for the next.
@@ -360,91 +334,9 @@ func (s *scheduler) revive() {
 	s.staff()
 }
 
-// room says how much can be claimed, and for which endpoints nothing should be.
-func (s *scheduler) room() (limit, perEndpoint int, skip []Endpoint) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.open {
-		return 0, 0, nil
-	}
-	if s.hungry = !s.roomy(); s.hungry {
-		return 0, 0, nil
-	}
-	// Some room stays for offers, so that a new delivery need not wait until
-	// old ones are done.
-	limit = min(s.limits.queued-s.queued-s.goodRoom()/2, (s.limits.bytes-s.bytes)/s.payload)
-	limit = max(limit, 1)
-	most := s.queueShare()
-	perEndpoint = max(min(most, s.byteShare()/s.payload)/2, 1)
-	for e, q := range s.queues {
-		if q.breaker.open() || len(q.tasks)+q.reserved > most-perEndpoint || q.bytes >= s.byteShare() {
-			skip = append(skip, e)
-		}
-	}
-	return limit, perEndpoint, skip
-}
-
-// roomy reports whether there is room that makes a claim worth its while.
-func (s *scheduler) roomy() bool {
-	return s.limits.queued-s.queued >= s.goodRoom() && s.limits.bytes-s.bytes >= s.limits.bytes/8
-}
-
-func (s *scheduler) goodRoom() int { return max(min(s.limits.queued/8, maxClaim), 1) }
-
-// An endpoint gets no more than eagerness times what is free, of the queues and
-// of the attempts in flight, and what is kept free is for endpoints that have
-// nothing yet. So slow endpoints, many as they may be, always leave something
-// for the others, and one on its own gets nearly all.
-const (
-	eagerness = 4
-	keptFree  = 32 // one part in so many
-)
-
-func share(limit, used int) int { return max(1, eagerness*(limit-used-limit/keptFree)) }
-
-func (s *scheduler) queueShare() int {
-	return min(s.limits.queuedPerEndpoint, share(s.limits.queued, s.queued))
-}
-
-func (s *scheduler) byteShare() int { return share(s.limits.bytes, s.bytes) }
-
-func (s *scheduler) flightShare() int { return share(s.limits.inFlight, s.busy) }
-
 // canRun reports whether the endpoint may have one more attempt in flight.
 func (s *scheduler) canRun(q *endpointQueue) bool {
 	return len(q.tasks) > 0 && q.inFlight < min(s.capOf(q), s.flightShare())
-}
-
-// claimed notes what a claim says about the store: an endpoint that gave less
-// than was asked of it has nothing more that is due.
-func (s *scheduler) claimed(tasks []Task, limit, perEndpoint int, skip []Endpoint) {
-	counts, bytes := make(map[Endpoint]int), 0
-	for i := range tasks {
-		counts[tasks[i].Endpoint]++
-		bytes += len(tasks[i].Payload)
-	}
-	skipped := make(map[Endpoint]bool, len(skip))
-	for _, e := range skip {
-		skipped[e] = true
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(tasks) > 0 {
-		// Larger ones are believed at once, smaller ones little by little: how
-		// large they are is known only after they have been claimed.
-		s.payload = max(bytes/len(tasks), s.payload/2, 1)
-	}
-	for e, n := range counts {
-		if n >= perEndpoint || len(tasks) == limit {
-			s.queue(e).spilled = true
-		}
-	}
-	for e, q := range s.queues {
-		if counts[e] < perEndpoint && !skipped[e] && len(tasks) < limit {
-			q.spilled = false
-			s.forgetIfIdle(q)
-		}
-	}
 }
 
 func (s *scheduler) queue(e Endpoint) *endpointQueue {
@@ -498,43 +390,4 @@ func (s *scheduler) forgetIfIdle(q *endpointQueue) {
 	if len(q.tasks) == 0 && q.reserved == 0 && q.inFlight == 0 && !q.spilled && !q.listed && q.breaker.forgettable() {
 		delete(s.queues, q.endpoint)
 	}
-}
-
-// readyRing is a queue of queues. Taking from the front and putting back at the
-// end is what makes the scheduler round-robin.
-type readyRing struct{ head, tail *endpointQueue }
-
-func (r *readyRing) push(q *endpointQueue) {
-	q.next = nil
-	if r.tail == nil {
-		r.head = q
-	} else {
-		r.tail.next = q
-	}
-	r.tail = q
-}
-
-// append adds the queues of another ring.
-func (r *readyRing) append(other readyRing) {
-	switch {
-	case other.head == nil:
-	case r.tail == nil:
-		*r = other
-	default:
-		r.tail.next = other.head
-		r.tail = other.tail
-	}
-}
-
-func (r *readyRing) pop() *endpointQueue {
-	q := r.head
-	if q == nil {
-		return nil
-	}
-	r.head = q.next
-	if r.head == nil {
-		r.tail = nil
-	}
-	q.next = nil
-	return q
 }
