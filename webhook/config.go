@@ -20,8 +20,9 @@ type Config struct {
 	Retry RetryPolicy
 
 	// MaxInFlight bounds the attempts under way in this process. Eight times as
-	// many deliveries, or about 64 MiB of payload, wait in its memory for their
-	// turn; the rest waits in the store. Defaults to 512.
+	// many deliveries wait in its memory for their turn, or 64 MiB of payload and
+	// what the last claim brought beyond that; the rest waits in the store.
+	// Defaults to 512.
 	MaxInFlight int
 
 	// MaxInFlightPerEndpoint bounds the attempts under way to one endpoint in

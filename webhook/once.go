@@ -80,7 +80,7 @@ const (
 // which say that nothing has been done, and otherwise, as after the death of a
 // process, once the time is over. Then work is given the time at which the
 // first try began, so that it can leave alone what that may have done; on a
-// first try it is zero.
+// first try it is zero. The clocks of the processes may differ by 5 seconds.
 func (d *Dispatcher) Once(
 	ctx context.Context, organizationID, key string, content []byte,
 	work func(ctx context.Context, tried time.Time) (answer []byte, err error),

@@ -22,6 +22,7 @@ type WebhookQuery struct {
 	// the list. The next page begins after the last webhook of this one.
 	After WebhookCursor
 	// Limit bounds the answer, and Offset skips that many. Limit 0 is no bound.
+	// Negative ones count as 0.
 	Limit, Offset int
 }
 

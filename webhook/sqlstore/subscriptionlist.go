@@ -48,7 +48,7 @@ func (s *Store) listWebhooks(ctx context.Context, query webhook.WebhookQuery) ([
 		if limit <= 0 {
 			limit = math.MaxInt
 		}
-		return s.webhooks(ctx, s.subscriptions.listing.page, pageOf(query, limit, query.Offset)...)
+		return s.webhooks(ctx, s.subscriptions.listing.page, pageOf(query, limit, max(query.Offset, 0))...)
 	}
 	var found []*storedWebhook
 	skip := query.Offset

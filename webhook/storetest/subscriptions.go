@@ -187,10 +187,10 @@ func listOrderAndPaging(f *fixture) {
 	late.CreatedAt = start().Add(-time.Hour)
 	want = slices.Insert(want, 0, f.create(late).ID)
 
-	for _, q := range []struct{ limit, offset int }{{0, 0}, {0, 3}, {3, 0}, {3, 3}, {3, 6}, {8, 0}, {100, 0}, {3, 8}, {3, 100}, {1, 7}} {
+	for _, q := range []struct{ limit, offset int }{{0, 0}, {0, 3}, {3, 0}, {3, 3}, {3, 6}, {8, 0}, {100, 0}, {3, 8}, {3, 100}, {1, 7}, {-1, -1}} {
 		got, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, Limit: q.limit, Offset: q.offset})
 		require.NoError(f.t, err)
-		expect := want[min(q.offset, len(want)):]
+		expect := want[min(max(q.offset, 0), len(want)):]
 		if q.limit > 0 {
 			expect = expect[:min(q.limit, len(expect))]
 		}
