@@ -102,7 +102,7 @@ func (rc *Receiver) unpack(body []byte) ([]byte, *Rejection) {
 	if err != nil {
 		return nil, malformed(err)
 	}
-	data, err := io.ReadAll(io.LimitReader(zr, rc.cfg.MaxDecoded+1))
+	data, err := readAll(zr, -1, rc.cfg.MaxDecoded)
 	switch {
 	case err != nil:
 		return nil, malformed(err)

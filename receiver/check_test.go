@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -252,6 +253,7 @@ func TestGzip(t *testing.T) {
 		reason   error
 	}{
 		{"fits", packed, "gzip", len(body), 200, nil},
+		{"no limit to speak of", packed, "gzip", math.MaxInt, 200, nil},
 		{"any case", packed, "GZIP", len(body), 200, nil},
 		{"identity", body, "identity", len(body), 200, nil},
 		{"one over", packed, "gzip", len(body) - 1, 413, receiver.ErrTooLarge},
