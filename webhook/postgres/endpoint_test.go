@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ type endpoint struct {
 	*httptest.Server
 	// moody says that it fails and hesitates now and then, and always fails the
 	// doomed events.
-	moody bool
+	moody atomic.Bool
 
 	mu       sync.Mutex
 	accepted map[string]int // answered with 200, by path and event id
@@ -28,7 +29,8 @@ type endpoint struct {
 
 func newEndpoint(t testing.TB, moody bool) *endpoint {
 	t.Helper()
-	e := &endpoint{moody: moody, accepted: make(map[string]int)}
+	e := &endpoint{accepted: make(map[string]int)}
+	e.moody.Store(moody)
 	e.Server = httptest.NewServer(e)
 	t.Cleanup(e.Close)
 	return e
@@ -52,7 +54,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if e.moody {
+	if e.moody.Load() {
 		if doomed(decoded.ID) || rand.IntN(10) == 0 {
 			w.WriteHeader(http.StatusInternalServerError)
 			return

@@ -121,9 +121,11 @@ func (s *service) ended(c *child, counter *int) {
 	s.count(&s.stale, strings.Count(c.log.String(), "others had taken over"))
 }
 
-// drain delivers what is left, in this process.
+// drain delivers what is left, in this process, to an endpoint that is well: one
+// that only doomed events were left for would be left alone for minutes.
 func (s *service) drain() {
 	s.t.Helper()
+	s.endpoint.moody.Store(false)
 	d, store, err := childDispatcher(s.t.Context(), childConfig{DSN: s.dsn, Lease: s.lease})
 	require.NoError(s.t, err)
 	ctx, stop := context.WithCancel(context.Background())
