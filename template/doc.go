@@ -48,7 +48,7 @@
 //	format_*.go                   '%5.2f' and '{:>8}'
 //	limits.go, state.go           what one render uses
 //
-// The tags are registered with pongo2 by the first compilation, under names with a prefix of their own. pongo2 does not
-// synchronize its registry: a program that itself uses pongo2 in other goroutines should compile a template
-// before they start. Nothing else of pongo2 is changed for others.
+// The tags are registered with pongo2 when the process starts, under names with a prefix of their own: pongo2 does not
+// synchronize its registry, so nothing may be registered once a program can compile templates of pongo2. Nothing else of
+// pongo2 is changed for others, and what a program replaces in pongo2 or bans there changes nothing here.
 package template

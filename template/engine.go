@@ -6,13 +6,12 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/flosch/pongo2/v6"
 )
 
 // An environment is what all templates share: the tables of filters, tests, methods, globals and blocks. It is built
-// once, when the first template is compiled, and never changes.
+// once, when the process starts, and never changes.
 type environment struct {
 	filters map[string]*filter
 	tests   map[string]*test
@@ -22,8 +21,21 @@ type environment struct {
 	json    jsonStyle // of tojson
 }
 
-// sharedEnvironment builds the environment and registers our tags with pongo2.
-var sharedEnvironment = sync.OnceValues(newEnvironment)
+// shared is the environment of this process. It is complete before main begins, and only read from then on.
+var shared struct {
+	env *environment
+	err error // why pongo2 does not take our tags, for the first who compiles a template
+}
+
+// init registers our tags with pongo2. It is the only init of this module. pongo2 keeps tags in a map of the process
+// without a lock, and reads it whenever anyone compiles a template: a tag that is registered while another goroutine
+// of the program compiles a pongo2 template of its own ends the process with "concurrent map read and map write". Only
+// an init is sure to run before the program can start such a goroutine; pongo2 registers its own tags the same way.
+func init() {
+	shared.env, shared.err = newEnvironment()
+}
+
+func sharedEnvironment() (*environment, error) { return shared.env, shared.err }
 
 func newEnvironment() (*environment, error) {
 	env := &environment{
@@ -41,7 +53,7 @@ func newEnvironment() (*environment, error) {
 }
 
 // register adds our tags to pongo2's registry, which is process-wide and has no other way in. Their prefix keeps them
-// out of everybody else's way, and they do nothing in a template that this package has not written.
+// out of the way of all others, and they do nothing in a template that this package has not written.
 func (env *environment) register() error {
 	var errs []error
 	add := func(name string, compile func(t *tagSource) (statement, error)) {
