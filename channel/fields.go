@@ -15,6 +15,12 @@ type Field struct {
 	// Secret says that the value, and all below it, is shown to those only who
 	// ask for it by name.
 	Secret bool
+	// Target says that the value decides where messages, and the secrets in
+	// them, go. A management API keeps a secret that comes back masked only
+	// while the targets stay: a URL by its scheme, host and port, any other
+	// value as it is. Of a driver that marks no field, every value that is a URL
+	// counts as one; of a driver that lists no fields, every value.
+	Target bool
 }
 
 // Fields returns the fields of the configurations of the channel of that name,
@@ -33,7 +39,7 @@ func (r *Registry) Fields(name string) ([]Field, bool) {
 // tell their webhooks apart by it; what grants access belongs in a header.
 func (*webhookDriver) Fields() []Field {
 	return []Field{
-		{Name: "url"}, {Name: "headers", Secret: true}, {Name: "payload_template"}, {Name: "timeout"}, {Name: "method"},
+		{Name: "url", Target: true}, {Name: "headers", Secret: true}, {Name: "payload_template"}, {Name: "timeout"}, {Name: "method"},
 		{Name: "signing_secret", Secret: true}, {Name: "signing_secrets", Secret: true},
 	}
 }
@@ -41,7 +47,7 @@ func (*webhookDriver) Fields() []Field {
 // Fields are those of [SlackConfig].
 func (*slackDriver) Fields() []Field {
 	return []Field{
-		{Name: "webhook_url", Secret: true}, {Name: "bot_token", Secret: true}, {Name: "channel_id"}, {Name: "workspace_id"},
+		{Name: "webhook_url", Secret: true, Target: true}, {Name: "bot_token", Secret: true}, {Name: "channel_id"}, {Name: "workspace_id"},
 		{Name: "channel"}, {Name: "username"}, {Name: "icon_emoji"}, {Name: "icon_url"}, {Name: "blocks_template"},
 	}
 }

@@ -12,10 +12,23 @@ import (
 // configFields is what the drivers of channels say about their configs.
 type configFields struct{ registry *channel.Registry }
 
+// fields returns the fields of a channel's configs. A channel of the contract
+// that this process has no driver of has the contract's, because masked numbers
+// would be none that the contract's clients can read.
+func (f configFields) fields(channelName string) (fields []channel.Field, listed bool) {
+	if fields, listed = f.registry.Fields(channelName); listed || slices.Contains(f.registry.Names(), channelName) {
+		return fields, listed
+	}
+	for _, name := range publishedFields(channelName) {
+		fields = append(fields, channel.Field{Name: name, Secret: name == "headers" || name == "webhook_url"})
+	}
+	return fields, fields != nil
+}
+
 // isSecret says whether the value at a path of a channel's configs is secret:
 // all is but what lies below a field that the driver lists as none.
 func (f configFields) isSecret(channelName string, path *jsonPath) bool {
-	fields, _ := f.registry.Fields(channelName)
+	fields, _ := f.fields(channelName)
 	return !slices.ContainsFunc(fields, func(field channel.Field) bool {
 		return path != nil && path.top == field.Name && !field.Secret
 	})
@@ -24,7 +37,7 @@ func (f configFields) isSecret(channelName string, path *jsonPath) bool {
 // canSign says whether the channel has signing secrets.
 func (f configFields) canSign(channelName string) bool {
 	fields, _ := f.registry.Fields(channelName)
-	return slices.Contains(fields, channel.Field{Name: fieldSecret, Secret: true})
+	return slices.ContainsFunc(fields, func(field channel.Field) bool { return field.Name == fieldSecret && field.Secret })
 }
 
 // unknown returns the fields of a channel's configs that its driver does not

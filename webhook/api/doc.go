@@ -27,9 +27,21 @@
 //	GET {prefix}/{webhook_id}?reveal=channels.0.configs.headers.X-Mixpeek-Secret
 //
 // An update that sends the mask back keeps the stored value, so what a client
-// has read it can change and send back. Where it is not clear which value a mask
-// stands for, the update is refused rather than one endpoint's secret sent to
-// another.
+// has read it can change and send back. It does so only while the channel sends
+// to the same scheme, host and port ([channel.Field.Target]): a key that may
+// change a webhook but not reveal its secrets must not have them sent elsewhere.
+// Where that changes, or it is not clear which value a mask stands for, the
+// update is refused.
+//
+// # Clients of the published contract
+//
+// A client that was made from the published contract knows only its fields. It
+// can read every answer: email's recipients come back as to_addresses, null
+// fields are left out, and a Slack bot has an empty webhook_url. What it then
+// sends back lacks the fields of this library (method, signing_secret,
+// signing_secrets, a Slack bot's fields), and they keep their stored values:
+// null removes them. A secret that is left out does not follow a channel to
+// another scheme, host or port either.
 //
 // # Input
 //

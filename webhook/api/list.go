@@ -73,7 +73,7 @@ func (a *API) searchWebhooks(r *request) (*response, error) {
 	}
 	more := len(found) > limit
 	found = found[:min(limit, len(found))]
-	results, err := a.fields.maskAll(found)
+	results, err := a.fields.answerAll(found)
 	if err != nil {
 		return nil, err
 	}

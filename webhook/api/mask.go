@@ -68,11 +68,21 @@ func (f configFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhoo
 	return masked, p.err()
 }
 
-func (f configFields) maskAll(list []*webhook.Webhook) ([]*webhook.Webhook, error) {
+// answer returns the webhook as answers have it: see [present] and
+// [configFields.mask].
+func (f configFields) answer(w *webhook.Webhook, reveal []string) (*webhook.Webhook, error) {
+	shown, err := present(w)
+	if err != nil {
+		return nil, err
+	}
+	return f.mask(shown, reveal)
+}
+
+func (f configFields) answerAll(list []*webhook.Webhook) ([]*webhook.Webhook, error) {
 	masked := make([]*webhook.Webhook, len(list))
 	for i, w := range list {
 		var err error
-		if masked[i], err = f.mask(w, nil); err != nil {
+		if masked[i], err = f.answer(w, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -157,10 +157,11 @@ func TestMaskedUpdates(t *testing.T) {
 		want           []string // secrets, by channel
 		problems       []string
 	}{
-		"unchanged":         {webhook(hook("a", "sa", "")), webhook(hook("a", m, "")), []string{"sa"}, nil},
-		"a new value":       {webhook(hook("a", "sa", "")), webhook(hook("a", "new", "")), []string{"new"}, nil},
-		"a changed field":   {webhook(hook("a", "sa", "")), webhook(hook("a", m, timeout)), []string{"sa"}, nil},
-		"a moved endpoint":  {webhook(hook("a", "sa", "")), webhook(hook("z", m, "")), []string{"sa"}, nil},
+		"unchanged":       {webhook(hook("a", "sa", "")), webhook(hook("a", m, "")), []string{"sa"}, nil},
+		"a new value":     {webhook(hook("a", "sa", "")), webhook(hook("a", "new", "")), []string{"new"}, nil},
+		"a changed field": {webhook(hook("a", "sa", "")), webhook(hook("a", m, timeout)), []string{"sa"}, nil},
+		"a moved endpoint": {webhook(hook("a", "sa", "")), webhook(hook("z", m, "")), nil,
+			[]string{"body.channels.0.configs.headers.X-S: value_error"}},
 		"swapped":           {webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("b", m, ""), hook("a", m, "")), []string{"sb", "sa"}, nil},
 		"the first removed": {webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("b", m, "")), []string{"sb"}, nil},
 		"the first removed, the second changed": {
@@ -168,7 +169,8 @@ func TestMaskedUpdates(t *testing.T) {
 		"both changed": {
 			webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("a", m, timeout), hook("b", m, timeout)), []string{"sa", "sb"}, nil},
 		"one moved": {
-			webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("z", m, ""), hook("b", m, "")), []string{"sa", "sb"}, nil},
+			webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("z", m, ""), hook("b", m, "")), nil,
+			[]string{"body.channels.0.configs.headers.X-S: value_error"}},
 		"both moved": {
 			webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("y", m, ""), hook("z", m, "")), nil,
 			[]string{"body.channels.0.configs.headers.X-S: value_error", "body.channels.1.configs.headers.X-S: value_error"}},

@@ -3,28 +3,29 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
 	"reflect"
 	"slices"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// restore puts the stored values where the body of an update has masks, and
-// reports masks that stand for nothing. stored is nil for a new webhook.
+// restore puts the stored values where the body of an update has masks or leaves
+// out what its client need not know: see [configFields.extensions]. It reports
+// masks that stand for nothing. stored is nil for a new webhook.
 //
 // What a mask stands for depends on which stored channel its channel is, and a
 // wrong guess would send one endpoint's secrets to another. So a channel that
 // came back as it was answered is that one, wherever it stands in the list now;
 // of the others, one belongs to the stored channel of its name that it differs
-// least from; and if that is more than one, its masks are refused.
+// least from; and if that is more than one, its masks are refused. So are those
+// of a channel that now sends elsewhere, which would tell the secret there.
 func (f configFields) restore(p *problems, w, stored *webhook.Webhook) {
 	pairs := &pairing{}
 	if stored != nil {
-		masked, err := f.mask(stored, nil)
-		if err != nil {
-			masked = &webhook.Webhook{} // unreadable: there is nothing to restore
-		}
-		pairs.pair(w.Channels, masked.Channels)
+		pairs.pair(f.pairables(w.Channels), f.shown(stored))
 	}
 	for i := range w.Channels {
 		c := &w.Channels[i]
@@ -32,33 +33,129 @@ func (f configFields) restore(p *problems, w, stored *webhook.Webhook) {
 		if match, ok := pairs.of[i]; ok {
 			from = &stored.Channels[match]
 		}
-		f.restoreChannel(p, i, c, from)
+		r := restoring{configFields: f, found: p, channel: i, to: c, from: from}
+		if from != nil {
+			r.moved = !f.sameTarget(c.Channel, c, from)
+			r.keepExtensions()
+		} else if stored != nil {
+			r.missExtensions(pairs, stored)
+		}
+		r.unmask()
+		c.Configs = accept(c.Channel, c.Configs)
 	}
 }
 
-// restoreChannel replaces the masks of one channel by the values of another.
-func (f configFields) restoreChannel(p *problems, i int, c, from *webhook.ChannelConfig) {
-	leaves, err := f.secretLeaves(*c)
+// shown returns the channels as they were answered; none of a webhook that is
+// unreadable.
+func (f configFields) shown(stored *webhook.Webhook) []pairable {
+	masked, err := f.answer(stored, nil)
+	if err != nil {
+		return nil
+	}
+	return f.pairables(masked.Channels)
+}
+
+// restoring is the restoration of one channel.
+type restoring struct {
+	configFields
+	found   *problems
+	channel int // its place in the body
+	to      *webhook.ChannelConfig
+	from    *webhook.ChannelConfig // the stored one that it is; nil is none
+	moved   bool                   // to sends elsewhere than from
+}
+
+const (
+	ruleUnclear = "is a mask, and it is not clear which stored value it stands for: send the value itself"
+	ruleMoved   = "is a mask, and the channel now sends elsewhere, which would tell the stored value there: send the value itself"
+	// The same of a secret that an update leaves out.
+	ruleMissing      = "is absent, and it is not clear which stored value is to be kept: send the value itself, or null for none"
+	ruleMissingMoved = "is absent, and the channel now sends elsewhere, where the stored value must not be used: send the value itself, or null for none"
+)
+
+// unmask replaces the masks of the channel by the stored values.
+func (r *restoring) unmask() {
+	leaves, err := r.secretLeaves(*r.to)
 	if err != nil {
 		return // not JSON: the check of the webhook says so
 	}
-	leaves = slices.DeleteFunc(leaves, func(l jsonLeaf) bool { return string(c.Configs[l.start:l.end]) != maskJSON })
+	leaves = slices.DeleteFunc(leaves, func(l jsonLeaf) bool { return string(r.to.Configs[l.start:l.end]) != maskJSON })
 	if len(leaves) == 0 {
 		return
 	}
-	stored := newStoredValues(from, c)
+	stored := newStoredValues(r.from, r.to)
 	var replacements []replacement
 	for _, leaf := range leaves {
 		path := leaf.path.parts()
 		value := stored.of(path)
-		if value == nil {
-			p.add(leafLocation(i, path), typeValue,
-				"is a mask, and it is not clear which stored value it stands for: send the value itself")
+		switch {
+		case value == nil:
+			r.found.add(leafLocation(r.channel, path), typeValue, ruleUnclear)
+		case r.moved:
+			r.found.add(leafLocation(r.channel, path), typeValue, ruleMoved)
+		default:
+			replacements = append(replacements, replacement{leaf, value})
+		}
+	}
+	r.to.Configs = replaceLeaves(r.to.Configs, replacements)
+}
+
+// keepExtensions adds the stored extensions that the body leaves out. Null is
+// not left out: it ends them.
+func (r *restoring) keepExtensions() {
+	now, err := readMembers(r.to.Configs)
+	if err != nil {
+		return // the check of the webhook says so
+	}
+	stored, err := readMembers(r.from.Configs)
+	if err != nil {
+		return
+	}
+	kept := now
+	for _, name := range r.extensions(r.to.Channel) {
+		i := find(stored, name)
+		if find(now, name) >= 0 || i < 0 || stored[i].isNull() || replaces(r.to.Channel, now, name) {
 			continue
 		}
-		replacements = append(replacements, replacement{leaf, value})
+		if r.moved && r.isSecret(r.to.Channel, (*jsonPath)(nil).child(name)) {
+			r.found.add(leafLocation(r.channel, []any{name}), typeValue, ruleMissingMoved)
+			continue
+		}
+		kept = append(kept, stored[i])
 	}
-	c.Configs = replaceLeaves(c.Configs, replacements)
+	if len(kept) == len(now) {
+		return
+	}
+	if configs, err := writeMembers(kept); err == nil {
+		r.to.Configs = configs
+	}
+}
+
+// replaces says whether configs do without the extension because they are of
+// Slack's other form: an incoming webhook in place of a bot.
+func replaces(channelName string, now []member, extension string) bool {
+	return channelName == "slack" && extension != "workspace_id" && has(now, "webhook_url")
+}
+
+// missExtensions reports extensions that the body leaves out if it may mean one
+// of several stored channels, of which any has them.
+func (r *restoring) missExtensions(pairs *pairing, stored *webhook.Webhook) {
+	now, err := readMembers(r.to.Configs)
+	if err != nil {
+		return
+	}
+	for _, name := range r.extensions(r.to.Channel) {
+		if find(now, name) >= 0 || replaces(r.to.Channel, now, name) {
+			continue
+		}
+		for j, c := range stored.Channels {
+			old, err := readMembers(c.Configs)
+			if err == nil && !pairs.used[j] && c.Channel == r.to.Channel && has(old, name) {
+				r.found.add(leafLocation(r.channel, []any{name}), typeValue, ruleMissing)
+				break
+			}
+		}
+	}
 }
 
 // storedValues finds the values of one channel's configs for another's.
@@ -114,28 +211,52 @@ type pairing struct {
 	used map[int]bool
 }
 
-// pairable is a channel's configs, decoded with numbers as they are written;
-// nil if that is not an object.
+// pairable is a channel's configs, decoded, without what says no more than its
+// absence does; nil if that is not an object.
 type pairable struct {
-	name    string
-	configs map[string]any
+	name       string
+	configs    map[string]any
+	extensions []string
 }
 
-func pairables(channels []webhook.ChannelConfig) []pairable {
+func (f configFields) pairables(channels []webhook.ChannelConfig) []pairable {
 	list := make([]pairable, len(channels))
 	for i, c := range channels {
-		list[i].name = c.Channel
-		if decodeExact(c.Configs, &list[i].configs) != nil {
+		list[i] = pairable{name: c.Channel, extensions: f.extensions(c.Channel)}
+		if presentChannel(&c) == nil && decodeExact(c.Configs, &list[i].configs) != nil {
 			list[i].configs = nil
 		}
+		maps.DeleteFunc(list[i].configs, func(name string, value any) bool { return isDefault(c.Channel, name, value) })
 	}
 	return list
 }
 
-func (p *pairing) pair(channels, stored []webhook.ChannelConfig) {
+// isDefault says whether the value of a field of the contract's channels is what
+// its absence means too. Clients that were made from the contract write defaults
+// out, and numbers in their own way.
+func isDefault(channelName, name string, value any) bool {
+	if publishedFields(channelName) == nil {
+		return false
+	}
+	switch value := value.(type) {
+	case string:
+		return value == "" || name == "method" && value == http.MethodPost || name == "content_type" && value == "html"
+	case json.Number:
+		seconds, err := value.Float64()
+		return err == nil && name == "timeout" && (seconds == 0 || seconds == channel.DefaultTimeout.Seconds())
+	case []any:
+		return len(value) == 0
+	case map[string]any:
+		return len(value) == 0
+	}
+	return value == nil
+}
+
+func (p *pairing) pair(now, old []pairable) {
 	p.of, p.used = map[int]int{}, map[int]bool{}
-	now, old := pairables(channels), pairables(stored)
-	equal := func(i, j int) bool { return reflect.DeepEqual(now[i], old[j]) }
+	equal := func(i, j int) bool {
+		return now[i].name == old[j].name && (now[i].configs == nil) == (old[j].configs == nil) && differences(now[i], old[j]) == 0
+	}
 	for i := range now { // where it was, before anywhere else
 		if i < len(old) && equal(i, i) {
 			p.take(i, i)
@@ -170,7 +291,7 @@ func (p *pairing) nearest(i int, now, old []pairable) (nearest int, ok bool) {
 		if !p.free(i, j) || now[i].name != old[j].name {
 			continue
 		}
-		switch n := differences(now[i].configs, old[j].configs); {
+		switch n := differences(now[i], old[j]); {
 		case least < 0 || n < least:
 			nearest, least, ok = j, n, true
 		case n == least:
@@ -180,17 +301,30 @@ func (p *pairing) nearest(i int, now, old []pairable) (nearest int, ok bool) {
 	return nearest, ok
 }
 
-// differences counts the members that two objects do not share.
-func differences(x, y map[string]any) (n int) {
-	for name, value := range x {
-		if other, ok := y[name]; !ok || !reflect.DeepEqual(value, other) {
+// differences counts the members that two objects do not share, but for the
+// extensions that the new one leaves out.
+func differences(now, old pairable) (n int) {
+	for name, value := range now.configs {
+		if other, ok := old.configs[name]; !ok || !sameValue(value, other) {
 			n++
 		}
 	}
-	for name := range y {
-		if _, ok := x[name]; !ok {
+	for name := range old.configs {
+		if _, ok := now.configs[name]; !ok && !slices.Contains(now.extensions, name) {
 			n++
 		}
 	}
 	return n
+}
+
+// sameValue compares decoded values, and numbers by what they say.
+func sameValue(a, b any) bool {
+	x, isNumber := a.(json.Number)
+	y, areNumbers := b.(json.Number)
+	if isNumber && areNumbers {
+		fx, errX := x.Float64()
+		fy, errY := y.Float64()
+		return x == y || errX == nil && errY == nil && fx == fy
+	}
+	return reflect.DeepEqual(a, b)
 }

@@ -39,7 +39,7 @@ func (a *API) listWebhooks(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	masked, err := a.fields.maskAll(list)
+	masked, err := a.fields.answerAll(list)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (a *API) change(r *request, f func(stored *webhook.Webhook) (*webhook.Webho
 // webhookResponse is a webhook with its secrets masked, but for those that are
 // asked for by name.
 func (a *API) webhookResponse(status int, w *webhook.Webhook, reveal []string) (*response, error) {
-	masked, err := a.fields.mask(w, reveal)
+	masked, err := a.fields.answer(w, reveal)
 	if err != nil {
 		return nil, err
 	}

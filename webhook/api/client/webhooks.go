@@ -30,7 +30,8 @@ func (c *Client) Get(ctx context.Context, id string, reveal ...string) (*Webhook
 }
 
 // Update replaces the webhook of w's ID. A secret that is api.Mask keeps its
-// value, so w may be what Get or List returned.
+// value, so w may be what Get or List returned; so do fields beyond the published
+// contract, such as signing_secret, that are left out: null removes them.
 func (c *Client) Update(ctx context.Context, w *webhook.Webhook, options ...Option) (*Webhook, error) {
 	return c.webhook(ctx, "PUT", at(w.ID), nil, w, options...)
 }

@@ -78,3 +78,11 @@ func (f *fixture) emit() {
 	e.Namespace, e.OrganizationID = "acme", "org_1"
 	require.NoError(f.t, f.dispatcher.Emit(f.t.Context(), e))
 }
+
+// webhooks returns all webhooks of the organization as they are stored.
+func (f *fixture) webhooks() []*webhook.Webhook {
+	f.t.Helper()
+	list, err := f.dispatcher.Webhooks(f.t.Context(), webhook.WebhookQuery{OrganizationID: "org_1"})
+	require.NoError(f.t, err)
+	return list
+}
