@@ -92,26 +92,49 @@ func (rc *Receiver) checkForm(r *http.Request) (compressed bool, _ *Rejection) {
 	}
 }
 
-// accepts reports whether the content type is one that can be decoded, and is
-// in UTF-8.
+// accepts reports whether the content type is one that can be decoded. JSON is
+// UTF-8 and has no parameters that mean anything, charset included (RFC 8259,
+// section 11), so they are not looked at; the body is checked when it is decoded.
+// What Config.ContentTypes adds may come in other charsets, and must not.
 func (rc *Receiver) accepts(contentType []string) bool {
 	if len(contentType) != 1 {
 		return false
 	}
-	if contentType[0] == "application/json" && rc.cfg.ContentTypes == nil {
-		return true // what nearly all senders write
+	media, parameters, _ := strings.Cut(contentType[0], ";")
+	media = strings.ToLower(strings.Trim(media, " \t"))
+	if rc.cfg.ContentTypes != nil && !slices.Contains(rc.cfg.ContentTypes, media) {
+		return false
 	}
-	media, params, err := mime.ParseMediaType(contentType[0])
+	return isJSON(media) || rc.cfg.ContentTypes != nil && isUTF8(media, parameters)
+}
+
+// isJSON reports whether a media type in lower case is JSON: RFC 6839, section 3.1.
+func isJSON(media string) bool {
+	if media == "application/json" {
+		return true
+	}
+	kind, subtype, found := strings.Cut(media, "/")
+	return found && isMediaToken(kind) && isMediaToken(subtype) && strings.HasSuffix(subtype, "+json")
+}
+
+func isMediaToken(s string) bool {
+	head, rest := token(s)
+	return head != "" && rest == ""
+}
+
+// isUTF8 reports whether the parameters of a media type name no charset other
+// than UTF-8 or the part of it that is ASCII.
+func isUTF8(media, parameters string) bool {
+	_, params, err := mime.ParseMediaType(media + ";" + parameters)
 	if err != nil {
 		return false
 	}
-	if charset, found := params["charset"]; found && !strings.EqualFold(charset, "utf-8") {
-		return false
+	charset, found := params["charset"]
+	switch strings.ToLower(charset) {
+	case "utf-8", "utf8", "us-ascii":
+		return true
 	}
-	if rc.cfg.ContentTypes != nil {
-		return slices.Contains(rc.cfg.ContentTypes, media)
-	}
-	return media == "application/json" || strings.HasSuffix(media, "+json")
+	return !found
 }
 
 // checkSecret checks the static secret and reports whether there has to be a

@@ -50,11 +50,16 @@ type Config struct {
 	// development. Defaults to false.
 	AllowHTTP bool
 	// TrustedProxies are the address ranges of proxies that end TLS in front
-	// of this process and whose X-Forwarded-Proto is believed. Defaults to
-	// none: only a TLS connection to this process counts as HTTPS.
+	// of this process and whose X-Forwarded-Proto and Forwarded (RFC 7239) are
+	// believed. Every hop that either of them names must have come over https,
+	// and where both name one they must agree. A proxy on a unix socket counts
+	// as 127.0.0.1 and as ::1: trust one of these. Defaults to none: only a TLS
+	// connection to this process counts as HTTPS.
 	TrustedProxies []netip.Prefix
 
 	// ContentTypes are the media types that are accepted, without parameters.
+	// The parameters of JSON types are ignored; another type must not name a
+	// charset other than UTF-8 or US-ASCII.
 	// Defaults to application/json and every type that ends in +json.
 	ContentTypes []string
 	// MaxBody is the largest body in bytes, as it travels.

@@ -74,7 +74,7 @@
 // # What is where
 //
 //   - config.go, receiver.go, errors.go: what to ask for, and what is refused
-//   - check.go, https.go, secret.go, body.go: the checks
+//   - check.go, https.go, forwarded.go, secret.go, body.go: the checks
 //   - delivery.go: what a handler gets, and the key for deduplication
 //   - handler.go, attempt.go, response.go, settle.go, result.go: from the claim
 //     to the answer

@@ -28,7 +28,7 @@ RECEIVER_SECRET is required and has no flag, because command lines are for all t
 see: it is what the header X-Mixpeek-Secret has to hold.
 
 The server speaks plain HTTP. Put a proxy in front of it that ends TLS and sets
-X-Forwarded-Proto, and name its network with -trusted-proxies; or use -dev.
+X-Forwarded-Proto or Forwarded, and name its network with -trusted-proxies; or use -dev.
 
 `
 
