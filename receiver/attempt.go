@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// storeTimeout bounds claiming, and again invalidating and recording together.
+// storeTimeout bounds invalidating and recording together. It is longer than a claim
+// may take: the event has been handled, and to lose that has it handled twice.
 const storeTimeout = 10 * time.Second
 
 // abandonTimeout bounds giving back what may have been claimed, by a store that
@@ -56,12 +57,12 @@ func (a *attempt) begin(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ctx, a.cancel = context.WithCancelCause(&a.detached)
-	a.began, a.phase, a.until = now, claiming, now.Add(storeTimeout)
-	a.timer = time.AfterFunc(a.step(), a.tick)
+	a.began, a.phase, a.until = now, claiming, now.Add(a.rc.cfg.ClaimTimeout)
+	a.timer = time.AfterFunc(min(a.rc.cfg.ClaimTimeout, a.step()), a.tick)
 }
 
-// step is the time between two looks at the clock. No phase ends sooner after its
-// beginning, so that the timer need not be set anew for each.
+// step is the time between two looks at the clock. No phase but the first ends
+// sooner after its beginning, so that the timer need not be set again for each.
 func (a *attempt) step() time.Duration { return min(storeTimeout, a.rc.cfg.Lease/3) }
 
 // hold is called when the event is claimed: it keeps the claim alive from now on.

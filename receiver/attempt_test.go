@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -249,20 +250,26 @@ func TestClaimingIsBounded(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		failOpen bool
+		timeout  time.Duration
 		status   int
+		took     time.Duration
 	}{
-		{"and the event is to come again", false, 503},
-		{"and the event is handled all the same", true, 200},
+		{"and the event is to come again", false, 0, 503, 2 * time.Second},
+		{"and the event is handled all the same", true, 0, 200, 2 * time.Second},
+		{"at once", false, time.Nanosecond, 503, time.Nanosecond},
+		{"for longer than a third of the lease", false, 90 * time.Second, 503, 90 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				memory := receiver.NewMemory(receiver.MemoryConfig{})
-				b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = mute{memory}, tt.failOpen })
+				b := setup(t, func(c *receiver.Config) {
+					c.Dedupe, c.FailOpen, c.ClaimTimeout = mute{memory}, tt.failOpen, tt.timeout
+				})
 				start := time.Now()
 				h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error { return ctx.Err() }))
 				assert.Equal(t, tt.status, serve(h, post(envelope(t, "evt_1"))).Code)
-				assert.Equal(t, 10*time.Second, time.Since(start))
+				assert.Equal(t, tt.took, time.Since(start))
 				standing, err := memory.Claim(t.Context(), receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Minute)
 				require.NoError(t, err)
 				assert.Equal(t, receiver.Claimed, standing.State, "it was given back")
@@ -275,7 +282,7 @@ func TestClaimingIsBounded(t *testing.T) {
 			b := setup(t, func(c *receiver.Config) { c.Dedupe = deaf{mute{receiver.NewMemory(receiver.MemoryConfig{})}} })
 			start := time.Now()
 			assert.Equal(t, 503, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
-			assert.Equal(t, 11*time.Second, time.Since(start))
+			assert.Equal(t, 3*time.Second, time.Since(start))
 		})
 	})
 }
@@ -287,6 +294,43 @@ func (m mute) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) 
 	_, _ = m.Deduper.Claim(ctx, c, lease)
 	<-ctx.Done()
 	return receiver.Standing{}, ctx.Err()
+}
+
+// A claim that the store makes after it was given up is fenced: the event is not
+// handled under it, and comes again when its lease has ended.
+func TestClaimThatIsMadeTooLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := receiver.NewMemory(receiver.MemoryConfig{})
+		store := &belated{Deduper: memory}
+		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
+		h := b.Handler(receiver.HandlerFunc(ok))
+		assert.Equal(t, 503, serve(h, post(envelope(t, "evt_1"))).Code)
+		time.Sleep(time.Minute) // the store makes the claim now
+		assert.Equal(t, 409, serve(h, post(envelope(t, "evt_1"))).Code)
+		time.Sleep(time.Minute)
+		assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, []receiver.Outcome{receiver.Unavailable, receiver.Busy, receiver.Handled}, b.outcomes())
+	})
+}
+
+// belated makes its first claim half a minute after it was asked to.
+type belated struct {
+	receiver.Deduper
+	once sync.Once
+}
+
+func (b *belated) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (standing receiver.Standing, err error) {
+	late := false
+	b.once.Do(func() {
+		late = true
+		time.AfterFunc(30*time.Second, func() { _, _ = b.Deduper.Claim(context.Background(), c, lease) })
+	})
+	if late {
+		<-ctx.Done()
+		return receiver.Standing{}, ctx.Err()
+	}
+	return b.Deduper.Claim(ctx, c, lease)
 }
 
 // deaf is one that does not answer to a release either.

@@ -19,6 +19,9 @@ const (
 	DefaultMaxBody = 1 << 20
 	// DefaultReadTimeout is how long a body may take to arrive.
 	DefaultReadTimeout = 10 * time.Second
+	// DefaultClaimTimeout is how long Dedupe may take to answer a claim: a sender
+	// that waits for longer may well have given up.
+	DefaultClaimTimeout = 2 * time.Second
 	// DefaultLease is how long a handler that died blocks its event.
 	DefaultLease = time.Minute
 	// DefaultKeep is how long a handled event is remembered: no shorter than
@@ -100,8 +103,14 @@ type Config struct {
 	// Keep is how long a handled event is remembered. Make it no shorter than
 	// the sender's retry horizon. Defaults to [DefaultKeep].
 	Keep time.Duration
+	// ClaimTimeout is how long Dedupe may take to answer a claim. After that, and
+	// up to a second more in which the claim is given back in case it was made,
+	// the sender gets 503. A claim that is made later still is nobody's: its
+	// token settles nothing, and the event can come again once its lease has
+	// ended. Defaults to [DefaultClaimTimeout].
+	ClaimTimeout time.Duration
 	// FailOpen handles events also while Dedupe is failing, possibly twice, and
-	// after 10 seconds while it does not answer.
+	// after ClaimTimeout while it does not answer.
 	// Defaults to false: the sender gets 503 and tries again.
 	FailOpen bool
 
@@ -148,6 +157,9 @@ func (c Config) withDefaults() Config {
 	if c.Dedupe == nil {
 		c.Dedupe = NewMemory(MemoryConfig{})
 	}
+	if c.ClaimTimeout == 0 {
+		c.ClaimTimeout = DefaultClaimTimeout
+	}
 	if c.Lease == 0 {
 		c.Lease = DefaultLease
 	}
@@ -193,6 +205,9 @@ func (c *Config) check(problems *event.Problems) {
 	}
 	if c.ReadTimeout < 0 {
 		problems.Add("ReadTimeout", "must not be negative")
+	}
+	if c.ClaimTimeout < 0 {
+		problems.Add("ClaimTimeout", "must not be negative")
 	}
 	if c.Lease < minLease {
 		problems.Add("Lease", "must be at least %v", minLease)

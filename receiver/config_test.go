@@ -36,9 +36,10 @@ func TestConfig(t *testing.T) {
 			MaxBody:        -1,
 			MaxDecoded:     -1,
 			ReadTimeout:    -1,
+			ClaimTimeout:   -1,
 			Lease:          time.Millisecond,
 			Keep:           time.Microsecond,
-		}, []string{"SecretHeader", "TrustedProxies[0]", "ContentTypes[1]", "Consumer", "MaxBody", "MaxDecoded", "ReadTimeout", "Lease", "Keep"}},
+		}, []string{"SecretHeader", "TrustedProxies[0]", "ContentTypes[1]", "Consumer", "MaxBody", "MaxDecoded", "ReadTimeout", "ClaimTimeout", "Lease", "Keep"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -41,7 +41,7 @@
 //	panics                         given back           500
 //	has succeeded before           done                 200
 //	is running at this moment      somebody else's      409, Retry-After
-//	cannot be claimed              untouched            503, Retry-After
+//	cannot be claimed in time      untouched            503, Retry-After
 //
 // A process that dies in between leaves a claim whose lease ends. So a handler
 // may still be called twice for one event, if it died after its effect and

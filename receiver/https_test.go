@@ -177,7 +177,7 @@ func TestUnixSocket(t *testing.T) {
 			response, err := transport.RoundTrip(r)
 			require.NoError(t, err)
 			require.NoError(t, response.Body.Close())
-			assert.Equal(t, tt.ok, response.StatusCode == 200, response.Status)
+			assert.Equal(t, tt.ok, response.StatusCode == http.StatusOK, response.Status)
 		})
 	}
 }

@@ -47,7 +47,8 @@ func NewCounters(client Client, config Config) *Counters {
 // Bump implements [invalidate.Counters].
 func (c *Counters) Bump(ctx context.Context, names ...string) error {
 	for _, name := range names {
-		if err := c.bump.Run(ctx, c.client, []string{c.prefix + name}).Err(); err != nil {
+		_, err := await(ctx, func() (any, error) { return c.bump.Run(ctx, c.client, []string{c.prefix + name}).Result() })
+		if err != nil {
 			return fmt.Errorf("redisstore: bump: %w", err)
 		}
 	}
@@ -60,12 +61,15 @@ func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 	if len(names) == 0 {
 		return numbers, nil
 	}
-	replies, err := c.pipeline(ctx, names)
+	replies, err := await(ctx, func() ([]*redis.Cmd, error) { return c.pipeline(ctx, names) })
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		// A pipeline cannot fall back to EVAL by itself, as Script.Run does.
-		if err = c.read.Load(ctx, c.client).Err(); err == nil {
-			replies, err = c.pipeline(ctx, names)
-		}
+		replies, err = await(ctx, func() ([]*redis.Cmd, error) {
+			if err := c.read.Load(ctx, c.client).Err(); err != nil {
+				return nil, err
+			}
+			return c.pipeline(ctx, names)
+		})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: read: %w", err)
@@ -93,11 +97,13 @@ func (c *Counters) pipeline(ctx context.Context, names []string) ([]*redis.Cmd, 
 // them. Each key is a command of its own in one round trip, as Cluster needs it.
 func Keys(client Client, prefix string) invalidate.Keys {
 	return func(ctx context.Context, keys ...string) error {
-		_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, key := range keys {
-				p.Unlink(ctx, prefix+key)
-			}
-			return nil
+		_, err := await(ctx, func() ([]redis.Cmder, error) {
+			return client.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for _, key := range keys {
+					p.Unlink(ctx, prefix+key)
+				}
+				return nil
+			})
 		})
 		if err != nil {
 			return fmt.Errorf("redisstore: keys: %w", err)

@@ -64,7 +64,9 @@ func NewDedupe(client redis.Scripter, config Config) *Dedupe {
 
 // Claim implements [receiver.Deduper].
 func (s *Dedupe) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
-	reply, err := s.claim.Run(ctx, s.client, s.keys(c), c.Token.String(), lease.Milliseconds(), receiver.Grace.Milliseconds()).Slice()
+	reply, err := await(ctx, func() ([]any, error) {
+		return s.claim.Run(ctx, s.client, s.keys(c), c.Token.String(), lease.Milliseconds(), receiver.Grace.Milliseconds()).Slice()
+	})
 	if err != nil {
 		return receiver.Standing{}, fmt.Errorf("redisstore: claim: %w", err)
 	}
@@ -91,29 +93,31 @@ var errReply = errors.New("redisstore: claim: the key holds something else")
 
 // Extend implements [receiver.Deduper].
 func (s *Dedupe) Extend(ctx context.Context, c receiver.Claim, lease time.Duration) error {
-	return held("extend", s.extend.Run(ctx, s.client, s.keys(c), c.Token.String(), lease.Milliseconds(), receiver.Grace.Milliseconds()))
+	return s.held(ctx, "extend", s.extend, c, lease.Milliseconds(), receiver.Grace.Milliseconds())
 }
 
 // Done implements [receiver.Deduper].
 func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration) error {
-	return held("done", s.settle.Run(ctx, s.client, s.keys(c), c.Token.String(), "done", keep.Milliseconds(), ""))
+	return s.held(ctx, "done", s.settle, c, "done", keep.Milliseconds(), "")
 }
 
 // Dead implements [receiver.Deduper]. The reason is in the hash.
 func (s *Dedupe) Dead(ctx context.Context, c receiver.Claim, reason string, keep time.Duration) error {
-	return held("dead", s.settle.Run(ctx, s.client, s.keys(c), c.Token.String(), "dead", keep.Milliseconds(), reason))
+	return s.held(ctx, "dead", s.settle, c, "dead", keep.Milliseconds(), reason)
 }
 
 // Release implements [receiver.Deduper].
 func (s *Dedupe) Release(ctx context.Context, c receiver.Claim) error {
-	return held("release", s.release.Run(ctx, s.client, s.keys(c), c.Token.String()))
+	return s.held(ctx, "release", s.release, c)
 }
 
 func (s *Dedupe) keys(c receiver.Claim) []string { return []string{s.prefix + c.Key} }
 
-// held makes of a script's reply, whether the token was the latest, an error.
-func held(step string, cmd *redis.Cmd) error {
-	ok, err := cmd.Bool()
+// held runs a script on a claim and makes of its reply, whether the token was the
+// latest, an error.
+func (s *Dedupe) held(ctx context.Context, step string, script *redis.Script, c receiver.Claim, args ...any) error {
+	args = append([]any{c.Token.String()}, args...)
+	ok, err := await(ctx, func() (bool, error) { return script.Run(ctx, s.client, s.keys(c), args...).Bool() })
 	if err != nil {
 		return fmt.Errorf("redisstore: %s: %w", step, err)
 	}

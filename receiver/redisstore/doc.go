@@ -9,6 +9,10 @@
 // client. It works with a single server, Sentinel and Cluster: every step is one
 // Lua script on one key.
 //
+// A call returns when its context is done, whatever the client is set to: a Redis
+// that accepts connections and does not answer costs a sender 503 within
+// receiver.Config.ClaimTimeout and a second.
+//
 // Redis keeps claims as well as it is told to. Use a server, or a database, that
 // does not evict (maxmemory-policy noeviction: then a full server refuses new
 // events, which the sender sends again), with appendonly on. A failover that

@@ -2,7 +2,10 @@ package redisstore_test
 
 import (
 	"context"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
@@ -16,6 +19,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver/dedupetest"
 	"github.com/mixpeek/webhooks-go/receiver/invalidate"
 	"github.com/mixpeek/webhooks-go/receiver/invalidate/counterstest"
+	"github.com/mixpeek/webhooks-go/receiver/receivertest"
 	"github.com/mixpeek/webhooks-go/receiver/redisstore"
 )
 
@@ -134,6 +138,84 @@ func TestServerAway(t *testing.T) {
 	}
 	_, err = redisstore.NewCounters(client, redisstore.Config{}).Read(t.Context(), "a")
 	assert.Error(t, err)
+}
+
+// hung is a server that accepts connections and answers nothing, and a client that
+// would wait for ever. asked gets a value for each connection that something was
+// asked on.
+func hung(t *testing.T) (client *redis.Client, asked <-chan struct{}) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	questions := make(chan struct{}, 100)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				if _, err := conn.Read(make([]byte, 1)); err == nil {
+					questions <- struct{}{}
+				}
+				_, _ = io.Copy(io.Discard, conn) // until the client is closed
+			}()
+		}
+	}()
+	client = redis.NewClient(&redis.Options{Addr: listener.Addr().String(), ReadTimeout: -1, WriteTimeout: -1, PoolSize: 16})
+	t.Cleanup(func() { _ = client.Close() })
+	return client, questions
+}
+
+// A call ends with its context, whatever the client waits for.
+func TestServerHangs(t *testing.T) {
+	t.Parallel()
+	client, asked := hung(t)
+	store, counters := redisstore.NewDedupe(client, redisstore.Config{}), redisstore.NewCounters(client, redisstore.Config{})
+	c := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
+	for name, call := range map[string]func(context.Context) error{
+		"claim":   func(ctx context.Context) error { _, err := store.Claim(ctx, c, time.Hour); return err },
+		"extend":  func(ctx context.Context) error { return store.Extend(ctx, c, time.Hour) },
+		"done":    func(ctx context.Context) error { return store.Done(ctx, c, time.Hour) },
+		"dead":    func(ctx context.Context) error { return store.Dead(ctx, c, "reason", time.Hour) },
+		"release": func(ctx context.Context) error { return store.Release(ctx, c) },
+		"bump":    func(ctx context.Context) error { return counters.Bump(ctx, "a") },
+		"read":    func(ctx context.Context) error { _, err := counters.Read(ctx, "a"); return err },
+		"keys":    func(ctx context.Context) error { return redisstore.Keys(client, "")(ctx, "a") },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- call(ctx) }()
+		<-asked
+		cancel()
+		select {
+		case err := <-ended:
+			require.ErrorIs(t, err, context.Canceled, name)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s does not return when its context is done", name)
+		}
+	}
+}
+
+// What a sender gets from a receiver whose Redis hangs.
+func TestServerHangsIsUnavailable(t *testing.T) {
+	t.Parallel()
+	client, _ := hung(t)
+	results := make(chan receiver.Result, 1)
+	rcv, err := receiver.New(receiver.Config{
+		Secrets: []receiver.Secret{{Value: "correct-horse-battery-staple"}}, AllowHTTP: true,
+		Dedupe: redisstore.NewDedupe(client, redisstore.Config{}), ClaimTimeout: 10 * time.Millisecond,
+		Hooks: receiver.Hooks{OnResult: func(r receiver.Result) { results <- r }},
+	})
+	require.NoError(t, err)
+	h := rcv.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { return nil }))
+	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, receivertest.NewRequest(t, receivertest.Credentials{Secret: "correct-horse-battery-staple"}, e))
+	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
+	assert.Equal(t, receiver.Unavailable, (<-results).Outcome)
 }
 
 func TestKeys(t *testing.T) {
