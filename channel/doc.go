@@ -74,11 +74,20 @@
 // error has ClassPartial, and is worth a retry if one of them is. When none is,
 // the refusals are forgotten: a replay of the dead delivery asks again.
 //
+// # Connections
+//
+// A kept connection may end while a request is on its way: endpoints that
+// restart close theirs. A webhook is then sent again at once, within the same
+// attempt, if no byte of an answer has come: the receiver may see it twice, as
+// it may see any event, and knows it by its id. Messages to people are not
+// repeated. A new connection that ends so is a failed attempt.
+//
 // # Safety
 //
 // The URLs of subscriptions come from strangers. [HTTPClient] therefore takes
 // HTTPS only, connects to public addresses only, which it checks after the name
 // was resolved, follows no redirect, and bounds what it reads. HTTPConfig opens
-// each of these for development. An attempt's error and Result never hold a
+// each of these for development. What an endpoint writes beyond its answer ends
+// the connection, and is not logged. An attempt's error and Result never hold a
 // secret of the configuration: they are stored and shown.
 package channel

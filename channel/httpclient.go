@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -68,12 +69,14 @@ const (
 
 // An HTTPClient makes requests to endpoints that strangers configure. All HTTP
 // channels of a process share one, and with it its connections. Beside what
-// HTTPConfig says, it follows no redirect, keeps no cookie, asks for no
-// compression, and bounds the header and the body of an answer. It is safe for
+// HTTPConfig says, it follows no redirect, keeps no cookie, asks for answers
+// without compression, and bounds their header and body. It is safe for
 // concurrent use.
 type HTTPClient struct {
 	transport   *http.Transport
 	guard       addressGuard
+	dialer      *net.Dialer
+	tls         *tls.Config
 	allowHTTP   bool
 	userAgent   string
 	maxResponse int64
@@ -98,6 +101,7 @@ func NewHTTPClient(config HTTPConfig) *HTTPClient {
 	if perHost <= 0 {
 		perHost = 64
 	}
+	c.dialer = c.guard.dialer()
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
 	if config.TLS != nil {
 		tlsConfig = config.TLS.Clone()
@@ -108,10 +112,12 @@ func NewHTTPClient(config HTTPConfig) *HTTPClient {
 		// idle: a resumed handshake costs a fraction of a full one.
 		tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(maxIdle)
 	}
+	c.tls = tlsConfig
 	c.transport = &http.Transport{
 		Proxy:                  config.Proxy,
-		DialContext:            c.guard.dialer().DialContext,
-		TLSClientConfig:        tlsConfig,
+		DialContext:            c.dial,
+		DialTLSContext:         c.dialTLS,
+		TLSClientConfig:        tlsConfig.Clone(), // for what a proxy tunnels; net/http adds to it
 		TLSHandshakeTimeout:    tlsTimeout,
 		DisableCompression:     true,
 		MaxIdleConns:           maxIdle,
@@ -152,15 +158,24 @@ func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
 	if _, err := c.CheckURL(req.URL.String()); err != nil {
 		return nil, &Error{Action: Permanent, Class: ClassConfig, Err: err}
 	}
-	if req.Header.Get("User-Agent") == "" {
-		req = req.Clone(req.Context())
-		req.Header.Set("User-Agent", c.userAgent)
+	req = req.Clone(req.Context())
+	if req.Header == nil {
+		req.Header = http.Header{}
 	}
+	c.setDefaults(req.Header)
 	reply, err := c.do(req, nil, int(c.maxResponse))
 	if err != nil {
 		return nil, err
 	}
 	return &reply, nil
+}
+
+// setDefaults sets the header fields that every request has. An answer in a
+// coding could not be shown, searched for secrets or understood, and a request
+// that names none allows them all (RFC 9110, section 12.5.3).
+func (c *HTTPClient) setDefaults(h http.Header) {
+	setDefault(h, "User-Agent", c.userAgent)
+	setDefault(h, "Accept-Encoding", "identity")
 }
 
 // do is Do on a request that is known to be right. It appends at most keep
@@ -169,6 +184,7 @@ func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
 // holds what there is and the error is not nil. Any other status has said what
 // there is to say, and becomes no different when its body fails.
 func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, error) {
+	req = req.WithContext(withConnTrace(req.Context()))
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return HTTPResponse{Body: buf}, transportError(req.Context(), err)

@@ -69,7 +69,7 @@ func TestHTTPClientRequest(t *testing.T) {
 		assert.Equal(t, "fine", string(resp.Body))
 		assert.Equal(t, "HTTP/2.0", got.Proto)
 		assert.Equal(t, "acme/1", got.UserAgent())
-		assert.Empty(t, got.Header["Accept-Encoding"], "no compression is asked for")
+		assert.Equal(t, []string{"identity"}, got.Header["Accept-Encoding"], "none would allow every compression")
 		assert.Empty(t, got.Cookies(), "no cookie is kept")
 	}
 }

@@ -89,7 +89,8 @@ type slackChannel struct {
 func (d *slackDriver) Open(config json.RawMessage) (Channel, error) {
 	r := readConfig(config)
 	c := &slackChannel{client: d.client}
-	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}, "User-Agent": {d.client.userAgent}}
+	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
+	d.client.setDefaults(header)
 
 	target, secrets := d.target(r, c, header)
 	c.message.Username = r.line("username", 80)

@@ -99,9 +99,10 @@ func NewTwilio(config TwilioConfig) (*Twilio, error) {
 	}
 	request := &http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host,
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}, "User-Agent": {client.userAgent}},
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}},
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
+	client.setDefaults(request.Header)
 	request.SetBasicAuth(user, password)
 	return &Twilio{client: client, request: request, form: form}, nil
 }

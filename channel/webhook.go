@@ -88,7 +88,8 @@ func (d *webhookDriver) Open(config json.RawMessage) (Channel, error) {
 	literals := atLeast(minLiteral, r.literals("payload_template"))
 	c.redact = newRedactor(slices.Concat(secrets, urlSecrets(u), literals)...)
 	setDefault(header, "Content-Type", "application/json")
-	setDefault(header, "User-Agent", d.client.userAgent)
+	d.client.setDefaults(header)
+	markRepeatable(header)
 	c.request = &http.Request{
 		Method: method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -159,8 +160,23 @@ func setBody(req *http.Request, body []byte) {
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 }
 
+// markRepeatable lets net/http repeat a request whose kept connection turns out
+// to be closed before the first byte of an answer: an endpoint that restarts, or
+// ends idle connections, does so while requests are on their way to it. Whether
+// it has read the request is then unknown. A webhook may arrive twice, because
+// every delivery is at least once and receivers know the event by its id; a
+// message to a person must not, so other channels do not say this.
+//
+// The field counts though it has no value and is not sent; see http.Transport.
+func markRepeatable(h http.Header) {
+	const field = "Idempotency-Key"
+	if _, set := h[field]; !set {
+		h[field] = nil
+	}
+}
+
 func setDefault(h http.Header, name, value string) {
-	if h[name] == nil {
+	if h.Get(name) == "" {
 		h[name] = []string{value}
 	}
 }

@@ -78,6 +78,7 @@ func TestWebhookPostsTheStoredBytes(t *testing.T) {
 	assert.Equal(t, int64(len(m.Payload)), got.ContentLength)
 	got.Header.Del("Content-Length")
 	assert.Equal(t, http.Header{
+		"Accept-Encoding":  {"identity"},
 		"Content-Type":     {"application/json"},
 		"User-Agent":       {channel.DefaultUserAgent},
 		"X-Mixpeek-Secret": {"sesame-sesame"},
