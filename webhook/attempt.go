@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -17,17 +18,17 @@ type verdict struct {
 	elsewhere bool
 }
 
-// putBack is the verdict on a delivery that was not attempted: it is for
-// whoever claims it at the given time or later.
-func putBack(t *task, due time.Time) verdict {
-	return verdict{task: t, settlement: Settlement{Lease: t.Lease, Status: StatusPending, DueAt: due}}
+// requeue is the verdict on a delivery that was not attempted: it goes back to
+// the store as it was, and so keeps its place in the order.
+func requeue(t *task) verdict {
+	return verdict{task: t, settlement: Settlement{Lease: t.Lease, Status: StatusPending, DueAt: t.DueAt}}
 }
 
-// leaveToOthers puts back a delivery that another process may be able to attempt
+// leaveToOthers requeues a delivery that another process may be able to attempt
 // at once. This one leaves the endpoint alone for the time, or longer if it goes
 // on like that.
 func leaveToOthers(t *task, wait time.Duration) verdict {
-	v := putBack(t, now())
+	v := requeue(t)
 	v.health, v.elsewhere = health{unhealthy, wait}, true
 	return v
 }
@@ -36,17 +37,18 @@ func leaveToOthers(t *task, wait time.Duration) verdict {
 func (r *run) work() {
 	for t := r.d.scheduler.next(); t != nil; t = r.d.scheduler.next() {
 		v, ok := r.attempt(t)
-		unstarted, until := r.d.scheduler.finish(t, v.health)
+		unstarted, retriesUntil := r.d.scheduler.finish(t, v.health)
 		if ok {
 			r.verdicts <- v
 		} else {
 			r.d.scheduler.release([]Lease{t.Lease})
 		}
-		if v.elsewhere {
-			until = now()
-		}
 		for _, u := range unstarted {
-			r.verdicts <- putBack(u, until)
+			back := requeue(u)
+			if u.Tries > 0 && !v.elsewhere {
+				back.settlement.DueAt = later(u.DueAt, retriesUntil.UTC())
+			}
+			r.verdicts <- back
 		}
 	}
 }
@@ -59,7 +61,7 @@ func (r *run) attempt(t *task) (verdict, bool) {
 		return verdict{}, false
 	}
 	if r.attempts.Err() != nil {
-		return putBack(t, now()), true
+		return requeue(t), true
 	}
 	var since time.Time
 	if waited := time.Since(t.pushed); waited > d.cfg.PollInterval {
@@ -69,15 +71,15 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.WebhookID, t.Revision, since)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return putBack(t, now()), true // deleted: the store counts it as cancelled
+		return requeue(t), true // deleted: the store counts it as cancelled
 	case err != nil && r.attempts.Err() != nil:
-		return putBack(t, now()), true
+		return requeue(t), true
 	case err != nil:
 		d.cfg.Logger.WarnContext(r.attempts, "webhook: a webhook cannot be read, its deliveries wait",
 			"webhook_id", t.Endpoint.WebhookID, "error", err)
 		return leaveToOthers(t, d.cfg.PollInterval), true
 	case entry.paused:
-		return putBack(t, now()), true // held
+		return requeue(t), true // held
 	}
 	ch := entry.channels[t.Endpoint.Channel]
 	if ch.elsewhere {
@@ -99,7 +101,7 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
 		// This process is stopping: no verdict on the endpoint. What the channel
 		// did get done is not to be done again.
-		v := putBack(t, now())
+		v := requeue(t)
 		v.settlement.Progress = progress
 		return v, true
 	}
@@ -120,7 +122,7 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	switch failure.Action {
 	case channel.Permanent:
 		s.Status = StatusDead
-		return verdict{task: t, settlement: s, health: healthOf(class, 0)}
+		return verdict{task: t, settlement: s, health: healthOf(failure, class)}
 	case channel.Deactivate:
 		s.Status = StatusDead
 		s.PauseWebhook = true
@@ -134,21 +136,41 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	due, again := d.cfg.Retry.next(now(), t.QueuedAt, t.Tries+1, wait)
 	if !again {
 		s.Status = StatusDead
-		return verdict{task: t, settlement: s, health: healthOf(class, wait)}
+		return verdict{task: t, settlement: s, health: healthOf(failure, class)}
 	}
 	s.Status = StatusPending
 	s.DueAt = due
-	return verdict{task: t, settlement: s, health: healthOf(class, wait)}
+	return verdict{task: t, settlement: s, health: healthOf(failure, class)}
 }
 
-// healthOf says what a failure tells of the endpoint as a whole.
-func healthOf(class channel.Class, wait time.Duration) health {
+// healthOf says what a failure tells of the endpoint as a whole. Whatever refuses
+// this one event is alive: it does not follow that it would refuse another.
+func healthOf(failure *channel.Error, class channel.Class) health {
+	if failure.Action == channel.Wait {
+		return health{unhealthy, failure.RetryAfter}
+	}
 	switch class {
 	case channel.ClassTemplate, channel.ClassPayload, channel.ClassConfig, channel.ClassPanic,
-		channel.ClassRejected, channel.ClassPartial:
+		channel.ClassPartial, channel.ClassTooLarge:
 		return health{unknownHealth, 0}
+	case channel.ClassRejected:
+		return health{healthy, 0}
+	case channel.ClassStatus:
+		if refusesOne(failure.StatusCode) {
+			return health{healthy, 0}
+		}
 	}
-	return health{unhealthy, wait}
+	return health{unhealthy, 0}
+}
+
+// refusesOne reports whether an HTTP status is the refusal of one request, by an
+// endpoint that is there and not overloaded.
+func refusesOne(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status <= 499
 }
 
 // outcome is a stored verdict as hooks see it.

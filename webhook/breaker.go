@@ -1,17 +1,36 @@
 package webhook
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// breaker remembers how an endpoint has been answering. After breakerThreshold
-// failures in a row it opens: the endpoint is left alone for a while that
-// doubles with each further failure, and is then tried with one attempt at a
-// time until one succeeds. An endpoint that asks for time (429, 503 with
-// Retry-After) gets it in the same way. Being left alone costs a delivery no
-// attempt.
+// breaker remembers how an endpoint has been answering. Once breakerThreshold
+// deliveries have failed, with no answer of a living endpoint in between, it
+// opens: the endpoint is left alone for a while that doubles with each further
+// failure, and is then probed until it answers. Being left alone costs a
+// delivery no attempt.
+//
+// Deliveries that have failed before have a pause of their own: it never ends
+// before that of the others, and only their failures double it. So an event
+// that the endpoint cannot take holds back no event that was never attempted.
 type breaker struct {
-	failures     int // in a row, not counting those that ended while it was open
-	lastFailure  time.Time
-	blockedUntil time.Time
+	// failed are the deliveries that failed since the endpoint last answered,
+	// up to the threshold. One that fails again and again counts once: it says
+	// less about the endpoint than about itself.
+	failed      []DeliveryID
+	lastFailure time.Time
+	fresh       pause // of deliveries that were never attempted
+	retries     pause // of those that were
+	// asked is until when the endpoint has asked to be left alone (429 or 503
+	// with Retry-After). An answer to an earlier request does not end that.
+	asked time.Time
+}
+
+// pause is a time to leave an endpoint alone.
+type pause struct {
+	length time.Duration
+	until  time.Time
 }
 
 const (
@@ -33,49 +52,81 @@ type healthVerdict int
 
 const (
 	unknownHealth healthVerdict = iota // the attempt says nothing about the endpoint
-	healthy
+	healthy                            // it answers, if only to refuse this event
 	unhealthy
 )
 
-func (b *breaker) record(h health) {
+// record notes how an attempt of the delivery went. retry says that the delivery
+// had been attempted before.
+func (b *breaker) record(h health, id DeliveryID, retry bool) {
 	switch h.verdict {
 	case unknownHealth:
 		return
 	case healthy:
-		*b = breaker{}
+		*b = breaker{asked: b.asked}
 		return
 	case unhealthy:
-		if !b.open() {
-			b.failures++
+	}
+	now := time.Now()
+	b.lastFailure = now
+	if asked := now.Add(h.wait); h.wait > 0 && asked.After(b.asked) {
+		b.asked = asked
+	}
+	switch {
+	case b.tripped() && retry:
+		b.retries.lengthen(now)
+	case b.tripped():
+		b.fresh.lengthen(now)
+	case h.wait > 0 || !slices.Contains(b.failed, id): // who asks for time asks for all
+		if b.failed = append(b.failed, id); b.tripped() {
+			b.fresh.lengthen(now)
 		}
-		b.lastFailure = time.Now()
 	}
-	wait := h.wait
-	if over := b.failures - breakerThreshold; over >= 0 {
-		wait = max(wait, min(breakerFirstWait<<min(over, 16), breakerMaxWait))
-	}
-	if until := time.Now().Add(wait); wait > 0 && until.After(b.blockedUntil) {
-		b.blockedUntil = until
+	if b.retries.until.Before(b.fresh.until) {
+		b.retries = b.fresh
 	}
 }
 
+// lengthen begins a pause twice as long as the last one. What fails during a
+// pause was under way before it.
+func (p *pause) lengthen(now time.Time) {
+	if now.Before(p.until) {
+		return
+	}
+	p.length = min(max(2*p.length, breakerFirstWait), breakerMaxWait)
+	p.until = now.Add(p.length)
+}
+
+// tripped reports whether the endpoint has to answer a probe before it gets more
+// than one attempt at a time.
+func (b *breaker) tripped() bool { return len(b.failed) >= breakerThreshold }
+
 // open reports whether the endpoint is to be left alone now.
 func (b *breaker) open() bool {
-	return !b.blockedUntil.IsZero() && time.Now().Before(b.blockedUntil)
+	return !b.quiet() && b.blockedUntil().After(time.Now())
 }
+
+// openForRetries reports whether it is to be spared deliveries that have failed
+// before.
+func (b *breaker) openForRetries() bool {
+	return !b.quiet() && b.retriesBlockedUntil().After(time.Now())
+}
+
+// quiet saves asking for the time, for nearly all endpoints.
+func (b *breaker) quiet() bool { return b.asked.IsZero() && b.fresh.length == 0 }
+
+func (b *breaker) blockedUntil() time.Time { return later(b.asked, b.fresh.until) }
+
+func (b *breaker) retriesBlockedUntil() time.Time { return later(b.asked, b.retries.until) }
 
 // forgettable reports whether nothing is held against the endpoint any more.
 func (b *breaker) forgettable() bool {
 	return !b.open() && time.Since(b.lastFailure) > breakerMemory
 }
 
-// limit is how many attempts may be in flight at once.
-func (b *breaker) limit(full int) int {
-	switch {
-	case b.open():
-		return 0
-	case b.failures >= breakerThreshold:
-		return 1
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	return full
+	return b
 }

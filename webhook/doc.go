@@ -42,10 +42,16 @@
 // # Fairness
 //
 // Deliveries wait in a queue for each [Endpoint] and are taken in turn. An
-// endpoint has a cap on requests in flight and a breaker: after 8 failures in
-// a row it is left alone for a second, doubling to a minute, then tried with
-// one delivery at a time. A 429 or 503 with Retry-After is waited out for the
-// endpoint as a whole. Being left alone costs a delivery none of its attempts.
+// endpoint has a cap on requests in flight and a breaker: once 8 deliveries have
+// failed without an answer in between, it is left alone for a second, doubling
+// to a minute, then tried with one delivery at a time. A 429 or 503 with
+// Retry-After is waited out for the endpoint as a whole. Being left alone costs
+// a delivery none of its attempts.
+//
+// A refusal of one event (400, 404, 413, 422 and the like, or one in the
+// channel's own terms) is an answer: it says nothing of other events. What was
+// never attempted goes before what has failed, and an endpoint that is left alone
+// because the same deliveries keep failing is not left alone for new ones.
 //
 // # Stores
 //

@@ -170,7 +170,7 @@ func (d *Dispatcher) giveBack(ctx context.Context, tasks []*task) {
 	at := now()
 	settlements := make([]Settlement, len(tasks))
 	for i, t := range tasks {
-		settlements[i] = Settlement{Lease: t.Lease, Status: StatusPending, DueAt: at}
+		settlements[i] = requeue(t).settlement
 	}
 	if _, err := d.store.Settle(ctx, at, settlements); err != nil {
 		d.cfg.Logger.WarnContext(ctx, "webhook: deliveries wait for their lease to end", "deliveries", len(tasks), "error", err)

@@ -17,7 +17,7 @@ func (s *scheduler) room() (limit, perEndpoint int, skip []Endpoint) {
 	most := s.queueShare()
 	perEndpoint = max(min(most, s.byteShare()/s.payload)/2, 1)
 	for e, q := range s.queues {
-		if q.breaker.open() || len(q.tasks)+q.reserved > most-perEndpoint || q.bytes >= s.byteShare() {
+		if q.breaker.open() || q.len()+q.reserved > most-perEndpoint || q.bytes >= s.byteShare() {
 			skip = append(skip, e)
 		}
 	}
@@ -97,11 +97,13 @@ func (s *scheduler) enqueued(t *task) {
 	}
 }
 
-func (s *scheduler) dequeued(t *task) {
-	s.queued--
-	t.queue.bytes -= t.load.bytes
-	if t.load.queued--; t.load.queued == 0 {
-		s.bytes -= t.load.bytes
+func (s *scheduler) dequeued(tasks ...*task) {
+	for _, t := range tasks {
+		s.queued--
+		t.queue.bytes -= t.load.bytes
+		if t.load.queued--; t.load.queued == 0 {
+			s.bytes -= t.load.bytes
+		}
 	}
 }
 

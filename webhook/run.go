@@ -62,9 +62,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+verdictTime, cancelStoring)
 	defer giveUpStoring.Stop()
 	unstarted := d.scheduler.stop()
-	at := now()
 	for _, t := range unstarted {
-		r.verdicts <- putBack(t, at)
+		r.verdicts <- requeue(t)
 	}
 	loops.Wait()
 	d.scheduler.waitIdle()

@@ -45,22 +45,6 @@ type task struct {
 	lost   bool // the lease is somebody else's, or the delivery was cancelled
 }
 
-// endpointQueue is one endpoint's part of the scheduler.
-type endpointQueue struct {
-	endpoint Endpoint
-	tasks    []*task
-	bytes    int // of the tasks
-	reserved int
-	inFlight int
-	breaker  breaker
-	// spilled says that the store holds deliveries that did not fit, so that
-	// later ones must not overtake them through an offer.
-	spilled bool
-
-	listed bool // in the ready ring
-	next   *endpointQueue
-}
-
 func newScheduler(l schedulerLimits) *scheduler {
 	s := &scheduler{
 		limits:  l,
@@ -111,7 +95,7 @@ func (s *scheduler) reserve(e Endpoint) bool {
 		return false
 	}
 	q := s.queue(e)
-	if q.spilled || q.breaker.open() || len(q.tasks)+q.reserved >= s.queueShare() || q.bytes >= s.byteShare() {
+	if q.spilled || q.breaker.open() || q.len()+q.reserved >= s.queueShare() || q.bytes >= s.byteShare() {
 		return false
 	}
 	q.reserved++
@@ -167,7 +151,7 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 		}
 		q := s.queue(t.Endpoint)
 		t.queue = q
-		q.tasks = append(q.tasks, t)
+		q.add(t)
 		s.enqueued(t)
 		s.held[t.DeliveryID] = t
 		s.list(q)
@@ -200,7 +184,7 @@ func (s *scheduler) next() *task {
 	defer func() { s.ready.append(passed) }()
 	for q := s.ready.pop(); q != nil; q = s.ready.pop() {
 		if !s.canRun(q) {
-			if len(q.tasks) > 0 && q.inFlight < s.capOf(q) {
+			if q.choose(s.limits.inFlightPerEndpoint) != giveNone {
 				passed.push(q)
 			} else {
 				q.listed = false
@@ -208,12 +192,9 @@ func (s *scheduler) next() *task {
 			continue
 		}
 		q.listed = false
-		t := q.tasks[0]
-		q.tasks[0] = nil
-		q.tasks = q.tasks[1:]
+		t := q.take(q.choose(s.limits.inFlightPerEndpoint))
 		s.dequeued(t)
 		s.busy++
-		q.inFlight++
 		s.list(q)
 		s.staff()
 		s.wakeIfRoom(q)
@@ -230,23 +211,27 @@ func (s *scheduler) next() *task {
 	return nil
 }
 
-// finish ends an attempt. The delivery stays held until it is settled. If the
-// breaker opened, what was queued for the endpoint is returned, to be given
-// back to the store until the returned time.
-func (s *scheduler) finish(t *task, r health) (unstarted []*task, until time.Time) {
+// finish ends an attempt. The delivery stays held until it is settled. What the
+// breaker does not let through is returned, to be requeued; what has failed
+// before has no business here until the returned time.
+func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := t.queue
-	q.inFlight--
+	q.finished(t)
 	s.busy--
-	q.breaker.record(r)
-	if q.breaker.open() {
-		unstarted, until = s.takeAll(q), q.breaker.blockedUntil
+	q.breaker.record(h, t.DeliveryID, t.Tries > 0)
+	switch {
+	case q.breaker.open():
+		unstarted = s.takeAll(q)
 		q.spilled = true
+	case q.breaker.openForRetries():
+		unstarted, q.retries = q.retries, nil
+		s.dequeued(unstarted...)
 	}
 	s.list(q)
 	s.forgetIfIdle(q)
-	return unstarted, until
+	return unstarted, q.breaker.retriesBlockedUntil()
 }
 
 // release forgets settled or abandoned deliveries.
@@ -336,7 +321,7 @@ func (s *scheduler) revive() {
 
 // canRun reports whether the endpoint may have one more attempt in flight.
 func (s *scheduler) canRun(q *endpointQueue) bool {
-	return len(q.tasks) > 0 && q.inFlight < min(s.capOf(q), s.flightShare())
+	return q.choose(min(s.limits.inFlightPerEndpoint, s.flightShare())) != giveNone
 }
 
 func (s *scheduler) queue(e Endpoint) *endpointQueue {
@@ -350,22 +335,14 @@ func (s *scheduler) queue(e Endpoint) *endpointQueue {
 
 // takeAll empties the queue.
 func (s *scheduler) takeAll(q *endpointQueue) []*task {
-	tasks := q.tasks
-	q.tasks = nil
-	for _, t := range tasks {
-		s.dequeued(t)
-	}
+	tasks := q.empty()
+	s.dequeued(tasks...)
 	return tasks
-}
-
-// capOf is how many attempts the endpoint may have in flight now.
-func (s *scheduler) capOf(q *endpointQueue) int {
-	return q.breaker.limit(s.limits.inFlightPerEndpoint)
 }
 
 // list puts the queue at the end of the ring if it can run something.
 func (s *scheduler) list(q *endpointQueue) {
-	if !q.listed && len(q.tasks) > 0 && q.inFlight < s.capOf(q) {
+	if !q.listed && q.choose(s.limits.inFlightPerEndpoint) != giveNone {
 		q.listed = true
 		s.ready.push(q)
 	}
@@ -374,7 +351,7 @@ func (s *scheduler) list(q *endpointQueue) {
 // wakeIfRoom asks for a claim when the endpoint has more in the store and its
 // queue runs low.
 func (s *scheduler) wakeIfRoom(q *endpointQueue) {
-	if q.spilled && len(q.tasks) <= s.limits.queuedPerEndpoint/4 && !q.breaker.open() {
+	if q.spilled && q.len() <= s.limits.queuedPerEndpoint/4 && !q.breaker.open() {
 		s.signal()
 	}
 }
@@ -387,7 +364,7 @@ func (s *scheduler) signal() {
 }
 
 func (s *scheduler) forgetIfIdle(q *endpointQueue) {
-	if len(q.tasks) == 0 && q.reserved == 0 && q.inFlight == 0 && !q.spilled && !q.listed && q.breaker.forgettable() {
+	if q.len() == 0 && q.reserved == 0 && q.inFlight == 0 && !q.spilled && !q.listed && q.breaker.forgettable() {
 		delete(s.queues, q.endpoint)
 	}
 }

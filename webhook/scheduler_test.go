@@ -82,13 +82,11 @@ func TestSchedulerLeavesADeadEndpointAlone(t *testing.T) {
 		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
 		s.push(tasksFor(1, 50, endpointA))
 		var unstarted []*task
-		var until time.Time
 		for range breakerThreshold {
 			require.Empty(t, unstarted)
-			unstarted, until = s.finish(s.next(), health{verdict: unhealthy})
+			unstarted, _ = s.finish(s.next(), health{verdict: unhealthy})
 		}
 		assert.Len(t, unstarted, 50-breakerThreshold, "the rest goes back to the store")
-		assert.Equal(t, time.Now().Add(breakerFirstWait), until)
 		assert.False(t, s.reserve(endpointA))
 		_, _, skip := s.room()
 		assert.Equal(t, []Endpoint{endpointA}, skip)
@@ -253,5 +251,99 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 		assert.Equal(t, 500, s.payload)
 		s.claimed(weighing(11, 2, 10, endpointA), 100, 100, nil)
 		assert.Equal(t, 250, s.payload, "smaller ones little by little")
+	})
+}
+
+// failing is a delivery that the breaker hears of.
+func failing(first DeliveryID, n int, retry bool) func(*breaker) {
+	return func(b *breaker) {
+		for i := range n {
+			b.record(health{verdict: unhealthy}, first+DeliveryID(i), retry)
+		}
+	}
+}
+
+func TestBreaker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var b breaker
+		for range 50 {
+			failing(1, breakerThreshold-1, true)(&b)
+		}
+		assert.False(t, b.tripped(), "deliveries that fail again and again say less about the endpoint than about themselves")
+		b.record(health{verdict: healthy}, 100, false)
+		failing(1, breakerThreshold-1, false)(&b)
+		assert.False(t, b.tripped(), "an answer ends the count")
+		failing(200, 1, false)(&b)
+		assert.True(t, b.tripped())
+		assert.True(t, b.open())
+
+		for range 10 { // what has failed goes on failing
+			time.Sleep(time.Until(b.retriesBlockedUntil()))
+			failing(1, 1, true)(&b)
+		}
+		assert.False(t, b.open(), "that does not hold back what was never attempted")
+		assert.True(t, b.openForRetries())
+		assert.Equal(t, time.Now().Add(breakerMaxWait), b.retriesBlockedUntil())
+		for _, wait := range []float64{2, 4, 8, 16, 32, 60, 60} {
+			wait := time.Duration(wait * float64(time.Second))
+			failing(300, 5, false)(&b) // what was under way when the pause began does not count
+			assert.Equal(t, time.Now().Add(wait), b.blockedUntil())
+			assert.False(t, b.retriesBlockedUntil().Before(b.blockedUntil()))
+			time.Sleep(wait)
+		}
+
+		b.record(health{verdict: healthy}, 100, true)
+		assert.False(t, b.tripped() || b.openForRetries())
+		b.record(health{verdict: unhealthy, wait: time.Hour}, 400, false)
+		b.record(health{verdict: healthy}, 401, false)
+		assert.Equal(t, time.Now().Add(time.Hour), b.blockedUntil(), "an answer to an earlier request does not end the pause that was asked for")
+		time.Sleep(time.Hour)
+		assert.False(t, b.open())
+		assert.False(t, b.forgettable() && b.tripped())
+	})
+}
+
+func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
+	t.Parallel()
+	retriesFor := func(first DeliveryID, n int) []Task {
+		tasks := tasksFor(first, n, endpointA)
+		for i := range tasks {
+			tasks[i].Tries = 1
+		}
+		return tasks
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := testScheduler(schedulerLimits{inFlight: 100, inFlightPerEndpoint: 8, queued: 1000, queuedPerEndpoint: 1000})
+		s.push(retriesFor(1, 20))
+		s.push(tasksFor(101, 20, endpointA))
+		var order []DeliveryID
+		var taken []*task
+		for task := s.next(); task != nil; task = s.next() {
+			taken = append(taken, task)
+			order = append(order, task.DeliveryID)
+		}
+		assert.Equal(t, []DeliveryID{101, 102, 103, 1, 104, 105, 106, 2}, order, "but those that failed have their turns too")
+
+		for _, task := range taken { // the first eight fail: the endpoint is left alone
+			back, _ := s.finish(task, health{verdict: unhealthy})
+			if task == taken[len(taken)-1] {
+				assert.Len(t, back, 32)
+			}
+		}
+		time.Sleep(breakerFirstWait)
+		s.claimed(nil, 10, 10, nil)
+		s.push(retriesFor(201, 20))
+		probe := s.next()
+		assert.EqualValues(t, 201, probe.DeliveryID, "nothing else waits")
+		s.push(tasksFor(301, 20, endpointA))
+		beside := s.next()
+		assert.EqualValues(t, 301, beside.DeliveryID, "what was never attempted need not wait for it to fail")
+		assert.Nil(t, s.next(), "one at a time")
+		back, until := s.finish(probe, health{verdict: unhealthy})
+		assert.Len(t, back, 19, "those that failed are requeued")
+		assert.Equal(t, time.Now().Add(2*breakerFirstWait), until)
+		s.finish(beside, health{verdict: healthy})
+		assert.EqualValues(t, 302, s.next().DeliveryID)
 	})
 }

@@ -67,8 +67,10 @@ type Queue interface {
 	// flight with a lease that ended by now. Each gets a lease until r.Until
 	// and a new token. No delivery is handed out twice under one lease.
 	// Deliveries of paused or deleted webhooks stay. Within an endpoint, what
-	// is due longest comes first; between endpoints the store rotates, so that
-	// a long backlog of one never hides another. Fewer than r.Limit tasks
+	// was not attempted since it was queued comes first, and after that what is
+	// due longest: an event that the endpoint cannot take must not hold back
+	// one that it was never asked to. Between endpoints the store rotates, so
+	// that a long backlog of one never hides another. Fewer than r.Limit tasks
 	// means that nothing else is due within the bounds of r.
 	Claim(ctx context.Context, now time.Time, r ClaimRequest) ([]Task, error)
 
@@ -157,6 +159,9 @@ type Task struct {
 	// QueuedAt is when the event was emitted or, if later, last replayed. The
 	// retry budget counts from here.
 	QueuedAt time.Time
+	// DueAt is since when it could have been claimed: the DueAt of the delivery
+	// or, if a lease on it had ended, the end of that.
+	DueAt time.Time
 	// Progress is what the last settlement with progress left.
 	Progress json.RawMessage
 }

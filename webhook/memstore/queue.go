@@ -61,7 +61,7 @@ func (s *Store) add(o *organization, event *storedEvent, e *endpoint) *delivery 
 		status:   webhook.StatusPending,
 		queuedAt: event.createdAt,
 	}
-	d.tie = int64(d.id)
+	d.at, d.tie = event.createdAt, int64(d.id)
 	s.deliveries[d.id] = d
 	o.deliveries.add(d)
 	event.deliveries.add(d)
@@ -70,6 +70,7 @@ func (s *Store) add(o *organization, event *storedEvent, e *endpoint) *delivery 
 
 // lease claims the delivery: it is in flight until the lease ends.
 func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
+	due := moment(d.at)
 	d.token++
 	s.put(d, webhook.StatusInFlight, micros(until))
 	return webhook.Task{
@@ -84,6 +85,7 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 		Attempts:       len(d.attempts),
 		Tries:          d.tries,
 		QueuedAt:       moment(d.queuedAt),
+		DueAt:          due,
 		Progress:       bytes.Clone(d.progress),
 	}
 }
@@ -113,7 +115,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 			if len(tasks) == r.Limit {
 				return tasks, nil
 			}
-			tasks = append(tasks, s.lease(e.due.head(), r.Until))
+			tasks = append(tasks, s.lease(e.due.next(at), r.Until))
 			if e.ready(at) {
 				left = append(left, e)
 			}

@@ -12,7 +12,7 @@ type endpoint struct {
 	rank
 	key          webhook.Endpoint
 	subscription *subscription
-	due          heap[*delivery]
+	due          dueHeap
 	paused       bool
 	// orphaned says that the webhook was deleted, or lost this channel.
 	orphaned bool
@@ -29,7 +29,32 @@ type endpoint struct {
 func (e *endpoint) active() bool { return !e.paused && !e.orphaned && e.due.len() > 0 }
 
 // ready reports whether an active endpoint has a delivery to be claimed now.
-func (e *endpoint) ready(now int64) bool { return e.due.head().at <= now }
+func (e *endpoint) ready(now int64) bool { return e.due.first() <= now }
+
+// dueHeap has the unfinished deliveries of an endpoint: those that were attempted
+// since they were queued are apart from those that were not.
+type dueHeap struct{ fresh, retries heap[*delivery] }
+
+func (h *dueHeap) len() int { return h.fresh.len() + h.retries.len() }
+
+// first returns when the first delivery is due. There must be one.
+func (h *dueHeap) first() int64 {
+	switch {
+	case h.fresh.len() == 0:
+		return h.retries.head().at
+	case h.retries.len() == 0:
+		return h.fresh.head().at
+	}
+	return min(h.fresh.head().at, h.retries.head().at)
+}
+
+// next returns the delivery that is to be claimed. One must be due.
+func (h *dueHeap) next(now int64) *delivery {
+	if h.fresh.len() > 0 && h.fresh.head().at <= now {
+		return h.fresh.head()
+	}
+	return h.retries.head()
+}
 
 // rotation decides whose turn it is. Endpoints with something due stand in
 // line, and go to its end when they were served; the others wait for the time
@@ -52,9 +77,9 @@ func (r *rotation) update(e *endpoint) {
 	case !active && e.slot > 0:
 		r.waiting.remove(e)
 	case active && e.turn == nil && e.slot == 0:
-		r.waiting.push(e, e.due.head().at)
-	case active && e.turn == nil && e.at != e.due.head().at:
-		r.waiting.move(e, e.due.head().at)
+		r.waiting.push(e, e.due.first())
+	case active && e.turn == nil && e.at != e.due.first():
+		r.waiting.move(e, e.due.first())
 	}
 }
 

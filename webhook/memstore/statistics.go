@@ -42,7 +42,7 @@ func (s *Store) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webh
 				add(&total, &h.figures)
 			}
 		}
-		for _, d := range e.due.items {
+		for _, d := range slices.Concat(e.due.fresh.items, e.due.retries.items) {
 			switch d.reported() {
 			case webhook.StatusHeld:
 				total.Held++

@@ -97,6 +97,7 @@ type delivery struct {
 	// status is pending, in flight or settled. Held, and cancelled because
 	// the webhook is gone, follow from the endpoint: see reported.
 	status   webhook.Status
+	heap     *heap[*delivery] // where it stands; nil before it has a place
 	token    int64
 	queuedAt int64
 	tries    int
@@ -121,12 +122,12 @@ func (d *delivery) reported() webhook.Status {
 
 // put moves a delivery to a new status, and to the heap that belongs to it.
 func (s *Store) put(d *delivery, status webhook.Status, at int64) {
-	from, to := s.heapOf(d, d.status), s.heapOf(d, status)
-	d.status = status
-	if from == to && d.slot > 0 {
+	from, to := d.heap, s.heapOf(d, status)
+	d.status, d.heap = status, to
+	if from == to {
 		to.move(d, at)
 	} else {
-		if d.slot > 0 {
+		if from != nil {
 			from.remove(d)
 		}
 		to.push(d, at)
@@ -140,8 +141,10 @@ func (s *Store) heapOf(d *delivery, status webhook.Status) *heap[*delivery] {
 		return &s.dead
 	case status.Settled():
 		return &s.finished
+	case d.tries > 0:
+		return &d.endpoint.due.retries
 	default:
-		return &d.endpoint.due
+		return &d.endpoint.due.fresh
 	}
 }
 

@@ -3,6 +3,7 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -191,7 +192,7 @@ func (s *Store) orphan(e *endpoint) {
 // cancelAll settles the endpoint's unfinished deliveries as cancelled.
 func (s *Store) cancelAll(e *endpoint, at time.Time) {
 	for e.due.len() > 0 {
-		s.put(e.due.head(), webhook.StatusCancelled, micros(at))
+		s.put(e.due.next(math.MaxInt64), webhook.StatusCancelled, micros(at))
 	}
 }
 

@@ -185,7 +185,7 @@ func TestPlans(t *testing.T) {
 	}
 	expect("(created_at, id) > (?, ?)", "p_webhooks_listed (organization_id=? AND (created_at,id)>(?,?))")
 	expect("SELECT count(*) FROM p_webhooks", "SEARCH p_webhooks USING COVERING INDEX p_webhooks_listed (organization_id=?)")
-	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id=? AND at<?)")
+	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND at<?)")
 	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id>?)")
 	expect("WITH RECURSIVE walk", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WITH RECURSIVE walk", "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)")

@@ -11,6 +11,10 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
+// tried is what the queue's index says of a delivery beside its time: 0 if it
+// was not attempted since it was queued, and 1 if it was.
+const tried = `CASE WHEN tries > 0 THEN 1 ELSE 0 END`
+
 type claimStatements struct {
 	due, lease string
 }
@@ -94,18 +98,20 @@ func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64) 
 		}
 	}
 	left := c.request.Limit - len(c.tasks)
-	limit := s.x.dialect.claimLimit(left, c.request.PerEndpoint)
+	perEndpoint := c.request.PerEndpoint
+	limit := s.x.dialect.claimLimit(left, perEndpoint)
 	var found []due
 	err := collect(ctx, q, func(row scanner) error {
 		d, err := scanDue(row)
 		found = append(found, d)
 		return err
-	}, s.claim.due, from, to, c.now, c.request.PerEndpoint, to, s.x.dialect.ints(skip), limit)
+	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to, s.x.dialect.ints(skip), limit)
 	if err != nil {
 		return err
 	}
 	slices.SortStableFunc(found, func(a, b due) int {
-		return cmp.Or(cmp.Compare(a.endpointID, b.endpointID), cmp.Compare(a.at, b.at), cmp.Compare(a.task.DeliveryID, b.task.DeliveryID))
+		return cmp.Or(cmp.Compare(a.endpointID, b.endpointID), cmp.Compare(min(a.task.Tries, 1), min(b.task.Tries, 1)),
+			cmp.Compare(a.at, b.at), cmp.Compare(a.task.DeliveryID, b.task.DeliveryID))
 	})
 	for _, d := range found[:min(left, len(found))] {
 		if c.routes.byID[d.endpointID] == nil { // created since the routes were read
@@ -136,7 +142,7 @@ func scanDue(row scanner) (due, error) {
 func (c *claiming) task(d due, to *route) webhook.Task {
 	t := d.task
 	t.Token++
-	t.Until = moment(micros(c.request.Until))
+	t.Until, t.DueAt = moment(micros(c.request.Until)), moment(d.at)
 	t.OrganizationID, t.Endpoint, t.Revision = to.organizationID, to.endpoint, to.revision
 	return t
 }

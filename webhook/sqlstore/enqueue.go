@@ -266,5 +266,6 @@ func (e *enqueuing) task(i int, id int64, target *match.Target, until int64) web
 		EventType:      event.Type,
 		Payload:        event.Payload,
 		QueuedAt:       moment(e.now),
+		DueAt:          moment(e.now),
 	}
 }

@@ -22,6 +22,7 @@ func (postgresDialect) name() string { return "postgres" }
 
 func (postgresDialect) expand(statement string) string {
 	return strings.NewReplacer(
+		"{tried}", tried,
 		"{in}", "= ANY (?::text::bigint[])",
 		"{notin}", "<> ALL (?::text::bigint[])",
 		"{nextid}", "(SELECT last_value FROM {p}ids)",
@@ -246,11 +247,18 @@ WITH RECURSIVE walk (endpoint_id) AS (
 SELECT d.id, d.endpoint_id, d.at, d.token, d.tries, d.attempts, coalesce(d.queued_at, e.created_at), d.progress,
        e.event_id, e.type, e.payload
 FROM walk
+CROSS JOIN LATERAL (SELECT 1 FROM {p}endpoints p WHERE p.id = walk.endpoint_id AND p.state = 0) active
 CROSS JOIN LATERAL (
-    SELECT * FROM {p}deliveries
-    WHERE state < 2 AND endpoint_id = walk.endpoint_id AND at <= ?
-        AND EXISTS (SELECT 1 FROM {p}endpoints p WHERE p.id = walk.endpoint_id AND p.state = 0)
-    ORDER BY at, id LIMIT ? FOR UPDATE SKIP LOCKED
+    SELECT * FROM (
+        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {tried} = 0 AND at <= ?
+        ORDER BY at, id LIMIT ? FOR UPDATE SKIP LOCKED
+    ) fresh
+    UNION ALL
+    SELECT * FROM (
+        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {tried} = 1 AND at <= ?
+        ORDER BY at, id LIMIT ? FOR UPDATE SKIP LOCKED
+    ) retries
+    LIMIT ?
 ) d
 CROSS JOIN LATERAL (SELECT * FROM {p}events WHERE id = d.event_id OFFSET 0) e
 WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}

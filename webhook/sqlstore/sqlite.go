@@ -20,6 +20,7 @@ func (sqliteDialect) name() string { return "sqlite" }
 
 func (sqliteDialect) expand(statement string) string {
 	return strings.NewReplacer(
+		"{tried}", tried,
 		"{in}", "IN (SELECT value FROM json_each(?))",
 		"{notin}", "NOT IN (SELECT value FROM json_each(?))",
 		"{nextid}", "(SELECT next_id FROM {p}meta)",
@@ -100,8 +101,15 @@ SELECT d.id, d.endpoint_id, d.at, d.token, d.tries, d.attempts, coalesce(d.queue
 FROM walk
 CROSS JOIN {p}endpoints p ON p.id = walk.endpoint_id AND p.state = 0
 CROSS JOIN {p}deliveries d ON d.id IN (
-    SELECT id FROM {p}deliveries
-    WHERE state < 2 AND endpoint_id = walk.endpoint_id AND at <= ? ORDER BY at, id LIMIT ?)
+    SELECT id FROM (
+        SELECT * FROM (
+            SELECT id, at, 0 AS tried FROM {p}deliveries
+            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {tried} = 0 AND at <= ? ORDER BY at, id LIMIT ?)
+        UNION ALL
+        SELECT * FROM (
+            SELECT id, at, 1 AS tried FROM {p}deliveries
+            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {tried} = 1 AND at <= ? ORDER BY at, id LIMIT ?)
+    ) ORDER BY tried, at, id LIMIT ?)
 CROSS JOIN {p}events e ON e.id = d.event_id
 WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
 LIMIT ?`

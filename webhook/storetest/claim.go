@@ -17,6 +17,8 @@ func claimCases() []testCase {
 		{"SubMicrosecondTimes", subMicrosecondTimes},
 		{"ExpiredLease", expiredLease},
 		{"LongestDueFirst", longestDueFirst},
+		{"NeverAttemptedFirst", neverAttemptedFirst},
+		{"RequeuedKeepsItsPlace", requeuedKeepsItsPlace},
 		{"TokensGrow", tokensGrow},
 		{"CurrentRevision", currentRevision},
 		{"EmptyStore", emptyStore},
@@ -122,12 +124,62 @@ func longestDueFirst(f *fixture) {
 	f.requireTime(now, last, "the DueAt of the last one")
 
 	// An expired lease counts from its end: here it is between two others.
-	f.claimN(now.Add(time.Second), 1) // due at 9 s, the last one
+	claimed := f.claimN(now.Add(time.Second), 1)[0] // due at 9 s, the last one
 	end := now.Add(time.Second + lease)
-	f.emit(end.Add(time.Second), "evt_later")
 	tasks := f.claim(end.Add(time.Hour), 20)
-	require.Len(f.t, tasks, 11)
-	require.Equal(f.t, "evt_later", tasks[10].EventID, "within an endpoint, what is due longest comes first: leases that ended earlier go before")
+	require.Len(f.t, tasks, 10)
+	require.Equal(f.t, claimed.DeliveryID, tasks[9].DeliveryID, "within an endpoint, what is due longest comes first: leases that ended earlier go before")
+	f.requireTime(end, tasks[9].DueAt, "the DueAt of a task whose lease had ended")
+}
+
+// neverAttemptedFirst has a few events that the endpoint refuses, which are due
+// again and again.
+func neverAttemptedFirst(f *fixture) {
+	f.create(hook())
+	f.enqueue(start(), newEvents("evt_refused", 6)...)
+	for _, task := range f.claimN(start(), 6) {
+		f.settle(start(), retry(task, start(), start().Add(time.Second)))
+	}
+	f.enqueue(start().Add(2*time.Second), newEvents("evt_good", 3)...)
+	now := start().Add(3 * time.Second)
+	tasks := f.claimN(now, 4)
+	const rule = "within an endpoint, what was not attempted since it was queued comes first"
+	for i, task := range tasks[:3] {
+		require.Zero(f.t, task.Tries, rule)
+		require.Equal(f.t, fmt.Sprint("evt_good_", i), task.EventID, "and among those what is due longest")
+	}
+	require.Equal(f.t, 1, tasks[3].Tries, "the bounds of a claim are filled with what was attempted")
+	f.settle(now, requeued(tasks[0]), requeued(tasks[1]), requeued(tasks[2]))
+	require.Equal(f.t, 0, f.claimWith(now, webhook.ClaimRequest{Limit: 10, PerEndpoint: 1})[0].Tries, "%s, however few may be claimed", rule)
+
+	// A lease that has ended is no attempt; a replay begins from nothing.
+	f.settle(now, died(tasks[3], now))
+	require.NoError(f.t, f.Replay(f.ctx, now.Add(time.Second), org, tasks[3].DeliveryID))
+	now = now.Add(2 * lease)
+	tasks = f.claimN(now, 9)
+	for i, task := range tasks {
+		require.Equal(f.t, i < 4, task.Tries == 0, rule)
+	}
+	require.Equal(f.t, 2, tasks[2].Attempts+tasks[3].Attempts, "a replayed delivery was not attempted since it was queued")
+}
+
+// requeuedKeepsItsPlace has deliveries that a process claimed and did not come
+// to attempt.
+func requeuedKeepsItsPlace(f *fixture) {
+	f.create(hook())
+	for i := range 4 {
+		f.emit(start().Add(time.Duration(i)*time.Second), fmt.Sprint("evt_", i))
+	}
+	now := start().Add(time.Minute)
+	tasks := f.claimN(now, 3)
+	for i, task := range tasks {
+		f.requireTime(start().Add(time.Duration(i)*time.Second), task.DueAt, "the DueAt of a claimed task is the delivery's")
+	}
+	f.settle(now, requeued(tasks[2]), requeued(tasks[0]), requeued(tasks[1]))
+	for i, task := range f.claimN(now, 4) {
+		require.Equal(f.t, fmt.Sprint("evt_", i), task.EventID, "what is requeued with its DueAt keeps its place")
+		require.Zero(f.t, task.Attempts, "a requeued delivery was not attempted")
+	}
 }
 
 func settlementFor(all []webhook.Settlement, id webhook.DeliveryID) webhook.Settlement {

@@ -238,6 +238,11 @@ func retry(task webhook.Task, at, due time.Time) webhook.Settlement {
 	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: due, Attempt: attempt(at, "status")}
 }
 
+// requeued gives a delivery back as it was.
+func requeued(task webhook.Task) webhook.Settlement {
+	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: task.DueAt}
+}
+
 // requireSameJSON compares JSON with the order of its fields and the spelling
 // of its numbers, but without its white space and escapes.
 func (f *fixture) requireSameJSON(want, got []byte, rule string) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -141,7 +142,8 @@ func (m *model) take(task webhook.Task, until time.Time) {
 	d.leases = append(d.leases, task.Lease)
 }
 
-// claimable returns what is due, by endpoint, the longest due first.
+// claimable returns what is due, by endpoint: what was not attempted since it was
+// queued comes first, and then the longest due.
 func (m *model) claimable(skip []webhook.Endpoint) map[webhook.Endpoint][]*modelDelivery {
 	due := make(map[webhook.Endpoint][]*modelDelivery)
 	for _, d := range m.deliveries {
@@ -150,7 +152,9 @@ func (m *model) claimable(skip []webhook.Endpoint) map[webhook.Endpoint][]*model
 		}
 	}
 	for _, all := range due {
-		slices.SortFunc(all, func(a, b *modelDelivery) int { return a.due.Compare(b.due) })
+		slices.SortFunc(all, func(a, b *modelDelivery) int {
+			return cmp.Or(cmp.Compare(min(a.tries, 1), min(b.tries, 1)), a.due.Compare(b.due))
+		})
 	}
 	return due
 }
@@ -173,8 +177,10 @@ func (m *model) claimDue() {
 		i := next[task.Endpoint]
 		next[task.Endpoint]++
 		require.Less(m.t, i, len(due[task.Endpoint]), "a task is for a delivery that is due")
-		m.requireTime(due[task.Endpoint][i].due, m.deliveries[task.DeliveryID].due,
-			"within an endpoint, what is due longest comes first: the time of the next task")
+		want, got := due[task.Endpoint][i], m.deliveries[task.DeliveryID]
+		require.Equal(m.t, want.tries > 0, got.tries > 0, "within an endpoint, what was not attempted since it was queued comes first")
+		m.requireTime(want.due, got.due, "within an endpoint, what is due longest comes first: the time of the next task")
+		m.requireTime(got.due, task.DueAt, "DueAt")
 	}
 	for _, task := range tasks {
 		m.take(task, r.Until)

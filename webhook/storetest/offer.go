@@ -65,6 +65,7 @@ func (f *fixture) requireFresh(task webhook.Task, w *webhook.Webhook, e webhook.
 	require.Positive(f.t, task.Token, "a token grows with every claim, from 1 or more")
 	f.requireTime(queuedAt.Add(lease), task.Until, "Until")
 	f.requireTime(queuedAt, task.QueuedAt, "QueuedAt")
+	f.requireTime(queuedAt, task.DueAt, "DueAt")
 	require.Equal(f.t, w.ID, task.Endpoint.WebhookID)
 	require.Contains(f.t, w.ChannelKeys(), task.Endpoint.Channel, "a task names the channel's key")
 	require.Equal(f.t, w.OrganizationID, task.OrganizationID)
