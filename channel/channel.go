@@ -28,6 +28,9 @@ import (
 //     or in the Result, and no part of the rendered payload is in the error. The
 //     Result may repeat what the target said of the event itself.
 //   - Send is safe for concurrent use and leaves no goroutine behind.
+//
+// A Channel may say how long its attempts take at most ([Timeouter]), and which
+// host they go to ([Hoster]). One that wraps another passes both on.
 type Channel interface {
 	Send(ctx context.Context, m *Message) (Result, error)
 }

@@ -70,6 +70,45 @@ func invalid(config json.RawMessage) error {
 	return problems.Err()
 }
 
+// hosted is a channel with a host.
+type hosted struct {
+	channel.Func
+	host string
+}
+
+func (h hosted) Host() string { return h.host }
+
+func TestSuiteFindsWrongHosts(t *testing.T) {
+	t.Parallel()
+	opened := 0
+	for _, c := range []struct {
+		host func() string
+		http bool
+		want bool // that it is right
+	}{
+		{func() string { return "example.com" }, false, true},
+		{func() string { return "2606:4700:4700::1111" }, false, true},
+		{func() string { return "" }, false, true},
+		{func() string { return "Example.com" }, false, false},
+		{func() string { return "example.com." }, false, false},
+		{func() string { return "example.com:443" }, false, false},
+		{func() string { opened++; return fmt.Sprint("example", opened) }, false, false},
+		{func() string { return "example.com" }, true, false},
+		{func() string { return "127.0.0.1" }, true, true},
+	} {
+		h := fake{}.harness()
+		h.Driver = channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+			return hosted{func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil }, c.host()}, nil
+		})
+		if c.http {
+			h.HTTP = &HTTP{Config: func(string) json.RawMessage { return json.RawMessage(`{}`) }}
+		}
+		if err := hostRule().check(t, &h); (err == nil) != c.want {
+			t.Errorf("%q: %v", c.host(), err)
+		}
+	}
+}
+
 // A suite that cannot fail tests nothing: each rule meets a channel that
 // breaks it.
 func TestSuiteFindsFaults(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -45,6 +47,15 @@ func (driver) Fields() []channel.Field { return []channel.Field{{Name: "url", Se
 type teams struct {
 	client *channel.HTTPClient
 	url    string // grants access: never to be shown
+}
+
+// Host lets a dispatcher bound what one host that hangs can take of it.
+func (t *teams) Host() string {
+	u, err := url.Parse(t.url)
+	if err != nil {
+		return "" // does not happen: the URL was checked
+	}
+	return strings.ToLower(u.Hostname())
 }
 
 // Send posts a card that says what happened. Answers are not kept.
