@@ -5,8 +5,11 @@ import (
 	"time"
 )
 
-// SetListenPatience changes how long a connection that listens may be silent.
-func (s *Store) SetListenPatience(d time.Duration) { s.listenPatience = d }
+// SetListenPatience changes how long a connection that listens may be silent, and
+// how long it may then take to answer.
+func (s *Store) SetListenPatience(silence, answer time.Duration) {
+	s.listenPatience = listenPatience{silence, answer}
+}
 
 // Setting returns a setting of the connections.
 func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {

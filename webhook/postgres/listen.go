@@ -9,10 +9,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// listenPatience is how long a connection may be silent before it is asked for
-// a sign of life, and how long it may take to give it: one that died without
-// being closed is silent for ever.
-const listenPatience = 30 * time.Second
+// listenPatience is how long a connection that listens may be silent before it
+// is asked for a sign of life, and how long it may take to give it: one that
+// died without being closed stays silent.
+type listenPatience struct{ silence, answer time.Duration }
+
+const defaultListenPatience = 30 * time.Second // of each
 
 // Listen calls wake whenever deliveries were committed, by any process, that
 // nobody was offered: those of [Store.EnqueueTx], and of Enqueue without an
@@ -57,13 +59,13 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 // waitForNotification returns nil when there is one.
 func (s *Store) waitForNotification(ctx context.Context, conn *pgx.Conn) error {
 	for {
-		quiet, cancel := context.WithTimeout(ctx, s.listenPatience)
+		quiet, cancel := context.WithTimeout(ctx, s.listenPatience.silence)
 		_, err := conn.WaitForNotification(quiet)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
-		alive, cancel := context.WithTimeout(ctx, s.listenPatience)
+		alive, cancel := context.WithTimeout(ctx, s.listenPatience.answer)
 		err = conn.Ping(alive)
 		cancel()
 		if err != nil {

@@ -39,7 +39,7 @@ type Store struct {
 	channel string // a query for its name
 	// mapError is that of the embedded Store.
 	mapError       func(error) error
-	listenPatience time.Duration
+	listenPatience listenPatience
 }
 
 // Open connects to the database that the connection string names, and brings
@@ -72,7 +72,7 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 		pool.Close()
 		return nil, fmt.Errorf("postgres: opening the store: %w", err) // pgx leaves the password out
 	}
-	return &Store{Store: store, pool: pool, db: db, channel: channel, mapError: mapped, listenPatience: listenPatience}, nil
+	return &Store{Store: store, pool: pool, db: db, channel: channel, mapError: mapped, listenPatience: listenPatience{defaultListenPatience, defaultListenPatience}}, nil
 }
 
 // Close closes the connections, and waits for those in use.
