@@ -19,9 +19,9 @@ import (
 //
 // The error is a [*Rejection]. If there is none, r.Body gives the body again.
 //
-// Check leaves to the caller what [Receiver.Handler] does about slow senders: a
-// read deadline for the body, and closing the connection of who is rejected,
-// since the server waits for the rest of the body otherwise.
+// Check leaves to the caller what [Receiver.Handler] does about slow senders and
+// large bodies: a read deadline for the body, and answering, draining and closing
+// the connection of a request that is refused.
 func (rc *Receiver) Check(r *http.Request) (*Delivery, error) {
 	d := new(Delivery)
 	if rejection := rc.check(nil, r, d); rejection != nil {
@@ -37,10 +37,25 @@ func (rc *Receiver) check(w http.ResponseWriter, r *http.Request, d *Delivery) *
 		return rejection
 	}
 	now := time.Now()
-	signed, err := rc.checkSecret(r.Header, now)
-	if err != nil {
-		return unauthorized(err)
+	secret, signed := rc.asks(r.Header)
+	if !secret && !signed {
+		return unauthorized(ErrNoCredentials)
 	}
+	if secret {
+		if err := rc.secrets.check(r.Header, now); err != nil {
+			return unauthorized(err)
+		}
+	}
+	rejection = rc.checkBody(w, r, d, now, signed, compressed)
+	if rejection != nil {
+		rejection.known = secret
+	}
+	return rejection
+}
+
+// checkBody looks at the signature, if one is asked for, and at the body.
+func (rc *Receiver) checkBody(w http.ResponseWriter, r *http.Request, d *Delivery, now time.Time, signed, compressed bool) (rejection *Rejection) {
+	var err error
 	var pending *signature.Pending
 	if signed {
 		if pending, err = rc.cfg.Signature.Header(r.Header, now); err != nil {
@@ -137,22 +152,14 @@ func isUTF8(media, parameters string) bool {
 	return !found
 }
 
-// checkSecret checks the static secret and reports whether there has to be a
-// signature too.
-func (rc *Receiver) checkSecret(h http.Header, now time.Time) (wantSignature bool, _ error) {
-	wantSecret, wantSignature := rc.secrets != nil, rc.cfg.Signature != nil
+// asks says which credentials the request has to have.
+func (rc *Receiver) asks(h http.Header) (secret, signature bool) {
 	if rc.cfg.AnyOf {
 		// What is offered counts in full. Otherwise a request could pass with
 		// a signature that is wrong, which no sender ever means to send.
-		wantSecret, wantSignature = rc.secrets.offered(h), signatureOffered(h)
-		if !wantSecret && !wantSignature {
-			return false, ErrNoCredentials
-		}
+		return rc.secrets.offered(h), signatureOffered(h)
 	}
-	if wantSecret {
-		return wantSignature, rc.secrets.check(h, now)
-	}
-	return wantSignature, nil
+	return rc.secrets != nil, rc.cfg.Signature != nil
 }
 
 // signatureOffered reports whether any header of a signature is there, so that

@@ -23,10 +23,20 @@
 //	signature                            401
 //	event, and that its id is signed     400
 //
-// A wrong secret gets no byte of its body read, and nothing that is not authentic
-// is decoded or remembered. All 401s look the same; [Hooks.OnReject] and the log
+// A wrong secret is answered before a byte of its body is read, and nothing that
+// is not authentic is decoded or remembered. All 401s look the same; [Hooks.OnReject] and the log
 // know the reason. [Receiver.Check] does the same for code that wants no
 // middleware.
+//
+// After a refusal the connection ends, but not while the sender is still sending:
+// a proxy such as nginx would make a 502 of the answer. What it sends is read and
+// thrown away, within bounds for strangers that are small, since this is all that
+// they can have. Each bound ends it, and a sender that is not done by then has
+// another 250 ms to read its answer:
+//
+//	                             bytes     time    at once
+//	the static secret was right  16 MiB    5 s     64
+//	anything else                1 MiB     2 s     64
 //
 // # Handled once
 //
@@ -75,6 +85,7 @@
 //
 //   - config.go, receiver.go, errors.go: what to ask for, and what is refused
 //   - check.go, https.go, forwarded.go, secret.go, body.go: the checks
+//   - drain.go: what is read of a body that was refused
 //   - delivery.go: what a handler gets, and the key for deduplication
 //   - handler.go, attempt.go, response.go, settle.go, result.go: from the claim
 //     to the answer

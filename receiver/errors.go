@@ -55,6 +55,8 @@ type Rejection struct {
 	Status int
 	// Err is the reason.
 	Err error
+
+	known bool // the static secret was right
 }
 
 // Error gives the reason.

@@ -57,14 +57,19 @@ func (rc *Receiver) reject(w http.ResponseWriter, r *http.Request, why *Rejectio
 	if why.Status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", http.MethodPost)
 	}
-	if r.ProtoMajor == 1 {
-		// Otherwise the server waits for the rest of the body, before it sends
-		// the answer and again before it closes the connection. For all
-		// rejections, so that they stay alike.
-		w.Header().Set("Connection", "close")
-		rc.setReadDeadline(w, r, time.Now())
+	if r.ProtoMajor != 1 || r.Context().Value(http.ServerContextKey) == nil {
+		refuse(w, why.Status)
+		return // HTTP/2 can end a stream alone, and a recorder in a test has no connection
 	}
-	http.Error(w, http.StatusText(why.Status), why.Status)
+	// The connection ends, or the server would wait for the rest of the body
+	// before it sends the answer. For all rejections, so that they stay alike.
+	w.Header().Set("Connection", "close")
+	refuse(w, why.Status)
+	if why.known {
+		rc.senders.run(w, r)
+	} else {
+		rc.strangers.run(w, r)
+	}
 }
 
 // An answer is what is written once the outcome is known.

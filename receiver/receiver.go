@@ -12,6 +12,8 @@ import (
 type Receiver struct {
 	cfg     Config
 	secrets *secretChecker // nil: no static secret is asked for
+	// What is read of bodies that are refused.
+	strangers, senders drain
 	// noDeadline is for the warning about ResponseWriters that know none.
 	noDeadline sync.Once
 }
@@ -33,5 +35,9 @@ func New(config Config) (*Receiver, error) {
 		}
 	}
 	cfg.Secrets = nil // only the hashes are needed from here on
-	return &Receiver{cfg: cfg, secrets: secrets}, nil
+	return &Receiver{
+		cfg: cfg, secrets: secrets,
+		strangers: newDrain(strangerDrainBytes, strangerDrainTime),
+		senders:   newDrain(senderDrainBytes, senderDrainTime),
+	}, nil
 }
