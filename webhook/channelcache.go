@@ -120,8 +120,10 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) 
 	defer cancel()
 	w, err := c.store.Webhook(ctx, key.organizationID, key.webhookID)
 	if err == nil {
-		channels, _ := c.open(w) // each channel has its own error
-		load.entry = &cacheEntry{revision: w.Revision, paused: w.Paused, channels: channels, loaded: started}
+		load.entry = &cacheEntry{revision: w.Revision, paused: w.Paused, channels: c.opened(key, w.Revision), loaded: started}
+		if load.entry.channels == nil {
+			load.entry.channels, _ = c.open(w) // each channel has its own error
+		}
 	}
 	load.err = err
 	c.mu.Lock()
@@ -137,6 +139,17 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) 
 		c.entries[key] = load.entry
 	}
 	close(load.done)
+}
+
+// opened returns the channels of the webhook if they are of this revision:
+// compiling templates again would cost more than reading the webhook did.
+func (c *channelCache) opened(key cacheKey, revision int64) map[string]openedChannel {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[key]; e != nil && e.revision == revision {
+		return e.channels
+	}
+	return nil
 }
 
 func (c *channelCache) forget(organizationID, id string) {
