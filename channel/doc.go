@@ -82,6 +82,21 @@
 // it may see any event, and knows it by its id. Messages to people are not
 // repeated. A new connection that ends so is a failed attempt.
 //
+// # Values in templates
+//
+// A template is its subscriber's, but the values of an event may come from
+// anyone. Where a channel interprets text, values are escaped for it:
+//
+//	payload_template      JSON            a value stays one value, of its own type
+//	blocks_template       JSON, mrkdwn    and in its text & < > are escaped: no mention, link or block comes from a value
+//	blocks                mrkdwn          the same, as JSON whose strings are templates
+//	body_template         HTML, Markdown or JSON, as content_type says; plain text stays as it is
+//	subject_template      plain text, on one line
+//	message_template      plain text
+//
+// In a template |safe prints a value that is to be interpreted, and
+// {% autoescape false %} several. See template/SYNTAX.md, "Values in a format".
+//
 // # Safety
 //
 // The URLs of subscriptions come from strangers. [HTTPClient] therefore takes

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // EmailConfig is the configuration of the "email" channel as the published
@@ -98,11 +100,11 @@ func (d *emailDriver) Open(config json.RawMessage) (Channel, error) {
 	default:
 		r.problems.Add("content_type", "must be html, plain_text, markdown or json")
 	}
-	c.subject = r.textTemplate("subject_template", false)
+	c.subject = r.textTemplate("subject_template", template.FormatPlain)
 	if c.content == ContentJSON {
-		c.body = r.jsonTemplate("body_template")
+		c.body = r.jsonTemplate("body_template", template.FormatPlain)
 	} else {
-		c.body = r.textTemplate("body_template", c.content == ContentHTML)
+		c.body = r.textTemplate("body_template", bodyFormat(c.content))
 	}
 	if err := r.problems.Err(); err != nil {
 		return nil, err

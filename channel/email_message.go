@@ -106,7 +106,7 @@ func (c *emailChannel) render(ctx context.Context, m *Message, s *summary, subje
 		if err := markdown().Convert([]byte(text), &b); err != nil {
 			return letterBody{}, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the Markdown does not convert")}
 		}
-		return letterBody{plain: text, rich: page(subject, b.String()), richType: gomail.TypeTextHTML}, nil
+		return letterBody{plain: markdownText(text), rich: page(subject, b.String()), richType: gomail.TypeTextHTML}, nil
 	}
 	return letterBody{plain: htmlText(text), rich: text, richType: gomail.TypeTextHTML}, nil
 }

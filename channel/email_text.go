@@ -3,7 +3,34 @@ package channel
 import (
 	"html"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template"
 )
+
+// bodyFormat is what values are escaped for in a body.
+func bodyFormat(content string) template.Format {
+	switch content {
+	case ContentHTML:
+		return template.FormatHTML
+	case ContentMarkdown:
+		return template.FormatMarkdown
+	}
+	return template.FormatPlain
+}
+
+// markdownText is Markdown for people who read it as it is: without the
+// backslashes and entities that keep values from being read as Markdown.
+func markdownText(source string) string {
+	source = strings.ReplaceAll(source, "&#32;", " ")
+	var b strings.Builder
+	for i := 0; i < len(source); i++ {
+		if source[i] == '\\' && i+1 < len(source) && strings.IndexByte("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", source[i+1]) >= 0 {
+			i++
+		}
+		b.WriteByte(source[i])
+	}
+	return b.String()
+}
 
 // text is the default body for people who read plain text.
 func (s *summary) text() string {

@@ -48,7 +48,7 @@ func (*webhookDriver) Fields() []Field {
 func (*slackDriver) Fields() []Field {
 	return []Field{
 		{Name: "webhook_url", Secret: true, Target: true}, {Name: "bot_token", Secret: true}, {Name: "channel_id"}, {Name: "workspace_id"},
-		{Name: "channel"}, {Name: "username"}, {Name: "icon_emoji"}, {Name: "icon_url"}, {Name: "blocks_template"},
+		{Name: "channel"}, {Name: "username"}, {Name: "icon_emoji"}, {Name: "icon_url"}, {Name: "blocks_template"}, {Name: "blocks"},
 	}
 }
 

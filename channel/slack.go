@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // SlackConfig is the configuration of the "slack" channel as the published
@@ -37,9 +39,15 @@ type SlackConfig struct {
 	IconURL   string `json:"icon_url,omitempty"`
 
 	// BlocksTemplate is a template that renders to Block Kit JSON: a list of
-	// blocks, or an object that holds it as "blocks". Empty means a default
-	// message.
+	// blocks, or an object that holds it as "blocks". Values are escaped for JSON
+	// and for Slack, see template.JSON and template.FormatMrkdwn: no value of an
+	// event makes a mention, a link or a block. Empty means a default message.
 	BlocksTemplate string `json:"blocks_template,omitempty"`
+
+	// Blocks is the same as JSON: a list of blocks, or an object that holds it as
+	// "blocks", whose strings are templates. It may not be set together with
+	// BlocksTemplate.
+	Blocks json.RawMessage `json:"blocks,omitempty"`
 }
 
 // SlackAPI is where chat.postMessage is called unless SlackOptions say
@@ -99,7 +107,7 @@ func (d *slackDriver) Open(config json.RawMessage) (Channel, error) {
 		r.problems.Add("icon_emoji", "must be an emoji's name between colons, such as :bell:")
 	}
 	c.message.IconURL = r.iconURL("icon_url")
-	c.blocks = r.jsonTemplate("blocks_template")
+	c.blocks = r.blocksTemplate()
 	if err := r.problems.Err(); err != nil {
 		return nil, err
 	}
@@ -143,6 +151,25 @@ func (d *slackDriver) target(r *configReader, c *slackChannel, header http.Heade
 	}
 	header.Set("Authorization", "Bearer "+token)
 	return d.post, []string{token}
+}
+
+// blocksTemplate reads the blocks in either form, nil when there are none or they
+// are wrong.
+func (r *configReader) blocksTemplate() *tmpl {
+	blocks := r.jsonTemplate("blocks_template", template.FormatMrkdwn)
+	raw, ok := r.get("blocks")
+	_, both := r.get("blocks_template")
+	switch {
+	case !ok:
+		return blocks
+	case !isBlocks(raw):
+		r.problems.Add("blocks", "must be a list of 1 to 50 blocks, or an object that holds it as blocks, whose strings are templates")
+	case both:
+		r.problems.Add("blocks", "must not be set together with blocks_template: use one or the other")
+	default:
+		return r.compileObject("blocks", raw, template.FormatMrkdwn)
+	}
+	return nil
 }
 
 // line reads a string that is one line of at most limit bytes.
@@ -217,20 +244,33 @@ func (c *slackChannel) body(ctx context.Context, m *Message) ([]byte, error) {
 // maxBlocks is how many blocks Slack takes in one message.
 const maxBlocks = 50
 
-// blocksOf takes the blocks out of what a template rendered to.
-func blocksOf(out []byte) (json.RawMessage, error) {
-	raw := bytes.TrimSpace(out)
+// isBlocks reports whether JSON is a list of blocks, or an object that holds it.
+func isBlocks(raw json.RawMessage) bool {
+	var blocks []map[string]json.RawMessage
+	return json.Unmarshal(blocksIn(raw), &blocks) == nil && len(blocks) > 0 && len(blocks) <= maxBlocks
+}
+
+// blocksIn returns the list of blocks in an object that holds it as blocks, or
+// else what it is given.
+func blocksIn(raw []byte) []byte {
+	raw = bytes.TrimSpace(raw)
 	if len(raw) > 0 && raw[0] == '{' {
 		var object struct {
 			Blocks json.RawMessage `json:"blocks"`
 		}
 		if json.Unmarshal(raw, &object) == nil {
-			raw = object.Blocks
+			return object.Blocks
 		}
 	}
+	return raw
+}
+
+// blocksOf takes the blocks out of what a template rendered to.
+func blocksOf(out []byte) (json.RawMessage, error) {
+	raw := blocksIn(out)
 	var blocks []json.RawMessage
 	if json.Unmarshal(raw, &blocks) != nil || len(blocks) == 0 || len(blocks) > maxBlocks {
-		return nil, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("blocks_template must render to a list of 1 to 50 blocks")}
+		return nil, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the blocks must render to a list of 1 to 50")}
 	}
 	return raw, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // slackMessage is the body of both forms of posting: an incoming webhook and
@@ -20,6 +21,21 @@ type slackMessage struct {
 // slackEscape escapes the three characters that mean something in mrkdwn, so
 // that no event can mention @channel or plant a link.
 func slackEscape(s string) string { return slackEscaper.Replace(s) }
+
+// maxSlackPart bounds each of the three parts of a text, which may have 3000
+// characters, and of the two of a field, which may have 2000.
+const maxSlackPart = 900
+
+// slackFit is slackEscape of as much of s as has maxSlackPart bytes.
+func slackFit(s string) string {
+	escaped := slackEscape(s)
+	for len(escaped) > maxSlackPart {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+		escaped = slackEscape(s) + "…"
+	}
+	return escaped
+}
 
 var slackEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
@@ -40,18 +56,18 @@ func (s *summary) slackBlocks() json.RawMessage {
 		Fields   []text `json:"fields,omitempty"`
 		Elements []text `json:"elements,omitempty"`
 	}
-	head := "*" + slackEscape(s.Type) + "*"
+	head := "*" + slackFit(s.Type) + "*"
 	if s.Description != "" {
-		head += "\n" + slackEscape(s.Description)
+		head += "\n" + slackFit(s.Description)
 	}
 	if s.Subject != "" {
-		head += "\n" + slackEscape(s.Subject)
+		head += "\n" + slackFit(s.Subject)
 	}
 	headText := mrkdwn(head)
 	main := block{Type: "section", Text: &headText}
 	const maxFields = 10 // Slack's limit
 	for _, r := range s.Rows[:min(len(s.Rows), maxFields)] {
-		main.Fields = append(main.Fields, mrkdwn("*"+slackEscape(r.Name)+"*\n"+slackEscape(r.Value)))
+		main.Fields = append(main.Fields, mrkdwn("*"+slackFit(r.Name)+"*\n"+slackFit(r.Value)))
 	}
 	foot := slackEscape(s.ID)
 	if at := s.time(); at != "" {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // SMSConfig is the configuration of the "sms" channel as the published contract
@@ -93,7 +95,7 @@ func (d *smsDriver) Open(config json.RawMessage) (Channel, error) {
 	if len(c.numbers) > maxNumbers {
 		r.problems.Add(field, "must be at most %d numbers", maxNumbers)
 	}
-	c.message = r.textTemplate("message_template", false)
+	c.message = r.textTemplate("message_template", template.FormatPlain)
 	if err := r.problems.Err(); err != nil {
 		return nil, err
 	}

@@ -15,14 +15,14 @@ type tmpl struct {
 	render func(ctx context.Context, data map[string]any) ([]byte, error)
 }
 
-// textTemplate compiles a template whose output is text; with html, values are
-// escaped. It returns nil when the field is absent or wrong.
-func (r *configReader) textTemplate(name string, html bool) *tmpl {
+// textTemplate compiles a template whose output is text of a format, for which
+// values are escaped. It returns nil when the field is absent or wrong.
+func (r *configReader) textTemplate(name string, format template.Format) *tmpl {
 	source := r.text(name)
 	if source == "" {
 		return nil
 	}
-	t, err := template.Compile(source, template.Options{HTML: html})
+	t, err := template.Compile(source, template.Options{Format: format})
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
@@ -32,14 +32,14 @@ func (r *configReader) textTemplate(name string, html bool) *tmpl {
 	}}
 }
 
-// jsonTemplate compiles a template whose output is JSON, nil when the field is
-// absent or wrong.
-func (r *configReader) jsonTemplate(name string) *tmpl {
+// jsonTemplate compiles a template whose output is JSON with text of a format in
+// its strings, nil when the field is absent or wrong.
+func (r *configReader) jsonTemplate(name string, format template.Format) *tmpl {
 	source := r.text(name)
 	if source == "" {
 		return nil
 	}
-	t, err := template.CompileJSON(source, template.Options{})
+	t, err := template.CompileJSON(source, template.Options{Format: format})
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
@@ -57,7 +57,12 @@ func (r *configReader) objectTemplate(name string) *tmpl {
 		r.problems.Add(name, "must be an object whose strings are templates")
 		return nil
 	}
-	t, err := template.CompileObject(slices.Clone(raw), template.Options{})
+	return r.compileObject(name, raw, template.FormatPlain)
+}
+
+// compileObject compiles JSON whose strings are templates of a format.
+func (r *configReader) compileObject(name string, raw json.RawMessage, format template.Format) *tmpl {
+	t, err := template.CompileObject(slices.Clone(raw), template.Options{Format: format})
 	if err != nil {
 		return r.badTemplate(name, err)
 	}

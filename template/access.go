@@ -140,7 +140,7 @@ func elementAt(object any, i int) any {
 	case string:
 		return runeAt(o, i)
 	case markup:
-		return markup(runeAt(string(o), i))
+		return markup{runeAt(o.text, i), o.safety}
 	}
 	return nil
 }
@@ -224,9 +224,9 @@ func sliceIndexError(v any) error {
 func (st *state) slice(object any, bounds [3]any) (any, error) {
 	switch o := object.(type) {
 	case string:
-		return st.sliceText(o, false, bounds)
+		return st.sliceText(o, notSafe, bounds)
 	case markup:
-		return st.sliceText(string(o), true, bounds)
+		return st.sliceText(o.text, o.safety, bounds)
 	case *undefined:
 		return nil, o.fail()
 	case *rangeValue:
@@ -259,7 +259,7 @@ func (st *state) slice(object any, bounds [3]any) (any, error) {
 	return &list{items: items}, nil
 }
 
-func (st *state) sliceText(s string, safe bool, bounds [3]any) (any, error) {
+func (st *state) sliceText(s string, safe safety, bounds [3]any) (any, error) {
 	start, step, n, err := sliceBounds(int64(st.runes(s)), bounds)
 	if err != nil {
 		return nil, err

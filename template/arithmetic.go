@@ -15,7 +15,7 @@ func (st *state) arithmetic(op string, left, right any) (any, error) {
 		}
 	}
 	if format, ok := asString(left); ok && op == "%" {
-		return st.percentFormat(format, isMarkup(left), st.wrap(right))
+		return st.percentFormat(format, safetyOf(left), st.wrap(right))
 	}
 	for _, v := range [2]any{left, right} {
 		if u, ok := v.(*undefined); ok {
@@ -263,19 +263,18 @@ func (st *state) add(left, right any) (any, error) {
 	ls, lok := asString(left)
 	rs, rok := asString(right)
 	if lok && rok {
-		_, lsafe := left.(markup)
-		_, rsafe := right.(markup)
-		if lsafe != rsafe {
+		lsafe, rsafe := safetyOf(left), safetyOf(right)
+		if (lsafe == notSafe) != (rsafe == notSafe) {
 			b, err := st.appendEscaped(nil, left)
 			if err == nil {
 				b, err = st.appendEscaped(b, right)
 			}
-			return markup(b), err
+			return markup{string(b), mixed(left, right)}, err
 		}
 		if err := st.alloc(len(ls) + len(rs)); err != nil {
 			return nil, err
 		}
-		return textOf(ls+rs, lsafe), nil
+		return textOf(ls+rs, mixed(left, right)), nil
 	}
 	switch l := st.wrap(left).(type) {
 	case *list:
@@ -309,11 +308,11 @@ func (st *state) repeat(v any, n int64) (any, error) {
 		}
 		return strings.Repeat(v, int(n)), nil
 	case markup:
-		s, err := st.repeat(string(v), n)
+		s, err := st.repeat(v.text, n)
 		if err != nil {
 			return nil, err
 		}
-		return markup(s.(string)), nil
+		return markup{s.(string), v.safety}, nil
 	case *list:
 		items, err := st.repeatItems(v.items, n)
 		return &list{items: items}, err

@@ -85,7 +85,7 @@ func TestMoreConformance(t *testing.T) {
 	require.NotEmpty(t, file.Sets)
 	for _, set := range file.Sets {
 		for _, c := range set.Cases {
-			got, err := render(t, c.Template, set.Data, Options{HTML: c.HTML})
+			got, err := render(t, c.Template, set.Data, Options{Format: htmlIf(c.HTML)})
 			if c.Error != "" {
 				require.Error(t, err, "%s rendered %q, Jinja2 fails with %s", c.Template, got, c.Error)
 				require.NotErrorIs(t, err, ErrInternal, c.Template)
@@ -129,7 +129,7 @@ func TestDifferences(t *testing.T) {
 		require.NoError(t, err, source)
 		assert.Equal(t, want, got, source)
 	}
-	got, err := render(t, "{{ '<b>'|safe ~ '<i>' }}", nil, Options{HTML: true})
+	got, err := render(t, "{{ '<b>'|safe ~ '<i>' }}", nil, Options{Format: FormatHTML})
 	require.NoError(t, err)
 	assert.Equal(t, "<b>&lt;i&gt;", got)
 }

@@ -28,7 +28,7 @@ func (st *state) hashKey(v any) (any, error) {
 	case string, int64, bigInteger:
 		return v, nil
 	case markup:
-		return string(v), nil
+		return v.text, nil
 	case bool:
 		i, _ := asInt(v)
 		return i, nil

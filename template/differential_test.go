@@ -95,7 +95,7 @@ func TestDifferential(t *testing.T) {
 	}
 	differences, failed := 0, 0
 	for i, want := range askOracle(t, cases) {
-		got, err := render(t, cases[i].Template, data, Options{HTML: cases[i].HTML})
+		got, err := render(t, cases[i].Template, data, Options{Format: htmlIf(cases[i].HTML)})
 		require.NotErrorIs(t, err, ErrInternal, cases[i].Template)
 		if want.Result == nil {
 			failed++
@@ -112,4 +112,12 @@ func TestDifferential(t *testing.T) {
 	}
 	t.Logf("%d of %d templates differ; %d fail in Jinja2", differences, len(cases), failed)
 	require.LessOrEqual(t, differences*200, len(cases), "more than 0.5% differ")
+}
+
+// htmlIf is the format of a case that is HTML or not.
+func htmlIf(html bool) Format {
+	if html {
+		return FormatHTML
+	}
+	return FormatPlain
 }

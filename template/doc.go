@@ -3,10 +3,10 @@
 //
 // There are three kinds, each compiled once and then rendered any number of times, concurrently:
 //
-//   - [Compile] a text: subjects, bodies, messages. [Options.HTML] escapes values for HTML bodies.
+//   - [Compile] a text: subjects, bodies, messages. [Options.Format] says what values are escaped for.
 //   - [CompileObject] a JSON object whose strings are templates, such as a payload_template. Values keep their types, and
 //     no value can break the JSON or add to it.
-//   - [CompileJSON] a text whose result must be JSON, such as Slack blocks.
+//   - [CompileJSON] a text whose result must be JSON, such as Slack blocks. Values are escaped for JSON and for the format.
 //
 // [Data] makes the variables of an event, and [Preview] does all of it at once.
 //

@@ -116,7 +116,7 @@ func (e *concat) eval(st *state) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, ok := v.(markup); ok && st.autoescape {
+		if safetyOf(v) != notSafe && st.autoescape {
 			safe = true
 		}
 		values = append(values, v)
@@ -134,7 +134,10 @@ func (e *concat) eval(st *state) (any, error) {
 		}
 	}
 	st.scratch = b
-	return textOf(string(b), safe), nil
+	if !safe {
+		return string(b), nil
+	}
+	return markup{string(b), mixed(values...)}, nil
 }
 
 // sign is -x or +x.

@@ -57,7 +57,7 @@ func ExampleCompileJSON() {
 }
 
 func ExamplePreview() {
-	text, err := template.Preview(context.Background(), template.ShapeText, "<b>{{ metadata.title }}</b>", template.Options{HTML: true}, exampleEvent())
+	text, err := template.Preview(context.Background(), template.ShapeText, "<b>{{ metadata.title }}</b>", template.Options{Format: template.FormatHTML}, exampleEvent())
 	fmt.Println(text, err)
 	// Output: <b>A &#34;quoted&#34; title</b> <nil>
 }

@@ -10,7 +10,7 @@ func htmlFilters() []filter {
 		{name: "e", run: escape},
 		{name: "escape", run: escape},
 		{name: "forceescape", run: forceEscape},
-		{name: "safe", run: func(st *state, in any, _ params) (any, error) { return markSafe(st, in) }},
+		{name: "safe", run: safeFilter},
 		{name: "striptags", run: striptags},
 		{name: "tojson", params: "indent?", run: tojson},
 		{name: "urlencode", run: urlencode},
@@ -20,6 +20,15 @@ func htmlFilters() []filter {
 }
 
 func escape(st *state, in any, _ params) (any, error) { return st.escape(in) }
+
+// safeFilter is |safe: a text of the data that is trusted to be what the output is.
+func safeFilter(st *state, in any, _ params) (any, error) {
+	s, safe, err := st.text(in)
+	if st.json {
+		safe = max(safe, safeAnywhere)
+	}
+	return markup{s, max(safe, safeText)}, err
+}
 
 func forceEscape(st *state, in any, _ params) (any, error) {
 	s, _, err := st.text(in)
@@ -65,6 +74,11 @@ func cutAll(s, begin, end string) string {
 
 func tojson(st *state, in any, p params) (any, error) {
 	style := &st.env.json
+	if escape := st.jsonEscape(); escape != nil {
+		escaping := *style
+		style = &escaping
+		style.escape, style.html = escape, false // & < > are escaped already
+	}
 	if v := p.get(0, nil); v != nil {
 		indented := *style
 		style = &indented
@@ -83,7 +97,7 @@ func tojson(st *state, in any, p params) (any, error) {
 	}
 	b, err := st.appendJSON(st.takeScratch(), in, style, 0)
 	st.scratch = b
-	return markup(b), err
+	return st.jsonMarkup(string(b)), err
 }
 
 func urlencode(st *state, in any, _ params) (any, error) {
@@ -179,5 +193,5 @@ func xmlattr(st *state, in any, p params) (any, error) {
 		}
 		b = append(b, '"')
 	}
-	return textOf(string(b), st.autoescape), nil
+	return textOf(string(b), st.autoSafety()), nil
 }

@@ -61,7 +61,7 @@ func foldCase(v any) any {
 	case string:
 		return lower(v)
 	case markup:
-		return markup(lower(string(v)))
+		return markup{lower(v.text), v.safety}
 	}
 	return v
 }

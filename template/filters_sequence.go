@@ -64,7 +64,7 @@ func last(st *state, in any, _ params) (any, error) {
 	}
 	if s, ok := asString(in); ok && s != "" {
 		_, n := utf8.DecodeLastRuneInString(s)
-		return textOf(s[len(s)-n:], isMarkup(in)), nil
+		return textOf(s[len(s)-n:], safetyOf(in)), nil
 	}
 	n, err := st.length(in)
 	if err != nil {
@@ -93,7 +93,7 @@ func random(st *state, in any, _ params) (any, error) {
 
 func reverse(st *state, in any, _ params) (any, error) {
 	if s, ok := asString(in); ok {
-		_, safe := in.(markup)
+		safe := safetyOf(in)
 		st.scan(perCharacter * len(s))
 		return st.sliceText(s, safe, [3]any{nil, nil, int64(-1)})
 	}
@@ -121,23 +121,27 @@ func join(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	escaping := st.autoescape && safe
+	escaping := st.autoescape && safe != notSafe
 	for i := range values {
 		if get != nil {
 			if values[i], err = get(st, values[i]); err != nil {
 				return nil, err
 			}
 		}
-		if _, ok := values[i].(markup); ok && st.autoescape && !safe {
+		if safetyOf(values[i]) != notSafe && st.autoescape {
 			escaping = true
 		}
 	}
-	if escaping && !safe {
+	result := notSafe
+	if escaping {
+		result = mixed(append(values, textOf(separator, safe))...)
+	}
+	if escaping && safe == notSafe {
 		m, err := st.escape(separator)
 		if err != nil {
 			return nil, err
 		}
-		separator = string(m)
+		separator = m.text
 	}
 	var b []byte
 	for i, v := range values {
@@ -156,7 +160,7 @@ func join(st *state, in any, p params) (any, error) {
 			return nil, err
 		}
 	}
-	return textOf(string(b), escaping), nil
+	return textOf(string(b), result), nil
 }
 
 // items are the pairs of a mapping.

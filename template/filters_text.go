@@ -75,7 +75,7 @@ func indent(st *state, in any, p params) (any, error) {
 		}
 		return nil, errorf(ErrType, "indent works on text, not on %s", typeName(in))
 	}
-	_, safe := in.(markup)
+	safe := safetyOf(in)
 	indention, ok := asString(p.get(0, int64(4)))
 	if !ok {
 		width, err := p.integer(0, 4)
@@ -129,20 +129,23 @@ func replace(st *state, in any, p params) (any, error) {
 		}
 	}
 	if !st.autoescape {
-		safe = false
-	} else if oldSafe || newSafe && !safe {
+		safe = notSafe
+	} else if safe == notSafe && (oldSafe != notSafe || newSafe != notSafe) {
 		m, err := st.escape(textOf(s, safe))
 		if err != nil {
 			return nil, err
 		}
-		s, safe = string(m), true
+		s, safe = m.text, m.safety
 	}
-	if safe && !newSafe {
+	if safe != notSafe && newSafe == notSafe {
 		m, err := st.escape(newText)
 		if err != nil {
 			return nil, err
 		}
-		newText = string(m)
+		newText = m.text
+		if safe.isJSON() && !insideJSON(newText) {
+			safe = safeText
+		}
 	}
 	s, err = st.replaceText(s, oldText, newText, count)
 	return textOf(s, safe), err
@@ -229,7 +232,7 @@ func truncate(st *state, in any, p params) (any, error) {
 	if !ok {
 		return nil, errorf(ErrType, "truncate works on text, not on %s", typeName(in))
 	}
-	_, safe := in.(markup)
+	safe := safetyOf(in)
 	s = s[:runeOffset(s, int(length-endLength))]
 	if !p.truth(1, false) {
 		if i := strings.LastIndexByte(s, ' '); i >= 0 {

@@ -106,11 +106,11 @@ func (f *braceFormatter) field(field string, nesting int) (string, error) {
 	if err != nil || !f.safe {
 		return text, err
 	}
-	if _, isMarkup := v.(markup); isMarkup {
+	if safetyOf(v) != notSafe {
 		return text, nil
 	}
 	m, err := f.st.escape(text)
-	return string(m), err
+	return m.text, err
 }
 
 func (f *braceFormatter) convert(v any, conversion byte) (any, error) {
@@ -203,7 +203,7 @@ func (f *braceFormatter) value(v any, spec string) (string, error) {
 		if f.safe {
 			return "", errorf(ErrType, "markup takes no specification in a format of markup")
 		}
-		return f.text(string(v), &n)
+		return f.text(v.text, &n)
 	case float64:
 		return f.float(v, &n)
 	case bool, int64:

@@ -6,8 +6,8 @@ import (
 )
 
 // percentFormat is format % values. Into markup, values are put escaped.
-func (st *state) percentFormat(format string, safe bool, values any) (any, error) {
-	f := percentFormatter{st: st, safe: safe, values: values}
+func (st *state) percentFormat(format string, safe safety, values any) (any, error) {
+	f := percentFormatter{st: st, safe: safe != notSafe, values: values}
 	positional, isTuple := values.(*tuple)
 	if !isTuple {
 		positional = &tuple{items: []any{values}}
@@ -34,7 +34,7 @@ func (st *state) percentFormat(format string, safe bool, values any) (any, error
 	if f.next < len(f.positional) && (isTuple || !hasItems(values)) {
 		return nil, errorf(ErrType, "more values than the format has places")
 	}
-	return textOf(string(f.out), safe), nil
+	return textOf(string(f.out), filled(safe)), nil
 }
 
 // hasItems reports whether Python takes a value for a mapping, which a format need not use up.

@@ -68,7 +68,7 @@ func FuzzRender(f *testing.F) {
 	addSources(f)
 	f.Fuzz(func(t *testing.T, source string) {
 		o := Options{Limits: fuzzLimits()}
-		for _, o.HTML = range []bool{false, true} {
+		for _, o.Format = range []Format{FormatPlain, FormatHTML, FormatMarkdown, FormatMrkdwn} {
 			tpl, err := Compile(source, o)
 			if err != nil {
 				return

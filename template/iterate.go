@@ -77,10 +77,10 @@ func (it *sequenceIterator) next(st *state) (any, bool, error) {
 			return v[i : i+n], true, nil
 		}
 	case markup: // Python iterates over a Markup as over a plain string
-		if i < len(v) {
-			_, n := utf8.DecodeRuneInString(string(v[i:]))
+		if i < len(v.text) {
+			_, n := utf8.DecodeRuneInString(v.text[i:])
 			it.i = i + n
-			return string(v[i : i+n]), true, nil
+			return v.text[i : i+n], true, nil
 		}
 	}
 	return nil, false, nil

@@ -8,18 +8,29 @@ import (
 // A JSON is a compiled text template whose result must be JSON, such as a blocks_template of Slack. It is immutable and
 // safe for concurrent use.
 //
-// The template writes JSON as text, so a value with a quote or a line break breaks it, and a malicious one can add
-// fields, unless every value goes through |tojson:
+// The template writes JSON as text, and values are written so that they stay values: none ends a string or adds a field.
 //
-//	[{"type": "section", "text": {"type": "mrkdwn", "text": {{ ("*" ~ event_type ~ "*")|tojson }}}}]
+//	[{"type": "section", "text": {"type": "mrkdwn", "text": "*{{ event_type }}* {{ subject.id }}"}}]
 //
-// An [Object] has no such trap; prefer it where there is a choice.
+// Inside a JSON string a value is escaped for Options.Format, and then for JSON; |safe leaves out the former. Outside of
+// strings a text becomes a JSON string and any other value its JSON, so that {{ x }} and {{ x|tojson }} are the same
+// there; |safe writes a text as it is. A block (set, macro, call, filter) that writes JSON is JSON, and any other one text.
+// Inside {% autoescape false %} everything is written as it is.
+//
+// An [Object] is simpler; prefer it where there is a choice.
 type JSON struct{ template *Template }
 
-// CompileJSON is [Compile] for a template that renders JSON. Options.HTML has no effect.
+// CompileJSON is [Compile] for a template that renders JSON. Options.Format is that of the text in its strings.
 func CompileJSON(source string, o Options) (*JSON, error) {
-	o.HTML = false
-	t, err := Compile(source, o)
+	c, err := newCompiler(o)
+	if err != nil {
+		return nil, err
+	}
+	c.json = true
+	if c.format == FormatPlain {
+		c.escaper = appendAsIs
+	}
+	t, err := c.source(source)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +42,7 @@ func CompileJSON(source string, o Options) (*JSON, error) {
 // result that is.
 func (j *JSON) Render(ctx context.Context, data map[string]any) ([]byte, error) {
 	t := j.template
-	out := &newState(ctx, t.env, t.limits, false, data).top
+	out := &newState(ctx, &t.settings, data).top
 	out.marked = true
 	if err := t.run(out); err != nil {
 		return nil, err

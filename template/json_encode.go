@@ -13,17 +13,19 @@ import (
 type jsonStyle struct {
 	comma, colon string
 	sorted       bool
-	ascii        bool // escape everything beyond ASCII, and < > & ' for HTML
+	ascii        bool // escape everything beyond ASCII
+	html         bool // escape < > & '
 	multiline    bool
-	indent       string // of multiline
-	nan          bool   // allow NaN and Infinity, which are not JSON
-	lenient      bool   // write what is undefined as null, and what can be gone through as a list
+	indent       string                          // of multiline
+	nan          bool                            // allow NaN and Infinity, which are not JSON
+	escape       func(b []byte, s string) []byte // of text that is no markup; nil for nothing
+	lenient      bool                            // write what is undefined as null, and what can be gone through as a list
 }
 
 func objectJSON() jsonStyle { return jsonStyle{comma: ",", colon: ":"} }
 
 func pythonJSON() jsonStyle {
-	return jsonStyle{comma: ", ", colon: ": ", sorted: true, ascii: true, nan: true}
+	return jsonStyle{comma: ", ", colon: ": ", sorted: true, ascii: true, html: true, nan: true}
 }
 
 // appendJSON appends a value as JSON. What has no JSON form is an error.
@@ -46,12 +48,15 @@ func (st *state) appendJSON(b []byte, v any, style *jsonStyle, depth int) ([]byt
 	case float64:
 		return appendJSONFloat(b, v, style)
 	case string:
-		if err := st.allocEscaped(len(v)); err != nil {
-			return b, err
+		if style.escape != nil {
+			if err := st.allocEscaped(len(v)); err != nil {
+				return b, err
+			}
+			v = string(style.escape(nil, v))
 		}
-		return appendJSONString(b, v, style), nil
+		return st.appendJSONText(b, v, style)
 	case markup:
-		return st.appendJSON(b, string(v), style, depth)
+		return st.appendJSONText(b, v.text, style)
 	case []any:
 		return st.appendJSONItems(b, v, style, depth)
 	case map[string]any:
@@ -77,6 +82,14 @@ func (st *state) appendJSON(b []byte, v any, style *jsonStyle, depth int) ([]byt
 		}
 	}
 	return b, errorf(ErrType, "%s has no JSON form", typeName(v))
+}
+
+// appendJSONText appends a JSON string.
+func (st *state) appendJSONText(b []byte, s string, style *jsonStyle) ([]byte, error) {
+	if err := st.allocEscaped(len(s)); err != nil {
+		return b, err
+	}
+	return appendJSONString(b, s, style), nil
 }
 
 func appendJSONFloat(b []byte, f float64, style *jsonStyle) ([]byte, error) {
@@ -197,12 +210,16 @@ func (st *state) jsonOrder(d *dict, style *jsonStyle) ([]int, error) {
 const hexDigits = "0123456789abcdef"
 
 func appendJSONString(b []byte, s string, style *jsonStyle) []byte {
-	b = append(b, '"')
+	return append(appendJSONInside(append(b, '"'), s, style), '"')
+}
+
+// appendJSONInside appends what stands between the quotes of a JSON string.
+func appendJSONInside(b []byte, s string, style *jsonStyle) []byte {
 	last := 0
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && (!style.ascii || strings.IndexByte("<>&'", c) < 0) {
+			if c >= ' ' && c != '"' && c != '\\' && (!style.html || strings.IndexByte("<>&'", c) < 0) {
 				i++
 				continue
 			}
@@ -225,7 +242,7 @@ func appendJSONString(b []byte, s string, style *jsonStyle) []byte {
 		i += n
 		last = i
 	}
-	return append(append(b, s[last:]...), '"')
+	return append(b, s[last:]...)
 }
 
 func appendJSONEscape(b []byte, r rune) []byte {

@@ -6,7 +6,7 @@ import (
 )
 
 // texts makes a list of strings, or of markup if safe.
-func (st *state) texts(parts []string, safe bool) (any, error) {
+func (st *state) texts(parts []string, safe safety) (any, error) {
 	if err := st.allocValues(2 * len(parts)); err != nil {
 		return nil, err
 	}
@@ -20,7 +20,7 @@ func (st *state) texts(parts []string, safe bool) (any, error) {
 func splitLinesMethod(st *state, of any, p params) (any, error) {
 	s := stringOf(of)
 	st.spend(len(s) / 8)
-	return st.texts(splitLines(s, p.truth(0, false)), isMarkup(of))
+	return st.texts(splitLines(s, p.truth(0, false)), safetyOf(of))
 }
 
 // splitMethod is split, or rsplit from the right.
@@ -38,7 +38,7 @@ func splitMethod(right bool) func(*state, any, params) (any, error) {
 		var parts []string
 		if p.get(0, nil) == nil {
 			parts = splitSpace(s, int(min(limit, 1<<30)), right)
-			return st.texts(parts, isMarkup(of))
+			return st.texts(parts, safetyOf(of))
 		}
 		sep, err := p.str(0, "")
 		if err != nil {
@@ -52,7 +52,7 @@ func splitMethod(right bool) func(*state, any, params) (any, error) {
 		} else {
 			parts = strings.SplitN(s, sep, int(min(limit, 1<<30))+1)
 		}
-		return st.texts(parts, isMarkup(of))
+		return st.texts(parts, safetyOf(of))
 	}
 }
 
@@ -109,7 +109,7 @@ func partition(index func(s, sep string) int, atEnd bool) func(*state, any, para
 		if sep == "" {
 			return nil, errorf(ErrType, "the separator is empty")
 		}
-		s, safe := stringOf(of), isMarkup(of)
+		s, safe := stringOf(of), safetyOf(of)
 		st.scan(len(s))
 		parts := [3]string{s, "", ""}
 		if i := index(s, sep); i >= 0 {

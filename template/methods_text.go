@@ -48,19 +48,14 @@ func textMethods() []method {
 	}
 }
 
-func isMarkup(v any) bool {
-	_, ok := v.(markup)
-	return ok
-}
-
 // escapedArgument is a text argument; to a method of markup it comes escaped.
 func escapedArgument(st *state, of any, p params, i int, otherwise string) (string, error) {
 	s, err := p.str(i, otherwise)
-	if err != nil || !isMarkup(of) || !p.has(i) {
+	if err != nil || safetyOf(of) == notSafe || !p.has(i) {
 		return s, err
 	}
 	m, err := st.escape(p.values[i])
-	return string(m), err
+	return m.text, err
 }
 
 func padMethod(where padding) func(*state, any, params) (any, error) {
@@ -77,7 +72,7 @@ func padMethod(where padding) func(*state, any, params) (any, error) {
 			return nil, errorf(ErrType, "the fill must be one character")
 		}
 		s, err := st.pad(stringOf(of), width, fill, where)
-		return textOf(s, isMarkup(of)), err
+		return textOf(s, safetyOf(of)), err
 	}
 }
 
@@ -91,7 +86,7 @@ func zfill(st *state, of any, p params) (any, error) {
 		s, sign = s[1:], s[:1]
 	}
 	s, err = st.pad(s, width-int64(len(sign)), "0", padLeft)
-	return textOf(sign+s, isMarkup(of)), err
+	return textOf(sign+s, safetyOf(of)), err
 }
 
 // window is the part of a string between the arguments start and end, and where it begins in characters.
@@ -199,14 +194,14 @@ func affix(has func(s, affix string) bool) func(*state, any, params) (any, error
 func stripMethod(left, right bool) func(*state, any, params) (any, error) {
 	return func(st *state, of any, p params) (any, error) {
 		s, err := st.strip(stringOf(of), p, 0, left, right)
-		return textOf(s, isMarkup(of)), err
+		return textOf(s, safetyOf(of)), err
 	}
 }
 
 func removeAffix(trim func(s, affix string) string) func(*state, any, params) (any, error) {
 	return func(_ *state, of any, p params) (any, error) {
 		s, err := p.str(0, "")
-		return textOf(trim(stringOf(of), s), isMarkup(of)), err
+		return textOf(trim(stringOf(of), s), safetyOf(of)), err
 	}
 }
 
@@ -224,7 +219,7 @@ func replaceMethod(st *state, of any, p params) (any, error) {
 		return nil, err
 	}
 	s, err := st.replaceText(stringOf(of), oldText, newText, count)
-	return textOf(s, isMarkup(of)), err
+	return textOf(s, safetyOf(of)), err
 }
 
 func expandTabs(st *state, of any, p params) (any, error) {
@@ -259,17 +254,17 @@ func expandTabs(st *state, of any, p params) (any, error) {
 			column++
 		}
 	}
-	return textOf(b.String(), isMarkup(of)), nil
+	return textOf(b.String(), safetyOf(of)), nil
 }
 
 func joinMethod(st *state, of any, p params) (any, error) {
-	safe := isMarkup(of)
+	safe := safetyOf(of)
 	separator := stringOf(of)
 	var b []byte
 	first := true
 	err := st.each(p.values[0], func(v any) error {
 		s, ok := asString(v)
-		if !ok && !safe {
+		if !ok && safe == notSafe {
 			return errorf(ErrType, "join needs texts, not %s", typeName(v))
 		}
 		if !first {
@@ -279,7 +274,7 @@ func joinMethod(st *state, of any, p params) (any, error) {
 		if err := st.alloc(len(s) + len(separator)); err != nil {
 			return err
 		}
-		if !safe {
+		if safe == notSafe {
 			b = append(b, s...)
 			return nil
 		}
@@ -287,13 +282,13 @@ func joinMethod(st *state, of any, p params) (any, error) {
 		b, err = st.appendEscaped(b, v)
 		return err
 	})
-	return textOf(string(b), safe), err
+	return textOf(string(b), filled(safe)), err
 }
 
 func formatMethod(st *state, of any, p params) (any, error) {
-	f := braceFormatter{st: st, safe: isMarkup(of), args: p.raw}
+	f := braceFormatter{st: st, safe: safetyOf(of) != notSafe, args: p.raw}
 	s, err := f.format(stringOf(of), 1)
-	return textOf(s, isMarkup(of)), err
+	return textOf(s, filled(safetyOf(of))), err
 }
 
 func formatMap(st *state, of any, p params) (any, error) {
@@ -301,9 +296,9 @@ func formatMap(st *state, of any, p params) (any, error) {
 	if !ok {
 		return nil, errorf(ErrType, "format_map needs a mapping, not %s", typeName(p.values[0]))
 	}
-	f := braceFormatter{st: st, safe: isMarkup(of), named: d}
+	f := braceFormatter{st: st, safe: safetyOf(of) != notSafe, named: d}
 	s, err := f.format(stringOf(of), 1)
-	return textOf(s, isMarkup(of)), err
+	return textOf(s, filled(safetyOf(of))), err
 }
 
 // textPredicates are the methods that ask what a text consists of.

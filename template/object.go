@@ -18,8 +18,7 @@ import (
 // becomes the text that it renders to. All of it is encoded once, so no value of the data can end a string, add a field
 // or be encoded twice — except by {{ x|tojson }}, whose result is text like any other: it puts JSON inside a JSON string.
 type Object struct {
-	env    *environment
-	limits Limits
+	settings
 	parts  []objectPart
 	static int // length of all literals
 }
@@ -37,11 +36,10 @@ type leaf struct {
 	text    *Template // of any other
 }
 
-// CompileObject compiles an object template. The JSON must be an object or an array and may not repeat a key. Object
-// templates render JSON, so Options.HTML has no effect. The error joins what is wrong with each leaf: [*Error] values
+// CompileObject compiles an object template. The JSON must be an object or an array and may not repeat a key. The
+// strings of the data are escaped for Options.Format, which is that of the text in the strings. The error joins what is wrong with each leaf: [*Error] values
 // with Leaf set.
 func CompileObject(raw json.RawMessage, o Options) (*Object, error) {
-	o.HTML = false
 	c, err := newCompiler(o)
 	if err != nil {
 		return nil, err
@@ -49,7 +47,7 @@ func CompileObject(raw json.RawMessage, o Options) (*Object, error) {
 	if len(raw) > c.limits.Source {
 		return nil, errorf(ErrSourceTooLarge, "%d bytes, the limit is %d", len(raw), c.limits.Source)
 	}
-	b := objectBuilder{compiler: c, decoder: json.NewDecoder(bytes.NewReader(raw)), object: &Object{env: c.env, limits: c.limits}}
+	b := objectBuilder{compiler: c, decoder: json.NewDecoder(bytes.NewReader(raw)), object: &Object{settings: c.settings}}
 	b.decoder.UseNumber()
 	if err := b.document(); err != nil {
 		return nil, b.jsonError(raw, err)
@@ -247,7 +245,7 @@ func offsetPos(b []byte, offset int64) pos {
 // Render renders the object with data and returns compact JSON, with the fields in the order of the template. See
 // [Template.Render] about data and errors; the limits count for the object as a whole.
 func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error) {
-	st := newState(ctx, o.env, o.limits, false, data)
+	st := newState(ctx, &o.settings, data)
 	b := make([]byte, 0, 2*o.static)
 	for _, p := range o.parts {
 		b = append(b, p.literal...)
@@ -269,8 +267,13 @@ func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
 	defer recoverError(&err)
 	st.root = &scope{}
 	st.scope, st.exec = st.root, nil
+	st.autoescape = st.format != FormatPlain
 	style := objectJSON()
 	style.lenient = true
+	if st.format == FormatMrkdwn && !mrkdwnText(l.pointer[strings.LastIndexByte(l.pointer, '/')+1:]) {
+		st.autoescape = false
+	}
+	style.escape = st.jsonEscape()
 	if l.value == nil {
 		out := &st.top
 		if err := l.text.run(out); err != nil {
@@ -282,8 +285,28 @@ func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if st.format == FormatMrkdwn {
+		v = slackLeaf(v)
+	}
 	if b, err = st.appendJSON(b, v, &style, 0); err != nil {
 		return nil, l.value.base().at(err)
 	}
 	return b, st.check()
+}
+
+// slackLeaf makes text of what Slack takes as text only: numbers, and what is undefined.
+func slackLeaf(v any) any {
+	switch v := v.(type) {
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return string(appendFloat(nil, v))
+	case bigInteger:
+		return string(v)
+	case *undefined:
+		if !v.loud() {
+			return ""
+		}
+	}
+	return v
 }

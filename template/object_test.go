@@ -107,9 +107,9 @@ func TestObjectLeavesShareABudget(t *testing.T) {
 
 func TestJSONSaysWhereTheResultBreaks(t *testing.T) {
 	t.Parallel()
-	j, err := CompileJSON("[\n {\"a\": {{ a|tojson }}},\n {\"b\": \"{{ secret }}\"}\n]", Options{})
+	j, err := CompileJSON("[\n {\"a\": {{ a|tojson }}},\n {\"b\": {{ secret|safe }}}\n]", Options{})
 	require.NoError(t, err)
-	got, err := j.Render(t.Context(), map[string]any{"a": 1, "secret": "fine"})
+	got, err := j.Render(t.Context(), map[string]any{"a": 1, "secret": `"fine"`})
 	require.NoError(t, err)
 	assert.JSONEq(t, `[{"a": 1}, {"b": "fine"}]`, string(got))
 
@@ -117,7 +117,7 @@ func TestJSONSaysWhereTheResultBreaks(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotJSON)
 	var e *Error
 	require.ErrorAs(t, err, &e)
-	assert.Equal(t, [2]int{3, 12}, [2]int{e.Line, e.Column})
-	assert.Contains(t, e.Msg, "line 3, column 17")
+	assert.Equal(t, [2]int{3, 11}, [2]int{e.Line, e.Column})
+	assert.Contains(t, e.Msg, "line 3, column 8")
 	assert.NotContains(t, err.Error(), "hush")
 }

@@ -8,6 +8,8 @@ type output struct {
 	top    bool   // the render's own output, not one that is collected into a value
 	marks  []mark // for the top of JSON templates: which tag wrote what
 	marked bool
+	json   *jsonOutput // nil unless the result is JSON
+	place  markdownPlace
 }
 
 // mark says that what follows the offset comes from the tag at pos.
@@ -17,14 +19,14 @@ type mark struct {
 }
 
 func (o *output) Write(p []byte) (int, error) {
-	if o.room(len(p)) {
-		o.b = append(o.b, p...)
-	}
-	return len(p), nil
+	return o.WriteString(string(p))
 }
 
 func (o *output) WriteString(s string) (int, error) {
 	if o.room(len(s)) {
+		if o.json != nil {
+			o.json.literal(o, s)
+		}
 		o.b = append(o.b, s...)
 	}
 	return len(s), nil
@@ -47,6 +49,9 @@ func (o *output) full() {
 
 // print writes a value as {{ }} does.
 func (o *output) print(v any) error {
+	if o.json != nil {
+		return o.printOwn(v, false)
+	}
 	switch v := v.(type) {
 	case string:
 		if !o.st.autoescape {
@@ -54,10 +59,13 @@ func (o *output) print(v any) error {
 			return err
 		}
 	case markup:
-		_, err := o.WriteString(string(v))
+		_, err := o.WriteString(v.text)
 		return err
 	}
 	var err error
+	if o.st.autoescape && o.st.format == FormatMarkdown {
+		return o.printMarkdown(v)
+	}
 	if o.st.autoescape {
 		o.b, err = o.st.appendEscaped(o.b, v)
 	} else {
@@ -69,11 +77,46 @@ func (o *output) print(v any) error {
 	return err
 }
 
-// capture runs a body and returns what it writes.
-func (st *state) capture(b body) (string, error) {
-	out := &output{st: st}
-	if err := b.run(out); err != nil {
-		return "", err
+// printOwn is print; own says that the template itself spells the value out.
+func (o *output) printOwn(v any, own bool) error {
+	switch {
+	case o.json == nil:
+		return o.print(v)
+	case o.st.autoescape:
+		return o.printJSON(v, own)
 	}
-	return string(out.b), st.check()
+	s, _, err := o.st.text(v)
+	if err != nil {
+		return err
+	}
+	_, err = o.WriteString(s)
+	return err
+}
+
+// capture runs what writes and returns what it has written, as markup where values are escaped.
+func (st *state) capture(run func(out *output) error) (any, error) {
+	out := &output{st: st}
+	if st.json {
+		out.json = &jsonOutput{}
+	}
+	if err := run(out); err != nil {
+		return nil, err
+	}
+	return out.captured(), st.check()
+}
+
+// printMarkdown writes a value into Markdown.
+func (o *output) printMarkdown(v any) error {
+	s, _, err := o.st.text(v)
+	if err != nil {
+		return err
+	}
+	if err := o.st.allocEscaped(len(s)); err != nil {
+		return err
+	}
+	o.b = o.place.appendValue(o.b, s)
+	if len(o.b) > o.st.limits.Output {
+		o.full()
+	}
+	return nil
 }

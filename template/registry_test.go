@@ -86,7 +86,7 @@ func TestTheHostMayReplaceWhatItHas(t *testing.T) {
 	pongo2.SetAutoescape(false)
 	t.Cleanup(func() { pongo2.SetAutoescape(true) })
 
-	got, err := render(t, "{% set x = '<' %}{{ x }}", nil, Options{HTML: true})
+	got, err := render(t, "{% set x = '<' %}{{ x }}", nil, Options{Format: FormatHTML})
 	require.NoError(t, err)
 	assert.Equal(t, "&lt;", got)
 

@@ -11,6 +11,9 @@ import (
 type state struct {
 	budget
 	env        *environment
+	format     Format
+	escaper    func(b []byte, s string) []byte
+	json       bool
 	exec       *pongo2.ExecutionContext // for running the bodies of macros
 	data       map[string]any
 	root       *scope // of the template's top level
@@ -22,10 +25,14 @@ type state struct {
 	topScope   scope
 }
 
-func newState(ctx context.Context, env *environment, limits Limits, html bool, data map[string]any) *state {
-	st := &state{budget: budget{limits: limits, ctx: ctx}, env: env, data: data, autoescape: html}
+func newState(ctx context.Context, s *settings, data map[string]any) *state {
+	st := &state{budget: budget{limits: s.limits, ctx: ctx}, env: s.env, format: s.format, escaper: s.escaper, json: s.json, data: data}
+	st.autoescape = s.json || s.format != FormatPlain
 	st.root, st.scope = &st.topScope, &st.topScope
 	st.top = output{st: st, top: true}
+	if s.json {
+		st.top.json = &jsonOutput{}
+	}
 	return st
 }
 

@@ -70,20 +70,16 @@ func (s *setBlock) run(out *output) error {
 }
 
 func markSafe(st *state, v any) (any, error) {
-	s, _, err := st.text(v)
-	return markup(s), err
+	s, safe, err := st.text(v)
+	return markup{s, max(safe, safeText)}, err
 }
 
 // collectBody runs a body in a scope of its own and puts what it writes through filters.
 func (st *state) collectBody(b body, filters expr) (v any, err error) {
 	err = st.inScope(st.scope, func() error {
-		s, err := st.capture(b)
-		if err != nil {
+		v, err = st.capture(b.run)
+		if err != nil || filters == nil {
 			return err
-		}
-		v = textOf(s, st.autoescape)
-		if filters == nil {
-			return nil
 		}
 		previous := st.collected
 		st.collected = v
@@ -117,12 +113,10 @@ func (s *filterBlock) run(out *output) error {
 	if err != nil {
 		return s.pos.at(err)
 	}
-	text, ok := asString(v)
-	if !ok {
+	if _, ok := asString(v); !ok {
 		return s.pos.errorf(ErrType, "a filter block must end in text, not %s", typeName(v))
 	}
-	_, err = out.WriteString(text)
-	return err
+	return out.printBlock(v)
 }
 
 // withStatement is {% with a = 1, b = 2 %}…{% endwith %}.

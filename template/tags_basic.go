@@ -24,10 +24,12 @@ func (s *textStatement) run(out *output) error {
 type printStatement struct {
 	pos   pos
 	value expr
+	own   bool // the template spells the value out
 }
 
 func compilePrint(t *tagSource) (statement, error) {
-	s := &printStatement{t.tok().pos, t.tuple(tupleMode{})}
+	s := &printStatement{pos: t.tok().pos, value: t.tuple(tupleMode{})}
+	s.own = spelledOut(s.value)
 	return s, t.finish()
 }
 
@@ -42,14 +44,27 @@ func (s *printStatement) run(out *output) error {
 	if err != nil {
 		return s.pos.at(err)
 	}
-	return s.pos.at(out.print(v))
+	return s.pos.at(out.printOwn(v, s.own))
+}
+
+// spelledOut reports whether all that an expression can be stands in the template.
+func spelledOut(e expr) bool {
+	switch e := e.(type) {
+	case nil, *constant:
+		return true
+	case *conditional:
+		return spelledOut(e.yes) && spelledOut(e.no)
+	}
+	return false
 }
 
 // compilePrintTag compiles {% print a, b %}, which writes its values one after the other.
 func compilePrintTag(t *tagSource) (statement, error) {
 	var s printAll
 	for {
-		s = append(s, &printStatement{t.tok().pos, t.expression()})
+		p := &printStatement{pos: t.tok().pos, value: t.expression()}
+		p.own = spelledOut(p.value)
+		s = append(s, p)
 		if !t.skipOp(",") {
 			return s, t.done()
 		}

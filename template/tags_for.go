@@ -103,11 +103,7 @@ func (s *forStatement) turns(out *output, l *loop) error {
 
 // recurse is loop(items) inside the body.
 func (s *forStatement) recurse(st *state, items any, depth int, outer *scope) (any, error) {
-	inner := &output{st: st}
-	if err := s.loop(inner, items, depth, outer); err != nil {
-		return nil, err
-	}
-	return textOf(string(inner.b), st.autoescape), st.check()
+	return st.capture(func(out *output) error { return s.loop(out, items, depth, outer) })
 }
 
 // filteredItems are the items for which the loop's test holds. The test sees the item, but not the loop.

@@ -67,12 +67,10 @@ func (s *callStatement) run(out *output) error {
 	if err != nil {
 		return s.pos.at(err)
 	}
-	text, ok := asString(v)
-	if !ok {
+	if _, ok := asString(v); !ok {
 		return s.pos.errorf(ErrType, "what a call block calls must return text, not %s", typeName(v))
 	}
-	_, err = out.WriteString(text)
-	return err
+	return out.printBlock(v)
 }
 
 // A macro is a macroCode with the scope in which it was defined.
@@ -94,8 +92,7 @@ func (m *macro) call(st *state, a args) (result any, err error) {
 		if err := m.code.bind(st, a); err != nil {
 			return m.code.pos.at(err)
 		}
-		text, err := st.capture(m.code.body)
-		result = textOf(text, st.autoescape)
+		result, err = st.capture(m.code.body.run)
 		return err
 	})
 	return result, err

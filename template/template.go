@@ -7,22 +7,28 @@ import (
 	"github.com/flosch/pongo2/v6"
 )
 
-// Options say how templates are compiled and rendered. The zero value is right for everything but HTML.
+// Options say how templates are compiled and rendered. The zero value is right for text that nothing interprets.
 type Options struct {
-	// HTML escapes what {{ }} prints, unless it went through |safe or is the result of a filter that makes HTML.
-	// Zero means that values are printed as they are.
-	HTML bool
+	// Format is what the output is; values are escaped for it. Zero means that values are printed as they are.
+	Format Format
 	// Limits bound the cost. Zero fields take the defaults that are documented with them.
 	Limits Limits
 }
 
 // A Template is a compiled text template. It is immutable and safe for concurrent use.
 type Template struct {
-	env    *environment
-	pongo  *pongo2.Template
-	limits Limits
-	html   bool
-	size   int // of the source
+	settings
+	pongo *pongo2.Template
+	size  int // of the source
+}
+
+// settings are what a template has been compiled for.
+type settings struct {
+	env     *environment
+	limits  Limits
+	format  Format
+	escaper func(b []byte, s string) []byte // of the format
+	json    bool                            // the result is JSON
 }
 
 // Compile compiles a text template. The error is an [*Error] with the place and the offending text, which shows every
@@ -32,6 +38,11 @@ func Compile(source string, o Options) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.source(source)
+}
+
+// source compiles a whole template.
+func (c *compiler) source(source string) (*Template, error) {
 	segments, err := c.scan(source)
 	if err != nil {
 		return nil, err
@@ -50,7 +61,7 @@ func Compile(source string, o Options) (*Template, error) {
 //
 // Nothing is returned along with an error. The error is an [*Error]; it holds no value of the data.
 func (t *Template) Render(ctx context.Context, data map[string]any) (string, error) {
-	out := &newState(ctx, t.env, t.limits, t.html, data).top
+	out := &newState(ctx, &t.settings, data).top
 	if err := t.run(out); err != nil {
 		return "", err
 	}
@@ -84,10 +95,8 @@ func recoverError(err *error) {
 
 // A compiler compiles templates that belong together, with one set of pongo2.
 type compiler struct {
-	env    *environment
-	set    *pongo2.TemplateSet
-	limits Limits
-	html   bool
+	settings
+	set *pongo2.TemplateSet
 }
 
 func newCompiler(o Options) (*compiler, error) {
@@ -99,7 +108,11 @@ func newCompiler(o Options) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &compiler{env, set, o.Limits.withDefaults(), o.HTML}, nil
+	escaper, err := o.Format.escaper()
+	if err != nil {
+		return nil, err
+	}
+	return &compiler{settings{env: env, limits: o.Limits.withDefaults(), format: o.Format, escaper: escaper}, set}, nil
 }
 
 func (c *compiler) scan(source string) ([]segment, error) {
@@ -119,5 +132,5 @@ func (c *compiler) compile(segments []segment) (t *Template, err error) {
 	if err != nil {
 		return nil, ourError(err)
 	}
-	return &Template{env: c.env, pongo: pongo, limits: c.limits, html: c.html}, nil
+	return &Template{settings: c.settings, pongo: pongo}, nil
 }

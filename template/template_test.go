@@ -108,7 +108,7 @@ func TestHTML(t *testing.T) {
 		`{% autoescape false %}{{ x }}{% endautoescape %}`: `<b a="1">&'`,
 		`{{ [x] }}`: `[&#39;&lt;b a=&#34;1&#34;&gt;&amp;\&#39;&#39;]`,
 	} {
-		got, err := render(t, source, data, Options{HTML: true})
+		got, err := render(t, source, data, Options{Format: FormatHTML})
 		require.NoError(t, err, source)
 		assert.Equal(t, want, got, source)
 	}

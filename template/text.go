@@ -14,7 +14,7 @@ func (st *state) appendString(b []byte, v any) ([]byte, error) {
 	case string:
 		return append(b, v...), st.alloc(len(v))
 	case markup:
-		return append(b, v...), st.alloc(len(v))
+		return append(b, v.text...), st.alloc(len(v.text))
 	case *undefined:
 		if v.loud() {
 			return b, v.fail()
@@ -24,22 +24,22 @@ func (st *state) appendString(b []byte, v any) ([]byte, error) {
 	return st.appendRepr(b, v, 0)
 }
 
-// text is str(v); safe if v is markup.
-func (st *state) text(v any) (s string, safe bool, err error) {
+// text is str(v), and how safe it is.
+func (st *state) text(v any) (s string, safe safety, err error) {
 	switch v := v.(type) {
 	case string:
-		return v, false, nil
+		return v, notSafe, nil
 	case markup:
-		return string(v), true, nil
+		return v.text, v.safety, nil
 	}
 	b, err := st.appendString(nil, v)
-	return string(b), false, err
+	return string(b), notSafe, err
 }
 
-// appendEscaped appends str(v) as HTML; markup as it is.
+// appendEscaped appends str(v), escaped for the template's format; markup as it is.
 func (st *state) appendEscaped(b []byte, v any) ([]byte, error) {
 	if m, ok := v.(markup); ok {
-		return append(b, m...), st.alloc(len(m))
+		return append(b, m.text...), st.alloc(len(m.text))
 	}
 	s, _, err := st.text(v)
 	if err != nil {
@@ -48,7 +48,7 @@ func (st *state) appendEscaped(b []byte, v any) ([]byte, error) {
 	if err := st.allocEscaped(len(s)); err != nil {
 		return b, err
 	}
-	return appendHTML(b, s), nil
+	return st.escaper(b, s), nil
 }
 
 func appendHTML(b []byte, s string) []byte {
@@ -75,13 +75,13 @@ func appendHTML(b []byte, s string) []byte {
 	return append(b, s[last:]...)
 }
 
-// escape is str(v) as HTML.
+// escape is str(v), escaped for the template's format.
 func (st *state) escape(v any) (markup, error) {
 	if m, ok := v.(markup); ok {
 		return m, nil
 	}
 	b, err := st.appendEscaped(nil, v)
-	return markup(b), err
+	return markup{string(b), safeText}, err
 }
 
 // appendRepr appends Python's repr(v).
@@ -112,10 +112,10 @@ func (st *state) appendRepr(b []byte, v any, depth int) ([]byte, error) {
 		}
 		return appendQuoted(b, v), nil
 	case markup:
-		if err := st.allocEscaped(len(v)); err != nil {
+		if err := st.allocEscaped(len(v.text)); err != nil {
 			return b, err
 		}
-		return append(appendQuoted(append(b, "Markup("...), string(v)), ')'), nil
+		return append(appendQuoted(append(b, "Markup("...), v.text), ')'), nil
 	case *undefined:
 		if v.loud() {
 			return b, v.fail()

@@ -27,7 +27,7 @@ func urlize(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := string(escaped)
+	s := escaped.text
 	st.spend(2 * len(s))
 	var b []byte
 	for s != "" {
@@ -45,7 +45,7 @@ func urlize(st *state, in any, p params) (any, error) {
 		b = append(b, s[:spaces]...)
 		s = s[spaces:]
 	}
-	return textOf(string(b), st.autoescape), nil
+	return textOf(string(b), st.autoSafety()), nil
 }
 
 type linker struct {

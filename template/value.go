@@ -10,14 +10,40 @@ import (
 //
 //	nil, bool, int64, float64   None and the numbers
 //	bigInteger                  an integer of the data beyond 64 bits: printed and compared, not calculated with
-//	string, markup              text; markup is text that is HTML already (jinja's Markup)
+//	string, markup              text; markup is text that need not be escaped
 //	*list, *tuple, *dict        what templates create
 //	[]any, map[string]any       lists and objects of the data, shared and never written to; wrap makes *list or *dict
 //	*rangeValue, *view, *generator, *undefined, and the callables
 type (
-	markup     string
 	bigInteger string // up to maxDigits decimal digits with a sign, without leading zeros
 )
+
+// markup is text that need not be escaped any more (jinja's Markup).
+type markup struct {
+	text   string
+	safety safety
+}
+
+// safety says where a text can stand as it is. What templates make of a markup is as safe as the markup was, unless
+// something else is put into it.
+type safety uint8
+
+const (
+	notSafe  safety = iota
+	safeText        // escaped for the template's format
+	// The rest only matters to templates whose result is JSON; see jsonOutput.
+	safeAnywhere // |safe: inside a JSON string as text, outside of one as JSON
+	safeJSON     // |tojson, and blocks of the template that are JSON: JSON, or a piece of a JSON string
+)
+
+// isJSON reports whether the text can stand outside of a JSON string.
+func (s safety) isJSON() bool { return s >= safeAnywhere }
+
+// safetyOf returns how safe a value is; what is no markup is not.
+func safetyOf(v any) safety {
+	m, _ := v.(markup)
+	return m.safety
+}
 
 const maxDigits = 400
 
@@ -108,7 +134,7 @@ func truth(v any) bool {
 	case string:
 		return v != ""
 	case markup:
-		return v != ""
+		return v.text != ""
 	case []any:
 		return len(v) > 0
 	case map[string]any:
@@ -133,7 +159,7 @@ func (st *state) length(v any) (int, error) {
 	case string:
 		return st.runes(v), nil
 	case markup:
-		return st.runes(string(v)), nil
+		return st.runes(v.text), nil
 	case []any:
 		return len(v), nil
 	case map[string]any:
@@ -165,15 +191,15 @@ func asString(v any) (string, bool) {
 	case string:
 		return v, true
 	case markup:
-		return string(v), true
+		return v.text, true
 	}
 	return "", false
 }
 
-// textOf makes a string, or markup if safe.
-func textOf(s string, safe bool) any {
-	if safe {
-		return markup(s)
+// textOf makes a string, or markup if it is safe.
+func textOf(s string, safe safety) any {
+	if safe != notSafe {
+		return markup{s, safe}
 	}
 	return s
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
@@ -113,6 +114,7 @@ func TestPreview(t *testing.T) {
 		"payload":   {api.PreviewRequest{Template: json.RawMessage(`{"id": "{{ event_id }}", "n": "{{ metadata.n }}"}`), Event: e}, `{"id":"evt_1","n":5}`},
 		"text":      {api.PreviewRequest{Template: json.RawMessage(`"{{ event_type }}: {{ metadata.h }}"`), Event: e}, `"invoice.paid: <b>"`},
 		"html":      {api.PreviewRequest{Template: json.RawMessage(`"{{ metadata.h }}"`), Event: e, HTML: true}, `"&lt;b&gt;"`},
+		"format":    {api.PreviewRequest{Template: json.RawMessage(`"[\"{{ metadata.h }}\"]"`), Shape: template.ShapeJSON, Event: e, Format: template.FormatMrkdwn}, `["&lt;b&gt;"]`},
 		"blocks":    {api.PreviewRequest{Template: json.RawMessage(`"[{\"text\": \"{{ event_id }}\"}]"`), Shape: "json", Event: e}, `[{"text":"evt_1"}]`},
 		"no event":  {api.PreviewRequest{Template: json.RawMessage(`"{{ event_type }}"`)}, `"object.created"`},
 		"just text": {api.PreviewRequest{Template: json.RawMessage(`"hello"`)}, `"hello"`},
@@ -128,6 +130,7 @@ func TestPreview(t *testing.T) {
 		`{"template": "x", "shape": "object"}`:                              {"body.shape: value_error"},
 		`{"template": {}, "shape": "text"}`:                                 {"body.shape: value_error"},
 		`{"template": "", "event": {}, "event_id": "evt_1"}`:                {"body.event_id: value_error"},
+		`{"template": "x", "format": "rtf"}`:                                {"body.format: enum"},
 		`{"template": "{{"}`:                                                {"body.template: template_error"},
 		`{"template": {"a": ["{{ }}"], "b/c": "{% nope %}"}}`:               {"body.template.a.0: template_error", "body.template.b/c: template_error"},
 	} {

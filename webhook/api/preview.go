@@ -19,7 +19,11 @@ type PreviewRequest struct {
 	// Shape is template.ShapeJSON for a string that renders to JSON, such as
 	// Slack's blocks_template. Otherwise it follows from Template.
 	Shape template.Shape `json:"shape,omitempty"`
-	// HTML escapes what a text template prints, as in the body of an HTML mail.
+	// Format is what values are escaped for: template.FormatHTML for the body of
+	// an HTML mail, FormatMarkdown for a Markdown one, FormatMrkdwn for Slack.
+	// Empty means that they are printed as they are.
+	Format template.Format `json:"format,omitempty"`
+	// HTML is the same as Format "html".
 	HTML bool `json:"html,omitempty"`
 	// Event is the envelope. What it lacks is filled in.
 	Event *event.Event `json:"event,omitempty"`
@@ -40,10 +44,7 @@ func (a *API) preview(r *request) (*response, error) {
 		return nil, p
 	}
 	source, shape := readTemplate(o)
-	options := template.Options{}
-	if html := o.boolean("html"); html != nil {
-		options.HTML = *html
-	}
+	options := template.Options{Format: readFormat(o)}
 	eventID := o.text("event_id")
 	if eventID != "" && o.members["event"] != nil {
 		p.add(o.at("event_id"), typeValue, "must not be there together with event")
@@ -105,6 +106,20 @@ func readTemplate(o *object) (source string, shape template.Shape) {
 		o.found.add(o.at("shape"), typeValue, "does not fit the template: a string is text or json, an object or a list is object")
 	}
 	return source, shape
+}
+
+// readFormat reads what the template's output is.
+func readFormat(o *object) template.Format {
+	format := template.Format(o.text("format"))
+	if html := o.boolean("html"); html != nil && *html && format == template.FormatPlain {
+		format = template.FormatHTML
+	}
+	switch format {
+	case template.FormatPlain, template.FormatHTML, template.FormatMarkdown, template.FormatMrkdwn:
+	default:
+		o.found.add(o.at("format"), "enum", "must be html, markdown or mrkdwn")
+	}
+	return format
 }
 
 // addTemplateError adds what is wrong with a template, each leaf at its place.

@@ -1,0 +1,69 @@
+package template
+
+import "strings"
+
+// A Format says what the output of a template is, and so what has to be escaped in the values that {{ }} prints. A value
+// stays as it is if it went through |safe, comes from a filter that makes the format itself, or is printed inside
+// {% autoescape false %}. The filters escape and e escape for the same format.
+type Format string
+
+// The formats.
+const (
+	FormatPlain Format = "" // text: nothing is escaped, and |e makes HTML, as in Jinja2
+
+	FormatHTML Format = "html" // & < > " '
+
+	// FormatMarkdown is CommonMark with GitHub's extensions. A value shows as it is: it makes no link, picture, heading
+	// or table, and ends none.
+	FormatMarkdown Format = "markdown"
+
+	// FormatMrkdwn is the markup of Slack's text objects. Of a value exactly & < > are escaped, in plain_text objects
+	// too, so that it makes no mention and no link (https://docs.slack.dev/messaging/formatting-message-text, "Escaping
+	// text"). Not escaped is what stands in JSON under url, a name that ends in _url, value, action_id or block_id: these
+	// are no texts, and Slack takes them literally.
+	FormatMrkdwn Format = "mrkdwn"
+)
+
+// escaper returns what escapes a text for the format.
+func (f Format) escaper() (func(b []byte, s string) []byte, error) {
+	switch f {
+	case FormatPlain, FormatHTML:
+		return appendHTML, nil
+	case FormatMarkdown:
+		return appendMarkdown, nil
+	case FormatMrkdwn:
+		return appendMrkdwn, nil
+	}
+	return nil, errorf(ErrUnknown, "no format of templates named %q", near(string(f)))
+}
+
+// appendAsIs escapes nothing: text inside the JSON of a plain template.
+func appendAsIs(b []byte, s string) []byte { return append(b, s...) }
+
+func appendMrkdwn(b []byte, s string) []byte {
+	for {
+		i := strings.IndexAny(s, "&<>")
+		if i < 0 {
+			return append(b, s...)
+		}
+		b = append(b, s[:i]...)
+		switch s[i] {
+		case '&':
+			b = append(b, "&amp;"...)
+		case '<':
+			b = append(b, "&lt;"...)
+		default:
+			b = append(b, "&gt;"...)
+		}
+		s = s[i+1:]
+	}
+}
+
+// mrkdwnText reports whether a string of Slack's JSON that stands under key is text that Slack decodes.
+func mrkdwnText(key string) bool {
+	switch key {
+	case "url", "value", "action_id", "block_id":
+		return false
+	}
+	return !strings.HasSuffix(key, "_url")
+}

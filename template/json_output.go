@@ -1,0 +1,278 @@
+package template
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
+// What a template of JSON writes. Its text is JSON as it stands; a value is written so that it stays a value:
+//
+//   - Inside a JSON string it is escaped for the template's format, and then for JSON.
+//   - Outside of strings, text becomes a JSON string, and any other value its JSON. What cannot break anything stands as it
+//     is: commas and blanks, as from {{ "," if not loop.last }}, numbers, true, false and null, and what the template itself
+//     spells out. An undefined value is nothing, or null after a colon.
+//   - |tojson and blocks of the template (macros, set, call, filter) that make JSON are JSON. Other blocks are text.
+//
+// jsonPlace follows the JSON that has been written so far.
+type jsonPlace struct {
+	seen     int // how much of the output
+	inString bool
+	escaped  bool   // after a backslash in a string
+	last     byte   // the last byte outside of strings, blanks aside; '"' for a string
+	begin    int    // of the last string
+	text     string // the last string outside of which we are
+	key      string // the string before the last colon
+}
+
+// follow goes on to the end of b.
+func (p *jsonPlace) follow(b []byte) {
+	for ; p.seen < len(b); p.seen++ {
+		c := b[p.seen]
+		switch {
+		case p.escaped:
+			p.escaped = false
+		case p.inString && c == '\\':
+			p.escaped = true
+		case c == '"':
+			if p.inString {
+				p.text, p.last = string(b[p.begin:p.seen]), c
+			} else {
+				p.begin = p.seen + 1
+				if p.last != ':' {
+					p.key = ""
+				}
+			}
+			p.inString = !p.inString
+		case !p.inString && c == ':':
+			p.key, p.last = p.text, c
+		case !p.inString && !blankByte(c):
+			p.last = c
+		}
+	}
+}
+
+func blankByte(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// jsonOutput is the part of an output that only templates of JSON have.
+type jsonOutput struct {
+	place jsonPlace
+	// Of a block:
+	text   []byte // the same as it reads where it is no JSON
+	quoted bool   // the template has put quotes into it
+	mixed  bool   // text of the data stands outside of quotes
+}
+
+// literal takes text of the template.
+func (j *jsonOutput) literal(o *output, s string) {
+	if !o.top {
+		j.quoted = j.quoted || strings.IndexByte(s, '"') >= 0
+		j.text = appendDecoded(j.text, s)
+	}
+}
+
+// printJSON writes a value into JSON. Own says that the template itself spells the value out.
+func (o *output) printJSON(v any, own bool) error {
+	st, j := o.st, o.json
+	s, safe, err := st.text(v)
+	if err != nil {
+		return err
+	}
+	j.place.follow(o.b)
+	start := len(o.b)
+	if !j.place.inString {
+		j.quoted = j.quoted || safe.isJSON() && strings.IndexByte(s, '"') >= 0
+		j.mixed = j.mixed || !safe.isJSON() && !own && !isJSONScalar(s) && !isJSONGap(s)
+	}
+	if o.b, err = st.appendJSONPlace(o.b, v, s, safe, &j.place, own); err != nil {
+		return err
+	}
+	if !o.top {
+		if safe == notSafe {
+			j.text = st.escaper(j.text, s)
+		} else {
+			j.text = append(j.text, s...)
+		}
+	}
+	if len(o.b) > st.limits.Output {
+		o.full()
+	}
+	return st.alloc(len(o.b) - start)
+}
+
+func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *jsonPlace, own bool) ([]byte, error) {
+	if err := st.allocEscaped(len(s)); err != nil {
+		return b, err
+	}
+	style := objectJSON()
+	if place.inString {
+		switch {
+		case safe == safeJSON && insideJSON(s):
+			return append(b, s...), nil
+		case safe == notSafe && (st.format != FormatMrkdwn || mrkdwnText(place.key)):
+			s = string(st.escaper(nil, s))
+		}
+		return appendJSONInside(b, s, &style), nil
+	}
+	afterColon := place.last == ':'
+	switch v := v.(type) {
+	case markup:
+		if !v.safety.isJSON() {
+			return appendJSONString(b, s, &style), nil
+		}
+		if st.format == FormatMrkdwn && !mrkdwnText(place.key) {
+			return appendUnescaped(b, s, &style), nil
+		}
+		return append(b, s...), nil
+	case string:
+		if isJSONScalar(s) || own || !afterColon && isJSONGap(s) {
+			return append(b, s...), nil
+		}
+	case *undefined:
+		if !afterColon {
+			return b, nil
+		}
+	}
+	style.lenient = true
+	if st.format != FormatMrkdwn || mrkdwnText(place.key) {
+		style.escape = st.jsonEscape()
+	}
+	return st.appendJSON(b, v, &style, 0)
+}
+
+// appendUnescaped appends JSON whose strings |tojson has escaped as mrkdwn, for a place where Slack expects none.
+func appendUnescaped(b []byte, s string, style *jsonStyle) []byte {
+	var text string
+	if json.Unmarshal([]byte(s), &text) != nil {
+		return append(b, s...)
+	}
+	text = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(text)
+	return appendJSONString(b, text, style)
+}
+
+// insideJSON reports whether s can stand inside a JSON string as it is.
+func insideJSON(s string) bool {
+	return strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 && strings.IndexFunc(s, func(r rune) bool { return r < ' ' }) < 0 ||
+		json.Valid([]byte(`"`+s+`"`))
+}
+
+// isJSONScalar reports whether s is a number, true, false or null.
+func isJSONScalar(s string) bool {
+	const longest = 64
+	return s != "" && len(s) <= longest && strings.IndexByte(`"[{ `+"\t\r\n", s[0]) < 0 && json.Valid([]byte(s))
+}
+
+// isJSONGap reports whether s is nothing but blanks and at most one comma.
+func isJSONGap(s string) bool {
+	return strings.Trim(s, " \t\r\n,") == "" && strings.Count(s, ",") <= 1
+}
+
+// mixed is how safe a text is that is made of several parts, those that are not safe having been escaped for the format.
+func mixed(parts ...any) safety {
+	best, weak := notSafe, false
+	for _, part := range parts {
+		s := safetyOf(part)
+		best = max(best, s)
+		if !s.isJSON() {
+			text, ok := asString(part)
+			weak = weak || !ok || !isJSONGap(text)
+		}
+	}
+	if best != notSafe && weak {
+		return safeText
+	}
+	return best
+}
+
+// filled is how safe a format is once values have been put into it.
+func filled(format safety) safety { return min(format, safeText) }
+
+// jsonMarkup is text that is JSON. In Markdown it would be read as Markdown: there it stays text.
+func (st *state) jsonMarkup(s string) any {
+	switch {
+	case st.json:
+		return markup{s, safeJSON}
+	case st.format == FormatMarkdown:
+		return s
+	}
+	return markup{s, safeText}
+}
+
+// autoSafety is how safe the text is that a filter has escaped where escaping is on.
+func (st *state) autoSafety() safety {
+	if st.autoescape {
+		return safeText
+	}
+	return notSafe
+}
+
+// jsonEscape is what strings inside of JSON are escaped with, nil for nothing.
+func (st *state) jsonEscape() func([]byte, string) []byte {
+	if st.format == FormatMrkdwn && st.autoescape {
+		return appendMrkdwn
+	}
+	return nil
+}
+
+// printBlock writes the text that a block has made.
+func (o *output) printBlock(v any) error {
+	if o.json != nil {
+		return o.print(v)
+	}
+	s, _ := asString(v)
+	_, err := o.WriteString(s)
+	return err
+}
+
+// captured is the value of what a block has written: JSON if it reads as such, or else text.
+func (o *output) captured() any {
+	switch {
+	case !o.st.autoescape:
+		return string(o.b)
+	case o.json == nil:
+		return markup{string(o.b), safeText}
+	case o.json.quoted && isJSONPiece(o.b):
+		return markup{string(o.b), safeJSON}
+	case !o.json.mixed:
+		return markup{string(o.json.text), safeAnywhere}
+	}
+	return markup{string(o.json.text), safeText}
+}
+
+// isJSONPiece reports whether b is values with commas between them, or members of an object.
+func isJSONPiece(b []byte) bool {
+	b = bytes.Trim(b, " \t\r\n,")
+	wrapped := func(begin, end byte) []byte {
+		return append(append(append(make([]byte, 0, len(b)+2), begin), b...), end)
+	}
+	return json.Valid(wrapped('[', ']')) || json.Valid(wrapped('{', '}'))
+}
+
+// appendDecoded appends text of the template, which is JSON as it stands, as the text that it is inside a JSON string.
+func appendDecoded(b []byte, s string) []byte {
+	for {
+		i := strings.IndexByte(s, '\\')
+		if i < 0 || i+1 == len(s) {
+			return append(b, s...)
+		}
+		n := 2
+		if s[i+1] == 'u' {
+			n = 6
+			if len(s) >= i+12 && s[i+6] == '\\' && s[i+7] == 'u' {
+				n = 12 // maybe a pair of surrogates
+			}
+		}
+		var decoded string
+		for ; n > 0; n -= 6 {
+			if i+n <= len(s) && json.Unmarshal([]byte(`"`+s[i:i+n]+`"`), &decoded) == nil {
+				break
+			}
+		}
+		if n <= 0 { // no escape of JSON
+			b, s = append(b, s[:i+1]...), s[i+1:]
+			continue
+		}
+		b = append(append(b, s[:i]...), decoded...)
+		s = s[i+n:]
+	}
+}
