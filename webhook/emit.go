@@ -142,7 +142,7 @@ func (d *Dispatcher) commitEmits(ctx context.Context, records []NewEvent) error 
 	var accepted, refused []Endpoint
 	tasks, err := d.store.Enqueue(ctx, at, records, &Offer{
 		Until: at.Add(d.cfg.Lease),
-		Accept: func(e Endpoint) bool {
+		Accept: func(_ string, e Endpoint) bool {
 			if d.scheduler.reserve(e) {
 				accepted = append(accepted, e)
 				return true

@@ -117,9 +117,10 @@ type NewEvent struct {
 type Offer struct {
 	// Until is when the leases end.
 	Until time.Time
-	// Accept says whether the caller takes one more delivery for the endpoint.
-	// If Enqueue fails, nothing was taken, whatever Accept said.
-	Accept func(Endpoint) bool
+	// Accept says whether the caller takes one more delivery for the endpoint,
+	// which is of the organization. If Enqueue fails, nothing was taken,
+	// whatever Accept said.
+	Accept func(organizationID string, e Endpoint) bool
 }
 
 // ClaimRequest bounds a claim.

@@ -41,7 +41,7 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 		}
 		for _, target := range targets {
 			d := s.add(o, stored, s.endpoints[target.Endpoint])
-			if offer != nil && !target.Paused && offer.Accept(target.Endpoint) {
+			if offer != nil && !target.Paused && offer.Accept(e.OrganizationID, target.Endpoint) {
 				tasks = append(tasks, s.lease(d, offer.Until))
 			} else {
 				s.put(d, webhook.StatusPending, d.queuedAt)

@@ -47,7 +47,7 @@ func benchmarkOffered(b *testing.B, size, endpoints int) {
 		types[i] = fmt.Sprintf("bench.e%d", i)
 	}
 	payload := []byte(`{"event_id":"evt_1","metadata":{"filler":"` + strings.Repeat("x", 600) + `"}}`)
-	accept := func(webhook.Endpoint) bool { return true }
+	accept := func(string, webhook.Endpoint) bool { return true }
 	events := make([]webhook.NewEvent, size)
 	settlements := make([]webhook.Settlement, size)
 	n := 0

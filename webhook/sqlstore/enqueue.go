@@ -216,7 +216,7 @@ func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error 
 		for j := range e.targets[i] {
 			target := &e.targets[i][j]
 			id, endpointID := mine[j], e.routes.ids[target.Endpoint]
-			if e.offer != nil && !target.Paused && e.offer.Accept(target.Endpoint) {
+			if e.offer != nil && !target.Paused && e.offer.Accept(e.events[i].OrganizationID, target.Endpoint) {
 				if e.tasks == nil { // who takes one mostly takes all
 					e.tasks = make([]webhook.Task, 0, len(e.deliveryIDs))
 					e.endpointIDs = make([]int64, 0, len(e.deliveryIDs))

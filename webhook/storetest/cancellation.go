@@ -92,7 +92,7 @@ func cancelledDuringEnqueue(f *fixture) {
 	for n := range 5 {
 		ctx, cancel := context.WithCancel(f.ctx)
 		asked := 0
-		accept := func(webhook.Endpoint) bool {
+		accept := func(string, webhook.Endpoint) bool {
 			if asked++; asked > n {
 				cancel()
 			}

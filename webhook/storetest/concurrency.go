@@ -75,7 +75,7 @@ func concurrentClaimers(views ...*fixture) {
 	inParallel(func(n int) {
 		f := views[n%len(views)]
 		accepted := 0
-		offer := &webhook.Offer{Until: start().Add(lease), Accept: func(webhook.Endpoint) bool {
+		offer := &webhook.Offer{Until: start().Add(lease), Accept: func(string, webhook.Endpoint) bool {
 			accepted++
 			return accepted%3 == 0
 		}}
@@ -281,7 +281,7 @@ func removingWhileEmitting(f *fixture) {
 			return
 		}
 		for i := range 5 {
-			offer := &webhook.Offer{Until: start().Add(lease), Accept: func(webhook.Endpoint) bool { return i%2 == 0 }}
+			offer := &webhook.Offer{Until: start().Add(lease), Accept: func(string, webhook.Endpoint) bool { return i%2 == 0 }}
 			_, err := f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), 2), offer)
 			assert.NoError(f.t, err)
 		}

@@ -144,7 +144,7 @@ func idempotent(f *fixture) {
 	require.NoError(f.t, err)
 	require.Equal(f.t, first.Payload, payload, "the payload that came first stays")
 
-	offer := &webhook.Offer{Until: start().Add(lease), Accept: func(webhook.Endpoint) bool { return true }}
+	offer := &webhook.Offer{Until: start().Add(lease), Accept: func(string, webhook.Endpoint) bool { return true }}
 	tasks, err := f.Enqueue(f.ctx, start(), []webhook.NewEvent{first, newEvent("evt_4"), newEvent("evt_4")}, offer)
 	require.NoError(f.t, err)
 	require.Len(f.t, tasks, 1, "an event that is passed over is not offered")

@@ -86,7 +86,7 @@ func (m *model) enqueueEvents() {
 	}
 	tasks, err := m.Enqueue(m.ctx, m.now, events, &webhook.Offer{
 		Until:  m.now.Add(lease),
-		Accept: func(webhook.Endpoint) bool { return m.random.IntN(3) == 0 },
+		Accept: func(string, webhook.Endpoint) bool { return m.random.IntN(3) == 0 },
 	})
 	require.NoError(m.t, err)
 

@@ -20,15 +20,15 @@ func offerCases() []testCase {
 
 // offer enqueues with an offer. A store may ignore offers: then it returns no
 // tasks, and the deliveries are pending.
-func (f *fixture) offer(now time.Time, accept func(webhook.Endpoint) bool, events ...webhook.NewEvent) []webhook.Task {
+func (f *fixture) offer(now time.Time, accept func(string, webhook.Endpoint) bool, events ...webhook.NewEvent) []webhook.Task {
 	f.t.Helper()
 	tasks, err := f.Enqueue(f.ctx, now, events, &webhook.Offer{Until: now.Add(lease), Accept: accept})
 	require.NoError(f.t, err, "enqueuing with an offer")
 	return tasks
 }
 
-func always(webhook.Endpoint) bool { return true }
-func never(webhook.Endpoint) bool  { return false }
+func always(string, webhook.Endpoint) bool { return true }
+func never(string, webhook.Endpoint) bool  { return false }
 
 func acceptedIsInFlight(f *fixture) {
 	w := f.create(hook("webhook", "slack"))
@@ -84,7 +84,7 @@ func refusedIsPending(f *fixture) {
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
 		require.Equal(f.t, webhook.StatusPending, d.Status, "what is not accepted is pending")
 	}
-	onlySlack := func(e webhook.Endpoint) bool { return e.Channel == "slack" }
+	onlySlack := func(_ string, e webhook.Endpoint) bool { return e.Channel == "slack" }
 	for _, task := range f.offer(start(), onlySlack, newEvent("evt_2")) {
 		require.Equal(f.t, "slack", task.Endpoint.Channel, "Accept is asked about the delivery's own endpoint")
 		f.settle(start(), succeeded(task, start()))
@@ -101,7 +101,7 @@ func pausedIsNotOffered(f *fixture) {
 		f.settle(start(), succeeded(task, start()))
 	}
 	f.setPaused(w, true)
-	refuse := func(webhook.Endpoint) bool {
+	refuse := func(string, webhook.Endpoint) bool {
 		f.t.Error("deliveries of paused webhooks are never offered: Accept must not be asked")
 		return true
 	}
@@ -126,7 +126,8 @@ func offeredLeaseExpires(f *fixture) {
 func asksForEachDelivery(f *fixture) {
 	f.create(hook("webhook", "slack"))
 	asked := make(map[webhook.Endpoint]int)
-	accept := func(e webhook.Endpoint) bool {
+	accept := func(organizationID string, e webhook.Endpoint) bool {
+		require.Equal(f.t, org, organizationID, "Accept is told whose delivery it is")
 		asked[e]++
 		return asked[e] <= 3
 	}

@@ -273,7 +273,7 @@ func concurrentStatistics(views ...*fixture) {
 	const batches, events, endpoints = 8, 4, 3
 	inParallel(func(n int) {
 		f := views[n%len(views)]
-		accept := func(webhook.Endpoint) bool { return true }
+		accept := func(string, webhook.Endpoint) bool { return true }
 		for i := range batches {
 			now := start().Add(time.Duration(n%2) * time.Hour)
 			tasks, err := f.Enqueue(f.ctx, now, newEvents(fmt.Sprintf("evt_%d_%d", n, i), events),
