@@ -24,7 +24,7 @@ func escape(st *state, in any, _ params) (any, error) { return st.escape(in) }
 // safeFilter is |safe: a text of the data that is trusted to be what the output is.
 func safeFilter(st *state, in any, _ params) (any, error) {
 	s, safe, err := st.text(in)
-	if st.json {
+	if st.json || st.format == FormatHTML {
 		safe = max(safe, safeAnywhere)
 	}
 	return markup{s, max(safe, safeText)}, err

@@ -11,7 +11,9 @@ type Format string
 const (
 	FormatPlain Format = "" // text: nothing is escaped, and |e makes HTML, as in Jinja2
 
-	FormatHTML Format = "html" // & < > " '
+	// FormatHTML escapes & < > " '; in an attribute without quotes, blanks and = as well. A value that would make an
+	// attribute such as href begin with a scheme other than http, https, mailto, tel, sms, ftp and cid becomes "#".
+	FormatHTML Format = "html"
 
 	// FormatMarkdown is CommonMark with GitHub's extensions. A value shows as it is: it makes no link, picture, heading
 	// or table, and ends none.

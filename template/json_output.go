@@ -104,6 +104,7 @@ func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *
 	if err := st.allocEscaped(len(s)); err != nil {
 		return b, err
 	}
+	st.scan(perConversion * len(s))
 	style := objectJSON()
 	if place.inString {
 		switch {
@@ -226,6 +227,9 @@ func (o *output) printBlock(v any) error {
 
 // captured is the value of what a block has written: JSON if it reads as such, or else text.
 func (o *output) captured() any {
+	if o.json != nil {
+		o.st.scan(2 * perConversion * len(o.b))
+	}
 	switch {
 	case !o.st.autoescape:
 		return string(o.b)

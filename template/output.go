@@ -10,6 +10,7 @@ type output struct {
 	marked bool
 	json   *jsonOutput // nil unless the result is JSON
 	place  markdownPlace
+	html   htmlPlace
 }
 
 // mark says that what follows the offset comes from the tag at pos.
@@ -59,12 +60,14 @@ func (o *output) print(v any) error {
 			return err
 		}
 	case markup:
-		_, err := o.WriteString(v.text)
-		return err
+		if v.safety >= safeAnywhere || o.st.format != FormatHTML || !o.st.autoescape {
+			_, err := o.WriteString(v.text)
+			return err
+		}
 	}
 	var err error
-	if o.st.autoescape && o.st.format == FormatMarkdown {
-		return o.printMarkdown(v)
+	if o.st.autoescape && (o.st.format == FormatMarkdown || o.st.format == FormatHTML) {
+		return o.printInPlace(v)
 	}
 	if o.st.autoescape {
 		o.b, err = o.st.appendEscaped(o.b, v)
@@ -105,16 +108,20 @@ func (st *state) capture(run func(out *output) error) (any, error) {
 	return out.captured(), st.check()
 }
 
-// printMarkdown writes a value into Markdown.
-func (o *output) printMarkdown(v any) error {
-	s, _, err := o.st.text(v)
+// printInPlace writes a value into Markdown or HTML, where it matters what stands around it.
+func (o *output) printInPlace(v any) error {
+	s, safe, err := o.st.text(v)
 	if err != nil {
 		return err
 	}
 	if err := o.st.allocEscaped(len(s)); err != nil {
 		return err
 	}
-	o.b = o.place.appendValue(o.b, s)
+	if o.st.format == FormatHTML {
+		o.b = o.html.appendValue(o.b, s, safe)
+	} else {
+		o.b = o.place.appendValue(o.b, s)
+	}
 	if len(o.b) > o.st.limits.Output {
 		o.full()
 	}

@@ -29,11 +29,10 @@ type markup struct {
 type safety uint8
 
 const (
-	notSafe  safety = iota
-	safeText        // escaped for the template's format
-	// The rest only matters to templates whose result is JSON; see jsonOutput.
-	safeAnywhere // |safe: inside a JSON string as text, outside of one as JSON
-	safeJSON     // |tojson, and blocks of the template that are JSON: JSON, or a piece of a JSON string
+	notSafe      safety = iota
+	safeText            // escaped for the template's format
+	safeAnywhere        // |safe: in HTML in any attribute, in JSON outside of strings too
+	safeJSON            // in templates of JSON, |tojson and blocks of the template that are JSON: JSON, or a piece of a JSON string
 )
 
 // isJSON reports whether the text can stand outside of a JSON string.

@@ -1,0 +1,161 @@
+package template
+
+import "strings"
+
+// htmlPlace follows the HTML that has been written so far, to know when a value stands in a tag, where escaping & < > " '
+// is not enough: without quotes around it a value with a blank adds attributes, and a link may run a script.
+type htmlPlace struct {
+	seen  int // how much of the output
+	state htmlState
+	quote byte   // of an attribute's value in quotes
+	name  []byte // of the attribute, in lower case
+	ended bool   // by a blank, behind which = may still follow
+}
+
+type htmlState uint8
+
+const (
+	htmlText  htmlState = iota
+	htmlOpen            // after <
+	htmlTag             // in a tag, outside of values
+	htmlEqual           // after the = of an attribute
+	htmlBare            // in a value without quotes
+	htmlFirst           // at the beginning of a value in quotes
+	htmlValue           // further inside
+)
+
+// longestAttribute is as much of an attribute's name as is looked at.
+const longestAttribute = 16
+
+// follow goes on to the end of b.
+func (p *htmlPlace) follow(b []byte) {
+	for ; p.seen < len(b); p.seen++ {
+		p.byte(b[p.seen])
+	}
+}
+
+func (p *htmlPlace) byte(c byte) {
+	switch p.state {
+	case htmlText:
+		if c == '<' {
+			p.state = htmlOpen
+		}
+	case htmlOpen:
+		p.state = htmlText
+		if alphanumeric(c) || c == '/' {
+			p.state, p.ended = htmlTag, true
+		}
+	case htmlTag:
+		p.tag(c)
+	case htmlEqual:
+		switch {
+		case c == '"' || c == '\'':
+			p.state, p.quote = htmlFirst, c
+		case c == '>':
+			p.state = htmlText
+		case !htmlBlank(c):
+			p.state = htmlBare
+		}
+	case htmlBare:
+		if htmlBlank(c) {
+			p.state, p.ended = htmlTag, true
+		} else if c == '>' {
+			p.state = htmlText
+		}
+	case htmlFirst, htmlValue:
+		p.state = htmlValue
+		if c == p.quote {
+			p.state, p.ended = htmlTag, true
+		}
+	}
+}
+
+// tag takes a character of a tag outside of values.
+func (p *htmlPlace) tag(c byte) {
+	switch {
+	case c == '>':
+		p.state = htmlText
+	case c == '=':
+		p.state = htmlEqual
+	case htmlBlank(c) || c == '/':
+		p.ended = true
+	case p.ended:
+		p.name, p.ended = p.name[:0], false
+		p.tag(c)
+	case len(p.name) < longestAttribute:
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		p.name = append(p.name, c)
+	}
+}
+
+func htmlBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
+// appendValue appends a text where the output stands; it is escaped already if it is safe.
+func (p *htmlPlace) appendValue(b []byte, s string, safe safety) []byte {
+	p.follow(b)
+	if (p.state == htmlEqual || p.state == htmlFirst) && !safeLink(string(p.name), s) {
+		s = "#"
+	}
+	if p.state != htmlEqual && p.state != htmlBare {
+		if safe != notSafe {
+			return append(b, s...)
+		}
+		return appendHTML(b, s)
+	}
+	if safe == notSafe {
+		s = string(appendHTML(nil, s))
+	}
+	if s == "" && p.state == htmlEqual {
+		return append(b, `""`...)
+	}
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case htmlBlank(c) || strings.IndexByte("\"'`=<>", c) >= 0:
+			b = append(append(append(b, "&#"...), appendDecimal(c)...), ';')
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// appendDecimal spells out a character below 100.
+func appendDecimal(c byte) []byte {
+	if c < 10 {
+		return []byte{'0' + c}
+	}
+	return []byte{'0' + c/10, '0' + c%10}
+}
+
+// safeLink reports whether s may be the value of an attribute of that name, or the beginning of it: addresses that a mail
+// may link to, or relative ones.
+func safeLink(attribute, s string) bool {
+	switch attribute {
+	case "href", "src", "action", "formaction", "xlink:href", "background", "poster", "cite", "data", "ping":
+	default:
+		return true
+	}
+	end := strings.IndexAny(s, ":/?#&")
+	if end < 0 || s[end] != ':' && s[end] != '&' {
+		return true
+	}
+	scheme := strings.Map(func(r rune) rune { // a browser looks past blanks and control characters
+		if r <= ' ' {
+			return -1
+		}
+		return r
+	}, strings.ToLower(s[:end]))
+	switch scheme {
+	case "http", "https", "mailto", "tel", "sms", "cid", "ftp":
+		return true
+	case "data":
+		return attribute == "src" && strings.HasPrefix(strings.ToLower(s[end:]), ":image/")
+	}
+	return s[end] == '&' && !strings.Contains(s, ":") && !strings.Contains(s, "&#") && !strings.Contains(s, "&colon")
+}
+
+func alphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || decimal(c)
+}

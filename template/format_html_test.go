@@ -1,0 +1,37 @@
+package template
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestHTMLPlaces(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ source, x, want string }{
+		{`<a href="{{ x }}">`, "javascript:alert(1)", `<a href="#">`},
+		{`<a href='{{ x }}'>`, " java\nscript:alert(1)", `<a href='#'>`},
+		{`<A HREF = {{ x }}>`, "JavaScript:alert(1)", `<A HREF = #>`},
+		{`<a class=b href={{ x|e }}>`, "vbscript:x", `<a class=b href=#>`},
+		{`<a href="{{ x|e }}">`, "data:text/html,x", `<a href="#">`},
+		{`<a href="{{ x|safe }}">`, "myapp://x", `<a href="myapp://x">`},
+		{`<a href="{% set u %}{{ x }}{% endset %}{{ u }}">`, "javascript:1", `<a href="#">`},
+		{`<a href="{{ x }}">`, "https://e.example/?a=1&b=2", `<a href="https://e.example/?a=1&amp;b=2">`},
+		{`<a href="{{ x|e }}">`, "/path?a=1&b=2:3", `<a href="/path?a=1&amp;b=2:3">`},
+		{`<a href="{{ x }}">`, "path", `<a href="path">`},
+		{`<a href="{{ x }}">`, "mailto:a@b.c", `<a href="mailto:a@b.c">`},
+		{`<a href="https://e.example/{{ x }}">`, "javascript:1", `<a href="https://e.example/javascript:1">`},
+		{`<img src="{{ x }}">`, "data:image/png;base64,AA==", `<img src="data:image/png;base64,AA==">`},
+		{`<a title="{{ x }}">`, "note: this", `<a title="note: this">`},
+		{`<a title={{ x }}>`, "x onmouseover=alert(1) `", `<a title=x&#32;onmouseover&#61;alert(1)&#32;&#96;>`},
+		{`<a title=x{{ x }} b>`, ` y="z"`, `<a title=x&#32;y&#61;&#34;z&#34; b>`},
+		{`<a title={{ x }} b=c>`, "", `<a title="" b=c>`},
+		{`<p>1 < 2 href={{ x }}</p>`, "javascript:a b", `<p>1 < 2 href=javascript:a b</p>`},
+		{`<br/>{{ x }}`, "javascript: <b>", `<br/>javascript: &lt;b&gt;`},
+	} {
+		got, err := render(t, c.source, map[string]any{"x": c.x}, Options{Format: FormatHTML})
+		require.NoError(t, err, c.source)
+		assert.Equal(t, c.want, got, "%s with %q", c.source, c.x)
+	}
+}
