@@ -37,39 +37,55 @@ func (rc *Receiver) check(w http.ResponseWriter, r *http.Request, d *Delivery) *
 		return rejection
 	}
 	now := time.Now()
-	secret, signed := rc.asks(r.Header)
-	if !secret && !signed {
+	bySecret, signed := rc.asks(r.Header)
+	if !bySecret && !signed {
 		return unauthorized(ErrNoCredentials)
 	}
-	if secret {
-		if err := rc.secrets.check(r.Header, now); err != nil {
+	secret := -1
+	if bySecret {
+		var err error
+		if secret, err = rc.secrets.check(r.Header, now); err != nil {
 			return unauthorized(err)
 		}
 	}
-	rejection = rc.checkBody(w, r, d, now, signed, compressed)
+	key, rejection := rc.checkBody(w, r, d, now, signed)
+	if rejection == nil {
+		d.Claim.Sender = senderOf(secret, key)
+		rejection = rc.checkEvent(r, d, compressed)
+	}
 	if rejection != nil {
-		rejection.known = secret
+		rejection.known = bySecret
 	}
 	return rejection
 }
 
-// checkBody looks at the signature, if one is asked for, and at the body.
-func (rc *Receiver) checkBody(w http.ResponseWriter, r *http.Request, d *Delivery, now time.Time, signed, compressed bool) (rejection *Rejection) {
-	var err error
+// checkBody reads the body and checks its signature, if one is asked for. It
+// returns the index of the key that has signed, or -1.
+func (rc *Receiver) checkBody(w http.ResponseWriter, r *http.Request, d *Delivery, now time.Time, signed bool) (key int, _ *Rejection) {
 	var pending *signature.Pending
 	if signed {
+		var err error
 		if pending, err = rc.cfg.Signature.Header(r.Header, now); err != nil {
-			return unauthorized(err)
+			return -1, unauthorized(err)
 		}
 	}
+	var rejection *Rejection
 	if d.Body, rejection = rc.readBody(w, r, now); rejection != nil {
-		return rejection
+		return -1, rejection
 	}
-	if pending != nil {
-		if d.Signed, err = pending.Verify(d.Body); err != nil {
-			return unauthorized(err)
-		}
+	if pending == nil {
+		return -1, nil
 	}
+	var err error
+	if d.Signed, err = pending.Verify(d.Body); err != nil {
+		return -1, unauthorized(err)
+	}
+	return d.Signed.Key, nil
+}
+
+// checkEvent makes an event of an authentic body, and gives the request its body
+// back.
+func (rc *Receiver) checkEvent(r *http.Request, d *Delivery, compressed bool) (rejection *Rejection) {
 	if compressed {
 		if d.Body, rejection = rc.unpack(d.Body); rejection != nil {
 			return rejection

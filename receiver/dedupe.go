@@ -35,8 +35,11 @@ import (
 //   - Time is told by the store: processes that share it need not agree on it.
 //     Durations are kept to the millisecond and are positive.
 //   - Any other error means that the store could not say; nothing, or all, of
-//     the call may have happened. A store that has no room left returns an
-//     error from Claim rather than forget a key before its time.
+//     the call may have happened.
+//   - A store that has no room left returns an error from Claim rather than
+//     forget a key before its time. One that says so in its documentation may
+//     forget keys that were settled longer ago than senders try, the oldest
+//     first. A claim is never forgotten before its lease and [Grace] have ended.
 //   - A method returns when ctx is done. All are safe for concurrent use.
 type Deduper interface {
 	// Claim takes the key for the lease, or says why it cannot be taken.
@@ -62,6 +65,9 @@ type Claim struct {
 	Key string
 	// Token tells this attempt from every other one at the same key.
 	Token Token
+	// Sender says whose event it is. A store with bounded room divides that by
+	// sender; to every other it means nothing.
+	Sender Sender
 }
 
 // MaxKey is how many bytes the key of a claim may have.

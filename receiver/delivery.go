@@ -25,8 +25,8 @@ type Delivery struct {
 	// no signature was verified.
 	Signed signature.Verified
 	// Claim is the claim under which the handler runs, for a store that can
-	// settle it in the handler's own transaction. Its Key is set by Check; its
-	// Token by Handler, and only if the event could be claimed: it is zero
+	// settle it in the handler's own transaction. Its Key and Sender are set by
+	// Check; its Token by Handler, and only if the event could be claimed: it is zero
 	// with [Config.FailOpen] and a store that is down.
 	Claim Claim
 	// Keep is how long the event is to be remembered: [Config.Keep].

@@ -90,6 +90,7 @@
 //   - handler.go, attempt.go, response.go, settle.go, result.go: from the claim
 //     to the answer
 //   - router.go: handlers by event type
-//   - dedupe.go, memory.go: the contract of a Deduper, and one in memory
+//   - dedupe.go, sender.go: the contract of a Deduper
+//   - memory.go, memoryshare.go: one in memory, and how senders share its room
 //   - invalidate.go: the contract of an Invalidator
 package receiver

@@ -103,7 +103,8 @@ func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.T
 	a.begin(started)
 	defer a.end()
 	cfg := &a.rc.cfg
-	claim := Claim{Key: a.delivery.Claim.Key, Token: NewToken()}
+	claim := a.delivery.Claim
+	claim.Token = NewToken()
 	standing, err := cfg.Dedupe.Claim(a.ctx, claim, cfg.Lease)
 	if err != nil {
 		a.abandon(claim)

@@ -4,37 +4,64 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 )
 
-// DefaultMaxKeys is how many keys a [Memory] holds unless told otherwise:
-// about 100 MB when it is full.
-const DefaultMaxKeys = 1_000_000
+const (
+	// DefaultMaxKeys is how many keys a [Memory] holds unless told otherwise.
+	DefaultMaxKeys = 1_000_000
+	// DefaultHorizon is how long senders go on trying: 72 hours, as the
+	// dispatcher of this module does.
+	DefaultHorizon = 72 * time.Hour
+)
 
-// ErrFull is returned by [Memory.Claim] when every key that it holds is still
-// to be remembered.
+// ErrFull is returned by [Memory.Claim] when there is no room for the sender, and
+// every key that could make room may still come a second time.
 var ErrFull = errors.New("receiver: memory of handled events is full")
 
 // Memory is a [Deduper] in the memory of one process. It forgets everything
 // when the process ends, and other processes do not see it: it is for tests,
 // for handlers that may be repeated, and for a single replica.
 //
-// It is bounded. When it is full, it refuses new events, to be sent again
-// later, rather than forget one that may still come a second time.
+// It is bounded, and no sender ([Claim.Sender]) can fill it for the others: each
+// may hold eight times as much as is free, so that one alone has 8/9 of the room,
+// two that want everything 8/17 each, and there is always some left for another.
+// Where a sender has no room, keys that were settled longer ago than senders try
+// are forgotten before their time, the oldest first. If there are none, its events
+// are refused, to be sent again later: an event that may still come a second time
+// is remembered, and a claim that may still be settled is never forgotten.
+//
+// A key takes 100 to 150 bytes, whatever its length: 100 MB when the default of a
+// million is full. That does for 1.4 events a second to be remembered for all of
+// [DefaultKeep], and for 3.4 before any is refused. The log warns when 70 % are
+// taken, and when keys are forgotten before their time.
 type Memory struct {
-	max int
+	max     int
+	horizon time.Duration
+	log     *slog.Logger
 
 	mu        sync.Mutex
 	entries   map[memoryKey]memoryEntry
+	shares    []*share // by memoryEntry.share
+	bySender  map[Sender]uint16
 	nextSweep time.Time
+	warned    [2]time.Time // by warning
 }
 
 // MemoryConfig bounds a Memory.
 type MemoryConfig struct {
-	// MaxKeys is how many keys are held at a time.
+	// MaxKeys is how many keys are held at a time, of all senders.
 	// Defaults to [DefaultMaxKeys].
 	MaxKeys int
+	// Horizon is how long senders go on trying. A key that was settled longer
+	// ago is forgotten where there is no room otherwise.
+	// Defaults to [DefaultHorizon].
+	Horizon time.Duration
+	// Logger gets the warnings, each at most once a day.
+	// Defaults to [slog.Default].
+	Logger *slog.Logger
 }
 
 // memoryKey is a hash of the key: entries without pointers cost the garbage
@@ -42,9 +69,11 @@ type MemoryConfig struct {
 type memoryKey [16]byte
 
 type memoryEntry struct {
-	token Token
-	until int64 // Unix nanoseconds: the end of the lease, or of remembering
-	state State // Claimed, Done or Dead
+	token   Token
+	until   int64  // Unix nanoseconds: the end of the lease, or of remembering
+	settled uint32 // Unix seconds, 0 for a claim
+	share   uint16
+	state   uint8 // Claimed, Done or Dead
 }
 
 // sweepEvery bounds how often a full Memory looks through all its entries.
@@ -52,9 +81,18 @@ const sweepEvery = time.Second
 
 // NewMemory returns an empty Memory.
 func NewMemory(config MemoryConfig) *Memory {
-	m := &Memory{max: config.MaxKeys, entries: make(map[memoryKey]memoryEntry)}
+	m := &Memory{
+		max: config.MaxKeys, horizon: config.Horizon, log: config.Logger,
+		entries: make(map[memoryKey]memoryEntry), bySender: make(map[Sender]uint16),
+	}
 	if m.max <= 0 {
 		m.max = DefaultMaxKeys
+	}
+	if m.horizon <= 0 {
+		m.horizon = DefaultHorizon
+	}
+	if m.log == nil {
+		m.log = slog.Default()
 	}
 	return m
 }
@@ -66,25 +104,35 @@ func hashKey(key string) memoryKey {
 }
 
 // Claim implements [Deduper]. The error is [ErrFull] when there is no room.
-func (m *Memory) Claim(_ context.Context, c Claim, lease time.Duration) (Standing, error) {
+func (m *Memory) Claim(ctx context.Context, c Claim, lease time.Duration) (Standing, error) {
+	standing, about, err := m.claim(c, lease)
+	about.log(ctx, m.log)
+	return standing, err
+}
+
+func (m *Memory) claim(c Claim, lease time.Duration) (Standing, notice, error) {
 	key, now := hashKey(c.Key), time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entry, found := m.entries[key]
 	if found && entry.until > now.UnixNano() {
-		if entry.state == Claimed {
-			return Standing{State: InFlight, Remaining: time.Duration(entry.until - now.UnixNano())}, nil
+		if State(entry.state) == Claimed {
+			return Standing{State: InFlight, Remaining: time.Duration(entry.until - now.UnixNano())}, notice{}, nil
 		}
-		return Standing{State: entry.state}, nil
+		return Standing{State: State(entry.state)}, notice{}, nil
 	}
-	if !found && len(m.entries) >= m.max {
-		m.sweep(now)
-		if len(m.entries) >= m.max {
-			return Standing{}, ErrFull
+	id, early := m.shareOf(c.Sender), false
+	if found { // it has a place already
+		m.shares[entry.share].held--
+	} else {
+		var ok bool
+		if early, ok = m.makeRoom(id, now); !ok {
+			return Standing{}, notice{}, ErrFull
 		}
 	}
-	m.entries[key] = memoryEntry{token: c.Token, state: Claimed, until: now.Add(lease).UnixNano()}
-	return Standing{State: Claimed}, nil
+	m.entries[key] = memoryEntry{token: c.Token, share: id, state: uint8(Claimed), until: now.Add(lease).UnixNano()}
+	m.shares[id].held++
+	return Standing{State: Claimed}, m.notice(c.Sender, id, early, now), nil
 }
 
 // Extend implements [Deduper].
@@ -96,7 +144,7 @@ func (m *Memory) Extend(_ context.Context, c Claim, lease time.Duration) error {
 	if !found || entry.token != c.Token {
 		return ErrStaleToken
 	}
-	if entry.state == Claimed {
+	if State(entry.state) == Claimed {
 		entry.until = until
 		m.entries[key] = entry
 	}
@@ -115,15 +163,16 @@ func (m *Memory) Dead(_ context.Context, c Claim, _ string, keep time.Duration) 
 
 // settle moves a claimed key to the state, or repeats the move.
 func (m *Memory) settle(c Claim, to State, d time.Duration) error {
-	key, until := hashKey(c.Key), time.Now().Add(d).UnixNano()
+	key, now := hashKey(c.Key), time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entry, found := m.entries[key]
-	if !found || entry.token != c.Token || entry.state != Claimed && entry.state != to {
+	if !found || entry.token != c.Token || State(entry.state) != Claimed && State(entry.state) != to {
 		return ErrStaleToken
 	}
-	entry.state, entry.until = to, until
+	entry.state, entry.until, entry.settled = uint8(to), now.Add(d).UnixNano(), uint32(now.Unix()) //nolint:gosec // until 2106
 	m.entries[key] = entry
+	m.queue(key, entry, now)
 	return nil
 }
 
@@ -132,10 +181,11 @@ func (m *Memory) Release(_ context.Context, c Claim) error {
 	key := hashKey(c.Key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if entry, found := m.entries[key]; !found || entry.token != c.Token || entry.state != Claimed {
+	entry, found := m.entries[key]
+	if !found || entry.token != c.Token || State(entry.state) != Claimed {
 		return ErrStaleToken
 	}
-	delete(m.entries, key)
+	m.remove(key, entry)
 	return nil
 }
 
@@ -147,20 +197,7 @@ func (m *Memory) Len() int {
 	return len(m.entries)
 }
 
-// sweep removes what need not be remembered. It looks at every entry, which is
-// why it is only done when there is no room, and not at every claim even then.
-func (m *Memory) sweep(now time.Time) {
-	if now.Before(m.nextSweep) {
-		return
-	}
-	m.nextSweep = now.Add(sweepEvery)
-	for key, entry := range m.entries {
-		until := entry.until
-		if entry.state == Claimed {
-			until += int64(Grace)
-		}
-		if until <= now.UnixNano() {
-			delete(m.entries, key)
-		}
-	}
+func (m *Memory) remove(key memoryKey, entry memoryEntry) {
+	delete(m.entries, key)
+	m.shares[entry.share].held--
 }

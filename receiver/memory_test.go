@@ -1,7 +1,11 @@
 package receiver_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,4 +88,180 @@ func TestMemoryFullIsUnavailable(t *testing.T) {
 	assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
 	assert.Equal(t, 503, serve(h, post(envelope(t, "evt_2"))).Code)
 	assert.ErrorIs(t, b.results[1].Err, receiver.ErrFull)
+}
+
+// handle claims and settles a key of a sender.
+func handle(t *testing.T, m *receiver.Memory, s receiver.Sender, key string) error {
+	t.Helper()
+	c := receiver.Claim{Key: key, Token: receiver.NewToken(), Sender: s}
+	standing, err := m.Claim(t.Context(), c, time.Minute)
+	if err != nil {
+		return err
+	}
+	require.Equal(t, receiver.Claimed, standing.State)
+	return m.Done(t.Context(), c, receiver.DefaultKeep)
+}
+
+func stateOf(t *testing.T, m *receiver.Memory, key string) receiver.State {
+	t.Helper()
+	c := receiver.Claim{Key: key, Token: receiver.NewToken()}
+	standing, err := m.Claim(t.Context(), c, time.Minute)
+	require.NoError(t, err)
+	if standing.State == receiver.Claimed {
+		require.NoError(t, m.Release(t.Context(), c))
+	}
+	return standing.State
+}
+
+// logged is a logger and what it got.
+func logged() (*slog.Logger, *bytes.Buffer) {
+	b := new(bytes.Buffer)
+	return slog.New(slog.NewTextHandler(b, nil)), b
+}
+
+// At more events than fit into a week, and no more than fit into the time that
+// senders try, nothing is refused: what is forgotten was settled before that, the
+// oldest first. The log says so in time.
+func TestMemoryOutlivesAWeek(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := logged()
+		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 1000, Logger: logger})
+		const every = 10 * time.Minute // 1008 a week, 432 in 72 hours
+		warned := time.Duration(0)
+		start := time.Now()
+		for i := range 3000 {
+			require.NoError(t, handle(t, m, 0, fmt.Sprint("evt_", i)))
+			if warned == 0 && strings.Contains(log.String(), "filling up") {
+				warned = time.Since(start)
+			}
+			time.Sleep(every)
+		}
+		assert.InDelta(t, 700*every, warned, float64(every), "days before it is full")
+		assert.Contains(t, log.String(), "forgotten before Keep")
+		assert.LessOrEqual(t, strings.Count(log.String(), "\n"), 2*21, "each warning at most once a day")
+		assert.Less(t, m.Len(), 1000)
+		for i := range 880 { // all but the oldest are remembered
+			require.Equal(t, receiver.Done, stateOf(t, m, fmt.Sprint("evt_", 2999-i)), i)
+		}
+	})
+}
+
+// At more than that new events are refused: those that are remembered may come again.
+func TestMemoryForgetsNothingThatMayComeAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 90, Horizon: 10 * time.Hour, Logger: slog.New(slog.DiscardHandler)})
+		for i := range 80 {
+			require.NoError(t, handle(t, m, 0, fmt.Sprint("evt_", i)))
+		}
+		late, err := fill(t, m, "evt_late")
+		require.ErrorIs(t, err, receiver.ErrFull)
+		time.Sleep(10*time.Hour - time.Second)
+		require.ErrorIs(t, handle(t, m, 0, "evt_new"), receiver.ErrFull)
+		assert.Equal(t, receiver.Done, stateOf(t, m, "evt_0"))
+		time.Sleep(time.Second)
+		_, err = m.Claim(t.Context(), late, time.Minute)
+		require.NoError(t, err)
+		assert.Equal(t, receiver.Done, stateOf(t, m, "evt_1"), "no more than it takes")
+		assert.Equal(t, 80, m.Len())
+	})
+}
+
+// A claim is not forgotten for the sake of another event, however full it is; nor
+// is one whose lease has ended when another process would take it over.
+func TestMemoryNeverForgetsAClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 9, Horizon: time.Second})
+		var claims []receiver.Claim
+		for i := range 8 {
+			c, err := fill(t, m, fmt.Sprint("evt_", i))
+			require.NoError(t, err)
+			claims = append(claims, c)
+		}
+		for range 59 { // a minute more and the first could be forgotten
+			time.Sleep(time.Minute)
+			require.ErrorIs(t, handle(t, m, 0, "evt_new"), receiver.ErrFull)
+		}
+		next := receiver.Claim{Key: "evt_0", Token: receiver.NewToken(), Sender: 7}
+		standing, err := m.Claim(t.Context(), next, time.Minute)
+		require.NoError(t, err, "it has a place")
+		assert.Equal(t, receiver.Claimed, standing.State)
+		for _, c := range claims[1:] {
+			require.NoError(t, m.Done(t.Context(), c, time.Hour))
+		}
+		require.ErrorIs(t, m.Done(t.Context(), claims[0], time.Hour), receiver.ErrStaleToken)
+		require.NoError(t, m.Done(t.Context(), next, time.Hour))
+		assert.Equal(t, 8, m.Len())
+	})
+}
+
+// One sender cannot fill the memory for the others, and none of what they sent is
+// forgotten for it.
+func TestMemoryIsShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const victim, greedy, late = receiver.Sender(1), receiver.Sender(2), receiver.Sender(3)
+		logger, _ := logged()
+		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 9000, Logger: logger})
+		refused := 0
+		for i := range 20_000 {
+			if err := handle(t, m, greedy, fmt.Sprint("greedy_", i)); err != nil {
+				require.ErrorIs(t, err, receiver.ErrFull)
+				refused++
+			}
+			if i%100 == 0 {
+				require.NoError(t, handle(t, m, victim, fmt.Sprint("victim_", i)))
+			}
+		}
+		assert.InDelta(t, 20_000-7900, refused, 200)
+		for i := range 100 {
+			require.NoError(t, handle(t, m, late, fmt.Sprint("late_", i)), "one that was never seen before")
+		}
+		time.Sleep(receiver.DefaultHorizon)
+		for i := range 20_000 {
+			require.NoError(t, handle(t, m, greedy, fmt.Sprint("later_", i)))
+			time.Sleep(time.Minute)
+		}
+		assert.LessOrEqual(t, m.Len(), 9000)
+	})
+}
+
+// Keys that are claimed again and again leave nothing behind.
+func TestMemoryOfFewKeys(t *testing.T) {
+	t.Parallel()
+	m := receiver.NewMemory(receiver.MemoryConfig{})
+	require.NoError(t, handle(t, m, 0, "evt_long"))
+	size := func() uint64 {
+		var s runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&s)
+		return s.HeapAlloc
+	}
+	c := receiver.Claim{Key: "evt_short", Token: receiver.NewToken()}
+	_, err := m.Claim(t.Context(), c, time.Minute)
+	require.NoError(t, err)
+	before := size()
+	for range 1_000_000 {
+		require.NoError(t, m.Done(t.Context(), c, time.Hour))
+	}
+	assert.Less(t, int64(size())-int64(before), int64(10<<20)) // a queue of all of them has 24 MB
+	assert.Equal(t, 2, m.Len())
+}
+
+// The receiver says who sends: by secret, by key, or by both.
+func TestSender(t *testing.T) {
+	t.Parallel()
+	old := "the-old-secret-of-another-sender"
+	b := setup(t, func(c *receiver.Config) { c.Secrets = append(c.Secrets, receiver.Secret{Value: old}) })
+	d, err := b.Check(post(envelope(t, "evt_1")))
+	require.NoError(t, err)
+	assert.Equal(t, "secret 0", d.Claim.Sender.String())
+	r := post(envelope(t, "evt_1"))
+	r.Header.Set(receiver.DefaultSecretHeader, old)
+	d, err = b.Check(r)
+	require.NoError(t, err)
+	assert.Equal(t, "secret 1", d.Claim.Sender.String())
+	assert.Equal(t, "unknown", receiver.Sender(0).String())
 }

@@ -75,30 +75,32 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 // offered reports whether the request carries the header at all.
 func (c *secretChecker) offered(h http.Header) bool { return len(h[c.header]) > 0 }
 
-// check compares with every secret, also after one has matched. A header that
-// comes twice is refused even if one is right: something between the sender
-// and this process has added one, and it is unknown which of the two.
-func (c *secretChecker) check(h http.Header, now time.Time) error {
+// check compares with every secret, also after one has matched, and returns the
+// index of the one that did. A header that comes twice is refused even if one is
+// right: something between the sender and this process has added one, and it is
+// unknown which of the two.
+func (c *secretChecker) check(h http.Header, now time.Time) (int, error) {
 	values := h[c.header]
 	switch len(values) {
 	case 0:
-		return ErrSecretMissing
+		return 0, ErrSecretMissing
 	case 1:
 	default:
-		return ErrSecretRepeated
+		return 0, ErrSecretRepeated
 	}
 	var buf [128]byte // room for nearly every secret, on the stack
 	sum := sha256.Sum256(append(buf[:0], values[0]...))
-	matched := 0
+	matched, index := 0, 0
 	for i := range c.secrets {
 		s := &c.secrets[i]
 		equal := subtle.ConstantTimeCompare(sum[:], s.sum[:])
 		if s.notAfter.IsZero() || !now.After(s.notAfter) {
 			matched |= equal
+			index = subtle.ConstantTimeSelect(equal, i, index)
 		}
 	}
 	if matched != 1 {
-		return ErrSecretMismatch
+		return 0, ErrSecretMismatch
 	}
-	return nil
+	return index, nil
 }

@@ -69,6 +69,8 @@ type Verified struct {
 	ID string
 	// Timestamp is when the attempt was made, in whole seconds and UTC.
 	Timestamp time.Time
+	// Key is the index in [Config.Keys] of the key that has signed.
+	Key int
 }
 
 // Verify checks the headers and the body of a request that arrived now. The
@@ -157,7 +159,7 @@ func (p *Pending) Verify(body []byte) (Verified, error) {
 	for i := range p.verifier.keys {
 		key := &p.verifier.keys[i]
 		if p.useful(key) && key.Key.matches(p, body) {
-			return Verified{ID: p.id, Timestamp: p.at}, nil
+			return Verified{ID: p.id, Timestamp: p.at, Key: i}, nil
 		}
 	}
 	return Verified{}, ErrNoMatch
