@@ -157,13 +157,32 @@ func (a *answerFraming) next(b []byte) int {
 			line = append(a.line, line...)
 			a.line = nil
 		}
-		a.endLine(strings.TrimRight(string(line), "\r\n"))
-		n += end
+		if n += end; a.part == inChunks {
+			a.endSize(line)
+		} else {
+			a.endLine(strings.TrimRight(string(line), "\r\n"))
+		}
 	}
 	return n
 }
 
-// endLine reads a line of the header, or the size of a chunk.
+// endSize reads the size of a chunk. There may be millions of them.
+func (a *answerFraming) endSize(line []byte) {
+	const most = 1 << 56 // with room for one more digit, and a line's end
+	var size uint64
+	for _, c := range line {
+		digit := bytes.IndexByte([]byte("0123456789abcdef"), c|0x20)
+		if digit < 0 || size >= most {
+			break
+		}
+		size = size<<4 + uint64(digit)
+	}
+	if a.part = inRest; size > 0 {
+		a.part, a.length = inChunks, size+uint64(len("\r\n"))
+	}
+}
+
+// endLine reads a line of the header.
 func (a *answerFraming) endLine(line string) {
 	name, value, _ := strings.Cut(line, ":")
 	switch {
@@ -171,13 +190,6 @@ func (a *answerFraming) endLine(line string) {
 		_, status, _ := strings.Cut(line, " ")
 		status = strings.TrimLeft(status, " ")
 		a.part, a.interim = inHeader, strings.HasPrefix(status, "1") && !strings.HasPrefix(status, "101")
-	case a.part == inChunks:
-		digits, _, _ := strings.Cut(line, ";")
-		if size, err := strconv.ParseUint(strings.TrimSpace(digits), 16, 62); err == nil && size > 0 {
-			a.length = size + uint64(len("\r\n"))
-		} else {
-			a.part = inRest
-		}
 	case line == "":
 		a.endHeader()
 	case strings.EqualFold(name, "Content-Length"):

@@ -59,10 +59,12 @@ func (r *configReader) headers(name string, signed bool) http.Header {
 		case header[canonical] != nil:
 			r.problems.Add(field, "is there twice, in different case")
 		}
-		if !isFieldValue(value) {
-			r.problems.Add(field, "must have a value without line breaks and control characters")
+		if value == "" {
+			r.problems.Add(field, "must not be empty")
 		} else if strings.Trim(value, " \t") != value {
 			r.problems.Add(field, "must have a value that neither begins nor ends with a blank")
+		} else if rule := invisible(value, " \t"); rule != "" {
+			r.problems.Add(field, "%s", rule)
 		}
 		header[canonical] = []string{value}
 	}

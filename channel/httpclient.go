@@ -159,6 +159,10 @@ func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
 		return nil, &Error{Action: Permanent, Class: ClassConfig, Err: err}
 	}
 	req = req.Clone(req.Context())
+	if req.Host == req.URL.Host {
+		req.Host = "" // that of the URL
+	}
+	normalize(req.URL)
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}

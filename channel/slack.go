@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
 )
 
@@ -71,9 +74,11 @@ func NewSlackDriver(client *HTTPClient, options SlackOptions) (Driver, error) {
 	if options.API == "" {
 		options.API = SlackAPI
 	}
-	post, err := client.CheckURL(strings.TrimSuffix(options.API, "/") + "/chat.postMessage")
+	post, err := client.checkBase(options.API, "/chat.postMessage")
 	if err != nil {
-		return nil, err
+		var problems event.Problems
+		problems.AddError("API", err)
+		return nil, fmt.Errorf("channel: NewSlackDriver: %w", problems.Err())
 	}
 	return &slackDriver{client: client, post: post}, nil
 }
@@ -140,8 +145,8 @@ func (d *slackDriver) target(r *configReader, c *slackChannel, header http.Heade
 		return u, urlSecrets(u)
 	}
 	token, ok := r.required("bot_token")
-	if ok && (!isFieldValue(token) || strings.ContainsAny(token, " \t")) {
-		r.problems.Add("bot_token", "must be a token without blanks and control characters")
+	if rule := invisible(token, ""); ok && rule != "" {
+		r.problems.Add("bot_token", "%s", rule)
 	}
 	if channelID != "" {
 		c.message.Channel = channelID
@@ -181,6 +186,9 @@ func (r *configReader) line(name string, limit int) string {
 	if !isFieldValue(s) {
 		r.problems.Add(name, "must be one line without control characters")
 	}
+	if s != strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }) {
+		r.problems.Add(name, "must neither begin nor end with a blank")
+	}
 	return s
 }
 
@@ -188,6 +196,10 @@ func (r *configReader) line(name string, limit int) string {
 // checked.
 func (r *configReader) iconURL(name string) string {
 	s := r.line(name, maxURL)
+	if rule := invisible(s, ""); rule != "" {
+		r.problems.Add(name, "%s", rule)
+		return s
+	}
 	if u, err := url.Parse(s); s != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		r.problems.Add(name, "must be an absolute http or https URL")
 	}

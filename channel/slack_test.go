@@ -304,7 +304,7 @@ func says(name string, want channel.Action, body string) channeltest.Answer {
 }
 
 func TestSlackContract(t *testing.T) {
-	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
 	server := &slackServer{}
 	d, err := channel.NewSlackDriver(client, channel.SlackOptions{})
 	require.NoError(t, err)
@@ -338,7 +338,7 @@ func (s *slackServer) accept(w http.ResponseWriter, r *http.Request) {
 // botDriver opens configurations that name the API to call, so that the suite
 // can serve it.
 func TestSlackBotContract(t *testing.T) {
-	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
 	server := &slackServer{}
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {

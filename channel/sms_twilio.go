@@ -92,8 +92,18 @@ func NewTwilio(config TwilioConfig) (*Twilio, error) {
 	if config.API == "" {
 		config.API = TwilioAPI
 	}
-	target, err := client.CheckURL(strings.TrimSuffix(config.API, "/") + "/2010-04-01/Accounts/" + config.AccountSID + "/Messages.json")
+	target, err := client.checkBase(config.API, "/2010-04-01/Accounts/"+url.PathEscape(config.AccountSID)+"/Messages.json")
 	problems.AddError("API", err)
+	for _, secret := range [][2]string{{"AuthToken", config.AuthToken}, {"APISecret", config.APISecret}} {
+		if rule := invisible(secret[1], ""); rule != "" {
+			problems.Add(secret[0], "%s", rule)
+		}
+	}
+	if rule := invisible(config.From, " "); rule != "" {
+		problems.Add("From", "%s", rule)
+	} else if strings.Trim(config.From, " ") != config.From {
+		problems.Add("From", "must neither begin nor end with a blank")
+	}
 	if err := problems.Err(); err != nil {
 		return nil, fmt.Errorf("channel: NewTwilio: %w", err)
 	}

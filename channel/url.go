@@ -1,10 +1,14 @@
 package channel
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/mixpeek/webhooks-go/event"
 )
@@ -14,10 +18,16 @@ const maxURL = 2048
 
 // CheckURL parses the URL of an endpoint and says everything that is wrong with
 // it, in an *event.ValidationError whose fields are empty. It must be absolute
-// and https (or http, where that is allowed), with a host, without credentials
-// and without a fragment. A host that is written as an address which could not
-// be connected to is refused at once; a name is checked when it is connected
-// to. No part of the URL is in the error, because a URL may grant access.
+// and https (or http, where that is allowed), with a host, without credentials,
+// without a fragment, and without blanks and other characters that cannot be
+// seen, which would become a part of it. A host that is written as an address
+// which could not be connected to is refused at once; a name is checked when it
+// is connected to. No part of the URL is in the error, because a URL may grant
+// access.
+//
+// The URL is returned as it is to be sent: the host in lower case, and in path
+// and query what RFC 3986 does not allow there percent-encoded, such as letters
+// outside ASCII. What is percent-encoded already stays as it is written.
 func (c *HTTPClient) CheckURL(raw string) (*url.URL, error) {
 	var problems event.Problems
 	if raw == "" {
@@ -27,6 +37,15 @@ func (c *HTTPClient) CheckURL(raw string) (*url.URL, error) {
 	if len(raw) > maxURL {
 		problems.Add("", "must be at most %d characters", maxURL)
 		return nil, problems.Err()
+	}
+	if rule := invisible(raw, ""); rule != "" {
+		problems.Add("", "%s", rule)
+	}
+	if !isPercentEncoded(raw) {
+		problems.Add("", "must have two hexadecimal digits after each percent sign")
+	}
+	if err := problems.Err(); err != nil {
+		return nil, err
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
@@ -51,7 +70,62 @@ func (c *HTTPClient) CheckURL(raw string) (*url.URL, error) {
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
+	normalize(u)
 	return u, nil
+}
+
+// checkBase is CheckURL for the base URL of an API, with a path behind it.
+func (c *HTTPClient) checkBase(base, path string) (*url.URL, error) {
+	u, err := c.CheckURL(strings.TrimSuffix(base, "/") + path)
+	if err == nil && strings.Contains(base, "?") {
+		var problems event.Problems
+		problems.Add("", "must not have a query")
+		return nil, problems.Err()
+	}
+	return u, err
+}
+
+// isPercentEncoded reports whether every percent sign begins an octet.
+func isPercentEncoded(s string) bool {
+	for {
+		_, rest, found := strings.Cut(s, "%")
+		if !found {
+			return true
+		}
+		if len(rest) < 2 || strings.Trim(rest[:2], "0123456789abcdefABCDEF") != "" {
+			return false
+		}
+		s = rest[2:]
+	}
+}
+
+// normalize makes of a URL what is sent. Several spellings of a host outside
+// ASCII would go into the Host header as different names than are looked up.
+func normalize(u *url.URL) {
+	u.Host = norm.NFC.String(strings.ToLower(u.Host))
+	path := u.RawPath
+	if path == "" {
+		path = u.EscapedPath()
+	}
+	u.RawPath = percentEncode(path, "/")
+	u.RawQuery = percentEncode(u.RawQuery, "/?")
+}
+
+// percentEncode encodes the bytes that are neither unreserved nor sub-delims,
+// nor ":" and "@", nor the given ones (RFC 3986, appendix A), and keeps what is
+// encoded.
+func percentEncode(s, also string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		alnum := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if alnum || c < utf8.RuneSelf && strings.IndexByte("-._~!$&'()*+,;=:@%"+also, c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 // checkHost checks host and port.
@@ -77,7 +151,7 @@ func (c *HTTPClient) checkHost(u *url.URL, problems *event.Problems) {
 	}
 	name := strings.TrimSuffix(strings.ToLower(host), ".")
 	switch {
-	case !isHostname(name):
+	case !isHostname(name), norm.NFKC.String(name) != norm.NFC.String(name):
 		problems.Add("", "must have a valid host name")
 	case endsInNumber(name):
 		problems.Add("", "must have a host name, or an address with four decimal numbers")
@@ -111,7 +185,8 @@ func isHostname(name string) bool {
 			return false
 		}
 		for _, r := range label {
-			if r <= ' ' || r == 0x7f || strings.ContainsRune("!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~", r) {
+			// The ideographic full stop counts as a dot when a name is looked up.
+			if isInvisible(r) || r == '\u3002' || strings.ContainsRune("!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~", r) {
 				return false
 			}
 		}

@@ -1,7 +1,10 @@
 package channel_test
 
 import (
+	"encoding/json"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -46,12 +49,35 @@ func TestCheckURL(t *testing.T) {
 		{"https://example.com:65536/", []string{"port"}},
 		{"https://example.com:/", []string{"port"}},
 		{"https://example.com:https/", []string{"absolute URL"}},
-		{"https://exa mple.com/", []string{"absolute URL"}},
+		{"https://exa mple.com/", []string{"character 12 is U+0020"}},
 		{"https://example..com/", []string{"valid host name"}},
 		{"https://exam,ple.com/", []string{"valid host name"}},
 		{"https://" + strings.Repeat("a", 64) + ".com/", []string{"valid host name"}},
-		{"https://example.com/\r\nX: y", []string{"absolute URL"}},
-		{"https://example.com/%zz", []string{"absolute URL"}},
+		{"https://example.com/\r\nX: y", []string{"character 21 is U+000D"}},
+		{"https://example.com/%zz", []string{"two hexadecimal digits"}},
+		{"https://example.com/?a=%", []string{"two hexadecimal digits"}},
+		{"https://example.com/?a=%4", []string{"two hexadecimal digits"}},
+		{" https://example.com/", []string{"the first character is U+0020"}},
+		{"\ufeffhttps://example.com/", []string{"the first character is U+FEFF"}},
+		{"https://example.com/hook ", []string{"the last character is U+0020"}},
+		{"https://example.com/hook\n", []string{"the last character is U+000A"}},
+		{"https://example.com/hook\u00a0", []string{"the last character is U+00A0"}},
+		{"https://example.com/hook\u200b", []string{"the last character is U+200B"}},
+		{"https://example.com/hook\u2028", []string{"the last character is U+2028"}},
+		{"https://example.com/hook\u3164", []string{"the last character is U+3164"}}, // Hangul filler
+		{"https://example.com/hook\ufe0f", []string{"the last character is U+FE0F"}}, // variation selector
+		{"https://example.com/hook\u2800", []string{"the last character is U+2800"}},
+		{"https://example.com/\u202ekooh", []string{"character 21 is U+202E"}},
+		{"https://example.com/a\x00b", []string{"character 22 is U+0000"}},
+		{"https://example.com/a\xffb", []string{"character 22 is U+FFFD"}},
+		{"https://example.com/hook?team=north west", []string{"character 36 is U+0020"}},
+		{"https://example.com/hook? ", []string{"the last character is U+0020"}},
+		{"https://exam\u00adple.com/", []string{"character 13 is U+00AD"}},
+		{"https://exam%E2%80%8Bple.com/", []string{"valid host name"}},
+		{"https://127\u30020\u30020\u30021/", []string{"valid host name"}},
+		{"https://\uff45xample.com/", []string{"valid host name"}}, // a wide e
+		{"https://[fe80::1%25eth 0]/", []string{"character 23 is U+0020"}},
+		{"https://us er:sesame@example.com/", []string{"character 11 is U+0020"}},
 		{"https://" + strings.Repeat("a", 3000), []string{"at most 2048"}},
 		{"https://127.0.0.1/", []string{"public host: loopback"}},
 		{"https://10.0.0.8:8080/", []string{"public host: private network"}},
@@ -84,6 +110,97 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
+// What is accepted is also what is sent: in a form that every server and every
+// device on the way takes (RFC 3986).
+func TestURLIsSentEncoded(t *testing.T) {
+	t.Parallel()
+	var uri, host string
+	base := serve(t, func(_ http.ResponseWriter, r *http.Request) { uri, host = r.RequestURI, r.Host })
+	// Every name leads to the server.
+	proxy, err := url.Parse(base)
+	require.NoError(t, err)
+	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(proxy)})
+	t.Cleanup(client.CloseIdleConnections)
+	d := channel.NewWebhookDriver(client)
+	tests := []struct{ url, wantURI, wantHost string }{
+		{"http://example.com", "http://example.com/", "example.com"},
+		{"http://Example.COM:8080/a", "http://example.com:8080/a", "example.com:8080"},
+		{"http://under_score.example/", "http://under_score.example/", "under_score.example"},
+		{"http://bücher.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
+		{"http://BÜCHER.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
+		{"http://bu\u0308cher.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
+		{"http://b%C3%BCcher.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
+		{"http://xn--bcher-kva.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
+		{"http://a.example/hö%2Fk/%2f/a+b;c=d", "http://a.example/h%C3%B6%2Fk/%2f/a+b;c=d", "a.example"},
+		{`http://a.example/{x}|<"y">[z]^` + "`\\", "http://a.example/%7Bx%7D%7C%3C%22y%22%3E%5Bz%5D%5E%60%5C", "a.example"},
+		{"http://a.example/?q=ü&r=%C3%BC&s=a+b%20c", "http://a.example/?q=%C3%BC&r=%C3%BC&s=a+b%20c", "a.example"},
+		{`http://a.example/?{x}|<"y">[z]^` + "`\\", "http://a.example/?%7Bx%7D%7C%3C%22y%22%3E%5Bz%5D%5E%60%5C", "a.example"},
+		{"http://a.example/?next=https://b.example/?c=d", "http://a.example/?next=https://b.example/?c=d", "a.example"},
+		{"http://a.example/?", "http://a.example/?", "a.example"},
+	}
+	for _, tt := range tests {
+		_, err := open(t, d, channel.WebhookConfig{URL: tt.url}).Send(t.Context(), message())
+		require.NoError(t, err, tt.url)
+		assert.Equal(t, tt.wantURI, uri, tt.url)
+		assert.Equal(t, tt.wantHost, host, tt.url)
+
+		_, err = post(t, client, tt.url)
+		require.NoError(t, err, tt.url)
+		assert.Equal(t, tt.wantURI, uri, "%s, by Do", tt.url)
+	}
+}
+
+// Blanks that people paste are refused where they would be sent, and told.
+func TestBlanksAreRefused(t *testing.T) {
+	t.Parallel()
+	r := standard(t)
+	for _, blank := range []string{" ", "\u00a0", "\u200b", "\t", "\n", "\u2060"} {
+		for _, tt := range []struct{ name, config, field string }{
+			{"webhook", `{"url":"https://example.com/X"}`, "url"},
+			{"webhook", `{"url":"https://example.com/","headers":{"X-Mixpeek-Secret":"sesameX"}}`, "headers.X-Mixpeek-Secret"},
+			{"webhook", `{"url":"https://example.com/","headers":{"X-Mixpeek-Secret":"Xsesame"}}`, "headers.X-Mixpeek-Secret"},
+			{"webhook", `{"url":"https://example.com/","headers":{"X-Mixpeek-SecretX":"sesame"}}`, "headers["},
+			{"webhook", `{"url":"https://example.com/","signing_secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwX"}`, "signing_secret"},
+			{"slack", `{"webhook_url":"https://hooks.slack.com/services/X"}`, "webhook_url"},
+			{"slack", `{"bot_token":"xoxb-sesameX","channel_id":"C1"}`, "bot_token"},
+			{"slack", `{"bot_token":"xoxb-sesame","channel_id":"C1X"}`, "channel_id"},
+			{"slack", `{"bot_token":"xoxb-sesame","channel_id":"C1","icon_url":"https://example.com/X"}`, "icon_url"},
+			{"sms", `{"phone_numbers":["+14155550100X"]}`, "phone_numbers[0]"},
+			{"sms", `{"phone_numbers":["+1415X5550100"]}`, "phone_numbers[0]"},
+		} {
+			quoted, err := json.Marshal(blank)
+			require.NoError(t, err)
+			config := strings.Replace(tt.config, "X\"", strings.Trim(string(quoted), `"`)+`"`, 1)
+			config = strings.Replace(config, `"X`+`sesame`, `"`+strings.Trim(string(quoted), `"`)+"sesame", 1)
+			config = strings.Replace(config, "5X5", "5"+strings.Trim(string(quoted), `"`)+"5", 1)
+			_, err = r.Open(tt.name, json.RawMessage(config))
+			var invalid *event.ValidationError
+			if assert.ErrorAs(t, err, &invalid, config) {
+				assert.Contains(t, invalid.Problems[0].Field, "configs."+tt.field, config)
+				assert.NotContains(t, err.Error(), "sesame")
+			}
+		}
+		for _, config := range []channel.TwilioConfig{
+			{AuthToken: "sesame" + blank}, {AuthToken: "sesame", API: "https://example.com/" + blank}, {AuthToken: "sesame", From: blank + "+14155550100"},
+			{APIKey: "SK" + strings.Repeat("0", 32), APISecret: "ses" + blank + "ame"}, {AuthToken: "sesame", From: "+14155550100" + blank},
+		} {
+			config.AccountSID = "AC" + strings.Repeat("0", 32)
+			if config.From == "" {
+				config.From = "+14155550100"
+			}
+			_, err := channel.NewTwilio(config)
+			var invalid *event.ValidationError
+			assert.ErrorAs(t, err, &invalid, "%+q", blank)
+		}
+		_, err := channel.NewSlackDriver(nil, channel.SlackOptions{API: "https://slack.example/api" + blank})
+		assert.ErrorContains(t, err, "API", "%q", blank)
+	}
+	_, err := channel.NewSlackDriver(nil, channel.SlackOptions{API: "https://slack.example/api?x=y"})
+	assert.ErrorContains(t, err, "must not have a query")
+	_, err = r.Open("webhook", json.RawMessage(`{"url":"https://example.com/","headers":{"X-Mixpeek-Secret":""}}`))
+	assert.ErrorContains(t, err, "configs.headers.X-Mixpeek-Secret: must not be empty")
+}
+
 func TestCheckURLAllowed(t *testing.T) {
 	t.Parallel()
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
@@ -102,7 +219,7 @@ func TestCheckURLAllowed(t *testing.T) {
 }
 
 func FuzzCheckURL(f *testing.F) {
-	for _, s := range []string{"https://example.com/a?b=c", "http://u:p@[::1%25x]:0/#f", "https://%41/", "//x", "https://a:b"} {
+	for _, s := range []string{"https://example.com/a?b=c", "http://u:p@[::1%25x]:0/#f", "https://%41/", "//x", "https://a:b", "https://É.example/%2F/ü?%41=ß", "https://x/{}?[]"} {
 		f.Add(s)
 	}
 	client := channel.NewHTTPClient(channel.HTTPConfig{})
@@ -113,6 +230,13 @@ func FuzzCheckURL(f *testing.F) {
 		}
 		if u.Scheme != "https" || u.User != nil || u.Hostname() == "" || u.Fragment != "" {
 			t.Fatalf("accepted %q", raw)
+		}
+		sent := u.RequestURI()
+		if strings.ContainsFunc(sent, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"<>\^{|}[]`+"`", r) }) {
+			t.Fatalf("%q is sent as %q", raw, sent)
+		}
+		if again, err := client.CheckURL(u.String()); err != nil || again.String() != u.String() {
+			t.Fatalf("%q becomes %q, and that %v, %v", raw, u, again, err)
 		}
 		if addr, err := netip.ParseAddr(u.Hostname()); err == nil && (addr.IsPrivate() || addr.IsLoopback()) {
 			t.Fatalf("accepted %q", raw)

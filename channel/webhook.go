@@ -24,7 +24,8 @@ type WebhookConfig struct {
 	URL string `json:"url"`
 
 	// Headers are sent with every request, and may override User-Agent and
-	// Content-Type. Those that belong to the connection are refused.
+	// Content-Type. Those that belong to the connection are refused, and so are
+	// values that are empty or hold characters that cannot be seen.
 	Headers map[string]string `json:"headers,omitempty"`
 
 	// PayloadTemplate is a JSON object whose strings are templates; what it
