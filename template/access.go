@@ -7,13 +7,16 @@ import (
 
 // attribute is x.name: a method or attribute, or else a key.
 func (st *state) attribute(object any, name string) (any, error) {
+	if err := st.scan(len(name)); err != nil {
+		return nil, err
+	}
 	switch o := object.(type) {
 	case map[string]any:
 		if m, ok := st.env.methods.dict[name]; ok {
 			return &boundMethod{m, o}, nil
 		}
 		if v, ok := o[name]; ok {
-			return normal(v), nil
+			return st.normal(v), nil
 		}
 	case *dict:
 		if m, ok := st.env.methods.dict[name]; ok {
@@ -73,12 +76,15 @@ func (st *state) item(object, key any) (any, error) {
 		return nil, o.fail()
 	case map[string]any:
 		if s, ok := asString(key); ok {
+			if err := st.scan(len(s)); err != nil {
+				return nil, err
+			}
 			if v, ok := o[s]; ok {
-				return normal(v), nil
+				return st.normal(v), nil
 			}
 		}
 	case *dict:
-		if v, ok, err := o.get(st, key); ok {
+		if v, ok, err := o.get(st, key); ok || st.fault != nil {
 			return v, err
 		}
 	case []any:
@@ -91,8 +97,10 @@ func (st *state) item(object, key any) (any, error) {
 		n = int(o.n)
 	case string, markup:
 		if _, ok := asInt(key); ok {
-			st.scan(perCharacter * len(stringOf(o)))
-			n = st.runes(stringOf(o))
+			if err := st.read(stringOf(o)); err != nil {
+				return nil, err
+			}
+			n = utf8.RuneCountInString(stringOf(o))
 		}
 	}
 	if i, ok := asInt(key); ok && n > 0 {
@@ -100,7 +108,7 @@ func (st *state) item(object, key any) (any, error) {
 			i += int64(n)
 		}
 		if i >= 0 && i < int64(n) {
-			return elementAt(object, int(i)), nil
+			return st.elementAt(object, int(i)), nil
 		}
 	}
 	if name, ok := asString(key); ok {
@@ -111,6 +119,9 @@ func (st *state) item(object, key any) (any, error) {
 
 // namedItem is x['name'] where x has no such element. The name may come from the data: it is in no message.
 func (st *state) namedItem(object any, name string) (any, error) {
+	if err := st.scan(len(name)); err != nil {
+		return nil, err
+	}
 	switch o := object.(type) {
 	case map[string]any, *dict:
 		if m, ok := st.env.methods.dict[name]; ok {
@@ -127,10 +138,11 @@ func (st *state) namedItem(object any, name string) (any, error) {
 	return &undefined{kind: ErrUndefined}, nil
 }
 
-func elementAt(object any, i int) any {
+// elementAt is an element that is there. Of a text, the caller has asked for the steps to read it.
+func (st *state) elementAt(object any, i int) any {
 	switch o := object.(type) {
 	case []any:
-		return normal(o[i])
+		return st.normal(o[i])
 	case *list:
 		return o.items[i]
 	case *tuple:
@@ -160,9 +172,11 @@ func stringOf(v any) string {
 }
 
 // runes counts the characters of a string.
-func (st *state) runes(s string) int {
-	st.scan(len(s))
-	return utf8.RuneCountInString(s)
+func (st *state) runes(s string) (int, error) {
+	if err := st.scan(len(s)); err != nil {
+		return 0, err
+	}
+	return utf8.RuneCountInString(s), nil
 }
 
 // sliceBounds are the positions that x[low:high:step] takes: n of them from start.
@@ -251,7 +265,7 @@ func (st *state) slice(object any, bounds [3]any) (any, error) {
 	}
 	items := make([]any, n)
 	for i := range items {
-		items[i] = elementAt(object, int(start+int64(i)*step))
+		items[i] = st.elementAt(object, int(start+int64(i)*step))
 	}
 	if _, ok := object.(*tuple); ok {
 		return &tuple{items: items}, nil
@@ -260,7 +274,10 @@ func (st *state) slice(object any, bounds [3]any) (any, error) {
 }
 
 func (st *state) sliceText(s string, safe safety, bounds [3]any) (any, error) {
-	start, step, n, err := sliceBounds(int64(st.runes(s)), bounds)
+	if err := st.read(s); err != nil {
+		return nil, err
+	}
+	start, step, n, err := sliceBounds(int64(utf8.RuneCountInString(s)), bounds)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +289,7 @@ func (st *state) sliceText(s string, safe safety, bounds [3]any) (any, error) {
 		high := low + runeOffset(s[low:], int(n))
 		return textOf(s[low:high], safe), nil
 	}
-	if err := st.alloc(len(s)); err != nil {
+	if err := st.allocTimes(2, int64(len(s))); err != nil {
 		return nil, err
 	}
 	runes := []rune(s)

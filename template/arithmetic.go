@@ -22,6 +22,9 @@ func (st *state) arithmetic(op string, left, right any) (any, error) {
 			return nil, u.fail()
 		}
 	}
+	if err := st.readDigits(left, right); err != nil {
+		return nil, err
+	}
 	l, lok := asFloat(left)
 	r, rok := asFloat(right)
 	if lok && rok {
@@ -55,6 +58,11 @@ func (st *state) numberArithmetic(op string, left, right any, l, r float64) (any
 	_, rbig := right.(bigInteger)
 	if lbig || rbig {
 		return nil, errorf(ErrArithmetic, "an integer beyond 64 bits can be printed and compared, not calculated with")
+	}
+	if op == "**" {
+		if err := st.spend(stepsOfPower); err != nil {
+			return nil, err
+		}
 	}
 	return floatArithmetic(op, l, r)
 }
@@ -157,6 +165,9 @@ func intPower(base, exponent int64) (any, error) {
 	}
 	return result, nil
 }
+
+// stepsOfPower is what a power of floats costs: up to 64 multiplications of thousands of bits.
+const stepsOfPower = 200
 
 // power is x**y. Whole and half exponents are multiplied out exactly and rounded once, as C's pow does and Go's does not.
 func power(x, y float64) float64 {
@@ -327,10 +338,12 @@ func (st *state) repeatItems(items []any, n int64) ([]any, error) {
 	if err := st.allocTimes(len(items)*bytesPerValue, n); err != nil || len(items) == 0 {
 		return nil, err
 	}
+	if err := st.spend(len(items) * int(n)); err != nil {
+		return nil, err
+	}
 	out := make([]any, 0, len(items)*int(n))
 	for i := int64(0); i < n; i++ {
 		out = append(out, items...)
 	}
-	st.spend(len(out))
 	return out, nil
 }

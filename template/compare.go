@@ -44,13 +44,18 @@ func (st *state) equal(left, right any, depth int) (bool, error) {
 	if err := st.step(); err != nil {
 		return false, err
 	}
+	if err := st.readDigits(left, right); err != nil {
+		return false, err
+	}
 	if order, ok := compareNumbers(left, right); ok {
 		return order == 0, nil
 	}
 	if l, ok := asString(left); ok {
 		r, ok := asString(right)
 		if ok && len(l) == len(r) {
-			st.scan(len(l))
+			if err := st.scan(len(l)); err != nil {
+				return false, err
+			}
 			return l == r, nil
 		}
 		return false, nil
@@ -134,6 +139,16 @@ func (st *state) equalDicts(l, r *dict, depth int) (bool, error) {
 	return true, nil
 }
 
+// readDigits asks for the steps to compare integers beyond 64 bits, which are read from their digits each time.
+func (b *budget) readDigits(left, right any) error {
+	l, lok := left.(bigInteger)
+	r, rok := right.(bigInteger)
+	if !lok && !rok {
+		return nil
+	}
+	return b.spend((len(l) + len(r)) / 4)
+}
+
 // compareNumbers orders two numbers exactly. ok is false if one is not a number, or NaN.
 func compareNumbers(left, right any) (order int, ok bool) {
 	if l, ok := asInt(left); ok {
@@ -176,12 +191,17 @@ func (st *state) order(op string, left, right any, depth int) (order int, ordere
 	if err := st.step(); err != nil {
 		return 0, false, err
 	}
+	if err := st.readDigits(left, right); err != nil {
+		return 0, false, err
+	}
 	if order, ok := compareNumbers(left, right); ok {
 		return order, true, nil
 	}
 	if l, ok := asString(left); ok {
 		if r, ok := asString(right); ok {
-			st.scan(min(len(l), len(r)))
+			if err := st.scan(min(len(l), len(r))); err != nil {
+				return 0, false, err
+			}
 			return strings.Compare(l, r), true, nil
 		}
 	}
@@ -232,13 +252,18 @@ func (st *state) contains(container, value any) (bool, error) {
 			return false, errorf(ErrType, "only a string can be in a string, not %s", typeName(value))
 		}
 		s := stringOf(c)
-		st.scan(len(s) + len(v))
+		if err := st.search(s, v); err != nil {
+			return false, err
+		}
 		return strings.Contains(s, v), nil
 	case map[string]any:
 		if _, err := st.hashKey(value); err != nil {
 			return false, err
 		}
 		s, ok := asString(value)
+		if err := st.scan(len(s)); err != nil {
+			return false, err
+		}
 		if ok {
 			_, ok = c[s]
 		}

@@ -7,23 +7,36 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // normal turns a Go value of the data into one that templates work with. It does not go into maps and slices: their
-// elements are turned when they are looked at.
-func normal(v any) any {
+// elements are turned when they are looked at. Where the budget is exhausted, what it returns is never used.
+func (st *state) normal(v any) any {
 	switch v := v.(type) {
 	case nil, bool, string, int64, float64, map[string]any, []any:
 		return v
 	case int:
 		return int64(v)
 	case json.Number:
+		if st.spend(len(v)/bytesPerDigitStep) != nil {
+			return nil
+		}
 		return number(string(v))
 	}
-	return normalOther(v)
+	return st.normalOther(v)
 }
 
-func normalOther(v any) any {
+const bytesPerDigitStep = 8 // how many digits of a number one step reads or writes
+
+// foreign identifies a list or map of the data.
+type foreign struct {
+	at     unsafe.Pointer
+	length int
+	typ    reflect.Type
+}
+
+func (st *state) normalOther(v any) any {
 	switch v.(type) {
 	case markup, bigInteger, *list, *tuple, *dict, *rangeValue, *view, *generator, *undefined, *namespace, *loop, callable:
 		return v // made by a template
@@ -47,22 +60,43 @@ func normalOther(v any) any {
 		if r.Type().Elem().Kind() == reflect.Uint8 {
 			break // bytes are no text
 		}
-		items := make([]any, r.Len())
-		for i := range items {
-			items[i] = r.Index(i).Interface()
-		}
-		return items
+		return st.convertOnce(r, func() any {
+			items := make([]any, r.Len())
+			for i := range items {
+				items[i] = r.Index(i).Interface()
+			}
+			return items
+		})
 	case reflect.Map:
 		if r.Type().Key().Kind() != reflect.String {
 			break
 		}
-		m := make(map[string]any, r.Len())
-		for it := r.MapRange(); it.Next(); {
-			m[it.Key().String()] = it.Value().Interface()
-		}
-		return m
+		return st.convertOnce(r, func() any {
+			m := make(map[string]any, r.Len())
+			for it := r.MapRange(); it.Next(); {
+				m[it.Key().String()] = it.Value().Interface()
+			}
+			return m
+		})
 	}
 	return &undefined{kind: ErrData, why: "the data holds a Go " + r.Type().String()}
+}
+
+// convertOnce makes a list or map of another Go type one that templates work with, the first time that it is looked at.
+func (st *state) convertOnce(r reflect.Value, convert func() any) any {
+	key := foreign{r.UnsafePointer(), r.Len(), r.Type()}
+	if v, ok := st.converted[key]; ok {
+		return v
+	}
+	if st.allocTimes(entrySize, int64(r.Len())) != nil || st.spend(r.Len()) != nil {
+		return nil
+	}
+	if st.converted == nil {
+		st.converted = map[foreign]any{}
+	}
+	v := convert()
+	st.converted[key] = v
+	return v
 }
 
 // number reads a number of JSON; an integer too large for 64 bits keeps its digits.
@@ -71,13 +105,13 @@ func number(s string) any {
 		f, _ := strconv.ParseFloat(s, 64) // infinity when out of range, as in Python
 		return f
 	}
-	i, err := strconv.ParseInt(s, 10, 64)
-	if err == nil {
-		return i
-	}
 	digits := strings.TrimPrefix(s, "-")
 	if len(digits) > maxDigits {
 		return &undefined{kind: ErrData, why: "the data holds an integer of too many digits"}
+	}
+	i, err := strconv.ParseInt(s, 10, 64)
+	if err == nil {
+		return i
 	}
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return &undefined{kind: ErrData, why: "the data holds a json.Number that is no number"}
@@ -86,25 +120,39 @@ func number(s string) any {
 }
 
 // wrap turns a list or object of the data into a frozen copy that the general code works on, and leaves other values.
+// Where the budget is exhausted, the copy is empty and never used.
 func (st *state) wrap(v any) any {
 	switch v := v.(type) {
 	case []any:
-		st.spend(len(v))
+		if st.spend(len(v)) != nil {
+			return &list{frozen: true}
+		}
 		l := &list{items: make([]any, len(v)), frozen: true}
 		for i, item := range v {
-			l.items[i] = normal(item)
+			l.items[i] = st.normal(item)
 		}
 		return l
 	case map[string]any:
-		st.spend(2 * len(v))
+		if st.spend(2*len(v)) != nil || st.scanKeys(v) != nil {
+			return &dict{frozen: true}
+		}
 		d := &dict{frozen: true, keys: make([]any, len(v)), values: make([]any, len(v))}
 		for i, k := range sortedKeys(v) {
 			d.keys[i] = k
-			d.values[i] = normal(v[k])
+			d.values[i] = st.normal(v[k])
 		}
 		return d
 	}
 	return v
+}
+
+// scanKeys asks for the steps to sort the keys of an object.
+func (st *state) scanKeys(m map[string]any) error {
+	size := 0
+	for k := range m {
+		size += len(k)
+	}
+	return st.scan(perCharacter * size)
 }
 
 func sortedKeys(m map[string]any) []string {

@@ -117,21 +117,12 @@ func (d *dict) find(st *state, key any) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if s, ok := h.(string); ok {
-		st.scan(len(s))
-	}
-	if t, ok := h.(tupleKey); ok {
-		st.scan(len(t))
+	if err := st.scan(hashSize(h)); err != nil {
+		return -1, err
 	}
 	if d.index == nil && len(d.keys) >= indexFrom {
-		st.spend(len(d.keys))
-		d.index = make(map[any]int, len(d.keys))
-		for i, k := range d.keys {
-			kh, err := st.hashKey(k)
-			if err != nil {
-				return -1, err
-			}
-			d.index[kh] = i
+		if err := d.buildIndex(st); err != nil {
+			return -1, err
 		}
 	}
 	if d.index != nil {
@@ -141,11 +132,53 @@ func (d *dict) find(st *state, key any) (int, error) {
 		return -1, nil
 	}
 	for i, k := range d.keys {
-		if kh, err := st.hashKey(k); err == nil && kh == h {
-			return i, nil
+		kh, err := st.hashKey(k)
+		if err != nil {
+			return -1, err
+		}
+		if size := hashSize(kh); size == hashSize(h) {
+			if err := st.scan(size); err != nil {
+				return -1, err
+			}
+			if kh == h {
+				return i, nil
+			}
 		}
 	}
 	return -1, nil
+}
+
+// buildIndex makes the index, which later changes keep.
+func (d *dict) buildIndex(st *state) error {
+	if err := st.spend(2 * len(d.keys)); err != nil {
+		return err
+	}
+	index := make(map[any]int, len(d.keys))
+	for i, k := range d.keys {
+		h, err := st.hashKey(k)
+		if err != nil {
+			return err
+		}
+		if err := st.scan(hashSize(h)); err != nil {
+			return err
+		}
+		index[h] = i
+	}
+	d.index = index
+	return nil
+}
+
+// hashSize is how many bytes of a hash key there are to compare.
+func hashSize(h any) int {
+	switch h := h.(type) {
+	case string:
+		return len(h)
+	case tupleKey:
+		return len(h)
+	case bigInteger:
+		return len(h)
+	}
+	return 0
 }
 
 func (d *dict) get(st *state, key any) (any, bool, error) {
@@ -181,15 +214,18 @@ func (d *dict) set(st *state, key, value any) error {
 }
 
 // remove deletes the entry at i; the rest moves up.
-func (d *dict) remove(st *state, i int) {
-	st.spend(len(d.keys))
+func (d *dict) remove(st *state, i int) error {
+	if err := st.spend(len(d.keys)); err != nil {
+		return err
+	}
 	d.keys = append(d.keys[:i], d.keys[i+1:]...)
 	d.values = append(d.values[:i], d.values[i+1:]...)
 	d.index = nil
+	return nil
 }
 
 func (d *dict) copy(st *state) (*dict, error) {
-	if err := st.alloc(entrySize * (d.len() + 1)); err != nil {
+	if err := st.allocTimes(entrySize, int64(d.len()+1)); err != nil {
 		return nil, err
 	}
 	return &dict{keys: append([]any(nil), d.keys...), values: append([]any(nil), d.values...)}, nil

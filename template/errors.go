@@ -100,8 +100,8 @@ func message(format string, args []any) string {
 	if len(msg) <= maxMessage {
 		return msg
 	}
-	if r := []rune(msg); len(r) > maxMessage {
-		return string(r[:maxMessage]) + "…"
+	if n := runeOffset(msg, maxMessage); n < len(msg) {
+		return msg[:n] + "…"
 	}
 	return msg
 }
@@ -124,14 +124,13 @@ func (p pos) errorf(kind error, format string, args ...any) *Error {
 
 const nearLength = 30
 
-// near returns the first characters of source, on one line, for Error.Near.
+// near returns the first characters of source, on one line, for Error.Near. It looks at the beginning only, however long
+// source is.
 func near(source string) string {
-	source = strings.TrimSpace(source)
+	const enough = 1 << 10
+	source = strings.TrimSpace(source[:min(len(source), enough)])
 	if i := strings.IndexByte(source, '\n'); i >= 0 {
 		source = source[:i]
 	}
-	if r := []rune(source); len(r) > nearLength {
-		return string(r[:nearLength])
-	}
-	return source
+	return source[:runeOffset(source, nearLength)]
 }

@@ -19,7 +19,7 @@ type constant struct {
 	value any
 }
 
-func (e *constant) eval(*state) (any, error) { return e.value, nil }
+func (e *constant) eval(st *state) (any, error) { return e.value, st.step() }
 
 // name is a variable: of a block, of the data, or global.
 type name struct {
@@ -36,8 +36,8 @@ func (e *name) eval(st *state) (any, error) {
 	if err := st.step(); err != nil {
 		return nil, err
 	}
-	if v, ok := st.lookup(e.name); ok {
-		return v, nil
+	if v, ok, err := st.lookup(e.name); ok || err != nil {
+		return v, err
 	}
 	// The envelope has a field of that name: where an event lacks it, the field is undefined and not a function.
 	if g, ok := st.env.globals[e.name]; ok && e.name != "namespace" {
@@ -161,6 +161,9 @@ func (e *sequence) eval(st *state) (any, error) {
 func evalAll(st *state, exprs []expr) ([]any, error) {
 	if len(exprs) == 0 {
 		return nil, nil
+	}
+	if err := st.spend(len(exprs)); err != nil {
+		return nil, err
 	}
 	values := make([]any, len(exprs))
 	for i, e := range exprs {

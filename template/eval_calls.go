@@ -17,7 +17,6 @@ func (a *arguments) eval(st *state) (args, error) {
 	if out.values, err = evalAll(st, a.values); err != nil {
 		return out, err
 	}
-	st.spend(len(a.positional) + len(a.values))
 	if a.spread != nil {
 		v, err := a.spread.eval(st)
 		if err != nil {
@@ -44,16 +43,24 @@ func (a *arguments) evalSpreadDict(st *state, out *args) error {
 	if !ok {
 		return errorf(ErrType, "what follows ** must be a mapping, not %s", typeName(v))
 	}
-	names := append([]string(nil), a.names...)
+	if err := st.allocTimes(2*bytesPerTuple, int64(len(a.names)+d.len())); err != nil {
+		return err
+	}
+	given := make(map[string]bool, len(a.names))
+	for _, n := range a.names {
+		given[n] = true
+	}
+	names := append(make([]string, 0, len(a.names)+d.len()), a.names...)
 	for i, k := range d.keys {
 		s, ok := k.(string)
 		if !ok {
 			return errorf(ErrType, "keywords must be strings")
 		}
-		for _, n := range names[:len(a.names)] {
-			if n == s {
-				return errorf(ErrType, "keyword argument %q given twice", n)
-			}
+		if err := st.scan(len(s)); err != nil {
+			return err
+		}
+		if given[s] {
+			return errorf(ErrType, "keyword argument %q given twice", s)
 		}
 		names = append(names, s)
 		out.values = append(out.values, d.values[i])

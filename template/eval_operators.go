@@ -105,7 +105,7 @@ type concat struct {
 }
 
 func (e *concat) eval(st *state) (any, error) {
-	if err := st.step(); err != nil {
+	if err := st.spend(len(e.operands)); err != nil {
 		return nil, err
 	}
 	var few [4]any

@@ -1,5 +1,7 @@
 package template
 
+import "strings"
+
 // A filter is what x|name(…) calls.
 type filter struct {
 	name      string
@@ -27,13 +29,37 @@ func textFilter(f func(string) string) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		st.scan(perConversion * len(s))
-		if err := st.alloc(len(s)); err != nil {
-			return nil, err
-		}
-		if err := st.step(); err != nil {
-			return nil, err
-		}
-		return textOf(f(s), safe), nil
+		s, err = st.mapText(s, f)
+		return textOf(s, safe), err
 	}
+}
+
+// mapText is f(s), where f looks at each character. What f makes of a piece may not depend on what is on the other side
+// of white space.
+func (st *state) mapText(s string, f func(string) string) (string, error) {
+	if err := st.classify(s); err != nil {
+		return "", err
+	}
+	if err := st.alloc(len(s)); err != nil {
+		return "", err
+	}
+	if len(s) <= pieceSize {
+		return f(s), nil
+	}
+	var b []byte
+	for s != "" {
+		if err := st.check(); err != nil {
+			return "", err
+		}
+		n := len(piece(s))
+		if end := strings.IndexFunc(s[n:], isSpace); end >= 0 {
+			n += end
+		} else {
+			n = len(s)
+		}
+		p := f(s[:n])
+		b = append(withRoom(b, len(p)), p...)
+		s = s[n:]
+	}
+	return string(b), nil
 }

@@ -44,18 +44,60 @@ func striptags(st *state, in any, _ params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.alloc(2 * len(s)); err != nil {
+	if s, err = st.cutAll(s, "<!--", "-->"); err != nil {
 		return nil, err
 	}
-	st.spend(len(s) / 8)
-	s = cutAll(s, "<!--", "-->")
-	s = cutAll(s, "<", ">")
-	return html.UnescapeString(strings.Join(strings.FieldsFunc(s, isSpace), " ")), nil
+	if s, err = st.cutAll(s, "<", ">"); err != nil {
+		return nil, err
+	}
+	if err := st.classify(s); err != nil {
+		return nil, err
+	}
+	var b []byte
+	for {
+		s = strings.TrimLeftFunc(s, isSpace)
+		if s == "" {
+			return string(b), nil
+		}
+		end := strings.IndexFunc(s, isSpace)
+		if end < 0 {
+			end = len(s)
+		}
+		if len(b) > 0 {
+			b = append(b, ' ')
+		}
+		if b, err = st.unescapeHTML(b, s[:end]); err != nil {
+			return nil, err
+		}
+		s = s[end:]
+	}
+}
+
+// unescapeHTML appends s with its entities decoded, from one to the next.
+func (st *state) unescapeHTML(b []byte, s string) ([]byte, error) {
+	for s != "" {
+		end := len(s)
+		if i := strings.IndexByte(s[1:], '&'); i >= 0 {
+			end = i + 1
+		}
+		if err := st.step(); err != nil {
+			return b, err
+		}
+		if err := st.alloc(end); err != nil {
+			return b, err
+		}
+		b = append(withRoom(b, end), html.UnescapeString(s[:end])...)
+		s = s[end:]
+	}
+	return b, nil
 }
 
 // cutAll removes everything between begin and end, with them.
-func cutAll(s, begin, end string) string {
-	var b strings.Builder
+func (st *state) cutAll(s, begin, end string) (string, error) {
+	if err := st.alloc(len(s)); err != nil {
+		return "", err
+	}
+	var b []byte
 	for {
 		i := strings.Index(s, begin)
 		if i < 0 {
@@ -65,11 +107,16 @@ func cutAll(s, begin, end string) string {
 		if j < 0 {
 			break
 		}
-		b.WriteString(s[:i])
+		if err := st.spend(1 + (i+j)/bytesPerStep); err != nil {
+			return "", err
+		}
+		b = append(withRoom(b, i), s[:i]...)
 		s = s[i+j+len(end):]
 	}
-	b.WriteString(s)
-	return b.String()
+	if b == nil {
+		return s, nil
+	}
+	return string(append(withRoom(b, len(s)), s...)), nil
 }
 
 func tojson(st *state, in any, p params) (any, error) {
@@ -97,7 +144,10 @@ func tojson(st *state, in any, p params) (any, error) {
 	}
 	b, err := st.appendJSON(st.takeScratch(), in, style, 0)
 	st.scratch = b
-	return st.jsonMarkup(string(b)), err
+	if err != nil {
+		return nil, err
+	}
+	return st.jsonMarkup(string(b)), nil
 }
 
 func urlencode(st *state, in any, _ params) (any, error) {
@@ -107,7 +157,8 @@ func urlencode(st *state, in any, _ params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return st.quoteURL(nil, s, false)
+		b, err := st.appendQuotedURL(nil, s, false)
+		return string(b), err
 	}
 	pairs := in
 	if d, ok := st.wrap(in).(*dict); ok {
@@ -132,35 +183,32 @@ func urlencode(st *state, in any, _ params) (any, error) {
 			} else if b != nil {
 				b = append(b, '&')
 			}
-			q, err := st.quoteURL(nil, s, true)
-			if err != nil {
+			if b, err = st.appendQuotedURL(b, s, true); err != nil {
 				return err
 			}
-			b = append(b, q...)
 		}
 		return nil
 	})
 	return string(b), err
 }
 
-// quoteURL percent-encodes for a path, or for a query, where a blank is a plus and a slash is encoded.
-func (st *state) quoteURL(b []byte, s string, query bool) (string, error) {
-	if err := st.allocEscaped(len(s)); err != nil {
-		return "", err
-	}
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c|0x20 >= 'a' && c|0x20 <= 'z', decimal(c), strings.IndexByte("_.-~", c) >= 0, c == '/' && !query:
-			b = append(b, c)
-		case c == ' ' && query:
-			b = append(b, '+')
-		default:
-			const digits = "0123456789ABCDEF"
-			b = append(b, '%', digits[c>>4], digits[c&15])
+// appendQuotedURL percent-encodes for a path, or for a query, where a blank is a plus and a slash is encoded.
+func (st *state) appendQuotedURL(b []byte, s string, query bool) ([]byte, error) {
+	return st.convert(b, s, func(b []byte, s string) []byte {
+		for i := 0; i < len(s); i++ {
+			c := s[i]
+			switch {
+			case c|0x20 >= 'a' && c|0x20 <= 'z', decimal(c), strings.IndexByte("_.-~", c) >= 0, c == '/' && !query:
+				b = append(b, c)
+			case c == ' ' && query:
+				b = append(b, '+')
+			default:
+				const digits = "0123456789ABCDEF"
+				b = append(b, '%', digits[c>>4], digits[c&15])
+			}
 		}
-	}
-	return string(b), nil
+		return b
+	})
 }
 
 func xmlattr(st *state, in any, p params) (any, error) {
@@ -178,6 +226,9 @@ func xmlattr(st *state, in any, p params) (any, error) {
 			continue
 		}
 		key, ok := asString(k)
+		if err := st.spend(1 + perCharacter*len(key)/bytesPerStep); err != nil {
+			return nil, err
+		}
 		if !ok || strings.ContainsAny(key, " \t\n\r\f\v/>=") {
 			return nil, errorf(ErrType, "a key of xmlattr is not the name of an attribute")
 		}

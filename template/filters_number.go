@@ -126,7 +126,9 @@ func toInt(st *state, in any, p params) (any, error) {
 	if !ok {
 		return otherwise, nil
 	}
-	st.spend(len(s))
+	if err := st.spend(len(s)); err != nil {
+		return nil, err
+	}
 	if i, ok := parseInt(s, int(max(-1, min(base, 99)))); ok {
 		return i, nil
 	}
@@ -146,7 +148,9 @@ func toFloat(st *state, in any, p params) (any, error) {
 		return nil, u.fail()
 	}
 	if s, ok := asString(in); ok {
-		st.spend(len(s))
+		if err := st.spend(len(s)); err != nil {
+			return nil, err
+		}
 		if f, ok := parseFloat(s); ok {
 			return f, nil
 		}
@@ -154,7 +158,7 @@ func toFloat(st *state, in any, p params) (any, error) {
 	return p.get(0, 0.0), nil
 }
 
-func round(_ *state, in any, p params) (any, error) {
+func round(st *state, in any, p params) (any, error) {
 	precision, err := p.integer(0, 0)
 	if err != nil {
 		return nil, err
@@ -166,11 +170,17 @@ func round(_ *state, in any, p params) (any, error) {
 	if u, ok := in.(*undefined); ok {
 		return nil, u.fail()
 	}
+	if err := st.readDigits(in, nil); err != nil {
+		return nil, err
+	}
 	f, ok := asFloat(in)
 	if !ok {
 		return nil, errorf(ErrType, "round works on numbers, not on %s", typeName(in))
 	}
 	precision = max(-400, min(precision, 400))
+	if err := st.spend(stepsOfRounding + int(max(precision, 0))/bytesPerDigitStep); err != nil {
+		return nil, err
+	}
 	scale := math.Pow10(int(precision))
 	switch method {
 	case "common":
@@ -192,6 +202,9 @@ func round(_ *state, in any, p params) (any, error) {
 	}
 	return nil, errorf(ErrType, "the method of round must be common, ceil or floor")
 }
+
+// stepsOfRounding is what it costs to write a number with all its digits and to read it again.
+const stepsOfRounding = 8
 
 // roundFloat rounds to digits after the point, the exact half to even.
 func roundFloat(f float64, digits int) float64 {
@@ -235,7 +248,9 @@ func roundInt(v any, digits int64) (any, error) {
 func filesizeformat(st *state, in any, p params) (any, error) {
 	size, ok := asFloat(in)
 	if s, isText := asString(in); isText {
-		st.spend(len(s))
+		if err := st.spend(len(s)); err != nil {
+			return nil, err
+		}
 		size, ok = parseFloat(s)
 	}
 	if !ok || math.IsNaN(size) {

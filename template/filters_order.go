@@ -21,10 +21,19 @@ type getter func(st *state, item any) (any, error)
 
 // newGetter makes a getter of "a.b.0", an index, or None for the item itself. Where a step finds nothing, the item
 // becomes otherwise, unless that is absent.
-func newGetter(attribute, otherwise any) getter {
+func (st *state) newGetter(attribute, otherwise any) (getter, error) {
 	var parts []any
 	if s, ok := asString(attribute); ok {
-		for _, part := range strings.Split(s, ".") {
+		if err := st.read(s); err != nil {
+			return nil, err
+		}
+		for part := range strings.SplitSeq(s, ".") {
+			if err := st.alloc(2 * bytesPerValue); err != nil {
+				return nil, err
+			}
+			if err := st.step(); err != nil {
+				return nil, err
+			}
 			if n, ok := parseInt(part, 10); ok && strings.Trim(part, "0123456789") == "" {
 				parts = append(parts, n)
 			} else {
@@ -52,18 +61,17 @@ func newGetter(attribute, otherwise any) getter {
 			}
 		}
 		return item, nil
-	}
+	}, nil
 }
 
 // foldCase is how text is compared unless case_sensitive is given.
-func foldCase(v any) any {
-	switch v := v.(type) {
-	case string:
-		return lower(v)
-	case markup:
-		return markup{lower(v.text), v.safety}
+func (st *state) foldCase(v any) (any, error) {
+	s, ok := asString(v)
+	if !ok {
+		return v, nil
 	}
-	return v
+	s, err := st.mapText(s, lower)
+	return textOf(s, safetyOf(v)), err
 }
 
 // keyed is an item with what it is sorted by.
@@ -71,7 +79,7 @@ type keyed struct{ item, key any }
 
 // keys computes what items are sorted by.
 func (st *state) keys(values []any, get getter, caseSensitive bool) ([]keyed, error) {
-	if err := st.allocValues(2 * len(values)); err != nil {
+	if err := st.allocValues(3 * len(values)); err != nil { // two each, and what sorting moves
 		return nil, err
 	}
 	out := make([]keyed, len(values))
@@ -81,7 +89,9 @@ func (st *state) keys(values []any, get getter, caseSensitive bool) ([]keyed, er
 			return nil, err
 		}
 		if !caseSensitive {
-			key = foldCase(key)
+			if key, err = st.foldCase(key); err != nil {
+				return nil, err
+			}
 		}
 		out[i] = keyed{v, key}
 	}
@@ -116,9 +126,14 @@ func sortFilter(st *state, in any, p params) (any, error) {
 		return nil, err
 	}
 	caseSensitive := p.truth(1, false)
-	get := newGetter(p.get(2, nil), absent)
+	get, err := st.newGetter(p.get(2, nil), absent)
+	if err != nil {
+		return nil, err
+	}
 	if s, ok := asString(p.get(2, nil)); ok && strings.Contains(s, ",") {
-		get = newMultiGetter(s, caseSensitive)
+		if get, err = st.newMultiGetter(s, caseSensitive); err != nil {
+			return nil, err
+		}
 	}
 	sorted, err := st.keys(values, get, caseSensitive)
 	if err != nil {
@@ -134,10 +149,14 @@ func sortFilter(st *state, in any, p params) (any, error) {
 }
 
 // newMultiGetter makes a getter of "a,b.c" that returns the list of both.
-func newMultiGetter(attributes string, caseSensitive bool) getter {
+func (st *state) newMultiGetter(attributes string, caseSensitive bool) (getter, error) {
 	var getters []getter
-	for _, a := range strings.Split(attributes, ",") {
-		getters = append(getters, newGetter(a, absent))
+	for a := range strings.SplitSeq(attributes, ",") {
+		get, err := st.newGetter(a, absent)
+		if err != nil {
+			return nil, err
+		}
+		getters = append(getters, get)
 	}
 	return func(st *state, item any) (any, error) {
 		if err := st.allocValues(len(getters)); err != nil {
@@ -150,12 +169,14 @@ func newMultiGetter(attributes string, caseSensitive bool) getter {
 				return nil, err
 			}
 			if !caseSensitive {
-				v = foldCase(v)
+				if v, err = st.foldCase(v); err != nil {
+					return nil, err
+				}
 			}
 			key.items = append(key.items, v)
 		}
 		return key, nil
-	}
+	}, nil
 }
 
 // extreme is the filter min or max.
@@ -165,7 +186,11 @@ func extreme(op, whyEmpty string) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		candidates, err := st.keys(values, newGetter(p.get(1, nil), absent), p.truth(0, false))
+		get, err := st.newGetter(p.get(1, nil), absent)
+		if err != nil {
+			return nil, err
+		}
+		candidates, err := st.keys(values, get, p.truth(0, false))
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +235,11 @@ func dictsort(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sorted, err := st.keys(pairs, newGetter(position, absent), p.truth(0, false))
+	get, err := st.newGetter(position, absent)
+	if err != nil {
+		return nil, err
+	}
+	sorted, err := st.keys(pairs, get, p.truth(0, false))
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +258,10 @@ func groupby(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	get := newGetter(p.values[0], p.get(1, absent))
+	get, err := st.newGetter(p.values[0], p.get(1, absent))
+	if err != nil {
+		return nil, err
+	}
 	caseSensitive := p.truth(2, false)
 	sorted, err := st.keys(values, get, caseSensitive)
 	if err != nil {
@@ -240,6 +272,9 @@ func groupby(st *state, in any, p params) (any, error) {
 	}
 	groups := &list{}
 	for start := 0; start < len(sorted); {
+		if err := st.alloc(3 * bytesPerTuple); err != nil {
+			return nil, err
+		}
 		members := &list{}
 		end := start
 		for ; end < len(sorted); end++ {

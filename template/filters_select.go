@@ -27,6 +27,9 @@ func attr(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := st.scan(len(name)); err != nil {
+		return nil, err
+	}
 	switch o := in.(type) {
 	case *undefined:
 		return nil, o.fail()
@@ -81,9 +84,12 @@ func (st *state) mapping(a args) (getter, error) {
 		if attribute == absent {
 			return nil, errorf(ErrType, "map needs a filter or an attribute")
 		}
-		return newGetter(attribute, otherwise), nil
+		return st.newGetter(attribute, otherwise)
 	}
 	name, _ := asString(a.positional[0])
+	if err := st.scan(len(name)); err != nil {
+		return nil, err
+	}
 	f, ok := st.env.filters[name]
 	if !ok {
 		return nil, errorf(ErrUnknown, "map was given a filter that does not exist")
@@ -135,12 +141,15 @@ func selector(byAttribute, reject bool) func(*state, any, params) (any, error) {
 // predicate makes a function of the arguments of a selector: an attribute if asked for, a test and its arguments.
 func (st *state) predicate(p params, byAttribute bool) (func(*state, any) (bool, error), error) {
 	a := p.raw
-	get := newGetter(nil, absent)
+	get := func(_ *state, item any) (any, error) { return item, nil }
 	if byAttribute {
 		if len(a.positional) == 0 {
 			return nil, errorf(ErrType, "%s needs an attribute", p.owner)
 		}
-		get = newGetter(a.positional[0], absent)
+		var err error
+		if get, err = st.newGetter(a.positional[0], absent); err != nil {
+			return nil, err
+		}
 		a.positional = a.positional[1:]
 	}
 	if len(a.positional) == 0 {
@@ -150,6 +159,9 @@ func (st *state) predicate(p params, byAttribute bool) (func(*state, any) (bool,
 		}, nil
 	}
 	name, _ := asString(a.positional[0])
+	if err := st.scan(len(name)); err != nil {
+		return nil, err
+	}
 	t, ok := st.env.tests[name]
 	if !ok {
 		return nil, errorf(ErrUnknown, "%s was given a test that does not exist", p.owner)

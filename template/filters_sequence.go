@@ -73,13 +73,18 @@ func last(st *state, in any, _ params) (any, error) {
 	if n == 0 {
 		return &undefined{kind: ErrUndefined, why: "no last item, the sequence is empty"}, nil
 	}
-	return elementAt(in, n-1), nil
+	return st.elementAt(in, n-1), nil
 }
 
 func random(st *state, in any, _ params) (any, error) {
 	switch in.(type) {
 	case *dict, *view, map[string]any, *generator:
 		return nil, errorf(ErrType, "random works on sequences, not on %s", typeName(in))
+	}
+	if s, ok := asString(in); ok {
+		if err := st.read(s); err != nil {
+			return nil, err
+		}
 	}
 	n, err := st.length(in)
 	if err != nil {
@@ -88,13 +93,12 @@ func random(st *state, in any, _ params) (any, error) {
 	if n == 0 {
 		return &undefined{kind: ErrUndefined, why: "no random item, the sequence is empty"}, nil
 	}
-	return elementAt(in, rand.IntN(n)), nil
+	return st.elementAt(in, rand.IntN(n)), nil
 }
 
 func reverse(st *state, in any, _ params) (any, error) {
 	if s, ok := asString(in); ok {
 		safe := safetyOf(in)
-		st.scan(perCharacter * len(s))
 		return st.sliceText(s, safe, [3]any{nil, nil, int64(-1)})
 	}
 	values, err := st.collect(in)
@@ -111,7 +115,10 @@ func reverse(st *state, in any, _ params) (any, error) {
 func join(st *state, in any, p params) (any, error) {
 	var get getter
 	if p.get(1, nil) != nil {
-		get = newGetter(p.values[1], absent)
+		var err error
+		if get, err = st.newGetter(p.values[1], absent); err != nil {
+			return nil, err
+		}
 	}
 	separator, safe, err := st.text(p.get(0, ""))
 	if err != nil {
@@ -146,10 +153,9 @@ func join(st *state, in any, p params) (any, error) {
 	var b []byte
 	for i, v := range values {
 		if i > 0 {
-			if err := st.alloc(len(separator)); err != nil {
+			if b, err = st.appendCopy(b, separator); err != nil {
 				return nil, err
 			}
-			b = append(b, separator...)
 		}
 		if escaping {
 			b, err = st.appendEscaped(b, v)
@@ -239,10 +245,12 @@ func sliceInto(st *state, in any, p params) (any, error) {
 	if err != nil || n < 0 {
 		return generatorOf(nil), err
 	}
-	if err := st.allocTimes(2*bytesPerValue, n); err != nil {
+	if err := st.allocTimes(bytesPerTuple, n); err != nil {
 		return nil, err
 	}
-	st.spend(int(n))
+	if err := st.spend(int(n)); err != nil {
+		return nil, err
+	}
 	fill := p.get(1, nil)
 	size, longer := len(values)/int(n), len(values)%int(n)
 	rows := &list{}
@@ -268,7 +276,10 @@ func sum(st *state, in any, p params) (any, error) {
 	}
 	var get getter
 	if p.get(0, nil) != nil {
-		get = newGetter(p.values[0], absent)
+		var err error
+		if get, err = st.newGetter(p.values[0], absent); err != nil {
+			return nil, err
+		}
 	}
 	err := st.each(in, func(v any) (err error) {
 		if get != nil {
@@ -283,7 +294,10 @@ func sum(st *state, in any, p params) (any, error) {
 }
 
 func unique(st *state, in any, p params) (any, error) {
-	get := newGetter(p.get(1, nil), absent)
+	get, err := st.newGetter(p.get(1, nil), absent)
+	if err != nil {
+		return nil, err
+	}
 	caseSensitive := p.truth(0, false)
 	it, err := st.iterate(in)
 	if err != nil {
@@ -301,7 +315,9 @@ func unique(st *state, in any, p params) (any, error) {
 				return nil, false, err
 			}
 			if !caseSensitive {
-				key = foldCase(key)
+				if key, err = st.foldCase(key); err != nil {
+					return nil, false, err
+				}
 			}
 			if _, known, err := seen.get(st, key); err != nil {
 				return nil, false, err

@@ -3,6 +3,7 @@ package template
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 func textFilters() []filter {
@@ -87,26 +88,39 @@ func indent(st *state, in any, p params) (any, error) {
 		}
 	}
 	first, blank := p.truth(1, false), p.truth(2, false)
-	st.scan(perConversion * len(s))
-	lines := splitLines(s+"\n", false)
-	if err := st.allocTimes(len(indention)+2*bytesPerValue, int64(len(lines))); err != nil {
+	b, err := st.indentLines(s, indention, first, blank)
+	return textOf(string(b), safe), err
+}
+
+func (st *state) indentLines(s, indention string, first, blank bool) ([]byte, error) {
+	if err := st.read(s); err != nil {
 		return nil, err
 	}
-	if err := st.alloc(len(s)); err != nil {
-		return nil, err
-	}
-	var b strings.Builder
-	b.Grow(len(s) + len(lines)*(len(indention)+1))
-	for i, line := range lines {
+	s = strings.TrimSuffix(s, "\r") // Jinja2 adds a line end before it splits, and both are one
+	var b []byte
+	for i := 0; ; i++ {
+		line, rest, more := cutLine(s)
+		if err := st.alloc(len(line) + 1); err != nil {
+			return nil, err
+		}
+		if err := st.step(); err != nil {
+			return nil, err
+		}
 		if i > 0 {
-			b.WriteByte('\n')
+			b = append(b, '\n')
 		}
 		if i == 0 && first || i > 0 && (blank || line != "") {
-			b.WriteString(indention)
+			var err error
+			if b, err = st.appendCopy(b, indention); err != nil {
+				return nil, err
+			}
 		}
-		b.WriteString(line)
+		b = append(withRoom(b, len(line)), line...)
+		if !more {
+			return b, nil
+		}
+		s = rest
 	}
-	return textOf(b.String(), safe), nil
 }
 
 func replace(st *state, in any, p params) (any, error) {
@@ -153,8 +167,10 @@ func replace(st *state, in any, p params) (any, error) {
 
 // replaceText replaces up to count times; all, if count is negative.
 func (st *state) replaceText(s, oldText, newText string, count int64) (string, error) {
+	if err := st.search(s, oldText); err != nil {
+		return "", err
+	}
 	n := int64(strings.Count(s, oldText))
-	st.scan(len(s))
 	if count >= 0 {
 		n = min(n, count)
 	}
@@ -167,7 +183,9 @@ func (st *state) replaceText(s, oldText, newText string, count int64) (string, e
 	if err := st.alloc(len(s)); err != nil {
 		return "", err
 	}
-	st.spend(int(n))
+	if err := st.spend(int(n)); err != nil {
+		return "", err
+	}
 	return strings.Replace(s, oldText, newText, int(n)), nil
 }
 
@@ -188,14 +206,15 @@ func (st *state) strip(s string, p params, i int, left, right bool) (string, err
 		if err != nil {
 			return "", err
 		}
-		st.spend(len(chars))
-		set := make(map[rune]bool, len(chars))
-		for _, r := range chars {
-			set[r] = true
+		if matches, err = st.oneOf(chars); err != nil {
+			return "", err
 		}
-		matches = func(r rune) bool { return set[r] }
+		if err := st.scan(perConversion * len(s)); err != nil { // a look-up each
+			return "", err
+		}
+	} else if err := st.read(s); err != nil {
+		return "", err
 	}
-	st.scan(perCharacter * len(s))
 	if left {
 		s = strings.TrimLeftFunc(s, matches)
 	}
@@ -203,6 +222,21 @@ func (st *state) strip(s string, p params, i int, left, right bool) (string, err
 		s = strings.TrimRightFunc(s, matches)
 	}
 	return s, nil
+}
+
+// oneOf is a predicate that holds for the characters of a text.
+func (st *state) oneOf(chars string) (func(rune) bool, error) {
+	if err := st.spend(len(chars)); err != nil {
+		return nil, err
+	}
+	if err := st.allocTimes(bytesPerValue, int64(len(chars))); err != nil {
+		return nil, err
+	}
+	set := make(map[rune]bool, min(len(chars), pieceSize))
+	for _, r := range chars {
+		set[r] = true
+	}
+	return func(r rune) bool { return set[r] }, nil
 }
 
 func truncate(st *state, in any, p params) (any, error) {
@@ -220,7 +254,11 @@ func truncate(st *state, in any, p params) (any, error) {
 			return nil, err
 		}
 	}
-	endLength := int64(st.runes(end))
+	runes, err := st.runes(end)
+	if err != nil {
+		return nil, err
+	}
+	endLength := int64(runes)
 	if length < endLength || leeway < 0 {
 		return nil, errorf(ErrType, "truncate needs a length of at least %d and a leeway of at least 0", endLength)
 	}
@@ -233,6 +271,9 @@ func truncate(st *state, in any, p params) (any, error) {
 		return nil, errorf(ErrType, "truncate works on text, not on %s", typeName(in))
 	}
 	safe := safetyOf(in)
+	if err := st.read(s); err != nil {
+		return nil, err
+	}
 	s = s[:runeOffset(s, int(length-endLength))]
 	if !p.truth(1, false) {
 		if i := strings.LastIndexByte(s, ' '); i >= 0 {
@@ -247,7 +288,9 @@ func wordcount(st *state, in any, _ params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.scan(perCharacter * len(s))
+	if err := st.classify(s); err != nil {
+		return nil, err
+	}
 	words := int64(0)
 	inside := false
 	for _, r := range s {
@@ -263,24 +306,33 @@ func wordcount(st *state, in any, _ params) (any, error) {
 // isWord is \w of Python's regular expressions.
 func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
 
-func titleFilter(st *state, in any, p params) (any, error) {
-	s, _, err := st.text(in)
+func titleFilter(st *state, in any, _ params) (any, error) {
+	s, safe, err := st.text(in)
 	if err != nil {
 		return nil, err
 	}
-	st.scan(perWord * len(s))
-	return textFilter(titleWords)(st, in, p)
+	s, err = st.titleWords(s)
+	return textOf(s, safe), err
 }
 
 // titleWords is Jinja's title: words begin after white space, hyphens and opening brackets.
-func titleWords(s string) string {
-	var b strings.Builder
+func (st *state) titleWords(s string) (string, error) {
+	if err := st.classify(s); err != nil {
+		return "", err
+	}
+	if err := st.alloc(len(s)); err != nil {
+		return "", err
+	}
+	separator := func(r rune) bool { return isSpace(r) || strings.ContainsRune("-({[<", r) }
+	var b []byte
 	for s != "" {
-		separator := func(r rune) bool { return isSpace(r) || strings.ContainsRune("-({[<", r) }
+		if err := st.step(); err != nil {
+			return "", err
+		}
 		end := strings.IndexFunc(s, separator)
 		if end == 0 {
 			_, n := splitRune(s)
-			b.WriteString(s[:n])
+			b = append(b, s[:n]...)
 			s = s[n:]
 			continue
 		}
@@ -288,9 +340,16 @@ func titleWords(s string) string {
 			end = len(s)
 		}
 		_, n := splitRune(s)
-		b.WriteString(upper(s[:n]))
-		b.WriteString(lower(s[n:end]))
+		if s[0] >= utf8.RuneSelf || end > n && !isASCII(s[n:end]) { // which may need more than a table
+			if err := st.spend(stepsOfWord); err != nil {
+				return "", err
+			}
+		}
+		b = append(append(b, upper(s[:n])...), lower(s[n:end])...)
 		s = s[end:]
 	}
-	return b.String()
+	return string(b), nil
 }
+
+// stepsOfWord is what it costs to begin with a word whose upper case may be several characters.
+const stepsOfWord = 8

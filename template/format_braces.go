@@ -22,9 +22,12 @@ func (f *braceFormatter) format(format string, nesting int) (string, error) {
 		return "", errorf(ErrType, "the format nests too deeply")
 	}
 	var out []byte
-	write := func(s string) error {
-		out = append(out, s...)
-		return f.st.alloc(len(s))
+	write := func(s string) (err error) {
+		out, err = f.st.appendCopy(out, s)
+		return err
+	}
+	if err := f.st.scan(perCharacter * len(format)); err != nil {
+		return "", err
 	}
 	for format != "" {
 		i := strings.IndexAny(format, "{}")
@@ -76,7 +79,7 @@ func fieldEnd(s string) int {
 }
 
 func (f *braceFormatter) field(field string, nesting int) (string, error) {
-	if err := f.st.step(); err != nil {
+	if err := f.st.spend(1 + perCharacter*len(field)/bytesPerStep); err != nil {
 		return "", err
 	}
 	name, spec := field, ""
@@ -133,6 +136,9 @@ func (f *braceFormatter) lookup(name string) (any, error) {
 	}
 	v, err := f.argument(name[:end])
 	for rest := name[end:]; rest != "" && err == nil; {
+		if err := f.st.step(); err != nil {
+			return nil, err
+		}
 		if rest[0] == '.' {
 			rest = rest[1:]
 			if end = strings.IndexAny(rest, ".["); end < 0 {
@@ -174,6 +180,9 @@ func (f *braceFormatter) argument(name string) (any, error) {
 			if v, ok, err := f.named.get(f.st, name); ok || err != nil {
 				return v, err
 			}
+		}
+		if err := f.st.spend(len(f.args.names)); err != nil {
+			return nil, err
 		}
 		if i := indexOf(f.args.names, name); i >= 0 {
 			return f.args.values[i], nil
@@ -219,7 +228,11 @@ func (f *braceFormatter) text(s string, n *numberFormat) (string, error) {
 	if n.verb != 0 && n.verb != 's' || n.sign != 0 || n.comma != 0 || n.alternate || n.align == '=' && !n.zero {
 		return "", errorf(ErrType, "the specification is not one for text")
 	}
-	return n.text(f.st, n.cut(s), '<')
+	s, err := n.cut(f.st, s)
+	if err != nil {
+		return "", err
+	}
+	return n.text(f.st, s, '<')
 }
 
 func (f *braceFormatter) float(x float64, n *numberFormat) (string, error) {
@@ -228,7 +241,10 @@ func (f *braceFormatter) float(x float64, n *numberFormat) (string, error) {
 			return n.finish(f.st, string(appendFloat(nil, x)), "")
 		}
 		n.verb = 'g'
-		s := n.float(x)
+		s, err := n.float(f.st, x)
+		if err != nil {
+			return "", err
+		}
 		if strings.Trim(s, "-0123456789") == "" && int64(len(strings.TrimPrefix(s, "-"))) < max(n.precision, 1) {
 			s += ".0" // a float without a verb always shows that it is one
 		}
@@ -237,7 +253,11 @@ func (f *braceFormatter) float(x float64, n *numberFormat) (string, error) {
 	if strings.IndexByte("eEfFgGn%", n.verb) < 0 || n.comma != 0 && n.verb == 'n' {
 		return "", errorf(ErrType, "the specification is not one for a float")
 	}
-	return n.finish(f.st, n.float(x), "")
+	s, err := n.float(f.st, x)
+	if err != nil {
+		return "", err
+	}
+	return n.finish(f.st, s, "")
 }
 
 func (f *braceFormatter) integer(v any, i int64, n *numberFormat) (string, error) {
@@ -249,7 +269,7 @@ func (f *braceFormatter) integer(v any, i int64, n *numberFormat) (string, error
 		return n.text(f.st, string(rune(i)), '<')
 	case n.verb != 0 && strings.IndexByte("eEfFgG%", n.verb) >= 0:
 		x, _ := asFloat(v)
-		return n.finish(f.st, n.float(x), "")
+		return f.float(x, n)
 	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0:
 		return "", errorf(ErrType, "the specification is not one for an integer")
 	}

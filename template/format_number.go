@@ -23,7 +23,14 @@ type numberFormat struct {
 const maxPrecision = 1000 // digits after the point; a float has fewer
 
 // float formats f with the verb e, f, g or %, in either case.
-func (n *numberFormat) float(f float64) string {
+func (n *numberFormat) float(st *state, f float64) (string, error) {
+	if err := st.spend(stepsOfRounding + int(min(max(n.precision, 0), maxPrecision))/bytesPerDigitStep); err != nil {
+		return "", err
+	}
+	return n.digits(f), nil
+}
+
+func (n *numberFormat) digits(f float64) string {
 	verb := n.verb
 	precision := int(min(n.precision, maxPrecision))
 	if precision < 0 {
@@ -179,7 +186,11 @@ func (n *numberFormat) text(st *state, s string, align byte) (string, error) {
 	case '<':
 		return st.pad(s, n.width, fill, padRight)
 	case '^':
-		missing := max(0, n.width-int64(st.runes(s)))
+		runes, err := st.runes(s)
+		if err != nil {
+			return "", err
+		}
+		missing := max(0, n.width-int64(runes))
 		s, err := st.pad(s, n.width-(missing-missing/2), fill, padLeft)
 		if err != nil {
 			return "", err

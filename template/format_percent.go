@@ -3,6 +3,7 @@ package template
 import (
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // percentFormat is format % values. Into markup, values are put escaped.
@@ -13,7 +14,9 @@ func (st *state) percentFormat(format string, safe safety, values any) (any, err
 		positional = &tuple{items: []any{values}}
 	}
 	f.positional = positional.items
-	st.scan(len(format))
+	if err := st.scan(perCharacter * len(format)); err != nil {
+		return nil, err
+	}
 	for {
 		i := strings.IndexByte(format, '%')
 		if i < 0 {
@@ -56,8 +59,9 @@ type percentFormatter struct {
 }
 
 func (f *percentFormatter) write(s string) error {
-	f.out = append(f.out, s...)
-	return f.st.alloc(len(s))
+	var err error
+	f.out, err = f.st.appendCopy(f.out, s)
+	return err
 }
 
 func (f *percentFormatter) value() (any, error) {
@@ -220,12 +224,16 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return n.text(st, n.cut(string(b)), '>')
+		s, err := n.cut(st, string(b))
+		if err != nil {
+			return "", err
+		}
+		return n.text(st, s, '>')
 	case 'c':
 		if i, ok := asInt(v); ok && i >= 0 && i <= 0x10ffff {
 			return n.text(st, string(rune(i)), '>')
 		}
-		if s, ok := asString(v); ok && st.runes(s) == 1 {
+		if s, ok := asString(v); ok && len(s) <= utf8.UTFMax && utf8.RuneCountInString(s) == 1 {
 			return n.text(st, s, '>')
 		}
 		return "", errorf(ErrType, "%%c needs an integer or one character")
@@ -239,14 +247,24 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 	if strings.IndexByte("eEfFgG", n.verb) < 0 {
 		return "", errorf(ErrType, "the format has an unknown place")
 	}
+	if err := st.readDigits(v, nil); err != nil {
+		return "", err
+	}
 	x, ok := asFloat(v)
 	if s, isText := asString(v); isText && f.safe {
+		if err := st.spend(len(s)); err != nil {
+			return "", err
+		}
 		x, ok = parseFloat(s)
 	}
 	if !ok {
 		return "", errorf(ErrType, "the format needs a number, not %s", typeName(v))
 	}
-	return n.finish(st, n.float(x), "")
+	digits, err := n.float(st, x)
+	if err != nil {
+		return "", err
+	}
+	return n.finish(st, digits, "")
 }
 
 func (f *percentFormatter) integer(n *numberFormat, v any) (string, error) {
@@ -277,9 +295,12 @@ func (f *percentFormatter) integer(n *numberFormat, v any) (string, error) {
 }
 
 // cut keeps the first precision characters.
-func (n *numberFormat) cut(s string) string {
+func (n *numberFormat) cut(st *state, s string) (string, error) {
 	if n.precision < 0 {
-		return s
+		return s, nil
 	}
-	return s[:runeOffset(s, int(min(n.precision, math.MaxInt32)))]
+	if err := st.read(s); err != nil {
+		return "", err
+	}
+	return s[:runeOffset(s, int(min(n.precision, math.MaxInt32)))], nil
 }

@@ -31,7 +31,12 @@ func generatorOf(v any) *generator { return &generator{iterator: &sequenceIterat
 // iteratorFunc is an iterator from a function.
 type iteratorFunc func(st *state) (any, bool, error)
 
-func (f iteratorFunc) next(st *state) (any, bool, error) { return f(st) }
+func (f iteratorFunc) next(st *state) (any, bool, error) {
+	if err := st.step(); err != nil {
+		return nil, false, err
+	}
+	return f(st)
+}
 
 // sequenceIterator goes through anything with positions, as it is at each step: a list may grow meanwhile.
 type sequenceIterator struct {
@@ -52,7 +57,7 @@ func (it *sequenceIterator) next(st *state) (any, bool, error) {
 		}
 	case []any:
 		if i < len(v) {
-			return normal(v[i]), true, nil
+			return st.normal(v[i]), true, nil
 		}
 	case *tuple:
 		if i < len(v.items) {
@@ -64,6 +69,11 @@ func (it *sequenceIterator) next(st *state) (any, bool, error) {
 		}
 	case *view:
 		if i < v.dict.len() {
+			if v.kind == viewItems {
+				if err := st.alloc(bytesPerTuple); err != nil {
+					return nil, false, err
+				}
+			}
 			return v.at(i), true, nil
 		}
 	case *rangeValue:
@@ -106,7 +116,9 @@ func (st *state) iterate(v any) (iterator, error) {
 
 // collect returns a new slice of all elements of a value.
 func (st *state) collect(v any) ([]any, error) {
-	if n, err := st.length(v); err == nil {
+	if n, err := st.length(v); st.fault != nil {
+		return nil, st.fault
+	} else if err == nil {
 		if err := st.allocValues(n); err != nil {
 			return nil, err
 		}

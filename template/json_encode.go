@@ -44,19 +44,17 @@ func (st *state) appendJSON(b []byte, v any, style *jsonStyle, depth int) ([]byt
 	case int64:
 		return strconv.AppendInt(b, v, 10), nil
 	case bigInteger:
-		return append(b, v...), st.alloc(len(v))
+		return st.appendCopy(b, string(v))
 	case float64:
 		return appendJSONFloat(b, v, style)
 	case string:
 		if style.escape != nil {
-			if err := st.allocEscaped(len(v)); err != nil {
-				return b, err
-			}
-			v = string(style.escape(nil, v))
+			b, err := st.convert(append(b, '"'), v, func(b []byte, s string) []byte { return appendJSONInside(b, string(style.escape(nil, s)), style) })
+			return append(b, '"'), err
 		}
-		return st.appendJSONText(b, v, style)
+		return st.appendJSONString(b, v, style)
 	case markup:
-		return st.appendJSONText(b, v.text, style)
+		return st.appendJSONString(b, v.text, style)
 	case []any:
 		return st.appendJSONItems(b, v, style, depth)
 	case map[string]any:
@@ -82,14 +80,6 @@ func (st *state) appendJSON(b []byte, v any, style *jsonStyle, depth int) ([]byt
 		}
 	}
 	return b, errorf(ErrType, "%s has no JSON form", typeName(v))
-}
-
-// appendJSONText appends a JSON string.
-func (st *state) appendJSONText(b []byte, s string, style *jsonStyle) ([]byte, error) {
-	if err := st.allocEscaped(len(s)); err != nil {
-		return b, err
-	}
-	return appendJSONString(b, s, style), nil
 }
 
 func appendJSONFloat(b []byte, f float64, style *jsonStyle) ([]byte, error) {
@@ -141,13 +131,13 @@ func (st *state) appendJSONItems(b []byte, items []any, style *jsonStyle, depth 
 	if len(items) == 0 {
 		return append(b, "[]"...), nil
 	}
-	if err := st.allocTimes(len(style.indent)*(depth+1)+4, int64(len(items))); err != nil {
+	if err := st.allocTimes(len(style.indent)*(depth+1)+4, int64(len(items)+1)); err != nil {
 		return b, err
 	}
 	b = append(b, '[')
 	for i, item := range items {
 		var err error
-		if b, err = st.appendJSON(style.separate(b, i, depth), normal(item), style, depth+1); err != nil {
+		if b, err = st.appendJSON(style.separate(b, i, depth), st.normal(item), style, depth+1); err != nil {
 			return b, err
 		}
 	}
@@ -158,7 +148,7 @@ func (st *state) appendJSONDict(b []byte, d *dict, style *jsonStyle, depth int) 
 	if d.len() == 0 {
 		return append(b, "{}"...), nil
 	}
-	if err := st.allocTimes(len(style.indent)*(depth+1)+entrySize, int64(d.len())); err != nil {
+	if err := st.allocTimes(len(style.indent)*(depth+1)+entrySize, int64(d.len()+1)); err != nil {
 		return b, err
 	}
 	order, err := st.jsonOrder(d, style)
@@ -211,6 +201,11 @@ const hexDigits = "0123456789abcdef"
 
 func appendJSONString(b []byte, s string, style *jsonStyle) []byte {
 	return append(appendJSONInside(append(b, '"'), s, style), '"')
+}
+
+func (st *state) appendJSONString(b []byte, s string, style *jsonStyle) ([]byte, error) {
+	b, err := st.convert(append(b, '"'), s, func(b []byte, s string) []byte { return appendJSONInside(b, s, style) })
+	return append(b, '"'), err
 }
 
 // appendJSONInside appends what stands between the quotes of a JSON string.

@@ -65,11 +65,14 @@ type jsonOutput struct {
 
 // literal takes text of the template.
 func (j *jsonOutput) literal(o *output, s string) {
-	if !o.top {
+	if !o.top && o.st.alloc(len(s)) == nil && o.st.spend(stepsPerEscape*strings.Count(s, `\`)) == nil {
 		j.quoted = j.quoted || strings.IndexByte(s, '"') >= 0
 		j.text = appendDecoded(j.text, s)
 	}
 }
+
+// stepsPerEscape is what it costs to decode an escape of JSON.
+const stepsPerEscape = 8
 
 // printJSON writes a value into JSON. Own says that the template itself spells the value out.
 func (o *output) printJSON(v any, own bool) error {
@@ -79,7 +82,6 @@ func (o *output) printJSON(v any, own bool) error {
 		return err
 	}
 	j.place.follow(o.b)
-	start := len(o.b)
 	if !j.place.inString {
 		j.quoted = j.quoted || safe.isJSON() && strings.IndexByte(s, '"') >= 0
 		j.mixed = j.mixed || !safe.isJSON() && !own && !isJSONScalar(s) && !isJSONGap(s)
@@ -89,45 +91,48 @@ func (o *output) printJSON(v any, own bool) error {
 	}
 	if !o.top {
 		if safe == notSafe {
-			j.text = st.escaper(j.text, s)
+			j.text, err = st.convert(j.text, s, st.escaper)
 		} else {
-			j.text = append(j.text, s...)
+			j.text, err = st.appendCopy(j.text, s)
 		}
 	}
 	if len(o.b) > st.limits.Output {
 		o.full()
 	}
-	return st.alloc(len(o.b) - start)
+	return err
 }
 
 func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *jsonPlace, own bool) ([]byte, error) {
-	if err := st.allocEscaped(len(s)); err != nil {
+	if err := st.read(s); err != nil {
 		return b, err
 	}
-	st.scan(perConversion * len(s))
 	style := objectJSON()
 	if place.inString {
+		escape := appendAsIs
 		switch {
 		case safe == safeJSON && insideJSON(s):
-			return append(b, s...), nil
+			return st.appendCopy(b, s)
 		case safe == notSafe && (st.format != FormatMrkdwn || mrkdwnText(place.key)):
-			s = string(st.escaper(nil, s))
+			escape = st.escaper
 		}
-		return appendJSONInside(b, s, &style), nil
+		return st.convert(b, s, func(b []byte, s string) []byte { return appendJSONInside(b, string(escape(nil, s)), &style) })
 	}
 	afterColon := place.last == ':'
 	switch v := v.(type) {
 	case markup:
 		if !v.safety.isJSON() {
-			return appendJSONString(b, s, &style), nil
+			return st.appendJSONString(b, s, &style)
 		}
 		if st.format == FormatMrkdwn && !mrkdwnText(place.key) {
+			if err := st.allocTimes(2, int64(len(s))); err != nil {
+				return b, err
+			}
 			return appendUnescaped(b, s, &style), nil
 		}
-		return append(b, s...), nil
+		return st.appendCopy(b, s)
 	case string:
 		if isJSONScalar(s) || own || !afterColon && isJSONGap(s) {
-			return append(b, s...), nil
+			return st.appendCopy(b, s)
 		}
 	case *undefined:
 		if !afterColon {
@@ -227,8 +232,8 @@ func (o *output) printBlock(v any) error {
 
 // captured is the value of what a block has written: JSON if it reads as such, or else text.
 func (o *output) captured() any {
-	if o.json != nil {
-		o.st.scan(2 * perConversion * len(o.b))
+	if o.json != nil && (o.st.allocTimes(2, int64(len(o.b))) != nil || o.st.scan(2*perCharacter*len(o.b)) != nil) { // it is read twice
+		return nil
 	}
 	switch {
 	case !o.st.autoescape:

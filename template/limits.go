@@ -10,15 +10,16 @@ type Limits struct {
 	// Depth is how deep blocks, operators in one expression, running blocks and calls, and values may nest.
 	// Beyond it: ErrTooDeep. Defaults to 200.
 	Depth int
-	// Steps is the work of one render: about one step for each name, operator, filter, call, tag, loop turn, element
-	// of a list that is gone through and 64 bytes of a string that is. Beyond it: ErrSteps. Defaults to 200,000.
+	// Steps is the work of one render: about one step for each literal, name, operator, filter, argument, call, tag,
+	// piece of text, loop turn, element of a list that is gone through and 64 bytes of a string that is; up to 16
+	// where each character is looked at. Beyond it: ErrSteps. Defaults to 200,000.
 	Steps int
 	// Output is the length of what one render writes, in bytes. Beyond it: ErrOutputTooLarge. Defaults to 1 MiB.
 	Output int
 	// Range is the number of elements of a range(). Beyond it: ErrRangeTooLarge. Defaults to 100,000, as in Jinja2.
 	Range int
-	// Memory is the total size of the strings, lists and dicts that one render creates, in bytes, whether or not they
-	// are still needed. Beyond it: ErrMemory. Defaults to 8 MiB.
+	// Memory is the total size of the strings, lists, dicts and variables that one render creates, in bytes, whether
+	// or not they are still needed. Beyond it: ErrMemory. Defaults to 8 MiB.
 	Memory int
 }
 
@@ -45,10 +46,12 @@ const (
 	contextEvery  = 256 // steps between two looks at the context
 	bytesPerStep  = 64  // how many bytes of a string one step goes through
 	bytesPerValue = 16  // what an element of a list costs in Limits.Memory
+	bytesPerScope = 32  // what a block with variables of its own costs, and each of its variables
+	bytesPerTuple = 64  // what a pair that is made along the way costs
 )
 
-// budget counts what one render has used. An exhausted budget stays so: fault is returned by every later step, and
-// checked once more at the end of the render.
+// budget counts what one render has used. Whatever is done is asked for before it is done. An exhausted budget stays
+// so: fault is returned by everything that asks later, and checked once more at the end of the render.
 type budget struct {
 	limits Limits
 	ctx    context.Context
@@ -59,10 +62,17 @@ type budget struct {
 	fault  error
 }
 
-// step spends one step.
-func (b *budget) step() error {
-	b.used++
-	if b.used > b.limits.Steps || b.used-b.looked >= contextEvery || b.fault != nil {
+// step asks for one step.
+func (b *budget) step() error { return b.spend(1) }
+
+// spend asks for n steps, before the work that they stand for.
+func (b *budget) spend(n int) error {
+	if n > b.limits.Steps-b.used {
+		b.used = b.limits.Steps + 1
+		return b.check()
+	}
+	b.used += n
+	if b.used-b.looked >= contextEvery || b.fault != nil {
 		return b.check()
 	}
 	return nil
@@ -80,22 +90,39 @@ func (b *budget) check() error {
 	return b.fault
 }
 
-// spend spends n steps. It suits work that is bounded anyway: an exhausted budget shows in the next step.
-func (b *budget) spend(n int) {
-	b.used += n
-}
+// scan asks for the steps to go through n bytes of a string with what the processor does many bytes of at a time: a
+// comparison, a hash, a copy, a search for one byte.
+func (b *budget) scan(n int) error { return b.spend(n / bytesPerStep) }
 
-// scan spends the steps for going through n bytes of a string.
-func (b *budget) scan(n int) { b.used += n / bytesPerStep }
-
-// How much slower than a plain search it is to look at each character, or to convert it.
+// How many bytes that are looked at one by one are as much work as bytesPerStep.
 const (
-	perCharacter  = 4
-	perConversion = 12
-	perWord       = 32 // where every word may need a conversion of its own
+	perCharacter  = 4  // to decode a character, to search for more than a byte
+	perConversion = 16 // to look a character up in the tables of Unicode
 )
 
-// alloc asks for n bytes of values before they are created, and spends the steps for filling them.
+// read asks for the steps to look at each character of s without knowing more of it than where it ends.
+func (b *budget) read(s string) error { return b.scan(perCharacter * len(s)) }
+
+// classify asks for the steps to look each character of s up in the tables of Unicode, which ASCII does not need.
+func (b *budget) classify(s string) error {
+	if err := b.scan(len(s)); err != nil {
+		return err
+	}
+	if isASCII(s) {
+		return b.scan(perCharacter * len(s))
+	}
+	return b.scan(perConversion * len(s))
+}
+
+// search asks for the steps to find what in s.
+func (b *budget) search(s, what string) error {
+	if len(what) == 1 {
+		return b.scan(len(s))
+	}
+	return b.scan(perCharacter * (len(s) + len(what)))
+}
+
+// alloc asks for n bytes of values before they are created, with the steps for filling them.
 func (b *budget) alloc(n int) error {
 	if n < 0 || n > b.limits.Memory-b.memory {
 		b.memory = b.limits.Memory
@@ -105,18 +132,7 @@ func (b *budget) alloc(n int) error {
 		return b.fault
 	}
 	b.memory += n
-	b.used += n / bytesPerStep
-	return nil
-}
-
-// allocEscaped asks for an escaped copy of a string: of a short one the true size does not matter, of a long one it is
-// taken to be as large as it can get.
-func (b *budget) allocEscaped(n int) error {
-	const short, longestEscape = 4 << 10, 6
-	if n > short {
-		n *= longestEscape
-	}
-	return b.alloc(n)
+	return b.scan(n)
 }
 
 // allocTimes is alloc(size*times) without overflow.
@@ -129,11 +145,10 @@ func (b *budget) allocTimes(size int, times int64) error {
 
 // allocValues asks for a list of n elements.
 func (b *budget) allocValues(n int) error {
-	if err := b.alloc(n * bytesPerValue); err != nil {
+	if err := b.allocTimes(bytesPerValue, int64(n)); err != nil {
 		return err
 	}
-	b.used += n
-	return b.step()
+	return b.spend(n + 1)
 }
 
 // enter goes one running block or call deeper; leave comes back.

@@ -38,7 +38,7 @@ func indexItem(st *state, of any, p params) (any, error) {
 		return nil, err
 	}
 	for i := start; i < start+n; i++ {
-		eq, err := st.equal(elementAt(of, int(i)), p.values[0], 0)
+		eq, err := st.equal(st.elementAt(of, int(i)), p.values[0], 0)
 		if err != nil {
 			return nil, err
 		}
@@ -94,19 +94,21 @@ func listMethods() []method {
 					return nil, err
 				}
 				if eq {
-					l.items = slices.Delete(l.items, i, i+1)
-					return nil, nil
+					return nil, removeItem(st, l, i)
 				}
 			}
 			return nil, errorf(ErrType, "the value is not in the list")
 		})},
 		{name: "reverse", run: change(func(st *state, l *list, _ params) (any, error) {
-			st.spend(len(l.items))
+			if err := st.spend(len(l.items)); err != nil {
+				return nil, err
+			}
 			slices.Reverse(l.items)
 			return nil, nil
 		})},
 		{name: "sort", params: "reverse?", run: change(func(st *state, l *list, p params) (any, error) {
-			keys, err := st.keys(l.items, newGetter(nil, absent), true)
+			itself := func(_ *state, item any) (any, error) { return item, nil }
+			keys, err := st.keys(l.items, itself, true)
 			if err != nil {
 				return nil, err
 			}
@@ -125,8 +127,20 @@ func insert(st *state, l *list, i int, v any) error {
 	if err := st.alloc(bytesPerValue); err != nil {
 		return err
 	}
-	st.spend((len(l.items) - i) / 8)
+	if err := st.spend((len(l.items) - i) / itemsPerMoveStep); err != nil {
+		return err
+	}
 	l.items = slices.Insert(l.items, i, v)
+	return nil
+}
+
+const itemsPerMoveStep = 8 // how many items one step moves up or down
+
+func removeItem(st *state, l *list, i int) error {
+	if err := st.spend((len(l.items) - i) / itemsPerMoveStep); err != nil {
+		return err
+	}
+	l.items = slices.Delete(l.items, i, i+1)
 	return nil
 }
 
@@ -143,9 +157,7 @@ func popItem(st *state, l *list, p params) (any, error) {
 		return nil, errorf(ErrType, "pop from an empty list, or an index out of range")
 	}
 	v := l.items[i]
-	st.spend(int(n-i) / 8)
-	l.items = slices.Delete(l.items, int(i), int(i)+1)
-	return v, nil
+	return v, removeItem(st, l, int(i))
 }
 
 func dictMethods() []method {
@@ -168,8 +180,11 @@ func getKey(st *state, of any, p params) (any, error) {
 			return nil, err
 		}
 		if s, ok := asString(p.values[0]); ok {
+			if err := st.scan(len(s)); err != nil {
+				return nil, err
+			}
 			if v, ok := m[s]; ok {
-				return normal(v), nil
+				return st.normal(v), nil
 			}
 		}
 		return otherwise, nil
@@ -202,8 +217,7 @@ func dictChanges() []method {
 				return nil, err
 			case i >= 0:
 				v := d.values[i]
-				d.remove(st, i)
-				return v, nil
+				return v, d.remove(st, i)
 			case p.has(1):
 				return p.values[1], nil
 			}
@@ -215,8 +229,7 @@ func dictChanges() []method {
 				return nil, errorf(ErrType, "popitem from an empty dict")
 			}
 			pair := &tuple{items: []any{d.keys[last], d.values[last]}}
-			d.remove(st, last)
-			return pair, nil
+			return pair, d.remove(st, last)
 		})},
 		{name: "setdefault", params: "key default?", run: changeDict(func(st *state, d *dict, p params) (any, error) {
 			v, ok, err := d.get(st, p.values[0])

@@ -1,26 +1,59 @@
 package template
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
 
-// texts makes a list of strings, or of markup if safe.
-func (st *state) texts(parts []string, safe safety) (any, error) {
-	if err := st.allocValues(2 * len(parts)); err != nil {
-		return nil, err
+// parts collects the parts of a text, each asked for before it is made.
+type parts struct {
+	st    *state
+	safe  safety
+	items []any
+	err   error
+}
+
+// add takes a part, and reports whether there is room for more.
+func (p *parts) add(s string) bool {
+	if p.err = p.st.step(); p.err != nil {
+		return false
 	}
-	l := &list{items: make([]any, len(parts))}
-	for i, part := range parts {
-		l.items[i] = textOf(part, safe)
+	if p.err = p.st.alloc(2 * bytesPerValue); p.err != nil {
+		return false
 	}
-	return l, nil
+	p.items = append(p.items, textOf(s, p.safe))
+	return true
+}
+
+// list is the result; with reversed, the parts were found from the end.
+func (p *parts) list(reversed bool) (any, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	if reversed {
+		slices.Reverse(p.items)
+	}
+	return &list{items: p.items}, nil
 }
 
 func splitLinesMethod(st *state, of any, p params) (any, error) {
-	s := stringOf(of)
-	st.spend(len(s) / 8)
-	return st.texts(splitLines(s, p.truth(0, false)), safetyOf(of))
+	s, keepEnds := stringOf(of), p.truth(0, false)
+	if err := st.read(s); err != nil {
+		return nil, err
+	}
+	out := parts{st: st, safe: safetyOf(of)}
+	for s != "" {
+		line, rest, _ := cutLine(s)
+		if keepEnds {
+			line = s[:len(s)-len(rest)]
+		}
+		if !out.add(line) {
+			break
+		}
+		s = rest
+	}
+	return out.list(false)
 }
 
 // splitMethod is split, or rsplit from the right.
@@ -31,14 +64,16 @@ func splitMethod(right bool) func(*state, any, params) (any, error) {
 			return nil, err
 		}
 		if limit < 0 {
-			limit = 1 << 30
+			limit = math.MaxInt64
 		}
 		s := stringOf(of)
-		st.spend(len(s) / 8)
-		var parts []string
+		out := parts{st: st, safe: safetyOf(of)}
 		if p.get(0, nil) == nil {
-			parts = splitSpace(s, int(min(limit, 1<<30)), right)
-			return st.texts(parts, safetyOf(of))
+			if err := st.read(s); err != nil {
+				return nil, err
+			}
+			out.splitSpace(s, limit, right)
+			return out.list(right)
 		}
 		sep, err := p.str(0, "")
 		if err != nil {
@@ -47,57 +82,61 @@ func splitMethod(right bool) func(*state, any, params) (any, error) {
 		if sep == "" {
 			return nil, errorf(ErrType, "the separator is empty")
 		}
-		if right {
-			parts = splitRight(s, sep, int(min(limit, 1<<30)))
-		} else {
-			parts = strings.SplitN(s, sep, int(min(limit, 1<<30))+1)
+		if err := st.search(s, sep); err != nil {
+			return nil, err
 		}
-		return st.texts(parts, safetyOf(of))
+		out.split(s, sep, limit, right)
+		return out.list(right)
 	}
 }
 
-func splitRight(s, sep string, limit int) []string {
-	var parts []string
+func (p *parts) split(s, sep string, limit int64, right bool) {
 	for ; limit > 0; limit-- {
-		i := strings.LastIndex(s, sep)
+		var i int
+		if right {
+			i = strings.LastIndex(s, sep)
+		} else {
+			i = strings.Index(s, sep)
+		}
 		if i < 0 {
 			break
 		}
-		parts = append(parts, s[i+len(sep):])
-		s = s[:i]
+		before, after := s[:i], s[i+len(sep):]
+		if right {
+			before, after = after, before
+		}
+		if !p.add(before) {
+			return
+		}
+		s = after
 	}
-	parts = append(parts, s)
-	slices.Reverse(parts)
-	return parts
+	p.add(s)
 }
 
 // splitSpace splits at runs of white space, at most limit times. White space at the ends goes, except at the far end of
 // what is left over when the limit is reached.
-func splitSpace(s string, limit int, right bool) []string {
-	var parts []string
-	if !right {
-		for s = strings.TrimLeftFunc(s, isSpace); s != ""; s = strings.TrimLeftFunc(s, isSpace) {
-			i := strings.IndexFunc(s, isSpace)
-			if len(parts) == limit || i < 0 {
-				return append(parts, s)
-			}
-			parts = append(parts, s[:i])
-			s = s[i:]
-		}
-		return parts
+func (p *parts) splitSpace(s string, limit int64, right bool) {
+	trim, index := strings.TrimLeftFunc, strings.IndexFunc
+	if right {
+		trim, index = strings.TrimRightFunc, strings.LastIndexFunc
 	}
-	for s = strings.TrimRightFunc(s, isSpace); s != ""; s = strings.TrimRightFunc(s, isSpace) {
-		i := strings.LastIndexFunc(s, isSpace)
-		if len(parts) == limit || i < 0 {
-			parts = append(parts, s)
-			break
+	for s = trim(s, isSpace); s != ""; s = trim(s, isSpace) {
+		i := index(s, isSpace)
+		if limit == 0 || i < 0 {
+			p.add(s)
+			return
 		}
-		_, n := splitRune(s[i:])
-		parts = append(parts, s[i+n:])
-		s = s[:i]
+		limit--
+		part, rest := s[:i], s[i:]
+		if right {
+			_, n := splitRune(s[i:])
+			part, rest = s[i+n:], s[:i]
+		}
+		if !p.add(part) {
+			return
+		}
+		s = rest
 	}
-	slices.Reverse(parts)
-	return parts
 }
 
 func partition(index func(s, sep string) int, atEnd bool) func(*state, any, params) (any, error) {
@@ -110,7 +149,9 @@ func partition(index func(s, sep string) int, atEnd bool) func(*state, any, para
 			return nil, errorf(ErrType, "the separator is empty")
 		}
 		s, safe := stringOf(of), safetyOf(of)
-		st.scan(len(s))
+		if err := st.search(s, sep); err != nil {
+			return nil, err
+		}
 		parts := [3]string{s, "", ""}
 		if i := index(s, sep); i >= 0 {
 			parts = [3]string{s[:i], sep, s[i+len(sep):]}

@@ -68,7 +68,9 @@ func padMethod(where padding) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if utf8.RuneCountInString(fill) != 1 {
+		if n, err := st.runes(fill); err != nil {
+			return nil, err
+		} else if n != 1 {
 			return nil, errorf(ErrType, "the fill must be one character")
 		}
 		s, err := st.pad(stringOf(of), width, fill, where)
@@ -94,7 +96,10 @@ func window(st *state, s string, p params) (part string, offset int64, ok bool, 
 	if !p.has(1) && !p.has(2) {
 		return s, 0, true, nil
 	}
-	length := int64(st.runes(s))
+	if err := st.read(s); err != nil {
+		return "", 0, false, err
+	}
+	length := int64(utf8.RuneCountInString(s))
 	bound := func(i int, otherwise int64) (int64, error) {
 		if p.get(i, nil) == nil {
 			return otherwise, nil
@@ -132,7 +137,9 @@ func find(index func(s, sub string) int, must bool) func(*state, any, params) (a
 		if err != nil {
 			return nil, err
 		}
-		st.scan(perCharacter * (len(part) + len(sub)))
+		if err := st.scan(perCharacter * (len(part) + len(sub))); err != nil {
+			return nil, err
+		}
 		i := -1
 		if ok {
 			i = index(part, sub)
@@ -156,7 +163,9 @@ func countText(st *state, of any, p params) (any, error) {
 	if err != nil || !ok {
 		return int64(0), err
 	}
-	st.scan(len(part) + len(sub))
+	if err := st.search(part, sub); err != nil {
+		return nil, err
+	}
 	return int64(strings.Count(part, sub)), nil
 }
 
@@ -179,8 +188,7 @@ func affix(has func(s, affix string) bool) func(*state, any, params) (any, error
 				}
 				return nil, errorf(ErrType, "%s needs text, not %s", p.owner, typeName(c))
 			}
-			st.scan(len(s))
-			if err := st.step(); err != nil {
+			if err := st.spend(1 + min(len(s), len(part))/bytesPerStep); err != nil {
 				return nil, err
 			}
 			if ok && has(part, s) {
@@ -199,9 +207,15 @@ func stripMethod(left, right bool) func(*state, any, params) (any, error) {
 }
 
 func removeAffix(trim func(s, affix string) string) func(*state, any, params) (any, error) {
-	return func(_ *state, of any, p params) (any, error) {
+	return func(st *state, of any, p params) (any, error) {
 		s, err := p.str(0, "")
-		return textOf(trim(stringOf(of), s), safetyOf(of)), err
+		if err != nil {
+			return nil, err
+		}
+		if err := st.scan(len(s)); err != nil {
+			return nil, err
+		}
+		return textOf(trim(stringOf(of), s), safetyOf(of)), nil
 	}
 }
 
@@ -229,10 +243,12 @@ func expandTabs(st *state, of any, p params) (any, error) {
 	}
 	s := stringOf(of)
 	size = max(size, 0)
+	if err := st.read(s); err != nil {
+		return nil, err
+	}
 	if err := st.allocTimes(int(min(size, 1<<30)), int64(strings.Count(s, "\t"))); err != nil {
 		return nil, err
 	}
-	st.scan(perConversion * len(s))
 	if err := st.alloc(len(s)); err != nil {
 		return nil, err
 	}
@@ -267,19 +283,18 @@ func joinMethod(st *state, of any, p params) (any, error) {
 		if !ok && safe == notSafe {
 			return errorf(ErrType, "join needs texts, not %s", typeName(v))
 		}
+		var err error
 		if !first {
-			b = append(b, separator...)
+			if b, err = st.appendCopy(b, separator); err != nil {
+				return err
+			}
 		}
 		first = false
-		if err := st.alloc(len(s) + len(separator)); err != nil {
-			return err
-		}
 		if safe == notSafe {
-			b = append(b, s...)
-			return nil
+			b, err = st.appendCopy(b, s)
+		} else {
+			b, err = st.appendEscaped(b, v)
 		}
-		var err error
-		b, err = st.appendEscaped(b, v)
 		return err
 	})
 	return textOf(string(b), filled(safe)), err
@@ -306,7 +321,9 @@ func textPredicates() []method {
 	predicate := func(name string, f func(string) bool) method {
 		return method{name: name, run: func(st *state, of any, _ params) (any, error) {
 			s := stringOf(of)
-			st.scan(perCharacter * len(s))
+			if err := st.classify(s); err != nil {
+				return nil, err
+			}
 			return f(s), nil
 		}}
 	}
@@ -339,7 +356,8 @@ func isSuperscript(r rune) bool {
 }
 
 func isIdentifier(s string) bool {
-	return s != "" && !unicode.IsNumber([]rune(s)[0]) && identifierLength(s) == len(s)
+	r, _ := splitRune(s)
+	return s != "" && !unicode.IsNumber(r) && identifierLength(s) == len(s)
 }
 
 func isLowerText(s string) bool {

@@ -262,9 +262,15 @@ func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error
 	return b, nil
 }
 
+// stepsPerLeaf is what it costs to begin with a leaf.
+const stepsPerLeaf = 4
+
 // render appends the JSON of a leaf. The leaves share a budget, and nothing else.
 func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
 	defer recoverError(&err)
+	if err := st.spend(stepsPerLeaf); err != nil {
+		return nil, err
+	}
 	st.root = &scope{}
 	st.scope, st.exec = st.root, nil
 	st.autoescape = st.format != FormatPlain
@@ -279,7 +285,7 @@ func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
 		if err := l.text.run(out); err != nil {
 			return nil, err
 		}
-		return appendJSONString(b, string(out.b), &style), nil
+		return st.appendJSONString(b, string(out.b), &style)
 	}
 	v, err := l.value.eval(st)
 	if err != nil {

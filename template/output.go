@@ -19,16 +19,15 @@ type mark struct {
 	pos    pos
 }
 
-func (o *output) Write(p []byte) (int, error) {
-	return o.WriteString(string(p))
-}
+func (o *output) Write(p []byte) (int, error) { return o.WriteString(string(p)) }
 
+// WriteString writes a piece of text. What fails is returned by everything that asks the budget next.
 func (o *output) WriteString(s string) (int, error) {
 	if o.room(len(s)) {
 		if o.json != nil {
 			o.json.literal(o, s)
 		}
-		o.b = append(o.b, s...)
+		o.b = append(withRoom(o.b, len(s)), s...)
 	}
 	return len(s), nil
 }
@@ -39,7 +38,10 @@ func (o *output) room(n int) bool {
 		o.full()
 		return false
 	}
-	return o.top || o.st.alloc(n) == nil
+	if o.top {
+		return o.st.spend(1+n/bytesPerStep) == nil
+	}
+	return o.st.step() == nil && o.st.alloc(n) == nil
 }
 
 func (o *output) full() {
@@ -114,7 +116,7 @@ func (o *output) printInPlace(v any) error {
 	if err != nil {
 		return err
 	}
-	if err := o.st.allocEscaped(len(s)); err != nil {
+	if err := o.st.allocTimes(perCharacter, int64(len(s))); err != nil {
 		return err
 	}
 	if o.st.format == FormatHTML {

@@ -30,6 +30,7 @@ func (p *parser) optionalArguments() arguments {
 func (p *parser) arguments() (a arguments) {
 	at := p.tok().pos
 	p.expectOp("(")
+	var given map[string]bool
 	p.list(")", func() expr {
 		ok := a.spreadDict == nil
 		switch {
@@ -41,11 +42,13 @@ func (p *parser) arguments() (a arguments) {
 		case p.tok().kind == tokenName && p.peek().is(tokenOperator, "="):
 			name := p.advance().text
 			p.advance()
-			for _, n := range a.names {
-				if n == name {
-					p.fail(ErrSyntax, at, "keyword argument %q repeated", name)
-				}
+			if given[name] {
+				p.fail(ErrSyntax, at, "keyword argument %q repeated", name)
 			}
+			if given == nil {
+				given = map[string]bool{}
+			}
+			given[name] = true
 			a.names = append(a.names, name)
 			a.values = append(a.values, p.expression())
 		default:
@@ -62,20 +65,21 @@ func (p *parser) arguments() (a arguments) {
 
 // signature is the parameter list of a macro or a call block.
 type signature struct {
-	names    []string
-	defaults []expr // of the last len(defaults) parameters
+	names     []string
+	positions map[string]int // of the names
+	defaults  []expr         // of the last len(defaults) parameters
 }
 
 func (p *parser) signature() (s signature) {
 	p.expectOp("(")
+	s.positions = map[string]int{}
 	p.list(")", func() expr {
 		at := p.tok().pos
 		name := p.target(false)
-		for _, n := range s.names {
-			if n == name.name {
-				p.fail(ErrSyntax, at, "parameter %q repeated", n)
-			}
+		if _, ok := s.positions[name.name]; ok {
+			p.fail(ErrSyntax, at, "parameter %q repeated", name.name)
 		}
+		s.positions[name.name] = len(s.names)
 		s.names = append(s.names, name.name)
 		switch {
 		case p.skipOp("="):

@@ -19,8 +19,9 @@ type state struct {
 	root       *scope // of the template's top level
 	scope      *scope // the innermost
 	autoescape bool
-	collected  any    // what a filter tag or a set block has collected for its filters
-	scratch    []byte // see takeScratch
+	collected  any             // what a filter tag or a set block has collected for its filters
+	scratch    []byte          // see takeScratch
+	converted  map[foreign]any // what normal has made of the data's lists and maps of other Go types
 	top        output
 	topScope   scope
 }
@@ -48,7 +49,8 @@ func (st *state) takeScratch() []byte {
 type scope struct {
 	parent   *scope
 	vars     []variable
-	captured bool // by a macro or a caller, which may look at it later
+	index    map[string]int // of vars, from indexFrom variables on
+	captured bool           // by a macro or a caller, which may look at it later
 }
 
 type variable struct {
@@ -56,52 +58,102 @@ type variable struct {
 	value any
 }
 
-func (s *scope) get(name string) (any, bool) {
+// find returns the position of a variable, or -1, after a time that does not depend on how many there are.
+func (s *scope) find(name string) int {
+	if s.index != nil {
+		if i, ok := s.index[name]; ok {
+			return i
+		}
+		return -1
+	}
 	for i := range s.vars {
 		if s.vars[i].name == name {
-			return s.vars[i].value, true
+			return i
 		}
 	}
-	return nil, false
+	return -1
 }
 
-func (s *scope) set(name string, value any) {
-	for i := range s.vars {
-		if s.vars[i].name == name {
-			s.vars[i].value = value
-			return
+// set puts a value into a variable of the innermost scope. The caller has asked for a step.
+func (st *state) set(name string, value any) error {
+	if err := st.scan(len(name)); err != nil {
+		return err
+	}
+	s := st.scope
+	if i := s.find(name); i >= 0 {
+		s.vars[i].value = value
+		return nil
+	}
+	if len(s.vars) == cap(s.vars) {
+		if err := st.alloc(bytesPerScope * (len(s.vars) + 1)); err != nil { // it doubles
+			return err
 		}
 	}
 	s.vars = append(s.vars, variable{name, value})
-}
-
-func (st *state) lookup(name string) (any, bool) {
-	for s := st.scope; s != nil; s = s.parent {
-		if v, ok := s.get(name); ok {
-			return v, true
+	switch n := len(s.vars); {
+	case s.index != nil:
+		s.index[name] = n - 1
+		return st.step()
+	case n >= indexFrom:
+		if err := st.spend(n); err != nil {
+			return err
+		}
+		s.index = make(map[string]int, 2*n)
+		for i := range s.vars {
+			s.index[s.vars[i].name] = i
 		}
 	}
-	if v, ok := st.data[name]; ok {
-		return normal(v), true
+	return nil
+}
+
+// clear takes all variables away, for the next turn of a loop.
+func (s *scope) clear() { s.vars, s.index = s.vars[:0], nil }
+
+const scopesPerStep = 8 // how many scopes around it a name is looked up in for one step
+
+// lookup finds a variable. The caller has asked for a step.
+func (st *state) lookup(name string) (any, bool, error) {
+	if err := st.scan(len(name)); err != nil {
+		return nil, false, err
 	}
-	return nil, false
+	outwards := 1
+	for s := st.scope; s != nil; s = s.parent {
+		if i := s.find(name); i >= 0 {
+			return s.vars[i].value, true, nil
+		}
+		if outwards++; outwards%scopesPerStep == 0 {
+			if err := st.step(); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	v, ok := st.data[name]
+	return st.normal(v), ok, nil
 }
 
 // push opens a scope inside parent and returns the scope to come back to.
-func (st *state) push(parent *scope) (previous *scope) {
+func (st *state) push(parent *scope) (previous *scope, err error) {
+	if err := st.step(); err != nil {
+		return nil, err
+	}
+	if err := st.alloc(bytesPerScope); err != nil {
+		return nil, err
+	}
 	previous = st.scope
 	st.scope = &scope{parent: parent}
-	return previous
+	return previous, nil
 }
 
 // assign puts a value into a target of the innermost scope, unpacking it where the target has parts.
 func (st *state) assign(t *target, value any) error {
 	if t.parts == nil {
 		if t.attr == "" {
-			st.scope.set(t.name, value)
-			return nil
+			return t.pos.at(st.set(t.name, value))
 		}
-		ns, _ := st.lookup(t.name)
+		ns, _, err := st.lookup(t.name)
+		if err != nil {
+			return t.pos.at(err)
+		}
 		n, ok := ns.(*namespace)
 		if !ok {
 			return t.pos.errorf(ErrType, "cannot assign an attribute of %s, which is no namespace", quoted(t.name))

@@ -115,7 +115,11 @@ const (
 
 // pad fills s up to width characters.
 func (st *state) pad(s string, width int64, fill string, where padding) (string, error) {
-	missing := width - int64(st.runes(s))
+	runes, err := st.runes(s)
+	if err != nil {
+		return "", err
+	}
+	missing := width - int64(runes)
 	if missing <= 0 {
 		return s, nil
 	}
@@ -144,24 +148,15 @@ func isLineEnd(r rune) bool {
 	return false
 }
 
-// splitLines is str.splitlines().
-func splitLines(s string, keepEnds bool) []string {
-	var lines []string
-	for s != "" {
-		i := strings.IndexFunc(s, isLineEnd)
-		if i < 0 {
-			return append(lines, s)
-		}
-		_, n := splitRune(s[i:])
-		if strings.HasPrefix(s[i:], "\r\n") {
-			n = 2
-		}
-		if keepEnds {
-			lines = append(lines, s[:i+n])
-		} else {
-			lines = append(lines, s[:i])
-		}
-		s = s[i+n:]
+// cutLine cuts s after its first line; more reports whether the line has an end, which may be that of s.
+func cutLine(s string) (line, rest string, more bool) {
+	i := strings.IndexFunc(s, isLineEnd)
+	if i < 0 {
+		return s, "", false
 	}
-	return lines
+	_, n := splitRune(s[i:])
+	if strings.HasPrefix(s[i:], "\r\n") {
+		n = 2
+	}
+	return s[:i], s[i+n:], true
 }

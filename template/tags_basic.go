@@ -176,7 +176,10 @@ func (st *state) inScope(parent *scope, f func() error) error {
 		return err
 	}
 	defer st.leave()
-	previous := st.push(parent)
+	previous, err := st.push(parent)
+	if err != nil {
+		return err
+	}
 	defer func() { st.scope = previous }()
 	return f()
 }

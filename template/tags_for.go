@@ -50,6 +50,9 @@ func (t *target) assigns(name string) bool {
 }
 
 func (s *forStatement) run(out *output) error {
+	if err := out.st.step(); err != nil {
+		return s.pos.at(err)
+	}
 	items, err := s.items.eval(out.st)
 	if err != nil {
 		return err
@@ -89,9 +92,14 @@ func (s *forStatement) turns(out *output, l *loop) error {
 			return s.pos.at(err)
 		}
 		if st.scope.captured {
-			st.scope = &scope{parent: outer}
+			if _, err := st.push(outer); err != nil {
+				return s.pos.at(err)
+			}
 		}
-		st.scope.vars = append(st.scope.vars[:0], variable{"loop", l})
+		st.scope.clear()
+		if err := st.set("loop", l); err != nil {
+			return s.pos.at(err)
+		}
 		if err := st.assign(&s.target, l.current); err != nil {
 			return err
 		}
@@ -114,7 +122,10 @@ type filteredItems struct {
 }
 
 func (f *filteredItems) next(st *state) (any, bool, error) {
-	previous := st.push(f.outer)
+	previous, err := st.push(f.outer)
+	if err != nil {
+		return nil, false, err
+	}
 	defer func() { st.scope = previous }()
 	for {
 		item, ok, err := f.items.next(st)

@@ -27,8 +27,7 @@ func compileMacro(t *tagSource) (statement, error) {
 }
 
 func (s *macroStatement) run(out *output) error {
-	out.st.scope.set(s.name, out.st.newMacro(&s.macro))
-	return out.st.step()
+	return s.macro.pos.at(out.st.set(s.name, out.st.newMacro(&s.macro)))
 }
 
 // callStatement is {% call(…) macro(…) %}…{% endcall %}: the macro gets the body as the function caller.
@@ -61,6 +60,9 @@ func (s *callStatement) run(out *output) error {
 	st := out.st
 	withCaller := *s.call
 	a := &withCaller.arguments
+	if err := st.spend(len(a.names)); err != nil { // they are copied
+		return s.pos.at(err)
+	}
 	a.names = append(a.names[:len(a.names):len(a.names)], "caller")
 	a.values = append(a.values[:len(a.values):len(a.values)], &constant{value: st.newMacro(&s.caller)})
 	v, err := withCaller.eval(st)
@@ -80,7 +82,7 @@ type macro struct {
 }
 
 func (st *state) newMacro(code *macroCode) *macro {
-	for s := st.scope; s != nil; s = s.parent {
+	for s := st.scope; s != nil && !s.captured; s = s.parent { // what is around a captured scope is captured too
 		s.captured = true
 	}
 	return &macro{code, st.scope}
@@ -101,64 +103,101 @@ func (m *macro) call(st *state, a args) (result any, err error) {
 // bind sets the parameters in the scope of a call.
 func (c *macroCode) bind(st *state, a args) error {
 	names := c.signature.names
-	st.spend(len(names))
+	if err := st.spend(len(names) + len(a.names)); err != nil {
+		return err
+	}
 	extra := a.positional[min(len(names), len(a.positional)):]
 	if len(extra) > 0 && c.uses&usesVarargs == 0 {
 		return errorf(ErrType, "macro %s takes at most %d arguments, got %d", quoted(c.name), len(names), len(a.positional))
 	}
-	kwargs := newDict()
-	var caller any
-	given := map[string]any{}
-	for i, n := range a.names {
-		switch position := indexOf(names, n); {
-		case position >= 0 && position < len(a.positional):
-			return errorf(ErrType, "macro %s got the argument %s twice", quoted(c.name), quoted(n))
-		case position >= 0:
-			given[n] = a.values[i]
-		case n == "caller" && c.uses&usesCaller != 0:
-			caller = a.values[i]
-		case c.uses&usesKwargs == 0:
-			return errorf(ErrType, "macro %s has no parameter of that name", quoted(c.name))
-		default:
-			if err := kwargs.set(st, n, a.values[i]); err != nil {
-				return err
-			}
-		}
+	given, err := c.named(st, a)
+	if err != nil {
+		return err
 	}
-	c.bindSpecial(st, extra, kwargs, caller)
+	if err := c.bindSpecial(st, extra, given); err != nil {
+		return err
+	}
 	firstDefault := len(names) - len(c.signature.defaults)
 	for i, n := range names {
 		var v any
 		if i < len(a.positional) {
 			v = a.positional[i]
-		} else if g, ok := given[n]; ok {
-			v = g
+		} else if at, ok := given.positions[i]; ok {
+			v = a.values[at]
 		} else if i >= firstDefault {
-			var err error
 			if v, err = c.signature.defaults[i-firstDefault].eval(st); err != nil {
 				return err
 			}
 		} else {
 			v = &undefined{kind: ErrUndefined, why: "parameter " + quoted(n) + " was not provided", at: c.pos}
 		}
-		st.scope.set(n, v)
+		if err := st.set(n, v); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (c *macroCode) bindSpecial(st *state, extra []any, kwargs *dict, caller any) {
+// namedArguments are the keyword arguments of a call, by what becomes of them.
+type namedArguments struct {
+	positions map[int]int // of a parameter, to that of the argument
+	kwargs    *dict       // what no parameter is named as, if the macro takes that
+	caller    any
+}
+
+func (c *macroCode) named(st *state, a args) (namedArguments, error) {
+	var given namedArguments
+	for i, n := range a.names {
+		if err := st.scan(len(n)); err != nil {
+			return given, err
+		}
+		switch position, ok := c.signature.positions[n]; {
+		case ok && position < len(a.positional):
+			return given, errorf(ErrType, "macro %s got the argument %s twice", quoted(c.name), quoted(n))
+		case ok:
+			if given.positions == nil {
+				given.positions = map[int]int{}
+			}
+			given.positions[position] = i
+		case n == "caller" && c.uses&usesCaller != 0:
+			given.caller = a.values[i]
+		case c.uses&usesKwargs == 0:
+			return given, errorf(ErrType, "macro %s has no parameter of that name", quoted(c.name))
+		default:
+			if given.kwargs == nil {
+				given.kwargs = newDict()
+			}
+			if err := given.kwargs.set(st, n, a.values[i]); err != nil {
+				return given, err
+			}
+		}
+	}
+	return given, nil
+}
+
+// bindSpecial sets the special names that the macro uses.
+func (c *macroCode) bindSpecial(st *state, extra []any, given namedArguments) error {
 	if c.uses&usesVarargs != 0 {
-		st.scope.set("varargs", &tuple{items: extra})
+		if err := st.set("varargs", &tuple{items: extra}); err != nil {
+			return err
+		}
 	}
 	if c.uses&usesKwargs != 0 {
-		st.scope.set("kwargs", kwargs)
-	}
-	if c.uses&usesCaller != 0 {
-		if caller == nil {
-			caller = &undefined{kind: ErrUndefined, why: "no caller: the macro was not called by a call block", at: c.pos}
+		kwargs := given.kwargs
+		if kwargs == nil {
+			kwargs = newDict()
 		}
-		st.scope.set("caller", caller)
+		if err := st.set("kwargs", kwargs); err != nil {
+			return err
+		}
 	}
+	if c.uses&usesCaller == 0 {
+		return nil
+	}
+	if given.caller == nil {
+		given.caller = &undefined{kind: ErrUndefined, why: "no caller: the macro was not called by a call block", at: c.pos}
+	}
+	return st.set("caller", given.caller)
 }
 
 func indexOf(names []string, name string) int {
@@ -170,11 +209,14 @@ func indexOf(names []string, name string) int {
 	return -1
 }
 
-func (m *macro) attribute(_ *state, name string) (any, bool, error) {
+func (m *macro) attribute(st *state, name string) (any, bool, error) {
 	switch name {
 	case "name":
 		return m.code.name, true, nil
 	case "arguments":
+		if err := st.allocValues(2 * len(m.code.signature.names)); err != nil {
+			return nil, false, err
+		}
 		names := &tuple{}
 		for _, n := range m.code.signature.names {
 			names.items = append(names.items, n)

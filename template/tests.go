@@ -64,8 +64,13 @@ func is(f func(any) bool) func(*state, any, params) (bool, error) {
 func cased(f func(string) bool) func(*state, any, params) (bool, error) {
 	return func(st *state, v any, _ params) (bool, error) {
 		s, _, err := st.text(v)
-		st.scan(len(s))
-		return f(s), err
+		if err != nil {
+			return false, err
+		}
+		if err := st.classify(s); err != nil {
+			return false, err
+		}
+		return f(s), nil
 	}
 }
 
@@ -112,6 +117,9 @@ func hasName[T any](st *state, table map[string]T, v any) (bool, error) {
 		return false, err
 	}
 	s, ok := asString(v)
+	if err := st.scan(len(s)); err != nil {
+		return false, err
+	}
 	if ok {
 		_, ok = table[s]
 	}

@@ -12,9 +12,9 @@ import (
 func (st *state) appendString(b []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case string:
-		return append(b, v...), st.alloc(len(v))
+		return st.appendCopy(b, v)
 	case markup:
-		return append(b, v.text...), st.alloc(len(v.text))
+		return st.appendCopy(b, v.text)
 	case *undefined:
 		if v.loud() {
 			return b, v.fail()
@@ -22,6 +22,59 @@ func (st *state) appendString(b []byte, v any) ([]byte, error) {
 		return b, nil
 	}
 	return st.appendRepr(b, v, 0)
+}
+
+// appendCopy appends s as it is.
+func (st *state) appendCopy(b []byte, s string) ([]byte, error) {
+	if err := st.alloc(len(s)); err != nil {
+		return b, err
+	}
+	return append(withRoom(b, len(s)), s...), nil
+}
+
+// withRoom returns b with room for n more bytes. Unlike append it doubles a large buffer, so that filling one up copies
+// each byte about once.
+func withRoom(b []byte, n int) []byte {
+	const large = 4 << 10
+	if cap(b) < large || cap(b)-len(b) >= n {
+		return b
+	}
+	return append(make([]byte, 0, 2*cap(b)+n), b...)
+}
+
+// pieceSize is how much of a long text is worked on between two looks at the budget.
+const pieceSize = 4 << 10
+
+// piece returns the first characters of s: all of a short text.
+func piece(s string) string {
+	if len(s) <= pieceSize {
+		return s
+	}
+	n := pieceSize
+	for n > pieceSize-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// convert appends what f makes of s, piece by piece: each is asked for before, and if it has grown, once more. What f
+// makes of a character may not depend on those around it.
+func (st *state) convert(b []byte, s string, f func(b []byte, s string) []byte) ([]byte, error) {
+	for s != "" {
+		p := piece(s)
+		if err := st.alloc(len(p)); err != nil {
+			return b, err
+		}
+		before := len(b)
+		b = f(withRoom(b, len(p)), p)
+		if grown := len(b) - before - len(p); grown > 0 {
+			if err := st.alloc(grown); err != nil {
+				return b, err
+			}
+		}
+		s = s[len(p):]
+	}
+	return b, nil
 }
 
 // text is str(v), and how safe it is.
@@ -39,16 +92,13 @@ func (st *state) text(v any) (s string, safe safety, err error) {
 // appendEscaped appends str(v), escaped for the template's format; markup as it is.
 func (st *state) appendEscaped(b []byte, v any) ([]byte, error) {
 	if m, ok := v.(markup); ok {
-		return append(b, m.text...), st.alloc(len(m.text))
+		return st.appendCopy(b, m.text)
 	}
 	s, _, err := st.text(v)
 	if err != nil {
 		return b, err
 	}
-	if err := st.allocEscaped(len(s)); err != nil {
-		return b, err
-	}
-	return st.escaper(b, s), nil
+	return st.convert(b, s, st.escaper)
 }
 
 func appendHTML(b []byte, s string) []byte {
@@ -103,19 +153,14 @@ func (st *state) appendRepr(b []byte, v any, depth int) ([]byte, error) {
 	case int64:
 		return strconv.AppendInt(b, v, 10), nil
 	case bigInteger:
-		return append(b, v...), st.alloc(len(v))
+		return st.appendCopy(b, string(v))
 	case float64:
 		return appendFloat(b, v), nil
 	case string:
-		if err := st.allocEscaped(len(v)); err != nil {
-			return b, err
-		}
-		return appendQuoted(b, v), nil
+		return st.appendQuoted(b, v)
 	case markup:
-		if err := st.allocEscaped(len(v.text)); err != nil {
-			return b, err
-		}
-		return append(appendQuoted(append(b, "Markup("...), v.text), ')'), nil
+		b, err := st.appendQuoted(append(b, "Markup("...), v.text)
+		return append(b, ')'), err
 	case *undefined:
 		if v.loud() {
 			return b, v.fail()
@@ -162,20 +207,26 @@ func appendRange(b []byte, r *rangeValue) []byte {
 }
 
 func (st *state) appendItems(b []byte, begin string, items []any, end string, depth int) ([]byte, error) {
+	if err := st.alloc(4 * len(items)); err != nil {
+		return b, err
+	}
 	b = append(b, begin...)
 	for i, item := range items {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
 		var err error
-		if b, err = st.appendRepr(b, normal(item), depth+1); err != nil {
+		if b, err = st.appendRepr(b, st.normal(item), depth+1); err != nil {
 			return b, err
 		}
 	}
-	return append(b, end...), st.alloc(4 * len(items))
+	return append(b, end...), nil
 }
 
 func (st *state) appendDict(b []byte, d *dict, depth int) ([]byte, error) {
+	if err := st.alloc(4 * len(d.keys)); err != nil {
+		return b, err
+	}
 	b = append(b, '{')
 	for i := range d.keys {
 		if i > 0 {
@@ -189,7 +240,7 @@ func (st *state) appendDict(b []byte, d *dict, depth int) ([]byte, error) {
 			return b, err
 		}
 	}
-	return append(b, '}'), st.alloc(4 * len(d.keys))
+	return append(b, '}'), nil
 }
 
 // appendFloat writes a float as Python does: the shortest form that reads back the same, with a point or an exponent.
@@ -216,12 +267,24 @@ func appendFloat(b []byte, f float64) []byte {
 }
 
 // appendQuoted writes a string literal as Python's repr does.
-func appendQuoted(b []byte, s string) []byte {
-	quote := byte('\'')
-	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
-		quote = '"'
+func (st *state) appendQuoted(b []byte, s string) ([]byte, error) {
+	if err := st.classify(s); err != nil {
+		return b, err
 	}
-	b = append(b, quote)
+	quote := quoteFor(s)
+	b, err := st.convert(append(b, quote), s, func(b []byte, s string) []byte { return appendUnquoted(b, s, quote) })
+	return append(b, quote), err
+}
+
+func quoteFor(s string) byte {
+	if strings.IndexByte(s, '\'') >= 0 && strings.IndexByte(s, '"') < 0 {
+		return '"'
+	}
+	return '\''
+}
+
+// appendUnquoted writes the inside of a string literal.
+func appendUnquoted(b []byte, s string, quote byte) []byte {
 	for _, r := range s {
 		switch {
 		case r == rune(quote) || r == '\\':
@@ -244,7 +307,7 @@ func appendQuoted(b []byte, s string) []byte {
 			b = appendHexEscape(b, 'U', r, 8)
 		}
 	}
-	return append(b, quote)
+	return b
 }
 
 func appendHexEscape(b []byte, letter byte, r rune, digits int) []byte {
@@ -256,7 +319,11 @@ func appendHexEscape(b []byte, letter byte, r rune, digits int) []byte {
 }
 
 // quoted is a name of the template for an error message.
-func quoted(name string) string { return string(appendQuoted(nil, near(name))) }
+func quoted(name string) string {
+	name = near(name)
+	quote := quoteFor(name)
+	return string(append(appendUnquoted([]byte{quote}, name, quote), quote))
+}
 
 // shortRepr is a literal of the template for an error message.
 func shortRepr(v any) string {

@@ -17,6 +17,9 @@ var (
 	schemePattern = regexp.MustCompile(`^[\pL\pN_.+-]{2,}:/{0,2}$`)
 )
 
+// stepsPerLinkByte is what matching one byte of a word costs.
+const stepsPerLinkByte = 4
+
 // urlize makes links of the addresses in a text.
 func urlize(st *state, in any, p params) (any, error) {
 	escaped, err := st.escape(in)
@@ -28,34 +31,41 @@ func urlize(st *state, in any, p params) (any, error) {
 		return nil, err
 	}
 	s := escaped.text
-	st.spend(2 * len(s))
+	if err := st.classify(s); err != nil {
+		return nil, err
+	}
 	var b []byte
 	for s != "" {
 		end := strings.IndexFunc(s, isSpace)
 		if end < 0 {
 			end = len(s)
 		}
-		word := l.word(s[:end])
-		if err := st.alloc(len(word)); err != nil {
+		word, err := l.word(s[:end])
+		if err != nil {
 			return nil, err
 		}
-		b = append(b, word...)
+		if b, err = st.appendCopy(b, word); err != nil {
+			return nil, err
+		}
 		s = s[end:]
 		spaces := len(s) - len(strings.TrimLeftFunc(s, isSpace))
-		b = append(b, s[:spaces]...)
+		if b, err = st.appendCopy(b, s[:spaces]); err != nil {
+			return nil, err
+		}
 		s = s[spaces:]
 	}
 	return textOf(string(b), st.autoSafety()), nil
 }
 
 type linker struct {
+	st         *state
 	trim       int64 // -1 for none
 	attributes string
 	schemes    []string
 }
 
 func newLinker(st *state, p params) (*linker, error) {
-	l := &linker{trim: -1}
+	l := &linker{st: st, trim: -1}
 	var err error
 	if p.get(0, nil) != nil {
 		if l.trim, err = p.integer(0, -1); err != nil {
@@ -71,6 +81,12 @@ func newLinker(st *state, p params) (*linker, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := st.spend(len(extra)); err != nil {
+			return nil, err
+		}
+		if err := st.allocTimes(bytesPerValue, int64(len(extra))); err != nil {
+			return nil, err
+		}
 		rel = append(rel, strings.FieldsFunc(extra, isSpace)...)
 	}
 	slices.Sort(rel)
@@ -81,7 +97,11 @@ func newLinker(st *state, p params) (*linker, error) {
 			return nil, err
 		}
 		if target != "" {
-			l.attributes += ` target="` + string(appendHTML(nil, target)) + `"`
+			escaped, err := st.escape(target)
+			if err != nil {
+				return nil, err
+			}
+			l.attributes += ` target="` + escaped.text + `"`
 		}
 	}
 	if p.get(4, nil) == nil {
@@ -89,6 +109,12 @@ func newLinker(st *state, p params) (*linker, error) {
 	}
 	return l, st.each(p.values[4], func(v any) error {
 		s, ok := asString(v)
+		if err := st.spend(stepsPerLinkByte * len(s)); err != nil {
+			return err
+		}
+		if err := st.alloc(bytesPerValue); err != nil {
+			return err
+		}
 		if !ok || !schemePattern.MatchString(s) {
 			return errorf(ErrType, "an extra scheme of urlize is not the beginning of an address")
 		}
@@ -97,8 +123,11 @@ func newLinker(st *state, p params) (*linker, error) {
 	})
 }
 
-func (l *linker) link(address, shown string) string {
-	return `<a href="` + address + `"` + l.attributes + `>` + shown + `</a>`
+func (l *linker) link(address, shown string) (string, error) {
+	if err := l.st.alloc(len(address) + len(l.attributes) + len(shown)); err != nil {
+		return "", err
+	}
+	return `<a href="` + address + `"` + l.attributes + `>` + shown + `</a>`, nil
 }
 
 func (l *linker) shorten(s string) string {
@@ -122,9 +151,18 @@ func trimAny(s string, trim func(s, affix string) string, affixes ...string) str
 }
 
 // word makes a link of one word, without the brackets and full stops around it.
-func (l *linker) word(word string) string {
+func (l *linker) word(word string) (string, error) {
+	if err := l.st.spend(1 + len(l.schemes)); err != nil {
+		return "", err
+	}
 	if !strings.ContainsAny(word, ".:@") {
-		return word
+		return word, nil
+	}
+	if err := l.st.spend(stepsPerLinkByte * len(word)); err != nil {
+		return "", err
+	}
+	if err := l.st.allocTimes(2, int64(len(word))); err != nil {
+		return "", err
 	}
 	middle := trimAny(word, strings.TrimPrefix, "(", "<", "&lt;")
 	head := word[:len(word)-len(middle)]
@@ -142,13 +180,14 @@ func (l *linker) word(word string) string {
 		}
 		middle, tail = middle+tail[:end], tail[end:]
 	}
+	var err error
 	switch {
 	case linkPattern.MatchString(middle):
 		address := middle
 		if !strings.HasPrefix(middle, "https://") && !strings.HasPrefix(middle, "http://") {
 			address = "https://" + middle
 		}
-		middle = l.link(address, l.shorten(middle))
+		middle, err = l.link(address, l.shorten(middle))
 	case strings.HasPrefix(middle, "mailto:") && mailPattern.MatchString(middle[len("mailto:"):]):
 		middle = `<a href="` + middle + `">` + middle[len("mailto:"):] + `</a>`
 	case strings.Contains(middle, "@") && !strings.HasPrefix(middle, "www.") && !strings.HasPrefix(middle, "@") &&
@@ -156,10 +195,10 @@ func (l *linker) word(word string) string {
 		middle = `<a href="mailto:` + middle + `">` + middle + `</a>`
 	default:
 		for _, scheme := range l.schemes {
-			if middle != scheme && strings.HasPrefix(middle, scheme) {
-				middle = l.link(middle, middle)
+			if middle != scheme && strings.HasPrefix(middle, scheme) && err == nil {
+				middle, err = l.link(middle, middle)
 			}
 		}
 	}
-	return head + middle + tail
+	return head + middle + tail, err
 }

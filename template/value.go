@@ -156,9 +156,9 @@ func truth(v any) bool {
 func (st *state) length(v any) (int, error) {
 	switch v := v.(type) {
 	case string:
-		return st.runes(v), nil
+		return st.runes(v)
 	case markup:
-		return st.runes(v.text), nil
+		return st.runes(v.text)
 	case []any:
 		return len(v), nil
 	case map[string]any:

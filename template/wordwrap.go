@@ -28,44 +28,74 @@ func wordwrap(st *state, in any, p params) (any, error) {
 			return nil, err
 		}
 	}
-	w := wrapper{width: int(min(width, 1<<30)), breakLong: p.truth(1, true), hyphens: p.truth(3, true)}
-	st.spend(2 * len(s))
-	if err := st.alloc(len(s)); err != nil {
+	w := wrapper{st: st, separator: separator, width: int(min(width, 1<<30)), breakLong: p.truth(1, true), hyphens: p.truth(3, true)}
+	if err := w.text(s); err != nil {
 		return nil, err
 	}
-	var lines []string
-	for _, line := range splitLines(s, false) {
-		wrapped := w.wrap(line)
-		if len(wrapped) == 0 {
-			wrapped = []string{""}
-		}
-		lines = append(lines, wrapped...)
-	}
-	if err := st.allocTimes(len(separator)+bytesPerValue, int64(len(lines))); err != nil {
-		return nil, err
-	}
-	return strings.Join(lines, separator), nil
+	return string(w.out), nil
 }
 
 type wrapper struct {
+	st                 *state
+	separator          string
 	width              int
 	breakLong, hyphens bool
+	out                []byte
+	begun              bool // a line has been written
 }
 
-// wrap puts as many chunks on each line as fit. White space at the ends of lines goes, except before the first.
-func (w *wrapper) wrap(text string) []string {
-	chunks := w.chunks(text)
-	var lines []string
+// text wraps every line of a text.
+func (w *wrapper) text(s string) error {
+	if err := w.st.classify(s); err != nil {
+		return err
+	}
+	for s != "" {
+		var line string
+		line, s, _ = cutLine(s)
+		chunks, err := w.chunks(line)
+		if err != nil {
+			return err
+		}
+		if err := w.lines(chunks); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes one line, which is made of parts.
+func (w *wrapper) write(parts []string) error {
+	if err := w.st.spend(1 + len(parts)); err != nil {
+		return err
+	}
+	var err error
+	if w.begun {
+		if w.out, err = w.st.appendCopy(w.out, w.separator); err != nil {
+			return err
+		}
+	}
+	w.begun = true
+	for _, part := range parts {
+		if w.out, err = w.st.appendCopy(w.out, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lines puts as many chunks on each line as fit. White space at the ends of lines goes, except before the first.
+func (w *wrapper) lines(chunks []string) error {
+	var line []string
+	written := false
 	for len(chunks) > 0 {
-		if len(lines) > 0 && strings.TrimFunc(chunks[0], isWrapSpace) == "" {
+		if written && blankChunk(chunks[0]) {
 			chunks = chunks[1:]
 		}
-		var line []string
+		line = line[:0]
 		length := 0
 		for len(chunks) > 0 && !longerThan(chunks[0], w.width-length) {
-			n := utf8.RuneCountInString(chunks[0])
 			line = append(line, chunks[0])
-			length += n
+			length += utf8.RuneCountInString(chunks[0])
 			chunks = chunks[1:]
 		}
 		if len(chunks) > 0 && longerThan(chunks[0], w.width) {
@@ -79,15 +109,25 @@ func (w *wrapper) wrap(text string) []string {
 				chunks = chunks[1:]
 			}
 		}
-		if n := len(line); n > 0 && strings.TrimFunc(line[n-1], isWrapSpace) == "" {
+		if n := len(line); n > 0 && blankChunk(line[n-1]) {
 			line = line[:n-1]
 		}
 		if len(line) > 0 {
-			lines = append(lines, strings.Join(line, ""))
+			if err := w.write(line); err != nil {
+				return err
+			}
+			written = true
+		} else if err := w.st.step(); err != nil {
+			return err
 		}
 	}
-	return lines
+	if written {
+		return nil
+	}
+	return w.write(nil) // an empty line stays
 }
+
+func blankChunk(s string) bool { return strings.TrimFunc(s, isWrapSpace) == "" }
 
 // longerThan reports whether s has more than n characters, without looking at the rest of them.
 func longerThan(s string, n int) bool { return runeOffset(s, n) < len(s) }
@@ -107,35 +147,50 @@ func (w *wrapper) breakAt(chunk string, n int) int {
 func isWrapSpace(r rune) bool { return strings.ContainsRune("\t\n\v\f\r ", r) }
 
 // chunks cuts text into white space, words and parts of words between which a line may end.
-func (w *wrapper) chunks(text string) []string {
+func (w *wrapper) chunks(text string) ([]string, error) {
 	var chunks []string
 	for text != "" {
+		if err := w.st.step(); err != nil {
+			return nil, err
+		}
+		if err := w.st.alloc(2 * bytesPerValue); err != nil {
+			return nil, err
+		}
 		r, _ := splitRune(text)
 		space := isWrapSpace(r)
 		end := strings.IndexFunc(text, func(r rune) bool { return isWrapSpace(r) != space })
 		if end < 0 {
 			end = len(text)
 		}
-		if space || !w.hyphens {
+		if space || !w.hyphens || strings.IndexByte(text[:end], '-') < 0 {
 			chunks = append(chunks, text[:end])
 		} else {
-			chunks = append(chunks, hyphenated([]rune(text[:end]))...)
+			var err error
+			if chunks, err = w.hyphenated(chunks, text[:end]); err != nil {
+				return nil, err
+			}
 		}
 		text = text[end:]
 	}
-	return chunks
+	return chunks, nil
 }
 
 func isLetterLike(r rune) bool { return isWord(r) && !unicode.IsDigit(r) }
 
 func beforeDash(r rune) bool { return isWord(r) || strings.ContainsRune(`!"'&.,?`, r) }
 
-// hyphenated cuts a word after its hyphens, and around dashes made of several.
-func hyphenated(word []rune) []string {
-	var parts []string
+// hyphenated appends the parts of a word, cut after its hyphens and around dashes made of several.
+func (w *wrapper) hyphenated(parts []string, text string) ([]string, error) {
+	if err := w.st.allocTimes(2, int64(len(text))); err != nil {
+		return nil, err
+	}
+	if err := w.st.scan(perConversion * len(text)); err != nil {
+		return nil, err
+	}
+	word := []rune(text)
 	start := 0
 	cut := func(end int) {
-		if end > start {
+		if end > start && w.st.step() == nil && w.st.alloc(2*bytesPerValue) == nil {
 			parts = append(parts, string(word[start:end]))
 			start = end
 		}
@@ -165,5 +220,5 @@ func hyphenated(word []rune) []string {
 		}
 	}
 	cut(len(word))
-	return parts
+	return parts, w.st.fault
 }
