@@ -4,20 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/mail"
 	"net/textproto"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/mixpeek/webhooks-go/template"
 )
 
 // EmailConfig is the configuration of the "email" channel as the published
 // contract spells it, for programs that write one. An address is "a@b.c" or
-// "Name <a@b.c>".
+// "Name <a@b.c>". Letters outside ASCII may stand in a domain, which is sent in
+// A-labels; in front of the @ they reach those whose mail server takes them (RFC
+// 6531), and fail the others.
 type EmailConfig struct {
 	// ToAddresses are required. When it is absent, "recipients", the name in an
 	// older example of the contract, is read in its place.
@@ -61,7 +59,7 @@ type emailDriver struct{ server *SMTP }
 // emailChannel is an EmailConfig made ready.
 type emailChannel struct {
 	server  *SMTP
-	to, cc  []*mail.Address
+	to, cc  []mailbox
 	all     []string // the addresses of to, cc and bcc, each once
 	subject *tmpl
 	body    *tmpl
@@ -78,17 +76,12 @@ func (d *emailDriver) Open(config json.RawMessage) (Channel, error) {
 			field = "recipients"
 		}
 	}
-	c.to = r.addresses(field)
+	c.to = c.add(r.addresses(field))
 	if _, ok := r.get(field); r.fields != nil && (!ok || r.isEmptyList(field)) {
 		r.problems.Add(field, "must hold at least one address")
 	}
-	c.cc = r.addresses("cc_addresses")
-	bcc := r.addresses("bcc_addresses")
-	for _, a := range slices.Concat(c.to, c.cc, bcc) {
-		if !slices.Contains(c.all, a.Address) {
-			c.all = append(c.all, a.Address)
-		}
-	}
+	c.cc = c.add(r.addresses("cc_addresses"))
+	c.add(r.addresses("bcc_addresses"))
 	if len(c.all) > maxRecipients {
 		r.problems.Add(field, "must be at most %d recipients, cc and bcc included", maxRecipients)
 	}
@@ -112,49 +105,34 @@ func (d *emailDriver) Open(config json.RawMessage) (Channel, error) {
 	return c, nil
 }
 
-// addresses reads a list of mail addresses.
-func (r *configReader) addresses(name string) []*mail.Address {
-	var list []*mail.Address
-	r.texts(name, func(field, s string) {
-		a, err := parseAddress(s)
-		if err != nil {
-			r.problems.Add(field, "must be a mail address")
-			return
+// add takes recipients and returns those that are new. It stops when there are
+// too many.
+func (c *emailChannel) add(list []mailbox) []mailbox {
+	var added []mailbox
+	for _, m := range list {
+		if len(c.all) > maxRecipients {
+			break
 		}
-		list = append(list, a)
-	})
-	return list
+		if !slices.Contains(c.all, m.address) {
+			c.all, added = append(c.all, m.address), append(added, m)
+		}
+	}
+	return added
 }
 
-// parseAddress parses one address and keeps out what could end a header or a
-// command.
-func parseAddress(s string) (*mail.Address, error) {
-	a, err := mail.ParseAddress(s)
-	if err != nil {
-		return nil, err
-	}
-	_, domain, _ := strings.Cut(a.Address, "@")
-	if !isFieldValue(a.Address) || !isFieldValue(a.Name) || strings.ContainsAny(a.Address, " <>\t") || len(a.Address) > 254 ||
-		strings.HasPrefix(domain, "[") || !isHostname(domain) {
-		return nil, errors.New("not an address that mail is sent to")
-	}
-	return a, nil
-}
-
-// Timeout is how long an attempt may take.
-func (c *emailChannel) Timeout() time.Duration { return c.server.config.Timeout }
+// Timeout is the longest that an attempt can take: that of each step, and of a
+// step for each recipient.
+func (c *emailChannel) Timeout() time.Duration { return c.server.times.longest(len(c.all)) }
 
 // Send sends one mail to the recipients that no earlier attempt has reached. A
 // recipient that is refused does not keep the mail from the others.
 func (c *emailChannel) Send(ctx context.Context, m *Message) (Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.server.config.Timeout)
-	defer cancel()
 	done := readProgress(m.Progress)
 	recipients := done.remaining(c.all)
 	if len(recipients) == 0 {
 		return done.settle(len(c.all), nil, nil)
 	}
-	letter, err := c.compose(ctx, m)
+	l, err := c.compose(ctx, m)
 	if err != nil {
 		return Result{Progress: done.after(err)}, err
 	}
@@ -162,28 +140,18 @@ func (c *emailChannel) Send(ctx context.Context, m *Message) (Result, error) {
 		reached []string
 		failed  []failure
 	)
-	err = c.server.transact(ctx, func(client *smtp.Client) (bool, error) {
-		reached, failed = nil, nil
-		if err := client.Mail("<" + c.server.from.Address + ">"); err != nil {
-			return isReply(err), err
-		}
-		for _, recipient := range recipients {
-			err := client.Rcpt("<" + recipient + ">")
-			if err != nil && !isReply(err) {
-				return false, err
-			}
+	err = c.server.transact(ctx, func(conn *smtpConn) error {
+		for _, group := range groups(recipients) {
+			taken, refused, err := c.deliver(ctx, conn, l, group, slices.Concat(done.Reached, reached))
+			reached, failed = append(reached, taken...), append(failed, refused...)
 			if err != nil {
-				failed = append(failed, failure{recipient, AsError(smtpError(ctx, err))})
-				continue
+				return err
 			}
-			reached = append(reached, recipient)
 		}
-		if len(reached) == 0 {
-			return true, nil
-		}
-		return data(client, letter)
+		return nil
 	})
 	if err != nil {
+		done.add(reached, failed)
 		result := Result{Progress: done.after(err)}
 		if e := AsError(err); e != nil {
 			result.StatusCode = e.StatusCode
@@ -200,19 +168,85 @@ func (c *emailChannel) Send(ctx context.Context, m *Message) (Result, error) {
 // smtpOK is the reply to a mail that was accepted.
 const smtpOK = 250
 
-// data sends the mail itself.
-func data(client *smtp.Client, letter []byte) (reusable bool, err error) {
-	w, err := client.Data()
-	if err != nil {
-		return isReply(err), err
+// groups parts the recipients by whether their addresses are ASCII. Each group
+// gets a mail of its own: a server further on that does not know other addresses
+// refuses a mail that names one to everybody (RFC 6531, section 3.7.4).
+func groups(recipients []string) [][]string {
+	var plain, international []string
+	for _, recipient := range recipients {
+		if isASCII(recipient) {
+			plain = append(plain, recipient)
+		} else {
+			international = append(international, recipient)
+		}
 	}
-	if _, err := w.Write(letter); err != nil {
-		return false, err
+	return slices.DeleteFunc([][]string{plain, international}, func(group []string) bool { return len(group) == 0 })
+}
+
+// deliver sends one mail to some of the recipients, and says who gets it and who
+// does not. An error ends the conversation. before are the recipients that have
+// been reached already.
+func (c *emailChannel) deliver(ctx context.Context, conn *smtpConn, l *letter, to, before []string) ([]string, []failure, error) {
+	taken, failed, err := c.address(ctx, conn, to)
+	if err == nil && len(taken) > 0 {
+		// Only now is it known whom the mail is for. It names nobody who was
+		// refused, and nobody of the other group.
+		known := slices.DeleteFunc(slices.Concat(before, taken), func(s string) bool { return isASCII(to[0]) && !isASCII(s) })
+		err = conn.data(l.write(c.server.from, only(c.to, known), only(c.cc, known)))
 	}
-	if err := w.Close(); err != nil {
-		return isReply(err), err
+	switch {
+	case err == nil:
+		return taken, failed, nil
+	case !goesOn(err):
+		return nil, failed, err
 	}
-	return true, nil
+	for _, recipient := range taken {
+		failed = append(failed, failure{recipient, AsError(smtpError(ctx, err))})
+	}
+	return nil, failed, nil
+}
+
+// address names sender and recipients to the server. It returns those who share
+// the fate of the mail, which is err if that is not nil, and those who have met
+// their own.
+func (c *emailChannel) address(ctx context.Context, conn *smtpConn, to []string) (taken []string, failed []failure, err error) {
+	international := c.server.from.needsSMTPUTF8() || !isASCII(to[0])
+	switch {
+	case !international || conn.offers("SMTPUTF8"):
+	case c.server.from.needsSMTPUTF8():
+		return to, nil, &Error{Class: ClassConfig, Err: errText("the mail server takes no sender outside ASCII: it offers no SMTPUTF8")}
+	default:
+		return to, nil, &Error{Action: Permanent, Class: ClassRejected, Err: errText("the mail server takes no address outside ASCII: it offers no SMTPUTF8")}
+	}
+	if err := conn.mail(c.server.from.address, international); err != nil {
+		return to, nil, err
+	}
+	for _, recipient := range to {
+		err := conn.rcpt(recipient)
+		switch {
+		case err == nil:
+			taken = append(taken, recipient)
+		case !isReply(err):
+			return nil, failed, err
+		default:
+			e := AsError(smtpError(ctx, err))
+			if e.StatusCode == smtpTooMany {
+				e.Action = Retry
+			}
+			failed = append(failed, failure{recipient, e})
+		}
+	}
+	return taken, failed, nil
+}
+
+// smtpTooMany may mean, as a reply to RCPT, that the mail has too many recipients
+// already; they get another (RFC 5321, section 4.5.3.1.10).
+const smtpTooMany = 552
+
+// goesOn reports whether the conversation can go on after err.
+func goesOn(err error) bool {
+	var own *Error
+	return isReply(err) || errors.As(err, &own) && own.Class != ClassTimeout && own.Class != ClassTooLarge
 }
 
 // isReply reports whether err is a reply of the server's, after which the

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -17,13 +19,16 @@ func smtpError(ctx context.Context, err error) error {
 	var own *Error
 	var reply *textproto.Error
 	var garbage textproto.ProtocolError
+	var op *net.OpError
 	switch {
+	case errors.As(err, &reply): // before ctx: it may have come in the last moment
+		return smtpReply(reply)
 	case ctx.Err() != nil:
 		return ContextError(ctx)
 	case errors.As(err, &own) && own.Class != ClassTooLarge:
 		return own
-	case errors.As(err, &reply):
-		return smtpReply(reply)
+	case isTimeout(err) && !(errors.As(err, &op) && op.Op == "dial"):
+		return &Error{Class: ClassTimeout, Err: errText("the mail server has not answered in time")}
 	case errors.As(err, &garbage):
 		return &Error{Class: ClassProtocol, Err: errText("the answer is not valid SMTP")}
 	}
@@ -34,17 +39,31 @@ func smtpError(ctx context.Context, err error) error {
 	return err
 }
 
-// smtpReply classifies a reply that refuses a mail or a recipient.
+// smtpReply classifies a reply that refuses a mail or a recipient, or what leads
+// up to them. Some of 5xx say nothing of either, but that this host is to be
+// configured better, which somebody does: a command that the server does not
+// know or does not expect here, or whose parameter it does not take (500, 502 to
+// 504; the name after EHLO is such a parameter, of which servers complain at
+// RCPT), and the codes of a login that is wanted or refused (RFC 4954, section
+// 6).
 func smtpReply(reply *textproto.Error) *Error {
 	e := &Error{Class: ClassRejected, StatusCode: reply.Code, Err: errText(fmt.Sprintf("the mail server says %d%s", reply.Code, enhanced(reply.Msg)))}
-	switch reply.Code / 100 {
-	case 5:
+	switch {
+	case slices.Contains([]int{500, 502, 503, 504}, reply.Code):
+	case slices.Contains([]int{530, 534, 535, 538}, reply.Code):
+		e.Class = ClassAuth
+	case reply.Code/100 == 5:
 		e.Action = Permanent
-	case 4:
-	default:
+	case reply.Code/100 != 4:
 		e.Class = ClassProtocol
 	}
 	return e
+}
+
+// isTimeout reports whether err says that a step took too long.
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // enhancedCode is how a reply's text begins when it has an enhanced status code

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +16,8 @@ import (
 // The headers by which a program can tell what a mail is about, and a person a
 // mail that came twice: like the Message-ID they are the same on every attempt.
 const (
-	headerEventID   = gomail.Header("X-Webhook-Event-Id")
-	headerEventType = gomail.Header("X-Webhook-Event-Type")
+	headerEventID   = "X-Webhook-Event-Id"
+	headerEventType = "X-Webhook-Event-Type"
 )
 
 // maxSubject keeps subjects readable in a list of mails.
@@ -30,8 +31,14 @@ type letterBody struct {
 	richType gomail.ContentType
 }
 
-// compose renders the mail, ready to be sent. Bcc is not in it.
-func (c *emailChannel) compose(ctx context.Context, m *Message) ([]byte, error) {
+// A letter is a mail but for the addresses in its header.
+type letter struct {
+	fields string // of the header, for people
+	rest   []byte // of the header, and the body
+}
+
+// compose renders the mail.
+func (c *emailChannel) compose(ctx context.Context, m *Message) (*letter, error) {
 	s, err := summarize(m)
 	if err != nil {
 		return nil, err
@@ -46,22 +53,15 @@ func (c *emailChannel) compose(ctx context.Context, m *Message) ([]byte, error) 
 			subject = line
 		}
 	}
+	subject = textLine(subject, maxSubject)
 	body, err := c.render(ctx, m, s, subject)
 	if err != nil {
 		return nil, err
 	}
 
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
-	msg.FromMailAddress(c.server.from)
-	msg.ToMailAddress(c.to...)
-	if len(c.cc) > 0 {
-		msg.CcMailAddress(c.cc...)
-	}
-	msg.Subject(clip(subject, maxSubject))
 	msg.SetDateWithValue(time.Now())
-	msg.SetMessageIDWithValue(messageID(m, c.server.from.Address))
-	msg.SetGenHeader(headerEventID, oneLine(m.EventID))
-	msg.SetGenHeader(headerEventType, oneLine(m.EventType))
+	msg.SetMessageIDWithValue(messageID(m, c.server.from))
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office replies
 	msg.SetBodyString(gomail.TypeTextPlain, body.plain)
 	if body.rich != "" {
@@ -71,7 +71,19 @@ func (c *emailChannel) compose(ctx context.Context, m *Message) ([]byte, error) 
 	if _, err := msg.WriteTo(&b); err != nil {
 		return nil, &Error{Action: Permanent, Class: ClassPayload, Err: errText("the mail cannot be put together")}
 	}
-	return b.Bytes(), nil
+	return &letter{
+		fields: textField("Subject", subject) + textField(headerEventID, oneLine(m.EventID)) + textField(headerEventType, oneLine(m.EventType)),
+		rest:   b.Bytes(),
+	}, nil
+}
+
+// write returns the mail as it is sent. Bcc is not in it.
+func (l *letter) write(from mailbox, to, cc []mailbox) []byte {
+	addresses := addressField("From", []mailbox{from}) + addressField("To", to) + addressField("Cc", cc)
+	if len(to)+len(cc) == 0 {
+		addresses += "To: undisclosed-recipients:;\r\n"
+	}
+	return slices.Concat([]byte(addresses), []byte(l.fields), l.rest)
 }
 
 // render makes the body, by the template or by default.
@@ -116,12 +128,12 @@ func (c *emailChannel) render(ctx context.Context, m *Message, s *summary, subje
 func markdown() goldmark.Markdown { return goldmark.New(goldmark.WithExtensions(extension.GFM)) }
 
 // messageID makes the Message-ID of a delivery, without its angle brackets.
-func messageID(m *Message, from string) string {
+func messageID(m *Message, from mailbox) string {
 	id := atom(m.EventID)
 	if m.DeliveryID != "" {
 		id += "." + atom(m.DeliveryID)
 	}
-	return id + from[strings.LastIndexByte(from, '@'):]
+	return id + "@" + from.domain()
 }
 
 // atom keeps what may stand in a Message-ID.

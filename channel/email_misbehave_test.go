@@ -132,7 +132,8 @@ func TestEmailMisbehavingServers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			server, err := channel.NewSMTP(channel.SMTPConfig{
-				Host: "127.0.0.1", Port: scriptedSMTP(t, tt.script), From: "hooks@example.com", TLS: channel.NoTLS, Timeout: 500 * time.Millisecond,
+				Host: "127.0.0.1", Port: scriptedSMTP(t, tt.script), From: "hooks@example.com", TLS: channel.NoTLS,
+				Timeout: 500 * time.Millisecond, FinalTimeout: 500 * time.Millisecond,
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = server.Close() })

@@ -36,6 +36,8 @@ type mailServer struct {
 	onRcpt    func(to string) error
 	onData    func() error
 	noLogin   bool
+	// mechanisms are those that are offered; all of them if there are none here.
+	mechanisms []string
 
 	port  int
 	roots *x509.CertPool
@@ -43,6 +45,8 @@ type mailServer struct {
 	mu    sync.Mutex
 	conns map[string]bool // by the client's address
 	mails []receivedMail
+	// logins are the mechanisms that clients asked for.
+	logins []string
 }
 
 type receivedMail struct {
@@ -198,9 +202,17 @@ func (s *mailSession) Data(r io.Reader) error {
 	return nil
 }
 
-func (s *mailSession) AuthMechanisms() []string { return []string{"PLAIN", "LOGIN", "XOAUTH2"} }
+func (s *mailSession) AuthMechanisms() []string {
+	if s.server.mechanisms != nil {
+		return s.server.mechanisms
+	}
+	return []string{"PLAIN", "LOGIN", "XOAUTH2"}
+}
 
 func (s *mailSession) Auth(mechanism string) (sasl.Server, error) {
+	s.server.mu.Lock()
+	s.server.logins = append(s.server.logins, mechanism)
+	s.server.mu.Unlock()
 	check := func(ok bool) error {
 		if !ok {
 			return smtp.ErrAuthFailed

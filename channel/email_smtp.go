@@ -4,8 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net/mail"
+	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,8 +55,10 @@ type SMTPConfig struct {
 	// ServerName becomes Host. Defaults to the system's roots.
 	TLSConfig *tls.Config
 
-	// Auth is the mechanism to log in with. Defaults to AuthPlain when Username
-	// is set, and to no login otherwise.
+	// Auth is the mechanism to log in with. Defaults, when Username is set, to
+	// what the server offers: AuthPlain or AuthLogin with a Password, AuthXOAUTH2
+	// with a Token; and to no login otherwise. A server that does not offer the
+	// mechanism is sent no mail.
 	Auth SMTPAuth
 
 	// Username to log in with. Defaults to none.
@@ -68,22 +71,46 @@ type SMTPConfig struct {
 	// every connection, so that it can be renewed.
 	Token func(ctx context.Context) (string, error)
 
-	// Hello is the name that this machine gives itself. Defaults to its host
-	// name.
+	// Hello is the name that this machine gives itself in EHLO: a
+	// fully-qualified domain name, or an address in brackets, such as
+	// "[192.0.2.7]" or "[IPv6:2001:db8::7]" (RFC 5321, section 4.1.3). Defaults to
+	// the host's name if that is fully qualified, and to the address that the
+	// connection comes from otherwise.
 	Hello string
 
-	// MaxConns is how many connections are open at the same time. Defaults to
-	// 4.
+	// MaxConns is how many connections are open at the same time, and so how
+	// many mails are on their way. Defaults to 4.
 	MaxConns int
 
-	// Timeout of one attempt. Defaults to 30 seconds.
+	// Timeout is the longest that each step of a conversation before the end of
+	// the mail may take; it lowers what is longer. Defaults to what RFC 5321,
+	// section 4.5.3.2, says: 5 minutes for the greeting and for each command, 2
+	// minutes for DATA, 3 minutes for each MiB of the mail; and to 10 seconds for
+	// the connection. The wait for one of MaxConns connections is not in it.
 	Timeout time.Duration
+
+	// FinalTimeout is how long the server may take to answer the end of the
+	// mail. Whoever gives up before the answer sends a mail again that may have
+	// been taken, so a short one makes duplicates. Defaults to the 10 minutes of
+	// RFC 5321.
+	FinalTimeout time.Duration
+}
+
+// Format prints the configuration without its secrets, whatever the verb.
+func (c SMTPConfig) Format(f fmt.State, verb rune) {
+	type plain SMTPConfig // without this method
+	p := plain(c)
+	if p.Password != "" {
+		p.Password = "[redacted]"
+	}
+	p.TLSConfig = nil // may hold keys
+	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
 }
 
 // The limits of a connection that are not for configuration.
 const (
 	smtpIdle      = 30 * time.Second // servers commonly hang up after a minute or more
-	smtpStale     = 5 * time.Second  // how long an idle connection has to show that it is alive, within a quarter of the attempt
+	smtpStale     = 5 * time.Second  // how long an idle connection has to show that it is alive
 	smtpMails     = 100              // some servers refuse more on one connection
 	maxSMTPAnswer = 256 << 10        // what a server may say in one attempt
 )
@@ -94,9 +121,13 @@ const (
 // process.
 type SMTP struct {
 	config SMTPConfig
-	from   *mail.Address
-	login  func(context.Context) (smtp.Auth, error) // nil for none
-	slots  chan struct{}                            // one for each open connection that is in use
+	times  smtpTimes
+	from   mailbox
+	slots  chan struct{} // one for each open connection that is in use
+	// login returns how to log in, by the mechanisms that the server offers; nil
+	// for none.
+	login   func(ctx context.Context, offered []string) (smtp.Auth, error)
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu     sync.Mutex
 	idle   []*smtpConn // the last one was used last
@@ -110,9 +141,9 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	if config.Host == "" {
 		problems.Add("Host", "is required")
 	}
-	from, err := parseAddress(config.From)
+	from, err := parseMailbox(config.From)
 	if err != nil {
-		problems.Add("From", "must be a mail address")
+		problems.Add("From", mailAddressRule)
 	}
 	if config.Port == 0 {
 		config.Port = map[SMTPTLS]int{STARTTLS: 587, ImplicitTLS: 465, NoTLS: 25}[config.TLS]
@@ -123,22 +154,15 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	if config.TLS < STARTTLS || config.TLS > NoTLS {
 		problems.Add("TLS", "must be STARTTLS, ImplicitTLS or NoTLS")
 	}
-	if config.Username != "" && config.Auth == "" {
-		config.Auth = AuthPlain
-	}
 	config.checkAuth(&problems)
-	if config.Hello == "" {
-		config.Hello, _ = os.Hostname()
-	}
-	if !isHostname(config.Hello) {
-		config.Hello = "localhost"
-	}
-	if config.MaxConns <= 0 {
+	config.checkHello(&problems)
+	if config.MaxConns == 0 {
 		config.MaxConns = 4
 	}
-	if config.Timeout <= 0 {
-		config.Timeout = 30 * time.Second
+	if config.MaxConns < 0 {
+		problems.Add("MaxConns", "must not be negative")
 	}
+	times := config.times(&problems)
 	if err := problems.Err(); err != nil {
 		return nil, fmt.Errorf("channel: NewSMTP: %w", err)
 	}
@@ -153,13 +177,55 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	config.TLSConfig = tlsConfig
 	login := config.login()
 	config.Password, config.Token = "", nil
-	return &SMTP{config: config, from: from, login: login, slots: make(chan struct{}, config.MaxConns)}, nil
+	return &SMTP{
+		config: config, times: times, from: from, login: login,
+		connect: new(net.Dialer).DialContext, slots: make(chan struct{}, config.MaxConns),
+	}, nil
+}
+
+// checkHello completes and checks the name for EHLO. It stays empty for the
+// address that the connection comes from.
+func (c *SMTPConfig) checkHello(problems *event.Problems) {
+	if c.Hello == "" {
+		if host, _ := os.Hostname(); isQualified(host) {
+			c.Hello = host
+		}
+		return
+	}
+	hello, ok := checkHello(c.Hello)
+	if !ok {
+		problems.Add("Hello", "must be a fully-qualified domain name, or an address such as [192.0.2.7] or [IPv6:2001:db8::7]")
+	}
+	c.Hello = hello
+}
+
+// times returns the timeouts of the configuration.
+func (c *SMTPConfig) times(problems *event.Problems) smtpTimes {
+	times := defaultSMTPTimes()
+	if c.Timeout < 0 {
+		problems.Add("Timeout", "must not be negative")
+	}
+	if c.FinalTimeout < 0 {
+		problems.Add("FinalTimeout", "must not be negative")
+	}
+	if c.Timeout > 0 {
+		times = times.atMost(c.Timeout)
+	}
+	if c.FinalTimeout > 0 {
+		times.final = c.FinalTimeout
+	}
+	return times
 }
 
 func (c *SMTPConfig) checkAuth(problems *event.Problems) {
 	switch c.Auth {
 	case "":
-		return
+		if c.Username == "" {
+			return
+		}
+		if c.Password == "" && c.Token == nil {
+			problems.Add("Auth", "needs Username and Password, or Username and Token")
+		}
 	case AuthPlain, AuthLogin:
 		if c.Username == "" || c.Password == "" {
 			problems.Add("Auth", "needs Username and Password to be %s", c.Auth)
@@ -174,6 +240,24 @@ func (c *SMTPConfig) checkAuth(problems *event.Problems) {
 	if c.TLS == NoTLS {
 		problems.Add("TLS", "must not be NoTLS with a login, which would be sent in the clear")
 	}
+}
+
+// mechanisms returns those that can be used, the best first.
+func (c *SMTPConfig) mechanisms() []SMTPAuth {
+	switch {
+	case c.Auth != "":
+		return []SMTPAuth{c.Auth}
+	case c.Username == "":
+		return nil
+	}
+	var all []SMTPAuth
+	if c.Token != nil {
+		all = append(all, AuthXOAUTH2)
+	}
+	if c.Password != "" {
+		all = append(all, AuthPlain, AuthLogin)
+	}
+	return all
 }
 
 // Close closes the connections that are not in use; those in use are closed
@@ -193,25 +277,26 @@ func (s *SMTP) Close() error {
 // login returns what makes the login of a connection, nil for none. The
 // credentials are in it and nowhere else, so that printing an SMTP does not show
 // them.
-func (c *SMTPConfig) login() func(context.Context) (smtp.Auth, error) {
+func (c *SMTPConfig) login() func(context.Context, []string) (smtp.Auth, error) {
 	host, user, password, token := c.Host, c.Username, c.Password, c.Token
-	switch c.Auth {
-	case AuthPlain:
-		return func(context.Context) (smtp.Auth, error) {
+	mechanisms := c.mechanisms()
+	if len(mechanisms) == 0 {
+		return nil
+	}
+	return func(ctx context.Context, offered []string) (smtp.Auth, error) {
+		i := slices.IndexFunc(mechanisms, func(m SMTPAuth) bool { return slices.Contains(offered, string(m)) })
+		switch {
+		case i < 0:
+			return nil, &Error{Class: ClassAuth, Err: fmt.Errorf("the mail server does not offer to log in by %v", mechanisms)}
+		case mechanisms[i] == AuthPlain:
 			return smtp.PlainAuth("", user, password, host, false), nil
-		}
-	case AuthLogin:
-		return func(context.Context) (smtp.Auth, error) {
+		case mechanisms[i] == AuthLogin:
 			return smtp.LoginAuth(user, password, host, false), nil
 		}
-	case AuthXOAUTH2:
-		return func(ctx context.Context) (smtp.Auth, error) {
-			current, err := token(ctx)
-			if err != nil {
-				return nil, &Error{Class: ClassAuth, Err: errText("no access token for the mail server")}
-			}
-			return smtp.XOAuth2Auth(user, current), nil
+		current, err := token(ctx)
+		if err != nil {
+			return nil, &Error{Class: ClassAuth, Err: errText("no access token for the mail server")}
 		}
+		return smtp.XOAuth2Auth(user, current), nil
 	}
-	return nil
 }

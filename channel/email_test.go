@@ -232,6 +232,43 @@ func TestEmailLogins(t *testing.T) {
 	}
 }
 
+// A client logs in by what the server offers, and sends no password elsewhere.
+func TestEmailPicksTheMechanism(t *testing.T) {
+	t.Parallel()
+	token := func(context.Context) (string, error) { return mailToken, nil }
+	tests := []struct {
+		offered []string
+		auth    channel.SMTPAuth
+		token   func(context.Context) (string, error)
+		want    []string // that were asked for
+		fails   string
+	}{
+		{[]string{"LOGIN"}, "", nil, []string{"LOGIN"}, ""},
+		{[]string{"PLAIN"}, "", nil, []string{"PLAIN"}, ""},
+		{[]string{"LOGIN", "PLAIN"}, "", nil, []string{"PLAIN"}, ""},
+		{[]string{"login", "Plain"}, channel.AuthLogin, nil, []string{"LOGIN"}, ""},
+		{[]string{"LOGIN", "PLAIN", "XOAUTH2"}, "", token, []string{"XOAUTH2"}, ""},
+		{[]string{"LOGIN", "CRAM-MD5"}, "", token, []string{"LOGIN"}, ""},
+		{[]string{"LOGIN"}, channel.AuthPlain, nil, nil, "channel: auth: the mail server does not offer to log in by [PLAIN]"},
+		{[]string{"CRAM-MD5"}, "", nil, nil, "channel: auth: the mail server does not offer to log in by [PLAIN LOGIN]"},
+		{[]string{}, "", token, nil, "channel: auth: the mail server does not offer to log in by [XOAUTH2 PLAIN LOGIN]"},
+	}
+	for _, tt := range tests {
+		server := &mailServer{mechanisms: tt.offered}
+		server.start(t, channel.STARTTLS)
+		client := server.client(t, channel.STARTTLS, func(c *channel.SMTPConfig) { c.Auth, c.Token = tt.auth, tt.token })
+		_, err := open(t, emailDriver(t, client), channel.EmailConfig{ToAddresses: []string{"a@example.com"}}).Send(t.Context(), message())
+		if tt.fails == "" {
+			assert.NoError(t, err, "%v", tt.offered)
+		} else if assert.EqualError(t, err, tt.fails) {
+			assert.True(t, channel.AsError(err).Retryable())
+		}
+		server.mu.Lock()
+		assert.Equal(t, tt.want, server.logins, "%v", tt.offered)
+		server.mu.Unlock()
+	}
+}
+
 // Whoever prints what is kept does not see the secrets.
 func TestNothingPrintsItsSecrets(t *testing.T) {
 	t.Parallel()
@@ -395,6 +432,10 @@ func TestNewSMTPProblems(t *testing.T) {
 	t.Parallel()
 	_, err := channel.NewSMTP(channel.SMTPConfig{Port: -1, TLS: 7, Username: "u", From: "x"})
 	for _, want := range []string{"Host", "From", "Port", "TLS", "needs Username"} {
+		assert.ErrorContains(t, err, want)
+	}
+	_, err = channel.NewSMTP(channel.SMTPConfig{Host: "h", From: "a@example.com", MaxConns: -1, Timeout: -1, FinalTimeout: -1, Hello: "vm"})
+	for _, want := range []string{"MaxConns", "; Timeout", "FinalTimeout", "Hello"} {
 		assert.ErrorContains(t, err, want)
 	}
 	_, err = channel.NewSMTP(channel.SMTPConfig{Host: "h", From: "a@example.com", TLS: channel.NoTLS, Username: "u", Password: "sesame"})

@@ -99,9 +99,7 @@ func (s *summary) time() string {
 }
 
 // oneLine makes one line of printable text of whatever an event holds.
-func oneLine(s string) string {
-	return strings.Join(strings.Fields(excerpt([]byte(s), maxRowValue)), " ")
-}
+func oneLine(s string) string { return textLine(s, maxRowValue) }
 
 // encode writes JSON without the escapes that only matter inside HTML, so that
 // stored messages stay readable.
