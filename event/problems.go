@@ -32,9 +32,15 @@ func (p Problem) String() string {
 //
 // Rules never quote secrets, and quote other values only where that helps.
 type ValidationError struct {
-	// Problems is never empty.
+	// Problems is never empty, and has at most [MaxProblems] entries.
 	Problems []Problem
+	// More is how many problems there are beyond those.
+	More int
 }
+
+// MaxProblems bounds what a check says of one value, which may be as large as a
+// stranger likes.
+const MaxProblems = 100
 
 // Error lists all problems, separated by semicolons.
 func (e *ValidationError) Error() string {
@@ -46,19 +52,35 @@ func (e *ValidationError) Error() string {
 		}
 		b.WriteString(p.String())
 	}
+	if e.More > 0 {
+		fmt.Fprintf(&b, "; and %d more", e.More)
+	}
 	return b.String()
 }
 
 // Problems collects what is wrong with a value, so that a check can name
-// everything at once. The zero value is empty and ready to use.
+// everything at once: the first [MaxProblems], and how many there are beyond
+// those, which costs nothing more. The zero value is empty and ready to use.
 // It is not safe for concurrent use.
 type Problems struct {
 	list []Problem
+	more int
+}
+
+// full counts a problem for which there is no place.
+func (p *Problems) full() bool {
+	if len(p.list) < MaxProblems {
+		return false
+	}
+	p.more++
+	return true
 }
 
 // Add records that field breaks a rule. The rule is formatted as by [fmt.Sprintf].
 func (p *Problems) Add(field, format string, args ...any) {
-	p.list = append(p.list, Problem{Field: field, Rule: fmt.Sprintf(format, args...)})
+	if !p.full() {
+		p.list = append(p.list, Problem{Field: field, Rule: fmt.Sprintf(format, args...)})
+	}
 }
 
 // AddError records err under a path. The problems of a [*ValidationError]
@@ -70,12 +92,17 @@ func (p *Problems) AddError(path string, err error) {
 	}
 	var invalid *ValidationError
 	if !errors.As(err, &invalid) {
-		p.list = append(p.list, Problem{Field: path, Rule: err.Error()})
+		if !p.full() {
+			p.list = append(p.list, Problem{Field: path, Rule: err.Error()})
+		}
 		return
 	}
+	p.more += invalid.More
 	for _, problem := range invalid.Problems {
-		problem.Field = joinPath(path, problem.Field)
-		p.list = append(p.list, problem)
+		if !p.full() {
+			problem.Field = joinPath(path, problem.Field)
+			p.list = append(p.list, problem)
+		}
 	}
 }
 
@@ -84,7 +111,7 @@ func (p *Problems) Err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
-	return &ValidationError{Problems: p.list}
+	return &ValidationError{Problems: p.list, More: p.more}
 }
 
 // joinPath joins two field paths: "a" and "b" to "a.b", "a" and "[0]" to "a[0]".

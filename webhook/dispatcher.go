@@ -72,8 +72,10 @@ func (d *Dispatcher) CheckWebhook(w *Webhook) error {
 	}
 	var p event.Problems
 	p.AddError("", w.Validate())
-	_, err := d.channels.open(w)
-	p.AddError("", err)
+	if w.checkBounds(&event.Problems{}) { // what is too large is not compiled
+		_, err := d.channels.open(w)
+		p.AddError("", err)
+	}
 	return p.Err()
 }
 

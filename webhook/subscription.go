@@ -76,14 +76,43 @@ func NewID() string {
 
 var idPattern = regexp.MustCompile(`^wh_(?:[0-9a-fA-F]{16}|[0-9A-Za-z]{10})$`)
 
-// maxEventTypes and maxChannels keep one subscription from growing into a
-// denial of service: every emit pays for the patterns, every event for the
-// channels.
+// The bounds of one subscription. They keep it from growing into a denial of
+// service: every emit pays for the patterns, every event for the channels, and
+// every process for the configs, with the templates in them.
 const (
+	// MaxEventTypes is how many entries EventTypes may have.
+	MaxEventTypes = 500
+	// MaxChannels is how many entries Channels may have.
+	MaxChannels = 50
+	// MaxConfigs is how many bytes the configs of all channels may have in all.
+	MaxConfigs = 256 << 10
+
 	maxNameLength = 200
-	maxEventTypes = 500
-	maxChannels   = 50
 )
+
+// checkBounds reports the bounds that the webhook crosses. What crosses one is
+// not looked into.
+func (w *Webhook) checkBounds(p *event.Problems) (within bool) {
+	within = true
+	cross := func(field, format string, args ...any) {
+		p.Add(field, format, args...)
+		within = false
+	}
+	if n := len(w.EventTypes); n > MaxEventTypes {
+		cross("event_types", "must have at most %d entries, has %d", MaxEventTypes, n)
+	}
+	if n := len(w.Channels); n > MaxChannels {
+		cross("channels", "must have at most %d entries, has %d", MaxChannels, n)
+	}
+	size := 0
+	for _, c := range w.Channels {
+		size += len(c.Configs)
+	}
+	if size > MaxConfigs {
+		cross("channels", "must have configs of at most %d bytes in all, has %d", MaxConfigs, size)
+	}
+	return within
+}
 
 // Validate reports every field that is wrong as an [event.ValidationError].
 // It does not look inside a channel's configs; [Dispatcher.CreateWebhook] and
@@ -104,22 +133,19 @@ func (w *Webhook) Validate() error {
 		p.Add("webhook_name", "must not hold control characters")
 	}
 	checkOrganizationID(&p, "internal_id", w.OrganizationID)
-	switch n := len(w.EventTypes); {
-	case n == 0:
+	if !w.checkBounds(&p) {
+		return p.Err()
+	}
+	if len(w.EventTypes) == 0 {
 		p.Add("event_types", "needs at least one event type")
-	case n > maxEventTypes:
-		p.Add("event_types", "must have at most %d entries, has %d", maxEventTypes, n)
 	}
 	for i, pattern := range w.EventTypes {
 		if err := pattern.Validate(); err != nil {
 			p.AddError(fmt.Sprintf("event_types[%d]", i), err)
 		}
 	}
-	switch n := len(w.Channels); {
-	case n == 0:
+	if len(w.Channels) == 0 {
 		p.Add("channels", "needs at least one channel")
-	case n > maxChannels:
-		p.Add("channels", "must have at most %d entries, has %d", maxChannels, n)
 	}
 	for i, c := range w.Channels {
 		if c.Channel == "" {

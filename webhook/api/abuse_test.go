@@ -26,11 +26,11 @@ func TestProblemsAreBounded(t *testing.T) {
 		return b.String()
 	}
 	for body, want := range map[string]string{
-		`{"webhook_name": 1` + fields(97) + `}`:                      "",
-		`{"webhook_name": 1` + fields(98) + `}`:                      "has 1 more problems",
-		`{"webhook_name": 1` + fields(20_000) + `}`:                  "has 19903 more problems",
-		`{"event_types": [""` + strings.Repeat(`,"X"`, 3000) + `]}`:  "has 2904 more problems",
-		`{"channels": [{}` + strings.Repeat(`,{"a":1}`, 3000) + `]}`: "has 8905 more problems",
+		`{"webhook_name": 1` + fields(97) + `}`:                    "",
+		`{"webhook_name": 1` + fields(98) + `}`:                    "has 1 more problems",
+		`{"webhook_name": 1` + fields(15_000) + `}`:                "has 14903 more problems",
+		`{"event_types": [""` + strings.Repeat(`,"X"`, 400) + `]}`: "has 303 more problems",
+		`{"channels": [{}` + strings.Repeat(`,{"a":1}`, 49) + `]}`: "has 51 more problems",
 	} {
 		a := f.do("POST", prefix, body)
 		require.Equal(t, http.StatusUnprocessableEntity, a.Status)

@@ -13,9 +13,6 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep a body may be nested: more than any template may be.
-const maxDepth = 256
-
 // readBody reads the body of a request that may have one: JSON, or nothing.
 func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.Method != http.MethodPost && r.Method != http.MethodPut {
@@ -58,14 +55,16 @@ type object struct {
 }
 
 // readObject begins to read a body. It returns nil, and has said why, if the
-// body is not an object.
-func readObject(p *problems, body []byte) *object {
+// body is not an object or crosses a bound. maxItems bounds lists that are
+// members of it, by their names.
+func readObject(p *problems, body []byte, maxItems map[string]int) *object {
 	at := []any{"body"}
 	if len(body) == 0 {
 		p.add(at, typeMissing, "is required")
 		return nil
 	}
-	if syntax := syntaxError(body); syntax != nil {
+	if !json.Valid(body) {
+		syntax := syntaxError(body)
 		p.add(append(at, syntax.Offset), typeJSON, "must be JSON: %s", syntax)
 		return nil
 	}
@@ -73,18 +72,15 @@ func readObject(p *problems, body []byte) *object {
 		p.add(at, typeJSON, "must be UTF-8")
 		return nil
 	}
-	found, _ := walkJSON(body)
-	if found.depth > maxDepth {
-		p.add(at, typeJSON, "must not be nested more than %d deep", maxDepth)
+	scan := &bodyScan{cursor: cursor{raw: body}, found: p, maxItems: maxItems}
+	if !scan.scan() {
 		return nil
-	}
-	for _, path := range found.repeated { // no two readers shall see different values
-		p.add(append(slices.Clone(at), path.parts()...), typeValue, "is there twice")
 	}
 	return p.object(at, body)
 }
 
-func syntaxError(body []byte) (syntax *json.SyntaxError) {
+func syntaxError(body []byte) *json.SyntaxError {
+	syntax := &json.SyntaxError{}
 	var value json.RawMessage
 	errors.As(json.Unmarshal(body, &value), &syntax)
 	return syntax
@@ -96,7 +92,7 @@ func optionalObject(p *problems, body []byte) *object {
 	if len(body) == 0 {
 		return nil
 	}
-	return readObject(p, body)
+	return readObject(p, body, nil)
 }
 
 func (p *problems) object(location []any, raw json.RawMessage) *object {

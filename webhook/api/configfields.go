@@ -25,13 +25,13 @@ func (f configFields) fields(channelName string) (fields []channel.Field, listed
 	return fields, fields != nil
 }
 
-// isSecret says whether the value at a path of a channel's configs is secret:
-// all is but what lies below a field that the driver lists as none.
-func (f configFields) isSecret(channelName string, path *jsonPath) bool {
+// public returns what says whether a field of a channel's configs is no secret:
+// all are but those that the driver lists as none.
+func (f configFields) public(channelName string) func(name string) bool {
 	fields, _ := f.fields(channelName)
-	return !slices.ContainsFunc(fields, func(field channel.Field) bool {
-		return path != nil && path.top == field.Name && !field.Secret
-	})
+	return func(name string) bool {
+		return slices.ContainsFunc(fields, func(field channel.Field) bool { return field.Name == name && !field.Secret })
+	}
 }
 
 // canSign says whether the channel has signing secrets.

@@ -119,7 +119,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var found *problems
 	if invalid := (*event.ValidationError)(nil); errors.As(err, &invalid) {
 		found = &problems{}
-		found.merge(bodyProblems(invalid))
+		found.mergeError(invalid)
 	}
 	if found != nil || errors.As(err, &found) {
 		a.answer(w, r, &response{status: http.StatusUnprocessableEntity, body: found.response()})

@@ -18,8 +18,9 @@ type openDriver struct{ channel.Func }
 func (openDriver) Fields() []channel.Field { return []channel.Field{{Name: "a"}} }
 
 func repeats(raw []byte) bool {
-	w, _ := walkJSON(raw)
-	return len(w.repeated) > 0
+	p := &problems{}
+	(&bodyScan{cursor: cursor{raw: raw}, found: p}).scan()
+	return len(p.list) > 0
 }
 
 // FuzzMask masks the configs of channels that everything, headers or nothing is

@@ -1,9 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"slices"
 )
 
@@ -40,71 +39,45 @@ type jsonLeaf struct {
 	start, end int
 }
 
-// jsonLeaves finds the strings and numbers of JSON text, in order.
-func jsonLeaves(raw []byte) ([]jsonLeaf, error) {
-	w, err := walkJSON(raw)
-	return w.leaves, err
+// jsonLeaves finds the strings and numbers of JSON text, in order, but for those
+// below the members of the text that skip names. Nil skips none.
+func jsonLeaves(raw []byte, skip func(top string) bool) ([]jsonLeaf, error) {
+	if !json.Valid(raw) {
+		return nil, errors.New("api: a config is not JSON")
+	}
+	w := &leafWalk{cursor: cursor{raw: raw}, skipTop: skip}
+	w.value(nil)
+	return w.leaves, nil
 }
 
-// jsonWalk is what a walk over JSON text finds.
-type jsonWalk struct {
-	raw     []byte
-	decoder *json.Decoder
+type leafWalk struct {
+	cursor
+	skipTop func(top string) bool
 	leaves  []jsonLeaf
-	// repeated are members of objects that an earlier member of the same
-	// object shares its name with.
-	repeated []*jsonPath
-	depth    int // of the deepest object or list
 }
 
-func walkJSON(raw []byte) (*jsonWalk, error) {
-	w := &jsonWalk{raw: raw, decoder: json.NewDecoder(bytes.NewReader(raw))}
-	w.decoder.UseNumber()
-	if err := w.value(nil, 0); err != nil {
-		return w, fmt.Errorf("api: reading JSON: %w", err)
-	}
-	return w, nil
-}
-
-func (w *jsonWalk) value(path *jsonPath, depth int) error {
-	before := int(w.decoder.InputOffset())
-	token, err := w.decoder.Token()
-	if err != nil {
-		return err
-	}
-	switch token := token.(type) {
-	case string, json.Number:
-		start := before + len(w.raw[before:]) - len(bytes.TrimLeft(w.raw[before:], " \t\r\n:,"))
-		w.leaves = append(w.leaves, jsonLeaf{path, start, int(w.decoder.InputOffset())})
-	case json.Delim:
-		w.depth = max(w.depth, depth+1)
-		return w.children(path, token, depth+1)
-	}
-	return nil
-}
-
-func (w *jsonWalk) children(path *jsonPath, open json.Delim, depth int) error {
-	seen := map[any]bool{}
-	for i := 0; w.decoder.More(); i++ {
-		var name any = i
-		if open == '{' {
-			token, err := w.decoder.Token()
-			if err != nil {
-				return err
+func (w *leafWalk) value(path *jsonPath) bool {
+	switch b := w.next(); {
+	case b == '{', b == '[':
+		w.children(func(i int, name []byte) bool {
+			if name == nil {
+				return w.value(path.child(i))
 			}
-			name = token
-		}
-		member := path.child(name)
-		if seen[name] {
-			w.repeated = append(w.repeated, member)
-		}
-		seen[name] = true
-		if err := w.value(member, depth); err != nil {
-			return err
-		}
+			said := unquote(name)
+			if path == nil && w.skipTop != nil && w.skipTop(said) {
+				w.skip()
+				return true
+			}
+			return w.value(path.child(said))
+		})
+	case b == '"', b == '-', '0' <= b && b <= '9':
+		start := w.pos
+		w.scalar()
+		w.leaves = append(w.leaves, jsonLeaf{path, start, w.pos})
+	default:
+		w.scalar()
 	}
-	_, err := w.decoder.Token() // what closes it
-	return err
+	return true
 }
 
 // replacement puts other text where a leaf is.

@@ -18,13 +18,11 @@ const maskJSON = `"` + Mask + `"`
 // secretLeaves returns the secrets in a channel's configs. Empty strings are
 // none.
 func (f configFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) {
-	leaves, err := jsonLeaves(c.Configs)
+	leaves, err := jsonLeaves(c.Configs, f.public(c.Channel))
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(leaves, func(l jsonLeaf) bool {
-		return l.end-l.start == len(`""`) && c.Configs[l.start] == '"' || !f.isSecret(c.Channel, l.path)
-	}), nil
+	return slices.DeleteFunc(leaves, func(l jsonLeaf) bool { return string(c.Configs[l.start:l.end]) == `""` }), nil
 }
 
 // secretName is what a secret is asked for by: channels.0.configs.headers.X-Token.

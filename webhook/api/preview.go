@@ -39,7 +39,7 @@ type PreviewResponse struct {
 // preview renders a template as a delivery would.
 func (a *API) preview(r *request) (*response, error) {
 	p := &problems{}
-	o := readObject(p, r.body)
+	o := readObject(p, r.body, nil)
 	if o == nil {
 		return nil, p
 	}

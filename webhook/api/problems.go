@@ -38,6 +38,7 @@ const (
 	typeExtra   = "extra_forbidden"
 	typeValue   = "value_error"
 	typeJSON    = "json_invalid"
+	typeTooLong = "too_long"
 	typeTooMany = "too_many_problems"
 )
 
@@ -89,6 +90,7 @@ func (p *problems) mergeError(err error) {
 	var invalid *event.ValidationError
 	if errors.As(err, &invalid) {
 		p.merge(bodyProblems(invalid))
+		p.more += invalid.More
 	}
 }
 

@@ -111,13 +111,13 @@ func (r *restoring) keepExtensions() {
 	if err != nil {
 		return
 	}
-	kept := now
+	kept, public := now, r.public(r.to.Channel)
 	for _, name := range r.extensions(r.to.Channel) {
 		i := find(stored, name)
 		if find(now, name) >= 0 || i < 0 || stored[i].isNull() || replaces(r.to.Channel, now, name) {
 			continue
 		}
-		if r.moved && r.isSecret(r.to.Channel, (*jsonPath)(nil).child(name)) {
+		if r.moved && !public(name) {
 			r.found.add(leafLocation(r.channel, []any{name}), typeValue, ruleMissingMoved)
 			continue
 		}
@@ -169,7 +169,7 @@ func newStoredValues(from, to *webhook.ChannelConfig) *storedValues {
 	if from == nil || json.Unmarshal(from.Configs, &s.from) != nil || json.Unmarshal(to.Configs, &s.to) != nil {
 		return s
 	}
-	leaves, _ := jsonLeaves(from.Configs) // it has just been decoded
+	leaves, _ := jsonLeaves(from.Configs, nil) // it has just been decoded
 	for _, leaf := range leaves {
 		s.values[pathKey(leaf.path.parts())] = from.Configs[leaf.start:leaf.end]
 	}

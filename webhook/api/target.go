@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -34,32 +36,25 @@ func (f configFields) sameTarget(channelName string, now, stored *webhook.Channe
 
 // targets returns what decides where messages go, by path.
 func (f configFields) targets(channelName string, c *webhook.ChannelConfig) (map[string]string, error) {
-	leaves, err := jsonLeaves(c.Configs)
+	fields, listed := f.fields(channelName)
+	marked := slices.ContainsFunc(fields, func(field channel.Field) bool { return field.Target })
+	leaves, err := jsonLeaves(c.Configs, func(name string) bool {
+		return marked && !slices.ContainsFunc(fields, func(field channel.Field) bool { return field.Name == name && field.Target })
+	})
 	if err != nil {
 		return nil, err
-	}
-	fields, listed := f.fields(channelName)
-	marked := map[string]bool{}
-	for _, field := range fields {
-		if field.Target {
-			marked[field.Name] = true
-		}
 	}
 	targets := map[string]string{}
 	for _, leaf := range leaves {
 		value := leafText(c.Configs[leaf.start:leaf.end])
 		origin, isURL := originOf(value)
-		top := ""
-		if leaf.path != nil {
-			top, _ = leaf.path.top.(string)
-		}
 		switch {
 		case value == "": // is no target
 			continue
-		case listed && len(marked) > 0 && !marked[top], listed && len(marked) == 0 && !isURL && value != Mask:
-			continue
 		case isURL:
 			value = origin
+		case listed && !marked && value != Mask:
+			continue
 		}
 		targets[pathKey(leaf.path.parts())] = value
 	}

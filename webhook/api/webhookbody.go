@@ -13,7 +13,7 @@ import (
 // examples have and its schema does not. It returns nil, and has said why, if
 // the body is no object.
 func (a *API) readWebhook(p *problems, body []byte) *webhook.Webhook {
-	o := readObject(p, body)
+	o := readObject(p, body, map[string]int{"channels": webhook.MaxChannels, "event_types": webhook.MaxEventTypes})
 	if o == nil {
 		return nil
 	}
