@@ -3,6 +3,7 @@ package event_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -61,4 +62,23 @@ func TestProblemsErrIsASnapshot(t *testing.T) {
 	other := p.Err()
 	require.EqualError(t, first, "invalid: a: is required; b: is required; c: is required")
 	require.EqualError(t, other, "invalid: a: is required; b: is required; c: is required; d: is required")
+}
+
+// However much is wrong, what is kept of it is bounded, and so is the text.
+func TestProblemsAreBounded(t *testing.T) {
+	t.Parallel()
+	var inner, outer event.Problems
+	for i := range 150 {
+		inner.Add("field", "must not be %d", i)
+	}
+	outer.Add("first", "is required")
+	outer.AddError("list[1]", inner.Err())
+	outer.AddError("list[2]", errors.New("is wrong"))
+	outer.Add("last", "is required")
+	var invalid *event.ValidationError
+	require.ErrorAs(t, outer.Err(), &invalid)
+	require.Len(t, invalid.Problems, event.MaxProblems)
+	require.Equal(t, 53, invalid.More, "1 + 150 + 2 problems")
+	require.Equal(t, event.Problem{Field: "list[1].field", Rule: "must not be 98"}, invalid.Problems[99])
+	require.True(t, strings.HasSuffix(invalid.Error(), "must not be 98; and 53 more"))
 }

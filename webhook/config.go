@@ -45,6 +45,9 @@ type Config struct {
 	// waits for attempts under way before it cancels them too. Defaults to 15 s.
 	DrainTimeout time.Duration
 
+	// Tests bounds what [Dispatcher.SendTest] does for one organization.
+	Tests TestLimits
+
 	// Retention says how long finished deliveries are kept.
 	Retention Retention
 
@@ -98,6 +101,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Channels = standard
 	}
 	c.Retry = c.Retry.withDefaults()
+	c.Tests = c.Tests.withDefaults()
 	setDefault(&c.MaxInFlight, 512)
 	setDefault(&c.MaxInFlightPerEndpoint, 16)
 	setDefault(&c.AttemptTimeout, 30*time.Second)
@@ -111,6 +115,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	var p event.Problems
 	c.Retry.validate(&p)
+	c.Tests.validate(&p)
 	atLeast(&p, "MaxInFlight", c.MaxInFlight, 1)
 	atLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
 	atLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)

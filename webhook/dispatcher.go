@@ -19,6 +19,7 @@ type Dispatcher struct {
 	scheduler *scheduler
 	emits     groupCommit[NewEvent]
 	running   atomic.Bool
+	tests     *testGate
 }
 
 // maxQueuedBytes bounds the payloads that wait in this process for their turn.
@@ -41,6 +42,7 @@ func New(store Store, cfg Config) (*Dispatcher, error) {
 		store:    store,
 		cfg:      cfg,
 		channels: newChannelCache(store, cfg.Channels),
+		tests:    newTestGate(cfg.Tests),
 		scheduler: newScheduler(schedulerLimits{
 			inFlight:            cfg.MaxInFlight,
 			inFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
@@ -125,13 +127,13 @@ func (d *Dispatcher) PutWebhook(ctx context.Context, w *Webhook) error {
 		return p.Err()
 	}
 	for {
-		stored, err := d.store.Webhook(ctx, w.OrganizationID, w.ID)
+		stored, err := d.Webhook(ctx, w.OrganizationID, w.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			if err = d.CreateWebhook(ctx, w); !errors.Is(err, ErrExists) {
 				return err
 			}
-			if _, again := d.store.Webhook(ctx, w.OrganizationID, w.ID); errors.Is(again, ErrNotFound) {
+			if _, again := d.Webhook(ctx, w.OrganizationID, w.ID); errors.Is(again, ErrNotFound) {
 				return err // the id is another organization's
 			}
 		case err != nil:
@@ -155,6 +157,9 @@ func (d *Dispatcher) DeleteWebhook(ctx context.Context, organizationID, id strin
 // revision: if somebody has changed it since, the error is ErrConflict.
 // Revision 0 is any.
 func (d *Dispatcher) DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error {
+	if !storable(organizationID, id) {
+		return ErrNotFound
+	}
 	if err := d.store.DeleteWebhook(ctx, organizationID, id, revision); err != nil {
 		return err
 	}
@@ -164,33 +169,51 @@ func (d *Dispatcher) DeleteWebhookRevision(ctx context.Context, organizationID, 
 
 // Webhook returns one webhook of the organization, or ErrNotFound.
 func (d *Dispatcher) Webhook(ctx context.Context, organizationID, id string) (*Webhook, error) {
+	if !storable(organizationID, id) {
+		return nil, ErrNotFound
+	}
 	return d.store.Webhook(ctx, organizationID, id)
 }
 
 // Webhooks returns the organization's webhooks that fit the query, the oldest first.
 func (d *Dispatcher) Webhooks(ctx context.Context, q WebhookQuery) ([]*Webhook, error) {
+	if !storable(q.OrganizationID, q.EventType, q.After.ID) {
+		return nil, nil
+	}
 	return d.store.Webhooks(ctx, q)
 }
 
 // EventPayload returns the JSON of an event as it was emitted, or ErrNotFound.
 func (d *Dispatcher) EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error) {
+	if !storable(organizationID, eventID) {
+		return nil, ErrNotFound
+	}
 	return d.store.EventPayload(ctx, organizationID, eventID)
 }
 
 // Deliveries returns the deliveries that fit the query, the newest first. To
 // read on, set q.Before to the last id of the answer.
 func (d *Dispatcher) Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error) {
+	if !storable(q.OrganizationID, q.EventID, q.EventType, q.WebhookID, string(q.Status)) {
+		return nil, nil
+	}
 	return d.store.Deliveries(ctx, q)
 }
 
 // Delivery returns one delivery with all of its attempts, or ErrNotFound.
 func (d *Dispatcher) Delivery(ctx context.Context, organizationID string, id DeliveryID) (*Delivery, error) {
+	if !storable(organizationID) {
+		return nil, ErrNotFound
+	}
 	return d.store.Delivery(ctx, organizationID, id)
 }
 
 // Cancel ends a delivery that is not settled. An attempt that is under way
 // still ends, but its verdict no longer counts. A settled one is ErrState.
 func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id DeliveryID) error {
+	if !storable(organizationID) {
+		return ErrNotFound
+	}
 	if err := d.store.Cancel(ctx, now(), organizationID, id); err != nil {
 		return err
 	}

@@ -1,6 +1,10 @@
 package webhook
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // Errors of stores and of the Dispatcher's management methods.
 var (
@@ -23,3 +27,43 @@ var ErrRunning = errors.New("webhook: the dispatcher is running already")
 // ErrNoTx says that [Dispatcher.EmitTo] was called on a store that cannot take
 // part in a transaction of the caller's.
 var ErrNoTx = errors.New("webhook: the store cannot take part in a transaction")
+
+// ErrLimit says that an organization has, or does, as much as it may. It is a
+// [*LimitError].
+var ErrLimit = errors.New("webhook: a limit of the organization is reached")
+
+// LimitError is an [ErrLimit] that says which limit is reached.
+type LimitError struct {
+	// Limit is what is limited: "tests".
+	Limit string
+	// Max is how many there may be.
+	Max int
+	// RetryAfter is after how long the same call may succeed. Zero says that it
+	// will not until something else changes.
+	RetryAfter time.Duration
+}
+
+// Error says which limit is reached.
+func (e *LimitError) Error() string {
+	text := fmt.Sprintf("webhook: the organization may have at most %d %s", e.Max, e.Limit)
+	if e.RetryAfter > 0 {
+		text += fmt.Sprintf(": try again in %s", e.RetryAfter)
+	}
+	return text
+}
+
+// Is matches [ErrLimit].
+func (e *LimitError) Is(target error) bool { return target == ErrLimit }
+
+// ErrUnavailable says that the store cannot be reached, or takes nothing now: the
+// disk is full, the database is locked, starting, or read-only. The same call may
+// succeed later. Whether what was asked is stored may not be known.
+var ErrUnavailable = errors.New("webhook: the store is unavailable")
+
+// Unavailable returns a new error of the text that matches [ErrUnavailable], for
+// the errors that a Store declares.
+func Unavailable(text string) error { return unavailable{errors.New(text)} }
+
+type unavailable struct{ error }
+
+func (unavailable) Is(target error) bool { return target == ErrUnavailable }

@@ -10,6 +10,9 @@ import (
 // is not settled is ErrState; one whose webhook or channel is gone is
 // ErrNotFound.
 func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id DeliveryID) error {
+	if !storable(organizationID) {
+		return ErrNotFound
+	}
 	if err := d.store.Replay(ctx, now(), organizationID, id); err != nil {
 		return err
 	}
@@ -49,7 +52,7 @@ func (d *Dispatcher) ReplayAll(ctx context.Context, q DeliveryQuery, options Rep
 	start, limit := now(), q.Limit
 	for {
 		q.Limit, q.Before = page, progress.Before
-		deliveries, err := d.store.Deliveries(ctx, q)
+		deliveries, err := d.Deliveries(ctx, q)
 		if err != nil {
 			return progress, err
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
@@ -24,6 +25,10 @@ type TestResult struct {
 // returns what came of it in their order. The webhook may be paused or not yet
 // stored, and need not subscribe to the event. Nothing is stored or retried,
 // and nothing follows for the endpoint.
+//
+// What an organization may have tested is bounded by [Config.Tests]: beyond, the
+// error is a [*LimitError], and nothing has been sent. The bound is that of this
+// process; attempts of tests count in no other.
 //
 // The event is completed and checked as [Dispatcher.Emit] does. It and unknown
 // keys are refused with an [event.ValidationError]; a channel that cannot be
@@ -49,6 +54,10 @@ func (d *Dispatcher) SendTest(ctx context.Context, w *Webhook, e *event.Event, k
 	m := &channel.Message{
 		EventID: records[0].ID, EventType: records[0].Type, WebhookID: w.ID, Attempt: 1, Payload: records[0].Payload,
 	}
+	if err := d.tests.enter(w.OrganizationID, len(keys), time.Now()); err != nil {
+		return nil, err
+	}
+	defer d.tests.leave(w.OrganizationID, len(keys))
 	opened, _ := d.channels.open(w) // each channel has its own error
 	results := make([]TestResult, len(keys))
 	var attempts sync.WaitGroup

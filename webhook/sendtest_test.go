@@ -13,6 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 // sendByConfig does what the channel's config says.
@@ -140,4 +141,59 @@ func TestCheckWebhookNamesEveryProblem(t *testing.T) {
 		{Field: "channels[0].configs.bad", Rule: "must not be there"},
 	}, invalid.Problems)
 	assert.Empty(t, w.ID, "the webhook stays as it was")
+}
+
+// What an organization may have tested is bounded, in rate and in flight, and
+// one organization's tests take nothing from another's.
+func TestSendTestIsLimited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, webhook.Config{Tests: webhook.TestLimits{PerMinute: 6, InFlight: 3, InFlightOfAll: 4}}, accept)
+		require.NoError(t, b.Channels().Register("by_config", channel.DriverFunc(sendByConfig)))
+		test := func(organization string, configs ...string) error {
+			w := byConfig(configs...)
+			w.OrganizationID = organization
+			e := newEvent(event.ObjectCreated)
+			e.OrganizationID = organization
+			_, err := b.SendTest(t.Context(), w, e)
+			return err
+		}
+		refused := func(err error, limit int, retryAfter time.Duration) {
+			t.Helper()
+			require.ErrorIs(t, err, webhook.ErrLimit)
+			var e *webhook.LimitError
+			require.ErrorAs(t, err, &e)
+			assert.Equal(t, webhook.LimitError{Limit: "tests", Max: limit, RetryAfter: retryAfter}, *e)
+		}
+		const ok, hang = `{"status": 200}`, `{"hang": true}`
+		refused(test("a", ok, ok, ok, ok), 3, 0)
+		require.NoError(t, test("a", ok, ok, ok))
+		require.NoError(t, test("a", ok, ok))
+		refused(test("a", ok, ok), 6, 10*time.Second)
+		require.NoError(t, test("a", ok))
+		require.NoError(t, test("b", ok, ok, ok))
+		time.Sleep(20 * time.Second)
+		refused(test("a", ok, ok, ok), 6, 10*time.Second)
+		require.NoError(t, test("a", ok, ok))
+
+		time.Sleep(time.Hour)
+		go func() { _ = test("a", hang, hang) }()
+		synctest.Wait()
+		refused(test("a", ok, ok), 3, time.Second)
+		require.NoError(t, test("a", ok))
+		refused(test("b", ok, ok, ok), 4, time.Second)
+		time.Sleep(time.Minute)
+		require.NoError(t, test("b", ok, ok, ok), "the attempts have ended")
+		require.NoError(t, test("a", ok, ok, ok))
+	})
+}
+
+func TestTestLimitsOfConfig(t *testing.T) {
+	t.Parallel()
+	_, err := webhook.New(memstore.New(), webhook.Config{Tests: webhook.TestLimits{PerMinute: -1, InFlight: -1, InFlightOfAll: -1}})
+	for _, field := range []string{"Tests.PerMinute", "Tests.InFlight", "Tests.InFlightOfAll"} {
+		require.ErrorContains(t, err, field)
+	}
+	_, err = webhook.New(memstore.New(), webhook.Config{Tests: webhook.TestLimits{PerMinute: webhook.NoLimit, InFlight: webhook.NoLimit, InFlightOfAll: webhook.NoLimit}})
+	require.NoError(t, err)
 }

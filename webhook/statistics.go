@@ -77,5 +77,8 @@ func (s *Statistics) Count(v *Settlement) {
 // Statistics returns the figures of a webhook of the organization, or
 // ErrNotFound.
 func (d *Dispatcher) Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error) {
+	if !storable(q.OrganizationID, q.WebhookID) {
+		return Statistics{}, ErrNotFound
+	}
 	return d.store.Statistics(ctx, q)
 }

@@ -13,6 +13,12 @@ import (
 // All methods are safe for concurrent use, from any number of processes where
 // the store is shared. Times are passed in and kept to the microsecond; a Store
 // never reads the clock. An error leaves everything as it was.
+//
+// Ids and filters are valid UTF-8 without NUL: the Dispatcher finds nothing for
+// any other, and asks no Store.
+//
+// A Store that cannot be reached, or takes nothing now, returns an error that
+// matches [ErrUnavailable].
 // Package storetest holds these rules as a suite that any Store can run.
 type Store interface {
 	Subscriptions

@@ -55,5 +55,8 @@ func (q *WebhookQuery) Fits(w *Webhook) bool {
 // CountWebhooks returns how many of the organization's webhooks fit the filters
 // of the query, on all pages.
 func (d *Dispatcher) CountWebhooks(ctx context.Context, q WebhookQuery) (int, error) {
+	if !storable(q.OrganizationID, q.EventType) {
+		return 0, nil
+	}
 	return d.store.CountWebhooks(ctx, q)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -50,6 +51,15 @@ type Config struct {
 	// MaxBody is how many bytes a request's body may have. Defaults to 1 MiB.
 	MaxBody int64
 
+	// MaxRequests bounds the requests under way in this process; one more is
+	// answered with 503 and Retry-After. Defaults to 64.
+	MaxRequests int
+
+	// MaxRequestsPerOrganization bounds those of one organization; one more is
+	// answered with 429 and Retry-After. Defaults to 16, or MaxRequests if that
+	// is less.
+	MaxRequestsPerOrganization int
+
 	// Logger hears of requests that failed inside. Defaults to slog.Default().
 	Logger *slog.Logger
 }
@@ -63,6 +73,10 @@ type API struct {
 	fields       configFields
 	openAPI      []byte
 	mux          *http.ServeMux
+	requests     *slots
+	// work is for requests that compile or render templates, which costs time
+	// and memory: no more than there are processors.
+	work *slots
 }
 
 // New makes an API. Every route but the OpenAPI document and the health check
@@ -84,7 +98,9 @@ func New(d Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
 	}
 	a := &API{
 		dispatcher: d, authenticate: authenticate, cfg: cfg, fields: configFields{d.Channels()},
-		openAPI: document,
+		openAPI:  document,
+		requests: newSlots(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
+		work:     newSlots(runtime.GOMAXPROCS(0), max(1, runtime.GOMAXPROCS(0)/2)),
 	}
 	a.mux = a.newMux()
 	return a, nil
@@ -111,6 +127,18 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxBody < 0 {
 		p.Add("MaxBody", "must not be negative")
+	}
+	if c.MaxRequests == 0 {
+		c.MaxRequests = 64
+	}
+	if c.MaxRequests < 0 {
+		p.Add("MaxRequests", "must not be negative")
+	}
+	if c.MaxRequestsPerOrganization == 0 {
+		c.MaxRequestsPerOrganization = min(16, c.MaxRequests)
+	}
+	if c.MaxRequestsPerOrganization < 0 || c.MaxRequestsPerOrganization > c.MaxRequests {
+		p.Add("MaxRequestsPerOrganization", "must be between 1 and MaxRequests")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"mime"
@@ -13,25 +14,48 @@ import (
 	"unicode/utf8"
 )
 
+// bodyTime is how long a body may take to arrive: a request that waits for it
+// keeps others of its organization out.
+const bodyTime = 30 * time.Second
+
 // readBody reads the body of a request that may have one: JSON, or nothing.
 func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Method != http.MethodPost && r.Method != http.MethodPut {
+	if r.Method != http.MethodPost && r.Method != http.MethodPut && r.Method != http.MethodPatch {
 		return nil, nil
 	}
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // a test's recorder has none
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, a.cfg.MaxBody))
+	if err == nil { // otherwise the server must not wait for the rest either
+		_ = connection.SetReadDeadline(time.Time{})
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, err
 	case err != nil:
-		return nil, &statusError{status: http.StatusBadRequest, message: "The body broke off"}
+		return nil, &statusError{status: http.StatusBadRequest, message: fmt.Sprintf("The body broke off, or took longer than %s", bodyTime)}
 	case len(body) == 0:
 		return nil, nil
 	}
-	if !isJSON(r.Header.Get("Content-Type")) || !isPlain(r.Header.Get("Content-Encoding")) {
-		return nil, &statusError{status: http.StatusUnsupportedMediaType, message: "The body must be application/json, not encoded"}
+	if contentType := r.Header.Get("Content-Type"); !isJSON(contentType) {
+		return nil, unsupported("Content-Type", contentType, "application/json")
+	}
+	if encoding := r.Header.Get("Content-Encoding"); !isPlain(encoding) {
+		return nil, unsupported("Content-Encoding", encoding, "identity, or not be there")
 	}
 	return body, nil
+}
+
+// unsupported names the header that keeps a body from being read, and what it
+// must be.
+func unsupported(header, value, must string) error {
+	const maxShown = 128
+	return &statusError{
+		status:  http.StatusUnsupportedMediaType,
+		message: fmt.Sprintf("The header %s must be %s, is %.*q", header, must, maxShown, value),
+		details: map[string]any{"header": header},
+	}
 }
 
 func isJSON(contentType string) bool {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -101,24 +102,53 @@ func readDeliveryCursor(p *problems, location []any, s string) webhook.DeliveryI
 	return id
 }
 
-// deliveryPage asks for one more than is shown, to know whether there is a next page.
+// deliveryPage answers with the deliveries that fit the filter.
 func (a *API) deliveryPage(r *request, filter webhook.DeliveryQuery) (*response, error) {
-	limit := filter.Limit
-	filter.Limit++
-	list, err := a.dispatcher.Deliveries(r.Context(), filter)
+	list, more, err := a.readDeliveries(r.Context(), filter)
 	if err != nil {
 		return nil, err
 	}
-	page := DeliveryPage{Results: make([]webhook.Delivery, 0, len(list))}
-	if len(list) > limit {
-		list = list[:limit]
-		cursor := list[limit-1].ID.String()
+	page := DeliveryPage{Results: list}
+	if more {
+		cursor := list[len(list)-1].ID.String()
 		page.NextCursor = &cursor
 	}
-	for _, d := range list {
-		page.Results = append(page.Results, presentable(d))
-	}
 	return &response{status: http.StatusOK, body: page}, nil
+}
+
+// readDeliveries reads up to filter.Limit deliveries, and says whether there are
+// more. Each has all of its attempts, so that many are not read at once.
+func (a *API) readDeliveries(ctx context.Context, filter webhook.DeliveryQuery) (list []webhook.Delivery, more bool, err error) {
+	limit, size := filter.Limit, 0
+	list = []webhook.Delivery{}
+	for {
+		filter.Limit = min(limit-len(list), readStep-1) + 1 // one more says whether there are more
+		found, err := a.dispatcher.Deliveries(ctx, filter)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, d := range found {
+			size += sizeOfDelivery(&d)
+			if len(list) == limit || len(list) > 0 && size > maxPageBytes {
+				return list, true, nil
+			}
+			list = append(list, presentable(d))
+		}
+		if len(found) < filter.Limit {
+			return list, false, nil
+		}
+		filter.Before = found[len(found)-1].ID
+	}
+}
+
+// sizeOfDelivery is about how many bytes the delivery has in an answer.
+func sizeOfDelivery(d *webhook.Delivery) int {
+	const fixed = 256 // names of members, ids, times
+	n := fixed
+	for i := range d.Attempts {
+		n += fixed + len(d.Attempts[i].Error) + len(d.Attempts[i].Response)
+	}
+	return n
 }
 
 // presentable writes no attempts as an empty list.

@@ -53,10 +53,26 @@
 // your own types, and patterns such as "invoice.*", are too. An answer names the
 // first 100 problems, and how many more there are.
 //
+// # Bounds
+//
+// A body has at most Config.MaxBody bytes, 20,000 values and 256 levels; lists
+// end where their bounds are crossed, before anything in them is looked at. An
+// organization has at most Config.MaxRequestsPerOrganization requests under way,
+// all together Config.MaxRequests: beyond, the answer is 429 or 503 with
+// Retry-After. Templates are compiled and rendered by as many requests at once as
+// there are processors, and a preview takes 5 seconds at most. Lists of webhooks
+// and deliveries end after about 4 MiB, with a cursor: GET of the list, which
+// answers with a bare array, has it in the headers X-Next-Cursor and Link. Tests
+// are bounded by [webhook.Config.Tests].
+//
 // The fields that the server sets, and that clients send back because they have
 // read them, are passed over. So is description, of a webhook and of a channel:
 // the contract's examples send it, and its schemas, which do not have it, keep it
 // out of answers.
+//
+// # Changing one field
+//
+// PATCH changes what its body has, by RFC 7396: {"is_active": false} pauses.
 //
 // # Two writers
 //
@@ -78,7 +94,8 @@
 //
 // A request whose parts do not fit is answered with 422 and everything that is
 // wrong with it, each with its location ([ValidationResponse]); every other error
-// is an [ErrorResponse]. An error of the store is logged and not shown.
+// is an [ErrorResponse]. An error of the store is logged and not shown: 503 with
+// Retry-After where it matches [webhook.ErrUnavailable], 500 otherwise.
 //
 // # Why no framework
 //

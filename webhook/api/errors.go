@@ -1,11 +1,16 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -30,9 +35,12 @@ type ErrorDetail struct {
 // statusError is an error that knows its answer.
 type statusError struct {
 	status  int
+	kind    string // ErrorDetail.Type, if that does not follow from the status
 	message string
 	details map[string]any
 	cause   error
+	// retryAfter is when the same request may succeed; zero does not say.
+	retryAfter time.Duration
 }
 
 func (e *statusError) Error() string { return "api: " + e.message }
@@ -65,6 +73,7 @@ func orNotFound(err error, resource, id string) error {
 func asStatus(err error) *statusError {
 	var known *statusError
 	var tooLarge *http.MaxBytesError
+	var limit *webhook.LimitError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -78,6 +87,12 @@ func asStatus(err error) *statusError {
 		return &statusError{status: http.StatusConflict, message: "The webhook_id is taken"}
 	case errors.Is(err, webhook.ErrConflict):
 		return &statusError{status: http.StatusConflict, message: "The webhook was changed by somebody else in the meantime"}
+	case errors.As(err, &limit):
+		return limited(limit)
+	case errors.Is(err, webhook.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return &statusError{
+			status: http.StatusServiceUnavailable, message: "The store does not answer: try again later", cause: err, retryAfter: unavailableTime,
+		}
 	case errors.As(err, &tooLarge):
 		return &statusError{
 			status: http.StatusRequestEntityTooLarge, message: "The body is too large",
@@ -86,6 +101,25 @@ func asStatus(err error) *statusError {
 	}
 	return &statusError{status: http.StatusInternalServerError, message: "Something went wrong here; the request can be tried again"}
 }
+
+// TypeQuota is the ErrorDetail.Type, with status 403, of a limit that no waiting changes.
+const TypeQuota = "QuotaExceededError"
+
+func limited(e *webhook.LimitError) *statusError {
+	s := &statusError{
+		status: http.StatusTooManyRequests, retryAfter: e.RetryAfter, cause: e,
+		message: fmt.Sprintf("The organization may have at most %d %s", e.Max, e.Limit),
+		details: map[string]any{"limit": e.Limit, "max": e.Max},
+	}
+	if e.RetryAfter == 0 {
+		s.status, s.kind = http.StatusForbidden, TypeQuota
+	}
+	return s
+}
+
+// unavailableTime is after how long a request that found the store down may be
+// tried again.
+const unavailableTime = 5 * time.Second
 
 // errorType is ErrorDetail.Type.
 func errorType(status int) string {
@@ -108,6 +142,8 @@ func errorType(status int) string {
 		return "PayloadTooLargeError"
 	case http.StatusUnsupportedMediaType:
 		return "UnsupportedMediaTypeError"
+	case http.StatusTooManyRequests:
+		return "TooManyRequestsError"
 	case http.StatusServiceUnavailable:
 		return "ServiceUnavailableError"
 	}
@@ -131,12 +167,16 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case errors.Is(err, webhook.ErrUnderWay):
 		w.Header().Set("Retry-After", "1")
-	case e.status == http.StatusInternalServerError && r.Context().Err() == nil:
+	case e.retryAfter > 0:
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))
+	}
+	storeDown := e.status == http.StatusServiceUnavailable && e.cause != nil
+	if (e.status == http.StatusInternalServerError || storeDown) && r.Context().Err() == nil {
 		a.cfg.Logger.ErrorContext(r.Context(), "api: a request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	a.answer(w, r, &response{status: e.status, body: ErrorResponse{
 		Status: e.status,
-		Error:  ErrorDetail{Message: e.message, Type: errorType(e.status), Details: e.details},
+		Error:  ErrorDetail{Message: e.message, Type: cmp.Or(e.kind, errorType(e.status)), Details: e.details},
 	}})
 }
 

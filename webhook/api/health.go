@@ -20,7 +20,7 @@ func (a *API) health(r *request) (*response, error) {
 	defer cancel()
 	if _, err := a.dispatcher.Webhooks(ctx, webhook.WebhookQuery{Limit: 1}); err != nil {
 		a.cfg.Logger.ErrorContext(r.Context(), "api: the store does not answer", "error", err)
-		return nil, &statusError{status: http.StatusServiceUnavailable, message: "The store does not answer"}
+		return nil, &statusError{status: http.StatusServiceUnavailable, message: "The store does not answer", retryAfter: unavailableTime}
 	}
 	return &response{status: http.StatusOK, body: Health{Status: "ok"}}, nil
 }

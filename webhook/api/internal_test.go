@@ -36,5 +36,5 @@ func TestErrorTypes(t *testing.T) {
 		}
 		seen[kind] = status
 	}
-	assert.Len(t, seen, 11)
+	assert.Len(t, seen, 12)
 }

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -22,6 +24,96 @@ const (
 	maxPage     = 1000
 	maxOffset   = 10000
 )
+
+// maxPageBytes is about how many bytes of webhooks or deliveries one answer has
+// at most, whatever its limit: the page then ends early, with a cursor. One of
+// them is always there.
+const maxPageBytes = 4 << 20
+
+// readStep is how many webhooks, or deliveries, are asked of the store at once.
+const readStep = 20
+
+// readWebhooks reads up to limit webhooks, and says whether there are more.
+func (a *API) readWebhooks(ctx context.Context, q webhook.WebhookQuery, limit int) (list []*webhook.Webhook, more bool, err error) {
+	size := 0
+	for {
+		q.Limit = min(limit-len(list), readStep-1) + 1 // one more says whether there are more
+		found, err := a.dispatcher.Webhooks(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, w := range found {
+			size += sizeOf(w)
+			if len(list) == limit || len(list) > 0 && size > maxPageBytes {
+				return list, true, nil
+			}
+			list = append(list, w)
+		}
+		if len(found) < q.Limit {
+			return list, false, nil
+		}
+		q.After, q.Offset = found[len(found)-1].Cursor(), 0
+	}
+}
+
+// sizeOf is about how many bytes the webhook has in an answer.
+func sizeOf(w *webhook.Webhook) int {
+	const fixed = 256 // names of members, id, times
+	n := fixed + len(w.Name)
+	for _, pattern := range w.EventTypes {
+		n += len(pattern)
+	}
+	for _, c := range w.Channels {
+		n += len(c.Channel) + len(c.Configs)
+	}
+	return n
+}
+
+// listWebhooks is the earlier list: all webhooks, as far as one answer may be
+// large. Headers lead on from there.
+func (a *API) listWebhooks(r *request) (*response, error) {
+	p := &problems{}
+	q := newQuery(p, r)
+	limit := q.integer("limit", 1, maxPage, math.MaxInt)
+	after := readWebhookCursor(q)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	list, more, err := a.readWebhooks(r.Context(), webhook.WebhookQuery{OrganizationID: r.organizationID, After: after}, limit)
+	if err != nil {
+		return nil, err
+	}
+	masked, err := a.fields.answerAll(list)
+	if err != nil {
+		return nil, err
+	}
+	res := &response{status: http.StatusOK, body: masked}
+	if more {
+		cursor := formatWebhookCursor(list[len(list)-1].Cursor())
+		next := url.Values{"cursor": {cursor}}
+		if limit <= maxPage {
+			next.Set("limit", strconv.Itoa(limit))
+		}
+		res.header = map[string]string{
+			HeaderNextCursor: cursor,
+			"Link":           "<" + r.URL.Path + "?" + next.Encode() + `>; rel="next"`,
+		}
+	}
+	return res, nil
+}
+
+// HeaderNextCursor is where GET, which answers with a list and nothing else, says
+// that there are more webhooks than one answer may hold: ?cursor= leads on. Link
+// has it as well (RFC 8288).
+const HeaderNextCursor = "X-Next-Cursor"
+
+func readWebhookCursor(q *query) webhook.WebhookCursor {
+	after, err := parseWebhookCursor(q.text("cursor"))
+	if err != nil {
+		q.found.add(at("cursor"), typeValue, "must be the next_cursor of an earlier answer")
+	}
+	return after
+}
 
 // WebhookPage is an answer of the later list.
 type WebhookPage struct {
@@ -54,10 +146,7 @@ func (a *API) searchWebhooks(r *request) (*response, error) {
 	limit := q.integer("limit", 1, maxPage, defaultPage)
 	offset := q.integer("offset", 0, maxOffset, 0)
 	includeTotal := q.boolean("include_total")
-	after, err := parseWebhookCursor(q.text("cursor"))
-	if err != nil {
-		p.add(at("cursor"), typeValue, "must be the next_cursor of an earlier answer")
-	}
+	after := readWebhookCursor(q)
 	filter := readFilter(p, r)
 	if err := p.err(); err != nil {
 		return nil, err
@@ -66,21 +155,19 @@ func (a *API) searchWebhooks(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	filter.After, filter.Offset, filter.Limit = after, offset, limit+1 // one more says whether there are more
-	found, err := a.dispatcher.Webhooks(r.Context(), filter)
+	filter.After, filter.Offset = after, offset
+	found, more, err := a.readWebhooks(r.Context(), filter, limit)
 	if err != nil {
 		return nil, err
 	}
-	more := len(found) > limit
-	found = found[:min(limit, len(found))]
 	results, err := a.fields.answerAll(found)
 	if err != nil {
 		return nil, err
 	}
 	page := WebhookPage{Results: results, Total: total, Pagination: Pagination{PageSize: &limit}}
-	page.Pagination.place(r, limit, offset, more)
+	page.Pagination.place(r, limit, offset, len(found), more)
 	if more {
-		cursor := formatWebhookCursor(found[limit-1].Cursor())
+		cursor := formatWebhookCursor(found[len(found)-1].Cursor())
 		page.Pagination.NextCursor = &cursor
 	}
 	if includeTotal {
@@ -91,7 +178,7 @@ func (a *API) searchWebhooks(r *request) (*response, error) {
 }
 
 // place fills in what counts pages, which a cursor does not.
-func (p *Pagination) place(r *request, limit, offset int, more bool) {
+func (p *Pagination) place(r *request, limit, offset, found int, more bool) {
 	if r.URL.Query().Get("cursor") != "" {
 		return
 	}
@@ -105,7 +192,7 @@ func (p *Pagination) place(r *request, limit, offset int, more bool) {
 		s := r.URL.Path + "?" + query.Encode()
 		return &s
 	}
-	if next := offset + limit; more && next <= maxOffset {
+	if next := offset + found; more && next <= maxOffset {
 		p.NextPage = link(next)
 	}
 	if offset > 0 {

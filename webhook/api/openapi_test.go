@@ -124,11 +124,13 @@ func statusCases(id, signer string) map[string][]statusCase {
 	taken := strings.Replace(plainWebhook, "{", `{"webhook_id": "`+id+`",`, 1)
 	return map[string][]statusCase{
 		"POST ":             {{201, "", plainWebhook, nil}, {409, "", taken, nil}, {422, "", "{}", nil}},
-		"GET ":              {{200, "", "", nil}},
+		"GET ":              {{200, "", "", nil}, {422, "?limit=0", "", nil}},
 		"POST /list":        {{200, "/list", "{}", nil}, {422, "/list?limit=0", "", nil}},
 		"GET /{identifier}": {{200, hook, "", nil}, {404, missing, "", nil}, {422, hook + "?reveal=x", "", nil}},
 		"PUT /{identifier}": {{200, sign, secretWebhook, nil}, {404, missing, plainWebhook, nil},
 			{412, sign, plainWebhook, stale}, {422, sign, "{}", nil}},
+		"PATCH /{identifier}": {{200, sign, `{"is_active": false}`, nil}, {404, missing, "{}", nil},
+			{412, sign, "{}", stale}, {422, sign, "[]", nil}},
 		"DELETE /{identifier}": {{412, missing, "", stale}, {204, missing, "", nil}},
 
 		"GET /deliveries": {{200, "/deliveries", "", nil}, {422, "/deliveries?limit=0", "", nil}},
@@ -174,10 +176,11 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 	case "GET /openapi.json":
 		return nil
 	}
-	for _, err := range []error{api.ErrUnauthenticated, api.ErrForbidden, errors.New("down")} {
+	seen = append(seen, f.fullStatus(method, path))
+	for _, err := range []error{api.ErrUnauthenticated, api.ErrForbidden, errors.New("down"), webhook.ErrUnavailable} {
 		seen = append(seen, f.statusOf(f.dispatcher, err, httptest.NewRequest(method, path, nil)))
 	}
-	if method == http.MethodPost || method == http.MethodPut {
+	if method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
 		text := httptest.NewRequest(method, path, strings.NewReader("x"))
 		text.Header.Set("Content-Type", "text/plain")
 		for _, r := range []*http.Request{
@@ -189,6 +192,24 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 		}
 	}
 	return seen
+}
+
+// fullStatus makes a request of an organization that has another one under way
+// and may have no more.
+func (f *fixture) fullStatus(method, path string) int {
+	f.t.Helper()
+	var a *api.API
+	second := httptest.NewRecorder()
+	d := slowDispatcher{f.dispatcher, func() { a.ServeHTTP(second, httptest.NewRequest(method, path, nil)) }}
+	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil }, api.Config{Logger: f.logger, MaxRequestsPerOrganization: 1})
+	require.NoError(f.t, err)
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/event-types", nil))
+	require.Equal(f.t, http.StatusOK, w.Code, "one request at a time has room")
+	hooks, err := f.dispatcher.Webhooks(f.t.Context(), webhook.WebhookQuery{OrganizationID: orgA, Limit: 1})
+	require.NoError(f.t, err)
+	a.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, prefix+"/"+hooks[0].ID+"/replay", nil))
+	return second.Code
 }
 
 type brokenReader struct{}
@@ -220,6 +241,7 @@ func (f *fixture) raceStatuses(id string) map[string]int {
 	}
 	return map[string]int{
 		"PUT /{identifier}":                            status("PUT", "", plainWebhook),
+		"PATCH /{identifier}":                          status("PATCH", "", `{"is_active": true}`),
 		"POST /{identifier}/signing-secret/rotate":     status("POST", "/signing-secret/rotate", ""),
 		"DELETE /{identifier}/signing-secret/previous": status("DELETE", "/signing-secret/previous", ""),
 	}

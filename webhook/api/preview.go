@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
@@ -36,6 +38,9 @@ type PreviewResponse struct {
 	Rendered json.RawMessage `json:"rendered"`
 }
 
+// previewTime bounds a preview, whatever the template does.
+const previewTime = 5 * time.Second
+
 // preview renders a template as a delivery would.
 func (a *API) preview(r *request) (*response, error) {
 	p := &problems{}
@@ -63,7 +68,9 @@ func (a *API) preview(r *request) (*response, error) {
 			return nil, err
 		}
 	}
-	rendered, err := template.Preview(r.Context(), shape, source, options, e)
+	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
+	defer cancel()
+	rendered, err := template.Preview(ctx, shape, source, options, e)
 	if err != nil {
 		p.addTemplateError(o.at("template"), err)
 		if r.Context().Err() != nil {

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"net/http"
+	"time"
 )
 
 // route is one operation. Its path is relative to the prefix; every path is
@@ -10,17 +12,19 @@ type route struct {
 	method, path string
 	handle       func(*request) (*response, error)
 	public       bool // needs no organization
+	works        bool // compiles or renders templates
 }
 
 // routes are all operations, the published contract's first. openapi.json
 // describes each of them.
 func (a *API) routes() []route {
 	return []route{
-		{method: "POST", path: "", handle: a.createWebhook},
+		{method: "POST", path: "", handle: a.createWebhook, works: true},
 		{method: "GET", path: "", handle: a.listWebhooks},
 		{method: "POST", path: "/list", handle: a.searchWebhooks},
 		{method: "GET", path: "/{identifier}", handle: a.getWebhook},
-		{method: "PUT", path: "/{identifier}", handle: a.updateWebhook},
+		{method: "PUT", path: "/{identifier}", handle: a.updateWebhook, works: true},
+		{method: "PATCH", path: "/{identifier}", handle: a.patchWebhook, works: true},
 		{method: "DELETE", path: "/{identifier}", handle: a.deleteWebhook},
 
 		{method: "GET", path: "/deliveries", handle: a.listDeliveries},
@@ -34,7 +38,7 @@ func (a *API) routes() []route {
 		{method: "POST", path: "/{identifier}/test", handle: a.sendTest},
 		{method: "POST", path: "/{identifier}/signing-secret/rotate", handle: a.rotateSecret},
 		{method: "DELETE", path: "/{identifier}/signing-secret/previous", handle: a.dropSecrets},
-		{method: "POST", path: "/preview", handle: a.preview},
+		{method: "POST", path: "/preview", handle: a.preview, works: true},
 		{method: "GET", path: "/event-types", handle: a.listEventTypes},
 
 		{method: "GET", path: "/health", handle: a.health, public: true},
@@ -98,30 +102,52 @@ func (h *headersOnly) Header() http.Header         { return h.header }
 func (h *headersOnly) WriteHeader(status int)      { h.status = status }
 func (h *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
 
-// serve is the way of every request: whose is it, what is in it, what is the
-// answer.
+// serve is the way of every request: whose is it, is there room for it, what is
+// in it, what is the answer.
 func (a *API) serve(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		req := &request{Request: r}
-		if !route.public {
-			organizationID, err := a.authenticate(r)
-			if err != nil {
-				a.fail(w, r, err)
-				return
-			}
-			req.organizationID = organizationID
-		}
-		body, err := a.readBody(w, r)
-		if err != nil {
-			a.fail(w, r, err)
-			return
-		}
-		req.body = body
-		res, err := route.handle(req)
+		res, err := a.respond(route, w, r)
 		if err != nil {
 			a.fail(w, r, err)
 			return
 		}
 		a.answer(w, r, res)
 	})
+}
+
+func (a *API) respond(route route, w http.ResponseWriter, r *http.Request) (*response, error) {
+	req := &request{Request: r}
+	if !route.public {
+		organizationID, err := a.authenticate(r)
+		if err != nil {
+			return nil, err
+		}
+		req.organizationID = organizationID
+		release, err := a.requests.tryTake(organizationID)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	var err error
+	if req.body, err = a.readBody(w, r); err != nil {
+		return nil, err
+	}
+	if route.works {
+		release, err := a.takeWork(r.Context(), req.organizationID)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	return route.handle(req)
+}
+
+// workWait is how long a request waits for its turn to compile or render.
+const workWait = 5 * time.Second
+
+func (a *API) takeWork(ctx context.Context, organizationID string) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, workWait)
+	defer cancel()
+	return a.work.take(ctx, organizationID)
 }

@@ -13,7 +13,7 @@ import (
 // examples have and its schema does not. It returns nil, and has said why, if
 // the body is no object.
 func (a *API) readWebhook(p *problems, body []byte) *webhook.Webhook {
-	o := readObject(p, body, map[string]int{"channels": webhook.MaxChannels, "event_types": webhook.MaxEventTypes})
+	o := readObject(p, body, webhookLists())
 	if o == nil {
 		return nil
 	}
@@ -40,6 +40,11 @@ func (a *API) readWebhook(p *problems, body []byte) *webhook.Webhook {
 	o.time("updated_at")
 	o.end()
 	return w
+}
+
+// webhookLists are the bounds of a webhook's lists.
+func webhookLists() map[string]int {
+	return map[string]int{"channels": webhook.MaxChannels, "event_types": webhook.MaxEventTypes}
 }
 
 func (a *API) readChannel(p *problems, location []any, raw json.RawMessage) (c webhook.ChannelConfig) {

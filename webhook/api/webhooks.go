@@ -34,18 +34,6 @@ func (a *API) createWebhook(r *request) (*response, error) {
 	return a.webhookResponse(http.StatusCreated, w, nil)
 }
 
-func (a *API) listWebhooks(r *request) (*response, error) {
-	list, err := a.dispatcher.Webhooks(r.Context(), webhook.WebhookQuery{OrganizationID: r.organizationID})
-	if err != nil {
-		return nil, err
-	}
-	masked, err := a.fields.answerAll(list)
-	if err != nil {
-		return nil, err
-	}
-	return &response{status: http.StatusOK, body: masked}, nil
-}
-
 func (a *API) getWebhook(r *request) (*response, error) {
 	w, err := a.webhook(r)
 	if err != nil {
@@ -60,25 +48,31 @@ func (a *API) updateWebhook(r *request) (*response, error) {
 	if updated == nil {
 		return nil, p
 	}
-	id := r.PathValue("identifier")
-	if updated.ID != "" && updated.ID != id {
-		p.add([]any{"body", "webhook_id"}, typeValue, "must be that of the path, or absent")
-	}
-	updated.ID, updated.OrganizationID = id, r.organizationID
+	checkUpdatedID(p, r, updated)
 	w, err := a.change(r, func(stored *webhook.Webhook) (*webhook.Webhook, error) {
-		found := &problems{list: slices.Clone(p.list), more: p.more}
-		w := updated.Clone()
-		a.fields.restore(found, w, stored)
-		if len(found.list) > 0 {
-			found.mergeError(a.dispatcher.CheckWebhook(w))
-			return nil, found
-		}
-		return w, nil
+		return a.updated(&problems{list: slices.Clone(p.list), more: p.more}, updated.Clone(), stored)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return a.webhookResponse(http.StatusOK, w, nil)
+}
+
+// updated returns what an update makes of the stored webhook.
+func (a *API) updated(p *problems, w, stored *webhook.Webhook) (*webhook.Webhook, error) {
+	w.ID, w.OrganizationID = stored.ID, stored.OrganizationID
+	a.fields.restore(p, w, stored)
+	if len(p.list) > 0 {
+		p.mergeError(a.dispatcher.CheckWebhook(w))
+		return nil, p
+	}
+	return w, nil
+}
+
+func checkUpdatedID(p *problems, r *request, updated *webhook.Webhook) {
+	if updated.ID != "" && updated.ID != r.PathValue("identifier") {
+		p.add([]any{"body", "webhook_id"}, typeValue, "must be that of the path, or absent")
+	}
 }
 
 // deleteWebhook is idempotent: what is gone already, or never was this

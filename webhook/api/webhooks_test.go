@@ -184,11 +184,15 @@ func TestErrorsOfHTTP(t *testing.T) {
 		f.do("POST", prefix, plainWebhook, "Content-Type", "text/plain").errorType(http.StatusUnsupportedMediaType))
 	assert.Equal(t, "UnsupportedMediaTypeError",
 		f.do("POST", prefix, plainWebhook, "Content-Encoding", "gzip").errorType(http.StatusUnsupportedMediaType))
+	assert.Contains(t, string(f.do("POST", prefix, plainWebhook, "Content-Type", "application/x-www-form-urlencoded").Body),
+		`The header Content-Type must be application/json, is \"application/x-www-form-urlencoded\"`, "as curl -d sends it")
+	assert.Contains(t, string(f.do("POST", prefix, plainWebhook, "Content-Encoding", "gzip").Body),
+		`The header Content-Encoding must be identity, or not be there, is \"gzip\"`)
 	f.do("POST", prefix, plainWebhook, "Content-Type", "application/json; charset=utf-8").want(http.StatusCreated)
 
-	notAllowed := f.do("PATCH", prefix+"/wh_0123456789abcdef", "")
+	notAllowed := f.do("POST", prefix+"/wh_0123456789abcdef", "")
 	assert.Equal(t, "MethodNotAllowedError", notAllowed.errorType(http.StatusMethodNotAllowed))
-	assert.Equal(t, "DELETE, GET, HEAD, PUT", notAllowed.Header.Get("Allow"))
+	assert.Equal(t, "DELETE, GET, HEAD, PATCH, PUT", notAllowed.Header.Get("Allow"))
 	assert.Equal(t, "NotFoundError", f.do("GET", prefix+"/a/b/c/d/e", "").errorType(http.StatusNotFound))
 	assert.Equal(t, "NotFoundError", f.do("GET", "/elsewhere", "").errorType(http.StatusNotFound))
 }

@@ -9,40 +9,43 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // What is wrong with the database. Errors of this package and of the Store's
 // methods match these with errors.Is, and the driver's *pgconn.PgError with
-// errors.As. Except for ErrUnavailable, nothing was stored.
+// errors.As. Except for ErrUnavailable, nothing was stored. All but ErrPermission
+// and ErrNoSchema match [webhook.ErrUnavailable] too.
 var (
 	// ErrFull says that the server has no room left on its disk. When there is
 	// room again, the Store goes on.
-	ErrFull = errors.New("postgres: the server's disk is full")
+	ErrFull = webhook.Unavailable("postgres: the server's disk is full")
 	// ErrReadOnly says that the server takes no writes, most often because it
 	// is a standby: after a failover, the old primary. The Store then connects
 	// anew; target_session_attrs=read-write in the connection string, with all
 	// hosts, makes it look for the primary.
-	ErrReadOnly = errors.New("postgres: the server is read-only")
+	ErrReadOnly = webhook.Unavailable("postgres: the server is read-only")
 	// ErrPermission says that the role lacks a right: CREATE on the schema to
 	// migrate; SELECT, INSERT, UPDATE and DELETE on the tables and USAGE on
 	// their sequences for all else.
 	ErrPermission = errors.New("postgres: the role has no right to do this")
 	// ErrTooManyConnections says that the server's connections, or those that
 	// the role or the database may have, are all in use: see Config.MaxConns.
-	ErrTooManyConnections = errors.New("postgres: the server has no connection left")
+	ErrTooManyConnections = webhook.Unavailable("postgres: the server has no connection left")
 	// ErrLogin says that the server refused the role or its password.
-	ErrLogin = errors.New("postgres: the server refused the role or its password")
+	ErrLogin = webhook.Unavailable("postgres: the server refused the role or its password")
 	// ErrNoDatabase says that the server has no database of that name.
-	ErrNoDatabase = errors.New("postgres: the database does not exist")
+	ErrNoDatabase = webhook.Unavailable("postgres: the database does not exist")
 	// ErrNoSchema says that no schema of the search_path exists.
 	ErrNoSchema = errors.New("postgres: no schema of the search_path exists")
 	// ErrTimeout says that the server ended a statement or a transaction,
 	// because of a timeout that is set there or in the connection string.
-	ErrTimeout = errors.New("postgres: the server ended the statement after a timeout")
+	ErrTimeout = webhook.Unavailable("postgres: the server ended the statement after a timeout")
 	// ErrUnavailable says that the server cannot be reached, or that the
 	// connection was lost. What was being committed then may or may not be
 	// stored; emitting an event again is safe.
-	ErrUnavailable = errors.New("postgres: the server cannot be reached")
+	ErrUnavailable = webhook.Unavailable("postgres: the server cannot be reached")
 )
 
 // mapError adds to a driver's error which of the above it is.

@@ -9,23 +9,26 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // What is wrong with a database file. Errors of this package and of the Store's
-// methods match these with errors.Is.
+// methods match these with errors.Is. ErrFull, ErrLocked and ErrNotWritable match
+// [webhook.ErrUnavailable] too.
 var (
 	// ErrFull says that the disk, or the database's size limit, is full.
 	// Nothing was stored; when there is room again, the Store goes on.
-	ErrFull = errors.New("sqlite: the disk is full")
+	ErrFull = webhook.Unavailable("sqlite: the disk is full")
 	// ErrLocked says that another process held the file longer than
 	// Config.BusyTimeout. Trying again later may succeed.
-	ErrLocked = errors.New("sqlite: the database is locked by another process")
+	ErrLocked = webhook.Unavailable("sqlite: the database is locked by another process")
 	// ErrNotDatabase says that the file holds something else.
 	ErrNotDatabase = errors.New("sqlite: the file is not a SQLite database")
 	// ErrNotWritable says that the file, or the log that SQLite keeps beside it,
 	// cannot be opened for writing: most often a matter of permissions of the
 	// file or its directory.
-	ErrNotWritable = errors.New("sqlite: the database file or its directory cannot be opened for writing")
+	ErrNotWritable = webhook.Unavailable("sqlite: the database file or its directory cannot be opened for writing")
 	// ErrCorrupt says that the file is damaged.
 	ErrCorrupt = errors.New("sqlite: the database is damaged")
 )

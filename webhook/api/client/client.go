@@ -99,7 +99,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		return nil, fmt.Errorf("client: reading the answer: %w", err)
 	}
 	if res.StatusCode/100 != 2 {
-		return nil, newError(res.StatusCode, answer)
+		return nil, newError(res.StatusCode, res.Header, answer)
 	}
 	if out != nil {
 		if err := json.Unmarshal(answer, out); err != nil {

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
@@ -14,6 +16,8 @@ import (
 //
 // It matches webhook.ErrNotFound where something was not found,
 // webhook.ErrConflict where somebody else was faster (409 and 412),
+// webhook.ErrLimit where a limit of the organization is reached,
+// webhook.ErrUnavailable where the service cannot answer now,
 // api.ErrUnauthenticated and api.ErrForbidden. See [errors.Is].
 type Error struct {
 	// StatusCode is the HTTP status.
@@ -25,12 +29,18 @@ type Error struct {
 	Message string
 	// Details may say more.
 	Details map[string]any
+	// RetryAfter is after how long the API says that the request may be tried
+	// again; zero if it does not say.
+	RetryAfter time.Duration
 	// Problems say what is wrong with the request, for a 422.
 	Problems []api.ValidationProblem
 }
 
-func newError(status int, body []byte) error {
+func newError(status int, header http.Header, body []byte) error {
 	e := &Error{StatusCode: status, Message: http.StatusText(status)}
+	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
 	var invalid api.ValidationResponse
 	if json.Unmarshal(body, &invalid) == nil && len(invalid.Detail) > 0 {
 		e.Problems = invalid.Detail
@@ -65,7 +75,14 @@ func (e *Error) Is(target error) bool {
 	case http.StatusUnauthorized:
 		return target == api.ErrUnauthenticated
 	case http.StatusForbidden:
+		if e.Type == api.TypeQuota {
+			return target == webhook.ErrLimit
+		}
 		return target == api.ErrForbidden
+	case http.StatusTooManyRequests:
+		return target == webhook.ErrLimit
+	case http.StatusServiceUnavailable:
+		return target == webhook.ErrUnavailable
 	}
 	return false
 }

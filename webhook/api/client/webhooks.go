@@ -52,11 +52,23 @@ func (c *Client) Delete(ctx context.Context, id string, options ...Option) error
 	return err
 }
 
-// List returns all webhooks, the oldest first.
+// List returns all webhooks, the oldest first, in as many calls as it takes.
 func (c *Client) List(ctx context.Context) ([]*webhook.Webhook, error) {
 	var list []*webhook.Webhook
-	_, err := c.call(ctx, "GET", "/", nil, nil, &list)
-	return list, err
+	query := url.Values{}
+	for {
+		var page []*webhook.Webhook
+		header, err := c.call(ctx, "GET", "/", query, nil, &page)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, page...)
+		next := header.Get(api.HeaderNextCursor)
+		if next == "" {
+			return list, nil
+		}
+		query.Set("cursor", next)
+	}
 }
 
 // WebhookFilter selects webhooks. The zero value selects all.

@@ -1,0 +1,239 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+)
+
+// slowStore keeps lists waiting.
+type slowStore struct{ webhook.Store }
+
+func (s slowStore) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+	select {
+	case <-time.After(time.Minute):
+	case <-ctx.Done():
+	}
+	return s.Store.Webhooks(ctx, q)
+}
+
+// One organization cannot have so many requests under way that others find no
+// room, and all together not more than the process bears.
+func TestRequestsUnderWayAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{
+			api:   func(c *api.Config) { c.MaxRequests, c.MaxRequestsPerOrganization = 5, 3 },
+			store: func(s webhook.Store) webhook.Store { return slowStore{s} },
+		})
+		var mu sync.Mutex
+		answers := map[string]int{}
+		var all sync.WaitGroup
+		ask := func(organization string) {
+			all.Go(func() {
+				a := f.do("GET", prefix, "", f.as(organization)...)
+				mu.Lock()
+				defer mu.Unlock()
+				answers[fmt.Sprintf("%s: %d, Retry-After %q", organization, a.Status, a.Header.Get("Retry-After"))]++
+			})
+			synctest.Wait()
+		}
+		for range 5 {
+			ask(orgA)
+		}
+		for range 3 {
+			ask(orgB)
+		}
+		all.Wait()
+		assert.Equal(t, map[string]int{
+			`org_a: 200, Retry-After ""`: 3, `org_a: 429, Retry-After "1"`: 2,
+			`org_b: 200, Retry-After ""`: 2, `org_b: 503, Retry-After "1"`: 1,
+		}, answers)
+		ask(orgA)
+		all.Wait()
+		assert.Equal(t, 4, answers[`org_a: 200, Retry-After ""`], "there is room again")
+	})
+}
+
+// A store that is down is no fault of the request's.
+func TestStoreIsDown(t *testing.T) {
+	t.Parallel()
+	down := webhook.Unavailable("postgres: the server cannot be reached")
+	for _, err := range []error{down, fmt.Errorf("dial db: hunter2: %w", down), context.DeadlineExceeded} {
+		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return failingStore{s, err} }})
+		for _, path := range []string{"", "/wh_0123456789abcdef", "/deliveries"} {
+			a := f.do("GET", prefix+path, "")
+			assert.Equal(t, "ServiceUnavailableError", a.errorType(http.StatusServiceUnavailable))
+			assert.Equal(t, "5", a.Header.Get("Retry-After"))
+			assert.NotContains(t, string(a.Body), "postgres")
+			assert.NotContains(t, string(a.Body), "hunter2")
+		}
+		_, got := f.client(orgA).List(t.Context())
+		require.ErrorIs(t, got, webhook.ErrUnavailable, "as without the API between")
+	}
+}
+
+type failingStore struct {
+	webhook.Store
+	err error
+}
+
+func (s failingStore) Webhook(context.Context, string, string) (*webhook.Webhook, error) {
+	return nil, s.err
+}
+func (s failingStore) Webhooks(context.Context, webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+	return nil, s.err
+}
+func (s failingStore) Deliveries(context.Context, webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+	return nil, s.err
+}
+
+// A test is a request for every channel: customers cannot have as many made as
+// they like.
+func TestTestsAreNoAmplifier(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		configs := make([]string, 50)
+		for i := range configs {
+			configs[i] = `{}`
+		}
+		w, err := f.client(orgA).Create(t.Context(), sinkWebhook("many", configs...))
+		require.NoError(t, err)
+		sent, refused := 0, 0
+		for range 100 {
+			a := f.do("POST", prefix+"/"+w.ID+"/test", "")
+			if a.Status == http.StatusOK {
+				sent += strings.Count(string(a.Body), `"succeeded":true`)
+				continue
+			}
+			assert.Equal(t, "TooManyRequestsError", a.errorType(http.StatusTooManyRequests))
+			assert.Equal(t, "40", a.Header.Get("Retry-After"))
+			refused++
+		}
+		assert.Equal(t, 50, sent)
+		assert.Equal(t, 99, refused)
+		_, err = f.client(orgA).SendTest(t.Context(), w.ID, api.TestRequest{})
+		require.ErrorIs(t, err, webhook.ErrLimit, "as without the API between")
+		time.Sleep(40 * time.Second)
+		_, err = f.client(orgA).SendTest(t.Context(), w.ID, api.TestRequest{})
+		require.NoError(t, err)
+	})
+}
+
+// connections is a listener of connections that are made in memory.
+type connections chan net.Conn
+
+func (c connections) Accept() (net.Conn, error) {
+	conn, ok := <-c
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+func (c connections) Close() error   { return nil }
+func (c connections) Addr() net.Addr { return &net.UnixAddr{} }
+
+// A body that does not come ends its request, which keeps others out.
+func TestBodiesThatDoNotCome(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{})
+		listener := make(connections, 1)
+		server := &http.Server{Handler: f.api} //nolint:gosec // no other client than this test's
+		go func() { _ = server.Serve(listener) }()
+		ours, theirs := net.Pipe()
+		listener <- theirs
+		began := time.Now()
+		_, err := io.WriteString(ours, "POST "+prefix+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+f.keys[orgA]+
+			"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+		require.NoError(t, err)
+		answer, err := io.ReadAll(io.LimitReader(ours, 12))
+		require.NoError(t, err)
+		assert.Equal(t, "HTTP/1.1 400", string(answer))
+		assert.Equal(t, 30*time.Second, time.Since(began))
+		require.NoError(t, ours.Close())
+		close(listener)
+		require.NoError(t, server.Close())
+		synctest.Wait()
+	})
+}
+
+// manyLarge creates n webhooks of about 60 KiB.
+func (f *fixture) manyLarge(n int) {
+	f.t.Helper()
+	w := sinkWebhook("large", `{"text": "`+strings.Repeat("x", 60<<10)+`"}`)
+	w.OrganizationID = orgA
+	for range n {
+		copied := w.Clone()
+		require.NoError(f.t, f.dispatcher.CreateWebhook(f.t.Context(), copied))
+	}
+}
+
+// Lists end early where they would become large, and lead on.
+func TestLargeListsComeInPages(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	const n = 200 // 12 MiB
+	f.manyLarge(n)
+	for _, path := range []string{prefix, prefix + "?limit=150", prefix + "/"} {
+		seen := map[string]bool{}
+		pages := 0
+		for next := path; next != ""; pages++ {
+			r := httptest.NewRequest(http.MethodGet, next, nil)
+			r.Header.Set("Authorization", "Bearer "+f.keys[orgA])
+			w := httptest.NewRecorder()
+			f.api.ServeHTTP(w, r)
+			a := &answer{f.t, w.Code, w.Header(), w.Body.Bytes()}
+			require.Equal(t, http.StatusOK, a.Status)
+			require.Less(t, len(a.Body), 5<<20)
+			for _, id := range idsOf(string(a.Body)) {
+				require.False(t, seen[id])
+				seen[id] = true
+			}
+			next = ""
+			if link := a.Header.Get("Link"); link != "" {
+				next = strings.TrimSuffix(strings.TrimPrefix(link, "<"), `>; rel="next"`)
+				require.Contains(t, next, "cursor="+a.Header.Get(api.HeaderNextCursor))
+			}
+		}
+		assert.Len(t, seen, n)
+		assert.Equal(t, 3, pages, "12 MiB in pages of 4")
+	}
+	found := 0
+	for next := "?limit=1000"; next != ""; {
+		page, _ := f.search(next, "")
+		found += len(page.Results)
+		assert.LessOrEqual(t, len(page.Results), 70)
+		next = ""
+		if page.Pagination.NextPage != nil {
+			next = strings.TrimPrefix(*page.Pagination.NextPage, prefix+"/list")
+		}
+	}
+	assert.Equal(t, n, found, "offsets lead on from where the page ended")
+	list, err := f.client(orgA).List(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, list, n)
+	assert.Equal(t, []string{"query.limit: value_error", "query.cursor: value_error"}, f.do("GET", prefix+"?limit=0&cursor=!", "").problems())
+}
+
+func idsOf(body string) (ids []string) {
+	for _, part := range strings.Split(body, `"webhook_id":"`)[1:] {
+		ids = append(ids, part[:19])
+	}
+	return ids
+}
