@@ -1,10 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"mime"
 	"net/http"
@@ -25,7 +25,10 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // a test's recorder has none
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, a.cfg.MaxBody))
+	var buffer bytes.Buffer
+	buffer.Grow(int(min(max(r.ContentLength, 0), a.cfg.MaxBody)) + bytes.MinRead) // so that it need not grow
+	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, a.cfg.MaxBody))
+	body := buffer.Bytes()
 	if err == nil { // otherwise the server must not wait for the rest either
 		_ = connection.SetReadDeadline(time.Time{})
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,9 +76,10 @@ func TestLargeBodiesCostLittle(t *testing.T) { //nolint:paralleltest // it measu
 		assert.Contains(t, strings.Join(a.problems(), "\n"), test.problem, name)
 		assert.LessOrEqual(t, len(a.problems()), 101, name)
 		assert.Less(t, len(a.Body), 64<<10, name)
-		assert.Less(t, cost, most, name)
-		t.Logf("%s: %d KiB", name, cost>>10)
-
+		assert.Less(t, cost, most, "%s: %d KiB", name, cost>>10)
+		if !slices.Contains([]string{"channels", "types", "templates"}, name) {
+			continue
+		}
 		together := allocated(func() {
 			var all sync.WaitGroup
 			for range 16 {
