@@ -23,7 +23,9 @@ type store struct {
 	webhook.Store
 	// size is the number of bytes on disk, when what was removed can be used
 	// again. It is nil where nothing is on disk.
-	size  func(context.Context) (int64, error)
+	size func(context.Context) (int64, error)
+	// again opens the same data as another process does.
+	again func(context.Context) (s webhook.Store, closeIt func() error, err error)
 	close func() error
 }
 
@@ -35,7 +37,12 @@ func openStore(ctx context.Context, o options, name string) (*store, error) {
 	case "postgres":
 		return openPostgres(ctx, o)
 	}
-	return &store{Store: memstore.New(), close: func() error { return nil }}, nil
+	s := memstore.New()
+	nothing := func() error { return nil }
+	return &store{
+		Store: s, close: nothing,
+		again: func(context.Context) (webhook.Store, func() error, error) { return s, nothing, nil },
+	}, nil
 }
 
 func openSQLite(ctx context.Context, o options) (*store, error) {
@@ -43,13 +50,21 @@ func openSQLite(ctx context.Context, o options) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened, err := sqlite.Open(ctx, filepath.Join(dir, "bench.db"), sqlite.Config{})
+	path := filepath.Join(dir, "bench.db")
+	opened, err := sqlite.Open(ctx, path, sqlite.Config{})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return &store{
 		Store: opened,
 		size:  func(context.Context) (int64, error) { return folderSize(dir) },
+		again: func(ctx context.Context) (webhook.Store, func() error, error) {
+			s, err := sqlite.Open(ctx, path, sqlite.Config{})
+			if err != nil {
+				return nil, nil, err
+			}
+			return s, s.Close, nil
+		},
 		close: func() error { return errors.Join(opened.Close(), os.RemoveAll(dir)) },
 	}, nil
 }
@@ -82,6 +97,13 @@ func openPostgres(ctx context.Context, o options) (*store, error) {
 	return &store{
 		Store: opened,
 		size:  func(ctx context.Context) (int64, error) { return vacuumedSize(ctx, o.dsn, prefix) },
+		again: func(ctx context.Context) (webhook.Store, func() error, error) {
+			s, err := postgres.Open(ctx, o.dsn, postgres.Config{TablePrefix: prefix})
+			if err != nil {
+				return nil, nil, err
+			}
+			return s, s.Close, nil
+		},
 		close: func() error { return errors.Join(opened.Close(), dropTables(o.dsn, prefix)) },
 	}, nil
 }

@@ -35,7 +35,7 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 		s.events[key] = stored
 
 		o := s.organization(e.OrganizationID)
-		targets := o.table().Targets(e.OrganizationID, e.Type)
+		targets := o.routes.Targets(e.Type)
 		if len(targets) == 0 {
 			s.idle.push(stored, stored.createdAt)
 		}

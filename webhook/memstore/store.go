@@ -47,9 +47,8 @@ func New() *Store {
 type organization struct {
 	webhooks   map[string]*subscription
 	deliveries log
-	// targets answers which endpoints an event goes to. It is nil after a
-	// webhook changed, and made when it is next needed.
-	targets *match.Table
+	// routes answers which endpoints an event goes to.
+	routes *match.Table
 }
 
 // organization returns the tenant, which it makes when it is new.
@@ -60,18 +59,6 @@ func (s *Store) organization(id string) *organization {
 		s.organizations[id] = o
 	}
 	return o
-}
-
-// table returns the organization's up-to-date match table.
-func (o *organization) table() *match.Table {
-	if o.targets == nil {
-		all := make([]*webhook.Webhook, 0, len(o.webhooks))
-		for _, sub := range sorted(o.webhooks) {
-			all = append(all, sub.webhook)
-		}
-		o.targets = match.NewTable(all)
-	}
-	return o.targets
 }
 
 type eventKey struct{ organizationID, id string }

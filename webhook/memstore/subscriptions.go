@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
 // subscription is a stored webhook. The webhook is never changed, but replaced
-// by a changed copy, so that match tables can keep the old one.
+// by a changed copy.
 type subscription struct {
 	webhook   *webhook.Webhook
 	endpoints []*endpoint
@@ -137,7 +138,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, re
 	o := s.organizations[organizationID]
 	delete(s.webhooks, id)
 	delete(o.webhooks, id)
-	o.targets = nil
+	o.routes = o.routes.With(match.Route{At: sub.webhook.Cursor()})
 	for _, e := range sub.endpoints {
 		s.orphan(e)
 		// No time came with the call. Prune settles what is left here.
@@ -159,7 +160,6 @@ func (s *Store) subscription(organizationID, id string) (*subscription, error) {
 func (s *Store) replace(sub *subscription, w *webhook.Webhook) {
 	w.CreatedAt, w.UpdatedAt = moment(micros(w.CreatedAt)), moment(micros(w.UpdatedAt))
 	sub.webhook = w
-	s.organizations[w.OrganizationID].targets = nil
 
 	keys := w.ChannelKeys()
 	for _, e := range sub.endpoints {
@@ -169,6 +169,7 @@ func (s *Store) replace(sub *subscription, w *webhook.Webhook) {
 		}
 	}
 	sub.endpoints = sub.endpoints[:0]
+	route := match.Route{At: w.Cursor(), EventTypes: w.EventTypes}
 	for _, channel := range keys {
 		key := webhook.Endpoint{WebhookID: w.ID, Channel: channel}
 		e := s.endpoints[key]
@@ -179,7 +180,10 @@ func (s *Store) replace(sub *subscription, w *webhook.Webhook) {
 		e.paused = w.Paused
 		s.rotation.update(e)
 		sub.endpoints = append(sub.endpoints, e)
+		route.Targets = append(route.Targets, match.Target{Endpoint: key, Revision: w.Revision, Paused: w.Paused})
 	}
+	o := s.organizations[w.OrganizationID]
+	o.routes = o.routes.With(route)
 }
 
 // orphan takes the endpoint out of service. Its deliveries still point to it.

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -42,7 +43,7 @@ func (p *plans) take() []string {
 
 var (
 	actualRows = regexp.MustCompile(`rows=(\d+) loops=(\d+)\)`)
-	fullScan   = regexp.MustCompile(`Seq Scan on \w*(deliveries|events|statistics)\b`)
+	fullScan   = regexp.MustCompile(`Seq Scan on \w*(deliveries|events|statistics|routes)\b`)
 )
 
 func TestPlans(t *testing.T) {
@@ -79,12 +80,19 @@ func testPlans(t *testing.T, deliveries int) {
 		`INSERT INTO webhooks_statistics SELECT e, $1::bigint / 3600000000 - h, e % 16, 1, 1, 1, 1, 1, 1, 1, 1
 			FROM generate_series(1, 400) e, generate_series(1, 722) h`,
 		`INSERT INTO webhooks_blocks SELECT 1, b FROM generate_series(0, ({n} * 2 + 1) >> 14) b WHERE $1::bigint > 0`,
+		// Webhooks of the same organization that get nothing.
+		`INSERT INTO webhooks_routes SELECT '', 'wh_' || i, 1000 + i, 1, 1, 0, 0, '["nothing.*"]', '[{"id":' || 1000 + i || ',"channel":"webhook"}]'
+			FROM generate_series(1, 2000) i WHERE $1::bigint > 0`,
+		`UPDATE webhooks_organizations SET version = 3000 WHERE $1::bigint > 0`,
 		`SELECT setval('webhooks_ids', {n} * 2 + 65) WHERE $1::bigint > 0`,
 	} {
 		_, err := db.ExecContext(ctx, strings.ReplaceAll(fill, "{n}", strconv.Itoa(deliveries)), now.UnixMicro())
 		require.NoError(t, err)
 	}
-	_, err = db.ExecContext(ctx, "ANALYZE webhooks_events, webhooks_deliveries, webhooks_statistics")
+	_, err = db.ExecContext(ctx, "ANALYZE webhooks_events, webhooks_deliveries, webhooks_statistics, webhooks_routes, webhooks_organizations")
+	require.NoError(t, err)
+
+	_, err = s.Enqueue(ctx, now, newEvents("first"), nil) // reads all routes
 	require.NoError(t, err)
 
 	var tasks []webhook.Task
@@ -125,6 +133,14 @@ func testPlans(t *testing.T, deliveries int) {
 	} {
 		step.check(t, &seen)
 	}
+	for id := range 2 {
+		w.Name = fmt.Sprint("changed ", id)
+		require.NoError(t, s.UpdateWebhook(ctx, w))
+	}
+	planned{"Enqueue after two changes", 50, func() error {
+		_, err := s.Enqueue(ctx, now, newEvents("d"), nil)
+		return err
+	}}.check(t, &seen)
 
 	// Of many deliveries a hundred wait: none of the others may be read to count them.
 	_, err = db.ExecContext(ctx, "UPDATE webhooks_deliveries SET state = 2 WHERE state < 2 AND id % $1 > 1", deliveries/300*2)

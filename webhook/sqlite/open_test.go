@@ -18,6 +18,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/migrationtest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
@@ -227,4 +228,20 @@ func TestMigrateByHand(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
 	require.NoError(t, s.Close())
+}
+
+// TestMigrateFromVersion1 opens a database that the first version has filled.
+func TestMigrateFromVersion1(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	db, err := sql.Open("sqlite", "file:"+path)
+	require.NoError(t, err)
+	migrations, err := sqlstore.Migrations(sqlstore.SQLite(), "")
+	require.NoError(t, err)
+	for _, statement := range append([]string{migrations[0].SQL}, migrationtest.Version1()...) {
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	require.NoError(t, db.Close())
+	migrationtest.Check(t, open(t, path))
 }

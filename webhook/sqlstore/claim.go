@@ -17,11 +17,20 @@ const tried = `CASE WHEN tries > 0 THEN 1 ELSE 0 END`
 
 type claimStatements struct {
 	due, lease string
+	owners     string
+	endpoints  *batch
 }
 
 func newClaimStatements(x expander) claimStatements {
 	return claimStatements{
-		due:   x.sql(x.dialect.claimSQL()),
+		due: x.sql(x.dialect.claimSQL()),
+		// The revision is that of the claim's own transaction.
+		owners: x.sql(`SELECT p.id, p.organization_id, p.webhook_id, p.channel, r.revision
+			FROM {p}endpoints p {join} {p}routes r ON r.organization_id = p.organization_id AND r.webhook_id = p.webhook_id
+			WHERE p.id {in} AND p.state < 2`),
+		endpoints: x.batch(`WITH v (webhook_id, channel) AS ({rows})
+			SELECT p.id FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id AND p.channel = v.channel AND p.state < 2`,
+			column{"webhook_id", text}, column{"channel", text}),
 		lease: x.sql(`UPDATE {p}deliveries SET state = 1, at = ?, token = token + 1 WHERE id {in}`),
 	}
 }
@@ -47,8 +56,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 }
 
 func (s *Store) claimIn(ctx context.Context, q Tx, c *claiming) error {
-	var err error
-	if c.routes, err = s.currentRoutes(ctx, q); err != nil {
+	if err := s.findSkipped(ctx, q, c); err != nil {
 		return err
 	}
 	// From the endpoint after the last one to the end, then from the start.
@@ -68,7 +76,7 @@ func (s *Store) claimIn(ctx context.Context, q Tx, c *claiming) error {
 	for i := range c.tasks {
 		ids[i] = int64(c.tasks[i].DeliveryID)
 	}
-	_, err = q.Exec(ctx, s.claim.lease, micros(c.request.Until), s.x.dialect.ints(ids))
+	_, err := q.Exec(ctx, s.claim.lease, micros(c.request.Until), s.x.dialect.ints(ids))
 	return err
 }
 
@@ -76,7 +84,7 @@ func (s *Store) claimIn(ctx context.Context, q Tx, c *claiming) error {
 type claiming struct {
 	now     int64
 	request webhook.ClaimRequest
-	routes  *routes
+	skipped []int64 // endpoints
 	tasks   []webhook.Task
 	// endpointIDs are those of the tasks.
 	endpointIDs []int64
@@ -91,12 +99,6 @@ type due struct {
 
 // findDue adds what is due for the endpoints after from, up to to.
 func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64) error {
-	var skip []int64
-	for _, e := range c.request.Skip {
-		if id, ok := c.routes.ids[e]; ok {
-			skip = append(skip, id)
-		}
-	}
 	left := c.request.Limit - len(c.tasks)
 	perEndpoint := c.request.PerEndpoint
 	limit := s.x.dialect.claimLimit(left, perEndpoint)
@@ -105,7 +107,7 @@ func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64) 
 		d, err := scanDue(row)
 		found = append(found, d)
 		return err
-	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to, s.x.dialect.ints(skip), limit)
+	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to, s.x.dialect.ints(c.skipped), limit)
 	if err != nil {
 		return err
 	}
@@ -113,19 +115,62 @@ func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64) 
 		return cmp.Or(cmp.Compare(a.endpointID, b.endpointID), cmp.Compare(min(a.task.Tries, 1), min(b.task.Tries, 1)),
 			cmp.Compare(a.at, b.at), cmp.Compare(a.task.DeliveryID, b.task.DeliveryID))
 	})
-	for _, d := range found[:min(left, len(found))] {
-		if c.routes.byID[d.endpointID] == nil { // created since the routes were read
-			if c.routes, err = s.currentRoutes(ctx, q); err != nil {
-				return err
-			}
-		}
-		if to := c.routes.byID[d.endpointID]; to != nil { // not deleted since it was found
+	found = found[:min(left, len(found))]
+	owners, err := s.ownersOf(ctx, q, found)
+	if err != nil {
+		return err
+	}
+	for _, d := range found {
+		if to := owners[d.endpointID]; to != nil { // not deleted since it was found
 			c.tasks = append(c.tasks, c.task(d, to))
 			c.endpointIDs = append(c.endpointIDs, d.endpointID)
 			c.last = d.endpointID
 		}
 	}
 	return nil
+}
+
+// findSkipped looks up the endpoints that are not to be claimed for.
+func (s *Store) findSkipped(ctx context.Context, q Tx, c *claiming) error {
+	rows := make([]any, 0, 2*len(c.request.Skip))
+	for _, e := range c.request.Skip {
+		rows = append(rows, e.WebhookID, e.Channel)
+	}
+	return s.x.dialect.queryBatch(ctx, q, s.claim.endpoints, rows, nil, func(row scanner) error {
+		var id int64
+		err := row.Scan(&id)
+		c.skipped = append(c.skipped, id)
+		return err
+	})
+}
+
+// owner is what a task says about its endpoint.
+type owner struct {
+	organizationID string
+	endpoint       webhook.Endpoint
+	revision       int64
+}
+
+// ownersOf returns the live endpoints of what was found.
+func (s *Store) ownersOf(ctx context.Context, q Tx, found []due) (map[int64]*owner, error) {
+	if len(found) == 0 {
+		return nil, nil
+	}
+	var ids []int64
+	for i := range found {
+		if n := len(ids); n == 0 || ids[n-1] != found[i].endpointID { // they are sorted
+			ids = append(ids, found[i].endpointID)
+		}
+	}
+	owners := make(map[int64]*owner, len(ids))
+	err := collect(ctx, q, func(row scanner) error {
+		var id int64
+		o := &owner{}
+		err := row.Scan(&id, &o.organizationID, &o.endpoint.WebhookID, &o.endpoint.Channel, &o.revision)
+		owners[id] = o
+		return err
+	}, s.claim.owners, s.x.dialect.ints(ids))
+	return owners, err
 }
 
 func scanDue(row scanner) (due, error) {
@@ -139,7 +184,7 @@ func scanDue(row scanner) (due, error) {
 }
 
 // task completes what was found, as it is once it is claimed.
-func (c *claiming) task(d due, to *route) webhook.Task {
+func (c *claiming) task(d due, to *owner) webhook.Task {
 	t := d.task
 	t.Token++
 	t.Until, t.DueAt = moment(micros(c.request.Until)), moment(d.at)

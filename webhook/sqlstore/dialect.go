@@ -15,8 +15,11 @@ type Dialect interface {
 	expand(statement string) string
 	// rebind turns question marks into the database's parameters.
 	rebind(statement string) string
-	// ints writes numbers as the one parameter of {in} and {notin}.
+	// ints writes numbers as the one parameter of {in} and {notin}, and texts
+	// ids of organizations as that of {versions}, which is a subquery for the
+	// JSON of those of their versions that there are.
 	ints(numbers []int64) string
+	texts(texts []string) string
 
 	// prepareBatch fills in the texts of a batch.
 	prepareBatch(b *batch)
@@ -33,9 +36,9 @@ type Dialect interface {
 	newWriter(db *sql.DB) writer
 	// lockSchema lets nobody else migrate until the transaction ends.
 	lockSchema(ctx context.Context, q Tx, prefix string) error
-	// reserveSQL takes ids: each row is the id after a span of them, with the
-	// version of the subscriptions. reserveSpan says what parameter takes n
-	// ids, and how long a span is then.
+	// reserveSQL takes ids: each row is the id after a span of them, with
+	// {versions}. reserveSpan says what parameter takes n ids, and how long a
+	// span is then.
 	reserveSQL() string
 	reserveSpan(n int) (parameter, span int)
 	// notifySQL tells other processes, once the transaction commits, that

@@ -7,9 +7,12 @@
 //
 // Every name begins with the prefix that Config.TablePrefix chooses.
 //
-//	meta        one row: how often a webhook changed and, in SQLite, the next id
+//	meta        SQLite only, one row: the next id
 //	webhooks    the subscriptions, event types and channels as JSON, see Secrets
 //	endpoints   one row for each channel of each webhook: active, paused or deleted
+//	routes      one row for each webhook: what says where its events go, and
+//	            nothing of the configs of its channels
+//	organizations  how often a webhook of each was changed
 //	events      the envelopes, once each, whoever receives them
 //	deliveries  one event on its way to one endpoint, with its history
 //	blocks      which endpoints have deliveries in which range of ids
@@ -40,9 +43,21 @@
 // need no index. PostgreSQL hands ids out in spans, so that no transaction waits
 // for another one to commit.
 //
-// Each process keeps the webhooks in memory to match events against. Every
-// change of a webhook raises a counter that each Enqueue reads, in its own
-// transaction, so that a webhook is matched from the moment it is committed.
+// Every change of a webhook raises the version of its organization, holds on to
+// that row until it commits, and notes the version in the webhook's route. So the
+// routes above a version are what changed after it. Each process keeps the routes
+// of the organizations that emitted last, 128 MiB of them. An Enqueue reads the
+// versions of its organizations in its own transaction, with the statement that
+// gives it ids, and the routes that changed: most often none. So a webhook is
+// matched from the moment it is committed, and a change costs those who emit for
+// its organization one row, and others nothing. In a transaction of the caller's
+// that has an older snapshot, an event goes to the webhooks as the snapshot has
+// them, or as this process knows that they have become since.
+//
+// The route of a deleted webhook stays for the next 256 changes of its
+// organization. A process that has not followed for longer, or does not have the
+// organization in memory, reads all its routes, in pages of 500 and before the
+// transaction of its Enqueue, which then need not hold up others.
 //
 // # Secrets
 //

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,7 +49,12 @@ type enqueuing struct {
 	events []webhook.NewEvent
 	offer  *webhook.Offer
 
-	routes *routes
+	// callers says that the transaction is the caller's.
+	callers bool
+	// loads is how often routes were read before the transaction.
+	loads           int
+	organizationIDs []string
+	routes          map[string]*routes // by organization
 	// For each event its id, 0 for one that is passed over, and where it goes.
 	ids     []int64
 	targets [][]match.Target
@@ -60,14 +66,35 @@ type enqueuing struct {
 	blocks      map[block]struct{} // new ones, to be remembered once they are committed
 }
 
+func newEnqueuing(now time.Time, events []webhook.NewEvent, offer *webhook.Offer) *enqueuing {
+	e := &enqueuing{now: micros(now), events: events, offer: offer}
+	seen := make(map[string]bool)
+	for i := range events {
+		if id := events[i].OrganizationID; !seen[id] {
+			seen[id] = true
+			e.organizationIDs = append(e.organizationIDs, id)
+		}
+	}
+	return e
+}
+
 // Enqueue implements [webhook.Queue].
 func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
 	if len(events) == 0 {
 		return nil, ctx.Err()
 	}
-	e := &enqueuing{now: micros(now), events: events, offer: offer}
-	if err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.enqueueIn(ctx, q, e) }); err != nil {
-		return nil, err
+	e := newEnqueuing(now, events, offer)
+	for e.loads = 0; ; e.loads++ {
+		err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.enqueueIn(ctx, q, e) })
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errBehind) {
+			return nil, err
+		}
+		if err := s.loadRoutes(ctx, e.organizationIDs); err != nil {
+			return nil, s.failed(err)
+		}
 	}
 	s.rememberBlocks(e.blocks)
 	s.leases.remember(e.tasks, e.endpointIDs)
@@ -91,7 +118,9 @@ func (s *Store) EnqueueTx(ctx context.Context, tx any, now time.Time, events []w
 		return fmt.Errorf("sqlstore: a transaction is a *sql.Tx, not a %T", tx)
 	}
 	// The blocks are not remembered: nobody knows whether it will commit.
-	return s.failed(s.enqueueIn(ctx, q, &enqueuing{now: micros(now), events: events}))
+	e := newEnqueuing(now, events, nil)
+	e.callers = true
+	return s.failed(s.enqueueIn(ctx, q, e))
 }
 
 func (s *Store) enqueueIn(ctx context.Context, q Tx, e *enqueuing) error {
@@ -105,40 +134,49 @@ func (s *Store) enqueueIn(ctx context.Context, q Tx, e *enqueuing) error {
 }
 
 // reserve takes ids for the events and their deliveries, which takes knowing
-// where the events go. The webhooks are most often those of the last call, and
-// the answer says whether they are.
+// where the events go. The routes are most often those of the last call, and the
+// answer says whether they are.
 func (s *Store) reserve(ctx context.Context, q Tx, e *enqueuing) error {
-	e.routes = s.routes.Load()
-	if e.routes.table == nil {
-		var err error
-		if e.routes, err = s.currentRoutes(ctx, q); err != nil {
-			return err
-		}
+	e.routes = s.routes.get(e.organizationIDs)
+	n := e.match()
+	ids, versions, err := s.takeIDs(ctx, q, e, n)
+	if err != nil {
+		return err
 	}
-	for {
-		n := e.match()
-		parameter, span := s.x.dialect.reserveSpan(n)
-		ids := make([]int64, 0, n+span)
-		var version int64
-		err := collect(ctx, q, func(row scanner) error {
-			var end int64
-			err := row.Scan(&end, &version)
-			for id := end - int64(span); id < end; id++ {
-				ids = append(ids, id)
+	changed, err := s.follow(ctx, q, e, versions)
+	if err != nil {
+		return err
+	}
+	if changed {
+		if m := e.match(); m > n {
+			if ids, _, err = s.takeIDs(ctx, q, e, m); err != nil {
+				return err
 			}
-			return err
-		}, s.enqueue.reserve, parameter)
-		if err != nil {
-			return err
-		}
-		if version == e.routes.version {
-			e.number(ids)
-			return nil
-		}
-		if e.routes, err = s.routesAt(ctx, q, version); err != nil {
-			return err
 		}
 	}
+	e.number(ids)
+	return nil
+}
+
+// takeIDs returns n ids or more, in ascending order, and the versions of the
+// organizations.
+func (s *Store) takeIDs(ctx context.Context, q Tx, e *enqueuing, n int) (ids []int64, versions map[string]int64, err error) {
+	parameter, span := s.x.dialect.reserveSpan(n)
+	ids = make([]int64, 0, n+span)
+	var encoded []byte
+	err = collect(ctx, q, func(row scanner) error {
+		var end int64
+		err := row.Scan(&end, &encoded)
+		for id := end - int64(span); id < end; id++ {
+			ids = append(ids, id)
+		}
+		return err
+	}, s.enqueue.reserve, parameter, s.x.dialect.texts(e.organizationIDs))
+	if err != nil {
+		return nil, nil, err
+	}
+	versions, err = decodeVersions(encoded)
+	return ids, versions, err
 }
 
 // match finds out where the events go, and returns how many ids that takes.
@@ -146,7 +184,7 @@ func (e *enqueuing) match() int {
 	e.targets = make([][]match.Target, len(e.events))
 	n := len(e.events)
 	for i := range e.events {
-		e.targets[i] = e.routes.table.Targets(e.events[i].OrganizationID, e.events[i].Type)
+		e.targets[i] = e.routes[e.events[i].OrganizationID].targets(e.events[i].Type)
 		n += len(e.targets[i])
 	}
 	return n
@@ -215,7 +253,7 @@ func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error 
 		}
 		for j := range e.targets[i] {
 			target := &e.targets[i][j]
-			id, endpointID := mine[j], e.routes.ids[target.Endpoint]
+			id, endpointID := mine[j], target.EndpointID
 			if e.offer != nil && !target.Paused && e.offer.Accept(e.events[i].OrganizationID, target.Endpoint) {
 				if e.tasks == nil { // who takes one mostly takes all
 					e.tasks = make([]webhook.Task, 0, len(e.deliveryIDs))

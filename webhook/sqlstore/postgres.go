@@ -25,6 +25,7 @@ func (postgresDialect) expand(statement string) string {
 		"{tried}", tried,
 		"{in}", "= ANY (?::text::bigint[])",
 		"{notin}", "<> ALL (?::text::bigint[])",
+		"{versions}", "(SELECT coalesce(json_object_agg(organization_id, version)::text, '{}') FROM {p}organizations WHERE organization_id = ANY (?::text::text[]))",
 		"{nextid}", "(SELECT last_value FROM {p}ids)",
 		"{join}", "JOIN",
 		"{forupdate}", "FOR UPDATE OF d",
@@ -57,6 +58,18 @@ func (postgresDialect) ints(numbers []int64) string {
 			out = append(out, ',')
 		}
 		out = strconv.AppendInt(out, n, 10)
+	}
+	return string(append(out, '}'))
+}
+
+// texts writes an array.
+func (postgresDialect) texts(texts []string) string {
+	out := []byte{'{'}
+	for i, text := range texts {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendArrayText(out, text)
 	}
 	return string(append(out, '}'))
 }
@@ -210,7 +223,7 @@ func (postgresDialect) lockSchema(ctx context.Context, q Tx, prefix string) erro
 const idSpan = 64
 
 func (postgresDialect) reserveSQL() string {
-	return `SELECT nextval('{p}ids') + 64, subscriptions FROM {p}meta, generate_series(1, ?::int)`
+	return `SELECT nextval('{p}ids') + 64, v.versions FROM generate_series(1, ?::int), {versions} v (versions)`
 }
 
 func (postgresDialect) reserveSpan(n int) (parameter, span int) {

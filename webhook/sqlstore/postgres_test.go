@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,9 +31,15 @@ func TestMigrationsHaveNoOtherNames(t *testing.T) {
 		migrations, err := Migrations(dialect, "shop_")
 		require.NoError(t, err)
 		require.NotEmpty(t, migrations)
+		require.Contains(t, migrations[0].SQL, "CREATE TABLE shop_events")
+		named := regexp.MustCompile(`\b(?:TABLE|INDEX|SEQUENCE|INTO|FROM|ON)(?: IF NOT EXISTS)? (\w+)`)
 		for _, m := range migrations {
 			require.NotContains(t, m.SQL, "{p}")
-			require.Regexp(t, `(?s)CREATE TABLE shop_events`, m.SQL)
+			names := named.FindAllStringSubmatch(m.SQL, -1)
+			require.NotEmpty(t, names)
+			for _, name := range names {
+				require.Regexp(t, "^shop_", name[1])
+			}
 		}
 	}
 	_, err := Migrations(SQLite(), "no prefix")

@@ -1,107 +1,277 @@
 package sqlstore
 
 import (
+	"container/list"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
-// routes is what the webhooks were at one version of the subscriptions. It
-// never changes, so transactions can share it.
-type routes struct {
-	version int64
-	table   *match.Table
-	ids     map[webhook.Endpoint]int64 // of the live endpoints
-	byID    map[int64]*route
+// Every change of a webhook takes the next version of its organization, and
+// holds on to the organization's row until it commits. So versions are committed
+// in their order and without a gap, and the row of a route has the version of
+// its last change: the routes above a version are what changed since.
+//
+// A deleted webhook leaves a row for the next changesKept changes. Whoever knows
+// an older version cannot tell what is gone, and reads all routes again.
+const changesKept = 256
+
+const (
+	// routesPage is how many routes are read at a time.
+	routesPage = 500
+	// maxRoutes bounds the memory that the routes of organizations take which
+	// have emitted lately, in bytes. Those of one alone may take more.
+	maxRoutes = 128 << 20
+)
+
+type routeStatements struct {
+	versions, changes           string
+	lock, raise                 string
+	add, set, pause, get, purge string
 }
 
-// route is a live endpoint with what a task says about it.
-type route struct {
-	endpoint       webhook.Endpoint
-	organizationID string
-	revision       int64
-}
-
-type routingStatements struct {
-	version, webhooks, endpoints string
-}
-
-// routedColumns are what matching needs of a webhook, and scanRouted reads.
-const routedColumns = `id, organization_id, event_types, channels, paused, revision`
-
-func newRoutingStatements(x expander) routingStatements {
-	return routingStatements{
-		version:   x.sql(`SELECT subscriptions FROM {p}meta`),
-		webhooks:  x.sql(`SELECT ` + routedColumns + ` FROM {p}webhooks ORDER BY created_at, id`),
-		endpoints: x.sql(`SELECT id, organization_id, webhook_id, channel FROM {p}endpoints WHERE state < 2`),
+func newRouteStatements(x expander) routeStatements {
+	return routeStatements{
+		versions: x.sql(`SELECT {versions}`),
+		changes: x.sql(`SELECT version, webhook_id, created_at, revision, paused, deleted, event_types, endpoints
+			FROM {p}routes WHERE organization_id = ? AND version > ? ORDER BY version LIMIT ?`),
+		lock: x.sql(`SELECT version FROM {p}organizations d WHERE organization_id = ? {forupdate}`),
+		raise: x.sql(`INSERT INTO {p}organizations AS o (organization_id, version) VALUES (?, 1)
+			ON CONFLICT (organization_id) DO UPDATE SET version = o.version + 1 RETURNING version`),
+		add: x.sql(`INSERT INTO {p}routes (version, revision, paused, deleted, event_types, endpoints, organization_id, webhook_id, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (organization_id, webhook_id) DO UPDATE SET version = excluded.version, revision = excluded.revision,
+				paused = excluded.paused, deleted = excluded.deleted, event_types = excluded.event_types,
+				endpoints = excluded.endpoints, created_at = excluded.created_at`),
+		set: x.sql(`UPDATE {p}routes SET version = ?, revision = ?, paused = ?, deleted = ?, event_types = ?, endpoints = ?
+			WHERE organization_id = ? AND webhook_id = ?`),
+		pause: x.sql(`UPDATE {p}routes SET version = ?, revision = revision + 1, paused = 1 WHERE organization_id = ? AND webhook_id = ?`),
+		get:   x.sql(`SELECT revision, paused FROM {p}routes WHERE organization_id = ? AND webhook_id = ? AND deleted = 0`),
+		purge: x.sql(`DELETE FROM {p}routes WHERE organization_id = ? AND version <= ? AND deleted = 1`),
 	}
 }
 
-// currentRoutes returns the routes as the transaction sees the webhooks.
-func (s *Store) currentRoutes(ctx context.Context, q Tx) (*routes, error) {
-	var version int64
-	if _, err := one(ctx, q, s.routing.version, nil, []any{&version}); err != nil {
+// routedEndpoint is the JSON of an endpoint in the row of a route.
+type routedEndpoint struct {
+	ID      int64  `json:"id"`
+	Channel string `json:"channel"`
+}
+
+// routes are those of one organization at one version. They never change, so
+// that transactions can share them. Nil are those of an organization that never
+// had a webhook.
+type routes struct {
+	organizationID string
+	version        int64
+	table          *match.Table
+}
+
+func (r *routes) targets(eventType string) []match.Target {
+	if r == nil {
+		return nil
+	}
+	return r.table.Targets(eventType)
+}
+
+// routeCache keeps the routes of the organizations that emitted last. The zero
+// value is ready to use.
+type routeCache struct {
+	mu      sync.Mutex
+	entries map[string]*list.Element // of *routes
+	used    list.List                // the last one first
+	size    int
+}
+
+// get returns the routes of each organization that it has.
+func (c *routeCache) get(organizationIDs []string) map[string]*routes {
+	known := make(map[string]*routes, len(organizationIDs))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range organizationIDs {
+		if e := c.entries[id]; e != nil {
+			c.used.MoveToFront(e)
+			known[id] = e.Value.(*routes)
+		}
+	}
+	return known
+}
+
+// put keeps the routes instead of those that the caller had before, unless
+// another one was faster.
+func (c *routeCache) put(before, r *routes) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries == nil {
+		c.entries = make(map[string]*list.Element)
+	}
+	e := c.entries[r.organizationID]
+	switch {
+	case e == nil:
+		c.entries[r.organizationID] = c.used.PushFront(r)
+	case e.Value.(*routes) != before && e.Value.(*routes).version >= r.version:
+		return
+	default:
+		c.size -= e.Value.(*routes).size()
+		e.Value = r
+		c.used.MoveToFront(e)
+	}
+	c.size += r.size()
+	for c.size > maxRoutes && c.used.Len() > 1 {
+		last := c.used.Back()
+		gone := c.used.Remove(last).(*routes)
+		delete(c.entries, gone.organizationID)
+		c.size -= gone.size()
+	}
+}
+
+func (r *routes) size() int { return 256 + r.table.Size() }
+
+// maxLoads is how often an Enqueue reads routes before its transaction. If they
+// are still not there, it reads them inside.
+const maxLoads = 3
+
+// errBehind says that there is more to read than a transaction should wait for.
+var errBehind = errors.New("sqlstore: the routes are to be read first")
+
+// follow brings the routes to the versions that the transaction has read. In the
+// caller's transaction it reads all that is missing. In one of the store's own it
+// returns errBehind if that is much, so that others need not wait for it.
+func (s *Store) follow(ctx context.Context, q Tx, e *enqueuing, versions map[string]int64) (changed bool, err error) {
+	for id, version := range versions {
+		before := e.routes[id]
+		known := before
+		switch {
+		case known == nil:
+		case known.version == version:
+			continue
+		case known.version > version && e.callers:
+			continue // the transaction's snapshot is an old one
+		case known.version > version, version-known.version > changesKept:
+			known = nil // the database went back to an earlier state, or far ahead
+		}
+		if known == nil && !e.callers && e.loads < maxLoads {
+			return false, errBehind
+		}
+		if e.routes[id], err = s.readRoutes(ctx, q, id, known, version); err != nil {
+			return false, err
+		}
+		s.routes.put(before, e.routes[id])
+		changed = true
+	}
+	return changed, nil
+}
+
+// loadRoutes reads the routes of the organizations that are not known, or far
+// from being those of now, outside of any transaction.
+func (s *Store) loadRoutes(ctx context.Context, organizationIDs []string) error {
+	known := s.routes.get(organizationIDs)
+	versions, err := s.versions(ctx, s.read, organizationIDs)
+	if err != nil {
+		return err
+	}
+	for id, version := range versions {
+		before := known[id]
+		if before != nil && before.version <= version && version-before.version <= changesKept {
+			continue
+		}
+		r, err := s.readRoutes(ctx, s.read, id, nil, version)
+		if err != nil {
+			return err
+		}
+		s.routes.put(before, r)
+	}
+	return nil
+}
+
+// versions returns those of the organizations that have had webhooks.
+func (s *Store) versions(ctx context.Context, q Tx, organizationIDs []string) (map[string]int64, error) {
+	var encoded []byte
+	if _, err := one(ctx, q, s.routing.versions, []any{s.x.dialect.texts(organizationIDs)}, []any{&encoded}); err != nil {
 		return nil, err
 	}
-	return s.routesAt(ctx, q, version)
+	return decodeVersions(encoded)
 }
 
-// routesAt returns the routes at the version that the transaction has read.
-func (s *Store) routesAt(ctx context.Context, q Tx, version int64) (*routes, error) {
-	if r := s.routes.Load(); r.version == version {
+func decodeVersions(encoded []byte) (versions map[string]int64, err error) {
+	if err = json.Unmarshal(encoded, &versions); err != nil {
+		err = fmt.Errorf("sqlstore: the versions of organizations: %w", err)
+	}
+	return versions, err
+}
+
+// readRoutes returns the routes of an organization at the version, or a later
+// one. It reads what changed since those that are known, or all if none are.
+func (s *Store) readRoutes(ctx context.Context, q Tx, id string, known *routes, version int64) (*routes, error) {
+	for {
+		next := &routes{organizationID: id}
+		since := version // what was deleted after it must still be there to be read
+		var table *match.Table
+		if known != nil {
+			next.version, since, table = known.version, known.version, known.table
+		}
+		changes, err := s.readChanges(ctx, q, next)
+		if err != nil {
+			return nil, err
+		}
+		next.version = max(next.version, version)
+		if next.version-since <= changesKept {
+			next.table = table.With(changes...)
+			return next, nil
+		}
+		known, version = nil, next.version
+	}
+}
+
+// readChanges reads page by page what changed after the version, and sets the
+// version of the last change.
+func (s *Store) readChanges(ctx context.Context, q Tx, r *routes) (changes []match.Route, err error) {
+	for n := routesPage; n == routesPage; {
+		n = 0
+		err := collect(ctx, q, func(row scanner) error {
+			n++
+			changed, err := scanRoute(row, &r.version)
+			changes = append(changes, changed)
+			return err
+		}, s.routing.changes, r.organizationID, r.version, routesPage)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return changes, nil
+}
+
+func scanRoute(row scanner, version *int64) (match.Route, error) {
+	var id string
+	var createdAt, revision, paused, deleted int64
+	var eventTypes, endpoints []byte
+	if err := row.Scan(version, &id, &createdAt, &revision, &paused, &deleted, &eventTypes, &endpoints); err != nil {
+		return match.Route{}, err
+	}
+	r := match.Route{At: webhook.WebhookCursor{CreatedAt: moment(createdAt), ID: id}}
+	if deleted != 0 {
 		return r, nil
 	}
-	r := &routes{version: version, ids: make(map[webhook.Endpoint]int64), byID: make(map[int64]*route)}
-	var webhooks []*webhook.Webhook
-	revisions := make(map[string]int64)
-	err := collect(ctx, q, func(rows scanner) error {
-		w, err := scanRouted(rows)
-		webhooks = append(webhooks, w)
-		revisions[w.ID] = w.Revision
-		return err
-	}, s.routing.webhooks)
-	if err != nil {
-		return nil, err
+	var routed []routedEndpoint
+	if err := errors.Join(json.Unmarshal(eventTypes, &r.EventTypes), json.Unmarshal(endpoints, &routed)); err != nil {
+		return r, fmt.Errorf("sqlstore: the route of webhook %s: %w", id, err)
 	}
-	r.table = match.NewTable(webhooks)
-	err = collect(ctx, q, func(rows scanner) error {
-		var id int64
-		to := &route{}
-		err := rows.Scan(&id, &to.organizationID, &to.endpoint.WebhookID, &to.endpoint.Channel)
-		to.revision = revisions[to.endpoint.WebhookID]
-		r.ids[to.endpoint], r.byID[id] = id, to
-		return err
-	}, s.routing.endpoints)
-	if err != nil {
-		return nil, err
+	for _, e := range routed {
+		r.Targets = append(r.Targets, match.Target{
+			Endpoint:   webhook.Endpoint{WebhookID: id, Channel: e.Channel},
+			EndpointID: e.ID, Revision: revision, Paused: paused != 0,
+		})
 	}
-	s.routes.Store(r)
 	return r, nil
 }
 
-// scanRouted reads a webhook without its configs, which may be sealed.
-func scanRouted(rows scanner) (*webhook.Webhook, error) {
-	w := &webhook.Webhook{}
-	var eventTypes, channels []byte
-	var paused int64
-	if err := rows.Scan(&w.ID, &w.OrganizationID, &eventTypes, &channels, &paused, &w.Revision); err != nil {
-		return w, err
-	}
-	w.Paused = paused != 0
-	if err := json.Unmarshal(eventTypes, &w.EventTypes); err != nil {
-		return w, fmt.Errorf("sqlstore: webhook %s: its event types: %w", w.ID, err)
-	}
-	var names []struct {
-		Channel string `json:"channel"`
-	}
-	if err := json.Unmarshal(channels, &names); err != nil {
-		return w, fmt.Errorf("sqlstore: webhook %s: its channels: %w", w.ID, err)
-	}
-	for _, n := range names {
-		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: n.Channel})
-	}
-	return w, nil
+// raise gives a change of one of the organization's webhooks its version. No
+// other change of them goes on before this one has ended.
+func (s *Store) raise(ctx context.Context, q Tx, organizationID string) (version int64, err error) {
+	_, err = one(ctx, q, s.routing.raise, []any{organizationID}, []any{&version})
+	return version, err
 }

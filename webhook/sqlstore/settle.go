@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,9 @@ func (s *Store) pauseOwners(ctx context.Context, q Tx, now time.Time, settlement
 			return err
 		}
 	}
-	slices.SortStableFunc(owners, func(a, b owner) int { return strings.Compare(a.webhookID, b.webhookID) })
+	slices.SortStableFunc(owners, func(a, b owner) int {
+		return cmp.Or(strings.Compare(a.organizationID, b.organizationID), strings.Compare(a.webhookID, b.webhookID))
+	})
 	for _, o := range slices.Compact(owners) {
 		if err := s.pauseWebhook(ctx, q, o.organizationID, o.webhookID, o.revision, micros(now)); err != nil {
 			return err

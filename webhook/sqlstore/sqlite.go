@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"strconv"
 	"strings"
 )
@@ -23,6 +24,7 @@ func (sqliteDialect) expand(statement string) string {
 		"{tried}", tried,
 		"{in}", "IN (SELECT value FROM json_each(?))",
 		"{notin}", "NOT IN (SELECT value FROM json_each(?))",
+		"{versions}", "(SELECT json_group_object(organization_id, version) FROM {p}organizations WHERE organization_id IN (SELECT value FROM json_each(?)))",
 		"{nextid}", "(SELECT next_id FROM {p}meta)",
 		// SQLite keeps to the written order of tables after CROSS JOIN.
 		"{join}", "CROSS JOIN",
@@ -79,7 +81,7 @@ func (d sqliteDialect) queryBatch(ctx context.Context, q Tx, b *batch, rows, res
 func (sqliteDialect) lockSchema(context.Context, Tx, string) error { return nil }
 
 func (sqliteDialect) reserveSQL() string {
-	return `UPDATE {p}meta SET next_id = next_id + ? RETURNING next_id, subscriptions`
+	return `UPDATE {p}meta SET next_id = next_id + ? RETURNING next_id, {versions}`
 }
 
 func (sqliteDialect) reserveSpan(n int) (parameter, span int) { return n, n }
@@ -130,6 +132,12 @@ func (sqliteDialect) ints(ids []int64) string {
 		out = strconv.AppendInt(out, id, 10)
 	}
 	return string(append(out, ']'))
+}
+
+// texts writes a JSON array.
+func (sqliteDialect) texts(texts []string) string {
+	out, _ := json.Marshal(texts) // strings can be written
+	return string(out)
 }
 
 func (sqliteDialect) rebind(query string) string { return query }

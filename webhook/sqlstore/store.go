@@ -50,7 +50,7 @@ type Store struct {
 	sealer   Sealer // nil: configs are stored in clear
 
 	subscriptions subscriptionStatements
-	routing       routingStatements
+	routing       routeStatements
 	enqueue       enqueueStatements
 	claim         claimStatements
 	settle        settleStatements
@@ -58,7 +58,7 @@ type Store struct {
 	prune         pruneStatements
 	reseal        resealStatements
 
-	routes atomic.Pointer[routes]
+	routes routeCache
 	// cursor is the endpoint that the last claim ended with.
 	cursor atomic.Int64
 
@@ -82,7 +82,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 	s := &Store{
 		x: x, writer: dialect.newWriter(db), read: sqlTx{dialect, db}, mapError: config.MapError, sealer: config.Sealer,
 		subscriptions: newSubscriptionStatements(x),
-		routing:       newRoutingStatements(x),
+		routing:       newRouteStatements(x),
 		enqueue:       newEnqueueStatements(x),
 		claim:         newClaimStatements(x),
 		settle:        newSettleStatements(x),
@@ -94,7 +94,6 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 	if config.Reader != nil {
 		s.read = sqlTx{dialect, config.Reader}
 	}
-	s.routes.Store(&routes{version: -1})
 	if err := s.migrate(ctx, !config.NoMigrate); err != nil {
 		_ = s.writer.close()
 		return nil, s.failed(err)

@@ -10,10 +10,10 @@ import (
 )
 
 type subscriptionStatements struct {
-	insert, update, remove, exists, get, changed string
-	lock, pause                                  string
-	endpoints, addEndpoint, setEndpoint          string
-	listing                                      listingStatements
+	insert, update, remove, exists, get, pause string
+	endpoints, addEndpoint, setEndpoint        string
+	pauseEndpoints                             string
+	listing                                    listingStatements
 }
 
 const webhookColumns = `id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision`
@@ -23,16 +23,15 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		insert: x.sql(`INSERT INTO {p}webhooks (` + webhookColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
 		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?, updated_at = ?, revision = revision + 1
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
-		remove:      x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ? AND revision BETWEEN ? AND ?`),
-		exists:      x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		get:         x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		listing:     newListingStatements(x),
-		lock:        x.sql(`SELECT ` + routedColumns + ` FROM {p}webhooks d WHERE id = ? AND organization_id = ? {forupdate}`),
-		pause:       x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1 WHERE id = ?`),
-		changed:     x.sql(`UPDATE {p}meta SET subscriptions = subscriptions + 1`),
-		endpoints:   x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
-		addEndpoint: x.sql(`INSERT INTO {p}endpoints (organization_id, webhook_id, channel, state) VALUES (?, ?, ?, ?)`),
-		setEndpoint: x.sql(`UPDATE {p}endpoints SET state = ? WHERE id = ?`),
+		remove:         x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ? AND revision BETWEEN ? AND ?`),
+		exists:         x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		get:            x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		listing:        newListingStatements(x),
+		pause:          x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1 WHERE id = ?`),
+		endpoints:      x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
+		addEndpoint:    x.sql(`INSERT INTO {p}endpoints (organization_id, webhook_id, channel, state) VALUES (?, ?, ?, ?) RETURNING id`),
+		setEndpoint:    x.sql(`UPDATE {p}endpoints SET state = ? WHERE id = ?`),
+		pauseEndpoints: x.sql(`UPDATE {p}endpoints SET state = ? WHERE webhook_id = ? AND state < 2`),
 	}
 }
 
@@ -42,13 +41,19 @@ func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
 	if err != nil {
 		return err
 	}
-	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+	err = s.change(ctx, w.OrganizationID, func(ctx context.Context, q Tx, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.insert, w.ID, w.OrganizationID, w.Name, eventTypes, channels,
 			flag(w.Paused), micros(w.CreatedAt), micros(w.UpdatedAt), micros(w.CreatedAt))
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
 			return err
 		}
-		return s.setEndpoints(ctx, q, w, w.ChannelKeys())
+		endpoints, err := s.setEndpoints(ctx, q, w, w.ChannelKeys())
+		if err != nil {
+			return err
+		}
+		_, err = q.Exec(ctx, s.routing.add, version, micros(w.CreatedAt), flag(w.Paused), 0, eventTypes, endpoints,
+			w.OrganizationID, w.ID, micros(w.CreatedAt))
+		return err
 	})
 	if err == nil {
 		w.Revision = micros(w.CreatedAt)
@@ -89,7 +94,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
 	if err != nil {
 		return err
 	}
-	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+	err = s.change(ctx, w.OrganizationID, func(ctx context.Context, q Tx, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.update, w.Name, eventTypes, channels, flag(w.Paused), micros(w.UpdatedAt),
 			w.ID, w.OrganizationID, w.Revision)
 		if err != nil {
@@ -98,7 +103,12 @@ func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
 		if n == 0 {
 			return s.conflict(ctx, q, w)
 		}
-		return s.setEndpoints(ctx, q, w, w.ChannelKeys())
+		endpoints, err := s.setEndpoints(ctx, q, w, w.ChannelKeys())
+		if err != nil {
+			return err
+		}
+		_, err = q.Exec(ctx, s.routing.set, version, w.Revision+1, flag(w.Paused), 0, eventTypes, endpoints, w.OrganizationID, w.ID)
+		return err
 	})
 	if err == nil {
 		w.Revision++
@@ -126,7 +136,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, re
 		from, to = math.MinInt64, math.MaxInt64
 	}
 	w := &webhook.Webhook{ID: id, OrganizationID: organizationID}
-	return s.write(ctx, func(ctx context.Context, q Tx) error {
+	return s.change(ctx, organizationID, func(ctx context.Context, q Tx, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.remove, id, organizationID, from, to)
 		if err != nil {
 			return err
@@ -134,13 +144,34 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, re
 		if n == 0 {
 			return s.conflict(ctx, q, w)
 		}
-		return s.setEndpoints(ctx, q, w, nil)
+		none, err := s.setEndpoints(ctx, q, w, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := q.Exec(ctx, s.routing.set, version, 0, 0, 1, "[]", none, organizationID, id); err != nil {
+			return err
+		}
+		_, err = q.Exec(ctx, s.routing.purge, organizationID, version-changesKept)
+		return err
+	})
+}
+
+// change runs fn in a transaction that gives a change of one of the
+// organization's webhooks its version. Taking it comes first, because it is the
+// lock: no other change of them goes on until this one has ended.
+func (s *Store) change(ctx context.Context, organizationID string, fn func(ctx context.Context, q Tx, version int64) error) error {
+	return s.write(ctx, func(ctx context.Context, q Tx) error {
+		version, err := s.raise(ctx, q, organizationID)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, q, version)
 	})
 }
 
 // setEndpoints makes the webhook's endpoints those of the channel keys, and
-// lets all processes know that a webhook changed.
-func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys []string) error {
+// returns them as the row of a route has them.
+func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys []string) (string, error) {
 	state := int64(endpointActive)
 	if w.Paused {
 		state = endpointPaused
@@ -154,51 +185,59 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys
 		return err
 	}, s.subscriptions.endpoints, w.ID)
 	if err != nil {
-		return err
+		return "", err
 	}
-	for _, key := range keys {
-		var err error
-		if id, ok := stored[key]; ok {
+	routed := make([]routedEndpoint, len(keys))
+	for i, key := range keys {
+		id, ok := stored[key]
+		if ok {
 			delete(stored, key)
 			_, err = q.Exec(ctx, s.subscriptions.setEndpoint, state, id)
 		} else {
-			_, err = q.Exec(ctx, s.subscriptions.addEndpoint, w.OrganizationID, w.ID, key, state)
+			_, err = one(ctx, q, s.subscriptions.addEndpoint, []any{w.OrganizationID, w.ID, key, state}, []any{&id})
 		}
 		if err != nil {
-			return err
+			return "", err
 		}
+		routed[i] = routedEndpoint{id, key}
 	}
 	for _, id := range stored {
 		if _, err := q.Exec(ctx, s.subscriptions.setEndpoint, int64(endpointDeleted), id); err != nil {
-			return err
+			return "", err
 		}
 	}
-	_, err = q.Exec(ctx, s.subscriptions.changed)
-	return err
+	encoded, err := json.Marshal(routed)
+	return string(encoded), err
 }
 
 // pauseWebhook changes the webhook, so that whoever read it before must read it
 // again. A webhook that is no longer at the revision, unless that is 0, stays as
 // it is. It does without the configs, which this process may be unable to open.
 func (s *Store) pauseWebhook(ctx context.Context, q Tx, organizationID, id string, revision, now int64) error {
-	var w *webhook.Webhook
-	err := collect(ctx, q, func(rows scanner) (err error) {
-		w, err = scanRouted(rows)
+	var version, current, paused int64
+	if _, err := one(ctx, q, s.routing.lock, []any{organizationID}, []any{&version}); err != nil {
 		return err
-	}, s.subscriptions.lock, id, organizationID)
+	}
+	found, err := one(ctx, q, s.routing.get, []any{organizationID, id}, []any{&current, &paused})
 	switch {
 	case err != nil:
 		return err
-	case w == nil:
+	case !found:
 		return webhook.ErrNotFound
-	case w.Paused || revision != 0 && revision != w.Revision:
+	case paused != 0 || revision != 0 && revision != current:
 		return nil
+	}
+	if version, err = s.raise(ctx, q, organizationID); err != nil {
+		return err
 	}
 	if _, err := q.Exec(ctx, s.subscriptions.pause, now, id); err != nil {
 		return err
 	}
-	w.Paused = true
-	return s.setEndpoints(ctx, q, w, w.ChannelKeys())
+	if _, err := q.Exec(ctx, s.subscriptions.pauseEndpoints, int64(endpointPaused), id); err != nil {
+		return err
+	}
+	_, err = q.Exec(ctx, s.routing.pause, version, organizationID, id)
+	return err
 }
 
 func (s *Store) encodeWebhook(ctx context.Context, w *webhook.Webhook) (eventTypes, channels string, err error) {

@@ -23,6 +23,7 @@ func concurrencyCases() []testCase {
 		{"TakeOvers", func(f *fixture) { concurrentTakeOvers(f, f) }},
 		{"SameEvents", func(f *fixture) { concurrentSameEvents(f, f) }},
 		{"CreateThenEmit", func(f *fixture) { concurrentCreateThenEmit(f, f) }},
+		{"ChangeThenEmit", func(f *fixture) { concurrentChangeThenEmit(f, f) }},
 		{"Updaters", func(f *fixture) { concurrentUpdaters(f, f) }},
 		{"Statistics", func(f *fixture) { concurrentStatistics(f, f) }},
 		{"Creators", concurrentCreators},
@@ -187,6 +188,48 @@ func concurrentCreateThenEmit(views ...*fixture) {
 		found, err := mine.Deliveries(mine.ctx, webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
 		assert.NoError(mine.t, err)
 		assert.Len(mine.t, found, 1, "a webhook that was created before Enqueue began is matched, whatever goes on beside")
+	})
+}
+
+// concurrentChangeThenEmit lets everyone change a webhook of the same organization
+// again and again, and emit through another view each time that a change has
+// returned: what it says now gets the event, and what it said before does not.
+func concurrentChangeThenEmit(views ...*fixture) {
+	const rounds = 8
+	inParallel(func(n int) {
+		mine, yours := views[n%len(views)], views[(n+1)%len(views)]
+		w := hook()
+		w.EventTypes = []event.Pattern{event.Pattern(fmt.Sprintf("type%d_0.*", n))}
+		if !assert.NoError(mine.t, mine.CreateWebhook(mine.ctx, w)) {
+			return
+		}
+		for round := range rounds {
+			emit := func(want int) {
+				e := newEvent(fmt.Sprintf("evt_%d_%d_%d", n, round, want))
+				e.Type = fmt.Sprintf("type%d_%d.sent", n, round)
+				_, err := yours.Enqueue(yours.ctx, start(), []webhook.NewEvent{e}, nil)
+				assert.NoError(yours.t, err)
+				found, err := mine.Deliveries(mine.ctx, webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
+				assert.NoError(mine.t, err)
+				assert.Len(mine.t, found, want, "a change that returned before Enqueue began counts, whatever else changes meanwhile")
+			}
+			emit(1)
+			w.EventTypes = []event.Pattern{event.Pattern(fmt.Sprintf("type%d_%d.*", n, round+1))}
+			w.Paused = round%2 == 0
+			if !assert.NoError(mine.t, mine.UpdateWebhook(mine.ctx, w)) {
+				return
+			}
+			emit(0)
+		}
+		if assert.NoError(mine.t, mine.DeleteWebhook(mine.ctx, org, w.ID, 0)) {
+			e := newEvent(fmt.Sprint("evt_last_", n))
+			e.Type = fmt.Sprintf("type%d_%d.sent", n, rounds)
+			_, err := yours.Enqueue(yours.ctx, start(), []webhook.NewEvent{e}, nil)
+			assert.NoError(yours.t, err)
+			found, err := mine.Deliveries(mine.ctx, webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
+			assert.NoError(mine.t, err)
+			assert.Empty(mine.t, found, "a webhook that was deleted before Enqueue began gets nothing")
+		}
 	})
 }
 

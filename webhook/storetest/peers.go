@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,9 @@ func peerCases(h Harness) []testCase {
 	}
 	return []testCase{
 		{"ChangesCountAtOnce", with(changesCountAtOnce)},
+		{"ManyChanges", with(manyChangesByPeer)},
+		{"UsedAgain", with(usedAgainByPeer)},
+		{"ChangeThenEmit", with(func(f, peer *fixture) { concurrentChangeThenEmit(f, peer) })},
 		{"TakeOver", with(takeOverByPeer)},
 		{"Claimers", with(func(f, peer *fixture) { concurrentClaimers(f, peer) })},
 		{"TakeOvers", with(func(f, peer *fixture) { concurrentTakeOvers(f, peer) })},
@@ -67,4 +71,59 @@ func takeOverByPeer(f, peer *fixture) {
 	require.Greater(f.t, theirs.Token, mine.Token, "the token grows with every claim, whichever process claims")
 	f.refuse(start(), succeeded(mine, start()), "a process that paused too long must not overwrite the one that took over")
 	peer.settle(start(), succeeded(theirs, start()))
+}
+
+// manyChangesByPeer catches a store that forgets changes, before those who did
+// not need them for a while have heard of them.
+func manyChangesByPeer(f, peer *fixture) {
+	const changes, removed = 300, 5
+	var gone []*webhook.Webhook
+	for range removed {
+		gone = append(gone, f.create(hook()))
+	}
+	kept := f.create(hook())
+	f.emit(start(), "evt_0")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_0"}), removed+1)
+
+	for _, w := range gone {
+		peer.remove(w)
+	}
+	added := peer.create(hook())
+	for i := range changes {
+		added.Name = fmt.Sprint("change ", i)
+		require.NoError(f.t, peer.UpdateWebhook(peer.ctx, added))
+	}
+	tasks := f.offer(start(), always, newEvent("evt_1"))
+	got := make(map[string]int64)
+	for _, d := range f.list(webhook.DeliveryQuery{EventID: "evt_1"}) {
+		got[d.WebhookID] = 0
+	}
+	for _, task := range append(tasks, f.claim(start(), 100)...) {
+		if task.EventID == "evt_1" {
+			got[task.Endpoint.WebhookID] = task.Revision
+		}
+	}
+	require.Equal(f.t, map[string]int64{kept.ID: kept.Revision, added.ID: added.Revision}, got,
+		"however many changes another process made since the last call, all of them count")
+}
+
+// usedAgainByPeer lets an id that one organization has deleted go to another.
+func usedAgainByPeer(f, peer *fixture) {
+	w := f.create(hook())
+	f.emit(start(), "evt_1")
+	peer.remove(w)
+	theirs := w.Clone()
+	theirs.OrganizationID = other
+	peer.create(theirs)
+	f.emit(start(), "evt_2")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2"}), "a webhook that was deleted gets nothing, even if another organization uses its id now")
+	e := newEvent("evt_3")
+	e.OrganizationID = other
+	f.enqueue(start(), e)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{OrganizationID: other, EventID: "evt_3"}), 1)
+
+	peer.remove(theirs)
+	peer.create(w.Clone())
+	f.emit(start(), "evt_4")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_4"}), 1, "an id that is used again by its first organization is matched")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -12,63 +13,77 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-func hook(id, organizationID string, patterns []event.Pattern, channels ...string) *webhook.Webhook {
-	w := &webhook.Webhook{ID: id, OrganizationID: organizationID, EventTypes: patterns, Revision: 3}
-	for _, name := range channels {
-		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: name})
-	}
-	return w
+func target(id, channel string) Target {
+	return Target{Endpoint: webhook.Endpoint{WebhookID: id, Channel: channel}, Revision: 3}
 }
+
+// route makes the route of a webhook that was created so many seconds after the first.
+func route(second int, id string, patterns []event.Pattern, channels ...string) Route {
+	r := Route{At: webhook.WebhookCursor{CreatedAt: time.Unix(int64(second), 0), ID: id}, EventTypes: patterns}
+	for _, channel := range channels {
+		r.Targets = append(r.Targets, target(id, channel))
+	}
+	return r
+}
+
+func all() []event.Pattern { return []event.Pattern{event.MatchAll} }
 
 func TestTargets(t *testing.T) {
 	t.Parallel()
-	paused := hook("wh_paused", "org_a", []event.Pattern{"*"}, "email")
-	paused.Paused = true
-	table := NewTable([]*webhook.Webhook{
-		hook("wh_1", "org_a", []event.Pattern{"object.*", "object.created"}, "webhook", "slack", "webhook"),
-		hook("wh_other", "org_b", []event.Pattern{"*"}, "webhook"),
-		paused,
-		hook("wh_2", "org_a", []event.Pattern{"invoice.paid"}, "webhook"),
-	})
-	target := func(id, channel string, paused bool) Target {
-		return Target{Endpoint: webhook.Endpoint{WebhookID: id, Channel: channel}, Revision: 3, Paused: paused}
+	var empty *Table
+	assert.Empty(t, empty.Targets("object.created"))
+	table := empty.With(
+		route(2, "wh_2", []event.Pattern{"invoice.paid"}, "webhook"),
+		route(1, "wh_b", all(), "email"),
+		route(1, "wh_a", []event.Pattern{"object.*", "object.created"}, "webhook", "slack", "webhook#2"),
+	)
+	for range 2 { // computed, then remembered
+		assert.Equal(t, []Target{target("wh_a", "webhook"), target("wh_a", "slack"), target("wh_a", "webhook#2"), target("wh_b", "email")},
+			table.Targets("object.created"))
+		assert.Equal(t, []Target{target("wh_b", "email"), target("wh_2", "webhook")}, table.Targets("invoice.paid"))
 	}
-	for _, c := range []struct {
-		organizationID, eventType string
-		want                      []Target
-	}{
-		{"org_a", "object.created", []Target{
-			target("wh_1", "webhook", false), target("wh_1", "slack", false), target("wh_1", "webhook#2", false),
-			target("wh_paused", "email", true),
-		}},
-		{"org_a", "invoice.paid", []Target{target("wh_paused", "email", true), target("wh_2", "webhook", false)}},
-		{"org_b", "invoice.paid", []Target{target("wh_other", "webhook", false)}},
-		{"org_c", "invoice.paid", nil},
-		{"", "invoice.paid", nil},
-	} {
-		for range 2 { // computed, then remembered
-			assert.Equal(t, c.want, table.Targets(c.organizationID, c.eventType), "%s of %q", c.eventType, c.organizationID)
-		}
-	}
+}
+
+func TestWith(t *testing.T) {
+	t.Parallel()
+	var empty *Table
+	before := empty.With(route(1, "wh_1", all(), "webhook"), route(2, "wh_2", all(), "webhook"))
+	require.Len(t, before.Targets("a.b"), 2)
+	after := before.With(
+		route(1, "wh_1", all()), // deleted
+		route(2, "wh_2", []event.Pattern{"c.d"}, "webhook"),
+		route(2, "wh_2", all(), "slack"), // changed again
+		route(0, "wh_0", all(), "email"),
+	)
+	assert.Equal(t, []Target{target("wh_0", "email"), target("wh_2", "slack")}, after.Targets("a.b"))
+	assert.Equal(t, []Target{target("wh_1", "webhook"), target("wh_2", "webhook")}, before.Targets("a.b"), "a table does not change")
+
+	assert.Equal(t, before.Size(), after.Size(), "as many routes of the same shape take as much")
+	gone := after.With(route(0, "wh_0", nil), route(2, "wh_2", nil))
+	assert.Zero(t, gone.Size(), "what is gone takes nothing")
+	assert.Zero(t, empty.Size())
 }
 
 func TestMemoIsBounded(t *testing.T) {
 	t.Parallel()
-	table := NewTable([]*webhook.Webhook{hook("wh_1", "", []event.Pattern{"*"}, "webhook")})
+	var empty *Table
+	table := empty.With(route(1, "wh_1", all(), "webhook"))
 	for i := range maxMemo + 10 {
-		require.Len(t, table.Targets("", fmt.Sprint("type.", i)), 1)
+		require.Len(t, table.Targets(fmt.Sprint("type.", i)), 1)
 	}
 	require.LessOrEqual(t, len(table.memo), maxMemo, "emitters of ever new types must not take ever more memory")
 }
 
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
-	table := NewTable([]*webhook.Webhook{hook("wh_1", "", []event.Pattern{"*"}, "webhook")})
+	var empty *Table
+	table := empty.With(route(1, "wh_1", all(), "webhook"))
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for i := range 100 {
-				assert.Len(t, table.Targets("", fmt.Sprint("type.", i)), 1)
+				assert.Len(t, table.Targets(fmt.Sprint("type.", i)), 1)
+				assert.Len(t, table.With(route(i, fmt.Sprint("another_", i), all(), "slack")).Targets("a.b"), 2)
 			}
 		})
 	}

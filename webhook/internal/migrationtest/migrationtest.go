@@ -1,0 +1,72 @@
+// Package migrationtest has what a database of package sqlstore held at an
+// earlier version of its schema, and checks what is made of it.
+package migrationtest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+const first, second, third = "wh_0000000000000001", "wh_0000000000000002", "wh_0000000000000003"
+
+// Version1 returns statements that fill the tables of version 1, with the default
+// prefix: organization a has an active webhook with two channels, a third of which
+// was removed, and a paused one; b has one.
+func Version1() []string {
+	return []string{
+		`INSERT INTO webhooks_webhooks (id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision) VALUES
+			('` + second + `', 'a', 'second', '["invoice.*"]', '[{"channel":"webhook","configs":{}}]', 1, 2000000, 3000000, 2000007),
+			('` + first + `', 'a', 'first', '["*"]', '[{"channel":"slack","configs":{}},{"channel":"webhook","configs":{}}]', 0, 1000000, 1000000, 1000000),
+			('` + third + `', 'b', 'third', '["*"]', '[{"channel":"webhook","configs":{}}]', 0, 3000000, 3000000, 3000000)`,
+		`INSERT INTO webhooks_endpoints (organization_id, webhook_id, channel, state) VALUES
+			('a', '` + second + `', 'webhook', 1), ('a', '` + first + `', 'email', 2), ('a', '` + first + `', 'slack', 0),
+			('a', '` + first + `', 'webhook', 0), ('b', '` + third + `', 'webhook', 0)`,
+	}
+}
+
+// Check checks a store on a database that was filled with Version1 and has been
+// brought to the newest version.
+func Check(t *testing.T, s webhook.Store) {
+	t.Helper()
+	ctx, now := t.Context(), time.Now()
+	emit := func(organizationID, id string) map[webhook.Endpoint]webhook.Status {
+		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{OrganizationID: organizationID, ID: id, Type: "invoice.paid", Payload: []byte(`{}`)}}, nil)
+		require.NoError(t, err)
+		all, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: organizationID, EventID: id})
+		require.NoError(t, err)
+		got := make(map[webhook.Endpoint]webhook.Status)
+		for _, d := range all {
+			got[d.Endpoint] = d.Status
+		}
+		return got
+	}
+	claim := func() map[string]int64 {
+		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
+		require.NoError(t, err)
+		revisions := make(map[string]int64)
+		for _, task := range tasks {
+			revisions[task.Endpoint.WebhookID] = task.Revision
+		}
+		return revisions
+	}
+	require.Equal(t, map[webhook.Endpoint]webhook.Status{
+		{WebhookID: first, Channel: "slack"}:    webhook.StatusPending,
+		{WebhookID: first, Channel: "webhook"}:  webhook.StatusPending,
+		{WebhookID: second, Channel: "webhook"}: webhook.StatusHeld,
+	}, emit("a", "evt_1"), "the webhooks are matched as they were before the migration")
+	require.Len(t, emit("b", "evt_1"), 1)
+	require.Equal(t, map[string]int64{first: 1_000_000, third: 3_000_000}, claim())
+
+	w, err := s.Webhook(ctx, "a", second)
+	require.NoError(t, err)
+	w.Paused = false
+	require.NoError(t, s.UpdateWebhook(ctx, w), "a webhook from before the migration can be changed")
+	require.Equal(t, map[string]int64{second: 2_000_008}, claim())
+	require.NoError(t, s.DeleteWebhook(ctx, "a", first, 0))
+	require.Equal(t, map[webhook.Endpoint]webhook.Status{{WebhookID: second, Channel: "webhook"}: webhook.StatusPending}, emit("a", "evt_2"))
+	require.Equal(t, map[string]int64{second: 2_000_008}, claim())
+}

@@ -1,0 +1,84 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook/internal/migrationtest"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+// TestMigrateFromVersion1 opens a database that the first version has filled.
+func TestMigrateFromVersion1(t *testing.T) {
+	t.Parallel()
+	dsn := schemaDSN(t)
+	migrations, err := sqlstore.Migrations(sqlstore.PostgreSQL(), "")
+	require.NoError(t, err)
+	execAt(t, dsn, append([]string{migrations[0].SQL}, migrationtest.Version1()...)...)
+	migrationtest.Check(t, open(t, dsn))
+}
+
+// TestEmitInAnOldTransaction emits in transactions that began before webhooks
+// were changed, at each level of isolation.
+func TestEmitInAnOldTransaction(t *testing.T) {
+	t.Parallel()
+	for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
+		t.Run(string(level), func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			dsn := schemaDSN(t)
+			s, peer := open(t, dsn), open(t, dsn)
+			first := newWebhook()
+			require.NoError(t, peer.CreateWebhook(ctx, first))
+			conn, err := pgx.Connect(ctx, dsn)
+			require.NoError(t, err)
+			begin := func() pgx.Tx {
+				tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: level})
+				require.NoError(t, err)
+				_, err = tx.Exec(ctx, "SELECT count(*) FROM webhooks_webhooks") // takes the snapshot
+				require.NoError(t, err)
+				return tx
+			}
+			targets := func(id string) (ids []string) {
+				rows, err := conn.Query(ctx, `SELECT p.webhook_id FROM webhooks_deliveries d JOIN webhooks_endpoints p ON p.id = d.endpoint_id
+					JOIN webhooks_events e ON e.id = d.event_id WHERE e.event_id = $1 ORDER BY d.id`, id)
+				require.NoError(t, err)
+				ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
+				require.NoError(t, err)
+				return ids
+			}
+
+			// A process that knows nothing yet answers from the snapshot.
+			tx := begin()
+			second := newWebhook()
+			require.NoError(t, peer.CreateWebhook(ctx, second))
+			require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_1")))
+			require.NoError(t, tx.Commit(ctx))
+			if level == pgx.ReadCommitted {
+				assert.ElementsMatch(t, []string{first.ID, second.ID}, targets("evt_1"), "a change that was committed before the call counts")
+			} else {
+				assert.Equal(t, []string{first.ID}, targets("evt_1"), "the transaction's snapshot decides")
+			}
+			_, err = s.Enqueue(ctx, time.Now(), newEvents("evt_2"), nil)
+			require.NoError(t, err)
+			assert.ElementsMatch(t, []string{first.ID, second.ID}, targets("evt_2"), "the snapshot of another transaction is forgotten")
+
+			// What the process knows already, it does not forget.
+			tx = begin()
+			second.EventTypes = []event.Pattern{"nothing.*"}
+			require.NoError(t, peer.UpdateWebhook(ctx, second))
+			_, err = s.Enqueue(ctx, time.Now(), newEvents("evt_3"), nil)
+			require.NoError(t, err)
+			require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_4")))
+			require.NoError(t, tx.Commit(ctx))
+			assert.Equal(t, []string{first.ID}, targets("evt_3"))
+			assert.Equal(t, []string{first.ID}, targets("evt_4"))
+			require.NoError(t, conn.Close(ctx))
+		})
+	}
+}

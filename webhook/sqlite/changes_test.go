@@ -1,0 +1,231 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	driversqlite "modernc.org/sqlite"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+// counted is what a store has asked of its database.
+type counted struct{ statements, rows, bytes int }
+
+// counter is a connector that counts it.
+type counter struct {
+	path string
+	mu   sync.Mutex
+	sum  counted
+}
+
+func (c *counter) Driver() driver.Driver { return &driversqlite.Driver{} }
+
+func (c *counter) Connect(context.Context) (driver.Conn, error) {
+	conn, err := c.Driver().Open("file:" + c.path + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
+	return &countedConn{conn, c}, err
+}
+
+func (c *counter) add(n counted) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sum.statements += n.statements
+	c.sum.rows += n.rows
+	c.sum.bytes += n.bytes
+}
+
+// of returns what fn asked for.
+func (c *counter) of(t *testing.T, fn func() error) counted {
+	t.Helper()
+	c.mu.Lock()
+	c.sum = counted{}
+	c.mu.Unlock()
+	require.NoError(t, fn())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sum
+}
+
+type countedConn struct {
+	driver.Conn
+	counter *counter
+}
+
+func (c *countedConn) Prepare(query string) (driver.Stmt, error) {
+	s, err := c.Conn.Prepare(query)
+	return &countedStmt{s, c.counter}, err
+}
+
+type countedStmt struct {
+	driver.Stmt
+	counter *counter
+}
+
+func (s *countedStmt) Exec(args []driver.Value) (driver.Result, error) {
+	s.counter.add(counted{statements: 1})
+	return s.Stmt.Exec(args) //nolint:staticcheck // what is wrapped has no other method
+}
+
+func (s *countedStmt) Query(args []driver.Value) (driver.Rows, error) {
+	s.counter.add(counted{statements: 1})
+	rows, err := s.Stmt.Query(args) //nolint:staticcheck // what is wrapped has no other method
+	return &countedRows{rows, s.counter}, err
+}
+
+type countedRows struct {
+	driver.Rows
+	counter *counter
+}
+
+func (r *countedRows) Next(dest []driver.Value) error {
+	err := r.Rows.Next(dest)
+	if err != nil {
+		return err
+	}
+	n := counted{rows: 1}
+	for _, v := range dest {
+		switch v := v.(type) {
+		case string:
+			n.bytes += len(v)
+		case []byte:
+			n.bytes += len(v)
+		default:
+			n.bytes += 8
+		}
+	}
+	r.counter.add(n)
+	return nil
+}
+
+func openCounted(t *testing.T, path string) (*sqlstore.Store, *counter) {
+	t.Helper()
+	c := &counter{path: path}
+	db := sql.OpenDB(c)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	s, err := sqlstore.New(t.Context(), db, sqlstore.SQLite(), sqlstore.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s, c
+}
+
+// largeWebhook makes one whose configs take 60 KiB.
+func largeWebhook(organizationID string) *webhook.Webhook {
+	w := newWebhook()
+	w.OrganizationID, w.CreatedAt = organizationID, time.Now()
+	w.Channels[0].Configs = json.RawMessage(`{"text":"` + strings.Repeat("x", 60<<10) + `"}`)
+	return w
+}
+
+// TestWhatAChangeCosts counts what emits and claims read after another process
+// changed a webhook of an organization that has many.
+func TestWhatAChangeCosts(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	s, read := openCounted(t, path)
+	admin, written := openCounted(t, path)
+	const webhooks = 300
+	var creating []counted
+	var last *webhook.Webhook
+	for range webhooks {
+		last = largeWebhook("large")
+		creating = append(creating, written.of(t, func() error { return admin.CreateWebhook(ctx, last) }))
+	}
+	assert.Equal(t, creating[1], creating[webhooks-1], "creating one more costs the same, however many there are")
+	victim := newWebhook()
+	victim.OrganizationID, victim.EventTypes = "victim", []event.Pattern{"invoice.*"}
+	require.NoError(t, admin.CreateWebhook(ctx, victim))
+
+	n := 0
+	emit := func(organizationID, eventType string) func() error {
+		return func() error {
+			n++
+			e := webhook.NewEvent{OrganizationID: organizationID, ID: fmt.Sprint("evt_", n), Type: eventType, Payload: []byte(`{}`)}
+			_, err := s.Enqueue(ctx, time.Now(), []webhook.NewEvent{e}, nil)
+			return err
+		}
+	}
+	change := func() {
+		last.Name = fmt.Sprint("change ", n)
+		require.NoError(t, admin.UpdateWebhook(ctx, last))
+	}
+
+	cold := read.of(t, emit("victim", "invoice.paid"))
+	assert.Less(t, cold.rows, 10, "the first emit reads the routes of its organization, and no others")
+	_ = read.of(t, emit("victim", "invoice.paid"))
+	still := read.of(t, emit("victim", "invoice.paid"))
+	change()
+	assert.Equal(t, still, read.of(t, emit("victim", "invoice.paid")), "changes of other organizations cost nothing")
+
+	first := read.of(t, emit("large", "object.created"))
+	assert.Less(t, first.bytes, 200*webhooks, "routes have nothing of the configs")
+	_ = read.of(t, emit("large", "object.created"))
+	before := read.of(t, emit("large", "object.created"))
+	change()
+	after := read.of(t, emit("large", "object.created"))
+	assert.Equal(t, before.statements+1, after.statements)
+	assert.Equal(t, before.rows+1, after.rows, "one change is one row")
+	assert.Less(t, after.bytes-before.bytes, 400, "which has nothing of the configs")
+
+	claim := func() error {
+		now := time.Now()
+		_, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
+		return err
+	}
+	change()
+	for range 2 {
+		cost := read.of(t, claim)
+		assert.LessOrEqual(t, cost.rows, 10+10+5, "a claim reads what it claims and whose it is")
+		assert.Less(t, cost.bytes, 5_000)
+	}
+}
+
+// TestDatabaseWentBack gives a store a database that has lost its last changes,
+// as after a failover, and has got others since.
+func TestDatabaseWentBack(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	s, admin := open(t, path), open(t, path)
+	kept, lost := newWebhook(), newWebhook()
+	require.NoError(t, admin.CreateWebhook(ctx, kept))
+	require.NoError(t, admin.CreateWebhook(ctx, lost))
+	targets := func(id string) (ids []string) {
+		_, err := s.Enqueue(ctx, time.Now(), []webhook.NewEvent{{ID: id, Type: "a.b", Payload: []byte(`{}`)}}, nil)
+		require.NoError(t, err)
+		all, err := s.Deliveries(ctx, webhook.DeliveryQuery{EventID: id})
+		require.NoError(t, err)
+		for _, d := range all {
+			ids = append(ids, d.WebhookID)
+		}
+		return ids
+	}
+	require.ElementsMatch(t, []string{kept.ID, lost.ID}, targets("evt_1"))
+
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
+	require.NoError(t, err)
+	for _, statement := range []string{
+		"DELETE FROM webhooks_routes WHERE version = 2", "UPDATE webhooks_organizations SET version = 1",
+		"DELETE FROM webhooks_endpoints WHERE webhook_id = '" + lost.ID + "'", "DELETE FROM webhooks_webhooks WHERE id = '" + lost.ID + "'",
+	} {
+		_, err := db.ExecContext(ctx, statement)
+		require.NoError(t, err)
+	}
+	require.NoError(t, db.Close())
+	require.Equal(t, []string{kept.ID}, targets("evt_2"))
+	added := newWebhook()
+	require.NoError(t, admin.CreateWebhook(ctx, added))
+	require.ElementsMatch(t, []string{kept.ID, added.ID}, targets("evt_3"))
+}
