@@ -114,7 +114,9 @@ func TestAProbeTakesWhatWasNeverAttempted(t *testing.T) {
 				sent = append(sent, b.emit(t, event.ObjectCreated).ID)
 			}
 			elapse(time.Millisecond)
-			assert.Equal(t, sent, arrived, "in the order of their age, before the next poll")
+			// Once the probe has been answered, several attempts are under way at once.
+			assert.ElementsMatch(t, sent, arrived, "all of them, before the next poll")
+			assert.Equal(t, sent[:1], arrived[:min(1, len(arrived))], "the probe is the oldest")
 			elapse(time.Hour)
 		}
 	})
