@@ -29,8 +29,9 @@ import (
 //     Result may repeat what the target said of the event itself.
 //   - Send is safe for concurrent use and leaves no goroutine behind.
 //
-// A Channel may say how long its attempts take at most ([Timeouter]), and which
-// host they go to ([Hoster]). One that wraps another passes both on.
+// A Channel may say how long its attempts take at most ([Timeouter]), which host
+// they go to ([Hoster]), and how many can be under way at a time ([Limited]). One
+// that wraps another passes all of it on.
 type Channel interface {
 	Send(ctx context.Context, m *Message) (Result, error)
 }

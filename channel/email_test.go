@@ -428,6 +428,19 @@ func TestEmailConfigProblems(t *testing.T) {
 	assert.NoError(t, err, "the older example")
 }
 
+// A mail server gets as many mails at a time as there are connections to it.
+func TestEmailLimit(t *testing.T) {
+	t.Parallel()
+	for conns, want := range map[int]int{0: 4, 1: 1, 9: 9} {
+		client, err := channel.NewSMTP(channel.SMTPConfig{Host: "Mail.example.com.", From: "a@example.com", MaxConns: conns})
+		require.NoError(t, err)
+		c := open(t, emailDriver(t, client), channel.EmailConfig{ToAddresses: []string{"a@example.com"}})
+		assert.Equal(t, want, channel.LimitOf(c))
+		assert.Equal(t, "mail.example.com", channel.HostOf(c))
+	}
+	assert.Zero(t, channel.LimitOf(channel.Func(nil)), "a channel that does not say")
+}
+
 func TestNewSMTPProblems(t *testing.T) {
 	t.Parallel()
 	_, err := channel.NewSMTP(channel.SMTPConfig{Port: -1, TLS: 7, Username: "u", From: "x"})
@@ -454,13 +467,14 @@ func TestEmailContract(t *testing.T) {
 	clients := []*channel.SMTP{client}
 	driver := func(config json.RawMessage) (channel.Channel, error) {
 		var c struct {
-			Port int
-			TLS  channel.SMTPTLS
+			Port    int
+			TLS     channel.SMTPTLS
+			Timeout time.Duration
 		}
 		if err := json.Unmarshal(config, &c); err != nil || c.Port == 0 {
 			return emailDriver(t, client).Open(config)
 		}
-		elsewhere, err := channel.NewSMTP(channel.SMTPConfig{Host: "127.0.0.1", Port: c.Port, TLS: c.TLS, From: "hooks@example.com", Timeout: 300 * time.Millisecond})
+		elsewhere, err := channel.NewSMTP(channel.SMTPConfig{Host: "127.0.0.1", Port: c.Port, TLS: c.TLS, From: "hooks@example.com", Timeout: c.Timeout, FinalTimeout: c.Timeout})
 		if err != nil {
 			return nil, err
 		}
@@ -469,7 +483,7 @@ func TestEmailContract(t *testing.T) {
 	}
 	says := func(verb, reply string, want channel.Action) channeltest.Answer {
 		return channeltest.Answer{Name: reply + " to " + verb, Want: want, Config: func(t testing.TB) json.RawMessage {
-			return fmt.Appendf(nil, `{"to_addresses":["a@example.com"],"tls":%d,"port":%d}`, channel.NoTLS, scriptedSMTP(t, map[string]string{verb: reply}))
+			return fmt.Appendf(nil, `{"to_addresses":["a@example.com"],"tls":%d,"port":%d,"timeout":10000000000}`, channel.NoTLS, scriptedSMTP(t, map[string]string{verb: reply}))
 		}}
 	}
 	channeltest.Run(t, channeltest.Harness{
@@ -492,7 +506,7 @@ func TestEmailContract(t *testing.T) {
 			return json.RawMessage(`{"to_addresses":["a@example.com"],"bcc_addresses":["b@example.com"]}`)
 		},
 		Hanging: func(t testing.TB) json.RawMessage {
-			return json.RawMessage(`{"to_addresses":["a@example.com"],"port":` + hangingPort(t) + `}`)
+			return json.RawMessage(`{"to_addresses":["a@example.com"],"timeout":300000000,"port":` + hangingPort(t) + `}`)
 		},
 		Bad:     []channeltest.Bad{{Name: "nobody", Config: `{"content_type":"rtf"}`, Fields: []string{"to_addresses", "content_type"}}},
 		Secrets: []string{mailPassword},

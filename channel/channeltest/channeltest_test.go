@@ -109,6 +109,37 @@ func TestSuiteFindsWrongHosts(t *testing.T) {
 	}
 }
 
+type limited struct {
+	hosted
+	most int
+}
+
+func (l limited) MaxInFlight() int { return l.most }
+
+func TestSuiteFindsWrongLimits(t *testing.T) {
+	t.Parallel()
+	opened := 0
+	for _, c := range []struct {
+		host string
+		most func() int
+		want bool // that it is right
+	}{
+		{"example.com", func() int { return 1 }, true},
+		{"example.com", func() int { return 0 }, false},
+		{"example.com", func() int { return -1 }, false},
+		{"", func() int { return 1 }, false},
+		{"example.com", func() int { opened++; return opened }, false},
+	} {
+		h := fake{}.harness()
+		h.Driver = channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+			return limited{hosted{nil, c.host}, c.most()}, nil
+		})
+		if err := limitRule().check(t, &h); (err == nil) != c.want {
+			t.Errorf("%q, %d: %v", c.host, c.most(), err)
+		}
+	}
+}
+
 // A suite that cannot fail tests nothing: each rule meets a channel that
 // breaks it.
 func TestSuiteFindsFaults(t *testing.T) {
