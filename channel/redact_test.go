@@ -1,13 +1,19 @@
 package channel_test
 
 import (
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
 )
@@ -80,8 +86,8 @@ func TestWebhookRedactsEchoes(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		url := serve(t, tt.answer)
-		config := map[string]any{"url": url + tt.path}
+		address := serve(t, tt.answer)
+		config := map[string]any{"url": address + tt.path}
 		for k, v := range tt.config {
 			config[k] = v
 		}
@@ -103,4 +109,59 @@ func TestWebhookRedactsAtTheLimit(t *testing.T) {
 	}).Send(t.Context(), message())
 	assert.NoError(t, err)
 	assert.Equal(t, "got ", result.Response)
+}
+
+// A secret is found in every form that a server may write it in.
+func TestWebhookRedactsForms(t *testing.T) {
+	t.Parallel()
+	const user, password, token = "acme-user", `pass"wö<rd>/&'+`, "tok_ü/sesame+4711&x"
+	basic := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
+	forms := map[string]string{
+		"Basic as it is sent":                 "Authorization: Basic " + basic,
+		"Basic, decoded":                      "login of " + user + ":" + password,
+		"the password":                        "wrong password " + password,
+		"in base64":                           base64.StdEncoding.EncodeToString([]byte(token)),
+		"in base64 for URLs":                  base64.URLEncoding.EncodeToString([]byte("?>" + token + "??")),
+		"in longer base64":                    base64.StdEncoding.EncodeToString([]byte("x" + token + "yz")),
+		"in hexadecimal":                      hex.EncodeToString([]byte("<" + token + ">")),
+		"in HEXADECIMAL":                      strings.ToUpper(hex.EncodeToString([]byte(token))),
+		"in a URL":                            "?q=" + url.QueryEscape(token),
+		"in lower case":                       "?q=tok_%c3%bc%2fsesame%2b4711%26x",
+		"in a path":                           "/x/" + url.PathEscape(token),
+		"in HTML":                             "<b>" + html.EscapeString(password) + "</b>",
+		"in HTML of Python":                   "pass&quot;wö&lt;rd&gt;/&amp;&#x27;+",
+		"in JSON of Python":                   `{"t": "tok_\u00fc/sesame+4711&x"}`,
+		"in JSON of PHP":                      `{"t": "tok_\u00fc\/sesame+4711&x"}`,
+		"in JSON of Go":                       `{"t": "tok_ü/sesame+4711\u0026x"}`,
+		"with what is left out of an excerpt": "tok_ü/ses\r\rame\r+4711&x",
+	}
+	for name, form := range forms {
+		for _, before := range []string{"", "got: ", "é\n"} {
+			address := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, before+form) })
+			result, err := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{
+				URL: address, Headers: map[string]string{"Authorization": "Basic " + basic, "X-Token": token},
+			}).Send(t.Context(), message())
+			require.NoError(t, err)
+			assert.Contains(t, result.Response, "[redacted]", name)
+			shown := strings.ReplaceAll(result.Response, "[redacted]", "")
+			assert.Less(t, len(shown), 25, "%s: %q", name, shown)
+			for _, part := range []string{"sesame", "4711", "wö", "rd&", basic[4:]} {
+				assert.NotContains(t, shown, part, name)
+			}
+		}
+	}
+}
+
+// What cannot be read cannot be searched for secrets: it is not shown.
+func TestWebhookCompressedAnswer(t *testing.T) {
+	t.Parallel()
+	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, "sesame-sesame")
+		_ = z.Close()
+	})
+	result, err := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{URL: address}).Send(t.Context(), message())
+	require.NoError(t, err)
+	assert.Equal(t, "(a body in a coding that was not asked for: gzip)", result.Response)
 }

@@ -116,7 +116,7 @@ func (d *slackDriver) Open(config json.RawMessage) (Channel, error) {
 	if err := r.problems.Err(); err != nil {
 		return nil, err
 	}
-	c.redact = newRedactor(secrets...)
+	c.redact = newRedactor(secrets)
 	c.request = &http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -220,7 +220,7 @@ func (c *slackChannel) Send(ctx context.Context, m *Message) (Result, error) {
 	req := c.request.WithContext(ctx)
 	setBody(req, body)
 	reply, err := c.client.do(req, nil, max(maxSlackReply, c.redact.keep()))
-	result := Result{StatusCode: reply.StatusCode, Response: c.redact.excerpt(reply.Body, reply.Truncated)}
+	result := Result{StatusCode: reply.StatusCode, Response: c.redact.response(&reply)}
 	if err == nil {
 		err = classifySlack(reply, c.bot, time.Now())
 	}

@@ -87,7 +87,7 @@ func (d *webhookDriver) Open(config json.RawMessage) (Channel, error) {
 		secrets = append(secrets, values...)
 	}
 	literals := atLeast(minLiteral, r.literals("payload_template"))
-	c.redact = newRedactor(slices.Concat(secrets, urlSecrets(u), literals)...)
+	c.redact = newRedactor(slices.Concat(secrets, urlSecrets(u)), literals...)
 	setDefault(header, "Content-Type", "application/json")
 	d.client.setDefaults(header)
 	markRepeatable(header)
@@ -138,7 +138,7 @@ func (c *webhookChannel) Send(ctx context.Context, m *Message) (Result, error) {
 func (c *HTTPClient) send(req *http.Request, redact *redactor) (Result, error) {
 	buf := bodyBuffers.Get().(*[]byte)
 	reply, err := c.do(req, (*buf)[:0], redact.keep())
-	result := Result{StatusCode: reply.StatusCode, Response: redact.excerpt(reply.Body, reply.Truncated)}
+	result := Result{StatusCode: reply.StatusCode, Response: redact.response(&reply)}
 	*buf = reply.Body[:0]
 	bodyBuffers.Put(buf)
 	if err == nil {
