@@ -16,6 +16,8 @@ type verdict struct {
 	health     health
 	// elsewhere says that only another process can make the attempt.
 	elsewhere bool
+	// again says that the task is queued again, and the worker is done with it.
+	again bool
 }
 
 // requeue is the verdict on a delivery that was not attempted: it goes back to
@@ -37,6 +39,9 @@ func leaveToOthers(t *task, wait time.Duration) verdict {
 func (r *run) work() {
 	for t := r.d.scheduler.next(); t != nil; t = r.d.scheduler.next() {
 		v, ok := r.attempt(t)
+		if v.again {
+			continue
+		}
 		unstarted, retriesUntil := r.d.scheduler.finish(t, v.health)
 		if ok {
 			r.verdicts <- v
@@ -89,6 +94,9 @@ func (r *run) attempt(t *task) (verdict, bool) {
 		return leaveToOthers(t, breakerMaxWait), true
 	}
 
+	if !d.scheduler.begin(t, ch.limit) {
+		return verdict{again: true}, false
+	}
 	attempt, progress, err := d.try(r.attempts, t.Endpoint.Channel, ch, &channel.Message{
 		EventID:    t.EventID,
 		EventType:  t.EventType,

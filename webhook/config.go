@@ -26,7 +26,8 @@ type Config struct {
 	MaxInFlight int
 
 	// MaxInFlightPerEndpoint bounds the attempts under way to one endpoint in
-	// this process. Defaults to 16.
+	// this process. Defaults to 16. Channels may allow fewer to their host (see
+	// [channel.Limited]): what waits for that is not under way.
 	MaxInFlightPerEndpoint int
 
 	// AttemptTimeout bounds attempts of channels that do not bound their own
@@ -42,7 +43,9 @@ type Config struct {
 	PollInterval time.Duration
 
 	// DrainTimeout is how long [Dispatcher.Run], when its context is cancelled,
-	// waits for attempts under way before it cancels them too. Defaults to 15 s.
+	// waits for attempts under way before it cancels them too. What the endpoint
+	// had been handed by then, and not answered, is handed to it again: a mail
+	// server may take minutes to answer. Defaults to 15 s.
 	DrainTimeout time.Duration
 
 	// Tests bounds what [Dispatcher.SendTest] does for one organization.

@@ -17,6 +17,8 @@ type endpointQueue struct {
 	// spilled says that the store holds deliveries that did not fit, so that
 	// later ones must not overtake them through an offer.
 	spilled bool
+	limit   *limit // of its host; nil if there is none
+	waits   bool   // in limit.waiting
 
 	listed bool // in the ready ring
 	next   *endpointQueue
@@ -51,6 +53,9 @@ const (
 // Otherwise those that have failed before get no more than half of the limit:
 // they may take long to fail again.
 func (q *endpointQueue) choose(limit int) choice {
+	if q.limit.full() {
+		return giveNone
+	}
 	fresh := len(q.fresh) > 0 && q.inFlight < limit && !q.breaker.open()
 	retry := len(q.retries) > 0 && q.inFlight < limit && q.retrying < max(limit/2, 1) && !q.breaker.openForRetries()
 	if q.breaker.tripped() {
@@ -91,6 +96,16 @@ func (q *endpointQueue) finished(t *task) {
 	q.inFlight--
 	if t.Tries > 0 {
 		q.retrying--
+	}
+}
+
+// putBack makes a task that was taken the next one again.
+func (q *endpointQueue) putBack(t *task) {
+	q.finished(t)
+	if t.Tries > 0 {
+		q.retries = slices.Insert(q.retries, 0, t)
+	} else {
+		q.fresh = slices.Insert(q.fresh, 0, t)
 	}
 }
 

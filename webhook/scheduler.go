@@ -28,6 +28,8 @@ type scheduler struct {
 	busy     int                  // workers with an attempt under way
 	hungry   bool                 // a claim waits for room
 	idleCond *sync.Cond           // workers == 0
+
+	hostLimits map[limitKey]*limit
 }
 
 type schedulerLimits struct {
@@ -42,7 +44,8 @@ type task struct {
 	queue  *endpointQueue
 	pushed time.Time // when it was queued
 	load   *load
-	lost   bool // the lease is somebody else's, or the delivery was cancelled
+	limit  *limit // that the attempt under way counts for
+	lost   bool   // the lease is somebody else's, or the delivery was cancelled
 }
 
 func newScheduler(l schedulerLimits) *scheduler {
@@ -52,6 +55,8 @@ func newScheduler(l schedulerLimits) *scheduler {
 		queues:  make(map[Endpoint]*endpointQueue),
 		held:    make(map[DeliveryID]*task),
 		payload: MaxPayload, // the first claim is a careful one
+
+		hostLimits: make(map[limitKey]*limit),
 	}
 	s.idleCond = sync.NewCond(&s.mu)
 	return s
@@ -188,11 +193,13 @@ func (s *scheduler) next() *task {
 				passed.push(q)
 			} else {
 				q.listed = false
+				s.await(q)
 			}
 			continue
 		}
 		q.listed = false
 		t := q.take(q.choose(s.limits.inFlightPerEndpoint))
+		s.join(t)
 		s.dequeued(t)
 		s.busy++
 		s.list(q)
@@ -219,6 +226,7 @@ func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil t
 	defer s.mu.Unlock()
 	q := t.queue
 	q.finished(t)
+	s.leave(t)
 	s.busy--
 	q.breaker.record(h, t.DeliveryID, t.Tries > 0)
 	switch {
@@ -345,6 +353,10 @@ func (s *scheduler) list(q *endpointQueue) {
 	if !q.listed && q.choose(s.limits.inFlightPerEndpoint) != giveNone {
 		q.listed = true
 		s.ready.push(q)
+		return
+	}
+	if !q.listed {
+		s.await(q)
 	}
 }
 
@@ -366,5 +378,6 @@ func (s *scheduler) signal() {
 func (s *scheduler) forgetIfIdle(q *endpointQueue) {
 	if q.len() == 0 && q.reserved == 0 && q.inFlight == 0 && !q.spilled && !q.listed && q.breaker.forgettable() {
 		delete(s.queues, q.endpoint)
+		s.setLimit(q, limitKey{})
 	}
 }
