@@ -107,13 +107,22 @@ func (r *configReader) badTemplate(name string, err error) *tmpl {
 // run renders the template for a message. A template that fails, fails the same
 // way next time, so its error is permanent.
 func (t *tmpl) run(ctx context.Context, m *Message) ([]byte, error) {
-	e, err := eventOf(m)
-	if err != nil {
-		return nil, err
-	}
-	out, err := t.render(ctx, template.Data(e))
-	if err == nil {
+	var out []byte
+	// The event is decoded inside the gate: what waits there holds only the payload.
+	err := template.Pass(ctx, func(ctx context.Context) error {
+		e, err := eventOf(m)
+		if err != nil {
+			return err
+		}
+		out, err = t.render(ctx, template.Data(e))
+		return err
+	})
+	var e *Error
+	switch {
+	case err == nil:
 		return out, nil
+	case errors.As(err, &e): // the event, and not the template
+		return nil, err
 	}
 	if done := ContextError(ctx); done != nil {
 		return nil, done

@@ -26,7 +26,9 @@
 //
 // A template can read its data and nothing else: no file, no other template, no method of a Go value, no attribute with
 // underscores. The data is only read. [Limits] bound the source, nesting, work, output, ranges and memory, each with an
-// error of its own; a template that tries to exhaust the process ends in one within 100 ms and 64 MiB.
+// error of its own; a template that tries to exhaust the process ends in one within 100 ms of processor time and 64 MiB,
+// because everything is charged before it is done. A context that ends stops a render within 10 ms. A [Gate] bounds how
+// many renders run at once.
 //
 // # How it is made
 //

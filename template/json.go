@@ -41,6 +41,11 @@ func CompileJSON(source string, o Options) (*JSON, error) {
 // with ErrNotJSON: its place is the {{ }} that wrote last before the JSON breaks, its message says where in the
 // result that is.
 func (j *JSON) Render(ctx context.Context, data map[string]any) ([]byte, error) {
+	ctx, gate, err := enterGate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer gate.leave()
 	t := j.template
 	out := &newState(ctx, &t.settings, data).top
 	out.marked = true

@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -214,7 +213,7 @@ func appendJSONInside(b []byte, s string, style *jsonStyle) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && (!style.html || strings.IndexByte("<>&'", c) < 0) {
+			if c >= ' ' && c != '"' && c != '\\' && (!style.html || c != '<' && c != '>' && c != '&' && c != '\'') {
 				i++
 				continue
 			}

@@ -245,12 +245,16 @@ func offsetPos(b []byte, offset int64) pos {
 // Render renders the object with data and returns compact JSON, with the fields in the order of the template. See
 // [Template.Render] about data and errors; the limits count for the object as a whole.
 func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error) {
+	ctx, gate, err := enterGate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer gate.leave()
 	st := newState(ctx, &o.settings, data)
 	b := make([]byte, 0, 2*o.static)
 	for _, p := range o.parts {
 		b = append(b, p.literal...)
 		if p.leaf != nil {
-			var err error
 			if b, err = p.leaf.render(st, b); err != nil {
 				return nil, p.leaf.at(err)
 			}

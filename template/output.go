@@ -98,8 +98,14 @@ func (o *output) printOwn(v any, own bool) error {
 	return err
 }
 
+// stepsPerCapture is what an output of its own costs.
+const stepsPerCapture = 2
+
 // capture runs what writes and returns what it has written, as markup where values are escaped.
 func (st *state) capture(run func(out *output) error) (any, error) {
+	if err := st.spend(stepsPerCapture); err != nil {
+		return nil, err
+	}
 	out := &output{st: st}
 	if st.json {
 		out.json = &jsonOutput{}

@@ -59,8 +59,13 @@ func (c *compiler) source(source string) (*Template, error) {
 // may be shared by any number of renders: it is only read. It may hold nil, booleans, numbers, strings, json.Number,
 // and slices and string-keyed maps of these.
 //
-// Nothing is returned along with an error. The error is an [*Error]; it holds no value of the data.
+// The render ends with ctx, and passes the [Gate] of ctx if there is one. Nothing is returned along with an error. The error is an [*Error]; it holds no value of the data.
 func (t *Template) Render(ctx context.Context, data map[string]any) (string, error) {
+	ctx, gate, err := enterGate(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer gate.leave()
 	out := &newState(ctx, &t.settings, data).top
 	if err := t.run(out); err != nil {
 		return "", err

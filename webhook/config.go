@@ -6,6 +6,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // Config tunes a Dispatcher. The zero value works.
@@ -47,6 +48,12 @@ type Config struct {
 	// had been handed by then, and not answered, is handed to it again: a mail
 	// server may take minutes to answer. Defaults to 15 s.
 	DrainTimeout time.Duration
+
+	// Renders bounds how many templates are rendered at once, and with them the
+	// memory that templates can take: 64 MiB each. Defaults to a Gate of the
+	// Dispatcher's own with a place for each core; Dispatchers of one process that
+	// are given the same are bounded together.
+	Renders *template.Gate
 
 	// Tests bounds what [Dispatcher.SendTest] does for one organization.
 	Tests TestLimits
@@ -102,6 +109,13 @@ func (c Config) withDefaults() (Config, error) {
 			return c, err
 		}
 		c.Channels = standard
+	}
+	if c.Renders == nil {
+		gate, err := template.NewGate(0)
+		if err != nil {
+			return c, err
+		}
+		c.Renders = gate
 	}
 	c.Retry = c.Retry.withDefaults()
 	c.Tests = c.Tests.withDefaults()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // Dispatcher publishes events to webhooks: it stores them, delivers them,
@@ -61,6 +62,11 @@ func New(store Store, cfg Config) (*Dispatcher, error) {
 
 // Channels returns the channels that webhooks can use: Config.Channels.
 func (d *Dispatcher) Channels() *channel.Registry { return d.cfg.Channels }
+
+// Renders returns what bounds the templates that are rendered at once:
+// Config.Renders. Whoever renders templates beside deliveries, such as previews,
+// does so under a context of it.
+func (d *Dispatcher) Renders() *template.Gate { return d.cfg.Renders }
 
 // CheckWebhook reports everything that is wrong with a webhook, as an
 // [event.ValidationError]: its fields and, for each channel, those of its

@@ -70,7 +70,7 @@ func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *
 		ctx, cancel = context.WithTimeout(ctx, d.cfg.AttemptTimeout)
 		defer cancel()
 	}
-	return ch.Send(ctx, m)
+	return ch.Send(d.cfg.Renders.Context(ctx), m)
 }
 
 // reason is what an error says beyond its class and status, which an Attempt

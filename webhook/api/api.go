@@ -11,6 +11,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -19,6 +20,8 @@ import (
 type Dispatcher interface {
 	// Channels says which fields configs have, and which are secret.
 	Channels() *channel.Registry
+	// Renders bounds the previews of templates together with those of deliveries.
+	Renders() *template.Gate
 	CheckWebhook(w *webhook.Webhook) error
 	CreateWebhook(ctx context.Context, w *webhook.Webhook) error
 	UpdateWebhook(ctx context.Context, w *webhook.Webhook) error

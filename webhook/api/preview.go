@@ -68,7 +68,7 @@ func (a *API) preview(r *request) (*response, error) {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), previewTime)
+	ctx, cancel := context.WithTimeout(a.dispatcher.Renders().Context(r.Context()), previewTime)
 	defer cancel()
 	rendered, err := template.Preview(ctx, shape, source, options, e)
 	if err != nil {

@@ -1,0 +1,6 @@
+//go:build race
+
+package template
+
+// slowdown is how much slower the race detector makes a render.
+const slowdown = 20
