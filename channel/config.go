@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // configReader reads the fields of a configuration one by one, so that every
@@ -15,11 +16,12 @@ import (
 type configReader struct {
 	fields   map[string]json.RawMessage
 	problems event.Problems
+	library  *template.Library // of the templates in it
 }
 
 // readConfig splits a configuration into its fields.
-func readConfig(config json.RawMessage) *configReader {
-	r := &configReader{}
+func readConfig(config json.RawMessage, library *template.Library) *configReader {
+	r := &configReader{library: library}
 	if err := json.Unmarshal(config, &r.fields); err != nil || r.fields == nil {
 		r.problems.Add("", "must be a JSON object")
 	}

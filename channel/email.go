@@ -54,7 +54,10 @@ func NewEmailDriver(server *SMTP) (Driver, error) {
 	return &emailDriver{server: server}, nil
 }
 
-type emailDriver struct{ server *SMTP }
+type emailDriver struct {
+	server  *SMTP
+	library *template.Library
+}
 
 // emailChannel is an EmailConfig made ready.
 type emailChannel struct {
@@ -68,7 +71,7 @@ type emailChannel struct {
 
 // Open checks everything and compiles the templates.
 func (d *emailDriver) Open(config json.RawMessage) (Channel, error) {
-	r := readConfig(config)
+	r := readConfig(config, d.library)
 	c := &emailChannel{server: d.server}
 	field := "to_addresses"
 	if _, ok := r.get(field); !ok {

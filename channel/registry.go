@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // The names that the published contract gives to channels. NameInApp and
@@ -30,6 +31,7 @@ var channelName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 // concurrent use. NewRegistry makes an empty one; [Standard] makes one with the
 // channels of this package.
 type Registry struct {
+	library *template.Library // of the standard channels
 	mu      sync.RWMutex
 	drivers map[string]Driver
 	absent  map[string]string // contract names that are not set up, and why

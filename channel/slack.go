@@ -84,8 +84,9 @@ func NewSlackDriver(client *HTTPClient, options SlackOptions) (Driver, error) {
 }
 
 type slackDriver struct {
-	client *HTTPClient
-	post   *url.URL
+	client  *HTTPClient
+	post    *url.URL
+	library *template.Library
 }
 
 // slackChannel is a SlackConfig made ready.
@@ -100,7 +101,7 @@ type slackChannel struct {
 
 // Open checks everything and prepares what all attempts have in common.
 func (d *slackDriver) Open(config json.RawMessage) (Channel, error) {
-	r := readConfig(config)
+	r := readConfig(config, d.library)
 	c := &slackChannel{client: d.client}
 	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
 	d.client.setDefaults(header)

@@ -68,6 +68,7 @@ func NewSMSDriver(provider Provider, options SMSOptions) (Driver, error) {
 type smsDriver struct {
 	provider Provider
 	options  SMSOptions
+	library  *template.Library
 }
 
 // smsChannel is an SMSConfig made ready.
@@ -79,7 +80,7 @@ type smsChannel struct {
 
 // Open checks everything and compiles the template.
 func (d *smsDriver) Open(config json.RawMessage) (Channel, error) {
-	r := readConfig(config)
+	r := readConfig(config, d.library)
 	c := &smsChannel{smsDriver: d}
 	const field = "phone_numbers"
 	if _, ok := r.get(field); r.fields != nil && (!ok || r.isEmptyList(field)) {

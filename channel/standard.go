@@ -3,6 +3,8 @@ package channel
 import (
 	"errors"
 	"reflect"
+
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // StandardConfig says how the channels of this package reach the outside
@@ -19,6 +21,10 @@ type StandardConfig struct {
 
 	// Slack configures the slack channel. Defaults to Slack's own API.
 	Slack SlackOptions
+
+	// Library has filters and functions that the templates of all these channels
+	// can use beyond Jinja2. Defaults to none.
+	Library *template.Library
 
 	// SMTP sends the mail of the email channel. Nil means that there is no
 	// email channel: a configuration that names it is refused, and told why.
@@ -46,19 +52,28 @@ func Standard(config StandardConfig) (*Registry, error) {
 		return nil, err
 	}
 	r := NewRegistry()
+	r.library = config.Library
+	register := func(name string, d Driver) error {
+		d, err := WithLibrary(d, config.Library)
+		return errors.Join(err, r.Register(name, d))
+	}
 	errs := []error{
-		r.Register(NameWebhook, NewWebhookDriver(client)),
-		r.Register(NameSlack, slack),
+		register(NameWebhook, NewWebhookDriver(client)),
+		register(NameSlack, slack),
 	}
 	if config.SMTP != nil {
 		email, err := NewEmailDriver(config.SMTP)
-		errs = append(errs, err, r.Register(NameEmail, email))
+		if errs = append(errs, err); err == nil {
+			errs = append(errs, register(NameEmail, email))
+		}
 	} else {
 		r.absent[NameEmail] = "no mail server is configured"
 	}
 	if config.SMS != nil {
 		sms, err := NewSMSDriver(config.SMS, config.SMSOptions)
-		errs = append(errs, err, r.Register(NameSMS, sms))
+		if errs = append(errs, err); err == nil {
+			errs = append(errs, register(NameSMS, sms))
+		}
 	} else {
 		r.absent[NameSMS] = "no provider of text messages is configured"
 	}

@@ -22,7 +22,7 @@ func (r *configReader) textTemplate(name string, format template.Format) *tmpl {
 	if source == "" {
 		return nil
 	}
-	t, err := template.Compile(source, template.Options{Format: format})
+	t, err := template.Compile(source, template.Options{Format: format, Library: r.library})
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
@@ -39,7 +39,7 @@ func (r *configReader) jsonTemplate(name string, format template.Format) *tmpl {
 	if source == "" {
 		return nil
 	}
-	t, err := template.CompileJSON(source, template.Options{Format: format})
+	t, err := template.CompileJSON(source, template.Options{Format: format, Library: r.library})
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
@@ -62,7 +62,7 @@ func (r *configReader) objectTemplate(name string) *tmpl {
 
 // compileObject compiles JSON whose strings are templates of a format.
 func (r *configReader) compileObject(name string, raw json.RawMessage, format template.Format) *tmpl {
-	t, err := template.CompileObject(slices.Clone(raw), template.Options{Format: format})
+	t, err := template.CompileObject(slices.Clone(raw), template.Options{Format: format, Library: r.library})
 	if err != nil {
 		return r.badTemplate(name, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // WebhookConfig is the configuration of the "webhook" channel as the published
@@ -66,11 +67,14 @@ func NewWebhookDriver(client *HTTPClient) Driver {
 	return &webhookDriver{client: client}
 }
 
-type webhookDriver struct{ client *HTTPClient }
+type webhookDriver struct {
+	client  *HTTPClient
+	library *template.Library
+}
 
 // Open checks everything and prepares what all attempts have in common.
 func (d *webhookDriver) Open(config json.RawMessage) (Channel, error) {
-	r := readConfig(config)
+	r := readConfig(config, d.library)
 	c := &webhookChannel{client: d.client, timeout: r.timeout("timeout")}
 
 	u := r.url("url", d.client)

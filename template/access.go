@@ -65,6 +65,7 @@ var (
 	_ attributed = (*cycler)(nil)
 	_ attributed = (*loop)(nil)
 	_ attributed = (*macro)(nil)
+	_ attributed = (*moment)(nil)
 	_ attributed = (*namespace)(nil)
 )
 

@@ -50,6 +50,10 @@ func (st *state) equal(left, right any, depth int) (bool, error) {
 	if order, ok := compareNumbers(left, right); ok {
 		return order == 0, nil
 	}
+	if l, ok := left.(*moment); ok {
+		r, ok := right.(*moment)
+		return ok && l.Equal(r.Time), nil
+	}
 	if l, ok := asString(left); ok {
 		r, ok := asString(right)
 		if ok && len(l) == len(r) {
@@ -203,6 +207,11 @@ func (st *state) order(op string, left, right any, depth int) (order int, ordere
 				return 0, false, err
 			}
 			return strings.Compare(l, r), true, nil
+		}
+	}
+	if l, ok := left.(*moment); ok {
+		if r, ok := right.(*moment); ok {
+			return l.Compare(r.Time), true, nil
 		}
 	}
 	for _, v := range [2]any{left, right} {

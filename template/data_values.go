@@ -38,7 +38,7 @@ type foreign struct {
 
 func (st *state) normalOther(v any) any {
 	switch v.(type) {
-	case markup, bigInteger, *list, *tuple, *dict, *rangeValue, *view, *generator, *undefined, *namespace, *loop, callable:
+	case markup, bigInteger, *list, *tuple, *dict, *rangeValue, *view, *generator, *undefined, *namespace, *loop, *moment, callable:
 		return v // made by a template
 	}
 	r := reflect.ValueOf(v)

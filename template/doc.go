@@ -16,6 +16,9 @@
 //
 // The language is listed in SYNTAX.md, with what is left out and where results differ from Jinja2's.
 //
+// A service that embeds this package can give templates filters and functions of its own, and switch on ready ones for dates,
+// regular expressions, JSON, base64, hashes and URLs: see [NewLibrary].
+//
 // # Errors
 //
 // Every error is an [*Error] that wraps one of the Err variables. Compiling finds all mistakes that show without data,
@@ -47,7 +50,11 @@
 //	                              what operators do with them
 //	filters*.go, tests.go, methods*.go, globals.go
 //	                              tables of everything that has a name
-//	format_*.go                   '%5.2f' and '{:>8}'
+//	library*.go, ready_*.go       filters and functions beyond Jinja2
+//	format.go, format_html.go, format_markdown.go, json_output.go
+//	                              what values are escaped for
+//	format_braces.go, format_percent.go, format_number.go
+//	                              '%5.2f' and '{:>8}'
 //	limits.go, state.go           what one render uses
 //
 // The tags are registered with pongo2 when the process starts, under names with a prefix of their own: pongo2 does not

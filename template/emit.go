@@ -23,11 +23,12 @@ const (
 
 // emitter writes segments as pongo2's source, and checks that blocks nest.
 type emitter struct {
-	env   *environment
-	limit int // of block depth
-	parts []string
-	open  []openBlock
-	names map[string]bool // of the blocks, which must differ
+	env     *environment
+	session int // see openSession
+	limit   int // of block depth
+	parts   []string
+	open    []openBlock
+	names   map[string]bool // of the blocks, which must differ
 }
 
 type openBlock struct {
@@ -39,8 +40,8 @@ type openBlock struct {
 }
 
 // emit returns the source for pongo2.
-func emit(env *environment, segments []segment, limit int) (string, error) {
-	e := emitter{env: env, limit: limit, names: map[string]bool{}}
+func emit(env *environment, session int, segments []segment, limit int) (string, error) {
+	e := emitter{env: env, session: session, limit: limit, names: map[string]bool{}}
 	e.parts = append(e.parts, "{% "+rootTag+" %}")
 	for i := range segments {
 		if err := e.segment(&segments[i]); err != nil {
@@ -82,9 +83,9 @@ func plainForPongo(text string) bool {
 
 func (e *emitter) tag(name string, s *segment) { e.parts = append(e.parts, e.encode(name, s, 0)) }
 
-// encode returns {% name "line:column:uses:depth:base64" %}.
+// encode returns {% name "line:column:uses:depth:session:base64" %}.
 func (e *emitter) encode(name string, s *segment, uses uint8) string {
-	return fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%s" %%}`, name, s.pos.line, s.pos.col, uses, e.limit,
+	return fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%d:%s" %%}`, name, s.pos.line, s.pos.col, uses, e.limit, e.session,
 		base64.StdEncoding.EncodeToString([]byte(s.text)))
 }
 
@@ -160,11 +161,11 @@ func (e *emitter) unknownTag(s *segment) error {
 // decodeTag reads what emitter.encode has written.
 func decodeTag(encoded string) (tagArguments, error) {
 	var t tagArguments
-	fields := strings.SplitN(encoded, ":", 5)
-	if len(fields) != 5 {
+	fields := strings.SplitN(encoded, ":", 6)
+	if len(fields) != 6 {
 		return t, errorf(ErrInternal, "the arguments of a tag are damaged")
 	}
-	var numbers [4]int
+	var numbers [5]int
 	for i := range numbers {
 		n, err := strconv.Atoi(fields[i])
 		if err != nil {
@@ -172,17 +173,18 @@ func decodeTag(encoded string) (tagArguments, error) {
 		}
 		numbers[i] = n
 	}
-	text, err := base64.StdEncoding.DecodeString(fields[4])
+	text, err := base64.StdEncoding.DecodeString(fields[5])
 	if err != nil {
 		return t, errorf(ErrInternal, "the arguments of a tag are damaged")
 	}
-	return tagArguments{pos{numbers[0], numbers[1]}, uint8(numbers[2]), numbers[3], string(text)}, nil
+	return tagArguments{pos{numbers[0], numbers[1]}, uint8(numbers[2]), numbers[3], numbers[4], string(text)}, nil
 }
 
 // tagArguments are what one of our tags is given.
 type tagArguments struct {
-	pos   pos // of text
-	uses  uint8
-	depth int
-	text  string
+	pos     pos // of text
+	uses    uint8
+	depth   int
+	session int
+	text    string
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/flosch/pongo2/v6"
 )
@@ -25,6 +27,11 @@ type environment struct {
 var shared struct {
 	env *environment
 	err error // why pongo2 does not take our tags, for the first who compiles a template
+
+	// sessions are the environments of the templates that are being compiled right now, by a number that their tags
+	// carry: pongo2 hands nothing else to the parser of a tag. A template without a library needs no session.
+	sessions    sync.Map
+	lastSession atomic.Int64
 }
 
 // init registers our tags with pongo2. It is the only init of this module. pongo2 keeps tags in a map of the process
@@ -71,6 +78,16 @@ func (env *environment) register() error {
 		return errorf(ErrInternal, "pongo2 does not take our tags: %v", err)
 	}
 	return nil
+}
+
+// openSession returns the number under which tags find the environment until end is called.
+func openSession(env *environment) (session int, end func()) {
+	if env == shared.env {
+		return 0, func() {}
+	}
+	session = int(shared.lastSession.Add(1))
+	shared.sessions.Store(session, env)
+	return session, func() { shared.sessions.Delete(session) }
 }
 
 // A statement is a compiled tag.
@@ -146,6 +163,9 @@ func (env *environment) tagSource(doc, arguments *pongo2.Parser) (*tagSource, er
 		if t.tagArguments, err = decodeTag(token.Val); err != nil {
 			return nil, err
 		}
+	}
+	if own, ok := shared.sessions.Load(t.session); ok {
+		env, _ = own.(*environment)
 	}
 	t.parser = newParser(env, t.text, t.pos, t.depth)
 	return t, nil

@@ -41,6 +41,8 @@ var (
 	// ErrMemory: a render creates more values than Limits.Memory.
 	ErrMemory = errors.New("too much memory")
 
+	// ErrFunction: a filter or function of the embedding service failed, panicked or took too long.
+	ErrFunction = errors.New("function failed")
 	// ErrInternal: a defect of this package or of pongo2, caught; please report it.
 	ErrInternal = errors.New("internal error")
 )
@@ -54,6 +56,8 @@ type Error struct {
 	Near   string // the offending piece of the source, when known
 	Leaf   string // in an object template: the JSON pointer of the leaf, such as /blocks/0/text
 	Msg    string // what is wrong, in words
+
+	cause error // of ErrFunction; not printed, it may hold data
 }
 
 // Error lists the leaf, the place, the kind, the message and the offending text.
@@ -78,6 +82,12 @@ func (e *Error) Error() string {
 
 // Unwrap returns the kind, for errors.Is.
 func (e *Error) Unwrap() error { return e.Kind }
+
+// Is and As find the error of the service's function as well, if one failed.
+func (e *Error) Is(target error) bool { return e.cause != nil && errors.Is(e.cause, target) }
+
+// As is documented with Is.
+func (e *Error) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }
 
 // Retryable reports whether the same template and data could succeed another time: only when the context ended the render.
 func (e *Error) Retryable() bool {

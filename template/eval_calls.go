@@ -155,6 +155,7 @@ var (
 	_ callable = (*joiner)(nil)
 	_ callable = (*loop)(nil)
 	_ callable = (*macro)(nil)
+	_ callable = (*momentMethod)(nil)
 )
 
 func isCallable(v any) bool {

@@ -29,9 +29,10 @@ func newParamSpec(owner, spec string) paramSpec {
 
 // params are arguments in the order of the parameters they belong to.
 type params struct {
-	owner  string
-	values []any // may be shorter than the parameters; absent where not given
-	raw    args  // of a variadic function
+	owner     string
+	signature *paramSpec
+	values    []any // may be shorter than the parameters; absent where not given
+	raw       args  // of a variadic function
 }
 
 type missing struct{}
@@ -41,7 +42,7 @@ var absent any = missing{}
 
 // bind puts arguments in the order of the parameters.
 func (s *paramSpec) bind(a args) (params, error) {
-	p := params{owner: s.owner, raw: a}
+	p := params{owner: s.owner, signature: s, raw: a}
 	if s.variadic {
 		return p, nil
 	}

@@ -19,9 +19,10 @@ type state struct {
 	root       *scope // of the template's top level
 	scope      *scope // the innermost
 	autoescape bool
-	collected  any             // what a filter tag or a set block has collected for its filters
-	scratch    []byte          // see takeScratch
-	converted  map[foreign]any // what normal has made of the data's lists and maps of other Go types
+	collected  any                 // what a filter tag or a set block has collected for its filters
+	scratch    []byte              // see takeScratch
+	converted  map[foreign]any     // what normal has made of the data's lists and maps of other Go types
+	patterns   map[string]*pattern // regular expressions that have been compiled
 	top        output
 	topScope   scope
 }

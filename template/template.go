@@ -11,6 +11,8 @@ import (
 type Options struct {
 	// Format is what the output is; values are escaped for it. Zero means that values are printed as they are.
 	Format Format
+	// Library has the filters and functions of the embedding service. Nil means none.
+	Library *Library
 	// Limits bound the cost. Zero fields take the defaults that are documented with them.
 	Limits Limits
 }
@@ -105,7 +107,7 @@ type compiler struct {
 }
 
 func newCompiler(o Options) (*compiler, error) {
-	env, err := sharedEnvironment()
+	env, err := o.Library.environment()
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +131,9 @@ func (c *compiler) scan(source string) ([]segment, error) {
 
 func (c *compiler) compile(segments []segment) (t *Template, err error) {
 	defer recoverError(&err)
-	source, err := emit(c.env, segments, c.limits.Depth)
+	session, end := openSession(c.env)
+	defer end()
+	source, err := emit(c.env, session, segments, c.limits.Depth)
 	if err != nil {
 		return nil, err
 	}

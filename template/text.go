@@ -190,6 +190,8 @@ func (st *state) appendRepr(b []byte, v any, depth int) ([]byte, error) {
 	case *namespace:
 		b, err := st.appendDict(append(b, "<Namespace "...), v.attributes, depth)
 		return append(b, '>'), err
+	case *moment:
+		return st.appendCopy(b, v.String())
 	case *loop:
 		return v.appendRepr(st, b)
 	}

@@ -113,6 +113,8 @@ func typeName(v any) string {
 		return "Namespace"
 	case *loop:
 		return "LoopContext"
+	case *moment:
+		return "datetime"
 	case callable:
 		return "function"
 	}

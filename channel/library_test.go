@@ -1,0 +1,57 @@
+package channel_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/template"
+)
+
+// The library of a StandardConfig reaches the templates of every channel, and
+// what it does not have is named when a configuration is opened.
+func TestStandardLibrary(t *testing.T) {
+	t.Parallel()
+	library, err := template.NewLibrary(template.LibraryConfig{Ready: template.ReadyHashes})
+	require.NoError(t, err)
+	smtp, err := channel.NewSMTP(channel.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com"})
+	require.NoError(t, err)
+	var body []byte
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { body, _ = io.ReadAll(r.Body) })
+	client := channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true}
+	with, err := channel.Standard(channel.StandardConfig{HTTP: client, SMTP: smtp, SMS: &texts{}, Library: library})
+	require.NoError(t, err)
+	assert.Same(t, library, with.Library())
+	without, err := channel.Standard(channel.StandardConfig{HTTP: client, SMTP: smtp, SMS: &texts{}})
+	require.NoError(t, err)
+	assert.Nil(t, without.Library())
+
+	for _, c := range []struct{ name, config string }{
+		{channel.NameWebhook, `{"url":"` + url + `","payload_template":{"h":"{{ subject.id|md5 }}"}}`},
+		{channel.NameSlack, `{"webhook_url":"https://hooks.slack.com/x","blocks_template":"[{{ subject.id|md5 }}]"}`},
+		{channel.NameSlack, `{"webhook_url":"https://hooks.slack.com/x","blocks":[{"t":"{{ subject.id|md5 }}"}]}`},
+		{channel.NameEmail, `{"to_addresses":["a@example.com"],"subject_template":"{{ subject.id|md5 }}"}`},
+		{channel.NameEmail, `{"to_addresses":["a@example.com"],"body_template":"{{ subject.id|md5 }}"}`},
+		{channel.NameEmail, `{"to_addresses":["a@example.com"],"content_type":"json","body_template":"{{ subject.id|md5|tojson }}"}`},
+		{channel.NameSMS, `{"phone_numbers":["+14155550100"],"message_template":"{{ subject.id|md5 }}"}`},
+	} {
+		_, err := with.Open(c.name, json.RawMessage(c.config))
+		require.NoError(t, err, c.config)
+		_, err = without.Open(c.name, json.RawMessage(c.config))
+		assert.ErrorContains(t, err, `no filter named "md5"`, c.config)
+		assert.ErrorContains(t, err, "line 1, column ", c.config)
+	}
+	c, err := with.Open(channel.NameWebhook, json.RawMessage(`{"url":"`+url+`","payload_template":{"h":"{{ subject.id|md5 }}"}}`))
+	require.NoError(t, err)
+	_, err = c.Send(t.Context(), message())
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"h":"ebe3bcf45fa2959557b65128c23c93b0"}`, string(body))
+
+	_, err = channel.WithLibrary(channel.DriverFunc(nil), library)
+	assert.ErrorContains(t, err, "must be one of this package's")
+}

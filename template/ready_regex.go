@@ -1,0 +1,326 @@
+package template
+
+import (
+	"io"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// regexFilters are those of Home Assistant and Grafana OnCall, with RE2's patterns in place of Python's: no backreferences
+// and no lookaround, and in return a search takes a time that is linear in the text.
+func regexFilters() []filter {
+	return []filter{
+		{name: "regex_findall", params: "find? ignorecase?", run: regexFindAll},
+		{name: "regex_match", params: "find? ignorecase?", run: regexTest(`\A(?:`, `)`)},
+		{name: "regex_replace", params: "find? replace? ignorecase?", run: regexReplace},
+		{name: "regex_search", params: "find? ignorecase?", run: regexTest(``, ``)},
+	}
+}
+
+const (
+	maxPattern     = 1 << 10 // bytes
+	maxProgram     = 2000    // about how many instructions a pattern may have
+	compileSteps   = 20      // for a pattern, and the same for each of its instructions
+	bytesPerRegexp = 128     // what an instruction takes, with all that belongs to it
+	regexpFraction = 16      // how many times an instruction and a character meet in one step
+)
+
+// A pattern is a compiled regular expression; size is about how many instructions it has.
+type pattern struct {
+	*regexp.Regexp
+	size      int
+	looksBack bool
+}
+
+// pattern compiles what parameter 0 says, once in a render.
+func (st *state) pattern(p params, ignoreCase int, before, after string) (*pattern, error) {
+	source, err := p.str(0, "")
+	if err != nil {
+		return nil, err
+	}
+	if len(source) > maxPattern {
+		return nil, errorf(ErrType, "%s takes patterns of at most %d bytes", p.owner, maxPattern)
+	}
+	flags := ""
+	if p.truth(ignoreCase, false) {
+		flags = "(?i)"
+	}
+	source = flags + before + source + after
+	if known := st.patterns[source]; known != nil {
+		return known, st.scan(len(source))
+	}
+	if err := st.spend(compileSteps + len(source)); err != nil {
+		return nil, err
+	}
+	tree, err := syntax.Parse(source, syntax.Perl)
+	if err != nil {
+		return nil, errorf(ErrType, "%s needs a regular expression as RE2 has them, without backreferences and lookaround", p.owner)
+	}
+	size := programSize(tree)
+	if size > maxProgram {
+		return nil, errorf(ErrType, "%s was given a pattern that repeats too much", p.owner)
+	}
+	if err := st.alloc(bytesPerRegexp * size); err != nil {
+		return nil, err
+	}
+	if err := st.spend(compileSteps * size); err != nil {
+		return nil, err
+	}
+	compiled, err := regexp.Compile(source)
+	if err != nil {
+		return nil, errorf(ErrType, "%s needs a regular expression as RE2 has them", p.owner)
+	}
+	if st.patterns == nil {
+		st.patterns = map[string]*pattern{}
+	}
+	st.patterns[source] = &pattern{compiled, size, looksBack(tree)}
+	return st.patterns[source], nil
+}
+
+// programSize is about how many instructions a pattern is compiled to: repetitions are written out. It stops counting far
+// beyond what is allowed.
+func programSize(tree *syntax.Regexp) int {
+	size := 1 + len(tree.Rune)/2
+	for _, sub := range tree.Sub {
+		size += programSize(sub)
+	}
+	if tree.Op == syntax.OpRepeat {
+		size *= max(tree.Min, tree.Max, 1)
+	}
+	return min(size, 100*maxProgram)
+}
+
+func regexTest(before, after string) func(*state, any, params) (any, error) {
+	return func(st *state, in any, p params) (any, error) {
+		re, err := st.pattern(p, 1, before, after)
+		if err != nil {
+			return nil, err
+		}
+		s, _, err := st.text(in)
+		if err != nil {
+			return nil, err
+		}
+		if err := st.spend((len(s)+1)*re.size/regexpFraction + 1); err != nil {
+			return nil, err
+		}
+		return re.MatchString(s), nil
+	}
+}
+
+// eachMatch calls f for each match, with the positions as regexp gives them. To find one match, a search may look at all
+// of the text and find it at the beginning: what it reads is counted.
+func (st *state) eachMatch(re *pattern, s string, f func(at []int) error) error {
+	if re.looksBack {
+		return st.eachMatchAtOnce(re, s, f)
+	}
+	for begin, end := 0, -1; begin <= len(s); {
+		r := &countingReader{st: st, text: s, at: begin, size: re.size}
+		at := re.FindReaderSubmatchIndex(r)
+		if err := st.check(); err != nil || at == nil {
+			return err
+		}
+		for i := range at {
+			if at[i] >= 0 {
+				at[i] += begin
+			}
+		}
+		if at[1] > at[0] || at[0] != end { // an empty match behind another is none
+			if err := st.allocValues(len(at)); err != nil {
+				return err
+			}
+			if err := f(at); err != nil {
+				return err
+			}
+		}
+		begin, end = at[1], at[1]
+		if at[0] == at[1] {
+			_, n := splitRune(s[begin:])
+			begin += max(n, 1)
+		}
+	}
+	return nil
+}
+
+// countingReader hands out a text for a search, and asks for the steps.
+type countingReader struct {
+	st   *state
+	text string
+	at   int
+	size int // of the pattern
+	rest int // what is less than a step
+}
+
+func (r *countingReader) ReadRune() (rune, int, error) {
+	r.rest += r.size
+	if r.st.spend(r.rest/regexpFraction) != nil || r.at >= len(r.text) {
+		return 0, 0, io.EOF
+	}
+	r.rest %= regexpFraction
+	c, n := utf8.DecodeRuneInString(r.text[r.at:])
+	r.at += n
+	return c, n, nil
+}
+
+// eachMatchAtOnce is for patterns that look at what is before them, which needs the whole text at once. Each match is
+// taken to cost as much as a search to the end.
+func (st *state) eachMatchAtOnce(re *pattern, s string, f func(at []int) error) error {
+	once := (len(s)+1)*re.size/regexpFraction + 1
+	most := (st.limits.Steps - st.used) / once
+	if err := st.allocTimes((re.NumSubexp()+2)*bytesPerValue, int64(min(most, len(s)+1))); err != nil {
+		return err
+	}
+	matches := re.FindAllStringSubmatchIndex(s, most+1)
+	if err := st.spend(once * max(1, len(matches))); err != nil {
+		return err
+	}
+	for _, at := range matches {
+		if err := f(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// looksBack reports whether what a pattern finds depends on what stands before it.
+func looksBack(tree *syntax.Regexp) bool {
+	switch tree.Op {
+	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		return true
+	}
+	return slices.ContainsFunc(tree.Sub, looksBack)
+}
+
+// regexFindAll is Python's re.findall: the matches, or what their groups have found.
+func regexFindAll(st *state, in any, p params) (any, error) {
+	re, err := st.pattern(p, 1, "", "")
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := st.text(in)
+	if err != nil {
+		return nil, err
+	}
+	found := &list{}
+	err = st.eachMatch(re, s, func(at []int) error {
+		group := func(i int) any {
+			if at[2*i] < 0 {
+				return ""
+			}
+			return s[at[2*i]:at[2*i+1]]
+		}
+		switch groups := len(at)/2 - 1; groups {
+		case 0, 1:
+			found.items = append(found.items, group(groups))
+		default:
+			t := &tuple{items: make([]any, groups)}
+			for i := range t.items {
+				t.items[i] = group(i + 1)
+			}
+			found.items = append(found.items, t)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// regexReplace is Python's re.sub, with \1, \g<1> and \g<name> in the replacement.
+func regexReplace(st *state, in any, p params) (any, error) {
+	re, err := st.pattern(p, 2, "", "")
+	if err != nil {
+		return nil, err
+	}
+	replacement, err := p.str(1, "")
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := st.text(in)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.read(replacement); err != nil {
+		return nil, err
+	}
+	pieces, err := replacementPieces(replacement, re)
+	if err != nil {
+		return nil, err
+	}
+	var b []byte
+	last := 0
+	put := func(piece string) error {
+		if err := st.alloc(len(piece)); err != nil {
+			return err
+		}
+		b = append(b, piece...)
+		return nil
+	}
+	err = st.eachMatch(re, s, func(at []int) error {
+		err := put(s[last:at[0]])
+		for i := 0; i < len(pieces) && err == nil; i++ {
+			piece := pieces[i].text
+			if g := pieces[i].group; g >= 0 && at[2*g] >= 0 {
+				piece = s[at[2*g]:at[2*g+1]]
+			}
+			err = st.step()
+			if err == nil {
+				err = put(piece)
+			}
+		}
+		last = at[1]
+		return err
+	})
+	if err == nil {
+		err = put(s[last:])
+	}
+	return string(b), err
+}
+
+// A replacementPiece is text, or the group of that number.
+type replacementPiece struct {
+	text  string
+	group int // -1 for text
+}
+
+func replacementPieces(s string, re *pattern) ([]replacementPiece, error) {
+	bad := errorf(ErrType, "the replacement of regex_replace names a group that the pattern does not have")
+	var pieces []replacementPiece
+	for {
+		text, rest, found := strings.Cut(s, `\`)
+		pieces = append(pieces, replacementPiece{text, -1})
+		if !found {
+			return pieces, nil
+		}
+		switch {
+		case rest != "" && decimal(rest[0]):
+			n := int(rest[0] - '0')
+			rest = rest[1:]
+			if rest != "" && decimal(rest[0]) {
+				n, rest = 10*n+int(rest[0]-'0'), rest[1:]
+			}
+			if n > re.NumSubexp() {
+				return nil, bad
+			}
+			pieces = append(pieces, replacementPiece{"", n})
+		case strings.HasPrefix(rest, "g<"):
+			name, after, closed := strings.Cut(rest[2:], ">")
+			n := re.SubexpIndex(name)
+			if len(name) == 1 && decimal(name[0]) {
+				n = int(name[0] - '0')
+			}
+			if !closed || n < 0 || n > re.NumSubexp() {
+				return nil, bad
+			}
+			pieces, rest = append(pieces, replacementPiece{"", n}), after
+		case strings.HasPrefix(rest, "n"):
+			pieces, rest = append(pieces, replacementPiece{"\n", -1}), rest[1:]
+		case strings.HasPrefix(rest, "t"):
+			pieces, rest = append(pieces, replacementPiece{"\t", -1}), rest[1:]
+		default: // the next character as it is
+			_, n := splitRune(rest)
+			pieces, rest = append(pieces, replacementPiece{rest[:n], -1}), rest[n:]
+		}
+		s = rest
+	}
+}
