@@ -14,6 +14,10 @@ type member struct {
 	value json.RawMessage
 }
 
+func (m member) equal(other member) bool {
+	return m.name == other.name && bytes.Equal(m.value, other.value)
+}
+
 // isNull says whether the member is as good as absent.
 func (m member) isNull() bool { return string(m.value) == "null" }
 

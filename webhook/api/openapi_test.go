@@ -276,3 +276,55 @@ func (f *fixture) pendingStatuses(id string) map[string]int {
 	assert.Equal(f.t, http.StatusAccepted, first.Code)
 	return map[string]int{"POST /{identifier}/replay": second.Code}
 }
+
+// What generators of clients trip over: lists of types, lists without items, and
+// names that they make for answers and that a schema has too. The clients
+// themselves are generated and driven in package conformance.
+func TestOpenAPISuitsGenerators(t *testing.T) {
+	t.Parallel()
+	var document struct {
+		Paths map[string]map[string]struct {
+			OperationID string `json:"operationId"`
+		} `json:"paths"`
+		Components struct {
+			Schemas map[string]any `json:"schemas"`
+		} `json:"components"`
+	}
+	raw := newFixture(t, options{}).do("GET", prefix+"/openapi.json", "").Body
+	require.NoError(t, json.Unmarshal(raw, &document))
+	ids := map[string]bool{}
+	for path, operations := range document.Paths {
+		for method, operation := range operations {
+			id := operation.OperationID
+			require.NotEmpty(t, id, "%s %s", method, path)
+			assert.False(t, ids[id], "%s is there twice", id)
+			ids[id] = true
+			for _, suffix := range []string{"Response", "Request", "Params"} {
+				assert.NotContains(t, document.Components.Schemas, strings.ToUpper(id[:1])+id[1:]+suffix)
+			}
+		}
+	}
+	var whole any
+	require.NoError(t, json.Unmarshal(raw, &whole))
+	checkSchemas(t, "", whole)
+}
+
+func checkSchemas(t *testing.T, path string, value any) {
+	t.Helper()
+	switch value := value.(type) {
+	case map[string]any:
+		if _, isList := value["type"].([]any); isList {
+			t.Errorf("%s: has a list of types", path)
+		}
+		if _, hasItems := value["items"]; value["type"] == "array" && !hasItems {
+			t.Errorf("%s: is a list without items", path)
+		}
+		for name, member := range value {
+			checkSchemas(t, path+"/"+name, member)
+		}
+	case []any:
+		for _, item := range value {
+			checkSchemas(t, path, item)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -68,6 +69,8 @@ func presentChannel(c *webhook.ChannelConfig) error {
 	}
 	shown := slices.DeleteFunc(slices.Clone(members), member.isNull) // null is absent, and not what every schema takes
 	switch c.Channel {
+	case "webhook":
+		shown = presentWebhook(shown)
 	case "email":
 		shown = presentEmail(shown)
 	case "slack":
@@ -75,11 +78,26 @@ func presentChannel(c *webhook.ChannelConfig) error {
 			shown = append(shown, member{"webhook_url", json.RawMessage(`""`)})
 		}
 	}
-	if slices.EqualFunc(shown, members, func(a, b member) bool { return a.name == b.name }) {
+	if slices.EqualFunc(shown, members, member.equal) {
 		return nil
 	}
 	c.Configs, err = writeMembers(shown)
 	return err
+}
+
+// presentWebhook writes the method as it is sent.
+func presentWebhook(members []member) []member {
+	if !has(members, "method") {
+		return without(members, "method")
+	}
+	i := find(members, "method")
+	var method string
+	if json.Unmarshal(members[i].value, &method) == nil {
+		if written, err := json.Marshal(strings.ToUpper(method)); err == nil {
+			members[i].value = written
+		}
+	}
+	return members
 }
 
 func presentEmail(members []member) []member {

@@ -105,6 +105,11 @@ func TestSlackForms(t *testing.T) {
 	assert.JSONEq(t, `{"bot_token": "xoxb-1", "channel_id": "C1", "workspace_id": "T1", "username": "u"}`, put(`{"webhook_url": "", "username": "u"}`))
 	assert.JSONEq(t, `{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1"}`, put(`{"webhook_url": "https://hooks.slack.com/x"}`))
 	assert.JSONEq(t, `{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1"}`, put(`{"webhook_url": "********"}`))
+	assert.JSONEq(t, `{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1", "blocks": [{"type": "divider"}]}`,
+		put(`{"webhook_url": "********", "blocks": [{"type": "divider"}]}`))
+	assert.JSONEq(t, `{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1", "blocks": [{"type": "divider"}]}`, put(`{"webhook_url": "********"}`))
+	assert.JSONEq(t, `{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1", "blocks_template": "[]"}`,
+		put(`{"webhook_url": "********", "blocks_template": "[]"}`))
 	assert.JSONEq(t, `{"bot_token": "xoxb-2", "channel_id": "C2", "workspace_id": "T1"}`, put(`{"bot_token": "xoxb-2", "channel_id": "C2"}`))
 }
 

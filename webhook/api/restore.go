@@ -131,10 +131,20 @@ func (r *restoring) keepExtensions() {
 	}
 }
 
-// replaces says whether configs do without the extension because they are of
-// Slack's other form: an incoming webhook in place of a bot.
+// replaces says whether configs do without the extension because they have what
+// stands in its place: an incoming webhook of Slack in place of a bot, a template
+// of blocks in place of blocks.
 func replaces(channelName string, now []member, extension string) bool {
-	return channelName == "slack" && extension != "workspace_id" && has(now, "webhook_url")
+	if channelName != "slack" {
+		return false
+	}
+	switch extension {
+	case "bot_token", "channel_id":
+		return has(now, "webhook_url")
+	case "blocks":
+		return has(now, "blocks_template")
+	}
+	return false
 }
 
 // missExtensions reports extensions that the body leaves out if it may mean one

@@ -39,6 +39,9 @@ func newFixture(t *testing.T) *fixture {
 	require.NoError(t, err)
 	registry, err := channel.Standard(channel.StandardConfig{SMTP: smtp, SMS: texts{}})
 	require.NoError(t, err)
+	require.NoError(t, registry.Register("sink", channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+		return channel.Result{StatusCode: 200}, nil
+	})))
 	f := &fixture{t: t}
 	logger := slog.New(slog.DiscardHandler)
 	f.dispatcher, err = webhook.New(memstore.New(), webhook.Config{Channels: registry, Logger: logger})
