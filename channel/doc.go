@@ -34,6 +34,7 @@
 //	429 and 503 with Retry-After                                Wait, at most MaxRetryAfter
 //	any other status                                            Retry
 //	no connection: dns, connect, tls, refused_address           Retry
+//	a proxy that cannot be used, or refuses: proxy              Retry, and no failure of the endpoint
 //	no answer, or a 2xx whose body breaks off or never ends:
 //	timeout, closed, protocol, too_large                        Retry
 //	the template fails, the event does not decode               Permanent

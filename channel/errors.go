@@ -47,6 +47,7 @@ type Class string
 const (
 	ClassDNS            Class = "dns"             // the name did not resolve
 	ClassConnect        Class = "connect"         // no connection: refused, unreachable
+	ClassProxy          Class = "proxy"           // the proxy cannot be used, or refuses; the endpoint was not asked
 	ClassTLS            Class = "tls"             // no trusted connection: certificate, handshake
 	ClassTimeout        Class = "timeout"         // no complete answer in time
 	ClassRefusedAddress Class = "refused_address" // the address is one that this process must not connect to

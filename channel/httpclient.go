@@ -125,6 +125,8 @@ func NewHTTPClient(config HTTPConfig) *HTTPClient {
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ForceAttemptHTTP2:      true,
+		GetProxyConnectHeader:  proxyAsked,
+		OnProxyConnectResponse: proxyAnswered,
 		HTTP2: &http.HTTP2Config{
 			// Without pings a dead HTTP/2 connection takes in every request
 			// until the kernel gives up on it.
@@ -188,10 +190,17 @@ func (c *HTTPClient) setDefaults(h http.Header) {
 // holds what there is and the error is not nil. Any other status has said what
 // there is to say, and becomes no different when its body fails.
 func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, error) {
-	req = req.WithContext(withConnTrace(req.Context()))
-	resp, err := c.transport.RoundTrip(req)
+	ctx := withConnTrace(req.Context())
+	if c.transport.Proxy != nil {
+		ctx = withProxyState(ctx)
+	}
+	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
+	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired && ctx.Value(proxyKey{}) != nil {
+		_ = resp.Body.Close()
+		err = &Error{Class: ClassProxy, Err: errText("the proxy refuses the login: it answered 407")}
+	}
 	if err != nil {
-		return HTTPResponse{Body: buf}, transportError(req.Context(), err)
+		return HTTPResponse{Body: buf}, transportError(ctx, err)
 	}
 	reply := HTTPResponse{StatusCode: resp.StatusCode, Header: resp.Header, Body: buf}
 	switch {

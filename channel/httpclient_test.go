@@ -1,6 +1,7 @@
 package channel_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -322,5 +323,63 @@ func TestHTTPClientHTTP2(t *testing.T) {
 				assert.Equal(t, tt.status, result.StatusCode)
 			}
 		})
+	}
+}
+
+// Where it is the proxy that fails, the history says so, and nothing of where
+// it is.
+func TestHTTPClientProxyFails(t *testing.T) {
+	t.Parallel()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	answering := func(answer string) string {
+		return conversation(t, func(c net.Conn, br *bufio.Reader) {
+			readRequest(br)
+			_, _ = io.WriteString(c, answer)
+		})
+	}
+	answeringAtOnce := func(answer string) string {
+		return conversation(t, func(c net.Conn, br *bufio.Reader) {
+			_, _ = br.Discard(3)
+			_, _ = io.WriteString(c, answer)
+			_, _ = br.Peek(1)
+		})
+	}
+	const https, http1 = "https://shop.example/hook", "http://shop.example/hook"
+	tests := []struct {
+		name, proxy, url string
+		class            channel.Class
+		text             string
+	}{
+		{"407", answering("HTTP/1.1 407 sesame\r\nProxy-Authenticate: Basic\r\n\r\n"), https, channel.ClassProxy, "the proxy refuses the login: it answered 407 to CONNECT"},
+		{"407 without CONNECT", answering("HTTP/1.1 407 sesame\r\nContent-Length: 6\r\n\r\nsesame"), http1, channel.ClassProxy, "the proxy refuses the login: it answered 407"},
+		{"403", answering("HTTP/1.1 403 sesame\r\n\r\n"), https, channel.ClassProxy, "the proxy refuses the connection: it answered 403 to CONNECT"},
+		{"204", answering("HTTP/1.1 204 sesame\r\n\r\n"), https, channel.ClassProxy, "the proxy refuses the connection: it answered 204 to CONNECT"},
+		{"502", answering("HTTP/1.1 502 sesame\r\n\r\n"), https, channel.ClassConnect, "the proxy has no connection to the endpoint: it answered 502 to CONNECT"},
+		{"503", answering("HTTP/1.1 503 sesame\r\nRetry-After: 9\r\n\r\n"), https, channel.ClassConnect, "the proxy has no connection to the endpoint: it answered 503 to CONNECT"},
+		{"closes", answering(""), https, channel.ClassProxy, "the proxy gave no valid answer to CONNECT"},
+		{"speaks another protocol", answering("220 sesame\r\n"), https, channel.ClassProxy, "the proxy gave no valid answer to CONNECT"},
+		{"down", "http://" + closed.Addr().String(), https, channel.ClassProxy, "the proxy cannot be connected to: connection refused"},
+		{"down, without CONNECT", "http://" + closed.Addr().String(), http1, channel.ClassProxy, "the proxy cannot be connected to: connection refused"},
+		{"unknown", "http://sesame.invalid", https, channel.ClassProxy, "the proxy cannot be connected to: dns"},
+		{"no TLS", strings.Replace(answering("HTTP/1.1 400 sesame\r\n\r\n"), "http:", "https:", 1), https, channel.ClassProxy, "the proxy cannot be connected to"},
+		{"SOCKS", strings.Replace(answeringAtOnce("\x05\xff"), "http:", "socks5:", 1), https, channel.ClassProxy, "the proxy refuses the connection"},
+		{"connects and closes", answering("HTTP/1.1 200 OK\r\n\r\n"), https, channel.ClassClosed, ""},
+	}
+	for _, tt := range tests {
+		to, err := url.Parse(tt.proxy)
+		require.NoError(t, err)
+		client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
+		_, err = post(t, client, tt.url)
+		got := channel.AsError(err)
+		require.NotNil(t, got, tt.name)
+		assert.Equal(t, tt.class, got.Class, "%s: %v", tt.name, err)
+		assert.Contains(t, err.Error(), tt.text, tt.name)
+		assert.True(t, got.Retryable(), tt.name)
+		assert.Zero(t, got.StatusCode, "%s: the endpoint has not answered", tt.name)
+		assert.NotContains(t, err.Error(), "sesame", tt.name)
+		assert.NotContains(t, err.Error(), to.Host, tt.name)
+		client.CloseIdleConnections()
 	}
 }

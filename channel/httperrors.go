@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 )
 
@@ -34,6 +35,18 @@ func transportError(ctx context.Context, err error) error {
 			e.Err = errText("the answer is longer than the limit")
 		}
 		return &e
+
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return proxyUnusable(ctx, err, op)
+
+	case errors.As(err, &op) && strings.HasPrefix(op.Op, "socks "):
+		return &Error{Class: ClassProxy, Err: errText("the proxy refuses the connection")}
+
+	case isAskingProxy(ctx):
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			return &Error{Class: ClassProxy, Err: errText("the proxy has not answered CONNECT in time")}
+		}
+		return &Error{Class: ClassProxy, Err: errText("the proxy gave no valid answer to CONNECT")}
 
 	case errors.As(err, &refused):
 		return &Error{Class: ClassRefusedAddress, Err: refused}

@@ -100,6 +100,12 @@ func (r *configReader) literals(name string) []string {
 
 // badTemplate reports what the compiler says, place and reason.
 func (r *configReader) badTemplate(name string, err error) *tmpl {
+	if several, ok := err.(interface{ Unwrap() []error }); ok { // the leaves of an object
+		for _, err := range several.Unwrap() {
+			r.problems.Add(name, "must be a valid template: %v", withoutSource(err))
+		}
+		return nil
+	}
 	r.problems.Add(name, "must be a valid template: %v", withoutSource(err))
 	return nil
 }

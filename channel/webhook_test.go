@@ -269,3 +269,17 @@ func breakOff(w http.ResponseWriter, part string) {
 
 // quiet is for servers that are meant to fail.
 var quiet = log.New(io.Discard, "", 0)
+
+// Of several broken leaves of a template each is named.
+func TestWebhookBrokenLeaves(t *testing.T) {
+	t.Parallel()
+	_, err := channel.NewWebhookDriver(nil).Open(json.RawMessage(
+		`{"url":"https://example.com","payload_template":{"a":"{{ x","b":{"c":"{{ x|nonesuch }}","sesame":"fine"},"d":["{% if %}"]}}`))
+	var invalid *event.ValidationError
+	require.ErrorAs(t, err, &invalid)
+	require.Len(t, invalid.Problems, 3)
+	for i, leaf := range []string{"/a", "/b/c", "/d/0"} {
+		assert.Equal(t, "payload_template", invalid.Problems[i].Field)
+		assert.Contains(t, invalid.Problems[i].Rule, leaf)
+	}
+}

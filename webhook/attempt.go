@@ -80,8 +80,10 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	case err != nil && r.attempts.Err() != nil:
 		return requeue(t), true
 	case err != nil:
-		d.cfg.Logger.WarnContext(r.attempts, "webhook: a webhook cannot be read, its deliveries wait",
-			"webhook_id", t.Endpoint.WebhookID, "error", err)
+		if unlogged, ok := d.unreadable.allow(time.Now()); ok {
+			d.cfg.Logger.WarnContext(r.attempts, "webhook: a webhook cannot be read, its deliveries wait",
+				"webhook_id", t.Endpoint.WebhookID, "error", err, "unlogged", unlogged)
+		}
 		return leaveToOthers(t, d.cfg.PollInterval), true
 	case entry.paused:
 		return requeue(t), true // held
@@ -89,8 +91,10 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	ch := entry.channels[t.Endpoint.Channel]
 	if ch.elsewhere {
 		// Leave it to a process that has the channel, and look again in a while.
-		d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
-			"webhook_id", t.Endpoint.WebhookID, "channel", t.Endpoint.Channel)
+		if unlogged, ok := d.elsewhere.allow(time.Now()); ok {
+			d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
+				"webhook_id", t.Endpoint.WebhookID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
+		}
 		return leaveToOthers(t, breakerMaxWait), true
 	}
 
@@ -159,7 +163,7 @@ func healthOf(failure *channel.Error, class channel.Class) health {
 	}
 	switch class {
 	case channel.ClassTemplate, channel.ClassPayload, channel.ClassConfig, channel.ClassPanic,
-		channel.ClassPartial, channel.ClassTooLarge:
+		channel.ClassPartial, channel.ClassTooLarge, channel.ClassProxy:
 		return health{unknownHealth, 0}
 	case channel.ClassRejected:
 		return health{healthy, 0}

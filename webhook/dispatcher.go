@@ -2,7 +2,12 @@ package webhook
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -20,7 +25,9 @@ type Dispatcher struct {
 	scheduler *scheduler
 	emits     groupCommit[NewEvent]
 	running   atomic.Bool
-	tests     *testGate
+
+	unreadable, elsewhere throttle // of messages that a whole backlog would repeat
+	tests                 *testGate
 }
 
 // maxQueuedBytes bounds the payloads that wait in this process for their turn.
@@ -72,7 +79,13 @@ func (d *Dispatcher) Renders() *template.Gate { return d.cfg.Renders }
 // [event.ValidationError]: its fields and, for each channel, those of its
 // configs. An empty id is not wrong, because CreateWebhook sets it. Nothing is
 // stored or asked of the store.
+//
+// A field of the configs that the channel's driver does not list (see
+// [channel.FieldLister]) is a slip, and wrong: drivers themselves pass it over.
 func (d *Dispatcher) CheckWebhook(w *Webhook) error {
+	if w == nil {
+		return errNilWebhook()
+	}
 	if w.ID == "" {
 		named := *w
 		named.ID = NewID()
@@ -83,8 +96,40 @@ func (d *Dispatcher) CheckWebhook(w *Webhook) error {
 	if w.checkBounds(&event.Problems{}) { // what is too large is not compiled
 		_, err := d.channels.open(w)
 		p.AddError("", err)
+		d.checkFields(&p, w)
 	}
 	return p.Err()
+}
+
+// errNilWebhook is the error of a call that got no webhook.
+func errNilWebhook() error {
+	var p event.Problems
+	p.Add("", "the webhook is nil")
+	return p.Err()
+}
+
+// checkFields finds what the configs of channels hold that no driver reads.
+func (d *Dispatcher) checkFields(p *event.Problems, w *Webhook) {
+	for i, c := range w.Channels {
+		fields, listed := d.cfg.Channels.Fields(c.Channel)
+		var members map[string]json.RawMessage
+		if !listed || json.Unmarshal(c.Configs, &members) != nil {
+			continue
+		}
+		known := make([]string, len(fields))
+		for j, f := range fields {
+			known[j] = f.Name
+		}
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			if !slices.Contains(known, name) {
+				path := "." + name
+				if strings.ContainsFunc(name, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }) {
+					path = fmt.Sprintf("[%q]", excerpt(name))
+				}
+				p.Add(fmt.Sprintf("channels[%d].configs%s", i, path), "is not a field of this channel, which has %s", strings.Join(known, ", "))
+			}
+		}
+	}
 }
 
 // CreateWebhook checks w as CheckWebhook does and stores it, and sets in w what
@@ -93,6 +138,9 @@ func (d *Dispatcher) CheckWebhook(w *Webhook) error {
 //
 // Events that are emitted after CreateWebhook has returned reach the webhook.
 func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
+	if w == nil {
+		return errNilWebhook()
+	}
 	if w.ID == "" {
 		w.ID = NewID()
 	}
@@ -127,6 +175,9 @@ func (d *Dispatcher) UpdateWebhook(ctx context.Context, w *Webhook) error {
 // w, whatever its revision: for subscriptions that a service declares in its
 // own code or configuration. w.ID must be set.
 func (d *Dispatcher) PutWebhook(ctx context.Context, w *Webhook) error {
+	if w == nil {
+		return errNilWebhook()
+	}
 	if w.ID == "" {
 		var p event.Problems
 		p.Add("webhook_id", "is required")

@@ -123,6 +123,9 @@ func (d *Dispatcher) Once(
 func workOnce(ctx context.Context, tried time.Time, work func(context.Context, time.Time) ([]byte, error)) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, onceTime-onceMargin)
 	defer cancel()
+	if work == nil {
+		return nil, errors.New("webhook: Once: the work is nil")
+	}
 	answer, err := work(ctx, tried)
 	if err != nil {
 		return nil, err

@@ -35,6 +35,9 @@ type TestResult struct {
 // opened or fails is a result. When ctx is cancelled, its error is returned; an
 // attempt that its deadline ends has failed like any other.
 func (d *Dispatcher) SendTest(ctx context.Context, w *Webhook, e *event.Event, keys ...string) ([]TestResult, error) {
+	if w == nil {
+		return nil, errNilWebhook()
+	}
 	records, err := newEvents([]*event.Event{e})
 	var p event.Problems
 	p.AddError("", err)

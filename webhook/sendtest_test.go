@@ -74,7 +74,7 @@ func TestSendTestTriesEveryChannelOnce(t *testing.T) {
 
 		for i, want := range []webhook.TestResult{
 			{Channel: "by_config", Succeeded: true, Attempt: webhook.Attempt{StatusCode: 200, Response: w.ID}},
-			{Channel: "by_config#2", Attempt: webhook.Attempt{StatusCode: 500, Response: w.ID, Class: "status"}},
+			{Channel: "by_config#2", Attempt: webhook.Attempt{StatusCode: 500, Response: w.ID, Class: "status", Error: "the endpoint answered 500 Internal Server Error"}},
 			{Channel: "by_config#3", Attempt: webhook.Attempt{Class: "panic", Error: "the channel panicked"}},
 			{Channel: "by_config#4", Attempt: webhook.Attempt{Class: "config", Error: "invalid: configs.bad: must not be there"}},
 			{Channel: "by_config#5", Attempt: webhook.Attempt{Class: "timeout", Duration: 30 * time.Second}},

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strconv"
@@ -54,6 +55,21 @@ type ChannelConfig struct {
 	Channel string `json:"channel"`
 	// Configs is the channel's own JSON object.
 	Configs json.RawMessage `json:"configs"`
+}
+
+// Format prints the name of the channel, whatever the verb: the configs may hold
+// secrets.
+func (c ChannelConfig) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "{Channel:%q Configs:[redacted]}", c.Channel)
+}
+
+// LogValue is what Format prints. The JSON holds the configs.
+func (c ChannelConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// LogValue is the webhook without the configs of its channels.
+func (w Webhook) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("webhook_id", w.ID), slog.String("webhook_name", w.Name), slog.String("internal_id", w.OrganizationID),
+		slog.Any("event_types", w.EventTypes), slog.Any("channels", w.ChannelKeys()), slog.Bool("is_active", !w.Paused))
 }
 
 // Via makes a ChannelConfig from a Go value, usually one of the config structs
@@ -118,6 +134,9 @@ func (w *Webhook) checkBounds(p *event.Problems) (within bool) {
 // It does not look inside a channel's configs; [Dispatcher.CreateWebhook] and
 // [Dispatcher.UpdateWebhook] do that as well.
 func (w *Webhook) Validate() error {
+	if w == nil {
+		return errNilWebhook()
+	}
 	var p event.Problems
 	if !idPattern.MatchString(w.ID) {
 		p.Add("webhook_id", `must be "wh_" and 16 hexadecimal digits`)
@@ -197,6 +216,9 @@ func (w *Webhook) ChannelKeys() []string {
 
 // Clone returns a copy that shares nothing with w.
 func (w *Webhook) Clone() *Webhook {
+	if w == nil {
+		return nil
+	}
 	c := *w
 	c.EventTypes = slices.Clone(w.EventTypes)
 	c.Channels = slices.Clone(w.Channels)

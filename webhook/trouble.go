@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -58,3 +59,24 @@ func (t *trouble) over(ctx context.Context) {
 }
 
 func (t *trouble) ongoing() bool { return !t.since.IsZero() }
+
+// A throttle lets one message of a kind pass each quietTime. It is safe for
+// concurrent use.
+type throttle struct {
+	mu      sync.Mutex
+	last    time.Time
+	skipped int
+}
+
+// allow reports whether to log now, and how many messages it has held back since
+// the last one.
+func (t *throttle) allow(at time.Time) (skipped int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.last.IsZero() && at.Sub(t.last) < quietTime {
+		t.skipped++
+		return 0, false
+	}
+	skipped, t.skipped, t.last = t.skipped, 0, at
+	return skipped, true
+}

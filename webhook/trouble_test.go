@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/channel"
 )
 
 func TestTroubleIsLoggedOnceAMinute(t *testing.T) {
@@ -51,4 +53,45 @@ func TestTroubleWaitsLongerAndLonger(t *testing.T) {
 	assert.InDelta(t, 5*time.Second, last, float64(2500*time.Millisecond), "half as much more or less")
 	trouble.over(t.Context())
 	assert.Less(t, trouble.failed(t.Context(), errors.New("down")), 100*time.Millisecond)
+}
+
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var th throttle
+		var passed []int
+		for range 600 { // ten a second, for a minute
+			if skipped, ok := th.allow(time.Now()); ok {
+				passed = append(passed, skipped)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		skipped, ok := th.allow(time.Now())
+		assert.True(t, ok)
+		assert.Equal(t, []int{0, 599}, append(passed, skipped))
+	})
+}
+
+// However little an error says, the history says what failed.
+func TestReasonIsNeverEmpty(t *testing.T) {
+	t.Parallel()
+	for status := range 1000 {
+		if err := channel.Classify(status, nil, time.Time{}); err != nil {
+			var a Attempt
+			a.fail(err)
+			assert.NotEmpty(t, a.Error, status)
+			assert.NotEmpty(t, a.Class, status)
+		}
+	}
+	for want, err := range map[string]error{
+		"the endpoint answered 503 Service Unavailable":                channel.Classify(503, nil, time.Time{}),
+		"the endpoint answered 799":                                    channel.Classify(799, nil, time.Time{}),
+		"the endpoint redirects with 302 Found, which is not followed": channel.Classify(302, nil, time.Time{}),
+		"the attempt failed":                                           &channel.Error{},
+		"no complete answer in time":                                   &channel.Error{Class: channel.ClassTimeout, StatusCode: 200, Err: errors.New("no complete answer in time")},
+	} {
+		var a Attempt
+		a.fail(err)
+		assert.Equal(t, want, a.Error)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -74,7 +75,7 @@ func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *
 }
 
 // reason is what an error says beyond its class and status, which an Attempt
-// has fields for.
+// has fields for, and what the status means if it says no more.
 func reason(err error, failure *channel.Error) string {
 	switch text := err.Error(); {
 	case text != failure.Error():
@@ -82,7 +83,16 @@ func reason(err error, failure *channel.Error) string {
 	case failure.Err != nil:
 		return failure.Err.Error()
 	}
-	return ""
+	words := http.StatusText(failure.StatusCode)
+	switch {
+	case failure.Class == channel.ClassRedirect:
+		return fmt.Sprintf("the endpoint redirects with %d %s, which is not followed", failure.StatusCode, words)
+	case failure.StatusCode != 0 && words != "":
+		return fmt.Sprintf("the endpoint answered %d %s", failure.StatusCode, words)
+	case failure.StatusCode != 0:
+		return fmt.Sprintf("the endpoint answered %d", failure.StatusCode)
+	}
+	return "the attempt failed"
 }
 
 // excerpt makes s short and valid UTF-8 without NUL bytes, which not every

@@ -215,7 +215,8 @@ func TestMigrateByHand(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 
 	_, err = sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{NoMigrate: true})
-	require.Error(t, err, "without tables and without migrating there is no store")
+	require.ErrorContains(t, err, "apply the statements of Migrations, or open the store once without NoMigrate",
+		"without tables and without migrating there is no store")
 
 	migrations, err := sqlstore.Migrations(sqlstore.SQLite(), "shop_")
 	require.NoError(t, err)

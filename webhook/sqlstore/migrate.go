@@ -68,9 +68,10 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 		return checkVersion(stored, known)
 	} else if !apply {
 		if err != nil {
-			return fmt.Errorf("sqlstore: reading the schema version: %w", err)
+			return fmt.Errorf("sqlstore: no schema version can be read, and Config.NoMigrate is set: apply the statements of Migrations, or open the store once without NoMigrate: %w", err)
 		}
-		return fmt.Errorf("sqlstore: the tables have schema version %d, version %d is needed, and Config.NoMigrate is set", stored, known)
+		return fmt.Errorf("sqlstore: the tables have schema version %d, version %d is needed, and Config.NoMigrate is set: "+
+			"apply the statements of Migrations that are missing, or open the store once without NoMigrate", stored, known)
 	}
 	return s.writer.do(ctx, func(ctx context.Context, q Tx) error {
 		if err := s.x.dialect.lockSchema(ctx, q, s.x.prefix); err != nil {
