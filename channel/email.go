@@ -173,7 +173,7 @@ const smtpOK = 250
 
 // groups parts the recipients by whether their addresses are ASCII. Each group
 // gets a mail of its own: a server further on that does not know other addresses
-// refuses a mail that names one to everybody (RFC 6531, section 3.7.4).
+// must not be sent a mail that names one (RFC 6531, section 3.2).
 func groups(recipients []string) [][]string {
 	var plain, international []string
 	for _, recipient := range recipients {
