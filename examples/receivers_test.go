@@ -27,7 +27,7 @@ func TestGoReceiver(t *testing.T) {
 	t.Parallel()
 	d := newDownstream(t)
 	p := build(t).start(t, "receiver", []string{"RECEIVER_SECRET=" + secret}, "-dev", "-addr=127.0.0.1:0", "-notify="+d.url)
-	runSuite(t, p, receivertest.Options{Credentials: receivertest.Credentials{Secret: secret}, Hold: d.hold})
+	runSuite(t, p, receivertest.Options{Credentials: receivertest.Credentials{Secret: secret}, Hold: d.hold, Fail: d.fail})
 }
 
 func TestNodeReceiver(t *testing.T) {
@@ -98,7 +98,7 @@ func testForeignReceiver(t *testing.T, folder string, main, tests []string) {
 				cmd.Env = append(cmd.Env, "RECEIVER_SIGNING_KEY="+key.Reveal())
 			}
 			p := start(t, folder, cmd)
-			runSuite(t, p, receivertest.Options{Credentials: credentials, ReadTimeout: readTimeout, Hold: d.hold})
+			runSuite(t, p, receivertest.Options{Credentials: credentials, ReadTimeout: readTimeout, Hold: d.hold, Fail: d.fail})
 		})
 	}
 }
@@ -109,11 +109,12 @@ type downstream struct {
 	url  string
 	mu   sync.Mutex
 	held map[string]chan struct{} // by event id, closed when released
+	down map[string]bool          // by event id: it cannot be told
 }
 
 func newDownstream(t *testing.T) *downstream {
 	t.Helper()
-	d := &downstream{held: make(map[string]chan struct{})}
+	d := &downstream{held: make(map[string]chan struct{}), down: make(map[string]bool)}
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
 	d.url = server.URL
@@ -129,10 +130,13 @@ func (d *downstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.mu.Lock()
-	held := d.held[told.EventID]
+	held, down := d.held[told.EventID], d.down[told.EventID]
 	d.mu.Unlock()
 	if held != nil {
 		<-held
+	}
+	if down {
+		w.WriteHeader(http.StatusInternalServerError)
 	}
 }
 
@@ -142,6 +146,17 @@ func (d *downstream) hold(_ context.Context, eventID string) (release func(), er
 	held := make(chan struct{})
 	d.held[eventID] = held
 	return func() { close(held) }, nil
+}
+
+func (d *downstream) fail(_ context.Context, eventID string) (recovered func(), err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.down[eventID] = true
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.down, eventID)
+	}, nil
 }
 
 // runSuite sends a receiver all that it has to cope with. The receiver logs what

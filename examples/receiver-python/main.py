@@ -24,7 +24,8 @@ READ_TIMEOUT = float(os.environ.get("RECEIVER_READ_TIMEOUT", "10"))  # seconds
 
 
 def log(msg, **fields):
-    print(json.dumps({"msg": msg, **fields}), flush=True)
+    line = json.dumps({"msg": msg, **fields}) + "\n"
+    print(line, end="", flush=True)  # in one piece: print writes what ends the line on its own
 
 
 def handle(event):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,114 @@ func validEvent(ctx context.Context, s *suite) error {
 	m := s.message()
 	if err := s.accepted(ctx, "a valid event", m); err != nil {
 		return err
+	}
+	if s.first.id == "" {
+		s.first = m
+	}
+	return s.handled(ctx, m.id, 1)
+}
+
+// longMemory sends the first event of the run again, at its end.
+func longMemory(ctx context.Context, s *suite) error {
+	if s.first.id == "" {
+		return errors.New("no event was accepted that could be sent again")
+	}
+	m := s.first
+	m.at = time.Now()
+	if err := s.accepted(ctx, "the first event once more", m); err != nil {
+		return err
+	}
+	return s.handled(ctx, m.id, 1)
+}
+
+// anyJSON sends an event as no encoder of the suite's would write it.
+func anyJSON(ctx context.Context, s *suite) error {
+	var errs []error
+	for what, text := range map[string]string{
+		"with white space":               "\r\n\t{ \"event_id\" : %q ,\n \"event_type\" :\t%q , \"namespace\" : \"receivertest\" } \n",
+		"in another order, with escapes": `{"namespace":"receivertest","\u0065vent_type":%[2]q,"subject":{"type":"object","id":"caf\u00e9 \ud83d\ude00 é 😀"},"event_id":%[1]q}`,
+		"with numbers of any size":       `{"event_id":%q,"event_type":%q,"namespace":"receivertest","metadata":{"n":12345678901234567890123,"e":1e400,"z":-0.0,"d":[[[[{}]]]],"null":null}}`,
+	} {
+		m := s.message()
+		m.body = fmt.Appendf(nil, text, m.id, s.EventType)
+		err := s.accepted(ctx, "JSON "+what, m)
+		if err == nil {
+			err = s.handled(ctx, m.id, 1)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// oddIDs sends ids that differ in one place only, or have something in them that a
+// store may trip over.
+func oddIDs(ctx context.Context, s *suite) error {
+	unique := event.NewID()
+	long := strings.Repeat("x", 200-len(unique))
+	var errs []error
+	for _, suffix := range []string{
+		"/1", "/2", ":1", ":2", "'1", "'2", `"`, "%", "%25", "?", "#", "*", "+", "\\", "aB", "Ab", "ab", long + "1", long + "2",
+	} {
+		e := event.New(s.EventType, event.Subject{Type: "object", ID: "obj_receivertest"})
+		e.ID = unique + suffix
+		err := s.accepted(ctx, "an event with the id "+e.ID, s.messageOf(e))
+		if err == nil {
+			err = s.handled(ctx, e.ID, 1)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("the id %s: %w", e.ID, err))
+		}
+		if len(errs) == 3 {
+			break // more would say the same
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// manyAtOnce sends different events at the same time.
+func manyAtOnce(ctx context.Context, s *suite) error {
+	errs := make([]error, 2*rivals)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			m := s.message()
+			if errs[i] = s.acceptedInTime(ctx, m); errs[i] == nil {
+				errs[i] = s.handled(ctx, m.id, 1)
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err // the others say the same
+		}
+	}
+	return nil
+}
+
+// failingHandler sends an event whose handler fails, and then does not.
+func failingHandler(ctx context.Context, s *suite) error {
+	m := s.message()
+	recovered, err := s.Fail(ctx, m.id)
+	if err != nil {
+		return fmt.Errorf("asking to fail: %w", err)
+	}
+	recovered = sync.OnceFunc(recovered)
+	defer recovered()
+	for range 2 { // the second finds what the first has left behind
+		got, err := s.send(ctx, m)
+		switch {
+		case err != nil:
+			return fmt.Errorf("an event whose handler fails: %w", err)
+		case got.ok():
+			return fmt.Errorf("an event whose handler fails: answered %d, so that its sender takes it for done", got.status)
+		case got.status < 500 && !got.later():
+			return fmt.Errorf("an event whose handler fails: answered %d, which tells its sender to give up; say 503", got.status)
+		}
+	}
+	recovered()
+	if err := s.acceptedInTime(ctx, m); err != nil {
+		return fmt.Errorf("when the handler works again: %w", err)
 	}
 	return s.handled(ctx, m.id, 1)
 }
@@ -34,11 +143,16 @@ func unknownType(ctx context.Context, s *suite) error {
 }
 
 func duplicate(ctx context.Context, s *suite) error {
-	m := s.message()
+	m, start := s.message(), time.Now()
 	for i := range 3 {
-		m.at = time.Now() // a retry is signed anew
+		m.at = start.Add(time.Duration(i-2) * time.Second) // a retry is signed anew
 		if err := s.accepted(ctx, fmt.Sprintf("attempt %d", i+1), m); err != nil {
 			return err
+		}
+		for range rivals { // others come in between
+			if err := s.accepted(ctx, "another event", s.message()); err != nil {
+				return err
+			}
 		}
 	}
 	return s.handled(ctx, m.id, 1)
@@ -125,8 +239,13 @@ func duplicateInFlight(ctx context.Context, s *suite) error {
 	return s.handled(ctx, m.id, 1)
 }
 
+// patience is how long an event that is asked to come again may take to be
+// acknowledged.
+const patience = 5 * time.Second
+
 // acceptedInTime sends until there is an acknowledgement, as a sender does.
 func (s *suite) acceptedInTime(ctx context.Context, m message) error {
+	end := time.After(patience)
 	for pause := 10 * time.Millisecond; ; pause *= 2 {
 		m.at = time.Now()
 		got, err := s.send(ctx, m)
@@ -136,11 +255,13 @@ func (s *suite) acceptedInTime(ctx context.Context, m message) error {
 		case got.ok():
 			return nil
 		case !got.later():
-			return fmt.Errorf("a copy sent again: answered %d", got.status)
+			return fmt.Errorf("sent again: answered %d", got.status)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("a copy was never acknowledged: answered %d", got.status)
+			return fmt.Errorf("never acknowledged: answered %d", got.status)
+		case <-end:
+			return fmt.Errorf("not acknowledged within %v of being handled: answered %d", patience, got.status)
 		case <-time.After(pause):
 		}
 	}

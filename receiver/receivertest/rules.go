@@ -15,9 +15,19 @@ var rules = []Rule{
 		check: documentedEvents,
 	},
 	{
+		Name:  "any JSON",
+		Why:   "white space, order and escapes are the sender's business, and a signature is of the bytes as they came",
+		check: anyJSON,
+	},
+	{
 		Name:  "unknown type",
 		Why:   "an event type that nobody handles gets 2xx: sending it again would change nothing",
 		check: unknownType,
+	},
+	{
+		Name:  "header case",
+		Why:   "names of headers have no case: HTTP/2 and many senders write them in small letters",
+		check: headerCase,
 	},
 	{
 		Name:  "wrong secret",
@@ -39,7 +49,7 @@ var rules = []Rule{
 	},
 	{
 		Name:  "several signatures",
-		Why:   "any of 16 signatures counts, on whichever line a proxy has put it, so that keys can be rotated; a 17th does not, so that a header costs no more than that",
+		Why:   "any of 16 signatures counts, wherever it stands and on whichever line a proxy has put it, so that keys can be rotated; a 17th does not, so that a header costs no more than that",
 		needs: needsSigner,
 		check: severalSignatures,
 	},
@@ -56,6 +66,18 @@ var rules = []Rule{
 		check: oldTimestamp,
 	},
 	{
+		Name:  "other credentials",
+		Why:   "every secret and key that is in use is accepted, or none could ever be changed",
+		needs: needsOthers,
+		check: otherCredentials,
+	},
+	{
+		Name:  "retired credentials",
+		Why:   "a secret or key that is not in use any more gets 401: it was changed because somebody else may have it",
+		needs: needsRetired,
+		check: retiredCredentials,
+	},
+	{
 		Name:  "uniform refusal",
 		Why:   "all refusals of credentials look the same, so that nobody learns which part was right",
 		check: uniformRefusal,
@@ -64,6 +86,16 @@ var rules = []Rule{
 		Name:  "duplicate",
 		Why:   "an event that comes again is acknowledged with 2xx and not handled again",
 		check: duplicate,
+	},
+	{
+		Name:  "odd ids",
+		Why:   "an id is any text: two that differ anywhere are two events, and nothing in one breaks a store",
+		check: oddIDs,
+	},
+	{
+		Name:  "many at once",
+		Why:   "different events that come at the same time are each handled once",
+		check: manyAtOnce,
 	},
 	{
 		Name:  "concurrent duplicate",
@@ -75,6 +107,12 @@ var rules = []Rule{
 		Why:   "nothing is acknowledged while the event is still being handled: that may fail, and then nobody would send it again",
 		needs: needsHold,
 		check: duplicateInFlight,
+	},
+	{
+		Name:  "failing handler",
+		Why:   "an event whose handler fails gets a 5xx, best 503, and is handled when it comes again: it is acknowledged only once it is done",
+		needs: needsFail,
+		check: failingHandler,
 	},
 	{
 		Name:  "body at the limit",
@@ -118,9 +156,19 @@ var rules = []Rule{
 		check: slowBody,
 	},
 	{
+		Name:  "no secrets in answers",
+		Why:   "no answer has the secret in it, or the signature that would have been right: whoever reads it could send events",
+		check: noLeaks,
+	},
+	{
 		Name:  "still alive",
 		Why:   "after all of this the next event is handled as ever",
 		check: validEvent,
+	},
+	{
+		Name:  "long memory",
+		Why:   "the first event of the run is not handled again when it comes once more at the end: senders try for days",
+		check: longMemory,
 	},
 }
 
@@ -141,6 +189,27 @@ func needsSigner(s *suite) string {
 func needsHold(s *suite) string {
 	if s.Hold == nil {
 		return "needs Options.Hold"
+	}
+	return ""
+}
+
+func needsFail(s *suite) string {
+	if s.Fail == nil {
+		return "needs Options.Fail"
+	}
+	return ""
+}
+
+func needsOthers(s *suite) string {
+	if len(s.Others) == 0 {
+		return "needs Options.Others"
+	}
+	return ""
+}
+
+func needsRetired(s *suite) string {
+	if len(s.Retired) == 0 {
+		return "needs Options.Retired"
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +44,20 @@ type Options struct {
 	// receiver cannot be held, and what it answers to a copy of an event that
 	// is being handled is not tried.
 	Hold func(ctx context.Context, eventID string) (release func(), err error)
+	// Fail makes the receiver's handler fail for an event until recovered is
+	// called. It is called before the event is sent. Nil means that the handler
+	// cannot be made to fail, and what a failure is answered with is not tried.
+	Fail func(ctx context.Context, eventID string) (recovered func(), err error)
+	// Others are further credentials that the receiver accepts, such as the other
+	// key while keys are changed. Defaults to none.
+	Others []Credentials
+	// Retired are credentials that the receiver does not accept any more.
+	// Defaults to none.
+	Retired []Credentials
+	// Timeout bounds the whole run: what has not been tried by then counts as
+	// broken. One request may take 15 seconds, and one rule 30 and ReadTimeout.
+	// Defaults to [DefaultTimeout].
+	Timeout time.Duration
 	// Except names the rules ([Rule.Name]) that are not tried, because the
 	// receiver has good reasons to do otherwise. Defaults to none.
 	Except []string
@@ -50,6 +65,10 @@ type Options struct {
 	// Defaults to a client of the suite's own.
 	Client *http.Client
 }
+
+// DefaultTimeout bounds a run. A receiver that is right and answers quickly takes
+// about ReadTimeout and two seconds.
+const DefaultTimeout = 2 * time.Minute
 
 // Run sends the receiver at the URL all that a receiver has to cope with. Each
 // rule is a subtest that fails if the rule is broken.
@@ -60,9 +79,11 @@ func Run(t *testing.T, url string, o Options) {
 		t.Fatal(err)
 	}
 	defer s.close()
+	ctx, cancel := context.WithTimeout(t.Context(), s.Timeout)
+	defer cancel()
 	for _, rule := range rules {
 		t.Run(rule.Name, func(t *testing.T) {
-			verdict := s.verify(t.Context(), rule)
+			verdict := s.verify(ctx, rule)
 			switch {
 			case verdict.NotTried != "":
 				t.Logf("not tried: %s", verdict.NotTried)
@@ -81,6 +102,8 @@ func Verify(ctx context.Context, url string, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer s.close()
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
 	report := new(Report)
 	for _, rule := range rules {
 		report.Verdicts = append(report.Verdicts, s.verify(ctx, rule))
@@ -148,10 +171,18 @@ type suite struct {
 	Options
 	url   string
 	close func()
+	first message // the first that was acknowledged, to be sent again at the end
+
+	mu   sync.Mutex
+	leak error // what an answer has told
 }
 
-// requestTimeout bounds each request whose receiver is expected to answer.
-const requestTimeout = 30 * time.Second
+const (
+	// requestTimeout bounds each request whose receiver is expected to answer.
+	requestTimeout = 15 * time.Second
+	// ruleTimeout bounds each rule; ReadTimeout comes on top.
+	ruleTimeout = 30 * time.Second
+)
 
 func newSuite(target string, o Options) (*suite, error) {
 	var p event.Problems
@@ -160,6 +191,16 @@ func newSuite(target string, o Options) (*suite, error) {
 	}
 	if o.Secret == "" && o.Signer == nil {
 		p.Add("Credentials", "Secret or Signer is required")
+	}
+	for _, option := range []struct {
+		name     string
+		negative bool
+	}{
+		{"MaxBody", o.MaxBody < 0}, {"MaxDecoded", o.MaxDecoded < 0}, {"ReadTimeout", o.ReadTimeout < 0}, {"Timeout", o.Timeout < 0},
+	} {
+		if option.negative {
+			p.Add(option.name, "must not be negative")
+		}
 	}
 	for i, name := range o.Except {
 		if !slices.ContainsFunc(rules, func(r Rule) bool { return r.Name == name }) {
@@ -174,6 +215,9 @@ func newSuite(target string, o Options) (*suite, error) {
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = receiver.DefaultMaxBody
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
 	}
 	s := &suite{Options: o, url: target, close: func() {}}
 	if s.Client == nil {
@@ -195,30 +239,49 @@ func (s *suite) verify(ctx context.Context, rule Rule) Verdict {
 	case rule.needs != nil:
 		v.NotTried = rule.needs(s)
 	}
-	if v.NotTried == "" {
-		ctx, cancel := context.WithTimeout(ctx, 4*requestTimeout+s.ReadTimeout)
-		defer cancel()
-		v.Err = rule.check(ctx, s)
+	if v.NotTried != "" {
+		return v
+	}
+	ruleCtx, cancel := context.WithTimeout(ctx, ruleTimeout+s.ReadTimeout)
+	defer cancel()
+	if ctx.Err() == nil {
+		v.Err = rule.check(ruleCtx, s)
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		v.Err = errors.Join(v.Err, fmt.Errorf("the run was not over within Options.Timeout, %v", s.Timeout))
+	case ctx.Err() != nil:
+		v.Err = errors.Join(v.Err, context.Cause(ctx))
 	}
 	return v
 }
 
 var errNotHandled = errors.New("the receiver's handler was not called")
 
+// handledWithin is how long the effect of an acknowledged event is waited for: a
+// receiver may store it first.
+const handledWithin = time.Second / 2
+
 // handled checks how often an event had its effect, where that can be known.
 func (s *suite) handled(ctx context.Context, id string, want int) error {
 	if s.Handled == nil {
 		return nil
 	}
-	got, err := s.Handled(ctx, id)
-	switch {
-	case err != nil:
-		return fmt.Errorf("asking how often it was handled: %w", err)
-	case got == want:
-		return nil
-	case got == 0:
-		return errNotHandled
-	default:
-		return fmt.Errorf("the event was handled %d times instead of %d", got, want)
+	for start := time.Now(); ; {
+		got, err := s.Handled(ctx, id)
+		switch {
+		case err != nil:
+			return fmt.Errorf("asking how often it was handled: %w", err)
+		case got == want:
+			return nil
+		case got > want:
+			return fmt.Errorf("the event was handled %d times instead of %d", got, want)
+		case time.Since(start) < handledWithin:
+			time.Sleep(5 * time.Millisecond)
+		case got == 0:
+			return errNotHandled
+		default:
+			return fmt.Errorf("the event was handled %d times instead of %d", got, want)
+		}
 	}
 }

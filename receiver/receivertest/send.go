@@ -6,14 +6,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
 // answer is what of a response matters.
 type answer struct {
 	status int
+	header http.Header
 	body   string
 }
 
@@ -45,7 +49,7 @@ func (s *suite) do(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("answer broken off: %w", err)
 	}
-	return answer{status: response.StatusCode, body: string(body)}, nil
+	return answer{status: response.StatusCode, header: response.Header, body: string(body)}, nil
 }
 
 // message is a request before it is made.
@@ -72,20 +76,83 @@ func (s *suite) messageOf(e *event.Event) message {
 	return message{Credentials: s.Credentials, id: e.ID, body: body, at: time.Now()}
 }
 
-func (s *suite) send(ctx context.Context, m message) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	r, err := post(ctx, s.url, m.body)
-	if err != nil {
-		return answer{}, err
+// request makes the request for a message. right are the signatures that belong to
+// it, which no answer may tell.
+func (s *suite) request(ctx context.Context, m message) (r *http.Request, right []string, err error) {
+	if r, err = post(ctx, s.url, m.body); err != nil {
+		return nil, nil, err
 	}
 	if err := m.Apply(r.Header, m.id, m.at, m.body); err != nil {
-		return answer{}, err
+		return nil, nil, err
+	}
+	if s.Signer != nil {
+		h := make(http.Header)
+		if err := s.Signer.Sign(h, m.id, m.at, m.body); err != nil {
+			return nil, nil, err
+		}
+		right = macs(h.Get(signature.HeaderSignature))
 	}
 	if m.change != nil {
 		m.change(r)
 	}
-	return s.do(r)
+	return r, right, nil
+}
+
+func (s *suite) send(ctx context.Context, m message) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	r, right, err := s.request(ctx, m)
+	if err != nil {
+		return answer{}, err
+	}
+	sent := fmt.Sprint(r.Header)
+	got, err := s.do(r)
+	if err == nil {
+		right = slices.DeleteFunc(right, func(mac string) bool { return strings.Contains(sent, mac) })
+		s.watch(got, right)
+	}
+	return got, err
+}
+
+// macs returns the signatures of a header without their versions.
+func macs(header string) []string {
+	var all []string
+	for _, one := range strings.Fields(header) {
+		if _, mac, found := strings.Cut(one, ","); found {
+			all = append(all, mac)
+		}
+	}
+	return all
+}
+
+// tellingLength is how long a secret has to be for its text in an answer to be no
+// accident.
+const tellingLength = 8
+
+// watch notes what an answer tells that it must not.
+func (s *suite) watch(got answer, right []string) {
+	text := got.body + fmt.Sprint(got.header)
+	var leak error
+	if len(s.Secret) >= tellingLength && strings.Contains(text, s.Secret) {
+		leak = fmt.Errorf("an answer %d has the secret in it", got.status)
+	}
+	for _, mac := range right {
+		if strings.Contains(text, mac) {
+			leak = fmt.Errorf("an answer %d has the signature in it that would have been right", got.status)
+		}
+	}
+	if leak == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leak = leak
+}
+
+func noLeaks(_ context.Context, s *suite) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leak
 }
 
 // accepted sends a message that has to be acknowledged.

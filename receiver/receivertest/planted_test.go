@@ -1,0 +1,253 @@
+package receivertest_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/receiver/receivertest"
+)
+
+// runs is how often a receiver that is right is asked: a false alarm in one run of
+// forty would go unnoticed otherwise.
+var runs = flag.Int("receivertest.runs", 1, "how often receivers that keep every rule are run")
+
+// A plant is a receiver with one fault, and the rule that has to name it.
+type plant struct {
+	fault  string
+	breaks string
+	make   func(*hand)
+}
+
+// serveHand serves what a hand makes, on a listener that may garble what comes.
+func serveHand(t *testing.T, h *hand, garble func([]byte)) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h.wrap(h))
+	if garble != nil {
+		server.Listener = garbling{server.Listener, garble}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// garbling is a listener whose connections read what a function makes of it.
+type garbling struct {
+	net.Listener
+	change func([]byte)
+}
+
+type garbled struct {
+	net.Conn
+	change func([]byte)
+}
+
+func (g garbling) Accept() (net.Conn, error) {
+	conn, err := g.Listener.Accept()
+	return &garbled{conn, g.change}, err
+}
+
+func (g *garbled) Read(p []byte) (int, error) {
+	n, err := g.Conn.Read(p)
+	g.change(p[:n])
+	return n, err
+}
+
+// hide makes another header of one with this name, as it is spelt.
+func hide(name string) func([]byte) {
+	return func(p []byte) {
+		for at := 0; ; {
+			i := bytes.Index(p[at:], []byte("\r\n"+name+":"))
+			if i < 0 {
+				return
+			}
+			p[at+i+2] = 'q'
+			at += i + 2
+		}
+	}
+}
+
+// The suite names every fault that is planted, by the rule that it breaks.
+func TestPlantedFaults(t *testing.T) {
+	t.Parallel()
+	faults := slices.Concat(credentialFaults(), eventFaults(), bodyFaults())
+	assert.GreaterOrEqual(t, len(faults), 80)
+	names := make(map[string]bool)
+	slots := make(chan struct{}, 12)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, f := range faults {
+		require.False(t, names[f.fault], "planted twice: %s", f.fault)
+		names[f.fault] = true
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			report := f.verify(t)
+			assert.Contains(t, report.Broken(), f.breaks, "%s: not named\n%v", f.fault, report)
+		})
+	}
+}
+
+// verify plants the fault and runs the suite. What takes its time is tried where
+// it may name the fault.
+func (f plant) verify(t *testing.T) *receivertest.Report {
+	h := newHand(t)
+	f.make(h)
+	if f.breaks != "slow body" {
+		h.options.ReadTimeout = 0
+	}
+	if f.breaks != "duplicate in flight" {
+		h.options.Hold = nil
+	}
+	var garble func([]byte)
+	if f.breaks == "header case" {
+		garble = hide(f.fault)
+	}
+	report, err := receivertest.Verify(t.Context(), serveHand(t, h, garble), h.options)
+	if !assert.NoError(t, err) {
+		return new(receivertest.Report)
+	}
+	return report
+}
+
+// Every rule names a fault that was planted, but for two that look at what the
+// others have left behind.
+func TestEveryRuleIsBroken(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.options.Timeout = 1 // nothing is tried
+	report, err := receivertest.Verify(t.Context(), "http://127.0.0.1:1", b.options)
+	require.NoError(t, err)
+	broken := make(map[string]bool)
+	for _, f := range slices.Concat(credentialFaults(), eventFaults(), bodyFaults()) {
+		broken[f.breaks] = true
+	}
+	for _, v := range report.Verdicts {
+		assert.True(t, broken[v.Rule.Name], "no fault was planted that %q names", v.Rule.Name)
+		delete(broken, v.Rule.Name)
+	}
+	assert.Empty(t, slices.Collect(maps.Keys(broken)), "these are no rules")
+}
+
+// A receiver that keeps every rule breaks none, however often it is asked.
+func TestHandKeepsAllRules(t *testing.T) {
+	t.Parallel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	slots := make(chan struct{}, 8)
+	for run := range *runs {
+		for name, change := range map[string]func(*hand){
+			"both":      func(*hand) {},
+			"secret":    (*hand).onlySecret,
+			"signature": (*hand).onlySignature,
+		} {
+			wg.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				h := newHand(t)
+				change(h)
+				report, err := receivertest.Verify(t.Context(), serveHand(t, h, nil), h.options)
+				assert.NoError(t, err)
+				assert.Empty(t, report.Broken(), "%s, run %d\n%v", name, run, report)
+			})
+		}
+	}
+}
+
+func (h *hand) onlySecret() {
+	h.options.Signer, h.options.Others[0].Signer = nil, nil
+	h.options.Retired = h.options.Retired[:1]
+	h.options.Retired[0].Signer = nil
+	h.envelope = func(string, string, time.Time) bool { return true }
+	h.signed = func(*http.Request, []byte) bool { return true }
+	h.idMatches = func(*http.Request, string) bool { return true }
+}
+
+func (h *hand) onlySignature() {
+	h.options.Secret, h.options.Others[0].Secret = "", ""
+	h.options.Retired = h.options.Retired[1:]
+	h.options.Retired[0].Secret = ""
+	h.secret = func(*http.Request) bool { return true }
+}
+
+// A run against a receiver that never answers is over in time, and so is one
+// against a receiver that answers 409 to what it has handled.
+func TestRunIsBounded(t *testing.T) {
+	t.Parallel()
+	t.Run("no answer", func(t *testing.T) {
+		t.Parallel()
+		h := newHand(t)
+		ended := make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-r.Context().Done():
+			case <-ended:
+			}
+		}))
+		t.Cleanup(server.Close)
+		t.Cleanup(func() { close(ended) })
+		h.options.Timeout = 50 * time.Millisecond
+		report, err := receivertest.Verify(t.Context(), server.URL, h.options)
+		require.NoError(t, err)
+		for _, v := range report.Verdicts {
+			assert.ErrorContains(t, v.Err, "Options.Timeout, 50ms", v.Rule.Name)
+		}
+	})
+	t.Run("409 to what is handled", func(t *testing.T) {
+		t.Parallel()
+		h := newHand(t)
+		h.done = http.StatusConflict
+		report, err := receivertest.Verify(t.Context(), serveHand(t, h, nil), h.options)
+		require.NoError(t, err)
+		assert.Contains(t, fmt.Sprint(report), "not acknowledged within 5s of being handled: answered 409")
+		assert.Subset(t, report.Broken(), []string{"duplicate", "concurrent duplicate", "duplicate in flight", "long memory"})
+	})
+}
+
+// Behind a proxy that waits for the body the suite says so, instead of blaming the
+// receiver alone.
+func TestBufferingProxy(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	next := b.receiver(t).Handler(b.router())
+	b.options.Fail, b.options.Hold = nil, nil
+	report, err := receivertest.Verify(t.Context(), serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // as a proxy, which has not passed anything on
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})), b.options)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"wrong secret reads no body", "slow body"}, report.Broken(), "%v", report)
+	for _, v := range report.Verdicts {
+		if v.Err != nil {
+			assert.ErrorContains(t, v.Err, "proxy_request_buffering", v.Rule.Name)
+			assert.ErrorContains(t, v.Err, "Options.Except", v.Rule.Name)
+		}
+	}
+}
+
+// A negative option is an error that names it.
+func TestNegativeOptions(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.options.MaxBody, b.options.MaxDecoded, b.options.ReadTimeout, b.options.Timeout = -1, -1, -1, -1
+	_, err := receivertest.Verify(t.Context(), "http://127.0.0.1:1", b.options)
+	for _, name := range []string{"MaxBody", "MaxDecoded", "ReadTimeout", "Timeout"} {
+		assert.ErrorContains(t, err, name+": must not be negative")
+	}
+}
