@@ -120,7 +120,7 @@ func (t *tmpl) run(ctx context.Context, m *Message) ([]byte, error) {
 		if err != nil {
 			return err
 		}
-		out, err = t.render(ctx, template.Data(e))
+		out, err = t.render(ctx, template.DataInOrder(e, m.Payload))
 		return err
 	})
 	var e *Error

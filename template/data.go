@@ -1,8 +1,6 @@
 package template
 
 import (
-	"bytes"
-	"encoding/json"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -27,7 +25,7 @@ func Data(e *event.Event) map[string]any {
 	const fields = 16
 	d := make(map[string]any, fields+len(e.Extra))
 	for name, raw := range e.Extra {
-		d[name] = decoded(raw)
+		d[name] = decodeInOrder(raw)
 	}
 	text := func(m map[string]any, name, value string) {
 		if value != "" {
@@ -48,7 +46,7 @@ func Data(e *event.Event) map[string]any {
 
 	subject := make(map[string]any, 2+len(e.Subject.Extra))
 	for name, raw := range e.Subject.Extra {
-		subject[name] = decoded(raw)
+		subject[name] = decodeInOrder(raw)
 	}
 	text(subject, "type", e.Subject.Type)
 	text(subject, "id", e.Subject.ID)
@@ -61,7 +59,7 @@ func Data(e *event.Event) map[string]any {
 	if s := e.CacheScope; s != nil {
 		scope := make(map[string]any, 2+len(s.Extra))
 		for name, raw := range s.Extra {
-			scope[name] = decoded(raw)
+			scope[name] = decodeInOrder(raw)
 		}
 		text(scope, "scope", string(s.Kind))
 		if s.Keys != nil {
@@ -80,15 +78,4 @@ func Data(e *event.Event) map[string]any {
 	}
 	all["event"] = d
 	return all
-}
-
-// decoded is a field that the envelope has kept as JSON. What is not JSON is no value either.
-func decoded(raw json.RawMessage) any {
-	var v any
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if d.Decode(&v) != nil {
-		return nil
-	}
-	return v
 }

@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// A dict keeps its entries in the order in which they were added; a copy of the data's, in the order of its keys.
+// A dict keeps its entries in the order in which they were added; a copy of a Go map, in the order of its keys.
 type dict struct {
 	keys, values []any
 	index        map[any]int // by hash key, from indexFrom entries on
+	ordered      bool        // the sender's object: its keys are not sorted
 	frozen       bool        // a copy of the data's object: changing it would have no effect, so it is refused
 }
 

@@ -182,7 +182,7 @@ func (st *state) jsonOrder(d *dict, style *jsonStyle) ([]int, error) {
 	for i := range order {
 		order[i] = i
 	}
-	if !style.sorted || d.frozen {
+	if !style.sorted || d.frozen && !d.ordered {
 		return order, nil
 	}
 	var failed error
