@@ -18,6 +18,8 @@ type verdict struct {
 	elsewhere bool
 	// again says that the task is queued again, and the worker is done with it.
 	again bool
+	// over is called once the verdict is stored, or given up; nil calls nothing.
+	over func()
 }
 
 // requeue is the verdict on a delivery that was not attempted: it goes back to
@@ -38,7 +40,11 @@ func leaveToOthers(t *task, wait time.Duration) verdict {
 // work makes attempts until there is nothing to do.
 func (r *run) work() {
 	for t := r.d.scheduler.next(); t != nil; t = r.d.scheduler.next() {
-		v, ok := r.attempt(t)
+		attempt := r.attempt
+		if t.Lost > 0 {
+			attempt = r.attemptSuspect
+		}
+		v, ok := attempt(t)
 		if v.again {
 			continue
 		}

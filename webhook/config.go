@@ -39,6 +39,13 @@ type Config struct {
 	// A living process extends its leases. Defaults to 30 s; at least 1 s.
 	Lease time.Duration
 
+	// MaxLostAttempts is how many attempts of a delivery may begin, one after the
+	// other, without a result, because the process stopped or lost its lease.
+	// With the last of them it dies, so that an event which stops every process
+	// does not do so for ever. That a lease was lost while no attempt was known
+	// to have begun does not count. Defaults to 5.
+	MaxLostAttempts int
+
 	// PollInterval is how often the store is asked for retries and for
 	// deliveries of other processes. Defaults to 500 ms.
 	PollInterval time.Duration
@@ -123,6 +130,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxInFlightPerEndpoint, 16)
 	setDefault(&c.AttemptTimeout, 30*time.Second)
 	setDefault(&c.Lease, 30*time.Second)
+	setDefault(&c.MaxLostAttempts, 5)
 	setDefault(&c.PollInterval, 500*time.Millisecond)
 	setDefault(&c.DrainTimeout, 15*time.Second)
 	setDefault(&c.Retention.Succeeded, 7*24*time.Hour)
@@ -137,6 +145,7 @@ func (c Config) withDefaults() (Config, error) {
 	atLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
 	atLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)
 	atLeast(&p, "Lease", c.Lease, time.Second)
+	atLeast(&p, "MaxLostAttempts", c.MaxLostAttempts, 1)
 	atLeast(&p, "PollInterval", c.PollInterval, time.Millisecond)
 	atLeast(&p, "DrainTimeout", c.DrainTimeout, time.Millisecond)
 	return c, p.Err()

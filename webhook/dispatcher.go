@@ -24,6 +24,7 @@ type Dispatcher struct {
 	channels  *channelCache
 	scheduler *scheduler
 	emits     groupCommit[NewEvent]
+	suspects  suspects
 	running   atomic.Bool
 
 	unreadable, elsewhere throttle // of messages that a whole backlog would repeat
@@ -64,6 +65,7 @@ func New(store Store, cfg Config) (*Dispatcher, error) {
 		weight:    func(e NewEvent) int { return len(e.Payload) },
 		maxWeight: maxCommit,
 	}
+	d.suspects = newSuspects(d)
 	return d, nil
 }
 

@@ -205,7 +205,14 @@ func (r *run) settle(batch []verdict, trouble *trouble) error {
 		settlements[i] = batch[i].settlement
 		held[i] = batch[i].settlement.Lease
 	}
-	defer d.scheduler.release(held)
+	defer func() {
+		d.scheduler.release(held)
+		for i := range batch {
+			if over := batch[i].over; over != nil {
+				over()
+			}
+		}
+	}()
 	for {
 		ctx, cancel := context.WithTimeout(r.storing, storeTimeout)
 		refused, err := d.store.Settle(ctx, now(), settlements)

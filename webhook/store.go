@@ -80,6 +80,12 @@ type Queue interface {
 	// means that nothing else is due within the bounds of r.
 	Claim(ctx context.Context, now time.Time, r ClaimRequest) ([]Task, error)
 
+	// Start notes that attempts of the deliveries begin at the time, and returns
+	// the leases that are lost, as Extend does. A Dispatcher calls it before it
+	// attempts what lost a lease before: see Task.Lost. The zero time says that
+	// they have not begun after all.
+	Start(ctx context.Context, now time.Time, leases []Lease) (lost []Lease, err error)
+
 	// Extend moves the end of the leases to until and returns those that are
 	// lost: settled, taken over, or held by nobody. A lease that ended but was
 	// not taken over can still be extended.
@@ -171,6 +177,15 @@ type Task struct {
 	DueAt time.Time
 	// Progress is what the last settlement with progress left.
 	Progress json.RawMessage
+	// Lost counts leases that ended, one after the other, without a result: no
+	// settlement with an Attempt, or only such with Lost set. The first one
+	// counts whether an attempt had been made or not, because that is not known;
+	// later ones count if Start was called. A replay begins anew.
+	Lost int
+	// LostAt is when an attempt began, as Start was told, that was lost with its
+	// lease and is not in the history yet; zero if there is none. A settlement
+	// with an Attempt ends that.
+	LostAt time.Time
 }
 
 // Settlement is the verdict on a claimed delivery.
@@ -183,6 +198,9 @@ type Settlement struct {
 	// Attempt is added to the history, numbered by the store. Nil gives the
 	// delivery back without an attempt.
 	Attempt *Attempt
+	// Lost says that the Attempt is one of which there is no result: Task.Lost
+	// goes on counting.
+	Lost bool
 	// Progress replaces the delivery's progress unless it is nil.
 	Progress json.RawMessage
 	// PauseWebhook also pauses the webhook, because its endpoint is gone for

@@ -71,6 +71,14 @@ func (s *Store) add(o *organization, event *storedEvent, e *endpoint) *delivery 
 // lease claims the delivery: it is in flight until the lease ends.
 func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 	due := moment(d.at)
+	var lostAt time.Time
+	if d.status == webhook.StatusInFlight && (d.lost == 0 || d.startedAt > 0) {
+		d.lost++
+		d.startedAt = -d.startedAt
+	}
+	if d.startedAt < 0 {
+		lostAt = moment(-d.startedAt)
+	}
 	d.token++
 	s.put(d, webhook.StatusInFlight, micros(until))
 	return webhook.Task{
@@ -87,6 +95,8 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 		QueuedAt:       moment(d.queuedAt),
 		DueAt:          due,
 		Progress:       bytes.Clone(d.progress),
+		Lost:           d.lost,
+		LostAt:         lostAt,
 	}
 }
 
@@ -151,6 +161,26 @@ func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Le
 	return lost, nil
 }
 
+// Start implements [webhook.Queue].
+func (s *Store) Start(ctx context.Context, now time.Time, leases []webhook.Lease) (lost []webhook.Lease, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, lease := range leases {
+		if d := s.held(lease); d != nil {
+			d.startedAt = 0
+			if !now.IsZero() {
+				d.startedAt = micros(now)
+			}
+		} else {
+			lost = append(lost, lease)
+		}
+	}
+	return lost, nil
+}
+
 // Settle implements [webhook.Queue].
 func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) (refused []webhook.Lease, err error) {
 	if err := ctx.Err(); err != nil {
@@ -180,6 +210,12 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 			attempt.Duration = attempt.Duration.Truncate(time.Microsecond)
 			d.attempts = append(d.attempts, attempt)
 			d.tries++
+			if !v.Lost {
+				d.lost = 0
+			}
+		}
+		if v.Attempt != nil || d.startedAt > 0 {
+			d.startedAt = 0
 		}
 		if v.Progress != nil {
 			d.progress = bytes.Clone(v.Progress)

@@ -90,7 +90,12 @@ type delivery struct {
 	tries    int
 	attempts []webhook.Attempt
 	progress []byte
-	pruned   bool
+	// lost counts leases that ended without a result, and startedAt is when an
+	// attempt began of which there is none yet, negative once it was lost: see
+	// [webhook.Task].
+	lost      int
+	startedAt int64
+	pruned    bool
 }
 
 // reported returns the status that the outside sees.

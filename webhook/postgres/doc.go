@@ -27,6 +27,8 @@
 //	process killed, or paused past a lease   others take over when the lease is over; a verdict
 //	                                         that comes later is refused, so nothing is overwritten;
 //	                                         the endpoint may get an event again
+//	killed by the event that it attempts     the event dies after Config.MaxLostAttempts, and what was
+//	                                         in memory beside it goes on
 //	paused or cut off in a transaction       the server ends it after 10 seconds
 //	                                         (idle_in_transaction_session_timeout, unless set)
 //	process asked to end (Run's context)     finishes its attempts, gives back the rest: no duplicates

@@ -106,6 +106,10 @@ func testPlans(t *testing.T, deliveries int) {
 			tasks, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 20, PerEndpoint: 20})
 			return err
 		}},
+		{"Start", 200, func() error {
+			_, err := s.Start(ctx, now, []webhook.Lease{tasks[0].Lease, tasks[1].Lease})
+			return err
+		}},
 		{"Extend", 200, func() error {
 			_, err := s.Extend(ctx, now.Add(time.Hour), []webhook.Lease{tasks[0].Lease, tasks[1].Lease})
 			return err

@@ -83,6 +83,8 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	leases := []webhook.Lease{tasks[0].Lease, {DeliveryID: 12345, Token: 1}}
 	_, err = s.Extend(ctx, now.Add(time.Hour), leases)
 	require.NoError(t, err)
+	_, err = s.Start(ctx, now, leases)
+	require.NoError(t, err)
 	attempt := &webhook.Attempt{StartedAt: now}
 	_, err = s.Settle(ctx, now, []webhook.Settlement{
 		{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded, Attempt: attempt},
@@ -192,7 +194,7 @@ func TestPlans(t *testing.T) {
 	expect("WITH RECURSIVE walk", "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("UPDATE p_deliveries AS d SET", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("SELECT id, endpoint_id FROM p_deliveries", "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("SET state = 1", "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("state = 1, at = ?, token = token + 1", "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WHERE d.state < 2 AND d.endpoint_id IN", "p_deliveries_queue (endpoint_id=?)")
 	expect("WHERE d.state = 3 AND d.endpoint_id IN", "p_deliveries_dead (endpoint_id=?")
 	expect("WHERE d.id >= ? AND d.id < ? AND d.endpoint_id IN", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")

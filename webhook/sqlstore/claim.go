@@ -31,7 +31,10 @@ func newClaimStatements(x expander) claimStatements {
 		endpoints: x.batch(`WITH v (webhook_id, channel) AS ({rows})
 			SELECT p.id FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id AND p.channel = v.channel AND p.state < 2`,
 			column{"webhook_id", text}, column{"channel", text}),
-		lease: x.sql(`UPDATE {p}deliveries SET state = 1, at = ?, token = token + 1 WHERE id {in}`),
+		// What due.task says of lost leases.
+		lease: x.sql(`UPDATE {p}deliveries SET
+			lost = CASE WHEN state = 1 AND (lost = 0 OR started_at > 0) THEN lost + 1 ELSE lost END,
+			started_at = CASE WHEN state = 1 AND started_at > 0 THEN -started_at ELSE started_at END, state = 1, at = ?, token = token + 1 WHERE id {in}`),
 	}
 }
 
@@ -175,11 +178,17 @@ func (s *Store) ownersOf(ctx context.Context, q Tx, found []due) (map[int64]*own
 
 func scanDue(row scanner) (due, error) {
 	var d due
-	var id, queuedAt int64
+	var id, queuedAt, state, startedAt int64
 	t := &d.task
 	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.Tries, &t.Attempts, &queuedAt, (*[]byte)(&t.Progress),
-		&t.EventID, &t.EventType, &t.Payload)
+		&state, &t.Lost, &startedAt, &t.EventID, &t.EventType, &t.Payload)
 	t.DeliveryID, t.QueuedAt = webhook.DeliveryID(id), moment(queuedAt)
+	if state == stateInFlight && (t.Lost == 0 || startedAt > 0) {
+		t.Lost++
+	}
+	if startedAt < 0 || state == stateInFlight && startedAt > 0 {
+		t.LostAt = moment(max(startedAt, -startedAt))
+	}
 	return d, err
 }
 

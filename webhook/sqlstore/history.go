@@ -37,7 +37,7 @@ func newHistoryStatements(x expander) historyStatements {
 			{join} {p}endpoints p ON p.id = d.endpoint_id
 			{join} {p}events e ON e.id = d.event_id
 			WHERE d.id = ? AND e.organization_id = ? {forupdate}`),
-		replay: x.sql(`UPDATE {p}deliveries SET state = 0, at = ?, queued_at = ?, tries = 0, endpoint_id = ?,
+		replay: x.sql(`UPDATE {p}deliveries SET state = 0, at = ?, queued_at = ?, tries = 0, lost = 0, started_at = 0, endpoint_id = ?,
 			progress = CASE WHEN state = 2 THEN NULL ELSE progress END WHERE id = ?`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id = ?`),
 	}

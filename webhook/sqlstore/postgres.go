@@ -258,7 +258,7 @@ WITH RECURSIVE walk (endpoint_id) AS (
     FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
 )
 SELECT d.id, d.endpoint_id, d.at, d.token, d.tries, d.attempts, coalesce(d.queued_at, e.created_at), d.progress,
-       e.event_id, e.type, e.payload
+       d.state, d.lost, d.started_at, e.event_id, e.type, e.payload
 FROM walk
 CROSS JOIN LATERAL (SELECT 1 FROM {p}endpoints p WHERE p.id = walk.endpoint_id AND p.state = 0) active
 CROSS JOIN LATERAL (

@@ -13,9 +13,9 @@ import (
 )
 
 type settleStatements struct {
-	succeed, settle, extend, held, owner *batch
-	endpoint                             string
-	statistics                           statisticsStatements
+	succeed, settle, extend, start, held, owner *batch
+	endpoint                                    string
+	statistics                                  statisticsStatements
 }
 
 // live is true of a delivery whose endpoint was not deleted.
@@ -33,17 +33,22 @@ func newSettleStatements(x expander) settleStatements {
 				history = coalesce(d.history || v.attempt, v.attempt)
 			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"attempt", text}),
-		settle: x.batch(`WITH v (id, token, state, at, attempt, progress) AS ({rows})
+		settle: x.batch(`WITH v (id, token, state, at, lost, attempt, progress) AS ({rows})
 			UPDATE {p}deliveries AS d SET
 				state = v.state, at = v.at,
 				tries = d.tries + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				attempts = d.attempts + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				history = coalesce(d.history || v.attempt, v.attempt, d.history),
-				progress = coalesce(v.progress, d.progress)
+				progress = coalesce(v.progress, d.progress),
+				lost = CASE WHEN v.attempt IS NULL OR v.lost = 1 THEN d.lost ELSE 0 END,
+				started_at = CASE WHEN v.attempt IS NULL AND d.started_at < 0 THEN d.started_at ELSE 0 END
 			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
-			id, token, column{"state", integer}, column{"at", integer}, column{"attempt", text}, column{"progress", binary}),
+			id, token, column{"state", integer}, column{"at", integer}, column{"lost", integer}, column{"attempt", text}, column{"progress", binary}),
 		extend: x.batch(`WITH v (id, token) AS ({rows})
 			UPDATE {p}deliveries AS d SET at = ? FROM v
+			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
+		start: x.batch(`WITH v (id, token) AS ({rows})
+			UPDATE {p}deliveries AS d SET started_at = ? FROM v
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
 		held: x.batch(`WITH v (id, token) AS ({rows})
 			SELECT d.id, d.token FROM v {join} {p}deliveries d ON d.id = v.id
@@ -135,7 +140,7 @@ func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements 
 		if v.Progress != nil {
 			progress = []byte(v.Progress)
 		}
-		others = append(others, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at), attempt, progress)
+		others = append(others, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at), flag(v.Lost), attempt, progress)
 	}
 	n, err := s.x.dialect.execBatch(ctx, q, s.settle.succeed, succeeded, []any{micros(now)})
 	if err != nil {
@@ -193,13 +198,30 @@ func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Le
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
+	return s.setHeld(ctx, s.settle.extend, micros(until), leases)
+}
+
+// Start implements [webhook.Queue].
+func (s *Store) Start(ctx context.Context, now time.Time, leases []webhook.Lease) (lost []webhook.Lease, err error) {
+	if len(leases) == 0 {
+		return nil, ctx.Err()
+	}
+	var at int64
+	if !now.IsZero() {
+		at = micros(now)
+	}
+	return s.setHeld(ctx, s.settle.start, at, leases)
+}
+
+// setHeld sets a time of the deliveries whose leases are held, and returns the others.
+func (s *Store) setHeld(ctx context.Context, statement *batch, at int64, leases []webhook.Lease) (lost []webhook.Lease, err error) {
 	rows := make([]any, 0, 2*len(leases))
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)
 	}
 	err = s.write(ctx, func(ctx context.Context, q Tx) error {
 		lost = nil
-		n, err := s.x.dialect.execBatch(ctx, q, s.settle.extend, rows, []any{micros(until)})
+		n, err := s.x.dialect.execBatch(ctx, q, statement, rows, []any{at})
 		if err != nil || n == int64(len(leases)) {
 			return err
 		}

@@ -51,6 +51,10 @@ func TestCollisionsAreTriedAgain(t *testing.T) {
 			_, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now, Limit: 1, PerEndpoint: 1})
 			return err
 		},
+		"Start": func(ctx context.Context, s *Store) error {
+			_, err := s.Start(ctx, now, []webhook.Lease{{DeliveryID: 1}})
+			return err
+		},
 		"Extend": func(ctx context.Context, s *Store) error {
 			_, err := s.Extend(ctx, now, []webhook.Lease{{DeliveryID: 1}})
 			return err

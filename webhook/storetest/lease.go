@@ -14,6 +14,10 @@ func leaseCases() []testCase {
 		{"ExtendAfterEnd", extendAfterEnd},
 		{"ExtendLost", extendLost},
 		{"UnknownLeases", unknownLeases},
+		{"Lost", lostLeases},
+		{"LostAttempts", lostAttempts},
+		{"LostUntilAResult", lostUntilAResult},
+		{"StartWithoutLease", startWithoutLease},
 	}
 }
 
@@ -88,4 +92,109 @@ func unknownLeases(f *fixture) {
 	}
 	require.Equal(f.t, webhook.StatusInFlight, f.status(task.DeliveryID))
 	f.settle(start(), succeeded(task, start()))
+}
+
+func (f *fixture) startAttempts(at time.Time, leases ...webhook.Lease) (lost []webhook.Lease) {
+	f.t.Helper()
+	lost, err := f.Start(f.ctx, at, leases)
+	require.NoError(f.t, err, "a lost lease is not an error")
+	return lost
+}
+
+// requireLost checks what a task says of lost leases.
+func (f *fixture) requireLost(task webhook.Task, lost int, at time.Time, rule string) {
+	f.t.Helper()
+	require.Equal(f.t, lost, task.Lost, rule)
+	if at.IsZero() {
+		require.Zero(f.t, task.LostAt, rule)
+	} else {
+		f.requireTime(at, task.LostAt, "LostAt")
+	}
+}
+
+func lostLeases(f *fixture) {
+	f.create(hook())
+	f.emit(start(), "evt_1")
+	now := start()
+	f.requireLost(f.claimOne(now), 0, time.Time{}, "no lease was lost yet")
+	for range 3 {
+		now = now.Add(lease)
+		f.requireLost(f.claimOne(now), 1, time.Time{}, "the first lease that is lost counts, and after it those that an attempt was started with")
+	}
+}
+
+func lostAttempts(f *fixture) {
+	f.create(hook())
+	f.emit(start(), "evt_1")
+	now := start()
+	task := f.claimOne(now)
+	for n := range 3 {
+		started := now.Add(time.Second + 7*tick)
+		require.Empty(f.t, f.startAttempts(started, task.Lease), "a lease that is held is not lost")
+		now = now.Add(lease)
+		task = f.claimOne(now)
+		f.requireLost(task, n+1, started, "an attempt that was started and has no result is lost with its lease")
+
+		lost := retry(task, started, now)
+		lost.Lost = true
+		f.settle(now, lost)
+		require.Len(f.t, f.get(task.DeliveryID).Attempts, n+1, "a lost attempt is in the history like any other")
+		task = f.claimOne(now)
+		f.requireLost(task, n+1, time.Time{}, "a settlement with Lost keeps the count")
+		require.Equal(f.t, n+1, task.Tries, "a lost attempt is one of those that the retry budget allows")
+	}
+}
+
+func lostUntilAResult(f *fixture) {
+	f.create(hook())
+	f.emit(start(), "evt_1")
+	now := start().Add(lease)
+	task := f.claimOne(start())
+	f.startAttempts(now, task.Lease)
+	task = f.claimOne(now)
+	f.requireLost(task, 1, now, "an attempt was lost")
+	now = now.Add(lease)
+	task = f.claimOne(now)
+	f.requireLost(task, 1, now.Add(-lease), "it is still not in the history, and counts once")
+	f.settle(now, webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: now})
+	task = f.claimOne(now)
+	f.requireLost(task, 1, now.Add(-lease), "it is still not in the history, though the delivery was given back")
+	f.startAttempts(now, task.Lease)
+	f.settle(now, webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: now})
+	task = f.claimOne(now)
+	f.requireLost(task, 1, time.Time{}, "what is given back was not lost, and is no result either")
+	now = now.Add(lease)
+	task = f.claimOne(now)
+	f.requireLost(task, 1, time.Time{}, "an attempt that was given back is not lost later")
+	f.startAttempts(now, task.Lease)
+	f.startAttempts(time.Time{}, task.Lease)
+	now = now.Add(lease)
+	task = f.claimOne(now)
+	f.requireLost(task, 1, time.Time{}, "an attempt that had not begun after all is not lost")
+
+	f.settle(now, retry(task, now, now))
+	f.requireLost(f.claimOne(now), 0, time.Time{}, "with a result the count begins anew")
+	now = now.Add(lease)
+	task = f.claimOne(now)
+	f.requireLost(task, 1, time.Time{}, "a lease was lost again")
+	lost := died(task, now)
+	lost.Lost = true
+	f.settle(now, lost)
+	require.NoError(f.t, f.Replay(f.ctx, now, org, task.DeliveryID))
+	f.requireLost(f.claimOne(now), 0, time.Time{}, "with a replay the count begins anew")
+}
+
+func startWithoutLease(f *fixture) {
+	f.create(hook())
+	f.emit(start(), "evt_1")
+	mine := f.claimOne(start())
+	now := start().Add(lease)
+	theirs := f.claimOne(now)
+	require.Equal(f.t, []webhook.Lease{mine.Lease}, f.startAttempts(now, mine.Lease), "a lease that another took over is lost")
+	now = now.Add(lease)
+	task := f.claimOne(now)
+	f.requireLost(task, 1, time.Time{}, "what was started with a lost lease was not started")
+	require.Greater(f.t, task.Token, theirs.Token)
+	f.settle(now, succeeded(task, now))
+	require.Equal(f.t, []webhook.Lease{task.Lease}, f.startAttempts(now, task.Lease), "the lease of a settled delivery is lost")
 }

@@ -45,6 +45,9 @@ type modelDelivery struct {
 	status webhook.Status
 	due    time.Time
 	leases []webhook.Lease // all that were ever given
+	// lost leases, and when an attempt was started of which there is no result
+	lost            int
+	started, lostAt time.Time
 }
 
 // followModel does random operations, checks every answer, and now and then
@@ -65,7 +68,7 @@ func followModel(f *fixture, seed uint64, operations int) {
 		run    func()
 	}{
 		{3, m.createWebhook}, {4, m.updateWebhook}, {1, m.deleteWebhook},
-		{10, m.enqueueEvents}, {12, m.claimDue}, {20, m.settleLease}, {4, m.extendLease},
+		{10, m.enqueueEvents}, {12, m.claimDue}, {20, m.settleLease}, {4, m.extendLease}, {6, m.startAttempt},
 		{6, m.replayDelivery}, {3, m.cancelDelivery}, {2, m.pruneOld},
 	}
 	var deck []func()

@@ -181,6 +181,7 @@ func (m *model) claimDue() {
 		require.Equal(m.t, want.tries > 0, got.tries > 0, "within an endpoint, what was not attempted since it was queued comes first")
 		m.requireTime(want.due, got.due, "within an endpoint, what is due longest comes first: the time of the next task")
 		m.requireTime(got.due, task.DueAt, "DueAt")
+		m.checkLost(got, task)
 	}
 	for _, task := range tasks {
 		m.take(task, r.Until)
@@ -216,6 +217,7 @@ func (m *model) settleLease() {
 		Status:       []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusPending}[m.random.IntN(3)],
 		DueAt:        m.now.Add(time.Duration(m.random.IntN(60)) * time.Second),
 		PauseWebhook: m.random.IntN(15) == 0,
+		Lost:         m.random.IntN(3) == 0,
 	}
 	if m.random.IntN(4) > 0 {
 		verdict.Attempt = attempt(m.now, []string{"", "status"}[m.random.IntN(2)])
@@ -239,12 +241,39 @@ func (m *model) settleLease() {
 		a.Number = len(d.Attempts) + 1
 		d.Attempts = append(d.Attempts, a)
 		d.tries++
+		if !verdict.Lost {
+			d.lost = 0
+		}
+		d.lostAt = time.Time{}
 	}
+	d.started = time.Time{}
 	if verdict.PauseWebhook && !d.webhook.Paused {
 		stored, err := m.Webhook(m.ctx, org, d.WebhookID)
 		require.NoError(m.t, err)
 		require.True(m.t, stored.Paused, "PauseWebhook pauses the webhook")
 		*d.webhook = *stored // with its new revision
+	}
+}
+
+// checkLost compares what a claim says of lost leases.
+func (m *model) checkLost(d *modelDelivery, task webhook.Task) {
+	if d.status == webhook.StatusInFlight && (d.lost == 0 || !d.started.IsZero()) {
+		d.lost++
+		if !d.started.IsZero() {
+			d.started, d.lostAt = time.Time{}, d.started
+		}
+	}
+	m.requireLost(task, d.lost, d.lostAt, "leases that were lost without a result")
+}
+
+func (m *model) startAttempt() {
+	d, l, good := m.lease()
+	if d == nil {
+		return
+	}
+	require.Equal(m.t, good, len(m.startAttempts(m.now, l)) == 0, "an attempt starts with a lease that is held")
+	if good {
+		d.started, d.lostAt = m.now, time.Time{}
 	}
 }
 
@@ -275,6 +304,7 @@ func (m *model) replayDelivery() {
 	default:
 		require.NoError(m.t, err)
 		d.status, d.due, d.queued, d.tries, d.SettledAt = webhook.StatusPending, m.now, m.now, 0, time.Time{}
+		d.lost, d.started, d.lostAt = 0, time.Time{}, time.Time{}
 	}
 }
 

@@ -42,6 +42,7 @@ func broken() map[string]struct {
 		"hides refusals":             {hidesRefusals{memstore.New()}, "Claim/ExpiredLease"},
 		"forgets to pause":           {forgetsPause{memstore.New()}, "Pause/ByVerdict"},
 		"keeps milliseconds":         {keepsMilliseconds{memstore.New()}, "Settle/HistoryIsExact"},
+		"starts nothing":             {startsNothing{memstore.New()}, "Lease/LostAttempts"},
 		"hides lost leases":          {hidesLost{memstore.New()}, "Lease/ExtendLost"},
 		"lists the oldest first":     {oldestFirst{memstore.New()}, "History/NewestFirst"},
 		"ignores the tenant":         {ignoresTenant{memstore.New()}, "Tenants/EveryMethod"},
@@ -210,6 +211,12 @@ func (s keepsMilliseconds) Settle(ctx context.Context, now time.Time, settlement
 		}
 	}
 	return s.Store.Settle(ctx, now, settlements)
+}
+
+type startsNothing struct{ webhook.Store }
+
+func (startsNothing) Start(context.Context, time.Time, []webhook.Lease) ([]webhook.Lease, error) {
+	return nil, nil
 }
 
 type hidesLost struct{ webhook.Store }
