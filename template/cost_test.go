@@ -1,6 +1,7 @@
 package template
 
 import (
+	"context"
 	"runtime"
 	"testing"
 	"time"
@@ -13,45 +14,75 @@ import (
 const (
 	mostCPU   = 100 * time.Millisecond
 	mostBytes = 64 << 20
+	mostDeaf  = 10 * time.Millisecond // between two looks at the context, which a cancellation waits for
 )
 
 // cost is what compiling and rendering a template took.
 type cost struct {
 	cpu   time.Duration // of the thread: other programs and tests do not change it
 	bytes uint64        // all that was allocated, and the growth of the stack
+	deaf  time.Duration // the most that was used between two looks at the context
 	err   error
 }
 
-// measure compiles and renders a template. Nothing else may run in the process meanwhile.
-func measure(t testing.TB, source string, data map[string]any, o Options) cost {
-	t.Helper()
+// timedContext measures the time between the looks at it. It is used by one thread.
+type timedContext struct {
+	context.Context
+	last, longest time.Duration
+}
+
+func (c *timedContext) Err() error {
+	now := threadCPU()
+	c.longest = max(c.longest, now-c.last)
+	c.last = now
+	return c.Context.Err()
+}
+
+// measure runs f. Nothing else may run in the process meanwhile.
+func measure(ctx context.Context, f func(ctx context.Context) error) cost {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	start := threadCPU()
-	_, err := render(t, source, data, o)
+	timed := &timedContext{Context: ctx, last: start}
+	err := f(timed)
 	cpu := threadCPU() - start
 	runtime.ReadMemStats(&after)
-	return cost{cpu, after.TotalAlloc - before.TotalAlloc + after.StackSys - min(before.StackSys, after.StackSys), err}
+	return cost{cpu, after.TotalAlloc - before.TotalAlloc + after.StackSys - min(before.StackSys, after.StackSys), timed.longest, err}
 }
 
-// checkCost fails if a template costs more than is promised. The time that a thread needs depends on the machine's caches
+// bestCost fails if f costs more than is promised of a template. The time that a thread needs depends on the machine's caches
 // and on what else it does, so that only the best of some runs counts.
-func checkCost(t testing.TB, name, source string, data map[string]any, o Options) cost {
+func bestCost(t testing.TB, name string, f func(ctx context.Context) error) cost {
 	t.Helper()
 	const runs = 5
-	best := measure(t, source, data, o)
-	for i := 1; i < runs && best.cpu > mostCPU*slowdown; i++ {
-		again := measure(t, source, data, o)
-		best.cpu = min(best.cpu, again.cpu)
+	best := measure(t.Context(), f)
+	for i := 1; i < runs && (best.cpu > mostCPU*slowdown || best.deaf > mostDeaf*slowdown); i++ {
+		again := measure(t.Context(), f)
+		best.cpu, best.deaf = min(best.cpu, again.cpu), min(best.deaf, again.deaf)
 	}
+	assert.LessOrEqual(t, best.deaf, mostDeaf*slowdown, name)
 	assert.LessOrEqual(t, best.cpu, mostCPU*slowdown, name)
 	assert.LessOrEqual(t, best.bytes, uint64(mostBytes), name)
 	if best.err != nil {
 		require.NotErrorIs(t, best.err, ErrInternal, name)
 	}
 	return best
+}
+
+// checkCost renders a template, and fails if that costs more than is promised.
+func checkCost(t testing.TB, name, source string, data map[string]any, o Options) cost {
+	t.Helper()
+	tpl, err := Compile(source, o)
+	if err != nil {
+		require.NotErrorIs(t, err, ErrInternal, name)
+		return cost{err: err}
+	}
+	return bestCost(t, name, func(ctx context.Context) error {
+		_, err := tpl.Render(ctx, data)
+		return err
+	})
 }
 
 // TestHostileTemplatesThatOnceSucceeded measures what took seconds or hundreds of MiB before everything was charged in

@@ -28,7 +28,7 @@ var (
 	// ErrNotJSON: the result of a JSON template, or the source of an object template, is not JSON.
 	ErrNotJSON = errors.New("not valid JSON")
 
-	// ErrSourceTooLarge: the source is longer than Limits.Source.
+	// ErrSourceTooLarge: the source is longer than Limits.Source, or has more leaves than Limits.Leaves.
 	ErrSourceTooLarge = errors.New("template too large")
 	// ErrTooDeep: blocks, expressions, calls or values nest deeper than Limits.Depth.
 	ErrTooDeep = errors.New("nested too deeply")

@@ -227,7 +227,8 @@ func costFormats() []Options {
 type slowestCosts struct {
 	cpu   time.Duration
 	bytes uint64
-	where [2]string
+	deaf  time.Duration
+	where [3]string
 	n     int
 }
 
@@ -239,10 +240,14 @@ func (s *slowestCosts) add(name string, c cost) {
 	if c.bytes > s.bytes {
 		s.bytes, s.where[1] = c.bytes, name
 	}
+	if c.deaf > s.deaf {
+		s.deaf, s.where[2] = c.deaf, name
+	}
 }
 
 func (s *slowestCosts) log(t *testing.T) {
-	t.Logf("%d templates\nmost CPU: %v: %.300s\nmost memory: %d MiB: %.300s", s.n, s.cpu, s.where[0], s.bytes>>20, s.where[1])
+	t.Logf("%d templates\nmost CPU: %v: %.300s\nmost memory: %d MiB: %.300s\nlongest without a look at the context: %v: %.300s",
+		s.n, s.cpu, s.where[0], s.bytes>>20, s.where[1], s.deaf, s.where[2])
 }
 
 // TestEveryNameIsBounded measures every filter, test, method, global and operator with operands of up to 4 MB. It must not run

@@ -2,7 +2,6 @@ package template
 
 import (
 	"context"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -199,29 +198,24 @@ func TestHostile(t *testing.T) {
 	data := func() map[string]any {
 		return map[string]any{"event": []any{1, 2}, "object": map[string]any{"k": "v"}}
 	}
-	const (
-		memory = 64 << 20
-		hang   = 5 * time.Second // the aim is 100 ms; the rest is for slow and shared machines
-	)
 	for _, h := range hostileTemplates() {
 		t.Run(h.name, func(t *testing.T) {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			start := time.Now()
 			given := data()
-			out, err := render(t, h.source, given, Options{})
-			took := time.Since(start)
-			runtime.ReadMemStats(&after)
-			require.Error(t, err, "rendered %d bytes", len(out))
+			c := bestCost(t, h.name, func(context.Context) error {
+				_, err := Compile(h.source, Options{})
+				return err
+			})
+			if c.err == nil {
+				c = checkCost(t, h.name, h.source, given, Options{})
+			}
+			err := c.err
+			require.Error(t, err)
 			assert.ErrorIs(t, err, h.kind)
 			var e *Error
 			require.ErrorAs(t, err, &e)
 			assert.Less(t, len(err.Error()), 300)
-			used := after.TotalAlloc - before.TotalAlloc + after.StackSys - min(before.StackSys, after.StackSys)
-			assert.Less(t, used, uint64(memory))
-			assert.Less(t, took, hang)
 			assert.Equal(t, data(), given)
-			t.Logf("%v, %d KiB: %v", took.Round(time.Microsecond), used>>10, err)
+			t.Logf("%v of CPU, %d KiB: %v", c.cpu, c.bytes>>10, err)
 		})
 	}
 }

@@ -7,6 +7,8 @@ type Limits struct {
 	// Source is the length of the source in bytes; of an object template, of the whole JSON. Beyond it:
 	// ErrSourceTooLarge. Defaults to 64 KiB.
 	Source int
+	// Leaves is how many strings of an object template may be templates. Beyond it: ErrSourceTooLarge. Defaults to 1,000.
+	Leaves int
 	// Depth is how deep blocks, operators in one expression, running blocks and calls, and values may nest.
 	// Beyond it: ErrTooDeep. Defaults to 200.
 	Depth int
@@ -29,6 +31,7 @@ func (l Limits) withDefaults() Limits {
 		value int
 	}{
 		{&l.Source, 64 << 10},
+		{&l.Leaves, 1000},
 		{&l.Depth, 200},
 		{&l.Steps, 200_000},
 		{&l.Output, 1 << 20},

@@ -37,8 +37,8 @@ type leaf struct {
 }
 
 // CompileObject compiles an object template. The JSON must be an object or an array and may not repeat a key. The
-// strings of the data are escaped for Options.Format, which is that of the text in the strings. The error joins what is wrong with each leaf: [*Error] values
-// with Leaf set.
+// strings of the data are escaped for Options.Format, which is that of the text in the strings. The error joins what is wrong with each of the first 20 wrong
+// leaves: [*Error] values with Leaf set.
 func CompileObject(raw json.RawMessage, o Options) (*Object, error) {
 	c, err := newCompiler(o)
 	if err != nil {
@@ -49,7 +49,7 @@ func CompileObject(raw json.RawMessage, o Options) (*Object, error) {
 	}
 	b := objectBuilder{compiler: c, decoder: json.NewDecoder(bytes.NewReader(raw)), object: &Object{settings: c.settings}}
 	b.decoder.UseNumber()
-	if err := b.document(); err != nil {
+	if err := b.document(); err != nil && len(b.errs) < maxLeafErrors {
 		return nil, b.jsonError(raw, err)
 	}
 	if err := errors.Join(b.errs...); err != nil {
@@ -65,6 +65,7 @@ type objectBuilder struct {
 	object  *Object
 	literal []byte
 	path    []string
+	leaves  int
 	errs    []error // of the leaves
 }
 
@@ -101,7 +102,7 @@ func (b *objectBuilder) value(t json.Token) error {
 		}
 		return b.elements()
 	case string:
-		b.string(t)
+		return b.string(t)
 	case json.Number:
 		b.literal = append(b.literal, t...)
 	case bool:
@@ -176,20 +177,29 @@ func (b *objectBuilder) pointer() string {
 }
 
 // string takes a string: as it is if nothing in it is a template, else as a leaf.
-func (b *objectBuilder) string(source string) {
+func (b *objectBuilder) string(source string) error {
 	if nextDelimiter(source) == len(source) {
 		style := objectJSON()
 		b.literal = appendJSONString(b.literal, source, &style)
-		return
+		return nil
+	}
+	if b.leaves++; b.leaves > b.limits.Leaves {
+		return errorf(ErrSourceTooLarge, "more than %d strings are templates", b.limits.Leaves)
 	}
 	l := &leaf{pointer: b.pointer()}
 	if err := b.leaf(l, source); err != nil {
-		b.errs = append(b.errs, l.at(err))
-		return
+		if b.errs = append(b.errs, l.at(err)); len(b.errs) == maxLeafErrors {
+			return err
+		}
+		return nil
 	}
 	b.object.parts = append(b.object.parts, objectPart{b.literal, l})
 	b.literal = nil
+	return nil
 }
+
+// maxLeafErrors is how many wrong leaves are named.
+const maxLeafErrors = 20
 
 func (b *objectBuilder) leaf(l *leaf, source string) error {
 	segments, err := b.scan(source)

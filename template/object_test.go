@@ -3,6 +3,7 @@ package template
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -120,4 +121,26 @@ func TestJSONSaysWhereTheResultBreaks(t *testing.T) {
 	assert.Equal(t, [2]int{3, 11}, [2]int{e.Line, e.Column})
 	assert.Contains(t, e.Msg, "line 3, column 8")
 	assert.NotContains(t, err.Error(), "hush")
+}
+
+func TestTheLeavesOfAnObjectAreBounded(t *testing.T) {
+	t.Parallel()
+	list := func(n int, leaf string) []byte { return []byte("[" + strings.Repeat(leaf+",", n-1) + leaf + "]") }
+	_, err := CompileObject(list(1000, `"{{ x }}"`), Options{})
+	require.NoError(t, err)
+	_, err = CompileObject(list(1001, `"{{ x }}"`), Options{})
+	require.ErrorIs(t, err, ErrSourceTooLarge)
+	_, err = CompileObject(list(5000, `"text"`), Options{})
+	require.NoError(t, err, "what is no template is not counted")
+	_, err = CompileObject(list(3, `"{{ x }}"`), Options{Limits: Limits{Leaves: 2}})
+	require.ErrorIs(t, err, ErrSourceTooLarge)
+
+	_, err = CompileObject(list(500, `"{{"`), Options{})
+	joined, ok := err.(interface{ Unwrap() []error })
+	require.True(t, ok)
+	require.Len(t, joined.Unwrap(), 20)
+	var e *Error
+	require.ErrorAs(t, joined.Unwrap()[19], &e)
+	assert.Equal(t, "/19", e.Leaf)
+	assert.ErrorIs(t, err, ErrSyntax)
 }

@@ -130,10 +130,6 @@ func (s *scanner) addText(text string) {
 	if text == "" {
 		return
 	}
-	if n := len(s.segments); n > 0 && s.segments[n-1].kind == segmentText {
-		s.segments[n-1].text += text
-		return
-	}
 	s.segments = append(s.segments, segment{kind: segmentText, text: text, pos: s.pos})
 }
 
