@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +27,7 @@ func (r *configReader) textTemplate(name string, format template.Format) *tmpl {
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
+	r.checkNames(name, source)
 	return &tmpl{func(ctx context.Context, data map[string]any) ([]byte, error) {
 		s, err := t.Render(ctx, data)
 		return []byte(s), err
@@ -43,6 +45,7 @@ func (r *configReader) jsonTemplate(name string, format template.Format) *tmpl {
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
+	r.checkNames(name, source)
 	return &tmpl{t.Render}
 }
 
@@ -66,13 +69,32 @@ func (r *configReader) compileObject(name string, raw json.RawMessage, format te
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
+	for _, leaf := range stringsIn(raw) {
+		r.checkNames(name, leaf)
+	}
 	return &tmpl{t.Render}
+}
+
+// checkNames refuses a template that reads a variable which no event has and
+// which is one letter away from one that every event may have: it would send
+// texts with a hole, and no delivery would fail for it.
+func (r *configReader) checkNames(name, source string) {
+	for _, slip := range template.Misspelt(source) {
+		r.problems.Add(name, "must not read %s (line %d, column %d), which events do not have: it is %s; a field of your own is read as event.%s",
+			slip.Name, slip.Line, slip.Column, slip.Meant, slip.Name)
+	}
 }
 
 // literals returns the strings of an object template that hold no template: they
 // are sent as they are, and a token may be among them.
 func (r *configReader) literals(name string) []string {
 	raw, _ := r.get(name)
+	return slices.DeleteFunc(stringsIn(raw), func(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") })
+}
+
+// stringsIn returns all strings in a piece of JSON but the names of members, in
+// their order by name.
+func stringsIn(raw json.RawMessage) []string {
 	var list []string
 	var walk func(json.RawMessage)
 	walk = func(raw json.RawMessage) {
@@ -83,14 +105,14 @@ func (r *configReader) literals(name string) []string {
 		)
 		switch {
 		case json.Unmarshal(raw, &object) == nil:
-			for _, item := range object {
-				walk(item)
+			for _, name := range slices.Sorted(maps.Keys(object)) {
+				walk(object[name])
 			}
 		case json.Unmarshal(raw, &items) == nil:
 			for _, item := range items {
 				walk(item)
 			}
-		case json.Unmarshal(raw, &text) == nil && !strings.Contains(text, "{{") && !strings.Contains(text, "{%"):
+		case json.Unmarshal(raw, &text) == nil:
 			list = append(list, text)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -281,5 +282,30 @@ func TestWebhookBrokenLeaves(t *testing.T) {
 	for i, leaf := range []string{"/a", "/b/c", "/d/0"} {
 		assert.Equal(t, "payload_template", invalid.Problems[i].Field)
 		assert.Contains(t, invalid.Problems[i].Rule, leaf)
+	}
+}
+
+// A slip in the name of an event's field is named in every template; a field of
+// the sender's own is none.
+func TestMisspeltVariables(t *testing.T) {
+	t.Parallel()
+	r := standard(t)
+	for _, tt := range []struct{ name, config, field string }{
+		{"webhook", `{"url":"https://example.com","payload_template":{"a":"{{ event_id }}","b":["{{ evnt_id }}"]}}`, "payload_template"},
+		{"slack", `{"webhook_url":"https://hooks.slack.com/x","blocks_template":"[{\"text\": \"{{ evnt_id }}\"}]"}`, "blocks_template"},
+		{"slack", `{"webhook_url":"https://hooks.slack.com/x","blocks":[{"text":"{{ evnt_id }}"}]}`, "blocks"},
+		{"email", `{"to_addresses":["a@example.com"],"subject_template":"{{ evnt_id }}"}`, "subject_template"},
+		{"email", `{"to_addresses":["a@example.com"],"body_template":"{{ evnt_id }}"}`, "body_template"},
+		{"sms", `{"phone_numbers":["+14155550100"],"message_template":"{{ evnt_id }}"}`, "message_template"},
+	} {
+		_, err := r.Open(tt.name, json.RawMessage(tt.config))
+		var invalid *event.ValidationError
+		require.ErrorAs(t, err, &invalid, tt.config)
+		require.Len(t, invalid.Problems, 1, tt.config)
+		assert.Equal(t, "configs."+tt.field, invalid.Problems[0].Field)
+		assert.Contains(t, invalid.Problems[0].Rule, "which events do not have: it is event_id")
+
+		_, err = r.Open(tt.name, json.RawMessage(strings.ReplaceAll(tt.config, "evnt_id", "tenant")))
+		assert.NoError(t, err, tt.config)
 	}
 }

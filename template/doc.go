@@ -55,6 +55,7 @@
 //	                              what values are escaped for
 //	format_braces.go, format_percent.go, format_number.go
 //	                              '%5.2f' and '{:>8}'
+//	misspelt.go                   names of variables that are most likely slips
 //	limits.go, state.go           what one render uses
 //
 // The tags are registered with pongo2 when the process starts, under names with a prefix of their own: pongo2 does not

@@ -1,0 +1,101 @@
+package template
+
+import "slices"
+
+// A Slip is a variable that a template reads and that is most likely meant to be another.
+type Slip struct {
+	Name         string // as it is written
+	Meant        string // the variable of [Data] that it resembles
+	Line, Column int    // of the first place, from 1
+}
+
+// Misspelt returns the variables of a text template that [Data] does not have, but one of nearly the same name, such as
+// evnt_id: it would render as nothing. Other names that are not known here are none, because an envelope may have fields
+// of the sender's own; and so is none that the template sets itself, calls, or asks after with "is defined" or default.
+// The source must be one that compiles.
+func Misspelt(source string) []Slip {
+	segments, err := scan(source)
+	if err != nil {
+		return nil
+	}
+	var names nameUse
+	for _, s := range segments {
+		if s.kind != segmentText {
+			names.tag(s)
+		}
+	}
+	var slips []Slip
+	for _, read := range names.read {
+		known := func(s Slip) bool { return s.Name == read.text }
+		if meant := nearest(read.text); meant != "" && !slices.Contains(names.settled, read.text) && !slices.ContainsFunc(slips, known) {
+			slips = append(slips, Slip{read.text, meant, read.pos.line, read.pos.col})
+		}
+	}
+	return slips
+}
+
+// variables are those of Data that an event of the published envelope may have.
+func variables() []string {
+	return []string{
+		"event_id", "event_type", "occurred_at", "namespace", "namespace_id", "collection", "actor", "version", "index_signature",
+		"subject", "metadata", "cache_scope_to_invalidate", "cache_scope", "event",
+	}
+}
+
+// nearest returns the variable whose name is one mistake away, and nothing for a variable itself. With two, event_kind
+// would be event_id.
+func nearest(name string) string {
+	best := ""
+	for _, v := range variables() {
+		switch {
+		case v == name:
+			return ""
+		case oneMistake(name, v):
+			best = v
+		}
+	}
+	return best
+}
+
+// oneMistake reports whether one letter is changed, added or left out, or two neighbours are swapped.
+func oneMistake(a, b string) bool {
+	start := 0
+	for start < min(len(a), len(b)) && a[start] == b[start] {
+		start++
+	}
+	a, b = a[start:], b[start:]
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	swapped := len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
+	return swapped || max(len(a), len(b)) == 1
+}
+
+// nameUse is what a template does with names, wherever: a name that is set in one place is not missed in another.
+type nameUse struct {
+	read    []token
+	settled []string // set, called, or asked after
+}
+
+// tag notes the names in a tag.
+func (n *nameUse) tag(s segment) {
+	tokens := newParser(nil, s.text, s.pos, 0).tokens
+	isOp := func(i int, op string) bool { return i >= 0 && i < len(tokens) && tokens[i].is(tokenOperator, op) }
+	isName := func(i int, names ...string) bool {
+		return i >= 0 && i < len(tokens) && tokens[i].kind == tokenName && slices.Contains(names, tokens[i].text)
+	}
+	setting := s.kind == segmentTag && slices.Contains([]string{"set", "for", "macro", "call", "block", "filter"}, s.name)
+	for i, t := range tokens {
+		switch {
+		case setting && (isName(i, "in") && s.name == "for" || isOp(i, "=") && s.name == "set" || isOp(i, ")") && s.name == "call"):
+			setting = false // what follows is read
+		case t.kind != tokenName, isOp(i-1, "."), isOp(i-1, "|"), isName(i-1, "is"), isName(i-1, "not") && isName(i-2, "is"):
+		case setting, isOp(i+1, "="), isOp(i+1, "("), isOp(i+1, "|") && isName(i+2, "default", "d"),
+			isName(i+1, "is") && isName(i+2, "defined", "undefined"),
+			isName(i+1, "is") && isName(i+2, "not") && isName(i+3, "defined", "undefined"):
+			n.settled = append(n.settled, t.text)
+		default:
+			n.read = append(n.read, t)
+		}
+	}
+}
