@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -380,6 +381,51 @@ func TestHTTPClientProxyFails(t *testing.T) {
 		assert.Zero(t, got.StatusCode, "%s: the endpoint has not answered", tt.name)
 		assert.NotContains(t, err.Error(), "sesame", tt.name)
 		assert.NotContains(t, err.Error(), to.Host, tt.name)
+		client.CloseIdleConnections()
+	}
+}
+
+// Through a proxy that tunnels, both versions of HTTP work, and connections are
+// kept.
+func TestHTTPClientTunnels(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		var requests, tunnels atomic.Int64
+		proxy := conversation(t, func(c net.Conn, br *bufio.Reader) {
+			r, err := http.ReadRequest(br)
+			if err != nil || r.Method != http.MethodConnect {
+				return
+			}
+			tunnels.Add(1)
+			to, err := net.Dial("tcp", r.Host)
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			var both sync.WaitGroup
+			both.Go(func() {
+				_, _ = io.Copy(to, br)
+				_ = to.Close()
+			})
+			both.Go(func() {
+				_, _ = io.Copy(c, to)
+				_ = c.Close()
+			})
+			both.Wait()
+		})
+		through, err := url.Parse(proxy)
+		require.NoError(t, err)
+		base, client := tlsServer(t, channel.HTTPConfig{Proxy: http.ProxyURL(through)}, func(s *httptest.Server) { s.EnableHTTP2 = http2 },
+			func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				_, _ = io.WriteString(w, r.Proto)
+			})
+		for range 3 {
+			resp, err := post(t, client, base)
+			require.NoError(t, err)
+			assert.Equal(t, map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[http2], string(resp.Body))
+		}
+		assert.Equal(t, []int64{3, 1}, []int64{requests.Load(), tunnels.Load()})
 		client.CloseIdleConnections()
 	}
 }
