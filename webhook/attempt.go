@@ -64,15 +64,16 @@ func (r *run) work() {
 	}
 }
 
-// attempt makes one attempt. It returns false when there is nothing to settle,
-// because the delivery is no longer this process's.
-func (r *run) attempt(t *task) (verdict, bool) {
+// prepare gets what an attempt needs. It returns nil, with the verdict, if there is
+// no attempt to be made, and false if there is nothing to settle either, because
+// the delivery is no longer this process's.
+func (r *run) prepare(t *task) (entry *cacheEntry, v verdict, settle bool) {
 	d := r.d
 	if !d.scheduler.owns(t, time.Now()) {
-		return verdict{}, false
+		return nil, verdict{}, false
 	}
 	if r.attempts.Err() != nil {
-		return requeue(t), true
+		return nil, requeue(t), true
 	}
 	var since time.Time
 	if waited := time.Since(t.pushed); waited > d.cfg.PollInterval {
@@ -82,32 +83,39 @@ func (r *run) attempt(t *task) (verdict, bool) {
 	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.WebhookID, t.Revision, since)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return requeue(t), true // deleted: the store counts it as cancelled
+		return nil, requeue(t), true // deleted: the store counts it as cancelled
 	case err != nil && r.attempts.Err() != nil:
-		return requeue(t), true
+		return nil, requeue(t), true
 	case err != nil:
 		if unlogged, ok := d.unreadable.allow(time.Now()); ok {
 			d.cfg.Logger.WarnContext(r.attempts, "webhook: a webhook cannot be read, its deliveries wait",
 				"webhook_id", t.Endpoint.WebhookID, "error", err, "unlogged", unlogged)
 		}
-		return leaveToOthers(t, d.cfg.PollInterval), true
+		return nil, leaveToOthers(t, d.cfg.PollInterval), true
 	case entry.paused:
-		return requeue(t), true // held
-	}
-	ch := entry.channels[t.Endpoint.Channel]
-	if ch.elsewhere {
+		return nil, requeue(t), true // held
+	case entry.channels[t.Endpoint.Channel].elsewhere:
 		// Leave it to a process that has the channel, and look again in a while.
 		if unlogged, ok := d.elsewhere.allow(time.Now()); ok {
 			d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
 				"webhook_id", t.Endpoint.WebhookID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
 		}
-		return leaveToOthers(t, breakerMaxWait), true
+		return nil, leaveToOthers(t, breakerMaxWait), true
 	}
+	return entry, verdict{}, true
+}
 
-	if !d.scheduler.begin(t, ch.limit) {
+// attempt makes one attempt. It returns false when there is nothing to settle.
+func (r *run) attempt(t *task) (verdict, bool) {
+	d := r.d
+	entry, v, settle := r.prepare(t)
+	if entry == nil {
+		return v, settle
+	}
+	if !d.scheduler.begin(t, entry.channels[t.Endpoint.Channel].host) {
 		return verdict{again: true}, false
 	}
-	attempt, progress, err := d.try(r.attempts, t.Endpoint.Channel, ch, &channel.Message{
+	attempt, progress, err := d.try(r.attempts, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel], &channel.Message{
 		EventID:    t.EventID,
 		EventType:  t.EventType,
 		WebhookID:  t.Endpoint.WebhookID,
@@ -123,7 +131,7 @@ func (r *run) attempt(t *task) (verdict, bool) {
 		v.settlement.Progress = progress
 		return v, true
 	}
-	v := d.judge(t, attempt, err)
+	v = d.judge(t, attempt, err)
 	v.settlement.Progress = progress
 	v.settlement.Revision = entry.revision
 	return v, true

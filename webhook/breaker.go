@@ -57,8 +57,8 @@ const (
 )
 
 // record notes how an attempt of the delivery went. retry says that the delivery
-// had been attempted before.
-func (b *breaker) record(h health, id DeliveryID, retry bool) {
+// had been attempted before, and weight how many failures it counts for.
+func (b *breaker) record(h health, id DeliveryID, retry bool, weight int) {
 	switch h.verdict {
 	case unknownHealth:
 		return
@@ -78,7 +78,14 @@ func (b *breaker) record(h health, id DeliveryID, retry bool) {
 	case b.tripped():
 		b.fresh.lengthen(now)
 	case h.wait > 0 || !slices.Contains(b.failed, id): // who asks for time asks for all
-		if b.failed = append(b.failed, id); b.tripped() {
+		for range weight {
+			b.failed = append(b.failed, id)
+		}
+		switch {
+		case !b.tripped():
+		case retry:
+			b.retries.lengthen(now)
+		default:
 			b.fresh.lengthen(now)
 		}
 	}
@@ -113,7 +120,7 @@ func (b *breaker) openForRetries() bool {
 }
 
 // quiet saves asking for the time, for nearly all endpoints.
-func (b *breaker) quiet() bool { return b.asked.IsZero() && b.fresh.length == 0 }
+func (b *breaker) quiet() bool { return b.asked.IsZero() && b.retries.length == 0 }
 
 func (b *breaker) blockedUntil() time.Time { return later(b.asked, b.fresh.until) }
 

@@ -41,8 +41,8 @@ type cacheLoad struct {
 // openedChannel is a channel, or why there is none.
 type openedChannel struct {
 	channel.Channel
-	err   error
-	limit limitKey // of its attempts, if the channel says so
+	err  error
+	host hostKey // that attempts go to, if the channel says so
 	// elsewhere says that this process has no driver of the channel's name;
 	// another one may have it.
 	elsewhere bool
@@ -70,28 +70,27 @@ func (c *channelCache) open(w *Webhook) (map[string]openedChannel, error) {
 		if cfg.Channel == "" || known && !isJSONObject(cfg.Configs) {
 			continue // Validate says so
 		}
-		ch, limit, err := c.openOne(cfg)
-		p.AddError(fmt.Sprintf("channels[%d]", i), err)
-		opened[keys[i]] = openedChannel{ch, err, limit, !known}
+		ch := c.openOne(cfg)
+		p.AddError(fmt.Sprintf("channels[%d]", i), ch.err)
+		ch.elsewhere = !known
+		opened[keys[i]] = ch
 	}
 	return opened, p.Err()
 }
 
 // openOne calls the driver, whose panic is an error: it would end the process
 // again after each start.
-func (c *channelCache) openOne(cfg ChannelConfig) (ch channel.Channel, limit limitKey, err error) {
+func (c *channelCache) openOne(cfg ChannelConfig) (opened openedChannel) {
 	defer func() {
 		if recover() != nil {
-			ch, limit, err = nil, limitKey{}, fmt.Errorf("the driver of channel %q panicked", cfg.Channel)
+			opened = openedChannel{err: fmt.Errorf("the driver of channel %q panicked", cfg.Channel)}
 		}
 	}()
-	if ch, err = c.registry.Open(cfg.Channel, cfg.Configs); err != nil {
-		return nil, limitKey{}, err
+	ch, err := c.registry.Open(cfg.Channel, cfg.Configs)
+	if err != nil {
+		return openedChannel{Channel: ch, err: err}
 	}
-	if most := channel.LimitOf(ch); most > 0 {
-		limit = limitKey{channel.HostOf(ch), most}
-	}
-	return ch, limit, nil
+	return openedChannel{Channel: ch, host: hostKey{channel.HostOf(ch), channel.LimitOf(ch)}}
 }
 
 // get returns the webhook's channels as of the revision or a later one, read no

@@ -20,10 +20,17 @@ type Config struct {
 	// default policy.
 	Retry RetryPolicy
 
-	// MaxInFlight bounds the attempts under way in this process. Eight times as
-	// many deliveries wait in its memory for their turn, or 64 MiB of payload and
-	// what the last claim brought beyond that; the rest waits in the store.
-	// Defaults to 512.
+	// MaxInFlight bounds the attempts under way in this process. A quarter of it
+	// is for endpoints that have been answering within 300 ms; attempts that last
+	// longer, and those of other endpoints, have the rest. Of either part, and of
+	// the whole, one organization and one host get at most four times what is
+	// free, so that many that hang leave something to all others: see Fairness
+	// in the documentation of the package. Attempts that hang cost memory and not
+	// much else. Defaults to 2048.
+	//
+	// Eight times as many deliveries wait in memory for their turn, 4096 at most
+	// unless twice as many are more, or 64 MiB of payload and what the last claim
+	// brought beyond that; the rest waits in the store.
 	MaxInFlight int
 
 	// MaxInFlightPerEndpoint bounds the attempts under way to one endpoint in
@@ -34,6 +41,13 @@ type Config struct {
 	// AttemptTimeout bounds attempts of channels that do not bound their own
 	// (see [channel.Timeouter]). Defaults to 30 s.
 	AttemptTimeout time.Duration
+
+	// MaxAttemptTimeout bounds every attempt, whatever its channel or the
+	// subscriber's configuration says: a longer timeout is cut to it. Channels
+	// that limit their attempts themselves (see [channel.Limited]), as mail does,
+	// are not cut. Defaults to 5 minutes, the longest that a webhook may ask for;
+	// lower it to have slots come free earlier.
+	MaxAttemptTimeout time.Duration
 
 	// Lease is how long deliveries claimed by a process that died stay claimed.
 	// A living process extends its leases. Defaults to 30 s; at least 1 s.
@@ -126,9 +140,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Retry = c.Retry.withDefaults()
 	c.Tests = c.Tests.withDefaults()
-	setDefault(&c.MaxInFlight, 512)
+	setDefault(&c.MaxInFlight, 2048)
 	setDefault(&c.MaxInFlightPerEndpoint, 16)
 	setDefault(&c.AttemptTimeout, 30*time.Second)
+	setDefault(&c.MaxAttemptTimeout, 5*time.Minute)
 	setDefault(&c.Lease, 30*time.Second)
 	setDefault(&c.MaxLostAttempts, 5)
 	setDefault(&c.PollInterval, 500*time.Millisecond)
@@ -144,6 +159,7 @@ func (c Config) withDefaults() (Config, error) {
 	atLeast(&p, "MaxInFlight", c.MaxInFlight, 1)
 	atLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
 	atLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)
+	atLeast(&p, "MaxAttemptTimeout", c.MaxAttemptTimeout, time.Millisecond)
 	atLeast(&p, "Lease", c.Lease, time.Second)
 	atLeast(&p, "MaxLostAttempts", c.MaxLostAttempts, 1)
 	atLeast(&p, "PollInterval", c.PollInterval, time.Millisecond)

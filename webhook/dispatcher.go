@@ -55,7 +55,7 @@ func New(store Store, cfg Config) (*Dispatcher, error) {
 		scheduler: newScheduler(schedulerLimits{
 			inFlight:            cfg.MaxInFlight,
 			inFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
-			queued:              8 * cfg.MaxInFlight,
+			queued:              max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
 			queuedPerEndpoint:   8 * cfg.MaxInFlightPerEndpoint,
 			bytes:               maxQueuedBytes,
 		}),

@@ -41,10 +41,26 @@
 //
 // # Fairness
 //
-// Deliveries wait in a queue for each [Endpoint] and are taken in turn. An
-// endpoint has a cap on requests in flight and a breaker: once 8 deliveries have
-// failed without an answer in between, it is left alone for a second, doubling
-// to a minute, then tried with one delivery at a time. A 429 or 503 with
+// Whatever one organization does, another keeps its rate; and within one, endpoints
+// that hang cost those that answer nothing. Organizations have their turns, in the
+// store and in memory, and so have the endpoints of each. Attempts in flight, and
+// deliveries in memory, have dynamic thresholds (Choudhury and Hahne): an
+// organization, a host (whichever webhooks go there, see [channel.Hoster]) and an
+// endpoint get at most four times what is free.
+//
+// A quarter of Config.MaxInFlight is for attempts that are answered within 300 ms.
+// One that lasts longer leaves that part, and attempts of endpoints that have not
+// answered yet, or that have been slow, never enter it: if there is no room for
+// them in the rest, they do not begin. The last slots are for endpoints that have
+// just answered, of organizations and hosts with a good record. An endpoint that has
+// not answered yet is asked twice at a time; each answer earns it one more, up to
+// Config.MaxInFlightPerEndpoint. Config.MaxAttemptTimeout cuts the timeouts that
+// subscribers ask for.
+//
+// Deliveries wait in a queue for each [Endpoint], which has a breaker: once 8 deliveries have
+// failed without an answer in between, or 2 have run into their timeout where
+// nothing good is known of it, it is left alone for a second, doubling to a minute,
+// then tried with one delivery at a time. A 429 or 503 with
 // Retry-After is waited out for the endpoint as a whole. Being left alone costs
 // a delivery none of its attempts.
 //

@@ -139,15 +139,15 @@ func (d *Dispatcher) commitEmits(ctx context.Context, records []NewEvent) error 
 		_, err := d.store.Enqueue(ctx, at, records, nil)
 		return err
 	}
-	var accepted, refused []Endpoint
+	var accepted, refused []offered
 	tasks, err := d.store.Enqueue(ctx, at, records, &Offer{
 		Until: at.Add(d.cfg.Lease),
-		Accept: func(_ string, e Endpoint) bool {
-			if d.scheduler.reserve(e) {
-				accepted = append(accepted, e)
+		Accept: func(organizationID string, e Endpoint) bool {
+			if d.scheduler.reserve(organizationID, e) {
+				accepted = append(accepted, offered{organizationID, e})
 				return true
 			}
-			refused = append(refused, e)
+			refused = append(refused, offered{organizationID, e})
 			return false
 		},
 	})

@@ -1,28 +1,44 @@
 package webhook
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // endpointQueue is one endpoint's part of the scheduler: its run queue. Those
 // that were never attempted are apart from those that have failed before, so
 // that they need not wait for them.
 type endpointQueue struct {
+	record
 	endpoint       Endpoint
+	organization   *organization
+	host           *host // nil while it is not known where attempts go
 	fresh, retries []*task
 	bytes          int // of the tasks
 	reserved       int
+	counted        standing // that its deliveries in memory are counted as
 	inFlight       int
 	retrying       int // of those in flight, the ones that have failed before
 	passedRetries  int // tasks that were taken since a retry was, while one waited
 	breaker        breaker
+	allowed        int       // how many attempts at once it has earned
+	answered       time.Time // when it last answered at once
+	idleSince      time.Time // while it is only remembered
 	// spilled says that the store holds deliveries that did not fit, so that
 	// later ones must not overtake them through an offer.
 	spilled bool
-	limit   *limit // of its host; nil if there is none
-	waits   bool   // in limit.waiting
 
-	listed bool // in the ready ring
-	next   *endpointQueue
+	listed   bool // in a ring: of its organization, or of its host
+	next     *endpointQueue
+	activeAt int // its place in scheduler.active, from 1; 0 if it is only remembered
 }
+
+// firstAllowed is how many attempts an endpoint may have under way that has not
+// answered yet. Each answer earns it one more.
+const firstAllowed = 2
+
+func (q *endpointQueue) nextInRing() *endpointQueue     { return q.next }
+func (q *endpointQueue) setNextInRing(n *endpointQueue) { q.next = n }
 
 // freshTurns is how many deliveries that were never attempted go before one that
 // has failed, as long as there are both.
@@ -47,16 +63,15 @@ const (
 	giveRetry
 )
 
-// choose says what the endpoint may be given, if it may have limit attempts in
-// flight. A tripped breaker lets one through at a time, preferably one that was
-// never attempted; beside one that keeps failing it lets one such.
+// choose says what the endpoint may be given, if it may never have more than most
+// attempts in flight. A tripped breaker lets one through at a time, preferably one
+// that was never attempted; beside one that keeps failing it lets one such.
 // Otherwise those that have failed before get no more than half of the limit:
 // they may take long to fail again.
-func (q *endpointQueue) choose(limit int) choice {
-	if q.limit.full() {
-		return giveNone
-	}
-	fresh := len(q.fresh) > 0 && q.inFlight < limit && !q.breaker.open()
+func (q *endpointQueue) choose(most int) choice {
+	limit := min(most, q.allowed)
+	// One that hangs again must not keep out what was never attempted.
+	fresh := len(q.fresh) > 0 && (q.inFlight < limit || q.inFlight == q.retrying && q.inFlight < most) && !q.breaker.open()
 	retry := len(q.retries) > 0 && q.inFlight < limit && q.retrying < max(limit/2, 1) && !q.breaker.openForRetries()
 	if q.breaker.tripped() {
 		fresh = fresh && q.inFlight == q.retrying
@@ -91,23 +106,47 @@ func (q *endpointQueue) take(c choice) *task {
 	return t
 }
 
-// finished counts an attempt that has ended.
-func (q *endpointQueue) finished(t *task) {
+// left counts a task that is no longer in flight.
+func (q *endpointQueue) left(t *task) {
 	q.inFlight--
 	if t.Tries > 0 {
 		q.retrying--
 	}
 }
 
-// putBack makes a task that was taken the next one again.
-func (q *endpointQueue) putBack(t *task) {
-	q.finished(t)
+// putFirst puts a task that was taken back to where it was.
+func (q *endpointQueue) putFirst(t *task) {
+	list := &q.fresh
 	if t.Tries > 0 {
-		q.retries = slices.Insert(q.retries, 0, t)
-	} else {
-		q.fresh = slices.Insert(q.fresh, 0, t)
+		list = &q.retries
+	}
+	*list = slices.Insert(*list, 0, t)
+}
+
+// learn notes how an attempt has gone.
+func (q *endpointQueue) learn(t *task, h health, most int) {
+	weight := 1
+	if t.overdue && q.standing() != standsFast {
+		weight = hungWeight
+	}
+	recovered := q.breaker.tripped()
+	q.breaker.record(h, t.DeliveryID, t.Tries > 0, weight)
+	switch {
+	case h.verdict == healthy && recovered:
+		q.allowed = most
+	case h.verdict == healthy:
+		q.allowed = min(q.allowed+1, most)
+	case h.verdict == unhealthy && t.overdue:
+		q.allowed = max(q.allowed/2, 1)
+	}
+	if h.verdict == healthy && !t.overdue {
+		q.answered = time.Now()
 	}
 }
+
+// hungWeight is how many failures one counts for that took long, of an endpoint
+// that has no good record: nobody waits for eight of them.
+const hungWeight = 4
 
 // empty returns all tasks, those that were never attempted first.
 func (q *endpointQueue) empty() []*task {

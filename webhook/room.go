@@ -1,27 +1,43 @@
 package webhook
 
-// room says how much can be claimed, and for which endpoints nothing should be.
-func (s *scheduler) room() (limit, perEndpoint int, skip []Endpoint) {
+// claimBudget says how much can be claimed, and for whom nothing should be.
+type claimBudget struct {
+	limit, perOrganization, perEndpoint int
+	skipOrganizations                   []string
+	skip                                []Endpoint
+}
+
+// room returns what may be claimed. A limit of 0 means that there is no room.
+func (s *scheduler) room() claimBudget {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.open {
-		return 0, 0, nil
+		return claimBudget{}
 	}
 	if s.hungry = !s.roomy(); s.hungry {
-		return 0, 0, nil
+		return claimBudget{}
 	}
 	// Some room stays for offers, so that a new delivery need not wait until
 	// old ones are done.
-	limit = min(s.limits.queued-s.queued-s.goodRoom()/2, (s.limits.bytes-s.bytes)/s.payload)
-	limit = max(limit, 1)
-	most := s.queueShare()
-	perEndpoint = max(min(most, s.byteShare()/s.payload)/2, 1)
-	for e, q := range s.queues {
-		if q.breaker.open() || q.len()+q.reserved > most-perEndpoint || q.bytes >= s.byteShare() {
-			skip = append(skip, e)
+	limit := min(s.limits.queued-s.queued-s.goodRoom()/2, (s.limits.bytes-s.bytes)/s.payload)
+	b := claimBudget{limit: min(max(limit, 1), maxClaim)}
+	m := s.memoryShares()
+	b.perOrganization = min(max(min(m.organization, m.bytes/s.payload)/8, 1), b.limit)
+	b.perEndpoint = min(max(min(m.endpoint, m.bytes/s.payload)/2, 1), b.limit)
+	s.rooms++
+	for _, q := range s.active {
+		o := q.organization
+		switch {
+		case o.queued > m.organization-b.perOrganization || o.bytes >= m.bytes:
+			if o.asked != s.rooms {
+				o.asked = s.rooms
+				b.skipOrganizations = append(b.skipOrganizations, o.id)
+			}
+		case q.breaker.open() || !m.room(q, b.perEndpoint) || !m.allow(q, b.perOrganization):
+			b.skip = append(b.skip, q.endpoint)
 		}
 	}
-	return limit, perEndpoint, skip
+	return b
 }
 
 // roomy reports whether there is room that makes a claim worth its while.
@@ -31,36 +47,139 @@ func (s *scheduler) roomy() bool {
 
 func (s *scheduler) goodRoom() int { return max(min(s.limits.queued/8, maxClaim), 1) }
 
-// An endpoint gets no more than eagerness times what is free, of the queues and
-// of the attempts in flight, and what is kept free is for endpoints that have
-// nothing yet. So slow endpoints, many as they may be, always leave something
-// for the others, and one on its own gets nearly all.
-const (
-	eagerness = 4
-	keptFree  = 32 // one part in so many
-)
-
-func share(limit, used int) int { return max(1, eagerness*(limit-used-limit/keptFree)) }
-
-func (s *scheduler) queueShare() int {
-	return min(s.limits.queuedPerEndpoint, share(s.limits.queued, s.queued))
+// memoryShares is what one party may have in memory now: see slot.
+type memoryShares struct {
+	organization, endpoint int // deliveries in queues
+	bytes                  int // of payload, of an organization and of an endpoint
 }
 
-func (s *scheduler) byteShare() int { return share(s.limits.bytes, s.bytes) }
+func (s *scheduler) memoryShares() memoryShares {
+	most := share(s.limits.queued, s.queued)
+	return memoryShares{
+		organization: min(most, s.limits.queued),
+		endpoint:     min(most, s.limits.queuedPerEndpoint),
+		bytes:        share(s.limits.bytes, s.bytes),
+	}
+}
 
-func (s *scheduler) flightShare() int { return share(s.limits.inFlight, s.busy) }
+// room reports whether the endpoint may have n more deliveries in memory. One that
+// is slow, or new, has no use for more that were never attempted than it can have
+// in flight soon; if it has none of those, it may have n. Those that have failed
+// before must not keep them out.
+func (m *memoryShares) room(q *endpointQueue, n int) bool {
+	if q.standing() != standsFast && len(q.fresh)+q.reserved > max(4*q.allowed-n, 0) {
+		return false
+	}
+	return q.len()+q.reserved+n <= m.endpoint
+}
+
+// allow reports whether the endpoint's organization may have n more deliveries in
+// memory for it. Of its share, three eighths are for endpoints that have been
+// answering at once, and one each for those that are new, for those that are slow,
+// and for those of each kind that have nothing yet: none of them keeps out others.
+func (m *memoryShares) allow(q *endpointQueue, n int) bool {
+	o, parts, bytes := q.organization, 1, m.bytes/2
+	if q.counted == standsFast {
+		parts, bytes = 3, m.bytes
+	}
+	if q.len()+q.reserved == 0 {
+		parts, n = parts+1, 1
+	}
+	return o.queued < m.organization && o.waiting[q.counted]+n <= max(m.organization*parts/8, 1) &&
+		o.bytes < max(bytes, 1) && q.bytes < m.bytes
+}
+
+// recount is called after the endpoint's record has changed.
+func (q *endpointQueue) recount() {
+	if st := q.standing(); st != q.counted {
+		n := q.len() + q.reserved
+		q.organization.waiting[q.counted] -= n
+		q.organization.waiting[st] += n
+		q.counted = st
+	}
+}
+
+// reserve takes room for one offered delivery, if there is any.
+func (s *scheduler) reserve(organizationID string, e Endpoint) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.open || s.queued >= s.limits.queued || s.bytes >= s.limits.bytes {
+		return false
+	}
+	q, m := s.queue(organizationID, e), s.memoryShares()
+	if q.spilled || q.breaker.open() || !m.room(q, 1) || !m.allow(q, 1) {
+		s.retire(q)
+		return false
+	}
+	q.reserved++
+	s.add(q, 1)
+	return true
+}
+
+// unreserve gives back what reserve took.
+func (s *scheduler) unreserve(offered []offered) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range offered {
+		q := s.queue(o.organizationID, o.endpoint)
+		q.reserved--
+		s.add(q, -1)
+		s.retire(q)
+	}
+}
+
+// offered is a delivery that the store has asked about.
+type offered struct {
+	organizationID string
+	endpoint       Endpoint
+}
+
+// spill marks endpoints whose deliveries were stored without being taken.
+func (s *scheduler) spill(refused []offered) {
+	if len(refused) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range refused {
+		q := s.queue(o.organizationID, o.endpoint)
+		q.spilled = true
+		s.wakeIfRoom(q)
+	}
+}
+
+// wakeIfRoom asks for a claim when the endpoint has more in the store and its
+// queue runs low.
+func (s *scheduler) wakeIfRoom(q *endpointQueue) {
+	if q.spilled && q.len() <= s.limits.queuedPerEndpoint/4 && !q.breaker.open() &&
+		q.organization.queued < share(s.limits.queued, s.queued)/2 {
+		s.signal()
+	}
+}
+
+func (s *scheduler) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
 
 // claimed notes what a claim says about the store: an endpoint that gave less
 // than was asked of it has nothing more that is due.
-func (s *scheduler) claimed(tasks []Task, limit, perEndpoint int, skip []Endpoint) {
-	counts, bytes := make(map[Endpoint]int), 0
+func (s *scheduler) claimed(tasks []Task, b claimBudget) {
+	counts, ofOrganization, bytes := make(map[Endpoint]int), make(map[string]int), 0
 	for i := range tasks {
 		counts[tasks[i].Endpoint]++
+		ofOrganization[tasks[i].OrganizationID]++
 		bytes += len(tasks[i].Payload)
 	}
-	skipped := make(map[Endpoint]bool, len(skip))
-	for _, e := range skip {
+	skipped := make(map[Endpoint]bool, len(b.skip))
+	for _, e := range b.skip {
 		skipped[e] = true
+	}
+	passed := make(map[string]bool, len(b.skipOrganizations))
+	for _, id := range b.skipOrganizations {
+		passed[id] = true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,15 +188,19 @@ func (s *scheduler) claimed(tasks []Task, limit, perEndpoint int, skip []Endpoin
 		// large they are is known only after they have been claimed.
 		s.payload = max(bytes/len(tasks), s.payload/2, 1)
 	}
-	for e, n := range counts {
-		if n >= perEndpoint || len(tasks) == limit {
-			s.queue(e).spilled = true
+	full := len(tasks) >= b.limit
+	for i := range tasks {
+		t := &tasks[i]
+		if full || counts[t.Endpoint] >= b.perEndpoint || ofOrganization[t.OrganizationID] >= b.perOrganization {
+			s.queue(t.OrganizationID, t.Endpoint).spilled = true
 		}
 	}
-	for e, q := range s.queues {
-		if counts[e] < perEndpoint && !skipped[e] && len(tasks) < limit {
+	for i := len(s.active) - 1; i >= 0 && !full; i-- {
+		q := s.active[i]
+		id := q.organization.id
+		if counts[q.endpoint] < b.perEndpoint && ofOrganization[id] < b.perOrganization && !skipped[q.endpoint] && !passed[id] {
 			q.spilled = false
-			s.forgetIfIdle(q)
+			s.retire(q)
 		}
 	}
 }
@@ -88,21 +211,30 @@ type load struct {
 	queued int // tasks in queues that have it
 }
 
-// enqueued and dequeued count a task that came to its queue, or left it.
+// add counts deliveries in memory.
+func (s *scheduler) add(q *endpointQueue, n int) {
+	s.queued += n
+	q.organization.queued += n
+	q.organization.waiting[q.counted] += n
+}
+
+// enqueued and dequeued count tasks that came to their queue, or left it.
 func (s *scheduler) enqueued(t *task) {
-	s.queued++
+	s.add(t.queue, 1)
 	t.queue.bytes += t.load.bytes
 	if t.load.queued++; t.load.queued == 1 {
 		s.bytes += t.load.bytes
+		t.queue.organization.bytes += t.load.bytes
 	}
 }
 
 func (s *scheduler) dequeued(tasks ...*task) {
 	for _, t := range tasks {
-		s.queued--
+		s.add(t.queue, -1)
 		t.queue.bytes -= t.load.bytes
 		if t.load.queued--; t.load.queued == 0 {
 			s.bytes -= t.load.bytes
+			t.queue.organization.bytes -= t.load.bytes
 		}
 	}
 }

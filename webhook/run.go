@@ -89,13 +89,13 @@ func (r *run) claimLoop(ctx context.Context) {
 			}
 			continue
 		}
-		limit, perEndpoint, skip := d.scheduler.room()
-		if limit = min(limit, maxClaim); limit > 0 {
+		if b := d.scheduler.room(); b.limit > 0 {
 			at := now()
 			// Not with ctx: a claim that is cut off may have been made all the
 			// same, and nobody would give back what it took.
 			tasks, err := r.claim(r.attempts, at, ClaimRequest{
-				Until: at.Add(d.cfg.Lease), Limit: limit, PerEndpoint: min(perEndpoint, limit), Skip: skip,
+				Until: at.Add(d.cfg.Lease), Limit: b.limit, PerOrganization: b.perOrganization, PerEndpoint: b.perEndpoint,
+				SkipOrganizations: b.skipOrganizations, Skip: b.skip,
 			})
 			if ctx.Err() != nil {
 				if late := d.scheduler.push(tasks); len(late) > 0 {
@@ -107,9 +107,9 @@ func (r *run) claimLoop(ctx context.Context) {
 				pause = trouble.failed(ctx, err)
 			} else {
 				trouble.over(ctx)
-				d.scheduler.claimed(tasks, limit, min(perEndpoint, limit), skip)
+				d.scheduler.claimed(tasks, b)
 				d.scheduler.push(tasks)
-				if len(tasks) == limit {
+				if len(tasks) == b.limit {
 					pause = 0
 				}
 			}

@@ -5,31 +5,42 @@ import (
 	"time"
 )
 
-// scheduler holds claimed deliveries in one queue per endpoint and serves the
-// queues round-robin. Each endpoint has a cap on attempts in flight and a
-// breaker, so that a dead endpoint costs the others nothing. Queues are
-// bounded; what does not fit stays in the store.
+// scheduler holds claimed deliveries in one run queue per endpoint. Organizations
+// have their turns, and within each its endpoints. What an endpoint, a host and
+// an organization may have in flight and in memory is bounded, so that those that
+// hang cost the others nothing; see slot. What does not fit stays in the store.
 type scheduler struct {
 	limits schedulerLimits
+	slots  slotLimits
 	// spawn starts a worker, which calls next until that returns nil.
 	spawn func()
 	// wake is signalled when the store may hold due deliveries that fit now.
 	wake chan struct{}
 
-	mu       sync.Mutex
-	open     bool
-	queues   map[Endpoint]*endpointQueue
-	ready    readyRing
-	held     map[DeliveryID]*task // all that is leased to this process
-	queued   int                  // in queues, or reserved for an offer
-	bytes    int                  // of the payloads in queues, each counted once
-	payload  int                  // bytes that a claimed payload is expected to have
-	workers  int                  // busy, or about to call next
-	busy     int                  // workers with an attempt under way
-	hungry   bool                 // a claim waits for room
-	idleCond *sync.Cond           // workers == 0
+	mu            sync.Mutex
+	open          bool
+	organizations map[string]*organization
+	hosts         map[hostKey]*host
+	queues        map[Endpoint]*endpointQueue
+	byWebhook     map[string][]*endpointQueue
+	active        []*endpointQueue // those that are not only remembered
+	pruned        time.Time        // when it was last looked for queues to forget
+	turns         ring[*organization]
+	parked        map[*organization]struct{} // those that nothing could run of when they had their turn
+	rooms         int64                      // calls of room
 
-	hostLimits map[limitKey]*limit
+	held    map[DeliveryID]*task // all that is leased to this process
+	queued  int                  // in queues, or reserved for an offer
+	bytes   int                  // of the payloads in queues, each counted once
+	payload int                  // bytes that a claimed payload is expected to have
+
+	used     usage
+	running  running
+	watcher  *time.Timer // calls overdue
+	watching bool        // the watcher is set
+	workers  int         // with an attempt in flight, or about to call next
+	hungry   bool        // a claim waits for room
+	idleCond *sync.Cond  // workers == 0
 }
 
 type schedulerLimits struct {
@@ -44,19 +55,28 @@ type task struct {
 	queue  *endpointQueue
 	pushed time.Time // when it was queued
 	load   *load
-	limit  *limit // that the attempt under way counts for
-	lost   bool   // the lease is somebody else's, or the delivery was cancelled
+	lost   bool // another process has the lease, or the delivery was cancelled
+
+	// While it is in flight:
+	slot          slot
+	host          *host     // that the slot is counted for
+	begun         time.Time // zero until the channel is called
+	overdue       bool      // it has lasted longer than slowAfter
+	before, after *task     // in scheduler.running, until it is overdue
 }
 
 func newScheduler(l schedulerLimits) *scheduler {
 	s := &scheduler{
-		limits:  l,
-		wake:    make(chan struct{}, 1),
-		queues:  make(map[Endpoint]*endpointQueue),
-		held:    make(map[DeliveryID]*task),
-		payload: MaxPayload, // the first claim is a careful one
-
-		hostLimits: make(map[limitKey]*limit),
+		limits:        l,
+		slots:         newSlotLimits(l.inFlight),
+		wake:          make(chan struct{}, 1),
+		organizations: make(map[string]*organization),
+		hosts:         make(map[hostKey]*host),
+		queues:        make(map[Endpoint]*endpointQueue),
+		byWebhook:     make(map[string][]*endpointQueue),
+		parked:        make(map[*organization]struct{}),
+		held:          make(map[DeliveryID]*task),
+		payload:       MaxPayload, // the first claim is a careful one
 	}
 	s.idleCond = sync.NewCond(&s.mu)
 	return s
@@ -77,7 +97,7 @@ func (s *scheduler) stop() []*task {
 	defer s.mu.Unlock()
 	s.open = false
 	var unstarted []*task
-	for _, q := range s.queues {
+	for _, q := range s.active {
 		unstarted = append(unstarted, s.takeAll(q)...)
 	}
 	return unstarted
@@ -89,48 +109,6 @@ func (s *scheduler) waitIdle() {
 	defer s.mu.Unlock()
 	for s.workers > 0 {
 		s.idleCond.Wait()
-	}
-}
-
-// reserve takes room for one offered delivery, if there is any.
-func (s *scheduler) reserve(e Endpoint) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.open || s.queued >= s.limits.queued || s.bytes >= s.limits.bytes {
-		return false
-	}
-	q := s.queue(e)
-	if q.spilled || q.breaker.open() || q.len()+q.reserved >= s.queueShare() || q.bytes >= s.byteShare() {
-		return false
-	}
-	q.reserved++
-	s.queued++
-	return true
-}
-
-// unreserve gives back what reserve took.
-func (s *scheduler) unreserve(endpoints []Endpoint) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range endpoints {
-		q := s.queue(e)
-		q.reserved--
-		s.queued--
-		s.forgetIfIdle(q)
-	}
-}
-
-// spill marks endpoints whose deliveries were stored without being taken.
-func (s *scheduler) spill(endpoints []Endpoint) {
-	if len(endpoints) == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range endpoints {
-		q := s.queue(e)
-		q.spilled = true
-		s.wakeIfRoom(q)
 	}
 }
 
@@ -154,7 +132,7 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 			late = append(late, t)
 			continue
 		}
-		q := s.queue(t.Endpoint)
+		q := s.queue(t.OrganizationID, t.Endpoint)
 		t.queue = q
 		q.add(t)
 		s.enqueued(t)
@@ -165,18 +143,18 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 	return late
 }
 
+// busy is how many attempts are in flight.
+func (s *scheduler) busy() int { return s.used.all() }
+
 // staff sees to it that a worker is on its way when something can run. Each
 // worker that finds something does the same for the next.
 func (s *scheduler) staff() {
-	if s.workers > s.busy || s.workers >= s.limits.inFlight {
+	if s.workers > s.busy() || !s.open {
 		return
 	}
-	for q := s.ready.head; q != nil; q = q.next {
-		if s.canRun(q) {
-			s.workers++
-			s.spawn()
-			return
-		}
+	if q, _ := s.pick(); q != nil {
+		s.workers++
+		s.spawn()
 	}
 }
 
@@ -185,37 +163,134 @@ func (s *scheduler) staff() {
 func (s *scheduler) next() *task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var passed readyRing // over their share: they stay in the ring
-	defer func() { s.ready.append(passed) }()
-	for q := s.ready.pop(); q != nil; q = s.ready.pop() {
-		if !s.canRun(q) {
-			if q.choose(s.limits.inFlightPerEndpoint) != giveNone {
-				passed.push(q)
-			} else {
-				q.listed = false
-				s.await(q)
+	q, kind := s.pick()
+	if q == nil {
+		s.workers--
+		if s.workers == 0 {
+			s.idleCond.Broadcast()
+		}
+		return nil
+	}
+	t := s.take(q, kind)
+	s.staff()
+	s.wakeIfRoom(q)
+	if s.hungry && s.roomy() {
+		s.hungry = false
+		s.signal()
+	}
+	return t
+}
+
+// pick returns the endpoint whose turn it is, and the kind of slot that it may
+// have. It is the first in its ring, and its organization is the first in turn.
+func (s *scheduler) pick() (*endpointQueue, slot) {
+	for !s.turns.empty() && s.busy() < s.slots.all {
+		if q, kind := s.pickOf(s.turns.head); q != nil {
+			return q, kind
+		}
+		s.park()
+	}
+	return nil, noSlot
+}
+
+// pickOf picks among the endpoints of an organization. Those that have been
+// answering at once, those that are new and those that are slow take turns.
+func (s *scheduler) pickOf(o *organization) (*endpointQueue, slot) {
+	for again := true; again; {
+		again = false
+		for i := range standings {
+			st := (o.turn + i) % standings
+			if !s.admits(o, st) {
+				continue
 			}
+			q, kind, moved := s.firstOf(o, st)
+			if q != nil {
+				o.turn = st
+				return q, kind
+			}
+			again = again || moved
+		}
+	}
+	return nil, noSlot
+}
+
+// firstOf returns the first endpoint in the ring that can run something, if any
+// can, and removes those before it. It reports whether one of them has moved to
+// another ring of the organization, because its standing has changed.
+func (s *scheduler) firstOf(o *organization, st standing) (first *endpointQueue, kind slot, moved bool) {
+	r := &o.ready[st]
+	for passed := 0; !r.empty() && passed < unparkedAtOnce; {
+		q := r.head
+		if q.choose(s.limits.inFlightPerEndpoint) == giveNone {
+			r.pop()
+			q.listed = false
 			continue
 		}
-		q.listed = false
-		t := q.take(q.choose(s.limits.inFlightPerEndpoint))
-		s.join(t)
-		s.dequeued(t)
-		s.busy++
-		s.list(q)
-		s.staff()
-		s.wakeIfRoom(q)
-		if s.hungry && s.roomy() {
-			s.hungry = false
-			s.signal()
+		if q.standing() != st {
+			r.pop()
+			q.listed = false
+			s.list(q)
+			moved = true
+			continue
 		}
-		return t
+		kind, full := s.slotFor(q)
+		switch {
+		case kind != noSlot:
+			return q, kind, moved
+		case full:
+			q.host.waiting.push(r.pop())
+		default:
+			r.push(r.pop())
+			passed++
+		}
 	}
-	s.workers--
-	if s.workers == 0 {
-		s.idleCond.Broadcast()
+	return nil, noSlot, moved
+}
+
+// take gives the next task of a queue that was picked a slot.
+func (s *scheduler) take(q *endpointQueue, kind slot) *task {
+	o := q.organization
+	o.ready[o.turn].pop()
+	q.listed = false
+	s.turns.pop()
+	o.listed = false
+	o.turn = (o.turn + 1) % standings
+
+	t := q.take(q.choose(s.limits.inFlightPerEndpoint))
+	s.dequeued(t)
+	t.slot, t.host, t.begun, t.overdue = kind, q.host, time.Time{}, false
+	s.count(t, 1)
+	s.list(q)
+	if o.waits() {
+		s.enter(o)
 	}
-	return nil
+	return t
+}
+
+// begin is called before the channel is, once it is known where the attempt goes.
+// If too many are under way to that host it returns false: the task is queued
+// again, and the worker goes on to the next.
+func (s *scheduler) begin(t *task, to hostKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := t.queue
+	s.setHost(q, to)
+	if t.host != q.host {
+		s.count(t, -1)
+		if q.host != nil && s.open && !s.hostFits(q.host, t.slot, q.standing()) {
+			q.left(t)
+			q.putFirst(t)
+			s.enqueued(t)
+			s.list(q)
+			return false
+		}
+		t.host = q.host
+		s.count(t, 1)
+	}
+	t.begun = time.Now()
+	s.running.add(t)
+	s.watch()
+	return true
 }
 
 // finish ends an attempt. The delivery stays held until it is settled. What the
@@ -225,10 +300,18 @@ func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil t
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := t.queue
-	q.finished(t)
-	s.leave(t)
-	s.busy--
-	q.breaker.record(h, t.DeliveryID, t.Tries > 0)
+	q.left(t)
+	s.count(t, -1)
+	if !t.begun.IsZero() && !t.overdue {
+		s.running.remove(t)
+		q.wasFast()
+		q.recount()
+		q.organization.wasFast()
+		if t.host != nil {
+			t.host.wasFast()
+		}
+	}
+	q.learn(t, h, s.limits.inFlightPerEndpoint)
 	switch {
 	case q.breaker.open():
 		unstarted = s.takeAll(q)
@@ -238,7 +321,8 @@ func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil t
 		s.dequeued(unstarted...)
 	}
 	s.list(q)
-	s.forgetIfIdle(q)
+	s.freed(t)
+	s.retire(q)
 	return unstarted, q.breaker.retriesBlockedUntil()
 }
 
@@ -262,17 +346,17 @@ func (s *scheduler) lose(id DeliveryID) {
 	}
 }
 
-// drop takes what is queued for a webhook's endpoints out of the scheduler.
+// drop takes what is queued for a webhook's endpoints out of the scheduler, and
+// forgets what is known of them.
 func (s *scheduler) drop(webhookID string) []*task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var unstarted []*task
-	for e, q := range s.queues {
-		if e.WebhookID == webhookID {
-			unstarted = append(unstarted, s.takeAll(q)...)
-			q.breaker = breaker{}
-			s.forgetIfIdle(q)
-		}
+	for _, q := range append([]*endpointQueue(nil), s.byWebhook[webhookID]...) {
+		unstarted = append(unstarted, s.takeAll(q)...)
+		q.breaker, q.record, q.allowed = breaker{}, record{}, firstAllowed
+		q.recount()
+		s.retire(q)
 	}
 	return unstarted
 }
@@ -313,32 +397,37 @@ func (s *scheduler) owns(t *task, now time.Time) bool {
 	return !t.lost && now.Before(t.Until)
 }
 
-// revive serves endpoints again whose breaker has let go in the meantime.
+// revive serves endpoints again whose breaker has let go in the meantime, and
+// lets all look for a slot again that had found none.
 func (s *scheduler) revive() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.open {
 		return
 	}
-	for _, q := range s.queues {
+	for o := range s.parked {
+		s.enter(o)
+	}
+	for i := len(s.active) - 1; i >= 0; i-- { // retire moves the last one
+		q := s.active[i]
+		if q.host != nil {
+			s.unpark(q.host, len(s.active))
+		}
 		s.list(q)
-		s.forgetIfIdle(q)
+		s.retire(q)
 	}
 	s.staff()
+	s.forget()
 }
 
-// canRun reports whether the endpoint may have one more attempt in flight.
-func (s *scheduler) canRun(q *endpointQueue) bool {
-	return q.choose(min(s.limits.inFlightPerEndpoint, s.flightShare())) != giveNone
-}
-
-func (s *scheduler) queue(e Endpoint) *endpointQueue {
-	q, ok := s.queues[e]
-	if !ok {
-		q = &endpointQueue{endpoint: e}
-		s.queues[e] = q
+// list lines the queue up if it can run something.
+func (s *scheduler) list(q *endpointQueue) {
+	if !q.listed && q.choose(s.limits.inFlightPerEndpoint) != giveNone {
+		q.listed = true
+		o := q.organization
+		o.ready[q.standing()].push(q)
+		s.enter(o)
 	}
-	return q
 }
 
 // takeAll empties the queue.
@@ -346,38 +435,4 @@ func (s *scheduler) takeAll(q *endpointQueue) []*task {
 	tasks := q.empty()
 	s.dequeued(tasks...)
 	return tasks
-}
-
-// list puts the queue at the end of the ring if it can run something.
-func (s *scheduler) list(q *endpointQueue) {
-	if !q.listed && q.choose(s.limits.inFlightPerEndpoint) != giveNone {
-		q.listed = true
-		s.ready.push(q)
-		return
-	}
-	if !q.listed {
-		s.await(q)
-	}
-}
-
-// wakeIfRoom asks for a claim when the endpoint has more in the store and its
-// queue runs low.
-func (s *scheduler) wakeIfRoom(q *endpointQueue) {
-	if q.spilled && q.len() <= s.limits.queuedPerEndpoint/4 && !q.breaker.open() {
-		s.signal()
-	}
-}
-
-func (s *scheduler) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (s *scheduler) forgetIfIdle(q *endpointQueue) {
-	if q.len() == 0 && q.reserved == 0 && q.inFlight == 0 && !q.spilled && !q.listed && q.breaker.forgettable() {
-		delete(s.queues, q.endpoint)
-		s.setLimit(q, limitKey{})
-	}
 }

@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,18 @@ func testScheduler(l schedulerLimits) (*scheduler, *int) {
 
 var endpointA, endpointB, endpointC = Endpoint{"wh_a", "webhook"}, Endpoint{"wh_b", "webhook"}, Endpoint{"wh_c", "webhook"}
 
+// wide is a claim that found all that there was.
+var wide = claimBudget{limit: 100, perOrganization: 100, perEndpoint: 100}
+
+// known lets endpoints have as much in flight as those that have been answering.
+func known(s *scheduler, endpoints ...Endpoint) {
+	for _, e := range endpoints {
+		q := s.queue("", e)
+		q.allowed, q.score = s.limits.inFlightPerEndpoint, bestScore
+		q.recount()
+	}
+}
+
 func tasksFor(first DeliveryID, n int, e Endpoint) []Task {
 	tasks := make([]Task, n)
 	for i := range tasks {
@@ -33,6 +47,7 @@ func tasksFor(first DeliveryID, n int, e Endpoint) []Task {
 func TestSchedulerServesEndpointsInTurn(t *testing.T) {
 	t.Parallel()
 	s, _ := testScheduler(schedulerLimits{inFlight: 100, inFlightPerEndpoint: 100, queued: 1000, queuedPerEndpoint: 1000})
+	known(s, endpointA, endpointB, endpointC)
 	s.push(tasksFor(1, 100, endpointA))
 	s.push(tasksFor(201, 2, endpointB))
 	s.push(tasksFor(301, 1, endpointC))
@@ -59,21 +74,53 @@ func TestSchedulerCapsAnEndpoint(t *testing.T) {
 
 func TestSchedulerBoundsOffers(t *testing.T) {
 	t.Parallel()
-	s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 2, queued: 5, queuedPerEndpoint: 3})
+	s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 2, queued: 16, queuedPerEndpoint: 3})
+	known(s, endpointA)
 	for range 3 {
-		require.True(t, s.reserve(endpointA))
+		require.True(t, s.reserve("", endpointA))
 	}
-	assert.False(t, s.reserve(endpointA), "the endpoint's queue is full")
-	assert.True(t, s.reserve(endpointB))
-	assert.True(t, s.reserve(endpointB))
-	assert.False(t, s.reserve(endpointC), "all queues together are full")
-	s.unreserve([]Endpoint{endpointA, endpointB, endpointB})
-	assert.True(t, s.reserve(endpointC))
+	assert.False(t, s.reserve("", endpointA), "the endpoint's queue is full")
+	for i := range 13 {
+		organization := fmt.Sprint("org", i)
+		require.True(t, s.reserve(organization, Endpoint{organization, "webhook"}))
+	}
+	assert.False(t, s.reserve("c", endpointC), "all queues together are full")
+	s.unreserve([]offered{{endpoint: endpointA}})
+	assert.True(t, s.reserve("c", endpointC))
 
-	s.spill([]Endpoint{endpointB})
-	assert.False(t, s.reserve(endpointB), "what is in the store goes first")
-	s.claimed(nil, 10, 10, nil)
-	assert.True(t, s.reserve(endpointB), "the store had nothing more")
+	s.unreserve([]offered{{endpoint: endpointA}, {"c", endpointC}})
+	s.spill([]offered{{"b", endpointB}})
+	assert.False(t, s.reserve("b", endpointB), "what is in the store goes first")
+	s.claimed(nil, claimBudget{limit: 10, perOrganization: 10, perEndpoint: 10})
+	assert.True(t, s.reserve("b", endpointB), "the store had nothing more")
+}
+
+// An organization has a share of the memory, and in it those of its endpoints
+// that answer at once, those that are new and those that are slow.
+func TestSchedulerSharesMemory(t *testing.T) {
+	t.Parallel()
+	s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 2, queued: 4096, queuedPerEndpoint: 128})
+	fill := func(organization, kind string, score int) (taken int) {
+		for i := range 10_000 {
+			e := Endpoint{fmt.Sprint(organization, kind, i/4), "webhook"}
+			q := s.queue(organization, e)
+			q.score, q.allowed = score, 16
+			q.recount()
+			if s.reserve(organization, e) {
+				taken++
+			}
+		}
+		return taken
+	}
+	slow, fresh, fast := fill("a", "slow", -8), fill("a", "new", 0), fill("a", "fast", 8)
+	assert.InDelta(t, 4096/4, slow, 4096/16, "slow ones: an eighth, and another for those with nothing")
+	assert.InDelta(t, 4096/4, fresh, 4096/16)
+	assert.Greater(t, fast, 4096/8)
+	assert.Less(t, s.queued, 4096*7/8, "there is room for others")
+	assert.True(t, s.roomy(), "and for what they have in the store")
+	for _, organization := range []string{"b", "c", "d"} {
+		assert.Greater(t, fill(organization, "new", 0), 4)
+	}
 }
 
 func TestSchedulerLeavesADeadEndpointAlone(t *testing.T) {
@@ -81,18 +128,18 @@ func TestSchedulerLeavesADeadEndpointAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
 		s.push(tasksFor(1, 50, endpointA))
+		known(s, endpointA)
 		var unstarted []*task
 		for range breakerThreshold {
 			require.Empty(t, unstarted)
 			unstarted, _ = s.finish(s.next(), health{verdict: unhealthy})
 		}
 		assert.Len(t, unstarted, 50-breakerThreshold, "the rest goes back to the store")
-		assert.False(t, s.reserve(endpointA))
-		_, _, skip := s.room()
-		assert.Equal(t, []Endpoint{endpointA}, skip)
+		assert.False(t, s.reserve("", endpointA))
+		assert.Equal(t, []Endpoint{endpointA}, s.room().skip)
 
 		time.Sleep(breakerFirstWait)
-		s.claimed(nil, 10, 10, nil)
+		s.claimed(nil, claimBudget{limit: 10, perOrganization: 10, perEndpoint: 10})
 		s.push(tasksFor(101, 5, endpointA))
 		probe := s.next()
 		require.NotNil(t, probe)
@@ -108,9 +155,9 @@ func TestSchedulerRevivesWhatCameWhileBlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
 		s.push(tasksFor(1, 1, endpointA))
-		require.True(t, s.reserve(endpointA)) // an emit is being committed
+		require.True(t, s.reserve("", endpointA)) // an emit is being committed
 		s.finish(s.next(), health{verdict: unhealthy, wait: 30 * time.Second})
-		s.unreserve([]Endpoint{endpointA})
+		s.unreserve([]offered{{endpoint: endpointA}})
 		s.push(tasksFor(2, 1, endpointA))
 		assert.Nil(t, s.next(), "the endpoint asked for 30 s")
 		time.Sleep(30 * time.Second)
@@ -145,10 +192,9 @@ func TestSchedulerStop(t *testing.T) {
 	s.push(tasksFor(1, 3, endpointA))
 	s.next()
 	assert.Len(t, s.stop(), 2)
-	assert.False(t, s.reserve(endpointB))
+	assert.False(t, s.reserve("", endpointB))
 	assert.Len(t, s.push(tasksFor(4, 2, endpointA)), 2, "too late")
-	limit, _, _ := s.room()
-	assert.Zero(t, limit)
+	assert.Zero(t, s.room().limit)
 }
 
 func TestSchedulerTracksLeases(t *testing.T) {
@@ -188,29 +234,29 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 		t.Parallel()
 		s := newTest()
 		s.push(weighing(1, 8, 100, endpointA))
-		assert.False(t, s.reserve(endpointA), "four times of what is free")
-		assert.True(t, s.reserve(endpointB))
+		assert.False(t, s.reserve("", endpointA), "four times of what is free")
+		assert.True(t, s.reserve("b", endpointB))
 		s.push(weighing(101, 2, 100, endpointB))
-		assert.False(t, s.reserve(endpointC), "nothing is free")
+		assert.False(t, s.reserve("c", endpointC), "nothing is free")
 		require.NotNil(t, s.next())
-		assert.True(t, s.reserve(endpointC), "something is free")
+		assert.True(t, s.reserve("c", endpointC), "something is free")
 	})
 	t.Run("claims", func(t *testing.T) {
 		t.Parallel()
 		s := newTest()
-		limit, perEndpoint, _ := s.room()
-		assert.Equal(t, []int{100, 193}, []int{limit, perEndpoint}, "of ten bytes each, and half of four times what is free")
+		s.payload = 40
+		b := s.room()
+		assert.Equal(t, []int{25, 25}, []int{b.limit, b.perEndpoint}, "of forty bytes each")
 
 		claimed := weighing(1, 8, 100, endpointA)
-		s.claimed(claimed, 100, 200, nil)
+		s.claimed(claimed, wide)
 		s.push(claimed)
-		limit, _, skip := s.room()
-		assert.Equal(t, 2, limit, "of a hundred bytes each, as the last ones were")
-		assert.Equal(t, []Endpoint{endpointA}, skip, "it has its share")
+		b = s.room()
+		assert.Equal(t, 2, b.limit, "of a hundred bytes each, as the last ones were")
+		assert.Equal(t, []string{""}, b.skipOrganizations, "it has its share")
 
 		s.push(weighing(101, 2, 100, endpointB))
-		limit, _, _ = s.room()
-		assert.Zero(t, limit)
+		assert.Zero(t, s.room().limit)
 		for range 4 {
 			require.NotNil(t, s.next())
 		}
@@ -233,7 +279,7 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 		assert.Equal(t, 200, s.bytes, "each payload is in memory once")
 		assert.Len(t, s.drop(endpointA.WebhookID), 2)
 		assert.Equal(t, 200, s.bytes, "it stays there for the others")
-		assert.Equal(t, 200, s.queue(endpointB).bytes)
+		assert.Equal(t, 200, s.queue("", endpointB).bytes)
 		require.Equal(t, endpointB, s.next().Endpoint)
 		assert.Equal(t, 200, s.bytes)
 		require.Equal(t, endpointC, s.next().Endpoint)
@@ -245,11 +291,11 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 	t.Run("expectation", func(t *testing.T) {
 		t.Parallel()
 		s := newTest()
-		s.claimed(weighing(1, 2, 500, endpointA), 100, 100, nil)
+		s.claimed(weighing(1, 2, 500, endpointA), wide)
 		assert.Equal(t, 500, s.payload, "larger ones are believed at once")
-		s.claimed(nil, 100, 100, nil)
+		s.claimed(nil, wide)
 		assert.Equal(t, 500, s.payload)
-		s.claimed(weighing(11, 2, 10, endpointA), 100, 100, nil)
+		s.claimed(weighing(11, 2, 10, endpointA), wide)
 		assert.Equal(t, 250, s.payload, "smaller ones little by little")
 	})
 }
@@ -258,7 +304,7 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 func failing(first DeliveryID, n int, retry bool) func(*breaker) {
 	return func(b *breaker) {
 		for i := range n {
-			b.record(health{verdict: unhealthy}, first+DeliveryID(i), retry)
+			b.record(health{verdict: unhealthy}, first+DeliveryID(i), retry, 1)
 		}
 	}
 }
@@ -271,7 +317,7 @@ func TestBreaker(t *testing.T) {
 			failing(1, breakerThreshold-1, true)(&b)
 		}
 		assert.False(t, b.tripped(), "deliveries that fail again and again say less about the endpoint than about themselves")
-		b.record(health{verdict: healthy}, 100, false)
+		b.record(health{verdict: healthy}, 100, false, 1)
 		failing(1, breakerThreshold-1, false)(&b)
 		assert.False(t, b.tripped(), "an answer ends the count")
 		failing(200, 1, false)(&b)
@@ -293,10 +339,10 @@ func TestBreaker(t *testing.T) {
 			time.Sleep(wait)
 		}
 
-		b.record(health{verdict: healthy}, 100, true)
+		b.record(health{verdict: healthy}, 100, true, 1)
 		assert.False(t, b.tripped() || b.openForRetries())
-		b.record(health{verdict: unhealthy, wait: time.Hour}, 400, false)
-		b.record(health{verdict: healthy}, 401, false)
+		b.record(health{verdict: unhealthy, wait: time.Hour}, 400, false, 1)
+		b.record(health{verdict: healthy}, 401, false, 1)
 		assert.Equal(t, time.Now().Add(time.Hour), b.blockedUntil(), "an answer to an earlier request does not end the pause that was asked for")
 		time.Sleep(time.Hour)
 		assert.False(t, b.open())
@@ -315,6 +361,7 @@ func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := testScheduler(schedulerLimits{inFlight: 100, inFlightPerEndpoint: 8, queued: 1000, queuedPerEndpoint: 1000})
+		known(s, endpointA)
 		s.push(retriesFor(1, 20))
 		s.push(tasksFor(101, 20, endpointA))
 		var order []DeliveryID
@@ -325,6 +372,7 @@ func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 		}
 		assert.Equal(t, []DeliveryID{101, 102, 103, 1, 104, 105, 106, 2}, order, "but those that failed have their turns too")
 
+		slices.Reverse(taken)
 		for _, task := range taken { // the first eight fail: the endpoint is left alone
 			back, _ := s.finish(task, health{verdict: unhealthy})
 			if task == taken[len(taken)-1] {
@@ -332,7 +380,7 @@ func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 			}
 		}
 		time.Sleep(breakerFirstWait)
-		s.claimed(nil, 10, 10, nil)
+		s.claimed(nil, claimBudget{limit: 10, perOrganization: 10, perEndpoint: 10})
 		s.push(retriesFor(201, 20))
 		probe := s.next()
 		assert.EqualValues(t, 201, probe.DeliveryID, "nothing else waits")

@@ -75,9 +75,11 @@ type Queue interface {
 	// Deliveries of paused or deleted webhooks stay. Within an endpoint, what
 	// was not attempted since it was queued comes first, and after that what is
 	// due longest: an event that the endpoint cannot take must not hold back
-	// one that it was never asked to. Between endpoints the store rotates, so
-	// that a long backlog of one never hides another. Fewer than r.Limit tasks
-	// means that nothing else is due within the bounds of r.
+	// one that it was never asked to. Between organizations the store rotates,
+	// and between the endpoints of each, so that a long backlog of one never
+	// hides another, and many endpoints of one organization do not either:
+	// within a few claims every organization has a turn. Fewer than r.Limit
+	// tasks means that nothing else is due within the bounds of r.
 	Claim(ctx context.Context, now time.Time, r ClaimRequest) ([]Task, error)
 
 	// Start notes that attempts of the deliveries begin at the time, and returns
@@ -142,8 +144,13 @@ type ClaimRequest struct {
 	// Limit bounds the number of tasks, PerEndpoint those of one endpoint.
 	// Both are at least 1.
 	Limit, PerEndpoint int
-	// Skip names endpoints that are not to be claimed for.
-	Skip []Endpoint
+	// PerOrganization bounds the tasks of one organization. 0 is no bound but
+	// Limit.
+	PerOrganization int
+	// Skip names endpoints that are not to be claimed for, SkipOrganizations
+	// organizations of which none is.
+	Skip              []Endpoint
+	SkipOrganizations []string
 }
 
 // Lease is the right to settle a delivery. The token is the fence: it grows

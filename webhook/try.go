@@ -66,9 +66,16 @@ func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *
 			err = &channel.Error{Action: channel.Retry, Class: channel.ClassPanic, Err: errors.New("the channel panicked")}
 		}
 	}()
-	if _, bounded := ch.Channel.(channel.Timeouter); !bounded {
+	limit := min(d.cfg.AttemptTimeout, d.cfg.MaxAttemptTimeout)
+	if own, bounded := ch.Channel.(channel.Timeouter); bounded {
+		limit = d.cfg.MaxAttemptTimeout
+		if own.Timeout() <= limit || ch.host.limit > 0 {
+			limit = 0 // no need of another timer, or not to be cut
+		}
+	}
+	if limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d.cfg.AttemptTimeout)
+		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
 	return ch.Send(d.cfg.Renders.Context(ctx), m)

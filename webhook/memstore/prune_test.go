@@ -54,5 +54,5 @@ func TestPruneReleasesMemory(t *testing.T) {
 	require.Empty(t, s.orphans)
 	require.Empty(t, s.organizations[""].deliveries.entries)
 	require.Zero(t, s.idle.len()+s.finished.len()+s.dead.len())
-	require.Zero(t, s.rotation.line.Len()+s.rotation.waiting.len())
+	require.Zero(t, s.rotation.lanes.Len()+s.rotation.waiting.len())
 }

@@ -115,33 +115,15 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 			s.rotation.skip(e)
 		}
 	}
-	// Each round takes one delivery of every endpoint that has one left.
-	at := micros(now)
-	endpoints := s.rotation.next(at, r.Limit)
-	tasks := make([]webhook.Task, 0, atMost(endpoints, r))
-	for round := 0; round < r.PerEndpoint && len(endpoints) > 0; round++ {
-		left := endpoints[:0]
-		for _, e := range endpoints {
-			if len(tasks) == r.Limit {
-				return tasks, nil
-			}
-			tasks = append(tasks, s.lease(e.due.next(at), r.Until))
-			if e.ready(at) {
-				left = append(left, e)
-			}
+	for _, id := range r.SkipOrganizations {
+		if o := s.organizations[id]; o != nil {
+			s.rotation.skipAll(&o.lane)
 		}
-		endpoints = left
 	}
+	at := micros(now)
+	var tasks []webhook.Task
+	s.rotation.claim(at, r, func(e *endpoint) { tasks = append(tasks, s.lease(e.due.next(at), r.Until)) })
 	return tasks, nil
-}
-
-// atMost returns how many tasks the endpoints can give within the bounds.
-func atMost(endpoints []*endpoint, r webhook.ClaimRequest) int {
-	n := 0
-	for _, e := range endpoints {
-		n += min(e.due.len(), r.PerEndpoint)
-	}
-	return min(n, r.Limit)
 }
 
 // Extend implements [webhook.Queue].

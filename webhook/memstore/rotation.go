@@ -18,8 +18,11 @@ type endpoint struct {
 	orphaned bool
 	// turn is the place in the rotation; nil outside of it.
 	turn *list.Element
-	// claim is the last claim that was told to skip the endpoint.
+	lane *lane
+	// claim is the last claim that looked at the endpoint, or was told to skip
+	// it, and left is how many deliveries it may still give to that one.
 	claim int64
+	left  int
 	// hours has the figures that were recorded, the oldest hour first.
 	hours []*hourly
 }
@@ -56,13 +59,24 @@ func (h *dueHeap) next(now int64) *delivery {
 	return h.retries.head()
 }
 
-// rotation decides whose turn it is. Endpoints with something due stand in
-// line, and go to its end when they were served; the others wait for the time
-// of their first delivery.
+// rotation decides whose turn it is. Organizations with something due stand in
+// line, and so do, in each of them, its endpoints: who was served goes to the end.
+// The other endpoints wait for the time of their first delivery.
 type rotation struct {
-	line    list.List // of *endpoint
+	lanes   list.List // of *lane
 	waiting heap[*endpoint]
 	claims  int64
+}
+
+// lane is one organization's part of the rotation.
+type lane struct {
+	line list.List // of *endpoint
+	// turn is the place in the rotation; nil while nothing stands in line.
+	turn *list.Element
+	// skipped is the last claim that was told to skip the organization.
+	skipped int64
+	// at is where the claim goes on to look.
+	at *list.Element
 }
 
 // update puts the endpoint where it belongs after a change to it or to its
@@ -72,8 +86,7 @@ func (r *rotation) update(e *endpoint) {
 	active := e.active()
 	switch {
 	case !active && e.turn != nil:
-		r.line.Remove(e.turn)
-		e.turn = nil
+		r.leave(e)
 	case !active && e.slot > 0:
 		r.waiting.remove(e)
 	case active && e.turn == nil && e.slot == 0:
@@ -83,33 +96,97 @@ func (r *rotation) update(e *endpoint) {
 	}
 }
 
-// skip makes the coming claim pass over the endpoint.
-func (r *rotation) skip(e *endpoint) { e.claim = r.claims + 1 }
+// enter and leave let an endpoint into the line, and take it out.
+func (r *rotation) enter(e *endpoint) {
+	e.turn = e.lane.line.PushBack(e)
+	if e.lane.turn == nil {
+		e.lane.turn = r.lanes.PushBack(e.lane)
+	}
+}
 
-// next begins a claim: it returns up to limit endpoints with something due, in
-// the order of their turns.
-func (r *rotation) next(now int64, limit int) []*endpoint {
+func (r *rotation) leave(e *endpoint) {
+	e.lane.line.Remove(e.turn)
+	e.turn = nil
+	if e.lane.line.Len() == 0 {
+		r.lanes.Remove(e.lane.turn)
+		e.lane.turn = nil
+	}
+}
+
+// skip and skipAll make the coming claim pass over the endpoint, and over the
+// organization.
+func (r *rotation) skip(e *endpoint) { e.claim, e.left = r.claims+1, 0 }
+func (r *rotation) skipAll(l *lane)  { l.skipped = r.claims + 1 }
+
+// claim calls take with the endpoints whose turn it is, once for each delivery
+// that the request allows. An endpoint that is not ready any more after that has
+// nothing left to give.
+func (r *rotation) claim(now int64, req webhook.ClaimRequest, take func(*endpoint)) {
 	r.claims++
 	for r.waiting.len() > 0 && r.waiting.head().at <= now {
 		e := r.waiting.head()
 		r.waiting.remove(e)
-		e.turn = r.line.PushBack(e)
+		r.enter(e)
 	}
-	var served []*endpoint
-	for element := r.line.Front(); element != nil && len(served) < limit; {
-		e := element.Value.(*endpoint)
-		element = element.Next()
-		switch {
-		case !e.ready(now):
-			r.line.Remove(e.turn)
-			e.turn = nil
-			r.update(e)
-		case e.claim != r.claims:
-			served = append(served, e)
+	left := make(map[*lane]int) // for those that were served
+	most := req.Limit
+	if req.PerOrganization > 0 {
+		most = min(most, req.PerOrganization)
+	}
+	// Each round serves every organization that has something left once.
+	var lanes []*lane
+	for element := r.lanes.Front(); element != nil; element = element.Next() {
+		if l := element.Value.(*lane); l.skipped != r.claims {
+			l.at = l.line.Front()
+			lanes = append(lanes, l)
 		}
 	}
-	for _, e := range served {
-		r.line.MoveToBack(e.turn)
+	for taken := 0; taken < req.Limit && len(lanes) > 0; {
+		again := lanes[:0]
+		for _, l := range lanes {
+			if taken == req.Limit {
+				break
+			}
+			e := r.nextOf(l, now, req.PerEndpoint)
+			if e == nil {
+				continue
+			}
+			take(e)
+			taken++
+			e.left--
+			if l.line.MoveToBack(e.turn); l.at == nil {
+				l.at = e.turn
+			}
+			if _, served := left[l]; !served {
+				left[l] = most
+				r.lanes.MoveToBack(l.turn)
+			}
+			if left[l]--; left[l] > 0 {
+				again = append(again, l)
+			}
+		}
+		lanes = again
 	}
-	return served
+}
+
+// nextOf returns the next endpoint of the lane that may give a delivery to this
+// claim. Those that may not keep their place; those that have nothing due go back
+// to wait.
+func (r *rotation) nextOf(l *lane, now int64, perEndpoint int) *endpoint {
+	for l.at != nil {
+		e := l.at.Value.(*endpoint)
+		l.at = l.at.Next()
+		if !e.ready(now) {
+			r.leave(e)
+			r.update(e)
+			continue
+		}
+		if e.claim != r.claims {
+			e.claim, e.left = r.claims, perEndpoint
+		}
+		if e.left > 0 {
+			return e
+		}
+	}
+	return nil
 }

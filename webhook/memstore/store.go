@@ -49,6 +49,7 @@ type organization struct {
 	deliveries log
 	// routes answers which endpoints an event goes to.
 	routes *match.Table
+	lane   lane
 }
 
 // organization returns the tenant, which it makes when it is new.

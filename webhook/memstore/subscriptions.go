@@ -174,7 +174,7 @@ func (s *Store) replace(sub *subscription, w *webhook.Webhook) {
 		key := webhook.Endpoint{WebhookID: w.ID, Channel: channel}
 		e := s.endpoints[key]
 		if e == nil {
-			e = &endpoint{key: key, subscription: sub}
+			e = &endpoint{key: key, subscription: sub, lane: &s.organizations[w.OrganizationID].lane}
 			s.endpoints[key] = e
 		}
 		e.paused = w.Paused
