@@ -69,12 +69,13 @@ func titleRune(s string) string {
 func title(s string) string {
 	var b strings.Builder
 	inside := false
+	title := remembered(titleRune)
 	for _, r := range s {
 		switch cased := isCased(r); {
 		case cased && inside:
 			b.WriteRune(unicode.ToLower(r))
 		case cased:
-			b.WriteString(titleRune(string(r)))
+			b.WriteString(title(r))
 			inside = true
 		default:
 			b.WriteRune(r)
@@ -88,14 +89,28 @@ func isCased(r rune) bool { return unicode.IsUpper(r) || isLower(r) || unicode.I
 
 func isLower(r rune) bool { return unicode.IsLower(r) || unicode.Is(unicode.Other_Lowercase, r) }
 
+// remembered is f of one character, which is called once for each: the tables behind it are slow.
+func remembered(f func(string) string) func(rune) string {
+	known := map[rune]string{}
+	return func(r rune) string {
+		s, ok := known[r]
+		if !ok {
+			s = f(string(r))
+			known[r] = s
+		}
+		return s
+	}
+}
+
 func swapcase(s string) string {
 	var b strings.Builder
+	upper := remembered(upper)
 	for _, r := range s {
 		switch {
 		case unicode.IsUpper(r):
 			b.WriteRune(unicode.ToLower(r))
 		case growsInUpper(r):
-			b.WriteString(upper(string(r)))
+			b.WriteString(upper(r))
 		case unicode.IsLower(r):
 			b.WriteRune(unicode.ToUpper(r))
 		default:
