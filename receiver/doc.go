@@ -31,8 +31,8 @@
 // After a refusal the connection ends, but not while the sender is still sending:
 // a proxy such as nginx would make a 502 of the answer. What it sends is read and
 // thrown away, within bounds for strangers that are small, since this is all that
-// they can have. Each bound ends it, and a sender that is not done by then has
-// another 250 ms to read its answer:
+// they can have. Each bound ends it, as does the server's own ReadTimeout; a sender
+// that has sent more has another 250 ms to read its answer:
 //
 //	                             bytes     time    at once
 //	the static secret was right  16 MiB    5 s     64

@@ -52,7 +52,11 @@ func (d drain) run(w http.ResponseWriter, r *http.Request) {
 	default:
 		return
 	}
-	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(d.time)) != nil {
+	limit := d.time
+	if server, _ := r.Context().Value(http.ServerContextKey).(*http.Server); server != nil && server.ReadTimeout > 0 {
+		limit = min(limit, server.ReadTimeout)
+	}
+	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(limit)) != nil {
 		return // the answer leaves when the handler has returned, or reading could take for ever
 	}
 	if _, err := io.CopyN(io.Discard, r.Body, d.bytes+1); err != nil {

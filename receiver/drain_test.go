@@ -38,10 +38,13 @@ func (p *pipes) Close() error   { close(p.closed); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
 // servePipes serves a receiver inside a bubble.
-func servePipes(t *testing.T, b *bundle) *pipes {
+func servePipes(t *testing.T, b *bundle, readTimeout ...time.Duration) *pipes {
 	t.Helper()
 	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: b.Handler(receiver.HandlerFunc(ok))}
+	for _, d := range readTimeout {
+		server.ReadTimeout = d
+	}
 	ended := make(chan error)
 	go func() { ended <- server.Serve(p) }()
 	t.Cleanup(func() {
@@ -120,15 +123,18 @@ func TestDrainIsBoundedInTime(t *testing.T) {
 		secret string
 		status int
 		begin  string
+		server []time.Duration
 		took   time.Duration
 	}{
-		"a stranger": {"guess", 401, "", 2 * time.Second},
-		"a sender":   {secret, 413, chunk + chunk, 5 * time.Second},
+		"a stranger":                 {"guess", 401, "", nil, 2 * time.Second},
+		"a sender":                   {secret, 413, chunk + chunk, nil, 5 * time.Second},
+		"the server has its own":     {"guess", 401, "", []time.Duration{time.Second}, time.Second},
+		"the server's own is longer": {"guess", 401, "", []time.Duration{time.Hour}, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := servePipes(t, setup(t, func(c *receiver.Config) { c.MaxBody = 5000 }))
+				p := servePipes(t, setup(t, func(c *receiver.Config) { c.MaxBody = 5000 }), tt.server...)
 				start := time.Now()
 				client, answer := p.refused(t, tt.secret, tt.status, tt.begin)
 				gone := make(chan struct{})

@@ -4,8 +4,9 @@ import "fmt"
 
 // A Sender says by which credentials a request was let in: which of
 // [Config.Secrets], and which of the keys of [Config.Signature]. Two senders that
-// share a secret are one; one that changes its secret is two for a while. The zero
-// value is a sender that is not known.
+// share a secret are one; one that changes its secret is two for a while. It tells
+// the senders of one Receiver apart: the first secret of another one is the same
+// Sender. The zero value is a sender that is not known.
 type Sender uint32
 
 // senderOf returns the sender with these credentials, -1 for one that was not

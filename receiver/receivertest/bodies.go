@@ -209,7 +209,7 @@ func wrongMethod(ctx context.Context, s *suite) error {
 // slowBody announces a body and sends half of it. Being cut off is an answer
 // too.
 func slowBody(ctx context.Context, s *suite) error {
-	const grace = 2 * time.Second
+	const grace = 3 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, s.ReadTimeout+grace)
 	defer cancel()
 	m := s.message()

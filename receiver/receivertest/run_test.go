@@ -30,14 +30,15 @@ type bench struct {
 	options receivertest.Options
 	key     signature.Key
 
-	mu     sync.Mutex
-	counts map[string]int
-	held   map[string]chan struct{} // closed when released
+	mu      sync.Mutex
+	counts  map[string]int
+	held    map[string]chan struct{} // closed when released
+	failing map[string]bool
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{key: signature.NewKey(), counts: make(map[string]int), held: make(map[string]chan struct{})}
+	b := &bench{key: signature.NewKey(), counts: make(map[string]int), held: make(map[string]chan struct{}), failing: make(map[string]bool)}
 	signer, err := signature.NewSigner(b.key)
 	require.NoError(t, err)
 	b.verify(t, 0)
@@ -61,6 +62,16 @@ func newBench(t *testing.T) *bench {
 			held := make(chan struct{})
 			b.held[id] = held
 			return func() { close(held) }, nil
+		},
+		Fail: func(_ context.Context, id string) (func(), error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.failing[id] = true
+			return func() {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				delete(b.failing, id)
+			}, nil
 		},
 	}
 	return b
@@ -86,6 +97,9 @@ func (b *bench) count(_ context.Context, e *event.Event) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.failing[e.ID] {
+		return errFailing
+	}
 	b.counts[e.ID]++
 	return nil
 }
@@ -217,7 +231,7 @@ func TestBroken(t *testing.T) {
 			},
 			[]string{
 				"valid event", "any JSON", "duplicate", "odd ids", "many at once", "concurrent duplicate", "duplicate in flight",
-				"body at the limit", "still alive", "long memory",
+				"failing handler", "body at the limit", "still alive", "long memory",
 			},
 		},
 		{
