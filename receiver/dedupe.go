@@ -65,8 +65,8 @@ type Claim struct {
 	Key string
 	// Token tells this attempt from every other one at the same key.
 	Token Token
-	// Sender says whose event it is. A store with bounded room divides that by
-	// sender; to every other it means nothing.
+	// Sender says whose event it is. It is no part of the key: a store with
+	// bounded room divides that by sender, and to every other it means nothing.
 	Sender Sender
 }
 

@@ -48,7 +48,9 @@ function checkSecret(secret) {
 }
 
 function checkType(req, res, next) {
-  if (!req.is('application/json')) return res.sendStatus(415)
+  // JSON has no parameters that mean anything, charset included (RFC 8259, section 11).
+  const [type] = (req.headers['content-type'] ?? '').split(';')
+  if (type.trim().toLowerCase() !== 'application/json') return res.sendStatus(415)
   next()
 }
 

@@ -105,3 +105,12 @@ test('no credentials are no configuration', () => {
     assert.throws(() => receiver({ ...options, handle: async () => {} }))
   }
 })
+
+test('the parameters of JSON mean nothing', async (t) => {
+  const send = await listen(t, { handle: async () => {} })
+  const types = { '; charset=utf8': 200, '; charset=us-ascii': 200, '; utf-8': 200, 'x': 415, ', text/plain': 415 }
+  for (const [suffix, status] of Object.entries(types)) {
+    const answer = await send('evt_type', { headers: { 'Content-Type': `application/json${suffix}` } })
+    assert.equal(answer.status, status, suffix)
+  }
+})

@@ -37,6 +37,7 @@ var rules = []struct {
 	{"an absent key is claimed by who asks first", (*suite).claim},
 	{"a handle sees what another one did", (*suite).shared},
 	{"keys are apart", (*suite).keys},
+	{"a key is one key, whoever sends it", (*suite).senders},
 	{"done is remembered", (*suite).done},
 	{"dead is remembered", (*suite).dead},
 	{"a released key is absent", (*suite).release},
@@ -137,6 +138,20 @@ func (s *suite) keys() {
 	for _, key := range []string{c.Key + "x", c.Key[:len(c.Key)-1], c.Key + "%", c.Key + "'", c.Key + "*"} {
 		s.take(receiver.Claim{Key: key, Token: receiver.NewToken()}, long)
 	}
+}
+
+func (s *suite) senders() {
+	c := newClaim()
+	c.Sender = 1
+	s.take(c, long)
+	other := rival(c)
+	other.Sender = 2
+	standing, err := s.store.Claim(s.Context(), other, long)
+	require.NoError(s, err)
+	assert.Equal(s, receiver.InFlight, standing.State)
+	c.Sender = 0
+	require.NoError(s, s.store.Done(s.Context(), c, long), "the token is what counts")
+	assert.Equal(s, receiver.Done, s.state(c.Key))
 }
 
 func (s *suite) done() {
