@@ -56,9 +56,9 @@
 //
 //	250 to the mail                                       success
 //	4xx to sender, recipient or mail, 421 at any time     Retry
-//	any refusal before that: greeting, STARTTLS, login    Retry, because somebody corrects the password
+//	any refusal before that: greeting, STARTTLS, login    Retry, because the operator corrects the password
 //	530, 534, 535, 538 at any time: the login             Retry, for the same reason
-//	500, 502, 503, 504 at any time: the conversation      Retry, because somebody corrects the name after EHLO
+//	500, 502, 503, 504 at any time: the conversation      Retry, because the operator corrects the name after EHLO
 //	552 to a recipient: too many for one mail             Retry (RFC 5321, section 4.5.3.1.10)
 //	any other 5xx to sender, recipient or mail            Permanent
 //	no connection, no complete answer                     Retry, as for HTTP

@@ -192,8 +192,8 @@ func groups(recipients []string) [][]string {
 func (c *emailChannel) deliver(ctx context.Context, conn *smtpConn, l *letter, to, before []string) ([]string, []failure, error) {
 	taken, failed, err := c.address(ctx, conn, to)
 	if err == nil && len(taken) > 0 {
-		// Only now is it known whom the mail is for. It names nobody who was
-		// refused, and nobody of the other group.
+		// The header names the recipients that the server has accepted, so it is
+		// written now, and no address outside ASCII in the mail of the first group.
 		known := slices.DeleteFunc(slices.Concat(before, taken), func(s string) bool { return isASCII(to[0]) && !isASCII(s) })
 		err = conn.data(l.write(c.server.from, only(c.to, known), only(c.cc, known)))
 	}

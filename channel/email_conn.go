@@ -21,7 +21,7 @@ type smtpConn struct {
 	times smtpTimes
 	sent  int
 	begun bool        // a mail was begun since the connection was taken
-	idle  *time.Timer // closes the connection when nobody uses it for a while
+	idle  *time.Timer // closes the connection when no mail needs it for a while
 }
 
 // smtpTimes bounds the steps of a conversation.
@@ -237,7 +237,7 @@ func (s *SMTP) dial(ctx context.Context) (*smtpConn, error) {
 }
 
 // greet brings a connection to where mail can be sent. Errors of this phase say
-// nothing about a mail, so a 5xx is worth retrying: somebody corrects the
+// nothing about a mail, so a 5xx is worth retrying: the operator corrects the
 // password.
 func (s *SMTP) greet(ctx context.Context, c *smtpConn) error {
 	conn := net.Conn(c.net)

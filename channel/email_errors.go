@@ -40,11 +40,10 @@ func smtpError(ctx context.Context, err error) error {
 }
 
 // smtpReply classifies a reply that refuses a mail or a recipient, or what leads
-// up to them. Some of 5xx say nothing of either, but that this host is to be
-// configured better, which somebody does: a command that the server does not
-// know or does not expect here, or whose parameter it does not take (500, 502 to
-// 504; the name after EHLO is such a parameter, of which servers complain at
-// RCPT), and the codes of a login that is wanted or refused (RFC 4954, section
+// up to them. Some 5xx replies concern neither, but the configuration of this
+// host, which its operator corrects: a command that the server does not know or
+// expect, or a parameter of one (500, 502 to 504; servers complain of the name
+// after EHLO at RCPT), and a login that is required or refused (RFC 4954, section
 // 6).
 func smtpReply(reply *textproto.Error) *Error {
 	e := &Error{Class: ClassRejected, StatusCode: reply.Code, Err: errText(fmt.Sprintf("the mail server says %d%s", reply.Code, enhanced(reply.Msg)))}

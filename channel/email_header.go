@@ -72,7 +72,7 @@ func fold(name string, words []string) string {
 }
 
 // needsEncoding reports whether a header cannot hold the text as it is. An
-// encoded word in the text would be decoded by whoever reads the mail.
+// encoded word in the text would be decoded by the reader's mail program.
 func needsEncoding(s string) bool {
 	return strings.Contains(s, "=?") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }

@@ -405,8 +405,7 @@ func TestEmailSenderOutsideASCII(t *testing.T) {
 	}
 }
 
-// A recipient who is refused is named in nobody's mail: the answer of one who
-// was reached would not reach him either.
+// No mail names a recipient who is refused: a reply to all would fail.
 func TestEmailHeaderNamesThoseReached(t *testing.T) {
 	t.Parallel()
 	s := &plainMailServer{reply: answering("RCPT TO:<gone", "550 5.1.1 unknown")}

@@ -90,9 +90,9 @@ type SMTPConfig struct {
 	Timeout time.Duration
 
 	// FinalTimeout is how long the server may take to answer the end of the
-	// mail. Whoever gives up before the answer sends a mail again that may have
-	// been taken, so a short one makes duplicates. Defaults to the 10 minutes of
-	// RFC 5321.
+	// mail. If it takes longer, the mail is sent again, although the server may
+	// have accepted it: a short time makes duplicates. Defaults to the 10 minutes
+	// of RFC 5321.
 	FinalTimeout time.Duration
 }
 
@@ -117,7 +117,7 @@ const (
 
 // An SMTP sends mail through one server and keeps connections to it for the
 // next mails. It is safe for concurrent use. The address of the server is not
-// checked as those of HTTP endpoints are: it is configured by whoever runs the
+// checked as those of HTTP endpoints are: it is configured by the operator of the
 // process.
 type SMTP struct {
 	config SMTPConfig

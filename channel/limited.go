@@ -7,10 +7,10 @@ package channel
 // says nothing about the health of an endpoint. A Limited is a [Hoster], and a
 // Channel that wraps one passes both on.
 //
-// Whoever limits its attempts bounds what they can take of a caller as well, and
-// how long they last is the operator's configuration and not a subscriber's. So a
-// caller does not cut them short: a mail that is cut off before the server has
-// answered may be sent twice.
+// The limit also bounds what the attempts can take of the caller, and how long they
+// last is configured by the operator and not by a subscriber. So a caller does not
+// cut them short: a mail that is cut off before the server has answered may be
+// sent twice.
 type Limited interface {
 	Hoster
 
