@@ -5,7 +5,7 @@ import "strings"
 // forwarded reads the lines of Forwarded (RFC 7239): elements separated by
 // commas, one for each hop, of parameters separated by semicolons. The last one
 // is of the proxy that this process talks to, and it has to say proto=https; the
-// others are of whoever came before and may say nothing, but nothing else either.
+// others are of the hops before it, which may say nothing, but nothing else either.
 func forwarded(lines []string) proto {
 	last := protoUnsaid
 	for _, line := range lines {
