@@ -75,11 +75,11 @@ func testPlans(t *testing.T, deliveries int) {
 		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
 			SELECT i * 2, $1::bigint, i * 2 + 1, '', 'filler_' || i, 'a.b', '{}' FROM generate_series(1, {n}) i`,
 		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, at, token, state)
-			SELECT i * 2 + 1, i * 2, 1, $1::bigint, 1, CASE WHEN i <= {n} * 2 / 3 THEN 2 ELSE 0 END FROM generate_series(1, {n}) i`,
+			SELECT i * 2 + 1, i * 2, (SELECT max(id) FROM webhooks_endpoints), $1::bigint, 1, CASE WHEN i <= {n} * 2 / 3 THEN 2 ELSE 0 END FROM generate_series(1, {n}) i`,
 		// 722 hours of 400 endpoints, two of them older than what is kept.
 		`INSERT INTO webhooks_statistics SELECT e, $1::bigint / 3600000000 - h, e % 16, 1, 1, 1, 1, 1, 1, 1, 1
 			FROM generate_series(1, 400) e, generate_series(1, 722) h`,
-		`INSERT INTO webhooks_blocks SELECT 1, b FROM generate_series(0, ({n} * 2 + 1) >> 14) b WHERE $1::bigint > 0`,
+		`INSERT INTO webhooks_blocks SELECT (SELECT max(id) FROM webhooks_endpoints), b FROM generate_series(0, ({n} * 2 + 1) >> 14) b WHERE $1::bigint > 0`,
 		// Webhooks of the same organization that get nothing.
 		`INSERT INTO webhooks_routes SELECT '', 'wh_' || i, 1000 + i, 1, 1, 0, 0, '["nothing.*"]', '[{"id":' || 1000 + i || ',"channel":"webhook"}]'
 			FROM generate_series(1, 2000) i WHERE $1::bigint > 0`,

@@ -76,6 +76,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	}
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{
 		Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10, Skip: []webhook.Endpoint{{WebhookID: w.ID, Channel: "x"}},
+		PerOrganization: 10, SkipOrganizations: []string{"elsewhere"},
 	})
 	require.NoError(t, err)
 	_, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -19,6 +18,7 @@ type claimStatements struct {
 	due, lease string
 	owners     string
 	endpoints  *batch
+	numbers    *batch
 }
 
 func newClaimStatements(x expander) claimStatements {
@@ -32,6 +32,9 @@ func newClaimStatements(x expander) claimStatements {
 			SELECT p.id FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id AND p.channel = v.channel AND p.state < 2`,
 			column{"webhook_id", text}, column{"channel", text}),
 		// What due.task says of lost leases.
+		numbers: x.batch(`WITH v (organization_id) AS ({rows})
+			SELECT o.number FROM v {join} {p}organizations o ON o.organization_id = v.organization_id WHERE o.number IS NOT NULL`,
+			column{"organization_id", text}),
 		lease: x.sql(`UPDATE {p}deliveries SET
 			lost = CASE WHEN state = 1 AND (lost = 0 OR started_at > 0) THEN lost + 1 ELSE lost END,
 			started_at = CASE WHEN state = 1 AND started_at > 0 THEN -started_at ELSE started_at END, state = 1, at = ?, token = token + 1 WHERE id {in}`),
@@ -45,15 +48,13 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	}
 	var c *claiming
 	err := s.write(ctx, func(ctx context.Context, q Tx) error {
-		c = &claiming{now: micros(now), request: r}
+		c = s.turns.begin(micros(now), r)
 		return s.claimIn(ctx, q, c)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if c.last != 0 {
-		s.cursor.Store(c.last)
-	}
+	s.turns.end(c)
 	s.leases.remember(c.tasks, c.endpointIDs)
 	return c.tasks, nil
 }
@@ -62,18 +63,11 @@ func (s *Store) claimIn(ctx context.Context, q Tx, c *claiming) error {
 	if err := s.findSkipped(ctx, q, c); err != nil {
 		return err
 	}
-	// From the endpoint after the last one to the end, then from the start.
-	cursor := s.cursor.Load()
-	if err := s.findDue(ctx, q, c, cursor, math.MaxInt64); err != nil {
+	if err := s.goRound(ctx, q, c); err != nil {
 		return err
 	}
-	if len(c.tasks) < c.request.Limit && cursor > 0 {
-		if err := s.findDue(ctx, q, c, 0, cursor); err != nil {
-			return err
-		}
-	}
-	if len(c.tasks) == 0 {
-		return nil
+	if err := s.complete(ctx, q, c); err != nil || len(c.tasks) == 0 {
+		return err
 	}
 	ids := make([]int64, len(c.tasks))
 	for i := range c.tasks {
@@ -83,66 +77,74 @@ func (s *Store) claimIn(ctx context.Context, q Tx, c *claiming) error {
 	return err
 }
 
-// claiming is one call of Claim.
-type claiming struct {
-	now     int64
-	request webhook.ClaimRequest
-	skipped []int64 // endpoints
-	tasks   []webhook.Task
-	// endpointIDs are those of the tasks.
-	endpointIDs []int64
-	last        int64 // the endpoint of the last task
-}
-
 // due is a delivery that may be claimed.
 type due struct {
 	endpointID, at int64
 	task           webhook.Task
 }
 
-// findDue adds what is due for the endpoints after from, up to to.
-func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64) error {
-	left := c.request.Limit - len(c.tasks)
+// findDue returns up to limit deliveries that are due for the endpoints after
+// from, up to to, in their order.
+func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64, limit int) ([]due, error) {
 	perEndpoint := c.request.PerEndpoint
-	limit := s.x.dialect.claimLimit(left, perEndpoint)
 	var found []due
 	err := collect(ctx, q, func(row scanner) error {
 		d, err := scanDue(row)
 		found = append(found, d)
 		return err
-	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to, s.x.dialect.ints(c.skipped), limit)
+	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to, s.x.dialect.ints(c.skipped),
+		s.x.dialect.claimLimit(limit, perEndpoint))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	slices.SortStableFunc(found, func(a, b due) int {
 		return cmp.Or(cmp.Compare(a.endpointID, b.endpointID), cmp.Compare(min(a.task.Tries, 1), min(b.task.Tries, 1)),
 			cmp.Compare(a.at, b.at), cmp.Compare(a.task.DeliveryID, b.task.DeliveryID))
 	})
-	found = found[:min(left, len(found))]
-	owners, err := s.ownersOf(ctx, q, found)
+	return found[:min(limit, len(found))], nil
+}
+
+// complete makes tasks of what was found.
+func (s *Store) complete(ctx context.Context, q Tx, c *claiming) error {
+	owners, err := s.ownersOf(ctx, q, c.found)
 	if err != nil {
 		return err
 	}
-	for _, d := range found {
-		if to := owners[d.endpointID]; to != nil { // not deleted since it was found
-			c.tasks = append(c.tasks, c.task(d, to))
-			c.endpointIDs = append(c.endpointIDs, d.endpointID)
-			c.last = d.endpointID
+	for _, d := range c.found {
+		to := owners[d.endpointID]
+		if to == nil || slices.Contains(c.request.SkipOrganizations, to.organizationID) {
+			continue // deleted since it was found, or it has an id from before there were numbers
 		}
+		c.tasks = append(c.tasks, c.task(d, to))
+		c.endpointIDs = append(c.endpointIDs, d.endpointID)
 	}
 	return nil
 }
 
-// findSkipped looks up the endpoints that are not to be claimed for.
+// findSkipped looks up the endpoints and organizations that are not to be claimed
+// for.
 func (s *Store) findSkipped(ctx context.Context, q Tx, c *claiming) error {
 	rows := make([]any, 0, 2*len(c.request.Skip))
 	for _, e := range c.request.Skip {
 		rows = append(rows, e.WebhookID, e.Channel)
 	}
-	return s.x.dialect.queryBatch(ctx, q, s.claim.endpoints, rows, nil, func(row scanner) error {
+	err := s.x.dialect.queryBatch(ctx, q, s.claim.endpoints, rows, nil, func(row scanner) error {
 		var id int64
 		err := row.Scan(&id)
 		c.skipped = append(c.skipped, id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	rows = rows[:0]
+	for _, id := range c.request.SkipOrganizations {
+		rows = append(rows, id)
+	}
+	return s.x.dialect.queryBatch(ctx, q, s.claim.numbers, rows, nil, func(row scanner) error {
+		var number int64
+		err := row.Scan(&number)
+		c.stops[number] = skipIt
 		return err
 	})
 }
@@ -161,7 +163,7 @@ func (s *Store) ownersOf(ctx context.Context, q Tx, found []due) (map[int64]*own
 	}
 	var ids []int64
 	for i := range found {
-		if n := len(ids); n == 0 || ids[n-1] != found[i].endpointID { // they are sorted
+		if n := len(ids); n == 0 || ids[n-1] != found[i].endpointID { // most stand together
 			ids = append(ids, found[i].endpointID)
 		}
 	}

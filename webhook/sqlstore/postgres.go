@@ -23,6 +23,7 @@ func (postgresDialect) name() string { return "postgres" }
 func (postgresDialect) expand(statement string) string {
 	return strings.NewReplacer(
 		"{tried}", tried,
+		"{nextnumber}", "nextval('{p}organization_numbers')",
 		"{in}", "= ANY (?::text::bigint[])",
 		"{notin}", "<> ALL (?::text::bigint[])",
 		"{versions}", "(SELECT coalesce(json_object_agg(organization_id, version)::text, '{}') FROM {p}organizations WHERE organization_id = ANY (?::text::text[]))",

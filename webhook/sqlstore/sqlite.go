@@ -22,6 +22,7 @@ func (sqliteDialect) name() string { return "sqlite" }
 func (sqliteDialect) expand(statement string) string {
 	return strings.NewReplacer(
 		"{tried}", tried,
+		"{nextnumber}", "(SELECT coalesce(max(number), 0) + 1 FROM {p}organizations)",
 		"{in}", "IN (SELECT value FROM json_each(?))",
 		"{notin}", "NOT IN (SELECT value FROM json_each(?))",
 		"{versions}", "(SELECT json_group_object(organization_id, version) FROM {p}organizations WHERE organization_id IN (SELECT value FROM json_each(?)))",

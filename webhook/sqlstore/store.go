@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -59,8 +58,7 @@ type Store struct {
 	reseal        resealStatements
 
 	routes routeCache
-	// cursor is the endpoint that the last claim ended with.
-	cursor atomic.Int64
+	turns  turns // of claims
 
 	leases leases
 

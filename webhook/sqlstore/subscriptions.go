@@ -10,10 +10,10 @@ import (
 )
 
 type subscriptionStatements struct {
-	insert, update, remove, exists, get, pause string
-	endpoints, addEndpoint, setEndpoint        string
-	pauseEndpoints                             string
-	listing                                    listingStatements
+	insert, update, remove, exists, get, pause        string
+	endpoints, addEndpoint, nextEndpoint, setEndpoint string
+	pauseEndpoints                                    string
+	listing                                           listingStatements
 }
 
 const webhookColumns = `id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision`
@@ -23,13 +23,15 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		insert: x.sql(`INSERT INTO {p}webhooks (` + webhookColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
 		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?, updated_at = ?, revision = revision + 1
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
-		remove:         x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ? AND revision BETWEEN ? AND ?`),
-		exists:         x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		get:            x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		listing:        newListingStatements(x),
-		pause:          x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1 WHERE id = ?`),
-		endpoints:      x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
-		addEndpoint:    x.sql(`INSERT INTO {p}endpoints (organization_id, webhook_id, channel, state) VALUES (?, ?, ?, ?) RETURNING id`),
+		remove:      x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ? AND revision BETWEEN ? AND ?`),
+		exists:      x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		get:         x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		listing:     newListingStatements(x),
+		pause:       x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1 WHERE id = ?`),
+		endpoints:   x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
+		addEndpoint: x.sql(`INSERT INTO {p}endpoints (id, organization_id, webhook_id, channel, state) VALUES (?, ?, ?, ?, ?)`),
+		nextEndpoint: x.sql(`UPDATE {p}organizations SET number = coalesce(number, {nextnumber}), endpoints = endpoints + 1
+			WHERE organization_id = ? RETURNING number, endpoints`),
 		setEndpoint:    x.sql(`UPDATE {p}endpoints SET state = ? WHERE id = ?`),
 		pauseEndpoints: x.sql(`UPDATE {p}endpoints SET state = ? WHERE webhook_id = ? AND state < 2`),
 	}
@@ -194,7 +196,10 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys
 			delete(stored, key)
 			_, err = q.Exec(ctx, s.subscriptions.setEndpoint, state, id)
 		} else {
-			_, err = one(ctx, q, s.subscriptions.addEndpoint, []any{w.OrganizationID, w.ID, key, state}, []any{&id})
+			if id, err = s.nextEndpoint(ctx, q, w.OrganizationID); err != nil {
+				return "", err
+			}
+			_, err = q.Exec(ctx, s.subscriptions.addEndpoint, id, w.OrganizationID, w.ID, key, state)
 		}
 		if err != nil {
 			return "", err
@@ -208,6 +213,16 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys
 	}
 	encoded, err := json.Marshal(routed)
 	return string(encoded), err
+}
+
+// nextEndpoint returns the id of a new endpoint: see endpointBits.
+func (s *Store) nextEndpoint(ctx context.Context, q Tx, organizationID string) (int64, error) {
+	var number, n int64
+	found, err := one(ctx, q, s.subscriptions.nextEndpoint, []any{organizationID}, []any{&number, &n})
+	if err == nil && (!found || n >= 1<<endpointBits) {
+		err = fmt.Errorf("sqlstore: the organization has had %d endpoints, which is as many as there can be", n)
+	}
+	return number<<endpointBits | n, err
 }
 
 // pauseWebhook changes the webhook, so that whoever read it before must read it

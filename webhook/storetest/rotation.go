@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +19,9 @@ func rotationCases() []testCase {
 		{"Skip", claimSkip},
 		{"SkippedBacklog", skippedBacklog},
 		{"ManyEndpoints", manyEndpoints},
+		{"ManyEndpointsOfOneOrganization", manyOfOneOrganization},
+		{"ClaimBoundsOfAnOrganization", boundsOfAnOrganization},
+		{"SkipOrganizations", skipOrganizations},
 	}
 }
 
@@ -154,4 +158,99 @@ func manyEndpoints(f *fixture) {
 	}
 	require.Len(f.t, served, endpoints, "with more endpoints than fit into a claim, everybody has a turn")
 	f.requireNothingDue(now, "every delivery was claimed")
+}
+
+// inOrganization makes a webhook of the organization with as many channels, and as
+// many events for each of them.
+func (f *fixture) inOrganization(organization string, channels, events int) *webhook.Webhook {
+	f.t.Helper()
+	w := hook(slices.Repeat([]string{"webhook"}, channels)...)
+	w.OrganizationID = organization
+	f.create(w)
+	list := newEvents("evt_"+w.ID, events)
+	for i := range list {
+		list[i].OrganizationID = organization
+	}
+	f.enqueue(start(), list...)
+	return w
+}
+
+// ofOrganizations counts tasks, and checks the bounds of the request.
+func (f *fixture) ofOrganizations(tasks []webhook.Task, r webhook.ClaimRequest) map[string]int {
+	f.t.Helper()
+	f.byEndpoint(tasks, r)
+	count := make(map[string]int)
+	for _, task := range tasks {
+		count[task.OrganizationID]++
+		require.NotContains(f.t, r.SkipOrganizations, task.OrganizationID, "Claim must not claim for an organization of SkipOrganizations")
+	}
+	for organization, n := range count {
+		require.True(f.t, r.PerOrganization == 0 || n <= r.PerOrganization, "Claim must not return more than PerOrganization tasks of %s", organization)
+	}
+	return count
+}
+
+// manyOfOneOrganization has one with far more endpoints than fit into a claim, each
+// with something due, between two with one.
+func manyOfOneOrganization(f *fixture) {
+	f.inOrganization("before", 1, 2)
+	for range 7 {
+		f.inOrganization("large", 50, 0)
+	}
+	f.inOrganization("large", 50, 2) // the events are for all of them
+	f.inOrganization("behind", 1, 2)
+	r := webhook.ClaimRequest{Limit: 40, PerOrganization: 10, PerEndpoint: 1}
+	served := make(map[string]int)
+	for range 4 {
+		got := f.ofOrganizations(f.claimWith(start(), r), r)
+		require.Equal(f.t, 10, got["large"], "the organization with many endpoints has its turn, too")
+		for organization, n := range got {
+			served[organization] += n
+		}
+	}
+	require.Equal(f.t, map[string]int{"before": 2, "behind": 2, "large": 40}, served,
+		"between organizations the store rotates: within a few claims every organization has a turn, however many endpoints another one has")
+
+	endpoints := make(map[webhook.Endpoint]int)
+	for range 36 + 40 {
+		for _, task := range f.claimWith(start(), r) {
+			endpoints[task.Endpoint]++
+		}
+	}
+	require.Len(f.t, endpoints, 400, "and within it every endpoint has a turn")
+	f.requireNothingDue(start(), "every delivery was claimed")
+}
+
+func boundsOfAnOrganization(f *fixture) {
+	f.inOrganization("a", 5, 5)
+	f.inOrganization("b", 1, 3)
+	f.inOrganization("c", 3, 1)
+	due := map[string]int{"a": 25, "b": 3, "c": 3}
+	for due["a"]+due["b"]+due["c"] > 0 {
+		r := webhook.ClaimRequest{Limit: 100, PerOrganization: 4, PerEndpoint: 3}
+		got := f.ofOrganizations(f.claimWith(start(), r), r)
+		for organization, n := range due {
+			require.Equal(f.t, min(n, 4, r.PerEndpoint*map[string]int{"a": 5, "b": 1, "c": 3}[organization]), got[organization],
+				"fewer than Limit tasks means that nothing else is due within PerOrganization: every organization gives as many as it may")
+			due[organization] -= got[organization]
+		}
+	}
+	f.requireNothingDue(start(), "every delivery was claimed")
+
+	f.inOrganization("d", 5, 5)
+	r := webhook.ClaimRequest{Limit: 7, PerOrganization: 100, PerEndpoint: 100}
+	require.Equal(f.t, map[string]int{"d": 7}, f.ofOrganizations(f.claimWith(start(), r), r), "Limit holds beside a wider PerOrganization")
+	r = webhook.ClaimRequest{Limit: 100, PerEndpoint: 100}
+	require.Equal(f.t, map[string]int{"d": 18}, f.ofOrganizations(f.claimWith(start(), r), r), "without a PerOrganization there is no bound")
+}
+
+func skipOrganizations(f *fixture) {
+	for _, organization := range []string{"a", "b", "c"} {
+		f.inOrganization(organization, 4, 2)
+	}
+	r := webhook.ClaimRequest{Limit: 100, PerEndpoint: 1, SkipOrganizations: []string{"a", "unknown", "quote\"'\\{},", "c", ""}}
+	require.Equal(f.t, map[string]int{"b": 4}, f.ofOrganizations(f.claimWith(start(), r), r), "organizations of SkipOrganizations are passed over, others are not")
+	r.SkipOrganizations = []string{"b"}
+	require.Equal(f.t, map[string]int{"a": 4, "c": 4}, f.ofOrganizations(f.claimWith(start(), r), r), "SkipOrganizations counts for the one claim only")
+	require.Len(f.t, f.claim(start(), 100), 12, "what was passed over stays due")
 }
