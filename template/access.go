@@ -15,12 +15,18 @@ func (st *state) attribute(object any, name string) (any, error) {
 		if m, ok := st.env.methods.dict[name]; ok {
 			return &boundMethod{m, o}, nil
 		}
+		if dictHas(name) {
+			break
+		}
 		if v, ok := o[name]; ok {
 			return st.normal(v), nil
 		}
 	case *dict:
 		if m, ok := st.env.methods.dict[name]; ok {
 			return &boundMethod{m, o}, nil
+		}
+		if dictHas(name) {
+			break
 		}
 		if v, ok, err := o.get(st, name); ok || err != nil {
 			return v, err
@@ -38,10 +44,47 @@ func (st *state) attribute(object any, name string) (any, error) {
 	return &undefined{kind: ErrUndefined, why: typeName(object) + " has no attribute " + quoted(name)}, nil
 }
 
+// dictHas reports whether Python's dict has an attribute of that name, which is found before a key and is not accessible.
+func dictHas(name string) bool {
+	switch name {
+	case "__class__", "__class_getitem__", "__contains__", "__delattr__", "__delitem__", "__dir__", "__doc__", "__eq__", "__format__", "__ge__",
+		"__getattribute__", "__getitem__", "__getstate__", "__gt__", "__hash__", "__init__", "__init_subclass__", "__ior__", "__iter__", "__le__",
+		"__len__", "__lt__", "__ne__", "__new__", "__or__", "__reduce__", "__reduce_ex__", "__repr__", "__reversed__", "__ror__", "__setattr__",
+		"__setitem__", "__sizeof__", "__str__", "__subclasshook__":
+		return true
+	}
+	return false
+}
+
+// partOfNumber is an attribute of a number, as Python's have them.
+func partOfNumber(v any, name string) (any, bool) {
+	i, isInt := asInt(v)
+	if isInt {
+		v = i
+	}
+	_, isFloat := v.(float64)
+	_, isBig := v.(bigInteger)
+	switch {
+	case !isInt && !isFloat && !isBig:
+	case name == "real", name == "numerator" && !isFloat:
+		return v, true
+	case name == "imag" && isFloat:
+		return float64(0), true
+	case name == "imag":
+		return int64(0), true
+	case name == "denominator" && !isFloat:
+		return int64(1), true
+	}
+	return nil, false
+}
+
 // ownAttribute finds methods, and the attributes of what is no mapping.
 func (st *state) ownAttribute(object any, name string) (any, bool, error) {
 	if m, ok := st.method(object, name); ok {
 		return &boundMethod{m, object}, true, nil
+	}
+	if v, ok := partOfNumber(object, name); ok {
+		return v, true, nil
 	}
 	switch o := object.(type) {
 	case attributed:
@@ -228,6 +271,19 @@ func sliceBounds(length int64, bounds [3]any) (start, step, n int64, err error) 
 	return start, step, max(n, 0), nil
 }
 
+// sliceStop is the position before which x[low:high:step] ends.
+func sliceStop(length int64, bounds [3]any, step int64) (int64, error) {
+	if bounds[1] == nil {
+		if step < 0 {
+			return -1, nil
+		}
+		return length, nil
+	}
+	bounds[0] = bounds[1]
+	stop, _, _, err := sliceBounds(length, bounds)
+	return stop, err
+}
+
 func sliceIndexError(v any) error {
 	if u, ok := v.(*undefined); ok {
 		return u.fail()
@@ -246,7 +302,11 @@ func (st *state) slice(object any, bounds [3]any) (any, error) {
 		return nil, o.fail()
 	case *rangeValue:
 		start, step, n, err := sliceBounds(o.n, bounds)
-		return &rangeValue{start: o.at(start), step: o.step * step, n: n}, err
+		if err != nil {
+			return nil, err
+		}
+		stop, err := sliceStop(o.n, bounds, step)
+		return &rangeValue{start: o.at(start), step: o.step * step, n: n, stop: o.at(stop)}, err
 	case []any, *list, *tuple:
 	case map[string]any, *dict:
 		return nil, errorf(ErrType, "%s cannot be sliced", typeName(object))

@@ -241,6 +241,9 @@ func (e *filterCall) eval(st *state) (any, error) {
 	if err != nil {
 		return nil, e.at(err)
 	}
+	if g, ok := v.(*generator); ok && g.at == (pos{}) {
+		g.at = e.pos
+	}
 	return v, nil
 }
 

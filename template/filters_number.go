@@ -101,10 +101,6 @@ func parseFloat(s string) (float64, bool) {
 
 func toInt(st *state, in any, p params) (any, error) {
 	otherwise := p.get(0, int64(0))
-	base, err := p.integer(1, 10)
-	if err != nil {
-		return nil, err
-	}
 	switch v := in.(type) {
 	case float64:
 		if i, ok := floatToInt(v); ok {
@@ -125,6 +121,10 @@ func toInt(st *state, in any, p params) (any, error) {
 	s, ok := asString(in)
 	if !ok {
 		return otherwise, nil
+	}
+	base, err := p.integer(1, 10)
+	if err != nil {
+		base = -1 // as int() in Python fails, which the filter catches
 	}
 	if err := st.spend(len(s)); err != nil {
 		return nil, err

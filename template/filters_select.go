@@ -6,11 +6,11 @@ func selectFilters() []filter {
 		{name: "attr", params: "name", run: attr},
 		{name: "d", params: "default_value? boolean?", run: defaultFilter},
 		{name: "default", params: "default_value? boolean?", run: defaultFilter},
-		{name: "map", params: "*", run: mapFilter},
-		{name: "reject", params: "*", run: selector(false, true)},
-		{name: "rejectattr", params: "*", run: selector(true, true)},
-		{name: "select", params: "*", run: selector(false, false)},
-		{name: "selectattr", params: "*", run: selector(true, false)},
+		{name: "map", params: "*", run: lazily(mapFilter)},
+		{name: "reject", params: "*", run: lazily(selector(false, true))},
+		{name: "rejectattr", params: "*", run: lazily(selector(true, true))},
+		{name: "select", params: "*", run: lazily(selector(false, false))},
+		{name: "selectattr", params: "*", run: lazily(selector(true, false))},
 	}
 }
 

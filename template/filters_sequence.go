@@ -9,19 +9,19 @@ import (
 // Filters that look at a sequence as a whole or cut it into parts.
 func sequenceFilters() []filter {
 	return []filter{
-		{name: "batch", params: "linecount fill_with?", run: batch},
+		{name: "batch", params: "linecount fill_with?", run: lazily(batch)},
 		{name: "count", run: length},
 		{name: "first", run: first},
-		{name: "items", run: items},
+		{name: "items", run: lazily(items)},
 		{name: "join", params: "d? attribute?", run: join},
 		{name: "last", run: last},
 		{name: "length", run: length},
 		{name: "list", run: toList},
 		{name: "random", run: random},
 		{name: "reverse", run: reverse},
-		{name: "slice", params: "slices fill_with?", run: sliceInto},
+		{name: "slice", params: "slices fill_with?", run: lazily(sliceInto)},
 		{name: "sum", params: "attribute? start?", run: sum},
-		{name: "unique", params: "case_sensitive? attribute?", run: unique},
+		{name: "unique", params: "case_sensitive? attribute?", run: lazily(unique)},
 	}
 }
 

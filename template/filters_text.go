@@ -307,12 +307,12 @@ func wordcount(st *state, in any, _ params) (any, error) {
 func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
 
 func titleFilter(st *state, in any, _ params) (any, error) {
-	s, safe, err := st.text(in)
+	s, _, err := st.text(in)
 	if err != nil {
 		return nil, err
 	}
 	s, err = st.titleWords(s)
-	return textOf(s, safe), err
+	return s, err // never markup, as in Jinja2
 }
 
 // titleWords is Jinja's title: words begin after white space, hyphens and opening brackets.

@@ -121,7 +121,9 @@ func (f *braceFormatter) convert(v any, conversion byte) (any, error) {
 	case 's':
 		s, _, err := f.st.text(v)
 		return s, err
-	case 'r', 'a':
+	case 'a':
+		return f.st.asciiRepr(v)
+	case 'r':
 		b, err := f.st.appendRepr(nil, v, 0)
 		return string(b), err
 	}
@@ -218,6 +220,8 @@ func (f *braceFormatter) value(v any, spec string) (string, error) {
 	case bool, int64:
 		i, _ := asInt(v)
 		return f.integer(v, i, &n)
+	case bigInteger:
+		return f.bigInteger(v, &n)
 	case *undefined:
 		return "", v.fail()
 	}
@@ -225,7 +229,7 @@ func (f *braceFormatter) value(v any, spec string) (string, error) {
 }
 
 func (f *braceFormatter) text(s string, n *numberFormat) (string, error) {
-	if n.verb != 0 && n.verb != 's' || n.sign != 0 || n.comma != 0 || n.alternate || n.align == '=' && !n.zero {
+	if n.verb != 0 && n.verb != 's' || n.noNegativeZero || n.sign != 0 || n.comma != 0 || n.alternate || n.align == '=' && !n.zero {
 		return "", errorf(ErrType, "the specification is not one for text")
 	}
 	s, err := n.cut(f.st, s)
@@ -238,7 +242,7 @@ func (f *braceFormatter) text(s string, n *numberFormat) (string, error) {
 func (f *braceFormatter) float(x float64, n *numberFormat) (string, error) {
 	if n.verb == 0 {
 		if n.precision < 0 {
-			return n.finish(f.st, string(appendFloat(nil, x)), "")
+			return n.finish(f.st, n.positiveZero(string(appendFloat(nil, x))), "")
 		}
 		n.verb = 'g'
 		s, err := n.float(f.st, x)
@@ -270,14 +274,34 @@ func (f *braceFormatter) integer(v any, i int64, n *numberFormat) (string, error
 	case n.verb != 0 && strings.IndexByte("eEfFgG%", n.verb) >= 0:
 		x, _ := asFloat(v)
 		return f.float(x, n)
-	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0:
+	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0, n.noNegativeZero:
 		return "", errorf(ErrType, "the specification is not one for an integer")
 	}
 	digits, prefix := n.integer(i)
 	return n.finish(f.st, digits, prefix)
 }
 
-// parseSpec reads [[fill]align][sign][#][0][width][,][.precision][verb].
+// bigInteger formats an integer beyond 64 bits.
+func (f *braceFormatter) bigInteger(v bigInteger, n *numberFormat) (string, error) {
+	switch {
+	case n.verb != 0 && strings.IndexByte("eEfFgG%", n.verb) >= 0:
+		if err := f.st.readDigits(v, nil); err != nil {
+			return "", err
+		}
+		x, _ := asFloat(v)
+		return f.float(x, n)
+	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0, n.noNegativeZero, n.verb == 'n' && n.comma != 0,
+		n.comma == ',' && n.verb != 0 && strings.IndexByte("boxX", n.verb) >= 0:
+		return "", errorf(ErrType, "the specification is not one for an integer")
+	}
+	digits, prefix, err := n.bigInteger(f.st, v)
+	if err != nil {
+		return "", err
+	}
+	return n.finish(f.st, digits, prefix)
+}
+
+// parseSpec reads [[fill]align][sign][z][#][0][width][,][.precision][verb].
 func parseSpec(spec string) (numberFormat, error) {
 	n := numberFormat{precision: -1}
 	bad := errorf(ErrType, "a specification in the format is not valid")
@@ -296,6 +320,7 @@ func parseSpec(spec string) (numberFormat, error) {
 		return c
 	}
 	n.sign = take("+- ")
+	n.noNegativeZero = take("z") != 0
 	n.alternate = take("#") != 0
 	if take("0") != 0 {
 		if n.fill == "" {

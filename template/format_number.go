@@ -2,22 +2,24 @@ package template
 
 import (
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 )
 
 // A numberFormat is what Python's two formatting languages have in common: '%+08.2f' and '{:+08.2f}'.
 type numberFormat struct {
-	fill      string // one character; "" is a blank
-	align     byte   // '<', '>', '^', '=', or 0 for the default of the type
-	sign      byte   // '+', ' ', or '-'
-	alternate bool   // '#'
-	zero      bool   // zeros asked for by a 0 before the width, which mean nothing for text
-	width     int64
-	precision int64 // -1 if not given
-	comma     byte  // ',' or '_' between thousands
-	percent   bool  // of the percent language
-	verb      byte  // d, f, e, g, x, …; 0 if not given
+	fill           string // one character; "" is a blank
+	align          byte   // '<', '>', '^', '=', or 0 for the default of the type
+	sign           byte   // '+', ' ', or '-'
+	alternate      bool   // '#'
+	noNegativeZero bool   // 'z'
+	zero           bool   // zeros asked for by a 0 before the width, which mean nothing for text
+	width          int64
+	precision      int64 // -1 if not given
+	comma          byte  // ',' or '_' between thousands
+	percent        bool  // of the percent language
+	verb           byte  // d, f, e, g, x, …; 0 if not given
 }
 
 const maxPrecision = 1000 // digits after the point; a float has fewer
@@ -27,7 +29,15 @@ func (n *numberFormat) float(st *state, f float64) (string, error) {
 	if err := st.spend(stepsOfRounding + int(min(max(n.precision, 0), maxPrecision))/bytesPerDigitStep); err != nil {
 		return "", err
 	}
-	return n.digits(f), nil
+	return n.positiveZero(n.digits(f)), nil
+}
+
+// positiveZero drops the sign of what has been rounded to zero, if z asks for that.
+func (n *numberFormat) positiveZero(digits string) string {
+	if mantissa, _, _ := strings.Cut(digits, "e"); n.noNegativeZero && strings.Trim(mantissa, "-0.%") == "" {
+		return strings.TrimPrefix(digits, "-")
+	}
+	return digits
 }
 
 func (n *numberFormat) digits(f float64) string {
@@ -115,6 +125,30 @@ func (n *numberFormat) integer(i int64) (digits, prefix string) {
 	return digits, prefix
 }
 
+// bigInteger is integer for one beyond 64 bits.
+func (n *numberFormat) bigInteger(st *state, v bigInteger) (digits, prefix string, err error) {
+	base, ok := map[byte]int{'x': 16, 'X': 16, 'o': 8, 'b': 2}[n.verb]
+	if !ok {
+		return string(v), "", st.alloc(len(v))
+	}
+	const growth = 4 // of digits in base 2
+	if err := st.alloc(growth * len(v)); err != nil {
+		return "", "", err
+	}
+	if err := st.spend(len(v)); err != nil {
+		return "", "", err
+	}
+	i, ok := new(big.Int).SetString(string(v), 10)
+	if !ok {
+		return "", "", errorf(ErrInternal, "an integer is no integer")
+	}
+	_, prefix = n.integer(0)
+	if digits = i.Text(base); n.verb == 'X' {
+		digits = strings.ToUpper(digits)
+	}
+	return digits, prefix, nil
+}
+
 // finish puts the sign, prefix, separators and padding around the digits of a number.
 func (n *numberFormat) finish(st *state, digits, prefix string) (string, error) {
 	sign := ""
@@ -150,7 +184,7 @@ func (n *numberFormat) finish(st *state, digits, prefix string) (string, error) 
 
 // groupDigits separates the digits before the point, filled up with zeros to width.
 func groupDigits(s string, comma byte, every, width int) string {
-	end := strings.IndexFunc(s, func(r rune) bool { return r == '.' || r == 'e' || r == 'E' || r == '%' })
+	end := strings.IndexFunc(s, func(r rune) bool { return r == '.' || (r == 'e' || r == 'E') && every == 3 || r == '%' })
 	if end < 0 {
 		end = len(s)
 	}

@@ -79,6 +79,7 @@ func (f *percentFormatter) verb(s string) (rest string, err error) {
 	}
 	n := numberFormat{precision: -1, percent: true}
 	value := absent
+	direct := strings.HasPrefix(s, "%")
 	if strings.HasPrefix(s, "(") {
 		if value, s, err = f.named(s); err != nil {
 			return "", err
@@ -92,7 +93,15 @@ func (f *percentFormatter) verb(s string) (rest string, err error) {
 	}
 	n.verb, s = s[0], s[1:]
 	if n.verb == '%' {
-		return s, f.write("%")
+		if direct { // "%%"
+			return s, f.write("%")
+		}
+		if value == absent {
+			if _, err = f.value(); err != nil {
+				return "", err
+			}
+		}
+		return "", errorf(ErrType, "between two %% nothing may stand")
 	}
 	if value == absent {
 		if value, err = f.value(); err != nil {
@@ -211,7 +220,14 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 		var b []byte
 		var err error
 		switch {
-		case n.verb != 's':
+		case n.verb == 'a':
+			var s string
+			s, err = st.asciiRepr(v)
+			b = []byte(s)
+			if f.safe && err == nil {
+				b, err = st.appendEscaped(nil, s)
+			}
+		case n.verb == 'r':
 			b, err = st.appendRepr(nil, v, 0)
 			if f.safe && err == nil {
 				b, err = st.appendEscaped(nil, string(b))
@@ -230,6 +246,9 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 		}
 		return n.text(st, s, '>')
 	case 'c':
+		if f.safe {
+			return "", errorf(ErrType, "%%c does not work in a format that is markup")
+		}
 		if i, ok := asInt(v); ok && i >= 0 && i <= 0x10ffff {
 			return n.text(st, string(rune(i)), '>')
 		}
@@ -242,6 +261,9 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 		return "", u.fail()
 	}
 	if strings.IndexByte("diuxXo", n.verb) >= 0 {
+		if f.safe && strings.IndexByte("diu", n.verb) < 0 {
+			return "", errorf(ErrType, "%%%c does not work in a format that is markup", n.verb)
+		}
 		return f.integer(n, v)
 	}
 	if strings.IndexByte("eEfFgG", n.verb) < 0 {
@@ -268,8 +290,23 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 }
 
 func (f *percentFormatter) integer(n *numberFormat, v any) (string, error) {
-	if b, ok := v.(bigInteger); ok && strings.IndexByte("diu", n.verb) >= 0 {
-		return n.finish(f.st, string(b), "")
+	if b, ok := v.(bigInteger); ok {
+		digits, prefix, err := n.bigInteger(f.st, b)
+		if err != nil {
+			return "", err
+		}
+		return f.digits(n, digits, prefix)
+	}
+	if s, isText := asString(v); isText && f.safe && strings.IndexByte("diu", n.verb) >= 0 { // Markup makes int() of it
+		if err := f.st.spend(len(s)); err != nil {
+			return "", err
+		}
+		if parsed, ok := parseInt(s, 10); ok {
+			v = parsed
+		}
+		if b, ok := v.(bigInteger); ok {
+			return f.digits(n, string(b), "")
+		}
 	}
 	i, ok := asInt(v)
 	if x, isFloat := v.(float64); isFloat && strings.IndexByte("diu", n.verb) >= 0 {
@@ -281,6 +318,11 @@ func (f *percentFormatter) integer(n *numberFormat, v any) (string, error) {
 		return "", errorf(ErrType, "the format needs an integer, not %s", typeName(v))
 	}
 	digits, prefix := n.integer(i)
+	return f.digits(n, digits, prefix)
+}
+
+// digits fills an integer up to its precision, and puts sign, prefix and blanks around it.
+func (f *percentFormatter) digits(n *numberFormat, digits, prefix string) (string, error) {
 	if n.precision >= 0 {
 		negative := strings.HasPrefix(digits, "-")
 		padded, err := f.st.pad(strings.TrimPrefix(digits, "-"), n.precision, "0", padLeft)

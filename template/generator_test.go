@@ -9,8 +9,7 @@ import (
 // A templateGenerator writes random templates: of the right types most of the time, so that they get far, and of wrong ones
 // often enough to compare what fails. The same seed always writes the same.
 //
-// It leaves out what cannot be compared: values that print their address, random choices, and sorting a dict of the
-// data by anything but its keys (ours have no other order).
+// It leaves out what cannot be compared: values that print their address, and random choices.
 type templateGenerator struct {
 	r     *rand.Rand
 	vars  []string // set so far
@@ -21,7 +20,11 @@ func newTemplateGenerator(seed uint64) *templateGenerator {
 	return &templateGenerator{r: rand.New(rand.NewPCG(seed, 1))}
 }
 
-// generatorData is what the random templates look at.
+// generatorJSON is what the random templates look at: its objects are not in the order of their keys.
+const generatorJSON = `{"big2": 123456789012345678901234567890, "object": {"z": 1, "a": {"y": [{"d": 1, "c": 2}], "x": null}, "__class__": "k", "__k__": "u", "m": "<b>"},
+	"at": {"1": "one", "true": "yes", "1.0": "float"}}`
+
+// generatorData is what the random templates look at besides.
 func generatorData() map[string]any {
 	return map[string]any{
 		"name": "clips", "title": `a <b>bold</b> & "brave" title`, "empty": "", "path": "s3://bucket/dir/file.mp4",
@@ -61,7 +64,7 @@ func (g *templateGenerator) body(n int) string {
 func (g *templateGenerator) piece() string {
 	g.depth++
 	defer func() { g.depth-- }()
-	roll := g.r.IntN(20)
+	roll := g.r.IntN(22)
 	if g.depth > 3 && roll >= 10 {
 		roll %= 10
 	}
@@ -80,6 +83,8 @@ func (g *templateGenerator) piece() string {
 		return g.tag("with a = "+g.expression()+", b = "+g.number()) + g.scoped([]string{"a", "b"}, 1) + g.tag("endwith")
 	case roll == 18:
 		return g.tag("filter "+g.pick("upper", "trim", "replace('a', 'b')", "title", "indent(2)")) + g.body(1) + g.tag("endfilter")
+	case roll >= 20:
+		return g.corner()
 	}
 	return g.macro()
 }

@@ -46,6 +46,7 @@ func rangeGlobal(st *state, p params) (any, error) {
 	if !p.has(1) {
 		r.start, stop = 0, bounds[0]
 	}
+	r.stop = stop
 	if r.step == 0 {
 		return nil, errorf(ErrType, "the step of range() cannot be zero")
 	}
@@ -76,6 +77,9 @@ func (st *state) fill(d *dict, a args) error {
 		return errorf(ErrType, "expected at most one argument without a name, got %d", len(a.positional))
 	}
 	for _, from := range a.positional {
+		if u, ok := from.(*undefined); ok {
+			return u.fail()
+		}
 		if source, ok := st.wrap(from).(*dict); ok {
 			for i, k := range source.keys {
 				if err := d.set(st, k, source.values[i]); err != nil {

@@ -10,6 +10,7 @@ type iterator interface {
 // A generator is a value that can be gone through once: what map, select and the like return.
 type generator struct {
 	iterator
+	at     pos // of the filter that makes it
 	height int // above the generators that it takes its elements from, which bounds the stack that going through needs
 }
 
@@ -23,6 +24,30 @@ func (st *state) generate(source any, next iteratorFunc) (any, error) {
 		return nil, tooDeep(st.limits.Depth)
 	}
 	return g, nil
+}
+
+// lazily makes a filter that does nothing, and checks nothing, before its first element is asked for: Jinja2's are
+// generators of Python.
+func lazily(run func(*state, any, params) (any, error)) func(*state, any, params) (any, error) {
+	return func(st *state, in any, p params) (any, error) {
+		var items iterator
+		var made *generator
+		v, err := st.generate(in, func(st *state) (any, bool, error) {
+			if items == nil {
+				v, err := run(st, in, p)
+				if err != nil {
+					return nil, false, made.at.at(err)
+				}
+				if items, err = st.iterate(v); err != nil {
+					return nil, false, made.at.at(err)
+				}
+			}
+			v, ok, err := items.next(st)
+			return v, ok, made.at.at(err)
+		})
+		made, _ = v.(*generator)
+		return v, err
+	}
 }
 
 // generatorOf makes a generator of the elements of a list, tuple or view.

@@ -200,6 +200,9 @@ func (s *scanner) raw(begin pos, length int) error {
 	s.advance(length)
 	s.closeRaw()
 	rest := s.rest()
+	if rest == "" { // Jinja2 has nothing left to miss the end in
+		return nil
+	}
 	for i := 0; ; i += 2 {
 		j := strings.Index(rest[i:], "{%")
 		if j < 0 {

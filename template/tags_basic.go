@@ -61,6 +61,9 @@ func spelledOut(e expr) bool {
 // compilePrintTag compiles {% print a, b %}, which writes its values one after the other.
 func compilePrintTag(t *tagSource) (statement, error) {
 	var s printAll
+	if t.atEnd() {
+		return s, nil
+	}
 	for {
 		p := &printStatement{pos: t.tok().pos, value: t.expression()}
 		p.own = spelledOut(p.value)

@@ -39,7 +39,7 @@ type callStatement struct {
 
 func compileCall(t *tagSource) (statement, error) {
 	s := &callStatement{pos: t.tagArguments.pos}
-	s.caller = macroCode{pos: s.pos, name: "caller", uses: t.uses}
+	s.caller = macroCode{pos: s.pos, uses: t.uses}
 	if t.isOp("(") {
 		s.caller.signature = t.signature()
 	}
@@ -108,7 +108,7 @@ func (c *macroCode) bind(st *state, a args) error {
 	}
 	extra := a.positional[min(len(names), len(a.positional)):]
 	if len(extra) > 0 && c.uses&usesVarargs == 0 {
-		return errorf(ErrType, "macro %s takes at most %d arguments, got %d", quoted(c.name), len(names), len(a.positional))
+		return errorf(ErrType, "%s takes at most %d arguments, got %d", c.title(), len(names), len(a.positional))
 	}
 	given, err := c.named(st, a)
 	if err != nil {
@@ -117,25 +117,42 @@ func (c *macroCode) bind(st *state, a args) error {
 	if err := c.bindSpecial(st, extra, given); err != nil {
 		return err
 	}
-	firstDefault := len(names) - len(c.signature.defaults)
-	for i, n := range names {
-		var v any
-		if i < len(a.positional) {
-			v = a.positional[i]
-		} else if at, ok := given.positions[i]; ok {
-			v = a.values[at]
-		} else if i >= firstDefault {
-			if v, err = c.signature.defaults[i-firstDefault].eval(st); err != nil {
-				return err
-			}
-		} else {
+	for i, n := range names { // all of them first: a default sees the parameters, and not what is outside under their names
+		v, ok := given.parameter(i, a)
+		if !ok {
 			v = &undefined{kind: ErrUndefined, why: "parameter " + quoted(n) + " was not provided", at: c.pos}
 		}
 		if err := st.set(n, v); err != nil {
 			return err
 		}
 	}
+	return c.bindDefaults(st, a, given)
+}
+
+// bindDefaults sets the parameters that were not given and have a default.
+func (c *macroCode) bindDefaults(st *state, a args, given namedArguments) error {
+	first := len(c.signature.names) - len(c.signature.defaults)
+	for i, e := range c.signature.defaults {
+		if _, ok := given.parameter(first+i, a); ok {
+			continue
+		}
+		v, err := e.eval(st)
+		if err != nil {
+			return err
+		}
+		if err := st.set(c.signature.names[first+i], v); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// title names the macro in errors.
+func (c *macroCode) title() string {
+	if c.name == "" {
+		return "the call block"
+	}
+	return "macro " + quoted(c.name)
 }
 
 // namedArguments are the keyword arguments of a call, by what becomes of them.
@@ -143,6 +160,18 @@ type namedArguments struct {
 	positions map[int]int // of a parameter, to that of the argument
 	kwargs    *dict       // what no parameter is named as, if the macro takes that
 	caller    any
+}
+
+// parameter returns what parameter i was given.
+func (g *namedArguments) parameter(i int, a args) (any, bool) {
+	if i < len(a.positional) {
+		return a.positional[i], true
+	}
+	at, ok := g.positions[i]
+	if !ok {
+		return nil, false
+	}
+	return a.values[at], true
 }
 
 func (c *macroCode) named(st *state, a args) (namedArguments, error) {
@@ -153,7 +182,7 @@ func (c *macroCode) named(st *state, a args) (namedArguments, error) {
 		}
 		switch position, ok := c.signature.positions[n]; {
 		case ok && position < len(a.positional):
-			return given, errorf(ErrType, "macro %s got the argument %s twice", quoted(c.name), quoted(n))
+			return given, errorf(ErrType, "%s got the argument %s twice", c.title(), quoted(n))
 		case ok:
 			if given.positions == nil {
 				given.positions = map[int]int{}
@@ -162,7 +191,7 @@ func (c *macroCode) named(st *state, a args) (namedArguments, error) {
 		case n == "caller" && c.uses&usesCaller != 0:
 			given.caller = a.values[i]
 		case c.uses&usesKwargs == 0:
-			return given, errorf(ErrType, "macro %s has no parameter of that name", quoted(c.name))
+			return given, errorf(ErrType, "%s has no parameter of that name", c.title())
 		default:
 			if given.kwargs == nil {
 				given.kwargs = newDict()
@@ -212,6 +241,9 @@ func indexOf(names []string, name string) int {
 func (m *macro) attribute(st *state, name string) (any, bool, error) {
 	switch name {
 	case "name":
+		if m.code.name == "" {
+			return nil, true, nil
+		}
 		return m.code.name, true, nil
 	case "arguments":
 		if err := st.allocValues(2 * len(m.code.signature.names)); err != nil {

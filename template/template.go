@@ -20,8 +20,9 @@ type Options struct {
 // A Template is a compiled text template. It is immutable and safe for concurrent use.
 type Template struct {
 	settings
-	pongo *pongo2.Template
-	size  int // of the source
+	pongo  *pongo2.Template
+	size   int      // of the source
+	hidden []string // see hiddenNames
 }
 
 // settings are what a template has been compiled for.
@@ -79,6 +80,9 @@ func (t *Template) Render(ctx context.Context, data map[string]any) (string, err
 func (t *Template) run(out *output) (err error) {
 	defer recoverError(&err)
 	if err := out.st.check(); err != nil {
+		return err
+	}
+	if err := out.st.hide(t.hidden); err != nil {
 		return err
 	}
 	out.b = make([]byte, 0, min(t.size+t.size/2, t.limits.Output))
@@ -141,5 +145,5 @@ func (c *compiler) compile(segments []segment) (t *Template, err error) {
 	if err != nil {
 		return nil, ourError(err)
 	}
-	return &Template{settings: c.settings, pongo: pongo}, nil
+	return &Template{settings: c.settings, pongo: pongo, hidden: hiddenNames(c.env, segments)}, nil
 }

@@ -190,6 +190,12 @@ func (st *state) appendRepr(b []byte, v any, depth int) ([]byte, error) {
 	case *namespace:
 		b, err := st.appendDict(append(b, "<Namespace "...), v.attributes, depth)
 		return append(b, '>'), err
+	case *macro:
+		if v.code.name == "" {
+			return append(b, "<Macro anonymous>"...), nil
+		}
+		b, err := st.appendRepr(append(b, "<Macro "...), v.code.name, depth)
+		return append(b, '>'), err
 	case *moment:
 		return st.appendCopy(b, v.String())
 	case *loop:
@@ -200,8 +206,7 @@ func (st *state) appendRepr(b []byte, v any, depth int) ([]byte, error) {
 
 func appendRange(b []byte, r *rangeValue) []byte {
 	b = strconv.AppendInt(append(b, "range("...), r.start, 10)
-	stop := r.at(r.n)
-	b = strconv.AppendInt(append(b, ", "...), stop, 10)
+	b = strconv.AppendInt(append(b, ", "...), r.stop, 10)
 	if r.step != 1 {
 		b = strconv.AppendInt(append(b, ", "...), r.step, 10)
 	}
@@ -310,6 +315,32 @@ func appendUnquoted(b []byte, s string, quote byte) []byte {
 		}
 	}
 	return b
+}
+
+// asciiRepr is Python's ascii(): repr with everything beyond ASCII escaped.
+func (st *state) asciiRepr(v any) (string, error) {
+	b, err := st.appendRepr(nil, v, 0)
+	if err != nil || isASCII(string(b)) {
+		return string(b), err
+	}
+	const longest = 10 // \U0001f600
+	if err := st.allocTimes(longest, int64(len(b))); err != nil {
+		return "", err
+	}
+	var out []byte
+	for _, r := range string(b) {
+		switch {
+		case r < utf8.RuneSelf:
+			out = append(out, byte(r))
+		case r <= 0xff:
+			out = appendHexEscape(out, 'x', r, 2)
+		case r <= 0xffff:
+			out = appendHexEscape(out, 'u', r, 4)
+		default:
+			out = appendHexEscape(out, 'U', r, 8)
+		}
+	}
+	return string(out), nil
 }
 
 func appendHexEscape(b []byte, letter byte, r rune, digits int) []byte {

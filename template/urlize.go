@@ -60,17 +60,15 @@ func urlize(st *state, in any, p params) (any, error) {
 type linker struct {
 	st         *state
 	trim       int64 // -1 for none
+	trimError  error // that it is no integer, which only matters to a link
 	attributes string
 	schemes    []string
 }
 
 func newLinker(st *state, p params) (*linker, error) {
 	l := &linker{st: st, trim: -1}
-	var err error
 	if p.get(0, nil) != nil {
-		if l.trim, err = p.integer(0, -1); err != nil {
-			return nil, err
-		}
+		l.trim, l.trimError = p.integer(0, -1)
 	}
 	rel := []string{"noopener"}
 	if p.truth(1, false) {
@@ -124,6 +122,9 @@ func newLinker(st *state, p params) (*linker, error) {
 }
 
 func (l *linker) link(address, shown string) (string, error) {
+	if l.trimError != nil {
+		return "", l.trimError
+	}
 	if err := l.st.alloc(len(address) + len(l.attributes) + len(shown)); err != nil {
 		return "", err
 	}

@@ -57,7 +57,10 @@ type tuple struct {
 }
 
 // rangeValue is what range() returns: n numbers from start in steps.
-type rangeValue struct{ start, step, n int64 }
+type rangeValue struct {
+	start, step, n int64
+	stop           int64 // as it was given: for printing
+}
 
 func (r *rangeValue) at(i int64) int64 { return r.start + i*r.step }
 
