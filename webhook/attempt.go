@@ -69,7 +69,7 @@ func (r *run) work() {
 // the delivery is no longer this process's.
 func (r *run) prepare(t *task) (entry *cacheEntry, v verdict, settle bool) {
 	d := r.d
-	if !d.scheduler.owns(t, time.Now()) {
+	if !d.scheduler.owns(t, d.clock.latest()) {
 		return nil, verdict{}, false
 	}
 	if r.attempts.Err() != nil {
@@ -159,7 +159,7 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	if failure.Action == channel.Wait {
 		wait = failure.RetryAfter
 	}
-	due, again := d.cfg.Retry.next(now(), t.QueuedAt, t.Tries+1, wait)
+	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.Tries+1, wait)
 	if !again {
 		s.Status = StatusDead
 		return verdict{task: t, settlement: s, health: healthOf(failure, class)}

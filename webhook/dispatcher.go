@@ -25,6 +25,7 @@ type Dispatcher struct {
 	scheduler *scheduler
 	emits     groupCommit[NewEvent]
 	suspects  suspects
+	clock     clock
 	running   atomic.Bool
 
 	unreadable, elsewhere throttle // of messages that a whole backlog would repeat
@@ -66,6 +67,7 @@ func New(store Store, cfg Config) (*Dispatcher, error) {
 		maxWeight: maxCommit,
 	}
 	d.suspects = newSuspects(d)
+	d.clock = clock{store: store, logger: cfg.Logger}
 	return d, nil
 }
 
@@ -273,7 +275,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id Deliv
 	if !storable(organizationID) {
 		return ErrNotFound
 	}
-	if err := d.store.Cancel(ctx, now(), organizationID, id); err != nil {
+	if err := d.store.Cancel(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}
 	d.scheduler.lose(id)

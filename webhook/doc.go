@@ -38,6 +38,11 @@
 // lease on it, and a token that grows with every claim. A verdict with an old
 // token is refused, so a process that was paused cannot overwrite the one that
 // took over. Any number of processes may share a store; they need no leader.
+// Leases and due times go by the store's clock: see package webhook/postgres.
+//
+// An event that stops the process whenever it is attempted dies after
+// Config.MaxLostAttempts attempts without a result, and what was in memory beside
+// it goes on.
 //
 // # Fairness
 //

@@ -62,7 +62,7 @@ func (d *Dispatcher) EmitTo(ctx context.Context, tx any, events ...*event.Event)
 	if err != nil || len(records) == 0 {
 		return err
 	}
-	if err := store.EnqueueTx(ctx, tx, now(), records); err != nil {
+	if err := store.EnqueueTx(ctx, tx, d.now(), records); err != nil {
 		return fmt.Errorf("webhook: emit: %w", err)
 	}
 	return nil
@@ -134,7 +134,8 @@ func complete(e *event.Event) {
 // commitEmits stores the events of several calls of Emit at once, and takes
 // what it has room for straight to this process's workers.
 func (d *Dispatcher) commitEmits(ctx context.Context, records []NewEvent) error {
-	at := now()
+	d.clock.ask(ctx)
+	at := d.now()
 	if !d.running.Load() {
 		_, err := d.store.Enqueue(ctx, at, records, nil)
 		return err
@@ -167,7 +168,7 @@ func (d *Dispatcher) commitEmits(ctx context.Context, records []NewEvent) error 
 func (d *Dispatcher) giveBack(ctx context.Context, tasks []*task) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	at := now()
+	at := d.now()
 	settlements := make([]Settlement, len(tasks))
 	for i, t := range tasks {
 		settlements[i] = requeue(t).settlement

@@ -42,7 +42,7 @@ func newSuspects(d *Dispatcher) suspects {
 }
 
 func (d *Dispatcher) commitStarts(ctx context.Context, leases []Lease) error {
-	lost, err := d.store.Start(ctx, now(), leases)
+	lost, err := d.store.Start(ctx, d.now(), leases)
 	for _, l := range lost {
 		d.scheduler.lose(l.DeliveryID)
 	}
@@ -69,7 +69,7 @@ func (r *run) attemptAlone(t *task) (verdict, bool) {
 		defer func() { <-s.waiting }()
 	default:
 		v := requeue(t)
-		v.settlement.DueAt = now().Add(suspectPause)
+		v.settlement.DueAt = r.d.now().Add(suspectPause)
 		return v, true
 	}
 	select {
@@ -89,7 +89,7 @@ func (r *run) attemptAlone(t *task) (verdict, bool) {
 // attemptNoted makes an attempt after the store has noted that it begins.
 func (r *run) attemptNoted(t *task) (verdict, bool) {
 	d := r.d
-	if !d.scheduler.owns(t, time.Now()) {
+	if !d.scheduler.owns(t, d.clock.latest()) {
 		return verdict{}, false
 	}
 	if err := d.suspects.starts.do(r.attempts, []Lease{t.Lease}); err != nil {
@@ -113,7 +113,7 @@ func (d *Dispatcher) judgeLost(t *task) verdict {
 	s := Settlement{Lease: t.Lease, Lost: true, Status: StatusPending, Attempt: &Attempt{
 		Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
 	}}
-	due, again := d.cfg.Retry.next(now(), t.QueuedAt, t.Tries+1, 0)
+	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.Tries+1, 0)
 	// The first lease that was lost may have been that of a bystander.
 	if s.DueAt = due; !again || t.Lost > d.cfg.MaxLostAttempts {
 		s.Status, s.DueAt = StatusDead, time.Time{}

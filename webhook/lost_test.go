@@ -77,6 +77,14 @@ type mortals struct {
 	begun  map[string]int // attempts, by event
 }
 
+// assertEnds waits for a process that could not store its last verdicts, or had none.
+func assertEnds(t *testing.T, ended <-chan error) {
+	t.Helper()
+	if err := <-ended; err != nil {
+		assert.ErrorIs(t, err, errDead)
+	}
+}
+
 // run lets one process after the other live, until one of them does not die
 // within the time.
 func (m *mortals) run(t *testing.T, within time.Duration) {
@@ -107,7 +115,7 @@ func (m *mortals) run(t *testing.T, within time.Duration) {
 		case <-died:
 			m.deaths++
 			cancel()
-			_ = <-ended
+			assertEnds(t, ended)
 		case <-time.After(within):
 			cancel()
 			require.NoError(t, <-ended)
@@ -179,7 +187,7 @@ func TestAKilledProcessCostsNoAttempt(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			process.dead.Store(true)
 			cancel()
-			_ = <-ended
+			assertEnds(t, ended)
 			time.Sleep(time.Minute)
 		}
 		waiting := 0
@@ -255,7 +263,7 @@ func TestWaitingForAPlaceIsNoAttempt(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			mortal.dead.Store(true)
 			cancel()
-			_ = <-ended
+			assertEnds(t, ended)
 			time.Sleep(time.Minute)
 		}
 		// The last process only reads what was lost.

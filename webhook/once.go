@@ -89,7 +89,7 @@ func (d *Dispatcher) Once(
 	if !ok {
 		return nil, ErrNoRequests
 	}
-	at := now()
+	at := d.now()
 	asked := Request{Key: requestKey(organizationID, key), Digest: digest(content), Began: at, Until: at.Add(onceTime)}
 	r, mine, err := store.BeginRequest(ctx, asked, at.Add(-onceKept))
 	switch {

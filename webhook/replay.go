@@ -13,7 +13,7 @@ func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id Deliv
 	if !storable(organizationID) {
 		return ErrNotFound
 	}
-	if err := d.store.Replay(ctx, now(), organizationID, id); err != nil {
+	if err := d.store.Replay(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}
 	d.scheduler.signal()
@@ -49,7 +49,7 @@ func (d *Dispatcher) ReplayAll(ctx context.Context, q DeliveryQuery, options Rep
 	if !(options.PerSecond >= 1.0/3600) {
 		return progress, errors.New("webhook: ReplayAll: the rate must be at least one an hour")
 	}
-	start, limit := now(), q.Limit
+	start, limit := d.now(), q.Limit
 	for {
 		q.Limit, q.Before = page, progress.Before
 		deliveries, err := d.Deliveries(ctx, q)

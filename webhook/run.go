@@ -79,18 +79,19 @@ func (r *run) claimLoop(ctx context.Context) {
 	d := r.d
 	trouble := newTrouble(d.cfg.Logger, "claim deliveries")
 	for {
+		d.clock.ask(r.attempts)
 		d.scheduler.revive()
 		pause := d.cfg.PollInterval
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.
-		if err := r.extend(ctx, d.scheduler.expiring(now())); err != nil {
+		if err := r.extend(ctx, d.scheduler.expiring(d.now())); err != nil {
 			if ctx.Err() != nil || !r.pause(ctx, trouble.failed(ctx, err), true) {
 				return
 			}
 			continue
 		}
 		if b := d.scheduler.room(); b.limit > 0 {
-			at := now()
+			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made all the
 			// same, and nobody would give back what it took.
 			tasks, err := r.claim(r.attempts, at, ClaimRequest{
@@ -215,7 +216,7 @@ func (r *run) settle(batch []verdict, trouble *trouble) error {
 	}()
 	for {
 		ctx, cancel := context.WithTimeout(r.storing, storeTimeout)
-		refused, err := d.store.Settle(ctx, now(), settlements)
+		refused, err := d.store.Settle(ctx, d.now(), settlements)
 		cancel()
 		if err == nil {
 			trouble.over(r.storing)
@@ -234,7 +235,7 @@ func (r *run) settled(ctx context.Context, batch []verdict, refused []Lease) {
 	if len(refused) > 0 {
 		d.cfg.Logger.WarnContext(ctx, "webhook: verdicts came too late, others had taken over", "deliveries", len(refused))
 	}
-	at := now()
+	at := d.now()
 	for i := range batch {
 		s := &batch[i].settlement
 		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
@@ -267,7 +268,8 @@ func (r *run) renewLoop(stop <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		err := r.extend(r.storing, d.scheduler.expiring(now().Add(d.cfg.Lease*2/3)))
+		d.scheduler.boundLeases(d.now().Add(d.cfg.Lease))
+		err := r.extend(r.storing, d.scheduler.expiring(d.now().Add(d.cfg.Lease*2/3)))
 		if err != nil {
 			trouble.failed(r.storing, err)
 			continue
@@ -281,7 +283,7 @@ func (r *run) extend(ctx context.Context, leases []Lease) error {
 	if len(leases) == 0 {
 		return nil
 	}
-	until := now().Add(r.d.cfg.Lease)
+	until := r.d.now().Add(r.d.cfg.Lease)
 	ctx, cancel := context.WithTimeout(ctx, r.d.cfg.Lease/4)
 	defer cancel()
 	lost, err := r.d.store.Extend(ctx, until, leases)
@@ -306,7 +308,11 @@ func (r *run) pruneLoop(ctx context.Context) {
 	trouble := newTrouble(d.cfg.Logger, "prune deliveries")
 	wait := firstPrune
 	for sleep(ctx, wait) {
-		at := now()
+		if err := r.repair(ctx); err != nil && ctx.Err() == nil {
+			wait = max(trouble.failed(ctx, err), pruneInterval)
+			continue
+		}
+		at := d.now()
 		req := PruneRequest{Limit: pruneBatch}
 		if keep := d.cfg.Retention.Succeeded; keep > 0 {
 			req.SucceededBefore = at.Add(-keep)

@@ -374,6 +374,18 @@ func (s *scheduler) expiring(before time.Time) []Lease {
 	return leases
 }
 
+// boundLeases takes no lease to end later than that: the clock that said so was
+// wrong, and the leases are to be extended like any other.
+func (s *scheduler) boundLeases(latest time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.held {
+		if t.Until.After(latest) {
+			t.Until = latest
+		}
+	}
+}
+
 // extended notes leases that were extended, and those that were lost.
 func (s *scheduler) extended(leases, lost []Lease, until time.Time) {
 	s.mu.Lock()

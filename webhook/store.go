@@ -11,8 +11,9 @@ import (
 // reported as done survives the death of the process.
 //
 // All methods are safe for concurrent use, from any number of processes where
-// the store is shared. Times are passed in and kept to the microsecond; a Store
-// never reads the clock. An error leaves everything as it was.
+// the store is shared. Times are passed in and kept to the microsecond. Callers
+// take them from the store's clock, see Queue.Now; all else in a Store goes by
+// the times that it is given. An error leaves everything as it was.
 //
 // Ids and filters are valid UTF-8 without NUL: the Dispatcher finds nothing for
 // any other, and asks no Store.
@@ -56,6 +57,11 @@ type Subscriptions interface {
 
 // Queue is the part of a Store that hands out deliveries and takes verdicts.
 type Queue interface {
+	// Now reads the clock by which leases and due times are judged: that of the
+	// database, where there is one, or else of the machine that all processes
+	// share. Callers may go on from it with a clock of their own for a while.
+	Now(ctx context.Context) (time.Time, error)
+
 	// Enqueue stores the events, and for each of them one pending delivery for
 	// every channel of every webhook of its organization that matches: all of
 	// it or nothing. An event whose (organization, id) is stored already, or
@@ -92,6 +98,10 @@ type Queue interface {
 	// lost: settled, taken over, or held by nobody. A lease that ended but was
 	// not taken over can still be extended.
 	Extend(ctx context.Context, until time.Time, leases []Lease) (lost []Lease, err error)
+
+	// Repair sets right up to r.Limit times that a wrong clock has left far ahead,
+	// and returns how many there were.
+	Repair(ctx context.Context, now time.Time, r RepairRequest) (int, error)
 
 	// Settle records verdicts. Those whose token is not the delivery's latest,
 	// or whose delivery is not in flight, change nothing and are returned.
@@ -151,6 +161,19 @@ type ClaimRequest struct {
 	// organizations of which none is.
 	Skip              []Endpoint
 	SkipOrganizations []string
+}
+
+// RepairRequest says what lies too far ahead.
+type RepairRequest struct {
+	// Until is when the leases end now that end after LeasesAfter.
+	Until, LeasesAfter time.Time
+	// FreshAfter is for pending deliveries that were neither attempted nor
+	// replayed, and RetriesAfter for those that were attempted since they were
+	// queued: what is due later than that is due now. That a delivery was
+	// replayed for a later time, and not attempted since, is left as it is.
+	FreshAfter, RetriesAfter time.Time
+	// Limit is at least 1.
+	Limit int
 }
 
 // Lease is the right to settle a delivery. The token is the fence: it grows

@@ -24,7 +24,7 @@ func (d *Dispatcher) try(ctx context.Context, key string, ch openedChannel, m *c
 	result, err := d.send(ctx, key, ch, m)
 	attempt := &Attempt{
 		Number:     m.Attempt,
-		StartedAt:  started.UTC().Truncate(time.Microsecond),
+		StartedAt:  d.clock.of(started),
 		Duration:   time.Since(started).Truncate(time.Microsecond),
 		StatusCode: result.StatusCode,
 		Response:   excerpt(result.Response),

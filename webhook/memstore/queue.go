@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
+
+// Now implements [webhook.Queue] with the time of this machine.
+func (s *Store) Now(ctx context.Context) (time.Time, error) { return time.Now(), ctx.Err() }
 
 // Enqueue implements [webhook.Queue].
 func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
@@ -161,6 +165,46 @@ func (s *Store) Start(ctx context.Context, now time.Time, leases []webhook.Lease
 		}
 	}
 	return lost, nil
+}
+
+// Repair implements [webhook.Queue].
+func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairRequest) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if r.Limit < 1 {
+		return 0, fmt.Errorf("memstore: repairing needs a Limit of at least 1, not %d", r.Limit)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var wrong []*delivery
+	for _, e := range s.endpoints {
+		for _, d := range slices.Concat(e.due.fresh.items, e.due.retries.items) {
+			if len(wrong) < r.Limit && d.ahead(&r) {
+				wrong = append(wrong, d)
+			}
+		}
+	}
+	for _, d := range wrong {
+		at := now
+		if d.status == webhook.StatusInFlight {
+			at = r.Until
+		}
+		s.put(d, d.status, micros(at))
+	}
+	return len(wrong), nil
+}
+
+// ahead reports whether an unfinished delivery lies further ahead than it should.
+func (d *delivery) ahead(r *webhook.RepairRequest) bool {
+	switch {
+	case d.status == webhook.StatusInFlight:
+		return d.at > micros(r.LeasesAfter)
+	case d.tries > 0:
+		return d.at > micros(r.RetriesAfter)
+	default:
+		return d.queuedAt == d.event.createdAt && d.at > micros(r.FreshAfter)
+	}
 }
 
 // Settle implements [webhook.Queue].

@@ -14,6 +14,18 @@
 // An event can be stored in the transaction of the change that it tells about,
 // a pgx.Tx or a *sql.Tx: see [Store.EnqueueTx].
 //
+// # Clocks
+//
+// Leases and due times are judged by the server's clock. A Dispatcher asks for it
+// once a minute and goes on from there by the monotonic clock of its process, so
+// that it does not matter if the clocks of processes differ, or are set. A
+// difference of more than 5 seconds is logged, because times that other parts of
+// the service note will differ too. If the server's own clock was ahead, what it
+// left is set right within a minute: leases that end more than 5 minutes, or 4
+// times Config.Lease, from now; deliveries that were never attempted and are due
+// in more than 5 minutes; retries that are due later than the retry policy allows.
+// So let Config.Lease of all processes be about the same.
+//
 // # Trouble
 //
 // An Emit either returned nil, and its events are delivered, or an error. After

@@ -82,3 +82,14 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 		})
 	}
 }
+
+func TestNowIsTheServers(t *testing.T) {
+	t.Parallel()
+	const query = "SELECT clock_timestamp()"
+	s := open(t, schemaDSN(t))
+	before := queryAt[time.Time](t, s.dsn, query)
+	at, err := s.Now(t.Context())
+	require.NoError(t, err)
+	after := queryAt[time.Time](t, s.dsn, query)
+	assert.False(t, at.Before(before) || at.After(after), "%s is not between %s and %s", at, before, after)
+}

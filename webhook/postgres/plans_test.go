@@ -106,6 +106,11 @@ func testPlans(t *testing.T, deliveries int) {
 			tasks, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 20, PerEndpoint: 20})
 			return err
 		}},
+		{"Repair", 200, func() error {
+			at := now.Add(time.Hour)
+			_, err := s.Repair(ctx, now, webhook.RepairRequest{Until: at, LeasesAfter: at, FreshAfter: at, RetriesAfter: at, Limit: 100})
+			return err
+		}},
 		{"Start", 200, func() error {
 			_, err := s.Start(ctx, now, []webhook.Lease{tasks[0].Lease, tasks[1].Lease})
 			return err

@@ -86,6 +86,12 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	_, err = s.Start(ctx, now, leases)
 	require.NoError(t, err)
+	_, err = s.Now(ctx)
+	require.NoError(t, err)
+	for _, at := range []time.Time{now.Add(time.Hour), now.Add(-time.Hour)} { // nothing, and everything
+		_, err = s.Repair(ctx, now, webhook.RepairRequest{Until: now.Add(time.Hour), LeasesAfter: at, FreshAfter: at, RetriesAfter: at, Limit: 10})
+		require.NoError(t, err)
+	}
 	attempt := &webhook.Attempt{StartedAt: now}
 	_, err = s.Settle(ctx, now, []webhook.Settlement{
 		{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded, Attempt: attempt},
@@ -214,6 +220,9 @@ func TestPlans(t *testing.T) {
 	for _, statement := range []string{"UPDATE p_requests SET until", "UPDATE p_requests SET answer", "FROM p_requests WHERE id = ?"} {
 		expect(statement, "SEARCH p_requests USING PRIMARY KEY (id=?)")
 	}
+	expect("WITH RECURSIVE waiting", "SEARCH d USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND at>?)")
+	expect("WITH RECURSIVE waiting", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id>?)")
+	expect("UPDATE p_deliveries AS d SET at = CASE", "USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("FROM p_routes WHERE organization_id = ? AND version > ?", "SEARCH p_routes USING INDEX p_routes_version (organization_id=? AND version>?)")
 	expect("DELETE FROM p_routes", "p_routes_deleted (organization_id=? AND version<?)")
 	expect("UPDATE p_routes SET", "SEARCH p_routes USING INDEX sqlite_autoindex_p_routes_1 (organization_id=? AND webhook_id=?)")

@@ -36,6 +36,9 @@ type Dialect interface {
 	newWriter(db *sql.DB) writer
 	// lockSchema lets nobody else migrate until the transaction ends.
 	lockSchema(ctx context.Context, q Tx, prefix string) error
+	// clockSQL asks for the time in microseconds since 1970; empty if the
+	// database has no clock but that of this machine.
+	clockSQL() string
 	// reserveSQL takes ids: each row is the id after a span of them, with
 	// {versions}. reserveSpan says what parameter takes n ids, and how long a
 	// span is then.

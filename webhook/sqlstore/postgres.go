@@ -223,6 +223,10 @@ func (postgresDialect) lockSchema(ctx context.Context, q Tx, prefix string) erro
 // that no transaction waits for another one's ids.
 const idSpan = 64
 
+func (postgresDialect) clockSQL() string {
+	return `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
+}
+
 func (postgresDialect) reserveSQL() string {
 	return `SELECT nextval('{p}ids') + 64, v.versions FROM generate_series(1, ?::int), {versions} v (versions)`
 }

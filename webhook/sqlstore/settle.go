@@ -201,6 +201,17 @@ func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Le
 	return s.setHeld(ctx, s.settle.extend, micros(until), leases)
 }
 
+// Now implements [webhook.Queue].
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	query := s.x.dialect.clockSQL()
+	if query == "" {
+		return time.Now(), ctx.Err()
+	}
+	var at int64
+	_, err := one(ctx, s.read, query, nil, []any{&at})
+	return moment(at), s.failed(err)
+}
+
 // Start implements [webhook.Queue].
 func (s *Store) Start(ctx context.Context, now time.Time, leases []webhook.Lease) (lost []webhook.Lease, err error) {
 	if len(leases) == 0 {

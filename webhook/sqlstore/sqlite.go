@@ -81,6 +81,9 @@ func (d sqliteDialect) queryBatch(ctx context.Context, q Tx, b *batch, rows, res
 // lockSchema has nothing to do: BEGIN IMMEDIATE keeps all other writers out.
 func (sqliteDialect) lockSchema(context.Context, Tx, string) error { return nil }
 
+// clockSQL is empty: all processes are on one machine.
+func (sqliteDialect) clockSQL() string { return "" }
+
 func (sqliteDialect) reserveSQL() string {
 	return `UPDATE {p}meta SET next_id = next_id + ? RETURNING next_id, {versions}`
 }

@@ -56,6 +56,7 @@ type Store struct {
 	history       historyStatements
 	prune         pruneStatements
 	reseal        resealStatements
+	repair        repairStatements
 
 	routes routeCache
 	turns  turns // of claims
@@ -87,6 +88,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		history:       newHistoryStatements(x),
 		prune:         newPruneStatements(x),
 		reseal:        newResealStatements(x),
+		repair:        newRepairStatements(x),
 		blocks:        make(map[block]struct{}),
 	}
 	if config.Reader != nil {

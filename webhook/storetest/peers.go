@@ -24,6 +24,7 @@ func peerCases(h Harness) []testCase {
 		{"ManyChanges", with(manyChangesByPeer)},
 		{"UsedAgain", with(usedAgainByPeer)},
 		{"ChangeThenEmit", with(func(f, peer *fixture) { concurrentChangeThenEmit(f, peer) })},
+		{"OneClock", with(oneClock)},
 		{"TakeOver", with(takeOverByPeer)},
 		{"Claimers", with(func(f, peer *fixture) { concurrentClaimers(f, peer) })},
 		{"TakeOvers", with(func(f, peer *fixture) { concurrentTakeOvers(f, peer) })},

@@ -40,6 +40,7 @@ func Run(t *testing.T, h Harness) {
 		{"Claim", claimCases()},
 		{"Rotation", rotationCases()},
 		{"Lease", leaseCases()},
+		{"Clock", clockCases()},
 		{"Settle", settleCases()},
 		{"Pause", pauseCases()},
 		{"Removal", removalCases()},
