@@ -57,6 +57,11 @@ func (st *state) mapText(s string, f func(string) string) (string, error) {
 		} else {
 			n = len(s)
 		}
+		if n > inOneGo*pieceSize { // a long word
+			if err := st.classify(s[:n]); err != nil {
+				return "", err
+			}
+		}
 		p := f(s[:n])
 		b = append(withRoom(b, len(p)), p...)
 		s = s[n:]

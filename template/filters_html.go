@@ -50,11 +50,17 @@ func striptags(st *state, in any, _ params) (any, error) {
 	if s, err = st.cutAll(s, "<", ">"); err != nil {
 		return nil, err
 	}
-	if err := st.classify(s); err != nil {
+	if err := st.read(s); err != nil {
 		return nil, err
 	}
+	const wordsPerStep = 4
 	var b []byte
-	for {
+	for words := 1; ; words++ {
+		if words%wordsPerStep == 0 {
+			if err := st.step(); err != nil {
+				return nil, err
+			}
+		}
 		s = strings.TrimLeftFunc(s, isSpace)
 		if s == "" {
 			return string(b), nil
@@ -75,26 +81,29 @@ func striptags(st *state, in any, _ params) (any, error) {
 
 // unescapeHTML appends s with its entities decoded, from one to the next.
 func (st *state) unescapeHTML(b []byte, s string) ([]byte, error) {
-	for s != "" {
+	for {
 		end := len(s)
 		if i := strings.IndexByte(s[1:], '&'); i >= 0 {
 			end = i + 1
 		}
-		if err := st.step(); err != nil {
+		part := s[:end]
+		if s[0] == '&' {
+			if err := st.step(); err != nil {
+				return b, err
+			}
+			part = html.UnescapeString(part)
+		}
+		var err error
+		if b, err = st.appendCopy(b, part); err != nil || end == len(s) {
 			return b, err
 		}
-		if err := st.alloc(end); err != nil {
-			return b, err
-		}
-		b = append(withRoom(b, end), html.UnescapeString(s[:end])...)
 		s = s[end:]
 	}
-	return b, nil
 }
 
 // cutAll removes everything between begin and end, with them.
 func (st *state) cutAll(s, begin, end string) (string, error) {
-	if err := st.alloc(len(s)); err != nil {
+	if err := st.scan(len(s)); err != nil {
 		return "", err
 	}
 	var b []byte
@@ -110,13 +119,17 @@ func (st *state) cutAll(s, begin, end string) (string, error) {
 		if err := st.spend(1 + (i+j)/bytesPerStep); err != nil {
 			return "", err
 		}
-		b = append(withRoom(b, i), s[:i]...)
+		var err error
+		if b, err = st.appendCopy(b, s[:i]); err != nil {
+			return "", err
+		}
 		s = s[i+j+len(end):]
 	}
 	if b == nil {
 		return s, nil
 	}
-	return string(append(withRoom(b, len(s)), s...)), nil
+	b, err := st.appendCopy(b, s)
+	return string(b), err
 }
 
 func tojson(st *state, in any, p params) (any, error) {

@@ -209,7 +209,7 @@ func (st *state) strip(s string, p params, i int, left, right bool) (string, err
 		if matches, err = st.oneOf(chars); err != nil {
 			return "", err
 		}
-		if err := st.scan(perConversion * len(s)); err != nil { // a look-up each
+		if err := st.scan(inOneGo * perConversion * len(s)); err != nil { // a look-up each
 			return "", err
 		}
 	} else if err := st.read(s); err != nil {
@@ -293,12 +293,19 @@ func wordcount(st *state, in any, _ params) (any, error) {
 	}
 	words := int64(0)
 	inside := false
-	for _, r := range s {
-		word := isWord(r)
-		if word && !inside {
-			words++
+	for s != "" {
+		if err := st.check(); err != nil {
+			return nil, err
 		}
-		inside = word
+		p := piece(s)
+		for _, r := range p {
+			word := isWord(r)
+			if word && !inside {
+				words++
+			}
+			inside = word
+		}
+		s = s[len(p):]
 	}
 	return words, nil
 }

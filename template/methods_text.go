@@ -321,8 +321,10 @@ func textPredicates() []method {
 	predicate := func(name string, f func(string) bool) method {
 		return method{name: name, run: func(st *state, of any, _ params) (any, error) {
 			s := stringOf(of)
-			if err := st.classify(s); err != nil {
-				return nil, err
+			for range inOneGo {
+				if err := st.classify(s); err != nil {
+					return nil, err
+				}
 			}
 			return f(s), nil
 		}}

@@ -67,8 +67,10 @@ func cased(f func(string) bool) func(*state, any, params) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if err := st.classify(s); err != nil {
-			return false, err
+		for range inOneGo {
+			if err := st.classify(s); err != nil {
+				return false, err
+			}
 		}
 		return f(s), nil
 	}

@@ -184,7 +184,7 @@ func (w *wrapper) hyphenated(parts []string, text string) ([]string, error) {
 	if err := w.st.allocTimes(2, int64(len(text))); err != nil {
 		return nil, err
 	}
-	if err := w.st.scan(perConversion * len(text)); err != nil {
+	if err := w.st.scan(inOneGo * perConversion * len(text)); err != nil {
 		return nil, err
 	}
 	word := []rune(text)
