@@ -102,6 +102,9 @@
 //	subject_template      plain text, on one line
 //	message_template      plain text
 //
+// StandardConfig.Library gives all of these templates filters and functions of
+// the service, and ready ones for dates, regular expressions and more.
+//
 // In a template |safe prints a value that is to be interpreted, and
 // {% autoescape false %} several. See template/SYNTAX.md, "Values in a format".
 //

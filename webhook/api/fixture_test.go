@@ -16,6 +16,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
@@ -45,12 +46,14 @@ type options struct {
 	api   func(*api.Config)
 	store func(webhook.Store) webhook.Store
 	http  channel.HTTPConfig
+
+	library *template.Library
 }
 
 func newFixture(t *testing.T, o options) *fixture {
 	t.Helper()
 	f := &fixture{t: t, store: memstore.New(), keys: map[string]string{}}
-	registry, err := channel.Standard(channel.StandardConfig{HTTP: o.http})
+	registry, err := channel.Standard(channel.StandardConfig{HTTP: o.http, Library: o.library})
 	require.NoError(t, err)
 	f.registry = registry
 	var store webhook.Store = f.store

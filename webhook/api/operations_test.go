@@ -102,6 +102,19 @@ func TestRotateWhich(t *testing.T) {
 	require.ErrorIs(t, err, webhook.ErrConflict)
 }
 
+// A preview has what deliveries have.
+func TestPreviewWithLibrary(t *testing.T) {
+	t.Parallel()
+	library, err := template.NewLibrary(template.LibraryConfig{Ready: template.ReadyHashes})
+	require.NoError(t, err)
+	request := api.PreviewRequest{Template: json.RawMessage(`"{{ 'a'|md5 }}"`)}
+	rendered, err := newFixture(t, options{library: library}).client(orgA).Preview(t.Context(), request)
+	require.NoError(t, err)
+	assert.JSONEq(t, `"0cc175b9c0f1b6a831c399e269772661"`, string(rendered))
+	_, err = newFixture(t, options{}).client(orgA).Preview(t.Context(), request)
+	assert.ErrorContains(t, err, `no filter named`)
+}
+
 func TestPreview(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
