@@ -76,6 +76,9 @@ type Config struct {
 	// are given the same are bounded together.
 	Renders *template.Gate
 
+	// Quota bounds the webhooks of one organization.
+	Quota Quota
+
 	// Tests bounds what [Dispatcher.SendTest] does for one organization.
 	Tests TestLimits
 
@@ -140,6 +143,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Retry = c.Retry.withDefaults()
 	c.Tests = c.Tests.withDefaults()
+	c.Quota = c.Quota.withDefaults()
 	setDefault(&c.MaxInFlight, 2048)
 	setDefault(&c.MaxInFlightPerEndpoint, 16)
 	setDefault(&c.AttemptTimeout, 30*time.Second)
@@ -156,6 +160,7 @@ func (c Config) withDefaults() (Config, error) {
 	var p event.Problems
 	c.Retry.validate(&p)
 	c.Tests.validate(&p)
+	c.Quota.validate(&p)
 	atLeast(&p, "MaxInFlight", c.MaxInFlight, 1)
 	atLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
 	atLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)

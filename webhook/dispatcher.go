@@ -138,7 +138,8 @@ func (d *Dispatcher) checkFields(p *event.Problems, w *Webhook) {
 
 // CreateWebhook checks w as CheckWebhook does and stores it, and sets in w what
 // the library decides: the id if it is empty, the times, the revision.
-// ErrExists says that the id is taken.
+// ErrExists says that the id is taken, and ErrLimit that the organization has as
+// many webhooks or channels as it may: see [Config.Quota].
 //
 // Events that are emitted after CreateWebhook has returned reach the webhook.
 func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
@@ -153,12 +154,13 @@ func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
 	}
 	w.CreatedAt = now()
 	w.UpdatedAt = w.CreatedAt
-	return d.store.CreateWebhook(ctx, w)
+	return d.store.CreateWebhook(ctx, w, d.cfg.Quota)
 }
 
 // UpdateWebhook checks w as CheckWebhook does and replaces the stored webhook
 // of its id. w.Revision must be the stored one, as read before: otherwise
-// somebody else was faster, and the error is ErrConflict.
+// somebody else was faster, and the error is ErrConflict. One that adds channels
+// can be ErrLimit.
 //
 // Pausing holds the webhook's deliveries, and making it active again lets them
 // go on. An attempt that is under way in any process still ends; deliveries that
@@ -168,7 +170,7 @@ func (d *Dispatcher) UpdateWebhook(ctx context.Context, w *Webhook) error {
 		return err
 	}
 	w.UpdatedAt = now()
-	if err := d.store.UpdateWebhook(ctx, w); err != nil {
+	if err := d.store.UpdateWebhook(ctx, w, d.cfg.Quota); err != nil {
 		return err
 	}
 	d.webhookChanged(ctx, w.OrganizationID, w.ID)

@@ -34,7 +34,7 @@ var ErrLimit = errors.New("webhook: a limit of the organization is reached")
 
 // LimitError is an [ErrLimit] that says which limit is reached.
 type LimitError struct {
-	// Limit is what is limited: "tests".
+	// Limit is what is limited: "webhooks", "channels" or "tests".
 	Limit string
 	// Max is how many there may be.
 	Max int

@@ -33,8 +33,11 @@ type Subscriptions interface {
 	// CreateWebhook stores w with its first revision, which it sets in w: the
 	// microseconds of CreatedAt since 1970, so that a webhook that is deleted
 	// and created again never falls back to a revision it had before.
-	// A used id is ErrExists, whichever organization uses it.
-	CreateWebhook(ctx context.Context, w *Webhook) error
+	// A used id is ErrExists, whichever organization uses it. If the
+	// organization would then have more than the quota, the error is that of
+	// [Quota.Check]: calls at the same time, in whatever process, do not exceed
+	// it together.
+	CreateWebhook(ctx context.Context, w *Webhook, quota Quota) error
 	// Webhook returns the webhook, or ErrNotFound.
 	Webhook(ctx context.Context, organizationID, id string) (*Webhook, error)
 	// Webhooks returns the organization's webhooks that fit the query, the
@@ -46,8 +49,10 @@ type Subscriptions interface {
 	// UpdateWebhook replaces the webhook of w's id and organization, keeping
 	// CreatedAt, and sets the new revision in w. If the stored revision is not
 	// w.Revision, it changes nothing and returns ErrConflict. Deliveries to a
-	// channel key that the update removed are cancelled.
-	UpdateWebhook(ctx context.Context, w *Webhook) error
+	// channel key that the update removed are cancelled. An update that adds
+	// channels is held against the quota of channels as CreateWebhook is; any
+	// other is made, also if the organization has more.
+	UpdateWebhook(ctx context.Context, w *Webhook, quota Quota) error
 	// DeleteWebhook removes the webhook. Its unfinished deliveries report
 	// StatusCancelled from then on and are not claimed again. Deliveries keep
 	// their history. If the stored revision is not the given one, unless that

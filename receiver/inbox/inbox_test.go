@@ -315,7 +315,7 @@ func TestSubscriptionOfSomebodyElse(t *testing.T) {
 
 	taken := memstore.New()
 	w[0].OrganizationID = "org_1"
-	require.NoError(t, taken.CreateWebhook(t.Context(), w[0]))
+	require.NoError(t, taken.CreateWebhook(t.Context(), w[0], webhook.Quota{}))
 	require.ErrorIs(t, newInbox(t, taken, (&handled{}).HandleEvent).HandleEvent(t.Context(), newEvent("evt_1")), webhook.ErrNotFound)
 }
 

@@ -12,8 +12,12 @@ var errBroken = errors.New("dial db: password=hunter2 refused")
 // brokenStore fails whatever the API asks of it.
 type brokenStore struct{ webhook.Store }
 
-func (brokenStore) CreateWebhook(context.Context, *webhook.Webhook) error      { return errBroken }
-func (brokenStore) UpdateWebhook(context.Context, *webhook.Webhook) error      { return errBroken }
+func (brokenStore) CreateWebhook(context.Context, *webhook.Webhook, webhook.Quota) error {
+	return errBroken
+}
+func (brokenStore) UpdateWebhook(context.Context, *webhook.Webhook, webhook.Quota) error {
+	return errBroken
+}
 func (brokenStore) DeleteWebhook(context.Context, string, string, int64) error { return errBroken }
 func (brokenStore) Webhook(context.Context, string, string) (*webhook.Webhook, error) {
 	return nil, errBroken

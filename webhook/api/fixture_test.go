@@ -43,11 +43,12 @@ type fixture struct {
 }
 
 type options struct {
-	api   func(*api.Config)
-	store func(webhook.Store) webhook.Store
-	http  channel.HTTPConfig
-
+	api     func(*api.Config)
+	store   func(webhook.Store) webhook.Store
+	http    channel.HTTPConfig
 	library *template.Library
+	// dispatcher changes its configuration.
+	dispatcher func(*webhook.Config)
 }
 
 func newFixture(t *testing.T, o options) *fixture {
@@ -62,7 +63,11 @@ func newFixture(t *testing.T, o options) *fixture {
 		store = o.store(store)
 	}
 	f.logger = slog.New(slog.DiscardHandler)
-	f.dispatcher, err = webhook.New(store, webhook.Config{Channels: registry, Logger: f.logger})
+	config := webhook.Config{Channels: registry, Logger: f.logger}
+	if o.dispatcher != nil {
+		o.dispatcher(&config)
+	}
+	f.dispatcher, err = webhook.New(store, config)
 	require.NoError(t, err)
 
 	keys := api.NewKeys()

@@ -111,7 +111,7 @@ func TestUnlistedFieldsAreMasked(t *testing.T) {
 	w := &webhook.Webhook{ID: webhook.NewID(), OrganizationID: orgA, Name: "n", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
 		webhook.Via("webhook", map[string]string{"url": "https://example.com/hook", "sining_secret": "s3cr3t", "URL": "s3cr3t"}),
 	}}
-	require.NoError(t, f.store.CreateWebhook(t.Context(), w)) // the Dispatcher refuses it
+	require.NoError(t, f.store.CreateWebhook(t.Context(), w, webhook.Quota{})) // the Dispatcher refuses it
 	a := f.do("GET", prefix+"/"+w.ID, "")
 	a.want(http.StatusOK)
 	assert.NotContains(t, string(a.Body), "s3cr3t")

@@ -127,7 +127,7 @@ func TestAnswersHaveTheContractsForm(t *testing.T) {
 			ID: webhook.NewID(), OrganizationID: orgA, Name: "n", EventTypes: []event.Pattern{"*"},
 			Channels: []webhook.ChannelConfig{{Channel: "email", Configs: json.RawMessage(configs)}},
 		}
-		require.NoError(t, f.store.CreateWebhook(t.Context(), w))
+		require.NoError(t, f.store.CreateWebhook(t.Context(), w, webhook.Quota{}))
 		var shown webhook.Webhook
 		require.NoError(t, json.Unmarshal(f.do("GET", prefix+"/"+w.ID, "").Body, &shown))
 		assert.JSONEq(t, want, string(shown.Channels[0].Configs), configs)

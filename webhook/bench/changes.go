@@ -96,7 +96,7 @@ func (c crowd) create(ctx context.Context, admin webhook.Store) ([]*webhook.Webh
 			EventTypes: []event.Pattern{"nothing.*"}, CreatedAt: at, UpdatedAt: at,
 			Channels: []webhook.ChannelConfig{{Channel: channel.NameWebhook, Configs: configs}},
 		}
-		if err := admin.CreateWebhook(ctx, all[i]); err != nil {
+		if err := admin.CreateWebhook(ctx, all[i], webhook.Quota{}); err != nil {
 			return nil, err
 		}
 	}
@@ -115,7 +115,7 @@ func (c crowd) change(ctx context.Context, admin webhook.Store, all []*webhook.W
 		}
 		w := all[int(made.Add(1))%len(all)]
 		w.Name = fmt.Sprint("changed ", made.Load())
-		if err := admin.UpdateWebhook(context.WithoutCancel(ctx), w); err != nil {
+		if err := admin.UpdateWebhook(context.WithoutCancel(ctx), w, webhook.Quota{}); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ func Example() {
 		Name:       "Orders",
 		EventTypes: []event.Pattern{"object.*"},
 		Channels:   []webhook.ChannelConfig{webhook.Via("webhook", map[string]string{"url": "https://example.com"})},
-	})
+	}, webhook.Quota{})
 	_, _ = store.Enqueue(ctx, now, []webhook.NewEvent{
 		{ID: "evt_1", Type: "object.created", Payload: []byte(`{"event_id":"evt_1"}`)},
 	}, nil)

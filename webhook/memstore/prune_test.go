@@ -21,7 +21,7 @@ func TestPruneReleasesMemory(t *testing.T) {
 			ID: fmt.Sprintf("wh_%016x", i), Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
 			Channels: []webhook.ChannelConfig{{Channel: "webhook"}, {Channel: "slack"}},
 		}
-		require.NoError(t, s.CreateWebhook(ctx, w))
+		require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
 	}
 	const events = 50
 	for i := range events {

@@ -19,7 +19,7 @@ type subscription struct {
 }
 
 // CreateWebhook implements [webhook.Subscriptions].
-func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
+func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -27,6 +27,9 @@ func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
 	defer s.mu.Unlock()
 	if s.webhooks[w.ID] != nil {
 		return webhook.ErrExists
+	}
+	if err := s.checkQuota(w, 1, len(w.Channels), quota); err != nil {
+		return err
 	}
 	w.Revision = micros(w.CreatedAt)
 	sub := &subscription{}
@@ -101,7 +104,7 @@ func (s *Store) CountWebhooks(ctx context.Context, q webhook.WebhookQuery) (int,
 }
 
 // UpdateWebhook implements [webhook.Subscriptions].
-func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
+func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -113,6 +116,11 @@ func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
 	}
 	if sub.webhook.Revision != w.Revision {
 		return webhook.ErrConflict
+	}
+	if more := len(w.Channels) - len(sub.webhook.Channels); more > 0 {
+		if err := s.checkQuota(w, 0, more, webhook.Quota{Channels: quota.Channels}); err != nil {
+			return err
+		}
 	}
 	w.Revision++
 	updated := w.Clone()
@@ -145,6 +153,20 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, re
 		s.orphans = append(s.orphans, e)
 	}
 	return nil
+}
+
+// checkQuota says whether the organization of w may have so many more.
+func (s *Store) checkQuota(w *webhook.Webhook, webhooks, channels int, quota webhook.Quota) error {
+	if quota == (webhook.Quota{}) {
+		return nil
+	}
+	if o := s.organizations[w.OrganizationID]; o != nil {
+		webhooks += len(o.webhooks)
+		for _, sub := range o.webhooks {
+			channels += len(sub.webhook.Channels)
+		}
+	}
+	return quota.Check(webhooks, channels)
 }
 
 // subscription returns the organization's webhook, or ErrNotFound.

@@ -144,7 +144,7 @@ func TestLocksOfTheVanished(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "200ms", value, "what the connection string says stays")
 
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
 	now := time.Now()
 	_, err = s.Enqueue(ctx, now, newEvents("evt_1"), nil)
 	require.NoError(t, err)
@@ -236,7 +236,7 @@ func TestDeadlock(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
 	conn, err := pgx.Connect(ctx, withParameter(t, s.dsn, "deadlock_timeout", "60s")) // the store finds it first
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })

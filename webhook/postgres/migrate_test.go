@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/migrationtest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
@@ -34,7 +35,7 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			dsn := schemaDSN(t)
 			s, peer := open(t, dsn), open(t, dsn)
 			first := newWebhook()
-			require.NoError(t, peer.CreateWebhook(ctx, first))
+			require.NoError(t, peer.CreateWebhook(ctx, first, webhook.Quota{}))
 			conn, err := pgx.Connect(ctx, dsn)
 			require.NoError(t, err)
 			begin := func() pgx.Tx {
@@ -56,7 +57,7 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			// A process that knows nothing yet answers from the snapshot.
 			tx := begin()
 			second := newWebhook()
-			require.NoError(t, peer.CreateWebhook(ctx, second))
+			require.NoError(t, peer.CreateWebhook(ctx, second, webhook.Quota{}))
 			require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_1")))
 			require.NoError(t, tx.Commit(ctx))
 			if level == pgx.ReadCommitted {
@@ -71,7 +72,7 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			// What the process knows already, it does not forget.
 			tx = begin()
 			second.EventTypes = []event.Pattern{"nothing.*"}
-			require.NoError(t, peer.UpdateWebhook(ctx, second))
+			require.NoError(t, peer.UpdateWebhook(ctx, second, webhook.Quota{}))
 			_, err = s.Enqueue(ctx, time.Now(), newEvents("evt_3"), nil)
 			require.NoError(t, err)
 			require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_4")))

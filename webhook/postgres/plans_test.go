@@ -69,7 +69,7 @@ func testPlans(t *testing.T, deliveries int) {
 	s, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{})
 	require.NoError(t, err)
 	w := newWebhook()
-	require.NoError(t, s.CreateWebhook(ctx, w))
+	require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
 	now := time.Now()
 	for _, fill := range []string{
 		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
@@ -144,7 +144,7 @@ func testPlans(t *testing.T, deliveries int) {
 	}
 	for id := range 2 {
 		w.Name = fmt.Sprint("changed ", id)
-		require.NoError(t, s.UpdateWebhook(ctx, w))
+		require.NoError(t, s.UpdateWebhook(ctx, w, webhook.Quota{}))
 	}
 	planned{"Enqueue after two changes", 50, func() error {
 		_, err := s.Enqueue(ctx, now, newEvents("d"), nil)

@@ -73,7 +73,7 @@ func TestSealedTableHasNoSecrets(t *testing.T) {
 		},
 		CreatedAt: time.Now(), UpdatedAt: time.Now(),
 	}
-	require.NoError(t, plain.CreateWebhook(ctx, w))
+	require.NoError(t, plain.CreateWebhook(ctx, w, webhook.Quota{}))
 	want, err := plain.Webhook(ctx, "org", w.ID)
 	require.NoError(t, err)
 
@@ -113,7 +113,7 @@ func TestResealBesideUpdates(t *testing.T) {
 			ID: webhook.NewID(), Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
 			Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{"n":0}`)}},
 		}
-		require.NoError(t, first.CreateWebhook(ctx, w))
+		require.NoError(t, first.CreateWebhook(ctx, w, webhook.Quota{}))
 		ids = append(ids, w.ID)
 	}
 
@@ -130,7 +130,7 @@ func TestResealBesideUpdates(t *testing.T) {
 					var configs struct{ N int }
 					assert.NoError(t, json.Unmarshal(w.Channels[0].Configs, &configs))
 					w.Channels[0].Configs = fmt.Appendf(nil, `{"n":%d}`, configs.N+1)
-					if err := s.UpdateWebhook(ctx, w); err == nil {
+					if err := s.UpdateWebhook(ctx, w, webhook.Quota{}); err == nil {
 						n++
 					} else if !assert.ErrorIs(t, err, webhook.ErrConflict, "only another update is in the way") {
 						return

@@ -40,7 +40,7 @@ func benchmarkOffered(b *testing.B, size, endpoints int) {
 			ID: webhook.NewID(), Name: "bench",
 			EventTypes: []event.Pattern{event.Pattern(fmt.Sprintf("bench.e%d", i))},
 			Channels:   []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{"url":"https://example.com"}`)}},
-		}))
+		}, webhook.Quota{}))
 	}
 	types := make([]string, endpoints)
 	for i := range types {

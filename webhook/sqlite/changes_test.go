@@ -141,12 +141,12 @@ func TestWhatAChangeCosts(t *testing.T) {
 	var last *webhook.Webhook
 	for range webhooks {
 		last = largeWebhook("large")
-		creating = append(creating, written.of(t, func() error { return admin.CreateWebhook(ctx, last) }))
+		creating = append(creating, written.of(t, func() error { return admin.CreateWebhook(ctx, last, webhook.Quota{}) }))
 	}
 	assert.Equal(t, creating[1], creating[webhooks-1], "creating one more costs the same, however many there are")
 	victim := newWebhook()
 	victim.OrganizationID, victim.EventTypes = "victim", []event.Pattern{"invoice.*"}
-	require.NoError(t, admin.CreateWebhook(ctx, victim))
+	require.NoError(t, admin.CreateWebhook(ctx, victim, webhook.Quota{}))
 
 	n := 0
 	emit := func(organizationID, eventType string) func() error {
@@ -159,7 +159,7 @@ func TestWhatAChangeCosts(t *testing.T) {
 	}
 	change := func() {
 		last.Name = fmt.Sprint("change ", n)
-		require.NoError(t, admin.UpdateWebhook(ctx, last))
+		require.NoError(t, admin.UpdateWebhook(ctx, last, webhook.Quota{}))
 	}
 
 	cold := read.of(t, emit("victim", "invoice.paid"))
@@ -200,8 +200,8 @@ func TestDatabaseWentBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	s, admin := open(t, path), open(t, path)
 	kept, lost := newWebhook(), newWebhook()
-	require.NoError(t, admin.CreateWebhook(ctx, kept))
-	require.NoError(t, admin.CreateWebhook(ctx, lost))
+	require.NoError(t, admin.CreateWebhook(ctx, kept, webhook.Quota{}))
+	require.NoError(t, admin.CreateWebhook(ctx, lost, webhook.Quota{}))
 	targets := func(id string) (ids []string) {
 		_, err := s.Enqueue(ctx, time.Now(), []webhook.NewEvent{{ID: id, Type: "a.b", Payload: []byte(`{}`)}}, nil)
 		require.NoError(t, err)
@@ -226,6 +226,6 @@ func TestDatabaseWentBack(t *testing.T) {
 	require.NoError(t, db.Close())
 	require.Equal(t, []string{kept.ID}, targets("evt_2"))
 	added := newWebhook()
-	require.NoError(t, admin.CreateWebhook(ctx, added))
+	require.NoError(t, admin.CreateWebhook(ctx, added, webhook.Quota{}))
 	require.ElementsMatch(t, []string{kept.ID, added.ID}, targets("evt_3"))
 }

@@ -53,7 +53,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
 	w := newWebhook()
-	require.NoError(t, s.CreateWebhook(ctx, w))
+	require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
 	_, err := s.Webhook(ctx, "", w.ID)
 	require.NoError(t, err)
 	paused := false
@@ -65,7 +65,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 		require.NoError(t, err)
 	}
 	w.Name = "Changed"
-	require.NoError(t, s.UpdateWebhook(ctx, w))
+	require.NoError(t, s.UpdateWebhook(ctx, w, webhook.Quota{}))
 	events := make([]webhook.NewEvent, 21) // chunks of every size
 	for i := range events {
 		events[i] = webhook.NewEvent{ID: fmt.Sprint("evt_", i), Type: "a.b", Payload: []byte(`{}`)}
@@ -135,7 +135,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 func settleElsewhere(t *testing.T, s, other *sqlstore.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook()))
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
 	_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_elsewhere", Type: "a.b", Payload: []byte(`{}`)}}, nil)
 	require.NoError(t, err)
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})

@@ -35,7 +35,7 @@ func TestProcesses(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	s := open(t, path)
-	require.NoError(t, s.CreateWebhook(t.Context(), newWebhook()))
+	require.NoError(t, s.CreateWebhook(t.Context(), newWebhook(), webhook.Quota{}))
 	var children []*exec.Cmd
 	for range processes {
 		cmd := child("TestProcesses", path)

@@ -34,7 +34,7 @@ func TestMixedStateAndReseal(t *testing.T) {
 	list, err := s.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: "org"})
 	require.NoError(t, err)
 	require.ElementsMatch(t, want, list, "what is in clear is read with a Sealer too")
-	require.NoError(t, s.UpdateWebhook(ctx, want[0]))
+	require.NoError(t, s.UpdateWebhook(ctx, want[0], webhook.Quota{}))
 	require.NotContains(t, channelsOf(t, path, want[0].ID), "geheim", "and sealed when it is written the next time")
 	require.Contains(t, channelsOf(t, path, want[1].ID), "geheim")
 
@@ -128,7 +128,7 @@ func TestResealLooksAgainAtWhatChangedMeanwhile(t *testing.T) {
 	changed := all[0]
 	meddling := &meddlingSealer{Sealer: sealer(t, "new", "old"), meddle: func() {
 		changed.Name = "Changed"
-		assert.NoError(t, old.UpdateWebhook(ctx, changed))
+		assert.NoError(t, old.UpdateWebhook(ctx, changed, webhook.Quota{}))
 	}}
 	s, err := sqlite.Open(ctx, path, sqlite.Config{Sealer: meddling})
 	require.NoError(t, err)
@@ -179,7 +179,7 @@ func TestResealBesideUpdates(t *testing.T) {
 	var ids []string
 	for range webhooks {
 		w := newWebhook()
-		require.NoError(t, first.CreateWebhook(ctx, w))
+		require.NoError(t, first.CreateWebhook(ctx, w, webhook.Quota{}))
 		ids = append(ids, w.ID)
 	}
 
@@ -196,7 +196,7 @@ func TestResealBesideUpdates(t *testing.T) {
 					var configs struct{ N int }
 					assert.NoError(t, json.Unmarshal(w.Channels[0].Configs, &configs))
 					w.Channels[0].Configs = fmt.Appendf(nil, `{"n":%d}`, configs.N+1)
-					if err := s.UpdateWebhook(ctx, w); err == nil {
+					if err := s.UpdateWebhook(ctx, w, webhook.Quota{}); err == nil {
 						n++
 					} else if !assert.ErrorIs(t, err, webhook.ErrConflict, "only another update is in the way") {
 						return

@@ -78,7 +78,7 @@ func secretWebhook(organizationID string) *webhook.Webhook {
 // create stores a webhook and returns what is read back.
 func create(t *testing.T, s *stored, w *webhook.Webhook) *webhook.Webhook {
 	t.Helper()
-	require.NoError(t, s.CreateWebhook(t.Context(), w))
+	require.NoError(t, s.CreateWebhook(t.Context(), w, webhook.Quota{}))
 	got, err := s.Webhook(t.Context(), w.OrganizationID, w.ID)
 	require.NoError(t, err)
 	return got
@@ -140,7 +140,7 @@ func TestSealedDatabaseHasNoSecrets(t *testing.T) {
 		s := openSealed(t, filepath.Join(t.TempDir(), "webhooks.db"), keys...)
 		w := create(t, s, secretWebhook("org"))
 		w.Name = "More Orders"
-		require.NoError(t, s.UpdateWebhook(ctx, w))
+		require.NoError(t, s.UpdateWebhook(ctx, w, webhook.Quota{}))
 		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{OrganizationID: "org", ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
 		require.NoError(t, err)
 		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
@@ -226,7 +226,7 @@ func TestUnreadableWebhook(t *testing.T) {
 	s := openSealed(t, path, "a")
 	stale := unreadable.Clone()
 	stale.Revision--
-	require.ErrorIs(t, s.UpdateWebhook(ctx, stale), webhook.ErrConflict)
+	require.ErrorIs(t, s.UpdateWebhook(ctx, stale, webhook.Quota{}), webhook.ErrConflict)
 
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
 	require.NoError(t, err)
@@ -242,7 +242,7 @@ func TestUnreadableWebhook(t *testing.T) {
 	require.Equal(t, unreadable.Revision+1, paused.Revision)
 	require.Equal(t, unreadable.Channels, paused.Channels, "and keeps what is sealed")
 
-	require.NoError(t, s.UpdateWebhook(ctx, paused), "giving it all of its configs again makes it readable")
+	require.NoError(t, s.UpdateWebhook(ctx, paused, webhook.Quota{}), "giving it all of its configs again makes it readable")
 	got, err := s.Webhook(ctx, "org", unreadable.ID)
 	require.NoError(t, err)
 	require.Equal(t, unreadable.Channels, got.Channels)

@@ -30,8 +30,8 @@ func TestPruneRemovesFiguresOfDeletedWebhooks(t *testing.T) {
 	}
 
 	gone, stays := newWebhook(), newWebhook()
-	require.NoError(t, s.CreateWebhook(ctx, gone))
-	require.NoError(t, s.CreateWebhook(ctx, stays))
+	require.NoError(t, s.CreateWebhook(ctx, gone, webhook.Quota{}))
+	require.NoError(t, s.CreateWebhook(ctx, stays, webhook.Quota{}))
 	const hours = 5
 	for n := range hours {
 		at := now.Add(time.Duration(n) * time.Hour)

@@ -40,8 +40,8 @@ func TestCollisionsAreTriedAgain(t *testing.T) {
 	now := time.Now()
 	w := &webhook.Webhook{ID: "wh_1"}
 	for name, call := range map[string]func(ctx context.Context, s *Store) error{
-		"CreateWebhook": func(ctx context.Context, s *Store) error { return s.CreateWebhook(ctx, w.Clone()) },
-		"UpdateWebhook": func(ctx context.Context, s *Store) error { return s.UpdateWebhook(ctx, w.Clone()) },
+		"CreateWebhook": func(ctx context.Context, s *Store) error { return s.CreateWebhook(ctx, w.Clone(), webhook.Quota{}) },
+		"UpdateWebhook": func(ctx context.Context, s *Store) error { return s.UpdateWebhook(ctx, w.Clone(), webhook.Quota{}) },
 		"DeleteWebhook": func(ctx context.Context, s *Store) error { return s.DeleteWebhook(ctx, "", w.ID, 0) },
 		"Enqueue": func(ctx context.Context, s *Store) error {
 			_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_1"}}, nil)

@@ -12,7 +12,7 @@ import (
 type subscriptionStatements struct {
 	insert, update, remove, exists, get, pause        string
 	endpoints, addEndpoint, nextEndpoint, setEndpoint string
-	pauseEndpoints                                    string
+	pauseEndpoints, count                             string
 	listing                                           listingStatements
 }
 
@@ -32,13 +32,15 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		addEndpoint: x.sql(`INSERT INTO {p}endpoints (id, organization_id, webhook_id, channel, state) VALUES (?, ?, ?, ?, ?)`),
 		nextEndpoint: x.sql(`UPDATE {p}organizations SET number = coalesce(number, {nextnumber}), endpoints = endpoints + 1
 			WHERE organization_id = ? RETURNING number, endpoints`),
-		setEndpoint:    x.sql(`UPDATE {p}endpoints SET state = ? WHERE id = ?`),
+		setEndpoint: x.sql(`UPDATE {p}endpoints SET state = ? WHERE id = ?`),
+		count: x.sql(`UPDATE {p}organizations SET webhooks = webhooks + ?, channels = channels + ? WHERE organization_id = ?
+			RETURNING webhooks, channels`),
 		pauseEndpoints: x.sql(`UPDATE {p}endpoints SET state = ? WHERE webhook_id = ? AND state < 2`),
 	}
 }
 
 // CreateWebhook implements [webhook.Subscriptions].
-func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
+func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
 	eventTypes, channels, err := s.encodeWebhook(ctx, w)
 	if err != nil {
 		return err
@@ -49,8 +51,11 @@ func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
 			return err
 		}
-		endpoints, err := s.setEndpoints(ctx, q, w, w.ChannelKeys())
+		endpoints, more, err := s.setEndpoints(ctx, q, w, w.ChannelKeys())
 		if err != nil {
+			return err
+		}
+		if err := s.countWebhooks(ctx, q, w.OrganizationID, 1, more, quota); err != nil {
 			return err
 		}
 		_, err = q.Exec(ctx, s.routing.add, version, micros(w.CreatedAt), flag(w.Paused), 0, eventTypes, endpoints,
@@ -91,7 +96,7 @@ func (s *Store) webhooks(ctx context.Context, query string, args ...any) ([]*sto
 }
 
 // UpdateWebhook implements [webhook.Subscriptions].
-func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
+func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
 	eventTypes, channels, err := s.encodeWebhook(ctx, w)
 	if err != nil {
 		return err
@@ -105,8 +110,11 @@ func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
 		if n == 0 {
 			return s.conflict(ctx, q, w)
 		}
-		endpoints, err := s.setEndpoints(ctx, q, w, w.ChannelKeys())
+		endpoints, more, err := s.setEndpoints(ctx, q, w, w.ChannelKeys())
 		if err != nil {
+			return err
+		}
+		if err := s.countWebhooks(ctx, q, w.OrganizationID, 0, more, webhook.Quota{Channels: quota.Channels}); err != nil {
 			return err
 		}
 		_, err = q.Exec(ctx, s.routing.set, version, w.Revision+1, flag(w.Paused), 0, eventTypes, endpoints, w.OrganizationID, w.ID)
@@ -116,6 +124,22 @@ func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
 		w.Revision++
 	}
 	return err
+}
+
+// countWebhooks adds to what the organization has, and says whether it may have it. No
+// other change of its webhooks goes on meanwhile.
+func (s *Store) countWebhooks(ctx context.Context, q Tx, organizationID string, webhooks, channels int, quota webhook.Quota) error {
+	if webhooks == 0 && channels == 0 {
+		return nil
+	}
+	added := webhooks > 0 || channels > 0
+	if _, err := one(ctx, q, s.subscriptions.count, []any{webhooks, channels, organizationID}, []any{&webhooks, &channels}); err != nil {
+		return err
+	}
+	if !added {
+		return nil
+	}
+	return quota.Check(webhooks, channels)
 }
 
 // conflict says why an update or a removal found nothing to change.
@@ -146,8 +170,11 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, re
 		if n == 0 {
 			return s.conflict(ctx, q, w)
 		}
-		none, err := s.setEndpoints(ctx, q, w, nil)
+		none, less, err := s.setEndpoints(ctx, q, w, nil)
 		if err != nil {
+			return err
+		}
+		if err := s.countWebhooks(ctx, q, organizationID, -1, less, webhook.Quota{}); err != nil {
 			return err
 		}
 		if _, err := q.Exec(ctx, s.routing.set, version, 0, 0, 1, "[]", none, organizationID, id); err != nil {
@@ -172,14 +199,14 @@ func (s *Store) change(ctx context.Context, organizationID string, fn func(ctx c
 }
 
 // setEndpoints makes the webhook's endpoints those of the channel keys, and
-// returns them as the row of a route has them.
-func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys []string) (string, error) {
+// returns them as the row of a route has them, and how many more they are.
+func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys []string) (encoded string, more int, err error) {
 	state := int64(endpointActive)
 	if w.Paused {
 		state = endpointPaused
 	}
 	stored := make(map[string]int64)
-	err := collect(ctx, q, func(rows scanner) error {
+	err = collect(ctx, q, func(rows scanner) error {
 		var id int64
 		var channel string
 		err := rows.Scan(&id, &channel)
@@ -187,8 +214,9 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys
 		return err
 	}, s.subscriptions.endpoints, w.ID)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
+	more = len(keys) - len(stored)
 	routed := make([]routedEndpoint, len(keys))
 	for i, key := range keys {
 		id, ok := stored[key]
@@ -197,22 +225,22 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys
 			_, err = q.Exec(ctx, s.subscriptions.setEndpoint, state, id)
 		} else {
 			if id, err = s.nextEndpoint(ctx, q, w.OrganizationID); err != nil {
-				return "", err
+				return "", 0, err
 			}
 			_, err = q.Exec(ctx, s.subscriptions.addEndpoint, id, w.OrganizationID, w.ID, key, state)
 		}
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
 		routed[i] = routedEndpoint{id, key}
 	}
 	for _, id := range stored {
 		if _, err := q.Exec(ctx, s.subscriptions.setEndpoint, int64(endpointDeleted), id); err != nil {
-			return "", err
+			return "", 0, err
 		}
 	}
-	encoded, err := json.Marshal(routed)
-	return string(encoded), err
+	raw, err := json.Marshal(routed)
+	return string(raw), more, err
 }
 
 // nextEndpoint returns the id of a new endpoint: see endpointBits.

@@ -75,7 +75,7 @@ func newBench(b *testing.B, s webhook.Store) *bench {
 	}
 	w := hook()
 	w.EventTypes = []event.Pattern{"object.*"}
-	bench.check(s.CreateWebhook(bench.ctx, w))
+	bench.check(s.CreateWebhook(bench.ctx, w, webhook.Quota{}))
 	return bench
 }
 
@@ -216,7 +216,7 @@ func (b *bench) fillEndpoints(n int) {
 	for range n {
 		w := hook()
 		w.EventTypes = []event.Pattern{"invoice.*"}
-		b.check(b.CreateWebhook(b.ctx, w))
+		b.check(b.CreateWebhook(b.ctx, w, webhook.Quota{}))
 	}
 	b.enqueue(b.events(10, "invoice.paid"), nil)
 }

@@ -30,14 +30,14 @@ func cancelledBefore(f *fixture) {
 	changed := w.Clone()
 	changed.Name = "Changed"
 	for name, call := range map[string]func() error{
-		"CreateWebhook": func() error { return f.CreateWebhook(ctx, hook()) },
+		"CreateWebhook": func() error { return f.CreateWebhook(ctx, hook(), webhook.Quota{}) },
 		"Webhook":       func() error { _, err := f.Webhook(ctx, org, w.ID); return err },
 		"Webhooks":      func() error { _, err := f.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: org}); return err },
 		"CountWebhooks": func() error {
 			_, err := f.CountWebhooks(ctx, webhook.WebhookQuery{OrganizationID: org})
 			return err
 		},
-		"UpdateWebhook": func() error { return f.UpdateWebhook(ctx, changed) },
+		"UpdateWebhook": func() error { return f.UpdateWebhook(ctx, changed, webhook.Quota{}) },
 		"DeleteWebhook": func() error { return f.DeleteWebhook(ctx, org, w.ID, 0) },
 		"Enqueue": func() error {
 			_, err := f.Enqueue(ctx, start(), newEvents("new", 3), &webhook.Offer{Until: late, Accept: always})

@@ -23,6 +23,7 @@ func concurrencyCases() []testCase {
 		{"TakeOvers", func(f *fixture) { concurrentTakeOvers(f, f) }},
 		{"SameEvents", func(f *fixture) { concurrentSameEvents(f, f) }},
 		{"CreateThenEmit", func(f *fixture) { concurrentCreateThenEmit(f, f) }},
+		{"Quota", func(f *fixture) { concurrentQuota(f, f) }},
 		{"ChangeThenEmit", func(f *fixture) { concurrentChangeThenEmit(f, f) }},
 		{"Updaters", func(f *fixture) { concurrentUpdaters(f, f) }},
 		{"Statistics", func(f *fixture) { concurrentStatistics(f, f) }},
@@ -178,7 +179,7 @@ func concurrentCreateThenEmit(views ...*fixture) {
 		name := fmt.Sprint("type", n)
 		w := hook()
 		w.EventTypes = []event.Pattern{event.Pattern(name + ".*")}
-		if !assert.NoError(mine.t, mine.CreateWebhook(mine.ctx, w)) {
+		if !assert.NoError(mine.t, mine.CreateWebhook(mine.ctx, w, webhook.Quota{})) {
 			return
 		}
 		e := newEvent("evt_" + name)
@@ -200,7 +201,7 @@ func concurrentChangeThenEmit(views ...*fixture) {
 		mine, yours := views[n%len(views)], views[(n+1)%len(views)]
 		w := hook()
 		w.EventTypes = []event.Pattern{event.Pattern(fmt.Sprintf("type%d_0.*", n))}
-		if !assert.NoError(mine.t, mine.CreateWebhook(mine.ctx, w)) {
+		if !assert.NoError(mine.t, mine.CreateWebhook(mine.ctx, w, webhook.Quota{})) {
 			return
 		}
 		for round := range rounds {
@@ -216,7 +217,7 @@ func concurrentChangeThenEmit(views ...*fixture) {
 			emit(1)
 			w.EventTypes = []event.Pattern{event.Pattern(fmt.Sprintf("type%d_%d.*", n, round+1))}
 			w.Paused = round%2 == 0
-			if !assert.NoError(mine.t, mine.UpdateWebhook(mine.ctx, w)) {
+			if !assert.NoError(mine.t, mine.UpdateWebhook(mine.ctx, w, webhook.Quota{})) {
 				return
 			}
 			emit(0)
@@ -249,7 +250,7 @@ func concurrentUpdaters(views ...*fixture) {
 			}
 			base := current.Revision
 			current.Name = fmt.Sprintf("%d of goroutine %d", won, n)
-			err = f.UpdateWebhook(f.ctx, current)
+			err = f.UpdateWebhook(f.ctx, current, webhook.Quota{})
 			if errors.Is(err, webhook.ErrConflict) {
 				continue
 			}
@@ -274,7 +275,7 @@ func concurrentCreators(f *fixture) {
 	w := hook()
 	var winners atomic.Int64
 	inParallel(func(int) {
-		err := f.CreateWebhook(f.ctx, w.Clone())
+		err := f.CreateWebhook(f.ctx, w.Clone(), webhook.Quota{})
 		if err == nil {
 			winners.Add(1)
 			return
@@ -320,7 +321,7 @@ func removingWhileEmitting(f *fixture) {
 			}
 			changed := w.Clone()
 			changed.Channels = changed.Channels[:1]
-			assert.NoError(f.t, f.UpdateWebhook(f.ctx, changed))
+			assert.NoError(f.t, f.UpdateWebhook(f.ctx, changed, webhook.Quota{}))
 			return
 		}
 		for i := range 5 {

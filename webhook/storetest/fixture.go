@@ -68,7 +68,7 @@ func newEvents(prefix string, n int) []webhook.NewEvent {
 // create stores a webhook and returns it.
 func (f *fixture) create(w *webhook.Webhook) *webhook.Webhook {
 	f.t.Helper()
-	require.NoError(f.t, f.CreateWebhook(f.ctx, w), "creating a webhook")
+	require.NoError(f.t, f.CreateWebhook(f.ctx, w, webhook.Quota{}), "creating a webhook")
 	return w
 }
 
@@ -78,7 +78,7 @@ func (f *fixture) update(w *webhook.Webhook, change func(*webhook.Webhook)) *web
 	current, err := f.Webhook(f.ctx, w.OrganizationID, w.ID)
 	require.NoError(f.t, err, "reading a webhook")
 	change(current)
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, current), "updating a webhook that nobody else changed")
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, current, webhook.Quota{}), "updating a webhook that nobody else changed")
 	return current
 }
 

@@ -30,7 +30,7 @@ func (m *model) createWebhook() {
 	w.ID = fmt.Sprintf("wh_%016x", m.random.Uint64())
 	w.CreatedAt = m.now
 	m.shuffle(w)
-	require.NoError(m.t, m.CreateWebhook(m.ctx, w))
+	require.NoError(m.t, m.CreateWebhook(m.ctx, w, webhook.Quota{}))
 	m.webhooks[w.ID] = w.Clone()
 }
 
@@ -41,7 +41,7 @@ func (m *model) updateWebhook() {
 	}
 	changed := w.Clone()
 	m.shuffle(changed)
-	require.NoError(m.t, m.UpdateWebhook(m.ctx, changed))
+	require.NoError(m.t, m.UpdateWebhook(m.ctx, changed, webhook.Quota{}))
 	*w = *changed.Clone()
 	keys := w.ChannelKeys()
 	maps.DeleteFunc(m.figures, func(e webhook.Endpoint, _ webhook.Statistics) bool {

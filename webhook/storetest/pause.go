@@ -93,7 +93,7 @@ func pauseByVerdict(f *fixture) {
 	require.Empty(f.t, f.offer(now, always, newEvent("evt_later")), "deliveries of a webhook that a verdict paused are never offered")
 
 	before.Name = "An update that knows nothing of the pause"
-	require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, before), webhook.ErrConflict,
+	require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, before, webhook.Quota{}), webhook.ErrConflict,
 		"an update based on a revision from before the pause would undo it unseen")
 	f.settle(now, succeeded(tasks[1], now))
 	f.setPaused(w, false)

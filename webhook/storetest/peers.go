@@ -30,6 +30,7 @@ func peerCases(h Harness) []testCase {
 		{"TakeOvers", with(func(f, peer *fixture) { concurrentTakeOvers(f, peer) })},
 		{"SameEvents", with(func(f, peer *fixture) { concurrentSameEvents(f, peer) })},
 		{"CreateThenEmit", with(func(f, peer *fixture) { concurrentCreateThenEmit(f, peer) })},
+		{"Quota", with(func(f, peer *fixture) { concurrentQuota(f, peer) })},
 		{"Statistics", with(func(f, peer *fixture) { concurrentStatistics(f, peer) })},
 		{"Updaters", with(func(f, peer *fixture) { concurrentUpdaters(f, peer) })},
 	}
@@ -92,7 +93,7 @@ func manyChangesByPeer(f, peer *fixture) {
 	added := peer.create(hook())
 	for i := range changes {
 		added.Name = fmt.Sprint("change ", i)
-		require.NoError(f.t, peer.UpdateWebhook(peer.ctx, added))
+		require.NoError(f.t, peer.UpdateWebhook(peer.ctx, added, webhook.Quota{}))
 	}
 	tasks := f.offer(start(), always, newEvent("evt_1"))
 	got := make(map[string]int64)

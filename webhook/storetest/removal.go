@@ -118,7 +118,7 @@ func (f *fixture) recreate(deleted *webhook.Webhook, organization string) bool {
 	f.t.Helper()
 	again := deleted.Clone()
 	again.OrganizationID = organization
-	err := f.CreateWebhook(f.ctx, again)
+	err := f.CreateWebhook(f.ctx, again, webhook.Quota{})
 	if errors.Is(err, webhook.ErrExists) {
 		return false
 	}

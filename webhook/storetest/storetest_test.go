@@ -29,6 +29,7 @@ func broken() map[string]struct {
 		caught string
 	}{
 		"forgets the revision":       {forgetsRevision{memstore.New()}, "Subscriptions/CreateSetsRevision"},
+		"ignores quotas":             {ignoresQuota{memstore.New()}, "Subscriptions/Quota"},
 		"ignores offsets":            {ignoresOffset{memstore.New()}, "Subscriptions/ListOrderAndPaging"},
 		"goes after a time only":     {afterTime{memstore.New()}, "Subscriptions/ListAfter"},
 		"counts a page":              {countsPage{memstore.New()}, "Subscriptions/ListAfter"},
@@ -99,8 +100,14 @@ func TestSuitePasses(t *testing.T) {
 
 type forgetsRevision struct{ webhook.Store }
 
-func (s forgetsRevision) CreateWebhook(ctx context.Context, w *webhook.Webhook) error {
-	return s.Store.CreateWebhook(ctx, w.Clone())
+func (s forgetsRevision) CreateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
+	return s.Store.CreateWebhook(ctx, w.Clone(), quota)
+}
+
+type ignoresQuota struct{ webhook.Store }
+
+func (s ignoresQuota) CreateWebhook(ctx context.Context, w *webhook.Webhook, _ webhook.Quota) error {
+	return s.Store.CreateWebhook(ctx, w, webhook.Quota{})
 }
 
 type ignoresOffset struct{ webhook.Store }
@@ -129,11 +136,11 @@ func (s countsPage) CountWebhooks(ctx context.Context, q webhook.WebhookQuery) (
 
 type neverConflicts struct{ webhook.Store }
 
-func (s neverConflicts) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
+func (s neverConflicts) UpdateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
 	if stored, err := s.Webhook(ctx, w.OrganizationID, w.ID); err == nil {
 		w.Revision = stored.Revision
 	}
-	return s.Store.UpdateWebhook(ctx, w)
+	return s.Store.UpdateWebhook(ctx, w, quota)
 }
 
 type compactsPayloads struct{ webhook.Store }

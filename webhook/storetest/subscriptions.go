@@ -19,6 +19,7 @@ func subscriptionCases() []testCase {
 		{"KeepsEveryField", keepsEveryField},
 		{"CreateSetsRevision", createSetsRevision},
 		{"UsedIDExists", usedIDExists},
+		{"Quota", quotaBounds},
 		{"UnknownIsNotFound", unknownWebhookIsNotFound},
 		{"UpdateReplaces", updateReplaces},
 		{"UpdateConflict", updateConflict},
@@ -85,7 +86,7 @@ func usedIDExists(f *fixture) {
 	for _, organization := range []string{org, other} {
 		again := hook()
 		again.ID, again.OrganizationID, again.Name = w.ID, organization, "Changed"
-		require.ErrorIs(f.t, f.CreateWebhook(f.ctx, again), webhook.ErrExists,
+		require.ErrorIs(f.t, f.CreateWebhook(f.ctx, again, webhook.Quota{}), webhook.ErrExists,
 			"a used id is ErrExists, whichever organization uses it (used by %s, tried by %s)", org, organization)
 		require.Zero(f.t, again.Revision, "an error leaves everything as it was: no revision is set")
 	}
@@ -99,7 +100,7 @@ func unknownWebhookIsNotFound(f *fixture) {
 	w.Revision = 1
 	_, err := f.Webhook(f.ctx, org, w.ID)
 	assert.ErrorIs(f.t, err, webhook.ErrNotFound, "reading an unknown webhook")
-	assert.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w), webhook.ErrNotFound, "updating an unknown webhook")
+	assert.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w, webhook.Quota{}), webhook.ErrNotFound, "updating an unknown webhook")
 	assert.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, 0), webhook.ErrNotFound, "deleting an unknown webhook")
 	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
 	assert.NoError(f.t, err, "an empty list is not an error")
@@ -112,7 +113,7 @@ func updateReplaces(f *fixture) {
 	update.ID, update.Name, update.Paused, update.Revision = w.ID, "Renamed", true, w.Revision
 	update.EventTypes = []event.Pattern{"invoice.paid"}
 	update.CreatedAt, update.UpdatedAt = start().Add(time.Hour), start().Add(2*time.Hour)
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, update))
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, update, webhook.Quota{}))
 	require.Greater(f.t, update.Revision, w.Revision, "UpdateWebhook sets the new revision in the webhook it is given")
 
 	got, err := f.Webhook(f.ctx, org, w.ID)
@@ -121,7 +122,7 @@ func updateReplaces(f *fixture) {
 	f.requireSameWebhook(update, got)
 
 	update.Name = "Renamed again"
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, update), "the revision that an update sets is the one the next update is based on")
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, update, webhook.Quota{}), "the revision that an update sets is the one the next update is based on")
 	require.Equal(f.t, w.Revision+2, update.Revision, "the revision counts the updates")
 }
 
@@ -129,12 +130,12 @@ func updateConflict(f *fixture) {
 	w := f.create(hook())
 	first, stale, ahead := w.Clone(), w.Clone(), w.Clone()
 	first.Name, stale.Name, ahead.Name = "First", "Stale", "Ahead"
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, first))
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, first, webhook.Quota{}))
 
 	ahead.Revision = 9
 	for _, late := range []*webhook.Webhook{stale, ahead} {
 		before := late.Revision
-		require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, late), webhook.ErrConflict,
+		require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, late, webhook.Quota{}), webhook.ErrConflict,
 			"an update that is not based on the stored revision is refused, so that no change is lost")
 		require.Equal(f.t, before, late.Revision, "an error leaves everything as it was: the revision is not set")
 	}
@@ -162,7 +163,7 @@ func deleteRemoves(f *fixture) {
 	f.remove(w)
 	_, err := f.Webhook(f.ctx, org, w.ID)
 	require.ErrorIs(f.t, err, webhook.ErrNotFound, "a deleted webhook is gone")
-	require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w), webhook.ErrNotFound, "a deleted webhook cannot be updated")
+	require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w, webhook.Quota{}), webhook.ErrNotFound, "a deleted webhook cannot be updated")
 	require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, 0), webhook.ErrNotFound, "a deleted webhook cannot be deleted again")
 	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
 	require.NoError(f.t, err)
@@ -362,7 +363,7 @@ func webhooksAreCopies(f *fixture) {
 	}
 	updated := want.Clone()
 	want.Revision++
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, updated))
+	require.NoError(f.t, f.UpdateWebhook(f.ctx, updated, webhook.Quota{}))
 	scribble(updated)
 	got, err := f.Webhook(f.ctx, org, want.ID)
 	require.NoError(f.t, err)

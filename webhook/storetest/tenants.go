@@ -41,7 +41,7 @@ func isolationOfEveryMethod(f *fixture) {
 		require.Zero(f.t, n, rule, stranger)
 		stolen := w.Clone()
 		stolen.OrganizationID, stolen.Name = stranger, "Stolen"
-		require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, stolen), webhook.ErrNotFound, rule, stranger)
+		require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, stolen, webhook.Quota{}), webhook.ErrNotFound, rule, stranger)
 		require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, stranger, w.ID, 0), webhook.ErrNotFound, rule, stranger)
 
 		found, err := f.Deliveries(f.ctx, webhook.DeliveryQuery{OrganizationID: stranger})

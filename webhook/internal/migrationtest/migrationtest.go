@@ -61,11 +61,15 @@ func Check(t *testing.T, s webhook.Store) {
 	require.Len(t, emit("b", "evt_1"), 1)
 	require.Equal(t, map[string]int64{first: 1_000_000, third: 3_000_000}, claim())
 
+	require.ErrorIs(t, s.CreateWebhook(ctx, &webhook.Webhook{ID: webhook.NewID(), OrganizationID: "a", CreatedAt: now}, webhook.Quota{Webhooks: 2}),
+		webhook.ErrLimit, "what was there before the migration counts")
 	w, err := s.Webhook(ctx, "a", second)
 	require.NoError(t, err)
 	w.Paused = false
-	require.NoError(t, s.UpdateWebhook(ctx, w), "a webhook from before the migration can be changed")
+	require.NoError(t, s.UpdateWebhook(ctx, w, webhook.Quota{}), "a webhook from before the migration can be changed")
 	require.Equal(t, map[string]int64{second: 2_000_008}, claim())
+	w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: "sms", Configs: []byte(`{}`)})
+	require.ErrorIs(t, s.UpdateWebhook(ctx, w, webhook.Quota{Channels: 3}), webhook.ErrLimit)
 	require.NoError(t, s.DeleteWebhook(ctx, "a", first, 0))
 	require.Equal(t, map[webhook.Endpoint]webhook.Status{{WebhookID: second, Channel: "webhook"}: webhook.StatusPending}, emit("a", "evt_2"))
 	require.Equal(t, map[string]int64{second: 2_000_008}, claim())

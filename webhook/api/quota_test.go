@@ -1,0 +1,44 @@
+package api_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+)
+
+// An organization has as many webhooks and channels as it may, and the error is
+// the same locally and through the client.
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{dispatcher: func(c *webhook.Config) { c.Quota = webhook.Quota{Webhooks: 2, Channels: 3} }})
+	first := f.create(plainWebhook, "Idempotency-Key", "k")
+	f.create(plainWebhook)
+	a := f.do("POST", prefix, plainWebhook)
+	assert.Equal(t, api.TypeQuota, a.errorType(http.StatusForbidden))
+	assert.Contains(t, string(a.Body), `"details":{"limit":"webhooks","max":2}`)
+	assert.Empty(t, a.Header.Get("Retry-After"), "waiting changes nothing")
+	assert.Equal(t, first, f.create(plainWebhook, "Idempotency-Key", "k"), "a repetition is answered")
+	f.do("POST", prefix, plainWebhook, f.as(orgB)...).want(http.StatusCreated)
+
+	w := sinkWebhook("w", `{}`, `{}`, `{}`)
+	_, err := f.client(orgA).Create(t.Context(), w)
+	require.ErrorIs(t, err, webhook.ErrLimit)
+	require.NotErrorIs(t, err, api.ErrForbidden)
+	w.OrganizationID = orgA
+	require.ErrorIs(t, f.dispatcher.CreateWebhook(t.Context(), w), webhook.ErrLimit)
+	w.ID = first
+	_, err = f.client(orgA).Update(t.Context(), w)
+	require.ErrorIs(t, err, webhook.ErrLimit)
+	var limit *webhook.LimitError
+	require.ErrorAs(t, f.dispatcher.PutWebhook(t.Context(), w), &limit)
+	assert.Equal(t, webhook.LimitError{Limit: "channels", Max: 3}, *limit)
+
+	_, err = webhook.New(f.store, webhook.Config{Quota: webhook.Quota{Webhooks: -1, Channels: -1}})
+	require.ErrorContains(t, err, "Quota.Webhooks")
+	require.ErrorContains(t, err, "Quota.Channels")
+}
