@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/idna"
+
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -78,5 +80,9 @@ func originOf(s string) (origin string, ok bool) {
 	}
 	scheme := strings.ToLower(u.Scheme)
 	port := cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[scheme])
-	return scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port, true
+	host := strings.ToLower(u.Hostname())
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil { // as it is connected to
+		host = ascii
+	}
+	return scheme + "://" + host + ":" + port, true
 }

@@ -17,6 +17,13 @@ import (
 // but not reveal its secrets does not get them sent to a host of their own.
 func TestMasksStayWithTheTarget(t *testing.T) {
 	t.Parallel()
+	const idn = "https://xn--bcher-kva.example/"
+	for _, same := range []string{"https://bücher.example/", "https://BÜCHER.example:443/x", idn} {
+		f := newFixture(t, options{})
+		id := f.create(strings.Replace(secretWebhook, "https://example.com/hook", idn, 1))
+		shown := string(f.do("GET", prefix+"/"+id, "").Body)
+		f.do("PUT", prefix+"/"+id, strings.Replace(shown, idn, same, 1)).want(http.StatusOK)
+	}
 	const problem = "body.channels.0.configs.headers.X-S: value_error"
 	for url, moved := range map[string]bool{
 		"https://example.com/hook":               false,

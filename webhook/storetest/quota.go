@@ -45,7 +45,7 @@ func quotaBounds(f *fixture) {
 	got, err := f.Webhook(f.ctx, org, second.ID)
 	require.NoError(f.t, err)
 	require.Len(f.t, got.Channels, 3, "an error leaves everything as it was")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{}), 0)
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{}))
 	f.emit(start(), "evt_1")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{}), 4, "an error leaves everything as it was: events go to what was there")
 	quota = webhook.Quota{Webhooks: 1, Channels: 1}

@@ -1,0 +1,41 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+)
+
+// The server refuses text with NUL, or that is not UTF-8: what is looked for by
+// such an id is not found, as in every store.
+func TestUnstorableIDs(t *testing.T) {
+	t.Parallel()
+	d, err := webhook.New(open(t, schemaDSN(t)), webhook.Config{})
+	require.NoError(t, err)
+	for _, id := range []string{"wh_\x00", "wh_\xff"} {
+		_, err := d.Webhook(t.Context(), "org", id)
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+		found, err := d.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "org", EventID: id})
+		require.NoError(t, err)
+		assert.Empty(t, found)
+	}
+}
+
+// What passes by itself is for all stores the same error; what a person has to
+// set right is not.
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		postgres.ErrFull, postgres.ErrReadOnly, postgres.ErrTooManyConnections, postgres.ErrLogin,
+		postgres.ErrNoDatabase, postgres.ErrTimeout, postgres.ErrUnavailable,
+	} {
+		require.ErrorIs(t, err, webhook.ErrUnavailable)
+	}
+	for _, err := range []error{postgres.ErrPermission, postgres.ErrNoSchema} {
+		require.NotErrorIs(t, err, webhook.ErrUnavailable)
+	}
+}
