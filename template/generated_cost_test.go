@@ -28,6 +28,7 @@ var costSeed = flag.Uint64("template.seed", 1, "the seed of the tests of costs")
 type costGenerator struct {
 	r          *rand.Rand
 	env        *environment
+	library    *Library // with everything that is ready-made
 	operations []costOperation
 }
 
@@ -116,9 +117,10 @@ func costData() map[string]any {
 
 func newCostGenerator(t testing.TB, seed uint64) *costGenerator {
 	t.Helper()
-	env, err := sharedEnvironment()
+	library, err := NewLibrary(LibraryConfig{Ready: ReadyAll})
 	require.NoError(t, err)
-	g := &costGenerator{r: rand.New(rand.NewPCG(seed, 2)), env: env}
+	env := library.env
+	g := &costGenerator{r: rand.New(rand.NewPCG(seed, 2)), env: env, library: library}
 	add := func(name, format string, signature paramSpec, operands []string) {
 		g.operations = append(g.operations, costOperation{name, format, signature, operands})
 	}
@@ -192,7 +194,7 @@ func (g *costGenerator) expression(o costOperation) string {
 	if o.signature.variadic {
 		n = g.r.IntN(4)
 	}
-	pool := []string{"v", "w", "v", "w", "1", "0", "-1", "3", "2000000000", "'a'", "''", "'b' * 1000", "none", "'a,b.c'", "'upper'", "[1, 2]", "true", "'. ' * 30000", "nothing", "1000"}
+	pool := []string{"v", "w", "v", "w", "1", "0", "-1", "3", "2000000000", "'a'", "''", "'b' * 1000", "none", "'(a+)+b'", "'%Y-%m-%d'", "'\\\\w*'", "'((a{0,99}){0,99})'", "'a,b.c'", "'upper'", "[1, 2]", "true", "'. ' * 30000", "nothing", "1000"}
 	args := make([]string, n, n+2)
 	for i := range args {
 		args[i] = g.pick(pool)
@@ -218,9 +220,15 @@ func (g *costGenerator) template(o costOperation, looped bool) string {
 	return fmt.Sprintf("%s{%% for i in range(%d) %%}{%% set x = %s %%}{%% endfor %%}{{ v }}", source, turns, expression)
 }
 
-// costFormats are the options that the generated templates are rendered with.
+// costFormats are the options that templates are measured with.
 func costFormats() []Options {
 	return []Options{{}, {Format: FormatHTML}, {Format: FormatMarkdown}, {Format: FormatMrkdwn}}
+}
+
+func (g *costGenerator) options() Options {
+	o := costFormats()[g.r.IntN(4)]
+	o.Library = g.library
+	return o
 }
 
 // slowestCosts keeps what came closest to the limits, for the log of a long run.
@@ -260,7 +268,7 @@ func TestEveryNameIsBounded(t *testing.T) {
 		for _, o := range g.operations {
 			for _, looped := range []bool{false, true} {
 				source := g.template(o, looped)
-				options := costFormats()[g.r.IntN(4)]
+				options := g.options()
 				slowest.add(source, checkCost(t, source, source, data, options))
 			}
 		}
@@ -305,7 +313,7 @@ func TestEveryBlockIsBounded(t *testing.T) {
 							continue
 						}
 						source = "{% set v = " + g.operand() + " %}{% set w = " + g.operand() + " %}" + source
-						slowest.add(source, checkCost(t, source, source, data, costFormats()[g.r.IntN(4)]))
+						slowest.add(source, checkCost(t, source, source, data, g.options()))
 					}
 				}
 			}
@@ -332,7 +340,7 @@ func TestRandomProgramsAreBounded(t *testing.T) {
 	var slowest slowestCosts
 	for range 40 * *costRounds {
 		source := g.program()
-		slowest.add(source, checkCost(t, source, source, data, costFormats()[g.r.IntN(4)]))
+		slowest.add(source, checkCost(t, source, source, data, g.options()))
 	}
 	slowest.log(t)
 }

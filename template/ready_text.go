@@ -39,12 +39,15 @@ func toJSON(style jsonStyle) func(*state, any, params) (any, error) {
 // jsonGrowth is about how many times its size JSON takes once it is decoded: [0,0,…] is lists and numbers.
 const jsonGrowth = 24
 
+// decoderSize is what a decoder takes before it has decoded anything.
+const decoderSize = 2 << 10
+
 func fromJSON(st *state, in any, p params) (any, error) {
 	s, _, err := st.text(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.alloc(jsonGrowth * len(s)); err != nil {
+	if err := st.alloc(decoderSize + jsonGrowth*len(s)); err != nil {
 		return nil, err
 	}
 	v, ok := decodeJSON(s)
@@ -94,7 +97,7 @@ func base64Decode(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.alloc(2 * len(s)); err != nil {
+	if err := st.alloc(decoderSize + 2*len(s)); err != nil {
 		return nil, err
 	}
 	if err := st.read(s); err != nil {
