@@ -101,7 +101,7 @@ const (
 	// MaxChannels is how many entries Channels may have.
 	MaxChannels = 50
 	// MaxConfigs is how many bytes the configs of all channels may have in all.
-	MaxConfigs = 256 << 10
+	MaxConfigs = 128 << 10
 
 	maxNameLength = 200
 )
