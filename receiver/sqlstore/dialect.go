@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
 )
@@ -53,18 +54,47 @@ func (d Dialect) render(query, table string) string {
 	).Replace(query)
 }
 
+// createPatience is how long createTable tries again on SQLite.
+const createPatience = 5 * time.Second
+
 // createTable runs a script that may be run again and again, by many processes
 // at the same time.
+//
+// On SQLite it tries again if it fails. Another process may be switching the new
+// file to write-ahead logging, or be about to write after it has read: SQLite
+// then says that it is busy without waiting for its busy timeout. Drivers do not
+// agree on how to tell that error from others, so any is tried again.
 func (d Dialect) createTable(ctx context.Context, db *sql.DB, script string) error {
+	deadline := time.Now().Add(createPatience)
+	for pause := time.Millisecond; ; pause *= 2 {
+		err := d.runScript(ctx, db, script)
+		if err == nil {
+			return nil
+		}
+		if d != SQLite || time.Now().Add(pause).After(deadline) {
+			return fmt.Errorf("sqlstore: create table: %w", err)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("sqlstore: create table: %w", err)
+		case <-timer.C:
+		}
+	}
+}
+
+// runScript runs the statements of a script in one transaction.
+func (d Dialect) runScript(ctx context.Context, db *sql.DB, script string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("sqlstore: create table: %w", err)
+		return err
 	}
 	defer func() { _ = tx.Rollback() }() // of no effect after the commit
 	if d == PostgreSQL {
 		// IF NOT EXISTS of two at a time fails in PostgreSQL; hence the lock.
 		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtext('webhooks-go receiver schema'))"); err != nil {
-			return fmt.Errorf("sqlstore: create table: %w", err)
+			return err
 		}
 	}
 	for statement := range strings.SplitSeq(script, ";\n") {
@@ -72,13 +102,10 @@ func (d Dialect) createTable(ctx context.Context, db *sql.DB, script string) err
 			continue
 		}
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return fmt.Errorf("sqlstore: create table: %w", err)
+			return err
 		}
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("sqlstore: create table: %w", err)
-	}
-	return nil
+	return tx.Commit()
 }
 
 // tableName is a name that needs no quotes, in a schema or not.

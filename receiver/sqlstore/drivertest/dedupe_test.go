@@ -45,22 +45,38 @@ func TestDedupeRulesAcrossHandles(t *testing.T) {
 func TestCreateTableAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
-		other := db
-		other.DB = db.open()
-		var wg sync.WaitGroup
-		for i := range 8 {
-			wg.Go(func() {
-				d := []database{db, other}[i%2]
-				store, err := sqlstore.NewDedupe(d.DB, d.dialect, sqlstore.Config{})
-				assert.NoError(t, err)
-				assert.NoError(t, store.CreateTable(t.Context()))
-				counters, err := sqlstore.NewCounters(d.DB, d.dialect, sqlstore.Config{})
-				assert.NoError(t, err)
-				assert.NoError(t, counters.CreateTable(t.Context()))
-			})
-		}
-		wg.Wait()
+		createTogether(t, db)
 	})
+}
+
+// Processes that open a new file at the same time switch it to write-ahead
+// logging at the same time, of which all but one may fail.
+func TestCreateTableInANewFile(t *testing.T) {
+	t.Parallel()
+	for range 30 {
+		createTogether(t, openSQLite(t))
+	}
+}
+
+// createTogether creates the tables from eight connections at the same time.
+func createTogether(t *testing.T, db database) {
+	t.Helper()
+	begin := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 8 {
+		d := db.open()
+		wg.Go(func() {
+			<-begin
+			store, err := sqlstore.NewDedupe(d, db.dialect, sqlstore.Config{})
+			assert.NoError(t, err)
+			assert.NoError(t, store.CreateTable(t.Context()))
+			counters, err := sqlstore.NewCounters(d, db.dialect, sqlstore.Config{})
+			assert.NoError(t, err)
+			assert.NoError(t, counters.CreateTable(t.Context()))
+		})
+	}
+	close(begin)
+	wg.Wait()
 }
 
 func take(t *testing.T, store receiver.Deduper, key string, lease time.Duration) receiver.Claim {
