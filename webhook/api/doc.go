@@ -63,7 +63,8 @@
 // there are processors, and a preview takes 5 seconds at most. Lists of webhooks
 // and deliveries end after about 4 MiB, with a cursor: GET of the list, which
 // answers with a bare array, has it in the headers X-Next-Cursor and Link. Tests
-// are bounded by [webhook.Config.Tests].
+// are bounded by [webhook.Config.Tests], and what an organization may have stored
+// by [webhook.Config.Quota]: beyond, the answer is 403 with the type [TypeQuota].
 //
 // The fields that the server sets, and that clients send back because they have
 // read them, are passed over. So is description, of a webhook and of a channel:

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
 )
 
 // slowStore keeps lists waiting.
@@ -235,4 +236,39 @@ func idsOf(body string) (ids []string) {
 		ids = append(ids, part[:19])
 	}
 	return ids
+}
+
+// verboseStore has deliveries 300 to 1, each of which has failed 100 times.
+type verboseStore struct{ webhook.Store }
+
+func (verboseStore) Deliveries(_ context.Context, q webhook.DeliveryQuery) (list []webhook.Delivery, _ error) {
+	attempts := make([]webhook.Attempt, 100)
+	for i := range attempts {
+		attempts[i].Error, attempts[i].Response = strings.Repeat("e", 1000), strings.Repeat("r", 1000)
+	}
+	id := webhook.DeliveryID(300)
+	if q.Before > 0 {
+		id = q.Before - 1
+	}
+	for ; id > 0 && len(list) < q.Limit; id-- {
+		list = append(list, webhook.Delivery{ID: id, Attempts: attempts})
+	}
+	return list, nil
+}
+
+// So do lists of deliveries, which come with all that was tried.
+func TestLargeDeliveriesComeInPages(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return verboseStore{s} }})
+	want := webhook.DeliveryID(300)
+	for d, err := range f.client(orgA).Deliveries(t.Context(), "", client.DeliveryFilter{}) {
+		require.NoError(t, err)
+		require.Equal(t, want, d.ID)
+		want--
+	}
+	assert.Zero(t, want, "the pages together are everything, in order")
+	a := f.do("GET", prefix+"/deliveries?limit=250", "")
+	a.want(http.StatusOK)
+	assert.Less(t, len(a.Body), 5<<20)
+	assert.Greater(t, len(a.Body), 3<<20)
 }
