@@ -104,8 +104,8 @@ type Retention struct {
 	Dead time.Duration
 }
 
-// Hooks are functions that the Dispatcher calls, from one goroutine at a time,
-// which stores no further verdicts until they return: they must not block.
+// Hooks are functions that the Dispatcher calls, from one goroutine at a time. They
+// should not block: verdicts are stored meanwhile, but only until 4096 calls wait.
 type Hooks struct {
 	// Attempted is called after each attempt, once its verdict is stored. It is
 	// not called for a verdict that came too late and was refused.

@@ -270,3 +270,25 @@ func TestIsolation(t *testing.T) {
 		})
 	}
 }
+
+// A hook that takes its time does not keep verdicts from being stored.
+func TestASlowHook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		called := 0
+		w := newWorld(t, webhook.Config{Hooks: webhook.Hooks{Attempted: func(webhook.Outcome) {
+			time.Sleep(10 * time.Second)
+			called++
+		}}, DrainTimeout: time.Hour})
+		w.subscribe(t, "victim", 1, &site{Kind: "victim", HostName: "shop.example", Timed: 10})
+		for range 100 {
+			w.emit(t, "victim", "victim")
+		}
+		elapse(2 * time.Second)
+		deliveries, err := w.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "victim", Status: webhook.StatusSucceeded})
+		require.NoError(t, err)
+		assert.Len(t, deliveries, 100, "stored, though the hook has not even heard of the second")
+		elapse(20 * time.Minute)
+		assert.Equal(t, 100, called, "each is told")
+	})
+}

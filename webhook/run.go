@@ -16,7 +16,15 @@ type run struct {
 	// that of Run. storing is that of verdicts, and ends verdictTime later.
 	attempts, storing context.Context
 	verdicts          chan verdict
+	// outcomes are what the hooks are told: by a goroutine of their own, so that
+	// one that takes its time does not keep verdicts from being stored.
+	outcomes chan Outcome
+	// changes are what follows from webhooks that verdicts paused.
+	changes sync.WaitGroup
 }
+
+// maxOutcomes is how many calls of a hook may wait before verdicts do.
+const maxOutcomes = 4096
 
 // verdictTime is how long the verdicts of cancelled attempts may take to store.
 const verdictTime = 5 * time.Second
@@ -41,11 +49,13 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	defer cancelAttempts()
 	storing, cancelStoring := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelStoring()
-	r := &run{d: d, attempts: attempts, storing: storing, verdicts: make(chan verdict, maxSettle)}
+	r := &run{d: d, attempts: attempts, storing: storing, verdicts: make(chan verdict, maxSettle), outcomes: make(chan Outcome, maxOutcomes)}
 
 	d.scheduler.start(func() { go r.work() })
 	settled := make(chan error, 1)
 	go func() { settled <- r.settleLoop() }()
+	told := make(chan struct{})
+	go func() { r.tellLoop(); close(told) }()
 	var loops sync.WaitGroup
 	loops.Go(func() { r.claimLoop(ctx) })
 	loops.Go(func() { r.pruneLoop(ctx) })
@@ -69,6 +79,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.scheduler.waitIdle()
 	close(r.verdicts)
 	err := <-settled
+	close(r.outcomes)
+	<-told
+	r.changes.Wait()
 	close(stopRenewing)
 	<-renewed
 	return err
@@ -236,6 +249,7 @@ func (r *run) settled(ctx context.Context, batch []verdict, refused []Lease) {
 		d.cfg.Logger.WarnContext(ctx, "webhook: verdicts came too late, others had taken over", "deliveries", len(refused))
 	}
 	at := d.now()
+	var paused []*task
 	for i := range batch {
 		s := &batch[i].settlement
 		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
@@ -248,11 +262,25 @@ func (r *run) settled(ctx context.Context, batch []verdict, refused []Lease) {
 		if s.PauseWebhook {
 			d.cfg.Logger.WarnContext(ctx, "webhook: deactivated, its endpoint says that it is gone",
 				"webhook_id", batch[i].task.Endpoint.WebhookID, "channel", batch[i].task.Endpoint.Channel)
-			d.webhookChanged(ctx, batch[i].task.OrganizationID, batch[i].task.Endpoint.WebhookID)
+			paused = append(paused, batch[i].task)
 		}
 		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
-			d.cfg.Hooks.Attempted(outcome(batch[i].task, s))
+			r.outcomes <- outcome(batch[i].task, s)
 		}
+	}
+	if len(paused) > 0 {
+		r.changes.Go(func() {
+			for _, t := range paused {
+				d.webhookChanged(ctx, t.OrganizationID, t.Endpoint.WebhookID)
+			}
+		})
+	}
+}
+
+// tellLoop calls the hooks.
+func (r *run) tellLoop() {
+	for o := range r.outcomes {
+		r.d.cfg.Hooks.Attempted(o)
 	}
 }
 

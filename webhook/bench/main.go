@@ -54,6 +54,7 @@ var measurements = map[string]measurement{
 	"backlog":    backlog,
 	"growth":     growth,
 	"changes":    changes,
+	"isolation":  isolation,
 }
 
 func main() {
@@ -102,7 +103,7 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 	o = options{rates: []int{200, 2000}, callers: []int{1, 16, 128}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	with := flags.String("with", "memstore,sqlite", "engines to measure, separated by commas: memstore, sqlite, postgres, river, asynq")
-	tables := flags.String("measure", "throughput,latency,emit", "tables to print, separated by commas: throughput, latency, emit, backlog, growth, changes")
+	tables := flags.String("measure", "throughput,latency,emit", "tables to print, separated by commas: throughput, latency, emit, backlog, growth, changes, isolation")
 	pending := flags.String("pending", "1000,100000,1000000", "pending deliveries of table backlog, separated by commas")
 	flags.IntVar(&o.perRound, "growth-round", 25_000, "deliveries of each round of table growth")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement")
@@ -127,7 +128,7 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 	for _, name := range strings.Split(*tables, ",") {
 		m, ok := measurements[name]
 		if !ok {
-			return o, nil, fmt.Errorf("-measure: there is no %q, but throughput, latency, emit, backlog, growth, changes", name)
+			return o, nil, fmt.Errorf("-measure: there is no %q, but throughput, latency, emit, backlog, growth, changes, isolation", name)
 		}
 		measure = append(measure, m)
 	}

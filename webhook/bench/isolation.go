@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// attack is what an organization does to others, or to an endpoint of its own.
+type attack struct {
+	name     string
+	webhooks int
+	channels int    // of each
+	path     string // of its endpoints
+	timeout  int    // of their attempts, in seconds
+	events   int    // at first; with more, as many each second
+	more     bool
+	own      bool // the victim's organization does it
+}
+
+var attacks = []attack{
+	{name: "11 webhooks of 50 silent channels", webhooks: 11, channels: 50, path: "/silent", timeout: 300, events: 50},
+	{name: "2000 silent endpoints", webhooks: 2000, channels: 1, path: "/silent", timeout: 10, events: 50},
+	{name: "550 silent ones beside it", webhooks: 550, channels: 1, path: "/silent", timeout: 10, events: 20, own: true},
+	{name: "100 endpoints fail at once", webhooks: 2, channels: 50, path: "/fails", timeout: 10, events: 5, more: true},
+}
+
+// victimPause is the time between two of the victim's events.
+const victimPause = 10 * time.Millisecond
+
+// isolation prints what a victim, which emits a hundred events a second for one
+// endpoint, sees of what others do.
+func isolation(ctx context.Context, o options, s *sink, out io.Writer) error {
+	hostile, stop, err := startHostile(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	fmt.Fprintf(out, "%-16s %-36s %10s %10s %10s %10s\n", "isolation", "others", "emitted", "delivered", "p50", "p99")
+	for _, name := range o.stores() {
+		for _, a := range attacks {
+			if err := isolationOf(ctx, o, s, out, name, hostile, a); err != nil {
+				return fmt.Errorf("%s: %s: %w", name, a.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// startHostile serves endpoints that accept a request and never answer it, or fail
+// at once, under another host name than the victim's.
+func startHostile(ctx context.Context) (url string, stop func(), err error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	stopped, cancel := context.WithCancel(ctx)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if strings.HasPrefix(r.URL.Path, "/fails") {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		select {
+		case <-r.Context().Done():
+		case <-stopped.Done():
+		}
+	})}
+	go func() { _ = server.Serve(listener) }()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return "http://localhost:" + port, func() { cancel(); _ = server.Close() }, nil
+}
+
+func isolationOf(ctx context.Context, o options, s *sink, out io.Writer, name, hostile string, a attack) (err error) {
+	opened, err := openStore(ctx, o, name)
+	if err != nil {
+		return err
+	}
+	d, err := newDispatcher(options{inFlight: 16}, opened)
+	if err != nil {
+		return errors.Join(err, opened.close())
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(running) }()
+	defer func() {
+		stop()
+		err = errors.Join(err, <-ended, opened.close())
+	}()
+	v := &victim{dispatcher: d, organization: "victim"}
+	if err := d.CreateWebhook(ctx, newWebhook("victim", s.url)); err != nil {
+		return err
+	}
+	arrived := v.arrive
+	s.onBody.Store(&arrived)
+	defer s.onBody.Store(nil)
+	if err := v.emit(ctx, o.duration); err != nil {
+		return err
+	}
+	v.print(out, name, "none")
+
+	organization := "attacker"
+	if a.own {
+		organization = "victim"
+	}
+	if err := a.begin(ctx, d, organization, hostile); err != nil {
+		return err
+	}
+	attacking, end := context.WithCancel(ctx)
+	var others sync.WaitGroup
+	others.Go(func() {
+		for a.more && a.emit(attacking, d, organization) == nil {
+			pause(attacking, time.Second)
+		}
+	})
+	pause(ctx, 2*time.Second)
+	err = v.emit(ctx, 2*o.duration)
+	end()
+	others.Wait()
+	v.print(out, name, a.name)
+	return err
+}
+
+// begin subscribes the attack's endpoints and emits for them.
+func (a attack) begin(ctx context.Context, d *webhook.Dispatcher, organization, hostile string) error {
+	for i := range a.webhooks {
+		w := &webhook.Webhook{OrganizationID: organization, Name: "attack", EventTypes: []event.Pattern{"attack.*"}}
+		for j := range a.channels {
+			w.Channels = append(w.Channels, webhook.Via(channel.NameWebhook, map[string]any{
+				"url": fmt.Sprintf("%s%s/%d/%d", hostile, a.path, i, j), "timeout": a.timeout,
+			}))
+		}
+		if err := d.CreateWebhook(ctx, w); err != nil {
+			return err
+		}
+	}
+	return a.emit(ctx, d, organization)
+}
+
+func (a attack) emit(ctx context.Context, d *webhook.Dispatcher, organization string) error {
+	for range a.events {
+		e := newEvent()
+		e.Type, e.OrganizationID = "attack.began", organization
+		if err := d.Emit(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// victim is one organization's traffic.
+type victim struct {
+	dispatcher   *webhook.Dispatcher
+	organization string
+
+	mu    sync.Mutex
+	times []time.Duration
+	n     int
+}
+
+func (v *victim) arrive(body []byte) {
+	at, ok := emittedAt(body)
+	if !ok {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.times = append(v.times, time.Since(at))
+}
+
+// emit emits at a steady rate, and waits a little for what is on its way.
+func (v *victim) emit(ctx context.Context, duration time.Duration) error {
+	v.mu.Lock()
+	v.times, v.n = nil, 0
+	v.mu.Unlock()
+	for start := time.Now(); time.Since(start) < duration; {
+		e := newEvent()
+		e.OrganizationID = v.organization
+		if err := v.dispatcher.Emit(ctx, e); err != nil {
+			return err
+		}
+		v.n++
+		pause(ctx, victimPause)
+	}
+	pause(ctx, 500*time.Millisecond)
+	return ctx.Err()
+}
+
+func (v *victim) print(out io.Writer, store, others string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p50, p99 := "-", "-"
+	if len(v.times) > 0 {
+		p50 = fmt.Sprintf("%.2f ms", millis(quantile(v.times, 0.5)))
+		p99 = fmt.Sprintf("%.2f ms", millis(quantile(v.times, 0.99)))
+	}
+	fmt.Fprintf(out, "%-16s %-36s %10d %10d %10s %10s\n", engineNames[store], others, v.n, len(v.times), p50, p99)
+}
