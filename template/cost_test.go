@@ -67,7 +67,7 @@ func bestCost(t testing.TB, name string, f func(ctx context.Context) error) cost
 	}
 	assert.LessOrEqual(t, best.deaf, mostDeaf*slowdown, name)
 	assert.LessOrEqual(t, best.cpu, mostCPU*slowdown, name)
-	assert.LessOrEqual(t, best.bytes, uint64(mostBytes), name)
+	assert.LessOrEqual(t, best.bytes, uint64(mostBytes*growth), name)
 	if best.err != nil {
 		require.NotErrorIs(t, best.err, ErrInternal, name)
 	}
