@@ -14,6 +14,23 @@
 // An event can be stored in the transaction of the change that it tells about,
 // a pgx.Tx or a *sql.Tx: see [Store.EnqueueTx].
 //
+// # PgBouncer
+//
+// With pool_mode=session it does not matter. With pool_mode=transaction, Open
+// returns ErrPooler: connect to the server itself, or to a second pool with
+// pool_mode=session, which a database entry of its own in pgbouncer.ini makes.
+// PgBouncer refuses a search_path in the connection string; ALTER ROLE … SET
+// search_path, or connect_query in pgbouncer.ini, sets it.
+//
+// If all connections have to go through pool_mode=transaction, use package
+// sqlstore on a handle that prepares nothing by name:
+//
+//	db, err := sql.Open("pgx", "postgres://…/shop?default_query_exec_mode=exec")
+//	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{})
+//
+// It keeps no state on a connection, and is not woken by other processes: what
+// they emit is found by the next poll.
+//
 // # Clocks
 //
 // Leases and due times are judged by the server's clock. A Dispatcher asks for it

@@ -46,7 +46,11 @@ func poolConfig(connString string, config Config) (*pgxpool.Config, error) {
 	if parsed.ConnConfig.ConnectTimeout == 0 {
 		parsed.ConnConfig.ConnectTimeout = connectTimeout
 	}
+	pooler := &poolerCheck{}
 	parsed.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := pooler.check(ctx, conn); err != nil {
+			return err
+		}
 		_, err := conn.Exec(ctx, sessionSQL)
 		return err
 	}

@@ -47,7 +47,7 @@ type Store struct {
 // connections' search_path, which the connection string can set.
 //
 // The error says what is wrong: see ErrUnavailable, ErrLogin, ErrNoDatabase,
-// ErrNoSchema, ErrPermission and [sqlstore.NewerSchemaError]. The password is in
+// ErrNoSchema, ErrPooler, ErrPermission and [sqlstore.NewerSchemaError]. The password is in
 // none of them.
 func Open(ctx context.Context, connString string, config Config) (*Store, error) {
 	channel, err := sqlstore.NotifyChannelSQL(config.TablePrefix)
