@@ -138,9 +138,10 @@ func testWrongConfiguration(t *testing.T, programs programs) {
 		"receiver without secret":   {"receiver", nil, []string{"-dev"}, "RECEIVER_SECRET"},
 		"receiver with wrong URL":   {"receiver", []string{"RECEIVER_SECRET=" + secret}, []string{"-dev", "-notify=localhost"}, "-notify"},
 		"receiver that takes none":  {"receiver", []string{"RECEIVER_SECRET=" + secret}, nil, "-trusted-proxies"},
+		"receiver with no network":  {"receiver", []string{"RECEIVER_SECRET=" + secret}, []string{"-trusted-proxies=10.0.0.1"}, "must be a network such as 10.0.0.0/8"},
 		"emitter without secret":    {"emitter", nil, []string{"-url=https://example.com"}, "EMITTER_SECRET"},
 		"emitter with wrong flag":   {"emitter", []string{"EMITTER_DEV=perhaps"}, nil, "EMITTER_DEV"},
-		"emitter with private URL":  {"emitter", []string{"EMITTER_SECRET=" + secret}, []string{"-url=http://127.0.0.1/"}, "configs.url"},
+		"emitter with private URL":  {"emitter", []string{"EMITTER_SECRET=" + secret}, []string{"-url=http://127.0.0.1/"}, "(-dev allows plain HTTP and private addresses, for development)"},
 		"emitter with wrong types":  {"emitter", []string{"EMITTER_SECRET=" + secret}, []string{"-url=https://example.com", "-types=Object Created"}, "event_types[0]"},
 		"emitter with wrong folder": {"emitter", nil, []string{"-db=no such folder/emitter.db"}, "no such folder"},
 	}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -75,4 +76,14 @@ func (c config) subscription() *webhook.Webhook {
 			Headers: map[string]string{"X-Mixpeek-Secret": c.secret},
 		})},
 	}
+}
+
+// explain names what the operator can change about an endpoint that is refused.
+func (c config) explain(err error) error {
+	var invalid *event.ValidationError
+	aboutURL := func(p event.Problem) bool { return p.Field == "channels[0].configs.url" }
+	if c.dev || !errors.As(err, &invalid) || !slices.ContainsFunc(invalid.Problems, aboutURL) {
+		return err
+	}
+	return fmt.Errorf("%w (-dev allows plain HTTP and private addresses, for development)", err)
 }

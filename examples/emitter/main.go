@@ -63,7 +63,7 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	}
 	if cfg.url != "" {
 		if err := subscribe(ctx, dispatcher, cfg.subscription()); err != nil {
-			return err
+			return cfg.explain(err)
 		}
 	}
 

@@ -46,7 +46,7 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		for _, network := range split(s) {
 			prefix, err := netip.ParsePrefix(network)
 			if err != nil {
-				return err
+				return fmt.Errorf("%q must be a network such as 10.0.0.0/8; one address ends in /32, or /128 for IPv6", network)
 			}
 			c.trustedProxies = append(c.trustedProxies, prefix)
 		}

@@ -45,7 +45,7 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, unsupported("Content-Type", contentType, "application/json")
 	}
 	if encoding := r.Header.Get("Content-Encoding"); !isPlain(encoding) {
-		return nil, unsupported("Content-Encoding", encoding, "identity, or not be there")
+		return nil, unsupported("Content-Encoding", encoding, "identity or absent")
 	}
 	return body, nil
 }
@@ -56,7 +56,7 @@ func unsupported(header, value, must string) error {
 	const maxShown = 128
 	return &statusError{
 		status:  http.StatusUnsupportedMediaType,
-		message: fmt.Sprintf("The header %s must be %s, is %.*q", header, must, maxShown, value),
+		message: fmt.Sprintf("The header %s must be %s, not %.*q", header, must, maxShown, value),
 		details: map[string]any{"header": header},
 	}
 }

@@ -1,13 +1,11 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
@@ -38,10 +36,8 @@ type PreviewResponse struct {
 	Rendered json.RawMessage `json:"rendered"`
 }
 
-// previewTime bounds a preview, whatever the template does.
-const previewTime = 5 * time.Second
-
-// preview renders a template as a delivery would.
+// preview renders a template as a delivery would. [template.Preview] bounds the
+// time of it.
 func (a *API) preview(r *request) (*response, error) {
 	p := &problems{}
 	o := readObject(p, r.body, nil)
@@ -68,9 +64,7 @@ func (a *API) preview(r *request) (*response, error) {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(a.dispatcher.Renders().Context(r.Context()), previewTime)
-	defer cancel()
-	rendered, err := template.Preview(ctx, shape, source, options, e)
+	rendered, err := template.Preview(a.dispatcher.Renders().Context(r.Context()), shape, source, options, e)
 	if err != nil {
 		p.addTemplateError(o.at("template"), err)
 		if r.Context().Err() != nil {

@@ -67,10 +67,10 @@ type restoring struct {
 
 const (
 	ruleUnclear = "is a mask, and it is not clear which stored value it stands for: send the value itself"
-	ruleMoved   = "is a mask, and the channel now sends elsewhere, which would tell the stored value there: send the value itself"
+	ruleMoved   = "is a mask, which stands for the stored value only while the channel sends to the same scheme, host and port: send the value itself"
 	// The same of a secret that an update leaves out.
 	ruleMissing      = "is absent, and it is not clear which stored value is to be kept: send the value itself, or null for none"
-	ruleMissingMoved = "is absent, and the channel now sends elsewhere, where the stored value must not be used: send the value itself, or null for none"
+	ruleMissingMoved = "is absent, and the stored value is kept only while the channel sends to the same scheme, host and port: send the value itself, or null for none"
 )
 
 // unmask replaces the masks of the channel by the stored values.

@@ -185,9 +185,9 @@ func TestErrorsOfHTTP(t *testing.T) {
 	assert.Equal(t, "UnsupportedMediaTypeError",
 		f.do("POST", prefix, plainWebhook, "Content-Encoding", "gzip").errorType(http.StatusUnsupportedMediaType))
 	assert.Contains(t, string(f.do("POST", prefix, plainWebhook, "Content-Type", "application/x-www-form-urlencoded").Body),
-		`The header Content-Type must be application/json, is \"application/x-www-form-urlencoded\"`, "as curl -d sends it")
+		`The header Content-Type must be application/json, not \"application/x-www-form-urlencoded\"`, "as curl -d sends it")
 	assert.Contains(t, string(f.do("POST", prefix, plainWebhook, "Content-Encoding", "gzip").Body),
-		`The header Content-Encoding must be identity, or not be there, is \"gzip\"`)
+		`The header Content-Encoding must be identity or absent, not \"gzip\"`)
 	f.do("POST", prefix, plainWebhook, "Content-Type", "application/json; charset=utf-8").want(http.StatusCreated)
 
 	notAllowed := f.do("POST", prefix+"/wh_0123456789abcdef", "")

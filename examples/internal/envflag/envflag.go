@@ -27,10 +27,19 @@ func Parse(flags *flag.FlagSet, args []string, prefix string, getenv func(string
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", variable(prefix, f), err))
+			problems = append(problems, fmt.Errorf("%s: %w", variable(prefix, f), plain(f, value, err)))
 		}
 	})
 	return errors.Join(problems...)
+}
+
+// plain says what a flag takes where package flag says no more than "parse error".
+func plain(f *flag.Flag, value string, err error) error {
+	kind, ok := f.Value.(interface{ IsBoolFlag() bool })
+	if ok && kind.IsBoolFlag() {
+		return fmt.Errorf("must be true or false, not %q", value)
+	}
+	return err
 }
 
 func variable(prefix string, f *flag.Flag) string {

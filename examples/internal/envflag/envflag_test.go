@@ -45,6 +45,6 @@ func TestParseNamesEveryWrongVariable(t *testing.T) {
 	flags.Duration("wait", 0, "")
 	err := envflag.Parse(flags, nil, "APP_", func(string) string { return "perhaps" })
 	require.Error(t, err)
-	assert.ErrorContains(t, err, "APP_DEV")
+	assert.ErrorContains(t, err, `APP_DEV: must be true or false, not "perhaps"`)
 	assert.ErrorContains(t, err, "APP_WAIT")
 }
