@@ -48,6 +48,66 @@ func TestProblemsAreBounded(t *testing.T) {
 	}
 }
 
+// A location names all that it is in, so that many of them could be many times as
+// large as the body.
+func TestAnswersAreNoAmplifier(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	below := func(names, length int, inner string) string {
+		name := `{"` + strings.Repeat("n", length) + `":`
+		return strings.Repeat(name, names) + inner + strings.Repeat("}", names)
+	}
+	headers := func(value string) string {
+		return `{"channels": [{"channel": "webhook", "configs": {"url": "https://example.com/", "headers": ` + value + `}}]}`
+	}
+	const long = 4000
+	for name, body := range map[string]string{
+		"names that stand twice": `{"a": ` + below(200, long, `{`+many(150, `"a": 1`)+`}`) + `}`,
+		"masks":                  headers(below(50, long, `[`+many(150, `"********"`)+`]`)),
+		"masks, deep":            headers(below(240, 20, `[`+many(150, `"********"`)+`]`)),
+		"unknown names":          `{` + unknown(100, strings.Repeat("<", long)) + `}`,
+	} {
+		a := f.do("POST", prefix, body)
+		require.Equal(t, http.StatusUnprocessableEntity, a.Status, name)
+		assert.Less(t, len(a.Body), 128<<10, name)
+		assert.Contains(t, string(a.Body), "…", name)
+		assert.Contains(t, string(a.Body), "more problems", name)
+	}
+	assert.Less(t, len(f.do("GET", prefix+"/deliveries?"+strings.Repeat("<", 500_000), "").Body), 1000)
+}
+
+// unknown is n members of names that begin with the text.
+func unknown(n int, text string) string {
+	members := make([]string, n)
+	for i := range members {
+		members[i] = fmt.Sprintf(`"%d%s": 1`, i, text)
+	}
+	return strings.Join(members, ",")
+}
+
+// What a secret costs does not depend on the names of what it is in.
+func TestLongNamesCostLittle(t *testing.T) { //nolint:paralleltest // it measures what is allocated
+	f := newFixture(t, options{})
+	require.NoError(t, f.registry.Register("secretive", takesAll{}))
+	configs := func(value string) string {
+		return `{"` + strings.Repeat("n", 30_000) + `": [` + many(10_000, value) + `]}`
+	}
+	id := f.create(customWebhook("secretive", configs("1")))
+	for name, work := range map[string]func() *answer{
+		"masks": func() *answer { return f.do("PUT", prefix+"/"+id, customWebhook("secretive", configs(`"********"`))) },
+		"reveal": func() *answer {
+			return f.do("GET", prefix+"/"+id+"?reveal=channels.0.configs."+strings.Repeat("n", 29_999)+"x.1", "")
+		},
+	} {
+		assert.Less(t, allocated(func() { work() }), 80<<20, name)
+	}
+	f.do("PUT", prefix+"/"+id, customWebhook("secretive", configs(`"********"`))).want(http.StatusOK)
+	shown := f.do("GET", prefix+"/"+id+"?reveal=channels.0.configs."+strings.Repeat("n", 30_000)+".9999", "").want(http.StatusOK)
+	assert.Equal(t, 1, strings.Count(jsonString(shown), "1]"), "the last one, and no other")
+	many := "?" + strings.Repeat("reveal=x&", 101)
+	assert.Equal(t, []string{"query.reveal: too_long"}, f.do("GET", prefix+"/"+id+many, "").problems())
+}
+
 func TestNestingIsBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})

@@ -51,7 +51,7 @@
 // address, as far as that can be seen without a look-up; templates that do not
 // compile. The event types of the contract are a part of those that are taken:
 // your own types, and patterns such as "invoice.*", are too. An answer names the
-// first 100 problems, and how many more there are.
+// first 100 problems, fewer if they are long, and how many more there are.
 //
 // # Bounds
 //

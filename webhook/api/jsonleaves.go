@@ -1,9 +1,12 @@
 package api
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // jsonPath is a place in JSON text: a name, or a position in a list as int, below
@@ -12,7 +15,9 @@ import (
 type jsonPath struct {
 	parent *jsonPath
 	part   any
-	top    any // the first part
+	top    any      // the first part
+	length int      // of the list that is here
+	known  *pathKey // what key has returned
 }
 
 func (p *jsonPath) child(part any) *jsonPath {
@@ -20,7 +25,7 @@ func (p *jsonPath) child(part any) *jsonPath {
 	if p != nil {
 		top = p.top
 	}
-	return &jsonPath{p, part, top}
+	return &jsonPath{parent: p, part: part, top: top}
 }
 
 // parts returns all parts, the first one first.
@@ -30,6 +35,40 @@ func (p *jsonPath) parts() (parts []any) {
 	}
 	slices.Reverse(parts)
 	return parts
+}
+
+// pathKey identifies a path in any text: see [jsonPath.key].
+type pathKey [sha256.Size]byte
+
+// key tells paths apart, also the name "0" from the position 0, and positions in
+// lists of different lengths, which do not mean the same. It costs as little as
+// the last part, however long the parents' names are.
+func (p *jsonPath) key() pathKey {
+	if p == nil {
+		return pathKey{}
+	}
+	if p.known == nil {
+		parent := p.parent.key()
+		length := 0
+		if p.parent != nil {
+			length = p.parent.length
+		}
+		key := pathKey(sha256.Sum256(fmt.Appendf(parent[:], "%d %T %v", length, p.part, p.part)))
+		p.known = &key
+	}
+	return *p.known
+}
+
+// named says whether the parts, with dots between them, are the name.
+func (p *jsonPath) named(name string) bool {
+	for ; p.parent != nil; p = p.parent {
+		rest, ok := strings.CutSuffix(name, fmt.Sprint(p.part))
+		if !ok || !strings.HasSuffix(rest, ".") {
+			return false
+		}
+		name = strings.TrimSuffix(rest, ".")
+	}
+	return name == fmt.Sprint(p.part)
 }
 
 // jsonLeaf is a string or a number in JSON text, and where it stands there, so
@@ -61,6 +100,9 @@ func (w *leafWalk) value(path *jsonPath) bool {
 	case b == '{', b == '[':
 		w.children(func(i int, name []byte) bool {
 			if name == nil {
+				if path != nil {
+					path.length = i + 1
+				}
 				return w.value(path.child(i))
 			}
 			said := unquote(name)

@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -25,20 +24,32 @@ func (f configFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) 
 	return slices.DeleteFunc(leaves, func(l jsonLeaf) bool { return string(c.Configs[l.start:l.end]) == `""` }), nil
 }
 
-// secretName is what a secret is asked for by: channels.0.configs.headers.X-Token.
-func secretName(channel int, path *jsonPath) string {
-	parts := []string{"channels", strconv.Itoa(channel), "configs"}
-	for _, part := range path.parts() {
-		parts = append(parts, fmt.Sprint(part))
+// maxReveal is how many secrets one answer may show.
+const maxReveal = 100
+
+// asked returns which of the names asks for the secret, such as
+// channels.0.configs.headers.X-Token; -1 is none.
+func asked(reveal []string, channel int, path *jsonPath) int {
+	if len(reveal) == 0 || path == nil {
+		return -1
 	}
-	return strings.Join(parts, ".")
+	configs := fmt.Sprintf("channels.%d.configs.", channel)
+	return slices.IndexFunc(reveal, func(name string) bool {
+		rest, ok := strings.CutPrefix(name, configs)
+		return ok && path.named(rest)
+	})
 }
 
 // mask returns a copy of the webhook in which secrets are masked, but for those
 // that are named in reveal. A name that is no secret of the webhook is a problem.
 func (f configFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhook, error) {
+	if len(reveal) > maxReveal {
+		p := &problems{}
+		p.add([]any{"query", "reveal"}, typeTooLong, "must be there at most %d times", maxReveal)
+		return nil, p
+	}
 	masked := w.Clone()
-	var revealed []string
+	revealed := make([]bool, len(reveal))
 	for i, c := range masked.Channels {
 		leaves, err := f.secretLeaves(c)
 		if err != nil {
@@ -46,19 +57,17 @@ func (f configFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhoo
 		}
 		var replacements []replacement
 		for _, leaf := range leaves {
-			if len(reveal) > 0 {
-				if name := secretName(i, leaf.path); slices.Contains(reveal, name) {
-					revealed = append(revealed, name)
-					continue
-				}
+			if name := asked(reveal, i, leaf.path); name >= 0 {
+				revealed[name] = true
+				continue
 			}
 			replacements = append(replacements, replacement{leaf, []byte(maskJSON)})
 		}
 		masked.Channels[i].Configs = replaceLeaves(c.Configs, replacements)
 	}
 	p := &problems{}
-	for _, name := range reveal {
-		if !slices.Contains(revealed, name) {
+	for i, name := range reveal {
+		if !revealed[i] && slices.Index(reveal, name) == i {
 			p.add([]any{"query", "reveal"}, typeValue, "must name a secret of the webhook, such as channels.0.configs.headers.X-Token")
 			break
 		}

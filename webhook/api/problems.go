@@ -28,9 +28,15 @@ type ValidationProblem struct {
 	Type string `json:"type"`
 }
 
-// maxProblems bounds an answer, which could otherwise be many times as large as
-// the request, and how long it takes to make.
-const maxProblems = 100
+// The bounds of an answer, which could otherwise be many times as large as the
+// request, and take as long to make: a location has the names of all that it is
+// in, which many locations share.
+const (
+	maxProblems      = 100
+	maxProblemsBytes = 64 << 10 // about
+	maxPart          = 128      // bytes of a name in a location
+	maxParts         = 64       // of a location; its middle is left out
+)
 
 // The types of problems that are not "<kind>_type".
 const (
@@ -45,7 +51,8 @@ const (
 // problems collects what is wrong with a request. As an error it is a 422.
 type problems struct {
 	list []ValidationProblem
-	more int // beyond maxProblems
+	size int // bytes in the list, about
+	more int // beyond the bounds
 }
 
 func (p *problems) Error() string {
@@ -56,18 +63,43 @@ func (p *problems) add(location []any, kind, format string, args ...any) {
 	if p.full() {
 		return
 	}
-	p.list = append(p.list, ValidationProblem{
-		Location: slices.Clone(location), Type: kind, Message: fmt.Sprintf(format, args...),
-	})
+	p.put(ValidationProblem{Location: location, Type: kind, Message: fmt.Sprintf(format, args...)})
+}
+
+// put adds a problem for which there is place.
+func (p *problems) put(problem ValidationProblem) {
+	problem.Location = shownLocation(problem.Location)
+	p.list = append(p.list, problem)
+	p.size += len(problem.Message) + len(problem.Type)
+	for _, part := range problem.Location {
+		name, _ := part.(string)
+		p.size += len(name) + len(`"",`)
+	}
 }
 
 // full counts a problem for which there is no place.
 func (p *problems) full() bool {
-	if len(p.list) < maxProblems {
+	if len(p.list) < maxProblems && p.size < maxProblemsBytes {
 		return false
 	}
 	p.more++
 	return true
+}
+
+// shownLocation returns a copy of the location, without the rest of long names
+// and without the middle if it is deep.
+func shownLocation(location []any) []any {
+	const left = "…"
+	shown := slices.Clone(location)
+	if len(shown) > maxParts {
+		shown = slices.Replace(shown, maxParts/2, len(shown)-maxParts/2+1, any(left))
+	}
+	for i, part := range shown {
+		if name, ok := part.(string); ok && len(name) > maxPart {
+			shown[i] = strings.ToValidUTF8(name[:maxPart], "") + left
+		}
+	}
+	return shown
 }
 
 // merge adds problems of places about which nothing has been said yet: what
@@ -80,7 +112,7 @@ func (p *problems) merge(list []ValidationProblem) {
 				slices.Equal(known.Location, problem.Location[:len(known.Location)])
 		}
 		if !slices.ContainsFunc(p.list[:said], about) && !p.full() {
-			p.list = append(p.list, problem)
+			p.put(problem)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
@@ -24,8 +23,11 @@ import (
 // of a channel that now sends elsewhere, which would tell the secret there.
 func (f configFields) restore(p *problems, w, stored *webhook.Webhook) {
 	pairs := &pairing{}
+	var left []pairable
 	if stored != nil {
-		pairs.pair(f.pairables(w.Channels), f.shown(stored))
+		old := f.shown(stored)
+		pairs.pair(f.pairables(w.Channels), old)
+		left = pairs.left(old)
 	}
 	for i := range w.Channels {
 		c := &w.Channels[i]
@@ -38,7 +40,7 @@ func (f configFields) restore(p *problems, w, stored *webhook.Webhook) {
 			r.moved = !f.sameTarget(c.Channel, c, from)
 			r.keepExtensions()
 		} else if stored != nil {
-			r.missExtensions(pairs, stored)
+			r.missExtensions(left)
 		}
 		r.unmask()
 		c.Configs = accept(c.Channel, c.Configs)
@@ -83,21 +85,27 @@ func (r *restoring) unmask() {
 	if len(leaves) == 0 {
 		return
 	}
-	stored := newStoredValues(r.from, r.to)
+	stored := storedValues(r.from)
 	var replacements []replacement
 	for _, leaf := range leaves {
-		path := leaf.path.parts()
-		value := stored.of(path)
+		value := stored[leaf.path.key()]
 		switch {
 		case value == nil:
-			r.found.add(leafLocation(r.channel, path), typeValue, ruleUnclear)
+			r.refuse(leaf.path, ruleUnclear)
 		case r.moved:
-			r.found.add(leafLocation(r.channel, path), typeValue, ruleMoved)
+			r.refuse(leaf.path, ruleMoved)
 		default:
 			replacements = append(replacements, replacement{leaf, value})
 		}
 	}
 	r.to.Configs = replaceLeaves(r.to.Configs, replacements)
+}
+
+// refuse reports a value of the configs.
+func (r *restoring) refuse(path *jsonPath, rule string) {
+	if !r.found.full() {
+		r.found.add(leafLocation(r.channel, path.parts()), typeValue, "%s", rule)
+	}
 }
 
 // keepExtensions adds the stored extensions that the body leaves out. Null is
@@ -149,7 +157,7 @@ func replaces(channelName string, now []member, extension string) bool {
 
 // missExtensions reports extensions that the body leaves out if it may mean one
 // of several stored channels, of which any has them.
-func (r *restoring) missExtensions(pairs *pairing, stored *webhook.Webhook) {
+func (r *restoring) missExtensions(left []pairable) {
 	now, err := readMembers(r.to.Configs)
 	if err != nil {
 		return
@@ -158,57 +166,23 @@ func (r *restoring) missExtensions(pairs *pairing, stored *webhook.Webhook) {
 		if find(now, name) >= 0 || replaces(r.to.Channel, now, name) {
 			continue
 		}
-		for j, c := range stored.Channels {
-			old, err := readMembers(c.Configs)
-			if err == nil && !pairs.used[j] && c.Channel == r.to.Channel && has(old, name) {
-				r.found.add(leafLocation(r.channel, []any{name}), typeValue, ruleMissing)
-				break
-			}
+		if slices.ContainsFunc(left, func(old pairable) bool { return old.name == r.to.Channel && old.has(name) }) {
+			r.found.add(leafLocation(r.channel, []any{name}), typeValue, ruleMissing)
 		}
 	}
 }
 
-// storedValues finds the values of one channel's configs for another's.
-type storedValues struct {
-	from, to any               // the configs, decoded
-	values   map[string][]byte // of from, by path
-}
-
-func newStoredValues(from, to *webhook.ChannelConfig) *storedValues {
-	s := &storedValues{values: map[string][]byte{}}
-	if from == nil || json.Unmarshal(from.Configs, &s.from) != nil || json.Unmarshal(to.Configs, &s.to) != nil {
-		return s
+// storedValues returns the strings and numbers of a channel's configs, by path.
+func storedValues(c *webhook.ChannelConfig) map[pathKey][]byte {
+	values := map[pathKey][]byte{}
+	if c == nil {
+		return values
 	}
-	leaves, _ := jsonLeaves(from.Configs, nil) // it has just been decoded
+	leaves, _ := jsonLeaves(c.Configs, nil) // what is stored is JSON, or null
 	for _, leaf := range leaves {
-		s.values[pathKey(leaf.path.parts())] = from.Configs[leaf.start:leaf.end]
+		values[leaf.path.key()] = c.Configs[leaf.start:leaf.end]
 	}
-	return s
-}
-
-// pathKey tells the name "0" from the position 0.
-func pathKey(path []any) string { return fmt.Sprintf("%#v", path) }
-
-// of returns the stored value of a path, nil if there is none. Within lists a
-// position means the same only if both are equally long.
-func (s *storedValues) of(path []any) []byte {
-	a, b := s.from, s.to
-	for _, part := range path {
-		switch part := part.(type) {
-		case string:
-			x, _ := a.(map[string]any)
-			y, _ := b.(map[string]any)
-			a, b = x[part], y[part]
-		case int:
-			x, _ := a.([]any)
-			y, _ := b.([]any)
-			if part >= len(x) || len(x) != len(y) {
-				return nil
-			}
-			a, b = x[part], y[part]
-		}
-	}
-	return s.values[pathKey(path)]
+	return values
 }
 
 func leafLocation(channel int, path []any) []any {
@@ -227,6 +201,12 @@ type pairable struct {
 	name       string
 	configs    map[string]any
 	extensions []string
+}
+
+// has says whether the field is there, and neither null nor empty text.
+func (p pairable) has(name string) bool {
+	value := p.configs[name]
+	return value != nil && value != ""
 }
 
 func (f configFields) pairables(channels []webhook.ChannelConfig) []pairable {
@@ -284,6 +264,16 @@ func (p *pairing) pair(now, old []pairable) {
 			p.take(i, j)
 		}
 	}
+}
+
+// left returns the old channels that none of the new ones is.
+func (p *pairing) left(old []pairable) (left []pairable) {
+	for j, o := range old {
+		if !p.used[j] {
+			left = append(left, o)
+		}
+	}
+	return left
 }
 
 func (p *pairing) take(i, j int) { p.of[i], p.used[j] = j, true }

@@ -37,7 +37,7 @@ func (f configFields) sameTarget(channelName string, now, stored *webhook.Channe
 }
 
 // targets returns what decides where messages go, by path.
-func (f configFields) targets(channelName string, c *webhook.ChannelConfig) (map[string]string, error) {
+func (f configFields) targets(channelName string, c *webhook.ChannelConfig) (map[pathKey]string, error) {
 	fields, listed := f.fields(channelName)
 	marked := slices.ContainsFunc(fields, func(field channel.Field) bool { return field.Target })
 	leaves, err := jsonLeaves(c.Configs, func(name string) bool {
@@ -46,7 +46,7 @@ func (f configFields) targets(channelName string, c *webhook.ChannelConfig) (map
 	if err != nil {
 		return nil, err
 	}
-	targets := map[string]string{}
+	targets := map[pathKey]string{}
 	for _, leaf := range leaves {
 		value := leafText(c.Configs[leaf.start:leaf.end])
 		origin, isURL := originOf(value)
@@ -58,7 +58,7 @@ func (f configFields) targets(channelName string, c *webhook.ChannelConfig) (map
 		case listed && !marked && value != Mask:
 			continue
 		}
-		targets[pathKey(leaf.path.parts())] = value
+		targets[leaf.path.key()] = value
 	}
 	return targets, nil
 }

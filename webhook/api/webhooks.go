@@ -50,7 +50,9 @@ func (a *API) updateWebhook(r *request) (*response, error) {
 	}
 	checkUpdatedID(p, r, updated)
 	w, err := a.change(r, func(stored *webhook.Webhook) (*webhook.Webhook, error) {
-		return a.updated(&problems{list: slices.Clone(p.list), more: p.more}, updated.Clone(), stored)
+		found := *p
+		found.list = slices.Clone(p.list)
+		return a.updated(&found, updated.Clone(), stored)
 	})
 	if err != nil {
 		return nil, err
