@@ -31,7 +31,7 @@ import (
 // The crash test runs this test binary again as a child process that emits and
 // delivers, and kills it with SIGKILL at random moments.
 const (
-	crashModeEnv = "WEBHOOKS_CRASH_MODE" // "emit", "drain" or "poison"
+	crashModeEnv = "WEBHOOKS_CRASH_MODE" // "emit", "drain", "poison" or "limited"
 	crashPathEnv = "WEBHOOKS_CRASH_DB"
 	crashURLEnv  = "WEBHOOKS_CRASH_URL"
 	crashKills   = 60
@@ -51,8 +51,11 @@ func TestMain(m *testing.M) {
 // crashChild emits from four goroutines, and prints the id of each event that
 // Emit accepted. In mode "drain" it delivers what is left and exits.
 func crashChild(mode, path, url string) error {
-	if mode == "poison" {
+	switch mode {
+	case "poison":
 		return poisonChild(path)
+	case "limited":
+		return limitedChild(path)
 	}
 	ctx := context.Background()
 	store, err := sqlite.Open(ctx, path, sqlite.Config{})

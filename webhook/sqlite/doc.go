@@ -13,5 +13,6 @@
 // survives a crash of the process and a loss of power. One connection writes;
 // queries have connections of their own and do not wait for writes. Several
 // processes on one machine may open the same file. A network file system is no
-// place for it.
+// place for it. A file that is removed or replaced while it is open is noticed:
+// see [ErrReplaced].
 package sqlite

@@ -29,6 +29,13 @@ var (
 	// cannot be opened for writing: most often a matter of permissions of the
 	// file or its directory.
 	ErrNotWritable = webhook.Unavailable("sqlite: the database file or its directory cannot be opened for writing")
+	// ErrReplaced says that the file was removed, or replaced by another one, while
+	// it was open: what was to be stored is lost. The Store fails until the file is
+	// back in its place, or the path is opened anew.
+	ErrReplaced = errors.New("sqlite: the database file was removed or replaced while it was open")
+	// ErrIO says that the disk or the file system failed to read or write. Nothing
+	// is wrong with the file as far as that is known.
+	ErrIO = errors.New("sqlite: the disk or the file system failed")
 	// ErrCorrupt says that the file is damaged.
 	ErrCorrupt = errors.New("sqlite: the database is damaged")
 )
@@ -48,6 +55,8 @@ func mapError(err error) error {
 		return fmt.Errorf("%w: %w", ErrNotDatabase, err)
 	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
 		return fmt.Errorf("%w: %w", ErrNotWritable, err)
+	case sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("%w: %w", ErrIO, err)
 	case sqlite3.SQLITE_CORRUPT:
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -39,6 +41,9 @@ const (
 type Store struct {
 	*sqlstore.Store
 	writer, reader *sql.DB
+	path           string
+	// file is what the path was when it was opened, nil before that.
+	file os.FileInfo
 }
 
 // Open opens the file, which it creates if there is none, and brings its tables
@@ -67,7 +72,12 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	}
 	// First, because the others may have to wait for a lock.
 	wait := fmt.Sprintf("busy_timeout(%d)", config.BusyTimeout.Milliseconds())
-	s := &Store{}
+	// Absolute, because the working directory may change.
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: the path %q: %w", path, err)
+	}
+	s := &Store{path: absolute}
 	if s.writer, err = openDB(location, append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)"}, pragmas...)); err != nil {
 		return nil, err
 	}
@@ -78,13 +88,33 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	s.reader.SetMaxOpenConns(config.Readers)
 	s.reader.SetMaxIdleConns(config.Readers)
 	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
-		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Sealer: config.Sealer,
+		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Written: s.stillThere, Sealer: config.Sealer,
 	})
 	if err != nil {
 		_, _ = s.reader.Close(), s.writer.Close()
 		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
 	}
+	if s.file, err = os.Stat(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("sqlite: opening %s: %w", path, err), s.Close())
+	}
 	return s, nil
+}
+
+// stillThere returns ErrReplaced if the path is not the file that was opened. What
+// was written has gone to a file that no other process will find.
+func (s *Store) stillThere() error {
+	if s.file == nil { // migrating
+		return nil
+	}
+	switch info, err := os.Stat(s.path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %s is gone", ErrReplaced, s.path)
+	case err != nil:
+		return fmt.Errorf("sqlite: looking for the database: %w", err)
+	case !os.SameFile(info, s.file):
+		return fmt.Errorf("%w: %s is another file", ErrReplaced, s.path)
+	}
+	return nil
 }
 
 // Close writes the log back into the database file, and closes it.

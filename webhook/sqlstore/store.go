@@ -37,6 +37,10 @@ type Config struct {
 	// can tell, say, a full disk without knowing the driver. It is called for
 	// every error of the database. Defaults to returning errors as they are.
 	MapError func(error) error
+	// Written is called after each transaction that the Store has committed. If
+	// it returns an error, so does the call that the transaction was for: what
+	// was written is not where it should be. Defaults to nothing.
+	Written func() error
 }
 
 // Store is a [webhook.Store] in an SQL database. It is safe for concurrent use,
@@ -46,6 +50,7 @@ type Store struct {
 	writer   writer
 	read     Tx // each statement on its own
 	mapError func(error) error
+	written  func() error
 	sealer   Sealer // nil: configs are stored in clear
 
 	subscriptions subscriptionStatements
@@ -79,7 +84,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		return nil, err
 	}
 	s := &Store{
-		x: x, writer: dialect.newWriter(db), read: sqlTx{dialect, db}, mapError: config.MapError, sealer: config.Sealer,
+		x: x, writer: dialect.newWriter(db), read: sqlTx{dialect, db}, mapError: config.MapError, written: config.Written, sealer: config.Sealer,
 		subscriptions: newSubscriptionStatements(x),
 		routing:       newRouteStatements(x),
 		enqueue:       newEnqueueStatements(x),
@@ -126,6 +131,9 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Tx) er
 			return err
 		}
 		err := s.writer.do(ctx, fn)
+		if err == nil && s.written != nil {
+			err = s.written()
+		}
 		if err == nil || n == attempts || !s.x.dialect.collided(err) {
 			return s.failed(err)
 		}
