@@ -57,7 +57,8 @@ func (r *run) work() {
 		for _, u := range unstarted {
 			back := requeue(u)
 			if u.Tries > 0 && !v.elsewhere {
-				back.settlement.DueAt = later(u.DueAt, retriesUntil.UTC())
+				// The pause is told by the time here, and due times by the store's.
+				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(retriesUntil)))
 			}
 			r.verdicts <- back
 		}
