@@ -31,7 +31,7 @@ import (
 //
 // A Channel may say how long its attempts take at most ([Timeouter]), which host
 // they go to ([Hoster]), and how many can be under way at a time ([Limited]). One
-// that wraps another passes all of it on.
+// that wraps another implements all three and passes them on.
 type Channel interface {
 	Send(ctx context.Context, m *Message) (Result, error)
 }

@@ -11,7 +11,7 @@ import (
 // An AddressError says that a target resolved to an address that this process
 // must not connect to. It is found in the chain of an *Error of
 // ClassRefusedAddress. Its text names the kind of network but not the address,
-// because whoever reads a delivery's history need not learn what a name
+// because a person who reads a delivery's history need not learn what a name
 // resolves to inside.
 type AddressError struct {
 	Addr netip.Addr

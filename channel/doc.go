@@ -45,7 +45,7 @@
 //	ratelimited, with Retry-After                                    Wait
 //	rollup_error, internal_error, fatal_error, service_unavailable   Retry
 //	invalid_auth, token_expired, token_revoked, account_inactive,
-//	missing_scope, not_in_channel                                    Retry, because somebody sets the bot right
+//	missing_scope, not_in_channel                                    Retry, because its owner sets the bot right
 //	invalid_payload, invalid_blocks, no_text, msg_too_long           Permanent
 //	channel_not_found, channel_is_archived, action_prohibited,
 //	no_service, no_team, team_disabled                               Permanent
@@ -73,12 +73,12 @@
 //	20429, 14107, 21611, 30001, 30022, with Retry-After            Wait
 //	21211, 21408, 21610, 21612, 21614, 21635 and others            Permanent: this number
 //	21602, 21617; longer than SMSOptions.MaxSegments               Permanent: this text
-//	20003, 21212, 21606, 21703 and others                          Retry: the account, which somebody corrects
+//	20003, 21212, 21606, 21703 and others                          Retry: the account, which its owner corrects
 //	any other code                                                 as the status says
 //
 // Mail and text messages have several recipients. Those that were reached, and
 // those that were refused for good, go into Result.Progress and from there into
-// the next Message, so that nobody is written to twice. While some are left the
+// the next Message, so that no recipient is written to twice. While some are left the
 // error has ClassPartial, and is worth a retry if one of them is. When none is,
 // the refusals are forgotten: a replay of the dead delivery asks again.
 //

@@ -19,7 +19,7 @@ type progress struct {
 }
 
 // readProgress reads what the previous attempt left. What cannot be read counts
-// as nothing: somebody is then written to twice, rather than never.
+// as nothing: a recipient is then written to twice, rather than never.
 func readProgress(raw json.RawMessage) *progress {
 	p := &progress{}
 	if len(raw) > 0 && json.Unmarshal(raw, p) != nil {

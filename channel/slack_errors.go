@@ -32,7 +32,7 @@ var slackActions = map[string]Action{
 	"cannot_reply_to_message": Permanent, "messages_tab_disabled": Permanent, "as_user_not_supported": Permanent,
 	"enterprise_is_restricted": Permanent, "deprecated_endpoint": Permanent, "method_deprecated": Permanent,
 
-	// The bot is not set up right; somebody has to look at it.
+	// The bot is not set up right; its operator has to look at it.
 	"invalid_auth": Retry, "not_authed": Retry, "invalid_token": Retry, "token_expired": Retry, "token_revoked": Retry,
 	"account_inactive": Retry, "access_denied": Retry, "no_permission": Retry, "missing_scope": Retry,
 	"not_allowed_token_type": Retry, "ekm_access_denied": Retry, "org_login_required": Retry,

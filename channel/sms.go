@@ -24,7 +24,7 @@ type SMSConfig struct {
 	MessageTemplate string `json:"message_template,omitempty"`
 }
 
-// A Provider hands a text message to whoever carries it. It makes one attempt,
+// A Provider hands a text message to the company that carries it. It makes one attempt,
 // returns an *Error that says what a failure means for this number, and is safe
 // for concurrent use. When ctx is done it returns what [ContextError] says.
 type Provider interface {

@@ -174,7 +174,7 @@ var twilioActions = map[int]Action{
 	21617: Permanent, // too long
 	21619: Permanent, // empty
 
-	// The account is not set up right; somebody has to look at it.
+	// The account is not set up right; its operator has to look at it.
 	20003: Retry, // the login is refused
 	20005: Retry, // the account is not active
 	20404: Retry, // no such account

@@ -13,7 +13,7 @@ import (
 )
 
 // A summary is an event in words, for the default messages of the channels that
-// people read. Its fields are plain text of bounded length: whoever prints them
+// people read. Its fields are plain text of bounded length: code that prints them
 // escapes them for where they go.
 type summary struct {
 	Type        string // object.created

@@ -58,13 +58,13 @@ func (e *DecodeError) problem() Problem { return Problem{Field: e.Field, Rule: e
 //     time without a zone is refused rather than guessed.
 //
 // A null field is an absent field. Numbers of any size are kept as text
-// ([json.Number]); whoever converts one has to expect that it does not fit. Half a
+// ([json.Number]); code that converts one has to expect that it does not fit. Half a
 // surrogate pair in a string becomes U+FFFD. When both spellings of the cache
 // scope are present and say the same, one is kept; when they differ, the one
 // that belongs to the envelope's form becomes CacheScope, the other stays in
 // Extra under its name, and Validate reports it.
 //
-// Decode does not bound the size of its input; whoever reads it from outside does.
+// Decode does not bound the size of its input: the caller bounds it while reading.
 func Decode(data []byte) (*Event, error) {
 	e := new(Event)
 	if err := e.decode(data); err != nil {

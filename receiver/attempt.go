@@ -138,7 +138,7 @@ func (a *attempt) end() {
 	a.cancel(context.Canceled)
 }
 
-// lost reports whether the claim is known to be somebody else's.
+// lost reports whether the claim is known to be another process's.
 func (a *attempt) lost() bool {
 	return errors.Is(context.Cause(a.ctx), ErrStaleToken)
 }

@@ -52,7 +52,7 @@ func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request, now time
 
 // setReadDeadline sets one where that is possible. A recorder in a test knows
 // none; in a server, a ResponseWriter that knows none leaves the Receiver without
-// protection against slow bodies, and somebody has to hear of it.
+// protection against slow bodies, and the operator has to hear of it.
 func (rc *Receiver) setReadDeadline(w http.ResponseWriter, r *http.Request, at time.Time) {
 	err := http.NewResponseController(w).SetReadDeadline(at)
 	if err == nil || !errors.Is(err, http.ErrNotSupported) || r.Context().Value(http.ServerContextKey) == nil {

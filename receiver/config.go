@@ -82,7 +82,7 @@ type Config struct {
 	// not the envelope. Its error is logged: keep secrets out of it. An event
 	// without an ID is deduplicated on the signed webhook-id or else on the
 	// hash of the body. Defaults to [event.Decode], and an event without a type
-	// is refused: nobody could handle it, and acknowledged it would be lost.
+	// is refused: no handler could take it, and it would be lost once it was acknowledged.
 	Decode func(h http.Header, body []byte) (*event.Event, error)
 	// AllowIDMismatch accepts a signed request whose webhook-id is not the
 	// event's id. The event's id is what counts then. Defaults to false.
@@ -106,7 +106,7 @@ type Config struct {
 	Keep time.Duration
 	// ClaimTimeout is how long Dedupe may take to answer a claim. After that, and
 	// up to a second more in which the claim is given back in case it was made,
-	// the sender gets 503. A claim that is made later still is nobody's: its
+	// the sender gets 503. A claim that is made even later belongs to no request: its
 	// token settles nothing, and the event can come again once its lease has
 	// ended. Defaults to [DefaultClaimTimeout].
 	ClaimTimeout time.Duration

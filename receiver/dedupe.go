@@ -24,11 +24,11 @@ import (
 //   - Extend, Done, Dead and Release work for the token of the latest Claim
 //     that got [Claimed], and return [ErrStaleToken] for any other and for a
 //     key that is absent. Nothing has changed then.
-//   - A claim whose lease has ended, and that nobody has taken over, can still
+//   - A claim whose lease has ended, and that no other call has taken over, can still
 //     be extended and settled for an hour ([Grace]).
 //   - Done and Dead may be repeated with the token that settled the key, so
 //     that a caller that saw no answer can ask again. Extend with that token
-//     changes nothing and is no error: it says whether somebody else has the
+//     changes nothing and is no error: it says whether another caller has the
 //     key, and a handler may settle its claim while it is being extended.
 //     Everything else about a settled key is stale.
 //   - When keep has passed, a key is absent again.
@@ -51,11 +51,11 @@ type Deduper interface {
 	// Dead records the key as never to be handled, and why, to be remembered
 	// that long from now. The reason is for people.
 	Dead(ctx context.Context, c Claim, reason string, keep time.Duration) error
-	// Release gives the key back, to be claimed by anybody.
+	// Release gives the key back, to be claimed by any caller.
 	Release(ctx context.Context, c Claim) error
 }
 
-// Grace is how long after the end of its lease a claim that nobody has taken
+// Grace is how long after the end of its lease a claim that no other has taken
 // over can still be settled.
 const Grace = time.Hour
 
@@ -73,7 +73,7 @@ type Claim struct {
 // MaxKey is how many bytes the key of a claim may have.
 const MaxKey = 512
 
-// A Token is the fence of a claim: whoever does not hold the latest one can
+// A Token is the fence of a claim: a caller who does not hold the latest one can
 // settle nothing.
 type Token [16]byte
 
@@ -106,7 +106,7 @@ type State int
 const (
 	// Claimed: the key is the caller's.
 	Claimed State = iota + 1
-	// InFlight: somebody else has it.
+	// InFlight: another caller has it.
 	InFlight
 	// Done: it was handled.
 	Done

@@ -69,7 +69,7 @@ func EventFrom(ctx context.Context) *event.Event {
 const maxPlainID = 200
 
 // dedupeKey returns what a delivery is deduplicated on: the event's id, else the
-// signed id, else the hash of the body. An id that nobody has signed for, in a
+// signed id, else the hash of the body. An id that is not signed, in a
 // header of an unsigned request, is never used.
 func dedupeKey(consumer string, d *Delivery) string {
 	id := d.Event.ID

@@ -50,7 +50,7 @@
 //	returns a Permanent error      recorded as dead     200
 //	panics                         given back           500
 //	has succeeded before           done                 200
-//	is running at this moment      somebody else's      409, Retry-After
+//	is running at this moment      another call's       409, Retry-After
 //	cannot be claimed in time      untouched            503, Retry-After
 //
 // A process that dies in between leaves a claim whose lease ends. So a handler

@@ -40,10 +40,10 @@ var (
 )
 
 // ErrStaleToken is returned by a [Deduper] to who does not hold the key: the
-// lease ran out and somebody else claimed it, or the claim is settled otherwise.
+// lease ran out and another call claimed it, or the claim is settled otherwise.
 var ErrStaleToken = errors.New("receiver: stale claim")
 
-// ErrNoHandler says that nobody handles events of this type. The event counts
+// ErrNoHandler says that no handler takes events of this type. The event counts
 // as handled and is answered with 200: sending it again would change nothing.
 // [Router.HandleEvent] returns it.
 var ErrNoHandler = errors.New("receiver: no handler for event type")

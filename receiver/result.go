@@ -18,7 +18,7 @@ const (
 	// Duplicate: the event was handled, or given up, before, and what it makes
 	// stale is invalidated once more. 200.
 	Duplicate Outcome = "duplicate"
-	// Busy: the event is being handled by somebody else at this moment.
+	// Busy: the event is being handled by another call at this moment.
 	// 409 with Retry-After, since that handler may still fail.
 	Busy Outcome = "busy"
 	// Failed: the handler, or the invalidation, did not succeed; the event is
@@ -31,7 +31,7 @@ const (
 	// Panicked: the handler or the Invalidator panicked; otherwise as Failed.
 	// 500.
 	Panicked Outcome = "panicked"
-	// Lost: the lease ended and somebody else has the event now; what they
+	// Lost: the lease ended and another process has the event now; what they
 	// make of it counts. 409 with Retry-After.
 	Lost Outcome = "lost"
 	// Unavailable: the event could not be claimed. 503 with Retry-After.

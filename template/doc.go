@@ -22,7 +22,7 @@
 // # Errors
 //
 // Every error is an [*Error] that wraps one of the Err variables. Compiling finds all mistakes that show without data,
-// so that a subscription with a broken template is never accepted. A rendered value is somebody's data: no error holds
+// so that a subscription with a broken template is never accepted. A rendered value is the sender's data: no error holds
 // one.
 //
 // # Safety

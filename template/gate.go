@@ -9,7 +9,7 @@ import (
 // A Gate bounds how many renders run at once, and with them the memory that all of them together can take: at most 64 MiB
 // for each place. More places than the process has cores make no render faster. It is safe for concurrent use.
 //
-// A Gate works for the contexts that it makes: whoever runs renders, such as a Dispatcher, gives them one, and every render
+// A Gate works for the contexts that it makes: a caller who renders, such as a Dispatcher, uses one of them, and every render
 // under that context passes the Gate, whichever channel compiled the template. Gates are values: two of them in one
 // process bound their renders independently, and those who share one are bounded together.
 type Gate struct{ places chan struct{} }

@@ -55,7 +55,7 @@ type Func struct {
 	// Limits.Memory. An error ends the render: it is found by errors.Is and errors.As in the render's error, whose text does
 	// not repeat it, because it may hold data. So does a panic.
 	//
-	// The context ends with the render, and after Timeout; Call must heed it, because nothing can stop it otherwise.
+	// The context ends with the render, and after Timeout; Call must return then, because nothing else can stop it.
 	Call func(ctx context.Context, input any, args []any) (any, error)
 
 	// Steps is what a call costs of Limits.Steps: about one for 0.3 microseconds. Zero means 100; a template can then call

@@ -170,7 +170,7 @@ func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
 	return verdict{task: t, settlement: s, health: healthOf(failure, class)}
 }
 
-// healthOf says what a failure tells of the endpoint as a whole. Whatever refuses
+// healthOf says what a failure says about the endpoint as a whole. Whatever refuses
 // this one event is alive: it does not follow that it would refuse another.
 func healthOf(failure *channel.Error, class channel.Class) health {
 	if failure.Action == channel.Wait {

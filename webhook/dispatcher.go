@@ -74,9 +74,9 @@ func New(store Store, cfg Config) (*Dispatcher, error) {
 // Channels returns the channels that webhooks can use: Config.Channels.
 func (d *Dispatcher) Channels() *channel.Registry { return d.cfg.Channels }
 
-// Renders returns what bounds the templates that are rendered at once:
-// Config.Renders. Whoever renders templates beside deliveries, such as previews,
-// does so under a context of it.
+// Renders returns the Gate that bounds how many templates are rendered at once:
+// Config.Renders. Code that renders templates for anything but deliveries, such as
+// previews, does so under a context of this Gate.
 func (d *Dispatcher) Renders() *template.Gate { return d.cfg.Renders }
 
 // CheckWebhook reports everything that is wrong with a webhook, as an
@@ -159,7 +159,7 @@ func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
 
 // UpdateWebhook checks w as CheckWebhook does and replaces the stored webhook
 // of its id. w.Revision must be the stored one, as read before: otherwise
-// somebody else was faster, and the error is ErrConflict. One that adds channels
+// another call changed it first, and the error is ErrConflict. One that adds channels
 // can be ErrLimit.
 //
 // Pausing holds the webhook's deliveries, and making it active again lets them
@@ -217,7 +217,7 @@ func (d *Dispatcher) DeleteWebhook(ctx context.Context, organizationID, id strin
 }
 
 // DeleteWebhookRevision is DeleteWebhook for a webhook that is still at the
-// revision: if somebody has changed it since, the error is ErrConflict.
+// revision: if another call has changed it since, the error is ErrConflict.
 // Revision 0 is any.
 func (d *Dispatcher) DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error {
 	if !storable(organizationID, id) {

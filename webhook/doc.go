@@ -41,13 +41,13 @@
 // Leases and due times go by the store's clock: see package webhook/postgres.
 //
 // An event that stops the process whenever it is attempted dies after
-// Config.MaxLostAttempts attempts without a result, and what was in memory beside
-// it goes on.
+// Config.MaxLostAttempts attempts without a result, and the deliveries in memory with
+// it are made all the same.
 //
 // # Fairness
 //
 // Whatever one organization does, another keeps its rate; and within one, endpoints
-// that hang cost those that answer nothing. Organizations have their turns, in the
+// that hang take nothing from those that answer. Organizations have their turns, in the
 // store and in memory, and so have the endpoints of each. Attempts in flight, and
 // deliveries in memory, have dynamic thresholds (Choudhury and Hahne): an
 // organization, a host (whichever webhooks go there, see [channel.Hoster]) and an
@@ -70,7 +70,7 @@
 // a delivery none of its attempts.
 //
 // A refusal of one event (400, 404, 413, 422 and the like, or one in the
-// channel's own terms) is an answer: it says nothing of other events. What was
+// channel's own terms) is an answer: it says nothing about other events. What was
 // never attempted goes before what has failed, and an endpoint that is left alone
 // because the same deliveries keep failing is not left alone for new ones.
 //

@@ -145,7 +145,7 @@ func (q *endpointQueue) learn(t *task, h health, most int) {
 }
 
 // hungWeight is how many failures one counts for that took long, of an endpoint
-// that has no good record: nobody waits for eight of them.
+// that has no good record: it would take too long to wait for eight of them.
 const hungWeight = 4
 
 // empty returns all tasks, those that were never attempted first.

@@ -14,7 +14,7 @@ var (
 	ErrExists = errors.New("webhook: already exists")
 	// ErrConflict says that an update was based on an older revision than the
 	// stored one: read the webhook again, and decide again.
-	ErrConflict = errors.New("webhook: changed by somebody else in the meantime")
+	ErrConflict = errors.New("webhook: changed by another call in the meantime")
 	// ErrState says that a delivery is not in a state that allows the call,
 	// such as replaying one that is still under way.
 	ErrState = errors.New("webhook: not possible in the delivery's state")
@@ -28,8 +28,8 @@ var ErrRunning = errors.New("webhook: the dispatcher is running already")
 // part in a transaction of the caller's.
 var ErrNoTx = errors.New("webhook: the store cannot take part in a transaction")
 
-// ErrLimit says that an organization has, or does, as much as it may. It is a
-// [*LimitError].
+// ErrLimit says that an organization has reached a limit, of what it has or of what it
+// does. It is a [*LimitError].
 var ErrLimit = errors.New("webhook: a limit of the organization is reached")
 
 // LimitError is an [ErrLimit] that says which limit is reached.

@@ -18,8 +18,8 @@ type RequestStore interface {
 	// BeginRequest stores r, which has no answer, and reports that the caller
 	// is to work on it. If a request of r's key is stored already it reports
 	// so as well, and moves Until to r.Until, if that one has no answer, the
-	// same Digest, and an Until that is not after r.Began: whoever worked on
-	// it has died. Otherwise somebody else works on it or has answered it. In
+	// same Digest, and an Until that is not after r.Began: the process that worked on
+	// it has died. Otherwise another process works on it or has answered it. In
 	// any case it returns what is stored now.
 	//
 	// Requests that began before expired are no longer there. BeginRequest
@@ -27,7 +27,7 @@ type RequestStore interface {
 	BeginRequest(ctx context.Context, r Request, expired time.Time) (stored Request, work bool, err error)
 	// EndRequest stores r's answer, or forgets the request if that is nil, if
 	// a request of r's key and Until is stored; otherwise it changes nothing,
-	// because somebody else has taken over.
+	// because another process has taken over.
 	EndRequest(ctx context.Context, r Request) error
 }
 
@@ -39,7 +39,7 @@ const MaxExpired = 100
 type Request struct {
 	// Key identifies the request, and Digest tells what it asks for: of 32 bytes each.
 	Key, Digest []byte
-	// Began is when it was first worked on, and Until when whoever does so now
+	// Began is when it was first worked on, and Until when the process that does so now
 	// will have ended.
 	Began, Until time.Time
 	// Answer is what it was answered with; nil before that, and never empty.
@@ -74,7 +74,7 @@ const (
 // under way it gets ErrUnderWay, and with other content ErrKeyUsed. A store that
 // is no [RequestStore] is ErrNoRequests.
 //
-// work gets 25 seconds, whether or not ctx ends before: whoever repeats the
+// work gets 25 seconds, whether or not ctx ends before: a caller who repeats the
 // request shall find its answer, which is of 1 byte to 4 KiB. Errors are not kept, so
 // that the request can be tried again: at once after ErrState and ErrNotFound,
 // which say that nothing has been done, and otherwise, as after the death of a

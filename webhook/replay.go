@@ -26,7 +26,7 @@ type ReplayOptions struct {
 	// other, so that a long list is no flood. Required; at least one an hour.
 	PerSecond float64
 	// SettledBefore passes over what was settled then or later, such as by an
-	// earlier call that ended nobody knows where. Zero passes over nothing.
+	// earlier call that was interrupted. Zero passes over nothing.
 	SettledBefore time.Time
 }
 

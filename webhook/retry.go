@@ -27,7 +27,7 @@ type RetryPolicy struct {
 	// deliveries that failed together do not come back together. From 0
 	// (which means the default) to 1; a negative one means none. Defaults to 0.2.
 	Jitter float64
-	// MaxAttempts bounds the attempts of a delivery, counted anew after a
+	// MaxAttempts bounds the attempts of a delivery, counted from zero after a
 	// replay. Defaults to no bound.
 	MaxAttempts int
 	// MaxElapsed bounds the time from the emit, or the last replay, to the last

@@ -2,7 +2,7 @@ package webhook
 
 import "time"
 
-// Attempts that hang must not take what others need, whoever configured them and
+// Attempts that hang must not take what others need, whichever tenant configured them and
 // however many they are. So an attempt has a slot of one of two kinds. Fast slots
 // are for endpoints that have been answering at once. An attempt that lasts longer
 // than slowAfter gives its fast slot back and takes a slow one. Attempts of

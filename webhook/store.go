@@ -100,7 +100,7 @@ type Queue interface {
 	Start(ctx context.Context, now time.Time, leases []Lease) (lost []Lease, err error)
 
 	// Extend moves the end of the leases to until and returns those that are
-	// lost: settled, taken over, or held by nobody. A lease that ended but was
+	// lost: settled, taken over, or not held by any caller. A lease that ended but was
 	// not taken over can still be extended.
 	Extend(ctx context.Context, until time.Time, leases []Lease) (lost []Lease, err error)
 
@@ -215,7 +215,7 @@ type Task struct {
 	// Lost counts leases that ended, one after the other, without a result: no
 	// settlement with an Attempt, or only such with Lost set. The first one
 	// counts whether an attempt had been made or not, because that is not known;
-	// later ones count if Start was called. A replay begins anew.
+	// later ones count if Start was called. A replay starts the count again.
 	Lost int
 	// LostAt is when an attempt began, as Start was told, that was lost with its
 	// lease and is not in the history yet; zero if there is none. A settlement

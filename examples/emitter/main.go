@@ -3,7 +3,7 @@
 // webhooks that subscribe to them. SIGTERM and SIGINT stop it cleanly: requests
 // and attempts under way end, and what is left is delivered after the next start.
 //
-// It listens on loopback by default, because whoever reaches it can publish.
+// It listens on loopback by default, because every client that reaches it can publish.
 package main
 
 import (

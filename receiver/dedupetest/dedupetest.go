@@ -63,7 +63,7 @@ type suite struct {
 	store receiver.Deduper
 }
 
-// newClaim is a claim of a key that nobody has used.
+// newClaim is a claim of a key that was never used.
 func newClaim() receiver.Claim {
 	return receiver.Claim{Key: "dedupetest/" + receiver.NewToken().String(), Token: receiver.NewToken()}
 }

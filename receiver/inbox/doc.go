@@ -32,7 +32,7 @@
 //	panics                     tried again
 //	returns a Permanent error  dead at once
 //
-// Events wait for nobody but themselves: one that keeps failing does not delay
+// Events wait only for themselves: one that keeps failing does not delay
 // the others, and there is no order. An event that is dead, or whose retries are
 // used up, is logged as an error and can be looked at and replayed:
 //

@@ -110,7 +110,7 @@ func (in *Inbox) Dispatcher() *webhook.Dispatcher { return in.dispatcher }
 // OrganizationID returns the organization that the inbox's events, and its one
 // webhook, belong to in the store. It keeps them apart from what others emit
 // there. The webhook can be paused: then events are stored and wait. If it is
-// deleted, events are stored and not handled, until a process starts anew.
+// deleted, events are stored and not handled, until a process is started again.
 func (in *Inbox) OrganizationID() string { return "receiver/inbox/" + in.name }
 
 // channel is the name of the inbox's channel.

@@ -13,7 +13,7 @@
 // Deleting what is in a cache loses to a load in flight: a reader has read the
 // old row, the event empties the cache, and then the reader stores the old
 // row. With a generation number in the key, the reader stores it under the old
-// number, where nobody looks any more.
+// number, where no reader looks any more.
 //
 // Numbers are kept by [Counters]: [MemoryCounters] for one process, those of
 // packages sqlstore and redisstore for many.

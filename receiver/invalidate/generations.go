@@ -15,7 +15,7 @@ type Counters interface {
 	// name, for every reader from when it returns. Names may repeat.
 	//
 	// Where numbers can be lost, as in a store that evicts or in a process
-	// that ends, they start anew at the time, so that none comes back.
+	// that ends, they start again at the time, so that none comes back.
 	Bump(ctx context.Context, names ...string) error
 	// Read returns the numbers in the order of the names. A name that was
 	// never bumped has a number too, and keeps it.

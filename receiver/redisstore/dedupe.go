@@ -88,7 +88,7 @@ func (s *Dedupe) Claim(ctx context.Context, c receiver.Claim, lease time.Duratio
 	return receiver.Standing{}, errReply
 }
 
-// errReply means that somebody else writes to our keys.
+// errReply means that another program writes to our keys.
 var errReply = errors.New("redisstore: claim: the key holds something else")
 
 // Extend implements [receiver.Deduper].

@@ -151,7 +151,7 @@ func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration)
 // and only if tx commits, together with what else tx does. Call it in a handler
 // with Claim and Keep of [receiver.DeliveryFrom], in a transaction of the store's
 // database, and roll back on any error. With [receiver.ErrStaleToken]
-// somebody else has the event now.
+// another process has the event now.
 //
 // The handler returns as always after the commit, at once or later; the Receiver
 // then finds the claim settled. If the process dies in between, the event comes

@@ -197,7 +197,7 @@ func (o *object) list(name string) []json.RawMessage {
 	return list
 }
 
-// end reports the members that nobody has asked for.
+// end reports the members that were not read.
 func (o *object) end() {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
 		if !slices.Contains(o.known, name) {

@@ -41,8 +41,8 @@ func (f configFields) canSign(channelName string) bool {
 }
 
 // unknown returns the fields of a channel's configs that its driver does not
-// list. The drivers pass them over; here they are refused, lest a slip in a name
-// go unnoticed.
+// list. The drivers pass them over; here they are refused, so that a slip in a name
+// is noticed.
 func (f configFields) unknown(c webhook.ChannelConfig) []string {
 	fields, ok := f.registry.Fields(c.Channel)
 	var members map[string]json.RawMessage

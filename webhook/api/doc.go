@@ -86,7 +86,7 @@
 // A create with an Idempotency-Key can be repeated: the webhook's id is derived
 // from organization and key, so nothing is kept for it, and a repetition finds
 // the webhook in any process and after any time; once the webhook is deleted,
-// the key creates it anew. The same key with another body is a 422.
+// the key creates it again. The same key with another body is a 422.
 //
 // A replay with an Idempotency-Key is made once as well, in all processes that
 // share the store: [webhook.Dispatcher.Once] remembers it for 24 hours.

@@ -86,7 +86,7 @@ func asStatus(err error) *statusError {
 	case errors.Is(err, webhook.ErrExists):
 		return &statusError{status: http.StatusConflict, message: "The webhook_id is taken"}
 	case errors.Is(err, webhook.ErrConflict):
-		return &statusError{status: http.StatusConflict, message: "The webhook was changed by somebody else in the meantime"}
+		return &statusError{status: http.StatusConflict, message: "The webhook was changed by another request in the meantime"}
 	case errors.As(err, &limit):
 		return limited(limit)
 	case errors.Is(err, webhook.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

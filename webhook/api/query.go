@@ -17,7 +17,7 @@ type query struct {
 
 func newQuery(p *problems, r *request) *query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil { // what is wrong is missing from values, lest that filter select everything
+	if err != nil { // what is wrong is missing from values, and without its filter a query selects everything
 		p.add([]any{"query"}, typeValue, "must be escaped as in a URL")
 	}
 	return &query{found: p, values: values}
@@ -71,8 +71,8 @@ func (q *query) time(name string) time.Time {
 	return t
 }
 
-// end reports the parameters that nobody has asked for, lest a filter with a
-// slip in its name select everything.
+// end reports the parameters that were not read, so that no filter with a
+// slip in its name selects everything.
 func (q *query) end() {
 	for name := range q.values {
 		if !slices.Contains(q.known, name) {

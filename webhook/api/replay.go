@@ -34,7 +34,7 @@ type ReplayRequest struct {
 	Until time.Time `json:"until,omitzero"`
 	// Limit bounds how many are replayed by this request. Defaults to 1000.
 	Limit int `json:"limit,omitempty"`
-	// PerSecond is how fast they become due, lest they flood the endpoint.
+	// PerSecond is how fast they become due, so that they do not flood the endpoint.
 	// Defaults to 50.
 	PerSecond float64 `json:"per_second,omitempty"`
 	// Cursor is the NextCursor of the request that this one goes on for.

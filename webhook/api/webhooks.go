@@ -123,11 +123,11 @@ func (a *API) webhook(r *request) (*webhook.Webhook, error) {
 	return w, orNotFound(err, "webhook", id)
 }
 
-// maxTries is how often a change is tried when somebody else is faster.
+// maxTries is how often a change is tried when another request is faster.
 const maxTries = 5
 
 // change updates the webhook that the path names to what f makes of the stored
-// one, and asks f again when somebody else was faster. With If-Match, only the
+// one, and asks f again when another request was faster. With If-Match, only the
 // version it names is changed.
 func (a *API) change(r *request, f func(stored *webhook.Webhook) (*webhook.Webhook, error)) (*webhook.Webhook, error) {
 	for try := 1; ; try++ {

@@ -31,7 +31,7 @@ const asynqTask = "deliver"
 // here it asks again after 1 ms, so that it is never behind when there is work.
 // Each worker and each caller has a connection when it needs one. Tasks are not
 // retained, so that a finished one costs no more than its removal. It is one
-// server, as anybody has in a process; four that share the workers between them
+// server, as a process usually has; four that share the workers between them
 // deliver about a fifth more, because each asks Redis for one task at a time.
 //
 // What Redis does not sync to its disk is lost when it dies: without

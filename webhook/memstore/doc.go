@@ -1,6 +1,6 @@
 // Package memstore keeps webhooks, events and deliveries in memory. It is the
 // reference implementation of [webhook.Store]: correct, fast, and written to be
-// read by whoever writes another one. Everything is lost when the process ends,
+// read by those who write another one. Everything is lost when the process ends,
 // so it is for tests, for development, and for events that may be lost.
 //
 // # How it works

@@ -57,7 +57,7 @@
 //	                                         that comes later is refused, so nothing is overwritten;
 //	                                         the endpoint may get an event again
 //	killed by the event that it attempts     the event dies after Config.MaxLostAttempts, and what was
-//	                                         in memory beside it goes on
+//	                                         in memory with it goes on
 //	paused or cut off in a transaction       the server ends it after 10 seconds
 //	                                         (idle_in_transaction_session_timeout, unless set)
 //	process asked to end (Run's context)     finishes its attempts, gives back the rest: no duplicates
@@ -65,7 +65,7 @@
 //	failover, several hosts given            ErrUnavailable; goes on at the new primary, with
 //	                                         target_session_attrs=read-write; lossless if
 //	                                         replication is synchronous
-//	connected to a read-only server          ErrReadOnly; connects anew
+//	connected to a read-only server          ErrReadOnly; connects again
 //	connection cut                           ErrUnavailable once; a new connection
 //	connection silent, and never closed      calls fail when their context ends, those of Run after 30
 //	                                         seconds; then a new connection

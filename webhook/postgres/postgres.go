@@ -20,7 +20,7 @@ type Config struct {
 	// TablePrefix begins the names of the tables: see [sqlstore.Config].
 	// Defaults to [sqlstore.DefaultTablePrefix].
 	TablePrefix string
-	// NoMigrate leaves the schema to somebody else: see [sqlstore.Config].
+	// NoMigrate leaves the schema to the caller: see [sqlstore.Config].
 	// Defaults to migrating.
 	NoMigrate bool
 	// Sealer encrypts the configs of channels: see [sqlstore.Config]. Nil stores

@@ -24,7 +24,7 @@
 // sealer's key and half of a random nonce of 24 bytes. With AES-GCM alone a key
 // must not seal more than 2³² times, because its random nonces of 12 bytes may
 // then repeat, and two values with one nonce give away what they differ in and
-// how to forge others; somebody has to count. With 24 bytes nobody has to: it
+// how to forge others, so uses have to be counted. With 24 bytes they need not be: it
 // takes 2⁸⁰ values for a repetition to become as likely.
 //
 // A sealed value is opened with the additional data it was sealed with, or not
@@ -33,7 +33,7 @@
 //
 // A sealed value is a byte for the format, the nonce, the ciphertext and the
 // tag: 41 bytes more than what is in it. Its length tells the length of what is
-// in it. The id of the key is kept beside it, legibly, so that whoever looks
+// in it. The id of the key is kept beside it, legibly, so that a person who looks
 // into the database can see which keys are in use.
 //
 // What it cannot do: tell whether a value is the latest that was sealed with its

@@ -13,7 +13,7 @@
 //	routes      one row for each webhook: what says where its events go, and
 //	            nothing of the configs of its channels
 //	organizations  how often a webhook of each was changed
-//	events      the envelopes, once each, whoever receives them
+//	events      the envelopes, once each, however many receive them
 //	deliveries  one event on its way to one endpoint, with its history
 //	blocks      which endpoints have deliveries in which range of ids
 //	statistics  what was recorded for each endpoint in each hour
@@ -62,13 +62,13 @@
 // # Secrets
 //
 // The configs of channels hold header values, tokens and signing secrets.
-// Without Config.Sealer they are stored as they are: whoever reads the database,
+// Without Config.Sealer they are stored as they are: a person who reads the database,
 // a replica or a backup reads the secrets. With one, such as package
 // webhook/seal has, the configs of each channel are encrypted, whole, so that no
 // field is forgotten. The names of webhooks and channels, event types, events
 // and what endpoints answered stay legible. What is sealed for one channel of
 // one webhook cannot be opened as that of another. It is protection from those
-// who read the database: whoever can write it can replace a webhook's configs by
+// who read the database: a person who can write to it can replace a webhook's configs by
 // others, or by earlier ones.
 //
 // A process that cannot open a webhook, because it lacks the Sealer or the key,

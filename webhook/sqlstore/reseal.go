@@ -27,7 +27,7 @@ func newResealStatements(x expander) resealStatements {
 	}
 }
 
-// Reseal seals the configs that are stored in clear, and seals anew those whose
+// Reseal seals the configs that are stored in clear, and seals those again whose
 // key is not the one of Config.Sealer. It returns how many webhooks it rewrote.
 // After it has returned without an error, no stored configs need another key,
 // unless a process with another configuration wrote some meanwhile.

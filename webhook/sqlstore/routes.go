@@ -17,7 +17,7 @@ import (
 // in their order and without a gap, and the row of a route has the version of
 // its last change: the routes above a version are what changed since.
 //
-// A deleted webhook leaves a row for the next changesKept changes. Whoever knows
+// A deleted webhook leaves a row for the next changesKept changes. A process that knows
 // an older version cannot tell what is gone, and reads all routes again.
 const changesKept = 256
 

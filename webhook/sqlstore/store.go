@@ -25,11 +25,11 @@ type Config struct {
 	// Reader is another handle on the same database, for queries that write
 	// nothing. Defaults to the handle that New is given.
 	Reader *sql.DB
-	// NoMigrate leaves the schema to somebody else, who applies [Migrations];
+	// NoMigrate leaves the schema to the caller, who applies [Migrations];
 	// New then fails if it is not the newest. Defaults to migrating.
 	NoMigrate bool
 	// Sealer encrypts the configs of channels before they are stored. Nil stores
-	// them as they are: whoever reads the database, or a backup of it, reads the
+	// them as they are: a person who reads the database, or a backup of it, reads the
 	// header values, tokens and signing secrets in them. See the package comment
 	// for setting one later, and for replacing its key.
 	Sealer Sealer

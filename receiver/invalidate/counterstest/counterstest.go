@@ -37,7 +37,7 @@ var rules = []struct {
 	{"concurrent bumps lose nothing", concurrent},
 }
 
-// name is one that nobody has used.
+// name is one that was never used.
 func name() string { return "counterstest/" + receiver.NewToken().String() }
 
 func read(t *testing.T, c invalidate.Counters, name string) int64 {

@@ -15,7 +15,7 @@ import (
 // Error is what the API answered instead of doing what it was asked to.
 //
 // It matches webhook.ErrNotFound where something was not found,
-// webhook.ErrConflict where somebody else was faster (409 and 412),
+// webhook.ErrConflict where another request was faster (409 and 412),
 // webhook.ErrLimit where a limit of the organization is reached,
 // webhook.ErrUnavailable where the service cannot answer now,
 // api.ErrUnauthenticated and api.ErrForbidden. See [errors.Is].
