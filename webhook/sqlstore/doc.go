@@ -28,9 +28,11 @@
 // A delivery has one time, called at: when it is due while it is pending, when
 // the lease ends while it is in flight, when it was settled after that. Being
 // due and having lost its lease mean the same to a claim, so that one partial
-// index over unfinished deliveries, (endpoint_id, at), finds both; settled ones
-// are not in it, however many there are. A claim goes from endpoint to endpoint
-// in that index, beginning where the last one ended, and takes a few of each.
+// index over unfinished deliveries, by endpoint, whether it was attempted, and at,
+// finds both; settled ones are not in it, however many there are. A claim goes
+// from endpoint to endpoint in that index and takes a few of each. The ids of an
+// organization's endpoints stand together, so that it gets past an organization
+// that has had its share in one step; it begins with the one after the last.
 // What it costs depends on the number of endpoints with unfinished deliveries,
 // not on the number of deliveries.
 //
