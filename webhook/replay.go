@@ -3,15 +3,28 @@ package webhook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
-// Replay delivers a settled delivery again, with a new retry budget. One that
-// is not settled is ErrState; one whose webhook or channel is gone is
-// ErrNotFound.
+// MaxReplayed is how many attempts a delivery may have and still be replayed. Its
+// history is kept and read as a whole, so that one which is replayed without end
+// would make every attempt of it dearer than the one before, for all who share
+// the store. Three times the attempts of the default RetryPolicy fit.
+const MaxReplayed = 250
+
+// Replay delivers a settled delivery again, with a new retry budget. It returns
+// ErrState if the delivery is not settled or has [MaxReplayed] attempts, and
+// ErrNotFound if its webhook or channel is gone.
 func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id DeliveryID) error {
 	if !storable(organizationID) {
 		return ErrNotFound
+	}
+	switch delivery, err := d.store.Delivery(ctx, organizationID, id); {
+	case err != nil:
+		return err
+	case len(delivery.Attempts) >= MaxReplayed:
+		return fmt.Errorf("%w: it has %d attempts, and is replayed up to %d", ErrState, len(delivery.Attempts), MaxReplayed)
 	}
 	if err := d.store.Replay(ctx, d.now(), organizationID, id); err != nil {
 		return err
@@ -30,6 +43,11 @@ type ReplayOptions struct {
 	SettledBefore time.Time
 }
 
+// includes says whether the delivery is to be replayed, if it can be.
+func (o ReplayOptions) includes(d *Delivery) bool {
+	return len(d.Attempts) < MaxReplayed && (o.SettledBefore.IsZero() || d.SettledAt.Before(o.SettledBefore))
+}
+
 // ReplayProgress says how far ReplayAll came.
 type ReplayProgress struct {
 	Replayed int
@@ -39,7 +57,8 @@ type ReplayProgress struct {
 
 // ReplayAll replays the settled deliveries that fit the query, the newest
 // first, q.Limit of them at most if that is not 0. Deliveries that are not
-// settled, or whose webhook or channel is gone, are passed over.
+// settled, that have [MaxReplayed] attempts, or whose webhook or channel is gone,
+// are passed over.
 //
 // It works in small steps and may be stopped at any time, by ctx or an error:
 // with q.Before set to that of the progress it goes on where it ended.
@@ -60,7 +79,7 @@ func (d *Dispatcher) ReplayAll(ctx context.Context, q DeliveryQuery, options Rep
 			if limit > 0 && progress.Replayed == limit {
 				return progress, nil
 			}
-			if before := options.SettledBefore; before.IsZero() || deliveries[i].SettledAt.Before(before) {
+			if options.includes(&deliveries[i]) {
 				due := start.Add(time.Duration(float64(progress.Replayed) / options.PerSecond * float64(time.Second)))
 				err = d.store.Replay(ctx, due.Truncate(time.Microsecond), q.OrganizationID, deliveries[i].ID)
 				switch {
