@@ -50,7 +50,11 @@ func measure(ctx context.Context, f func(ctx context.Context) error) cost {
 	start := threadCPU()
 	timed := &timedContext{Context: ctx, last: start}
 	err := f(timed)
-	cpu := threadCPU() - start
+	end := threadCPU()
+	cpu := end - start
+	if timed.last > start { // what never looks at the context does not render
+		timed.longest = max(timed.longest, end-timed.last)
+	}
 	runtime.ReadMemStats(&after)
 	return cost{cpu, after.TotalAlloc - before.TotalAlloc + after.StackSys - min(before.StackSys, after.StackSys), timed.longest, err}
 }

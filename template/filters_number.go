@@ -259,6 +259,9 @@ func filesizeformat(st *state, in any, p params) (any, error) {
 		}
 		return nil, errorf(ErrType, "filesizeformat works on numbers, not on %s", typeName(in))
 	}
+	if err := st.spend(stepsOfRounding); err != nil {
+		return nil, err
+	}
 	base, suffix := 1000.0, "B"
 	if p.truth(0, false) {
 		base, suffix = 1024, "iB"

@@ -175,20 +175,29 @@ func (d dates) date(v any, p params) (time.Time, error) {
 	return t, nil
 }
 
+// stepsOfDate is what it costs to try all forms of a date.
+const stepsOfDate = 8
+
 func (d dates) asDatetime(st *state, in any, p params) (any, error) {
+	if err := st.spend(stepsOfDate); err != nil {
+		return nil, err
+	}
 	if t, ok := d.parse(in); ok || !p.has(0) {
 		_, err := d.date(in, p)
 		return &moment{t}, err
 	}
-	return p.values[0], st.step()
+	return p.values[0], nil
 }
 
 func (d dates) asTimestamp(st *state, in any, p params) (any, error) {
+	if err := st.spend(stepsOfDate); err != nil {
+		return nil, err
+	}
 	if t, ok := d.parse(in); ok || !p.has(0) {
 		_, err := d.date(in, p)
 		return (&moment{t}).seconds(), err
 	}
-	return p.values[0], st.step()
+	return p.values[0], nil
 }
 
 func (d dates) format(otherwise string) func(*state, any, params) (any, error) {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -26,13 +27,18 @@ const (
 	compileSteps   = 20      // for a pattern, and the same for each of its instructions
 	bytesPerRegexp = 128     // what an instruction takes, with all that belongs to it
 	regexpFraction = 16      // how many times an instruction and a character meet in one step
+	classFraction  = 12      // how many characters of a class are looked up in one step
+	maxClasses     = 200_000 // how many characters of classes a pattern may make the parser look up
+	stepsAtOnce    = 5_000   // of a search during which nothing looks at the context
 )
 
 // A pattern is a compiled regular expression; size is about how many instructions it has.
 type pattern struct {
 	*regexp.Regexp
-	size      int
-	looksBack bool
+	size int
+	// behind finds the pattern, as its first group, behind a first character. It is nil unless what the pattern finds
+	// depends on what stands before it: then a search that goes on in the middle of a text begins one character earlier.
+	behind *regexp.Regexp
 }
 
 // pattern compiles what parameter 0 says, once in a render.
@@ -52,7 +58,11 @@ func (st *state) pattern(p params, ignoreCase int, before, after string) (*patte
 	if known := st.patterns[source]; known != nil {
 		return known, st.scan(len(source))
 	}
-	if err := st.spend(compileSteps + len(source)); err != nil {
+	classes := classSize(source)
+	if classes > maxClasses {
+		return nil, errorf(ErrType, "%s was given a pattern with too large classes of characters", p.owner)
+	}
+	if err := st.spend(compileSteps + len(source) + classes/classFraction); err != nil {
 		return nil, err
 	}
 	tree, err := syntax.Parse(source, syntax.Perl)
@@ -69,15 +79,72 @@ func (st *state) pattern(p params, ignoreCase int, before, after string) (*patte
 	if err := st.spend(compileSteps * size); err != nil {
 		return nil, err
 	}
-	compiled, err := regexp.Compile(source)
+	re := &pattern{size: size}
+	if re.Regexp, err = regexp.Compile(source); err == nil && before == "" && looksBack(tree) {
+		if err := st.alloc(bytesPerRegexp * size); err != nil {
+			return nil, err
+		}
+		if err := st.spend(compileSteps*size + classes/classFraction); err != nil {
+			return nil, err
+		}
+		re.behind, err = regexp.Compile(`\A(?s:.+?)(` + source + `)`)
+	}
 	if err != nil {
 		return nil, errorf(ErrType, "%s needs a regular expression as RE2 has them", p.owner)
 	}
 	if st.patterns == nil {
 		st.patterns = map[string]*pattern{}
 	}
-	st.patterns[source] = &pattern{compiled, size, looksBack(tree)}
-	return st.patterns[source], nil
+	st.patterns[source] = re
+	return re, nil
+}
+
+// classSize is at most how many characters the parser looks up one by one to make the classes of a pattern: where case is
+// ignored, all of a range; and the ranges of a class of Unicode, which it sorts.
+func classSize(source string) int {
+	const perUnicodeClass = 2000
+	size := perUnicodeClass * (strings.Count(source, `\p`) + strings.Count(source, `\P`))
+	if !ignoresCase(source) {
+		return size
+	}
+	for i := 1; i < len(source); i++ {
+		if source[i] == '-' {
+			low, _ := utf8.DecodeLastRuneInString(source[:i])
+			size += max(0, int(highest(source[i+1:])-low))
+		}
+	}
+	return size
+}
+
+// highest is the last character of a range of which s is the rest, or one behind it; no case is beyond foldEnd.
+func highest(s string) rune {
+	const foldEnd = 0x1e943
+	high, _ := splitRune(s)
+	if high != '\\' || len(s) < 2 {
+		return min(high, foldEnd)
+	}
+	if digits, ok := strings.CutPrefix(s, `\x{`); ok {
+		digits, _, _ = strings.Cut(digits, "}")
+		if n, err := strconv.ParseUint(digits, 16, 32); err == nil {
+			return rune(min(n, foldEnd))
+		}
+		return foldEnd
+	}
+	return 0x1ff // of \xff, \777 and \-
+}
+
+// ignoresCase reports whether a pattern may have the flag i.
+func ignoresCase(source string) bool {
+	for {
+		_, after, found := strings.Cut(source, "(?")
+		if !found {
+			return false
+		}
+		source = after
+		if strings.Contains(after[:len(after)-len(strings.TrimLeft(after, "imsU-"))], "i") {
+			return true
+		}
+	}
 }
 
 // programSize is about how many instructions a pattern is compiled to: repetitions are written out. It stops counting far
@@ -103,29 +170,21 @@ func regexTest(before, after string) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := st.spend((len(s)+1)*re.size/regexpFraction + 1); err != nil {
-			return nil, err
+		if steps := (len(s)+1)*re.size/regexpFraction + 1; steps <= stepsAtOnce {
+			return re.MatchString(s), st.spend(steps)
 		}
-		return re.MatchString(s), nil
+		found := re.MatchReader(&countingReader{st: st, text: s, size: re.size})
+		return found, st.check()
 	}
 }
 
 // eachMatch calls f for each match, with the positions as regexp gives them. To find one match, a search may look at all
 // of the text and find it at the beginning: what it reads is counted.
 func (st *state) eachMatch(re *pattern, s string, f func(at []int) error) error {
-	if re.looksBack {
-		return st.eachMatchAtOnce(re, s, f)
-	}
 	for begin, end := 0, -1; begin <= len(s); {
-		r := &countingReader{st: st, text: s, at: begin, size: re.size}
-		at := re.FindReaderSubmatchIndex(r)
+		at := st.find(re, s, begin)
 		if err := st.check(); err != nil || at == nil {
 			return err
-		}
-		for i := range at {
-			if at[i] >= 0 {
-				at[i] += begin
-			}
 		}
 		if at[1] > at[0] || at[0] != end { // an empty match behind another is none
 			if err := st.allocValues(len(at)); err != nil {
@@ -142,6 +201,28 @@ func (st *state) eachMatch(re *pattern, s string, f func(at []int) error) error 
 		}
 	}
 	return nil
+}
+
+// find returns the positions in s of the first match from begin on; nil if there is none.
+func (st *state) find(re *pattern, s string, begin int) []int {
+	r := &countingReader{st: st, text: s, at: begin, size: re.size}
+	var at []int
+	if re.behind == nil || begin == 0 {
+		at = re.FindReaderSubmatchIndex(r)
+	} else {
+		_, n := utf8.DecodeLastRuneInString(s[:begin])
+		begin -= n
+		r.at = begin
+		if at = re.behind.FindReaderSubmatchIndex(r); at != nil {
+			at = at[2:]
+		}
+	}
+	for i := range at {
+		if at[i] >= 0 {
+			at[i] += begin
+		}
+	}
+	return at
 }
 
 // countingReader hands out a text for a search, and asks for the steps.
@@ -162,26 +243,6 @@ func (r *countingReader) ReadRune() (rune, int, error) {
 	c, n := utf8.DecodeRuneInString(r.text[r.at:])
 	r.at += n
 	return c, n, nil
-}
-
-// eachMatchAtOnce is for patterns that look at what is before them, which needs the whole text at once. Each match is
-// taken to cost as much as a search to the end.
-func (st *state) eachMatchAtOnce(re *pattern, s string, f func(at []int) error) error {
-	once := (len(s)+1)*re.size/regexpFraction + 1
-	most := (st.limits.Steps - st.used) / once
-	if err := st.allocTimes((re.NumSubexp()+2)*bytesPerValue, int64(min(most, len(s)+1))); err != nil {
-		return err
-	}
-	matches := re.FindAllStringSubmatchIndex(s, most+1)
-	if err := st.spend(once * max(1, len(matches))); err != nil {
-		return err
-	}
-	for _, at := range matches {
-		if err := f(at); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // looksBack reports whether what a pattern finds depends on what stands before it.
