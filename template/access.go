@@ -44,7 +44,8 @@ func (st *state) attribute(object any, name string) (any, error) {
 	return &undefined{kind: ErrUndefined, why: typeName(object) + " has no attribute " + quoted(name)}, nil
 }
 
-// dictHas reports whether Python's dict has an attribute of that name, which is found before a key and is not accessible.
+// dictHas reports whether Python's dict has an attribute of that name, which is found before a key
+// and is not accessible.
 func dictHas(name string) bool {
 	switch name {
 	case "__class__", "__class_getitem__", "__contains__", "__delattr__", "__delitem__", "__dir__", "__doc__", "__eq__", "__format__", "__ge__",
@@ -161,7 +162,8 @@ func (st *state) item(object, key any) (any, error) {
 	return &undefined{kind: ErrUndefined}, nil
 }
 
-// namedItem is x['name'] where x has no such element. The name may come from the data: it is in no message.
+// namedItem is x['name'] where x has no such element. The name may come from the data: it is in no
+// message.
 func (st *state) namedItem(object any, name string) (any, error) {
 	if err := st.scan(len(name)); err != nil {
 		return nil, err

@@ -169,7 +169,8 @@ func intPower(base, exponent int64) (any, error) {
 // stepsOfPower is what a power of floats costs: up to 64 multiplications of thousands of bits.
 const stepsOfPower = 200
 
-// power is x**y. Whole and half exponents are multiplied out exactly and rounded once, as C's pow does and Go's does not.
+// power is x**y. Whole and half exponents are multiplied out exactly and rounded once, as C's pow
+// does and Go's does not.
 func power(x, y float64) float64 {
 	const largest = 64
 	if 2*y != math.Trunc(2*y) || math.Abs(y) > largest || x == 0 || math.IsInf(x, 0) || math.IsNaN(x) {

@@ -52,7 +52,8 @@ func benchEvent() *event.Event {
 	}
 }
 
-// TestRenderAllocations keeps an eye on what a render allocates. It must not run beside other tests.
+// TestRenderAllocations keeps an eye on what a render allocates. It must not run beside other
+// tests.
 func TestRenderAllocations(t *testing.T) {
 	data := Data(benchEvent())
 	tpl, err := Compile(benchJinja, Options{})

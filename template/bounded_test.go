@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEveryOperationIsBounded applies every filter, test and method to large values, in a loop that only a budget ends.
-// It must not run beside other tests: it looks at the memory of the whole process.
+// TestEveryOperationIsBounded applies every filter, test and method to large values, in a loop that
+// only a budget ends. It must not run beside other tests: it looks at the memory of the whole
+// process.
 func TestEveryOperationIsBounded(t *testing.T) {
 	env, err := sharedEnvironment()
 	require.NoError(t, err)

@@ -143,7 +143,8 @@ func (st *state) equalDicts(l, r *dict, depth int) (bool, error) {
 	return true, nil
 }
 
-// readDigits asks for the steps to compare integers beyond 64 bits, which are read from their digits each time.
+// readDigits asks for the steps to compare integers beyond 64 bits, which are read from their
+// digits each time.
 func (b *budget) readDigits(left, right any) error {
 	l, lok := left.(bigInteger)
 	r, rok := right.(bigInteger)

@@ -79,7 +79,8 @@ func compileSources() map[string]string {
 	}
 }
 
-// TestCompilingObjectsIsBounded is TestCompilingIsBounded for object templates: many leaves, good and bad.
+// TestCompilingObjectsIsBounded is TestCompilingIsBounded for object templates: many leaves, good
+// and bad.
 func TestCompilingObjectsIsBounded(t *testing.T) {
 	const room = 64 << 10
 	fill := func(begin, format, end string) string {
@@ -113,8 +114,8 @@ func TestCompilingObjectsIsBounded(t *testing.T) {
 	slowest.log(t)
 }
 
-// TestCompilingIsBounded measures compiling, and rendering what compiles, with sources that fill what is allowed. It must not
-// run beside other tests.
+// TestCompilingIsBounded measures compiling, and rendering what compiles, with sources that fill
+// what is allowed. It must not run beside other tests.
 func TestCompilingIsBounded(t *testing.T) {
 	var slowest slowestCosts
 	for name, source := range compileSources() {

@@ -67,7 +67,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestMoreConformance is TestConformance for the corners of the language, with HTML escaping in some.
+// TestMoreConformance is TestConformance for the corners of the language, with HTML escaping in
+// some.
 func TestMoreConformance(t *testing.T) {
 	t.Parallel()
 	var file struct {

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// threadCPU is the processor time that the current thread has used, which other programs on the machine do not change.
+// threadCPU is the processor time that the current thread has used, which other programs on the
+// machine do not change.
 func threadCPU() time.Duration {
 	const thisThread = 1 // RUSAGE_THREAD
 	var u syscall.Rusage

@@ -4,5 +4,6 @@ package template
 
 import "time"
 
-// threadCPU measures nothing where the system does not tell: what a render allocates is checked everywhere.
+// threadCPU measures nothing where the system does not tell: what a render allocates is checked
+// everywhere.
 func threadCPU() time.Duration { return 0 }

@@ -6,8 +6,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Data returns what a template sees of an event: the fields of the envelope as variables, and all of them again as the
-// keys of the variable event.
+// Data returns what a template sees of an event: the fields of the envelope as variables, and all
+// of them again as the keys of the variable event.
 //
 //	event_id, event_type, occurred_at      text; occurred_at as in the envelope, RFC 3339 in UTC
 //	namespace, namespace_id, collection    text
@@ -19,8 +19,8 @@ import (
 //	any other field of the envelope        under its own name
 //	event                                  an object with all of these
 //
-// A field that the event does not have is undefined. The result shares the event's metadata: change neither while a
-// render runs. It may be given to any number of renders.
+// A field that the event does not have is undefined. The result shares the event's metadata: change
+// neither while a render runs. It may be given to any number of renders.
 func Data(e *event.Event) map[string]any {
 	const fields = 16
 	d := make(map[string]any, fields+len(e.Extra))

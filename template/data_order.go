@@ -6,9 +6,10 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// DataInOrder is [Data] of an event that was decoded from an envelope, with all objects in the order in which the envelope
-// has them: loops, printing and items() show them as the sender wrote them. (A map of Go has no order; Data sorts by key.)
-// The envelope must be the JSON that e was decoded from.
+// DataInOrder is [Data] of an event that was decoded from an envelope, with all objects in the
+// order in which the envelope has them: loops, printing and items() show them as the sender wrote
+// them. (A map of Go has no order; Data sorts by key.) The envelope must be the JSON that e was
+// decoded from.
 func DataInOrder(e *event.Event, envelope []byte) map[string]any {
 	data := Data(e)
 	top, ok := decodeInOrder(envelope).(*dict)
@@ -39,8 +40,8 @@ func DataInOrder(e *event.Event, envelope []byte) map[string]any {
 	return data
 }
 
-// decodeInOrder makes a value of JSON, with frozen lists and objects that many renders can share: nothing in them is
-// changed or made later. It returns nil for what is not JSON.
+// decodeInOrder makes a value of JSON, with frozen lists and objects that many renders can share:
+// nothing in them is changed or made later. It returns nil for what is not JSON.
 func decodeInOrder(raw []byte) any {
 	if !json.Valid(raw) {
 		return nil
@@ -134,8 +135,8 @@ func (d *orderDecoder) object() *dict {
 	return o.indexed()
 }
 
-// put adds an entry to a dict that is being decoded; of several with one key, the first gives the place and the last the
-// value, as in Python.
+// put adds an entry to a dict that is being decoded; of several with one key, the first gives the
+// place and the last the value, as in Python.
 func (d *dict) put(key string, value any) {
 	i, found := -1, false
 	if d.index != nil {
@@ -159,7 +160,8 @@ func (d *dict) put(key string, value any) {
 	}
 }
 
-// indexed makes the index that finding an entry needs, now: a render must not make it in a dict that others read.
+// indexed makes the index that finding an entry needs, now: a render must not make it in a dict
+// that others read.
 func (d *dict) indexed() *dict {
 	if len(d.keys) < indexFrom || d.index != nil {
 		return d

@@ -10,8 +10,9 @@ import (
 	"unsafe"
 )
 
-// normal turns a Go value of the data into one that templates work with. It does not go into maps and slices: their
-// elements are turned when they are looked at. Where the budget is exhausted, what it returns is never used.
+// normal turns a Go value of the data into one that templates work with. It does not go into maps
+// and slices: their elements are turned when they are looked at. Where the budget is exhausted,
+// what it returns is never used.
 func (st *state) normal(v any) any {
 	switch v := v.(type) {
 	case nil, bool, string, int64, float64, map[string]any, []any:
@@ -82,7 +83,8 @@ func (st *state) normalOther(v any) any {
 	return &undefined{kind: ErrData, why: "the data holds a Go " + r.Type().String()}
 }
 
-// convertOnce makes a list or map of another Go type one that templates work with, the first time that it is looked at.
+// convertOnce makes a list or map of another Go type one that templates work with, the first time
+// that it is looked at.
 func (st *state) convertOnce(r reflect.Value, convert func() any) any {
 	key := foreign{r.UnsafePointer(), r.Len(), r.Type()}
 	if v, ok := st.converted[key]; ok {
@@ -119,8 +121,8 @@ func number(s string) any {
 	return bigInteger(s)
 }
 
-// wrap turns a list or object of the data into a frozen copy that the general code works on, and leaves other values.
-// Where the budget is exhausted, the copy is empty and never used.
+// wrap turns a list or object of the data into a frozen copy that the general code works on, and
+// leaves other values. Where the budget is exhausted, the copy is empty and never used.
 func (st *state) wrap(v any) any {
 	switch v := v.(type) {
 	case []any:

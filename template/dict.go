@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// A dict keeps its entries in the order in which they were added; a copy of a Go map, in the order of its keys.
+// A dict keeps its entries in the order in which they were added; a copy of a Go map, in the order
+// of its keys.
 type dict struct {
 	keys, values []any
 	index        map[any]int // by hash key, from indexFrom entries on

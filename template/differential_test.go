@@ -80,7 +80,8 @@ func environmentNumber(t *testing.T, name string, otherwise int) int {
 	return otherwise
 }
 
-// TestDifferential compares random templates with the real Jinja2: the same text, or an error from both.
+// TestDifferential compares random templates with the real Jinja2: the same text, or an error from
+// both.
 func TestDifferential(t *testing.T) {
 	t.Parallel()
 	g := newTemplateGenerator(uint64(environmentNumber(t, "TEMPLATE_DIFFERENTIAL_SEED", 1)))

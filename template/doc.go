@@ -1,5 +1,5 @@
-// Package template renders the templates of subscribers: Jinja2, run by pongo2, with everything bounded that a stranger's
-// template could cost.
+// Package template renders the templates of subscribers: Jinja2, run by pongo2, with everything
+// bounded that a stranger's template could cost.
 //
 // There are three kinds, each compiled once and then rendered any number of times, concurrently:
 //
@@ -14,30 +14,33 @@
 //	…
 //	text, err := t.Render(ctx, template.Data(event))
 //
-// The language is listed in SYNTAX.md, with what is left out and where results differ from Jinja2's.
+// The language is listed in SYNTAX.md, with what is left out and where results differ from
+// Jinja2's.
 //
-// A service that embeds this package can give templates filters and functions of its own, and switch on ready ones for dates,
-// regular expressions, JSON, base64, hashes and URLs: see [NewLibrary].
+// A service that embeds this package can give templates filters and functions of its own, and
+// switch on ready ones for dates, regular expressions, JSON, base64, hashes and URLs: see
+// [NewLibrary].
 //
 // # Errors
 //
-// Every error is an [*Error] that wraps one of the Err variables. Compiling finds all mistakes that show without data,
-// so that a subscription with a broken template is never accepted. A rendered value is the sender's data: no error holds
-// one.
+// Every error is an [*Error] that wraps one of the Err variables. Compiling finds all mistakes that
+// show without data, so that a subscription with a broken template is never accepted. A rendered
+// value is the sender's data: no error holds one.
 //
 // # Safety
 //
-// A template can read its data and nothing else: no file, no other template, no method of a Go value, no attribute with
-// underscores. The data is only read. [Limits] bound the source, nesting, work, output, ranges and memory, each with an
-// error of its own; a template that tries to exhaust the process ends in one within 100 ms of processor time and 64 MiB,
-// because everything is charged before it is done. A context that ends stops a render within 10 ms. A [Gate] bounds how
-// many renders run at once.
+// A template can read its data and nothing else: no file, no other template, no method of a Go
+// value, no attribute with underscores. The data is only read. [Limits] bound the source, nesting,
+// work, output, ranges and memory, each with an error of its own; a template that tries to exhaust
+// the process ends in one within 100 ms of processor time and 64 MiB, because everything is charged
+// before it is done. A context that ends stops a render within 10 ms. A [Gate] bounds how many
+// renders run at once.
 //
 // # How it is made
 //
-// pongo2 speaks Django's language, not Jinja2's; has no budgets; and keeps tags, filters and escaping in
-// registries of the process. So it gets the part that it does well, matching blocks and running the tree, and what is
-// inside the tags is ours:
+// pongo2 speaks Django's language, not Jinja2's; has no budgets; and keeps tags, filters and
+// escaping in registries of the process. So it gets the part that it does well, matching blocks and
+// running the tree, and what is inside the tags is ours:
 //
 //	scan.go                       cuts the source at its delimiters
 //	emit.go                       checks that blocks nest, and writes the source for pongo2
@@ -58,7 +61,8 @@
 //	misspelt.go                   names of variables that are most likely slips
 //	limits.go, state.go           what one render uses
 //
-// The tags are registered with pongo2 when the process starts, under names with a prefix of their own: pongo2 does not
-// synchronize its registry, so nothing may be registered once a program can compile templates of pongo2. Nothing else of
-// pongo2 is changed for others, and what a program replaces in pongo2 or bans there changes nothing here.
+// The tags are registered with pongo2 when the process starts, under names with a prefix of their
+// own: pongo2 does not synchronize its registry, so nothing may be registered once a program can
+// compile templates of pongo2. Nothing else of pongo2 is changed for others, and what a program
+// replaces in pongo2 or bans there changes nothing here.
 package template

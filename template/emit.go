@@ -7,11 +7,13 @@ import (
 	"strings"
 )
 
-// What pongo2 is given. A template is scanned by us and written again as a template of pongo2 that holds plain text and
-// our own tags, with all of a tag's arguments in one encoded string: pongo2's lexer and expressions never see Jinja2.
-// pongo2 then matches the blocks, builds the tree and runs it.
+// What pongo2 is given. A template is scanned by us and written again as a template of pongo2 that
+// holds plain text and our own tags, with all of a tag's arguments in one encoded string: pongo2's
+// lexer and expressions never see Jinja2. pongo2 then matches the blocks, builds the tree and runs
+// it.
 
-// tagPrefix keeps our tags apart from any other in pongo2's registry, which the whole process shares.
+// tagPrefix keeps our tags apart from any other in pongo2's registry, which the whole process
+// shares.
 const tagPrefix = "mixpeek_webhooks_jinja_"
 
 const (
@@ -75,8 +77,8 @@ func (e *emitter) segment(s *segment) error {
 	return e.block(s)
 }
 
-// plainForPongo reports whether pongo2 takes text for text: it must not look like a tag, alone or with the one that
-// follows, and U+0001 ends pongo2's input.
+// plainForPongo reports whether pongo2 takes text for text: it must not look like a tag, alone or
+// with the one that follows, and U+0001 ends pongo2's input.
 func plainForPongo(text string) bool {
 	return nextDelimiter(text) == len(text) && !strings.HasSuffix(text, "{") && strings.IndexByte(text, 1) < 0
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/flosch/pongo2/v6"
 )
 
-// An environment is what all templates share: the tables of filters, tests, methods, globals and blocks. It is built
-// once, when the process starts, and never changes.
+// An environment is what all templates share: the tables of filters, tests, methods, globals and
+// blocks. It is built once, when the process starts, and never changes.
 type environment struct {
 	filters map[string]*filter
 	tests   map[string]*test
@@ -23,21 +23,24 @@ type environment struct {
 	json    jsonStyle // of tojson
 }
 
-// shared is the environment of this process. It is complete before main begins, and only read from then on.
+// shared is the environment of this process. It is complete before main begins, and only read from
+// then on.
 var shared struct {
 	env *environment
 	err error // why pongo2 does not take our tags, for the first who compiles a template
 
-	// sessions are the environments of the templates that are being compiled right now, by a number that their tags
-	// carry: pongo2 hands nothing else to the parser of a tag. A template without a library needs no session.
+	// sessions are the environments of the templates that are being compiled right now, by a number
+	// that their tags carry: pongo2 hands nothing else to the parser of a tag. A template without a
+	// library needs no session.
 	sessions    sync.Map
 	lastSession atomic.Int64
 }
 
-// init registers our tags with pongo2. It is the only init of this module. pongo2 keeps tags in a map of the process
-// without a lock, and reads it whenever anyone compiles a template: a tag that is registered while another goroutine
-// of the program compiles a pongo2 template of its own ends the process with "concurrent map read and map write". Only
-// an init is sure to run before the program can start such a goroutine; pongo2 registers its own tags the same way.
+// init registers our tags with pongo2. It is the only init of this module. pongo2 keeps tags in a
+// map of the process without a lock, and reads it whenever anyone compiles a template: a tag that
+// is registered while another goroutine of the program compiles a pongo2 template of its own ends
+// the process with "concurrent map read and map write". Only an init is sure to run before the
+// program can start such a goroutine; pongo2 registers its own tags the same way.
 func init() {
 	shared.env, shared.err = newEnvironment()
 }
@@ -59,8 +62,9 @@ func newEnvironment() (*environment, error) {
 	return env, env.register()
 }
 
-// register adds our tags to pongo2's registry, which is process-wide and has no other way in. Their prefix keeps them
-// out of the way of all others, and they do nothing in a template that this package has not written.
+// register adds our tags to pongo2's registry, which is process-wide and has no other way in. Their
+// prefix keeps them out of the way of all others, and they do nothing in a template that this
+// package has not written.
 func (env *environment) register() error {
 	var errs []error
 	add := func(name string, compile func(t *tagSource) (statement, error)) {
@@ -135,7 +139,8 @@ func ourError(err error) error {
 	return errorf(ErrInternal, "pongo2 refused what it was given")
 }
 
-// tagSource is what a tag is compiled from: a parser of its arguments, and pongo2's parser for its body.
+// tagSource is what a tag is compiled from: a parser of its arguments, and pongo2's parser for its
+// body.
 type tagSource struct {
 	*parser
 	tagArguments
@@ -177,7 +182,8 @@ func (t *tagSource) done() error {
 	return t.finish()
 }
 
-// body returns what stands up to the tag that ends this part of the block, which is endTag or one of the middle tags.
+// body returns what stands up to the tag that ends this part of the block, which is endTag or one
+// of the middle tags.
 func (t *tagSource) body(middle ...string) (body, string, *tagSource, error) {
 	names := []string{endTag}
 	for _, m := range middle {
@@ -207,8 +213,9 @@ func (b body) run(out *output) error {
 	return nil
 }
 
-// newSet returns a set of pongo2 for the templates that are compiled together. It cannot load anything, and has none of
-// pongo2's own tags: what it is given contains only ours, so both are second lines of defence.
+// newSet returns a set of pongo2 for the templates that are compiled together. It cannot load
+// anything, and has none of pongo2's own tags: what it is given contains only ours, so both are
+// second lines of defence.
 func newSet() (*pongo2.TemplateSet, error) {
 	set := pongo2.NewSet("template", noLoader{})
 	for _, name := range pongoTags() {

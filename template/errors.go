@@ -7,19 +7,20 @@ import (
 	"strings"
 )
 
-// What went wrong, for errors.Is. Every error of this package is an [*Error] whose Kind is one of these, or the error
-// of the context that ended a render.
+// What went wrong, for errors.Is. Every error of this package is an [*Error] whose Kind is one of
+// these, or the error of the context that ended a render.
 var (
 	// ErrSyntax: the source is not valid Jinja2.
 	ErrSyntax = errors.New("syntax error")
 	// ErrUnknown: a tag, filter or test of that name does not exist here.
 	ErrUnknown = errors.New("unknown name")
-	// ErrForbidden: the template asks for something that a subscriber's template may not have: another template, an
-	// underscore attribute, a change to the event's data.
+	// ErrForbidden: the template asks for something that a subscriber's template may not have:
+	// another template, an underscore attribute, a change to the event's data.
 	ErrForbidden = errors.New("forbidden")
 	// ErrUndefined: the template goes through a value that is not there.
 	ErrUndefined = errors.New("undefined value used")
-	// ErrType: an operation, filter or test does not work on a value of that type, or got arguments that it does not take.
+	// ErrType: an operation, filter or test does not work on a value of that type, or got arguments
+	// that it does not take.
 	ErrType = errors.New("wrong type or argument")
 	// ErrArithmetic: a division by zero, or an integer beyond 64 bits.
 	ErrArithmetic = errors.New("arithmetic error")
@@ -28,7 +29,8 @@ var (
 	// ErrNotJSON: the result of a JSON template, or the source of an object template, is not JSON.
 	ErrNotJSON = errors.New("not valid JSON")
 
-	// ErrSourceTooLarge: the source is longer than Limits.Source, or has more leaves than Limits.Leaves.
+	// ErrSourceTooLarge: the source is longer than Limits.Source, or has more leaves than
+	// Limits.Leaves.
 	ErrSourceTooLarge = errors.New("template too large")
 	// ErrTooDeep: blocks, expressions, calls or values nest deeper than Limits.Depth.
 	ErrTooDeep = errors.New("nested too deeply")
@@ -47,8 +49,8 @@ var (
 	ErrInternal = errors.New("internal error")
 )
 
-// An Error says what is wrong with a template and where. It never holds a value of the data or a piece of the output:
-// only names, numbers and text that stand in the template itself.
+// An Error says what is wrong with a template and where. It never holds a value of the data or a
+// piece of the output: only names, numbers and text that stand in the template itself.
 type Error struct {
 	Kind   error  // one of the Err variables, or the context's error
 	Line   int    // in the template's source, from 1; 0 when no one place is to blame
@@ -89,7 +91,8 @@ func (e *Error) Is(target error) bool { return e.cause != nil && errors.Is(e.cau
 // As is documented with Is.
 func (e *Error) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }
 
-// Retryable reports whether the same template and data could succeed another time: only when the context ended the render.
+// Retryable reports whether the same template and data could succeed another time: only when the
+// context ended the render.
 func (e *Error) Retryable() bool {
 	return errors.Is(e.Kind, context.Canceled) || errors.Is(e.Kind, context.DeadlineExceeded)
 }
@@ -134,8 +137,8 @@ func (p pos) errorf(kind error, format string, args ...any) *Error {
 
 const nearLength = 30
 
-// near returns the first characters of source, on one line, for Error.Near. It looks at the beginning only, however long
-// source is.
+// near returns the first characters of source, on one line, for Error.Near. It looks at the
+// beginning only, however long source is.
 func near(source string) string {
 	const enough = 1 << 10
 	source = strings.TrimSpace(source[:min(len(source), enough)])

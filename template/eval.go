@@ -39,14 +39,16 @@ func (e *name) eval(st *state) (any, error) {
 	if v, ok, err := st.lookup(e.name); ok || err != nil {
 		return v, err
 	}
-	// The envelope has a field of that name: where an event lacks it, the field is undefined and not a function.
+	// The envelope has a field of that name: where an event lacks it, the field is undefined and
+	// not a function.
 	if g, ok := st.env.globals[e.name]; ok && e.name != "namespace" {
 		return g, nil
 	}
 	return e.undefined, nil
 }
 
-// callee is eval for a name that is about to be called: a global function is found even behind data that cannot be called.
+// callee is eval for a name that is about to be called: a global function is found even behind data
+// that cannot be called.
 func (e *name) callee(st *state) (any, error) {
 	v, err := e.eval(st)
 	if err != nil || isCallable(v) {

@@ -69,7 +69,8 @@ func (a *arguments) evalSpreadDict(st *state, out *args) error {
 	return nil
 }
 
-// constant evaluates arguments that are all literals, once at compile time. ok is false if they are not.
+// constant evaluates arguments that are all literals, once at compile time. ok is false if they are
+// not.
 func (a *arguments) constant() (out args, ok bool) {
 	if a.spread != nil || a.spreadDict != nil {
 		return out, false

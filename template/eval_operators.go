@@ -35,7 +35,8 @@ func (e *not) eval(st *state) (any, error) {
 	return !ok, st.step()
 }
 
-// comparison is a chain: a < b <= c compares a with b, and b with c, and stops at the first that does not hold.
+// comparison is a chain: a < b <= c compares a with b, and b with c, and stops at the first that
+// does not hold.
 type comparison struct {
 	node
 	first expr

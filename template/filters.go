@@ -34,8 +34,8 @@ func textFilter(f func(string) string) func(*state, any, params) (any, error) {
 	}
 }
 
-// mapText is f(s), where f looks at each character. What f makes of a piece may not depend on what is on the other side
-// of white space.
+// mapText is f(s), where f looks at each character. What f makes of a piece may not depend on what
+// is on the other side of white space.
 func (st *state) mapText(s string, f func(string) string) (string, error) {
 	if err := st.classify(s); err != nil {
 		return "", err

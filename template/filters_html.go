@@ -205,7 +205,8 @@ func urlencode(st *state, in any, _ params) (any, error) {
 	return string(b), err
 }
 
-// appendQuotedURL percent-encodes for a path, or for a query, where a blank is a plus and a slash is encoded.
+// appendQuotedURL percent-encodes for a path, or for a query, where a blank is a plus and a slash
+// is encoded.
 func (st *state) appendQuotedURL(b []byte, s string, query bool) ([]byte, error) {
 	return st.convert(b, s, func(b []byte, s string) []byte {
 		for i := 0; i < len(s); i++ {

@@ -19,8 +19,8 @@ func orderFilters() []filter {
 // A getter takes the value out of an item that an attribute= argument names.
 type getter func(st *state, item any) (any, error)
 
-// newGetter makes a getter of "a.b.0", an index, or None for the item itself. Where a step finds nothing, the item
-// becomes otherwise, unless that is absent.
+// newGetter makes a getter of "a.b.0", an index, or None for the item itself. Where a step finds
+// nothing, the item becomes otherwise, unless that is absent.
 func (st *state) newGetter(attribute, otherwise any) (getter, error) {
 	var parts []any
 	if s, ok := asString(attribute); ok {
@@ -98,7 +98,8 @@ func (st *state) keys(values []any, get getter, caseSensitive bool) ([]keyed, er
 	return out, nil
 }
 
-// sortKeyed sorts stably. With whole, keys that are equal need not have an order: Jinja2's sort compares lists of keys.
+// sortKeyed sorts stably. With whole, keys that are equal need not have an order: Jinja2's sort
+// compares lists of keys.
 func (st *state) sortKeyed(values []keyed, reverse, whole bool) error {
 	var failed error
 	slices.SortStableFunc(values, func(x, y keyed) int {

@@ -138,7 +138,8 @@ func selector(byAttribute, reject bool) func(*state, any, params) (any, error) {
 	}
 }
 
-// predicate makes a function of the arguments of a selector: an attribute if asked for, a test and its arguments.
+// predicate makes a function of the arguments of a selector: an attribute if asked for, a test and
+// its arguments.
 func (st *state) predicate(p params, byAttribute bool) (func(*state, any) (bool, error), error) {
 	a := p.raw
 	get := func(_ *state, item any) (any, error) { return item, nil }

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// A braceFormatter is str.format(): '{} {name!r:>8} {0.attribute[key]}'. What is put into markup is escaped.
+// A braceFormatter is str.format(): '{} {name!r:>8} {0.attribute[key]}'. What is put into markup is
+// escaped.
 type braceFormatter struct {
 	st     *state
 	safe   bool

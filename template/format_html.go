@@ -2,8 +2,9 @@ package template
 
 import "strings"
 
-// htmlPlace follows the HTML that has been written so far, to know when a value stands in a tag, where escaping & < > " '
-// is not enough: without quotes around it a value with a blank adds attributes, and a link may run a script.
+// htmlPlace follows the HTML that has been written so far, to know when a value stands in a tag,
+// where escaping & < > " ' is not enough: without quotes around it a value with a blank adds
+// attributes, and a link may run a script.
 type htmlPlace struct {
 	seen  int // how much of the output
 	state htmlState
@@ -129,8 +130,8 @@ func appendDecimal(c byte) []byte {
 	return []byte{'0' + c/10, '0' + c%10}
 }
 
-// safeLink reports whether s may be the value of an attribute of that name, or the beginning of it: addresses that a mail
-// may link to, or relative ones.
+// safeLink reports whether s may be the value of an attribute of that name, or the beginning of it:
+// addresses that a mail may link to, or relative ones.
 func safeLink(attribute, s string) bool {
 	switch attribute {
 	case "href", "src", "action", "formaction", "xlink:href", "background", "poster", "cite", "data", "ping":

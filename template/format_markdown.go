@@ -2,9 +2,9 @@ package template
 
 import "strings"
 
-// appendMarkdown puts a backslash before all that can mean something in Markdown: CommonMark takes a backslash before any
-// ASCII punctuation as that character (section 2.4). Line ends become blanks, because what begins a line can begin a
-// block, and so can what follows four blanks.
+// appendMarkdown puts a backslash before all that can mean something in Markdown: CommonMark takes
+// a backslash before any ASCII punctuation as that character (section 2.4). Line ends become
+// blanks, because what begins a line can begin a block, and so can what follows four blanks.
 func appendMarkdown(b []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -23,8 +23,8 @@ func appendMarkdown(b []byte, s string) []byte {
 	return b
 }
 
-// markdownPlace follows the Markdown that has been written so far, to know when a value stands in code, where a backslash
-// is a backslash.
+// markdownPlace follows the Markdown that has been written so far, to know when a value stands in
+// code, where a backslash is a backslash.
 type markdownPlace struct {
 	seen      int    // how much of the output
 	lineBegin int    // of the line that goes on

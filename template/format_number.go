@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// A numberFormat is what Python's two formatting languages have in common: '%+08.2f' and '{:+08.2f}'.
+// A numberFormat is what Python's two formatting languages have in common: '%+08.2f' and
+// '{:+08.2f}'.
 type numberFormat struct {
 	fill           string // one character; "" is a blank
 	align          byte   // '<', '>', '^', '=', or 0 for the default of the type

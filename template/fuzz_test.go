@@ -89,8 +89,8 @@ func FuzzRender(f *testing.F) {
 	})
 }
 
-// FuzzObject checks that what an object template renders is JSON of the template's shape, whatever the template and the
-// data are.
+// FuzzObject checks that what an object template renders is JSON of the template's shape, whatever
+// the template and the data are.
 func FuzzObject(f *testing.F) {
 	for _, c := range conformanceCases(f) {
 		f.Add(c.Template, "a \"quote\"\n")

@@ -43,7 +43,8 @@ func (w *watchedContext) Err() error {
 	return w.Context.Err()
 }
 
-// TestAGateBoundsRenders runs 50 renders of every shape, with a context that makes each of them last.
+// TestAGateBoundsRenders runs 50 renders of every shape, with a context that makes each of them
+// last.
 func TestAGateBoundsRenders(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -81,7 +82,8 @@ func TestAGateBoundsRenders(t *testing.T) {
 	})
 }
 
-// TestRendersPassTheGate shows that a render without Pass waits too, and gives its place back, also after an error.
+// TestRendersPassTheGate shows that a render without Pass waits too, and gives its place back, also
+// after an error.
 func TestRendersPassTheGate(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, 1)

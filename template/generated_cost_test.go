@@ -16,15 +16,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// costRounds is how often TestEveryNameIsBounded applies each name to other operands, and by tens how many random programs
-// TestRandomProgramsAreBounded runs.
+// costRounds is how often TestEveryNameIsBounded applies each name to other operands, and by tens
+// how many random programs TestRandomProgramsAreBounded runs.
 var costRounds = flag.Int("template.cost", 1, "how often the tests of costs apply each name")
 
 // costSeed makes other templates of the same kind.
 var costSeed = flag.Uint64("template.seed", 1, "the seed of the tests of costs")
 
-// A costGenerator writes templates that apply everything that has a name to operands that are as expensive as possible. The
-// names come from the tables that templates use, so that a new one is tested without further ado.
+// A costGenerator writes templates that apply everything that has a name to operands that are as
+// expensive as possible. The names come from the tables that templates use, so that a new one is
+// tested without further ado.
 type costGenerator struct {
 	r          *rand.Rand
 	env        *environment
@@ -87,7 +88,8 @@ func (g *costGenerator) operand() string {
 	return g.pick(scalarOperands())
 }
 
-// costData is what a sender may put into a payload of up to 1 MiB, and a few values of other Go types.
+// costData is what a sender may put into a payload of up to 1 MiB, and a few values of other Go
+// types.
 func costData() map[string]any {
 	const many = 40_000
 	bigs := make([]any, 2_000)
@@ -258,8 +260,8 @@ func (s *slowestCosts) log(t *testing.T) {
 		s.n, s.cpu, s.where[0], s.bytes>>20, s.where[1], s.deaf, s.where[2])
 }
 
-// TestEveryNameIsBounded measures every filter, test, method, global and operator with operands of up to 4 MB. It must not run
-// beside other tests: it looks at the memory of the whole process.
+// TestEveryNameIsBounded measures every filter, test, method, global and operator with operands of
+// up to 4 MB. It must not run beside other tests: it looks at the memory of the whole process.
 func TestEveryNameIsBounded(t *testing.T) {
 	g := newCostGenerator(t, *costSeed)
 	data := costData()

@@ -1,8 +1,9 @@
 package template
 
-// corner is a piece from the corners of the language, where differences from Jinja2 have been found: scopes of variables
-// that are assigned later, defaults of macros, filters that do nothing before they are used, arguments that are not used,
-// keys that are equal, the order of objects, formats of integers, printed ranges.
+// corner is a piece from the corners of the language, where differences from Jinja2 have been
+// found: scopes of variables that are assigned later, defaults of macros, filters that do nothing
+// before they are used, arguments that are not used, keys that are equal, the order of objects,
+// formats of integers, printed ranges.
 func (g *templateGenerator) corner() string {
 	switch g.r.IntN(10) {
 	case 0:

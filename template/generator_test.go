@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// A templateGenerator writes random templates: of the right types most of the time, so that they get far, and of wrong ones
-// often enough to compare what fails. The same seed always writes the same.
+// A templateGenerator writes random templates: of the right types most of the time, so that they
+// get far, and of wrong ones often enough to compare what fails. The same seed always writes the
+// same.
 //
 // It leaves out what cannot be compared: values that print their address, and random choices.
 type templateGenerator struct {
@@ -20,7 +21,8 @@ func newTemplateGenerator(seed uint64) *templateGenerator {
 	return &templateGenerator{r: rand.New(rand.NewPCG(seed, 1))}
 }
 
-// generatorJSON is what the random templates look at: its objects are not in the order of their keys.
+// generatorJSON is what the random templates look at: its objects are not in the order of their
+// keys.
 const generatorJSON = `{"big2": 123456789012345678901234567890, "object": {"z": 1, "a": {"y": [{"d": 1, "c": 2}], "x": null}, "__class__": "k", "__k__": "u", "m": "<b>"},
 	"at": {"1": "one", "true": "yes", "1.0": "float"}}`
 

@@ -2,10 +2,10 @@ package template
 
 import "slices"
 
-// Jinja2 compiles a name that the top level assigns to a variable of the top level from the beginning: what runs before the
-// assignment and has a scope of its own, such as a loop or a macro, finds the variable without a value, and not the data
-// of that name. Only where the top level itself reads the name first, or assigns to it in a branch, does it begin with the
-// data.
+// Jinja2 compiles a name that the top level assigns to a variable of the top level from the
+// beginning: what runs before the assignment and has a scope of its own, such as a loop or a macro,
+// finds the variable without a value, and not the data of that name. Only where the top level
+// itself reads the name first, or assigns to it in a branch, does it begin with the data.
 
 // hiddenNames returns the names whose data a template hides so.
 func hiddenNames(env *environment, segments []segment) []string {
@@ -98,7 +98,8 @@ func (h *hiding) set(tokens []token) {
 	h.assigns(targets)
 }
 
-// reads takes all names of an expression for variables: a filter's name too, which at worst leaves the data visible.
+// reads takes all names of an expression for variables: a filter's name too, which at worst leaves
+// the data visible.
 func (h *hiding) reads(tokens []token) {
 	if h.scopes > 0 {
 		return

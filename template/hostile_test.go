@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostileTemplate is a template of somebody who wants the process to hang, to run out of memory or stack, to panic, to
-// read a file, or to look where it should not.
+// hostileTemplate is a template of somebody who wants the process to hang, to run out of memory or
+// stack, to panic, to read a file, or to look where it should not.
 type hostileTemplate struct {
 	name   string
 	source string

@@ -26,8 +26,8 @@ func (st *state) generate(source any, next iteratorFunc) (any, error) {
 	return g, nil
 }
 
-// lazily makes a filter that does nothing, and checks nothing, before its first element is asked for: Jinja2's are
-// generators of Python.
+// lazily makes a filter that does nothing, and checks nothing, before its first element is asked
+// for: Jinja2's are generators of Python.
 func lazily(run func(*state, any, params) (any, error)) func(*state, any, params) (any, error) {
 	return func(st *state, in any, p params) (any, error) {
 		var items iterator
@@ -63,7 +63,8 @@ func (f iteratorFunc) next(st *state) (any, bool, error) {
 	return f(st)
 }
 
-// sequenceIterator goes through anything with positions, as it is at each step: a list may grow meanwhile.
+// sequenceIterator goes through anything with positions, as it is at each step: a list may grow
+// meanwhile.
 type sequenceIterator struct {
 	of any
 	i  int

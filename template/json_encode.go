@@ -7,8 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// A jsonStyle is a way to write JSON. The zero value is compact, in the order of the entries, with characters as they
-// are: what object templates are made of. pythonJSON is what Jinja2's tojson writes.
+// A jsonStyle is a way to write JSON. The zero value is compact, in the order of the entries, with
+// characters as they are: what object templates are made of. pythonJSON is what Jinja2's tojson
+// writes.
 type jsonStyle struct {
 	comma, colon string
 	sorted       bool

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// What a template of JSON writes. Its text is JSON as it stands; a value is written so that it stays a value:
+// What a template of JSON writes. Its text is JSON as it stands; a value is written so that it
+// stays a value:
 //
 //   - Inside a JSON string it is escaped for the template's format, and then for JSON.
 //   - Outside of strings, text becomes a JSON string, and any other value its JSON. What cannot break anything stands as it
@@ -146,7 +147,8 @@ func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *
 	return st.appendJSON(b, v, &style, 0)
 }
 
-// appendUnescaped appends JSON whose strings |tojson has escaped as mrkdwn, for a place where Slack expects none.
+// appendUnescaped appends JSON whose strings |tojson has escaped as mrkdwn, for a place where Slack
+// expects none.
 func appendUnescaped(b []byte, s string, style *jsonStyle) []byte {
 	var text string
 	if json.Unmarshal([]byte(s), &text) != nil {
@@ -173,7 +175,8 @@ func isJSONGap(s string) bool {
 	return strings.Trim(s, " \t\r\n,") == "" && strings.Count(s, ",") <= 1
 }
 
-// mixed is how safe a text is that is made of several parts, those that are not safe having been escaped for the format.
+// mixed is how safe a text is that is made of several parts, those that are not safe having been
+// escaped for the format.
 func mixed(parts ...any) safety {
 	best, weak := notSafe, false
 	for _, part := range parts {
@@ -257,7 +260,8 @@ func isJSONPiece(b []byte) bool {
 	return json.Valid(wrapped('[', ']')) || json.Valid(wrapped('{', '}'))
 }
 
-// appendDecoded appends text of the template, which is JSON as it stands, as the text that it is inside a JSON string.
+// appendDecoded appends text of the template, which is JSON as it stands, as the text that it is
+// inside a JSON string.
 func appendDecoded(b []byte, s string) []byte {
 	for {
 		i := strings.IndexByte(s, '\\')

@@ -24,7 +24,8 @@ func hostileTexts() []string {
 	}
 }
 
-// A value in a template of JSON is the same value in the result, wherever it stands and whatever it is.
+// A value in a template of JSON is the same value in the result, wherever it stands and whatever it
+// is.
 func TestJSONValues(t *testing.T) {
 	t.Parallel()
 	for name, source := range map[string]string{
@@ -148,7 +149,8 @@ func TestMrkdwn(t *testing.T) {
 	require.ErrorIs(t, err, ErrUnknown)
 }
 
-// Object templates escape the text of values as well, and Slack gets strings where it wants strings.
+// Object templates escape the text of values as well, and Slack gets strings where it wants
+// strings.
 func TestMrkdwnObject(t *testing.T) {
 	t.Parallel()
 	o, err := CompileObject(json.RawMessage(`{"text": "{{ x }}", "also": "*{{ x }}*", "raw": "{{ x|safe }}", "url": "{{ u }}", "image_url": "{{ u }}?{{ u }}",

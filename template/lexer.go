@@ -47,7 +47,8 @@ func (t token) describe() string {
 var operators = [...]string{"//", "**", "==", "!=", ">=", "<=",
 	"+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"}
 
-// A lexer cuts the inside of a tag into tokens. The scanner uses it to find where a tag ends, the parser to parse.
+// A lexer cuts the inside of a tag into tokens. The scanner uses it to find where a tag ends, the
+// parser to parse.
 type lexer struct {
 	src      string
 	off      int
@@ -219,7 +220,8 @@ func (l *lexer) number(t *token, s string, afterDot bool) (int, error) {
 	return n, l.integer(t, s[:n], 10)
 }
 
-// floatTail returns the length of the fraction and exponent at the start of s; 0 if there is neither.
+// floatTail returns the length of the fraction and exponent at the start of s; 0 if there is
+// neither.
 func floatTail(s string) int {
 	n := 0
 	if len(s) > 1 && s[0] == '.' && decimal(s[1]) {
@@ -264,7 +266,8 @@ func (l *lexer) str(t *token, s string) (int, error) {
 	return 0, l.fail("string not closed")
 }
 
-// simpleEscapes are the one-letter escapes of a string literal; any other letter keeps its backslash.
+// simpleEscapes are the one-letter escapes of a string literal; any other letter keeps its
+// backslash.
 var simpleEscapes = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", 'b': "\b", 'f': "\f", 'v': "\v", 'a': "\a",
 	'\\': `\`, '\'': "'", '"': `"`, '\n': ""}
 

@@ -8,20 +8,24 @@ import (
 	"time"
 )
 
-// A Library is what templates can use beyond Jinja2: filters and functions of the service that embeds this package, and
-// ready ones that it switches on. It is immutable and safe for concurrent use. A nil *Library has none.
+// A Library is what templates can use beyond Jinja2: filters and functions of the service that
+// embeds this package, and ready ones that it switches on. It is immutable and safe for concurrent
+// use. A nil *Library has none.
 type Library struct{ env *environment }
 
 // LibraryConfig says what a [Library] offers. The zero value offers nothing.
 type LibraryConfig struct {
 	// Filters are called as x|name(arguments), under the names of the map.
 	Filters map[string]Func
-	// Functions are called as name(arguments). An event's field of the same name comes first where it is not called.
+	// Functions are called as name(arguments). An event's field of the same name comes first where
+	// it is not called.
 	Functions map[string]Func
-	// Ready are the ready-made filters and functions to switch on; SYNTAX.md lists them. Defaults to none.
+	// Ready are the ready-made filters and functions to switch on; SYNTAX.md lists them. Defaults
+	// to none.
 	Ready Ready
-	// Location finds a time zone by its IANA name for the ready dates. Defaults to time.LoadLocation, which needs the
-	// system's time zone database, or an import of time/tzdata in the program.
+	// Location finds a time zone by its IANA name for the ready dates. Defaults to
+	// time.LoadLocation, which needs the system's time zone database, or an import of time/tzdata
+	// in the program.
 	Location func(name string) (*time.Location, error)
 }
 
@@ -42,31 +46,36 @@ const (
 
 // A Func is a filter or function of the embedding service.
 type Func struct {
-	// Params names the parameters, separated by blanks, so that templates can give them by position or by name: one that
-	// ends in ? may be left out. Of a filter, the value before the | is not among them. Defaults to none.
+	// Params names the parameters, separated by blanks, so that templates can give them by position
+	// or by name: one that ends in ? may be left out. Of a filter, the value before the | is not
+	// among them. Defaults to none.
 	Params string
 
-	// Call computes the result. Call is called by many goroutines at once. Its input is the value before the | of a filter,
-	// and nil for a function; its args are in the order of Params, nil where they were left out. Values are nil, bool,
-	// int64, float64, json.Number for other integers, string, []any and map[string]any; they are copies. A value that is
-	// undefined never gets here: it ends the render.
+	// Call computes the result. Call is called by many goroutines at once. Its input is the value
+	// before the | of a filter, and nil for a function; its args are in the order of Params, nil
+	// where they were left out. Values are nil, bool, int64, float64, json.Number for other
+	// integers, string, []any and map[string]any; they are copies. A value that is undefined never
+	// gets here: it ends the render.
 	//
-	// The result may be whatever data of a template may be, or a [Markup]. It is copied, and its size counts for
-	// Limits.Memory. An error ends the render: it is found by errors.Is and errors.As in the render's error, whose text does
-	// not repeat it, because it may hold data. So does a panic.
+	// The result may be whatever data of a template may be, or a [Markup]. It is copied, and its
+	// size counts for Limits.Memory. An error ends the render: it is found by errors.Is and
+	// errors.As in the render's error, whose text does not repeat it, because it may hold data. So
+	// does a panic.
 	//
-	// The context ends with the render, and after Timeout; Call must return then, because nothing else can stop it.
+	// The context ends with the render, and after Timeout; Call must return then, because nothing
+	// else can stop it.
 	Call func(ctx context.Context, input any, args []any) (any, error)
 
-	// Steps is what a call costs of Limits.Steps: about one for 0.3 microseconds. Zero means 100; a template can then call
-	// it 2,000 times.
+	// Steps is what a call costs of Limits.Steps: about one for 0.3 microseconds. Zero means 100; a
+	// template can then call it 2,000 times.
 	Steps int
 
 	// Timeout is how long a call may take. Zero means 50 ms.
 	Timeout time.Duration
 }
 
-// Markup is text that is what the template's output is, such as HTML: it is printed without being escaped.
+// Markup is text that is what the template's output is, such as HTML: it is printed without being
+// escaped.
 type Markup string
 
 const (
@@ -74,8 +83,8 @@ const (
 	defaultFuncTimeout = 50 * time.Millisecond
 )
 
-// NewLibrary makes a Library. The error names what is wrong: a name that is no identifier or is taken already, a Func
-// without Call, a negative number.
+// NewLibrary makes a Library. The error names what is wrong: a name that is no identifier or is
+// taken already, a Func without Call, a negative number.
 func NewLibrary(config LibraryConfig) (*Library, error) {
 	base, err := sharedEnvironment()
 	if err != nil {
@@ -216,7 +225,8 @@ func (f *Func) run(st *state, in any, p params) (any, error) {
 	return st.take(result, 0)
 }
 
-// call calls the service's code, which may panic. What it panics with may hold data, so only its type is kept.
+// call calls the service's code, which may panic. What it panics with may hold data, so only its
+// type is kept.
 func (f *Func) call(ctx context.Context, owner string, input any, args []any) (result any, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -57,7 +57,8 @@ func (st *state) exportDict(d *dict, depth int) (any, error) {
 	return m, nil
 }
 
-// take makes a value of what code outside of this package has returned: a copy, which the template may change.
+// take makes a value of what code outside of this package has returned: a copy, which the template
+// may change.
 func (st *state) take(v any, depth int) (any, error) {
 	if depth > st.limits.Depth {
 		return nil, tooDeep(st.limits.Depth)

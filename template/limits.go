@@ -2,26 +2,31 @@ package template
 
 import "context"
 
-// Limits bound what one template may cost. A zero field takes its default; there is no way to have no limit.
+// Limits bound what one template may cost. A zero field takes its default; there is no way to have
+// no limit.
 type Limits struct {
-	// Source is the length of the source in bytes; of an object template, of the whole JSON. Beyond it:
-	// ErrSourceTooLarge. Defaults to 64 KiB.
+	// Source is the length of the source in bytes; of an object template, of the whole JSON. Beyond
+	// it: ErrSourceTooLarge. Defaults to 64 KiB.
 	Source int
-	// Leaves is how many strings of an object template may be templates. Beyond it: ErrSourceTooLarge. Defaults to 1,000.
+	// Leaves is how many strings of an object template may be templates. Beyond it:
+	// ErrSourceTooLarge. Defaults to 1,000.
 	Leaves int
-	// Depth is how deep blocks, operators in one expression, running blocks and calls, and values may nest.
-	// Beyond it: ErrTooDeep. Defaults to 200.
+	// Depth is how deep blocks, operators in one expression, running blocks and calls, and values
+	// may nest. Beyond it: ErrTooDeep. Defaults to 200.
 	Depth int
-	// Steps is the work of one render: about one step for each literal, name, operator, filter, argument, call, tag,
-	// piece of text, loop turn, element of a list that is gone through and 64 bytes of a string that is; up to 16
-	// where each character is looked at. Beyond it: ErrSteps. Defaults to 200,000.
+	// Steps is the work of one render: about one step for each literal, name, operator, filter,
+	// argument, call, tag, piece of text, loop turn, element of a list that is gone through and 64
+	// bytes of a string that is; up to 16 where each character is looked at. Beyond it: ErrSteps.
+	// Defaults to 200,000.
 	Steps int
-	// Output is the length of what one render writes, in bytes. Beyond it: ErrOutputTooLarge. Defaults to 1 MiB.
+	// Output is the length of what one render writes, in bytes. Beyond it: ErrOutputTooLarge.
+	// Defaults to 1 MiB.
 	Output int
-	// Range is the number of elements of a range(). Beyond it: ErrRangeTooLarge. Defaults to 100,000, as in Jinja2.
+	// Range is the number of elements of a range(). Beyond it: ErrRangeTooLarge. Defaults to
+	// 100,000, as in Jinja2.
 	Range int
-	// Memory is the total size of the strings, lists, dicts and variables that one render creates, in bytes, whether
-	// or not they are still needed. Beyond it: ErrMemory. Defaults to 8 MiB.
+	// Memory is the total size of the strings, lists, dicts and variables that one render creates,
+	// in bytes, whether or not they are still needed. Beyond it: ErrMemory. Defaults to 8 MiB.
 	Memory int
 }
 
@@ -53,8 +58,9 @@ const (
 	bytesPerTuple = 64  // what a pair that is made along the way costs
 )
 
-// budget counts what one render has used. Whatever is done is asked for before it is done. An exhausted budget stays
-// so: fault is returned by everything that asks later, and checked once more at the end of the render.
+// budget counts what one render has used. Whatever is done is asked for before it is done. An
+// exhausted budget stays so: fault is returned by everything that asks later, and checked once more
+// at the end of the render.
 type budget struct {
 	limits Limits
 	ctx    context.Context
@@ -93,8 +99,8 @@ func (b *budget) check() error {
 	return b.fault
 }
 
-// scan asks for the steps to go through n bytes of a string with what the processor does many bytes of at a time: a
-// comparison, a hash, a copy, a search for one byte.
+// scan asks for the steps to go through n bytes of a string with what the processor does many bytes
+// of at a time: a comparison, a hash, a copy, a search for one byte.
 func (b *budget) scan(n int) error { return b.spend(n / bytesPerStep) }
 
 // How many bytes that are looked at one by one are as much work as bytesPerStep.
@@ -104,10 +110,12 @@ const (
 	inOneGo       = 2 // times as much where nothing looks at the context meanwhile
 )
 
-// read asks for the steps to look at each character of s without knowing more of it than where it ends.
+// read asks for the steps to look at each character of s without knowing more of it than where it
+// ends.
 func (b *budget) read(s string) error { return b.scan(perCharacter * len(s)) }
 
-// classify asks for the steps to look each character of s up in the tables of Unicode, which ASCII does not need.
+// classify asks for the steps to look each character of s up in the tables of Unicode, which ASCII
+// does not need.
 func (b *budget) classify(s string) error {
 	if err := b.scan(len(s)); err != nil {
 		return err

@@ -113,8 +113,8 @@ func (p *parts) split(s, sep string, limit int64, right bool) {
 	p.add(s)
 }
 
-// splitSpace splits at runs of white space, at most limit times. White space at the ends goes, except at the far end of
-// what is left over when the limit is reached.
+// splitSpace splits at runs of white space, at most limit times. White space at the ends goes,
+// except at the far end of what is left over when the limit is reached.
 func (p *parts) splitSpace(s string, limit int64, right bool) {
 	trim, index := strings.TrimLeftFunc, strings.IndexFunc
 	if right {

@@ -91,7 +91,8 @@ func zfill(st *state, of any, p params) (any, error) {
 	return textOf(sign+s, safetyOf(of)), err
 }
 
-// window is the part of a string between the arguments start and end, and where it begins in characters.
+// window is the part of a string between the arguments start and end, and where it begins in
+// characters.
 func window(st *state, s string, p params) (part string, offset int64, ok bool, err error) {
 	if !p.has(1) && !p.has(2) {
 		return s, 0, true, nil

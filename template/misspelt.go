@@ -9,10 +9,11 @@ type Slip struct {
 	Line, Column int    // of the first place, from 1
 }
 
-// Misspelt returns the variables of a text template that [Data] does not have, but one of nearly the same name, such as
-// evnt_id: it would render as nothing. Other names that are not known here are none, because an envelope may have fields
-// of the sender's own; and so is none that the template sets itself, calls, or asks after with "is defined" or default.
-// The source must be one that compiles.
+// Misspelt returns the variables of a text template that [Data] does not have, but one of nearly
+// the same name, such as evnt_id: it would render as nothing. Other names that are not known here
+// are none, because an envelope may have fields of the sender's own; and so is none that the
+// template sets itself, calls, or asks after with "is defined" or default. The source must be one
+// that compiles.
 func Misspelt(source string) []Slip {
 	segments, err := scan(source)
 	if err != nil {
@@ -42,8 +43,8 @@ func variables() []string {
 	}
 }
 
-// nearest returns the variable whose name is one mistake away, and nothing for a variable itself. With two, event_kind
-// would be event_id.
+// nearest returns the variable whose name is one mistake away, and nothing for a variable itself.
+// With two, event_kind would be event_id.
 func nearest(name string) string {
 	best := ""
 	for _, v := range variables() {
@@ -57,7 +58,8 @@ func nearest(name string) string {
 	return best
 }
 
-// oneMistake reports whether one letter is changed, added or left out, or two neighbours are swapped.
+// oneMistake reports whether one letter is changed, added or left out, or two neighbours are
+// swapped.
 func oneMistake(a, b string) bool {
 	start := 0
 	for start < min(len(a), len(b)) && a[start] == b[start] {
@@ -71,7 +73,8 @@ func oneMistake(a, b string) bool {
 	return swapped || max(len(a), len(b)) == 1
 }
 
-// nameUse is what a template does with names, wherever: a name that is set in one place is not missed in another.
+// nameUse is what a template does with names, wherever: a name that is set in one place is not
+// missed in another.
 type nameUse struct {
 	read    []token
 	settled []string // set, called, or asked after

@@ -10,13 +10,14 @@ import (
 	"strings"
 )
 
-// An Object is a compiled object template: JSON whose strings are templates, such as a payload_template. It is immutable
-// and safe for concurrent use.
+// An Object is a compiled object template: JSON whose strings are templates, such as a
+// payload_template. It is immutable and safe for concurrent use.
 //
-// Keys, and values that are not strings, stay as they are. A string that is exactly one {{ expression }} becomes the
-// value of the expression, of whatever type it is: a number, a list, null where it is undefined. Any other string
-// becomes the text that it renders to. All of it is encoded once, so no value of the data can end a string, add a field
-// or be encoded twice — except by {{ x|tojson }}, whose result is text like any other: it puts JSON inside a JSON string.
+// Keys, and values that are not strings, stay as they are. A string that is exactly one {{
+// expression }} becomes the value of the expression, of whatever type it is: a number, a list, null
+// where it is undefined. Any other string becomes the text that it renders to. All of it is encoded
+// once, so no value of the data can end a string, add a field or be encoded twice — except by {{
+// x|tojson }}, whose result is text like any other: it puts JSON inside a JSON string.
 type Object struct {
 	settings
 	parts  []objectPart
@@ -36,9 +37,10 @@ type leaf struct {
 	text    *Template // of any other
 }
 
-// CompileObject compiles an object template. The JSON must be an object or an array and may not repeat a key. The
-// strings of the data are escaped for Options.Format, which is that of the text in the strings. The error joins what is wrong with each of the first 20 wrong
-// leaves: [*Error] values with Leaf set.
+// CompileObject compiles an object template. The JSON must be an object or an array and may not
+// repeat a key. The strings of the data are escaped for Options.Format, which is that of the text
+// in the strings. The error joins what is wrong with each of the first 20 wrong leaves: [*Error]
+// values with Leaf set.
 func CompileObject(raw json.RawMessage, o Options) (*Object, error) {
 	c, err := newCompiler(o)
 	if err != nil {
@@ -252,8 +254,9 @@ func offsetPos(b []byte, offset int64) pos {
 	return l.pos
 }
 
-// Render renders the object with data and returns compact JSON, with the fields in the order of the template. See
-// [Template.Render] about data and errors; the limits count for the object as a whole.
+// Render renders the object with data and returns compact JSON, with the fields in the order of the
+// template. See [Template.Render] about data and errors; the limits count for the object as a
+// whole.
 func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error) {
 	ctx, gate, err := enterGate(ctx)
 	if err != nil {

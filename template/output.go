@@ -1,7 +1,8 @@
 package template
 
-// An output is where a render or a part of it writes: the pongo2.TemplateWriter that carries our state through pongo2's
-// tree. pongo2 ignores the errors of a writer, so a full output is remembered as the render's fault.
+// An output is where a render or a part of it writes: the pongo2.TemplateWriter that carries our
+// state through pongo2's tree. pongo2 ignores the errors of a writer, so a full output is
+// remembered as the render's fault.
 type output struct {
 	st     *state
 	b      []byte
@@ -21,7 +22,8 @@ type mark struct {
 
 func (o *output) Write(p []byte) (int, error) { return o.WriteString(string(p)) }
 
-// WriteString writes a piece of text. What fails is returned by everything that asks the budget next.
+// WriteString writes a piece of text. What fails is returned by everything that asks the budget
+// next.
 func (o *output) WriteString(s string) (int, error) {
 	if o.room(len(s)) {
 		if o.json != nil {

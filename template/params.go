@@ -2,8 +2,8 @@ package template
 
 import "strings"
 
-// A paramSpec names the parameters of a filter, test, method or global, in order. A name that ends in "?" is optional;
-// the spec "*" takes any arguments as they are.
+// A paramSpec names the parameters of a filter, test, method or global, in order. A name that ends
+// in "?" is optional; the spec "*" takes any arguments as they are.
 type paramSpec struct {
 	owner    string // what is called, for errors
 	names    []string

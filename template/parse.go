@@ -1,6 +1,7 @@
 package template
 
-// A parser turns the inside of one tag into expressions. The grammar and its precedences are Jinja2's:
+// A parser turns the inside of one tag into expressions. The grammar and its precedences are
+// Jinja2's:
 //
 //	conditional  a if b else c
 //	or, and, not
@@ -12,7 +13,8 @@ package template
 //	unary + -    binding tighter than **, unlike Python
 //	postfix      .name .0 [item] [slice] (call) | filter  is test
 //
-// The first error sticks: from then on every token is the end, and what the methods return does not matter.
+// The first error sticks: from then on every token is the end, and what the methods return does not
+// matter.
 type parser struct {
 	env    *environment
 	limit  int // of height and nesting
@@ -101,7 +103,8 @@ func (p *parser) finish() error {
 	return p.err
 }
 
-// node gives a new expression its place and its height above its operands, which bounds the stack that evaluating needs.
+// node gives a new expression its place and its height above its operands, which bounds the stack
+// that evaluating needs.
 func (p *parser) node(at pos, operands ...expr) node {
 	n := node{pos: at, height: 1}
 	for _, e := range operands {

@@ -94,7 +94,8 @@ func (p *parser) signature() (s signature) {
 	return s
 }
 
-// A target is what a value is assigned to: a name, an attribute of a namespace, or several targets that unpack it.
+// A target is what a value is assigned to: a name, an attribute of a namespace, or several targets
+// that unpack it.
 type target struct {
 	pos   pos
 	name  string
@@ -115,7 +116,8 @@ func (p *parser) target(attributes bool) target {
 	return t
 }
 
-// targets parses a target with its commas and parentheses, up to the name stop or an operator that ends it.
+// targets parses a target with its commas and parentheses, up to the name stop or an operator that
+// ends it.
 func (p *parser) targets(attributes bool, stop string) target {
 	first := p.tok().pos
 	var parts []target

@@ -47,7 +47,8 @@ func (p *parser) primary() expr {
 	return &constant{}
 }
 
-// list parses what stands between brackets, with commas between the items and one allowed at the end.
+// list parses what stands between brackets, with commas between the items and one allowed at the
+// end.
 func (p *parser) list(end string, item func() expr) []expr {
 	var items []expr
 	for !p.isOp(end) && p.err == nil {

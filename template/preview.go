@@ -17,13 +17,13 @@ const (
 	ShapeObject Shape = "object" // for CompileObject: payload templates
 )
 
-// previewTimeout is how long a preview may take, with its wait for a place in the Gate of its context: someone waits for it,
-// and a render ends at its limits long before.
+// previewTimeout is how long a preview may take, with its wait for a place in the Gate of its
+// context: someone waits for it, and a render ends at its limits long before.
 const previewTimeout = 2 * time.Second
 
-// Preview compiles source and renders it for an event, as a delivery would: for showing a subscriber what a template
-// does before it is saved, and for tests. It ends with ctx, and after 2 s. The error is one that compiling or rendering
-// returns.
+// Preview compiles source and renders it for an event, as a delivery would: for showing a
+// subscriber what a template does before it is saved, and for tests. It ends with ctx, and after 2
+// s. The error is one that compiling or rendering returns.
 func Preview(ctx context.Context, shape Shape, source string, o Options, e *event.Event) (out string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
 	defer cancel()

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// jsonFilters have the names of Ansible and Home Assistant (from_json, to_json), Ansible (to_nice_json), and Grafana OnCall
-// (parse_json, json_dumps, tojson_pretty).
+// jsonFilters have the names of Ansible and Home Assistant (from_json, to_json), Ansible
+// (to_nice_json), and Grafana OnCall (parse_json, json_dumps, tojson_pretty).
 func jsonFilters() []filter {
 	plain := jsonStyle{comma: ", ", colon: ": ", nan: true}
 	nice := jsonStyle{comma: ", ", colon: ": ", nan: true, multiline: true, indent: "    ", sorted: true}
@@ -36,7 +36,8 @@ func toJSON(style jsonStyle) func(*state, any, params) (any, error) {
 	}
 }
 
-// jsonGrowth is about how many times its size JSON takes once it is decoded: [0,0,…] is lists and numbers.
+// jsonGrowth is about how many times its size JSON takes once it is decoded: [0,0,…] is lists and
+// numbers.
 const jsonGrowth = 24
 
 // decoderSize is what a decoder takes before it has decoded anything.
@@ -111,7 +112,8 @@ func base64Decode(st *state, in any, p params) (any, error) {
 	return string(b), nil
 }
 
-// hashFilters have the names of Home Assistant (md5, sha1, sha256, sha512) and Ansible (hash). The result is hexadecimal.
+// hashFilters have the names of Home Assistant (md5, sha1, sha256, sha512) and Ansible (hash). The
+// result is hexadecimal.
 func hashFilters() []filter {
 	filters := []filter{{name: "hash", params: "hashtype?", run: hashFilter}}
 	for name, sum := range hashes() {
@@ -155,7 +157,8 @@ func (st *state) hash(in any, sum func([]byte) []byte) (any, error) {
 	return base16.EncodeToString(sum([]byte(s))), st.spend(2)
 }
 
-// urlFilters are our own: Jinja2's urlencode leaves slashes as they are, and has nothing for the way back.
+// urlFilters are our own: Jinja2's urlencode leaves slashes as they are, and has nothing for the
+// way back.
 func urlFilters() []filter {
 	return []filter{
 		{name: "urlquote", run: urlQuote},
@@ -163,7 +166,8 @@ func urlFilters() []filter {
 	}
 }
 
-// urlQuote percent-encodes all that is not unreserved in RFC 3986: the result can be a part of a path or of a query.
+// urlQuote percent-encodes all that is not unreserved in RFC 3986: the result can be a part of a
+// path or of a query.
 func urlQuote(st *state, in any, _ params) (any, error) {
 	s, _, err := st.text(in)
 	if err != nil {

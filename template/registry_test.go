@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// compileBesideTheHost compiles the first template of the process while other goroutines, such as those of the program that
-// embeds us, compile templates of pongo2.
+// compileBesideTheHost compiles the first template of the process while other goroutines, such as
+// those of the program that embeds us, compile templates of pongo2.
 func compileBesideTheHost() error {
 	const goroutines, templates = 8, 200
 	var wg sync.WaitGroup
@@ -58,8 +58,9 @@ func compileBesideTheHost() error {
 	return <-errs
 }
 
-// TestTheFirstCompileBesideTheHost runs a process in which the embedding program uses pongo2 itself. The race detector
-// sees a registration that is too late every time; without it, the process dies in some runs.
+// TestTheFirstCompileBesideTheHost runs a process in which the embedding program uses pongo2
+// itself. The race detector sees a registration that is too late every time; without it, the
+// process dies in some runs.
 func TestTheFirstCompileBesideTheHost(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -72,8 +73,9 @@ func TestTheFirstCompileBesideTheHost(t *testing.T) {
 	assert.NotContains(t, out.String(), "DATA RACE")
 }
 
-// TestTheHostMayReplaceWhatItHas shows that what a program replaces and bans in pongo2 changes nothing here, and the
-// other way round. It must not run beside other tests: it changes what the process shares.
+// TestTheHostMayReplaceWhatItHas shows that what a program replaces and bans in pongo2 changes
+// nothing here, and the other way round. It must not run beside other tests: it changes what the
+// process shares.
 func TestTheHostMayReplaceWhatItHas(t *testing.T) {
 	silly := func(*pongo2.Parser, *pongo2.Token, *pongo2.Parser) (pongo2.INodeTag, *pongo2.Error) {
 		return nil, &pongo2.Error{Sender: "host", OrigError: ErrForbidden}

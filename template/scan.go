@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// A segment is a piece of a template's source: plain text, the inside of {{ }}, or the inside of {% %}.
+// A segment is a piece of a template's source: plain text, the inside of {{ }}, or the inside of {%
+// %}.
 type segment struct {
 	kind segmentKind
 	text string // text, or the source inside the delimiters without the tag's name
@@ -49,7 +50,8 @@ type scanner struct {
 	trim     bool // the last delimiter asked for the white space after it to go
 }
 
-// scan cuts source into segments. Line ends become \n, and one at the very end is dropped, as Jinja2 does.
+// scan cuts source into segments. Line ends become \n, and one at the very end is dropped, as
+// Jinja2 does.
 func scan(source string) ([]segment, error) {
 	if !utf8.ValidString(source) {
 		return nil, errorf(ErrSyntax, "the source is not UTF-8")
@@ -144,7 +146,8 @@ func (s *scanner) comment(begin pos) error {
 	return nil
 }
 
-// inside finds the end of a tag or print by its tokens: what looks like an end inside a string or brackets is none.
+// inside finds the end of a tag or print by its tokens: what looks like an end inside a string or
+// brackets is none.
 func (s *scanner) inside(seg segment, end string, begin pos) error {
 	s.brackets = s.brackets[:0]
 	seg.pos = s.pos
@@ -182,7 +185,8 @@ func (s *scanner) inside(seg segment, end string, begin pos) error {
 	}
 }
 
-// rawTag reports whether s, which follows {%, is the rest of a raw or endraw tag, and how long that is.
+// rawTag reports whether s, which follows {%, is the rest of a raw or endraw tag, and how long that
+// is.
 func rawTag(s, name string) (length int, ok bool) {
 	rest := strings.TrimLeftFunc(s, isSpace)
 	if !strings.HasPrefix(rest, name) {

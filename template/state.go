@@ -6,8 +6,8 @@ import (
 	"github.com/flosch/pongo2/v6"
 )
 
-// A state is one render: its variables, its budget and what it has to hand for tags and filters. It is used by one
-// goroutine and thrown away.
+// A state is one render: its variables, its budget and what it has to hand for tags and filters. It
+// is used by one goroutine and thrown away.
 type state struct {
 	budget
 	env        *environment
@@ -38,15 +38,16 @@ func newState(ctx context.Context, s *settings, data map[string]any) *state {
 	return st
 }
 
-// takeScratch returns an empty buffer to build text in. It is given back by assigning the grown buffer to scratch; who
-// asks meanwhile gets none.
+// takeScratch returns an empty buffer to build text in. It is given back by assigning the grown
+// buffer to scratch; who asks meanwhile gets none.
 func (st *state) takeScratch() []byte {
 	b := st.scratch[:0]
 	st.scratch = nil
 	return b
 }
 
-// A scope holds the variables of a block. Assignments go to the innermost scope; lookups go outwards, and to the data.
+// A scope holds the variables of a block. Assignments go to the innermost scope; lookups go
+// outwards, and to the data.
 type scope struct {
 	parent   *scope
 	vars     []variable
@@ -59,7 +60,8 @@ type variable struct {
 	value any
 }
 
-// find returns the position of a variable, or -1, after a time that does not depend on how many there are.
+// find returns the position of a variable, or -1, after a time that does not depend on how many
+// there are.
 func (s *scope) find(name string) int {
 	if s.index != nil {
 		if i, ok := s.index[name]; ok {
@@ -145,7 +147,8 @@ func (st *state) push(parent *scope) (previous *scope, err error) {
 	return previous, nil
 }
 
-// assign puts a value into a target of the innermost scope, unpacking it where the target has parts.
+// assign puts a value into a target of the innermost scope, unpacking it where the target has
+// parts.
 func (st *state) assign(t *target, value any) error {
 	if t.parts == nil {
 		if t.attr == "" {

@@ -29,8 +29,8 @@ func upper(s string) string {
 	return cases.Upper(language.Und).String(s)
 }
 
-// growsInUpper reports whether a character may become several in upper or title case, as ß becomes SS: it is lower case
-// without a single upper case, or one of the Greek letters with a iota below.
+// growsInUpper reports whether a character may become several in upper or title case, as ß becomes
+// SS: it is lower case without a single upper case, or one of the Greek letters with a iota below.
 func growsInUpper(r rune) bool {
 	return r >= utf8.RuneSelf && (unicode.IsLower(r) && unicode.ToUpper(r) == r || r >= 0x1f80 && r <= 0x1ffc)
 }
@@ -163,7 +163,8 @@ func isLineEnd(r rune) bool {
 	return false
 }
 
-// cutLine cuts s after its first line; more reports whether the line has an end, which may be that of s.
+// cutLine cuts s after its first line; more reports whether the line has an end, which may be that
+// of s.
 func cutLine(s string) (line, rest string, more bool) {
 	i := strings.IndexFunc(s, isLineEnd)
 	if i < 0 {

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// syntaxTable returns the rows of the table under a heading of SYNTAX.md: the quoted words of each cell.
+// syntaxTable returns the rows of the table under a heading of SYNTAX.md: the quoted words of each
+// cell.
 func syntaxTable(t *testing.T, heading string) [][][]string {
 	t.Helper()
 	b, err := os.ReadFile("SYNTAX.md")

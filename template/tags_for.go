@@ -114,7 +114,8 @@ func (s *forStatement) recurse(st *state, items any, depth int, outer *scope) (a
 	return st.capture(func(out *output) error { return s.loop(out, items, depth, outer) })
 }
 
-// filteredItems are the items for which the loop's test holds. The test sees the item, but not the loop.
+// filteredItems are the items for which the loop's test holds. The test sees the item, but not the
+// loop.
 type filteredItems struct {
 	loop  *forStatement
 	items iterator

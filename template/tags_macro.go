@@ -30,7 +30,8 @@ func (s *macroStatement) run(out *output) error {
 	return s.macro.pos.at(out.st.set(s.name, out.st.newMacro(&s.macro)))
 }
 
-// callStatement is {% call(…) macro(…) %}…{% endcall %}: the macro gets the body as the function caller.
+// callStatement is {% call(…) macro(…) %}…{% endcall %}: the macro gets the body as the function
+// caller.
 type callStatement struct {
 	pos    pos
 	call   *call
@@ -264,8 +265,8 @@ func (m *macro) attribute(st *state, name string) (any, bool, error) {
 	return nil, false, nil
 }
 
-// blockTag is {% block name %}…{% endblock %}. Without inheritance it is its body, run with the variables of the top
-// level only, unless it is scoped.
+// blockTag is {% block name %}…{% endblock %}. Without inheritance it is its body, run with the
+// variables of the top level only, unless it is scoped.
 type blockTag struct {
 	name     string
 	scoped   bool

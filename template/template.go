@@ -7,9 +7,11 @@ import (
 	"github.com/flosch/pongo2/v6"
 )
 
-// Options say how templates are compiled and rendered. The zero value is right for text that nothing interprets.
+// Options say how templates are compiled and rendered. The zero value is right for text that
+// nothing interprets.
 type Options struct {
-	// Format is what the output is; values are escaped for it. Zero means that values are printed as they are.
+	// Format is what the output is; values are escaped for it. Zero means that values are printed
+	// as they are.
 	Format Format
 	// Library has the filters and functions of the embedding service. Nil means none.
 	Library *Library
@@ -34,8 +36,9 @@ type settings struct {
 	json    bool                            // the result is JSON
 }
 
-// Compile compiles a text template. The error is an [*Error] with the place and the offending text, which shows every
-// mistake that can be seen without data: syntax, unknown tags, filters and tests, and what templates may not do.
+// Compile compiles a text template. The error is an [*Error] with the place and the offending text,
+// which shows every mistake that can be seen without data: syntax, unknown tags, filters and tests,
+// and what templates may not do.
 func Compile(source string, o Options) (*Template, error) {
 	c, err := newCompiler(o)
 	if err != nil {
@@ -58,11 +61,12 @@ func (c *compiler) source(source string) (*Template, error) {
 	return t, nil
 }
 
-// Render renders the template with data, whose keys are the template's variables; [Data] makes it of an event. The data
-// may be shared by any number of renders: it is only read. It may hold nil, booleans, numbers, strings, json.Number,
-// and slices and string-keyed maps of these.
+// Render renders the template with data, whose keys are the template's variables; [Data] makes it
+// of an event. The data may be shared by any number of renders: it is only read. It may hold nil,
+// booleans, numbers, strings, json.Number, and slices and string-keyed maps of these.
 //
-// The render ends with ctx, and passes the [Gate] of ctx if there is one. Nothing is returned along with an error. The error is an [*Error]; it holds no value of the data.
+// The render ends with ctx, and passes the [Gate] of ctx if there is one. Nothing is returned along
+// with an error. The error is an [*Error]; it holds no value of the data.
 func (t *Template) Render(ctx context.Context, data map[string]any) (string, error) {
 	ctx, gate, err := enterGate(ctx)
 	if err != nil {
@@ -96,8 +100,8 @@ func (t *Template) run(out *output) (err error) {
 	return out.st.check()
 }
 
-// recoverError turns a panic, which would be a defect here or in pongo2, into an error. What it says may hold data, so
-// only its type is kept.
+// recoverError turns a panic, which would be a defect here or in pongo2, into an error. What it
+// says may hold data, so only its type is kept.
 func recoverError(err *error) {
 	if p := recover(); p != nil {
 		*err = errorf(ErrInternal, "a panic of type %T", p)

@@ -79,7 +79,8 @@ func tenantPrograms() []string {
 	}
 }
 
-// TestTenantsAreBounded must not run beside other tests, as it looks at the memory of the whole process.
+// TestTenantsAreBounded must not run beside other tests, as it looks at the memory of the whole
+// process.
 func TestTenantsAreBounded(t *testing.T) {
 	data := costData()
 	var slowest slowestCosts

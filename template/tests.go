@@ -105,7 +105,8 @@ func isIterable(v any) bool {
 	return false
 }
 
-// isSequence: has a length and elements, which in Python mappings and in Jinja2 undefined values have too.
+// isSequence: has a length and elements, which in Python mappings and in Jinja2 undefined values
+// have too.
 func isSequence(v any) bool {
 	switch v.(type) {
 	case []any, map[string]any, string, markup, *list, *tuple, *dict, *rangeValue, *undefined:

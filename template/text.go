@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// appendString appends str(v), which for text is the text itself and for anything else its representation.
+// appendString appends str(v), which for text is the text itself and for anything else its
+// representation.
 func (st *state) appendString(b []byte, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case string:
@@ -32,8 +33,8 @@ func (st *state) appendCopy(b []byte, s string) ([]byte, error) {
 	return append(withRoom(b, len(s)), s...), nil
 }
 
-// withRoom returns b with room for n more bytes. Unlike append it doubles a large buffer, so that filling one up copies
-// each byte about once.
+// withRoom returns b with room for n more bytes. Unlike append it doubles a large buffer, so that
+// filling one up copies each byte about once.
 func withRoom(b []byte, n int) []byte {
 	const large = 4 << 10
 	if cap(b) < large || cap(b)-len(b) >= n {
@@ -57,8 +58,8 @@ func piece(s string) string {
 	return s[:n]
 }
 
-// convert appends what f makes of s, piece by piece: each is asked for before, and if it has grown, once more. What f
-// makes of a character may not depend on those around it.
+// convert appends what f makes of s, piece by piece: each is asked for before, and if it has grown,
+// once more. What f makes of a character may not depend on those around it.
 func (st *state) convert(b []byte, s string, f func(b []byte, s string) []byte) ([]byte, error) {
 	for s != "" {
 		p := piece(s)
@@ -250,7 +251,8 @@ func (st *state) appendDict(b []byte, d *dict, depth int) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// appendFloat writes a float as Python does: the shortest form that reads back the same, with a point or an exponent.
+// appendFloat writes a float as Python does: the shortest form that reads back the same, with a
+// point or an exponent.
 func appendFloat(b []byte, f float64) []byte {
 	switch {
 	case math.IsInf(f, 1):

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// What urlize takes for a link. The expressions are Go's, which need time in proportion to the text.
+// What urlize takes for a link. The expressions are Go's, which need time in proportion to the
+// text.
 var (
 	linkPattern = regexp.MustCompile(`(?i)^(?:` +
 		`(?:https?://|www\.)(?:[\pL\pN_%-]+\.)*(?:[a-z]{2,63}|xn--[\pL\pN_%]{2,59})` +

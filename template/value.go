@@ -24,8 +24,8 @@ type markup struct {
 	safety safety
 }
 
-// safety says where a text can stand as it is. What templates make of a markup is as safe as the markup was, unless
-// something else is put into it.
+// safety says where a text can stand as it is. What templates make of a markup is as safe as the
+// markup was, unless something else is put into it.
 type safety uint8
 
 const (
@@ -64,15 +64,16 @@ type rangeValue struct {
 
 func (r *rangeValue) at(i int64) int64 { return r.start + i*r.step }
 
-// undefined stands for what is not there. It prints as nothing, is false, empty, and equal to other undefined values;
-// anything else that is done with it fails.
+// undefined stands for what is not there. It prints as nothing, is false, empty, and equal to other
+// undefined values; anything else that is done with it fails.
 type undefined struct {
 	kind error  // of what fail returns: ErrUndefined, ErrForbidden, or ErrData
 	why  string // template text only, never data
 	at   pos
 }
 
-// loud reports whether any use fails: data that cannot be shown must not look like data that is not there.
+// loud reports whether any use fails: data that cannot be shown must not look like data that is not
+// there.
 func (u *undefined) loud() bool { return errors.Is(u.kind, ErrData) }
 
 func (u *undefined) fail() error {

@@ -83,7 +83,8 @@ func (w *wrapper) write(parts []string) error {
 	return nil
 }
 
-// lines puts as many chunks on each line as fit. White space at the ends of lines goes, except before the first.
+// lines puts as many chunks on each line as fit. White space at the ends of lines goes, except
+// before the first.
 func (w *wrapper) lines(chunks []string) error {
 	var line []string
 	written := false
@@ -132,7 +133,8 @@ func blankChunk(s string) bool { return strings.TrimFunc(s, isWrapSpace) == "" }
 // longerThan reports whether s has more than n characters, without looking at the rest of them.
 func longerThan(s string, n int) bool { return runeOffset(s, n) < len(s) }
 
-// breakAt is how many characters of a chunk that is too long go on the line with room for n: after a hyphen if there is one.
+// breakAt is how many characters of a chunk that is too long go on the line with room for n: after
+// a hyphen if there is one.
 func (w *wrapper) breakAt(chunk string, n int) int {
 	if !w.hyphens {
 		return n

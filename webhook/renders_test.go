@@ -17,8 +17,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// TestRendersAtOnceAreBounded sends through 20 channels whose renders take a second each, by Dispatchers that share what
-// bounds them.
+// TestRendersAtOnceAreBounded sends through 20 channels whose renders take a second each, by
+// Dispatchers that share what bounds them.
 func TestRendersAtOnceAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
