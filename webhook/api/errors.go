@@ -199,8 +199,26 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, res *response) {
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(res.status)
-	_, _ = w.Write(append(body, '\n')) // a client that is gone has nobody to tell
+	write(w, res.status, append(body, '\n'))
+}
+
+// answerTime is how long a client may take to read an answer.
+const answerTime = 30 * time.Second
+
+// write writes an answer. If the client does not read it in time, its connection
+// ends: its request keeps others of its organization out.
+func write(w http.ResponseWriter, status int, body []byte) {
+	connection := http.NewResponseController(w)
+	_ = connection.SetWriteDeadline(time.Now().Add(answerTime)) // a test's recorder has none
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, err := w.Write(body)
+	if err == nil {
+		err = connection.Flush()
+	}
+	if err == nil || errors.Is(err, http.ErrNotSupported) { // the connection may be used again
+		_ = connection.SetWriteDeadline(time.Time{})
+	}
 }
 
 // encode returns the JSON of a body. JSON stays byte by byte as it is.

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -167,6 +168,50 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "HTTP/1.1 400", string(answer))
 		assert.Equal(t, 30*time.Second, time.Since(began))
+		require.NoError(t, ours.Close())
+		close(listener)
+		require.NoError(t, server.Close())
+		synctest.Wait()
+	})
+}
+
+// A client that does not read its answers cannot collect them in memory: each
+// keeps the place of its request, and its connection ends.
+func TestAnswersThatAreNotRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{api: func(c *api.Config) { c.MaxRequestsPerOrganization = 1 }})
+		f.manyLarge(10)
+		listener := make(connections, 1)
+		server := &http.Server{Handler: f.api} //nolint:gosec // no other client than this test's
+		go func() { _ = server.Serve(listener) }()
+		ours, theirs := net.Pipe()
+		listener <- theirs
+		ask := "GET " + prefix + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + f.keys[orgA] + "\r\n\r\n"
+		_, err := io.WriteString(ours, ask)
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.Equal(t, http.StatusTooManyRequests, f.do("GET", prefix+"/event-types", "").Status)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, http.StatusOK, f.do("GET", prefix+"/event-types", "").Status)
+		_, err = io.Copy(io.Discard, ours)
+		require.NoError(t, err, "it has been closed")
+
+		ours, theirs = net.Pipe()
+		listener <- theirs
+		answers := bufio.NewReader(ours)
+		for range 2 { // a connection of which the answers are read lasts
+			_, err = io.WriteString(ours, ask)
+			require.NoError(t, err)
+			answer, err := http.ReadResponse(answers, nil)
+			require.NoError(t, err)
+			n, err := io.Copy(io.Discard, answer.Body)
+			require.NoError(t, err)
+			assert.Equal(t, answer.ContentLength, n)
+			require.NoError(t, answer.Body.Close())
+			time.Sleep(time.Minute)
+		}
 		require.NoError(t, ours.Close())
 		close(listener)
 		require.NoError(t, server.Close())

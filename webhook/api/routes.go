@@ -103,10 +103,20 @@ func (h *headersOnly) WriteHeader(status int)      { h.status = status }
 func (h *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
 
 // serve is the way of every request: whose is it, is there room for it, what is
-// in it, what is the answer.
+// in it, what is the answer. It has its room until the answer is written: a client
+// that does not read must not collect answers in memory.
 func (a *API) serve(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		res, err := a.respond(route, w, r)
+		req := &request{Request: r}
+		if !route.public {
+			release, err := a.admit(req)
+			if err != nil {
+				a.fail(w, r, err)
+				return
+			}
+			defer release()
+		}
+		res, err := a.respond(route, w, req)
 		if err != nil {
 			a.fail(w, r, err)
 			return
@@ -115,32 +125,27 @@ func (a *API) serve(route route) http.Handler {
 	})
 }
 
-func (a *API) respond(route route, w http.ResponseWriter, r *http.Request) (*response, error) {
-	req := &request{Request: r}
-	if !route.public {
-		organizationID, err := a.authenticate(r)
-		if err != nil {
-			return nil, err
-		}
-		req.organizationID = organizationID
-		release, err := a.requests.tryTake(organizationID)
-		if err != nil {
-			return nil, err
-		}
-		defer release()
+// admit finds out whose the request is, and takes a slot for it.
+func (a *API) admit(r *request) (release func(), err error) {
+	if r.organizationID, err = a.authenticate(r.Request); err != nil {
+		return nil, err
 	}
+	return a.requests.tryTake(r.organizationID)
+}
+
+func (a *API) respond(route route, w http.ResponseWriter, r *request) (*response, error) {
 	var err error
-	if req.body, err = a.readBody(w, r); err != nil {
+	if r.body, err = a.readBody(w, r.Request); err != nil {
 		return nil, err
 	}
 	if route.works {
-		release, err := a.takeWork(r.Context(), req.organizationID)
+		release, err := a.takeWork(r.Context(), r.organizationID)
 		if err != nil {
 			return nil, err
 		}
 		defer release()
 	}
-	return route.handle(req)
+	return route.handle(r)
 }
 
 // workWait is how long a request waits for its turn to compile or render.
