@@ -76,10 +76,12 @@ type Config struct {
 	// are given the same are bounded together.
 	Renders *template.Gate
 
-	// Quota bounds the webhooks of one organization.
+	// Quota bounds the webhooks and channels of one organization. Defaults as its
+	// fields say.
 	Quota Quota
 
-	// Tests bounds what [Dispatcher.SendTest] does for one organization.
+	// Tests bounds what [Dispatcher.SendTest] does for one organization. Defaults
+	// as its fields say.
 	Tests TestLimits
 
 	// Retention says how long finished deliveries are kept.
