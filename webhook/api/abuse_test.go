@@ -158,5 +158,6 @@ func TestMalformedQueries(t *testing.T) {
 	f := newFixture(t, options{})
 	for _, query := range []string{"status=%zz", "status=dead;limit=1", "%"} {
 		assert.Equal(t, []string{"query: value_error"}, f.do("GET", prefix+"/deliveries?"+query, "").problems(), query)
+		assert.Equal(t, []string{"query: value_error"}, f.do("GET", prefix+"/wh_0123456789abcdef?reveal="+query, "").problems(), query)
 	}
 }

@@ -35,11 +35,16 @@ func (a *API) createWebhook(r *request) (*response, error) {
 }
 
 func (a *API) getWebhook(r *request) (*response, error) {
+	p := &problems{}
+	q := newQuery(p, r)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
 	w, err := a.webhook(r)
 	if err != nil {
 		return nil, err
 	}
-	return a.webhookResponse(http.StatusOK, w, r.URL.Query()["reveal"])
+	return a.webhookResponse(http.StatusOK, w, q.values["reveal"])
 }
 
 func (a *API) updateWebhook(r *request) (*response, error) {
