@@ -10,6 +10,7 @@ type htmlPlace struct {
 	state htmlState
 	quote byte   // of an attribute's value in quotes
 	name  []byte // of the attribute, in lower case
+	value []byte // of the attribute, its beginning, up to what ends the scheme of an address
 	ended bool   // by a blank, behind which = may still follow
 }
 
@@ -21,12 +22,13 @@ const (
 	htmlTag             // in a tag, outside of values
 	htmlEqual           // after the = of an attribute
 	htmlBare            // in a value without quotes
-	htmlFirst           // at the beginning of a value in quotes
-	htmlValue           // further inside
+	htmlValue           // in a value in quotes
 )
 
-// longestAttribute is as much of an attribute's name as is looked at.
-const longestAttribute = 16
+const (
+	longestAttribute = 16 // as much of an attribute's name as is looked at
+	longestScheme    = 64 // as much of a value's beginning as may belong to a scheme
+)
 
 // follow goes on to the end of b.
 func (p *htmlPlace) follow(b []byte) {
@@ -51,11 +53,12 @@ func (p *htmlPlace) byte(c byte) {
 	case htmlEqual:
 		switch {
 		case c == '"' || c == '\'':
-			p.state, p.quote = htmlFirst, c
+			p.state, p.quote = htmlValue, c
 		case c == '>':
 			p.state = htmlText
 		case !htmlBlank(c):
 			p.state = htmlBare
+			p.begins(c)
 		}
 	case htmlBare:
 		if htmlBlank(c) {
@@ -63,12 +66,25 @@ func (p *htmlPlace) byte(c byte) {
 		} else if c == '>' {
 			p.state = htmlText
 		}
-	case htmlFirst, htmlValue:
-		p.state = htmlValue
+		p.begins(c)
+	case htmlValue:
 		if c == p.quote {
 			p.state, p.ended = htmlTag, true
 		}
+		p.begins(c)
 	}
+}
+
+// begins keeps what an attribute's value begins with.
+func (p *htmlPlace) begins(c byte) {
+	if len(p.value) < longestScheme && !p.pastScheme() && c > ' ' {
+		p.value = append(p.value, c)
+	}
+}
+
+// pastScheme reports whether what may be the scheme of an address is complete.
+func (p *htmlPlace) pastScheme() bool {
+	return len(p.value) > 0 && strings.IndexByte(":/?#", p.value[len(p.value)-1]) >= 0
 }
 
 // tag takes a character of a tag outside of values.
@@ -77,7 +93,7 @@ func (p *htmlPlace) tag(c byte) {
 	case c == '>':
 		p.state = htmlText
 	case c == '=':
-		p.state = htmlEqual
+		p.state, p.value = htmlEqual, p.value[:0]
 	case htmlBlank(c) || c == '/':
 		p.ended = true
 	case p.ended:
@@ -96,10 +112,10 @@ func htmlBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 // appendValue appends a text where the output stands; it is escaped already if it is safe.
 func (p *htmlPlace) appendValue(b []byte, s string, safe safety) []byte {
 	p.follow(b)
-	if (p.state == htmlEqual || p.state == htmlFirst) && !safeLink(string(p.name), s) {
+	if p.state >= htmlEqual && !p.pastScheme() && len(p.value) < longestScheme && !safeLink(string(p.name), string(p.value)+s) {
 		s = "#"
 	}
-	if p.state != htmlEqual && p.state != htmlBare {
+	if p.state < htmlTag || p.state == htmlValue || p.state == htmlTag && safe != notSafe {
 		if safe != notSafe {
 			return append(b, s...)
 		}

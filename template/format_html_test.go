@@ -1,6 +1,7 @@
 package template
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,6 +24,19 @@ func TestHTMLPlaces(t *testing.T) {
 		{`<a href="{{ x }}">`, "mailto:a@b.c", `<a href="mailto:a@b.c">`},
 		{`<a href="https://e.example/{{ x }}">`, "javascript:1", `<a href="https://e.example/javascript:1">`},
 		{`<img src="{{ x }}">`, "data:image/png;base64,AA==", `<img src="data:image/png;base64,AA==">`},
+		// An address of several parts, or with blanks before it.
+		{`<a href=" {{ x }}">`, "javascript:1", `<a href=" #">`},
+		{"<a href=\"\n  {{ x }}\">", "javascript:1", "<a href=\"\n  #\">"},
+		{`<a href="{{ x[:4] }}{{ x[4:] }}">`, "javascript:1", `<a href="java#">`},
+		{`<a href={{ x[:4] }}{{ x[4:] }}>`, "javascript:1", `<a href=java#>`},
+		{`<a href="{{ x[:99] }}{{ x[99:] }}">`, "\t" + strings.Repeat(" ", 99) + "javascript:1", "<a href=\"\t" + strings.Repeat(" ", 98) + "#\">"},
+		{`<a href="{{ x[:4] }}{{ x[4:] }}">`, "https://e.example/", `<a href="https://e.example/">`},
+		{`<a href="{{ x[:4] }}{{ x[4:] }}">`, "path/a:b", `<a href="path/a:b">`},
+		{`<a href="https:{{ x }}">`, "//e.example/a:b", `<a href="https://e.example/a:b">`},
+		{`<a href="mailto:{{ x }}?subject={{ x }}">`, "a@b.c", `<a href="mailto:a@b.c?subject=a@b.c">`},
+		{`<a {{ x }}>`, "onclick=alert(1) b", `<a onclick&#61;alert(1)&#32;b>`},
+		{`<a{{ {"title": x}|xmlattr }}>`, "a b=c", `<a title="a b=c">`},
+		{`<option {{ "selected" if x }}>`, "x", `<option selected>`},
 		{`<a title="{{ x }}">`, "note: this", `<a title="note: this">`},
 		{`<a title={{ x }}>`, "x onmouseover=alert(1) `", `<a title=x&#32;onmouseover&#61;alert(1)&#32;&#96;>`},
 		{`<a title=x{{ x }} b>`, ` y="z"`, `<a title=x&#32;y&#61;&#34;z&#34; b>`},

@@ -49,6 +49,9 @@ func (p *jsonPlace) follow(b []byte) {
 			p.key, p.last = p.text, c
 		case !p.inString && !blankByte(c):
 			p.last = c
+			if strings.IndexByte(",[]{}", c) >= 0 { // the value under the key is over, or has keys of its own
+				p.key = ""
+			}
 		}
 	}
 }

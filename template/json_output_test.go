@@ -166,3 +166,14 @@ func TestMrkdwnObject(t *testing.T) {
 		"list": []any{"&lt;a&gt;"}, "number": "5", "missing": "", "flag": true, "json": `["&lt;a&gt;"]`,
 	}, got)
 }
+
+// A key whose value is over says nothing about the values that follow.
+func TestMrkdwnBehindAddress(t *testing.T) {
+	t.Parallel()
+	const source = `[{"type": "image", "image_url": "https://e.example"}, {{ {"text": x} }}, {"value": {{ x }}}]`
+	tpl, err := CompileJSON(source, Options{Format: FormatMrkdwn})
+	require.NoError(t, err)
+	out, err := tpl.Render(t.Context(), map[string]any{"x": "<!channel>"})
+	require.NoError(t, err)
+	assert.Equal(t, `[{"type": "image", "image_url": "https://e.example"}, {"text":"&lt;!channel&gt;"}, {"value": "<!channel>"}]`, string(out))
+}
