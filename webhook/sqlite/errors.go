@@ -14,7 +14,7 @@ import (
 )
 
 // What is wrong with a database file. Errors of this package and of the Store's
-// methods match these with errors.Is. ErrFull, ErrLocked and ErrNotWritable match
+// methods match these with errors.Is. All but ErrNotDatabase match
 // [webhook.ErrUnavailable] too.
 var (
 	// ErrFull says that the disk, or the database's size limit, is full.
@@ -29,15 +29,16 @@ var (
 	// cannot be opened for writing: most often a matter of permissions of the
 	// file or its directory.
 	ErrNotWritable = webhook.Unavailable("sqlite: the database file or its directory cannot be opened for writing")
-	// ErrReplaced says that the file was removed, or replaced by another one, while
-	// it was open: what was to be stored is lost. The Store fails until the file is
-	// back in its place, or the path is opened anew.
-	ErrReplaced = errors.New("sqlite: the database file was removed or replaced while it was open")
-	// ErrIO says that the disk or the file system failed to read or write. Nothing
-	// is wrong with the file as far as that is known.
-	ErrIO = errors.New("sqlite: the disk or the file system failed")
-	// ErrCorrupt says that the file is damaged.
-	ErrCorrupt = errors.New("sqlite: the database is damaged")
+	// ErrIO says that the operating system could not read or write the file.
+	ErrIO = webhook.Unavailable("sqlite: reading or writing the database file failed")
+	// ErrCorrupt says that the file is damaged, or that a part of it cannot be
+	// read: SQLite answers SQLITE_CORRUPT to some errors of the disk as well.
+	ErrCorrupt = webhook.Unavailable("sqlite: the database is damaged, or its disk cannot be read")
+	// ErrReplaced says that the file, or the log that SQLite keeps next to it, was
+	// removed, moved or replaced while it was open. What SQLite would store now
+	// would be lost with the old file. The Store refuses everything until the file
+	// is back in its place, or the path is opened again.
+	ErrReplaced = webhook.Unavailable("sqlite: the database file was removed or replaced while it was open")
 )
 
 // mapError adds to a driver's error which of the above it is.

@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -41,9 +39,10 @@ const (
 type Store struct {
 	*sqlstore.Store
 	writer, reader *sql.DB
-	path           string
-	// file is what the path was when it was opened, nil before that.
-	file os.FileInfo
+	// anchor is a connection that stays open, and with it the log: SQLite removes
+	// the log with the last connection.
+	anchor   *sql.Conn
+	identity identity
 }
 
 // Open opens the file, which it creates if there is none, and brings its tables
@@ -77,7 +76,7 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: the path %q: %w", path, err)
 	}
-	s := &Store{path: absolute}
+	s := &Store{}
 	if s.writer, err = openDB(location, append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)"}, pragmas...)); err != nil {
 		return nil, err
 	}
@@ -85,42 +84,42 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	if s.reader, err = openDB(location, []string{wait, "query_only(1)"}); err != nil {
 		return nil, errors.Join(err, s.writer.Close())
 	}
-	s.reader.SetMaxOpenConns(config.Readers)
+	s.reader.SetMaxOpenConns(config.Readers + 1) // and the anchor
 	s.reader.SetMaxIdleConns(config.Readers)
 	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
-		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Written: s.stillThere, Sealer: config.Sealer,
+		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Guard: s.identity.check, Sealer: config.Sealer,
 	})
+	if err == nil {
+		err = s.hold(ctx, absolute)
+	}
 	if err != nil {
 		_, _ = s.reader.Close(), s.writer.Close()
 		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
 	}
-	if s.file, err = os.Stat(path); err != nil {
-		return nil, errors.Join(fmt.Errorf("sqlite: opening %s: %w", path, err), s.Close())
-	}
 	return s, nil
 }
 
-// stillThere returns ErrReplaced if the path is not the file that was opened. What
-// was written has gone to a file that no other process will find.
-func (s *Store) stillThere() error {
-	if s.file == nil { // migrating
-		return nil
+// hold opens the anchor, and remembers which files are open.
+func (s *Store) hold(ctx context.Context, path string) error {
+	var err error
+	if s.anchor, err = s.reader.Conn(ctx); err != nil {
+		return err
 	}
-	switch info, err := os.Stat(s.path); {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %s is gone", ErrReplaced, s.path)
-	case err != nil:
-		return fmt.Errorf("sqlite: looking for the database: %w", err)
-	case !os.SameFile(info, s.file):
-		return fmt.Errorf("%w: %s is another file", ErrReplaced, s.path)
+	var tables int // a query, because SQLite opens its files with the first one
+	if err := s.anchor.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return errors.Join(err, s.anchor.Close())
 	}
-	return nil
+	return s.identity.remember(path)
 }
 
 // Close writes the log back into the database file, and closes it.
 func (s *Store) Close() error {
+	anchor := s.anchor.Close()
+	if errors.Is(anchor, sql.ErrConnDone) { // Close was called before
+		anchor = nil
+	}
 	// SQLite does the checkpoint when the last connection is closed.
-	return errors.Join(s.Store.Close(), s.reader.Close(), s.writer.Close())
+	return errors.Join(s.Store.Close(), anchor, s.reader.Close(), s.writer.Close())
 }
 
 func openDB(location *url.URL, pragmas []string) (*sql.DB, error) {

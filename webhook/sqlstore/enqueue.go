@@ -117,7 +117,10 @@ func (s *Store) EnqueueTx(ctx context.Context, tx any, now time.Time, events []w
 	default:
 		return fmt.Errorf("sqlstore: a transaction is a *sql.Tx, not a %T", tx)
 	}
-	// The blocks are not remembered: nobody knows whether it will commit.
+	if err := s.check(); err != nil {
+		return err
+	}
+	// The blocks are not remembered: the caller may not commit.
 	e := newEnqueuing(now, events, nil)
 	e.callers = true
 	return s.failed(s.enqueueIn(ctx, q, e))

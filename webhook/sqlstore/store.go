@@ -37,10 +37,10 @@ type Config struct {
 	// can tell, say, a full disk without knowing the driver. It is called for
 	// every error of the database. Defaults to returning errors as they are.
 	MapError func(error) error
-	// Written is called after each transaction that the Store has committed. If
-	// it returns an error, so does the call that the transaction was for: what
-	// was written is not where it should be. Defaults to nothing.
-	Written func() error
+	// Guard is called before each query, and before and after each transaction.
+	// If it returns an error, so does the call that the query or the transaction
+	// was for, though the database may have committed. Defaults to calling nothing.
+	Guard func() error
 }
 
 // Store is a [webhook.Store] in an SQL database. It is safe for concurrent use,
@@ -50,7 +50,7 @@ type Store struct {
 	writer   writer
 	read     Tx // each statement on its own
 	mapError func(error) error
-	written  func() error
+	guard    func() error
 	sealer   Sealer // nil: configs are stored in clear
 
 	subscriptions subscriptionStatements
@@ -84,7 +84,8 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		return nil, err
 	}
 	s := &Store{
-		x: x, writer: dialect.newWriter(db), read: sqlTx{dialect, db}, mapError: config.MapError, written: config.Written, sealer: config.Sealer,
+		x: x, writer: dialect.newWriter(db), read: sqlTx{dialect, db},
+		guard: config.Guard, mapError: config.MapError, sealer: config.Sealer,
 		subscriptions: newSubscriptionStatements(x),
 		routing:       newRouteStatements(x),
 		enqueue:       newEnqueueStatements(x),
@@ -99,6 +100,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 	if config.Reader != nil {
 		s.read = sqlTx{dialect, config.Reader}
 	}
+	s.read = guardedTx{s.read, s.check}
 	if err := s.migrate(ctx, !config.NoMigrate); err != nil {
 		_ = s.writer.close()
 		return nil, s.failed(err)
@@ -130,14 +132,25 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Tx) er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := s.writer.do(ctx, fn)
-		if err == nil && s.written != nil {
-			err = s.written()
+		if err := s.check(); err != nil {
+			return err
 		}
-		if err == nil || n == attempts || !s.x.dialect.collided(err) {
+		err := s.writer.do(ctx, fn)
+		if err == nil {
+			return s.check()
+		}
+		if n == attempts || !s.x.dialect.collided(err) {
 			return s.failed(err)
 		}
 	}
+}
+
+// check calls Config.Guard, if there is one.
+func (s *Store) check() error {
+	if s.guard == nil {
+		return nil
+	}
+	return s.guard()
 }
 
 // failed returns the error as the caller is to see it.

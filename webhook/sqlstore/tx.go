@@ -86,3 +86,23 @@ func one(ctx context.Context, q Tx, query string, args, into []any) (found bool,
 	}, query, args...)
 	return found, err
 }
+
+// guardedTx calls a [Config.Guard] before each statement.
+type guardedTx struct {
+	Tx
+	guard func() error
+}
+
+func (t guardedTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := t.guard(); err != nil {
+		return 0, err
+	}
+	return t.Tx.Exec(ctx, query, args...)
+}
+
+func (t guardedTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
+	if err := t.guard(); err != nil {
+		return nil, err
+	}
+	return t.Tx.Query(ctx, query, args...)
+}

@@ -1,0 +1,156 @@
+//go:build unix
+
+package sqlite_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlite"
+)
+
+// A file that has lost its name still takes all that is written. What was
+// accepted would be gone with it.
+func TestTheFileIsReplaced(t *testing.T) {
+	t.Parallel()
+	move := func(t *testing.T, path string) { require.NoError(t, os.Rename(path, path+".old")) }
+	for name, replace := range map[string]func(t *testing.T, path string){
+		"removed": func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) },
+		"moved":   move,
+		"another one in its place": func(t *testing.T, path string) {
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			move(t, path)
+			require.NoError(t, os.WriteFile(path, content, 0o600))
+		},
+		"all of it removed": func(t *testing.T, path string) {
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				require.NoError(t, os.Remove(path+suffix))
+			}
+		},
+		"its log removed": func(t *testing.T, path string) { require.NoError(t, os.Remove(path+"-wal")) },
+		"its log replaced": func(t *testing.T, path string) {
+			move(t, path+"-wal")
+			require.NoError(t, os.WriteFile(path+"-wal", nil, 0o600))
+		},
+		"opened anew by another": func(t *testing.T, path string) {
+			require.NoError(t, os.RemoveAll(path))
+			require.NoError(t, os.RemoveAll(path+"-wal"))
+			require.NoError(t, os.RemoveAll(path+"-shm"))
+			other, err := sqlite.Open(t.Context(), path, sqlite.Config{})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, other.Close()) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
+			s, err := sqlite.Open(ctx, path, sqlite.Config{})
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = s.Close() }) // what it says of its lost files does not matter
+			w := newWebhook()
+			require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
+
+			replace(t, path)
+			e := webhook.NewEvent{ID: "evt_1", Type: "object.created", Payload: []byte(`{}`)}
+			_, err = s.Enqueue(ctx, time.Now(), []webhook.NewEvent{e}, nil)
+			require.ErrorIs(t, err, sqlite.ErrReplaced, "no event is accepted")
+			require.ErrorIs(t, err, webhook.ErrUnavailable)
+			_, err = s.Claim(ctx, time.Now(), webhook.ClaimRequest{Until: time.Now().Add(time.Minute), Limit: 1, PerEndpoint: 1})
+			require.ErrorIs(t, err, sqlite.ErrReplaced, "nothing is claimed")
+			_, err = s.Webhook(ctx, w.OrganizationID, w.ID)
+			require.ErrorIs(t, err, sqlite.ErrReplaced, "and nothing is shown that is no more")
+			if name == "moved" {
+				require.NoError(t, os.Rename(path+".old", path))
+				_, err = s.Enqueue(ctx, time.Now(), []webhook.NewEvent{e}, nil)
+				require.NoError(t, err, "the file is back")
+			}
+		})
+	}
+}
+
+// The log stays while the Store is open, even if it is the only one and all is
+// written back.
+func TestTheLogStays(t *testing.T) {
+	t.Parallel()
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
+	s, err := sqlite.Open(ctx, path, sqlite.Config{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	for range 3 {
+		other, err := sqlite.Open(ctx, path, sqlite.Config{})
+		require.NoError(t, err)
+		require.NoError(t, other.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+		require.NoError(t, other.Close())
+		require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	}
+}
+
+// An error of the disk is none of the content.
+func TestUnreadableDisk(t *testing.T) {
+	t.Parallel()
+	if path := os.Getenv(childEnv); path != "" {
+		unreadableDisk(t, path)
+		return
+	}
+	path := filepath.Join(t.TempDir(), "webhooks.db")
+	out, err := child("TestUnreadableDisk", path).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// unreadableDisk puts a directory, which cannot be read as a file is, where the
+// open file is: in a process of its own, whose files are no other test's.
+func unreadableDisk(t *testing.T, path string) {
+	t.Helper()
+	ctx := t.Context()
+	s, err := sqlite.Open(ctx, path, sqlite.Config{})
+	require.NoError(t, err)
+	var ids []string
+	for range 60 { // more than SQLite keeps in memory
+		w := newWebhook()
+		w.Channels[0].Configs = []byte(`{"url":"https://example.com","filler":"` + strings.Repeat("x", 100_000) + `"}`)
+		require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
+		ids = append(ids, w.ID)
+	}
+	require.NoError(t, s.Close())
+	s, err = sqlite.Open(ctx, path, sqlite.Config{Readers: 1})
+	require.NoError(t, err)
+	read := func() error {
+		for _, id := range ids {
+			if _, err := s.Webhook(ctx, "", id); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	require.NoError(t, read())
+
+	directory, err := os.Open(filepath.Dir(path))
+	require.NoError(t, err)
+	defer func() { _ = directory.Close() }()
+	file, err := os.Stat(path)
+	require.NoError(t, err)
+	replaced := 0
+	for fd := 3; fd < 256; fd++ {
+		open, err := os.Stat(fmt.Sprintf("/dev/fd/%d", fd))
+		if err == nil && os.SameFile(open, file) {
+			require.NoError(t, syscall.Dup2(int(directory.Fd()), fd))
+			replaced++
+		}
+	}
+	require.Positive(t, replaced)
+	err = read()
+	require.ErrorIs(t, err, webhook.ErrUnavailable, "trying again may help")
+	assert.True(t, errors.Is(err, sqlite.ErrIO) || strings.Contains(err.Error(), "or its disk cannot be read"),
+		"it does not say that the content is damaged and no more: %v", err)
+}
