@@ -175,5 +175,5 @@ func TestMrkdwnBehindAddress(t *testing.T) {
 	require.NoError(t, err)
 	out, err := tpl.Render(t.Context(), map[string]any{"x": "<!channel>"})
 	require.NoError(t, err)
-	assert.Equal(t, `[{"type": "image", "image_url": "https://e.example"}, {"text":"&lt;!channel&gt;"}, {"value": "<!channel>"}]`, string(out))
+	require.JSONEq(t, `[{"type": "image", "image_url": "https://e.example"}, {"text":"&lt;!channel&gt;"}, {"value": "<!channel>"}]`, string(out))
 }
