@@ -156,7 +156,10 @@ func TestLocksOfTheVanished(t *testing.T) {
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := cutOff.Claim(ctx, now, request)
+		var err error
+		for ctx.Err() == nil { // on a busy machine the server may not wait for its next statement
+			_, err = cutOff.Claim(ctx, now, request)
+		}
 		ended <- err
 	}()
 	eventually(t, "the claim must have chosen", func() bool { return blockedBy(t, at, conn) > 0 })

@@ -72,7 +72,10 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 		pool.Close()
 		return nil, fmt.Errorf("postgres: opening the store: %w", err) // pgx leaves the password out
 	}
-	return &Store{Store: store, pool: pool, db: db, channel: channel, mapError: mapped, listenPatience: listenPatience{defaultListenPatience, defaultListenPatience}}, nil
+	return &Store{
+		Store: store, pool: pool, db: db, channel: channel, mapError: mapped,
+		listenPatience: listenPatience{silence: defaultListenPatience, answer: defaultListenPatience},
+	}, nil
 }
 
 // Close closes the connections, and waits for those in use.
