@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -146,6 +147,11 @@ func (r *run) listenLoop(ctx context.Context, store Listener) {
 			return
 		}
 		// Polling goes on meanwhile.
+		if errors.Is(err, errors.ErrUnsupported) {
+			r.d.cfg.Logger.WarnContext(ctx, "webhook: the store cannot listen, polling only",
+				"poll_interval", r.d.cfg.PollInterval, "error", err)
+			return
+		}
 		if !sleep(ctx, trouble.failed(ctx, err)) {
 			return
 		}

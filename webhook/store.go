@@ -128,7 +128,8 @@ type Listener interface {
 	Store
 	// Listen calls wake when deliveries may have become due that nobody was
 	// offered. It returns nil when ctx ends, and an error when it can hear no
-	// more; it may then be called again.
+	// more; it may then be called again, unless the error matches
+	// [errors.ErrUnsupported]: then it will not hear later either.
 	Listen(ctx context.Context, wake func()) error
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -270,5 +271,33 @@ func TestListeningFindsWhatOthersEmitted(t *testing.T) {
 		stop()
 		assert.Equal(t, 1, strings.Count(log.String(), `to="listen for deliveries" error`))
 		assert.Equal(t, 1, strings.Count(log.String(), `works again" to="listen for deliveries"`))
+	})
+}
+
+// TestListeningThatCannotWork has a store whose pooler passes nothing on.
+func TestListeningThatCannotWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &hearingStore{Store: memstore.New(), heard: make(chan error)}
+		var log bytes.Buffer
+		b := benchOn(t, store, webhook.Config{PollInterval: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}, accept)
+		b.subscribe(t, "*")
+		emitter := benchOn(t, store.Store, webhook.Config{}, accept)
+		stop := b.run(t)
+		store.heard <- fmt.Errorf("a pooler: %w", errors.ErrUnsupported)
+		elapse(time.Hour)
+		select {
+		case store.heard <- nil:
+			t.Error("it listens again")
+		default:
+		}
+
+		emitter.emit(t, event.ObjectCreated)
+		elapse(time.Minute)
+		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status, "polling goes on")
+		stop()
+		assert.Equal(t, 1, strings.Count(log.String(), "cannot listen"))
+		assert.Contains(t, log.String(), "poll_interval=1m0s")
+		assert.NotContains(t, log.String(), "level=ERROR")
 	})
 }

@@ -16,20 +16,29 @@
 //
 // # PgBouncer
 //
-// With pool_mode=session it does not matter. With pool_mode=transaction, Open
-// returns ErrPooler: connect to the server itself, or to a second pool with
-// pool_mode=session, which a database entry of its own in pgbouncer.ini makes.
-// PgBouncer refuses a search_path in the connection string; ALTER ROLE … SET
-// search_path, or connect_query in pgbouncer.ini, sets it.
+// A Store works behind PgBouncer and other poolers, with pool_mode=transaction
+// too. It keeps nothing on a connection: its settings are those of each transaction
+// and end with it, so that other programs of the pool, or of the service, never
+// have them. What differs is:
 //
-// If all connections have to go through pool_mode=transaction, use package
-// sqlstore on a handle that prepares nothing by name:
+//   - Prepared statements. The server knows a connection behind a pooler by another
+//     number than this process; a Store sees that, and has every statement planned
+//     again. If the pooler keeps prepared statements (PgBouncer from 1.21 on, with
+//     max_prepared_statements), default_query_exec_mode=cache_statement in the
+//     connection string saves that. If it does not, statements then fail with
+//     ErrPooler. Connections of yours, for [Store.EnqueueTx], need
+//     default_query_exec_mode=exec, cache_describe or simple_protocol.
+//   - LISTEN, which works with pool_mode=session only. [Store.Listen] tries whether a
+//     notification arrives, and returns ErrNoNotifications if not. A Dispatcher logs
+//     that once and polls: what other processes emit, and what EmitTo stored, waits
+//     for up to Config.PollInterval.
+//   - Parameters of the connection string, such as search_path or statement_timeout,
+//     which PgBouncer refuses, or drops if ignore_startup_parameters has them. Open
+//     returns ErrPooler if it refuses one, or drops search_path. ALTER ROLE … SET
+//     sets them, and so does connect_query in pgbouncer.ini.
 //
-//	db, err := sql.Open("pgx", "postgres://…/shop?default_query_exec_mode=exec")
-//	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{})
-//
-// It keeps no state on a connection, and is not woken by other processes: what
-// they emit is found by the next poll.
+// Each Dispatcher needs two connections to the server at times: let
+// default_pool_size be 2 or more.
 //
 // # Clocks
 //

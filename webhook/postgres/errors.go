@@ -15,8 +15,8 @@ import (
 
 // What is wrong with the database. Errors of this package and of the Store's
 // methods match these with errors.Is, and the driver's *pgconn.PgError with
-// errors.As. Except for ErrUnavailable, nothing was stored. All but ErrPermission
-// and ErrNoSchema match [webhook.ErrUnavailable] too.
+// errors.As. Except for ErrUnavailable, nothing was stored. All but ErrPermission,
+// ErrNoSchema, ErrPooler and ErrNoNotifications match [webhook.ErrUnavailable] too.
 var (
 	// ErrFull says that the server has no room left on its disk. When there is
 	// room again, the Store goes on.
@@ -46,6 +46,18 @@ var (
 	// connection was lost. What was being committed then may or may not be
 	// stored; emitting an event again is safe.
 	ErrUnavailable = webhook.Unavailable("postgres: the server cannot be reached")
+	// ErrPooler says that the connection string asks for what a pooler between
+	// this process and the server does not do. The text says what to change.
+	ErrPooler = errors.New("postgres: the pooler does not do what the connection string asks for")
+	// ErrNoNotifications says that LISTEN works here only without the pooler, or
+	// in its session mode. It matches [errors.ErrUnsupported].
+	ErrNoNotifications = fmt.Errorf("postgres: the pooler does not pass notifications on: %w", errors.ErrUnsupported)
+)
+
+// What can be done about a pooler.
+var (
+	errPrepared = fmt.Errorf("%w: it keeps no prepared statements; leave default_query_exec_mode out, or set max_prepared_statements, which PgBouncer has from version 1.21 on", ErrPooler)
+	errStartup  = fmt.Errorf("%w: leave the parameter out, and set it with ALTER ROLE or in the pooler", ErrPooler)
 )
 
 // mapError adds to a driver's error which of the above it is.
@@ -59,6 +71,9 @@ func mapError(err error) error {
 func kindOf(err error) error {
 	var fromServer *pgconn.PgError
 	if errors.As(err, &fromServer) {
+		if strings.HasPrefix(fromServer.Message, "unsupported startup parameter") { // PgBouncer's
+			return errStartup
+		}
 		return kindOfCode(fromServer.Code)
 	}
 	var connecting *pgconn.ConnectError
@@ -90,6 +105,8 @@ func kindOfCode(code string) error {
 		return ErrNoSchema
 	case "57014", "55P03", "25P03", "25P04": // of a statement, a lock, an idle transaction, a transaction
 		return ErrTimeout
+	case "42P05", "26000": // there already, not there
+		return errPrepared
 	case "57P01", "57P02", "57P03": // stopping, crashed, starting
 		return ErrUnavailable
 	}

@@ -11,8 +11,8 @@ func (s *Store) SetListenPatience(silence, answer time.Duration) {
 	s.listenPatience = listenPatience{silence, answer}
 }
 
-// Setting returns a setting of the connections.
+// Setting returns a setting of the store's transactions.
 func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
-	err = s.pool.QueryRow(ctx, "SELECT current_setting($1)", name).Scan(&value)
+	err = s.db.QueryRowContext(ctx, "SELECT current_setting($1)", name).Scan(&value)
 	return value, err
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -23,7 +24,9 @@ const defaultListenPatience = 30 * time.Second // of each
 //
 // It takes one connection and blocks until the context ends, which returns nil,
 // or the connection is lost, which returns an error: polling goes on finding
-// what is due, and Listen can be called again.
+// what is due, and Listen can be called again. It first sends itself a
+// notification. Behind a pooler that does not pass it on, it returns an error that
+// matches ErrNoNotifications, and a Dispatcher polls only.
 func (s *Store) Listen(ctx context.Context, wake func()) error {
 	err := s.listen(ctx, wake)
 	if ctx.Err() != nil {
@@ -40,8 +43,11 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 	// The connection does not go back: it would go on listening there.
 	conn := pooled.Hijack()
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if err := s.tryNotifying(ctx, conn); err != nil {
+		return err
+	}
 	var channel string
-	if err := conn.QueryRow(ctx, s.channel).Scan(&channel); err != nil {
+	if err := conn.QueryRow(ctx, s.channel, pgx.QueryExecModeExec).Scan(&channel); err != nil {
 		return err
 	}
 	// The name is "webhooks_" and hexadecimal digits.
@@ -55,6 +61,41 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 		}
 	}
 }
+
+// tryNotifying listens on a channel of its own and notifies it on another
+// connection, whether that comes through.
+func (s *Store) tryNotifying(ctx context.Context, conn *pgx.Conn) error {
+	name := pgx.Identifier{"webhooks_try_" + rand.Text()}.Sanitize()
+	var listens, notifies uint32 // numbers of the server's processes
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid(); LISTEN "+name, pgx.QueryExecModeSimpleProtocol).Scan(&listens)
+	if err != nil {
+		return err
+	}
+	err = s.pool.QueryRow(ctx, "SELECT pg_backend_pid(); NOTIFY "+name, pgx.QueryExecModeSimpleProtocol).Scan(&notifies)
+	if err != nil {
+		return err
+	}
+	arrived := errNotOwn
+	if notifies != listens {
+		trial, cancel := context.WithTimeout(ctx, s.listenPatience.answer)
+		_, arrived = conn.WaitForNotification(trial)
+		cancel()
+	}
+	if ctx.Err() != nil || conn.IsClosed() {
+		return arrived
+	}
+	if _, err := conn.Exec(ctx, "UNLISTEN "+name); err != nil {
+		return err
+	}
+	if arrived != nil && sessionOf(conn).pooled {
+		return fmt.Errorf("%w: %w", ErrNoNotifications, arrived)
+	}
+	return arrived
+}
+
+// errNotOwn tells of two connections, open at the same time, that are one to the
+// server.
+var errNotOwn = errors.New("another connection is served by the same process of the server")
 
 // waitForNotification returns nil when there is one.
 func (s *Store) waitForNotification(ctx context.Context, conn *pgx.Conn) error {

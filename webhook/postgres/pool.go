@@ -3,9 +3,11 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -16,20 +18,6 @@ const (
 	connectTimeout = 10 * time.Second
 	pingTimeout    = 5 * time.Second
 )
-
-// sessionSQL runs on every new connection.
-//
-// Every statement of the store finds its rows by an index. A plan made while a
-// table was small must not read all of it when it has grown. The costs that
-// forbidding it makes up must not make plans look worth compiling, which takes
-// longer than any of them.
-//
-// A process that was paused, or cut off from the server, in a transaction must
-// not keep its locks: what it was about to claim or settle is for the others.
-// A timeout that the server, the role or the connection string has set stays.
-const sessionSQL = `SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;
-SELECT set_config('idle_in_transaction_session_timeout', '10s', false)
-WHERE current_setting('idle_in_transaction_session_timeout') = '0'`
 
 // poolConfig reads the connection string. Its error has nothing of the string.
 func poolConfig(connString string, config Config) (*pgxpool.Config, error) {
@@ -46,16 +34,73 @@ func poolConfig(connString string, config Config) (*pgxpool.Config, error) {
 	if parsed.ConnConfig.ConnectTimeout == 0 {
 		parsed.ConnConfig.ConnectTimeout = connectTimeout
 	}
-	pooler := &poolerCheck{}
-	parsed.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		if err := pooler.check(ctx, conn); err != nil {
-			return err
-		}
-		_, err := conn.Exec(ctx, sessionSQL)
-		return err
+	plain, err := pgconn.ParseConfig(connString) // leaves in what only pgx knows
+	if err != nil {
+		return nil, stringError(connString, err)
 	}
+	_, chosen := plain.RuntimeParams["default_query_exec_mode"]
+	parsed.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return examine(ctx, conn, chosen) }
 	return parsed, nil
 }
+
+// session is what is known of a connection. Nothing is set on it: behind a
+// pooler, or in a pool that is shared, it will serve others.
+type session struct {
+	// pooled says that the server knows the connection by another number than
+	// this process was told. So a pooler is between, which may have another
+	// connection to the server for each transaction.
+	pooled bool
+	// mode is the one for statements, or 0 for that of the connection string.
+	mode pgx.QueryExecMode
+	// settings are the statements to run at the beginning of a transaction.
+	settings string
+}
+
+const sessionKey = "github.com/mixpeek/webhooks-go/webhook/postgres"
+
+func sessionOf(conn *pgx.Conn) session {
+	s, _ := conn.PgConn().CustomData()[sessionKey].(session)
+	return s
+}
+
+// examine looks at a new connection. The connection string may have chosen how
+// statements are run.
+func examine(ctx context.Context, conn *pgx.Conn, chosen bool) error {
+	var pid uint32
+	var idle, path string
+	err := conn.QueryRow(ctx, `SELECT pg_backend_pid(), current_setting('idle_in_transaction_session_timeout'), current_setting('search_path')`,
+		pgx.QueryExecModeExec).Scan(&pid, &idle, &path)
+	if err != nil {
+		return err
+	}
+	if asked, ok := conn.Config().RuntimeParams["search_path"]; ok && asked != path {
+		return fmt.Errorf("%w (search_path)", errStartup)
+	}
+	s := session{pooled: pid != conn.PgConn().PID(), settings: planSettings}
+	if s.pooled && !chosen {
+		s.mode = pgx.QueryExecModeCacheDescribe
+	}
+	if idle == "0" {
+		s.settings += idleSetting
+	}
+	conn.PgConn().CustomData()[sessionKey] = s
+	return nil
+}
+
+// Settings of each transaction.
+//
+// Every statement of the store finds its rows by an index. A plan made while a
+// table was small must not read all of it when it has grown. The costs that
+// forbidding it makes up must not make plans look worth compiling, which takes
+// longer than any of them.
+//
+// A process that was paused, or cut off from the server, in a transaction must
+// not keep its locks: what it was about to claim or settle is for the others.
+// A timeout that the server, the role or the connection string has set stays.
+const (
+	planSettings = "; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off"
+	idleSetting  = "; SET LOCAL idle_in_transaction_session_timeout = '10s'"
+)
 
 // storeError is mapError for the errors of the pool's connections. Those to a
 // server that became read-only are closed, or the pool would hold on to them

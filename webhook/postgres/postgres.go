@@ -47,7 +47,7 @@ type Store struct {
 // connections' search_path, which the connection string can set.
 //
 // The error says what is wrong: see ErrUnavailable, ErrLogin, ErrNoDatabase,
-// ErrNoSchema, ErrPooler, ErrPermission and [sqlstore.NewerSchemaError]. The password is in
+// ErrNoSchema, ErrPermission, ErrPooler and [sqlstore.NewerSchemaError]. The password is in
 // none of them.
 func Open(ctx context.Context, connString string, config Config) (*Store, error) {
 	channel, err := sqlstore.NotifyChannelSQL(config.TablePrefix)
@@ -62,7 +62,8 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", mapError(err))
 	}
-	db := stdlib.OpenDBFromPool(pool)
+	db := sql.OpenDB(connector{stdlib.GetPoolConnector(pool)})
+	db.SetMaxIdleConns(0) // the pool has them
 	mapped := storeError(pool)
 	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{
 		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate, Sealer: config.Sealer, MapError: mapped,

@@ -1,0 +1,253 @@
+//go:build unix
+
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
+	"github.com/mixpeek/webhooks-go/webhook/storetest"
+)
+
+// bouncer starts a PgBouncer before the server of a URL, and returns the URL of
+// its pool. Connections to the server get the schema of the URL when they are
+// made, because PgBouncer refuses search_path. The mode is that of pool_mode.
+func bouncer(t testing.TB, dsn, mode string, settings ...string) string {
+	t.Helper()
+	binary, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no pgbouncer, which CI=true requires: install it")
+		}
+		t.Skip("pgbouncer is not installed: what a pooler in transaction mode does to the store is not tested")
+	}
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	host, port, err := net.SplitHostPort(u.Host)
+	require.NoError(t, err)
+	login := "user=" + u.User.Username()
+	if password, ok := u.User.Password(); ok {
+		login += " password=" + password
+	}
+	// Its user, who is not root, must reach it, and the socket's name must be short.
+	dir, err := os.MkdirTemp("", "webhooks-pb-")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "[databases]\ntest = host=%s port=%s dbname=%s %s connect_query='SET search_path = %s'\n[pgbouncer]\n",
+		host, port, u.Path[1:], login, u.Query().Get("search_path"))
+	for _, setting := range append([]string{
+		"unix_socket_dir = " + dir, "listen_port = 6432", "auth_type = any", "pool_mode = " + mode, "max_client_conn = 200",
+	}, settings...) {
+		fmt.Fprintln(&text, setting)
+	}
+	config := filepath.Join(dir, "pgbouncer.ini")
+	require.NoError(t, os.WriteFile(config, text.Bytes(), 0o600))
+	giveToServer(t, config)
+	giveToServer(t, dir)
+	cmd := exec.Command(binary, config)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: serverUser(t), Setpgid: true}
+	var log lockedBuffer
+	cmd.Stderr = &log
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	through := url.URL{Scheme: "postgres", User: url.User("app"), Path: "/test", RawQuery: url.Values{
+		"host": {dir}, "port": {"6432"}, "sslmode": {"disable"},
+	}.Encode()}
+	eventually(t, "PgBouncer must come up", func() bool {
+		conn, err := pgx.Connect(context.Background(), through.String())
+		return err == nil && assert.NoError(t, conn.Close(context.Background()))
+	})
+	return through.String()
+}
+
+// TestStoreBehindPgBouncer runs the suite where every transaction may have
+// another connection to the server.
+func TestStoreBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, storetest.Harness{
+		New: func(t *testing.T) webhook.Store { return open(t, bouncer(t, schemaDSN(t), "transaction")) },
+		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
+			require.NoError(t, s.(*stored).Close())
+			return open(t, s.(*stored).dsn)
+		},
+		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
+	})
+}
+
+// sessionState is all that a connection to the server can have of the one who had
+// it before: settings, prepared statements, locks, temporary tables, channels.
+const sessionState = `SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM (
+	SELECT name || ' = ' || setting FROM pg_settings WHERE source = 'session' AND name <> 'search_path'
+	UNION ALL SELECT 'statement ' || name FROM pg_prepared_statements
+	UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+	UNION ALL SELECT 'table ' || relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()
+	UNION ALL SELECT 'channel ' || c FROM pg_listening_channels() c
+) found (what)`
+
+// TestPgBouncerLeavesNothingBehind looks at the one connection to the server after
+// a service has used it.
+func TestPgBouncerLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	dsn := bouncer(t, schemaDSN(t), "transaction", "default_pool_size = 1")
+	other, err := pgx.Connect(ctx, withParameter(t, dsn, "default_query_exec_mode", "exec"))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, other.Close(context.Background())) })
+	state := func() (pid int, found string) {
+		require.NoError(t, other.QueryRow(ctx, "SELECT pg_backend_pid(), ("+sessionState+")").Scan(&pid, &found))
+		return pid, found
+	}
+	one, before := state()
+	assert.Empty(t, before)
+
+	s := open(t, dsn)
+	value, err := s.Setting(ctx, idle)
+	require.NoError(t, err)
+	assert.Equal(t, "10s", value)
+	value, err = s.Setting(ctx, "enable_seqscan")
+	require.NoError(t, err)
+	assert.Equal(t, "off", value)
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	now := time.Now()
+	for range 3 {
+		_, err = s.Enqueue(ctx, now, newEvents(webhook.NewID()), nil)
+		require.NoError(t, err)
+		_, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+		require.NoError(t, err)
+	}
+	require.Len(t, eventIDs(t, s), 3)
+	require.ErrorIs(t, s.Listen(ctx, func() { t.Error("it does not hear") }), postgres.ErrNoNotifications)
+
+	same, after := state()
+	assert.Equal(t, one, same, "the connection of all")
+	assert.Empty(t, after)
+}
+
+// TestDispatcherBehindPgBouncer emits in two processes of a service, one of them in
+// transactions of its own, and kills nothing: all is found by polling.
+func TestDispatcherBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	at := schemaDSN(t)
+	dsn := bouncer(t, at, "transaction", "default_pool_size = 5")
+	l := startLoad(t, dsn, at)
+	for _, mode := range []string{"exec", "simple_protocol", "cache_describe", "describe_exec"} {
+		l.progress()
+		emitTo(t, l, withParameter(t, dsn, "default_query_exec_mode", mode))
+	}
+	l.finish()
+	assert.Empty(t, l.refusals())
+}
+
+// emitTo emits in a transaction of a service's own connection.
+func emitTo(t testing.TB, l *load, dsn string) {
+	t.Helper()
+	ctx := t.Context()
+	conn, err := pgx.Connect(ctx, dsn)
+	require.NoError(t, err)
+	tx, err := conn.Begin(ctx)
+	require.NoError(t, err)
+	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+	e.Namespace = "acme"
+	require.NoError(t, l.dispatcher(dsn).EmitTo(ctx, tx, e))
+	l.mu.Lock()
+	l.accepted[e.ID] = true
+	l.mu.Unlock()
+	require.NoError(t, tx.Commit(ctx))
+	require.NoError(t, conn.Close(ctx))
+}
+
+// TestListeningBehindPgBouncer listens in both modes.
+func TestListeningBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	at := schemaDSN(t)
+	for _, settings := range []string{"default_pool_size = 1", "default_pool_size = 20", "server_round_robin = 1"} {
+		s := open(t, bouncer(t, at, "transaction", settings))
+		s.SetListenPatience(time.Minute, 100*time.Millisecond)
+		err := s.Listen(ctx, func() { t.Error("it does not hear") })
+		require.ErrorIs(t, err, postgres.ErrNoNotifications)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+	}
+
+	s := open(t, bouncer(t, at, "session"))
+	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	listenCtx, stop := context.WithCancel(ctx)
+	woken := make(chan struct{}, 8)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Listen(listenCtx, func() { woken <- struct{}{} }) }()
+	<-woken
+	_, err := s.Enqueue(ctx, time.Now(), newEvents("evt_1"), nil)
+	require.NoError(t, err)
+	<-woken
+	stop()
+	require.NoError(t, <-ended)
+}
+
+// TestPgBouncerIsAskedTooMuch has connection strings that it does not do.
+func TestPgBouncerIsAskedTooMuch(t *testing.T) {
+	t.Parallel()
+	at := schemaDSN(t)
+	dsn := bouncer(t, at, "transaction", "default_pool_size = 1")
+	_, err := postgres.Open(t.Context(), withParameter(t, dsn, "search_path", "public"), postgres.Config{})
+	require.ErrorIs(t, err, postgres.ErrPooler)
+	assert.ErrorContains(t, err, "ALTER ROLE")
+	assert.ErrorContains(t, err, "search_path")
+
+	ignores := bouncer(t, at, "transaction", "ignore_startup_parameters = search_path")
+	_, err = postgres.Open(t.Context(), withParameter(t, ignores, "search_path", "public"), postgres.Config{})
+	require.ErrorIs(t, err, postgres.ErrPooler, "tables would be made in another schema")
+	assert.ErrorContains(t, err, "ALTER ROLE")
+
+	prepares := withParameter(t, dsn, "default_query_exec_mode", "cache_statement")
+	for range 2 {
+		var s *postgres.Store
+		if s, err = postgres.Open(t.Context(), prepares, postgres.Config{}); err == nil {
+			t.Cleanup(func() { assert.NoError(t, s.Close()) })
+		}
+	}
+	require.ErrorIs(t, err, postgres.ErrPooler)
+	assert.ErrorContains(t, err, "max_prepared_statements")
+}
+
+// TestExecModes runs a directly connected store as other poolers may require.
+func TestExecModes(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, withParameter(t, schemaDSN(t), "default_query_exec_mode", mode))
+			require.NoError(t, s.CreateWebhook(t.Context(), newWebhook(), webhook.Quota{}))
+			now := time.Now()
+			_, err := s.Enqueue(t.Context(), now, newEvents("evt_1", "evt_2"), nil)
+			require.NoError(t, err)
+			tasks, err := s.Claim(t.Context(), now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 2, PerEndpoint: 2})
+			require.NoError(t, err)
+			require.Len(t, tasks, 2)
+			require.Equal(t, []string{"evt_2", "evt_1"}, eventIDs(t, s))
+		})
+	}
+}
