@@ -45,7 +45,7 @@ func (t smtpTimes) atMost(limit time.Duration) smtpTimes {
 	return t
 }
 
-// The steps that an attempt can have beside one RCPT for each recipient: RSET on
+// The steps that an attempt can have besides one RCPT for each recipient: RSET on
 // a connection that is no longer good, greeting, EHLO, HELO, STARTTLS, EHLO,
 // three of a login, and MAIL. Two mails are sent when some of the addresses are
 // outside ASCII, the second after another RSET. maxMailBlocks bounds the time for a

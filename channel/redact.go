@@ -130,7 +130,7 @@ func lowerEscapes(s string) string {
 
 // encodedForms returns a text in hexadecimal, and as it stands in base64: alone,
 // or anywhere in a longer text, where it begins at any of three bits and shares
-// its first and last digit with what is beside it.
+// its first and last digit with the neighbouring bytes.
 func encodedForms(s string) []string {
 	forms := []string{hex.EncodeToString([]byte(s)), strings.ToUpper(hex.EncodeToString([]byte(s)))}
 	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {

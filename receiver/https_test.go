@@ -182,7 +182,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// A peer without an address that did not come by a unix socket is nobody.
+// A peer without an address that did not come by a unix socket is not trusted.
 func TestNoAddress(t *testing.T) {
 	t.Parallel()
 	for _, peer := range []string{"", "@", "/run/proxy.sock", "127.0.0.1"} {

@@ -52,7 +52,7 @@ func benchEvent() *event.Event {
 	}
 }
 
-// TestRenderAllocations keeps an eye on what a render allocates. It must not run beside other
+// TestRenderAllocations keeps an eye on what a render allocates. It must not run with other
 // tests.
 func TestRenderAllocations(t *testing.T) {
 	data := Data(benchEvent())

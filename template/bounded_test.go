@@ -10,7 +10,7 @@ import (
 )
 
 // TestEveryOperationIsBounded applies every filter, test and method to large values, in a loop that
-// only a budget ends. It must not run beside other tests: it looks at the memory of the whole
+// only a budget ends. It must not run while other tests do: it looks at the memory of the whole
 // process.
 func TestEveryOperationIsBounded(t *testing.T) {
 	env, err := sharedEnvironment()

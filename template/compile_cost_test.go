@@ -115,7 +115,7 @@ func TestCompilingObjectsIsBounded(t *testing.T) {
 }
 
 // TestCompilingIsBounded measures compiling, and rendering what compiles, with sources that fill
-// what is allowed. It must not run beside other tests.
+// what is allowed. It must not run while other tests do.
 func TestCompilingIsBounded(t *testing.T) {
 	var slowest slowestCosts
 	for name, source := range compileSources() {

@@ -93,7 +93,7 @@ func checkCost(t testing.TB, name, source string, data map[string]any, o Options
 }
 
 // TestHostileTemplatesThatOnceSucceeded measures what took seconds or hundreds of MiB before everything was charged in
-// advance. It must not run beside other tests.
+// advance. It must not run while other tests do.
 func TestHostileTemplatesThatOnceSucceeded(t *testing.T) {
 	var file struct {
 		Cases []struct {

@@ -261,7 +261,7 @@ func (s *slowestCosts) log(t *testing.T) {
 }
 
 // TestEveryNameIsBounded measures every filter, test, method, global and operator with operands of
-// up to 4 MB. It must not run beside other tests: it looks at the memory of the whole process.
+// up to 4 MB. It must not run while other tests do: it looks at the memory of the whole process.
 func TestEveryNameIsBounded(t *testing.T) {
 	g := newCostGenerator(t, *costSeed)
 	data := costData()

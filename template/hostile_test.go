@@ -193,7 +193,7 @@ func hostileTemplates() []hostileTemplate {
 	}
 }
 
-// TestHostile must not run beside other tests: it looks at the memory of the whole process.
+// TestHostile must not run while other tests do: it looks at the memory of the whole process.
 func TestHostile(t *testing.T) {
 	data := func() map[string]any {
 		return map[string]any{"event": []any{1, 2}, "object": map[string]any{"k": "v"}}

@@ -34,7 +34,7 @@ func readyAttacks() []string {
 	}
 }
 
-// TestReadyFiltersAreBounded must not run beside other tests, as it looks at the memory of the whole process.
+// TestReadyFiltersAreBounded must not run while other tests do, as it looks at the memory of the whole process.
 func TestReadyFiltersAreBounded(t *testing.T) {
 	l := library(t, LibraryConfig{Ready: ReadyAll})
 	var slowest slowestCosts

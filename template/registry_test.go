@@ -74,7 +74,7 @@ func TestTheFirstCompileBesideTheHost(t *testing.T) {
 }
 
 // TestTheHostMayReplaceWhatItHas shows that what a program replaces and bans in pongo2 changes
-// nothing here, and the other way round. It must not run beside other tests: it changes what the
+// nothing here, and the other way round. It must not run while other tests do: it changes what the
 // process shares.
 func TestTheHostMayReplaceWhatItHas(t *testing.T) {
 	silly := func(*pongo2.Parser, *pongo2.Token, *pongo2.Parser) (pongo2.INodeTag, *pongo2.Error) {

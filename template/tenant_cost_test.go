@@ -79,7 +79,7 @@ func tenantPrograms() []string {
 	}
 }
 
-// TestTenantsAreBounded must not run beside other tests, as it looks at the memory of the whole
+// TestTenantsAreBounded must not run while other tests do, as it looks at the memory of the whole
 // process.
 func TestTenantsAreBounded(t *testing.T) {
 	data := costData()

@@ -158,9 +158,9 @@ func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
 }
 
 // UpdateWebhook checks w as CheckWebhook does and replaces the stored webhook
-// of its id. w.Revision must be the stored one, as read before: otherwise
-// another call changed it first, and the error is ErrConflict. One that adds channels
-// can be ErrLimit.
+// of its id. w.Revision must be the stored one, as read before: if another call
+// has changed it since, UpdateWebhook returns ErrConflict. It returns ErrLimit if
+// the channels that it adds exceed the quota.
 //
 // Pausing holds the webhook's deliveries, and making it active again lets them
 // go on. An attempt that is under way in any process still ends; deliveries that
@@ -211,13 +211,13 @@ func (d *Dispatcher) PutWebhook(ctx context.Context, w *Webhook) error {
 }
 
 // DeleteWebhook removes a webhook and cancels its unfinished deliveries. Their
-// history stays. A webhook that the organization does not have is ErrNotFound.
+// history stays. It returns ErrNotFound if the organization has no such webhook.
 func (d *Dispatcher) DeleteWebhook(ctx context.Context, organizationID, id string) error {
 	return d.DeleteWebhookRevision(ctx, organizationID, id, 0)
 }
 
 // DeleteWebhookRevision is DeleteWebhook for a webhook that is still at the
-// revision: if another call has changed it since, the error is ErrConflict.
+// revision: if another call has changed it since, it returns ErrConflict.
 // Revision 0 is any.
 func (d *Dispatcher) DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error {
 	if !storable(organizationID, id) {

@@ -33,7 +33,7 @@ type Subscriptions interface {
 	// CreateWebhook stores w with its first revision, which it sets in w: the
 	// microseconds of CreatedAt since 1970, so that a webhook that is deleted
 	// and created again never falls back to a revision it had before.
-	// A used id is ErrExists, whichever organization uses it. If the
+	// It returns ErrExists if the id is taken, by any organization. If the
 	// organization would then have more than the quota, the error is that of
 	// [Quota.Check]: calls at the same time, in whatever process, do not exceed
 	// it together.
