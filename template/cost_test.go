@@ -2,6 +2,7 @@ package template
 
 import (
 	"context"
+	"flag"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -59,18 +60,30 @@ func measure(ctx context.Context, f func(ctx context.Context) error) cost {
 	return cost{cpu, after.TotalAlloc - before.TotalAlloc + after.StackSys - min(before.StackSys, after.StackSys), timed.longest, err}
 }
 
-// bestCost fails if f costs more than is promised of a template. The time that a thread needs depends on the machine's caches
-// and on what else it does, so that only the best of some runs counts.
+// strictCost takes the promises of time as they stand. Without it five times as much passes: the time that a thread needs
+// depends on the machine's caches and on what else it does, and the faults that these tests look for cost a hundred times as
+// much. CI measures strictly, with nothing else under way.
+var strictCost = flag.Bool("template.strict", false, "take the bounds of CPU time as they stand: for a machine that does nothing else")
+
+// slack is by what the promises of time are multiplied.
+func slack() time.Duration {
+	if *strictCost {
+		return slowdown
+	}
+	return 5 * slowdown
+}
+
+// bestCost fails if f costs more than is promised of a template. Only the best of some runs counts.
 func bestCost(t testing.TB, name string, f func(ctx context.Context) error) cost {
 	t.Helper()
 	const runs = 5
 	best := measure(t.Context(), f)
-	for i := 1; i < runs && (best.cpu > mostCPU*slowdown || best.deaf > mostDeaf*slowdown); i++ {
+	for i := 1; i < runs && (best.cpu > mostCPU*slack() || best.deaf > mostDeaf*slack()); i++ {
 		again := measure(t.Context(), f)
 		best.cpu, best.deaf = min(best.cpu, again.cpu), min(best.deaf, again.deaf)
 	}
-	assert.LessOrEqual(t, best.deaf, mostDeaf*slowdown, name)
-	assert.LessOrEqual(t, best.cpu, mostCPU*slowdown, name)
+	assert.LessOrEqual(t, best.deaf, mostDeaf*slack(), name)
+	assert.LessOrEqual(t, best.cpu, mostCPU*slack(), name)
 	assert.LessOrEqual(t, best.bytes, uint64(mostBytes*growth), name)
 	if best.err != nil {
 		require.NotErrorIs(t, best.err, ErrInternal, name)
