@@ -3,8 +3,11 @@ package receiver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,6 +19,12 @@ const storeTimeout = 10 * time.Second
 // abandonTimeout bounds giving back what may have been claimed, by a store that
 // has just failed to say.
 const abandonTimeout = time.Second
+
+// retryLater is the Retry-After of an answer that knows no better time.
+const retryLater = 5 * time.Second
+
+// maxReason bounds what is stored about a dead event, in bytes.
+const maxReason = 1024
 
 // An attempt is one request whose event is claimed and handled. It bounds the
 // time for claiming, keeps the claim alive while the handler runs, and then
@@ -50,6 +59,184 @@ const (
 )
 
 var errStoreTimeout = errors.New("receiver: the store did not answer in time")
+
+// process claims the event and has it handled. It writes nothing.
+func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.Time) (Result, answer) {
+	// The claim does not depend on the sender's patience: one that was made and
+	// whose answer nobody waited for would block the event for a lease.
+	a.held.w = w
+	a.detached = detached{request: r.Context(), delivery: &a.delivery}
+	a.begin(started)
+	defer a.end()
+	cfg := &a.rc.cfg
+	claim := a.delivery.Claim
+	claim.Token = NewToken()
+	standing, err := cfg.Dedupe.Claim(a.ctx, claim, cfg.Lease)
+	if err != nil {
+		a.abandon(claim)
+		if !cfg.FailOpen {
+			return Result{Outcome: Unavailable, Err: err}, answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
+		}
+		cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
+			slog.String("key", claim.Key), slog.Any("error", err))
+		a.end() // waiting for the store may have ended its context
+		a.begin(time.Now())
+		return a.handle(r)
+	}
+	switch standing.State {
+	case Claimed:
+		a.delivery.Claim = claim
+		return a.handle(r)
+	case InFlight:
+		return Result{Outcome: Busy}, answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
+	default:
+		return a.duplicate()
+	}
+}
+
+// duplicate answers for an event that was handled, or given up, before. It
+// invalidates once more: a handler that settles the claim itself, as DoneTx
+// does, may have died, or the Invalidator failed, after that.
+func (a *attempt) duplicate() (Result, answer) {
+	a.settle()
+	err := a.invalidate()
+	switch {
+	case err == nil:
+		return Result{Outcome: Duplicate}, answer{status: http.StatusOK}
+	case isPanic(err):
+		return Result{Outcome: Panicked, Err: err}, answer{status: http.StatusInternalServerError}
+	}
+	return Result{Outcome: Failed, Err: err}, answer{status: http.StatusServiceUnavailable}
+}
+
+// handle calls next and settles the claim, if there is one.
+func (a *attempt) handle(r *http.Request) (Result, answer) {
+	a.hold()
+	returned := false
+	defer func() {
+		if !returned {
+			// next, or the Invalidator, has ended the goroutine:
+			// http.ErrAbortHandler, or runtime.Goexit of a failing test.
+			a.settle()
+			a.release()
+		}
+	}()
+	err := recovered(func() error {
+		if a.typed != nil { // as its ServeHTTP, without a copy of the request
+			err := a.typed(a.ctx, a.delivery.Event)
+			a.held.WriteHeader(statusOf(err))
+			return err
+		}
+		a.next.ServeHTTP(&a.held, r.WithContext(a.ctx))
+		return nil
+	})
+	a.settle()
+	if err == nil {
+		err = a.reported()
+	}
+	held := &a.held
+	if statusOf(err) == http.StatusOK {
+		if failed := a.invalidate(); failed != nil {
+			err, held = failed, nil
+		}
+	}
+	returned = true
+	return a.outcome(err, held)
+}
+
+// reported returns what the handler made of the delivery: the error that a
+// [HandlerFunc] returned, or else what the status says.
+func (a *attempt) reported() error {
+	if failure := a.delivery.failure.Load(); failure != nil {
+		return *failure
+	}
+	if status := a.held.code(); status < 200 || status > 299 {
+		return fmt.Errorf("receiver: handler answered %d", status)
+	}
+	return nil
+}
+
+// invalidate drops what the event makes stale.
+func (a *attempt) invalidate() error {
+	e, invalidator := a.delivery.Event, a.rc.cfg.Invalidator
+	if invalidator == nil || e.CacheScope == nil {
+		return nil
+	}
+	err := recovered(func() error { return invalidator.Invalidate(a.ctx, e) })
+	if err != nil {
+		return fmt.Errorf("receiver: invalidate: %w", err)
+	}
+	return nil
+}
+
+// outcome records what the handler's error means and says how to answer. held
+// is nil if the handler's own answer no longer fits.
+func (a *attempt) outcome(err error, held *heldResponse) (Result, answer) {
+	switch {
+	case err == nil:
+		return a.finish(Handled, nil)
+	case isPanic(err):
+		a.release()
+		return Result{Outcome: Panicked, Err: err}, answer{status: http.StatusInternalServerError}
+	case errors.Is(err, ErrNoHandler):
+		return a.finish(Unhandled, nil)
+	case isPermanent(err):
+		return a.finish(GivenUp, err)
+	}
+	a.release()
+	if held == nil || held.code() < 300 { // middleware may have answered before the handler failed
+		return Result{Outcome: Failed, Err: err}, answer{status: http.StatusServiceUnavailable}
+	}
+	return Result{Outcome: Failed, Err: err}, answer{status: held.code(), held: held}
+}
+
+// finish records that the event is not to be handled again. If the store cannot
+// take that, the event was handled all the same, and the sender is told so: to
+// refuse would surely have it handled twice.
+func (a *attempt) finish(o Outcome, err error) (Result, answer) {
+	failed := a.record(o, err)
+	if errors.Is(failed, ErrStaleToken) {
+		return Result{Outcome: Lost, Err: failed}, answer{status: http.StatusConflict, retryAfter: retryLater}
+	}
+	if failed != nil {
+		failed = fmt.Errorf("receiver: outcome not recorded: %w", failed)
+	}
+	return Result{Outcome: o, Err: errors.Join(err, failed)}, answer{status: a.held.code(), held: &a.held}
+}
+
+func (a *attempt) record(o Outcome, err error) error {
+	cfg := &a.rc.cfg
+	switch {
+	case !a.claimed():
+		return nil
+	case a.lost():
+		return ErrStaleToken
+	case o == GivenUp:
+		return cfg.Dedupe.Dead(a.ctx, a.delivery.Claim, reason(err), cfg.Keep)
+	default:
+		return cfg.Dedupe.Done(a.ctx, a.delivery.Claim, cfg.Keep)
+	}
+}
+
+// release gives the event back. If that fails, the end of the lease does it. One
+// that the handler has settled, or somebody else has, is not ours to give.
+func (a *attempt) release() {
+	if !a.claimed() || a.lost() {
+		return
+	}
+	if err := a.rc.cfg.Dedupe.Release(a.ctx, a.delivery.Claim); err != nil && !errors.Is(err, ErrStaleToken) {
+		a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: event not given back, its lease has to end first",
+			slog.String("key", a.delivery.Claim.Key), slog.Any("error", err))
+	}
+}
+
+// abandon gives back what may have been claimed: a store that returned an error
+// has not said.
+func (a *attempt) abandon(c Claim) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), abandonTimeout)
+	defer cancel()
+	_ = a.rc.cfg.Dedupe.Release(ctx, c) // else the end of the lease does it
+}
 
 // begin makes the context, and bounds the time for claiming. It may be called
 // again after end.
@@ -159,4 +346,33 @@ func (d *detached) Value(key any) any {
 		return d.delivery
 	}
 	return d.request.Value(key)
+}
+
+// recovered calls what others have written and makes an error of its panic.
+func recovered(f func() error) (err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v == http.ErrAbortHandler { //nolint:errorlint // a sentinel for panics, compared as net/http does
+			panic(v)
+		}
+		err = &PanicError{Value: v, Stack: debug.Stack()}
+	}()
+	return f()
+}
+
+func isPanic(err error) bool {
+	var panicked *PanicError
+	return errors.As(err, &panicked)
+}
+
+// reason is an error's text as it can be stored: bounded, in UTF-8, without NUL.
+func reason(err error) string {
+	text := err.Error()
+	if len(text) > maxReason {
+		text = text[:maxReason]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "?"), "\x00", "?")
 }

@@ -83,14 +83,12 @@
 //
 // # What is where
 //
-//   - config.go, receiver.go, errors.go: what to ask for, and what is refused
-//   - check.go, https.go, forwarded.go, secret.go, body.go: the checks
+//   - receiver.go, config.go, errors.go: what to ask for, and what is refused
+//   - check.go, https.go, secret.go, body.go: the checks
 //   - drain.go: what is read of a body that was refused
 //   - delivery.go: what a handler gets, and the key for deduplication
-//   - handler.go, attempt.go, response.go, settle.go, result.go: from the claim
-//     to the answer
+//   - handler.go, attempt.go, result.go: from the claim to the answer
 //   - router.go: handlers by event type
-//   - dedupe.go, sender.go: the contract of a Deduper
-//   - memory.go, memoryshare.go: one in memory, and how senders share its room
+//   - dedupe.go, memory.go: the contract of a Deduper, and one in memory
 //   - invalidate.go: the contract of an Invalidator
 package receiver

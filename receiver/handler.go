@@ -1,14 +1,13 @@
 package receiver
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
 )
-
-// retryLater is the Retry-After of an answer that knows no better time.
-const retryLater = 5 * time.Second
 
 // Handler returns a handler that checks each request, claims its event, calls
 // next with the event in the request's context ([EventFrom], [DeliveryFrom]) and
@@ -72,6 +71,39 @@ func (rc *Receiver) reject(w http.ResponseWriter, r *http.Request, why *Rejectio
 	}
 }
 
+// report logs a result and calls the hook.
+func (rc *Receiver) report(ctx context.Context, r *Result) {
+	level := slog.LevelDebug
+	switch r.Outcome {
+	case Failed, Lost:
+		level = slog.LevelWarn
+	case GivenUp, Panicked, Unavailable:
+		level = slog.LevelError
+	default:
+		if r.Err != nil {
+			level = slog.LevelError
+		}
+	}
+	if rc.cfg.Logger.Enabled(ctx, level) {
+		attrs := []slog.Attr{
+			slog.String("outcome", string(r.Outcome)), slog.Int("status", r.Status),
+			slog.String("type", r.Delivery.Event.Type), slog.String("key", r.Delivery.Claim.Key),
+			slog.Duration("took", r.Duration.Round(time.Microsecond)),
+		}
+		if r.Err != nil {
+			attrs = append(attrs, slog.Any("error", r.Err))
+		}
+		var panicked *PanicError
+		if errors.As(r.Err, &panicked) {
+			attrs = append(attrs, slog.String("stack", string(panicked.Stack)))
+		}
+		rc.cfg.Logger.LogAttrs(ctx, level, "receiver: event "+string(r.Outcome), attrs...)
+	}
+	if rc.cfg.Hooks.OnResult != nil {
+		rc.cfg.Hooks.OnResult(*r)
+	}
+}
+
 // An answer is what is written once the outcome is known.
 type answer struct {
 	status     int
@@ -94,86 +126,42 @@ func (a answer) write(w http.ResponseWriter) {
 	}
 }
 
-// process claims the event and has it handled. It writes nothing.
-func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.Time) (Result, answer) {
-	// The claim does not depend on the sender's patience: one that was made and
-	// whose answer nobody waited for would block the event for a lease.
-	a.held.w = w
-	a.detached = detached{request: r.Context(), delivery: &a.delivery}
-	a.begin(started)
-	defer a.end()
-	cfg := &a.rc.cfg
-	claim := a.delivery.Claim
-	claim.Token = NewToken()
-	standing, err := cfg.Dedupe.Claim(a.ctx, claim, cfg.Lease)
-	if err != nil {
-		a.abandon(claim)
-		if !cfg.FailOpen {
-			return Result{Outcome: Unavailable, Err: err}, answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
-		}
-		cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
-			slog.String("key", claim.Key), slog.Any("error", err))
-		a.end() // waiting for the store may have ended its context
-		a.begin(time.Now())
-		return a.handle(r)
-	}
-	switch standing.State {
-	case Claimed:
-		a.delivery.Claim = claim
-		return a.handle(r)
-	case InFlight:
-		return Result{Outcome: Busy}, answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
-	default:
-		return a.duplicate()
+// heldResponse keeps what a handler answers until the outcome is recorded: an
+// acknowledgement that has left cannot be taken back when the store says that
+// the claim was lost. It offers no Flush, Hijack or Unwrap for the same reason.
+type heldResponse struct {
+	w      http.ResponseWriter
+	status int // 0 until the handler has answered
+	body   []byte
+}
+
+func (h *heldResponse) Header() http.Header { return h.w.Header() }
+
+func (h *heldResponse) WriteHeader(status int) {
+	if h.status == 0 && status >= 200 { // 1xx is not an answer
+		h.status = status
 	}
 }
 
-// duplicate answers for an event that was handled, or given up, before. It
-// invalidates once more: a handler that settles the claim itself, as DoneTx
-// does, may have died, or the Invalidator failed, after that.
-func (a *attempt) duplicate() (Result, answer) {
-	a.settle()
-	err := a.invalidate()
-	switch {
-	case err == nil:
-		return Result{Outcome: Duplicate}, answer{status: http.StatusOK}
-	case isPanic(err):
-		return Result{Outcome: Panicked, Err: err}, answer{status: http.StatusInternalServerError}
-	}
-	return Result{Outcome: Failed, Err: err}, answer{status: http.StatusServiceUnavailable}
+func (h *heldResponse) Write(p []byte) (int, error) {
+	h.WriteHeader(http.StatusOK)
+	h.body = append(h.body, p...)
+	return len(p), nil
 }
 
-// handle calls next and settles the claim, if there is one.
-func (a *attempt) handle(r *http.Request) (Result, answer) {
-	a.hold()
-	returned := false
-	defer func() {
-		if !returned {
-			// next, or the Invalidator, has ended the goroutine:
-			// http.ErrAbortHandler, or runtime.Goexit of a failing test.
-			a.settle()
-			a.release()
-		}
-	}()
-	err := recovered(func() error {
-		if a.typed != nil { // as its ServeHTTP, without a copy of the request
-			err := a.typed(a.ctx, a.delivery.Event)
-			a.held.WriteHeader(statusOf(err))
-			return err
-		}
-		a.next.ServeHTTP(&a.held, r.WithContext(a.ctx))
-		return nil
-	})
-	a.settle()
-	if err == nil {
-		err = a.reported()
+// code is the status that the handler answered with. Not answering is 200, as
+// everywhere in net/http.
+func (h *heldResponse) code() int {
+	if h.status == 0 {
+		return http.StatusOK
 	}
-	held := &a.held
-	if statusOf(err) == http.StatusOK {
-		if failed := a.invalidate(); failed != nil {
-			err, held = failed, nil
-		}
+	return h.status
+}
+
+// send lets the answer go.
+func (h *heldResponse) send() {
+	h.w.WriteHeader(h.code())
+	if len(h.body) > 0 {
+		_, _ = h.w.Write(h.body) // the client may be gone; the outcome is recorded
 	}
-	returned = true
-	return a.outcome(err, held)
 }

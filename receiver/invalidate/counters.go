@@ -6,6 +6,20 @@ import (
 	"time"
 )
 
+// Counters keep the generation numbers. Package counterstest executes these
+// rules. All methods are safe for concurrent use.
+type Counters interface {
+	// Bump makes each number larger than any that Read has returned for its
+	// name, for every reader from when it returns. Names may repeat.
+	//
+	// Where numbers can be lost, as in a store that evicts or in a process
+	// that ends, they start again at the time, so that none comes back.
+	Bump(ctx context.Context, names ...string) error
+	// Read returns the numbers in the order of the names. A name that was
+	// never bumped has a number too, and keeps it.
+	Read(ctx context.Context, names ...string) ([]int64, error)
+}
+
 // MemoryCounters are [Counters] of one process, for a cache in its memory. Make
 // them with [NewMemoryCounters]. They hold one number for each namespace and
 // collection that an event has made stale.

@@ -12,23 +12,6 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// DefaultPrefix stands before every key unless told otherwise.
-const DefaultPrefix = "webhook_receiver:"
-
-// Config configures a [Dedupe] or [Counters].
-type Config struct {
-	// Prefix stands before every key, so that other users of the server keep
-	// theirs. Defaults to [DefaultPrefix].
-	Prefix string
-}
-
-func (c Config) prefix(kind string) string {
-	if c.Prefix == "" {
-		c.Prefix = DefaultPrefix
-	}
-	return c.Prefix + kind
-}
-
 // The scripts tell the time by the server's clock, so that processes which share
 // it need not agree on it.
 var (

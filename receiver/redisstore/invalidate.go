@@ -28,12 +28,6 @@ type Counters struct {
 
 var _ invalidate.Counters = (*Counters)(nil)
 
-// Client is what Counters need of a go-redis client: all of them have it.
-type Client interface {
-	redis.Scripter
-	Pipelined(ctx context.Context, fn func(redis.Pipeliner) error) ([]redis.Cmder, error)
-}
-
 // NewCounters returns counters in Redis. client is any client of go-redis.
 func NewCounters(client Client, config Config) *Counters {
 	return &Counters{

@@ -1,6 +1,33 @@
 package redisstore
 
-import "context"
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Client is what Counters need of a go-redis client: all of them have it.
+type Client interface {
+	redis.Scripter
+	Pipelined(ctx context.Context, fn func(redis.Pipeliner) error) ([]redis.Cmder, error)
+}
+
+// DefaultPrefix stands before every key unless told otherwise.
+const DefaultPrefix = "webhook_receiver:"
+
+// Config configures a [Dedupe] or [Counters].
+type Config struct {
+	// Prefix stands before every key, so that other users of the server keep
+	// theirs. Defaults to [DefaultPrefix].
+	Prefix string
+}
+
+func (c Config) prefix(kind string) string {
+	if c.Prefix == "" {
+		c.Prefix = DefaultPrefix
+	}
+	return c.Prefix + kind
+}
 
 // await calls f and returns what it does, or the cause when ctx is done before.
 // go-redis looks at a context only between its attempts unless it is told to
