@@ -56,9 +56,9 @@
 // A process that dies in between leaves a claim whose lease ends. So a handler
 // may still be called twice for one event, if it died after its effect and
 // before that was recorded. To have the effect exactly once, settle the claim in
-// the same database transaction as the effect: see DoneTx in package sqlstore.
+// the same database transaction as the effect: see DoneTx in package sqldedupe.
 //
-// [Memory] serves one process. Packages sqlstore and redisstore have stores
+// [Memory] serves one process. Packages sqldedupe and redisstore have stores
 // that replicas share and that outlive a restart; dedupetest has the rules for
 // another one.
 //

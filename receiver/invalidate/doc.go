@@ -16,7 +16,7 @@
 // number, where no reader looks any more.
 //
 // Numbers are kept by [Counters]: [MemoryCounters] for one process, those of
-// packages sqlstore and redisstore for many.
+// packages sqldedupe and redisstore for many.
 //
 // Keys of single objects ([event.ScopeKey]) are deleted all the same, since a
 // number for every object would be as large as the cache. Give entries a

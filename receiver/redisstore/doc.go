@@ -17,5 +17,5 @@
 // does not evict (maxmemory-policy noeviction: then a full server refuses new
 // events, which the sender sends again), with appendonly on. A failover that
 // loses the last writes can lose claims, and then an event is handled twice;
-// where that must not happen, use package sqlstore.
+// where that must not happen, use package sqldedupe.
 package redisstore

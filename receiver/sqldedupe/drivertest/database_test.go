@@ -16,7 +16,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/mixpeek/webhooks-go/receiver"
-	"github.com/mixpeek/webhooks-go/receiver/sqlstore"
+	"github.com/mixpeek/webhooks-go/receiver/sqldedupe"
 )
 
 const defaultDSN = "postgres://postgres@127.0.0.1:5432/test?sslmode=disable"
@@ -24,7 +24,7 @@ const defaultDSN = "postgres://postgres@127.0.0.1:5432/test?sslmode=disable"
 // database is an empty one, and how to open it once more.
 type database struct {
 	*sql.DB
-	dialect sqlstore.Dialect
+	dialect sqldedupe.Dialect
 	open    func() *sql.DB
 }
 
@@ -52,7 +52,7 @@ func openSQLite(t *testing.T) database {
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
 		return db
 	}
-	return database{DB: open(), dialect: sqlstore.SQLite, open: open}
+	return database{DB: open(), dialect: sqldedupe.SQLite, open: open}
 }
 
 func openPostgreSQL(t *testing.T) database {
@@ -88,13 +88,13 @@ func openPostgreSQL(t *testing.T) database {
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
 		return db
 	}
-	return database{DB: open(), dialect: sqlstore.PostgreSQL, open: open}
+	return database{DB: open(), dialect: sqldedupe.PostgreSQL, open: open}
 }
 
 // dedupe makes a store with its table in the database.
-func (d database) dedupe(t *testing.T) *sqlstore.Dedupe {
+func (d database) dedupe(t *testing.T) *sqldedupe.Dedupe {
 	t.Helper()
-	store, err := sqlstore.NewDedupe(d.DB, d.dialect, sqlstore.Config{})
+	store, err := sqldedupe.NewDedupe(d.DB, d.dialect, sqldedupe.Config{})
 	require.NoError(t, err)
 	require.NoError(t, store.CreateTable(t.Context()))
 	return store

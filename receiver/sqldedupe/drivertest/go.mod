@@ -1,4 +1,4 @@
-module github.com/mixpeek/webhooks-go/receiver/sqlstore/drivertest
+module github.com/mixpeek/webhooks-go/receiver/sqldedupe/drivertest
 
 go 1.25.0
 

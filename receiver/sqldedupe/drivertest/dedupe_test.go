@@ -10,7 +10,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/receiver/dedupetest"
-	"github.com/mixpeek/webhooks-go/receiver/sqlstore"
+	"github.com/mixpeek/webhooks-go/receiver/sqldedupe"
 )
 
 func TestDedupeRules(t *testing.T) {
@@ -27,7 +27,7 @@ func TestDedupeRulesAcrossHandles(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		stores := []receiver.Deduper{db.dedupe(t)}
-		other, err := sqlstore.NewDedupe(db.open(), db.dialect, sqlstore.Config{})
+		other, err := sqldedupe.NewDedupe(db.open(), db.dialect, sqldedupe.Config{})
 		require.NoError(t, err)
 		stores = append(stores, other)
 		var mu sync.Mutex
@@ -67,10 +67,10 @@ func createTogether(t *testing.T, db database) {
 		d := db.open()
 		wg.Go(func() {
 			<-begin
-			store, err := sqlstore.NewDedupe(d, db.dialect, sqlstore.Config{})
+			store, err := sqldedupe.NewDedupe(d, db.dialect, sqldedupe.Config{})
 			assert.NoError(t, err)
 			assert.NoError(t, store.CreateTable(t.Context()))
-			counters, err := sqlstore.NewCounters(d, db.dialect, sqlstore.Config{})
+			counters, err := sqldedupe.NewCounters(d, db.dialect, sqldedupe.Config{})
 			assert.NoError(t, err)
 			assert.NoError(t, counters.CreateTable(t.Context()))
 		})
@@ -132,13 +132,13 @@ func TestTableName(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		tables := []string{"mine"}
-		if db.dialect == sqlstore.PostgreSQL {
+		if db.dialect == sqldedupe.PostgreSQL {
 			schema := ""
 			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT current_schema()").Scan(&schema))
 			tables = append(tables, schema+".mine_too")
 		}
 		for _, table := range tables {
-			store, err := sqlstore.NewDedupe(db.DB, db.dialect, sqlstore.Config{Table: table})
+			store, err := sqldedupe.NewDedupe(db.DB, db.dialect, sqldedupe.Config{Table: table})
 			require.NoError(t, err)
 			require.NoError(t, store.CreateTable(t.Context()))
 			take(t, store, "evt_1", time.Hour)

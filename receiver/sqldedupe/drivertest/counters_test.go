@@ -11,7 +11,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/receiver/invalidate"
 	"github.com/mixpeek/webhooks-go/receiver/invalidate/counterstest"
-	"github.com/mixpeek/webhooks-go/receiver/sqlstore"
+	"github.com/mixpeek/webhooks-go/receiver/sqldedupe"
 )
 
 func TestCounters(t *testing.T) {
@@ -19,7 +19,7 @@ func TestCounters(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		var handles []invalidate.Counters
 		for _, handle := range []*sql.DB{db.DB, db.open()} {
-			c, err := sqlstore.NewCounters(handle, db.dialect, sqlstore.Config{})
+			c, err := sqldedupe.NewCounters(handle, db.dialect, sqldedupe.Config{})
 			require.NoError(t, err)
 			require.NoError(t, c.CreateTable(t.Context()))
 			handles = append(handles, c)
@@ -36,7 +36,7 @@ func TestCountersAfterALoss(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		ctx := t.Context()
-		c, err := sqlstore.NewCounters(db.DB, db.dialect, sqlstore.Config{})
+		c, err := sqldedupe.NewCounters(db.DB, db.dialect, sqldedupe.Config{})
 		require.NoError(t, err)
 		require.NoError(t, c.CreateTable(ctx))
 		before, err := c.Read(ctx, "a", "a", "b")

@@ -1,4 +1,4 @@
-package sqlstore
+package sqldedupe
 
 import (
 	"context"
@@ -72,13 +72,13 @@ func (d Dialect) createTable(ctx context.Context, db *sql.DB, script string) err
 			return nil
 		}
 		if d != SQLite || time.Now().Add(pause).After(deadline) {
-			return fmt.Errorf("sqlstore: create table: %w", err)
+			return fmt.Errorf("sqldedupe: create table: %w", err)
 		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("sqlstore: create table: %w", err)
+			return fmt.Errorf("sqldedupe: create table: %w", err)
 		case <-timer.C:
 		}
 	}
@@ -115,7 +115,7 @@ var tableName = regexp.MustCompile(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$`)
 // constructor.
 func check(db *sql.DB, d Dialect, table, fallback string) (string, error) {
 	if db == nil {
-		return "", errors.New("sqlstore: the database is nil")
+		return "", errors.New("sqldedupe: the database is nil")
 	}
 	if table == "" {
 		table = fallback

@@ -3,7 +3,7 @@
 // only.
 //
 // It is a module of its own because the root module is what importers pay for:
-// package sqlstore works with any driver and must not make them download these.
+// package sqldedupe works with any driver and must not make them download these.
 //
 // PostgreSQL is looked for at WEBHOOKS_TEST_POSTGRES_DSN, or else at
 // postgres://postgres@127.0.0.1:5432/test. Where there is none, its tests are

@@ -12,7 +12,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
-	"github.com/mixpeek/webhooks-go/receiver/sqlstore"
+	"github.com/mixpeek/webhooks-go/receiver/sqldedupe"
 )
 
 // An effect in the database happens exactly once, although the process dies after
@@ -30,7 +30,7 @@ func Example_exactlyOnce() {
 		fmt.Println(err)
 		return
 	}
-	store, err := sqlstore.NewDedupe(db, sqlstore.SQLite, sqlstore.Config{})
+	store, err := sqldedupe.NewDedupe(db, sqldedupe.SQLite, sqldedupe.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package sqlstore
+package sqldedupe
 
 import (
 	"context"
@@ -103,7 +103,7 @@ func (s *Dedupe) Claim(ctx context.Context, c receiver.Claim, lease time.Duratio
 	for range maxLooks {
 		taken, err := changed(s.db.ExecContext(ctx, s.sql.claim, c.Key, c.Token.String(), lease.Milliseconds()))
 		if err != nil {
-			return receiver.Standing{}, fmt.Errorf("sqlstore: claim: %w", err)
+			return receiver.Standing{}, fmt.Errorf("sqldedupe: claim: %w", err)
 		}
 		if taken {
 			return receiver.Standing{State: receiver.Claimed}, nil
@@ -126,7 +126,7 @@ func (s *Dedupe) look(ctx context.Context, key string) (receiver.Standing, error
 	case errors.Is(err, sql.ErrNoRows):
 		return receiver.Standing{State: receiver.Claimed}, nil
 	case err != nil:
-		return receiver.Standing{}, fmt.Errorf("sqlstore: claim: %w", err)
+		return receiver.Standing{}, fmt.Errorf("sqldedupe: claim: %w", err)
 	case remaining <= 0:
 		return receiver.Standing{State: receiver.Claimed}, nil
 	case state == rowDone:
@@ -175,7 +175,7 @@ func (s *Dedupe) Release(ctx context.Context, c receiver.Claim) error {
 func (s *Dedupe) Prune(ctx context.Context, limit int) (int64, error) {
 	result, err := s.db.ExecContext(ctx, s.sql.prune, receiver.Grace.Milliseconds(), limit)
 	if err != nil {
-		return 0, fmt.Errorf("sqlstore: prune: %w", err)
+		return 0, fmt.Errorf("sqldedupe: prune: %w", err)
 	}
 	return result.RowsAffected()
 }
@@ -189,7 +189,7 @@ type execer interface {
 func held(ctx context.Context, step string, db execer, query string, args ...any) error {
 	ok, err := changed(db.ExecContext(ctx, query, args...))
 	if err != nil {
-		return fmt.Errorf("sqlstore: %s: %w", step, err)
+		return fmt.Errorf("sqldedupe: %s: %w", step, err)
 	}
 	if !ok {
 		return receiver.ErrStaleToken

@@ -1,11 +1,11 @@
-// Package sqlstore keeps what receivers share in a SQL database: which events
+// Package sqldedupe keeps what receivers share in a SQL database: which events
 // were handled ([Dedupe]), and the generation numbers of caches ([Counters]).
 // Replicas on one database see the same, and a restart forgets nothing.
 //
 // It works over [database/sql] with SQLite and PostgreSQL, and imports no
 // driver: open the database with the one you use already.
 //
-//	store, err := sqlstore.NewDedupe(db, sqlstore.PostgreSQL, sqlstore.Config{})
+//	store, err := sqldedupe.NewDedupe(db, sqldedupe.PostgreSQL, sqldedupe.Config{})
 //	…
 //	err = store.CreateTable(ctx) // or put store.Schema() in your migrations
 //	rcv, err := receiver.New(receiver.Config{Dedupe: store, …})
@@ -23,4 +23,4 @@
 //
 // Rows stay until [Dedupe.Prune] removes those that need not be remembered any
 // more. Call it now and then, from one replica or all.
-package sqlstore
+package sqldedupe

@@ -1,4 +1,4 @@
-package sqlstore
+package sqldedupe
 
 import (
 	"context"
@@ -60,7 +60,7 @@ func (c *Counters) CreateTable(ctx context.Context) error {
 func (c *Counters) Bump(ctx context.Context, names ...string) error {
 	for _, name := range names {
 		if _, err := c.db.ExecContext(ctx, c.bump, name); err != nil {
-			return fmt.Errorf("sqlstore: bump: %w", err)
+			return fmt.Errorf("sqldedupe: bump: %w", err)
 		}
 	}
 	return nil
@@ -71,7 +71,7 @@ func (c *Counters) Bump(ctx context.Context, names ...string) error {
 func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 	found, err := c.stored(ctx, names)
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: read: %w", err)
+		return nil, fmt.Errorf("sqldedupe: read: %w", err)
 	}
 	var missing []string
 	for _, name := range names {
@@ -79,20 +79,20 @@ func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 			continue
 		}
 		if _, err := c.db.ExecContext(ctx, c.start, name); err != nil {
-			return nil, fmt.Errorf("sqlstore: read: %w", err)
+			return nil, fmt.Errorf("sqldedupe: read: %w", err)
 		}
 		missing = append(missing, name)
 	}
 	started, err := c.stored(ctx, missing) // somebody else may have been faster
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: read: %w", err)
+		return nil, fmt.Errorf("sqldedupe: read: %w", err)
 	}
 	maps.Copy(found, started)
 	numbers := make([]int64, len(names))
 	for i, name := range names {
 		number, ok := found[name]
 		if !ok {
-			return nil, fmt.Errorf("sqlstore: read: %q was deleted meanwhile", name)
+			return nil, fmt.Errorf("sqldedupe: read: %q was deleted meanwhile", name)
 		}
 		numbers[i] = number
 	}
