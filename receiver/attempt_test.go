@@ -46,7 +46,7 @@ func TestInFlightDuplicateIsNeverAcknowledged(t *testing.T) {
 func TestLeaseIsExtended(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store := newSpy()
+		store := newSpy(t)
 		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 3*time.Second, store })
 		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
 			time.Sleep(10500 * time.Millisecond)
@@ -71,7 +71,7 @@ func TestLeaseIsExtended(t *testing.T) {
 func TestLeaseSurvivesAStoreThatIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store := newSpy()
+		store := newSpy(t)
 		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 30*time.Second, store })
 		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
 			time.Sleep(time.Minute)
@@ -93,7 +93,7 @@ func TestLeaseSurvivesAStoreThatIsDown(t *testing.T) {
 func TestLostClaim(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store := newSpy()
+		store := newSpy(t)
 		store.Deduper = strict{store.Deduper}
 		store.fail["Extend"] = errors.New("cut off")
 		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 3*time.Second, store })
@@ -127,7 +127,7 @@ func TestLostClaim(t *testing.T) {
 func TestHandlerThatSettlesIsNotCutShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store := newSpy()
+		store := newSpy(t)
 		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 		var cause error
 		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
@@ -153,7 +153,7 @@ func TestHandlerReturnsAsTheLeaseIsExtended(t *testing.T) {
 	t.Parallel()
 	for range 300 { // the two meet in some of them
 		synctest.Test(t, func(t *testing.T) {
-			store := newSpy()
+			store := newSpy(t)
 			store.Deduper = strict{store.Deduper}
 			b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 			h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
@@ -170,7 +170,7 @@ func TestHandlerReturnsAsTheLeaseIsExtended(t *testing.T) {
 func TestFailOpenExtendsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store := newSpy()
+		store := newSpy(t)
 		store.fail["Claim"] = errors.New("down")
 		b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, true })
 		h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
@@ -200,7 +200,7 @@ func (s lingering) Claim(ctx context.Context, _ receiver.Claim, _ time.Duration)
 // race detector would say otherwise.
 func TestFailOpenAfterAClaimThatLingers(t *testing.T) {
 	t.Parallel()
-	store := lingering{receiver.NewMemory(receiver.MemoryConfig{}), make(chan struct{})}
+	store := lingering{newMemory(t, receiver.MemoryConfig{}), make(chan struct{})}
 	b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, true })
 	h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
 		<-store.looked
@@ -233,7 +233,7 @@ func TestHandlerOutlivesTheSender(t *testing.T) {
 func TestSenderGoneBeforeTheClaim(t *testing.T) {
 	t.Parallel()
 	for _, failOpen := range []bool{true, false} {
-		store := newSpy()
+		store := newSpy(t)
 		store.Deduper = strict{store.Deduper}
 		b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, failOpen })
 		h := b.Handler(receiver.HandlerFunc(ok))
@@ -264,7 +264,7 @@ func TestClaimingIsBounded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				memory := receiver.NewMemory(receiver.MemoryConfig{})
+				memory := newMemory(t, receiver.MemoryConfig{})
 				b := setup(t, func(c *receiver.Config) {
 					c.Dedupe, c.FailOpen, c.ClaimTimeout = mute{memory}, tt.failOpen, tt.timeout
 				})
@@ -281,7 +281,7 @@ func TestClaimingIsBounded(t *testing.T) {
 	t.Run("also if it does not take the event back", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			b := setup(t, func(c *receiver.Config) { c.Dedupe = deaf{mute{receiver.NewMemory(receiver.MemoryConfig{})}} })
+			b := setup(t, func(c *receiver.Config) { c.Dedupe = deaf{mute{newMemory(t, receiver.MemoryConfig{})}} })
 			start := time.Now()
 			assert.Equal(t, 503, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
 			assert.Equal(t, 3*time.Second, time.Since(start))
@@ -303,7 +303,7 @@ func (m mute) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) 
 func TestClaimThatIsMadeTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		memory := receiver.NewMemory(receiver.MemoryConfig{})
+		memory := newMemory(t, receiver.MemoryConfig{})
 		store := &belated{Deduper: memory}
 		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 		h := b.Handler(receiver.HandlerFunc(ok))
@@ -347,7 +347,7 @@ func (deaf) Release(ctx context.Context, _ receiver.Claim) error {
 func TestSettlingIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, func(c *receiver.Config) { c.Dedupe = stuck{receiver.NewMemory(receiver.MemoryConfig{})} })
+		b := setup(t, func(c *receiver.Config) { c.Dedupe = stuck{newMemory(t, receiver.MemoryConfig{})} })
 		start := time.Now()
 		assert.Equal(t, 200, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
 		assert.Equal(t, 10*time.Second, time.Since(start))
@@ -366,7 +366,7 @@ func (stuck) Done(ctx context.Context, _ receiver.Claim, _ time.Duration) error 
 // The outcome is recorded although the sender has stopped waiting.
 func TestSenderGone(t *testing.T) {
 	t.Parallel()
-	store := newSpy()
+	store := newSpy(t)
 	store.Deduper = strict{store.Deduper}
 	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 	ctx, cancel := context.WithCancel(t.Context())
@@ -443,7 +443,7 @@ func TestTimeToRecord(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				store := sluggish{receiver.NewMemory(receiver.MemoryConfig{}), tt.extend, tt.done}
+				store := sluggish{newMemory(t, receiver.MemoryConfig{}), tt.extend, tt.done}
 				b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = tt.lease, store })
 				start := time.Now()
 				h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
@@ -462,7 +462,7 @@ func TestTimeToRecord(t *testing.T) {
 func TestLostClaimIsNotExtended(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store := newSpy()
+		store := newSpy(t)
 		store.fail["Extend"] = receiver.ErrStaleToken
 		b := setup(t, func(c *receiver.Config) { c.Lease, c.Dedupe = 3*time.Second, store })
 		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
@@ -485,7 +485,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 				var left weak.Pointer[event.Event]
 				b := setup(t, func(c *receiver.Config) {
 					c.Hooks = receiver.Hooks{} // the test's own would keep it
-					c.Lease, c.Dedupe = 3*time.Second, sluggish{receiver.NewMemory(receiver.MemoryConfig{}), time.Hour, 0}
+					c.Lease, c.Dedupe = 3*time.Second, sluggish{newMemory(t, receiver.MemoryConfig{}), time.Hour, 0}
 				})
 				h := b.Handler(receiver.HandlerFunc(func(_ context.Context, e *event.Event) error {
 					left = weak.Make(e)

@@ -60,7 +60,7 @@ func TestForm(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := newSpy()
+			store := newSpy(t)
 			b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 			r := post(envelope(t, "evt_1"))
 			r.Body = tripwire{t}
@@ -206,7 +206,7 @@ func TestBodyLimit(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := newSpy()
+			store := newSpy(t)
 			b := setup(t, func(c *receiver.Config) { c.MaxBody, c.Dedupe = int64(tt.limit), store })
 			r := post(body)
 			if tt.chunked {
@@ -330,7 +330,7 @@ func TestMalformed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := newSpy()
+			store := newSpy(t)
 			b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 			w := serve(b.Handler(failing(errors.New("not reached"))), post(body))
 			assert.Equal(t, 400, w.Code)
@@ -448,7 +448,7 @@ func TestDecode(t *testing.T) {
 // Check alone claims nothing, and leaves a request that can be read again.
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	store := newSpy()
+	store := newSpy(t)
 	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 	r := post(envelope(t, "evt_1"))
 	for range 2 {

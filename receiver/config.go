@@ -168,7 +168,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.Default()
 	}
 	if c.Dedupe == nil {
-		c.Dedupe = NewMemory(MemoryConfig{Logger: c.Logger})
+		c.Dedupe = newMemory(MemoryConfig{Logger: c.Logger})
 	}
 	return c
 }

@@ -2,6 +2,7 @@ package receiver_test
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -55,6 +56,54 @@ func TestConfig(t *testing.T) {
 			assert.NotContains(t, err.Error(), secret)
 		})
 	}
+}
+
+// Zero is the default, and a negative number is an error, in every field.
+func TestNegativeIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, build := range []func(field int) (name string, err error){
+		func(field int) (string, error) {
+			cfg := receiver.Config{Secrets: []receiver.Secret{{Value: secret}}}
+			name := negate(&cfg, field)
+			_, err := receiver.New(cfg)
+			return name, err
+		},
+		func(field int) (string, error) {
+			var cfg receiver.MemoryConfig
+			name := negate(&cfg, field)
+			_, err := receiver.NewMemory(cfg)
+			return name, err
+		},
+	} {
+		for field := 0; ; field++ {
+			name, err := build(field)
+			if name == "" {
+				require.NoError(t, err)
+				require.NotZero(t, field, "no field was tried")
+				break
+			}
+			var invalid *event.ValidationError
+			require.ErrorAs(t, err, &invalid, name)
+			assert.Equal(t, name, invalid.Problems[0].Field)
+		}
+	}
+}
+
+// negate makes the nth number of a configuration negative and returns its name,
+// which is empty if there are fewer.
+func negate(config any, n int) string {
+	v := reflect.ValueOf(config).Elem()
+	for i := range v.NumField() {
+		if !v.Field(i).CanInt() {
+			continue
+		}
+		if n == 0 {
+			v.Field(i).SetInt(-1)
+			return v.Type().Field(i).Name
+		}
+		n--
+	}
+	return ""
 }
 
 // A key that cannot protect anything does not get as far as a Receiver.

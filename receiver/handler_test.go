@@ -62,7 +62,7 @@ func TestOutcomes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := newSpy()
+			store := newSpy(t)
 			b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 			h := b.Handler(tt.handler)
 
@@ -96,7 +96,7 @@ func TestDuplicate(t *testing.T) {
 // A store that is down means 503, and an untouched handler.
 func TestStoreDown(t *testing.T) {
 	t.Parallel()
-	store := newSpy()
+	store := newSpy(t)
 	store.fail["Claim"] = errors.New("down")
 	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 	w := serve(b.Handler(failing(errors.New("not reached"))), post(envelope(t, "evt_1")))
@@ -119,7 +119,7 @@ func TestStoreDownFailOpen(t *testing.T) {
 		{errors.New("failed"), 503, receiver.Failed},
 		{receiver.Permanent(errors.New("failed")), 200, receiver.GivenUp},
 	} {
-		store := newSpy()
+		store := newSpy(t)
 		store.fail["Claim"] = errors.New("down")
 		b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, true })
 		assert.Equal(t, tt.status, serve(b.Handler(failing(tt.err)), post(envelope(t, "evt_1"))).Code)
@@ -132,7 +132,7 @@ func TestStoreDownFailOpen(t *testing.T) {
 // for it again would surely have it handled twice. It is an error in the log.
 func TestOutcomeNotRecorded(t *testing.T) {
 	t.Parallel()
-	store := newSpy()
+	store := newSpy(t)
 	store.fail["Done"] = errors.New("down")
 	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 	assert.Equal(t, 200, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
@@ -144,7 +144,7 @@ func TestOutcomeNotRecorded(t *testing.T) {
 // An event that could not be given back is the lease's to give back.
 func TestReleaseFails(t *testing.T) {
 	t.Parallel()
-	store := newSpy()
+	store := newSpy(t)
 	store.fail["Release"] = errors.New("down")
 	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 	assert.Equal(t, 503, serve(b.Handler(failing(errors.New("failed"))), post(envelope(t, "evt_1"))).Code)
@@ -156,7 +156,7 @@ func TestReleaseWithoutReturn(t *testing.T) {
 	t.Parallel()
 	t.Run("http.ErrAbortHandler passes through", func(t *testing.T) {
 		t.Parallel()
-		store := newSpy()
+		store := newSpy(t)
 		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 		h := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 		assert.PanicsWithValue(t, http.ErrAbortHandler, func() { serve(h, post(envelope(t, "evt_1"))) })
@@ -164,7 +164,7 @@ func TestReleaseWithoutReturn(t *testing.T) {
 	})
 	t.Run("runtime.Goexit", func(t *testing.T) {
 		t.Parallel()
-		store := newSpy()
+		store := newSpy(t)
 		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 		h := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { runtime.Goexit() }))
 		body, done := envelope(t, "evt_1"), make(chan struct{})

@@ -40,7 +40,7 @@ func TestInvalidation(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := newSpy()
+			store := newSpy(t)
 			b := setup(t, func(c *receiver.Config) {
 				c.Dedupe = store
 				c.Invalidator = receiver.InvalidatorFunc(func(_ context.Context, e *event.Event) error {
@@ -62,7 +62,7 @@ func TestDuplicateIsInvalidated(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("cache is down")
 	invalidate := func() error { return broken }
-	store := newSpy()
+	store := newSpy(t)
 	b := setup(t, func(c *receiver.Config) {
 		c.Dedupe = store
 		c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error {
@@ -94,7 +94,7 @@ func TestDuplicateIsInvalidated(t *testing.T) {
 // event back.
 func TestInvalidatorPanics(t *testing.T) {
 	t.Parallel()
-	store := newSpy()
+	store := newSpy(t)
 	b := setup(t, func(c *receiver.Config) {
 		c.Dedupe = store
 		c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error { panic("boom") })
@@ -117,7 +117,7 @@ func TestInvalidatorDoesNotReturn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := newSpy()
+			store := newSpy(t)
 			b := setup(t, func(c *receiver.Config) {
 				c.Dedupe = store
 				c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error { end(); return nil })

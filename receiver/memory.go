@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
 )
 
 const (
@@ -79,16 +81,32 @@ type memoryEntry struct {
 // sweepEvery bounds how often a full Memory looks through all its entries.
 const sweepEvery = time.Second
 
-// NewMemory returns an empty Memory.
-func NewMemory(config MemoryConfig) *Memory {
+// NewMemory returns an empty Memory. A negative bound is refused with an
+// [*event.ValidationError].
+func NewMemory(config MemoryConfig) (*Memory, error) {
+	var problems event.Problems
+	if config.MaxKeys < 0 {
+		problems.Add("MaxKeys", "must not be negative")
+	}
+	if config.Horizon < 0 {
+		problems.Add("Horizon", "must not be negative")
+	}
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	return newMemory(config), nil
+}
+
+// newMemory is NewMemory for a configuration that is right.
+func newMemory(config MemoryConfig) *Memory {
 	m := &Memory{
 		max: config.MaxKeys, horizon: config.Horizon, log: config.Logger,
 		entries: make(map[memoryKey]memoryEntry), bySender: make(map[Sender]uint16),
 	}
-	if m.max <= 0 {
+	if m.max == 0 {
 		m.max = DefaultMaxKeys
 	}
-	if m.horizon <= 0 {
+	if m.horizon == 0 {
 		m.horizon = DefaultHorizon
 	}
 	if m.log == nil {

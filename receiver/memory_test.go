@@ -19,7 +19,7 @@ import (
 
 func TestMemoryRules(t *testing.T) {
 	t.Parallel()
-	m := receiver.NewMemory(receiver.MemoryConfig{})
+	m := newMemory(t, receiver.MemoryConfig{})
 	dedupetest.Run(t, func(*testing.T) receiver.Deduper { return m })
 }
 
@@ -37,7 +37,7 @@ func fill(t *testing.T, m *receiver.Memory, key string) (receiver.Claim, error) 
 func TestMemoryRefusesRatherThanForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 3})
+		m := newMemory(t, receiver.MemoryConfig{MaxKeys: 3})
 		for i, keep := range []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour} {
 			c, err := fill(t, m, fmt.Sprint("evt_", i))
 			require.NoError(t, err)
@@ -64,7 +64,7 @@ func TestMemoryRefusesRatherThanForgets(t *testing.T) {
 func TestMemoryKeepsLateClaims(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 1})
+		m := newMemory(t, receiver.MemoryConfig{MaxKeys: 1})
 		c, err := fill(t, m, "evt_late")
 		require.NoError(t, err)
 		time.Sleep(time.Minute + receiver.Grace/2)
@@ -83,7 +83,7 @@ func TestMemoryKeepsLateClaims(t *testing.T) {
 // The sender hears of a full memory as of any store that is down.
 func TestMemoryFullIsUnavailable(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *receiver.Config) { c.Dedupe = receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 1}) })
+	b := setup(t, func(c *receiver.Config) { c.Dedupe = newMemory(t, receiver.MemoryConfig{MaxKeys: 1}) })
 	h := b.Handler(receiver.HandlerFunc(ok))
 	assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
 	assert.Equal(t, 503, serve(h, post(envelope(t, "evt_2"))).Code)
@@ -126,7 +126,7 @@ func TestMemoryOutlivesAWeek(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		logger, log := logged()
-		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 1000, Logger: logger})
+		m := newMemory(t, receiver.MemoryConfig{MaxKeys: 1000, Logger: logger})
 		const every = 10 * time.Minute // 1008 a week, 432 in 72 hours
 		warned := time.Duration(0)
 		start := time.Now()
@@ -151,7 +151,7 @@ func TestMemoryOutlivesAWeek(t *testing.T) {
 func TestMemoryForgetsNothingThatMayComeAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 90, Horizon: 10 * time.Hour, Logger: slog.New(slog.DiscardHandler)})
+		m := newMemory(t, receiver.MemoryConfig{MaxKeys: 90, Horizon: 10 * time.Hour, Logger: slog.New(slog.DiscardHandler)})
 		for i := range 80 {
 			require.NoError(t, handle(t, m, 0, fmt.Sprint("evt_", i)))
 		}
@@ -173,7 +173,7 @@ func TestMemoryForgetsNothingThatMayComeAgain(t *testing.T) {
 func TestMemoryNeverForgetsAClaim(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 9, Horizon: time.Second})
+		m := newMemory(t, receiver.MemoryConfig{MaxKeys: 9, Horizon: time.Second})
 		var claims []receiver.Claim
 		for i := range 8 {
 			c, err := fill(t, m, fmt.Sprint("evt_", i))
@@ -204,7 +204,7 @@ func TestMemoryIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const victim, greedy, late = receiver.Sender(1), receiver.Sender(2), receiver.Sender(3)
 		logger, _ := logged()
-		m := receiver.NewMemory(receiver.MemoryConfig{MaxKeys: 9000, Logger: logger})
+		m := newMemory(t, receiver.MemoryConfig{MaxKeys: 9000, Logger: logger})
 		refused := 0
 		for i := range 20_000 {
 			if err := handle(t, m, greedy, fmt.Sprint("greedy_", i)); err != nil {
@@ -231,7 +231,7 @@ func TestMemoryIsShared(t *testing.T) {
 // Keys that are settled again and again leave nothing behind. It is not parallel:
 // what the others allocate would count.
 func TestMemoryOfFewKeys(t *testing.T) {
-	m := receiver.NewMemory(receiver.MemoryConfig{})
+	m := newMemory(t, receiver.MemoryConfig{})
 	require.NoError(t, handle(t, m, 0, "evt_long"))
 	size := func() uint64 {
 		var s runtime.MemStats

@@ -90,7 +90,7 @@ func TestSlowBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := newSpy()
+			store := newSpy(t)
 			b := setup(t, func(c *receiver.Config) { c.ReadTimeout, c.Dedupe = tt.own, store })
 			_, answer := dial(t, b.Handler(receiver.HandlerFunc(ok)),
 				func(s *httptest.Server) { s.Config.ReadTimeout = tt.server }, head(secret, 1000)+`{"event_id":`)

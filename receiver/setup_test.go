@@ -116,6 +116,13 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
+func newMemory(t testing.TB, config receiver.MemoryConfig) *receiver.Memory {
+	t.Helper()
+	m, err := receiver.NewMemory(config)
+	require.NoError(t, err)
+	return m
+}
+
 // spy counts the calls that reach a Deduper, and fails those that it is told to.
 type spy struct {
 	receiver.Deduper
@@ -124,8 +131,9 @@ type spy struct {
 	fail  map[string]error
 }
 
-func newSpy() *spy {
-	return &spy{Deduper: receiver.NewMemory(receiver.MemoryConfig{}), fail: make(map[string]error)}
+func newSpy(t testing.TB) *spy {
+	t.Helper()
+	return &spy{Deduper: newMemory(t, receiver.MemoryConfig{}), fail: make(map[string]error)}
 }
 
 func (s *spy) call(name string) error {

@@ -112,7 +112,7 @@ func TestSignature(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			store := newSpy()
+			store := newSpy(t)
 			b := setup(t, signed(t, whsec()), func(c *receiver.Config) { c.Dedupe = store })
 			if tt.unread {
 				tt.request.Body = tripwire{t}

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -28,6 +29,8 @@ func (c Config) prefix(kind string) string {
 	}
 	return c.Prefix + kind
 }
+
+var errNoClient = errors.New("redisstore: the client is nil")
 
 // await calls f and returns what it does, or the cause when ctx is done before.
 // go-redis looks at a context only between its attempts unless it is told to

@@ -34,7 +34,10 @@ type Dedupe struct {
 }
 
 // NewDedupe returns a store in Redis. client is any client of go-redis.
-func NewDedupe(client redis.Scripter, config Config) *Dedupe {
+func NewDedupe(client redis.Scripter, config Config) (*Dedupe, error) {
+	if client == nil {
+		return nil, errNoClient
+	}
 	return &Dedupe{
 		client:  client,
 		prefix:  config.prefix("claim:"),
@@ -42,7 +45,7 @@ func NewDedupe(client redis.Scripter, config Config) *Dedupe {
 		extend:  redis.NewScript(extendLua),
 		settle:  redis.NewScript(settleLua),
 		release: redis.NewScript(releaseLua),
-	}
+	}, nil
 }
 
 // Claim implements [receiver.Deduper].

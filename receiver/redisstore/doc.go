@@ -3,7 +3,9 @@
 // deletion of cached keys ([Keys]).
 //
 //	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"})
-//	rcv, err := receiver.New(receiver.Config{Dedupe: redisstore.NewDedupe(client, redisstore.Config{}), …})
+//	dedupe, err := redisstore.NewDedupe(client, redisstore.Config{})
+//	…
+//	rcv, err := receiver.New(receiver.Config{Dedupe: dedupe, …})
 //
 // It is a module of its own, so that importers of the others do not get a Redis
 // client. It works with a single server, Sentinel and Cluster: every step is one

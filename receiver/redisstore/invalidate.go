@@ -29,13 +29,16 @@ type Counters struct {
 var _ invalidate.Counters = (*Counters)(nil)
 
 // NewCounters returns counters in Redis. client is any client of go-redis.
-func NewCounters(client Client, config Config) *Counters {
+func NewCounters(client Client, config Config) (*Counters, error) {
+	if client == nil {
+		return nil, errNoClient
+	}
 	return &Counters{
 		client: client,
 		prefix: config.prefix("generation:"),
 		bump:   redis.NewScript(bumpLua),
 		read:   redis.NewScript(readLua),
-	}
+	}, nil
 }
 
 // Bump implements [invalidate.Counters].

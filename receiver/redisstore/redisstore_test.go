@@ -51,11 +51,33 @@ func connect(t *testing.T) (*redis.Client, string) {
 	return client, prefix
 }
 
+func newDedupe(t *testing.T, client *redis.Client, prefix string) *redisstore.Dedupe {
+	t.Helper()
+	store, err := redisstore.NewDedupe(client, redisstore.Config{Prefix: prefix})
+	require.NoError(t, err)
+	return store
+}
+
+func newCounters(t *testing.T, client *redis.Client, prefix string) *redisstore.Counters {
+	t.Helper()
+	counters, err := redisstore.NewCounters(client, redisstore.Config{Prefix: prefix})
+	require.NoError(t, err)
+	return counters
+}
+
+func TestNilClient(t *testing.T) {
+	t.Parallel()
+	_, err := redisstore.NewDedupe(nil, redisstore.Config{})
+	require.ErrorContains(t, err, "client is nil")
+	_, err = redisstore.NewCounters(nil, redisstore.Config{})
+	require.ErrorContains(t, err, "client is nil")
+}
+
 func TestDedupeRules(t *testing.T) {
 	t.Parallel()
 	client, prefix := connect(t)
 	dedupetest.Run(t, func(*testing.T) receiver.Deduper {
-		return redisstore.NewDedupe(client, redisstore.Config{Prefix: prefix})
+		return newDedupe(t, client, prefix)
 	})
 }
 
@@ -63,7 +85,7 @@ func TestCounters(t *testing.T) {
 	t.Parallel()
 	client, prefix := connect(t)
 	counterstest.Run(t, func(*testing.T) invalidate.Counters {
-		return redisstore.NewCounters(client, redisstore.Config{Prefix: prefix})
+		return newCounters(t, client, prefix)
 	})
 }
 
@@ -71,8 +93,8 @@ func TestCounters(t *testing.T) {
 // parallel: it makes the server forget those of the other tests too.
 func TestScriptsAreSentAgain(t *testing.T) {
 	client, prefix := connect(t)
-	store := redisstore.NewDedupe(client, redisstore.Config{Prefix: prefix})
-	counters := redisstore.NewCounters(client, redisstore.Config{Prefix: prefix})
+	store := newDedupe(t, client, prefix)
+	counters := newCounters(t, client, prefix)
 	for range 2 {
 		require.NoError(t, client.ScriptFlush(t.Context()).Err())
 		c := receiver.Claim{Key: "evt_" + receiver.NewToken().String(), Token: receiver.NewToken()}
@@ -92,7 +114,7 @@ func TestWhatIsStored(t *testing.T) {
 	t.Parallel()
 	client, prefix := connect(t)
 	ctx := t.Context()
-	store := redisstore.NewDedupe(client, redisstore.Config{Prefix: prefix})
+	store := newDedupe(t, client, prefix)
 	c := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
 	_, err := store.Claim(ctx, c, time.Minute)
 	require.NoError(t, err)
@@ -108,7 +130,7 @@ func TestWhatIsStored(t *testing.T) {
 func TestForeignKey(t *testing.T) {
 	t.Parallel()
 	client, prefix := connect(t)
-	store := redisstore.NewDedupe(client, redisstore.Config{Prefix: prefix})
+	store := newDedupe(t, client, prefix)
 	require.NoError(t, client.Set(t.Context(), prefix+"claim:evt_1", "mine", 0).Err())
 	_, err := store.Claim(t.Context(), receiver.Claim{Key: "evt_1"}, time.Hour)
 	require.Error(t, err)
@@ -124,19 +146,19 @@ func TestServerAway(t *testing.T) {
 	require.NoError(t, listener.Close())
 	client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
 	defer func() { _ = client.Close() }()
-	store := redisstore.NewDedupe(client, redisstore.Config{})
+	store := newDedupe(t, client, "")
 	c := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
 	_, err = store.Claim(t.Context(), c, time.Hour)
 	require.Error(t, err)
 	for _, err := range []error{
 		store.Done(t.Context(), c, time.Hour), store.Release(t.Context(), c),
-		redisstore.NewCounters(client, redisstore.Config{}).Bump(t.Context(), "a"),
+		newCounters(t, client, "").Bump(t.Context(), "a"),
 		redisstore.Keys(client, "")(t.Context(), "a"),
 	} {
 		require.Error(t, err)
 		assert.NotErrorIs(t, err, receiver.ErrStaleToken)
 	}
-	_, err = redisstore.NewCounters(client, redisstore.Config{}).Read(t.Context(), "a")
+	_, err = newCounters(t, client, "").Read(t.Context(), "a")
 	assert.Error(t, err)
 }
 
@@ -173,7 +195,7 @@ func hung(t *testing.T) (client *redis.Client, asked <-chan struct{}) {
 func TestServerHangs(t *testing.T) {
 	t.Parallel()
 	client, asked := hung(t)
-	store, counters := redisstore.NewDedupe(client, redisstore.Config{}), redisstore.NewCounters(client, redisstore.Config{})
+	store, counters := newDedupe(t, client, ""), newCounters(t, client, "")
 	c := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
 	for name, call := range map[string]func(context.Context) error{
 		"claim":   func(ctx context.Context) error { _, err := store.Claim(ctx, c, time.Hour); return err },
@@ -206,7 +228,7 @@ func TestServerHangsIsUnavailable(t *testing.T) {
 	results := make(chan receiver.Result, 1)
 	rcv, err := receiver.New(receiver.Config{
 		Secrets: []receiver.Secret{{Value: "correct-horse-battery-staple"}}, AllowHTTP: true,
-		Dedupe: redisstore.NewDedupe(client, redisstore.Config{}), ClaimTimeout: 10 * time.Millisecond,
+		Dedupe: newDedupe(t, client, ""), ClaimTimeout: 10 * time.Millisecond,
 		Hooks: receiver.Hooks{OnResult: func(r receiver.Result) { results <- r }},
 	})
 	require.NoError(t, err)

@@ -170,9 +170,20 @@ func (s *Dedupe) Release(ctx context.Context, c receiver.Claim) error {
 	return held(ctx, "release", s.db, s.sql.release, c.Key, c.Token.String())
 }
 
-// Prune removes up to limit rows that need not be remembered any more and
-// returns how many went. Fewer than limit means that there are no more.
+// DefaultPrune is how many rows one call of [Dedupe.Prune] removes at most if
+// its limit is 0.
+const DefaultPrune = 1000
+
+// Prune removes up to limit rows that need not be remembered any more, and
+// returns how many it removed. Fewer than limit means that no more are left.
+// A limit of 0 means [DefaultPrune]; a negative one is an error.
 func (s *Dedupe) Prune(ctx context.Context, limit int) (int64, error) {
+	if limit < 0 {
+		return 0, fmt.Errorf("sqldedupe: prune: the limit must not be negative: %d", limit)
+	}
+	if limit == 0 {
+		limit = DefaultPrune
+	}
 	result, err := s.db.ExecContext(ctx, s.sql.prune, receiver.Grace.Milliseconds(), limit)
 	if err != nil {
 		return 0, fmt.Errorf("sqldedupe: prune: %w", err)

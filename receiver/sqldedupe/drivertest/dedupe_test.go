@@ -115,9 +115,11 @@ func TestPrune(t *testing.T) {
 		db.exec(t, "UPDATE webhook_receiver_claims SET until_ms = until_ms - 3600001 WHERE claim_key = 'long gone'")
 
 		passed(t, store)
+		_, err := store.Prune(ctx, -1)
+		require.ErrorContains(t, err, "negative")
 		var removed []int64
-		for range 3 {
-			n, err := store.Prune(ctx, 2)
+		for _, limit := range []int{2, 0, 2} {
+			n, err := store.Prune(ctx, limit)
 			require.NoError(t, err)
 			removed = append(removed, n)
 		}
