@@ -180,6 +180,8 @@ func (a *attempt) outcome(err error, held *heldResponse) (Result, answer) {
 		return Result{Outcome: Panicked, Err: err}, answer{status: http.StatusInternalServerError}
 	case errors.Is(err, ErrNoHandler):
 		return a.finish(Unhandled, nil)
+	case errors.Is(err, ErrAlreadyHandled):
+		return a.finish(Duplicate, nil)
 	case isPermanent(err):
 		return a.finish(GivenUp, err)
 	}

@@ -47,6 +47,12 @@ func (*bodyReader) Close() error { return nil }
 
 type contextKey struct{}
 
+// ContextWithDelivery returns a context in which [DeliveryFrom] and [EventFrom] find
+// d: for tests of handlers, and for code that calls handlers without a Receiver.
+func ContextWithDelivery(ctx context.Context, d *Delivery) context.Context {
+	return context.WithValue(ctx, contextKey{}, d)
+}
+
 // DeliveryFrom returns the delivery that a handler behind [Receiver.Handler] is
 // called for, nil in any other context.
 func DeliveryFrom(ctx context.Context) *Delivery {

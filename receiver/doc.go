@@ -1,5 +1,5 @@
-// Package receiver is the consumer's half: it checks webhooks, sees to it that
-// each event is handled once, and drops what has become stale from caches.
+// Package receiver handles incoming webhooks: it checks who sent them, hands each
+// event to your code once, and drops from caches what an event makes stale.
 //
 //	rcv, err := receiver.New(receiver.Config{
 //		Secrets: []receiver.Secret{{Value: os.Getenv("WEBHOOK_SECRET")}},
@@ -9,10 +9,47 @@
 //	events.On("object.*", func(ctx context.Context, e *event.Event) error { … })
 //	http.Handle("/webhooks", rcv.Handler(events))
 //
+// A handler that returns nil has handled the event. If it returns an error, the
+// sender gets 503 and sends the event again.
+//
+// # What to use for what
+//
+// The zero configuration remembers handled events in the memory of the process. That
+// is enough for one process whose handlers may run twice for an event after a restart.
+// For more, set [Config.Dedupe] or put an inbox behind the Receiver:
+//
+//	                                  Memory  redisstore  sqldedupe  inbox
+//	an event is handled once in
+//	  one process                     yes     yes         yes        yes
+//	  several processes               no      yes         yes        yes
+//	  spite of a restart              no      yes         yes        yes
+//	the sender waits for the handler  yes     yes         yes        no
+//	a failed handler is retried by    sender  sender      sender     the inbox
+//	DoneTx costs one row more         yes     yes         no         yes
+//	memory or rows are removed by     itself  Redis       Prune      the Dispatcher
+//
+// An inbox stores the event, acknowledges it, and calls the handler afterwards. The
+// Receiver in front of it needs no shared Deduper, since the inbox knows what it has
+// stored; with one, a duplicate costs the inbox nothing.
+//
+// "Once" has a gap in all four columns: a process may die after the handler had its
+// effect and before that was recorded, and then the handler is called again. Where the
+// effect is in a SQL database, DoneTx of package sqldedupe closes the gap: the handler
+// records the event in the transaction of the effect. What combines with what:
+//
+//	                Memory  redisstore  sqldedupe  inbox  no Deduper (FailOpen)
+//	DoneTx          yes     yes         yes        yes    yes
+//	Invalidator     yes     yes         yes        yes    yes
+//	own wrapper     yes     yes         yes        -      -
+//	inbox behind    yes     yes         yes        -      yes
+//
+// Receivers that share a Deduper and handle the same events for different purposes
+// need a [Config.Consumer] each, or the first to handle an event keeps it from the
+// others. An inbox needs a name for each purpose in the same way.
+//
 // # Checks
 //
-// [Receiver.Handler] checks, in this order and stopping at the first that
-// fails:
+// [Receiver.Handler] checks, in this order, and stops at the first check that fails:
 //
 //	method                               405
 //	HTTPS                                400
@@ -23,70 +60,58 @@
 //	signature                            401
 //	event, and that its id is signed     400
 //
-// A wrong secret is answered before a byte of its body is read, and nothing that
-// is not authentic is decoded or remembered. All 401s look the same; [Hooks.OnReject] and the log
-// know the reason. [Receiver.Check] does the same for code that wants no
-// middleware.
+// A request with a wrong secret is refused before a byte of its body is read. A body
+// is decoded, and its event claimed, only after secret and signature were right. All
+// 401s look the same to the sender; [Hooks.OnReject] and the log have the reason.
+// [Receiver.Check] makes the same checks for code that wants no middleware.
 //
-// After a refusal the connection ends, but not while the sender is still sending:
-// a proxy such as nginx would make a 502 of the answer. What it sends is read and
-// thrown away, within bounds for strangers that are small, since this is all that
-// they can have. Each bound ends it, as does the server's own ReadTimeout; a sender
-// that has sent more has another 250 ms to read its answer:
+// A refusal ends the connection, but not while the sender is still sending: a proxy
+// such as nginx would turn the answer into a 502. The Receiver reads what the sender
+// still sends and discards it, within the bounds below and the server's own
+// ReadTimeout. A sender that exceeds the bytes has another 250 ms to read its answer:
 //
 //	                             bytes     time    at once
 //	the static secret was right  16 MiB    5 s     64
-//	anything else                1 MiB     2 s     64
+//	all others                   1 MiB     2 s     64
 //
-// # Handled once
+// # What the sender is answered
 //
-// Senders deliver at least once. The Receiver claims the event's id in a
-// [Deduper] before the handler runs, and records how that ended:
+// Senders deliver at least once. The Receiver claims the event in a [Deduper] before
+// the handler runs, and settles the claim afterwards:
 //
-//	the handler …                  the event is …       the sender gets
-//	returns nil, or answers 2xx    done                 that 2xx
-//	returns an error               given back           503
-//	answers another status         given back           that status
-//	returns a Permanent error      recorded as dead     200
-//	panics                         given back           500
-//	has succeeded before           done                 200
-//	is running at this moment      another call's       409, Retry-After
-//	cannot be claimed in time      untouched            503, Retry-After
+//	the handler …                  the event is …        the sender gets
+//	returns nil, or answers 2xx    done                  that 2xx
+//	returns ErrAlreadyHandled      done                  200
+//	returns an error               released              503
+//	answers another status         released              that status
+//	returns a Permanent error      dead                  200
+//	panics                         released              500
+//	has succeeded before           done                  200
+//	is running at this moment      claimed elsewhere     409, Retry-After
+//	cannot be claimed in time      unchanged             503, Retry-After
 //
-// A process that dies in between leaves a claim whose lease ends. So a handler
-// may still be called twice for one event, if it died after its effect and
-// before that was recorded. To have the effect exactly once, settle the claim in
-// the same database transaction as the effect: see DoneTx in package sqldedupe.
-//
-// [Memory] serves one process. Packages sqldedupe and redisstore have stores
-// that replicas share and that outlive a restart; dedupetest has the rules for
-// another one.
-//
-// # Work that takes longer
-//
-// Package inbox stands between a Receiver and its handlers where these take
-// longer than senders wait, or fail more often than senders try: it stores an
-// event, which is when the sender gets its 200, and has it handled afterwards,
-// with retries and a history of its own.
+// A process that dies leaves a claim behind whose lease ends, after a minute by
+// default. Then the event can be claimed again.
 //
 // # Caches
 //
-// An event says in its cache scope what it makes stale. A [Config.Invalidator]
-// drops that before the event counts as done, and again before a duplicate is
-// acknowledged: a handler that settles the claim itself may have died before the
-// first time. Package invalidate has several.
+// An event says in its cache scope what it makes stale. A [Config.Invalidator] drops
+// that after the handler has succeeded and before the event is done, and again before
+// a duplicate is acknowledged: a handler that settles the claim itself may have died
+// before the Invalidator ran. Package invalidate has several.
 //
 // # Tests
 //
-// Package receivertest builds signed requests for tests of your handlers, and
-// runs an end-to-end suite against any receiver, in any language.
+// Package receivertest builds signed requests for tests of your handlers, and runs an
+// end-to-end suite against any receiver, in any language. Package dedupetest runs the
+// rules of a Deduper against your own.
 //
 // # What is where
 //
-//   - receiver.go, config.go, errors.go: what to ask for, and what is refused
+//   - receiver.go, config.go, errors.go: New, what it can be told, and the errors
 //   - check.go, https.go, secret.go, body.go: the checks
-//   - drain.go: what is read of a body that was refused
-//   - delivery.go: what a handler gets, and the key for deduplication
+//   - drain.go: reading what a refused sender still sends
+//   - delivery.go: what a handler finds in its context, and the key of a claim
 //   - handler.go, attempt.go, result.go: from the claim to the answer
 //   - router.go: handlers by event type
 //   - dedupe.go, memory.go: the contract of a Deduper, and one in memory

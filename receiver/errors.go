@@ -48,6 +48,12 @@ var ErrStaleToken = errors.New("receiver: stale claim")
 // [Router.HandleEvent] returns it.
 var ErrNoHandler = errors.New("receiver: no handler for event type")
 
+// ErrAlreadyHandled says that the effect of an event has happened before, as DoneTx of
+// package sqldedupe finds out in the handler's own transaction. A handler returns it
+// after it has rolled back: the event counts as handled, and the outcome is
+// [Duplicate].
+var ErrAlreadyHandled = errors.New("receiver: event was handled before")
+
 // A Rejection is a request that did not pass the checks. It never holds a
 // secret, a signature or a part of the body.
 type Rejection struct {

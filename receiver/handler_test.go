@@ -3,6 +3,7 @@ package receiver_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -47,6 +48,7 @@ func TestOutcomes(t *testing.T) {
 		{"typed handler fails", failing(broken), 503, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
 		{"typed handler fails for good", failing(receiver.Permanent(broken)), 200, "", receiver.GivenUp, []string{"Claim", "Dead"}, receiver.Duplicate},
 		{"nobody handles the type", receiver.NewRouter(), 200, "", receiver.Unhandled, []string{"Claim", "Done"}, receiver.Duplicate},
+		{"typed handler finds its effect there", failing(fmt.Errorf("pay: %w", receiver.ErrAlreadyHandled)), 200, "", receiver.Duplicate, []string{"Claim", "Done"}, receiver.Duplicate},
 		{"typed handler panics", receiver.HandlerFunc(func(context.Context, *event.Event) error { panic("boom") }), 500, "Internal Server Error\n", receiver.Panicked, []string{"Claim", "Release"}, receiver.Panicked},
 		{"plain handler says nothing", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 200, "", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
 		{"plain handler writes only a body", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "thanks") }), 200, "thanks", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},

@@ -52,7 +52,7 @@ func typedHandler(h http.Handler) HandlerFunc {
 
 // statusOf is the status that tells the sender what a handler's error means.
 func statusOf(err error) int {
-	if err == nil || errors.Is(err, ErrNoHandler) || isPermanent(err) {
+	if err == nil || errors.Is(err, ErrNoHandler) || errors.Is(err, ErrAlreadyHandled) || isPermanent(err) {
 		return http.StatusOK
 	}
 	return http.StatusServiceUnavailable

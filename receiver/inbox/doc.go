@@ -28,6 +28,7 @@
 //	the handler …              the event is …
 //	returns nil                handled
 //	returns ErrNoHandler       handled, with a note in its history
+//	returns ErrAlreadyHandled  handled, with a note in its history
 //	returns an error           tried again, by the retry policy: for 3 days
 //	panics                     tried again
 //	returns a Permanent error  dead at once
@@ -52,8 +53,11 @@
 // independently of each other need an inbox each, see Config.Name.
 //
 // A handler is called a second time for an event if its process died after the
-// effect and before the inbox had recorded that. [receiver.DeliveryFrom] gives a
-// handler behind an inbox nothing: the request is over.
+// effect and before the inbox had recorded that. If the effect is in a SQL database,
+// DoneTx of package sqldedupe makes it happen exactly once: in the handler,
+// [receiver.DeliveryFrom] has the claim for it. It has nothing of the request, which
+// was answered long ago. An event whose record is still kept has no second effect
+// when it is replayed.
 //
 // # Caches
 //

@@ -57,15 +57,16 @@ func storedID(ctx context.Context, e *event.Event, received []byte) string {
 	return "evt_" + hex.EncodeToString(sum[:])
 }
 
-// unwrap returns the event inside a stored envelope.
-func unwrap(payload []byte) (*event.Event, error) {
+// unwrap returns the event inside a stored envelope, and its JSON.
+func unwrap(payload []byte) (*event.Event, []byte, error) {
 	stored, err := event.Decode(payload)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	received, found := stored.Extra[receivedField]
 	if !found {
-		return nil, fmt.Errorf("the envelope has no %q", receivedField)
+		return nil, nil, fmt.Errorf("the envelope has no %q", receivedField)
 	}
-	return event.Decode(received)
+	e, err := event.Decode(received)
+	return e, received, err
 }

@@ -14,13 +14,13 @@ import (
 
 // send is the inbox's channel. Its target is the handler.
 func (in *Inbox) send(ctx context.Context, m *channel.Message) (channel.Result, error) {
-	e, err := unwrap(m.Payload)
+	e, body, err := unwrap(m.Payload)
 	if err != nil {
 		return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: err}
 	}
 	var result channel.Result
-	err = in.handler(ctx, e)
-	if errors.Is(err, receiver.ErrNoHandler) {
+	err = in.handler(receiver.ContextWithDelivery(ctx, in.delivery(m, e, body)), e)
+	if errors.Is(err, receiver.ErrNoHandler) || errors.Is(err, receiver.ErrAlreadyHandled) {
 		result.Response, err = err.Error(), nil
 	}
 	if err == nil || isPermanent(err) {
@@ -29,6 +29,18 @@ func (in *Inbox) send(ctx context.Context, m *channel.Message) (channel.Result, 
 		}
 	}
 	return result, verdict(err)
+}
+
+// delivery is what a handler finds in its context. The key of its claim is that of no
+// receiver: a consumer's name has no slash. The token is zero, since the Dispatcher
+// has the event for this handler alone.
+func (in *Inbox) delivery(m *channel.Message, e *event.Event, body []byte) *receiver.Delivery {
+	return &receiver.Delivery{
+		Event: e,
+		Body:  body,
+		Claim: receiver.Claim{Key: "inbox/" + in.name + "/" + m.EventID},
+		Keep:  receiver.DefaultKeep,
+	}
 }
 
 func (in *Inbox) invalidate(ctx context.Context, e *event.Event) error {

@@ -47,6 +47,11 @@ func TestWhatResultsMean(t *testing.T) {
 			status:   webhook.StatusSucceeded,
 			attempts: []attempt{{response: receiver.ErrNoHandler.Error()}},
 		},
+		"the effect is there already": {
+			fail:     once(fmt.Errorf("pay: %w", receiver.ErrAlreadyHandled)),
+			status:   webhook.StatusSucceeded,
+			attempts: []attempt{{response: "pay: receiver: event was handled before"}},
+		},
 		"an error": {
 			fail: once(errHandler), status: webhook.StatusSucceeded,
 			attempts: []attempt{{class: "rejected", err: errHandler.Error()}, {}},
@@ -94,6 +99,29 @@ func TestWhatResultsMean(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A handler finds in its context what DoneTx needs, apart from every receiver's keys.
+func TestDeliveryInTheContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var got *receiver.Delivery
+		in := newInbox(t, memstore.New(), func(ctx context.Context, e *event.Event) error {
+			got = receiver.DeliveryFrom(ctx)
+			assert.Same(t, e, receiver.EventFrom(ctx))
+			return nil
+		})
+		run(t, in)
+		e := newEvent("evt_1")
+		require.NoError(t, in.HandleEvent(t.Context(), e))
+		synctest.Wait()
+		require.NotNil(t, got)
+		assert.Equal(t, receiver.Claim{Key: "inbox/default/evt_1"}, got.Claim)
+		assert.Equal(t, receiver.DefaultKeep, got.Keep)
+		body, err := e.MarshalJSON()
+		require.NoError(t, err)
+		assert.JSONEq(t, string(body), string(got.Body))
+	})
 }
 
 // The retries back off, and then end; what is dead can be replayed.

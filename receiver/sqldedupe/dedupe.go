@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/receiver"
@@ -30,7 +31,7 @@ type Dedupe struct {
 
 // dedupeSQL is the store's statements in its dialect.
 type dedupeSQL struct {
-	schema, claim, look, extend, settle, release, prune string
+	schema, claim, look, extend, settle, doneTx, release, prune string
 }
 
 // The states as they are stored.
@@ -58,6 +59,22 @@ CREATE INDEX IF NOT EXISTS {index}_until ON {table} (until_ms);
 // volatile.
 const prunable = `until_ms <= (SELECT {now}) AND (state <> 1 OR until_ms <= (SELECT {now}) - $1)`
 
+// doneTx records a key as done, whether it is absent, claimed by the caller, or was
+// remembered long enough, and returns who has the key now. The time is that of the
+// insert, since PostgreSQL's clock may move on while the statement runs.
+var doneTx = `INSERT INTO {table} AS held (claim_key, token, state, until_ms, reason)
+	VALUES ($1, $2, 2, {now} + $3, '')
+	ON CONFLICT (claim_key) DO UPDATE SET
+		token    = CASE WHEN ` + takes + ` THEN excluded.token ELSE held.token END,
+		until_ms = CASE WHEN ` + takes + ` THEN excluded.until_ms ELSE held.until_ms END,
+		reason   = CASE WHEN ` + takes + ` THEN '' ELSE held.reason END,
+		state    = CASE WHEN ` + takes + ` THEN 2 ELSE held.state END
+	RETURNING token, state`
+
+// takes is the condition under which doneTx takes the key over.
+var takes = `(held.token = excluded.token AND held.state <> 3 OR held.until_ms <=
+	excluded.until_ms - $3 - CASE held.state WHEN 1 THEN ` + strconv.FormatInt(receiver.Grace.Milliseconds(), 10) + ` ELSE 0 END)`
+
 // NewDedupe returns a store in db. The table has to exist before it is used:
 // see [Dedupe.CreateTable] and [Dedupe.Schema].
 func NewDedupe(db *sql.DB, dialect Dialect, config Config) (*Dedupe, error) {
@@ -78,6 +95,7 @@ func NewDedupe(db *sql.DB, dialect Dialect, config Config) (*Dedupe, error) {
 			WHERE claim_key = $1 AND token = $2`),
 		settle: render(`UPDATE {table} SET state = $3, until_ms = {now} + $4, reason = $5
 			WHERE claim_key = $1 AND token = $2 AND state IN (1, $3)`),
+		doneTx:  render(doneTx),
 		release: render(`DELETE FROM {table} WHERE claim_key = $1 AND token = $2 AND state = 1`),
 		prune: render(`DELETE FROM {table} WHERE ` + prunable + ` AND claim_key IN (
 			SELECT claim_key FROM {table} WHERE ` + prunable + ` LIMIT $2)`),
@@ -139,35 +157,62 @@ func (s *Dedupe) look(ctx context.Context, key string) (receiver.Standing, error
 
 // Extend implements [receiver.Deduper].
 func (s *Dedupe) Extend(ctx context.Context, c receiver.Claim, lease time.Duration) error {
-	return held(ctx, "extend", s.db, s.sql.extend, c.Key, c.Token.String(), lease.Milliseconds())
+	return s.held(ctx, "extend", s.sql.extend, c.Key, c.Token.String(), lease.Milliseconds())
 }
 
 // Done implements [receiver.Deduper].
 func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration) error {
-	return held(ctx, "done", s.db, s.sql.settle, c.Key, c.Token.String(), rowDone, keep.Milliseconds(), "")
+	return s.held(ctx, "done", s.sql.settle, c.Key, c.Token.String(), rowDone, keep.Milliseconds(), "")
 }
 
-// DoneTx is Done in a transaction of the caller: the event counts as handled if
-// and only if tx commits, together with what else tx does. Call it in a handler
-// with Claim and Keep of [receiver.DeliveryFrom], in a transaction of the store's
-// database, and roll back on any error. With [receiver.ErrStaleToken]
-// another process has the event now.
+// DoneTx records an event as handled in a transaction of the caller, so that the
+// record and the effect that tx writes happen together or not at all. Call it in a
+// handler, with Claim and Keep of [receiver.DeliveryFrom], roll back on any error and
+// return that error:
 //
-// The handler returns as always after the commit, at once or later; the Receiver
-// then finds the claim settled. If the process dies in between, the event comes
-// again, is found done, and what it makes stale is invalidated.
-func (s *Dedupe) DoneTx(ctx context.Context, tx *sql.Tx, c receiver.Claim, keep time.Duration) error {
-	return held(ctx, "done", tx, s.sql.settle, c.Key, c.Token.String(), rowDone, keep.Milliseconds(), "")
+//   - [receiver.ErrAlreadyHandled]: an earlier transaction has committed the effect. A
+//     Receiver and an inbox take it for a success.
+//   - [receiver.ErrStaleToken]: another process has the claim now.
+//
+// It works whatever claims the event: this Dedupe, another [receiver.Deduper] such as
+// the one in Redis, or an inbox. Where it is not this Dedupe, the record is a row of
+// its own, by the key of the claim.
+//
+// After the commit the handler returns as always. If the process dies before that, the
+// event comes again and is found to be handled.
+func (s *Dedupe) DoneTx(ctx context.Context, tx Tx, c receiver.Claim, keep time.Duration) error {
+	if tx.queryRow == nil {
+		return errors.New("sqldedupe: done: the transaction is missing: use SQLTx or PgxTx")
+	}
+	if c.Key == "" {
+		return errors.New("sqldedupe: done: the claim has no key: use that of receiver.DeliveryFrom")
+	}
+	if c.Token == (receiver.Token{}) {
+		// Not claimed, by an inbox for one. No two attempts may count as one.
+		c.Token = receiver.NewToken()
+	}
+	var token string
+	var state int
+	row := tx.queryRow(ctx, s.sql.doneTx, c.Key, c.Token.String(), keep.Milliseconds())
+	switch err := row.Scan(&token, &state); {
+	case err != nil:
+		return fmt.Errorf("sqldedupe: done: %w", err)
+	case state == rowDone && token == c.Token.String():
+		return nil
+	case state == rowDone:
+		return receiver.ErrAlreadyHandled
+	}
+	return receiver.ErrStaleToken
 }
 
 // Dead implements [receiver.Deduper]. The reason is in the row.
 func (s *Dedupe) Dead(ctx context.Context, c receiver.Claim, reason string, keep time.Duration) error {
-	return held(ctx, "dead", s.db, s.sql.settle, c.Key, c.Token.String(), rowDead, keep.Milliseconds(), reason)
+	return s.held(ctx, "dead", s.sql.settle, c.Key, c.Token.String(), rowDead, keep.Milliseconds(), reason)
 }
 
 // Release implements [receiver.Deduper].
 func (s *Dedupe) Release(ctx context.Context, c receiver.Claim) error {
-	return held(ctx, "release", s.db, s.sql.release, c.Key, c.Token.String())
+	return s.held(ctx, "release", s.sql.release, c.Key, c.Token.String())
 }
 
 // DefaultPrune is how many rows one call of [Dedupe.Prune] removes at most if
@@ -191,16 +236,11 @@ func (s *Dedupe) Prune(ctx context.Context, limit int) (int64, error) {
 	return result.RowsAffected()
 }
 
-// execer is a database or a transaction.
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
 // held runs a statement that changes a row only for the holder of its token.
-func held(ctx context.Context, step string, db execer, query string, args ...any) error {
-	ok, err := changed(db.ExecContext(ctx, query, args...))
+func (s *Dedupe) held(ctx context.Context, op, query string, args ...any) error {
+	ok, err := changed(s.db.ExecContext(ctx, query, args...))
 	if err != nil {
-		return fmt.Errorf("sqldedupe: %s: %w", step, err)
+		return fmt.Errorf("sqldedupe: %s: %w", op, err)
 	}
 	if !ok {
 		return receiver.ErrStaleToken

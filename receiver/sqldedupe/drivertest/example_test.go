@@ -51,7 +51,7 @@ func Example_exactlyOnce() {
 			return err
 		}
 		d := receiver.DeliveryFrom(ctx)
-		if err := store.DoneTx(ctx, tx, d.Claim, d.Keep); err != nil {
+		if err := store.DoneTx(ctx, sqldedupe.SQLTx(tx), d.Claim, d.Keep); err != nil {
 			return err
 		}
 		if err := tx.Commit(); err != nil {
