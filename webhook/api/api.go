@@ -59,8 +59,9 @@ type Config struct {
 	MaxRequests int
 
 	// MaxRequestsPerOrganization bounds those of one organization; one more is
-	// answered with 429 and Retry-After. Defaults to 16, or MaxRequests if that
-	// is less.
+	// answered with 429 and Retry-After, and so is one of an organization that
+	// has as many as are still free: something is left for others. Defaults
+	// to 16, or MaxRequests if that is less.
 	MaxRequestsPerOrganization int
 
 	// Logger hears of requests that failed inside. Defaults to slog.Default().
@@ -76,7 +77,8 @@ type API struct {
 	fields       configFields
 	openAPI      []byte
 	mux          *http.ServeMux
-	requests     *slots
+	requests     *admission
+	drain        drain
 	// work is for requests that compile or render templates, which costs time
 	// and memory: no more than there are processors.
 	work *slots
@@ -102,7 +104,8 @@ func New(d Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
 	a := &API{
 		dispatcher: d, authenticate: authenticate, cfg: cfg, fields: configFields{d.Channels()},
 		openAPI:  document,
-		requests: newSlots(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
+		requests: newAdmission(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
+		drain:    make(drain, drainsAll),
 		work:     newSlots(runtime.GOMAXPROCS(0), max(1, runtime.GOMAXPROCS(0)/2)),
 	}
 	a.mux = a.newMux()

@@ -19,7 +19,7 @@ import (
 const bodyTime = 30 * time.Second
 
 // readBody reads the body of a request that may have one: JSON, or nothing.
-func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (a *API) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 	if r.Method != http.MethodPost && r.Method != http.MethodPut && r.Method != http.MethodPatch {
 		return nil, nil
 	}
@@ -27,14 +27,20 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // a test's recorder has none
 	var buffer bytes.Buffer
 	buffer.Grow(int(min(max(r.ContentLength, 0), a.cfg.MaxBody)) + bytes.MinRead) // so that it need not grow
+	r.place.wait(hangUpReading(w))
 	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, a.cfg.MaxBody))
+	kept := r.place.resume()
 	body := buffer.Bytes()
-	if err == nil { // otherwise the server must not wait for the rest either
+	if err == nil && kept { // otherwise the server must not wait for the rest either
 		_ = connection.SetReadDeadline(time.Time{})
 	}
 	var tooLarge *http.MaxBytesError
+	isTooLarge := errors.As(err, &tooLarge)
+	r.bodyRead = !isTooLarge || !kept
 	switch {
-	case errors.As(err, &tooLarge):
+	case !kept:
+		return nil, errBusy
+	case isTooLarge:
 		return nil, err
 	case err != nil:
 		return nil, &statusError{status: http.StatusBadRequest, message: fmt.Sprintf("The body broke off, or took longer than %s", bodyTime)}

@@ -59,8 +59,11 @@
 // end where their bounds are crossed, before anything in them is looked at. An
 // organization has at most Config.MaxRequestsPerOrganization requests under way,
 // all together Config.MaxRequests: beyond, the answer is 429 or 503 with
-// Retry-After. A request is under way until its answer is written; a body, and an
-// answer, may take 30 s. Templates are compiled and rendered by as many requests at once as
+// Retry-After. No organization has more of them than are still free. A request is
+// under way until its answer is written; a body, and an answer, may take 30 s, and
+// less where an organization with fewer requests needs the place: a client that is
+// slow to send or to read loses it, with 503. What is left of a refused body, up to
+// 1 MiB, is read after the answer, so that a proxy passes the answer on. Templates are compiled and rendered by as many requests at once as
 // there are processors, and a preview takes 2 seconds at most. Lists of webhooks
 // and deliveries end after about 4 MiB, with a cursor: GET of the list, which
 // answers with a bare array, has it in the headers X-Next-Cursor and Link. Tests

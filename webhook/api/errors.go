@@ -151,7 +151,7 @@ func errorType(status int) string {
 }
 
 // fail answers with an error. What is unexpected is logged and not shown.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (a *API) fail(w http.ResponseWriter, r *request, err error) {
 	var found *problems
 	if invalid := (*event.ValidationError)(nil); errors.As(err, &invalid) {
 		found = &problems{}
@@ -181,7 +181,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // answer writes a response.
-func (a *API) answer(w http.ResponseWriter, r *http.Request, res *response) {
+func (a *API) answer(w http.ResponseWriter, r *request, res *response) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store") // secrets can be asked for, and state changes by itself
 	for name, value := range maps.All(res.header) {
@@ -199,7 +199,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, res *response) {
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-	write(w, res.status, append(body, '\n'))
+	write(w, r.place, res.status, append(body, '\n'))
 }
 
 // answerTime is how long a client may take to read an answer.
@@ -207,16 +207,17 @@ const answerTime = 30 * time.Second
 
 // write writes an answer. If the client does not read it in time, its connection
 // ends: its request keeps others of its organization out.
-func write(w http.ResponseWriter, status int, body []byte) {
+func write(w http.ResponseWriter, p *place, status int, body []byte) {
 	connection := http.NewResponseController(w)
 	_ = connection.SetWriteDeadline(time.Now().Add(answerTime)) // a test's recorder has none
+	p.wait(hangUpWriting(w))
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, err := w.Write(body)
 	if err == nil {
 		err = connection.Flush()
 	}
-	if err == nil || errors.Is(err, http.ErrNotSupported) { // the connection may be used again
+	if kept := p.resume(); kept && (err == nil || errors.Is(err, http.ErrNotSupported)) { // the connection may be used again
 		_ = connection.SetWriteDeadline(time.Time{})
 	}
 }

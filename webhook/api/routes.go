@@ -61,6 +61,8 @@ type request struct {
 	*http.Request
 	organizationID string
 	body           []byte
+	bodyRead       bool // as far as it came: there is nothing to drain
+	place          *place
 }
 
 // response is an answer that is not an error.
@@ -81,9 +83,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers what no route serves in the API's own form. What the mux
 // would have said decides between 404 and 405.
-func (a *API) refuse(w http.ResponseWriter, r *http.Request, h http.Handler) {
+func (a *API) refuse(w http.ResponseWriter, req *http.Request, h http.Handler) {
+	r := &request{Request: req}
+	defer a.drain.run(w, req)
 	said := headersOnly{header: http.Header{}, status: http.StatusOK}
-	h.ServeHTTP(&said, r)
+	h.ServeHTTP(&said, req)
 	if said.status != http.StatusMethodNotAllowed {
 		a.fail(w, r, &statusError{status: http.StatusNotFound, message: "There is nothing at this path"})
 		return
@@ -108,34 +112,41 @@ func (h *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (a *API) serve(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		req := &request{Request: r}
-		if !route.public {
-			release, err := a.admit(req)
-			if err != nil {
-				a.fail(w, r, err)
-				return
-			}
-			defer release()
+		a.serveRequest(route, w, req)
+		if !req.bodyRead {
+			a.drain.run(w, r)
 		}
-		res, err := a.respond(route, w, req)
-		if err != nil {
-			a.fail(w, r, err)
-			return
-		}
-		a.answer(w, r, res)
 	})
 }
 
-// admit finds out whose the request is, and takes a slot for it.
-func (a *API) admit(r *request) (release func(), err error) {
-	if r.organizationID, err = a.authenticate(r.Request); err != nil {
-		return nil, err
+func (a *API) serveRequest(route route, w http.ResponseWriter, r *request) {
+	if !route.public {
+		if err := a.admit(r); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		defer r.place.release()
 	}
-	return a.requests.tryTake(r.organizationID)
+	res, err := a.respond(route, w, r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.answer(w, r, res)
+}
+
+// admit finds out whose the request is, and takes a place for it.
+func (a *API) admit(r *request) (err error) {
+	if r.organizationID, err = a.authenticate(r.Request); err != nil {
+		return err
+	}
+	r.place, err = a.requests.admit(r.organizationID)
+	return err
 }
 
 func (a *API) respond(route route, w http.ResponseWriter, r *request) (*response, error) {
 	var err error
-	if r.body, err = a.readBody(w, r.Request); err != nil {
+	if r.body, err = a.readBody(w, r); err != nil {
 		return nil, err
 	}
 	if route.works {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// slots bounds what goes on at once: in all, and for each organization, so that
-// one cannot take everything.
+// slots bounds the work that goes on at once: in all, and for each organization, so
+// that one cannot take everything.
 type slots struct {
 	perOrganization int
 	all             chan struct{}
@@ -44,13 +44,6 @@ func (s *slots) take(ctx context.Context, organizationID string) (release func()
 		<-o.slots
 		s.leave(organizationID, o)
 	}, nil
-}
-
-// tryTake is take without waiting.
-func (s *slots) tryTake(organizationID string) (release func(), err error) {
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	return s.take(ended, organizationID)
 }
 
 func enter(ctx context.Context, slots chan struct{}) bool {
