@@ -189,6 +189,7 @@ func (o *object) time(name string) time.Time {
 }
 
 func parseTime(s string) (time.Time, error) {
+	s = strings.ToUpper(s) // RFC 3339 allows "t" and "z", which package time refuses
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
 		t, err = time.Parse("2006-01-02T15:04:05", s)

@@ -152,6 +152,9 @@ func readSigning(configs json.RawMessage) (s signing, err error) {
 	if err := json.Unmarshal(configs, &s.members); err != nil {
 		return s, err
 	}
+	if s.members == nil { // the configs are null
+		s.members = make(map[string]json.RawMessage)
+	}
 	var current string
 	for field, value := range map[string]any{fieldSecret: &current, fieldPrevious: &s.secrets} {
 		if raw := s.members[field]; raw != nil {
