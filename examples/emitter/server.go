@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,7 +69,7 @@ func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		a.answer(w, http.StatusAccepted, accepted{e.ID})
 	case errors.As(err, &malformed):
-		a.answer(w, http.StatusUnprocessableEntity, refusal{"the body is not an event", []problem{{malformed.Field, malformed.Rule}}})
+		a.answer(w, http.StatusUnprocessableEntity, refusal{"the body is not an event", []problem{{cmp.Or(malformed.Field, "body"), malformed.Rule}}})
 	case errors.As(err, &invalid):
 		problems := make([]problem, len(invalid.Problems))
 		for i, p := range invalid.Problems {

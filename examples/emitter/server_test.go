@@ -1,0 +1,40 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// Every problem names what it is about, also where that is the body as a whole.
+func TestProblemsNameAField(t *testing.T) {
+	t.Parallel()
+	channels, err := channel.Standard(channel.StandardConfig{})
+	require.NoError(t, err)
+	logger := slog.New(slog.DiscardHandler)
+	dispatcher, err := webhook.New(memstore.New(), webhook.Config{Channels: channels, Logger: logger})
+	require.NoError(t, err)
+	for body, field := range map[string]string{
+		`{"event_type": "object.created", "subj`: "body",
+		``:                                       "body",
+		`{"event_type": 1}`:                      "event_type",
+	} {
+		w := httptest.NewRecorder()
+		newHandler(dispatcher, logger).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/events", strings.NewReader(body)))
+		assert.Equal(t, http.StatusUnprocessableEntity, w.Code, body)
+		var answer refusal
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
+		require.Len(t, answer.Problems, 1, body)
+		assert.Equal(t, field, answer.Problems[0].Field, body)
+	}
+}
