@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// A Deduper remembers which events are being handled and which have been. It is
-// a state machine for each key, not a set, so that an event whose handler
-// failed, or died, is handled again:
+// A Deduper remembers which events are being handled and which have been. It keeps a
+// state for each key, and not only the keys, so that an event whose handler failed or
+// died is handled again:
 //
 //	absent ──Claim──▶ claimed ──Done──▶ done   (for keep)
 //	                     │ ────Dead──▶ dead   (for keep)
@@ -20,68 +20,73 @@ import (
 //
 // The rules, which package dedupetest executes:
 //
-//   - Of concurrent Claims of one key exactly one gets [Claimed], also when it
-//     takes over from a lease that has ended.
-//   - Extend, Done, Dead and Release work for the token of the latest Claim
-//     that got [Claimed], and return [ErrStaleToken] for any other and for a
-//     key that is absent. Nothing has changed then.
-//   - A claim whose lease has ended, and that no other call has taken over, can still
-//     be extended and settled for an hour ([Grace]).
-//   - Done and Dead may be repeated with the token that settled the key, so
-//     that a caller that saw no answer can ask again. Extend with that token
-//     changes nothing and is no error: it says whether another caller has the
-//     key, and a handler may settle its claim while it is being extended.
-//     Everything else about a settled key is stale.
-//   - When keep has passed, a key is absent again.
-//   - Time is told by the store: processes that share it need not agree on it.
-//     Durations are kept to the millisecond and are positive.
-//   - Any other error means that the store could not say; nothing, or all, of
-//     the call may have happened.
-//   - A store that has no room left returns an error from Claim rather than
-//     forget a key before its time. One that says so in its documentation may
-//     forget keys that were settled longer ago than senders try, the oldest
-//     first. A claim is never forgotten before its lease and [Grace] have ended.
+//   - Of concurrent Claims of one key exactly one gets [Claimed], also when the lease
+//     of an earlier claim has ended.
+//   - Extend, Done, Dead and Release work with the token of the latest Claim that got
+//     [Claimed]. With any other token, and for a key that is absent, they return
+//     [ErrStaleToken] and change nothing.
+//   - A claim whose lease has ended can still be extended and settled for an hour
+//     ([Grace]), as long as no other call has claimed the key.
+//   - Done and Dead may be repeated with the token that settled the key, for a caller
+//     that saw no answer. Extend with that token changes nothing and returns nil: a
+//     handler may settle its claim while the Receiver extends it. Every other call for
+//     a settled key returns [ErrStaleToken].
+//   - When keep has passed, the key is absent again.
+//   - The store's clock judges leases and keep, so that the clocks of the processes
+//     that share it may differ. Durations are positive and kept to the millisecond.
+//   - Any other error means that the outcome is unknown: the call may have taken
+//     effect or not.
+//   - A store that is full returns an error from Claim. It does not forget a key before
+//     its time, unless its documentation says so, and then only keys that were settled
+//     longer ago than senders retry, the oldest first. It never forgets a claim before
+//     the lease and [Grace] have ended.
 //   - A method returns when ctx is done. All are safe for concurrent use.
+//
+// The Receiver calls these methods and looks for no others: a type that embeds a
+// Deduper, to count calls or to change keys, loses nothing. The interface grows by
+// fields of [Claim] and [Standing] whose zero value means what it means today. If an
+// implementation is ever to offer more, it will declare that in a method of this
+// interface; a type assertion will not be used.
 type Deduper interface {
-	// Claim takes the key for the lease, or says why it cannot be taken.
+	// Claim claims the key for the lease, or says in which state it is.
 	Claim(ctx context.Context, c Claim, lease time.Duration) (Standing, error)
-	// Extend makes the lease end that much from now, unless the claim is settled.
+	// Extend makes the lease end that long from now, unless the claim is settled.
 	Extend(ctx context.Context, c Claim, lease time.Duration) error
-	// Done records the key as handled, to be remembered that long from now.
+	// Done records the key as handled, for as long as keep from now.
 	Done(ctx context.Context, c Claim, keep time.Duration) error
-	// Dead records the key as never to be handled, and why, to be remembered
-	// that long from now. The reason is for people.
+	// Dead records the key as never to be handled, for as long as keep from now. The
+	// reason is for people.
 	Dead(ctx context.Context, c Claim, reason string, keep time.Duration) error
-	// Release gives the key back, to be claimed by any caller.
+	// Release makes the key absent, so that any caller can claim it.
 	Release(ctx context.Context, c Claim) error
 }
 
-// Grace is how long after the end of its lease a claim that no other has taken
-// over can still be settled.
+// Grace is how long after the end of its lease a claim can still be settled, if no
+// other call has claimed the key.
 const Grace = time.Hour
 
-// A Claim is one attempt to handle what goes by a key.
+// A Claim is one attempt to handle the event with a key.
 type Claim struct {
-	// Key is what is deduplicated on: printable ASCII of at most [MaxKey] bytes.
+	// Key identifies the event: printable ASCII of at most [MaxKey] bytes.
 	Key string
-	// Token tells this attempt from every other one at the same key.
+	// Token is the fencing token, which tells this attempt from all others.
 	Token Token
-	// Sender says whose event it is. It is no part of the key: a store with
-	// bounded room divides that by sender, and to every other it means nothing.
+	// Sender says who sent the event. It is not part of the key. A store of bounded
+	// size divides its room by sender; other stores ignore it.
 	Sender Sender
 }
 
 // MaxKey is how many bytes the key of a claim may have.
 const MaxKey = 512
 
-// A Token is the fence of a claim: a caller who does not hold the latest one can
-// settle nothing.
+// A Token is the fencing token of a claim: only a caller with the token of the latest
+// claim can settle it.
 type Token [16]byte
 
-// NewToken returns a token that was not in use before.
+// NewToken returns a token that is unique.
 func NewToken() Token {
-	// Tokens have to be unique, not secret: the runtime's ChaCha8 generator,
-	// seeded by the system, does for that and costs no system call.
+	// Tokens are unique, not secret. The runtime's ChaCha8 generator is seeded by the
+	// system and makes no system call for each token.
 	var t Token
 	binary.LittleEndian.PutUint64(t[:8], rand.Uint64())
 	binary.LittleEndian.PutUint64(t[8:], rand.Uint64())
@@ -93,25 +98,25 @@ func (t Token) String() string { return hex.EncodeToString(t[:]) }
 
 // Standing is what a Deduper knows about a key.
 type Standing struct {
-	// State says who has the key.
+	// State is the state of the key after the call.
 	State State
-	// Remaining is, with [InFlight], how long the lease of the other lasts
+	// Remaining is, with [InFlight], how long the lease of the other claim lasts,
 	// unless it is extended.
 	Remaining time.Duration
 }
 
-// A State is where a key stands for who asked for it.
+// A State is the state of a key as the caller of Claim sees it.
 type State int
 
 // The states of a key.
 const (
-	// Claimed: the key is the caller's.
+	// Claimed: the caller has claimed the key.
 	Claimed State = iota + 1
-	// InFlight: another caller has it.
+	// InFlight: another caller has claimed the key.
 	InFlight
-	// Done: it was handled.
+	// Done: the event was handled.
 	Done
-	// Dead: it was given up.
+	// Dead: the event was given up.
 	Dead
 )
 
@@ -130,15 +135,15 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// A Sender says by which credentials a request was let in: which of
-// [Config.Secrets], and which of the keys of [Config.Signature]. Two senders that
-// share a secret are one; one that changes its secret is two for a while. It tells
-// the senders of one Receiver apart: the first secret of another one is the same
-// Sender. The zero value is a sender that is not known.
+// A Sender says which credentials a request had: which of [Config.Secrets], and which
+// of the keys of [Config.Signature]. Senders that share a secret count as one; a sender
+// that changes its secret counts as two for a while. The numbers are those of one
+// Receiver: the first secret of another Receiver makes the same Sender. The zero value
+// is an unknown sender.
 type Sender uint32
 
-// senderOf returns the sender with these credentials, -1 for one that was not
-// looked at.
+// senderOf returns the sender with these credentials. -1 is a credential that was not
+// checked.
 func senderOf(secret, key int) Sender {
 	return Sender(min(secret+1, 0xffff)<<16 | min(key+1, 0xffff)) //nolint:gosec // neither is negative
 }

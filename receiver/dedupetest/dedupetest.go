@@ -2,6 +2,11 @@ package dedupetest
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -9,18 +14,19 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
 // long is a lease, or a time to remember, that no test outlives.
 const long = time.Hour
 
-// short is one that ends at once: the suite waits for that by asking.
+// short is one that ends at once: the suite waits for its end by asking.
 const short = time.Millisecond
 
-// Run runs the suite. Each call of open returns a handle on one and the same
-// store, as another process would have it; handles may be the same value. The
-// suite uses keys of its own and leaves them behind.
+// Run runs the suite. Each call of open returns a handle of the same store, as
+// another process would have it; all handles may be the same value. The suite uses
+// keys of its own and does not remove them.
 func Run(t *testing.T, open func(t *testing.T) receiver.Deduper) {
 	t.Helper()
 	for _, rule := range rules {
@@ -35,25 +41,26 @@ var rules = []struct {
 	name string
 	test func(*suite)
 }{
-	{"an absent key is claimed by who asks first", (*suite).claim},
-	{"a handle sees what another one did", (*suite).shared},
-	{"keys are apart", (*suite).keys},
-	{"a key is one key, whoever sends it", (*suite).senders},
+	{"the first claim of an absent key gets it", (*suite).claim},
+	{"a handle sees what another handle did", (*suite).shared},
+	{"similar keys are different keys", (*suite).keys},
+	{"the sender is not part of the key", (*suite).senders},
 	{"done is remembered", (*suite).done},
 	{"dead is remembered", (*suite).dead},
 	{"a released key is absent", (*suite).release},
 	{"a lease that has ended can be taken over", (*suite).takeOver},
 	{"a lease that was extended cannot be taken over", (*suite).extend},
-	{"a lease that has ended and was not taken over still counts", (*suite).lateButHeld},
+	{"a claim whose lease has ended can be settled if it was not taken over", (*suite).lateButHeld},
 	{"a stale token changes nothing", (*suite).stale},
-	{"an absent key has no holder", (*suite).absent},
-	{"a settled key has no holder", (*suite).settled},
+	{"an absent key cannot be settled", (*suite).absent},
+	{"a settled key cannot be settled otherwise", (*suite).settled},
 	{"settling may be repeated", (*suite).repeat},
-	{"extending what was settled changes nothing and is no error", (*suite).extendSettled},
-	{"what was remembered long enough is absent", (*suite).forget},
+	{"extending a settled claim changes nothing and succeeds", (*suite).extendSettled},
+	{"a settled key is absent when keep has passed", (*suite).forget},
 	{"of concurrent claims one wins", (*suite).race},
 	{"of concurrent take-overs one wins", (*suite).raceTakeOver},
 	{"of an extension and a take-over one wins", (*suite).raceExtend},
+	{"a Receiver on a wrapped store works", (*suite).wrapped},
 	{"a context that is done ends the call", (*suite).cancelled},
 }
 
@@ -64,17 +71,17 @@ type suite struct {
 	store receiver.Deduper
 }
 
-// newClaim is a claim of a key that was never used.
+// newClaim returns a claim of an unused key.
 func newClaim() receiver.Claim {
 	return receiver.Claim{Key: "dedupetest/" + receiver.NewToken().String(), Token: receiver.NewToken()}
 }
 
-// rival is another claim of the same key.
+// rival returns another claim of the same key.
 func rival(c receiver.Claim) receiver.Claim {
 	return receiver.Claim{Key: c.Key, Token: receiver.NewToken()}
 }
 
-// state asks for the key, in the name of a rival, without keeping it.
+// state returns the state of the key, found by a claim that is released.
 func (s *suite) state(key string) receiver.State {
 	s.Helper()
 	probe := rival(receiver.Claim{Key: key})
@@ -86,7 +93,7 @@ func (s *suite) state(key string) receiver.State {
 	return standing.State
 }
 
-// take claims a key that has to be free.
+// take claims a key that must be claimable.
 func (s *suite) take(c receiver.Claim, lease time.Duration) {
 	s.Helper()
 	standing, err := s.store.Claim(s.Context(), c, lease)
@@ -94,7 +101,7 @@ func (s *suite) take(c receiver.Claim, lease time.Duration) {
 	require.Equal(s, receiver.Claimed, standing.State)
 }
 
-// takeEventually claims a key as soon as it is free.
+// takeEventually claims a key as soon as it is claimable.
 func (s *suite) takeEventually(c receiver.Claim, lease time.Duration) {
 	s.Helper()
 	s.eventually(func() bool {
@@ -108,7 +115,7 @@ func (s *suite) eventually(condition func() bool) {
 	s.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(short) {
 		if time.Now().After(deadline) {
-			s.Fatal("did not happen within 10s: does the store's clock run?")
+			s.Fatal("not within 10s: does the store's clock run?")
 		}
 	}
 }
@@ -119,7 +126,7 @@ func (s *suite) claim() {
 	standing, err := s.store.Claim(s.Context(), rival(c), long)
 	require.NoError(s, err)
 	assert.Equal(s, receiver.InFlight, standing.State)
-	assert.Greater(s, standing.Remaining, long-time.Minute, "Remaining says how long the lease lasts")
+	assert.Greater(s, standing.Remaining, long-time.Minute, "Remaining is how long the lease lasts")
 	assert.LessOrEqual(s, standing.Remaining, long+time.Second)
 }
 
@@ -129,7 +136,7 @@ func (s *suite) shared() {
 	standing, err := other.Claim(s.Context(), rival(c), long)
 	require.NoError(s, err)
 	assert.Equal(s, receiver.InFlight, standing.State)
-	require.NoError(s, other.Done(s.Context(), c, long), "the token is what counts, not the handle")
+	require.NoError(s, other.Done(s.Context(), c, long), "the token decides, not the handle")
 	assert.Equal(s, receiver.Done, s.state(c.Key))
 }
 
@@ -151,7 +158,7 @@ func (s *suite) senders() {
 	require.NoError(s, err)
 	assert.Equal(s, receiver.InFlight, standing.State)
 	c.Sender = 0
-	require.NoError(s, s.store.Done(s.Context(), c, long), "the token is what counts")
+	require.NoError(s, s.store.Done(s.Context(), c, long), "the token decides, not the sender")
 	assert.Equal(s, receiver.Done, s.state(c.Key))
 }
 
@@ -160,7 +167,7 @@ func (s *suite) done() {
 	s.take(c, long)
 	require.NoError(s, s.store.Done(s.Context(), c, long))
 	assert.Equal(s, receiver.Done, s.state(c.Key))
-	assert.Equal(s, receiver.Done, s.state(c.Key), "asking does not change it")
+	assert.Equal(s, receiver.Done, s.state(c.Key), "a claim does not change it")
 }
 
 func (s *suite) dead() {
@@ -176,7 +183,7 @@ func (s *suite) release() {
 	require.NoError(s, s.store.Release(s.Context(), c))
 	s.take(rival(c), long)
 	assert.ErrorIs(s, s.store.Done(s.Context(), c, long), receiver.ErrStaleToken,
-		"who released a key and sees it claimed again has no say in it")
+		"a claim that was released cannot settle the next claim")
 }
 
 func (s *suite) takeOver() {
@@ -198,7 +205,7 @@ func (s *suite) extend() {
 	s.takeEventually(rival(c), long)
 }
 
-// passed waits until leases of the length short that began before are over.
+// passed waits until all leases of length short that have begun are over.
 func (s *suite) passed() {
 	s.Helper()
 	probe := newClaim()
@@ -215,7 +222,7 @@ func (s *suite) lateButHeld() {
 	}
 }
 
-// settlement is one of the calls that need the latest token.
+// A settlement is one of the calls that need the latest token.
 type settlement struct {
 	name string
 	call func(receiver.Claim) error
@@ -235,7 +242,7 @@ func (s *suite) stale() {
 	for _, settle := range s.settlements() {
 		c := newClaim()
 		s.take(c, long)
-		assert.ErrorIs(s, settle.call(rival(c)), receiver.ErrStaleToken, "%s with a token that never held the key", settle.name)
+		assert.ErrorIs(s, settle.call(rival(c)), receiver.ErrStaleToken, "%s with a token that never had the claim", settle.name)
 		assert.Equal(s, receiver.InFlight, s.state(c.Key), "after %s", settle.name)
 
 		late := newClaim()
@@ -294,8 +301,8 @@ func (s *suite) repeat() {
 	assert.Equal(s, receiver.Dead, s.state(c.Key))
 }
 
-// extendSettled is what happens when a handler settles its claim in a
-// transaction of its own: the claim is extended until the handler has returned.
+// extendSettled tests what happens when a handler settles its claim in its own
+// transaction: the Receiver extends the claim until the handler has returned.
 func (s *suite) extendSettled() {
 	ctx := s.Context()
 	for state, settle := range map[receiver.State]func(receiver.Claim, time.Duration) error{
@@ -307,15 +314,15 @@ func (s *suite) extendSettled() {
 		require.NoError(s, settle(c, long))
 		assert.NoError(s, s.store.Extend(ctx, c, short), "after %v", state)
 		s.passed()
-		assert.Equal(s, state, s.state(c.Key), "it is not remembered for less long")
+		assert.Equal(s, state, s.state(c.Key), "it is not forgotten earlier")
 
 		c = newClaim()
 		s.take(c, long)
 		require.NoError(s, settle(c, 20*short))
-		if err := s.store.Extend(ctx, c, long); err != nil { // it may be forgotten by now
+		if err := s.store.Extend(ctx, c, long); err != nil { // keep may have passed
 			assert.ErrorIs(s, err, receiver.ErrStaleToken)
 		}
-		s.takeEventually(rival(c), long) // nor for longer
+		s.takeEventually(rival(c), long) // it is not remembered for longer either
 		assert.ErrorIs(s, s.store.Extend(ctx, c, long), receiver.ErrStaleToken)
 	}
 }
@@ -336,24 +343,24 @@ func (s *suite) cancelled() {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		_, _ = s.store.Claim(ctx, newClaim(), short) // a store in memory may well succeed
+		_, _ = s.store.Claim(ctx, newClaim(), short) // a store in memory may succeed
 	}()
 	select {
 	case <-finished:
 	case <-time.After(10 * time.Second):
-		s.Error("Claim did not return although its context was done")
+		s.Error("Claim has not returned 10s after its context was done")
 	}
 }
 
-// rounds is how often a race is run: one that is lost once in a hundred times
-// passes with a probability below 0.05.
+// rounds is how often a race is run: a store that loses one race in a hundred passes
+// with a probability below 0.05.
 const rounds = 300
 
-// rivals is how many take part in each.
+// rivals is how many callers take part in a race.
 const rivals = 8
 
-// compete has every rival claim every key, all at about the same time, and
-// returns who won each.
+// compete lets every rival claim every key, all at about the same time, and returns
+// the claims that succeeded, by key.
 func (s *suite) compete(keys []string) map[string][]receiver.Claim {
 	s.Helper()
 	var (
@@ -385,7 +392,7 @@ func (s *suite) compete(keys []string) map[string][]receiver.Claim {
 	return winners
 }
 
-// oneWinner checks that each key has one, who can settle.
+// oneWinner checks that each key has one winner, and that the winner can settle it.
 func (s *suite) oneWinner(keys []string, winners map[string][]receiver.Claim) {
 	s.Helper()
 	for _, key := range keys {
@@ -417,7 +424,7 @@ func (s *suite) raceTakeOver() {
 	s.oneWinner(keys, winners)
 }
 
-// raceExtend has the late holder of each key extend it while another claims it.
+// raceExtend extends claims whose lease has ended while another caller claims the keys.
 func (s *suite) raceExtend() {
 	held := make([]receiver.Claim, rounds)
 	for i := range held {
@@ -441,7 +448,7 @@ func (s *suite) raceExtend() {
 	other := s.open(s.T)
 	wg.Go(func() {
 		for i := range held {
-			c := held[rounds-1-i] // the other way round, so that they meet
+			c := held[rounds-1-i] // in reverse order, so that the two meet
 			standing, err := other.Claim(s.Context(), rival(c), long)
 			assert.NoError(s, err)
 			takenOver[rounds-1-i] = standing.State == receiver.Claimed
@@ -451,4 +458,39 @@ func (s *suite) raceExtend() {
 	for i := range held {
 		assert.NotEqual(s, extended[i], takenOver[i], "extended and taken over, or neither")
 	}
+}
+
+// bare has the methods of a Deduper and hides all others, as a wrapper does.
+type bare struct{ receiver.Deduper }
+
+// wrapped sends events to a Receiver whose Deduper is wrapped.
+func (s *suite) wrapped() {
+	const secret = "dedupetest-dedupetest"
+	var outcomes []receiver.Outcome
+	rcv, err := receiver.New(receiver.Config{
+		Secrets:   []receiver.Secret{{Value: secret}},
+		AllowHTTP: true,
+		Dedupe:    bare{s.store},
+		Logger:    slog.New(slog.DiscardHandler),
+		Hooks:     receiver.Hooks{OnResult: func(r receiver.Result) { outcomes = append(outcomes, r.Outcome) }},
+	})
+	require.NoError(s, err)
+	send := func(id string, result error) {
+		body := strings.NewReader(`{"event_id":"` + id + `","event_type":"dedupetest.sent"}`)
+		r := httptest.NewRequestWithContext(s.Context(), http.MethodPost, "/", body)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set(receiver.DefaultSecretHeader, secret)
+		h := receiver.HandlerFunc(func(context.Context, *event.Event) error { return result })
+		rcv.Handler(h).ServeHTTP(httptest.NewRecorder(), r)
+	}
+	failed := errors.New("failed")
+	handled, dead := "evt_"+receiver.NewToken().String(), "evt_"+receiver.NewToken().String()
+	send(handled, failed)
+	send(handled, nil)
+	send(handled, failed)
+	send(dead, receiver.Permanent(failed))
+	send(dead, nil)
+	assert.Equal(s, []receiver.Outcome{
+		receiver.Failed, receiver.Handled, receiver.Duplicate, receiver.GivenUp, receiver.Duplicate,
+	}, outcomes)
 }
