@@ -12,33 +12,33 @@ import (
 	"time"
 )
 
-// storeTimeout bounds invalidating and recording together. It is longer than a claim
-// may take: the event has been handled, and to lose that has it handled twice.
+// storeTimeout bounds invalidating and settling together. It is longer than
+// DefaultClaimTimeout, because an event that was handled and not recorded is handled
+// again.
 const storeTimeout = 10 * time.Second
 
-// abandonTimeout bounds giving back what may have been claimed, by a store that
-// has just failed to say.
+// abandonTimeout bounds releasing a claim of which the store has not said whether it
+// was made.
 const abandonTimeout = time.Second
 
-// retryLater is the Retry-After of an answer that knows no better time.
+// retryLater is the Retry-After of answers for which no better time is known.
 const retryLater = 5 * time.Second
 
-// maxReason bounds what is stored about a dead event, in bytes.
+// maxReason bounds the reason that is stored for a dead event, in bytes.
 const maxReason = 1024
 
-// An attempt is one request whose event is claimed and handled. It bounds the
-// time for claiming, keeps the claim alive while the handler runs, and then
-// bounds the time for settling it. Everything of it is one allocation, and one
-// timer.
+// An attempt is one request whose event is claimed and handled. It bounds the time for
+// claiming, extends the lease while the handler runs, and bounds the time for settling.
+// It is one allocation and has one timer.
 type attempt struct {
 	rc       *Receiver
 	next     http.Handler
-	typed    HandlerFunc // what is inside next, nil if it is none of this package
+	typed    HandlerFunc // next as a function, nil if it is not a handler of this package
 	delivery Delivery
 	held     heldResponse
 	detached detached
-	// ctx does not end with the request: see HandlerFunc. cancel ends it when
-	// the claim is lost or the store takes too long.
+	// ctx does not end with the request, see HandlerFunc. cancel ends it when the claim
+	// is lost or the store takes too long.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -46,7 +46,7 @@ type attempt struct {
 	timer *time.Timer
 	began time.Time
 	phase phase
-	until time.Time // when the phase has lasted too long, or the lease is to be extended
+	until time.Time // when the phase takes too long, or the lease must be extended
 }
 
 type phase int
@@ -62,8 +62,8 @@ var errStoreTimeout = errors.New("receiver: the store did not answer in time")
 
 // process claims the event and has it handled. It writes nothing.
 func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.Time) (Result, answer) {
-	// The claim does not depend on the sender's patience: one that was made and
-	// whose answer nobody waited for would block the event for a lease.
+	// The call goes on if the sender disconnects: a claim that was made, but whose answer
+	// was not awaited, would block the event for a lease.
 	a.held.w = w
 	a.detached = detached{request: r.Context(), delivery: &a.delivery}
 	a.begin(started)
@@ -78,8 +78,9 @@ func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.T
 			return Result{Outcome: Unavailable, Err: err}, answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
 		}
 		cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
-			slog.String("key", claim.Key), slog.Any("error", err))
-		a.end() // waiting for the store may have ended its context
+			slog.String("op", "claim"), slog.String("event_id", a.delivery.Event.ID),
+			slog.String("claim_key", claim.Key), slog.Any("error", err))
+		a.end() // the wait for the store may have ended its context
 		a.begin(time.Now())
 		return a.handle(r)
 	}
@@ -94,9 +95,9 @@ func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.T
 	}
 }
 
-// duplicate answers for an event that was handled, or given up, before. It
-// invalidates once more: a handler that settles the claim itself, as DoneTx
-// does, may have died, or the Invalidator failed, after that.
+// duplicate answers for an event that was handled, or given up, before. It invalidates
+// once more: after a handler has settled the claim itself, with DoneTx, it may have died
+// or the Invalidator may have failed.
 func (a *attempt) duplicate() (Result, answer) {
 	a.settle()
 	err := a.invalidate()
@@ -115,14 +116,14 @@ func (a *attempt) handle(r *http.Request) (Result, answer) {
 	returned := false
 	defer func() {
 		if !returned {
-			// next, or the Invalidator, has ended the goroutine:
-			// http.ErrAbortHandler, or runtime.Goexit of a failing test.
+			// next or the Invalidator has ended the goroutine, by http.ErrAbortHandler
+			// or, in a test that fails, runtime.Goexit.
 			a.settle()
 			a.release()
 		}
 	}()
 	err := recovered(func() error {
-		if a.typed != nil { // as its ServeHTTP, without a copy of the request
+		if a.typed != nil { // as its ServeHTTP does, without a copy of the request
 			err := a.typed(a.ctx, a.delivery.Event)
 			a.held.WriteHeader(statusOf(err))
 			return err
@@ -144,8 +145,8 @@ func (a *attempt) handle(r *http.Request) (Result, answer) {
 	return a.outcome(err, held)
 }
 
-// reported returns what the handler made of the delivery: the error that a
-// [HandlerFunc] returned, or else what the status says.
+// reported returns the handler's result: the error that a [HandlerFunc] returned, or
+// else an error for a status other than 2xx.
 func (a *attempt) reported() error {
 	if failure := a.delivery.failure.Load(); failure != nil {
 		return *failure
@@ -156,7 +157,7 @@ func (a *attempt) reported() error {
 	return nil
 }
 
-// invalidate drops what the event makes stale.
+// invalidate drops from caches what the event makes stale.
 func (a *attempt) invalidate() error {
 	e, invalidator := a.delivery.Event, a.rc.cfg.Invalidator
 	if invalidator == nil || e.CacheScope == nil {
@@ -169,8 +170,8 @@ func (a *attempt) invalidate() error {
 	return nil
 }
 
-// outcome records what the handler's error means and says how to answer. held
-// is nil if the handler's own answer no longer fits.
+// outcome settles the claim by the handler's error, and returns the answer. held is nil
+// if the handler's own answer must not be sent.
 func (a *attempt) outcome(err error, held *heldResponse) (Result, answer) {
 	switch {
 	case err == nil:
@@ -192,9 +193,9 @@ func (a *attempt) outcome(err error, held *heldResponse) (Result, answer) {
 	return Result{Outcome: Failed, Err: err}, answer{status: held.code(), held: held}
 }
 
-// finish records that the event is not to be handled again. If the store cannot
-// take that, the event was handled all the same, and the sender is told so: to
-// refuse would surely have it handled twice.
+// finish records that the event is not to be handled again. If the store fails, the
+// sender gets the same answer: the event was handled, and would surely be handled twice
+// if it were refused.
 func (a *attempt) finish(o Outcome, err error) (Result, answer) {
 	failed := a.record(o, err)
 	if errors.Is(failed, ErrStaleToken) {
@@ -220,28 +221,29 @@ func (a *attempt) record(o Outcome, err error) error {
 	}
 }
 
-// release gives the event back. If that fails, the end of the lease does it. One
-// that the handler has settled, or somebody else has, is not ours to give.
+// release releases the claim, unless the handler has settled it or another process has
+// it. If the store fails, the event can be claimed when the lease has ended.
 func (a *attempt) release() {
 	if !a.claimed() || a.lost() {
 		return
 	}
 	if err := a.rc.cfg.Dedupe.Release(a.ctx, a.delivery.Claim); err != nil && !errors.Is(err, ErrStaleToken) {
-		a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: event not given back, its lease has to end first",
-			slog.String("key", a.delivery.Claim.Key), slog.Any("error", err))
+		a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: claim not released",
+			slog.String("op", "release"), slog.String("event_id", a.delivery.Event.ID),
+			slog.String("claim_key", a.delivery.Claim.Key), slog.Any("error", err))
 	}
 }
 
-// abandon gives back what may have been claimed: a store that returned an error
-// has not said.
+// abandon releases a claim after the store has returned an error: it may have made the
+// claim.
 func (a *attempt) abandon(c Claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), abandonTimeout)
 	defer cancel()
-	_ = a.rc.cfg.Dedupe.Release(ctx, c) // else the end of the lease does it
+	_ = a.rc.cfg.Dedupe.Release(ctx, c) // if it fails, the lease ends
 }
 
-// begin makes the context, and bounds the time for claiming. It may be called
-// again after end.
+// begin makes the context and bounds the time for claiming. It may be called again after
+// end.
 func (a *attempt) begin(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -250,22 +252,22 @@ func (a *attempt) begin(now time.Time) {
 	a.timer = time.AfterFunc(min(a.rc.cfg.ClaimTimeout, a.step()), a.tick)
 }
 
-// step is the time between two looks at the clock. No phase but the first ends
-// sooner after its beginning, so that the timer need not be set again for each.
+// step is the longest time between two ticks. All phases except the first last at least
+// that long, so that the timer is not reset when a phase begins.
 func (a *attempt) step() time.Duration { return min(storeTimeout, a.rc.cfg.Lease/3) }
 
-// hold is called when the event is claimed: it keeps the claim alive from now on.
-// The lease did not begin before the attempt did.
+// hold is called when the event is claimed. From then on the lease is extended. It began
+// no earlier than the attempt.
 func (a *attempt) hold() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase, a.until = handling, a.began.Add(a.rc.cfg.Lease/3)
 }
 
-// claimed reports whether there is a claim, and not a store that is down.
+// claimed reports whether there is a claim. With FailOpen there may be none.
 func (a *attempt) claimed() bool { return a.delivery.Claim.Token != Token{} }
 
-// tick is called when the timer fires, which is at a.until or before.
+// tick is called when the timer fires, at a.until or before.
 func (a *attempt) tick() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -282,26 +284,27 @@ func (a *attempt) tick() {
 	}
 }
 
-// extend makes the lease end later. A handler that is done within a third of the
-// lease costs no call to the store.
+// extend makes the lease end later. It is first called after a third of the lease, so
+// that most handlers cost no call of it.
 func (a *attempt) extend() {
 	lease := a.rc.cfg.Lease
 	if a.claimed() && a.ctx.Err() == nil {
 		err := a.askToExtend(lease)
 		if a.phase != handling {
-			return // what Extend says is of no interest any more
+			return // the handler has returned, and the claim is being settled
 		}
 		if errors.Is(err, ErrStaleToken) {
 			a.cancel(ErrStaleToken)
 		} else if err != nil {
-			a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: lease not extended, trying again",
-				slog.String("key", a.delivery.Claim.Key), slog.Any("error", err))
+			a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: lease not extended",
+				slog.String("op", "extend"), slog.String("event_id", a.delivery.Event.ID),
+				slog.String("claim_key", a.delivery.Claim.Key), slog.Any("error", err))
 		}
 	}
 	a.until = time.Now().Add(lease / 3)
 }
 
-// askToExtend calls the store, without the lock.
+// askToExtend calls the store without holding the lock.
 func (a *attempt) askToExtend(lease time.Duration) error {
 	a.mu.Unlock()
 	defer a.mu.Lock()
@@ -310,8 +313,8 @@ func (a *attempt) askToExtend(lease time.Duration) error {
 	return a.rc.cfg.Dedupe.Extend(ctx, a.delivery.Claim, lease)
 }
 
-// settle is called when the handler has returned. A call of Extend that is under
-// way is harmless: it changes nothing once the claim is settled.
+// settle is called when the handler has returned. An Extend that is running may go on: it
+// changes nothing after the claim is settled.
 func (a *attempt) settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -327,13 +330,13 @@ func (a *attempt) end() {
 	a.cancel(context.Canceled)
 }
 
-// lost reports whether the claim is known to be another process's.
+// lost reports whether another process is known to have taken over the claim.
 func (a *attempt) lost() bool {
 	return errors.Is(context.Cause(a.ctx), ErrStaleToken)
 }
 
-// detached is what [context.WithoutCancel] and [context.WithValue] make of a
-// request's context and a delivery, without their allocations.
+// detached is a request's context without its cancellation and with the delivery, as
+// [context.WithoutCancel] and [context.WithValue] make it, without their allocations.
 type detached struct {
 	request  context.Context
 	delivery *Delivery
@@ -350,7 +353,7 @@ func (d *detached) Value(key any) any {
 	return d.request.Value(key)
 }
 
-// recovered calls what others have written and makes an error of its panic.
+// recovered calls f, which is the user's code, and returns a panic as an error.
 func recovered(f func() error) (err error) {
 	defer func() {
 		v := recover()
@@ -370,7 +373,8 @@ func isPanic(err error) bool {
 	return errors.As(err, &panicked)
 }
 
-// reason is an error's text as it can be stored: bounded, in UTF-8, without NUL.
+// reason returns an error's text as every store can take it: short, in UTF-8, without
+// NUL.
 func reason(err error) string {
 	text := err.Error()
 	if len(text) > maxReason {

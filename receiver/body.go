@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// firstRead bounds what is allocated on the word of a Content-Length alone.
+// firstRead bounds how much is allocated because of a Content-Length.
 const firstRead = 64 << 10
 
-// readBody reads the whole body, up to the limit and within the time from now.
-// w may be nil: there is no deadline then.
+// readBody reads the whole body, up to the limit and until the timeout. If w is nil, there
+// is no timeout.
 func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request, now time.Time) ([]byte, *Rejection) {
 	if r.ContentLength > rc.cfg.MaxBody {
 		return nil, tooLarge()
@@ -39,9 +39,8 @@ func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request, now time.Ti
 	return data, nil
 }
 
-// setDeadline bounds how long the body may take to arrive, unless the server has
-// a stricter limit of its own. The server lifts the bound when the body has
-// ended.
+// setDeadline bounds how long the body may take to arrive, unless the server has a shorter
+// timeout. The server removes the deadline when the body has ended.
 func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request, now time.Time) {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if server != nil && server.ReadTimeout > 0 && server.ReadTimeout < rc.cfg.ReadTimeout {
@@ -50,9 +49,9 @@ func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request, now time
 	rc.setReadDeadline(w, r, now.Add(rc.cfg.ReadTimeout))
 }
 
-// setReadDeadline sets one where that is possible. A recorder in a test knows
-// none; in a server, a ResponseWriter that knows none leaves the Receiver without
-// protection against slow bodies, and the operator has to hear of it.
+// setReadDeadline sets a read deadline if the ResponseWriter has one. A recorder in a test
+// has none. In a server a ResponseWriter without one leaves the Receiver without protection
+// against slow bodies, so that is logged.
 func (rc *Receiver) setReadDeadline(w http.ResponseWriter, r *http.Request, at time.Time) {
 	err := http.NewResponseController(w).SetReadDeadline(at)
 	if err == nil || !errors.Is(err, http.ErrNotSupported) || r.Context().Value(http.ServerContextKey) == nil {
@@ -60,20 +59,21 @@ func (rc *Receiver) setReadDeadline(w http.ResponseWriter, r *http.Request, at t
 	}
 	rc.noDeadline.Do(func() {
 		rc.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn,
-			"receiver: slow bodies are not cut off, the ResponseWriter knows no read deadline: set the server's ReadTimeout, or give the writer an Unwrap method",
-			slog.String("writer", fmt.Sprintf("%T", w)))
+			"receiver: no timeout for slow bodies",
+			slog.String("writer", fmt.Sprintf("%T", w)), slog.Any("error", err),
+			slog.String("remedy", "set the server's ReadTimeout, or give the writer an Unwrap method"))
 	})
 }
 
-// readAll reads to the end, or until there is more than the limit. The announced
-// size is -1 if it is not known.
+// readAll reads to the end, or until it has read more than the limit. announced is the
+// expected size, -1 if it is unknown.
 func readAll(r io.Reader, announced, limit int64) ([]byte, error) {
 	const unknown = 511
 	size := announced
 	if size < 0 {
 		size = unknown
 	}
-	// One more than announced, so that the end is seen without growing.
+	// One byte more than announced, so that the end is read without growing.
 	data := make([]byte, 0, min(size, firstRead)+1)
 	for int64(len(data)) <= limit {
 		if len(data) == cap(data) {
@@ -95,8 +95,7 @@ func tooLarge() *Rejection {
 	return &Rejection{Status: http.StatusRequestEntityTooLarge, Err: ErrTooLarge}
 }
 
-// unpack returns what is inside a gzip body, up to the limit. It is called for
-// authentic bodies only.
+// unpack decompresses a gzip body, up to the limit. It is called for authentic bodies only.
 func (rc *Receiver) unpack(body []byte) ([]byte, *Rejection) {
 	zr, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {

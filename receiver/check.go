@@ -12,16 +12,14 @@ import (
 	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
-// Check verifies a request and decodes its event, without claiming it: method,
-// HTTPS, content type and encoding, static secret, age of the signature, then
-// the body up to its limit, signature, event. A request that fails early has no
-// byte of its body read, and what is not authentic is not decoded.
+// Check makes the checks of [Receiver.Handler] and decodes the event, without claiming it.
+// It checks in this order: method, HTTPS, content type and encoding, static secret, age of
+// the signature, size of the body, signature, event.
 //
-// The error is a [*Rejection]. If there is none, r.Body gives the body again.
+// The error is a [*Rejection]. If it is nil, the body can be read again from r.Body.
 //
-// Check leaves to the caller what [Receiver.Handler] does about slow senders and
-// large bodies: a read deadline for the body, and answering, draining and closing
-// the connection of a request that is refused.
+// Unlike Handler, Check sets no read deadline for the body, and does not answer a request
+// that is refused, drain its body, or close its connection.
 func (rc *Receiver) Check(r *http.Request) (*Delivery, error) {
 	d := new(Delivery)
 	if rejection := rc.check(nil, r, d); rejection != nil {
@@ -30,7 +28,7 @@ func (rc *Receiver) Check(r *http.Request) (*Delivery, error) {
 	return d, nil
 }
 
-// check does the work of Check and fills in d. w may be nil.
+// check does what Check does, and sets the fields of d. w may be nil.
 func (rc *Receiver) check(w http.ResponseWriter, r *http.Request, d *Delivery) *Rejection {
 	compressed, rejection := rc.checkForm(r)
 	if rejection != nil {
@@ -59,9 +57,11 @@ func (rc *Receiver) check(w http.ResponseWriter, r *http.Request, d *Delivery) *
 	return rejection
 }
 
-// checkBody reads the body and checks its signature, if one is asked for. It
-// returns the index of the key that has signed, or -1.
-func (rc *Receiver) checkBody(w http.ResponseWriter, r *http.Request, d *Delivery, now time.Time, signed bool) (key int, _ *Rejection) {
+// checkBody reads the body and checks its signature, if one is required. It returns the
+// index of the key that has signed, or -1.
+func (rc *Receiver) checkBody(
+	w http.ResponseWriter, r *http.Request, d *Delivery, now time.Time, signed bool,
+) (key int, _ *Rejection) {
 	var pending *signature.Pending
 	if signed {
 		var err error
@@ -83,8 +83,7 @@ func (rc *Receiver) checkBody(w http.ResponseWriter, r *http.Request, d *Deliver
 	return d.Signed.Key, nil
 }
 
-// checkEvent makes an event of an authentic body, and gives the request its body
-// back.
+// checkEvent decodes an authentic body, and makes it readable again.
 func (rc *Receiver) checkEvent(r *http.Request, d *Delivery, compressed bool) (rejection *Rejection) {
 	if compressed {
 		if d.Body, rejection = rc.unpack(d.Body); rejection != nil {
@@ -101,8 +100,7 @@ func (rc *Receiver) checkEvent(r *http.Request, d *Delivery, compressed bool) (r
 	return nil
 }
 
-// checkForm looks at everything about the request but its credentials and its
-// body.
+// checkForm checks everything except credentials and body.
 func (rc *Receiver) checkForm(r *http.Request) (compressed bool, _ *Rejection) {
 	if r.Method != http.MethodPost {
 		return false, &Rejection{Status: http.StatusMethodNotAllowed, Err: ErrMethod}
@@ -123,10 +121,9 @@ func (rc *Receiver) checkForm(r *http.Request) (compressed bool, _ *Rejection) {
 	}
 }
 
-// accepts reports whether the content type is one that can be decoded. JSON is
-// UTF-8 and has no parameters that mean anything, charset included (RFC 8259,
-// section 11), so they are not looked at; the body is checked when it is decoded.
-// What Config.ContentTypes adds may come in other charsets, and must not.
+// accepts reports whether a body of this content type can be decoded. JSON is UTF-8, and
+// parameters of a JSON type have no meaning, including charset (RFC 8259, section 11), so
+// they are ignored. Other types from Config.ContentTypes must not have another charset.
 func (rc *Receiver) accepts(contentType []string) bool {
 	if len(contentType) != 1 {
 		return false
@@ -139,7 +136,7 @@ func (rc *Receiver) accepts(contentType []string) bool {
 	return isJSON(media) || rc.cfg.ContentTypes != nil && isUTF8(media, parameters)
 }
 
-// isJSON reports whether a media type in lower case is JSON: RFC 6839, section 3.1.
+// isJSON reports whether a media type in lower case is JSON (RFC 6839, section 3.1).
 func isJSON(media string) bool {
 	if media == "application/json" {
 		return true
@@ -153,8 +150,8 @@ func isMediaToken(s string) bool {
 	return head != "" && rest == ""
 }
 
-// isUTF8 reports whether the parameters of a media type name no charset other
-// than UTF-8 or the part of it that is ASCII.
+// isUTF8 reports whether the parameters of a media type name no charset other than UTF-8
+// and US-ASCII.
 func isUTF8(media, parameters string) bool {
 	_, params, err := mime.ParseMediaType(media + ";" + parameters)
 	if err != nil {
@@ -168,23 +165,24 @@ func isUTF8(media, parameters string) bool {
 	return !found
 }
 
-// asks says which credentials the request has to have.
+// asks returns which credentials the request must have.
 func (rc *Receiver) asks(h http.Header) (secret, signature bool) {
 	if rc.cfg.AnyOf {
-		// What is offered counts in full. Otherwise a request could pass with
-		// a signature that is wrong, which no sender ever means to send.
+		// All that is offered must be right: a wrong signature next to a right secret is
+		// refused.
 		return rc.secrets.offered(h), signatureOffered(h)
 	}
 	return rc.secrets != nil, rc.cfg.Signature != nil
 }
 
-// signatureOffered reports whether any header of a signature is there, so that
-// stripping one of them does not make a request count as unsigned.
+// signatureOffered reports whether the request has any header of a signature, so that it
+// does not count as unsigned when one of them is removed.
 func signatureOffered(h http.Header) bool {
-	return len(h[signature.HeaderID]) > 0 || len(h[signature.HeaderTimestamp]) > 0 || len(h[signature.HeaderSignature]) > 0
+	return len(h[signature.HeaderID]) > 0 || len(h[signature.HeaderTimestamp]) > 0 ||
+		len(h[signature.HeaderSignature]) > 0
 }
 
-// decode fills in the event and the key.
+// decode sets the event of d, the key of its claim, and Keep.
 func (rc *Receiver) decode(h http.Header, d *Delivery) *Rejection {
 	e, err := rc.cfg.Decode(h, d.Body)
 	if err != nil {
@@ -201,7 +199,7 @@ func (rc *Receiver) decode(h http.Header, d *Delivery) *Rejection {
 	return nil
 }
 
-// decodeTyped is what [Config.Decode] defaults to.
+// decodeTyped is the default of [Config.Decode].
 func decodeTyped(_ http.Header, body []byte) (*event.Event, error) {
 	e, err := event.Decode(body)
 	if err != nil {

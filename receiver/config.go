@@ -13,135 +13,130 @@ import (
 	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
-// What a zero field of [Config] means.
+// The defaults of the fields of [Config].
 const (
 	// DefaultMaxBody is 1 MiB.
 	DefaultMaxBody = 1 << 20
-	// DefaultReadTimeout is how long a body may take to arrive.
+	// DefaultReadTimeout bounds how long a body may take to arrive.
 	DefaultReadTimeout = 10 * time.Second
-	// DefaultClaimTimeout is how long Dedupe may take to answer a claim: a sender
-	// that waits for longer may well have given up.
+	// DefaultClaimTimeout bounds how long Dedupe may take to answer a claim. Senders
+	// often give up after a few seconds.
 	DefaultClaimTimeout = 2 * time.Second
-	// DefaultLease is how long a handler that died blocks its event.
+	// DefaultLease is how long an event stays claimed after its handler has died.
 	DefaultLease = time.Minute
-	// DefaultKeep is how long a handled event is remembered: no shorter than
-	// senders retry.
+	// DefaultKeep is how long a handled event is remembered: longer than senders retry.
 	DefaultKeep = 7 * 24 * time.Hour
 )
 
-// minLease leaves room to renew a lease before it ends.
+// minLease leaves time to extend a lease before it ends.
 const minLease = time.Second
 
-// Config says what a Receiver accepts and what it does about it. Secrets or
-// Signature is required; everything else works at its zero value.
+// Config configures a Receiver. Secrets or Signature is required. In all other fields
+// zero means the default, and a negative number is an error.
 type Config struct {
-	// Secrets are the static secrets that are accepted, any of them. None
-	// means that Signature is required.
+	// Secrets are the static secrets, any of which is accepted. If there are none,
+	// Signature is required.
 	Secrets []Secret
-	// SecretHeader names the header with the static secret.
+	// SecretHeader is the name of the header with the static secret.
 	// Defaults to [DefaultSecretHeader].
 	SecretHeader string
-	// Signature verifies Standard Webhooks signatures. Nil means that Secrets
-	// are required. With both, a request needs both.
+	// Signature verifies Standard Webhooks signatures. If it is nil, Secrets are
+	// required. With both, a request needs both.
 	Signature *signature.Verifier
-	// AnyOf accepts a request that carries only one of secret and signature,
-	// while senders change over. What it does carry must still be right.
-	// Defaults to false: what is configured is required.
+	// AnyOf accepts a request that has only one of secret and signature, while
+	// senders change from one to the other. A request that has both needs both to be
+	// right. Defaults to false: a request needs all that is configured.
 	AnyOf bool
 
-	// AllowHTTP accepts requests that did not come over HTTPS: for
-	// development. Defaults to false.
+	// AllowHTTP accepts requests that did not come over HTTPS, for development.
+	// Defaults to false.
 	AllowHTTP bool
-	// TrustedProxies are the address ranges of proxies that end TLS in front
-	// of this process and whose X-Forwarded-Proto and Forwarded (RFC 7239) are
-	// believed. Every hop that either of them names must have come over https,
-	// and where both name one they must agree. A proxy on a unix socket counts
-	// as 127.0.0.1 and as ::1: trust one of these. Defaults to none: only a TLS
-	// connection to this process counts as HTTPS.
+	// TrustedProxies are the address ranges of proxies that terminate TLS in front of
+	// this process. The Receiver believes their X-Forwarded-Proto and Forwarded (RFC
+	// 7239): every hop in either must be https, and if both headers name a protocol,
+	// both must say https. A proxy on a unix socket counts as 127.0.0.1 and as ::1.
+	// Defaults to none: only a TLS connection to this process counts as HTTPS.
 	TrustedProxies []netip.Prefix
 
-	// ContentTypes are the media types that are accepted, without parameters.
-	// The parameters of JSON types are ignored; another type must not name a
-	// charset other than UTF-8 or US-ASCII.
-	// Defaults to application/json and every type that ends in +json.
+	// ContentTypes are the accepted media types, in lower case, without parameters.
+	// Parameters of JSON types are ignored. Other types must not name a charset other
+	// than UTF-8 or US-ASCII. Defaults to application/json and all types that end in
+	// +json.
 	ContentTypes []string
-	// MaxBody is the largest body in bytes, as it travels.
+	// MaxBody bounds a body in bytes, before it is decompressed.
 	// Defaults to [DefaultMaxBody].
 	MaxBody int64
-	// MaxDecoded accepts bodies with Content-Encoding gzip of at most so many
-	// bytes when decompressed. A signature covers the bytes as they travel.
+	// MaxDecoded bounds a body with Content-Encoding gzip in bytes, after it is
+	// decompressed. A signature covers the compressed bytes.
 	// Defaults to 0: no content encoding is accepted.
 	MaxDecoded int64
-	// ReadTimeout is how long a body may take to arrive. The server's own
-	// ReadTimeout counts too, if that is shorter, and is the only one behind
-	// middleware that hides the server's ResponseWriter: see
-	// [Receiver.Handler]. Defaults to [DefaultReadTimeout].
+	// ReadTimeout bounds how long a body may take to arrive. The server's own
+	// ReadTimeout applies too if it is shorter, and applies alone behind middleware
+	// that hides the server's ResponseWriter, see [Receiver.Handler].
+	// Defaults to [DefaultReadTimeout].
 	ReadTimeout time.Duration
 
-	// Decode makes an event of an authentic body, for senders whose payload is
-	// not the envelope. Its error is logged: keep secrets out of it. An event
-	// without an ID is deduplicated on the signed webhook-id or else on the
-	// hash of the body. Defaults to [event.Decode], and an event without a type
-	// is refused: no handler could take it, and it would be lost once it was acknowledged.
+	// Decode decodes an authentic body, for senders whose payload is not the envelope.
+	// Its error is logged, so it must hold no secret. An event without an ID is known by
+	// the signed webhook-id, or else by the hash of its body. Defaults to [event.Decode]
+	// and a check that the event has a type: without one no handler would be called, and
+	// the event would be acknowledged and lost.
 	Decode func(h http.Header, body []byte) (*event.Event, error)
-	// AllowIDMismatch accepts a signed request whose webhook-id is not the
-	// event's id. The event's id is what counts then. Defaults to false.
+	// AllowIDMismatch accepts a signed request whose webhook-id is not the event's id.
+	// The event is known by its own id then. Defaults to false.
 	AllowIDMismatch bool
 
-	// Dedupe remembers which events were handled. Defaults to a [Memory] of
-	// its own with the default bounds, which does for one process and forgets
-	// when that ends. It holds a million keys in 100 MB: from 1.4 events a second
-	// on give it more room, or take a store that is shared.
+	// Dedupe remembers which events were handled. Defaults to a [Memory] with the
+	// default bounds, for one process, which forgets everything when that ends. It holds
+	// a million keys in 100 MB. At more than 1.4 events a second, raise its bound or use
+	// a store that processes share.
 	Dedupe Deduper
-	// Consumer sets the receivers apart that share one Deduper and handle the
-	// same events for different purposes. It becomes a part of the key, and
-	// has no "/". Defaults to none.
+	// Consumer distinguishes receivers that share a Deduper and handle the same events
+	// for different purposes. It is a part of the key of each claim, and has no "/".
+	// Defaults to none.
 	Consumer string
-	// Lease is how long an event stays claimed after its handler has died.
-	// It is renewed while the handler runs. At least one second.
-	// Defaults to [DefaultLease].
+	// Lease is how long an event stays claimed after its handler has died. It is
+	// extended while the handler runs. At least one second. Defaults to [DefaultLease].
 	Lease time.Duration
-	// Keep is how long a handled event is remembered. Make it no shorter than
-	// the sender's retry horizon. Defaults to [DefaultKeep].
+	// Keep is how long a handled event is remembered. It should not be shorter than
+	// senders retry, and must not be shorter than Lease. Defaults to [DefaultKeep].
 	Keep time.Duration
-	// ClaimTimeout is how long Dedupe may take to answer a claim. After that, and
-	// up to a second more in which the claim is given back in case it was made,
-	// the sender gets 503. A claim that is made even later belongs to no request: its
-	// token settles nothing, and the event can come again once its lease has
-	// ended. Defaults to [DefaultClaimTimeout].
+	// ClaimTimeout bounds how long Dedupe may take to answer a claim. After that the
+	// Receiver releases the claim, in case it was made, for up to a second, and the
+	// sender gets 503. If the store makes the claim later still, the event can be
+	// claimed again when the lease has ended. Defaults to [DefaultClaimTimeout].
 	ClaimTimeout time.Duration
-	// FailOpen handles events also while Dedupe is failing, possibly twice, and
-	// after ClaimTimeout while it does not answer.
-	// Defaults to false: the sender gets 503 and tries again.
+	// FailOpen handles events also while Dedupe fails or does not answer within
+	// ClaimTimeout, so that an event may be handled twice.
+	// Defaults to false: the sender gets 503 and sends the event again.
 	FailOpen bool
 
-	// Invalidator drops from caches what the event says is stale, after the
-	// handler has succeeded (or failed for good) and before the event counts
-	// as done. Its error is as a handler's. Duplicates of a handled event are
-	// not acknowledged before it has succeeded for them too, since a handler
-	// that records its event itself may have died before. Defaults to none.
+	// Invalidator drops from caches what an event makes stale, after the handler has
+	// succeeded or returned a [Permanent] error, and before the event is done. Its error
+	// has the effect of a handler's. It runs for a duplicate too, before that is
+	// acknowledged: a handler that settles the claim itself may have died before the
+	// Invalidator ran. Defaults to none.
 	Invalidator Invalidator
 
-	// Logger gets rejections and duplicates at Info and Debug, failed handlers
-	// at Warn, and what needs a person at Error. Nothing secret is logged.
+	// Logger gets refused requests at Info, events that were handled at Debug, failed
+	// handlers at Warn, and problems that need a person at Error. It gets no secrets.
 	// Defaults to [slog.Default].
 	Logger *slog.Logger
 	// Hooks are called for metrics and alerts. Defaults to none.
 	Hooks Hooks
 }
 
-// Hooks are called synchronously, from many goroutines at a time. Nil ones are
-// not called.
+// Hooks are called synchronously, from many goroutines at a time. A nil hook is not
+// called.
 type Hooks struct {
-	// OnReject sees every request that did not pass the checks. The body of r
+	// OnReject is called for every request that did not pass the checks. The body of r
 	// may have been read.
 	OnReject func(r *http.Request, why *Rejection)
-	// OnResult sees the outcome of every request that passed them, just before
-	// it is answered.
+	// OnResult is called for every request that passed them, before it is answered.
 	OnResult func(r Result)
 }
 
-// withDefaults returns the configuration with every zero field filled in.
+// withDefaults returns the configuration with the default in every zero field.
 func (c Config) withDefaults() Config {
 	if c.SecretHeader == "" {
 		c.SecretHeader = DefaultSecretHeader
@@ -173,11 +168,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// check adds what is wrong with a configuration with defaults, except for the
+// check adds what is wrong with a configuration that has its defaults, except for the
 // values of secrets, to problems.
 func (c *Config) check(problems *event.Problems) {
 	if len(c.Secrets) == 0 && c.Signature == nil {
-		problems.Add("", "Secrets or Signature is required: a receiver that accepts everything is not offered")
+		problems.Add("", "Secrets or Signature is required: without them the receiver would accept any sender")
 	}
 	if c.AnyOf && (len(c.Secrets) == 0 || c.Signature == nil) {
 		problems.Add("AnyOf", "needs both Secrets and Signature")
@@ -192,11 +187,13 @@ func (c *Config) check(problems *event.Problems) {
 	}
 	for i, t := range c.ContentTypes {
 		if media, params, err := mime.ParseMediaType(t); err != nil || media != t || len(params) > 0 {
-			problems.Add(fmt.Sprintf("ContentTypes[%d]", i), "must be a media type in lower case, without parameters")
+			problems.Add(fmt.Sprintf("ContentTypes[%d]", i),
+				"must be a media type in lower case, without parameters")
 		}
 	}
 	if len(c.Consumer) > maxPlainID || !isPrintable(c.Consumer) || strings.Contains(c.Consumer, "/") {
-		problems.Add("Consumer", "must be printable ASCII without spaces and /, at most %d bytes", maxPlainID)
+		problems.Add("Consumer",
+			"must be printable ASCII without spaces and /, at most %d bytes", maxPlainID)
 	}
 	if c.MaxBody < 0 {
 		problems.Add("MaxBody", "must not be negative")

@@ -13,30 +13,30 @@ import (
 	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
-// A Delivery is a request that has passed every check. It is shared by all who
-// handle the request, and not to be modified.
+// A Delivery is a request that has passed every check. All handlers of the request share
+// it, and must not modify it.
 type Delivery struct {
-	// Event is what was sent.
+	// Event is the event that was sent.
 	Event *event.Event
-	// Body is what Event was decoded from: the exact bytes that were sent, or
-	// what they decompress to.
+	// Body is what Event was decoded from: the exact bytes that were sent, decompressed
+	// if need be.
 	Body []byte
-	// Signed is the id and the time that the signature vouches for. Zero if
-	// no signature was verified.
+	// Signed is the id and the time that were signed. It is zero if no signature was
+	// verified.
 	Signed signature.Verified
-	// Claim is the claim under which the handler runs, for a store that can
-	// settle it in the handler's own transaction. Its Key and Sender are set by
-	// Check; its Token by Handler, and only if the event could be claimed: it is zero
-	// with [Config.FailOpen] and a store that is down.
+	// Claim is the claim under which the handler runs, so that the handler can settle it
+	// in its own transaction. Check sets its Key and Sender, and Handler its Token. The
+	// Token is zero if the event was not claimed: with [Config.FailOpen] and a store that
+	// fails, and behind an inbox.
 	Claim Claim
-	// Keep is how long the event is to be remembered: [Config.Keep].
+	// Keep is how long the event must be remembered, see [Config.Keep].
 	Keep time.Duration
 
-	// reader is the request's body once it was read.
+	// reader is the request's body after it was read.
 	reader bodyReader
 
-	// failure is what a [HandlerFunc] reported. Middleware may have left its
-	// goroutine behind, as http.TimeoutHandler does.
+	// failure is the error of a [HandlerFunc]. It is atomic because the handler may still
+	// run when the request is answered, as behind http.TimeoutHandler.
 	failure atomic.Pointer[error]
 }
 
@@ -53,15 +53,14 @@ func ContextWithDelivery(ctx context.Context, d *Delivery) context.Context {
 	return context.WithValue(ctx, contextKey{}, d)
 }
 
-// DeliveryFrom returns the delivery that a handler behind [Receiver.Handler] is
-// called for, nil in any other context.
+// DeliveryFrom returns the delivery for which a handler behind [Receiver.Handler], or
+// behind an inbox, was called. It returns nil in any other context.
 func DeliveryFrom(ctx context.Context) *Delivery {
 	d, _ := ctx.Value(contextKey{}).(*Delivery)
 	return d
 }
 
-// EventFrom returns the event that a handler behind [Receiver.Handler] is
-// called for, nil in any other context.
+// EventFrom returns the event of [DeliveryFrom], or nil.
 func EventFrom(ctx context.Context) *event.Event {
 	if d := DeliveryFrom(ctx); d != nil {
 		return d.Event
@@ -69,14 +68,13 @@ func EventFrom(ctx context.Context) *event.Event {
 	return nil
 }
 
-// maxPlainID is the longest id that becomes a part of a key as it is. Longer
-// ones are hashed, since a key has to fit every store, and so are those with a
-// "/" or ":": the one ends the consumer and the other tells what is hashed.
+// maxPlainID is the longest id that is used in a key as it is. Longer ids are hashed,
+// since a key must fit every store, and so are ids with a "/" or ":", which separate a
+// consumer and the name of a hash.
 const maxPlainID = 200
 
-// dedupeKey returns what a delivery is deduplicated on: the event's id, else the
-// signed id, else the hash of the body. An id that is not signed, in a
-// header of an unsigned request, is never used.
+// dedupeKey returns the key of a delivery's claim: the event's id, or else the signed id,
+// or else the hash of the body. A webhook-id that is not signed is not used.
 func dedupeKey(consumer string, d *Delivery) string {
 	id := d.Event.ID
 	if id == "" {

@@ -7,29 +7,26 @@ import (
 	"time"
 )
 
-// A drain is what is still read of a body that has been refused, and thrown away.
-// The answer has left by then. Without it the connection would end with a reset
-// while the sender is still sending, and one that has not read its answer yet
-// never does: nginx makes a 502 of a 401 like that.
+// A drain reads and discards the body of a request that was refused, after the answer was
+// sent. Otherwise the connection would be reset while the sender is still sending, and a
+// sender that reads the answer last would not get it: nginx turns a 401 into a 502 then.
 //
-// What a hostile sender gains by it is bounded in bytes, in time and in number at
-// once. Where more drains are asked for than there are slots, the connection is
-// closed at once, as if there were none.
+// Bytes, time, and the number of concurrent drains are bounded, because the sender may be
+// hostile. When all slots are in use, the connection is closed without a drain.
 type drain struct {
 	bytes int64
 	time  time.Duration
 	slots chan struct{}
 }
 
-// The bounds for strangers, and for a sender whose static secret is right.
+// The bounds for strangers, and for senders whose static secret was right.
 const (
 	strangerDrainBytes = 1 << 20
 	strangerDrainTime  = 2 * time.Second
 	senderDrainBytes   = 16 << 20
 	senderDrainTime    = 5 * time.Second
 	drainSlots         = 64 // of each kind
-	// drainLinger is how long a sender that sends more still has to read its
-	// answer. Whether it has gone cannot be seen without reading on.
+	// drainLinger is how long a sender that exceeds the bytes has to read its answer.
 	drainLinger = 250 * time.Millisecond
 )
 
@@ -37,11 +34,11 @@ func newDrain(bytes int64, d time.Duration) drain {
 	return drain{bytes: bytes, time: d, slots: make(chan struct{}, drainSlots)}
 }
 
-// run reads what is left of the body of a request that was answered. When it
-// returns the connection ends.
+// run reads what is left of the body of a request that was answered. The connection ends
+// when it returns.
 func (d drain) run(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
-	// Whatever comes of it: the server would wait for the body again.
+	// In any case, or the server would wait for the rest of the body.
 	defer func() { _ = control.SetReadDeadline(time.Now()) }()
 	if r.Body == nil || r.Body == http.NoBody {
 		return
@@ -57,10 +54,10 @@ func (d drain) run(w http.ResponseWriter, r *http.Request) {
 		limit = min(limit, server.ReadTimeout)
 	}
 	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(limit)) != nil {
-		return // the answer leaves when the handler has returned, or reading could take for ever
+		return // the answer could not be sent, or reading could not be bounded
 	}
 	if _, err := io.CopyN(io.Discard, r.Body, d.bytes+1); err != nil {
-		return // that was all, or the sender has gone, or the time is over
+		return // the body has ended, the sender has left, or the time is over
 	}
 	select {
 	case <-time.After(drainLinger):
@@ -68,7 +65,7 @@ func (d drain) run(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuse writes an answer that is whole when it is flushed.
+// refuse writes an answer with a length, so that it is complete when it is flushed.
 func refuse(w http.ResponseWriter, status int) {
 	text := http.StatusText(status) + "\n"
 	h := w.Header()

@@ -143,7 +143,7 @@ func ExampleNew_invalid() {
 	})
 	fmt.Println(err)
 	// Output:
-	// invalid: MaxBody: must not be negative; Secrets[0].Value: must not begin or end with white space: no header arrives with it
+	// invalid: MaxBody: must not be negative; Secrets[0].Value: must not begin or end with white space, which headers lose in transit
 }
 
 // Code that wants no middleware checks a request itself.

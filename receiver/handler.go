@@ -9,23 +9,21 @@ import (
 	"time"
 )
 
-// Handler returns a handler that checks each request, claims its event, calls
-// next with the event in the request's context ([EventFrom], [DeliveryFrom]) and
-// records how that ended. next can read the exact body again.
+// Handler returns a handler that checks each request, claims its event, calls next, and
+// settles the claim. next finds the event in the request's context ([EventFrom],
+// [DeliveryFrom]), and can read the exact body again.
 //
-// What next is decides how it reports: a [HandlerFunc] or a [Router] by the
-// error of the typed handler; any other [http.Handler] by its status, of which
-// 2xx is success and everything else gives the event back and is passed on. A
-// panic gives it back too. See [Outcome] for what the sender is answered.
+// The result of next is the error that a [HandlerFunc] or a [Router] returns, or else
+// the status of the answer: 2xx is success, and with any other status the event is
+// released and the sender gets that status. A panic releases the event too. [Outcome]
+// lists what the sender is answered. It is answered after the claim is settled.
 //
-// The answer of next is held until the outcome is recorded.
+// The ResponseWriter should be the server's, or unwrap to it, see
+// [http.ResponseController]. With one that has no read deadlines, such as that of
+// [http.TimeoutHandler], only the server's own ReadTimeout stops slow bodies; the
+// Receiver logs a warning about it once.
 //
-// Mount it where the ResponseWriter is the server's, or unwraps to it
-// ([http.ResponseController]): one that knows no read deadlines, such as that of
-// [http.TimeoutHandler], leaves slow bodies to the server's own ReadTimeout. The
-// log says so, once.
-//
-// Like [http.Handle] it panics if next is nil.
+// Like [http.Handle], Handler panics if next is nil.
 func (rc *Receiver) Handler(next http.Handler) http.Handler {
 	if f, typed := next.(HandlerFunc); next == nil || typed && f == nil {
 		panic("receiver: nil handler")
@@ -45,11 +43,11 @@ func (rc *Receiver) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// reject answers a request that did not pass the checks. All that is about
-// credentials looks the same from outside.
+// reject answers a request that did not pass the checks. All answers about credentials
+// are the same.
 func (rc *Receiver) reject(w http.ResponseWriter, r *http.Request, why *Rejection) {
 	rc.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "receiver: request rejected",
-		slog.Int("status", why.Status), slog.Any("reason", why.Err), slog.String("peer", r.RemoteAddr))
+		slog.Int("status", why.Status), slog.Any("error", why.Err), slog.String("peer", r.RemoteAddr))
 	if rc.cfg.Hooks.OnReject != nil {
 		rc.cfg.Hooks.OnReject(r, why)
 	}
@@ -58,10 +56,11 @@ func (rc *Receiver) reject(w http.ResponseWriter, r *http.Request, why *Rejectio
 	}
 	if r.ProtoMajor != 1 || r.Context().Value(http.ServerContextKey) == nil {
 		refuse(w, why.Status)
-		return // HTTP/2 can end a stream alone, and a recorder in a test has no connection
+		return // HTTP/2 can end one stream, and a recorder in a test has no connection
 	}
-	// The connection ends, or the server would wait for the rest of the body
-	// before it sends the answer. For all rejections, so that they stay alike.
+	// The connection ends, because otherwise the server would wait for the rest of the
+	// body before it sends the answer. It ends for all rejections, so that the sender
+	// cannot tell them apart.
 	w.Header().Set("Connection", "close")
 	refuse(w, why.Status)
 	if why.known {
@@ -87,8 +86,9 @@ func (rc *Receiver) report(ctx context.Context, r *Result) {
 	if rc.cfg.Logger.Enabled(ctx, level) {
 		attrs := []slog.Attr{
 			slog.String("outcome", string(r.Outcome)), slog.Int("status", r.Status),
-			slog.String("type", r.Delivery.Event.Type), slog.String("key", r.Delivery.Claim.Key),
-			slog.Duration("took", r.Duration.Round(time.Microsecond)),
+			slog.String("event_id", r.Delivery.Event.ID), slog.String("event_type", r.Delivery.Event.Type),
+			slog.String("claim_key", r.Delivery.Claim.Key),
+			slog.Duration("duration", r.Duration.Round(time.Microsecond)),
 		}
 		if r.Err != nil {
 			attrs = append(attrs, slog.Any("error", r.Err))
@@ -97,18 +97,18 @@ func (rc *Receiver) report(ctx context.Context, r *Result) {
 		if errors.As(r.Err, &panicked) {
 			attrs = append(attrs, slog.String("stack", string(panicked.Stack)))
 		}
-		rc.cfg.Logger.LogAttrs(ctx, level, "receiver: event "+string(r.Outcome), attrs...)
+		rc.cfg.Logger.LogAttrs(ctx, level, "receiver: event processed", attrs...)
 	}
 	if rc.cfg.Hooks.OnResult != nil {
 		rc.cfg.Hooks.OnResult(*r)
 	}
 }
 
-// An answer is what is written once the outcome is known.
+// An answer is what is written when the outcome is recorded.
 type answer struct {
 	status     int
-	held       *heldResponse // what the handler answered, if that is to be sent
-	retryAfter time.Duration // 0: the sender decides
+	held       *heldResponse // the handler's answer, if that is to be sent
+	retryAfter time.Duration // 0: none is sent
 }
 
 func (a answer) write(w http.ResponseWriter) {
@@ -126,9 +126,9 @@ func (a answer) write(w http.ResponseWriter) {
 	}
 }
 
-// heldResponse keeps what a handler answers until the outcome is recorded: an
-// acknowledgement that has left cannot be taken back when the store says that
-// the claim was lost. It offers no Flush, Hijack or Unwrap for the same reason.
+// heldResponse holds a handler's answer until the outcome is recorded: it is replaced if
+// the store then says that the claim was lost. For the same reason it has no Flush,
+// Hijack or Unwrap.
 type heldResponse struct {
 	w      http.ResponseWriter
 	status int // 0 until the handler has answered
@@ -149,8 +149,7 @@ func (h *heldResponse) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// code is the status that the handler answered with. Not answering is 200, as
-// everywhere in net/http.
+// code returns the status of the handler's answer, 200 if it wrote none, as in net/http.
 func (h *heldResponse) code() int {
 	if h.status == 0 {
 		return http.StatusOK
@@ -158,10 +157,10 @@ func (h *heldResponse) code() int {
 	return h.status
 }
 
-// send lets the answer go.
+// send sends the answer.
 func (h *heldResponse) send() {
 	h.w.WriteHeader(h.code())
 	if len(h.body) > 0 {
-		_, _ = h.w.Write(h.body) // the client may be gone; the outcome is recorded
+		_, _ = h.w.Write(h.body) // the client may have left; the outcome is recorded
 	}
 }

@@ -150,7 +150,7 @@ func TestReleaseFails(t *testing.T) {
 	store.fail["Release"] = errors.New("down")
 	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 	assert.Equal(t, 503, serve(b.Handler(failing(errors.New("failed"))), post(envelope(t, "evt_1"))).Code)
-	assert.Contains(t, b.log.String(), "not given back")
+	assert.Contains(t, b.log.String(), "claim not released")
 }
 
 // A handler that ends its goroutine gives the event back on the way out.

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// secure reports whether the request came over HTTPS, as far as can be known.
-// It fails closed: what a header says counts only from a trusted peer, and
-// where both X-Forwarded-Proto and Forwarded speak of the protocol, both have
-// to say https.
+// secure reports whether the request came over HTTPS, as far as this process can tell. It
+// fails closed: headers count only if they come from a trusted peer, and if both
+// X-Forwarded-Proto and Forwarded name the protocol, both must say https.
 func secure(r *http.Request, trusted []netip.Prefix) bool {
 	if r.TLS != nil {
 		return true
@@ -22,18 +21,18 @@ func secure(r *http.Request, trusted []netip.Prefix) bool {
 	return listed != protoOther && standard != protoOther && (listed == protoHTTPS || standard == protoHTTPS)
 }
 
-// A proto is what a header says about how a request came.
+// A proto is the protocol of a request according to a header.
 type proto int
 
 const (
 	protoUnsaid proto = iota
 	protoHTTPS
-	protoOther // another protocol, or what cannot be understood
+	protoOther // another protocol, or a header that is malformed
 )
 
-// forwardedProto reads the lines of X-Forwarded-Proto: every hop that they list
-// has to say https. A sender that talks to the proxy in the clear can prepend
-// "https" but cannot take away what the proxy appends.
+// forwardedProto reads the lines of X-Forwarded-Proto. All hops in them must be https: a
+// sender that talks HTTP to the proxy can prepend "https" but cannot remove what the proxy
+// appends.
 func forwardedProto(lines []string) proto {
 	said := protoUnsaid
 	for _, line := range lines {
@@ -47,9 +46,8 @@ func forwardedProto(lines []string) proto {
 	return said
 }
 
-// fromAny reports whether the peer is in one of the ranges. A peer on a unix
-// socket is a process of this machine, as one on a loopback address is, and
-// counts as 127.0.0.1 and as ::1.
+// fromAny reports whether the peer is in one of the ranges. A peer on a unix socket is a
+// process of this machine, so it counts as 127.0.0.1 and as ::1.
 func fromAny(r *http.Request, ranges []netip.Prefix) bool {
 	if onUnixSocket(r) {
 		return contains(ranges, netip.AddrFrom4([4]byte{127, 0, 0, 1})) || contains(ranges, netip.IPv6Loopback())
@@ -62,9 +60,10 @@ func fromAny(r *http.Request, ranges []netip.Prefix) bool {
 	return contains(ranges, peer.Addr().Unmap().WithZone(""))
 }
 
-// onUnixSocket asks the server, since an empty or odd RemoteAddr proves nothing.
-// A peer that has bound no address shows as "" or "@", one that has as a path.
-// Anything else was written by middleware, and is about another peer.
+// onUnixSocket reports whether the peer is on a unix socket. It looks at the server's
+// address, since RemoteAddr alone proves nothing. The RemoteAddr of a peer without an
+// address is "" or "@", and else a path; any other value was set by middleware and names
+// another peer.
 func onUnixSocket(r *http.Request) bool {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if local == nil || local.Network() != "unix" {
@@ -82,10 +81,10 @@ func contains(ranges []netip.Prefix, addr netip.Addr) bool {
 	return false
 }
 
-// forwarded reads the lines of Forwarded (RFC 7239): elements separated by
-// commas, one for each hop, of parameters separated by semicolons. The last one
-// is of the proxy that this process talks to, and it has to say proto=https; the
-// others are of the hops before it, which may say nothing, but nothing else either.
+// forwarded reads the lines of Forwarded (RFC 7239): elements separated by commas, one for
+// each hop, of parameters separated by semicolons. The last element is that of the nearest
+// proxy and must have proto=https. The elements of earlier hops may have no proto, but not
+// another one.
 func forwarded(lines []string) proto {
 	last := protoUnsaid
 	for _, line := range lines {
@@ -94,7 +93,7 @@ func forwarded(lines []string) proto {
 			if !ok || element.proto == protoOther {
 				return protoOther
 			}
-			if !element.empty { // a list may have empty members: RFC 9110, section 5.6.1
+			if !element.empty { // a list may have empty elements: RFC 9110, section 5.6.1
 				last = element.proto
 			}
 			line = rest
@@ -103,14 +102,13 @@ func forwarded(lines []string) proto {
 	return last
 }
 
-// forwardedHop is one element of Forwarded, as far as it matters here.
+// forwardedHop is one element of Forwarded.
 type forwardedHop struct {
 	empty bool
 	proto proto
 }
 
-// forwardedElement cuts the first element off a line. It is not ok if the element
-// is not of its form.
+// forwardedElement cuts the first element off a line. ok is false if it is malformed.
 func forwardedElement(line string) (hop forwardedHop, rest string, ok bool) {
 	hop.empty = true
 	for rest = line; ; {
@@ -123,7 +121,7 @@ func forwardedElement(line string) (hop forwardedHop, rest string, ok bool) {
 		}
 		if strings.EqualFold(name, "proto") {
 			if hop.proto != protoUnsaid {
-				return hop, "", false // a parameter stands once: RFC 7239, section 4
+				return hop, "", false // a parameter occurs once: RFC 7239, section 4
 			}
 			hop.proto = protoOther
 			if strings.EqualFold(value, "https") {
@@ -141,8 +139,8 @@ func forwardedElement(line string) (hop forwardedHop, rest string, ok bool) {
 	}
 }
 
-// forwardedPair cuts a parameter off: name, "=", and a value. What is left is empty
-// or begins with the separator. Where there is nothing, the name is empty.
+// forwardedPair cuts a parameter off: name, "=" and value. The rest is empty or begins with
+// a separator. If there is no parameter before the separator, the name is empty.
 func forwardedPair(s string) (name, value, rest string, ok bool) {
 	s = strings.TrimLeft(s, " \t")
 	if name, rest = token(s); name == "" {
@@ -163,7 +161,7 @@ func forwardedPair(s string) (name, value, rest string, ok bool) {
 
 func isForwardedSeparator(c byte) bool { return c == ',' || c == ';' }
 
-// quoted reads what follows an opening quote.
+// quoted cuts a quoted value off, after its opening quote.
 func quoted(s string) (value, rest string, ok bool) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -180,16 +178,17 @@ func quoted(s string) (value, rest string, ok bool) {
 	return "", "", false
 }
 
-// plainValue cuts a value without quotes off. It is meant to be a token; proxies
-// write addresses with ports like that, which are none.
+// plainValue cuts a value without quotes off. The RFC allows only a token, but some proxies
+// write addresses with ports without quotes.
 func plainValue(s string) (head, rest string) {
-	if i := strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(",;\"\\", c) }); i >= 0 {
+	ends := func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(",;\"\\", c) }
+	if i := strings.IndexFunc(s, ends); i >= 0 {
 		return s[:i], s[i:]
 	}
 	return s, ""
 }
 
-// token cuts a token off, which may be empty: RFC 9110, section 5.6.2.
+// token cuts a token off (RFC 9110, section 5.6.2), which may be empty.
 func token(s string) (head, rest string) {
 	i := 0
 	for i < len(s) && isTokenByte(s[i]) {

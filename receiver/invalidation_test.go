@@ -76,7 +76,7 @@ func TestDuplicateIsInvalidated(t *testing.T) {
 	}))
 
 	assert.Equal(t, 503, serve(h, post(scoped)).Code)
-	assert.NotContains(t, b.log.String(), "not given back", "there is no lease to wait for")
+	assert.NotContains(t, b.log.String(), "claim not released", "there is no lease to wait for")
 	assert.Equal(t, 503, serve(h, post(scoped)).Code, "found done, and still stale")
 	assert.ErrorIs(t, b.results[1].Err, broken)
 	invalidate = func() error { panic("boom") }

@@ -12,33 +12,33 @@ import (
 )
 
 const (
-	// DefaultMaxKeys is how many keys a [Memory] holds unless told otherwise.
+	// DefaultMaxKeys is the default of [MemoryConfig.MaxKeys].
 	DefaultMaxKeys = 1_000_000
-	// DefaultHorizon is how long senders go on trying: 72 hours, as the
-	// dispatcher of this module does.
+	// DefaultHorizon is the default of [MemoryConfig.Horizon]: the dispatcher of this
+	// module retries for 72 hours.
 	DefaultHorizon = 72 * time.Hour
 )
 
-// ErrFull is returned by [Memory.Claim] when there is no room for the sender, and
-// every key that could make room may still come a second time.
+// ErrFull is returned by [Memory.Claim] if there is no room for the sender, and all keys
+// that could make room are of events that may still be sent again.
 var ErrFull = errors.New("receiver: memory of handled events is full")
 
-// Memory is a [Deduper] in the memory of one process. It forgets everything
-// when the process ends, and other processes do not see it: it is for tests,
-// for handlers that may be repeated, and for a single replica.
+// Memory is a [Deduper] in the memory of one process. Other processes do not see it, and
+// it is empty after a restart. It is for tests, for handlers that may run twice for an
+// event, and for a single process.
 //
-// It is bounded, and no sender ([Claim.Sender]) can fill it for the others: each
-// may hold eight times as much as is free, so that one alone has 8/9 of the room,
-// two that want everything 8/17 each, and there is always some left for another.
-// Where a sender has no room, keys that were settled longer ago than senders try
-// are forgotten before their time, the oldest first. If there are none, its events
-// are refused, to be sent again later: an event that may still come a second time
-// is remembered, and a claim that may still be settled is never forgotten.
+// Its size is bounded, and no sender ([Claim.Sender]) can take all of it: a sender may hold
+// eight times as many keys as are free (the dynamic threshold of Choudhury and Hahne), so
+// that one sender alone gets 8/9 of the room, two get 8/17 each, and some room is always
+// left for another. If there is no room for a sender, Memory forgets keys that were settled
+// longer ago than senders retry, the oldest first. If there are none, Claim returns
+// [ErrFull], and the sender has to send the event again later. Keys of events that may
+// still be sent again, and claims that may still be settled, are not forgotten.
 //
-// A key takes 100 to 150 bytes, whatever its length: 100 MB when the default of a
-// million is full. That does for 1.4 events a second to be remembered for all of
-// [DefaultKeep], and for 3.4 before any is refused. The log warns when 70 % are
-// taken, and when keys are forgotten before their time.
+// A key takes 100 to 150 bytes, whatever its length, so that the default of a million keys
+// takes 100 MB. That is enough to remember 1.4 events a second for [DefaultKeep], and to
+// accept 3.4 events a second. The log has a warning when 70 % of the room are taken, and
+// when keys are forgotten before their time.
 type Memory struct {
 	max     int
 	horizon time.Duration
@@ -46,19 +46,20 @@ type Memory struct {
 
 	mu        sync.Mutex
 	entries   map[memoryKey]memoryEntry
-	shares    []*share // by memoryEntry.share
+	shares    []*share // indexed by memoryEntry.share
 	bySender  map[Sender]uint16
 	nextSweep time.Time
-	warned    [2]time.Time // by warning
+	warned    [2]time.Time // when each warning may be logged again
 }
 
-// MemoryConfig bounds a Memory.
+// MemoryConfig configures a Memory. Zero means the default, and a negative number is an
+// error.
 type MemoryConfig struct {
-	// MaxKeys is how many keys are held at a time, of all senders.
+	// MaxKeys bounds the keys of all senders together.
 	// Defaults to [DefaultMaxKeys].
 	MaxKeys int
-	// Horizon is how long senders go on trying. A key that was settled longer
-	// ago is forgotten where there is no room otherwise.
+	// Horizon is how long senders retry. A key that was settled longer ago is forgotten
+	// if there is no room otherwise.
 	// Defaults to [DefaultHorizon].
 	Horizon time.Duration
 	// Logger gets the warnings, each at most once a day.
@@ -66,19 +67,19 @@ type MemoryConfig struct {
 	Logger *slog.Logger
 }
 
-// memoryKey is a hash of the key: entries without pointers cost the garbage
-// collector nothing, however many they are.
+// memoryKey is a hash of the key. It has no pointers, so that the garbage collector does
+// not scan the entries.
 type memoryKey [16]byte
 
 type memoryEntry struct {
 	token   Token
-	until   int64  // Unix nanoseconds: the end of the lease, or of remembering
+	until   int64  // Unix nanoseconds: the end of the lease, or of keep
 	settled uint32 // Unix seconds, 0 for a claim
 	share   uint16
 	state   uint8 // Claimed, Done or Dead
 }
 
-// sweepEvery bounds how often a full Memory looks through all its entries.
+// sweepEvery bounds how often a full Memory scans all its entries.
 const sweepEvery = time.Second
 
 // NewMemory returns an empty Memory. A negative bound is refused with an
@@ -97,7 +98,7 @@ func NewMemory(config MemoryConfig) (*Memory, error) {
 	return newMemory(config), nil
 }
 
-// newMemory is NewMemory for a configuration that is right.
+// newMemory is NewMemory for a valid configuration.
 func newMemory(config MemoryConfig) *Memory {
 	m := &Memory{
 		max: config.MaxKeys, horizon: config.Horizon, log: config.Logger,
@@ -116,12 +117,12 @@ func newMemory(config MemoryConfig) *Memory {
 }
 
 func hashKey(key string) memoryKey {
-	var buf [128]byte // room for nearly every key, on the stack
+	var buf [128]byte // on the stack, and long enough for nearly every key
 	sum := sha256.Sum256(append(buf[:0], key...))
 	return memoryKey(sum[:16])
 }
 
-// Claim implements [Deduper]. The error is [ErrFull] when there is no room.
+// Claim implements [Deduper]. It returns [ErrFull] if there is no room.
 func (m *Memory) Claim(ctx context.Context, c Claim, lease time.Duration) (Standing, error) {
 	standing, about, err := m.claim(c, lease)
 	about.log(ctx, m.log)
@@ -140,7 +141,7 @@ func (m *Memory) claim(c Claim, lease time.Duration) (Standing, notice, error) {
 		return Standing{State: State(entry.state)}, notice{}, nil
 	}
 	id, early := m.shareOf(c.Sender), false
-	if found { // it has a place already
+	if found { // it takes no further room
 		m.shares[entry.share].held--
 	} else {
 		var ok bool
@@ -148,7 +149,9 @@ func (m *Memory) claim(c Claim, lease time.Duration) (Standing, notice, error) {
 			return Standing{}, notice{}, ErrFull
 		}
 	}
-	m.entries[key] = memoryEntry{token: c.Token, share: id, state: uint8(Claimed), until: now.Add(lease).UnixNano()}
+	m.entries[key] = memoryEntry{
+		token: c.Token, share: id, state: uint8(Claimed), until: now.Add(lease).UnixNano(),
+	}
 	m.shares[id].held++
 	return Standing{State: Claimed}, m.notice(c.Sender, id, early, now), nil
 }
@@ -179,8 +182,8 @@ func (m *Memory) Dead(_ context.Context, c Claim, _ string, keep time.Duration) 
 	return m.settle(c, Dead, keep)
 }
 
-// settle moves a claimed key to the state, or repeats the move.
-func (m *Memory) settle(c Claim, to State, d time.Duration) error {
+// settle changes the state of a claimed key, or repeats the change.
+func (m *Memory) settle(c Claim, to State, keep time.Duration) error {
 	key, now := hashKey(c.Key), time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -188,7 +191,8 @@ func (m *Memory) settle(c Claim, to State, d time.Duration) error {
 	if !found || entry.token != c.Token || State(entry.state) != Claimed && State(entry.state) != to {
 		return ErrStaleToken
 	}
-	entry.state, entry.until, entry.settled = uint8(to), now.Add(d).UnixNano(), uint32(now.Unix()) //nolint:gosec // until 2106
+	entry.state, entry.until = uint8(to), now.Add(keep).UnixNano()
+	entry.settled = uint32(now.Unix()) //nolint:gosec // until 2106
 	m.entries[key] = entry
 	m.queue(key, entry, now)
 	return nil
@@ -207,8 +211,8 @@ func (m *Memory) Release(_ context.Context, c Claim) error {
 	return nil
 }
 
-// Len returns how many keys are held, those included whose time has passed and
-// that were not removed yet.
+// Len returns the number of keys, including those whose time has passed and that were not
+// removed yet.
 func (m *Memory) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -223,27 +227,26 @@ func (m *Memory) remove(key memoryKey, entry memoryEntry) {
 // share is what a [Memory] holds for one sender.
 type share struct {
 	held int
-	// settled are the keys that were settled, the oldest first. One that was
-	// claimed or settled again since is still there, and counts no more.
+	// settled lists the keys that were settled, the oldest first. An element whose key was
+	// claimed or settled again since is ignored, see stillSettled.
 	settled []settledKey
 }
 
-// settledKey is a key with the end of its time when it was settled, which tells
-// whether it was settled again.
+// settledKey is a key with the end of its keep, by which it is seen whether the key was
+// settled again.
 type settledKey struct {
 	key   memoryKey
 	until int64
 }
 
-// greed is how many times as much as is free a sender may hold: the dynamic
-// threshold of Choudhury and Hahne.
-const greed = 8
+// thresholdFactor is how many times as many keys as are free a sender may hold: the
+// constant alpha of the dynamic threshold of Choudhury and Hahne.
+const thresholdFactor = 8
 
-// maxShares bounds how many senders are told apart. More than that have one share
-// together.
+// maxShares bounds the number of shares. The last one is for all further senders.
 const maxShares = 1024
 
-// shareOf returns the number of a sender's share.
+// shareOf returns the index of a sender's share.
 func (m *Memory) shareOf(s Sender) uint16 {
 	if id, found := m.bySender[s]; found {
 		return id
@@ -257,12 +260,12 @@ func (m *Memory) shareOf(s Sender) uint16 {
 }
 
 func (m *Memory) hasRoom(id uint16) bool {
-	return m.shares[id].held < greed*(m.max-len(m.entries))
+	return m.shares[id].held < thresholdFactor*(m.max-len(m.entries))
 }
 
-// makeRoom forgets what it takes for one more key of a share, of its own keys first,
-// and says whether any of that was before its time. It is not ok if there is
-// nothing that may be forgotten.
+// makeRoom forgets as many keys as necessary for one more key of a share, its own keys
+// first. early reports whether any was forgotten before its time. ok is false if there is
+// no room and no key may be forgotten.
 func (m *Memory) makeRoom(id uint16, now time.Time) (early, ok bool) {
 	if m.hasRoom(id) {
 		return false, true
@@ -280,8 +283,8 @@ func (m *Memory) makeRoom(id uint16, now time.Time) (early, ok bool) {
 	return early, m.hasRoom(id)
 }
 
-// forget forgets the oldest settled keys of a share until there is room in another,
-// or no more may be forgotten.
+// forget forgets the oldest settled keys of the share of, until the share needs has room or
+// no further key may be forgotten.
 func (m *Memory) forget(of, needs uint16, now time.Time) (early bool) {
 	s := m.shares[of]
 	horizon := now.Add(-m.horizon).Unix()
@@ -305,8 +308,8 @@ func (m *Memory) stillSettled(k settledKey) (memoryEntry, bool) {
 	return entry, found && State(entry.state) != Claimed && entry.until == k.until
 }
 
-// queue notes that a key was settled. It drops up to two that are over in exchange,
-// so that a Memory which is not full does not fill with them.
+// queue adds a settled key to the list of its share, and removes up to two keys whose time
+// has passed, so that those do not fill a Memory that is not full.
 func (m *Memory) queue(key memoryKey, entry memoryEntry, now time.Time) {
 	s := m.shares[entry.share]
 	s.settled = append(s.settled, settledKey{key, entry.until})
@@ -324,7 +327,7 @@ func (m *Memory) queue(key memoryKey, entry memoryEntry, now time.Time) {
 			break
 		}
 	}
-	if len(s.settled) > 2*s.held+16 { // keys that are settled again and again
+	if len(s.settled) > 2*s.held+16 { // many elements are of keys that were settled again
 		kept := s.settled[:0]
 		for _, k := range s.settled {
 			if _, counts := m.stillSettled(k); counts {
@@ -335,8 +338,8 @@ func (m *Memory) queue(key memoryKey, entry memoryEntry, now time.Time) {
 	}
 }
 
-// sweep removes all that need not be remembered. It looks at every entry, which is
-// why it is only done when there is no room, and not at every claim even then.
+// sweep removes all keys whose time has passed. It scans all entries, so it runs only when
+// there is no room, and not at every claim.
 func (m *Memory) sweep(now time.Time) {
 	if now.Before(m.nextSweep) {
 		return
@@ -353,7 +356,7 @@ func (m *Memory) sweep(now time.Time) {
 	}
 }
 
-// A notice is a warning that is due, logged when the lock is free.
+// A notice is a warning that is due. It is logged when the lock is released.
 type notice struct {
 	message          string
 	sender           Sender
@@ -365,7 +368,7 @@ const (
 	forgetsEarly
 )
 
-// warnEvery is how often the same warning is given.
+// warnEvery bounds how often the same warning is logged.
 const warnEvery = 24 * time.Hour
 
 // notice returns the warning that is due after a claim.
@@ -375,9 +378,9 @@ func (m *Memory) notice(s Sender, id uint16, early bool, now time.Time) notice {
 	switch {
 	case early:
 		about = forgetsEarly
-		n.message = "receiver: memory of handled events is full, the oldest are forgotten before Keep"
-	case 10*n.total >= 7*n.max && n.max >= 10: // a handful is not early
-		n.message = "receiver: memory of handled events is filling up, raise MaxKeys or use a store that is shared"
+		n.message = "receiver: memory full, events forgotten before Keep"
+	case 10*n.total >= 7*n.max && n.max >= 10: // in a smaller one, 70 % is no early warning
+		n.message = "receiver: memory filling up, raise MaxKeys or share a store"
 	default:
 		return notice{}
 	}

@@ -6,20 +6,19 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A Receiver checks incoming webhooks and sees to it that each event is
-// handled once. Make one with [New]. It is safe for concurrent use and starts
-// no goroutines of its own.
+// A Receiver checks incoming webhooks and hands each event to a handler once. Make one
+// with [New]. It is safe for concurrent use and starts no goroutines of its own.
 type Receiver struct {
 	cfg     Config
-	secrets *secretChecker // nil: no static secret is asked for
-	// What is read of bodies that are refused.
+	secrets *secretChecker // nil: no static secret is required
+	// strangers and senders bound what is read of bodies that are refused.
 	strangers, senders drain
-	// noDeadline is for the warning about ResponseWriters that know none.
+	// noDeadline makes the warning about a ResponseWriter without deadlines once.
 	noDeadline sync.Once
 }
 
-// New returns a Receiver. A configuration that cannot work is refused with an
-// [*event.ValidationError] that names every problem at once.
+// New returns a Receiver, or an [*event.ValidationError] with all problems of the
+// configuration.
 func New(config Config) (*Receiver, error) {
 	cfg := config.withDefaults()
 	var problems event.Problems
@@ -30,11 +29,11 @@ func New(config Config) (*Receiver, error) {
 	}
 	for i, s := range cfg.Secrets {
 		if len(s.Value) < shortSecret {
-			cfg.Logger.Warn("receiver: static secret is short and may be guessed",
+			cfg.Logger.Warn("receiver: static secret is short",
 				"secret", i, "bytes", len(s.Value), "advised", shortSecret)
 		}
 	}
-	cfg.Secrets = nil // only the hashes are needed from here on
+	cfg.Secrets = nil // only the hashes are needed from now on
 	return &Receiver{
 		cfg: cfg, secrets: secrets,
 		strangers: newDrain(strangerDrainBytes, strangerDrainTime),

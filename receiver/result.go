@@ -4,51 +4,51 @@ import (
 	"time"
 )
 
-// An Outcome is what became of a request that passed the checks. It is a good
-// label for a metric.
+// An Outcome is the outcome of a request that passed the checks, in a form that serves as
+// the label of a metric.
 type Outcome string
 
 // The outcomes, and how each is answered.
 const (
 	// Handled: the handler succeeded. 200, or the handler's own 2xx.
 	Handled Outcome = "handled"
-	// Unhandled: no handler is there for the event's type. Recorded as
+	// Unhandled: there is no handler for the event's type. The event is recorded as
 	// handled. 200.
 	Unhandled Outcome = "unhandled"
-	// Duplicate: the event was handled, or given up, before, and what it makes
-	// stale is invalidated once more. 200.
+	// Duplicate: the event was handled, or given up, before. The Invalidator ran once
+	// more. 200.
 	Duplicate Outcome = "duplicate"
-	// Busy: the event is being handled by another call at this moment.
-	// 409 with Retry-After, since that handler may still fail.
+	// Busy: another request with the event is being handled, and may still fail. 409
+	// with Retry-After.
 	Busy Outcome = "busy"
-	// Failed: the handler, or the invalidation, did not succeed; the event is
-	// given back, unless the handler has settled it. 503, or the handler's own
-	// status if that is no 2xx.
+	// Failed: the handler or the Invalidator failed. The event is released, unless the
+	// handler has settled the claim. 503, or the handler's own status if it is not 2xx.
 	Failed Outcome = "failed"
-	// GivenUp: the handler failed with a [Permanent] error; the event is
-	// recorded as dead. 200.
+	// GivenUp: the handler returned a [Permanent] error. The event is recorded as dead.
+	// 200.
 	GivenUp Outcome = "given_up"
-	// Panicked: the handler or the Invalidator panicked; otherwise as Failed.
-	// 500.
+	// Panicked: the handler or the Invalidator panicked. The event is released, unless
+	// the handler has settled the claim. 500.
 	Panicked Outcome = "panicked"
-	// Lost: the lease ended and another process has the event now; what they
-	// make of it counts. 409 with Retry-After.
+	// Lost: the lease ended and another process has claimed the event. 409 with
+	// Retry-After.
 	Lost Outcome = "lost"
-	// Unavailable: the event could not be claimed. 503 with Retry-After.
+	// Unavailable: the event could not be claimed, because the store failed. 503 with
+	// Retry-After.
 	Unavailable Outcome = "unavailable"
 )
 
 // A Result is the outcome of one request.
 type Result struct {
-	// Delivery is what was asked for.
+	// Delivery is the request, decoded.
 	Delivery *Delivery
-	// Outcome is what became of it.
+	// Outcome is what the request came to.
 	Outcome Outcome
-	// Status is what the sender is answered.
+	// Status is the HTTP status of the answer.
 	Status int
-	// Err says more about an outcome that is not Handled, Unhandled, Duplicate
-	// or Busy. With Handled, Unhandled and GivenUp it is set if that could not
-	// be recorded: the event may be handled again.
+	// Err is the error behind an outcome other than Handled, Unhandled, Duplicate and
+	// Busy. With Handled, Unhandled and Duplicate it is set if the outcome could not be
+	// recorded, so that the event may be handled again.
 	Err error
 	// Duration is how long claiming, handling and settling took together.
 	Duration time.Duration

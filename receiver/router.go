@@ -10,20 +10,19 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A HandlerFunc handles one event. What it returns decides what becomes of the
-// event: nil, it is done; an error, it is given back and the sender tries again
-// (503); [Permanent], it is recorded as dead and acknowledged (200).
+// A HandlerFunc handles one event. If it returns nil, the event is done. If it returns an
+// error, the event is released and the sender gets 503, to send it again. If the error is
+// [Permanent], the event is recorded as dead and the sender gets 200.
 //
-// ctx outlives the sender's patience: a sender that no longer waits sends the
-// event again, and should find it done then. It ends when the claim is lost to
-// another process, or with the handler's own deadline. A handler that often
-// needs longer than senders wait should store the event and return.
+// ctx does not end when the sender disconnects: the sender will send the event again, and
+// should find it done. It ends when another process has taken over the claim. A handler
+// that often takes longer than senders wait belongs behind package inbox.
 //
-// A HandlerFunc is an [http.Handler] to put behind [Receiver.Handler].
+// A HandlerFunc is an [http.Handler] to mount behind [Receiver.Handler].
 type HandlerFunc func(ctx context.Context, e *event.Event) error
 
-// ServeHTTP calls f with the event that the Receiver has put in the request's
-// context, and answers with the status for its error.
+// ServeHTTP calls f with the event in the request's context, and answers with the status
+// for its error.
 func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d := DeliveryFrom(r.Context())
 	if d == nil {
@@ -32,14 +31,14 @@ func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	err := f(r.Context(), d.Event)
 	if err != nil {
-		failure := err // only what failed moves to the heap
+		failure := err // only an error that is not nil moves to the heap
 		d.failure.Store(&failure)
 	}
 	w.WriteHeader(statusOf(err))
 }
 
-// typedHandler returns what handles events inside a handler of requests, nil if
-// that is not one of this package.
+// typedHandler returns the function behind a handler of this package, and nil for any
+// other handler.
 func typedHandler(h http.Handler) HandlerFunc {
 	switch h := h.(type) {
 	case HandlerFunc:
@@ -50,9 +49,10 @@ func typedHandler(h http.Handler) HandlerFunc {
 	return nil
 }
 
-// statusOf is the status that tells the sender what a handler's error means.
+// statusOf returns the status that a sender gets for a handler's error.
 func statusOf(err error) int {
-	if err == nil || errors.Is(err, ErrNoHandler) || errors.Is(err, ErrAlreadyHandled) || isPermanent(err) {
+	switch {
+	case err == nil, isPermanent(err), errors.Is(err, ErrNoHandler), errors.Is(err, ErrAlreadyHandled):
 		return http.StatusOK
 	}
 	return http.StatusServiceUnavailable
@@ -63,26 +63,25 @@ func isPermanent(err error) bool {
 	return errors.As(err, &permanent)
 }
 
-// A Router hands each event to the handler with the most specific pattern for
-// its type: "object.created" before "object.*" before "*". An event whose type
-// no pattern selects is acknowledged, and has the outcome [Unhandled].
+// A Router calls the handler with the most specific pattern for an event's type:
+// "object.created" before "object.*" before "*". An event that matches no pattern is
+// acknowledged, with the outcome [Unhandled].
 //
-// Routes are added before the Router is used; then it is safe for concurrent
-// use.
+// Add all handlers before the Router is used. After that it is safe for concurrent use.
 type Router struct {
 	exact map[string]HandlerFunc
-	below map[string]HandlerFunc // by what stands before ".*"
+	below map[string]HandlerFunc // by the prefix before ".*"
 	all   HandlerFunc
 }
 
-// NewRouter returns a Router without routes.
+// NewRouter returns a Router without handlers.
 func NewRouter() *Router {
 	return &Router{exact: make(map[string]HandlerFunc), below: make(map[string]HandlerFunc)}
 }
 
-// On adds a handler for the types that the pattern selects, see
-// [event.Pattern]. Like [http.ServeMux.Handle] it panics if the pattern is not
-// valid or is taken, since both are mistakes in the program.
+// On adds a handler for the types that match the pattern, see [event.Pattern]. Like
+// [http.ServeMux.Handle] it panics if the pattern is not valid or has a handler already,
+// since both are mistakes in the program.
 func (m *Router) On(pattern event.Pattern, h HandlerFunc) {
 	if err := pattern.Validate(); err != nil {
 		panic(fmt.Sprintf("receiver: pattern %q %v", pattern, err))
@@ -109,8 +108,8 @@ func (m *Router) On(pattern event.Pattern, h HandlerFunc) {
 }
 
 // HandleEvent calls the handler for the event's type and returns its error, or
-// [ErrNoHandler] if there is none. It serves events that come by other ways
-// than HTTP, such as an inbox.
+// [ErrNoHandler] if there is none. Use it for events that do not come over HTTP, as behind
+// an inbox.
 func (m *Router) HandleEvent(ctx context.Context, e *event.Event) error {
 	if h := m.find(e.Type); h != nil {
 		return h(ctx, e)
@@ -118,7 +117,7 @@ func (m *Router) HandleEvent(ctx context.Context, e *event.Event) error {
 	return ErrNoHandler
 }
 
-// ServeHTTP implements [http.Handler], to be put behind [Receiver.Handler].
+// ServeHTTP makes a Router an [http.Handler] to mount behind [Receiver.Handler].
 func (m *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	HandlerFunc(m.HandleEvent).ServeHTTP(w, r)
 }

@@ -11,24 +11,24 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// DefaultSecretHeader carries the static secret unless [Config.SecretHeader]
-// says otherwise.
+// DefaultSecretHeader is the name of the header with the static secret, as the contract of
+// the Mixpeek platform has it. [Config.SecretHeader] changes it.
 const DefaultSecretHeader = "X-Mixpeek-Secret"
 
-// shortSecret is the length in bytes below which a secret is warned about.
-// It is no error: secrets of 12 characters are in use.
+// shortSecret is the length in bytes below which a secret is warned about. It is not an
+// error, because secrets of 12 characters are in use.
 const shortSecret = 16
 
 const redacted = "[redacted]"
 
-// A Secret is a shared secret that the sender puts in a header as it is. It
-// proves who sends, not what is sent: prefer signatures where the sender can
-// make them. A Secret is never printed by fmt, slog or encoding/json.
+// A Secret is a shared secret that the sender puts in a header. It authenticates the
+// sender but not the body: prefer signatures if the sender can make them. fmt, slog and
+// encoding/json print a placeholder for it.
 type Secret struct {
-	// Value is the secret. At least 16 random characters are advised.
+	// Value is the secret. It should have at least 16 random characters.
 	Value string
-	// NotAfter is the last moment at which the secret is accepted, so that an
-	// old one can fade out while senders change over. Zero means for ever.
+	// NotAfter is the last moment at which the secret is accepted, for the old secret
+	// while senders change to a new one. The zero time means that it does not expire.
 	NotAfter time.Time
 }
 
@@ -38,8 +38,8 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 // MarshalText returns a placeholder.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// secretChecker compares hashes, so that neither the length of a secret nor
-// how much of it was right can be told from the time that it takes.
+// secretChecker compares hashes, so that the time it takes tells neither the length of a
+// secret nor how much of it was right.
 type secretChecker struct {
 	header  string
 	secrets []hashedSecret
@@ -61,9 +61,9 @@ func newSecretChecker(header string, secrets []Secret, problems *event.Problems)
 		case s.Value == "":
 			problems.Add(field, "is required")
 		case strings.TrimSpace(s.Value) != s.Value:
-			problems.Add(field, "must not begin or end with white space: no header arrives with it")
+			problems.Add(field, "must not begin or end with white space, which headers lose in transit")
 		case strings.ContainsFunc(s.Value, isControl):
-			problems.Add(field, "must not hold control characters: no header can carry them")
+			problems.Add(field, "must not hold control characters, which headers cannot carry")
 		}
 		c.secrets = append(c.secrets, hashedSecret{sum: sha256.Sum256([]byte(s.Value)), notAfter: s.NotAfter})
 	}
@@ -72,13 +72,12 @@ func newSecretChecker(header string, secrets []Secret, problems *event.Problems)
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// offered reports whether the request carries the header at all.
+// offered reports whether the request has the header.
 func (c *secretChecker) offered(h http.Header) bool { return len(h[c.header]) > 0 }
 
-// check compares with every secret, also after one has matched, and returns the
-// index of the one that did. A header that comes twice is refused even if one is
-// right: something between the sender and this process has added one, and it is
-// unknown which of the two.
+// check compares the header with every secret, even after one has matched, and returns
+// the index of the one that did. A repeated header is refused even if one value is right,
+// because it is unknown which of them the sender has sent.
 func (c *secretChecker) check(h http.Header, now time.Time) (int, error) {
 	values := h[c.header]
 	switch len(values) {

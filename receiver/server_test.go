@@ -144,7 +144,7 @@ func TestSlowBodyBehindOpaqueWriter(t *testing.T) {
 		require.NoError(t, response.Body.Close())
 		assert.Equal(t, 200, response.StatusCode)
 	}
-	assert.Equal(t, 1, strings.Count(b.log.String(), "slow bodies are not cut off"), b.log.String())
+	assert.Equal(t, 1, strings.Count(b.log.String(), "no timeout for slow bodies"), b.log.String())
 	assert.Contains(t, b.log.String(), "level=WARN")
 }
 
