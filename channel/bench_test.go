@@ -59,7 +59,7 @@ func BenchmarkSendSigned(b *testing.B) {
 
 func benchmarkSend(b *testing.B, config channel.WebhookConfig) {
 	config.URL = sink(b)
-	c := open(b, channel.NewWebhookDriver(devClient(b)), config)
+	c := open(b, channel.NewWebhookDriver(devClient(b), channel.WebhookOptions{}), config)
 	m := message()
 	b.SetParallelism(16)
 	b.ReportAllocs()

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"net/url"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
@@ -108,4 +111,41 @@ func (r *configReader) number(name string) (float64, bool) {
 		return 0, false
 	}
 	return f, true
+}
+
+// url reads a required URL that the client accepts, nil when it is not right.
+func (r *configReader) url(name string, client *HTTPClient) *url.URL {
+	raw, ok := r.required(name)
+	if !ok {
+		return nil
+	}
+	u, err := client.CheckURL(raw)
+	r.problems.AddError(name, err)
+	return u
+}
+
+// isFieldValue reports whether s can be a header's value: no control character
+// but the tab (RFC 9110, section 5.5).
+func isFieldValue(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// line reads a string that is one line of at most limit bytes.
+func (r *configReader) line(name string, limit int) string {
+	s := r.text(name)
+	if len(s) > limit {
+		r.problems.Add(name, "must be at most %d characters", limit)
+	}
+	if !isFieldValue(s) {
+		r.problems.Add(name, "must be one line without control characters")
+	}
+	if s != strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }) {
+		r.problems.Add(name, "must neither begin nor end with a blank")
+	}
+	return s
 }

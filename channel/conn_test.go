@@ -67,7 +67,7 @@ func TestWebhookGracefulRestarts(t *testing.T) {
 		served.Add(1)
 	}))
 	t.Cleanup(server.Close)
-	ch := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{URL: server.URL, Timeout: 60})
+	ch := open(t, channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{}), channel.WebhookConfig{URL: server.URL, Timeout: 60})
 
 	var attempts, failed atomic.Int64
 	var senders sync.WaitGroup
@@ -130,7 +130,7 @@ func TestKeptConnectionEnds(t *testing.T) {
 			client := devClient(t)
 			m := message()
 			m.Payload = append(bytes.Clone(m.Payload[:len(m.Payload)-1]), `,"later":"`+strings.Repeat("x", 300_000)+`"}`...)
-			webhook := open(t, channel.NewWebhookDriver(client), channel.WebhookConfig{URL: url})
+			webhook := open(t, channel.NewWebhookDriver(client, channel.WebhookOptions{}), channel.WebhookConfig{URL: url})
 			for i := range 4 {
 				_, err := webhook.Send(t.Context(), m)
 				assert.NoError(t, err, "request %d", i+1)
@@ -184,7 +184,7 @@ func TestNewConnectionEnds(t *testing.T) {
 		readRequest(br)
 		requests.Add(1)
 	})
-	_, err := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{URL: url}).Send(t.Context(), message())
+	_, err := open(t, channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{}), channel.WebhookConfig{URL: url}).Send(t.Context(), message())
 	assert.Equal(t, channel.ClassClosed, channel.AsError(err).Class, "%v", err)
 	assert.Equal(t, int64(1), requests.Load())
 }
@@ -194,7 +194,7 @@ func TestRepeatableHeader(t *testing.T) {
 	t.Parallel()
 	var got http.Header
 	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header })
-	d := channel.NewWebhookDriver(devClient(t))
+	d := channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{})
 	_, err := open(t, d, channel.WebhookConfig{URL: url}).Send(t.Context(), message())
 	require.NoError(t, err)
 	assert.NotContains(t, got, "Idempotency-Key")
@@ -243,7 +243,7 @@ func TestNothingGoesToTheStandardLog(t *testing.T) { // not parallel: it listens
 				if encrypted {
 					url, client = tlsConversation(t, talk)
 				}
-				result, err := open(t, channel.NewWebhookDriver(client), map[string]any{
+				result, err := open(t, channel.NewWebhookDriver(client, channel.WebhookOptions{}), map[string]any{
 					"url": url, "headers": map[string]string{"X-Mixpeek-Secret": secret},
 				}).Send(t.Context(), message())
 				require.NoError(t, err, name)
@@ -297,7 +297,7 @@ func TestAnswersAreNotMixedUp(t *testing.T) {
 			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%dHTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", i)
 		}
 	})
-	ch := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{URL: url})
+	ch := open(t, channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{}), channel.WebhookConfig{URL: url})
 	for range 5 {
 		result, err := ch.Send(context.Background(), message())
 		require.NoError(t, err)

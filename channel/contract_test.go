@@ -17,7 +17,7 @@ func TestWebhookContract(t *testing.T) {
 	)
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
 	channeltest.Run(t, channeltest.Harness{
-		Driver: channel.NewWebhookDriver(client),
+		Driver: channel.NewWebhookDriver(client, channel.WebhookOptions{}),
 		HTTP: &channeltest.HTTP{Config: func(base string) json.RawMessage {
 			return json.RawMessage(`{"url":"` + base + `/hook?token=` + query + `",` +
 				`"headers":{"X-Mixpeek-Secret":"` + header + `"},"signing_secret":"` + signing + `"}`)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/textproto"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/template"
@@ -45,13 +46,20 @@ const (
 // section 4.5.3.1.8).
 const maxRecipients = 100
 
+// EmailOptions are the options of NewEmailDriver.
+type EmailOptions struct {
+	// Library has filters and functions that templates can use beyond Jinja2.
+	// Defaults to none.
+	Library *template.Library
+}
+
 // NewEmailDriver returns the driver of the "email" channel, which sends mail
 // through server, which is required; its configuration is an [EmailConfig].
-func NewEmailDriver(server *SMTP) (Driver, error) {
+func NewEmailDriver(server *SMTP, options EmailOptions) (Driver, error) {
 	if server == nil {
 		return nil, errors.New("channel: NewEmailDriver: the server is nil")
 	}
-	return &emailDriver{server: server}, nil
+	return &emailDriver{server: server, library: options.Library}, nil
 }
 
 type emailDriver struct {
@@ -79,12 +87,12 @@ func (d *emailDriver) Open(config json.RawMessage) (Channel, error) {
 			field = "recipients"
 		}
 	}
-	c.to = c.add(r.addresses(field))
+	c.to = c.add(readAddresses(r, field))
 	if _, ok := r.get(field); r.fields != nil && (!ok || r.isEmptyList(field)) {
 		r.problems.Add(field, "must hold at least one address")
 	}
-	c.cc = c.add(r.addresses("cc_addresses"))
-	c.add(r.addresses("bcc_addresses"))
+	c.cc = c.add(readAddresses(r, "cc_addresses"))
+	c.add(readAddresses(r, "bcc_addresses"))
 	if len(c.all) > maxRecipients {
 		r.problems.Add(field, "must be at most %d recipients, cc and bcc included", maxRecipients)
 	}
@@ -217,9 +225,9 @@ func (c *emailChannel) address(ctx context.Context, conn *smtpConn, to []string)
 	switch {
 	case !international || conn.offers("SMTPUTF8"):
 	case c.server.from.needsSMTPUTF8():
-		return to, nil, &Error{Class: ClassConfig, Err: errText("the mail server takes no sender outside ASCII: it offers no SMTPUTF8")}
+		return to, nil, &Error{Class: ClassConfig, Err: errors.New("the mail server takes no sender outside ASCII: it offers no SMTPUTF8")}
 	default:
-		return to, nil, &Error{Action: Permanent, Class: ClassRejected, Err: errText("the mail server takes no address outside ASCII: it offers no SMTPUTF8")}
+		return to, nil, &Error{Action: Permanent, Class: ClassRejected, Err: errors.New("the mail server takes no address outside ASCII: it offers no SMTPUTF8")}
 	}
 	if err := conn.mail(c.server.from.address, international); err != nil {
 		return to, nil, err
@@ -258,3 +266,19 @@ func isReply(err error) bool {
 	var reply *textproto.Error
 	return errors.As(err, &reply) && reply.Code != 421
 }
+
+// Fields are those of [EmailConfig] and "recipients".
+func (*emailDriver) Fields() []Field {
+	return []Field{
+		{Name: "to_addresses"}, {Name: "recipients"}, {Name: "cc_addresses"}, {Name: "bcc_addresses"},
+		{Name: "subject_template"}, {Name: "body_template"}, {Name: "content_type"},
+	}
+}
+
+// Host is the mail server.
+func (c *emailChannel) Host() string {
+	return strings.ToLower(strings.TrimSuffix(c.server.config.Host, "."))
+}
+
+// MaxInFlight is one attempt for each connection to the mail server.
+func (c *emailChannel) MaxInFlight() int { return c.server.config.MaxConns }

@@ -23,8 +23,8 @@ type mailbox struct {
 // mailAddressRule is what a problem says of a value that is none.
 const mailAddressRule = "must be a mail address"
 
-// addresses reads a list of mail addresses.
-func (r *configReader) addresses(name string) []mailbox {
+// readAddresses reads a list of mail addresses.
+func readAddresses(r *configReader, name string) []mailbox {
 	var list []mailbox
 	r.texts(name, func(field, s string) {
 		a, err := parseMailbox(s)
@@ -38,7 +38,7 @@ func (r *configReader) addresses(name string) []mailbox {
 }
 
 // errNoMailbox says that a text is no address that mail is sent to.
-const errNoMailbox = errText("not an address that mail is sent to")
+var errNoMailbox = errors.New("not an address that mail is sent to")
 
 // parseMailbox parses "local@domain" or "Name <local@domain>". It refuses
 // what could end a command or a header, in quotes as well, because some servers
@@ -148,7 +148,7 @@ func isQualified(name string) bool {
 		}
 	}
 	last := labels[len(labels)-1]
-	return len(labels) > 1 && last != "localdomain" && last != "localhost" && !isDigits(last)
+	return len(labels) > 1 && last != "localdomain" && last != "localhost" && strings.Trim(last, "0123456789") != ""
 }
 
 // cutPrefixFold is strings.CutPrefix, whatever the case.

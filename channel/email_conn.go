@@ -3,6 +3,7 @@ package channel
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -33,10 +34,13 @@ type smtpTimes struct {
 	final   time.Duration // the reply to the mail
 }
 
+// connectTimeout bounds the wait for a connection.
+const connectTimeout = 10 * time.Second
+
 // defaultSMTPTimes are those of RFC 5321, section 4.5.3.2, which leaves out how
 // long a connection may take.
 func defaultSMTPTimes() smtpTimes {
-	return smtpTimes{connect: dialTimeout, command: 5 * time.Minute, data: 2 * time.Minute, block: 3 * time.Minute, final: 10 * time.Minute}
+	return smtpTimes{connect: connectTimeout, command: 5 * time.Minute, data: 2 * time.Minute, block: 3 * time.Minute, final: 10 * time.Minute}
 }
 
 // atMost lowers the times before the end of the mail.
@@ -117,7 +121,7 @@ func (c *smtpConn) data(mail []byte) error {
 	c.within(c.times.final)
 	err = w.Close()
 	if isTimeout(err) {
-		return &Error{Class: ClassTimeout, Err: errText("the mail server has not said in time whether it takes the mail")}
+		return &Error{Class: ClassTimeout, Err: errors.New("the mail server has not said in time whether it takes the mail")}
 	}
 	return err
 }
@@ -265,7 +269,7 @@ func (s *SMTP) greet(ctx context.Context, c *smtpConn) error {
 	}
 	if s.config.TLS == STARTTLS {
 		if !c.offers("STARTTLS") {
-			return &Error{Class: ClassTLS, Err: errText("the mail server offers no STARTTLS")}
+			return &Error{Class: ClassTLS, Err: errors.New("the mail server offers no STARTTLS")}
 		}
 		c.within(2 * s.times.command) // with another EHLO
 		if err := client.StartTLS(s.config.TLSConfig); err != nil {
@@ -296,7 +300,7 @@ type limitedConn struct {
 func (c *limitedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.left.Add(int64(-n)) < 0 {
-		return 0, errTooLarge
+		return 0, &Error{Class: ClassTooLarge}
 	}
 	return n, err
 }

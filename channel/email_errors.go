@@ -28,13 +28,13 @@ func smtpError(ctx context.Context, err error) error {
 	case errors.As(err, &own) && own.Class != ClassTooLarge:
 		return own
 	case isTimeout(err) && !(errors.As(err, &op) && op.Op == "dial"):
-		return &Error{Class: ClassTimeout, Err: errText("the mail server has not answered in time")}
+		return &Error{Class: ClassTimeout, Err: errors.New("the mail server has not answered in time")}
 	case errors.As(err, &garbage):
-		return &Error{Class: ClassProtocol, Err: errText("the answer is not valid SMTP")}
+		return &Error{Class: ClassProtocol, Err: errors.New("the answer is not valid SMTP")}
 	}
 	err = transportError(ctx, err)
 	if e := AsError(err); e.Class == ClassProtocol {
-		e.Err = errText("the conversation with the mail server broke off")
+		e.Err = errors.New("the conversation with the mail server broke off")
 	}
 	return err
 }
@@ -46,7 +46,7 @@ func smtpError(ctx context.Context, err error) error {
 // after EHLO at RCPT), and a login that is required or refused (RFC 4954, section
 // 6).
 func smtpReply(reply *textproto.Error) *Error {
-	e := &Error{Class: ClassRejected, StatusCode: reply.Code, Err: errText(fmt.Sprintf("the mail server says %d%s", reply.Code, enhanced(reply.Msg)))}
+	e := &Error{Class: ClassRejected, StatusCode: reply.Code, Err: fmt.Errorf("the mail server says %d%s", reply.Code, enhanced(reply.Msg))}
 	switch {
 	case slices.Contains([]int{500, 502, 503, 504}, reply.Code):
 	case slices.Contains([]int{530, 534, 535, 538}, reply.Code):
@@ -95,7 +95,7 @@ func greeting(err error) error {
 func refusedLogin(err error) error {
 	var reply *textproto.Error
 	if errors.As(err, &reply) {
-		return &Error{Class: ClassAuth, StatusCode: reply.Code, Err: errText(fmt.Sprintf("the mail server refuses the login: %d%s", reply.Code, enhanced(reply.Msg)))}
+		return &Error{Class: ClassAuth, StatusCode: reply.Code, Err: fmt.Errorf("the mail server refuses the login: %d%s", reply.Code, enhanced(reply.Msg))}
 	}
 	return err
 }

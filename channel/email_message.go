@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func (c *emailChannel) compose(ctx context.Context, m *Message) (*letter, error)
 	}
 	var b bytes.Buffer
 	if _, err := msg.WriteTo(&b); err != nil {
-		return nil, &Error{Action: Permanent, Class: ClassPayload, Err: errText("the mail cannot be put together")}
+		return nil, &Error{Action: Permanent, Class: ClassPayload, Err: errors.New("the mail cannot be put together")}
 	}
 	return &letter{
 		fields: textField("Subject", subject) + textField(headerEventID, oneLine(m.EventID)) + textField(headerEventType, oneLine(m.EventType)),
@@ -104,19 +105,19 @@ func (c *emailChannel) render(ctx context.Context, m *Message, s *summary, subje
 		}
 		var indented bytes.Buffer
 		if json.Indent(&indented, raw, "", "  ") != nil {
-			return letterBody{}, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the body is not JSON")}
+			return letterBody{}, &Error{Action: Permanent, Class: ClassTemplate, Err: errors.New("the body is not JSON")}
 		}
 		return letterBody{plain: indented.String() + "\n", rich: string(raw), richType: "application/json"}, nil
 	case c.body == nil && c.content == ContentPlainText:
-		return letterBody{plain: s.text()}, nil
+		return letterBody{plain: textBody(s)}, nil
 	case c.body == nil:
-		return letterBody{plain: s.text(), rich: page(subject, s.html()), richType: gomail.TypeTextHTML}, nil
+		return letterBody{plain: textBody(s), rich: page(subject, htmlBody(s)), richType: gomail.TypeTextHTML}, nil
 	case c.content == ContentPlainText:
 		return letterBody{plain: text}, nil
 	case c.content == ContentMarkdown:
 		var b bytes.Buffer
 		if err := markdown().Convert([]byte(text), &b); err != nil {
-			return letterBody{}, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the Markdown does not convert")}
+			return letterBody{}, &Error{Action: Permanent, Class: ClassTemplate, Err: errors.New("the Markdown does not convert")}
 		}
 		return letterBody{plain: markdownText(text), rich: page(subject, b.String()), richType: gomail.TypeTextHTML}, nil
 	}

@@ -129,7 +129,7 @@ func (s *mailServer) client(t testing.TB, mode channel.SMTPTLS, change func(*cha
 
 // emailDriver returns the driver of the email channel over a server.
 func emailDriver(t testing.TB, server *channel.SMTP) channel.Driver {
-	d, err := channel.NewEmailDriver(server)
+	d, err := channel.NewEmailDriver(server, channel.EmailOptions{})
 	require.NoError(t, err)
 	return d
 }

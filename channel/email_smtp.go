@@ -3,6 +3,7 @@ package channel
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -295,8 +296,11 @@ func (c *SMTPConfig) login() func(context.Context, []string) (smtp.Auth, error) 
 		}
 		current, err := token(ctx)
 		if err != nil {
-			return nil, &Error{Class: ClassAuth, Err: errText("no access token for the mail server")}
+			return nil, &Error{Class: ClassAuth, Err: errors.New("no access token for the mail server")}
 		}
 		return smtp.XOAuth2Auth(user, current), nil
 	}
 }
+
+// MarshalText returns the configuration without its secrets, for people to read.
+func (c SMTPConfig) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%+v", c), nil }

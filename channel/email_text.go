@@ -32,8 +32,8 @@ func markdownText(source string) string {
 	return b.String()
 }
 
-// text is the default body for people who read plain text.
-func (s *summary) text() string {
+// textBody is the default body for people who read plain text.
+func textBody(s *summary) string {
 	var b strings.Builder
 	b.WriteString(s.title() + "\n")
 	if s.Description != "" {
@@ -52,9 +52,9 @@ func (s *summary) text() string {
 	return b.String()
 }
 
-// html is the default body for everybody else. Styles stand at the elements,
+// htmlBody is the default body for everybody else. Styles stand at the elements,
 // because mail clients drop style sheets.
-func (s *summary) html() string {
+func htmlBody(s *summary) string {
 	var b strings.Builder
 	e := html.EscapeString
 	b.WriteString(`<p style="margin:0;color:#667085;font-size:13px">` + e(s.Type) + "</p>\n")

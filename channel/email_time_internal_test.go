@@ -101,7 +101,7 @@ func (s *slowServer) taken() []string {
 
 // openEmail opens a channel to the addresses through client.
 func openEmail(t *testing.T, client *SMTP, to ...string) Channel {
-	d, err := NewEmailDriver(client)
+	d, err := NewEmailDriver(client, EmailOptions{})
 	require.NoError(t, err)
 	raw, err := json.Marshal(EmailConfig{ToAddresses: to})
 	require.NoError(t, err)

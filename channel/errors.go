@@ -128,7 +128,7 @@ func ContextError(ctx context.Context) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	return &Error{Class: ClassTimeout, Err: errText("no complete answer in time")}
+	return &Error{Class: ClassTimeout, Err: errors.New("no complete answer in time")}
 }
 
 // AsError returns the Error in err's chain. An error that holds none counts as
@@ -140,7 +140,7 @@ func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		if e == nil {
-			return &Error{Class: ClassUnknown, Err: errText("a nil *channel.Error was returned as an error")}
+			return &Error{Class: ClassUnknown, Err: errors.New("a nil *channel.Error was returned as an error")}
 		}
 		return e
 	}

@@ -22,7 +22,7 @@ func ExampleNewWebhookDriver() {
 
 	// Plain http to loopback is for development only.
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
-	c, err := channel.NewWebhookDriver(client).Open(json.RawMessage(`{
+	c, err := channel.NewWebhookDriver(client, channel.WebhookOptions{}).Open(json.RawMessage(`{
 		"url": "` + server.URL + `/hook",
 		"headers": {"X-Mixpeek-Secret": "not-so-secret"},
 		"timeout": 2.5
@@ -45,7 +45,7 @@ func ExampleNewWebhookDriver() {
 
 // A configuration that is wrong is refused with every reason at once.
 func ExampleDriver() {
-	_, err := channel.NewWebhookDriver(nil).Open(json.RawMessage(`{
+	_, err := channel.NewWebhookDriver(nil, channel.WebhookOptions{}).Open(json.RawMessage(`{
 		"url": "http://10.0.0.8/hook",
 		"headers": {"Host": "example.com"},
 		"timeout": -1

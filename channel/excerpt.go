@@ -58,3 +58,53 @@ func clip(s string, n int) string {
 	}
 	return excerpt([]byte(s), n)
 }
+
+// textLine makes one line of at most limit bytes, and three for the mark that
+// there was more, out of whatever an event holds. What is not valid UTF-8 is
+// replaced. What has no look of its own is dropped: controls of the direction
+// of text in particular, with which a line shows other than it is. Marks that
+// make one sign of several characters stay.
+func textLine(s string, limit int) string {
+	s, more := strings.ToValidUTF8(s, "\uFFFD"), ""
+	if len(s) > limit {
+		end := limit
+		for !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s, more = s[:end], "…"
+	}
+	var before rune
+	s = strings.Map(func(r rune) rune {
+		last := before
+		before = r
+		switch {
+		case r == utf8.RuneError || joins(last, r):
+			return r
+		case unicode.Is(unicode.Cf, r):
+			before = last
+			return -1
+		case !unicode.IsPrint(r):
+			return ' '
+		}
+		return r
+	}, s)
+	if more != "" {
+		s = strings.TrimRight(s, "\u200c\u200d")
+	}
+	return strings.Join(strings.Fields(s), " ") + more
+}
+
+// joins reports whether r, which has no look of its own, changes that of its
+// neighbours: the joiners, without which a family falls apart into its members
+// and a Persian word into pieces, the signs that enclose Arabic numbers, and the
+// tags that make a flag out of a black one.
+func joins(before, r rune) bool {
+	isTag := func(r rune) bool { return r >= '\U000E0020' && r <= '\U000E007F' }
+	switch {
+	case r == '\u200c' || r == '\u200d' || unicode.Is(unicode.Prepended_Concatenation_Mark, r):
+		return true
+	case isTag(r):
+		return before == '\U0001F3F4' || isTag(before)
+	}
+	return false
+}

@@ -34,33 +34,3 @@ func (r *Registry) Fields(name string) ([]Field, bool) {
 	}
 	return lister.Fields(), true
 }
-
-// Fields are those of [WebhookConfig]. The URL is no secret, because customers
-// tell their webhooks apart by it; what grants access belongs in a header.
-func (*webhookDriver) Fields() []Field {
-	return []Field{
-		{Name: "url", Target: true}, {Name: "headers", Secret: true}, {Name: "payload_template"}, {Name: "timeout"}, {Name: "method"},
-		{Name: "signing_secret", Secret: true}, {Name: "signing_secrets", Secret: true},
-	}
-}
-
-// Fields are those of [SlackConfig].
-func (*slackDriver) Fields() []Field {
-	return []Field{
-		{Name: "webhook_url", Secret: true, Target: true}, {Name: "bot_token", Secret: true}, {Name: "channel_id"}, {Name: "workspace_id"},
-		{Name: "channel"}, {Name: "username"}, {Name: "icon_emoji"}, {Name: "icon_url"}, {Name: "blocks_template"}, {Name: "blocks"},
-	}
-}
-
-// Fields are those of [EmailConfig] and "recipients".
-func (*emailDriver) Fields() []Field {
-	return []Field{
-		{Name: "to_addresses"}, {Name: "recipients"}, {Name: "cc_addresses"}, {Name: "bcc_addresses"},
-		{Name: "subject_template"}, {Name: "body_template"}, {Name: "content_type"},
-	}
-}
-
-// Fields are those of [SMSConfig].
-func (*smsDriver) Fields() []Field {
-	return []Field{{Name: "phone_numbers"}, {Name: "message_template"}}
-}

@@ -29,8 +29,8 @@ var forbiddenHeaders = []string{
 // signatureHeaders are set by the signer.
 var signatureHeaders = []string{signature.HeaderID, signature.HeaderTimestamp, signature.HeaderSignature}
 
-// headers reads custom headers into the form that net/http sends.
-func (r *configReader) headers(name string, signed bool) http.Header {
+// readHeaders reads custom headers into the form that net/http sends.
+func readHeaders(r *configReader, name string, signed bool) http.Header {
 	var custom map[string]*string
 	if raw, ok := r.get(name); ok && !unmarshalStrings(raw, &custom) {
 		r.problems.Add(name, "must be an object of strings")
@@ -110,15 +110,4 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// isFieldValue reports whether s can be a header's value: no control character
-// but the tab (RFC 9110, section 5.5).
-func isFieldValue(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
-			return false
-		}
-	}
-	return true
 }

@@ -1,10 +1,5 @@
 package channel
 
-import (
-	"net/url"
-	"strings"
-)
-
 // A Hoster is a Channel that knows which host its attempts go to. Channels of
 // many subscriptions, of many organizations, may go to one: a caller bounds what
 // a host that hangs can take of it. A Channel that wraps another one passes its
@@ -24,27 +19,3 @@ func HostOf(c Channel) string {
 	}
 	return ""
 }
-
-func hostOf(u *url.URL) string { return hostName(u.Hostname()) }
-
-func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
-
-// Host is the host of the URL.
-func (c *webhookChannel) Host() string { return hostOf(c.request.URL) }
-
-// Host is the host of the URL, or of Slack's API.
-func (c *slackChannel) Host() string { return hostOf(c.request.URL) }
-
-// Host is the mail server.
-func (c *emailChannel) Host() string { return hostName(c.server.config.Host) }
-
-// Host is the provider's, if the provider says which one that is.
-func (c *smsChannel) Host() string {
-	if h, ok := c.provider.(Hoster); ok {
-		return h.Host()
-	}
-	return ""
-}
-
-// Host is that of the API.
-func (t *Twilio) Host() string { return hostOf(t.request.URL) }

@@ -16,7 +16,7 @@ func TestHosts(t *testing.T) {
 	require.NoError(t, err)
 	mail, err := channel.NewSMTP(channel.SMTPConfig{Host: "Mail.Example.COM", From: "a@example.com", Hello: "out.example.com"})
 	require.NoError(t, err)
-	email, err := channel.NewEmailDriver(mail)
+	email, err := channel.NewEmailDriver(mail, channel.EmailOptions{})
 	require.NoError(t, err)
 	twilio, err := channel.NewTwilio(channel.TwilioConfig{AccountSID: twilioAccount, AuthToken: "x", From: "+14155550199"})
 	require.NoError(t, err)
@@ -28,8 +28,8 @@ func TestHosts(t *testing.T) {
 		driver       channel.Driver
 		config, want string
 	}{
-		{channel.NewWebhookDriver(client), `{"url":"https://Shop.Example.com.:8443/hook"}`, "shop.example.com"},
-		{channel.NewWebhookDriver(client), `{"url":"http://[2606:4700:4700::1111]:8080/hook"}`, "2606:4700:4700::1111"},
+		{channel.NewWebhookDriver(client, channel.WebhookOptions{}), `{"url":"https://Shop.Example.com.:8443/hook"}`, "shop.example.com"},
+		{channel.NewWebhookDriver(client, channel.WebhookOptions{}), `{"url":"http://[2606:4700:4700::1111]:8080/hook"}`, "2606:4700:4700::1111"},
 		{slack, `{"webhook_url":"https://hooks.slack.com/services/T0/B0/x"}`, "hooks.slack.com"},
 		{slack, `{"bot_token":"xoxb-1","channel_id":"C0123456789"}`, "slack.com"},
 		{email, `{"to_addresses":["a@example.com"]}`, "mail.example.com"},

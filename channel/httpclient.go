@@ -197,7 +197,7 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired && ctx.Value(proxyKey{}) != nil {
 		_ = resp.Body.Close()
-		err = &Error{Class: ClassProxy, Err: errText("the proxy refuses the login: it answered 407")}
+		err = &Error{Class: ClassProxy, Err: errors.New("the proxy refuses the login: it answered 407")}
 	}
 	if err != nil {
 		return HTTPResponse{Body: buf}, transportError(ctx, err)
@@ -220,7 +220,7 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 	err = transportError(req.Context(), err)
 	var failed *Error
 	if errors.As(err, &failed) {
-		if !isSuccess(resp.StatusCode) {
+		if Classify(resp.StatusCode, resp.Header, time.Now()) != nil {
 			return reply, nil
 		}
 		failed.StatusCode = resp.StatusCode

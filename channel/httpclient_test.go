@@ -163,7 +163,7 @@ func TestHTTPClientEndlessBodies(t *testing.T) {
 func TestHTTPClientKeepsConnections(t *testing.T) {
 	t.Parallel()
 	base := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("x"), 100_000)) })
-	c := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{URL: base})
+	c := open(t, channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{}), channel.WebhookConfig{URL: base})
 	var reused atomic.Int64
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
 		if i.Reused {
@@ -311,7 +311,7 @@ func TestHTTPClientHTTP2(t *testing.T) {
 			if tt.class == channel.ClassTimeout {
 				limit = 0.5
 			}
-			result, err := open(t, channel.NewWebhookDriver(client), map[string]any{"url": base + tt.path, "timeout": limit}).Send(t.Context(), message())
+			result, err := open(t, channel.NewWebhookDriver(client, channel.WebhookOptions{}), map[string]any{"url": base + tt.path, "timeout": limit}).Send(t.Context(), message())
 			if tt.class == "" {
 				require.NoError(t, err)
 				return

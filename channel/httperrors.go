@@ -32,7 +32,7 @@ func transportError(ctx context.Context, err error) error {
 	case errors.As(err, &own):
 		e := *own // a copy: the caller adds the status to it
 		if e.Err == nil && e.Class == ClassTooLarge {
-			e.Err = errText("the answer is longer than the limit")
+			e.Err = errors.New("the answer is longer than the limit")
 		}
 		return &e
 
@@ -40,13 +40,13 @@ func transportError(ctx context.Context, err error) error {
 		return proxyUnusable(ctx, err, op)
 
 	case errors.As(err, &op) && strings.HasPrefix(op.Op, "socks "):
-		return &Error{Class: ClassProxy, Err: errText("the proxy refuses the connection")}
+		return &Error{Class: ClassProxy, Err: errors.New("the proxy refuses the connection")}
 
 	case isAskingProxy(ctx):
 		if errors.As(err, &timeout) && timeout.Timeout() {
-			return &Error{Class: ClassProxy, Err: errText("the proxy has not answered CONNECT in time")}
+			return &Error{Class: ClassProxy, Err: errors.New("the proxy has not answered CONNECT in time")}
 		}
-		return &Error{Class: ClassProxy, Err: errText("the proxy gave no valid answer to CONNECT")}
+		return &Error{Class: ClassProxy, Err: errors.New("the proxy gave no valid answer to CONNECT")}
 
 	case errors.As(err, &refused):
 		return &Error{Class: ClassRefusedAddress, Err: refused}
@@ -59,7 +59,7 @@ func transportError(ctx context.Context, err error) error {
 		}}
 
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return &Error{Class: ClassTimeout, Err: errText("no connection in time")}
+		return &Error{Class: ClassTimeout, Err: errors.New("no connection in time")}
 
 	case isTLS(err):
 		return &Error{Class: ClassTLS, Err: &clippedError{err}}
@@ -68,13 +68,13 @@ func transportError(ctx context.Context, err error) error {
 		if errors.As(err, &errno) {
 			return &Error{Class: ClassConnect, Err: errno}
 		}
-		return &Error{Class: ClassConnect, Err: errText("no connection")}
+		return &Error{Class: ClassConnect, Err: errors.New("no connection")}
 
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), op != nil,
 		errors.Is(err, net.ErrClosed):
-		return &Error{Class: ClassClosed, Err: errText("the connection ended before the answer did")}
+		return &Error{Class: ClassClosed, Err: errors.New("the connection ended before the answer did")}
 	}
-	return &Error{Class: ClassProtocol, Err: errText("no valid HTTP answer, or one whose header is too large")}
+	return &Error{Class: ClassProtocol, Err: errors.New("no valid HTTP answer, or one whose header is too large")}
 }
 
 // isTLS reports whether err comes from the handshake: from its types, or from
@@ -94,11 +94,6 @@ func isTLS(err error) bool {
 		errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
 		errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }
-
-// errText is an error that is only its text.
-type errText string
-
-func (e errText) Error() string { return string(e) }
 
 // A clippedError bounds the text of an error that repeats what the other side
 // sent, such as the names in a certificate.

@@ -27,6 +27,3 @@ func LimitOf(c Channel) int {
 	}
 	return 0
 }
-
-// MaxInFlight is one attempt for each connection to the mail server.
-func (c *emailChannel) MaxInFlight() int { return c.server.config.MaxConns }

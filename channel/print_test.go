@@ -34,7 +34,10 @@ var configs = []struct {
 	{channel.SMTPConfig{}, "Host TLS Username From HELO Hello Auth EnvelopeFrom", false},
 	{channel.TwilioConfig{}, "AccountSID APIKey From MessagingService API", false},
 	{channel.HTTPConfig{}, "UserAgent", false},
+	{channel.WebhookOptions{}, "", false},
 	{channel.SlackOptions{}, "API", false},
+	{channel.EmailOptions{}, "", false},
+	{channel.TargetConfig{}, "Method", false},
 	{channel.SMSOptions{}, "", false},
 	{channel.StandardConfig{}, "UserAgent API", false},
 }

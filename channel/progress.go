@@ -100,6 +100,6 @@ func (p *progress) settle(total int, reached []string, failed []failure) (Result
 	}
 	return result, &Error{
 		Action: worst.Action, Class: ClassPartial, StatusCode: worst.StatusCode, RetryAfter: worst.RetryAfter,
-		Err: errText(fmt.Sprintf("%d of %d recipients not reached", total-len(p.Reached), total)),
+		Err: fmt.Errorf("%d of %d recipients not reached", total-len(p.Reached), total),
 	}
 }

@@ -45,12 +45,12 @@ func proxyAnswered(ctx context.Context, _ *url.URL, _ *http.Request, resp *http.
 	case http.StatusOK:
 		return nil
 	case http.StatusProxyAuthRequired:
-		return &Error{Class: ClassProxy, Err: errText("the proxy refuses the login: it answered 407 to CONNECT")}
+		return &Error{Class: ClassProxy, Err: errors.New("the proxy refuses the login: it answered 407 to CONNECT")}
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		// Proxies say so of an endpoint that they do not reach.
-		return &Error{Class: ClassConnect, Err: errText(fmt.Sprintf("the proxy has no connection to the endpoint: it answered %d to CONNECT", status))}
+		return &Error{Class: ClassConnect, Err: fmt.Errorf("the proxy has no connection to the endpoint: it answered %d to CONNECT", status)}
 	default:
-		return &Error{Class: ClassProxy, Err: errText(fmt.Sprintf("the proxy refuses the connection: it answered %d to CONNECT", status))}
+		return &Error{Class: ClassProxy, Err: fmt.Errorf("the proxy refuses the connection: it answered %d to CONNECT", status)}
 	}
 }
 
@@ -68,5 +68,5 @@ func proxyUnusable(ctx context.Context, err error, op *net.OpError) error {
 	if reason.Err != nil && reason.Class != ClassDNS { // which names it
 		text = reason.Err.Error()
 	}
-	return &Error{Class: ClassProxy, Err: errText("the proxy cannot be connected to: " + text)}
+	return &Error{Class: ClassProxy, Err: errors.New("the proxy cannot be connected to: " + text)}
 }

@@ -91,7 +91,7 @@ func TestWebhookRedactsEchoes(t *testing.T) {
 		for k, v := range tt.config {
 			config[k] = v
 		}
-		result, _ := open(t, channel.NewWebhookDriver(devClient(t)), config).Send(t.Context(), message())
+		result, _ := open(t, channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{}), config).Send(t.Context(), message())
 		assert.NotEmpty(t, result.Response, tt.name)
 		assert.NotContains(t, result.Response, tt.secret, tt.name)
 	}
@@ -104,7 +104,7 @@ func TestWebhookRedactsAtTheLimit(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "got "+secret) })
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 16})
 	t.Cleanup(client.CloseIdleConnections)
-	result, err := open(t, channel.NewWebhookDriver(client), channel.WebhookConfig{
+	result, err := open(t, channel.NewWebhookDriver(client, channel.WebhookOptions{}), channel.WebhookConfig{
 		URL: url, Headers: map[string]string{"X-Mixpeek-Secret": secret},
 	}).Send(t.Context(), message())
 	assert.NoError(t, err)
@@ -138,7 +138,7 @@ func TestWebhookRedactsForms(t *testing.T) {
 	for name, form := range forms {
 		for _, before := range []string{"", "got: ", "é\n"} {
 			address := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, before+form) })
-			result, err := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{
+			result, err := open(t, channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{}), channel.WebhookConfig{
 				URL: address, Headers: map[string]string{"Authorization": "Basic " + basic, "X-Token": token},
 			}).Send(t.Context(), message())
 			require.NoError(t, err)
@@ -161,7 +161,7 @@ func TestWebhookCompressedAnswer(t *testing.T) {
 		_, _ = io.WriteString(z, "sesame-sesame")
 		_ = z.Close()
 	})
-	result, err := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{URL: address}).Send(t.Context(), message())
+	result, err := open(t, channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{}), channel.WebhookConfig{URL: address}).Send(t.Context(), message())
 	require.NoError(t, err)
 	assert.Equal(t, "(a body in a coding that was not asked for: gzip)", result.Response)
 }

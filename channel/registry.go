@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/mixpeek/webhooks-go/event"
-	"github.com/mixpeek/webhooks-go/template"
 )
 
 // The names that the published contract gives to channels. NameInApp and
@@ -31,7 +30,6 @@ var channelName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 // concurrent use. NewRegistry makes an empty one; [Standard] makes one with the
 // channels of this package.
 type Registry struct {
-	library *template.Library // of the standard channels
 	mu      sync.RWMutex
 	drivers map[string]Driver
 	absent  map[string]string // contract names that are not set up, and why
@@ -58,6 +56,14 @@ func (r *Registry) Register(name string, d Driver) error {
 	}
 	r.drivers[name] = d
 	return nil
+}
+
+// MarkUnavailable says why there is no driver of a name, for the error of
+// configurations that use it. A driver can still be registered under the name.
+func (r *Registry) MarkUnavailable(name, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.absent[name] = reason
 }
 
 // Names returns the registered names in alphabetical order.

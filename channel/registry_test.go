@@ -99,7 +99,7 @@ func TestStandard(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"email", "slack", "sms", "webhook"}, r.Names())
 
-	_, err = channel.NewEmailDriver(nil)
+	_, err = channel.NewEmailDriver(nil, channel.EmailOptions{})
 	require.ErrorContains(t, err, "NewEmailDriver: the server is nil")
 	_, err = channel.NewSMSDriver(nil, channel.SMSOptions{})
 	require.ErrorContains(t, err, "NewSMSDriver: the provider is nil")

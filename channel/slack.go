@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
@@ -62,6 +62,10 @@ type SlackOptions struct {
 	// API is the base URL of Slack's Web API, for GovSlack and for tests.
 	// Defaults to SlackAPI.
 	API string
+
+	// Library has filters and functions that templates can use beyond Jinja2.
+	// Defaults to none.
+	Library *template.Library
 }
 
 // NewSlackDriver returns the driver of the "slack" channel; its configuration
@@ -80,7 +84,7 @@ func NewSlackDriver(client *HTTPClient, options SlackOptions) (Driver, error) {
 		problems.AddError("API", err)
 		return nil, fmt.Errorf("channel: NewSlackDriver: %w", problems.Err())
 	}
-	return &slackDriver{client: client, post: post}, nil
+	return &slackDriver{client: client, post: post, library: options.Library}, nil
 }
 
 type slackDriver struct {
@@ -91,37 +95,31 @@ type slackDriver struct {
 
 // slackChannel is a SlackConfig made ready.
 type slackChannel struct {
-	client  *HTTPClient
-	request *http.Request
+	target  *Target
 	bot     bool
 	message slackMessage // what all messages have in common
 	blocks  *tmpl
-	redact  *redactor
 }
 
 // Open checks everything and prepares what all attempts have in common.
 func (d *slackDriver) Open(config json.RawMessage) (Channel, error) {
 	r := readConfig(config, d.library)
-	c := &slackChannel{client: d.client}
+	c := &slackChannel{}
 	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-	d.client.setDefaults(header)
-
 	target, secrets := d.target(r, c, header)
 	c.message.Username = r.line("username", 80)
 	c.message.IconEmoji = r.line("icon_emoji", 100)
 	if e := c.message.IconEmoji; e != "" && (len(e) < 3 || e[0] != ':' || e[len(e)-1] != ':') {
 		r.problems.Add("icon_emoji", "must be an emoji's name between colons, such as :bell:")
 	}
-	c.message.IconURL = r.iconURL("icon_url")
-	c.blocks = r.blocksTemplate()
+	c.message.IconURL = readIconURL(r, "icon_url")
+	c.blocks = readBlocks(r)
 	if err := r.problems.Err(); err != nil {
 		return nil, err
 	}
-	c.redact = newRedactor(secrets)
-	c.request = &http.Request{
-		Method: http.MethodPost, URL: target, Host: target.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
+	c.target = d.client.NewTarget(TargetConfig{
+		URL: target, Header: header, Redact: newRedactor(secrets), MaxAnswer: maxSlackReply,
+	})
 	return c, nil
 }
 
@@ -143,7 +141,7 @@ func (d *slackDriver) target(r *configReader, c *slackChannel, header http.Heade
 		if u == nil {
 			return nil, nil
 		}
-		return u, urlSecrets(u)
+		return u, URLSecrets(u)
 	}
 	token, ok := r.required("bot_token")
 	if rule := invisible(token, ""); ok && rule != "" {
@@ -159,9 +157,9 @@ func (d *slackDriver) target(r *configReader, c *slackChannel, header http.Heade
 	return d.post, []string{token}
 }
 
-// blocksTemplate reads the blocks in either form, nil when there are none or they
+// readBlocks reads the blocks in either form, nil when there are none or they
 // are wrong.
-func (r *configReader) blocksTemplate() *tmpl {
+func readBlocks(r *configReader) *tmpl {
 	blocks := r.jsonTemplate("blocks_template", template.FormatMrkdwn)
 	raw, ok := r.get("blocks")
 	_, both := r.get("blocks_template")
@@ -178,24 +176,9 @@ func (r *configReader) blocksTemplate() *tmpl {
 	return nil
 }
 
-// line reads a string that is one line of at most limit bytes.
-func (r *configReader) line(name string, limit int) string {
-	s := r.text(name)
-	if len(s) > limit {
-		r.problems.Add(name, "must be at most %d characters", limit)
-	}
-	if !isFieldValue(s) {
-		r.problems.Add(name, "must be one line without control characters")
-	}
-	if s != strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }) {
-		r.problems.Add(name, "must neither begin nor end with a blank")
-	}
-	return s
-}
-
-// iconURL reads the URL of a picture. Slack fetches it, so no address is
+// readIconURL reads the URL of a picture. Slack fetches it, so no address is
 // checked.
-func (r *configReader) iconURL(name string) string {
+func readIconURL(r *configReader, name string) string {
 	s := r.line(name, maxURL)
 	if rule := invisible(s, ""); rule != "" {
 		r.problems.Add(name, "%s", rule)
@@ -208,24 +191,21 @@ func (r *configReader) iconURL(name string) string {
 }
 
 // Timeout is how long an attempt may take.
-func (c *slackChannel) Timeout() time.Duration { return DefaultTimeout }
+func (c *slackChannel) Timeout() time.Duration { return c.target.Timeout() }
 
 // Send posts one message.
 func (c *slackChannel) Send(ctx context.Context, m *Message) (Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, DefaultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout())
 	defer cancel()
 	body, err := c.body(ctx, m)
 	if err != nil {
 		return Result{}, err
 	}
-	req := c.request.WithContext(ctx)
-	setBody(req, body)
-	reply, err := c.client.do(req, nil, max(maxSlackReply, c.redact.keep()))
-	result := Result{StatusCode: reply.StatusCode, Response: c.redact.response(&reply)}
+	reply, err := c.target.Do(ctx, body)
 	if err == nil {
 		err = classifySlack(reply, c.bot, time.Now())
 	}
-	return result, err
+	return c.target.Result(&reply), err
 }
 
 // body renders the message.
@@ -237,7 +217,7 @@ func (c *slackChannel) body(ctx context.Context, m *Message) ([]byte, error) {
 	message := c.message
 	message.Text = slackEscape(s.title())
 	if c.blocks == nil {
-		message.Blocks = s.slackBlocks()
+		message.Blocks = slackBlocks(s)
 	} else {
 		out, err := c.blocks.run(ctx, m)
 		if err != nil {
@@ -249,7 +229,7 @@ func (c *slackChannel) body(ctx context.Context, m *Message) ([]byte, error) {
 	}
 	body, err := encode(message)
 	if err != nil {
-		return nil, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the message is not valid JSON")}
+		return nil, &Error{Action: Permanent, Class: ClassTemplate, Err: errors.New("the message is not valid JSON")}
 	}
 	return body, nil
 }
@@ -283,7 +263,30 @@ func blocksOf(out []byte) (json.RawMessage, error) {
 	raw := blocksIn(out)
 	var blocks []json.RawMessage
 	if json.Unmarshal(raw, &blocks) != nil || len(blocks) == 0 || len(blocks) > maxBlocks {
-		return nil, &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the blocks must render to a list of 1 to 50")}
+		return nil, &Error{Action: Permanent, Class: ClassTemplate, Err: errors.New("the blocks must render to a list of 1 to 50")}
 	}
 	return raw, nil
 }
+
+// Fields are those of [SlackConfig].
+func (*slackDriver) Fields() []Field {
+	return []Field{
+		{Name: "webhook_url", Secret: true, Target: true}, {Name: "bot_token", Secret: true}, {Name: "channel_id"}, {Name: "workspace_id"},
+		{Name: "channel"}, {Name: "username"}, {Name: "icon_emoji"}, {Name: "icon_url"}, {Name: "blocks_template"}, {Name: "blocks"},
+	}
+}
+
+// Host is the host of the URL, or of Slack's API.
+func (c *slackChannel) Host() string { return c.target.Host() }
+
+// Format prints the configuration without its secrets, whatever the verb.
+func (c SlackConfig) Format(f fmt.State, verb rune) {
+	type plain SlackConfig // without this method
+	p := plain(c)
+	p.WebhookURL, p.BotToken, p.BlocksTemplate = maskURL(p.WebhookURL), mask(p.BotToken), mask(p.BlocksTemplate)
+	p.Blocks = nil
+	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
+}
+
+// LogValue is the configuration without its secrets.
+func (c SlackConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c)) }

@@ -3,6 +3,7 @@ package channel
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -65,11 +66,11 @@ func classifySlack(reply HTTPResponse, bot bool, now time.Time) error {
 			return byStatus
 		}
 		if code == "" {
-			return &Error{Class: ClassProtocol, StatusCode: reply.StatusCode, Err: errText("the answer is not one of Slack's")}
+			return &Error{Class: ClassProtocol, StatusCode: reply.StatusCode, Err: errors.New("the answer is not one of Slack's")}
 		}
-		return &Error{Class: ClassRejected, StatusCode: reply.StatusCode, Err: errText("slack says " + code)}
+		return &Error{Class: ClassRejected, StatusCode: reply.StatusCode, Err: errors.New("slack says " + code)}
 	}
-	e := &Error{Action: action, Class: ClassRejected, StatusCode: reply.StatusCode, Err: errText("slack says " + code)}
+	e := &Error{Action: action, Class: ClassRejected, StatusCode: reply.StatusCode, Err: errors.New("slack says " + code)}
 	if slackAuth[code] {
 		e.Class = ClassAuth
 	}

@@ -41,7 +41,7 @@ var slackEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // slackBlocks is the default message: what happened to what, the details, and
 // when, in the reader's own time zone.
-func (s *summary) slackBlocks() json.RawMessage {
+func slackBlocks(s *summary) json.RawMessage {
 	type text struct {
 		Type string `json:"type"`
 		Text string `json:"text"`

@@ -45,6 +45,10 @@ type SMSOptions struct {
 
 	// Timeout of one attempt, all numbers together. Defaults to 30 seconds.
 	Timeout time.Duration
+
+	// Library has filters and functions that templates can use beyond Jinja2.
+	// Defaults to none.
+	Library *template.Library
 }
 
 // maxNumbers is how many numbers one configuration may have.
@@ -68,7 +72,6 @@ func NewSMSDriver(provider Provider, options SMSOptions) (Driver, error) {
 type smsDriver struct {
 	provider Provider
 	options  SMSOptions
-	library  *template.Library
 }
 
 // smsChannel is an SMSConfig made ready.
@@ -80,7 +83,7 @@ type smsChannel struct {
 
 // Open checks everything and compiles the template.
 func (d *smsDriver) Open(config json.RawMessage) (Channel, error) {
-	r := readConfig(config, d.library)
+	r := readConfig(config, d.options.Library)
 	c := &smsChannel{smsDriver: d}
 	const field = "phone_numbers"
 	if _, ok := r.get(field); r.fields != nil && (!ok || r.isEmptyList(field)) {
@@ -105,7 +108,7 @@ func (d *smsDriver) Open(config json.RawMessage) (Channel, error) {
 
 // isE164 reports whether s is a phone number as ITU-T E.164 writes it.
 func isE164(s string) bool {
-	return len(s) >= 8 && len(s) <= 16 && s[0] == '+' && s[1] != '0' && isDigits(s[1:])
+	return len(s) >= 8 && len(s) <= 16 && s[0] == '+' && s[1] != '0' && strings.Trim(s[1:], "0123456789") == ""
 }
 
 // Timeout is how long an attempt may take.
@@ -154,7 +157,7 @@ func (c *smsChannel) text(ctx context.Context, m *Message) (string, error) {
 	segments := CountSegments(text)
 	switch {
 	case segments.Count == 0:
-		return "", &Error{Action: Permanent, Class: ClassTemplate, Err: errText("the text is empty")}
+		return "", &Error{Action: Permanent, Class: ClassTemplate, Err: errors.New("the text is empty")}
 	case segments.Count <= c.options.MaxSegments:
 		return text, nil
 	case c.options.Truncate:
@@ -164,7 +167,7 @@ func (c *smsChannel) text(ctx context.Context, m *Message) (string, error) {
 	if segments.UCS2 {
 		alphabet = "UCS-2"
 	}
-	return "", &Error{Action: Permanent, Class: ClassTooLarge, Err: errText(fmt.Sprintf("the text takes %d segments of %s, and at most %d are sent", segments.Count, alphabet, c.options.MaxSegments))}
+	return "", &Error{Action: Permanent, Class: ClassTooLarge, Err: fmt.Errorf("the text takes %d segments of %s, and at most %d are sent", segments.Count, alphabet, c.options.MaxSegments)}
 }
 
 func (c *smsChannel) render(ctx context.Context, m *Message) (string, error) {
@@ -173,7 +176,7 @@ func (c *smsChannel) render(ctx context.Context, m *Message) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return s.sms(), nil
+		return defaultText(s), nil
 	}
 	out, err := c.message.run(ctx, m)
 	if err != nil {
@@ -187,11 +190,24 @@ func (c *smsChannel) render(ctx context.Context, m *Message) (string, error) {
 	}, string(out))), nil
 }
 
-// sms is the default text: short, because each segment is paid for.
-func (s *summary) sms() string {
+// defaultText is the default text: short, because each segment is paid for.
+func defaultText(s *summary) string {
 	text := s.title()
 	if at := s.time(); at != "" {
 		text += "\n" + at
 	}
 	return text
+}
+
+// Fields are those of [SMSConfig].
+func (*smsDriver) Fields() []Field {
+	return []Field{{Name: "phone_numbers"}, {Name: "message_template"}}
+}
+
+// Host is the provider's, if the provider says which one that is.
+func (c *smsChannel) Host() string {
+	if h, ok := c.provider.(Hoster); ok {
+		return h.Host()
+	}
+	return ""
 }

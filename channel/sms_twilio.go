@@ -2,7 +2,9 @@ package channel
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -46,9 +48,8 @@ type TwilioConfig struct {
 // A Twilio is a Provider that sends texts through Twilio's REST API
 // (Messages, 2010-04-01).
 type Twilio struct {
-	client  *HTTPClient
-	request *http.Request
-	form    url.Values
+	target *Target
+	form   url.Values
 }
 
 // NewTwilio checks a configuration; an error wraps an *event.ValidationError
@@ -107,14 +108,14 @@ func NewTwilio(config TwilioConfig) (*Twilio, error) {
 	if err := problems.Err(); err != nil {
 		return nil, fmt.Errorf("channel: NewTwilio: %w", err)
 	}
-	request := &http.Request{
-		Method: http.MethodPost, URL: target, Host: target.Host,
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}},
-		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	header := http.Header{
+		"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"},
+		"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))},
 	}
-	client.setDefaults(request.Header)
-	request.SetBasicAuth(user, password)
-	return &Twilio{client: client, request: request, form: form}, nil
+	// The sms channel bounds an attempt at all of its numbers.
+	return &Twilio{form: form, target: client.NewTarget(TargetConfig{
+		URL: target, Header: header, Timeout: NoTimeout, MaxAnswer: maxTwilioReply,
+	})}, nil
 }
 
 // isTwilioID reports whether s is one of Twilio's ids, of the kind that the two
@@ -138,9 +139,7 @@ func (t *Twilio) SendSMS(ctx context.Context, to, text string) (string, error) {
 	for k, v := range t.form {
 		form[k] = v
 	}
-	req := t.request.WithContext(ctx)
-	setBody(req, []byte(form.Encode()))
-	reply, err := t.client.do(req, nil, maxTwilioReply)
+	reply, err := t.target.Do(ctx, []byte(form.Encode()))
 	if err != nil && reply.StatusCode != http.StatusCreated {
 		return "", err
 	}
@@ -216,11 +215,11 @@ func classifyTwilio(reply HTTPResponse, now time.Time) (string, error) {
 		// would be a second text, and a second bill.
 		return "", nil
 	case code == 0 && byStatus == nil:
-		return "", &Error{Class: ClassProtocol, StatusCode: reply.StatusCode, Err: errText("the answer is not one of Twilio's")}
+		return "", &Error{Class: ClassProtocol, StatusCode: reply.StatusCode, Err: errors.New("the answer is not one of Twilio's")}
 	case code == 0:
 		return "", byStatus
 	}
-	e := &Error{Class: ClassRejected, StatusCode: reply.StatusCode, Err: errText(fmt.Sprintf("twilio says %d", code))}
+	e := &Error{Class: ClassRejected, StatusCode: reply.StatusCode, Err: fmt.Errorf("twilio says %d", code)}
 	action, known := twilioActions[code]
 	switch {
 	case known && action == Wait:
@@ -237,3 +236,17 @@ func classifyTwilio(reply HTTPResponse, now time.Time) (string, error) {
 	}
 	return "", e
 }
+
+// Host is that of the API.
+func (t *Twilio) Host() string { return t.target.Host() }
+
+// Format prints the configuration without its secrets, whatever the verb.
+func (c TwilioConfig) Format(f fmt.State, verb rune) {
+	type plain TwilioConfig // without this method
+	p := plain(c)
+	p.AuthToken, p.APISecret = mask(p.AuthToken), mask(p.APISecret)
+	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
+}
+
+// MarshalText returns the configuration without its secrets, for people to read.
+func (c TwilioConfig) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%+v", c), nil }

@@ -47,35 +47,36 @@ func Standard(config StandardConfig) (*Registry, error) {
 	} else if !reflect.ValueOf(config.HTTP).IsZero() {
 		return nil, errors.New("channel: Standard: HTTP must be zero when Client is given, which is configured already")
 	}
+	if config.Slack.Library == nil {
+		config.Slack.Library = config.Library
+	}
+	if config.SMSOptions.Library == nil {
+		config.SMSOptions.Library = config.Library
+	}
 	slack, err := NewSlackDriver(client, config.Slack)
 	if err != nil {
 		return nil, err
 	}
 	r := NewRegistry()
-	r.library = config.Library
-	register := func(name string, d Driver) error {
-		d, err := WithLibrary(d, config.Library)
-		return errors.Join(err, r.Register(name, d))
-	}
 	errs := []error{
-		register(NameWebhook, NewWebhookDriver(client)),
-		register(NameSlack, slack),
+		r.Register(NameWebhook, NewWebhookDriver(client, WebhookOptions{Library: config.Library})),
+		r.Register(NameSlack, slack),
 	}
 	if config.SMTP != nil {
-		email, err := NewEmailDriver(config.SMTP)
+		email, err := NewEmailDriver(config.SMTP, EmailOptions{Library: config.Library})
 		if errs = append(errs, err); err == nil {
-			errs = append(errs, register(NameEmail, email))
+			errs = append(errs, r.Register(NameEmail, email))
 		}
 	} else {
-		r.absent[NameEmail] = "no mail server is configured"
+		r.MarkUnavailable(NameEmail, "no mail server is configured")
 	}
 	if config.SMS != nil {
 		sms, err := NewSMSDriver(config.SMS, config.SMSOptions)
 		if errs = append(errs, err); err == nil {
-			errs = append(errs, register(NameSMS, sms))
+			errs = append(errs, r.Register(NameSMS, sms))
 		}
 	} else {
-		r.absent[NameSMS] = "no provider of text messages is configured"
+		r.MarkUnavailable(NameSMS, "no provider of text messages is configured")
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package channel
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,7 +37,7 @@ const (
 func eventOf(m *Message) (*event.Event, error) {
 	e, err := m.Event()
 	if err != nil {
-		return nil, &Error{Action: Permanent, Class: ClassPayload, Err: errText("the stored event does not decode")}
+		return nil, &Error{Action: Permanent, Class: ClassPayload, Err: errors.New("the stored event does not decode")}
 	}
 	return e, nil
 }

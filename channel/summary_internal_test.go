@@ -20,10 +20,10 @@ func TestDefaultMessages(t *testing.T) {
 	s, err := summarize(&Message{Payload: payload})
 	require.NoError(t, err)
 	for name, got := range map[string]string{
-		"mail.html":  page(s.title(), s.html()),
-		"mail.txt":   s.text(),
-		"slack.json": string(s.slackBlocks()) + "\n",
-		"sms.txt":    s.sms() + "\n",
+		"mail.html":  page(s.title(), htmlBody(s)),
+		"mail.txt":   textBody(s),
+		"slack.json": string(slackBlocks(s)) + "\n",
+		"sms.txt":    defaultText(s) + "\n",
 	} {
 		golden := filepath.Join("testdata", name)
 		if *update {
@@ -41,8 +41,8 @@ func TestDefaultMessagesOfAPartialEvent(t *testing.T) {
 	s, err := summarize(&Message{Payload: []byte(`{"event_type":"invoice.paid"}`)})
 	require.NoError(t, err)
 	assert.Equal(t, "invoice.paid", s.title())
-	assert.Equal(t, "invoice.paid\n\n", s.text())
-	assert.Equal(t, "invoice.paid", s.sms())
-	assert.JSONEq(t, `[{"type":"section","text":{"type":"mrkdwn","text":"*invoice.paid*","verbatim":true}}]`, string(s.slackBlocks()))
-	assert.Contains(t, s.html(), "invoice.paid")
+	assert.Equal(t, "invoice.paid\n\n", textBody(s))
+	assert.Equal(t, "invoice.paid", defaultText(s))
+	assert.JSONEq(t, `[{"type":"section","text":{"type":"mrkdwn","text":"*invoice.paid*","verbatim":true}}]`, string(slackBlocks(s)))
+	assert.Contains(t, htmlBody(s), "invoice.paid")
 }

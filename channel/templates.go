@@ -85,11 +85,14 @@ func (r *configReader) checkNames(name, source string) {
 	}
 }
 
-// literals returns the strings of an object template that hold no template: they
-// are sent as they are, and a token may be among them.
+// literals returns the strings of an object template that hold no template and
+// are not too short for a secret: they are sent as they are, and a token may be
+// among them.
 func (r *configReader) literals(name string) []string {
 	raw, _ := r.get(name)
-	return slices.DeleteFunc(stringsIn(raw), func(s string) bool { return strings.Contains(s, "{{") || strings.Contains(s, "{%") })
+	return slices.DeleteFunc(stringsIn(raw), func(s string) bool {
+		return len(s) < minLiteral || strings.Contains(s, "{{") || strings.Contains(s, "{%")
+	})
 }
 
 // stringsIn returns all strings in a piece of JSON but the names of members, in
@@ -163,7 +166,7 @@ func (t *tmpl) run(ctx context.Context, m *Message) ([]byte, error) {
 func withoutSource(err error) error {
 	var e *template.Error
 	if !errors.As(err, &e) {
-		return errText("it does not render")
+		return errors.New("it does not render")
 	}
 	clean := *e
 	clean.Near = ""

@@ -193,3 +193,6 @@ func isHostname(name string) bool {
 	}
 	return true
 }
+
+// hostOf is a URL's host as callers compare it.
+func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }

@@ -121,7 +121,7 @@ func TestURLIsSentEncoded(t *testing.T) {
 	require.NoError(t, err)
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(proxy)})
 	t.Cleanup(client.CloseIdleConnections)
-	d := channel.NewWebhookDriver(client)
+	d := channel.NewWebhookDriver(client, channel.WebhookOptions{})
 	tests := []struct{ url, wantURI, wantHost string }{
 		{"http://example.com", "http://example.com/", "example.com"},
 		{"http://Example.COM:8080/a", "http://example.com:8080/a", "example.com:8080"},

@@ -1,16 +1,15 @@
 package channel
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
+	"errors"
+	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event/signature"
@@ -50,21 +49,27 @@ type WebhookConfig struct {
 	SigningSecrets []string `json:"signing_secrets,omitempty"`
 }
 
-// The limits of an attempt's time.
+// The limits of WebhookConfig.Timeout.
 const (
-	DefaultTimeout = 10 * time.Second
-	MinTimeout     = time.Millisecond
-	MaxTimeout     = 5 * time.Minute
+	MinTimeout = time.Millisecond
+	MaxTimeout = 5 * time.Minute
 )
+
+// WebhookOptions are the options of NewWebhookDriver.
+type WebhookOptions struct {
+	// Library has filters and functions that templates can use beyond Jinja2.
+	// Defaults to none.
+	Library *template.Library
+}
 
 // NewWebhookDriver returns the driver of the "webhook" channel, which posts
 // events to an HTTP endpoint; its configuration is a [WebhookConfig]. A nil
 // client means one of its own with the zero HTTPConfig.
-func NewWebhookDriver(client *HTTPClient) Driver {
+func NewWebhookDriver(client *HTTPClient, options WebhookOptions) Driver {
 	if client == nil {
 		client = NewHTTPClient(HTTPConfig{})
 	}
-	return &webhookDriver{client: client}
+	return &webhookDriver{client: client, library: options.Library}
 }
 
 type webhookDriver struct {
@@ -75,162 +80,62 @@ type webhookDriver struct {
 // Open checks everything and prepares what all attempts have in common.
 func (d *webhookDriver) Open(config json.RawMessage) (Channel, error) {
 	r := readConfig(config, d.library)
-	c := &webhookChannel{client: d.client, timeout: r.timeout("timeout")}
-
+	timeout := readTimeout(r, "timeout")
 	u := r.url("url", d.client)
-	method := r.method("method")
-	signer, secrets := r.signer()
-	c.signer = signer
-	header := r.headers("headers", signer != nil)
-	c.payload = r.objectTemplate("payload_template")
+	method := readMethod(r, "method")
+	signer, secrets := readSigner(r)
+	header := readHeaders(r, "headers", signer != nil)
+	payload := r.objectTemplate("payload_template")
 	if err := r.problems.Err(); err != nil {
 		return nil, err
 	}
-
 	for _, values := range header {
 		secrets = append(secrets, values...)
 	}
-	literals := atLeast(minLiteral, r.literals("payload_template"))
-	c.redact = newRedactor(slices.Concat(secrets, urlSecrets(u)), literals...)
-	setDefault(header, "Content-Type", "application/json")
-	d.client.setDefaults(header)
-	markRepeatable(header)
-	c.request = &http.Request{
-		Method: method, URL: u, Host: u.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	return c, nil
+	return &webhookChannel{
+		target: d.client.NewTarget(TargetConfig{
+			URL: u, Method: method, Header: header, Timeout: timeout, Repeatable: true,
+			Redact: newRedactor(append(secrets, URLSecrets(u)...), r.literals("payload_template")...),
+		}),
+		signer: signer, payload: payload,
+	}, nil
 }
 
 // webhookChannel is a WebhookConfig made ready.
 type webhookChannel struct {
-	client  *HTTPClient
-	request *http.Request // what all requests have in common; never modified
+	target  *Target
 	signer  *signature.Signer
 	payload *tmpl
-	redact  *redactor
-	timeout time.Duration
 }
 
 // Timeout is how long an attempt may take.
-func (c *webhookChannel) Timeout() time.Duration { return c.timeout }
+func (c *webhookChannel) Timeout() time.Duration { return c.target.Timeout() }
 
 // Send posts the message once.
 func (c *webhookChannel) Send(ctx context.Context, m *Message) (Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-
 	body := m.Payload
 	if c.payload != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.Timeout())
+		defer cancel()
 		var err error
 		if body, err = c.payload.run(ctx, m); err != nil {
 			return Result{}, err
 		}
 	}
-	req := c.request.WithContext(ctx)
-	setBody(req, body)
-	if c.signer != nil {
-		req.Header = maps.Clone(req.Header)
-		if err := c.signer.Sign(req.Header, m.EventID, time.Now(), body); err != nil {
-			return Result{}, &Error{Action: Permanent, Class: ClassPayload, Err: errText("the event cannot be signed: its id does not fit")}
+	if c.signer == nil {
+		return c.target.Send(ctx, body, nil)
+	}
+	return c.target.Send(ctx, body, func(header http.Header) error {
+		if err := c.signer.Sign(header, m.EventID, time.Now(), body); err != nil {
+			return &Error{Action: Permanent, Class: ClassPayload, Err: errors.New("the event cannot be signed: its id does not fit")}
 		}
-	}
-	return c.client.send(req, c.redact)
-}
-
-// send makes one request, keeps an excerpt of the answer, and classifies it.
-func (c *HTTPClient) send(req *http.Request, redact *redactor) (Result, error) {
-	buf := bodyBuffers.Get().(*[]byte)
-	reply, err := c.do(req, (*buf)[:0], redact.keep())
-	result := Result{StatusCode: reply.StatusCode, Response: redact.response(&reply)}
-	*buf = reply.Body[:0]
-	bodyBuffers.Put(buf)
-	if err == nil {
-		err = Classify(reply.StatusCode, reply.Header, time.Now())
-	}
-	return result, err
-}
-
-// bodyBuffers holds what the start of an answer is read into.
-var bodyBuffers = sync.Pool{New: func() any {
-	b := make([]byte, 0, 2*excerptSize)
-	return &b
-}}
-
-// setBody gives a request a body that net/http knows to be in memory: it then
-// writes header and body at once.
-func setBody(req *http.Request, body []byte) {
-	req.ContentLength = int64(len(body))
-	req.Body = io.NopCloser(bytes.NewReader(body))
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-}
-
-// markRepeatable lets net/http repeat a request whose kept connection turns out
-// to be closed before the first byte of an answer: an endpoint that restarts, or
-// ends idle connections, does so while requests are on their way to it. Whether
-// it has read the request is then unknown. A webhook may arrive twice, because
-// every delivery is at least once and receivers know the event by its id; a
-// message to a person must not, so other channels do not say this.
-//
-// The field counts though it has no value and is not sent; see http.Transport.
-func markRepeatable(h http.Header) {
-	const field = "Idempotency-Key"
-	if _, set := h[field]; !set {
-		h[field] = nil
-	}
-}
-
-func setDefault(h http.Header, name, value string) {
-	if h.Get(name) == "" {
-		h[name] = []string{value}
-	}
-}
-
-// The lengths from which on parts of a configuration that may be secret, but
-// mostly are not, are looked for in answers.
-const (
-	minLiteral = 6 // a path, a value of the query, a string of a template
-	minSegment = 8 // one segment of a path, which are often plain words
-)
-
-// urlSecrets returns the parts of a URL that may grant access, as they are
-// written and as they are meant: path and query as a whole, each alone, the
-// path's segments, and the query's values.
-func urlSecrets(u *url.URL) []string {
-	secrets := []string{u.RequestURI(), u.Path, u.EscapedPath()}
-	for _, values := range u.Query() {
-		secrets = append(secrets, values...)
-	}
-	for pair := range strings.SplitSeq(u.RawQuery, "&") {
-		_, value, _ := strings.Cut(pair, "=")
-		secrets = append(secrets, value)
-	}
-	var segments []string
-	for written := range strings.SplitSeq(u.EscapedPath(), "/") {
-		meant, _ := url.PathUnescape(written) // it has been parsed before
-		segments = append(segments, written, meant)
-	}
-	return append(atLeast(minLiteral, secrets), atLeast(minSegment, segments)...)
-}
-
-// atLeast keeps the strings of at least n bytes.
-func atLeast(n int, list []string) []string {
-	return slices.DeleteFunc(list, func(s string) bool { return len(s) < n })
-}
-
-// url reads a required URL that the client accepts, nil when it is not right.
-func (r *configReader) url(name string, client *HTTPClient) *url.URL {
-	raw, ok := r.required(name)
-	if !ok {
 		return nil
-	}
-	u, err := client.CheckURL(raw)
-	r.problems.AddError(name, err)
-	return u
+	})
 }
 
-// timeout reads a number of seconds; zero counts as absent.
-func (r *configReader) timeout(name string) time.Duration {
+// readTimeout reads a number of seconds; zero counts as absent.
+func readTimeout(r *configReader, name string) time.Duration {
 	seconds, ok := r.number(name)
 	if !ok || seconds == 0 {
 		return DefaultTimeout
@@ -242,8 +147,8 @@ func (r *configReader) timeout(name string) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// method reads the HTTP method.
-func (r *configReader) method(name string) string {
+// readMethod reads the HTTP method.
+func readMethod(r *configReader, name string) string {
 	switch strings.ToUpper(r.text(name)) {
 	case "", http.MethodPost:
 		return http.MethodPost
@@ -254,9 +159,9 @@ func (r *configReader) method(name string) string {
 	return http.MethodPost
 }
 
-// signer reads the signing keys, and returns nil when there are none. It
+// readSigner reads the signing keys, and returns nil when there are none. It
 // returns the keys' text too, to be kept out of results.
-func (r *configReader) signer() (*signature.Signer, []string) {
+func readSigner(r *configReader) (*signature.Signer, []string) {
 	type entry struct{ field, secret string }
 	var entries []entry
 	if _, ok := r.get("signing_secret"); ok {
@@ -290,3 +195,35 @@ func (r *configReader) signer() (*signature.Signer, []string) {
 	}
 	return signer, secrets
 }
+
+// Fields are those of [WebhookConfig]. The URL is no secret, because customers
+// tell their webhooks apart by it; what grants access belongs in a header.
+func (*webhookDriver) Fields() []Field {
+	return []Field{
+		{Name: "url", Target: true}, {Name: "headers", Secret: true}, {Name: "payload_template"}, {Name: "timeout"}, {Name: "method"},
+		{Name: "signing_secret", Secret: true}, {Name: "signing_secrets", Secret: true},
+	}
+}
+
+// Host is the host of the URL.
+func (c *webhookChannel) Host() string { return c.target.Host() }
+
+// Format prints the configuration without its secrets, whatever the verb.
+func (c WebhookConfig) Format(f fmt.State, verb rune) {
+	type plain WebhookConfig // without this method
+	p := plain(c)
+	p.URL, p.SigningSecret = maskURL(p.URL), mask(p.SigningSecret)
+	p.Headers = maps.Clone(p.Headers)
+	for name, value := range p.Headers {
+		p.Headers[name] = mask(value)
+	}
+	p.SigningSecrets = slices.Clone(p.SigningSecrets)
+	for i, secret := range p.SigningSecrets {
+		p.SigningSecrets[i] = mask(secret)
+	}
+	p.PayloadTemplate = nil // which may spell out a token
+	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
+}
+
+// LogValue is the configuration without its secrets.
+func (c WebhookConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c)) }

@@ -28,7 +28,7 @@ func TestWebhookPayloadTemplate(t *testing.T) {
 	var header http.Header
 	var body []byte
 	url := recorder(t, &header, &body)
-	d := channel.NewWebhookDriver(devClient(t))
+	d := channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{})
 	c := open(t, d, channel.WebhookConfig{URL: url, PayloadTemplate: json.RawMessage(
 		`{"text":"{{ event_type }} \"{{ subject.id }}\"","kind":"{{ metadata.content_type }}","n":1.50,"deep":[{"a":"{{ event_id }}"},null,true]}`)})
 	_, err := c.Send(t.Context(), message())
@@ -41,7 +41,7 @@ func TestWebhookPayloadTemplate(t *testing.T) {
 // fails on an event ends the delivery, and says nothing of the data.
 func TestWebhookTemplateErrors(t *testing.T) {
 	t.Parallel()
-	d := channel.NewWebhookDriver(channel.NewHTTPClient(channel.HTTPConfig{}))
+	d := channel.NewWebhookDriver(channel.NewHTTPClient(channel.HTTPConfig{}), channel.WebhookOptions{})
 	for _, bad := range []string{`{"a":"{{ event_type "}`, `{"a":"{% include 'x' %}"}`, `"{{ event_type }}"`, `["x"]`, `7`} {
 		_, err := d.Open(json.RawMessage(`{"url":"https://example.com","payload_template":` + bad + `}`))
 		assert.ErrorContains(t, err, "payload_template", bad)
@@ -71,7 +71,7 @@ func TestWebhookSigns(t *testing.T) {
 	var body []byte
 	url := recorder(t, &header, &body)
 	const older, newer = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-	d := channel.NewWebhookDriver(devClient(t))
+	d := channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{})
 	c := open(t, d, map[string]any{"url": url, "signing_secret": newer, "signing_secrets": []string{older},
 		"payload_template": map[string]string{"id": "{{ event_id }}"}})
 	for range 2 { // the second must not find the first one's headers

@@ -62,7 +62,7 @@ func TestWebhookPostsTheStoredBytes(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, "thanks")
 	})
-	c := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{
+	c := open(t, channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{}), channel.WebhookConfig{
 		URL:     url + "/hook?k=v",
 		Headers: map[string]string{"X-Mixpeek-Secret": "sesame-sesame"},
 	})
@@ -93,7 +93,7 @@ func TestWebhookOptions(t *testing.T) {
 	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { got = r })
 	client := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true, UserAgent: "acme/1"})
 	t.Cleanup(client.CloseIdleConnections)
-	d := channel.NewWebhookDriver(client)
+	d := channel.NewWebhookDriver(client, channel.WebhookOptions{})
 
 	c := open(t, d, map[string]any{"url": url, "method": "put", "timeout": 0.25, "headers": map[string]string{"content-type": "application/vnd.acme+json"}, "unknown": 1})
 	_, err := c.Send(t.Context(), message())
@@ -114,7 +114,7 @@ func TestWebhookOptions(t *testing.T) {
 
 func TestWebhookConfigProblems(t *testing.T) {
 	t.Parallel()
-	d := channel.NewWebhookDriver(channel.NewHTTPClient(channel.HTTPConfig{}))
+	d := channel.NewWebhookDriver(channel.NewHTTPClient(channel.HTTPConfig{}), channel.WebhookOptions{})
 	tests := []struct {
 		name, config string
 		want         []string // fields
@@ -182,7 +182,7 @@ func TestWebhookFailuresAreClassified(t *testing.T) {
 			<-r.Context().Done()
 		}
 	})
-	d := channel.NewWebhookDriver(devClient(t))
+	d := channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{})
 	tests := []struct {
 		path string
 		want channel.Error
@@ -234,7 +234,7 @@ func TestWebhookLargeAnswersKeepTheirStatus(t *testing.T) {
 				}
 				_, _ = w.Write(make([]byte, 2<<20))
 			})
-			result, err := open(t, channel.NewWebhookDriver(devClient(t)), channel.WebhookConfig{URL: url}).Send(t.Context(), message())
+			result, err := open(t, channel.NewWebhookDriver(devClient(t), channel.WebhookOptions{}), channel.WebhookConfig{URL: url}).Send(t.Context(), message())
 			want := channel.Classify(status, http.Header{"Retry-After": {"60"}}, time.Now())
 			assert.Equal(t, channel.AsError(want), channel.AsError(err), "%d, %s", status, form)
 			assert.Equal(t, status, result.StatusCode)
@@ -248,7 +248,7 @@ func TestWebhookRefusesPrivateAddresses(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("connected") })
 	strict := channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true})
-	_, err := channel.NewWebhookDriver(strict).Open(json.RawMessage(`{"url":"` + url + `"}`))
+	_, err := channel.NewWebhookDriver(strict, channel.WebhookOptions{}).Open(json.RawMessage(`{"url":"` + url + `"}`))
 	require.Error(t, err, "refused as soon as it is configured")
 
 	// A name that only resolution shows to be private, where /etc/hosts has it.
@@ -274,7 +274,7 @@ var quiet = log.New(io.Discard, "", 0)
 // Of several broken leaves of a template each is named.
 func TestWebhookBrokenLeaves(t *testing.T) {
 	t.Parallel()
-	_, err := channel.NewWebhookDriver(nil).Open(json.RawMessage(
+	_, err := channel.NewWebhookDriver(nil, channel.WebhookOptions{}).Open(json.RawMessage(
 		`{"url":"https://example.com","payload_template":{"a":"{{ x","b":{"c":"{{ x|nonesuch }}","sesame":"fine"},"d":["{% if %}"]}}`))
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)

@@ -64,6 +64,10 @@ type Config struct {
 	// to 16, or MaxRequests if that is less.
 	MaxRequestsPerOrganization int
 
+	// Library has the filters and functions that previews of templates can use
+	// beyond Jinja2: the one that the channels have. Defaults to none.
+	Library *template.Library
+
 	// Logger hears of requests that failed inside. Defaults to slog.Default().
 	Logger *slog.Logger
 }

@@ -76,7 +76,7 @@ func newFixture(t *testing.T, o options) *fixture {
 		require.NoError(t, keys.Add(organization, hash))
 		f.keys[organization] = key
 	}
-	cfg := api.Config{Logger: f.logger}
+	cfg := api.Config{Logger: f.logger, Library: o.library}
 	if o.api != nil {
 		o.api(&cfg)
 	}

@@ -45,7 +45,7 @@ func (a *API) preview(r *request) (*response, error) {
 		return nil, p
 	}
 	source, shape := readTemplate(o)
-	options := template.Options{Format: readFormat(o), Library: a.dispatcher.Channels().Library()}
+	options := template.Options{Format: readFormat(o), Library: a.cfg.Library}
 	eventID := o.text("event_id")
 	if eventID != "" && o.members["event"] != nil {
 		p.add(o.at("event_id"), typeValue, "must not be there together with event")
