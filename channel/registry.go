@@ -10,18 +10,7 @@ import (
 	"sync"
 
 	"github.com/mixpeek/webhooks-go/event"
-)
-
-// The names that the published contract gives to channels. NameInApp and
-// NamePush are reserved there without a configuration: a user who registers a
-// Driver under them decides what they do.
-const (
-	NameWebhook = "webhook"
-	NameSlack   = "slack"
-	NameEmail   = "email"
-	NameSMS     = "sms"
-	NameInApp   = "in_app"
-	NamePush    = "push"
+	"github.com/mixpeek/webhooks-go/internal/printable"
 )
 
 var channelName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
@@ -92,7 +81,7 @@ func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
 		if why != "" {
 			problems.Add("channel", "%q is not set up here: %s", name, why)
 		} else {
-			problems.Add("channel", "must be one of %s, not %q", strings.Join(r.Names(), ", "), clip(name, 64))
+			problems.Add("channel", "must be one of %s, not %q", strings.Join(r.Names(), ", "), printable.Clip(name, 64))
 		}
 		return nil, problems.Err()
 	}

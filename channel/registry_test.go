@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
-	"net/http/httptrace"
 	"strings"
 	"testing"
 
@@ -21,7 +19,7 @@ func TestRegistry(t *testing.T) {
 	r := channel.NewRegistry()
 	none := channel.Func(func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil })
 	require.NoError(t, r.Register("teams", none))
-	require.NoError(t, r.Register(channel.NameInApp, none), "a reserved name is a user's to register")
+	require.NoError(t, r.Register("in_app", none), "a reserved name is a user's to register")
 	assert.Equal(t, []string{"in_app", "teams"}, r.Names())
 
 	assert.Error(t, r.Register("teams", none), "taken")
@@ -56,53 +54,4 @@ func TestRegistryOpenErrors(t *testing.T) {
 	assert.EqualError(t, err, "invalid: configs: no idea")
 	_, err = r.Open("nothing", nil)
 	assert.ErrorContains(t, err, "neither a channel nor an error")
-}
-
-// The client of one's own channels can be the one of the standard channels.
-func TestStandardSharesAClient(t *testing.T) {
-	t.Parallel()
-	url := serve(t, func(http.ResponseWriter, *http.Request) {})
-	client := devClient(t)
-	r, err := channel.Standard(channel.StandardConfig{Client: client})
-	require.NoError(t, err)
-	_, err = post(t, client, url)
-	require.NoError(t, err)
-
-	c, err := r.Open("webhook", json.RawMessage(`{"url":"`+url+`"}`))
-	require.NoError(t, err, "the client's rules hold: plain http is allowed")
-	reused := false
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
-	_, err = c.Send(ctx, message())
-	require.NoError(t, err)
-	assert.True(t, reused, "the connection too")
-
-	_, err = channel.Standard(channel.StandardConfig{Client: client, HTTP: channel.HTTPConfig{UserAgent: "acme/1"}})
-	assert.ErrorContains(t, err, "HTTP must be zero")
-}
-
-func TestStandard(t *testing.T) {
-	t.Parallel()
-	r, err := channel.Standard(channel.StandardConfig{})
-	require.NoError(t, err)
-	assert.Equal(t, []string{"slack", "webhook"}, r.Names())
-	_, err = r.Open("email", json.RawMessage(`{"to_addresses":["a@example.com"]}`))
-	assert.EqualError(t, err, `invalid: channel: "email" is not set up here: no mail server is configured`)
-	_, err = r.Open("sms", json.RawMessage(`{}`))
-	assert.EqualError(t, err, `invalid: channel: "sms" is not set up here: no provider of text messages is configured`)
-	require.NoError(t, r.Register(channel.NameSMS, smsDriver(t, &texts{}, channel.SMSOptions{})), "it can be set up later")
-	_, err = r.Open("sms", json.RawMessage(`{}`))
-	assert.EqualError(t, err, `invalid: configs.phone_numbers: must hold at least one number`)
-
-	smtp, err := channel.NewSMTP(channel.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com"})
-	require.NoError(t, err)
-	r, err = channel.Standard(channel.StandardConfig{SMTP: smtp, SMS: &texts{}})
-	require.NoError(t, err)
-	assert.Equal(t, []string{"email", "slack", "sms", "webhook"}, r.Names())
-
-	_, err = channel.NewEmailDriver(nil, channel.EmailOptions{})
-	require.ErrorContains(t, err, "NewEmailDriver: the server is nil")
-	_, err = channel.NewSMSDriver(nil, channel.SMSOptions{})
-	require.ErrorContains(t, err, "NewSMSDriver: the provider is nil")
-	_, err = channel.Standard(channel.StandardConfig{Slack: channel.SlackOptions{API: "nowhere"}})
-	assert.Error(t, err)
 }

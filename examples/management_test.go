@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
@@ -33,7 +33,7 @@ func testManagement(t *testing.T, programs programs) {
 	require.NoError(t, err)
 	created, err := c.Create(t.Context(), &webhook.Webhook{
 		Name: "The receiver", EventTypes: []event.Pattern{"object.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, channel.WebhookConfig{
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, httpendpoint.Config{
 			URL: receiver.url("/webhooks"), Headers: map[string]string{"X-Mixpeek-Secret": secret},
 		})},
 	})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
 )
@@ -12,7 +13,7 @@ import (
 // Config tunes a Dispatcher. The zero value works.
 type Config struct {
 	// Channels holds the channels that webhooks can use. Defaults to
-	// channel.Standard with a zero config: webhook and slack, HTTPS only, no
+	// standard.New with a zero Config: webhook and slack, HTTPS only, no
 	// private addresses.
 	Channels *channel.Registry
 
@@ -130,11 +131,11 @@ type Outcome struct {
 
 func (c Config) withDefaults() (Config, error) {
 	if c.Channels == nil {
-		standard, err := channel.Standard(channel.StandardConfig{})
+		channels, err := standard.New(standard.Config{})
 		if err != nil {
 			return c, err
 		}
-		c.Channels = standard
+		c.Channels = channels
 	}
 	if c.Renders == nil {
 		gate, err := template.NewGate(0)

@@ -13,7 +13,7 @@
 //	err = d.CreateWebhook(ctx, &webhook.Webhook{
 //		Name:       "cache of the shop",
 //		EventTypes: []event.Pattern{"object.*"},
-//		Channels: []webhook.ChannelConfig{webhook.Via("webhook", channel.WebhookConfig{
+//		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, httpendpoint.Config{
 //			URL:     "https://shop.example.com/webhooks",
 //			Headers: map[string]string{"X-Mixpeek-Secret": secret},
 //		})},

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
@@ -22,7 +23,7 @@ import (
 // needs a webhook says that there is none.
 func TestNilArguments(t *testing.T) {
 	t.Parallel()
-	registry, err := channel.Standard(channel.StandardConfig{})
+	registry, err := standard.New(standard.Config{})
 	require.NoError(t, err)
 	d, err := webhook.New(memstore.New(), webhook.Config{Channels: registry})
 	require.NoError(t, err)
@@ -62,7 +63,7 @@ func TestNilArguments(t *testing.T) {
 // What a driver does not read is a slip, and refused where it is made.
 func TestUnknownConfigFields(t *testing.T) {
 	t.Parallel()
-	registry, err := channel.Standard(channel.StandardConfig{})
+	registry, err := standard.New(standard.Config{})
 	require.NoError(t, err)
 	require.NoError(t, registry.Register("mine", channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
 		return channel.Result{}, nil

@@ -16,14 +16,15 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/event"
 )
 
 // Driver returns the driver of the channel "teams". Its config is
 // {"url": "…"}, with the URL of a Teams workflow that posts what it is sent.
-func Driver(client *channel.HTTPClient) channel.Driver { return driver{client} }
+func Driver(client *channelkit.HTTPClient) channel.Driver { return driver{client} }
 
-type driver struct{ client *channel.HTTPClient }
+type driver struct{ client *channelkit.HTTPClient }
 
 // Open checks a config, with every reason why it is wrong.
 func (d driver) Open(config json.RawMessage) (channel.Channel, error) {
@@ -45,7 +46,7 @@ func (d driver) Open(config json.RawMessage) (channel.Channel, error) {
 func (driver) Fields() []channel.Field { return []channel.Field{{Name: "url", Secret: true}} }
 
 type teams struct {
-	client *channel.HTTPClient
+	client *channelkit.HTTPClient
 	url    string // grants access: never to be shown
 }
 

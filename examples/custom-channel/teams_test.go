@@ -14,7 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/channeltest"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	customchannel "github.com/mixpeek/webhooks-go/examples/custom-channel"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -22,8 +24,8 @@ import (
 )
 
 // loopback makes the client that the tests' servers need.
-func loopback() *channel.HTTPClient {
-	return channel.NewHTTPClient(channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+func loopback() *channelkit.HTTPClient {
+	return channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
 }
 
 func TestContract(t *testing.T) { // counts goroutines: not parallel
@@ -68,11 +70,11 @@ func TestCard(t *testing.T) { // not parallel, see TestContract
 // The channel has to be registered under a name. Subscriptions can use it then,
 // and their configs are checked by it.
 func Example() {
-	channels, err := channel.Standard(channel.StandardConfig{})
+	channels, err := standard.New(standard.Config{})
 	if err != nil {
 		panic(err)
 	}
-	client := channel.NewHTTPClient(channel.HTTPConfig{})
+	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{})
 	if err := channels.Register("teams", customchannel.Driver(client)); err != nil {
 		panic(err)
 	}

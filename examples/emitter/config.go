@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/examples/internal/envflag"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -71,7 +71,7 @@ func (c config) subscription() *webhook.Webhook {
 		ID:         "wh_00000000000000e1",
 		Name:       "From the emitter's configuration",
 		EventTypes: types,
-		Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, channel.WebhookConfig{
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, httpendpoint.Config{
 			URL:     c.url,
 			Headers: map[string]string{"X-Mixpeek-Secret": c.secret},
 		})},

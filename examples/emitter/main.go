@@ -15,7 +15,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/examples/internal/httpserver"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
@@ -47,8 +48,8 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
-	channels, err := channel.Standard(channel.StandardConfig{
-		HTTP: channel.HTTPConfig{AllowHTTP: cfg.dev, AllowPrivate: cfg.dev},
+	channels, err := standard.New(standard.Config{
+		HTTP: channelkit.HTTPConfig{AllowHTTP: cfg.dev, AllowPrivate: cfg.dev},
 	})
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
@@ -19,7 +19,7 @@ import (
 // Every problem names what it is about, also where that is the body as a whole.
 func TestProblemsNameAField(t *testing.T) {
 	t.Parallel()
-	channels, err := channel.Standard(channel.StandardConfig{})
+	channels, err := standard.New(standard.Config{})
 	require.NoError(t, err)
 	logger := slog.New(slog.DiscardHandler)
 	dispatcher, err := webhook.New(memstore.New(), webhook.Config{Channels: channels, Logger: logger})

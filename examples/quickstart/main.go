@@ -23,7 +23,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/email"
+	"github.com/mixpeek/webhooks-go/channel/slack"
+	"github.com/mixpeek/webhooks-go/channel/sms"
 )
 
 func main() {
@@ -140,7 +142,7 @@ func run(ctx context.Context, out io.Writer, db string, every time.Duration) (er
 	r.deliveries(deliveries)
 	r.check(succeeded(deliveries) == 4, "it was delivered over four channels")
 	r.check(consumer.timesHandled(alert) == 1, "webhook: the consumer handled it once")
-	for _, name := range []string{channel.NameSlack, channel.NameEmail, channel.NameSMS} {
+	for _, name := range []string{slack.Name, email.Name, sms.Name} {
 		texts := outside.received(name)
 		r.check(len(texts) == 1, "%s: %s", name, strings.Join(texts, ", "))
 	}

@@ -6,7 +6,8 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/slack"
+	"github.com/mixpeek/webhooks-go/channel/sms"
 )
 
 const (
@@ -25,7 +26,7 @@ func (s *standIns) slack(w http.ResponseWriter, r *http.Request) {
 	case message.Text == "":
 		http.Error(w, "no_text", http.StatusBadRequest)
 	default:
-		s.accept(channel.NameSlack, message.Text)
+		s.accept(slack.Name, message.Text)
 		_, _ = io.WriteString(w, "ok")
 	}
 }
@@ -42,7 +43,7 @@ func (s *standIns) twilio(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, `{"status":400,"code":21602,"message":"Message body is required."}`)
 	default:
-		s.accept(channel.NameSMS, fmt.Sprintf("to %s: %s", to, text))
+		s.accept(sms.Name, fmt.Sprintf("to %s: %s", to, text))
 		w.WriteHeader(http.StatusCreated)
 		_, _ = fmt.Fprintf(w, `{"sid":"SM%032d","status":"queued","error_code":null}`, 1)
 	}

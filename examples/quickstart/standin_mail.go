@@ -13,7 +13,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/email"
 )
 
 const mailUser, mailPassword = "webhooks", "a password for the story"
@@ -73,7 +73,7 @@ func (s *mailSession) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	s.accept(channel.NameEmail, fmt.Sprintf("to %s: %s", s.to, m.Header.Get("Subject")))
+	s.accept(email.Name, fmt.Sprintf("to %s: %s", s.to, m.Header.Get("Subject")))
 	return nil
 }
 

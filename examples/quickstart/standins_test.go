@@ -10,6 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/email"
+	"github.com/mixpeek/webhooks-go/channel/slack"
+	"github.com/mixpeek/webhooks-go/channel/sms"
 	"github.com/mixpeek/webhooks-go/event"
 )
 
@@ -34,20 +37,20 @@ func TestStandInsRefuse(t *testing.T) {
 
 	m, err := channel.NewMessage(event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_1"}))
 	require.NoError(t, err)
-	stranger, err := channel.NewSMTP(channel.SMTPConfig{
+	stranger, err := email.NewSMTP(email.SMTPConfig{
 		Host: s.mailHost, Port: s.mailPort, From: "a@example.com", Username: mailUser, Password: "a wrong guess",
 		TLSConfig: s.web.Client().Transport.(*http.Transport).TLSClientConfig,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, stranger.Close()) })
-	driver, err := channel.NewEmailDriver(stranger)
+	driver, err := email.NewDriver(stranger, email.Options{})
 	require.NoError(t, err)
-	email, err := driver.Open([]byte(`{"to_addresses":["b@example.com"]}`))
+	mail, err := driver.Open([]byte(`{"to_addresses":["b@example.com"]}`))
 	require.NoError(t, err)
-	_, err = email.Send(t.Context(), m)
+	_, err = mail.Send(t.Context(), m)
 	assert.Equal(t, channel.ClassAuth, channel.AsError(err).Class, "%v", err)
 
-	for _, name := range []string{channel.NameSlack, channel.NameEmail, channel.NameSMS} {
+	for _, name := range []string{slack.Name, email.Name, sms.Name} {
 		assert.Empty(t, s.received(name), name)
 	}
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/email"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
+	"github.com/mixpeek/webhooks-go/channel/slack"
+	"github.com/mixpeek/webhooks-go/channel/sms"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -28,16 +31,16 @@ func onCall(url, secret, slackURL string) *webhook.Webhook {
 		EventTypes: []event.Pattern{"alert.*"},
 		Channels: []webhook.ChannelConfig{
 			post(url, secret),
-			webhook.Via(channel.NameSlack, channel.SlackConfig{
+			webhook.Via(slack.Name, slack.Config{
 				WebhookURL: slackURL, // without a template there is a default message
 			}),
-			webhook.Via(channel.NameEmail, channel.EmailConfig{
+			webhook.Via(email.Name, email.Config{
 				ToAddresses:     []string{"oncall@example.com"},
 				SubjectTemplate: "[{{ metadata.severity }}] {{ metadata.summary }}",
 				BodyTemplate:    "**{{ metadata.summary }}**, says {{ subject.id }} in {{ namespace }}.",
-				ContentType:     channel.ContentMarkdown,
+				ContentType:     email.ContentMarkdown,
 			}),
-			webhook.Via(channel.NameSMS, channel.SMSConfig{
+			webhook.Via(sms.Name, sms.Config{
 				PhoneNumbers:    []string{"+14155550100"},
 				MessageTemplate: "{{ metadata.severity | upper }}: {{ metadata.summary }}",
 			}),
@@ -47,7 +50,7 @@ func onCall(url, secret, slackURL string) *webhook.Webhook {
 
 // post is the webhook channel: a request to url that proves its origin.
 func post(url, secret string) webhook.ChannelConfig {
-	return webhook.Via(channel.NameWebhook, channel.WebhookConfig{
+	return webhook.Via(httpendpoint.Name, httpendpoint.Config{
 		URL:     url,
 		Headers: map[string]string{"X-Mixpeek-Secret": secret},
 		Timeout: 5, // seconds, for one attempt

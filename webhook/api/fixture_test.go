@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -45,7 +47,7 @@ type fixture struct {
 type options struct {
 	api     func(*api.Config)
 	store   func(webhook.Store) webhook.Store
-	http    channel.HTTPConfig
+	http    channelkit.HTTPConfig
 	library *template.Library
 	// dispatcher changes its configuration.
 	dispatcher func(*webhook.Config)
@@ -54,7 +56,7 @@ type options struct {
 func newFixture(t *testing.T, o options) *fixture {
 	t.Helper()
 	f := &fixture{t: t, store: memstore.New(), keys: map[string]string{}}
-	registry, err := channel.Standard(channel.StandardConfig{HTTP: o.http, Library: o.library})
+	registry, err := standard.New(standard.Config{HTTP: o.http, Library: o.library})
 	require.NoError(t, err)
 	f.registry = registry
 	var store webhook.Store = f.store

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -34,7 +35,7 @@ func FuzzMask(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	registry, err := channel.Standard(channel.StandardConfig{})
+	registry, err := standard.New(standard.Config{})
 	require.NoError(f, err)
 	require.NoError(f, registry.Register("open", openDriver{}))
 	fields := configFields{registry}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
@@ -192,7 +193,7 @@ func TestMaskedUpdates(t *testing.T) {
 			a.want(http.StatusOK)
 			var got []string
 			for _, c := range f.configs(id) {
-				var configs channel.WebhookConfig
+				var configs httpendpoint.Config
 				require.NoError(t, json.Unmarshal([]byte(c), &configs))
 				got = append(got, configs.Headers["X-S"])
 			}

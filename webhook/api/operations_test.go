@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/signature"
 	"github.com/mixpeek/webhooks-go/template"
@@ -22,7 +22,7 @@ import (
 // signingKeys returns the stored signing secrets of a webhook, the newest first.
 func (f *fixture) signingKeys(id string) []string {
 	f.t.Helper()
-	var config channel.WebhookConfig
+	var config httpendpoint.Config
 	require.NoError(f.t, json.Unmarshal([]byte(f.configs(id)[0]), &config))
 	if config.SigningSecret == "" {
 		return nil

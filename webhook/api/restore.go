@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -233,7 +233,7 @@ func isDefault(channelName, name string, value any) bool {
 		return value == "" || name == "method" && value == http.MethodPost || name == "content_type" && value == "html"
 	case json.Number:
 		seconds, err := value.Float64()
-		return err == nil && name == "timeout" && (seconds == 0 || seconds == channel.DefaultTimeout.Seconds())
+		return err == nil && name == "timeout" && (seconds == 0 || seconds == channelkit.DefaultTimeout.Seconds())
 	case []any:
 		return len(value) == 0
 	case map[string]any:

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
@@ -39,7 +40,7 @@ func TestMasksStayWithTheTarget(t *testing.T) {
 		"https://evil.test?https://example.com/": true,
 		"https://192.0.2.1/hook":                 true,
 	} {
-		f := newFixture(t, options{http: channel.HTTPConfig{AllowHTTP: true}})
+		f := newFixture(t, options{http: channelkit.HTTPConfig{AllowHTTP: true}})
 		with := func(url, secret string) string {
 			return `{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "webhook", "configs": {"url": "` +
 				url + `", "headers": {"X-S": "` + secret + `"}}}]}`

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -94,7 +94,7 @@ func (c crowd) create(ctx context.Context, admin webhook.Store) ([]*webhook.Webh
 		all[i] = &webhook.Webhook{
 			ID: webhook.NewID(), OrganizationID: fmt.Sprint("org_", i%c.organizations), Name: "one of many",
 			EventTypes: []event.Pattern{"nothing.*"}, CreatedAt: at, UpdatedAt: at,
-			Channels: []webhook.ChannelConfig{{Channel: channel.NameWebhook, Configs: configs}},
+			Channels: []webhook.ChannelConfig{{Channel: httpendpoint.Name, Configs: configs}},
 		}
 		if err := admin.CreateWebhook(ctx, all[i], webhook.Quota{}); err != nil {
 			return nil, err

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -53,7 +55,7 @@ func (e *dispatcherEngine) close() error {
 
 func newDispatcher(o options, s webhook.Store) (*webhook.Dispatcher, error) {
 	// The sink is on loopback and speaks plain HTTP.
-	channels, err := channel.Standard(channel.StandardConfig{HTTP: channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
+	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func newWebhook(organizationID, url string) *webhook.Webhook {
 		OrganizationID: organizationID,
 		Name:           "sink",
 		EventTypes:     []event.Pattern{"object.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, map[string]any{
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, map[string]any{
 			"url": url, "headers": map[string]string{secretHeader: secret},
 		})},
 	}

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -137,7 +137,7 @@ func (a attack) begin(ctx context.Context, d *webhook.Dispatcher, organization, 
 	for i := range a.webhooks {
 		w := &webhook.Webhook{OrganizationID: organization, Name: "attack", EventTypes: []event.Pattern{"attack.*"}}
 		for j := range a.channels {
-			w.Channels = append(w.Channels, webhook.Via(channel.NameWebhook, map[string]any{
+			w.Channels = append(w.Channels, webhook.Via(httpendpoint.Name, map[string]any{
 				"url": fmt.Sprintf("%s%s/%d/%d", hostile, a.path, i, j), "timeout": a.timeout,
 			}))
 		}

@@ -21,7 +21,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
@@ -115,7 +116,7 @@ func childDispatcher(ctx context.Context, cfg childConfig) (*webhook.Dispatcher,
 	if err != nil {
 		return nil, nil, err
 	}
-	channels, err := channel.Standard(channel.StandardConfig{HTTP: channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
+	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -50,7 +50,7 @@ func newService(t testing.TB, lease time.Duration, moody bool) *service {
 		path := fmt.Sprintf("/%d", i)
 		w := &webhook.Webhook{
 			Name: path, EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, map[string]any{"url": s.endpoint.URL + path})},
+			Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, map[string]any{"url": s.endpoint.URL + path})},
 		}
 		require.NoError(t, d.CreateWebhook(t.Context(), w))
 		s.hooks[w.ID] = path

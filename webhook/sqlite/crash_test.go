@@ -22,7 +22,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
@@ -62,7 +64,7 @@ func crashChild(mode, path, url string) error {
 	if err != nil {
 		return err
 	}
-	channels, err := channel.Standard(channel.StandardConfig{HTTP: channel.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
+	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
 	if err != nil {
 		return err
 	}
@@ -83,7 +85,7 @@ func crashChild(mode, path, url string) error {
 	if len(hooks) == 0 {
 		if err := d.CreateWebhook(ctx, &webhook.Webhook{
 			Name: "crash", EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{webhook.Via(channel.NameWebhook, map[string]any{"url": url})},
+			Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, map[string]any{"url": url})},
 		}); err != nil {
 			return err
 		}

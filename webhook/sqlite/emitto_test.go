@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
@@ -25,7 +25,7 @@ func TestEmitToIsPublishedIfTheTransactionCommits(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, d.CreateWebhook(t.Context(), &webhook.Webhook{
 		Name: "all", EventTypes: []event.Pattern{"*"},
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", channel.WebhookConfig{URL: "https://example.com/"})},
+		Channels: []webhook.ChannelConfig{webhook.Via("webhook", httpendpoint.Config{URL: "https://example.com/"})},
 	}))
 
 	// The application's own handle on the same file, and its own table.

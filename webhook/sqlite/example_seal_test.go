@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/seal"
@@ -63,7 +63,7 @@ func openSealedStore(ctx context.Context, configured string) error {
 	}
 	err = d.CreateWebhook(ctx, &webhook.Webhook{
 		Name: "the shop's caches", EventTypes: []event.Pattern{"object.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", channel.WebhookConfig{
+		Channels: []webhook.ChannelConfig{webhook.Via("webhook", httpendpoint.Config{
 			URL: "https://shop.example.com/webhooks", Headers: map[string]string{"X-Mixpeek-Secret": "do not show"},
 		})},
 	})

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/email"
+	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
@@ -35,9 +37,9 @@ func (texts) SendSMS(context.Context, string, string) (string, error) { return "
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	smtp, err := channel.NewSMTP(channel.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com"})
+	smtp, err := email.NewSMTP(email.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com"})
 	require.NoError(t, err)
-	registry, err := channel.Standard(channel.StandardConfig{SMTP: smtp, SMS: texts{}})
+	registry, err := standard.New(standard.Config{SMTP: smtp, SMS: texts{}})
 	require.NoError(t, err)
 	require.NoError(t, registry.Register("sink", channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
 		return channel.Result{StatusCode: 200}, nil

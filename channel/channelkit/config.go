@@ -1,0 +1,155 @@
+package channelkit
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
+)
+
+// ConfigReader reads the fields of a configuration one by one, so that every
+// field that is wrong is reported and not only the first. A field that is null
+// counts as absent. No value is repeated in a problem: it may be a secret.
+type ConfigReader struct {
+	fields   map[string]json.RawMessage
+	Problems event.Problems
+	library  *template.Library // of the templates in it
+}
+
+// ReadConfig splits a configuration into its fields.
+func ReadConfig(config json.RawMessage, library *template.Library) *ConfigReader {
+	r := &ConfigReader{library: library}
+	if err := json.Unmarshal(config, &r.fields); err != nil || r.fields == nil {
+		r.Problems.Add("", "must be a JSON object")
+	}
+	return r
+}
+
+// IsObject reports whether the configuration is a JSON object, as it must be; if
+// not, that is its only problem.
+func (r *ConfigReader) IsObject() bool { return r.fields != nil }
+
+// get returns a field and whether it is there.
+func (r *ConfigReader) Get(name string) (json.RawMessage, bool) {
+	raw := bytes.TrimSpace(r.fields[name])
+	return raw, len(raw) > 0 && string(raw) != "null"
+}
+
+// text reads a string, empty when absent.
+func (r *ConfigReader) Text(name string) string {
+	var s string
+	if raw, ok := r.Get(name); ok {
+		if json.Unmarshal(raw, &s) != nil {
+			r.Problems.Add(name, "must be a string")
+		}
+	}
+	return s
+}
+
+// Required reads a string that must be there. It returns false, and has said
+// why, when it is not.
+func (r *ConfigReader) Required(name string) (string, bool) {
+	raw, ok := r.Get(name)
+	if !ok {
+		if r.fields != nil {
+			r.Problems.Add(name, "is required")
+		}
+		return "", false
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		r.Problems.Add(name, "must be a string")
+		return "", false
+	}
+	if s == "" {
+		r.Problems.Add(name, "must not be empty")
+		return "", false
+	}
+	return s, true
+}
+
+// Texts reads a list of strings and calls each with every one of them and its
+// path.
+func (r *ConfigReader) Texts(name string, each func(field, s string)) {
+	raw, ok := r.Get(name)
+	if !ok {
+		return
+	}
+	var items []*json.RawMessage
+	if json.Unmarshal(raw, &items) != nil {
+		r.Problems.Add(name, "must be a list of strings")
+	}
+	for i, item := range items {
+		field := name + "[" + strconv.Itoa(i) + "]"
+		var s string
+		if item == nil || json.Unmarshal(*item, &s) != nil {
+			r.Problems.Add(field, "must be a string")
+			continue
+		}
+		each(field, s)
+	}
+}
+
+// IsEmptyList reports whether a field is a list of nothing.
+func (r *ConfigReader) IsEmptyList(name string) bool {
+	var items []json.RawMessage
+	raw, ok := r.Get(name)
+	return ok && json.Unmarshal(raw, &items) == nil && len(items) == 0
+}
+
+// number reads a number and whether it is there.
+func (r *ConfigReader) Number(name string) (float64, bool) {
+	raw, ok := r.Get(name)
+	if !ok {
+		return 0, false
+	}
+	var f float64
+	if json.Unmarshal(raw, &f) != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		r.Problems.Add(name, "must be a number")
+		return 0, false
+	}
+	return f, true
+}
+
+// url reads a required URL that the client accepts, nil when it is not right.
+func (r *ConfigReader) URL(name string, client *HTTPClient) *url.URL {
+	raw, ok := r.Required(name)
+	if !ok {
+		return nil
+	}
+	u, err := client.CheckURL(raw)
+	r.Problems.AddError(name, err)
+	return u
+}
+
+// isFieldValue reports whether s can be a header's value: no control character
+// but the tab (RFC 9110, section 5.5).
+func isFieldValue(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// line reads a string that is one line of at most limit bytes.
+func (r *ConfigReader) Line(name string, limit int) string {
+	s := r.Text(name)
+	if len(s) > limit {
+		r.Problems.Add(name, "must be at most %d characters", limit)
+	}
+	if !isFieldValue(s) {
+		r.Problems.Add(name, "must be one line without control characters")
+	}
+	if s != strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }) {
+		r.Problems.Add(name, "must neither begin nor end with a blank")
+	}
+	return s
+}

@@ -1,0 +1,269 @@
+package channelkit
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+)
+
+// HTTPConfig configures an HTTPClient. The zero value is right for endpoints
+// that strangers configure.
+type HTTPConfig struct {
+	// AllowHTTP lets endpoints be plain http, for development. Defaults to
+	// false: https only.
+	AllowHTTP bool
+
+	// AllowPrivate turns the check of addresses off, so that loopback, private,
+	// link-local and metadata addresses are connected to. For development and
+	// tests; in production prefer AllowNets. Defaults to false.
+	AllowPrivate bool
+
+	// AllowNets are networks that may be connected to although they are
+	// private or otherwise special. Defaults to none.
+	AllowNets []netip.Prefix
+
+	// Proxy chooses a proxy for a request, as http.Transport.Proxy does. The
+	// environment is not looked at unless this is http.ProxyFromEnvironment.
+	// With a proxy it is the proxy's address that is checked, and keeping
+	// requests away from private addresses is the proxy's duty. Defaults to
+	// none.
+	Proxy func(*http.Request) (*url.URL, error)
+
+	// TLS is the TLS configuration: own roots, a client certificate. It is
+	// copied, and a minimum version below 1.2 is raised. Defaults to the
+	// system's roots.
+	TLS *tls.Config
+
+	// UserAgent is the User-Agent of requests that do not bring their own.
+	// Defaults to DefaultUserAgent.
+	UserAgent string
+
+	// MaxResponse is how many bytes of an answer's body are looked at, at most
+	// 2 GiB. What is longer is cut: the status decides, as ever. A 2xx that
+	// does not declare its length and goes on to four times as much counts as
+	// endless, and as a failed attempt. Defaults to 1 MiB.
+	MaxResponse int64
+
+	// MaxIdlePerHost is how many connections to one host are kept for the next
+	// requests: as many as are usually in flight to one host. Defaults to 64.
+	MaxIdlePerHost int
+}
+
+// DefaultUserAgent is what requests say they come from.
+const DefaultUserAgent = "webhooks-go (+https://github.com/mixpeek/webhooks-go)"
+
+// The limits that are not for configuration.
+const (
+	maxResponseHeader = 64 << 10
+	maxIdle           = 1024
+	idleTimeout       = 90 * time.Second
+	tlsTimeout        = 10 * time.Second
+)
+
+// An HTTPClient makes requests to endpoints that strangers configure. All HTTP
+// channels of a process share one, and with it its connections. Beside what
+// HTTPConfig says, it follows no redirect, keeps no cookie, asks for answers
+// without compression, and bounds their header and body. It is safe for
+// concurrent use.
+type HTTPClient struct {
+	transport   *http.Transport
+	guard       addressGuard
+	dialer      *net.Dialer
+	tls         *tls.Config
+	allowHTTP   bool
+	userAgent   string
+	maxResponse int64
+}
+
+// NewHTTPClient makes an HTTPClient.
+func NewHTTPClient(config HTTPConfig) *HTTPClient {
+	c := &HTTPClient{
+		guard:       addressGuard{allowAll: config.AllowPrivate, allow: slices.Clone(config.AllowNets)},
+		allowHTTP:   config.AllowHTTP,
+		userAgent:   config.UserAgent,
+		maxResponse: config.MaxResponse,
+	}
+	if c.userAgent == "" {
+		c.userAgent = DefaultUserAgent
+	}
+	if c.maxResponse <= 0 {
+		c.maxResponse = 1 << 20
+	}
+	c.maxResponse = min(c.maxResponse, math.MaxInt32)
+	perHost := config.MaxIdlePerHost
+	if perHost <= 0 {
+		perHost = 64
+	}
+	c.dialer = c.guard.dialer()
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
+	if config.TLS != nil {
+		tlsConfig = config.TLS.Clone()
+		tlsConfig.MinVersion = max(tlsConfig.MinVersion, tls.VersionTLS12)
+	}
+	if tlsConfig.ClientSessionCache == nil {
+		// Thousands of hosts, each visited again after its connection went
+		// idle: a resumed handshake costs a fraction of a full one.
+		tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(maxIdle)
+	}
+	c.tls = tlsConfig
+	c.transport = &http.Transport{
+		Proxy:                  config.Proxy,
+		DialContext:            c.dial,
+		DialTLSContext:         c.dialTLS,
+		TLSClientConfig:        tlsConfig.Clone(), // for what a proxy tunnels; net/http adds to it
+		TLSHandshakeTimeout:    tlsTimeout,
+		DisableCompression:     true,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    perHost,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		ForceAttemptHTTP2:      true,
+		GetProxyConnectHeader:  proxyAsked,
+		OnProxyConnectResponse: proxyAnswered,
+		HTTP2: &http.HTTP2Config{
+			// Without pings a dead HTTP/2 connection takes in every request
+			// until the kernel gives up on it.
+			SendPingTimeout: 15 * time.Second,
+			PingTimeout:     10 * time.Second,
+		},
+	}
+	return c
+}
+
+// CloseIdleConnections closes the connections that no request uses.
+func (c *HTTPClient) CloseIdleConnections() { c.transport.CloseIdleConnections() }
+
+// HTTPResponse is an answer.
+type HTTPResponse struct {
+	StatusCode int
+	Header     http.Header
+	Body       []byte
+
+	// Truncated says that Body is only the beginning: the rest is beyond
+	// MaxResponse, or never came.
+	Truncated bool
+}
+
+// Do makes one request and reads the answer, within MaxResponse. An answer is
+// no error, whatever its status: [Classify] says what it means. A request that
+// got no answer, or a 2xx that broke off, returns an *Error without the URL in it,
+// or, when the request's context was cancelled, an error that matches
+// context.Canceled. The URL must be one that [HTTPClient.CheckURL] accepts.
+func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
+	if _, err := c.CheckURL(req.URL.String()); err != nil {
+		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig, Err: err}
+	}
+	req = req.Clone(req.Context())
+	if req.Host == req.URL.Host {
+		req.Host = "" // that of the URL
+	}
+	normalize(req.URL)
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	c.setDefaults(req.Header)
+	reply, err := c.do(req, nil, int(c.maxResponse))
+	if err != nil {
+		return nil, err
+	}
+	return &reply, nil
+}
+
+// setDefaults sets the header fields that every request has. An answer in a
+// coding could not be shown, searched for secrets or understood, and a request
+// that names none allows them all (RFC 9110, section 12.5.3).
+func (c *HTTPClient) setDefaults(h http.Header) {
+	setDefault(h, "User-Agent", c.userAgent)
+	setDefault(h, "Accept-Encoding", "identity")
+}
+
+// do is Do on a request that is known to be right. It appends at most keep
+// bytes of the body to buf and reads the rest to the end, so that the
+// connection can be used again. When a 2xx came but its body failed, the reply
+// holds what there is and the error is not nil. Any other status has said what
+// there is to say, and becomes no different when its body fails.
+func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, error) {
+	ctx := withConnTrace(req.Context())
+	if c.transport.Proxy != nil {
+		ctx = withProxyState(ctx)
+	}
+	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
+	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired && ctx.Value(proxyKey{}) != nil {
+		_ = resp.Body.Close()
+		err = &channel.Error{Class: channel.ClassProxy, Err: errors.New("the proxy refuses the login: it answered 407")}
+	}
+	if err != nil {
+		return HTTPResponse{Body: buf}, TransportError(ctx, err)
+	}
+	reply := HTTPResponse{StatusCode: resp.StatusCode, Header: resp.Header, Body: buf}
+	switch {
+	case resp.Body == http.NoBody:
+		return reply, nil
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		// The body is now the bare connection: nothing ends it, not even the
+		// request's context.
+		_ = resp.Body.Close()
+		return reply, nil
+	}
+	reply.Body, reply.Truncated, err = readBody(resp, buf, keep, c.maxResponse)
+	_ = resp.Body.Close() // says nothing that reading has not said
+	if err == nil {
+		return reply, nil
+	}
+	err = TransportError(req.Context(), err)
+	var failed *channel.Error
+	if errors.As(err, &failed) {
+		if channel.Classify(resp.StatusCode, resp.Header, time.Now()) != nil {
+			return reply, nil
+		}
+		failed.StatusCode = resp.StatusCode
+	}
+	return reply, err
+}
+
+// errTooLarge is met when the other side does not stop talking.
+var errTooLarge = &channel.Error{Class: channel.ClassTooLarge}
+
+// endless is how many times the limit a body of no declared length may have
+// before it counts as one that never ends.
+const endless = 4
+
+// readBody appends the first keep bytes of a body to buf, limit at most, and
+// discards the rest. cut says that there was a rest. A length that is declared
+// and beyond the limit is not waited for.
+func readBody(resp *http.Response, buf []byte, keep int, limit int64) (_ []byte, cut bool, err error) {
+	keep = int(min(int64(keep), limit))
+	start := len(buf)
+	body := resp.Body
+	for len(buf)-start < keep {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, 512)
+		}
+		n, err := body.Read(buf[len(buf):min(cap(buf), start+keep)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, false, nil
+		}
+		if err != nil {
+			return buf, true, err
+		}
+	}
+	if resp.ContentLength > limit {
+		return buf, true, nil
+	}
+	rest := endless*limit - int64(keep)
+	n, err := io.Copy(io.Discard, io.LimitReader(body, rest+1))
+	if err == nil && n > rest {
+		err = errTooLarge
+	}
+	return buf, n > 0 || err != nil, err
+}

@@ -1,0 +1,108 @@
+package channelkit
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/internal/printable"
+)
+
+// A progress is what an attempt at several recipients leaves for the next, as
+// Result.Progress: who was reached, and who was refused for good. Neither is
+// written to again, but that those who were refused are left alone ends with
+// the delivery: who replays a dead one has mended something.
+type Progress struct {
+	Reached []string `json:"reached,omitempty"`
+	Refused []string `json:"refused,omitempty"`
+
+	stored bool // it was read, so nil would leave what was read in place
+}
+
+// ReadProgress reads what the previous attempt left. What cannot be read counts
+// as nothing: a recipient is then written to twice, rather than never.
+func ReadProgress(raw json.RawMessage) *Progress {
+	p := &Progress{}
+	if len(raw) > 0 && json.Unmarshal(raw, p) != nil {
+		p = &Progress{}
+	}
+	p.stored = len(raw) > 0
+	return p
+}
+
+// Remaining returns the recipients that are still to be written to.
+func (p *Progress) Remaining(all []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool {
+		return slices.Contains(p.Reached, s) || slices.Contains(p.Refused, s)
+	})
+}
+
+// After returns the Result.Progress of an attempt that ended with err, nil when
+// there is nothing to remember and nothing to forget.
+func (p *Progress) After(err error) json.RawMessage {
+	if e := channel.AsError(err); e == nil || !e.Retryable() {
+		p.Refused = nil
+	}
+	if len(p.Reached)+len(p.Refused) == 0 && !p.stored {
+		return nil
+	}
+	raw, _ := json.Marshal(p) // strings only
+	return raw
+}
+
+// A failure is what one of several recipients met.
+type Failure struct {
+	Recipient string
+	Err       *channel.Error
+}
+
+// add remembers what came of the recipients of one attempt.
+func (p *Progress) Add(reached []string, failed []Failure) {
+	p.Reached = append(p.Reached, reached...)
+	for _, f := range failed {
+		if !f.Err.Retryable() {
+			p.Refused = append(p.Refused, f.Recipient)
+		}
+	}
+}
+
+// Settle adds the recipients of one attempt to the progress and says how the
+// attempt ended: success when all were reached, by now; otherwise the way that
+// is most worth trying, so that one dead number does not end what another still
+// waits for. total is the number of all recipients.
+func (p *Progress) Settle(total int, reached []string, failed []Failure) (channel.Result, error) {
+	p.Add(reached, failed)
+	var worst *channel.Error
+	lines := make([]string, 0, 1+len(failed))
+	for _, f := range failed {
+		if worst == nil || !worst.Retryable() && f.Err.Retryable() || f.Err.RetryAfter > worst.RetryAfter {
+			worst = f.Err
+		}
+		reason := string(f.Err.Class)
+		if f.Err.Err != nil {
+			reason = f.Err.Err.Error()
+		}
+		lines = append(lines, f.Recipient+": "+reason)
+	}
+	lines = append([]string{fmt.Sprintf("reached %d of %d", len(p.Reached), total)}, lines...)
+	result := channel.Result{Response: printable.Excerpt([]byte(strings.Join(lines, "\n")), excerptSize)}
+
+	if worst == nil && len(p.Refused) == 0 {
+		result.Progress = p.After(nil)
+		return result, nil
+	}
+	if worst == nil {
+		worst = &channel.Error{Action: channel.Permanent, Class: channel.ClassRejected}
+	}
+	result.Progress = p.After(worst)
+	result.StatusCode = worst.StatusCode
+	if len(p.Reached) == 0 && len(failed) == total {
+		return result, worst // all of them alike: their own error says it best
+	}
+	return result, &channel.Error{
+		Action: worst.Action, Class: channel.ClassPartial, StatusCode: worst.StatusCode, RetryAfter: worst.RetryAfter,
+		Err: fmt.Errorf("%d of %d recipients not reached", total-len(p.Reached), total),
+	}
+}

@@ -1,0 +1,117 @@
+package channelkit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/internal/printable"
+)
+
+// A summary is an event in words, for the default messages of the channels that
+// people read. Its fields are plain text of bounded length: code that prints them
+// escapes them for where they go.
+type Summary struct {
+	Type        string // object.created
+	Description string // what the catalogue says of the type; may be empty
+	Subject     string // object obj_abc123
+	ID          string
+	OccurredAt  time.Time // zero when the event does not say
+	Rows        []Row     // namespace, collection, actor, and the plain values of the metadata
+}
+
+type Row struct{ Name, Value string }
+
+// The bounds of a summary: what fits on a screen.
+const (
+	maxRows     = 12
+	maxRowValue = 200
+)
+
+// DecodeEvent decodes a message's event. One that does not decode never will.
+func DecodeEvent(m *channel.Message) (*event.Event, error) {
+	e, err := m.Event()
+	if err != nil {
+		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: errors.New("the stored event does not decode")}
+	}
+	return e, nil
+}
+
+// Summarize makes the summary of a message's event.
+func Summarize(m *channel.Message) (*Summary, error) {
+	e, err := DecodeEvent(m)
+	if err != nil {
+		return nil, err
+	}
+	s := &Summary{
+		Type:       oneLine(e.Type),
+		Subject:    oneLine(strings.TrimSpace(e.Subject.Type + " " + e.Subject.ID)),
+		ID:         oneLine(e.ID),
+		OccurredAt: e.OccurredAt,
+	}
+	if info, ok := event.Lookup(e.Type); ok {
+		s.Description = info.Description
+	}
+	s.add("Namespace", e.Namespace)
+	s.add("Namespace id", e.NamespaceID)
+	s.add("Collection", e.Collection)
+	if e.Actor != event.ActorSystem {
+		s.add("Actor", e.Actor)
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.Metadata)) {
+		if len(s.Rows) == maxRows {
+			break
+		}
+		switch v := e.Metadata[key].(type) {
+		case string:
+			s.add(oneLine(key), v)
+		case bool, json.Number, float64:
+			s.add(oneLine(key), fmt.Sprint(v))
+		}
+	}
+	return s, nil
+}
+
+func (s *Summary) add(name, value string) {
+	if value = oneLine(value); value != "" {
+		s.Rows = append(s.Rows, Row{name, value})
+	}
+}
+
+// Title is the summary in one line.
+func (s *Summary) Title() string {
+	if s.Subject == "" {
+		return s.Type
+	}
+	return s.Type + ": " + s.Subject
+}
+
+// When is when it happened, for people who may be anywhere.
+func (s *Summary) When() string {
+	if s.OccurredAt.IsZero() {
+		return ""
+	}
+	return s.OccurredAt.UTC().Format("2 January 2006, 15:04:05 UTC")
+}
+
+// oneLine makes one line of printable text of whatever an event holds.
+func oneLine(s string) string { return printable.Line(s, maxRowValue) }
+
+// JSON writes JSON without the escapes that only matter inside HTML, so that
+// stored messages stay readable.
+func JSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

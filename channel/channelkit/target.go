@@ -1,0 +1,215 @@
+package channelkit
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+)
+
+// DefaultTimeout bounds an attempt unless its configuration says otherwise.
+const DefaultTimeout = 10 * time.Second
+
+// NoTimeout leaves it to the caller's context to bound an attempt.
+const NoTimeout time.Duration = math.MaxInt64
+
+// A Target is an HTTP endpoint that a channel sends to: what all requests to it
+// have in common, made once. It is safe for concurrent use.
+type Target struct {
+	client  *HTTPClient
+	request *http.Request // never modified
+	redact  *Redactor
+	timeout time.Duration
+	keep    int
+}
+
+// TargetConfig configures a Target.
+type TargetConfig struct {
+	// URL is where requests go, as [HTTPClient.CheckURL] returned it. Required.
+	URL *url.URL
+
+	// Method of the requests. Defaults to POST.
+	Method string
+
+	// Header is sent with every request. The Target takes it over. Its
+	// Content-Type defaults to application/json.
+	Header http.Header
+
+	// Timeout bounds each attempt. Defaults to DefaultTimeout; NoTimeout leaves
+	// it to the caller's context.
+	Timeout time.Duration
+
+	// Redact takes secrets out of what is kept of an answer, because some
+	// endpoints repeat the request in it. Defaults to a Redactor of the values of
+	// Header and of the parts of the URL.
+	Redact *Redactor
+
+	// Repeatable lets net/http send a request once more, in the same attempt, when
+	// a kept connection ends before the first byte of an answer: an endpoint that
+	// restarts closes its connections while requests are on their way. The
+	// endpoint may then see the request twice. Defaults to false, which is right
+	// for messages to people.
+	Repeatable bool
+
+	// MaxAnswer is how many bytes of an answer are needed to understand it.
+	// Defaults to what Result.Response shows of it.
+	MaxAnswer int
+}
+
+// NewTarget makes a Target.
+func (c *HTTPClient) NewTarget(config TargetConfig) *Target {
+	u, header := config.URL, config.Header
+	if header == nil {
+		header = http.Header{}
+	}
+	if config.Redact == nil {
+		secrets := URLSecrets(u)
+		for _, values := range header {
+			secrets = append(secrets, values...)
+		}
+		config.Redact = NewRedactor(secrets)
+	}
+	t := &Target{client: c, redact: config.Redact, timeout: config.Timeout, keep: max(config.MaxAnswer, config.Redact.keep())}
+	if t.timeout == 0 {
+		t.timeout = DefaultTimeout
+	}
+	setDefault(header, "Content-Type", "application/json")
+	c.setDefaults(header)
+	if config.Repeatable {
+		markRepeatable(header)
+	}
+	t.request = &http.Request{
+		Method: config.Method, URL: u, Host: u.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if t.request.Method == "" {
+		t.request.Method = http.MethodPost
+	}
+	return t
+}
+
+// Host is the host of the URL.
+func (t *Target) Host() string { return hostOf(t.request.URL) }
+
+// Timeout is how long an attempt may take.
+func (t *Target) Timeout() time.Duration { return t.timeout }
+
+// Send makes one attempt: it sends body, keeps an excerpt of the answer, and
+// returns what [Classify] says of the status. prepare adds to the header of the
+// request, such as a signature; nil adds nothing.
+func (t *Target) Send(ctx context.Context, body []byte, prepare func(http.Header) error) (channel.Result, error) {
+	buf := bodyBuffers.Get().(*[]byte)
+	reply, err := t.do(ctx, body, prepare, (*buf)[:0])
+	result := t.Result(&reply)
+	*buf = reply.Body[:0]
+	bodyBuffers.Put(buf)
+	if err == nil {
+		err = channel.Classify(reply.StatusCode, reply.Header, time.Now())
+	}
+	return result, err
+}
+
+// Do makes one attempt and returns the answer, for services that answer in
+// their own terms. When the answer is a 2xx that broke off, it returns what there
+// is of it as well as an error.
+func (t *Target) Do(ctx context.Context, body []byte) (HTTPResponse, error) {
+	return t.do(ctx, body, nil, nil)
+}
+
+// Result is what the history keeps of an answer.
+func (t *Target) Result(reply *HTTPResponse) channel.Result {
+	return channel.Result{StatusCode: reply.StatusCode, Response: t.redact.Response(reply)}
+}
+
+func (t *Target) do(ctx context.Context, body []byte, prepare func(http.Header) error, buf []byte) (HTTPResponse, error) {
+	if t.timeout != NoTimeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.timeout)
+		defer cancel()
+	}
+	req := t.request.WithContext(ctx)
+	setBody(req, body)
+	if prepare != nil {
+		req.Header = maps.Clone(req.Header)
+		if err := prepare(req.Header); err != nil {
+			return HTTPResponse{Body: buf}, err
+		}
+	}
+	return t.client.do(req, buf, t.keep)
+}
+
+// bodyBuffers holds what the start of an answer is read into.
+var bodyBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, 2*excerptSize)
+	return &b
+}}
+
+// setBody gives a request a body that net/http knows to be in memory: it then
+// writes header and body at once.
+func setBody(req *http.Request, body []byte) {
+	req.ContentLength = int64(len(body))
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+}
+
+// markRepeatable lets net/http repeat a request whose kept connection turns out
+// to be closed before the first byte of an answer: an endpoint that restarts, or
+// ends idle connections, does so while requests are on their way to it. Whether
+// it has read the request is then unknown. A webhook may arrive twice, because
+// every delivery is at least once and receivers know the event by its id; a
+// message to a person must not, so other channels do not say this.
+//
+// The field counts though it has no value and is not sent; see http.Transport.
+func markRepeatable(h http.Header) {
+	const field = "Idempotency-Key"
+	if _, set := h[field]; !set {
+		h[field] = nil
+	}
+}
+
+func setDefault(h http.Header, name, value string) {
+	if h.Get(name) == "" {
+		h[name] = []string{value}
+	}
+}
+
+// The lengths from which on parts of a configuration that may be secret, but
+// mostly are not, are looked for in answers.
+const (
+	minLiteral = 6 // a path, a value of the query, a string of a template
+	minSegment = 8 // one segment of a path, which are often plain words
+)
+
+// URLSecrets returns the parts of a URL that may grant access, as they are
+// written and as they are meant: path and query as a whole, each alone, the
+// path's segments, and the query's values.
+func URLSecrets(u *url.URL) []string {
+	secrets := []string{u.RequestURI(), u.Path, u.EscapedPath()}
+	for _, values := range u.Query() {
+		secrets = append(secrets, values...)
+	}
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		secrets = append(secrets, value)
+	}
+	var segments []string
+	for written := range strings.SplitSeq(u.EscapedPath(), "/") {
+		meant, _ := url.PathUnescape(written) // it has been parsed before
+		segments = append(segments, written, meant)
+	}
+	return append(atLeast(minLiteral, secrets), atLeast(minSegment, segments)...)
+}
+
+// atLeast keeps the strings of at least n bytes.
+func atLeast(n int, list []string) []string {
+	return slices.DeleteFunc(list, func(s string) bool { return len(s) < n })
+}

@@ -1,0 +1,175 @@
+package channelkit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/template"
+)
+
+// A Template is a template of a configuration, compiled.
+type Template struct {
+	render func(ctx context.Context, data map[string]any) ([]byte, error)
+}
+
+// TextTemplate compiles a template whose output is text of a format, for which
+// values are escaped. It returns nil when the field is absent or wrong.
+func (r *ConfigReader) TextTemplate(name string, format template.Format) *Template {
+	source := r.Text(name)
+	if source == "" {
+		return nil
+	}
+	t, err := template.Compile(source, template.Options{Format: format, Library: r.library})
+	if err != nil {
+		return r.badTemplate(name, err)
+	}
+	r.checkNames(name, source)
+	return &Template{func(ctx context.Context, data map[string]any) ([]byte, error) {
+		s, err := t.Render(ctx, data)
+		return []byte(s), err
+	}}
+}
+
+// JSONTemplate compiles a template whose output is JSON with text of a format in
+// its strings, nil when the field is absent or wrong.
+func (r *ConfigReader) JSONTemplate(name string, format template.Format) *Template {
+	source := r.Text(name)
+	if source == "" {
+		return nil
+	}
+	t, err := template.CompileJSON(source, template.Options{Format: format, Library: r.library})
+	if err != nil {
+		return r.badTemplate(name, err)
+	}
+	r.checkNames(name, source)
+	return &Template{t.Render}
+}
+
+// ObjectTemplate compiles a JSON object whose strings are templates, nil when
+// the field is absent or wrong.
+func (r *ConfigReader) ObjectTemplate(name string) *Template {
+	raw, ok := r.Get(name)
+	if !ok {
+		return nil
+	}
+	if raw[0] != '{' {
+		r.Problems.Add(name, "must be an object whose strings are templates")
+		return nil
+	}
+	return r.CompileObject(name, raw, template.FormatPlain)
+}
+
+// CompileObject compiles JSON whose strings are templates of a format.
+func (r *ConfigReader) CompileObject(name string, raw json.RawMessage, format template.Format) *Template {
+	t, err := template.CompileObject(slices.Clone(raw), template.Options{Format: format, Library: r.library})
+	if err != nil {
+		return r.badTemplate(name, err)
+	}
+	for _, leaf := range stringsIn(raw) {
+		r.checkNames(name, leaf)
+	}
+	return &Template{t.Render}
+}
+
+// checkNames refuses a template that reads a variable which no event has and
+// which is one letter away from one that every event may have: it would send
+// texts with a hole, and no delivery would fail for it.
+func (r *ConfigReader) checkNames(name, source string) {
+	for _, slip := range template.Misspelt(source) {
+		r.Problems.Add(name, "must not read %s (line %d, column %d), which events do not have: it is %s; a field of your own is read as event.%s",
+			slip.Name, slip.Line, slip.Column, slip.Meant, slip.Name)
+	}
+}
+
+// Literals returns the strings of an object template that hold no template and
+// are not too short for a secret: they are sent as they are, and a token may be
+// among them.
+func (r *ConfigReader) Literals(name string) []string {
+	raw, _ := r.Get(name)
+	return slices.DeleteFunc(stringsIn(raw), func(s string) bool {
+		return len(s) < minLiteral || strings.Contains(s, "{{") || strings.Contains(s, "{%")
+	})
+}
+
+// stringsIn returns all strings in a piece of JSON but the names of members, in
+// their order by name.
+func stringsIn(raw json.RawMessage) []string {
+	var list []string
+	var walk func(json.RawMessage)
+	walk = func(raw json.RawMessage) {
+		var (
+			object map[string]json.RawMessage
+			items  []json.RawMessage
+			text   string
+		)
+		switch {
+		case json.Unmarshal(raw, &object) == nil:
+			for _, name := range slices.Sorted(maps.Keys(object)) {
+				walk(object[name])
+			}
+		case json.Unmarshal(raw, &items) == nil:
+			for _, item := range items {
+				walk(item)
+			}
+		case json.Unmarshal(raw, &text) == nil:
+			list = append(list, text)
+		}
+	}
+	walk(raw)
+	return list
+}
+
+// badTemplate reports what the compiler says, place and reason.
+func (r *ConfigReader) badTemplate(name string, err error) *Template {
+	if several, ok := err.(interface{ Unwrap() []error }); ok { // the leaves of an object
+		for _, err := range several.Unwrap() {
+			r.Problems.Add(name, "must be a valid template: %v", withoutSource(err))
+		}
+		return nil
+	}
+	r.Problems.Add(name, "must be a valid template: %v", withoutSource(err))
+	return nil
+}
+
+// Render renders the template for a message. A template that fails, fails the same
+// way next time, so its error is permanent.
+func (t *Template) Render(ctx context.Context, m *channel.Message) ([]byte, error) {
+	var out []byte
+	// The event is decoded inside the gate: what waits there holds only the payload.
+	err := template.Pass(ctx, func(ctx context.Context) error {
+		e, err := DecodeEvent(m)
+		if err != nil {
+			return err
+		}
+		out, err = t.render(ctx, template.DataInOrder(e, m.Payload))
+		return err
+	})
+	var e *channel.Error
+	switch {
+	case err == nil:
+		return out, nil
+	case errors.As(err, &e): // the event, and not the template
+		return nil, err
+	}
+	if done := channel.ContextError(ctx); done != nil {
+		return nil, done
+	}
+	return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: withoutSource(err)}
+}
+
+// withoutSource takes the piece of the template out of an error: a template may
+// hold a token.
+func withoutSource(err error) error {
+	var e *template.Error
+	if !errors.As(err, &e) {
+		return errors.New("it does not render")
+	}
+	clean := *e
+	clean.Near = ""
+	return &clean
+}

@@ -1,0 +1,47 @@
+package email
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+)
+
+var update = flag.Bool("updateEmail", false, "write the golden files")
+
+// What people read by default, as files that can be looked at.
+func TestDefaultMessage(t *testing.T) {
+	t.Parallel()
+	payload, err := os.ReadFile("../testdata/event.json")
+	require.NoError(t, err)
+	s, err := channelkit.Summarize(&channel.Message{Payload: payload})
+	require.NoError(t, err)
+	for name, got := range map[string]string{
+		"mail.html": page(s.Title(), htmlBody(s)),
+		"mail.txt":  textBody(s),
+	} {
+		golden := filepath.Join("testdata", name)
+		if *update {
+			require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+		}
+		want, err := os.ReadFile(golden)
+		require.NoError(t, err)
+		assert.Equal(t, string(want), got, name)
+	}
+}
+
+// An event with next to nothing in it still makes a message.
+func TestEmailDefaultMessageOfAPartialEvent(t *testing.T) {
+	t.Parallel()
+	s, err := channelkit.Summarize(&channel.Message{Payload: []byte(`{"event_type":"invoice.paid"}`)})
+	require.NoError(t, err)
+	assert.Equal(t, "invoice.paid", s.Title())
+	assert.Equal(t, "invoice.paid\n\n", textBody(s))
+	assert.Contains(t, htmlBody(s), "invoice.paid")
+}

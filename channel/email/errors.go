@@ -1,0 +1,104 @@
+package email
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/textproto"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+)
+
+// smtpError turns what a conversation with a mail server ended with into an
+// *Error: 4xx is worth retrying and 5xx is not (RFC 5321, section 4.2.1). The
+// server's words are left out of it, because they repeat addresses; its codes
+// are enough to look the rest up.
+func smtpError(ctx context.Context, err error) error {
+	var own *channel.Error
+	var reply *textproto.Error
+	var garbage textproto.ProtocolError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &reply): // before ctx: it may have come in the last moment
+		return smtpReply(reply)
+	case ctx.Err() != nil:
+		return channel.ContextError(ctx)
+	case errors.As(err, &own) && own.Class != channel.ClassTooLarge:
+		return own
+	case isTimeout(err) && !(errors.As(err, &op) && op.Op == "dial"):
+		return &channel.Error{Class: channel.ClassTimeout, Err: errors.New("the mail server has not answered in time")}
+	case errors.As(err, &garbage):
+		return &channel.Error{Class: channel.ClassProtocol, Err: errors.New("the answer is not valid SMTP")}
+	}
+	err = channelkit.TransportError(ctx, err)
+	if e := channel.AsError(err); e.Class == channel.ClassProtocol {
+		e.Err = errors.New("the conversation with the mail server broke off")
+	}
+	return err
+}
+
+// smtpReply classifies a reply that refuses a mail or a recipient, or what leads
+// up to them. Some 5xx replies concern neither, but the configuration of this
+// host, which its operator corrects: a command that the server does not know or
+// expect, or a parameter of one (500, 502 to 504; servers complain of the name
+// after EHLO at RCPT), and a login that is required or refused (RFC 4954, section
+// 6).
+func smtpReply(reply *textproto.Error) *channel.Error {
+	e := &channel.Error{Class: channel.ClassRejected, StatusCode: reply.Code, Err: fmt.Errorf("the mail server says %d%s", reply.Code, enhanced(reply.Msg))}
+	switch {
+	case slices.Contains([]int{500, 502, 503, 504}, reply.Code):
+	case slices.Contains([]int{530, 534, 535, 538}, reply.Code):
+		e.Class = channel.ClassAuth
+	case reply.Code/100 == 5:
+		e.Action = channel.Permanent
+	case reply.Code/100 != 4:
+		e.Class = channel.ClassProtocol
+	}
+	return e
+}
+
+// isTimeout reports whether err says that a step took too long.
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// enhancedCode is how a reply's text begins when it has an enhanced status code
+// (RFC 3463).
+var enhancedCode = regexp.MustCompile(`^[245]\.[0-9]{1,3}\.[0-9]{1,3}(?: |$)`)
+
+// enhanced returns the enhanced status code of a reply and a blank before it,
+// empty if there is none.
+func enhanced(msg string) string {
+	code := strings.TrimSpace(enhancedCode.FindString(msg))
+	if code == "" {
+		return ""
+	}
+	return " " + code
+}
+
+// greeting is for a reply before any mail was offered.
+func greeting(err error) error {
+	var reply *textproto.Error
+	if !errors.As(err, &reply) {
+		return err
+	}
+	e := smtpReply(reply)
+	e.Action = channel.Retry
+	return e
+}
+
+// refusedLogin is for errors of AUTH. What is not the server's is from the
+// mechanism, which refuses to send a password where it should not.
+func refusedLogin(err error) error {
+	var reply *textproto.Error
+	if errors.As(err, &reply) {
+		return &channel.Error{Class: channel.ClassAuth, StatusCode: reply.Code, Err: fmt.Errorf("the mail server refuses the login: %d%s", reply.Code, enhanced(reply.Msg))}
+	}
+	return err
+}

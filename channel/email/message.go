@@ -1,0 +1,152 @@
+package email
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/internal/printable"
+)
+
+// The headers by which a program can tell what a mail is about, and a person a
+// mail that came twice: like the Message-ID they are the same on every attempt.
+const (
+	headerEventID   = "X-Webhook-Event-Id"
+	headerEventType = "X-Webhook-Event-Type"
+)
+
+// maxSubject keeps subjects, and what else a header says, readable in a list of mails.
+const maxSubject = 200
+
+// A letter's body in up to two forms, of which a mail client shows the last
+// that it can.
+type letterBody struct {
+	plain    string
+	rich     string // empty if there is none
+	richType gomail.ContentType
+}
+
+// A letter is a mail but for the addresses in its header.
+type letter struct {
+	fields string // of the header, for people
+	rest   []byte // of the header, and the body
+}
+
+// compose renders the mail.
+func (c *emailChannel) compose(ctx context.Context, m *channel.Message) (*letter, error) {
+	s, err := channelkit.Summarize(m)
+	if err != nil {
+		return nil, err
+	}
+	subject := s.Title()
+	if c.subject != nil {
+		out, err := c.subject.Render(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		if line := printable.Line(string(out), maxSubject); line != "" {
+			subject = line
+		}
+	}
+	subject = printable.Line(subject, maxSubject)
+	body, err := c.render(ctx, m, s, subject)
+	if err != nil {
+		return nil, err
+	}
+
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	msg.SetDateWithValue(time.Now())
+	msg.SetMessageIDWithValue(messageID(m, c.server.from))
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office replies
+	msg.SetBodyString(gomail.TypeTextPlain, body.plain)
+	if body.rich != "" {
+		msg.AddAlternativeString(body.richType, body.rich)
+	}
+	var b bytes.Buffer
+	if _, err := msg.WriteTo(&b); err != nil {
+		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: errors.New("the mail cannot be put together")}
+	}
+	return &letter{
+		fields: textField("Subject", subject) + textField(headerEventID, printable.Line(m.EventID, maxSubject)) + textField(headerEventType, printable.Line(m.EventType, maxSubject)),
+		rest:   b.Bytes(),
+	}, nil
+}
+
+// write returns the mail as it is sent. Bcc is not in it.
+func (l *letter) write(from mailbox, to, cc []mailbox) []byte {
+	addresses := addressField("From", []mailbox{from}) + addressField("To", to) + addressField("Cc", cc)
+	if len(to)+len(cc) == 0 {
+		addresses += "To: undisclosed-recipients:;\r\n"
+	}
+	return slices.Concat([]byte(addresses), []byte(l.fields), l.rest)
+}
+
+// render makes the body, by the template or by default.
+func (c *emailChannel) render(ctx context.Context, m *channel.Message, s *channelkit.Summary, subject string) (letterBody, error) {
+	var text string
+	if c.body != nil {
+		out, err := c.body.Render(ctx, m)
+		if err != nil {
+			return letterBody{}, err
+		}
+		text = string(out)
+	}
+	switch {
+	case c.content == ContentJSON:
+		raw := m.Payload
+		if c.body != nil {
+			raw = []byte(text)
+		}
+		var indented bytes.Buffer
+		if json.Indent(&indented, raw, "", "  ") != nil {
+			return letterBody{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the body is not JSON")}
+		}
+		return letterBody{plain: indented.String() + "\n", rich: string(raw), richType: "application/json"}, nil
+	case c.body == nil && c.content == ContentPlainText:
+		return letterBody{plain: textBody(s)}, nil
+	case c.body == nil:
+		return letterBody{plain: textBody(s), rich: page(subject, htmlBody(s)), richType: gomail.TypeTextHTML}, nil
+	case c.content == ContentPlainText:
+		return letterBody{plain: text}, nil
+	case c.content == ContentMarkdown:
+		var b bytes.Buffer
+		if err := markdown().Convert([]byte(text), &b); err != nil {
+			return letterBody{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the Markdown does not convert")}
+		}
+		return letterBody{plain: markdownText(text), rich: page(subject, b.String()), richType: gomail.TypeTextHTML}, nil
+	}
+	return letterBody{plain: htmlText(text), rich: text, richType: gomail.TypeTextHTML}, nil
+}
+
+// markdown returns a converter for Markdown with tables. Raw HTML and links to
+// scripts are dropped, as goldmark does unless told otherwise.
+func markdown() goldmark.Markdown { return goldmark.New(goldmark.WithExtensions(extension.GFM)) }
+
+// messageID makes the Message-ID of a delivery, without its angle brackets.
+func messageID(m *channel.Message, from mailbox) string {
+	id := atom(m.EventID)
+	if m.DeliveryID != "" {
+		id += "." + atom(m.DeliveryID)
+	}
+	return id + "@" + from.domain()
+}
+
+// atom keeps what may stand in a Message-ID.
+func atom(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
+			return r
+		}
+		return '-'
+	}, printable.Clip(s, 100))
+}

@@ -1,0 +1,307 @@
+package email
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// SMTPTLS says how the connection to the mail server is protected.
+type SMTPTLS int
+
+// The ways to protect the connection.
+const (
+	STARTTLS    SMTPTLS = iota // begin in the clear, then STARTTLS; a server that has none is refused
+	ImplicitTLS                // TLS from the first byte
+	NoTLS                      // in the clear; for a relay on the same machine
+)
+
+// SMTPAuth is a mechanism of SMTP AUTH.
+type SMTPAuth string
+
+// The mechanisms.
+const (
+	AuthPlain   SMTPAuth = "PLAIN"
+	AuthLogin   SMTPAuth = "LOGIN"
+	AuthXOAUTH2 SMTPAuth = "XOAUTH2"
+)
+
+// SMTPConfig says how mail is sent.
+type SMTPConfig struct {
+	// Host is the mail server's name. Required.
+	Host string
+
+	// Port of the server. Defaults to 587 with STARTTLS, 465 with ImplicitTLS,
+	// 25 with NoTLS.
+	Port int
+
+	// From is the sender of all mail: an address, or "Name <address>".
+	// Required.
+	From string
+
+	// TLS says how the connection is protected. Defaults to STARTTLS.
+	TLS SMTPTLS
+
+	// TLSConfig is copied; a minimum version below 1.2 is raised, and an empty
+	// ServerName becomes Host. Defaults to the system's roots.
+	TLSConfig *tls.Config
+
+	// Auth is the mechanism to log in with. Defaults, when Username is set, to
+	// what the server offers: AuthPlain or AuthLogin with a Password, AuthXOAUTH2
+	// with a Token; and to no login otherwise. A server that does not offer the
+	// mechanism is sent no mail.
+	Auth SMTPAuth
+
+	// Username to log in with. Defaults to none.
+	Username string
+
+	// Password to log in with, for AuthPlain and AuthLogin.
+	Password string
+
+	// Token returns an access token, for AuthXOAUTH2. It is called once for
+	// every connection, so that it can be renewed.
+	Token func(ctx context.Context) (string, error)
+
+	// Hello is the name that this machine gives itself in EHLO: a
+	// fully-qualified domain name, or an address in brackets, such as
+	// "[192.0.2.7]" or "[IPv6:2001:db8::7]" (RFC 5321, section 4.1.3). Defaults to
+	// the host's name if that is fully qualified, and to the address that the
+	// connection comes from otherwise.
+	Hello string
+
+	// MaxConns is how many connections are open at the same time, and so how
+	// many mails are on their way. Defaults to 4.
+	MaxConns int
+
+	// Timeout is the longest that each step of a conversation before the end of
+	// the mail may take; it lowers what is longer. Defaults to what RFC 5321,
+	// section 4.5.3.2, says: 5 minutes for the greeting and for each command, 2
+	// minutes for DATA, 3 minutes for each MiB of the mail; and to 10 seconds for
+	// the connection. The wait for one of MaxConns connections is not in it.
+	Timeout time.Duration
+
+	// FinalTimeout is how long the server may take to answer the end of the
+	// mail. If it takes longer, the mail is sent again, although the server may
+	// have accepted it: a short time makes duplicates. Defaults to the 10 minutes
+	// of RFC 5321.
+	FinalTimeout time.Duration
+}
+
+// Format prints the configuration without its secrets, whatever the verb.
+func (c SMTPConfig) Format(f fmt.State, verb rune) {
+	type plain SMTPConfig // without this method
+	p := plain(c)
+	if p.Password != "" {
+		p.Password = "[redacted]"
+	}
+	p.TLSConfig = nil // may hold keys
+	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
+}
+
+// The limits of a connection that are not for configuration.
+const (
+	smtpIdle      = 30 * time.Second // servers commonly hang up after a minute or more
+	smtpStale     = 5 * time.Second  // how long an idle connection has to show that it is alive
+	smtpMails     = 100              // some servers refuse more on one connection
+	maxSMTPAnswer = 256 << 10        // what a server may say in one attempt
+)
+
+// An SMTP sends mail through one server and keeps connections to it for the
+// next mails. It is safe for concurrent use. The address of the server is not
+// checked as those of HTTP endpoints are: it is configured by the operator of the
+// process.
+type SMTP struct {
+	config SMTPConfig
+	times  smtpTimes
+	from   mailbox
+	slots  chan struct{} // one for each open connection that is in use
+	// login returns how to log in, by the mechanisms that the server offers; nil
+	// for none.
+	login   func(ctx context.Context, offered []string) (smtp.Auth, error)
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
+
+	mu     sync.Mutex
+	idle   []*smtpConn // the last one was used last
+	closed bool
+}
+
+// NewSMTP checks a configuration; an error wraps an *event.ValidationError with
+// all that is wrong. It does not connect.
+func NewSMTP(config SMTPConfig) (*SMTP, error) {
+	var problems event.Problems
+	if config.Host == "" {
+		problems.Add("Host", "is required")
+	}
+	from, err := parseMailbox(config.From)
+	if err != nil {
+		problems.Add("From", mailAddressRule)
+	}
+	if config.Port == 0 {
+		config.Port = map[SMTPTLS]int{STARTTLS: 587, ImplicitTLS: 465, NoTLS: 25}[config.TLS]
+	}
+	if config.Port < 1 || config.Port > 65535 {
+		problems.Add("Port", "must be between 1 and 65535")
+	}
+	if config.TLS < STARTTLS || config.TLS > NoTLS {
+		problems.Add("TLS", "must be STARTTLS, ImplicitTLS or NoTLS")
+	}
+	config.checkAuth(&problems)
+	config.checkHello(&problems)
+	if config.MaxConns == 0 {
+		config.MaxConns = 4
+	}
+	if config.MaxConns < 0 {
+		problems.Add("MaxConns", "must not be negative")
+	}
+	times := config.times(&problems)
+	if err := problems.Err(); err != nil {
+		return nil, fmt.Errorf("email: NewSMTP: %w", err)
+	}
+	tlsConfig := &tls.Config{}
+	if config.TLSConfig != nil {
+		tlsConfig = config.TLSConfig.Clone()
+	}
+	tlsConfig.MinVersion = max(tlsConfig.MinVersion, tls.VersionTLS12)
+	if tlsConfig.ServerName == "" {
+		tlsConfig.ServerName = config.Host
+	}
+	config.TLSConfig = tlsConfig
+	login := config.login()
+	config.Password, config.Token = "", nil
+	return &SMTP{
+		config: config, times: times, from: from, login: login,
+		connect: new(net.Dialer).DialContext, slots: make(chan struct{}, config.MaxConns),
+	}, nil
+}
+
+// checkHello completes and checks the name for EHLO. It stays empty for the
+// address that the connection comes from.
+func (c *SMTPConfig) checkHello(problems *event.Problems) {
+	if c.Hello == "" {
+		if host, _ := os.Hostname(); isQualified(host) {
+			c.Hello = host
+		}
+		return
+	}
+	hello, ok := checkHello(c.Hello)
+	if !ok {
+		problems.Add("Hello", "must be a fully-qualified domain name, or an address such as [192.0.2.7] or [IPv6:2001:db8::7]")
+	}
+	c.Hello = hello
+}
+
+// times returns the timeouts of the configuration.
+func (c *SMTPConfig) times(problems *event.Problems) smtpTimes {
+	times := defaultSMTPTimes()
+	if c.Timeout < 0 {
+		problems.Add("Timeout", "must not be negative")
+	}
+	if c.FinalTimeout < 0 {
+		problems.Add("FinalTimeout", "must not be negative")
+	}
+	if c.Timeout > 0 {
+		times = times.atMost(c.Timeout)
+	}
+	if c.FinalTimeout > 0 {
+		times.final = c.FinalTimeout
+	}
+	return times
+}
+
+func (c *SMTPConfig) checkAuth(problems *event.Problems) {
+	switch c.Auth {
+	case "":
+		if c.Username == "" {
+			return
+		}
+		if c.Password == "" && c.Token == nil {
+			problems.Add("Auth", "needs Username and Password, or Username and Token")
+		}
+	case AuthPlain, AuthLogin:
+		if c.Username == "" || c.Password == "" {
+			problems.Add("Auth", "needs Username and Password to be %s", c.Auth)
+		}
+	case AuthXOAUTH2:
+		if c.Username == "" || c.Token == nil {
+			problems.Add("Auth", "needs Username and Token to be XOAUTH2")
+		}
+	default:
+		problems.Add("Auth", "must be AuthPlain, AuthLogin or AuthXOAUTH2")
+	}
+	if c.TLS == NoTLS {
+		problems.Add("TLS", "must not be NoTLS with a login, which would be sent in the clear")
+	}
+}
+
+// mechanisms returns those that can be used, the best first.
+func (c *SMTPConfig) mechanisms() []SMTPAuth {
+	switch {
+	case c.Auth != "":
+		return []SMTPAuth{c.Auth}
+	case c.Username == "":
+		return nil
+	}
+	var all []SMTPAuth
+	if c.Token != nil {
+		all = append(all, AuthXOAUTH2)
+	}
+	if c.Password != "" {
+		all = append(all, AuthPlain, AuthLogin)
+	}
+	return all
+}
+
+// Close closes the connections that are not in use; those in use are closed
+// after their mail.
+func (s *SMTP) Close() error {
+	s.mu.Lock()
+	idle := s.idle
+	s.idle, s.closed = nil, true
+	s.mu.Unlock()
+	for _, c := range idle {
+		c.idle.Stop()
+		c.quit()
+	}
+	return nil
+}
+
+// login returns what makes the login of a connection, nil for none. The
+// credentials are in it and nowhere else, so that printing an SMTP does not show
+// them.
+func (c *SMTPConfig) login() func(context.Context, []string) (smtp.Auth, error) {
+	host, user, password, token := c.Host, c.Username, c.Password, c.Token
+	mechanisms := c.mechanisms()
+	if len(mechanisms) == 0 {
+		return nil
+	}
+	return func(ctx context.Context, offered []string) (smtp.Auth, error) {
+		i := slices.IndexFunc(mechanisms, func(m SMTPAuth) bool { return slices.Contains(offered, string(m)) })
+		switch {
+		case i < 0:
+			return nil, &channel.Error{Class: channel.ClassAuth, Err: fmt.Errorf("the mail server does not offer to log in by %v", mechanisms)}
+		case mechanisms[i] == AuthPlain:
+			return smtp.PlainAuth("", user, password, host, false), nil
+		case mechanisms[i] == AuthLogin:
+			return smtp.LoginAuth(user, password, host, false), nil
+		}
+		current, err := token(ctx)
+		if err != nil {
+			return nil, &channel.Error{Class: channel.ClassAuth, Err: errors.New("no access token for the mail server")}
+		}
+		return smtp.XOAuth2Auth(user, current), nil
+	}
+}
+
+// MarshalText returns the configuration without its secrets, for people to read.
+func (c SMTPConfig) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%+v", c), nil }

@@ -1,0 +1,57 @@
+package email
+
+import (
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestHTMLText(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ html, want string }{
+		{"", "\n"},
+		{"plain", "plain\n"},
+		{"a &amp; b &lt;c&gt; &euro;", "a & b <c> €\n"},
+		{"<p>one</p><p>two</p>", "one\ntwo\n"},
+		{"<P CLASS=x>one</P\n>two<BR/>three", "one\ntwo\nthree\n"},
+		{"one\n  two\r\nthree", "one two three\n"},
+		{"<ul><li>a</li><li>b</li></ul>", "- a\n- b\n"},
+		{"<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc\n"},
+		{"x<style>p{color:red}</style><script>if (a<b) {}</script>y", "xy\n"},
+		{"x<script>never closed", "x\n"},
+		{"<head><title>t</title></head><body>b</body>", "b\n"},
+		{"a<!-- <p>hidden</p> -->b", "ab\n"},
+		{"a<!-- open", "a\n"},
+		{"a<b", "a\n"},
+		{"a<", "a\n"},
+		{"<p></p><p></p><p>x</p><br><br><br><br>y", "x\n\ny\n"},
+		{"<a href='https://example.com/?a=1&b=2'>link</a>", "link\n"},
+	}
+	for _, tt := range tests {
+		assert.Equal(t, tt.want, htmlText(tt.html), "%q", tt.html)
+	}
+}
+
+// The text is made in one pass, whatever the HTML.
+func TestHTMLTextIsLinear(t *testing.T) {
+	t.Parallel()
+	for _, unit := range []string{"<script>", "<script></script>", "<!--", "<", "<p", "</", "<style></style >", "&", "<!---->"} {
+		begin := time.Now()
+		htmlText(strings.Repeat(unit, 1<<20/len(unit)))
+		assert.Less(t, time.Since(begin), 3*time.Second, unit)
+	}
+}
+
+func FuzzHTMLText(f *testing.F) {
+	for _, s := range []string{"<p>a</p>", "<script>x</script>", "<!-- -->", "a<b", "&#x41;&bogus;", "<ÏSCRIPT></İscript>"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		if got := htmlText(source); utf8.ValidString(source) && !utf8.ValidString(got) {
+			t.Fatalf("%q became %q", source, got)
+		}
+	})
+}

@@ -1,0 +1,234 @@
+package httpendpoint
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/template"
+)
+
+// Name is the name of the channel in subscriptions.
+const Name = "webhook"
+
+// Config is the configuration of the "webhook" channel as the published
+// contract spells it, for programs that write one. The fields from Method on
+// are extensions of this library.
+type Config struct {
+	// URL is where the event is posted to. Required; see HTTPClient.CheckURL.
+	URL string `json:"url"`
+
+	// Headers are sent with every request, and may override User-Agent and
+	// Content-Type. Those that belong to the connection are refused, and so are
+	// values that are empty or hold characters that cannot be seen.
+	Headers map[string]string `json:"headers,omitempty"`
+
+	// PayloadTemplate is a JSON object whose strings are templates; what it
+	// renders to is the body. Empty means that the stored envelope is the body,
+	// byte by byte.
+	PayloadTemplate json.RawMessage `json:"payload_template,omitempty"`
+
+	// Timeout of one attempt in seconds, from 0.001 to 300; fractions count.
+	// Zero means 10.
+	Timeout float64 `json:"timeout,omitempty"`
+
+	// Method is POST or PUT. Empty means POST.
+	Method string `json:"method,omitempty"`
+
+	// SigningSecret is a Standard Webhooks key (whsec_ or whsk_) that every
+	// request is signed with. Empty means that requests are not signed.
+	SigningSecret string `json:"signing_secret,omitempty"`
+
+	// SigningSecrets are further keys that are live at the same time, newest
+	// first, for the time of a rotation.
+	SigningSecrets []string `json:"signing_secrets,omitempty"`
+}
+
+// The limits of Config.Timeout.
+const (
+	MinTimeout = time.Millisecond
+	MaxTimeout = 5 * time.Minute
+)
+
+// Options are the options of NewDriver.
+type Options struct {
+	// Library has filters and functions that templates can use beyond Jinja2.
+	// Defaults to none.
+	Library *template.Library
+}
+
+// NewDriver returns the driver of the "webhook" channel, which posts
+// events to an HTTP endpoint; its configuration is a [Config]. A nil
+// client means one of its own with the zero HTTPConfig.
+func NewDriver(client *channelkit.HTTPClient, options Options) channel.Driver {
+	if client == nil {
+		client = channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+	}
+	return &driver{client: client, library: options.Library}
+}
+
+type driver struct {
+	client  *channelkit.HTTPClient
+	library *template.Library
+}
+
+// Open checks everything and prepares what all attempts have in common.
+func (d *driver) Open(config json.RawMessage) (channel.Channel, error) {
+	r := channelkit.ReadConfig(config, d.library)
+	timeout := readTimeout(r, "timeout")
+	u := r.URL("url", d.client)
+	method := readMethod(r, "method")
+	signer, secrets := readSigner(r)
+	header := readHeaders(r, "headers", signer != nil)
+	payload := r.ObjectTemplate("payload_template")
+	if err := r.Problems.Err(); err != nil {
+		return nil, err
+	}
+	for _, values := range header {
+		secrets = append(secrets, values...)
+	}
+	return &endpoint{
+		target: d.client.NewTarget(channelkit.TargetConfig{
+			URL: u, Method: method, Header: header, Timeout: timeout, Repeatable: true,
+			Redact: channelkit.NewRedactor(append(secrets, channelkit.URLSecrets(u)...), r.Literals("payload_template")...),
+		}),
+		signer: signer, payload: payload,
+	}, nil
+}
+
+// endpoint is a Config made ready.
+type endpoint struct {
+	target  *channelkit.Target
+	signer  *signature.Signer
+	payload *channelkit.Template
+}
+
+// Timeout is how long an attempt may take.
+func (c *endpoint) Timeout() time.Duration { return c.target.Timeout() }
+
+// Send posts the message once.
+func (c *endpoint) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
+	body := m.Payload
+	if c.payload != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.Timeout())
+		defer cancel()
+		var err error
+		if body, err = c.payload.Render(ctx, m); err != nil {
+			return channel.Result{}, err
+		}
+	}
+	if c.signer == nil {
+		return c.target.Send(ctx, body, nil)
+	}
+	return c.target.Send(ctx, body, func(header http.Header) error {
+		if err := c.signer.Sign(header, m.EventID, time.Now(), body); err != nil {
+			return &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: errors.New("the event cannot be signed: its id does not fit")}
+		}
+		return nil
+	})
+}
+
+// readTimeout reads a number of seconds; zero counts as absent.
+func readTimeout(r *channelkit.ConfigReader, name string) time.Duration {
+	seconds, ok := r.Number(name)
+	if !ok || seconds == 0 {
+		return channelkit.DefaultTimeout
+	}
+	if seconds < MinTimeout.Seconds() || seconds > MaxTimeout.Seconds() {
+		r.Problems.Add(name, "must be between %g and %g seconds", MinTimeout.Seconds(), MaxTimeout.Seconds())
+		return channelkit.DefaultTimeout
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// readMethod reads the HTTP method.
+func readMethod(r *channelkit.ConfigReader, name string) string {
+	switch strings.ToUpper(r.Text(name)) {
+	case "", http.MethodPost:
+		return http.MethodPost
+	case http.MethodPut:
+		return http.MethodPut
+	}
+	r.Problems.Add(name, "must be POST or PUT")
+	return http.MethodPost
+}
+
+// readSigner reads the signing keys, and returns nil when there are none. It
+// returns the keys' text too, to be kept out of results.
+func readSigner(r *channelkit.ConfigReader) (*signature.Signer, []string) {
+	type entry struct{ field, secret string }
+	var entries []entry
+	if _, ok := r.Get("signing_secret"); ok {
+		if s, ok := r.Required("signing_secret"); ok {
+			entries = append(entries, entry{"signing_secret", s})
+		}
+	}
+	if r.IsEmptyList("signing_secrets") {
+		r.Problems.Add("signing_secrets", "must hold at least one key, or be absent")
+	}
+	r.Texts("signing_secrets", func(field, s string) { entries = append(entries, entry{field, s}) })
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	keys := make([]signature.Key, 0, len(entries))
+	secrets := make([]string, 0, len(entries))
+	for _, e := range entries {
+		key, err := signature.ParseKey(e.secret)
+		if err == nil {
+			_, err = signature.NewSigner(key) // a key that only verifies is refused here
+		}
+		if err != nil {
+			r.Problems.Add(e.field, "must be a Standard Webhooks key that signs: whsec_ and 24 to 64 bytes, or whsk_ and 64 bytes, in base64")
+			continue
+		}
+		keys, secrets = append(keys, key), append(secrets, e.secret)
+	}
+	signer, err := signature.NewSigner(keys...)
+	if err != nil && len(keys) == len(entries) {
+		r.Problems.Add("signing_secrets", "must be keys that can be used together")
+	}
+	return signer, secrets
+}
+
+// Fields are those of [Config]. The URL is no secret, because customers
+// tell their webhooks apart by it; what grants access belongs in a header.
+func (*driver) Fields() []channel.Field {
+	return []channel.Field{
+		{Name: "url", Target: true}, {Name: "headers", Secret: true}, {Name: "payload_template"}, {Name: "timeout"}, {Name: "method"},
+		{Name: "signing_secret", Secret: true}, {Name: "signing_secrets", Secret: true},
+	}
+}
+
+// Host is the host of the URL.
+func (c *endpoint) Host() string { return c.target.Host() }
+
+// Format prints the configuration without its secrets, whatever the verb.
+func (c Config) Format(f fmt.State, verb rune) {
+	type plain Config // without this method
+	p := plain(c)
+	p.URL, p.SigningSecret = channelkit.MaskURL(p.URL), channelkit.Mask(p.SigningSecret)
+	p.Headers = maps.Clone(p.Headers)
+	for name, value := range p.Headers {
+		p.Headers[name] = channelkit.Mask(value)
+	}
+	p.SigningSecrets = slices.Clone(p.SigningSecrets)
+	for i, secret := range p.SigningSecrets {
+		p.SigningSecrets[i] = channelkit.Mask(secret)
+	}
+	p.PayloadTemplate = nil // which may spell out a token
+	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
+}
+
+// LogValue is the configuration without its secrets.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c)) }

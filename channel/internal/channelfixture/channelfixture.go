@@ -1,0 +1,72 @@
+// Package channelfixture holds what the tests of several channels need.
+package channelfixture
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/channel/channeltest"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// Client connects to test servers: plain http, loopback.
+func Client(t testing.TB) *channelkit.HTTPClient {
+	c := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// Serve starts a server that is gone at the end of the test.
+func Serve(t testing.TB, h http.HandlerFunc) string {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// Open opens a configuration that must be right.
+func Open(t testing.TB, d channel.Driver, config any) channel.Channel {
+	raw, err := json.Marshal(config)
+	require.NoError(t, err)
+	c, err := d.Open(raw)
+	require.NoError(t, err)
+	return c
+}
+
+// Payload is an envelope as stored.
+const Payload = `{"event_id":"evt_abc123","event_type":"object.created","occurred_at":"2025-10-08T16:09:00Z",` +
+	`"namespace":"acme","collection":"articles","actor":"system","subject":{"type":"object","id":"obj_abc123"},"version":"v1",` +
+	`"cache_scope_to_invalidate":{"scope":"key","keys":["mixpeek:acme:articles:obj_abc123"]},` +
+	`"metadata":{"object_id":"obj_abc123","bucket_id":"bkt_xyz","content_type":"video/mp4"}}`
+
+// Message is the first attempt of an event.
+func Message() *channel.Message {
+	return &channel.Message{EventID: "evt_abc123", EventType: event.ObjectCreated, Attempt: 1, Payload: []byte(Payload)}
+}
+
+// HangingPort is the port of a server on loopback that never answers.
+func HangingPort(t testing.TB) string {
+	for _, m := range channeltest.Misbehaviours() {
+		if m.Name == "never answers" {
+			u, err := url.Parse(m.Start(t))
+			require.NoError(t, err)
+			return u.Port()
+		}
+	}
+	t.Fatal("no such misbehaviour")
+	return ""
+}
+
+// BreakOff writes a part of the answer and closes the connection.
+func BreakOff(w http.ResponseWriter, part string) {
+	_, _ = io.WriteString(w, part)
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}

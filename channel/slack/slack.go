@@ -1,0 +1,297 @@
+package slack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
+)
+
+// Name is the name of the channel in subscriptions.
+const Name = "slack"
+
+// Config is the configuration of the "slack" channel as the published
+// contract spells it, for programs that write one. It has two forms: an
+// incoming webhook (WebhookURL), or a bot that calls chat.postMessage (BotToken
+// and ChannelID).
+type Config struct {
+	// WebhookURL is an incoming webhook's URL, which is itself the secret.
+	WebhookURL string `json:"webhook_url,omitempty"`
+
+	// BotToken is a bot's token, xoxb-…
+	BotToken string `json:"bot_token,omitempty"`
+
+	// ChannelID is the channel that the bot writes to; Channel serves too.
+	ChannelID string `json:"channel_id,omitempty"`
+
+	// WorkspaceID is kept with the configuration for people to read. The token
+	// already belongs to a workspace.
+	WorkspaceID string `json:"workspace_id,omitempty"`
+
+	// Channel, Username, IconEmoji (":bell:") and IconURL override what the
+	// webhook or the bot has been set up with. Slack lets legacy webhooks and
+	// bots with the right scope do that, and ignores it otherwise.
+	Channel   string `json:"channel,omitempty"`
+	Username  string `json:"username,omitempty"`
+	IconEmoji string `json:"icon_emoji,omitempty"`
+	IconURL   string `json:"icon_url,omitempty"`
+
+	// BlocksTemplate is a template that renders to Block Kit JSON: a list of
+	// blocks, or an object that holds it as "blocks". Values are escaped for JSON
+	// and for Slack, see template.JSON and template.FormatMrkdwn: no value of an
+	// event makes a mention, a link or a block. Empty means a default message.
+	BlocksTemplate string `json:"blocks_template,omitempty"`
+
+	// Blocks is the same as JSON: a list of blocks, or an object that holds it as
+	// "blocks", whose strings are templates. It may not be set together with
+	// BlocksTemplate.
+	Blocks json.RawMessage `json:"blocks,omitempty"`
+}
+
+// API is where chat.postMessage is called unless Options say
+// otherwise.
+const API = "https://slack.com/api"
+
+// Options are the options of NewDriver.
+type Options struct {
+	// API is the base URL of Slack's Web API, for GovSlack and for tests.
+	// Defaults to API.
+	API string
+
+	// Library has filters and functions that templates can use beyond Jinja2.
+	// Defaults to none.
+	Library *template.Library
+}
+
+// NewDriver returns the driver of the "slack" channel; its configuration
+// is a [Config]. A nil client means one of its own with the zero
+// HTTPConfig.
+func NewDriver(client *channelkit.HTTPClient, options Options) (channel.Driver, error) {
+	if client == nil {
+		client = channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+	}
+	if options.API == "" {
+		options.API = API
+	}
+	post, err := client.CheckBase(options.API, "/chat.postMessage")
+	if err != nil {
+		var problems event.Problems
+		problems.AddError("API", err)
+		return nil, fmt.Errorf("slack: NewDriver: %w", problems.Err())
+	}
+	return &slackDriver{client: client, post: post, library: options.Library}, nil
+}
+
+type slackDriver struct {
+	client  *channelkit.HTTPClient
+	post    *url.URL
+	library *template.Library
+}
+
+// slackChannel is a Config made ready.
+type slackChannel struct {
+	target  *channelkit.Target
+	bot     bool
+	message message // what all messages have in common
+	blocks  *channelkit.Template
+}
+
+// Open checks everything and prepares what all attempts have in common.
+func (d *slackDriver) Open(config json.RawMessage) (channel.Channel, error) {
+	r := channelkit.ReadConfig(config, d.library)
+	c := &slackChannel{}
+	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
+	target, secrets := d.target(r, c, header)
+	c.message.Username = r.Line("username", 80)
+	c.message.IconEmoji = r.Line("icon_emoji", 100)
+	if e := c.message.IconEmoji; e != "" && (len(e) < 3 || e[0] != ':' || e[len(e)-1] != ':') {
+		r.Problems.Add("icon_emoji", "must be an emoji's name between colons, such as :bell:")
+	}
+	c.message.IconURL = readIconURL(r, "icon_url")
+	c.blocks = readBlocks(r)
+	if err := r.Problems.Err(); err != nil {
+		return nil, err
+	}
+	c.target = d.client.NewTarget(channelkit.TargetConfig{
+		URL: target, Header: header, Redact: channelkit.NewRedactor(secrets), MaxAnswer: maxSlackReply,
+	})
+	return c, nil
+}
+
+// target reads which of the two forms a configuration has, and returns where
+// messages go and what must not be shown.
+func (d *slackDriver) target(r *channelkit.ConfigReader, c *slackChannel, header http.Header) (*url.URL, []string) {
+	c.message.Channel = r.Line("channel", 100)
+	channelID := r.Line("channel_id", 100)
+	r.Line("workspace_id", 100)
+	_, hasURL := r.Get("webhook_url")
+	_, c.bot = r.Get("bot_token")
+
+	switch {
+	case hasURL && c.bot:
+		r.Problems.Add("bot_token", "must not be set together with webhook_url: use one or the other")
+		return nil, nil
+	case !c.bot:
+		u := r.URL("webhook_url", d.client)
+		if u == nil {
+			return nil, nil
+		}
+		return u, channelkit.URLSecrets(u)
+	}
+	token, ok := r.Required("bot_token")
+	if rule := channelkit.Invisible(token, ""); ok && rule != "" {
+		r.Problems.Add("bot_token", "%s", rule)
+	}
+	if channelID != "" {
+		c.message.Channel = channelID
+	}
+	if c.message.Channel == "" {
+		r.Problems.Add("channel_id", "is required with a bot_token")
+	}
+	header.Set("Authorization", "Bearer "+token)
+	return d.post, []string{token}
+}
+
+// readBlocks reads the blocks in either form, nil when there are none or they
+// are wrong.
+func readBlocks(r *channelkit.ConfigReader) *channelkit.Template {
+	blocks := r.JSONTemplate("blocks_template", template.FormatMrkdwn)
+	raw, ok := r.Get("blocks")
+	_, both := r.Get("blocks_template")
+	switch {
+	case !ok:
+		return blocks
+	case !isBlocks(raw):
+		r.Problems.Add("blocks", "must be a list of 1 to 50 blocks, or an object that holds it as blocks, whose strings are templates")
+	case both:
+		r.Problems.Add("blocks", "must not be set together with blocks_template: use one or the other")
+	default:
+		return r.CompileObject("blocks", raw, template.FormatMrkdwn)
+	}
+	return nil
+}
+
+// readIconURL reads the URL of a picture. Slack fetches it, so no address is
+// checked.
+func readIconURL(r *channelkit.ConfigReader, name string) string {
+	s := r.Line(name, 2048)
+	if rule := channelkit.Invisible(s, ""); rule != "" {
+		r.Problems.Add(name, "%s", rule)
+		return s
+	}
+	if u, err := url.Parse(s); s != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		r.Problems.Add(name, "must be an absolute http or https URL")
+	}
+	return s
+}
+
+// Timeout is how long an attempt may take.
+func (c *slackChannel) Timeout() time.Duration { return c.target.Timeout() }
+
+// Send posts one message.
+func (c *slackChannel) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout())
+	defer cancel()
+	body, err := c.body(ctx, m)
+	if err != nil {
+		return channel.Result{}, err
+	}
+	reply, err := c.target.Do(ctx, body)
+	if err == nil {
+		err = classifySlack(reply, c.bot, time.Now())
+	}
+	return c.target.Result(&reply), err
+}
+
+// body renders the message.
+func (c *slackChannel) body(ctx context.Context, m *channel.Message) ([]byte, error) {
+	s, err := channelkit.Summarize(m)
+	if err != nil {
+		return nil, err
+	}
+	message := c.message
+	message.Text = slackEscape(s.Title())
+	if c.blocks == nil {
+		message.Blocks = slackBlocks(s)
+	} else {
+		out, err := c.blocks.Render(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		if message.Blocks, err = blocksOf(out); err != nil {
+			return nil, err
+		}
+	}
+	body, err := channelkit.JSON(message)
+	if err != nil {
+		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the message is not valid JSON")}
+	}
+	return body, nil
+}
+
+// maxBlocks is how many blocks Slack takes in one message.
+const maxBlocks = 50
+
+// isBlocks reports whether JSON is a list of blocks, or an object that holds it.
+func isBlocks(raw json.RawMessage) bool {
+	var blocks []map[string]json.RawMessage
+	return json.Unmarshal(blocksIn(raw), &blocks) == nil && len(blocks) > 0 && len(blocks) <= maxBlocks
+}
+
+// blocksIn returns the list of blocks in an object that holds it as blocks, or
+// else what it is given.
+func blocksIn(raw []byte) []byte {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) > 0 && raw[0] == '{' {
+		var object struct {
+			Blocks json.RawMessage `json:"blocks"`
+		}
+		if json.Unmarshal(raw, &object) == nil {
+			return object.Blocks
+		}
+	}
+	return raw
+}
+
+// blocksOf takes the blocks out of what a template rendered to.
+func blocksOf(out []byte) (json.RawMessage, error) {
+	raw := blocksIn(out)
+	var blocks []json.RawMessage
+	if json.Unmarshal(raw, &blocks) != nil || len(blocks) == 0 || len(blocks) > maxBlocks {
+		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the blocks must render to a list of 1 to 50")}
+	}
+	return raw, nil
+}
+
+// Fields are those of [Config].
+func (*slackDriver) Fields() []channel.Field {
+	return []channel.Field{
+		{Name: "webhook_url", Secret: true, Target: true}, {Name: "bot_token", Secret: true}, {Name: "channel_id"}, {Name: "workspace_id"},
+		{Name: "channel"}, {Name: "username"}, {Name: "icon_emoji"}, {Name: "icon_url"}, {Name: "blocks_template"}, {Name: "blocks"},
+	}
+}
+
+// Host is the host of the URL, or of Slack's API.
+func (c *slackChannel) Host() string { return c.target.Host() }
+
+// Format prints the configuration without its secrets, whatever the verb.
+func (c Config) Format(f fmt.State, verb rune) {
+	type plain Config // without this method
+	p := plain(c)
+	p.WebhookURL, p.BotToken, p.BlocksTemplate = channelkit.MaskURL(p.WebhookURL), channelkit.Mask(p.BotToken), channelkit.Mask(p.BlocksTemplate)
+	p.Blocks = nil
+	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
+}
+
+// LogValue is the configuration without its secrets.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c)) }

@@ -1,0 +1,218 @@
+package sms
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/template"
+)
+
+// Name is the name of the channel in subscriptions.
+const Name = "sms"
+
+// Config is the configuration of the "sms" channel as the published contract
+// spells it, for programs that write one.
+type Config struct {
+	// PhoneNumbers are in E.164: +14155550100. Required.
+	PhoneNumbers []string `json:"phone_numbers"`
+
+	// MessageTemplate is a template of the text. Empty means a default that
+	// says what happened to what, and when.
+	MessageTemplate string `json:"message_template,omitempty"`
+}
+
+// A Provider hands a text message to the company that carries it. It makes one attempt,
+// returns an *Error that says what a failure means for this number, and is safe
+// for concurrent use. When ctx is done it returns what [ContextError] says.
+type Provider interface {
+	// SendSMS sends text to one number in E.164, and returns the provider's id
+	// of the message.
+	SendSMS(ctx context.Context, to, text string) (id string, err error)
+}
+
+// Options are the options of NewDriver.
+type Options struct {
+	// MaxSegments is how many segments a text may take, because each is paid
+	// for. Defaults to 4, which is 612 characters of GSM-7 or 268 of UCS-2.
+	MaxSegments int
+
+	// Truncate cuts a text that is too long, and marks that. Defaults to false:
+	// it is not sent, and the delivery ends with an error that says so.
+	Truncate bool
+
+	// Timeout of one attempt, all numbers together. Defaults to 30 seconds.
+	Timeout time.Duration
+
+	// Library has filters and functions that templates can use beyond Jinja2.
+	// Defaults to none.
+	Library *template.Library
+}
+
+// maxNumbers is how many numbers one configuration may have.
+const maxNumbers = 50
+
+// NewDriver returns the driver of the "sms" channel, which sends texts
+// through provider, which is required; its configuration is an [Config].
+func NewDriver(provider Provider, options Options) (channel.Driver, error) {
+	if provider == nil {
+		return nil, errors.New("sms: NewDriver: the provider is nil")
+	}
+	if options.MaxSegments <= 0 {
+		options.MaxSegments = 4
+	}
+	if options.Timeout <= 0 {
+		options.Timeout = 30 * time.Second
+	}
+	return &smsDriver{provider: provider, options: options}, nil
+}
+
+type smsDriver struct {
+	provider Provider
+	options  Options
+}
+
+// smsChannel is an Config made ready.
+type smsChannel struct {
+	*smsDriver
+	numbers []string
+	message *channelkit.Template
+}
+
+// Open checks everything and compiles the template.
+func (d *smsDriver) Open(config json.RawMessage) (channel.Channel, error) {
+	r := channelkit.ReadConfig(config, d.options.Library)
+	c := &smsChannel{smsDriver: d}
+	const field = "phone_numbers"
+	if _, ok := r.Get(field); r.IsObject() && (!ok || r.IsEmptyList(field)) {
+		r.Problems.Add(field, "must hold at least one number")
+	}
+	r.Texts(field, func(field, s string) {
+		if !isE164(s) {
+			r.Problems.Add(field, "must be a number in E.164: a plus, the country code, at most 15 digits, such as +14155550100")
+		} else if !slices.Contains(c.numbers, s) {
+			c.numbers = append(c.numbers, s)
+		}
+	})
+	if len(c.numbers) > maxNumbers {
+		r.Problems.Add(field, "must be at most %d numbers", maxNumbers)
+	}
+	c.message = r.TextTemplate("message_template", template.FormatPlain)
+	if err := r.Problems.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// isE164 reports whether s is a phone number as ITU-T E.164 writes it.
+func isE164(s string) bool {
+	return len(s) >= 8 && len(s) <= 16 && s[0] == '+' && s[1] != '0' && strings.Trim(s[1:], "0123456789") == ""
+}
+
+// Timeout is how long an attempt may take.
+func (c *smsChannel) Timeout() time.Duration { return c.options.Timeout }
+
+// Send sends one text to each number that no earlier attempt has reached, one
+// after the other. One that fails keeps nothing from the others.
+func (c *smsChannel) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	done := channelkit.ReadProgress(m.Progress)
+	text, err := c.text(ctx, m)
+	if err != nil {
+		return channel.Result{Progress: done.After(err)}, err
+	}
+	var (
+		reached []string
+		failed  []channelkit.Failure
+	)
+	for _, number := range done.Remaining(c.numbers) {
+		_, err := c.provider.SendSMS(ctx, number, text)
+		if errors.Is(ctx.Err(), context.Canceled) {
+			// No verdict on this number; but those that were reached must not be
+			// forgotten, so their progress goes with the error.
+			if err == nil {
+				reached = append(reached, number)
+			}
+			done.Add(reached, failed)
+			return channel.Result{Progress: done.After(ctx.Err())}, ctx.Err()
+		}
+		if err != nil {
+			failed = append(failed, channelkit.Failure{Recipient: number, Err: channel.AsError(err)})
+			continue
+		}
+		reached = append(reached, number)
+	}
+	return done.Settle(len(c.numbers), reached, failed)
+}
+
+// text renders the text and sees that it is not too long.
+func (c *smsChannel) text(ctx context.Context, m *channel.Message) (string, error) {
+	text, err := c.render(ctx, m)
+	if err != nil {
+		return "", err
+	}
+	segments := CountSegments(text)
+	switch {
+	case segments.Count == 0:
+		return "", &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the text is empty")}
+	case segments.Count <= c.options.MaxSegments:
+		return text, nil
+	case c.options.Truncate:
+		return truncateSegments(text, c.options.MaxSegments), nil
+	}
+	alphabet := "GSM-7"
+	if segments.UCS2 {
+		alphabet = "UCS-2"
+	}
+	return "", &channel.Error{Action: channel.Permanent, Class: channel.ClassTooLarge, Err: fmt.Errorf("the text takes %d segments of %s, and at most %d are sent", segments.Count, alphabet, c.options.MaxSegments)}
+}
+
+func (c *smsChannel) render(ctx context.Context, m *channel.Message) (string, error) {
+	if c.message == nil {
+		s, err := channelkit.Summarize(m)
+		if err != nil {
+			return "", err
+		}
+		return defaultText(s), nil
+	}
+	out, err := c.message.Render(ctx, m)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r == 0x7f || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, string(out))), nil
+}
+
+// defaultText is the default text: short, because each segment is paid for.
+func defaultText(s *channelkit.Summary) string {
+	text := s.Title()
+	if at := s.When(); at != "" {
+		text += "\n" + at
+	}
+	return text
+}
+
+// Fields are those of [Config].
+func (*smsDriver) Fields() []channel.Field {
+	return []channel.Field{{Name: "phone_numbers"}, {Name: "message_template"}}
+}
+
+// Host is the provider's, if the provider says which one that is.
+func (c *smsChannel) Host() string {
+	if h, ok := c.provider.(channel.Hoster); ok {
+		return h.Host()
+	}
+	return ""
+}
