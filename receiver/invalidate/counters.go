@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// Counters keep the generation numbers. Package counterstest executes these
-// rules. All methods are safe for concurrent use.
+// Counters keep generation numbers. Package counterstest executes the rules. All methods
+// are safe for concurrent use.
 type Counters interface {
-	// Bump makes each number larger than any that Read has returned for its
-	// name, for every reader from when it returns. Names may repeat.
+	// Bump makes each number larger than any that Read has returned for its name. All
+	// calls of Read that begin after Bump has returned see it. Names may repeat.
 	//
-	// Where numbers can be lost, as in a store that evicts or in a process
-	// that ends, they start again at the time, so that none comes back.
+	// If numbers can be lost, as in a store that evicts or when a process ends, a lost
+	// number becomes the time, so that no old number returns.
 	Bump(ctx context.Context, names ...string) error
-	// Read returns the numbers in the order of the names. A name that was
-	// never bumped has a number too, and keeps it.
+	// Read returns the numbers in the order of the names. A name that was never bumped
+	// has a number too, which stays the same.
 	Read(ctx context.Context, names ...string) ([]int64, error)
 }
 
-// MemoryCounters are [Counters] of one process, for a cache in its memory. Make
-// them with [NewMemoryCounters]. They hold one number for each namespace and
-// collection that an event has made stale.
+// MemoryCounters are [Counters] for one process with a cache in its memory. Make them with
+// [NewMemoryCounters]. They hold a number for each namespace and collection that an event
+// has made stale.
 type MemoryCounters struct {
 	first int64
 
@@ -30,8 +30,8 @@ type MemoryCounters struct {
 	numbers map[string]int64
 }
 
-// NewMemoryCounters returns counters that start at the time, so that they do
-// not repeat the numbers of an earlier process.
+// NewMemoryCounters returns counters that start at the time, so that no number of an earlier
+// process returns.
 func NewMemoryCounters() *MemoryCounters {
 	return &MemoryCounters{first: time.Now().UnixMilli(), numbers: make(map[string]int64)}
 }

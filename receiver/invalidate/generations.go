@@ -8,31 +8,30 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Generations puts numbers into cache keys, one for the namespace and one for
-// the collection. To invalidate a whole collection or namespace its number is
-// changed, and what is stored under the old one is not found any more; the
-// cache drops it in its own time, so entries need a lifetime or the cache a
-// bound. Readers and writers of the cache get their keys from [Generations.Key].
-// It is safe for concurrent use.
+// Generations puts two numbers into cache keys, one for the namespace and one for the
+// collection. It invalidates a whole collection or namespace by changing the number, so that
+// no reader finds entries with the old number. Those stay in the cache for the time being,
+// so entries need a lifetime or the cache a bound. Readers and writers of the cache get
+// their keys from [Generations.Key]. It is safe for concurrent use.
 //
-// Keys may be built from names or from ids, but the same way everywhere. A
-// collection's number does not depend on its namespace: of two collections of
-// one name both become stale.
+// Keys may be built from names or from ids, but in the same way everywhere. The number of a
+// collection does not depend on its namespace: if two collections have one name, both become
+// stale.
 type Generations struct {
 	counters Counters
 	remove   Keys
 }
 
-// NewGenerations returns generations that are kept by counters. remove deletes
-// single keys from the cache, for key scopes; nil leaves those alone.
+// NewGenerations returns Generations with their numbers in counters. remove deletes single
+// keys from the cache, for key scopes, which are ignored if it is nil.
 func NewGenerations(counters Counters, remove Keys) *Generations {
 	return &Generations{counters: counters, remove: remove}
 }
 
-// Key returns the key under which to look for, and to store, what [event.Key]
-// names. Ask for it before loading what is to be stored, and once: the load may
-// be out of date by the time it ends, and then belongs under the old key. The
-// error is that of the counters; go to the source then, and store nothing.
+// Key returns the key under which the cache has the object, [event.Key] with the numbers.
+// Call it once, before the object is loaded: if the object becomes stale during the load, it
+// must be stored under the old key. If the counters fail, load the object and do not store
+// it.
 func (g *Generations) Key(ctx context.Context, namespace, collection, object string) (string, error) {
 	numbers, err := g.counters.Read(ctx, namespaceCounter(namespace), collectionCounter(collection))
 	if err != nil {
@@ -66,8 +65,8 @@ func (g *Generations) Invalidate(ctx context.Context, e *event.Event) error {
 	return nil
 }
 
-// removeKeys deletes keys as they are stored now. Keys of another form are not
-// ours and are deleted as they are.
+// removeKeys deletes keys with their present numbers. Keys that do not have the form of
+// event.Key are deleted as they are.
 func (g *Generations) removeKeys(ctx context.Context, keys []string) error {
 	if g.remove == nil || len(keys) == 0 {
 		return nil

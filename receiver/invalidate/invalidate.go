@@ -9,8 +9,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// Keys deletes keys from a cache; absent ones are no error. As an
-// [receiver.Invalidator] it acts on key scopes and leaves others alone.
+// Keys is a function that deletes keys from a cache, and returns nil for absent ones. As a
+// [receiver.Invalidator] it acts on key scopes only.
 type Keys func(ctx context.Context, keys ...string) error
 
 // Invalidate deletes the keys of a key scope.
@@ -21,9 +21,9 @@ func (f Keys) Invalidate(ctx context.Context, e *event.Event) error {
 	return f(ctx, e.CacheScope.Keys...)
 }
 
-// Scan deletes all keys that stale reports true for from a cache that can list
-// them, which is one in this process's memory. Keys are of the form of
-// [event.Key], or at least one that the scope lists.
+// Scan is a function that deletes all keys for which stale returns true from a cache that
+// can list its keys, such as one in memory. Keys have the form of [event.Key], or the form
+// in which key scopes list them.
 type Scan func(ctx context.Context, stale func(key string) bool) error
 
 // Invalidate deletes every key that [event.Event.Invalidates] covers.
@@ -31,8 +31,8 @@ func (f Scan) Invalidate(ctx context.Context, e *event.Event) error {
 	return f(ctx, e.Invalidates)
 }
 
-// Multi invalidates by all of the given ones, in their order. One that fails
-// does not keep the others from their work; the errors are joined.
+// Multi returns an Invalidator that calls all the given ones in order, even if one fails,
+// and joins their errors.
 func Multi(all ...receiver.Invalidator) receiver.Invalidator {
 	return receiver.InvalidatorFunc(func(ctx context.Context, e *event.Event) error {
 		var errs []error
@@ -43,14 +43,14 @@ func Multi(all ...receiver.Invalidator) receiver.Invalidator {
 	})
 }
 
-// kind is the scope's kind as it is written; people may spell it in capitals.
+// kind returns the kind of the event's scope, which senders may write in capitals.
 func kind(e *event.Event) event.ScopeKind {
 	return event.ScopeKind(strings.ToLower(string(e.CacheScope.Kind)))
 }
 
-// namespaces and collections list what the event calls those of its scope: a
-// cache may have built its keys from any of them. Taking in a name too many
-// costs loads, one too few wrong answers.
+// namespaces and collections return the names that the event has for those of its scope. A
+// cache may have built its keys from any of them. A name too many costs loads, and one too
+// few would leave stale answers.
 func namespaces(e *event.Event) []string {
 	return distinct(e.CacheScope.NamespaceID, e.CacheScope.Namespace, e.NamespaceID, e.Namespace)
 }
@@ -59,7 +59,7 @@ func collections(e *event.Event) []string {
 	return distinct(e.CacheScope.CollectionID, e.Collection)
 }
 
-// distinct keeps each name once, and none that is empty.
+// distinct returns each name once, without empty ones.
 func distinct(names ...string) []string {
 	var kept []string
 	seen := make(map[string]bool, len(names))

@@ -10,13 +10,12 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// DefaultMaxTags is how many tags are purged by one call unless told otherwise:
-// what the strictest of the large CDNs takes.
+// DefaultMaxTags is the default of [TagsConfig.Max]: the lowest limit among the large CDNs.
 const DefaultMaxTags = 30
 
-// Tags purges a CDN by tag (Fastly and Varnish say surrogate key, Cloudflare
-// and Akamai cache tag). Responses carry the tags of what they were made of, see
-// [ResponseTags], and an event purges those that it makes stale.
+// Tags purges a CDN by tag (a surrogate key with Fastly and Varnish, a cache tag with
+// Cloudflare and Akamai). Responses have the tags of the objects they were made of, see
+// [ResponseTags], and an event purges the tags that it makes stale.
 type Tags struct {
 	purge func(ctx context.Context, tags []string) error
 	max   int
@@ -24,14 +23,14 @@ type Tags struct {
 
 // TagsConfig configures [Tags].
 type TagsConfig struct {
-	// Max is how many tags one call may purge.
-	// Defaults to [DefaultMaxTags].
+	// Max bounds the tags that one call purges. Defaults to [DefaultMaxTags]; a negative
+	// number is an error.
 	Max int
 }
 
-// NewTags returns an invalidator that calls purge, which asks the CDN to drop
-// every response that has one of the tags and returns when it has agreed.
-// Cancel and bound the request by ctx, and keep the API token out of the error.
+// NewTags returns an Invalidator that calls purge. purge tells the CDN to drop all responses
+// that have one of the tags, and returns nil when the CDN has accepted that. It makes its
+// request with ctx, and returns no error with the API token in it.
 func NewTags(purge func(ctx context.Context, tags []string) error, config TagsConfig) (*Tags, error) {
 	var p event.Problems
 	if purge == nil {
@@ -50,8 +49,8 @@ func NewTags(purge func(ctx context.Context, tags []string) error, config TagsCo
 	return t, nil
 }
 
-// Invalidate purges the tags that the event makes stale. If one of several
-// calls fails, the others are made all the same.
+// Invalidate purges the tags that the event makes stale. If one of several calls fails, the
+// others are still made.
 func (t *Tags) Invalidate(ctx context.Context, e *event.Event) error {
 	var errs []error
 	for tags := range slices.Chunk(staleTags(e), t.max) {
@@ -81,9 +80,9 @@ func staleTags(e *event.Event) []string {
 	return tags
 }
 
-// ResponseTags returns the tags of a response that was made of an object: one
-// for itself, one for its collection, one for its namespace. Join them as the
-// CDN's header wants it, with spaces (Surrogate-Key) or commas (Cache-Tag).
+// ResponseTags returns the tags of a response that was made of an object: one each for the
+// object, its collection and its namespace. Join them as the header of the CDN wants it,
+// with spaces (Surrogate-Key) or commas (Cache-Tag).
 func ResponseTags(namespace, collection, object string) []string {
 	return []string{
 		keyTag(event.Key(namespace, collection, object)),
@@ -96,7 +95,7 @@ func keyTag(key string) string         { return escapeTag(key) }
 func collectionTag(name string) string { return "collection:" + escapeTag(name) }
 func namespaceTag(name string) string  { return "namespace:" + escapeTag(name) }
 
-// escapeTag leaves printable ASCII without the separators of tag headers.
+// escapeTag escapes all bytes but printable ASCII, and the separators of tag headers.
 func escapeTag(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

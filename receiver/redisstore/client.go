@@ -7,19 +7,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Client is what Counters need of a go-redis client: all of them have it.
+// Client is what Counters need of a client of go-redis, of any kind.
 type Client interface {
 	redis.Scripter
 	Pipelined(ctx context.Context, fn func(redis.Pipeliner) error) ([]redis.Cmder, error)
 }
 
-// DefaultPrefix stands before every key unless told otherwise.
+// DefaultPrefix is the default of [Config.Prefix].
 const DefaultPrefix = "webhook_receiver:"
 
 // Config configures a [Dedupe] or [Counters].
 type Config struct {
-	// Prefix stands before every key, so that other users of the server keep
-	// theirs. Defaults to [DefaultPrefix].
+	// Prefix begins every key, so that other programs can use the same server.
+	// Defaults to [DefaultPrefix].
 	Prefix string
 }
 
@@ -32,11 +32,11 @@ func (c Config) prefix(kind string) string {
 
 var errNoClient = errors.New("redisstore: the client is nil")
 
-// await calls f and returns what it does, or the cause when ctx is done before.
-// go-redis looks at a context only between its attempts unless it is told to
-// (ContextTimeoutEnabled), so that a server that accepts and does not answer
-// holds a call for several times its ReadTimeout. What is left behind holds one
-// connection of the pool until then, and there are no more than that has.
+// await calls f and returns its results, or the cause of ctx if that is done first.
+// Without ContextTimeoutEnabled go-redis checks a context only between its attempts, so
+// that a server which does not answer would hold a call for several times ReadTimeout. The
+// abandoned call keeps a connection of the pool for that time, and the pool bounds how many
+// there are.
 func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	if ctx.Done() == nil {
 		return f()

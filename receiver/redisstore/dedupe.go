@@ -12,8 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// The scripts tell the time by the server's clock, so that processes which share
-// it need not agree on it.
+// The scripts use the server's clock, so that the clocks of processes may differ.
 var (
 	//go:embed claim.lua
 	claimLua string
@@ -25,15 +24,15 @@ var (
 	releaseLua string
 )
 
-// Dedupe is a [receiver.Deduper] in Redis: one hash for each key, which expires
-// by itself. It is safe for concurrent use, also by many processes.
+// Dedupe is a [receiver.Deduper] in Redis. Each key is a hash, which expires. It is safe for
+// concurrent use, and many processes may share the keys.
 type Dedupe struct {
 	client                         redis.Scripter
 	prefix                         string
 	claim, extend, settle, release *redis.Script
 }
 
-// NewDedupe returns a store in Redis. client is any client of go-redis.
+// NewDedupe returns a Dedupe in Redis. client is any client of go-redis.
 func NewDedupe(client redis.Scripter, config Config) (*Dedupe, error) {
 	if client == nil {
 		return nil, errNoClient
@@ -74,8 +73,8 @@ func (s *Dedupe) Claim(ctx context.Context, c receiver.Claim, lease time.Duratio
 	return receiver.Standing{}, errReply
 }
 
-// errReply means that another program writes to our keys.
-var errReply = errors.New("redisstore: claim: the key holds something else")
+// errReply is for a key that another program has written.
+var errReply = errors.New("redisstore: claim: the key holds no claim")
 
 // Extend implements [receiver.Deduper].
 func (s *Dedupe) Extend(ctx context.Context, c receiver.Claim, lease time.Duration) error {
@@ -87,7 +86,7 @@ func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration)
 	return s.held(ctx, "done", s.settle, c, "done", keep.Milliseconds(), "")
 }
 
-// Dead implements [receiver.Deduper]. The reason is in the hash.
+// Dead implements [receiver.Deduper]. The hash has the reason.
 func (s *Dedupe) Dead(ctx context.Context, c receiver.Claim, reason string, keep time.Duration) error {
 	return s.held(ctx, "dead", s.settle, c, "dead", keep.Milliseconds(), reason)
 }
@@ -99,13 +98,12 @@ func (s *Dedupe) Release(ctx context.Context, c receiver.Claim) error {
 
 func (s *Dedupe) keys(c receiver.Claim) []string { return []string{s.prefix + c.Key} }
 
-// held runs a script on a claim and makes of its reply, whether the token was the
-// latest, an error.
-func (s *Dedupe) held(ctx context.Context, step string, script *redis.Script, c receiver.Claim, args ...any) error {
+// held runs a script on a claim. The script returns whether it found the claim's token.
+func (s *Dedupe) held(ctx context.Context, op string, script *redis.Script, c receiver.Claim, args ...any) error {
 	args = append([]any{c.Token.String()}, args...)
 	ok, err := await(ctx, func() (bool, error) { return script.Run(ctx, s.client, s.keys(c), args...).Bool() })
 	if err != nil {
-		return fmt.Errorf("redisstore: %s: %w", step, err)
+		return fmt.Errorf("redisstore: %s: %w", op, err)
 	}
 	if !ok {
 		return receiver.ErrStaleToken

@@ -1,4 +1,4 @@
--- Makes a lease end later, for its holder. What it has settled stays as it is.
+-- Makes the lease of a claim end later. A claim that is settled does not change.
 -- KEYS: the key. ARGV: token, lease in ms, grace in ms. Returns 1, or 0 if stale.
 local held = redis.call('HMGET', KEYS[1], 'state', 'token')
 if held[2] ~= ARGV[1] then

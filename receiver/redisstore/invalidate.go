@@ -17,9 +17,9 @@ var (
 	readLua string
 )
 
-// Counters are the [invalidate.Counters] of a Redis, shared by all processes on
-// it. A server that evicts may lose them, which costs loads and no wrong answer.
-// They are safe for concurrent use.
+// Counters are [invalidate.Counters] in Redis. They are safe for concurrent use, and many
+// processes may share them. A server that evicts may lose them: readers then load again, and
+// get no stale answers.
 type Counters struct {
 	client     Client
 	prefix     string
@@ -28,7 +28,7 @@ type Counters struct {
 
 var _ invalidate.Counters = (*Counters)(nil)
 
-// NewCounters returns counters in Redis. client is any client of go-redis.
+// NewCounters returns Counters in Redis. client is any client of go-redis.
 func NewCounters(client Client, config Config) (*Counters, error) {
 	if client == nil {
 		return nil, errNoClient
@@ -60,7 +60,7 @@ func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 	}
 	replies, err := await(ctx, func() ([]*redis.Cmd, error) { return c.pipeline(ctx, names) })
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		// A pipeline cannot fall back to EVAL by itself, as Script.Run does.
+		// A pipeline has no fallback to EVAL, as Script.Run has.
 		replies, err = await(ctx, func() ([]*redis.Cmd, error) {
 			if err := c.read.Load(ctx, c.client).Err(); err != nil {
 				return nil, err
@@ -90,8 +90,8 @@ func (c *Counters) pipeline(ctx context.Context, names []string) ([]*redis.Cmd, 
 	return replies, err
 }
 
-// Keys deletes cached keys from Redis. prefix is what the cache puts before
-// them. Each key is a command of its own in one round trip, as Cluster needs it.
+// Keys deletes cached keys from Redis. prefix is the prefix that the cache gives them. Each
+// key is a command of its own, as Cluster needs it, in one round trip.
 func Keys(client Client, prefix string) invalidate.Keys {
 	return func(ctx context.Context, keys ...string) error {
 		_, err := await(ctx, func() ([]redis.Cmder, error) {

@@ -1,5 +1,5 @@
--- Reads a generation number. One that is absent, since it was never bumped or
--- was lost, starts at the time: a number that was replaced never comes back.
+-- Reads a generation number. A number that is absent, because it was never bumped or
+-- was lost, becomes the time, so that no old number returns.
 -- KEYS: the counter.
 local number = redis.call('GET', KEYS[1])
 if not number then

@@ -1,4 +1,4 @@
--- Records how a claim ended, for its holder, or records it once more.
+-- Settles a claim, or settles it once more.
 -- KEYS: the key. ARGV: token, "done" or "dead", ms to remember, reason.
 -- Returns 1, or 0 if stale.
 local held = redis.call('HMGET', KEYS[1], 'state', 'token')

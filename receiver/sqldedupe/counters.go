@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// DefaultCountersTable is the table of [Counters] unless told otherwise.
+// DefaultCountersTable is the default of [Config.Table] for [Counters].
 const DefaultCountersTable = "webhook_receiver_generations"
 
-// Counters are the numbers of invalidate.Generations in one table of a SQL
-// database, shared by all processes on it. They are safe for concurrent use.
+// Counters are the generation numbers of invalidate.Generations in one table of a SQL
+// database. They are safe for concurrent use, and many processes may share the table.
 type Counters struct {
 	db                  *sql.DB
 	d                   Dialect
@@ -27,8 +27,8 @@ const countersSchema = `CREATE TABLE IF NOT EXISTS {table} (
 );
 `
 
-// NewCounters returns counters in db. The table has to exist before they are
-// used: see [Counters.CreateTable] and [Counters.Schema].
+// NewCounters returns Counters in db. The table must exist before they are used: see
+// [Counters.CreateTable] and [Counters.Schema].
 func NewCounters(db *sql.DB, dialect Dialect, config Config) (*Counters, error) {
 	table, err := check(db, dialect, config.Table, DefaultCountersTable)
 	if err != nil {
@@ -37,8 +37,8 @@ func NewCounters(db *sql.DB, dialect Dialect, config Config) (*Counters, error) 
 	return &Counters{
 		db: db, d: dialect, table: table,
 		schema: dialect.render(countersSchema, table),
-		// Numbers start at the time, whether they are first read or bumped, so
-		// that a row which was deleted does not bring old ones back.
+		// A new number is the time, whether it is first read or bumped, so that no old
+		// number returns after its row was deleted.
 		start: dialect.render(`INSERT INTO {table} (name, generation) VALUES ($1, {now})
 			ON CONFLICT (name) DO NOTHING`, table),
 		bump: dialect.render(`INSERT INTO {table} AS old (name, generation) VALUES ($1, {now})
@@ -46,12 +46,11 @@ func NewCounters(db *sql.DB, dialect Dialect, config Config) (*Counters, error) 
 	}, nil
 }
 
-// Schema returns the statement that creates the table, for those who run it by
-// a tool of their own.
+// Schema returns the statement that creates the table, for a migration tool.
 func (c *Counters) Schema() string { return c.schema }
 
-// CreateTable creates the table unless it exists. Many processes may call it at
-// the same time.
+// CreateTable creates the table unless it exists. Many processes may call it at the same
+// time.
 func (c *Counters) CreateTable(ctx context.Context) error {
 	return c.d.createTable(ctx, c.db, c.schema)
 }
@@ -66,8 +65,8 @@ func (c *Counters) Bump(ctx context.Context, names ...string) error {
 	return nil
 }
 
-// Read returns the numbers in the order of the names. One that is absent, since
-// it was never bumped or its row was deleted, starts at the time and is stored.
+// Read returns the numbers in the order of the names. A number that is absent, because it
+// was never bumped or its row was deleted, becomes the time and is stored.
 func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 	found, err := c.stored(ctx, names)
 	if err != nil {
@@ -83,7 +82,7 @@ func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 		}
 		missing = append(missing, name)
 	}
-	started, err := c.stored(ctx, missing) // somebody else may have been faster
+	started, err := c.stored(ctx, missing) // another process may have inserted them first
 	if err != nil {
 		return nil, fmt.Errorf("sqldedupe: read: %w", err)
 	}
@@ -92,7 +91,7 @@ func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 	for i, name := range names {
 		number, ok := found[name]
 		if !ok {
-			return nil, fmt.Errorf("sqldedupe: read: %q was deleted meanwhile", name)
+			return nil, fmt.Errorf("sqldedupe: read: %q was deleted during the call", name)
 		}
 		numbers[i] = number
 	}

@@ -11,38 +11,38 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// DefaultDedupeTable is the table of a [Dedupe] unless told otherwise.
+// DefaultDedupeTable is the default of [Config.Table] for a [Dedupe].
 const DefaultDedupeTable = "webhook_receiver_claims"
 
 // Config configures a [Dedupe] or [Counters].
 type Config struct {
-	// Table is the table's name: "name" or, in PostgreSQL, "schema.name".
+	// Table is the name of the table: "name" or, in PostgreSQL, "schema.name".
 	// Defaults to [DefaultDedupeTable] or [DefaultCountersTable].
 	Table string
 }
 
-// Dedupe is a [receiver.Deduper] in one table of a SQL database. It is safe for
-// concurrent use, also by many processes on one database.
+// Dedupe is a [receiver.Deduper] in one table of a SQL database. It is safe for concurrent
+// use, and many processes may share the table.
 type Dedupe struct {
 	db  *sql.DB
 	d   Dialect
 	sql dedupeSQL
 }
 
-// dedupeSQL is the store's statements in its dialect.
+// dedupeSQL are the statements in the dialect of the database.
 type dedupeSQL struct {
 	schema, claim, look, extend, settle, doneTx, release, prune string
 }
 
-// The states as they are stored.
+// The values of the column state.
 const (
 	rowClaimed = 1
 	rowDone    = 2
 	rowDead    = 3
 )
 
-// until_ms is the end of the lease or of remembering: a row whose time has come
-// is as good as absent, except that the holder of an ended lease may settle it.
+// until_ms is the end of the lease or of keep. After that a row counts as absent, except
+// that a claim can still be settled with its token.
 const dedupeSchema = `CREATE TABLE IF NOT EXISTS {table} (
 	claim_key TEXT     NOT NULL PRIMARY KEY,
 	token     TEXT     NOT NULL,
@@ -53,15 +53,13 @@ const dedupeSchema = `CREATE TABLE IF NOT EXISTS {table} (
 CREATE INDEX IF NOT EXISTS {index}_until ON {table} (until_ms);
 `
 
-// prunable is asked twice in a statement: of the rows that are looked for, and
-// again of each row that is about to be deleted, since it may have been claimed
-// in between. The subquery lets PostgreSQL use the index although its clock is
-// volatile.
+// prunable is used twice in a statement: to find rows, and to check each row when it is
+// deleted, since it may have been claimed in between. The subquery lets PostgreSQL use the
+// index although clock_timestamp is volatile.
 const prunable = `until_ms <= (SELECT {now}) AND (state <> 1 OR until_ms <= (SELECT {now}) - $1)`
 
-// doneTx records a key as done, whether it is absent, claimed by the caller, or was
-// remembered long enough, and returns who has the key now. The time is that of the
-// insert, since PostgreSQL's clock may move on while the statement runs.
+// doneTx records a key as done if it is absent, if the caller has claimed it, or if its
+// time has passed, and returns the row as it is then.
 var doneTx = `INSERT INTO {table} AS held (claim_key, token, state, until_ms, reason)
 	VALUES ($1, $2, 2, {now} + $3, '')
 	ON CONFLICT (claim_key) DO UPDATE SET
@@ -71,12 +69,15 @@ var doneTx = `INSERT INTO {table} AS held (claim_key, token, state, until_ms, re
 		state    = CASE WHEN ` + takes + ` THEN 2 ELSE held.state END
 	RETURNING token, state`
 
-// takes is the condition under which doneTx takes the key over.
+// takes is the condition under which doneTx changes a row. It uses the time of the insert,
+// because clock_timestamp advances while the statement runs.
 var takes = `(held.token = excluded.token AND held.state <> 3 OR held.until_ms <=
-	excluded.until_ms - $3 - CASE held.state WHEN 1 THEN ` + strconv.FormatInt(receiver.Grace.Milliseconds(), 10) + ` ELSE 0 END)`
+	excluded.until_ms - $3 - CASE held.state WHEN 1 THEN ` + graceMillis + ` ELSE 0 END)`
 
-// NewDedupe returns a store in db. The table has to exist before it is used:
-// see [Dedupe.CreateTable] and [Dedupe.Schema].
+var graceMillis = strconv.FormatInt(receiver.Grace.Milliseconds(), 10)
+
+// NewDedupe returns a Dedupe in db. The table must exist before it is used: see
+// [Dedupe.CreateTable] and [Dedupe.Schema].
 func NewDedupe(db *sql.DB, dialect Dialect, config Config) (*Dedupe, error) {
 	table, err := check(db, dialect, config.Table, DefaultDedupeTable)
 	if err != nil {
@@ -102,18 +103,17 @@ func NewDedupe(db *sql.DB, dialect Dialect, config Config) (*Dedupe, error) {
 	}}, nil
 }
 
-// Schema returns the statements that create the table and its index, for those
-// who run them by a tool of their own.
+// Schema returns the statements that create the table and its index, for a migration tool.
 func (s *Dedupe) Schema() string { return s.sql.schema }
 
-// CreateTable creates the table and its index unless they exist. Many processes
-// may call it at the same time.
+// CreateTable creates the table and its index unless they exist. Many processes may call
+// it at the same time.
 func (s *Dedupe) CreateTable(ctx context.Context) error {
 	return s.d.createTable(ctx, s.db, s.sql.schema)
 }
 
-// maxLooks bounds how often Claim starts again because the key became free
-// between two statements. More than one is rare.
+// maxLooks bounds how often Claim starts again because the key became claimable between
+// two statements.
 const maxLooks = 5
 
 // Claim implements [receiver.Deduper].
@@ -134,8 +134,8 @@ func (s *Dedupe) Claim(ctx context.Context, c receiver.Claim, lease time.Duratio
 	return receiver.Standing{State: receiver.InFlight}, nil
 }
 
-// look says what stands in the way of a claim; Claimed means that nothing does
-// any more.
+// look returns the state that kept Claim from claiming the key. It returns Claimed if the
+// key can be claimed by now.
 func (s *Dedupe) look(ctx context.Context, key string) (receiver.Standing, error) {
 	var state int
 	var remaining int64
@@ -162,33 +162,33 @@ func (s *Dedupe) Extend(ctx context.Context, c receiver.Claim, lease time.Durati
 
 // Done implements [receiver.Deduper].
 func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration) error {
-	return s.held(ctx, "done", s.sql.settle, c.Key, c.Token.String(), rowDone, keep.Milliseconds(), "")
+	return s.held(ctx, "done", s.sql.settle,
+		c.Key, c.Token.String(), rowDone, keep.Milliseconds(), "")
 }
 
-// DoneTx records an event as handled in a transaction of the caller, so that the
-// record and the effect that tx writes happen together or not at all. Call it in a
-// handler, with Claim and Keep of [receiver.DeliveryFrom], roll back on any error and
-// return that error:
+// DoneTx records an event as handled in a transaction of the caller, so that the record
+// and what else tx writes happen together or not at all. Call it in a handler, with Claim
+// and Keep of [receiver.DeliveryFrom]. On an error, roll back and return the error:
 //
-//   - [receiver.ErrAlreadyHandled]: an earlier transaction has committed the effect. A
-//     Receiver and an inbox take it for a success.
-//   - [receiver.ErrStaleToken]: another process has the claim now.
+//   - [receiver.ErrAlreadyHandled]: an earlier transaction has recorded the event. The
+//     Receiver and the inbox treat this error as success.
+//   - [receiver.ErrStaleToken]: another process has claimed the event.
 //
-// It works whatever claims the event: this Dedupe, another [receiver.Deduper] such as
-// the one in Redis, or an inbox. Where it is not this Dedupe, the record is a row of
-// its own, by the key of the claim.
+// It works whatever has claimed the event: this Dedupe, another [receiver.Deduper] such as
+// the one of redisstore, or an inbox. Unless it is this Dedupe, DoneTx adds a row with the
+// key of the claim.
 //
-// After the commit the handler returns as always. If the process dies before that, the
-// event comes again and is found to be handled.
+// After the commit the handler returns nil as usual. If the process dies before that, the
+// event is sent again, and DoneTx or the Receiver finds that it was handled.
 func (s *Dedupe) DoneTx(ctx context.Context, tx Tx, c receiver.Claim, keep time.Duration) error {
 	if tx.queryRow == nil {
-		return errors.New("sqldedupe: done: the transaction is missing: use SQLTx or PgxTx")
+		return errors.New("sqldedupe: done: the transaction is missing, see SQLTx and PgxTx")
 	}
 	if c.Key == "" {
-		return errors.New("sqldedupe: done: the claim has no key: use that of receiver.DeliveryFrom")
+		return errors.New("sqldedupe: done: the claim has no key, see receiver.DeliveryFrom")
 	}
 	if c.Token == (receiver.Token{}) {
-		// Not claimed, by an inbox for one. No two attempts may count as one.
+		// Without a claim, as behind an inbox, each call is an attempt of its own.
 		c.Token = receiver.NewToken()
 	}
 	var token string
@@ -205,9 +205,10 @@ func (s *Dedupe) DoneTx(ctx context.Context, tx Tx, c receiver.Claim, keep time.
 	return receiver.ErrStaleToken
 }
 
-// Dead implements [receiver.Deduper]. The reason is in the row.
+// Dead implements [receiver.Deduper]. The row has the reason.
 func (s *Dedupe) Dead(ctx context.Context, c receiver.Claim, reason string, keep time.Duration) error {
-	return s.held(ctx, "dead", s.sql.settle, c.Key, c.Token.String(), rowDead, keep.Milliseconds(), reason)
+	return s.held(ctx, "dead", s.sql.settle,
+		c.Key, c.Token.String(), rowDead, keep.Milliseconds(), reason)
 }
 
 // Release implements [receiver.Deduper].
@@ -215,13 +216,12 @@ func (s *Dedupe) Release(ctx context.Context, c receiver.Claim) error {
 	return s.held(ctx, "release", s.sql.release, c.Key, c.Token.String())
 }
 
-// DefaultPrune is how many rows one call of [Dedupe.Prune] removes at most if
-// its limit is 0.
+// DefaultPrune is the limit of [Dedupe.Prune] if that is 0.
 const DefaultPrune = 1000
 
-// Prune removes up to limit rows that need not be remembered any more, and
-// returns how many it removed. Fewer than limit means that no more are left.
-// A limit of 0 means [DefaultPrune]; a negative one is an error.
+// Prune removes up to limit rows whose time has passed, and returns how many it removed.
+// If that is fewer than limit, no more are left. A limit of 0 means [DefaultPrune]; a
+// negative one is an error.
 func (s *Dedupe) Prune(ctx context.Context, limit int) (int64, error) {
 	if limit < 0 {
 		return 0, fmt.Errorf("sqldedupe: prune: the limit must not be negative: %d", limit)
@@ -236,7 +236,7 @@ func (s *Dedupe) Prune(ctx context.Context, limit int) (int64, error) {
 	return result.RowsAffected()
 }
 
-// held runs a statement that changes a row only for the holder of its token.
+// held runs a statement that changes a row only if it has the caller's token.
 func (s *Dedupe) held(ctx context.Context, op, query string, args ...any) error {
 	ok, err := changed(s.db.ExecContext(ctx, query, args...))
 	if err != nil {

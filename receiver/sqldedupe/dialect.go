@@ -12,7 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A Dialect is the SQL that a database speaks.
+// A Dialect is the SQL of a database.
 type Dialect int
 
 // The dialects.
@@ -23,8 +23,8 @@ const (
 	PostgreSQL
 )
 
-// now is the database's clock in Unix milliseconds, so that processes which
-// share it need not agree on the time. It moves on within a transaction.
+// now is the time of the database in Unix milliseconds, so that the clocks of processes may
+// differ. It advances within a transaction.
 func (d Dialect) now() string {
 	if d == SQLite {
 		return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
@@ -32,7 +32,7 @@ func (d Dialect) now() string {
 	return "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
 }
 
-// greatest is the function that returns the larger of two numbers.
+// greatest is the name of the function that returns the larger of two numbers.
 func (d Dialect) greatest() string {
 	if d == SQLite {
 		return "max"
@@ -40,8 +40,8 @@ func (d Dialect) greatest() string {
 	return "greatest"
 }
 
-// render fills in what differs: {table}, {index}, {now} and {greatest}, and the
-// way in which $1 is written.
+// render replaces {table}, {index}, {now} and {greatest}, and writes parameters such as $1
+// as the database wants them.
 func (d Dialect) render(query, table string) string {
 	if d == SQLite {
 		query = strings.ReplaceAll(query, "$", "?")
@@ -54,18 +54,17 @@ func (d Dialect) render(query, table string) string {
 	).Replace(query)
 }
 
-// createPatience is how long createTable tries again on SQLite.
-const createPatience = 5 * time.Second
+// createTimeout bounds how long createTable retries on SQLite.
+const createTimeout = 5 * time.Second
 
-// createTable runs a script that may be run again and again, by many processes
-// at the same time.
+// createTable runs a script that may run repeatedly, in many processes at the same time.
 //
-// On SQLite it tries again if it fails. Another process may be switching the new
-// file to write-ahead logging, or be about to write after it has read: SQLite
-// then says that it is busy without waiting for its busy timeout. Drivers do not
-// agree on how to tell that error from others, so any is tried again.
+// On SQLite it retries after an error. If another process switches the new file to
+// write-ahead logging, or is about to write after it has read, SQLite returns SQLITE_BUSY
+// without waiting for the busy timeout. Drivers have different errors for that, so
+// createTable retries after every error.
 func (d Dialect) createTable(ctx context.Context, db *sql.DB, script string) error {
-	deadline := time.Now().Add(createPatience)
+	deadline := time.Now().Add(createTimeout)
 	for pause := time.Millisecond; ; pause *= 2 {
 		err := d.runScript(ctx, db, script)
 		if err == nil {
@@ -90,10 +89,11 @@ func (d Dialect) runScript(ctx context.Context, db *sql.DB, script string) error
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // of no effect after the commit
+	defer func() { _ = tx.Rollback() }() // does nothing after the commit
 	if d == PostgreSQL {
-		// IF NOT EXISTS of two at a time fails in PostgreSQL; hence the lock.
-		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtext('webhooks-go receiver schema'))"); err != nil {
+		// Two concurrent CREATE … IF NOT EXISTS can fail in PostgreSQL without a lock.
+		const lock = "SELECT pg_advisory_xact_lock(hashtext('webhooks-go receiver schema'))"
+		if _, err := tx.ExecContext(ctx, lock); err != nil {
 			return err
 		}
 	}
@@ -108,11 +108,11 @@ func (d Dialect) runScript(ctx context.Context, db *sql.DB, script string) error
 	return tx.Commit()
 }
 
-// tableName is a name that needs no quotes, in a schema or not.
+// tableName matches names that need no quotes, with or without a schema.
 var tableName = regexp.MustCompile(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$`)
 
-// check returns the table's name, or what is wrong with the arguments of a
-// constructor.
+// check returns the name of the table, or an error if the arguments of a constructor are
+// wrong.
 func check(db *sql.DB, d Dialect, table, fallback string) (string, error) {
 	if db == nil {
 		return "", errors.New("sqldedupe: the database is nil")
@@ -125,7 +125,7 @@ func check(db *sql.DB, d Dialect, table, fallback string) (string, error) {
 		p.Add("dialect", "must be SQLite or PostgreSQL")
 	}
 	if !tableName.MatchString(table) {
-		p.Add("Table", "must be a name of lower-case letters, digits and _, after a schema and a dot if need be")
+		p.Add("Table", "must be lower-case letters, digits and _, optionally after a schema and a dot")
 	} else if d == SQLite && strings.Contains(table, ".") {
 		p.Add("Table", "must have no schema in SQLite")
 	}

@@ -44,7 +44,7 @@ func TestConstructors(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// Who runs migrations by a tool of their own gets statements for it.
+// Schema returns statements for a migration tool.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	store, err := sqldedupe.NewDedupe(new(sql.DB), sqldedupe.PostgreSQL, sqldedupe.Config{Table: "hooks.claims"})

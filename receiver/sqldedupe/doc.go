@@ -1,26 +1,39 @@
-// Package sqldedupe keeps what receivers share in a SQL database: which events
-// were handled ([Dedupe]), and the generation numbers of caches ([Counters]).
-// Replicas on one database see the same, and a restart forgets nothing.
+// Package sqldedupe remembers in a SQL database which events were handled ([Dedupe]), for
+// receivers in several processes and across restarts, and lets a handler have its effect
+// exactly once ([Dedupe.DoneTx]). It also has the generation numbers of caches
+// ([Counters]).
 //
-// It works over [database/sql] with SQLite and PostgreSQL, and imports no
-// driver: open the database with the one you use already.
-//
-//	store, err := sqldedupe.NewDedupe(db, sqldedupe.PostgreSQL, sqldedupe.Config{})
+//	dedupe, err := sqldedupe.NewDedupe(db, sqldedupe.PostgreSQL, sqldedupe.Config{})
 //	…
-//	err = store.CreateTable(ctx) // or put store.Schema() in your migrations
-//	rcv, err := receiver.New(receiver.Config{Dedupe: store, …})
+//	err = dedupe.CreateTable(ctx) // or put dedupe.Schema() into your migrations
+//	…
+//	rcv, err := receiver.New(receiver.Config{Dedupe: dedupe, …})
 //
-// SQLite should be opened in WAL mode with a busy timeout, so that concurrent
-// claims wait for each other instead of failing.
+// It works over [database/sql] with SQLite and PostgreSQL, and imports no driver: open the
+// database with the driver that you use already. A program with a pool of pgx makes the
+// handle with stdlib.OpenDBFromPool. Open SQLite in WAL mode and with a busy timeout, so
+// that concurrent claims wait for each other instead of failing.
 //
 // # Exactly once
 //
-// A handler whose effect is in the same database can settle the claim in the
-// transaction of the effect, see [Dedupe.DoneTx]. Then both have happened or
-// neither, whenever the process dies.
+// A handler whose effect is in the same database records the event in the transaction of
+// the effect. Both happen or neither, whenever the process dies:
+//
+//	d := receiver.DeliveryFrom(ctx)
+//	err := dedupe.DoneTx(ctx, sqldedupe.SQLTx(tx), d.Claim, d.Keep) // or PgxTx
+//
+// That works whatever claims the event: this Dedupe, another [receiver.Deduper] such as
+// the one of redisstore, or an inbox.
 //
 // # Housekeeping
 //
-// Rows stay until [Dedupe.Prune] removes those that need not be remembered any
-// more. Call it now and then, from one replica or all.
+// Rows stay until [Dedupe.Prune] removes those whose time has passed. Call it every few
+// minutes, in one process or in all.
+//
+// # What is where
+//
+//   - dedupe.go: Dedupe, which claims events and settles claims
+//   - tx.go: the transactions that DoneTx takes
+//   - counters.go: Counters for package invalidate
+//   - dialect.go: what differs between SQLite and PostgreSQL, and creating tables
 package sqldedupe

@@ -5,16 +5,16 @@ import (
 	"database/sql"
 )
 
-// A Tx is a transaction of the caller, as [Dedupe.DoneTx] takes it. Make one with
-// [SQLTx] or [PgxTx].
+// A Tx is a transaction of the caller for [Dedupe.DoneTx]. Make one with [SQLTx] or
+// [PgxTx].
 type Tx struct {
 	queryRow func(ctx context.Context, query string, args ...any) scanner
 }
 
-// scanner is a row of a query, of whichever driver.
+// scanner is a row of a query, of any driver.
 type scanner interface{ Scan(dest ...any) error }
 
-// SQLTx returns a transaction of [database/sql] as a Tx.
+// SQLTx returns a Tx for a transaction of [database/sql].
 func SQLTx(tx *sql.Tx) Tx {
 	if tx == nil {
 		return Tx{}
@@ -24,9 +24,9 @@ func SQLTx(tx *sql.Tx) Tx {
 	}}
 }
 
-// PgxTx returns a transaction of pgx, a pgx.Tx, as a Tx. The row of its driver is a
-// type parameter, which the compiler infers, so that this package imports no driver.
-// A connection or a pool is not accepted: both would write outside of the transaction.
+// PgxTx returns a Tx for a pgx.Tx. Row stands for pgx.Row, and the compiler infers it, so
+// that this package need not import pgx. A connection or a pool does not compile, because
+// it has no Commit.
 func PgxTx[Row scanner](tx interface {
 	QueryRow(ctx context.Context, query string, args ...any) Row
 	Commit(ctx context.Context) error

@@ -1,5 +1,6 @@
-// Package counterstest executes the rules of [invalidate.Counters] against an
-// implementation.
+// Package counterstest runs the rules of [invalidate.Counters] against an implementation:
+//
+//	counterstest.Run(t, func(*testing.T) invalidate.Counters { return mycounters.New(db) })
 package counterstest
 
 import (
@@ -13,8 +14,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver/invalidate"
 )
 
-// Run runs the suite. Each call of open returns a handle on one and the same
-// store, as another process would have it; handles may be the same value.
+// Run runs the suite. Each call of open returns a handle of the same store, as another
+// process would have it; all handles may be the same value.
 func Run(t *testing.T, open func(t *testing.T) invalidate.Counters) {
 	t.Helper()
 	for _, rule := range rules {
@@ -31,13 +32,13 @@ var rules = []struct {
 }{
 	{"a number stays until it is bumped", stays},
 	{"a bump makes a number larger, for every handle", larger},
-	{"a bump leaves other numbers alone", others},
+	{"a bump does not change other numbers", others},
 	{"numbers come in the order of their names", order},
-	{"no names are no error", none},
+	{"without names both calls succeed", none},
 	{"concurrent bumps lose nothing", concurrent},
 }
 
-// name is one that was never used.
+// name returns an unused name.
 func name() string { return "counterstest/" + receiver.NewToken().String() }
 
 func read(t *testing.T, c invalidate.Counters, name string) int64 {
@@ -64,7 +65,7 @@ func larger(t *testing.T, one, other invalidate.Counters) {
 		require.Greater(t, next, last)
 		last = next
 	}
-	fresh := name() // one that is bumped before it is ever read
+	fresh := name() // bumped before it is read
 	require.NoError(t, one.Bump(t.Context(), fresh, fresh))
 	last = read(t, other, fresh)
 	require.NoError(t, other.Bump(t.Context(), fresh))
@@ -103,7 +104,7 @@ func concurrent(t *testing.T, one, other invalidate.Counters) {
 		wg.Go(func() {
 			c, names := one, []string{a, b}
 			if i%2 == 1 {
-				c, names = other, []string{b, a} // the other way round, for stores that lock
+				c, names = other, []string{b, a} // in reverse order, which must not deadlock
 			}
 			for range 10 {
 				last := read(t, c, a)
