@@ -85,8 +85,12 @@ func (s *CacheScope) Covers(key string) bool {
 	}
 }
 
+// Lower returns the kind in lower case. Only ASCII letters have one here, so that a kind
+// with a Kelvin sign stays unknown.
+func (k ScopeKind) Lower() ScopeKind { return ScopeKind(lower(string(k))) }
+
 // kind is Kind as it is written.
-func (s *CacheScope) kind() ScopeKind { return ScopeKind(lower(string(s.Kind))) }
+func (s *CacheScope) kind() ScopeKind { return s.Kind.Lower() }
 
 func (s *CacheScope) equal(other *CacheScope) bool {
 	return s.kind() == other.kind() &&

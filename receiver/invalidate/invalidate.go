@@ -3,7 +3,6 @@ package invalidate
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
@@ -44,9 +43,7 @@ func Multi(all ...receiver.Invalidator) receiver.Invalidator {
 }
 
 // kind returns the kind of the event's scope, which senders may write in capitals.
-func kind(e *event.Event) event.ScopeKind {
-	return event.ScopeKind(strings.ToLower(string(e.CacheScope.Kind)))
-}
+func kind(e *event.Event) event.ScopeKind { return e.CacheScope.Kind.Lower() }
 
 // namespaces and collections return the names that the event has for those of its scope. A
 // cache may have built its keys from any of them. A name too many costs loads, and one too

@@ -211,6 +211,8 @@ func TestKeys(t *testing.T) {
 	require.NoError(t, keys.Invalidate(t.Context(), scoped(event.KeyScope("a", "b", "absent"))))
 	require.NoError(t, keys.Invalidate(t.Context(), scoped(event.CollectionScope("c"))))
 	require.NoError(t, keys.Invalidate(t.Context(), scoped(event.KeyScope())))
+	kelvin := &event.CacheScope{Kind: "\u212aEY", Keys: []string{"c"}} // folds to a k in Unicode
+	require.NoError(t, keys.Invalidate(t.Context(), scoped(kelvin)))
 	assert.Equal(t, []string{"c"}, c.keys())
 }
 
