@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// padded makes a valid event of exactly so many bytes.
+// padded returns a message with a valid event of exactly size bytes.
 func (s *suite) padded(size int64) message {
 	m := s.message()
 	if missing := size - int64(len(m.body)); missing > 0 {
@@ -37,16 +37,16 @@ func oversize(ctx context.Context, s *suite) error {
 }
 
 const (
-	// oversizeTries is how often a body that is too large is sent to a receiver
-	// that breaks the connection: it may have answered, and the answer was lost
-	// because the body was still being sent.
+	// oversizeTries is how often a body that is too large is sent to a receiver that
+	// breaks the connection: its answer may have been lost because the body was still
+	// being sent.
 	oversizeTries = 5
-	// oversizePause is how long the body is held back at most, for a receiver that
-	// answers as soon as it knows.
+	// oversizePause is how long the body is held back at most, so that a receiver which
+	// answers early can do so.
 	oversizePause = 100 * time.Millisecond
 )
 
-// pause is a small part of the time in which a body has to arrive.
+// pause is how long a body is held back.
 func (s *suite) pause() time.Duration {
 	if s.ReadTimeout == 0 {
 		return oversizePause
@@ -59,25 +59,28 @@ func (s *suite) tooLarge(ctx context.Context, what string, announced bool) (err 
 	for range oversizeTries {
 		m := s.padded(s.MaxBody + 1)
 		m.change = func(r *http.Request) {
-			at := len(m.body) - 1 // the byte that is too many
+			at := len(m.body) - 1 // the first byte over the limit
 			if announced {
 				at = 0
 			} else {
 				r.ContentLength = -1
 			}
-			r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(m.body[:at]), &held{ctx: r.Context(), pause: s.pause(), rest: m.body[at:]}))
+			last := &held{ctx: r.Context(), pause: s.pause(), rest: m.body[at:]}
+			r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(m.body[:at]), last))
 			r.GetBody = nil
 		}
 		var got answer
-		got, err = s.turnedAway(ctx, what, m, "413", func(a answer) bool { return a.status == http.StatusRequestEntityTooLarge })
+		got, err = s.turnedAway(ctx, what, m, "413", func(a answer) bool {
+			return a.status == http.StatusRequestEntityTooLarge
+		})
 		if err == nil || ctx.Err() != nil || got.status != 0 && got.status != http.StatusRequestTimeout {
 			return err
 		}
 	}
-	return fmt.Errorf("%w (%d times: answer, and read on for a while, before the connection is closed)", err, oversizeTries)
+	return fmt.Errorf("%w (%d times: after the answer, read on for a while before closing the connection)", err, oversizeTries)
 }
 
-// held is a reader that waits for a moment.
+// held is a reader that waits before its first byte.
 type held struct {
 	ctx   context.Context
 	pause time.Duration
@@ -180,11 +183,12 @@ func compressed(ctx context.Context, s *suite) error {
 		return err
 	}
 	err := s.handled(ctx, m.id, 1)
-	_, tooLarge := s.turnedAway(ctx, "one byte too many, in gzip", zipped(s.padded(s.MaxDecoded+1)), "413", answer.clientError)
+	_, tooLarge := s.turnedAway(ctx, "one byte too many, in gzip",
+		zipped(s.padded(s.MaxDecoded+1)), "413", answer.clientError)
 	return errors.Join(err, tooLarge)
 }
 
-// zipped compresses the body. What is signed is what travels.
+// zipped compresses the body. The compressed bytes are signed.
 func zipped(m message) message {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -206,8 +210,8 @@ func wrongMethod(ctx context.Context, s *suite) error {
 	return errors.Join(errs...)
 }
 
-// slowBody announces a body and sends half of it. Being cut off is an answer
-// too.
+// slowBody announces a body and sends half of it. The receiver may answer or close the
+// connection.
 func slowBody(ctx context.Context, s *suite) error {
 	const grace = 3 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, s.ReadTimeout+grace)
@@ -223,16 +227,15 @@ func slowBody(ctx context.Context, s *suite) error {
 	return s.handled(context.WithoutCancel(ctx), m.id, 0)
 }
 
-// proxyHint is for what looks different from behind a proxy.
-const proxyHint = "a proxy that buffers requests (nginx: proxy_request_buffering) waits for the whole body itself: " +
+// proxyHint is for rules that a proxy in front of the receiver breaks.
+const proxyHint = "a proxy that buffers requests (nginx: proxy_request_buffering) waits for the body itself: " +
 	"run the suite without it, or name this rule in Options.Except"
 
-// stall sends so many bytes of the body, and then nothing until there is an
-// answer.
+// stall sends the first bytes of the body, and then nothing until there is an answer.
 func (s *suite) stall(ctx context.Context, m message, sent int) (answer, error) {
 	body, end := io.Pipe()
 	defer func() { _ = end.Close() }()
-	// The transport does not return before it is done with the body.
+	// Do returns only when the transport has read the body to its end.
 	stop := context.AfterFunc(ctx, func() { _ = end.CloseWithError(ctx.Err()) })
 	defer stop()
 	r, err := post(ctx, s.url, nil)
@@ -243,6 +246,6 @@ func (s *suite) stall(ctx context.Context, m message, sent int) (answer, error) 
 	if err := m.Apply(r.Header, m.id, m.at, m.body); err != nil {
 		return answer{}, err
 	}
-	go func() { _, _ = end.Write(m.body[:sent]) }() // until the request is over
+	go func() { _, _ = end.Write(m.body[:sent]) }() // ends with the request
 	return s.do(r)
 }

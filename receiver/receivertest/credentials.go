@@ -51,7 +51,7 @@ func wrongSecret(ctx context.Context, s *suite) error {
 	return errors.Join(errs...)
 }
 
-// other returns a byte that is not this one.
+// other returns a byte other than b.
 func other(b string) string {
 	if b == "x" {
 		return "y"
@@ -59,7 +59,7 @@ func other(b string) string {
 	return "x"
 }
 
-// swapCase makes small letters of capitals and the other way round.
+// swapCase swaps upper and lower case.
 func swapCase(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -74,7 +74,7 @@ func swapCase(s string) string {
 
 // wrongSecretEarly announces a body and does not send it.
 func wrongSecretEarly(ctx context.Context, s *suite) error {
-	const within = 3 * time.Second // for a busy machine: one that does not wait answers at once
+	const within = 3 * time.Second // long enough for a busy machine
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	m := s.message()
@@ -189,8 +189,8 @@ func severalSignatures(ctx context.Context, s *suite) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// others returns so many wrong signatures for each right one, and of its version: a
-// receiver need not count versions that it does not know.
+// others returns n wrong signatures for each right one, of the same version: a receiver
+// need not count versions that it does not know.
 func others(mine string, n int) string {
 	var b strings.Builder
 	for _, right := range strings.Fields(mine) {
@@ -217,7 +217,7 @@ func setBody(r *http.Request, body []byte) {
 	r.GetBody = nil
 }
 
-// eachMAC changes the signatures, and leaves their versions.
+// eachMAC changes the signatures but not their versions.
 func eachMAC(r *http.Request, change func(string) string) {
 	signatures := strings.Fields(r.Header.Get(signature.HeaderSignature))
 	for i, s := range signatures {
@@ -237,7 +237,7 @@ func prefixTimestamp(r *http.Request, prefix string) {
 	r.Header.Set(signature.HeaderTimestamp, prefix+r.Header.Get(signature.HeaderTimestamp))
 }
 
-// relabel says of the signatures that they are of a version which no key makes.
+// relabel gives the signatures a version that their keys do not make.
 func relabel(r *http.Request, version string) {
 	signatures := strings.Fields(r.Header.Get(signature.HeaderSignature))
 	for i, s := range signatures {
@@ -250,9 +250,9 @@ func relabel(r *http.Request, version string) {
 	r.Header.Set(signature.HeaderSignature, strings.Join(signatures, " "))
 }
 
-// shifted makes a message whose signature was made for another cut of the same
-// bytes: what is signed is id.timestamp.body, and the beginning of the body can
-// become the end of the id unless ids with dots are refused.
+// shifted returns a message whose signature was made for the same bytes with another border
+// between id and body: id.timestamp.body is signed, so that the beginning of the body can
+// become the end of the id if the receiver accepts ids with dots.
 func (s *suite) shifted() (message, error) {
 	m := s.message()
 	id, at := event.NewID(), m.at.Unix()
@@ -308,8 +308,8 @@ func uniformRefusal(ctx context.Context, s *suite) error {
 	return errors.Join(errs...)
 }
 
-// steady sends a message twice and returns the answer, without the headers that
-// are another every time, such as the number of a request.
+// steady sends a message twice and returns the answer without the headers that differ, such
+// as the id of a request.
 func (s *suite) steady(ctx context.Context, what string, m message) (answer, error) {
 	one, err1 := s.unauthorized(ctx, what, m)
 	two, err2 := s.unauthorized(ctx, what, m)
@@ -325,14 +325,14 @@ func (s *suite) steady(ctx context.Context, what string, m message) (answer, err
 	return one, nil
 }
 
-// differs says what tells a refusal from that of a request without credentials.
+// differs returns an error if a refusal differs from that of a request without credentials.
 func (a answer) differs(want answer) error {
 	if a.status != want.status || a.body != want.body {
 		return fmt.Errorf("answered %d %q, no credentials %d %q", a.status, a.body, want.status, want.body)
 	}
 	for name, lines := range a.header {
 		switch name {
-		case "Date", "Connection", "Keep-Alive": // of the server, and of time
+		case "Date", "Connection", "Keep-Alive": // set by the server
 		default:
 			if !slices.Equal(lines, want.header[name]) {
 				return fmt.Errorf("answered with the header %s: %q, no credentials %q", name, lines, want.header[name])
@@ -342,10 +342,10 @@ func (a answer) differs(want answer) error {
 	return nil
 }
 
-// headerCase sends header names in small letters and in capitals.
+// headerCase sends header names in lower and in upper case.
 func headerCase(ctx context.Context, s *suite) error {
 	var errs []error
-	for what, spell := range map[string]func(string) string{"small letters": strings.ToLower, "capitals": strings.ToUpper} {
+	for what, spell := range map[string]func(string) string{"lower case": strings.ToLower, "upper case": strings.ToUpper} {
 		m := s.message()
 		m.change = func(r *http.Request) {
 			spelt := make(http.Header)

@@ -22,10 +22,10 @@ func validEvent(ctx context.Context, s *suite) error {
 	return s.handled(ctx, m.id, 1)
 }
 
-// longMemory sends the first event of the run again, at its end.
+// longMemory sends the first event of the run again, at the end.
 func longMemory(ctx context.Context, s *suite) error {
 	if s.first.id == "" {
-		return errors.New("no event was accepted that could be sent again")
+		return errors.New("no event was accepted before, so none can be sent again")
 	}
 	m := s.first
 	m.at = time.Now()
@@ -35,7 +35,7 @@ func longMemory(ctx context.Context, s *suite) error {
 	return s.handled(ctx, m.id, 1)
 }
 
-// anyJSON sends an event as no encoder of the suite's would write it.
+// anyJSON sends events in JSON that the encoder of this module does not write.
 func anyJSON(ctx context.Context, s *suite) error {
 	var errs []error
 	for what, text := range map[string]string{
@@ -54,8 +54,8 @@ func anyJSON(ctx context.Context, s *suite) error {
 	return errors.Join(errs...)
 }
 
-// oddIDs sends ids that differ in one place only, or have something in them that a
-// store may trip over.
+// oddIDs sends ids that differ in one place only, or with characters that some stores
+// mistreat.
 func oddIDs(ctx context.Context, s *suite) error {
 	unique := event.NewID()
 	long := strings.Repeat("x", 200-len(unique))
@@ -73,7 +73,7 @@ func oddIDs(ctx context.Context, s *suite) error {
 			errs = append(errs, fmt.Errorf("the id %s: %w", e.ID, err))
 		}
 		if len(errs) == 3 {
-			break // more would say the same
+			break // further ones would not tell more
 		}
 	}
 	return errors.Join(errs...)
@@ -94,28 +94,28 @@ func manyAtOnce(ctx context.Context, s *suite) error {
 	wg.Wait()
 	for _, err := range errs {
 		if err != nil {
-			return err // the others say the same
+			return err // the others would not tell more
 		}
 	}
 	return nil
 }
 
-// failingHandler sends an event whose handler fails, and then does not.
+// failingHandler sends an event whose handler fails at first.
 func failingHandler(ctx context.Context, s *suite) error {
 	m := s.message()
 	recovered, err := s.Fail(ctx, m.id)
 	if err != nil {
-		return fmt.Errorf("asking to fail: %w", err)
+		return fmt.Errorf("Options.Fail: %w", err)
 	}
 	recovered = sync.OnceFunc(recovered)
 	defer recovered()
-	for range 2 { // the second finds what the first has left behind
+	for range 2 { // the second request meets the state that the first has left
 		got, err := s.send(ctx, m)
 		switch {
 		case err != nil:
 			return fmt.Errorf("an event whose handler fails: %w", err)
 		case got.ok():
-			return fmt.Errorf("an event whose handler fails: answered %d, so that its sender takes it for done", got.status)
+			return fmt.Errorf("an event whose handler fails: answered %d, which tells its sender that it was handled", got.status)
 		case got.status < 500 && !got.later():
 			return fmt.Errorf("an event whose handler fails: answered %d, which tells its sender to give up; say 503", got.status)
 		}
@@ -139,17 +139,17 @@ func documentedEvents(ctx context.Context, s *suite) error {
 
 func unknownType(ctx context.Context, s *suite) error {
 	return s.accepted(ctx, "an event of an unknown type",
-		s.messageOf(event.New("receivertest.type.nobody.knows", event.Subject{Type: "object", ID: "obj_1"})))
+		s.messageOf(event.New("receivertest.unknown.type", event.Subject{Type: "object", ID: "obj_1"})))
 }
 
 func duplicate(ctx context.Context, s *suite) error {
 	m, start := s.message(), time.Now()
 	for i := range 3 {
-		m.at = start.Add(time.Duration(i-2) * time.Second) // a retry is signed anew
+		m.at = start.Add(time.Duration(i-2) * time.Second) // a retry has its own signature
 		if err := s.accepted(ctx, fmt.Sprintf("attempt %d", i+1), m); err != nil {
 			return err
 		}
-		for range rivals { // others come in between
+		for range rivals { // other events arrive between the copies
 			if err := s.accepted(ctx, "another event", s.message()); err != nil {
 				return err
 			}
@@ -188,40 +188,40 @@ func concurrentDuplicate(ctx context.Context, s *suite) error {
 	return s.handled(ctx, m.id, 1)
 }
 
-// holdFor is how long copies of a held event are waited for. A receiver may answer
-// them at once, or only when the event has been handled.
+// holdFor is how long the suite waits for answers to copies of a held event. A receiver may
+// answer them at once, or only when the event was handled.
 const holdFor = time.Second / 2
 
 func duplicateInFlight(ctx context.Context, s *suite) error {
 	m := s.message()
 	unlock, err := s.Hold(ctx, m.id)
 	if err != nil {
-		return fmt.Errorf("asking to hold the event: %w", err)
+		return fmt.Errorf("Options.Hold: %w", err)
 	}
 	release := sync.OnceFunc(unlock)
-	defer release() // a receiver that waits for ever could not be stopped
+	defer release() // or the receiver could not be stopped
 
-	type outcome struct {
+	type reply struct {
 		got answer
 		err error
 	}
-	outcomes := make(chan outcome, rivals)
+	replies := make(chan reply, rivals)
 	for range rivals {
 		go func() {
 			got, err := s.send(ctx, m)
-			outcomes <- outcome{got, err}
+			replies <- reply{got, err}
 		}()
 	}
 	held, enough := true, time.After(holdFor)
 	for left := rivals; left > 0; {
-		if left == 1 || !held { // who handles the event cannot answer yet
+		if left == 1 || !held { // the request that is being handled has no answer yet
 			held = false
 			release()
 		}
 		select {
 		case <-enough:
 			held = false
-		case o := <-outcomes:
+		case o := <-replies:
 			left--
 			switch {
 			case o.err != nil:
@@ -239,11 +239,10 @@ func duplicateInFlight(ctx context.Context, s *suite) error {
 	return s.handled(ctx, m.id, 1)
 }
 
-// patience is how long an event that is asked to come again may take to be
-// acknowledged.
+// patience bounds how long an event is sent again until it is acknowledged.
 const patience = 5 * time.Second
 
-// acceptedInTime sends until there is an acknowledgement, as a sender does.
+// acceptedInTime sends a message until it is acknowledged, as a sender does.
 func (s *suite) acceptedInTime(ctx context.Context, m message) error {
 	end := time.After(patience)
 	for pause := 10 * time.Millisecond; ; pause *= 2 {

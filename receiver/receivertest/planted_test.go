@@ -134,7 +134,7 @@ func TestEveryRuleIsBroken(t *testing.T) {
 	for _, f := range slices.Concat(credentialFaults(), eventFaults(), bodyFaults()) {
 		broken[f.breaks] = true
 	}
-	for _, v := range report.Verdicts {
+	for _, v := range report.Results {
 		assert.True(t, broken[v.Rule.Name], "no fault was planted that %q names", v.Rule.Name)
 		delete(broken, v.Rule.Name)
 	}
@@ -218,7 +218,7 @@ func TestRunIsBounded(t *testing.T) {
 		h.options.Timeout = 50 * time.Millisecond
 		report, err := receivertest.Verify(t.Context(), server.URL, h.options)
 		require.NoError(t, err)
-		for _, v := range report.Verdicts {
+		for _, v := range report.Results {
 			assert.ErrorContains(t, v.Err, "Options.Timeout, 50ms", v.Rule.Name)
 		}
 	})
@@ -249,7 +249,7 @@ func TestBufferingProxy(t *testing.T) {
 	})), b.options)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"wrong secret reads no body", "slow body"}, report.Broken(), "%v", report)
-	for _, v := range report.Verdicts {
+	for _, v := range report.Results {
 		if v.Err != nil {
 			assert.ErrorContains(t, v.Err, "proxy_request_buffering", v.Rule.Name)
 			assert.ErrorContains(t, v.Err, "Options.Except", v.Rule.Name)

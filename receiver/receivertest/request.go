@@ -19,20 +19,19 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// Credentials are what a sender proves its origin with. The zero value proves
-// nothing.
+// Credentials authenticate a sender. The zero value has none.
 type Credentials struct {
-	// Secret is a static secret. Empty sends none.
+	// Secret is a static secret. If it is empty, none is sent.
 	Secret string
-	// SecretHeader names the header for it.
+	// SecretHeader is the name of the header with the secret.
 	// Defaults to [receiver.DefaultSecretHeader].
 	SecretHeader string
-	// Signer signs the request. Nil leaves it unsigned.
+	// Signer signs the request. If it is nil, the request is not signed.
 	Signer *signature.Signer
 }
 
-// Apply sets the headers for a request that is made at a time with this body.
-// id is what is signed as webhook-id.
+// Apply sets the headers for a request that is made at the time at with this body. id is
+// signed as webhook-id.
 func (c Credentials) Apply(h http.Header, id string, at time.Time, body []byte) error {
 	if c.Secret != "" {
 		h.Set(c.secretHeader(), c.Secret)
@@ -50,8 +49,8 @@ func (c Credentials) secretHeader() string {
 	return c.SecretHeader
 }
 
-// NewRequest returns a request as a server gets it over HTTPS, with the event as
-// its body. It fails the test if that is not possible.
+// NewRequest returns a request as a server gets it over HTTPS, with the event as its body.
+// It fails the test if the event cannot be encoded or signed.
 func NewRequest(tb testing.TB, c Credentials, e *event.Event) *http.Request {
 	tb.Helper()
 	body, err := json.Marshal(e)
@@ -61,12 +60,11 @@ func NewRequest(tb testing.TB, c Credentials, e *event.Event) *http.Request {
 	return NewBodyRequest(tb, c, e.ID, body)
 }
 
-// NewBodyRequest is [NewRequest] for a body that is at hand, or is no event. id
-// is what is signed as webhook-id.
+// NewBodyRequest is [NewRequest] for any body. id is signed as webhook-id.
 func NewBodyRequest(tb testing.TB, c Credentials, id string, body []byte) *http.Request {
 	tb.Helper()
-	// The context of httptest.NewRequest is the background's.
-	r := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "https://example.com/webhooks", bytes.NewReader(body))
+	r := httptest.NewRequestWithContext(
+		tb.Context(), http.MethodPost, "https://example.com/webhooks", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	if err := c.Apply(r.Header, id, time.Now(), body); err != nil {
 		tb.Fatalf("receivertest: %v", err)
@@ -76,7 +74,7 @@ func NewBodyRequest(tb testing.TB, c Credentials, id string, body []byte) *http.
 
 // A Document is a published example of an event.
 type Document struct {
-	// Name says what is special about it.
+	// Name says what the example shows.
 	Name string
 	// Body is the envelope, byte for byte.
 	Body []byte
@@ -87,8 +85,8 @@ type Document struct {
 //go:embed testdata/documented/*.json
 var documented embed.FS
 
-// Documented returns the published examples of events: both spellings of the
-// envelope, and one with fields that nobody knows yet.
+// Documented returns the published examples of events: both spellings of the envelope, and
+// one with unknown fields.
 func Documented() []Document {
 	var documents []Document
 	files, err := fs.Glob(documented, "testdata/documented/*.json")
@@ -108,12 +106,13 @@ func Documented() []Document {
 			panic(fmt.Sprintf("receivertest: %s: %v", file, err))
 		}
 		name := strings.TrimSuffix(path.Base(file), ".json")
-		documents = append(documents, Document{Name: strings.ReplaceAll(name, "_", " "), Body: body, ID: envelope.ID})
+		name = strings.ReplaceAll(name, "_", " ")
+		documents = append(documents, Document{Name: name, Body: body, ID: envelope.ID})
 	}
 	return documents
 }
 
-// fresh gives the document another id, so that it can be sent more than once.
+// fresh returns the document with a new id, so that it can be sent more than once.
 func (d Document) fresh() Document {
 	id := event.NewID()
 	d.Body = bytes.Replace(d.Body, []byte(`"`+d.ID+`"`), []byte(`"`+id+`"`), 1)

@@ -16,62 +16,59 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// Options say what the suite has to know about the receiver under test. At
-// least one of Secret and Signer is required.
+// Options say what the suite must know about the receiver under test. Secret or Signer is
+// required. In all other fields zero means the default, and a negative number is an error.
 type Options struct {
-	// Credentials are what the receiver accepts. What is set here is what it
-	// must insist on.
+	// Credentials are what the receiver accepts, and requires.
 	Credentials
-	// EventType is a type that the receiver handles.
+	// EventType is a type for which the receiver has a handler.
 	// Defaults to [event.ObjectCreated].
 	EventType string
-	// MaxBody is the receiver's limit in bytes.
+	// MaxBody is the receiver's limit for a body in bytes.
 	// Defaults to [receiver.DefaultMaxBody].
 	MaxBody int64
-	// MaxDecoded is the receiver's limit in bytes for what a body with
-	// Content-Encoding gzip unpacks to. Zero means that it takes no such body.
+	// MaxDecoded is the receiver's limit in bytes for a body with Content-Encoding gzip,
+	// decompressed. Zero means that it accepts no such body.
 	MaxDecoded int64
-	// ReadTimeout is how long the receiver waits for a body. Zero means that
-	// it is not known, and slow bodies are not tried.
+	// ReadTimeout is how long the receiver waits for a body. Zero means that this is
+	// unknown, and the rule about slow bodies is not tried.
 	ReadTimeout time.Duration
-	// Handled returns how often the receiver's handler has had its effect for
-	// an event. Nil means that it cannot be asked, and only answers are looked
-	// at.
+	// Handled returns how often the receiver has handled an event. Nil means that this
+	// cannot be found out, and only answers are checked.
 	Handled func(ctx context.Context, eventID string) (int, error)
-	// Hold keeps the receiver from handling an event until release is called:
-	// its handler waits, or whatever has to be done before the event may be
-	// acknowledged. It is called before the event is sent. Nil means that the
-	// receiver cannot be held, and what it answers to a copy of an event that
-	// is being handled is not tried.
+	// Hold makes the receiver's handler wait for an event until release is called. If the
+	// receiver stores events first, storing must wait. Hold is called before the event is
+	// sent. Nil means that the receiver cannot be held, and the rule about copies of an
+	// event that is being handled is not tried.
 	Hold func(ctx context.Context, eventID string) (release func(), err error)
-	// Fail makes the receiver's handler fail for an event until recovered is
-	// called. It is called before the event is sent. Nil means that the handler
-	// cannot be made to fail, and what a failure is answered with is not tried.
+	// Fail makes the receiver's handler fail for an event until recovered is called. It is
+	// called before the event is sent. Nil means that the handler cannot be made to fail,
+	// and the rule about failing handlers is not tried.
 	Fail func(ctx context.Context, eventID string) (recovered func(), err error)
-	// Others are further credentials that the receiver accepts, such as the other
-	// key while keys are changed. Defaults to none.
+	// Others are further credentials that the receiver accepts, such as the new key
+	// during a rotation. Defaults to none.
 	Others []Credentials
-	// Retired are credentials that the receiver does not accept any more.
+	// Retired are credentials that the receiver no longer accepts.
 	// Defaults to none.
 	Retired []Credentials
-	// Timeout bounds the whole run: what has not been tried by then counts as
-	// broken. One request may take 15 seconds, and one rule 30 and ReadTimeout.
+	// Timeout bounds the whole run. A rule that has not been tried by then counts as
+	// broken. A request may take 15 seconds, and a rule 30 seconds and ReadTimeout.
 	// Defaults to [DefaultTimeout].
 	Timeout time.Duration
-	// Except names the rules ([Rule.Name]) that are not tried, because the
-	// receiver has good reasons to do otherwise. Defaults to none.
+	// Except lists the rules, by [Rule.Name], that are not tried, because the receiver
+	// breaks them on purpose. Defaults to none.
 	Except []string
-	// Client makes the requests. It is to follow no redirects.
-	// Defaults to a client of the suite's own.
+	// Client makes the requests. It must not follow redirects.
+	// Defaults to a client that does not.
 	Client *http.Client
 }
 
-// DefaultTimeout bounds a run. A receiver that is right and answers quickly takes
-// about ReadTimeout and two seconds.
+// DefaultTimeout is the default of [Options.Timeout]. A run against a correct and fast
+// receiver takes about ReadTimeout and two seconds.
 const DefaultTimeout = 2 * time.Minute
 
-// Run sends the receiver at the URL all that a receiver has to cope with. Each
-// rule is a subtest that fails if the rule is broken.
+// Run tests the receiver at the URL. Each rule is a subtest that fails if the receiver
+// breaks the rule.
 func Run(t *testing.T, url string, o Options) {
 	t.Helper()
 	s, err := newSuite(url, o)
@@ -83,19 +80,19 @@ func Run(t *testing.T, url string, o Options) {
 	defer cancel()
 	for _, rule := range rules {
 		t.Run(rule.Name, func(t *testing.T) {
-			verdict := s.verify(ctx, rule)
+			result := s.verify(ctx, rule)
 			switch {
-			case verdict.NotTried != "":
-				t.Logf("not tried: %s", verdict.NotTried)
-			case verdict.Err != nil:
-				t.Errorf("%v\nthe rule: %s", verdict.Err, rule.Why)
+			case result.NotTried != "":
+				t.Logf("not tried: %s", result.NotTried)
+			case result.Err != nil:
+				t.Errorf("%v\nthe rule: %s", result.Err, rule.Why)
 			}
 		})
 	}
 }
 
-// Verify does what [Run] does, outside of a test. The error says that it could
-// not start; whether the receiver keeps the rules is in the Report.
+// Verify is [Run] outside of a test. It returns an error if the options are wrong; the
+// Report says whether the receiver keeps the rules.
 func Verify(ctx context.Context, url string, o Options) (*Report, error) {
 	s, err := newSuite(url, o)
 	if err != nil {
@@ -106,43 +103,44 @@ func Verify(ctx context.Context, url string, o Options) (*Report, error) {
 	defer cancel()
 	report := new(Report)
 	for _, rule := range rules {
-		report.Verdicts = append(report.Verdicts, s.verify(ctx, rule))
+		report.Results = append(report.Results, s.verify(ctx, rule))
 	}
 	return report, nil
 }
 
-// A Report says which rules a receiver keeps.
+// A Report has the results of a run.
 type Report struct {
-	// Verdicts has one for each rule, in the order in which they were tried.
-	Verdicts []Verdict
+	// Results has one result for each rule, in the order in which they were tried.
+	Results []Result
 }
 
-// A Verdict is what was found about one rule.
-type Verdict struct {
-	// Rule is what was tried.
+// A Result is the result of trying one rule.
+type Result struct {
+	// Rule is the rule.
 	Rule Rule
-	// Err says how the rule was broken. Nil if it was kept or not tried.
+	// Err says how the receiver broke the rule. It is nil if the receiver kept the rule or
+	// the rule was not tried.
 	Err error
-	// NotTried says which option the rule needs, or that it is excepted. Empty
-	// if it was tried.
+	// NotTried says why the rule was not tried: it needs an option that is missing, or it
+	// is excepted. It is empty if the rule was tried.
 	NotTried string
 }
 
-// A Rule is what a receiver has to do.
+// A Rule is something that a receiver must do.
 type Rule struct {
-	// Name is short: "wrong secret".
+	// Name is a short name, such as "wrong secret".
 	Name string
-	// Why says what the receiver has to do, and what for.
+	// Why says what the receiver must do, and why.
 	Why string
 
-	needs func(*suite) string // what is missing to try it
+	needs func(*suite) string // returns which option is missing, or ""
 	check func(context.Context, *suite) error
 }
 
 // Broken returns the names of the rules that the receiver breaks.
 func (r *Report) Broken() []string {
 	var names []string
-	for _, v := range r.Verdicts {
+	for _, v := range r.Results {
 		if v.Err != nil {
 			names = append(names, v.Rule.Name)
 		}
@@ -150,10 +148,10 @@ func (r *Report) Broken() []string {
 	return names
 }
 
-// String lists all rules, a line each, and for a broken one what it asks.
+// String has a line for each rule, and for a broken one a second line with the rule.
 func (r *Report) String() string {
 	var b strings.Builder
-	for _, v := range r.Verdicts {
+	for _, v := range r.Results {
 		switch {
 		case v.NotTried != "":
 			fmt.Fprintf(&b, "not tried  %s (%s)\n", v.Rule.Name, v.NotTried)
@@ -171,16 +169,16 @@ type suite struct {
 	Options
 	url   string
 	close func()
-	first message // the first that was acknowledged, to be sent again at the end
+	first message // the first one with a 2xx, which is sent again at the end
 
 	mu   sync.Mutex
-	leak error // what an answer has told
+	leak error // the secret that an answer contained
 }
 
 const (
-	// requestTimeout bounds each request whose receiver is expected to answer.
+	// requestTimeout bounds each request.
 	requestTimeout = 15 * time.Second
-	// ruleTimeout bounds each rule; ReadTimeout comes on top.
+	// ruleTimeout and ReadTimeout together bound each rule.
 	ruleTimeout = 30 * time.Second
 )
 
@@ -196,7 +194,10 @@ func newSuite(target string, o Options) (*suite, error) {
 		name     string
 		negative bool
 	}{
-		{"MaxBody", o.MaxBody < 0}, {"MaxDecoded", o.MaxDecoded < 0}, {"ReadTimeout", o.ReadTimeout < 0}, {"Timeout", o.Timeout < 0},
+		{"MaxBody", o.MaxBody < 0},
+		{"MaxDecoded", o.MaxDecoded < 0},
+		{"ReadTimeout", o.ReadTimeout < 0},
+		{"Timeout", o.Timeout < 0},
 	} {
 		if option.negative {
 			p.Add(option.name, "must not be negative")
@@ -231,8 +232,8 @@ func newSuite(target string, o Options) (*suite, error) {
 	return s, nil
 }
 
-func (s *suite) verify(ctx context.Context, rule Rule) Verdict {
-	v := Verdict{Rule: rule}
+func (s *suite) verify(ctx context.Context, rule Rule) Result {
+	v := Result{Rule: rule}
 	switch {
 	case slices.Contains(s.Except, rule.Name):
 		v.NotTried = "in Options.Except"
@@ -249,7 +250,7 @@ func (s *suite) verify(ctx context.Context, rule Rule) Verdict {
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		v.Err = errors.Join(v.Err, fmt.Errorf("the run was not over within Options.Timeout, %v", s.Timeout))
+		v.Err = errors.Join(v.Err, fmt.Errorf("the run did not end within Options.Timeout, %v", s.Timeout))
 	case ctx.Err() != nil:
 		v.Err = errors.Join(v.Err, context.Cause(ctx))
 	}
@@ -258,11 +259,11 @@ func (s *suite) verify(ctx context.Context, rule Rule) Verdict {
 
 var errNotHandled = errors.New("the receiver's handler was not called")
 
-// handledWithin is how long the effect of an acknowledged event is waited for: a
-// receiver may store it first.
+// handledWithin is how long the suite waits for an acknowledged event to be handled: the
+// receiver may store events first.
 const handledWithin = time.Second / 2
 
-// handled checks how often an event had its effect, where that can be known.
+// handled checks how often an event was handled, if Options.Handled is set.
 func (s *suite) handled(ctx context.Context, id string, want int) error {
 	if s.Handled == nil {
 		return nil
@@ -271,7 +272,7 @@ func (s *suite) handled(ctx context.Context, id string, want int) error {
 		got, err := s.Handled(ctx, id)
 		switch {
 		case err != nil:
-			return fmt.Errorf("asking how often it was handled: %w", err)
+			return fmt.Errorf("Options.Handled: %w", err)
 		case got == want:
 			return nil
 		case got > want:

@@ -238,7 +238,7 @@ func TestBroken(t *testing.T) {
 			"fails on types that it does not know",
 			func(t *testing.T, b *bench) http.Handler {
 				return b.receiver(t).Handler(receiver.HandlerFunc(func(ctx context.Context, e *event.Event) error {
-					if e.Type == "receivertest.type.nobody.knows" {
+					if e.Type == "receivertest.unknown.type" {
 						return fmt.Errorf("unknown type")
 					}
 					return b.count(ctx, e)

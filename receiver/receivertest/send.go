@@ -14,7 +14,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
-// answer is what of a response matters.
+// answer is a response.
 type answer struct {
 	status int
 	header http.Header
@@ -30,7 +30,7 @@ func (a answer) refused() bool {
 
 func (a answer) clientError() bool { return a.status >= 400 && a.status <= 499 }
 
-// later reports whether the answer makes a sender try again.
+// later reports whether the answer makes a sender retry.
 func (a answer) later() bool {
 	switch a.status {
 	case http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -47,22 +47,22 @@ func (s *suite) do(r *http.Request) (answer, error) {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
 	if err != nil {
-		return answer{}, fmt.Errorf("answer broken off: %w", err)
+		return answer{}, fmt.Errorf("answer incomplete: %w", err)
 	}
 	return answer{status: response.StatusCode, header: response.Header, body: string(body)}, nil
 }
 
-// message is a request before it is made.
+// message describes a request.
 type message struct {
 	Credentials
 	id   string
 	body []byte
 	at   time.Time
-	// change is applied last. Nil changes nothing.
+	// change is applied to the request last, unless it is nil.
 	change func(*http.Request)
 }
 
-// message makes one about a new event of the type that the receiver handles.
+// message returns a message with a new event of the type that the receiver handles.
 func (s *suite) message() message {
 	return s.messageOf(event.New(s.EventType, event.Subject{Type: "object", ID: "obj_receivertest"}))
 }
@@ -71,13 +71,13 @@ func (s *suite) messageOf(e *event.Event) message {
 	e.Namespace = "receivertest"
 	body, err := json.Marshal(e)
 	if err != nil {
-		panic(fmt.Sprintf("receivertest: %v", err)) // the suite made it
+		panic(fmt.Sprintf("receivertest: %v", err)) // the suite made the event
 	}
 	return message{Credentials: s.Credentials, id: e.ID, body: body, at: time.Now()}
 }
 
-// request makes the request for a message. right are the signatures that belong to
-// it, which no answer may tell.
+// request makes the request for a message. right are its right signatures, which no answer
+// may contain.
 func (s *suite) request(ctx context.Context, m message) (r *http.Request, right []string, err error) {
 	if r, err = post(ctx, s.url, m.body); err != nil {
 		return nil, nil, err
@@ -125,20 +125,19 @@ func macs(header string) []string {
 	return all
 }
 
-// tellingLength is how long a secret has to be for its text in an answer to be no
-// accident.
-const tellingLength = 8
+// minLeak is the length of a secret from which on its text in an answer is no coincidence.
+const minLeak = 8
 
-// watch notes what an answer tells that it must not.
+// watch records a secret in an answer.
 func (s *suite) watch(got answer, right []string) {
 	text := got.body + fmt.Sprint(got.header)
 	var leak error
-	if len(s.Secret) >= tellingLength && strings.Contains(text, s.Secret) {
-		leak = fmt.Errorf("an answer %d has the secret in it", got.status)
+	if len(s.Secret) >= minLeak && strings.Contains(text, s.Secret) {
+		leak = fmt.Errorf("an answer %d contains the secret", got.status)
 	}
 	for _, mac := range right {
 		if strings.Contains(text, mac) {
-			leak = fmt.Errorf("an answer %d has the signature in it that would have been right", got.status)
+			leak = fmt.Errorf("an answer %d contains the signature that would have been right", got.status)
 		}
 	}
 	if leak == nil {
@@ -155,7 +154,7 @@ func noLeaks(_ context.Context, s *suite) error {
 	return s.leak
 }
 
-// accepted sends a message that has to be acknowledged.
+// accepted sends a message that must get 2xx.
 func (s *suite) accepted(ctx context.Context, what string, m message) error {
 	got, err := s.send(ctx, m)
 	switch {
@@ -167,8 +166,10 @@ func (s *suite) accepted(ctx context.Context, what string, m message) error {
 	return nil
 }
 
-// turnedAway sends a message that must get an answer of a kind, and no effect.
-func (s *suite) turnedAway(ctx context.Context, what string, m message, kind string, is func(answer) bool) (answer, error) {
+// turnedAway sends a message that must get an answer of a kind, and must not be handled.
+func (s *suite) turnedAway(
+	ctx context.Context, what string, m message, kind string, is func(answer) bool,
+) (answer, error) {
 	got, err := s.send(ctx, m)
 	switch {
 	case err != nil:
