@@ -15,9 +15,10 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver/sqldedupe"
 )
 
-// An effect in the database happens exactly once, although the process dies after
-// it and before the sender was told: the claim is done in the same transaction.
-func Example_exactlyOnce() {
+// An effect in the database happens exactly once, although the process dies after the
+// commit and before the sender has its answer: the event is recorded in the transaction of
+// the effect.
+func Example_exactlyOnceWithSQL() {
 	ctx := context.Background()
 	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
@@ -25,7 +26,7 @@ func Example_exactlyOnce() {
 		return
 	}
 	defer func() { _ = db.Close() }()
-	db.SetMaxOpenConns(1) // each connection would have a memory of its own
+	db.SetMaxOpenConns(1) // each connection would have its own database
 	if _, err := db.ExecContext(ctx, "CREATE TABLE payments (event_id TEXT)"); err != nil {
 		fmt.Println(err)
 		return
@@ -46,7 +47,7 @@ func Example_exactlyOnce() {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = tx.Rollback() }() // of no effect after the commit
+		defer func() { _ = tx.Rollback() }() // does nothing after the commit
 		if _, err := tx.ExecContext(ctx, "INSERT INTO payments VALUES (?)", e.ID); err != nil {
 			return err
 		}
