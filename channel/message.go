@@ -12,11 +12,11 @@ import (
 // A Message is what one attempt delivers. It may be shared by several attempts
 // at the same time and is not modified by any of them. Use it by pointer.
 type Message struct {
-	EventID    string
-	EventType  string
-	WebhookID  string // the subscription; empty for a one-off send
-	DeliveryID string // the delivery that this is an attempt of; empty for a one-off send
-	Attempt    int    // from 1
+	EventID        string
+	EventType      string
+	SubscriptionID string // the subscription; empty for a one-off send
+	DeliveryID     string // the delivery that this is an attempt of; empty for a one-off send
+	Attempt        int    // from 1
 
 	// Payload is the event's envelope as JSON, exactly as stored.
 	Payload []byte

@@ -31,7 +31,7 @@ func testManagement(t *testing.T, programs programs) {
 	require.Error(t, err)
 	c, err := client.New(base, key, client.Config{})
 	require.NoError(t, err)
-	created, err := c.Create(t.Context(), &webhook.Webhook{
+	created, err := c.Create(t.Context(), &webhook.Subscription{
 		Name: "The receiver", EventTypes: []event.Pattern{"object.*"},
 		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, httpendpoint.Config{
 			URL: receiver.url("/webhooks"), Headers: map[string]string{"X-Mixpeek-Secret": secret},

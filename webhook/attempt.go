@@ -9,8 +9,8 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 )
 
-// verdict is what an attempt means for its delivery and for its endpoint.
-type verdict struct {
+// result is what an attempt means for its delivery and for its endpoint.
+type result struct {
 	task       *task
 	settlement Settlement
 	health     health
@@ -18,20 +18,20 @@ type verdict struct {
 	elsewhere bool
 	// again says that the task is queued again, and the worker is done with it.
 	again bool
-	// over is called once the verdict is stored, or given up; nil calls nothing.
+	// over is called once the result is stored, or given up; nil calls nothing.
 	over func()
 }
 
-// requeue is the verdict on a delivery that was not attempted: it goes back to
+// requeue is the result on a delivery that was not attempted: it goes back to
 // the store as it was, and so keeps its place in the order.
-func requeue(t *task) verdict {
-	return verdict{task: t, settlement: Settlement{Lease: t.Lease, Status: StatusPending, DueAt: t.DueAt}}
+func requeue(t *task) result {
+	return result{task: t, settlement: Settlement{Lease: t.Lease, Status: StatusPending, DueAt: t.DueAt}}
 }
 
-// leaveToOthers requeues a delivery that another process may be able to attempt
+// requeueForOthers requeues a delivery that another process may be able to attempt
 // at once. This one leaves the endpoint alone for the time, or longer if it goes
 // on like that.
-func leaveToOthers(t *task, wait time.Duration) verdict {
+func requeueForOthers(t *task, wait time.Duration) result {
 	v := requeue(t)
 	v.health, v.elsewhere = health{unhealthy, wait}, true
 	return v
@@ -50,38 +50,38 @@ func (r *run) work() {
 		}
 		unstarted, retriesUntil := r.d.scheduler.finish(t, v.health)
 		if ok {
-			r.verdicts <- v
+			r.results <- v
 		} else {
 			r.d.scheduler.release([]Lease{t.Lease})
 		}
 		for _, u := range unstarted {
 			back := requeue(u)
-			if u.Tries > 0 && !v.elsewhere {
+			if u.AttemptsSinceQueued > 0 && !v.elsewhere {
 				// The pause is told by the time here, and due times by the store's.
 				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(retriesUntil)))
 			}
-			r.verdicts <- back
+			r.results <- back
 		}
 	}
 }
 
-// prepare gets what an attempt needs. It returns nil, with the verdict, if there is
+// prepare gets what an attempt needs. It returns nil, with the result, if there is
 // no attempt to be made, and false if there is nothing to settle either, because
 // the delivery is no longer this process's.
-func (r *run) prepare(t *task) (entry *cacheEntry, v verdict, settle bool) {
+func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 	d := r.d
 	if !d.scheduler.owns(t, d.clock.latest()) {
-		return nil, verdict{}, false
+		return nil, result{}, false
 	}
 	if r.attempts.Err() != nil {
 		return nil, requeue(t), true
 	}
 	var since time.Time
 	if waited := time.Since(t.pushed); waited > d.cfg.PollInterval {
-		// Much may have happened to the webhook while the delivery was queued.
+		// Much may have happened to the subscription while the delivery was queued.
 		since = time.Now().Add(-d.cfg.PollInterval)
 	}
-	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.WebhookID, t.Revision, since)
+	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, since)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, requeue(t), true // deleted: the store counts it as cancelled
@@ -89,44 +89,44 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v verdict, settle bool) {
 		return nil, requeue(t), true
 	case err != nil:
 		if unlogged, ok := d.unreadable.allow(time.Now()); ok {
-			d.cfg.Logger.WarnContext(r.attempts, "webhook: a webhook cannot be read, its deliveries wait",
-				"webhook_id", t.Endpoint.WebhookID, "error", err, "unlogged", unlogged)
+			d.cfg.Logger.WarnContext(r.attempts, "webhook: a subscription cannot be read, its deliveries wait",
+				"webhook_id", t.Endpoint.SubscriptionID, "error", err, "unlogged", unlogged)
 		}
-		return nil, leaveToOthers(t, d.cfg.PollInterval), true
+		return nil, requeueForOthers(t, d.cfg.PollInterval), true
 	case entry.paused:
 		return nil, requeue(t), true // held
 	case entry.channels[t.Endpoint.Channel].elsewhere:
 		// Leave it to a process that has the channel, and look again in a while.
 		if unlogged, ok := d.elsewhere.allow(time.Now()); ok {
 			d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
-				"webhook_id", t.Endpoint.WebhookID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
+				"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
 		}
-		return nil, leaveToOthers(t, breakerMaxWait), true
+		return nil, requeueForOthers(t, breakerMaxWait), true
 	}
-	return entry, verdict{}, true
+	return entry, result{}, true
 }
 
 // attempt makes one attempt. It returns false when there is nothing to settle.
-func (r *run) attempt(t *task) (verdict, bool) {
+func (r *run) attempt(t *task) (result, bool) {
 	d := r.d
 	entry, v, settle := r.prepare(t)
 	if entry == nil {
 		return v, settle
 	}
 	if !d.scheduler.begin(t, entry.channels[t.Endpoint.Channel].host) {
-		return verdict{again: true}, false
+		return result{again: true}, false
 	}
 	attempt, progress, err := d.try(r.attempts, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel], &channel.Message{
-		EventID:    t.EventID,
-		EventType:  t.EventType,
-		WebhookID:  t.Endpoint.WebhookID,
-		DeliveryID: t.DeliveryID.String(),
-		Attempt:    t.Attempts + 1,
-		Payload:    t.Payload,
-		Progress:   t.Progress,
+		EventID:        t.EventID,
+		EventType:      t.EventType,
+		SubscriptionID: t.Endpoint.SubscriptionID,
+		DeliveryID:     t.DeliveryID.String(),
+		Attempt:        t.Attempts + 1,
+		Payload:        t.Payload,
+		Progress:       t.Progress,
 	})
 	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
-		// This process is stopping: no verdict on the endpoint. What the channel
+		// This process is stopping: no result on the endpoint. What the channel
 		// did get done is not to be done again.
 		v := requeue(t)
 		v.settlement.Progress = progress
@@ -139,35 +139,35 @@ func (r *run) attempt(t *task) (verdict, bool) {
 }
 
 // judge decides what follows from an attempt.
-func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) verdict {
+func (d *Dispatcher) judge(t *task, attempt *Attempt, err error) result {
 	s := Settlement{Lease: t.Lease, Attempt: attempt}
 	if err == nil {
 		s.Status = StatusSucceeded
-		return verdict{task: t, settlement: s, health: health{verdict: healthy}}
+		return result{task: t, settlement: s, health: health{result: healthy}}
 	}
 	failure, class := channel.AsError(err), channel.Class(attempt.Class)
 	switch failure.Action {
 	case channel.Permanent:
 		s.Status = StatusDead
-		return verdict{task: t, settlement: s, health: healthOf(failure, class)}
+		return result{task: t, settlement: s, health: healthOf(failure, class)}
 	case channel.Deactivate:
 		s.Status = StatusDead
-		s.PauseWebhook = true
+		s.PauseSubscription = true
 		// Leave the endpoint alone until the store knows that it is paused.
-		return verdict{task: t, settlement: s, health: health{unhealthy, breakerMaxWait}}
+		return result{task: t, settlement: s, health: health{unhealthy, breakerMaxWait}}
 	}
 	var wait time.Duration
 	if failure.Action == channel.Wait {
 		wait = failure.RetryAfter
 	}
-	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.Tries+1, wait)
+	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.AttemptsSinceQueued+1, wait)
 	if !again {
 		s.Status = StatusDead
-		return verdict{task: t, settlement: s, health: healthOf(failure, class)}
+		return result{task: t, settlement: s, health: healthOf(failure, class)}
 	}
 	s.Status = StatusPending
 	s.DueAt = due
-	return verdict{task: t, settlement: s, health: healthOf(failure, class)}
+	return result{task: t, settlement: s, health: healthOf(failure, class)}
 }
 
 // healthOf says what a failure says about the endpoint as a whole. Whatever refuses
@@ -200,11 +200,11 @@ func refusesOne(status int) bool {
 	return status >= 400 && status <= 499
 }
 
-// outcome is a stored verdict as hooks see it.
-func outcome(t *task, s *Settlement) Outcome {
+// outcome is a stored result as hooks see it.
+func hookResult(t *task, s *Settlement) Result {
 	attempt := *s.Attempt
 	attempt.Number = t.Attempts + 1
-	return Outcome{
+	return Result{
 		DeliveryID:     t.DeliveryID,
 		OrganizationID: t.OrganizationID,
 		Endpoint:       t.Endpoint,

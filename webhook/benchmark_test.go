@@ -28,7 +28,7 @@ func BenchmarkDispatcher(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := d.CreateWebhook(b.Context(), &webhook.Webhook{
+	if err := d.CreateSubscription(b.Context(), &webhook.Subscription{
 		Name: "bench", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
 	}); err != nil {
 		b.Fatal(err)

@@ -24,7 +24,7 @@ type breaker struct {
 	retries     pause // of those that were
 	// asked is until when the endpoint has asked to be left alone (429 or 503
 	// with Retry-After). An answer to an earlier request does not end that.
-	asked time.Time
+	skippedIn time.Time
 }
 
 // pause is a time to leave an endpoint alone.
@@ -43,34 +43,34 @@ const (
 
 // health is what an attempt says about its endpoint.
 type health struct {
-	verdict healthVerdict
+	result healthSignal
 	// wait is what the endpoint asked for.
 	wait time.Duration
 }
 
-type healthVerdict int
+type healthSignal int
 
 const (
-	unknownHealth healthVerdict = iota // the attempt says nothing about the endpoint
-	healthy                            // it answers, if only to refuse this event
+	unknownHealth healthSignal = iota // the attempt says nothing about the endpoint
+	healthy                           // it answers, if only to refuse this event
 	unhealthy
 )
 
 // record notes how an attempt of the delivery went. retry says that the delivery
 // had been attempted before, and weight how many failures it counts for.
 func (b *breaker) record(h health, id DeliveryID, retry bool, weight int) {
-	switch h.verdict {
+	switch h.result {
 	case unknownHealth:
 		return
 	case healthy:
-		*b = breaker{asked: b.asked}
+		*b = breaker{skippedIn: b.skippedIn}
 		return
 	case unhealthy:
 	}
 	now := time.Now()
 	b.lastFailure = now
-	if asked := now.Add(h.wait); h.wait > 0 && asked.After(b.asked) {
-		b.asked = asked
+	if asked := now.Add(h.wait); h.wait > 0 && asked.After(b.skippedIn) {
+		b.skippedIn = asked
 	}
 	switch {
 	case b.tripped() && retry:
@@ -120,11 +120,11 @@ func (b *breaker) openForRetries() bool {
 }
 
 // quiet saves asking for the time, for nearly all endpoints.
-func (b *breaker) quiet() bool { return b.asked.IsZero() && b.retries.length == 0 }
+func (b *breaker) quiet() bool { return b.skippedIn.IsZero() && b.retries.length == 0 }
 
-func (b *breaker) blockedUntil() time.Time { return later(b.asked, b.fresh.until) }
+func (b *breaker) blockedUntil() time.Time { return later(b.skippedIn, b.fresh.until) }
 
-func (b *breaker) retriesBlockedUntil() time.Time { return later(b.asked, b.retries.until) }
+func (b *breaker) retriesBlockedUntil() time.Time { return later(b.skippedIn, b.retries.until) }
 
 // forgettable reports whether nothing is held against the endpoint any more.
 func (b *breaker) forgettable() bool {

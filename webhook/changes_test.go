@@ -19,7 +19,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-func TestAnIDUsedAgainIsAnotherWebhook(t *testing.T) {
+func TestAnIDUsedAgainIsAnotherSubscription(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -45,16 +45,16 @@ func TestAnIDUsedAgainIsAnotherWebhook(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { _ = worker.Run(ctx); close(done) }()
-		w := func(org, url string) *webhook.Webhook {
-			return &webhook.Webhook{ID: "wh_0123456789abcdef", OrganizationID: org, Name: "x", EventTypes: []event.Pattern{"*"},
+		w := func(org, url string) *webhook.Subscription {
+			return &webhook.Subscription{ID: "wh_0123456789abcdef", OrganizationID: org, Name: "x", EventTypes: []event.Pattern{"*"},
 				Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": url})}}
 		}
-		require.NoError(t, manager.CreateWebhook(ctx, w("orgA", "https://a/")))
+		require.NoError(t, manager.CreateSubscription(ctx, w("orgA", "https://a/")))
 		ev := func(org string) *event.Event { e := newEvent(event.ObjectCreated); e.OrganizationID = org; return e }
 		require.NoError(t, manager.Emit(ctx, ev("orgA")))
 		time.Sleep(2 * time.Second)
-		require.NoError(t, manager.DeleteWebhook(ctx, "orgA", "wh_0123456789abcdef"))
-		require.NoError(t, manager.CreateWebhook(ctx, w("orgB", "https://b/")))
+		require.NoError(t, manager.DeleteSubscription(ctx, "orgA", "wh_0123456789abcdef"))
+		require.NoError(t, manager.CreateSubscription(ctx, w("orgB", "https://b/")))
 		require.NoError(t, manager.Emit(ctx, ev("orgB")))
 		time.Sleep(time.Hour)
 		require.NoError(t, manager.Emit(ctx, ev("orgB")))
@@ -80,14 +80,14 @@ func TestAPauseInAnotherProcessStopsWhatIsQueued(t *testing.T) {
 			return channel.Result{StatusCode: 200}, nil
 		})
 		other := benchOn(t, store, webhook.Config{}, accept)
-		w := b.subscribe(t, "*")
+		sub := b.subscribe(t, "*")
 		b.run(t)
 		for range 150 {
 			b.emit(t, event.ObjectCreated)
 		}
 		time.Sleep(time.Second)
-		w.Paused = true
-		require.NoError(t, other.UpdateWebhook(t.Context(), w))
+		sub.Paused = true
+		require.NoError(t, other.UpdateSubscription(t.Context(), sub))
 		paused.Store(true)
 		time.Sleep(10 * time.Minute)
 		assert.Zero(t, after.Load(), "of %d", total.Load())
@@ -101,16 +101,16 @@ func TestAnAnswerOfTheOldURLDoesNotPauseTheNew(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			return channel.Result{StatusCode: 410}, status(410)
 		})
-		w := b.subscribe(t, "*")
+		sub := b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(time.Second)
-		w.Channels = []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "https://new.example.com/"})}
-		require.NoError(t, b.UpdateWebhook(t.Context(), w))
+		sub.Channels = []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "https://new.example.com/"})}
+		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
 		time.Sleep(10 * time.Second)
-		got, err := b.Webhook(t.Context(), "", w.ID)
+		got, err := b.Subscription(t.Context(), "", sub.ID)
 		require.NoError(t, err)
-		assert.False(t, got.Paused, "the answer of the old URL paused the webhook with the new one")
+		assert.False(t, got.Paused, "the answer of the old URL paused the subscription with the new one")
 	})
 }
 
@@ -134,16 +134,16 @@ func TestCancelStopsWhatIsQueued(t *testing.T) {
 	})
 }
 
-func TestPutWebhookNeedsAnID(t *testing.T) {
+func TestPutSubscriptionNeedsAnID(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, webhook.Config{}, accept)
 	put := func() error {
-		return b.PutWebhook(t.Context(), &webhook.Webhook{Name: "x", EventTypes: []event.Pattern{"*"},
+		return b.PutSubscription(t.Context(), &webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"},
 			Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{})}})
 	}
 	_ = put()
 	_ = put()
-	list, err := b.Webhooks(t.Context(), webhook.WebhookQuery{})
+	list, err := b.Subscriptions(t.Context(), webhook.SubscriptionQuery{})
 	require.NoError(t, err)
 	assert.Empty(t, list)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// channelCache keeps webhooks' channels, with their compiled templates, until
-// the webhook changes.
+// channelCache keeps subscriptions' channels, with their compiled templates, until
+// the subscription changes.
 type channelCache struct {
 	store    Store
 	registry *channel.Registry
@@ -22,7 +22,7 @@ type channelCache struct {
 	loads   map[cacheKey]*cacheLoad
 }
 
-type cacheKey struct{ organizationID, webhookID string }
+type cacheKey struct{ organizationID, subscriptionID string }
 
 type cacheEntry struct {
 	revision int64
@@ -48,9 +48,9 @@ type openedChannel struct {
 	elsewhere bool
 }
 
-// maxCachedWebhooks bounds the memory that webhooks nobody delivers to any more
+// maxCachedSubscriptions bounds the memory that subscriptions nobody delivers to any more
 // can hold.
-const maxCachedWebhooks = 20_000
+const maxCachedSubscriptions = 20_000
 
 func newChannelCache(store Store, registry *channel.Registry) *channelCache {
 	return &channelCache{
@@ -59,13 +59,13 @@ func newChannelCache(store Store, registry *channel.Registry) *channelCache {
 	}
 }
 
-// open makes the channels of a webhook, by key. The error names every problem.
-func (c *channelCache) open(w *Webhook) (map[string]openedChannel, error) {
+// open makes the channels of a subscription, by key. The error names every problem.
+func (c *channelCache) open(sub *Subscription) (map[string]openedChannel, error) {
 	var p event.Problems
-	opened := make(map[string]openedChannel, len(w.Channels))
+	opened := make(map[string]openedChannel, len(sub.Channels))
 	names := c.registry.Names()
-	keys := w.ChannelKeys()
-	for i, cfg := range w.Channels {
+	keys := sub.ChannelKeys()
+	for i, cfg := range sub.Channels {
 		known := slices.Contains(names, cfg.Channel)
 		if cfg.Channel == "" || known && !isJSONObject(cfg.Configs) {
 			continue // Validate says so
@@ -93,8 +93,8 @@ func (c *channelCache) openOne(cfg ChannelConfig) (opened openedChannel) {
 	return openedChannel{Channel: ch, host: hostKey{channel.HostOf(ch), channel.LimitOf(ch)}}
 }
 
-// get returns the webhook's channels as of the revision or a later one, read no
-// earlier than the given time. It returns ErrNotFound if the webhook is gone.
+// get returns the subscription's channels as of the revision or a later one, read no
+// earlier than the given time. It returns ErrNotFound if the subscription is gone.
 func (c *channelCache) get(ctx context.Context, organizationID, id string, revision int64, since time.Time) (*cacheEntry, error) {
 	key := cacheKey{organizationID, id}
 	for {
@@ -119,16 +119,16 @@ func (c *channelCache) get(ctx context.Context, organizationID, id string, revis
 	}
 }
 
-// load reads the webhook, for all who wait.
+// load reads the subscription, for all who wait.
 func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) {
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	w, err := c.store.Webhook(ctx, key.organizationID, key.webhookID)
+	sub, err := c.store.Subscription(ctx, key.organizationID, key.subscriptionID)
 	if err == nil {
-		load.entry = &cacheEntry{revision: w.Revision, paused: w.Paused, channels: c.opened(key, w.Revision), loaded: started}
+		load.entry = &cacheEntry{revision: sub.Revision, paused: sub.Paused, channels: c.opened(key, sub.Revision), loaded: started}
 		if load.entry.channels == nil {
-			load.entry.channels, _ = c.open(w) // each channel has its own error
+			load.entry.channels, _ = c.open(sub) // each channel has its own error
 		}
 	}
 	load.err = err
@@ -137,7 +137,7 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) 
 	delete(c.loads, key)
 	if err == nil {
 		for other := range c.entries { // in no order
-			if len(c.entries) < maxCachedWebhooks {
+			if len(c.entries) < maxCachedSubscriptions {
 				break
 			}
 			delete(c.entries, other)
@@ -147,8 +147,8 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) 
 	close(load.done)
 }
 
-// opened returns the channels of the webhook if they are of this revision:
-// compiling templates again would cost more than reading the webhook did.
+// opened returns the channels of the subscription if they are of this revision:
+// compiling templates again would cost more than reading the subscription did.
 func (c *channelCache) opened(key cacheKey, revision int64) map[string]openedChannel {
 	c.mu.Lock()
 	defer c.mu.Unlock()

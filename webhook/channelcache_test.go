@@ -19,18 +19,18 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// readingStore counts how often each webhook is read.
+// readingStore counts how often each subscription is read.
 type readingStore struct {
 	webhook.Store
 	mu   sync.Mutex
 	read map[string]int
 }
 
-func (s *readingStore) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
+func (s *readingStore) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
 	s.mu.Lock()
 	s.read[id]++
 	s.mu.Unlock()
-	return s.Store.Webhook(ctx, organizationID, id)
+	return s.Store.Subscription(ctx, organizationID, id)
 }
 
 // take returns the counts since the last call.
@@ -42,7 +42,7 @@ func (s *readingStore) take() map[string]int {
 	return read
 }
 
-func TestAChangeReadsAndOpensOneWebhook(t *testing.T) {
+func TestAChangeReadsAndOpensOneSubscription(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &readingStore{Store: memstore.New(), read: make(map[string]int)}
@@ -59,11 +59,11 @@ func TestAChangeReadsAndOpensOneWebhook(t *testing.T) {
 		require.NoError(t, err)
 		other, err := webhook.New(store, webhook.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
-		var hooks []*webhook.Webhook
+		var hooks []*webhook.Subscription
 		for range 50 {
-			w := &webhook.Webhook{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{})}}
-			require.NoError(t, d.CreateWebhook(t.Context(), w))
-			hooks = append(hooks, w)
+			sub := &webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{})}}
+			require.NoError(t, d.CreateSubscription(t.Context(), sub))
+			hooks = append(hooks, sub)
 		}
 		b := &testBench{Dispatcher: d}
 		b.run(t)
@@ -73,7 +73,7 @@ func TestAChangeReadsAndOpensOneWebhook(t *testing.T) {
 		assert.Len(t, store.take(), len(hooks))
 		assert.EqualValues(t, len(hooks), opened.Load())
 
-		// Deliveries that wait for seconds have their webhooks read again, and
+		// Deliveries that wait for seconds have their subscriptions read again, and
 		// one that has not changed is not opened again.
 		opened.Store(0)
 		for range 5 {
@@ -83,11 +83,11 @@ func TestAChangeReadsAndOpensOneWebhook(t *testing.T) {
 		assert.Len(t, store.take(), len(hooks))
 		assert.Zero(t, opened.Load())
 
-		require.NoError(t, other.UpdateWebhook(t.Context(), hooks[7]))
+		require.NoError(t, other.UpdateSubscription(t.Context(), hooks[7]))
 		opened.Store(0)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(2 * time.Second)
-		assert.Equal(t, map[string]int{hooks[7].ID: 1}, store.take(), "a change reads the webhook that changed, and no other")
+		assert.Equal(t, map[string]int{hooks[7].ID: 1}, store.take(), "a change reads the subscription that changed, and no other")
 		assert.EqualValues(t, 1, opened.Load())
 	})
 }

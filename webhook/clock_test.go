@@ -42,9 +42,9 @@ func (s *clockedStore) given(at time.Time) {
 	s.worst = max(s.worst, at.Sub(s.clock()).Abs())
 }
 
-func (s *clockedStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+func (s *clockedStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
 	s.given(now)
-	return s.Store.Enqueue(ctx, now, events, offer)
+	return s.Store.Enqueue(ctx, now, events, prefetch)
 }
 
 func (s *clockedStore) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {

@@ -12,8 +12,8 @@ import (
 
 // Config tunes a Dispatcher. The zero value works.
 type Config struct {
-	// Channels holds the channels that webhooks can use. Defaults to
-	// standard.New with a zero Config: webhook and slack, HTTPS only, no
+	// Channels holds the channels that subscriptions can use. Defaults to
+	// standard.New with a zero Config: subscription and slack, HTTPS only, no
 	// private addresses.
 	Channels *channel.Registry
 
@@ -46,7 +46,7 @@ type Config struct {
 	// MaxAttemptTimeout bounds every attempt, whatever its channel or the
 	// subscriber's configuration says: a longer timeout is cut to it. Channels
 	// that limit their attempts themselves (see [channel.Limited]), as mail does,
-	// are not cut. Defaults to 5 minutes, the longest that a webhook may ask for;
+	// are not cut. Defaults to 5 minutes, the longest that a subscription may ask for;
 	// lower it to have slots come free earlier.
 	MaxAttemptTimeout time.Duration
 
@@ -77,7 +77,7 @@ type Config struct {
 	// are given the same are bounded together.
 	Renders *template.Gate
 
-	// Quota bounds the webhooks and channels of one organization. Defaults as its
+	// Quota bounds the subscriptions and channels of one organization. Defaults as its
 	// fields say.
 	Quota Quota
 
@@ -88,7 +88,7 @@ type Config struct {
 	// Retention says how long finished deliveries are kept.
 	Retention Retention
 
-	// Logger hears of trouble: a store that fails, a webhook that was
+	// Logger hears of trouble: a store that fails, a subscription that was
 	// deactivated, a channel that panicked. Defaults to slog.Default().
 	Logger *slog.Logger
 
@@ -108,15 +108,15 @@ type Retention struct {
 }
 
 // Hooks are functions that the Dispatcher calls, from one goroutine at a time. They
-// should not block: verdicts are stored meanwhile, but only until 4096 calls wait.
+// should not block: results are stored meanwhile, but only until 4096 calls wait.
 type Hooks struct {
-	// Attempted is called after each attempt, once its verdict is stored. It is
-	// not called for a verdict that came too late and was refused.
-	Attempted func(Outcome)
+	// Attempted is called after each attempt, once its result is stored. It is
+	// not called for a result that came too late and was refused.
+	Attempted func(Result)
 }
 
 // Outcome is an attempt and what follows from it.
-type Outcome struct {
+type Result struct {
 	DeliveryID     DeliveryID
 	OrganizationID string
 	Endpoint       Endpoint

@@ -14,17 +14,17 @@ import (
 //	pending ──claim──▶ in flight ──accepted──▶ succeeded
 //	   ▲                  │ retryable, budget left: pending again, due later
 //	   │                  │ permanent, or out of budget: dead
-//	   └── lease expired  │ webhook deleted: cancelled · webhook paused: held
+//	   └── lease expired  │ subscription deleted: cancelled · subscription paused: held
 //	dead, succeeded, cancelled ──replay──▶ pending
 type Status string
 
-// The states of a delivery. Held and, once its webhook is deleted, cancelled
+// The states of a delivery. Held and, once its subscription is deleted, cancelled
 // follow from the webhook: pausing or deleting one changes what all of its
 // unfinished deliveries report, at once.
 const (
 	StatusPending   Status = "pending"
 	StatusInFlight  Status = "in_flight"
-	StatusHeld      Status = "held"
+	StatusPaused    Status = "paused"
 	StatusSucceeded Status = "succeeded"
 	StatusDead      Status = "dead"
 	StatusCancelled Status = "cancelled"
@@ -69,8 +69,8 @@ func ParseDeliveryID(s string) (DeliveryID, error) {
 // Endpoint is where a delivery goes: one channel of one webhook. It is the
 // unit of fairness: queues, caps and breakers are kept for each endpoint.
 type Endpoint struct {
-	WebhookID string `json:"webhook_id"`
-	// Channel is one of [Webhook.ChannelKeys].
+	SubscriptionID string `json:"webhook_id"`
+	// Channel is one of [Subscription.ChannelKeys].
 	Channel string `json:"channel"`
 }
 

@@ -49,45 +49,45 @@ func FuzzParseDeliveryID(f *testing.F) {
 	})
 }
 
-func TestWebhookJSON(t *testing.T) {
+func TestSubscriptionJSON(t *testing.T) {
 	t.Parallel()
 	const contract = `{"webhook_id":"wh_1234567890abcdef","webhook_name":"Production Monitoring","event_types":["object.*"],` +
 		`"channels":[{"channel":"webhook","configs":{"url":"https://example.com/","timeout":2.5}}],"is_active":false,` +
 		`"created_at":"2025-10-08T16:09:00Z","updated_at":"2025-10-09T16:09:00Z"}`
-	var w webhook.Webhook
-	require.NoError(t, json.Unmarshal([]byte(contract), &w))
-	assert.True(t, w.Paused)
-	require.NoError(t, w.Validate())
-	raw, err := json.Marshal(w)
+	var sub webhook.Subscription
+	require.NoError(t, json.Unmarshal([]byte(contract), &sub))
+	assert.True(t, sub.Paused)
+	require.NoError(t, sub.Validate())
+	raw, err := json.Marshal(sub)
 	require.NoError(t, err)
 	assert.JSONEq(t, contract, string(raw))
 
-	require.NoError(t, json.Unmarshal([]byte(`{"webhook_name":"x"}`), &w))
-	assert.False(t, w.Paused, "active unless it says otherwise")
-	require.NoError(t, json.Unmarshal([]byte(`{"webhook_name":"x","is_active":null}`), &w))
-	assert.False(t, w.Paused)
+	require.NoError(t, json.Unmarshal([]byte(`{"webhook_name":"x"}`), &sub))
+	assert.False(t, sub.Paused, "active unless it says otherwise")
+	require.NoError(t, json.Unmarshal([]byte(`{"webhook_name":"x","is_active":null}`), &sub))
+	assert.False(t, sub.Paused)
 
 	var invalid *event.ValidationError
-	require.ErrorAs(t, json.Unmarshal([]byte(`{"event_types":"all"}`), &w), &invalid)
+	require.ErrorAs(t, json.Unmarshal([]byte(`{"event_types":"all"}`), &sub), &invalid)
 	assert.Equal(t, "event_types", invalid.Problems[0].Field)
-	assert.Error(t, json.Unmarshal([]byte(`[]`), &w))
+	assert.Error(t, json.Unmarshal([]byte(`[]`), &sub))
 
-	w.OrganizationID, w.Revision = "org_1", 7
-	raw, err = json.Marshal(w)
+	sub.OrganizationID, sub.Revision = "org_1", 7
+	raw, err = json.Marshal(sub)
 	require.NoError(t, err)
 	assert.NotContains(t, string(raw), "org_1", "the owner is never in the JSON")
 }
 
-func FuzzWebhookJSON(f *testing.F) {
+func FuzzSubscriptionJSON(f *testing.F) {
 	f.Add([]byte(`{"webhook_name":"x","event_types":["*"],"channels":[{"channel":"webhook","configs":{}}],"is_active":true}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var w webhook.Webhook
-		if json.Unmarshal(data, &w) != nil || w.Validate() != nil {
+		var sub webhook.Subscription
+		if json.Unmarshal(data, &sub) != nil || sub.Validate() != nil {
 			return
 		}
-		raw, err := json.Marshal(w)
+		raw, err := json.Marshal(sub)
 		require.NoError(t, err)
-		var again webhook.Webhook
+		var again webhook.Subscription
 		require.NoError(t, json.Unmarshal(raw, &again))
 		require.NoError(t, again.Validate())
 	})
@@ -95,7 +95,7 @@ func FuzzWebhookJSON(f *testing.F) {
 
 func TestWebhookNames(t *testing.T) {
 	t.Parallel()
-	w := webhook.Webhook{
+	sub := webhook.Subscription{
 		ID: webhook.NewID(), EventTypes: []event.Pattern{"*"},
 		Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
 	}
@@ -103,19 +103,19 @@ func TestWebhookNames(t *testing.T) {
 		"x": true, "Übung ☕": true, strings.Repeat("é", 200): true,
 		"": false, strings.Repeat("é", 201): false, "a\x00b": false, "a\nb": false, "a\xffb": false,
 	} {
-		w.Name = name
-		assert.Equal(t, valid, w.Validate() == nil, "%q", name)
+		sub.Name = name
+		assert.Equal(t, valid, sub.Validate() == nil, "%q", name)
 	}
 }
 
-func TestWebhookIDs(t *testing.T) {
+func TestSubscriptionIDs(t *testing.T) {
 	t.Parallel()
-	w := webhook.Webhook{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})}}
+	sub := webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})}}
 	for id, valid := range map[string]bool{
 		webhook.NewID(): true, "wh_1234567890abcdef": true, "wh_ABCDEF7890abcdef": true, "wh_a1B2c3D4e5": true,
 		"": false, "wh_": false, "1234567890abcdef": false, "wh_1234567890abcde": false, "wh_1234567890abcdefg": false, "wh_a1B2c3D4e-": false,
 	} {
-		w.ID = id
-		assert.Equal(t, valid, w.Validate() == nil, id)
+		sub.ID = id
+		assert.Equal(t, valid, sub.Validate() == nil, id)
 	}
 }

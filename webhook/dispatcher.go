@@ -71,7 +71,7 @@ func New(store Store, cfg Config) (*Dispatcher, error) {
 	return d, nil
 }
 
-// Channels returns the channels that webhooks can use: Config.Channels.
+// Channels returns the channels that subscriptions can use: Config.Channels.
 func (d *Dispatcher) Channels() *channel.Registry { return d.cfg.Channels }
 
 // Renders returns the Gate that bounds how many templates are rendered at once:
@@ -79,42 +79,42 @@ func (d *Dispatcher) Channels() *channel.Registry { return d.cfg.Channels }
 // previews, does so under a context of this Gate.
 func (d *Dispatcher) Renders() *template.Gate { return d.cfg.Renders }
 
-// CheckWebhook reports everything that is wrong with a webhook, as an
+// CheckSubscription reports everything that is wrong with a subscription, as an
 // [event.ValidationError]: its fields and, for each channel, those of its
-// configs. An empty id is not wrong, because CreateWebhook sets it. Nothing is
+// configs. An empty id is not wrong, because CreateSubscription sets it. Nothing is
 // stored or asked of the store.
 //
 // A field of the configs that the channel's driver does not list (see
 // [channel.FieldLister]) is a slip, and wrong: drivers themselves pass it over.
-func (d *Dispatcher) CheckWebhook(w *Webhook) error {
-	if w == nil {
-		return errNilWebhook()
+func (d *Dispatcher) CheckSubscription(sub *Subscription) error {
+	if sub == nil {
+		return errNilSubscription()
 	}
-	if w.ID == "" {
-		named := *w
+	if sub.ID == "" {
+		named := *sub
 		named.ID = NewID()
-		w = &named
+		sub = &named
 	}
 	var p event.Problems
-	p.AddError("", w.Validate())
-	if w.checkBounds(&event.Problems{}) { // what is too large is not compiled
-		_, err := d.channels.open(w)
+	p.AddError("", sub.Validate())
+	if sub.checkBounds(&event.Problems{}) { // what is too large is not compiled
+		_, err := d.channels.open(sub)
 		p.AddError("", err)
-		d.checkFields(&p, w)
+		d.checkFields(&p, sub)
 	}
 	return p.Err()
 }
 
-// errNilWebhook is the error of a call that got no webhook.
-func errNilWebhook() error {
+// errNilSubscription is the error of a call that got no webhook.
+func errNilSubscription() error {
 	var p event.Problems
-	p.Add("", "the webhook is nil")
+	p.Add("", "the subscription is nil")
 	return p.Err()
 }
 
 // checkFields finds what the configs of channels hold that no driver reads.
-func (d *Dispatcher) checkFields(p *event.Problems, w *Webhook) {
-	for i, c := range w.Channels {
+func (d *Dispatcher) checkFields(p *event.Problems, sub *Subscription) {
+	for i, c := range sub.Channels {
 		fields, listed := d.cfg.Channels.Fields(c.Channel)
 		var members map[string]json.RawMessage
 		if !listed || json.Unmarshal(c.Configs, &members) != nil {
@@ -136,114 +136,114 @@ func (d *Dispatcher) checkFields(p *event.Problems, w *Webhook) {
 	}
 }
 
-// CreateWebhook checks w as CheckWebhook does and stores it, and sets in w what
+// CreateSubscription checks w as CheckSubscription does and stores it, and sets in w what
 // the library decides: the id if it is empty, the times, the revision.
 // ErrExists says that the id is taken, and ErrLimit that the organization has as
-// many webhooks or channels as it may: see [Config.Quota].
+// many subscriptions or channels as it may: see [Config.Quota].
 //
-// Events that are emitted after CreateWebhook has returned reach the webhook.
-func (d *Dispatcher) CreateWebhook(ctx context.Context, w *Webhook) error {
-	if w == nil {
-		return errNilWebhook()
+// Events that are emitted after CreateSubscription has returned reach the webhook.
+func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *Subscription) error {
+	if sub == nil {
+		return errNilSubscription()
 	}
-	if w.ID == "" {
-		w.ID = NewID()
+	if sub.ID == "" {
+		sub.ID = NewID()
 	}
-	if err := d.CheckWebhook(w); err != nil {
+	if err := d.CheckSubscription(sub); err != nil {
 		return err
 	}
-	w.CreatedAt = now()
-	w.UpdatedAt = w.CreatedAt
-	return d.store.CreateWebhook(ctx, w, d.cfg.Quota)
+	sub.CreatedAt = now()
+	sub.UpdatedAt = sub.CreatedAt
+	return d.store.CreateSubscription(ctx, sub, d.cfg.Quota)
 }
 
-// UpdateWebhook checks w as CheckWebhook does and replaces the stored webhook
+// UpdateSubscription checks w as CheckSubscription does and replaces the stored subscription
 // of its id. w.Revision must be the stored one, as read before: if another call
-// has changed it since, UpdateWebhook returns ErrConflict. It returns ErrLimit if
+// has changed it since, UpdateSubscription returns ErrConflict. It returns ErrLimit if
 // the channels that it adds exceed the quota.
 //
-// Pausing holds the webhook's deliveries, and making it active again lets them
+// Pausing holds the subscription's deliveries, and making it active again lets them
 // go on. An attempt that is under way in any process still ends; deliveries that
 // another process has queued already may go out for Config.PollInterval longer.
-func (d *Dispatcher) UpdateWebhook(ctx context.Context, w *Webhook) error {
-	if err := d.CheckWebhook(w); err != nil {
+func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *Subscription) error {
+	if err := d.CheckSubscription(sub); err != nil {
 		return err
 	}
-	w.UpdatedAt = now()
-	if err := d.store.UpdateWebhook(ctx, w, d.cfg.Quota); err != nil {
+	sub.UpdatedAt = now()
+	if err := d.store.UpdateSubscription(ctx, sub, d.cfg.Quota); err != nil {
 		return err
 	}
-	d.webhookChanged(ctx, w.OrganizationID, w.ID)
+	d.subscriptionChanged(ctx, sub.OrganizationID, sub.ID)
 	return nil
 }
 
-// PutWebhook creates the webhook, or makes the stored webhook of its id equal to
+// PutSubscription creates the subscription, or makes the stored subscription of its id equal to
 // w, whatever its revision: for subscriptions that a service declares in its
 // own code or configuration. w.ID must be set.
-func (d *Dispatcher) PutWebhook(ctx context.Context, w *Webhook) error {
-	if w == nil {
-		return errNilWebhook()
+func (d *Dispatcher) PutSubscription(ctx context.Context, sub *Subscription) error {
+	if sub == nil {
+		return errNilSubscription()
 	}
-	if w.ID == "" {
+	if sub.ID == "" {
 		var p event.Problems
 		p.Add("webhook_id", "is required")
 		return p.Err()
 	}
 	for {
-		stored, err := d.Webhook(ctx, w.OrganizationID, w.ID)
+		stored, err := d.Subscription(ctx, sub.OrganizationID, sub.ID)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			if err = d.CreateWebhook(ctx, w); !errors.Is(err, ErrExists) {
+			if err = d.CreateSubscription(ctx, sub); !errors.Is(err, ErrExists) {
 				return err
 			}
-			if _, again := d.Webhook(ctx, w.OrganizationID, w.ID); errors.Is(again, ErrNotFound) {
+			if _, again := d.Subscription(ctx, sub.OrganizationID, sub.ID); errors.Is(again, ErrNotFound) {
 				return err // the id is another organization's
 			}
 		case err != nil:
 			return err
 		default:
-			w.Revision, w.CreatedAt = stored.Revision, stored.CreatedAt
-			if err = d.UpdateWebhook(ctx, w); !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+			sub.Revision, sub.CreatedAt = stored.Revision, stored.CreatedAt
+			if err = d.UpdateSubscription(ctx, sub); !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
 				return err
 			}
 		}
 	}
 }
 
-// DeleteWebhook removes a webhook and cancels its unfinished deliveries. Their
+// DeleteSubscription removes a subscription and cancels its unfinished deliveries. Their
 // history stays. It returns ErrNotFound if the organization has no such webhook.
-func (d *Dispatcher) DeleteWebhook(ctx context.Context, organizationID, id string) error {
-	return d.DeleteWebhookRevision(ctx, organizationID, id, 0)
+func (d *Dispatcher) DeleteSubscription(ctx context.Context, organizationID, id string) error {
+	return d.DeleteSubscriptionRevision(ctx, organizationID, id, 0)
 }
 
-// DeleteWebhookRevision is DeleteWebhook for a webhook that is still at the
+// DeleteSubscriptionRevision is DeleteSubscription for a subscription that is still at the
 // revision: if another call has changed it since, it returns ErrConflict.
 // Revision 0 is any.
-func (d *Dispatcher) DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error {
+func (d *Dispatcher) DeleteSubscriptionRevision(ctx context.Context, organizationID, id string, revision int64) error {
 	if !storable(organizationID, id) {
 		return ErrNotFound
 	}
-	if err := d.store.DeleteWebhook(ctx, organizationID, id, revision); err != nil {
+	if err := d.store.DeleteSubscription(ctx, organizationID, id, revision); err != nil {
 		return err
 	}
-	d.webhookChanged(ctx, organizationID, id)
+	d.subscriptionChanged(ctx, organizationID, id)
 	return nil
 }
 
-// Webhook returns one webhook of the organization, or ErrNotFound.
-func (d *Dispatcher) Webhook(ctx context.Context, organizationID, id string) (*Webhook, error) {
+// Subscription returns one subscription of the organization, or ErrNotFound.
+func (d *Dispatcher) Subscription(ctx context.Context, organizationID, id string) (*Subscription, error) {
 	if !storable(organizationID, id) {
 		return nil, ErrNotFound
 	}
-	return d.store.Webhook(ctx, organizationID, id)
+	return d.store.Subscription(ctx, organizationID, id)
 }
 
-// Webhooks returns the organization's webhooks that fit the query, the oldest first.
-func (d *Dispatcher) Webhooks(ctx context.Context, q WebhookQuery) ([]*Webhook, error) {
+// Subscriptions returns the organization's subscriptions that fit the query, the oldest first.
+func (d *Dispatcher) Subscriptions(ctx context.Context, q SubscriptionQuery) ([]*Subscription, error) {
 	if !storable(q.OrganizationID, q.EventType, q.After.ID) {
 		return nil, nil
 	}
-	return d.store.Webhooks(ctx, q)
+	return d.store.Subscriptions(ctx, q)
 }
 
 // EventPayload returns the JSON of an event as it was emitted, or ErrNotFound.
@@ -257,7 +257,7 @@ func (d *Dispatcher) EventPayload(ctx context.Context, organizationID, eventID s
 // Deliveries returns the deliveries that fit the query, the newest first. To
 // read on, set q.Before to the last id of the answer.
 func (d *Dispatcher) Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error) {
-	if !storable(q.OrganizationID, q.EventID, q.EventType, q.WebhookID, string(q.Status)) {
+	if !storable(q.OrganizationID, q.EventID, q.EventType, q.SubscriptionID, string(q.Status)) {
 		return nil, nil
 	}
 	return d.store.Deliveries(ctx, q)
@@ -272,7 +272,7 @@ func (d *Dispatcher) Delivery(ctx context.Context, organizationID string, id Del
 }
 
 // Cancel ends a delivery that is not settled. An attempt that is under way
-// still ends, but its verdict no longer counts. A settled one is ErrState.
+// still ends, but its result no longer counts. A settled one is ErrWrongStatus.
 func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id DeliveryID) error {
 	if !storable(organizationID) {
 		return ErrNotFound
@@ -284,12 +284,12 @@ func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id Deliv
 	return nil
 }
 
-// webhookChanged gives back what is queued for the webhook, so that the store
+// subscriptionChanged gives back what is queued for the subscription, so that the store
 // decides anew, and asks for what the change may have set free.
-func (d *Dispatcher) webhookChanged(ctx context.Context, organizationID, id string) {
+func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
 	d.channels.forget(organizationID, id)
 	if dropped := d.scheduler.drop(id); len(dropped) > 0 {
-		d.giveBack(ctx, dropped)
+		d.requeueAll(ctx, dropped)
 		d.scheduler.release(leases(dropped))
 	}
 	d.scheduler.signal()

@@ -28,8 +28,8 @@ type testBench struct {
 	store webhook.Store
 
 	mu        sync.Mutex
-	outcomes  []webhook.Outcome
-	onAttempt func(webhook.Outcome)
+	outcomes  []webhook.Result
+	onAttempt func(webhook.Result)
 }
 
 // newBench makes a Dispatcher on a fresh memory store. Call it inside the
@@ -47,7 +47,7 @@ func benchOn(t *testing.T, store webhook.Store, cfg webhook.Config, send channel
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	cfg.Hooks.Attempted = func(o webhook.Outcome) {
+	cfg.Hooks.Attempted = func(o webhook.Result) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.outcomes = append(b.outcomes, o)
@@ -78,14 +78,14 @@ func (b *testBench) run(t *testing.T) (stop func()) {
 	return stop
 }
 
-func (b *testBench) subscribe(t *testing.T, types ...event.Pattern) *webhook.Webhook {
+func (b *testBench) subscribe(t *testing.T, types ...event.Pattern) *webhook.Subscription {
 	t.Helper()
-	w := &webhook.Webhook{
+	sub := &webhook.Subscription{
 		Name: "test", EventTypes: types,
 		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "https://example.com/"})},
 	}
-	require.NoError(t, b.CreateWebhook(t.Context(), w))
-	return w
+	require.NoError(t, b.CreateSubscription(t.Context(), sub))
+	return sub
 }
 
 func (b *testBench) emit(t *testing.T, eventType string) *event.Event {
@@ -138,7 +138,7 @@ func TestEmitDeliversAtOnce(t *testing.T) {
 			time.Sleep(120 * time.Millisecond)
 			return channel.Result{StatusCode: 202, Response: "thanks"}, nil
 		})
-		w := b.subscribe(t, "object.*")
+		sub := b.subscribe(t, "object.*")
 		b.run(t)
 		start := time.Now()
 		e := b.emit(t, event.ObjectCreated)
@@ -152,7 +152,7 @@ func TestEmitDeliversAtOnce(t *testing.T) {
 		assert.Equal(t, 1, got.Attempt)
 		d := b.only(t)
 		assert.Equal(t, webhook.StatusSucceeded, d.Status)
-		assert.Equal(t, webhook.Endpoint{WebhookID: w.ID, Channel: "webhook"}, d.Endpoint)
+		assert.Equal(t, webhook.Endpoint{SubscriptionID: sub.ID, Channel: "webhook"}, d.Endpoint)
 		assert.Equal(t, d.ID.String(), got.DeliveryID)
 		assert.Equal(t, []webhook.Attempt{{
 			Number: 1, StartedAt: start.UTC(), Duration: 120 * time.Millisecond, StatusCode: 202, Response: "thanks",
@@ -259,7 +259,7 @@ func TestGivingUp(t *testing.T) {
 				b := newBench(t, cfg, func(context.Context, *channel.Message) (channel.Result, error) {
 					return channel.Result{}, c.err
 				})
-				w := b.subscribe(t, "*")
+				sub := b.subscribe(t, "*")
 				b.run(t)
 				b.emit(t, event.ObjectCreated)
 				time.Sleep(time.Hour)
@@ -267,9 +267,9 @@ func TestGivingUp(t *testing.T) {
 				assert.Equal(t, webhook.StatusDead, d.Status)
 				require.Len(t, d.Attempts, c.attempts)
 				assert.Equal(t, c.class, d.Attempts[0].Class)
-				w, err := b.Webhook(t.Context(), "", w.ID)
+				sub, err := b.Subscription(t.Context(), "", sub.ID)
 				require.NoError(t, err)
-				assert.Equal(t, c.paused, w.Paused)
+				assert.Equal(t, c.paused, sub.Paused)
 			})
 		})
 	}
@@ -350,7 +350,7 @@ func TestADeadEndpointCostsTheOthersNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var dead string
 		b := newBench(t, webhook.Config{MaxInFlight: 32, MaxInFlightPerEndpoint: 4}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			if m.WebhookID == dead {
+			if m.SubscriptionID == dead {
 				time.Sleep(10 * time.Second)
 				return channel.Result{}, &channel.Error{Class: channel.ClassTimeout}
 			}
@@ -365,7 +365,7 @@ func TestADeadEndpointCostsTheOthersNothing(t *testing.T) {
 			b.emit(t, event.ObjectCreated)
 		}
 		for {
-			if len(b.deliveries(t, webhook.DeliveryQuery{WebhookID: alive, Status: webhook.StatusSucceeded, Limit: 1000})) == 400 {
+			if len(b.deliveries(t, webhook.DeliveryQuery{SubscriptionID: alive, Status: webhook.StatusSucceeded, Limit: 1000})) == 400 {
 				break
 			}
 			require.Less(t, time.Since(start), 10*time.Second)
@@ -386,21 +386,21 @@ func TestPauseHoldsAndResumeReleases(t *testing.T) {
 			time.Sleep(time.Second)
 			return channel.Result{}, nil
 		})
-		w := b.subscribe(t, "*")
+		sub := b.subscribe(t, "*")
 		b.run(t)
 		for range 5 {
 			b.emit(t, event.ObjectCreated)
 		}
 		time.Sleep(100 * time.Millisecond)
-		w.Paused = true
-		require.NoError(t, b.UpdateWebhook(t.Context(), w))
+		sub.Paused = true
+		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(time.Minute)
 		assert.EqualValues(t, 1, sent.Load(), "only what was under way already")
-		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusHeld}), 5)
+		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusPaused}), 5)
 
-		w.Paused = false
-		require.NoError(t, b.UpdateWebhook(t.Context(), w))
+		sub.Paused = false
+		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
 		time.Sleep(time.Minute)
 		assert.EqualValues(t, 6, sent.Load())
 	})
@@ -422,7 +422,7 @@ func TestGoneStopsWhatIsQueued(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		assert.EqualValues(t, 1, sent.Load())
-		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusHeld}), 9)
+		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusPaused}), 9)
 		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusDead}), 1)
 	})
 }
@@ -433,16 +433,16 @@ func TestDeleteCancels(t *testing.T) {
 		b := newBench(t, webhook.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
 			return channel.Result{}, status(500)
 		})
-		w := b.subscribe(t, "*")
+		sub := b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(time.Second)
-		require.NoError(t, b.DeleteWebhook(t.Context(), "", w.ID))
+		require.NoError(t, b.DeleteSubscription(t.Context(), "", sub.ID))
 		time.Sleep(time.Hour)
 		d := b.only(t)
 		assert.Equal(t, webhook.StatusCancelled, d.Status)
 		assert.Len(t, d.Attempts, 1)
-		assert.ErrorIs(t, b.DeleteWebhook(t.Context(), "", w.ID), webhook.ErrNotFound)
+		assert.ErrorIs(t, b.DeleteSubscription(t.Context(), "", sub.ID), webhook.ErrNotFound)
 	})
 }
 
@@ -476,10 +476,10 @@ func TestReplayDeadAndSucceeded(t *testing.T) {
 	})
 }
 
-func TestCreateWebhookNamesEveryProblem(t *testing.T) {
+func TestCreateSubscriptionNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, webhook.Config{}, accept)
-	err := b.CreateWebhook(t.Context(), &webhook.Webhook{
+	err := b.CreateSubscription(t.Context(), &webhook.Subscription{
 		ID:         "nope",
 		EventTypes: []event.Pattern{"object.*", "Not A Pattern"},
 		Channels:   []webhook.ChannelConfig{{Channel: "webhook"}, webhook.Via("pigeon", struct{}{}), {Configs: []byte(`{}`)}, {Channel: "smoke"}},
@@ -527,7 +527,7 @@ func TestDrainLetsAttemptsEndAndGivesBackTheRest(t *testing.T) {
 	})
 }
 
-func TestDrainTimeoutRequeuesWithoutAVerdict(t *testing.T) {
+func TestDrainTimeoutRequeuesWithoutAResult(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, webhook.Config{DrainTimeout: 2 * time.Second}, func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
@@ -623,10 +623,10 @@ func TestAllChannelsHaveTheirOwnDelivery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, webhook.Config{Retry: webhook.RetryPolicy{MaxAttempts: 1}}, accept)
-		w := &webhook.Webhook{Name: "two", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
+		sub := &webhook.Subscription{Name: "two", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
 			webhook.Via("webhook", struct{}{}), webhook.Via("webhook", struct{}{}),
 		}}
-		require.NoError(t, b.CreateWebhook(t.Context(), w))
+		require.NoError(t, b.CreateSubscription(t.Context(), sub))
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(time.Second)
@@ -655,20 +655,20 @@ func TestProgressReachesTheNextAttempt(t *testing.T) {
 	})
 }
 
-func TestPutWebhook(t *testing.T) {
+func TestPutSubscription(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, webhook.Config{}, accept)
 	put := func(name, organization string) error {
-		return b.PutWebhook(t.Context(), &webhook.Webhook{
+		return b.PutSubscription(t.Context(), &webhook.Subscription{
 			ID: "wh_0123456789abcdef", Name: name, EventTypes: []event.Pattern{"*"}, OrganizationID: organization,
 			Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
 		})
 	}
 	require.NoError(t, put("first", ""))
-	first, err := b.Webhook(t.Context(), "", "wh_0123456789abcdef")
+	first, err := b.Subscription(t.Context(), "", "wh_0123456789abcdef")
 	require.NoError(t, err)
 	require.NoError(t, put("second", ""))
-	second, err := b.Webhook(t.Context(), "", "wh_0123456789abcdef")
+	second, err := b.Subscription(t.Context(), "", "wh_0123456789abcdef")
 	require.NoError(t, err)
 	assert.Equal(t, "second", second.Name)
 	assert.Equal(t, first.CreatedAt, second.CreatedAt)
@@ -706,7 +706,7 @@ func TestHooksSeeWhatIsStored(t *testing.T) {
 		var b *testBench
 		var stored webhook.Status
 		b = newBench(t, webhook.Config{}, accept)
-		b.onAttempt = func(o webhook.Outcome) {
+		b.onAttempt = func(o webhook.Result) {
 			d, err := b.Delivery(context.Background(), "", o.DeliveryID)
 			assert.NoError(t, err)
 			stored = d.Status

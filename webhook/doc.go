@@ -1,16 +1,16 @@
-// Package webhook publishes events to subscribers and never loses one.
+// Package subscription publishes events to subscribers and never loses one.
 //
 // A [Dispatcher] lives in your process, and its state in your database, behind
 // a [Store]: there is no server to run beside your own. [Dispatcher.Emit]
 // returns once the event and its deliveries are durable. [Dispatcher.Run]
-// delivers them, each to one channel of one webhook, and retries until the
+// delivers them, each to one channel of one subscription, and retries until the
 // endpoint accepts or the [RetryPolicy] gives up:
 //
 //	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
 //	d, err := webhook.New(store, webhook.Config{})
 //	go d.Run(ctx)
 //
-//	err = d.CreateWebhook(ctx, &webhook.Webhook{
+//	err = d.CreateSubscription(ctx, &webhook.Subscription{
 //		Name:       "cache of the shop",
 //		EventTypes: []event.Pattern{"object.*"},
 //		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, httpendpoint.Config{
@@ -26,16 +26,16 @@
 // # What is promised
 //
 // Delivery is at least once. Once Emit has returned nil, the event reaches
-// every webhook that matched it, or ends as a dead delivery that can be looked
+// every subscription that matched it, or ends as a dead delivery that can be looked
 // at and replayed, whatever happens to the process in between. A receiver sees
 // an event twice when a process died, or was paused for longer than its lease,
-// between a delivery and its verdict; event_id is what it recognises
+// between a delivery and its result; event_id is what it recognises
 // duplicates by. Order is not promised: retries overtake.
 //
 // # How a delivery goes
 //
 // See [Status] for the states. A process that works on a delivery holds a
-// lease on it, and a token that grows with every claim. A verdict with an old
+// lease on it, and a token that grows with every claim. A result with an old
 // token is refused, so a process that was paused cannot overwrite the one that
 // took over. Any number of processes may share a store; they need no leader.
 // Leases and due times go by the store's clock: see package webhook/postgres.
@@ -50,7 +50,7 @@
 // that hang take nothing from those that answer. Organizations have their turns, in the
 // store and in memory, and so have the endpoints of each. Attempts in flight, and
 // deliveries in memory, have dynamic thresholds (Choudhury and Hahne): an
-// organization, a host (whichever webhooks go there, see [channel.Hoster]) and an
+// organization, a host (whichever subscriptions go there, see [channel.Hoster]) and an
 // endpoint get at most four times what is free.
 //
 // A quarter of Config.MaxInFlight is for attempts that are answered within 300 ms.

@@ -21,7 +21,7 @@ const storeTimeout = 30 * time.Second
 const maxCommit = 4 << 20
 
 // Emit publishes events: it returns nil once they are durable, with one
-// delivery for each channel of each webhook that matches. The events of one
+// delivery for each channel of each subscription that matches. The events of one
 // call are stored all or not at all. Concurrent calls share commits.
 //
 // Emit fills in the fields that every event needs and that the caller left
@@ -45,15 +45,15 @@ func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) error {
 	return nil
 }
 
-// EmitTo publishes events in a transaction of the caller's: they are published
+// EmitTx publishes events in a transaction of the caller's: they are published
 // if and only if it commits, together with all else that it changes. The
 // transaction is on the store's database: a *sql.Tx for stores of package
 // sqlstore, a pgx.Tx as well for module webhook/postgres. A Store that cannot
 // take part in one (see [TxStore]) is ErrNoTx.
 //
-// Otherwise EmitTo is as [Dispatcher.Emit]. Nothing is delivered before the
+// Otherwise EmitTx is as [Dispatcher.Emit]. Nothing is delivered before the
 // commit; after it, the events are found by the next poll.
-func (d *Dispatcher) EmitTo(ctx context.Context, tx any, events ...*event.Event) error {
+func (d *Dispatcher) EmitTx(ctx context.Context, tx any, events ...*event.Event) error {
 	store, ok := d.store.(TxStore)
 	if !ok {
 		return ErrNoTx
@@ -140,15 +140,15 @@ func (d *Dispatcher) commitEmits(ctx context.Context, records []NewEvent) error 
 		_, err := d.store.Enqueue(ctx, at, records, nil)
 		return err
 	}
-	var accepted, refused []offered
-	tasks, err := d.store.Enqueue(ctx, at, records, &Offer{
+	var accepted, refused []prefetched
+	tasks, err := d.store.Enqueue(ctx, at, records, &Prefetch{
 		Until: at.Add(d.cfg.Lease),
-		Accept: func(organizationID string, e Endpoint) bool {
+		Take: func(organizationID string, e Endpoint) bool {
 			if d.scheduler.reserve(organizationID, e) {
-				accepted = append(accepted, offered{organizationID, e})
+				accepted = append(accepted, prefetched{organizationID, e})
 				return true
 			}
-			refused = append(refused, offered{organizationID, e})
+			refused = append(refused, prefetched{organizationID, e})
 			return false
 		},
 	})
@@ -156,16 +156,16 @@ func (d *Dispatcher) commitEmits(ctx context.Context, records []NewEvent) error 
 	if err != nil {
 		return err
 	}
-	d.scheduler.spill(refused)
+	d.scheduler.markBacklog(refused)
 	if late := d.scheduler.push(tasks); len(late) > 0 {
-		d.giveBack(ctx, late)
+		d.requeueAll(ctx, late)
 	}
 	return nil
 }
 
-// giveBack returns deliveries to the store that were claimed while Run ended.
+// requeueAll returns deliveries to the store that were claimed while Run ended.
 // If that fails they wait for the end of their lease.
-func (d *Dispatcher) giveBack(ctx context.Context, tasks []*task) {
+func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	at := d.now()

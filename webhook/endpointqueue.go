@@ -26,7 +26,7 @@ type endpointQueue struct {
 	idleSince      time.Time // while it is only remembered
 	// spilled says that the store holds deliveries that did not fit, so that
 	// later ones must not overtake them through an offer.
-	spilled bool
+	backlog bool
 
 	listed   bool // in a ring: of its organization, or of its host
 	next     *endpointQueue
@@ -37,8 +37,8 @@ type endpointQueue struct {
 // answered yet. Each answer earns it one more.
 const firstAllowed = 2
 
-func (q *endpointQueue) nextInRing() *endpointQueue     { return q.next }
-func (q *endpointQueue) setNextInRing(n *endpointQueue) { q.next = n }
+func (q *endpointQueue) nextInList() *endpointQueue     { return q.next }
+func (q *endpointQueue) setNextInList(n *endpointQueue) { q.next = n }
 
 // freshTurns is how many deliveries that were never attempted go before one that
 // has failed, as long as there are both.
@@ -47,7 +47,7 @@ const freshTurns = 3
 func (q *endpointQueue) len() int { return len(q.fresh) + len(q.retries) }
 
 func (q *endpointQueue) add(t *task) {
-	if t.Tries > 0 {
+	if t.AttemptsSinceQueued > 0 {
 		q.retries = append(q.retries, t)
 	} else {
 		q.fresh = append(q.fresh, t)
@@ -109,7 +109,7 @@ func (q *endpointQueue) take(c choice) *task {
 // left counts a task that is no longer in flight.
 func (q *endpointQueue) left(t *task) {
 	q.inFlight--
-	if t.Tries > 0 {
+	if t.AttemptsSinceQueued > 0 {
 		q.retrying--
 	}
 }
@@ -117,7 +117,7 @@ func (q *endpointQueue) left(t *task) {
 // putFirst puts a task that was taken back to where it was.
 func (q *endpointQueue) putFirst(t *task) {
 	list := &q.fresh
-	if t.Tries > 0 {
+	if t.AttemptsSinceQueued > 0 {
 		list = &q.retries
 	}
 	*list = slices.Insert(*list, 0, t)
@@ -130,16 +130,16 @@ func (q *endpointQueue) learn(t *task, h health, most int) {
 		weight = hungWeight
 	}
 	recovered := q.breaker.tripped()
-	q.breaker.record(h, t.DeliveryID, t.Tries > 0, weight)
+	q.breaker.record(h, t.DeliveryID, t.AttemptsSinceQueued > 0, weight)
 	switch {
-	case h.verdict == healthy && recovered:
+	case h.result == healthy && recovered:
 		q.allowed = most
-	case h.verdict == healthy:
+	case h.result == healthy:
 		q.allowed = min(q.allowed+1, most)
-	case h.verdict == unhealthy && t.overdue:
+	case h.result == unhealthy && t.overdue:
 		q.allowed = max(q.allowed/2, 1)
 	}
-	if h.verdict == healthy && !t.overdue {
+	if h.result == healthy && !t.overdue {
 		q.answered = time.Now()
 	}
 }

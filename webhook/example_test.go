@@ -35,16 +35,16 @@ func exampleEvent(eventType string) *event.Event {
 	return e
 }
 
-func subscribeAll(ctx context.Context, d *webhook.Dispatcher) *webhook.Webhook {
-	w := &webhook.Webhook{
+func subscribeAll(ctx context.Context, d *webhook.Dispatcher) *webhook.Subscription {
+	sub := &webhook.Subscription{
 		Name:       "all",
 		EventTypes: []event.Pattern{"*"},
 		Channels:   []webhook.ChannelConfig{webhook.Via("print", map[string]any{})},
 	}
-	if err := d.CreateWebhook(ctx, w); err != nil {
+	if err := d.CreateSubscription(ctx, sub); err != nil {
 		panic(err)
 	}
-	return w
+	return sub
 }
 
 // Publish an event and deliver it.
@@ -73,12 +73,12 @@ func Example() {
 }
 
 // A subscription that is wrong is refused with every reason at once.
-func ExampleDispatcher_CreateWebhook_invalid() {
+func ExampleDispatcher_CreateSubscription_invalid() {
 	d, err := webhook.New(memstore.New(), webhook.Config{})
 	if err != nil {
 		panic(err)
 	}
-	err = d.CreateWebhook(context.Background(), &webhook.Webhook{
+	err = d.CreateSubscription(context.Background(), &webhook.Subscription{
 		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "http://example.com/"})},
 	})
 	fmt.Println(err)
@@ -99,7 +99,7 @@ func ExampleDispatcher_Deliveries() {
 	}, webhook.Config{
 		Retry:        webhook.RetryPolicy{InitialInterval: time.Millisecond},
 		PollInterval: time.Millisecond,
-		Hooks: webhook.Hooks{Attempted: func(o webhook.Outcome) {
+		Hooks: webhook.Hooks{Attempted: func(o webhook.Result) {
 			if o.Status == webhook.StatusSucceeded {
 				close(done)
 			}
@@ -113,7 +113,7 @@ func ExampleDispatcher_Deliveries() {
 	}
 	<-done
 	cancel()
-	if err := <-stopped; err != nil { // verdicts are stored by now
+	if err := <-stopped; err != nil { // results are stored by now
 		fmt.Println(err)
 	}
 
@@ -162,21 +162,21 @@ func ExampleDispatcher_Run() {
 }
 
 // Pause a webhook: its deliveries wait until it is active again.
-func ExampleDispatcher_UpdateWebhook() {
+func ExampleDispatcher_UpdateSubscription() {
 	ctx := context.Background()
 	d := exampleDispatcher(func(context.Context, *channel.Message) (channel.Result, error) {
 		return channel.Result{}, nil
 	}, webhook.Config{})
-	w := subscribeAll(ctx, d)
+	sub := subscribeAll(ctx, d)
 
-	w.Paused = true
-	if err := d.UpdateWebhook(ctx, w); err != nil {
+	sub.Paused = true
+	if err := d.UpdateSubscription(ctx, sub); err != nil {
 		fmt.Println(err)
 	}
 	if err := d.Emit(ctx, exampleEvent(event.ObjectDeleted)); err != nil {
 		fmt.Println(err)
 	}
-	held, err := d.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusHeld})
+	held, err := d.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusPaused})
 	fmt.Println(len(held), "held,", err)
 	// Output: 1 held, <nil>
 }

@@ -20,14 +20,14 @@ func TestUnstorableIDsAreNotFound(t *testing.T) {
 	for _, bad := range []string{"wh_\x00", "wh_\xff", "\xed\xa0\x80"} {
 		for _, ids := range [][2]string{{"org", bad}, {bad, "wh_0123456789abcdef"}} {
 			organization, id := ids[0], ids[1]
-			_, err := d.Webhook(ctx, organization, id)
+			_, err := d.Subscription(ctx, organization, id)
 			require.ErrorIs(t, err, webhook.ErrNotFound)
-			require.ErrorIs(t, d.DeleteWebhook(ctx, organization, id), webhook.ErrNotFound)
+			require.ErrorIs(t, d.DeleteSubscription(ctx, organization, id), webhook.ErrNotFound)
 			_, err = d.EventPayload(ctx, organization, id)
 			require.ErrorIs(t, err, webhook.ErrNotFound)
-			_, err = d.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: organization, WebhookID: id})
+			_, err = d.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: organization, SubscriptionID: id})
 			require.ErrorIs(t, err, webhook.ErrNotFound)
-			for _, q := range []webhook.DeliveryQuery{{WebhookID: id}, {EventID: id}, {EventType: id}, {Status: webhook.Status(id)}} {
+			for _, q := range []webhook.DeliveryQuery{{SubscriptionID: id}, {EventID: id}, {EventType: id}, {Status: webhook.Status(id)}} {
 				q.OrganizationID = organization
 				found, err := d.Deliveries(ctx, q)
 				require.NoError(t, err)
@@ -36,12 +36,12 @@ func TestUnstorableIDsAreNotFound(t *testing.T) {
 				require.NoError(t, err)
 				assert.Zero(t, progress.Replayed)
 			}
-			for _, q := range []webhook.WebhookQuery{{EventType: id}, {After: webhook.WebhookCursor{ID: id}, EventType: bad}} {
+			for _, q := range []webhook.SubscriptionQuery{{EventType: id}, {After: webhook.SubscriptionCursor{ID: id}, EventType: bad}} {
 				q.OrganizationID = organization
-				list, err := d.Webhooks(ctx, q)
+				list, err := d.Subscriptions(ctx, q)
 				require.NoError(t, err)
 				assert.Empty(t, list)
-				n, err := d.CountWebhooks(ctx, q)
+				n, err := d.CountSubscriptions(ctx, q)
 				require.NoError(t, err)
 				assert.Zero(t, n)
 			}
@@ -50,10 +50,10 @@ func TestUnstorableIDsAreNotFound(t *testing.T) {
 		require.ErrorIs(t, err, webhook.ErrNotFound)
 		require.ErrorIs(t, d.Cancel(ctx, bad, 1), webhook.ErrNotFound)
 		require.ErrorIs(t, d.Replay(ctx, bad, 1), webhook.ErrNotFound)
-		w := byConfig(`{}`)
-		w.ID = bad
-		require.Error(t, d.PutWebhook(ctx, w))
-		w.ID, w.OrganizationID = "", bad
-		require.Error(t, d.CreateWebhook(ctx, w))
+		sub := byConfig(`{}`)
+		sub.ID = bad
+		require.Error(t, d.PutSubscription(ctx, sub))
+		sub.ID, sub.OrganizationID = "", bad
+		require.Error(t, d.CreateSubscription(ctx, sub))
 	}
 }

@@ -97,14 +97,14 @@ func (w *world) arrive(eventID string) {
 	w.arrived[eventID] = time.Now()
 }
 
-// subscribe makes a webhook of as many channels.
+// subscribe makes a subscription of as many channels.
 func (w *world) subscribe(t *testing.T, organization string, channels int, s *site) {
 	t.Helper()
-	hook := &webhook.Webhook{Name: "w", OrganizationID: organization, EventTypes: []event.Pattern{event.Pattern(s.Kind + ".sent")}}
+	hook := &webhook.Subscription{Name: "w", OrganizationID: organization, EventTypes: []event.Pattern{event.Pattern(s.Kind + ".sent")}}
 	for range channels {
 		hook.Channels = append(hook.Channels, webhook.Via("webhook", s))
 	}
-	require.NoError(t, w.CreateWebhook(t.Context(), hook))
+	require.NoError(t, w.CreateSubscription(t.Context(), hook))
 }
 
 func (w *world) emit(t *testing.T, organization, kind string) *event.Event {
@@ -154,7 +154,7 @@ func TestIsolation(t *testing.T) {
 		begin  func(t *testing.T, w *world)
 		after  func(t *testing.T, w *world) // what goes on, once a second
 	}{
-		{"11 webhooks of 50 channels hang for 5 minutes", "victim", func(t *testing.T, w *world) {
+		{"11 subscriptions of 50 channels hang for 5 minutes", "victim", func(t *testing.T, w *world) {
 			for range 11 {
 				w.subscribe(t, "attacker", 50, silent("a.example", 300))
 			}
@@ -271,12 +271,12 @@ func TestIsolation(t *testing.T) {
 	}
 }
 
-// A hook that takes its time does not keep verdicts from being stored.
+// A hook that takes its time does not keep results from being stored.
 func TestASlowHook(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		called := 0
-		w := newWorld(t, webhook.Config{Hooks: webhook.Hooks{Attempted: func(webhook.Outcome) {
+		w := newWorld(t, webhook.Config{Hooks: webhook.Hooks{Attempted: func(webhook.Result) {
 			time.Sleep(10 * time.Second)
 			called++
 		}}, DrainTimeout: time.Hour})

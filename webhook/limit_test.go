@@ -83,14 +83,14 @@ func (r *relay) Send(ctx context.Context, m *channel.Message) (channel.Result, e
 	return channel.Result{}, nil
 }
 
-// relayed starts a dispatcher with webhooks that use the relay, and emits events.
-func relayed(t *testing.T, r *relay, webhooks, events int, cfg webhook.Config) (d *webhook.Dispatcher, outcomes func() []webhook.Outcome, stop func()) {
+// relayed starts a dispatcher with subscriptions that use the relay, and emits events.
+func relayed(t *testing.T, r *relay, subscriptions, events int, cfg webhook.Config) (d *webhook.Dispatcher, outcomes func() []webhook.Result, stop func()) {
 	r.connections = make(chan struct{}, r.most)
 	cfg.Channels = channel.NewRegistry()
 	require.NoError(t, cfg.Channels.Register("mail", r))
 	var mu sync.Mutex
-	var all []webhook.Outcome
-	cfg.Hooks.Attempted = func(o webhook.Outcome) {
+	var all []webhook.Result
+	cfg.Hooks.Attempted = func(o webhook.Result) {
 		mu.Lock()
 		defer mu.Unlock()
 		all = append(all, o)
@@ -100,8 +100,8 @@ func relayed(t *testing.T, r *relay, webhooks, events int, cfg webhook.Config) (
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
-	for i := range webhooks {
-		require.NoError(t, d.CreateWebhook(ctx, &webhook.Webhook{
+	for i := range subscriptions {
+		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{
 			Name: fmt.Sprint("mail ", i), EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("mail", map[string]any{})},
 		}))
 	}
@@ -110,10 +110,10 @@ func relayed(t *testing.T, r *relay, webhooks, events int, cfg webhook.Config) (
 		e.Namespace = "acme"
 		require.NoError(t, d.Emit(ctx, e))
 	}
-	outcomes = func() []webhook.Outcome {
+	outcomes = func() []webhook.Result {
 		mu.Lock()
 		defer mu.Unlock()
-		return append([]webhook.Outcome(nil), all...)
+		return append([]webhook.Result(nil), all...)
 	}
 	return d, outcomes, func() {
 		cancel()
@@ -157,10 +157,10 @@ func TestLimitLeavesSlotsToOthers(t *testing.T) {
 		d, outcomes, stop := relayed(t, r, 10, 5, webhook.Config{MaxInFlight: 64})
 		defer stop()
 		time.Sleep(time.Second)
-		other := &webhook.Webhook{
+		other := &webhook.Subscription{
 			Name: "free", EventTypes: []event.Pattern{"thing.*"}, Channels: []webhook.ChannelConfig{webhook.Via("mail", map[string]any{"free": true})},
 		}
-		require.NoError(t, d.CreateWebhook(t.Context(), other))
+		require.NoError(t, d.CreateSubscription(t.Context(), other))
 		for range 10 {
 			e := event.New("thing.done", event.Subject{Type: "thing", ID: "x"})
 			e.Namespace = "acme"
@@ -169,7 +169,7 @@ func TestLimitLeavesSlotsToOthers(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		delivered := 0
 		for _, o := range outcomes() {
-			if o.Endpoint.WebhookID == other.ID {
+			if o.Endpoint.SubscriptionID == other.ID {
 				delivered++
 			}
 		}

@@ -50,10 +50,10 @@ func (d *Dispatcher) commitStarts(ctx context.Context, leases []Lease) error {
 }
 
 // attemptSuspect is attempt for a delivery that has lost a lease.
-func (r *run) attemptSuspect(t *task) (verdict, bool) {
+func (r *run) attemptSuspect(t *task) (result, bool) {
 	switch {
 	case !t.LostAt.IsZero():
-		return r.d.judgeLost(t), true
+		return r.d.resultOfLost(t), true
 	case t.Lost > 1:
 		return r.attemptAlone(t)
 	}
@@ -61,8 +61,8 @@ func (r *run) attemptSuspect(t *task) (verdict, bool) {
 }
 
 // attemptAlone makes an attempt when that of no other such delivery is under way,
-// and no verdict on one is still to be stored.
-func (r *run) attemptAlone(t *task) (verdict, bool) {
+// and no result on one is still to be stored.
+func (r *run) attemptAlone(t *task) (result, bool) {
 	s := &r.d.suspects
 	select {
 	case s.waiting <- struct{}{}:
@@ -87,10 +87,10 @@ func (r *run) attemptAlone(t *task) (verdict, bool) {
 }
 
 // attemptNoted makes an attempt after the store has noted that it begins.
-func (r *run) attemptNoted(t *task) (verdict, bool) {
+func (r *run) attemptNoted(t *task) (result, bool) {
 	d := r.d
 	if !d.scheduler.owns(t, d.clock.latest()) {
-		return verdict{}, false
+		return result{}, false
 	}
 	if err := d.suspects.starts.do(r.attempts, []Lease{t.Lease}); err != nil {
 		return requeue(t), true // the store fails, which others will say
@@ -106,17 +106,17 @@ func (r *run) attemptNoted(t *task) (verdict, bool) {
 	return v, ok
 }
 
-// judgeLost decides what follows from an attempt without a result.
-func (d *Dispatcher) judgeLost(t *task) verdict {
+// resultOfLost decides what follows from an attempt without a result.
+func (d *Dispatcher) resultOfLost(t *task) result {
 	d.cfg.Logger.Warn("webhook: an attempt had no result, the process stopped or lost its lease", "delivery_id", t.DeliveryID,
-		"event_id", t.EventID, "webhook_id", t.Endpoint.WebhookID, "lost", t.Lost)
+		"event_id", t.EventID, "webhook_id", t.Endpoint.SubscriptionID, "lost", t.Lost)
 	s := Settlement{Lease: t.Lease, Lost: true, Status: StatusPending, Attempt: &Attempt{
 		Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
 	}}
-	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.Tries+1, 0)
+	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.AttemptsSinceQueued+1, 0)
 	// The first lease that was lost may have been that of a bystander.
 	if s.DueAt = due; !again || t.Lost > d.cfg.MaxLostAttempts {
 		s.Status, s.DueAt = StatusDead, time.Time{}
 	}
-	return verdict{task: t, settlement: s, health: health{verdict: unknownHealth}}
+	return result{task: t, settlement: s, health: health{result: unknownHealth}}
 }

@@ -77,7 +77,7 @@ type mortals struct {
 	begun  map[string]int // attempts, by event
 }
 
-// assertEnds waits for a process that could not store its last verdicts, or had none.
+// assertEnds waits for a process that could not store its last results, or had none.
 func assertEnds(t *testing.T, ended <-chan error) {
 	t.Helper()
 	if err := <-ended; err != nil {

@@ -16,7 +16,7 @@ func (s *scheduler) queue(organizationID string, e Endpoint) *endpointQueue {
 		o.endpoints++
 		q = &endpointQueue{endpoint: e, organization: o, allowed: firstAllowed, counted: standsNew}
 		s.queues[e] = q
-		s.byWebhook[e.WebhookID] = append(s.byWebhook[e.WebhookID], q)
+		s.bySubscription[e.SubscriptionID] = append(s.bySubscription[e.SubscriptionID], q)
 	}
 	if q.activeAt == 0 {
 		s.active = append(s.active, q)
@@ -28,7 +28,7 @@ func (s *scheduler) queue(organizationID string, e Endpoint) *endpointQueue {
 // retire leaves an endpoint with nothing to do to memory: how it has been
 // answering is of use when there is more for it.
 func (s *scheduler) retire(q *endpointQueue) {
-	if q.activeAt == 0 || q.len() > 0 || q.reserved > 0 || q.inFlight > 0 || q.spilled || q.listed || q.breaker.open() {
+	if q.activeAt == 0 || q.len() > 0 || q.reserved > 0 || q.inFlight > 0 || q.backlog || q.listed || q.breaker.open() {
 		return
 	}
 	last := s.active[len(s.active)-1]
@@ -53,11 +53,11 @@ func (s *scheduler) forget() {
 			continue
 		}
 		delete(s.queues, e)
-		all := s.byWebhook[e.WebhookID]
+		all := s.bySubscription[e.SubscriptionID]
 		if all = slices.DeleteFunc(all, func(other *endpointQueue) bool { return other == q }); len(all) == 0 {
-			delete(s.byWebhook, e.WebhookID)
+			delete(s.bySubscription, e.SubscriptionID)
 		} else {
-			s.byWebhook[e.WebhookID] = all
+			s.bySubscription[e.SubscriptionID] = all
 		}
 		s.setHost(q, hostKey{})
 		if q.organization.endpoints--; q.organization.endpoints == 0 {

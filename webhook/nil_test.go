@@ -20,7 +20,7 @@ import (
 )
 
 // No method of the Dispatcher panics for what it is not given, and whatever
-// needs a webhook says that there is none.
+// needs a subscription says that there is none.
 func TestNilArguments(t *testing.T) {
 	t.Parallel()
 	registry, err := standard.New(standard.Config{})
@@ -33,10 +33,10 @@ func TestNilArguments(t *testing.T) {
 	for i := range v.NumMethod() {
 		method, name := v.Method(i), v.Type().Method(i).Name
 		var args []reflect.Value
-		needsWebhook := false
+		needsSubscription := false
 		for j := range method.Type().NumIn() {
 			in := method.Type().In(j)
-			needsWebhook = needsWebhook || in == reflect.TypeFor[*webhook.Webhook]()
+			needsSubscription = needsSubscription || in == reflect.TypeFor[*webhook.Subscription]()
 			switch {
 			case in == reflect.TypeFor[context.Context]():
 				args = append(args, reflect.ValueOf(ended))
@@ -47,16 +47,16 @@ func TestNilArguments(t *testing.T) {
 		}
 		assert.NotPanics(t, func() {
 			out := method.Call(args)
-			if needsWebhook {
+			if needsSubscription {
 				err, _ := out[len(out)-1].Interface().(error)
 				var invalid *event.ValidationError
 				assert.ErrorAs(t, err, &invalid, name)
-				assert.ErrorContains(t, err, "the webhook is nil", name)
+				assert.ErrorContains(t, err, "the subscription is nil", name)
 			}
 		}, name)
 	}
-	var none *webhook.Webhook
-	assert.ErrorContains(t, none.Validate(), "the webhook is nil")
+	var none *webhook.Subscription
+	assert.ErrorContains(t, none.Validate(), "the subscription is nil")
 	assert.Nil(t, none.Clone())
 }
 
@@ -70,12 +70,12 @@ func TestUnknownConfigFields(t *testing.T) {
 	})))
 	d, err := webhook.New(memstore.New(), webhook.Config{Channels: registry})
 	require.NoError(t, err)
-	w := &webhook.Webhook{Name: "n", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
+	sub := &webhook.Subscription{Name: "n", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
 		webhook.Via("mine", map[string]any{"any": "thing"}),
 		webhook.Via("webhook", map[string]any{"url": "https://example.com/", "headrs": map[string]string{"X": "sesame"}, "a b": 1}),
 		webhook.Via("webhook", map[string]any{"url": "https://example.com/"}),
 	}}
-	err = d.CreateWebhook(t.Context(), w)
+	err = d.CreateSubscription(t.Context(), sub)
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
 	var fields []string
@@ -87,16 +87,16 @@ func TestUnknownConfigFields(t *testing.T) {
 	assert.NotContains(t, err.Error(), "sesame")
 }
 
-// A webhook may be logged: nothing of its channels' configs is in what fmt and
+// A subscription may be logged: nothing of its channels' configs is in what fmt and
 // slog print.
 func TestWebhooksPrintNoSecret(t *testing.T) {
 	t.Parallel()
-	w := webhook.Webhook{ID: "wh_0123456789abcdef", Name: "n", Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{"a":"sesame"}`)}}}
+	sub := webhook.Subscription{ID: "wh_0123456789abcdef", Name: "n", Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{"a":"sesame"}`)}}}
 	var log bytes.Buffer
 	for _, h := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
-		slog.New(h).Info("a webhook", "value", w, "pointer", &w, "channel", w.Channels[0])
+		slog.New(h).Info("a subscription", "value", sub, "pointer", &sub, "channel", sub.Channels[0])
 	}
-	for _, v := range []any{w, &w, w.Channels, w.Channels[0], &w.Channels[0]} {
+	for _, v := range []any{sub, &sub, sub.Channels, sub.Channels[0], &sub.Channels[0]} {
 		fmt.Fprintf(&log, "%v %+v %#v %s %q %x", v, v, v, v, v, v)
 	}
 	assert.Contains(t, log.String(), "wh_0123456789abcdef")

@@ -24,12 +24,12 @@ type hungStore struct {
 	hang atomic.Bool
 }
 
-func (s *hungStore) Webhook(ctx context.Context, o, id string) (*webhook.Webhook, error) {
+func (s *hungStore) Subscription(ctx context.Context, o, id string) (*webhook.Subscription, error) {
 	if s.hang.Load() {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return s.Store.Webhook(ctx, o, id)
+	return s.Store.Subscription(ctx, o, id)
 }
 
 type hungSettle struct {

@@ -11,15 +11,15 @@ type organization struct {
 	endpoints int // that the scheduler remembers
 	// ready are the queues that have something to run, by the standing of their
 	// endpoints, and turn is where to look first.
-	ready  [standings]ring[*endpointQueue]
-	turn   standing
-	listed bool // in the ring of turns
-	next   *organization
-	asked  int64 // the last call of room that looked at it
+	ready     [standings]runList[*endpointQueue]
+	turn      standing
+	listed    bool // in the ring of turns
+	next      *organization
+	skippedIn int64 // the last call of room that looked at it
 }
 
-func (o *organization) nextInRing() *organization     { return o.next }
-func (o *organization) setNextInRing(n *organization) { o.next = n }
+func (o *organization) nextInList() *organization     { return o.next }
+func (o *organization) setNextInList(n *organization) { o.next = n }
 
 // waits reports whether anything of it may have something to run.
 func (o *organization) waits() bool {
@@ -37,7 +37,7 @@ type host struct {
 	hostKey
 	endpoints int // that go there
 	// waiting are the queues that could run if the host had a slot for them.
-	waiting ring[*endpointQueue]
+	waiting runList[*endpointQueue]
 }
 
 func (s *scheduler) organization(id string) *organization {

@@ -3,35 +3,35 @@ package webhook
 import "github.com/mixpeek/webhooks-go/event"
 
 // Quota bounds what one organization may have stored: every event is matched
-// against its webhooks, and becomes a delivery for each of their channels. In a
+// against its subscriptions, and becomes a delivery for each of their channels. In a
 // [Config] zero is the default, and [NoLimit] none; in a call of a [Store] zero is
 // none.
 type Quota struct {
-	// Webhooks is how many webhooks there may be. Config's default is
+	// Subscriptions is how many subscriptions there may be. Config's default is
 	// 20,000.
-	Webhooks int
+	Subscriptions int
 	// Channels is how many channels they may have together. Config's default is
 	// 50,000.
 	Channels int
 }
 
 func (q Quota) withDefaults() Quota {
-	setDefault(&q.Webhooks, 20_000)
+	setDefault(&q.Subscriptions, 20_000)
 	setDefault(&q.Channels, 50_000)
 	return q
 }
 
 func (q Quota) validate(p *event.Problems) {
-	atLeast(p, "Quota.Webhooks", q.Webhooks, 1)
+	atLeast(p, "Quota.Webhooks", q.Subscriptions, 1)
 	atLeast(p, "Quota.Channels", q.Channels, 1)
 }
 
-// Check returns a [*LimitError] if an organization must not have so many webhooks,
+// Check returns a [*LimitError] if an organization must not have so many subscriptions,
 // or channels.
-func (q Quota) Check(webhooks, channels int) error {
+func (q Quota) Check(subscriptions, channels int) error {
 	switch {
-	case q.Webhooks > 0 && webhooks > q.Webhooks:
-		return &LimitError{Limit: "webhooks", Max: q.Webhooks}
+	case q.Subscriptions > 0 && subscriptions > q.Subscriptions:
+		return &LimitError{Limit: "webhooks", Max: q.Subscriptions}
 	case q.Channels > 0 && channels > q.Channels:
 		return &LimitError{Limit: "channels", Max: q.Channels}
 	}

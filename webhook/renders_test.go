@@ -47,12 +47,12 @@ func TestRendersAtOnceAreBounded(t *testing.T) {
 		for range dispatchers {
 			b := newBench(t, webhook.Config{Renders: gate}, accept)
 			require.NoError(t, b.Channels().Register("rendering", channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) { return rendering, nil })))
-			w := &webhook.Webhook{ID: webhook.NewID(), Name: "renders", EventTypes: []event.Pattern{"*"}}
+			sub := &webhook.Subscription{ID: webhook.NewID(), Name: "renders", EventTypes: []event.Pattern{"*"}}
 			for range channels {
-				w.Channels = append(w.Channels, webhook.Via("rendering", map[string]any{}))
+				sub.Channels = append(sub.Channels, webhook.Via("rendering", map[string]any{}))
 			}
 			go func() {
-				_, err := b.SendTest(t.Context(), w, &event.Event{Type: "object.created", Subject: event.Subject{Type: "o", ID: "1"}, Namespace: "n"})
+				_, err := b.SendTest(t.Context(), sub, &event.Event{Type: "object.created", Subject: event.Subject{Type: "o", ID: "1"}, Namespace: "n"})
 				done <- err
 			}()
 		}

@@ -14,8 +14,8 @@ import (
 const MaxReplayed = 250
 
 // Replay delivers a settled delivery again, with a new retry budget. It returns
-// ErrState if the delivery is not settled or has [MaxReplayed] attempts, and
-// ErrNotFound if its webhook or channel is gone.
+// ErrWrongStatus if the delivery is not settled or has [MaxReplayed] attempts, and
+// ErrNotFound if its subscription or channel is gone.
 func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id DeliveryID) error {
 	if !storable(organizationID) {
 		return ErrNotFound
@@ -24,7 +24,7 @@ func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id Deliv
 	case err != nil:
 		return err
 	case len(delivery.Attempts) >= MaxReplayed:
-		return fmt.Errorf("%w: it has %d attempts, and is replayed up to %d", ErrState, len(delivery.Attempts), MaxReplayed)
+		return fmt.Errorf("%w: it has %d attempts, and is replayed up to %d", ErrWrongStatus, len(delivery.Attempts), MaxReplayed)
 	}
 	if err := d.store.Replay(ctx, d.now(), organizationID, id); err != nil {
 		return err
@@ -57,7 +57,7 @@ type ReplayProgress struct {
 
 // ReplayAll replays the settled deliveries that fit the query, the newest
 // first, q.Limit of them at most if that is not 0. Deliveries that are not
-// settled, that have [MaxReplayed] attempts, or whose webhook or channel is gone,
+// settled, that have [MaxReplayed] attempts, or whose subscription or channel is gone,
 // are passed over.
 //
 // It works in small steps and may be stopped at any time, by ctx or an error:
@@ -85,7 +85,7 @@ func (d *Dispatcher) ReplayAll(ctx context.Context, q DeliveryQuery, options Rep
 				switch {
 				case err == nil:
 					progress.Replayed++
-				case !errors.Is(err, ErrState) && !errors.Is(err, ErrNotFound):
+				case !errors.Is(err, ErrWrongStatus) && !errors.Is(err, ErrNotFound):
 					return progress, err
 				}
 			}

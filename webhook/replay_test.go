@@ -27,7 +27,7 @@ func TestReplaysAreBounded(t *testing.T) {
 			require.NoError(t, b.Replay(t.Context(), "", id))
 			time.Sleep(time.Second)
 		}
-		require.ErrorIs(t, b.Replay(t.Context(), "", id), webhook.ErrState)
+		require.ErrorIs(t, b.Replay(t.Context(), "", id), webhook.ErrWrongStatus)
 		b.emit(t, event.ObjectCreated)
 		synctest.Wait()
 		progress, err := b.ReplayAll(t.Context(), webhook.DeliveryQuery{Status: webhook.StatusSucceeded}, webhook.ReplayOptions{PerSecond: 1})

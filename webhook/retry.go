@@ -83,11 +83,11 @@ func (p RetryPolicy) validate(problems *event.Problems) {
 // next says when to try again after a failure at now, the tries-th since
 // queuedAt. ok is false when the budget is spent. wait is what the endpoint
 // asked for, zero if it did not ask.
-func (p RetryPolicy) next(now, queuedAt time.Time, tries int, wait time.Duration) (due time.Time, ok bool) {
-	if p.MaxAttempts > 0 && tries >= p.MaxAttempts {
+func (p RetryPolicy) next(now, queuedAt time.Time, attempts int, wait time.Duration) (due time.Time, ok bool) {
+	if p.MaxAttempts > 0 && attempts >= p.MaxAttempts {
 		return time.Time{}, false
 	}
-	due = now.Add(max(p.delay(tries), wait))
+	due = now.Add(max(p.delay(attempts), wait))
 	if p.MaxElapsed > 0 && due.Sub(queuedAt) > p.MaxElapsed {
 		return time.Time{}, false
 	}
@@ -97,8 +97,8 @@ func (p RetryPolicy) next(now, queuedAt time.Time, tries int, wait time.Duration
 // delay is the wait after the tries-th failure, with jitter. A delivery outlives
 // the process, so the interval is computed from the count; the library, which
 // keeps the interval in memory, randomizes it.
-func (p RetryPolicy) delay(tries int) time.Duration {
-	interval := float64(p.InitialInterval) * math.Pow(p.Multiplier, float64(tries-1))
+func (p RetryPolicy) delay(attempts int) time.Duration {
+	interval := float64(p.InitialInterval) * math.Pow(p.Multiplier, float64(attempts-1))
 	one := backoff.ExponentialBackOff{
 		InitialInterval:     time.Duration(min(interval, float64(p.MaxInterval))),
 		RandomizationFactor: p.Jitter,

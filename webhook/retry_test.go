@@ -13,7 +13,7 @@ import (
 func TestRetryPolicyGrowsToItsMaximum(t *testing.T) {
 	t.Parallel()
 	p := RetryPolicy{Jitter: -1}.withDefaults()
-	for tries, want := range map[int]time.Duration{
+	for attempts, want := range map[int]time.Duration{
 		1:       5 * time.Second,
 		2:       10 * time.Second,
 		5:       80 * time.Second,
@@ -22,7 +22,7 @@ func TestRetryPolicyGrowsToItsMaximum(t *testing.T) {
 		500:     time.Hour,
 		1 << 30: time.Hour,
 	} {
-		assert.Equal(t, want, p.delay(tries), "after try %d", tries)
+		assert.Equal(t, want, p.delay(attempts), "after try %d", attempts)
 	}
 }
 

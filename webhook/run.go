@@ -14,21 +14,21 @@ import (
 type run struct {
 	d *Dispatcher
 	// attempts is the context of attempts: it ends Config.DrainTimeout after
-	// that of Run. storing is that of verdicts, and ends verdictTime later.
+	// that of Run. storing is that of results, and ends settleTime later.
 	attempts, storing context.Context
-	verdicts          chan verdict
+	results           chan result
 	// outcomes are what the hooks are told: by a goroutine of their own, so that
-	// one that takes its time does not keep verdicts from being stored.
-	outcomes chan Outcome
-	// changes are what follows from webhooks that verdicts paused.
+	// one that takes its time does not keep results from being stored.
+	hookResults chan Result
+	// changes are what follows from subscriptions that results paused.
 	changes sync.WaitGroup
 }
 
-// maxOutcomes is how many calls of a hook may wait before verdicts do.
-const maxOutcomes = 4096
+// maxHookResults is how many calls of a hook may wait before results do.
+const maxHookResults = 4096
 
-// verdictTime is how long the verdicts of cancelled attempts may take to store.
-const verdictTime = 5 * time.Second
+// settleTime is how long the results of cancelled attempts may take to store.
+const settleTime = 5 * time.Second
 
 // Run delivers until ctx is cancelled. Then it takes on nothing more, lets the
 // attempts under way end, for Config.DrainTimeout at most, gives back what it
@@ -36,7 +36,7 @@ const verdictTime = 5 * time.Second
 // does keeps Run waiting. A store that fails does not end Run: it is tried
 // again, with backoff.
 //
-// If the last verdicts could not be stored within a few seconds of the drain,
+// If the last results could not be stored within a few seconds of the drain,
 // Run returns why; those deliveries are made again after their leases end. A
 // second Run at the same time returns ErrRunning. After Run has returned it can
 // be called again.
@@ -50,7 +50,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	defer cancelAttempts()
 	storing, cancelStoring := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelStoring()
-	r := &run{d: d, attempts: attempts, storing: storing, verdicts: make(chan verdict, maxSettle), outcomes: make(chan Outcome, maxOutcomes)}
+	r := &run{d: d, attempts: attempts, storing: storing, results: make(chan result, maxSettle), hookResults: make(chan Result, maxHookResults)}
 
 	d.scheduler.start(func() { go r.work() })
 	settled := make(chan error, 1)
@@ -70,17 +70,17 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	<-ctx.Done()
 	giveUp := time.AfterFunc(d.cfg.DrainTimeout, cancelAttempts)
 	defer giveUp.Stop()
-	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+verdictTime, cancelStoring)
+	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+settleTime, cancelStoring)
 	defer giveUpStoring.Stop()
 	unstarted := d.scheduler.stop()
 	for _, t := range unstarted {
-		r.verdicts <- requeue(t)
+		r.results <- requeue(t)
 	}
 	loops.Wait()
 	d.scheduler.waitIdle()
-	close(r.verdicts)
+	close(r.results)
 	err := <-settled
-	close(r.outcomes)
+	close(r.hookResults)
 	<-told
 	r.changes.Wait()
 	close(stopRenewing)
@@ -91,7 +91,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 // claimLoop asks the store for due deliveries whenever there is room and reason.
 func (r *run) claimLoop(ctx context.Context) {
 	d := r.d
-	trouble := newTrouble(d.cfg.Logger, "claim deliveries")
+	outage := newOutage(d.cfg.Logger, "claim deliveries")
 	for {
 		d.clock.ask(r.attempts)
 		d.scheduler.revive()
@@ -99,12 +99,12 @@ func (r *run) claimLoop(ctx context.Context) {
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.
 		if err := r.extend(ctx, d.scheduler.expiring(d.now())); err != nil {
-			if ctx.Err() != nil || !r.pause(ctx, trouble.failed(ctx, err), true) {
+			if ctx.Err() != nil || !r.pause(ctx, outage.failed(ctx, err), true) {
 				return
 			}
 			continue
 		}
-		if b := d.scheduler.room(); b.limit > 0 {
+		if b := d.scheduler.claimBudget(); b.limit > 0 {
 			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made all the
 			// same, and nobody would give back what it took.
@@ -114,14 +114,14 @@ func (r *run) claimLoop(ctx context.Context) {
 			})
 			if ctx.Err() != nil {
 				if late := d.scheduler.push(tasks); len(late) > 0 {
-					d.giveBack(context.WithoutCancel(ctx), late)
+					d.requeueAll(context.WithoutCancel(ctx), late)
 				}
 				return
 			}
 			if err != nil {
-				pause = trouble.failed(ctx, err)
+				pause = outage.failed(ctx, err)
 			} else {
-				trouble.over(ctx)
+				outage.over(ctx)
 				d.scheduler.claimed(tasks, b)
 				d.scheduler.push(tasks)
 				if len(tasks) == b.limit {
@@ -129,7 +129,7 @@ func (r *run) claimLoop(ctx context.Context) {
 				}
 			}
 		}
-		if !r.pause(ctx, pause, trouble.ongoing()) {
+		if !r.pause(ctx, pause, outage.ongoing()) {
 			return
 		}
 	}
@@ -137,10 +137,10 @@ func (r *run) claimLoop(ctx context.Context) {
 
 // listenLoop claims when the store hears of deliveries that others enqueued.
 func (r *run) listenLoop(ctx context.Context, store Listener) {
-	trouble := newTrouble(r.d.cfg.Logger, "listen for deliveries")
+	outage := newOutage(r.d.cfg.Logger, "listen for deliveries")
 	for {
 		err := store.Listen(ctx, func() {
-			trouble.over(ctx)
+			outage.over(ctx)
 			r.d.scheduler.signal()
 		})
 		if ctx.Err() != nil {
@@ -152,13 +152,13 @@ func (r *run) listenLoop(ctx context.Context, store Listener) {
 				"poll_interval", r.d.cfg.PollInterval, "error", err)
 			return
 		}
-		if !sleep(ctx, trouble.failed(ctx, err)) {
+		if !sleep(ctx, outage.failed(ctx, err)) {
 			return
 		}
 	}
 }
 
-// maxClaim bounds one claim, and maxSettle one settlement of many verdicts.
+// maxClaim bounds one claim, and maxSettle one settlement of many results.
 const (
 	maxClaim  = 512
 	maxSettle = 512
@@ -172,11 +172,11 @@ func (r *run) claim(ctx context.Context, at time.Time, req ClaimRequest) ([]Task
 
 // pause waits for the time to pass or, unless the store is in trouble, for a
 // reason to claim earlier. It returns false when ctx ended.
-func (r *run) pause(ctx context.Context, wait time.Duration, trouble bool) bool {
+func (r *run) pause(ctx context.Context, wait time.Duration, outage bool) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	wake := r.d.scheduler.wake
-	if trouble {
+	if outage {
 		wake = nil
 	}
 	select {
@@ -188,20 +188,20 @@ func (r *run) pause(ctx context.Context, wait time.Duration, trouble bool) bool 
 	return true
 }
 
-// settleLoop stores verdicts, as many as there are at a time, until the channel
+// settleLoop stores results, as many as there are at a time, until the channel
 // is closed. It tries again when the store fails, until r.storing ends, and
 // returns the last error.
 func (r *run) settleLoop() error {
 	var lastErr error
-	trouble := newTrouble(r.d.cfg.Logger, "store verdicts")
-	batch := make([]verdict, 0, maxSettle)
-	for v := range r.verdicts {
+	outage := newOutage(r.d.cfg.Logger, "store results")
+	batch := make([]result, 0, maxSettle)
+	for v := range r.results {
 		batch = append(batch[:0], v)
-		runtime.Gosched() // verdicts that are about to come join this batch
+		runtime.Gosched() // results that are about to come join this batch
 		for len(batch) < maxSettle {
 			more := false
 			select {
-			case v, more = <-r.verdicts:
+			case v, more = <-r.results:
 			default:
 			}
 			if !more {
@@ -209,15 +209,15 @@ func (r *run) settleLoop() error {
 			}
 			batch = append(batch, v)
 		}
-		if err := r.settle(batch, trouble); err != nil {
-			lastErr = fmt.Errorf("webhook: verdicts were not stored, their deliveries will be made again: %w", err)
+		if err := r.settle(batch, outage); err != nil {
+			lastErr = fmt.Errorf("webhook: results were not stored, their deliveries will be made again: %w", err)
 		}
 		clear(batch)
 	}
 	return lastErr
 }
 
-func (r *run) settle(batch []verdict, trouble *trouble) error {
+func (r *run) settle(batch []result, outage *outage) error {
 	d := r.d
 	settlements := make([]Settlement, len(batch))
 	held := make([]Lease, len(batch))
@@ -238,21 +238,21 @@ func (r *run) settle(batch []verdict, trouble *trouble) error {
 		refused, err := d.store.Settle(ctx, d.now(), settlements)
 		cancel()
 		if err == nil {
-			trouble.over(r.storing)
+			outage.over(r.storing)
 			r.settled(r.storing, batch, refused)
 			return nil
 		}
-		if !sleep(r.storing, trouble.failed(r.storing, err)) {
+		if !sleep(r.storing, outage.failed(r.storing, err)) {
 			return err
 		}
 	}
 }
 
-// settled does what follows from verdicts that are stored.
-func (r *run) settled(ctx context.Context, batch []verdict, refused []Lease) {
+// settled does what follows from results that are stored.
+func (r *run) settled(ctx context.Context, batch []result, refused []Lease) {
 	d := r.d
 	if len(refused) > 0 {
-		d.cfg.Logger.WarnContext(ctx, "webhook: verdicts came too late, others had taken over", "deliveries", len(refused))
+		d.cfg.Logger.WarnContext(ctx, "webhook: results came too late, others had taken over", "deliveries", len(refused))
 	}
 	at := d.now()
 	var paused []*task
@@ -265,19 +265,19 @@ func (r *run) settled(ctx context.Context, batch []verdict, refused []Lease) {
 		if wait := s.DueAt.Sub(at); s.Status == StatusPending && wait > 0 && wait < d.cfg.PollInterval {
 			time.AfterFunc(wait, d.scheduler.signal)
 		}
-		if s.PauseWebhook {
+		if s.PauseSubscription {
 			d.cfg.Logger.WarnContext(ctx, "webhook: deactivated, its endpoint says that it is gone",
-				"webhook_id", batch[i].task.Endpoint.WebhookID, "channel", batch[i].task.Endpoint.Channel)
+				"webhook_id", batch[i].task.Endpoint.SubscriptionID, "channel", batch[i].task.Endpoint.Channel)
 			paused = append(paused, batch[i].task)
 		}
 		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
-			r.outcomes <- outcome(batch[i].task, s)
+			r.hookResults <- hookResult(batch[i].task, s)
 		}
 	}
 	if len(paused) > 0 {
 		r.changes.Go(func() {
 			for _, t := range paused {
-				d.webhookChanged(ctx, t.OrganizationID, t.Endpoint.WebhookID)
+				d.subscriptionChanged(ctx, t.OrganizationID, t.Endpoint.SubscriptionID)
 			}
 		})
 	}
@@ -285,7 +285,7 @@ func (r *run) settled(ctx context.Context, batch []verdict, refused []Lease) {
 
 // tellLoop calls the hooks.
 func (r *run) tellLoop() {
-	for o := range r.outcomes {
+	for o := range r.hookResults {
 		r.d.cfg.Hooks.Attempted(o)
 	}
 }
@@ -293,7 +293,7 @@ func (r *run) tellLoop() {
 // renewLoop extends the leases of what this process holds.
 func (r *run) renewLoop(stop <-chan struct{}) {
 	d := r.d
-	trouble := newTrouble(d.cfg.Logger, "extend leases")
+	outage := newOutage(d.cfg.Logger, "extend leases")
 	ticker := time.NewTicker(d.cfg.Lease / 4)
 	defer ticker.Stop()
 	for {
@@ -305,10 +305,10 @@ func (r *run) renewLoop(stop <-chan struct{}) {
 		d.scheduler.boundLeases(d.now().Add(d.cfg.Lease))
 		err := r.extend(r.storing, d.scheduler.expiring(d.now().Add(d.cfg.Lease*2/3)))
 		if err != nil {
-			trouble.failed(r.storing, err)
+			outage.failed(r.storing, err)
 			continue
 		}
-		trouble.over(r.storing)
+		outage.over(r.storing)
 	}
 }
 
@@ -339,11 +339,11 @@ const (
 // pruneLoop removes what is older than the retention says.
 func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
-	trouble := newTrouble(d.cfg.Logger, "prune deliveries")
+	outage := newOutage(d.cfg.Logger, "prune deliveries")
 	wait := firstPrune
 	for sleep(ctx, wait) {
 		if err := r.repair(ctx); err != nil && ctx.Err() == nil {
-			wait = max(trouble.failed(ctx, err), pruneInterval)
+			wait = max(outage.failed(ctx, err), pruneInterval)
 			continue
 		}
 		at := d.now()
@@ -361,12 +361,12 @@ func (r *run) pruneLoop(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			wait = max(trouble.failed(ctx, err), pruneInterval)
+			wait = max(outage.failed(ctx, err), pruneInterval)
 		case n >= pruneBatch:
-			trouble.over(ctx)
+			outage.over(ctx)
 			wait = 100 * time.Millisecond // let others have the store in between
 		default:
-			trouble.over(ctx)
+			outage.over(ctx)
 			wait = pruneInterval
 		}
 	}

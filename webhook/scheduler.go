@@ -17,30 +17,30 @@ type scheduler struct {
 	// wake is signalled when the store may hold due deliveries that fit now.
 	wake chan struct{}
 
-	mu            sync.Mutex
-	open          bool
-	organizations map[string]*organization
-	hosts         map[hostKey]*host
-	queues        map[Endpoint]*endpointQueue
-	byWebhook     map[string][]*endpointQueue
-	active        []*endpointQueue // those that are not only remembered
-	pruned        time.Time        // when it was last looked for queues to forget
-	turns         ring[*organization]
-	parked        map[*organization]struct{} // those that nothing could run of when they had their turn
-	rooms         int64                      // calls of room
+	mu             sync.Mutex
+	open           bool
+	organizations  map[string]*organization
+	hosts          map[hostKey]*host
+	queues         map[Endpoint]*endpointQueue
+	bySubscription map[string][]*endpointQueue
+	active         []*endpointQueue // those that are not only remembered
+	pruned         time.Time        // when it was last looked for queues to forget
+	turns          runList[*organization]
+	parked         map[*organization]struct{} // those that nothing could run of when they had their turn
+	budgets        int64                      // calls of room
 
 	held    map[DeliveryID]*task // all that is leased to this process
 	queued  int                  // in queues, or reserved for an offer
 	bytes   int                  // of the payloads in queues, each counted once
 	payload int                  // bytes that a claimed payload is expected to have
 
-	used     usage
-	running  running
-	watcher  *time.Timer // calls overdue
-	watching bool        // the watcher is set
-	workers  int         // with an attempt in flight, or about to call next
-	hungry   bool        // a claim waits for room
-	idleCond *sync.Cond  // workers == 0
+	used       usage
+	running    running
+	watcher    *time.Timer // calls overdue
+	watching   bool        // the watcher is set
+	workers    int         // with an attempt in flight, or about to call next
+	claimWaits bool        // a claim waits for room
+	idleCond   *sync.Cond  // workers == 0
 }
 
 type schedulerLimits struct {
@@ -67,16 +67,16 @@ type task struct {
 
 func newScheduler(l schedulerLimits) *scheduler {
 	s := &scheduler{
-		limits:        l,
-		slots:         newSlotLimits(l.inFlight),
-		wake:          make(chan struct{}, 1),
-		organizations: make(map[string]*organization),
-		hosts:         make(map[hostKey]*host),
-		queues:        make(map[Endpoint]*endpointQueue),
-		byWebhook:     make(map[string][]*endpointQueue),
-		parked:        make(map[*organization]struct{}),
-		held:          make(map[DeliveryID]*task),
-		payload:       MaxPayload, // the first claim is a careful one
+		limits:         l,
+		slots:          newSlotLimits(l.inFlight),
+		wake:           make(chan struct{}, 1),
+		organizations:  make(map[string]*organization),
+		hosts:          make(map[hostKey]*host),
+		queues:         make(map[Endpoint]*endpointQueue),
+		bySubscription: make(map[string][]*endpointQueue),
+		parked:         make(map[*organization]struct{}),
+		held:           make(map[DeliveryID]*task),
+		payload:        MaxPayload, // the first claim is a careful one
 	}
 	s.idleCond = sync.NewCond(&s.mu)
 	return s
@@ -139,7 +139,7 @@ func (s *scheduler) push(tasks []Task) (late []*task) {
 		s.held[t.DeliveryID] = t
 		s.list(q)
 	}
-	s.staff()
+	s.startWorker()
 	return late
 }
 
@@ -148,7 +148,7 @@ func (s *scheduler) busy() int { return s.used.all() }
 
 // staff sees to it that a worker is on its way when something can run. Each
 // worker that finds something does the same for the next.
-func (s *scheduler) staff() {
+func (s *scheduler) startWorker() {
 	if s.workers > s.busy() || !s.open {
 		return
 	}
@@ -172,10 +172,10 @@ func (s *scheduler) next() *task {
 		return nil
 	}
 	t := s.take(q, kind)
-	s.staff()
-	s.wakeIfRoom(q)
-	if s.hungry && s.roomy() {
-		s.hungry = false
+	s.startWorker()
+	s.wakeIfClaimable(q)
+	if s.claimWaits && s.canClaim() {
+		s.claimWaits = false
 		s.signal()
 	}
 	return t
@@ -315,7 +315,7 @@ func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil t
 	switch {
 	case q.breaker.open():
 		unstarted = s.takeAll(q)
-		q.spilled = true
+		q.backlog = true
 	case q.breaker.openForRetries():
 		unstarted, q.retries = q.retries, nil
 		s.dequeued(unstarted...)
@@ -346,13 +346,13 @@ func (s *scheduler) lose(id DeliveryID) {
 	}
 }
 
-// drop takes what is queued for a webhook's endpoints out of the scheduler, and
+// drop takes what is queued for a subscription's endpoints out of the scheduler, and
 // forgets what is known of them.
-func (s *scheduler) drop(webhookID string) []*task {
+func (s *scheduler) drop(subscriptionID string) []*task {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var unstarted []*task
-	for _, q := range append([]*endpointQueue(nil), s.byWebhook[webhookID]...) {
+	for _, q := range append([]*endpointQueue(nil), s.bySubscription[subscriptionID]...) {
 		unstarted = append(unstarted, s.takeAll(q)...)
 		q.breaker, q.record, q.allowed = breaker{}, record{}, firstAllowed
 		q.recount()
@@ -428,7 +428,7 @@ func (s *scheduler) revive() {
 		s.list(q)
 		s.retire(q)
 	}
-	s.staff()
+	s.startWorker()
 	s.forget()
 }
 

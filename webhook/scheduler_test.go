@@ -53,7 +53,7 @@ func TestSchedulerServesEndpointsInTurn(t *testing.T) {
 	s.push(tasksFor(301, 1, endpointC))
 	var order []string
 	for range 6 {
-		order = append(order, s.next().Endpoint.WebhookID)
+		order = append(order, s.next().Endpoint.SubscriptionID)
 	}
 	assert.Equal(t, []string{"wh_a", "wh_b", "wh_c", "wh_a", "wh_b", "wh_a"}, order)
 }
@@ -68,11 +68,11 @@ func TestSchedulerCapsAnEndpoint(t *testing.T) {
 	assert.Equal(t, []DeliveryID{1, 11, 2, 12}, []DeliveryID{a1.DeliveryID, b1.DeliveryID, a2.DeliveryID, b2.DeliveryID})
 	assert.Nil(t, s.next(), "both endpoints are at their cap")
 	assert.GreaterOrEqual(t, *spawned, 4)
-	s.finish(b1, health{verdict: healthy})
+	s.finish(b1, health{result: healthy})
 	assert.Equal(t, DeliveryID(13), s.next().DeliveryID)
 }
 
-func TestSchedulerBoundsOffers(t *testing.T) {
+func TestSchedulerBoundsPrefetch(t *testing.T) {
 	t.Parallel()
 	s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 2, queued: 16, queuedPerEndpoint: 3})
 	known(s, endpointA)
@@ -85,11 +85,11 @@ func TestSchedulerBoundsOffers(t *testing.T) {
 		require.True(t, s.reserve(organization, Endpoint{organization, "webhook"}))
 	}
 	assert.False(t, s.reserve("c", endpointC), "all queues together are full")
-	s.unreserve([]offered{{endpoint: endpointA}})
+	s.unreserve([]prefetched{{endpoint: endpointA}})
 	assert.True(t, s.reserve("c", endpointC))
 
-	s.unreserve([]offered{{endpoint: endpointA}, {"c", endpointC}})
-	s.spill([]offered{{"b", endpointB}})
+	s.unreserve([]prefetched{{endpoint: endpointA}, {"c", endpointC}})
+	s.markBacklog([]prefetched{{"b", endpointB}})
 	assert.False(t, s.reserve("b", endpointB), "what is in the store goes first")
 	s.claimed(nil, claimBudget{limit: 10, perOrganization: 10, perEndpoint: 10})
 	assert.True(t, s.reserve("b", endpointB), "the store had nothing more")
@@ -117,7 +117,7 @@ func TestSchedulerSharesMemory(t *testing.T) {
 	assert.InDelta(t, 4096/4, fresh, 4096/16)
 	assert.Greater(t, fast, 4096/8)
 	assert.Less(t, s.queued, 4096*7/8, "there is room for others")
-	assert.True(t, s.roomy(), "and for what they have in the store")
+	assert.True(t, s.canClaim(), "and for what they have in the store")
 	for _, organization := range []string{"b", "c", "d"} {
 		assert.Greater(t, fill(organization, "new", 0), 4)
 	}
@@ -132,11 +132,11 @@ func TestSchedulerLeavesADeadEndpointAlone(t *testing.T) {
 		var unstarted []*task
 		for range breakerThreshold {
 			require.Empty(t, unstarted)
-			unstarted, _ = s.finish(s.next(), health{verdict: unhealthy})
+			unstarted, _ = s.finish(s.next(), health{result: unhealthy})
 		}
 		assert.Len(t, unstarted, 50-breakerThreshold, "the rest goes back to the store")
 		assert.False(t, s.reserve("", endpointA))
-		assert.Equal(t, []Endpoint{endpointA}, s.room().skip)
+		assert.Equal(t, []Endpoint{endpointA}, s.claimBudget().skip)
 
 		time.Sleep(breakerFirstWait)
 		s.claimed(nil, claimBudget{limit: 10, perOrganization: 10, perEndpoint: 10})
@@ -144,7 +144,7 @@ func TestSchedulerLeavesADeadEndpointAlone(t *testing.T) {
 		probe := s.next()
 		require.NotNil(t, probe)
 		assert.Nil(t, s.next(), "one at a time until one succeeds")
-		s.finish(probe, health{verdict: healthy})
+		s.finish(probe, health{result: healthy})
 		assert.NotNil(t, s.next())
 		assert.NotNil(t, s.next())
 	})
@@ -156,8 +156,8 @@ func TestSchedulerRevivesWhatCameWhileBlocked(t *testing.T) {
 		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
 		s.push(tasksFor(1, 1, endpointA))
 		require.True(t, s.reserve("", endpointA)) // an emit is being committed
-		s.finish(s.next(), health{verdict: unhealthy, wait: 30 * time.Second})
-		s.unreserve([]offered{{endpoint: endpointA}})
+		s.finish(s.next(), health{result: unhealthy, wait: 30 * time.Second})
+		s.unreserve([]prefetched{{endpoint: endpointA}})
 		s.push(tasksFor(2, 1, endpointA))
 		assert.Nil(t, s.next(), "the endpoint asked for 30 s")
 		time.Sleep(30 * time.Second)
@@ -170,7 +170,7 @@ func TestSchedulerForgetsIdleEndpoints(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
-		for i, h := range []health{{verdict: healthy}, {verdict: unhealthy}, {}} {
+		for i, h := range []health{{result: healthy}, {result: unhealthy}, {}} {
 			s.push(tasksFor(DeliveryID(i+1), 1, endpointA))
 			task := s.next()
 			s.finish(task, h)
@@ -194,7 +194,7 @@ func TestSchedulerStop(t *testing.T) {
 	assert.Len(t, s.stop(), 2)
 	assert.False(t, s.reserve("", endpointB))
 	assert.Len(t, s.push(tasksFor(4, 2, endpointA)), 2, "too late")
-	assert.Zero(t, s.room().limit)
+	assert.Zero(t, s.claimBudget().limit)
 }
 
 func TestSchedulerTracksLeases(t *testing.T) {
@@ -245,18 +245,18 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 		t.Parallel()
 		s := newTest()
 		s.payload = 40
-		b := s.room()
+		b := s.claimBudget()
 		assert.Equal(t, []int{25, 25}, []int{b.limit, b.perEndpoint}, "of forty bytes each")
 
 		claimed := weighing(1, 8, 100, endpointA)
 		s.claimed(claimed, wide)
 		s.push(claimed)
-		b = s.room()
+		b = s.claimBudget()
 		assert.Equal(t, 2, b.limit, "of a hundred bytes each, as the last ones were")
 		assert.Equal(t, []string{""}, b.skipOrganizations, "it has its share")
 
 		s.push(weighing(101, 2, 100, endpointB))
-		assert.Zero(t, s.room().limit)
+		assert.Zero(t, s.claimBudget().limit)
 		for range 4 {
 			require.NotNil(t, s.next())
 		}
@@ -277,7 +277,7 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 		}
 		s.push(tasks)
 		assert.Equal(t, 200, s.bytes, "each payload is in memory once")
-		assert.Len(t, s.drop(endpointA.WebhookID), 2)
+		assert.Len(t, s.drop(endpointA.SubscriptionID), 2)
 		assert.Equal(t, 200, s.bytes, "it stays there for the others")
 		assert.Equal(t, 200, s.queue("", endpointB).bytes)
 		require.Equal(t, endpointB, s.next().Endpoint)
@@ -304,7 +304,7 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 func failing(first DeliveryID, n int, retry bool) func(*breaker) {
 	return func(b *breaker) {
 		for i := range n {
-			b.record(health{verdict: unhealthy}, first+DeliveryID(i), retry, 1)
+			b.record(health{result: unhealthy}, first+DeliveryID(i), retry, 1)
 		}
 	}
 }
@@ -317,7 +317,7 @@ func TestBreaker(t *testing.T) {
 			failing(1, breakerThreshold-1, true)(&b)
 		}
 		assert.False(t, b.tripped(), "deliveries that fail again and again say less about the endpoint than about themselves")
-		b.record(health{verdict: healthy}, 100, false, 1)
+		b.record(health{result: healthy}, 100, false, 1)
 		failing(1, breakerThreshold-1, false)(&b)
 		assert.False(t, b.tripped(), "an answer ends the count")
 		failing(200, 1, false)(&b)
@@ -339,10 +339,10 @@ func TestBreaker(t *testing.T) {
 			time.Sleep(wait)
 		}
 
-		b.record(health{verdict: healthy}, 100, true, 1)
+		b.record(health{result: healthy}, 100, true, 1)
 		assert.False(t, b.tripped() || b.openForRetries())
-		b.record(health{verdict: unhealthy, wait: time.Hour}, 400, false, 1)
-		b.record(health{verdict: healthy}, 401, false, 1)
+		b.record(health{result: unhealthy, wait: time.Hour}, 400, false, 1)
+		b.record(health{result: healthy}, 401, false, 1)
 		assert.Equal(t, time.Now().Add(time.Hour), b.blockedUntil(), "an answer to an earlier request does not end the pause that was asked for")
 		time.Sleep(time.Hour)
 		assert.False(t, b.open())
@@ -355,7 +355,7 @@ func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 	retriesFor := func(first DeliveryID, n int) []Task {
 		tasks := tasksFor(first, n, endpointA)
 		for i := range tasks {
-			tasks[i].Tries = 1
+			tasks[i].AttemptsSinceQueued = 1
 		}
 		return tasks
 	}
@@ -374,7 +374,7 @@ func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 
 		slices.Reverse(taken)
 		for _, task := range taken { // the first eight fail: the endpoint is left alone
-			back, _ := s.finish(task, health{verdict: unhealthy})
+			back, _ := s.finish(task, health{result: unhealthy})
 			if task == taken[len(taken)-1] {
 				assert.Len(t, back, 32)
 			}
@@ -388,10 +388,10 @@ func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 		beside := s.next()
 		assert.EqualValues(t, 301, beside.DeliveryID, "what was never attempted need not wait for it to fail")
 		assert.Nil(t, s.next(), "one at a time")
-		back, until := s.finish(probe, health{verdict: unhealthy})
+		back, until := s.finish(probe, health{result: unhealthy})
 		assert.Len(t, back, 19, "those that failed are requeued")
 		assert.Equal(t, time.Now().Add(2*breakerFirstWait), until)
-		s.finish(beside, health{verdict: healthy})
+		s.finish(beside, health{result: healthy})
 		assert.EqualValues(t, 302, s.next().DeliveryID)
 	})
 }

@@ -14,15 +14,15 @@ import (
 
 // TestResult is what came of a test at one channel.
 type TestResult struct {
-	// Channel is one of [Webhook.ChannelKeys].
+	// Channel is one of [Subscription.ChannelKeys].
 	Channel   string  `json:"channel"`
 	Succeeded bool    `json:"succeeded"`
 	Attempt   Attempt `json:"attempt"`
 }
 
-// SendTest sends an event to channels of a webhook, those of the given keys
-// (see [Webhook.ChannelKeys]) or all, one attempt each at the same time, and
-// returns what came of it in their order. The webhook may be paused or not yet
+// SendTest sends an event to channels of a subscription, those of the given keys
+// (see [Subscription.ChannelKeys]) or all, one attempt each at the same time, and
+// returns what came of it in their order. The subscription may be paused or not yet
 // stored, and need not subscribe to the event. Nothing is stored or retried,
 // and nothing follows for the endpoint.
 //
@@ -34,14 +34,14 @@ type TestResult struct {
 // keys are refused with an [event.ValidationError]; a channel that cannot be
 // opened or fails is a result. When ctx is cancelled, its error is returned; an
 // attempt that its deadline ends has failed like any other.
-func (d *Dispatcher) SendTest(ctx context.Context, w *Webhook, e *event.Event, keys ...string) ([]TestResult, error) {
-	if w == nil {
-		return nil, errNilWebhook()
+func (d *Dispatcher) SendTest(ctx context.Context, sub *Subscription, e *event.Event, keys ...string) ([]TestResult, error) {
+	if sub == nil {
+		return nil, errNilSubscription()
 	}
 	records, err := newEvents([]*event.Event{e})
 	var p event.Problems
 	p.AddError("", err)
-	all := w.ChannelKeys()
+	all := sub.ChannelKeys()
 	if len(keys) == 0 {
 		keys = all
 	}
@@ -55,13 +55,13 @@ func (d *Dispatcher) SendTest(ctx context.Context, w *Webhook, e *event.Event, k
 		return nil, err
 	}
 	m := &channel.Message{
-		EventID: records[0].ID, EventType: records[0].Type, WebhookID: w.ID, Attempt: 1, Payload: records[0].Payload,
+		EventID: records[0].ID, EventType: records[0].Type, SubscriptionID: sub.ID, Attempt: 1, Payload: records[0].Payload,
 	}
-	if err := d.tests.enter(w.OrganizationID, len(keys), time.Now()); err != nil {
+	if err := d.tests.enter(sub.OrganizationID, len(keys), time.Now()); err != nil {
 		return nil, err
 	}
-	defer d.tests.leave(w.OrganizationID, len(keys))
-	opened, _ := d.channels.open(w) // each channel has its own error
+	defer d.tests.leave(sub.OrganizationID, len(keys))
+	opened, _ := d.channels.open(sub) // each channel has its own error
 	results := make([]TestResult, len(keys))
 	var attempts sync.WaitGroup
 	for i, key := range keys {

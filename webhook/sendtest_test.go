@@ -40,7 +40,7 @@ func sendByConfig(config json.RawMessage) (channel.Channel, error) {
 			<-ctx.Done()
 			return channel.Result{}, channel.ContextError(ctx)
 		}
-		return channel.Result{StatusCode: c.Status, Response: m.WebhookID}, status(c.Status)
+		return channel.Result{StatusCode: c.Status, Response: m.SubscriptionID}, status(c.Status)
 	}), nil
 }
 
@@ -51,30 +51,30 @@ func testBenchByConfig(t *testing.T) *testBench {
 	return b
 }
 
-func byConfig(configs ...string) *webhook.Webhook {
-	w := &webhook.Webhook{ID: webhook.NewID(), Name: "test", EventTypes: []event.Pattern{"object.*"}, Paused: true}
+func byConfig(configs ...string) *webhook.Subscription {
+	sub := &webhook.Subscription{ID: webhook.NewID(), Name: "test", EventTypes: []event.Pattern{"object.*"}, Paused: true}
 	for _, c := range configs {
-		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: "by_config", Configs: json.RawMessage(c)})
+		sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "by_config", Configs: json.RawMessage(c)})
 	}
-	return w
+	return sub
 }
 
 func TestSendTestTriesEveryChannelOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := testBenchByConfig(t)
-		w := byConfig(`{"status": 200}`, `{"status": 500}`, `{"panic": true}`, `{"bad": true}`, `{"hang": true}`)
+		sub := byConfig(`{"status": 200}`, `{"status": 500}`, `{"panic": true}`, `{"bad": true}`, `{"hang": true}`)
 		e := &event.Event{Type: "invoice.paid", Subject: event.Subject{Type: "invoice", ID: "inv_1"}, Namespace: "acme"}
 		began := time.Now()
-		results, err := b.SendTest(t.Context(), w, e)
+		results, err := b.SendTest(t.Context(), sub, e)
 		require.NoError(t, err)
 		require.Len(t, results, 5)
 		assert.NotEmpty(t, e.ID, "the event is completed")
 		assert.Equal(t, 30*time.Second, time.Since(began), "all at once, each for Config.AttemptTimeout")
 
 		for i, want := range []webhook.TestResult{
-			{Channel: "by_config", Succeeded: true, Attempt: webhook.Attempt{StatusCode: 200, Response: w.ID}},
-			{Channel: "by_config#2", Attempt: webhook.Attempt{StatusCode: 500, Response: w.ID, Class: "status", Error: "the endpoint answered 500 Internal Server Error"}},
+			{Channel: "by_config", Succeeded: true, Attempt: webhook.Attempt{StatusCode: 200, Response: sub.ID}},
+			{Channel: "by_config#2", Attempt: webhook.Attempt{StatusCode: 500, Response: sub.ID, Class: "status", Error: "the endpoint answered 500 Internal Server Error"}},
 			{Channel: "by_config#3", Attempt: webhook.Attempt{Class: "panic", Error: "the channel panicked"}},
 			{Channel: "by_config#4", Attempt: webhook.Attempt{Class: "config", Error: "invalid: configs.bad: must not be there"}},
 			{Channel: "by_config#5", Attempt: webhook.Attempt{Class: "timeout", Duration: 30 * time.Second}},
@@ -94,8 +94,8 @@ func TestSendTestOfSomeChannels(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := testBenchByConfig(t)
-		w := byConfig(`{"hang": true}`, `{"status": 200}`, `{"status": 204}`)
-		results, err := b.SendTest(t.Context(), w, newEvent(event.ObjectCreated), "by_config#3", "by_config#2")
+		sub := byConfig(`{"hang": true}`, `{"status": 200}`, `{"status": 204}`)
+		results, err := b.SendTest(t.Context(), sub, newEvent(event.ObjectCreated), "by_config#3", "by_config#2")
 		require.NoError(t, err)
 		require.Len(t, results, 2)
 		assert.Equal(t, []int{204, 200}, []int{results[0].Attempt.StatusCode, results[1].Attempt.StatusCode})
@@ -106,8 +106,8 @@ func TestSendTestRefuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := testBenchByConfig(t)
-		w := byConfig(`{"hang": true}`)
-		_, err := b.SendTest(t.Context(), w, &event.Event{Type: "X", Namespace: "acme"}, "pigeon")
+		sub := byConfig(`{"hang": true}`)
+		_, err := b.SendTest(t.Context(), sub, &event.Event{Type: "X", Namespace: "acme"}, "pigeon")
 		var invalid *event.ValidationError
 		require.ErrorAs(t, err, &invalid)
 		var fields []string
@@ -118,29 +118,29 @@ func TestSendTestRefuses(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		_, err = b.SendTest(ctx, w, newEvent(event.ObjectCreated))
+		_, err = b.SendTest(ctx, sub, newEvent(event.ObjectCreated))
 		require.ErrorIs(t, err, context.Canceled)
 
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		results, err := b.SendTest(ctx, w, newEvent(event.ObjectCreated))
+		results, err := b.SendTest(ctx, sub, newEvent(event.ObjectCreated))
 		require.NoError(t, err, "its time ran out, which is a failed attempt")
 		assert.Equal(t, "timeout", results[0].Attempt.Class)
 	})
 }
 
-func TestCheckWebhookNamesEveryProblem(t *testing.T) {
+func TestCheckSubscriptionNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	b := testBenchByConfig(t)
-	w := byConfig(`{"bad": true}`, `{}`)
-	w.ID, w.Name = "", ""
+	sub := byConfig(`{"bad": true}`, `{}`)
+	sub.ID, sub.Name = "", ""
 	var invalid *event.ValidationError
-	require.ErrorAs(t, b.CheckWebhook(w), &invalid)
+	require.ErrorAs(t, b.CheckSubscription(sub), &invalid)
 	assert.Equal(t, []event.Problem{
 		{Field: "webhook_name", Rule: "is required"},
 		{Field: "channels[0].configs.bad", Rule: "must not be there"},
 	}, invalid.Problems)
-	assert.Empty(t, w.ID, "the webhook stays as it was")
+	assert.Empty(t, sub.ID, "the subscription stays as it was")
 }
 
 // What an organization may have tested is bounded, in rate and in flight, and
@@ -151,11 +151,11 @@ func TestSendTestIsLimited(t *testing.T) {
 		b := newBench(t, webhook.Config{Tests: webhook.TestLimits{PerMinute: 6, InFlight: 3, InFlightOfAll: 4}}, accept)
 		require.NoError(t, b.Channels().Register("by_config", channel.DriverFunc(sendByConfig)))
 		test := func(organization string, configs ...string) error {
-			w := byConfig(configs...)
-			w.OrganizationID = organization
+			sub := byConfig(configs...)
+			sub.OrganizationID = organization
 			e := newEvent(event.ObjectCreated)
 			e.OrganizationID = organization
-			_, err := b.SendTest(t.Context(), w, e)
+			_, err := b.SendTest(t.Context(), sub, e)
 			return err
 		}
 		refused := func(err error, limit int, retryAfter time.Duration) {

@@ -243,5 +243,5 @@ func (s *scheduler) overdue() {
 		}
 	}
 	s.watch()
-	s.staff()
+	s.startWorker()
 }

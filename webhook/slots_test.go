@@ -34,7 +34,7 @@ func TestMaxAttemptTimeout(t *testing.T) {
 		w := newWorld(t, webhook.Config{MaxAttemptTimeout: 5 * time.Second, Retry: webhook.RetryPolicy{MaxAttempts: 1}})
 		w.registerLimited(t, w.Channels())
 		s := &site{Kind: "silent", HostName: "a.example", Timed: 60}
-		require.NoError(t, w.CreateWebhook(t.Context(), &webhook.Webhook{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
+		require.NoError(t, w.CreateSubscription(t.Context(), &webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
 			Channels: []webhook.ChannelConfig{webhook.Via("webhook", s), webhook.Via("limited", s)}}))
 		w.emit(t, "a", "silent")
 		elapse(2 * time.Minute)
@@ -57,7 +57,7 @@ func TestALimitedHost(t *testing.T) {
 		w := newWorld(t, webhook.Config{})
 		w.registerLimited(t, w.Channels())
 		for range 5 {
-			require.NoError(t, w.CreateWebhook(t.Context(), &webhook.Webhook{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
+			require.NoError(t, w.CreateSubscription(t.Context(), &webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
 				Channels: []webhook.ChannelConfig{webhook.Via("limited", &site{Kind: "under", HostName: "mail.example", Timed: 60})}}))
 		}
 		for range 4 {
@@ -101,7 +101,7 @@ func TestANewEndpointIsAskedByFewAtFirst(t *testing.T) {
 		elapse(9 * time.Second)
 		assert.EqualValues(t, 2, w.hanging.Load())
 		elapse(10 * time.Minute)
-		stats, err := w.Statistics(t.Context(), webhook.StatisticsQuery{OrganizationID: "a", WebhookID: w.only(t, "a")})
+		stats, err := w.Statistics(t.Context(), webhook.StatisticsQuery{OrganizationID: "a", SubscriptionID: w.only(t, "a")})
 		require.NoError(t, err)
 		assert.Less(t, stats.Failed, int64(20), "two full timeouts are enough to leave it alone for longer and longer")
 	})
@@ -109,7 +109,7 @@ func TestANewEndpointIsAskedByFewAtFirst(t *testing.T) {
 
 func (w *world) only(t *testing.T, organization string) string {
 	t.Helper()
-	all, err := w.Webhooks(context.Background(), webhook.WebhookQuery{OrganizationID: organization})
+	all, err := w.Subscriptions(context.Background(), webhook.SubscriptionQuery{OrganizationID: organization})
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	return all[0].ID

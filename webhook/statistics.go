@@ -12,18 +12,18 @@ const StatisticsKept = 30 * 24 * time.Hour
 // StatisticsQuery selects the figures of one webhook.
 type StatisticsQuery struct {
 	OrganizationID string
-	WebhookID      string
+	SubscriptionID string
 	// Since is rounded down to the hour, in UTC. Zero is all that is kept.
 	Since time.Time
 }
 
-// Statistics says how a webhook has been doing: how many of its deliveries are
+// Statistics says how a subscription has been doing: how many of its deliveries are
 // unfinished now, and what was recorded since Since. What was recorded stays
 // counted when its delivery is replayed or pruned. A delivery that comes to an
 // end again after a replay counts again.
 //
-// Figures belong to the channels that the webhook has now: those of a channel
-// go when it is removed, and all of them when the webhook is deleted.
+// Figures belong to the channels that the subscription has now: those of a channel
+// go when it is removed, and all of them when the subscription is deleted.
 type Statistics struct {
 	// Since is where the figures begin: that of the query, rounded down to the
 	// hour, or zero.
@@ -51,7 +51,7 @@ type Statistics struct {
 // Attempts counts all attempts.
 func (s *Statistics) Attempts() int64 { return s.Succeeded + s.Failed }
 
-// Count adds a verdict that was accepted, as a [Store] does in Settle.
+// Count adds a result that was accepted, as a [Store] does in Settle.
 func (s *Statistics) Count(v *Settlement) {
 	if v.Status == StatusDead {
 		s.Dead++
@@ -74,10 +74,10 @@ func (s *Statistics) Count(v *Settlement) {
 	}
 }
 
-// Statistics returns the figures of a webhook of the organization, or
+// Statistics returns the figures of a subscription of the organization, or
 // ErrNotFound.
 func (d *Dispatcher) Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error) {
-	if !storable(q.OrganizationID, q.WebhookID) {
+	if !storable(q.OrganizationID, q.SubscriptionID) {
 		return Statistics{}, ErrNotFound
 	}
 	return d.store.Statistics(ctx, q)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Store keeps webhooks, events and deliveries. The Dispatcher decides; a Store
+// Store keeps subscriptions, events and deliveries. The Dispatcher decides; a Store
 // remembers, atomically and, unless it says otherwise, durably: what a method
 // reported as done survives the death of the process.
 //
@@ -22,45 +22,45 @@ import (
 // matches [ErrUnavailable].
 // Package storetest holds these rules as a suite that any Store can run.
 type Store interface {
-	Subscriptions
+	SubscriptionStore
 	Queue
 	History
 }
 
 // Subscriptions is the part of a Store that keeps webhooks. Every call is
-// scoped to one organization: a webhook of another one is not found.
-type Subscriptions interface {
-	// CreateWebhook stores w with its first revision, which it sets in w: the
-	// microseconds of CreatedAt since 1970, so that a webhook that is deleted
+// scoped to one organization: a subscription of another one is not found.
+type SubscriptionStore interface {
+	// CreateSubscription stores w with its first revision, which it sets in w: the
+	// microseconds of CreatedAt since 1970, so that a subscription that is deleted
 	// and created again never falls back to a revision it had before.
 	// It returns ErrExists if the id is taken, by any organization. If the
 	// organization would then have more than the quota, the error is that of
 	// [Quota.Check]: calls at the same time, in whatever process, do not exceed
 	// it together.
-	CreateWebhook(ctx context.Context, w *Webhook, quota Quota) error
-	// Webhook returns the webhook, or ErrNotFound.
-	Webhook(ctx context.Context, organizationID, id string) (*Webhook, error)
-	// Webhooks returns the organization's webhooks that fit the query, the
+	CreateSubscription(ctx context.Context, sub *Subscription, quota Quota) error
+	// Subscription returns the subscription, or ErrNotFound.
+	Subscription(ctx context.Context, organizationID, id string) (*Subscription, error)
+	// Subscriptions returns the organization's subscriptions that fit the query, the
 	// oldest first (by CreatedAt, then id).
-	Webhooks(ctx context.Context, q WebhookQuery) ([]*Webhook, error)
-	// CountWebhooks returns how many of the organization's webhooks fit the
+	Subscriptions(ctx context.Context, q SubscriptionQuery) ([]*Subscription, error)
+	// CountSubscriptions returns how many of the organization's subscriptions fit the
 	// filters of the query, on all pages: After, Limit and Offset do not count.
-	CountWebhooks(ctx context.Context, q WebhookQuery) (int, error)
-	// UpdateWebhook replaces the webhook of w's id and organization, keeping
+	CountSubscriptions(ctx context.Context, q SubscriptionQuery) (int, error)
+	// UpdateSubscription replaces the subscription of w's id and organization, keeping
 	// CreatedAt, and sets the new revision in w. If the stored revision is not
 	// w.Revision, it changes nothing and returns ErrConflict. Deliveries to a
 	// channel key that the update removed are cancelled. An update that adds
-	// channels is held against the quota of channels as CreateWebhook is; any
+	// channels is held against the quota of channels as CreateSubscription is; any
 	// other is made, also if the organization has more.
-	UpdateWebhook(ctx context.Context, w *Webhook, quota Quota) error
-	// DeleteWebhook removes the webhook. Its unfinished deliveries report
+	UpdateSubscription(ctx context.Context, sub *Subscription, quota Quota) error
+	// DeleteSubscription removes the webhook. Its unfinished deliveries report
 	// StatusCancelled from then on and are not claimed again. Deliveries keep
 	// their history. If the stored revision is not the given one, unless that
 	// is 0, it changes nothing and returns ErrConflict.
-	DeleteWebhook(ctx context.Context, organizationID, id string, revision int64) error
+	DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error
 }
 
-// Queue is the part of a Store that hands out deliveries and takes verdicts.
+// Queue is the part of a Store that hands out deliveries and takes results.
 type Queue interface {
 	// Now reads the clock by which leases and due times are judged: that of the
 	// database, where there is one, or else of the machine that all processes
@@ -68,22 +68,22 @@ type Queue interface {
 	Now(ctx context.Context) (time.Time, error)
 
 	// Enqueue stores the events, and for each of them one pending delivery for
-	// every channel of every webhook of its organization that matches: all of
+	// every channel of every subscription of its organization that matches: all of
 	// it or nothing. An event whose (organization, id) is stored already, or
-	// stands earlier in the same call, is passed over. A webhook that was
+	// stands earlier in the same call, is passed over. A subscription that was
 	// created before the call began is matched, whichever process created it.
 	//
 	// With an offer, the store may insert deliveries in flight, as though the
 	// caller had claimed them at once, and returns them as tasks; it asks
-	// offer.Accept for each and inserts as pending what is not accepted.
-	// Deliveries of paused webhooks are never offered. Accept must not call
+	// prefetch.Take for each and inserts as pending what is not accepted.
+	// Deliveries of paused subscriptions are never offered. Accept must not call
 	// the store. What a store does not offer waits for the next claim.
-	Enqueue(ctx context.Context, now time.Time, events []NewEvent, offer *Offer) ([]Task, error)
+	Enqueue(ctx context.Context, now time.Time, events []NewEvent, prefetch *Prefetch) ([]Task, error)
 
 	// Claim takes due deliveries: pending with DueAt not after now, or in
 	// flight with a lease that ended by now. Each gets a lease until r.Until
 	// and a new token. No delivery is handed out twice under one lease.
-	// Deliveries of paused or deleted webhooks stay. Within an endpoint, what
+	// Deliveries of paused or deleted subscriptions stay. Within an endpoint, what
 	// was not attempted since it was queued comes first, and after that what is
 	// due longest: an event that the endpoint cannot take must not hold back
 	// one that it was never asked to. Between organizations the store rotates,
@@ -108,7 +108,7 @@ type Queue interface {
 	// and returns how many there were.
 	Repair(ctx context.Context, now time.Time, r RepairRequest) (int, error)
 
-	// Settle records verdicts. Those whose token is not the delivery's latest,
+	// Settle records results. Those whose token is not the delivery's latest,
 	// or whose delivery is not in flight, change nothing and are returned.
 	Settle(ctx context.Context, now time.Time, settlements []Settlement) (refused []Lease, err error)
 }
@@ -144,13 +144,13 @@ type NewEvent struct {
 }
 
 // Offer lets [Queue.Enqueue] hand deliveries straight to the caller.
-type Offer struct {
+type Prefetch struct {
 	// Until is when the leases end.
 	Until time.Time
 	// Accept says whether the caller takes one more delivery for the endpoint,
 	// which is of the organization. If Enqueue fails, nothing was taken,
 	// whatever Accept said.
-	Accept func(organizationID string, e Endpoint) bool
+	Take func(organizationID string, e Endpoint) bool
 }
 
 // ClaimRequest bounds a claim.
@@ -183,7 +183,7 @@ type RepairRequest struct {
 }
 
 // Lease is the right to settle a delivery. The token is the fence: it grows
-// with every claim, so a verdict from an earlier claim is recognised as stale.
+// with every claim, so a result from an earlier claim is recognised as stale.
 type Lease struct {
 	DeliveryID DeliveryID
 	Token      int64
@@ -196,7 +196,7 @@ type Task struct {
 	Until          time.Time
 	OrganizationID string
 	Endpoint       Endpoint
-	// Revision is the webhook's at the time of the claim.
+	// Revision is the subscription's at the time of the claim.
 	Revision  int64
 	EventID   string
 	EventType string
@@ -204,7 +204,7 @@ type Task struct {
 	Payload []byte
 	// Attempts is the number of attempts in the history; Tries those of them
 	// made since QueuedAt.
-	Attempts, Tries int
+	Attempts, AttemptsSinceQueued int
 	// QueuedAt is when the event was emitted or, if later, last replayed. The
 	// retry budget counts from here.
 	QueuedAt time.Time
@@ -224,7 +224,7 @@ type Task struct {
 	LostAt time.Time
 }
 
-// Settlement is the verdict on a claimed delivery.
+// Settlement is the result on a claimed delivery.
 type Settlement struct {
 	Lease
 	// Status is StatusSucceeded, StatusDead or, to try again, StatusPending.
@@ -239,11 +239,11 @@ type Settlement struct {
 	Lost bool
 	// Progress replaces the delivery's progress unless it is nil.
 	Progress json.RawMessage
-	// PauseWebhook also pauses the webhook, because its endpoint is gone for
-	// good. With a Revision it does so only if that is still the webhook's:
+	// PauseSubscription also pauses the subscription, because its endpoint is gone for
+	// good. With a Revision it does so only if that is still the subscription's:
 	// an answer from the endpoint before an update says nothing of the one after.
-	PauseWebhook bool
-	Revision     int64
+	PauseSubscription bool
+	Revision          int64
 }
 
 // History is the part of a Store for looking back and for setting right. Every
@@ -259,13 +259,13 @@ type History interface {
 	// Replay makes a settled delivery pending and due at the given time, from
 	// which its new retry budget counts, keeping its history. Progress is kept
 	// unless it had succeeded: then all of it is to be done again. A delivery
-	// that is not settled is ErrState, one whose webhook or channel is gone
+	// that is not settled is ErrWrongStatus, one whose subscription or channel is gone
 	// ErrNotFound.
 	Replay(ctx context.Context, due time.Time, organizationID string, id DeliveryID) error
 	// Cancel ends a delivery that is not settled: StatusCancelled. A settled
-	// one is ErrState. The verdict of an attempt under way is refused.
+	// one is ErrWrongStatus. The result of an attempt under way is refused.
 	Cancel(ctx context.Context, now time.Time, organizationID string, id DeliveryID) error
-	// Statistics returns the figures of a webhook, or ErrNotFound. They are
+	// Statistics returns the figures of a subscription, or ErrNotFound. They are
 	// exact: all that Settle accepted and Cancel ended counts, in the hour of
 	// the time that the call was given, from when the call returns. While
 	// deliveries move, what is unfinished may be of a moment after the rest.
@@ -275,7 +275,7 @@ type History interface {
 	// Prune removes up to r.Limit settled deliveries and events without
 	// deliveries, of all organizations, that are older than the request says,
 	// and returns how many rows went. It also settles deliveries of deleted
-	// webhooks as cancelled, so that they too can age. Less than r.Limit means
+	// subscriptions as cancelled, so that they too can age. Less than r.Limit means
 	// that nothing is left. Figures of hours that ended StatisticsKept before
 	// now, or earlier, go in any case, and are no part of the count.
 	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
@@ -286,7 +286,7 @@ type DeliveryQuery struct {
 	OrganizationID string
 	EventID        string
 	EventType      string
-	WebhookID      string
+	SubscriptionID string
 	Status         Status
 	// Since and Until bound CreatedAt: Since <= CreatedAt < Until.
 	Since, Until time.Time

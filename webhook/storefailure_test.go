@@ -30,11 +30,11 @@ type failingStore struct {
 	lieOnEmit atomic.Bool // store the emit and report a failure all the same
 }
 
-func (s *failingStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+func (s *failingStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
 	if s.down.Load() {
 		return nil, errStoreDown
 	}
-	tasks, err := s.Store.Enqueue(ctx, now, events, offer)
+	tasks, err := s.Store.Enqueue(ctx, now, events, prefetch)
 	if s.lieOnEmit.Load() {
 		return nil, errStoreDown
 	}
@@ -62,7 +62,7 @@ func (s *failingStore) Extend(ctx context.Context, until time.Time, leases []web
 	return s.Store.Extend(ctx, until, leases)
 }
 
-func TestVerdictsOutliveAStoreThatFails(t *testing.T) {
+func TestResultsOutliveAStoreThatFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &failingStore{Store: memstore.New()}
@@ -82,12 +82,12 @@ func TestVerdictsOutliveAStoreThatFails(t *testing.T) {
 
 		store.down.Store(false)
 		time.Sleep(10 * time.Second)
-		assert.EqualValues(t, 1, sent.Load(), "the verdict was kept and stored in the end")
+		assert.EqualValues(t, 1, sent.Load(), "the result was kept and stored in the end")
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
 		stop()
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails, trying on" to="store verdicts"`), log.String())
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails, trying on" to="store results"`), log.String())
 		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails, trying on" to="claim deliveries"`))
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store works again" to="store verdicts"`))
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store works again" to="store results"`))
 	})
 }
 

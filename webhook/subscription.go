@@ -19,9 +19,9 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Webhook is a subscription: which event types go to which channels. Its JSON
-// is the management API's webhook object.
-type Webhook struct {
+// Subscription is a subscription: which event types go to which channels. Its JSON
+// is the management API's subscription object.
+type Subscription struct {
 	// ID is "wh_" and 16 hexadecimal digits, as [NewID] makes it. Ids made by
 	// older systems, "wh_" and 10 letters or digits, are accepted.
 	ID string
@@ -66,15 +66,15 @@ func (c ChannelConfig) Format(f fmt.State, _ rune) {
 // LogValue is what Format prints. The JSON holds the configs.
 func (c ChannelConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
-// LogValue is the webhook without the configs of its channels.
-func (w Webhook) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("webhook_id", w.ID), slog.String("webhook_name", w.Name), slog.String("internal_id", w.OrganizationID),
-		slog.Any("event_types", w.EventTypes), slog.Any("channels", w.ChannelKeys()), slog.Bool("is_active", !w.Paused))
+// LogValue is the subscription without the configs of its channels.
+func (sub Subscription) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("webhook_id", sub.ID), slog.String("webhook_name", sub.Name), slog.String("internal_id", sub.OrganizationID),
+		slog.Any("event_types", sub.EventTypes), slog.Any("channels", sub.ChannelKeys()), slog.Bool("is_active", !sub.Paused))
 }
 
 // Via makes a ChannelConfig from a Go value, usually one of the config structs
 // of package channel or a map. A value that is not JSON leaves Configs empty,
-// which creating the webhook then refuses.
+// which creating the subscription then refuses.
 func Via(name string, config any) ChannelConfig {
 	raw, err := json.Marshal(config)
 	if err != nil {
@@ -83,7 +83,7 @@ func Via(name string, config any) ChannelConfig {
 	return ChannelConfig{Channel: name, Configs: raw}
 }
 
-// NewID returns a fresh webhook id: "wh_" and 16 hexadecimal digits.
+// NewID returns a fresh subscription id: "wh_" and 16 hexadecimal digits.
 func NewID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
@@ -106,22 +106,22 @@ const (
 	maxNameLength = 200
 )
 
-// checkBounds reports the bounds that the webhook crosses. What crosses one is
+// checkBounds reports the bounds that the subscription crosses. What crosses one is
 // not looked into.
-func (w *Webhook) checkBounds(p *event.Problems) (within bool) {
+func (sub *Subscription) checkBounds(p *event.Problems) (within bool) {
 	within = true
 	cross := func(field, format string, args ...any) {
 		p.Add(field, format, args...)
 		within = false
 	}
-	if n := len(w.EventTypes); n > MaxEventTypes {
+	if n := len(sub.EventTypes); n > MaxEventTypes {
 		cross("event_types", "must have at most %d entries, has %d", MaxEventTypes, n)
 	}
-	if n := len(w.Channels); n > MaxChannels {
+	if n := len(sub.Channels); n > MaxChannels {
 		cross("channels", "must have at most %d entries, has %d", MaxChannels, n)
 	}
 	size := 0
-	for _, c := range w.Channels {
+	for _, c := range sub.Channels {
 		size += len(c.Configs)
 	}
 	if size > MaxConfigs {
@@ -131,42 +131,42 @@ func (w *Webhook) checkBounds(p *event.Problems) (within bool) {
 }
 
 // Validate reports every field that is wrong as an [event.ValidationError].
-// It does not look inside a channel's configs; [Dispatcher.CreateWebhook] and
-// [Dispatcher.UpdateWebhook] do that as well.
-func (w *Webhook) Validate() error {
-	if w == nil {
-		return errNilWebhook()
+// It does not look inside a channel's configs; [Dispatcher.CreateSubscription] and
+// [Dispatcher.UpdateSubscription] do that as well.
+func (sub *Subscription) Validate() error {
+	if sub == nil {
+		return errNilSubscription()
 	}
 	var p event.Problems
-	if !idPattern.MatchString(w.ID) {
+	if !idPattern.MatchString(sub.ID) {
 		p.Add("webhook_id", `must be "wh_" and 16 hexadecimal digits`)
 	}
-	switch n := utf8.RuneCountInString(w.Name); {
+	switch n := utf8.RuneCountInString(sub.Name); {
 	case n == 0:
 		p.Add("webhook_name", "is required")
 	case n > maxNameLength:
 		p.Add("webhook_name", "must have at most %d characters, has %d", maxNameLength, n)
-	case !utf8.ValidString(w.Name):
+	case !utf8.ValidString(sub.Name):
 		p.Add("webhook_name", "must be valid UTF-8")
-	case strings.ContainsFunc(w.Name, unicode.IsControl):
+	case strings.ContainsFunc(sub.Name, unicode.IsControl):
 		p.Add("webhook_name", "must not hold control characters")
 	}
-	checkOrganizationID(&p, "internal_id", w.OrganizationID)
-	if !w.checkBounds(&p) {
+	checkOrganizationID(&p, "internal_id", sub.OrganizationID)
+	if !sub.checkBounds(&p) {
 		return p.Err()
 	}
-	if len(w.EventTypes) == 0 {
+	if len(sub.EventTypes) == 0 {
 		p.Add("event_types", "needs at least one event type")
 	}
-	for i, pattern := range w.EventTypes {
+	for i, pattern := range sub.EventTypes {
 		if err := pattern.Validate(); err != nil {
 			p.AddError(fmt.Sprintf("event_types[%d]", i), err)
 		}
 	}
-	if len(w.Channels) == 0 {
+	if len(sub.Channels) == 0 {
 		p.Add("channels", "needs at least one channel")
 	}
-	for i, c := range w.Channels {
+	for i, c := range sub.Channels {
 		if c.Channel == "" {
 			p.Add(fmt.Sprintf("channels[%d].channel", i), "is required")
 		}
@@ -192,19 +192,19 @@ func isJSONObject(raw json.RawMessage) bool {
 	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(raw)
 }
 
-// Matches reports whether an event of the given type goes to the webhook's
-// channels. It does not ask whether the webhook is paused.
-func (w *Webhook) Matches(eventType string) bool {
-	return slices.ContainsFunc(w.EventTypes, func(p event.Pattern) bool { return p.Match(eventType) })
+// Matches reports whether an event of the given type goes to the subscription's
+// channels. It does not ask whether the subscription is paused.
+func (sub *Subscription) Matches(eventType string) bool {
+	return slices.ContainsFunc(sub.EventTypes, func(p event.Pattern) bool { return p.Match(eventType) })
 }
 
-// ChannelKeys names the webhook's channels, in order, so that a delivery can
+// ChannelKeys names the subscription's channels, in order, so that a delivery can
 // say which one it is for: the channel's name, and "name#2", "name#3" for the
 // second and third channel of that name.
-func (w *Webhook) ChannelKeys() []string {
-	keys := make([]string, len(w.Channels))
-	seen := make(map[string]int, len(w.Channels))
-	for i, c := range w.Channels {
+func (sub *Subscription) ChannelKeys() []string {
+	keys := make([]string, len(sub.Channels))
+	seen := make(map[string]int, len(sub.Channels))
+	for i, c := range sub.Channels {
 		seen[c.Channel]++
 		keys[i] = c.Channel
 		if n := seen[c.Channel]; n > 1 {
@@ -215,21 +215,21 @@ func (w *Webhook) ChannelKeys() []string {
 }
 
 // Clone returns a copy that shares nothing with w.
-func (w *Webhook) Clone() *Webhook {
-	if w == nil {
+func (sub *Subscription) Clone() *Subscription {
+	if sub == nil {
 		return nil
 	}
-	c := *w
-	c.EventTypes = slices.Clone(w.EventTypes)
-	c.Channels = slices.Clone(w.Channels)
+	c := *sub
+	c.EventTypes = slices.Clone(sub.EventTypes)
+	c.Channels = slices.Clone(sub.Channels)
 	for i := range c.Channels {
 		c.Channels[i].Configs = bytes.Clone(c.Channels[i].Configs)
 	}
 	return &c
 }
 
-// webhookJSON is the contract's form of a Webhook.
-type webhookJSON struct {
+// subscriptionJSON is the contract's form of a Webhook.
+type subscriptionJSON struct {
 	ID         string          `json:"webhook_id,omitempty"`
 	Name       string          `json:"webhook_name"`
 	EventTypes []event.Pattern `json:"event_types"`
@@ -239,27 +239,27 @@ type webhookJSON struct {
 	UpdatedAt  *time.Time      `json:"updated_at,omitempty"`
 }
 
-// MarshalJSON writes the contract's webhook object.
-func (w Webhook) MarshalJSON() ([]byte, error) {
-	active := !w.Paused
-	out := webhookJSON{
-		ID: w.ID, Name: w.Name, EventTypes: w.EventTypes, Channels: w.Channels, IsActive: &active,
+// MarshalJSON writes the contract's subscription object.
+func (sub Subscription) MarshalJSON() ([]byte, error) {
+	active := !sub.Paused
+	out := subscriptionJSON{
+		ID: sub.ID, Name: sub.Name, EventTypes: sub.EventTypes, Channels: sub.Channels, IsActive: &active,
 	}
-	if !w.CreatedAt.IsZero() {
-		t := w.CreatedAt.UTC()
+	if !sub.CreatedAt.IsZero() {
+		t := sub.CreatedAt.UTC()
 		out.CreatedAt = &t
 	}
-	if !w.UpdatedAt.IsZero() {
-		t := w.UpdatedAt.UTC()
+	if !sub.UpdatedAt.IsZero() {
+		t := sub.UpdatedAt.UTC()
 		out.UpdatedAt = &t
 	}
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads the contract's webhook object. An absent or null
+// UnmarshalJSON reads the contract's subscription object. An absent or null
 // is_active means active. Fields that the contract does not know are ignored.
-func (w *Webhook) UnmarshalJSON(data []byte) error {
-	var in webhookJSON
+func (sub *Subscription) UnmarshalJSON(data []byte) error {
+	var in subscriptionJSON
 	if err := json.Unmarshal(data, &in); err != nil {
 		var typeErr *json.UnmarshalTypeError
 		if errors.As(err, &typeErr) && typeErr.Field != "" {
@@ -269,17 +269,17 @@ func (w *Webhook) UnmarshalJSON(data []byte) error {
 		}
 		return fmt.Errorf("webhook: decoding a webhook: %w", err)
 	}
-	*w = Webhook{
+	*sub = Subscription{
 		ID: in.ID, Name: in.Name, EventTypes: in.EventTypes, Channels: in.Channels,
 		Paused:         in.IsActive != nil && !*in.IsActive,
-		OrganizationID: w.OrganizationID,
-		Revision:       w.Revision,
+		OrganizationID: sub.OrganizationID,
+		Revision:       sub.Revision,
 	}
 	if in.CreatedAt != nil {
-		w.CreatedAt = in.CreatedAt.UTC()
+		sub.CreatedAt = in.CreatedAt.UTC()
 	}
 	if in.UpdatedAt != nil {
-		w.UpdatedAt = in.UpdatedAt.UTC()
+		sub.UpdatedAt = in.UpdatedAt.UTC()
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ type TestLimits struct {
 	// a minute has passed. Defaults to 60.
 	PerMinute int
 	// InFlight is how many attempts may be under way at once. Defaults to
-	// [MaxChannels], so that any webhook can be tested as a whole.
+	// [MaxChannels], so that any subscription can be tested as a whole.
 	InFlight int
 	// InFlightOfAll is how many attempts may be under way at once for all
 	// organizations together. Defaults to 200, or InFlight if that is more.

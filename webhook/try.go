@@ -56,7 +56,7 @@ func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *
 		return result, &channel.Error{Action: channel.Retry, Class: channel.ClassConfig, Err: ch.err}
 	case ch.Channel == nil:
 		return result, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig,
-			Err: fmt.Errorf("the webhook no longer has the channel %q", key)}
+			Err: fmt.Errorf("the subscription no longer has the channel %q", key)}
 	}
 	defer func() {
 		if p := recover(); p != nil {

@@ -20,24 +20,24 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// unreadableStore cannot read one webhook, and counts how often it is asked.
+// unreadableStore cannot read one subscription, and counts how often it is asked.
 type unreadableStore struct {
 	webhook.Store
 	unreadable atomic.Value // of string
 	reads      atomic.Int64
 }
 
-func (s *unreadableStore) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
+func (s *unreadableStore) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
 	if id == s.unreadable.Load() {
 		s.reads.Add(1)
 		return nil, errors.New("sealed with a key that is missing")
 	}
-	return s.Store.Webhook(ctx, organizationID, id)
+	return s.Store.Subscription(ctx, organizationID, id)
 }
 
-// A webhook that this process cannot read costs little, however long that lasts
+// A subscription that this process cannot read costs little, however long that lasts
 // and however much waits for it, and its deliveries wait without an attempt.
-func TestAWebhookThatCannotBeRead(t *testing.T) {
+func TestASubscriptionThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &unreadableStore{Store: memstore.New()}
@@ -58,7 +58,7 @@ func TestAWebhookThatCannotBeRead(t *testing.T) {
 		}
 		elapse(10 * time.Minute)
 		assert.Less(t, store.reads.Load(), int64(100), "it is left alone for longer and longer")
-		assert.Contains(t, log.String(), `msg="webhook: a webhook cannot be read, its deliveries wait" webhook_id=`+unreadable.ID+
+		assert.Contains(t, log.String(), `msg="webhook: a subscription cannot be read, its deliveries wait" webhook_id=`+unreadable.ID+
 			` error="sealed with a key that is missing"`)
 		assert.LessOrEqual(t, strings.Count(log.String(), "cannot be read"), 11, "and logged once a minute")
 		assert.Less(t, strings.Count(log.String(), "\n"), 200)
@@ -69,7 +69,7 @@ func TestAWebhookThatCannotBeRead(t *testing.T) {
 		store.unreadable.Store("")
 		elapse(2 * time.Minute)
 		assert.EqualValues(t, 1+backlog, sent.Load(), "nothing is lost")
-		for _, d := range b.deliveries(t, webhook.DeliveryQuery{WebhookID: unreadable.ID, Limit: 2 * backlog}) {
+		for _, d := range b.deliveries(t, webhook.DeliveryQuery{SubscriptionID: unreadable.ID, Limit: 2 * backlog}) {
 			require.Equal(t, 1, d.Attempts[0].Number, "and waiting costs no attempt")
 			require.Len(t, d.Attempts, 1)
 		}

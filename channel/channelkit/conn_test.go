@@ -135,9 +135,9 @@ func TestKeptConnectionEnds(t *testing.T) {
 			client := channelfixture.Client(t)
 			m := channelfixture.Message()
 			m.Payload = append(bytes.Clone(m.Payload[:len(m.Payload)-1]), `,"later":"`+strings.Repeat("x", 300_000)+`"}`...)
-			webhook := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}), httpendpoint.Config{URL: url})
+			subscription := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}), httpendpoint.Config{URL: url})
 			for i := range 4 {
-				_, err := webhook.Send(t.Context(), m)
+				_, err := subscription.Send(t.Context(), m)
 				assert.NoError(t, err, "request %d", i+1)
 			}
 			assert.Equal(t, int64(4), requests.Load())

@@ -100,7 +100,7 @@ func sendLeavesMessage(t testing.TB, h *Harness) error {
 	if string(m.Payload) != string(want.Payload) {
 		return errors.New("the attempt changed the payload")
 	}
-	if m.EventID != want.EventID || m.EventType != want.EventType || m.WebhookID != want.WebhookID ||
+	if m.EventID != want.EventID || m.EventType != want.EventType || m.SubscriptionID != want.SubscriptionID ||
 		m.DeliveryID != want.DeliveryID || m.Attempt != want.Attempt || m.Progress != nil {
 		return errors.New("the attempt changed the message")
 	}
@@ -316,7 +316,7 @@ func (h *Harness) serve(t testing.TB, handler http.HandlerFunc) string {
 func newMessage() *channel.Message {
 	return &channel.Message{
 		EventID: "evt_0190163d8694739b92fbe5ba8fb5b5d1", EventType: "object.created",
-		WebhookID: "wh_0123456789abcdef", DeliveryID: "dlv_1", Attempt: 1,
+		SubscriptionID: "wh_0123456789abcdef", DeliveryID: "dlv_1", Attempt: 1,
 		Payload: []byte(`{"event_id":"evt_0190163d8694739b92fbe5ba8fb5b5d1","event_type":"object.created",` +
 			`"occurred_at":"2025-10-08T16:09:00Z","namespace":"acme","collection":"articles","actor":"system",` +
 			`"subject":{"type":"object","id":"obj_abc123"},"version":"v1",` +

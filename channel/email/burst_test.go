@@ -27,17 +27,17 @@ func TestEmailBurst(t *testing.T) {
 	s.start(t)
 	channels, err := standard.New(standard.Config{SMTP: s.client(t, nil)})
 	require.NoError(t, err)
-	outcomes := make(chan webhook.Outcome, 2*webhooks*events)
+	outcomes := make(chan webhook.Result, 2*webhooks*events)
 	d, err := webhook.New(memstore.New(), webhook.Config{
 		Channels: channels, Logger: slog.New(slog.DiscardHandler),
-		Hooks: webhook.Hooks{Attempted: func(o webhook.Outcome) { outcomes <- o }},
+		Hooks: webhook.Hooks{Attempted: func(o webhook.Result) { outcomes <- o }},
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
 	for i := range webhooks {
-		require.NoError(t, d.CreateWebhook(ctx, &webhook.Webhook{Name: "mail", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
+		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{Name: "mail", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
 			webhook.Via(email.Name, email.Config{ToAddresses: []string{fmt.Sprintf("u%d@example.com", i)}}),
 		}}))
 	}

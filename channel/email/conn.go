@@ -281,8 +281,8 @@ func (s *SMTP) greet(ctx context.Context, c *smtpConn) error {
 	if s.login == nil {
 		return nil
 	}
-	_, offered := client.Extension("AUTH")
-	auth, err := s.login(ctx, strings.Fields(strings.ToUpper(offered)))
+	_, prefetched := client.Extension("AUTH")
+	auth, err := s.login(ctx, strings.Fields(strings.ToUpper(prefetched)))
 	if err != nil {
 		return err
 	}

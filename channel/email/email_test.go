@@ -239,11 +239,11 @@ func TestEmailPicksTheMechanism(t *testing.T) {
 	t.Parallel()
 	token := func(context.Context) (string, error) { return mailToken, nil }
 	tests := []struct {
-		offered []string
-		auth    email.SMTPAuth
-		token   func(context.Context) (string, error)
-		want    []string // that were asked for
-		fails   string
+		prefetched []string
+		auth       email.SMTPAuth
+		token      func(context.Context) (string, error)
+		want       []string // that were asked for
+		fails      string
 	}{
 		{[]string{"LOGIN"}, "", nil, []string{"LOGIN"}, ""},
 		{[]string{"PLAIN"}, "", nil, []string{"PLAIN"}, ""},
@@ -256,17 +256,17 @@ func TestEmailPicksTheMechanism(t *testing.T) {
 		{[]string{}, "", token, nil, "channel: auth: the mail server does not offer to log in by [XOAUTH2 PLAIN LOGIN]"},
 	}
 	for _, tt := range tests {
-		server := &mailServer{mechanisms: tt.offered}
+		server := &mailServer{mechanisms: tt.prefetched}
 		server.start(t, email.STARTTLS)
 		client := server.client(t, email.STARTTLS, func(c *email.SMTPConfig) { c.Auth, c.Token = tt.auth, tt.token })
 		_, err := channelfixture.Open(t, emailDriver(t, client), email.Config{ToAddresses: []string{"a@example.com"}}).Send(t.Context(), channelfixture.Message())
 		if tt.fails == "" {
-			assert.NoError(t, err, "%v", tt.offered)
+			assert.NoError(t, err, "%v", tt.prefetched)
 		} else if assert.EqualError(t, err, tt.fails) {
 			assert.True(t, channel.AsError(err).Retryable())
 		}
 		server.mu.Lock()
-		assert.Equal(t, tt.want, server.logins, "%v", tt.offered)
+		assert.Equal(t, tt.want, server.logins, "%v", tt.prefetched)
 		server.mu.Unlock()
 	}
 }

@@ -288,13 +288,13 @@ func TestEmailTooManyRecipients(t *testing.T) {
 func TestEmailAddressesOutsideASCII(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name    string
-		offered bool
-		to      []string
-		mail    []string // parameters of MAIL
-		rcpt    []string
-		headers []string // To
-		failed  string   // of the Result
+		name       string
+		prefetched bool
+		to         []string
+		mail       []string // parameters of MAIL
+		rcpt       []string
+		headers    []string // To
+		failed     string   // of the Result
 	}{
 		{"ASCII", true, []string{"a@example.com"}, []string{""}, []string{"a@example.com"}, []string{"<a@example.com>"}, ""},
 		{"domain", true, []string{"Jörg <info@Bücher.example>"}, []string{""}, []string{"info@xn--bcher-kva.example"},
@@ -316,7 +316,7 @@ func TestEmailAddressesOutsideASCII(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := &plainMailServer{}
-			if tt.offered {
+			if tt.prefetched {
 				s.extensions = []string{"SMTPUTF8"}
 			}
 			s.start(t)

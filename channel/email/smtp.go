@@ -128,7 +128,7 @@ type SMTP struct {
 	slots  chan struct{} // one for each open connection that is in use
 	// login returns how to log in, by the mechanisms that the server offers; nil
 	// for none.
-	login   func(ctx context.Context, offered []string) (smtp.Auth, error)
+	login   func(ctx context.Context, prefetched []string) (smtp.Auth, error)
 	connect func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu     sync.Mutex
@@ -285,8 +285,8 @@ func (c *SMTPConfig) login() func(context.Context, []string) (smtp.Auth, error) 
 	if len(mechanisms) == 0 {
 		return nil
 	}
-	return func(ctx context.Context, offered []string) (smtp.Auth, error) {
-		i := slices.IndexFunc(mechanisms, func(m SMTPAuth) bool { return slices.Contains(offered, string(m)) })
+	return func(ctx context.Context, prefetched []string) (smtp.Auth, error) {
+		i := slices.IndexFunc(mechanisms, func(m SMTPAuth) bool { return slices.Contains(prefetched, string(m)) })
 		switch {
 		case i < 0:
 			return nil, &channel.Error{Class: channel.ClassAuth, Err: fmt.Errorf("the mail server does not offer to log in by %v", mechanisms)}

@@ -82,7 +82,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	w := &webhook.Webhook{
+	sub := &webhook.Subscription{
 		Name:       "Operations",
 		EventTypes: []event.Pattern{"alert.*"},
 		Channels: []webhook.ChannelConfig{
@@ -91,7 +91,7 @@ func Example() {
 		},
 	}
 	var invalid *event.ValidationError
-	if errors.As(dispatcher.CreateWebhook(context.Background(), w), &invalid) {
+	if errors.As(dispatcher.CreateSubscription(context.Background(), sub), &invalid) {
 		fmt.Println("refused because of", invalid.Problems[0].Field)
 	}
 	// Output:

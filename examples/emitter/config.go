@@ -62,12 +62,12 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 
 // subscription is the webhook that the configuration asks for. Its id is fixed,
 // so that it is the same one after a restart.
-func (c config) subscription() *webhook.Webhook {
+func (c config) subscription() *webhook.Subscription {
 	var types []event.Pattern
 	for t := range strings.SplitSeq(c.types, ",") {
 		types = append(types, event.Pattern(strings.TrimSpace(t)))
 	}
-	return &webhook.Webhook{
+	return &webhook.Subscription{
 		ID:         "wh_00000000000000e1",
 		Name:       "From the emitter's configuration",
 		EventTypes: types,

@@ -88,11 +88,11 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	return errors.Join(err, <-delivered)
 }
 
-func logAttempts(logger *slog.Logger) func(webhook.Outcome) {
-	return func(o webhook.Outcome) {
+func logAttempts(logger *slog.Logger) func(webhook.Result) {
+	return func(o webhook.Result) {
 		logger.Info("attempted",
 			"event_id", o.EventID, "event_type", o.EventType,
-			"webhook_id", o.Endpoint.WebhookID, "channel", o.Endpoint.Channel,
+			"webhook_id", o.Endpoint.SubscriptionID, "channel", o.Endpoint.Channel,
 			"attempt", o.Attempt.Number, "status_code", o.Attempt.StatusCode, "error", o.Attempt.Error,
 			"duration", o.Attempt.Duration.String(), "delivery", string(o.Status))
 	}

@@ -86,7 +86,7 @@ func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 func (a *server) health(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	if _, err := a.dispatcher.Webhooks(ctx, webhook.WebhookQuery{Limit: 1}); err != nil {
+	if _, err := a.dispatcher.Subscriptions(ctx, webhook.SubscriptionQuery{Limit: 1}); err != nil {
 		a.logger.Error("the store does not answer", "error", err)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return

@@ -8,15 +8,15 @@ import (
 )
 
 // subscribe creates the webhook, or makes the stored one of the same id like it.
-func subscribe(ctx context.Context, d *webhook.Dispatcher, w *webhook.Webhook) error {
-	err := d.CreateWebhook(ctx, w)
+func subscribe(ctx context.Context, d *webhook.Dispatcher, sub *webhook.Subscription) error {
+	err := d.CreateSubscription(ctx, sub)
 	if !errors.Is(err, webhook.ErrExists) {
 		return err
 	}
-	stored, err := d.Webhook(ctx, w.OrganizationID, w.ID)
+	stored, err := d.Subscription(ctx, sub.OrganizationID, sub.ID)
 	if err != nil {
 		return err
 	}
-	w.Revision = stored.Revision
-	return d.UpdateWebhook(ctx, w)
+	sub.Revision = stored.Revision
+	return d.UpdateSubscription(ctx, sub)
 }

@@ -66,17 +66,17 @@ func (e *emitter) start(ctx context.Context, channels *channel.Registry) (err er
 }
 
 // subscribe creates the webhook, or makes the stored one of the same id like it.
-func (e *emitter) subscribe(ctx context.Context, w *webhook.Webhook) error {
-	err := e.dispatcher.CreateWebhook(ctx, w)
+func (e *emitter) subscribe(ctx context.Context, sub *webhook.Subscription) error {
+	err := e.dispatcher.CreateSubscription(ctx, sub)
 	if !errors.Is(err, webhook.ErrExists) {
 		return err
 	}
-	stored, err := e.dispatcher.Webhook(ctx, w.OrganizationID, w.ID)
+	stored, err := e.dispatcher.Subscription(ctx, sub.OrganizationID, sub.ID)
 	if err != nil {
 		return err
 	}
-	w.Revision = stored.Revision
-	return e.dispatcher.UpdateWebhook(ctx, w)
+	sub.Revision = stored.Revision
+	return e.dispatcher.UpdateSubscription(ctx, sub)
 }
 
 // deliver emits an event and waits until its deliveries have come to an end.

@@ -43,9 +43,9 @@ func (r *report) check(happened bool, format string, args ...any) {
 // err lists what did not happen; nil if everything did.
 func (r *report) err() error { return errors.Join(r.missed...) }
 
-func (r *report) subscription(w *webhook.Webhook) {
-	r.printf("   subscription  %s %q\n", w.ID, w.Name)
-	r.printf("                 %s\n", strings.Trim(fmt.Sprint(w.EventTypes), "[]"))
+func (r *report) subscription(sub *webhook.Subscription) {
+	r.printf("   subscription  %s %q\n", sub.ID, sub.Name)
+	r.printf("                 %s\n", strings.Trim(fmt.Sprint(sub.EventTypes), "[]"))
 }
 
 // deliveries prints each delivery with its attempts, the oldest first. The time

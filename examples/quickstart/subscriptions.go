@@ -13,8 +13,8 @@ import (
 // finds them there.
 
 // searchCache sends the events that make something stale to a service.
-func searchCache(url, secret string) *webhook.Webhook {
-	return &webhook.Webhook{
+func searchCache(url, secret string) *webhook.Subscription {
+	return &webhook.Subscription{
 		ID:         "wh_0123456789abcdef",
 		Name:       "Search cache",
 		EventTypes: []event.Pattern{"object.*", event.CollectionUpdated, event.CollectionDocumentsWritten, "taxonomy.*"},
@@ -24,8 +24,8 @@ func searchCache(url, secret string) *webhook.Webhook {
 
 // onCall sends alerts to a service and, on three ways, to people. Each channel
 // has its own retries and history.
-func onCall(url, secret, slackURL string) *webhook.Webhook {
-	return &webhook.Webhook{
+func onCall(url, secret, slackURL string) *webhook.Subscription {
+	return &webhook.Subscription{
 		ID:         "wh_fedcba9876543210",
 		Name:       "On call",
 		EventTypes: []event.Pattern{"alert.*"},

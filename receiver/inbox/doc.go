@@ -1,4 +1,4 @@
-// Package inbox acknowledges webhooks at once and does the work afterwards,
+// Package inbox acknowledges subscriptions at once and does the work afterwards,
 // with retries.
 //
 // A sender waits seconds for an answer and then sends again. An [Inbox] stands

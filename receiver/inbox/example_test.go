@@ -83,7 +83,7 @@ func ExampleInbox_Dispatcher() {
 		return receiver.Permanent(errors.New("no such customer"))
 	}, inbox.Config{Dispatcher: webhook.Config{
 		Logger: slog.New(slog.DiscardHandler),
-		Hooks:  webhook.Hooks{Attempted: func(o webhook.Outcome) { outcomes <- o.Status }},
+		Hooks:  webhook.Hooks{Attempted: func(o webhook.Result) { outcomes <- o.Status }},
 	}})
 	if err != nil {
 		fmt.Println(err)

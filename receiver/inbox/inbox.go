@@ -108,37 +108,37 @@ func (in *Inbox) Run(ctx context.Context) error { return in.dispatcher.Run(ctx) 
 func (in *Inbox) Dispatcher() *webhook.Dispatcher { return in.dispatcher }
 
 // OrganizationID returns the organization that the inbox's events, and its one
-// webhook, belong to in the store. It keeps them apart from what others emit
-// there. The webhook can be paused: then events are stored and wait. If it is
+// subscription, belong to in the store. It keeps them apart from what others emit
+// there. The subscription can be paused: then events are stored and wait. If it is
 // deleted, events are stored and not handled, until a process is started again.
 func (in *Inbox) OrganizationID() string { return "receiver/inbox/" + in.name }
 
 // channel is the name of the inbox's channel.
 func (in *Inbox) channel() string { return "inbox_" + in.name }
 
-// webhookID is the same in all processes.
-func (in *Inbox) webhookID() string {
+// subscriptionID is the same in all processes.
+func (in *Inbox) subscriptionID() string {
 	sum := sha256.Sum256([]byte(in.OrganizationID()))
 	return "wh_" + hex.EncodeToString(sum[:8])
 }
 
-// subscribe sees to it that the inbox's webhook is in the store. One that is
+// subscribe sees to it that the inbox's subscription is in the store. One that is
 // there stays as it is: it may be paused.
 func (in *Inbox) subscribe(ctx context.Context) error {
 	if in.subscribed.Load() {
 		return nil
 	}
-	_, err := in.dispatcher.Webhook(ctx, in.OrganizationID(), in.webhookID())
+	_, err := in.dispatcher.Subscription(ctx, in.OrganizationID(), in.subscriptionID())
 	if errors.Is(err, webhook.ErrNotFound) {
-		err = in.dispatcher.CreateWebhook(ctx, &webhook.Webhook{
-			ID:             in.webhookID(),
+		err = in.dispatcher.CreateSubscription(ctx, &webhook.Subscription{
+			ID:             in.subscriptionID(),
 			Name:           "Inbox " + in.name,
 			EventTypes:     []event.Pattern{event.MatchAll},
 			Channels:       []webhook.ChannelConfig{webhook.Via(in.channel(), struct{}{})},
 			OrganizationID: in.OrganizationID(),
 		})
 		if errors.Is(err, webhook.ErrExists) { // somebody else was faster
-			_, err = in.dispatcher.Webhook(ctx, in.OrganizationID(), in.webhookID())
+			_, err = in.dispatcher.Subscription(ctx, in.OrganizationID(), in.subscriptionID())
 		}
 	}
 	if err == nil {

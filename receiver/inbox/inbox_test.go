@@ -298,24 +298,24 @@ func TestReplicasShareOneSubscription(t *testing.T) {
 	replicas.Wait()
 	in := newInbox(t, store, h.HandleEvent)
 	assert.Len(t, deliveries(t, in), 8)
-	hooks, err := in.Dispatcher().Webhooks(t.Context(), webhook.WebhookQuery{OrganizationID: in.OrganizationID()})
+	hooks, err := in.Dispatcher().Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: in.OrganizationID()})
 	require.NoError(t, err)
 	assert.Len(t, hooks, 1)
 }
 
-// Somebody who has the webhook's id, but is another organization, would get
+// Somebody who has the subscription's id, but is another organization, would get
 // none of the events: so none must be acknowledged.
 func TestSubscriptionOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
 	in := newInbox(t, store, (&handled{}).HandleEvent)
 	require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))
-	w, err := in.Dispatcher().Webhooks(t.Context(), webhook.WebhookQuery{OrganizationID: in.OrganizationID()})
+	w, err := in.Dispatcher().Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: in.OrganizationID()})
 	require.NoError(t, err)
 
 	taken := memstore.New()
 	w[0].OrganizationID = "org_1"
-	require.NoError(t, taken.CreateWebhook(t.Context(), w[0], webhook.Quota{}))
+	require.NoError(t, taken.CreateSubscription(t.Context(), w[0], webhook.Quota{}))
 	require.ErrorIs(t, newInbox(t, taken, (&handled{}).HandleEvent).HandleEvent(t.Context(), newEvent("evt_1")), webhook.ErrNotFound)
 }
 
@@ -327,11 +327,11 @@ func TestPausedInboxStoresAndWaits(t *testing.T) {
 		in := newInbox(t, store, h.HandleEvent)
 		require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))
 		setPaused := func(paused bool) {
-			hooks, err := in.Dispatcher().Webhooks(t.Context(), webhook.WebhookQuery{OrganizationID: in.OrganizationID()})
+			hooks, err := in.Dispatcher().Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: in.OrganizationID()})
 			require.NoError(t, err)
 			require.Len(t, hooks, 1)
 			hooks[0].Paused = paused
-			require.NoError(t, in.Dispatcher().UpdateWebhook(t.Context(), hooks[0]))
+			require.NoError(t, in.Dispatcher().UpdateSubscription(t.Context(), hooks[0]))
 		}
 		setPaused(true)
 
@@ -372,7 +372,7 @@ func TestSharesItsStore(t *testing.T) {
 		_, err = inbox.New(store, stripe.HandleEvent, inbox.Config{Name: "stripe", Dispatcher: webhook.Config{Channels: registry}})
 		require.ErrorContains(t, err, "stripe")
 
-		require.NoError(t, emitter.CreateWebhook(t.Context(), &webhook.Webhook{
+		require.NoError(t, emitter.CreateSubscription(t.Context(), &webhook.Subscription{
 			Name: "all", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("print", struct{}{})},
 		}))
 		run(t, emitter)

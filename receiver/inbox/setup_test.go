@@ -156,18 +156,18 @@ func (s *failingStore) check(method string) error {
 	return nil
 }
 
-func (s *failingStore) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
+func (s *failingStore) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
 	if err := s.check("Webhook"); err != nil {
 		return nil, err
 	}
-	return s.Store.Webhook(ctx, organizationID, id)
+	return s.Store.Subscription(ctx, organizationID, id)
 }
 
-func (s *failingStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+func (s *failingStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
 	if err := s.check("Enqueue"); err != nil {
 		return nil, err
 	}
-	return s.Store.Enqueue(ctx, now, events, offer)
+	return s.Store.Enqueue(ctx, now, events, prefetch)
 }
 
 // logBuffer is a logger's output that can be read while it is written.

@@ -53,7 +53,7 @@ func (in *Inbox) invalidate(ctx context.Context, e *event.Event) error {
 	return nil
 }
 
-// verdict says what a handler's error means for the event. It is always of this
+// result says what a handler's error means for the event. It is always of this
 // package's making: a handler that itself uses channels may return the error of
 // one, which speaks of that channel's target.
 //
@@ -78,8 +78,8 @@ func isPermanent(err error) bool {
 
 // attempted returns a hook that logs what failed, as a receiver does for
 // handlers without an inbox, and then calls next.
-func (in *Inbox) attempted(next func(webhook.Outcome)) func(webhook.Outcome) {
-	return func(o webhook.Outcome) {
+func (in *Inbox) attempted(next func(webhook.Result)) func(webhook.Result) {
+	return func(o webhook.Result) {
 		if o.OrganizationID == in.OrganizationID() && o.Status != webhook.StatusSucceeded {
 			in.log(o)
 		}
@@ -89,7 +89,7 @@ func (in *Inbox) attempted(next func(webhook.Outcome)) func(webhook.Outcome) {
 	}
 }
 
-func (in *Inbox) log(o webhook.Outcome) {
+func (in *Inbox) log(o webhook.Result) {
 	level, text := slog.LevelWarn, "inbox: event failed, to be tried again"
 	if o.Status == webhook.StatusDead {
 		level, text = slog.LevelError, "inbox: event given up"

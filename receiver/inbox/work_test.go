@@ -315,7 +315,7 @@ func TestLogsWhatFailsAndCallsTheHook(t *testing.T) {
 		var hook []webhook.Status
 		in := newInbox(t, memstore.New(), h.HandleEvent, func(c *inbox.Config) {
 			c.Dispatcher.Logger = slog.New(slog.NewTextHandler(log, nil))
-			c.Dispatcher.Hooks.Attempted = func(o webhook.Outcome) {
+			c.Dispatcher.Hooks.Attempted = func(o webhook.Result) {
 				mu.Lock()
 				defer mu.Unlock()
 				hook = append(hook, o.Status)

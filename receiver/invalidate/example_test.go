@@ -72,12 +72,12 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	webhooks := rcv.Handler(receiver.NewRouter()) // nothing to do but to invalidate
+	subscriptions := rcv.Handler(receiver.NewRouter()) // nothing to do but to invalidate
 	deliver := func(body string) {
 		r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("X-Mixpeek-Secret", "correct-horse-battery-staple")
-		webhooks.ServeHTTP(httptest.NewRecorder(), r)
+		subscriptions.ServeHTTP(httptest.NewRecorder(), r)
 	}
 
 	fmt.Println(cache.get(ctx, "1"), cache.get(ctx, "2"))

@@ -92,16 +92,18 @@ func TestLongNamesCostLittle(t *testing.T) { //nolint:paralleltest // it measure
 	configs := func(value string) string {
 		return `{"` + strings.Repeat("n", 30_000) + `": [` + many(10_000, value) + `]}`
 	}
-	id := f.create(customWebhook("secretive", configs("1")))
+	id := f.create(customSubscription("secretive", configs("1")))
 	for name, work := range map[string]func() *answer{
-		"masks": func() *answer { return f.do("PUT", prefix+"/"+id, customWebhook("secretive", configs(`"********"`))) },
+		"masks": func() *answer {
+			return f.do("PUT", prefix+"/"+id, customSubscription("secretive", configs(`"********"`)))
+		},
 		"reveal": func() *answer {
 			return f.do("GET", prefix+"/"+id+"?reveal=channels.0.configs."+strings.Repeat("n", 29_999)+"x.1", "")
 		},
 	} {
 		assert.Less(t, allocated(func() { work() }), 80<<20, name)
 	}
-	f.do("PUT", prefix+"/"+id, customWebhook("secretive", configs(`"********"`))).want(http.StatusOK)
+	f.do("PUT", prefix+"/"+id, customSubscription("secretive", configs(`"********"`))).want(http.StatusOK)
 	shown := f.do("GET", prefix+"/"+id+"?reveal=channels.0.configs."+strings.Repeat("n", 30_000)+".9999", "").want(http.StatusOK)
 	assert.Equal(t, 1, strings.Count(jsonString(shown), "1]"), "the last one, and no other")
 	many := "?" + strings.Repeat("reveal=x&", 101)
@@ -126,10 +128,10 @@ func TestBodiesCostWhatTheyWeigh(t *testing.T) { //nolint:paralleltest // it mea
 	many := func(n int, format string) string {
 		return strings.TrimSuffix(strings.Repeat(format+",", n), ",")
 	}
-	id := f.create(customWebhook("secretive", `{"list": [`+many(1000, `"s"`)+`]}`))
+	id := f.create(customSubscription("secretive", `{"list": [`+many(1000, `"s"`)+`]}`))
 	for name, body := range map[string]func(n int) string{
 		"deep":   func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) },
-		"masked": func(n int) string { return customWebhook("secretive", `{"list": [`+many(n, `"********"`)+`]}`) },
+		"masked": func(n int) string { return customSubscription("secretive", `{"list": [`+many(n, `"********"`)+`]}`) },
 		"channels": func(n int) string {
 			return `{"webhook_name": "n", "event_types": ["*"], "channels": [` + many(n, `{"channel": "secretive", "configs": {"list": []}}`) + `]}`
 		},

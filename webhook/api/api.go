@@ -22,13 +22,13 @@ type Dispatcher interface {
 	Channels() *channel.Registry
 	// Renders bounds the previews of templates together with those of deliveries.
 	Renders() *template.Gate
-	CheckWebhook(w *webhook.Webhook) error
-	CreateWebhook(ctx context.Context, w *webhook.Webhook) error
-	UpdateWebhook(ctx context.Context, w *webhook.Webhook) error
-	DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error
-	Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error)
-	Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error)
-	CountWebhooks(ctx context.Context, q webhook.WebhookQuery) (int, error)
+	CheckSubscription(sub *webhook.Subscription) error
+	CreateSubscription(ctx context.Context, sub *webhook.Subscription) error
+	UpdateSubscription(ctx context.Context, sub *webhook.Subscription) error
+	DeleteSubscriptionRevision(ctx context.Context, organizationID, id string, revision int64) error
+	Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error)
+	Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error)
+	CountSubscriptions(ctx context.Context, q webhook.SubscriptionQuery) (int, error)
 
 	Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error)
 	Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error)
@@ -37,9 +37,9 @@ type Dispatcher interface {
 	ReplayAll(ctx context.Context, q webhook.DeliveryQuery, options webhook.ReplayOptions) (webhook.ReplayProgress, error)
 	Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error
 	Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error)
-	Once(ctx context.Context, organizationID, key string, content []byte,
+	Idempotent(ctx context.Context, organizationID, key string, content []byte,
 		work func(ctx context.Context, tried time.Time) (answer []byte, err error)) ([]byte, error)
-	SendTest(ctx context.Context, w *webhook.Webhook, e *event.Event, channels ...string) ([]webhook.TestResult, error)
+	SendTest(ctx context.Context, sub *webhook.Subscription, e *event.Event, channels ...string) ([]webhook.TestResult, error)
 }
 
 // DefaultPrefix is where the published contract has the API.

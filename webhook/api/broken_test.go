@@ -12,17 +12,17 @@ var errBroken = errors.New("dial db: password=hunter2 refused")
 // brokenStore fails whatever the API asks of it.
 type brokenStore struct{ webhook.Store }
 
-func (brokenStore) CreateWebhook(context.Context, *webhook.Webhook, webhook.Quota) error {
+func (brokenStore) CreateSubscription(context.Context, *webhook.Subscription, webhook.Quota) error {
 	return errBroken
 }
-func (brokenStore) UpdateWebhook(context.Context, *webhook.Webhook, webhook.Quota) error {
+func (brokenStore) UpdateSubscription(context.Context, *webhook.Subscription, webhook.Quota) error {
 	return errBroken
 }
-func (brokenStore) DeleteWebhook(context.Context, string, string, int64) error { return errBroken }
-func (brokenStore) Webhook(context.Context, string, string) (*webhook.Webhook, error) {
+func (brokenStore) DeleteSubscription(context.Context, string, string, int64) error { return errBroken }
+func (brokenStore) Subscription(context.Context, string, string) (*webhook.Subscription, error) {
 	return nil, errBroken
 }
-func (brokenStore) Webhooks(context.Context, webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+func (brokenStore) Subscriptions(context.Context, webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
 	return nil, errBroken
 }
 func (brokenStore) Deliveries(context.Context, webhook.DeliveryQuery) ([]webhook.Delivery, error) {

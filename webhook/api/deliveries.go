@@ -24,7 +24,7 @@ func (a *API) listDeliveries(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
 	filter := readDeliveryQuery(q, r)
-	filter.WebhookID = q.text("webhook_id")
+	filter.SubscriptionID = q.text("webhook_id")
 	q.end()
 	if err := p.err(); err != nil {
 		return nil, err
@@ -32,35 +32,35 @@ func (a *API) listDeliveries(r *request) (*response, error) {
 	return a.deliveryPage(r, filter)
 }
 
-// listWebhookDeliveries is about one webhook, which may be deleted.
-func (a *API) listWebhookDeliveries(r *request) (*response, error) {
+// listSubscriptionDeliveries is about one webhook, which may be deleted.
+func (a *API) listSubscriptionDeliveries(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
 	filter := readDeliveryQuery(q, r)
-	filter.WebhookID = r.PathValue("identifier")
+	filter.SubscriptionID = r.PathValue("identifier")
 	q.end()
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	known, err := a.hasWebhook(r, filter.WebhookID)
+	known, err := a.hasSubscription(r, filter.SubscriptionID)
 	if err != nil {
 		return nil, err
 	}
 	if !known {
-		return nil, notFound("webhook", filter.WebhookID)
+		return nil, notFound("webhook", filter.SubscriptionID)
 	}
 	return a.deliveryPage(r, filter)
 }
 
-// hasWebhook reports whether the organization has the webhook, or had it and
+// hasSubscription reports whether the organization has the webhook, or had it and
 // still has deliveries of it.
-func (a *API) hasWebhook(r *request, id string) (bool, error) {
-	_, err := a.dispatcher.Webhook(r.Context(), r.organizationID, id)
+func (a *API) hasSubscription(r *request, id string) (bool, error) {
+	_, err := a.dispatcher.Subscription(r.Context(), r.organizationID, id)
 	if !errors.Is(err, webhook.ErrNotFound) {
 		return err == nil, err
 	}
 	rest, err := a.dispatcher.Deliveries(r.Context(), webhook.DeliveryQuery{
-		OrganizationID: r.organizationID, WebhookID: id, Limit: 1,
+		OrganizationID: r.organizationID, SubscriptionID: id, Limit: 1,
 	})
 	return len(rest) > 0, err
 }
@@ -83,7 +83,7 @@ func readDeliveryQuery(q *query, r *request) webhook.DeliveryQuery {
 
 func checkDeliveryStatus(p *problems, location []any, s webhook.Status) {
 	switch s {
-	case "", webhook.StatusPending, webhook.StatusInFlight, webhook.StatusHeld,
+	case "", webhook.StatusPending, webhook.StatusInFlight, webhook.StatusPaused,
 		webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled:
 	default:
 		p.add(location, "enum", "must be pending, in_flight, held, succeeded, dead or cancelled")
@@ -191,7 +191,7 @@ func (a *API) delivery(r *request) (*webhook.Delivery, error) {
 	if err != nil {
 		return nil, orNotFound(err, "delivery", text)
 	}
-	if d.WebhookID != r.PathValue("identifier") {
+	if d.SubscriptionID != r.PathValue("identifier") {
 		return nil, notFound("delivery", text)
 	}
 	return d, nil
@@ -211,13 +211,13 @@ func (a *API) cancelDelivery(r *request) (*response, error) {
 
 // inState says which state a delivery was in that did not allow the call.
 func inState(err error, d *webhook.Delivery) error {
-	if !errors.Is(err, webhook.ErrState) {
+	if !errors.Is(err, webhook.ErrWrongStatus) {
 		return orNotFound(err, "channel of the delivery", d.Channel)
 	}
 	return &statusError{
 		status:  http.StatusConflict,
 		message: "This is not possible in the delivery's state: see its status and, for a replay, its number of attempts",
 		details: map[string]any{"delivery_id": d.ID, "status": d.Status, "attempts": len(d.Attempts), "max_attempts": webhook.MaxReplayed},
-		cause:   webhook.ErrState,
+		cause:   webhook.ErrWrongStatus,
 	}
 }

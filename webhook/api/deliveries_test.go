@@ -33,9 +33,9 @@ func TestDeliveries(t *testing.T) {
 		f := newFixture(t, options{})
 		f.run()
 		c, ctx := f.client(orgA), t.Context()
-		good, err := c.Create(ctx, sinkWebhook("good", `{}`))
+		good, err := c.Create(ctx, sinkSubscription("good", `{}`))
 		require.NoError(t, err)
-		bad, err := c.Create(ctx, sinkWebhook("bad", `{"fail": "rejected"}`))
+		bad, err := c.Create(ctx, sinkSubscription("bad", `{"fail": "rejected"}`))
 		require.NoError(t, err)
 		f.emit(orgA, 150)
 		middle := time.Now()
@@ -78,14 +78,14 @@ func TestEventIsNotRewritten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
-		w, err := f.client(orgA).Create(t.Context(), sinkWebhook("w", `{}`))
+		sub, err := f.client(orgA).Create(t.Context(), sinkSubscription("w", `{}`))
 		require.NoError(t, err)
 		e := event.New("invoice.paid", event.Subject{Type: "invoice", ID: "i<1>"})
 		e.Namespace, e.OrganizationID = "acme", orgA
 		require.NoError(t, f.dispatcher.Emit(t.Context(), e))
 		stored, err := f.store.EventPayload(t.Context(), orgA, e.ID)
 		require.NoError(t, err)
-		a := f.do("GET", prefix+"/"+w.ID+"/deliveries/dlv_1/event", "")
+		a := f.do("GET", prefix+"/"+sub.ID+"/deliveries/dlv_1/event", "")
 		assert.Equal(t, string(stored)+"\n", string(a.Body))
 		assert.Contains(t, string(a.Body), "i<1>")
 	})
@@ -94,7 +94,7 @@ func TestEventIsNotRewritten(t *testing.T) {
 func TestDeliveryQueryProblems(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(plainWebhook)
+	id := f.create(plainSubscription)
 	assert.ElementsMatch(t, []string{"query.status: enum", "query.limit: value_error", "query.since: datetime_parsing",
 		"query.until: datetime_parsing", "query.cursor: value_error", "query.statuss: extra_forbidden"},
 		f.do("GET", prefix+"/"+id+"/deliveries?status=lost&limit=0&since=x&until=y&cursor=z&statuss=dead", "").problems())
@@ -109,13 +109,13 @@ func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
 		c, ctx := f.client(orgA), t.Context()
-		w, err := c.Create(ctx, sinkWebhook("w", `{}`))
+		sub, err := c.Create(ctx, sinkSubscription("w", `{}`))
 		require.NoError(t, err)
 		f.emit(orgA, 1) // nothing runs: it stays pending
-		d, err := c.Cancel(ctx, w.ID, 1)
+		d, err := c.Cancel(ctx, sub.ID, 1)
 		require.NoError(t, err)
 		assert.Equal(t, webhook.StatusCancelled, d.Status)
-		_, err = c.Cancel(ctx, w.ID, 1)
+		_, err = c.Cancel(ctx, sub.ID, 1)
 		require.ErrorIs(t, err, webhook.ErrConflict)
 		var answer *client.Error
 		require.ErrorAs(t, err, &answer)
@@ -129,17 +129,17 @@ func TestReplay(t *testing.T) {
 		f := newFixture(t, options{})
 		f.run()
 		c, ctx := f.client(orgA), t.Context()
-		w, err := c.Create(ctx, sinkWebhook("w", `{"fail": "rejected"}`))
+		sub, err := c.Create(ctx, sinkSubscription("w", `{"fail": "rejected"}`))
 		require.NoError(t, err)
 		f.emit(orgA, 1)
 
 		replay := func(key string) (*webhook.Delivery, error) {
-			d, err := c.Replay(ctx, w.ID, 1, client.WithIdempotencyKey(key))
+			d, err := c.Replay(ctx, sub.ID, 1, client.WithIdempotencyKey(key))
 			synctest.Wait()
 			return d, err
 		}
 		attempts := func() int {
-			d, err := c.Delivery(ctx, w.ID, 1)
+			d, err := c.Delivery(ctx, sub.ID, 1)
 			require.NoError(t, err)
 			return len(d.Attempts)
 		}
@@ -155,7 +155,7 @@ func TestReplay(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 3, attempts())
 		assert.Equal(t, []string{"header.Idempotency-Key: value_error"},
-			f.do("POST", prefix+"/"+w.ID+"/deliveries/dlv_1/replay", `{}`, "Idempotency-Key", "a").problems())
+			f.do("POST", prefix+"/"+sub.ID+"/deliveries/dlv_1/replay", `{}`, "Idempotency-Key", "a").problems())
 	})
 }
 
@@ -164,11 +164,11 @@ func TestReplayOfWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
 		c, ctx := f.client(orgA), t.Context()
-		w, err := c.Create(ctx, sinkWebhook("w", `{}`))
+		sub, err := c.Create(ctx, sinkSubscription("w", `{}`))
 		require.NoError(t, err)
 		f.emit(orgA, 1)
 		for range 2 { // a refusal is not remembered
-			_, err = c.Replay(ctx, w.ID, 1, client.WithIdempotencyKey("k"))
+			_, err = c.Replay(ctx, sub.ID, 1, client.WithIdempotencyKey("k"))
 			require.ErrorIs(t, err, webhook.ErrConflict)
 		}
 	})
@@ -180,15 +180,15 @@ func TestReplayByFilter(t *testing.T) {
 		f := newFixture(t, options{})
 		f.run()
 		c, ctx := f.client(orgA), t.Context()
-		bad, err := c.Create(ctx, sinkWebhook("bad", `{"fail": "rejected"}`))
+		bad, err := c.Create(ctx, sinkSubscription("bad", `{"fail": "rejected"}`))
 		require.NoError(t, err)
-		_, err = c.Create(ctx, sinkWebhook("other", `{"fail": "rejected"}`))
+		_, err = c.Create(ctx, sinkSubscription("other", `{"fail": "rejected"}`))
 		require.NoError(t, err)
 		f.emit(orgA, 25)
 
 		// The endpoint is well again.
 		bad.Channels[0].Configs = []byte(`{}`)
-		_, err = c.Update(ctx, &bad.Webhook)
+		_, err = c.Update(ctx, &bad.Subscription)
 		require.NoError(t, err)
 		n, err := c.ReplayAll(ctx, bad.ID, api.ReplayRequest{Limit: 10, PerSecond: 1})
 		require.NoError(t, err)
@@ -217,9 +217,9 @@ func TestSendTest(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	c, ctx := f.client(orgA), t.Context()
-	w := sinkWebhook("w", `{}`, `{"fail": "rejected"}`, `{"panic": true}`)
-	w.Paused = true
-	created, err := c.Create(ctx, w)
+	sub := sinkSubscription("w", `{}`, `{"fail": "rejected"}`, `{"panic": true}`)
+	sub.Paused = true
+	created, err := c.Create(ctx, sub)
 	require.NoError(t, err)
 	res, err := c.SendTest(ctx, created.ID, api.TestRequest{})
 	require.NoError(t, err)

@@ -165,7 +165,7 @@ func (a *API) fail(w http.ResponseWriter, r *request, err error) {
 	switch {
 	case e.status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
-	case errors.Is(err, webhook.ErrUnderWay):
+	case errors.Is(err, webhook.ErrInProgress):
 		w.Header().Set("Retry-After", "1")
 	case e.retryAfter > 0:
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))

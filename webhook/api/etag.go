@@ -16,13 +16,13 @@ var errPrecondition = &statusError{
 
 // etag names a version of a webhook. A revision does not come again, also if the
 // webhook is deleted and created under its old id: see [webhook.Subscriptions].
-func etag(w *webhook.Webhook) string { return fmt.Sprintf(`"%d"`, w.Revision) }
+func etag(sub *webhook.Subscription) string { return fmt.Sprintf(`"%d"`, sub.Revision) }
 
 func hasIfMatch(r *request) bool { return len(r.Header.Values("If-Match")) > 0 }
 
 // checkIfMatch compares If-Match with the stored webhook by RFC 9110,
 // section 13.1.1: a list of strong tags, or "*".
-func checkIfMatch(r *request, stored *webhook.Webhook) error {
+func checkIfMatch(r *request, stored *webhook.Subscription) error {
 	if !hasIfMatch(r) {
 		return nil
 	}

@@ -21,21 +21,21 @@ import (
 func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(plainWebhook)
+	id := f.create(plainSubscription)
 	path := prefix + "/" + id
 	first := f.do("GET", path, "").Header.Get("ETag")
-	renamed := strings.Replace(plainWebhook, "plain", "renamed", 1)
+	renamed := strings.Replace(plainSubscription, "plain", "renamed", 1)
 
 	one := f.do("PUT", path, renamed, "If-Match", first)
 	one.want(http.StatusOK)
-	other := f.do("PUT", path, plainWebhook, "If-Match", first)
+	other := f.do("PUT", path, plainSubscription, "If-Match", first)
 	assert.Equal(t, "PreconditionFailedError", other.errorType(http.StatusPreconditionFailed))
 	assert.Equal(t, "renamed", f.do("GET", path, "").want(http.StatusOK)["webhook_name"])
 
-	f.do("PUT", path, plainWebhook, "If-Match", `"x", `+one.Header.Get("ETag")).want(http.StatusOK)
-	f.do("PUT", path, plainWebhook, "If-Match", "*").want(http.StatusOK)
-	f.do("PUT", path, plainWebhook, "If-Match", "W/"+f.do("GET", path, "").Header.Get("ETag")).errorType(http.StatusPreconditionFailed)
-	f.do("PUT", path, plainWebhook, "If-Match", "1").errorType(http.StatusPreconditionFailed)
+	f.do("PUT", path, plainSubscription, "If-Match", `"x", `+one.Header.Get("ETag")).want(http.StatusOK)
+	f.do("PUT", path, plainSubscription, "If-Match", "*").want(http.StatusOK)
+	f.do("PUT", path, plainSubscription, "If-Match", "W/"+f.do("GET", path, "").Header.Get("ETag")).errorType(http.StatusPreconditionFailed)
+	f.do("PUT", path, plainSubscription, "If-Match", "1").errorType(http.StatusPreconditionFailed)
 
 	f.do("DELETE", path, "", "If-Match", first).errorType(http.StatusPreconditionFailed)
 	f.do("DELETE", path, "", "If-Match", f.do("GET", path, "").Header.Get("ETag")).want(http.StatusNoContent)
@@ -50,21 +50,21 @@ type meddlingDispatcher struct {
 	times int
 }
 
-func (d *meddlingDispatcher) DeleteWebhookRevision(ctx context.Context, organizationID, id string, revision int64) error {
+func (d *meddlingDispatcher) DeleteSubscriptionRevision(ctx context.Context, organizationID, id string, revision int64) error {
 	d.meddle(ctx, organizationID, id)
-	return d.Dispatcher.DeleteWebhookRevision(ctx, organizationID, id, revision)
+	return d.Dispatcher.DeleteSubscriptionRevision(ctx, organizationID, id, revision)
 }
 
-func (d *meddlingDispatcher) UpdateWebhook(ctx context.Context, w *webhook.Webhook) error {
-	d.meddle(ctx, w.OrganizationID, w.ID)
-	return d.Dispatcher.UpdateWebhook(ctx, w)
+func (d *meddlingDispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscription) error {
+	d.meddle(ctx, sub.OrganizationID, sub.ID)
+	return d.Dispatcher.UpdateSubscription(ctx, sub)
 }
 
 func (d *meddlingDispatcher) meddle(ctx context.Context, organizationID, id string) {
 	if d.times--; d.times >= 0 {
-		w, err := d.Webhook(ctx, organizationID, id)
+		sub, err := d.Subscription(ctx, organizationID, id)
 		require.NoError(d.t, err)
-		require.NoError(d.t, d.Dispatcher.UpdateWebhook(ctx, w))
+		require.NoError(d.t, d.Dispatcher.UpdateSubscription(ctx, sub))
 	}
 }
 
@@ -82,8 +82,8 @@ func TestIfMatchOfAChange(t *testing.T) {
 		{"*", 1, http.StatusOK}, // which any version matches
 		{"*", 9, http.StatusConflict},
 	} {
-		path := prefix + "/" + f.create(plainWebhook)
-		r := httptest.NewRequest(http.MethodPut, path, strings.NewReader(plainWebhook))
+		path := prefix + "/" + f.create(plainSubscription)
+		r := httptest.NewRequest(http.MethodPut, path, strings.NewReader(plainSubscription))
 		r.Header.Set("If-Match", cmp.Or(test.match, f.do("GET", path, "").Header.Get("ETag")))
 		assert.Equal(t, test.want, f.statusOf(&meddlingDispatcher{f.dispatcher, t, test.times}, nil, r), "%+v", test)
 	}
@@ -103,7 +103,7 @@ func TestIfMatchOfARemoval(t *testing.T) {
 		{"*", 1, http.StatusNoContent}, // which any version matches
 		{"*", 9, http.StatusPreconditionFailed},
 	} {
-		id := f.create(plainWebhook)
+		id := f.create(plainSubscription)
 		path := prefix + "/" + id
 		r := httptest.NewRequest(http.MethodDelete, path, nil)
 		r.Header.Set("If-Match", cmp.Or(test.match, f.do("GET", path, "").Header.Get("ETag")))
@@ -118,10 +118,10 @@ func TestIfMatchOfARemoval(t *testing.T) {
 func TestIfMatchEmpty(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	path := prefix + "/" + f.create(plainWebhook)
+	path := prefix + "/" + f.create(plainSubscription)
 	for _, lines := range [][]string{{""}, {"", `"x"`}} {
 		for _, method := range []string{http.MethodPut, http.MethodDelete} {
-			r := httptest.NewRequest(method, path, strings.NewReader(plainWebhook))
+			r := httptest.NewRequest(method, path, strings.NewReader(plainSubscription))
 			r.Header["If-Match"] = lines
 			assert.Equal(t, http.StatusPreconditionFailed, f.statusOf(f.dispatcher, nil, r), "%s %q", method, lines)
 		}
@@ -133,23 +133,23 @@ func TestIfMatchEmpty(t *testing.T) {
 func TestConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(strings.Replace(plainWebhook, "plain", "0", 1))
+	id := f.create(strings.Replace(plainSubscription, "plain", "0", 1))
 	const writers, each = 4, 5
 	var wg sync.WaitGroup
 	for range writers {
 		wg.Go(func() {
 			c := f.client(orgA)
 			for done := 0; done < each; {
-				w, err := c.Get(t.Context(), id)
+				sub, err := c.Get(t.Context(), id)
 				if !assert.NoError(t, err) {
 					return
 				}
-				n, err := strconv.Atoi(w.Name)
+				n, err := strconv.Atoi(sub.Name)
 				if !assert.NoError(t, err) {
 					return
 				}
-				w.Name = strconv.Itoa(n + 1)
-				_, err = c.Update(t.Context(), &w.Webhook, client.WithIfMatch(w.ETag))
+				sub.Name = strconv.Itoa(n + 1)
+				_, err = c.Update(t.Context(), &sub.Subscription, client.WithIfMatch(sub.ETag))
 				if err == nil {
 					done++
 				} else if !assert.ErrorIs(t, err, webhook.ErrConflict) {

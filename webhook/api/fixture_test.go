@@ -174,10 +174,10 @@ func (a *answer) errorType(status int) string {
 	return kind
 }
 
-const plainWebhook = `{"webhook_name": "plain", "event_types": ["object.*"], "channels": [
+const plainSubscription = `{"webhook_name": "plain", "event_types": ["object.*"], "channels": [
 	{"channel": "webhook", "configs": {"url": "https://example.com/hook"}}]}`
 
-const secretWebhook = `{"webhook_name": "secret", "event_types": ["object.created"], "channels": [
+const secretSubscription = `{"webhook_name": "secret", "event_types": ["object.created"], "channels": [
 	{"channel": "webhook", "configs": {"url": "https://example.com/hook", "timeout": 2.50,
 		"headers": {"X-Mixpeek-Secret": "s3cr3t-one", "X-Other": "s3cr3t-two"},
 		"signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}]}`
@@ -229,13 +229,13 @@ func openSink(config json.RawMessage) (channel.Channel, error) {
 	}), nil
 }
 
-// sinkWebhook is a webhook with one channel "sink" of each config.
-func sinkWebhook(name string, configs ...string) *webhook.Webhook {
-	w := &webhook.Webhook{Name: name, EventTypes: []event.Pattern{"*"}}
+// sinkSubscription is a webhook with one channel "sink" of each config.
+func sinkSubscription(name string, configs ...string) *webhook.Subscription {
+	sub := &webhook.Subscription{Name: name, EventTypes: []event.Pattern{"*"}}
 	for _, config := range configs {
-		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: "sink", Configs: json.RawMessage(config)})
+		sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "sink", Configs: json.RawMessage(config)})
 	}
-	return w
+	return sub
 }
 
 // run delivers until the test's bubble ends.

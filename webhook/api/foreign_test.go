@@ -19,7 +19,7 @@ func TestForeignIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
 		ctx := t.Context()
-		w, err := f.client(orgA).Create(ctx, sinkWebhook("s3cr3t name", `{"token": "s3cr3t"}`))
+		sub, err := f.client(orgA).Create(ctx, sinkSubscription("s3cr3t name", `{"token": "s3cr3t"}`))
 		require.NoError(t, err)
 		f.emit(orgA, 1)
 		delivery, err := f.dispatcher.Delivery(ctx, orgA, 1)
@@ -27,8 +27,8 @@ func TestForeignIDs(t *testing.T) {
 		before := f.snapshot()
 
 		bodies := map[string]string{
-			"PUT /{identifier}": strings.Replace(plainWebhook, "plain", "taken over", 1),
-			"POST ":             strings.Replace(plainWebhook, "{", `{"webhook_id": "`+w.ID+`",`, 1),
+			"PUT /{identifier}": strings.Replace(plainSubscription, "plain", "taken over", 1),
+			"POST ":             strings.Replace(plainSubscription, "{", `{"webhook_id": "`+sub.ID+`",`, 1),
 			"POST /preview":     `{"template": "{{ event_id }}", "event_id": "` + delivery.EventID + `"}`,
 			"DELETE /{identifier}/signing-secret/previous": "",
 		}
@@ -43,7 +43,7 @@ func TestForeignIDs(t *testing.T) {
 			"DELETE /{identifier}": http.StatusNoContent,
 		}
 		for _, route := range f.api.Routes() {
-			path := strings.NewReplacer("{identifier}", w.ID, "{delivery_id}", delivery.ID.String()).Replace(strings.SplitN(route, " ", 2)[1])
+			path := strings.NewReplacer("{identifier}", sub.ID, "{delivery_id}", delivery.ID.String()).Replace(strings.SplitN(route, " ", 2)[1])
 			method := strings.SplitN(route, " ", 2)[0]
 			a := f.do(method, prefix+path, bodies[route], f.as(orgB)...)
 			status := want[route]
@@ -60,9 +60,9 @@ func TestForeignIDs(t *testing.T) {
 // snapshot is all that organization A has.
 func (f *fixture) snapshot() []any {
 	f.t.Helper()
-	webhooks, err := f.dispatcher.Webhooks(f.t.Context(), webhook.WebhookQuery{OrganizationID: orgA})
+	subscriptions, err := f.dispatcher.Subscriptions(f.t.Context(), webhook.SubscriptionQuery{OrganizationID: orgA})
 	require.NoError(f.t, err)
 	deliveries, err := f.dispatcher.Deliveries(f.t.Context(), webhook.DeliveryQuery{OrganizationID: orgA})
 	require.NoError(f.t, err)
-	return []any{webhooks, deliveries}
+	return []any{subscriptions, deliveries}
 }

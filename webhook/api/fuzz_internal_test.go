@@ -45,7 +45,7 @@ func FuzzMask(f *testing.F) {
 			return
 		}
 		for _, name := range []string{"unheard of", "webhook", "open"} {
-			stored := &webhook.Webhook{Channels: []webhook.ChannelConfig{{Channel: name, Configs: configs}}}
+			stored := &webhook.Subscription{Channels: []webhook.ChannelConfig{{Channel: name, Configs: configs}}}
 			secrets, err := fields.secretLeaves(stored.Channels[0])
 			require.NoError(t, err)
 			masked, err := fields.mask(stored, nil)

@@ -17,7 +17,7 @@ import (
 // read, holds no secret that was sent, and can be sent back as it is.
 func FuzzBodies(f *testing.F) {
 	for _, seed := range []string{
-		"", "{}", "[]", "null", "{", "\"\xff\"", plainWebhook, secretWebhook,
+		"", "{}", "[]", "null", "{", "\"\xff\"", plainSubscription, secretSubscription,
 		`{"webhook_name": "` + api.Mask + `", "event_types": ["*"], "channels": [{"channel": "webhook", "configs": {"url": "https://example.com/", "headers": {"a": "` + api.Mask + `"}}}]}`,
 		`{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "sink", "configs": {"token": ["aaaaaaaaaa", 5, {"x": "bbbbbbbbbb"}], "key": "cccccccccc"}}]}`,
 		`{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "slack", "configs": {"bot_token": "xoxb-1", "channel_id": "C"}}]}`,
@@ -31,7 +31,7 @@ func FuzzBodies(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		x := newFixture(t, options{})
-		id := x.create(plainWebhook)
+		id := x.create(plainSubscription)
 		for _, target := range []string{
 			"POST /list", "PUT /" + id, "POST /" + id + "/replay", "POST /" + id + "/signing-secret/rotate", "POST /preview", "POST ",
 		} {

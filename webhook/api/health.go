@@ -18,7 +18,7 @@ type Health struct {
 func (a *API) health(r *request) (*response, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
-	if _, err := a.dispatcher.Webhooks(ctx, webhook.WebhookQuery{Limit: 1}); err != nil {
+	if _, err := a.dispatcher.Subscriptions(ctx, webhook.SubscriptionQuery{Limit: 1}); err != nil {
 		a.cfg.Logger.ErrorContext(r.Context(), "api: the store does not answer", "error", err)
 		return nil, &statusError{status: http.StatusServiceUnavailable, message: "The store does not answer", retryAfter: unavailableTime}
 	}

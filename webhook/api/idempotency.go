@@ -49,20 +49,20 @@ func idempotentID(organizationID, key string) string {
 // createdBefore answers a create whose id is taken, when its key may say that
 // it is a repetition. It is one if the webhook is as the body wants it, or has
 // been changed since it was created; otherwise the key was used for another body.
-func (a *API) createdBefore(r *request, w *webhook.Webhook) (*response, error) {
-	stored, err := a.dispatcher.Webhook(r.Context(), r.organizationID, w.ID)
+func (a *API) createdBefore(r *request, sub *webhook.Subscription) (*response, error) {
+	stored, err := a.dispatcher.Subscription(r.Context(), r.organizationID, sub.ID)
 	if err != nil {
 		return nil, webhook.ErrExists // another organization's, or deleted just now
 	}
-	if stored.UpdatedAt.Equal(stored.CreatedAt) && !sameContent(stored, w) {
+	if stored.UpdatedAt.Equal(stored.CreatedAt) && !sameContent(stored, sub) {
 		p := &problems{}
 		p.add([]any{"header", headerIdempotencyKey}, typeValue, "was used before, with another body")
 		return nil, p
 	}
-	return a.webhookResponse(http.StatusCreated, stored, nil)
+	return a.subscriptionResponse(http.StatusCreated, stored, nil)
 }
 
-func sameContent(a, b *webhook.Webhook) bool {
+func sameContent(a, b *webhook.Subscription) bool {
 	return a.Name == b.Name && a.Paused == b.Paused && slices.Equal(a.EventTypes, b.EventTypes) &&
 		slices.EqualFunc(a.Channels, b.Channels, func(x, y webhook.ChannelConfig) bool {
 			return x.Channel == y.Channel && sameJSON(x.Configs, y.Configs)

@@ -23,32 +23,32 @@ func TestIdempotentCreate(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	const name, key = "Idempotency-Key", "1f0e-once"
-	first := f.do("POST", prefix, plainWebhook, name, key)
-	second := f.do("POST", prefix, plainWebhook, name, key)
+	first := f.do("POST", prefix, plainSubscription, name, key)
+	second := f.do("POST", prefix, plainSubscription, name, key)
 	assert.Equal(t, first.want(http.StatusCreated), second.want(http.StatusCreated))
 	assert.Equal(t, first.Header.Get("ETag"), second.Header.Get("ETag"))
-	all, err := f.store.Webhooks(t.Context(), webhook.WebhookQuery{OrganizationID: orgA})
+	all, err := f.store.Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: orgA})
 	require.NoError(t, err)
 	assert.Len(t, all, 1)
 
-	renamed := strings.Replace(plainWebhook, "plain", "renamed", 1)
+	renamed := strings.Replace(plainSubscription, "plain", "renamed", 1)
 	assert.Equal(t, []string{"header.Idempotency-Key: value_error"}, f.do("POST", prefix, renamed, name, key).problems())
 	id := all[0].ID
 	f.do("PUT", prefix+"/"+id, renamed).want(http.StatusOK)
-	assert.Equal(t, "renamed", f.do("POST", prefix, plainWebhook, name, key).want(http.StatusCreated)["webhook_name"],
+	assert.Equal(t, "renamed", f.do("POST", prefix, plainSubscription, name, key).want(http.StatusCreated)["webhook_name"],
 		"a late repetition does not undo what came after")
 
-	f.do("POST", prefix, plainWebhook, append(f.as(orgB), name, key)...).want(http.StatusCreated)
-	assert.NotEqual(t, id, f.create(plainWebhook, name, "another"))
+	f.do("POST", prefix, plainSubscription, append(f.as(orgB), name, key)...).want(http.StatusCreated)
+	assert.NotEqual(t, id, f.create(plainSubscription, name, "another"))
 	for _, bad := range []string{"", " ", "a b", "é", strings.Repeat("x", 256)} {
-		assert.Equal(t, []string{"header.Idempotency-Key: value_error"}, f.do("POST", prefix, plainWebhook, name, bad).problems())
+		assert.Equal(t, []string{"header.Idempotency-Key: value_error"}, f.do("POST", prefix, plainSubscription, name, bad).problems())
 	}
 }
 
 func TestIdempotentCreateWithID(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	body := strings.Replace(plainWebhook, `{`, `{"webhook_id": "wh_0123456789abcdef",`, 1)
+	body := strings.Replace(plainSubscription, `{`, `{"webhook_id": "wh_0123456789abcdef",`, 1)
 	f.create(body, "Idempotency-Key", "k")
 	f.create(body, "Idempotency-Key", "k")
 	f.do("POST", prefix, body, append(f.as(orgB), "Idempotency-Key", "k")...).errorType(http.StatusConflict)
@@ -60,7 +60,7 @@ func TestReplayIsIdempotentInAnyProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
 		f.run()
-		id := f.create(customWebhook("sink", `{"fail": "rejected"}`))
+		id := f.create(customSubscription("sink", `{"fail": "rejected"}`))
 		f.emit(orgA, 2)
 		second := f.peer()
 		attempts := func() (n int) {
@@ -104,7 +104,7 @@ func TestReplayOfManyIsIdempotent(t *testing.T) {
 		const many = 1001 // more than one request replays
 		f := newFixture(t, options{})
 		f.run()
-		c, id := f.client(orgA), f.create(customWebhook("sink", `{"fail": "rejected"}`))
+		c, id := f.client(orgA), f.create(customSubscription("sink", `{"fail": "rejected"}`))
 		f.emit(orgA, many)
 		for range 2 {
 			n, err := c.ReplayAll(t.Context(), id, api.ReplayRequest{}, client.WithIdempotencyKey("k"))
@@ -124,7 +124,7 @@ func TestReplayAfterAnUnknownEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return &losesReplays{s.(*memstore.Store)} }})
 		f.run()
-		id := f.create(customWebhook("sink", `{"fail": "rejected"}`))
+		id := f.create(customSubscription("sink", `{"fail": "rejected"}`))
 		f.emit(orgA, 1)
 		for path, replayed := range map[string]string{"/deliveries/dlv_1/replay": "", "/replay": `{"replayed": 0, "next_cursor": null}`} {
 			path = prefix + "/" + id + path
@@ -158,7 +158,7 @@ func (s *losesReplays) Replay(ctx context.Context, due time.Time, organizationID
 func TestReplayKeysNeedAStoreThatRemembers(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return struct{ webhook.Store }{s} }})
-	id := f.create(customWebhook("sink", `{}`))
+	id := f.create(customSubscription("sink", `{}`))
 	path := prefix + "/" + id + "/replay"
 	f.do("POST", path, "").want(http.StatusAccepted)
 	assert.Equal(t, []string{"header.Idempotency-Key: value_error"}, f.do("POST", path, "", "Idempotency-Key", "k").problems())

@@ -20,7 +20,7 @@ func many(n int, element string) string {
 // largeBodies are bodies just below the limit of 1 MiB, and where each of them is
 // refused.
 func largeBodies() map[string]struct{ body, problem string } {
-	webhook := func(types, channels string) string {
+	subscription := func(types, channels string) string {
 		return `{"webhook_name": "n", "event_types": [` + types + `], "channels": [` + channels + `]}`
 	}
 	hook := func(more string) string {
@@ -34,15 +34,15 @@ func largeBodies() map[string]struct{ body, problem string } {
 		return b.String()
 	}
 	return map[string]struct{ body, problem string }{
-		"channels":         {webhook(`"a.b"`, many(340_000, `{}`)), "body.channels: too_long"},
-		"types":            {webhook(many(200_000, `"X"`), hook("")), "body.event_types: too_long"},
-		"types of nothing": {webhook(many(300_000, `""`), hook("")), "body.event_types: too_long"},
-		"headers":          {webhook(`"a.b"`, hook(`, "headers": {`+strings.TrimSuffix(numbered(60_000, `"X-%d": "",`), ",")+`}`)), "body.channels: value_error"},
-		"unknown fields":   {webhook(`"a.b"`, hook(numbered(60_000, `, "x%d": 1`))), "body.channels: value_error"},
+		"channels":         {subscription(`"a.b"`, many(340_000, `{}`)), "body.channels: too_long"},
+		"types":            {subscription(many(200_000, `"X"`), hook("")), "body.event_types: too_long"},
+		"types of nothing": {subscription(many(300_000, `""`), hook("")), "body.event_types: too_long"},
+		"headers":          {subscription(`"a.b"`, hook(`, "headers": {`+strings.TrimSuffix(numbered(60_000, `"X-%d": "",`), ",")+`}`)), "body.channels: value_error"},
+		"unknown fields":   {subscription(`"a.b"`, hook(numbered(60_000, `, "x%d": 1`))), "body.channels: value_error"},
 		"members":          {`{"webhook_name": ""` + numbered(60_000, `, "x%d": 1`) + `}`, ": value_error"},
-		"recipients":       {webhook(`"a.b"`, `{"channel": "email", "configs": {"to_addresses": [`+many(300_000, `""`)+`]}}`), "body.channels: value_error"},
-		"secrets":          {webhook(`"a.b"`, hook(`, "signing_secrets": [`+many(90_000, `"********"`)+`]`)), "body.channels: value_error"},
-		"templates":        {webhook(`"a.b"`, many(16, hook(`, "payload_template": {"a": "`+strings.Repeat(`{{a}}`, 13_000)+`"}`))), "body.channels: value_error"},
+		"recipients":       {subscription(`"a.b"`, `{"channel": "email", "configs": {"to_addresses": [`+many(300_000, `""`)+`]}}`), "body.channels: value_error"},
+		"secrets":          {subscription(`"a.b"`, hook(`, "signing_secrets": [`+many(90_000, `"********"`)+`]`)), "body.channels: value_error"},
+		"templates":        {subscription(`"a.b"`, many(16, hook(`, "payload_template": {"a": "`+strings.Repeat(`{{a}}`, 13_000)+`"}`))), "body.channels: value_error"},
 		"empty objects":    {`{"template": [` + many(340_000, `{}`) + `]}`, "body.template: value_error"},
 		"depth":            {strings.Repeat(`[`, 500_000) + strings.Repeat(`]`, 500_000), ": json_invalid"},
 		"depth and width":  {`{"channels": ` + strings.Repeat(`[[],`, 200_000) + `[]` + strings.Repeat(`]`, 200_000) + `}`, ": json_invalid"},

@@ -25,12 +25,12 @@ import (
 // slowStore keeps lists waiting.
 type slowStore struct{ webhook.Store }
 
-func (s slowStore) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+func (s slowStore) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
 	select {
 	case <-time.After(time.Minute):
 	case <-ctx.Done():
 	}
-	return s.Store.Webhooks(ctx, q)
+	return s.Store.Subscriptions(ctx, q)
 }
 
 // One organization cannot have so many requests under way that others find no
@@ -94,10 +94,10 @@ type failingStore struct {
 	err error
 }
 
-func (s failingStore) Webhook(context.Context, string, string) (*webhook.Webhook, error) {
+func (s failingStore) Subscription(context.Context, string, string) (*webhook.Subscription, error) {
 	return nil, s.err
 }
-func (s failingStore) Webhooks(context.Context, webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+func (s failingStore) Subscriptions(context.Context, webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
 	return nil, s.err
 }
 func (s failingStore) Deliveries(context.Context, webhook.DeliveryQuery) ([]webhook.Delivery, error) {
@@ -114,11 +114,11 @@ func TestTestsAreNoAmplifier(t *testing.T) {
 		for i := range configs {
 			configs[i] = `{}`
 		}
-		w, err := f.client(orgA).Create(t.Context(), sinkWebhook("many", configs...))
+		sub, err := f.client(orgA).Create(t.Context(), sinkSubscription("many", configs...))
 		require.NoError(t, err)
 		sent, refused := 0, 0
 		for range 100 {
-			a := f.do("POST", prefix+"/"+w.ID+"/test", "")
+			a := f.do("POST", prefix+"/"+sub.ID+"/test", "")
 			if a.Status == http.StatusOK {
 				sent += strings.Count(string(a.Body), `"succeeded":true`)
 				continue
@@ -129,10 +129,10 @@ func TestTestsAreNoAmplifier(t *testing.T) {
 		}
 		assert.Equal(t, 50, sent)
 		assert.Equal(t, 99, refused)
-		_, err = f.client(orgA).SendTest(t.Context(), w.ID, api.TestRequest{})
+		_, err = f.client(orgA).SendTest(t.Context(), sub.ID, api.TestRequest{})
 		require.ErrorIs(t, err, webhook.ErrLimit, "as without the API between")
 		time.Sleep(40 * time.Second)
-		_, err = f.client(orgA).SendTest(t.Context(), w.ID, api.TestRequest{})
+		_, err = f.client(orgA).SendTest(t.Context(), sub.ID, api.TestRequest{})
 		require.NoError(t, err)
 	})
 }
@@ -222,11 +222,11 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 // manyLarge creates n webhooks of about 60 KiB.
 func (f *fixture) manyLarge(n int) {
 	f.t.Helper()
-	w := sinkWebhook("large", `{"text": "`+strings.Repeat("x", 60<<10)+`"}`)
-	w.OrganizationID = orgA
+	sub := sinkSubscription("large", `{"text": "`+strings.Repeat("x", 60<<10)+`"}`)
+	sub.OrganizationID = orgA
 	for range n {
-		copied := w.Clone()
-		require.NoError(f.t, f.dispatcher.CreateWebhook(f.t.Context(), copied))
+		copied := sub.Clone()
+		require.NoError(f.t, f.dispatcher.CreateSubscription(f.t.Context(), copied))
 	}
 }
 

@@ -33,21 +33,21 @@ const maxPageBytes = 4 << 20
 // readStep is how many webhooks, or deliveries, are asked of the store at once.
 const readStep = 20
 
-// readWebhooks reads up to limit webhooks, and says whether there are more.
-func (a *API) readWebhooks(ctx context.Context, q webhook.WebhookQuery, limit int) (list []*webhook.Webhook, more bool, err error) {
+// readSubscriptions reads up to limit webhooks, and says whether there are more.
+func (a *API) readSubscriptions(ctx context.Context, q webhook.SubscriptionQuery, limit int) (list []*webhook.Subscription, more bool, err error) {
 	size := 0
 	for {
 		q.Limit = min(limit-len(list), readStep-1) + 1 // one more says whether there are more
-		found, err := a.dispatcher.Webhooks(ctx, q)
+		found, err := a.dispatcher.Subscriptions(ctx, q)
 		if err != nil {
 			return nil, false, err
 		}
-		for _, w := range found {
-			size += sizeOf(w)
+		for _, sub := range found {
+			size += sizeOf(sub)
 			if len(list) == limit || len(list) > 0 && size > maxPageBytes {
 				return list, true, nil
 			}
-			list = append(list, w)
+			list = append(list, sub)
 		}
 		if len(found) < q.Limit {
 			return list, false, nil
@@ -57,29 +57,29 @@ func (a *API) readWebhooks(ctx context.Context, q webhook.WebhookQuery, limit in
 }
 
 // sizeOf is about how many bytes the webhook has in an answer.
-func sizeOf(w *webhook.Webhook) int {
+func sizeOf(sub *webhook.Subscription) int {
 	const fixed = 256 // names of members, id, times
-	n := fixed + len(w.Name)
-	for _, pattern := range w.EventTypes {
+	n := fixed + len(sub.Name)
+	for _, pattern := range sub.EventTypes {
 		n += len(pattern)
 	}
-	for _, c := range w.Channels {
+	for _, c := range sub.Channels {
 		n += len(c.Channel) + len(c.Configs)
 	}
 	return n
 }
 
-// listWebhooks is the earlier list: all webhooks, as far as one answer may be
+// listSubscriptions is the earlier list: all webhooks, as far as one answer may be
 // large. Headers lead on from there.
-func (a *API) listWebhooks(r *request) (*response, error) {
+func (a *API) listSubscriptions(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
 	limit := q.integer("limit", 1, maxPage, math.MaxInt)
-	after := readWebhookCursor(q)
+	after := readSubscriptionCursor(q)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	list, more, err := a.readWebhooks(r.Context(), webhook.WebhookQuery{OrganizationID: r.organizationID, After: after}, limit)
+	list, more, err := a.readSubscriptions(r.Context(), webhook.SubscriptionQuery{OrganizationID: r.organizationID, After: after}, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (a *API) listWebhooks(r *request) (*response, error) {
 	}
 	res := &response{status: http.StatusOK, body: masked}
 	if more {
-		cursor := formatWebhookCursor(list[len(list)-1].Cursor())
+		cursor := formatSubscriptionCursor(list[len(list)-1].Cursor())
 		next := url.Values{"cursor": {cursor}}
 		if limit <= maxPage {
 			next.Set("limit", strconv.Itoa(limit))
@@ -107,18 +107,18 @@ func (a *API) listWebhooks(r *request) (*response, error) {
 // has it as well (RFC 8288).
 const HeaderNextCursor = "X-Next-Cursor"
 
-func readWebhookCursor(q *query) webhook.WebhookCursor {
-	after, err := parseWebhookCursor(q.text("cursor"))
+func readSubscriptionCursor(q *query) webhook.SubscriptionCursor {
+	after, err := parseSubscriptionCursor(q.text("cursor"))
 	if err != nil {
 		q.found.add(at("cursor"), typeValue, "must be the next_cursor of an earlier answer")
 	}
 	return after
 }
 
-// WebhookPage is an answer of the later list.
-type WebhookPage struct {
-	Results    []*webhook.Webhook `json:"results"`
-	Pagination Pagination         `json:"pagination"`
+// SubscriptionPage is an answer of the later list.
+type SubscriptionPage struct {
+	Results    []*webhook.Subscription `json:"results"`
+	Pagination Pagination              `json:"pagination"`
 	// Total is how many webhooks fit the filters, on all pages.
 	Total int `json:"total"`
 }
@@ -139,24 +139,24 @@ type Pagination struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// searchWebhooks is the later list: with filters, and in pages.
-func (a *API) searchWebhooks(r *request) (*response, error) {
+// searchSubscriptions is the later list: with filters, and in pages.
+func (a *API) searchSubscriptions(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
 	limit := q.integer("limit", 1, maxPage, defaultPage)
 	offset := q.integer("offset", 0, maxOffset, 0)
 	includeTotal := q.boolean("include_total")
-	after := readWebhookCursor(q)
+	after := readSubscriptionCursor(q)
 	filter := readFilter(p, r)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	total, err := a.dispatcher.CountWebhooks(r.Context(), filter)
+	total, err := a.dispatcher.CountSubscriptions(r.Context(), filter)
 	if err != nil {
 		return nil, err
 	}
 	filter.After, filter.Offset = after, offset
-	found, more, err := a.readWebhooks(r.Context(), filter, limit)
+	found, more, err := a.readSubscriptions(r.Context(), filter, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -164,10 +164,10 @@ func (a *API) searchWebhooks(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := WebhookPage{Results: results, Total: total, Pagination: Pagination{PageSize: &limit}}
+	page := SubscriptionPage{Results: results, Total: total, Pagination: Pagination{PageSize: &limit}}
 	page.Pagination.place(r, limit, offset, len(found), more)
 	if more {
-		cursor := formatWebhookCursor(found[len(found)-1].Cursor())
+		cursor := formatSubscriptionCursor(found[len(found)-1].Cursor())
 		page.Pagination.NextCursor = &cursor
 	}
 	if includeTotal {
@@ -201,8 +201,8 @@ func (p *Pagination) place(r *request, limit, offset, found int, more bool) {
 }
 
 // readFilter reads the body of the later list, which may be absent.
-func readFilter(p *problems, r *request) webhook.WebhookQuery {
-	filter := webhook.WebhookQuery{OrganizationID: r.organizationID}
+func readFilter(p *problems, r *request) webhook.SubscriptionQuery {
+	filter := webhook.SubscriptionQuery{OrganizationID: r.organizationID}
 	o := optionalObject(p, r.body)
 	if o == nil {
 		return filter
@@ -221,24 +221,24 @@ func readFilter(p *problems, r *request) webhook.WebhookQuery {
 	return filter
 }
 
-// formatWebhookCursor returns the cursor's form in answers. What is in it is
+// formatSubscriptionCursor returns the cursor's form in answers. What is in it is
 // nobody's business, but no secret.
-func formatWebhookCursor(c webhook.WebhookCursor) string {
+func formatSubscriptionCursor(c webhook.SubscriptionCursor) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", c.CreatedAt.UnixMicro(), c.ID))
 }
 
-// parseWebhookCursor reads a cursor. The empty one is the beginning.
-func parseWebhookCursor(s string) (webhook.WebhookCursor, error) {
+// parseSubscriptionCursor reads a cursor. The empty one is the beginning.
+func parseSubscriptionCursor(s string) (webhook.SubscriptionCursor, error) {
 	if s == "" {
-		return webhook.WebhookCursor{}, nil
+		return webhook.SubscriptionCursor{}, nil
 	}
 	text, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
-		return webhook.WebhookCursor{}, err
+		return webhook.SubscriptionCursor{}, err
 	}
 	digits, id, _ := strings.Cut(string(text), " ")
 	micros, err := strconv.ParseInt(digits, 10, 64)
-	c := webhook.WebhookCursor{CreatedAt: time.UnixMicro(micros).UTC(), ID: id}
+	c := webhook.SubscriptionCursor{CreatedAt: time.UnixMicro(micros).UTC(), ID: id}
 	if err == nil && (!utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl)) {
 		err = errors.New("no id of a webhook") // and no text in some databases
 	}

@@ -17,15 +17,15 @@ import (
 )
 
 // search asks the later list and returns the page and its names.
-func (f *fixture) search(query, body string) (api.WebhookPage, string) {
+func (f *fixture) search(query, body string) (api.SubscriptionPage, string) {
 	f.t.Helper()
 	a := f.do("POST", prefix+"/list"+query, body)
 	a.want(http.StatusOK)
-	var page api.WebhookPage
+	var page api.SubscriptionPage
 	require.NoError(f.t, json.Unmarshal(a.Body, &page))
 	var names []string
-	for _, w := range page.Results {
-		names = append(names, w.Name)
+	for _, sub := range page.Results {
+		names = append(names, sub.Name)
 	}
 	return page, strings.Join(names, " ")
 }
@@ -99,9 +99,9 @@ type pagedStore struct {
 	limits []int
 }
 
-func (s *pagedStore) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+func (s *pagedStore) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
 	s.limits = append(s.limits, q.Limit)
-	return s.Store.Webhooks(ctx, q)
+	return s.Store.Subscriptions(ctx, q)
 }
 
 func TestPagesReadOneMore(t *testing.T) {

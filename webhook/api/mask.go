@@ -42,13 +42,13 @@ func asked(reveal []string, channel int, path *jsonPath) int {
 
 // mask returns a copy of the webhook in which secrets are masked, but for those
 // that are named in reveal. A name that is no secret of the webhook is a problem.
-func (f configFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhook, error) {
+func (f configFields) mask(sub *webhook.Subscription, reveal []string) (*webhook.Subscription, error) {
 	if len(reveal) > maxReveal {
 		p := &problems{}
 		p.add([]any{"query", "reveal"}, typeTooLong, "must be there at most %d times", maxReveal)
 		return nil, p
 	}
-	masked := w.Clone()
+	masked := sub.Clone()
 	revealed := make([]bool, len(reveal))
 	for i, c := range masked.Channels {
 		leaves, err := f.secretLeaves(c)
@@ -77,19 +77,19 @@ func (f configFields) mask(w *webhook.Webhook, reveal []string) (*webhook.Webhoo
 
 // answer returns the webhook as answers have it: see [present] and
 // [configFields.mask].
-func (f configFields) answer(w *webhook.Webhook, reveal []string) (*webhook.Webhook, error) {
-	shown, err := present(w)
+func (f configFields) answer(sub *webhook.Subscription, reveal []string) (*webhook.Subscription, error) {
+	shown, err := present(sub)
 	if err != nil {
 		return nil, err
 	}
 	return f.mask(shown, reveal)
 }
 
-func (f configFields) answerAll(list []*webhook.Webhook) ([]*webhook.Webhook, error) {
-	masked := make([]*webhook.Webhook, len(list))
-	for i, w := range list {
+func (f configFields) answerAll(list []*webhook.Subscription) ([]*webhook.Subscription, error) {
+	masked := make([]*webhook.Subscription, len(list))
+	for i, sub := range list {
 		var err error
-		if masked[i], err = f.answer(w, nil); err != nil {
+		if masked[i], err = f.answer(sub, nil); err != nil {
 			return nil, err
 		}
 	}

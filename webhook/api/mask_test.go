@@ -20,10 +20,10 @@ import (
 // configs returns the stored configs of a webhook's channels.
 func (f *fixture) configs(id string) []string {
 	f.t.Helper()
-	w, err := f.store.Webhook(f.t.Context(), orgA, id)
+	sub, err := f.store.Subscription(f.t.Context(), orgA, id)
 	require.NoError(f.t, err)
 	var list []string
-	for _, c := range w.Channels {
+	for _, c := range sub.Channels {
 		list = append(list, string(c.Configs))
 	}
 	return list
@@ -32,14 +32,14 @@ func (f *fixture) configs(id string) []string {
 func TestSecretsAreMasked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	created := f.do("POST", prefix, secretWebhook)
+	created := f.do("POST", prefix, secretSubscription)
 	id, _ := created.want(http.StatusCreated)["webhook_id"].(string)
 	for name, a := range map[string]*answer{
 		"create": created,
 		"get":    f.do("GET", prefix+"/"+id, ""),
 		"list":   f.do("GET", prefix, ""),
 		"search": f.do("POST", prefix+"/list", ""),
-		"update": f.do("PUT", prefix+"/"+id, secretWebhook),
+		"update": f.do("PUT", prefix+"/"+id, secretSubscription),
 	} {
 		assert.NotContains(t, string(a.Body), "s3cr3t", name)
 		assert.NotContains(t, string(a.Body), "whsec_", name)
@@ -87,7 +87,7 @@ func TestDriversSayWhatIsSecret(t *testing.T) {
 		"some":         `{"auth": {"user": "********", "n": "********"}, "keys": [{"id": "k", "Secret": "s"}], "on": true, "none": null, "empty": ""}`,
 		"none":         configs,
 	} {
-		a := f.do("POST", prefix, customWebhook(name, configs))
+		a := f.do("POST", prefix, customSubscription(name, configs))
 		a.want(http.StatusCreated)
 		var w struct {
 			ID       string `json:"webhook_id"`
@@ -101,7 +101,7 @@ func TestDriversSayWhatIsSecret(t *testing.T) {
 		assert.JSONEq(t, configs, f.configs(w.ID)[0], name)
 	}
 	assert.Equal(t, []string{"body.channels.0.configs.auth: extra_forbidden"},
-		f.do("POST", prefix, customWebhook("older", configs)).problems())
+		f.do("POST", prefix, customSubscription("older", configs)).problems())
 }
 
 // A field that was stored by other means than the API, and that the driver does
@@ -109,24 +109,24 @@ func TestDriversSayWhatIsSecret(t *testing.T) {
 func TestUnlistedFieldsAreMasked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	w := &webhook.Webhook{ID: webhook.NewID(), OrganizationID: orgA, Name: "n", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
+	sub := &webhook.Subscription{ID: webhook.NewID(), OrganizationID: orgA, Name: "n", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
 		webhook.Via("webhook", map[string]string{"url": "https://example.com/hook", "sining_secret": "s3cr3t", "URL": "s3cr3t"}),
 	}}
-	require.NoError(t, f.store.CreateWebhook(t.Context(), w, webhook.Quota{})) // the Dispatcher refuses it
-	a := f.do("GET", prefix+"/"+w.ID, "")
+	require.NoError(t, f.store.CreateSubscription(t.Context(), sub, webhook.Quota{})) // the Dispatcher refuses it
+	a := f.do("GET", prefix+"/"+sub.ID, "")
 	a.want(http.StatusOK)
 	assert.NotContains(t, string(a.Body), "s3cr3t")
 	assert.Contains(t, string(a.Body), `"url":"https://example.com/hook"`)
 }
 
-func customWebhook(name, configs string) string {
+func customSubscription(name, configs string) string {
 	return `{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "` + name + `", "configs": ` + configs + `}]}`
 }
 
 func TestReveal(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(secretWebhook)
+	id := f.create(secretSubscription)
 	reveal := func(names ...string) *answer {
 		return f.do("GET", prefix+"/"+id+"?"+url.Values{"reveal": names}.Encode(), "")
 	}
@@ -148,7 +148,7 @@ func TestMaskedUpdates(t *testing.T) {
 	hook := func(url, secret, more string) string {
 		return `{"channel": "webhook", "configs": {"url": "https://` + url + `.example.com/", "headers": {"X-S": "` + secret + `"}` + more + `}}`
 	}
-	webhook := func(channels ...string) string {
+	subscription := func(channels ...string) string {
 		return `{"webhook_name": "n", "event_types": ["*"], "channels": [` + strings.Join(channels, ",") + `]}`
 	}
 	const m = api.Mask
@@ -158,27 +158,27 @@ func TestMaskedUpdates(t *testing.T) {
 		want           []string // secrets, by channel
 		problems       []string
 	}{
-		"unchanged":       {webhook(hook("a", "sa", "")), webhook(hook("a", m, "")), []string{"sa"}, nil},
-		"a new value":     {webhook(hook("a", "sa", "")), webhook(hook("a", "new", "")), []string{"new"}, nil},
-		"a changed field": {webhook(hook("a", "sa", "")), webhook(hook("a", m, timeout)), []string{"sa"}, nil},
-		"a moved endpoint": {webhook(hook("a", "sa", "")), webhook(hook("z", m, "")), nil,
+		"unchanged":       {subscription(hook("a", "sa", "")), subscription(hook("a", m, "")), []string{"sa"}, nil},
+		"a new value":     {subscription(hook("a", "sa", "")), subscription(hook("a", "new", "")), []string{"new"}, nil},
+		"a changed field": {subscription(hook("a", "sa", "")), subscription(hook("a", m, timeout)), []string{"sa"}, nil},
+		"a moved endpoint": {subscription(hook("a", "sa", "")), subscription(hook("z", m, "")), nil,
 			[]string{"body.channels.0.configs.headers.X-S: value_error"}},
-		"swapped":           {webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("b", m, ""), hook("a", m, "")), []string{"sb", "sa"}, nil},
-		"the first removed": {webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("b", m, "")), []string{"sb"}, nil},
+		"swapped":           {subscription(hook("a", "sa", ""), hook("b", "sb", "")), subscription(hook("b", m, ""), hook("a", m, "")), []string{"sb", "sa"}, nil},
+		"the first removed": {subscription(hook("a", "sa", ""), hook("b", "sb", "")), subscription(hook("b", m, "")), []string{"sb"}, nil},
 		"the first removed, the second changed": {
-			webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("b", m, timeout)), []string{"sb"}, nil},
+			subscription(hook("a", "sa", ""), hook("b", "sb", "")), subscription(hook("b", m, timeout)), []string{"sb"}, nil},
 		"both changed": {
-			webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("a", m, timeout), hook("b", m, timeout)), []string{"sa", "sb"}, nil},
+			subscription(hook("a", "sa", ""), hook("b", "sb", "")), subscription(hook("a", m, timeout), hook("b", m, timeout)), []string{"sa", "sb"}, nil},
 		"one moved": {
-			webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("z", m, ""), hook("b", m, "")), nil,
+			subscription(hook("a", "sa", ""), hook("b", "sb", "")), subscription(hook("z", m, ""), hook("b", m, "")), nil,
 			[]string{"body.channels.0.configs.headers.X-S: value_error"}},
 		"both moved": {
-			webhook(hook("a", "sa", ""), hook("b", "sb", "")), webhook(hook("y", m, ""), hook("z", m, "")), nil,
+			subscription(hook("a", "sa", ""), hook("b", "sb", "")), subscription(hook("y", m, ""), hook("z", m, "")), nil,
 			[]string{"body.channels.0.configs.headers.X-S: value_error", "body.channels.1.configs.headers.X-S: value_error"}},
-		"twins": {webhook(hook("a", "s1", ""), hook("a", "s2", "")), webhook(hook("a", m, ""), hook("a", m, "")), []string{"s1", "s2"}, nil},
-		"a copy": {webhook(hook("a", "sa", "")), webhook(hook("a", m, ""), hook("evil", m, "")), nil,
+		"twins": {subscription(hook("a", "s1", ""), hook("a", "s2", "")), subscription(hook("a", m, ""), hook("a", m, "")), []string{"s1", "s2"}, nil},
+		"a copy": {subscription(hook("a", "sa", "")), subscription(hook("a", m, ""), hook("evil", m, "")), nil,
 			[]string{"body.channels.1.configs.headers.X-S: value_error"}},
-		"another header": {webhook(hook("a", "sa", "")), webhook(strings.ReplaceAll(hook("a", m, ""), "X-S", "X-T")), nil,
+		"another header": {subscription(hook("a", "sa", "")), subscription(strings.ReplaceAll(hook("a", m, ""), "X-S", "X-T")), nil,
 			[]string{"body.channels.0.configs.headers.X-T: value_error"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +209,7 @@ func TestMaskedLists(t *testing.T) {
 	f := newFixture(t, options{})
 	const first, second = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 	with := func(list string) string {
-		return strings.Replace(plainWebhook, `/hook"`, `/hook", "signing_secrets": [`+list+`]`, 1)
+		return strings.Replace(plainSubscription, `/hook"`, `/hook", "signing_secrets": [`+list+`]`, 1)
 	}
 	id := f.create(with(`"` + first + `", "` + second + `"`))
 	f.do("PUT", prefix+"/"+id, with(`"********", "********"`)).want(http.StatusOK)
@@ -221,7 +221,7 @@ func TestMaskedLists(t *testing.T) {
 func TestMaskIsNoSecret(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	a := f.do("POST", prefix, strings.Replace(secretWebhook, "s3cr3t-one", api.Mask, 1))
+	a := f.do("POST", prefix, strings.Replace(secretSubscription, "s3cr3t-one", api.Mask, 1))
 	assert.Equal(t, []string{"body.channels.0.configs.headers.X-Mixpeek-Secret: value_error"}, a.problems())
-	f.create(strings.Replace(plainWebhook, "plain", api.Mask, 1)) // anywhere else it is a text like any other
+	f.create(strings.Replace(plainSubscription, "plain", api.Mask, 1)) // anywhere else it is a text like any other
 }

@@ -69,19 +69,19 @@ func TestOpenAPIStatuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
-		w, err := f.client(orgA).Create(t.Context(), sinkWebhook("w", `{}`))
+		sub, err := f.client(orgA).Create(t.Context(), sinkSubscription("w", `{}`))
 		require.NoError(t, err)
 		f.emit(orgA, 6)
 		for _, id := range []webhook.DeliveryID{1, 3} {
 			require.NoError(t, f.dispatcher.Cancel(t.Context(), orgA, id))
 		}
-		signer := f.create(secretWebhook)
+		signer := f.create(secretSubscription)
 
 		seen := map[string][]int{}
 		for _, route := range f.api.Routes() {
 			seen[route] = f.usualStatuses(route)
 		}
-		for route, cases := range statusCases(w.ID, signer) {
+		for route, cases := range statusCases(sub.ID, signer) {
 			method, _, _ := strings.Cut(route, " ")
 			for _, c := range cases {
 				a := f.do(method, prefix+c.path, c.body, c.header...)
@@ -92,7 +92,7 @@ func TestOpenAPIStatuses(t *testing.T) {
 		for route, status := range f.raceStatuses(signer) {
 			seen[route] = append(seen[route], status)
 		}
-		for route, status := range f.pendingStatuses(w.ID) {
+		for route, status := range f.pendingStatuses(sub.ID) {
 			seen[route] = append(seen[route], status)
 		}
 		for path, operations := range f.document().Paths {
@@ -121,14 +121,14 @@ func statusCases(id, signer string) map[string][]statusCase {
 	hook, sign := "/"+id, "/"+signer
 	stale := []string{"If-Match", `"0-0"`}
 	badKey := []string{"Idempotency-Key", " "}
-	taken := strings.Replace(plainWebhook, "{", `{"webhook_id": "`+id+`",`, 1)
+	taken := strings.Replace(plainSubscription, "{", `{"webhook_id": "`+id+`",`, 1)
 	return map[string][]statusCase{
-		"POST ":             {{201, "", plainWebhook, nil}, {409, "", taken, nil}, {422, "", "{}", nil}},
+		"POST ":             {{201, "", plainSubscription, nil}, {409, "", taken, nil}, {422, "", "{}", nil}},
 		"GET ":              {{200, "", "", nil}, {422, "?limit=0", "", nil}},
 		"POST /list":        {{200, "/list", "{}", nil}, {422, "/list?limit=0", "", nil}},
 		"GET /{identifier}": {{200, hook, "", nil}, {404, missing, "", nil}, {422, hook + "?reveal=x", "", nil}},
-		"PUT /{identifier}": {{200, sign, secretWebhook, nil}, {404, missing, plainWebhook, nil},
-			{412, sign, plainWebhook, stale}, {422, sign, "{}", nil}},
+		"PUT /{identifier}": {{200, sign, secretSubscription, nil}, {404, missing, plainSubscription, nil},
+			{412, sign, plainSubscription, stale}, {422, sign, "{}", nil}},
 		"PATCH /{identifier}": {{200, sign, `{"is_active": false}`, nil}, {404, missing, "{}", nil},
 			{412, sign, "{}", stale}, {422, sign, "[]", nil}},
 		"DELETE /{identifier}": {{412, missing, "", stale}, {204, missing, "", nil}},
@@ -206,7 +206,7 @@ func (f *fixture) fullStatus(method, path string) int {
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/event-types", nil))
 	require.Equal(f.t, http.StatusOK, w.Code, "one request at a time has room")
-	hooks, err := f.dispatcher.Webhooks(f.t.Context(), webhook.WebhookQuery{OrganizationID: orgA, Limit: 1})
+	hooks, err := f.dispatcher.Subscriptions(f.t.Context(), webhook.SubscriptionQuery{OrganizationID: orgA, Limit: 1})
 	require.NoError(f.t, err)
 	a.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, prefix+"/"+hooks[0].ID+"/replay", nil))
 	return second.Code
@@ -229,7 +229,7 @@ func (f *fixture) statusOf(d api.Dispatcher, err error, r *http.Request) int {
 // busyDispatcher is one where somebody else is always faster.
 type busyDispatcher struct{ *webhook.Dispatcher }
 
-func (busyDispatcher) UpdateWebhook(context.Context, *webhook.Webhook) error {
+func (busyDispatcher) UpdateSubscription(context.Context, *webhook.Subscription) error {
 	return webhook.ErrConflict
 }
 
@@ -240,7 +240,7 @@ func (f *fixture) raceStatuses(id string) map[string]int {
 		return f.statusOf(busyDispatcher{f.dispatcher}, nil, httptest.NewRequest(method, prefix+"/"+id+path, strings.NewReader(body)))
 	}
 	return map[string]int{
-		"PUT /{identifier}":                            status("PUT", "", plainWebhook),
+		"PUT /{identifier}":                            status("PUT", "", plainSubscription),
 		"PATCH /{identifier}":                          status("PATCH", "", `{"is_active": true}`),
 		"POST /{identifier}/signing-secret/rotate":     status("POST", "/signing-secret/rotate", ""),
 		"DELETE /{identifier}/signing-secret/previous": status("DELETE", "/signing-secret/previous", ""),

@@ -34,7 +34,7 @@ func TestRotate(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	c, ctx := f.client(orgA), t.Context()
-	id := f.create(secretWebhook)
+	id := f.create(secretSubscription)
 	keys := f.signingKeys(id)
 	for i := range 5 {
 		res, err := c.RotateSecret(ctx, id, "")
@@ -50,16 +50,16 @@ func TestRotate(t *testing.T) {
 	assert.Contains(t, f.configs(id)[0], "s3cr3t-one", "nothing else changes")
 	assert.Contains(t, f.configs(id)[0], "2.50")
 
-	w, err := c.DropSecrets(ctx, id, "webhook")
+	sub, err := c.DropSecrets(ctx, id, "webhook")
 	require.NoError(t, err)
-	assert.Contains(t, string(w.Channels[0].Configs), api.Mask)
+	assert.Contains(t, string(sub.Channels[0].Configs), api.Mask)
 	assert.Equal(t, keys[:1], f.signingKeys(id))
 }
 
 func TestRotateBeginsToSign(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(plainWebhook)
+	id := f.create(plainSubscription)
 	res, err := f.client(orgA).RotateSecret(t.Context(), id, "webhook")
 	require.NoError(t, err)
 	assert.Equal(t, []string{res.SigningSecret}, f.signingKeys(id))
@@ -70,7 +70,7 @@ func TestRotateBeginsToSign(t *testing.T) {
 func TestRotateKeyPair(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(strings.Replace(plainWebhook, `/hook"`, `/hook", "signing_secret": "`+signature.NewKeyPair().Reveal()+`"`, 1))
+	id := f.create(strings.Replace(plainSubscription, `/hook"`, `/hook", "signing_secret": "`+signature.NewKeyPair().Reveal()+`"`, 1))
 	res, err := f.client(orgA).RotateSecret(t.Context(), id, "")
 	require.NoError(t, err)
 	key, err := signature.ParseKey(res.SigningSecret)
@@ -84,7 +84,7 @@ func TestRotateWhich(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	c, ctx := f.client(orgA), t.Context()
-	two := plainWebhook[:len(plainWebhook)-2] + `, {"channel": "webhook", "configs": {"url": "https://example.com/2"}}]}`
+	two := plainSubscription[:len(plainSubscription)-2] + `, {"channel": "webhook", "configs": {"url": "https://example.com/2"}}]}`
 	id := f.create(two)
 	path := prefix + "/" + id + "/signing-secret/"
 	assert.Equal(t, []string{"body.channel: missing"}, f.do("POST", path+"rotate", "").problems())
@@ -95,7 +95,7 @@ func TestRotateWhich(t *testing.T) {
 	assert.Contains(t, f.configs(id)[1], "whsec_")
 	assert.NotContains(t, f.configs(id)[0], "whsec_")
 
-	sink, err := c.Create(ctx, sinkWebhook("sink", `{}`))
+	sink, err := c.Create(ctx, sinkSubscription("sink", `{}`))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"body.channel: value_error"}, f.do("POST", prefix+"/"+sink.ID+"/signing-secret/rotate", "").problems())
 	_, err = c.RotateSecret(ctx, id, "webhook", client.WithIfMatch(`"1-0"`))
@@ -156,10 +156,10 @@ func TestPreviewOfStoredEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
 		c, ctx := f.client(orgA), t.Context()
-		w, err := c.Create(ctx, sinkWebhook("w", `{}`))
+		sub, err := c.Create(ctx, sinkSubscription("w", `{}`))
 		require.NoError(t, err)
 		f.emit(orgA, 1)
-		d, err := c.Delivery(ctx, w.ID, 1)
+		d, err := c.Delivery(ctx, sub.ID, 1)
 		require.NoError(t, err)
 		request := api.PreviewRequest{Template: json.RawMessage(`"{{ event_id }} {{ namespace }}"`), EventID: d.EventID}
 		rendered, err := c.Preview(ctx, request)

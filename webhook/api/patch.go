@@ -7,14 +7,14 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// patchWebhook changes the fields of a webhook that the body has, by RFC 7396
+// patchSubscription changes the fields of a webhook that the body has, by RFC 7396
 // (JSON Merge Patch): what is absent stays, null removes. Lists are replaced as
 // a whole, and channels as an update replaces them, with what masks and absent
 // fields mean there.
-func (a *API) patchWebhook(r *request) (*response, error) {
-	w, err := a.change(r, func(stored *webhook.Webhook) (*webhook.Webhook, error) {
+func (a *API) patchSubscription(r *request) (*response, error) {
+	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		p := &problems{}
-		patch := readObject(p, r.body, webhookLists())
+		patch := readObject(p, r.body, subscriptionLists())
 		if patch == nil {
 			return nil, p
 		}
@@ -22,30 +22,30 @@ func (a *API) patchWebhook(r *request) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		w := a.readWebhook(p, merged)
-		if w == nil {
+		sub := a.readSubscription(p, merged)
+		if sub == nil {
 			return nil, p
 		}
-		checkUpdatedID(p, r, w)
+		checkUpdatedID(p, r, sub)
 		if _, changed := patch.members["channels"]; !changed {
-			w.Channels = stored.Clone().Channels
-			w.ID, w.OrganizationID = stored.ID, stored.OrganizationID
+			sub.Channels = stored.Clone().Channels
+			sub.ID, sub.OrganizationID = stored.ID, stored.OrganizationID
 			if err := p.err(); err != nil {
 				return nil, err
 			}
-			return w, nil
+			return sub, nil
 		}
-		return a.updated(p, w, stored)
+		return a.updated(p, sub, stored)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return a.webhookResponse(http.StatusOK, w, nil)
+	return a.subscriptionResponse(http.StatusOK, sub, nil)
 }
 
 // merge returns the webhook as it is answered with the members of the patch in
 // place of its own.
-func (a *API) merge(patch *object, stored *webhook.Webhook) ([]byte, error) {
+func (a *API) merge(patch *object, stored *webhook.Subscription) ([]byte, error) {
 	shown := *stored
 	if _, changed := patch.members["channels"]; !changed {
 		shown.Channels = nil

@@ -13,7 +13,7 @@ import (
 func TestPatch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(secretWebhook)
+	id := f.create(secretSubscription)
 	path := prefix + "/" + id
 	before := f.configs(id)
 	patch := func(body string, header ...string) *answer { return f.do("PATCH", path, body, header...) }

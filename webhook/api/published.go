@@ -45,8 +45,8 @@ func (f configFields) extensions(channelName string) []string {
 // that was made from the contract must be able to read it, or it can read no
 // list that the webhook is in. What is stored may have any form that the drivers
 // take.
-func present(w *webhook.Webhook) (*webhook.Webhook, error) {
-	shown := w.Clone()
+func present(sub *webhook.Subscription) (*webhook.Subscription, error) {
+	shown := sub.Clone()
 	for i := range shown.Channels {
 		if err := presentChannel(&shown.Channels[i]); err != nil {
 			return nil, err
@@ -70,7 +70,7 @@ func presentChannel(c *webhook.ChannelConfig) error {
 	shown := slices.DeleteFunc(slices.Clone(members), member.isNull) // null is absent, and not what every schema takes
 	switch c.Channel {
 	case "webhook":
-		shown = presentWebhook(shown)
+		shown = presentSubscription(shown)
 	case "email":
 		shown = presentEmail(shown)
 	case "slack":
@@ -85,8 +85,8 @@ func presentChannel(c *webhook.ChannelConfig) error {
 	return err
 }
 
-// presentWebhook writes the method as it is sent.
-func presentWebhook(members []member) []member {
+// presentSubscription writes the method as it is sent.
+func presentSubscription(members []member) []member {
 	if !has(members, "method") {
 		return without(members, "method")
 	}

@@ -123,13 +123,13 @@ func TestAnswersHaveTheContractsForm(t *testing.T) {
 		`{"recipients": ["x@b.c"], "to_addresses": ["a@b.c"], "content_type": "plain_text"}`: `{"to_addresses": ["a@b.c"], "content_type": "plain_text"}`,
 		`null`: `{"to_addresses": ["********"]}`, // what a store answers that cannot open them
 	} {
-		w := &webhook.Webhook{
+		sub := &webhook.Subscription{
 			ID: webhook.NewID(), OrganizationID: orgA, Name: "n", EventTypes: []event.Pattern{"*"},
 			Channels: []webhook.ChannelConfig{{Channel: "email", Configs: json.RawMessage(configs)}},
 		}
-		require.NoError(t, f.store.CreateWebhook(t.Context(), w, webhook.Quota{}))
-		var shown webhook.Webhook
-		require.NoError(t, json.Unmarshal(f.do("GET", prefix+"/"+w.ID, "").Body, &shown))
+		require.NoError(t, f.store.CreateSubscription(t.Context(), sub, webhook.Quota{}))
+		var shown webhook.Subscription
+		require.NoError(t, json.Unmarshal(f.do("GET", prefix+"/"+sub.ID, "").Body, &shown))
 		assert.JSONEq(t, want, string(shown.Channels[0].Configs), configs)
 	}
 }

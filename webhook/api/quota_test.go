@@ -15,30 +15,30 @@ import (
 // the same locally and through the client.
 func TestQuota(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, options{dispatcher: func(c *webhook.Config) { c.Quota = webhook.Quota{Webhooks: 2, Channels: 3} }})
-	first := f.create(plainWebhook, "Idempotency-Key", "k")
-	f.create(plainWebhook)
-	a := f.do("POST", prefix, plainWebhook)
+	f := newFixture(t, options{dispatcher: func(c *webhook.Config) { c.Quota = webhook.Quota{Subscriptions: 2, Channels: 3} }})
+	first := f.create(plainSubscription, "Idempotency-Key", "k")
+	f.create(plainSubscription)
+	a := f.do("POST", prefix, plainSubscription)
 	assert.Equal(t, api.TypeQuota, a.errorType(http.StatusForbidden))
 	assert.Contains(t, string(a.Body), `"details":{"limit":"webhooks","max":2}`)
 	assert.Empty(t, a.Header.Get("Retry-After"), "waiting changes nothing")
-	assert.Equal(t, first, f.create(plainWebhook, "Idempotency-Key", "k"), "a repetition is answered")
-	f.do("POST", prefix, plainWebhook, f.as(orgB)...).want(http.StatusCreated)
+	assert.Equal(t, first, f.create(plainSubscription, "Idempotency-Key", "k"), "a repetition is answered")
+	f.do("POST", prefix, plainSubscription, f.as(orgB)...).want(http.StatusCreated)
 
-	w := sinkWebhook("w", `{}`, `{}`, `{}`)
-	_, err := f.client(orgA).Create(t.Context(), w)
+	sub := sinkSubscription("w", `{}`, `{}`, `{}`)
+	_, err := f.client(orgA).Create(t.Context(), sub)
 	require.ErrorIs(t, err, webhook.ErrLimit)
 	require.NotErrorIs(t, err, api.ErrForbidden)
-	w.OrganizationID = orgA
-	require.ErrorIs(t, f.dispatcher.CreateWebhook(t.Context(), w), webhook.ErrLimit)
-	w.ID = first
-	_, err = f.client(orgA).Update(t.Context(), w)
+	sub.OrganizationID = orgA
+	require.ErrorIs(t, f.dispatcher.CreateSubscription(t.Context(), sub), webhook.ErrLimit)
+	sub.ID = first
+	_, err = f.client(orgA).Update(t.Context(), sub)
 	require.ErrorIs(t, err, webhook.ErrLimit)
 	var limit *webhook.LimitError
-	require.ErrorAs(t, f.dispatcher.PutWebhook(t.Context(), w), &limit)
+	require.ErrorAs(t, f.dispatcher.PutSubscription(t.Context(), sub), &limit)
 	assert.Equal(t, webhook.LimitError{Limit: "channels", Max: 3}, *limit)
 
-	_, err = webhook.New(f.store, webhook.Config{Quota: webhook.Quota{Webhooks: -1, Channels: -1}})
+	_, err = webhook.New(f.store, webhook.Config{Quota: webhook.Quota{Subscriptions: -1, Channels: -1}})
 	require.ErrorContains(t, err, "Quota.Webhooks")
 	require.ErrorContains(t, err, "Quota.Channels")
 }

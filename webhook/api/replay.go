@@ -85,11 +85,11 @@ func (a *API) replayDeliveries(r *request) (*response, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	w, err := a.webhook(r)
+	sub, err := a.subscription(r)
 	if err != nil {
 		return nil, err
 	}
-	filter.OrganizationID, filter.WebhookID = r.organizationID, w.ID
+	filter.OrganizationID, filter.SubscriptionID = r.organizationID, sub.ID
 	answer, err := a.once(r, key, func(ctx context.Context, tried time.Time) ([]byte, error) {
 		options.SettledBefore = tried
 		res, err := a.replayAll(ctx, filter, options)

@@ -21,16 +21,16 @@ import (
 // of the others, one belongs to the stored channel of its name that it differs
 // least from; and if that is more than one, its masks are refused. So are those
 // of a channel that now sends elsewhere, which would tell the secret there.
-func (f configFields) restore(p *problems, w, stored *webhook.Webhook) {
+func (f configFields) restore(p *problems, sub, stored *webhook.Subscription) {
 	pairs := &pairing{}
 	var left []pairable
 	if stored != nil {
 		old := f.shown(stored)
-		pairs.pair(f.pairables(w.Channels), old)
+		pairs.pair(f.pairables(sub.Channels), old)
 		left = pairs.left(old)
 	}
-	for i := range w.Channels {
-		c := &w.Channels[i]
+	for i := range sub.Channels {
+		c := &sub.Channels[i]
 		var from *webhook.ChannelConfig
 		if match, ok := pairs.of[i]; ok {
 			from = &stored.Channels[match]
@@ -49,7 +49,7 @@ func (f configFields) restore(p *problems, w, stored *webhook.Webhook) {
 
 // shown returns the channels as they were answered; none of a webhook that is
 // unreadable.
-func (f configFields) shown(stored *webhook.Webhook) []pairable {
+func (f configFields) shown(stored *webhook.Subscription) []pairable {
 	masked, err := f.answer(stored, nil)
 	if err != nil {
 		return nil

@@ -21,8 +21,8 @@ type RotateRequest struct {
 
 // RotateResponse holds the new signing secret.
 type RotateResponse struct {
-	WebhookID string `json:"webhook_id"`
-	Channel   string `json:"channel"`
+	SubscriptionID string `json:"webhook_id"`
+	Channel        string `json:"channel"`
 	// SigningSecret is what requests are signed with from now on.
 	SigningSecret string `json:"signing_secret"`
 	// VerificationKey is the public key that a v1a signature is verified with.
@@ -50,7 +50,7 @@ func (a *API) rotateSecret(r *request) (*response, error) {
 		return nil, err
 	}
 	var res RotateResponse
-	w, err := a.change(r, func(stored *webhook.Webhook) (*webhook.Webhook, error) {
+	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		i, err := a.signingChannel(stored, name, []any{"body", "channel"})
 		if err != nil {
 			return nil, err
@@ -70,7 +70,7 @@ func (a *API) rotateSecret(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &response{status: http.StatusOK, body: res, header: map[string]string{"ETag": etag(w)}}, nil
+	return &response{status: http.StatusOK, body: res, header: map[string]string{"ETag": etag(sub)}}, nil
 }
 
 // dropSecrets ends a rotation: only the newest secret signs.
@@ -82,7 +82,7 @@ func (a *API) dropSecrets(r *request) (*response, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	w, err := a.change(r, func(stored *webhook.Webhook) (*webhook.Webhook, error) {
+	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		i, err := a.signingChannel(stored, name, at("channel"))
 		if err != nil {
 			return nil, err
@@ -98,7 +98,7 @@ func (a *API) dropSecrets(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.webhookResponse(http.StatusOK, w, nil)
+	return a.subscriptionResponse(http.StatusOK, sub, nil)
 }
 
 // newSecret makes a secret of the kind of the present one.
@@ -117,11 +117,11 @@ func newSecret(present string) (secret, public string) {
 
 // signingChannel finds the channel of that key, or the only one that can sign:
 // whose secrets include a signing_secret.
-func (a *API) signingChannel(w *webhook.Webhook, name string, location []any) (int, error) {
+func (a *API) signingChannel(sub *webhook.Subscription, name string, location []any) (int, error) {
 	var can []int
 	var names []string
-	for i, key := range w.ChannelKeys() {
-		if a.fields.canSign(w.Channels[i].Channel) && (name == "" || name == key) {
+	for i, key := range sub.ChannelKeys() {
+		if a.fields.canSign(sub.Channels[i].Channel) && (name == "" || name == key) {
 			can = append(can, i)
 			names = append(names, key)
 		}

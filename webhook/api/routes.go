@@ -19,16 +19,16 @@ type route struct {
 // describes each of them.
 func (a *API) routes() []route {
 	return []route{
-		{method: "POST", path: "", handle: a.createWebhook, works: true},
-		{method: "GET", path: "", handle: a.listWebhooks},
-		{method: "POST", path: "/list", handle: a.searchWebhooks},
-		{method: "GET", path: "/{identifier}", handle: a.getWebhook},
-		{method: "PUT", path: "/{identifier}", handle: a.updateWebhook, works: true},
-		{method: "PATCH", path: "/{identifier}", handle: a.patchWebhook, works: true},
-		{method: "DELETE", path: "/{identifier}", handle: a.deleteWebhook},
+		{method: "POST", path: "", handle: a.createSubscription, works: true},
+		{method: "GET", path: "", handle: a.listSubscriptions},
+		{method: "POST", path: "/list", handle: a.searchSubscriptions},
+		{method: "GET", path: "/{identifier}", handle: a.getSubscription},
+		{method: "PUT", path: "/{identifier}", handle: a.updateSubscription, works: true},
+		{method: "PATCH", path: "/{identifier}", handle: a.patchSubscription, works: true},
+		{method: "DELETE", path: "/{identifier}", handle: a.deleteSubscription},
 
 		{method: "GET", path: "/deliveries", handle: a.listDeliveries},
-		{method: "GET", path: "/{identifier}/deliveries", handle: a.listWebhookDeliveries},
+		{method: "GET", path: "/{identifier}/deliveries", handle: a.listSubscriptionDeliveries},
 		{method: "GET", path: "/{identifier}/deliveries/{delivery_id}", handle: a.getDelivery},
 		{method: "GET", path: "/{identifier}/deliveries/{delivery_id}/event", handle: a.getEvent},
 		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/replay", handle: a.replayDelivery},

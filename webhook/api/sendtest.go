@@ -36,19 +36,19 @@ type TestResponse struct {
 // sendTest makes one attempt for each channel of the webhook, paused or not, and
 // answers with what came of it. Nothing is stored and nothing is retried.
 func (a *API) sendTest(r *request) (*response, error) {
-	w, err := a.webhook(r)
+	sub, err := a.subscription(r)
 	if err != nil {
 		return nil, err
 	}
 	p := &problems{}
 	var channels []string
-	eventType := testEventType(w)
+	eventType := testEventType(sub)
 	e := &event.Event{}
 	completeEvent(e, eventType)
 	if o := optionalObject(p, r.body); o != nil {
 		if name := o.text("channel"); name != "" {
 			channels = []string{name}
-			if keys := w.ChannelKeys(); !slices.Contains(keys, name) {
+			if keys := sub.ChannelKeys(); !slices.Contains(keys, name) {
 				p.add(o.at("channel"), typeValue, "must be one of %s", strings.Join(keys, ", "))
 			}
 		}
@@ -67,7 +67,7 @@ func (a *API) sendTest(r *request) (*response, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), testTime)
 	defer cancel()
-	results, err := a.dispatcher.SendTest(ctx, w, e, channels...)
+	results, err := a.dispatcher.SendTest(ctx, sub, e, channels...)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 // Statistics says how a webhook has been doing since Since, and what of its
 // deliveries is unfinished now. See [webhook.Statistics] for what counts.
 type Statistics struct {
-	WebhookID string `json:"webhook_id"`
+	SubscriptionID string `json:"webhook_id"`
 	// Since is that of the request, rounded down to the hour.
 	Since time.Time `json:"since"`
 	// Deliveries counts deliveries by status; every status is there. Pending,
@@ -47,7 +47,7 @@ func (a *API) getStatistics(r *request) (*response, error) {
 	}
 	id := r.PathValue("identifier")
 	figures, err := a.dispatcher.Statistics(r.Context(), webhook.StatisticsQuery{
-		OrganizationID: r.organizationID, WebhookID: id, Since: since,
+		OrganizationID: r.organizationID, SubscriptionID: id, Since: since,
 	})
 	if err != nil {
 		return nil, orNotFound(err, "webhook", id)
@@ -55,12 +55,12 @@ func (a *API) getStatistics(r *request) (*response, error) {
 	return &response{status: http.StatusOK, body: newStatistics(id, &figures)}, nil
 }
 
-func newStatistics(webhookID string, f *webhook.Statistics) *Statistics {
+func newStatistics(subscriptionID string, f *webhook.Statistics) *Statistics {
 	s := &Statistics{
-		WebhookID: webhookID,
-		Since:     f.Since,
+		SubscriptionID: subscriptionID,
+		Since:          f.Since,
 		Deliveries: map[webhook.Status]int64{
-			webhook.StatusPending: f.Pending, webhook.StatusInFlight: f.InFlight, webhook.StatusHeld: f.Held,
+			webhook.StatusPending: f.Pending, webhook.StatusInFlight: f.InFlight, webhook.StatusPaused: f.Held,
 			webhook.StatusSucceeded: f.Succeeded, webhook.StatusDead: f.Dead, webhook.StatusCancelled: f.Cancelled,
 		},
 		SuccessRate:    ratio(float64(f.Succeeded), f.Succeeded+f.Dead),

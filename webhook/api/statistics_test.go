@@ -18,36 +18,36 @@ func TestStatistics(t *testing.T) {
 		f := newFixture(t, options{})
 		f.run()
 		c, ctx := f.client(orgA), t.Context()
-		w, err := c.Create(ctx, sinkWebhook("w", `{}`, `{}`, `{}`, `{"fail": "rejected"}`))
+		sub, err := c.Create(ctx, sinkSubscription("w", `{}`, `{}`, `{}`, `{"fail": "rejected"}`))
 		require.NoError(t, err)
 
 		begin := time.Now()
 		const events = 200
 		f.emit(orgA, events)
-		s, err := c.Statistics(ctx, w.ID, time.Time{})
+		s, err := c.Statistics(ctx, sub.ID, time.Time{})
 		require.NoError(t, err)
-		assert.Equal(t, w.ID, s.WebhookID)
+		assert.Equal(t, sub.ID, s.SubscriptionID)
 		assert.Equal(t, begin.UTC().Add(-24*time.Hour).Truncate(time.Hour), s.Since)
 		assert.Equal(t, map[webhook.Status]int64{
 			webhook.StatusSucceeded: 3 * events, webhook.StatusDead: events,
-			webhook.StatusPending: 0, webhook.StatusInFlight: 0, webhook.StatusHeld: 0, webhook.StatusCancelled: 0,
+			webhook.StatusPending: 0, webhook.StatusInFlight: 0, webhook.StatusPaused: 0, webhook.StatusCancelled: 0,
 		}, s.Deliveries)
 		assert.InDelta(t, 0.75, *s.SuccessRate, 1e-9)
 		assert.Equal(t, []int64{4 * events, events}, []int64{s.Attempts, s.FailedAttempts})
 		assert.Equal(t, begin.UTC(), *s.LastSuccess)
 		assert.Equal(t, begin.UTC(), *s.LastFailure)
-		failed, err := c.Delivery(ctx, w.ID, *s.LastFailed)
+		failed, err := c.Delivery(ctx, sub.ID, *s.LastFailed)
 		require.NoError(t, err)
 		assert.Equal(t, "rejected", failed.Attempts[0].Class)
 
 		time.Sleep(2 * time.Hour)
-		s, err = c.Statistics(ctx, w.ID, time.Now().Add(-time.Hour))
+		s, err = c.Statistics(ctx, sub.ID, time.Now().Add(-time.Hour))
 		require.NoError(t, err)
 		assert.Zero(t, s.Attempts, "of the last hour")
-		s, err = c.Statistics(ctx, w.ID, time.Time{})
+		s, err = c.Statistics(ctx, sub.ID, time.Time{})
 		require.NoError(t, err)
 		assert.EqualValues(t, 4*events, s.Attempts, "of the last day")
-		assert.Equal(t, "NotFoundError", f.do("GET", prefix+"/"+w.ID+"/statistics", "", f.as(orgB)...).errorType(http.StatusNotFound))
+		assert.Equal(t, "NotFoundError", f.do("GET", prefix+"/"+sub.ID+"/statistics", "", f.as(orgB)...).errorType(http.StatusNotFound))
 	})
 }
 
@@ -57,14 +57,14 @@ func TestStatisticsOfNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{})
-		id := f.create(plainWebhook)
+		id := f.create(plainSubscription)
 		f.emit(orgA, 3) // nothing runs: they stay pending
 		require.NoError(t, f.dispatcher.Cancel(t.Context(), orgA, 1))
 		answer := f.do("GET", prefix+"/"+id+"/statistics?since=1999-12-31T12:34:56Z", "").want(http.StatusOK)
 		assert.Equal(t, map[string]any{
 			"webhook_id": id, "since": "1999-12-31T12:00:00Z",
 			"deliveries": map[string]any{
-				"pending": 2., "in_flight": 0., "held": 0., "succeeded": 0., "dead": 0., "cancelled": 1.,
+				"pending": 2., "in_flight": 0., "paused": 0., "succeeded": 0., "dead": 0., "cancelled": 1.,
 			},
 			"success_rate": nil, "attempts": 0., "failed_attempts": 0., "average_duration_ms": nil,
 			"last_success": nil, "last_failure": nil, "last_failed_delivery_id": nil,
@@ -76,7 +76,7 @@ func TestStatisticsOfNothing(t *testing.T) {
 func TestStatisticsAverage(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(plainWebhook)
+	id := f.create(plainSubscription)
 	now := time.Now()
 	_, err := f.store.Enqueue(t.Context(), now, []webhook.NewEvent{
 		{OrganizationID: orgA, ID: "evt_1", Type: "object.created"}, {OrganizationID: orgA, ID: "evt_2", Type: "object.created"},

@@ -21,7 +21,7 @@ func TestMasksStayWithTheTarget(t *testing.T) {
 	const idn = "https://xn--bcher-kva.example/"
 	for _, same := range []string{"https://bücher.example/", "https://BÜCHER.example:443/x", idn} {
 		f := newFixture(t, options{})
-		id := f.create(strings.Replace(secretWebhook, "https://example.com/hook", idn, 1))
+		id := f.create(strings.Replace(secretSubscription, "https://example.com/hook", idn, 1))
 		shown := string(f.do("GET", prefix+"/"+id, "").Body)
 		f.do("PUT", prefix+"/"+id, strings.Replace(shown, idn, same, 1)).want(http.StatusOK)
 	}
@@ -60,11 +60,11 @@ func TestMasksStayWithTheTarget(t *testing.T) {
 }
 
 // No way around: leaving secrets out, copying the webhook, making it again.
-func TestSecretsDoNotFollowAWebhook(t *testing.T) {
+func TestSecretsDoNotFollowASubscription(t *testing.T) {
 	t.Parallel()
 	const thief = "https://thief.example/"
 	f := newFixture(t, options{})
-	id := f.create(secretWebhook)
+	id := f.create(secretSubscription)
 	shown := string(f.do("GET", prefix+"/"+id, "").Body)
 	moved := strings.Replace(shown, "https://example.com/hook", thief, 1)
 	require.NotEqual(t, shown, moved)
@@ -74,7 +74,7 @@ func TestSecretsDoNotFollowAWebhook(t *testing.T) {
 		"body.channels.0.configs.signing_secret: value_error",
 	}, f.do("PUT", prefix+"/"+id, moved).problems())
 	// Nor if the secrets are left out, which keeps what clients may not know of.
-	plain := strings.Replace(plainWebhook, "https://example.com/hook", thief, 1)
+	plain := strings.Replace(plainSubscription, "https://example.com/hook", thief, 1)
 	assert.Equal(t, []string{"body.channels.0.configs.signing_secret: value_error"}, f.do("PUT", prefix+"/"+id, plain).problems())
 	// A copy is another webhook, and has nothing to keep.
 	var w map[string]any
@@ -115,8 +115,8 @@ func TestTargetsOfOwnChannels(t *testing.T) {
 		{"unknown", `{"token": "********", "host": "********", "link": "https://b.example/"}`, false},
 		{"unknown", `{"token": "********", "host": "b.example", "link": "********"}`, false},
 	} {
-		id := f.create(customWebhook(test.channel, stored))
-		a := f.do("PUT", prefix+"/"+id, customWebhook(test.channel, test.configs))
+		id := f.create(customSubscription(test.channel, stored))
+		a := f.do("PUT", prefix+"/"+id, customSubscription(test.channel, test.configs))
 		if test.kept {
 			a.want(http.StatusOK)
 			assert.Contains(t, f.configs(id)[0], "s3cr3t")

@@ -11,8 +11,8 @@ import (
 
 // testEventType is an event type that the webhook is subscribed to, or one that
 // would suit it.
-func testEventType(w *webhook.Webhook) string {
-	for _, pattern := range w.EventTypes {
+func testEventType(sub *webhook.Subscription) string {
+	for _, pattern := range sub.EventTypes {
 		if prefix, wildcard := strings.CutSuffix(string(pattern), "*"); !wildcard {
 			return string(pattern)
 		} else if prefix != "" {

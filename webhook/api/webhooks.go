@@ -8,53 +8,53 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-func (a *API) createWebhook(r *request) (*response, error) {
+func (a *API) createSubscription(r *request) (*response, error) {
 	p := &problems{}
-	w := a.readWebhook(p, r.body)
-	if w == nil {
+	sub := a.readSubscription(p, r.body)
+	if sub == nil {
 		return nil, p
 	}
-	w.OrganizationID = r.organizationID
+	sub.OrganizationID = r.organizationID
 	key := idempotencyKey(p, r)
-	a.fields.restore(p, w, nil)
+	a.fields.restore(p, sub, nil)
 	if len(p.list) > 0 {
-		p.mergeError(a.dispatcher.CheckWebhook(w))
+		p.mergeError(a.dispatcher.CheckSubscription(sub))
 		return nil, p
 	}
-	if w.ID == "" && key != "" {
-		w.ID = idempotentID(r.organizationID, key)
+	if sub.ID == "" && key != "" {
+		sub.ID = idempotentID(r.organizationID, key)
 	}
-	err := a.dispatcher.CreateWebhook(r.Context(), w)
+	err := a.dispatcher.CreateSubscription(r.Context(), sub)
 	if errors.Is(err, webhook.ErrExists) && key != "" {
-		return a.createdBefore(r, w)
+		return a.createdBefore(r, sub)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return a.webhookResponse(http.StatusCreated, w, nil)
+	return a.subscriptionResponse(http.StatusCreated, sub, nil)
 }
 
-func (a *API) getWebhook(r *request) (*response, error) {
+func (a *API) getSubscription(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	w, err := a.webhook(r)
+	sub, err := a.subscription(r)
 	if err != nil {
 		return nil, err
 	}
-	return a.webhookResponse(http.StatusOK, w, q.values["reveal"])
+	return a.subscriptionResponse(http.StatusOK, sub, q.values["reveal"])
 }
 
-func (a *API) updateWebhook(r *request) (*response, error) {
+func (a *API) updateSubscription(r *request) (*response, error) {
 	p := &problems{}
-	updated := a.readWebhook(p, r.body)
+	updated := a.readSubscription(p, r.body)
 	if updated == nil {
 		return nil, p
 	}
 	checkUpdatedID(p, r, updated)
-	w, err := a.change(r, func(stored *webhook.Webhook) (*webhook.Webhook, error) {
+	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		found := *p
 		found.list = slices.Clone(p.list)
 		return a.updated(&found, updated.Clone(), stored)
@@ -62,34 +62,34 @@ func (a *API) updateWebhook(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.webhookResponse(http.StatusOK, w, nil)
+	return a.subscriptionResponse(http.StatusOK, sub, nil)
 }
 
 // updated returns what an update makes of the stored webhook.
-func (a *API) updated(p *problems, w, stored *webhook.Webhook) (*webhook.Webhook, error) {
-	w.ID, w.OrganizationID = stored.ID, stored.OrganizationID
-	a.fields.restore(p, w, stored)
+func (a *API) updated(p *problems, sub, stored *webhook.Subscription) (*webhook.Subscription, error) {
+	sub.ID, sub.OrganizationID = stored.ID, stored.OrganizationID
+	a.fields.restore(p, sub, stored)
 	if len(p.list) > 0 {
-		p.mergeError(a.dispatcher.CheckWebhook(w))
+		p.mergeError(a.dispatcher.CheckSubscription(sub))
 		return nil, p
 	}
-	return w, nil
+	return sub, nil
 }
 
-func checkUpdatedID(p *problems, r *request, updated *webhook.Webhook) {
+func checkUpdatedID(p *problems, r *request, updated *webhook.Subscription) {
 	if updated.ID != "" && updated.ID != r.PathValue("identifier") {
 		p.add([]any{"body", "webhook_id"}, typeValue, "must be that of the path, or absent")
 	}
 }
 
-// deleteWebhook is idempotent: what is gone already, or never was this
+// deleteSubscription is idempotent: what is gone already, or never was this
 // organization's, is answered in the same way. With If-Match, only the version
 // it names is deleted.
-func (a *API) deleteWebhook(r *request) (*response, error) {
+func (a *API) deleteSubscription(r *request) (*response, error) {
 	id := r.PathValue("identifier")
 	var err error
 	if !hasIfMatch(r) {
-		err = a.dispatcher.DeleteWebhookRevision(r.Context(), r.organizationID, id, 0)
+		err = a.dispatcher.DeleteSubscriptionRevision(r.Context(), r.organizationID, id, 0)
 		if errors.Is(err, webhook.ErrNotFound) {
 			err = nil
 		}
@@ -104,15 +104,15 @@ func (a *API) deleteWebhook(r *request) (*response, error) {
 
 func (a *API) deleteVersion(r *request, id string) error {
 	for try := 1; ; try++ {
-		stored, err := a.webhook(r)
+		stored, err := a.subscription(r)
 		if err == nil {
 			if err := checkIfMatch(r, stored); err != nil {
 				return err
 			}
-			err = a.dispatcher.DeleteWebhookRevision(r.Context(), r.organizationID, id, stored.Revision)
+			err = a.dispatcher.DeleteSubscriptionRevision(r.Context(), r.organizationID, id, stored.Revision)
 		}
 		switch {
-		case errors.Is(err, webhook.ErrConflict) && try < maxTries: // "*" still matches
+		case errors.Is(err, webhook.ErrConflict) && try < maxAttempts: // "*" still matches
 		case errors.Is(err, webhook.ErrConflict), errors.Is(err, webhook.ErrNotFound):
 			return errPrecondition
 		default:
@@ -122,53 +122,53 @@ func (a *API) deleteVersion(r *request, id string) error {
 }
 
 // webhook returns the webhook that the path names.
-func (a *API) webhook(r *request) (*webhook.Webhook, error) {
+func (a *API) subscription(r *request) (*webhook.Subscription, error) {
 	id := r.PathValue("identifier")
-	w, err := a.dispatcher.Webhook(r.Context(), r.organizationID, id)
-	return w, orNotFound(err, "webhook", id)
+	sub, err := a.dispatcher.Subscription(r.Context(), r.organizationID, id)
+	return sub, orNotFound(err, "webhook", id)
 }
 
-// maxTries is how often a change is tried when another request is faster.
-const maxTries = 5
+// maxAttempts is how often a change is tried when another request is faster.
+const maxAttempts = 5
 
 // change updates the webhook that the path names to what f makes of the stored
 // one, and asks f again when another request was faster. With If-Match, only the
 // version it names is changed.
-func (a *API) change(r *request, f func(stored *webhook.Webhook) (*webhook.Webhook, error)) (*webhook.Webhook, error) {
+func (a *API) change(r *request, f func(stored *webhook.Subscription) (*webhook.Subscription, error)) (*webhook.Subscription, error) {
 	for try := 1; ; try++ {
-		stored, err := a.webhook(r)
+		stored, err := a.subscription(r)
 		if err != nil {
 			return nil, err
 		}
 		if err := checkIfMatch(r, stored); err != nil {
 			return nil, err
 		}
-		w, err := f(stored)
+		sub, err := f(stored)
 		if err != nil {
 			return nil, err
 		}
-		w.Revision, w.CreatedAt = stored.Revision, stored.CreatedAt
-		err = a.dispatcher.UpdateWebhook(r.Context(), w)
+		sub.Revision, sub.CreatedAt = stored.Revision, stored.CreatedAt
+		err = a.dispatcher.UpdateSubscription(r.Context(), sub)
 		switch {
-		case errors.Is(err, webhook.ErrConflict) && try < maxTries:
+		case errors.Is(err, webhook.ErrConflict) && try < maxAttempts:
 			continue
 		case err != nil:
-			return nil, orNotFound(err, "webhook", w.ID)
+			return nil, orNotFound(err, "webhook", sub.ID)
 		}
-		return w, nil
+		return sub, nil
 	}
 }
 
-// webhookResponse is a webhook with its secrets masked, but for those that are
+// subscriptionResponse is a webhook with its secrets masked, but for those that are
 // asked for by name.
-func (a *API) webhookResponse(status int, w *webhook.Webhook, reveal []string) (*response, error) {
-	masked, err := a.fields.answer(w, reveal)
+func (a *API) subscriptionResponse(status int, sub *webhook.Subscription, reveal []string) (*response, error) {
+	masked, err := a.fields.answer(sub, reveal)
 	if err != nil {
 		return nil, err
 	}
-	res := &response{status: status, body: masked, header: map[string]string{"ETag": etag(w)}}
+	res := &response{status: status, body: masked, header: map[string]string{"ETag": etag(sub)}}
 	if status == http.StatusCreated {
-		res.header["Location"] = a.cfg.Prefix + "/" + w.ID
+		res.header["Location"] = a.cfg.Prefix + "/" + sub.ID
 	}
 	return res, nil
 }

@@ -17,7 +17,7 @@ func TestCreateGetUpdateDelete(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 
-	created := f.do("POST", prefix+"/", plainWebhook)
+	created := f.do("POST", prefix+"/", plainSubscription)
 	w := created.want(http.StatusCreated)
 	id, _ := w["webhook_id"].(string)
 	assert.Regexp(t, `^wh_[0-9a-f]{16}$`, id)
@@ -33,7 +33,7 @@ func TestCreateGetUpdateDelete(t *testing.T) {
 		assert.Equal(t, created.Header.Get("ETag"), got.Header.Get("ETag"))
 	}
 
-	changed := f.do("PUT", prefix+"/"+id, strings.Replace(plainWebhook, `"plain"`, `"renamed", "is_active": false`, 1))
+	changed := f.do("PUT", prefix+"/"+id, strings.Replace(plainSubscription, `"plain"`, `"renamed", "is_active": false`, 1))
 	w2 := changed.want(http.StatusOK)
 	assert.Equal(t, "renamed", w2["webhook_name"])
 	assert.Equal(t, false, w2["is_active"])
@@ -45,17 +45,17 @@ func TestCreateGetUpdateDelete(t *testing.T) {
 		f.do("DELETE", prefix+"/"+id, "").want(http.StatusNoContent)
 	}
 	assert.Equal(t, "NotFoundError", f.do("GET", prefix+"/"+id, "").errorType(http.StatusNotFound))
-	assert.Equal(t, "NotFoundError", f.do("PUT", prefix+"/"+id, plainWebhook).errorType(http.StatusNotFound))
+	assert.Equal(t, "NotFoundError", f.do("PUT", prefix+"/"+id, plainSubscription).errorType(http.StatusNotFound))
 }
 
 // What a client has read it can send back as it is.
 func TestUpdateTakesWhatGetGave(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(secretWebhook)
+	id := f.create(secretSubscription)
 	got := f.do("GET", prefix+"/"+id, "")
 	f.do("PUT", prefix+"/"+id, string(got.Body)).want(http.StatusOK)
-	stored, err := f.store.Webhook(t.Context(), orgA, id)
+	stored, err := f.store.Subscription(t.Context(), orgA, id)
 	require.NoError(t, err)
 	assert.Contains(t, string(stored.Channels[0].Configs), "s3cr3t-one")
 	assert.Contains(t, string(stored.Channels[0].Configs), "2.50")
@@ -65,7 +65,7 @@ func TestTrailingSlash(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	for _, slash := range []string{"", "/"} {
-		f.do("POST", prefix+slash, plainWebhook).want(http.StatusCreated)
+		f.do("POST", prefix+slash, plainSubscription).want(http.StatusCreated)
 		assert.Equal(t, http.StatusOK, f.do("GET", prefix+slash, "").Status)
 		assert.Equal(t, http.StatusOK, f.do("POST", prefix+"/list"+slash, "").Status)
 	}
@@ -76,7 +76,7 @@ func TestMountedAnywhere(t *testing.T) {
 	f := newFixture(t, options{api: func(c *api.Config) { c.Prefix = "/hooks/admin" }})
 	mux := http.NewServeMux()
 	f.api.Mount(mux)
-	created := f.do("POST", "/hooks/admin", plainWebhook)
+	created := f.do("POST", "/hooks/admin", plainSubscription)
 	created.want(http.StatusCreated)
 	f.do("GET", created.Header.Get("Location"), "").want(http.StatusOK)
 	assert.Equal(t, "NotFoundError", f.do("GET", prefix, "").errorType(http.StatusNotFound))
@@ -116,10 +116,10 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 		"unknown": {`{"webhook_name": "", "colour": 1, "event_types": ["object.created"], "channels": [{"chanel": "x"}]}`, []string{
 			"body.channels.0.chanel: extra_forbidden", "body.colour: extra_forbidden", "body.webhook_name: missing",
 			"body.channels.0.channel: missing", "body.channels.0.configs: value_error"}},
-		"event types": {strings.Replace(plainWebhook, `"object.*"`, `"object.created", "Object", 5, null, "*.created"`, 1), []string{
+		"event types": {strings.Replace(plainSubscription, `"object.*"`, `"object.created", "Object", 5, null, "*.created"`, 1), []string{
 			"body.event_types.2: string_type", "body.event_types.3: string_type",
 			"body.event_types.1: value_error", "body.event_types.4: value_error"}},
-		"channel":         {strings.Replace(plainWebhook, `"webhook"`, `"pigeon"`, 1), []string{"body.channels.0.channel: value_error"}},
+		"channel":         {strings.Replace(plainSubscription, `"webhook"`, `"pigeon"`, 1), []string{"body.channels.0.channel: value_error"}},
 		"plain http":      {channels(`{"url": "http://example.com/"}`), []string{"body.channels.0.configs.url: value_error"}},
 		"credentials":     {channels(`{"url": "https://a:b@example.com/"}`), []string{"body.channels.0.configs.url: value_error"}},
 		"private address": {channels(`{"url": "https://192.168.0.1/"}`), []string{"body.channels.0.configs.url: value_error"}},
@@ -129,8 +129,8 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 			"body.channels.0.configs.headers.Host: value_error", "body.channels.0.configs.headers.a b: value_error"}},
 		"unknown configs": {channels(`{"url": "https://example.com/", "header": {}, "Timeout": 5}`), []string{
 			"body.channels.0.configs.Timeout: extra_forbidden", "body.channels.0.configs.header: extra_forbidden"}},
-		"repeated": {strings.Replace(plainWebhook, `"url"`, `"url": 1, "url"`, 1), []string{"body.channels.0.configs.url: value_error"}},
-		"id":       {strings.Replace(plainWebhook, `{`, `{"webhook_id": "nope",`, 1), []string{"body.webhook_id: value_error"}},
+		"repeated": {strings.Replace(plainSubscription, `"url"`, `"url": 1, "url"`, 1), []string{"body.channels.0.configs.url: value_error"}},
+		"id":       {strings.Replace(plainSubscription, `{`, `{"webhook_id": "nope",`, 1), []string{"body.webhook_id: value_error"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -143,14 +143,14 @@ func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	for _, types := range []string{`"*"`, `"object.*"`, `"invoice.paid"`, `"cluster.execution.failed", "invoice.*"`} {
-		f.create(strings.Replace(plainWebhook, `"object.*"`, types, 1))
+		f.create(strings.Replace(plainSubscription, `"object.*"`, types, 1))
 	}
 }
 
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	with := func(id string) string { return strings.Replace(plainWebhook, `{`, `{"webhook_id": "`+id+`",`, 1) }
+	with := func(id string) string { return strings.Replace(plainSubscription, `{`, `{"webhook_id": "`+id+`",`, 1) }
 	assert.Equal(t, "wh_abc123def4", f.create(with("wh_abc123def4")), "older ids are accepted")
 	assert.Equal(t, "ConflictError", f.do("POST", prefix, with("wh_abc123def4")).errorType(http.StatusConflict))
 	assert.Equal(t, "ConflictError", f.do("POST", prefix, with("wh_abc123def4"), f.as(orgB)...).errorType(http.StatusConflict))
@@ -163,32 +163,32 @@ func TestIDs(t *testing.T) {
 func TestInternalID(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	body := strings.Replace(plainWebhook, `{`, `{"internal_id": "org_b", "description": "d",`, 1)
+	body := strings.Replace(plainSubscription, `{`, `{"internal_id": "org_b", "description": "d",`, 1)
 	created := f.do("POST", prefix, body)
 	id, _ := created.want(http.StatusCreated)["webhook_id"].(string)
 	for _, a := range []*answer{created, f.do("GET", prefix+"/"+id, ""), f.do("GET", prefix, ""), f.do("POST", prefix+"/list", "")} {
 		assert.NotContains(t, string(a.Body), "internal_id")
 		assert.NotContains(t, string(a.Body), "org_")
 	}
-	w, err := f.store.Webhook(t.Context(), orgA, id)
+	sub, err := f.store.Subscription(t.Context(), orgA, id)
 	require.NoError(t, err)
-	assert.Equal(t, orgA, w.OrganizationID)
+	assert.Equal(t, orgA, sub.OrganizationID)
 }
 
 func TestErrorsOfHTTP(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{api: func(c *api.Config) { c.MaxBody = 1000 }})
-	big := strings.Replace(plainWebhook, "plain", strings.Repeat("x", 1000), 1)
+	big := strings.Replace(plainSubscription, "plain", strings.Repeat("x", 1000), 1)
 	assert.Equal(t, "PayloadTooLargeError", f.do("POST", prefix, big).errorType(http.StatusRequestEntityTooLarge))
 	assert.Equal(t, "UnsupportedMediaTypeError",
-		f.do("POST", prefix, plainWebhook, "Content-Type", "text/plain").errorType(http.StatusUnsupportedMediaType))
+		f.do("POST", prefix, plainSubscription, "Content-Type", "text/plain").errorType(http.StatusUnsupportedMediaType))
 	assert.Equal(t, "UnsupportedMediaTypeError",
-		f.do("POST", prefix, plainWebhook, "Content-Encoding", "gzip").errorType(http.StatusUnsupportedMediaType))
-	assert.Contains(t, string(f.do("POST", prefix, plainWebhook, "Content-Type", "application/x-www-form-urlencoded").Body),
+		f.do("POST", prefix, plainSubscription, "Content-Encoding", "gzip").errorType(http.StatusUnsupportedMediaType))
+	assert.Contains(t, string(f.do("POST", prefix, plainSubscription, "Content-Type", "application/x-www-form-urlencoded").Body),
 		`The header Content-Type must be application/json, not \"application/x-www-form-urlencoded\"`, "as curl -d sends it")
-	assert.Contains(t, string(f.do("POST", prefix, plainWebhook, "Content-Encoding", "gzip").Body),
+	assert.Contains(t, string(f.do("POST", prefix, plainSubscription, "Content-Encoding", "gzip").Body),
 		`The header Content-Encoding must be identity or absent, not \"gzip\"`)
-	f.do("POST", prefix, plainWebhook, "Content-Type", "application/json; charset=utf-8").want(http.StatusCreated)
+	f.do("POST", prefix, plainSubscription, "Content-Type", "application/json; charset=utf-8").want(http.StatusCreated)
 
 	notAllowed := f.do("POST", prefix+"/wh_0123456789abcdef", "")
 	assert.Equal(t, "MethodNotAllowedError", notAllowed.errorType(http.StatusMethodNotAllowed))
@@ -209,7 +209,7 @@ func TestListIsNeverNull(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	assert.JSONEq(t, `[]`, string(f.do("GET", prefix, "").Body))
-	f.create(plainWebhook)
+	f.create(plainSubscription)
 	var list []map[string]any
 	require.NoError(t, json.Unmarshal(f.do("GET", prefix+"/", "").Body, &list))
 	assert.Len(t, list, 1)

@@ -34,8 +34,8 @@ func backlog(ctx context.Context, o options, s *sink, out io.Writer) error {
 		"Emit alone: p50 · p99", "16 callers: p50 · p99")
 	for _, name := range o.stores() {
 		for _, pending := range o.pending {
-			for _, webhooks := range []int{spread, 1} {
-				if err := backlogRow(ctx, o, s, out, name, pending, webhooks); err != nil {
+			for _, subscriptions := range []int{spread, 1} {
+				if err := backlogRow(ctx, o, s, out, name, pending, subscriptions); err != nil {
 					return fmt.Errorf("%s: %w", name, err)
 				}
 			}
@@ -44,13 +44,13 @@ func backlog(ctx context.Context, o options, s *sink, out io.Writer) error {
 	return nil
 }
 
-func backlogRow(ctx context.Context, o options, s *sink, out io.Writer, name string, pending, webhooks int) (err error) {
+func backlogRow(ctx context.Context, o options, s *sink, out io.Writer, name string, pending, subscriptions int) (err error) {
 	opened, err := openStore(ctx, o, name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
-	q, err := newQueue(ctx, o, s, opened, webhooks)
+	q, err := newQueue(ctx, o, s, opened, subscriptions)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func backlogRow(ctx context.Context, o options, s *sink, out io.Writer, name str
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%-24s %9d %9d %21s %21s %10s %21s %21s\n", engineNames[name], pending, webhooks,
+	fmt.Fprintf(out, "%-24s %9d %9d %21s %21s %10s %21s %21s\n", engineNames[name], pending, subscriptions,
 		quantiles(claimed), quantiles(settled), fmt.Sprintf("%.1f µs", micros(each)), quantiles(alone), quantiles(together))
 	return nil
 }
@@ -92,15 +92,15 @@ type queue struct {
 	payload       []byte
 }
 
-func newQueue(ctx context.Context, o options, s *sink, opened *store, webhooks int) (*queue, error) {
+func newQueue(ctx context.Context, o options, s *sink, opened *store, subscriptions int) (*queue, error) {
 	d, err := newDispatcher(o, opened)
 	if err != nil {
 		return nil, err
 	}
 	q := &queue{store: opened, dispatcher: d, payload: examplePayload()}
-	for i := range webhooks {
+	for i := range subscriptions {
 		organization := fmt.Sprintf("org_%04d", i)
-		if err := d.CreateWebhook(ctx, newWebhook(organization, s.url)); err != nil {
+		if err := d.CreateSubscription(ctx, newSubscription(organization, s.url)); err != nil {
 			return nil, err
 		}
 		q.organizations = append(q.organizations, organization)

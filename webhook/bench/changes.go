@@ -19,14 +19,14 @@ import (
 
 // crowd is webhooks that get nothing, and how often one of them is changed.
 type crowd struct {
-	webhooks, organizations int
-	configBytes             int
-	perSecond               int
+	subscriptions, organizations int
+	configBytes                  int
+	perSecond                    int
 }
 
 var crowds = []crowd{
-	{webhooks: 10_000, organizations: 1_000, configBytes: 60, perSecond: 20},
-	{webhooks: 1_000, organizations: 1, configBytes: 60 << 10, perSecond: 5},
+	{subscriptions: 10_000, organizations: 1_000, configBytes: 60, perSecond: 20},
+	{subscriptions: 1_000, organizations: 1, configBytes: 60 << 10, perSecond: 5},
 }
 
 const (
@@ -79,24 +79,24 @@ func changesOf(ctx context.Context, o options, s *sink, out io.Writer, name stri
 		return err
 	}
 	for i, m := range []*emits{quiet, changed} {
-		fmt.Fprintf(out, "%-24s %9d %8.1f %10s %10d %8.1f %10.0f %9.0f%% %10s\n", engineNames[name], c.webhooks, float64(c.configBytes)/1024,
+		fmt.Fprintf(out, "%-24s %9d %8.1f %10s %10d %8.1f %10.0f %9.0f%% %10s\n", engineNames[name], c.subscriptions, float64(c.configBytes)/1024,
 			created.Round(time.Millisecond), i*c.perSecond, m.rate(int(m.changes.Load())), m.rate(len(m.waits)),
 			100*m.rate(len(m.waits))/quiet.rate(len(quiet.waits)), quantile(m.waits, 0.99).Round(10*time.Microsecond))
 	}
 	return nil
 }
 
-func (c crowd) create(ctx context.Context, admin webhook.Store) ([]*webhook.Webhook, error) {
+func (c crowd) create(ctx context.Context, admin webhook.Store) ([]*webhook.Subscription, error) {
 	configs := json.RawMessage(`{"url":"https://example.com/","note":"` + strings.Repeat("x", c.configBytes) + `"}`)
-	all := make([]*webhook.Webhook, c.webhooks)
+	all := make([]*webhook.Subscription, c.subscriptions)
 	for i := range all {
 		at := time.Now().UTC()
-		all[i] = &webhook.Webhook{
+		all[i] = &webhook.Subscription{
 			ID: webhook.NewID(), OrganizationID: fmt.Sprint("org_", i%c.organizations), Name: "one of many",
 			EventTypes: []event.Pattern{"nothing.*"}, CreatedAt: at, UpdatedAt: at,
 			Channels: []webhook.ChannelConfig{{Channel: httpendpoint.Name, Configs: configs}},
 		}
-		if err := admin.CreateWebhook(ctx, all[i], webhook.Quota{}); err != nil {
+		if err := admin.CreateSubscription(ctx, all[i], webhook.Quota{}); err != nil {
 			return nil, err
 		}
 	}
@@ -104,7 +104,7 @@ func (c crowd) create(ctx context.Context, admin webhook.Store) ([]*webhook.Webh
 }
 
 // change updates one webhook after the other until ctx ends.
-func (c crowd) change(ctx context.Context, admin webhook.Store, all []*webhook.Webhook, made *atomic.Int64) error {
+func (c crowd) change(ctx context.Context, admin webhook.Store, all []*webhook.Subscription, made *atomic.Int64) error {
 	ticker := time.NewTicker(time.Second / time.Duration(c.perSecond))
 	defer ticker.Stop()
 	for {
@@ -113,9 +113,9 @@ func (c crowd) change(ctx context.Context, admin webhook.Store, all []*webhook.W
 			return nil
 		case <-ticker.C:
 		}
-		w := all[int(made.Add(1))%len(all)]
-		w.Name = fmt.Sprint("changed ", made.Load())
-		if err := admin.UpdateWebhook(context.WithoutCancel(ctx), w, webhook.Quota{}); err != nil {
+		sub := all[int(made.Add(1))%len(all)]
+		sub.Name = fmt.Sprint("changed ", made.Load())
+		if err := admin.UpdateSubscription(context.WithoutCancel(ctx), sub, webhook.Quota{}); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,7 @@ func newDispatcherEngine(ctx context.Context, o options, s *sink, storeName stri
 	}
 	d, err := newDispatcher(o, opened)
 	if err == nil {
-		err = d.CreateWebhook(ctx, newWebhook("", s.url))
+		err = d.CreateSubscription(ctx, newSubscription("", s.url))
 	}
 	if err != nil {
 		return nil, errors.Join(err, opened.close())
@@ -66,9 +66,9 @@ func newDispatcher(o options, s webhook.Store) (*webhook.Dispatcher, error) {
 	})
 }
 
-// newWebhook makes a webhook that gets all events of the organization.
-func newWebhook(organizationID, url string) *webhook.Webhook {
-	return &webhook.Webhook{
+// newSubscription makes a webhook that gets all events of the organization.
+func newSubscription(organizationID, url string) *webhook.Subscription {
+	return &webhook.Subscription{
 		OrganizationID: organizationID,
 		Name:           "sink",
 		EventTypes:     []event.Pattern{"object.*"},

@@ -18,21 +18,21 @@ import (
 
 // attack is what an organization does to others, or to an endpoint of its own.
 type attack struct {
-	name     string
-	webhooks int
-	channels int    // of each
-	path     string // of its endpoints
-	timeout  int    // of their attempts, in seconds
-	events   int    // at first; with more, as many each second
-	more     bool
-	own      bool // the victim's organization does it
+	name          string
+	subscriptions int
+	channels      int    // of each
+	path          string // of its endpoints
+	timeout       int    // of their attempts, in seconds
+	events        int    // at first; with more, as many each second
+	more          bool
+	own           bool // the victim's organization does it
 }
 
 var attacks = []attack{
-	{name: "11 webhooks of 50 silent channels", webhooks: 11, channels: 50, path: "/silent", timeout: 300, events: 50},
-	{name: "2000 silent endpoints", webhooks: 2000, channels: 1, path: "/silent", timeout: 10, events: 50},
-	{name: "550 silent ones beside it", webhooks: 550, channels: 1, path: "/silent", timeout: 10, events: 20, own: true},
-	{name: "100 endpoints fail at once", webhooks: 2, channels: 50, path: "/fails", timeout: 10, events: 5, more: true},
+	{name: "11 webhooks of 50 silent channels", subscriptions: 11, channels: 50, path: "/silent", timeout: 300, events: 50},
+	{name: "2000 silent endpoints", subscriptions: 2000, channels: 1, path: "/silent", timeout: 10, events: 50},
+	{name: "550 silent ones beside it", subscriptions: 550, channels: 1, path: "/silent", timeout: 10, events: 20, own: true},
+	{name: "100 endpoints fail at once", subscriptions: 2, channels: 50, path: "/fails", timeout: 10, events: 5, more: true},
 }
 
 // victimPause is the time between two of the victim's events.
@@ -99,7 +99,7 @@ func isolationOf(ctx context.Context, o options, s *sink, out io.Writer, name, h
 		err = errors.Join(err, <-ended, opened.close())
 	}()
 	v := &victim{dispatcher: d, organization: "victim"}
-	if err := d.CreateWebhook(ctx, newWebhook("victim", s.url)); err != nil {
+	if err := d.CreateSubscription(ctx, newSubscription("victim", s.url)); err != nil {
 		return err
 	}
 	arrived := v.arrive
@@ -134,14 +134,14 @@ func isolationOf(ctx context.Context, o options, s *sink, out io.Writer, name, h
 
 // begin subscribes the attack's endpoints and emits for them.
 func (a attack) begin(ctx context.Context, d *webhook.Dispatcher, organization, hostile string) error {
-	for i := range a.webhooks {
-		w := &webhook.Webhook{OrganizationID: organization, Name: "attack", EventTypes: []event.Pattern{"attack.*"}}
+	for i := range a.subscriptions {
+		sub := &webhook.Subscription{OrganizationID: organization, Name: "attack", EventTypes: []event.Pattern{"attack.*"}}
 		for j := range a.channels {
-			w.Channels = append(w.Channels, webhook.Via(httpendpoint.Name, map[string]any{
+			sub.Channels = append(sub.Channels, webhook.Via(httpendpoint.Name, map[string]any{
 				"url": fmt.Sprintf("%s%s/%d/%d", hostile, a.path, i, j), "timeout": a.timeout,
 			}))
 		}
-		if err := d.CreateWebhook(ctx, w); err != nil {
+		if err := d.CreateSubscription(ctx, sub); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-// Package memstore keeps webhooks, events and deliveries in memory. It is the
+// Package memstore keeps subscriptions, events and deliveries in memory. It is the
 // reference implementation of [webhook.Store]: correct, fast, and written to be
 // read by those who write another one. Everything is lost when the process ends,
 // so it is for tests, for development, and for events that may be lost.
@@ -15,7 +15,7 @@
 //     is reading heads, and an expired lease needs no sweeper.
 //   - Endpoints whose head is due stand in a rotation that Claim goes round.
 //     The others wait in a heap ordered by their heads. Endpoints of paused
-//     webhooks are in neither, which is all it takes to hold their deliveries.
+//     subscriptions are in neither, which is all it takes to hold their deliveries.
 //   - Settled deliveries leave the endpoint for one of two heaps ordered by the
 //     time they were settled, from which Prune takes the oldest.
 //   - Each organization, and each event, has its deliveries in the order of

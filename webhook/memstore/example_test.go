@@ -15,7 +15,7 @@ import (
 func Example() {
 	ctx, now := context.Background(), time.Date(2025, 10, 8, 16, 9, 0, 0, time.UTC)
 	store := memstore.New()
-	_ = store.CreateWebhook(ctx, &webhook.Webhook{
+	_ = store.CreateSubscription(ctx, &webhook.Subscription{
 		ID:         "wh_0123456789abcdef",
 		Name:       "Orders",
 		EventTypes: []event.Pattern{"object.*"},
@@ -27,7 +27,7 @@ func Example() {
 
 	tasks, _ := store.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
 	for _, task := range tasks {
-		fmt.Printf("send %s to %s of %s\n", task.Payload, task.Endpoint.Channel, task.Endpoint.WebhookID)
+		fmt.Printf("send %s to %s of %s\n", task.Payload, task.Endpoint.Channel, task.Endpoint.SubscriptionID)
 		_, _ = store.Settle(ctx, now, []webhook.Settlement{{
 			Lease:   task.Lease,
 			Status:  webhook.StatusSucceeded,

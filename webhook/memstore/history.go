@@ -55,7 +55,7 @@ func (s *Store) candidates(q webhook.DeliveryQuery) *log {
 
 func fits(d *delivery, q webhook.DeliveryQuery) bool {
 	return (q.EventType == "" || q.EventType == d.event.eventType) &&
-		(q.WebhookID == "" || q.WebhookID == d.endpoint.key.WebhookID) &&
+		(q.SubscriptionID == "" || q.SubscriptionID == d.endpoint.key.SubscriptionID) &&
 		(q.Status == "" || q.Status == d.reported()) &&
 		(q.Since.IsZero() || d.event.createdAt >= micros(q.Since)) &&
 		(q.Until.IsZero() || d.event.createdAt < micros(q.Until))
@@ -132,15 +132,15 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 		return err
 	}
 	if !d.reported().Settled() {
-		return webhook.ErrState
+		return webhook.ErrWrongStatus
 	}
 	// The endpoint may have been removed and added again since, or its id may
 	// belong to another organization by now.
 	e := s.endpoints[d.endpoint.key]
-	if e == nil || e.subscription.webhook.OrganizationID != organizationID {
+	if e == nil || e.subscription.subscription.OrganizationID != organizationID {
 		return webhook.ErrNotFound
 	}
-	if !d.status.Settled() { // its webhook was deleted under it
+	if !d.status.Settled() { // its subscription was deleted under it
 		s.put(d, webhook.StatusCancelled, micros(due))
 	}
 	if d.status == webhook.StatusSucceeded {
@@ -165,7 +165,7 @@ func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string
 		return err
 	}
 	if d.reported().Settled() {
-		return webhook.ErrState
+		return webhook.ErrWrongStatus
 	}
 	s.put(d, webhook.StatusCancelled, micros(now))
 	d.endpoint.recorded(now).Cancelled++

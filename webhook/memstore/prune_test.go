@@ -17,11 +17,11 @@ func TestPruneReleasesMemory(t *testing.T) {
 	s, ctx := New(), t.Context()
 	now := time.Date(2025, 10, 8, 16, 9, 0, 0, time.UTC)
 	for i := range 3 {
-		w := &webhook.Webhook{
+		given := &webhook.Subscription{
 			ID: fmt.Sprintf("wh_%016x", i), Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
 			Channels: []webhook.ChannelConfig{{Channel: "webhook"}, {Channel: "slack"}},
 		}
-		require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
+		require.NoError(t, s.CreateSubscription(ctx, given, webhook.Quota{}))
 	}
 	const events = 50
 	for i := range events {
@@ -36,7 +36,7 @@ func TestPruneReleasesMemory(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for i := range 3 {
-		require.NoError(t, s.DeleteWebhook(ctx, "", fmt.Sprintf("wh_%016x", i), 0))
+		require.NoError(t, s.DeleteSubscription(ctx, "", fmt.Sprintf("wh_%016x", i), 0))
 	}
 
 	late := now.Add(time.Hour)
@@ -47,7 +47,7 @@ func TestPruneReleasesMemory(t *testing.T) {
 			break
 		}
 	}
-	require.Empty(t, s.webhooks)
+	require.Empty(t, s.subscriptions)
 	require.Empty(t, s.endpoints)
 	require.Empty(t, s.events)
 	require.Empty(t, s.deliveries)

@@ -14,14 +14,14 @@ import (
 func (s *Store) Now(ctx context.Context) (time.Time, error) { return time.Now(), ctx.Err() }
 
 // Enqueue implements [webhook.Queue].
-func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var tasks []webhook.Task
-	if offer != nil {
+	if prefetch != nil {
 		tasks = make([]webhook.Task, 0, len(events))
 	}
 	for i := range events {
@@ -45,8 +45,8 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 		}
 		for _, target := range targets {
 			d := s.add(o, stored, s.endpoints[target.Endpoint])
-			if offer != nil && !target.Paused && offer.Accept(e.OrganizationID, target.Endpoint) {
-				tasks = append(tasks, s.lease(d, offer.Until))
+			if prefetch != nil && !target.Paused && prefetch.Take(e.OrganizationID, target.Endpoint) {
+				tasks = append(tasks, s.lease(d, prefetch.Until))
 			} else {
 				s.put(d, webhook.StatusPending, d.queuedAt)
 			}
@@ -86,21 +86,21 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 	d.token++
 	s.put(d, webhook.StatusInFlight, micros(until))
 	return webhook.Task{
-		Lease:          webhook.Lease{DeliveryID: d.id, Token: d.token},
-		Until:          moment(d.at),
-		OrganizationID: d.event.organizationID,
-		Endpoint:       d.endpoint.key,
-		Revision:       d.endpoint.subscription.webhook.Revision,
-		EventID:        d.event.id,
-		EventType:      d.event.eventType,
-		Payload:        d.event.payload,
-		Attempts:       len(d.attempts),
-		Tries:          d.tries,
-		QueuedAt:       moment(d.queuedAt),
-		DueAt:          due,
-		Progress:       bytes.Clone(d.progress),
-		Lost:           d.lost,
-		LostAt:         lostAt,
+		Lease:               webhook.Lease{DeliveryID: d.id, Token: d.token},
+		Until:               moment(d.at),
+		OrganizationID:      d.event.organizationID,
+		Endpoint:            d.endpoint.key,
+		Revision:            d.endpoint.subscription.subscription.Revision,
+		EventID:             d.event.id,
+		EventType:           d.event.eventType,
+		Payload:             d.event.payload,
+		Attempts:            len(d.attempts),
+		AttemptsSinceQueued: d.tries,
+		QueuedAt:            moment(d.queuedAt),
+		DueAt:               due,
+		Progress:            bytes.Clone(d.progress),
+		Lost:                d.lost,
+		LostAt:              lostAt,
 	}
 }
 
@@ -252,7 +252,7 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 		}
 		s.put(d, v.Status, micros(at))
 		sub := d.endpoint.subscription
-		if v.PauseWebhook && (v.Revision == 0 || v.Revision == sub.webhook.Revision) {
+		if v.PauseSubscription && (v.Revision == 0 || v.Revision == sub.subscription.Revision) {
 			s.pause(sub, now)
 		}
 	}
@@ -271,10 +271,10 @@ func (s *Store) held(lease webhook.Lease) *delivery {
 
 // pause is an update of the webhook: whoever read it before must read it again.
 func (s *Store) pause(sub *subscription, now time.Time) {
-	if sub.webhook.Paused {
+	if sub.subscription.Paused {
 		return
 	}
-	paused := sub.webhook.Clone()
+	paused := sub.subscription.Clone()
 	paused.Paused = true
 	paused.Revision++
 	paused.UpdatedAt = now

@@ -6,7 +6,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// endpoint is one channel of one webhook with its unfinished deliveries. Its
+// endpoint is one channel of one subscription with its unfinished deliveries. Its
 // rank is the time of the first of them.
 type endpoint struct {
 	rank
@@ -14,7 +14,7 @@ type endpoint struct {
 	subscription *subscription
 	due          dueHeap
 	paused       bool
-	// orphaned says that the webhook was deleted, or lost this channel.
+	// orphaned says that the subscription was deleted, or lost this channel.
 	orphaned bool
 	// turn is the place in the rotation; nil outside of it.
 	turn *list.Element

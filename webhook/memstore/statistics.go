@@ -31,7 +31,7 @@ func (s *Store) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webh
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub, err := s.subscription(q.OrganizationID, q.WebhookID)
+	sub, err := s.subscription(q.OrganizationID, q.SubscriptionID)
 	if err != nil {
 		return webhook.Statistics{}, err
 	}
@@ -44,7 +44,7 @@ func (s *Store) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webh
 		}
 		for _, d := range slices.Concat(e.due.fresh.items, e.due.retries.items) {
 			switch d.reported() {
-			case webhook.StatusHeld:
+			case webhook.StatusPaused:
 				total.Held++
 			case webhook.StatusInFlight:
 				total.InFlight++

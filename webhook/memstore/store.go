@@ -13,7 +13,7 @@ import (
 type Store struct {
 	mu            sync.Mutex
 	organizations map[string]*organization
-	webhooks      map[string]*subscription // by id, which no two organizations share
+	subscriptions map[string]*subscription // by id, which no two organizations share
 	endpoints     map[webhook.Endpoint]*endpoint
 	events        map[eventKey]*storedEvent
 	deliveries    map[webhook.DeliveryID]*delivery
@@ -36,7 +36,7 @@ var _ webhook.Store = (*Store)(nil)
 func New() *Store {
 	return &Store{
 		organizations: make(map[string]*organization),
-		webhooks:      make(map[string]*subscription),
+		subscriptions: make(map[string]*subscription),
 		endpoints:     make(map[webhook.Endpoint]*endpoint),
 		events:        make(map[eventKey]*storedEvent),
 		deliveries:    make(map[webhook.DeliveryID]*delivery),
@@ -45,8 +45,8 @@ func New() *Store {
 
 // organization is what belongs to one tenant.
 type organization struct {
-	webhooks   map[string]*subscription
-	deliveries log
+	subscriptions map[string]*subscription
+	deliveries    log
 	// routes answers which endpoints an event goes to.
 	routes *match.Table
 	lane   lane
@@ -56,7 +56,7 @@ type organization struct {
 func (s *Store) organization(id string) *organization {
 	o := s.organizations[id]
 	if o == nil {
-		o = &organization{webhooks: make(map[string]*subscription)}
+		o = &organization{subscriptions: make(map[string]*subscription)}
 		s.organizations[id] = o
 	}
 	return o
@@ -83,7 +83,7 @@ type delivery struct {
 	event    *storedEvent
 	endpoint *endpoint
 	// status is pending, in flight or settled. Held, and cancelled because
-	// the webhook is gone, follow from the endpoint: see reported.
+	// the subscription is gone, follow from the endpoint: see reported.
 	status   webhook.Status
 	heap     *heap[*delivery] // where it stands; nil before it has a place
 	token    int64
@@ -107,7 +107,7 @@ func (d *delivery) reported() webhook.Status {
 	case d.endpoint.orphaned:
 		return webhook.StatusCancelled
 	case d.endpoint.paused:
-		return webhook.StatusHeld
+		return webhook.StatusPaused
 	default:
 		return d.status
 	}

@@ -11,36 +11,36 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
-// subscription is a stored webhook. The webhook is never changed, but replaced
+// subscription is a stored webhook. The subscription is never changed, but replaced
 // by a changed copy.
 type subscription struct {
-	webhook   *webhook.Webhook
-	endpoints []*endpoint
+	subscription *webhook.Subscription
+	endpoints    []*endpoint
 }
 
-// CreateWebhook implements [webhook.Subscriptions].
-func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
+// CreateSubscription implements [webhook.Subscriptions].
+func (s *Store) CreateSubscription(ctx context.Context, given *webhook.Subscription, quota webhook.Quota) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.webhooks[w.ID] != nil {
+	if s.subscriptions[given.ID] != nil {
 		return webhook.ErrExists
 	}
-	if err := s.checkQuota(w, 1, len(w.Channels), quota); err != nil {
+	if err := s.checkQuota(given, 1, len(given.Channels), quota); err != nil {
 		return err
 	}
-	w.Revision = micros(w.CreatedAt)
+	given.Revision = micros(given.CreatedAt)
 	sub := &subscription{}
-	s.webhooks[w.ID] = sub
-	s.organization(w.OrganizationID).webhooks[w.ID] = sub
-	s.replace(sub, w.Clone())
+	s.subscriptions[given.ID] = sub
+	s.organization(given.OrganizationID).subscriptions[given.ID] = sub
+	s.replace(sub, given.Clone())
 	return nil
 }
 
-// Webhook implements [webhook.Subscriptions].
-func (s *Store) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
+// Subscription implements [webhook.Subscriptions].
+func (s *Store) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -50,11 +50,11 @@ func (s *Store) Webhook(ctx context.Context, organizationID, id string) (*webhoo
 	if err != nil {
 		return nil, err
 	}
-	return sub.webhook.Clone(), nil
+	return sub.subscription.Clone(), nil
 }
 
-// Webhooks implements [webhook.Subscriptions].
-func (s *Store) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+// Subscriptions implements [webhook.Subscriptions].
+func (s *Store) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -64,18 +64,18 @@ func (s *Store) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhoo
 	if o == nil {
 		return nil, nil
 	}
-	var found []*webhook.Webhook
+	var found []*webhook.Subscription
 	skip := q.Offset
-	for _, sub := range sorted(o.webhooks) {
-		w := sub.webhook
-		if order(w.Cursor(), q.After) <= 0 || !q.Fits(w) {
+	for _, sub := range sorted(o.subscriptions) {
+		given := sub.subscription
+		if order(given.Cursor(), q.After) <= 0 || !q.Fits(given) {
 			continue
 		}
 		if skip > 0 {
 			skip--
 			continue
 		}
-		found = append(found, w.Clone())
+		found = append(found, given.Clone())
 		if len(found) == q.Limit {
 			break
 		}
@@ -83,8 +83,8 @@ func (s *Store) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhoo
 	return found, nil
 }
 
-// CountWebhooks implements [webhook.Subscriptions].
-func (s *Store) CountWebhooks(ctx context.Context, q webhook.WebhookQuery) (int, error) {
+// CountSubscriptions implements [webhook.Subscriptions].
+func (s *Store) CountSubscriptions(ctx context.Context, q webhook.SubscriptionQuery) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -95,42 +95,42 @@ func (s *Store) CountWebhooks(ctx context.Context, q webhook.WebhookQuery) (int,
 		return 0, nil
 	}
 	n := 0
-	for _, sub := range o.webhooks {
-		if q.Fits(sub.webhook) {
+	for _, sub := range o.subscriptions {
+		if q.Fits(sub.subscription) {
 			n++
 		}
 	}
 	return n, nil
 }
 
-// UpdateWebhook implements [webhook.Subscriptions].
-func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
+// UpdateSubscription implements [webhook.Subscriptions].
+func (s *Store) UpdateSubscription(ctx context.Context, given *webhook.Subscription, quota webhook.Quota) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub, err := s.subscription(w.OrganizationID, w.ID)
+	sub, err := s.subscription(given.OrganizationID, given.ID)
 	if err != nil {
 		return err
 	}
-	if sub.webhook.Revision != w.Revision {
+	if sub.subscription.Revision != given.Revision {
 		return webhook.ErrConflict
 	}
-	if more := len(w.Channels) - len(sub.webhook.Channels); more > 0 {
-		if err := s.checkQuota(w, 0, more, webhook.Quota{Channels: quota.Channels}); err != nil {
+	if more := len(given.Channels) - len(sub.subscription.Channels); more > 0 {
+		if err := s.checkQuota(given, 0, more, webhook.Quota{Channels: quota.Channels}); err != nil {
 			return err
 		}
 	}
-	w.Revision++
-	updated := w.Clone()
-	updated.CreatedAt = sub.webhook.CreatedAt
+	given.Revision++
+	updated := given.Clone()
+	updated.CreatedAt = sub.subscription.CreatedAt
 	s.replace(sub, updated)
 	return nil
 }
 
-// DeleteWebhook implements [webhook.Subscriptions].
-func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, revision int64) error {
+// DeleteSubscription implements [webhook.Subscriptions].
+func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -140,13 +140,13 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, re
 	if err != nil {
 		return err
 	}
-	if revision != 0 && revision != sub.webhook.Revision {
+	if revision != 0 && revision != sub.subscription.Revision {
 		return webhook.ErrConflict
 	}
 	o := s.organizations[organizationID]
-	delete(s.webhooks, id)
-	delete(o.webhooks, id)
-	o.routes = o.routes.With(match.Route{At: sub.webhook.Cursor()})
+	delete(s.subscriptions, id)
+	delete(o.subscriptions, id)
+	o.routes = o.routes.With(match.Route{At: sub.subscription.Cursor()})
 	for _, e := range sub.endpoints {
 		s.orphan(e)
 		// No time came with the call. Prune settles what is left here.
@@ -156,55 +156,55 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, re
 }
 
 // checkQuota says whether the organization of w may have so many more.
-func (s *Store) checkQuota(w *webhook.Webhook, webhooks, channels int, quota webhook.Quota) error {
+func (s *Store) checkQuota(given *webhook.Subscription, subscriptions, channels int, quota webhook.Quota) error {
 	if quota == (webhook.Quota{}) {
 		return nil
 	}
-	if o := s.organizations[w.OrganizationID]; o != nil {
-		webhooks += len(o.webhooks)
-		for _, sub := range o.webhooks {
-			channels += len(sub.webhook.Channels)
+	if o := s.organizations[given.OrganizationID]; o != nil {
+		subscriptions += len(o.subscriptions)
+		for _, sub := range o.subscriptions {
+			channels += len(sub.subscription.Channels)
 		}
 	}
-	return quota.Check(webhooks, channels)
+	return quota.Check(subscriptions, channels)
 }
 
-// subscription returns the organization's webhook, or ErrNotFound.
+// subscription returns the organization's subscription, or ErrNotFound.
 func (s *Store) subscription(organizationID, id string) (*subscription, error) {
-	sub := s.webhooks[id]
-	if sub == nil || sub.webhook.OrganizationID != organizationID {
+	sub := s.subscriptions[id]
+	if sub == nil || sub.subscription.OrganizationID != organizationID {
 		return nil, webhook.ErrNotFound
 	}
 	return sub, nil
 }
 
 // replace stores w, which nobody else has, as what the subscription now is.
-func (s *Store) replace(sub *subscription, w *webhook.Webhook) {
-	w.CreatedAt, w.UpdatedAt = moment(micros(w.CreatedAt)), moment(micros(w.UpdatedAt))
-	sub.webhook = w
+func (s *Store) replace(sub *subscription, given *webhook.Subscription) {
+	given.CreatedAt, given.UpdatedAt = moment(micros(given.CreatedAt)), moment(micros(given.UpdatedAt))
+	sub.subscription = given
 
-	keys := w.ChannelKeys()
+	keys := given.ChannelKeys()
 	for _, e := range sub.endpoints {
 		if !slices.Contains(keys, e.key.Channel) {
 			s.orphan(e)
-			s.cancelAll(e, w.UpdatedAt)
+			s.cancelAll(e, given.UpdatedAt)
 		}
 	}
 	sub.endpoints = sub.endpoints[:0]
-	route := match.Route{At: w.Cursor(), EventTypes: w.EventTypes}
+	route := match.Route{At: given.Cursor(), EventTypes: given.EventTypes}
 	for _, channel := range keys {
-		key := webhook.Endpoint{WebhookID: w.ID, Channel: channel}
+		key := webhook.Endpoint{SubscriptionID: given.ID, Channel: channel}
 		e := s.endpoints[key]
 		if e == nil {
-			e = &endpoint{key: key, subscription: sub, lane: &s.organizations[w.OrganizationID].lane}
+			e = &endpoint{key: key, subscription: sub, lane: &s.organizations[given.OrganizationID].lane}
 			s.endpoints[key] = e
 		}
-		e.paused = w.Paused
+		e.paused = given.Paused
 		s.rotation.update(e)
 		sub.endpoints = append(sub.endpoints, e)
-		route.Targets = append(route.Targets, match.Target{Endpoint: key, Revision: w.Revision, Paused: w.Paused})
+		route.Targets = append(route.Targets, match.Target{Endpoint: key, Revision: given.Revision, Paused: given.Paused})
 	}
-	o := s.organizations[w.OrganizationID]
+	o := s.organizations[given.OrganizationID]
 	o.routes = o.routes.With(route)
 }
 
@@ -223,16 +223,16 @@ func (s *Store) cancelAll(e *endpoint, at time.Time) {
 }
 
 // sorted returns the subscriptions in the order of listings.
-func sorted(webhooks map[string]*subscription) []*subscription {
-	all := make([]*subscription, 0, len(webhooks))
-	for _, sub := range webhooks {
+func sorted(subscriptions map[string]*subscription) []*subscription {
+	all := make([]*subscription, 0, len(subscriptions))
+	for _, sub := range subscriptions {
 		all = append(all, sub)
 	}
-	slices.SortFunc(all, func(a, b *subscription) int { return order(a.webhook.Cursor(), b.webhook.Cursor()) })
+	slices.SortFunc(all, func(a, b *subscription) int { return order(a.subscription.Cursor(), b.subscription.Cursor()) })
 	return all
 }
 
 // order compares places in listings.
-func order(a, b webhook.WebhookCursor) int {
+func order(a, b webhook.SubscriptionCursor) int {
 	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 }

@@ -144,7 +144,7 @@ func TestLocksOfTheVanished(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "200ms", value, "what the connection string says stays")
 
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	now := time.Now()
 	_, err = s.Enqueue(ctx, now, newEvents("evt_1"), nil)
 	require.NoError(t, err)
@@ -191,8 +191,8 @@ func TestStatementTimeout(t *testing.T) {
 	conn, err := pgx.Connect(t.Context(), at)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
-	const troubles = 3
-	for range troubles {
+	const outages = 3
+	for range outages {
 		l.progress()
 		refused := len(l.refusals())
 		_, err = conn.Exec(t.Context(), "BEGIN; LOCK TABLE webhooks_deliveries IN EXCLUSIVE MODE")
@@ -239,7 +239,7 @@ func TestDeadlock(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	conn, err := pgx.Connect(ctx, withParameter(t, s.dsn, "deadlock_timeout", "60s")) // the store finds it first
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })

@@ -15,7 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// dispatcher has one webhook for everything, whose channel counts.
+// dispatcher has one subscription for everything, whose channel counts.
 func dispatcher(t *testing.T, store webhook.Store, delivered chan<- string) *webhook.Dispatcher {
 	t.Helper()
 	channels := channel.NewRegistry()
@@ -42,13 +42,13 @@ func receive(t *testing.T, delivered <-chan string) string {
 
 // A process that only emits, in transactions of its own, is heard by one that
 // delivers.
-func TestEmitToInOneProcessIsDeliveredByAnother(t *testing.T) {
+func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	dsn := schemaDSN(t)
 	delivered := make(chan string, 10)
 	worker := dispatcher(t, open(t, dsn), delivered)
-	require.NoError(t, worker.CreateWebhook(ctx, &webhook.Webhook{
+	require.NoError(t, worker.CreateSubscription(ctx, &webhook.Subscription{
 		Name: "all", EventTypes: []event.Pattern{"*"},
 		Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
 	}))
@@ -72,7 +72,7 @@ func TestEmitToInOneProcessIsDeliveredByAnother(t *testing.T) {
 		require.NoError(t, err)
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace = "acme"
-		require.NoError(t, emitter.EmitTo(ctx, tx, e))
+		require.NoError(t, emitter.EmitTx(ctx, tx, e))
 		return e.ID
 	}
 	tx, err := conn.Begin(ctx)

@@ -1,4 +1,4 @@
-// Package postgres keeps webhooks, events and deliveries in PostgreSQL, for
+// Package postgres keeps subscriptions, events and deliveries in PostgreSQL, for
 // services that run as many processes:
 //
 //	store, err := postgres.Open(ctx, os.Getenv("DATABASE_URL"), postgres.Config{})
@@ -30,7 +30,7 @@
 //     default_query_exec_mode=exec, cache_describe or simple_protocol.
 //   - LISTEN, which works with pool_mode=session only. [Store.Listen] tries whether a
 //     notification arrives, and returns ErrNoNotifications if not. A Dispatcher logs
-//     that once and polls: what other processes emit, and what EmitTo stored, waits
+//     that once and polls: what other processes emit, and what EmitTx stored, waits
 //     for up to Config.PollInterval.
 //   - Parameters of the connection string, such as search_path or statement_timeout,
 //     which PgBouncer refuses, or drops if ignore_startup_parameters has them. Open
@@ -60,9 +60,9 @@
 //
 // A Dispatcher's Run goes on by itself: it tries again with backoff of up to 5
 // seconds, and logs once that a trouble began and once that it is over, for each
-// thing that it does: claiming, storing verdicts, extending leases, listening.
+// thing that it does: claiming, storing results, extending leases, listening.
 //
-//	process killed, or paused past a lease   others take over when the lease is over; a verdict
+//	process killed, or paused past a lease   others take over when the lease is over; a result
 //	                                         that comes later is refused, so nothing is overwritten;
 //	                                         the endpoint may get an event again
 //	killed by the event that it attempts     the event dies after Config.MaxLostAttempts, and what was

@@ -62,8 +62,8 @@ func TestTablesHaveNoRoom(t *testing.T) {
 	disk := newSmallDisk(t, filepath.Join(c.dir, "small"), "64m")
 	c.exec(t, "CREATE TABLESPACE small LOCATION '"+disk.dir+"'", "ALTER ROLE postgres SET default_tablespace = small")
 	l := startLoad(t, c.dsn(""), c.dsn(""))
-	const troubles = 2
-	for range troubles {
+	const outages = 2
+	for range outages {
 		l.progress()
 		refused := len(l.refusals())
 		disk.fill(t, 0)
@@ -72,7 +72,7 @@ func TestTablesHaveNoRoom(t *testing.T) {
 	}
 	l.progress()
 	l.finish()
-	l.saidOnce(troubles) // although what still fits is stored, and ends a trouble for a moment
+	l.saidOnce(outages) // although what still fits is stored, and ends a trouble for a moment
 	for _, err := range l.refusals() {
 		assert.ErrorIs(t, err, postgres.ErrFull)
 	}

@@ -39,18 +39,18 @@ type load struct {
 	stopEmits, stopRuns context.CancelFunc
 	emitters            sync.WaitGroup
 	runs                []<-chan error
-	logs                []*troubleLog
+	logs                []*outageLog
 
 	mu        sync.Mutex
 	accepted  map[string]bool // event ids
 	refused   map[string]error
-	delivered map[string]int // by event id and webhook id
+	delivered map[string]int // by event id and subscription id
 }
 
 const (
-	loadDispatchers = 2
-	loadEmitters    = 2 // of each dispatcher
-	loadWebhooks    = 2 // an event with only one delivery is half an event
+	loadDispatchers   = 2
+	loadEmitters      = 2 // of each dispatcher
+	loadSubscriptions = 2 // an event with only one delivery is half an event
 )
 
 // newLoad returns a load whose account is read with the connection string at.
@@ -80,9 +80,9 @@ func (l *load) start(dsn string) {
 	l.stopEmits, l.stopRuns = stopEmits, stopRuns
 	for i := range loadDispatchers {
 		d := l.dispatcher(dsn)
-		for n := range loadWebhooks {
+		for n := range loadSubscriptions {
 			if i == 0 {
-				require.NoError(t, d.CreateWebhook(t.Context(), &webhook.Webhook{
+				require.NoError(t, d.CreateSubscription(t.Context(), &webhook.Subscription{
 					Name: fmt.Sprint("all ", n), EventTypes: []event.Pattern{"*"},
 					Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
 				}))
@@ -116,7 +116,7 @@ func (l *load) dispatcher(dsn string) *webhook.Dispatcher {
 	l.t.Cleanup(func() { assert.NoError(l.t, store.Close()) })
 	channels := channel.NewRegistry()
 	require.NoError(l.t, channels.Register("webhook", channel.Func(l.deliver)))
-	log := &troubleLog{began: make(map[string]int), ended: make(map[string]int)}
+	log := &outageLog{began: make(map[string]int), ended: make(map[string]int)}
 	l.logs = append(l.logs, log)
 	var patient webhook.Store = store
 	if l.patience > 0 {
@@ -138,7 +138,7 @@ func (l *load) deliver(_ context.Context, m *channel.Message) (channel.Result, e
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.delivered[m.EventID+" "+m.WebhookID]++
+	l.delivered[m.EventID+" "+m.SubscriptionID]++
 	return channel.Result{}, nil
 }
 
@@ -222,8 +222,8 @@ func (l *load) check() {
 		var id string
 		var deliveries, succeeded int
 		require.NoError(l.t, rows.Scan(&id, &deliveries, &succeeded))
-		assert.Equal(l.t, loadWebhooks, deliveries, "event %s is stored by half", id)
-		assert.Equal(l.t, loadWebhooks, succeeded, "event %s was not delivered", id)
+		assert.Equal(l.t, loadSubscriptions, deliveries, "event %s is stored by half", id)
+		assert.Equal(l.t, loadSubscriptions, succeeded, "event %s was not delivered", id)
 		stored++
 		if !l.accepted[id] {
 			unknown++
@@ -232,7 +232,7 @@ func (l *load) check() {
 	}
 	require.NoError(l.t, rows.Err())
 	assert.Equal(l.t, len(l.accepted), stored-unknown, "events that Emit accepted must be stored")
-	assert.Len(l.t, l.delivered, stored*loadWebhooks, "what is stored, and nothing else, must be delivered")
+	assert.Len(l.t, l.delivered, stored*loadSubscriptions, "what is stored, and nothing else, must be delivered")
 	duplicates := 0
 	for _, n := range l.delivered {
 		duplicates += n - 1
@@ -243,14 +243,14 @@ func (l *load) check() {
 
 // saidOnce checks that no Dispatcher told of more troubles than there were, in
 // each of the things that it does.
-func (l *load) saidOnce(troubles int) {
+func (l *load) saidOnce(outages int) {
 	l.t.Helper()
 	for _, log := range l.logs {
 		log.mu.Lock()
 		for doing, n := range log.began {
-			assert.LessOrEqual(l.t, n, troubles, "lines about trouble to %s", doing)
+			assert.LessOrEqual(l.t, n, outages, "lines about trouble to %s", doing)
 		}
-		l.t.Logf("logged of %d troubles: %v", troubles, log.began)
+		l.t.Logf("logged of %d troubles: %v", outages, log.began)
 		log.mu.Unlock()
 	}
 }

@@ -17,10 +17,10 @@ type impatient struct {
 }
 
 // Enqueue implements [webhook.Queue].
-func (s impatient) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+func (s impatient) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
-	return s.Store.Enqueue(ctx, now, events, offer)
+	return s.Store.Enqueue(ctx, now, events, prefetch)
 }
 
 // Claim implements [webhook.Queue].
@@ -37,21 +37,21 @@ func (s impatient) Settle(ctx context.Context, now time.Time, settlements []webh
 	return s.Store.Settle(ctx, now, settlements)
 }
 
-// Webhook implements [webhook.Subscriptions].
-func (s impatient) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
+// Subscription implements [webhook.Subscriptions].
+func (s impatient) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
-	return s.Store.Webhook(ctx, organizationID, id)
+	return s.Store.Subscription(ctx, organizationID, id)
 }
 
-// troubleLog counts what a Dispatcher logs of its store's trouble.
-type troubleLog struct {
+// outageLog counts what a Dispatcher logs of its store's trouble.
+type outageLog struct {
 	mu           sync.Mutex
 	began, ended map[string]int
 }
 
 // Handle implements [slog.Handler].
-func (l *troubleLog) Handle(_ context.Context, r slog.Record) error {
+func (l *outageLog) Handle(_ context.Context, r slog.Record) error {
 	var doing string
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "to" {
@@ -72,7 +72,7 @@ func (l *troubleLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-func (l *troubleLog) allEnded() bool {
+func (l *outageLog) allEnded() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for doing, n := range l.began {
@@ -85,10 +85,10 @@ func (l *troubleLog) allEnded() bool {
 }
 
 // Enabled implements [slog.Handler].
-func (l *troubleLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l *outageLog) Enabled(context.Context, slog.Level) bool { return true }
 
 // WithAttrs implements [slog.Handler].
-func (l *troubleLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+func (l *outageLog) WithAttrs([]slog.Attr) slog.Handler { return l }
 
 // WithGroup implements [slog.Handler].
-func (l *troubleLog) WithGroup(string) slog.Handler { return l }
+func (l *outageLog) WithGroup(string) slog.Handler { return l }

@@ -24,7 +24,7 @@ func TestMigrateFromVersion1(t *testing.T) {
 	migrationtest.Check(t, open(t, dsn))
 }
 
-// TestEmitInAnOldTransaction emits in transactions that began before webhooks
+// TestEmitInAnOldTransaction emits in transactions that began before subscriptions
 // were changed, at each level of isolation.
 func TestEmitInAnOldTransaction(t *testing.T) {
 	t.Parallel()
@@ -34,8 +34,8 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			ctx := t.Context()
 			dsn := schemaDSN(t)
 			s, peer := open(t, dsn), open(t, dsn)
-			first := newWebhook()
-			require.NoError(t, peer.CreateWebhook(ctx, first, webhook.Quota{}))
+			first := newSubscription()
+			require.NoError(t, peer.CreateSubscription(ctx, first, webhook.Quota{}))
 			conn, err := pgx.Connect(ctx, dsn)
 			require.NoError(t, err)
 			begin := func() pgx.Tx {
@@ -56,8 +56,8 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 
 			// A process that knows nothing yet answers from the snapshot.
 			tx := begin()
-			second := newWebhook()
-			require.NoError(t, peer.CreateWebhook(ctx, second, webhook.Quota{}))
+			second := newSubscription()
+			require.NoError(t, peer.CreateSubscription(ctx, second, webhook.Quota{}))
 			require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_1")))
 			require.NoError(t, tx.Commit(ctx))
 			if level == pgx.ReadCommitted {
@@ -72,7 +72,7 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			// What the process knows already, it does not forget.
 			tx = begin()
 			second.EventTypes = []event.Pattern{"nothing.*"}
-			require.NoError(t, peer.UpdateWebhook(ctx, second, webhook.Quota{}))
+			require.NoError(t, peer.UpdateSubscription(ctx, second, webhook.Quota{}))
 			_, err = s.Enqueue(ctx, time.Now(), newEvents("evt_3"), nil)
 			require.NoError(t, err)
 			require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents("evt_4")))

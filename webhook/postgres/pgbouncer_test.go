@@ -131,7 +131,7 @@ func TestPgBouncerLeavesNothingBehind(t *testing.T) {
 	value, err = s.Setting(ctx, "enable_seqscan")
 	require.NoError(t, err)
 	assert.Equal(t, "off", value)
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	now := time.Now()
 	for range 3 {
 		_, err = s.Enqueue(ctx, now, newEvents(webhook.NewID()), nil)
@@ -156,14 +156,14 @@ func TestDispatcherBehindPgBouncer(t *testing.T) {
 	l := startLoad(t, dsn, at)
 	for _, mode := range []string{"exec", "simple_protocol", "cache_describe", "describe_exec"} {
 		l.progress()
-		emitTo(t, l, withParameter(t, dsn, "default_query_exec_mode", mode))
+		emitTx(t, l, withParameter(t, dsn, "default_query_exec_mode", mode))
 	}
 	l.finish()
 	assert.Empty(t, l.refusals())
 }
 
-// emitTo emits in a transaction of a service's own connection.
-func emitTo(t testing.TB, l *load, dsn string) {
+// emitTx emits in a transaction of a service's own connection.
+func emitTx(t testing.TB, l *load, dsn string) {
 	t.Helper()
 	ctx := t.Context()
 	conn, err := pgx.Connect(ctx, dsn)
@@ -172,7 +172,7 @@ func emitTo(t testing.TB, l *load, dsn string) {
 	require.NoError(t, err)
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	e.Namespace = "acme"
-	require.NoError(t, l.dispatcher(dsn).EmitTo(ctx, tx, e))
+	require.NoError(t, l.dispatcher(dsn).EmitTx(ctx, tx, e))
 	l.mu.Lock()
 	l.accepted[e.ID] = true
 	l.mu.Unlock()
@@ -194,7 +194,7 @@ func TestListeningBehindPgBouncer(t *testing.T) {
 	}
 
 	s := open(t, bouncer(t, at, "session"))
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	listenCtx, stop := context.WithCancel(ctx)
 	woken := make(chan struct{}, 8)
 	ended := make(chan error, 1)
@@ -240,7 +240,7 @@ func TestExecModes(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, withParameter(t, schemaDSN(t), "default_query_exec_mode", mode))
-			require.NoError(t, s.CreateWebhook(t.Context(), newWebhook(), webhook.Quota{}))
+			require.NoError(t, s.CreateSubscription(t.Context(), newSubscription(), webhook.Quota{}))
 			now := time.Now()
 			_, err := s.Enqueue(t.Context(), now, newEvents("evt_1", "evt_2"), nil)
 			require.NoError(t, err)

@@ -41,8 +41,8 @@ func TestPlansBesideExpiredRequests(t *testing.T) {
 	now := time.Now()
 	key := sha256.Sum256([]byte("19999")) // one of the expired
 	seen.take()
-	r := webhook.Request{Key: key[:], Digest: key[:], Began: now, Until: now.Add(time.Minute)}
-	_, work, err := s.BeginRequest(ctx, r, now.Add(-time.Hour))
+	r := webhook.IdempotentRequest{Key: key[:], Digest: key[:], Began: now, Until: now.Add(time.Minute)}
+	_, work, err := s.BeginIdempotent(ctx, r, now.Add(-time.Hour))
 	require.NoError(t, err)
 	require.True(t, work)
 	all := strings.Join(seen.take(), "\n")

@@ -68,8 +68,8 @@ func testPlans(t *testing.T, deliveries int) {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	s, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{})
 	require.NoError(t, err)
-	w := newWebhook()
-	require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
+	sub := newSubscription()
+	require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
 	now := time.Now()
 	for _, fill := range []string{
 		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
@@ -80,7 +80,7 @@ func testPlans(t *testing.T, deliveries int) {
 		`INSERT INTO webhooks_statistics SELECT e, $1::bigint / 3600000000 - h, e % 16, 1, 1, 1, 1, 1, 1, 1, 1
 			FROM generate_series(1, 400) e, generate_series(1, 722) h`,
 		`INSERT INTO webhooks_blocks SELECT (SELECT max(id) FROM webhooks_endpoints), b FROM generate_series(0, ({n} * 2 + 1) >> 14) b WHERE $1::bigint > 0`,
-		// Webhooks of the same organization that get nothing.
+		// Subscriptions of the same organization that get nothing.
 		`INSERT INTO webhooks_routes SELECT '', 'wh_' || i, 1000 + i, 1, 1, 0, 0, '["nothing.*"]', '[{"id":' || 1000 + i || ',"channel":"webhook"}]'
 			FROM generate_series(1, 2000) i WHERE $1::bigint > 0`,
 		`UPDATE webhooks_organizations SET version = 3000 WHERE $1::bigint > 0`,
@@ -143,8 +143,8 @@ func testPlans(t *testing.T, deliveries int) {
 		step.check(t, &seen)
 	}
 	for id := range 2 {
-		w.Name = fmt.Sprint("changed ", id)
-		require.NoError(t, s.UpdateWebhook(ctx, w, webhook.Quota{}))
+		sub.Name = fmt.Sprint("changed ", id)
+		require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}))
 	}
 	planned{"Enqueue after two changes", 50, func() error {
 		_, err := s.Enqueue(ctx, now, newEvents("d"), nil)
@@ -157,7 +157,7 @@ func testPlans(t *testing.T, deliveries int) {
 	_, err = db.ExecContext(ctx, "VACUUM ANALYZE webhooks_deliveries")
 	require.NoError(t, err)
 	planned{"Statistics", 200, func() error {
-		_, err := s.Statistics(ctx, webhook.StatisticsQuery{WebhookID: w.ID, Since: now.Add(-24 * time.Hour)})
+		_, err := s.Statistics(ctx, webhook.StatisticsQuery{SubscriptionID: sub.ID, Since: now.Add(-24 * time.Hour)})
 		return err
 	}}.check(t, &seen)
 }

@@ -26,17 +26,17 @@ type service struct {
 	t        testing.TB
 	dsn      string
 	endpoint *endpoint
-	hooks    map[string]string // the endpoint's path by webhook id
+	hooks    map[string]string // the endpoint's path by subscription id
 	lease    time.Duration
 
 	mu              sync.Mutex
 	tried, accepted map[string]bool // event ids
-	stale           int             // verdicts that were refused
+	stale           int             // results that were refused
 	kills, pauses   int
 	terminations    int
 }
 
-// newService makes the tables, two webhooks, and a trap for settled deliveries
+// newService makes the tables, two subscriptions, and a trap for settled deliveries
 // that change.
 func newService(t testing.TB, lease time.Duration, moody bool) *service {
 	t.Helper()
@@ -48,12 +48,12 @@ func newService(t testing.TB, lease time.Duration, moody bool) *service {
 	require.NoError(t, err)
 	for i := range 2 {
 		path := fmt.Sprintf("/%d", i)
-		w := &webhook.Webhook{
+		sub := &webhook.Subscription{
 			Name: path, EventTypes: []event.Pattern{"*"},
 			Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, map[string]any{"url": s.endpoint.URL + path})},
 		}
-		require.NoError(t, d.CreateWebhook(t.Context(), w))
-		s.hooks[w.ID] = path
+		require.NoError(t, d.CreateSubscription(t.Context(), sub))
+		s.hooks[sub.ID] = path
 	}
 	require.NoError(t, store.Close())
 	execAt(t, s.dsn,
@@ -158,7 +158,7 @@ func (s *service) account() outcome {
 	stored, arrived := make(map[string]int), 0
 	for i := range all {
 		stored[all[i].EventID]++
-		n := s.endpoint.accepted[s.hooks[all[i].WebhookID]+" "+all[i].EventID]
+		n := s.endpoint.accepted[s.hooks[all[i].SubscriptionID]+" "+all[i].EventID]
 		arrived += n
 		s.judge(&all[i], n, &sum)
 	}
@@ -175,7 +175,7 @@ func (s *service) account() outcome {
 	}
 	assert.Equal(s.t, seen, arrived, "the endpoint saw what is no delivery")
 	assert.Equal(s.t, len(stored)*len(s.hooks), sum.succeeded+sum.dead)
-	s.t.Logf("%d kills, %d pauses past the lease, %d terminations; %d events accepted, %d stored: %d deliveries = %d succeeded + %d dead; %d duplicates; %d batches with stale verdicts refused",
+	s.t.Logf("%d kills, %d pauses past the lease, %d terminations; %d events accepted, %d stored: %d deliveries = %d succeeded + %d dead; %d duplicates; %d batches with stale results refused",
 		s.kills, s.pauses, s.terminations, len(s.accepted), len(stored), len(all), sum.succeeded, sum.dead, sum.duplicates, s.stale)
 	return sum
 }

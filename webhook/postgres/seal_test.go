@@ -38,7 +38,7 @@ func openSealed(t *testing.T, dsn string, ids ...string) *stored {
 	return &stored{s, dsn}
 }
 
-// TestSealedStore runs the suite where webhooks are read back. The rest of it
+// TestSealedStore runs the suite where subscriptions are read back. The rest of it
 // never sees their configs.
 func TestSealedStore(t *testing.T) {
 	t.Parallel()
@@ -65,7 +65,7 @@ func TestSealedTableHasNoSecrets(t *testing.T) {
 	ctx := t.Context()
 	dsn := schemaDSN(t)
 	plain, sealed := open(t, dsn), openSealed(t, dsn, "a")
-	w := &webhook.Webhook{
+	sub := &webhook.Subscription{
 		ID: webhook.NewID(), OrganizationID: "org", Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
 		Channels: []webhook.ChannelConfig{
 			{Channel: "slack", Configs: json.RawMessage(`{"bot_token":"geheimes-token"}`)},
@@ -73,8 +73,8 @@ func TestSealedTableHasNoSecrets(t *testing.T) {
 		},
 		CreatedAt: time.Now(), UpdatedAt: time.Now(),
 	}
-	require.NoError(t, plain.CreateWebhook(ctx, w, webhook.Quota{}))
-	want, err := plain.Webhook(ctx, "org", w.ID)
+	require.NoError(t, plain.CreateSubscription(ctx, sub, webhook.Quota{}))
+	want, err := plain.Subscription(ctx, "org", sub.ID)
 	require.NoError(t, err)
 
 	conn, err := pgx.Connect(ctx, dsn)
@@ -92,11 +92,11 @@ func TestSealedTableHasNoSecrets(t *testing.T) {
 	require.NotContains(t, row(), "Z2Vo", "in base64")
 	require.Contains(t, row(), "slack")
 
-	got, err := sealed.Webhook(ctx, "org", w.ID)
+	got, err := sealed.Subscription(ctx, "org", sub.ID)
 	require.NoError(t, err)
 	require.Equal(t, want, got, "nothing has changed, the revision neither")
-	_, err = plain.Webhook(ctx, "org", w.ID)
-	require.ErrorContains(t, err, w.ID)
+	_, err = plain.Subscription(ctx, "org", sub.ID)
+	require.ErrorContains(t, err, sub.ID)
 	require.ErrorContains(t, err, `sealed with the key "a"`)
 }
 
@@ -109,12 +109,12 @@ func TestResealBesideUpdates(t *testing.T) {
 	first := openSealed(t, dsn, "a", "b")
 	var ids []string
 	for range webhooks {
-		w := &webhook.Webhook{
+		sub := &webhook.Subscription{
 			ID: webhook.NewID(), Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
 			Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{"n":0}`)}},
 		}
-		require.NoError(t, first.CreateWebhook(ctx, w, webhook.Quota{}))
-		ids = append(ids, w.ID)
+		require.NoError(t, first.CreateSubscription(ctx, sub, webhook.Quota{}))
+		ids = append(ids, sub.ID)
 	}
 
 	other := openSealed(t, dsn, "b", "a")
@@ -123,14 +123,14 @@ func TestResealBesideUpdates(t *testing.T) {
 		for _, s := range []*stored{first, other} {
 			updating.Go(func() {
 				for n := 0; n < updates; {
-					w, err := s.Webhook(ctx, "", id)
+					sub, err := s.Subscription(ctx, "", id)
 					if !assert.NoError(t, err) {
 						return
 					}
 					var configs struct{ N int }
-					assert.NoError(t, json.Unmarshal(w.Channels[0].Configs, &configs))
-					w.Channels[0].Configs = fmt.Appendf(nil, `{"n":%d}`, configs.N+1)
-					if err := s.UpdateWebhook(ctx, w, webhook.Quota{}); err == nil {
+					assert.NoError(t, json.Unmarshal(sub.Channels[0].Configs, &configs))
+					sub.Channels[0].Configs = fmt.Appendf(nil, `{"n":%d}`, configs.N+1)
+					if err := s.UpdateSubscription(ctx, sub, webhook.Quota{}); err == nil {
 						n++
 					} else if !assert.ErrorIs(t, err, webhook.ErrConflict, "only another update is in the way") {
 						return
@@ -161,9 +161,9 @@ func TestResealBesideUpdates(t *testing.T) {
 	require.NoError(t, err)
 	last := openSealed(t, dsn, "b")
 	for _, id := range ids {
-		w, err := last.Webhook(ctx, "", id)
+		sub, err := last.Subscription(ctx, "", id)
 		require.NoError(t, err, "the first key is not needed any more")
-		require.JSONEq(t, fmt.Sprintf(`{"n":%d}`, 2*updates), string(w.Channels[0].Configs), "no update is lost")
-		require.Equal(t, w.CreatedAt.UnixMicro()+2*updates, w.Revision, "the revision counts the updates and nothing else")
+		require.JSONEq(t, fmt.Sprintf(`{"n":%d}`, 2*updates), string(sub.Channels[0].Configs), "no update is lost")
+		require.Equal(t, sub.CreatedAt.UnixMicro()+2*updates, sub.Revision, "the revision counts the updates and nothing else")
 	}
 }

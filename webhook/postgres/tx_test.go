@@ -18,8 +18,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-func newWebhook() *webhook.Webhook {
-	return &webhook.Webhook{
+func newSubscription() *webhook.Subscription {
+	return &webhook.Subscription{
 		ID: webhook.NewID(), Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
 		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{"url":"https://example.com"}`)}},
 	}
@@ -49,7 +49,7 @@ func TestEnqueueTxPgx(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	conn, err := pgx.Connect(ctx, s.dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
@@ -76,7 +76,7 @@ func TestEnqueueTxSQL(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	db, err := sql.Open("pgx", s.dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -96,13 +96,13 @@ func TestEnqueueTxSQL(t *testing.T) {
 }
 
 // TestOpenTransactionBlocksNobody holds a transaction with an event open, and
-// emits, changes webhooks and claims beside it.
+// emits, changes subscriptions and claims beside it.
 func TestOpenTransactionBlocksNobody(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second) // what it blocks would block for ever
 	defer stop()
 	s := open(t, schemaDSN(t))
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	conn, err := pgx.Connect(ctx, s.dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
@@ -113,7 +113,7 @@ func TestOpenTransactionBlocksNobody(t *testing.T) {
 	now := time.Now()
 	_, err = s.Enqueue(ctx, now, newEvents("evt_1", "evt_2"), nil)
 	require.NoError(t, err)
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
 	require.NoError(t, err)
 	require.Len(t, tasks, 2)
@@ -127,7 +127,7 @@ func TestListen(t *testing.T) {
 	t.Parallel()
 	s := open(t, schemaDSN(t))
 	peer := open(t, s.dsn)
-	require.NoError(t, s.CreateWebhook(t.Context(), newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(t.Context(), newSubscription(), webhook.Quota{}))
 	ctx, stop := context.WithCancel(t.Context())
 	woken := make(chan struct{}, 8)
 	ended := make(chan error, 1)
@@ -163,7 +163,7 @@ func TestOpenAtOnce(t *testing.T) {
 		group.Go(func() {
 			s, err := postgres.Open(context.Background(), dsn, postgres.Config{MaxConns: 1})
 			if err == nil {
-				err = s.CreateWebhook(context.Background(), newWebhook(), webhook.Quota{})
+				err = s.CreateSubscription(context.Background(), newSubscription(), webhook.Quota{})
 				_ = s.Close()
 			}
 			failures <- err

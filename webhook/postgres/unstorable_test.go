@@ -17,7 +17,7 @@ func TestUnstorableIDs(t *testing.T) {
 	d, err := webhook.New(open(t, schemaDSN(t)), webhook.Config{})
 	require.NoError(t, err)
 	for _, id := range []string{"wh_\x00", "wh_\xff"} {
-		_, err := d.Webhook(t.Context(), "org", id)
+		_, err := d.Subscription(t.Context(), "org", id)
 		require.ErrorIs(t, err, webhook.ErrNotFound)
 		found, err := d.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "org", EventID: id})
 		require.NoError(t, err)

@@ -1,5 +1,5 @@
 // Package seal encrypts what a database must not show: as the Sealer of
-// sqlstore.Config, the configs of webhooks' channels, with the header values,
+// sqlstore.Config, the configs of subscriptions' channels, with the header values,
 // tokens and signing secrets in them. It has no dependencies outside of the
 // standard library but package event.
 //

@@ -25,7 +25,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	sealed, err := old.Seal(ctx, []byte("a token"), []byte("of webhook 1"))
+	sealed, err := old.Seal(ctx, []byte("a token"), []byte("of subscription 1"))
 	if err != nil {
 		panic(err)
 	}
@@ -34,10 +34,10 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	opened, err := sealer.Open(ctx, "2025-11", sealed, []byte("of webhook 1"))
+	opened, err := sealer.Open(ctx, "2025-11", sealed, []byte("of subscription 1"))
 	fmt.Printf("%s, %v; sealed from now on with %s\n", opened, err, sealer.KeyID())
-	_, err = sealer.Open(ctx, "2025-11", sealed, []byte("of webhook 2"))
-	fmt.Println("for another webhook:", errors.Is(err, seal.ErrOpen))
+	_, err = sealer.Open(ctx, "2025-11", sealed, []byte("of subscription 2"))
+	fmt.Println("for another subscription:", errors.Is(err, seal.ErrOpen))
 	fmt.Println("printed:", after)
 	// Output:
 	// a token, <nil>; sealed from now on with 2026-11

@@ -54,7 +54,7 @@ func TestSealAndOpen(t *testing.T) {
 	t.Parallel()
 	s := newSealer(t, keyOf(t, "k", 1))
 	for _, size := range []int{0, 1, 15, 16, 17, 1 << 20} {
-		plaintext, additionalData := bytes.Repeat([]byte{0xa5}, size), []byte("of webhook 1")
+		plaintext, additionalData := bytes.Repeat([]byte{0xa5}, size), []byte("of subscription 1")
 		sealed, err := s.Seal(t.Context(), plaintext, additionalData)
 		require.NoError(t, err)
 		require.Len(t, sealed, size+41, "as the package's comment says")
@@ -72,7 +72,7 @@ func TestSealAndOpen(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	const plaintext = `{"token":"geheim"}`
-	additionalData := []byte("of webhook 1")
+	additionalData := []byte("of subscription 1")
 	s := newSealer(t, keyOf(t, "k", 1), keyOf(t, "other", 2))
 	sealed, err := s.Seal(t.Context(), []byte(plaintext), additionalData)
 	require.NoError(t, err)
@@ -87,7 +87,7 @@ func TestOpenRefuses(t *testing.T) {
 	refused(s, "third", sealed, additionalData, seal.ErrUnknownKey, "no such key")
 	refused(s, "", sealed, additionalData, seal.ErrUnknownKey, "no key named")
 	refused(newSealer(t, keyOf(t, "k", 9)), "k", sealed, additionalData, seal.ErrOpen, "another secret under the id")
-	refused(s, "k", sealed, []byte("of webhook 2"), seal.ErrOpen, "other additional data")
+	refused(s, "k", sealed, []byte("of subscription 2"), seal.ErrOpen, "other additional data")
 	refused(s, "k", sealed, nil, seal.ErrOpen, "no additional data")
 	for n := range sealed {
 		refused(s, "k", sealed[:n], additionalData, seal.ErrOpen, "the first %d bytes", n)

@@ -17,26 +17,26 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// BenchmarkOffered is the way of most deliveries: enqueued in a batch, handed
+// BenchmarkPrefetched is the way of most deliveries: enqueued in a batch, handed
 // straight to the caller, settled in a batch. It reports the processor time of
 // one delivery, which on a busy machine says more than the clock.
-func BenchmarkOffered(b *testing.B) {
+func BenchmarkPrefetched(b *testing.B) {
 	for _, size := range []int{64, 256} {
 		for _, endpoints := range []int{1, 10, 100} {
 			b.Run(fmt.Sprintf("batch=%d/endpoints=%d", size, endpoints), func(b *testing.B) {
-				benchmarkOffered(b, size, endpoints)
+				benchmarkPrefetched(b, size, endpoints)
 			})
 		}
 	}
 }
 
-func benchmarkOffered(b *testing.B, size, endpoints int) {
+func benchmarkPrefetched(b *testing.B, size, endpoints int) {
 	ctx := b.Context()
 	s, err := sqlite.Open(ctx, filepath.Join(b.TempDir(), "webhooks.db"), sqlite.Config{})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, s.Close()) })
 	for i := range endpoints {
-		require.NoError(b, s.CreateWebhook(ctx, &webhook.Webhook{
+		require.NoError(b, s.CreateSubscription(ctx, &webhook.Subscription{
 			ID: webhook.NewID(), Name: "bench",
 			EventTypes: []event.Pattern{event.Pattern(fmt.Sprintf("bench.e%d", i))},
 			Channels:   []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{"url":"https://example.com"}`)}},
@@ -59,7 +59,7 @@ func benchmarkOffered(b *testing.B, size, endpoints int) {
 			n++
 			events[i] = webhook.NewEvent{ID: event.NewID(), Type: types[n%endpoints], Payload: payload}
 		}
-		tasks, err := s.Enqueue(ctx, now, events, &webhook.Offer{Until: now.Add(time.Minute), Accept: accept})
+		tasks, err := s.Enqueue(ctx, now, events, &webhook.Prefetch{Until: now.Add(time.Minute), Take: accept})
 		require.NoError(b, err)
 		for i := range tasks {
 			settlements[i] = webhook.Settlement{

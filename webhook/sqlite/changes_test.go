@@ -120,16 +120,16 @@ func openCounted(t *testing.T, path string) (*sqlstore.Store, *counter) {
 	return s, c
 }
 
-// largeWebhook makes one whose configs take 60 KiB.
-func largeWebhook(organizationID string) *webhook.Webhook {
-	w := newWebhook()
-	w.OrganizationID, w.CreatedAt = organizationID, time.Now()
-	w.Channels[0].Configs = json.RawMessage(`{"text":"` + strings.Repeat("x", 60<<10) + `"}`)
-	return w
+// largeSubscription makes one whose configs take 60 KiB.
+func largeSubscription(organizationID string) *webhook.Subscription {
+	sub := newSubscription()
+	sub.OrganizationID, sub.CreatedAt = organizationID, time.Now()
+	sub.Channels[0].Configs = json.RawMessage(`{"text":"` + strings.Repeat("x", 60<<10) + `"}`)
+	return sub
 }
 
 // TestWhatAChangeCosts counts what emits and claims read after another process
-// changed a webhook of an organization that has many.
+// changed a subscription of an organization that has many.
 func TestWhatAChangeCosts(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -138,15 +138,15 @@ func TestWhatAChangeCosts(t *testing.T) {
 	admin, written := openCounted(t, path)
 	const webhooks = 300
 	var creating []counted
-	var last *webhook.Webhook
+	var last *webhook.Subscription
 	for range webhooks {
-		last = largeWebhook("large")
-		creating = append(creating, written.of(t, func() error { return admin.CreateWebhook(ctx, last, webhook.Quota{}) }))
+		last = largeSubscription("large")
+		creating = append(creating, written.of(t, func() error { return admin.CreateSubscription(ctx, last, webhook.Quota{}) }))
 	}
 	assert.Equal(t, creating[1], creating[webhooks-1], "creating one more costs the same, however many there are")
-	victim := newWebhook()
+	victim := newSubscription()
 	victim.OrganizationID, victim.EventTypes = "victim", []event.Pattern{"invoice.*"}
-	require.NoError(t, admin.CreateWebhook(ctx, victim, webhook.Quota{}))
+	require.NoError(t, admin.CreateSubscription(ctx, victim, webhook.Quota{}))
 
 	n := 0
 	emit := func(organizationID, eventType string) func() error {
@@ -159,7 +159,7 @@ func TestWhatAChangeCosts(t *testing.T) {
 	}
 	change := func() {
 		last.Name = fmt.Sprint("change ", n)
-		require.NoError(t, admin.UpdateWebhook(ctx, last, webhook.Quota{}))
+		require.NoError(t, admin.UpdateSubscription(ctx, last, webhook.Quota{}))
 	}
 
 	cold := read.of(t, emit("victim", "invoice.paid"))
@@ -199,16 +199,16 @@ func TestDatabaseWentBack(t *testing.T) {
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	s, admin := open(t, path), open(t, path)
-	kept, lost := newWebhook(), newWebhook()
-	require.NoError(t, admin.CreateWebhook(ctx, kept, webhook.Quota{}))
-	require.NoError(t, admin.CreateWebhook(ctx, lost, webhook.Quota{}))
+	kept, lost := newSubscription(), newSubscription()
+	require.NoError(t, admin.CreateSubscription(ctx, kept, webhook.Quota{}))
+	require.NoError(t, admin.CreateSubscription(ctx, lost, webhook.Quota{}))
 	targets := func(id string) (ids []string) {
 		_, err := s.Enqueue(ctx, time.Now(), []webhook.NewEvent{{ID: id, Type: "a.b", Payload: []byte(`{}`)}}, nil)
 		require.NoError(t, err)
 		all, err := s.Deliveries(ctx, webhook.DeliveryQuery{EventID: id})
 		require.NoError(t, err)
 		for _, d := range all {
-			ids = append(ids, d.WebhookID)
+			ids = append(ids, d.SubscriptionID)
 		}
 		return ids
 	}
@@ -225,7 +225,7 @@ func TestDatabaseWentBack(t *testing.T) {
 	}
 	require.NoError(t, db.Close())
 	require.Equal(t, []string{kept.ID}, targets("evt_2"))
-	added := newWebhook()
-	require.NoError(t, admin.CreateWebhook(ctx, added, webhook.Quota{}))
+	added := newSubscription()
+	require.NoError(t, admin.CreateSubscription(ctx, added, webhook.Quota{}))
 	require.ElementsMatch(t, []string{kept.ID, added.ID}, targets("evt_3"))
 }

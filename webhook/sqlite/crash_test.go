@@ -78,12 +78,12 @@ func crashChild(mode, path, url string) error {
 	if err != nil {
 		return err
 	}
-	hooks, err := d.Webhooks(ctx, webhook.WebhookQuery{})
+	hooks, err := d.Subscriptions(ctx, webhook.SubscriptionQuery{})
 	if err != nil {
 		return err
 	}
 	if len(hooks) == 0 {
-		if err := d.CreateWebhook(ctx, &webhook.Webhook{
+		if err := d.CreateSubscription(ctx, &webhook.Subscription{
 			Name: "crash", EventTypes: []event.Pattern{"*"},
 			Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, map[string]any{"url": url})},
 		}); err != nil {

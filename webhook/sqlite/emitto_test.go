@@ -15,7 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-func TestEmitToIsPublishedIfTheTransactionCommits(t *testing.T) {
+func TestEmitTxIsPublishedIfTheTransactionCommits(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "app.db")
 	store, err := sqlite.Open(t.Context(), path, sqlite.Config{})
@@ -23,7 +23,7 @@ func TestEmitToIsPublishedIfTheTransactionCommits(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, store.Close()) })
 	d, err := webhook.New(store, webhook.Config{})
 	require.NoError(t, err)
-	require.NoError(t, d.CreateWebhook(t.Context(), &webhook.Webhook{
+	require.NoError(t, d.CreateSubscription(t.Context(), &webhook.Subscription{
 		Name: "all", EventTypes: []event.Pattern{"*"},
 		Channels: []webhook.ChannelConfig{webhook.Via("webhook", httpendpoint.Config{URL: "https://example.com/"})},
 	}))
@@ -42,7 +42,7 @@ func TestEmitToIsPublishedIfTheTransactionCommits(t *testing.T) {
 		require.NoError(t, err)
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace = "acme"
-		require.NoError(t, d.EmitTo(t.Context(), tx, e))
+		require.NoError(t, d.EmitTx(t.Context(), tx, e))
 		if commit {
 			require.NoError(t, tx.Commit())
 		} else {
@@ -60,8 +60,8 @@ func TestEmitToIsPublishedIfTheTransactionCommits(t *testing.T) {
 
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	e.Namespace = "acme"
-	require.ErrorContains(t, d.EmitTo(t.Context(), "not a transaction", e), "sql.Tx")
+	require.ErrorContains(t, d.EmitTx(t.Context(), "not a transaction", e), "sql.Tx")
 	inMemory, err := webhook.New(memstore.New(), webhook.Config{})
 	require.NoError(t, err)
-	require.ErrorIs(t, inMemory.EmitTo(t.Context(), nil, e), webhook.ErrNoTx)
+	require.ErrorIs(t, inMemory.EmitTx(t.Context(), nil, e), webhook.ErrNoTx)
 }

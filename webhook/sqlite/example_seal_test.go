@@ -14,7 +14,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// A database that shows none of the webhooks' secrets. The keys come from where
+// A database that shows none of the subscriptions' secrets. The keys come from where
 // the service has its own secrets: the first one seals.
 func ExampleOpen_sealed() {
 	if err := openSealedStore(context.Background(), "2026-11:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="); err != nil {
@@ -61,7 +61,7 @@ func openSealedStore(ctx context.Context, configured string) error {
 	if err != nil {
 		return err
 	}
-	err = d.CreateWebhook(ctx, &webhook.Webhook{
+	err = d.CreateSubscription(ctx, &webhook.Subscription{
 		Name: "the shop's caches", EventTypes: []event.Pattern{"object.*"},
 		Channels: []webhook.ChannelConfig{webhook.Via("webhook", httpendpoint.Config{
 			URL: "https://shop.example.com/webhooks", Headers: map[string]string{"X-Mixpeek-Secret": "do not show"},

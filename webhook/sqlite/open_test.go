@@ -23,8 +23,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-func newWebhook() *webhook.Webhook {
-	return &webhook.Webhook{
+func newSubscription() *webhook.Subscription {
+	return &webhook.Subscription{
 		ID: webhook.NewID(), Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
 		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{"url":"https://example.com"}`)}},
 	}
@@ -43,7 +43,7 @@ func TestOpenPaths(t *testing.T) {
 			path := filepath.Join(dir, name)
 			s, err := sqlite.Open(t.Context(), path, sqlite.Config{})
 			require.NoError(t, err)
-			require.NoError(t, s.CreateWebhook(t.Context(), newWebhook(), webhook.Quota{}))
+			require.NoError(t, s.CreateSubscription(t.Context(), newSubscription(), webhook.Quota{}))
 			require.NoError(t, s.Close())
 
 			entries, err := os.ReadDir(dir)
@@ -120,7 +120,7 @@ func TestFull(t *testing.T) {
 	s, err := sqlite.OpenWith(ctx, filepath.Join(t.TempDir(), "webhooks.db"), "max_page_count(200)")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 
 	now := time.Now()
 	stored := 0
@@ -173,11 +173,11 @@ func TestTablePrefix(t *testing.T) {
 		s, err := sqlite.Open(ctx, path, sqlite.Config{TablePrefix: prefix})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
-		require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+		require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 		stores = append(stores, s)
 	}
 	for _, s := range stores {
-		all, err := s.Webhooks(ctx, webhook.WebhookQuery{})
+		all, err := s.Subscriptions(ctx, webhook.SubscriptionQuery{})
 		require.NoError(t, err)
 		require.Len(t, all, 1, "stores with different prefixes share nothing")
 	}
@@ -196,7 +196,7 @@ func TestOpenAtOnce(t *testing.T) {
 		group.Go(func() {
 			s, err := sqlite.Open(context.Background(), path, sqlite.Config{})
 			if err == nil {
-				err = errors.Join(s.CreateWebhook(context.Background(), newWebhook(), webhook.Quota{}), s.Close())
+				err = errors.Join(s.CreateSubscription(context.Background(), newSubscription(), webhook.Quota{}), s.Close())
 			}
 			failures <- err
 		})
@@ -227,7 +227,7 @@ func TestMigrateByHand(t *testing.T) {
 	}
 	s, err := sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{NoMigrate: true, TablePrefix: "shop_"})
 	require.NoError(t, err)
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	require.NoError(t, s.Close())
 }
 

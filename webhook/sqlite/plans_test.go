@@ -52,20 +52,20 @@ func (c *recordedConn) Prepare(query string) (driver.Stmt, error) {
 func useEverything(t *testing.T, s *sqlstore.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
-	w := newWebhook()
-	require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
-	_, err := s.Webhook(ctx, "", w.ID)
+	sub := newSubscription()
+	require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
+	_, err := s.Subscription(ctx, "", sub.ID)
 	require.NoError(t, err)
 	paused := false
 	for _, eventType := range []string{"", "a.b"} {
-		q := webhook.WebhookQuery{EventType: eventType, Paused: &paused, After: w.Cursor(), Limit: 10, Offset: 1}
-		_, err = s.Webhooks(ctx, q)
+		q := webhook.SubscriptionQuery{EventType: eventType, Paused: &paused, After: sub.Cursor(), Limit: 10, Offset: 1}
+		_, err = s.Subscriptions(ctx, q)
 		require.NoError(t, err)
-		_, err = s.CountWebhooks(ctx, q)
+		_, err = s.CountSubscriptions(ctx, q)
 		require.NoError(t, err)
 	}
-	w.Name = "Changed"
-	require.NoError(t, s.UpdateWebhook(ctx, w, webhook.Quota{}))
+	sub.Name = "Changed"
+	require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}))
 	events := make([]webhook.NewEvent, 21) // chunks of every size
 	for i := range events {
 		events[i] = webhook.NewEvent{ID: fmt.Sprint("evt_", i), Type: "a.b", Payload: []byte(`{}`)}
@@ -75,7 +75,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 		require.NoError(t, err)
 	}
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{
-		Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10, Skip: []webhook.Endpoint{{WebhookID: w.ID, Channel: "x"}},
+		Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10, Skip: []webhook.Endpoint{{SubscriptionID: sub.ID, Channel: "x"}},
 		PerOrganization: 10, SkipOrganizations: []string{"elsewhere"},
 	})
 	require.NoError(t, err)
@@ -95,15 +95,15 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	attempt := &webhook.Attempt{StartedAt: now}
 	_, err = s.Settle(ctx, now, []webhook.Settlement{
 		{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded, Attempt: attempt},
-		{Lease: tasks[1].Lease, Status: webhook.StatusDead, Attempt: attempt, PauseWebhook: true},
+		{Lease: tasks[1].Lease, Status: webhook.StatusDead, Attempt: attempt, PauseSubscription: true},
 		{Lease: tasks[2].Lease, Status: webhook.StatusPending, DueAt: now, Attempt: attempt},
 		{Lease: leases[1], Status: webhook.StatusDead},
 	})
 	require.NoError(t, err)
-	for _, status := range []webhook.Status{"", webhook.StatusPending, webhook.StatusInFlight, webhook.StatusHeld,
+	for _, status := range []webhook.Status{"", webhook.StatusPending, webhook.StatusInFlight, webhook.StatusPaused,
 		webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled} {
 		for _, q := range []webhook.DeliveryQuery{
-			{}, {EventID: "evt_1"}, {WebhookID: w.ID}, {EventType: "a.b", Since: now.Add(-time.Hour), Until: now.Add(time.Hour), Before: 1000},
+			{}, {EventID: "evt_1"}, {SubscriptionID: sub.ID}, {EventType: "a.b", Since: now.Add(-time.Hour), Until: now.Add(time.Hour), Before: 1000},
 		} {
 			q.Status = status
 			_, err := s.Deliveries(ctx, q)
@@ -114,28 +114,28 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	_, err = s.EventPayload(ctx, "", "evt_1")
 	require.NoError(t, err)
-	_, err = s.Statistics(ctx, webhook.StatisticsQuery{WebhookID: w.ID, Since: now})
+	_, err = s.Statistics(ctx, webhook.StatisticsQuery{SubscriptionID: sub.ID, Since: now})
 	require.NoError(t, err)
-	r := webhook.Request{Key: []byte("key"), Digest: []byte("digest"), Began: now, Until: now.Add(time.Minute)}
+	r := webhook.IdempotentRequest{Key: []byte("key"), Digest: []byte("digest"), Began: now, Until: now.Add(time.Minute)}
 	for range 2 { // the second time it is under way
-		_, _, err = s.BeginRequest(ctx, r, now.Add(-time.Hour))
+		_, _, err = s.BeginIdempotent(ctx, r, now.Add(-time.Hour))
 		require.NoError(t, err)
 	}
 	for _, r.Answer = range [][]byte{[]byte("answer"), nil} {
-		require.NoError(t, s.EndRequest(ctx, r))
+		require.NoError(t, s.EndIdempotent(ctx, r))
 	}
 	require.NoError(t, s.Replay(ctx, now, "", tasks[0].DeliveryID))
 	require.NoError(t, s.Cancel(ctx, now, "", tasks[0].DeliveryID))
-	require.NoError(t, s.DeleteWebhook(ctx, "", w.ID, 0))
+	require.NoError(t, s.DeleteSubscription(ctx, "", sub.ID, 0))
 	_, err = s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Hour), DeadBefore: now.Add(time.Hour), Limit: 100})
 	require.NoError(t, err)
 }
 
-// settleElsewhere gives a verdict on what another process has claimed.
+// settleElsewhere gives a result on what another process has claimed.
 func settleElsewhere(t *testing.T, s, other *sqlstore.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
-	require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_elsewhere", Type: "a.b", Payload: []byte(`{}`)}}, nil)
 	require.NoError(t, err)
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})

@@ -85,8 +85,8 @@ func TestPoison(t *testing.T) {
 	s := open(t, path)
 	d, err := poisonDispatcher(s)
 	require.NoError(t, err)
-	w := newWebhook()
-	require.NoError(t, d.CreateWebhook(ctx, w))
+	sub := newSubscription()
+	require.NoError(t, d.CreateSubscription(ctx, sub))
 	const innocents = 100
 	for i := range innocents {
 		types := []string{event.ObjectCreated}

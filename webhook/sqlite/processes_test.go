@@ -35,7 +35,7 @@ func TestProcesses(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	s := open(t, path)
-	require.NoError(t, s.CreateWebhook(t.Context(), newWebhook(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(t.Context(), newSubscription(), webhook.Quota{}))
 	var children []*exec.Cmd
 	for range processes {
 		cmd := child("TestProcesses", path)

@@ -58,8 +58,8 @@ func TestTheFileIsReplaced(t *testing.T) {
 			s, err := sqlite.Open(ctx, path, sqlite.Config{})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = s.Close() }) // what it says of its lost files does not matter
-			w := newWebhook()
-			require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
+			sub := newSubscription()
+			require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
 
 			replace(t, path)
 			e := webhook.NewEvent{ID: "evt_1", Type: "object.created", Payload: []byte(`{}`)}
@@ -68,7 +68,7 @@ func TestTheFileIsReplaced(t *testing.T) {
 			require.ErrorIs(t, err, webhook.ErrUnavailable)
 			_, err = s.Claim(ctx, time.Now(), webhook.ClaimRequest{Until: time.Now().Add(time.Minute), Limit: 1, PerEndpoint: 1})
 			require.ErrorIs(t, err, sqlite.ErrReplaced, "nothing is claimed")
-			_, err = s.Webhook(ctx, w.OrganizationID, w.ID)
+			_, err = s.Subscription(ctx, sub.OrganizationID, sub.ID)
 			require.ErrorIs(t, err, sqlite.ErrReplaced, "and nothing is shown that is no more")
 			if name == "moved" {
 				require.NoError(t, os.Rename(path+".old", path))
@@ -90,9 +90,9 @@ func TestTheLogStays(t *testing.T) {
 	for range 3 {
 		other, err := sqlite.Open(ctx, path, sqlite.Config{})
 		require.NoError(t, err)
-		require.NoError(t, other.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+		require.NoError(t, other.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 		require.NoError(t, other.Close())
-		require.NoError(t, s.CreateWebhook(ctx, newWebhook(), webhook.Quota{}))
+		require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
 	}
 }
 
@@ -117,17 +117,17 @@ func unreadableDisk(t *testing.T, path string) {
 	require.NoError(t, err)
 	var ids []string
 	for range 60 { // more than SQLite keeps in memory
-		w := newWebhook()
-		w.Channels[0].Configs = []byte(`{"url":"https://example.com","filler":"` + strings.Repeat("x", 100_000) + `"}`)
-		require.NoError(t, s.CreateWebhook(ctx, w, webhook.Quota{}))
-		ids = append(ids, w.ID)
+		sub := newSubscription()
+		sub.Channels[0].Configs = []byte(`{"url":"https://example.com","filler":"` + strings.Repeat("x", 100_000) + `"}`)
+		require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
+		ids = append(ids, sub.ID)
 	}
 	require.NoError(t, s.Close())
 	s, err = sqlite.Open(ctx, path, sqlite.Config{Readers: 1})
 	require.NoError(t, err)
 	read := func() error {
 		for _, id := range ids {
-			if _, err := s.Webhook(ctx, "", id); err != nil {
+			if _, err := s.Subscription(ctx, "", id); err != nil {
 				return err
 			}
 		}

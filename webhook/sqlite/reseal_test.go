@@ -24,17 +24,17 @@ func TestMixedStateAndReseal(t *testing.T) {
 	plain := openSealed(t, path)
 	_, err := plain.Reseal(ctx)
 	require.ErrorContains(t, err, "Config.Sealer")
-	var want []*webhook.Webhook
+	var want []*webhook.Subscription
 	for range 120 { // several pages
-		want = append(want, create(t, plain, secretWebhook("org")))
+		want = append(want, create(t, plain, secretSubscription("org")))
 	}
 	require.NoError(t, plain.Close())
 
 	s := openSealed(t, path, "a")
-	list, err := s.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: "org"})
+	list, err := s.Subscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: "org"})
 	require.NoError(t, err)
 	require.ElementsMatch(t, want, list, "what is in clear is read with a Sealer too")
-	require.NoError(t, s.UpdateWebhook(ctx, want[0], webhook.Quota{}))
+	require.NoError(t, s.UpdateSubscription(ctx, want[0], webhook.Quota{}))
 	require.NotContains(t, channelsOf(t, path, want[0].ID), "geheim", "and sealed when it is written the next time")
 	require.Contains(t, channelsOf(t, path, want[1].ID), "geheim")
 
@@ -44,7 +44,7 @@ func TestMixedStateAndReseal(t *testing.T) {
 	n, err = s.Reseal(ctx)
 	require.NoError(t, err)
 	require.Zero(t, n, "nothing is left to do")
-	list, err = s.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: "org"})
+	list, err = s.Subscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: "org"})
 	require.NoError(t, err)
 	require.ElementsMatch(t, want, list, "to those who read nothing has changed, no revision either")
 
@@ -58,9 +58,9 @@ func TestResealWithAnotherKey(t *testing.T) {
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	before := openSealed(t, path, "old")
-	want := create(t, before, secretWebhook("org"))
+	want := create(t, before, secretSubscription("org"))
 	mixed := openSealed(t, path, "new", "old")
-	got, err := mixed.Webhook(ctx, "org", want.ID)
+	got, err := mixed.Subscription(ctx, "org", want.ID)
 	require.NoError(t, err)
 	require.Equal(t, want, got, "every key opens")
 
@@ -72,10 +72,10 @@ func TestResealWithAnotherKey(t *testing.T) {
 	n, err = mixed.Reseal(ctx)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
-	got, err = after.Webhook(ctx, "org", want.ID)
+	got, err = after.Subscription(ctx, "org", want.ID)
 	require.NoError(t, err, "the old key is not needed any more")
 	require.Equal(t, want, got)
-	_, err = before.Webhook(ctx, "org", want.ID)
+	_, err = before.Subscription(ctx, "org", want.ID)
 	requireSealed(t, err, want.ID, "new", seal.ErrUnknownKey)
 }
 
@@ -84,7 +84,7 @@ func TestResealGoesOnWhereItEnded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	plain := openSealed(t, path)
 	for range 70 {
-		create(t, plain, secretWebhook("org"))
+		create(t, plain, secretSubscription("org"))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cut, err := sqlite.Open(ctx, path, sqlite.Config{Sealer: &cuttingSealer{sealer(t, "a"), 3 * 60, cancel}})
@@ -121,14 +121,14 @@ func TestResealLooksAgainAtWhatChangedMeanwhile(t *testing.T) {
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	old := openSealed(t, path, "old")
-	var all []*webhook.Webhook
+	var all []*webhook.Subscription
 	for range 3 {
-		all = append(all, create(t, old, secretWebhook("org")))
+		all = append(all, create(t, old, secretSubscription("org")))
 	}
 	changed := all[0]
 	meddling := &meddlingSealer{Sealer: sealer(t, "new", "old"), meddle: func() {
 		changed.Name = "Changed"
-		assert.NoError(t, old.UpdateWebhook(ctx, changed, webhook.Quota{}))
+		assert.NoError(t, old.UpdateSubscription(ctx, changed, webhook.Quota{}))
 	}}
 	s, err := sqlite.Open(ctx, path, sqlite.Config{Sealer: meddling})
 	require.NoError(t, err)
@@ -136,7 +136,7 @@ func TestResealLooksAgainAtWhatChangedMeanwhile(t *testing.T) {
 	n, err := s.Reseal(ctx)
 	require.NoError(t, err)
 	require.Equal(t, len(all), n)
-	list, err := openSealed(t, path, "new").Webhooks(ctx, webhook.WebhookQuery{OrganizationID: "org"})
+	list, err := openSealed(t, path, "new").Subscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: "org"})
 	require.NoError(t, err)
 	require.ElementsMatch(t, all, list, "what was stored with the old key meanwhile is sealed anew too, and not lost")
 }
@@ -159,16 +159,16 @@ func TestResealNamesWhatItCannotOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	lost, plain := openSealed(t, path, "lost"), openSealed(t, path)
 	for range 12 {
-		create(t, lost, secretWebhook("org"))
-		create(t, plain, secretWebhook("org"))
+		create(t, lost, secretSubscription("org"))
+		create(t, plain, secretSubscription("org"))
 	}
 	n, err := openSealed(t, path, "a").Reseal(ctx)
 	require.Equal(t, 12, n, "others are sealed all the same")
 	require.Equal(t, 10, strings.Count(err.Error(), `are sealed with the key "lost": seal: no such key`))
-	require.ErrorContains(t, err, "and 2 more webhooks")
+	require.ErrorContains(t, err, "and 2 more subscriptions")
 }
 
-// Processes that change webhooks, and seal with one key or another or none, lose
+// Processes that change subscriptions, and seal with one key or another or none, lose
 // nothing to one that seals anew, and never find a revision that is not theirs.
 func TestResealBesideUpdates(t *testing.T) {
 	t.Parallel()
@@ -178,9 +178,9 @@ func TestResealBesideUpdates(t *testing.T) {
 	first := openSealed(t, path, "a", "b")
 	var ids []string
 	for range webhooks {
-		w := newWebhook()
-		require.NoError(t, first.CreateWebhook(ctx, w, webhook.Quota{}))
-		ids = append(ids, w.ID)
+		sub := newSubscription()
+		require.NoError(t, first.CreateSubscription(ctx, sub, webhook.Quota{}))
+		ids = append(ids, sub.ID)
 	}
 
 	var updating, resealing sync.WaitGroup
@@ -189,14 +189,14 @@ func TestResealBesideUpdates(t *testing.T) {
 			s := openSealed(t, path, keys...)
 			updating.Go(func() {
 				for n := 0; n < updates; {
-					w, err := s.Webhook(ctx, "", id)
+					sub, err := s.Subscription(ctx, "", id)
 					if !assert.NoError(t, err) {
 						return
 					}
 					var configs struct{ N int }
-					assert.NoError(t, json.Unmarshal(w.Channels[0].Configs, &configs))
-					w.Channels[0].Configs = fmt.Appendf(nil, `{"n":%d}`, configs.N+1)
-					if err := s.UpdateWebhook(ctx, w, webhook.Quota{}); err == nil {
+					assert.NoError(t, json.Unmarshal(sub.Channels[0].Configs, &configs))
+					sub.Channels[0].Configs = fmt.Appendf(nil, `{"n":%d}`, configs.N+1)
+					if err := s.UpdateSubscription(ctx, sub, webhook.Quota{}); err == nil {
 						n++
 					} else if !assert.ErrorIs(t, err, webhook.ErrConflict, "only another update is in the way") {
 						return
@@ -233,9 +233,9 @@ func TestResealBesideUpdates(t *testing.T) {
 	require.NoError(t, err)
 	last := openSealed(t, path, "b")
 	for _, id := range ids {
-		w, err := last.Webhook(ctx, "", id)
+		sub, err := last.Subscription(ctx, "", id)
 		require.NoError(t, err, "the first key is not needed any more")
-		require.JSONEq(t, fmt.Sprintf(`{"n":%d}`, 2*updates), string(w.Channels[0].Configs), "no update is lost")
-		require.Equal(t, w.CreatedAt.UnixMicro()+2*updates, w.Revision, "the revision counts the updates and nothing else")
+		require.JSONEq(t, fmt.Sprintf(`{"n":%d}`, 2*updates), string(sub.Channels[0].Configs), "no update is lost")
+		require.Equal(t, sub.CreatedAt.UnixMicro()+2*updates, sub.Revision, "the revision counts the updates and nothing else")
 	}
 }

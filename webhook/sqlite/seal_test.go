@@ -63,8 +63,8 @@ func TestSealedStore(t *testing.T) {
 // secrets are what must not be read in the database.
 var secrets = []string{"geheimer-kopf", "geheimes-token", "whsec_geheim", "geheimnis-der-zukunft"}
 
-func secretWebhook(organizationID string) *webhook.Webhook {
-	return &webhook.Webhook{
+func secretSubscription(organizationID string) *webhook.Subscription {
+	return &webhook.Subscription{
 		ID: webhook.NewID(), OrganizationID: organizationID, Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
 		Channels: []webhook.ChannelConfig{
 			{Channel: "webhook", Configs: json.RawMessage(`{"url":"https://example.com","headers":{"X-Token":"geheimer-kopf"},"secret":"whsec_geheim"}`)},
@@ -75,11 +75,11 @@ func secretWebhook(organizationID string) *webhook.Webhook {
 	}
 }
 
-// create stores a webhook and returns what is read back.
-func create(t *testing.T, s *stored, w *webhook.Webhook) *webhook.Webhook {
+// create stores a subscription and returns what is read back.
+func create(t *testing.T, s *stored, sub *webhook.Subscription) *webhook.Subscription {
 	t.Helper()
-	require.NoError(t, s.CreateWebhook(t.Context(), w, webhook.Quota{}))
-	got, err := s.Webhook(t.Context(), w.OrganizationID, w.ID)
+	require.NoError(t, s.CreateSubscription(t.Context(), sub, webhook.Quota{}))
+	got, err := s.Subscription(t.Context(), sub.OrganizationID, sub.ID)
 	require.NoError(t, err)
 	return got
 }
@@ -138,23 +138,23 @@ func TestSealedDatabaseHasNoSecrets(t *testing.T) {
 	ctx, now := t.Context(), time.Now()
 	for _, keys := range [][]string{nil, {"a"}} {
 		s := openSealed(t, filepath.Join(t.TempDir(), "webhooks.db"), keys...)
-		w := create(t, s, secretWebhook("org"))
-		w.Name = "More Orders"
-		require.NoError(t, s.UpdateWebhook(ctx, w, webhook.Quota{}))
+		sub := create(t, s, secretSubscription("org"))
+		sub.Name = "More Orders"
+		require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}))
 		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{OrganizationID: "org", ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
 		require.NoError(t, err)
 		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
 		require.NoError(t, err)
 		require.Len(t, tasks, 1)
 		_, err = s.Settle(ctx, now, []webhook.Settlement{{
-			Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseWebhook: true, Attempt: &webhook.Attempt{StartedAt: now},
+			Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseSubscription: true, Attempt: &webhook.Attempt{StartedAt: now},
 		}})
 		require.NoError(t, err)
 		want := secrets
 		if keys != nil {
 			want = nil
 			for _, name := range []string{`"channel":"webhook"`, `"channel":"slack"`, `"key":"a"`} {
-				require.Contains(t, channelsOf(t, s.path, w.ID), name, "the names of channels and keys stay legible")
+				require.Contains(t, channelsOf(t, s.path, sub.ID), name, "the names of channels and keys stay legible")
 			}
 		}
 		require.Equal(t, want, secretsIn(t, s.path), "in use, with the log beside the file")
@@ -163,12 +163,12 @@ func TestSealedDatabaseHasNoSecrets(t *testing.T) {
 	}
 }
 
-// requireSealed checks an error of a webhook that was not opened.
+// requireSealed checks an error of a subscription that was not opened.
 func requireSealed(t *testing.T, err error, id, keyID string, cause error) {
 	t.Helper()
 	var sealed *sqlstore.SealedError
 	require.ErrorAs(t, err, &sealed)
-	require.Equal(t, id, sealed.WebhookID)
+	require.Equal(t, id, sealed.SubscriptionID)
 	require.Equal(t, keyID, sealed.KeyID)
 	require.Equal(t, "webhook", sealed.Channel, "the first that was not opened")
 	if cause != nil {
@@ -183,16 +183,16 @@ func requireSealed(t *testing.T, err error, id, keyID string, cause error) {
 }
 
 // What one process cannot open keeps neither it from what it can, nor others.
-func TestUnreadableWebhook(t *testing.T) {
+func TestUnreadableSubscription(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	owner := openSealed(t, path, "other")
-	unreadable := create(t, owner, secretWebhook("org"))
+	unreadable := create(t, owner, secretSubscription("org"))
 	for _, keys := range [][]string{nil, {"a"}} {
 		s := openSealed(t, path, keys...)
-		readable := create(t, s, secretWebhook("org"))
-		_, err := s.Webhook(ctx, "org", unreadable.ID)
+		readable := create(t, s, secretSubscription("org"))
+		_, err := s.Subscription(ctx, "org", unreadable.ID)
 		if keys == nil {
 			requireSealed(t, err, unreadable.ID, "other", nil)
 			require.ErrorContains(t, err, "without a Config.Sealer")
@@ -200,11 +200,11 @@ func TestUnreadableWebhook(t *testing.T) {
 			requireSealed(t, err, unreadable.ID, "other", seal.ErrUnknownKey)
 		}
 
-		list, err := s.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: "org"})
+		list, err := s.Subscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: "org"})
 		require.NoError(t, err)
-		byID := make(map[string]*webhook.Webhook)
-		for _, w := range list {
-			byID[w.ID] = w
+		byID := make(map[string]*webhook.Subscription)
+		for _, sub := range list {
+			byID[sub.ID] = sub
 		}
 		require.Equal(t, readable, byID[readable.ID], "others are listed as ever")
 		want := unreadable.Clone()
@@ -217,8 +217,8 @@ func TestUnreadableWebhook(t *testing.T) {
 		e := webhook.NewEvent{OrganizationID: "org", ID: "evt_" + strings.Join(keys, ""), Type: "a.b", Payload: []byte(`{}`)}
 		_, err = s.Enqueue(ctx, now, []webhook.NewEvent{e}, nil)
 		require.NoError(t, err)
-		require.NoError(t, s.DeleteWebhook(ctx, "org", readable.ID, 0))
-		deliveries, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: "org", EventID: e.ID, WebhookID: unreadable.ID})
+		require.NoError(t, s.DeleteSubscription(ctx, "org", readable.ID, 0))
+		deliveries, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: "org", EventID: e.ID, SubscriptionID: unreadable.ID})
 		require.NoError(t, err)
 		require.Len(t, deliveries, len(unreadable.Channels), "events are kept for it")
 	}
@@ -226,27 +226,27 @@ func TestUnreadableWebhook(t *testing.T) {
 	s := openSealed(t, path, "a")
 	stale := unreadable.Clone()
 	stale.Revision--
-	require.ErrorIs(t, s.UpdateWebhook(ctx, stale, webhook.Quota{}), webhook.ErrConflict)
+	require.ErrorIs(t, s.UpdateSubscription(ctx, stale, webhook.Quota{}), webhook.ErrConflict)
 
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
 	require.NoError(t, err)
 	refused, err := s.Settle(ctx, now, []webhook.Settlement{{
-		Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseWebhook: true, Revision: unreadable.Revision,
+		Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseSubscription: true, Revision: unreadable.Revision,
 		Attempt: &webhook.Attempt{StartedAt: now},
 	}})
-	require.NoError(t, err, "a verdict can pause it")
+	require.NoError(t, err, "a result can pause it")
 	require.Empty(t, refused)
-	paused, err := owner.Webhook(ctx, "org", unreadable.ID)
+	paused, err := owner.Subscription(ctx, "org", unreadable.ID)
 	require.NoError(t, err)
 	require.True(t, paused.Paused)
 	require.Equal(t, unreadable.Revision+1, paused.Revision)
 	require.Equal(t, unreadable.Channels, paused.Channels, "and keeps what is sealed")
 
-	require.NoError(t, s.UpdateWebhook(ctx, paused, webhook.Quota{}), "giving it all of its configs again makes it readable")
-	got, err := s.Webhook(ctx, "org", unreadable.ID)
+	require.NoError(t, s.UpdateSubscription(ctx, paused, webhook.Quota{}), "giving it all of its configs again makes it readable")
+	got, err := s.Subscription(ctx, "org", unreadable.ID)
 	require.NoError(t, err)
 	require.Equal(t, unreadable.Channels, got.Channels)
-	require.NoError(t, owner.DeleteWebhook(ctx, "org", unreadable.ID, 0), "whoever cannot open it can delete it")
+	require.NoError(t, owner.DeleteSubscription(ctx, "org", unreadable.ID, 0), "whoever cannot open it can delete it")
 }
 
 // Who can write the database cannot have secrets sent elsewhere by copying them.
@@ -256,16 +256,16 @@ func TestSealedConfigsStayWhereTheyAre(t *testing.T) {
 	s := openSealed(t, filepath.Join(t.TempDir(), "webhooks.db"), "a")
 	const copyChannels = "UPDATE webhooks_webhooks SET channels = (SELECT channels FROM webhooks_webhooks WHERE id = ?) WHERE id = ?"
 
-	victim, thief := create(t, s, secretWebhook("org")), create(t, s, secretWebhook("org"))
+	victim, thief := create(t, s, secretSubscription("org")), create(t, s, secretSubscription("org"))
 	alter(t, s.path, copyChannels, victim.ID, thief.ID)
-	_, err := s.Webhook(ctx, "org", thief.ID)
+	_, err := s.Subscription(ctx, "org", thief.ID)
 	requireSealed(t, err, thief.ID, "a", seal.ErrOpen)
 
 	alter(t, s.path, "UPDATE webhooks_webhooks SET organization_id = 'thieves' WHERE id = ?", victim.ID)
-	_, err = s.Webhook(ctx, "thieves", victim.ID)
+	_, err = s.Subscription(ctx, "thieves", victim.ID)
 	requireSealed(t, err, victim.ID, "a", seal.ErrOpen)
 	alter(t, s.path, "UPDATE webhooks_webhooks SET organization_id = 'org' WHERE id = ?", victim.ID)
-	_, err = s.Webhook(ctx, "org", victim.ID)
+	_, err = s.Subscription(ctx, "org", victim.ID)
 	require.NoError(t, err)
 
 	var channels []map[string]json.RawMessage
@@ -274,6 +274,6 @@ func TestSealedConfigsStayWhereTheyAre(t *testing.T) {
 	swapped, err := json.Marshal(channels)
 	require.NoError(t, err)
 	alter(t, s.path, "UPDATE webhooks_webhooks SET channels = ? WHERE id = ?", string(swapped), victim.ID)
-	_, err = s.Webhook(ctx, "org", victim.ID)
+	_, err = s.Subscription(ctx, "org", victim.ID)
 	requireSealed(t, err, victim.ID, "a", seal.ErrOpen)
 }

@@ -36,21 +36,21 @@ func namedChannel(t *testing.T, sent chan<- sentTo) *channel.Registry {
 	return channels
 }
 
-// watchedStore says when a webhook was not read.
+// watchedStore says when a subscription was not read.
 type watchedStore struct {
 	*stored
 	unread chan<- error
 }
 
-func (s watchedStore) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
-	w, err := s.stored.Webhook(ctx, organizationID, id)
+func (s watchedStore) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+	sub, err := s.stored.Subscription(ctx, organizationID, id)
 	if err != nil {
 		select {
 		case s.unread <- err:
 		default:
 		}
 	}
-	return w, err
+	return sub, err
 }
 
 // receive waits for what comes in a moment.
@@ -75,7 +75,7 @@ func startDispatcher(t *testing.T, d *webhook.Dispatcher) (stop func()) {
 	}
 }
 
-// A process without the key of one webhook delivers to the others, and leaves
+// A process without the key of one subscription delivers to the others, and leaves
 // what it cannot deliver for when the key is there.
 func TestMissingKeyLosesNothing(t *testing.T) {
 	t.Parallel()
@@ -89,7 +89,7 @@ func TestMissingKeyLosesNothing(t *testing.T) {
 	for _, name := range []string{"old", "new"} {
 		d, err := webhook.New(openSealed(t, path, name), config)
 		require.NoError(t, err)
-		require.NoError(t, d.CreateWebhook(ctx, &webhook.Webhook{
+		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{
 			Name: name, EventTypes: []event.Pattern{"*"},
 			Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]string{"name": name})},
 		}))

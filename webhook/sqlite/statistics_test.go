@@ -12,9 +12,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// No query shows the figures of a deleted webhook, so they must not stay in the
+// No query shows the figures of a deleted subscription, so they must not stay in the
 // file either.
-func TestPruneRemovesFiguresOfDeletedWebhooks(t *testing.T) {
+func TestPruneRemovesFiguresOfDeletedSubscriptions(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
@@ -29,9 +29,9 @@ func TestPruneRemovesFiguresOfDeletedWebhooks(t *testing.T) {
 		return n
 	}
 
-	gone, stays := newWebhook(), newWebhook()
-	require.NoError(t, s.CreateWebhook(ctx, gone, webhook.Quota{}))
-	require.NoError(t, s.CreateWebhook(ctx, stays, webhook.Quota{}))
+	gone, stays := newSubscription(), newSubscription()
+	require.NoError(t, s.CreateSubscription(ctx, gone, webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, stays, webhook.Quota{}))
 	const hours = 5
 	for n := range hours {
 		at := now.Add(time.Duration(n) * time.Hour)
@@ -46,7 +46,7 @@ func TestPruneRemovesFiguresOfDeletedWebhooks(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2*hours, stored())
-	require.NoError(t, s.DeleteWebhook(ctx, "", gone.ID, 0))
+	require.NoError(t, s.DeleteSubscription(ctx, "", gone.ID, 0))
 	_, err = s.Prune(ctx, now, webhook.PruneRequest{Limit: 2})
 	require.NoError(t, err)
 	require.Equal(t, hours, stored())

@@ -98,7 +98,7 @@ func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64, 
 		return nil, err
 	}
 	slices.SortStableFunc(found, func(a, b due) int {
-		return cmp.Or(cmp.Compare(a.endpointID, b.endpointID), cmp.Compare(min(a.task.Tries, 1), min(b.task.Tries, 1)),
+		return cmp.Or(cmp.Compare(a.endpointID, b.endpointID), cmp.Compare(min(a.task.AttemptsSinceQueued, 1), min(b.task.AttemptsSinceQueued, 1)),
 			cmp.Compare(a.at, b.at), cmp.Compare(a.task.DeliveryID, b.task.DeliveryID))
 	})
 	return found[:min(limit, len(found))], nil
@@ -126,7 +126,7 @@ func (s *Store) complete(ctx context.Context, q Tx, c *claiming) error {
 func (s *Store) findSkipped(ctx context.Context, q Tx, c *claiming) error {
 	rows := make([]any, 0, 2*len(c.request.Skip))
 	for _, e := range c.request.Skip {
-		rows = append(rows, e.WebhookID, e.Channel)
+		rows = append(rows, e.SubscriptionID, e.Channel)
 	}
 	err := s.x.dialect.queryBatch(ctx, q, s.claim.endpoints, rows, nil, func(row scanner) error {
 		var id int64
@@ -171,7 +171,7 @@ func (s *Store) ownersOf(ctx context.Context, q Tx, found []due) (map[int64]*own
 	err := collect(ctx, q, func(row scanner) error {
 		var id int64
 		o := &owner{}
-		err := row.Scan(&id, &o.organizationID, &o.endpoint.WebhookID, &o.endpoint.Channel, &o.revision)
+		err := row.Scan(&id, &o.organizationID, &o.endpoint.SubscriptionID, &o.endpoint.Channel, &o.revision)
 		owners[id] = o
 		return err
 	}, s.claim.owners, s.x.dialect.ints(ids))
@@ -182,7 +182,7 @@ func scanDue(row scanner) (due, error) {
 	var d due
 	var id, queuedAt, state, startedAt int64
 	t := &d.task
-	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.Tries, &t.Attempts, &queuedAt, (*[]byte)(&t.Progress),
+	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.AttemptsSinceQueued, &t.Attempts, &queuedAt, (*[]byte)(&t.Progress),
 		&state, &t.Lost, &startedAt, &t.EventID, &t.EventType, &t.Payload)
 	t.DeliveryID, t.QueuedAt = webhook.DeliveryID(id), moment(queuedAt)
 	if state == stateInFlight && (t.Lost == 0 || startedAt > 0) {

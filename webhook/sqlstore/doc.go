@@ -1,4 +1,4 @@
-// Package sqlstore keeps webhooks, events and deliveries in an SQL database: a
+// Package sqlstore keeps subscriptions, events and deliveries in an SQL database: a
 // durable [webhook.Store] over any *sql.DB. It imports no driver. Package
 // webhook/sqlite opens SQLite the right way with one call; use New directly to
 // put the tables into a database handle that the service has already.
@@ -8,11 +8,11 @@
 // Every name begins with the prefix that Config.TablePrefix chooses.
 //
 //	meta        SQLite only, one row: the next id
-//	webhooks    the subscriptions, event types and channels as JSON, see Secrets
+//	subscriptions    the subscriptions, event types and channels as JSON, see Secrets
 //	endpoints   one row for each channel of each webhook: active, paused or deleted
 //	routes      one row for each webhook: what says where its events go, and
 //	            nothing of the configs of its channels
-//	organizations  how often a webhook of each was changed
+//	organizations  how often a subscription of each was changed
 //	events      the envelopes, once each, however many receive them
 //	deliveries  one event on its way to one endpoint, with its history
 //	blocks      which endpoints have deliveries in which range of ids
@@ -36,8 +36,8 @@
 // What it costs depends on the number of endpoints with unfinished deliveries,
 // not on the number of deliveries.
 //
-// Whether a delivery is held, or cancelled because its webhook is gone, follows
-// from the row of its endpoint. So pausing or deleting a webhook costs the same
+// Whether a delivery is held, or cancelled because its subscription is gone, follows
+// from the row of its endpoint. So pausing or deleting a subscription costs the same
 // with one delivery and with a million.
 //
 // Events and deliveries take their ids from one sequence, an event before its
@@ -45,18 +45,18 @@
 // need no index. PostgreSQL hands ids out in spans, so that no transaction waits
 // for another one to commit.
 //
-// Every change of a webhook raises the version of its organization, holds on to
-// that row until it commits, and notes the version in the webhook's route. So the
+// Every change of a subscription raises the version of its organization, holds on to
+// that row until it commits, and notes the version in the subscription's route. So the
 // routes above a version are what changed after it. Each process keeps the routes
 // of the organizations that emitted last, 128 MiB of them. An Enqueue reads the
 // versions of its organizations in its own transaction, with the statement that
-// gives it ids, and the routes that changed: most often none. So a webhook is
+// gives it ids, and the routes that changed: most often none. So a subscription is
 // matched from the moment it is committed, and a change costs those who emit for
 // its organization one row, and others nothing. In a transaction of the caller's
-// that has an older snapshot, an event goes to the webhooks as the snapshot has
+// that has an older snapshot, an event goes to the subscriptions as the snapshot has
 // them, or as this process knows that they have become since.
 //
-// The route of a deleted webhook stays for the next 256 changes of its
+// The route of a deleted subscription stays for the next 256 changes of its
 // organization. A process that has not followed for longer, or does not have the
 // organization in memory, reads all its routes, in pages of 500 and before the
 // transaction of its Enqueue, which then need not hold up others.
@@ -67,18 +67,18 @@
 // Without Config.Sealer they are stored as they are: a person who reads the database,
 // a replica or a backup reads the secrets. With one, such as package
 // webhook/seal has, the configs of each channel are encrypted, whole, so that no
-// field is forgotten. The names of webhooks and channels, event types, events
+// field is forgotten. The names of subscriptions and channels, event types, events
 // and what endpoints answered stay legible. What is sealed for one channel of
-// one webhook cannot be opened as that of another. It is protection from those
-// who read the database: a person who can write to it can replace a webhook's configs by
+// one subscription cannot be opened as that of another. It is protection from those
+// who read the database: a person who can write to it can replace a subscription's configs by
 // others, or by earlier ones.
 //
-// A process that cannot open a webhook, because it lacks the Sealer or the key,
+// A process that cannot open a subscription, because it lacks the Sealer or the key,
 // goes on with all others. [Store.Webhook] says which key it lacks, with a
-// [SealedError], and [Store.Webhooks] lists the webhook with configs null. Events
+// [SealedError], and [Store.Webhooks] lists the subscription with configs null. Events
 // are stored for it, and the Dispatcher leaves its deliveries to processes that
 // can open it: they wait, and nothing is lost. If the key itself is lost, update
-// the webhook, with the revision that the list has, or delete it and create it
+// the subscription, with the revision that the list has, or delete it and create it
 // anew.
 //
 // To begin, give all processes the Sealer, then call [Store.Reseal]. Configs in
@@ -102,12 +102,12 @@
 // batch of writes touch one page for each endpoint in it: measured on SQLite,
 // twice the cost of a delivery at ten endpoints, three times at a hundred.
 // Instead the table blocks notes which endpoints occur in each range of 16384
-// ids. A query by webhook or organization visits only the ranges that have
+// ids. A query by subscription or organization visits only the ranges that have
 // something to find, the newest first, and reads those in order. Dead and
 // unfinished deliveries are found by partial indexes of their own.
 //
 // Statistics are no query over deliveries: each settlement adds what it records
-// to a row for the endpoint and the hour, once for all verdicts of the call. In
+// to a row for the endpoint and the hour, once for all results of the call. In
 // PostgreSQL an hour has several such rows, and a process writes to one of them,
 // so that processes do not wait for each other. Only unfinished deliveries are
 // counted one by one, in their index.

@@ -45,9 +45,9 @@ func newEnqueueStatements(x expander) enqueueStatements {
 
 // enqueuing is one call of Enqueue.
 type enqueuing struct {
-	now    int64
-	events []webhook.NewEvent
-	offer  *webhook.Offer
+	now      int64
+	events   []webhook.NewEvent
+	prefetch *webhook.Prefetch
 
 	// callers says that the transaction is the caller's.
 	callers bool
@@ -66,8 +66,8 @@ type enqueuing struct {
 	blocks      map[block]struct{} // new ones, to be remembered once they are committed
 }
 
-func newEnqueuing(now time.Time, events []webhook.NewEvent, offer *webhook.Offer) *enqueuing {
-	e := &enqueuing{now: micros(now), events: events, offer: offer}
+func newEnqueuing(now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) *enqueuing {
+	e := &enqueuing{now: micros(now), events: events, prefetch: prefetch}
 	seen := make(map[string]bool)
 	for i := range events {
 		if id := events[i].OrganizationID; !seen[id] {
@@ -79,11 +79,11 @@ func newEnqueuing(now time.Time, events []webhook.NewEvent, offer *webhook.Offer
 }
 
 // Enqueue implements [webhook.Queue].
-func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
 	if len(events) == 0 {
 		return nil, ctx.Err()
 	}
-	e := newEnqueuing(now, events, offer)
+	e := newEnqueuing(now, events, prefetch)
 	for e.loads = 0; ; e.loads++ {
 		err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.enqueueIn(ctx, q, e) })
 		if err == nil {
@@ -242,10 +242,10 @@ func (s *Store) insertEvents(ctx context.Context, q Tx, e *enqueuing) error {
 
 func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error {
 	e.tasks, e.endpointIDs, e.blocks = nil, nil, make(map[block]struct{})
-	var pending, offered, blocks []any
+	var pending, prefetched, blocks []any
 	var until int64
-	if e.offer != nil {
-		until = micros(e.offer.Until)
+	if e.prefetch != nil {
+		until = micros(e.prefetch.Until)
 	}
 	ids := e.deliveryIDs
 	for i, eventID := range e.ids {
@@ -257,13 +257,13 @@ func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error 
 		for j := range e.targets[i] {
 			target := &e.targets[i][j]
 			id, endpointID := mine[j], target.EndpointID
-			if e.offer != nil && !target.Paused && e.offer.Accept(e.events[i].OrganizationID, target.Endpoint) {
+			if e.prefetch != nil && !target.Paused && e.prefetch.Take(e.events[i].OrganizationID, target.Endpoint) {
 				if e.tasks == nil { // who takes one mostly takes all
 					e.tasks = make([]webhook.Task, 0, len(e.deliveryIDs))
 					e.endpointIDs = make([]int64, 0, len(e.deliveryIDs))
-					offered = make([]any, 0, len(e.deliveryIDs)*len(s.enqueue.deliveries.columns))
+					prefetched = make([]any, 0, len(e.deliveryIDs)*len(s.enqueue.deliveries.columns))
 				}
-				offered = append(offered, id, eventID, endpointID)
+				prefetched = append(prefetched, id, eventID, endpointID)
 				e.tasks = append(e.tasks, e.task(i, id, target, until))
 				e.endpointIDs = append(e.endpointIDs, endpointID)
 			} else {
@@ -277,7 +277,7 @@ func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error 
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, pending, []any{int64(statePending), e.now, int64(0)}); err != nil {
 		return err
 	}
-	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, offered, []any{int64(stateInFlight), until, int64(1)}); err != nil {
+	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, prefetched, []any{int64(stateInFlight), until, int64(1)}); err != nil {
 		return err
 	}
 	for b := range e.blocks {
@@ -288,7 +288,7 @@ func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error 
 	}
 	// Whoever makes an offer is at work, and looks for more when it is done.
 	// Without one, somebody has to be told.
-	if e.offer == nil && len(pending) > 0 && s.enqueue.notify != "" {
+	if e.prefetch == nil && len(pending) > 0 && s.enqueue.notify != "" {
 		return collect(ctx, q, func(scanner) error { return nil }, s.enqueue.notify)
 	}
 	return nil

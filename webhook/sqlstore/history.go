@@ -65,7 +65,7 @@ func scanDelivery(rows scanner) (webhook.Delivery, error) {
 	var id, at, createdAt int64
 	var state, endpointState int
 	var history []byte
-	err := rows.Scan(&id, &d.OrganizationID, &d.EventID, &d.EventType, &d.WebhookID, &d.Channel,
+	err := rows.Scan(&id, &d.OrganizationID, &d.EventID, &d.EventType, &d.SubscriptionID, &d.Channel,
 		&state, &endpointState, &at, &createdAt, &history)
 	if err != nil {
 		return d, err
@@ -97,7 +97,7 @@ func reported(state, endpointState int) webhook.Status {
 	case endpointState == endpointDeleted:
 		return webhook.StatusCancelled
 	case endpointState == endpointPaused:
-		return webhook.StatusHeld
+		return webhook.StatusPaused
 	case state == stateInFlight:
 		return webhook.StatusInFlight
 	default:
@@ -121,7 +121,7 @@ func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string
 // standing is what Replay and Cancel decide on.
 type standing struct {
 	status webhook.Status
-	// endpointID is the endpoint that the delivery's webhook now has for the
+	// endpointID is the endpoint that the delivery's subscription now has for the
 	// channel, 0 if there is none. It may be another than the delivery's, when
 	// the channel was removed and added again.
 	endpointID int64
@@ -146,7 +146,7 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 		case err != nil:
 			return err
 		case !d.status.Settled():
-			return webhook.ErrState
+			return webhook.ErrWrongStatus
 		case d.endpointID == 0:
 			return webhook.ErrNotFound
 		}
@@ -167,7 +167,7 @@ func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string
 		case err != nil:
 			return err
 		case d.status.Settled():
-			return webhook.ErrState
+			return webhook.ErrWrongStatus
 		}
 		if _, err := q.Exec(ctx, s.history.cancel, micros(now), int64(id)); err != nil {
 			return err

@@ -58,7 +58,7 @@ func (l *leases) known(settlements []webhook.Settlement) (endpointIDs, unknown [
 	return endpointIDs, unknown
 }
 
-// count counts verdicts that were accepted. What another store has handed out
+// count counts results that were accepted. What another store has handed out
 // is looked up.
 func (s *Store) count(ctx context.Context, q Tx, settlements []webhook.Settlement) (tally, error) {
 	endpointIDs, unknown := s.leases.known(settlements)

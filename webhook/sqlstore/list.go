@@ -54,8 +54,8 @@ func newListing(q webhook.DeliveryQuery) *listing {
 	if q.EventType != "" {
 		l.filter.add(`e.type = ?`, q.EventType)
 	}
-	if q.WebhookID != "" {
-		l.filter.add(`p.webhook_id = ?`, q.WebhookID)
+	if q.SubscriptionID != "" {
+		l.filter.add(`p.webhook_id = ?`, q.SubscriptionID)
 	}
 	if q.Status != "" {
 		condition, ok := statusConditions[q.Status]
@@ -78,7 +78,7 @@ func newListing(q webhook.DeliveryQuery) *listing {
 var statusConditions = map[webhook.Status]string{
 	webhook.StatusPending:   `d.state = 0 AND p.state = 0`,
 	webhook.StatusInFlight:  `d.state = 1 AND p.state = 0`,
-	webhook.StatusHeld:      `d.state < 2 AND p.state = 1`,
+	webhook.StatusPaused:    `d.state < 2 AND p.state = 1`,
 	webhook.StatusSucceeded: `d.state = 2`,
 	webhook.StatusDead:      `d.state = 3`,
 	webhook.StatusCancelled: `(d.state = 4 OR d.state < 2 AND p.state = 2)`,
@@ -159,15 +159,15 @@ func (s *Store) listBlocks(ctx context.Context, l *listing) error {
 	return nil
 }
 
-// endpointsOf returns the endpoints of the query's organization and webhook,
+// endpointsOf returns the endpoints of the query's organization and subscription,
 // those that were deleted too.
 func (s *Store) endpointsOf(ctx context.Context, l *listing) ([]int64, error) {
 	var ids []int64
 	err := collect(ctx, s.read, func(rows scanner) error {
 		var id int64
-		var webhookID string
-		err := rows.Scan(&id, &webhookID)
-		if l.query.WebhookID == "" || l.query.WebhookID == webhookID {
+		var subscriptionID string
+		err := rows.Scan(&id, &subscriptionID)
+		if l.query.SubscriptionID == "" || l.query.SubscriptionID == subscriptionID {
 			ids = append(ids, id)
 		}
 		return err

@@ -50,7 +50,7 @@ func newPruneStatements(x expander) pruneStatements {
 	}
 }
 
-// Prune implements [webhook.History]. Deliveries of deleted webhooks are settled,
+// Prune implements [webhook.History]. Deliveries of deleted subscriptions are settled,
 // and figures removed, in transactions of r.Limit rows.
 func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest) (int, error) {
 	if r.Limit < 1 {
@@ -100,7 +100,7 @@ type pruning struct {
 
 func (p *pruning) left() int { return p.request.Limit - p.removed }
 
-// pruneDeleted settles the deliveries of deleted webhooks, and removes their
+// pruneDeleted settles the deliveries of deleted subscriptions, and removes their
 // figures.
 func (s *Store) pruneDeleted(ctx context.Context, now int64, limit int) error {
 	var ids []int64

@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// resealPage is how many webhooks Reseal reads at a time, and so the most that
+// resealPage is how many subscriptions Reseal reads at a time, and so the most that
 // it rewrites in a transaction.
 const resealPage = 50
 
-// maxResealErrors bounds how many webhooks the error of Reseal names.
+// maxResealErrors bounds how many subscriptions the error of Reseal names.
 const maxResealErrors = 10
 
 type resealStatements struct {
@@ -20,23 +20,23 @@ type resealStatements struct {
 
 func newResealStatements(x expander) resealStatements {
 	return resealStatements{
-		page: x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE id > ? ORDER BY id LIMIT ?`),
-		// The revision stays: what the webhook says has not changed. Nobody
+		page: x.sql(`SELECT ` + subscriptionColumns + ` FROM {p}webhooks WHERE id > ? ORDER BY id LIMIT ?`),
+		// The revision stays: what the subscription says has not changed. Nobody
 		// else's change is lost, because the text must be the one that was read.
 		swap: x.sql(`UPDATE {p}webhooks SET channels = ? WHERE id = ? AND organization_id = ? AND channels = ?`),
 	}
 }
 
 // Reseal seals the configs that are stored in clear, and seals those again whose
-// key is not the one of Config.Sealer. It returns how many webhooks it rewrote.
+// key is not the one of Config.Sealer. It returns how many subscriptions it rewrote.
 // After it has returned without an error, no stored configs need another key,
 // unless a process with another configuration wrote some meanwhile.
 //
 // It works in small transactions, beside whatever else goes on in this process
 // and others, and can be cut short and called again: what is done stays done. To
-// those who read the webhooks nothing changes, not their revisions either.
+// those who read the subscriptions nothing changes, not their revisions either.
 //
-// A webhook that cannot be opened is passed over. The error names ten of them at
+// A subscription that cannot be opened is passed over. The error names ten of them at
 // most, each as a [SealedError].
 func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 	if s.sealer == nil {
@@ -59,7 +59,7 @@ func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 		after = p.last
 	}
 	if more := len(unreadable) - maxResealErrors; more > 0 {
-		unreadable = append(unreadable[:maxResealErrors], fmt.Errorf("sqlstore: and %d more webhooks", more))
+		unreadable = append(unreadable[:maxResealErrors], fmt.Errorf("sqlstore: and %d more subscriptions", more))
 	}
 	return resealed, errors.Join(unreadable...)
 }
@@ -67,15 +67,15 @@ func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 // resealedPage is what became of one page of webhooks.
 type resealedPage struct {
 	resealed   int
-	overtaken  bool // somebody else changed a webhook after it was read
+	overtaken  bool // somebody else changed a subscription after it was read
 	unreadable []error
 	last       string // the id that the page ends with, empty after the last page
 }
 
 func (s *Store) resealAfter(ctx context.Context, after string) (p resealedPage, err error) {
-	var stale []*storedWebhook
+	var stale []*storedSubscription
 	err = collect(ctx, s.read, func(rows scanner) error {
-		w, err := scanWebhook(rows)
+		w, err := scanSubscription(rows)
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (s *Store) resealAfter(ctx context.Context, after string) (p resealedPage, 
 			p.unreadable = append(p.unreadable, err)
 			continue
 		}
-		channels, err := s.encodeChannels(ctx, &w.Webhook)
+		channels, err := s.encodeChannels(ctx, &w.Subscription)
 		if err != nil {
 			return p, err
 		}
@@ -123,6 +123,6 @@ func (s *Store) resealAfter(ctx context.Context, after string) (p resealedPage, 
 }
 
 // isCurrent reports whether all configs are sealed with the Sealer's key.
-func (s *Store) isCurrent(w *storedWebhook) bool {
+func (s *Store) isCurrent(w *storedSubscription) bool {
 	return !slices.ContainsFunc(w.sealed, func(c *sealedConfigs) bool { return c == nil || c.Key != s.sealer.KeyID() })
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
-// Every change of a webhook takes the next version of its organization, and
+// Every change of a subscription takes the next version of its organization, and
 // holds on to the organization's row until it commits. So versions are committed
 // in their order and without a gap, and the row of a route has the version of
 // its last change: the routes above a version are what changed since.
 //
-// A deleted webhook leaves a row for the next changesKept changes. A process that knows
+// A deleted subscription leaves a row for the next changesKept changes. A process that knows
 // an older version cannot tell what is gone, and reads all routes again.
 const changesKept = 256
 
@@ -252,24 +252,24 @@ func scanRoute(row scanner, version *int64) (match.Route, error) {
 	if err := row.Scan(version, &id, &createdAt, &revision, &paused, &deleted, &eventTypes, &endpoints); err != nil {
 		return match.Route{}, err
 	}
-	r := match.Route{At: webhook.WebhookCursor{CreatedAt: moment(createdAt), ID: id}}
+	r := match.Route{At: webhook.SubscriptionCursor{CreatedAt: moment(createdAt), ID: id}}
 	if deleted != 0 {
 		return r, nil
 	}
 	var routed []routedEndpoint
 	if err := errors.Join(json.Unmarshal(eventTypes, &r.EventTypes), json.Unmarshal(endpoints, &routed)); err != nil {
-		return r, fmt.Errorf("sqlstore: the route of webhook %s: %w", id, err)
+		return r, fmt.Errorf("sqlstore: the route of subscription %s: %w", id, err)
 	}
 	for _, e := range routed {
 		r.Targets = append(r.Targets, match.Target{
-			Endpoint:   webhook.Endpoint{WebhookID: id, Channel: e.Channel},
+			Endpoint:   webhook.Endpoint{SubscriptionID: id, Channel: e.Channel},
 			EndpointID: e.ID, Revision: revision, Paused: paused != 0,
 		})
 	}
 	return r, nil
 }
 
-// raise gives a change of one of the organization's webhooks its version. No
+// raise gives a change of one of the organization's subscriptions its version. No
 // other change of them goes on before this one has ended.
 func (s *Store) raise(ctx context.Context, q Tx, organizationID string) (version int64, err error) {
 	_, err = one(ctx, q, s.routing.raise, []any{organizationID}, []any{&version})

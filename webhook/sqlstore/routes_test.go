@@ -17,7 +17,7 @@ import (
 func routesOf(id string, version int64, bytes int) *routes {
 	var table *match.Table
 	return &routes{organizationID: id, version: version, table: table.With(match.Route{
-		At:         webhook.WebhookCursor{CreatedAt: time.Unix(1, 0), ID: "wh_" + id},
+		At:         webhook.SubscriptionCursor{CreatedAt: time.Unix(1, 0), ID: "wh_" + id},
 		EventTypes: []event.Pattern{event.Pattern(make([]byte, bytes))},
 		Targets:    make([]match.Target, 1),
 	})}

@@ -25,12 +25,12 @@ type Sealer interface {
 	Open(ctx context.Context, keyID string, sealed, additionalData []byte) ([]byte, error)
 }
 
-// SealedError says that a webhook cannot be read, because the configs of one of
+// SealedError says that a subscription cannot be read, because the configs of one of
 // its channels are sealed and were not opened: the key is missing, for one. With
 // the key, it can be read again.
 type SealedError struct {
-	WebhookID string
-	// Channel is the channel's key: see [webhook.Webhook.ChannelKeys].
+	SubscriptionID string
+	// Channel is the channel's key: see [webhook.Subscription.ChannelKeys].
 	Channel string
 	// KeyID names the key that is needed.
 	KeyID string
@@ -38,10 +38,10 @@ type SealedError struct {
 	Err error
 }
 
-// Error names the webhook, the channel and the key.
+// Error names the subscription, the channel and the key.
 func (e *SealedError) Error() string {
-	return fmt.Sprintf("sqlstore: webhook %s: the configs of its channel %q are sealed with the key %q: %v",
-		e.WebhookID, e.Channel, e.KeyID, e.Err)
+	return fmt.Sprintf("sqlstore: subscription %s: the configs of its channel %q are sealed with the key %q: %v",
+		e.SubscriptionID, e.Channel, e.KeyID, e.Err)
 }
 
 // Unwrap returns Err.
@@ -49,9 +49,9 @@ func (e *SealedError) Unwrap() error { return e.Err }
 
 var errNoSealer = errors.New("they cannot be opened without a Config.Sealer")
 
-// storedWebhook is a webhook as its row has it, perhaps with sealed configs.
-type storedWebhook struct {
-	webhook.Webhook // with the configs that are in clear
+// storedSubscription is a subscription as its row has it, perhaps with sealed configs.
+type storedSubscription struct {
+	webhook.Subscription // with the configs that are in clear
 
 	channels []byte           // the row's JSON
 	sealed   []*sealedConfigs // by channel; nil: in clear
@@ -70,10 +70,10 @@ type sealedConfigs struct {
 	Data []byte `json:"data"`
 }
 
-func (w *storedWebhook) decodeChannels() error {
+func (w *storedSubscription) decodeChannels() error {
 	var channels []storedChannel
 	if err := json.Unmarshal(w.channels, &channels); err != nil {
-		return fmt.Errorf("sqlstore: webhook %s: its channels: %w", w.ID, err)
+		return fmt.Errorf("sqlstore: subscription %s: its channels: %w", w.ID, err)
 	}
 	for _, c := range channels {
 		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: c.Channel, Configs: c.Configs})
@@ -82,9 +82,9 @@ func (w *storedWebhook) decodeChannels() error {
 	return nil
 }
 
-// open opens the webhook's configs. Those that it cannot open are null, and the
+// open opens the subscription's configs. Those that it cannot open are null, and the
 // error is that of the first of them.
-func (s *Store) open(ctx context.Context, w *storedWebhook) (first error) {
+func (s *Store) open(ctx context.Context, w *storedSubscription) (first error) {
 	keys := w.ChannelKeys()
 	for i, sealed := range w.sealed {
 		if sealed == nil {
@@ -92,12 +92,12 @@ func (s *Store) open(ctx context.Context, w *storedWebhook) (first error) {
 		}
 		configs, err := []byte(nil), errNoSealer
 		if s.sealer != nil {
-			configs, err = s.sealer.Open(ctx, sealed.Key, sealed.Data, sealedFor(&w.Webhook, keys[i]))
+			configs, err = s.sealer.Open(ctx, sealed.Key, sealed.Data, sealedFor(&w.Subscription, keys[i]))
 		}
 		if err != nil {
 			configs = []byte("null")
 			if first == nil {
-				first = &SealedError{WebhookID: w.ID, Channel: keys[i], KeyID: sealed.Key, Err: err}
+				first = &SealedError{SubscriptionID: w.ID, Channel: keys[i], KeyID: sealed.Key, Err: err}
 			}
 		}
 		w.Channels[i].Configs = configs
@@ -105,12 +105,12 @@ func (s *Store) open(ctx context.Context, w *storedWebhook) (first error) {
 	return first
 }
 
-// encodeChannels returns the JSON of the webhook's channels, with the configs
+// encodeChannels returns the JSON of the subscription's channels, with the configs
 // sealed if there is a Sealer.
-func (s *Store) encodeChannels(ctx context.Context, w *webhook.Webhook) (string, error) {
-	keys := w.ChannelKeys()
-	channels := make([]storedChannel, len(w.Channels))
-	for i, c := range w.Channels {
+func (s *Store) encodeChannels(ctx context.Context, sub *webhook.Subscription) (string, error) {
+	keys := sub.ChannelKeys()
+	channels := make([]storedChannel, len(sub.Channels))
+	for i, c := range sub.Channels {
 		configs, err := json.Marshal(c.Configs)
 		if err != nil {
 			return "", fmt.Errorf("sqlstore: a channel's configs must be JSON: %w", err)
@@ -119,9 +119,9 @@ func (s *Store) encodeChannels(ctx context.Context, w *webhook.Webhook) (string,
 		if s.sealer == nil {
 			continue
 		}
-		data, err := s.sealer.Seal(ctx, configs, sealedFor(w, keys[i]))
+		data, err := s.sealer.Seal(ctx, configs, sealedFor(sub, keys[i]))
 		if err != nil {
-			return "", fmt.Errorf("sqlstore: sealing the configs of the channel %q of webhook %s: %w", keys[i], w.ID, err)
+			return "", fmt.Errorf("sqlstore: sealing the configs of the channel %q of subscription %s: %w", keys[i], sub.ID, err)
 		}
 		channels[i] = storedChannel{Channel: c.Channel, Sealed: &sealedConfigs{s.sealer.KeyID(), data}}
 	}
@@ -130,12 +130,12 @@ func (s *Store) encodeChannels(ctx context.Context, w *webhook.Webhook) (string,
 }
 
 // sealedFor is the additional data of a channel's configs. Whoever can write the
-// database can copy what is sealed, but not into a webhook of another
+// database can copy what is sealed, but not into a subscription of another
 // organization, nor to another channel, where it would be sent elsewhere.
 // Changing this makes all that is sealed unreadable.
-func sealedFor(w *webhook.Webhook, channelKey string) []byte {
+func sealedFor(sub *webhook.Subscription, channelKey string) []byte {
 	data := []byte("webhooks: configs of a channel")
-	for _, part := range []string{w.OrganizationID, w.ID, channelKey} {
+	for _, part := range []string{sub.OrganizationID, sub.ID, channelKey} {
 		data = append(strconv.AppendInt(append(data, ' '), int64(len(part)), 10), ':')
 		data = append(data, part...)
 	}

@@ -26,7 +26,7 @@ func newSettleStatements(x expander) settleStatements {
 	return settleStatements{
 		statistics: newStatisticsStatements(x),
 		endpoint:   x.sql(`SELECT id, endpoint_id FROM {p}deliveries WHERE id {in}`),
-		// The usual verdict has little to say, and parameters cost.
+		// The usual result has little to say, and parameters cost.
 		succeed: x.batch(`WITH v (id, token, attempt) AS ({rows})
 			UPDATE {p}deliveries AS d SET
 				state = 2, at = ?, tries = d.tries + 1, attempts = d.attempts + 1,
@@ -59,8 +59,8 @@ func newSettleStatements(x expander) settleStatements {
 	}
 }
 
-// errRefused ends a transaction that took all verdicts to be acceptable.
-var errRefused = errors.New("sqlstore: some verdicts are refused")
+// errRefused ends a transaction that took all results to be acceptable.
+var errRefused = errors.New("sqlstore: some results are refused")
 
 // Settle implements [webhook.Queue].
 func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) (refused []webhook.Lease, err error) {
@@ -95,7 +95,7 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 			lease := settlements[i].Lease
 			if held[lease] {
 				accepted = append(accepted, settlements[i])
-				delete(held, lease) // a second verdict is one too many
+				delete(held, lease) // a second result is one too many
 			} else {
 				refused = append(refused, lease)
 			}
@@ -115,14 +115,14 @@ var settledStates = map[webhook.Status]int64{
 	webhook.StatusDead:      stateDead,
 }
 
-// settleAll records the verdicts, or returns errRefused.
+// settleAll records the results, or returns errRefused.
 func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements []webhook.Settlement) error {
 	succeeded := make([]any, 0, len(settlements)*len(s.settle.succeed.columns))
 	var others []any
 	var pausing []*webhook.Settlement
 	for i := range settlements {
 		v := &settlements[i]
-		if v.PauseWebhook {
+		if v.PauseSubscription {
 			pausing = append(pausing, v)
 		}
 		if v.Status == webhook.StatusSucceeded && v.Attempt != nil && v.Progress == nil {
@@ -163,18 +163,18 @@ func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements 
 	return s.pauseOwners(ctx, q, now, pausing)
 }
 
-// pauseOwners pauses the webhooks of the deliveries, in one order, so that two
+// pauseOwners pauses the subscriptions of the deliveries, in one order, so that two
 // processes that do so wait for each other and not in a circle.
 func (s *Store) pauseOwners(ctx context.Context, q Tx, now time.Time, settlements []*webhook.Settlement) error {
 	type owner struct {
-		organizationID, webhookID string
-		revision                  int64
+		organizationID, subscriptionID string
+		revision                       int64
 	}
 	var owners []owner
 	for _, v := range settlements {
 		err := s.x.dialect.queryBatch(ctx, q, s.settle.owner, []any{int64(v.DeliveryID)}, nil, func(rows scanner) error {
 			o := owner{revision: v.Revision}
-			err := rows.Scan(&o.organizationID, &o.webhookID)
+			err := rows.Scan(&o.organizationID, &o.subscriptionID)
 			owners = append(owners, o)
 			return err
 		})
@@ -183,10 +183,10 @@ func (s *Store) pauseOwners(ctx context.Context, q Tx, now time.Time, settlement
 		}
 	}
 	slices.SortStableFunc(owners, func(a, b owner) int {
-		return cmp.Or(strings.Compare(a.organizationID, b.organizationID), strings.Compare(a.webhookID, b.webhookID))
+		return cmp.Or(strings.Compare(a.organizationID, b.organizationID), strings.Compare(a.subscriptionID, b.subscriptionID))
 	})
 	for _, o := range slices.Compact(owners) {
-		if err := s.pauseWebhook(ctx, q, o.organizationID, o.webhookID, o.revision, micros(now)); err != nil {
+		if err := s.pauseSubscription(ctx, q, o.organizationID, o.subscriptionID, o.revision, micros(now)); err != nil {
 			return err
 		}
 	}

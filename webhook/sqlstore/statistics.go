@@ -20,9 +20,9 @@ type statisticsStatements struct {
 }
 
 func newStatisticsStatements(x expander) statisticsStatements {
-	// The channels that the webhook has now, in the written order of tables.
+	// The channels that the subscription has now, in the written order of tables.
 	const endpoints = `FROM {p}endpoints p {join} {p}`
-	const ofWebhook = ` WHERE p.organization_id = ? AND p.webhook_id = ? AND p.state < 2`
+	const ofSubscription = ` WHERE p.organization_id = ? AND p.webhook_id = ? AND p.state < 2`
 	var columns []column
 	for _, name := range []string{"endpoint_id", "succeeded", "failed", "dead", "cancelled", "duration", "last_success", "last_failure", "last_failed"} {
 		columns = append(columns, column{name, integer})
@@ -44,14 +44,14 @@ func newStatisticsStatements(x expander) statisticsStatements {
 			columns...),
 		figures: x.sql(`SELECT coalesce(sum(s.succeeded), 0), coalesce(sum(s.failed), 0), coalesce(sum(s.dead), 0),
 				coalesce(sum(s.cancelled), 0), coalesce(sum(s.duration), 0), coalesce(max(s.last_success), 0)
-			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofWebhook),
+			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofSubscription),
 		failure: x.sql(`SELECT s.last_failure, s.last_failed
-			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofWebhook + `
+			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofSubscription + `
 			ORDER BY s.last_failure DESC LIMIT 1`),
-		// Pending is 0, in flight is 1. The channels of a webhook are paused all
+		// Pending is 0, in flight is 1. The channels of a subscription are paused all
 		// or none.
 		unfinished: x.sql(`SELECT count(*), coalesce(sum(d.state), 0), coalesce(max(p.state), 0)
-			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.state < 2` + ofWebhook),
+			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.state < 2` + ofSubscription),
 	}
 }
 
@@ -59,7 +59,7 @@ func newStatisticsStatements(x expander) statisticsStatements {
 func (sqliteDialect) shards() int64   { return 1 }
 func (postgresDialect) shards() int64 { return 16 }
 
-// tally counts verdicts by endpoint, so that an endpoint's figures are written
+// tally counts results by endpoint, so that an endpoint's figures are written
 // once for all that a transaction settles.
 type tally map[int64]*webhook.Statistics
 
@@ -98,7 +98,7 @@ func (s *Store) record(ctx context.Context, q Tx, now time.Time, t tally) error 
 // Statistics implements [webhook.History].
 func (s *Store) Statistics(ctx context.Context, query webhook.StatisticsQuery) (webhook.Statistics, error) {
 	f := &webhook.Statistics{}
-	found, err := one(ctx, s.read, s.subscriptions.exists, []any{query.WebhookID, query.OrganizationID}, []any{new(int64)})
+	found, err := one(ctx, s.read, s.subscriptions.exists, []any{query.SubscriptionID, query.OrganizationID}, []any{new(int64)})
 	if err == nil && !found {
 		err = webhook.ErrNotFound
 	}
@@ -121,7 +121,7 @@ func (s *Store) recorded(ctx context.Context, f *webhook.Statistics, query webho
 		f.Since = query.Since.UTC().Truncate(time.Hour)
 		since = hourOf(f.Since)
 	}
-	args := []any{since, query.OrganizationID, query.WebhookID}
+	args := []any{since, query.OrganizationID, query.SubscriptionID}
 	var duration, success, failure, failed int64
 	_, err := one(ctx, s.read, s.settle.statistics.figures, args,
 		[]any{&f.Succeeded, &f.Failed, &f.Dead, &f.Cancelled, &duration, &success})
@@ -138,7 +138,7 @@ func (s *Store) recorded(ctx context.Context, f *webhook.Statistics, query webho
 func (s *Store) unfinished(ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery) error {
 	var all, inFlight int64
 	var state int
-	_, err := one(ctx, s.read, s.settle.statistics.unfinished, []any{query.OrganizationID, query.WebhookID},
+	_, err := one(ctx, s.read, s.settle.statistics.unfinished, []any{query.OrganizationID, query.SubscriptionID},
 		[]any{&all, &inFlight, &state})
 	if state == endpointPaused {
 		f.Held = all

@@ -38,11 +38,15 @@ func TestCollisionsAreTriedAgain(t *testing.T) {
 	x, err := newExpander(PostgreSQL(), "")
 	require.NoError(t, err)
 	now := time.Now()
-	w := &webhook.Webhook{ID: "wh_1"}
+	sub := &webhook.Subscription{ID: "wh_1"}
 	for name, call := range map[string]func(ctx context.Context, s *Store) error{
-		"CreateWebhook": func(ctx context.Context, s *Store) error { return s.CreateWebhook(ctx, w.Clone(), webhook.Quota{}) },
-		"UpdateWebhook": func(ctx context.Context, s *Store) error { return s.UpdateWebhook(ctx, w.Clone(), webhook.Quota{}) },
-		"DeleteWebhook": func(ctx context.Context, s *Store) error { return s.DeleteWebhook(ctx, "", w.ID, 0) },
+		"CreateSubscription": func(ctx context.Context, s *Store) error {
+			return s.CreateSubscription(ctx, sub.Clone(), webhook.Quota{})
+		},
+		"UpdateSubscription": func(ctx context.Context, s *Store) error {
+			return s.UpdateSubscription(ctx, sub.Clone(), webhook.Quota{})
+		},
+		"DeleteSubscription": func(ctx context.Context, s *Store) error { return s.DeleteSubscription(ctx, "", sub.ID, 0) },
 		"Enqueue": func(ctx context.Context, s *Store) error {
 			_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_1"}}, nil)
 			return err
@@ -65,11 +69,11 @@ func TestCollisionsAreTriedAgain(t *testing.T) {
 		},
 		"Replay": func(ctx context.Context, s *Store) error { return s.Replay(ctx, now, "", 1) },
 		"Cancel": func(ctx context.Context, s *Store) error { return s.Cancel(ctx, now, "", 1) },
-		"BeginRequest": func(ctx context.Context, s *Store) error {
-			_, _, err := s.BeginRequest(ctx, webhook.Request{}, now)
+		"BeginIdempotent": func(ctx context.Context, s *Store) error {
+			_, _, err := s.BeginIdempotent(ctx, webhook.IdempotentRequest{}, now)
 			return err
 		},
-		"EndRequest": func(ctx context.Context, s *Store) error { return s.EndRequest(ctx, webhook.Request{}) },
+		"EndIdempotent": func(ctx context.Context, s *Store) error { return s.EndIdempotent(ctx, webhook.IdempotentRequest{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

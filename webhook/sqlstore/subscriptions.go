@@ -16,16 +16,16 @@ type subscriptionStatements struct {
 	listing                                           listingStatements
 }
 
-const webhookColumns = `id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision`
+const subscriptionColumns = `id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision`
 
 func newSubscriptionStatements(x expander) subscriptionStatements {
 	return subscriptionStatements{
-		insert: x.sql(`INSERT INTO {p}webhooks (` + webhookColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+		insert: x.sql(`INSERT INTO {p}webhooks (` + subscriptionColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
 		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?, updated_at = ?, revision = revision + 1
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
 		remove:      x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ? AND revision BETWEEN ? AND ?`),
 		exists:      x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		get:         x.sql(`SELECT ` + webhookColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		get:         x.sql(`SELECT ` + subscriptionColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
 		listing:     newListingStatements(x),
 		pause:       x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1 WHERE id = ?`),
 		endpoints:   x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
@@ -39,39 +39,39 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 	}
 }
 
-// CreateWebhook implements [webhook.Subscriptions].
-func (s *Store) CreateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
-	eventTypes, channels, err := s.encodeWebhook(ctx, w)
+// CreateSubscription implements [webhook.Subscriptions].
+func (s *Store) CreateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
+	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
 	if err != nil {
 		return err
 	}
-	err = s.change(ctx, w.OrganizationID, func(ctx context.Context, q Tx, version int64) error {
-		n, err := q.Exec(ctx, s.subscriptions.insert, w.ID, w.OrganizationID, w.Name, eventTypes, channels,
-			flag(w.Paused), micros(w.CreatedAt), micros(w.UpdatedAt), micros(w.CreatedAt))
+	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Tx, version int64) error {
+		n, err := q.Exec(ctx, s.subscriptions.insert, sub.ID, sub.OrganizationID, sub.Name, eventTypes, channels,
+			flag(sub.Paused), micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.CreatedAt))
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
 			return err
 		}
-		endpoints, more, err := s.setEndpoints(ctx, q, w, w.ChannelKeys())
+		endpoints, more, err := s.setEndpoints(ctx, q, sub, sub.ChannelKeys())
 		if err != nil {
 			return err
 		}
-		if err := s.countWebhooks(ctx, q, w.OrganizationID, 1, more, quota); err != nil {
+		if err := s.countSubscriptions(ctx, q, sub.OrganizationID, 1, more, quota); err != nil {
 			return err
 		}
-		_, err = q.Exec(ctx, s.routing.add, version, micros(w.CreatedAt), flag(w.Paused), 0, eventTypes, endpoints,
-			w.OrganizationID, w.ID, micros(w.CreatedAt))
+		_, err = q.Exec(ctx, s.routing.add, version, micros(sub.CreatedAt), flag(sub.Paused), 0, eventTypes, endpoints,
+			sub.OrganizationID, sub.ID, micros(sub.CreatedAt))
 		return err
 	})
 	if err == nil {
-		w.Revision = micros(w.CreatedAt)
+		sub.Revision = micros(sub.CreatedAt)
 	}
 	return err
 }
 
-// Webhook implements [webhook.Subscriptions]. A webhook whose configs cannot be
+// Subscription implements [webhook.Subscriptions]. A subscription whose configs cannot be
 // opened is a [SealedError].
-func (s *Store) Webhook(ctx context.Context, organizationID, id string) (*webhook.Webhook, error) {
-	found, err := s.webhooks(ctx, s.subscriptions.get, id, organizationID)
+func (s *Store) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+	found, err := s.querySubscriptions(ctx, s.subscriptions.get, id, organizationID)
 	switch {
 	case err != nil:
 		return nil, err
@@ -81,71 +81,71 @@ func (s *Store) Webhook(ctx context.Context, organizationID, id string) (*webhoo
 	if err := s.open(ctx, found[0]); err != nil {
 		return nil, err
 	}
-	return &found[0].Webhook, nil
+	return &found[0].Subscription, nil
 }
 
-// webhooks reads webhooks, without opening what is sealed.
-func (s *Store) webhooks(ctx context.Context, query string, args ...any) ([]*storedWebhook, error) {
-	var found []*storedWebhook
+// subscriptions reads subscriptions, without opening what is sealed.
+func (s *Store) querySubscriptions(ctx context.Context, query string, args ...any) ([]*storedSubscription, error) {
+	var found []*storedSubscription
 	err := collect(ctx, s.read, func(rows scanner) error {
-		w, err := scanWebhook(rows)
+		w, err := scanSubscription(rows)
 		found = append(found, w)
 		return err
 	}, query, args...)
 	return found, s.failed(err)
 }
 
-// UpdateWebhook implements [webhook.Subscriptions].
-func (s *Store) UpdateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
-	eventTypes, channels, err := s.encodeWebhook(ctx, w)
+// UpdateSubscription implements [webhook.Subscriptions].
+func (s *Store) UpdateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
+	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
 	if err != nil {
 		return err
 	}
-	err = s.change(ctx, w.OrganizationID, func(ctx context.Context, q Tx, version int64) error {
-		n, err := q.Exec(ctx, s.subscriptions.update, w.Name, eventTypes, channels, flag(w.Paused), micros(w.UpdatedAt),
-			w.ID, w.OrganizationID, w.Revision)
+	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Tx, version int64) error {
+		n, err := q.Exec(ctx, s.subscriptions.update, sub.Name, eventTypes, channels, flag(sub.Paused), micros(sub.UpdatedAt),
+			sub.ID, sub.OrganizationID, sub.Revision)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return s.conflict(ctx, q, w)
+			return s.conflict(ctx, q, sub)
 		}
-		endpoints, more, err := s.setEndpoints(ctx, q, w, w.ChannelKeys())
+		endpoints, more, err := s.setEndpoints(ctx, q, sub, sub.ChannelKeys())
 		if err != nil {
 			return err
 		}
-		if err := s.countWebhooks(ctx, q, w.OrganizationID, 0, more, webhook.Quota{Channels: quota.Channels}); err != nil {
+		if err := s.countSubscriptions(ctx, q, sub.OrganizationID, 0, more, webhook.Quota{Channels: quota.Channels}); err != nil {
 			return err
 		}
-		_, err = q.Exec(ctx, s.routing.set, version, w.Revision+1, flag(w.Paused), 0, eventTypes, endpoints, w.OrganizationID, w.ID)
+		_, err = q.Exec(ctx, s.routing.set, version, sub.Revision+1, flag(sub.Paused), 0, eventTypes, endpoints, sub.OrganizationID, sub.ID)
 		return err
 	})
 	if err == nil {
-		w.Revision++
+		sub.Revision++
 	}
 	return err
 }
 
-// countWebhooks adds to what the organization has, and says whether it may have it. No
-// other change of its webhooks goes on meanwhile.
-func (s *Store) countWebhooks(ctx context.Context, q Tx, organizationID string, webhooks, channels int, quota webhook.Quota) error {
-	if webhooks == 0 && channels == 0 {
+// countSubscriptions adds to what the organization has, and says whether it may have it. No
+// other change of its subscriptions goes on meanwhile.
+func (s *Store) countSubscriptions(ctx context.Context, q Tx, organizationID string, subscriptions, channels int, quota webhook.Quota) error {
+	if subscriptions == 0 && channels == 0 {
 		return nil
 	}
-	added := webhooks > 0 || channels > 0
-	if _, err := one(ctx, q, s.subscriptions.count, []any{webhooks, channels, organizationID}, []any{&webhooks, &channels}); err != nil {
+	added := subscriptions > 0 || channels > 0
+	if _, err := one(ctx, q, s.subscriptions.count, []any{subscriptions, channels, organizationID}, []any{&subscriptions, &channels}); err != nil {
 		return err
 	}
 	if !added {
 		return nil
 	}
-	return quota.Check(webhooks, channels)
+	return quota.Check(subscriptions, channels)
 }
 
 // conflict says why an update or a removal found nothing to change.
-func (s *Store) conflict(ctx context.Context, q Tx, w *webhook.Webhook) error {
+func (s *Store) conflict(ctx context.Context, q Tx, sub *webhook.Subscription) error {
 	var revision int64
-	found, err := one(ctx, q, s.subscriptions.exists, []any{w.ID, w.OrganizationID}, []any{&revision})
+	found, err := one(ctx, q, s.subscriptions.exists, []any{sub.ID, sub.OrganizationID}, []any{&revision})
 	switch {
 	case err != nil:
 		return err
@@ -155,26 +155,26 @@ func (s *Store) conflict(ctx context.Context, q Tx, w *webhook.Webhook) error {
 	return webhook.ErrConflict
 }
 
-// DeleteWebhook implements [webhook.Subscriptions].
-func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, revision int64) error {
+// DeleteSubscription implements [webhook.Subscriptions].
+func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error {
 	from, to := revision, revision
 	if revision == 0 { // one that was created before 1970 has a negative one
 		from, to = math.MinInt64, math.MaxInt64
 	}
-	w := &webhook.Webhook{ID: id, OrganizationID: organizationID}
+	sub := &webhook.Subscription{ID: id, OrganizationID: organizationID}
 	return s.change(ctx, organizationID, func(ctx context.Context, q Tx, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.remove, id, organizationID, from, to)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return s.conflict(ctx, q, w)
+			return s.conflict(ctx, q, sub)
 		}
-		none, less, err := s.setEndpoints(ctx, q, w, nil)
+		none, less, err := s.setEndpoints(ctx, q, sub, nil)
 		if err != nil {
 			return err
 		}
-		if err := s.countWebhooks(ctx, q, organizationID, -1, less, webhook.Quota{}); err != nil {
+		if err := s.countSubscriptions(ctx, q, organizationID, -1, less, webhook.Quota{}); err != nil {
 			return err
 		}
 		if _, err := q.Exec(ctx, s.routing.set, version, 0, 0, 1, "[]", none, organizationID, id); err != nil {
@@ -186,7 +186,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, organizationID, id string, re
 }
 
 // change runs fn in a transaction that gives a change of one of the
-// organization's webhooks its version. Taking it comes first, because it is the
+// organization's subscriptions its version. Taking it comes first, because it is the
 // lock: no other change of them goes on until this one has ended.
 func (s *Store) change(ctx context.Context, organizationID string, fn func(ctx context.Context, q Tx, version int64) error) error {
 	return s.write(ctx, func(ctx context.Context, q Tx) error {
@@ -198,11 +198,11 @@ func (s *Store) change(ctx context.Context, organizationID string, fn func(ctx c
 	})
 }
 
-// setEndpoints makes the webhook's endpoints those of the channel keys, and
+// setEndpoints makes the subscription's endpoints those of the channel keys, and
 // returns them as the row of a route has them, and how many more they are.
-func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys []string) (encoded string, more int, err error) {
+func (s *Store) setEndpoints(ctx context.Context, q Tx, sub *webhook.Subscription, keys []string) (encoded string, more int, err error) {
 	state := int64(endpointActive)
-	if w.Paused {
+	if sub.Paused {
 		state = endpointPaused
 	}
 	stored := make(map[string]int64)
@@ -212,7 +212,7 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys
 		err := rows.Scan(&id, &channel)
 		stored[channel] = id
 		return err
-	}, s.subscriptions.endpoints, w.ID)
+	}, s.subscriptions.endpoints, sub.ID)
 	if err != nil {
 		return "", 0, err
 	}
@@ -224,10 +224,10 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, w *webhook.Webhook, keys
 			delete(stored, key)
 			_, err = q.Exec(ctx, s.subscriptions.setEndpoint, state, id)
 		} else {
-			if id, err = s.nextEndpoint(ctx, q, w.OrganizationID); err != nil {
+			if id, err = s.nextEndpoint(ctx, q, sub.OrganizationID); err != nil {
 				return "", 0, err
 			}
-			_, err = q.Exec(ctx, s.subscriptions.addEndpoint, id, w.OrganizationID, w.ID, key, state)
+			_, err = q.Exec(ctx, s.subscriptions.addEndpoint, id, sub.OrganizationID, sub.ID, key, state)
 		}
 		if err != nil {
 			return "", 0, err
@@ -253,10 +253,10 @@ func (s *Store) nextEndpoint(ctx context.Context, q Tx, organizationID string) (
 	return number<<endpointBits | n, err
 }
 
-// pauseWebhook changes the webhook, so that whoever read it before must read it
-// again. A webhook that is no longer at the revision, unless that is 0, stays as
+// pauseSubscription changes the subscription, so that whoever read it before must read it
+// again. A subscription that is no longer at the revision, unless that is 0, stays as
 // it is. It does without the configs, which this process may be unable to open.
-func (s *Store) pauseWebhook(ctx context.Context, q Tx, organizationID, id string, revision, now int64) error {
+func (s *Store) pauseSubscription(ctx context.Context, q Tx, organizationID, id string, revision, now int64) error {
 	var version, current, paused int64
 	if _, err := one(ctx, q, s.routing.lock, []any{organizationID}, []any{&version}); err != nil {
 		return err
@@ -283,17 +283,17 @@ func (s *Store) pauseWebhook(ctx context.Context, q Tx, organizationID, id strin
 	return err
 }
 
-func (s *Store) encodeWebhook(ctx context.Context, w *webhook.Webhook) (eventTypes, channels string, err error) {
-	types, err := json.Marshal(w.EventTypes)
+func (s *Store) encodeSubscription(ctx context.Context, sub *webhook.Subscription) (eventTypes, channels string, err error) {
+	types, err := json.Marshal(sub.EventTypes)
 	if err != nil {
 		return "", "", err
 	}
-	channels, err = s.encodeChannels(ctx, w)
+	channels, err = s.encodeChannels(ctx, sub)
 	return string(types), channels, err
 }
 
-func scanWebhook(rows scanner) (*storedWebhook, error) {
-	var w storedWebhook
+func scanSubscription(rows scanner) (*storedSubscription, error) {
+	var w storedSubscription
 	var eventTypes []byte
 	var paused, createdAt, updatedAt int64
 	err := rows.Scan(&w.ID, &w.OrganizationID, &w.Name, &eventTypes, &w.channels, &paused, &createdAt, &updatedAt, &w.Revision)
@@ -302,7 +302,7 @@ func scanWebhook(rows scanner) (*storedWebhook, error) {
 	}
 	w.Paused, w.CreatedAt, w.UpdatedAt = paused != 0, moment(createdAt), moment(updatedAt)
 	if err := json.Unmarshal(eventTypes, &w.EventTypes); err != nil {
-		return nil, fmt.Errorf("sqlstore: webhook %s: its event types: %w", w.ID, err)
+		return nil, fmt.Errorf("sqlstore: subscription %s: its event types: %w", w.ID, err)
 	}
 	return &w, w.decodeChannels()
 }

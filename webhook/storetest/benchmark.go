@@ -55,7 +55,7 @@ func Benchmark(b *testing.B, newStore func(b *testing.B) webhook.Store) {
 	}
 }
 
-// bench is a store with one webhook for "object.*".
+// bench is a store with one subscription for "object.*".
 type bench struct {
 	webhook.Store
 	b   *testing.B
@@ -73,9 +73,9 @@ func newBench(b *testing.B, s webhook.Store) *bench {
 		payload: fmt.Appendf(nil, `{"event_id":"evt_1","metadata":{"filler":"%0600d"}}`, 0),
 		spent:   make(map[string]time.Duration),
 	}
-	w := hook()
-	w.EventTypes = []event.Pattern{"object.*"}
-	bench.check(s.CreateWebhook(bench.ctx, w, webhook.Quota{}))
+	sub := hook()
+	sub.EventTypes = []event.Pattern{"object.*"}
+	bench.check(s.CreateSubscription(bench.ctx, sub, webhook.Quota{}))
 	return bench
 }
 
@@ -109,8 +109,8 @@ func (b *bench) events(n int, eventType string) []webhook.NewEvent {
 	return events
 }
 
-func (b *bench) enqueue(events []webhook.NewEvent, offer *webhook.Offer) []webhook.Task {
-	tasks, err := b.Enqueue(b.ctx, b.now, events, offer)
+func (b *bench) enqueue(events []webhook.NewEvent, prefetch *webhook.Prefetch) []webhook.Task {
+	tasks, err := b.Enqueue(b.ctx, b.now, events, prefetch)
 	b.check(err)
 	return tasks
 }
@@ -136,20 +136,20 @@ func (b *bench) settle(verdicts []webhook.Settlement) {
 	refused, err := b.Settle(b.ctx, b.now, verdicts)
 	b.check(err)
 	if len(refused) > 0 {
-		b.b.Error("verdicts were refused")
+		b.b.Error("results were refused")
 	}
 }
 
-func (b *bench) cycle(size int, offered bool) {
-	var offer *webhook.Offer
-	if offered {
-		offer = &webhook.Offer{Until: b.now.Add(lease), Accept: always}
+func (b *bench) cycle(size int, prefetched bool) {
+	var prefetch *webhook.Prefetch
+	if prefetched {
+		prefetch = &webhook.Prefetch{Until: b.now.Add(lease), Take: always}
 	}
 	n := 0
 	for b.b.Loop() {
 		events := b.events(size, created)
 		var tasks []webhook.Task
-		b.timed("enqueue", func() { tasks = b.enqueue(events, offer) })
+		b.timed("enqueue", func() { tasks = b.enqueue(events, prefetch) })
 		if left := size - len(tasks); left > 0 {
 			b.timed("claim", func() { tasks = append(tasks, b.claim(left)...) })
 		}
@@ -214,9 +214,9 @@ func (b *bench) fillWaiting(n int) {
 // fillEndpoints makes n endpoints with a backlog of ten each.
 func (b *bench) fillEndpoints(n int) {
 	for range n {
-		w := hook()
-		w.EventTypes = []event.Pattern{"invoice.*"}
-		b.check(b.CreateWebhook(b.ctx, w, webhook.Quota{}))
+		sub := hook()
+		sub.EventTypes = []event.Pattern{"invoice.*"}
+		b.check(b.CreateSubscription(b.ctx, sub, webhook.Quota{}))
 	}
 	b.enqueue(b.events(10, "invoice.paid"), nil)
 }

@@ -18,29 +18,32 @@ func cancellationCases() []testCase {
 }
 
 func cancelledBefore(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 4)...)
 	tasks := f.claimN(start(), 2)
 	f.settle(start(), died(tasks[0], start()))
-	before, figures := f.list(webhook.DeliveryQuery{}), f.statistics(w, time.Time{})
+	before, figures := f.list(webhook.DeliveryQuery{}), f.statistics(sub, time.Time{})
 
 	ctx, cancel := context.WithCancel(f.ctx)
 	cancel()
 	late := start().Add(48 * time.Hour)
-	changed := w.Clone()
+	changed := sub.Clone()
 	changed.Name = "Changed"
 	for name, call := range map[string]func() error{
-		"CreateWebhook": func() error { return f.CreateWebhook(ctx, hook(), webhook.Quota{}) },
-		"Webhook":       func() error { _, err := f.Webhook(ctx, org, w.ID); return err },
-		"Webhooks":      func() error { _, err := f.Webhooks(ctx, webhook.WebhookQuery{OrganizationID: org}); return err },
-		"CountWebhooks": func() error {
-			_, err := f.CountWebhooks(ctx, webhook.WebhookQuery{OrganizationID: org})
+		"CreateSubscription": func() error { return f.CreateSubscription(ctx, hook(), webhook.Quota{}) },
+		"Webhook":            func() error { _, err := f.Subscription(ctx, org, sub.ID); return err },
+		"Webhooks": func() error {
+			_, err := f.Subscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: org})
 			return err
 		},
-		"UpdateWebhook": func() error { return f.UpdateWebhook(ctx, changed, webhook.Quota{}) },
-		"DeleteWebhook": func() error { return f.DeleteWebhook(ctx, org, w.ID, 0) },
+		"CountSubscriptions": func() error {
+			_, err := f.CountSubscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: org})
+			return err
+		},
+		"UpdateSubscription": func() error { return f.UpdateSubscription(ctx, changed, webhook.Quota{}) },
+		"DeleteSubscription": func() error { return f.DeleteSubscription(ctx, org, sub.ID, 0) },
 		"Enqueue": func() error {
-			_, err := f.Enqueue(ctx, start(), newEvents("new", 3), &webhook.Offer{Until: late, Accept: always})
+			_, err := f.Enqueue(ctx, start(), newEvents("new", 3), &webhook.Prefetch{Until: late, Take: always})
 			return err
 		},
 		"Claim": func() error {
@@ -61,7 +64,7 @@ func cancelledBefore(f *fixture) {
 		"Replay":       func() error { return f.Replay(ctx, start(), org, tasks[0].DeliveryID) },
 		"Cancel":       func() error { return f.Cancel(ctx, start(), org, tasks[1].DeliveryID) },
 		"Statistics": func() error {
-			_, err := f.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: org, WebhookID: w.ID})
+			_, err := f.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: org, SubscriptionID: sub.ID})
 			return err
 		},
 		"Prune": func() error {
@@ -72,16 +75,16 @@ func cancelledBefore(f *fixture) {
 		require.Error(f.t, call(), "%s with a cancelled context is an error", name)
 	}
 
-	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	all, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 	require.NoError(f.t, err)
 	require.Len(f.t, all, 1, "an error leaves everything as it was")
-	f.requireSameWebhook(w, all[0])
+	f.requireSameSubscription(sub, all[0])
 	after := f.list(webhook.DeliveryQuery{})
 	require.Len(f.t, after, len(before), "an error leaves everything as it was")
 	for i := range before {
 		f.requireDelivery(before[i], after[i])
 	}
-	f.requireStatistics(figures, w, "an error leaves everything as it was")
+	f.requireStatistics(figures, sub, "an error leaves everything as it was")
 	require.Len(f.t, f.claim(start(), 10), 2, "an error leaves everything as it was: nothing was claimed")
 }
 
@@ -100,7 +103,7 @@ func cancelledDuringEnqueue(f *fixture) {
 		}
 		prefix := fmt.Sprint("evt", n)
 		before := len(f.list(webhook.DeliveryQuery{}))
-		tasks, err := f.Enqueue(ctx, start(), newEvents(prefix, 5), &webhook.Offer{Until: start().Add(lease), Accept: accept})
+		tasks, err := f.Enqueue(ctx, start(), newEvents(prefix, 5), &webhook.Prefetch{Until: start().Add(lease), Take: accept})
 		cancel()
 		stored := len(f.list(webhook.DeliveryQuery{})) - before
 		if err != nil {

@@ -26,15 +26,15 @@ func claimCases() []testCase {
 }
 
 func taskHasEverything(f *fixture) {
-	w := hook("slack", "slack")
-	w.Channels[1].Configs = []byte(`{"webhook_url":"https://example.com"}`)
-	f.create(w)
-	w = f.update(w, func(*webhook.Webhook) {})
+	sub := hook("slack", "slack")
+	sub.Channels[1].Configs = []byte(`{"webhook_url":"https://example.com"}`)
+	f.create(sub)
+	sub = f.update(sub, func(*webhook.Subscription) {})
 	f.emit(start(), "evt_1")
 	tasks := f.claim(start(), 10)
 	require.Len(f.t, tasks, 2)
 	for _, task := range tasks {
-		f.requireFresh(task, w, newEvent("evt_1"), start())
+		f.requireFresh(task, sub, newEvent("evt_1"), start())
 	}
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
 		require.Equal(f.t, webhook.StatusInFlight, d.Status, "a claimed delivery is in flight")
@@ -97,8 +97,8 @@ func expiredLease(f *fixture) {
 	f.requireNothingDue(end.Add(lease-tick), "a take-over has a lease of its own")
 
 	f.refuse(end, succeeded(first, end), "a process that paused too long must not overwrite the one that took over")
-	require.Equal(f.t, webhook.StatusInFlight, f.status(second.DeliveryID), "a refused verdict changes nothing")
-	require.Empty(f.t, f.only().Attempts, "a refused verdict is not in the history")
+	require.Equal(f.t, webhook.StatusInFlight, f.status(second.DeliveryID), "a refused result changes nothing")
+	require.Empty(f.t, f.only().Attempts, "a refused result is not in the history")
 	f.settle(end, succeeded(second, end))
 }
 
@@ -145,12 +145,12 @@ func neverAttemptedFirst(f *fixture) {
 	tasks := f.claimN(now, 4)
 	const rule = "within an endpoint, what was not attempted since it was queued comes first"
 	for i, task := range tasks[:3] {
-		require.Zero(f.t, task.Tries, rule)
+		require.Zero(f.t, task.AttemptsSinceQueued, rule)
 		require.Equal(f.t, fmt.Sprint("evt_good_", i), task.EventID, "and among those what is due longest")
 	}
-	require.Equal(f.t, 1, tasks[3].Tries, "the bounds of a claim are filled with what was attempted")
+	require.Equal(f.t, 1, tasks[3].AttemptsSinceQueued, "the bounds of a claim are filled with what was attempted")
 	f.settle(now, requeued(tasks[0]), requeued(tasks[1]), requeued(tasks[2]))
-	require.Equal(f.t, 0, f.claimWith(now, webhook.ClaimRequest{Limit: 10, PerEndpoint: 1})[0].Tries, "%s, however few may be claimed", rule)
+	require.Equal(f.t, 0, f.claimWith(now, webhook.ClaimRequest{Limit: 10, PerEndpoint: 1})[0].AttemptsSinceQueued, "%s, however few may be claimed", rule)
 
 	// A lease that has ended is no attempt; a replay begins from nothing.
 	f.settle(now, died(tasks[3], now))
@@ -158,7 +158,7 @@ func neverAttemptedFirst(f *fixture) {
 	now = now.Add(2 * lease)
 	tasks = f.claimN(now, 9)
 	for i, task := range tasks {
-		require.Equal(f.t, i < 4, task.Tries == 0, rule)
+		require.Equal(f.t, i < 4, task.AttemptsSinceQueued == 0, rule)
 	}
 	require.Equal(f.t, 2, tasks[2].Attempts+tasks[3].Attempts, "a replayed delivery was not attempted since it was queued")
 }
@@ -216,12 +216,12 @@ func tokensGrow(f *fixture) {
 }
 
 func currentRevision(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.emit(start(), "evt_1")
 	for i := range 3 {
-		updated := f.update(w, func(w *webhook.Webhook) { w.Name = fmt.Sprint("Name ", i) })
+		updated := f.update(sub, func(sub *webhook.Subscription) { sub.Name = fmt.Sprint("Name ", i) })
 		task := f.claimOne(start())
-		require.Equal(f.t, updated.Revision, task.Revision, "a task has the webhook's revision at the time of the claim")
+		require.Equal(f.t, updated.Revision, task.Revision, "a task has the subscription's revision at the time of the claim")
 		f.settle(start(), retry(task, start(), start()))
 	}
 }
@@ -229,5 +229,5 @@ func currentRevision(f *fixture) {
 func emptyStore(f *fixture) {
 	f.requireNothingDue(start(), "an empty store has nothing due")
 	f.create(hook())
-	f.requireNothingDue(start(), "a webhook without events has nothing due")
+	f.requireNothingDue(start(), "a subscription without events has nothing due")
 }

@@ -72,18 +72,18 @@ func concurrentClaimers(views ...*fixture) {
 		mu.Unlock()
 		refused, err := f.Settle(f.ctx, start(), settlements)
 		assert.NoError(f.t, err)
-		assert.Empty(f.t, refused, "a verdict on a delivery that nobody else has is accepted")
+		assert.Empty(f.t, refused, "a result on a delivery that nobody else has is accepted")
 	}
 	inParallel(func(n int) {
 		f := views[n%len(views)]
 		accepted := 0
-		offer := &webhook.Offer{Until: start().Add(lease), Accept: func(string, webhook.Endpoint) bool {
+		prefetch := &webhook.Prefetch{Until: start().Add(lease), Take: func(string, webhook.Endpoint) bool {
 			accepted++
 			return accepted%3 == 0
 		}}
 		r := webhook.ClaimRequest{Until: start().Add(lease), Limit: 7, PerEndpoint: 5}
 		for i := range batches {
-			tasks, err := f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), batch), offer)
+			tasks, err := f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), batch), prefetch)
 			if !assert.NoError(f.t, err) {
 				return
 			}
@@ -109,8 +109,8 @@ func concurrentClaimers(views ...*fixture) {
 }
 
 // concurrentTakeOvers lets every claim find the leases of the others ended. Of
-// the claimers that hold a delivery in turn, at most the last one's verdict
-// counts, and the history has exactly the verdicts that counted.
+// the claimers that hold a delivery in turn, at most the last one's result
+// counts, and the history has exactly the results that counted.
 func concurrentTakeOvers(views ...*fixture) {
 	f := views[0]
 	f.create(hook())
@@ -144,7 +144,7 @@ func concurrentTakeOvers(views ...*fixture) {
 		require.Equal(f.t, 1, n, "the token grows with every claim: %s was claimed twice with token %d", l.DeliveryID, l.Token)
 	}
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
-		require.Len(f.t, d.Attempts, accepted[d.ID], "the history has exactly the attempts whose verdicts were accepted")
+		require.Len(f.t, d.Attempts, accepted[d.ID], "the history has exactly the attempts whose results were accepted")
 		for i, a := range d.Attempts {
 			require.Equal(f.t, i+1, a.Number, "attempts are numbered from 1 without a gap")
 		}
@@ -177,9 +177,9 @@ func concurrentCreateThenEmit(views ...*fixture) {
 	inParallel(func(n int) {
 		mine, yours := views[n%len(views)], views[(n+1)%len(views)]
 		name := fmt.Sprint("type", n)
-		w := hook()
-		w.EventTypes = []event.Pattern{event.Pattern(name + ".*")}
-		if !assert.NoError(mine.t, mine.CreateWebhook(mine.ctx, w, webhook.Quota{})) {
+		sub := hook()
+		sub.EventTypes = []event.Pattern{event.Pattern(name + ".*")}
+		if !assert.NoError(mine.t, mine.CreateSubscription(mine.ctx, sub, webhook.Quota{})) {
 			return
 		}
 		e := newEvent("evt_" + name)
@@ -188,20 +188,20 @@ func concurrentCreateThenEmit(views ...*fixture) {
 		assert.NoError(yours.t, err)
 		found, err := mine.Deliveries(mine.ctx, webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
 		assert.NoError(mine.t, err)
-		assert.Len(mine.t, found, 1, "a webhook that was created before Enqueue began is matched, whatever goes on beside")
+		assert.Len(mine.t, found, 1, "a subscription that was created before Enqueue began is matched, whatever goes on beside")
 	})
 }
 
-// concurrentChangeThenEmit lets everyone change a webhook of the same organization
+// concurrentChangeThenEmit lets everyone change a subscription of the same organization
 // again and again, and emit through another view each time that a change has
 // returned: what it says now gets the event, and what it said before does not.
 func concurrentChangeThenEmit(views ...*fixture) {
 	const rounds = 8
 	inParallel(func(n int) {
 		mine, yours := views[n%len(views)], views[(n+1)%len(views)]
-		w := hook()
-		w.EventTypes = []event.Pattern{event.Pattern(fmt.Sprintf("type%d_0.*", n))}
-		if !assert.NoError(mine.t, mine.CreateWebhook(mine.ctx, w, webhook.Quota{})) {
+		sub := hook()
+		sub.EventTypes = []event.Pattern{event.Pattern(fmt.Sprintf("type%d_0.*", n))}
+		if !assert.NoError(mine.t, mine.CreateSubscription(mine.ctx, sub, webhook.Quota{})) {
 			return
 		}
 		for round := range rounds {
@@ -215,21 +215,21 @@ func concurrentChangeThenEmit(views ...*fixture) {
 				assert.Len(mine.t, found, want, "a change that returned before Enqueue began counts, whatever else changes meanwhile")
 			}
 			emit(1)
-			w.EventTypes = []event.Pattern{event.Pattern(fmt.Sprintf("type%d_%d.*", n, round+1))}
-			w.Paused = round%2 == 0
-			if !assert.NoError(mine.t, mine.UpdateWebhook(mine.ctx, w, webhook.Quota{})) {
+			sub.EventTypes = []event.Pattern{event.Pattern(fmt.Sprintf("type%d_%d.*", n, round+1))}
+			sub.Paused = round%2 == 0
+			if !assert.NoError(mine.t, mine.UpdateSubscription(mine.ctx, sub, webhook.Quota{})) {
 				return
 			}
 			emit(0)
 		}
-		if assert.NoError(mine.t, mine.DeleteWebhook(mine.ctx, org, w.ID, 0)) {
+		if assert.NoError(mine.t, mine.DeleteSubscription(mine.ctx, org, sub.ID, 0)) {
 			e := newEvent(fmt.Sprint("evt_last_", n))
 			e.Type = fmt.Sprintf("type%d_%d.sent", n, rounds)
 			_, err := yours.Enqueue(yours.ctx, start(), []webhook.NewEvent{e}, nil)
 			assert.NoError(yours.t, err)
 			found, err := mine.Deliveries(mine.ctx, webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
 			assert.NoError(mine.t, err)
-			assert.Empty(mine.t, found, "a webhook that was deleted before Enqueue began gets nothing")
+			assert.Empty(mine.t, found, "a subscription that was deleted before Enqueue began gets nothing")
 		}
 	})
 }
@@ -237,20 +237,20 @@ func concurrentChangeThenEmit(views ...*fixture) {
 // concurrentUpdaters checks that exactly one update is based on each revision.
 func concurrentUpdaters(views ...*fixture) {
 	f := views[0]
-	w := f.create(hook())
+	sub := f.create(hook())
 	const perGoroutine = 3
 	var mu sync.Mutex
 	winners := make(map[int64]string)
 	inParallel(func(n int) {
 		f := views[n%len(views)]
 		for won, tries := 0, 0; won < perGoroutine && tries < 5_000; tries++ {
-			current, err := f.Webhook(f.ctx, org, w.ID)
+			current, err := f.Subscription(f.ctx, org, sub.ID)
 			if !assert.NoError(f.t, err) {
 				return
 			}
 			base := current.Revision
 			current.Name = fmt.Sprintf("%d of goroutine %d", won, n)
-			err = f.UpdateWebhook(f.ctx, current, webhook.Quota{})
+			err = f.UpdateSubscription(f.ctx, current, webhook.Quota{})
 			if errors.Is(err, webhook.ErrConflict) {
 				continue
 			}
@@ -265,17 +265,17 @@ func concurrentUpdaters(views ...*fixture) {
 			mu.Unlock()
 		}
 	})
-	got, err := f.Webhook(f.ctx, org, w.ID)
+	got, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	require.Equal(f.t, w.Revision+goroutines*perGoroutine, got.Revision, "the revision counts the updates: none is lost")
+	require.Equal(f.t, sub.Revision+goroutines*perGoroutine, got.Revision, "the revision counts the updates: none is lost")
 	require.Equal(f.t, winners[got.Revision-1], got.Name, "the last update is what is stored")
 }
 
 func concurrentCreators(f *fixture) {
-	w := hook()
+	sub := hook()
 	var winners atomic.Int64
 	inParallel(func(int) {
-		err := f.CreateWebhook(f.ctx, w.Clone(), webhook.Quota{})
+		err := f.CreateSubscription(f.ctx, sub.Clone(), webhook.Quota{})
 		if err == nil {
 			winners.Add(1)
 			return
@@ -296,7 +296,7 @@ func concurrentReplayAndCancel(f *fixture) {
 				winners.Add(1)
 				return
 			}
-			assert.ErrorIs(f.t, err, webhook.ErrState)
+			assert.ErrorIs(f.t, err, webhook.ErrWrongStatus)
 		})
 		require.EqualValues(f.t, 1, winners.Load(), "of those who %s one delivery at once, exactly one does", what)
 	}
@@ -304,39 +304,39 @@ func concurrentReplayAndCancel(f *fixture) {
 	race("cancel", func() error { return f.Cancel(f.ctx, start(), org, id) })
 }
 
-// removingWhileEmitting deletes webhooks and removes channels while events for
+// removingWhileEmitting deletes subscriptions and removes channels while events for
 // them are enqueued: whichever comes first, nothing may be left to be claimed.
 func removingWhileEmitting(f *fixture) {
 	const webhooks = 4
-	var hooks []*webhook.Webhook
+	var hooks []*webhook.Subscription
 	for range webhooks {
 		hooks = append(hooks, f.create(hook("webhook", "slack")))
 	}
 	inParallel(func(n int) {
 		if n < webhooks {
-			w := hooks[n]
+			sub := hooks[n]
 			if n%2 == 0 {
-				assert.NoError(f.t, f.DeleteWebhook(f.ctx, org, w.ID, 0))
+				assert.NoError(f.t, f.DeleteSubscription(f.ctx, org, sub.ID, 0))
 				return
 			}
-			changed := w.Clone()
+			changed := sub.Clone()
 			changed.Channels = changed.Channels[:1]
-			assert.NoError(f.t, f.UpdateWebhook(f.ctx, changed, webhook.Quota{}))
+			assert.NoError(f.t, f.UpdateSubscription(f.ctx, changed, webhook.Quota{}))
 			return
 		}
 		for i := range 5 {
-			offer := &webhook.Offer{Until: start().Add(lease), Accept: func(string, webhook.Endpoint) bool { return i%2 == 0 }}
-			_, err := f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), 2), offer)
+			prefetch := &webhook.Prefetch{Until: start().Add(lease), Take: func(string, webhook.Endpoint) bool { return i%2 == 0 }}
+			_, err := f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), 2), prefetch)
 			assert.NoError(f.t, err)
 		}
 	})
 	gone := map[webhook.Endpoint]bool{
-		{WebhookID: hooks[0].ID, Channel: "webhook"}: true,
-		{WebhookID: hooks[0].ID, Channel: "slack"}:   true,
-		{WebhookID: hooks[1].ID, Channel: "slack"}:   true,
-		{WebhookID: hooks[2].ID, Channel: "webhook"}: true,
-		{WebhookID: hooks[2].ID, Channel: "slack"}:   true,
-		{WebhookID: hooks[3].ID, Channel: "slack"}:   true,
+		{SubscriptionID: hooks[0].ID, Channel: "webhook"}: true,
+		{SubscriptionID: hooks[0].ID, Channel: "slack"}:   true,
+		{SubscriptionID: hooks[1].ID, Channel: "slack"}:   true,
+		{SubscriptionID: hooks[2].ID, Channel: "webhook"}: true,
+		{SubscriptionID: hooks[2].ID, Channel: "slack"}:   true,
+		{SubscriptionID: hooks[3].ID, Channel: "slack"}:   true,
 	}
 	for _, task := range f.claim(start().Add(lease), 10_000) {
 		require.False(f.t, gone[task.Endpoint], "a delivery to an endpoint that is gone is not claimed")

@@ -23,14 +23,14 @@ func durabilityCases(h Harness) []testCase {
 }
 
 func everythingSurvives(f *fixture, reopen func(*fixture) *fixture) {
-	w, paused, deleted := f.create(hook("webhook", "slack")), f.create(hook("email")), f.create(hook("sms"))
+	sub, paused, deleted := f.create(hook("webhook", "slack")), f.create(hook("email")), f.create(hook("sms"))
 	f.enqueue(start(), newEvents("evt", 4)...)
-	w = f.update(w, func(w *webhook.Webhook) { w.Name = "Renamed" })
+	sub = f.update(sub, func(sub *webhook.Subscription) { sub.Name = "Renamed" })
 	tasks := f.claim(start(), 100)
 	require.Len(f.t, tasks, 16)
 	var held []webhook.Task // stays in flight
 	for _, task := range tasks {
-		if task.Endpoint.WebhookID == w.ID {
+		if task.Endpoint.SubscriptionID == sub.ID {
 			held = append(held, task)
 		}
 	}
@@ -41,8 +41,8 @@ func everythingSurvives(f *fixture, reopen func(*fixture) *fixture) {
 	f.remove(deleted)
 	require.NoError(f.t, f.Replay(f.ctx, start(), org, held[0].DeliveryID))
 	before := f.list(webhook.DeliveryQuery{})
-	figures := f.statistics(w, time.Time{})
-	hooks, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	figures := f.statistics(sub, time.Time{})
+	hooks, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 	require.NoError(f.t, err)
 
 	f = reopen(f)
@@ -52,13 +52,13 @@ func everythingSurvives(f *fixture, reopen func(*fixture) *fixture) {
 	for i := range before {
 		f.requireDelivery(before[i], after[i])
 	}
-	survived, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	survived, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 	require.NoError(f.t, err)
 	require.Equal(f.t, hookIDs(hooks), hookIDs(survived), rule)
 	for i := range hooks {
-		f.requireSameWebhook(hooks[i], survived[i])
+		f.requireSameSubscription(hooks[i], survived[i])
 	}
-	f.requireStatistics(figures, w, rule)
+	f.requireStatistics(figures, sub, rule)
 	f.emit(start(), "evt_0")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{}), len(before), "an event that was stored by the process before is passed over")
 	payload, err := f.EventPayload(f.ctx, org, "evt_3")
@@ -71,15 +71,15 @@ func everythingSurvives(f *fixture, reopen func(*fixture) *fixture) {
 	figures.InFlight--
 	figures.Succeeded++
 	figures.Duration += attempt(start(), "").Duration
-	f.requireStatistics(figures, w, "a verdict counts, whichever process claimed the delivery")
+	f.requireStatistics(figures, sub, "a result counts, whichever process claimed the delivery")
 	for _, task := range f.claim(start().Add(time.Second), 100) {
 		switch task.DeliveryID {
 		case held[0].DeliveryID:
-			require.Zero(f.t, task.Tries, rule)
+			require.Zero(f.t, task.AttemptsSinceQueued, rule)
 			require.Equal(f.t, 1, task.Attempts, rule)
 			require.Greater(f.t, task.Token, held[0].Token, "tokens grow, in the next process too")
 		case held[2].DeliveryID:
-			require.Equal(f.t, 1, task.Tries, rule)
+			require.Equal(f.t, 1, task.AttemptsSinceQueued, rule)
 			f.requireSameJSON([]byte(`{"done":3}`), task.Progress, rule)
 			f.requireTime(start(), task.QueuedAt, "QueuedAt")
 		default:
@@ -87,7 +87,7 @@ func everythingSurvives(f *fixture, reopen func(*fixture) *fixture) {
 		}
 	}
 	f.create(hook())
-	f.update(w, func(w *webhook.Webhook) { w.EventTypes = []event.Pattern{"invoice.*"} })
+	f.update(sub, func(sub *webhook.Subscription) { sub.EventTypes = []event.Pattern{"invoice.*"} })
 	f.emit(start(), "evt_new")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_new"}), 2, "a store that was reopened is like any other")
 }

@@ -20,7 +20,7 @@ func enqueueCases() []testCase {
 		{"WithoutSubscribers", withoutSubscribers},
 		{"Idempotent", idempotent},
 		{"IdempotentPerOrganization", idempotentPerOrganization},
-		{"WebhookCreatedBefore", webhookCreatedBefore},
+		{"WebhookCreatedBefore", subscriptionCreatedBefore},
 		{"FollowsUpdates", followsUpdates},
 		{"Payloads", payloads},
 		{"PayloadIsNotAliased", payloadIsNotAliased},
@@ -31,13 +31,13 @@ func enqueueCases() []testCase {
 }
 
 func enqueueMakesDeliveries(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.emit(start(), "evt_1")
 	d := f.only()
 	require.Positive(f.t, d.ID, "ids are positive")
 	want := webhook.Delivery{
 		ID: d.ID, OrganizationID: org, EventID: "evt_1", EventType: created,
-		Endpoint: webhook.Endpoint{WebhookID: w.ID, Channel: "webhook"},
+		Endpoint: webhook.Endpoint{SubscriptionID: sub.ID, Channel: "webhook"},
 		Status:   webhook.StatusPending, CreatedAt: start(), DueAt: start(),
 	}
 	f.requireDelivery(want, d)
@@ -75,15 +75,15 @@ func (f *fixture) requireTime(want, got time.Time, what string) {
 }
 
 func everyChannel(f *fixture) {
-	w := f.create(hook("webhook", "slack", "webhook", "webhook"))
+	sub := f.create(hook("webhook", "slack", "webhook", "webhook"))
 	f.enqueue(start(), newEvents("evt", 2)...)
 	perEvent := make(map[string][]string)
-	for _, d := range f.list(webhook.DeliveryQuery{WebhookID: w.ID}) {
+	for _, d := range f.list(webhook.DeliveryQuery{SubscriptionID: sub.ID}) {
 		perEvent[d.EventID] = append(perEvent[d.EventID], d.Channel)
 	}
 	for _, id := range []string{"evt_0", "evt_1"} {
 		require.ElementsMatch(f.t, []string{"webhook", "slack", "webhook#2", "webhook#3"}, perEvent[id],
-			"an event gets one delivery for every channel of a webhook, under the keys of Webhook.ChannelKeys")
+			"an event gets one delivery for every channel of a subscription, under the keys of Webhook.ChannelKeys")
 	}
 }
 
@@ -91,9 +91,9 @@ func enqueuePatterns(f *fixture) {
 	patterns := [][]event.Pattern{{"*"}, {"object.*"}, {"object.created"}, {"invoice.paid", "object.created"}, {"object.*", "*"}, {"collection.*"}}
 	names := make(map[string]string)
 	for _, p := range patterns {
-		w := hook()
-		w.EventTypes = p
-		names[f.create(w).ID] = fmt.Sprint(p)
+		sub := hook()
+		sub.EventTypes = p
+		names[f.create(sub).ID] = fmt.Sprint(p)
 	}
 	for i, eventType := range []string{"object.created", "object.metadata.updated", "objects.created.batch", "invoice.paid", "collection.documents.written", "object"} {
 		e := newEvent(fmt.Sprintf("evt_%d", i))
@@ -101,15 +101,15 @@ func enqueuePatterns(f *fixture) {
 		f.enqueue(start(), e)
 		var got, want []string
 		for _, d := range f.list(webhook.DeliveryQuery{EventID: e.ID}) {
-			got = append(got, names[d.WebhookID])
+			got = append(got, names[d.SubscriptionID])
 			require.Equal(f.t, eventType, d.EventType)
 		}
 		for _, p := range patterns {
-			if (&webhook.Webhook{EventTypes: p}).Matches(eventType) {
+			if (&webhook.Subscription{EventTypes: p}).Matches(eventType) {
 				want = append(want, fmt.Sprint(p))
 			}
 		}
-		require.ElementsMatch(f.t, want, got, "%s goes to the webhooks with a pattern that matches, once each", eventType)
+		require.ElementsMatch(f.t, want, got, "%s goes to the subscriptions with a pattern that matches, once each", eventType)
 	}
 }
 
@@ -144,8 +144,8 @@ func idempotent(f *fixture) {
 	require.NoError(f.t, err)
 	require.Equal(f.t, first.Payload, payload, "the payload that came first stays")
 
-	offer := &webhook.Offer{Until: start().Add(lease), Accept: func(string, webhook.Endpoint) bool { return true }}
-	tasks, err := f.Enqueue(f.ctx, start(), []webhook.NewEvent{first, newEvent("evt_4"), newEvent("evt_4")}, offer)
+	prefetch := &webhook.Prefetch{Until: start().Add(lease), Take: func(string, webhook.Endpoint) bool { return true }}
+	tasks, err := f.Enqueue(f.ctx, start(), []webhook.NewEvent{first, newEvent("evt_4"), newEvent("evt_4")}, prefetch)
 	require.NoError(f.t, err)
 	require.Len(f.t, tasks, 1, "an event that is passed over is not offered")
 	require.Equal(f.t, "evt_4", tasks[0].EventID)
@@ -176,26 +176,26 @@ func idempotentPerOrganization(f *fixture) {
 	}
 }
 
-func webhookCreatedBefore(f *fixture) {
+func subscriptionCreatedBefore(f *fixture) {
 	for i := range 5 {
 		id := fmt.Sprintf("evt_%d", i)
 		f.emit(start(), id+"_warm") // gives a store the chance to remember who matched
 		f.create(hook())
 		f.emit(start(), id)
 		require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: id}), i+1,
-			"a webhook that was created before Enqueue began is matched")
+			"a subscription that was created before Enqueue began is matched")
 	}
 }
 
 func followsUpdates(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.emit(start(), "evt_1")
-	f.update(w, func(w *webhook.Webhook) { w.EventTypes = []event.Pattern{"invoice.*"} })
+	f.update(sub, func(sub *webhook.Subscription) { sub.EventTypes = []event.Pattern{"invoice.*"} })
 	f.emit(start(), "evt_2")
 	require.Empty(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2"}), "an update that removed the event type counts at once")
-	f.update(w, func(w *webhook.Webhook) {
-		w.EventTypes = []event.Pattern{"*"}
-		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: "slack", Configs: []byte(`{}`)})
+	f.update(sub, func(sub *webhook.Subscription) {
+		sub.EventTypes = []event.Pattern{"*"}
+		sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "slack", Configs: []byte(`{}`)})
 	})
 	f.emit(start(), "evt_3")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_3"}), 2, "an update that added a channel counts at once")

@@ -26,13 +26,13 @@ const (
 // start is when every case begins. It has microseconds, which a store keeps.
 func start() time.Time { return time.Date(2025, 10, 8, 16, 9, 0, 123_456_000, time.UTC) }
 
-// hook makes an active webhook of org for all events, with one channel unless
+// hook makes an active subscription of org for all events, with one channel unless
 // more are named.
-func hook(channels ...string) *webhook.Webhook {
+func hook(channels ...string) *webhook.Subscription {
 	if len(channels) == 0 {
 		channels = []string{"webhook"}
 	}
-	w := &webhook.Webhook{
+	sub := &webhook.Subscription{
 		ID:             webhook.NewID(),
 		Name:           "Orders",
 		EventTypes:     []event.Pattern{event.MatchAll},
@@ -42,9 +42,9 @@ func hook(channels ...string) *webhook.Webhook {
 	}
 	for i, name := range channels {
 		config := fmt.Sprintf(`{"url":"https://example.com/hooks/%d"}`, i)
-		w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: name, Configs: json.RawMessage(config)})
+		sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: name, Configs: json.RawMessage(config)})
 	}
-	return w
+	return sub
 }
 
 // newEvent makes an event of org.
@@ -65,31 +65,31 @@ func newEvents(prefix string, n int) []webhook.NewEvent {
 	return events
 }
 
-// create stores a webhook and returns it.
-func (f *fixture) create(w *webhook.Webhook) *webhook.Webhook {
+// create stores a subscription and returns it.
+func (f *fixture) create(sub *webhook.Subscription) *webhook.Subscription {
 	f.t.Helper()
-	require.NoError(f.t, f.CreateWebhook(f.ctx, w, webhook.Quota{}), "creating a webhook")
-	return w
+	require.NoError(f.t, f.CreateSubscription(f.ctx, sub, webhook.Quota{}), "creating a subscription")
+	return sub
 }
 
 // update changes the stored webhook.
-func (f *fixture) update(w *webhook.Webhook, change func(*webhook.Webhook)) *webhook.Webhook {
+func (f *fixture) update(sub *webhook.Subscription, change func(*webhook.Subscription)) *webhook.Subscription {
 	f.t.Helper()
-	current, err := f.Webhook(f.ctx, w.OrganizationID, w.ID)
-	require.NoError(f.t, err, "reading a webhook")
+	current, err := f.Subscription(f.ctx, sub.OrganizationID, sub.ID)
+	require.NoError(f.t, err, "reading a subscription")
 	change(current)
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, current, webhook.Quota{}), "updating a webhook that nobody else changed")
+	require.NoError(f.t, f.UpdateSubscription(f.ctx, current, webhook.Quota{}), "updating a subscription that nobody else changed")
 	return current
 }
 
-func (f *fixture) setPaused(w *webhook.Webhook, paused bool) {
+func (f *fixture) setPaused(sub *webhook.Subscription, paused bool) {
 	f.t.Helper()
-	f.update(w, func(w *webhook.Webhook) { w.Paused = paused })
+	f.update(sub, func(sub *webhook.Subscription) { sub.Paused = paused })
 }
 
-func (f *fixture) remove(w *webhook.Webhook) {
+func (f *fixture) remove(sub *webhook.Subscription) {
 	f.t.Helper()
-	require.NoError(f.t, f.DeleteWebhook(f.ctx, w.OrganizationID, w.ID, 0), "deleting a webhook")
+	require.NoError(f.t, f.DeleteSubscription(f.ctx, sub.OrganizationID, sub.ID, 0), "deleting a subscription")
 }
 
 // enqueue stores events without an offer.
@@ -156,19 +156,19 @@ func (f *fixture) requireNothingDue(now time.Time, rule string) {
 	require.Empty(f.t, f.claim(now, 100), rule)
 }
 
-// settle records verdicts that must be accepted.
+// settle records results that must be accepted.
 func (f *fixture) settle(now time.Time, settlements ...webhook.Settlement) {
 	f.t.Helper()
 	refused, err := f.Settle(f.ctx, now, settlements)
 	require.NoError(f.t, err, "settling")
-	require.Empty(f.t, refused, "a verdict with the latest token of a delivery in flight must be accepted")
+	require.Empty(f.t, refused, "a result with the latest token of a delivery in flight must be accepted")
 }
 
-// refuse records a verdict that must be refused.
+// refuse records a result that must be refused.
 func (f *fixture) refuse(now time.Time, s webhook.Settlement, rule string) {
 	f.t.Helper()
 	refused, err := f.Settle(f.ctx, now, []webhook.Settlement{s})
-	require.NoError(f.t, err, "a refused verdict is not an error")
+	require.NoError(f.t, err, "a refused result is not an error")
 	require.Equal(f.t, []webhook.Lease{s.Lease}, refused, rule)
 }
 
@@ -224,7 +224,7 @@ func attempt(at time.Time, class string) *webhook.Attempt {
 	return a
 }
 
-// The three verdicts.
+// The three results.
 
 func succeeded(task webhook.Task, at time.Time) webhook.Settlement {
 	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusSucceeded, Attempt: attempt(at, "")}

@@ -40,7 +40,7 @@ func newestFirst(f *fixture) {
 
 func deliveryFilters(f *fixture) {
 	first, second := f.create(hook()), f.create(hook())
-	f.update(second, func(w *webhook.Webhook) { w.EventTypes = []event.Pattern{"invoice.*"} })
+	f.update(second, func(sub *webhook.Subscription) { sub.EventTypes = []event.Pattern{"invoice.*"} })
 	for i := range 10 {
 		e := newEvent(fmt.Sprint("evt_", i))
 		if i%2 == 1 {
@@ -60,8 +60,8 @@ func deliveryFilters(f *fixture) {
 		"unknown EventID":         {webhook.DeliveryQuery{EventID: "evt_"}, func(webhook.Delivery) bool { return false }},
 		"EventType":               {webhook.DeliveryQuery{EventType: "invoice.paid"}, func(d webhook.Delivery) bool { return d.EventType == "invoice.paid" }},
 		"EventType is no pattern": {webhook.DeliveryQuery{EventType: "invoice.*"}, func(webhook.Delivery) bool { return false }},
-		"WebhookID":               {webhook.DeliveryQuery{WebhookID: first.ID}, func(d webhook.Delivery) bool { return d.WebhookID == first.ID }},
-		"unknown WebhookID":       {webhook.DeliveryQuery{WebhookID: "wh_"}, func(webhook.Delivery) bool { return false }},
+		"SubscriptionID":          {webhook.DeliveryQuery{SubscriptionID: first.ID}, func(d webhook.Delivery) bool { return d.SubscriptionID == first.ID }},
+		"unknown SubscriptionID":  {webhook.DeliveryQuery{SubscriptionID: "wh_"}, func(webhook.Delivery) bool { return false }},
 		"Since":                   {webhook.DeliveryQuery{Since: at(4)}, func(d webhook.Delivery) bool { return !d.CreatedAt.Before(at(4)) }},
 		"Since, later by a tick":  {webhook.DeliveryQuery{Since: at(4).Add(tick)}, func(d webhook.Delivery) bool { return !d.CreatedAt.Before(at(5)) }},
 		"Until":                   {webhook.DeliveryQuery{Until: at(4)}, func(d webhook.Delivery) bool { return d.CreatedAt.Before(at(4)) }},
@@ -70,8 +70,8 @@ func deliveryFilters(f *fixture) {
 		"Before":                  {webhook.DeliveryQuery{Before: all[5].ID}, func(d webhook.Delivery) bool { return d.ID < all[5].ID }},
 		"Status":                  {webhook.DeliveryQuery{Status: webhook.StatusPending}, func(webhook.Delivery) bool { return true }},
 		"all at once": {
-			webhook.DeliveryQuery{EventID: "evt_5", EventType: "invoice.paid", WebhookID: second.ID, Status: webhook.StatusPending, Since: at(5), Until: at(6), Before: all[0].ID, Limit: 3},
-			func(d webhook.Delivery) bool { return d.EventID == "evt_5" && d.WebhookID == second.ID },
+			webhook.DeliveryQuery{EventID: "evt_5", EventType: "invoice.paid", SubscriptionID: second.ID, Status: webhook.StatusPending, Since: at(5), Until: at(6), Before: all[0].ID, Limit: 3},
+			func(d webhook.Delivery) bool { return d.EventID == "evt_5" && d.SubscriptionID == second.ID },
 		},
 		"one does not fit": {webhook.DeliveryQuery{EventID: "evt_5", EventType: created}, func(webhook.Delivery) bool { return false }},
 	} {
@@ -99,7 +99,7 @@ func deliveryFilterStatus(f *fixture) {
 	verdicts := make(map[string]int)
 	var settlements []webhook.Settlement
 	for _, task := range f.claim(start(), 100) {
-		switch n := verdicts[task.Endpoint.WebhookID]; n {
+		switch n := verdicts[task.Endpoint.SubscriptionID]; n {
 		case 0:
 			settlements = append(settlements, succeeded(task, start()))
 		case 1:
@@ -109,7 +109,7 @@ func deliveryFilterStatus(f *fixture) {
 		case 3:
 			require.NoError(f.t, f.Cancel(f.ctx, start(), org, task.DeliveryID))
 		}
-		verdicts[task.Endpoint.WebhookID]++
+		verdicts[task.Endpoint.SubscriptionID]++
 	}
 	f.settle(start(), settlements...)
 	f.setPaused(paused, true)
@@ -117,15 +117,15 @@ func deliveryFilterStatus(f *fixture) {
 
 	want := map[string]map[webhook.Status]int{
 		active.ID:  {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusPending: 1, webhook.StatusCancelled: 1, webhook.StatusInFlight: 2},
-		paused.ID:  {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusCancelled: 1, webhook.StatusHeld: 3},
+		paused.ID:  {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusCancelled: 1, webhook.StatusPaused: 3},
 		deleted.ID: {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusCancelled: 4},
 	}
 	for id, counts := range want {
 		for _, status := range []webhook.Status{
-			webhook.StatusPending, webhook.StatusInFlight, webhook.StatusHeld,
+			webhook.StatusPending, webhook.StatusInFlight, webhook.StatusPaused,
 			webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled,
 		} {
-			got := f.list(webhook.DeliveryQuery{WebhookID: id, Status: status})
+			got := f.list(webhook.DeliveryQuery{SubscriptionID: id, Status: status})
 			require.Len(f.t, got, counts[status], "a query by status finds what reports that status: %s", status)
 			for _, d := range got {
 				require.Equal(f.t, status, d.Status, "a query by status finds what reports that status")

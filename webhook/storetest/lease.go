@@ -49,7 +49,7 @@ func extendAfterEnd(f *fixture) {
 }
 
 func extendLost(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 6)...)
 	tasks := f.claimN(start(), 6)
 	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()),
@@ -71,9 +71,9 @@ func extendLost(f *fixture) {
 	f.requireTime(start().Add(time.Hour), f.get(tasks[2].DeliveryID).DueAt, "the DueAt of a delivery whose lease is lost")
 	require.Equal(f.t, taker.DeliveryID, f.claimOne(end.Add(lease)).DeliveryID, "a lost lease does not move the end of the one that took over")
 
-	f.remove(w)
+	f.remove(sub)
 	require.Equal(f.t, []webhook.Lease{tasks[5].Lease}, f.extend(end.Add(time.Hour), tasks[5].Lease),
-		"deleting a webhook ends its unfinished deliveries: their leases are lost")
+		"deleting a subscription ends its unfinished deliveries: their leases are lost")
 }
 
 func unknownLeases(f *fixture) {
@@ -141,7 +141,7 @@ func lostAttempts(f *fixture) {
 		require.Len(f.t, f.get(task.DeliveryID).Attempts, n+1, "a lost attempt is in the history like any other")
 		task = f.claimOne(now)
 		f.requireLost(task, n+1, time.Time{}, "a settlement with Lost keeps the count")
-		require.Equal(f.t, n+1, task.Tries, "a lost attempt is one of those that the retry budget allows")
+		require.Equal(f.t, n+1, task.AttemptsSinceQueued, "a lost attempt is one of those that the retry budget allows")
 	}
 }
 

@@ -24,11 +24,11 @@ func modelCases() []testCase {
 // naive form: no queues and no order, everything is searched from end to end.
 type model struct {
 	*fixture
-	random     *rand.Rand
-	now        time.Time
-	webhooks   map[string]*webhook.Webhook
-	events     map[string]time.Time // when they were emitted
-	deliveries map[webhook.DeliveryID]*modelDelivery
+	random        *rand.Rand
+	now           time.Time
+	subscriptions map[string]*webhook.Subscription
+	events        map[string]time.Time // when they were emitted
+	deliveries    map[webhook.DeliveryID]*modelDelivery
 	// figures are what was recorded for the endpoints that are there now.
 	figures   map[webhook.Endpoint]webhook.Statistics
 	lastID    webhook.DeliveryID
@@ -37,10 +37,10 @@ type model struct {
 
 type modelDelivery struct {
 	webhook.Delivery
-	webhook *webhook.Webhook // nil when it or the channel is gone
-	token   int64
-	tries   int
-	queued  time.Time
+	subscription *webhook.Subscription // nil when it or the channel is gone
+	token        int64
+	tries        int
+	queued       time.Time
 	// status leaves out what follows from the webhook: held and cancelled.
 	status webhook.Status
 	due    time.Time
@@ -55,19 +55,19 @@ type modelDelivery struct {
 // the due deliveries it hands out, the model checks the choice and follows it.
 func followModel(f *fixture, seed uint64, operations int) {
 	m := &model{
-		fixture:    f,
-		random:     rand.New(rand.NewPCG(seed, seed)),
-		now:        start(),
-		webhooks:   make(map[string]*webhook.Webhook),
-		events:     make(map[string]time.Time),
-		deliveries: make(map[webhook.DeliveryID]*modelDelivery),
-		figures:    make(map[webhook.Endpoint]webhook.Statistics),
+		fixture:       f,
+		random:        rand.New(rand.NewPCG(seed, seed)),
+		now:           start(),
+		subscriptions: make(map[string]*webhook.Subscription),
+		events:        make(map[string]time.Time),
+		deliveries:    make(map[webhook.DeliveryID]*modelDelivery),
+		figures:       make(map[webhook.Endpoint]webhook.Statistics),
 	}
 	steps := []struct {
 		weight int
 		run    func()
 	}{
-		{3, m.createWebhook}, {4, m.updateWebhook}, {1, m.deleteWebhook},
+		{3, m.createSubscription}, {4, m.updateSubscription}, {1, m.deleteSubscription},
 		{10, m.enqueueEvents}, {12, m.claimDue}, {20, m.settleLease}, {4, m.extendLease}, {6, m.startAttempt},
 		{6, m.replayDelivery}, {3, m.cancelDelivery}, {2, m.pruneOld},
 	}
@@ -75,7 +75,7 @@ func followModel(f *fixture, seed uint64, operations int) {
 	for _, step := range steps {
 		deck = append(deck, slices.Repeat([]func(){step.run}, step.weight)...)
 	}
-	m.createWebhook()
+	m.createSubscription()
 	for n := range operations {
 		m.now = m.now.Add(time.Duration(m.random.IntN(20_000)) * time.Millisecond)
 		deck[m.random.IntN(len(deck))]()
@@ -85,12 +85,12 @@ func followModel(f *fixture, seed uint64, operations int) {
 	}
 }
 
-func (m *model) pickWebhook() *webhook.Webhook {
-	if len(m.webhooks) == 0 {
+func (m *model) pickSubscription() *webhook.Subscription {
+	if len(m.subscriptions) == 0 {
 		return nil
 	}
-	ids := slices.Sorted(maps.Keys(m.webhooks))
-	return m.webhooks[ids[m.random.IntN(len(ids))]]
+	ids := slices.Sorted(maps.Keys(m.subscriptions))
+	return m.subscriptions[ids[m.random.IntN(len(ids))]]
 }
 
 // pickDelivery picks one that fits, or now and then any.
@@ -113,10 +113,10 @@ func (d *modelDelivery) reported() webhook.Status {
 	switch {
 	case d.status.Settled():
 		return d.status
-	case d.webhook == nil:
+	case d.subscription == nil:
 		return webhook.StatusCancelled
-	case d.webhook.Paused:
-		return webhook.StatusHeld
+	case d.subscription.Paused:
+		return webhook.StatusPaused
 	default:
 		return d.status
 	}
@@ -139,25 +139,25 @@ func (m *model) compare() {
 		if want.Status == webhook.StatusCancelled && want.SettledAt.IsZero() {
 			want.SettledAt = got.SettledAt // of the store's choice
 		}
-		if want.Status == webhook.StatusInFlight || want.Status == webhook.StatusHeld {
+		if want.Status == webhook.StatusInFlight || want.Status == webhook.StatusPaused {
 			want.DueAt = got.DueAt // not laid down while a lease may be open
 		}
 		m.requireDelivery(want, got)
 	}
-	all, err := m.Webhooks(m.ctx, webhook.WebhookQuery{OrganizationID: org})
+	all, err := m.Subscriptions(m.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 	require.NoError(m.t, err)
-	require.Len(m.t, all, len(m.webhooks))
-	for _, w := range all {
-		m.requireSameWebhook(m.webhooks[w.ID], w)
-		m.requireStatistics(m.wantStatistics(w), w, "the figures are those of all that happened to the webhook's channels")
+	require.Len(m.t, all, len(m.subscriptions))
+	for _, sub := range all {
+		m.requireSameSubscription(m.subscriptions[sub.ID], sub)
+		m.requireStatistics(m.wantStatistics(sub), sub, "the figures are those of all that happened to the subscription's channels")
 	}
 }
 
 // wantStatistics returns all figures of a webhook.
-func (m *model) wantStatistics(w *webhook.Webhook) webhook.Statistics {
+func (m *model) wantStatistics(sub *webhook.Subscription) webhook.Statistics {
 	var want webhook.Statistics
 	for _, d := range m.deliveries {
-		if d.webhook == nil || d.WebhookID != w.ID {
+		if d.subscription == nil || d.SubscriptionID != sub.ID {
 			continue
 		}
 		switch d.reported() {
@@ -165,12 +165,12 @@ func (m *model) wantStatistics(w *webhook.Webhook) webhook.Statistics {
 			want.Pending++
 		case webhook.StatusInFlight:
 			want.InFlight++
-		case webhook.StatusHeld:
+		case webhook.StatusPaused:
 			want.Held++
 		}
 	}
-	for _, key := range w.ChannelKeys() {
-		f := m.figures[webhook.Endpoint{WebhookID: w.ID, Channel: key}]
+	for _, key := range sub.ChannelKeys() {
+		f := m.figures[webhook.Endpoint{SubscriptionID: sub.ID, Channel: key}]
 		want.Succeeded += f.Succeeded
 		want.Failed += f.Failed
 		want.Dead += f.Dead

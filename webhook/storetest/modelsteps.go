@@ -16,60 +16,60 @@ import (
 // This file is what the random test of model.go does: each step calls the
 // store, checks the answer against the model, and changes the model likewise.
 
-// shuffle gives the webhook random patterns and channels.
-func (m *model) shuffle(w *webhook.Webhook) {
-	w.EventTypes = []event.Pattern{[]event.Pattern{"*", "object.*", "invoice.paid"}[m.random.IntN(3)]}
-	w.Channels = hook([]string{"webhook", "webhook", "slack"}[m.random.IntN(3):]...).Channels
-	w.Paused = m.random.IntN(3) == 0
-	w.UpdatedAt = m.now
+// shuffle gives the subscription random patterns and channels.
+func (m *model) shuffle(sub *webhook.Subscription) {
+	sub.EventTypes = []event.Pattern{[]event.Pattern{"*", "object.*", "invoice.paid"}[m.random.IntN(3)]}
+	sub.Channels = hook([]string{"webhook", "webhook", "slack"}[m.random.IntN(3):]...).Channels
+	sub.Paused = m.random.IntN(3) == 0
+	sub.UpdatedAt = m.now
 }
 
-func (m *model) createWebhook() {
-	w := hook()
+func (m *model) createSubscription() {
+	sub := hook()
 	// Random ids would make a failing seed fail in another way each time.
-	w.ID = fmt.Sprintf("wh_%016x", m.random.Uint64())
-	w.CreatedAt = m.now
-	m.shuffle(w)
-	require.NoError(m.t, m.CreateWebhook(m.ctx, w, webhook.Quota{}))
-	m.webhooks[w.ID] = w.Clone()
+	sub.ID = fmt.Sprintf("wh_%016x", m.random.Uint64())
+	sub.CreatedAt = m.now
+	m.shuffle(sub)
+	require.NoError(m.t, m.CreateSubscription(m.ctx, sub, webhook.Quota{}))
+	m.subscriptions[sub.ID] = sub.Clone()
 }
 
-func (m *model) updateWebhook() {
-	w := m.pickWebhook()
-	if w == nil {
+func (m *model) updateSubscription() {
+	sub := m.pickSubscription()
+	if sub == nil {
 		return
 	}
-	changed := w.Clone()
+	changed := sub.Clone()
 	m.shuffle(changed)
-	require.NoError(m.t, m.UpdateWebhook(m.ctx, changed, webhook.Quota{}))
-	*w = *changed.Clone()
-	keys := w.ChannelKeys()
+	require.NoError(m.t, m.UpdateSubscription(m.ctx, changed, webhook.Quota{}))
+	*sub = *changed.Clone()
+	keys := sub.ChannelKeys()
 	maps.DeleteFunc(m.figures, func(e webhook.Endpoint, _ webhook.Statistics) bool {
-		return e.WebhookID == w.ID && !slices.Contains(keys, e.Channel)
+		return e.SubscriptionID == sub.ID && !slices.Contains(keys, e.Channel)
 	})
 	for _, d := range m.deliveries {
-		if d.WebhookID != w.ID {
+		if d.SubscriptionID != sub.ID {
 			continue
 		}
-		d.webhook = nil
+		d.subscription = nil
 		if slices.Contains(keys, d.Channel) {
-			d.webhook = w
+			d.subscription = sub
 		} else if !d.status.Settled() {
 			d.status = webhook.StatusCancelled
 		}
 	}
 }
 
-func (m *model) deleteWebhook() {
-	w := m.pickWebhook()
-	if w == nil {
+func (m *model) deleteSubscription() {
+	sub := m.pickSubscription()
+	if sub == nil {
 		return
 	}
-	require.NoError(m.t, m.DeleteWebhook(m.ctx, org, w.ID, 0))
-	delete(m.webhooks, w.ID)
+	require.NoError(m.t, m.DeleteSubscription(m.ctx, org, sub.ID, 0))
+	delete(m.subscriptions, sub.ID)
 	for _, d := range m.deliveries {
-		if d.WebhookID == w.ID {
-			d.webhook = nil
+		if d.SubscriptionID == sub.ID {
+			d.subscription = nil
 		}
 	}
 }
@@ -84,22 +84,22 @@ func (m *model) enqueueEvents() {
 		e.Type = []string{"object.created", "object.deleted", "invoice.paid"}[m.nextEvent%3]
 		events = append(events, e)
 	}
-	tasks, err := m.Enqueue(m.ctx, m.now, events, &webhook.Offer{
-		Until:  m.now.Add(lease),
-		Accept: func(string, webhook.Endpoint) bool { return m.random.IntN(3) == 0 },
+	tasks, err := m.Enqueue(m.ctx, m.now, events, &webhook.Prefetch{
+		Until: m.now.Add(lease),
+		Take:  func(string, webhook.Endpoint) bool { return m.random.IntN(3) == 0 },
 	})
 	require.NoError(m.t, err)
 
-	want := make(map[string]*webhook.Webhook) // the deliveries that should be new
+	want := make(map[string]*webhook.Subscription) // the deliveries that should be new
 	for _, e := range events {
 		if _, stored := m.events[e.ID]; stored {
 			continue
 		}
 		m.events[e.ID] = m.now
-		for _, w := range m.webhooks {
-			if w.Matches(e.Type) {
-				for _, key := range w.ChannelKeys() {
-					want[e.ID+" "+w.ID+" "+key] = w
+		for _, sub := range m.subscriptions {
+			if sub.Matches(e.Type) {
+				for _, key := range sub.ChannelKeys() {
+					want[e.ID+" "+sub.ID+" "+key] = sub
 				}
 			}
 		}
@@ -110,12 +110,12 @@ func (m *model) enqueueEvents() {
 			break
 		}
 		m.lastID = max(m.lastID, d.ID)
-		key := d.EventID + " " + d.WebhookID + " " + d.Channel
-		w := want[key]
-		require.NotNil(m.t, w, "Enqueue made a delivery that is not of this call: %s", key)
+		key := d.EventID + " " + d.SubscriptionID + " " + d.Channel
+		sub := want[key]
+		require.NotNil(m.t, sub, "Enqueue made a delivery that is not of this call: %s", key)
 		delete(want, key)
 		d.CreatedAt = m.now
-		m.deliveries[d.ID] = &modelDelivery{Delivery: d, webhook: w, queued: m.now, status: webhook.StatusPending, due: m.now}
+		m.deliveries[d.ID] = &modelDelivery{Delivery: d, subscription: sub, queued: m.now, status: webhook.StatusPending, due: m.now}
 	}
 	require.Empty(m.t, want, "Enqueue did not make these deliveries")
 	for _, task := range tasks {
@@ -128,14 +128,14 @@ func (m *model) take(task webhook.Task, until time.Time) {
 	m.t.Helper()
 	d := m.deliveries[task.DeliveryID]
 	require.NotNil(m.t, d, "a task is for a delivery that exists")
-	require.False(m.t, d.reported().Settled() || d.reported() == webhook.StatusHeld || d.due.After(m.now),
+	require.False(m.t, d.reported().Settled() || d.reported() == webhook.StatusPaused || d.due.After(m.now),
 		"a task is for a delivery that is due: %s is %s, due %s, now %s", d.ID, d.reported(), d.due, m.now)
 	require.Greater(m.t, task.Token, d.token, "the token grows with every claim")
 	require.Equal(m.t, d.Endpoint, task.Endpoint)
-	require.Equal(m.t, d.webhook.Revision, task.Revision)
+	require.Equal(m.t, d.subscription.Revision, task.Revision)
 	require.Equal(m.t, d.EventID, task.EventID)
 	require.Equal(m.t, len(d.Attempts), task.Attempts, "Attempts is the number of attempts in the history")
-	require.Equal(m.t, d.tries, task.Tries, "Tries is the number of attempts since QueuedAt")
+	require.Equal(m.t, d.tries, task.AttemptsSinceQueued, "Tries is the number of attempts since QueuedAt")
 	m.requireTime(d.queued, task.QueuedAt, "QueuedAt")
 	m.requireTime(until, task.Until, "Until")
 	d.token, d.status, d.due = task.Token, webhook.StatusInFlight, until
@@ -147,7 +147,7 @@ func (m *model) take(task webhook.Task, until time.Time) {
 func (m *model) claimable(skip []webhook.Endpoint) map[webhook.Endpoint][]*modelDelivery {
 	due := make(map[webhook.Endpoint][]*modelDelivery)
 	for _, d := range m.deliveries {
-		if s := d.reported(); !s.Settled() && s != webhook.StatusHeld && !d.due.After(m.now) && !slices.Contains(skip, d.Endpoint) {
+		if s := d.reported(); !s.Settled() && s != webhook.StatusPaused && !d.due.After(m.now) && !slices.Contains(skip, d.Endpoint) {
 			due[d.Endpoint] = append(due[d.Endpoint], d)
 		}
 	}
@@ -161,8 +161,8 @@ func (m *model) claimable(skip []webhook.Endpoint) map[webhook.Endpoint][]*model
 
 func (m *model) claimDue() {
 	r := webhook.ClaimRequest{Until: m.now.Add(lease), Limit: 1 + m.random.IntN(12), PerEndpoint: 1 + m.random.IntN(5)}
-	if w := m.pickWebhook(); w != nil && m.random.IntN(4) == 0 {
-		r.Skip = []webhook.Endpoint{{WebhookID: w.ID, Channel: w.Channels[0].Channel}}
+	if sub := m.pickSubscription(); sub != nil && m.random.IntN(4) == 0 {
+		r.Skip = []webhook.Endpoint{{SubscriptionID: sub.ID, Channel: sub.Channels[0].Channel}}
 	}
 	due := m.claimable(r.Skip)
 	possible := 0
@@ -204,7 +204,7 @@ func (m *model) lease() (*modelDelivery, webhook.Lease, bool) {
 	if m.random.IntN(8) == 0 {
 		l = d.leases[m.random.IntN(len(d.leases))]
 	}
-	return d, l, l.Token == d.token && d.status == webhook.StatusInFlight && d.webhook != nil
+	return d, l, l.Token == d.token && d.status == webhook.StatusInFlight && d.subscription != nil
 }
 
 func (m *model) settleLease() {
@@ -213,17 +213,17 @@ func (m *model) settleLease() {
 		return
 	}
 	verdict := webhook.Settlement{
-		Lease:        l,
-		Status:       []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusPending}[m.random.IntN(3)],
-		DueAt:        m.now.Add(time.Duration(m.random.IntN(60)) * time.Second),
-		PauseWebhook: m.random.IntN(15) == 0,
-		Lost:         m.random.IntN(3) == 0,
+		Lease:             l,
+		Status:            []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusPending}[m.random.IntN(3)],
+		DueAt:             m.now.Add(time.Duration(m.random.IntN(60)) * time.Second),
+		PauseSubscription: m.random.IntN(15) == 0,
+		Lost:              m.random.IntN(3) == 0,
 	}
 	if m.random.IntN(4) > 0 {
 		verdict.Attempt = attempt(m.now, []string{"", "status"}[m.random.IntN(2)])
 	}
 	if !good {
-		m.refuse(m.now, verdict, "a verdict whose token is not the latest, or on a delivery that is not in flight, is refused")
+		m.refuse(m.now, verdict, "a result whose token is not the latest, or on a delivery that is not in flight, is refused")
 		return
 	}
 	m.settle(m.now, verdict)
@@ -247,11 +247,11 @@ func (m *model) settleLease() {
 		d.lostAt = time.Time{}
 	}
 	d.started = time.Time{}
-	if verdict.PauseWebhook && !d.webhook.Paused {
-		stored, err := m.Webhook(m.ctx, org, d.WebhookID)
+	if verdict.PauseSubscription && !d.subscription.Paused {
+		stored, err := m.Subscription(m.ctx, org, d.SubscriptionID)
 		require.NoError(m.t, err)
-		require.True(m.t, stored.Paused, "PauseWebhook pauses the webhook")
-		*d.webhook = *stored // with its new revision
+		require.True(m.t, stored.Paused, "PauseSubscription pauses the subscription")
+		*d.subscription = *stored // with its new revision
 	}
 }
 
@@ -298,8 +298,8 @@ func (m *model) replayDelivery() {
 	err := m.Replay(m.ctx, m.now, org, d.ID)
 	switch {
 	case !d.reported().Settled():
-		require.ErrorIs(m.t, err, webhook.ErrState)
-	case d.webhook == nil:
+		require.ErrorIs(m.t, err, webhook.ErrWrongStatus)
+	case d.subscription == nil:
 		require.ErrorIs(m.t, err, webhook.ErrNotFound)
 	default:
 		require.NoError(m.t, err)
@@ -315,7 +315,7 @@ func (m *model) cancelDelivery() {
 	}
 	err := m.Cancel(m.ctx, m.now, org, d.ID)
 	if d.reported().Settled() {
-		require.ErrorIs(m.t, err, webhook.ErrState)
+		require.ErrorIs(m.t, err, webhook.ErrWrongStatus)
 		return
 	}
 	require.NoError(m.t, err)
@@ -332,7 +332,7 @@ func (m *model) pruneOld() {
 	for _, d := range m.deliveries {
 		if d.reported() == webhook.StatusCancelled && d.SettledAt.IsZero() {
 			d.status, d.SettledAt = webhook.StatusCancelled, m.get(d.ID).SettledAt
-			require.False(m.t, d.SettledAt.IsZero(), "Prune settles deliveries of deleted webhooks")
+			require.False(m.t, d.SettledAt.IsZero(), "Prune settles deliveries of deleted subscriptions")
 		}
 	}
 	succeededBefore, deadBefore := m.now.Add(-2*time.Minute), m.now.Add(-4*time.Minute)

@@ -14,21 +14,21 @@ func pauseCases() []testCase {
 		{"AttemptUnderWay", pauseDuringAttempt},
 		{"ResumeReleases", resumeReleases},
 		{"OthersGoOn", pauseLeavesOthers},
-		{"ByVerdict", pauseByVerdict},
-		{"ByStaleVerdict", pauseByStaleVerdict},
-		{"ByVerdictOfPaused", pauseByVerdictOfPaused},
-		{"VerdictOnAnOlderRevision", pauseByVerdictOnAnOlderRevision},
+		{"ByVerdict", pauseByResult},
+		{"ByStaleVerdict", pauseByStaleResult},
+		{"ByVerdictOfPaused", pauseByResultOfPaused},
+		{"VerdictOnAnOlderRevision", pauseByResultOnAnOlderRevision},
 	}
 }
 
 func pauseHoldsPending(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
-	f.setPaused(w, true)
+	f.setPaused(sub, true)
 	f.enqueue(start(), newEvents("later", 2)...)
-	f.requireNothingDue(start().Add(time.Hour), "deliveries of a paused webhook stay where they are")
-	held := f.list(webhook.DeliveryQuery{Status: webhook.StatusHeld})
-	require.Len(f.t, held, 5, "pausing a webhook makes all of its unfinished deliveries held, at once, and those that come later")
+	f.requireNothingDue(start().Add(time.Hour), "deliveries of a paused subscription stay where they are")
+	held := f.list(webhook.DeliveryQuery{Status: webhook.StatusPaused})
+	require.Len(f.t, held, 5, "pausing a subscription makes all of its unfinished deliveries held, at once, and those that come later")
 	for _, d := range held {
 		f.requireTime(start(), d.DueAt, "the DueAt of a held delivery")
 		require.True(f.t, d.SettledAt.IsZero(), "a held delivery is not settled")
@@ -37,31 +37,31 @@ func pauseHoldsPending(f *fixture) {
 }
 
 func pauseDuringAttempt(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 4)...)
 	tasks := f.claimN(start(), 4)
-	f.setPaused(w, true)
-	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusHeld}), 4,
-		"pausing a webhook changes what all of its unfinished deliveries report, in flight or not")
+	f.setPaused(sub, true)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusPaused}), 4,
+		"pausing a subscription changes what all of its unfinished deliveries report, in flight or not")
 
 	require.Empty(f.t, f.extend(start().Add(2*lease), tasks[0].Lease, tasks[1].Lease, tasks[2].Lease), "a pause takes no lease away")
 	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()), retry(tasks[2], start(), start()))
-	require.Equal(f.t, webhook.StatusSucceeded, f.status(tasks[0].DeliveryID), "an attempt under way when its webhook is paused still counts")
-	require.Equal(f.t, webhook.StatusDead, f.status(tasks[1].DeliveryID), "an attempt under way when its webhook is paused still counts")
-	require.Equal(f.t, webhook.StatusHeld, f.status(tasks[2].DeliveryID), "a delivery to be tried again is held while its webhook is paused")
-	f.requireNothingDue(start().Add(lease), "a delivery whose lease ended is held while its webhook is paused")
+	require.Equal(f.t, webhook.StatusSucceeded, f.status(tasks[0].DeliveryID), "an attempt under way when its subscription is paused still counts")
+	require.Equal(f.t, webhook.StatusDead, f.status(tasks[1].DeliveryID), "an attempt under way when its subscription is paused still counts")
+	require.Equal(f.t, webhook.StatusPaused, f.status(tasks[2].DeliveryID), "a delivery to be tried again is held while its subscription is paused")
+	f.requireNothingDue(start().Add(lease), "a delivery whose lease ended is held while its subscription is paused")
 	f.settle(start().Add(lease), succeeded(tasks[3], start()))
 }
 
 func resumeReleases(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 4)...)
 	tasks := f.claimN(start(), 2)
 	f.settle(start(), retry(tasks[0], start(), start().Add(time.Hour)))
-	f.setPaused(w, true)
-	f.setPaused(w, false)
+	f.setPaused(sub, true)
+	f.setPaused(sub, false)
 	require.Equal(f.t, webhook.StatusInFlight, f.status(tasks[1].DeliveryID), "what was in flight before a pause is so after it")
-	require.Len(f.t, f.claim(start(), 10), 2, "resuming a webhook releases what was held")
+	require.Len(f.t, f.claim(start(), 10), 2, "resuming a subscription releases what was held")
 	f.settle(start(), succeeded(tasks[1], start()))
 	require.Equal(f.t, tasks[0].DeliveryID, f.claimN(start().Add(time.Hour), 3)[2].DeliveryID, "a pause does not change when a retry is due")
 }
@@ -70,84 +70,84 @@ func pauseLeavesOthers(f *fixture) {
 	paused, active := f.create(hook("webhook", "slack")), f.create(hook())
 	f.emit(start(), "evt_1")
 	f.setPaused(paused, true)
-	require.Equal(f.t, active.ID, f.claimOne(start()).Endpoint.WebhookID, "pausing one webhook holds up no other")
+	require.Equal(f.t, active.ID, f.claimOne(start()).Endpoint.SubscriptionID, "pausing one subscription holds up no other")
 }
 
-func pauseByVerdict(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
-	before := f.update(w, func(w *webhook.Webhook) { w.Name = "Read before the pause" })
+func pauseByResult(f *fixture) {
+	sub := f.create(hook("webhook", "slack"))
+	before := f.update(sub, func(sub *webhook.Subscription) { sub.Name = "Read before the pause" })
 	f.enqueue(start(), newEvents("evt", 3)...)
 	tasks := f.claimN(start(), 2)
 	gone := died(tasks[0], start())
-	gone.PauseWebhook = true
+	gone.PauseSubscription = true
 	now := start().Add(time.Second)
 	f.settle(now, gone)
 
-	require.Equal(f.t, webhook.StatusDead, f.status(tasks[0].DeliveryID), "the verdict that pauses the webhook is recorded itself")
-	paused, err := f.Webhook(f.ctx, org, w.ID)
+	require.Equal(f.t, webhook.StatusDead, f.status(tasks[0].DeliveryID), "the result that pauses the subscription is recorded itself")
+	paused, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	require.True(f.t, paused.Paused, "PauseWebhook pauses the webhook together with the verdict")
+	require.True(f.t, paused.Paused, "PauseSubscription pauses the subscription together with the result")
 	require.Greater(f.t, paused.Revision, before.Revision, "pausing is an update, which the revision counts")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusHeld}), 5, "all unfinished deliveries of the webhook are held, on every channel")
-	f.requireNothingDue(now.Add(time.Hour), "deliveries of a paused webhook stay where they are")
-	require.Empty(f.t, f.offer(now, always, newEvent("evt_later")), "deliveries of a webhook that a verdict paused are never offered")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusPaused}), 5, "all unfinished deliveries of the subscription are held, on every channel")
+	f.requireNothingDue(now.Add(time.Hour), "deliveries of a paused subscription stay where they are")
+	require.Empty(f.t, f.offer(now, always, newEvent("evt_later")), "deliveries of a subscription that a result paused are never offered")
 
 	before.Name = "An update that knows nothing of the pause"
-	require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, before, webhook.Quota{}), webhook.ErrConflict,
+	require.ErrorIs(f.t, f.UpdateSubscription(f.ctx, before, webhook.Quota{}), webhook.ErrConflict,
 		"an update based on a revision from before the pause would undo it unseen")
 	f.settle(now, succeeded(tasks[1], now))
-	f.setPaused(w, false)
-	require.Len(f.t, f.claim(now, 10), 6, "a webhook that a verdict paused can be resumed")
+	f.setPaused(sub, false)
+	require.Len(f.t, f.claim(now, 10), 6, "a subscription that a result paused can be resumed")
 }
 
-func pauseByStaleVerdict(f *fixture) {
-	w := f.create(hook())
+func pauseByStaleResult(f *fixture) {
+	sub := f.create(hook())
 	f.emit(start(), "evt_1")
 	stale := f.claimOne(start())
 	f.claimOne(start().Add(lease))
 	gone := died(stale, start())
-	gone.PauseWebhook = true
-	f.refuse(start().Add(lease), gone, "a stale verdict is refused")
-	got, err := f.Webhook(f.ctx, org, w.ID)
+	gone.PauseSubscription = true
+	f.refuse(start().Add(lease), gone, "a stale result is refused")
+	got, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	require.False(f.t, got.Paused, "a verdict that is refused changes nothing: it does not pause the webhook either")
-	require.Equal(f.t, w.Revision, got.Revision)
+	require.False(f.t, got.Paused, "a result that is refused changes nothing: it does not pause the subscription either")
+	require.Equal(f.t, sub.Revision, got.Revision)
 }
 
-func pauseByVerdictOnAnOlderRevision(f *fixture) {
-	w := f.create(hook())
+func pauseByResultOnAnOlderRevision(f *fixture) {
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 2)...)
 	tasks := f.claimN(start(), 2)
 	gone := died(tasks[0], start())
-	gone.PauseWebhook, gone.Revision = true, w.Revision
-	f.update(w, func(w *webhook.Webhook) { w.Name = "Repaired" })
+	gone.PauseSubscription, gone.Revision = true, sub.Revision
+	f.update(sub, func(sub *webhook.Subscription) { sub.Name = "Repaired" })
 	f.settle(start(), gone)
-	require.Equal(f.t, webhook.StatusDead, f.status(tasks[0].DeliveryID), "the verdict itself counts")
-	got, err := f.Webhook(f.ctx, org, w.ID)
+	require.Equal(f.t, webhook.StatusDead, f.status(tasks[0].DeliveryID), "the result itself counts")
+	got, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	require.False(f.t, got.Paused, "a verdict on an older revision says nothing of the webhook as it is now")
+	require.False(f.t, got.Paused, "a result on an older revision says nothing of the subscription as it is now")
 
 	gone = died(tasks[1], start())
-	gone.PauseWebhook, gone.Revision = true, got.Revision
+	gone.PauseSubscription, gone.Revision = true, got.Revision
 	f.settle(start(), gone)
-	got, err = f.Webhook(f.ctx, org, w.ID)
+	got, err = f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	require.True(f.t, got.Paused, "a verdict on the webhook's revision pauses it")
+	require.True(f.t, got.Paused, "a result on the subscription's revision pauses it")
 }
 
-func pauseByVerdictOfPaused(f *fixture) {
-	w := f.create(hook())
+func pauseByResultOfPaused(f *fixture) {
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
 	var verdicts []webhook.Settlement
 	for _, task := range f.claim(start(), 3) {
 		verdict := died(task, start())
-		verdict.PauseWebhook = true
+		verdict.PauseSubscription = true
 		verdicts = append(verdicts, verdict)
 	}
 	f.settle(start(), verdicts...)
 	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusDead}), 3,
-		"every verdict counts, though the first one paused the webhook")
-	got, err := f.Webhook(f.ctx, org, w.ID)
+		"every result counts, though the first one paused the subscription")
+	got, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
 	require.True(f.t, got.Paused)
 }

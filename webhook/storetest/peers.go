@@ -36,32 +36,32 @@ func peerCases(h Harness) []testCase {
 	}
 }
 
-// changesCountAtOnce catches a process that remembers webhooks as they were.
+// changesCountAtOnce catches a process that remembers subscriptions as they were.
 func changesCountAtOnce(f, peer *fixture) {
 	f.emit(start(), "evt_0")
-	w := peer.create(hook())
+	sub := peer.create(hook())
 	f.emit(start(), "evt_1")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_1"}), 1,
-		"a webhook that was created before Enqueue began is matched, whichever process created it")
+		"a subscription that was created before Enqueue began is matched, whichever process created it")
 
-	peer.update(w, func(w *webhook.Webhook) { w.EventTypes = []event.Pattern{"invoice.*"} })
+	peer.update(sub, func(sub *webhook.Subscription) { sub.EventTypes = []event.Pattern{"invoice.*"} })
 	f.emit(start(), "evt_2")
 	require.Empty(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2"}), "an update counts at once, whichever process made it")
 
-	updated := peer.update(w, func(w *webhook.Webhook) { w.EventTypes = []event.Pattern{"*"} })
+	updated := peer.update(sub, func(sub *webhook.Subscription) { sub.EventTypes = []event.Pattern{"*"} })
 	task := f.claimOne(start())
-	require.Equal(f.t, updated.Revision, task.Revision, "a task has the webhook's revision, whichever process updated it")
+	require.Equal(f.t, updated.Revision, task.Revision, "a task has the subscription's revision, whichever process updated it")
 	gone := died(task, start())
-	gone.PauseWebhook = true
+	gone.PauseSubscription = true
 	peer.settle(start(), gone)
-	require.Empty(f.t, f.offer(start(), always, newEvent("evt_3")), "deliveries of paused webhooks are never offered, whichever process paused them")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_3", Status: webhook.StatusHeld}), 1)
+	require.Empty(f.t, f.offer(start(), always, newEvent("evt_3")), "deliveries of paused subscriptions are never offered, whichever process paused them")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_3", Status: webhook.StatusPaused}), 1)
 
-	peer.setPaused(w, false)
-	require.Equal(f.t, "evt_3", f.claimOne(start()).EventID, "a webhook that was resumed gets its deliveries, whichever process resumed it")
-	peer.remove(w)
+	peer.setPaused(sub, false)
+	require.Equal(f.t, "evt_3", f.claimOne(start()).EventID, "a subscription that was resumed gets its deliveries, whichever process resumed it")
+	peer.remove(sub)
 	f.emit(start(), "evt_4")
-	f.requireNothingDue(start().Add(time.Hour), "a deleted webhook gets nothing, whichever process deleted it")
+	f.requireNothingDue(start().Add(time.Hour), "a deleted subscription gets nothing, whichever process deleted it")
 }
 
 func takeOverByPeer(f, peer *fixture) {
@@ -79,7 +79,7 @@ func takeOverByPeer(f, peer *fixture) {
 // not need them for a while have heard of them.
 func manyChangesByPeer(f, peer *fixture) {
 	const changes, removed = 300, 5
-	var gone []*webhook.Webhook
+	var gone []*webhook.Subscription
 	for range removed {
 		gone = append(gone, f.create(hook()))
 	}
@@ -87,23 +87,23 @@ func manyChangesByPeer(f, peer *fixture) {
 	f.emit(start(), "evt_0")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_0"}), removed+1)
 
-	for _, w := range gone[1:] {
-		peer.remove(w)
+	for _, sub := range gone[1:] {
+		peer.remove(sub)
 	}
 	added := peer.create(hook())
 	for i := range changes {
 		added.Name = fmt.Sprint("change ", i)
-		require.NoError(f.t, peer.UpdateWebhook(peer.ctx, added, webhook.Quota{}))
+		require.NoError(f.t, peer.UpdateSubscription(peer.ctx, added, webhook.Quota{}))
 	}
 	peer.remove(gone[0]) // the store may have forgotten those that went first
 	tasks := f.offer(start(), always, newEvent("evt_1"))
 	got := make(map[string]int64)
 	for _, d := range f.list(webhook.DeliveryQuery{EventID: "evt_1"}) {
-		got[d.WebhookID] = 0
+		got[d.SubscriptionID] = 0
 	}
 	for _, task := range append(tasks, f.claim(start(), 100)...) {
 		if task.EventID == "evt_1" {
-			got[task.Endpoint.WebhookID] = task.Revision
+			got[task.Endpoint.SubscriptionID] = task.Revision
 		}
 	}
 	require.Equal(f.t, map[string]int64{kept.ID: kept.Revision, added.ID: added.Revision}, got,
@@ -112,21 +112,21 @@ func manyChangesByPeer(f, peer *fixture) {
 
 // usedAgainByPeer lets an id that one organization has deleted go to another.
 func usedAgainByPeer(f, peer *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.emit(start(), "evt_1")
-	peer.remove(w)
-	theirs := w.Clone()
+	peer.remove(sub)
+	theirs := sub.Clone()
 	theirs.OrganizationID = other
 	peer.create(theirs)
 	f.emit(start(), "evt_2")
-	require.Empty(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2"}), "a webhook that was deleted gets nothing, even if another organization uses its id now")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2"}), "a subscription that was deleted gets nothing, even if another organization uses its id now")
 	e := newEvent("evt_3")
 	e.OrganizationID = other
 	f.enqueue(start(), e)
 	require.Len(f.t, f.list(webhook.DeliveryQuery{OrganizationID: other, EventID: "evt_3"}), 1)
 
 	peer.remove(theirs)
-	peer.create(w.Clone())
+	peer.create(sub.Clone())
 	f.emit(start(), "evt_4")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_4"}), 1, "an id that is used again by its first organization is matched")
 }

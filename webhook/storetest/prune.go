@@ -17,8 +17,8 @@ func pruneCases() []testCase {
 		{"KeepsEventsInUse", pruneKeepsEventsInUse},
 		{"EventsWithoutDeliveries", pruneEventsWithoutDeliveries},
 		{"Limit", pruneLimit},
-		{"DeletedWebhooks", pruneDeletedWebhooks},
-		{"DeletedWebhooksInSteps", pruneDeletedWebhooksInSteps},
+		{"DeletedWebhooks", pruneDeletedSubscriptions},
+		{"DeletedWebhooksInSteps", pruneDeletedSubscriptionsInSteps},
 		{"RemovedChannels", pruneRemovedChannels},
 		{"Replayed", pruneReplayed},
 		{"PrunedIsNotFound", prunedIsNotFound},
@@ -91,17 +91,17 @@ func pruneStrictly(f *fixture) {
 }
 
 func pruneKeepsUnfinished(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
 	tasks := f.claimN(start(), 2)
 	f.settle(start(), retry(tasks[0], start(), start()))
 	late := start().Add(1000 * 24 * time.Hour)
 	for _, paused := range []bool{false, true} {
-		f.setPaused(w, paused)
+		f.setPaused(sub, paused)
 		require.Zero(f.t, f.prune(late, late, late), "Prune never removes a delivery that is not settled, nor its event")
 	}
-	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusHeld}), 3)
-	f.setPaused(w, false)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusPaused}), 3)
+	f.setPaused(sub, false)
 	for _, task := range f.claim(late, 10) {
 		require.NotEmpty(f.t, task.Payload, "the event of a delivery is kept")
 	}
@@ -151,28 +151,28 @@ func pruneLimit(f *fixture) {
 	require.Zero(f.t, f.prune(late, late, late), "less than Limit means that nothing is left")
 }
 
-func pruneDeletedWebhooks(f *fixture) {
-	w := f.create(hook())
+func pruneDeletedSubscriptions(f *fixture) {
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
 	task := f.claimN(start(), 1)[0]
-	f.remove(w)
+	f.remove(sub)
 	first := start().Add(time.Hour)
-	require.Zero(f.t, f.prune(first, first, first), "deliveries of a deleted webhook begin to age when Prune settles them")
+	require.Zero(f.t, f.prune(first, first, first), "deliveries of a deleted subscription begin to age when Prune settles them")
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
 		require.Equal(f.t, webhook.StatusCancelled, d.Status)
 		f.requireTime(first, d.SettledAt, "SettledAt of a delivery that Prune settled")
 	}
-	f.refuse(first, succeeded(task, first), "a delivery that Prune settled takes no verdict")
+	f.refuse(first, succeeded(task, first), "a delivery that Prune settled takes no result")
 	second := first.Add(time.Hour)
 	f.prune(second, time.Time{}, time.Time{})
-	require.Equal(f.t, 6, f.prune(second, first.Add(tick), time.Time{}), "deliveries of a deleted webhook age from the Prune that settled them")
+	require.Equal(f.t, 6, f.prune(second, first.Add(tick), time.Time{}), "deliveries of a deleted subscription age from the Prune that settled them")
 }
 
-func pruneDeletedWebhooksInSteps(f *fixture) {
-	w := f.create(hook())
+func pruneDeletedSubscriptionsInSteps(f *fixture) {
+	sub := f.create(hook())
 	const events = 10
 	f.enqueue(start(), newEvents("evt", events)...)
-	f.remove(w)
+	f.remove(sub)
 	total := 0
 	for day := range 20 {
 		now := start().Add(time.Duration(day+1) * 24 * time.Hour)
@@ -181,13 +181,15 @@ func pruneDeletedWebhooksInSteps(f *fixture) {
 		require.LessOrEqual(f.t, n, 3, "Limit bounds the rows of one call")
 		total += n
 	}
-	require.Equal(f.t, 2*events, total, "deliveries of a deleted webhook are all pruned in the end, however small Limit is")
+	require.Equal(f.t, 2*events, total, "deliveries of a deleted subscription are all pruned in the end, however small Limit is")
 }
 
 func pruneRemovedChannels(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
+	sub := f.create(hook("webhook", "slack"))
 	f.emit(start(), "evt_1")
-	f.update(w, func(w *webhook.Webhook) { w.Channels, w.UpdatedAt = w.Channels[:1], start().Add(time.Minute) })
+	f.update(sub, func(sub *webhook.Subscription) {
+		sub.Channels, sub.UpdatedAt = sub.Channels[:1], start().Add(time.Minute)
+	})
 	late := start().Add(time.Hour)
 	f.prune(late, time.Time{}, time.Time{})
 	require.Equal(f.t, 1, f.prune(late, late.Add(tick), late.Add(tick)), "deliveries to a removed channel are cancelled, and age like others")

@@ -22,56 +22,56 @@ func removalCases() []testCase {
 }
 
 func deleteCancels(f *fixture) {
-	w, stays := f.create(hook("webhook", "slack")), f.create(hook())
+	sub, stays := f.create(hook("webhook", "slack")), f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
 	tasks := f.claimN(start(), 9)
 	var mine []webhook.Task
 	for _, task := range tasks {
-		if task.Endpoint.WebhookID == w.ID {
+		if task.Endpoint.SubscriptionID == sub.ID {
 			mine = append(mine, task)
 		}
 	}
 	require.Len(f.t, mine, 6)
 	f.settle(start(), succeeded(mine[0], start()), died(mine[1], start()),
 		retry(mine[2], start(), start()), retry(mine[3], start(), start().Add(time.Hour)))
-	f.remove(w)
+	f.remove(sub)
 
-	require.Equal(f.t, webhook.StatusSucceeded, f.status(mine[0].DeliveryID), "deliveries keep their history when the webhook is deleted")
-	require.Equal(f.t, webhook.StatusDead, f.status(mine[1].DeliveryID), "deliveries keep their history when the webhook is deleted")
+	require.Equal(f.t, webhook.StatusSucceeded, f.status(mine[0].DeliveryID), "deliveries keep their history when the subscription is deleted")
+	require.Equal(f.t, webhook.StatusDead, f.status(mine[1].DeliveryID), "deliveries keep their history when the subscription is deleted")
 	for _, task := range mine[2:] {
 		d := f.get(task.DeliveryID)
-		require.Equal(f.t, webhook.StatusCancelled, d.Status, "deleting a webhook cancels its unfinished deliveries at once")
+		require.Equal(f.t, webhook.StatusCancelled, d.Status, "deleting a subscription cancels its unfinished deliveries at once")
 		require.True(f.t, d.DueAt.IsZero(), "a cancelled delivery has no DueAt")
 	}
-	require.Len(f.t, f.get(mine[2].DeliveryID).Attempts, 1, "deliveries keep their history when the webhook is deleted")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusCancelled, WebhookID: w.ID}), 4, "a query for cancelled deliveries finds them")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusInFlight}), 3, "deleting one webhook leaves the others alone")
-	f.refuse(start(), succeeded(mine[4], start()), "the verdict of an attempt that was under way when the webhook was deleted is refused")
-	require.ErrorIs(f.t, f.Cancel(f.ctx, start(), org, mine[2].DeliveryID), webhook.ErrState, "a cancelled delivery cannot be cancelled again")
-	require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, mine[0].DeliveryID), webhook.ErrNotFound, "a delivery whose webhook is gone cannot be replayed")
-	require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, mine[2].DeliveryID), webhook.ErrNotFound, "a delivery whose webhook is gone cannot be replayed")
+	require.Len(f.t, f.get(mine[2].DeliveryID).Attempts, 1, "deliveries keep their history when the subscription is deleted")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusCancelled, SubscriptionID: sub.ID}), 4, "a query for cancelled deliveries finds them")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusInFlight}), 3, "deleting one subscription leaves the others alone")
+	f.refuse(start(), succeeded(mine[4], start()), "the result of an attempt that was under way when the subscription was deleted is refused")
+	require.ErrorIs(f.t, f.Cancel(f.ctx, start(), org, mine[2].DeliveryID), webhook.ErrWrongStatus, "a cancelled delivery cannot be cancelled again")
+	require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, mine[0].DeliveryID), webhook.ErrNotFound, "a delivery whose subscription is gone cannot be replayed")
+	require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, mine[2].DeliveryID), webhook.ErrNotFound, "a delivery whose subscription is gone cannot be replayed")
 	for _, task := range f.claim(start().Add(2*time.Hour), 100) {
-		require.Equal(f.t, stays.ID, task.Endpoint.WebhookID, "deliveries of a deleted webhook are not claimed again")
+		require.Equal(f.t, stays.ID, task.Endpoint.SubscriptionID, "deliveries of a deleted subscription are not claimed again")
 	}
 }
 
 func deletePaused(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.emit(start(), "evt_1")
-	f.setPaused(w, true)
-	f.remove(w)
-	require.Equal(f.t, webhook.StatusCancelled, f.only().Status, "a held delivery is cancelled when its webhook is deleted")
-	f.requireNothingDue(start().Add(time.Hour), "deliveries of a deleted webhook are not claimed again")
+	f.setPaused(sub, true)
+	f.remove(sub)
+	require.Equal(f.t, webhook.StatusCancelled, f.only().Status, "a held delivery is cancelled when its subscription is deleted")
+	f.requireNothingDue(start().Add(time.Hour), "deliveries of a deleted subscription are not claimed again")
 }
 
-const revived = "deliveries of a deleted webhook are cancelled from then on, though its id is used again"
+const revived = "deliveries of a deleted subscription are cancelled from then on, though its id is used again"
 
 func deletedIDUsedAgain(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
 	task := f.claimN(start(), 1)[0]
-	f.remove(w)
-	if !f.recreate(w, org) {
+	f.remove(sub)
+	if !f.recreate(sub, org) {
 		return
 	}
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
@@ -80,7 +80,7 @@ func deletedIDUsedAgain(f *fixture) {
 	f.requireNothingDue(start().Add(time.Hour), revived)
 	f.refuse(start(), succeeded(task, start()), revived)
 
-	// The webhook is there again, so its deliveries may be replayed.
+	// The subscription is there again, so its deliveries may be replayed.
 	now := start().Add(time.Second)
 	if err := f.Replay(f.ctx, now, org, task.DeliveryID); err != nil {
 		require.ErrorIs(f.t, err, webhook.ErrNotFound)
@@ -96,29 +96,29 @@ func deletedIDUsedAgain(f *fixture) {
 }
 
 func deletedIDUsedByAnother(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 2)...)
 	task := f.claimN(start(), 1)[0]
-	f.remove(w)
-	if !f.recreate(w, other) {
+	f.remove(sub)
+	if !f.recreate(sub, other) {
 		return
 	}
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
 		require.Equal(f.t, webhook.StatusCancelled, d.Status, revived)
 		require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, d.ID), webhook.ErrNotFound,
-			"a delivery must not be replayed to the webhook of another organization")
+			"a delivery must not be replayed to the subscription of another organization")
 	}
 	f.requireNothingDue(start().Add(time.Hour), revived)
 	f.refuse(start(), succeeded(task, start()), revived)
 }
 
-// recreate makes a webhook with the id of a deleted one. A store may refuse
+// recreate makes a subscription with the id of a deleted one. A store may refuse
 // that for ever.
-func (f *fixture) recreate(deleted *webhook.Webhook, organization string) bool {
+func (f *fixture) recreate(deleted *webhook.Subscription, organization string) bool {
 	f.t.Helper()
 	again := deleted.Clone()
 	again.OrganizationID = organization
-	err := f.CreateWebhook(f.ctx, again, webhook.Quota{})
+	err := f.CreateSubscription(f.ctx, again, webhook.Quota{})
 	if errors.Is(err, webhook.ErrExists) {
 		return false
 	}
@@ -127,7 +127,7 @@ func (f *fixture) recreate(deleted *webhook.Webhook, organization string) bool {
 }
 
 func removedChannelCancels(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
+	sub := f.create(hook("webhook", "slack"))
 	f.enqueue(start(), newEvents("evt", 2)...)
 	var slack []webhook.Task
 	for _, task := range f.claim(start(), 4) {
@@ -137,7 +137,9 @@ func removedChannelCancels(f *fixture) {
 	}
 	require.Len(f.t, slack, 2)
 	f.settle(start(), retry(slack[0], start(), start()))
-	f.update(w, func(w *webhook.Webhook) { w.Channels, w.UpdatedAt = w.Channels[:1], start().Add(time.Minute) })
+	f.update(sub, func(sub *webhook.Subscription) {
+		sub.Channels, sub.UpdatedAt = sub.Channels[:1], start().Add(time.Minute)
+	})
 
 	for _, task := range slack {
 		d := f.get(task.DeliveryID)
@@ -145,7 +147,7 @@ func removedChannelCancels(f *fixture) {
 		require.True(f.t, d.DueAt.IsZero(), "a cancelled delivery has no DueAt")
 		require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, d.ID), webhook.ErrNotFound, "a delivery whose channel is gone cannot be replayed")
 	}
-	f.refuse(start(), succeeded(slack[1], start()), "the verdict of an attempt that was under way when the channel was removed is refused")
+	f.refuse(start(), succeeded(slack[1], start()), "the result of an attempt that was under way when the channel was removed is refused")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusInFlight}), 2, "the other channels go on")
 	for _, task := range f.claim(start().Add(time.Hour), 10) {
 		require.Equal(f.t, "webhook", task.Endpoint.Channel, "deliveries to a removed channel are not claimed")
@@ -153,10 +155,10 @@ func removedChannelCancels(f *fixture) {
 }
 
 func removedChannelReturns(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
+	sub := f.create(hook("webhook", "slack"))
 	f.emit(start(), "evt_1")
-	f.update(w, func(w *webhook.Webhook) { w.Channels = w.Channels[:1] })
-	f.update(w, func(w *webhook.Webhook) { w.Channels = hook("webhook", "slack").Channels })
+	f.update(sub, func(sub *webhook.Subscription) { sub.Channels = sub.Channels[:1] })
+	f.update(sub, func(sub *webhook.Subscription) { sub.Channels = hook("webhook", "slack").Channels })
 	cancelled := f.list(webhook.DeliveryQuery{Status: webhook.StatusCancelled})
 	require.Len(f.t, cancelled, 1, "deliveries that a removal of their channel cancelled stay so when the channel comes back")
 	require.Equal(f.t, "webhook", f.claimOne(start()).Endpoint.Channel, "deliveries that were cancelled are not claimed")
@@ -167,9 +169,9 @@ func removedChannelReturns(f *fixture) {
 }
 
 func removedDuplicateChannel(f *fixture) {
-	w := f.create(hook("webhook", "webhook", "slack"))
+	sub := f.create(hook("webhook", "webhook", "slack"))
 	f.emit(start(), "evt_1")
-	f.update(w, func(w *webhook.Webhook) { w.Channels = append(w.Channels[:1:1], w.Channels[2]) })
+	f.update(sub, func(sub *webhook.Subscription) { sub.Channels = append(sub.Channels[:1:1], sub.Channels[2]) })
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
 		want := webhook.StatusPending
 		if d.Channel == "webhook#2" {

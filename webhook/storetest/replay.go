@@ -41,12 +41,12 @@ func replayNewBudget(f *fixture) {
 	f.requireNothingDue(later.Add(-tick), "a replayed delivery is due at the time of the replay")
 	task := f.claimOne(later)
 	require.Equal(f.t, 4, task.Attempts, "a replay keeps the history")
-	require.Zero(f.t, task.Tries, "a replay has a new budget: no attempt was made since")
+	require.Zero(f.t, task.AttemptsSinceQueued, "a replay has a new budget: no attempt was made since")
 	f.requireTime(later, task.QueuedAt, "QueuedAt, which is the time of the replay,")
 	f.settle(later, retry(task, later, later))
 	task = f.claimOne(later)
 	require.Equal(f.t, 5, task.Attempts)
-	require.Equal(f.t, 1, task.Tries, "Tries counts the attempts since the replay")
+	require.Equal(f.t, 1, task.AttemptsSinceQueued, "Tries counts the attempts since the replay")
 	f.settle(later, succeeded(task, later))
 	attempts := f.only().Attempts
 	require.Len(f.t, attempts, 6)
@@ -62,7 +62,7 @@ func replayEverySettledStatus(f *fixture) {
 	require.NoError(f.t, f.Cancel(f.ctx, start(), org, tasks[2].DeliveryID))
 	for _, task := range tasks {
 		require.NoError(f.t, f.Replay(f.ctx, start(), org, task.DeliveryID), "a delivery that succeeded, died or was cancelled can be replayed")
-		f.refuse(start(), died(task, start()), "a verdict from before a replay is stale")
+		f.refuse(start(), died(task, start()), "a result from before a replay is stale")
 	}
 	require.Equal(f.t, sortedIDs(tasks), sortedIDs(f.claim(start(), 10)))
 }
@@ -84,15 +84,15 @@ func replayProgress(f *fixture) {
 }
 
 func replayNotSettled(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 2)...)
 	task := f.claimN(start(), 1)[0]
 	for _, paused := range []bool{false, true} {
 		if paused {
-			f.setPaused(w, true)
+			f.setPaused(sub, true)
 		}
 		for _, d := range f.list(webhook.DeliveryQuery{}) {
-			require.ErrorIs(f.t, f.Replay(f.ctx, start().Add(time.Second), org, d.ID), webhook.ErrState, "a delivery that is %s cannot be replayed", d.Status)
+			require.ErrorIs(f.t, f.Replay(f.ctx, start().Add(time.Second), org, d.ID), webhook.ErrWrongStatus, "a delivery that is %s cannot be replayed", d.Status)
 			f.requireDelivery(d, f.get(d.ID))
 		}
 	}
@@ -100,32 +100,32 @@ func replayNotSettled(f *fixture) {
 }
 
 func replayPaused(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.emit(start(), "evt_1")
 	f.settle(start(), died(f.claimOne(start()), start()))
-	f.setPaused(w, true)
-	require.NoError(f.t, f.Replay(f.ctx, start(), org, f.only().ID), "a delivery of a paused webhook can be replayed")
-	require.Equal(f.t, webhook.StatusHeld, f.only().Status, "and is held")
-	f.requireNothingDue(start(), "a delivery of a paused webhook is not claimed")
-	f.setPaused(w, false)
+	f.setPaused(sub, true)
+	require.NoError(f.t, f.Replay(f.ctx, start(), org, f.only().ID), "a delivery of a paused subscription can be replayed")
+	require.Equal(f.t, webhook.StatusPaused, f.only().Status, "and is held")
+	f.requireNothingDue(start(), "a delivery of a paused subscription is not claimed")
+	f.setPaused(sub, false)
 	f.claimOne(start())
 }
 
 func cancelDelivery(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 4)...)
 	tasks := f.claimN(start(), 3)
 	f.settle(start(), retry(tasks[0], start(), start().Add(time.Hour)))
 	for i, d := range f.list(webhook.DeliveryQuery{}) { // pending, pending for a retry, in flight, held
-		f.setPaused(w, i == 3)
+		f.setPaused(sub, i == 3)
 		now := start().Add(time.Duration(i+1) * time.Second)
 		require.NoError(f.t, f.Cancel(f.ctx, now, org, d.ID), "a delivery that is not settled can be cancelled")
 		want := d
 		want.Status, want.SettledAt, want.DueAt = webhook.StatusCancelled, now, time.Time{}
 		f.requireDelivery(want, f.get(d.ID))
 	}
-	f.setPaused(w, false)
-	f.refuse(start(), succeeded(tasks[1], start()), "the verdict of an attempt that was under way when the delivery was cancelled is refused")
+	f.setPaused(sub, false)
+	f.refuse(start(), succeeded(tasks[1], start()), "the result of an attempt that was under way when the delivery was cancelled is refused")
 	f.requireNothingDue(start().Add(24*time.Hour), "a cancelled delivery is not claimed")
 }
 
@@ -136,7 +136,7 @@ func cancelSettled(f *fixture) {
 	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()))
 	require.NoError(f.t, f.Cancel(f.ctx, start(), org, tasks[2].DeliveryID))
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
-		require.ErrorIs(f.t, f.Cancel(f.ctx, start().Add(time.Second), org, d.ID), webhook.ErrState, "a delivery that is %s cannot be cancelled", d.Status)
+		require.ErrorIs(f.t, f.Cancel(f.ctx, start().Add(time.Second), org, d.ID), webhook.ErrWrongStatus, "a delivery that is %s cannot be cancelled", d.Status)
 		f.requireDelivery(d, f.get(d.ID))
 	}
 }

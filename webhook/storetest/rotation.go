@@ -25,18 +25,18 @@ func rotationCases() []testCase {
 	}
 }
 
-// subscribe makes a webhook with an event type of its own, and a backlog.
+// subscribe makes a subscription with an event type of its own, and a backlog.
 func (f *fixture) subscribe(name string, at time.Time, backlog int) webhook.Endpoint {
 	f.t.Helper()
-	w := hook()
-	w.EventTypes = []event.Pattern{event.Pattern(name + ".sent")}
-	f.create(w)
+	sub := hook()
+	sub.EventTypes = []event.Pattern{event.Pattern(name + ".sent")}
+	f.create(sub)
 	events := newEvents("evt_"+name, backlog)
 	for i := range events {
 		events[i].Type = name + ".sent"
 	}
 	f.enqueue(at, events...)
-	return webhook.Endpoint{WebhookID: w.ID, Channel: "webhook"}
+	return webhook.Endpoint{SubscriptionID: sub.ID, Channel: "webhook"}
 }
 
 // byEndpoint counts tasks, and checks the bounds of the request.
@@ -113,10 +113,10 @@ func smallClaims(f *fixture) {
 func claimSkip(f *fixture) {
 	a, b, c := f.subscribe("a", start(), 3), f.subscribe("b", start(), 3), f.subscribe("c", start(), 3)
 	r := webhook.ClaimRequest{Limit: 100, PerEndpoint: 2, Skip: []webhook.Endpoint{
-		a, c, {WebhookID: "wh_unknown", Channel: "webhook"}, {WebhookID: b.WebhookID, Channel: "slack"},
+		a, c, {SubscriptionID: "wh_unknown", Channel: "webhook"}, {SubscriptionID: b.SubscriptionID, Channel: "slack"},
 	}}
 	for i := range 1_000 {
-		r.Skip = append(r.Skip, webhook.Endpoint{WebhookID: fmt.Sprintf("wh_%016x", i), Channel: `quote"'\\{},`})
+		r.Skip = append(r.Skip, webhook.Endpoint{SubscriptionID: fmt.Sprintf("wh_%016x", i), Channel: `quote"'\\{},`})
 	}
 	require.Equal(f.t, map[webhook.Endpoint]int{b: 2}, f.byEndpoint(f.claimWith(start(), r), r),
 		"endpoints of Skip are passed over, others are not")
@@ -160,19 +160,19 @@ func manyEndpoints(f *fixture) {
 	f.requireNothingDue(now, "every delivery was claimed")
 }
 
-// inOrganization makes a webhook of the organization with as many channels, and as
+// inOrganization makes a subscription of the organization with as many channels, and as
 // many events for each of them.
-func (f *fixture) inOrganization(organization string, channels, events int) *webhook.Webhook {
+func (f *fixture) inOrganization(organization string, channels, events int) *webhook.Subscription {
 	f.t.Helper()
-	w := hook(slices.Repeat([]string{"webhook"}, channels)...)
-	w.OrganizationID = organization
-	f.create(w)
-	list := newEvents("evt_"+w.ID, events)
+	sub := hook(slices.Repeat([]string{"webhook"}, channels)...)
+	sub.OrganizationID = organization
+	f.create(sub)
+	list := newEvents("evt_"+sub.ID, events)
 	for i := range list {
 		list[i].OrganizationID = organization
 	}
 	f.enqueue(start(), list...)
-	return w
+	return sub
 }
 
 // ofOrganizations counts tasks, and checks the bounds of the request.

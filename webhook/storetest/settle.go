@@ -63,7 +63,7 @@ func settleRetry(f *fixture) {
 	for n := 1; n <= 4; n++ {
 		task := f.claimOne(now)
 		require.Equal(f.t, n-1, task.Attempts, "Attempts is the number of attempts in the history")
-		require.Equal(f.t, n-1, task.Tries, "Tries is the number of attempts since QueuedAt")
+		require.Equal(f.t, n-1, task.AttemptsSinceQueued, "Tries is the number of attempts since QueuedAt")
 		f.requireTime(start(), task.QueuedAt, "QueuedAt, which a retry does not change,")
 		due := now.Add(time.Duration(n) * time.Minute)
 		f.settle(now.Add(time.Second), retry(task, now, due))
@@ -73,7 +73,7 @@ func settleRetry(f *fixture) {
 		require.True(f.t, d.SettledAt.IsZero(), "a delivery that is not settled has no SettledAt")
 		require.Len(f.t, d.Attempts, n)
 		require.Equal(f.t, n, d.Attempts[n-1].Number, "attempts are numbered from 1, by the store")
-		f.refuse(now.Add(time.Second), succeeded(task, now), "a verdict on a delivery that is not in flight is refused")
+		f.refuse(now.Add(time.Second), succeeded(task, now), "a result on a delivery that is not in flight is refused")
 		now = due
 	}
 }
@@ -88,7 +88,7 @@ func settleGiveBack(f *fixture) {
 	require.Empty(f.t, d.Attempts, "a delivery that is given back was not attempted")
 	again := f.claimOne(start().Add(time.Second))
 	require.Zero(f.t, again.Attempts, "a delivery that is given back was not attempted")
-	require.Zero(f.t, again.Tries, "giving back costs none of the budget")
+	require.Zero(f.t, again.AttemptsSinceQueued, "giving back costs none of the budget")
 }
 
 func settleOnlyOnce(f *fixture) {
@@ -97,7 +97,7 @@ func settleOnlyOnce(f *fixture) {
 	task := f.claimOne(start())
 	f.settle(start(), succeeded(task, start()))
 	before := f.only()
-	f.refuse(start().Add(time.Hour), died(task, start()), "a settled delivery is not in flight: a second verdict is refused")
+	f.refuse(start().Add(time.Hour), died(task, start()), "a settled delivery is not in flight: a second result is refused")
 	f.requireDelivery(before, f.only())
 }
 
@@ -107,8 +107,8 @@ func settleTwiceInOneCall(f *fixture) {
 	task := f.claimOne(start())
 	refused, err := f.Settle(f.ctx, start(), []webhook.Settlement{succeeded(task, start()), died(task, start())})
 	require.NoError(f.t, err)
-	require.Equal(f.t, []webhook.Lease{task.Lease}, refused, "a delivery is settled once, even if a call has two verdicts on it")
-	require.Equal(f.t, webhook.StatusSucceeded, f.only().Status, "the first verdict counts")
+	require.Equal(f.t, []webhook.Lease{task.Lease}, refused, "a delivery is settled once, even if a call has two results on it")
+	require.Equal(f.t, webhook.StatusSucceeded, f.only().Status, "the first result counts")
 	require.Len(f.t, f.only().Attempts, 1)
 }
 
@@ -129,7 +129,7 @@ func settleMixed(f *fixture) {
 	})
 	require.NoError(f.t, err)
 	require.ElementsMatch(f.t, []webhook.Lease{stale.Lease, unknown.Lease}, refused,
-		"verdicts that are stale are returned, and do not keep the others of the call from being recorded")
+		"results that are stale are returned, and do not keep the others of the call from being recorded")
 	want := []struct {
 		status   webhook.Status
 		attempts int
@@ -138,8 +138,8 @@ func settleMixed(f *fixture) {
 	}
 	for i, task := range tasks {
 		d := f.get(task.DeliveryID)
-		require.Equal(f.t, want[i].status, d.Status, "verdict %d of the call", i)
-		require.Len(f.t, d.Attempts, want[i].attempts, "verdict %d of the call", i)
+		require.Equal(f.t, want[i].status, d.Status, "result %d of the call", i)
+		require.Len(f.t, d.Attempts, want[i].attempts, "result %d of the call", i)
 	}
 }
 
@@ -215,20 +215,20 @@ func settleProgress(f *fixture) {
 }
 
 func updateDuringAttempt(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
+	sub := f.create(hook("webhook", "slack"))
 	f.emit(start(), "evt_1")
 	tasks := f.claimN(start(), 2)
-	updated := f.update(w, func(w *webhook.Webhook) {
-		w.EventTypes = []event.Pattern{"invoice.*"} // which the event under way does not match
-		w.Channels[0].Configs = json.RawMessage(`{"url":"https://example.com/moved"}`)
-		w.Channels[0], w.Channels[1] = w.Channels[1], w.Channels[0]
+	updated := f.update(sub, func(sub *webhook.Subscription) {
+		sub.EventTypes = []event.Pattern{"invoice.*"} // which the event under way does not match
+		sub.Channels[0].Configs = json.RawMessage(`{"url":"https://example.com/moved"}`)
+		sub.Channels[0], sub.Channels[1] = sub.Channels[1], sub.Channels[0]
 	})
 	const rule = "an update leaves the deliveries alone whose channel key stays, whatever else it changes"
 	require.Empty(f.t, f.extend(start().Add(2*lease), tasks[0].Lease, tasks[1].Lease), rule)
 	f.settle(start(), succeeded(tasks[0], start()), retry(tasks[1], start(), start()))
 	task := f.claimOne(start())
 	require.Equal(f.t, tasks[1].DeliveryID, task.DeliveryID, rule)
-	require.Equal(f.t, updated.Revision, task.Revision, "a task has the webhook's revision at the time of the claim")
+	require.Equal(f.t, updated.Revision, task.Revision, "a task has the subscription's revision at the time of the claim")
 }
 
 func settleLargeBatch(f *fixture) {

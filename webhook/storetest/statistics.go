@@ -12,9 +12,9 @@ import (
 
 func statisticsCases() []testCase {
 	return []testCase{
-		{"Verdicts", statisticsOfVerdicts},
+		{"Verdicts", statisticsOfResults},
 		{"Unfinished", statisticsOfUnfinished},
-		{"RefusedVerdicts", statisticsOfRefused},
+		{"RefusedResults", statisticsOfRefused},
 		{"Cancel", statisticsOfCancel},
 		{"Since", statisticsSince},
 		{"Channels", statisticsOfChannels},
@@ -27,18 +27,18 @@ func statisticsCases() []testCase {
 	}
 }
 
-// statistics asks for the figures of a webhook of org; zero is all of them.
-func (f *fixture) statistics(w *webhook.Webhook, since time.Time) webhook.Statistics {
+// statistics asks for the figures of a subscription of org; zero is all of them.
+func (f *fixture) statistics(sub *webhook.Subscription, since time.Time) webhook.Statistics {
 	f.t.Helper()
-	s, err := f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: org, WebhookID: w.ID, Since: since})
-	require.NoError(f.t, err, "asking for the statistics of a webhook")
+	s, err := f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: org, SubscriptionID: sub.ID, Since: since})
+	require.NoError(f.t, err, "asking for the statistics of a subscription")
 	return s
 }
 
 // requireStatistics compares all that is kept of a webhook.
-func (f *fixture) requireStatistics(want webhook.Statistics, w *webhook.Webhook, rule string) {
+func (f *fixture) requireStatistics(want webhook.Statistics, sub *webhook.Subscription, rule string) {
 	f.t.Helper()
-	f.requireSameStatistics(want, f.statistics(w, time.Time{}), rule)
+	f.requireSameStatistics(want, f.statistics(sub, time.Time{}), rule)
 }
 
 func (f *fixture) requireSameStatistics(want, got webhook.Statistics, rule string) {
@@ -52,7 +52,7 @@ func (f *fixture) requireSameStatistics(want, got webhook.Statistics, rule strin
 	require.Equal(f.t, want, got, rule)
 }
 
-// attempted is a verdict after an attempt that took that long.
+// attempted is a result after an attempt that took that long.
 func attempted(s webhook.Settlement, took time.Duration) webhook.Settlement {
 	a := *s.Attempt
 	a.Duration = took
@@ -60,10 +60,10 @@ func attempted(s webhook.Settlement, took time.Duration) webhook.Settlement {
 	return s
 }
 
-func statisticsOfVerdicts(f *fixture) {
-	w, idle := f.create(hook()), f.create(hook())
-	f.requireStatistics(webhook.Statistics{}, w, "a webhook that nothing was delivered to")
-	f.update(idle, func(w *webhook.Webhook) { w.EventTypes[0] = "invoice.*" })
+func statisticsOfResults(f *fixture) {
+	sub, idle := f.create(hook()), f.create(hook())
+	f.requireStatistics(webhook.Statistics{}, sub, "a subscription that nothing was delivered to")
+	f.update(idle, func(sub *webhook.Subscription) { sub.EventTypes[0] = "invoice.*" })
 	f.enqueue(start(), newEvents("evt", 6)...)
 	tasks := f.claimN(start(), 6)
 	at := func(ms int) time.Time { return start().Add(time.Duration(ms) * time.Millisecond) }
@@ -80,24 +80,24 @@ func statisticsOfVerdicts(f *fixture) {
 		Pending: 1, Succeeded: 3, Failed: 2, Dead: 2,
 		Duration:    5*time.Millisecond + 3*tick + time.Second + time.Minute + time.Hour,
 		LastSuccess: at(7), LastFailure: at(5), LastFailed: tasks[2].DeliveryID,
-	}, w, "every attempt, every death and no more is counted; the last ones are those that were started last")
-	f.requireStatistics(webhook.Statistics{}, idle, "what is delivered to another webhook is not counted")
+	}, sub, "every attempt, every death and no more is counted; the last ones are those that were started last")
+	f.requireStatistics(webhook.Statistics{}, idle, "what is delivered to another subscription is not counted")
 }
 
 func statisticsOfUnfinished(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
+	sub := f.create(hook("webhook", "slack"))
 	f.enqueue(start(), newEvents("evt", 5)...)
 	f.claimN(start(), 4)
-	f.requireStatistics(webhook.Statistics{Pending: 6, InFlight: 4}, w, "unfinished deliveries are counted as they are now")
+	f.requireStatistics(webhook.Statistics{Pending: 6, InFlight: 4}, sub, "unfinished deliveries are counted as they are now")
 	late := start().Add(100 * time.Hour)
 	f.requireSameStatistics(webhook.Statistics{Since: late.Truncate(time.Hour), Pending: 6, InFlight: 4},
-		f.statistics(w, late), "unfinished deliveries are counted whatever Since")
-	f.setPaused(w, true)
-	f.requireStatistics(webhook.Statistics{Held: 10}, w, "deliveries of a paused webhook are held")
+		f.statistics(sub, late), "unfinished deliveries are counted whatever Since")
+	f.setPaused(sub, true)
+	f.requireStatistics(webhook.Statistics{Held: 10}, sub, "deliveries of a paused subscription are held")
 }
 
 func statisticsOfRefused(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 2)...)
 	tasks := f.claimN(start(), 2)
 	unknown := webhook.Task{Lease: webhook.Lease{DeliveryID: 1 << 40, Token: 1}}
@@ -106,26 +106,26 @@ func statisticsOfRefused(f *fixture) {
 	})
 	require.NoError(f.t, err)
 	require.Len(f.t, refused, 2)
-	f.refuse(start(), died(tasks[0], start()), "a settled delivery is not in flight: a second verdict is refused")
+	f.refuse(start(), died(tasks[0], start()), "a settled delivery is not in flight: a second result is refused")
 	f.requireStatistics(webhook.Statistics{
 		Succeeded: 2, Duration: 2 * attempt(start(), "").Duration, LastSuccess: start(),
-	}, w, "a verdict that is refused does not count, those beside it do")
+	}, sub, "a result that is refused does not count, those beside it do")
 }
 
 func statisticsOfCancel(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 2)...)
 	task := f.claimN(start(), 1)[0]
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
 		require.NoError(f.t, f.Cancel(f.ctx, start(), org, d.ID))
-		require.ErrorIs(f.t, f.Cancel(f.ctx, start(), org, d.ID), webhook.ErrState)
+		require.ErrorIs(f.t, f.Cancel(f.ctx, start(), org, d.ID), webhook.ErrWrongStatus)
 	}
-	f.refuse(start(), succeeded(task, start()), "the verdict of an attempt under way is refused")
-	f.requireStatistics(webhook.Statistics{Cancelled: 2}, w, "what Cancel ended counts, each delivery once")
+	f.refuse(start(), succeeded(task, start()), "the result of an attempt under way is refused")
+	f.requireStatistics(webhook.Statistics{Cancelled: 2}, sub, "what Cancel ended counts, each delivery once")
 }
 
 func statisticsSince(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	hour := start().Truncate(time.Hour)
 	for i, at := range []time.Time{hour.Add(-tick), hour, hour.Add(59 * time.Minute), hour.Add(time.Hour)} {
 		f.settled(fmt.Sprint("evt_", i), at, webhook.StatusSucceeded)
@@ -138,16 +138,16 @@ func statisticsSince(f *fixture) {
 		{hour, 3}, {hour.Add(time.Hour - tick), 3}, {hour.Add(time.Hour).In(time.FixedZone("", 5400)), 1},
 		{hour.Add(2 * time.Hour), 0},
 	} {
-		s := f.statistics(w, c.since)
+		s := f.statistics(sub, c.since)
 		require.Equal(f.t, c.want, s.Succeeded, "what was recorded in the hour of Since or later is counted, and nothing else (Since is %s)", c.since)
 		f.requireTime(c.since.UTC().Truncate(time.Hour), s.Since, "Since, which is rounded down to the hour,")
 	}
-	f.requireTime(hour.Add(time.Hour), f.statistics(w, hour).LastSuccess, "LastSuccess")
-	require.True(f.t, f.statistics(w, hour.Add(2*time.Hour)).LastSuccess.IsZero(), "LastSuccess is one since Since")
+	f.requireTime(hour.Add(time.Hour), f.statistics(sub, hour).LastSuccess, "LastSuccess")
+	require.True(f.t, f.statistics(sub, hour.Add(2*time.Hour)).LastSuccess.IsZero(), "LastSuccess is one since Since")
 }
 
 func statisticsOfChannels(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
+	sub := f.create(hook("webhook", "slack"))
 	f.emit(start(), "evt_1")
 	for _, task := range f.claimN(start(), 2) {
 		if task.Endpoint.Channel == "slack" {
@@ -157,46 +157,46 @@ func statisticsOfChannels(f *fixture) {
 		}
 	}
 	took := attempt(start(), "").Duration
-	both := f.statistics(w, time.Time{})
-	require.Equal(f.t, []int64{1, 1, 1}, []int64{both.Succeeded, both.Failed, both.Dead}, "all channels of a webhook are counted")
-	f.update(w, func(w *webhook.Webhook) { w.Channels = w.Channels[:1] })
+	both := f.statistics(sub, time.Time{})
+	require.Equal(f.t, []int64{1, 1, 1}, []int64{both.Succeeded, both.Failed, both.Dead}, "all channels of a subscription are counted")
+	f.update(sub, func(sub *webhook.Subscription) { sub.Channels = sub.Channels[:1] })
 	one := webhook.Statistics{Succeeded: 1, Duration: took, LastSuccess: start()}
-	f.requireStatistics(one, w, "the figures of a channel go when it is removed")
-	f.update(w, func(w *webhook.Webhook) { w.Channels = hook("webhook", "slack").Channels })
-	f.requireStatistics(one, w, "a channel that comes back begins anew")
+	f.requireStatistics(one, sub, "the figures of a channel go when it is removed")
+	f.update(sub, func(sub *webhook.Subscription) { sub.Channels = hook("webhook", "slack").Channels })
+	f.requireStatistics(one, sub, "a channel that comes back begins anew")
 	dead := f.list(webhook.DeliveryQuery{Status: webhook.StatusDead})[0]
 	require.NoError(f.t, f.Replay(f.ctx, start(), org, dead.ID))
 	f.settle(start(), succeeded(f.claimOne(start()), start()))
-	f.requireStatistics(webhook.Statistics{Succeeded: 2, Duration: 2 * took, LastSuccess: start()}, w,
+	f.requireStatistics(webhook.Statistics{Succeeded: 2, Duration: 2 * took, LastSuccess: start()}, sub,
 		"a delivery that is replayed to a channel that came back counts for that")
 }
 
 func statisticsOfReplay(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	id := f.settled("evt_1", start(), webhook.StatusDead)
 	now := start().Add(time.Minute)
 	require.NoError(f.t, f.Replay(f.ctx, now, org, id))
 	took := attempt(start(), "").Duration
 	want := webhook.Statistics{Pending: 1, Failed: 1, Dead: 1, Duration: took, LastFailure: start(), LastFailed: id}
-	f.requireStatistics(want, w, "what was recorded stays counted when its delivery is replayed")
+	f.requireStatistics(want, sub, "what was recorded stays counted when its delivery is replayed")
 	f.settle(now, succeeded(f.claimOne(now), now))
 	want.Pending, want.Succeeded, want.Duration, want.LastSuccess = 0, 1, 2*took, now
-	f.requireStatistics(want, w, "a delivery that comes to an end again counts again")
+	f.requireStatistics(want, sub, "a delivery that comes to an end again counts again")
 }
 
 func statisticsOutlivePruning(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	for i, status := range []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled} {
 		f.settled(fmt.Sprint("evt_", i), start(), status)
 	}
-	want := f.statistics(w, time.Time{})
+	want := f.statistics(sub, time.Time{})
 	late := start().Add(time.Hour)
 	require.Equal(f.t, 6, f.prune(late, late, late))
-	f.requireStatistics(want, w, "what was recorded stays counted when its delivery is pruned")
+	f.requireStatistics(want, sub, "what was recorded stays counted when its delivery is pruned")
 }
 
 func statisticsKept(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
+	sub := f.create(hook("webhook", "slack"))
 	hour := start().Truncate(time.Hour)
 	for i := range 4 {
 		at := hour.Add(time.Duration(i) * time.Hour)
@@ -212,16 +212,16 @@ func statisticsKept(f *fixture) {
 		require.Zero(f.t, n, "figures are no part of what Prune counts")
 	}
 	prune(hour.Add(2*time.Hour + webhook.StatisticsKept - tick))
-	require.EqualValues(f.t, 6, f.statistics(w, time.Time{}).Succeeded, "figures of hours that ended StatisticsKept ago go, others stay")
+	require.EqualValues(f.t, 6, f.statistics(sub, time.Time{}).Succeeded, "figures of hours that ended StatisticsKept ago go, others stay")
 	prune(hour.Add(4*time.Hour + webhook.StatisticsKept - tick))
-	require.EqualValues(f.t, 2, f.statistics(w, time.Time{}).Succeeded, "all figures that are too old go, whatever Limit")
+	require.EqualValues(f.t, 2, f.statistics(sub, time.Time{}).Succeeded, "all figures that are too old go, whatever Limit")
 	prune(hour.Add(4*time.Hour + webhook.StatisticsKept))
-	f.requireStatistics(webhook.Statistics{}, w, "figures of hours that ended StatisticsKept ago go")
+	f.requireStatistics(webhook.Statistics{}, sub, "figures of hours that ended StatisticsKept ago go")
 }
 
 func statisticsOfLargeBatch(f *fixture) {
 	const hooks, events = 70, 10
-	var all []*webhook.Webhook
+	var all []*webhook.Subscription
 	for range hooks {
 		all = append(all, f.create(hook()))
 	}
@@ -233,9 +233,9 @@ func statisticsOfLargeBatch(f *fixture) {
 	}
 	f.settle(start(), settlements...)
 	var attempts int64
-	for _, w := range all {
-		s := f.statistics(w, time.Time{})
-		require.EqualValues(f.t, events, s.Attempts(), "one call may have verdicts on many endpoints")
+	for _, sub := range all {
+		s := f.statistics(sub, time.Time{})
+		require.EqualValues(f.t, events, s.Attempts(), "one call may have results on many endpoints")
 		require.Equal(f.t, s.Failed, s.Dead+s.Pending, "each endpoint has its own figures")
 		attempts += s.Attempts()
 	}
@@ -243,33 +243,33 @@ func statisticsOfLargeBatch(f *fixture) {
 }
 
 func statisticsNotFound(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.settled("evt_1", start(), webhook.StatusSucceeded)
-	f.remove(w)
-	for _, id := range []string{w.ID, "", "wh_unknown"} {
-		_, err := f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: org, WebhookID: id})
-		require.ErrorIs(f.t, err, webhook.ErrNotFound, "a webhook that is deleted or unknown has no statistics (%q)", id)
+	f.remove(sub)
+	for _, id := range []string{sub.ID, "", "wh_unknown"} {
+		_, err := f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: org, SubscriptionID: id})
+		require.ErrorIs(f.t, err, webhook.ErrNotFound, "a subscription that is deleted or unknown has no statistics (%q)", id)
 	}
 }
 
 func statisticsOfRecreated(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	f.settled("evt_1", start(), webhook.StatusSucceeded)
 	f.emit(start(), "evt_2")
-	f.remove(w)
-	if !f.recreate(w, org) {
+	f.remove(sub)
+	if !f.recreate(sub, org) {
 		return
 	}
-	f.requireStatistics(webhook.Statistics{}, w, "all figures go when the webhook is deleted, though its id is used again")
+	f.requireStatistics(webhook.Statistics{}, sub, "all figures go when the subscription is deleted, though its id is used again")
 	f.prune(start(), time.Time{}, time.Time{})
-	f.requireStatistics(webhook.Statistics{}, w, "what Prune settles does not count")
+	f.requireStatistics(webhook.Statistics{}, sub, "what Prune settles does not count")
 }
 
 // concurrentStatistics settles for the same endpoints from many goroutines: not
-// one verdict may be lost, and none may be counted that was refused.
+// one result may be lost, and none may be counted that was refused.
 func concurrentStatistics(views ...*fixture) {
 	f := views[0]
-	hooks := []*webhook.Webhook{f.create(hook("webhook", "slack")), f.create(hook())}
+	hooks := []*webhook.Subscription{f.create(hook("webhook", "slack")), f.create(hook())}
 	const batches, events, endpoints = 8, 4, 3
 	inParallel(func(n int) {
 		f := views[n%len(views)]
@@ -277,7 +277,7 @@ func concurrentStatistics(views ...*fixture) {
 		for i := range batches {
 			now := start().Add(time.Duration(n%2) * time.Hour)
 			tasks, err := f.Enqueue(f.ctx, now, newEvents(fmt.Sprintf("evt_%d_%d", n, i), events),
-				&webhook.Offer{Until: now.Add(100 * lease), Accept: accept})
+				&webhook.Prefetch{Until: now.Add(100 * lease), Take: accept})
 			if !assert.NoError(f.t, err) {
 				return
 			}
@@ -303,11 +303,11 @@ func concurrentStatistics(views ...*fixture) {
 		f.settle(start().Add(time.Hour), succeeded(task, start()))
 	}
 	var ended int64
-	for _, w := range hooks {
-		s := f.statistics(w, time.Time{})
-		require.Len(f.t, f.list(webhook.DeliveryQuery{WebhookID: w.ID, Status: webhook.StatusDead, Limit: many}), int(s.Dead), "every death is counted once")
-		require.Len(f.t, f.list(webhook.DeliveryQuery{WebhookID: w.ID, Status: webhook.StatusSucceeded, Limit: many}), int(s.Succeeded), "every success is counted once")
+	for _, sub := range hooks {
+		s := f.statistics(sub, time.Time{})
+		require.Len(f.t, f.list(webhook.DeliveryQuery{SubscriptionID: sub.ID, Status: webhook.StatusDead, Limit: many}), int(s.Dead), "every death is counted once")
+		require.Len(f.t, f.list(webhook.DeliveryQuery{SubscriptionID: sub.ID, Status: webhook.StatusSucceeded, Limit: many}), int(s.Succeeded), "every success is counted once")
 		ended += s.Succeeded + s.Dead
 	}
-	require.EqualValues(f.t, goroutines*batches*events*endpoints, ended, "all verdicts are counted, whoever gave them")
+	require.EqualValues(f.t, goroutines*batches*events*endpoints, ended, "all results are counted, whoever gave them")
 }

@@ -36,7 +36,7 @@ func Run(t *testing.T, h Harness) {
 	}{
 		{"Subscriptions", subscriptionCases()},
 		{"Enqueue", enqueueCases()},
-		{"Offer", offerCases()},
+		{"Offer", prefetchCases()},
 		{"Claim", claimCases()},
 		{"Rotation", rotationCases()},
 		{"Lease", leaseCases()},

@@ -100,52 +100,52 @@ func TestSuitePasses(t *testing.T) {
 
 type forgetsRevision struct{ webhook.Store }
 
-func (s forgetsRevision) CreateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
-	return s.Store.CreateWebhook(ctx, w.Clone(), quota)
+func (s forgetsRevision) CreateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
+	return s.Store.CreateSubscription(ctx, sub.Clone(), quota)
 }
 
 type ignoresQuota struct{ webhook.Store }
 
-func (s ignoresQuota) CreateWebhook(ctx context.Context, w *webhook.Webhook, _ webhook.Quota) error {
-	return s.Store.CreateWebhook(ctx, w, webhook.Quota{})
+func (s ignoresQuota) CreateSubscription(ctx context.Context, sub *webhook.Subscription, _ webhook.Quota) error {
+	return s.Store.CreateSubscription(ctx, sub, webhook.Quota{})
 }
 
 type ignoresOffset struct{ webhook.Store }
 
-func (s ignoresOffset) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+func (s ignoresOffset) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
 	q.Offset = 0
-	return s.Store.Webhooks(ctx, q)
+	return s.Store.Subscriptions(ctx, q)
 }
 
-// afterTime forgets that webhooks may share a time.
+// afterTime forgets that subscriptions may share a time.
 type afterTime struct{ webhook.Store }
 
-func (s afterTime) Webhooks(ctx context.Context, q webhook.WebhookQuery) ([]*webhook.Webhook, error) {
+func (s afterTime) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
 	if q.After.ID != "" {
-		q.After = webhook.WebhookCursor{CreatedAt: q.After.CreatedAt.Add(time.Microsecond)}
+		q.After = webhook.SubscriptionCursor{CreatedAt: q.After.CreatedAt.Add(time.Microsecond)}
 	}
-	return s.Store.Webhooks(ctx, q)
+	return s.Store.Subscriptions(ctx, q)
 }
 
 type countsPage struct{ webhook.Store }
 
-func (s countsPage) CountWebhooks(ctx context.Context, q webhook.WebhookQuery) (int, error) {
-	found, err := s.Webhooks(ctx, q)
+func (s countsPage) CountSubscriptions(ctx context.Context, q webhook.SubscriptionQuery) (int, error) {
+	found, err := s.Subscriptions(ctx, q)
 	return len(found), err
 }
 
 type neverConflicts struct{ webhook.Store }
 
-func (s neverConflicts) UpdateWebhook(ctx context.Context, w *webhook.Webhook, quota webhook.Quota) error {
-	if stored, err := s.Webhook(ctx, w.OrganizationID, w.ID); err == nil {
-		w.Revision = stored.Revision
+func (s neverConflicts) UpdateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
+	if stored, err := s.Subscription(ctx, sub.OrganizationID, sub.ID); err == nil {
+		sub.Revision = stored.Revision
 	}
-	return s.Store.UpdateWebhook(ctx, w, quota)
+	return s.Store.UpdateSubscription(ctx, sub, quota)
 }
 
 type compactsPayloads struct{ webhook.Store }
 
-func (s compactsPayloads) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
+func (s compactsPayloads) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
 	events = slices.Clone(events)
 	for i := range events {
 		var b bytes.Buffer
@@ -153,7 +153,7 @@ func (s compactsPayloads) Enqueue(ctx context.Context, now time.Time, events []w
 			events[i].Payload = b.Bytes()
 		}
 	}
-	return s.Store.Enqueue(ctx, now, events, offer)
+	return s.Store.Enqueue(ctx, now, events, prefetch)
 }
 
 type ignoresCancellation struct{ webhook.Store }
@@ -164,8 +164,8 @@ func (s ignoresCancellation) Settle(ctx context.Context, now time.Time, settleme
 
 type roundsUp struct{ webhook.Store }
 
-func (s roundsUp) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, offer *webhook.Offer) ([]webhook.Task, error) {
-	return s.Store.Enqueue(ctx, now.Round(time.Microsecond), events, offer)
+func (s roundsUp) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
+	return s.Store.Enqueue(ctx, now.Round(time.Microsecond), events, prefetch)
 }
 
 type ignoresSkip struct{ webhook.Store }
@@ -201,7 +201,7 @@ type forgetsPause struct{ webhook.Store }
 func (s forgetsPause) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
 	settlements = slices.Clone(settlements)
 	for i := range settlements {
-		settlements[i].PauseWebhook = false
+		settlements[i].PauseSubscription = false
 	}
 	return s.Store.Settle(ctx, now, settlements)
 }
@@ -263,7 +263,7 @@ func (s prunesEarly) Prune(ctx context.Context, now time.Time, r webhook.PruneRe
 type ignoresSince struct{ webhook.Store }
 
 func (s ignoresSince) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error) {
-	f, err := s.Store.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: q.OrganizationID, WebhookID: q.WebhookID})
+	f, err := s.Store.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: q.OrganizationID, SubscriptionID: q.SubscriptionID})
 	f.Since = q.Since.UTC().Truncate(time.Hour)
 	return f, err
 }
@@ -273,7 +273,7 @@ type countsStored struct{ webhook.Store }
 
 func (s countsStored) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error) {
 	var f webhook.Statistics
-	found, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: q.OrganizationID, WebhookID: q.WebhookID, Limit: 1_000})
+	found, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: q.OrganizationID, SubscriptionID: q.SubscriptionID, Limit: 1_000})
 	for i := range found {
 		for j := range found[i].Attempts {
 			f.Count(&webhook.Settlement{

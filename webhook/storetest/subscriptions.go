@@ -20,7 +20,7 @@ func subscriptionCases() []testCase {
 		{"CreateSetsRevision", createSetsRevision},
 		{"UsedIDExists", usedIDExists},
 		{"Quota", quotaBounds},
-		{"UnknownIsNotFound", unknownWebhookIsNotFound},
+		{"UnknownIsNotFound", unknownSubscriptionIsNotFound},
 		{"UpdateReplaces", updateReplaces},
 		{"UpdateConflict", updateConflict},
 		{"DeleteRemoves", deleteRemoves},
@@ -29,7 +29,7 @@ func subscriptionCases() []testCase {
 		{"ListFilters", listFilters},
 		{"ListAfter", listAfter},
 		{"ListMany", listMany},
-		{"ResultsAreCopies", webhooksAreCopies},
+		{"ResultsAreCopies", subscriptionsAreCopies},
 	}
 }
 
@@ -42,18 +42,18 @@ func keepsEveryField(f *fixture) {
 	want.Channels[0].Configs = json.RawMessage(`{"z":1,"a":{"big":12345678901234567890.10,"list":[1,"<&>",null]},"nul":"\u0000"}`)
 	f.create(want)
 
-	got, err := f.Webhook(f.ctx, org, want.ID)
+	got, err := f.Subscription(f.ctx, org, want.ID)
 	require.NoError(f.t, err)
-	f.requireSameWebhook(want, got)
+	f.requireSameSubscription(want, got)
 
-	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	all, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 	require.NoError(f.t, err)
 	require.Len(f.t, all, 1)
-	f.requireSameWebhook(want, all[0])
+	f.requireSameSubscription(want, all[0])
 }
 
-// requireSameWebhook compares every field.
-func (f *fixture) requireSameWebhook(want, got *webhook.Webhook) {
+// requireSameSubscription compares every field.
+func (f *fixture) requireSameSubscription(want, got *webhook.Subscription) {
 	f.t.Helper()
 	require.Len(f.t, got.Channels, len(want.Channels), "a store keeps every channel")
 	for i := range want.Channels {
@@ -64,122 +64,122 @@ func (f *fixture) requireSameWebhook(want, got *webhook.Webhook) {
 	require.True(f.t, want.CreatedAt.Equal(got.CreatedAt), "CreatedAt is kept to the microsecond: want %s, got %s", want.CreatedAt, got.CreatedAt)
 	require.True(f.t, want.UpdatedAt.Equal(got.UpdatedAt), "UpdatedAt is kept to the microsecond: want %s, got %s", want.UpdatedAt, got.UpdatedAt)
 	a, b := want.Clone(), got.Clone()
-	for _, w := range []*webhook.Webhook{a, b} {
-		w.Channels, w.CreatedAt, w.UpdatedAt = nil, time.Time{}, time.Time{}
+	for _, sub := range []*webhook.Subscription{a, b} {
+		sub.Channels, sub.CreatedAt, sub.UpdatedAt = nil, time.Time{}, time.Time{}
 	}
-	require.Equal(f.t, a, b, "a store keeps every field of a webhook")
+	require.Equal(f.t, a, b, "a store keeps every field of a subscription")
 }
 
 func createSetsRevision(f *fixture) {
-	w := hook()
-	w.Revision = 7
-	f.create(w)
-	first := w.CreatedAt.UnixMicro()
-	require.Equal(f.t, first, w.Revision, "CreateWebhook sets the first revision in the webhook it is given: the microseconds of CreatedAt")
-	got, err := f.Webhook(f.ctx, org, w.ID)
+	sub := hook()
+	sub.Revision = 7
+	f.create(sub)
+	first := sub.CreatedAt.UnixMicro()
+	require.Equal(f.t, first, sub.Revision, "CreateSubscription sets the first revision in the subscription it is given: the microseconds of CreatedAt")
+	got, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	require.Equal(f.t, first, got.Revision, "CreateWebhook stores the first revision")
+	require.Equal(f.t, first, got.Revision, "CreateSubscription stores the first revision")
 }
 
 func usedIDExists(f *fixture) {
-	w := f.create(hook())
+	sub := f.create(hook())
 	for _, organization := range []string{org, other} {
 		again := hook()
-		again.ID, again.OrganizationID, again.Name = w.ID, organization, "Changed"
-		require.ErrorIs(f.t, f.CreateWebhook(f.ctx, again, webhook.Quota{}), webhook.ErrExists,
+		again.ID, again.OrganizationID, again.Name = sub.ID, organization, "Changed"
+		require.ErrorIs(f.t, f.CreateSubscription(f.ctx, again, webhook.Quota{}), webhook.ErrExists,
 			"a used id is ErrExists, whichever organization uses it (used by %s, tried by %s)", org, organization)
 		require.Zero(f.t, again.Revision, "an error leaves everything as it was: no revision is set")
 	}
-	got, err := f.Webhook(f.ctx, org, w.ID)
+	got, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	f.requireSameWebhook(w, got)
+	f.requireSameSubscription(sub, got)
 }
 
-func unknownWebhookIsNotFound(f *fixture) {
-	w := hook()
-	w.Revision = 1
-	_, err := f.Webhook(f.ctx, org, w.ID)
-	assert.ErrorIs(f.t, err, webhook.ErrNotFound, "reading an unknown webhook")
-	assert.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w, webhook.Quota{}), webhook.ErrNotFound, "updating an unknown webhook")
-	assert.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, 0), webhook.ErrNotFound, "deleting an unknown webhook")
-	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+func unknownSubscriptionIsNotFound(f *fixture) {
+	sub := hook()
+	sub.Revision = 1
+	_, err := f.Subscription(f.ctx, org, sub.ID)
+	assert.ErrorIs(f.t, err, webhook.ErrNotFound, "reading an unknown subscription")
+	assert.ErrorIs(f.t, f.UpdateSubscription(f.ctx, sub, webhook.Quota{}), webhook.ErrNotFound, "updating an unknown subscription")
+	assert.ErrorIs(f.t, f.DeleteSubscription(f.ctx, org, sub.ID, 0), webhook.ErrNotFound, "deleting an unknown subscription")
+	all, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 	assert.NoError(f.t, err, "an empty list is not an error")
 	assert.Empty(f.t, all)
 }
 
 func updateReplaces(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
+	sub := f.create(hook("webhook", "slack"))
 	update := hook("email")
-	update.ID, update.Name, update.Paused, update.Revision = w.ID, "Renamed", true, w.Revision
+	update.ID, update.Name, update.Paused, update.Revision = sub.ID, "Renamed", true, sub.Revision
 	update.EventTypes = []event.Pattern{"invoice.paid"}
 	update.CreatedAt, update.UpdatedAt = start().Add(time.Hour), start().Add(2*time.Hour)
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, update, webhook.Quota{}))
-	require.Greater(f.t, update.Revision, w.Revision, "UpdateWebhook sets the new revision in the webhook it is given")
+	require.NoError(f.t, f.UpdateSubscription(f.ctx, update, webhook.Quota{}))
+	require.Greater(f.t, update.Revision, sub.Revision, "UpdateSubscription sets the new revision in the subscription it is given")
 
-	got, err := f.Webhook(f.ctx, org, w.ID)
+	got, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	update.CreatedAt = w.CreatedAt // which an update keeps
-	f.requireSameWebhook(update, got)
+	update.CreatedAt = sub.CreatedAt // which an update keeps
+	f.requireSameSubscription(update, got)
 
 	update.Name = "Renamed again"
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, update, webhook.Quota{}), "the revision that an update sets is the one the next update is based on")
-	require.Equal(f.t, w.Revision+2, update.Revision, "the revision counts the updates")
+	require.NoError(f.t, f.UpdateSubscription(f.ctx, update, webhook.Quota{}), "the revision that an update sets is the one the next update is based on")
+	require.Equal(f.t, sub.Revision+2, update.Revision, "the revision counts the updates")
 }
 
 func updateConflict(f *fixture) {
-	w := f.create(hook())
-	first, stale, ahead := w.Clone(), w.Clone(), w.Clone()
+	sub := f.create(hook())
+	first, stale, ahead := sub.Clone(), sub.Clone(), sub.Clone()
 	first.Name, stale.Name, ahead.Name = "First", "Stale", "Ahead"
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, first, webhook.Quota{}))
+	require.NoError(f.t, f.UpdateSubscription(f.ctx, first, webhook.Quota{}))
 
 	ahead.Revision = 9
-	for _, late := range []*webhook.Webhook{stale, ahead} {
+	for _, late := range []*webhook.Subscription{stale, ahead} {
 		before := late.Revision
-		require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, late, webhook.Quota{}), webhook.ErrConflict,
+		require.ErrorIs(f.t, f.UpdateSubscription(f.ctx, late, webhook.Quota{}), webhook.ErrConflict,
 			"an update that is not based on the stored revision is refused, so that no change is lost")
 		require.Equal(f.t, before, late.Revision, "an error leaves everything as it was: the revision is not set")
 	}
-	got, err := f.Webhook(f.ctx, org, w.ID)
+	got, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	f.requireSameWebhook(first, got)
+	f.requireSameSubscription(first, got)
 }
 
 func deleteConflict(f *fixture) {
-	w := f.create(hook())
-	changed := f.update(w, func(w *webhook.Webhook) { w.Name = "Changed" })
-	for _, revision := range []int64{w.Revision, changed.Revision + 1, -1} {
-		require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, revision), webhook.ErrConflict,
+	sub := f.create(hook())
+	changed := f.update(sub, func(sub *webhook.Subscription) { sub.Name = "Changed" })
+	for _, revision := range []int64{sub.Revision, changed.Revision + 1, -1} {
+		require.ErrorIs(f.t, f.DeleteSubscription(f.ctx, org, sub.ID, revision), webhook.ErrConflict,
 			"a removal that is not based on the stored revision is refused, so that no change is lost")
 	}
-	require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, other, w.ID, changed.Revision), webhook.ErrNotFound)
+	require.ErrorIs(f.t, f.DeleteSubscription(f.ctx, other, sub.ID, changed.Revision), webhook.ErrNotFound)
 	f.emit(start(), "evt_1")
-	require.Len(f.t, f.claim(start(), 10), 1, "an error leaves everything as it was: the webhook gets its deliveries")
-	require.NoError(f.t, f.DeleteWebhook(f.ctx, org, w.ID, changed.Revision))
-	require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, changed.Revision), webhook.ErrNotFound)
+	require.Len(f.t, f.claim(start(), 10), 1, "an error leaves everything as it was: the subscription gets its deliveries")
+	require.NoError(f.t, f.DeleteSubscription(f.ctx, org, sub.ID, changed.Revision))
+	require.ErrorIs(f.t, f.DeleteSubscription(f.ctx, org, sub.ID, changed.Revision), webhook.ErrNotFound)
 }
 
 func deleteRemoves(f *fixture) {
-	w, stays := f.create(hook()), f.create(hook())
-	f.remove(w)
-	_, err := f.Webhook(f.ctx, org, w.ID)
-	require.ErrorIs(f.t, err, webhook.ErrNotFound, "a deleted webhook is gone")
-	require.ErrorIs(f.t, f.UpdateWebhook(f.ctx, w, webhook.Quota{}), webhook.ErrNotFound, "a deleted webhook cannot be updated")
-	require.ErrorIs(f.t, f.DeleteWebhook(f.ctx, org, w.ID, 0), webhook.ErrNotFound, "a deleted webhook cannot be deleted again")
-	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	sub, stays := f.create(hook()), f.create(hook())
+	f.remove(sub)
+	_, err := f.Subscription(f.ctx, org, sub.ID)
+	require.ErrorIs(f.t, err, webhook.ErrNotFound, "a deleted subscription is gone")
+	require.ErrorIs(f.t, f.UpdateSubscription(f.ctx, sub, webhook.Quota{}), webhook.ErrNotFound, "a deleted subscription cannot be updated")
+	require.ErrorIs(f.t, f.DeleteSubscription(f.ctx, org, sub.ID, 0), webhook.ErrNotFound, "a deleted subscription cannot be deleted again")
+	all, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 	require.NoError(f.t, err)
-	require.Equal(f.t, []string{stays.ID}, hookIDs(all), "a deleted webhook is not listed, others are")
+	require.Equal(f.t, []string{stays.ID}, hookIDs(all), "a deleted subscription is not listed, others are")
 
 	f.emit(start(), "evt_1")
-	require.Equal(f.t, stays.ID, f.only().WebhookID, "a deleted webhook matches no event")
+	require.Equal(f.t, stays.ID, f.only().SubscriptionID, "a deleted subscription matches no event")
 }
 
 func listOrderAndPaging(f *fixture) {
 	var want []string
 	for i := range 7 {
-		w := hook()
-		w.CreatedAt = start().Add(time.Duration(i/2) * tick) // pairs share a time
-		f.create(w)
-		want = append(want, w.ID)
+		sub := hook()
+		sub.CreatedAt = start().Add(time.Duration(i/2) * tick) // pairs share a time
+		f.create(sub)
+		want = append(want, sub.ID)
 		if i%2 == 1 && want[i] < want[i-1] {
 			want[i-1], want[i] = want[i], want[i-1]
 		}
@@ -189,7 +189,7 @@ func listOrderAndPaging(f *fixture) {
 	want = slices.Insert(want, 0, f.create(late).ID)
 
 	for _, q := range []struct{ limit, offset int }{{0, 0}, {0, 3}, {3, 0}, {3, 3}, {3, 6}, {8, 0}, {100, 0}, {3, 8}, {3, 100}, {1, 7}, {-1, -1}} {
-		got, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, Limit: q.limit, Offset: q.offset})
+		got, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org, Limit: q.limit, Offset: q.offset})
 		require.NoError(f.t, err)
 		expect := want[min(max(q.offset, 0), len(want)):]
 		if q.limit > 0 {
@@ -207,26 +207,26 @@ func listFilters(f *fixture) {
 	names := make(map[string]string)
 	for i, p := range patterns {
 		for _, paused := range []bool{false, true} {
-			w := hook()
-			w.EventTypes, w.Paused = p, paused
-			w.CreatedAt = start().Add(time.Duration(i) * time.Second)
-			f.create(w)
-			names[w.ID] = fmt.Sprintf("%v paused=%t", p, paused)
+			sub := hook()
+			sub.EventTypes, sub.Paused = p, paused
+			sub.CreatedAt = start().Add(time.Duration(i) * time.Second)
+			f.create(sub)
+			names[sub.ID] = fmt.Sprintf("%v paused=%t", p, paused)
 		}
 	}
 	yes, no := true, false
 	for _, paused := range []*bool{nil, &yes, &no} {
 		for _, eventType := range []string{"", "object.created", "object.metadata.updated", "invoice.paid", "invoice", "object", "object.*", "invoice.*", "*"} {
-			all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, EventType: eventType, Paused: paused})
+			all, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org, EventType: eventType, Paused: paused})
 			require.NoError(f.t, err)
 			got := make(map[string]bool)
-			for _, w := range all {
-				got[names[w.ID]] = true
+			for _, sub := range all {
+				got[names[sub.ID]] = true
 			}
 			want := make(map[string]bool)
 			for _, p := range patterns {
 				for _, is := range []bool{false, true} {
-					matches := (&webhook.Webhook{EventTypes: p}).Matches(eventType)
+					matches := (&webhook.Subscription{EventTypes: p}).Matches(eventType)
 					if strings.Contains(eventType, "*") {
 						matches = slices.Contains(p, event.Pattern(eventType))
 					}
@@ -235,50 +235,50 @@ func listFilters(f *fixture) {
 					}
 				}
 			}
-			n, err := f.CountWebhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, EventType: eventType, Paused: paused})
+			n, err := f.CountSubscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org, EventType: eventType, Paused: paused})
 			require.NoError(f.t, err)
-			require.Equal(f.t, len(all), n, "as many webhooks are counted as are listed")
-			require.Equal(f.t, want, got, "EventType %q keeps the webhooks that match it or, with \"*\", have it; Paused the paused or the active ones", eventType)
+			require.Equal(f.t, len(all), n, "as many subscriptions are counted as are listed")
+			require.Equal(f.t, want, got, "EventType %q keeps the subscriptions that match it or, with \"*\", have it; Paused the paused or the active ones", eventType)
 		}
 	}
-	page, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, EventType: "object.created", Paused: &no, Limit: 2, Offset: 1})
+	page, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org, EventType: "object.created", Paused: &no, Limit: 2, Offset: 1})
 	require.NoError(f.t, err)
 	require.Len(f.t, page, 2, "Limit and Offset count what fits the filters")
 	require.Equal(f.t, []string{"[object.*] paused=false", "[object.created] paused=false"},
 		[]string{names[page[0].ID], names[page[1].ID]}, "Limit and Offset count what fits the filters")
 }
 
-// after returns the place behind a webhook of org.
-func (f *fixture) after(id string) webhook.WebhookCursor {
+// after returns the place behind a subscription of org.
+func (f *fixture) after(id string) webhook.SubscriptionCursor {
 	f.t.Helper()
-	w, err := f.Webhook(f.ctx, org, id)
+	sub, err := f.Subscription(f.ctx, org, id)
 	require.NoError(f.t, err)
-	return w.Cursor()
+	return sub.Cursor()
 }
 
 func listAfter(f *fixture) {
-	var all []*webhook.Webhook
+	var all []*webhook.Subscription
 	for i := range 7 {
-		w := hook()
-		w.CreatedAt = start().Add(time.Duration(i/3) * tick) // several share a time
-		w.Paused = i%2 == 1
-		f.create(w)
+		sub := hook()
+		sub.CreatedAt = start().Add(time.Duration(i/3) * tick) // several share a time
+		sub.Paused = i%2 == 1
+		f.create(sub)
 	}
-	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	all, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 	require.NoError(f.t, err)
 	ids := hookIDs(all)
 	for i, id := range ids {
 		for _, eventType := range []string{"", created} {
-			q := webhook.WebhookQuery{OrganizationID: org, EventType: eventType, After: f.after(id)}
-			got, err := f.Webhooks(f.ctx, q)
+			q := webhook.SubscriptionQuery{OrganizationID: org, EventType: eventType, After: f.after(id)}
+			got, err := f.Subscriptions(f.ctx, q)
 			require.NoError(f.t, err)
 			require.Equal(f.t, append([]string{}, ids[i+1:]...), hookIDs(got), "After keeps what stands behind it in the order of the list")
 			q.Limit, q.Offset = 2, 1
-			got, err = f.Webhooks(f.ctx, q)
+			got, err = f.Subscriptions(f.ctx, q)
 			require.NoError(f.t, err)
 			rest := ids[min(i+2, len(ids)):]
 			require.Equal(f.t, append([]string{}, rest[:min(2, len(rest))]...), hookIDs(got), "Offset and Limit count from After on")
-			n, err := f.CountWebhooks(f.ctx, q)
+			n, err := f.CountSubscriptions(f.ctx, q)
 			require.NoError(f.t, err)
 			require.Equal(f.t, len(ids), n, "After, Limit and Offset do not change what is counted")
 		}
@@ -286,43 +286,43 @@ func listAfter(f *fixture) {
 	gone := f.after(ids[2])
 	f.remove(all[2])
 	yes := true
-	got, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org, Paused: &yes, After: gone, Limit: 2})
+	got, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org, Paused: &yes, After: gone, Limit: 2})
 	require.NoError(f.t, err)
 	var want []string
-	for _, w := range all[3:] {
-		if w.Paused && len(want) < 2 {
-			want = append(want, w.ID)
+	for _, sub := range all[3:] {
+		if sub.Paused && len(want) < 2 {
+			want = append(want, sub.ID)
 		}
 	}
-	require.Equal(f.t, want, hookIDs(got), "a place stays where it was when its webhook is deleted; Limit counts what fits the filters")
+	require.Equal(f.t, want, hookIDs(got), "a place stays where it was when its subscription is deleted; Limit counts what fits the filters")
 }
 
-// listMany has more webhooks than a store may look at in one step.
+// listMany has more subscriptions than a store may look at in one step.
 func listMany(f *fixture) {
 	const n = 230
 	var want []string
 	for i := range n {
-		w := hook()
-		w.CreatedAt = start().Add(time.Duration(i/50) * tick)
-		w.EventTypes = []event.Pattern{[]event.Pattern{"object.*", "invoice.*", "invoice.paid"}[i%3]}
-		f.create(w)
+		sub := hook()
+		sub.CreatedAt = start().Add(time.Duration(i/50) * tick)
+		sub.EventTypes = []event.Pattern{[]event.Pattern{"object.*", "invoice.*", "invoice.paid"}[i%3]}
+		f.create(sub)
 	}
-	all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+	all, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 	require.NoError(f.t, err)
 	require.Len(f.t, all, n, "Limit 0 is no bound")
-	for _, w := range all {
-		if w.Matches("invoice.paid") {
-			want = append(want, w.ID)
+	for _, sub := range all {
+		if sub.Matches("invoice.paid") {
+			want = append(want, sub.ID)
 		}
 	}
-	q := webhook.WebhookQuery{OrganizationID: org, EventType: "invoice.paid"}
-	count, err := f.CountWebhooks(f.ctx, q)
+	q := webhook.SubscriptionQuery{OrganizationID: org, EventType: "invoice.paid"}
+	count, err := f.CountSubscriptions(f.ctx, q)
 	require.NoError(f.t, err)
-	require.Equal(f.t, len(want), count, "all webhooks that fit are counted")
+	require.Equal(f.t, len(want), count, "all subscriptions that fit are counted")
 	for _, limit := range []int{0, 7, 60, 100, 1000} {
 		var got []string
-		for q.Limit, q.After = limit, (webhook.WebhookCursor{}); ; {
-			page, err := f.Webhooks(f.ctx, q)
+		for q.Limit, q.After = limit, (webhook.SubscriptionCursor{}); ; {
+			page, err := f.Subscriptions(f.ctx, q)
 			require.NoError(f.t, err)
 			got = append(got, hookIDs(page)...)
 			if limit == 0 || len(page) < limit {
@@ -332,50 +332,50 @@ func listMany(f *fixture) {
 			require.LessOrEqual(f.t, len(got), len(want), "a page has only what stands behind the one before it")
 			q.After = page[limit-1].Cursor()
 		}
-		require.Equal(f.t, want, got, "pages of %d, each after the last webhook of the one before it, are the whole list", limit)
+		require.Equal(f.t, want, got, "pages of %d, each after the last subscription of the one before it, are the whole list", limit)
 	}
-	q.Limit, q.Offset, q.After = 3, 140, webhook.WebhookCursor{}
-	page, err := f.Webhooks(f.ctx, q)
+	q.Limit, q.Offset, q.After = 3, 140, webhook.SubscriptionCursor{}
+	page, err := f.Subscriptions(f.ctx, q)
 	require.NoError(f.t, err)
 	require.Equal(f.t, want[140:143], hookIDs(page), "Limit and Offset count what fits the filters")
 }
 
-func webhooksAreCopies(f *fixture) {
+func subscriptionsAreCopies(f *fixture) {
 	mine := hook()
 	want := mine.Clone()
 	want.Revision = want.CreatedAt.UnixMicro()
 	f.create(mine)
-	scribble := func(w *webhook.Webhook) {
-		w.Name, w.Paused, w.EventTypes[0], w.Channels[0].Channel = "Changed", true, "x.y", "slack"
-		copy(w.Channels[0].Configs, `{"evil":1}`)
+	scribble := func(sub *webhook.Subscription) {
+		sub.Name, sub.Paused, sub.EventTypes[0], sub.Channels[0].Channel = "Changed", true, "x.y", "slack"
+		copy(sub.Channels[0].Configs, `{"evil":1}`)
 	}
 	scribble(mine)
 	for range 2 {
-		got, err := f.Webhook(f.ctx, org, want.ID)
+		got, err := f.Subscription(f.ctx, org, want.ID)
 		require.NoError(f.t, err)
-		f.requireSameWebhook(want, got)
+		f.requireSameSubscription(want, got)
 		scribble(got)
-		all, err := f.Webhooks(f.ctx, webhook.WebhookQuery{OrganizationID: org})
+		all, err := f.Subscriptions(f.ctx, webhook.SubscriptionQuery{OrganizationID: org})
 		require.NoError(f.t, err)
 		require.Len(f.t, all, 1)
-		f.requireSameWebhook(want, all[0])
+		f.requireSameSubscription(want, all[0])
 		scribble(all[0])
 	}
 	updated := want.Clone()
 	want.Revision++
-	require.NoError(f.t, f.UpdateWebhook(f.ctx, updated, webhook.Quota{}))
+	require.NoError(f.t, f.UpdateSubscription(f.ctx, updated, webhook.Quota{}))
 	scribble(updated)
-	got, err := f.Webhook(f.ctx, org, want.ID)
+	got, err := f.Subscription(f.ctx, org, want.ID)
 	require.NoError(f.t, err)
-	f.requireSameWebhook(want, got)
+	f.requireSameSubscription(want, got)
 	f.emit(start(), "evt_1")
-	require.Equal(f.t, "webhook", f.only().Channel, "changing a webhook outside of the store must not reach into it")
+	require.Equal(f.t, "webhook", f.only().Channel, "changing a subscription outside of the store must not reach into it")
 }
 
-func hookIDs(all []*webhook.Webhook) []string {
+func hookIDs(all []*webhook.Subscription) []string {
 	ids := []string{}
-	for _, w := range all {
-		ids = append(ids, w.ID)
+	for _, sub := range all {
+		ids = append(ids, sub.ID)
 	}
 	return ids
 }

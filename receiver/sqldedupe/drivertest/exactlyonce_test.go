@@ -171,7 +171,7 @@ func TestExactlyOnceBehindAnInbox(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		store := db.dedupe(t)
 		db.exec(t, "CREATE TABLE payments (event_id TEXT NOT NULL)")
-		calls, attempts := 0, make(chan webhook.Outcome, 10)
+		calls, attempts := 0, make(chan webhook.Result, 10)
 		in, err := inbox.New(memstore.New(), func(ctx context.Context, e *event.Event) error {
 			calls++
 			if err := pay(ctx, db, store, e, calls == 1); err != nil {
@@ -185,7 +185,7 @@ func TestExactlyOnceBehindAnInbox(t *testing.T) {
 			Retry:        webhook.RetryPolicy{InitialInterval: time.Millisecond},
 			PollInterval: time.Millisecond,
 			Logger:       slog.New(slog.DiscardHandler),
-			Hooks:        webhook.Hooks{Attempted: func(o webhook.Outcome) { attempts <- o }},
+			Hooks:        webhook.Hooks{Attempted: func(o webhook.Result) { attempts <- o }},
 		}})
 		require.NoError(t, err)
 		rcv, err := receiver.New(receiver.Config{

@@ -57,7 +57,7 @@ func WithIdempotencyKey(key string) Option {
 const headerIdempotencyKey = "Idempotency-Key"
 
 // WithIfMatch lets a change be made only to the version of that ETag, see
-// [Webhook]. Otherwise the error matches webhook.ErrConflict.
+// [Subscription]. Otherwise the error matches webhook.ErrConflict.
 func WithIfMatch(etag string) Option {
 	return func(h http.Header) { h.Set("If-Match", etag) }
 }

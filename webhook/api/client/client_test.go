@@ -42,8 +42,8 @@ func newClient(t *testing.T) *client.Client {
 	return c
 }
 
-func hook(name string) *webhook.Webhook {
-	return &webhook.Webhook{
+func hook(name string) *webhook.Subscription {
+	return &webhook.Subscription{
 		Name:       name,
 		EventTypes: []event.Pattern{"object.*"},
 		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{
@@ -70,10 +70,10 @@ func TestWebhooks(t *testing.T) {
 	assert.Contains(t, string(shown.Channels[0].Configs), `"secret"`)
 
 	got.Name = "b"
-	updated, err := c.Update(ctx, &got.Webhook, client.WithIfMatch(got.ETag))
+	updated, err := c.Update(ctx, &got.Subscription, client.WithIfMatch(got.ETag))
 	require.NoError(t, err)
 	assert.Equal(t, "b", updated.Name)
-	_, err = c.Update(ctx, &got.Webhook, client.WithIfMatch(got.ETag))
+	_, err = c.Update(ctx, &got.Subscription, client.WithIfMatch(got.ETag))
 	require.ErrorIs(t, err, webhook.ErrConflict)
 
 	require.NoError(t, c.Delete(ctx, created.ID))
@@ -87,9 +87,9 @@ func TestListAndSearch(t *testing.T) {
 	c, ctx := newClient(t), t.Context()
 	const n = 230
 	for i := range n {
-		w := hook(strconv.Itoa(i))
-		w.Paused = i%2 == 1
-		_, err := c.Create(ctx, w)
+		sub := hook(strconv.Itoa(i))
+		sub.Paused = i%2 == 1
+		_, err := c.Create(ctx, sub)
 		require.NoError(t, err)
 	}
 	list, err := c.List(ctx)
@@ -97,23 +97,23 @@ func TestListAndSearch(t *testing.T) {
 	require.Len(t, list, n)
 
 	active := true
-	for filter, want := range map[*client.WebhookFilter]int{
+	for filter, want := range map[*client.SubscriptionFilter]int{
 		{}: n, {IsActive: &active}: n / 2, {EventType: "object.created"}: n, {EventType: "invoice.paid"}: 0,
 	} {
 		found := 0
-		for w, err := range c.Search(ctx, *filter) {
+		for sub, err := range c.Search(ctx, *filter) {
 			require.NoError(t, err)
-			assert.NotEmpty(t, w.ID)
+			assert.NotEmpty(t, sub.ID)
 			found++
 		}
 		assert.Equal(t, want, found)
 	}
-	for w, err := range c.Search(ctx, client.WebhookFilter{}) {
+	for sub, err := range c.Search(ctx, client.SubscriptionFilter{}) {
 		require.NoError(t, err)
-		assert.Equal(t, "0", w.Name)
+		assert.Equal(t, "0", sub.Name)
 		break
 	}
-	for _, err := range c.Search(ctx, client.WebhookFilter{EventType: "X"}) {
+	for _, err := range c.Search(ctx, client.SubscriptionFilter{EventType: "X"}) {
 		var answer *client.Error
 		require.ErrorAs(t, err, &answer)
 		assert.Len(t, answer.Problems, 1)
@@ -134,7 +134,7 @@ func TestErrors(t *testing.T) {
 	require.ErrorIs(t, err, api.ErrUnauthenticated)
 	assert.NotContains(t, err.Error(), "wrong")
 
-	_, err = newClient(t).Create(t.Context(), &webhook.Webhook{})
+	_, err = newClient(t).Create(t.Context(), &webhook.Subscription{})
 	var answer *client.Error
 	require.ErrorAs(t, err, &answer)
 	assert.Equal(t, http.StatusUnprocessableEntity, answer.StatusCode)

@@ -38,7 +38,7 @@ func ExampleClient_Update() {
 		fmt.Println(err)
 		return
 	}
-	w, err := c.Create(ctx, &webhook.Webhook{
+	sub, err := c.Create(ctx, &webhook.Subscription{
 		Name:       "cache of the shop",
 		EventTypes: []event.Pattern{"object.*"},
 		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{
@@ -50,15 +50,15 @@ func ExampleClient_Update() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(string(w.Channels[0].Configs))
+	fmt.Println(string(sub.Channels[0].Configs))
 
-	w.Paused = true
-	if w, err = c.Update(ctx, &w.Webhook, client.WithIfMatch(w.ETag)); err != nil {
+	sub.Paused = true
+	if sub, err = c.Update(ctx, &sub.Subscription, client.WithIfMatch(sub.ETag)); err != nil {
 		fmt.Println(err)
 		return
 	}
-	w, err = c.Get(ctx, w.ID, "channels.0.configs.headers.X-Mixpeek-Secret")
-	fmt.Println(string(w.Channels[0].Configs), w.Paused, err)
+	sub, err = c.Get(ctx, sub.ID, "channels.0.configs.headers.X-Mixpeek-Secret")
+	fmt.Println(string(sub.Channels[0].Configs), sub.Paused, err)
 	// Output:
 	// {"headers":{"X-Mixpeek-Secret":"********"},"url":"https://shop.example.com/webhooks"}
 	// {"headers":{"X-Mixpeek-Secret":"s3cr3t"},"url":"https://shop.example.com/webhooks"} true <nil>
@@ -73,7 +73,7 @@ func ExampleError() {
 		fmt.Println(err)
 		return
 	}
-	_, err = c.Create(context.Background(), &webhook.Webhook{
+	_, err = c.Create(context.Background(), &webhook.Subscription{
 		EventTypes: []event.Pattern{"*"},
 		Channels:   []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "http://localhost/"})},
 	})

@@ -13,37 +13,37 @@ import (
 // Webhook is a webhook as the API answers with it: its secrets are api.Mask.
 // OrganizationID and Revision are not known to a client.
 type Webhook struct {
-	webhook.Webhook
+	webhook.Subscription
 	// ETag names the version, for [WithIfMatch]. A list does not tell it.
 	ETag string
 }
 
 // Create creates a webhook. An empty ID lets the API make one.
-func (c *Client) Create(ctx context.Context, w *webhook.Webhook, options ...Option) (*Webhook, error) {
-	return c.webhook(ctx, "POST", "/", nil, w, options...)
+func (c *Client) Create(ctx context.Context, sub *webhook.Subscription, options ...Option) (*Webhook, error) {
+	return c.subscription(ctx, "POST", "/", nil, sub, options...)
 }
 
 // Get returns one webhook. The secrets that are named in reveal, such as
 // channels.0.configs.headers.X-Token, are shown.
 func (c *Client) Get(ctx context.Context, id string, reveal ...string) (*Webhook, error) {
-	return c.webhook(ctx, "GET", at(id), url.Values{"reveal": reveal}, nil)
+	return c.subscription(ctx, "GET", at(id), url.Values{"reveal": reveal}, nil)
 }
 
 // Update replaces the webhook of w's ID. A secret that is api.Mask keeps its
 // value, so w may be what Get or List returned; so do fields beyond the published
 // contract, such as signing_secret, that are left out: null removes them.
-func (c *Client) Update(ctx context.Context, w *webhook.Webhook, options ...Option) (*Webhook, error) {
-	return c.webhook(ctx, "PUT", at(w.ID), nil, w, options...)
+func (c *Client) Update(ctx context.Context, sub *webhook.Subscription, options ...Option) (*Webhook, error) {
+	return c.subscription(ctx, "PUT", at(sub.ID), nil, sub, options...)
 }
 
-func (c *Client) webhook(ctx context.Context, method, path string, query url.Values, in any, options ...Option) (*Webhook, error) {
-	w := &Webhook{}
-	header, err := c.call(ctx, method, path, query, in, &w.Webhook, options...)
+func (c *Client) subscription(ctx context.Context, method, path string, query url.Values, in any, options ...Option) (*Webhook, error) {
+	sub := &Webhook{}
+	header, err := c.call(ctx, method, path, query, in, &sub.Subscription, options...)
 	if err != nil {
 		return nil, err
 	}
-	w.ETag = header.Get("ETag")
-	return w, nil
+	sub.ETag = header.Get("ETag")
+	return sub, nil
 }
 
 // Delete deletes a webhook. One that is gone already is no error.
@@ -53,11 +53,11 @@ func (c *Client) Delete(ctx context.Context, id string, options ...Option) error
 }
 
 // List returns all webhooks, the oldest first, in as many calls as it takes.
-func (c *Client) List(ctx context.Context) ([]*webhook.Webhook, error) {
-	var list []*webhook.Webhook
+func (c *Client) List(ctx context.Context) ([]*webhook.Subscription, error) {
+	var list []*webhook.Subscription
 	query := url.Values{}
 	for {
-		var page []*webhook.Webhook
+		var page []*webhook.Subscription
 		header, err := c.call(ctx, "GET", "/", query, nil, &page)
 		if err != nil {
 			return nil, err
@@ -71,8 +71,8 @@ func (c *Client) List(ctx context.Context) ([]*webhook.Webhook, error) {
 	}
 }
 
-// WebhookFilter selects webhooks. The zero value selects all.
-type WebhookFilter struct {
+// SubscriptionFilter selects webhooks. The zero value selects all.
+type SubscriptionFilter struct {
 	// EventType selects webhooks that such an event goes to.
 	EventType string `json:"event_type,omitempty"`
 	// IsActive selects the active or the paused ones. Nil selects both.
@@ -81,18 +81,18 @@ type WebhookFilter struct {
 
 // Search returns the webhooks that fit the filter, the oldest first, reading
 // page by page. It ends with the first error.
-func (c *Client) Search(ctx context.Context, filter WebhookFilter) iter.Seq2[*webhook.Webhook, error] {
+func (c *Client) Search(ctx context.Context, filter SubscriptionFilter) iter.Seq2[*webhook.Subscription, error] {
 	const pageSize = 100
-	return func(yield func(*webhook.Webhook, error) bool) {
+	return func(yield func(*webhook.Subscription, error) bool) {
 		query := url.Values{"limit": {strconv.Itoa(pageSize)}}
 		for {
-			var page api.WebhookPage
+			var page api.SubscriptionPage
 			if _, err := c.call(ctx, "POST", "/list", query, filter, &page); err != nil {
 				yield(nil, err)
 				return
 			}
-			for _, w := range page.Results {
-				if !yield(w, nil) {
+			for _, sub := range page.Results {
+				if !yield(sub, nil) {
 					return
 				}
 			}
@@ -114,7 +114,7 @@ func (c *Client) RotateSecret(ctx context.Context, id, channel string, options .
 
 // DropSecrets ends a rotation: only the newest signing secret stays.
 func (c *Client) DropSecrets(ctx context.Context, id, channel string, options ...Option) (*Webhook, error) {
-	return c.webhook(ctx, "DELETE", at(id, "signing-secret", "previous"), channelQuery(channel), nil, options...)
+	return c.subscription(ctx, "DELETE", at(id, "signing-secret", "previous"), channelQuery(channel), nil, options...)
 }
 
 func channelQuery(channel string) url.Values {

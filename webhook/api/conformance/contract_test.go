@@ -33,7 +33,7 @@ func versions() map[string][]string {
 	}
 }
 
-func webhookBody(name string, channels []string) string {
+func subscriptionBody(name string, channels []string) string {
 	return `{"webhook_name": "` + name + `", "event_types": ["object.created", "taxonomy.created"], "channels": [` + strings.Join(channels, ",") + `]}`
 }
 
@@ -55,14 +55,14 @@ func TestContract(t *testing.T) {
 			var created struct {
 				ID string `json:"webhook_id"`
 			}
-			require.NoError(t, json.Unmarshal([]byte(want(201, "POST", prefix+"/", webhookBody("a", channels))), &created))
+			require.NoError(t, json.Unmarshal([]byte(want(201, "POST", prefix+"/", subscriptionBody("a", channels))), &created))
 			for i := range channels {
-				want(201, "POST", prefix+"/", webhookBody("b", channels[i:i+1]))
+				want(201, "POST", prefix+"/", subscriptionBody("b", channels[i:i+1]))
 			}
 			one := prefix + "/" + created.ID
 			got := want(200, "GET", one, "")
 			want(200, "PUT", one, got)
-			want(200, "PUT", one, `{"is_active": false,`+webhookBody("renamed", channels)[1:])
+			want(200, "PUT", one, `{"is_active": false,`+subscriptionBody("renamed", channels)[1:])
 			want(422, "POST", prefix+"/", `{"webhook_name": 1}`)
 			want(422, "PUT", one, `{}`)
 			want(404, "GET", prefix+"/wh_0123456789abcdef", "")
@@ -84,7 +84,7 @@ func TestContract(t *testing.T) {
 				errors.New("down"):     http.StatusInternalServerError,
 			} {
 				f.failure = failure
-				want(status, "POST", prefix+"/", webhookBody("a", channels))
+				want(status, "POST", prefix+"/", subscriptionBody("a", channels))
 				want(status, "GET", one, "")
 				want(status, "DELETE", one, "")
 			}
@@ -102,7 +102,7 @@ func TestRefusals(t *testing.T) {
 			f := newFixture(t)
 			d := contract(t, version)
 			var body map[string]any
-			require.NoError(t, json.Unmarshal([]byte(webhookBody("a", channels)), &body))
+			require.NoError(t, json.Unmarshal([]byte(subscriptionBody("a", channels)), &body))
 			refused := 0
 			for _, changed := range variants(body) {
 				text, err := json.Marshal(changed)
@@ -180,7 +180,7 @@ func TestEventTypes(t *testing.T) {
 		types, _ := contract(t, version).get("components", "schemas", "WebhookEventType", "enum")
 		text, err := json.Marshal(types)
 		require.NoError(t, err)
-		body := strings.Replace(webhookBody("a", channels), `["object.created", "taxonomy.created"]`, string(text), 1)
+		body := strings.Replace(subscriptionBody("a", channels), `["object.created", "taxonomy.created"]`, string(text), 1)
 		status, answer := f.do("POST", prefix, body, contract(t, version))
 		assert.Equal(t, http.StatusCreated, status, answer)
 	}

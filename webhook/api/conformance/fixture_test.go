@@ -85,9 +85,9 @@ func (f *fixture) emit() {
 }
 
 // webhooks returns all webhooks of the organization as they are stored.
-func (f *fixture) webhooks() []*webhook.Webhook {
+func (f *fixture) webhooks() []*webhook.Subscription {
 	f.t.Helper()
-	list, err := f.dispatcher.Webhooks(f.t.Context(), webhook.WebhookQuery{OrganizationID: "org_1"})
+	list, err := f.dispatcher.Subscriptions(f.t.Context(), webhook.SubscriptionQuery{OrganizationID: "org_1"})
 	require.NoError(f.t, err)
 	return list
 }

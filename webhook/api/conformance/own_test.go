@@ -22,7 +22,7 @@ func TestOwnDocument(t *testing.T) {
 	var created struct {
 		ID string `json:"webhook_id"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(want(201, "POST", "/", webhookBody("a", versions()["2025-09"][:1]))), &created))
+	require.NoError(t, json.Unmarshal([]byte(want(201, "POST", "/", subscriptionBody("a", versions()["2025-09"][:1]))), &created))
 	one := "/" + created.ID
 	f.emit()
 	f.emit()
@@ -79,7 +79,7 @@ func TestContractIsASubset(t *testing.T) {
 			"WebhookConfig": "WebhookConfig", "SlackConfig": "SlackConfig", "EmailConfig": "EmailConfig", "SmsConfig": "SmsConfig",
 			"ErrorResponse": "ErrorResponse", "ErrorDetail": "ErrorDetail",
 			"HTTPValidationError": "HTTPValidationError", "ValidationError": "ValidationError",
-			"ListWebhooksRequest": "WebhookFilter", "ListWebhooksResponse": "WebhookPage", "PaginationResponse": "Pagination",
+			"ListWebhooksRequest": "SubscriptionFilter", "ListWebhooksResponse": "SubscriptionPage", "PaginationResponse": "Pagination",
 		} {
 			properties, _ := d.get("components", "schemas", published, "properties")
 			if properties == nil {

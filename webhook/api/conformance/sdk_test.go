@@ -162,12 +162,12 @@ func TestReadModifyWriteBySDK(t *testing.T) {
 			s := sdk{contract(t, version), defaults}
 			bodies := everything()
 			if version == "2025-09" {
-				bodies = append(bodies, webhookBody("n", versions()[version][3:]))
+				bodies = append(bodies, subscriptionBody("n", versions()[version][3:]))
 			}
 			for _, body := range bodies { // as a service may have stored them without the API
-				w := &webhook.Webhook{OrganizationID: "org_1"}
-				require.NoError(t, json.Unmarshal([]byte(body), w))
-				require.NoError(t, f.dispatcher.CreateWebhook(t.Context(), w), body)
+				sub := &webhook.Subscription{OrganizationID: "org_1"}
+				require.NoError(t, json.Unmarshal([]byte(body), sub))
+				require.NoError(t, f.dispatcher.CreateSubscription(t.Context(), sub), body)
 			}
 			before := f.stored()
 			list := s.list(f)
@@ -189,8 +189,8 @@ func TestReadModifyWriteBySDK(t *testing.T) {
 // stored is what the configs of all channels mean.
 func (f *fixture) stored() (list []map[string]any) {
 	f.t.Helper()
-	for _, w := range f.webhooks() {
-		for _, c := range w.Channels {
+	for _, sub := range f.webhooks() {
+		for _, c := range sub.Channels {
 			var configs map[string]any
 			require.NoError(f.t, json.Unmarshal(c.Configs, &configs))
 			if to, ok := configs["recipients"]; ok {

@@ -19,12 +19,12 @@ type Target struct {
 	Paused     bool
 }
 
-// Route says where the events of one webhook go. It has nothing of the configs.
+// Route says where the events of one subscription go. It has nothing of the configs.
 type Route struct {
-	// At is the webhook's place among the others.
-	At         webhook.WebhookCursor
+	// At is the subscription's place among the others.
+	At         webhook.SubscriptionCursor
 	EventTypes []event.Pattern
-	// Targets are the webhook's channels. None at all says that it was deleted.
+	// Targets are the subscription's channels. None at all says that it was deleted.
 	Targets []Target
 }
 
@@ -58,7 +58,7 @@ func (t *Table) Size() int {
 	return t.size
 }
 
-// With returns the table after the changes, of which the last one of a webhook
+// With returns the table after the changes, of which the last one of a subscription
 // counts. The routes must not be changed afterwards. Nil is the empty table.
 func (t *Table) With(changes ...Route) *Table {
 	latest := make(map[string]*Route, len(changes))

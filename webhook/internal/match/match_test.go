@@ -14,12 +14,12 @@ import (
 )
 
 func target(id, channel string) Target {
-	return Target{Endpoint: webhook.Endpoint{WebhookID: id, Channel: channel}, Revision: 3}
+	return Target{Endpoint: webhook.Endpoint{SubscriptionID: id, Channel: channel}, Revision: 3}
 }
 
-// route makes the route of a webhook that was created so many seconds after the first.
+// route makes the route of a subscription that was created so many seconds after the first.
 func route(second int, id string, patterns []event.Pattern, channels ...string) Route {
-	r := Route{At: webhook.WebhookCursor{CreatedAt: time.Unix(int64(second), 0), ID: id}, EventTypes: patterns}
+	r := Route{At: webhook.SubscriptionCursor{CreatedAt: time.Unix(int64(second), 0), ID: id}, EventTypes: patterns}
 	for _, channel := range channels {
 		r.Targets = append(r.Targets, target(id, channel))
 	}

@@ -14,7 +14,7 @@ import (
 const first, second, third = "wh_0000000000000001", "wh_0000000000000002", "wh_0000000000000003"
 
 // Version1 returns statements that fill the tables of version 1, with the default
-// prefix: organization a has an active webhook with two channels, a third of which
+// prefix: organization a has an active subscription with two channels, a third of which
 // was removed, and a paused one; b has one.
 func Version1() []string {
 	return []string{
@@ -49,28 +49,28 @@ func Check(t *testing.T, s webhook.Store) {
 		require.NoError(t, err)
 		revisions := make(map[string]int64)
 		for _, task := range tasks {
-			revisions[task.Endpoint.WebhookID] = task.Revision
+			revisions[task.Endpoint.SubscriptionID] = task.Revision
 		}
 		return revisions
 	}
 	require.Equal(t, map[webhook.Endpoint]webhook.Status{
-		{WebhookID: first, Channel: "slack"}:    webhook.StatusPending,
-		{WebhookID: first, Channel: "webhook"}:  webhook.StatusPending,
-		{WebhookID: second, Channel: "webhook"}: webhook.StatusHeld,
-	}, emit("a", "evt_1"), "the webhooks are matched as they were before the migration")
+		{SubscriptionID: first, Channel: "slack"}:    webhook.StatusPending,
+		{SubscriptionID: first, Channel: "webhook"}:  webhook.StatusPending,
+		{SubscriptionID: second, Channel: "webhook"}: webhook.StatusPaused,
+	}, emit("a", "evt_1"), "the subscriptions are matched as they were before the migration")
 	require.Len(t, emit("b", "evt_1"), 1)
 	require.Equal(t, map[string]int64{first: 1_000_000, third: 3_000_000}, claim())
 
-	require.ErrorIs(t, s.CreateWebhook(ctx, &webhook.Webhook{ID: webhook.NewID(), OrganizationID: "a", CreatedAt: now}, webhook.Quota{Webhooks: 2}),
+	require.ErrorIs(t, s.CreateSubscription(ctx, &webhook.Subscription{ID: webhook.NewID(), OrganizationID: "a", CreatedAt: now}, webhook.Quota{Subscriptions: 2}),
 		webhook.ErrLimit, "what was there before the migration counts")
-	w, err := s.Webhook(ctx, "a", second)
+	sub, err := s.Subscription(ctx, "a", second)
 	require.NoError(t, err)
-	w.Paused = false
-	require.NoError(t, s.UpdateWebhook(ctx, w, webhook.Quota{}), "a webhook from before the migration can be changed")
+	sub.Paused = false
+	require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}), "a subscription from before the migration can be changed")
 	require.Equal(t, map[string]int64{second: 2_000_008}, claim())
-	w.Channels = append(w.Channels, webhook.ChannelConfig{Channel: "sms", Configs: []byte(`{}`)})
-	require.ErrorIs(t, s.UpdateWebhook(ctx, w, webhook.Quota{Channels: 3}), webhook.ErrLimit)
-	require.NoError(t, s.DeleteWebhook(ctx, "a", first, 0))
-	require.Equal(t, map[webhook.Endpoint]webhook.Status{{WebhookID: second, Channel: "webhook"}: webhook.StatusPending}, emit("a", "evt_2"))
+	sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "sms", Configs: []byte(`{}`)})
+	require.ErrorIs(t, s.UpdateSubscription(ctx, sub, webhook.Quota{Channels: 3}), webhook.ErrLimit)
+	require.NoError(t, s.DeleteSubscription(ctx, "a", first, 0))
+	require.Equal(t, map[webhook.Endpoint]webhook.Status{{SubscriptionID: second, Channel: "webhook"}: webhook.StatusPending}, emit("a", "evt_2"))
 	require.Equal(t, map[string]int64{second: 2_000_008}, claim())
 }

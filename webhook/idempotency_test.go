@@ -18,46 +18,46 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// onceBench is two processes that share a store, and work that counts.
-type onceBench struct {
+// idempotencyBench is two processes that share a store, and work that counts.
+type idempotencyBench struct {
 	a, b  *testBench
 	calls int
 	tried time.Time
 	err   error // of the work
 }
 
-func newOnceBench(t *testing.T) *onceBench {
+func newIdempotencyBench(t *testing.T) *idempotencyBench {
 	t.Helper()
 	store := memstore.New()
-	return &onceBench{a: benchOn(t, store, webhook.Config{}, accept), b: benchOn(t, store, webhook.Config{}, accept)}
+	return &idempotencyBench{a: benchOn(t, store, webhook.Config{}, accept), b: benchOn(t, store, webhook.Config{}, accept)}
 }
 
-func (o *onceBench) work(_ context.Context, tried time.Time) ([]byte, error) {
+func (o *idempotencyBench) work(_ context.Context, tried time.Time) ([]byte, error) {
 	o.calls++
 	o.tried = tried
 	return []byte("done"), o.err
 }
 
-func TestOnceInAnyProcess(t *testing.T) {
+func TestIdempotentInAnyProcess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := newOnceBench(t)
+		o := newIdempotencyBench(t)
 		for _, d := range []*testBench{o.a, o.b, o.a} {
-			answer, err := d.Once(t.Context(), "org", "k", []byte("content"), o.work)
+			answer, err := d.Idempotent(t.Context(), "org", "k", []byte("content"), o.work)
 			require.NoError(t, err)
 			assert.Equal(t, "done", string(answer))
 		}
 		assert.Equal(t, 1, o.calls)
-		_, err := o.b.Once(t.Context(), "org", "k", []byte("other content"), o.work)
-		require.ErrorIs(t, err, webhook.ErrKeyUsed)
+		_, err := o.b.Idempotent(t.Context(), "org", "k", []byte("other content"), o.work)
+		require.ErrorIs(t, err, webhook.ErrKeyReused)
 		for _, another := range [][2]string{{"org", "k2"}, {"", "k"}, {"or", "gk"}} {
-			_, err := o.b.Once(t.Context(), another[0], another[1], []byte("content"), o.work)
+			_, err := o.b.Idempotent(t.Context(), another[0], another[1], []byte("content"), o.work)
 			require.NoError(t, err)
 		}
 		assert.Equal(t, 4, o.calls)
 
 		time.Sleep(24*time.Hour + time.Microsecond)
-		_, err = o.b.Once(t.Context(), "org", "k", []byte("content"), o.work)
+		_, err = o.b.Idempotent(t.Context(), "org", "k", []byte("content"), o.work)
 		require.NoError(t, err)
 		assert.Equal(t, 5, o.calls, "after a day it is another request")
 		assert.Zero(t, o.tried)
@@ -66,40 +66,40 @@ func TestOnceInAnyProcess(t *testing.T) {
 
 // What may have been begun is taken over only once its time is over, and with
 // the knowledge of when that was.
-func TestOnceAfterAnUnknownEnd(t *testing.T) {
+func TestIdempotentAfterAnUnknownEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := newOnceBench(t)
+		o := newIdempotencyBench(t)
 		o.err = errors.New("the store broke")
 		began := time.Now()
-		_, err := o.a.Once(t.Context(), "org", "k", nil, o.work)
+		_, err := o.a.Idempotent(t.Context(), "org", "k", nil, o.work)
 		require.ErrorIs(t, err, o.err)
 		assert.Zero(t, o.tried)
 
 		o.err = nil
 		time.Sleep(30*time.Second - time.Microsecond)
-		_, err = o.b.Once(t.Context(), "org", "k", nil, o.work)
-		require.ErrorIs(t, err, webhook.ErrUnderWay)
+		_, err = o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
+		require.ErrorIs(t, err, webhook.ErrInProgress)
 		time.Sleep(time.Microsecond)
-		o.err = webhook.ErrState
-		_, err = o.b.Once(t.Context(), "org", "k", nil, o.work)
-		require.ErrorIs(t, err, webhook.ErrState)
+		o.err = webhook.ErrWrongStatus
+		_, err = o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
+		require.ErrorIs(t, err, webhook.ErrWrongStatus)
 		assert.True(t, began.Equal(o.tried))
 		time.Sleep(30 * time.Second)
 		o.err = nil
-		_, err = o.b.Once(t.Context(), "org", "k", nil, o.work)
+		_, err = o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
 		require.NoError(t, err)
 		assert.True(t, began.Equal(o.tried), "the first try is not forgotten by a later one that does nothing")
 		assert.Equal(t, 3, o.calls)
 	})
 }
 
-func TestOnceForgetsWhatWasNotDone(t *testing.T) {
+func TestIdempotentForgetsWhatWasNotDone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := newOnceBench(t)
-		for _, o.err = range []error{webhook.ErrState, webhook.ErrNotFound, nil} {
-			_, err := o.b.Once(t.Context(), "org", "k", nil, o.work)
+		o := newIdempotencyBench(t)
+		for _, o.err = range []error{webhook.ErrWrongStatus, webhook.ErrNotFound, nil} {
+			_, err := o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
 			require.ErrorIs(t, err, o.err)
 			assert.Zero(t, o.tried)
 		}
@@ -109,32 +109,32 @@ func TestOnceForgetsWhatWasNotDone(t *testing.T) {
 
 // A caller that gives up does not stop the work, so that a repetition finds the
 // answer.
-func TestOnceOutlivesItsCaller(t *testing.T) {
+func TestIdempotentOutlivesItsCaller(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := newOnceBench(t)
+		o := newIdempotencyBench(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := o.a.Once(ctx, "org", "k", nil, func(ctx context.Context, tried time.Time) ([]byte, error) {
+		_, err := o.a.Idempotent(ctx, "org", "k", nil, func(ctx context.Context, tried time.Time) ([]byte, error) {
 			cancel()
-			_, err := o.b.Once(t.Context(), "org", "k", nil, o.work)
-			assert.ErrorIs(t, err, webhook.ErrUnderWay)
+			_, err := o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
+			assert.ErrorIs(t, err, webhook.ErrInProgress)
 			require.NoError(t, ctx.Err())
 			deadline, _ := ctx.Deadline()
 			assert.Equal(t, 25*time.Second, time.Until(deadline))
 			return o.work(ctx, tried)
 		})
 		require.NoError(t, err)
-		_, err = o.b.Once(t.Context(), "org", "k", nil, o.work)
+		_, err = o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
 		require.NoError(t, err)
 		assert.Equal(t, 1, o.calls)
 	})
 }
 
-func TestOnceBoundsAnswers(t *testing.T) {
+func TestIdempotentBoundsAnswers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, webhook.Config{}, accept)
 	for _, size := range []int{0, 4<<10 + 1} {
-		_, err := b.Once(t.Context(), "org", "k", []byte{byte(size)}, func(context.Context, time.Time) ([]byte, error) {
+		_, err := b.Idempotent(t.Context(), "org", "k", []byte{byte(size)}, func(context.Context, time.Time) ([]byte, error) {
 			return bytes.Repeat([]byte("x"), size), nil
 		})
 		require.Error(t, err)
@@ -144,12 +144,12 @@ func TestOnceBoundsAnswers(t *testing.T) {
 // forgetfulStore is a Store and nothing else.
 type forgetfulStore struct{ webhook.Store }
 
-func TestOnceNeedsAStoreThatRemembers(t *testing.T) {
+func TestIdempotentNeedsAStoreThatRemembers(t *testing.T) {
 	t.Parallel()
 	d, err := webhook.New(forgetfulStore{memstore.New()}, webhook.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	_, err = d.Once(t.Context(), "org", "k", nil, nil)
-	require.ErrorIs(t, err, webhook.ErrNoRequests)
+	_, err = d.Idempotent(t.Context(), "org", "k", nil, nil)
+	require.ErrorIs(t, err, webhook.ErrNoIdempotency)
 }
 
 // A replay that ended nobody knows where can be made again without replaying

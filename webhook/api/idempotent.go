@@ -20,14 +20,14 @@ func (a *API) once(r *request, key string, work func(ctx context.Context, tried 
 	p := &problems{}
 	// A path without a slash at its end is the same request as one with it.
 	key = strings.TrimSuffix(r.URL.Path, "/") + " " + key
-	answer, err := a.dispatcher.Once(r.Context(), r.organizationID, key, r.body, work)
+	answer, err := a.dispatcher.Idempotent(r.Context(), r.organizationID, key, r.body, work)
 	switch {
-	case errors.Is(err, webhook.ErrUnderWay):
+	case errors.Is(err, webhook.ErrInProgress):
 		return nil, &statusError{status: http.StatusConflict, message: "The first request with this Idempotency-Key is still under way", cause: err}
-	case errors.Is(err, webhook.ErrKeyUsed):
+	case errors.Is(err, webhook.ErrKeyReused):
 		p.add([]any{"header", headerIdempotencyKey}, typeValue, "was used before, with another body")
 		return nil, p
-	case errors.Is(err, webhook.ErrNoRequests):
+	case errors.Is(err, webhook.ErrNoIdempotency):
 		p.add([]any{"header", headerIdempotencyKey}, typeValue, "must not be there: the store of this service cannot remember it")
 		return nil, p
 	}

@@ -8,12 +8,12 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-func offerCases() []testCase {
+func prefetchCases() []testCase {
 	return []testCase{
 		{"AcceptedIsInFlight", acceptedIsInFlight},
 		{"RefusedIsPending", refusedIsPending},
-		{"Paused", pausedIsNotOffered},
-		{"LeaseExpires", offeredLeaseExpires},
+		{"Paused", pausedIsNotPrefetched},
+		{"LeaseExpires", prefetchedLeaseExpires},
 		{"AsksForEachDelivery", asksForEachDelivery},
 	}
 }
@@ -22,7 +22,7 @@ func offerCases() []testCase {
 // tasks, and the deliveries are pending.
 func (f *fixture) offer(now time.Time, accept func(string, webhook.Endpoint) bool, events ...webhook.NewEvent) []webhook.Task {
 	f.t.Helper()
-	tasks, err := f.Enqueue(f.ctx, now, events, &webhook.Offer{Until: now.Add(lease), Accept: accept})
+	tasks, err := f.Enqueue(f.ctx, now, events, &webhook.Prefetch{Until: now.Add(lease), Take: accept})
 	require.NoError(f.t, err, "enqueuing with an offer")
 	return tasks
 }
@@ -31,25 +31,25 @@ func always(string, webhook.Endpoint) bool { return true }
 func never(string, webhook.Endpoint) bool  { return false }
 
 func acceptedIsInFlight(f *fixture) {
-	w := f.create(hook("webhook", "slack"))
+	sub := f.create(hook("webhook", "slack"))
 	tasks := f.offer(start(), always, newEvent("evt_1"))
-	offered := make(map[webhook.DeliveryID]bool)
+	prefetched := make(map[webhook.DeliveryID]bool)
 	for _, task := range tasks {
-		offered[task.DeliveryID] = true
-		f.requireFresh(task, w, newEvent("evt_1"), start())
+		prefetched[task.DeliveryID] = true
+		f.requireFresh(task, sub, newEvent("evt_1"), start())
 	}
-	require.Len(f.t, offered, len(tasks), "a delivery is handed out once")
+	require.Len(f.t, prefetched, len(tasks), "a delivery is handed out once")
 	all := f.list(webhook.DeliveryQuery{})
 	require.Len(f.t, all, 2)
 	for _, d := range all {
 		want := webhook.StatusPending
-		if offered[d.ID] {
+		if prefetched[d.ID] {
 			want = webhook.StatusInFlight
 		}
 		require.Equal(f.t, want, d.Status, "what Enqueue returned as a task is in flight, everything else is pending")
 	}
 	for _, task := range f.claim(start(), 10) {
-		require.False(f.t, offered[task.DeliveryID], "what Enqueue returned as a task is leased, and not claimed as well")
+		require.False(f.t, prefetched[task.DeliveryID], "what Enqueue returned as a task is leased, and not claimed as well")
 		tasks = append(tasks, task)
 	}
 	require.Len(f.t, tasks, 2, "every delivery is either offered or left to be claimed")
@@ -59,22 +59,22 @@ func acceptedIsInFlight(f *fixture) {
 }
 
 // requireFresh checks a task for a delivery that was never attempted.
-func (f *fixture) requireFresh(task webhook.Task, w *webhook.Webhook, e webhook.NewEvent, queuedAt time.Time) {
+func (f *fixture) requireFresh(task webhook.Task, sub *webhook.Subscription, e webhook.NewEvent, queuedAt time.Time) {
 	f.t.Helper()
 	require.Positive(f.t, task.DeliveryID, "a task has its delivery's id")
 	require.Positive(f.t, task.Token, "a token grows with every claim, from 1 or more")
 	f.requireTime(queuedAt.Add(lease), task.Until, "Until")
 	f.requireTime(queuedAt, task.QueuedAt, "QueuedAt")
 	f.requireTime(queuedAt, task.DueAt, "DueAt")
-	require.Equal(f.t, w.ID, task.Endpoint.WebhookID)
-	require.Contains(f.t, w.ChannelKeys(), task.Endpoint.Channel, "a task names the channel's key")
-	require.Equal(f.t, w.OrganizationID, task.OrganizationID)
-	require.Equal(f.t, w.Revision, task.Revision, "a task has the webhook's revision")
+	require.Equal(f.t, sub.ID, task.Endpoint.SubscriptionID)
+	require.Contains(f.t, sub.ChannelKeys(), task.Endpoint.Channel, "a task names the channel's key")
+	require.Equal(f.t, sub.OrganizationID, task.OrganizationID)
+	require.Equal(f.t, sub.Revision, task.Revision, "a task has the subscription's revision")
 	require.Equal(f.t, e.ID, task.EventID)
 	require.Equal(f.t, e.Type, task.EventType)
 	require.Equal(f.t, e.Payload, task.Payload, "a task has the payload")
 	require.Zero(f.t, task.Attempts, "no attempt was made")
-	require.Zero(f.t, task.Tries, "no attempt was made")
+	require.Zero(f.t, task.AttemptsSinceQueued, "no attempt was made")
 	require.Nil(f.t, task.Progress, "nothing left progress")
 }
 
@@ -95,22 +95,22 @@ func refusedIsPending(f *fixture) {
 	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusSucceeded}), 4, "what is not accepted is due at once")
 }
 
-func pausedIsNotOffered(f *fixture) {
-	w := f.create(hook())
+func pausedIsNotPrefetched(f *fixture) {
+	sub := f.create(hook())
 	for _, task := range f.offer(start(), always, newEvent("evt_1")) { // the store may remember who matched
 		f.settle(start(), succeeded(task, start()))
 	}
-	f.setPaused(w, true)
+	f.setPaused(sub, true)
 	refuse := func(string, webhook.Endpoint) bool {
-		f.t.Error("deliveries of paused webhooks are never offered: Accept must not be asked")
+		f.t.Error("deliveries of paused subscriptions are never offered: Accept must not be asked")
 		return true
 	}
-	require.Empty(f.t, f.offer(start(), refuse, newEvent("evt_2")), "deliveries of paused webhooks are never offered")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2", Status: webhook.StatusHeld}), 1,
-		"an event for a paused webhook is kept, and held")
+	require.Empty(f.t, f.offer(start(), refuse, newEvent("evt_2")), "deliveries of paused subscriptions are never offered")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2", Status: webhook.StatusPaused}), 1,
+		"an event for a paused subscription is kept, and held")
 }
 
-func offeredLeaseExpires(f *fixture) {
+func prefetchedLeaseExpires(f *fixture) {
 	f.create(hook())
 	tasks := f.offer(start(), always, newEvent("evt_1"))
 	if len(tasks) == 0 {
@@ -119,7 +119,7 @@ func offeredLeaseExpires(f *fixture) {
 	again := f.claimOne(start().Add(lease))
 	require.Equal(f.t, tasks[0].DeliveryID, again.DeliveryID)
 	require.Greater(f.t, again.Token, tasks[0].Token, "an offered lease ends like any other, and the token grows")
-	f.refuse(start().Add(lease), succeeded(tasks[0], start()), "a verdict from before the take-over is stale")
+	f.refuse(start().Add(lease), succeeded(tasks[0], start()), "a result from before the take-over is stale")
 	f.settle(start().Add(lease), succeeded(again, start()))
 }
 

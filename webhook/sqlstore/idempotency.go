@@ -7,7 +7,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-var _ webhook.RequestStore = (*Store)(nil)
+var _ webhook.IdempotencyStore = (*Store)(nil)
 
 // The statements about requests, which are rare.
 const (
@@ -22,8 +22,8 @@ const (
 	forgetRequest = `DELETE FROM {p}requests WHERE id = ? AND until = ?`
 )
 
-// BeginRequest implements [webhook.RequestStore].
-func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired time.Time) (stored webhook.Request, work bool, err error) {
+// BeginIdempotent implements [webhook.IdempotencyStore].
+func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest, expired time.Time) (stored webhook.IdempotentRequest, work bool, err error) {
 	before := micros(expired)
 	err = s.write(ctx, func(ctx context.Context, q Tx) error {
 		if _, err := q.Exec(ctx, s.x.sql(expireRequests), before, webhook.MaxExpired); err != nil {
@@ -39,19 +39,19 @@ func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired tim
 		work = n > 0
 		// What is not found was forgotten just now, which is as good as under way.
 		began, until := micros(r.Began), micros(r.Until)
-		stored = webhook.Request{Key: r.Key, Digest: r.Digest}
+		stored = webhook.IdempotentRequest{Key: r.Key, Digest: r.Digest}
 		_, err = one(ctx, q, s.x.sql(getRequest), []any{r.Key}, []any{&stored.Digest, &began, &until, &stored.Answer})
 		stored.Began, stored.Until = moment(began), moment(until)
 		return err
 	})
 	if err != nil {
-		return webhook.Request{}, false, err
+		return webhook.IdempotentRequest{}, false, err
 	}
 	return stored, work, nil
 }
 
-// EndRequest implements [webhook.RequestStore].
-func (s *Store) EndRequest(ctx context.Context, r webhook.Request) error {
+// EndIdempotent implements [webhook.IdempotencyStore].
+func (s *Store) EndIdempotent(ctx context.Context, r webhook.IdempotentRequest) error {
 	return s.write(ctx, func(ctx context.Context, q Tx) (err error) {
 		if r.Answer == nil {
 			_, err = q.Exec(ctx, s.x.sql(forgetRequest), r.Key, micros(r.Until))

@@ -16,11 +16,11 @@ import (
 
 // requestCases are for stores that remember requests.
 func requestCases(h Harness) []testCase {
-	once := func(run func(f *fixture, s webhook.RequestStore)) func(*fixture) {
+	once := func(run func(f *fixture, s webhook.IdempotencyStore)) func(*fixture) {
 		return func(f *fixture) {
-			s, ok := f.Store.(webhook.RequestStore)
+			s, ok := f.Store.(webhook.IdempotencyStore)
 			if !ok {
-				f.t.Skip("the store is no webhook.RequestStore")
+				f.t.Skip("the store is no webhook.IdempotencyStore")
 			}
 			run(f, s)
 		}
@@ -31,43 +31,43 @@ func requestCases(h Harness) []testCase {
 		{"Forgotten", once(requestForgotten)},
 		{"Expiry", once(requestExpiry)},
 		{"ManyExpired", once(manyExpiredRequests)},
-		{"Concurrently", once(func(f *fixture, s webhook.RequestStore) { concurrentRequests(f, s, s) })},
+		{"Concurrently", once(func(f *fixture, s webhook.IdempotencyStore) { concurrentRequests(f, s, s) })},
 		{"Cancellation", once(requestCancellation)},
 	}
 	if h.Peer != nil {
-		cases = append(cases, testCase{"Peers", once(func(f *fixture, s webhook.RequestStore) {
-			peer, ok := h.Peer(f.t, f.Store).(webhook.RequestStore)
+		cases = append(cases, testCase{"Peers", once(func(f *fixture, s webhook.IdempotencyStore) {
+			peer, ok := h.Peer(f.t, f.Store).(webhook.IdempotencyStore)
 			require.True(f.t, ok)
 			concurrentRequests(f, s, peer)
 		})})
 	}
 	if h.Reopen != nil {
-		cases = append(cases, testCase{"Durability", once(func(f *fixture, s webhook.RequestStore) {
+		cases = append(cases, testCase{"Durability", once(func(f *fixture, s webhook.IdempotencyStore) {
 			r := beginRequest(f, s, newRequest(1, start()), true)
 			r.Answer = []byte("done")
-			require.NoError(f.t, s.EndRequest(f.ctx, r))
-			s, _ = h.Reopen(f.t, f.Store).(webhook.RequestStore)
+			require.NoError(f.t, s.EndIdempotent(f.ctx, r))
+			s, _ = h.Reopen(f.t, f.Store).(webhook.IdempotencyStore)
 			requireRequest(f, r, beginRequest(f, s, newRequest(1, start()), false), "what a method reported as done survives the death of the process")
 		})})
 	}
 	return cases
 }
 
-func newRequest(n int, at time.Time) webhook.Request {
-	return webhook.Request{
+func newRequest(n int, at time.Time) webhook.IdempotentRequest {
+	return webhook.IdempotentRequest{
 		Key: fmt.Appendf(nil, "%032d", n), Digest: bytes.Repeat([]byte{0, 0xff}, 16), Began: at, Until: at.Add(lease),
 	}
 }
 
 // beginRequest begins a request of the last day and checks who is to work on it.
-func beginRequest(f *fixture, s webhook.RequestStore, r webhook.Request, work bool) webhook.Request {
-	stored, got, err := s.BeginRequest(f.ctx, r, r.Began.Add(-24*time.Hour))
+func beginRequest(f *fixture, s webhook.IdempotencyStore, r webhook.IdempotentRequest, work bool) webhook.IdempotentRequest {
+	stored, got, err := s.BeginIdempotent(f.ctx, r, r.Began.Add(-24*time.Hour))
 	require.NoError(f.t, err)
 	require.Equal(f.t, work, got, "whether the caller is to work on the request")
 	return stored
 }
 
-func requireRequest(f *fixture, want, got webhook.Request, rule string) {
+func requireRequest(f *fixture, want, got webhook.IdempotentRequest, rule string) {
 	require.Equal(f.t, want.Key, got.Key, rule)
 	require.Equal(f.t, want.Digest, got.Digest, rule)
 	require.Equal(f.t, want.Answer, got.Answer, rule)
@@ -75,7 +75,7 @@ func requireRequest(f *fixture, want, got webhook.Request, rule string) {
 	f.requireTime(want.Until, got.Until, "Until")
 }
 
-func requestOnce(f *fixture, s webhook.RequestStore) {
+func requestOnce(f *fixture, s webhook.IdempotencyStore) {
 	first := newRequest(1, start())
 	requireRequest(f, first, beginRequest(f, s, first, true), "a new request is stored as it is")
 	second := newRequest(1, start().Add(time.Second))
@@ -83,13 +83,13 @@ func requestOnce(f *fixture, s webhook.RequestStore) {
 	requireRequest(f, first, beginRequest(f, s, second, false), "a request that is under way is returned as it is")
 
 	first.Answer = []byte("\x00done\xff")
-	require.NoError(f.t, s.EndRequest(f.ctx, first))
+	require.NoError(f.t, s.EndIdempotent(f.ctx, first))
 	late := newRequest(1, start().Add(time.Hour))
 	requireRequest(f, first, beginRequest(f, s, late, false), "an answered request is returned with its answer, byte by byte")
 	beginRequest(f, s, newRequest(2, start()), true)
 }
 
-func requestTakeOver(f *fixture, s webhook.RequestStore) {
+func requestTakeOver(f *fixture, s webhook.IdempotencyStore) {
 	first := beginRequest(f, s, newRequest(1, start()), true)
 	other := newRequest(1, first.Until)
 	other.Digest = bytes.Repeat([]byte{1}, 32)
@@ -102,24 +102,24 @@ func requestTakeOver(f *fixture, s webhook.RequestStore) {
 
 	for _, answer := range [][]byte{nil, []byte("stale")} {
 		first.Answer = answer
-		require.NoError(f.t, s.EndRequest(f.ctx, first))
+		require.NoError(f.t, s.EndIdempotent(f.ctx, first))
 		requireRequest(f, second, beginRequest(f, s, newRequest(1, first.Until.Add(tick)), false),
 			"whoever was taken over from cannot end the request any more")
 	}
 }
 
-func requestForgotten(f *fixture, s webhook.RequestStore) {
+func requestForgotten(f *fixture, s webhook.IdempotencyStore) {
 	first := beginRequest(f, s, newRequest(1, start()), true)
-	require.NoError(f.t, s.EndRequest(f.ctx, first))
+	require.NoError(f.t, s.EndIdempotent(f.ctx, first))
 	again := newRequest(1, start().Add(tick))
 	requireRequest(f, again, beginRequest(f, s, again, true), "a request that ended without an answer is forgotten")
-	require.NoError(f.t, s.EndRequest(f.ctx, newRequest(5, start())), "ending an unknown request changes nothing")
+	require.NoError(f.t, s.EndIdempotent(f.ctx, newRequest(5, start())), "ending an unknown request changes nothing")
 }
 
-func requestExpiry(f *fixture, s webhook.RequestStore) {
+func requestExpiry(f *fixture, s webhook.IdempotencyStore) {
 	r := beginRequest(f, s, newRequest(1, start()), true)
 	r.Answer = []byte("done")
-	require.NoError(f.t, s.EndRequest(f.ctx, r))
+	require.NoError(f.t, s.EndIdempotent(f.ctx, r))
 	again := newRequest(1, start().Add(24*time.Hour))
 	requireRequest(f, r, beginRequest(f, s, again, false), "a request is there that did not begin before the time")
 	again = newRequest(1, start().Add(24*time.Hour+tick))
@@ -127,7 +127,7 @@ func requestExpiry(f *fixture, s webhook.RequestStore) {
 }
 
 // manyExpiredRequests begins more than one call removes.
-func manyExpiredRequests(f *fixture, s webhook.RequestStore) {
+func manyExpiredRequests(f *fixture, s webhook.IdempotencyStore) {
 	const n = webhook.MaxExpired + 20
 	for i := range n {
 		beginRequest(f, s, newRequest(i, start()), true)
@@ -140,7 +140,7 @@ func manyExpiredRequests(f *fixture, s webhook.RequestStore) {
 }
 
 // concurrentRequests lets many begin the same requests at once.
-func concurrentRequests(f *fixture, stores ...webhook.RequestStore) {
+func concurrentRequests(f *fixture, stores ...webhook.IdempotencyStore) {
 	const keys, callers = 20, 8
 	var began [keys]atomic.Int64
 	var running sync.WaitGroup
@@ -148,13 +148,13 @@ func concurrentRequests(f *fixture, stores ...webhook.RequestStore) {
 		s := stores[caller%len(stores)]
 		running.Go(func() {
 			for n := range keys {
-				r, work, err := s.BeginRequest(f.ctx, newRequest(n, start()), start())
+				r, work, err := s.BeginIdempotent(f.ctx, newRequest(n, start()), start())
 				if !assert.NoError(f.t, err) || !work {
 					continue
 				}
 				began[n].Add(1)
 				r.Answer = []byte("done")
-				assert.NoError(f.t, s.EndRequest(f.ctx, r))
+				assert.NoError(f.t, s.EndIdempotent(f.ctx, r))
 			}
 		})
 	}
@@ -165,13 +165,13 @@ func concurrentRequests(f *fixture, stores ...webhook.RequestStore) {
 	}
 }
 
-func requestCancellation(f *fixture, s webhook.RequestStore) {
+func requestCancellation(f *fixture, s webhook.IdempotencyStore) {
 	first := beginRequest(f, s, newRequest(1, start()), true)
 	ctx, cancel := context.WithCancel(f.ctx)
 	cancel()
-	_, _, err := s.BeginRequest(ctx, newRequest(2, start()), start())
-	require.Error(f.t, err, "BeginRequest with a cancelled context is an error")
-	require.Error(f.t, s.EndRequest(ctx, first), "EndRequest with a cancelled context is an error")
+	_, _, err := s.BeginIdempotent(ctx, newRequest(2, start()), start())
+	require.Error(f.t, err, "BeginIdempotent with a cancelled context is an error")
+	require.Error(f.t, s.EndIdempotent(ctx, first), "EndIdempotent with a cancelled context is an error")
 	beginRequest(f, s, newRequest(1, start()), false)
 	beginRequest(f, s, newRequest(2, start()), true)
 }

@@ -15,16 +15,16 @@ import (
 func TestRequestsExpireBehindOneThatBeganAgain(t *testing.T) {
 	t.Parallel()
 	s := New()
-	begin := func(key int, at time.Duration) webhook.Request {
+	begin := func(key int, at time.Duration) webhook.IdempotentRequest {
 		began := time.Date(2025, 10, 8, 0, 0, 0, 0, time.UTC).Add(at)
-		r := webhook.Request{Key: fmt.Appendf(nil, "%032d", key), Began: began, Until: began.Add(time.Minute)}
-		r, work, err := s.BeginRequest(t.Context(), r, began.Add(-24*time.Hour))
+		r := webhook.IdempotentRequest{Key: fmt.Appendf(nil, "%032d", key), Began: began, Until: began.Add(time.Minute)}
+		r, work, err := s.BeginIdempotent(t.Context(), r, began.Add(-24*time.Hour))
 		require.NoError(t, err)
 		require.True(t, work)
 		return r
 	}
 	begin(0, 0)
-	require.NoError(t, s.EndRequest(t.Context(), begin(1, time.Minute))) // without an answer
+	require.NoError(t, s.EndIdempotent(t.Context(), begin(1, time.Minute))) // without an answer
 	for key := 2; key < 10; key++ {
 		begin(key, time.Hour)
 	}

@@ -9,12 +9,12 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-var _ webhook.RequestStore = (*Store)(nil)
+var _ webhook.IdempotencyStore = (*Store)(nil)
 
 // requests are remembered by key. The zero value is empty.
 type requests struct {
 	mu    sync.Mutex
-	byKey map[string]webhook.Request
+	byKey map[string]webhook.IdempotentRequest
 	order []begun // some are gone, or have begun again
 }
 
@@ -23,10 +23,10 @@ type begun struct {
 	at  int64
 }
 
-// BeginRequest implements [webhook.RequestStore].
-func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired time.Time) (webhook.Request, bool, error) {
+// BeginIdempotent implements [webhook.IdempotencyStore].
+func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest, expired time.Time) (webhook.IdempotentRequest, bool, error) {
 	if err := ctx.Err(); err != nil {
-		return webhook.Request{}, false, err
+		return webhook.IdempotentRequest{}, false, err
 	}
 	s.requests.mu.Lock()
 	defer s.requests.mu.Unlock()
@@ -42,14 +42,14 @@ func (s *Store) BeginRequest(ctx context.Context, r webhook.Request, expired tim
 		return copyRequest(stored), false, nil
 	}
 	if s.requests.byKey == nil {
-		s.requests.byKey = make(map[string]webhook.Request)
+		s.requests.byKey = make(map[string]webhook.IdempotentRequest)
 	}
 	s.requests.byKey[string(r.Key)] = stored
 	return copyRequest(stored), true, nil
 }
 
-// EndRequest implements [webhook.RequestStore].
-func (s *Store) EndRequest(ctx context.Context, r webhook.Request) error {
+// EndIdempotent implements [webhook.IdempotencyStore].
+func (s *Store) EndIdempotent(ctx context.Context, r webhook.IdempotentRequest) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -82,8 +82,8 @@ func (r *requests) expire(before int64) {
 }
 
 // copyRequest returns a copy that shares nothing, with times as they are kept.
-func copyRequest(r webhook.Request) webhook.Request {
-	return webhook.Request{
+func copyRequest(r webhook.IdempotentRequest) webhook.IdempotentRequest {
+	return webhook.IdempotentRequest{
 		Key: bytes.Clone(r.Key), Digest: bytes.Clone(r.Digest), Answer: bytes.Clone(r.Answer),
 		Began: moment(micros(r.Began)), Until: moment(micros(r.Until)),
 	}

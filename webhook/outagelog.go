@@ -12,7 +12,7 @@ import (
 // trouble says how long to wait while a store keeps failing, and logs once that
 // it began and once that it is over. What fails again and again is logged no
 // more often than once a quietTime.
-type trouble struct {
+type outage struct {
 	logger  *slog.Logger
 	doing   string
 	backoff *backoff.ExponentialBackOff
@@ -24,17 +24,17 @@ type trouble struct {
 
 const quietTime = time.Minute
 
-func newTrouble(logger *slog.Logger, doing string) *trouble {
+func newOutage(logger *slog.Logger, doing string) *outage {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval = 50 * time.Millisecond
 	b.MaxInterval = 5 * time.Second
 	b.MaxElapsedTime = 0 // for ever
 	b.Reset()
-	return &trouble{logger: logger, doing: doing, backoff: b}
+	return &outage{logger: logger, doing: doing, backoff: b}
 }
 
 // failed notes an error and returns how long to wait before the next try.
-func (t *trouble) failed(ctx context.Context, err error) time.Duration {
+func (t *outage) failed(ctx context.Context, err error) time.Duration {
 	at := time.Now()
 	if !t.ongoing() {
 		t.since = at
@@ -47,7 +47,7 @@ func (t *trouble) failed(ctx context.Context, err error) time.Duration {
 }
 
 // over notes a success.
-func (t *trouble) over(ctx context.Context) {
+func (t *outage) over(ctx context.Context) {
 	if !t.ongoing() {
 		return
 	}
@@ -58,7 +58,7 @@ func (t *trouble) over(ctx context.Context) {
 	t.backoff.Reset()
 }
 
-func (t *trouble) ongoing() bool { return !t.since.IsZero() }
+func (t *outage) ongoing() bool { return !t.since.IsZero() }
 
 // A throttle lets one message of a kind pass each quietTime. It is safe for
 // concurrent use.

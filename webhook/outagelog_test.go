@@ -14,45 +14,45 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 )
 
-func TestTroubleIsLoggedOnceAMinute(t *testing.T) {
+func TestOutageIsLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		trouble := newTrouble(slog.New(slog.NewTextHandler(&log, nil)), "test")
+		outage := newOutage(slog.New(slog.NewTextHandler(&log, nil)), "test")
 		begun := func() int { return strings.Count(log.String(), "the store fails") }
 		ended := func() int { return strings.Count(log.String(), "works again") }
 
 		for range 1000 { // every other call fails, for half a minute
-			trouble.failed(t.Context(), errors.New("full"))
-			assert.True(t, trouble.ongoing())
-			trouble.over(t.Context())
-			assert.False(t, trouble.ongoing())
+			outage.failed(t.Context(), errors.New("full"))
+			assert.True(t, outage.ongoing())
+			outage.over(t.Context())
+			assert.False(t, outage.ongoing())
 			time.Sleep(30 * time.Millisecond)
 		}
 		assert.Equal(t, []int{1, 1}, []int{begun(), ended()})
 
 		for range 40 { // and now every call
-			trouble.failed(t.Context(), errors.New("full"))
+			outage.failed(t.Context(), errors.New("full"))
 			time.Sleep(time.Second)
 		}
 		assert.Equal(t, []int{2, 1}, []int{begun(), ended()}, "what goes on is logged when the minute is over")
-		trouble.over(t.Context())
-		trouble.over(t.Context())
+		outage.over(t.Context())
+		outage.over(t.Context())
 		assert.Equal(t, []int{2, 2}, []int{begun(), ended()})
 		assert.Contains(t, log.String(), "after=40s")
 	})
 }
 
-func TestTroubleWaitsLongerAndLonger(t *testing.T) {
+func TestOutageWaitsLongerAndLonger(t *testing.T) {
 	t.Parallel()
-	trouble := newTrouble(slog.New(slog.DiscardHandler), "test")
+	outage := newOutage(slog.New(slog.DiscardHandler), "test")
 	var last time.Duration
 	for range 20 {
-		last = trouble.failed(t.Context(), errors.New("down"))
+		last = outage.failed(t.Context(), errors.New("down"))
 	}
 	assert.InDelta(t, 5*time.Second, last, float64(2500*time.Millisecond), "half as much more or less")
-	trouble.over(t.Context())
-	assert.Less(t, trouble.failed(t.Context(), errors.New("down")), 100*time.Millisecond)
+	outage.over(t.Context())
+	assert.Less(t, outage.failed(t.Context(), errors.New("down")), 100*time.Millisecond)
 }
 
 func TestThrottle(t *testing.T) {

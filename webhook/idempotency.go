@@ -10,33 +10,33 @@ import (
 	"time"
 )
 
-// RequestStore is a Store that remembers requests by their keys, so that one
+// IdempotencyStore is a Store that remembers requests by their keys, so that one
 // that is repeated is not worked on twice, whichever process it reaches: see
-// [Dispatcher.Once].
-type RequestStore interface {
+// [Dispatcher.Idempotent].
+type IdempotencyStore interface {
 	Store
-	// BeginRequest stores r, which has no answer, and reports that the caller
+	// BeginIdempotent stores r, which has no answer, and reports that the caller
 	// is to work on it. If a request of r's key is stored already it reports
 	// so as well, and moves Until to r.Until, if that one has no answer, the
 	// same Digest, and an Until that is not after r.Began: the process that worked on
 	// it has died. Otherwise another process works on it or has answered it. In
 	// any case it returns what is stored now.
 	//
-	// Requests that began before expired are no longer there. BeginRequest
+	// Requests that began before expired are no longer there. BeginIdempotent
 	// also removes up to [MaxExpired] of them, of any key.
-	BeginRequest(ctx context.Context, r Request, expired time.Time) (stored Request, work bool, err error)
-	// EndRequest stores r's answer, or forgets the request if that is nil, if
+	BeginIdempotent(ctx context.Context, r IdempotentRequest, expired time.Time) (stored IdempotentRequest, work bool, err error)
+	// EndIdempotent stores r's answer, or forgets the request if that is nil, if
 	// a request of r's key and Until is stored; otherwise it changes nothing,
 	// because another process has taken over.
-	EndRequest(ctx context.Context, r Request) error
+	EndIdempotent(ctx context.Context, r IdempotentRequest) error
 }
 
-// MaxExpired bounds how many expired requests [RequestStore.BeginRequest]
+// MaxExpired bounds how many expired requests [IdempotencyStore.BeginIdempotent]
 // removes besides its own, so that it never takes long.
 const MaxExpired = 100
 
-// Request is what a [RequestStore] remembers.
-type Request struct {
+// Request is what a [IdempotencyStore] remembers.
+type IdempotentRequest struct {
 	// Key identifies the request, and Digest tells what it asks for: of 32 bytes each.
 	Key, Digest []byte
 	// Began is when it was first worked on, and Until when the process that does so now
@@ -46,24 +46,24 @@ type Request struct {
 	Answer []byte
 }
 
-// Errors of [Dispatcher.Once].
+// Errors of [Dispatcher.Idempotent].
 var (
-	// ErrUnderWay says that a request of the key is being worked on: try again
+	// ErrInProgress says that a request of the key is being worked on: try again
 	// in a moment.
-	ErrUnderWay = errors.New("webhook: a request of this key is under way")
-	// ErrKeyUsed says that a request of the key asked for something else.
-	ErrKeyUsed = errors.New("webhook: the key was used for another request")
-	// ErrNoRequests says that the store is no [RequestStore].
-	ErrNoRequests = errors.New("webhook: the store cannot remember requests")
+	ErrInProgress = errors.New("webhook: a request of this key is under way")
+	// ErrKeyReused says that a request of the key asked for something else.
+	ErrKeyReused = errors.New("webhook: the key was used for another request")
+	// ErrNoIdempotency says that the store is no [IdempotencyStore].
+	ErrNoIdempotency = errors.New("webhook: the store cannot remember requests")
 )
 
 const (
-	// onceKept is how long a request is remembered.
-	onceKept = 24 * time.Hour
-	// onceTime is how long a request may take, and onceMargin what is left of
+	// idempotencyKept is how long a request is remembered.
+	idempotencyKept = 24 * time.Hour
+	// idempotentTime is how long a request may take, and idempotentMargin what is left of
 	// that to store its answer.
-	onceTime   = 30 * time.Second
-	onceMargin = 5 * time.Second
+	idempotentTime   = 30 * time.Second
+	idempotentMargin = 5 * time.Second
 	// maxAnswer bounds what is kept of each request, in bytes.
 	maxAnswer = 4 << 10
 )
@@ -71,57 +71,57 @@ const (
 // Once calls work for a request that may be repeated, once: a repetition, with
 // the same key of the organization and the same content, gets the answer of the
 // first for 24 hours, in any process that shares the store. While the first is
-// under way it gets ErrUnderWay, and with other content ErrKeyUsed. A store that
-// is no [RequestStore] is ErrNoRequests.
+// under way it gets ErrInProgress, and with other content ErrKeyReused. A store that
+// is no [IdempotencyStore] is ErrNoIdempotency.
 //
 // work gets 25 seconds, whether or not ctx ends before: a caller who repeats the
 // request shall find its answer, which is of 1 byte to 4 KiB. Errors are not kept, so
-// that the request can be tried again: at once after ErrState and ErrNotFound,
+// that the request can be tried again: at once after ErrWrongStatus and ErrNotFound,
 // which say that nothing has been done, and otherwise, as after the death of a
 // process, once the time is over. Then work is given the time at which the
 // first try began, so that it can leave alone what that may have done; on a
 // first try it is zero. The clocks of the processes may differ by 5 seconds.
-func (d *Dispatcher) Once(
+func (d *Dispatcher) Idempotent(
 	ctx context.Context, organizationID, key string, content []byte,
 	work func(ctx context.Context, tried time.Time) (answer []byte, err error),
 ) ([]byte, error) {
-	store, ok := d.store.(RequestStore)
+	store, ok := d.store.(IdempotencyStore)
 	if !ok {
-		return nil, ErrNoRequests
+		return nil, ErrNoIdempotency
 	}
 	at := d.now()
-	asked := Request{Key: requestKey(organizationID, key), Digest: digest(content), Began: at, Until: at.Add(onceTime)}
-	r, mine, err := store.BeginRequest(ctx, asked, at.Add(-onceKept))
+	asked := IdempotentRequest{Key: requestKey(organizationID, key), Digest: digest(content), Began: at, Until: at.Add(idempotentTime)}
+	r, mine, err := store.BeginIdempotent(ctx, asked, at.Add(-idempotencyKept))
 	switch {
 	case err != nil:
 		return nil, err
 	case !bytes.Equal(r.Digest, asked.Digest):
-		return nil, ErrKeyUsed
+		return nil, ErrKeyReused
 	case r.Answer != nil:
 		return r.Answer, nil
 	case !mine:
-		return nil, ErrUnderWay
+		return nil, ErrInProgress
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), onceTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), idempotentTime)
 	defer cancel()
 	var tried time.Time
 	if r.Began.Before(at) {
 		tried = r.Began
 	}
-	r.Answer, err = workOnce(ctx, tried, work)
-	undone := errors.Is(err, ErrState) || errors.Is(err, ErrNotFound)
+	r.Answer, err = workIdempotent(ctx, tried, work)
+	undone := errors.Is(err, ErrWrongStatus) || errors.Is(err, ErrNotFound)
 	if err != nil && (!undone || !tried.IsZero()) {
 		return nil, err
 	}
-	if endErr := store.EndRequest(ctx, r); endErr != nil {
+	if endErr := store.EndIdempotent(ctx, r); endErr != nil {
 		// A repetition will find out what has been done, by the time of this try.
 		d.cfg.Logger.WarnContext(ctx, "webhook: the end of a request could not be stored", "error", endErr)
 	}
 	return r.Answer, err
 }
 
-func workOnce(ctx context.Context, tried time.Time, work func(context.Context, time.Time) ([]byte, error)) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, onceTime-onceMargin)
+func workIdempotent(ctx context.Context, tried time.Time, work func(context.Context, time.Time) ([]byte, error)) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, idempotentTime-idempotentMargin)
 	defer cancel()
 	if work == nil {
 		return nil, errors.New("webhook: Once: the work is nil")

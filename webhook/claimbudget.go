@@ -8,44 +8,44 @@ type claimBudget struct {
 }
 
 // room returns what may be claimed. A limit of 0 means that there is no room.
-func (s *scheduler) room() claimBudget {
+func (s *scheduler) claimBudget() claimBudget {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.open {
 		return claimBudget{}
 	}
-	if s.hungry = !s.roomy(); s.hungry {
+	if s.claimWaits = !s.canClaim(); s.claimWaits {
 		return claimBudget{}
 	}
 	// Some room stays for offers, so that a new delivery need not wait until
 	// old ones are done.
-	limit := min(s.limits.queued-s.queued-s.goodRoom()/2, (s.limits.bytes-s.bytes)/s.payload)
+	limit := min(s.limits.queued-s.queued-s.minClaim()/2, (s.limits.bytes-s.bytes)/s.payload)
 	b := claimBudget{limit: min(max(limit, 1), maxClaim)}
 	m := s.memoryShares()
 	b.perOrganization = min(max(min(m.organization, m.bytes/s.payload)/8, 1), b.limit)
 	b.perEndpoint = min(max(min(m.endpoint, m.bytes/s.payload)/2, 1), b.limit)
-	s.rooms++
+	s.budgets++
 	for _, q := range s.active {
 		o := q.organization
 		switch {
 		case o.queued > m.organization-b.perOrganization || o.bytes >= m.bytes:
-			if o.asked != s.rooms {
-				o.asked = s.rooms
+			if o.skippedIn != s.budgets {
+				o.skippedIn = s.budgets
 				b.skipOrganizations = append(b.skipOrganizations, o.id)
 			}
-		case q.breaker.open() || !m.room(q, b.perEndpoint) || !m.allow(q, b.perOrganization):
+		case q.breaker.open() || !m.claimBudget(q, b.perEndpoint) || !m.allow(q, b.perOrganization):
 			b.skip = append(b.skip, q.endpoint)
 		}
 	}
 	return b
 }
 
-// roomy reports whether there is room that makes a claim worth its while.
-func (s *scheduler) roomy() bool {
-	return s.limits.queued-s.queued >= s.goodRoom() && s.limits.bytes-s.bytes >= s.limits.bytes/8
+// canClaim reports whether there is room that makes a claim worth its while.
+func (s *scheduler) canClaim() bool {
+	return s.limits.queued-s.queued >= s.minClaim() && s.limits.bytes-s.bytes >= s.limits.bytes/8
 }
 
-func (s *scheduler) goodRoom() int { return max(min(s.limits.queued/8, maxClaim), 1) }
+func (s *scheduler) minClaim() int { return max(min(s.limits.queued/8, maxClaim), 1) }
 
 // memoryShares is what one party may have in memory now: see slot.
 type memoryShares struct {
@@ -66,7 +66,7 @@ func (s *scheduler) memoryShares() memoryShares {
 // is slow, or new, has no use for more that were never attempted than it can have
 // in flight soon; if it has none of those, it may have n. Those that have failed
 // before must not keep them out.
-func (m *memoryShares) room(q *endpointQueue, n int) bool {
+func (m *memoryShares) claimBudget(q *endpointQueue, n int) bool {
 	if q.standing() != standsFast && len(q.fresh)+q.reserved > max(4*q.allowed-n, 0) {
 		return false
 	}
@@ -107,7 +107,7 @@ func (s *scheduler) reserve(organizationID string, e Endpoint) bool {
 		return false
 	}
 	q, m := s.queue(organizationID, e), s.memoryShares()
-	if q.spilled || q.breaker.open() || !m.room(q, 1) || !m.allow(q, 1) {
+	if q.backlog || q.breaker.open() || !m.claimBudget(q, 1) || !m.allow(q, 1) {
 		s.retire(q)
 		return false
 	}
@@ -117,10 +117,10 @@ func (s *scheduler) reserve(organizationID string, e Endpoint) bool {
 }
 
 // unreserve gives back what reserve took.
-func (s *scheduler) unreserve(offered []offered) {
+func (s *scheduler) unreserve(prefetched []prefetched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, o := range offered {
+	for _, o := range prefetched {
 		q := s.queue(o.organizationID, o.endpoint)
 		q.reserved--
 		s.add(q, -1)
@@ -129,13 +129,13 @@ func (s *scheduler) unreserve(offered []offered) {
 }
 
 // offered is a delivery that the store has asked about.
-type offered struct {
+type prefetched struct {
 	organizationID string
 	endpoint       Endpoint
 }
 
 // spill marks endpoints whose deliveries were stored without being taken.
-func (s *scheduler) spill(refused []offered) {
+func (s *scheduler) markBacklog(refused []prefetched) {
 	if len(refused) == 0 {
 		return
 	}
@@ -143,15 +143,15 @@ func (s *scheduler) spill(refused []offered) {
 	defer s.mu.Unlock()
 	for _, o := range refused {
 		q := s.queue(o.organizationID, o.endpoint)
-		q.spilled = true
-		s.wakeIfRoom(q)
+		q.backlog = true
+		s.wakeIfClaimable(q)
 	}
 }
 
-// wakeIfRoom asks for a claim when the endpoint has more in the store and its
+// wakeIfClaimable asks for a claim when the endpoint has more in the store and its
 // queue runs low.
-func (s *scheduler) wakeIfRoom(q *endpointQueue) {
-	if q.spilled && q.len() <= s.limits.queuedPerEndpoint/4 && !q.breaker.open() &&
+func (s *scheduler) wakeIfClaimable(q *endpointQueue) {
+	if q.backlog && q.len() <= s.limits.queuedPerEndpoint/4 && !q.breaker.open() &&
 		q.organization.queued < share(s.limits.queued, s.queued)/2 {
 		s.signal()
 	}
@@ -192,14 +192,14 @@ func (s *scheduler) claimed(tasks []Task, b claimBudget) {
 	for i := range tasks {
 		t := &tasks[i]
 		if full || counts[t.Endpoint] >= b.perEndpoint || ofOrganization[t.OrganizationID] >= b.perOrganization {
-			s.queue(t.OrganizationID, t.Endpoint).spilled = true
+			s.queue(t.OrganizationID, t.Endpoint).backlog = true
 		}
 	}
 	for i := len(s.active) - 1; i >= 0 && !full; i-- {
 		q := s.active[i]
 		id := q.organization.id
 		if counts[q.endpoint] < b.perEndpoint && ofOrganization[id] < b.perOrganization && !skipped[q.endpoint] && !passed[id] {
-			q.spilled = false
+			q.backlog = false
 			s.retire(q)
 		}
 	}
