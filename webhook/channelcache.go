@@ -67,7 +67,7 @@ func (c *channelCache) open(sub *Subscription) (map[string]openedChannel, error)
 	keys := sub.ChannelKeys()
 	for i, cfg := range sub.Channels {
 		known := slices.Contains(names, cfg.Channel)
-		if cfg.Channel == "" || known && !isJSONObject(cfg.Configs) {
+		if cfg.Channel == "" || known && !cfg.IsObject() {
 			continue // Validate says so
 		}
 		ch := c.openOne(cfg)

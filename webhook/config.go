@@ -146,7 +146,8 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Retry = c.Retry.withDefaults()
 	c.Tests = c.Tests.withDefaults()
-	c.Quota = c.Quota.withDefaults()
+	setDefault(&c.Quota.Subscriptions, 20_000)
+	setDefault(&c.Quota.Channels, 50_000)
 	setDefault(&c.MaxInFlight, 2048)
 	setDefault(&c.MaxInFlightPerEndpoint, 16)
 	setDefault(&c.AttemptTimeout, 30*time.Second)
@@ -163,7 +164,8 @@ func (c Config) withDefaults() (Config, error) {
 	var p event.Problems
 	c.Retry.validate(&p)
 	c.Tests.validate(&p)
-	c.Quota.validate(&p)
+	atLeast(&p, "Quota.Subscriptions", c.Quota.Subscriptions, 1)
+	atLeast(&p, "Quota.Channels", c.Quota.Channels, 1)
 	atLeast(&p, "MaxInFlight", c.MaxInFlight, 1)
 	atLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
 	atLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)

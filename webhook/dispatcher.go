@@ -88,7 +88,7 @@ func (d *Dispatcher) Renders() *template.Gate { return d.cfg.Renders }
 // [channel.FieldLister]) is a slip, and wrong: drivers themselves pass it over.
 func (d *Dispatcher) CheckSubscription(sub *Subscription) error {
 	if sub == nil {
-		return errNilSubscription()
+		return sub.Validate()
 	}
 	if sub.ID == "" {
 		named := *sub
@@ -97,18 +97,11 @@ func (d *Dispatcher) CheckSubscription(sub *Subscription) error {
 	}
 	var p event.Problems
 	p.AddError("", sub.Validate())
-	if sub.checkBounds(&event.Problems{}) { // what is too large is not compiled
+	if sub.CheckBounds() == nil { // what is too large is not compiled
 		_, err := d.channels.open(sub)
 		p.AddError("", err)
 		d.checkFields(&p, sub)
 	}
-	return p.Err()
-}
-
-// errNilSubscription is the error of a call that got no webhook.
-func errNilSubscription() error {
-	var p event.Problems
-	p.Add("", "the subscription is nil")
 	return p.Err()
 }
 
@@ -144,7 +137,7 @@ func (d *Dispatcher) checkFields(p *event.Problems, sub *Subscription) {
 // Events that are emitted after CreateSubscription has returned reach the webhook.
 func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *Subscription) error {
 	if sub == nil {
-		return errNilSubscription()
+		return sub.Validate()
 	}
 	if sub.ID == "" {
 		sub.ID = NewID()
@@ -182,7 +175,7 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *Subscription) 
 // own code or configuration. w.ID must be set.
 func (d *Dispatcher) PutSubscription(ctx context.Context, sub *Subscription) error {
 	if sub == nil {
-		return errNilSubscription()
+		return sub.Validate()
 	}
 	if sub.ID == "" {
 		var p event.Problems
@@ -301,4 +294,22 @@ func leases(tasks []*task) []Lease {
 		list[i] = t.Lease
 	}
 	return list
+}
+
+// Statistics returns the figures of a subscription of the organization, or
+// ErrNotFound.
+func (d *Dispatcher) Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error) {
+	if !storable(q.OrganizationID, q.SubscriptionID) {
+		return Statistics{}, ErrNotFound
+	}
+	return d.store.Statistics(ctx, q)
+}
+
+// CountSubscriptions returns how many of the organization's subscriptions fit the filters
+// of the query, on all pages.
+func (d *Dispatcher) CountSubscriptions(ctx context.Context, q SubscriptionQuery) (int, error) {
+	if !storable(q.OrganizationID, q.EventType) {
+		return 0, nil
+	}
+	return d.store.CountSubscriptions(ctx, q)
 }

@@ -84,7 +84,7 @@ func newEvents(events []*event.Event) ([]NewEvent, error) {
 		complete(e)
 		var wrong event.Problems
 		wrong.AddError("", e.Validate())
-		checkOrganizationID(&wrong, "OrganizationID", e.OrganizationID)
+		CheckOrganizationID(&wrong, "OrganizationID", e.OrganizationID)
 		if err := wrong.Err(); err != nil {
 			p.AddError(path, err)
 			continue

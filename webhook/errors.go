@@ -20,14 +20,6 @@ var (
 	ErrWrongStatus = errors.New("webhook: not possible in the delivery's state")
 )
 
-// ErrRunning says that [Dispatcher.Run] was called while an earlier Run was
-// going on.
-var ErrRunning = errors.New("webhook: the dispatcher is running already")
-
-// ErrNoTx says that [Dispatcher.EmitTx] was called on a store that cannot take
-// part in a transaction of the caller's.
-var ErrNoTx = errors.New("webhook: the store cannot take part in a transaction")
-
 // ErrLimit says that an organization has reached a limit, of what it has or of what it
 // does. It is a [*LimitError].
 var ErrLimit = errors.New("webhook: a limit of the organization is reached")

@@ -10,42 +10,6 @@ import (
 	"time"
 )
 
-// IdempotencyStore is a Store that remembers requests by their keys, so that one
-// that is repeated is not worked on twice, whichever process it reaches: see
-// [Dispatcher.Idempotent].
-type IdempotencyStore interface {
-	Store
-	// BeginIdempotent stores r, which has no answer, and reports that the caller
-	// is to work on it. If a request of r's key is stored already it reports
-	// so as well, and moves Until to r.Until, if that one has no answer, the
-	// same Digest, and an Until that is not after r.Began: the process that worked on
-	// it has died. Otherwise another process works on it or has answered it. In
-	// any case it returns what is stored now.
-	//
-	// Requests that began before expired are no longer there. BeginIdempotent
-	// also removes up to [MaxExpired] of them, of any key.
-	BeginIdempotent(ctx context.Context, r IdempotentRequest, expired time.Time) (stored IdempotentRequest, work bool, err error)
-	// EndIdempotent stores r's answer, or forgets the request if that is nil, if
-	// a request of r's key and Until is stored; otherwise it changes nothing,
-	// because another process has taken over.
-	EndIdempotent(ctx context.Context, r IdempotentRequest) error
-}
-
-// MaxExpired bounds how many expired requests [IdempotencyStore.BeginIdempotent]
-// removes besides its own, so that it never takes long.
-const MaxExpired = 100
-
-// Request is what a [IdempotencyStore] remembers.
-type IdempotentRequest struct {
-	// Key identifies the request, and Digest tells what it asks for: of 32 bytes each.
-	Key, Digest []byte
-	// Began is when it was first worked on, and Until when the process that does so now
-	// will have ended.
-	Began, Until time.Time
-	// Answer is what it was answered with; nil before that, and never empty.
-	Answer []byte
-}
-
 // Errors of [Dispatcher.Idempotent].
 var (
 	// ErrInProgress says that a request of the key is being worked on: try again

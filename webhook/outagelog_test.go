@@ -78,7 +78,7 @@ func TestReasonIsNeverEmpty(t *testing.T) {
 	for status := range 1000 {
 		if err := channel.Classify(status, nil, time.Time{}); err != nil {
 			var a Attempt
-			a.fail(err)
+			failed(&a, err)
 			assert.NotEmpty(t, a.Error, status)
 			assert.NotEmpty(t, a.Class, status)
 		}
@@ -91,7 +91,7 @@ func TestReasonIsNeverEmpty(t *testing.T) {
 		"no complete answer in time":                                   &channel.Error{Class: channel.ClassTimeout, StatusCode: 200, Err: errors.New("no complete answer in time")},
 	} {
 		var a Attempt
-		a.fail(err)
+		failed(&a, err)
 		assert.Equal(t, want, a.Error)
 	}
 }

@@ -1,7 +1,5 @@
 package webhook
 
-import "github.com/mixpeek/webhooks-go/event"
-
 // Quota bounds what one organization may have stored: every event is matched
 // against its subscriptions, and becomes a delivery for each of their channels. In a
 // [Config] zero is the default, and [NoLimit] none; in a call of a [Store] zero is
@@ -13,17 +11,6 @@ type Quota struct {
 	// Channels is how many channels they may have together. Config's default is
 	// 50,000.
 	Channels int
-}
-
-func (q Quota) withDefaults() Quota {
-	setDefault(&q.Subscriptions, 20_000)
-	setDefault(&q.Channels, 50_000)
-	return q
-}
-
-func (q Quota) validate(p *event.Problems) {
-	atLeast(p, "Quota.Webhooks", q.Subscriptions, 1)
-	atLeast(p, "Quota.Channels", q.Channels, 1)
 }
 
 // Check returns a [*LimitError] if an organization must not have so many subscriptions,

@@ -22,7 +22,7 @@ func testScheduler(l schedulerLimits) (*scheduler, *int) {
 	return s, &spawned
 }
 
-var endpointA, endpointB, endpointC = Endpoint{"wh_a", "webhook"}, Endpoint{"wh_b", "webhook"}, Endpoint{"wh_c", "webhook"}
+var endpointA, endpointB, endpointC = Endpoint{SubscriptionID: "wh_a", Channel: "webhook"}, Endpoint{SubscriptionID: "wh_b", Channel: "webhook"}, Endpoint{SubscriptionID: "wh_c", Channel: "webhook"}
 
 // wide is a claim that found all that there was.
 var wide = claimBudget{limit: 100, perOrganization: 100, perEndpoint: 100}
@@ -82,7 +82,7 @@ func TestSchedulerBoundsPrefetch(t *testing.T) {
 	assert.False(t, s.reserve("", endpointA), "the endpoint's queue is full")
 	for i := range 13 {
 		organization := fmt.Sprint("org", i)
-		require.True(t, s.reserve(organization, Endpoint{organization, "webhook"}))
+		require.True(t, s.reserve(organization, Endpoint{SubscriptionID: organization, Channel: "webhook"}))
 	}
 	assert.False(t, s.reserve("c", endpointC), "all queues together are full")
 	s.unreserve([]prefetched{{endpoint: endpointA}})
@@ -102,7 +102,7 @@ func TestSchedulerSharesMemory(t *testing.T) {
 	s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 2, queued: 4096, queuedPerEndpoint: 128})
 	fill := func(organization, kind string, score int) (taken int) {
 		for i := range 10_000 {
-			e := Endpoint{fmt.Sprint(organization, kind, i/4), "webhook"}
+			e := Endpoint{SubscriptionID: fmt.Sprint(organization, kind, i/4), Channel: "webhook"}
 			q := s.queue(organization, e)
 			q.score, q.allowed = score, 16
 			q.recount()

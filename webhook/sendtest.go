@@ -36,7 +36,7 @@ type TestResult struct {
 // attempt that its deadline ends has failed like any other.
 func (d *Dispatcher) SendTest(ctx context.Context, sub *Subscription, e *event.Event, keys ...string) ([]TestResult, error) {
 	if sub == nil {
-		return nil, errNilSubscription()
+		return nil, (*Subscription)(nil).Validate()
 	}
 	records, err := newEvents([]*event.Event{e})
 	var p event.Problems

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"time"
 )
 
@@ -72,13 +71,4 @@ func (s *Statistics) Count(v *Settlement) {
 	if started.After(s.LastFailure) {
 		s.LastFailure, s.LastFailed = started, v.DeliveryID
 	}
-}
-
-// Statistics returns the figures of a subscription of the organization, or
-// ErrNotFound.
-func (d *Dispatcher) Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error) {
-	if !storable(q.OrganizationID, q.SubscriptionID) {
-		return Statistics{}, ErrNotFound
-	}
-	return d.store.Statistics(ctx, q)
 }

@@ -106,6 +106,14 @@ const (
 	maxNameLength = 200
 )
 
+// CheckBounds reports what of the subscription is too large, as an
+// [event.ValidationError]. It is the part of Validate that costs nothing.
+func (sub *Subscription) CheckBounds() error {
+	var p event.Problems
+	sub.checkBounds(&p)
+	return p.Err()
+}
+
 // checkBounds reports the bounds that the subscription crosses. What crosses one is
 // not looked into.
 func (sub *Subscription) checkBounds(p *event.Problems) (within bool) {
@@ -151,7 +159,7 @@ func (sub *Subscription) Validate() error {
 	case strings.ContainsFunc(sub.Name, unicode.IsControl):
 		p.Add("webhook_name", "must not hold control characters")
 	}
-	checkOrganizationID(&p, "internal_id", sub.OrganizationID)
+	CheckOrganizationID(&p, "internal_id", sub.OrganizationID)
 	if !sub.checkBounds(&p) {
 		return p.Err()
 	}
@@ -170,7 +178,7 @@ func (sub *Subscription) Validate() error {
 		if c.Channel == "" {
 			p.Add(fmt.Sprintf("channels[%d].channel", i), "is required")
 		}
-		if !isJSONObject(c.Configs) {
+		if !c.IsObject() {
 			p.Add(fmt.Sprintf("channels[%d].configs", i), "must be a JSON object")
 		}
 	}
@@ -180,16 +188,17 @@ func (sub *Subscription) Validate() error {
 // maxOrganizationID bounds an organization's id, in bytes.
 const maxOrganizationID = 200
 
-// checkOrganizationID keeps out what a store could not keep, or not find again.
-func checkOrganizationID(p *event.Problems, field, id string) {
+// CheckOrganizationID reports an id that a store could not keep, or not find again.
+func CheckOrganizationID(p *event.Problems, field, id string) {
 	if len(id) > maxOrganizationID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
 		p.Add(field, "must be valid UTF-8 without control characters, of at most %d bytes", maxOrganizationID)
 	}
 }
 
-func isJSONObject(raw json.RawMessage) bool {
-	trimmed := bytes.TrimLeft(raw, " \t\r\n")
-	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(raw)
+// IsObject reports whether Configs is a JSON object, as it must be.
+func (c ChannelConfig) IsObject() bool {
+	trimmed := bytes.TrimLeft(c.Configs, " \t\r\n")
+	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(c.Configs)
 }
 
 // Matches reports whether an event of the given type goes to the subscription's
@@ -282,4 +291,11 @@ func (sub *Subscription) UnmarshalJSON(data []byte) error {
 		sub.UpdatedAt = in.UpdatedAt.UTC()
 	}
 	return nil
+}
+
+// errNilSubscription is the error of a call that got no webhook.
+func errNilSubscription() error {
+	var p event.Problems
+	p.Add("", "the subscription is nil")
+	return p.Err()
 }

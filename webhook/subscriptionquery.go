@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"time"
@@ -52,13 +51,4 @@ func (q *SubscriptionQuery) Fits(sub *Subscription) bool {
 	default:
 		return sub.Matches(q.EventType)
 	}
-}
-
-// CountSubscriptions returns how many of the organization's subscriptions fit the filters
-// of the query, on all pages.
-func (d *Dispatcher) CountSubscriptions(ctx context.Context, q SubscriptionQuery) (int, error) {
-	if !storable(q.OrganizationID, q.EventType) {
-		return 0, nil
-	}
-	return d.store.CountSubscriptions(ctx, q)
 }

@@ -30,13 +30,13 @@ func (d *Dispatcher) try(ctx context.Context, key string, ch openedChannel, m *c
 		Response:   excerpt(result.Response),
 	}
 	if err != nil {
-		attempt.fail(err)
+		failed(attempt, err)
 	}
 	return attempt, result.Progress, err
 }
 
-// fail notes why the attempt failed.
-func (a *Attempt) fail(err error) {
+// failed notes why the attempt failed.
+func failed(a *Attempt, err error) {
 	failure := channel.AsError(err)
 	class := failure.Class
 	if class == channel.ClassUnknown && errors.Is(err, context.DeadlineExceeded) {
