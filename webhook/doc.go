@@ -7,7 +7,7 @@
 // endpoint accepts or the [RetryPolicy] gives up:
 //
 //	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
-//	d, err := webhook.New(store, webhook.Config{})
+//	d, err := dispatch.New(store, dispatch.Config{})
 //	go d.Run(ctx)
 //
 //	err = d.CreateSubscription(ctx, &webhook.Subscription{

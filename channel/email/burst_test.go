@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -27,10 +29,10 @@ func TestEmailBurst(t *testing.T) {
 	s.start(t)
 	channels, err := standard.New(standard.Config{SMTP: s.client(t, nil)})
 	require.NoError(t, err)
-	outcomes := make(chan webhook.Result, 2*webhooks*events)
-	d, err := webhook.New(memstore.New(), webhook.Config{
+	outcomes := make(chan dispatch.Result, 2*webhooks*events)
+	d, err := dispatch.New(memstore.New(), dispatch.Config{
 		Channels: channels, Logger: slog.New(slog.DiscardHandler),
-		Hooks: webhook.Hooks{Attempted: func(o webhook.Result) { outcomes <- o }},
+		Hooks: dispatch.Hooks{Attempted: func(o dispatch.Result) { outcomes <- o }},
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -78,7 +80,7 @@ func Example() {
 	if err := channels.Register("teams", customchannel.Driver(client)); err != nil {
 		panic(err)
 	}
-	dispatcher, err := webhook.New(memstore.New(), webhook.Config{Channels: channels})
+	dispatcher, err := dispatch.New(memstore.New(), dispatch.Config{Channels: channels})
 	if err != nil {
 		panic(err)
 	}

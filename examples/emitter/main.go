@@ -15,10 +15,11 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/examples/internal/httpserver"
-	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
@@ -54,10 +55,10 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	dispatcher, err := webhook.New(store, webhook.Config{
+	dispatcher, err := dispatch.New(store, dispatch.Config{
 		Channels: channels,
 		Logger:   logger,
-		Hooks:    webhook.Hooks{Attempted: logAttempts(logger)},
+		Hooks:    dispatch.Hooks{Attempted: logAttempts(logger)},
 	})
 	if err != nil {
 		return err
@@ -88,8 +89,8 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	return errors.Join(err, <-delivered)
 }
 
-func logAttempts(logger *slog.Logger) func(webhook.Result) {
-	return func(o webhook.Result) {
+func logAttempts(logger *slog.Logger) func(dispatch.Result) {
+	return func(o dispatch.Result) {
 		logger.Info("attempted",
 			"event_id", o.EventID, "event_type", o.EventType,
 			"webhook_id", o.Endpoint.SubscriptionID, "channel", o.Endpoint.Channel,

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -20,11 +22,11 @@ import (
 //	               413 too large, 422 {"problems"}, 503 try again
 //	GET /healthz   200 while the store answers
 type server struct {
-	dispatcher *webhook.Dispatcher
+	dispatcher *dispatch.Dispatcher
 	logger     *slog.Logger
 }
 
-func newHandler(dispatcher *webhook.Dispatcher, logger *slog.Logger) *http.ServeMux {
+func newHandler(dispatcher *dispatch.Dispatcher, logger *slog.Logger) *http.ServeMux {
 	a := &server{dispatcher, logger}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /events", a.postEvent)
@@ -50,7 +52,7 @@ type problem struct {
 // occurred_at, actor and version is filled in. A client that sends its own
 // event_id can repeat a request without a second thought.
 func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, webhook.MaxPayload))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, dispatch.MaxPayload))
 	if err != nil {
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 			a.answer(w, http.StatusRequestEntityTooLarge, refusal{Error: "the event is too large"})

@@ -8,11 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel/standard"
-	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -22,7 +23,7 @@ func TestProblemsNameAField(t *testing.T) {
 	channels, err := standard.New(standard.Config{})
 	require.NoError(t, err)
 	logger := slog.New(slog.DiscardHandler)
-	dispatcher, err := webhook.New(memstore.New(), webhook.Config{Channels: channels, Logger: logger})
+	dispatcher, err := dispatch.New(memstore.New(), dispatch.Config{Channels: channels, Logger: logger})
 	require.NoError(t, err)
 	for body, field := range map[string]string{
 		`{"event_type": "object.created", "subj`: "body",

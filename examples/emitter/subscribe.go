@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // subscribe creates the webhook, or makes the stored one of the same id like it.
-func subscribe(ctx context.Context, d *webhook.Dispatcher, sub *webhook.Subscription) error {
+func subscribe(ctx context.Context, d *dispatch.Dispatcher, sub *webhook.Subscription) error {
 	err := d.CreateSubscription(ctx, sub)
 	if !errors.Is(err, webhook.ErrExists) {
 		return err

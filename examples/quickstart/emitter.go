@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -18,7 +20,7 @@ import (
 
 // An emitter is the publishing half: a Dispatcher on a SQLite file.
 type emitter struct {
-	dispatcher *webhook.Dispatcher
+	dispatcher *dispatch.Dispatcher
 	store      *sqlite.Store
 	db         string
 	temporary  string // a folder to remove, if any
@@ -47,11 +49,11 @@ func (e *emitter) start(ctx context.Context, channels *channel.Registry) (err er
 	if e.store, err = sqlite.Open(ctx, e.db, sqlite.Config{}); err != nil {
 		return err
 	}
-	e.dispatcher, err = webhook.New(e.store, webhook.Config{
+	e.dispatcher, err = dispatch.New(e.store, dispatch.Config{
 		Channels: channels,
 		// The default policy waits seconds after a failure, then minutes, for
 		// three days. A story has to be quicker.
-		Retry:        webhook.RetryPolicy{InitialInterval: 50 * time.Millisecond},
+		Retry:        dispatch.RetryPolicy{InitialInterval: 50 * time.Millisecond},
 		PollInterval: 20 * time.Millisecond,
 		Logger:       slog.New(slog.DiscardHandler), // the story says it all
 	})

@@ -4,10 +4,11 @@ import (
 	"log/slog"
 	"regexp"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
-	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // DefaultName is what a zero [Config.Name] means.
@@ -31,8 +32,8 @@ type Config struct {
 	// handlers run at a time in this process, AttemptTimeout how long the
 	// context of one lasts. Hooks and Logger hear of every attempt that failed.
 	// Channels is for sharing the store: the inbox adds its channel to it.
-	// Defaults as [webhook.Config] says, but with no other channel.
-	Dispatcher webhook.Config
+	// Defaults as [dispatch.Config] says, but with no other channel.
+	Dispatcher dispatch.Config
 }
 
 var namePattern = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)

@@ -18,7 +18,7 @@
 //
 // # How it works
 //
-// An inbox is a [webhook.Dispatcher] with one subscription, to all events,
+// An inbox is a [dispatch.Dispatcher] with one subscription, to all events,
 // whose channel calls the handler. So what comes in has the retries, the
 // history, the replay and the crash safety of what goes out, any number of
 // processes can share the work, and any [webhook.Store] will do.
@@ -47,7 +47,7 @@
 //
 // The store knows an event again by its id, or else by what the receiver
 // deduplicates on, for as long as its delivery is kept (see
-// [webhook.Retention]). So the Deduper of the receiver can be the default one in
+// [dispatch.Retention]). So the Deduper of the receiver can be the default one in
 // memory: what it forgets in a restart, or never knew because another replica
 // answered, is stored once all the same. Senders that number their events
 // independently of each other need an inbox each, see Config.Name.
@@ -71,7 +71,7 @@
 //
 // A Dispatcher takes on whatever is due in its store. So all that run on one
 // store, in all processes, must know the channels of the others: give them the
-// same [channel.Registry] in [webhook.Config.Channels], in which each inbox
+// same [channel.Registry] in [dispatch.Config.Channels], in which each inbox
 // registers its own, and make every inbox before the first Run. Or keep them
 // apart: SQL stores have a table prefix.
 //

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/receiver/inbox"
@@ -40,8 +42,8 @@ func Example() {
 	// Package memstore forgets: a program that means it opens a file with
 	// module webhook/sqlite, or a database with module webhook/postgres.
 	in, err := inbox.New(memstore.New(), events.HandleEvent, inbox.Config{
-		Dispatcher: webhook.Config{
-			Retry:        webhook.RetryPolicy{InitialInterval: time.Millisecond},
+		Dispatcher: dispatch.Config{
+			Retry:        dispatch.RetryPolicy{InitialInterval: time.Millisecond},
 			PollInterval: time.Millisecond,
 			Logger:       slog.New(slog.DiscardHandler),
 		},
@@ -81,9 +83,9 @@ func ExampleInbox_Dispatcher() {
 			return nil
 		}
 		return receiver.Permanent(errors.New("no such customer"))
-	}, inbox.Config{Dispatcher: webhook.Config{
+	}, inbox.Config{Dispatcher: dispatch.Config{
 		Logger: slog.New(slog.DiscardHandler),
-		Hooks:  webhook.Hooks{Attempted: func(o webhook.Result) { outcomes <- o.Status }},
+		Hooks:  dispatch.Hooks{Attempted: func(o dispatch.Result) { outcomes <- o.Status }},
 	}})
 	if err != nil {
 		fmt.Println(err)

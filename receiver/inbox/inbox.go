@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
@@ -21,7 +23,7 @@ type Inbox struct {
 	name        string
 	handler     receiver.HandlerFunc
 	invalidator receiver.Invalidator
-	dispatcher  *webhook.Dispatcher
+	dispatcher  *dispatch.Dispatcher
 	logger      *slog.Logger
 	// subscribed says that the subscription is known to be in the store.
 	subscribed atomic.Bool
@@ -51,7 +53,7 @@ func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox,
 	var problems event.Problems
 	var err error
 	cfg.check(&problems)
-	in.dispatcher, err = webhook.New(store, cfg.Dispatcher)
+	in.dispatcher, err = dispatch.New(store, cfg.Dispatcher)
 	problems.AddError("Dispatcher", err)
 	if err := problems.Err(); err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox,
 // An event that can never be stored is a [receiver.Permanent] error, by which
 // the receiver records it as dead and logs it: sending it again would not help.
 // That is one whose JSON, with some 400 bytes around it, is longer than
-// [webhook.MaxPayload], or nested as deep as [event.MaxDepth], or one that has no
+// [dispatch.MaxPayload], or nested as deep as [event.MaxDepth], or one that has no
 // JSON because a decoder put a Go value there that cannot be encoded. Everything
 // else that a receiver lets pass can be stored, complete envelope or not. Set
 // [receiver.Config.MaxBody] below the first limit, and senders of more get 413.
@@ -99,13 +101,13 @@ func (in *Inbox) HandleEvent(ctx context.Context, e *event.Event) error {
 }
 
 // Run has the stored events handled until ctx is cancelled, and then lets the
-// handlers under way end: see [webhook.Dispatcher.Run]. It is not needed in a
+// handlers under way end: see [dispatch.Dispatcher.Run]. It is not needed in a
 // process that only takes events in.
 func (in *Inbox) Run(ctx context.Context) error { return in.dispatcher.Run(ctx) }
 
 // Dispatcher returns the Dispatcher that does the work: for the history, for
 // replaying what is dead, for pausing.
-func (in *Inbox) Dispatcher() *webhook.Dispatcher { return in.dispatcher }
+func (in *Inbox) Dispatcher() *dispatch.Dispatcher { return in.dispatcher }
 
 // OrganizationID returns the organization that the inbox's events, and its one
 // subscription, belong to in the store. It keeps them apart from what others emit

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -211,7 +213,7 @@ func TestEventsThatComeByOtherWays(t *testing.T) {
 func TestRefusesForGoodWhatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	deep := `{"event_id":"evt_1","event_type":"a.b","metadata":` + strings.Repeat(`{"a":`, event.MaxDepth-2) + `{}` + strings.Repeat(`}`, event.MaxDepth-2) + `}`
-	long := `{"event_id":"evt_1","event_type":"a.b","actor":"` + strings.Repeat("x", webhook.MaxPayload-100) + `"}`
+	long := `{"event_id":"evt_1","event_type":"a.b","actor":"` + strings.Repeat("x", dispatch.MaxPayload-100) + `"}`
 	for name, tc := range map[string]struct {
 		body   string
 		change func(*receiver.Config)
@@ -361,7 +363,7 @@ func TestSharesItsStore(t *testing.T) {
 			sent = append(sent, m.EventID)
 			return channel.Result{}, nil
 		})))
-		emitter, err := webhook.New(store, webhook.Config{Channels: registry, Logger: quiet})
+		emitter, err := dispatch.New(store, dispatch.Config{Channels: registry, Logger: quiet})
 		require.NoError(t, err)
 		shared := func(name string) func(*inbox.Config) {
 			return func(c *inbox.Config) { c.Name, c.Dispatcher.Channels = name, registry }
@@ -369,7 +371,7 @@ func TestSharesItsStore(t *testing.T) {
 		github, stripe := &handled{}, &handled{}
 		inGithub := newInbox(t, store, github.HandleEvent, shared("github"))
 		inStripe := newInbox(t, store, stripe.HandleEvent, shared("stripe"))
-		_, err = inbox.New(store, stripe.HandleEvent, inbox.Config{Name: "stripe", Dispatcher: webhook.Config{Channels: registry}})
+		_, err = inbox.New(store, stripe.HandleEvent, inbox.Config{Name: "stripe", Dispatcher: dispatch.Config{Channels: registry}})
 		require.ErrorContains(t, err, "stripe")
 
 		require.NoError(t, emitter.CreateSubscription(t.Context(), &webhook.Subscription{
@@ -406,7 +408,7 @@ func TestNewRefuses(t *testing.T) {
 
 	_, err = inbox.New(memstore.New(), h, inbox.Config{
 		Name:       "Git Hub",
-		Dispatcher: webhook.Config{Lease: time.Millisecond, Retry: webhook.RetryPolicy{MaxAttempts: -1}},
+		Dispatcher: dispatch.Config{Lease: time.Millisecond, Retry: dispatch.RetryPolicy{MaxAttempts: -1}},
 	})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)

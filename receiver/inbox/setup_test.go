@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -57,7 +59,7 @@ func (h *handled) ids() []string {
 
 func newInbox(t testing.TB, store webhook.Store, h receiver.HandlerFunc, change ...func(*inbox.Config)) *inbox.Inbox {
 	t.Helper()
-	cfg := inbox.Config{Dispatcher: webhook.Config{Logger: quiet, Retry: webhook.RetryPolicy{Jitter: -1}}}
+	cfg := inbox.Config{Dispatcher: dispatch.Config{Logger: quiet, Retry: dispatch.RetryPolicy{Jitter: -1}}}
 	for _, f := range change {
 		f(&cfg)
 	}

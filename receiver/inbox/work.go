@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
@@ -78,8 +80,8 @@ func isPermanent(err error) bool {
 
 // attempted returns a hook that logs what failed, as a receiver does for
 // handlers without an inbox, and then calls next.
-func (in *Inbox) attempted(next func(webhook.Result)) func(webhook.Result) {
-	return func(o webhook.Result) {
+func (in *Inbox) attempted(next func(dispatch.Result)) func(dispatch.Result) {
+	return func(o dispatch.Result) {
 		if o.OrganizationID == in.OrganizationID() && o.Status != webhook.StatusSucceeded {
 			in.log(o)
 		}
@@ -89,7 +91,7 @@ func (in *Inbox) attempted(next func(webhook.Result)) func(webhook.Result) {
 	}
 }
 
-func (in *Inbox) log(o webhook.Result) {
+func (in *Inbox) log(o dispatch.Result) {
 	level, text := slog.LevelWarn, "inbox: event failed, to be tried again"
 	if o.Status == webhook.StatusDead {
 		level, text = slog.LevelError, "inbox: event given up"

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -315,7 +317,7 @@ func TestLogsWhatFailsAndCallsTheHook(t *testing.T) {
 		var hook []webhook.Status
 		in := newInbox(t, memstore.New(), h.HandleEvent, func(c *inbox.Config) {
 			c.Dispatcher.Logger = slog.New(slog.NewTextHandler(log, nil))
-			c.Dispatcher.Hooks.Attempted = func(o webhook.Result) {
+			c.Dispatcher.Hooks.Attempted = func(o dispatch.Result) {
 				mu.Lock()
 				defer mu.Unlock()
 				hook = append(hook, o.Status)

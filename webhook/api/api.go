@@ -9,13 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Dispatcher is what the API manages. [*webhook.Dispatcher] is one. Every call
+// Dispatcher is what the API manages. [*dispatch.Dispatcher] is one. Every call
 // names the organization, and an implementation must find nothing of another.
 type Dispatcher interface {
 	// Channels says which fields configs have, and which are secret.
@@ -34,12 +36,12 @@ type Dispatcher interface {
 	Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error)
 	EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error)
 	Replay(ctx context.Context, organizationID string, id webhook.DeliveryID) error
-	ReplayAll(ctx context.Context, q webhook.DeliveryQuery, options webhook.ReplayOptions) (webhook.ReplayProgress, error)
+	ReplayAll(ctx context.Context, q webhook.DeliveryQuery, options dispatch.ReplayOptions) (dispatch.ReplayProgress, error)
 	Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error
 	Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error)
 	Idempotent(ctx context.Context, organizationID, key string, content []byte,
 		work func(ctx context.Context, tried time.Time) (answer []byte, err error)) ([]byte, error)
-	SendTest(ctx context.Context, sub *webhook.Subscription, e *event.Event, channels ...string) ([]webhook.TestResult, error)
+	SendTest(ctx context.Context, sub *webhook.Subscription, e *event.Event, channels ...string) ([]dispatch.TestResult, error)
 }
 
 // DefaultPrefix is where the published contract has the API.

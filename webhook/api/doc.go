@@ -67,8 +67,8 @@
 // there are processors, and a preview takes 2 seconds at most. Lists of webhooks
 // and deliveries end after about 4 MiB, with a cursor: GET of the list, which
 // answers with a bare array, has it in the headers X-Next-Cursor and Link. Tests
-// are bounded by [webhook.Config.Tests], and what an organization may have stored
-// by [webhook.Config.Quota]: beyond, the answer is 403 with the type [TypeQuota].
+// are bounded by [dispatch.Config.Tests], and what an organization may have stored
+// by [dispatch.Config.Quota]: beyond, the answer is 403 with the type [TypeQuota].
 //
 // The fields that the server sets, and that clients send back because they have
 // read them, are passed over. So is description, of a webhook and of a channel:
@@ -93,7 +93,7 @@
 // the key creates it again. The same key with another body is a 422.
 //
 // A replay with an Idempotency-Key is made once as well, in all processes that
-// share the store: [webhook.Dispatcher.Once] remembers it for 24 hours.
+// share the store: [dispatch.Dispatcher.Once] remembers it for 24 hours.
 //
 // # Errors
 //

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -45,7 +47,7 @@ func TestIfMatch(t *testing.T) {
 // meddlingDispatcher is one where somebody changes a webhook just before it is
 // changed or deleted, for as often as times says.
 type meddlingDispatcher struct {
-	*webhook.Dispatcher
+	*dispatch.Dispatcher
 	t     *testing.T
 	times int
 }

@@ -6,14 +6,15 @@ import (
 	"net/http/httptest"
 	"strings"
 
-	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 // Mount the API beside a service's own routes, with a key for each customer.
 func Example() {
-	dispatcher, err := webhook.New(memstore.New(), webhook.Config{})
+	dispatcher, err := dispatch.New(memstore.New(), dispatch.Config{})
 	if err != nil {
 		panic(err)
 	}

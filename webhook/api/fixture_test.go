@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -35,7 +37,7 @@ const (
 type fixture struct {
 	t          *testing.T
 	store      *memstore.Store
-	dispatcher *webhook.Dispatcher
+	dispatcher *dispatch.Dispatcher
 	registry   *channel.Registry
 	keys       map[string]string // by organization
 	accepts    api.Authenticator
@@ -50,7 +52,7 @@ type options struct {
 	http    channelkit.HTTPConfig
 	library *template.Library
 	// dispatcher changes its configuration.
-	dispatcher func(*webhook.Config)
+	dispatcher func(*dispatch.Config)
 }
 
 func newFixture(t *testing.T, o options) *fixture {
@@ -65,11 +67,11 @@ func newFixture(t *testing.T, o options) *fixture {
 		store = o.store(store)
 	}
 	f.logger = slog.New(slog.DiscardHandler)
-	config := webhook.Config{Channels: registry, Logger: f.logger}
+	config := dispatch.Config{Channels: registry, Logger: f.logger}
 	if o.dispatcher != nil {
 		o.dispatcher(&config)
 	}
-	f.dispatcher, err = webhook.New(store, config)
+	f.dispatcher, err = dispatch.New(store, config)
 	require.NoError(t, err)
 
 	keys := api.NewKeys()
@@ -94,7 +96,7 @@ func (f *fixture) peer() *fixture {
 	f.t.Helper()
 	p := *f
 	var err error
-	p.dispatcher, err = webhook.New(f.store, webhook.Config{Channels: f.registry, Logger: f.logger})
+	p.dispatcher, err = dispatch.New(f.store, dispatch.Config{Channels: f.registry, Logger: f.logger})
 	require.NoError(f.t, err)
 	p.api, err = api.New(p.dispatcher, f.accepts, api.Config{Logger: f.logger})
 	require.NoError(f.t, err)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -170,7 +172,7 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 	path = prefix + strings.NewReplacer("{identifier}", "wh_0123456789abcdef", "{delivery_id}", "dlv_1").Replace(path)
 	switch route {
 	case "GET /health":
-		broken, err := webhook.New(brokenStore{memstore.New()}, webhook.Config{})
+		broken, err := dispatch.New(brokenStore{memstore.New()}, dispatch.Config{})
 		require.NoError(f.t, err)
 		return []int{f.statusOf(broken, nil, httptest.NewRequest(method, path, nil))}
 	case "GET /openapi.json":
@@ -227,7 +229,7 @@ func (f *fixture) statusOf(d api.Dispatcher, err error, r *http.Request) int {
 }
 
 // busyDispatcher is one where somebody else is always faster.
-type busyDispatcher struct{ *webhook.Dispatcher }
+type busyDispatcher struct{ *dispatch.Dispatcher }
 
 func (busyDispatcher) UpdateSubscription(context.Context, *webhook.Subscription) error {
 	return webhook.ErrConflict
@@ -249,13 +251,13 @@ func (f *fixture) raceStatuses(id string) map[string]int {
 
 // slowDispatcher asks the API again while it replays.
 type slowDispatcher struct {
-	*webhook.Dispatcher
+	*dispatch.Dispatcher
 	meanwhile func()
 }
 
-func (d slowDispatcher) ReplayAll(context.Context, webhook.DeliveryQuery, webhook.ReplayOptions) (webhook.ReplayProgress, error) {
+func (d slowDispatcher) ReplayAll(context.Context, webhook.DeliveryQuery, dispatch.ReplayOptions) (dispatch.ReplayProgress, error) {
 	d.meanwhile()
-	return webhook.ReplayProgress{}, nil
+	return dispatch.ReplayProgress{}, nil
 }
 
 // pendingStatuses are those of a request that is repeated before it has ended.

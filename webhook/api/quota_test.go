@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -15,7 +17,7 @@ import (
 // the same locally and through the client.
 func TestQuota(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, options{dispatcher: func(c *webhook.Config) { c.Quota = webhook.Quota{Subscriptions: 2, Channels: 3} }})
+	f := newFixture(t, options{dispatcher: func(c *dispatch.Config) { c.Quota = webhook.Quota{Subscriptions: 2, Channels: 3} }})
 	first := f.create(plainSubscription, "Idempotency-Key", "k")
 	f.create(plainSubscription)
 	a := f.do("POST", prefix, plainSubscription)
@@ -38,7 +40,7 @@ func TestQuota(t *testing.T) {
 	require.ErrorAs(t, f.dispatcher.PutSubscription(t.Context(), sub), &limit)
 	assert.Equal(t, webhook.LimitError{Limit: "channels", Max: 3}, *limit)
 
-	_, err = webhook.New(f.store, webhook.Config{Quota: webhook.Quota{Subscriptions: -1, Channels: -1}})
+	_, err = dispatch.New(f.store, dispatch.Config{Quota: webhook.Quota{Subscriptions: -1, Channels: -1}})
 	require.ErrorContains(t, err, "Quota.Webhooks")
 	require.ErrorContains(t, err, "Quota.Channels")
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -105,7 +107,7 @@ func (a *API) replayDeliveries(r *request) (*response, error) {
 }
 
 // replayAll replays for as long as one request may take.
-func (a *API) replayAll(ctx context.Context, filter webhook.DeliveryQuery, options webhook.ReplayOptions) (*ReplayResponse, error) {
+func (a *API) replayAll(ctx context.Context, filter webhook.DeliveryQuery, options dispatch.ReplayOptions) (*ReplayResponse, error) {
 	bounded, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
 	progress, err := a.dispatcher.ReplayAll(bounded, filter, options)
@@ -121,7 +123,7 @@ func (a *API) replayAll(ctx context.Context, filter webhook.DeliveryQuery, optio
 	return res, nil
 }
 
-func readReplay(p *problems, r *request) (q webhook.DeliveryQuery, options webhook.ReplayOptions) {
+func readReplay(p *problems, r *request) (q webhook.DeliveryQuery, options dispatch.ReplayOptions) {
 	q.Status, q.Limit, options.PerSecond = webhook.StatusDead, 1000, defaultReplayRate
 	o := optionalObject(p, r.body)
 	if o == nil {

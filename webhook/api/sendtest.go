@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/event"
-	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // testTime bounds a test, whatever timeouts the channels are configured with.
@@ -29,8 +30,8 @@ type TestRequest struct {
 
 // TestResponse says how a test went.
 type TestResponse struct {
-	EventID string               `json:"event_id"`
-	Results []webhook.TestResult `json:"results"`
+	EventID string                `json:"event_id"`
+	Results []dispatch.TestResult `json:"results"`
 }
 
 // sendTest makes one attempt for each channel of the webhook, paused or not, and

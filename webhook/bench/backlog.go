@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -86,7 +88,7 @@ func backlogRow(ctx context.Context, o options, s *sink, out io.Writer, name str
 // emitted evenly.
 type queue struct {
 	store         *store
-	dispatcher    *webhook.Dispatcher // does not run
+	dispatcher    *dispatch.Dispatcher // does not run
 	organizations []string
 	next          int
 	payload       []byte

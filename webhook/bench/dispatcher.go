@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/channel/standard"
@@ -14,7 +16,7 @@ import (
 
 // dispatcherEngine is a Dispatcher with one webhook: the sink.
 type dispatcherEngine struct {
-	dispatcher *webhook.Dispatcher
+	dispatcher *dispatch.Dispatcher
 	store      *store
 	stop       context.CancelFunc
 	ended      chan error
@@ -53,13 +55,13 @@ func (e *dispatcherEngine) close() error {
 	return errors.Join(err, e.store.close())
 }
 
-func newDispatcher(o options, s webhook.Store) (*webhook.Dispatcher, error) {
+func newDispatcher(o options, s webhook.Store) (*dispatch.Dispatcher, error) {
 	// The sink is on loopback and speaks plain HTTP.
 	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
 	if err != nil {
 		return nil, err
 	}
-	return webhook.New(s, webhook.Config{
+	return dispatch.New(s, dispatch.Config{
 		Channels:               channels,
 		MaxInFlightPerEndpoint: o.inFlight, // the sink is the only endpoint
 		Logger:                 slog.New(slog.DiscardHandler),

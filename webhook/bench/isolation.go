@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -133,7 +135,7 @@ func isolationOf(ctx context.Context, o options, s *sink, out io.Writer, name, h
 }
 
 // begin subscribes the attack's endpoints and emits for them.
-func (a attack) begin(ctx context.Context, d *webhook.Dispatcher, organization, hostile string) error {
+func (a attack) begin(ctx context.Context, d *dispatch.Dispatcher, organization, hostile string) error {
 	for i := range a.subscriptions {
 		sub := &webhook.Subscription{OrganizationID: organization, Name: "attack", EventTypes: []event.Pattern{"attack.*"}}
 		for j := range a.channels {
@@ -148,7 +150,7 @@ func (a attack) begin(ctx context.Context, d *webhook.Dispatcher, organization, 
 	return a.emit(ctx, d, organization)
 }
 
-func (a attack) emit(ctx context.Context, d *webhook.Dispatcher, organization string) error {
+func (a attack) emit(ctx context.Context, d *dispatch.Dispatcher, organization string) error {
 	for range a.events {
 		e := newEvent()
 		e.Type, e.OrganizationID = "attack.began", organization
@@ -161,7 +163,7 @@ func (a attack) emit(ctx context.Context, d *webhook.Dispatcher, organization st
 
 // victim is one organization's traffic.
 type victim struct {
-	dispatcher   *webhook.Dispatcher
+	dispatcher   *dispatch.Dispatcher
 	organization string
 
 	mu    sync.Mutex

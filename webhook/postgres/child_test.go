@@ -18,13 +18,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
-	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
@@ -111,7 +112,7 @@ func newChildEvent() *event.Event {
 // childAttempts is the retry budget.
 const childAttempts = 6
 
-func childDispatcher(ctx context.Context, cfg childConfig) (*webhook.Dispatcher, *postgres.Store, error) {
+func childDispatcher(ctx context.Context, cfg childConfig) (*dispatch.Dispatcher, *postgres.Store, error) {
 	store, err := postgres.Open(ctx, cfg.DSN, postgres.Config{MaxConns: 3})
 	if err != nil {
 		return nil, nil, err
@@ -120,9 +121,9 @@ func childDispatcher(ctx context.Context, cfg childConfig) (*webhook.Dispatcher,
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := webhook.New(store, webhook.Config{
+	d, err := dispatch.New(store, dispatch.Config{
 		Channels: channels, Lease: cfg.Lease, PollInterval: 50 * time.Millisecond,
-		Retry:  webhook.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxAttempts: childAttempts},
+		Retry:  dispatch.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxAttempts: childAttempts},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	return d, store, err

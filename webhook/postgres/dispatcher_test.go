@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -16,7 +18,7 @@ import (
 )
 
 // dispatcher has one subscription for everything, whose channel counts.
-func dispatcher(t *testing.T, store webhook.Store, delivered chan<- string) *webhook.Dispatcher {
+func dispatcher(t *testing.T, store webhook.Store, delivered chan<- string) *dispatch.Dispatcher {
 	t.Helper()
 	channels := channel.NewRegistry()
 	require.NoError(t, channels.Register("webhook", channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
@@ -24,7 +26,7 @@ func dispatcher(t *testing.T, store webhook.Store, delivered chan<- string) *web
 		return channel.Result{}, nil
 	})))
 	// Nothing is found by polling.
-	d, err := webhook.New(store, webhook.Config{Channels: channels, PollInterval: time.Hour})
+	d, err := dispatch.New(store, dispatch.Config{Channels: channels, PollInterval: time.Hour})
 	require.NoError(t, err)
 	return d
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -109,7 +111,7 @@ func (l *load) start(dsn string) {
 	})
 }
 
-func (l *load) dispatcher(dsn string) *webhook.Dispatcher {
+func (l *load) dispatcher(dsn string) *dispatch.Dispatcher {
 	l.t.Helper()
 	store, err := postgres.Open(l.t.Context(), dsn, postgres.Config{MaxConns: l.maxConns})
 	require.NoError(l.t, err)
@@ -122,9 +124,9 @@ func (l *load) dispatcher(dsn string) *webhook.Dispatcher {
 	if l.patience > 0 {
 		patient = impatient{store, l.patience}
 	}
-	d, err := webhook.New(patient, webhook.Config{
+	d, err := dispatch.New(patient, dispatch.Config{
 		Channels: channels, Lease: 2 * time.Second, PollInterval: 50 * time.Millisecond,
-		Retry:  webhook.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond},
+		Retry:  dispatch.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond},
 		Logger: slog.New(log),
 	})
 	require.NoError(l.t, err)
@@ -142,7 +144,7 @@ func (l *load) deliver(_ context.Context, m *channel.Message) (channel.Result, e
 	return channel.Result{}, nil
 }
 
-func (l *load) emit(ctx context.Context, d *webhook.Dispatcher) {
+func (l *load) emit(ctx context.Context, d *dispatch.Dispatcher) {
 	for ctx.Err() == nil {
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace = "acme"

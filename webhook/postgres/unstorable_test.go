@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"testing"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -14,7 +16,7 @@ import (
 // such an id is not found, as in every store.
 func TestUnstorableIDs(t *testing.T) {
 	t.Parallel()
-	d, err := webhook.New(open(t, schemaDSN(t)), webhook.Config{})
+	d, err := dispatch.New(open(t, schemaDSN(t)), dispatch.Config{})
 	require.NoError(t, err)
 	for _, id := range []string{"wh_\x00", "wh_\xff"} {
 		_, err := d.Subscription(t.Context(), "org", id)

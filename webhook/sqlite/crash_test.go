@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -68,11 +70,11 @@ func crashChild(mode, path, url string) error {
 	if err != nil {
 		return err
 	}
-	d, err := webhook.New(store, webhook.Config{
+	d, err := dispatch.New(store, dispatch.Config{
 		Channels:     channels,
 		Lease:        time.Second,
 		PollInterval: 20 * time.Millisecond,
-		Retry:        webhook.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
+		Retry:        dispatch.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
 		Logger:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
@@ -110,7 +112,7 @@ func crashChild(mode, path, url string) error {
 	return d.Run(ctx) // until the kill
 }
 
-func drain(ctx context.Context, d *webhook.Dispatcher, store *sqlite.Store) error {
+func drain(ctx context.Context, d *dispatch.Dispatcher, store *sqlite.Store) error {
 	runCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)

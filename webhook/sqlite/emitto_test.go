@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +23,7 @@ func TestEmitTxIsPublishedIfTheTransactionCommits(t *testing.T) {
 	store, err := sqlite.Open(t.Context(), path, sqlite.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, store.Close()) })
-	d, err := webhook.New(store, webhook.Config{})
+	d, err := dispatch.New(store, dispatch.Config{})
 	require.NoError(t, err)
 	require.NoError(t, d.CreateSubscription(t.Context(), &webhook.Subscription{
 		Name: "all", EventTypes: []event.Pattern{"*"},
@@ -61,7 +63,7 @@ func TestEmitTxIsPublishedIfTheTransactionCommits(t *testing.T) {
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	e.Namespace = "acme"
 	require.ErrorContains(t, d.EmitTx(t.Context(), "not a transaction", e), "sql.Tx")
-	inMemory, err := webhook.New(memstore.New(), webhook.Config{})
+	inMemory, err := dispatch.New(memstore.New(), dispatch.Config{})
 	require.NoError(t, err)
-	require.ErrorIs(t, inMemory.EmitTx(t.Context(), nil, e), webhook.ErrNoTx)
+	require.ErrorIs(t, inMemory.EmitTx(t.Context(), nil, e), dispatch.ErrNoTx)
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -57,7 +59,7 @@ func openSealedStore(ctx context.Context, configured string) error {
 	}
 	fmt.Println("sealed anew:", n)
 
-	d, err := webhook.New(store, webhook.Config{})
+	d, err := dispatch.New(store, dispatch.Config{})
 	if err != nil {
 		return err
 	}

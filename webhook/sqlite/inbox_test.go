@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -38,7 +40,7 @@ func inboxMount(ctx context.Context, path string, h receiver.HandlerFunc) (*sqli
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	in, err := inbox.New(store, h, inbox.Config{Dispatcher: webhook.Config{
+	in, err := inbox.New(store, h, inbox.Config{Dispatcher: dispatch.Config{
 		Lease: time.Second, PollInterval: 20 * time.Millisecond, Logger: quiet,
 	}})
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -27,7 +29,7 @@ const (
 
 // poisonDispatcher delivers to a channel that kills the process when it is given
 // the poison.
-func poisonDispatcher(store webhook.Store) (*webhook.Dispatcher, error) {
+func poisonDispatcher(store webhook.Store) (*dispatch.Dispatcher, error) {
 	channels := channel.NewRegistry()
 	err := channels.Register("webhook", channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
 		if m.EventType == poisonType {
@@ -41,9 +43,9 @@ func poisonDispatcher(store webhook.Store) (*webhook.Dispatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return webhook.New(store, webhook.Config{
+	return dispatch.New(store, dispatch.Config{
 		Channels: channels, Lease: time.Second, PollInterval: 20 * time.Millisecond, MaxLostAttempts: poisonAttempts,
-		Retry:  webhook.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
+		Retry:  dispatch.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 }
@@ -121,7 +123,7 @@ func TestPoison(t *testing.T) {
 	assert.Equal(t, poisonType, dead[0].EventType)
 	require.Len(t, dead[0].Attempts, poisonAttempts)
 	for _, a := range dead[0].Attempts {
-		assert.Equal(t, string(webhook.ClassLost), a.Class)
+		assert.Equal(t, string(dispatch.ClassLost), a.Class)
 		assert.Contains(t, a.Error, "the process stopped")
 	}
 	done, err := s.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 2 * innocents})

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -64,7 +66,7 @@ func receive[T any](t *testing.T, from <-chan T) (v T) {
 	return v
 }
 
-func startDispatcher(t *testing.T, d *webhook.Dispatcher) (stop func()) {
+func startDispatcher(t *testing.T, d *dispatch.Dispatcher) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -82,12 +84,12 @@ func TestMissingKeyLosesNothing(t *testing.T) {
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	sent, unread := make(chan sentTo, 100), make(chan error)
-	config := webhook.Config{
+	config := dispatch.Config{
 		Channels: namedChannel(t, sent), PollInterval: 5 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	for _, name := range []string{"old", "new"} {
-		d, err := webhook.New(openSealed(t, path, name), config)
+		d, err := dispatch.New(openSealed(t, path, name), config)
 		require.NoError(t, err)
 		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{
 			Name: name, EventTypes: []event.Pattern{"*"},
@@ -95,7 +97,7 @@ func TestMissingKeyLosesNothing(t *testing.T) {
 		}))
 	}
 
-	lacking, err := webhook.New(watchedStore{openSealed(t, path, "new"), unread}, config)
+	lacking, err := dispatch.New(watchedStore{openSealed(t, path, "new"), unread}, config)
 	require.NoError(t, err)
 	stop := startDispatcher(t, lacking)
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
@@ -111,7 +113,7 @@ func TestMissingKeyLosesNothing(t *testing.T) {
 	require.Len(t, waiting, 1)
 	require.Empty(t, waiting[0].Attempts, "which costs no attempt")
 
-	whole, err := webhook.New(openSealed(t, path, "new", "old"), config)
+	whole, err := dispatch.New(openSealed(t, path, "new", "old"), config)
 	require.NoError(t, err)
 	defer startDispatcher(t, whole)()
 	require.Equal(t, sentTo{"old", e.ID}, receive(t, sent))

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -171,7 +173,7 @@ func TestExactlyOnceBehindAnInbox(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		store := db.dedupe(t)
 		db.exec(t, "CREATE TABLE payments (event_id TEXT NOT NULL)")
-		calls, attempts := 0, make(chan webhook.Result, 10)
+		calls, attempts := 0, make(chan dispatch.Result, 10)
 		in, err := inbox.New(memstore.New(), func(ctx context.Context, e *event.Event) error {
 			calls++
 			if err := pay(ctx, db, store, e, calls == 1); err != nil {
@@ -181,11 +183,11 @@ func TestExactlyOnceBehindAnInbox(t *testing.T) {
 				return errCrash // after the commit
 			}
 			return nil
-		}, inbox.Config{Dispatcher: webhook.Config{
-			Retry:        webhook.RetryPolicy{InitialInterval: time.Millisecond},
+		}, inbox.Config{Dispatcher: dispatch.Config{
+			Retry:        dispatch.RetryPolicy{InitialInterval: time.Millisecond},
 			PollInterval: time.Millisecond,
 			Logger:       slog.New(slog.DiscardHandler),
-			Hooks:        webhook.Hooks{Attempted: func(o webhook.Result) { attempts <- o }},
+			Hooks:        dispatch.Hooks{Attempted: func(o dispatch.Result) { attempts <- o }},
 		}})
 		require.NoError(t, err)
 		rcv, err := receiver.New(receiver.Config{

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -22,7 +24,7 @@ import (
 // serve serves an API with one key, and returns its address and the key.
 func serve(t *testing.T) (address, key string) {
 	t.Helper()
-	d, err := webhook.New(memstore.New(), webhook.Config{})
+	d, err := dispatch.New(memstore.New(), dispatch.Config{})
 	require.NoError(t, err)
 	key, hash := api.NewKey()
 	keys := api.NewKeys()

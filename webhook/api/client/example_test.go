@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
@@ -15,7 +17,7 @@ import (
 
 // exampleServer serves an API without keys.
 func exampleServer() *httptest.Server {
-	d, err := webhook.New(memstore.New(), webhook.Config{})
+	d, err := dispatch.New(memstore.New(), dispatch.Config{})
 	if err != nil {
 		panic(err)
 	}

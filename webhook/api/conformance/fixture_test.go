@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -25,7 +27,7 @@ const prefix = api.DefaultPrefix
 // checked against documents.
 type fixture struct {
 	t          *testing.T
-	dispatcher *webhook.Dispatcher
+	dispatcher *dispatch.Dispatcher
 	api        *api.API
 	own        *document
 	failure    error // of the authenticator
@@ -46,7 +48,7 @@ func newFixture(t *testing.T) *fixture {
 	})))
 	f := &fixture{t: t}
 	logger := slog.New(slog.DiscardHandler)
-	f.dispatcher, err = webhook.New(memstore.New(), webhook.Config{Channels: registry, Logger: logger})
+	f.dispatcher, err = dispatch.New(memstore.New(), dispatch.Config{Channels: registry, Logger: logger})
 	require.NoError(t, err)
 	authenticate := func(*http.Request) (string, error) { return "org_1", f.failure }
 	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Logger: logger})

@@ -1,0 +1,219 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+
+	"github.com/mixpeek/webhooks-go/channel"
+)
+
+// result is what an attempt means for its delivery and for its endpoint.
+type result struct {
+	task       *task
+	settlement webhook.Settlement
+	health     health
+	// elsewhere says that only another process can make the attempt.
+	elsewhere bool
+	// again says that the task is queued again, and the worker is done with it.
+	again bool
+	// over is called once the result is stored, or given up; nil calls nothing.
+	over func()
+}
+
+// requeue is the result on a delivery that was not attempted: it goes back to
+// the store as it was, and so keeps its place in the order.
+func requeue(t *task) result {
+	return result{task: t, settlement: webhook.Settlement{Lease: t.Lease, Status: webhook.StatusPending, DueAt: t.DueAt}}
+}
+
+// requeueForOthers requeues a delivery that another process may be able to attempt
+// at once. This one leaves the endpoint alone for the time, or longer if it goes
+// on like that.
+func requeueForOthers(t *task, wait time.Duration) result {
+	v := requeue(t)
+	v.health, v.elsewhere = health{unhealthy, wait}, true
+	return v
+}
+
+// work makes attempts until there is nothing to do.
+func (r *run) work() {
+	for t := r.d.scheduler.next(); t != nil; t = r.d.scheduler.next() {
+		attempt := r.attempt
+		if t.Lost > 0 {
+			attempt = r.attemptSuspect
+		}
+		v, ok := attempt(t)
+		if v.again {
+			continue
+		}
+		unstarted, retriesUntil := r.d.scheduler.finish(t, v.health)
+		if ok {
+			r.results <- v
+		} else {
+			r.d.scheduler.release([]webhook.Lease{t.Lease})
+		}
+		for _, u := range unstarted {
+			back := requeue(u)
+			if u.AttemptsSinceQueued > 0 && !v.elsewhere {
+				// The pause is told by the time here, and due times by the store's.
+				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(retriesUntil)))
+			}
+			r.results <- back
+		}
+	}
+}
+
+// prepare gets what an attempt needs. It returns nil, with the result, if there is
+// no attempt to be made, and false if there is nothing to settle either, because
+// the delivery is no longer this process's.
+func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
+	d := r.d
+	if !d.scheduler.owns(t, d.clock.latest()) {
+		return nil, result{}, false
+	}
+	if r.attempts.Err() != nil {
+		return nil, requeue(t), true
+	}
+	var since time.Time
+	if waited := time.Since(t.pushed); waited > d.cfg.PollInterval {
+		// Much may have happened to the subscription while the delivery was queued.
+		since = time.Now().Add(-d.cfg.PollInterval)
+	}
+	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, since)
+	switch {
+	case errors.Is(err, webhook.ErrNotFound):
+		return nil, requeue(t), true // deleted: the store counts it as cancelled
+	case err != nil && r.attempts.Err() != nil:
+		return nil, requeue(t), true
+	case err != nil:
+		if unlogged, ok := d.unreadable.allow(time.Now()); ok {
+			d.cfg.Logger.WarnContext(r.attempts, "webhook: a subscription cannot be read, its deliveries wait",
+				"webhook_id", t.Endpoint.SubscriptionID, "error", err, "unlogged", unlogged)
+		}
+		return nil, requeueForOthers(t, d.cfg.PollInterval), true
+	case entry.paused:
+		return nil, requeue(t), true // held
+	case entry.channels[t.Endpoint.Channel].elsewhere:
+		// Leave it to a process that has the channel, and look again in a while.
+		if unlogged, ok := d.elsewhere.allow(time.Now()); ok {
+			d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
+				"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
+		}
+		return nil, requeueForOthers(t, breakerMaxWait), true
+	}
+	return entry, result{}, true
+}
+
+// attempt makes one attempt. It returns false when there is nothing to settle.
+func (r *run) attempt(t *task) (result, bool) {
+	d := r.d
+	entry, v, settle := r.prepare(t)
+	if entry == nil {
+		return v, settle
+	}
+	if !d.scheduler.begin(t, entry.channels[t.Endpoint.Channel].host) {
+		return result{again: true}, false
+	}
+	attempt, progress, err := d.try(r.attempts, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel], &channel.Message{
+		EventID:        t.EventID,
+		EventType:      t.EventType,
+		SubscriptionID: t.Endpoint.SubscriptionID,
+		DeliveryID:     t.DeliveryID.String(),
+		Attempt:        t.Attempts + 1,
+		Payload:        t.Payload,
+		Progress:       t.Progress,
+	})
+	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
+		// This process is stopping: no result on the endpoint. What the channel
+		// did get done is not to be done again.
+		v := requeue(t)
+		v.settlement.Progress = progress
+		return v, true
+	}
+	v = d.judge(t, attempt, err)
+	v.settlement.Progress = progress
+	v.settlement.Revision = entry.revision
+	return v, true
+}
+
+// judge decides what follows from an attempt.
+func (d *Dispatcher) judge(t *task, attempt *webhook.Attempt, err error) result {
+	s := webhook.Settlement{Lease: t.Lease, Attempt: attempt}
+	if err == nil {
+		s.Status = webhook.StatusSucceeded
+		return result{task: t, settlement: s, health: health{result: healthy}}
+	}
+	failure, class := channel.AsError(err), channel.Class(attempt.Class)
+	switch failure.Action {
+	case channel.Permanent:
+		s.Status = webhook.StatusDead
+		return result{task: t, settlement: s, health: healthOf(failure, class)}
+	case channel.Deactivate:
+		s.Status = webhook.StatusDead
+		s.PauseSubscription = true
+		// Leave the endpoint alone until the store knows that it is paused.
+		return result{task: t, settlement: s, health: health{unhealthy, breakerMaxWait}}
+	}
+	var wait time.Duration
+	if failure.Action == channel.Wait {
+		wait = failure.RetryAfter
+	}
+	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.AttemptsSinceQueued+1, wait)
+	if !again {
+		s.Status = webhook.StatusDead
+		return result{task: t, settlement: s, health: healthOf(failure, class)}
+	}
+	s.Status = webhook.StatusPending
+	s.DueAt = due
+	return result{task: t, settlement: s, health: healthOf(failure, class)}
+}
+
+// healthOf says what a failure says about the endpoint as a whole. Whatever refuses
+// this one event is alive: it does not follow that it would refuse another.
+func healthOf(failure *channel.Error, class channel.Class) health {
+	if failure.Action == channel.Wait {
+		return health{unhealthy, failure.RetryAfter}
+	}
+	switch class {
+	case channel.ClassTemplate, channel.ClassPayload, channel.ClassConfig, channel.ClassPanic,
+		channel.ClassPartial, channel.ClassTooLarge, channel.ClassProxy:
+		return health{unknownHealth, 0}
+	case channel.ClassRejected:
+		return health{healthy, 0}
+	case channel.ClassStatus:
+		if refusesOne(failure.StatusCode) {
+			return health{healthy, 0}
+		}
+	}
+	return health{unhealthy, 0}
+}
+
+// refusesOne reports whether an HTTP status is the refusal of one request, by an
+// endpoint that is there and not overloaded.
+func refusesOne(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status <= 499
+}
+
+// outcome is a stored result as hooks see it.
+func hookResult(t *task, s *webhook.Settlement) Result {
+	attempt := *s.Attempt
+	attempt.Number = t.Attempts + 1
+	return Result{
+		DeliveryID:     t.DeliveryID,
+		OrganizationID: t.OrganizationID,
+		Endpoint:       t.Endpoint,
+		EventID:        t.EventID,
+		EventType:      t.EventType,
+		Attempt:        attempt,
+		Status:         s.Status,
+		DueAt:          s.DueAt,
+	}
+}

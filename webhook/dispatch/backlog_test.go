@@ -1,0 +1,149 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+func slowAccept(d time.Duration, n *atomic.Int32, last *atomic.Int64) channel.Func {
+	return func(context.Context, *channel.Message) (channel.Result, error) {
+		time.Sleep(d)
+		n.Add(1)
+		last.Store(time.Now().UnixNano())
+		return channel.Result{StatusCode: 200}, nil
+	}
+}
+
+func TestABacklogOfOneEndpointIsNotDrainedByPolling(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int32
+		var last atomic.Int64
+		b := newBench(t, dispatch.Config{}, slowAccept(time.Millisecond, &n, &last))
+		b.subscribe(t, "*")
+		for range 1000 {
+			b.emit(t, event.ObjectCreated)
+		}
+		start := time.Now()
+		b.run(t)
+		time.Sleep(time.Minute)
+		took := time.Unix(0, last.Load()).Sub(start)
+		assert.EqualValues(t, 1000, n.Load())
+		assert.Less(t, took, 500*time.Millisecond, "1000 deliveries of 1 ms, 16 at a time, take 63 ms at best")
+	})
+}
+
+func TestABacklogOfManyEndpointsIsNotDrainedByPolling(t *testing.T) {
+	t.Parallel()
+	for _, inFlight := range []int{512, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			var n atomic.Int32
+			var last atomic.Int64
+			b := newBench(t, dispatch.Config{MaxInFlight: inFlight}, slowAccept(10*time.Millisecond, &n, &last))
+			for range 2000 {
+				b.subscribe(t, "*")
+			}
+			events := 1
+			if inFlight == 512 {
+				events = 10
+			}
+			for range events {
+				b.emit(t, event.ObjectCreated)
+			}
+			start := time.Now()
+			b.run(t)
+			time.Sleep(10 * time.Minute)
+			took := time.Unix(0, last.Load()).Sub(start)
+			ideal := time.Duration(events*2000/inFlight) * 10 * time.Millisecond
+			assert.EqualValues(t, events*2000, n.Load())
+			assert.Less(t, took, 2*ideal, "MaxInFlight %d", inFlight)
+		})
+	}
+}
+
+func TestSlowEndpointsLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		arrived := map[string]time.Time{}
+		b := newBench(t, dispatch.Config{}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
+			if m.EventType == "fast.one" {
+				mu.Lock()
+				arrived[m.EventID] = time.Now()
+				mu.Unlock()
+				return channel.Result{}, nil
+			}
+			time.Sleep(9 * time.Second)
+			return channel.Result{}, nil
+		})
+		for range 64 {
+			b.subscribe(t, "slow.one")
+		}
+		b.subscribe(t, "fast.one")
+		b.run(t)
+		for range 300 {
+			b.emit(t, "slow.one")
+		}
+		time.Sleep(5 * time.Second)
+		sent := map[string]time.Time{}
+		for range 60 {
+			e := b.emit(t, "fast.one")
+			sent[e.ID] = time.Now()
+			time.Sleep(time.Second)
+		}
+		time.Sleep(2 * time.Hour)
+		var worst, sum time.Duration
+		for id, at := range sent {
+			d := arrived[id].Sub(at)
+			worst = max(worst, d)
+			sum += d
+		}
+		assert.Less(t, worst, time.Second, "mean %v", sum/60)
+	})
+}
+
+func TestAnEndpointThatRecoversGetsItsFullCapAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var ok atomic.Bool
+		var n, most, cur atomic.Int32
+		b := newBench(t, dispatch.Config{PollInterval: time.Minute}, func(context.Context, *channel.Message) (channel.Result, error) {
+			if !ok.Load() {
+				return channel.Result{}, errors.New("down")
+			}
+			if c := cur.Add(1); c > most.Load() {
+				most.Store(c)
+			}
+			time.Sleep(100 * time.Millisecond)
+			cur.Add(-1)
+			n.Add(1)
+			return channel.Result{}, nil
+		})
+		b.subscribe(t, "*")
+		b.run(t)
+		for range 100 {
+			b.emit(t, event.ObjectCreated)
+		}
+		time.Sleep(30 * time.Second)
+		ok.Store(true)
+		for range 100 {
+			time.Sleep(5 * time.Second)
+			if n.Load() > 0 {
+				break
+			}
+		}
+		assert.EqualValues(t, 16, most.Load(), "as many at once as the cap allows, without waiting for a poll")
+	})
+}

@@ -1,0 +1,167 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// channelCache keeps subscriptions' channels, with their compiled templates, until
+// the subscription changes.
+type channelCache struct {
+	store    webhook.Store
+	registry *channel.Registry
+
+	mu      sync.Mutex
+	entries map[cacheKey]*cacheEntry
+	loads   map[cacheKey]*cacheLoad
+}
+
+type cacheKey struct{ organizationID, subscriptionID string }
+
+type cacheEntry struct {
+	revision int64
+	paused   bool
+	channels map[string]openedChannel // by channel key
+	loaded   time.Time
+}
+
+// cacheLoad is an entry that is being read; done is closed when it has been.
+type cacheLoad struct {
+	done  chan struct{}
+	entry *cacheEntry
+	err   error
+}
+
+// openedChannel is a channel, or why there is none.
+type openedChannel struct {
+	channel.Channel
+	err  error
+	host hostKey // that attempts go to, if the channel says so
+	// elsewhere says that this process has no driver of the channel's name;
+	// another one may have it.
+	elsewhere bool
+}
+
+// maxCachedSubscriptions bounds the memory that subscriptions nobody delivers to any more
+// can hold.
+const maxCachedSubscriptions = 20_000
+
+func newChannelCache(store webhook.Store, registry *channel.Registry) *channelCache {
+	return &channelCache{
+		store: store, registry: registry,
+		entries: make(map[cacheKey]*cacheEntry), loads: make(map[cacheKey]*cacheLoad),
+	}
+}
+
+// open makes the channels of a subscription, by key. The error names every problem.
+func (c *channelCache) open(sub *webhook.Subscription) (map[string]openedChannel, error) {
+	var p event.Problems
+	opened := make(map[string]openedChannel, len(sub.Channels))
+	names := c.registry.Names()
+	keys := sub.ChannelKeys()
+	for i, cfg := range sub.Channels {
+		known := slices.Contains(names, cfg.Channel)
+		if cfg.Channel == "" || known && !cfg.IsObject() {
+			continue // Validate says so
+		}
+		ch := c.openOne(cfg)
+		p.AddError(fmt.Sprintf("channels[%d]", i), ch.err)
+		ch.elsewhere = !known
+		opened[keys[i]] = ch
+	}
+	return opened, p.Err()
+}
+
+// openOne calls the driver, whose panic is an error: it would end the process
+// again after each start.
+func (c *channelCache) openOne(cfg webhook.ChannelConfig) (opened openedChannel) {
+	defer func() {
+		if recover() != nil {
+			opened = openedChannel{err: fmt.Errorf("the driver of channel %q panicked", cfg.Channel)}
+		}
+	}()
+	ch, err := c.registry.Open(cfg.Channel, cfg.Configs)
+	if err != nil {
+		return openedChannel{Channel: ch, err: err}
+	}
+	return openedChannel{Channel: ch, host: hostKey{channel.HostOf(ch), channel.LimitOf(ch)}}
+}
+
+// get returns the subscription's channels as of the revision or a later one, read no
+// earlier than the given time. It returns ErrNotFound if the subscription is gone.
+func (c *channelCache) get(ctx context.Context, organizationID, id string, revision int64, since time.Time) (*cacheEntry, error) {
+	key := cacheKey{organizationID, id}
+	for {
+		c.mu.Lock()
+		if e := c.entries[key]; e != nil && e.revision >= revision && !e.loaded.Before(since) {
+			c.mu.Unlock()
+			return e, nil
+		}
+		load := c.loads[key]
+		if load == nil {
+			load = &cacheLoad{done: make(chan struct{})}
+			c.loads[key] = load
+			c.mu.Unlock()
+			c.load(ctx, key, load)
+			return load.entry, load.err
+		}
+		c.mu.Unlock()
+		<-load.done // which takes no longer than storeTimeout
+		if load.err != nil {
+			return nil, load.err
+		}
+	}
+}
+
+// load reads the subscription, for all who wait.
+func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) {
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	sub, err := c.store.Subscription(ctx, key.organizationID, key.subscriptionID)
+	if err == nil {
+		load.entry = &cacheEntry{revision: sub.Revision, paused: sub.Paused, channels: c.opened(key, sub.Revision), loaded: started}
+		if load.entry.channels == nil {
+			load.entry.channels, _ = c.open(sub) // each channel has its own error
+		}
+	}
+	load.err = err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.loads, key)
+	if err == nil {
+		for other := range c.entries { // in no order
+			if len(c.entries) < maxCachedSubscriptions {
+				break
+			}
+			delete(c.entries, other)
+		}
+		c.entries[key] = load.entry
+	}
+	close(load.done)
+}
+
+// opened returns the channels of the subscription if they are of this revision:
+// compiling templates again would cost more than reading the subscription did.
+func (c *channelCache) opened(key cacheKey, revision int64) map[string]openedChannel {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[key]; e != nil && e.revision == revision {
+		return e.channels
+	}
+	return nil
+}
+
+func (c *channelCache) forget(organizationID, id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, cacheKey{organizationID, id})
+}

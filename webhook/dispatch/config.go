@@ -1,0 +1,193 @@
+package dispatch
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/standard"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
+)
+
+// Config tunes a Dispatcher. The zero value works.
+type Config struct {
+	// Channels holds the channels that subscriptions can use. Defaults to
+	// standard.New with a zero Config: subscription and slack, HTTPS only, no
+	// private addresses.
+	Channels *channel.Registry
+
+	// Retry says when failed deliveries are tried again. The zero value is the
+	// default policy.
+	Retry RetryPolicy
+
+	// MaxInFlight bounds the attempts under way in this process. A quarter of it
+	// is for endpoints that have been answering within 300 ms; attempts that last
+	// longer, and those of other endpoints, have the rest. Of either part, and of
+	// the whole, one organization and one host get at most four times what is
+	// free, so that many that hang leave something to all others: see Fairness
+	// in the documentation of the package. Attempts that hang cost memory and not
+	// much else. Defaults to 2048.
+	//
+	// Eight times as many deliveries wait in memory for their turn, 4096 at most
+	// unless twice as many are more, or 64 MiB of payload and what the last claim
+	// brought beyond that; the rest waits in the store.
+	MaxInFlight int
+
+	// MaxInFlightPerEndpoint bounds the attempts under way to one endpoint in
+	// this process. Defaults to 16. Channels may allow fewer to their host (see
+	// [channel.Limited]): what waits for that is not under way.
+	MaxInFlightPerEndpoint int
+
+	// AttemptTimeout bounds attempts of channels that do not bound their own
+	// (see [channel.Timeouter]). Defaults to 30 s.
+	AttemptTimeout time.Duration
+
+	// MaxAttemptTimeout bounds every attempt, whatever its channel or the
+	// subscriber's configuration says: a longer timeout is cut to it. Channels
+	// that limit their attempts themselves (see [channel.Limited]), as mail does,
+	// are not cut. Defaults to 5 minutes, the longest that a subscription may ask for;
+	// lower it to have slots come free earlier.
+	MaxAttemptTimeout time.Duration
+
+	// Lease is how long deliveries claimed by a process that died stay claimed.
+	// A living process extends its leases. Defaults to 30 s; at least 1 s.
+	Lease time.Duration
+
+	// MaxLostAttempts is how many attempts of a delivery may begin, one after the
+	// other, without a result, because the process stopped or lost its lease.
+	// With the last of them it dies, so that an event which stops every process
+	// does not do so for ever. That a lease was lost while no attempt was known
+	// to have begun does not count. Defaults to 5.
+	MaxLostAttempts int
+
+	// PollInterval is how often the store is asked for retries and for
+	// deliveries of other processes. Defaults to 500 ms.
+	PollInterval time.Duration
+
+	// DrainTimeout is how long [Dispatcher.Run], when its context is cancelled,
+	// waits for attempts under way before it cancels them too. What the endpoint
+	// had been handed by then, and not answered, is handed to it again: a mail
+	// server may take minutes to answer. Defaults to 15 s.
+	DrainTimeout time.Duration
+
+	// Renders bounds how many templates are rendered at once, and with them the
+	// memory that templates can take: 64 MiB each. Defaults to a Gate of the
+	// Dispatcher's own with a place for each core; Dispatchers of one process that
+	// are given the same are bounded together.
+	Renders *template.Gate
+
+	// Quota bounds the subscriptions and channels of one organization. Defaults as its
+	// fields say.
+	Quota webhook.Quota
+
+	// Tests bounds what [Dispatcher.SendTest] does for one organization. Defaults
+	// as its fields say.
+	Tests TestLimits
+
+	// Retention says how long finished deliveries are kept.
+	Retention Retention
+
+	// Logger hears of trouble: a store that fails, a subscription that was
+	// deactivated, a channel that panicked. Defaults to slog.Default().
+	Logger *slog.Logger
+
+	// Hooks are called as things happen. The zero value calls nothing.
+	Hooks Hooks
+}
+
+// Retention says how long finished deliveries, and events that have no
+// deliveries left, are kept. A negative duration keeps them for ever.
+type Retention struct {
+	// Succeeded is for deliveries that succeeded or were cancelled. It is also
+	// how long an event_id is remembered: emitting the same event again after
+	// that delivers it again. Defaults to 7 days.
+	Succeeded time.Duration
+	// Dead is for deliveries that were given up. Defaults to 30 days.
+	Dead time.Duration
+}
+
+// Hooks are functions that the Dispatcher calls, from one goroutine at a time. They
+// should not block: results are stored meanwhile, but only until 4096 calls wait.
+type Hooks struct {
+	// Attempted is called after each attempt, once its result is stored. It is
+	// not called for a result that came too late and was refused.
+	Attempted func(Result)
+}
+
+// Outcome is an attempt and what follows from it.
+type Result struct {
+	DeliveryID     webhook.DeliveryID
+	OrganizationID string
+	Endpoint       webhook.Endpoint
+	EventID        string
+	EventType      string
+	Attempt        webhook.Attempt
+	// Status is what the delivery becomes: StatusSucceeded, StatusPending (the
+	// next attempt is made at DueAt or soon after) or StatusDead.
+	Status webhook.Status
+	DueAt  time.Time
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Channels == nil {
+		channels, err := standard.New(standard.Config{})
+		if err != nil {
+			return c, err
+		}
+		c.Channels = channels
+	}
+	if c.Renders == nil {
+		gate, err := template.NewGate(0)
+		if err != nil {
+			return c, err
+		}
+		c.Renders = gate
+	}
+	c.Retry = c.Retry.withDefaults()
+	c.Tests = c.Tests.withDefaults()
+	setDefault(&c.Quota.Subscriptions, 20_000)
+	setDefault(&c.Quota.Channels, 50_000)
+	setDefault(&c.MaxInFlight, 2048)
+	setDefault(&c.MaxInFlightPerEndpoint, 16)
+	setDefault(&c.AttemptTimeout, 30*time.Second)
+	setDefault(&c.MaxAttemptTimeout, 5*time.Minute)
+	setDefault(&c.Lease, 30*time.Second)
+	setDefault(&c.MaxLostAttempts, 5)
+	setDefault(&c.PollInterval, 500*time.Millisecond)
+	setDefault(&c.DrainTimeout, 15*time.Second)
+	setDefault(&c.Retention.Succeeded, 7*24*time.Hour)
+	setDefault(&c.Retention.Dead, 30*24*time.Hour)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	var p event.Problems
+	c.Retry.validate(&p)
+	c.Tests.validate(&p)
+	atLeast(&p, "Quota.Subscriptions", c.Quota.Subscriptions, 1)
+	atLeast(&p, "Quota.Channels", c.Quota.Channels, 1)
+	atLeast(&p, "MaxInFlight", c.MaxInFlight, 1)
+	atLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
+	atLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)
+	atLeast(&p, "MaxAttemptTimeout", c.MaxAttemptTimeout, time.Millisecond)
+	atLeast(&p, "Lease", c.Lease, time.Second)
+	atLeast(&p, "MaxLostAttempts", c.MaxLostAttempts, 1)
+	atLeast(&p, "PollInterval", c.PollInterval, time.Millisecond)
+	atLeast(&p, "DrainTimeout", c.DrainTimeout, time.Millisecond)
+	return c, p.Err()
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func atLeast[T int | time.Duration](p *event.Problems, field string, value, least T) {
+	if value < least {
+		p.Add(field, "must be at least %v, is %v", least, value)
+	}
+}

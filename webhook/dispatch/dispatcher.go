@@ -1,0 +1,317 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
+)
+
+// Dispatcher publishes events to webhooks: it stores them, delivers them,
+// retries, and keeps the history. Any number of Dispatchers, in any number of
+// processes, can share one Store. All methods are safe for concurrent use.
+type Dispatcher struct {
+	store     webhook.Store
+	cfg       Config
+	channels  *channelCache
+	scheduler *scheduler
+	emits     groupCommit[webhook.NewEvent]
+	suspects  suspects
+	clock     clock
+	running   atomic.Bool
+
+	unreadable, elsewhere throttle // of messages that a whole backlog would repeat
+	tests                 *testGate
+}
+
+// maxQueuedBytes bounds the payloads that wait in this process for their turn.
+const maxQueuedBytes = 64 * MaxPayload
+
+// New makes a Dispatcher on a store. It starts nothing: [Dispatcher.Emit]
+// stores at once, and [Dispatcher.Run] delivers.
+//
+// A wrong configuration is refused with every reason, as an
+// [event.ValidationError].
+func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
+	if store == nil {
+		return nil, errors.New("webhook: New: the store is nil")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	d := &Dispatcher{
+		store:    store,
+		cfg:      cfg,
+		channels: newChannelCache(store, cfg.Channels),
+		tests:    newTestGate(cfg.Tests),
+		scheduler: newScheduler(schedulerLimits{
+			inFlight:            cfg.MaxInFlight,
+			inFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
+			queued:              max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
+			queuedPerEndpoint:   8 * cfg.MaxInFlightPerEndpoint,
+			bytes:               maxQueuedBytes,
+		}),
+	}
+	d.emits = groupCommit[webhook.NewEvent]{
+		commit:    d.commitEmits,
+		weight:    func(e webhook.NewEvent) int { return len(e.Payload) },
+		maxWeight: maxCommit,
+	}
+	d.suspects = newSuspects(d)
+	d.clock = clock{store: store, logger: cfg.Logger}
+	return d, nil
+}
+
+// Channels returns the channels that subscriptions can use: Config.Channels.
+func (d *Dispatcher) Channels() *channel.Registry { return d.cfg.Channels }
+
+// Renders returns the Gate that bounds how many templates are rendered at once:
+// Config.Renders. Code that renders templates for anything but deliveries, such as
+// previews, does so under a context of this Gate.
+func (d *Dispatcher) Renders() *template.Gate { return d.cfg.Renders }
+
+// CheckSubscription reports everything that is wrong with a subscription, as an
+// [event.ValidationError]: its fields and, for each channel, those of its
+// configs. An empty id is not wrong, because CreateSubscription sets it. Nothing is
+// stored or asked of the store.
+//
+// A field of the configs that the channel's driver does not list (see
+// [channel.FieldLister]) is a slip, and wrong: drivers themselves pass it over.
+func (d *Dispatcher) CheckSubscription(sub *webhook.Subscription) error {
+	if sub == nil {
+		return sub.Validate()
+	}
+	if sub.ID == "" {
+		named := *sub
+		named.ID = webhook.NewID()
+		sub = &named
+	}
+	var p event.Problems
+	p.AddError("", sub.Validate())
+	if sub.CheckBounds() == nil { // what is too large is not compiled
+		_, err := d.channels.open(sub)
+		p.AddError("", err)
+		d.checkFields(&p, sub)
+	}
+	return p.Err()
+}
+
+// checkFields finds what the configs of channels hold that no driver reads.
+func (d *Dispatcher) checkFields(p *event.Problems, sub *webhook.Subscription) {
+	for i, c := range sub.Channels {
+		fields, listed := d.cfg.Channels.Fields(c.Channel)
+		var members map[string]json.RawMessage
+		if !listed || json.Unmarshal(c.Configs, &members) != nil {
+			continue
+		}
+		known := make([]string, len(fields))
+		for j, f := range fields {
+			known[j] = f.Name
+		}
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			if !slices.Contains(known, name) {
+				path := "." + name
+				if strings.ContainsFunc(name, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }) {
+					path = fmt.Sprintf("[%q]", excerpt(name))
+				}
+				p.Add(fmt.Sprintf("channels[%d].configs%s", i, path), "is not a field of this channel, which has %s", strings.Join(known, ", "))
+			}
+		}
+	}
+}
+
+// CreateSubscription checks w as CheckSubscription does and stores it, and sets in w what
+// the library decides: the id if it is empty, the times, the revision.
+// ErrExists says that the id is taken, and ErrLimit that the organization has as
+// many subscriptions or channels as it may: see [Config.Quota].
+//
+// Events that are emitted after CreateSubscription has returned reach the webhook.
+func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *webhook.Subscription) error {
+	if sub == nil {
+		return sub.Validate()
+	}
+	if sub.ID == "" {
+		sub.ID = webhook.NewID()
+	}
+	if err := d.CheckSubscription(sub); err != nil {
+		return err
+	}
+	sub.CreatedAt = now()
+	sub.UpdatedAt = sub.CreatedAt
+	return d.store.CreateSubscription(ctx, sub, d.cfg.Quota)
+}
+
+// UpdateSubscription checks w as CheckSubscription does and replaces the stored subscription
+// of its id. w.Revision must be the stored one, as read before: if another call
+// has changed it since, UpdateSubscription returns ErrConflict. It returns ErrLimit if
+// the channels that it adds exceed the quota.
+//
+// Pausing holds the subscription's deliveries, and making it active again lets them
+// go on. An attempt that is under way in any process still ends; deliveries that
+// another process has queued already may go out for Config.PollInterval longer.
+func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscription) error {
+	if err := d.CheckSubscription(sub); err != nil {
+		return err
+	}
+	sub.UpdatedAt = now()
+	if err := d.store.UpdateSubscription(ctx, sub, d.cfg.Quota); err != nil {
+		return err
+	}
+	d.subscriptionChanged(ctx, sub.OrganizationID, sub.ID)
+	return nil
+}
+
+// PutSubscription creates the subscription, or makes the stored subscription of its id equal to
+// w, whatever its revision: for subscriptions that a service declares in its
+// own code or configuration. w.ID must be set.
+func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscription) error {
+	if sub == nil {
+		return sub.Validate()
+	}
+	if sub.ID == "" {
+		var p event.Problems
+		p.Add("webhook_id", "is required")
+		return p.Err()
+	}
+	for {
+		stored, err := d.Subscription(ctx, sub.OrganizationID, sub.ID)
+		switch {
+		case errors.Is(err, webhook.ErrNotFound):
+			if err = d.CreateSubscription(ctx, sub); !errors.Is(err, webhook.ErrExists) {
+				return err
+			}
+			if _, again := d.Subscription(ctx, sub.OrganizationID, sub.ID); errors.Is(again, webhook.ErrNotFound) {
+				return err // the id is another organization's
+			}
+		case err != nil:
+			return err
+		default:
+			sub.Revision, sub.CreatedAt = stored.Revision, stored.CreatedAt
+			if err = d.UpdateSubscription(ctx, sub); !errors.Is(err, webhook.ErrConflict) && !errors.Is(err, webhook.ErrNotFound) {
+				return err
+			}
+		}
+	}
+}
+
+// DeleteSubscription removes a subscription and cancels its unfinished deliveries. Their
+// history stays. It returns ErrNotFound if the organization has no such webhook.
+func (d *Dispatcher) DeleteSubscription(ctx context.Context, organizationID, id string) error {
+	return d.DeleteSubscriptionRevision(ctx, organizationID, id, 0)
+}
+
+// DeleteSubscriptionRevision is DeleteSubscription for a subscription that is still at the
+// revision: if another call has changed it since, it returns ErrConflict.
+// Revision 0 is any.
+func (d *Dispatcher) DeleteSubscriptionRevision(ctx context.Context, organizationID, id string, revision int64) error {
+	if !storable(organizationID, id) {
+		return webhook.ErrNotFound
+	}
+	if err := d.store.DeleteSubscription(ctx, organizationID, id, revision); err != nil {
+		return err
+	}
+	d.subscriptionChanged(ctx, organizationID, id)
+	return nil
+}
+
+// Subscription returns one subscription of the organization, or ErrNotFound.
+func (d *Dispatcher) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+	if !storable(organizationID, id) {
+		return nil, webhook.ErrNotFound
+	}
+	return d.store.Subscription(ctx, organizationID, id)
+}
+
+// Subscriptions returns the organization's subscriptions that fit the query, the oldest first.
+func (d *Dispatcher) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
+	if !storable(q.OrganizationID, q.EventType, q.After.ID) {
+		return nil, nil
+	}
+	return d.store.Subscriptions(ctx, q)
+}
+
+// EventPayload returns the JSON of an event as it was emitted, or ErrNotFound.
+func (d *Dispatcher) EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error) {
+	if !storable(organizationID, eventID) {
+		return nil, webhook.ErrNotFound
+	}
+	return d.store.EventPayload(ctx, organizationID, eventID)
+}
+
+// Deliveries returns the deliveries that fit the query, the newest first. To
+// read on, set q.Before to the last id of the answer.
+func (d *Dispatcher) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+	if !storable(q.OrganizationID, q.EventID, q.EventType, q.SubscriptionID, string(q.Status)) {
+		return nil, nil
+	}
+	return d.store.Deliveries(ctx, q)
+}
+
+// Delivery returns one delivery with all of its attempts, or ErrNotFound.
+func (d *Dispatcher) Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+	if !storable(organizationID) {
+		return nil, webhook.ErrNotFound
+	}
+	return d.store.Delivery(ctx, organizationID, id)
+}
+
+// Cancel ends a delivery that is not settled. An attempt that is under way
+// still ends, but its result no longer counts. A settled one is ErrWrongStatus.
+func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error {
+	if !storable(organizationID) {
+		return webhook.ErrNotFound
+	}
+	if err := d.store.Cancel(ctx, d.now(), organizationID, id); err != nil {
+		return err
+	}
+	d.scheduler.lose(id)
+	return nil
+}
+
+// subscriptionChanged gives back what is queued for the subscription, so that the store
+// decides anew, and asks for what the change may have set free.
+func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
+	d.channels.forget(organizationID, id)
+	if dropped := d.scheduler.drop(id); len(dropped) > 0 {
+		d.requeueAll(ctx, dropped)
+		d.scheduler.release(leases(dropped))
+	}
+	d.scheduler.signal()
+}
+
+func leases(tasks []*task) []webhook.Lease {
+	list := make([]webhook.Lease, len(tasks))
+	for i, t := range tasks {
+		list[i] = t.Lease
+	}
+	return list
+}
+
+// Statistics returns the figures of a subscription of the organization, or
+// ErrNotFound.
+func (d *Dispatcher) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error) {
+	if !storable(q.OrganizationID, q.SubscriptionID) {
+		return webhook.Statistics{}, webhook.ErrNotFound
+	}
+	return d.store.Statistics(ctx, q)
+}
+
+// CountSubscriptions returns how many of the organization's subscriptions fit the filters
+// of the query, on all pages.
+func (d *Dispatcher) CountSubscriptions(ctx context.Context, q webhook.SubscriptionQuery) (int, error) {
+	if !storable(q.OrganizationID, q.EventType) {
+		return 0, nil
+	}
+	return d.store.CountSubscriptions(ctx, q)
+}

@@ -1,0 +1,184 @@
+package dispatch
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// MaxPayload is the size that an event's JSON may have, in bytes.
+const MaxPayload = 1 << 20
+
+// storeTimeout bounds one call of the store that is made for many callers, or
+// for none that waits.
+const storeTimeout = 30 * time.Second
+
+// maxCommit bounds what one shared commit of emits writes, in bytes.
+const maxCommit = 4 << 20
+
+// Emit publishes events: it returns nil once they are durable, with one
+// delivery for each channel of each subscription that matches. The events of one
+// call are stored all or not at all. Concurrent calls share commits.
+//
+// Emit fills in the fields that every event needs and that the caller left
+// empty, in the caller's event: the id, the time, the version, and "system" as
+// the actor. An event that is wrong is refused, with every reason, as an
+// [event.ValidationError]; nothing is stored then.
+//
+// An event whose id the organization has emitted before is accepted and does
+// nothing, so emitting again is safe after any error, including that of a
+// context that ended, after which the events may or may not be stored.
+//
+// Emit works whether or not Run is running, in this process or another.
+func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) error {
+	records, err := newEvents(events)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	if err := d.emits.do(ctx, records); err != nil {
+		return fmt.Errorf("webhook: emit: %w", err)
+	}
+	return nil
+}
+
+// EmitTx publishes events in a transaction of the caller's: they are published
+// if and only if it commits, together with all else that it changes. The
+// transaction is on the store's database: a *sql.Tx for stores of package
+// sqlstore, a pgx.Tx as well for module webhook/postgres. A Store that cannot
+// take part in one (see [webhook.TxStore]) is ErrNoTx.
+//
+// Otherwise EmitTx is as [Dispatcher.Emit]. Nothing is delivered before the
+// commit; after it, the events are found by the next poll.
+func (d *Dispatcher) EmitTx(ctx context.Context, tx any, events ...*event.Event) error {
+	store, ok := d.store.(webhook.TxStore)
+	if !ok {
+		return ErrNoTx
+	}
+	records, err := newEvents(events)
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	if err := store.EnqueueTx(ctx, tx, d.now(), records); err != nil {
+		return fmt.Errorf("webhook: emit: %w", err)
+	}
+	return nil
+}
+
+// newEvents completes, checks and encodes events.
+func newEvents(events []*event.Event) ([]webhook.NewEvent, error) {
+	var p event.Problems
+	records := make([]webhook.NewEvent, 0, len(events))
+	for i, e := range events {
+		path := ""
+		if len(events) > 1 {
+			path = fmt.Sprintf("events[%d]", i)
+		}
+		if e == nil {
+			p.Add(path, "the event is nil")
+			continue
+		}
+		complete(e)
+		var wrong event.Problems
+		wrong.AddError("", e.Validate())
+		webhook.CheckOrganizationID(&wrong, "OrganizationID", e.OrganizationID)
+		if err := wrong.Err(); err != nil {
+			p.AddError(path, err)
+			continue
+		}
+		payload, err := encode(e)
+		if err != nil {
+			p.AddError(path, err)
+			continue
+		}
+		if len(payload) > MaxPayload {
+			p.Add(path, "the event's JSON must have at most %d bytes, has %d", MaxPayload, len(payload))
+			continue
+		}
+		records = append(records, webhook.NewEvent{
+			OrganizationID: e.OrganizationID, ID: e.ID, Type: e.Type, Payload: payload,
+		})
+	}
+	return records, p.Err()
+}
+
+// encodeBuffers hold *[]byte.
+var encodeBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// encode returns the event's JSON in a slice of just its size: payloads are kept.
+func encode(e *event.Event) ([]byte, error) {
+	buf := encodeBuffers.Get().(*[]byte)
+	defer encodeBuffers.Put(buf)
+	b, err := e.AppendJSON((*buf)[:0])
+	if err != nil {
+		return nil, err
+	}
+	*buf = b
+	return bytes.Clone(b), nil
+}
+
+func complete(e *event.Event) {
+	if e.ID == "" {
+		e.ID = event.NewID()
+	}
+	if e.OccurredAt.IsZero() {
+		e.OccurredAt = now()
+	}
+	setDefault(&e.Version, event.Version1)
+	setDefault(&e.Actor, event.ActorSystem)
+}
+
+// commitEmits stores the events of several calls of Emit at once, and takes
+// what it has room for straight to this process's workers.
+func (d *Dispatcher) commitEmits(ctx context.Context, records []webhook.NewEvent) error {
+	d.clock.ask(ctx)
+	at := d.now()
+	if !d.running.Load() {
+		_, err := d.store.Enqueue(ctx, at, records, nil)
+		return err
+	}
+	var accepted, refused []prefetched
+	tasks, err := d.store.Enqueue(ctx, at, records, &webhook.Prefetch{
+		Until: at.Add(d.cfg.Lease),
+		Take: func(organizationID string, e webhook.Endpoint) bool {
+			if d.scheduler.reserve(organizationID, e) {
+				accepted = append(accepted, prefetched{organizationID, e})
+				return true
+			}
+			refused = append(refused, prefetched{organizationID, e})
+			return false
+		},
+	})
+	d.scheduler.unreserve(accepted)
+	if err != nil {
+		return err
+	}
+	d.scheduler.markBacklog(refused)
+	if late := d.scheduler.push(tasks); len(late) > 0 {
+		d.requeueAll(ctx, late)
+	}
+	return nil
+}
+
+// requeueAll returns deliveries to the store that were claimed while Run ended.
+// If that fails they wait for the end of their lease.
+func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	at := d.now()
+	settlements := make([]webhook.Settlement, len(tasks))
+	for i, t := range tasks {
+		settlements[i] = requeue(t).settlement
+	}
+	if _, err := d.store.Settle(ctx, at, settlements); err != nil {
+		d.cfg.Logger.WarnContext(ctx, "webhook: deliveries wait for their lease to end", "deliveries", len(tasks), "error", err)
+	}
+}
+
+// now is the current time as stores keep it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

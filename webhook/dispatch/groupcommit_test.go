@@ -1,0 +1,109 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// slowCommit records the batches and takes a second for each.
+type slowCommit struct {
+	mu      sync.Mutex
+	batches [][]int
+	err     error
+}
+
+func (s *slowCommit) group(maxWeight int) *groupCommit[int] {
+	return &groupCommit[int]{
+		commit: func(_ context.Context, items []int) error {
+			time.Sleep(time.Second)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.batches = append(s.batches, items)
+			return s.err
+		},
+		weight:    func(int) int { return 1 },
+		maxWeight: maxWeight,
+	}
+}
+
+func TestGroupCommitShares(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowCommit{}
+		g := s.group(100)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i := range 50 {
+			wg.Go(func() { assert.NoError(t, g.do(t.Context(), []int{i})) })
+			if i == 0 {
+				synctest.Wait() // the first is on its way, alone
+			}
+		}
+		wg.Wait()
+		assert.Equal(t, 2*time.Second, time.Since(start))
+		require.Len(t, s.batches, 2)
+		assert.Len(t, s.batches[0], 1)
+		assert.Len(t, s.batches[1], 49, "all that came during the first commit share the second")
+	})
+}
+
+func TestGroupCommitBoundsABatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowCommit{}
+		g := s.group(10)
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.NoError(t, g.do(t.Context(), make([]int, 25))) })
+		synctest.Wait()
+		for range 4 {
+			wg.Go(func() { assert.NoError(t, g.do(t.Context(), make([]int, 4))) })
+		}
+		wg.Wait()
+		var sizes []int
+		for _, b := range s.batches {
+			sizes = append(sizes, len(b))
+		}
+		assert.Equal(t, []int{25, 8, 8}, sizes, "one call is never split, several share up to the bound")
+	})
+}
+
+func TestGroupCommitTellsEveryCallerOfAFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		s := &slowCommit{err: broken}
+		g := s.group(100)
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() { assert.ErrorIs(t, g.do(t.Context(), []int{i}), broken) })
+		}
+		wg.Wait()
+		s.err = nil
+		assert.NoError(t, g.do(t.Context(), []int{1}), "the next commit stands on its own")
+	})
+}
+
+func TestGroupCommitLetsACallerLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowCommit{}
+		g := s.group(100)
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.NoError(t, g.do(t.Context(), []int{1})) })
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		assert.ErrorIs(t, g.do(ctx, []int{2}), context.DeadlineExceeded)
+		wg.Wait()
+		synctest.Wait()
+		assert.Equal(t, [][]int{{1}}, s.batches, "who left before its commit began is not committed")
+		assert.ErrorIs(t, g.do(ctx, []int{3}), context.DeadlineExceeded)
+	})
+}

@@ -1,0 +1,296 @@
+package dispatch_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// site is an endpoint that answers as its behaviour says. It is the config of the
+// channel, too.
+type site struct {
+	Kind     string `json:"kind"`
+	HostName string `json:"host"`
+	Timed    int    `json:"timeout"` // in seconds
+	calls    atomic.Int64
+	world    *world
+}
+
+func (s *site) Host() string           { return s.HostName }
+func (s *site) Timeout() time.Duration { return time.Duration(s.Timed) * time.Second }
+
+// Send answers. What a silent one does to a request is the timeout's matter.
+func (s *site) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout())
+	defer cancel()
+	s.world.hanging.Add(1)
+	defer s.world.hanging.Add(-1)
+	n := s.calls.Add(1)
+	switch {
+	case s.Kind == "victim":
+		time.Sleep(20 * time.Millisecond)
+		s.world.arrive(m.EventID)
+	case s.Kind == "under" || s.Kind == "turns" && !s.world.turned.Load():
+		time.Sleep(290 * time.Millisecond)
+	case s.Kind == "refuses":
+		return channel.Result{}, status(500)
+	case s.Kind == "alternates" && n%2 == 0:
+		time.Sleep(time.Millisecond)
+	default: // silent, dripping, alternating, turned
+		<-ctx.Done()
+		return channel.Result{}, channel.ContextError(ctx)
+	}
+	return channel.Result{StatusCode: 200}, nil
+}
+
+// world is a dispatcher with a victim whose events go to one endpoint.
+type world struct {
+	*dispatch.Dispatcher
+	hanging atomic.Int64
+	turned  atomic.Bool
+
+	mu      sync.Mutex
+	sent    map[string]time.Time
+	arrived map[string]time.Time
+}
+
+func newWorld(t *testing.T, cfg dispatch.Config) *world {
+	t.Helper()
+	w := &world{sent: make(map[string]time.Time), arrived: make(map[string]time.Time)}
+	cfg.Channels = channel.NewRegistry()
+	require.NoError(t, cfg.Channels.Register("webhook", channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+		s := &site{world: w}
+		return s, json.Unmarshal(config, s)
+	})))
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	var err error
+	w.Dispatcher, err = dispatch.New(memstore.New(), cfg)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		assert.NoError(t, <-ended)
+	})
+	return w
+}
+
+func (w *world) arrive(eventID string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arrived[eventID] = time.Now()
+}
+
+// subscribe makes a subscription of as many channels.
+func (w *world) subscribe(t *testing.T, organization string, channels int, s *site) {
+	t.Helper()
+	hook := &webhook.Subscription{Name: "w", OrganizationID: organization, EventTypes: []event.Pattern{event.Pattern(s.Kind + ".sent")}}
+	for range channels {
+		hook.Channels = append(hook.Channels, webhook.Via("webhook", s))
+	}
+	require.NoError(t, w.CreateSubscription(t.Context(), hook))
+}
+
+func (w *world) emit(t *testing.T, organization, kind string) *event.Event {
+	t.Helper()
+	e := newEvent(kind + ".sent")
+	e.OrganizationID = organization
+	require.NoError(t, w.Emit(t.Context(), e))
+	return e
+}
+
+// victim emits 100 events a second for as long, and returns how many of them
+// arrived within that, and the 99th percentile of how long those took.
+func (w *world) victim(t *testing.T, organization string, seconds int) (share float64, p99 time.Duration) {
+	t.Helper()
+	var ids []string
+	for range seconds * 100 {
+		e := w.emit(t, organization, "victim")
+		ids = append(ids, e.ID)
+		w.mu.Lock()
+		w.sent[e.ID] = time.Now()
+		w.mu.Unlock()
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var took []time.Duration
+	for _, id := range ids {
+		if at, ok := w.arrived[id]; ok {
+			took = append(took, at.Sub(w.sent[id]))
+		}
+	}
+	if len(took) == 0 {
+		return 0, 0
+	}
+	slices.Sort(took)
+	return float64(len(took)) / float64(len(ids)), took[len(took)*99/100]
+}
+
+// Whatever others do, a victim keeps 95% of its rate, and twice its p99 at most.
+func TestIsolation(t *testing.T) {
+	t.Parallel()
+	silent := func(host string, timeout int) *site { return &site{Kind: "silent", HostName: host, Timed: timeout} }
+	attacks := []struct {
+		name   string
+		victim string // its organization
+		begin  func(t *testing.T, w *world)
+		after  func(t *testing.T, w *world) // what goes on, once a second
+	}{
+		{"11 subscriptions of 50 channels hang for 5 minutes", "victim", func(t *testing.T, w *world) {
+			for range 11 {
+				w.subscribe(t, "attacker", 50, silent("a.example", 300))
+			}
+			for range 50 {
+				w.emit(t, "attacker", "silent")
+			}
+		}, nil},
+		{"2000 endpoints hang for 10 s, 50 events", "victim", func(t *testing.T, w *world) {
+			for i := range 2000 {
+				w.subscribe(t, "attacker", 1, silent(fmt.Sprint("a", i, ".example"), 10))
+			}
+			for range 50 {
+				w.emit(t, "attacker", "silent")
+			}
+		}, nil},
+		{"a host that 400 organizations use hangs", "victim", func(t *testing.T, w *world) {
+			for i := range 400 {
+				w.subscribe(t, fmt.Sprint("org", i), 2, &site{Kind: "turns", HostName: "hooks.example", Timed: 10})
+			}
+			for range 3 {
+				for i := range 400 {
+					w.emit(t, fmt.Sprint("org", i), "turns")
+				}
+				time.Sleep(time.Second)
+			}
+			w.turned.Store(true)
+		}, func(t *testing.T, w *world) {
+			for i := range 400 {
+				w.emit(t, fmt.Sprint("org", i), "turns")
+			}
+		}},
+		{"the hosts of 400 organizations hang", "victim", func(t *testing.T, w *world) {
+			for i := range 400 {
+				w.subscribe(t, fmt.Sprint("org", i), 1, &site{Kind: "turns", HostName: fmt.Sprint(i, ".example"), Timed: 30})
+			}
+			for range 3 {
+				for i := range 400 {
+					w.emit(t, fmt.Sprint("org", i), "turns")
+				}
+				time.Sleep(time.Second)
+			}
+			w.turned.Store(true)
+		}, func(t *testing.T, w *world) {
+			for i := range 400 {
+				w.emit(t, fmt.Sprint("org", i), "turns")
+			}
+		}},
+		{"550 silent endpoints in the victim's organization", "one", func(t *testing.T, w *world) {
+			for i := range 550 {
+				w.subscribe(t, "one", 1, silent(fmt.Sprint("a", i, ".example"), 30))
+			}
+			for range 20 {
+				w.emit(t, "one", "silent")
+			}
+		}, func(t *testing.T, w *world) { w.emit(t, "one", "silent") }},
+		{"550 endpoints of the victim's organization fall silent", "one", func(t *testing.T, w *world) {
+			for i := range 550 {
+				w.subscribe(t, "one", 1, &site{Kind: "turns", HostName: fmt.Sprint("a", i, ".example"), Timed: 30})
+			}
+			for range 3 {
+				w.emit(t, "one", "turns")
+				time.Sleep(time.Second)
+			}
+			w.turned.Store(true)
+		}, func(t *testing.T, w *world) { w.emit(t, "one", "turns") }},
+		{"2000 endpoints that answered fall silent", "victim", func(t *testing.T, w *world) {
+			for i := range 2000 {
+				w.subscribe(t, "attacker", 1, &site{Kind: "turns", HostName: fmt.Sprint("a", i, ".example"), Timed: 300})
+			}
+			for range 3 {
+				w.emit(t, "attacker", "turns")
+				time.Sleep(2 * time.Second)
+			}
+			w.turned.Store(true)
+		}, func(t *testing.T, w *world) { w.emit(t, "attacker", "turns") }},
+		{"all at once", "victim", func(t *testing.T, w *world) {
+			for _, kind := range []string{"silent", "under", "refuses", "alternates"} {
+				for i := range 6 {
+					w.subscribe(t, "attacker", 50, &site{Kind: kind, HostName: fmt.Sprint(kind, i, ".example"), Timed: 60})
+				}
+			}
+		}, func(t *testing.T, w *world) {
+			for _, kind := range []string{"silent", "under", "refuses", "alternates"} {
+				for range 5 {
+					w.emit(t, "attacker", kind)
+				}
+			}
+		}},
+	}
+	for _, a := range attacks {
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, dispatch.Config{})
+				w.subscribe(t, a.victim, 1, &site{Kind: "victim", HostName: "shop.example", Timed: 10})
+				alone, p99 := w.victim(t, a.victim, 2)
+				require.InDelta(t, 1, alone, 0, "alone, all that it emits arrives")
+				require.Equal(t, 20*time.Millisecond, p99)
+
+				a.begin(t, w)
+				worst, slowest := 1.0, time.Duration(0)
+				for range 40 {
+					if a.after != nil {
+						a.after(t, w)
+					}
+					share, took := w.victim(t, a.victim, 1)
+					worst, slowest = min(worst, share), max(slowest, took)
+				}
+				assert.GreaterOrEqual(t, worst, 0.95, "of the victim's rate, in every second")
+				assert.LessOrEqual(t, slowest, 2*p99)
+				assert.LessOrEqual(t, w.hanging.Load(), int64(2048), "as many as Config.MaxInFlight says")
+			})
+		})
+	}
+}
+
+// A hook that takes its time does not keep results from being stored.
+func TestASlowHook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		called := 0
+		w := newWorld(t, dispatch.Config{Hooks: dispatch.Hooks{Attempted: func(dispatch.Result) {
+			time.Sleep(10 * time.Second)
+			called++
+		}}, DrainTimeout: time.Hour})
+		w.subscribe(t, "victim", 1, &site{Kind: "victim", HostName: "shop.example", Timed: 10})
+		for range 100 {
+			w.emit(t, "victim", "victim")
+		}
+		elapse(2 * time.Second)
+		deliveries, err := w.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "victim", Status: webhook.StatusSucceeded})
+		require.NoError(t, err)
+		assert.Len(t, deliveries, 100, "stored, though the hook has not even heard of the second")
+		elapse(20 * time.Minute)
+		assert.Equal(t, 100, called, "each is told")
+	})
+}

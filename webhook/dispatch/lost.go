@@ -1,0 +1,124 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+
+	"github.com/mixpeek/webhooks-go/channel"
+)
+
+// ClassLost is the class of an attempt without a result: the process stopped, or
+// lost its lease to another, before it had one.
+const ClassLost channel.Class = "lost"
+
+var errLost = errors.New("the process stopped, or lost its lease, before there was a result")
+
+// suspects sees to it that a delivery which stops the process whenever it is
+// attempted dies in the end, and that those which were in memory beside it do
+// not. What lost a lease before is attempted only after the store has noted that
+// it begins. What then was lost with that note has no other such attempt beside
+// it, so that only the one which is to blame is lost again.
+type suspects struct {
+	starts groupCommit[webhook.Lease]
+	// alone has one place: that of the attempt of a delivery that was lost twice
+	// or more. waiting bounds the workers that wait for it.
+	alone, waiting chan struct{}
+}
+
+// suspectPause is how long a suspect waits in the store if too many wait here.
+const suspectPause = 5 * time.Second
+
+func newSuspects(d *Dispatcher) suspects {
+	return suspects{
+		starts: groupCommit[webhook.Lease]{
+			commit:    d.commitStarts,
+			weight:    func(webhook.Lease) int { return 1 },
+			maxWeight: maxSettle,
+		},
+		alone:   make(chan struct{}, 1),
+		waiting: make(chan struct{}, max(d.cfg.MaxInFlight/16, 1)),
+	}
+}
+
+func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) error {
+	lost, err := d.store.Start(ctx, d.now(), leases)
+	for _, l := range lost {
+		d.scheduler.lose(l.DeliveryID)
+	}
+	return err
+}
+
+// attemptSuspect is attempt for a delivery that has lost a lease.
+func (r *run) attemptSuspect(t *task) (result, bool) {
+	switch {
+	case !t.LostAt.IsZero():
+		return r.d.resultOfLost(t), true
+	case t.Lost > 1:
+		return r.attemptAlone(t)
+	}
+	return r.attemptNoted(t)
+}
+
+// attemptAlone makes an attempt when that of no other such delivery is under way,
+// and no result on one is still to be stored.
+func (r *run) attemptAlone(t *task) (result, bool) {
+	s := &r.d.suspects
+	select {
+	case s.waiting <- struct{}{}:
+		defer func() { <-s.waiting }()
+	default:
+		v := requeue(t)
+		v.settlement.DueAt = r.d.now().Add(suspectPause)
+		return v, true
+	}
+	select {
+	case s.alone <- struct{}{}:
+	case <-r.attempts.Done():
+		return requeue(t), true
+	}
+	v, ok := r.attemptNoted(t)
+	if ok {
+		v.over = func() { <-s.alone }
+	} else {
+		<-s.alone
+	}
+	return v, ok
+}
+
+// attemptNoted makes an attempt after the store has noted that it begins.
+func (r *run) attemptNoted(t *task) (result, bool) {
+	d := r.d
+	if !d.scheduler.owns(t, d.clock.latest()) {
+		return result{}, false
+	}
+	if err := d.suspects.starts.do(r.attempts, []webhook.Lease{t.Lease}); err != nil {
+		return requeue(t), true // the store fails, which others will say
+	}
+	v, ok := r.attempt(t)
+	if v.again {
+		// It waits here once more, for a place of its channel. If this cannot be
+		// noted, it may count as lost though it was not attempted.
+		ctx, cancel := context.WithTimeout(r.attempts, storeTimeout)
+		defer cancel()
+		_, _ = d.store.Start(ctx, time.Time{}, []webhook.Lease{t.Lease})
+	}
+	return v, ok
+}
+
+// resultOfLost decides what follows from an attempt without a result.
+func (d *Dispatcher) resultOfLost(t *task) result {
+	d.cfg.Logger.Warn("webhook: an attempt had no result, the process stopped or lost its lease", "delivery_id", t.DeliveryID,
+		"event_id", t.EventID, "webhook_id", t.Endpoint.SubscriptionID, "lost", t.Lost)
+	s := webhook.Settlement{Lease: t.Lease, Lost: true, Status: webhook.StatusPending, Attempt: &webhook.Attempt{
+		Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
+	}}
+	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.AttemptsSinceQueued+1, 0)
+	// The first lease that was lost may have been that of a bystander.
+	if s.DueAt = due; !again || t.Lost > d.cfg.MaxLostAttempts {
+		s.Status, s.DueAt = webhook.StatusDead, time.Time{}
+	}
+	return result{task: t, settlement: s, health: health{result: unknownHealth}}
+}

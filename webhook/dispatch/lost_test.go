@@ -1,0 +1,284 @@
+package dispatch_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// mortalStore is a store as one process has it: once that is dead, nothing that
+// it does arrives any more.
+type mortalStore struct {
+	webhook.Store
+	dead atomic.Bool
+}
+
+var errDead = errors.New("the process is dead")
+
+func (s *mortalStore) alive() error {
+	if s.dead.Load() {
+		return errDead
+	}
+	return nil
+}
+
+func (s *mortalStore) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
+	return s.Store.Claim(ctx, now, r)
+}
+
+func (s *mortalStore) Start(ctx context.Context, now time.Time, leases []webhook.Lease) ([]webhook.Lease, error) {
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
+	return s.Store.Start(ctx, now, leases)
+}
+
+func (s *mortalStore) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) ([]webhook.Lease, error) {
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
+	return s.Store.Extend(ctx, until, leases)
+}
+
+func (s *mortalStore) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+	if err := s.alive(); err != nil {
+		return nil, err
+	}
+	return s.Store.Settle(ctx, now, settlements)
+}
+
+// mortals are processes on one store. When an attempt is made of an event of a
+// fatal type, its process dies, and what it was doing comes to nothing.
+type mortals struct {
+	store  webhook.Store
+	cfg    dispatch.Config
+	fatal  string
+	took   time.Duration // by any other attempt
+	mu     sync.Mutex
+	deaths int
+	begun  map[string]int // attempts, by event
+}
+
+// assertEnds waits for a process that could not store its last results, or had none.
+func assertEnds(t *testing.T, ended <-chan error) {
+	t.Helper()
+	if err := <-ended; err != nil {
+		assert.ErrorIs(t, err, errDead)
+	}
+}
+
+// run lets one process after the other live, until one of them does not die
+// within the time.
+func (m *mortals) run(t *testing.T, within time.Duration) {
+	t.Helper()
+	for {
+		died := make(chan struct{})
+		process := &mortalStore{Store: m.store}
+		send := func(ctx context.Context, msg *channel.Message) (channel.Result, error) {
+			m.mu.Lock()
+			m.begun[msg.EventID]++
+			m.mu.Unlock()
+			if strings.HasPrefix(msg.EventType, m.fatal) {
+				if !process.dead.Swap(true) {
+					close(died)
+				}
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(m.took):
+			}
+			return channel.Result{StatusCode: 200}, ctx.Err()
+		}
+		b := benchOn(t, process, m.cfg, send)
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		select {
+		case <-died:
+			m.deaths++
+			cancel()
+			assertEnds(t, ended)
+		case <-time.After(within):
+			cancel()
+			require.NoError(t, <-ended)
+			return
+		}
+	}
+}
+
+func TestAnEventThatStopsEveryProcessDies(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &mortals{store: memstore.New(), fatal: "poison.", took: 200 * time.Millisecond, begun: make(map[string]int)}
+		b := benchOn(t, m.store, m.cfg, accept)
+		for range 4 {
+			b.subscribe(t, "*")
+		}
+		const innocents = 300
+		for i := range innocents {
+			if i == innocents/2 {
+				b.emit(t, "poison.made")
+			}
+			b.emit(t, event.ObjectCreated)
+		}
+		m.run(t, 20*time.Minute)
+
+		dead := b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusDead})
+		require.Len(t, dead, 4, "the event dies for each of its endpoints")
+		for _, d := range dead {
+			assert.Equal(t, "poison.made", d.EventType)
+			lost := 0
+			for _, a := range d.Attempts {
+				require.Equal(t, string(dispatch.ClassLost), a.Class)
+				require.Contains(t, a.Error, "the process stopped")
+				require.False(t, a.StartedAt.Before(d.CreatedAt))
+				require.False(t, a.Succeeded())
+				lost++
+			}
+			assert.GreaterOrEqual(t, lost, 4)
+			assert.LessOrEqual(t, lost, 5)
+		}
+		for _, d := range b.deliveries(t, webhook.DeliveryQuery{EventType: event.ObjectCreated, Limit: 4 * innocents}) {
+			require.Equal(t, webhook.StatusSucceeded, d.Status, "what was in memory beside it does not die: %d", d.ID)
+			require.LessOrEqual(t, len(d.Attempts), 3, "and is hardly held back: it is attempted alone after it was lost twice")
+		}
+		assert.LessOrEqual(t, m.deaths, 4*6)
+	})
+}
+
+func TestAKilledProcessCostsNoAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		b := benchOn(t, store, dispatch.Config{}, accept)
+		b.subscribe(t, "*")
+		const events = 400
+		for range events {
+			b.emit(t, event.ObjectCreated)
+		}
+		hang := func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
+			<-ctx.Done()
+			return channel.Result{}, ctx.Err()
+		}
+		for range 10 { // killed again and again before anything is done
+			process := &mortalStore{Store: store}
+			ctx, cancel := context.WithCancel(context.Background())
+			killed := benchOn(t, process, dispatch.Config{MaxLostAttempts: 100}, hang)
+			ended := make(chan error, 1)
+			go func() { ended <- killed.Run(ctx) }()
+			time.Sleep(2 * time.Second)
+			process.dead.Store(true)
+			cancel()
+			assertEnds(t, ended)
+			time.Sleep(time.Minute)
+		}
+		waiting := 0
+		for _, d := range b.deliveries(t, webhook.DeliveryQuery{Limit: events}) {
+			require.NotEqual(t, webhook.StatusDead, d.Status)
+			if len(d.Attempts) == 0 {
+				waiting++
+			}
+		}
+		assert.Greater(t, waiting, events/2, "what was only in memory lost no attempt")
+		b.run(t)
+		time.Sleep(3 * time.Hour)
+		for _, d := range b.deliveries(t, webhook.DeliveryQuery{Limit: events}) {
+			require.Equal(t, webhook.StatusSucceeded, d.Status)
+		}
+	})
+}
+
+func TestMaxLostAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &mortals{
+			store: memstore.New(), fatal: "object.", begun: make(map[string]int),
+			cfg: dispatch.Config{MaxLostAttempts: 2, Logger: slog.New(slog.DiscardHandler)},
+		}
+		b := benchOn(t, m.store, m.cfg, accept)
+		b.subscribe(t, "*")
+		e := b.emit(t, event.ObjectCreated)
+		m.run(t, time.Hour)
+		assert.Equal(t, webhook.StatusDead, b.only(t).Status)
+		assert.Len(t, b.only(t).Attempts, 2)
+		assert.Equal(t, 3, m.begun[e.ID], "the first of them is not known to have begun")
+
+		_, err := dispatch.New(m.store, dispatch.Config{MaxLostAttempts: -1})
+		require.ErrorContains(t, err, "MaxLostAttempts")
+	})
+}
+
+// oneAtATime is a channel that can make one attempt at a time.
+type oneAtATime struct{ channel.Func }
+
+func (oneAtATime) Host() string     { return "mail.example.com" }
+func (oneAtATime) MaxInFlight() int { return 1 }
+
+// What waits for a place of its channel is not lost with the attempt that has it.
+func TestWaitingForAPlaceIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		process := func(s webhook.Store) *dispatch.Dispatcher {
+			registry := channel.NewRegistry()
+			require.NoError(t, registry.Register("webhook", channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+				return oneAtATime{func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
+					<-ctx.Done()
+					return channel.Result{}, ctx.Err()
+				}}, nil
+			})))
+			d, err := dispatch.New(s, dispatch.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler)})
+			require.NoError(t, err)
+			return d
+		}
+		b := &testBench{Dispatcher: process(store)}
+		b.subscribe(t, "*")
+		for range 20 {
+			b.emit(t, event.ObjectCreated)
+		}
+		const kills = 3
+		for range kills {
+			mortal := &mortalStore{Store: store}
+			ctx, cancel := context.WithCancel(context.Background())
+			d, ended := process(mortal), make(chan error, 1)
+			go func() { ended <- d.Run(ctx) }()
+			time.Sleep(3 * time.Second)
+			mortal.dead.Store(true)
+			cancel()
+			assertEnds(t, ended)
+			time.Sleep(time.Minute)
+		}
+		// The last process only reads what was lost.
+		tasks, err := store.Claim(t.Context(), time.Now(), webhook.ClaimRequest{Until: time.Now().Add(time.Minute), Limit: 100, PerEndpoint: 100})
+		require.NoError(t, err)
+		require.Len(t, tasks, 20)
+		lost := 0
+		for _, task := range tasks {
+			if task.Lost > 1 {
+				lost++
+			}
+		}
+		assert.LessOrEqual(t, lost, kills-1, "one attempt was under way at each kill but the first, which nothing is known of")
+		assert.Positive(t, lost)
+	})
+}

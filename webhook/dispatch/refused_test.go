@@ -1,0 +1,126 @@
+package dispatch_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// An endpoint cannot take events of one type, and takes all others. One of the
+// others must not wait for those to be given up, however many they are.
+func TestRefusedEventsDoNotHoldUpOthers(t *testing.T) {
+	t.Parallel()
+	timeout := func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		<-ctx.Done()
+		return channel.ContextError(ctx)
+	}
+	answers := func(code int) func(context.Context) error {
+		return func(context.Context) error { return status(code) }
+	}
+	type poison struct {
+		name   string
+		events int
+		answer func(context.Context) error
+	}
+	var cases []poison
+	for _, events := range []int{5, 20, 60} {
+		for _, code := range []int{400, 401, 404, 405, 413, 415, 422} {
+			cases = append(cases, poison{fmt.Sprintf("%d answered %d", events, code), events, answers(code)})
+		}
+		cases = append(cases, poison{fmt.Sprintf("%d rejected", events), events, func(context.Context) error {
+			return &channel.Error{Class: channel.ClassRejected, StatusCode: 200}
+		}})
+	}
+	cases = append(cases, poison{"5 answered 500", 5, answers(500)}, poison{"5 time out", 5, timeout})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				arrived := make(map[string]time.Time)
+				b := newBench(t, dispatch.Config{}, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+					if m.EventType == "report.created" {
+						return channel.Result{}, c.answer(ctx)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					arrived[m.EventID] = time.Now()
+					return channel.Result{StatusCode: 200}, nil
+				})
+				b.subscribe(t, "*")
+				b.run(t)
+				for range c.events {
+					b.emit(t, "report.created")
+				}
+				var worst time.Duration
+				for range 60 {
+					elapse(time.Minute)
+					sent := time.Now()
+					e := b.emit(t, event.ObjectCreated)
+					elapse(20 * time.Second)
+					at, ok := arrived[e.ID]
+					assert.True(t, ok, "an event that the endpoint takes is held up by those that it does not")
+					worst = max(worst, at.Sub(sent))
+				}
+				assert.Zero(t, worst, "in virtual time it goes out at once")
+			})
+		})
+	}
+}
+
+// An endpoint has failed for so many deliveries that it is only probed now. Those
+// fail again and again; what was never attempted goes before them, with a pause
+// of its own.
+func TestAProbeTakesWhatWasNeverAttempted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var arrived []string
+		attempts := 0
+		b := newBench(t, dispatch.Config{}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if m.EventType == "report.created" {
+				attempts++
+				return channel.Result{}, status(500)
+			}
+			arrived = append(arrived, m.EventID)
+			return channel.Result{}, nil
+		})
+		b.subscribe(t, "*")
+		b.run(t)
+		for range 30 {
+			b.emit(t, "report.created")
+		}
+		elapse(30 * time.Minute)
+		assert.Less(t, attempts, 90, "it is probed once a minute in the end")
+		for range 3 {
+			var sent []string
+			mu.Lock()
+			arrived = nil
+			mu.Unlock()
+			for range 5 {
+				sent = append(sent, b.emit(t, event.ObjectCreated).ID)
+			}
+			elapse(time.Second)
+			mu.Lock()
+			// Once the probe has been answered, several attempts are under way at once.
+			assert.ElementsMatch(t, sent, arrived, "all of them, with the next poll at the latest")
+			assert.Equal(t, sent[:1], arrived[:min(1, len(arrived))], "the probe is the oldest")
+			mu.Unlock()
+			elapse(time.Hour)
+		}
+	})
+}

@@ -1,0 +1,44 @@
+package dispatch_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// The history of a delivery does not grow without end, because each attempt, and
+// each list, pays for the whole of it.
+func TestReplaysAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{}, accept)
+		b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		synctest.Wait()
+		id := b.only(t).ID
+		for range dispatch.MaxReplayed - 1 {
+			require.NoError(t, b.Replay(t.Context(), "", id))
+			time.Sleep(time.Second)
+		}
+		require.ErrorIs(t, b.Replay(t.Context(), "", id), webhook.ErrWrongStatus)
+		b.emit(t, event.ObjectCreated)
+		synctest.Wait()
+		progress, err := b.ReplayAll(t.Context(), webhook.DeliveryQuery{Status: webhook.StatusSucceeded}, dispatch.ReplayOptions{PerSecond: 1})
+		require.NoError(t, err)
+		assert.Equal(t, 1, progress.Replayed, "the other one")
+		time.Sleep(time.Second)
+		d, err := b.Delivery(t.Context(), "", id)
+		require.NoError(t, err)
+		assert.Len(t, d.Attempts, dispatch.MaxReplayed)
+		assert.Equal(t, webhook.StatusSucceeded, d.Status)
+	})
+}

@@ -1,0 +1,387 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// run is one call of Run.
+type run struct {
+	d *Dispatcher
+	// attempts is the context of attempts: it ends Config.DrainTimeout after
+	// that of Run. storing is that of results, and ends settleTime later.
+	attempts, storing context.Context
+	results           chan result
+	// outcomes are what the hooks are told: by a goroutine of their own, so that
+	// one that takes its time does not keep results from being stored.
+	hookResults chan Result
+	// changes are what follows from subscriptions that results paused.
+	changes sync.WaitGroup
+}
+
+// maxHookResults is how many calls of a hook may wait before results do.
+const maxHookResults = 4096
+
+// settleTime is how long the results of cancelled attempts may take to store.
+const settleTime = 5 * time.Second
+
+// Run delivers until ctx is cancelled. Then it takes on nothing more, lets the
+// attempts under way end, for Config.DrainTimeout at most, gives back what it
+// did not finish, and returns nil. A channel that does not end when its context
+// does keeps Run waiting. A store that fails does not end Run: it is tried
+// again, with backoff.
+//
+// If the last results could not be stored within a few seconds of the drain,
+// Run returns why; those deliveries are made again after their leases end. A
+// second Run at the same time returns ErrRunning. After Run has returned it can
+// be called again.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	if !d.running.CompareAndSwap(false, true) {
+		return ErrRunning
+	}
+	defer d.running.Store(false)
+
+	attempts, cancelAttempts := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelAttempts()
+	storing, cancelStoring := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelStoring()
+	r := &run{d: d, attempts: attempts, storing: storing, results: make(chan result, maxSettle), hookResults: make(chan Result, maxHookResults)}
+
+	d.scheduler.start(func() { go r.work() })
+	settled := make(chan error, 1)
+	go func() { settled <- r.settleLoop() }()
+	told := make(chan struct{})
+	go func() { r.tellLoop(); close(told) }()
+	var loops sync.WaitGroup
+	loops.Go(func() { r.claimLoop(ctx) })
+	loops.Go(func() { r.pruneLoop(ctx) })
+	if store, ok := d.store.(webhook.Listener); ok {
+		loops.Go(func() { r.listenLoop(ctx, store) })
+	}
+	stopRenewing := make(chan struct{})
+	renewed := make(chan struct{})
+	go func() { r.renewLoop(stopRenewing); close(renewed) }()
+
+	<-ctx.Done()
+	giveUp := time.AfterFunc(d.cfg.DrainTimeout, cancelAttempts)
+	defer giveUp.Stop()
+	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+settleTime, cancelStoring)
+	defer giveUpStoring.Stop()
+	unstarted := d.scheduler.stop()
+	for _, t := range unstarted {
+		r.results <- requeue(t)
+	}
+	loops.Wait()
+	d.scheduler.waitIdle()
+	close(r.results)
+	err := <-settled
+	close(r.hookResults)
+	<-told
+	r.changes.Wait()
+	close(stopRenewing)
+	<-renewed
+	return err
+}
+
+// claimLoop asks the store for due deliveries whenever there is room and reason.
+func (r *run) claimLoop(ctx context.Context) {
+	d := r.d
+	outage := newOutage(d.cfg.Logger, "claim deliveries")
+	for {
+		d.clock.ask(r.attempts)
+		d.scheduler.revive()
+		pause := d.cfg.PollInterval
+		// After an outage longer than a lease, what this process still holds
+		// must not be claimed by itself.
+		if err := r.extend(ctx, d.scheduler.expiring(d.now())); err != nil {
+			if ctx.Err() != nil || !r.pause(ctx, outage.failed(ctx, err), true) {
+				return
+			}
+			continue
+		}
+		if b := d.scheduler.claimBudget(); b.limit > 0 {
+			at := d.now()
+			// Not with ctx: a claim that is cut off may have been made all the
+			// same, and nobody would give back what it took.
+			tasks, err := r.claim(r.attempts, at, webhook.ClaimRequest{
+				Until: at.Add(d.cfg.Lease), Limit: b.limit, PerOrganization: b.perOrganization, PerEndpoint: b.perEndpoint,
+				SkipOrganizations: b.skipOrganizations, Skip: b.skip,
+			})
+			if ctx.Err() != nil {
+				if late := d.scheduler.push(tasks); len(late) > 0 {
+					d.requeueAll(context.WithoutCancel(ctx), late)
+				}
+				return
+			}
+			if err != nil {
+				pause = outage.failed(ctx, err)
+			} else {
+				outage.over(ctx)
+				d.scheduler.claimed(tasks, b)
+				d.scheduler.push(tasks)
+				if len(tasks) == b.limit {
+					pause = 0
+				}
+			}
+		}
+		if !r.pause(ctx, pause, outage.ongoing()) {
+			return
+		}
+	}
+}
+
+// listenLoop claims when the store hears of deliveries that others enqueued.
+func (r *run) listenLoop(ctx context.Context, store webhook.Listener) {
+	outage := newOutage(r.d.cfg.Logger, "listen for deliveries")
+	for {
+		err := store.Listen(ctx, func() {
+			outage.over(ctx)
+			r.d.scheduler.signal()
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		// Polling goes on meanwhile.
+		if errors.Is(err, errors.ErrUnsupported) {
+			r.d.cfg.Logger.WarnContext(ctx, "webhook: the store cannot listen, polling only",
+				"poll_interval", r.d.cfg.PollInterval, "error", err)
+			return
+		}
+		if !sleep(ctx, outage.failed(ctx, err)) {
+			return
+		}
+	}
+}
+
+// maxClaim bounds one claim, and maxSettle one settlement of many results.
+const (
+	maxClaim  = 512
+	maxSettle = 512
+)
+
+func (r *run) claim(ctx context.Context, at time.Time, req webhook.ClaimRequest) ([]webhook.Task, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return r.d.store.Claim(ctx, at, req)
+}
+
+// pause waits for the time to pass or, unless the store is in trouble, for a
+// reason to claim earlier. It returns false when ctx ended.
+func (r *run) pause(ctx context.Context, wait time.Duration, outage bool) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	wake := r.d.scheduler.wake
+	if outage {
+		wake = nil
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-wake:
+	}
+	return true
+}
+
+// settleLoop stores results, as many as there are at a time, until the channel
+// is closed. It tries again when the store fails, until r.storing ends, and
+// returns the last error.
+func (r *run) settleLoop() error {
+	var lastErr error
+	outage := newOutage(r.d.cfg.Logger, "store results")
+	batch := make([]result, 0, maxSettle)
+	for v := range r.results {
+		batch = append(batch[:0], v)
+		runtime.Gosched() // results that are about to come join this batch
+		for len(batch) < maxSettle {
+			more := false
+			select {
+			case v, more = <-r.results:
+			default:
+			}
+			if !more {
+				break
+			}
+			batch = append(batch, v)
+		}
+		if err := r.settle(batch, outage); err != nil {
+			lastErr = fmt.Errorf("webhook: results were not stored, their deliveries will be made again: %w", err)
+		}
+		clear(batch)
+	}
+	return lastErr
+}
+
+func (r *run) settle(batch []result, outage *outage) error {
+	d := r.d
+	settlements := make([]webhook.Settlement, len(batch))
+	held := make([]webhook.Lease, len(batch))
+	for i := range batch {
+		settlements[i] = batch[i].settlement
+		held[i] = batch[i].settlement.Lease
+	}
+	defer func() {
+		d.scheduler.release(held)
+		for i := range batch {
+			if over := batch[i].over; over != nil {
+				over()
+			}
+		}
+	}()
+	for {
+		ctx, cancel := context.WithTimeout(r.storing, storeTimeout)
+		refused, err := d.store.Settle(ctx, d.now(), settlements)
+		cancel()
+		if err == nil {
+			outage.over(r.storing)
+			r.settled(r.storing, batch, refused)
+			return nil
+		}
+		if !sleep(r.storing, outage.failed(r.storing, err)) {
+			return err
+		}
+	}
+}
+
+// settled does what follows from results that are stored.
+func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lease) {
+	d := r.d
+	if len(refused) > 0 {
+		d.cfg.Logger.WarnContext(ctx, "webhook: results came too late, others had taken over", "deliveries", len(refused))
+	}
+	at := d.now()
+	var paused []*task
+	for i := range batch {
+		s := &batch[i].settlement
+		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
+			continue
+		}
+		// What is due before the next poll is claimed when it is due.
+		if wait := s.DueAt.Sub(at); s.Status == webhook.StatusPending && wait > 0 && wait < d.cfg.PollInterval {
+			time.AfterFunc(wait, d.scheduler.signal)
+		}
+		if s.PauseSubscription {
+			d.cfg.Logger.WarnContext(ctx, "webhook: deactivated, its endpoint says that it is gone",
+				"webhook_id", batch[i].task.Endpoint.SubscriptionID, "channel", batch[i].task.Endpoint.Channel)
+			paused = append(paused, batch[i].task)
+		}
+		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
+			r.hookResults <- hookResult(batch[i].task, s)
+		}
+	}
+	if len(paused) > 0 {
+		r.changes.Go(func() {
+			for _, t := range paused {
+				d.subscriptionChanged(ctx, t.OrganizationID, t.Endpoint.SubscriptionID)
+			}
+		})
+	}
+}
+
+// tellLoop calls the hooks.
+func (r *run) tellLoop() {
+	for o := range r.hookResults {
+		r.d.cfg.Hooks.Attempted(o)
+	}
+}
+
+// renewLoop extends the leases of what this process holds.
+func (r *run) renewLoop(stop <-chan struct{}) {
+	d := r.d
+	outage := newOutage(d.cfg.Logger, "extend leases")
+	ticker := time.NewTicker(d.cfg.Lease / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ticker.C:
+		}
+		d.scheduler.boundLeases(d.now().Add(d.cfg.Lease))
+		err := r.extend(r.storing, d.scheduler.expiring(d.now().Add(d.cfg.Lease*2/3)))
+		if err != nil {
+			outage.failed(r.storing, err)
+			continue
+		}
+		outage.over(r.storing)
+	}
+}
+
+// extend moves the end of the leases a whole Config.Lease away.
+func (r *run) extend(ctx context.Context, leases []webhook.Lease) error {
+	if len(leases) == 0 {
+		return nil
+	}
+	until := r.d.now().Add(r.d.cfg.Lease)
+	ctx, cancel := context.WithTimeout(ctx, r.d.cfg.Lease/4)
+	defer cancel()
+	lost, err := r.d.store.Extend(ctx, until, leases)
+	if err != nil {
+		return err
+	}
+	r.d.scheduler.extended(leases, lost, until)
+	return nil
+}
+
+// pruneInterval is how often old deliveries are looked for, the first time after
+// firstPrune, and pruneBatch how many go in one call of the store.
+const (
+	firstPrune    = 5 * time.Second
+	pruneInterval = time.Minute
+	pruneBatch    = 1000
+)
+
+// pruneLoop removes what is older than the retention says.
+func (r *run) pruneLoop(ctx context.Context) {
+	d := r.d
+	outage := newOutage(d.cfg.Logger, "prune deliveries")
+	wait := firstPrune
+	for sleep(ctx, wait) {
+		if err := r.repair(ctx); err != nil && ctx.Err() == nil {
+			wait = max(outage.failed(ctx, err), pruneInterval)
+			continue
+		}
+		at := d.now()
+		req := webhook.PruneRequest{Limit: pruneBatch}
+		if keep := d.cfg.Retention.Succeeded; keep > 0 {
+			req.SucceededBefore = at.Add(-keep)
+		}
+		if keep := d.cfg.Retention.Dead; keep > 0 {
+			req.DeadBefore = at.Add(-keep)
+		}
+		pruneCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+		n, err := d.store.Prune(pruneCtx, at, req)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			wait = max(outage.failed(ctx, err), pruneInterval)
+		case n >= pruneBatch:
+			outage.over(ctx)
+			wait = 100 * time.Millisecond // let others have the store in between
+		default:
+			outage.over(ctx)
+			wait = pruneInterval
+		}
+	}
+}
+
+// sleep returns false if ctx ended before the time was over.
+func sleep(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

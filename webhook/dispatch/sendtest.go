@@ -1,0 +1,80 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// TestResult is what came of a test at one channel.
+type TestResult struct {
+	// Channel is one of [webhook.Subscription.ChannelKeys].
+	Channel   string          `json:"channel"`
+	Succeeded bool            `json:"succeeded"`
+	Attempt   webhook.Attempt `json:"attempt"`
+}
+
+// SendTest sends an event to channels of a subscription, those of the given keys
+// (see [webhook.Subscription.ChannelKeys]) or all, one attempt each at the same time, and
+// returns what came of it in their order. The subscription may be paused or not yet
+// stored, and need not subscribe to the event. Nothing is stored or retried,
+// and nothing follows for the endpoint.
+//
+// What an organization may have tested is bounded by [Config.Tests]: beyond, the
+// error is a [*webhook.LimitError], and nothing has been sent. The bound is that of this
+// process; attempts of tests count in no other.
+//
+// The event is completed and checked as [Dispatcher.Emit] does. It and unknown
+// keys are refused with an [event.ValidationError]; a channel that cannot be
+// opened or fails is a result. When ctx is cancelled, its error is returned; an
+// attempt that its deadline ends has failed like any other.
+func (d *Dispatcher) SendTest(ctx context.Context, sub *webhook.Subscription, e *event.Event, keys ...string) ([]TestResult, error) {
+	if sub == nil {
+		return nil, (*webhook.Subscription)(nil).Validate()
+	}
+	records, err := newEvents([]*event.Event{e})
+	var p event.Problems
+	p.AddError("", err)
+	all := sub.ChannelKeys()
+	if len(keys) == 0 {
+		keys = all
+	}
+	for _, key := range keys {
+		if !slices.Contains(all, key) {
+			p.Add("channel", "must be one of %s", strings.Join(all, ", "))
+			break
+		}
+	}
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	m := &channel.Message{
+		EventID: records[0].ID, EventType: records[0].Type, SubscriptionID: sub.ID, Attempt: 1, Payload: records[0].Payload,
+	}
+	if err := d.tests.enter(sub.OrganizationID, len(keys), time.Now()); err != nil {
+		return nil, err
+	}
+	defer d.tests.leave(sub.OrganizationID, len(keys))
+	opened, _ := d.channels.open(sub) // each channel has its own error
+	results := make([]TestResult, len(keys))
+	var attempts sync.WaitGroup
+	for i, key := range keys {
+		attempts.Go(func() {
+			attempt, _, err := d.try(ctx, key, opened[key], m)
+			results[i] = TestResult{Channel: key, Succeeded: err == nil, Attempt: *attempt}
+		})
+	}
+	attempts.Wait()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, ctx.Err()
+	}
+	return results, nil
+}

@@ -1,0 +1,126 @@
+package dispatch
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+
+	"github.com/mixpeek/webhooks-go/event"
+)
+
+// NoLimit is the value of a limit that does not limit.
+const NoLimit = math.MaxInt
+
+// TestLimits bounds what [Dispatcher.SendTest] may do for one organization, in
+// this process: a test makes a request for each channel, and customers may ask
+// for tests as often as they like. The zero value has the defaults, and
+// [NoLimit] is none.
+type TestLimits struct {
+	// PerMinute is how many attempts a minute may have. As many can be made at
+	// once after a minute without; from then on, one each time that its part of
+	// a minute has passed. Defaults to 60.
+	PerMinute int
+	// InFlight is how many attempts may be under way at once. Defaults to
+	// [webhook.MaxChannels], so that any subscription can be tested as a whole.
+	InFlight int
+	// InFlightOfAll is how many attempts may be under way at once for all
+	// organizations together. Defaults to 200, or InFlight if that is more.
+	InFlightOfAll int
+}
+
+func (l TestLimits) withDefaults() TestLimits {
+	setDefault(&l.PerMinute, 60)
+	setDefault(&l.InFlight, webhook.MaxChannels)
+	setDefault(&l.InFlightOfAll, max(4*webhook.MaxChannels, l.InFlight))
+	return l
+}
+
+func (l TestLimits) validate(p *event.Problems) {
+	atLeast(p, "Tests.PerMinute", l.PerMinute, 1)
+	atLeast(p, "Tests.InFlight", l.InFlight, 1)
+	atLeast(p, "Tests.InFlightOfAll", l.InFlightOfAll, 1)
+}
+
+// testGate holds tests against their limits.
+type testGate struct {
+	limits TestLimits
+
+	mu       sync.Mutex
+	inFlight int
+	// tests are those organizations whose allowance is not whole, or that have
+	// attempts under way.
+	tests map[string]*organizationTests
+}
+
+type organizationTests struct {
+	inFlight int
+	spent    float64 // of the minute's allowance
+	at       time.Time
+}
+
+func newTestGate(limits TestLimits) *testGate {
+	return &testGate{limits: limits, tests: make(map[string]*organizationTests)}
+}
+
+// limitTests is LimitError.Limit of tests.
+const limitTests = "tests"
+
+// enter lets n attempts of the organization begin, or returns a [*webhook.LimitError].
+// leave is called with the same n once they have ended.
+func (g *testGate) enter(organizationID string, n int, now time.Time) error {
+	if most := min(g.limits.PerMinute, g.limits.InFlight, g.limits.InFlightOfAll); n > most {
+		return &webhook.LimitError{Limit: limitTests, Max: most}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t := g.tests[organizationID]
+	if t == nil {
+		g.forget(now)
+		t = &organizationTests{at: now}
+		g.tests[organizationID] = t
+	}
+	t.refill(now, g.limits.PerMinute)
+	if over := t.spent + float64(n) - float64(g.limits.PerMinute); over > 0 {
+		wait := time.Duration(over / float64(g.limits.PerMinute) * float64(time.Minute))
+		return &webhook.LimitError{Limit: limitTests, Max: g.limits.PerMinute, RetryAfter: max(wait, time.Millisecond)}
+	}
+	if t.inFlight+n > g.limits.InFlight {
+		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlight, RetryAfter: time.Second}
+	}
+	if g.inFlight+n > g.limits.InFlightOfAll {
+		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlightOfAll, RetryAfter: time.Second}
+	}
+	t.spent += float64(n)
+	t.inFlight += n
+	g.inFlight += n
+	return nil
+}
+
+func (g *testGate) leave(organizationID string, n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inFlight -= n
+	g.tests[organizationID].inFlight -= n
+}
+
+// refill gives back what the time since the last call has earned.
+func (t *organizationTests) refill(now time.Time, perMinute int) {
+	earned := now.Sub(t.at).Minutes() * float64(perMinute)
+	t.spent, t.at = max(0, t.spent-max(0, earned)), now
+}
+
+// forget drops organizations of which there is nothing to remember, once in a
+// while.
+func (g *testGate) forget(now time.Time) {
+	const few = 1000
+	if len(g.tests) < few {
+		return
+	}
+	for id, t := range g.tests {
+		if t.refill(now, g.limits.PerMinute); t.spent == 0 && t.inFlight == 0 {
+			delete(g.tests, id)
+		}
+	}
+}
