@@ -74,7 +74,7 @@ func testRefusals(t *testing.T, programs programs) {
 		status int
 		fields []any
 	}{
-		"no JSON":        {`event_type=object.created`, http.StatusUnprocessableEntity, []any{""}},
+		"no JSON":        {`event_type=object.created`, http.StatusUnprocessableEntity, []any{"body"}},
 		"wrong type":     {`{"event_type":7}`, http.StatusUnprocessableEntity, []any{"event_type"}},
 		"several faults": {`{"event_type":"Object Created","subject":{"id":"obj_1"}}`, http.StatusUnprocessableEntity, []any{"event_type", "namespace", "subject.type"}},
 		"too large":      {`{"event_type":"` + string(bytes.Repeat([]byte("x"), 1<<20)) + `"}`, http.StatusRequestEntityTooLarge, nil},

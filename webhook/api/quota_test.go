@@ -41,6 +41,6 @@ func TestQuota(t *testing.T) {
 	assert.Equal(t, webhook.LimitError{Limit: "channels", Max: 3}, *limit)
 
 	_, err = dispatch.New(f.store, dispatch.Config{Quota: webhook.Quota{Subscriptions: -1, Channels: -1}})
-	require.ErrorContains(t, err, "Quota.Webhooks")
+	require.ErrorContains(t, err, "Quota.Subscriptions")
 	require.ErrorContains(t, err, "Quota.Channels")
 }

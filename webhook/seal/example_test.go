@@ -41,6 +41,6 @@ func ExampleNew() {
 	fmt.Println("printed:", after)
 	// Output:
 	// a token, <nil>; sealed from now on with 2026-11
-	// for another webhook: true
+	// for another subscription: true
 	// printed: 2026-11:[redacted]
 }

@@ -1,0 +1,84 @@
+// Package dispatch publishes events to subscribers and never loses one.
+//
+// A [Dispatcher] lives in your process, and its state in your database, behind
+// a [webhook.Store]: there is no server to run beside your own. [Dispatcher.Emit]
+// returns once the event and its deliveries are durable. [Dispatcher.Run]
+// delivers them, each to one channel of one subscription, and retries until the
+// endpoint accepts or the [RetryPolicy] gives up:
+//
+//	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
+//	d, err := dispatch.New(store, dispatch.Config{})
+//	go d.Run(ctx)
+//
+//	err = d.CreateSubscription(ctx, &webhook.Subscription{
+//		Name:       "cache of the shop",
+//		EventTypes: []event.Pattern{"object.*"},
+//		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, httpendpoint.Config{
+//			URL:     "https://shop.example.com/webhooks",
+//			Headers: map[string]string{"X-Mixpeek-Secret": secret},
+//		})},
+//	})
+//
+//	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+//	e.Namespace = "acme"
+//	err = d.Emit(ctx, e)
+//
+// # What is promised
+//
+// Delivery is at least once. Once Emit has returned nil, the event reaches
+// every subscription that matched it, or ends as a dead delivery that can be looked
+// at and replayed, whatever happens to the process in between. A receiver sees
+// an event twice when a process died, or was paused for longer than its lease,
+// between a delivery and its result; event_id is what it recognises
+// duplicates by. Order is not promised: retries overtake.
+//
+// # How a delivery goes
+//
+// See [webhook.Status] for the states. A process that works on a delivery holds a
+// lease on it, and a token that grows with every claim. A result with an old
+// token is refused, so a process that was paused cannot overwrite the one that
+// took over. Any number of processes may share a store; they need no leader.
+// Leases and due times go by the store's clock: see package webhook/postgres.
+//
+// An event that stops the process whenever it is attempted dies after
+// Config.MaxLostAttempts attempts without a result, and the deliveries in memory with
+// it are made all the same.
+//
+// # Fairness
+//
+// Whatever one organization does, another keeps its rate; and within one, endpoints
+// that hang take nothing from those that answer. Organizations have their turns, in the
+// store and in memory, and so have the endpoints of each. Attempts in flight, and
+// deliveries in memory, have dynamic thresholds (Choudhury and Hahne): an
+// organization, a host (whichever subscriptions go there, see [channel.Hoster]) and an
+// endpoint get at most four times what is free.
+//
+// A quarter of Config.MaxInFlight is for attempts that are answered within 300 ms.
+// One that lasts longer leaves that part, and attempts of endpoints that have not
+// answered yet, or that have been slow, never enter it: if there is no room for
+// them in the rest, they do not begin. The last slots are for endpoints that have
+// just answered, of organizations and hosts with a good record. An endpoint that has
+// not answered yet is asked twice at a time; each answer earns it one more, up to
+// Config.MaxInFlightPerEndpoint. Config.MaxAttemptTimeout cuts the timeouts that
+// subscribers ask for.
+//
+// Deliveries wait in a queue for each [webhook.Endpoint], which has a breaker: once 8 deliveries have
+// failed without an answer in between, or 2 have run into their timeout where
+// nothing good is known of it, it is left alone for a second, doubling to a minute,
+// then tried with one delivery at a time. A 429 or 503 with
+// Retry-After is waited out for the endpoint as a whole. Being left alone costs
+// a delivery none of its attempts.
+//
+// A refusal of one event (400, 404, 413, 422 and the like, or one in the
+// channel's own terms) is an answer: it says nothing about other events. What was
+// never attempted goes before what has failed, and an endpoint that is left alone
+// because the same deliveries keep failing is not left alone for new ones.
+//
+// # Stores
+//
+// Module webhook/sqlite keeps everything in a file, module webhook/postgres in a
+// PostgreSQL database that any number of processes share; both stand on package
+// sqlstore. Package memstore keeps it in memory, for tests and for events that
+// may be lost. Package storetest holds the contract of a Store as a suite for
+// those who write one.
+package dispatch
