@@ -25,6 +25,9 @@ type Store interface {
 	SubscriptionStore
 	Queue
 	History
+	// Ping asks the store for a sign of life. It returns nil if the store can be
+	// read, and changes nothing.
+	Ping(ctx context.Context) error
 }
 
 // Subscriptions is the part of a Store that keeps webhooks. Every call is

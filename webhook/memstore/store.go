@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -42,6 +43,9 @@ func New() *Store {
 		deliveries:    make(map[webhook.DeliveryID]*delivery),
 	}
 }
+
+// Ping implements [webhook.Store].
+func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 
 // organization is what belongs to one tenant.
 type organization struct {

@@ -21,7 +21,12 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, err
 	}
 	of := made.(*stdlib.Conn)
-	return conn{of, sessionOf(of.Conn())}, nil
+	session, err := sessionOf(ctx, of.Conn())
+	if err != nil {
+		_ = of.Close() // back to the pool
+		return nil, err
+	}
+	return conn{of, session}, nil
 }
 
 type conn struct {

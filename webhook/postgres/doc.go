@@ -7,6 +7,9 @@
 //	}
 //	defer store.Close()
 //
+// [New] makes one on a pool that the service has already; [Store.Pool] is the pool of
+// either.
+//
 // It is a module of its own, because it brings the driver pgx with it. What is
 // stored, and how, is in package sqlstore, which works with any other driver
 // as well.
@@ -34,7 +37,7 @@
 //     for up to Config.PollInterval.
 //   - Parameters of the connection string, such as search_path or statement_timeout,
 //     which PgBouncer refuses, or drops if ignore_startup_parameters has them. Open
-//     returns ErrPooler if it refuses one, or drops search_path. ALTER ROLE … SET
+//     and New return ErrPooler if it refuses one, or drops search_path. ALTER ROLE … SET
 //     sets them, and so does connect_query in pgbouncer.ini.
 //
 // Each Dispatcher needs two connections to the server at times: let

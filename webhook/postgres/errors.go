@@ -54,6 +54,11 @@ var (
 	ErrNoNotifications = fmt.Errorf("postgres: the pooler does not pass notifications on: %w", errors.ErrUnsupported)
 )
 
+// errNoConnString is for Open. pgx would connect to the default database of the
+// server on this machine, and Open would make its tables there.
+var errNoConnString = errors.New("postgres: the connection string is empty: give one such as " +
+	"postgres://user:password@host:5432/database (is the environment variable that should hold it set?)")
+
 // What can be done about a pooler.
 var (
 	errPrepared = fmt.Errorf("%w: it keeps no prepared statements; leave default_query_exec_mode out, or set max_prepared_statements, which PgBouncer has from version 1.21 on", ErrPooler)

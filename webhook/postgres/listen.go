@@ -87,7 +87,14 @@ func (s *Store) tryNotifying(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, "UNLISTEN "+name); err != nil {
 		return err
 	}
-	if arrived != nil && sessionOf(conn).pooled {
+	if arrived == nil {
+		return nil
+	}
+	session, err := sessionOf(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if session.pooled {
 		return fmt.Errorf("%w: %w", ErrNoNotifications, arrived)
 	}
 	return arrived

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,9 +22,15 @@ const (
 
 // poolConfig reads the connection string. Its error has nothing of the string.
 func poolConfig(connString string, config Config) (*pgxpool.Config, error) {
+	if strings.TrimSpace(connString) == "" {
+		return nil, errNoConnString
+	}
 	parsed, err := pgxpool.ParseConfig(connString)
 	if err != nil {
 		return nil, stringError(connString, err)
+	}
+	if config.MaxConns < 0 {
+		return nil, fmt.Errorf("postgres: Config.MaxConns must be at least 1, or 0 for the default, not %d", config.MaxConns)
 	}
 	if config.MaxConns > 0 {
 		parsed.MaxConns = int32(min(config.MaxConns, 1<<30))
@@ -34,12 +41,6 @@ func poolConfig(connString string, config Config) (*pgxpool.Config, error) {
 	if parsed.ConnConfig.ConnectTimeout == 0 {
 		parsed.ConnConfig.ConnectTimeout = connectTimeout
 	}
-	plain, err := pgconn.ParseConfig(connString) // leaves in what only pgx knows
-	if err != nil {
-		return nil, stringError(connString, err)
-	}
-	_, chosen := plain.RuntimeParams["default_query_exec_mode"]
-	parsed.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return examine(ctx, conn, chosen) }
 	return parsed, nil
 }
 
@@ -58,33 +59,53 @@ type session struct {
 
 const sessionKey = "github.com/mixpeek/webhooks-go/webhook/postgres"
 
-func sessionOf(conn *pgx.Conn) session {
-	s, _ := conn.PgConn().CustomData()[sessionKey].(session)
-	return s
+// sessionOf looks at a connection when it is first used. It may be one of the
+// caller's pool, whose AfterConnect is the caller's.
+func sessionOf(ctx context.Context, conn *pgx.Conn) (session, error) {
+	if s, ok := conn.PgConn().CustomData()[sessionKey].(session); ok {
+		return s, nil
+	}
+	s, err := examine(ctx, conn)
+	if err == nil {
+		conn.PgConn().CustomData()[sessionKey] = s
+	}
+	return s, err
 }
 
-// examine looks at a new connection. The connection string may have chosen how
-// statements are run.
-func examine(ctx context.Context, conn *pgx.Conn, chosen bool) error {
+func examine(ctx context.Context, conn *pgx.Conn) (session, error) {
 	var pid uint32
 	var idle, path string
 	err := conn.QueryRow(ctx, `SELECT pg_backend_pid(), current_setting('idle_in_transaction_session_timeout'), current_setting('search_path')`,
 		pgx.QueryExecModeExec).Scan(&pid, &idle, &path)
 	if err != nil {
-		return err
-	}
-	if asked, ok := conn.Config().RuntimeParams["search_path"]; ok && asked != path {
-		return fmt.Errorf("%w (search_path)", errStartup)
+		return session{}, err
 	}
 	s := session{pooled: pid != conn.PgConn().PID(), settings: planSettings}
-	if s.pooled && !chosen {
-		s.mode = pgx.QueryExecModeCacheDescribe
+	if s.pooled {
+		if asked, ok := conn.Config().RuntimeParams["search_path"]; ok && asked != path {
+			return session{}, fmt.Errorf("%w (search_path)", errStartup)
+		}
+		if !choosesMode(conn.Config()) {
+			s.mode = pgx.QueryExecModeCacheDescribe
+		}
 	}
 	if idle == "0" {
 		s.settings += idleSetting
 	}
-	conn.PgConn().CustomData()[sessionKey] = s
-	return nil
+	return s, nil
+}
+
+// choosesMode reports whether the caller chose how statements are run.
+func choosesMode(config *pgx.ConnConfig) bool {
+	if config.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement { // pgx's default
+		return true
+	}
+	plain, err := pgconn.ParseConfig(config.ConnString()) // leaves in what only pgx knows
+	if err != nil {
+		return false
+	}
+	_, chosen := plain.RuntimeParams["default_query_exec_mode"]
+	return chosen
 }
 
 // Settings of each transaction.
@@ -102,9 +123,9 @@ const (
 	idleSetting  = "; SET LOCAL idle_in_transaction_session_timeout = '10s'"
 )
 
-// storeError is mapError for the errors of the pool's connections. Those to a
-// server that became read-only are closed, or the pool would hold on to them
-// for as long as they work.
+// storeError is mapError for the errors of the pool's connections. If the server
+// became read-only, the pool is reset: otherwise it would keep connections to the
+// former primary for as long as they work.
 func storeError(pool *pgxpool.Pool) func(error) error {
 	return func(err error) error {
 		err = mapError(err)

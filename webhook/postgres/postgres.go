@@ -26,8 +26,9 @@ type Config struct {
 	// Sealer encrypts the configs of channels: see [sqlstore.Config]. Nil stores
 	// them in clear.
 	Sealer sqlstore.Sealer
-	// MaxConns bounds the connections. Defaults to pgxpool's default, which is
-	// 4 or the number of processors if that is more.
+	// MaxConns bounds the connections of Open. Defaults to pgxpool's default, which is
+	// 4 or the number of processors if that is more. New refuses it, because the pool
+	// has its own.
 	MaxConns int
 }
 
@@ -35,6 +36,7 @@ type Config struct {
 type Store struct {
 	*sqlstore.Store
 	pool    *pgxpool.Pool
+	ownPool bool
 	db      *sql.DB
 	channel string // a query for its name
 	// mapError is that of the embedded Store.
@@ -48,12 +50,8 @@ type Store struct {
 //
 // The error says what is wrong: see ErrUnavailable, ErrLogin, ErrNoDatabase,
 // ErrNoSchema, ErrPermission, ErrPooler and [sqlstore.NewerSchemaError]. The password is in
-// none of them.
+// none of them. An empty connection string is refused.
 func Open(ctx context.Context, connString string, config Config) (*Store, error) {
-	channel, err := sqlstore.NotifyChannelSQL(config.TablePrefix)
-	if err != nil {
-		return nil, err
-	}
 	parsed, err := poolConfig(connString, config)
 	if err != nil {
 		return nil, err
@@ -61,6 +59,38 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 	pool, err := pgxpool.NewWithConfig(ctx, parsed)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", mapError(err))
+	}
+	s, err := newStore(ctx, pool, config)
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	s.ownPool = true
+	return s, nil
+}
+
+// New returns a Store on the caller's pool, with what that is configured to have:
+// its tracer, its passwords that expire, its dialer. The pool may serve other
+// purposes as well: the store leaves nothing on its connections. New brings the
+// tables to the newest schema, as Open does. The pool stays open when the Store is
+// closed.
+//
+// If the server turns out to be read-only, as after a failover, the store resets the
+// pool: [pgxpool.Pool.Reset]. [Store.Listen] takes one connection out of the pool.
+func New(ctx context.Context, pool *pgxpool.Pool, config Config) (*Store, error) {
+	if pool == nil {
+		return nil, errors.New("postgres: the pool is nil: make one with pgxpool.New, or use Open")
+	}
+	if config.MaxConns != 0 {
+		return nil, errors.New("postgres: Config.MaxConns is for Open: set MaxConns of the pool's configuration instead")
+	}
+	return newStore(ctx, pool, config)
+}
+
+func newStore(ctx context.Context, pool *pgxpool.Pool, config Config) (*Store, error) {
+	channel, err := sqlstore.NotifyChannelSQL(config.TablePrefix)
+	if err != nil {
+		return nil, err
 	}
 	db := sql.OpenDB(connector{stdlib.GetPoolConnector(pool)})
 	db.SetMaxIdleConns(0) // the pool has them
@@ -70,7 +100,6 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 	})
 	if err != nil {
 		_ = db.Close()
-		pool.Close()
 		return nil, fmt.Errorf("postgres: opening the store: %w", err) // pgx leaves the password out
 	}
 	return &Store{
@@ -79,10 +108,18 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 	}, nil
 }
 
-// Close closes the connections, and waits for those in use.
+// Pool returns the connections of the Store, for transactions of the caller's, say.
+// Their settings are those of the connection string. Closing the pool of an opened
+// Store is up to [Store.Close].
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// Close closes the connections of an opened Store, and waits for those in use. The
+// pool that New was given stays open.
 func (s *Store) Close() error {
 	err := errors.Join(s.Store.Close(), s.db.Close())
-	s.pool.Close()
+	if s.ownPool {
+		s.pool.Close()
+	}
 	return err
 }
 

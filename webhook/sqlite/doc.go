@@ -6,6 +6,9 @@
 //	}
 //	defer store.Close()
 //
+// [New] makes one on a handle that the service has already; [Store.DB] is a handle for
+// transactions of the caller's.
+//
 // It is a module of its own, because it brings a database with it: SQLite
 // translated to Go, without cgo. What is stored, and how, is in package sqlstore.
 //

@@ -67,7 +67,7 @@ func mapError(err error) error {
 // checkPath finds what SQLite only calls "unable to open".
 func checkPath(path string) error {
 	if path == "" || path == ":memory:" {
-		return errors.New("sqlite: a path is required; for a store in memory use package memstore")
+		return errors.New("sqlite: a path is required, such as /var/lib/shop/webhooks.db; for a store in memory use package memstore")
 	}
 	directory := filepath.Dir(path)
 	switch info, err := os.Stat(directory); {

@@ -25,6 +25,7 @@ type Config struct {
 	Sealer sqlstore.Sealer
 	// BusyTimeout is how long a write waits for another process that is
 	// writing, before it fails with ErrLocked. Defaults to 10 seconds.
+	// New refuses it, as it does Readers: both are settings of the caller's handle.
 	BusyTimeout time.Duration
 	// Readers is how many queries can run at once. Defaults to 4.
 	Readers int
@@ -38,7 +39,8 @@ const (
 // Store is a [webhook.Store] in a SQLite file.
 type Store struct {
 	*sqlstore.Store
-	writer, reader *sql.DB
+	writer, reader *sql.DB // the caller's, both, after New
+	ownHandles     bool
 	// anchor is a connection that stays open, and with it the log: SQLite removes
 	// the log with the last connection.
 	anchor   *sql.Conn
@@ -51,10 +53,13 @@ type Store struct {
 // The error says what is wrong with the path or the file: see ErrLocked,
 // ErrNotDatabase, ErrNotWritable, and [sqlstore.NewerSchemaError].
 func Open(ctx context.Context, path string, config Config) (*Store, error) {
-	if config.BusyTimeout <= 0 {
+	if config.BusyTimeout < 0 || config.Readers < 0 {
+		return nil, errors.New("sqlite: Config.BusyTimeout and Config.Readers must be positive, or 0 for the default")
+	}
+	if config.BusyTimeout == 0 {
 		config.BusyTimeout = defaultBusyTimeout
 	}
-	if config.Readers <= 0 {
+	if config.Readers == 0 {
 		config.Readers = defaultReaders
 	}
 	if err := checkPath(path); err != nil {
@@ -76,27 +81,35 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: the path %q: %w", path, err)
 	}
-	s := &Store{}
-	if s.writer, err = openDB(location, append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)"}, pragmas...)); err != nil {
+	s := &Store{ownHandles: true}
+	if s.writer, err = openDB(location, "immediate", append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)"}, pragmas...)); err != nil {
 		return nil, err
 	}
-	s.writer.SetMaxOpenConns(1)
-	if s.reader, err = openDB(location, []string{wait, "query_only(1)"}); err != nil {
+	if s.reader, err = openDB(location, "deferred", []string{wait, "query_only(1)"}); err != nil {
 		return nil, errors.Join(err, s.writer.Close())
 	}
 	s.reader.SetMaxOpenConns(config.Readers + 1) // and the anchor
 	s.reader.SetMaxIdleConns(config.Readers)
-	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
-		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Guard: s.identity.check, Sealer: config.Sealer,
-	})
-	if err == nil {
-		err = s.hold(ctx, absolute)
-	}
-	if err != nil {
+	if err := s.start(ctx, absolute, config); err != nil {
 		_, _ = s.reader.Close(), s.writer.Close()
 		return nil, fmt.Errorf("sqlite: opening %s: %w", path, err)
 	}
 	return s, nil
+}
+
+// start brings the tables to the newest schema, and holds on to the file.
+func (s *Store) start(ctx context.Context, path string, config Config) error {
+	var err error
+	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
+		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Guard: s.identity.check, Sealer: config.Sealer,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.hold(ctx, path); err != nil {
+		return errors.Join(err, s.Store.Close())
+	}
+	return nil
 }
 
 // hold opens the anchor, and remembers which files are open.
@@ -109,22 +122,38 @@ func (s *Store) hold(ctx context.Context, path string) error {
 	if err := s.anchor.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return errors.Join(err, s.anchor.Close())
 	}
-	return s.identity.remember(path)
+	if err := s.identity.remember(path); err != nil {
+		return errors.Join(err, s.anchor.Close())
+	}
+	return nil
 }
 
-// Close writes the log back into the database file, and closes it.
+// DB returns a handle for transactions of the caller's, see [Store.EnqueueTx]: the one
+// that New was given, or one of an opened Store, whose transactions begin with the
+// lock for writing and whose commits are durable. While such a transaction is open, the
+// Store's writes wait for it, so it should be short. Closing the handle of an opened
+// Store is up to [Store.Close].
+func (s *Store) DB() *sql.DB { return s.writer }
+
+// Close writes the log back into the database file, and closes it. The handle that
+// New was given stays open.
 func (s *Store) Close() error {
 	anchor := s.anchor.Close()
 	if errors.Is(anchor, sql.ErrConnDone) { // Close was called before
 		anchor = nil
 	}
-	// SQLite does the checkpoint when the last connection is closed.
-	return errors.Join(s.Store.Close(), anchor, s.reader.Close(), s.writer.Close())
+	err := errors.Join(s.Store.Close(), anchor)
+	if s.ownHandles {
+		// SQLite does the checkpoint when the last connection is closed.
+		err = errors.Join(err, s.reader.Close(), s.writer.Close())
+	}
+	return err
 }
 
-func openDB(location *url.URL, pragmas []string) (*sql.DB, error) {
+// openDB returns a handle whose transactions begin with the kind of lock.
+func openDB(location *url.URL, lock string, pragmas []string) (*sql.DB, error) {
 	u := *location
-	u.RawQuery = url.Values{"_pragma": pragmas}.Encode()
+	u.RawQuery = url.Values{"_pragma": pragmas, "_txlock": {lock}}.Encode()
 	return sql.Open("sqlite", u.String())
 }
 

@@ -124,6 +124,12 @@ func newExpander(dialect Dialect, prefix string) (expander, error) {
 // transaction under way; a Store must not be used after it.
 func (s *Store) Close() error { return s.failed(s.writer.close()) }
 
+// Ping implements [webhook.Store]. It reads the version of the tables.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.schemaVersion(ctx, s.read)
+	return s.failed(err)
+}
+
 // write runs fn in a transaction, and again in another one when other processes
 // got in the way of it. What fn leaves behind must be that of its last run.
 func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Tx) error) error {

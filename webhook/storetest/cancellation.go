@@ -24,12 +24,14 @@ func cancelledBefore(f *fixture) {
 	f.settle(start(), died(tasks[0], start()))
 	before, figures := f.list(webhook.DeliveryQuery{}), f.statistics(sub, time.Time{})
 
+	require.NoError(f.t, f.Ping(f.ctx), "a store that can be read answers a Ping")
 	ctx, cancel := context.WithCancel(f.ctx)
 	cancel()
 	late := start().Add(48 * time.Hour)
 	changed := sub.Clone()
 	changed.Name = "Changed"
 	for name, call := range map[string]func() error{
+		"Ping":               func() error { return f.Ping(ctx) },
 		"CreateSubscription": func() error { return f.CreateSubscription(ctx, hook(), webhook.Quota{}) },
 		"Webhook":            func() error { _, err := f.Subscription(ctx, org, sub.ID); return err },
 		"Webhooks": func() error {
