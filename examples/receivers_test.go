@@ -26,8 +26,10 @@ const readTimeout = 500 * time.Millisecond
 func TestGoReceiver(t *testing.T) {
 	t.Parallel()
 	d := newDownstream(t)
-	p := build(t).start(t, "receiver", []string{"RECEIVER_SECRET=" + secret}, "-dev", "-addr=127.0.0.1:0", "-notify="+d.url)
-	runSuite(t, p, receivertest.Options{Credentials: receivertest.Credentials{Secret: secret}, Hold: d.hold, Fail: d.fail})
+	p := build(t).start(t, "receiver", []string{"RECEIVER_SECRET=" + secret}, "-dev",
+		"-addr=127.0.0.1:0", "-notify="+d.url)
+	runSuite(t, p, receivertest.Options{Credentials: receivertest.Credentials{Secret: secret},
+		Hold: d.hold, Fail: d.fail})
 }
 
 func TestNodeReceiver(t *testing.T) {
@@ -48,7 +50,8 @@ func TestPythonReceiver(t *testing.T) {
 	const folder = "receiver-python"
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
 		if exec.Command(python, "-c", "import flask").Run() == nil {
-			testForeignReceiver(t, folder, []string{python, "-B", "main.py"}, []string{python, "-B", "-m", "unittest"})
+			testForeignReceiver(t, folder, []string{python, "-B", "main.py"},
+				[]string{python, "-B", "-m", "unittest"})
 			return
 		}
 	}
@@ -89,7 +92,8 @@ func testForeignReceiver(t *testing.T, folder string, main, tests []string) {
 			d := newDownstream(t)
 			cmd := exec.Command(main[0], main[1:]...)
 			cmd.Dir = folder
-			cmd.Env = append(os.Environ(), "RECEIVER_ADDR=127.0.0.1:0", "RECEIVER_NOTIFY="+d.url, "NO_PROXY=127.0.0.1",
+			cmd.Env = append(os.Environ(), "RECEIVER_ADDR=127.0.0.1:0", "RECEIVER_NOTIFY="+d.url,
+				"NO_PROXY=127.0.0.1",
 				fmt.Sprint("RECEIVER_READ_TIMEOUT=", readTimeout.Seconds()))
 			if credentials.Secret != "" {
 				cmd.Env = append(cmd.Env, "RECEIVER_SECRET="+secret)
@@ -98,7 +102,8 @@ func testForeignReceiver(t *testing.T, folder string, main, tests []string) {
 				cmd.Env = append(cmd.Env, "RECEIVER_SIGNING_KEY="+key.Reveal())
 			}
 			p := start(t, folder, cmd)
-			runSuite(t, p, receivertest.Options{Credentials: credentials, ReadTimeout: readTimeout, Hold: d.hold, Fail: d.fail})
+			runSuite(t, p, receivertest.Options{Credentials: credentials, ReadTimeout: readTimeout,
+				Hold: d.hold, Fail: d.fail})
 		})
 	}
 }

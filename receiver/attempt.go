@@ -61,7 +61,9 @@ const (
 var errStoreTimeout = errors.New("receiver: the store did not answer in time")
 
 // process claims the event and has it handled. It writes nothing.
-func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.Time) (Result, answer) {
+func (a *attempt) process(
+	w http.ResponseWriter, r *http.Request, started time.Time,
+) (Result, answer) {
 	// The call goes on if the sender disconnects: a claim that was made, but whose answer
 	// was not awaited, would block the event for a lease.
 	a.held.w = w
@@ -75,9 +77,11 @@ func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.T
 	if err != nil {
 		a.abandon(claim)
 		if !cfg.FailOpen {
-			return Result{Outcome: Unavailable, Err: err}, answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
+			return Result{Outcome: Unavailable, Err: err},
+				answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
 		}
-		cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "receiver: handling without deduplication",
+		cfg.Logger.LogAttrs(r.Context(), slog.LevelError,
+			"receiver: handling without deduplication",
 			slog.String("op", "claim"), slog.String("event_id", a.delivery.Event.ID),
 			slog.String("claim_key", claim.Key), slog.Any("error", err))
 		a.end() // the wait for the store may have ended its context
@@ -89,7 +93,8 @@ func (a *attempt) process(w http.ResponseWriter, r *http.Request, started time.T
 		a.delivery.Claim = claim
 		return a.handle(r)
 	case InFlight:
-		return Result{Outcome: Busy}, answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
+		return Result{Outcome: Busy},
+			answer{status: http.StatusConflict, retryAfter: max(standing.Remaining, time.Second)}
 	default:
 		return a.duplicate()
 	}
@@ -199,12 +204,14 @@ func (a *attempt) outcome(err error, held *heldResponse) (Result, answer) {
 func (a *attempt) finish(o Outcome, err error) (Result, answer) {
 	failed := a.record(o, err)
 	if errors.Is(failed, ErrStaleToken) {
-		return Result{Outcome: Lost, Err: failed}, answer{status: http.StatusConflict, retryAfter: retryLater}
+		return Result{Outcome: Lost, Err: failed},
+			answer{status: http.StatusConflict, retryAfter: retryLater}
 	}
 	if failed != nil {
 		failed = fmt.Errorf("receiver: outcome not recorded: %w", failed)
 	}
-	return Result{Outcome: o, Err: errors.Join(err, failed)}, answer{status: a.held.code(), held: &a.held}
+	return Result{Outcome: o, Err: errors.Join(err, failed)},
+		answer{status: a.held.code(), held: &a.held}
 }
 
 func (a *attempt) record(o Outcome, err error) error {
@@ -227,7 +234,8 @@ func (a *attempt) release() {
 	if !a.claimed() || a.lost() {
 		return
 	}
-	if err := a.rc.cfg.Dedupe.Release(a.ctx, a.delivery.Claim); err != nil && !errors.Is(err, ErrStaleToken) {
+	if err := a.rc.cfg.Dedupe.Release(a.ctx, a.delivery.Claim); err != nil &&
+		!errors.Is(err, ErrStaleToken) {
 		a.rc.cfg.Logger.LogAttrs(a.ctx, slog.LevelWarn, "receiver: claim not released",
 			slog.String("op", "release"), slog.String("event_id", a.delivery.Event.ID),
 			slog.String("claim_key", a.delivery.Claim.Key), slog.Any("error", err))

@@ -25,7 +25,9 @@ func TestInFlightDuplicateIsNeverAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, func(c *receiver.Config) { c.Lease = 30 * time.Second })
 		release := make(chan error)
-		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { return <-release }))
+		h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+			return <-release
+		}))
 
 		body, first := envelope(t, "evt_1"), make(chan int)
 		go func() { first <- serve(h, post(body)).Code }()
@@ -188,7 +190,9 @@ type lingering struct {
 	looked chan struct{}
 }
 
-func (s lingering) Claim(ctx context.Context, _ receiver.Claim, _ time.Duration) (receiver.Standing, error) {
+func (s lingering) Claim(
+	ctx context.Context, _ receiver.Claim, _ time.Duration,
+) (receiver.Standing, error) {
 	go func() {
 		ctx.Value(http.ServerContextKey)
 		close(s.looked)
@@ -272,7 +276,8 @@ func TestClaimingIsBounded(t *testing.T) {
 				h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error { return ctx.Err() }))
 				assert.Equal(t, tt.status, serve(h, post(envelope(t, "evt_1"))).Code)
 				assert.Equal(t, tt.took, time.Since(start))
-				standing, err := memory.Claim(t.Context(), receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Minute)
+				standing, err := memory.Claim(t.Context(),
+					receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Minute)
 				require.NoError(t, err)
 				assert.Equal(t, receiver.Claimed, standing.State, "it was given back")
 			})
@@ -281,9 +286,12 @@ func TestClaimingIsBounded(t *testing.T) {
 	t.Run("also if it does not take the event back", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			b := setup(t, func(c *receiver.Config) { c.Dedupe = deaf{mute{newMemory(t, receiver.MemoryConfig{})}} })
+			b := setup(t, func(c *receiver.Config) {
+				c.Dedupe = deaf{mute{newMemory(t, receiver.MemoryConfig{})}}
+			})
 			start := time.Now()
-			assert.Equal(t, 503, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
+			assert.Equal(t, 503, serve(b.Handler(receiver.HandlerFunc(ok)),
+				post(envelope(t, "evt_1"))).Code)
 			assert.Equal(t, 3*time.Second, time.Since(start))
 		})
 	})
@@ -292,7 +300,9 @@ func TestClaimingIsBounded(t *testing.T) {
 // mute is a store whose answer to a claim is lost.
 type mute struct{ receiver.Deduper }
 
-func (m mute) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+func (m mute) Claim(
+	ctx context.Context, c receiver.Claim, lease time.Duration,
+) (receiver.Standing, error) {
 	_, _ = m.Deduper.Claim(ctx, c, lease)
 	<-ctx.Done()
 	return receiver.Standing{}, ctx.Err()
@@ -312,7 +322,8 @@ func TestClaimThatIsMadeTooLate(t *testing.T) {
 		assert.Equal(t, 409, serve(h, post(envelope(t, "evt_1"))).Code)
 		time.Sleep(time.Minute)
 		assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
-		assert.Equal(t, []receiver.Outcome{receiver.Unavailable, receiver.Busy, receiver.Handled}, b.outcomes())
+		assert.Equal(t, []receiver.Outcome{receiver.Unavailable, receiver.Busy, receiver.Handled},
+			b.outcomes())
 	})
 }
 
@@ -322,11 +333,14 @@ type belated struct {
 	once sync.Once
 }
 
-func (b *belated) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (standing receiver.Standing, err error) {
+func (b *belated) Claim(
+	ctx context.Context, c receiver.Claim, lease time.Duration,
+) (standing receiver.Standing, err error) {
 	late := false
 	b.once.Do(func() {
 		late = true
-		time.AfterFunc(30*time.Second, func() { _, _ = b.Deduper.Claim(context.Background(), c, lease) })
+		time.AfterFunc(30*time.Second,
+			func() { _, _ = b.Deduper.Claim(context.Background(), c, lease) })
 	})
 	if late {
 		<-ctx.Done()
@@ -347,9 +361,12 @@ func (deaf) Release(ctx context.Context, _ receiver.Claim) error {
 func TestSettlingIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, func(c *receiver.Config) { c.Dedupe = stuck{newMemory(t, receiver.MemoryConfig{})} })
+		b := setup(t, func(c *receiver.Config) {
+			c.Dedupe = stuck{newMemory(t, receiver.MemoryConfig{})}
+		})
 		start := time.Now()
-		assert.Equal(t, 200, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, 200, serve(b.Handler(receiver.HandlerFunc(ok)),
+			post(envelope(t, "evt_1"))).Code)
 		assert.Equal(t, 10*time.Second, time.Since(start))
 		assert.ErrorContains(t, b.results[0].Err, "not recorded")
 	})
@@ -370,7 +387,10 @@ func TestSenderGone(t *testing.T) {
 	store.Deduper = strict{store.Deduper}
 	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
 	ctx, cancel := context.WithCancel(t.Context())
-	h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { cancel(); return nil }))
+	h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+		cancel()
+		return nil
+	}))
 	serve(h, post(envelope(t, "evt_1")).WithContext(ctx))
 	require.Equal(t, []receiver.Outcome{receiver.Handled}, b.outcomes())
 	assert.NoError(t, b.results[0].Err)
@@ -379,7 +399,9 @@ func TestSenderGone(t *testing.T) {
 // strict is a store that minds its context, as those over a network do.
 type strict struct{ receiver.Deduper }
 
-func (s strict) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+func (s strict) Claim(
+	ctx context.Context, c receiver.Claim, lease time.Duration,
+) (receiver.Standing, error) {
 	standing, err := s.Deduper.Claim(ctx, c, lease)
 	if ctx.Err() != nil { // it was claimed, and nobody hears of it
 		return receiver.Standing{}, ctx.Err()
@@ -434,11 +456,15 @@ func TestTimeToRecord(t *testing.T) {
 		took         time.Duration
 		recorded     bool
 	}{
-		{"between two looks at the clock", time.Minute, 7 * time.Second, 0, 9900 * time.Millisecond, 16900 * time.Millisecond, true},
+		{"between two looks at the clock", time.Minute, 7 * time.Second, 0, 9900 * time.Millisecond,
+			16900 * time.Millisecond, true},
 		{"too long", time.Minute, 7 * time.Second, 0, time.Minute, 17 * time.Second, false},
-		{"an extension that succeeds late", 3 * time.Second, 1500 * time.Millisecond, 900 * time.Millisecond, 9 * time.Second, 10500 * time.Millisecond, true},
-		{"an extension that fails late", 3 * time.Second, 1500 * time.Millisecond, time.Hour, 9 * time.Second, 10500 * time.Millisecond, true},
-		{"an extension that fails late, and too long", 3 * time.Second, 1500 * time.Millisecond, time.Hour, time.Hour, 11500 * time.Millisecond, false},
+		{"an extension that succeeds late", 3 * time.Second, 1500 * time.Millisecond,
+			900 * time.Millisecond, 9 * time.Second, 10500 * time.Millisecond, true},
+		{"an extension that fails late", 3 * time.Second, 1500 * time.Millisecond, time.Hour,
+			9 * time.Second, 10500 * time.Millisecond, true},
+		{"an extension that fails late, and too long", 3 * time.Second, 1500 * time.Millisecond,
+			time.Hour, time.Hour, 11500 * time.Millisecond, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -478,14 +504,16 @@ func TestLostClaimIsNotExtended(t *testing.T) {
 // about to extend the lease.
 func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
-	for name, work := range map[string]time.Duration{"at once": 0, "while the lease is extended": 1500 * time.Millisecond} {
+	for name, work := range map[string]time.Duration{"at once": 0,
+		"while the lease is extended": 1500 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var left weak.Pointer[event.Event]
 				b := setup(t, func(c *receiver.Config) {
 					c.Hooks = receiver.Hooks{} // the test's own would keep it
-					c.Lease, c.Dedupe = 3*time.Second, sluggish{newMemory(t, receiver.MemoryConfig{}), time.Hour, 0}
+					c.Lease, c.Dedupe = 3*time.Second, sluggish{newMemory(t,
+						receiver.MemoryConfig{}), time.Hour, 0}
 				})
 				h := b.Handler(receiver.HandlerFunc(func(_ context.Context, e *event.Event) error {
 					left = weak.Make(e)

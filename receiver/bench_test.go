@@ -70,8 +70,12 @@ func BenchmarkHandler(b *testing.B) {
 		{"reference library", reference},
 		{"secret", mounted(func(c *receiver.Config) { c.Dedupe = forgetful{} })},
 		{"secret+dedupe", mounted(func(*receiver.Config) {})},
-		{"signature", mounted(func(c *receiver.Config) { c.Secrets, c.Signature, c.Dedupe = nil, verifier(b, whsec()), forgetful{} })},
-		{"signature+dedupe", mounted(func(c *receiver.Config) { c.Secrets, c.Signature = nil, verifier(b, whsec()) })},
+		{"signature", mounted(func(c *receiver.Config) {
+			c.Secrets, c.Signature, c.Dedupe = nil, verifier(b, whsec()), forgetful{}
+		})},
+		{"signature+dedupe", mounted(func(c *receiver.Config) {
+			c.Secrets, c.Signature = nil, verifier(b, whsec())
+		})},
 		{"both+dedupe", mounted(func(c *receiver.Config) { c.Signature = verifier(b, whsec()) })},
 	} {
 		b.Run(bm.name, func(b *testing.B) {

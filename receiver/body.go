@@ -17,7 +17,9 @@ const firstRead = 64 << 10
 
 // readBody reads the whole body, up to the limit and until the timeout. If w is nil, there
 // is no timeout.
-func (rc *Receiver) readBody(w http.ResponseWriter, r *http.Request, now time.Time) ([]byte, *Rejection) {
+func (rc *Receiver) readBody(
+	w http.ResponseWriter, r *http.Request, now time.Time,
+) ([]byte, *Rejection) {
 	if r.ContentLength > rc.cfg.MaxBody {
 		return nil, tooLarge()
 	}
@@ -54,7 +56,8 @@ func (rc *Receiver) setDeadline(w http.ResponseWriter, r *http.Request, now time
 // against slow bodies, so that is logged.
 func (rc *Receiver) setReadDeadline(w http.ResponseWriter, r *http.Request, at time.Time) {
 	err := http.NewResponseController(w).SetReadDeadline(at)
-	if err == nil || !errors.Is(err, http.ErrNotSupported) || r.Context().Value(http.ServerContextKey) == nil {
+	if err == nil || !errors.Is(err, http.ErrNotSupported) ||
+		r.Context().Value(http.ServerContextKey) == nil {
 		return
 	}
 	rc.noDeadline.Do(func() {

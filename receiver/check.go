@@ -84,7 +84,9 @@ func (rc *Receiver) checkBody(
 }
 
 // checkEvent decodes an authentic body, and makes it readable again.
-func (rc *Receiver) checkEvent(r *http.Request, d *Delivery, compressed bool) (rejection *Rejection) {
+func (rc *Receiver) checkEvent(
+	r *http.Request, d *Delivery, compressed bool,
+) (rejection *Rejection) {
 	if compressed {
 		if d.Body, rejection = rc.unpack(d.Body); rejection != nil {
 			return rejection
@@ -142,7 +144,8 @@ func isJSON(media string) bool {
 		return true
 	}
 	kind, subtype, found := strings.Cut(media, "/")
-	return found && isMediaToken(kind) && isMediaToken(subtype) && strings.HasSuffix(subtype, "+json")
+	return found && isMediaToken(kind) && isMediaToken(subtype) &&
+		strings.HasSuffix(subtype, "+json")
 }
 
 func isMediaToken(s string) bool {

@@ -43,19 +43,41 @@ func TestForm(t *testing.T) {
 	}{
 		{"GET", func(r *http.Request) { r.Method = http.MethodGet }, 405, receiver.ErrMethod},
 		{"PUT", func(r *http.Request) { r.Method = http.MethodPut }, 405, receiver.ErrMethod},
-		{"no content type", func(r *http.Request) { r.Header.Del("Content-Type") }, 415, receiver.ErrContentType},
-		{"form", func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }, 415, receiver.ErrContentType},
-		{"two content types", func(r *http.Request) { r.Header.Add("Content-Type", "application/json") }, 415, receiver.ErrContentType},
-		{"garbled content type", func(r *http.Request) { r.Header.Set("Content-Type", "application/json, =") }, 415, receiver.ErrContentType},
-		{"gzip unless opted in", func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }, 415, receiver.ErrContentEncoding},
-		{"br", func(r *http.Request) { r.Header.Set("Content-Encoding", "br") }, 415, receiver.ErrContentEncoding},
-		{"no secret", func(r *http.Request) { r.Header.Del("X-Mixpeek-Secret") }, 401, receiver.ErrSecretMissing},
-		{"wrong secret", func(r *http.Request) { r.Header.Set("X-Mixpeek-Secret", "guess") }, 401, receiver.ErrSecretMismatch},
-		{"empty secret", func(r *http.Request) { r.Header.Set("X-Mixpeek-Secret", "") }, 401, receiver.ErrSecretMismatch},
-		{"prefix of the secret", func(r *http.Request) { r.Header.Set("X-Mixpeek-Secret", secret[:len(secret)-1]) }, 401, receiver.ErrSecretMismatch},
-		{"secret twice, both right", func(r *http.Request) { r.Header.Add("X-Mixpeek-Secret", secret) }, 401, receiver.ErrSecretRepeated},
-		{"secret twice, one wrong", func(r *http.Request) { r.Header.Add("X-Mixpeek-Secret", "guess") }, 401, receiver.ErrSecretRepeated},
-		{"announced length over the limit", func(r *http.Request) { r.ContentLength = receiver.DefaultMaxBody + 1 }, 413, receiver.ErrTooLarge},
+		{"no content type", func(r *http.Request) { r.Header.Del("Content-Type") }, 415,
+			receiver.ErrContentType},
+		{"form", func(r *http.Request) {
+			r.Header.Set("Content-Type",
+				"application/x-www-form-urlencoded")
+		}, 415, receiver.ErrContentType},
+		{"two content types", func(r *http.Request) {
+			r.Header.Add("Content-Type", "application/json")
+		}, 415, receiver.ErrContentType},
+		{"garbled content type", func(r *http.Request) {
+			r.Header.Set("Content-Type", "application/json, =")
+		}, 415, receiver.ErrContentType},
+		{"gzip unless opted in", func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") },
+			415, receiver.ErrContentEncoding},
+		{"br", func(r *http.Request) { r.Header.Set("Content-Encoding", "br") }, 415,
+			receiver.ErrContentEncoding},
+		{"no secret", func(r *http.Request) { r.Header.Del("X-Mixpeek-Secret") }, 401,
+			receiver.ErrSecretMissing},
+		{"wrong secret", func(r *http.Request) { r.Header.Set("X-Mixpeek-Secret", "guess") }, 401,
+			receiver.ErrSecretMismatch},
+		{"empty secret", func(r *http.Request) { r.Header.Set("X-Mixpeek-Secret", "") }, 401,
+			receiver.ErrSecretMismatch},
+		{"prefix of the secret", func(r *http.Request) {
+			r.Header.Set("X-Mixpeek-Secret",
+				secret[:len(secret)-1])
+		}, 401, receiver.ErrSecretMismatch},
+		{"secret twice, both right", func(r *http.Request) {
+			r.Header.Add("X-Mixpeek-Secret", secret)
+		}, 401, receiver.ErrSecretRepeated},
+		{"secret twice, one wrong", func(r *http.Request) {
+			r.Header.Add("X-Mixpeek-Secret", "guess")
+		}, 401, receiver.ErrSecretRepeated},
+		{"announced length over the limit",
+			func(r *http.Request) { r.ContentLength = receiver.DefaultMaxBody + 1 }, 413,
+			receiver.ErrTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -68,7 +90,8 @@ func TestForm(t *testing.T) {
 			w := serve(b.Handler(failing(errors.New("not reached"))), r)
 			assert.Equal(t, tt.status, w.Code)
 			assert.ErrorIs(t, b.reason(t), tt.reason)
-			assert.Empty(t, store.Calls(), "a request that is not let in leaves the store untouched")
+			assert.Empty(t, store.Calls(),
+				"a request that is not let in leaves the store untouched")
 			if tt.status == 405 {
 				assert.Equal(t, "POST", w.Header().Get("Allow"))
 			}
@@ -115,17 +138,20 @@ func TestContentTypes(t *testing.T) {
 	} {
 		r := post(envelope(t, "evt_1"))
 		r.Header.Set("Content-Type", contentType)
-		assert.Equal(t, status, serve(setup(t).Handler(receiver.HandlerFunc(ok)), r).Code, contentType)
+		assert.Equal(t, status, serve(setup(t).Handler(receiver.HandlerFunc(ok)), r).Code,
+			contentType)
 	}
 
 	only := func(c *receiver.Config) { c.ContentTypes = []string{"text/xml"} }
 	for contentType, status := range map[string]int{
 		"text/xml": 200, "text/xml; charset=utf-8": 200, "text/xml; charset=UTF8": 200, "text/xml; charset=us-ascii": 200,
-		"text/xml; charset=utf-16": 415, "text/xml; charset=": 415, "text/xml; =": 415, "application/json": 415,
+		"text/xml; charset=utf-16": 415, "text/xml; charset=": 415, "text/xml; =": 415,
+		"application/json": 415,
 	} {
 		r := post(envelope(t, "evt_1"))
 		r.Header.Set("Content-Type", contentType)
-		assert.Equal(t, status, serve(setup(t, only).Handler(receiver.HandlerFunc(ok)), r).Code, contentType)
+		assert.Equal(t, status, serve(setup(t, only).Handler(receiver.HandlerFunc(ok)), r).Code,
+			contentType)
 	}
 }
 
@@ -140,7 +166,8 @@ func TestOtherCharset(t *testing.T) {
 // HTTPS is a connection that ends here, or a word of a proxy that is trusted.
 func TestHTTPS(t *testing.T) {
 	t.Parallel()
-	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
+		netip.MustParsePrefix("fd00::/8")}
 	tests := []struct {
 		name      string
 		tls       bool
@@ -151,15 +178,21 @@ func TestHTTPS(t *testing.T) {
 	}{
 		{"TLS", true, "192.0.2.1:1234", nil, nil, true},
 		{"plain", false, "192.0.2.1:1234", nil, nil, false},
-		{"header from anybody, no proxy configured", false, "10.0.0.1:1234", []string{"https"}, nil, false},
-		{"header from an untrusted peer", false, "192.0.2.1:1234", []string{"https"}, proxies, false},
+		{"header from anybody, no proxy configured", false, "10.0.0.1:1234", []string{"https"}, nil,
+			false},
+		{"header from an untrusted peer", false, "192.0.2.1:1234", []string{"https"}, proxies,
+			false},
 		{"trusted proxy", false, "10.1.2.3:1234", []string{"https"}, proxies, true},
-		{"trusted proxy, mapped address", false, "[::ffff:10.1.2.3]:1234", []string{"https"}, proxies, true},
-		{"trusted proxy, v6 with zone", false, "[fd00::1%eth0]:1234", []string{"HTTPS"}, proxies, true},
+		{"trusted proxy, mapped address", false, "[::ffff:10.1.2.3]:1234", []string{"https"},
+			proxies, true},
+		{"trusted proxy, v6 with zone", false, "[fd00::1%eth0]:1234", []string{"HTTPS"}, proxies,
+			true},
 		{"trusted proxy says http", false, "10.1.2.3:1234", []string{"http"}, proxies, false},
 		{"trusted proxy says nothing", false, "10.1.2.3:1234", nil, proxies, false},
-		{"proxy appends to what the sender made up", false, "10.1.2.3:1234", []string{"https, http"}, proxies, false},
-		{"the same in two lines", false, "10.1.2.3:1234", []string{"https", "http"}, proxies, false},
+		{"proxy appends to what the sender made up", false, "10.1.2.3:1234",
+			[]string{"https, http"}, proxies, false},
+		{"the same in two lines", false, "10.1.2.3:1234", []string{"https", "http"}, proxies,
+			false},
 		{"two proxies", false, "10.1.2.3:1234", []string{"https,https"}, proxies, true},
 		{"empty header", false, "10.1.2.3:1234", []string{""}, proxies, false},
 		{"peer without an address", false, "@", []string{"https"}, proxies, false},
@@ -167,7 +200,9 @@ func TestHTTPS(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, func(c *receiver.Config) { c.AllowHTTP, c.TrustedProxies = false, tt.trusted })
+			b := setup(t, func(c *receiver.Config) {
+				c.AllowHTTP, c.TrustedProxies = false, tt.trusted
+			})
 			r := post(envelope(t, "evt_1"))
 			r.RemoteAddr = tt.peer
 			if tt.forwarded != nil {
@@ -290,7 +325,8 @@ func TestGzip(t *testing.T) {
 		{"identity", body, "identity", len(body), 200, nil},
 		{"one over", packed, "gzip", len(body) - 1, 413, receiver.ErrTooLarge},
 		{"bomb", bomb, "gzip", 1 << 20, 413, receiver.ErrTooLarge},
-		{"bomb is not read to its end", bomb[:len(bomb)-9], "gzip", 1 << 20, 413, receiver.ErrTooLarge},
+		{"bomb is not read to its end", bomb[:len(bomb)-9], "gzip", 1 << 20, 413,
+			receiver.ErrTooLarge},
 		{"twice", packed, "gzip, gzip", 1 << 20, 415, receiver.ErrContentEncoding},
 		{"not gzip", body, "gzip", 1 << 20, 400, receiver.ErrMalformed},
 		{"cut short", packed[:len(packed)-4], "gzip", 1 << 20, 400, receiver.ErrMalformed},
@@ -376,9 +412,12 @@ func TestKey(t *testing.T) {
 		{"for a consumer", `{"event_id":"evt_1","event_type":"a.b"}`, "search", "search/evt_1"},
 		{"without an id, the body's hash", `{"event_type":"object.created"}`, "", "body:"},
 		{"an id that no index takes", `{"event_id":"` + long + `","event_type":"a.b"}`, "", "id:"},
-		{"an id that PostgreSQL cannot store", `{"event_id":"evt_\u0000","event_type":"a.b"}`, "", "id:"},
-		{"an id that looks like a consumer's", `{"event_id":"search/evt_1","event_type":"a.b"}`, "", "id:"},
-		{"an id that looks like a hash", `{"event_id":"body:` + strings.Repeat("0", 64) + `","event_type":"a.b"}`, "", "id:"},
+		{"an id that PostgreSQL cannot store", `{"event_id":"evt_\u0000","event_type":"a.b"}`, "",
+			"id:"},
+		{"an id that looks like a consumer's", `{"event_id":"search/evt_1","event_type":"a.b"}`, "",
+			"id:"},
+		{"an id that looks like a hash",
+			`{"event_id":"body:` + strings.Repeat("0", 64) + `","event_type":"a.b"}`, "", "id:"},
 		{"an id beyond ASCII", `{"event_id":"evt_é","event_type":"a.b"}`, "", "id:"},
 	}
 	for _, tt := range tests {

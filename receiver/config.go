@@ -186,12 +186,14 @@ func (c *Config) check(problems *event.Problems) {
 		}
 	}
 	for i, t := range c.ContentTypes {
-		if media, params, err := mime.ParseMediaType(t); err != nil || media != t || len(params) > 0 {
+		if media, params, err := mime.ParseMediaType(t); err != nil || media != t ||
+			len(params) > 0 {
 			problems.Add(fmt.Sprintf("ContentTypes[%d]", i),
 				"must be a media type in lower case, without parameters")
 		}
 	}
-	if len(c.Consumer) > maxPlainID || !isPrintable(c.Consumer) || strings.Contains(c.Consumer, "/") {
+	if len(c.Consumer) > maxPlainID || !isPrintable(c.Consumer) ||
+		strings.Contains(c.Consumer, "/") {
 		problems.Add("Consumer",
 			"must be printable ASCII without spaces and /, at most %d bytes", maxPlainID)
 	}

@@ -23,10 +23,14 @@ func TestConfig(t *testing.T) {
 		fields []string
 	}{
 		{"nothing to verify with", receiver.Config{}, []string{""}},
-		{"empty secret", receiver.Config{Secrets: []receiver.Secret{{Value: secret}, {}}}, []string{"Secrets[1].Value"}},
+		{"empty secret", receiver.Config{Secrets: []receiver.Secret{{Value: secret}, {}}},
+			[]string{"Secrets[1].Value"}},
 		{"secret with a newline", receiver.Config{Secrets: []receiver.Secret{{Value: secret + "\n"}}}, []string{"Secrets[0].Value"}},
-		{"secret with a control character", receiver.Config{Secrets: []receiver.Secret{{Value: "a\x00b"}}}, []string{"Secrets[0].Value"}},
-		{"consumer that could be one and an id", receiver.Config{Secrets: one, Consumer: "billing/eu"}, []string{"Consumer"}},
+		{"secret with a control character",
+			receiver.Config{Secrets: []receiver.Secret{{Value: "a\x00b"}}},
+			[]string{"Secrets[0].Value"}},
+		{"consumer that could be one and an id",
+			receiver.Config{Secrets: one, Consumer: "billing/eu"}, []string{"Consumer"}},
 		{"AnyOf of one", receiver.Config{Secrets: one, AnyOf: true}, []string{"AnyOf"}},
 		{"everything at once", receiver.Config{
 			Secrets:        one,
@@ -40,7 +44,8 @@ func TestConfig(t *testing.T) {
 			ClaimTimeout:   -1,
 			Lease:          time.Millisecond,
 			Keep:           time.Microsecond,
-		}, []string{"SecretHeader", "TrustedProxies[0]", "ContentTypes[1]", "Consumer", "MaxBody", "MaxDecoded", "ReadTimeout", "ClaimTimeout", "Lease", "Keep"}},
+		}, []string{"SecretHeader", "TrustedProxies[0]", "ContentTypes[1]", "Consumer", "MaxBody",
+			"MaxDecoded", "ReadTimeout", "ClaimTimeout", "Lease", "Keep"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

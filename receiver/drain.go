@@ -50,7 +50,8 @@ func (d drain) run(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit := d.time
-	if server, _ := r.Context().Value(http.ServerContextKey).(*http.Server); server != nil && server.ReadTimeout > 0 {
+	if server, _ := r.Context().Value(http.ServerContextKey).(*http.Server); server != nil &&
+		server.ReadTimeout > 0 {
 		limit = min(limit, server.ReadTimeout)
 	}
 	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(limit)) != nil {

@@ -56,7 +56,9 @@ func servePipes(t *testing.T, b *bundle, readTimeout ...time.Duration) *pipes {
 
 // refused sends the head of a request in chunks and returns the connection once
 // the refusal has arrived.
-func (p *pipes) refused(t *testing.T, secret string, status int, body string) (net.Conn, *bufio.Reader) {
+func (p *pipes) refused(
+	t *testing.T, secret string, status int, body string,
+) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	client, server := net.Pipe()
 	p.conns <- server
@@ -110,7 +112,8 @@ func TestDrainIsBoundedInBytes(t *testing.T) {
 				}
 				// Buffers and the frames of the chunks come on top.
 				assert.InDelta(t, tt.bytes, read, float64(tt.bytes)/100+20_000)
-				assert.Equal(t, 250*time.Millisecond, time.Since(start), "it may read its answer for as long as that")
+				assert.Equal(t, 250*time.Millisecond, time.Since(start),
+					"it may read its answer for as long as that")
 			})
 		})
 	}
@@ -126,15 +129,17 @@ func TestDrainIsBoundedInTime(t *testing.T) {
 		server []time.Duration
 		took   time.Duration
 	}{
-		"a stranger":                 {"guess", 401, "", nil, 2 * time.Second},
-		"a sender":                   {secret, 413, chunk + chunk, nil, 5 * time.Second},
-		"the server has its own":     {"guess", 401, "", []time.Duration{time.Second}, time.Second},
-		"the server's own is longer": {"guess", 401, "", []time.Duration{time.Hour}, 2 * time.Second},
+		"a stranger":             {"guess", 401, "", nil, 2 * time.Second},
+		"a sender":               {secret, 413, chunk + chunk, nil, 5 * time.Second},
+		"the server has its own": {"guess", 401, "", []time.Duration{time.Second}, time.Second},
+		"the server's own is longer": {"guess", 401, "", []time.Duration{time.Hour},
+			2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := servePipes(t, setup(t, func(c *receiver.Config) { c.MaxBody = 5000 }), tt.server...)
+				p := servePipes(t, setup(t, func(c *receiver.Config) { c.MaxBody = 5000 }),
+					tt.server...)
 				start := time.Now()
 				client, answer := p.refused(t, tt.secret, tt.status, tt.begin)
 				gone := make(chan struct{})

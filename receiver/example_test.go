@@ -17,7 +17,8 @@ import (
 
 // deliver sends an event to a handler as a sender would, and prints the answer.
 func deliver(h http.Handler, secret, body string) {
-	r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks", strings.NewReader(body))
+	r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks",
+		strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Mixpeek-Secret", secret)
 	w := httptest.NewRecorder()
@@ -153,7 +154,8 @@ func ExampleReceiver_Check() {
 		fmt.Println(err)
 		return
 	}
-	r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks", strings.NewReader(created))
+	r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks",
+		strings.NewReader(created))
 	r.Header.Set("Content-Type", "application/json")
 	_, err = rcv.Check(r)
 	fmt.Println(err, errors.Is(err, receiver.ErrSecretMissing))

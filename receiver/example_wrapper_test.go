@@ -17,7 +17,9 @@ type counting struct {
 	duplicates int
 }
 
-func (c *counting) Claim(ctx context.Context, claim receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+func (c *counting) Claim(
+	ctx context.Context, claim receiver.Claim, lease time.Duration,
+) (receiver.Standing, error) {
 	standing, err := c.Deduper.Claim(ctx, claim, lease)
 	if standing.State == receiver.Done {
 		c.duplicates++ // a program with several senders uses an atomic counter

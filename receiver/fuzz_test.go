@@ -18,10 +18,13 @@ import (
 // came by HTTPS reaches the handler, and every answer is one of those that are
 // documented.
 func FuzzHandler(f *testing.F) {
-	f.Add("POST", "application/json", "", secret, "10.0.0.1:80", "https", `{"event_id":"evt_1","event_type":"object.created"}`)
-	f.Add("POST", "application/json; charset=utf-8", "gzip", secret, "192.0.2.1:80", "https, http", "\x1f\x8b\x08\x00")
+	f.Add("POST", "application/json", "", secret, "10.0.0.1:80", "https",
+		`{"event_id":"evt_1","event_type":"object.created"}`)
+	f.Add("POST", "application/json; charset=utf-8", "gzip", secret, "192.0.2.1:80", "https, http",
+		"\x1f\x8b\x08\x00")
 	f.Add("GET", "text/plain", "identity", "guess", "@", "", "")
-	f.Add("POST", "application/x+json", "", secret, "[::ffff:10.0.0.1]:1", "https,https", `{"event_id":"\u0000","cache_scope":{"scope":"KEY","keys":[""]}}`)
+	f.Add("POST", "application/x+json", "", secret, "[::ffff:10.0.0.1]:1", "https,https",
+		`{"event_id":"\u0000","cache_scope":{"scope":"KEY","keys":[""]}}`)
 	f.Add("POST", "application/json", "", secret, "10.0.0.1:80", "https", strings.Repeat("[", 1000))
 
 	reached := false
@@ -39,7 +42,8 @@ func FuzzHandler(f *testing.F) {
 	h := rcv.Handler(receiver.HandlerFunc(func(ctx context.Context, e *event.Event) error {
 		reached = true
 		d := receiver.DeliveryFrom(ctx)
-		if key := d.Claim.Key; key == "" || len(key) > receiver.MaxKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if key := d.Claim.Key; key == "" || len(key) > receiver.MaxKey ||
+			strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return errors.New("a key that not every store can take: " + key)
 		}
 		return nil
@@ -47,8 +51,9 @@ func FuzzHandler(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, contentType, encoding, given, peer, proto, body string) {
 		r := &http.Request{
 			Method: method, ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: peer, ContentLength: -1,
-			Header: http.Header{"Content-Type": {contentType}, "X-Mixpeek-Secret": {given}, "X-Forwarded-Proto": {proto}},
-			Body:   http.NoBody,
+			Header: http.Header{"Content-Type": {contentType}, "X-Mixpeek-Secret": {given},
+				"X-Forwarded-Proto": {proto}},
+			Body: http.NoBody,
 		}
 		if encoding != "" {
 			r.Header.Set("Content-Encoding", encoding)
@@ -59,7 +64,8 @@ func FuzzHandler(f *testing.F) {
 		reached = false
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
-		entitled := given == secret && method == "POST" && strings.HasPrefix(strings.ToLower(strings.TrimSpace(proto)), "https")
+		entitled := given == secret && method == "POST" &&
+			strings.HasPrefix(strings.ToLower(strings.TrimSpace(proto)), "https")
 		switch {
 		case w.Code == 200 && !(reached && entitled):
 			t.Errorf("accepted: reached %v, entitled %v", reached, entitled)

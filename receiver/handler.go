@@ -47,7 +47,8 @@ func (rc *Receiver) Handler(next http.Handler) http.Handler {
 // are the same.
 func (rc *Receiver) reject(w http.ResponseWriter, r *http.Request, why *Rejection) {
 	rc.cfg.Logger.LogAttrs(r.Context(), slog.LevelInfo, "receiver: request rejected",
-		slog.Int("status", why.Status), slog.Any("error", why.Err), slog.String("peer", r.RemoteAddr))
+		slog.Int("status", why.Status), slog.Any("error", why.Err),
+		slog.String("peer", r.RemoteAddr))
 	if rc.cfg.Hooks.OnReject != nil {
 		rc.cfg.Hooks.OnReject(r, why)
 	}
@@ -86,7 +87,8 @@ func (rc *Receiver) report(ctx context.Context, r *Result) {
 	if rc.cfg.Logger.Enabled(ctx, level) {
 		attrs := []slog.Attr{
 			slog.String("outcome", string(r.Outcome)), slog.Int("status", r.Status),
-			slog.String("event_id", r.Delivery.Event.ID), slog.String("event_type", r.Delivery.Event.Type),
+			slog.String("event_id", r.Delivery.Event.ID),
+			slog.String("event_type", r.Delivery.Event.Type),
 			slog.String("claim_key", r.Delivery.Claim.Key),
 			slog.Duration("duration", r.Duration.Round(time.Microsecond)),
 		}

@@ -44,18 +44,35 @@ func TestOutcomes(t *testing.T) {
 		calls   []string
 		again   receiver.Outcome // of the same event
 	}{
-		{"typed handler succeeds", receiver.HandlerFunc(ok), 200, "", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
-		{"typed handler fails", failing(broken), 503, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
-		{"typed handler fails for good", failing(receiver.Permanent(broken)), 200, "", receiver.GivenUp, []string{"Claim", "Dead"}, receiver.Duplicate},
-		{"nobody handles the type", receiver.NewRouter(), 200, "", receiver.Unhandled, []string{"Claim", "Done"}, receiver.Duplicate},
-		{"typed handler finds its effect there", failing(fmt.Errorf("pay: %w", receiver.ErrAlreadyHandled)), 200, "", receiver.Duplicate, []string{"Claim", "Done"}, receiver.Duplicate},
-		{"typed handler panics", receiver.HandlerFunc(func(context.Context, *event.Event) error { panic("boom") }), 500, "Internal Server Error\n", receiver.Panicked, []string{"Claim", "Release"}, receiver.Panicked},
-		{"plain handler says nothing", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 200, "", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
-		{"plain handler writes only a body", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "thanks") }), 200, "thanks", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
-		{"plain handler accepts", status(202, "queued"), 202, "queued", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
-		{"plain handler redirects", status(302, ""), 302, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
-		{"plain handler refuses", status(422, "no"), 422, "no", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
-		{"plain handler fails", status(502, "upstream"), 502, "upstream", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
+		{"typed handler succeeds", receiver.HandlerFunc(ok), 200, "", receiver.Handled,
+			[]string{"Claim", "Done"}, receiver.Duplicate},
+		{"typed handler fails", failing(broken), 503, "", receiver.Failed,
+			[]string{"Claim", "Release"}, receiver.Failed},
+		{"typed handler fails for good", failing(receiver.Permanent(broken)), 200, "",
+			receiver.GivenUp, []string{"Claim", "Dead"}, receiver.Duplicate},
+		{"nobody handles the type", receiver.NewRouter(), 200, "", receiver.Unhandled,
+			[]string{"Claim", "Done"}, receiver.Duplicate},
+		{"typed handler finds its effect there",
+			failing(fmt.Errorf("pay: %w", receiver.ErrAlreadyHandled)), 200, "", receiver.Duplicate,
+			[]string{"Claim", "Done"}, receiver.Duplicate},
+		{"typed handler panics", receiver.HandlerFunc(func(context.Context, *event.Event) error {
+			panic("boom")
+		}), 500, "Internal Server Error\n", receiver.Panicked, []string{"Claim", "Release"}, receiver.Panicked},
+		{"plain handler says nothing",
+			http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 200, "",
+			receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
+		{"plain handler writes only a body",
+			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, "thanks")
+			}), 200, "thanks", receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
+		{"plain handler accepts", status(202, "queued"), 202, "queued", receiver.Handled,
+			[]string{"Claim", "Done"}, receiver.Duplicate},
+		{"plain handler redirects", status(302, ""), 302, "", receiver.Failed,
+			[]string{"Claim", "Release"}, receiver.Failed},
+		{"plain handler refuses", status(422, "no"), 422, "no", receiver.Failed,
+			[]string{"Claim", "Release"}, receiver.Failed},
+		{"plain handler fails", status(502, "upstream"), 502, "upstream", receiver.Failed,
+			[]string{"Claim", "Release"}, receiver.Failed},
 		{"early hints are no answer", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(http.StatusInternalServerError)
@@ -86,7 +103,10 @@ func TestDuplicate(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	handled := 0
-	h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { handled++; return nil }))
+	h := b.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error {
+		handled++
+		return nil
+	}))
 	for range 3 {
 		assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
 	}
@@ -105,7 +125,8 @@ func TestStoreDown(t *testing.T) {
 	assert.Equal(t, 503, w.Code)
 	assert.NotEmpty(t, w.Header().Get("Retry-After"))
 	assert.Equal(t, []receiver.Outcome{receiver.Unavailable}, b.outcomes())
-	assert.Equal(t, []string{"Claim", "Release"}, store.Calls(), "it may have claimed the event all the same")
+	assert.Equal(t, []string{"Claim", "Release"}, store.Calls(),
+		"it may have claimed the event all the same")
 }
 
 // With FailOpen the handler runs all the same. What the store may have claimed
@@ -124,7 +145,8 @@ func TestStoreDownFailOpen(t *testing.T) {
 		store := newSpy(t)
 		store.fail["Claim"] = errors.New("down")
 		b := setup(t, func(c *receiver.Config) { c.Dedupe, c.FailOpen = store, true })
-		assert.Equal(t, tt.status, serve(b.Handler(failing(tt.err)), post(envelope(t, "evt_1"))).Code)
+		assert.Equal(t, tt.status, serve(b.Handler(failing(tt.err)),
+			post(envelope(t, "evt_1"))).Code)
 		assert.Equal(t, []receiver.Outcome{tt.outcome}, b.outcomes())
 		assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
 	}
@@ -137,7 +159,8 @@ func TestOutcomeNotRecorded(t *testing.T) {
 	store := newSpy(t)
 	store.fail["Done"] = errors.New("down")
 	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
-	assert.Equal(t, 200, serve(b.Handler(receiver.HandlerFunc(ok)), post(envelope(t, "evt_1"))).Code)
+	assert.Equal(t, 200, serve(b.Handler(receiver.HandlerFunc(ok)),
+		post(envelope(t, "evt_1"))).Code)
 	require.Equal(t, []receiver.Outcome{receiver.Handled}, b.outcomes())
 	assert.ErrorContains(t, b.results[0].Err, "not recorded")
 	assert.Contains(t, b.log.String(), "level=ERROR")
@@ -149,7 +172,8 @@ func TestReleaseFails(t *testing.T) {
 	store := newSpy(t)
 	store.fail["Release"] = errors.New("down")
 	b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
-	assert.Equal(t, 503, serve(b.Handler(failing(errors.New("failed"))), post(envelope(t, "evt_1"))).Code)
+	assert.Equal(t, 503, serve(b.Handler(failing(errors.New("failed"))),
+		post(envelope(t, "evt_1"))).Code)
 	assert.Contains(t, b.log.String(), "claim not released")
 }
 
@@ -160,15 +184,20 @@ func TestReleaseWithoutReturn(t *testing.T) {
 		t.Parallel()
 		store := newSpy(t)
 		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
-		h := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
-		assert.PanicsWithValue(t, http.ErrAbortHandler, func() { serve(h, post(envelope(t, "evt_1"))) })
+		h := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			panic(http.ErrAbortHandler)
+		}))
+		assert.PanicsWithValue(t, http.ErrAbortHandler,
+			func() { serve(h, post(envelope(t, "evt_1"))) })
 		assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
 	})
 	t.Run("runtime.Goexit", func(t *testing.T) {
 		t.Parallel()
 		store := newSpy(t)
 		b := setup(t, func(c *receiver.Config) { c.Dedupe = store })
-		h := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { runtime.Goexit() }))
+		h := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			runtime.Goexit()
+		}))
 		body, done := envelope(t, "evt_1"), make(chan struct{})
 		go func() {
 			defer close(done)
@@ -183,7 +212,8 @@ func TestReleaseWithoutReturn(t *testing.T) {
 func TestPanicIsReported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	serve(b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") })), post(envelope(t, "evt_1")))
+	serve(b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") })),
+		post(envelope(t, "evt_1")))
 	var panicked *receiver.PanicError
 	require.ErrorAs(t, b.results[0].Err, &panicked)
 	assert.Equal(t, "boom", panicked.Value)
@@ -214,7 +244,8 @@ func TestWhatHandlersSee(t *testing.T) {
 		assert.Equal(t, "trace", r.Context().Value(traceKey{}))
 	}))
 	r := post(body)
-	assert.Equal(t, 200, serve(h, r.WithContext(context.WithValue(r.Context(), traceKey{}, "trace"))).Code)
+	assert.Equal(t, 200, serve(h, r.WithContext(context.WithValue(r.Context(), traceKey{},
+		"trace"))).Code)
 	assert.True(t, reached)
 	assert.Nil(t, receiver.EventFrom(t.Context()))
 	assert.Nil(t, receiver.DeliveryFrom(t.Context()))
@@ -289,5 +320,6 @@ func TestNilHandler(t *testing.T) {
 	t.Parallel()
 	rcv := setup(t).Receiver
 	assert.PanicsWithValue(t, "receiver: nil handler", func() { rcv.Handler(nil) })
-	assert.PanicsWithValue(t, "receiver: nil handler", func() { rcv.Handler(receiver.HandlerFunc(nil)) })
+	assert.PanicsWithValue(t, "receiver: nil handler",
+		func() { rcv.Handler(receiver.HandlerFunc(nil)) })
 }

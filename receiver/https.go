@@ -18,7 +18,8 @@ func secure(r *http.Request, trusted []netip.Prefix) bool {
 		return false
 	}
 	listed, standard := forwardedProto(r.Header["X-Forwarded-Proto"]), forwarded(r.Header["Forwarded"])
-	return listed != protoOther && standard != protoOther && (listed == protoHTTPS || standard == protoHTTPS)
+	return listed != protoOther && standard != protoOther &&
+		(listed == protoHTTPS || standard == protoHTTPS)
 }
 
 // A proto is the protocol of a request according to a header.
@@ -50,7 +51,8 @@ func forwardedProto(lines []string) proto {
 // process of this machine, so it counts as 127.0.0.1 and as ::1.
 func fromAny(r *http.Request, ranges []netip.Prefix) bool {
 	if onUnixSocket(r) {
-		return contains(ranges, netip.AddrFrom4([4]byte{127, 0, 0, 1})) || contains(ranges, netip.IPv6Loopback())
+		return contains(ranges, netip.AddrFrom4([4]byte{127, 0, 0, 1})) ||
+			contains(ranges, netip.IPv6Loopback())
 	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

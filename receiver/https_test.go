@@ -33,16 +33,21 @@ func TestForwarded(t *testing.T) {
 		{"quoted", []string{`proto="https"`}, nil, true},
 		{"quoted pairs", []string{`proto="ht\tps"`}, nil, true},
 		{"quoted, http", []string{`proto="http"`}, nil, false},
-		{"separators in quotes", []string{`for="[2001:db8::1]:80, ;proto=http";proto=https`}, nil, true},
+		{"separators in quotes", []string{`for="[2001:db8::1]:80, ;proto=http";proto=https`}, nil,
+			true},
 		{"proto in quotes only", []string{`for="x;proto=https"`}, nil, false},
-		{"an address that should be quoted", []string{"for=198.51.100.7:4711;proto=https"}, nil, true},
+		{"an address that should be quoted", []string{"for=198.51.100.7:4711;proto=https"}, nil,
+			true},
 		{"says nothing of it", []string{"for=198.51.100.7"}, nil, false},
 		{"empty", []string{""}, nil, false},
 		{"two hops", []string{"for=a;proto=https, for=b;proto=https"}, nil, true},
-		{"two hops, the nearer one http", []string{"for=a;proto=https, for=b;proto=http"}, nil, false},
-		{"two hops, the farther one http", []string{"for=a;proto=http, for=b;proto=https"}, nil, false},
+		{"two hops, the nearer one http", []string{"for=a;proto=https, for=b;proto=http"}, nil,
+			false},
+		{"two hops, the farther one http", []string{"for=a;proto=http, for=b;proto=https"}, nil,
+			false},
 		{"two hops, the farther one says nothing", []string{"for=a, for=b;proto=https"}, nil, true},
-		{"the sender made it up and the proxy says nothing", []string{"proto=https, for=b"}, nil, false},
+		{"the sender made it up and the proxy says nothing", []string{"proto=https, for=b"}, nil,
+			false},
 		{"the same in two lines", []string{"proto=https", "for=b"}, nil, false},
 		{"two lines", []string{"for=a;proto=https", "for=b;proto=https"}, nil, true},
 		{"empty members", []string{", proto=https ,, "}, nil, true},
@@ -55,8 +60,10 @@ func TestForwarded(t *testing.T) {
 		{"something after the value", []string{"proto=https x"}, nil, false},
 		{"something after the quotes", []string{`proto="https"x`}, nil, false},
 		{"quotes that do not end", []string{`proto=https;for="x`}, nil, false},
-		{"quotes that a sender leaves open before what the proxy appends", []string{`proto=https;x="a, for="1.2.3.4";proto=http`}, nil, false},
-		{"the same with a quoted pair", []string{`proto=https;x="a\, for=1.2.3.4;host="h";proto=http`}, nil, false},
+		{"quotes that a sender leaves open before what the proxy appends",
+			[]string{`proto=https;x="a, for="1.2.3.4";proto=http`}, nil, false},
+		{"the same with a quoted pair",
+			[]string{`proto=https;x="a\, for=1.2.3.4;host="h";proto=http`}, nil, false},
 		{"a quoted pair that does not end", []string{`proto="https\`}, nil, false},
 		{"httpsx", []string{"proto=httpsx"}, nil, false},
 
@@ -86,7 +93,8 @@ func TestForwarded(t *testing.T) {
 			r = post(envelope(t, "evt_2"))
 			r.RemoteAddr = "198.51.100.9:4321"
 			r.Header["Forwarded"], r.Header["X-Forwarded-Proto"] = tt.forwarded, tt.listed
-			assert.Equal(t, 400, serve(b.Handler(receiver.HandlerFunc(ok)), r).Code, "from a stranger")
+			assert.Equal(t, 400, serve(b.Handler(receiver.HandlerFunc(ok)), r).Code,
+				"from a stranger")
 		})
 	}
 }
@@ -94,7 +102,8 @@ func TestForwarded(t *testing.T) {
 // FuzzForwarded: a sender cannot get past the last word of the proxy, whatever it
 // puts before it.
 func FuzzForwarded(f *testing.F) {
-	for _, s := range []string{"proto=https", `proto=https;x="`, `a="b\`, ",,;", `for="[::1]:1"`, "\x00=\xff"} {
+	for _, s := range []string{"proto=https", `proto=https;x="`, `a="b\`, ",,;", `for="[::1]:1"`,
+		"\x00=\xff"} {
 		f.Add(s)
 	}
 	rcv := setup(&testing.T{}, func(c *receiver.Config) {
@@ -108,8 +117,10 @@ func FuzzForwarded(f *testing.F) {
 		return err
 	}
 	f.Fuzz(func(t *testing.T, sent string) {
-		for _, appended := range []string{"proto=http", `for="[::1]:1";proto=http;host="h"`, "for=1.2.3.4"} {
-			assert.ErrorIs(t, check(sent+", "+appended), receiver.ErrInsecure, "%q, then %q", sent, appended)
+		for _, appended := range []string{"proto=http", `for="[::1]:1";proto=http;host="h"`,
+			"for=1.2.3.4"} {
+			assert.ErrorIs(t, check(sent+", "+appended), receiver.ErrInsecure, "%q, then %q", sent,
+				appended)
 		}
 		assert.ErrorIs(t, check(sent+", proto=https, proto=http"), receiver.ErrInsecure)
 	})
@@ -135,8 +146,10 @@ func TestUnixSocket(t *testing.T) {
 		{"none", nil, false, "", "https", false},
 		{"says http", []string{"127.0.0.0/8"}, false, "", "http", false},
 		{"with an address", []string{"127.0.0.0/8"}, true, "", "https", true},
-		{"middleware says who is behind the proxy", []string{"127.0.0.0/8"}, false, "198.51.100.7", "https", false},
-		{"middleware names a trusted one", []string{"127.0.0.0/8"}, false, "127.0.0.1:1", "https", true},
+		{"middleware says who is behind the proxy", []string{"127.0.0.0/8"}, false, "198.51.100.7",
+			"https", false},
+		{"middleware names a trusted one", []string{"127.0.0.0/8"}, false, "127.0.0.1:1", "https",
+			true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -170,7 +183,8 @@ func TestUnixSocket(t *testing.T) {
 				return dialer.DialContext(ctx, "unix", path)
 			}}
 			t.Cleanup(transport.CloseIdleConnections)
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://app/", strings.NewReader(envelope(t, "evt_1")))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://app/",
+				strings.NewReader(envelope(t, "evt_1")))
 			require.NoError(t, err)
 			r.Header = post("").Header
 			r.Header.Set("X-Forwarded-Proto", tt.proto)

@@ -32,10 +32,14 @@ func TestInvalidation(t *testing.T) {
 		status  int
 	}{
 		{"before done", scoped, nil, nil, []string{"Claim", "Invalidate a,b", "Done"}, 200},
-		{"before dead", scoped, receiver.Permanent(errors.New("x")), nil, []string{"Claim", "Invalidate a,b", "Dead"}, 200},
-		{"not when the event will come again", scoped, errors.New("x"), nil, []string{"Claim", "Release"}, 503},
-		{"failed", scoped, nil, errors.New("cache is down"), []string{"Claim", "Invalidate a,b", "Release"}, 503},
-		{"nothing is stale", `{"event_id":"evt_1","event_type":"object.created"}`, nil, nil, []string{"Claim", "Done"}, 200},
+		{"before dead", scoped, receiver.Permanent(errors.New("x")), nil,
+			[]string{"Claim", "Invalidate a,b", "Dead"}, 200},
+		{"not when the event will come again", scoped, errors.New("x"), nil,
+			[]string{"Claim", "Release"}, 503},
+		{"failed", scoped, nil, errors.New("cache is down"),
+			[]string{"Claim", "Invalidate a,b", "Release"}, 503},
+		{"nothing is stale", `{"event_id":"evt_1","event_type":"object.created"}`, nil, nil,
+			[]string{"Claim", "Done"}, 200},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,7 +87,8 @@ func TestDuplicateIsInvalidated(t *testing.T) {
 	assert.Equal(t, 500, serve(h, post(scoped)).Code)
 	invalidate = func() error { return nil }
 	assert.Equal(t, 200, serve(h, post(scoped)).Code)
-	assert.Equal(t, []receiver.Outcome{receiver.Failed, receiver.Failed, receiver.Panicked, receiver.Duplicate}, b.outcomes())
+	assert.Equal(t, []receiver.Outcome{receiver.Failed, receiver.Failed, receiver.Panicked,
+		receiver.Duplicate}, b.outcomes())
 	assert.Equal(t, []string{
 		"Claim", "Done", "Invalidate", "Release", // which changes nothing any more
 		"Claim", "Invalidate", "Claim", "Invalidate", "Claim", "Invalidate",
@@ -97,7 +102,9 @@ func TestInvalidatorPanics(t *testing.T) {
 	store := newSpy(t)
 	b := setup(t, func(c *receiver.Config) {
 		c.Dedupe = store
-		c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error { panic("boom") })
+		c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error {
+			panic("boom")
+		})
 	})
 	assert.Equal(t, 500, serve(b.Handler(receiver.HandlerFunc(ok)), post(scoped)).Code)
 	require.Equal(t, []receiver.Outcome{receiver.Panicked}, b.outcomes())
@@ -120,7 +127,10 @@ func TestInvalidatorDoesNotReturn(t *testing.T) {
 			store := newSpy(t)
 			b := setup(t, func(c *receiver.Config) {
 				c.Dedupe = store
-				c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error { end(); return nil })
+				c.Invalidator = receiver.InvalidatorFunc(func(context.Context, *event.Event) error {
+					end()
+					return nil
+				})
 			})
 			done := make(chan struct{})
 			go func() {
@@ -129,7 +139,8 @@ func TestInvalidatorDoesNotReturn(t *testing.T) {
 				serve(b.Handler(receiver.HandlerFunc(ok)), post(scoped))
 			}()
 			<-done
-			standing, err := store.Claim(t.Context(), receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Minute)
+			standing, err := store.Claim(t.Context(),
+				receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Minute)
 			require.NoError(t, err)
 			assert.Equal(t, receiver.Claimed, standing.State, "it was given back")
 		})

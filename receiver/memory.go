@@ -136,7 +136,8 @@ func (m *Memory) claim(c Claim, lease time.Duration) (Standing, notice, error) {
 	entry, found := m.entries[key]
 	if found && entry.until > now.UnixNano() {
 		if State(entry.state) == Claimed {
-			return Standing{State: InFlight, Remaining: time.Duration(entry.until - now.UnixNano())}, notice{}, nil
+			return Standing{State: InFlight,
+				Remaining: time.Duration(entry.until - now.UnixNano())}, notice{}, nil
 		}
 		return Standing{State: State(entry.state)}, notice{}, nil
 	}
@@ -188,7 +189,8 @@ func (m *Memory) settle(c Claim, to State, keep time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	entry, found := m.entries[key]
-	if !found || entry.token != c.Token || State(entry.state) != Claimed && State(entry.state) != to {
+	if !found || entry.token != c.Token ||
+		State(entry.state) != Claimed && State(entry.state) != to {
 		return ErrStaleToken
 	}
 	entry.state, entry.until = uint8(to), now.Add(keep).UnixNano()
@@ -395,6 +397,7 @@ func (n notice) log(ctx context.Context, logger *slog.Logger) {
 	if n.message == "" {
 		return
 	}
-	logger.LogAttrs(ctx, slog.LevelWarn, n.message, slog.Int("keys", n.total), slog.Int("max_keys", n.max),
+	logger.LogAttrs(ctx, slog.LevelWarn, n.message, slog.Int("keys", n.total),
+		slog.Int("max_keys", n.max),
 		slog.String("sender", n.sender.String()), slog.Int("sender_keys", n.held))
 }

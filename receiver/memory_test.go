@@ -83,7 +83,9 @@ func TestMemoryKeepsLateClaims(t *testing.T) {
 // The sender hears of a full memory as of any store that is down.
 func TestMemoryFullIsUnavailable(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *receiver.Config) { c.Dedupe = newMemory(t, receiver.MemoryConfig{MaxKeys: 1}) })
+	b := setup(t, func(c *receiver.Config) {
+		c.Dedupe = newMemory(t, receiver.MemoryConfig{MaxKeys: 1})
+	})
 	h := b.Handler(receiver.HandlerFunc(ok))
 	assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
 	assert.Equal(t, 503, serve(h, post(envelope(t, "evt_2"))).Code)
@@ -139,7 +141,8 @@ func TestMemoryOutlivesAWeek(t *testing.T) {
 		}
 		assert.InDelta(t, 700*every, warned, float64(every), "days before it is full")
 		assert.Contains(t, log.String(), "forgotten before Keep")
-		assert.LessOrEqual(t, strings.Count(log.String(), "\n"), 2*21, "each warning at most once a day")
+		assert.LessOrEqual(t, strings.Count(log.String(), "\n"), 2*21,
+			"each warning at most once a day")
 		assert.Less(t, m.Len(), 1000)
 		for i := range 880 { // all but the oldest are remembered
 			require.Equal(t, receiver.Done, stateOf(t, m, fmt.Sprint("evt_", 2999-i)), i)
@@ -151,7 +154,8 @@ func TestMemoryOutlivesAWeek(t *testing.T) {
 func TestMemoryForgetsNothingThatMayComeAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory(t, receiver.MemoryConfig{MaxKeys: 90, Horizon: 10 * time.Hour, Logger: slog.New(slog.DiscardHandler)})
+		m := newMemory(t, receiver.MemoryConfig{MaxKeys: 90, Horizon: 10 * time.Hour,
+			Logger: slog.New(slog.DiscardHandler)})
 		for i := range 80 {
 			require.NoError(t, handle(t, m, 0, fmt.Sprint("evt_", i)))
 		}
@@ -217,7 +221,8 @@ func TestMemoryIsShared(t *testing.T) {
 		}
 		assert.InDelta(t, 20_000-7900, refused, 200)
 		for i := range 100 {
-			require.NoError(t, handle(t, m, late, fmt.Sprint("late_", i)), "one that was never seen before")
+			require.NoError(t, handle(t, m, late, fmt.Sprint("late_", i)),
+				"one that was never seen before")
 		}
 		time.Sleep(receiver.DefaultHorizon)
 		for i := range 20_000 {
@@ -254,7 +259,9 @@ func TestMemoryOfFewKeys(t *testing.T) {
 func TestSender(t *testing.T) {
 	t.Parallel()
 	old := "the-old-secret-of-another-sender"
-	b := setup(t, func(c *receiver.Config) { c.Secrets = append(c.Secrets, receiver.Secret{Value: old}) })
+	b := setup(t, func(c *receiver.Config) {
+		c.Secrets = append(c.Secrets, receiver.Secret{Value: old})
+	})
 	d, err := b.Check(post(envelope(t, "evt_1")))
 	require.NoError(t, err)
 	assert.Equal(t, "secret 0", d.Claim.Sender.String())

@@ -30,7 +30,8 @@ func TestRefusalsBehindNginx(t *testing.T) {
 			server := httptest.NewServer(b.Handler(receiver.HandlerFunc(ok)))
 			t.Cleanup(server.Close)
 			p := startNginx(t, server.Listener.Addr().String())
-			for size, times := range map[int]int{100_000: 20, 300_000: 20, 900_000: 20, 2_000_000: 20, 8_000_000: 5} {
+			for size, times := range map[int]int{100_000: 20, 300_000: 20, 900_000: 20,
+				2_000_000: 20, 8_000_000: 5} {
 				body := bytes.Repeat([]byte(" "), size)
 				for _, tt := range []struct {
 					secret string
@@ -115,7 +116,8 @@ func startNginx(t *testing.T, behind string) proxy {
 			t.Logf("nginx said:\n%s%.4000s", output.String(), log)
 		}
 	})
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn,
+		error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(folder, "s"))
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -132,7 +134,8 @@ func startNginx(t *testing.T, behind string) proxy {
 
 func (p proxy) post(t *testing.T, path, secret string, body []byte) int {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://app/"+path+"/", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://app/"+path+"/",
+		bytes.NewReader(body))
 	require.NoError(t, err)
 	r.Header = post("").Header
 	r.Header.Set(receiver.DefaultSecretHeader, secret)

@@ -26,7 +26,8 @@ type HandlerFunc func(ctx context.Context, e *event.Event) error
 func (f HandlerFunc) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d := DeliveryFrom(r.Context())
 	if d == nil {
-		http.Error(w, "receiver: handler mounted without Receiver.Handler", http.StatusInternalServerError)
+		http.Error(w, "receiver: handler mounted without Receiver.Handler",
+			http.StatusInternalServerError)
 		return
 	}
 	err := f(r.Context(), d.Event)
@@ -52,7 +53,8 @@ func typedHandler(h http.Handler) HandlerFunc {
 // statusOf returns the status that a sender gets for a handler's error.
 func statusOf(err error) int {
 	switch {
-	case err == nil, isPermanent(err), errors.Is(err, ErrNoHandler), errors.Is(err, ErrAlreadyHandled):
+	case err == nil, isPermanent(err), errors.Is(err, ErrNoHandler),
+		errors.Is(err, ErrAlreadyHandled):
 		return http.StatusOK
 	}
 	return http.StatusServiceUnavailable

@@ -16,7 +16,8 @@ func TestRouter(t *testing.T) {
 	t.Parallel()
 	router := receiver.NewRouter()
 	var got event.Pattern
-	for _, p := range []event.Pattern{"*", "cluster.*", "cluster.execution.*", "cluster.execution.failed", "object.created"} {
+	for _, p := range []event.Pattern{"*", "cluster.*", "cluster.execution.*",
+		"cluster.execution.failed", "object.created"} {
 		router.On(p, func(context.Context, *event.Event) error { got = p; return nil })
 	}
 	for eventType, want := range map[string]event.Pattern{
@@ -41,7 +42,8 @@ func TestRouterNoHandler(t *testing.T) {
 	t.Parallel()
 	router := receiver.NewRouter()
 	router.On("object.*", ok)
-	assert.ErrorIs(t, router.HandleEvent(t.Context(), &event.Event{Type: "alert.created"}), receiver.ErrNoHandler)
+	assert.ErrorIs(t, router.HandleEvent(t.Context(), &event.Event{Type: "alert.created"}),
+		receiver.ErrNoHandler)
 }
 
 func TestRouterReturnsTheHandlersError(t *testing.T) {

@@ -65,7 +65,8 @@ func newSecretChecker(header string, secrets []Secret, problems *event.Problems)
 		case strings.ContainsFunc(s.Value, isControl):
 			problems.Add(field, "must not hold control characters, which headers cannot carry")
 		}
-		c.secrets = append(c.secrets, hashedSecret{sum: sha256.Sum256([]byte(s.Value)), notAfter: s.NotAfter})
+		c.secrets = append(c.secrets, hashedSecret{sum: sha256.Sum256([]byte(s.Value)),
+			notAfter: s.NotAfter})
 	}
 	return c
 }

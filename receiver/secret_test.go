@@ -20,7 +20,8 @@ func TestSecretRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		change := time.Now().Add(time.Hour)
 		b := setup(t, func(c *receiver.Config) {
-			c.Secrets = []receiver.Secret{{Value: "the-old-secret-of-yesterday", NotAfter: change}, {Value: secret}}
+			c.Secrets = []receiver.Secret{{Value: "the-old-secret-of-yesterday", NotAfter: change},
+				{Value: secret}}
 		})
 		accepted := func(value string) bool {
 			r := post(envelope(t, "evt_1"))
@@ -52,7 +53,9 @@ func TestSecretHeaderName(t *testing.T) {
 // A short secret works, and is warned about without being shown.
 func TestShortSecret(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(c *receiver.Config) { c.Secrets = []receiver.Secret{{Value: "whsec_secret"}} })
+	b := setup(t, func(c *receiver.Config) {
+		c.Secrets = []receiver.Secret{{Value: "whsec_secret"}}
+	})
 	assert.Contains(t, b.log.String(), "level=WARN")
 	assert.Contains(t, b.log.String(), "bytes=12")
 	assert.NotContains(t, b.log.String(), "whsec_secret")

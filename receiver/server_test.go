@@ -19,7 +19,9 @@ import (
 
 // dial sends the beginning of a request, byte for byte, and returns what to
 // read the answer from. A test that waits too long fails.
-func dial(t *testing.T, h http.Handler, change func(*httptest.Server), begin string) (net.Conn, *bufio.Reader) {
+func dial(
+	t *testing.T, h http.Handler, change func(*httptest.Server), begin string,
+) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
 	if change != nil {
@@ -93,7 +95,8 @@ func TestSlowBody(t *testing.T) {
 			store := newSpy(t)
 			b := setup(t, func(c *receiver.Config) { c.ReadTimeout, c.Dedupe = tt.own, store })
 			_, answer := dial(t, b.Handler(receiver.HandlerFunc(ok)),
-				func(s *httptest.Server) { s.Config.ReadTimeout = tt.server }, head(secret, 1000)+`{"event_id":`)
+				func(s *httptest.Server) { s.Config.ReadTimeout = tt.server },
+				head(secret, 1000)+`{"event_id":`)
 			assert.Equal(t, 408, status(t, answer))
 			assert.ErrorIs(t, b.reason(t), receiver.ErrSlowBody)
 			assert.Empty(t, store.Calls())
@@ -136,7 +139,8 @@ func TestSlowBodyBehindOpaqueWriter(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	for _, id := range []string{"evt_1", "evt_2"} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader(envelope(t, id)))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL,
+			strings.NewReader(envelope(t, id)))
 		require.NoError(t, err)
 		r.Header = post("").Header
 		response, err := server.Client().Do(r)
@@ -152,7 +156,8 @@ func TestSlowBodyBehindOpaqueWriter(t *testing.T) {
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()
 	one, two := envelope(t, "evt_1"), envelope(t, "evt_2")
-	conn, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil, head(secret, len(one))+one)
+	conn, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil,
+		head(secret, len(one))+one)
 	assert.Equal(t, 200, status(t, answer))
 	_, err := io.WriteString(conn, head(secret, len(two))+two)
 	require.NoError(t, err)

@@ -38,7 +38,8 @@ func setup(t *testing.T, change ...func(*receiver.Config)) *bundle {
 	cfg := receiver.Config{
 		Secrets:   []receiver.Secret{{Value: secret}},
 		AllowHTTP: true,
-		Logger:    slog.New(slog.NewTextHandler(&lockedWriter{w: b.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewTextHandler(&lockedWriter{w: b.log},
+			&slog.HandlerOptions{Level: slog.LevelDebug})),
 		Hooks: receiver.Hooks{
 			OnReject: func(_ *http.Request, why *receiver.Rejection) {
 				b.mu.Lock()
@@ -149,7 +150,9 @@ func (s *spy) Calls() []string {
 	return append([]string(nil), s.calls...)
 }
 
-func (s *spy) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+func (s *spy) Claim(
+	ctx context.Context, c receiver.Claim, lease time.Duration,
+) (receiver.Standing, error) {
 	if err := s.call("Claim"); err != nil {
 		return receiver.Standing{}, err
 	}

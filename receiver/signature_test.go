@@ -53,7 +53,8 @@ func mac(id, timestamp, body string) string {
 }
 
 func ed(id, timestamp, body string) string {
-	return "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(privateKey, []byte(id+"."+timestamp+"."+body)))
+	return "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(privateKey,
+		[]byte(id+"."+timestamp+"."+body)))
 }
 
 func stamp(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
@@ -84,30 +85,47 @@ func TestSignature(t *testing.T) {
 		unread  bool
 	}{
 		{"right", signedPost("evt_1", now, good, body), nil, false},
-		{"old by less than the tolerance", signedPost("evt_1", recent, mac("evt_1", recent, body), body), nil, false},
+		{"old by less than the tolerance",
+			signedPost("evt_1", recent, mac("evt_1", recent, body), body), nil, false},
 		{"one of several", signedPost("evt_1", now, filler+" "+good, body), nil, false},
-		{"16th of sixteen", signedPost("evt_1", now, strings.Repeat(filler+" ", 15)+good, body), nil, false},
-		{"17th is not looked at", signedPost("evt_1", now, strings.Repeat(filler+" ", 16)+good, body), signature.ErrNoMatch, false},
+		{"16th of sixteen", signedPost("evt_1", now, strings.Repeat(filler+" ", 15)+good, body),
+			nil, false},
+		{"17th is not looked at", signedPost("evt_1", now, strings.Repeat(filler+" ", 16)+good,
+			body), signature.ErrNoMatch, false},
 		{"unknown version is skipped", signedPost("evt_1", now, "v9,AAAA "+good, body), nil, false},
-		{"folded by a proxy with commas", signedPost("evt_1", now, filler+","+good, body), nil, false},
+		{"folded by a proxy with commas", signedPost("evt_1", now, filler+","+good, body), nil,
+			false},
 		{"body changed", signedPost("evt_1", now, good, body+" "), signature.ErrNoMatch, false},
 		{"id changed", signedPost("evt_2", now, good, body), signature.ErrNoMatch, false},
 		{"time changed", signedPost("evt_1", recent, good, body), signature.ErrNoMatch, false},
-		{"v1a offered where the key is v1", signedPost("evt_1", now, ed("evt_1", now, body), body), signature.ErrNoMatch, unread},
-		{"v1 of the key named v1a", signedPost("evt_1", now, strings.Replace(good, "v1,", "v1a,", 1), body), signature.ErrNoMatch, unread},
-		{"v1 of the key named v1a, beside another", signedPost("evt_1", now, filler+" "+strings.Replace(good, "v1,", "v1a,", 1), body), signature.ErrNoMatch, false},
+		{"v1a offered where the key is v1", signedPost("evt_1", now, ed("evt_1", now, body), body),
+			signature.ErrNoMatch, unread},
+		{"v1 of the key named v1a", signedPost("evt_1", now,
+			strings.Replace(good, "v1,", "v1a,", 1), body), signature.ErrNoMatch, unread},
+		{"v1 of the key named v1a, beside another",
+			signedPost("evt_1", now, filler+" "+strings.Replace(good, "v1,", "v1a,", 1), body),
+			signature.ErrNoMatch, false},
 		{"no id", signedPost("", now, good, body), signature.ErrMissingHeader, unread},
 		{"no time", signedPost("evt_1", "", good, body), signature.ErrMissingHeader, unread},
 		{"no signature", signedPost("evt_1", now, "", body), signature.ErrMissingHeader, unread},
-		{"no entry", signedPost("evt_1", now, "sha256=abc", body), signature.ErrMalformedHeader, unread},
-		{"dotted id", signedPost("evt.1", now, mac("evt.1", now, body), body), signature.ErrMalformedHeader, unread},
-		{"time with a plus", signedPost("evt_1", "+"+now, mac("evt_1", "+"+now, body), body), signature.ErrMalformedHeader, unread},
-		{"time with a leading zero", signedPost("evt_1", "0"+now, mac("evt_1", "0"+now, body), body), signature.ErrMalformedHeader, unread},
-		{"negative time", signedPost("evt_1", "-"+now, mac("evt_1", "-"+now, body), body), signature.ErrMalformedHeader, unread},
-		{"time too large", signedPost("evt_1", now+"000", mac("evt_1", now+"000", body), body), signature.ErrMalformedHeader, unread},
-		{"time with a fraction", signedPost("evt_1", now+".5", mac("evt_1", now+".5", body), body), signature.ErrMalformedHeader, unread},
-		{"too old", signedPost("evt_1", old, mac("evt_1", old, body), body), signature.ErrTooOld, unread},
-		{"too new", signedPost("evt_1", future, mac("evt_1", future, body), body), signature.ErrTooNew, unread},
+		{"no entry", signedPost("evt_1", now, "sha256=abc", body), signature.ErrMalformedHeader,
+			unread},
+		{"dotted id", signedPost("evt.1", now, mac("evt.1", now, body), body),
+			signature.ErrMalformedHeader, unread},
+		{"time with a plus", signedPost("evt_1", "+"+now, mac("evt_1", "+"+now, body), body),
+			signature.ErrMalformedHeader, unread},
+		{"time with a leading zero", signedPost("evt_1", "0"+now, mac("evt_1", "0"+now, body),
+			body), signature.ErrMalformedHeader, unread},
+		{"negative time", signedPost("evt_1", "-"+now, mac("evt_1", "-"+now, body), body),
+			signature.ErrMalformedHeader, unread},
+		{"time too large", signedPost("evt_1", now+"000", mac("evt_1", now+"000", body), body),
+			signature.ErrMalformedHeader, unread},
+		{"time with a fraction", signedPost("evt_1", now+".5", mac("evt_1", now+".5", body), body),
+			signature.ErrMalformedHeader, unread},
+		{"too old", signedPost("evt_1", old, mac("evt_1", old, body), body), signature.ErrTooOld,
+			unread},
+		{"too new", signedPost("evt_1", future, mac("evt_1", future, body), body),
+			signature.ErrTooNew, unread},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -125,7 +143,8 @@ func TestSignature(t *testing.T) {
 			assert.Equal(t, 401, w.Code)
 			assert.ErrorIs(t, b.reason(t), tt.reason)
 			assert.Empty(t, store.Calls())
-			assert.NotContains(t, b.log.String(), strings.TrimPrefix(good, "v1,"), "an expected MAC is never logged")
+			assert.NotContains(t, b.log.String(), strings.TrimPrefix(good, "v1,"),
+				"an expected MAC is never logged")
 		})
 	}
 }
@@ -214,7 +233,9 @@ func TestSecretAndSignature(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for anyOf, want := range map[bool]bool{false: tt.both, true: tt.anyOf} {
-				b := setup(t, func(c *receiver.Config) { c.Signature, c.AnyOf = verifier(t, whsec()), anyOf })
+				b := setup(t, func(c *receiver.Config) {
+					c.Signature, c.AnyOf = verifier(t, whsec()), anyOf
+				})
 				_, err := b.Check(request(tt.secret, tt.sig))
 				assert.Equal(t, want, err == nil, "AnyOf %v: %v", anyOf, err)
 			}
@@ -222,7 +243,9 @@ func TestSecretAndSignature(t *testing.T) {
 	}
 	t.Run("AnyOf, half a signature is not no signature", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, func(c *receiver.Config) { c.Signature, c.AnyOf = verifier(t, whsec()), true })
+		b := setup(t, func(c *receiver.Config) {
+			c.Signature, c.AnyOf = verifier(t, whsec()), true
+		})
 		r := request(secret, right)
 		r.Header.Del("Webhook-Signature")
 		_, err := b.Check(r)
@@ -230,7 +253,9 @@ func TestSecretAndSignature(t *testing.T) {
 	})
 	t.Run("AnyOf, an unsigned id is no key", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, func(c *receiver.Config) { c.Signature, c.AnyOf = verifier(t, whsec()), true })
+		b := setup(t, func(c *receiver.Config) {
+			c.Signature, c.AnyOf = verifier(t, whsec()), true
+		})
 		_, err := b.Check(request("", ""))
 		assert.ErrorIs(t, err, receiver.ErrNoCredentials)
 	})
@@ -284,7 +309,8 @@ func TestSignedGzip(t *testing.T) {
 	body, now := gzipped(t, envelope(t, "evt_1")), stamp(0)
 	r := signedPost("evt_1", now, mac("evt_1", now, body), body)
 	r.Header.Set("Content-Encoding", "gzip")
-	d, err := setup(t, signed(t, whsec()), func(c *receiver.Config) { c.MaxDecoded = 1 << 20 }).Check(r)
+	d, err := setup(t, signed(t, whsec()),
+		func(c *receiver.Config) { c.MaxDecoded = 1 << 20 }).Check(r)
 	require.NoError(t, err)
 	assert.Equal(t, "evt_1", d.Event.ID)
 }

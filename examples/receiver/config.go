@@ -41,7 +41,8 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8081", "`address` to listen on")
-	flags.BoolVar(&c.dev, "dev", false, "for development: accept requests that did not come over HTTPS")
+	flags.BoolVar(&c.dev, "dev", false,
+		"for development: accept requests that did not come over HTTPS")
 	flags.Func("trusted-proxies", "`networks` of proxies that end TLS, with commas between them: 10.0.0.0/8", func(s string) error {
 		for _, network := range split(s) {
 			prefix, err := netip.ParsePrefix(network)
@@ -52,11 +53,13 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		}
 		return nil
 	})
-	flags.Func("keys", "`keys` that the cache holds at the start, with commas between them", func(s string) error {
-		c.keys = append(c.keys, split(s)...)
-		return nil
-	})
-	flags.StringVar(&c.notify, "notify", "", "`URL` of a service that is told about each event before that counts as handled")
+	flags.Func("keys", "`keys` that the cache holds at the start, with commas between them",
+		func(s string) error {
+			c.keys = append(c.keys, split(s)...)
+			return nil
+		})
+	flags.StringVar(&c.notify, "notify", "",
+		"`URL` of a service that is told about each event before that counts as handled")
 	if err := envflag.Parse(flags, args, "RECEIVER_", getenv); err != nil {
 		return c, err
 	}
@@ -72,7 +75,8 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		problems = append(problems, errors.New("-trusted-proxies or -dev is required: no request could be accepted"))
 	}
 	if c.notify != "" {
-		if u, err := url.Parse(c.notify); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		if u, err := url.Parse(c.notify); err != nil || u.Host == "" ||
+			u.Scheme != "http" && u.Scheme != "https" {
 			problems = append(problems, errors.New("-notify must be an http or https URL"))
 		}
 	}

@@ -57,12 +57,14 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) error {
 				return err
 			}
 		}
-		logger.Info("handled", "event_id", e.ID, "event_type", e.Type, "subject", e.Subject.Type+" "+e.Subject.ID)
+		logger.Info("handled", "event_id", e.ID, "event_type", e.Type,
+			"subject", e.Subject.Type+" "+e.Subject.ID)
 		return nil
 	})
 
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks", rcv.Handler(events))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /healthz",
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	return httpserver.Serve(ctx, logger, cfg.addr, mux)
 }

@@ -73,7 +73,8 @@ type suite struct {
 
 // newClaim returns a claim of an unused key.
 func newClaim() receiver.Claim {
-	return receiver.Claim{Key: "dedupetest/" + receiver.NewToken().String(), Token: receiver.NewToken()}
+	return receiver.Claim{Key: "dedupetest/" + receiver.NewToken().String(),
+		Token: receiver.NewToken()}
 }
 
 // rival returns another claim of the same key.
@@ -143,7 +144,8 @@ func (s *suite) shared() {
 func (s *suite) keys() {
 	c := newClaim()
 	s.take(c, long)
-	for _, key := range []string{c.Key + "x", c.Key[:len(c.Key)-1], c.Key + "%", c.Key + "'", c.Key + "*"} {
+	for _, key := range []string{c.Key + "x", c.Key[:len(c.Key)-1], c.Key + "%", c.Key + "'",
+		c.Key + "*"} {
 		s.take(receiver.Claim{Key: key, Token: receiver.NewToken()}, long)
 	}
 }
@@ -242,17 +244,20 @@ func (s *suite) stale() {
 	for _, settle := range s.settlements() {
 		c := newClaim()
 		s.take(c, long)
-		assert.ErrorIs(s, settle.call(rival(c)), receiver.ErrStaleToken, "%s with a token that never had the claim", settle.name)
+		assert.ErrorIs(s, settle.call(rival(c)), receiver.ErrStaleToken,
+			"%s with a token that never had the claim", settle.name)
 		assert.Equal(s, receiver.InFlight, s.state(c.Key), "after %s", settle.name)
 
 		late := newClaim()
 		s.take(late, short)
 		next := rival(late)
 		s.takeEventually(next, long)
-		assert.ErrorIs(s, settle.call(late), receiver.ErrStaleToken, "%s after a take-over", settle.name)
+		assert.ErrorIs(s, settle.call(late), receiver.ErrStaleToken, "%s after a take-over",
+			settle.name)
 		assert.Equal(s, receiver.InFlight, s.state(late.Key), "after %s", settle.name)
 		require.NoError(s, s.store.Release(s.Context(), next))
-		assert.ErrorIs(s, settle.call(late), receiver.ErrStaleToken, "%s after a take-over that was released", settle.name)
+		assert.ErrorIs(s, settle.call(late), receiver.ErrStaleToken,
+			"%s after a take-over that was released", settle.name)
 		assert.Equal(s, receiver.Claimed, s.state(late.Key), "after %s", settle.name)
 	}
 }
@@ -306,8 +311,12 @@ func (s *suite) repeat() {
 func (s *suite) extendSettled() {
 	ctx := s.Context()
 	for state, settle := range map[receiver.State]func(receiver.Claim, time.Duration) error{
-		receiver.Done: func(c receiver.Claim, keep time.Duration) error { return s.store.Done(ctx, c, keep) },
-		receiver.Dead: func(c receiver.Claim, keep time.Duration) error { return s.store.Dead(ctx, c, "reason", keep) },
+		receiver.Done: func(c receiver.Claim, keep time.Duration) error {
+			return s.store.Done(ctx, c, keep)
+		},
+		receiver.Dead: func(c receiver.Claim, keep time.Duration) error {
+			return s.store.Dead(ctx, c, "reason", keep)
+		},
 	} {
 		c := newClaim()
 		s.take(c, long)
@@ -472,7 +481,9 @@ func (s *suite) wrapped() {
 		AllowHTTP: true,
 		Dedupe:    bare{s.store},
 		Logger:    slog.New(slog.DiscardHandler),
-		Hooks:     receiver.Hooks{OnResult: func(r receiver.Result) { outcomes = append(outcomes, r.Outcome) }},
+		Hooks: receiver.Hooks{OnResult: func(r receiver.Result) {
+			outcomes = append(outcomes, r.Outcome)
+		}},
 	})
 	require.NoError(s, err)
 	send := func(id string, result error) {

@@ -74,7 +74,8 @@ func Example() {
 	}
 	subscriptions := rcv.Handler(receiver.NewRouter()) // nothing to do but to invalidate
 	deliver := func(body string) {
-		r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks",
+			strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("X-Mixpeek-Secret", "correct-horse-battery-staple")
 		subscriptions.ServeHTTP(httptest.NewRecorder(), r)
@@ -102,7 +103,8 @@ func ExampleNewTags() {
 	defer cdn.Close()
 
 	tags, err := invalidate.NewTags(func(ctx context.Context, tags []string) error {
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, cdn.URL+"/service/example/purge", nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, cdn.URL+"/service/example/purge",
+			nil)
 		if err != nil {
 			return err
 		}
@@ -122,7 +124,8 @@ func ExampleNewTags() {
 		return
 	}
 	fmt.Println("tag with", strings.Join(invalidate.ResponseTags("acme", "col_articles", "1"), " "))
-	err = tags.Invalidate(context.Background(), &event.Event{CacheScope: event.CollectionScope("col_articles")})
+	err = tags.Invalidate(context.Background(),
+		&event.Event{CacheScope: event.CollectionScope("col_articles")})
 	fmt.Println(err)
 	// Output:
 	// tag with mixpeek:acme:col_articles:1 collection:col_articles namespace:acme

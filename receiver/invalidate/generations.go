@@ -32,7 +32,9 @@ func NewGenerations(counters Counters, remove Keys) *Generations {
 // Call it once, before the object is loaded: if the object becomes stale during the load, it
 // must be stored under the old key. If the counters fail, load the object and do not store
 // it.
-func (g *Generations) Key(ctx context.Context, namespace, collection, object string) (string, error) {
+func (g *Generations) Key(
+	ctx context.Context, namespace, collection, object string,
+) (string, error) {
 	numbers, err := g.counters.Read(ctx, namespaceCounter(namespace), collectionCounter(collection))
 	if err != nil {
 		return "", fmt.Errorf("invalidate: generations: %w", err)

@@ -91,15 +91,18 @@ func scoped(scope *event.CacheScope) *event.Event { return &event.Event{CacheSco
 // objects are what the tests have in their caches.
 var objects = [][3]string{
 	{"acme", "articles", "obj_1"}, {"acme", "articles", "obj_2"}, {"acme", "videos", "obj_1"},
-	{"ns_acme", "col_articles", "obj_1"}, {"other", "articles", "obj_1"}, {"other", "col_articles", "obj:1"},
+	{"ns_acme", "col_articles", "obj_1"}, {"other", "articles", "obj_1"}, {"other", "col_articles",
+		"obj:1"},
 	{"a b", "c,d", "e%f"},
 }
 
 var events = map[string]*event.Event{
-	"key":                  scoped(event.KeyScope(event.Key("acme", "articles", "obj_1"))),
-	"keys":                 scoped(event.KeyScope(event.Key("acme", "articles", "obj_2"), event.Key("a b", "c,d", "e%f"))),
-	"collection by id":     scoped(event.CollectionScope("col_articles")),
-	"collection by name":   {Namespace: "acme", Collection: "articles", CacheScope: event.CollectionScope("col_1")},
+	"key": scoped(event.KeyScope(event.Key("acme", "articles", "obj_1"))),
+	"keys": scoped(event.KeyScope(event.Key("acme", "articles", "obj_2"),
+		event.Key("a b", "c,d", "e%f"))),
+	"collection by id": scoped(event.CollectionScope("col_articles")),
+	"collection by name": {Namespace: "acme", Collection: "articles",
+		CacheScope: event.CollectionScope("col_1")},
 	"collection, anywhere": {Collection: "articles", CacheScope: event.CollectionScope("col_1")},
 	"namespace by id":      scoped(event.NamespaceScope("ns_acme")),
 	"namespace by name":    scoped(&event.CacheScope{Kind: "NAMESPACE", Namespace: "acme"}),
@@ -137,12 +140,14 @@ func TestNothingStaleIsLeft(t *testing.T) {
 			require.NoError(t, all.Invalidate(ctx, e))
 			for _, o := range objects {
 				stale := e.Invalidates(event.Key(o[0], o[1], o[2]))
-				assert.Equal(t, !stale, slices.Contains(plain.keys(), event.Key(o[0], o[1], o[2])), "scan: %v", o)
+				assert.Equal(t, !stale, slices.Contains(plain.keys(), event.Key(o[0], o[1], o[2])),
+					"scan: %v", o)
 				if stale {
 					assert.NotContains(t, keyed.keys(), key(o), "generations")
-					assert.True(t, slices.ContainsFunc(invalidate.ResponseTags(o[0], o[1], o[2]), func(tag string) bool {
-						return slices.Contains(purged, tag)
-					}), "tags: %v", o)
+					assert.True(t, slices.ContainsFunc(invalidate.ResponseTags(o[0], o[1], o[2]),
+						func(tag string) bool {
+							return slices.Contains(purged, tag)
+						}), "tags: %v", o)
 				}
 			}
 			if len(purged) == 0 {
@@ -166,7 +171,8 @@ func TestGenerationsBeatALoadInFlight(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, c.entries, after)
 	namespace, collection, _, ok := event.SplitKey(after)
-	assert.True(t, ok && namespace == "acme" && collection == "col_1", "the key is still one of event.Key's form: %s", after)
+	assert.True(t, ok && namespace == "acme" && collection == "col_1",
+		"the key is still one of event.Key's form: %s", after)
 }
 
 func TestGenerationsLeaveOthersAlone(t *testing.T) {
@@ -220,8 +226,11 @@ func TestKeys(t *testing.T) {
 func TestMulti(t *testing.T) {
 	t.Parallel()
 	c := newCache("a")
-	failing := receiver.InvalidatorFunc(func(context.Context, *event.Event) error { return errDown })
-	err := invalidate.Multi(failing, invalidate.Keys(c.remove), failing).Invalidate(t.Context(), scoped(event.KeyScope("a")))
+	failing := receiver.InvalidatorFunc(func(context.Context, *event.Event) error {
+		return errDown
+	})
+	err := invalidate.Multi(failing, invalidate.Keys(c.remove), failing).Invalidate(t.Context(),
+		scoped(event.KeyScope("a")))
 	assert.ErrorIs(t, err, errDown)
 	assert.Empty(t, c.keys())
 	assert.NoError(t, invalidate.Multi().Invalidate(t.Context(), scoped(event.KeyScope("a"))))
@@ -242,9 +251,11 @@ func TestTags(t *testing.T) {
 	require.NoError(t, err)
 	e := scoped(event.KeyScope("mixpeek:acme:articles:1", "b", "b", "c d,é"))
 	require.ErrorIs(t, tags.Invalidate(t.Context(), e), errDown)
-	assert.Equal(t, [][]string{{"mixpeek:acme:articles:1", "b"}, {"c%20d%2C%C3%A9"}}, calls, "the second call is made although the first failed")
+	assert.Equal(t, [][]string{{"mixpeek:acme:articles:1", "b"}, {"c%20d%2C%C3%A9"}}, calls,
+		"the second call is made although the first failed")
 
-	assert.Equal(t, []string{"mixpeek:acme:articles:1", "collection:articles", "namespace:acme"}, invalidate.ResponseTags("acme", "articles", "1"))
+	assert.Equal(t, []string{"mixpeek:acme:articles:1", "collection:articles", "namespace:acme"},
+		invalidate.ResponseTags("acme", "articles", "1"))
 
 	_, err = invalidate.NewTags(nil, invalidate.TagsConfig{Max: -1})
 	var invalid *event.ValidationError

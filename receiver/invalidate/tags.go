@@ -31,7 +31,9 @@ type TagsConfig struct {
 // NewTags returns an Invalidator that calls purge. purge tells the CDN to drop all responses
 // that have one of the tags, and returns nil when the CDN has accepted that. It makes its
 // request with ctx, and returns no error with the API token in it.
-func NewTags(purge func(ctx context.Context, tags []string) error, config TagsConfig) (*Tags, error) {
+func NewTags(
+	purge func(ctx context.Context, tags []string) error, config TagsConfig,
+) (*Tags, error) {
 	var p event.Problems
 	if purge == nil {
 		p.Add("purge", "is required")

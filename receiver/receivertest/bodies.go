@@ -73,11 +73,13 @@ func (s *suite) tooLarge(ctx context.Context, what string, announced bool) (err 
 		got, err = s.turnedAway(ctx, what, m, "413", func(a answer) bool {
 			return a.status == http.StatusRequestEntityTooLarge
 		})
-		if err == nil || ctx.Err() != nil || got.status != 0 && got.status != http.StatusRequestTimeout {
+		if err == nil || ctx.Err() != nil ||
+			got.status != 0 && got.status != http.StatusRequestTimeout {
 			return err
 		}
 	}
-	return fmt.Errorf("%w (%d times: after the answer, read on for a while before closing the connection)", err, oversizeTries)
+	return fmt.Errorf("%w (%d times: after the answer, read on before closing the connection)",
+		err, oversizeTries)
 }
 
 // held is a reader that waits before its first byte.
@@ -175,7 +177,8 @@ func contentType(ctx context.Context, s *suite) error {
 
 func compressed(ctx context.Context, s *suite) error {
 	if s.MaxDecoded == 0 {
-		_, err := s.turnedAway(ctx, "a body in gzip", zipped(s.message()), "415", answer.clientError)
+		_, err := s.turnedAway(ctx, "a body in gzip", zipped(s.message()), "415",
+			answer.clientError)
 		return err
 	}
 	m := zipped(s.padded(s.MaxDecoded))
@@ -201,7 +204,7 @@ func zipped(m message) message {
 
 func wrongMethod(ctx context.Context, s *suite) error {
 	var errs []error
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE"} {
 		m := s.message()
 		m.change = func(r *http.Request) { r.Method = method }
 		_, err := s.turnedAway(ctx, method, m, "4xx", answer.clientError)

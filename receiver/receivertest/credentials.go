@@ -107,21 +107,45 @@ func wrongSignature(ctx context.Context, s *suite) error {
 	}
 	var errs []error
 	for what, m := range map[string]message{
-		"no signature":                unsigned,
-		"a signature by another key":  forged,
-		"an empty signature":          changed(func(r *http.Request) { r.Header.Set(signature.HeaderSignature, "") }),
-		"no header for the signature": changed(func(r *http.Request) { r.Header.Del(signature.HeaderSignature) }),
-		"no id":                       changed(func(r *http.Request) { r.Header.Del(signature.HeaderID) }),
-		"no timestamp":                changed(func(r *http.Request) { r.Header.Del(signature.HeaderTimestamp) }),
-		"another id":                  changed(func(r *http.Request) { r.Header.Set(signature.HeaderID, event.NewID()) }),
-		"another timestamp":           changed(func(r *http.Request) { laterTimestamp(r) }),
-		"nothing for a signature":     changed(func(r *http.Request) { eachMAC(r, func(string) string { return "" }) }),
-		"a version alone":             changed(func(r *http.Request) { r.Header.Set(signature.HeaderSignature, "v1") }),
-		"a signature of padding":      changed(func(r *http.Request) { eachMAC(r, func(string) string { return "=" }) }),
-		"one byte of the signature":   changed(func(r *http.Request) { eachMAC(r, func(mac string) string { return mac[:1] }) }),
-		"half of the signature":       changed(func(r *http.Request) { eachMAC(r, func(mac string) string { return mac[:len(mac)/8*4] }) }),
-		"all but the signature's end": changed(func(r *http.Request) { eachMAC(r, func(mac string) string { return mac[:len(mac)-4] }) }),
-		"the signature's end":         changed(func(r *http.Request) { eachMAC(r, func(mac string) string { return mac[4:] }) }),
+		"no signature":               unsigned,
+		"a signature by another key": forged,
+		"an empty signature": changed(func(r *http.Request) {
+			r.Header.Set(signature.HeaderSignature, "")
+		}),
+		"no header for the signature": changed(func(r *http.Request) {
+			r.Header.Del(signature.HeaderSignature)
+		}),
+		"no id": changed(func(r *http.Request) {
+			r.Header.Del(signature.HeaderID)
+		}),
+		"no timestamp": changed(func(r *http.Request) {
+			r.Header.Del(signature.HeaderTimestamp)
+		}),
+		"another id": changed(func(r *http.Request) {
+			r.Header.Set(signature.HeaderID, event.NewID())
+		}),
+		"another timestamp": changed(func(r *http.Request) { laterTimestamp(r) }),
+		"nothing for a signature": changed(func(r *http.Request) {
+			eachMAC(r, func(string) string { return "" })
+		}),
+		"a version alone": changed(func(r *http.Request) {
+			r.Header.Set(signature.HeaderSignature, "v1")
+		}),
+		"a signature of padding": changed(func(r *http.Request) {
+			eachMAC(r, func(string) string { return "=" })
+		}),
+		"one byte of the signature": changed(func(r *http.Request) {
+			eachMAC(r, func(mac string) string { return mac[:1] })
+		}),
+		"half of the signature": changed(func(r *http.Request) {
+			eachMAC(r, func(mac string) string { return mac[:len(mac)/8*4] })
+		}),
+		"all but the signature's end": changed(func(r *http.Request) {
+			eachMAC(r, func(mac string) string { return mac[:len(mac)-4] })
+		}),
+		"the signature's end": changed(func(r *http.Request) {
+			eachMAC(r, func(mac string) string { return mac[4:] })
+		}),
 		"a signature with another first byte": changed(func(r *http.Request) {
 			eachMAC(r, func(mac string) string { return other(mac[:1]) + mac[1:] })
 		}),
@@ -132,9 +156,12 @@ func wrongSignature(ctx context.Context, s *suite) error {
 		}),
 		"a signature in another case": changed(func(r *http.Request) { eachMAC(r, swapCase) }),
 		"a signature without a version": changed(func(r *http.Request) {
-			r.Header.Set(signature.HeaderSignature, strings.Join(macs(r.Header.Get(signature.HeaderSignature)), " "))
+			r.Header.Set(signature.HeaderSignature,
+				strings.Join(macs(r.Header.Get(signature.HeaderSignature)), " "))
 		}),
-		"another body":                changed(func(r *http.Request) { setBody(r, s.message().body) }),
+		"another body": changed(func(r *http.Request) {
+			setBody(r, s.message().body)
+		}),
 		"a body shifted into the id":  shifted,
 		"a timestamp with a plus":     changed(func(r *http.Request) { prefixTimestamp(r, "+") }),
 		"a timestamp with a zero":     changed(func(r *http.Request) { prefixTimestamp(r, "0") }),
@@ -183,9 +210,10 @@ func severalSignatures(ctx context.Context, s *suite) error {
 	} {
 		errs = append(errs, s.accepted(ctx, what, m))
 	}
-	_, err := s.unauthorized(ctx, "a signature after 16 others", with(func(mine string, _ int) []string {
-		return []string{others(mine, most) + mine}
-	}))
+	_, err := s.unauthorized(ctx, "a signature after 16 others",
+		with(func(mine string, _ int) []string {
+			return []string{others(mine, most) + mine}
+		}))
 	return errors.Join(append(errs, err)...)
 }
 
@@ -269,7 +297,8 @@ func (s *suite) shifted() (message, error) {
 
 func oldTimestamp(ctx context.Context, s *suite) error {
 	var errs []error
-	for what, shift := range map[string]time.Duration{"an hour old": -time.Hour, "an hour ahead": time.Hour} {
+	for what, shift := range map[string]time.Duration{"an hour old": -time.Hour,
+		"an hour ahead": time.Hour} {
 		m := s.message()
 		m.at = m.at.Add(shift)
 		_, err := s.unauthorized(ctx, "a signature "+what, m)
@@ -328,14 +357,16 @@ func (s *suite) steady(ctx context.Context, what string, m message) (answer, err
 // differs returns an error if a refusal differs from that of a request without credentials.
 func (a answer) differs(want answer) error {
 	if a.status != want.status || a.body != want.body {
-		return fmt.Errorf("answered %d %q, no credentials %d %q", a.status, a.body, want.status, want.body)
+		return fmt.Errorf("answered %d %q, no credentials %d %q", a.status, a.body, want.status,
+			want.body)
 	}
 	for name, lines := range a.header {
 		switch name {
 		case "Date", "Connection", "Keep-Alive": // set by the server
 		default:
 			if !slices.Equal(lines, want.header[name]) {
-				return fmt.Errorf("answered with the header %s: %q, no credentials %q", name, lines, want.header[name])
+				return fmt.Errorf("answered with the header %s: %q, no credentials %q", name, lines,
+					want.header[name])
 			}
 		}
 	}
@@ -345,7 +376,8 @@ func (a answer) differs(want answer) error {
 // headerCase sends header names in lower and in upper case.
 func headerCase(ctx context.Context, s *suite) error {
 	var errs []error
-	for what, spell := range map[string]func(string) string{"lower case": strings.ToLower, "upper case": strings.ToUpper} {
+	for what, spell := range map[string]func(string) string{"lower case": strings.ToLower,
+		"upper case": strings.ToUpper} {
 		m := s.message()
 		m.change = func(r *http.Request) {
 			spelt := make(http.Header)

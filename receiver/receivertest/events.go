@@ -139,7 +139,8 @@ func documentedEvents(ctx context.Context, s *suite) error {
 
 func unknownType(ctx context.Context, s *suite) error {
 	return s.accepted(ctx, "an event of an unknown type",
-		s.messageOf(event.New("receivertest.unknown.type", event.Subject{Type: "object", ID: "obj_1"})))
+		s.messageOf(event.New("receivertest.unknown.type",
+			event.Subject{Type: "object", ID: "obj_1"})))
 }
 
 func duplicate(ctx context.Context, s *suite) error {
@@ -227,9 +228,11 @@ func duplicateInFlight(ctx context.Context, s *suite) error {
 			case o.err != nil:
 				return o.err
 			case held && o.got.ok():
-				return fmt.Errorf("answered %d while the event was still being handled", o.got.status)
+				return fmt.Errorf("answered %d while the event was still being handled",
+					o.got.status)
 			case !o.got.ok() && !o.got.later():
-				return fmt.Errorf("a copy was answered %d instead of 409, 425, 429 or 503", o.got.status)
+				return fmt.Errorf("a copy was answered %d instead of 409, 425, 429 or 503",
+					o.got.status)
 			}
 		}
 	}
@@ -260,7 +263,8 @@ func (s *suite) acceptedInTime(ctx context.Context, m message) error {
 		case <-ctx.Done():
 			return fmt.Errorf("never acknowledged: answered %d", got.status)
 		case <-end:
-			return fmt.Errorf("not acknowledged within %v of being handled: answered %d", patience, got.status)
+			return fmt.Errorf("not acknowledged within %v of being handled: answered %d", patience,
+				got.status)
 		case <-time.After(pause):
 		}
 	}

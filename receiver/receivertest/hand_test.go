@@ -97,24 +97,30 @@ func newHand(t *testing.T) *hand {
 	const nextSecret, oldSecret = "Battery-Horse-Correct-Staple", "staple-Battery-Horse-Correct"
 	key, next, old := signature.NewKey(), signature.NewKey(), signature.NewKey()
 	h := &hand{
-		secrets: []string{secret, nextSecret}, keys: [][]byte{rawKey(t, key), rawKey(t, next)}, maxBody: 8192, timeout: time.Second,
-		state: make(map[string]handState), handled: make(map[string]int), held: make(map[string]chan struct{}), failing: make(map[string]bool),
-		busy: http.StatusConflict, done: http.StatusOK, retiredS: oldSecret, retiredK: rawKey(t, old),
+		secrets: []string{secret, nextSecret}, keys: [][]byte{rawKey(t, key),
+			rawKey(t, next)}, maxBody: 8192, timeout: time.Second,
+		state: make(map[string]handState), handled: make(map[string]int),
+		held: make(map[string]chan struct{}), failing: make(map[string]bool),
+		busy: http.StatusConflict, done: http.StatusOK, retiredS: oldSecret,
+		retiredK: rawKey(t, old),
 	}
 	h.form, h.media, h.secret, h.envelope = h.rightForm, rightMedia, h.rightSecret, rightEnvelope
 	h.read, h.signed, h.macEqual = h.rightRead, h.rightSigned, rightMAC
 	h.decode, h.idMatches, h.refuse = rightDecode, rightID, rightRefusal
 	h.key = func(_ *http.Request, e handEvent, _ []byte) string { return *e.ID }
 	h.claim, h.settle, h.handle = h.rightClaim, h.rightSettle, h.rightHandle
-	h.failed = func(w http.ResponseWriter) { http.Error(w, "try again", http.StatusServiceUnavailable) }
+	h.failed = func(w http.ResponseWriter) {
+		http.Error(w, "try again", http.StatusServiceUnavailable)
+	}
 	h.known = func(kind string) bool { return strings.HasPrefix(kind, "object.") }
 	h.before = func(handEvent) {}
 	h.wrap = func(next http.Handler) http.Handler { return next }
 	h.options = receivertest.Options{
 		Credentials: credentials(t, secret, key),
 		Others:      []receivertest.Credentials{credentials(t, nextSecret, next)},
-		Retired:     []receivertest.Credentials{credentials(t, oldSecret, key), credentials(t, secret, old)},
-		MaxBody:     h.maxBody, ReadTimeout: h.timeout,
+		Retired: []receivertest.Credentials{credentials(t, oldSecret, key),
+			credentials(t, secret, old)},
+		MaxBody: h.maxBody, ReadTimeout: h.timeout,
 		Handled: func(_ context.Context, id string) (int, error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -155,7 +161,8 @@ func (h *hand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusUnauthorized, "secret")
 		return
 	}
-	if !h.envelope(h.header(r, signature.HeaderID), h.header(r, signature.HeaderTimestamp), time.Now()) {
+	if !h.envelope(h.header(r, signature.HeaderID), h.header(r, signature.HeaderTimestamp),
+		time.Now()) {
 		refuse(http.StatusUnauthorized, "timestamp")
 		return
 	}
@@ -238,7 +245,8 @@ const handTolerance = 5 * time.Minute
 
 func rightEnvelope(id, timestamp string, now time.Time) bool {
 	at, err := strconv.ParseInt(timestamp, 10, 64)
-	if err != nil || strconv.FormatInt(at, 10) != timestamp || id == "" || strings.Contains(id, ".") {
+	if err != nil || strconv.FormatInt(at, 10) != timestamp || id == "" ||
+		strings.Contains(id, ".") {
 		return false
 	}
 	return math.Abs(now.Sub(time.Unix(at, 0)).Seconds()) <= handTolerance.Seconds()
@@ -262,7 +270,8 @@ func (h *hand) rightRead(w http.ResponseWriter, r *http.Request) ([]byte, int) {
 // tokens are the signatures of version v1, at most 16.
 func tokens(r *http.Request) []string {
 	var all []string
-	fields := strings.FieldsFunc(strings.Join(r.Header[signature.HeaderSignature], " "), func(c rune) bool { return c == ' ' || c == ',' })
+	fields := strings.FieldsFunc(strings.Join(r.Header[signature.HeaderSignature], " "),
+		func(c rune) bool { return c == ' ' || c == ',' })
 	for i := 0; i+1 < len(fields) && len(all) < 16; i++ {
 		if fields[i] == "v1" {
 			all = append(all, fields[i+1])
@@ -287,7 +296,8 @@ func (h *hand) rightSigned(r *http.Request, body []byte) bool {
 }
 
 func (h *hand) anyOf(r *http.Request, body []byte, signatures []string) bool {
-	for _, want := range h.macs(r.Header.Get(signature.HeaderID), r.Header.Get(signature.HeaderTimestamp), body) {
+	for _, want := range h.macs(r.Header.Get(signature.HeaderID),
+		r.Header.Get(signature.HeaderTimestamp), body) {
 		for _, got := range signatures {
 			if h.macEqual(got, want) {
 				return true

@@ -168,8 +168,12 @@ func TestRightReceivers(t *testing.T) {
 			"by hand, secret":    byHand((*hand).onlySecret),
 			"by hand, signature": byHand((*hand).onlySignature),
 			"ours, both":         ours(func(*bench) {}),
-			"ours, secret":       ours(func(b *bench) { b.config.Signature, b.options.Signer = nil, nil }),
-			"ours, signature":    ours(func(b *bench) { b.config.Secrets, b.options.Secret = nil, "" }),
+			"ours, secret": ours(func(b *bench) {
+				b.config.Signature, b.options.Signer = nil, nil
+			}),
+			"ours, signature": ours(func(b *bench) {
+				b.config.Secrets, b.options.Secret = nil, ""
+			}),
 		} {
 			wg.Go(func() {
 				slots <- struct{}{}
@@ -228,8 +232,10 @@ func TestRunIsBounded(t *testing.T) {
 		h.done = http.StatusConflict
 		report, err := receivertest.Verify(t.Context(), serveHand(t, h, nil), h.options)
 		require.NoError(t, err)
-		assert.Contains(t, fmt.Sprint(report), "not acknowledged within 5s of being handled: answered 409")
-		assert.Subset(t, report.Broken(), []string{"duplicate", "concurrent duplicate", "duplicate in flight", "long memory"})
+		assert.Contains(t, fmt.Sprint(report),
+			"not acknowledged within 5s of being handled: answered 409")
+		assert.Subset(t, report.Broken(),
+			[]string{"duplicate", "concurrent duplicate", "duplicate in flight", "long memory"})
 	})
 }
 
@@ -239,16 +245,18 @@ func TestBufferingProxy(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	next := b.receiver(t).Handler(b.router())
-	report, err := receivertest.Verify(t.Context(), serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return // as a proxy, which has not passed anything on
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		next.ServeHTTP(w, r)
-	})), b.options)
+	report, err := receivertest.Verify(t.Context(),
+		serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return // as a proxy, which has not passed anything on
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next.ServeHTTP(w, r)
+		})), b.options)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"wrong secret reads no body", "slow body"}, report.Broken(), "%v", report)
+	assert.Equal(t, []string{"wrong secret reads no body", "slow body"}, report.Broken(), "%v",
+		report)
 	for _, v := range report.Results {
 		if v.Err != nil {
 			assert.ErrorContains(t, v.Err, "proxy_request_buffering", v.Rule.Name)

@@ -13,9 +13,13 @@ import (
 )
 
 // keyFault deduplicates on something else.
-func keyFault(fault, breaks string, key func(r *http.Request, id string, body []byte) string) plant {
+func keyFault(
+	fault, breaks string, key func(r *http.Request, id string, body []byte) string,
+) plant {
 	return plant{fault, breaks, func(h *hand) {
-		h.key = func(r *http.Request, e handEvent, body []byte) string { return key(r, *e.ID, body) }
+		h.key = func(r *http.Request, e handEvent, body []byte) string {
+			return key(r, *e.ID, body)
+		}
 	}}
 }
 
@@ -31,14 +35,16 @@ func oneAtATime(next http.Handler) http.Handler {
 
 // failsWith answers a failing handler with a status.
 func failsWith(status int) plant {
-	return plant{fmt.Sprint("answers ", status, " where its handler fails"), "failing handler", func(h *hand) {
-		h.failed = func(w http.ResponseWriter) { w.WriteHeader(status) }
-	}}
+	return plant{fmt.Sprint("answers ", status, " where its handler fails"), "failing handler",
+		func(h *hand) {
+			h.failed = func(w http.ResponseWriter) { w.WriteHeader(status) }
+		}}
 }
 
 func eventFaults() []plant {
 	return []plant{
-		{"handles nothing", "valid event", func(h *hand) { h.handle = func(handEvent) error { return nil } }},
+		{"handles nothing", "valid event",
+			func(h *hand) { h.handle = func(handEvent) error { return nil } }},
 		{"handles everything twice", "valid event", func(h *hand) {
 			h.handle = func(e handEvent) error { _ = h.rightHandle(e); return h.rightHandle(e) }
 		}},
@@ -68,7 +74,9 @@ func eventFaults() []plant {
 				_ = json.Unmarshal(body, &all)
 				for name := range all {
 					switch name {
-					case "event_id", "event_type", "occurred_at", "namespace", "collection", "subject", "actor", "version", "metadata", "cache_scope_to_invalidate", "cache_scope", "links":
+					case "event_id", "event_type", "occurred_at", "namespace", "collection",
+						"subject", "actor", "version", "metadata", "cache_scope_to_invalidate",
+						"cache_scope", "links":
 					default:
 						return e, false
 					}
@@ -108,7 +116,8 @@ func eventFaults() []plant {
 			}
 		}},
 
-		{"has no memory", "duplicate", func(h *hand) { h.claim = func(string) handState { return absent } }},
+		{"has no memory", "duplicate",
+			func(h *hand) { h.claim = func(string) handState { return absent } }},
 		{"remembers the last event only", "duplicate", func(h *hand) {
 			h.claim = func(key string) handState {
 				h.mu.Lock()
@@ -141,25 +150,36 @@ func eventFaults() []plant {
 				})
 			}
 		}},
-		{"answers 409 to what it has handled", "duplicate", func(h *hand) { h.done = http.StatusConflict }},
-		{"answers 422 to what it has handled", "duplicate", func(h *hand) { h.done = http.StatusUnprocessableEntity }},
-		{"answers 500 to what it has handled", "duplicate", func(h *hand) { h.done = http.StatusInternalServerError }},
-		keyFault("tells events apart by their signature", "duplicate", func(r *http.Request, _ string, _ []byte) string {
-			return r.Header.Get(signature.HeaderSignature)
-		}),
-		keyFault("tells events apart by their timestamp", "many at once", func(r *http.Request, _ string, _ []byte) string {
-			return r.Header.Get(signature.HeaderTimestamp)
-		}),
-		keyFault("takes all events for one", "duplicate", func(*http.Request, string, []byte) string { return "event" }),
-		keyFault("tells events apart by the beginning of their ids", "odd ids", func(_ *http.Request, id string, _ []byte) string {
-			return id[:min(len(id), 64)]
-		}),
-		keyFault("tells events apart in any case", "odd ids", func(_ *http.Request, id string, _ []byte) string { return strings.ToLower(id) }),
-		keyFault("cuts ids at a slash", "odd ids", func(_ *http.Request, id string, _ []byte) string { return strings.Split(id, "/")[0] }),
-		keyFault("cuts ids at a colon", "odd ids", func(_ *http.Request, id string, _ []byte) string { return strings.Split(id, ":")[0] }),
-		keyFault("takes ids for a part of a URL", "odd ids", func(_ *http.Request, id string, _ []byte) string {
-			return strings.NewReplacer("%25", "%", "?", "", "#", "").Replace(id)
-		}),
+		{"answers 409 to what it has handled", "duplicate",
+			func(h *hand) { h.done = http.StatusConflict }},
+		{"answers 422 to what it has handled", "duplicate",
+			func(h *hand) { h.done = http.StatusUnprocessableEntity }},
+		{"answers 500 to what it has handled", "duplicate",
+			func(h *hand) { h.done = http.StatusInternalServerError }},
+		keyFault("tells events apart by their signature", "duplicate",
+			func(r *http.Request, _ string, _ []byte) string {
+				return r.Header.Get(signature.HeaderSignature)
+			}),
+		keyFault("tells events apart by their timestamp", "many at once",
+			func(r *http.Request, _ string, _ []byte) string {
+				return r.Header.Get(signature.HeaderTimestamp)
+			}),
+		keyFault("takes all events for one", "duplicate",
+			func(*http.Request, string, []byte) string { return "event" }),
+		keyFault("tells events apart by the beginning of their ids", "odd ids",
+			func(_ *http.Request, id string, _ []byte) string {
+				return id[:min(len(id), 64)]
+			}),
+		keyFault("tells events apart in any case", "odd ids",
+			func(_ *http.Request, id string, _ []byte) string { return strings.ToLower(id) }),
+		keyFault("cuts ids at a slash", "odd ids",
+			func(_ *http.Request, id string, _ []byte) string { return strings.Split(id, "/")[0] }),
+		keyFault("cuts ids at a colon", "odd ids",
+			func(_ *http.Request, id string, _ []byte) string { return strings.Split(id, ":")[0] }),
+		keyFault("takes ids for a part of a URL", "odd ids",
+			func(_ *http.Request, id string, _ []byte) string {
+				return strings.NewReplacer("%25", "%", "?", "", "#", "").Replace(id)
+			}),
 		{"refuses ids with a quote", "odd ids", func(h *hand) {
 			h.decode = func(body []byte) (handEvent, bool) {
 				e, ok := rightDecode(body)
@@ -199,15 +219,18 @@ func eventFaults() []plant {
 				return state
 			}
 		}},
-		{"answers 400 to a copy that comes at the same time", "concurrent duplicate", func(h *hand) {
-			h.busy = http.StatusBadRequest
-			h.handle = slowly(h)
-		}},
-		{"answers 500 to a copy that comes at the same time", "concurrent duplicate", func(h *hand) {
-			h.busy = http.StatusInternalServerError
-			h.handle = slowly(h)
-		}},
-		{"acknowledges what is being handled", "duplicate in flight", func(h *hand) { h.busy = http.StatusOK }},
+		{"answers 400 to a copy that comes at the same time", "concurrent duplicate",
+			func(h *hand) {
+				h.busy = http.StatusBadRequest
+				h.handle = slowly(h)
+			}},
+		{"answers 500 to a copy that comes at the same time", "concurrent duplicate",
+			func(h *hand) {
+				h.busy = http.StatusInternalServerError
+				h.handle = slowly(h)
+			}},
+		{"acknowledges what is being handled", "duplicate in flight",
+			func(h *hand) { h.busy = http.StatusOK }},
 		{"acknowledges first and handles afterwards", "duplicate in flight", func(h *hand) {
 			h.handle = func(e handEvent) error {
 				go func() { _ = h.rightHandle(e) }()

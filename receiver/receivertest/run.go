@@ -156,7 +156,8 @@ func (r *Report) String() string {
 		case v.NotTried != "":
 			fmt.Fprintf(&b, "not tried  %s (%s)\n", v.Rule.Name, v.NotTried)
 		case v.Err != nil:
-			fmt.Fprintf(&b, "BROKEN     %s: %v\n           the rule: %s\n", v.Rule.Name, v.Err, v.Rule.Why)
+			fmt.Fprintf(&b, "BROKEN     %s: %v\n           the rule: %s\n", v.Rule.Name, v.Err,
+				v.Rule.Why)
 		default:
 			fmt.Fprintf(&b, "kept       %s\n", v.Rule.Name)
 		}
@@ -184,7 +185,8 @@ const (
 
 func newSuite(target string, o Options) (*suite, error) {
 	var p event.Problems
-	if u, err := url.Parse(target); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if u, err := url.Parse(target); err != nil || u.Host == "" ||
+		u.Scheme != "http" && u.Scheme != "https" {
 		p.Add("url", "must be an http or https URL")
 	}
 	if o.Secret == "" && o.Signer == nil {
@@ -225,8 +227,10 @@ func newSuite(target string, o Options) (*suite, error) {
 		transport := &http.Transport{MaxIdleConnsPerHost: rivals}
 		s.close = transport.CloseIdleConnections
 		s.Client = &http.Client{
-			Transport:     transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport: transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse
+			},
 		}
 	}
 	return s, nil
@@ -250,7 +254,8 @@ func (s *suite) verify(ctx context.Context, rule Rule) Result {
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		v.Err = errors.Join(v.Err, fmt.Errorf("the run did not end within Options.Timeout, %v", s.Timeout))
+		v.Err = errors.Join(v.Err, fmt.Errorf("the run did not end within Options.Timeout, %v",
+			s.Timeout))
 	case ctx.Err() != nil:
 		v.Err = errors.Join(v.Err, context.Cause(ctx))
 	}

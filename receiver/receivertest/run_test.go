@@ -38,7 +38,8 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{key: signature.NewKey(), counts: make(map[string]int), held: make(map[string]chan struct{}), failing: make(map[string]bool)}
+	b := &bench{key: signature.NewKey(), counts: make(map[string]int),
+		held: make(map[string]chan struct{}), failing: make(map[string]bool)}
 	signer, err := signature.NewSigner(b.key)
 	require.NoError(t, err)
 	b.verify(t, 0)
@@ -173,7 +174,8 @@ func TestRunOneVersion(t *testing.T) {
 	b, other := newBench(t), signature.NewKey()
 	b.key = signature.NewKeyPair()
 	b.verify(t, 0)
-	for name, keys := range map[string][]signature.Key{"only": {b.key}, "first": {b.key, other}, "last": {other, b.key}} {
+	for name, keys := range map[string][]signature.Key{"only": {b.key}, "first": {b.key, other},
+		"last": {other, b.key}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			options := b.options
@@ -182,7 +184,9 @@ func TestRunOneVersion(t *testing.T) {
 			require.NoError(t, err)
 			known := b.withSignatures(t, func(lines []string) []string {
 				all := strings.Fields(strings.ReplaceAll(strings.Join(lines, " "), ", ", " "))
-				return slices.DeleteFunc(all, func(s string) bool { return !strings.HasPrefix(s, "v1a,") })
+				return slices.DeleteFunc(all, func(s string) bool {
+					return !strings.HasPrefix(s, "v1a,")
+				})
 			})
 			receivertest.Run(t, serve(t, known), options)
 		})
@@ -274,7 +278,8 @@ func TestBroken(t *testing.T) {
 				b.config.Signature = nil
 				return b.receiver(t).Handler(b.router())
 			},
-			[]string{"wrong signature", "several signatures", "signed id", "replayed old timestamp", "uniform refusal"},
+			[]string{"wrong signature", "several signatures", "signed id", "replayed old timestamp",
+				"uniform refusal"},
 		},
 		{
 			"takes any age",
@@ -386,7 +391,9 @@ func TestBroken(t *testing.T) {
 		{
 			"takes events without a type",
 			func(t *testing.T, b *bench) http.Handler {
-				b.config.Decode = func(_ http.Header, body []byte) (*event.Event, error) { return event.Decode(body) }
+				b.config.Decode = func(_ http.Header, body []byte) (*event.Event, error) {
+					return event.Decode(body)
+				}
 				return b.receiver(t).Handler(b.router())
 			},
 			[]string{"no type"},
@@ -436,7 +443,9 @@ func TestBroken(t *testing.T) {
 		{
 			"looks at one signature",
 			func(t *testing.T, b *bench) http.Handler {
-				return b.withSignatures(t, func(lines []string) []string { return strings.Fields(strings.Join(lines, " "))[:1] })
+				return b.withSignatures(t, func(lines []string) []string {
+					return strings.Fields(strings.Join(lines, " "))[:1]
+				})
 			},
 			[]string{"several signatures"},
 		},
@@ -522,7 +531,8 @@ func TestReport(t *testing.T) {
 	b.config.Signature = nil
 	b.config.MaxBody++
 	b.options.Except = []string{"content type"}
-	report, err := receivertest.Verify(t.Context(), serve(t, b.receiver(t).Handler(b.router())), b.options)
+	report, err := receivertest.Verify(t.Context(), serve(t, b.receiver(t).Handler(b.router())),
+		b.options)
 	require.NoError(t, err)
 	text := report.String()
 	assert.Contains(t, text, "kept       valid event\n")
@@ -537,7 +547,8 @@ func TestReport(t *testing.T) {
 
 func TestVerifyRefusesWhatItCannotTry(t *testing.T) {
 	t.Parallel()
-	_, err := receivertest.Verify(t.Context(), "localhost", receivertest.Options{Except: []string{"valid event", "no such rule"}})
+	_, err := receivertest.Verify(t.Context(), "localhost",
+		receivertest.Options{Except: []string{"valid event", "no such rule"}})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
 	assert.Len(t, invalid.Problems, 3)
@@ -568,7 +579,8 @@ func TestSecretHeader(t *testing.T) {
 	b := newBench(t)
 	b.config.SecretHeader, b.options.SecretHeader = "X-Acme", "x-acme"
 	b.config.Signature, b.options.Signer = nil, nil
-	report, err := receivertest.Verify(t.Context(), serve(t, b.receiver(t).Handler(b.router())), b.options)
+	report, err := receivertest.Verify(t.Context(), serve(t, b.receiver(t).Handler(b.router())),
+		b.options)
 	require.NoError(t, err)
 	assert.Empty(t, report.Broken(), "%v", report)
 }

@@ -33,7 +33,8 @@ func (a answer) clientError() bool { return a.status >= 400 && a.status <= 499 }
 // later reports whether the answer makes a sender retry.
 func (a answer) later() bool {
 	switch a.status {
-	case http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests,
+		http.StatusServiceUnavailable:
 		return true
 	}
 	return false
@@ -64,7 +65,8 @@ type message struct {
 
 // message returns a message with a new event of the type that the receiver handles.
 func (s *suite) message() message {
-	return s.messageOf(event.New(s.EventType, event.Subject{Type: "object", ID: "obj_receivertest"}))
+	return s.messageOf(event.New(s.EventType,
+		event.Subject{Type: "object", ID: "obj_receivertest"}))
 }
 
 func (s *suite) messageOf(e *event.Event) message {
@@ -78,7 +80,9 @@ func (s *suite) messageOf(e *event.Event) message {
 
 // request makes the request for a message. right are its right signatures, which no answer
 // may contain.
-func (s *suite) request(ctx context.Context, m message) (r *http.Request, right []string, err error) {
+func (s *suite) request(
+	ctx context.Context, m message,
+) (r *http.Request, right []string, err error) {
 	if r, err = post(ctx, s.url, m.body); err != nil {
 		return nil, nil, err
 	}
@@ -108,7 +112,8 @@ func (s *suite) send(ctx context.Context, m message) (answer, error) {
 	sent := fmt.Sprint(r.Header)
 	got, err := s.do(r)
 	if err == nil {
-		right = slices.DeleteFunc(right, func(mac string) bool { return strings.Contains(sent, mac) })
+		right = slices.DeleteFunc(right,
+			func(mac string) bool { return strings.Contains(sent, mac) })
 		s.watch(got, right)
 	}
 	return got, err
@@ -137,7 +142,8 @@ func (s *suite) watch(got answer, right []string) {
 	}
 	for _, mac := range right {
 		if strings.Contains(text, mac) {
-			leak = fmt.Errorf("an answer %d contains the signature that would have been right", got.status)
+			leak = fmt.Errorf("an answer %d contains the signature that would have been right",
+				got.status)
 		}
 	}
 	if leak == nil {

@@ -48,9 +48,12 @@ func NewDedupe(client redis.Scripter, config Config) (*Dedupe, error) {
 }
 
 // Claim implements [receiver.Deduper].
-func (s *Dedupe) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+func (s *Dedupe) Claim(
+	ctx context.Context, c receiver.Claim, lease time.Duration,
+) (receiver.Standing, error) {
 	reply, err := await(ctx, func() ([]any, error) {
-		return s.claim.Run(ctx, s.client, s.keys(c), c.Token.String(), lease.Milliseconds(), receiver.Grace.Milliseconds()).Slice()
+		return s.claim.Run(ctx, s.client, s.keys(c), c.Token.String(), lease.Milliseconds(),
+			receiver.Grace.Milliseconds()).Slice()
 	})
 	if err != nil {
 		return receiver.Standing{}, fmt.Errorf("redisstore: claim: %w", err)
@@ -64,7 +67,8 @@ func (s *Dedupe) Claim(ctx context.Context, c receiver.Claim, lease time.Duratio
 	case "":
 		return receiver.Standing{State: receiver.Claimed}, nil
 	case "claimed":
-		return receiver.Standing{State: receiver.InFlight, Remaining: time.Duration(remaining) * time.Millisecond}, nil
+		return receiver.Standing{State: receiver.InFlight,
+			Remaining: time.Duration(remaining) * time.Millisecond}, nil
 	case "done":
 		return receiver.Standing{State: receiver.Done}, nil
 	case "dead":
@@ -87,7 +91,9 @@ func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration)
 }
 
 // Dead implements [receiver.Deduper]. The hash has the reason.
-func (s *Dedupe) Dead(ctx context.Context, c receiver.Claim, reason string, keep time.Duration) error {
+func (s *Dedupe) Dead(
+	ctx context.Context, c receiver.Claim, reason string, keep time.Duration,
+) error {
 	return s.held(ctx, "dead", s.settle, c, "dead", keep.Milliseconds(), reason)
 }
 
@@ -99,9 +105,13 @@ func (s *Dedupe) Release(ctx context.Context, c receiver.Claim) error {
 func (s *Dedupe) keys(c receiver.Claim) []string { return []string{s.prefix + c.Key} }
 
 // held runs a script on a claim. The script returns whether it found the claim's token.
-func (s *Dedupe) held(ctx context.Context, op string, script *redis.Script, c receiver.Claim, args ...any) error {
+func (s *Dedupe) held(
+	ctx context.Context, op string, script *redis.Script, c receiver.Claim, args ...any,
+) error {
 	args = append([]any{c.Token.String()}, args...)
-	ok, err := await(ctx, func() (bool, error) { return script.Run(ctx, s.client, s.keys(c), args...).Bool() })
+	ok, err := await(ctx, func() (bool, error) {
+		return script.Run(ctx, s.client, s.keys(c), args...).Bool()
+	})
 	if err != nil {
 		return fmt.Errorf("redisstore: %s: %w", op, err)
 	}

@@ -44,7 +44,9 @@ func NewCounters(client Client, config Config) (*Counters, error) {
 // Bump implements [invalidate.Counters].
 func (c *Counters) Bump(ctx context.Context, names ...string) error {
 	for _, name := range names {
-		_, err := await(ctx, func() (any, error) { return c.bump.Run(ctx, c.client, []string{c.prefix + name}).Result() })
+		_, err := await(ctx, func() (any, error) {
+			return c.bump.Run(ctx, c.client, []string{c.prefix + name}).Result()
+		})
 		if err != nil {
 			return fmt.Errorf("redisstore: bump: %w", err)
 		}

@@ -186,7 +186,8 @@ func hung(t *testing.T) (client *redis.Client, asked <-chan struct{}) {
 			}()
 		}
 	}()
-	client = redis.NewClient(&redis.Options{Addr: listener.Addr().String(), ReadTimeout: -1, WriteTimeout: -1, PoolSize: 16})
+	client = redis.NewClient(&redis.Options{Addr: listener.Addr().String(), ReadTimeout: -1,
+		WriteTimeout: -1, PoolSize: 16})
 	t.Cleanup(func() { _ = client.Close() })
 	return client, questions
 }
@@ -198,14 +199,22 @@ func TestServerHangs(t *testing.T) {
 	store, counters := newDedupe(t, client, ""), newCounters(t, client, "")
 	c := receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}
 	for name, call := range map[string]func(context.Context) error{
-		"claim":   func(ctx context.Context) error { _, err := store.Claim(ctx, c, time.Hour); return err },
-		"extend":  func(ctx context.Context) error { return store.Extend(ctx, c, time.Hour) },
-		"done":    func(ctx context.Context) error { return store.Done(ctx, c, time.Hour) },
-		"dead":    func(ctx context.Context) error { return store.Dead(ctx, c, "reason", time.Hour) },
+		"claim": func(ctx context.Context) error {
+			_, err := store.Claim(ctx, c, time.Hour)
+			return err
+		},
+		"extend": func(ctx context.Context) error { return store.Extend(ctx, c, time.Hour) },
+		"done":   func(ctx context.Context) error { return store.Done(ctx, c, time.Hour) },
+		"dead": func(ctx context.Context) error {
+			return store.Dead(ctx, c, "reason", time.Hour)
+		},
 		"release": func(ctx context.Context) error { return store.Release(ctx, c) },
 		"bump":    func(ctx context.Context) error { return counters.Bump(ctx, "a") },
-		"read":    func(ctx context.Context) error { _, err := counters.Read(ctx, "a"); return err },
-		"keys":    func(ctx context.Context) error { return redisstore.Keys(client, "")(ctx, "a") },
+		"read": func(ctx context.Context) error {
+			_, err := counters.Read(ctx, "a")
+			return err
+		},
+		"keys": func(ctx context.Context) error { return redisstore.Keys(client, "")(ctx, "a") },
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -235,7 +244,8 @@ func TestServerHangsIsUnavailable(t *testing.T) {
 	h := rcv.Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { return nil }))
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, receivertest.NewRequest(t, receivertest.Credentials{Secret: "correct-horse-battery-staple"}, e))
+	h.ServeHTTP(w, receivertest.NewRequest(t,
+		receivertest.Credentials{Secret: "correct-horse-battery-staple"}, e))
 	assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	assert.Equal(t, receiver.Unavailable, (<-results).Outcome)
 }
@@ -248,6 +258,7 @@ func TestKeys(t *testing.T) {
 		require.NoError(t, client.Set(ctx, prefix+key, "value", time.Minute).Err())
 	}
 	keys := redisstore.Keys(client, prefix)
-	require.NoError(t, keys.Invalidate(ctx, &event.Event{CacheScope: event.KeyScope("a", "b", "absent")}))
+	require.NoError(t, keys.Invalidate(ctx,
+		&event.Event{CacheScope: event.KeyScope("a", "b", "absent")}))
 	assert.Equal(t, int64(1), client.Exists(ctx, prefix+"a", prefix+"b", prefix+"c").Val())
 }

@@ -108,7 +108,8 @@ func (c *Counters) stored(ctx context.Context, names []string) (map[string]int64
 	for i, name := range names {
 		args[i], marks[i] = name, "$"+strconv.Itoa(i+1)
 	}
-	query := c.d.render("SELECT name, generation FROM {table} WHERE name IN ("+strings.Join(marks, ", ")+")", c.table)
+	in := strings.Join(marks, ", ")
+	query := c.d.render("SELECT name, generation FROM {table} WHERE name IN ("+in+")", c.table)
 	rows, err := c.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -117,9 +117,12 @@ func (s *Dedupe) CreateTable(ctx context.Context) error {
 const maxLooks = 5
 
 // Claim implements [receiver.Deduper].
-func (s *Dedupe) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+func (s *Dedupe) Claim(
+	ctx context.Context, c receiver.Claim, lease time.Duration,
+) (receiver.Standing, error) {
 	for range maxLooks {
-		taken, err := changed(s.db.ExecContext(ctx, s.sql.claim, c.Key, c.Token.String(), lease.Milliseconds()))
+		taken, err := changed(s.db.ExecContext(ctx, s.sql.claim, c.Key, c.Token.String(),
+			lease.Milliseconds()))
 		if err != nil {
 			return receiver.Standing{}, fmt.Errorf("sqldedupe: claim: %w", err)
 		}
@@ -152,7 +155,8 @@ func (s *Dedupe) look(ctx context.Context, key string) (receiver.Standing, error
 	case state == rowDead:
 		return receiver.Standing{State: receiver.Dead}, nil
 	}
-	return receiver.Standing{State: receiver.InFlight, Remaining: time.Duration(remaining) * time.Millisecond}, nil
+	return receiver.Standing{State: receiver.InFlight,
+		Remaining: time.Duration(remaining) * time.Millisecond}, nil
 }
 
 // Extend implements [receiver.Deduper].
@@ -206,7 +210,9 @@ func (s *Dedupe) DoneTx(ctx context.Context, tx Tx, c receiver.Claim, keep time.
 }
 
 // Dead implements [receiver.Deduper]. The row has the reason.
-func (s *Dedupe) Dead(ctx context.Context, c receiver.Claim, reason string, keep time.Duration) error {
+func (s *Dedupe) Dead(
+	ctx context.Context, c receiver.Claim, reason string, keep time.Duration,
+) error {
 	return s.held(ctx, "dead", s.sql.settle,
 		c.Key, c.Token.String(), rowDead, keep.Milliseconds(), reason)
 }

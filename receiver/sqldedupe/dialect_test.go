@@ -47,8 +47,10 @@ func TestConstructors(t *testing.T) {
 // Schema returns statements for a migration tool.
 func TestSchema(t *testing.T) {
 	t.Parallel()
-	store, err := sqldedupe.NewDedupe(new(sql.DB), sqldedupe.PostgreSQL, sqldedupe.Config{Table: "hooks.claims"})
+	store, err := sqldedupe.NewDedupe(new(sql.DB), sqldedupe.PostgreSQL,
+		sqldedupe.Config{Table: "hooks.claims"})
 	require.NoError(t, err)
 	assert.Contains(t, store.Schema(), "CREATE TABLE IF NOT EXISTS hooks.claims (")
-	assert.Contains(t, store.Schema(), "CREATE INDEX IF NOT EXISTS hooks_claims_until ON hooks.claims (until_ms);")
+	assert.Contains(t, store.Schema(),
+		"CREATE INDEX IF NOT EXISTS hooks_claims_until ON hooks.claims (until_ms);")
 }

@@ -85,7 +85,8 @@ func order(t *testing.T, one, other invalidate.Counters) {
 	require.NoError(t, one.Bump(t.Context(), b))
 	numbers, err := other.Read(t.Context(), b, never, a, b)
 	require.NoError(t, err)
-	assert.Equal(t, []int64{read(t, one, b), read(t, one, never), read(t, one, a), read(t, one, b)}, numbers)
+	assert.Equal(t, []int64{read(t, one, b), read(t, one, never), read(t, one, a), read(t, one, b)},
+		numbers)
 	assert.Greater(t, numbers[0], numbers[2])
 }
 

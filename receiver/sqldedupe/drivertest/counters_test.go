@@ -45,7 +45,8 @@ func TestCountersAfterALoss(t *testing.T) {
 		db.exec(t, "DELETE FROM webhook_receiver_generations WHERE name = 'a'")
 		after, err := c.Read(ctx, "a", "b")
 		require.NoError(t, err)
-		assert.InDelta(t, time.Now().UnixMilli(), after[0], float64(time.Hour.Milliseconds()), "it starts at the time")
+		assert.InDelta(t, time.Now().UnixMilli(), after[0], float64(time.Hour.Milliseconds()),
+			"it starts at the time")
 		assert.GreaterOrEqual(t, after[0], before[0])
 		assert.Equal(t, before[2], after[1], "what was not lost stays")
 	})

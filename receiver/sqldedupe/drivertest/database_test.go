@@ -68,7 +68,8 @@ func openPostgreSQL(t *testing.T) database {
 	t.Cleanup(func() { require.NoError(t, admin.Close()) })
 	if err := admin.PingContext(t.Context()); err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("no PostgreSQL, which CI=true requires; set WEBHOOKS_TEST_POSTGRES_DSN: %v", err)
+			t.Fatalf("no PostgreSQL, which CI=true requires; set WEBHOOKS_TEST_POSTGRES_DSN: %v",
+				err)
 		}
 		t.Skip("no PostgreSQL at WEBHOOKS_TEST_POSTGRES_DSN or the default address")
 	}
@@ -110,6 +111,7 @@ func (d database) exec(t *testing.T, query string, args ...any) {
 // number reads one number.
 func (d database) number(t *testing.T, query string, args ...any) (n int) {
 	t.Helper()
-	require.NoError(t, d.QueryRowContext(t.Context(), query, args...).Scan(&n), fmt.Sprint(query, args))
+	require.NoError(t, d.QueryRowContext(t.Context(), query, args...).Scan(&n),
+		fmt.Sprint(query, args))
 	return n
 }

@@ -93,7 +93,8 @@ func passed(t *testing.T, store receiver.Deduper) {
 	t.Helper()
 	c := take(t, store, "passed", time.Millisecond)
 	require.Eventually(t, func() bool {
-		standing, err := store.Claim(t.Context(), receiver.Claim{Key: c.Key, Token: receiver.NewToken()}, time.Hour)
+		standing, err := store.Claim(t.Context(),
+			receiver.Claim{Key: c.Key, Token: receiver.NewToken()}, time.Hour)
 		require.NoError(t, err)
 		return standing.State == receiver.Claimed
 	}, 10*time.Second, time.Millisecond)
@@ -124,8 +125,10 @@ func TestPrune(t *testing.T) {
 			removed = append(removed, n)
 		}
 		assert.Equal(t, []int64{2, 2, 0}, removed)
-		assert.Equal(t, 5, db.number(t, "SELECT count(*) FROM webhook_receiver_claims"), "done, dead, claimed, late and passed")
-		assert.Equal(t, 1, db.number(t, "SELECT count(*) FROM webhook_receiver_claims WHERE claim_key = 'dead' AND state = 3 AND reason = 'broken'"))
+		assert.Equal(t, 5, db.number(t, "SELECT count(*) FROM webhook_receiver_claims"),
+			"done, dead, claimed, late and passed")
+		assert.Equal(t, 1, db.number(t,
+			"SELECT count(*) FROM webhook_receiver_claims WHERE claim_key = 'dead' AND state = 3 AND reason = 'broken'"))
 	})
 }
 
@@ -136,7 +139,8 @@ func TestTableName(t *testing.T) {
 		tables := []string{"mine"}
 		if db.dialect == sqldedupe.PostgreSQL {
 			schema := ""
-			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT current_schema()").Scan(&schema))
+			require.NoError(t, db.QueryRowContext(t.Context(),
+				"SELECT current_schema()").Scan(&schema))
 			tables = append(tables, schema+".mine_too")
 		}
 		for _, table := range tables {

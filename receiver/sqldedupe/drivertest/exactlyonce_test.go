@@ -29,7 +29,8 @@ import (
 const secret = "correct-horse-battery-staple"
 
 func send(h http.Handler, id string) int {
-	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"event_id":"`+id+`","event_type":"invoice.paid"}`))
+	r := httptest.NewRequest(http.MethodPost, "/",
+		strings.NewReader(`{"event_id":"`+id+`","event_type":"invoice.paid"}`))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Mixpeek-Secret", secret)
 	w := httptest.NewRecorder()
@@ -64,7 +65,9 @@ func (c *crashing) Release(ctx context.Context, claim receiver.Claim) error {
 // renamed is a wrapper with keys of its own, as one that keeps tenants apart.
 type renamed struct{ receiver.Deduper }
 
-func (r renamed) Claim(ctx context.Context, c receiver.Claim, lease time.Duration) (receiver.Standing, error) {
+func (r renamed) Claim(
+	ctx context.Context, c receiver.Claim, lease time.Duration,
+) (receiver.Standing, error) {
 	return r.Deduper.Claim(ctx, r.claim(c), lease)
 }
 
@@ -86,7 +89,9 @@ func (renamed) claim(c receiver.Claim) receiver.Claim {
 func TestExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for name, deduperOf := range map[string]func(*testing.T, *sqldedupe.Dedupe) receiver.Deduper{
-		"claimed by the same store": func(_ *testing.T, store *sqldedupe.Dedupe) receiver.Deduper { return store },
+		"claimed by the same store": func(_ *testing.T, store *sqldedupe.Dedupe) receiver.Deduper {
+			return store
+		},
 		"claimed by the same store under other keys": func(_ *testing.T, store *sqldedupe.Dedupe) receiver.Deduper {
 			return renamed{store}
 		},
@@ -128,7 +133,8 @@ func testExactlyOnce(t *testing.T, db database, store *sqldedupe.Dedupe, deduper
 	}
 	acknowledged := func(id string) {
 		t.Helper()
-		require.Eventually(t, func() bool { return send(process(""), id) == 200 }, 20*time.Second, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return send(process(""), id) == 200 }, 20*time.Second,
+			20*time.Millisecond)
 	}
 
 	assert.Equal(t, 200, send(process(""), "evt_1"))
@@ -147,13 +153,16 @@ func testExactlyOnce(t *testing.T, db database, store *sqldedupe.Dedupe, deduper
 }
 
 // pay has its effect, and records it, in one transaction.
-func pay(ctx context.Context, db database, store *sqldedupe.Dedupe, e *event.Event, dies bool) error {
+func pay(
+	ctx context.Context, db database, store *sqldedupe.Dedupe, e *event.Event, dies bool,
+) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.ExecContext(ctx, "INSERT INTO payments (event_id) VALUES ('"+e.ID+"')"); err != nil {
+	if _, err := tx.ExecContext(ctx,
+		"INSERT INTO payments (event_id) VALUES ('"+e.ID+"')"); err != nil {
 		return err
 	}
 	d := receiver.DeliveryFrom(ctx)
@@ -235,7 +244,8 @@ func TestDoneTxOfPgx(t *testing.T) {
 		return err
 	}
 	require.NoError(t, done(c, false))
-	require.ErrorIs(t, done(stranger, false), receiver.ErrStaleToken, "what was rolled back has not happened")
+	require.ErrorIs(t, done(stranger, false), receiver.ErrStaleToken,
+		"what was rolled back has not happened")
 	require.NoError(t, done(c, true))
 	require.NoError(t, done(c, true), "it may be repeated")
 	require.ErrorIs(t, done(stranger, false), receiver.ErrAlreadyHandled)
@@ -256,14 +266,17 @@ func TestDoneTxByState(t *testing.T) {
 			}
 			return tx.Commit()
 		}
-		claim := func(key string) receiver.Claim { return receiver.Claim{Key: key, Token: receiver.NewToken()} }
+		claim := func(key string) receiver.Claim {
+			return receiver.Claim{Key: key, Token: receiver.NewToken()}
+		}
 
 		require.NoError(t, done(claim("absent"), time.Hour))
 		require.ErrorIs(t, done(claim("absent"), time.Hour), receiver.ErrAlreadyHandled)
 
 		unclaimed := receiver.Claim{Key: "unclaimed"}
 		require.NoError(t, done(unclaimed, time.Hour))
-		require.ErrorIs(t, done(unclaimed, time.Hour), receiver.ErrAlreadyHandled, "two attempts without a token are two")
+		require.ErrorIs(t, done(unclaimed, time.Hour), receiver.ErrAlreadyHandled,
+			"two attempts without a token are two")
 
 		take(t, store, "claimed", time.Hour)
 		require.ErrorIs(t, done(claim("claimed"), time.Hour), receiver.ErrStaleToken)
@@ -274,7 +287,8 @@ func TestDoneTxByState(t *testing.T) {
 		require.NoError(t, store.Dead(ctx, dead, "broken", time.Hour))
 		require.NoError(t, done(claim("forgotten"), time.Millisecond))
 		passed(t, store)
-		require.ErrorIs(t, done(claim("late"), time.Hour), receiver.ErrStaleToken, "its holder may still settle it")
+		require.ErrorIs(t, done(claim("late"), time.Hour), receiver.ErrStaleToken,
+			"its holder may still settle it")
 		db.exec(t, "UPDATE webhook_receiver_claims SET until_ms = until_ms - 3600001 WHERE claim_key = 'long gone'")
 		require.NoError(t, done(claim("long gone"), time.Hour))
 		require.ErrorIs(t, store.Done(ctx, long, time.Hour), receiver.ErrStaleToken)
@@ -282,8 +296,10 @@ func TestDoneTxByState(t *testing.T) {
 		require.ErrorIs(t, done(dead, time.Hour), receiver.ErrStaleToken)
 		require.NoError(t, done(claim("forgotten"), time.Hour))
 
-		require.ErrorContains(t, store.DoneTx(ctx, sqldedupe.Tx{}, claim("evt_1"), time.Hour), "transaction is missing")
-		require.ErrorContains(t, store.DoneTx(ctx, sqldedupe.SQLTx(nil), claim("evt_1"), time.Hour), "transaction is missing")
+		require.ErrorContains(t, store.DoneTx(ctx, sqldedupe.Tx{}, claim("evt_1"), time.Hour),
+			"transaction is missing")
+		require.ErrorContains(t, store.DoneTx(ctx, sqldedupe.SQLTx(nil), claim("evt_1"), time.Hour),
+			"transaction is missing")
 		require.ErrorContains(t, done(receiver.Claim{}, time.Hour), "no key")
 	})
 }
@@ -301,10 +317,12 @@ func TestDoneTxAtTheSameTime(t *testing.T) {
 	}
 	for _, commits := range []bool{true, false} {
 		key, first, second := fmt.Sprint("evt_", commits), begin(), begin()
-		require.NoError(t, store.DoneTx(t.Context(), sqldedupe.SQLTx(first), receiver.Claim{Key: key}, time.Hour))
+		require.NoError(t, store.DoneTx(t.Context(), sqldedupe.SQLTx(first),
+			receiver.Claim{Key: key}, time.Hour))
 		result := make(chan error)
 		go func() {
-			result <- store.DoneTx(t.Context(), sqldedupe.SQLTx(second), receiver.Claim{Key: key}, time.Hour)
+			result <- store.DoneTx(t.Context(), sqldedupe.SQLTx(second), receiver.Claim{Key: key},
+				time.Hour)
 		}()
 		if commits {
 			require.NoError(t, first.Commit())
@@ -327,7 +345,8 @@ func TestDoneTxStale(t *testing.T) {
 		take(t, store, "evt_1", time.Hour)
 		tx, err := db.BeginTx(t.Context(), nil)
 		require.NoError(t, err)
-		assert.ErrorIs(t, store.DoneTx(t.Context(), sqldedupe.SQLTx(tx), late, time.Hour), receiver.ErrStaleToken)
+		assert.ErrorIs(t, store.DoneTx(t.Context(), sqldedupe.SQLTx(tx), late, time.Hour),
+			receiver.ErrStaleToken)
 		require.NoError(t, tx.Rollback())
 	})
 }
@@ -338,7 +357,8 @@ func TestDoneTxKeep(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		store := db.dedupe(t)
-		for key, keep := range map[string]time.Duration{"evt_short": time.Millisecond, "evt_long": 30 * 24 * time.Hour} {
+		for key, keep := range map[string]time.Duration{"evt_short": time.Millisecond,
+			"evt_long": 30 * 24 * time.Hour} {
 			c := take(t, store, key, time.Hour)
 			tx, err := db.BeginTx(t.Context(), nil)
 			require.NoError(t, err)
@@ -368,7 +388,8 @@ func TestDoneTxWhileTheLeaseIsExtended(t *testing.T) {
 		require.NoError(t, <-extended)
 		require.NoError(t, store.Extend(t.Context(), c, time.Millisecond))
 		passed(t, store)
-		standing, err := store.Claim(t.Context(), receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Hour)
+		standing, err := store.Claim(t.Context(),
+			receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Hour)
 		require.NoError(t, err)
 		assert.Equal(t, receiver.Done, standing.State)
 	})

@@ -40,7 +40,8 @@ func Example_exactlyOnceWithPgx() {
 
 	pay := func(ctx context.Context, e *event.Event) error {
 		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { // rolls back on any error
-			if _, err := tx.Exec(ctx, "INSERT INTO payments (event_id) VALUES ($1)", e.ID); err != nil {
+			if _, err := tx.Exec(ctx, "INSERT INTO payments (event_id) VALUES ($1)",
+				e.ID); err != nil {
 				return err
 			}
 			d := receiver.DeliveryFrom(ctx)

@@ -82,7 +82,8 @@ func Example_exactlyOnceWithSQL() {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		payments := 0
-		if err := db.QueryRowContext(ctx, "SELECT count(*) FROM payments").Scan(&payments); err != nil {
+		if err := db.QueryRowContext(ctx,
+			"SELECT count(*) FROM payments").Scan(&payments); err != nil {
 			fmt.Println(err)
 			return
 		}
