@@ -173,7 +173,7 @@ func (rc *Receiver) asks(h http.Header) (secret, signature bool) {
 	if rc.cfg.AnyOf {
 		// All that is offered must be right: a wrong signature next to a right secret is
 		// refused.
-		return rc.secrets.prefetched(h), signatureOffered(h)
+		return rc.secrets.offered(h), signatureOffered(h)
 	}
 	return rc.secrets != nil, rc.cfg.Signature != nil
 }

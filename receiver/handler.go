@@ -15,7 +15,7 @@ import (
 //
 // The result of next is the error that a [HandlerFunc] or a [Router] returns, or else
 // the status of the answer: 2xx is success, and with any other status the event is
-// released and the sender gets that status. A panic releases the event too. [Result]
+// released and the sender gets that status. A panic releases the event too. [Outcome]
 // lists what the sender is answered. It is answered after the claim is settled.
 //
 // The ResponseWriter should be the server's, or unwrap to it, see

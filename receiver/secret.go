@@ -74,7 +74,7 @@ func newSecretChecker(header string, secrets []Secret, problems *event.Problems)
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // offered reports whether the request has the header.
-func (c *secretChecker) prefetched(h http.Header) bool { return len(h[c.header]) > 0 }
+func (c *secretChecker) offered(h http.Header) bool { return len(h[c.header]) > 0 }
 
 // check compares the header with every secret, even after one has matched, and returns
 // the index of the one that did. A repeated header is refused even if one value is right,

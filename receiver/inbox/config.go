@@ -4,35 +4,32 @@ import (
 	"log/slog"
 	"regexp"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// DefaultName is what a zero [Config.Name] means.
+// DefaultName is the default of [Config.Name].
 const DefaultName = "default"
 
-// Config tunes an Inbox. The zero value works.
+// Config configures an Inbox. The zero value works.
 type Config struct {
-	// Name sets apart the inboxes in one store: each has its own events,
-	// history and handler. Inboxes of one name, in several processes, share
-	// their work. Lower-case letters, digits and underscores, at most 40.
-	// Defaults to [DefaultName].
+	// Name distinguishes the inboxes in one store: each has its own events, history and
+	// handler. Inboxes with the same name, in several processes, share their work. Lower-case
+	// letters, digits and underscores, at most 40. Defaults to [DefaultName].
 	Name string
 
-	// Invalidator drops from caches what the event says is stale, after the
-	// handler has succeeded (or failed for good) and before the event counts
-	// as handled. Its error is as a handler's: both are called again.
-	// Defaults to none.
+	// Invalidator drops from caches what an event makes stale, after the handler has
+	// succeeded or returned a permanent error, and before the event is handled. If it fails,
+	// the handler and the Invalidator are called again. Defaults to none.
 	Invalidator receiver.Invalidator
 
-	// Dispatcher tunes how the work is done. MaxInFlightPerEndpoint is how many
-	// handlers run at a time in this process, AttemptTimeout how long the
-	// context of one lasts. Hooks and Logger hear of every attempt that failed.
-	// Channels is for sharing the store: the inbox adds its channel to it.
-	// Defaults as [dispatch.Config] says, but with no other channel.
+	// Dispatcher configures the Dispatcher that calls the handler. MaxInFlightPerEndpoint
+	// bounds how many handlers run at a time in this process, and AttemptTimeout how long one
+	// may run. Logger gets every attempt that failed. The inbox adds its channel to Channels,
+	// so that several Dispatchers can share the store. Defaults to those of
+	// [dispatch.Config], without other channels.
 	Dispatcher dispatch.Config
 }
 

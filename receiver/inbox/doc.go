@@ -1,27 +1,18 @@
-// Package inbox acknowledges subscriptions at once and does the work afterwards,
-// with retries.
+// Package inbox acknowledges webhooks at once and calls your handlers afterwards, with
+// retries.
 //
-// A sender waits seconds for an answer and then sends again. An [Inbox] stands
-// between a [receiver.Receiver] and your handlers: it stores the event, durably,
-// which is when the sender gets its 200. The handlers run after that, as often
-// as it takes:
+// Senders wait a few seconds for an answer and then send the event again. An [Inbox] stands
+// between a [receiver.Receiver] and your handlers: it stores the event durably, the sender
+// gets 200, and the handlers are called after that, until they succeed:
 //
 //	store, err := sqlite.Open(ctx, "inbox.db", sqlite.Config{})
 //	in, err := inbox.New(store, events.HandleEvent, inbox.Config{})
 //	go in.Run(ctx)
 //	http.Handle("/webhooks", rcv.Handler(receiver.HandlerFunc(in.HandleEvent)))
 //
-// events is a [receiver.Router], and its handlers are what they were without an
-// inbox. To stop, shut down the HTTP server first and then cancel ctx: Run
-// returns when the handlers under way have ended, and what they did not finish
-// stays in the store.
-//
-// # How it works
-//
-// An inbox is a [dispatch.Dispatcher] with one subscription, to all events,
-// whose channel calls the handler. So what comes in has the retries, the
-// history, the replay and the crash safety of what goes out, any number of
-// processes can share the work, and any [webhook.Store] will do.
+// events is a [receiver.Router]. Its handlers are the same with and without an inbox. To
+// stop, shut down the HTTP server first and then cancel ctx: Run returns when the running
+// handlers have ended, and the events that are not handled stay in the store.
 //
 // # What a handler's result means
 //
@@ -29,56 +20,57 @@
 //	returns nil                handled
 //	returns ErrNoHandler       handled, with a note in its history
 //	returns ErrAlreadyHandled  handled, with a note in its history
-//	returns an error           tried again, by the retry policy: for 3 days
-//	panics                     tried again
+//	returns an error           retried by the retry policy, for 3 days by default
+//	panics                     retried
 //	returns a Permanent error  dead at once
 //
-// Events wait only for themselves: one that keeps failing does not delay
-// the others, and there is no order. An event that is dead, or whose retries are
-// used up, is logged as an error and can be looked at and replayed:
+// An event that keeps failing does not delay other events. Events are handled in no
+// particular order. When an event is dead, after a permanent error or the last retry, the
+// log has an error, and the event can be inspected and replayed:
 //
 //	in.Dispatcher().Deliveries(ctx, webhook.DeliveryQuery{
 //		OrganizationID: in.OrganizationID(), Status: webhook.StatusDead,
 //	})
 //
-// The text of a handler's error is kept there: leave secrets out of it.
+// The history has the text of a handler's error, so that must hold no secret.
 //
 // # Stored once, handled at least once
 //
-// The store knows an event again by its id, or else by what the receiver
-// deduplicates on, for as long as its delivery is kept (see
-// [dispatch.Retention]). So the Deduper of the receiver can be the default one in
-// memory: what it forgets in a restart, or never knew because another replica
-// answered, is stored once all the same. Senders that number their events
-// independently of each other need an inbox each, see Config.Name.
+// The store recognizes an event by its id, or else by the key under which the receiver
+// claimed it, as long as its delivery is kept (see [dispatch.Retention]). So the receiver
+// can use the default Deduper in memory: an event that is sent again after a restart, or to
+// another process, is not stored again. Senders that number their events independently of
+// each other need an inbox each, see Config.Name.
 //
-// A handler is called a second time for an event if its process died after the
-// effect and before the inbox had recorded that. If the effect is in a SQL database,
-// DoneTx of package sqldedupe makes it happen exactly once: in the handler,
-// [receiver.DeliveryFrom] has the claim for it. It has nothing of the request, which
-// was answered long ago. An event whose record is still kept has no second effect
-// when it is replayed.
+// A handler is called again for an event if the process died after the effect and before
+// the inbox had recorded it. If the effect is in a SQL database, DoneTx of package sqldedupe
+// makes it happen exactly once, with the claim that [receiver.DeliveryFrom] returns in the
+// handler. That delivery has nothing else of the request, which was answered before. An
+// event that is replayed while its record is kept has no second effect.
 //
 // # Caches
 //
-// [receiver.Config.Invalidator] runs when the event is stored, before its
-// handler. That is right for a cache of what the sender has: the sooner the
-// better. A cache of something that the handlers write would be filled with the
-// old again in between; give its invalidator to [Config.Invalidator], which
-// runs after the handler.
+// [receiver.Config.Invalidator] runs when the event is stored, before the handler. Use it
+// for a cache of what the sender has. A cache of what the handler writes could be filled
+// with the old value between the two; use [Config.Invalidator] for that, which runs after
+// the handler.
 //
 // # Sharing a store
 //
-// A Dispatcher takes on whatever is due in its store. So all that run on one
-// store, in all processes, must know the channels of the others: give them the
-// same [channel.Registry] in [dispatch.Config.Channels], in which each inbox
-// registers its own, and make every inbox before the first Run. Or keep them
-// apart: SQL stores have a table prefix.
+// An inbox is a [dispatch.Dispatcher] with one subscription, to all events, whose channel
+// calls the handler. So it has the retries, the history, the replay and the crash safety
+// of a Dispatcher, any number of processes can share its work, and it works on any
+// [webhook.Store].
+//
+// A Dispatcher claims everything that is due in its store. So all Dispatchers on one store,
+// in all processes, must have the channels of all others: give them the same
+// [channel.Registry] in [dispatch.Config.Channels], in which each inbox registers its own,
+// and make all inboxes before the first Run. Or separate them by the table prefix of the SQL
+// stores.
 //
 // # What is where
 //
-//   - config.go: what can be asked for
-//   - inbox.go: taking events in
-//   - stored.go: the form in which they are stored
-//   - work.go: handling them, and what follows from the result
+//   - config.go: Config
+//   - inbox.go: storing events, and calling the handler for them
+//   - stored.go: the form in which events are stored
 package inbox

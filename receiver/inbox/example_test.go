@@ -10,12 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/receiver/inbox"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 

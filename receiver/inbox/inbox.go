@@ -9,31 +9,28 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// Inbox stores events and hands them to a handler afterwards, with retries. All
-// methods are safe for concurrent use.
+// Inbox stores events and calls a handler for them afterwards, with retries. All methods
+// are safe for concurrent use.
 type Inbox struct {
 	name        string
 	handler     receiver.HandlerFunc
 	invalidator receiver.Invalidator
 	dispatcher  *dispatch.Dispatcher
 	logger      *slog.Logger
-	// subscribed says that the subscription is known to be in the store.
+	// subscribed is true when the subscription is known to exist.
 	subscribed atomic.Bool
 }
 
-// New makes an Inbox on a store. It starts nothing and does not use the store
-// yet: [Inbox.HandleEvent] takes events in, [Inbox.Run] has them handled.
-//
-// A wrong configuration is refused with every reason, as an
-// [event.ValidationError].
+// New returns an Inbox on a store, or an [event.ValidationError] with all problems of the
+// configuration. It starts nothing and does not use the store: [Inbox.HandleEvent] stores
+// events, and [Inbox.Run] calls the handler for them.
 func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox, error) {
 	if store == nil {
 		return nil, errors.New("inbox: New: the store is nil")
@@ -59,26 +56,24 @@ func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox,
 		return nil, err
 	}
 	if err := cfg.Dispatcher.Channels.Register(in.channel(), channel.Func(in.send)); err != nil {
-		return nil, fmt.Errorf("inbox: New: two inboxes of one name in one registry: %w", err)
+		return nil, fmt.Errorf("inbox: New: another inbox has this name in the registry: %w", err)
 	}
 	return in, nil
 }
 
-// HandleEvent stores the event and returns nil once it is durable. One that is
-// stored already is passed over. It is made to be a [receiver.HandlerFunc]: an
-// event that can be stored now is acknowledged, one that can be stored later is
-// sent again.
+// HandleEvent stores the event and returns nil when it is durable. An event that is stored
+// already is not stored again. Mount it behind a Receiver as a [receiver.HandlerFunc]: the
+// sender gets 200 for an event that was stored, and sends it again if the store failed.
 //
-// An event that can never be stored is a [receiver.Permanent] error, by which
-// the receiver records it as dead and logs it: sending it again would not help.
-// That is one whose JSON, with some 400 bytes around it, is longer than
-// [dispatch.MaxPayload], or nested as deep as [event.MaxDepth], or one that has no
-// JSON because a decoder put a Go value there that cannot be encoded. Everything
-// else that a receiver lets pass can be stored, complete envelope or not. Set
-// [receiver.Config.MaxBody] below the first limit, and senders of more get 413.
+// HandleEvent returns a [receiver.Permanent] error for an event that can never be stored, so
+// that the receiver records it as dead and logs it. That is an event whose JSON, with about
+// 400 bytes around it, is longer than [dispatch.MaxPayload] or nested as deep as
+// [event.MaxDepth], or that has a Go value from a decoder that cannot be encoded. All other
+// events that a receiver accepts can be stored, even with an incomplete envelope. If
+// [receiver.Config.MaxBody] is below the first limit, senders of larger events get 413.
 //
-// The handler gets the event as it is on the wire, so without OrganizationID
-// and with the types in Metadata that JSON decodes to.
+// The handler gets the event as it is on the wire: without OrganizationID, and with the
+// types in Metadata that JSON decodes to.
 func (in *Inbox) HandleEvent(ctx context.Context, e *event.Event) error {
 	if err := in.subscribe(ctx); err != nil {
 		return fmt.Errorf("inbox: %w", err)
@@ -100,32 +95,32 @@ func (in *Inbox) HandleEvent(ctx context.Context, e *event.Event) error {
 	return nil
 }
 
-// Run has the stored events handled until ctx is cancelled, and then lets the
-// handlers under way end: see [dispatch.Dispatcher.Run]. It is not needed in a
-// process that only takes events in.
+// Run calls the handler for stored events until ctx is cancelled, and then waits for running
+// handlers, see [dispatch.Dispatcher.Run]. A process that only stores events need not call
+// it.
 func (in *Inbox) Run(ctx context.Context) error { return in.dispatcher.Run(ctx) }
 
-// Dispatcher returns the Dispatcher that does the work: for the history, for
-// replaying what is dead, for pausing.
+// Dispatcher returns the Dispatcher that calls the handler. Use it to read the history, to
+// replay dead events, and to pause the inbox.
 func (in *Inbox) Dispatcher() *dispatch.Dispatcher { return in.dispatcher }
 
-// OrganizationID returns the organization that the inbox's events, and its one
-// subscription, belong to in the store. It keeps them apart from what others emit
-// there. The subscription can be paused: then events are stored and wait. If it is
-// deleted, events are stored and not handled, until a process is started again.
+// OrganizationID returns the organization of the inbox's events and of its one subscription
+// in the store. It separates them from other events in the store. The subscription can be
+// paused: events are then stored and wait. If it is deleted, events are stored and not
+// handled until a process is started again.
 func (in *Inbox) OrganizationID() string { return "receiver/inbox/" + in.name }
 
-// channel is the name of the inbox's channel.
+// channel returns the name of the inbox's channel.
 func (in *Inbox) channel() string { return "inbox_" + in.name }
 
-// subscriptionID is the same in all processes.
+// subscriptionID returns the id of the inbox's subscription, the same in all processes.
 func (in *Inbox) subscriptionID() string {
 	sum := sha256.Sum256([]byte(in.OrganizationID()))
 	return "wh_" + hex.EncodeToString(sum[:8])
 }
 
-// subscribe sees to it that the inbox's subscription is in the store. One that is
-// there stays as it is: it may be paused.
+// subscribe creates the inbox's subscription unless it exists. It does not change one that
+// exists, because that may be paused.
 func (in *Inbox) subscribe(ctx context.Context) error {
 	if in.subscribed.Load() {
 		return nil
@@ -139,7 +134,7 @@ func (in *Inbox) subscribe(ctx context.Context) error {
 			Channels:       []webhook.ChannelConfig{webhook.Via(in.channel(), struct{}{})},
 			OrganizationID: in.OrganizationID(),
 		})
-		if errors.Is(err, webhook.ErrExists) { // somebody else was faster
+		if errors.Is(err, webhook.ErrExists) { // another process has created it
 			_, err = in.dispatcher.Subscription(ctx, in.OrganizationID(), in.subscriptionID())
 		}
 	}
@@ -147,4 +142,95 @@ func (in *Inbox) subscribe(ctx context.Context) error {
 		in.subscribed.Store(true)
 	}
 	return err
+}
+
+// send is the inbox's channel. It calls the handler.
+func (in *Inbox) send(ctx context.Context, m *channel.Message) (channel.Result, error) {
+	e, body, err := unwrap(m.Payload)
+	if err != nil {
+		return channel.Result{}, &channel.Error{
+			Action: channel.Permanent, Class: channel.ClassPayload, Err: err,
+		}
+	}
+	var result channel.Result
+	err = in.handler(receiver.ContextWithDelivery(ctx, in.delivery(m, e, body)), e)
+	if errors.Is(err, receiver.ErrNoHandler) || errors.Is(err, receiver.ErrAlreadyHandled) {
+		result.Response, err = err.Error(), nil
+	}
+	if err == nil || isPermanent(err) {
+		if failed := in.invalidate(ctx, e); failed != nil {
+			err = failed
+		}
+	}
+	return result, failure(err)
+}
+
+// delivery returns what a handler finds in its context. The key of its claim differs from
+// the keys of all receivers, because a key with a consumer has one slash. The token is zero,
+// because the Dispatcher and not a Deduper has claimed the event.
+func (in *Inbox) delivery(m *channel.Message, e *event.Event, body []byte) *receiver.Delivery {
+	return &receiver.Delivery{
+		Event: e,
+		Body:  body,
+		Claim: receiver.Claim{Key: "inbox/" + in.name + "/" + m.EventID},
+		Keep:  receiver.DefaultKeep,
+	}
+}
+
+func (in *Inbox) invalidate(ctx context.Context, e *event.Event) error {
+	if in.invalidator == nil || e.CacheScope == nil {
+		return nil
+	}
+	if err := in.invalidator.Invalidate(ctx, e); err != nil {
+		return fmt.Errorf("invalidate: %w", err)
+	}
+	return nil
+}
+
+// failure returns what a handler's error means to the Dispatcher. It always makes a new
+// error, because a handler that uses channels may return the error of one of them, about the
+// endpoint of that channel.
+//
+// Its class is that of an endpoint which refuses this event. With another class, a few
+// events that a handler cannot process would open the circuit breaker, and all other events
+// would wait.
+func failure(err error) error {
+	if err == nil {
+		return nil
+	}
+	failed := &channel.Error{Action: channel.Retry, Class: channel.ClassRejected, Err: err}
+	if isPermanent(err) {
+		failed.Action = channel.Permanent
+	}
+	return failed
+}
+
+func isPermanent(err error) bool {
+	var permanent *receiver.PermanentError
+	return errors.As(err, &permanent)
+}
+
+// attempted returns a hook that logs failed attempts, as a receiver logs failed handlers, and
+// then calls next.
+func (in *Inbox) attempted(next func(dispatch.Result)) func(dispatch.Result) {
+	return func(o dispatch.Result) {
+		if o.OrganizationID == in.OrganizationID() && o.Status != webhook.StatusSucceeded {
+			in.log(o)
+		}
+		if next != nil {
+			next(o)
+		}
+	}
+}
+
+func (in *Inbox) log(o dispatch.Result) {
+	level, text := slog.LevelWarn, "inbox: handler failed"
+	if o.Status == webhook.StatusDead {
+		level, text = slog.LevelError, "inbox: event dead"
+	}
+	in.logger.LogAttrs(context.Background(), level, text,
+		slog.String("inbox", in.name), slog.String("event_id", o.EventID),
+		slog.String("event_type", o.EventType), slog.String("delivery_id", o.DeliveryID.String()),
+		slog.Int("attempt", o.Attempt.Number), slog.String("class", o.Attempt.Class),
+		slog.String("error", o.Attempt.Error))
 }

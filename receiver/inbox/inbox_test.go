@@ -11,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/receiver/inbox"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -112,8 +111,9 @@ func TestHandlerGetsTheEventAsItWasReceived(t *testing.T) {
 		},
 		"empty": {body: `{}`, change: custom(event.Event{}), wantType: "inbox.received"},
 		"from a decoder": {
-			body:     `[1]`,
-			change:   custom(event.Event{Type: "payment_intent.succeeded", Metadata: map[string]any{"amount": json.Number("5")}}),
+			body: `[1]`,
+			change: custom(event.Event{Type: "payment_intent.succeeded",
+				Metadata: map[string]any{"amount": json.Number("5")}}),
 			wantType: "payment_intent.succeeded",
 		},
 	} {
@@ -164,15 +164,19 @@ func TestOrganizationsStayOutOfTheHandler(t *testing.T) {
 func TestStoresAnEventOnce(t *testing.T) {
 	t.Parallel()
 	custom := func(c *receiver.Config) {
-		c.Decode = func(http.Header, []byte) (*event.Event, error) { return &event.Event{Type: "push"}, nil }
+		c.Decode = func(http.Header, []byte) (*event.Event, error) {
+			return &event.Event{Type: "push"}, nil
+		}
 	}
 	for name, tc := range map[string]struct {
 		bodies []string
 		change func(*receiver.Config)
 	}{
-		"by the event's id":     {bodies: []string{envelope(t, "evt_1"), envelope(t, "evt_2")}},
-		"by an id of any form":  {bodies: []string{`{"event_id":"1","event_type":"a.b"}`, `{"event_id":"2","event_type":"a.b"}`}},
-		"by the body":           {bodies: []string{`{"event_type":"object.created"}`, `{"event_type":"object.deleted"}`}},
+		"by the event's id": {bodies: []string{envelope(t, "evt_1"), envelope(t, "evt_2")}},
+		"by an id of any form": {bodies: []string{`{"event_id":"1","event_type":"a.b"}`,
+			`{"event_id":"2","event_type":"a.b"}`}},
+		"by the body": {bodies: []string{`{"event_type":"object.created"}`,
+			`{"event_type":"object.deleted"}`}},
 		"by the body, if equal": {bodies: []string{`{"n":1}`, `{"n":2}`}, change: custom},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -203,7 +207,8 @@ func TestStoresAnEventOnce(t *testing.T) {
 func TestEventsThatComeByOtherWays(t *testing.T) {
 	t.Parallel()
 	in := newInbox(t, memstore.New(), (&handled{}).HandleEvent)
-	for _, e := range []event.Event{{Type: "object.created"}, {Type: "object.created"}, {Type: "object.deleted"}} {
+	for _, e := range []event.Event{{Type: "object.created"}, {Type: "object.created"},
+		{Type: "object.deleted"}} {
 		require.NoError(t, in.HandleEvent(t.Context(), &e))
 	}
 	assert.Len(t, deliveries(t, in), 2)
@@ -212,8 +217,10 @@ func TestEventsThatComeByOtherWays(t *testing.T) {
 // What can never be stored is not asked for again and again.
 func TestRefusesForGoodWhatCannotBeStored(t *testing.T) {
 	t.Parallel()
-	deep := `{"event_id":"evt_1","event_type":"a.b","metadata":` + strings.Repeat(`{"a":`, event.MaxDepth-2) + `{}` + strings.Repeat(`}`, event.MaxDepth-2) + `}`
-	long := `{"event_id":"evt_1","event_type":"a.b","actor":"` + strings.Repeat("x", dispatch.MaxPayload-100) + `"}`
+	deep := `{"event_id":"evt_1","event_type":"a.b","metadata":` + strings.Repeat(`{"a":`,
+		event.MaxDepth-2) + `{}` + strings.Repeat(`}`, event.MaxDepth-2) + `}`
+	long := `{"event_id":"evt_1","event_type":"a.b","actor":"` + strings.Repeat("x",
+		dispatch.MaxPayload-100) + `"}`
 	for name, tc := range map[string]struct {
 		body   string
 		change func(*receiver.Config)
@@ -300,7 +307,8 @@ func TestReplicasShareOneSubscription(t *testing.T) {
 	replicas.Wait()
 	in := newInbox(t, store, h.HandleEvent)
 	assert.Len(t, deliveries(t, in), 8)
-	hooks, err := in.Dispatcher().Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: in.OrganizationID()})
+	hooks, err := in.Dispatcher().Subscriptions(t.Context(),
+		webhook.SubscriptionQuery{OrganizationID: in.OrganizationID()})
 	require.NoError(t, err)
 	assert.Len(t, hooks, 1)
 }
@@ -312,13 +320,15 @@ func TestSubscriptionOfSomebodyElse(t *testing.T) {
 	store := memstore.New()
 	in := newInbox(t, store, (&handled{}).HandleEvent)
 	require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))
-	w, err := in.Dispatcher().Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: in.OrganizationID()})
+	w, err := in.Dispatcher().Subscriptions(t.Context(),
+		webhook.SubscriptionQuery{OrganizationID: in.OrganizationID()})
 	require.NoError(t, err)
 
 	taken := memstore.New()
 	w[0].OrganizationID = "org_1"
 	require.NoError(t, taken.CreateSubscription(t.Context(), w[0], webhook.Quota{}))
-	require.ErrorIs(t, newInbox(t, taken, (&handled{}).HandleEvent).HandleEvent(t.Context(), newEvent("evt_1")), webhook.ErrNotFound)
+	require.ErrorIs(t, newInbox(t, taken, (&handled{}).HandleEvent).HandleEvent(t.Context(),
+		newEvent("evt_1")), webhook.ErrNotFound)
 }
 
 // Pausing is for people, so a restart does not end it.
@@ -329,7 +339,8 @@ func TestPausedInboxStoresAndWaits(t *testing.T) {
 		in := newInbox(t, store, h.HandleEvent)
 		require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))
 		setPaused := func(paused bool) {
-			hooks, err := in.Dispatcher().Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: in.OrganizationID()})
+			hooks, err := in.Dispatcher().Subscriptions(t.Context(),
+				webhook.SubscriptionQuery{OrganizationID: in.OrganizationID()})
 			require.NoError(t, err)
 			require.Len(t, hooks, 1)
 			hooks[0].Paused = paused
@@ -357,12 +368,13 @@ func TestSharesItsStore(t *testing.T) {
 		store, registry := memstore.New(), channel.NewRegistry()
 		var mu sync.Mutex
 		var sent []string
-		require.NoError(t, registry.Register("print", channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			sent = append(sent, m.EventID)
-			return channel.Result{}, nil
-		})))
+		require.NoError(t, registry.Register("print",
+			channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				sent = append(sent, m.EventID)
+				return channel.Result{}, nil
+			})))
 		emitter, err := dispatch.New(store, dispatch.Config{Channels: registry, Logger: quiet})
 		require.NoError(t, err)
 		shared := func(name string) func(*inbox.Config) {
@@ -371,7 +383,8 @@ func TestSharesItsStore(t *testing.T) {
 		github, stripe := &handled{}, &handled{}
 		inGithub := newInbox(t, store, github.HandleEvent, shared("github"))
 		inStripe := newInbox(t, store, stripe.HandleEvent, shared("stripe"))
-		_, err = inbox.New(store, stripe.HandleEvent, inbox.Config{Name: "stripe", Dispatcher: dispatch.Config{Channels: registry}})
+		_, err = inbox.New(store, stripe.HandleEvent,
+			inbox.Config{Name: "stripe", Dispatcher: dispatch.Config{Channels: registry}})
 		require.ErrorContains(t, err, "stripe")
 
 		require.NoError(t, emitter.CreateSubscription(t.Context(), &webhook.Subscription{
@@ -407,8 +420,9 @@ func TestNewRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "handler is nil")
 
 	_, err = inbox.New(memstore.New(), h, inbox.Config{
-		Name:       "Git Hub",
-		Dispatcher: dispatch.Config{Lease: time.Millisecond, Retry: dispatch.RetryPolicy{MaxAttempts: -1}},
+		Name: "Git Hub",
+		Dispatcher: dispatch.Config{Lease: time.Millisecond,
+			Retry: dispatch.RetryPolicy{MaxAttempts: -1}},
 	})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -22,6 +20,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/receiver/inbox"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 const secret = "correct-horse-battery-staple"
@@ -57,9 +56,12 @@ func (h *handled) ids() []string {
 	return ids
 }
 
-func newInbox(t testing.TB, store webhook.Store, h receiver.HandlerFunc, change ...func(*inbox.Config)) *inbox.Inbox {
+func newInbox(
+	t testing.TB, store webhook.Store, h receiver.HandlerFunc, change ...func(*inbox.Config),
+) *inbox.Inbox {
 	t.Helper()
-	cfg := inbox.Config{Dispatcher: dispatch.Config{Logger: quiet, Retry: dispatch.RetryPolicy{Jitter: -1}}}
+	cfg := inbox.Config{Dispatcher: dispatch.Config{Logger: quiet,
+		Retry: dispatch.RetryPolicy{Jitter: -1}}}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -90,7 +92,8 @@ func run(t *testing.T, r runner) (stop func()) {
 // mount puts an inbox behind a receiver, as a program does.
 func mount(t *testing.T, in *inbox.Inbox, change ...func(*receiver.Config)) http.Handler {
 	t.Helper()
-	cfg := receiver.Config{Secrets: []receiver.Secret{{Value: secret}}, AllowHTTP: true, Logger: quiet}
+	cfg := receiver.Config{Secrets: []receiver.Secret{{Value: secret}}, AllowHTTP: true,
+		Logger: quiet}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -112,7 +115,8 @@ func post(h http.Handler, body string) int {
 // deliveries lists those of the inbox, the newest first.
 func deliveries(t *testing.T, in *inbox.Inbox) []webhook.Delivery {
 	t.Helper()
-	list, err := in.Dispatcher().Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: in.OrganizationID()})
+	list, err := in.Dispatcher().Deliveries(t.Context(),
+		webhook.DeliveryQuery{OrganizationID: in.OrganizationID()})
 	require.NoError(t, err)
 	return list
 }
@@ -158,14 +162,18 @@ func (s *failingStore) check(method string) error {
 	return nil
 }
 
-func (s *failingStore) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+func (s *failingStore) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
 	if err := s.check("Webhook"); err != nil {
 		return nil, err
 	}
 	return s.Store.Subscription(ctx, organizationID, id)
 }
 
-func (s *failingStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
+func (s *failingStore) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) ([]webhook.Task, error) {
 	if err := s.check("Enqueue"); err != nil {
 		return nil, err
 	}

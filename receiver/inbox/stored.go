@@ -12,18 +12,16 @@ import (
 )
 
 const (
-	// receivedField of a stored envelope holds the event as it was received.
+	// receivedField is the field of a stored envelope with the event that was received.
 	receivedField = "received"
-	// otherType is the type of a stored envelope whose event has a type that no
-	// envelope can have.
+	// otherType is the type of a stored envelope whose event has a type that is not valid.
 	otherType = "inbox.received"
 )
 
-// wrap makes the envelope in which an event is stored, for an inbox of any name.
-// A receiver lets events pass that a Dispatcher would refuse to emit, or
-// complete: partial ones, and those that a decoder made of another format. The
-// handler is to get them as they are. So all events travel inside an envelope
-// of the inbox's own, which takes over their id and type where it can.
+// wrap returns the envelope in which an event is stored. A receiver accepts events that a
+// Dispatcher would refuse to emit, or would complete, such as partial ones and those that a
+// decoder made from another format. The handler must get them unchanged, so each event is a
+// field of an envelope of the inbox, which has its id and type if they are valid.
 func wrap(ctx context.Context, e *event.Event) (*event.Event, error) {
 	received, err := e.MarshalJSON()
 	if err != nil {
@@ -40,8 +38,8 @@ func wrap(ctx context.Context, e *event.Event) (*event.Event, error) {
 	return stored, nil
 }
 
-// storedID is the event's id or, if no envelope can have that, a hash of what
-// the receiver knows the event by: its id, the signed id, or the body.
+// storedID returns the event's id or, if that is not valid, a hash of what identifies the
+// event to the receiver: its id, the signed id, or the body.
 func storedID(ctx context.Context, e *event.Event, received []byte) string {
 	if event.ValidID(e.ID) == nil {
 		return e.ID
@@ -57,7 +55,7 @@ func storedID(ctx context.Context, e *event.Event, received []byte) string {
 	return "evt_" + hex.EncodeToString(sum[:])
 }
 
-// unwrap returns the event inside a stored envelope, and its JSON.
+// unwrap returns the event in a stored envelope, and its JSON.
 func unwrap(payload []byte) (*event.Event, []byte, error) {
 	stored, err := event.Decode(payload)
 	if err != nil {

@@ -72,13 +72,13 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	subscriptions := rcv.Handler(receiver.NewRouter()) // nothing to do but to invalidate
+	webhooks := rcv.Handler(receiver.NewRouter()) // nothing to do but to invalidate
 	deliver := func(body string) {
 		r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks",
 			strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("X-Mixpeek-Secret", "correct-horse-battery-staple")
-		subscriptions.ServeHTTP(httptest.NewRecorder(), r)
+		webhooks.ServeHTTP(httptest.NewRecorder(), r)
 	}
 
 	fmt.Println(cache.get(ctx, "1"), cache.get(ctx, "2"))

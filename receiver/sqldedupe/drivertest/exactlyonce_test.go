@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,6 +21,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver/inbox"
 	"github.com/mixpeek/webhooks-go/receiver/sqldedupe"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 

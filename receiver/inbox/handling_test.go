@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -20,6 +18,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/receiver/inbox"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -59,7 +58,8 @@ func TestWhatResultsMean(t *testing.T) {
 			attempts: []attempt{{class: "rejected", err: errHandler.Error()}, {}},
 		},
 		"a permanent error": {
-			fail: once(fmt.Errorf("order 7: %w", receiver.Permanent(errHandler))), status: webhook.StatusDead,
+			fail: once(fmt.Errorf("order 7: %w",
+				receiver.Permanent(errHandler))), status: webhook.StatusDead,
 			attempts: []attempt{{class: "rejected", err: "order 7: no such table"}},
 		},
 		"a panic": {
@@ -75,7 +75,8 @@ func TestWhatResultsMean(t *testing.T) {
 		// The handler sent a message to somebody who is gone: no reason to
 		// deactivate the inbox.
 		"the error of a channel": {
-			fail:     once(&channel.Error{Action: channel.Deactivate, Class: channel.ClassStatus, StatusCode: 410}),
+			fail: once(&channel.Error{Action: channel.Deactivate, Class: channel.ClassStatus,
+				StatusCode: 410}),
 			status:   webhook.StatusSucceeded,
 			attempts: []attempt{{class: "rejected", err: "channel: status 410"}, {}},
 		},
@@ -145,7 +146,8 @@ func TestGivesUpAndReplays(t *testing.T) {
 		require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		assert.Equal(t, []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second}, calls)
+		assert.Equal(t, []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second},
+			calls)
 		dead, err := in.Dispatcher().Deliveries(t.Context(), webhook.DeliveryQuery{
 			OrganizationID: in.OrganizationID(), Status: webhook.StatusDead,
 		})
@@ -171,13 +173,16 @@ func TestGivesUpAndReplays(t *testing.T) {
 // the events of others waiting.
 func TestFailingEventsDelayNobodyElse(t *testing.T) {
 	t.Parallel()
-	for name, err := range map[string]error{"retried": errHandler, "permanent": receiver.Permanent(errHandler)} {
+	for name, err := range map[string]error{"retried": errHandler,
+		"permanent": receiver.Permanent(errHandler)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				h := &handled{}
 				events := receiver.NewRouter()
-				events.On("object.updated", func(context.Context, *event.Event) error { return err })
+				events.On("object.updated", func(context.Context, *event.Event) error {
+					return err
+				})
 				events.On("object.created", h.HandleEvent)
 				in := newInbox(t, memstore.New(), events.HandleEvent)
 				run(t, in)
@@ -205,13 +210,21 @@ func TestInvalidatesAfterTheHandler(t *testing.T) {
 		want    []string
 		status  webhook.Status
 	}{
-		"handled":      {scope: event.KeyScope("k"), want: []string{"handle", "invalidate"}, status: webhook.StatusSucceeded},
-		"nothing to":   {want: []string{"handle"}, status: webhook.StatusSucceeded},
-		"no handler":   {scope: event.KeyScope("k"), handler: receiver.ErrNoHandler, want: []string{"handle", "invalidate"}, status: webhook.StatusSucceeded},
-		"failed":       {scope: event.KeyScope("k"), handler: errHandler, want: []string{"handle", "handle"}, status: webhook.StatusPending},
-		"given up":     {scope: event.KeyScope("k"), handler: receiver.Permanent(errHandler), want: []string{"handle", "invalidate"}, status: webhook.StatusDead},
-		"cannot":       {scope: event.KeyScope("k"), fails: 1, want: []string{"handle", "invalidate", "handle", "invalidate"}, status: webhook.StatusSucceeded},
-		"dead, cannot": {scope: event.KeyScope("k"), handler: receiver.Permanent(errHandler), fails: 1, want: []string{"handle", "invalidate", "handle", "invalidate"}, status: webhook.StatusDead},
+		"handled": {scope: event.KeyScope("k"), want: []string{"handle", "invalidate"},
+			status: webhook.StatusSucceeded},
+		"nothing to": {want: []string{"handle"}, status: webhook.StatusSucceeded},
+		"no handler": {scope: event.KeyScope("k"), handler: receiver.ErrNoHandler,
+			want: []string{"handle", "invalidate"}, status: webhook.StatusSucceeded},
+		"failed": {scope: event.KeyScope("k"), handler: errHandler,
+			want: []string{"handle", "handle"}, status: webhook.StatusPending},
+		"given up": {scope: event.KeyScope("k"), handler: receiver.Permanent(errHandler),
+			want: []string{"handle", "invalidate"}, status: webhook.StatusDead},
+		"cannot": {scope: event.KeyScope("k"), fails: 1,
+			want:   []string{"handle", "invalidate", "handle", "invalidate"},
+			status: webhook.StatusSucceeded},
+		"dead, cannot": {scope: event.KeyScope("k"), handler: receiver.Permanent(errHandler),
+			fails: 1, want: []string{"handle", "invalidate", "handle", "invalidate"},
+			status: webhook.StatusDead},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -331,9 +344,12 @@ func TestLogsWhatFailsAndCallsTheHook(t *testing.T) {
 		synctest.Wait()
 		mu.Lock()
 		defer mu.Unlock()
-		assert.Equal(t, []webhook.Status{webhook.StatusPending, webhook.StatusDead, webhook.StatusSucceeded}, hook)
-		assert.Contains(t, log.String(), `level=WARN msg="inbox: event failed, to be tried again" inbox=default type=object.created event_id=evt_1 delivery_id=dlv_1 attempt=1 class=rejected error="no such table"`)
-		assert.Contains(t, log.String(), `level=ERROR msg="inbox: event given up" inbox=default type=object.created event_id=evt_1`)
+		assert.Equal(t, []webhook.Status{webhook.StatusPending, webhook.StatusDead,
+			webhook.StatusSucceeded}, hook)
+		assert.Contains(t, log.String(),
+			`level=WARN msg="inbox: handler failed" inbox=default event_id=evt_1 event_type=object.created delivery_id=dlv_1 attempt=1 class=rejected error="no such table"`)
+		assert.Contains(t, log.String(),
+			`level=ERROR msg="inbox: event dead" inbox=default event_id=evt_1 event_type=object.created`)
 		assert.NotContains(t, log.String(), "evt_2")
 	})
 }
