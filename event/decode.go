@@ -54,8 +54,9 @@ func (e *DecodeError) problem() Problem { return Problem{Field: e.Field, Rule: e
 //   - Names match exactly; "Event_ID" is an unknown field.
 //   - Arrays and objects are nested at most [MaxDepth] deep.
 //   - occurred_at is RFC 3339 with a zone, as in every example of the contract.
-//     An offset is converted to UTC, fractions are kept to the nanosecond. A
-//     time without a zone is refused rather than guessed.
+//     An offset is converted to UTC, fractions are kept to the nanosecond, and a
+//     leap second (23:59:60) becomes the second after it. A time without a zone
+//     is refused rather than guessed.
 //
 // A null field is an absent field. Numbers of any size are kept as text
 // ([json.Number]); code that converts one has to expect that it does not fit. Half a
@@ -263,16 +264,46 @@ func (r *reader) timeInto(dst *time.Time) error {
 	if err != nil {
 		return err
 	}
-	// UnmarshalText is RFC 3339 to the letter, time.Parse is not.
-	var t time.Time
-	if err := t.UnmarshalText(s); err != nil {
+	t, ok := parseTime(s)
+	if !ok {
 		return r.failAt(start, ruleTime)
 	}
-	if t = t.UTC(); !validYear(t) {
+	if !validYear(t) {
 		return r.failAt(start, ruleYear)
 	}
 	*dst = t
 	return nil
+}
+
+// parseTime parses a time as RFC 3339 has it and returns it in UTC. Package time refuses
+// two things that section 5.6 allows: "t" and "z" in lower case, and leap seconds.
+func parseTime(s []byte) (t time.Time, ok bool) {
+	// UnmarshalText accepts only RFC 3339, time.Parse more than that.
+	if t.UnmarshalText(s) == nil {
+		return t.UTC(), true
+	}
+	const seconds = len("2006-01-02T15:04:")
+	if len(s) < seconds+len("05Z") {
+		return time.Time{}, false
+	}
+	s = bytes.ToUpper(s)
+	leap := string(s[seconds:seconds+2]) == "60"
+	if leap {
+		copy(s[seconds:], "59")
+	}
+	if t.UnmarshalText(s) != nil {
+		return time.Time{}, false
+	}
+	t = t.UTC()
+	if leap {
+		// time.Time has no leap seconds. As in POSIX, this one is the second after it,
+		// and it comes only at the end of a month in UTC (section 5.7).
+		t = t.Add(time.Second)
+		year, month, _ := t.Date()
+		first := time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
+		return t, t.Truncate(time.Second).Equal(first)
+	}
+	return t, true
 }
 
 const (
