@@ -1,48 +1,17 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 
-	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
-	"github.com/mixpeek/webhooks-go/webhook"
 )
-
-// Dispatcher is what the API manages. [*dispatch.Dispatcher] is one. Every call
-// names the organization, and an implementation must find nothing of another.
-type Dispatcher interface {
-	// Channels says which fields configs have, and which are secret.
-	Channels() *channel.Registry
-	// Renders bounds the previews of templates together with those of deliveries.
-	Renders() *template.Gate
-	CheckSubscription(sub *webhook.Subscription) error
-	CreateSubscription(ctx context.Context, sub *webhook.Subscription) error
-	UpdateSubscription(ctx context.Context, sub *webhook.Subscription) error
-	DeleteSubscriptionRevision(ctx context.Context, organizationID, id string, revision int64) error
-	Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error)
-	Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error)
-	CountSubscriptions(ctx context.Context, q webhook.SubscriptionQuery) (int, error)
-
-	Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error)
-	Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error)
-	EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error)
-	Replay(ctx context.Context, organizationID string, id webhook.DeliveryID) error
-	ReplayAll(ctx context.Context, q webhook.DeliveryQuery, options dispatch.ReplayOptions) (dispatch.ReplayProgress, error)
-	Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error
-	Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error)
-	Idempotent(ctx context.Context, organizationID, key string, content []byte,
-		work func(ctx context.Context, tried time.Time) (answer []byte, err error)) ([]byte, error)
-	SendTest(ctx context.Context, sub *webhook.Subscription, e *event.Event, channels ...string) ([]dispatch.TestResult, error)
-}
 
 // DefaultPrefix is where the published contract has the API.
 const DefaultPrefix = "/v1/organizations/webhooks"
@@ -77,7 +46,7 @@ type Config struct {
 // API is the management API, an [http.Handler]. Make one with [New]. It is safe
 // for concurrent use.
 type API struct {
-	dispatcher   Dispatcher
+	dispatcher   *dispatch.Dispatcher
 	authenticate Authenticator
 	cfg          Config
 	fields       configFields
@@ -95,7 +64,7 @@ type API struct {
 //
 // A wrong configuration is refused with every reason, as an
 // [event.ValidationError].
-func New(d Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
+func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
 	if d == nil || authenticate == nil {
 		return nil, errors.New("api: New: needs a dispatcher and an authenticator")
 	}

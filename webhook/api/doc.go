@@ -87,13 +87,11 @@
 //
 // # Repetition
 //
-// A create with an Idempotency-Key can be repeated: the webhook's id is derived
-// from organization and key, so nothing is kept for it, and a repetition finds
-// the webhook in any process and after any time; once the webhook is deleted,
-// the key creates it again. The same key with another body is a 422.
-//
-// A replay with an Idempotency-Key is made once as well, in all processes that
-// share the store: [dispatch.Dispatcher.Once] remembers it for 24 hours.
+// A create or a replay with an Idempotency-Key is made once, in all processes that
+// share the store: a repetition within 24 hours gets the answer of the first request, or
+// the webhook that it created, as it is now. The same key with another body is a 422, and a repetition while
+// the first request is being worked on a 409. How many an organization may send is
+// bounded by [dispatch.Config.IdempotentPerMinute]: more are answered with 429.
 //
 // # Errors
 //

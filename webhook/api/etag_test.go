@@ -9,14 +9,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 // Two writers who read the same version do not lose each other's change.
@@ -44,29 +44,30 @@ func TestIfMatch(t *testing.T) {
 	f.do("DELETE", path, "", "If-Match", first).errorType(http.StatusPreconditionFailed)
 }
 
-// meddlingDispatcher is one where somebody changes a webhook just before it is
+// meddlingStore is one where another process changes a subscription just before it is
 // changed or deleted, for as often as times says.
-type meddlingDispatcher struct {
-	*dispatch.Dispatcher
+type meddlingStore struct {
+	*memstore.Store
 	t     *testing.T
 	times int
 }
 
-func (d *meddlingDispatcher) DeleteSubscriptionRevision(ctx context.Context, organizationID, id string, revision int64) error {
-	d.meddle(ctx, organizationID, id)
-	return d.Dispatcher.DeleteSubscriptionRevision(ctx, organizationID, id, revision)
+func (s *meddlingStore) DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error {
+	s.meddle(ctx, organizationID, id)
+	return s.Store.DeleteSubscription(ctx, organizationID, id, revision)
 }
 
-func (d *meddlingDispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscription) error {
-	d.meddle(ctx, sub.OrganizationID, sub.ID)
-	return d.Dispatcher.UpdateSubscription(ctx, sub)
+func (s *meddlingStore) UpdateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
+	s.meddle(ctx, sub.OrganizationID, sub.ID)
+	return s.Store.UpdateSubscription(ctx, sub, quota)
 }
 
-func (d *meddlingDispatcher) meddle(ctx context.Context, organizationID, id string) {
-	if d.times--; d.times >= 0 {
-		sub, err := d.Subscription(ctx, organizationID, id)
-		require.NoError(d.t, err)
-		require.NoError(d.t, d.Dispatcher.UpdateSubscription(ctx, sub))
+func (s *meddlingStore) meddle(ctx context.Context, organizationID, id string) {
+	if s.times--; s.times >= 0 {
+		sub, err := s.Subscription(ctx, organizationID, id)
+		require.NoError(s.t, err)
+		sub.UpdatedAt = sub.UpdatedAt.Add(time.Microsecond)
+		require.NoError(s.t, s.Store.UpdateSubscription(ctx, sub, webhook.Quota{}))
 	}
 }
 
@@ -87,7 +88,7 @@ func TestIfMatchOfAChange(t *testing.T) {
 		path := prefix + "/" + f.create(plainSubscription)
 		r := httptest.NewRequest(http.MethodPut, path, strings.NewReader(plainSubscription))
 		r.Header.Set("If-Match", cmp.Or(test.match, f.do("GET", path, "").Header.Get("ETag")))
-		assert.Equal(t, test.want, f.statusOf(&meddlingDispatcher{f.dispatcher, t, test.times}, nil, r), "%+v", test)
+		assert.Equal(t, test.want, f.statusOf(&meddlingStore{f.store, t, test.times}, nil, r), "%+v", test)
 	}
 }
 
@@ -109,7 +110,7 @@ func TestIfMatchOfARemoval(t *testing.T) {
 		path := prefix + "/" + id
 		r := httptest.NewRequest(http.MethodDelete, path, nil)
 		r.Header.Set("If-Match", cmp.Or(test.match, f.do("GET", path, "").Header.Get("ETag")))
-		got := f.statusOf(&meddlingDispatcher{f.dispatcher, t, test.times}, nil, r)
+		got := f.statusOf(&meddlingStore{f.store, t, test.times}, nil, r)
 		assert.Equal(t, test.want, got, "%+v", test)
 		exists := f.do("GET", path, "").Status == http.StatusOK
 		assert.Equal(t, test.want != http.StatusNoContent, exists, "%+v", test)
@@ -125,7 +126,7 @@ func TestIfMatchEmpty(t *testing.T) {
 		for _, method := range []string{http.MethodPut, http.MethodDelete} {
 			r := httptest.NewRequest(method, path, strings.NewReader(plainSubscription))
 			r.Header["If-Match"] = lines
-			assert.Equal(t, http.StatusPreconditionFailed, f.statusOf(f.dispatcher, nil, r), "%s %q", method, lines)
+			assert.Equal(t, http.StatusPreconditionFailed, f.statusOf(f.store, nil, r), "%s %q", method, lines)
 		}
 	}
 	f.do("GET", path, "").want(http.StatusOK)

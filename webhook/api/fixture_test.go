@@ -91,13 +91,20 @@ func newFixture(t *testing.T, o options) *fixture {
 	return f
 }
 
+// dispatcherOn is a Dispatcher on a store of its own, with the fixture's channels.
+func (f *fixture) dispatcherOn(store webhook.Store) *dispatch.Dispatcher {
+	f.t.Helper()
+	d, err := dispatch.New(store, dispatch.Config{Channels: f.registry, Logger: f.logger})
+	require.NoError(f.t, err)
+	return d
+}
+
 // peer is another process on the same store, which delivers nothing.
 func (f *fixture) peer() *fixture {
 	f.t.Helper()
 	p := *f
 	var err error
-	p.dispatcher, err = dispatch.New(f.store, dispatch.Config{Channels: f.registry, Logger: f.logger})
-	require.NoError(f.t, err)
+	p.dispatcher = f.dispatcherOn(f.store)
 	p.api, err = api.New(p.dispatcher, f.accepts, api.Config{Logger: f.logger})
 	require.NoError(f.t, err)
 	return &p

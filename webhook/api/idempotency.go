@@ -1,15 +1,16 @@
 package api
 
 import (
-	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
-	"reflect"
-	"slices"
+	"strings"
+	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 const (
@@ -37,46 +38,35 @@ func idempotencyKey(p *problems, r *request) string {
 	return key
 }
 
-// idempotentID derives a webhook's id from the key it is created with, so that
-// nothing needs to be remembered: a second create finds the first one's webhook
-// under its id, in any process, for as long as the webhook is there.
-func idempotentID(organizationID, key string) string {
+// idempotentID is the id of a webhook that is created with a key. Each try of the
+// request derives the same one, so that none creates a second webhook. The time, to
+// the microsecond, keeps other organizations from taking the id first.
+func idempotentID(organizationID, key string, began time.Time) string {
 	h := sha256.New()
-	h.Write([]byte("create webhook\x00" + organizationID + "\x00" + key))
+	fmt.Fprintf(h, "create webhook\x00%s\x00%s\x00%d", organizationID, key, began.UnixMicro())
 	return "wh_" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// createdBefore answers a create whose id is taken, when its key may say that
-// it is a repetition. It is one if the webhook is as the body wants it, or has
-// been changed since it was created; otherwise the key was used for another body.
-func (a *API) createdBefore(r *request, sub *webhook.Subscription) (*response, error) {
-	stored, err := a.dispatcher.Subscription(r.Context(), r.organizationID, sub.ID)
-	if err != nil {
-		return nil, webhook.ErrExists // another organization's, or deleted just now
+// idempotent makes sure that requests with the same Idempotency-Key work once, in
+// all processes together, and returns what work returned then: see
+// [dispatch.Dispatcher.Idempotent].
+func (a *API) idempotent(r *request, key string, work func(ctx context.Context, t dispatch.Try) ([]byte, error)) ([]byte, error) {
+	if key == "" {
+		return work(r.Context(), dispatch.Try{Began: time.Now()})
 	}
-	if stored.UpdatedAt.Equal(stored.CreatedAt) && !sameContent(stored, sub) {
-		p := &problems{}
+	p := &problems{}
+	// A path without a slash at its end is the same request as one with it.
+	key = strings.TrimSuffix(r.URL.Path, "/") + " " + key
+	answer, err := a.dispatcher.Idempotent(r.Context(), r.organizationID, key, r.body, work)
+	switch {
+	case errors.Is(err, dispatch.ErrInProgress):
+		return nil, &statusError{status: http.StatusConflict, message: "The first request with this Idempotency-Key is still under way", cause: err}
+	case errors.Is(err, dispatch.ErrKeyReused):
 		p.add([]any{"header", headerIdempotencyKey}, typeValue, "was used before, with another body")
 		return nil, p
+	case errors.Is(err, dispatch.ErrNoIdempotency):
+		p.add([]any{"header", headerIdempotencyKey}, typeValue, "must not be there: the store of this service cannot remember it")
+		return nil, p
 	}
-	return a.subscriptionResponse(http.StatusCreated, stored, nil)
-}
-
-func sameContent(a, b *webhook.Subscription) bool {
-	return a.Name == b.Name && a.Paused == b.Paused && slices.Equal(a.EventTypes, b.EventTypes) &&
-		slices.EqualFunc(a.Channels, b.Channels, func(x, y webhook.ChannelConfig) bool {
-			return x.Channel == y.Channel && sameJSON(x.Configs, y.Configs)
-		})
-}
-
-func sameJSON(a, b json.RawMessage) bool {
-	var x, y any
-	return decodeExact(a, &x) == nil && decodeExact(b, &y) == nil && reflect.DeepEqual(x, y)
-}
-
-// decodeExact decodes JSON with numbers as they are written.
-func decodeExact(raw []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	return d.Decode(v)
+	return answer, err
 }

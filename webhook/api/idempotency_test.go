@@ -16,6 +16,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -52,6 +53,55 @@ func TestIdempotentCreateWithID(t *testing.T) {
 	f.create(body, "Idempotency-Key", "k")
 	f.create(body, "Idempotency-Key", "k")
 	f.do("POST", prefix, body, append(f.as(orgB), "Idempotency-Key", "k")...).errorType(http.StatusConflict)
+}
+
+// A create of which the answer was lost is found again by the next try, also if the
+// store failed to note its end; another organization cannot take its id first.
+func TestIdempotentCreateAfterAnUnknownEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return &losesEnds{s.(*memstore.Store)} }})
+		first := f.do("POST", prefix, plainSubscription, "Idempotency-Key", "k").want(http.StatusCreated)
+		f.do("POST", prefix, plainSubscription, "Idempotency-Key", "k").errorType(http.StatusConflict)
+		time.Sleep(time.Minute)
+		second := f.do("POST", prefix, plainSubscription, "Idempotency-Key", "k").want(http.StatusCreated)
+		assert.Equal(t, first, second)
+		all, err := f.store.Subscriptions(t.Context(), webhook.SubscriptionQuery{OrganizationID: orgA})
+		require.NoError(t, err)
+		assert.Len(t, all, 1)
+		time.Sleep(24 * time.Hour)
+		another := f.do("POST", prefix, plainSubscription, "Idempotency-Key", "k").want(http.StatusCreated)
+		assert.NotEqual(t, first["webhook_id"], another["webhook_id"], "the id depends on more than organization and key")
+	})
+}
+
+// losesEnds is a store that cannot note the end of a request.
+type losesEnds struct{ *memstore.Store }
+
+func (*losesEnds) EndIdempotent(context.Context, webhook.IdempotentRequest) error {
+	return webhook.ErrUnavailable
+}
+
+// What idempotency keys leave in the store is bounded for each organization.
+func TestIdempotencyKeysAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, options{dispatcher: func(c *dispatch.Config) { c.IdempotentPerMinute = 2 }})
+		create := func(n int, headers ...string) *answer {
+			return f.do("POST", prefix, plainSubscription, append(headers, "Idempotency-Key", fmt.Sprint("k", n))...)
+		}
+		for n := range 20 {
+			create(n).want(http.StatusCreated)
+		}
+		refused := create(20)
+		refused.errorType(http.StatusTooManyRequests)
+		assert.Equal(t, "30", refused.Header.Get("Retry-After"))
+		create(20, f.as(orgB)...).want(http.StatusCreated)
+		f.create(plainSubscription) // without a key
+		time.Sleep(30 * time.Second)
+		create(20).want(http.StatusCreated)
+		create(21).errorType(http.StatusTooManyRequests)
+	})
 }
 
 // A replay that is repeated is made once, whichever process gets the repetition.

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -172,15 +170,13 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 	path = prefix + strings.NewReplacer("{identifier}", "wh_0123456789abcdef", "{delivery_id}", "dlv_1").Replace(path)
 	switch route {
 	case "GET /health":
-		broken, err := dispatch.New(brokenStore{memstore.New()}, dispatch.Config{})
-		require.NoError(f.t, err)
-		return []int{f.statusOf(broken, nil, httptest.NewRequest(method, path, nil))}
+		return []int{f.statusOf(brokenStore{f.store}, nil, httptest.NewRequest(method, path, nil))}
 	case "GET /openapi.json":
 		return nil
 	}
 	seen = append(seen, f.fullStatus(method, path))
 	for _, err := range []error{api.ErrUnauthenticated, api.ErrForbidden, errors.New("down"), webhook.ErrUnavailable} {
-		seen = append(seen, f.statusOf(f.dispatcher, err, httptest.NewRequest(method, path, nil)))
+		seen = append(seen, f.statusOf(f.store, err, httptest.NewRequest(method, path, nil)))
 	}
 	if method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
 		text := httptest.NewRequest(method, path, strings.NewReader("x"))
@@ -190,7 +186,7 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 			httptest.NewRequest(method, path, strings.NewReader(strings.Repeat("x", 2<<20))),
 			httptest.NewRequest(method, path, io.MultiReader(strings.NewReader("{"), brokenReader{})),
 		} {
-			seen = append(seen, f.statusOf(f.dispatcher, nil, r))
+			seen = append(seen, f.statusOf(f.store, nil, r))
 		}
 	}
 	return seen
@@ -202,7 +198,7 @@ func (f *fixture) fullStatus(method, path string) int {
 	f.t.Helper()
 	var a *api.API
 	second := httptest.NewRecorder()
-	d := slowDispatcher{f.dispatcher, func() { a.ServeHTTP(second, httptest.NewRequest(method, path, nil)) }}
+	d := f.dispatcherOn(askingStore{f.store, func() { a.ServeHTTP(second, httptest.NewRequest(method, path, nil)) }})
 	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil }, api.Config{Logger: f.logger, MaxRequestsPerOrganization: 1})
 	require.NoError(f.t, err)
 	w := httptest.NewRecorder()
@@ -219,27 +215,27 @@ type brokenReader struct{}
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // statusOf asks an API of its own, whose authenticator returns err.
-func (f *fixture) statusOf(d api.Dispatcher, err error, r *http.Request) int {
+func (f *fixture) statusOf(store webhook.Store, err error, r *http.Request) int {
 	f.t.Helper()
-	a, newErr := api.New(d, func(*http.Request) (string, error) { return orgA, err }, api.Config{Logger: f.logger})
+	a, newErr := api.New(f.dispatcherOn(store), func(*http.Request) (string, error) { return orgA, err }, api.Config{Logger: f.logger})
 	require.NoError(f.t, newErr)
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)
 	return w.Code
 }
 
-// busyDispatcher is one where somebody else is always faster.
-type busyDispatcher struct{ *dispatch.Dispatcher }
+// busyStore is one where another process is always faster.
+type busyStore struct{ *memstore.Store }
 
-func (busyDispatcher) UpdateSubscription(context.Context, *webhook.Subscription) error {
+func (busyStore) UpdateSubscription(context.Context, *webhook.Subscription, webhook.Quota) error {
 	return webhook.ErrConflict
 }
 
-// raceStatuses are those of changes that somebody else is always faster with.
+// raceStatuses are those of changes that another process is always faster with.
 func (f *fixture) raceStatuses(id string) map[string]int {
 	f.t.Helper()
 	status := func(method, path, body string) int {
-		return f.statusOf(busyDispatcher{f.dispatcher}, nil, httptest.NewRequest(method, prefix+"/"+id+path, strings.NewReader(body)))
+		return f.statusOf(busyStore{f.store}, nil, httptest.NewRequest(method, prefix+"/"+id+path, strings.NewReader(body)))
 	}
 	return map[string]int{
 		"PUT /{identifier}":                            status("PUT", "", plainSubscription),
@@ -249,15 +245,15 @@ func (f *fixture) raceStatuses(id string) map[string]int {
 	}
 }
 
-// slowDispatcher asks the API again while it replays.
-type slowDispatcher struct {
-	*dispatch.Dispatcher
+// askingStore asks the API again while it replays.
+type askingStore struct {
+	*memstore.Store
 	meanwhile func()
 }
 
-func (d slowDispatcher) ReplayAll(context.Context, webhook.DeliveryQuery, dispatch.ReplayOptions) (dispatch.ReplayProgress, error) {
-	d.meanwhile()
-	return dispatch.ReplayProgress{}, nil
+func (s askingStore) Deliveries(context.Context, webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+	s.meanwhile()
+	return nil, nil
 }
 
 // pendingStatuses are those of a request that is repeated before it has ended.
@@ -270,7 +266,7 @@ func (f *fixture) pendingStatuses(id string) map[string]int {
 	}
 	var a *api.API
 	second := httptest.NewRecorder()
-	d := slowDispatcher{f.dispatcher, func() { a.ServeHTTP(second, request()) }}
+	d := f.dispatcherOn(askingStore{f.store, func() { a.ServeHTTP(second, request()) }})
 	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil }, api.Config{Logger: f.logger})
 	require.NoError(f.t, err)
 	first := httptest.NewRecorder()

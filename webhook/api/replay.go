@@ -62,8 +62,8 @@ func (a *API) replayDelivery(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.once(r, key, func(ctx context.Context, tried time.Time) ([]byte, error) {
-		if replayed := !d.Status.Settled() || !d.SettledAt.Before(tried); replayed && !tried.IsZero() {
+	_, err = a.idempotent(r, key, func(ctx context.Context, t dispatch.Try) ([]byte, error) {
+		if replayed := !d.Status.Settled() || !d.SettledAt.Before(t.Began); replayed && t.Again {
 			return []byte(`{}`), nil // by the earlier try
 		}
 		return []byte(`{}`), a.dispatcher.Replay(ctx, r.organizationID, d.ID)
@@ -92,8 +92,10 @@ func (a *API) replayDeliveries(r *request) (*response, error) {
 		return nil, err
 	}
 	filter.OrganizationID, filter.SubscriptionID = r.organizationID, sub.ID
-	answer, err := a.once(r, key, func(ctx context.Context, tried time.Time) ([]byte, error) {
-		options.SettledBefore = tried
+	answer, err := a.idempotent(r, key, func(ctx context.Context, t dispatch.Try) ([]byte, error) {
+		if t.Again {
+			options.SettledBefore = t.Began
+		}
 		res, err := a.replayAll(ctx, filter, options)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -327,4 +328,11 @@ func sameValue(a, b any) bool {
 		return x == y || errX == nil && errY == nil && fx == fy
 	}
 	return reflect.DeepEqual(a, b)
+}
+
+// decodeExact decodes JSON with numbers as they are written.
+func decodeExact(raw []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return d.Decode(v)
 }

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 func (a *API) createSubscription(r *request) (*response, error) {
@@ -21,15 +23,23 @@ func (a *API) createSubscription(r *request) (*response, error) {
 		p.mergeError(a.dispatcher.CheckSubscription(sub))
 		return nil, p
 	}
-	if sub.ID == "" && key != "" {
-		sub.ID = idempotentID(r.organizationID, key)
-	}
-	err := a.dispatcher.CreateSubscription(r.Context(), sub)
-	if errors.Is(err, webhook.ErrExists) && key != "" {
-		return a.createdBefore(r, sub)
-	}
+	id, err := a.idempotent(r, key, func(ctx context.Context, t dispatch.Try) ([]byte, error) {
+		if sub.ID == "" && key != "" {
+			sub.ID = idempotentID(r.organizationID, key, t.Began)
+		}
+		err := a.dispatcher.CreateSubscription(ctx, sub)
+		if errors.Is(err, webhook.ErrExists) && t.Again {
+			_, err = a.dispatcher.Subscription(ctx, sub.OrganizationID, sub.ID) // made by the earlier try
+		}
+		return []byte(sub.ID), err
+	})
 	if err != nil {
 		return nil, err
+	}
+	if sub.Revision == 0 { // created by an earlier request or try
+		if sub, err = a.dispatcher.Subscription(r.Context(), r.organizationID, string(id)); err != nil {
+			return nil, err
+		}
 	}
 	return a.subscriptionResponse(http.StatusCreated, sub, nil)
 }

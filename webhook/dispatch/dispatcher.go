@@ -32,6 +32,7 @@ type Dispatcher struct {
 
 	unreadable, elsewhere throttle // of messages that a whole backlog would repeat
 	tests                 *testGate
+	idempotent            rateLimiter
 }
 
 // maxQueuedBytes bounds the payloads that wait in this process for their turn.
@@ -55,6 +56,9 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		cfg:      cfg,
 		channels: newChannelCache(store, cfg.Channels),
 		tests:    newTestGate(cfg.Tests),
+		idempotent: rateLimiter{
+			perMinute: cfg.IdempotentPerMinute, burst: min(cfg.IdempotentPerMinute, NoLimit/10) * 10,
+		},
 		scheduler: newScheduler(schedulerLimits{
 			inFlight:            cfg.MaxInFlight,
 			inFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,

@@ -34,26 +34,43 @@ const (
 	maxAnswer = 4 << 10
 )
 
-// Once calls work for a request that may be repeated, once: a repetition, with
-// the same key of the organization and the same content, gets the answer of the
-// first for 24 hours, in any process that shares the store. While the first is
-// under way it gets ErrInProgress, and with other content ErrKeyReused. A store that
-// is no [webhook.IdempotencyStore] is ErrNoIdempotency.
+// Try is one call of the work of [Dispatcher.Idempotent].
+type Try struct {
+	// Began is when the first try of the request began.
+	Began time.Time
+	// Again says that a try before this one may have done the work, or a part of
+	// it, and ended without an answer.
+	Again bool
+}
+
+// Idempotent calls work for a request that may be repeated, and calls it once: a
+// repetition, with the same key of the organization and the same content, gets the
+// answer of the first for 24 hours, in any process that shares the store. It returns
+// ErrInProgress while the first has not ended, ErrKeyReused if the content differs,
+// and ErrNoIdempotency if the store is no [webhook.IdempotencyStore].
 //
-// work gets 25 seconds, whether or not ctx ends before: a caller who repeats the
-// request shall find its answer, which is of 1 byte to 4 KiB. Errors are not kept, so
-// that the request can be tried again: at once after ErrWrongStatus and ErrNotFound,
-// which say that nothing has been done, and otherwise, as after the death of a
-// process, once the time is over. Then work is given the time at which the
-// first try began, so that it can leave alone what that may have done; on a
-// first try it is zero. The clocks of the processes may differ by 5 seconds.
+// What is kept is bounded by [Config.IdempotentPerMinute]: beyond that, the error is a
+// [*webhook.LimitError], and nothing has been done.
+//
+// work gets 25 seconds, even if ctx ends before, because a caller who repeats the
+// request expects its answer, which has 1 byte to 4 KiB. Errors are not kept, so
+// that the request can be tried again: at once after [webhook.ErrWrongStatus],
+// [webhook.ErrNotFound], [webhook.ErrExists] and [webhook.ErrLimit], which say that
+// nothing has been done, and otherwise, as after the death of a process, once the 30
+// seconds of that try are over. The clocks of the processes may differ by 5 seconds.
 func (d *Dispatcher) Idempotent(
 	ctx context.Context, organizationID, key string, content []byte,
-	work func(ctx context.Context, tried time.Time) (answer []byte, err error),
+	work func(ctx context.Context, t Try) (answer []byte, err error),
 ) ([]byte, error) {
 	store, ok := d.store.(webhook.IdempotencyStore)
 	if !ok {
 		return nil, ErrNoIdempotency
+	}
+	if work == nil {
+		return nil, errors.New("dispatch: Idempotent: work is nil")
+	}
+	if wait := d.idempotent.take(organizationID, time.Now()); wait > 0 {
+		return nil, &webhook.LimitError{Limit: "requests with an idempotency key", Max: d.cfg.IdempotentPerMinute, RetryAfter: wait}
 	}
 	at := d.now()
 	asked := webhook.IdempotentRequest{Key: requestKey(organizationID, key), Digest: digest(content), Began: at, Until: at.Add(idempotentTime)}
@@ -68,15 +85,11 @@ func (d *Dispatcher) Idempotent(
 	case !mine:
 		return nil, ErrInProgress
 	}
+	t := Try{Began: r.Began, Again: r.Began.Before(at)}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), idempotentTime)
 	defer cancel()
-	var tried time.Time
-	if r.Began.Before(at) {
-		tried = r.Began
-	}
-	r.Answer, err = workIdempotent(ctx, tried, work)
-	undone := errors.Is(err, webhook.ErrWrongStatus) || errors.Is(err, webhook.ErrNotFound)
-	if err != nil && (!undone || !tried.IsZero()) {
+	r.Answer, err = workIdempotent(ctx, t, work)
+	if err != nil && (t.Again || !nothingDone(err)) {
 		return nil, err
 	}
 	if endErr := store.EndIdempotent(ctx, r); endErr != nil {
@@ -86,18 +99,25 @@ func (d *Dispatcher) Idempotent(
 	return r.Answer, err
 }
 
-func workIdempotent(ctx context.Context, tried time.Time, work func(context.Context, time.Time) ([]byte, error)) ([]byte, error) {
+// nothingDone reports whether the error says that the work has changed nothing.
+func nothingDone(err error) bool {
+	for _, target := range []error{webhook.ErrWrongStatus, webhook.ErrNotFound, webhook.ErrExists, webhook.ErrLimit} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+func workIdempotent(ctx context.Context, t Try, work func(context.Context, Try) ([]byte, error)) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, idempotentTime-idempotentMargin)
 	defer cancel()
-	if work == nil {
-		return nil, errors.New("webhook: Once: the work is nil")
-	}
-	answer, err := work(ctx, tried)
+	answer, err := work(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	if n := len(answer); n == 0 || n > maxAnswer {
-		return nil, fmt.Errorf("webhook: Once: an answer must have 1 to %d bytes, has %d", maxAnswer, n)
+		return nil, fmt.Errorf("dispatch: Idempotent: an answer must have 1 to %d bytes, has %d", maxAnswer, n)
 	}
 	return answer, nil
 }

@@ -24,7 +24,7 @@ import (
 type idempotencyBench struct {
 	a, b  *testBench
 	calls int
-	tried time.Time
+	try   dispatch.Try
 	err   error // of the work
 }
 
@@ -34,9 +34,9 @@ func newIdempotencyBench(t *testing.T) *idempotencyBench {
 	return &idempotencyBench{a: benchOn(t, store, dispatch.Config{}, accept), b: benchOn(t, store, dispatch.Config{}, accept)}
 }
 
-func (o *idempotencyBench) work(_ context.Context, tried time.Time) ([]byte, error) {
+func (o *idempotencyBench) work(_ context.Context, try dispatch.Try) ([]byte, error) {
 	o.calls++
-	o.tried = tried
+	o.try = try
 	return []byte("done"), o.err
 }
 
@@ -62,7 +62,7 @@ func TestIdempotentInAnyProcess(t *testing.T) {
 		_, err = o.b.Idempotent(t.Context(), "org", "k", []byte("content"), o.work)
 		require.NoError(t, err)
 		assert.Equal(t, 5, o.calls, "after a day it is another request")
-		assert.Zero(t, o.tried)
+		assert.False(t, o.try.Again)
 	})
 }
 
@@ -76,7 +76,7 @@ func TestIdempotentAfterAnUnknownEnd(t *testing.T) {
 		began := time.Now()
 		_, err := o.a.Idempotent(t.Context(), "org", "k", nil, o.work)
 		require.ErrorIs(t, err, o.err)
-		assert.Zero(t, o.tried)
+		assert.False(t, o.try.Again)
 
 		o.err = nil
 		time.Sleep(30*time.Second - time.Microsecond)
@@ -86,12 +86,12 @@ func TestIdempotentAfterAnUnknownEnd(t *testing.T) {
 		o.err = webhook.ErrWrongStatus
 		_, err = o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
 		require.ErrorIs(t, err, webhook.ErrWrongStatus)
-		assert.True(t, began.Equal(o.tried))
+		assert.True(t, began.Equal(o.try.Began) && o.try.Again)
 		time.Sleep(30 * time.Second)
 		o.err = nil
 		_, err = o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
 		require.NoError(t, err)
-		assert.True(t, began.Equal(o.tried), "the first try is not forgotten by a later one that does nothing")
+		assert.True(t, began.Equal(o.try.Began) && o.try.Again, "the first try is not forgotten by a later one that does nothing")
 		assert.Equal(t, 3, o.calls)
 	})
 }
@@ -103,7 +103,7 @@ func TestIdempotentForgetsWhatWasNotDone(t *testing.T) {
 		for _, o.err = range []error{webhook.ErrWrongStatus, webhook.ErrNotFound, nil} {
 			_, err := o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
 			require.ErrorIs(t, err, o.err)
-			assert.Zero(t, o.tried)
+			assert.False(t, o.try.Again)
 		}
 		assert.Equal(t, 3, o.calls)
 	})
@@ -116,14 +116,14 @@ func TestIdempotentOutlivesItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newIdempotencyBench(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := o.a.Idempotent(ctx, "org", "k", nil, func(ctx context.Context, tried time.Time) ([]byte, error) {
+		_, err := o.a.Idempotent(ctx, "org", "k", nil, func(ctx context.Context, try dispatch.Try) ([]byte, error) {
 			cancel()
 			_, err := o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
 			assert.ErrorIs(t, err, dispatch.ErrInProgress)
 			require.NoError(t, ctx.Err())
 			deadline, _ := ctx.Deadline()
 			assert.Equal(t, 25*time.Second, time.Until(deadline))
-			return o.work(ctx, tried)
+			return o.work(ctx, try)
 		})
 		require.NoError(t, err)
 		_, err = o.b.Idempotent(t.Context(), "org", "k", nil, o.work)
@@ -136,7 +136,7 @@ func TestIdempotentBoundsAnswers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, dispatch.Config{}, accept)
 	for _, size := range []int{0, 4<<10 + 1} {
-		_, err := b.Idempotent(t.Context(), "org", "k", []byte{byte(size)}, func(context.Context, time.Time) ([]byte, error) {
+		_, err := b.Idempotent(t.Context(), "org", "k", []byte{byte(size)}, func(context.Context, dispatch.Try) ([]byte, error) {
 			return bytes.Repeat([]byte("x"), size), nil
 		})
 		require.Error(t, err)

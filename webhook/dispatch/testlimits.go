@@ -55,9 +55,8 @@ type testGate struct {
 }
 
 type organizationTests struct {
+	allowance
 	inFlight int
-	spent    float64 // of the minute's allowance
-	at       time.Time
 }
 
 func newTestGate(limits TestLimits) *testGate {
@@ -78,7 +77,7 @@ func (g *testGate) enter(organizationID string, n int, now time.Time) error {
 	t := g.tests[organizationID]
 	if t == nil {
 		g.forget(now)
-		t = &organizationTests{at: now}
+		t = &organizationTests{allowance: allowance{at: now}}
 		g.tests[organizationID] = t
 	}
 	t.refill(now, g.limits.PerMinute)
@@ -103,12 +102,6 @@ func (g *testGate) leave(organizationID string, n int) {
 	defer g.mu.Unlock()
 	g.inFlight -= n
 	g.tests[organizationID].inFlight -= n
-}
-
-// refill gives back what the time since the last call has earned.
-func (t *organizationTests) refill(now time.Time, perMinute int) {
-	earned := now.Sub(t.at).Minutes() * float64(perMinute)
-	t.spent, t.at = max(0, t.spent-max(0, earned)), now
 }
 
 // forget drops organizations of which there is nothing to remember, once in a

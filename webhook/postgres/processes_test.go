@@ -216,9 +216,11 @@ func TestEightProcesses(t *testing.T) {
 	s.drain()
 	sum := s.account()
 	assert.Positive(t, sum.succeeded)
-	assert.Positive(t, sum.dead)
-	assert.Positive(t, s.kills)
-	assert.Positive(t, s.pauses)
+	if *troubleDuration >= time.Minute { // in less, a busy machine may get to none of these
+		assert.Positive(t, sum.dead)
+		assert.Positive(t, s.kills)
+		assert.Positive(t, s.pauses)
+	}
 }
 
 // TestRollingRestart replaces processes one after the other, under load.
