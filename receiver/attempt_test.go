@@ -18,8 +18,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// An event that is being handled is never acknowledged to a second sender: the
-// one handler may still fail, and then nobody would send it again.
+// A duplicate is not acknowledged while the event is being handled: the handler may still
+// fail, and the sender would not send the event again.
 func TestInFlightDuplicateIsNeverAcknowledged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestInFlightDuplicateIsNeverAcknowledged(t *testing.T) {
 	})
 }
 
-// A handler may run for much longer than a lease; the claim is kept meanwhile.
+// A handler may run for much longer than a lease. The lease is extended.
 func TestLeaseIsExtended(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -68,8 +68,8 @@ func TestLeaseIsExtended(t *testing.T) {
 	})
 }
 
-// A store that is down for a while does not end the handler: the lease is
-// extended once it is back.
+// If the store fails for a while, the handler goes on, and the lease is extended when the
+// store works again.
 func TestLeaseSurvivesAStoreThatIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,8 +90,8 @@ func TestLeaseSurvivesAStoreThatIsDown(t *testing.T) {
 	})
 }
 
-// Whoever lost the claim must not acknowledge, whatever its handler says: what
-// the new holder makes of the event counts.
+// A process that has lost its claim does not acknowledge the event, even if its handler
+// succeeds: the event is the other process's now.
 func TestLostClaim(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -118,14 +118,15 @@ func TestLostClaim(t *testing.T) {
 
 		close(release)
 		assert.Equal(t, 409, <-done)
-		assert.ErrorIs(t, cause, receiver.ErrStaleToken, "the handler was told")
+		assert.ErrorIs(t, cause, receiver.ErrStaleToken, "the handler's context has the cause")
 		assert.Equal(t, []receiver.Outcome{receiver.Lost}, b.outcomes())
-		assert.NoError(t, store.Done(t.Context(), other, time.Hour), "the new holder still has it")
+		assert.NoError(t, store.Done(t.Context(), other, time.Hour),
+			"the other claim is still valid")
 	})
 }
 
-// A handler may settle its claim itself, as DoneTx does, and go on for longer
-// than a lease: nobody else has the event, so its context lives on.
+// A handler may settle its claim itself, with DoneTx, and run for longer than a lease: no
+// other process has the event, so its context does not end.
 func TestHandlerThatSettlesIsNotCutShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -149,8 +150,8 @@ func TestHandlerThatSettlesIsNotCutShort(t *testing.T) {
 	})
 }
 
-// A handler that returns in the moment when its lease is to be extended has its
-// outcome recorded: the timer is late, and is not the one for recording.
+// If a handler returns at the moment when its lease is extended, its outcome is recorded: the
+// timer that fires then does not end the time for recording.
 func TestHandlerReturnsAsTheLeaseIsExtended(t *testing.T) {
 	t.Parallel()
 	for range 300 { // the two meet in some of them
@@ -168,7 +169,7 @@ func TestHandlerReturnsAsTheLeaseIsExtended(t *testing.T) {
 	}
 }
 
-// Where nothing is claimed, nothing is extended.
+// Without a claim, no lease is extended.
 func TestFailOpenExtendsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -184,7 +185,7 @@ func TestFailOpenExtendsNothing(t *testing.T) {
 	})
 }
 
-// lingering is a store that fails, and has not let go of the context when it says so.
+// lingering is a store that uses the context after it has returned an error.
 type lingering struct {
 	receiver.Deduper
 	looked chan struct{}
@@ -200,8 +201,8 @@ func (s lingering) Claim(
 	return receiver.Standing{}, errors.New("down")
 }
 
-// The context of the claim stays as it was for those who still look at it: the
-// race detector would say otherwise.
+// The context of the claim is not changed while the store may still use it, or the race
+// detector would report it.
 func TestFailOpenAfterAClaimThatLingers(t *testing.T) {
 	t.Parallel()
 	store := lingering{newMemory(t, receiver.MemoryConfig{}), make(chan struct{})}
@@ -213,8 +214,8 @@ func TestFailOpenAfterAClaimThatLingers(t *testing.T) {
 	assert.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
 }
 
-// A handler is not cut short by a sender that has stopped waiting: that one will
-// send the event again, and should find it done.
+// A sender that disconnects does not end the handler: it will send the event again, and
+// should find it done.
 func TestHandlerOutlivesTheSender(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -231,9 +232,9 @@ func TestHandlerOutlivesTheSender(t *testing.T) {
 	assert.Equal(t, []receiver.Outcome{receiver.Handled, receiver.Duplicate}, b.outcomes())
 }
 
-// A sender that has hung up before its event is claimed is no failure of the
-// store: FailOpen would handle the event without a claim, and again with one, and
-// else a claim of nobody would block it.
+// A sender that disconnects before its event is claimed is not a failure of the store. If it
+// were, FailOpen would handle the event twice, and without FailOpen a claim without a
+// handler would block it.
 func TestSenderGoneBeforeTheClaim(t *testing.T) {
 	t.Parallel()
 	for _, failOpen := range []bool{true, false} {
@@ -249,8 +250,8 @@ func TestSenderGoneBeforeTheClaim(t *testing.T) {
 	}
 }
 
-// A store that claims and does not say so gets the event back, as far as it still
-// listens, and does not hold the request for ever.
+// If a store makes a claim and does not answer, the claim is released, and the request is
+// answered in time.
 func TestClaimingIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -260,8 +261,8 @@ func TestClaimingIsBounded(t *testing.T) {
 		status   int
 		took     time.Duration
 	}{
-		{"and the event is to come again", false, 0, 503, 2 * time.Second},
-		{"and the event is handled all the same", true, 0, 200, 2 * time.Second},
+		{"and the sender has to retry", false, 0, 503, 2 * time.Second},
+		{"and the event is handled with FailOpen", true, 0, 200, 2 * time.Second},
 		{"at once", false, time.Nanosecond, 503, time.Nanosecond},
 		{"for longer than a third of the lease", false, 90 * time.Second, 503, 90 * time.Second},
 	} {
@@ -279,11 +280,11 @@ func TestClaimingIsBounded(t *testing.T) {
 				standing, err := memory.Claim(t.Context(),
 					receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Minute)
 				require.NoError(t, err)
-				assert.Equal(t, receiver.Claimed, standing.State, "it was given back")
+				assert.Equal(t, receiver.Claimed, standing.State, "it was released")
 			})
 		})
 	}
-	t.Run("also if it does not take the event back", func(t *testing.T) {
+	t.Run("also if the store does not answer to the release", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			b := setup(t, func(c *receiver.Config) {
@@ -297,7 +298,7 @@ func TestClaimingIsBounded(t *testing.T) {
 	})
 }
 
-// mute is a store whose answer to a claim is lost.
+// mute is a store that claims and does not answer.
 type mute struct{ receiver.Deduper }
 
 func (m mute) Claim(
@@ -308,8 +309,8 @@ func (m mute) Claim(
 	return receiver.Standing{}, ctx.Err()
 }
 
-// A claim that the store makes after it was given up is fenced: the event is not
-// handled under it, and comes again when its lease has ended.
+// If the store makes a claim after the request was answered, the event is not handled under
+// that claim, and can be claimed again when the lease has ended.
 func TestClaimThatIsMadeTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -327,7 +328,7 @@ func TestClaimThatIsMadeTooLate(t *testing.T) {
 	})
 }
 
-// belated makes its first claim half a minute after it was asked to.
+// belated makes its first claim half a minute late.
 type belated struct {
 	receiver.Deduper
 	once sync.Once
@@ -349,7 +350,7 @@ func (b *belated) Claim(
 	return b.Deduper.Claim(ctx, c, lease)
 }
 
-// deaf is one that does not answer to a release either.
+// deaf is a store that does not answer to a release.
 type deaf struct{ receiver.Deduper }
 
 func (deaf) Release(ctx context.Context, _ receiver.Claim) error {
@@ -357,7 +358,7 @@ func (deaf) Release(ctx context.Context, _ receiver.Claim) error {
 	return ctx.Err()
 }
 
-// A store that does not answer does not hold the request for ever.
+// If the store does not answer when the claim is settled, the request is answered in time.
 func TestSettlingIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -372,7 +373,7 @@ func TestSettlingIsBounded(t *testing.T) {
 	})
 }
 
-// stuck is a store that takes claims and then does not answer.
+// stuck is a store that makes claims and then does not answer.
 type stuck struct{ receiver.Deduper }
 
 func (stuck) Done(ctx context.Context, _ receiver.Claim, _ time.Duration) error {
@@ -380,7 +381,7 @@ func (stuck) Done(ctx context.Context, _ receiver.Claim, _ time.Duration) error 
 	return context.Cause(ctx)
 }
 
-// The outcome is recorded although the sender has stopped waiting.
+// The outcome is recorded although the sender has disconnected.
 func TestSenderGone(t *testing.T) {
 	t.Parallel()
 	store := newSpy(t)
@@ -396,14 +397,14 @@ func TestSenderGone(t *testing.T) {
 	assert.NoError(t, b.results[0].Err)
 }
 
-// strict is a store that minds its context, as those over a network do.
+// strict is a store that ends with its context, as a store over a network does.
 type strict struct{ receiver.Deduper }
 
 func (s strict) Claim(
 	ctx context.Context, c receiver.Claim, lease time.Duration,
 ) (receiver.Standing, error) {
 	standing, err := s.Deduper.Claim(ctx, c, lease)
-	if ctx.Err() != nil { // it was claimed, and nobody hears of it
+	if ctx.Err() != nil { // the claim was made, and the caller gets an error
 		return receiver.Standing{}, ctx.Err()
 	}
 	return standing, err
@@ -416,7 +417,7 @@ func (s strict) Done(ctx context.Context, c receiver.Claim, keep time.Duration) 
 	return s.Deduper.Done(ctx, c, keep)
 }
 
-// sluggish is a store whose steps take their time, or as long as they are let.
+// sluggish is a store whose calls take a given time, or until their context ends.
 type sluggish struct {
 	receiver.Deduper
 	extend, done time.Duration
@@ -445,8 +446,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// How long recording may take does not depend on when the handler returns, nor on
-// an extension that is under way then.
+// The time for recording does not depend on when the handler returns, or on an extension of
+// the lease at that moment.
 func TestTimeToRecord(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -456,7 +457,7 @@ func TestTimeToRecord(t *testing.T) {
 		took         time.Duration
 		recorded     bool
 	}{
-		{"between two looks at the clock", time.Minute, 7 * time.Second, 0, 9900 * time.Millisecond,
+		{"between two ticks", time.Minute, 7 * time.Second, 0, 9900 * time.Millisecond,
 			16900 * time.Millisecond, true},
 		{"too long", time.Minute, 7 * time.Second, 0, time.Minute, 17 * time.Second, false},
 		{"an extension that succeeds late", 3 * time.Second, 1500 * time.Millisecond,
@@ -484,7 +485,7 @@ func TestTimeToRecord(t *testing.T) {
 	}
 }
 
-// A claim that is lost is not asked for again.
+// A lost claim is not extended again.
 func TestLostClaimIsNotExtended(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -500,8 +501,8 @@ func TestLostClaimIsNotExtended(t *testing.T) {
 	})
 }
 
-// Nothing holds on to a request that is answered: no timer, also none that was
-// about to extend the lease.
+// After the answer nothing refers to the request: no timer, not even one that was about to
+// extend the lease.
 func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	for name, work := range map[string]time.Duration{"at once": 0,
@@ -511,7 +512,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var left weak.Pointer[event.Event]
 				b := setup(t, func(c *receiver.Config) {
-					c.Hooks = receiver.Hooks{} // the test's own would keep it
+					c.Hooks = receiver.Hooks{} // those of the test would keep it
 					c.Lease, c.Dedupe = 3*time.Second, sluggish{newMemory(t,
 						receiver.MemoryConfig{}), time.Hour, 0}
 				})
@@ -521,7 +522,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 					return nil
 				}))
 				require.Equal(t, 200, serve(h, post(envelope(t, "evt_1"))).Code)
-				time.Sleep(time.Minute) // a timer that was stopped is removed in time
+				time.Sleep(time.Minute) // the runtime removes stopped timers later
 				runtime.GC()
 				assert.Nil(t, left.Value())
 			})

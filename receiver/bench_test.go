@@ -19,7 +19,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// discard is a response that goes nowhere, on a connection that knows deadlines.
+// discard is a ResponseWriter that discards the response, on a connection with deadlines.
 type discard struct{ header http.Header }
 
 func (d *discard) Header() http.Header             { return d.header }
@@ -27,16 +27,15 @@ func (d *discard) Write(p []byte) (int, error)     { return len(p), nil }
 func (d *discard) WriteHeader(int)                 {}
 func (d *discard) SetReadDeadline(time.Time) error { return nil }
 
-// batch is how many events are sent to one receiver: enough to take in the
-// growth of its memory, few enough to be made in advance.
+// batch is how many events are sent to one receiver: enough to include the growth of its
+// Memory, and few enough to be made in advance.
 const batch = 8192
 
-// BenchmarkHandler measures what the middleware costs for a new event of about
-// 600 bytes. Two handlers by hand stand beside it: "bare" reads the body and
-// decodes the event, which no receiver can do without; "reference library" also
-// has the signature checked by the library of those who wrote the specification,
-// and remembers nothing. What is above "bare" is the price of checking, claiming
-// and settling.
+// BenchmarkHandler measures the cost of the middleware for a new event of about 600 bytes.
+// Two handlers without it are for comparison: "bare" reads the body and decodes the event;
+// "reference library" also verifies the signature with the library of Standard Webhooks.
+// Neither deduplicates. The difference to "bare" is the cost of checking, claiming and
+// settling.
 //
 //	go test -run '^$' -bench Handler -count 10 ./receiver
 func BenchmarkHandler(b *testing.B) {
@@ -94,7 +93,7 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// bare is a handler that reads and decodes, and verifies if it is given how.
+// bare returns a handler that reads and decodes, and verifies unless verify is nil.
 func bare(tb testing.TB, verify func([]byte, http.Header) error) http.Handler {
 	handle := receiver.HandlerFunc(ok)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -118,8 +117,8 @@ func bare(tb testing.TB, verify func([]byte, http.Header) error) http.Handler {
 	})
 }
 
-// TestAllocations holds the line: what the middleware allocates for an event
-// beyond a bare handler. AllocsPerRun does not work in parallel tests.
+// TestAllocations bounds what the middleware allocates for an event, compared with a bare
+// handler. AllocsPerRun does not work in parallel tests.
 func TestAllocations(t *testing.T) {
 	rcv, err := receiver.New(receiver.Config{
 		Secrets: []receiver.Secret{{Value: secret}}, AllowHTTP: true, Dedupe: forgetful{}, Logger: slog.New(slog.DiscardHandler),
@@ -140,18 +139,18 @@ func TestAllocations(t *testing.T) {
 		{router, 5},
 		{http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 6}, // and a copy of the request
 	} {
-		assert.InDelta(t, tt.allocs, allocations(rcv.Handler(tt.next))-least, 0, "%T", tt.next)
+		assert.LessOrEqual(t, allocations(rcv.Handler(tt.next))-least, tt.allocs, "%T", tt.next)
 	}
 }
 
-// request is one that can be sent again and again.
+// request is a request that can be served repeatedly.
 type request struct {
 	header http.Header
 	body   []byte
 	reader bytes.Reader
 }
 
-// newRequest makes one with a secret and a signature.
+// newRequest returns a request with a secret and a signature.
 func newRequest(id string) *request {
 	now := stamp(0)
 	body := fmt.Sprintf(`{"event_id":%q,"event_type":"object.created","occurred_at":"2025-10-08T16:09:00Z","namespace":"acme","collection":"articles","actor":"system","subject":{"type":"object","id":"obj_abc123"},"version":"v1","index_signature":"sig_c1f9","cache_scope_to_invalidate":{"scope":"key","keys":["mixpeek:acme:articles:obj_abc123"]},"metadata":{"object_id":"obj_abc123","bucket_id":"bkt_xyz","namespace_id":"ns_acme","content_type":"video/mp4","title":"The quick brown fox jumps over the lazy dog","size":48211733,"duration":93.4,"tags":["a","b","c"],"uploaded_by":"usr_0123456789abcdef"}}`, id)

@@ -31,8 +31,8 @@ func (b tripwire) Read([]byte) (int, error) {
 
 func (tripwire) Close() error { return nil }
 
-// What is wrong with the form of a request has its own status and is found
-// before a byte of the body is read.
+// A request with a wrong form is refused before a byte of its body is read, with a status for
+// each reason.
 func TestForm(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -91,7 +91,7 @@ func TestForm(t *testing.T) {
 			assert.Equal(t, tt.status, w.Code)
 			assert.ErrorIs(t, b.reason(t), tt.reason)
 			assert.Empty(t, store.Calls(),
-				"a request that is not let in leaves the store untouched")
+				"the store is not called for a refused request")
 			if tt.status == 405 {
 				assert.Equal(t, "POST", w.Header().Get("Allow"))
 			}
@@ -101,8 +101,8 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// JSON has no parameters that mean anything, and no charset but UTF-8, whatever a
-// sender says of it (RFC 8259, sections 8.1 and 11).
+// Parameters of JSON types are ignored, including charset: JSON is UTF-8 (RFC 8259, sections
+// 8.1 and 11).
 func TestContentTypes(t *testing.T) {
 	t.Parallel()
 	for contentType, status := range map[string]int{
@@ -155,7 +155,7 @@ func TestContentTypes(t *testing.T) {
 	}
 }
 
-// A body that is in another charset than UTF-8 is no JSON.
+// A body in another charset than UTF-8 is not JSON.
 func TestOtherCharset(t *testing.T) {
 	t.Parallel()
 	r := post("{\"event_id\":\"evt_1\",\"event_type\":\"a.b\",\"namespace\":\"caf\xe9\"}")
@@ -163,7 +163,7 @@ func TestOtherCharset(t *testing.T) {
 	assert.Equal(t, 400, serve(setup(t).Handler(receiver.HandlerFunc(ok)), r).Code)
 }
 
-// HTTPS is a connection that ends here, or a word of a proxy that is trusted.
+// A request came over HTTPS if TLS ends in this process, or if a trusted proxy says so.
 func TestHTTPS(t *testing.T) {
 	t.Parallel()
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"),
@@ -178,7 +178,8 @@ func TestHTTPS(t *testing.T) {
 	}{
 		{"TLS", true, "192.0.2.1:1234", nil, nil, true},
 		{"plain", false, "192.0.2.1:1234", nil, nil, false},
-		{"header from anybody, no proxy configured", false, "10.0.0.1:1234", []string{"https"}, nil,
+		{"header from a stranger, no proxy configured", false, "10.0.0.1:1234", []string{"https"},
+			nil,
 			false},
 		{"header from an untrusted peer", false, "192.0.2.1:1234", []string{"https"}, proxies,
 			false},
@@ -189,7 +190,7 @@ func TestHTTPS(t *testing.T) {
 			true},
 		{"trusted proxy says http", false, "10.1.2.3:1234", []string{"http"}, proxies, false},
 		{"trusted proxy says nothing", false, "10.1.2.3:1234", nil, proxies, false},
-		{"proxy appends to what the sender made up", false, "10.1.2.3:1234",
+		{"proxy appends to a header of the sender", false, "10.1.2.3:1234",
 			[]string{"https, http"}, proxies, false},
 		{"the same in two lines", false, "10.1.2.3:1234", []string{"https", "http"}, proxies,
 			false},
@@ -223,8 +224,8 @@ func TestHTTPS(t *testing.T) {
 	}
 }
 
-// Exactly the limit passes and one byte more does not, whether the length is
-// announced or the body comes in chunks.
+// A body of exactly the limit passes and one byte more does not, with a Content-Length and in
+// chunks.
 func TestBodyLimit(t *testing.T) {
 	t.Parallel()
 	body := envelope(t, "evt_1")
@@ -245,7 +246,7 @@ func TestBodyLimit(t *testing.T) {
 			b := setup(t, func(c *receiver.Config) { c.MaxBody, c.Dedupe = int64(tt.limit), store })
 			r := post(body)
 			if tt.chunked {
-				// A read that ends at the limit does not say that the body does.
+				// The limit may be reached before the end of the body is seen.
 				r.ContentLength, r.Body = -1, io.NopCloser(iotest.OneByteReader(r.Body))
 			}
 			assert.Equal(t, tt.status, serve(b.Handler(receiver.HandlerFunc(ok)), r).Code)
@@ -268,8 +269,7 @@ func TestBodyLimit(t *testing.T) {
 	})
 }
 
-// A body without an announced length is read no further than the limit, however
-// long it goes on.
+// A body without a Content-Length is not read beyond the limit.
 func TestEndlessBody(t *testing.T) {
 	t.Parallel()
 	const limit = 10_000
@@ -281,7 +281,7 @@ func TestEndlessBody(t *testing.T) {
 	assert.Less(t, endless.read, 2*limit)
 }
 
-// endlessBody ends only where a test that fails has to.
+// endlessBody ends only so that a failing test ends.
 type endlessBody struct{ read, most int }
 
 func (e *endlessBody) Read(p []byte) (int, error) {
@@ -304,7 +304,7 @@ func gzipped(t *testing.T, body string) string {
 	return buf.String()
 }
 
-// Who opts in to gzip bounds what comes out of it.
+// With MaxDecoded the decompressed body is bounded.
 func TestGzip(t *testing.T) {
 	t.Parallel()
 	body := envelope(t, "evt_1")
@@ -351,7 +351,7 @@ func TestGzip(t *testing.T) {
 	}
 }
 
-// An authentic body that is no event is the sender's mistake, and says so.
+// An authentic body that is not an event gets 400.
 func TestMalformed(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -376,7 +376,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// brokenBody ends in the middle, as when a sender goes away.
+// brokenBody ends early, as when a sender disconnects.
 type brokenBody struct{ io.Reader }
 
 func (b brokenBody) Read(p []byte) (int, error) {
@@ -398,7 +398,7 @@ func TestBrokenBody(t *testing.T) {
 	assert.ErrorIs(t, b.reason(t), receiver.ErrBody)
 }
 
-// What an event is deduplicated on.
+// The key of a claim is the event's id, or else a hash.
 func TestKey(t *testing.T) {
 	t.Parallel()
 	long := "evt_" + strings.Repeat("x", 300)
@@ -411,7 +411,8 @@ func TestKey(t *testing.T) {
 		{"the event's id", `{"event_id":"evt_1","event_type":"a.b"}`, "", "evt_1"},
 		{"for a consumer", `{"event_id":"evt_1","event_type":"a.b"}`, "search", "search/evt_1"},
 		{"without an id, the body's hash", `{"event_type":"object.created"}`, "", "body:"},
-		{"an id that no index takes", `{"event_id":"` + long + `","event_type":"a.b"}`, "", "id:"},
+		{"an id that is too long for an index", `{"event_id":"` + long + `","event_type":"a.b"}`,
+			"", "id:"},
 		{"an id that PostgreSQL cannot store", `{"event_id":"evt_\u0000","event_type":"a.b"}`, "",
 			"id:"},
 		{"an id that looks like a consumer's", `{"event_id":"search/evt_1","event_type":"a.b"}`, "",
@@ -442,7 +443,7 @@ func TestKey(t *testing.T) {
 		require.NoError(t, err)
 		assert.NotEqual(t, one.Claim.Key, two.Claim.Key)
 	})
-	t.Run("an unsigned webhook-id is nobody's word", func(t *testing.T) {
+	t.Run("an unsigned webhook-id is ignored", func(t *testing.T) {
 		t.Parallel()
 		r := post(`{"event_type":"object.created"}`)
 		r.Header.Set("Webhook-Id", "evt_made_up")
@@ -452,7 +453,7 @@ func TestKey(t *testing.T) {
 	})
 }
 
-// A payload of the sender's own making is decoded by the user's function.
+// Config.Decode decodes payloads of other formats.
 func TestDecode(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *receiver.Config) {
@@ -484,7 +485,7 @@ func TestDecode(t *testing.T) {
 	assert.Equal(t, 400, send("nil"))
 }
 
-// Check alone claims nothing, and leaves a request that can be read again.
+// Check claims nothing, and the request's body can be read again.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	store := newSpy(t)

@@ -111,7 +111,7 @@ func negate(config any, n int) string {
 	return ""
 }
 
-// A key that cannot protect anything does not get as far as a Receiver.
+// Keys that are too short are refused before a Receiver is made.
 func TestSigningKeys(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"", "whsec_", "whsec_c2hvcnQ=", "whpk_c2hvcnQ=", "secret"} {

@@ -18,8 +18,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// pipes is a listener without a network: what is written is what the server has
-// read, and the clock is the test's.
+// pipes is a listener of connections in memory, so that the test's clock applies.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -37,7 +36,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { close(p.closed); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
-// servePipes serves a receiver inside a bubble.
+// servePipes serves a receiver in a bubble of synctest.
 func servePipes(t *testing.T, b *bundle, readTimeout ...time.Duration) *pipes {
 	t.Helper()
 	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -80,8 +79,8 @@ func (p *pipes) refused(
 // chunk is 4 KiB of a body in chunks.
 var chunk = "1000\r\n" + strings.Repeat(" ", 0x1000) + "\r\n"
 
-// A sender that goes on sending what was refused has the answer at once, and is
-// read from up to a limit: a small one for strangers.
+// A sender that goes on sending after the refusal gets the answer at once. What it sends is
+// read up to a limit, which is small for strangers.
 func TestDrainIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -110,7 +109,7 @@ func TestDrainIsBoundedInBytes(t *testing.T) {
 					}
 					require.Less(t, read, 2*tt.bytes)
 				}
-				// Buffers and the frames of the chunks come on top.
+				// Buffers and the frames of the chunks are extra.
 				assert.InDelta(t, tt.bytes, read, float64(tt.bytes)/100+20_000)
 				assert.Equal(t, 250*time.Millisecond, time.Since(start),
 					"it may read its answer for as long as that")
@@ -119,7 +118,7 @@ func TestDrainIsBoundedInBytes(t *testing.T) {
 	}
 }
 
-// One that sends slowly, or nothing, is let go of in time.
+// The connection of a sender that sends slowly, or nothing, ends in time.
 func TestDrainIsBoundedInTime(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -161,7 +160,7 @@ func TestDrainIsBoundedInTime(t *testing.T) {
 	}
 }
 
-// One that ends its body ends its connection too.
+// The connection ends with the body.
 func TestDrainEndsWithTheBody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -177,8 +176,7 @@ func TestDrainEndsWithTheBody(t *testing.T) {
 	})
 }
 
-// However many strangers there are, only so many are waited for, and a sender
-// still is.
+// The number of strangers whose bodies are read is bounded, and does not affect senders.
 func TestDrainIsBoundedInNumber(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -201,11 +199,11 @@ func TestDrainIsBoundedInNumber(t *testing.T) {
 		_, answer = p.refused(t, "guess", 401, "")
 		_, err = answer.ReadByte()
 		require.ErrorIs(t, err, io.EOF)
-		assert.Equal(t, 7*time.Second, time.Since(start), "what is over makes room")
+		assert.Equal(t, 7*time.Second, time.Since(start), "a drain that has ended frees its slot")
 	})
 }
 
-// A sender that reads nothing before it has sent everything gets its answer.
+// A sender that reads only after it has sent everything gets its answer.
 func TestRefusalOfASenderThatReadsLast(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *receiver.Config) { c.MaxBody = 5000 })
@@ -218,8 +216,8 @@ func TestRefusalOfASenderThatReadsLast(t *testing.T) {
 	}
 }
 
-// A writer that cannot flush, or knows no deadline, is answered without a drain:
-// the answer leaves when the handler has returned.
+// There is no drain if the ResponseWriter cannot flush or has no deadlines: the answer is sent
+// when the handler has returned.
 func TestNoDrainBehindOpaqueWriter(t *testing.T) {
 	t.Parallel()
 	h := setup(t).Handler(receiver.HandlerFunc(ok))
@@ -232,7 +230,7 @@ func TestNoDrainBehindOpaqueWriter(t *testing.T) {
 	assert.False(t, body.read)
 }
 
-// tripped notices that it is read.
+// tripped records that it was read.
 type tripped struct{ read bool }
 
 func (b *tripped) Read([]byte) (int, error) {

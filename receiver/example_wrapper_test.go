@@ -10,8 +10,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// counting is a Deduper of one's own: it counts the claims that find an event handled,
-// and leaves the rest to the Deduper that it embeds.
+// counting counts the claims that find an event handled. All else is done by the Deduper that
+// it embeds.
 type counting struct {
 	receiver.Deduper
 	duplicates int

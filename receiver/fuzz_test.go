@@ -14,9 +14,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// Whatever a request looks like: nothing panics, only who has the secret and
-// came by HTTPS reaches the handler, and every answer is one of those that are
-// documented.
+// No request makes the receiver panic. Only requests with the secret and over HTTPS reach the
+// handler, and every answer has a documented status.
 func FuzzHandler(f *testing.F) {
 	f.Add("POST", "application/json", "", secret, "10.0.0.1:80", "https",
 		`{"event_id":"evt_1","event_type":"object.created"}`)

@@ -24,8 +24,8 @@ func failing(err error) receiver.HandlerFunc {
 	return func(context.Context, *event.Event) error { return err }
 }
 
-// What a handler does decides what the sender is told, what is recorded, and
-// whether the same event is handled again when it comes a second time.
+// The handler's result decides the answer, what is recorded, and whether the event is handled
+// again when it is sent again.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("database is down")
@@ -50,15 +50,15 @@ func TestOutcomes(t *testing.T) {
 			[]string{"Claim", "Release"}, receiver.Failed},
 		{"typed handler fails for good", failing(receiver.Permanent(broken)), 200, "",
 			receiver.GivenUp, []string{"Claim", "Dead"}, receiver.Duplicate},
-		{"nobody handles the type", receiver.NewRouter(), 200, "", receiver.Unhandled,
+		{"no handler for the type", receiver.NewRouter(), 200, "", receiver.Unhandled,
 			[]string{"Claim", "Done"}, receiver.Duplicate},
-		{"typed handler finds its effect there",
+		{"typed handler finds its effect already there",
 			failing(fmt.Errorf("pay: %w", receiver.ErrAlreadyHandled)), 200, "", receiver.Duplicate,
 			[]string{"Claim", "Done"}, receiver.Duplicate},
 		{"typed handler panics", receiver.HandlerFunc(func(context.Context, *event.Event) error {
 			panic("boom")
 		}), 500, "Internal Server Error\n", receiver.Panicked, []string{"Claim", "Release"}, receiver.Panicked},
-		{"plain handler says nothing",
+		{"plain handler writes nothing",
 			http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 200, "",
 			receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
 		{"plain handler writes only a body",
@@ -73,10 +73,11 @@ func TestOutcomes(t *testing.T) {
 			[]string{"Claim", "Release"}, receiver.Failed},
 		{"plain handler fails", status(502, "upstream"), 502, "upstream", receiver.Failed,
 			[]string{"Claim", "Release"}, receiver.Failed},
-		{"early hints are no answer", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusEarlyHints)
-			w.WriteHeader(http.StatusInternalServerError)
-		}), 500, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
+		{"early hints are not the answer",
+			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusEarlyHints)
+				w.WriteHeader(http.StatusInternalServerError)
+			}), 500, "", receiver.Failed, []string{"Claim", "Release"}, receiver.Failed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,7 +116,7 @@ func TestDuplicate(t *testing.T) {
 	assert.Equal(t, 2, handled)
 }
 
-// A store that is down means 503, and an untouched handler.
+// If the store fails, the answer is 503 and the handler is not called.
 func TestStoreDown(t *testing.T) {
 	t.Parallel()
 	store := newSpy(t)
@@ -126,11 +127,11 @@ func TestStoreDown(t *testing.T) {
 	assert.NotEmpty(t, w.Header().Get("Retry-After"))
 	assert.Equal(t, []receiver.Outcome{receiver.Unavailable}, b.outcomes())
 	assert.Equal(t, []string{"Claim", "Release"}, store.Calls(),
-		"it may have claimed the event all the same")
+		"the claim may have been made")
 }
 
-// With FailOpen the handler runs all the same. What the store may have claimed
-// before it failed is given back, and nothing is settled.
+// With FailOpen the handler runs when the store fails. The claim is released, since it may
+// have been made, and nothing is settled.
 func TestStoreDownFailOpen(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -152,8 +153,8 @@ func TestStoreDownFailOpen(t *testing.T) {
 	}
 }
 
-// An event that was handled and could not be recorded is acknowledged: asking
-// for it again would surely have it handled twice. It is an error in the log.
+// An event that was handled but could not be recorded is acknowledged, because it would surely
+// be handled twice if it were sent again. The log has an error.
 func TestOutcomeNotRecorded(t *testing.T) {
 	t.Parallel()
 	store := newSpy(t)
@@ -166,7 +167,7 @@ func TestOutcomeNotRecorded(t *testing.T) {
 	assert.Contains(t, b.log.String(), "level=ERROR")
 }
 
-// An event that could not be given back is the lease's to give back.
+// If the claim could not be released, the log has a warning.
 func TestReleaseFails(t *testing.T) {
 	t.Parallel()
 	store := newSpy(t)
@@ -177,7 +178,7 @@ func TestReleaseFails(t *testing.T) {
 	assert.Contains(t, b.log.String(), "claim not released")
 }
 
-// A handler that ends its goroutine gives the event back on the way out.
+// The claim is released if the handler ends its goroutine.
 func TestReleaseWithoutReturn(t *testing.T) {
 	t.Parallel()
 	t.Run("http.ErrAbortHandler passes through", func(t *testing.T) {
@@ -208,7 +209,7 @@ func TestReleaseWithoutReturn(t *testing.T) {
 	})
 }
 
-// A panic is in the log with its stack, and in the hook.
+// A panic is reported with its stack to the log and to the hook.
 func TestPanicIsReported(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -223,8 +224,8 @@ func TestPanicIsReported(t *testing.T) {
 
 type traceKey struct{}
 
-// Handlers find the event in the context, with all that was there before, and the
-// exact body in the request.
+// Handlers find the event in the context, in addition to its other values, and the exact body
+// in the request.
 func TestWhatHandlersSee(t *testing.T) {
 	t.Parallel()
 	body := " \n" + envelope(t, "evt_1") + " "
@@ -251,8 +252,7 @@ func TestWhatHandlersSee(t *testing.T) {
 	assert.Nil(t, receiver.DeliveryFrom(t.Context()))
 }
 
-// Middleware of others may stand between the receiver and a typed handler, and
-// sees the status that the sender will get.
+// Middleware between the receiver and a typed handler sees the status that the sender gets.
 func TestMiddlewareInBetween(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -270,9 +270,8 @@ func TestMiddlewareInBetween(t *testing.T) {
 	assert.Equal(t, 503, seen)
 }
 
-// Middleware that answers before the handler has failed does not make a success
-// of it: the event is given back, and a sender that got a 2xx would not send it
-// again.
+// If middleware answers before the handler fails, the event is released, and the answer is not
+// 2xx, so that the sender sends it again.
 func TestEarlyAnswerOfMiddleware(t *testing.T) {
 	t.Parallel()
 	for early, want := range map[int]int{200: 503, 202: 503, 302: 302, 429: 429} {
@@ -293,8 +292,8 @@ func TestEarlyAnswerOfMiddleware(t *testing.T) {
 	}
 }
 
-// http.TimeoutHandler answers while the handler still runs. Its 503 counts, and
-// what the handler returns later does not.
+// http.TimeoutHandler answers while the handler still runs. Its 503 decides, and the handler's
+// result is ignored.
 func TestTimeoutHandler(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -309,13 +308,13 @@ func TestTimeoutHandler(t *testing.T) {
 	assert.Equal(t, []receiver.Outcome{receiver.Failed}, b.outcomes())
 }
 
-// Mounting a typed handler bare is a mistake that must not look like success.
+// A typed handler without a Receiver answers 500.
 func TestHandlerWithoutReceiver(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, 500, serve(receiver.HandlerFunc(ok), post("{}")).Code)
 }
 
-// A handler that is not there is a mistake in the program, to be seen at its start.
+// A nil handler panics when it is mounted.
 func TestNilHandler(t *testing.T) {
 	t.Parallel()
 	rcv := setup(t).Receiver

@@ -16,8 +16,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// What a trusted proxy says about the protocol, in either header. Where both
-// speak, both have to say https.
+// A trusted proxy names the protocol in either header. If both headers name it, both must say
+// https.
 func TestForwarded(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -99,8 +99,8 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
-// FuzzForwarded: a sender cannot get past the last word of the proxy, whatever it
-// puts before it.
+// FuzzForwarded checks that a sender can put nothing before the proxy's element that
+// overrides it.
 func FuzzForwarded(f *testing.F) {
 	for _, s := range []string{"proto=https", `proto=https;x="`, `a="b\`, ",,;", `for="[::1]:1"`,
 		"\x00=\xff"} {
@@ -126,8 +126,7 @@ func FuzzForwarded(f *testing.F) {
 	})
 }
 
-// A proxy of this machine that speaks through a unix socket is trusted as one on
-// a loopback address is.
+// A proxy on a unix socket is trusted if loopback addresses are.
 func TestUnixSocket(t *testing.T) {
 	t.Parallel()
 	every := []string{"0.0.0.0/0", "::/0"}
@@ -146,7 +145,8 @@ func TestUnixSocket(t *testing.T) {
 		{"none", nil, false, "", "https", false},
 		{"says http", []string{"127.0.0.0/8"}, false, "", "http", false},
 		{"with an address", []string{"127.0.0.0/8"}, true, "", "https", true},
-		{"middleware says who is behind the proxy", []string{"127.0.0.0/8"}, false, "198.51.100.7",
+		{"middleware has set the address behind the proxy", []string{"127.0.0.0/8"}, false,
+			"198.51.100.7",
 			"https", false},
 		{"middleware names a trusted one", []string{"127.0.0.0/8"}, false, "127.0.0.1:1", "https",
 			true},
@@ -196,7 +196,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// A peer without an address that did not come by a unix socket is not trusted.
+// A peer without an address that is not on a unix socket is not trusted.
 func TestNoAddress(t *testing.T) {
 	t.Parallel()
 	for _, peer := range []string{"", "@", "/run/proxy.sock", "127.0.0.1"} {

@@ -16,11 +16,10 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// scoped is an event that makes something stale.
+// scoped is an event with a cache scope.
 const scoped = `{"event_id":"evt_1","event_type":"object.created","cache_scope":{"scope":"KEY","keys":["a","b"]}}`
 
-// Caches are clean before the event counts as done, and if they cannot be
-// cleaned it does not.
+// An event is done only after its Invalidator has succeeded.
 func TestInvalidation(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -59,9 +58,8 @@ func TestInvalidation(t *testing.T) {
 	}
 }
 
-// A handler that records its event itself, as DoneTx does, cannot take that back
-// when the invalidation fails. The event is found done when it comes again, and
-// is not acknowledged before the cache is clean.
+// If a handler has settled its claim itself and then the Invalidator fails, the event stays
+// done. When it is sent again it is not acknowledged before the Invalidator has succeeded.
 func TestDuplicateIsInvalidated(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("cache is down")
@@ -95,8 +93,8 @@ func TestDuplicateIsInvalidated(t *testing.T) {
 	}, store.Calls())
 }
 
-// An Invalidator that panics is reported as a handler that does, and gives the
-// event back.
+// If an Invalidator panics, the event is released, and the panic is reported like that of a
+// handler.
 func TestInvalidatorPanics(t *testing.T) {
 	t.Parallel()
 	store := newSpy(t)
@@ -115,7 +113,7 @@ func TestInvalidatorPanics(t *testing.T) {
 	assert.Equal(t, []string{"Claim", "Release"}, store.Calls())
 }
 
-// So does one that ends its goroutine.
+// If an Invalidator ends its goroutine, the event is released too.
 func TestInvalidatorDoesNotReturn(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(){
@@ -142,7 +140,7 @@ func TestInvalidatorDoesNotReturn(t *testing.T) {
 			standing, err := store.Claim(t.Context(),
 				receiver.Claim{Key: "evt_1", Token: receiver.NewToken()}, time.Minute)
 			require.NoError(t, err)
-			assert.Equal(t, receiver.Claimed, standing.State, "it was given back")
+			assert.Equal(t, receiver.Claimed, standing.State, "it was released")
 		})
 	}
 }

@@ -33,7 +33,7 @@ func fill(t *testing.T, m *receiver.Memory, key string) (receiver.Claim, error) 
 	return c, err
 }
 
-// A full memory refuses what is new and forgets nothing before its time.
+// A full Memory refuses new events and forgets none before its time.
 func TestMemoryRefusesRatherThanForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -48,19 +48,18 @@ func TestMemoryRefusesRatherThanForgets(t *testing.T) {
 		assert.Equal(t, 3, m.Len())
 
 		standing, err := m.Claim(t.Context(), receiver.Claim{Key: "evt_0"}, time.Minute)
-		require.NoError(t, err, "what is known is answered though there is no room")
+		require.NoError(t, err, "a known key needs no room")
 		assert.Equal(t, receiver.Done, standing.State)
 
 		time.Sleep(time.Hour)
 		c, err := fill(t, m, "evt_new")
-		require.NoError(t, err, "what is over makes room")
+		require.NoError(t, err, "a key whose time has passed makes room")
 		require.NoError(t, m.Release(t.Context(), c))
-		assert.Equal(t, 2, m.Len(), "so does what is released")
+		assert.Equal(t, 2, m.Len(), "so does a released key")
 	})
 }
 
-// An event whose handler is late may not be forgotten within its grace, or its
-// outcome could not be recorded.
+// A claim is not forgotten within its grace, or a late handler could not settle it.
 func TestMemoryKeepsLateClaims(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -76,11 +75,11 @@ func TestMemoryKeepsLateClaims(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(time.Minute + receiver.Grace)
 		_, err = fill(t, m, "evt_newer")
-		require.NoError(t, err, "nobody settles it any more")
+		require.NoError(t, err, "its grace has ended")
 	})
 }
 
-// The sender hears of a full memory as of any store that is down.
+// If the Memory is full, the sender gets the same answer as if the store failed.
 func TestMemoryFullIsUnavailable(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *receiver.Config) {
@@ -115,15 +114,15 @@ func stateOf(t *testing.T, m *receiver.Memory, key string) receiver.State {
 	return standing.State
 }
 
-// logged is a logger and what it got.
+// logged returns a logger and its output.
 func logged() (*slog.Logger, *bytes.Buffer) {
 	b := new(bytes.Buffer)
 	return slog.New(slog.NewTextHandler(b, nil)), b
 }
 
-// At more events than fit into a week, and no more than fit into the time that
-// senders try, nothing is refused: what is forgotten was settled before that, the
-// oldest first. The log says so in time.
+// If a week of events does not fit, but as many as come while senders retry, none is
+// refused: the keys that were settled before that are forgotten, the oldest first, and the
+// log has a warning days before.
 func TestMemoryOutlivesAWeek(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -150,7 +149,7 @@ func TestMemoryOutlivesAWeek(t *testing.T) {
 	})
 }
 
-// At more than that new events are refused: those that are remembered may come again.
+// At a higher rate new events are refused: all remembered events may be sent again.
 func TestMemoryForgetsNothingThatMayComeAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -167,13 +166,13 @@ func TestMemoryForgetsNothingThatMayComeAgain(t *testing.T) {
 		time.Sleep(time.Second)
 		_, err = m.Claim(t.Context(), late, time.Minute)
 		require.NoError(t, err)
-		assert.Equal(t, receiver.Done, stateOf(t, m, "evt_1"), "no more than it takes")
+		assert.Equal(t, receiver.Done, stateOf(t, m, "evt_1"), "no more than necessary")
 		assert.Equal(t, 80, m.Len())
 	})
 }
 
-// A claim is not forgotten for the sake of another event, however full it is; nor
-// is one whose lease has ended when another process would take it over.
+// A claim is never forgotten to make room, and can be taken over in a full Memory when its
+// lease has ended.
 func TestMemoryNeverForgetsAClaim(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -184,13 +183,13 @@ func TestMemoryNeverForgetsAClaim(t *testing.T) {
 			require.NoError(t, err)
 			claims = append(claims, c)
 		}
-		for range 59 { // a minute more and the first could be forgotten
+		for range 59 { // in another minute the grace of the first ends
 			time.Sleep(time.Minute)
 			require.ErrorIs(t, handle(t, m, 0, "evt_new"), receiver.ErrFull)
 		}
 		next := receiver.Claim{Key: "evt_0", Token: receiver.NewToken(), Sender: 7}
 		standing, err := m.Claim(t.Context(), next, time.Minute)
-		require.NoError(t, err, "it has a place")
+		require.NoError(t, err, "it needs no further room")
 		assert.Equal(t, receiver.Claimed, standing.State)
 		for _, c := range claims[1:] {
 			require.NoError(t, m.Done(t.Context(), c, time.Hour))
@@ -201,8 +200,7 @@ func TestMemoryNeverForgetsAClaim(t *testing.T) {
 	})
 }
 
-// One sender cannot fill the memory for the others, and none of what they sent is
-// forgotten for it.
+// One sender cannot take the room of all, and no keys of other senders are forgotten for it.
 func TestMemoryIsShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -222,7 +220,7 @@ func TestMemoryIsShared(t *testing.T) {
 		assert.InDelta(t, 20_000-7900, refused, 200)
 		for i := range 100 {
 			require.NoError(t, handle(t, m, late, fmt.Sprint("late_", i)),
-				"one that was never seen before")
+				"a new sender")
 		}
 		time.Sleep(receiver.DefaultHorizon)
 		for i := range 20_000 {
@@ -233,8 +231,8 @@ func TestMemoryIsShared(t *testing.T) {
 	})
 }
 
-// Keys that are settled again and again leave nothing behind. It is not parallel:
-// what the others allocate would count.
+// Keys that are settled repeatedly take no further memory. The test is not parallel, because
+// it measures the heap.
 func TestMemoryOfFewKeys(t *testing.T) {
 	m := newMemory(t, receiver.MemoryConfig{})
 	require.NoError(t, handle(t, m, 0, "evt_long"))
@@ -255,7 +253,7 @@ func TestMemoryOfFewKeys(t *testing.T) {
 	assert.Equal(t, 2, m.Len())
 }
 
-// The receiver says who sends: by secret, by key, or by both.
+// A Sender names its credentials.
 func TestSender(t *testing.T) {
 	t.Parallel()
 	old := "the-old-secret-of-another-sender"

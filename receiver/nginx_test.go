@@ -19,8 +19,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// Behind a proxy that is still sending a body, a refusal arrives as what it is,
-// and not as the proxy's 502.
+// A client of nginx gets the receiver's refusal, and not a 502 of nginx, while nginx is still
+// sending the body.
 func TestRefusalsBehindNginx(t *testing.T) {
 	t.Parallel()
 	for _, path := range nginxPaths {
@@ -49,13 +49,13 @@ func TestRefusalsBehindNginx(t *testing.T) {
 	}
 }
 
-// A proxy is a real nginx in front of a receiver. It listens on a unix socket, so
-// that no port has to be found.
+// A proxy is a real nginx in front of a receiver. It listens on a unix socket, so that it needs
+// no free port.
 type proxy struct {
 	client *http.Client
 }
 
-// nginxConfig is all that nginx reads: the folder, and the address behind it.
+// nginxConfig takes the folder of nginx and the address of the receiver.
 const nginxConfig = `
 daemon off;
 master_process off;

@@ -11,7 +11,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// The most specific pattern has the event, whatever the order of On.
+// The most specific pattern gets the event, in whatever order On was called.
 func TestRouter(t *testing.T) {
 	t.Parallel()
 	router := receiver.NewRouter()
@@ -54,7 +54,7 @@ func TestRouterReturnsTheHandlersError(t *testing.T) {
 	assert.Equal(t, broken, router.HandleEvent(t.Context(), &event.Event{Type: "alert.created"}))
 }
 
-// Mistakes in the program are found when it starts.
+// On panics for mistakes in the program.
 func TestRouterPanics(t *testing.T) {
 	t.Parallel()
 	for _, p := range []event.Pattern{"", "object", "*.created", "object.*.created"} {

@@ -14,7 +14,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// Several secrets count at a time, each as long as it is meant to.
+// Several secrets are valid at a time, each until its NotAfter.
 func TestSecretRotation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestSecretHeaderName(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A short secret works, and is warned about without being shown.
+// A short secret works. The log has a warning without the secret.
 func TestShortSecret(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *receiver.Config) {

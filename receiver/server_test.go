@@ -17,8 +17,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// dial sends the beginning of a request, byte for byte, and returns what to
-// read the answer from. A test that waits too long fails.
+// dial sends the beginning of a request and returns the connection, and a reader of the
+// answer. A read that takes too long fails.
 func dial(
 	t *testing.T, h http.Handler, change func(*httptest.Server), begin string,
 ) (net.Conn, *bufio.Reader) {
@@ -52,8 +52,8 @@ func status(t *testing.T, r *bufio.Reader) int {
 	return response.StatusCode
 }
 
-// A wrong secret is answered at once. The server does not wait for the body
-// either, as it does for a handler that has not read it.
+// A wrong secret is answered at once. The server does not wait for the body, as it would
+// for a handler that has not read it.
 func TestWrongSecretDoesNotWaitForTheBody(t *testing.T) {
 	t.Parallel()
 	_, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil, head("guess", 1000))
@@ -62,8 +62,7 @@ func TestWrongSecretDoesNotWaitForTheBody(t *testing.T) {
 	assert.ErrorIs(t, err, io.EOF, "and the connection ends")
 }
 
-// A rejection looks the same whether or not the body was read: the connection
-// ends.
+// The connection ends after a rejection, whether the body was read or not.
 func TestRejectionEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	_, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil, head(secret, 5)+"hello")
@@ -72,15 +71,14 @@ func TestRejectionEndsTheConnection(t *testing.T) {
 	assert.ErrorIs(t, err, io.EOF)
 }
 
-// So is a body that is announced to be too large.
+// A body whose announced length is too large is refused at once.
 func TestAnnouncedOversizeDoesNotWaitForTheBody(t *testing.T) {
 	t.Parallel()
 	_, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil, head(secret, 2<<20))
 	assert.Equal(t, 413, status(t, answer))
 }
 
-// A body that stops arriving is waited for as long as it is meant to be, by
-// whichever limit is the stricter one.
+// A body that stops arriving is refused after the shorter of the two timeouts.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -104,8 +102,8 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// The limit for the body is none for what comes after it: the server would end
-// the request's context.
+// The timeout for the body does not apply after it, or the server would end the request's
+// context.
 func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *receiver.Config) { c.ReadTimeout = 100 * time.Millisecond })
@@ -125,8 +123,8 @@ func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 	assert.False(t, <-ended)
 }
 
-// Middleware that hides the server's ResponseWriter takes the limit away. That is
-// in the log, once; a test with a recorder has no server and is spared.
+// Middleware that hides the server's ResponseWriter disables the timeout. The log has one
+// warning about it, and none for a recorder in a test, which has no server.
 func TestSlowBodyBehindOpaqueWriter(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -164,7 +162,7 @@ func TestKeepAlive(t *testing.T) {
 	assert.Equal(t, 200, status(t, answer))
 }
 
-// Header lines that a proxy has folded into two are one header.
+// A header on two lines is one header.
 func TestFoldedHeaderLines(t *testing.T) {
 	t.Parallel()
 	b := setup(t, signed(t, whsec()))

@@ -20,7 +20,7 @@ import (
 
 const secret = "correct-horse-battery-staple"
 
-// bundle is a receiver under test and what it did.
+// bundle is a receiver under test, its log and its results.
 type bundle struct {
 	*receiver.Receiver
 	log *bytes.Buffer
@@ -30,8 +30,8 @@ type bundle struct {
 	rejected []*receiver.Rejection
 }
 
-// setup makes a receiver that takes plain HTTP and the static secret, unless
-// the test changes that.
+// setup returns a receiver that accepts plain HTTP and the static secret, unless the test
+// changes that.
 func setup(t *testing.T, change ...func(*receiver.Config)) *bundle {
 	t.Helper()
 	b := &bundle{log: new(bytes.Buffer)}
@@ -62,7 +62,7 @@ func setup(t *testing.T, change ...func(*receiver.Config)) *bundle {
 	return b
 }
 
-// outcomes lists what became of the requests that passed the checks.
+// outcomes returns the outcomes of the requests that passed the checks.
 func (b *bundle) outcomes() []receiver.Outcome {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,7 +73,7 @@ func (b *bundle) outcomes() []receiver.Outcome {
 	return all
 }
 
-// reason is why the last request was rejected.
+// reason returns why the last request was rejected.
 func (b *bundle) reason(t *testing.T) error {
 	t.Helper()
 	b.mu.Lock()
@@ -124,7 +124,7 @@ func newMemory(t testing.TB, config receiver.MemoryConfig) *receiver.Memory {
 	return m
 }
 
-// spy counts the calls that reach a Deduper, and fails those that it is told to.
+// spy records the calls of a Deduper, and fails those in fail.
 type spy struct {
 	receiver.Deduper
 	mu    sync.Mutex
@@ -187,7 +187,7 @@ func (s *spy) Release(ctx context.Context, c receiver.Claim) error {
 	return s.Deduper.Release(ctx, c)
 }
 
-// set changes what a call fails with.
+// set changes the error of a method.
 func (s *spy) set(name string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

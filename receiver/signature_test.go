@@ -40,12 +40,12 @@ func whpk() string {
 	return "whpk_" + base64.StdEncoding.EncodeToString(privateKey.Public().(ed25519.PublicKey))
 }
 
-// signed asks for a signature of this key, and for no static secret.
+// signed requires a signature of this key, and no static secret.
 func signed(t *testing.T, key string) func(*receiver.Config) {
 	return func(c *receiver.Config) { c.Secrets, c.Signature = nil, verifier(t, key) }
 }
 
-// The tests sign by hand, apart from the code under test.
+// The tests make signatures without the code under test.
 func mac(id, timestamp, body string) string {
 	h := hmac.New(sha256.New, macSecret)
 	_, _ = h.Write([]byte(id + "." + timestamp + "." + body))
@@ -59,7 +59,7 @@ func ed(id, timestamp, body string) string {
 
 func stamp(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
 
-// signedPost makes a request with these headers and without a static secret.
+// signedPost returns a request with these headers and without a static secret.
 func signedPost(id, timestamp, sig, body string) *http.Request {
 	r := post(body)
 	r.Header.Del("X-Mixpeek-Secret")
@@ -69,7 +69,7 @@ func signedPost(id, timestamp, sig, body string) *http.Request {
 	return r
 }
 
-// unread says that the header alone decides: no byte of the body is read.
+// unread marks cases that are refused before the body is read.
 const unread = true
 
 func TestSignature(t *testing.T) {
@@ -102,7 +102,7 @@ func TestSignature(t *testing.T) {
 			signature.ErrNoMatch, unread},
 		{"v1 of the key named v1a", signedPost("evt_1", now,
 			strings.Replace(good, "v1,", "v1a,", 1), body), signature.ErrNoMatch, unread},
-		{"v1 of the key named v1a, beside another",
+		{"v1 of the key named v1a, next to another",
 			signedPost("evt_1", now, filler+" "+strings.Replace(good, "v1,", "v1a,", 1), body),
 			signature.ErrNoMatch, false},
 		{"no id", signedPost("", now, good, body), signature.ErrMissingHeader, unread},
@@ -149,7 +149,7 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-// A header in two lines is what some proxies make of one.
+// Some proxies split a header into two lines.
 func TestSignatureInTwoLines(t *testing.T) {
 	t.Parallel()
 	body, now := envelope(t, "evt_1"), stamp(0)
@@ -159,7 +159,7 @@ func TestSignatureInTwoLines(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// A public key verifies v1a and nothing else.
+// A public key verifies signatures of version v1a only.
 func TestEd25519(t *testing.T) {
 	t.Parallel()
 	body, now := envelope(t, "evt_1"), stamp(0)
@@ -172,7 +172,7 @@ func TestEd25519(t *testing.T) {
 	assert.ErrorIs(t, err, signature.ErrNoMatch)
 }
 
-// Whatever is wrong with the credentials, the sender sees the same.
+// All refusals of credentials have the same answer.
 func TestUniform401(t *testing.T) {
 	t.Parallel()
 	body, now, old := envelope(t, "evt_1"), stamp(0), stamp(-time.Hour)
@@ -200,7 +200,7 @@ func TestUniform401(t *testing.T) {
 	}
 }
 
-// What is configured is required; AnyOf takes either, and nothing wrong.
+// Both credentials are required. With AnyOf one is enough, and a wrong one is refused.
 func TestSecretAndSignature(t *testing.T) {
 	t.Parallel()
 	body, now := envelope(t, "evt_1"), stamp(0)
@@ -261,8 +261,7 @@ func TestSecretAndSignature(t *testing.T) {
 	})
 }
 
-// The signed id is the event's id. If it is not, one of the two is a lie or a
-// mistake, and only the user can know that it is neither.
+// The signed id must be the event's id, unless AllowIDMismatch is set.
 func TestSignedID(t *testing.T) {
 	t.Parallel()
 	now := stamp(0)
@@ -286,7 +285,7 @@ func TestSignedID(t *testing.T) {
 	assert.Equal(t, "evt_1", d.Claim.Key)
 }
 
-// A body that is not authentic is not decoded, nor decompressed.
+// A body that is not authentic is neither decompressed nor decoded.
 func TestNotAuthenticIsNotDecoded(t *testing.T) {
 	t.Parallel()
 	body, now := gzipped(t, envelope(t, "evt_1")), stamp(0)
@@ -303,7 +302,7 @@ func TestNotAuthenticIsNotDecoded(t *testing.T) {
 	assert.ErrorIs(t, err, signature.ErrNoMatch)
 }
 
-// A signature covers the bytes as they travel.
+// A signature covers the compressed bytes.
 func TestSignedGzip(t *testing.T) {
 	t.Parallel()
 	body, now := gzipped(t, envelope(t, "evt_1")), stamp(0)

@@ -8,7 +8,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A cache stands for the one that a real consumer has. Here only the keys count.
+// A cache stands for that of a real consumer. It has only keys.
 type cache struct {
 	logger *slog.Logger
 	mu     sync.Mutex

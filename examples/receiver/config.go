@@ -23,11 +23,11 @@ type config struct {
 
 const usage = `receiver handles the webhooks that are posted to /webhooks.
 
-Every flag has an environment variable of the same meaning, named after it.
-RECEIVER_SECRET is required and has no flag, because command lines are for all to
-see: it is what the header X-Mixpeek-Secret has to hold.
+Every flag has an environment variable with the same meaning, named after it.
+RECEIVER_SECRET is required: it is the value of the header X-Mixpeek-Secret. It has no
+flag, because command lines are visible to other users.
 
-The server speaks plain HTTP. Put a proxy in front of it that ends TLS and sets
+The server speaks plain HTTP. Put a proxy in front of it that terminates TLS and sets
 X-Forwarded-Proto or Forwarded, and name its network with -trusted-proxies; or use -dev.
 
 `
@@ -43,23 +43,23 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8081", "`address` to listen on")
 	flags.BoolVar(&c.dev, "dev", false,
 		"for development: accept requests that did not come over HTTPS")
-	flags.Func("trusted-proxies", "`networks` of proxies that end TLS, with commas between them: 10.0.0.0/8", func(s string) error {
+	flags.Func("trusted-proxies", "comma-separated `networks` of proxies that terminate TLS, as in 10.0.0.0/8", func(s string) error {
 		for _, network := range split(s) {
 			prefix, err := netip.ParsePrefix(network)
 			if err != nil {
-				return fmt.Errorf("%q must be a network such as 10.0.0.0/8; one address ends in /32, or /128 for IPv6", network)
+				return fmt.Errorf("%q must be a network such as 10.0.0.0/8, or 10.1.2.3/32 for one address", network)
 			}
 			c.trustedProxies = append(c.trustedProxies, prefix)
 		}
 		return nil
 	})
-	flags.Func("keys", "`keys` that the cache holds at the start, with commas between them",
+	flags.Func("keys", "comma-separated `keys` of the cache at the start",
 		func(s string) error {
 			c.keys = append(c.keys, split(s)...)
 			return nil
 		})
 	flags.StringVar(&c.notify, "notify", "",
-		"`URL` of a service that is told about each event before that counts as handled")
+		"`URL` of a service that is told about each event before it is acknowledged")
 	if err := envflag.Parse(flags, args, "RECEIVER_", getenv); err != nil {
 		return c, err
 	}
@@ -72,7 +72,7 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		problems = append(problems, errors.New("RECEIVER_SECRET is required"))
 	}
 	if !c.dev && len(c.trustedProxies) == 0 {
-		problems = append(problems, errors.New("-trusted-proxies or -dev is required: no request could be accepted"))
+		problems = append(problems, errors.New("-trusted-proxies or -dev is required"))
 	}
 	if c.notify != "" {
 		if u, err := url.Parse(c.notify); err != nil || u.Host == "" ||

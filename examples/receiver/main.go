@@ -1,7 +1,7 @@
-// Command receiver is the receiving half as a server: it checks the webhooks
-// that are posted to /webhooks, handles each event once, and drops from a cache
-// what the event says is stale. SIGTERM and SIGINT stop it cleanly: what it is
-// handling ends, and what it has not acknowledged is sent again.
+// Command receiver is a server with package receiver: it checks the webhooks that are posted
+// to /webhooks, handles each event once, and drops from a cache what the event makes stale.
+// SIGTERM and SIGINT stop it cleanly: running handlers end, and senders send again what was not
+// acknowledged.
 package main
 
 import (
@@ -26,7 +26,7 @@ func main() {
 		return
 	}
 	if err != nil {
-		logger.Error("the configuration is wrong", "error", err)
+		logger.Error("invalid configuration", "error", err)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

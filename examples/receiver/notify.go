@@ -11,7 +11,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A service stands for what a real consumer has work for: a search index, a queue.
+// A service stands for what a real consumer updates, such as a search index or a queue.
 type service struct {
 	url    string
 	client *http.Client
@@ -21,8 +21,8 @@ func newService(url string) *service {
 	return &service{url: url, client: &http.Client{Timeout: 10 * time.Second}}
 }
 
-// notify tells the service about the event. If that fails, the sender gets 503
-// and the event comes again.
+// notify tells the service about the event. If that fails, the sender gets 503 and sends the
+// event again.
 func (s *service) notify(ctx context.Context, e *event.Event) error {
 	body, err := json.Marshal(map[string]string{"event_id": e.ID, "event_type": e.Type})
 	if err != nil {

@@ -41,7 +41,7 @@ func TestWhatResultsMean(t *testing.T) {
 		attempts []attempt
 	}{
 		"nil": {status: webhook.StatusSucceeded, attempts: []attempt{{}}},
-		"nobody handles the type": {
+		"no handler for the type": {
 			fail: func(_ int, e *event.Event) error {
 				return receiver.NewRouter().HandleEvent(t.Context(), e)
 			},
@@ -72,8 +72,8 @@ func TestWhatResultsMean(t *testing.T) {
 			status:   webhook.StatusSucceeded,
 			attempts: []attempt{{class: "panic", err: "the channel panicked"}, {}},
 		},
-		// The handler sent a message to somebody who is gone: no reason to
-		// deactivate the inbox.
+		// The handler sent a message to an endpoint that is gone, which must not disable the
+		// inbox.
 		"the error of a channel": {
 			fail: once(&channel.Error{Action: channel.Deactivate, Class: channel.ClassStatus,
 				StatusCode: 410}),
@@ -104,7 +104,7 @@ func TestWhatResultsMean(t *testing.T) {
 	}
 }
 
-// A handler finds in its context what DoneTx needs, apart from every receiver's keys.
+// A handler finds in its context a claim for DoneTx, with a key that no receiver has.
 func TestDeliveryInTheContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestDeliveryInTheContext(t *testing.T) {
 	})
 }
 
-// The retries back off, and then end; what is dead can be replayed.
+// Retries back off and then end. A dead event can be replayed.
 func TestGivesUpAndReplays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestGivesUpAndReplays(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, dead, 1)
 
-		// The sender's own retries change nothing now.
+		// Retries of the sender change nothing.
 		require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -169,8 +169,7 @@ func TestGivesUpAndReplays(t *testing.T) {
 	})
 }
 
-// A handler that fails for one type, or cannot keep up with it, must not keep
-// the events of others waiting.
+// Events of a type whose handler fails do not delay events of other types.
 func TestFailingEventsDelayNobodyElse(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{"retried": errHandler,
@@ -256,8 +255,8 @@ func TestInvalidatesAfterTheHandler(t *testing.T) {
 	}
 }
 
-// A stop lets a handler end that needs no longer than the drain, and cuts
-// another one short without counting that as a failure.
+// When Run is stopped, handlers may run until the drain timeout. Those that take longer are
+// cancelled, which does not count as a failure.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -289,7 +288,7 @@ func TestStop(t *testing.T) {
 				assert.Equal(t, tc.status, list[0].Status)
 				assert.Len(t, list[0].Attempts, tc.attempts)
 
-				// Nothing is lost: the next process goes on.
+				// The next process handles the event.
 				next := newInbox(t, store, slow)
 				run(t, next)
 				time.Sleep(21 * time.Second)
@@ -300,7 +299,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// A handler that hangs has its context ended and is called again.
+// The context of a handler that hangs ends, and the handler is called again.
 func TestHandlerOutOfTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -354,7 +353,7 @@ func TestLogsWhatFailsAndCallsTheHook(t *testing.T) {
 	})
 }
 
-// Something in the store that is not an inbox's: it is put away, and said so.
+// A payload that is not from an inbox is dead, with a reason.
 func TestForeignPayload(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -43,7 +43,7 @@ func TestAcknowledgesWhatIsStoredAndHandlesItLater(t *testing.T) {
 		assert.Equal(t, []string{"evt_1"}, h.ids())
 		assert.Equal(t, webhook.StatusSucceeded, deliveries(t, in)[0].Status)
 
-		// While it runs, what comes in does not wait for the next poll.
+		// New events do not wait for the next poll.
 		require.Equal(t, http.StatusOK, post(rcv, envelope(t, "evt_2")))
 		synctest.Wait()
 		assert.Equal(t, []string{"evt_1", "evt_2"}, h.ids())
@@ -74,7 +74,7 @@ func TestAcknowledgesWhileTheHandlerWorks(t *testing.T) {
 	})
 }
 
-// Whatever a receiver lets pass reaches the handler as the receiver decoded it.
+// All events that a receiver accepts reach the handler as the receiver decoded them.
 func TestHandlerGetsTheEventAsItWasReceived(t *testing.T) {
 	t.Parallel()
 	custom := func(e event.Event) func(*receiver.Config) {
@@ -160,7 +160,7 @@ func TestOrganizationsStayOutOfTheHandler(t *testing.T) {
 	})
 }
 
-// A receiver that has forgotten an event, or never knew it, hands it over again.
+// An event that the receiver does not remember is not stored again.
 func TestStoresAnEventOnce(t *testing.T) {
 	t.Parallel()
 	custom := func(c *receiver.Config) {
@@ -203,7 +203,7 @@ func TestStoresAnEventOnce(t *testing.T) {
 	}
 }
 
-// Without a receiver, the event's content is what it is known by.
+// Without a receiver, an event without an id is identified by its content.
 func TestEventsThatComeByOtherWays(t *testing.T) {
 	t.Parallel()
 	in := newInbox(t, memstore.New(), (&handled{}).HandleEvent)
@@ -214,7 +214,7 @@ func TestEventsThatComeByOtherWays(t *testing.T) {
 	assert.Len(t, deliveries(t, in), 2)
 }
 
-// What can never be stored is not asked for again and again.
+// An event that can never be stored is not sent again.
 func TestRefusesForGoodWhatCannotBeStored(t *testing.T) {
 	t.Parallel()
 	deep := `{"event_id":"evt_1","event_type":"a.b","metadata":` + strings.Repeat(`{"a":`,
@@ -257,8 +257,7 @@ func TestRefusesForGoodWhatCannotBeStored(t *testing.T) {
 	}
 }
 
-// As long as the store is down the sender keeps the event, and all is well once
-// it is up.
+// While the store fails, the sender gets 503. When it works again, the event is stored.
 func TestStoreThatIsDown(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"Webhook", "Enqueue"} {
@@ -282,8 +281,7 @@ func TestStoreThatIsDown(t *testing.T) {
 	}
 }
 
-// Taking an event in costs one write of the store and, but for the first, no
-// read.
+// Storing an event is one write, and only the first one reads from the store.
 func TestLooksForItsSubscriptionOnce(t *testing.T) {
 	t.Parallel()
 	store := &failingStore{Store: memstore.New()}
@@ -293,7 +291,7 @@ func TestLooksForItsSubscriptionOnce(t *testing.T) {
 	require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_2")))
 }
 
-// Replicas start at the same time on an empty store.
+// Processes that start at the same time create one subscription.
 func TestReplicasShareOneSubscription(t *testing.T) {
 	t.Parallel()
 	store, h := memstore.New(), &handled{}
@@ -313,9 +311,9 @@ func TestReplicasShareOneSubscription(t *testing.T) {
 	assert.Len(t, hooks, 1)
 }
 
-// Somebody who has the subscription's id, but is another organization, would get
-// none of the events: so none must be acknowledged.
-func TestSubscriptionOfSomebodyElse(t *testing.T) {
+// If another organization has a subscription with the inbox's id, no event is acknowledged,
+// because none would be delivered.
+func TestSubscriptionOfAnotherOrganization(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
 	in := newInbox(t, store, (&handled{}).HandleEvent)
@@ -331,7 +329,7 @@ func TestSubscriptionOfSomebodyElse(t *testing.T) {
 		newEvent("evt_1")), webhook.ErrNotFound)
 }
 
-// Pausing is for people, so a restart does not end it.
+// A paused inbox stays paused after a restart.
 func TestPausedInboxStoresAndWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -405,7 +403,7 @@ func TestSharesItsStore(t *testing.T) {
 		assert.ElementsMatch(t, []string{"evt_1", "evt_2"}, stripe.ids())
 		for _, in := range []*inbox.Inbox{inGithub, inStripe} {
 			for _, d := range deliveries(t, in) {
-				assert.Len(t, d.Attempts, 1, "nobody who lacked the channel has tried")
+				assert.Len(t, d.Attempts, 1, "no Dispatcher without the channel has tried")
 			}
 		}
 	})

@@ -27,7 +27,7 @@ const secret = "correct-horse-battery-staple"
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// handled records the events that a handler was called with, and fails as told.
+// handled is a handler that records its events, and fails as fail says.
 type handled struct {
 	fail func(call int, e *event.Event) error // nil: never
 
@@ -72,7 +72,7 @@ func newInbox(
 
 type runner interface{ Run(context.Context) error }
 
-// run starts Run. The returned function stops it and checks that it ended well.
+// run starts Run. The returned function stops it and checks that it returned nil.
 func run(t *testing.T, r runner) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -112,7 +112,7 @@ func post(h http.Handler, body string) int {
 	return w.Code
 }
 
-// deliveries lists those of the inbox, the newest first.
+// deliveries returns the deliveries of the inbox, the newest first.
 func deliveries(t *testing.T, in *inbox.Inbox) []webhook.Delivery {
 	t.Helper()
 	list, err := in.Dispatcher().Deliveries(t.Context(),
@@ -137,7 +137,7 @@ func envelope(t *testing.T, id string) string {
 
 var errDown = errors.New("down")
 
-// failingStore fails the calls of the methods that it is told to.
+// failingStore fails the calls of the methods in down.
 type failingStore struct {
 	webhook.Store
 	mu   sync.Mutex

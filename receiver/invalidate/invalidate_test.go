@@ -24,8 +24,7 @@ func TestMemoryCounters(t *testing.T) {
 	counterstest.Run(t, func(*testing.T) invalidate.Counters { return c })
 }
 
-// Numbers of an earlier process do not come back, or a shared cache would show
-// again what was stale.
+// No number of an earlier process returns, or a shared cache would serve stale entries.
 func TestMemoryCountersStartAtTheTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,7 +40,7 @@ func TestMemoryCountersStartAtTheTime(t *testing.T) {
 	})
 }
 
-// cache is a map that can be looked through.
+// cache is a map that can be scanned.
 type cache struct {
 	mu      sync.Mutex
 	entries map[string]string
@@ -88,7 +87,7 @@ func (c *cache) keys() []string {
 
 func scoped(scope *event.CacheScope) *event.Event { return &event.Event{CacheScope: scope} }
 
-// objects are what the tests have in their caches.
+// objects are the objects in the caches of the tests.
 var objects = [][3]string{
 	{"acme", "articles", "obj_1"}, {"acme", "articles", "obj_2"}, {"acme", "videos", "obj_1"},
 	{"ns_acme", "col_articles", "obj_1"}, {"other", "articles", "obj_1"}, {"other", "col_articles",
@@ -112,7 +111,7 @@ var events = map[string]*event.Event{
 	"empty scope":          scoped(&event.CacheScope{Kind: event.ScopeCollection}),
 }
 
-// Every way to invalidate drops at least what event.Invalidates covers.
+// Every Invalidator drops at least what event.Invalidates covers.
 func TestNothingStaleIsLeft(t *testing.T) {
 	t.Parallel()
 	for name, e := range events {
@@ -157,8 +156,8 @@ func TestNothingStaleIsLeft(t *testing.T) {
 	}
 }
 
-// A reader that loads while its collection becomes stale stores what nobody
-// finds.
+// If a collection becomes stale while a reader loads from it, no reader finds what that one
+// stores.
 func TestGenerationsBeatALoadInFlight(t *testing.T) {
 	t.Parallel()
 	ctx, c := t.Context(), newCache()
@@ -199,7 +198,7 @@ type brokenCounters struct{}
 func (brokenCounters) Bump(context.Context, ...string) error            { return errDown }
 func (brokenCounters) Read(context.Context, ...string) ([]int64, error) { return nil, errDown }
 
-// Nothing counts as invalidated while the store is down.
+// Invalidate fails if the counters fail.
 func TestGenerationsStoreDown(t *testing.T) {
 	t.Parallel()
 	g := invalidate.NewGenerations(brokenCounters{}, newCache().remove)
@@ -222,7 +221,7 @@ func TestKeys(t *testing.T) {
 	assert.Equal(t, []string{"c"}, c.keys())
 }
 
-// One that fails does not keep the others from their work.
+// Multi calls all Invalidators even if one fails.
 func TestMulti(t *testing.T) {
 	t.Parallel()
 	c := newCache("a")

@@ -13,7 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver/receivertest"
 )
 
-// A receiver that somebody wrote by hand, and what is wrong with it.
+// The rules that a hand-written receiver breaks.
 func ExampleVerify() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Mixpeek-Secret") != "correct-horse-battery-staple" {
@@ -42,7 +42,7 @@ func ExampleVerify() {
 	// wrong method
 }
 
-// Every published example of an event, replayed to a receiver.
+// Every published example of an event is sent to a receiver.
 func ExampleDocumented() {
 	rcv, err := receiver.New(receiver.Config{
 		Secrets:   []receiver.Secret{{Value: "correct-horse-battery-staple"}},

@@ -25,8 +25,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver/receivertest"
 )
 
-// hand is a receiver that is written by hand on net/http, without package
-// receiver. It is right; each of its steps can be replaced by one that is not.
+// hand is a receiver on net/http, without package receiver. It keeps all rules; a test replaces
+// one of its steps by a wrong one.
 type hand struct {
 	secrets []string
 	keys    [][]byte
@@ -43,7 +43,7 @@ type hand struct {
 	decode    func(body []byte) (handEvent, bool)
 	idMatches func(r *http.Request, id string) bool
 	refuse    func(w http.ResponseWriter, r *http.Request, status int, reason string)
-	before    func(handEvent) // as soon as a request has come, authentic or not
+	before    func(handEvent) // for each request, authentic or not
 	key       func(r *http.Request, e handEvent, body []byte) string
 	claim     func(key string) handState
 	settle    func(key string, err error)
@@ -91,7 +91,7 @@ func credentials(t *testing.T, secret string, k signature.Key) receivertest.Cred
 	return receivertest.Credentials{Secret: secret, Signer: signer}
 }
 
-// newHand returns one that is right, and what the suite has to know about it.
+// newHand returns a receiver that keeps all rules, and the options for it.
 func newHand(t *testing.T) *hand {
 	t.Helper()
 	const nextSecret, oldSecret = "Battery-Horse-Correct-Staple", "staple-Battery-Horse-Correct"
@@ -267,7 +267,7 @@ func (h *hand) rightRead(w http.ResponseWriter, r *http.Request) ([]byte, int) {
 	return body, 0
 }
 
-// tokens are the signatures of version v1, at most 16.
+// tokens returns the signatures of version v1, at most 16.
 func tokens(r *http.Request) []string {
 	var all []string
 	fields := strings.FieldsFunc(strings.Join(r.Header[signature.HeaderSignature], " "),

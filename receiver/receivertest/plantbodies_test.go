@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// readFault reads the body in another way.
+// readFault has another way to read the body.
 func readFault(
 	fault, breaks string, read func(h *hand, w http.ResponseWriter, r *http.Request) ([]byte, int),
 ) plant {
@@ -20,7 +20,7 @@ func readFault(
 	}}
 }
 
-// methodFault takes another method.
+// methodFault accepts another method.
 func methodFault(method string) plant {
 	return plant{"takes " + method, "wrong method", func(h *hand) {
 		h.form = func(r *http.Request) int {
@@ -32,12 +32,12 @@ func methodFault(method string) plant {
 	}}
 }
 
-// mediaFault takes other content types.
+// mediaFault accepts other content types.
 func mediaFault(fault string, ok func(line string) bool) plant {
 	return plant{fault, "content type", func(h *hand) { h.media = ok }}
 }
 
-// bodyFault takes a body that is no event.
+// bodyFault accepts a body that is not an event.
 func bodyFault(fault, breaks string, is func(body []byte) bool) plant {
 	return plant{fault, breaks, func(h *hand) {
 		h.decode = func(body []byte) (handEvent, bool) {
@@ -58,7 +58,7 @@ func equals(text string) func([]byte) bool {
 	return func(body []byte) bool { return strings.TrimSpace(string(body)) == text }
 }
 
-// refusedAs answers something else to what was refused for a reason.
+// refusedAs changes the answer of refusals with a given reason.
 func refusedAs(fault, breaks, reason string, status int) plant {
 	return refusalFault(fault, breaks,
 		func(_ *hand, w http.ResponseWriter, _ *http.Request, is int, why string) {
@@ -217,7 +217,7 @@ func bodyFaults() []plant {
 		}},
 		refusedAs("answers 500 to another method", "wrong method", "form",
 			http.StatusInternalServerError),
-		{"waits for ever", "slow body", func(h *hand) { h.timeout = 0 }},
+		{"never times out", "slow body", func(h *hand) { h.timeout = 0 }},
 		{"handles half a body", "slow body", func(h *hand) {
 			h.read = func(w http.ResponseWriter, r *http.Request) ([]byte, int) {
 				body, status := h.rightRead(w, r)

@@ -16,35 +16,35 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// given is the header with the secret.
+// given returns the header with the secret.
 func given(r *http.Request) string { return r.Header.Get(receiver.DefaultSecretHeader) }
 
-// secretFault is a receiver that looks at the secret in another way.
+// secretFault has another way to check the secret.
 func secretFault(fault, breaks string, ok func(h *hand, r *http.Request) bool) plant {
 	return plant{fault, breaks, func(h *hand) {
 		h.secret = func(r *http.Request) bool { return ok(h, r) }
 	}}
 }
 
-// macFault compares signatures in another way.
+// macFault has another way to compare signatures.
 func macFault(fault string, equal func(got, want string) bool) plant {
 	return plant{fault, "wrong signature", func(h *hand) { h.macEqual = equal }}
 }
 
-// signedFault checks the signature in another way.
+// signedFault has another way to check the signature.
 func signedFault(fault, breaks string, ok func(h *hand, r *http.Request, body []byte) bool) plant {
 	return plant{fault, breaks, func(h *hand) {
 		h.signed = func(r *http.Request, body []byte) bool { return ok(h, r, body) }
 	}}
 }
 
-// tokensFault looks at other signatures.
+// tokensFault has another way to split the header.
 func tokensFault(fault, breaks string, change func(r *http.Request) []string) plant {
 	return signedFault(fault, breaks,
 		func(h *hand, r *http.Request, body []byte) bool { return h.anyOf(r, body, change(r)) })
 }
 
-// envelopeFault looks at id and timestamp in another way.
+// envelopeFault has another way to check id and timestamp.
 func envelopeFault(
 	fault, breaks string, ok func(id string, at int64, timestamp string, now time.Time) bool,
 ) plant {
@@ -56,7 +56,7 @@ func envelopeFault(
 	}}
 }
 
-// refusalFault says more than it should.
+// refusalFault has a refusal that tells too much.
 func refusalFault(fault, breaks string,
 	refuse func(h *hand, w http.ResponseWriter, r *http.Request, status int, reason string)) plant {
 	return plant{fault, breaks, func(h *hand) {
@@ -66,7 +66,7 @@ func refusalFault(fault, breaks string,
 	}}
 }
 
-// unauthorizedAs answers something else instead of 401.
+// unauthorizedAs changes the answer 401.
 func unauthorizedAs(status int) plant {
 	return refusalFault(fmt.Sprint("answers ", status, " to a wrong secret"), "wrong secret",
 		func(_ *hand, w http.ResponseWriter, _ *http.Request, is int, reason string) {
@@ -231,7 +231,10 @@ func credentialFaults() []plant {
 				id := *must(rightDecode(body)).ID
 				return h.rightSigned(r, body) ||
 					slicesAny(h.macs(id, r.Header.Get(signature.HeaderTimestamp), body),
-						func(mac string) bool { return strings.Contains(fmt.Sprint(tokens(r)), mac) })
+						func(mac string) bool {
+							return strings.Contains(fmt.Sprint(tokens(r)),
+								mac)
+						})
 			}),
 		signedFault("tries the timestamps around the one that was sent", "wrong signature",
 			func(h *hand, r *http.Request, body []byte) bool {
@@ -412,7 +415,7 @@ func credentialFaults() []plant {
 			}
 			h.wrap = oneAtATime
 		}},
-		// The fault of these is the name of a header that is known in another spelling only.
+		// These know the name of a header in one spelling only.
 		{"x-mixpeek-secret", "header case", func(*hand) {}},
 		{"X-MIXPEEK-SECRET", "header case", func(*hand) {}},
 		{"webhook-signature", "header case", func(*hand) {}},
@@ -429,7 +432,7 @@ func slicesAny(list []string, is func(string) bool) bool {
 	return false
 }
 
-// must returns an event that has an id, whatever was decoded.
+// must returns the event, or an empty one if it was not decoded.
 func must(e handEvent, _ bool) handEvent {
 	if e.ID == nil {
 		e.ID = new(string)

@@ -20,18 +20,17 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver/receivertest"
 )
 
-// runs is how often a receiver that is right is asked: a false alarm in one run of
-// forty would go unnoticed otherwise.
+// runs is how often a right receiver is tested, to find false alarms in one run of forty.
 var runs = flag.Int("receivertest.runs", 1, "how often receivers that keep every rule are run")
 
-// A plant is a receiver with one fault, and the rule that has to name it.
+// A plant is a receiver with one fault, and the rule that it breaks.
 type plant struct {
 	fault  string
 	breaks string
 	make   func(*hand)
 }
 
-// serveHand serves what a hand makes, on a listener that may garble what comes.
+// serveHand serves a hand, on a listener that may change what arrives.
 func serveHand(t *testing.T, h *hand, garble func([]byte)) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h.wrap(h))
@@ -43,7 +42,7 @@ func serveHand(t *testing.T, h *hand, garble func([]byte)) string {
 	return server.URL
 }
 
-// garbling is a listener whose connections read what a function makes of it.
+// garbling is a listener whose connections change what they read.
 type garbling struct {
 	net.Listener
 	change func([]byte)
@@ -65,7 +64,7 @@ func (g *garbled) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// hide makes another header of one with this name, as it is spelt.
+// hide renames a header with this spelling of its name.
 func hide(name string) func([]byte) {
 	return func(p []byte) {
 		for at := 0; ; {
@@ -79,7 +78,7 @@ func hide(name string) func([]byte) {
 	}
 }
 
-// The suite names every fault that is planted, by the rule that it breaks.
+// The suite finds every planted fault, by the rule that it breaks.
 func TestPlantedFaults(t *testing.T) {
 	t.Parallel()
 	faults := slices.Concat(credentialFaults(), eventFaults(), bodyFaults())
@@ -100,8 +99,8 @@ func TestPlantedFaults(t *testing.T) {
 	}
 }
 
-// verify plants the fault and runs the suite. What takes its time is tried where
-// it may name the fault.
+// verify runs the suite against the plant. Slow rules are tried only where they may find the
+// fault.
 func (f plant) verify(t *testing.T) *receivertest.Report {
 	h := newHand(t)
 	f.make(h)
@@ -122,8 +121,7 @@ func (f plant) verify(t *testing.T) *receivertest.Report {
 	return report
 }
 
-// Every rule names a fault that was planted, but for two that look at what the
-// others have left behind.
+// Every rule finds a planted fault, except two rules that depend on the others.
 func TestEveryRuleIsBroken(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -141,8 +139,7 @@ func TestEveryRuleIsBroken(t *testing.T) {
 	assert.Empty(t, slices.Collect(maps.Keys(broken)), "these are no rules")
 }
 
-// A receiver that keeps every rule breaks none, however often it is asked: one that
-// is written by hand, and ours.
+// A receiver that keeps every rule is never accused: hand, and that of this module.
 func TestRightReceivers(t *testing.T) {
 	t.Parallel()
 	byHand := func(change func(*hand)) func() (string, receivertest.Options) {
@@ -203,8 +200,8 @@ func (h *hand) onlySignature() {
 	h.secret = func(*http.Request) bool { return true }
 }
 
-// A run against a receiver that never answers is over in time, and so is one
-// against a receiver that answers 409 to what it has handled.
+// A run ends in time if the receiver never answers, and if it answers 409 to events that it has
+// handled.
 func TestRunIsBounded(t *testing.T) {
 	t.Parallel()
 	t.Run("no answer", func(t *testing.T) {
@@ -239,8 +236,7 @@ func TestRunIsBounded(t *testing.T) {
 	})
 }
 
-// Behind a proxy that waits for the body the suite says so, instead of blaming the
-// receiver alone.
+// If a proxy waits for the body, the suite mentions that possibility.
 func TestBufferingProxy(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
-// keyFault deduplicates on something else.
+// keyFault deduplicates by another key.
 func keyFault(
 	fault, breaks string, key func(r *http.Request, id string, body []byte) string,
 ) plant {
@@ -23,7 +23,7 @@ func keyFault(
 	}}
 }
 
-// oneAtATime serves no request before the last one has ended.
+// oneAtATime serves one request at a time.
 func oneAtATime(next http.Handler) http.Handler {
 	var one sync.Mutex
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -241,7 +241,7 @@ func eventFaults() []plant {
 		{"remembers what its handler failed on", "failing handler", func(h *hand) {
 			h.settle = func(key string, _ error) { h.rightSettle(key, nil) }
 		}},
-		{"never gives back what its handler failed on", "failing handler", func(h *hand) {
+		{"never releases an event whose handler failed", "failing handler", func(h *hand) {
 			h.settle = func(key string, err error) {
 				if err == nil {
 					h.rightSettle(key, nil)
@@ -251,7 +251,7 @@ func eventFaults() []plant {
 		{"breaks the connection where its handler fails", "failing handler", func(h *hand) {
 			h.failed = func(http.ResponseWriter) { panic(http.ErrAbortHandler) }
 		}},
-		{"fails for ever once its handler has failed", "failing handler", func(h *hand) {
+		{"fails always after its handler has failed", "failing handler", func(h *hand) {
 			var broken atomic.Bool
 			h.handle = func(e handEvent) error {
 				err := h.rightHandle(e)

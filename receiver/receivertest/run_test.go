@@ -24,7 +24,7 @@ import (
 
 const secret = "correct-horse-battery-staple"
 
-// bench is a receiver that listens, and what the suite is told about it.
+// bench is a receiver that listens, and the options for it.
 type bench struct {
 	config  receiver.Config
 	options receivertest.Options
@@ -118,7 +118,7 @@ func (b *bench) router() *receiver.Router {
 	return router
 }
 
-// withSignatures is a receiver that sees other lines of signatures than were sent.
+// withSignatures changes the lines of signatures before the receiver sees them.
 func (b *bench) withSignatures(t *testing.T, change func([]string) []string) http.Handler {
 	t.Helper()
 	next := b.receiver(t).Handler(b.router())
@@ -137,7 +137,7 @@ func serve(t *testing.T, h http.Handler) string {
 	return server.URL
 }
 
-// Our receiver keeps all rules.
+// The receiver of this module keeps all rules.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	t.Run("secret and signature", func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// One that unpacks bodies is asked to do that, and to stop.
+// A receiver that decompresses is tried with bodies in gzip.
 func TestRunMaxDecoded(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -167,8 +167,7 @@ func TestRunMaxDecoded(t *testing.T) {
 	receivertest.Run(t, serve(t, b.receiver(t).Handler(b.router())), b.options)
 }
 
-// One that skips the versions it does not know before it counts signatures is right,
-// too, whatever else the sender signs with.
+// A receiver that does not count signatures of unknown versions is right too.
 func TestRunOneVersion(t *testing.T) {
 	t.Parallel()
 	b, other := newBench(t), signature.NewKey()
@@ -193,7 +192,7 @@ func TestRunOneVersion(t *testing.T) {
 	}
 }
 
-// So does one that answers copies only when the event has been handled.
+// A receiver that answers copies only after the event was handled is right too.
 func TestRunOneAtATime(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -206,7 +205,7 @@ func TestRunOneAtATime(t *testing.T) {
 	})), b.options)
 }
 
-// It keeps them over TLS too, where a request is a stream of HTTP/2.
+// It keeps all rules over HTTP/2 with TLS too.
 func TestRunHTTP2(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -219,8 +218,7 @@ func TestRunHTTP2(t *testing.T) {
 	receivertest.Run(t, server.URL, b.options)
 }
 
-// The suite finds what it is there to find: for each rule a receiver that breaks
-// it, and no other rule than those listed.
+// For each rule the suite finds a receiver that breaks it, and no rules but those listed.
 func TestBroken(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -468,7 +466,7 @@ func TestBroken(t *testing.T) {
 			[]string{"wrong method"},
 		},
 		{
-			"waits for ever",
+			"never times out",
 			func(t *testing.T, b *bench) http.Handler {
 				b.config.ReadTimeout = time.Hour
 				return b.receiver(t).Handler(b.router())
@@ -487,7 +485,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// amnesia claims everything, always.
+// amnesia is a Deduper whose claims always succeed.
 type amnesia struct{}
 
 func (amnesia) Claim(context.Context, receiver.Claim, time.Duration) (receiver.Standing, error) {
@@ -510,7 +508,7 @@ func (c conflictIsFine) WriteHeader(status int) {
 	c.ResponseWriter.WriteHeader(status)
 }
 
-// readerOf gives the bytes once.
+// readerOf reads the bytes once.
 func readerOf(b []byte) io.Reader { return &once{b} }
 
 type once struct{ left []byte }

@@ -23,8 +23,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver/redisstore"
 )
 
-// connect opens the Redis at WEBHOOKS_TEST_REDIS_ADDR, or else at the default
-// address. The prefix is the test's own; what is under it is removed at the end.
+// connect opens the Redis at WEBHOOKS_TEST_REDIS_ADDR, or else at the default address. The
+// test has a prefix of its own, whose keys are removed at the end.
 func connect(t *testing.T) (*redis.Client, string) {
 	t.Helper()
 	addr := os.Getenv("WEBHOOKS_TEST_REDIS_ADDR")
@@ -89,8 +89,8 @@ func TestCounters(t *testing.T) {
 	})
 }
 
-// Scripts that the server has forgotten, as after a restart, are sent again. Not
-// parallel: it makes the server forget those of the other tests too.
+// Scripts that the server has lost, as after a restart, are sent again. The test is not
+// parallel, because the server loses those of other tests too.
 func TestScriptsAreSentAgain(t *testing.T) {
 	client, prefix := connect(t)
 	store := newDedupe(t, client, prefix)
@@ -109,7 +109,7 @@ func TestScriptsAreSentAgain(t *testing.T) {
 	}
 }
 
-// Claims go away by themselves, and the reason of a dead one can be looked up.
+// Keys expire, and the hash of a dead event has the reason.
 func TestWhatIsStored(t *testing.T) {
 	t.Parallel()
 	client, prefix := connect(t)
@@ -126,7 +126,7 @@ func TestWhatIsStored(t *testing.T) {
 	assert.Equal(t, "no such customer", client.HGet(ctx, prefix+"claim:evt_1", "reason").Val())
 }
 
-// A key that belongs to somebody else is an error, and stays as it is.
+// A key that another program has written is an error, and is not changed.
 func TestForeignKey(t *testing.T) {
 	t.Parallel()
 	client, prefix := connect(t)
@@ -137,7 +137,7 @@ func TestForeignKey(t *testing.T) {
 	assert.Equal(t, "mine", client.Get(t.Context(), prefix+"claim:evt_1").Val())
 }
 
-// A server that is away is an error, for as long as the context allows at most.
+// If the server cannot be reached, all calls fail.
 func TestServerAway(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -162,9 +162,8 @@ func TestServerAway(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// hung is a server that accepts connections and answers nothing, and a client that
-// would wait for ever. asked gets a value for each connection that something was
-// asked on.
+// hung returns a client without timeouts of a server that accepts connections and does not
+// answer. asked gets a value for each connection on which a request has arrived.
 func hung(t *testing.T) (client *redis.Client, asked <-chan struct{}) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -192,7 +191,7 @@ func hung(t *testing.T) (client *redis.Client, asked <-chan struct{}) {
 	return client, questions
 }
 
-// A call ends with its context, whatever the client waits for.
+// A call ends with its context, even if the client has no timeouts.
 func TestServerHangs(t *testing.T) {
 	t.Parallel()
 	client, asked := hung(t)
@@ -230,7 +229,7 @@ func TestServerHangs(t *testing.T) {
 	}
 }
 
-// What a sender gets from a receiver whose Redis hangs.
+// If Redis hangs, the sender gets 503.
 func TestServerHangsIsUnavailable(t *testing.T) {
 	t.Parallel()
 	client, _ := hung(t)

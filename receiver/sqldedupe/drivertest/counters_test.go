@@ -31,7 +31,7 @@ func TestCounters(t *testing.T) {
 	})
 }
 
-// A number that was lost does not come back, even one that was only ever read.
+// A number that was lost does not return, even if it was only read.
 func TestCountersAfterALoss(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {

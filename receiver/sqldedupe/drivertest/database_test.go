@@ -21,7 +21,7 @@ import (
 
 const defaultDSN = "postgres://postgres@127.0.0.1:5432/test?sslmode=disable"
 
-// database is an empty one, and how to open it once more.
+// database is an empty database. open opens another handle of it.
 type database struct {
 	*sql.DB
 	dialect sqldedupe.Dialect
@@ -46,8 +46,7 @@ func openSQLite(t *testing.T) database {
 	open := func() *sql.DB {
 		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(wal)&_pragma=busy_timeout(10000)&_pragma=synchronous(off)&_txlock=immediate")
 		require.NoError(t, err)
-		// SQLite has one writer at a time in any case; more connections of one
-		// process only wait for each other in a loop with pauses.
+		// SQLite has one writer at a time. More connections would poll for their turn.
 		db.SetMaxOpenConns(1)
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
 		return db
@@ -92,7 +91,7 @@ func openPostgreSQL(t *testing.T) database {
 	return database{DB: open(), dialect: sqldedupe.PostgreSQL, open: open}
 }
 
-// dedupe makes a store with its table in the database.
+// dedupe returns a Dedupe with its table.
 func (d database) dedupe(t *testing.T) *sqldedupe.Dedupe {
 	t.Helper()
 	store, err := sqldedupe.NewDedupe(d.DB, d.dialect, sqldedupe.Config{})

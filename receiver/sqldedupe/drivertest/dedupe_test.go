@@ -21,8 +21,7 @@ func TestDedupeRules(t *testing.T) {
 	})
 }
 
-// The rules hold between processes, as far as two pools of connections can
-// stand for those.
+// The rules hold between handles with a pool each, as different processes have.
 func TestDedupeRulesAcrossHandles(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
@@ -41,7 +40,7 @@ func TestDedupeRulesAcrossHandles(t *testing.T) {
 	})
 }
 
-// Replicas that start at the same moment all find the table.
+// Processes that start at the same time can all create the table.
 func TestCreateTableAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
@@ -49,8 +48,8 @@ func TestCreateTableAtTheSameTime(t *testing.T) {
 	})
 }
 
-// Processes that open a new file at the same time switch it to write-ahead
-// logging at the same time, of which all but one may fail.
+// Processes that open a new file at the same time all switch it to write-ahead logging, which
+// may fail for all but one.
 func TestCreateTableInANewFile(t *testing.T) {
 	t.Parallel()
 	for range 30 {
@@ -58,7 +57,7 @@ func TestCreateTableInANewFile(t *testing.T) {
 	}
 }
 
-// createTogether creates the tables from eight connections at the same time.
+// createTogether creates the tables from eight handles at the same time.
 func createTogether(t *testing.T, db database) {
 	t.Helper()
 	begin := make(chan struct{})
@@ -88,7 +87,7 @@ func take(t *testing.T, store receiver.Deduper, key string, lease time.Duration)
 	return c
 }
 
-// passed waits until all that was to last for a millisecond is over.
+// passed waits until all leases of a millisecond have ended.
 func passed(t *testing.T, store receiver.Deduper) {
 	t.Helper()
 	c := take(t, store, "passed", time.Millisecond)
@@ -100,7 +99,7 @@ func passed(t *testing.T, store receiver.Deduper) {
 	}, 10*time.Second, time.Millisecond)
 }
 
-// Prune removes what need not be remembered and nothing else.
+// Prune removes the rows whose time has passed and no others.
 func TestPrune(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {

@@ -37,11 +37,10 @@ func send(h http.Handler, id string) int {
 	return w.Code
 }
 
-// errCrash stands for the death of a process: whatever it was about to do, the
-// store does not see it.
+// errCrash stands for the death of a process: the store sees no further call of it.
 var errCrash = errors.New("the process died")
 
-// crashing is a store whose process dies when it wants to settle.
+// crashing is a store whose process dies before it settles.
 type crashing struct {
 	receiver.Deduper
 	dead bool
@@ -61,7 +60,7 @@ func (c *crashing) Release(ctx context.Context, claim receiver.Claim) error {
 	return c.Deduper.Release(ctx, claim)
 }
 
-// renamed is a wrapper with keys of its own, as one that keeps tenants apart.
+// renamed is a wrapper that changes keys, as one for several tenants does.
 type renamed struct{ receiver.Deduper }
 
 func (r renamed) Claim(
@@ -83,8 +82,8 @@ func (renamed) claim(c receiver.Claim) receiver.Claim {
 	return c
 }
 
-// With DoneTx the effect happens exactly once, wherever the process dies and whatever
-// claims the event: before the commit there is neither effect nor record, after it both.
+// With DoneTx the effect happens exactly once, whenever the process dies and whatever claims
+// the event: before the commit there is neither effect nor record, and after it both.
 func TestExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for name, deduperOf := range map[string]func(*testing.T, *sqldedupe.Dedupe) receiver.Deduper{
@@ -151,7 +150,7 @@ func testExactlyOnce(t *testing.T, db database, store *sqldedupe.Dedupe, deduper
 	assert.Equal(t, 3, payments())
 }
 
-// pay has its effect, and records it, in one transaction.
+// pay has its effect and records the event in one transaction.
 func pay(
 	ctx context.Context, db database, store *sqldedupe.Dedupe, e *event.Event, dies bool,
 ) error {
@@ -174,8 +173,8 @@ func pay(
 	return tx.Commit()
 }
 
-// Behind an inbox it happens exactly once too: the handler that died after its commit
-// is called again, and finds that out.
+// Behind an inbox the effect happens exactly once too: a handler that died after its commit is
+// called again, and gets ErrAlreadyHandled.
 func TestExactlyOnceBehindAnInbox(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
@@ -218,7 +217,7 @@ func TestExactlyOnceBehindAnInbox(t *testing.T) {
 	})
 }
 
-// A transaction of pgx is as good as one of database/sql.
+// DoneTx works in a transaction of pgx.
 func TestDoneTxOfPgx(t *testing.T) {
 	t.Parallel()
 	db := openPostgreSQL(t)
@@ -251,7 +250,7 @@ func TestDoneTxOfPgx(t *testing.T) {
 	require.NoError(t, store.Done(t.Context(), c, time.Hour))
 }
 
-// What DoneTx finds at a key decides, not whether this store has claimed it.
+// DoneTx decides by the state of the key, whether this store has claimed it or not.
 func TestDoneTxByState(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
@@ -303,10 +302,10 @@ func TestDoneTxByState(t *testing.T) {
 	})
 }
 
-// Of two transactions at the same time one has the effect.
+// Of two concurrent transactions one has the effect.
 func TestDoneTxAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	db := openPostgreSQL(t) // SQLite has one writer at a time in any case
+	db := openPostgreSQL(t) // SQLite has one writer at a time
 	store := db.dedupe(t)
 	begin := func() *sql.Tx {
 		tx, err := db.BeginTx(t.Context(), nil)
@@ -334,7 +333,7 @@ func TestDoneTxAtTheSameTime(t *testing.T) {
 	}
 }
 
-// A transaction of a process that was taken over cannot commit its effect.
+// DoneTx fails if another process has taken over the claim.
 func TestDoneTxStale(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
@@ -371,8 +370,8 @@ func TestDoneTxKeep(t *testing.T) {
 	})
 }
 
-// The lease is extended while the transaction that settles the claim is open, or
-// afterwards: both leave the event to the handler, and it stays done.
+// The lease may be extended while the transaction that settles the claim is open, and after
+// it. The event stays done.
 func TestDoneTxWhileTheLeaseIsExtended(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/receiver/invalidate"
 )
@@ -29,10 +28,10 @@ func newArticles(source map[string]string) *articles {
 	return a
 }
 
-// get answers from the cache or else from the source.
+// get returns an article from the cache, or else from the source.
 func (a *articles) get(ctx context.Context, id string) string {
-	// The key is taken before the source is asked: if the article changes
-	// while it is loaded, it is stored where nobody looks.
+	// The key is taken before the article is loaded: if the article changes during the load,
+	// it is stored under the old key, where no reader looks.
 	key, err := a.generations.Key(ctx, "acme", "col_articles", id)
 	if err != nil {
 		return a.source[id]
@@ -58,8 +57,8 @@ func (a *articles) remove(_ context.Context, keys ...string) error {
 	return nil
 }
 
-// A cache in the process that is told by webhooks what has become stale. By the
-// time that a webhook is acknowledged, readers get what is new.
+// A cache in the process that webhooks invalidate. When a webhook is acknowledged, readers get
+// the new articles.
 func Example() {
 	ctx := context.Background()
 	source := map[string]string{"1": "one", "2": "two"}
@@ -72,7 +71,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	webhooks := rcv.Handler(receiver.NewRouter()) // nothing to do but to invalidate
+	webhooks := rcv.Handler(receiver.NewRouter()) // no handlers: events only invalidate
 	deliver := func(body string) {
 		r := httptest.NewRequest(http.MethodPost, "https://example.com/webhooks",
 			strings.NewReader(body))
@@ -93,42 +92,4 @@ func Example() {
 	// one two (from the cache)
 	// ONE two (one object was updated)
 	// ONE TWO (the collection was written)
-}
-
-// A CDN that purges by tag, with an API like that of the large ones.
-func ExampleNewTags() {
-	cdn := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		fmt.Println("purge", r.Header.Get("Surrogate-Key"))
-	}))
-	defer cdn.Close()
-
-	tags, err := invalidate.NewTags(func(ctx context.Context, tags []string) error {
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, cdn.URL+"/service/example/purge",
-			nil)
-		if err != nil {
-			return err
-		}
-		r.Header.Set("Surrogate-Key", strings.Join(tags, " "))
-		response, err := cdn.Client().Do(r)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = response.Body.Close() }()
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("purge answered %d", response.StatusCode)
-		}
-		return nil
-	}, invalidate.TagsConfig{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println("tag with", strings.Join(invalidate.ResponseTags("acme", "col_articles", "1"), " "))
-	err = tags.Invalidate(context.Background(),
-		&event.Event{CacheScope: event.CollectionScope("col_articles")})
-	fmt.Println(err)
-	// Output:
-	// tag with mixpeek:acme:col_articles:1 collection:col_articles namespace:acme
-	// purge collection:col_articles
-	// <nil>
 }

@@ -13,13 +13,12 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/receiver/inbox"
-	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// The sender has its answer before the handler runs, and never hears that the
-// handler failed at first.
+// The sender gets its answer before the handler runs, so it does not notice that the handler
+// fails at first.
 func Example() {
 	rcv, err := receiver.New(receiver.Config{Secrets: []receiver.Secret{{Value: "correct-horse-battery-staple"}}})
 	if err != nil {
@@ -38,8 +37,7 @@ func Example() {
 		return nil
 	})
 
-	// Package memstore forgets: a program that means it opens a file with
-	// module webhook/sqlite, or a database with module webhook/postgres.
+	// memstore keeps events in memory. Use webhook/sqlite or webhook/postgres in production.
 	in, err := inbox.New(memstore.New(), events.HandleEvent, inbox.Config{
 		Dispatcher: dispatch.Config{
 			Retry:        dispatch.RetryPolicy{InitialInterval: time.Millisecond},
@@ -71,52 +69,5 @@ func Example() {
 	// 200 OK
 	// database is down
 	// handled object.created of obj_1
-	// stopped: <nil>
-}
-
-// Look at what was given up, and try it again once the reason is gone.
-func ExampleInbox_Dispatcher() {
-	known, outcomes := false, make(chan webhook.Status)
-	in, err := inbox.New(memstore.New(), func(context.Context, *event.Event) error {
-		if known {
-			return nil
-		}
-		return receiver.Permanent(errors.New("no such customer"))
-	}, inbox.Config{Dispatcher: dispatch.Config{
-		Logger: slog.New(slog.DiscardHandler),
-		Hooks:  dispatch.Hooks{Attempted: func(o dispatch.Result) { outcomes <- o.Status }},
-	}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	stopped := make(chan error)
-	go func() { stopped <- in.Run(ctx) }()
-	if err := in.HandleEvent(ctx, &event.Event{ID: "evt_1", Type: "customer.updated"}); err != nil {
-		fmt.Println(err)
-	}
-	fmt.Println(<-outcomes)
-
-	dead, err := in.Dispatcher().Deliveries(ctx, webhook.DeliveryQuery{
-		OrganizationID: in.OrganizationID(), Status: webhook.StatusDead,
-	})
-	if err != nil {
-		fmt.Println(err)
-	}
-	known = true
-	for _, d := range dead {
-		fmt.Println(d.EventID, d.EventType, d.Attempts[0].Error)
-		if err := in.Dispatcher().Replay(ctx, in.OrganizationID(), d.ID); err != nil {
-			fmt.Println(err)
-		}
-	}
-	fmt.Println(<-outcomes)
-	cancel()
-	fmt.Println("stopped:", <-stopped)
-	// Output:
-	// dead
-	// evt_1 customer.updated no such customer
-	// succeeded
 	// stopped: <nil>
 }
