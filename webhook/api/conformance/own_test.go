@@ -79,7 +79,7 @@ func TestContractIsASubset(t *testing.T) {
 			"WebhookConfig": "WebhookConfig", "SlackConfig": "SlackConfig", "EmailConfig": "EmailConfig", "SmsConfig": "SmsConfig",
 			"ErrorResponse": "ErrorResponse", "ErrorDetail": "ErrorDetail",
 			"HTTPValidationError": "HTTPValidationError", "ValidationError": "ValidationError",
-			"ListWebhooksRequest": "SubscriptionFilter", "ListWebhooksResponse": "SubscriptionPage", "PaginationResponse": "Pagination",
+			"ListWebhooksRequest": "WebhookFilter", "ListWebhooksResponse": "WebhookPage", "PaginationResponse": "Pagination",
 		} {
 			properties, _ := d.get("components", "schemas", published, "properties")
 			if properties == nil {
