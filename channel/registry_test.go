@@ -35,7 +35,7 @@ func TestRegistry(t *testing.T) {
 	_, err = r.Open("pager", nil)
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
-	assert.Equal(t, []event.Problem{{Field: "channel", Rule: `must be one of in_app, teams, not "pager"`}}, invalid.Problems)
+	assert.Equal(t, []event.Problem{{Field: "channel", Code: event.CodeInvalid, Rule: `must be one of in_app, teams, not "pager"`}}, invalid.Problems)
 }
 
 func TestRegistryOpenErrors(t *testing.T) {

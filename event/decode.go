@@ -37,7 +37,9 @@ func (e *DecodeError) Unwrap() error {
 	return &ValidationError{Problems: []Problem{e.problem()}}
 }
 
-func (e *DecodeError) problem() Problem { return Problem{Field: e.Field, Rule: e.Rule} }
+func (e *DecodeError) problem() Problem {
+	return Problem{Field: e.Field, Code: CodeInvalid, Rule: e.Rule}
+}
 
 // Decode reads an envelope in either spelling. It checks that the input is
 // JSON and that every known field has its JSON type, nothing else: a partial

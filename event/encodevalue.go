@@ -138,7 +138,7 @@ func appendRaw(b []byte, raw json.RawMessage, depth int) ([]byte, error) {
 
 // invalid returns a broken rule whose path is not known yet.
 func invalid(rule string) error {
-	return &ValidationError{Problems: []Problem{{Rule: rule}}}
+	return &ValidationError{Problems: []Problem{{Code: CodeInvalid, Rule: rule}}}
 }
 
 // under puts a path in front of those of err.

@@ -98,14 +98,14 @@ func ExampleEvent_Validate() {
 	var invalid *event.ValidationError
 	if errors.As(e.Validate(), &invalid) {
 		for _, p := range invalid.Problems {
-			fmt.Println(p.Field)
+			fmt.Println(p.Path(), p.Code)
 		}
 	}
 	// Output:
-	// event_id
-	// event_type
-	// occurred_at
-	// subject.id
+	// [event_id] required
+	// [event_type] invalid
+	// [occurred_at] required
+	// [subject id] required
 }
 
 func ExamplePattern_Match() {
@@ -144,7 +144,7 @@ func ExampleProblems() {
 	check := func(name, url string) error {
 		var p event.Problems
 		if name == "" {
-			p.Add("name", "is required")
+			p.Required("name")
 		}
 		if len(url) > 10 {
 			p.Add("url", "must be at most %d characters", 10)

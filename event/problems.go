@@ -10,11 +10,61 @@ import (
 // Problem is one rule that one field breaks.
 type Problem struct {
 	// Field is the path of the field: "subject.id", "channels[0].configs.url".
-	// Empty when the rule is about the value as a whole.
+	// Empty when the rule is about the value as a whole. Programs take it apart
+	// with [Problem.Path].
 	Field string `json:"field,omitempty"`
-	// Rule says what the field must be, phrased to follow the field's name:
-	// "is required", "must be at most 200 characters".
+	// Code tells programs which kind of rule the field breaks.
+	Code Code `json:"code"`
+	// Rule tells people what the field must be, phrased to follow the field's name:
+	// "is required", "must be at most 200 characters". Its text may change.
 	Rule string `json:"rule"`
+}
+
+// Code is a kind of rule. More kinds may be added.
+type Code string
+
+// The kinds of rules.
+const (
+	// CodeInvalid is every rule that has no code of its own.
+	CodeInvalid Code = "invalid"
+	// CodeRequired says that the field is absent or empty and must not be.
+	CodeRequired Code = "required"
+	// CodeTooLong says that the field has more bytes than it may have.
+	CodeTooLong Code = "too_long"
+)
+
+// Path returns the parts of Field: names as strings, positions in lists as ints. The path
+// channels[0].configs.headers["a b"] has five.
+func (p Problem) Path() []any {
+	var parts []any
+	path := p.Field
+	for path != "" {
+		if path[0] != '[' {
+			end := strings.IndexAny(path, ".[")
+			if end < 0 {
+				end = len(path)
+			}
+			parts = append(parts, path[:end])
+			path = strings.TrimPrefix(path[end:], ".")
+			continue
+		}
+		quoted, err := strconv.QuotedPrefix(path[1:])
+		if err == nil {
+			name, _ := strconv.Unquote(quoted) // QuotedPrefix found it to be one
+			parts = append(parts, name)
+			path = path[1+len(quoted):]
+		} else {
+			digits, rest, _ := strings.Cut(path[1:], "]")
+			if n, err := strconv.Atoi(digits); err == nil {
+				parts = append(parts, n)
+			} else {
+				parts = append(parts, digits)
+			}
+			path = rest
+		}
+		path = strings.TrimPrefix(strings.TrimPrefix(path, "]"), ".")
+	}
+	return parts
 }
 
 // String returns "field: rule", or the rule alone when there is no field.
@@ -76,12 +126,21 @@ func (p *Problems) full() bool {
 	return true
 }
 
-// Add records that field breaks a rule. The rule is formatted as by [fmt.Sprintf].
+// Add records that field breaks a rule, which has the code [CodeInvalid]. The rule is
+// formatted as by [fmt.Sprintf].
 func (p *Problems) Add(field, format string, args ...any) {
+	p.AddCode(CodeInvalid, field, format, args...)
+}
+
+// AddCode is Add with another code.
+func (p *Problems) AddCode(code Code, field, format string, args ...any) {
 	if !p.full() {
-		p.list = append(p.list, Problem{Field: field, Rule: fmt.Sprintf(format, args...)})
+		p.list = append(p.list, Problem{Field: field, Code: code, Rule: fmt.Sprintf(format, args...)})
 	}
 }
+
+// Required records that field is required, with the code [CodeRequired].
+func (p *Problems) Required(field string) { p.AddCode(CodeRequired, field, "is required") }
 
 // AddError records err under a path. The problems of a [*ValidationError]
 // anywhere in err's chain are merged, their fields prefixed with the path; any
@@ -92,9 +151,7 @@ func (p *Problems) AddError(path string, err error) {
 	}
 	var invalid *ValidationError
 	if !errors.As(err, &invalid) {
-		if !p.full() {
-			p.list = append(p.list, Problem{Field: path, Rule: err.Error()})
-		}
+		p.Add(path, "%s", err.Error())
 		return
 	}
 	p.more += invalid.More

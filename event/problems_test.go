@@ -20,11 +20,11 @@ func TestProblems(t *testing.T) {
 	require.NoError(t, none.Err())
 
 	var inner event.Problems
-	inner.Add("url", "is required")
+	inner.Required("url")
 	inner.Add("[3]", "must be %d to %d", 1, 5)
 	inner.Add("", "must be an object")
 	var outer event.Problems
-	outer.Add("webhook_name", "is required")
+	outer.Required("webhook_name")
 	outer.AddError("channels[0].configs", fmt.Errorf("open: %w", inner.Err()))
 	outer.AddError("channels[1]", errors.New("unknown channel"))
 	outer.AddError("", inner.Err())
@@ -33,14 +33,14 @@ func TestProblems(t *testing.T) {
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
 	assert.Equal(t, []event.Problem{
-		{Field: "webhook_name", Rule: "is required"},
-		{Field: "channels[0].configs.url", Rule: "is required"},
-		{Field: "channels[0].configs[3]", Rule: "must be 1 to 5"},
-		{Field: "channels[0].configs", Rule: "must be an object"},
-		{Field: "channels[1]", Rule: "unknown channel"},
-		{Field: "url", Rule: "is required"},
-		{Field: "[3]", Rule: "must be 1 to 5"},
-		{Field: "", Rule: "must be an object"},
+		{Field: "webhook_name", Code: event.CodeRequired, Rule: "is required"},
+		{Field: "channels[0].configs.url", Code: event.CodeRequired, Rule: "is required"},
+		{Field: "channels[0].configs[3]", Code: event.CodeInvalid, Rule: "must be 1 to 5"},
+		{Field: "channels[0].configs", Code: event.CodeInvalid, Rule: "must be an object"},
+		{Field: "channels[1]", Code: event.CodeInvalid, Rule: "unknown channel"},
+		{Field: "url", Code: event.CodeRequired, Rule: "is required"},
+		{Field: "[3]", Code: event.CodeInvalid, Rule: "must be 1 to 5"},
+		{Field: "", Code: event.CodeInvalid, Rule: "must be an object"},
 	}, invalid.Problems)
 	assert.Equal(t, "invalid: webhook_name: is required; channels[0].configs.url: is required; "+
 		"channels[0].configs[3]: must be 1 to 5; channels[0].configs: must be an object; channels[1]: unknown channel; "+
@@ -79,6 +79,26 @@ func TestProblemsAreBounded(t *testing.T) {
 	require.ErrorAs(t, outer.Err(), &invalid)
 	require.Len(t, invalid.Problems, event.MaxProblems)
 	require.Equal(t, 53, invalid.More, "1 + 150 + 2 problems")
-	require.Equal(t, event.Problem{Field: "list[1].field", Rule: "must not be 98"}, invalid.Problems[99])
+	require.Equal(t, event.Problem{Field: "list[1].field", Code: event.CodeInvalid, Rule: "must not be 98"}, invalid.Problems[99])
 	require.True(t, strings.HasSuffix(invalid.Error(), "must not be 98; and 53 more"))
+}
+
+func TestProblemPath(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string][]any{
+		"":                                  nil,
+		"webhook_name":                      {"webhook_name"},
+		"channels[0].configs.url":           {"channels", 0, "configs", "url"},
+		"a[10][2]":                          {"a", 10, 2},
+		`headers["a b\"].c"].d`:             {"headers", `a b"].c`, "d"},
+		"[1]":                               {1},
+		"a[x].b":                            {"a", "x", "b"},
+		"a[":                                {"a", ""},
+		"event_types[3]":                    {"event_types", 3},
+		".":                                 {""},
+		`channels[0].configs["zwölf"]`:      {"channels", 0, "configs", "zwölf"},
+		`channels[1].configs.headers["é"].`: {"channels", 1, "configs", "headers", "é"},
+	} {
+		assert.Equal(t, want, event.Problem{Field: path}.Path(), path)
+	}
 }

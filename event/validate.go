@@ -16,7 +16,6 @@ const (
 	// maxOpaqueLength bounds cache keys and signatures, in bytes.
 	maxOpaqueLength = 1024
 
-	ruleRequired  = "is required"
 	ruleLength    = "must be at most %d bytes"
 	rulePlainText = "must be valid UTF-8 without control characters"
 )
@@ -37,16 +36,16 @@ const (
 // encoded, see [Event.MarshalJSON].
 func (e *Event) Validate() error {
 	var p Problems
-	p.AddError("event_id", orRequired(e.ID, ValidID))
-	p.AddError("event_type", orRequired(e.Type, ValidType))
+	p.required("event_id", e.ID, ValidID)
+	p.required("event_type", e.Type, ValidType)
 	switch {
 	case e.OccurredAt.IsZero():
-		p.Add("occurred_at", ruleRequired)
+		p.Required("occurred_at")
 	case !validYear(e.OccurredAt.UTC()):
 		p.Add("occurred_at", ruleYear)
 	}
 	if e.Namespace == "" && e.NamespaceID == "" {
-		p.Add("namespace", "is required, or namespace_id")
+		p.AddCode(CodeRequired, "namespace", "is required, or namespace_id")
 	}
 	later := e.laterForm()
 	p.name("namespace", e.Namespace, false)
@@ -59,7 +58,7 @@ func (e *Event) Validate() error {
 	switch {
 	case e.Version == Version1, e.Version == "" && later:
 	case e.Version == "":
-		p.Add("version", ruleRequired)
+		p.Required("version")
 	default:
 		p.Add("version", "must be %q", Version1)
 	}
@@ -95,16 +94,16 @@ func (s *CacheScope) Validate() error {
 	switch s.kind() {
 	case ScopeKey:
 		if len(s.Keys) == 0 {
-			p.Add("keys", ruleRequired)
+			p.Required("keys")
 		}
 	case ScopeCollection:
 		p.name("collection_id", s.CollectionID, true)
 	case ScopeNamespace:
 		if s.NamespaceID == "" && s.Namespace == "" {
-			p.Add("namespace_id", "is required, or namespace")
+			p.AddCode(CodeRequired, "namespace_id", "is required, or namespace")
 		}
 	case ScopeNone:
-		p.Add("scope", ruleRequired)
+		p.Required("scope")
 	default:
 		p.Add("scope", "must be %q, %q or %q", ScopeKey, ScopeCollection, ScopeNamespace)
 	}
@@ -122,18 +121,19 @@ func (s *CacheScope) Validate() error {
 	return p.Err()
 }
 
-// orRequired is valid(s), or that s is required when it is empty.
-func orRequired(s string, valid func(string) error) error {
+// required checks a field that must be there.
+func (p *Problems) required(field, s string, valid func(string) error) {
 	if s == "" {
-		return invalid(ruleRequired)
+		p.Required(field)
+		return
 	}
-	return valid(s)
+	p.AddError(field, valid(s))
 }
 
 // name checks a field that names something.
 func (p *Problems) name(field, s string, required bool) {
 	if s == "" && required {
-		p.Add(field, ruleRequired)
+		p.Required(field)
 	}
 	p.text(field, s, maxNameLength)
 }
@@ -157,7 +157,7 @@ func keyRule(s string) string {
 // text checks what holds for all text outside the metadata.
 func (p *Problems) text(field, s string, maxLength int) {
 	if len(s) > maxLength {
-		p.Add(field, ruleLength, maxLength)
+		p.AddCode(CodeTooLong, field, ruleLength, maxLength)
 	}
 	if !isPlainText(s) {
 		p.Add(field, rulePlainText)

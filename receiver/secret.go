@@ -59,7 +59,7 @@ func newSecretChecker(header string, secrets []Secret, problems *event.Problems)
 		field := fmt.Sprintf("Secrets[%d].Value", i)
 		switch {
 		case s.Value == "":
-			problems.Add(field, "is required")
+			problems.Required(field)
 		case strings.TrimSpace(s.Value) != s.Value:
 			problems.Add(field, "must not begin or end with white space, which headers lose in transit")
 		case strings.ContainsFunc(s.Value, isControl):

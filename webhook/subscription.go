@@ -151,7 +151,7 @@ func (sub *Subscription) Validate() error {
 	}
 	switch n := utf8.RuneCountInString(sub.Name); {
 	case n == 0:
-		p.Add("webhook_name", "is required")
+		p.Required("webhook_name")
 	case n > maxNameLength:
 		p.Add("webhook_name", "must have at most %d characters, has %d", maxNameLength, n)
 	case !utf8.ValidString(sub.Name):
@@ -176,7 +176,7 @@ func (sub *Subscription) Validate() error {
 	}
 	for i, c := range sub.Channels {
 		if c.Channel == "" {
-			p.Add(fmt.Sprintf("channels[%d].channel", i), "is required")
+			p.Required(fmt.Sprintf("channels[%d].channel", i))
 		}
 		if !c.IsObject() {
 			p.Add(fmt.Sprintf("channels[%d].configs", i), "must be a JSON object")
@@ -273,7 +273,7 @@ func (sub *Subscription) UnmarshalJSON(data []byte) error {
 		var typeErr *json.UnmarshalTypeError
 		if errors.As(err, &typeErr) && typeErr.Field != "" {
 			return &event.ValidationError{Problems: []event.Problem{{
-				Field: typeErr.Field, Rule: "must not be a JSON " + typeErr.Value,
+				Field: typeErr.Field, Code: event.CodeInvalid, Rule: "must not be a JSON " + typeErr.Value,
 			}}}
 		}
 		return fmt.Errorf("webhook: decoding a webhook: %w", err)

@@ -58,7 +58,7 @@ func (r *ConfigReader) Required(name string) (string, bool) {
 	raw, ok := r.Get(name)
 	if !ok {
 		if r.fields != nil {
-			r.Problems.Add(name, "is required")
+			r.Problems.Required(name)
 		}
 		return "", false
 	}

@@ -31,7 +31,7 @@ const maxURL = 2048
 func (c *HTTPClient) CheckURL(raw string) (*url.URL, error) {
 	var problems event.Problems
 	if raw == "" {
-		problems.Add("", "is required")
+		problems.Required("")
 		return nil, problems.Err()
 	}
 	if len(raw) > maxURL {

@@ -141,7 +141,7 @@ type SMTP struct {
 func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	var problems event.Problems
 	if config.Host == "" {
-		problems.Add("Host", "is required")
+		problems.Required("Host")
 	}
 	from, err := parseMailbox(config.From)
 	if err != nil {

@@ -75,7 +75,7 @@ func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &invalid):
 		problems := make([]problem, len(invalid.Problems))
 		for i, p := range invalid.Problems {
-			problems[i] = problem(p)
+			problems[i] = problem{p.Field, p.Rule}
 		}
 		a.answer(w, http.StatusUnprocessableEntity, refusal{"the event is invalid", problems})
 	default:

@@ -36,7 +36,7 @@ func NewTags(
 ) (*Tags, error) {
 	var p event.Problems
 	if purge == nil {
-		p.Add("purge", "is required")
+		p.Required("purge")
 	}
 	if config.Max < 0 {
 		p.Add("Max", "must not be negative")

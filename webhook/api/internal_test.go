@@ -4,26 +4,21 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/event"
 )
 
-func TestLocation(t *testing.T) {
+// The type of a problem comes from its code, whatever the text says.
+func TestTypeOfProblem(t *testing.T) {
 	t.Parallel()
-	for path, want := range map[string][]any{
-		"":                                  {"body"},
-		"webhook_name":                      {"body", "webhook_name"},
-		"channels[0].configs.url":           {"body", "channels", 0, "configs", "url"},
-		"a[10][2]":                          {"body", "a", 10, 2},
-		`headers["a b\"].c"].d`:             {"body", "headers", `a b"].c`, "d"},
-		"[1]":                               {"body", 1},
-		"a[x].b":                            {"body", "a", "x", "b"},
-		"a[":                                {"body", "a", ""},
-		"event_types[3]":                    {"body", "event_types", 3},
-		".":                                 {"body", ""},
-		`channels[0].configs["zwölf"]`:      {"body", "channels", 0, "configs", "zwölf"},
-		`channels[1].configs.headers["é"].`: {"body", "channels", 1, "configs", "headers", "é"},
-	} {
-		assert.Equal(t, want, location("body", path), path)
-	}
+	found := &event.ValidationError{Problems: []event.Problem{
+		{Field: "channels[0].configs.url", Code: event.CodeRequired, Rule: "must be there"},
+		{Field: "name", Code: event.CodeInvalid, Rule: "is required"},
+	}}
+	assert.Equal(t, []ValidationProblem{
+		{Location: []any{"body", "channels", 0, "configs", "url"}, Message: "must be there", Type: typeMissing},
+		{Location: []any{"body", "name"}, Message: "is required", Type: typeValue},
+	}, bodyProblems(found))
 }
 
 func TestErrorTypes(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -148,43 +147,11 @@ func bodyProblems(invalid *event.ValidationError) []ValidationProblem {
 	list := make([]ValidationProblem, len(invalid.Problems))
 	for i, p := range invalid.Problems {
 		kind := typeValue
-		if p.Rule == "is required" {
+		if p.Code == event.CodeRequired {
 			kind = typeMissing
 		}
-		list[i] = ValidationProblem{Location: location("body", p.Field), Message: p.Rule, Type: kind}
+		at := append([]any{"body"}, p.Path()...)
+		list[i] = ValidationProblem{Location: at, Message: p.Rule, Type: kind}
 	}
 	return list
-}
-
-// location turns a field's path as [event.Problem] has it into the contract's
-// form: channels[0].configs.headers["a b"] has six parts.
-func location(root, path string) []any {
-	parts := []any{root}
-	for path != "" {
-		if path[0] != '[' {
-			end := strings.IndexAny(path, ".[")
-			if end < 0 {
-				end = len(path)
-			}
-			parts = append(parts, path[:end])
-			path = strings.TrimPrefix(path[end:], ".")
-			continue
-		}
-		quoted, err := strconv.QuotedPrefix(path[1:])
-		if err == nil {
-			name, _ := strconv.Unquote(quoted) // QuotedPrefix found it to be one
-			parts = append(parts, name)
-			path = path[1+len(quoted):]
-		} else {
-			digits, rest, _ := strings.Cut(path[1:], "]")
-			if n, err := strconv.Atoi(digits); err == nil {
-				parts = append(parts, n)
-			} else {
-				parts = append(parts, digits)
-			}
-			path = rest
-		}
-		path = strings.TrimPrefix(strings.TrimPrefix(path, "]"), ".")
-	}
-	return parts
 }

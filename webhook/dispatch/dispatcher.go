@@ -185,7 +185,7 @@ func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscript
 	}
 	if sub.ID == "" {
 		var p event.Problems
-		p.Add("webhook_id", "is required")
+		p.Required("webhook_id")
 		return p.Err()
 	}
 	for {

@@ -139,8 +139,8 @@ func TestCheckSubscriptionNamesEveryProblem(t *testing.T) {
 	var invalid *event.ValidationError
 	require.ErrorAs(t, b.CheckSubscription(sub), &invalid)
 	assert.Equal(t, []event.Problem{
-		{Field: "webhook_name", Rule: "is required"},
-		{Field: "channels[0].configs.bad", Rule: "must not be there"},
+		{Field: "webhook_name", Code: event.CodeRequired, Rule: "is required"},
+		{Field: "channels[0].configs.bad", Code: event.CodeInvalid, Rule: "must not be there"},
 	}, invalid.Problems)
 	assert.Empty(t, sub.ID, "the subscription stays as it was")
 }
