@@ -29,38 +29,45 @@ import (
 //     Result may repeat what the target said of the event itself.
 //   - Send is safe for concurrent use and leaves no goroutine behind.
 //
-// A Channel may say how long its attempts take at most ([Timeouter]), which host
-// they go to ([Hoster]), and how many can be under way at a time ([Limited]). One
-// that wraps another implements all three and passes them on.
+// A Channel that wraps another one embeds it, or is made by [WithSend], so that it
+// has the Capabilities of the other one.
 type Channel interface {
 	Send(ctx context.Context, m *Message) (Result, error)
+
+	// Capabilities says what the Channel does, and what is known of it, beyond Send.
+	// It is always the same for one Channel, and does no I/O.
+	Capabilities() Capabilities
 }
 
-// A Timeouter is a Channel that bounds its own attempts: Send enforces
-// Timeout() itself, so that a caller need not start a timer of its own.
-type Timeouter interface {
-	Timeout() time.Duration
+// Capabilities is what a Channel does, and what is known of it, beyond Send. The
+// zero value says nothing. More fields may be added; in each, zero will mean
+// that a caller can rely on nothing.
+type Capabilities struct {
+	// Timeout is how long an attempt takes at most. Send enforces it, so that a
+	// caller need not start a timer of its own. Zero means that the caller has to
+	// bound the attempts.
+	Timeout time.Duration
+
+	// Host is the name or the address of the host that attempts go to, in lower
+	// case and without a port. Channels of many subscriptions, of many
+	// organizations, may go to one host: a caller bounds what a host that hangs can
+	// take of it. Empty means that it is not known, and so there is no such bound.
+	Host string
+
+	// MaxInFlight is how many attempts can be under way to the Host at a time,
+	// because all channels to it share something scarce, such as the connections
+	// to a mail server. A caller begins no more than that many: what waits for its
+	// turn is no attempt yet, takes none of the caller's slots, and says nothing
+	// about the health of an endpoint.
+	//
+	// The limit also bounds what the attempts can take of the caller, and how long
+	// they last is configured by the operator and not by a subscriber. So a caller
+	// does not cut them short: a mail that is cut off before the server has
+	// answered may be sent twice.
+	//
+	// Zero means that there is no limit. It has no effect without a Host.
+	MaxInFlight int
 }
-
-// A Driver turns the configuration of a subscription into a Channel. It is
-// called once when a webhook is created or updated, and once when it is loaded,
-// so this is where everything is checked and templates are compiled.
-//
-// Open does no I/O. A configuration that is wrong is refused with an
-// *event.ValidationError that names every problem at once, by the path of the
-// field within the configuration and without repeating a secret. Fields that
-// the driver does not know are ignored: the published schema allows them, and
-// an older process must still be able to read a newer configuration. A
-// management API refuses them where the driver is a [FieldLister].
-type Driver interface {
-	Open(config json.RawMessage) (Channel, error)
-}
-
-// A DriverFunc is a function used as a Driver.
-type DriverFunc func(config json.RawMessage) (Channel, error)
-
-// Open calls f.
-func (f DriverFunc) Open(config json.RawMessage) (Channel, error) { return f(config) }
 
 // A Func is a function used as a Channel: for tests, and for consumers in the
 // same process. It is also a Driver that takes any configuration, so that it
@@ -70,8 +77,26 @@ type Func func(ctx context.Context, m *Message) (Result, error)
 // Send calls f.
 func (f Func) Send(ctx context.Context, m *Message) (Result, error) { return f(ctx, m) }
 
+// Capabilities says nothing.
+func (Func) Capabilities() Capabilities { return Capabilities{} }
+
+// Schema says nothing.
+func (Func) Schema() Schema { return Schema{} }
+
 // Open returns f, whatever the configuration.
 func (f Func) Open(json.RawMessage) (Channel, error) { return f, nil }
+
+// WithSend returns a Channel that makes its attempts with send and has the
+// Capabilities of next. It is for functions that wrap a Channel, such as a
+// [Middleware]; send calls next.Send.
+func WithSend(next Channel, send Func) Channel { return wrapped{next, send} }
+
+type wrapped struct {
+	Channel
+	send Func
+}
+
+func (w wrapped) Send(ctx context.Context, m *Message) (Result, error) { return w.send(ctx, m) }
 
 // Result is what an attempt left to tell. It is stored in the delivery's
 // history and shown to people, so it holds nothing secret. The zero value is a

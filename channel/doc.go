@@ -9,7 +9,7 @@
 //
 // # What is where
 //
-//	channel                the contract: Channel, Driver, Message, Result, Error, Classify, Registry
+//	channel                the contract: Channel, Driver, Message, Result, Error, Classify, Registry, Middleware
 //	channel/standard       a Registry with the four channels below, from one Config
 //	channel/httpendpoint   "webhook": POST to an HTTP endpoint, with custom headers, a template and a signature
 //	channel/slack          "slack": an incoming webhook, or a bot
@@ -20,8 +20,9 @@
 //
 // Everything else is yours: implement Driver and Channel (a [Func] will do),
 // register it, and let package channeltest check that it keeps to the contract.
-// Package channelkit does most of the work; examples/custom-channel shows how. A
-// Driver that is a [FieldLister] as well tells a management API what to mask.
+// Package channelkit does most of the work; examples/custom-channel shows how. The
+// [Schema] of a Driver tells a management API what to mask, and a [Middleware] wraps
+// all channels of a Registry.
 //
 // # What an answer means
 //

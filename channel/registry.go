@@ -22,6 +22,33 @@ type Registry struct {
 	mu      sync.RWMutex
 	drivers map[string]Driver
 	absent  map[string]string // contract names that are not set up, and why
+
+	middleware []Middleware
+}
+
+// A Middleware wraps a channel that was opened under the given name: to measure,
+// log, trace or limit its attempts. It may return next itself.
+//
+//	registry.Use(func(name string, next channel.Channel) channel.Channel {
+//		return channel.WithSend(next, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+//			begin := time.Now()
+//			result, err := next.Send(ctx, m)
+//			observe(name, time.Since(begin), err)
+//			return result, err
+//		})
+//	})
+//
+// What it returns keeps to the contract of Channel. The Capabilities, the
+// configuration and the Schema are next's; to change those, wrap the Driver. For
+// the HTTP requests below a channel see channelkit.HTTPConfig.Middleware.
+type Middleware func(name string, next Channel) Channel
+
+// Use wraps the channels of all drivers that are opened from now on. The first
+// Middleware is the outermost.
+func (r *Registry) Use(middleware ...Middleware) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.middleware = append(r.middleware, middleware...)
 }
 
 // NewRegistry returns an empty Registry.
@@ -73,7 +100,7 @@ func (r *Registry) Names() []string {
 func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
 	r.mu.RLock()
 	d, ok := r.drivers[name]
-	why := r.absent[name]
+	why, middleware := r.absent[name], r.middleware
 	r.mu.RUnlock()
 
 	var problems event.Problems
@@ -90,8 +117,26 @@ func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
 		problems.AddError("configs", err)
 		return nil, problems.Err()
 	}
+	for _, wrap := range slices.Backward(middleware) {
+		if c != nil {
+			c = wrap(name, c)
+		}
+	}
 	if c == nil {
-		return nil, fmt.Errorf("channel: driver %q returned neither a channel nor an error", name)
+		return nil, fmt.Errorf("channel: driver %q, or a middleware, returned neither a channel nor an error", name)
 	}
 	return c, nil
+}
+
+// Fields returns the fields of the configurations of the channel of that name,
+// and false if its driver does not say, see [Schema], or there is none.
+func (r *Registry) Fields(name string) ([]Field, bool) {
+	r.mu.RLock()
+	d, ok := r.drivers[name]
+	r.mu.RUnlock()
+	if !ok {
+		return nil, false
+	}
+	fields := d.Schema().Fields
+	return fields, fields != nil
 }

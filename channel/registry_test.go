@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -55,3 +56,65 @@ func TestRegistryOpenErrors(t *testing.T) {
 	_, err = r.Open("nothing", nil)
 	assert.ErrorContains(t, err, "neither a channel nor an error")
 }
+
+// Middleware wraps every channel that is opened after it, the first outermost,
+// and takes no capability away.
+func TestRegistryMiddleware(t *testing.T) {
+	t.Parallel()
+	r := channel.NewRegistry()
+	var passed []string
+	pass := func(label string) channel.Middleware {
+		return func(name string, next channel.Channel) channel.Channel {
+			return channel.WithSend(next, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+				passed = append(passed, label+" "+name)
+				return next.Send(ctx, m)
+			})
+		}
+	}
+	want := channel.Capabilities{Timeout: time.Second, Host: "example.com", MaxInFlight: 3}
+	require.NoError(t, r.Register("mine", channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+		return capable{func(context.Context, *channel.Message) (channel.Result, error) {
+			passed = append(passed, "sent")
+			return channel.Result{}, nil
+		}, want}, nil
+	})))
+	r.Use(pass("outer"))
+	r.Use(pass("inner"))
+	c, err := r.Open("mine", nil)
+	require.NoError(t, err)
+	_, err = c.Send(t.Context(), &channel.Message{})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"outer mine", "inner mine", "sent"}, passed)
+	assert.Equal(t, want, c.Capabilities())
+
+	r.Use(func(string, channel.Channel) channel.Channel { return nil })
+	_, err = r.Open("mine", nil)
+	assert.ErrorContains(t, err, "neither a channel nor an error")
+}
+
+type capable struct {
+	channel.Func
+	capabilities channel.Capabilities
+}
+
+func (c capable) Capabilities() channel.Capabilities { return c.capabilities }
+
+func TestRegistryFields(t *testing.T) {
+	t.Parallel()
+	r := channel.NewRegistry()
+	require.NoError(t, r.Register("silent", channel.Func(nil)))
+	require.NoError(t, r.Register("none", described{nil, []channel.Field{}}))
+	require.NoError(t, r.Register("one", described{nil, []channel.Field{{Name: "url"}}}))
+	for name, want := range map[string]int{"silent": -1, "nobody": -1, "none": 0, "one": 1} {
+		fields, ok := r.Fields(name)
+		assert.Equal(t, want >= 0, ok, name)
+		assert.Len(t, fields, max(want, 0), name)
+	}
+}
+
+type described struct {
+	channel.Func
+	fields []channel.Field
+}
+
+func (d described) Schema() channel.Schema { return channel.Schema{Fields: d.fields} }

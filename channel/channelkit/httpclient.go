@@ -43,6 +43,14 @@ type HTTPConfig struct {
 	// system's roots.
 	TLS *tls.Config
 
+	// Middleware wraps what carries out requests, to trace, measure or log them; the
+	// first is the outermost. It sees requests as they are sent, secrets included,
+	// and answers as they come, before they are bounded. Addresses and schemes are
+	// checked below it, so that no middleware leads a request past the guard. An
+	// error of its own is a failed attempt: an *channel.Error as it is, any other
+	// without its text. Defaults to none.
+	Middleware []func(next http.RoundTripper) http.RoundTripper
+
 	// UserAgent is the User-Agent of requests that do not bring their own.
 	// Defaults to DefaultUserAgent.
 	UserAgent string
@@ -76,6 +84,7 @@ const (
 // concurrent use.
 type HTTPClient struct {
 	transport   *http.Transport
+	exchange    http.RoundTripper // the transport, and the middleware around it
 	guard       addressGuard
 	dialer      *net.Dialer
 	tls         *tls.Config
@@ -136,7 +145,30 @@ func NewHTTPClient(config HTTPConfig) *HTTPClient {
 			PingTimeout:     10 * time.Second,
 		},
 	}
+	c.exchange = c.transport
+	if len(config.Middleware) > 0 {
+		c.exchange = roundTripper(c.roundTrip)
+	}
+	for _, wrap := range slices.Backward(config.Middleware) {
+		c.exchange = wrap(c.exchange)
+	}
 	return c
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// roundTrip is what middleware wraps: the transport, for requests that middleware
+// may have changed.
+func (c *HTTPClient) roundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL != nil && r.URL.Scheme == "http" && !c.allowHTTP {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, &channel.Error{Class: channel.ClassConfig, Err: errors.New("middleware made the request plain http, which is not allowed here")}
+	}
+	return c.transport.RoundTrip(r)
 }
 
 // CloseIdleConnections closes the connections that no request uses.
@@ -196,7 +228,10 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 	if c.transport.Proxy != nil {
 		ctx = withProxyState(ctx)
 	}
-	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
+	resp, err := c.exchange.RoundTrip(req.WithContext(ctx))
+	if err == nil && resp == nil {
+		err = &channel.Error{Class: channel.ClassProtocol, Err: errors.New("middleware returned neither an answer nor an error")}
+	}
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired && ctx.Value(proxyKey{}) != nil {
 		_ = resp.Body.Close()
 		err = &channel.Error{Class: channel.ClassProxy, Err: errors.New("the proxy refuses the login: it answered 407")}
@@ -206,7 +241,7 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 	}
 	reply := HTTPResponse{StatusCode: resp.StatusCode, Header: resp.Header, Body: buf}
 	switch {
-	case resp.Body == http.NoBody:
+	case resp.Body == nil || resp.Body == http.NoBody:
 		return reply, nil
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		// The body is now the bare connection: nothing ends it, not even the

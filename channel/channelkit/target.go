@@ -97,11 +97,24 @@ func (c *HTTPClient) NewTarget(config TargetConfig) *Target {
 	return t
 }
 
-// Host is the host of the URL.
-func (t *Target) Host() string { return hostOf(t.request.URL) }
+// Capabilities are those of a channel that sends to the Target: its Host, and its
+// Timeout if there is one.
+func (t *Target) Capabilities() channel.Capabilities {
+	c := channel.Capabilities{Host: hostOf(t.request.URL)}
+	if t.timeout != NoTimeout {
+		c.Timeout = t.timeout
+	}
+	return c
+}
 
-// Timeout is how long an attempt may take.
-func (t *Target) Timeout() time.Duration { return t.timeout }
+// WithTimeout bounds a whole attempt by the Timeout of the Target, for channels
+// that do more in an attempt than to send.
+func (t *Target) WithTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if t.timeout == NoTimeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, t.timeout)
+}
 
 // Send makes one attempt: it sends body, keeps an excerpt of the answer, and
 // returns what [Classify] says of the status. prepare adds to the header of the
@@ -131,11 +144,8 @@ func (t *Target) Result(reply *HTTPResponse) channel.Result {
 }
 
 func (t *Target) do(ctx context.Context, body []byte, prepare func(http.Header) error, buf []byte) (HTTPResponse, error) {
-	if t.timeout != NoTimeout {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.timeout)
-		defer cancel()
-	}
+	ctx, cancel := t.WithTimeout(ctx)
+	defer cancel()
 	req := t.request.WithContext(ctx)
 	setBody(req, body)
 	if prepare != nil {

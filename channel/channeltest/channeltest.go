@@ -106,7 +106,8 @@ type rule struct {
 // rules returns the cases that apply to a harness.
 func rules(h *Harness) []rule {
 	all := append(openRules(h), sendRules(h)...)
-	all = append(all, hostRule(), limitRule())
+	all = append(all, capabilityRules()...)
+	all = append(all, wrappedRules(h)...)
 	all = append(all, answerRules(h)...)
 	if h.HTTP != nil {
 		all = append(all, httpRules()...)

@@ -70,73 +70,73 @@ func invalid(config json.RawMessage) error {
 	return problems.Err()
 }
 
-// hosted is a channel with a host.
-type hosted struct {
+// capable is a channel with capabilities.
+type capable struct {
 	channel.Func
-	host string
+	capabilities func() channel.Capabilities
 }
 
-func (h hosted) Host() string { return h.host }
+func (c capable) Capabilities() channel.Capabilities { return c.capabilities() }
 
-func TestSuiteFindsWrongHosts(t *testing.T) {
+func TestSuiteFindsWrongCapabilities(t *testing.T) {
 	t.Parallel()
-	opened := 0
-	for _, c := range []struct {
-		host func() string
-		http bool
-		want bool // that it is right
+	calls := 0
+	always := func(c channel.Capabilities) func() channel.Capabilities {
+		return func() channel.Capabilities { return c }
+	}
+	for name, c := range map[string]struct {
+		capabilities func() channel.Capabilities
+		http         bool
+		want         string // the rules that are broken
 	}{
-		{func() string { return "example.com" }, false, true},
-		{func() string { return "2606:4700:4700::1111" }, false, true},
-		{func() string { return "" }, false, true},
-		{func() string { return "Example.com" }, false, false},
-		{func() string { return "example.com." }, false, false},
-		{func() string { return "example.com:443" }, false, false},
-		{func() string { opened++; return fmt.Sprint("example", opened) }, false, false},
-		{func() string { return "example.com" }, true, false},
-		{func() string { return "127.0.0.1" }, true, true},
+		"none":             {always(channel.Capabilities{}), false, ""},
+		"all":              {always(channel.Capabilities{Host: "example.com", MaxInFlight: 1, Timeout: time.Second}), false, ""},
+		"IPv6":             {always(channel.Capabilities{Host: "2606:4700:4700::1111"}), false, ""},
+		"target":           {always(channel.Capabilities{Host: "127.0.0.1"}), true, ""},
+		"other target":     {always(channel.Capabilities{Host: "example.com"}), true, "HostIsTheTargets"},
+		"upper case":       {always(channel.Capabilities{Host: "Example.com"}), false, "HostIsTheTargets"},
+		"final dot":        {always(channel.Capabilities{Host: "example.com."}), false, "HostIsTheTargets"},
+		"port":             {always(channel.Capabilities{Host: "example.com:443"}), false, "HostIsTheTargets"},
+		"negative timeout": {always(channel.Capabilities{Timeout: -1}), false, "TimeoutIsPositive"},
+		"negative limit":   {always(channel.Capabilities{Host: "example.com", MaxInFlight: -1}), false, "LimitIsForAHost"},
+		"limit, no host":   {always(channel.Capabilities{MaxInFlight: 1}), false, "LimitIsForAHost"},
+		"changes": {func() channel.Capabilities {
+			calls++
+			return channel.Capabilities{Host: fmt.Sprint("example", calls)}
+		}, false, "CapabilitiesStayTheSame"},
 	} {
 		h := fake{}.harness()
 		h.Driver = channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
-			return hosted{func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil }, c.host()}, nil
+			return capable{func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil }, c.capabilities}, nil
 		})
 		if c.http {
 			h.HTTP = &HTTP{Config: func(string) json.RawMessage { return json.RawMessage(`{}`) }}
 		}
-		if err := hostRule().check(t, &h); (err == nil) != c.want {
-			t.Errorf("%q: %v", c.host(), err)
+		var broken []string
+		for _, r := range capabilityRules() {
+			if err := r.check(t, &h); err != nil {
+				broken = append(broken, r.name)
+			}
+		}
+		if got := strings.Join(broken, " "); got != c.want {
+			t.Errorf("%s: the suite finds %q, not %q", name, got, c.want)
 		}
 	}
 }
 
-type limited struct {
-	hosted
-	most int
-}
-
-func (l limited) MaxInFlight() int { return l.most }
-
-func TestSuiteFindsWrongLimits(t *testing.T) {
+// A driver whose channels change when they are wrapped does not pass.
+func TestSuiteFindsWhatWrappingLoses(t *testing.T) {
 	t.Parallel()
-	opened := 0
-	for _, c := range []struct {
-		host string
-		most func() int
-		want bool // that it is right
-	}{
-		{"example.com", func() int { return 1 }, true},
-		{"example.com", func() int { return 0 }, false},
-		{"example.com", func() int { return -1 }, false},
-		{"", func() int { return 1 }, false},
-		{"example.com", func() int { opened++; return opened }, false},
-	} {
-		h := fake{}.harness()
-		h.Driver = channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
-			return limited{hosted{nil, c.host}, c.most()}, nil
-		})
-		if err := limitRule().check(t, &h); (err == nil) != c.want {
-			t.Errorf("%q, %d: %v", c.host, c.most(), err)
-		}
+	calls := 0
+	h := fake{}.harness()
+	h.Driver = channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+		calls++
+		limit := calls
+		return capable{nil, func() channel.Capabilities { return channel.Capabilities{Host: "example.com", MaxInFlight: limit} }}, nil
+	})
+	h.Driver = wrapped{h.Driver}
+	if err := sameWhenWrapped(t, &h); err == nil {
+		t.Error("the suite does not find it")
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"maps"
 	"slices"
 	"testing"
-
-	"github.com/mixpeek/webhooks-go/channel"
 )
 
 // fieldsRule holds for a driver that lists its fields.
@@ -22,12 +20,12 @@ func fieldsRule() rule {
 }
 
 func fieldsListed(t testing.TB, h *Harness) error {
-	lister, ok := h.Driver.(channel.FieldLister)
-	if !ok {
+	fields := h.Driver.Schema().Fields
+	if fields == nil {
 		return nil
 	}
 	listed := map[string]bool{}
-	for _, f := range lister.Fields() {
+	for _, f := range fields {
 		if f.Name == "" {
 			return errors.New("a field has no name")
 		}

@@ -7,13 +7,13 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 )
 
-// listing is a driver that lists its fields.
+// listing is a driver with a Schema.
 type listing struct {
 	channel.Driver
 	fields []channel.Field
 }
 
-func (l listing) Fields() []channel.Field { return l.fields }
+func (l listing) Schema() channel.Schema { return channel.Schema{Fields: l.fields} }
 
 func TestSuiteFindsUnlistedFields(t *testing.T) {
 	t.Parallel()
@@ -22,9 +22,9 @@ func TestSuiteFindsUnlistedFields(t *testing.T) {
 		want   string
 	}{
 		"all":     {[]channel.Field{{Name: "url"}, {Name: "token", Secret: true}}, ""},
-		"missing": {[]channel.Field{{Name: "url"}}, "FieldsAreAllThereAre"},
-		"twice":   {[]channel.Field{{Name: "url"}, {Name: "token"}, {Name: "url"}}, "FieldsAreAllThereAre"},
-		"unnamed": {[]channel.Field{{Name: "url"}, {Name: "token"}, {}}, "FieldsAreAllThereAre"},
+		"missing": {[]channel.Field{{Name: "url"}}, "FieldsAreAllThereAre Wrapped/FieldsAreAllThereAre"},
+		"twice":   {[]channel.Field{{Name: "url"}, {Name: "token"}, {Name: "url"}}, "FieldsAreAllThereAre Wrapped/FieldsAreAllThereAre"},
+		"unnamed": {[]channel.Field{{Name: "url"}, {Name: "token"}, {}}, "FieldsAreAllThereAre Wrapped/FieldsAreAllThereAre"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -47,11 +47,6 @@ func sendRules(h *Harness) []rule {
 			why:   "A cancelled context is no verdict on the target: the attempt is requeued and does not count.",
 			check: sendCancelledBefore,
 		},
-		{
-			name:  "TimeoutIsPositive",
-			why:   "A channel that has a Timeout bounds its attempts by it: zero would fail them all.",
-			check: timeoutPositive,
-		},
 	}
 	if h.HTTP == nil && h.Hanging == nil {
 		return list
@@ -141,17 +136,6 @@ func sendCancelledBefore(t testing.TB, h *Harness) error {
 	return isCancelled(err)
 }
 
-func timeoutPositive(t testing.TB, h *Harness) error {
-	c, err := h.Driver.Open(h.accepting(t))
-	if err != nil {
-		return err
-	}
-	if bounded, ok := c.(channel.Timeouter); ok && bounded.Timeout() <= 0 {
-		return fmt.Errorf("Timeout() is %s", bounded.Timeout())
-	}
-	return nil
-}
-
 func sendCancelledDuring(t testing.TB, h *Harness) error {
 	c, err := h.Driver.Open(h.hanging(t))
 	if err != nil {
@@ -192,8 +176,7 @@ func sendOwnTimeout(t testing.TB, h *Harness) error {
 	if err != nil {
 		return err
 	}
-	bounded, ok := c.(channel.Timeouter)
-	if !ok || bounded.Timeout() > 2*time.Second {
+	if timeout := c.Capabilities().Timeout; timeout == 0 || timeout > 2*time.Second {
 		return nil // nothing to enforce, or longer than a test should wait
 	}
 	return h.timesOut(t.Context(), c)

@@ -7,7 +7,6 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
@@ -136,9 +135,16 @@ func (c *emailChannel) add(list []mailbox) []mailbox {
 	return added
 }
 
-// Timeout is the longest that an attempt can take: that of each step, and of a
-// step for each recipient.
-func (c *emailChannel) Timeout() time.Duration { return c.server.times.longest(len(c.all)) }
+// Capabilities are those of the mail server: a Timeout that has room for each
+// step, and for a step for each recipient; and an attempt at a time for each
+// connection.
+func (c *emailChannel) Capabilities() channel.Capabilities {
+	return channel.Capabilities{
+		Timeout:     c.server.times.longest(len(c.all)),
+		Host:        strings.ToLower(strings.TrimSuffix(c.server.config.Host, ".")),
+		MaxInFlight: c.server.config.MaxConns,
+	}
+}
 
 // Send sends one mail to the recipients that no earlier attempt has reached. A
 // recipient that is refused does not keep the mail from the others.
@@ -272,18 +278,10 @@ func isReply(err error) bool {
 	return errors.As(err, &reply) && reply.Code != 421
 }
 
-// Fields are those of [Config] and "recipients".
-func (*emailDriver) Fields() []channel.Field {
-	return []channel.Field{
+// Schema has the fields of [Config] and "recipients".
+func (*emailDriver) Schema() channel.Schema {
+	return channel.Schema{Fields: []channel.Field{
 		{Name: "to_addresses"}, {Name: "recipients"}, {Name: "cc_addresses"}, {Name: "bcc_addresses"},
 		{Name: "subject_template"}, {Name: "body_template"}, {Name: "content_type"},
-	}
+	}}
 }
-
-// Host is the mail server.
-func (c *emailChannel) Host() string {
-	return strings.ToLower(strings.TrimSuffix(c.server.config.Host, "."))
-}
-
-// MaxInFlight is one attempt for each connection to the mail server.
-func (c *emailChannel) MaxInFlight() int { return c.server.config.MaxConns }

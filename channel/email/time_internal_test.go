@@ -153,7 +153,7 @@ func TestEmailStepsHaveTheirOwnTime(t *testing.T) {
 				began := time.Now()
 				_, err := c.Send(t.Context(), emailMessage())
 				assert.Equal(t, tt.took, time.Since(began))
-				assert.GreaterOrEqual(t, c.(channel.Timeouter).Timeout(), tt.took)
+				assert.GreaterOrEqual(t, c.Capabilities().Timeout, tt.took)
 				if tt.fails == "" {
 					assert.NoError(t, err)
 					assert.Equal(t, []string{"a@example.com"}, s.taken())

@@ -113,15 +113,15 @@ type endpoint struct {
 	payload *channelkit.Template
 }
 
-// Timeout is how long an attempt may take.
-func (c *endpoint) Timeout() time.Duration { return c.target.Timeout() }
+// Capabilities are those of the endpoint.
+func (c *endpoint) Capabilities() channel.Capabilities { return c.target.Capabilities() }
 
 // Send posts the message once.
 func (c *endpoint) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
 	body := m.Payload
 	if c.payload != nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.Timeout())
+		ctx, cancel = c.target.WithTimeout(ctx)
 		defer cancel()
 		var err error
 		if body, err = c.payload.Render(ctx, m); err != nil {
@@ -201,17 +201,14 @@ func readSigner(r *channelkit.ConfigReader) (*signature.Signer, []string) {
 	return signer, secrets
 }
 
-// Fields are those of [Config]. The URL is no secret, because customers
+// Schema has the fields of [Config]. The URL is no secret, because customers
 // tell their webhooks apart by it; what grants access belongs in a header.
-func (*driver) Fields() []channel.Field {
-	return []channel.Field{
+func (*driver) Schema() channel.Schema {
+	return channel.Schema{Fields: []channel.Field{
 		{Name: "url", Target: true}, {Name: "headers", Secret: true}, {Name: "payload_template"}, {Name: "timeout"}, {Name: "method"},
 		{Name: "signing_secret", Secret: true}, {Name: "signing_secrets", Secret: true},
-	}
+	}}
 }
-
-// Host is the host of the URL.
-func (c *endpoint) Host() string { return c.target.Host() }
 
 // Format prints the configuration without its secrets, whatever the verb.
 func (c Config) Format(f fmt.State, verb rune) {

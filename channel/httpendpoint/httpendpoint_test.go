@@ -51,7 +51,7 @@ func TestWebhookPostsTheStoredBytes(t *testing.T) {
 		"User-Agent":       {channelkit.DefaultUserAgent},
 		"X-Mixpeek-Secret": {"sesame-sesame"},
 	}, got.Header)
-	assert.Equal(t, channelkit.DefaultTimeout, c.(channel.Timeouter).Timeout())
+	assert.Equal(t, channelkit.DefaultTimeout, c.Capabilities().Timeout)
 }
 
 func TestWebhookOptions(t *testing.T) {
@@ -68,7 +68,7 @@ func TestWebhookOptions(t *testing.T) {
 	assert.Equal(t, http.MethodPut, got.Method)
 	assert.Equal(t, "application/vnd.acme+json", got.Header.Get("Content-Type"))
 	assert.Equal(t, "acme/1", got.UserAgent())
-	assert.Equal(t, 250*time.Millisecond, c.(channel.Timeouter).Timeout())
+	assert.Equal(t, 250*time.Millisecond, c.Capabilities().Timeout)
 
 	c = channelfixture.Open(t, d, map[string]any{"url": url, "headers": map[string]string{"User-Agent": "mine/2"}, "timeout": nil, "payload_template": nil})
 	_, err = c.Send(t.Context(), channelfixture.Message())
@@ -76,7 +76,7 @@ func TestWebhookOptions(t *testing.T) {
 	assert.Equal(t, "mine/2", got.UserAgent())
 
 	c = channelfixture.Open(t, d, map[string]any{"url": url, "timeout": 0})
-	assert.Equal(t, channelkit.DefaultTimeout, c.(channel.Timeouter).Timeout(), "zero counts as absent")
+	assert.Equal(t, channelkit.DefaultTimeout, c.Capabilities().Timeout, "zero counts as absent")
 }
 
 func TestWebhookConfigProblems(t *testing.T) {

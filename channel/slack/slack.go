@@ -195,12 +195,12 @@ func readIconURL(r *channelkit.ConfigReader, name string) string {
 	return s
 }
 
-// Timeout is how long an attempt may take.
-func (c *slackChannel) Timeout() time.Duration { return c.target.Timeout() }
+// Capabilities are those of the webhook, or of Slack's API.
+func (c *slackChannel) Capabilities() channel.Capabilities { return c.target.Capabilities() }
 
 // Send posts one message.
 func (c *slackChannel) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout())
+	ctx, cancel := c.target.WithTimeout(ctx)
 	defer cancel()
 	body, err := c.body(ctx, m)
 	if err != nil {
@@ -273,16 +273,13 @@ func blocksOf(out []byte) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// Fields are those of [Config].
-func (*slackDriver) Fields() []channel.Field {
-	return []channel.Field{
+// Schema has the fields of [Config].
+func (*slackDriver) Schema() channel.Schema {
+	return channel.Schema{Fields: []channel.Field{
 		{Name: "webhook_url", Secret: true, Target: true}, {Name: "bot_token", Secret: true}, {Name: "channel_id"}, {Name: "workspace_id"},
 		{Name: "channel"}, {Name: "username"}, {Name: "icon_emoji"}, {Name: "icon_url"}, {Name: "blocks_template"}, {Name: "blocks"},
-	}
+	}}
 }
-
-// Host is the host of the URL, or of Slack's API.
-func (c *slackChannel) Host() string { return c.target.Host() }
 
 // Format prints the configuration without its secrets, whatever the verb.
 func (c Config) Format(f fmt.State, verb rune) {

@@ -36,6 +36,8 @@ func (console) SendSMS(_ context.Context, to, text string) (string, error) {
 	return "", nil
 }
 
+func (console) Host() string { return "" }
+
 // What a text costs.
 func ExampleCountSegments() {
 	for _, text := range []string{"All good.", "All good ✓"} {

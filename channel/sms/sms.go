@@ -36,6 +36,9 @@ type Provider interface {
 	// SendSMS sends text to one number in E.164, and returns the provider's id
 	// of the message.
 	SendSMS(ctx context.Context, to, text string) (id string, err error)
+
+	// Host is what channel.Capabilities has of it, empty if it is not known.
+	Host() string
 }
 
 // Options are the options of NewDriver.
@@ -116,8 +119,10 @@ func isE164(s string) bool {
 	return len(s) >= 8 && len(s) <= 16 && s[0] == '+' && s[1] != '0' && strings.Trim(s[1:], "0123456789") == ""
 }
 
-// Timeout is how long an attempt may take.
-func (c *smsChannel) Timeout() time.Duration { return c.options.Timeout }
+// Capabilities are the Timeout of the Options, and the provider's Host.
+func (c *smsChannel) Capabilities() channel.Capabilities {
+	return channel.Capabilities{Timeout: c.options.Timeout, Host: c.provider.Host()}
+}
 
 // Send sends one text to each number that no earlier attempt has reached, one
 // after the other. One that fails keeps nothing from the others.
@@ -204,15 +209,7 @@ func defaultText(s *channelkit.Summary) string {
 	return text
 }
 
-// Fields are those of [Config].
-func (*smsDriver) Fields() []channel.Field {
-	return []channel.Field{{Name: "phone_numbers"}, {Name: "message_template"}}
-}
-
-// Host is the provider's, if the provider says which one that is.
-func (c *smsChannel) Host() string {
-	if h, ok := c.provider.(channel.Hoster); ok {
-		return h.Host()
-	}
-	return ""
+// Schema has the fields of [Config].
+func (*smsDriver) Schema() channel.Schema {
+	return channel.Schema{Fields: []channel.Field{{Name: "phone_numbers"}, {Name: "message_template"}}}
 }

@@ -36,6 +36,8 @@ type texts struct {
 	fail map[string]error
 }
 
+func (p *texts) Host() string { return "" }
+
 func (p *texts) SendSMS(ctx context.Context, to, text string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,6 +157,8 @@ func TestSMSCancelledInTheMiddle(t *testing.T) {
 }
 
 type providerFunc func(ctx context.Context, to string) error
+
+func (providerFunc) Host() string { return "" }
 
 func (f providerFunc) SendSMS(ctx context.Context, to, _ string) (string, error) {
 	return "SM1", f(ctx, to)

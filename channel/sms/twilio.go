@@ -240,7 +240,7 @@ func classifyTwilio(reply channelkit.HTTPResponse, now time.Time) (string, error
 }
 
 // Host is that of the API.
-func (t *Twilio) Host() string { return t.target.Host() }
+func (t *Twilio) Host() string { return t.target.Capabilities().Host }
 
 // Format prints the configuration without its secrets, whatever the verb.
 func (c TwilioConfig) Format(f fmt.State, verb rune) {

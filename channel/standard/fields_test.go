@@ -19,6 +19,8 @@ import (
 
 type noTexts struct{}
 
+func (noTexts) Host() string { return "" }
+
 func (noTexts) SendSMS(context.Context, string, string) (string, error) { return "", nil }
 
 // The drivers list what their config structs have, and nothing else.

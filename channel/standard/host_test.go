@@ -45,6 +45,6 @@ func TestHosts(t *testing.T) {
 	} {
 		opened, err := c.driver.Open([]byte(c.config))
 		require.NoError(t, err, c.config)
-		assert.Equal(t, c.want, channel.HostOf(opened), c.config)
+		assert.Equal(t, c.want, opened.Capabilities().Host, c.config)
 	}
 }

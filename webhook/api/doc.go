@@ -21,7 +21,7 @@
 // # Secrets
 //
 // Header values, tokens and signing secrets come back as [Mask]: all that a
-// channel's driver does not list as public, see [channel.FieldLister]. A client
+// channel's driver does not list as public, see [channel.Schema]. A client
 // that must see one asks for it by its name in the answer:
 //
 //	GET {prefix}/{webhook_id}?reveal=channels.0.configs.headers.X-Mixpeek-Secret

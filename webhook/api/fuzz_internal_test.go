@@ -16,7 +16,9 @@ import (
 // openDriver has no secrets in its field a.
 type openDriver struct{ channel.Func }
 
-func (openDriver) Fields() []channel.Field { return []channel.Field{{Name: "a"}} }
+func (openDriver) Schema() channel.Schema {
+	return channel.Schema{Fields: []channel.Field{{Name: "a"}}}
+}
 
 func repeats(raw []byte) bool {
 	p := &problems{}

@@ -70,7 +70,7 @@ type listing struct {
 	fields []channel.Field
 }
 
-func (l listing) Fields() []channel.Field { return l.fields }
+func (l listing) Schema() channel.Schema { return channel.Schema{Fields: l.fields} }
 
 // Whatever a driver does not list as public may be secret.
 func TestDriversSayWhatIsSecret(t *testing.T) {

@@ -43,8 +43,9 @@ type cacheLoad struct {
 // openedChannel is a channel, or why there is none.
 type openedChannel struct {
 	channel.Channel
-	err  error
-	host hostKey // that attempts go to, if the channel says so
+	err     error
+	host    hostKey       // that attempts go to, if the channel says so
+	timeout time.Duration // that Send enforces; zero is none
 	// elsewhere says that this process has no driver of the channel's name;
 	// another one may have it.
 	elsewhere bool
@@ -92,7 +93,15 @@ func (c *channelCache) openOne(cfg webhook.ChannelConfig) (opened openedChannel)
 	if err != nil {
 		return openedChannel{Channel: ch, err: err}
 	}
-	return openedChannel{Channel: ch, host: hostKey{channel.HostOf(ch), channel.LimitOf(ch)}}
+	opened = openedChannel{Channel: ch}
+	if ch != nil {
+		can := ch.Capabilities()
+		opened.timeout, opened.host = can.Timeout, hostKey{name: can.Host}
+		if can.Host != "" {
+			opened.host.limit = max(can.MaxInFlight, 0)
+		}
+	}
+	return opened
 }
 
 // get returns the subscription's channels as of the revision or a later one, read no

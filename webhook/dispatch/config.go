@@ -38,16 +38,16 @@ type Config struct {
 
 	// MaxInFlightPerEndpoint bounds the attempts under way to one endpoint in
 	// this process. Defaults to 16. Channels may allow fewer to their host (see
-	// [channel.Limited]): what waits for that is not under way.
+	// [channel.Capabilities]): what waits for that is not under way.
 	MaxInFlightPerEndpoint int
 
 	// AttemptTimeout bounds attempts of channels that do not bound their own
-	// (see [channel.Timeouter]). Defaults to 30 s.
+	// (see [channel.Capabilities]). Defaults to 30 s.
 	AttemptTimeout time.Duration
 
 	// MaxAttemptTimeout bounds every attempt, whatever its channel or the
 	// subscriber's configuration says: a longer timeout is cut to it. Channels
-	// that limit their attempts themselves (see [channel.Limited]), as mail does,
+	// that limit their attempts themselves (see [channel.Capabilities]), as mail does,
 	// are not cut. Defaults to 5 minutes, the longest that a subscription may ask for;
 	// lower it to have slots come free earlier.
 	MaxAttemptTimeout time.Duration

@@ -91,7 +91,7 @@ func (d *Dispatcher) Renders() *template.Gate { return d.cfg.Renders }
 // stored or asked of the store.
 //
 // A field of the configs that the channel's driver does not list (see
-// [channel.FieldLister]) is a slip, and wrong: drivers themselves pass it over.
+// [channel.Schema]) is a slip, and wrong: drivers themselves pass it over.
 func (d *Dispatcher) CheckSubscription(sub *webhook.Subscription) error {
 	if sub == nil {
 		return sub.Validate()

@@ -50,7 +50,7 @@
 // that hang take nothing from those that answer. Organizations have their turns, in the
 // store and in memory, and so have the endpoints of each. Attempts in flight, and
 // deliveries in memory, have dynamic thresholds (Choudhury and Hahne): an
-// organization, a host (whichever subscriptions go there, see [channel.Hoster]) and an
+// organization, a host (whichever subscriptions go there, see [channel.Capabilities]) and an
 // endpoint get at most four times what is free.
 //
 // A quarter of Config.MaxInFlight is for attempts that are answered within 300 ms.

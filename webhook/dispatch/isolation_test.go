@@ -33,12 +33,13 @@ type site struct {
 	world    *world
 }
 
-func (s *site) Host() string           { return s.HostName }
-func (s *site) Timeout() time.Duration { return time.Duration(s.Timed) * time.Second }
+func (s *site) Capabilities() channel.Capabilities {
+	return channel.Capabilities{Host: s.HostName, Timeout: time.Duration(s.Timed) * time.Second}
+}
 
 // Send answers. What a silent one does to a request is the timeout's matter.
 func (s *site) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Timeout())
+	ctx, cancel := context.WithTimeout(ctx, s.Capabilities().Timeout)
 	defer cancel()
 	s.world.hanging.Add(1)
 	defer s.world.hanging.Add(-1)

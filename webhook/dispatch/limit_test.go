@@ -34,6 +34,8 @@ type relay struct {
 	taken   map[string]int // by delivery
 }
 
+func (*relay) Schema() channel.Schema { return channel.Schema{} }
+
 // Open returns the relay, or a channel without a limit, which accepts everything
 // at once, if the configuration says "free".
 func (r *relay) Open(raw json.RawMessage) (channel.Channel, error) {
@@ -49,11 +51,10 @@ func (r *relay) Open(raw json.RawMessage) (channel.Channel, error) {
 
 type limitedRelay struct{ *relay }
 
-func (limitedRelay) Host() string       { return "mail.example.com" }
-func (r limitedRelay) MaxInFlight() int { return r.most }
-
-// Timeout is longer than anything here.
-func (limitedRelay) Timeout() time.Duration { return time.Hour }
+// Capabilities have a Timeout that is longer than anything here.
+func (r limitedRelay) Capabilities() channel.Capabilities {
+	return channel.Capabilities{Host: "mail.example.com", MaxInFlight: r.most, Timeout: time.Hour}
+}
 
 func (r *relay) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
 	r.mu.Lock()

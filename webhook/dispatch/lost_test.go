@@ -231,8 +231,9 @@ func TestMaxLostAttempts(t *testing.T) {
 // oneAtATime is a channel that can make one attempt at a time.
 type oneAtATime struct{ channel.Func }
 
-func (oneAtATime) Host() string     { return "mail.example.com" }
-func (oneAtATime) MaxInFlight() int { return 1 }
+func (oneAtATime) Capabilities() channel.Capabilities {
+	return channel.Capabilities{Host: "mail.example.com", MaxInFlight: 1}
+}
 
 // What waits for a place of its channel is not lost with the attempt that has it.
 func TestWaitingForAPlaceIsNoAttempt(t *testing.T) {

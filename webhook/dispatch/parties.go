@@ -54,7 +54,7 @@ func (s *scheduler) organization(id string) *organization {
 type hostKey struct {
 	name string
 	// limit is how many attempts there can be at a time, by the channel's own
-	// account (see channel.Limited); 0 is no limit.
+	// account (see channel.Capabilities); 0 is no limit.
 	limit int
 }
 

@@ -20,7 +20,11 @@ import (
 // limited is a site whose host takes only two requests at a time.
 type limited struct{ *site }
 
-func (limited) MaxInFlight() int { return 2 }
+func (l limited) Capabilities() channel.Capabilities {
+	c := l.site.Capabilities()
+	c.MaxInFlight = 2
+	return c
+}
 
 func (w *world) registerLimited(t *testing.T, registry *channel.Registry) {
 	t.Helper()

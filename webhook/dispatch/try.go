@@ -69,9 +69,9 @@ func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *
 		}
 	}()
 	limit := min(d.cfg.AttemptTimeout, d.cfg.MaxAttemptTimeout)
-	if own, bounded := ch.Channel.(channel.Timeouter); bounded {
+	if ch.timeout > 0 {
 		limit = d.cfg.MaxAttemptTimeout
-		if own.Timeout() <= limit || ch.host.limit > 0 {
+		if ch.timeout <= limit || ch.host.limit > 0 {
 			limit = 0 // no need of another timer, or not to be cut
 		}
 	}

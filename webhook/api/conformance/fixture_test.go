@@ -37,6 +37,8 @@ type texts struct{}
 
 func (texts) SendSMS(context.Context, string, string) (string, error) { return "", nil }
 
+func (texts) Host() string { return "" }
+
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	smtp, err := email.NewSMTP(email.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com"})
