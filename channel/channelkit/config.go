@@ -2,31 +2,74 @@ package channelkit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"math"
 	"net/url"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/internal/jsonobject"
 	"github.com/mixpeek/webhooks-go/template"
 )
 
-// ConfigReader reads the fields of a configuration one by one, so that every
+// A ConfigReader reads the fields of a configuration one by one, so that every
 // field that is wrong is reported and not only the first. A field that is null
 // counts as absent. No value is repeated in a problem: it may be a secret.
 type ConfigReader struct {
-	fields   map[string]json.RawMessage
+	// Problems is what is wrong. A driver adds to it what it finds by itself, and
+	// returns its Err.
 	Problems event.Problems
-	library  *template.Library // of the templates in it
+
+	fields  map[string]json.RawMessage
+	library *template.Library // of the templates in it
 }
 
-// ReadConfig splits a configuration into its fields.
+// FieldsOf returns the fields of a Schema by a struct that a configuration is made
+// of: the names that its JSON has. A field of type [channel.Secret], or of a
+// slice of it, is a secret; the tag channel:"secret" makes another one so, and
+// channel:"target" a target.
+func FieldsOf(config any) []channel.Field {
+	fields := []channel.Field{}
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(config)) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !f.IsExported() || f.Anonymous || name == "-" {
+			continue
+		}
+		typ, options := f.Type, strings.Split(f.Tag.Get("channel"), ",")
+		if typ.Kind() == reflect.Slice {
+			typ = typ.Elem()
+		}
+		fields = append(fields, channel.Field{
+			Name:   cmp.Or(name, f.Name),
+			Secret: typ == reflect.TypeFor[channel.Secret]() || slices.Contains(options, "secret"),
+			Target: slices.Contains(options, "target"),
+		})
+	}
+	return fields
+}
+
+// ReadConfig splits a configuration into its fields. Its templates can use
+// library, which may be nil.
 func ReadConfig(config json.RawMessage, library *template.Library) *ConfigReader {
 	r := &ConfigReader{library: library}
-	if err := json.Unmarshal(config, &r.fields); err != nil || r.fields == nil {
+	members, err := jsonobject.Read(config)
+	if errors.Is(err, jsonobject.ErrNoObject) {
 		r.Problems.Add("", "must be a JSON object")
+		return r
+	}
+	if err != nil {
+		r.Problems.Add("", "must not have a field twice")
+	}
+	r.fields = make(map[string]json.RawMessage, len(members))
+	for _, m := range members {
+		r.fields[m.Name] = m.Value
 	}
 	return r
 }
@@ -35,13 +78,13 @@ func ReadConfig(config json.RawMessage, library *template.Library) *ConfigReader
 // not, that is its only problem.
 func (r *ConfigReader) IsObject() bool { return r.fields != nil }
 
-// get returns a field and whether it is there.
+// Get returns a field and whether it is there.
 func (r *ConfigReader) Get(name string) (json.RawMessage, bool) {
 	raw := bytes.TrimSpace(r.fields[name])
 	return raw, len(raw) > 0 && string(raw) != "null"
 }
 
-// text reads a string, empty when absent.
+// Text reads a string, empty when absent.
 func (r *ConfigReader) Text(name string) string {
 	var s string
 	if raw, ok := r.Get(name); ok {

@@ -162,7 +162,7 @@ func TestKeptConnectionEndsForPeople(t *testing.T) {
 	client := channelfixture.Client(t)
 	driver, err := slack.NewDriver(client, slack.Options{})
 	require.NoError(t, err)
-	slack := channelfixture.Open(t, driver, slack.Config{WebhookURL: base})
+	slack := channelfixture.Open(t, driver, slack.Config{WebhookURL: channel.Secret(base)})
 	twilio, err := sms.NewTwilio(sms.TwilioConfig{
 		AccountSID: "AC" + strings.Repeat("0", 32), AuthToken: "token", From: "+14155550100", Client: client, API: base,
 	})

@@ -38,6 +38,9 @@ type Config struct {
 	ContentType string `json:"content_type,omitempty"`
 }
 
+// ChannelName is Name.
+func (Config) ChannelName() string { return Name }
+
 // The content types of a mail.
 const (
 	ContentHTML      = "html"
@@ -278,10 +281,7 @@ func isReply(err error) bool {
 	return errors.As(err, &reply) && reply.Code != 421
 }
 
-// Schema has the fields of [Config] and "recipients".
+// Schema has the fields of [Config], and "recipients".
 func (*emailDriver) Schema() channel.Schema {
-	return channel.Schema{Fields: []channel.Field{
-		{Name: "to_addresses"}, {Name: "recipients"}, {Name: "cc_addresses"}, {Name: "bcc_addresses"},
-		{Name: "subject_template"}, {Name: "body_template"}, {Name: "content_type"},
-	}}
+	return channel.Schema{Fields: append(channelkit.FieldsOf(Config{}), channel.Field{Name: "recipients"})}
 }

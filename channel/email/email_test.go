@@ -412,10 +412,9 @@ func TestEmailLimit(t *testing.T) {
 		client, err := email.NewSMTP(email.SMTPConfig{Host: "Mail.example.com.", From: "a@example.com", MaxConns: conns})
 		require.NoError(t, err)
 		c := channelfixture.Open(t, emailDriver(t, client), email.Config{ToAddresses: []string{"a@example.com"}})
-		assert.Equal(t, want, channel.LimitOf(c))
-		assert.Equal(t, "mail.example.com", channel.HostOf(c))
+		assert.Equal(t, want, c.Capabilities().MaxInFlight)
+		assert.Equal(t, "mail.example.com", c.Capabilities().Host)
 	}
-	assert.Zero(t, channel.LimitOf(channel.Func(nil)), "a channel that does not say")
 }
 
 func TestNewSMTPProblems(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/internal/settings"
 )
 
 // SMTPTLS says how the connection to the mail server is protected.
@@ -67,7 +68,7 @@ type SMTPConfig struct {
 	Username string
 
 	// Password to log in with, for AuthPlain and AuthLogin.
-	Password string
+	Password channel.Secret
 
 	// Token returns an access token, for AuthXOAUTH2. It is called once for
 	// every connection, so that it can be renewed.
@@ -96,17 +97,6 @@ type SMTPConfig struct {
 	// have accepted it: a short time makes duplicates. Defaults to the 10 minutes
 	// of RFC 5321.
 	FinalTimeout time.Duration
-}
-
-// Format prints the configuration without its secrets, whatever the verb.
-func (c SMTPConfig) Format(f fmt.State, verb rune) {
-	type plain SMTPConfig // without this method
-	p := plain(c)
-	if p.Password != "" {
-		p.Password = "[redacted]"
-	}
-	p.TLSConfig = nil // may hold keys
-	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
 }
 
 // The limits of a connection that are not for configuration.
@@ -158,12 +148,8 @@ func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	}
 	config.checkAuth(&problems)
 	config.checkHello(&problems)
-	if config.MaxConns == 0 {
-		config.MaxConns = 4
-	}
-	if config.MaxConns < 0 {
-		problems.Add("MaxConns", "must not be negative")
-	}
+	settings.Default(&config.MaxConns, 4)
+	settings.AtLeast(&problems, "MaxConns", config.MaxConns, 1)
 	times := config.times(&problems)
 	if err := problems.Err(); err != nil {
 		return nil, fmt.Errorf("email: NewSMTP: %w", err)
@@ -204,12 +190,8 @@ func (c *SMTPConfig) checkHello(problems *event.Problems) {
 // times returns the timeouts of the configuration.
 func (c *SMTPConfig) times(problems *event.Problems) smtpTimes {
 	times := defaultSMTPTimes()
-	if c.Timeout < 0 {
-		problems.Add("Timeout", "must not be negative")
-	}
-	if c.FinalTimeout < 0 {
-		problems.Add("FinalTimeout", "must not be negative")
-	}
+	settings.AtLeast(problems, "Timeout", c.Timeout, 0)
+	settings.AtLeast(problems, "FinalTimeout", c.FinalTimeout, 0)
 	if c.Timeout > 0 {
 		times = times.atMost(c.Timeout)
 	}
@@ -280,7 +262,7 @@ func (s *SMTP) Close() error {
 // credentials are in it and nowhere else, so that printing an SMTP does not show
 // them.
 func (c *SMTPConfig) login() func(context.Context, []string) (smtp.Auth, error) {
-	host, user, password, token := c.Host, c.Username, c.Password, c.Token
+	host, user, password, token := c.Host, c.Username, string(c.Password), c.Token
 	mechanisms := c.mechanisms()
 	if len(mechanisms) == 0 {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"slices"
+	"net/url"
 	"strings"
 	"time"
 
@@ -26,12 +26,12 @@ const Name = "webhook"
 // are extensions of this library.
 type Config struct {
 	// URL is where the event is posted to. Required; see HTTPClient.CheckURL.
-	URL string `json:"url"`
+	URL string `json:"url" channel:"target"`
 
 	// Headers are sent with every request, and may override User-Agent and
 	// Content-Type. Those that belong to the connection are refused, and so are
 	// values that are empty or hold characters that cannot be seen.
-	Headers map[string]string `json:"headers,omitempty"`
+	Headers map[string]string `json:"headers,omitempty" channel:"secret"`
 
 	// PayloadTemplate is a JSON object whose strings are templates; what it
 	// renders to is the body. Empty means that the stored envelope is the body,
@@ -47,12 +47,15 @@ type Config struct {
 
 	// SigningSecret is a Standard Webhooks key (whsec_ or whsk_) that every
 	// request is signed with. Empty means that requests are not signed.
-	SigningSecret string `json:"signing_secret,omitempty"`
+	SigningSecret channel.Secret `json:"signing_secret,omitempty"`
 
 	// SigningSecrets are further keys that are live at the same time, newest
 	// first, for the time of a rotation.
-	SigningSecrets []string `json:"signing_secrets,omitempty"`
+	SigningSecrets []channel.Secret `json:"signing_secrets,omitempty"`
 }
+
+// ChannelName is Name.
+func (Config) ChannelName() string { return Name }
 
 // The limits of Config.Timeout.
 const (
@@ -201,30 +204,30 @@ func readSigner(r *channelkit.ConfigReader) (*signature.Signer, []string) {
 	return signer, secrets
 }
 
-// Schema has the fields of [Config]. The URL is no secret, because customers
-// tell their webhooks apart by it; what grants access belongs in a header.
-func (*driver) Schema() channel.Schema {
-	return channel.Schema{Fields: []channel.Field{
-		{Name: "url", Target: true}, {Name: "headers", Secret: true}, {Name: "payload_template"}, {Name: "timeout"}, {Name: "method"},
-		{Name: "signing_secret", Secret: true}, {Name: "signing_secrets", Secret: true},
-	}}
-}
+// Schema has the fields of [Config]. The URL is no secret, because customers tell
+// their webhooks apart by it; what grants access belongs in a header.
+func (*driver) Schema() channel.Schema { return channel.Schema{Fields: channelkit.FieldsOf(Config{})} }
 
 // Format prints the configuration without its secrets, whatever the verb.
 func (c Config) Format(f fmt.State, verb rune) {
 	type plain Config // without this method
 	p := plain(c)
-	p.URL, p.SigningSecret = channelkit.MaskURL(p.URL), channelkit.Mask(p.SigningSecret)
+	p.URL = originOf(p.URL)
 	p.Headers = maps.Clone(p.Headers)
-	for name, value := range p.Headers {
-		p.Headers[name] = channelkit.Mask(value)
-	}
-	p.SigningSecrets = slices.Clone(p.SigningSecrets)
-	for i, secret := range p.SigningSecrets {
-		p.SigningSecrets[i] = channelkit.Mask(secret)
+	for name := range p.Headers {
+		p.Headers[name] = "[redacted]"
 	}
 	p.PayloadTemplate = nil // which may spell out a token
 	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
+}
+
+// originOf keeps of a URL what does not grant access.
+func originOf(s string) string {
+	u, err := url.Parse(s)
+	if s == "" || err != nil || u.Host == "" {
+		return fmt.Sprint(channel.Secret(s))
+	}
+	return u.Scheme + "://" + u.Host + "/" + fmt.Sprint(channel.Secret(u.RequestURI()))
 }
 
 // LogValue is the configuration without its secrets.

@@ -26,10 +26,10 @@ const Name = "slack"
 // and ChannelID).
 type Config struct {
 	// WebhookURL is an incoming webhook's URL, which is itself the secret.
-	WebhookURL string `json:"webhook_url,omitempty"`
+	WebhookURL channel.Secret `json:"webhook_url,omitempty" channel:"target"`
 
 	// BotToken is a bot's token, xoxb-…
-	BotToken string `json:"bot_token,omitempty"`
+	BotToken channel.Secret `json:"bot_token,omitempty"`
 
 	// ChannelID is the channel that the bot writes to; Channel serves too.
 	ChannelID string `json:"channel_id,omitempty"`
@@ -57,6 +57,9 @@ type Config struct {
 	// BlocksTemplate.
 	Blocks json.RawMessage `json:"blocks,omitempty"`
 }
+
+// ChannelName is Name.
+func (Config) ChannelName() string { return Name }
 
 // API is where chat.postMessage is called unless Options say
 // otherwise.
@@ -275,18 +278,14 @@ func blocksOf(out []byte) (json.RawMessage, error) {
 
 // Schema has the fields of [Config].
 func (*slackDriver) Schema() channel.Schema {
-	return channel.Schema{Fields: []channel.Field{
-		{Name: "webhook_url", Secret: true, Target: true}, {Name: "bot_token", Secret: true}, {Name: "channel_id"}, {Name: "workspace_id"},
-		{Name: "channel"}, {Name: "username"}, {Name: "icon_emoji"}, {Name: "icon_url"}, {Name: "blocks_template"}, {Name: "blocks"},
-	}}
+	return channel.Schema{Fields: channelkit.FieldsOf(Config{})}
 }
 
 // Format prints the configuration without its secrets, whatever the verb.
 func (c Config) Format(f fmt.State, verb rune) {
 	type plain Config // without this method
 	p := plain(c)
-	p.WebhookURL, p.BotToken, p.BlocksTemplate = channelkit.MaskURL(p.WebhookURL), channelkit.Mask(p.BotToken), channelkit.Mask(p.BlocksTemplate)
-	p.Blocks = nil
+	p.BlocksTemplate, p.Blocks = "", nil // which may spell out a token
 	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
 }
 

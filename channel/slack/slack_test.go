@@ -122,7 +122,7 @@ func TestSlackIncomingWebhook(t *testing.T) {
 	server := &slackServer{}
 	url := channelfixture.Serve(t, server.ServeHTTP)
 	c := channelfixture.Open(t, slackDriver(t, url), slack.Config{
-		WebhookURL: url + slackPath, Channel: "#alerts", Username: "webhooks", IconEmoji: ":bell:", IconURL: "https://example.com/i.png",
+		WebhookURL: channel.Secret(url + slackPath), Channel: "#alerts", Username: "webhooks", IconEmoji: ":bell:", IconURL: "https://example.com/i.png",
 	})
 	result, err := c.Send(t.Context(), channelfixture.Message())
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ func TestSlackEscapesTheEvent(t *testing.T) {
 	t.Parallel()
 	server := &slackServer{}
 	url := channelfixture.Serve(t, server.ServeHTTP)
-	c := channelfixture.Open(t, slackDriver(t, url), slack.Config{WebhookURL: url + slackPath})
+	c := channelfixture.Open(t, slackDriver(t, url), slack.Config{WebhookURL: channel.Secret(url + slackPath)})
 	m := channelfixture.Message()
 	m.Payload = []byte(`{"event_id":"evt_1","event_type":"x.y","subject":{"type":"<!channel>","id":"<https://evil.example|click>&"},` +
 		`"metadata":{"<!here>":"<@U1>","long":"` + strings.Repeat("x", 50_000) + `","n":12345678901234567890,"nested":{"a":1}}}`)
@@ -251,7 +251,7 @@ func TestSlackErrors(t *testing.T) {
 			w.WriteHeader(tt.answer.status)
 			_, _ = io.WriteString(w, tt.answer.body)
 		})
-		config := slack.Config{WebhookURL: url + slackPath}
+		config := slack.Config{WebhookURL: channel.Secret(url + slackPath)}
 		if tt.bot {
 			config = slack.Config{BotToken: slackToken, ChannelID: "C1"}
 		}

@@ -20,7 +20,7 @@ func slackBlocks(t *testing.T, config slack.Config, metadata map[string]any) []a
 	t.Helper()
 	server := &slackServer{}
 	url := channelfixture.Serve(t, server.ServeHTTP)
-	config.WebhookURL = url + slackPath
+	config.WebhookURL = channel.Secret(url + slackPath)
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "o"})
 	e.Namespace, e.Metadata = "acme", metadata
 	m, err := channel.NewMessage(e)
@@ -99,7 +99,7 @@ func TestSlackDefaultMessageLimits(t *testing.T) {
 	e.Namespace, e.Metadata = strings.Repeat(">", 300), map[string]any{strings.Repeat("&", 200): strings.Repeat("&", 200)}
 	m, err := channel.NewMessage(e)
 	require.NoError(t, err)
-	_, err = channelfixture.Open(t, slackDriver(t, url), slack.Config{WebhookURL: url + slackPath}).Send(t.Context(), m)
+	_, err = channelfixture.Open(t, slackDriver(t, url), slack.Config{WebhookURL: channel.Secret(url + slackPath)}).Send(t.Context(), m)
 	require.NoError(t, err, "the server refuses what is too long")
 	section, _ := server.message["blocks"].([]any)[0].(map[string]any)
 	assert.LessOrEqual(t, utf8.RuneCountInString(textOf(section).(string)), 3000)

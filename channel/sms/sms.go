@@ -12,6 +12,8 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/internal/settings"
 	"github.com/mixpeek/webhooks-go/template"
 )
 
@@ -28,6 +30,9 @@ type Config struct {
 	// says what happened to what, and when.
 	MessageTemplate string `json:"message_template,omitempty"`
 }
+
+// ChannelName is Name.
+func (Config) ChannelName() string { return Name }
 
 // A Provider hands a text message to the company that carries it. It makes one attempt,
 // returns an *Error that says what a failure means for this number, and is safe
@@ -68,11 +73,13 @@ func NewDriver(provider Provider, options Options) (channel.Driver, error) {
 	if provider == nil {
 		return nil, errors.New("sms: NewDriver: the provider is nil")
 	}
-	if options.MaxSegments <= 0 {
-		options.MaxSegments = 4
-	}
-	if options.Timeout <= 0 {
-		options.Timeout = 30 * time.Second
+	settings.Default(&options.MaxSegments, 4)
+	settings.Default(&options.Timeout, 30*time.Second)
+	var problems event.Problems
+	settings.AtLeast(&problems, "MaxSegments", options.MaxSegments, 1)
+	settings.AtLeast(&problems, "Timeout", options.Timeout, time.Millisecond)
+	if err := problems.Err(); err != nil {
+		return nil, fmt.Errorf("sms: NewDriver: %w", err)
 	}
 	return &smsDriver{provider: provider, options: options}, nil
 }
@@ -211,5 +218,5 @@ func defaultText(s *channelkit.Summary) string {
 
 // Schema has the fields of [Config].
 func (*smsDriver) Schema() channel.Schema {
-	return channel.Schema{Fields: []channel.Field{{Name: "phone_numbers"}, {Name: "message_template"}}}
+	return channel.Schema{Fields: channelkit.FieldsOf(Config{})}
 }

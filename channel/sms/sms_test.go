@@ -424,3 +424,9 @@ func says(name string, want channel.Action, body string) channeltest.Answer {
 		_, _ = io.WriteString(w, body)
 	}}
 }
+
+func TestNewDriverProblems(t *testing.T) {
+	t.Parallel()
+	_, err := sms.NewDriver(&texts{}, sms.Options{MaxSegments: -1, Timeout: -1})
+	assert.EqualError(t, err, "sms: NewDriver: invalid: MaxSegments: must be at least 1, is -1; Timeout: must be at least 1ms, is -1ns")
+}

@@ -25,11 +25,12 @@ type TwilioConfig struct {
 	AccountSID string
 
 	// AuthToken of the account. Required, unless APIKey and APISecret are given.
-	AuthToken string
+	AuthToken channel.Secret
 
 	// APIKey (SK…) and APISecret log in instead of the account's token, and can
 	// be revoked alone. Default to none.
-	APIKey, APISecret string
+	APIKey    string
+	APISecret channel.Secret
 
 	// From is the sender: a number in E.164, a short code, or an alphanumeric
 	// sender id. Required, unless MessagingService is given.
@@ -61,10 +62,10 @@ func NewTwilio(config TwilioConfig) (*Twilio, error) {
 	if !isTwilioID(config.AccountSID, "AC") {
 		problems.Add("AccountSID", "must be AC and 32 hexadecimal digits")
 	}
-	user, password := config.AccountSID, config.AuthToken
+	user, password := config.AccountSID, string(config.AuthToken)
 	switch {
 	case config.APIKey != "" || config.APISecret != "":
-		user, password = config.APIKey, config.APISecret
+		user, password = config.APIKey, string(config.APISecret)
 		if !isTwilioID(config.APIKey, "SK") || config.APISecret == "" {
 			problems.Add("APIKey", "must be SK and 32 hexadecimal digits, with an APISecret")
 		}
@@ -97,7 +98,7 @@ func NewTwilio(config TwilioConfig) (*Twilio, error) {
 	}
 	target, err := client.CheckBase(config.API, "/2010-04-01/Accounts/"+url.PathEscape(config.AccountSID)+"/Messages.json")
 	problems.AddError("API", err)
-	for _, secret := range [][2]string{{"AuthToken", config.AuthToken}, {"APISecret", config.APISecret}} {
+	for _, secret := range [][2]string{{"AuthToken", string(config.AuthToken)}, {"APISecret", string(config.APISecret)}} {
 		if rule := channelkit.Invisible(secret[1], ""); rule != "" {
 			problems.Add(secret[0], "%s", rule)
 		}
@@ -241,14 +242,6 @@ func classifyTwilio(reply channelkit.HTTPResponse, now time.Time) (string, error
 
 // Host is that of the API.
 func (t *Twilio) Host() string { return t.target.Capabilities().Host }
-
-// Format prints the configuration without its secrets, whatever the verb.
-func (c TwilioConfig) Format(f fmt.State, verb rune) {
-	type plain TwilioConfig // without this method
-	p := plain(c)
-	p.AuthToken, p.APISecret = channelkit.Mask(p.AuthToken), channelkit.Mask(p.APISecret)
-	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
-}
 
 // MarshalText returns the configuration without its secrets, for people to read.
 func (c TwilioConfig) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%+v", c), nil }

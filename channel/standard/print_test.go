@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/email"
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
@@ -101,6 +102,8 @@ func plant(v reflect.Value, public []string) {
 			f.SetBytes([]byte(`"` + text + `"`))
 		case []string:
 			f.Set(reflect.ValueOf([]string{text}))
+		case []channel.Secret:
+			f.Set(reflect.ValueOf([]channel.Secret{channel.Secret(text)}))
 		case map[string]string:
 			f.Set(reflect.ValueOf(map[string]string{"X-Header": text}))
 		default:

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/slack"
 	"github.com/mixpeek/webhooks-go/channel/sms"
 	"github.com/mixpeek/webhooks-go/event"
@@ -69,8 +70,8 @@ func TestBlanksAreRefused(t *testing.T) {
 			}
 		}
 		for _, config := range []sms.TwilioConfig{
-			{AuthToken: "sesame" + blank}, {AuthToken: "sesame", API: "https://example.com/" + blank}, {AuthToken: "sesame", From: blank + "+14155550100"},
-			{APIKey: "SK" + strings.Repeat("0", 32), APISecret: "ses" + blank + "ame"}, {AuthToken: "sesame", From: "+14155550100" + blank},
+			{AuthToken: channel.Secret("sesame" + blank)}, {AuthToken: "sesame", API: "https://example.com/" + blank}, {AuthToken: "sesame", From: blank + "+14155550100"},
+			{APIKey: "SK" + strings.Repeat("0", 32), APISecret: channel.Secret("ses" + blank + "ame")}, {AuthToken: "sesame", From: "+14155550100" + blank},
 		} {
 			config.AccountSID = "AC" + strings.Repeat("0", 32)
 			if config.From == "" {

@@ -6,90 +6,71 @@
 package customchannel
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"net/http"
-	"net/url"
-	"strings"
-	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
-	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Driver returns the driver of the channel "teams". Its config is
-// {"url": "…"}, with the URL of a Teams workflow that posts what it is sent.
+// Name is the name of the channel in subscriptions.
+const Name = "teams"
+
+// Config is the configuration of the channel.
+type Config struct {
+	// URL of a Teams workflow that posts what it is sent. It grants access, so it is
+	// a secret.
+	URL channel.Secret `json:"url" channel:"target"`
+}
+
+// ChannelName is Name.
+func (Config) ChannelName() string { return Name }
+
+// Driver returns the driver of the channel; its configuration is a [Config].
 func Driver(client *channelkit.HTTPClient) channel.Driver { return driver{client} }
 
 type driver struct{ client *channelkit.HTTPClient }
 
 // Open checks a config, with every reason why it is wrong.
 func (d driver) Open(config json.RawMessage) (channel.Channel, error) {
-	var problems event.Problems
-	var c struct{ URL string }
-	if json.Unmarshal(config, &c) != nil {
-		problems.Add("", `must be a JSON object with a text as "url"`)
-		return nil, problems.Err()
-	}
-	_, err := d.client.CheckURL(c.URL)
-	problems.AddError("url", err)
-	if err := problems.Err(); err != nil {
+	r := channelkit.ReadConfig(config, nil)
+	u := r.URL("url", d.client)
+	if err := r.Problems.Err(); err != nil {
 		return nil, err
 	}
-	return &teams{d.client, c.URL}, nil
+	return teams{d.client.NewTarget(channelkit.TargetConfig{URL: u})}, nil
 }
 
-// Fields lets the management API refuse any other field, and mask the URL.
-func (driver) Fields() []channel.Field { return []channel.Field{{Name: "url", Secret: true}} }
+// Schema lets the management API refuse any other field, and mask the URL.
+func (driver) Schema() channel.Schema { return channel.Schema{Fields: channelkit.FieldsOf(Config{})} }
 
-type teams struct {
-	client *channelkit.HTTPClient
-	url    string // grants access: never to be shown
-}
+type teams struct{ target *channelkit.Target }
 
-// Host lets a dispatcher bound what one host that hangs can take of it.
-func (t *teams) Host() string {
-	u, err := url.Parse(t.url)
-	if err != nil {
-		return "" // does not happen: the URL was checked
-	}
-	return strings.ToLower(u.Hostname())
-}
+// Capabilities are those of the workflow's host.
+func (t teams) Capabilities() channel.Capabilities { return t.target.Capabilities() }
 
-// Send posts a card that says what happened. Answers are not kept.
-func (t *teams) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
-	e, err := m.Event()
-	if err != nil {
-		return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: err}
-	}
-	body, err := json.Marshal(card(e))
-	if err != nil {
-		return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: err}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
-	if err != nil { // not reached: the URL was checked
-		return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig}
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := t.client.Do(req)
+// Send posts a card that says what happened.
+func (t teams) Send(ctx context.Context, m *channel.Message) (channel.Result, error) {
+	s, err := channelkit.Summarize(m)
 	if err != nil {
 		return channel.Result{}, err
 	}
-	return channel.Result{StatusCode: resp.StatusCode}, channel.Classify(resp.StatusCode, resp.Header, time.Now())
+	body, err := channelkit.JSON(card("**"+s.Type+"**", s.Subject, s.When()))
+	if err != nil {
+		return channel.Result{}, err
+	}
+	return t.target.Send(ctx, body, nil)
 }
 
-func card(e *event.Event) any {
-	text := func(s string, args ...any) any {
-		return map[string]any{"type": "TextBlock", "wrap": true, "text": fmt.Sprintf(s, args...)}
+// card makes an Adaptive Card of lines of text.
+func card(lines ...string) any {
+	type object = map[string]any
+	var body []any
+	for _, line := range lines {
+		body = append(body, object{"type": "TextBlock", "wrap": true, "text": line})
 	}
-	content := map[string]any{"type": "AdaptiveCard", "version": "1.4", "body": []any{
-		text("**%s**", e.Type),
-		text("%s %s, at %s", e.Subject.Type, e.Subject.ID, e.OccurredAt.Format(time.RFC1123)),
-	}}
-	return map[string]any{"type": "message", "attachments": []any{
-		map[string]any{"contentType": "application/vnd.microsoft.card.adaptive", "content": content},
+	content := object{"type": "AdaptiveCard", "version": "1.4", "body": body}
+	return object{"type": "message", "attachments": []any{
+		object{"contentType": "application/vnd.microsoft.card.adaptive", "content": content},
 	}}
 }

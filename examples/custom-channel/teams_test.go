@@ -66,7 +66,7 @@ func TestCard(t *testing.T) { // not parallel, see TestContract
 	assert.Equal(t, http.StatusAccepted, result.StatusCode)
 	assert.Contains(t, string(got), `"contentType":"application/vnd.microsoft.card.adaptive"`)
 	assert.Contains(t, string(got), `"text":"**invoice.paid**"`)
-	assert.Contains(t, string(got), `"text":"invoice inv_1, at `)
+	assert.Contains(t, string(got), `"text":"invoice inv_1"`)
 }
 
 // The channel has to be registered under a name. Subscriptions can use it then,
@@ -77,7 +77,7 @@ func Example() {
 		panic(err)
 	}
 	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{})
-	if err := channels.Register("teams", customchannel.Driver(client)); err != nil {
+	if err := channels.Register(customchannel.Name, customchannel.Driver(client)); err != nil {
 		panic(err)
 	}
 	dispatcher, err := dispatch.New(memstore.New(), dispatch.Config{Channels: channels})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/email"
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/channel/slack"
@@ -32,7 +33,7 @@ func onCall(url, secret, slackURL string) *webhook.Subscription {
 		Channels: []webhook.ChannelConfig{
 			post(url, secret),
 			webhook.Via(slack.Name, slack.Config{
-				WebhookURL: slackURL, // without a template there is a default message
+				WebhookURL: channel.Secret(slackURL), // without a template there is a default message
 			}),
 			webhook.Via(email.Name, email.Config{
 				ToAddresses:     []string{"oncall@example.com"},

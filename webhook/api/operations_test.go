@@ -27,7 +27,11 @@ func (f *fixture) signingKeys(id string) []string {
 	if config.SigningSecret == "" {
 		return nil
 	}
-	return append([]string{config.SigningSecret}, config.SigningSecrets...)
+	keys := []string{string(config.SigningSecret)}
+	for _, key := range config.SigningSecrets {
+		keys = append(keys, string(key))
+	}
+	return keys
 }
 
 func TestRotate(t *testing.T) {
