@@ -64,8 +64,8 @@ func appendMrkdwn(b []byte, s string) []byte {
 	}
 }
 
-// mrkdwnText reports whether a string of Slack's JSON that stands under key is text that Slack
-// decodes.
+// mrkdwnText reports whether a string of Slack's JSON, of which key is the nearest key above it, is
+// text that Slack decodes.
 func mrkdwnText(key string) bool {
 	switch key {
 	case "url", "value", "action_id", "block_id":

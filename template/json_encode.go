@@ -19,6 +19,7 @@ type jsonStyle struct {
 	indent       string                          // of multiline
 	nan          bool                            // allow NaN and Infinity, which are not JSON
 	escape       func(b []byte, s string) []byte // of text that is no markup; nil for nothing
+	slack        func(b []byte, s string) []byte // what escape is below keys of Slack's text, see mrkdwnText; nil for other formats
 	lenient      bool                            // write what is undefined as null, and what can be gone through as a list
 }
 
@@ -171,11 +172,24 @@ func (st *state) appendJSONDict(b []byte, d *dict, style *jsonStyle, depth int) 
 		if err != nil {
 			return b, err
 		}
-		if b, err = st.appendJSON(append(b, style.colon...), d.values[at], style, depth+1); err != nil {
+		if b, err = st.appendJSON(append(b, style.colon...), d.values[at], style.below(d.keys[at]), depth+1); err != nil {
 			return b, err
 		}
 	}
 	return style.end(b, '}', depth), nil
+}
+
+// below is the style of what stands under the key.
+func (s *jsonStyle) below(key any) *jsonStyle {
+	if s.slack == nil {
+		return s
+	}
+	of := *s
+	of.escape = s.slack
+	if name, _ := asString(key); !mrkdwnText(name) {
+		of.escape = nil
+	}
+	return &of
 }
 
 func (st *state) jsonOrder(d *dict, style *jsonStyle) ([]int, error) {

@@ -144,8 +144,9 @@ func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *
 		}
 	}
 	style.lenient = true
-	if st.format != FormatMrkdwn || mrkdwnText(place.key) {
-		style.escape = st.jsonEscape()
+	style.slack = st.jsonEscape()
+	if mrkdwnText(place.key) {
+		style.escape = style.slack
 	}
 	return st.appendJSON(b, v, &style, 0)
 }

@@ -1,9 +1,12 @@
 package template
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
-// Limits bound what one template may cost. A zero field takes its default; there is no way to have
-// no limit.
+// Limits bound what one template may cost. A zero field takes its default, a negative one is an
+// error of Compile; there is no way to have no limit.
 type Limits struct {
 	// Source is the length of the source in bytes; of an object template, of the whole JSON. Beyond
 	// it: ErrSourceTooLarge. Defaults to 64 KiB.
@@ -30,24 +33,28 @@ type Limits struct {
 	Memory int
 }
 
-func (l Limits) withDefaults() Limits {
+func (l Limits) withDefaults() (Limits, error) {
 	for _, f := range []struct {
+		name  string
 		field *int
 		value int
 	}{
-		{&l.Source, 64 << 10},
-		{&l.Leaves, 1000},
-		{&l.Depth, 200},
-		{&l.Steps, 200_000},
-		{&l.Output, 1 << 20},
-		{&l.Range, 100_000},
-		{&l.Memory, 8 << 20},
+		{"Source", &l.Source, 64 << 10},
+		{"Leaves", &l.Leaves, 1000},
+		{"Depth", &l.Depth, 200},
+		{"Steps", &l.Steps, 200_000},
+		{"Output", &l.Output, 1 << 20},
+		{"Range", &l.Range, 100_000},
+		{"Memory", &l.Memory, 8 << 20},
 	} {
-		if *f.field <= 0 {
+		switch {
+		case *f.field < 0:
+			return l, fmt.Errorf("template: Limits.%s must not be negative, is %d", f.name, *f.field)
+		case *f.field == 0:
 			*f.field = f.value
 		}
 	}
-	return l
+	return l, nil
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,9 +33,62 @@ type objectPart struct {
 
 // leaf is a string that has something to render.
 type leaf struct {
-	pointer string    // JSON pointer
-	value   expr      // of a leaf that is one expression
-	text    *Template // of any other
+	path  *objectPath
+	value expr      // of a leaf that is one expression
+	text  *Template // of any other
+}
+
+// objectPath is a key or an index of the JSON, in what it stands in. Leaves share it, because a
+// path as text would cost each of them all the keys above.
+type objectPath struct {
+	above *objectPath // nil at the top
+	key   string
+	index bool // the key is an index
+	depth int
+}
+
+// longestPointer bounds the pointers of errors, in bytes.
+const longestPointer = 300
+
+// pointer is the path as a JSON pointer (RFC 6901). The keys in the middle are left out of a long one.
+func (p *objectPath) pointer() string {
+	var keys []string
+	for at := p; at != nil; at = at.above {
+		keys = append(keys, quotedKey(at.key))
+	}
+	slices.Reverse(keys)
+	size := 0
+	for _, key := range keys {
+		size += len("/") + len(key)
+	}
+	for ; size > longestPointer && len(keys) > 2; keys = slices.Delete(keys, len(keys)/2, len(keys)/2+1) {
+		size -= len("/") + len(keys[len(keys)/2])
+		keys[len(keys)/2-1] = strings.TrimSuffix(keys[len(keys)/2-1], "/…") + "/…"
+	}
+	var s strings.Builder
+	for _, key := range keys {
+		s.WriteString("/" + key)
+	}
+	return s.String()
+}
+
+// quotedKey is a key as it stands in a JSON pointer, if it is not too long.
+func quotedKey(key string) string {
+	const longest = longestPointer / 3
+	if len(key) > longest {
+		key = strings.ToValidUTF8(key[:longest], "") + "…"
+	}
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+}
+
+// name is the last key that is no index.
+func (p *objectPath) name() string {
+	for ; p != nil; p = p.above {
+		if !p.index {
+			return p.key
+		}
+	}
+	return ""
 }
 
 // CompileObject compiles an object template. The JSON must be an object or an array and may not
@@ -66,7 +120,7 @@ type objectBuilder struct {
 	decoder *json.Decoder
 	object  *Object
 	literal []byte
-	path    []string
+	path    *objectPath // of what is being read
 	leaves  int
 	errs    []error // of the leaves
 }
@@ -94,7 +148,7 @@ func (b *objectBuilder) document() error {
 
 // value takes the value that begins with t.
 func (b *objectBuilder) value(t json.Token) error {
-	if len(b.path) > b.limits.Depth {
+	if b.path != nil && b.path.depth > b.limits.Depth {
 		return tooDeep(b.limits.Depth)
 	}
 	switch t := t.(type) {
@@ -126,14 +180,14 @@ func (b *objectBuilder) members() error {
 		}
 		key, _ := t.(string)
 		if seen[key] {
-			return errorf(ErrNotJSON, "the key %s is repeated in the object at %q", quoted(key), b.pointer())
+			return errorf(ErrNotJSON, "the key %s is repeated in the object at %q", quoted(key), b.path.pointer())
 		}
 		if len(seen) > 0 {
 			b.literal = append(b.literal, ',')
 		}
 		seen[key] = true
 		b.literal = append(appendJSONString(b.literal, key, &style), ':')
-		if err := b.member(key); err != nil {
+		if err := b.member(&objectPath{key: key}); err != nil {
 			return err
 		}
 	}
@@ -148,7 +202,7 @@ func (b *objectBuilder) elements() error {
 		if i > 0 {
 			b.literal = append(b.literal, ',')
 		}
-		if err := b.member(strconv.Itoa(i)); err != nil {
+		if err := b.member(&objectPath{key: strconv.Itoa(i), index: true}); err != nil {
 			return err
 		}
 	}
@@ -158,24 +212,18 @@ func (b *objectBuilder) elements() error {
 }
 
 // member takes the value under a key or index.
-func (b *objectBuilder) member(key string) error {
-	b.path = append(b.path, key)
-	defer func() { b.path = b.path[:len(b.path)-1] }()
+func (b *objectBuilder) member(at *objectPath) error {
+	at.above, at.depth = b.path, 1
+	if at.above != nil {
+		at.depth += at.above.depth
+	}
+	b.path = at
+	defer func() { b.path = at.above }()
 	t, err := b.decoder.Token()
 	if err != nil {
 		return err
 	}
 	return b.value(t)
-}
-
-// pointer is the JSON pointer (RFC 6901) of where the builder is.
-func (b *objectBuilder) pointer() string {
-	var s strings.Builder
-	for _, key := range b.path {
-		s.WriteByte('/')
-		s.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(key))
-	}
-	return s.String()
 }
 
 // string takes a string: as it is if nothing in it is a template, else as a leaf.
@@ -188,7 +236,7 @@ func (b *objectBuilder) string(source string) error {
 	if b.leaves++; b.leaves > b.limits.Leaves {
 		return errorf(ErrSourceTooLarge, "more than %d strings are templates", b.limits.Leaves)
 	}
-	l := &leaf{pointer: b.pointer()}
+	l := &leaf{path: b.path}
 	if err := b.leaf(l, source); err != nil {
 		if b.errs = append(b.errs, l.at(err)); len(b.errs) == maxLeafErrors {
 			return err
@@ -221,7 +269,7 @@ func (b *objectBuilder) leaf(l *leaf, source string) error {
 func (l *leaf) at(err error) error {
 	var e *Error
 	if errors.As(err, &e) && e.Leaf == "" {
-		e.Leaf = l.pointer
+		e.Leaf = l.path.pointer()
 	}
 	return err
 }
@@ -293,7 +341,8 @@ func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
 	st.autoescape = st.format != FormatPlain
 	style := objectJSON()
 	style.lenient = true
-	if st.format == FormatMrkdwn && !mrkdwnText(l.pointer[strings.LastIndexByte(l.pointer, '/')+1:]) {
+	style.slack = st.jsonEscape()
+	if st.format == FormatMrkdwn && !mrkdwnText(l.path.name()) {
 		st.autoescape = false
 	}
 	style.escape = st.jsonEscape()

@@ -54,7 +54,7 @@ func TestMatchesThatLookBack(t *testing.T) {
 	} {
 		for _, text := range texts {
 			want := regexp.MustCompile(pattern).FindAllStringSubmatchIndex(text, -1)
-			st := newState(t.Context(), &settings{env: l.env, limits: Limits{}.withDefaults()}, nil)
+			st := newState(t.Context(), &settings{env: l.env, limits: defaultLimits(t)}, nil)
 			signature := newParamSpec("f", "find ignorecase?")
 			bound, err := signature.bind(args{positional: []any{pattern}})
 			require.NoError(t, err)

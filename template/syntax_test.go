@@ -117,7 +117,7 @@ func TestSyntaxTables(t *testing.T) {
 
 func TestSyntaxLimits(t *testing.T) {
 	t.Parallel()
-	l := Limits{}.withDefaults()
+	l := defaultLimits(t)
 	b, err := os.ReadFile("SYNTAX.md")
 	require.NoError(t, err)
 	for _, row := range []struct {

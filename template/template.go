@@ -127,7 +127,11 @@ func newCompiler(o Options) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &compiler{settings{env: env, limits: o.Limits.withDefaults(), format: o.Format, escaper: escaper}, set}, nil
+	limits, err := o.Limits.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &compiler{settings{env: env, limits: limits, format: o.Format, escaper: escaper}, set}, nil
 }
 
 func (c *compiler) scan(source string) ([]segment, error) {

@@ -1,0 +1,83 @@
+package template
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func defaultLimits(t testing.TB) Limits {
+	t.Helper()
+	l, err := Limits{}.withDefaults()
+	require.NoError(t, err)
+	return l
+}
+
+func TestNegativeLimitsAreRefused(t *testing.T) {
+	t.Parallel()
+	for field, l := range map[string]Limits{
+		"Source": {Source: -1}, "Leaves": {Leaves: -1}, "Depth": {Depth: -1}, "Steps": {Steps: -1}, "Output": {Output: -1},
+		"Range": {Range: -1}, "Memory": {Memory: -1},
+	} {
+		_, err := Compile("x", Options{Limits: l})
+		assert.ErrorContains(t, err, "Limits."+field+" must not be negative")
+		_, err = CompileObject(json.RawMessage(`{}`), Options{Limits: l})
+		assert.ErrorContains(t, err, "Limits."+field)
+	}
+}
+
+// A long key above many leaves is kept once, and an error repeats little of it.
+func TestPathsOfLeavesCostLittle(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("k", 56<<10)
+	source := json.RawMessage(`{"` + long + `": [` + strings.Repeat(`"{{ a }}",`, 999) + `"{{ a }}"]}`)
+	got := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			_, err := CompileObject(source, Options{})
+			require.NoError(b, err)
+		}
+	})
+	assert.Less(t, got.AllocedBytesPerOp(), int64(8<<20), "56 MiB when each leaf had its path as text")
+
+	_, err := CompileObject(json.RawMessage(`{"`+long+`": {"b": {"c/d": ["{{ a b }}"]}}}`), Options{})
+	var e *Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, "/"+strings.Repeat("k", 100)+"…/b/c~1d/0", e.Leaf)
+	nested := "{\"a\": " + strings.Repeat(`{"`+strings.Repeat("n", 90)+`": `, 50) + `"{{ a b }}"` + strings.Repeat("}", 51)
+	_, err = CompileObject(json.RawMessage(nested), Options{})
+	require.ErrorAs(t, err, &e)
+	assert.LessOrEqual(t, len(e.Leaf), 400)
+	assert.True(t, strings.HasPrefix(e.Leaf, "/a/nnn"), e.Leaf)
+	assert.Contains(t, e.Leaf, "/…/")
+}
+
+// Which strings of Slack's JSON are escaped depends on the nearest key alone, whether the template or a
+// value of the data brings it.
+func TestMrkdwnOfNestedObjects(t *testing.T) {
+	t.Parallel()
+	data := map[string]any{"x": map[string]any{
+		"url": "https://e.com/?a=1&b=2", "text": "<!channel>", "values": []any{"<a>"}, "value": []any{"<b>"}, "inner": map[string]any{"block_id": "<c>"},
+	}}
+	const printed = `{"inner":{"block_id":"<c>"},"text":"&lt;!channel&gt;","url":"https://e.com/?a=1&b=2","value":["<b>"],"values":["&lt;a&gt;"]}`
+	for _, key := range []string{"options", "value", "url"} {
+		tpl, err := CompileJSON(`{"`+key+`": {{ x }}}`, Options{Format: FormatMrkdwn})
+		require.NoError(t, err)
+		got, err := tpl.Render(t.Context(), data)
+		require.NoError(t, err)
+		assert.JSONEq(t, `{"`+key+`":`+printed+`}`, string(got))
+		o, err := CompileObject(json.RawMessage(`{"`+key+`": "{{ x }}"}`), Options{Format: FormatMrkdwn})
+		require.NoError(t, err)
+		raw, err := o.Render(t.Context(), data)
+		require.NoError(t, err)
+		assert.JSONEq(t, `{"`+key+`":`+printed+`}`, string(raw))
+	}
+	o, err := CompileObject(json.RawMessage(`{"value": ["{{ x.text }}"], "text": ["{{ x.text }}"]}`), Options{Format: FormatMrkdwn})
+	require.NoError(t, err)
+	raw, err := o.Render(t.Context(), data)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"value": ["<!channel>"], "text": ["&lt;!channel&gt;"]}`, string(raw))
+}
