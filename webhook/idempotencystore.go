@@ -5,11 +5,9 @@ import (
 	"time"
 )
 
-// IdempotencyStore is a Store that remembers requests by their keys, so that one
-// that is repeated is not worked on twice, whichever process it reaches: see
-// [Dispatcher.Idempotent].
+// IdempotencyStore remembers requests by their keys, so that one that is repeated is
+// not worked on twice, whichever process it reaches.
 type IdempotencyStore interface {
-	Store
 	// BeginIdempotent stores r, which has no answer, and reports that the caller
 	// is to work on it. If a request of r's key is stored already it reports
 	// so as well, and moves Until to r.Until, if that one has no answer, the
@@ -30,7 +28,7 @@ type IdempotencyStore interface {
 // removes besides its own, so that it never takes long.
 const MaxExpired = 100
 
-// Request is what a [IdempotencyStore] remembers.
+// IdempotentRequest is what an [IdempotencyStore] remembers.
 type IdempotentRequest struct {
 	// Key identifies the request, and Digest tells what it asks for: of 32 bytes each.
 	Key, Digest []byte

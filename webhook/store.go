@@ -3,6 +3,8 @@ package webhook
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -20,7 +22,15 @@ import (
 //
 // A Store that cannot be reached, or takes nothing now, returns an error that
 // matches [ErrUnavailable].
+//
 // Package storetest holds these rules as a suite that any Store can run.
+//
+// # How it may grow
+//
+// What only some stores can do is a field of [Capabilities]; new ones get new fields,
+// which a store that does not know them leaves nil. A method that every store needs can be added
+// to Store itself, as long as the major version is 0. A type that wraps a Store embeds
+// the interface: it then keeps all methods, and all capabilities, that it does not change.
 type Store interface {
 	SubscriptionStore
 	Queue
@@ -28,6 +38,21 @@ type Store interface {
 	// Ping asks the store for a sign of life. It returns nil if the store can be
 	// read, and changes nothing.
 	Ping(ctx context.Context) error
+	// Capabilities returns what the store can do besides. It is always the same.
+	Capabilities() Capabilities
+}
+
+// Capabilities are what a [Store] can do beyond what every Store must. A nil field
+// says that it cannot. A wrapper that changes what Enqueue does, say, changes
+// Transactions likewise, by a Capabilities method of its own.
+type Capabilities struct {
+	// Transactions stores events in transactions of the caller's.
+	Transactions TxQueue
+	// Notifications tells of deliveries that became due. Without it, a Dispatcher
+	// finds out by asking every Config.PollInterval.
+	Notifications Listener
+	// Idempotency remembers requests, so that a repeated one is not worked on twice.
+	Idempotency IdempotencyStore
 }
 
 // Subscriptions is the part of a Store that keeps webhooks. Every call is
@@ -116,21 +141,39 @@ type Queue interface {
 	Settle(ctx context.Context, now time.Time, settlements []Settlement) (refused []Lease, err error)
 }
 
-// TxStore is a Store that can write in a transaction of the caller's.
-type TxStore interface {
-	Store
-	// EnqueueTx is Enqueue, without an offer, in the caller's transaction,
-	// which it neither commits nor rolls back. A transaction of a type that
-	// the store does not know is an error that names those it does.
-	EnqueueTx(ctx context.Context, tx any, now time.Time, events []NewEvent) error
+// Tx is a transaction of the caller's, as the package of its store makes one:
+// postgres.Tx of a pgx.Tx, sqlite.Tx of a *sql.Tx, memstore.Store.Begin.
+type Tx interface {
+	// TxKind says which stores can use it, such as "postgres", for the error of one
+	// that cannot.
+	TxKind() string
 }
 
-// Listener is a Store that hears of what other processes enqueued. Without one,
-// a Dispatcher finds out by asking every Config.PollInterval.
+// ErrWrongTx says that a transaction is nil, or is not one of the store's.
+var ErrWrongTx = errors.New("webhook: the store cannot use the transaction")
+
+// WrongTx returns an ErrWrongTx that says what the transaction is, and of which kind
+// the store takes them.
+func WrongTx(tx Tx, want string) error {
+	if tx == nil {
+		return fmt.Errorf("%w: it is nil", ErrWrongTx)
+	}
+	return fmt.Errorf("%w: it is one of %s, and the store takes those of %s", ErrWrongTx, tx.TxKind(), want)
+}
+
+// TxQueue stores events in transactions of the caller's.
+type TxQueue interface {
+	// EnqueueTx is [Queue.Enqueue], without a prefetch, in the caller's transaction,
+	// which it neither commits nor rolls back: the events are stored if and only if
+	// it commits. It returns an error that matches [ErrWrongTx] if the transaction is
+	// nil or of another kind than the store's.
+	EnqueueTx(ctx context.Context, tx Tx, now time.Time, events []NewEvent) error
+}
+
+// Listener hears of what other processes enqueued.
 type Listener interface {
-	Store
-	// Listen calls wake when deliveries may have become due that nobody was
-	// offered. It returns nil when ctx ends, and an error when it can hear no
+	// Listen calls wake when it begins to listen, and when deliveries may have become
+	// due that were handed to no caller. It returns nil when ctx ends, and an error when it can hear no
 	// more; it may then be called again, unless the error matches
 	// [errors.ErrUnsupported]: then it will not hear later either.
 	Listen(ctx context.Context, wake func()) error

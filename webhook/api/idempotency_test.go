@@ -78,6 +78,8 @@ func TestIdempotentCreateAfterAnUnknownEnd(t *testing.T) {
 // losesEnds is a store that cannot note the end of a request.
 type losesEnds struct{ *memstore.Store }
 
+func (s *losesEnds) Capabilities() webhook.Capabilities { return webhook.Capabilities{Idempotency: s} }
+
 func (*losesEnds) EndIdempotent(context.Context, webhook.IdempotentRequest) error {
 	return webhook.ErrUnavailable
 }
@@ -205,9 +207,14 @@ func (s *losesReplays) Replay(ctx context.Context, due time.Time, organizationID
 	return errors.Join(s.Store.Replay(ctx, due, organizationID, id), errors.New("the connection is gone"))
 }
 
+// incapable is a Store without capabilities.
+type incapable struct{ webhook.Store }
+
+func (incapable) Capabilities() webhook.Capabilities { return webhook.Capabilities{} }
+
 func TestReplayKeysNeedAStoreThatRemembers(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return struct{ webhook.Store }{s} }})
+	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return incapable{s} }})
 	id := f.create(customSubscription("sink", `{}`))
 	path := prefix + "/" + id + "/replay"
 	f.do("POST", path, "").want(http.StatusAccepted)

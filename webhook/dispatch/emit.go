@@ -49,22 +49,23 @@ func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) error {
 
 // EmitTx publishes events in a transaction of the caller's: they are published
 // if and only if it commits, together with all else that it changes. The
-// transaction is on the store's database: a *sql.Tx for stores of package
-// sqlstore, a pgx.Tx as well for module webhook/postgres. A Store that cannot
-// take part in one (see [webhook.TxStore]) is ErrNoTx.
+// transaction is on the store's database, and the store's package makes it a
+// [webhook.Tx]: postgres.Tx of a pgx.Tx, sqlite.Tx of a *sql.Tx, memstore.Store.Begin.
+// EmitTx returns an error that matches [webhook.ErrWrongTx] if it is another store's, and
+// ErrNoTx if the store has no [webhook.Capabilities] for transactions.
 //
 // Otherwise EmitTx is as [Dispatcher.Emit]. Nothing is delivered before the
 // commit; after it, the events are found by the next poll.
-func (d *Dispatcher) EmitTx(ctx context.Context, tx any, events ...*event.Event) error {
-	store, ok := d.store.(webhook.TxStore)
-	if !ok {
+func (d *Dispatcher) EmitTx(ctx context.Context, tx webhook.Tx, events ...*event.Event) error {
+	queue := d.store.Capabilities().Transactions
+	if queue == nil {
 		return ErrNoTx
 	}
 	records, err := newEvents(events)
 	if err != nil || len(records) == 0 {
 		return err
 	}
-	if err := store.EnqueueTx(ctx, tx, d.now(), records); err != nil {
+	if err := queue.EnqueueTx(ctx, tx, d.now(), records); err != nil {
 		return fmt.Errorf("webhook: emit: %w", err)
 	}
 	return nil

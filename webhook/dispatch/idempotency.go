@@ -19,7 +19,7 @@ var (
 	ErrInProgress = errors.New("webhook: a request of this key is under way")
 	// ErrKeyReused says that a request of the key asked for something else.
 	ErrKeyReused = errors.New("webhook: the key was used for another request")
-	// ErrNoIdempotency says that the store is no [webhook.IdempotencyStore].
+	// ErrNoIdempotency says that the store has no [webhook.IdempotencyStore].
 	ErrNoIdempotency = errors.New("webhook: the store cannot remember requests")
 )
 
@@ -47,7 +47,7 @@ type Try struct {
 // repetition, with the same key of the organization and the same content, gets the
 // answer of the first for 24 hours, in any process that shares the store. It returns
 // ErrInProgress while the first has not ended, ErrKeyReused if the content differs,
-// and ErrNoIdempotency if the store is no [webhook.IdempotencyStore].
+// and ErrNoIdempotency if the store has no [webhook.IdempotencyStore].
 //
 // What is kept is bounded by [Config.IdempotentPerMinute]: beyond that, the error is a
 // [*webhook.LimitError], and nothing has been done.
@@ -62,8 +62,8 @@ func (d *Dispatcher) Idempotent(
 	ctx context.Context, organizationID, key string, content []byte,
 	work func(ctx context.Context, t Try) (answer []byte, err error),
 ) ([]byte, error) {
-	store, ok := d.store.(webhook.IdempotencyStore)
-	if !ok {
+	store := d.store.Capabilities().Idempotency
+	if store == nil {
 		return nil, ErrNoIdempotency
 	}
 	if work == nil {

@@ -143,8 +143,10 @@ func TestIdempotentBoundsAnswers(t *testing.T) {
 	}
 }
 
-// forgetfulStore is a Store and nothing else.
+// forgetfulStore is a Store without capabilities.
 type forgetfulStore struct{ webhook.Store }
+
+func (forgetfulStore) Capabilities() webhook.Capabilities { return webhook.Capabilities{} }
 
 func TestIdempotentNeedsAStoreThatRemembers(t *testing.T) {
 	t.Parallel()
@@ -152,6 +154,13 @@ func TestIdempotentNeedsAStoreThatRemembers(t *testing.T) {
 	require.NoError(t, err)
 	_, err = d.Idempotent(t.Context(), "org", "k", nil, nil)
 	require.ErrorIs(t, err, dispatch.ErrNoIdempotency)
+	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
+	require.ErrorIs(t, d.EmitTx(t.Context(), memstore.New().Begin(), e), dispatch.ErrNoTx)
+
+	wrapped, err := dispatch.New(struct{ webhook.Store }{memstore.New()}, dispatch.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	_, err = wrapped.Idempotent(t.Context(), "org", "k", nil, func(context.Context, dispatch.Try) ([]byte, error) { return []byte("done"), nil })
+	require.NoError(t, err, "a wrapped store keeps its capabilities")
 }
 
 // A replay that ended nobody knows where can be made again without replaying

@@ -62,8 +62,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { r.claimLoop(ctx) })
 	loops.Go(func() { r.pruneLoop(ctx) })
-	if store, ok := d.store.(webhook.Listener); ok {
-		loops.Go(func() { r.listenLoop(ctx, store) })
+	if listener := d.store.Capabilities().Notifications; listener != nil {
+		loops.Go(func() { r.listenLoop(ctx, listener) })
 	}
 	stopRenewing := make(chan struct{})
 	renewed := make(chan struct{})
@@ -138,10 +138,10 @@ func (r *run) claimLoop(ctx context.Context) {
 }
 
 // listenLoop claims when the store hears of deliveries that others enqueued.
-func (r *run) listenLoop(ctx context.Context, store webhook.Listener) {
+func (r *run) listenLoop(ctx context.Context, listener webhook.Listener) {
 	outage := newOutage(r.d.cfg.Logger, "listen for deliveries")
 	for {
-		err := store.Listen(ctx, func() {
+		err := listener.Listen(ctx, func() {
 			outage.over(ctx)
 			r.d.scheduler.signal()
 		})

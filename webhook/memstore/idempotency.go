@@ -9,8 +9,6 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-var _ webhook.IdempotencyStore = (*Store)(nil)
-
 // requests are remembered by key. The zero value is empty.
 type requests struct {
 	mu    sync.Mutex

@@ -20,6 +20,10 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.enqueue(now, events, prefetch), nil
+}
+
+func (s *Store) enqueue(now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) []webhook.Task {
 	var tasks []webhook.Task
 	if prefetch != nil {
 		tasks = make([]webhook.Task, 0, len(events))
@@ -52,7 +56,7 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 			}
 		}
 	}
-	return tasks, nil
+	return tasks
 }
 
 // add makes a delivery of the event to the endpoint. It is in no heap yet.

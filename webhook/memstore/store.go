@@ -47,6 +47,11 @@ func New() *Store {
 // Ping implements [webhook.Store].
 func (s *Store) Ping(ctx context.Context) error { return ctx.Err() }
 
+// Capabilities implements [webhook.Store].
+func (s *Store) Capabilities() webhook.Capabilities {
+	return webhook.Capabilities{Transactions: s, Idempotency: s}
+}
+
 // organization is what belongs to one tenant.
 type organization struct {
 	subscriptions map[string]*subscription

@@ -12,6 +12,10 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
 		New: func(*testing.T) webhook.Store { return memstore.New() },
+		Begin: func(_ *testing.T, s webhook.Store) storetest.CallerTx {
+			tx := s.(*memstore.Store).Begin()
+			return storetest.CallerTx{Tx: tx, Commit: tx.Commit, Rollback: tx.Rollback}
+		},
 	})
 }
 

@@ -74,7 +74,7 @@ func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 		require.NoError(t, err)
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace = "acme"
-		require.NoError(t, emitter.EmitTx(ctx, tx, e))
+		require.NoError(t, emitter.EmitTx(ctx, postgres.Tx(tx), e))
 		return e.ID
 	}
 	tx, err := conn.Begin(ctx)
@@ -97,6 +97,3 @@ func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, lost, "what was rolled back was never published")
 }
-
-var _ webhook.Listener = (*postgres.Store)(nil)
-var _ webhook.TxStore = (*postgres.Store)(nil)

@@ -15,7 +15,7 @@
 // as well.
 //
 // An event can be stored in the transaction of the change that it tells about,
-// a pgx.Tx or a *sql.Tx: see [Store.EnqueueTx].
+// see [Tx] and [SQLTx].
 //
 // # PgBouncer
 //
@@ -29,7 +29,7 @@
 //     again. If the pooler keeps prepared statements (PgBouncer from 1.21 on, with
 //     max_prepared_statements), default_query_exec_mode=cache_statement in the
 //     connection string saves that. If it does not, statements then fail with
-//     ErrPooler. Connections of yours, for [Store.EnqueueTx], need
+//     ErrPooler. Connections of yours, for [sqlstore.Store.EnqueueTx], need
 //     default_query_exec_mode=exec, cache_describe or simple_protocol.
 //   - LISTEN, which works with pool_mode=session only. [Store.Listen] tries whether a
 //     notification arrives, and returns ErrNoNotifications if not. A Dispatcher logs

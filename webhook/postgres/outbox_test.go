@@ -12,6 +12,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
 // outboxStages is what a process says of each order, in turn.
@@ -51,7 +54,7 @@ func writeOutbox(cfg childConfig) error {
 
 // orderTx is a transaction, of either kind, that writes an order.
 type orderTx struct {
-	tx     any
+	tx     webhook.Tx
 	insert func(id string) error
 	commit func() error
 }
@@ -63,13 +66,13 @@ func beginner(ctx context.Context, cfg childConfig) (func() (orderTx, error), er
 		db, err := sql.Open("pgx", cfg.DSN)
 		return func() (orderTx, error) {
 			tx, err := db.BeginTx(ctx, nil)
-			return orderTx{tx, func(id string) error { _, err := tx.ExecContext(ctx, statement, id); return err }, func() error { return tx.Commit() }}, err
+			return orderTx{postgres.SQLTx(tx), func(id string) error { _, err := tx.ExecContext(ctx, statement, id); return err }, func() error { return tx.Commit() }}, err
 		}, err
 	}
 	conn, err := pgx.Connect(ctx, cfg.DSN)
 	return func() (orderTx, error) {
 		tx, err := conn.Begin(ctx)
-		return orderTx{tx, func(id string) error { _, err := tx.Exec(ctx, statement, id); return err }, func() error { return tx.Commit(ctx) }}, err
+		return orderTx{postgres.Tx(tx), func(id string) error { _, err := tx.Exec(ctx, statement, id); return err }, func() error { return tx.Commit(ctx) }}, err
 	}, err
 }
 

@@ -89,12 +89,17 @@ func bouncer(t testing.TB, dsn, mode string, settings ...string) string {
 func TestStoreBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
-		New: func(t *testing.T) webhook.Store { return open(t, bouncer(t, schemaDSN(t), "transaction")) },
+		New: func(t *testing.T) webhook.Store {
+			s := open(t, bouncer(t, schemaDSN(t), "transaction"))
+			s.SetListenPatience(time.Second, time.Second) // no notification will come
+			return s
+		},
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)
 		},
-		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).dsn) },
+		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
 	})
 }
 
@@ -172,7 +177,7 @@ func emitTx(t testing.TB, l *load, dsn string) {
 	require.NoError(t, err)
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	e.Namespace = "acme"
-	require.NoError(t, l.dispatcher(dsn).EmitTx(ctx, tx, e))
+	require.NoError(t, l.dispatcher(dsn).EmitTx(ctx, postgres.Tx(tx), e))
 	l.mu.Lock()
 	l.accepted[e.ID] = true
 	l.mu.Unlock()

@@ -52,8 +52,9 @@ func TestNewOnAPool(t *testing.T) {
 		return &stored{s, dsn}
 	}
 	storetest.Run(t, storetest.Harness{
-		New:  func(t *testing.T) webhook.Store { return on(t, schemaDSN(t)) },
-		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).dsn) },
+		New:   func(t *testing.T) webhook.Store { return on(t, schemaDSN(t)) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).dsn) },
+		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).dsn) },
 	})
 }
 
@@ -129,7 +130,7 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 		require.Equal(t, want, show(tx), "a transaction on the same pool has none of the store's settings")
 	}
 	for _, tx := range txs {
-		require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), newEvents(webhook.NewID())))
+		require.NoError(t, s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents(webhook.NewID())))
 		require.Equal(t, want, show(tx), "events in a transaction leave its settings as they are")
 		require.NoError(t, tx.Rollback(ctx))
 	}

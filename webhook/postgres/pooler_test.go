@@ -3,6 +3,7 @@
 package postgres_test
 
 import (
+	"context"
 	"database/sql"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/postgres"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
@@ -56,6 +58,12 @@ func TestPgBouncerWithSQLStore(t *testing.T) {
 				// Not all at the end: the server can lock only so many tables at once.
 				t.Cleanup(func() { execAt(t, dsn, dropTables(prefix)) })
 				return openPrefix(t, prefix)
+			},
+			Begin: func(t *testing.T, _ webhook.Store) storetest.CallerTx {
+				t.Helper()
+				tx, err := db.BeginTx(context.Background(), nil)
+				require.NoError(t, err)
+				return storetest.CallerTx{Tx: postgres.SQLTx(tx), Commit: tx.Commit, Rollback: tx.Rollback}
 			},
 			Peer: func(t *testing.T, s webhook.Store) webhook.Store {
 				t.Helper()

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -123,17 +122,26 @@ func (s *Store) Close() error {
 	return err
 }
 
-// EnqueueTx stores events in a transaction of the caller's: they are published
-// if and only if it commits. The transaction is a pgx.Tx or a *sql.Tx, on the
-// store's database and with its search_path.
-func (s *Store) EnqueueTx(ctx context.Context, tx any, now time.Time, events []webhook.NewEvent) error {
-	if tx, ok := tx.(pgx.Tx); ok {
-		return s.Store.EnqueueTx(ctx, pgxTx{tx}, now, events)
-	}
-	return s.Store.EnqueueTx(ctx, tx, now, events)
+// Capabilities implements [webhook.Store].
+func (s *Store) Capabilities() webhook.Capabilities {
+	c := s.Store.Capabilities()
+	c.Notifications = s
+	return c
 }
 
-// pgxTx is a [sqlstore.Tx] of pgx.
+// Tx makes a transaction on the store's database, with its search_path, one that
+// [sqlstore.Store.EnqueueTx] and a Dispatcher's EmitTx can publish in.
+func Tx(tx pgx.Tx) webhook.Tx {
+	if tx == nil {
+		return sqlstore.TxOf(sqlstore.PostgreSQL(), nil)
+	}
+	return sqlstore.TxOf(sqlstore.PostgreSQL(), pgxTx{tx})
+}
+
+// SQLTx is [Tx] for a transaction of database/sql.
+func SQLTx(tx *sql.Tx) webhook.Tx { return sqlstore.Tx(sqlstore.PostgreSQL(), tx) }
+
+// pgxTx is a [sqlstore.Querier] of pgx.
 type pgxTx struct{ tx pgx.Tx }
 
 func (t pgxTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {

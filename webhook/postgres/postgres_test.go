@@ -63,6 +63,22 @@ func open(t testing.TB, dsn string) *stored {
 	return &stored{s, dsn}
 }
 
+// begin begins a transaction on a connection of the caller's own.
+func begin(t *testing.T, dsn string) storetest.CallerTx {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, withParameter(t, dsn, "default_query_exec_mode", "exec"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(ctx)) })
+	tx, err := conn.Begin(ctx)
+	require.NoError(t, err)
+	return storetest.CallerTx{
+		Tx:       postgres.Tx(tx),
+		Commit:   func() error { return tx.Commit(ctx) },
+		Rollback: func() error { return tx.Rollback(ctx) },
+	}
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
@@ -71,6 +87,7 @@ func TestStore(t *testing.T) {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)
 		},
-		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).dsn) },
+		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
 	})
 }

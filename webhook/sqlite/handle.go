@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
 // handleConns is how many connections a Store takes of a handle at times: one that
@@ -93,3 +96,7 @@ func checkConn(ctx context.Context, conn *sql.Conn) (path string, err error) {
 	}
 	return path, err
 }
+
+// Tx makes a transaction on the store's file, of any handle, one that
+// [sqlstore.Store.EnqueueTx] and a Dispatcher's EmitTx can publish in.
+func Tx(tx *sql.Tx) webhook.Tx { return sqlstore.Tx(sqlstore.SQLite(), tx) }

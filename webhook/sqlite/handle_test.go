@@ -42,7 +42,8 @@ func TestNewOnAHandle(t *testing.T) {
 			require.NoError(t, s.(*stored).Close())
 			return on(t, s.(*stored).path)
 		},
-		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).path) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).path) },
+		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).path) },
 	})
 }
 
@@ -113,7 +114,7 @@ func TestDBOfAnOpenedStore(t *testing.T) {
 	for _, commit := range []bool{false, true} {
 		tx, err := s.DB().BeginTx(ctx, nil)
 		require.NoError(t, err)
-		require.NoError(t, s.EnqueueTx(ctx, tx, time.Now(), []webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}))
+		require.NoError(t, s.EnqueueTx(ctx, sqlite.Tx(tx), time.Now(), []webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}))
 		if commit {
 			require.NoError(t, tx.Commit())
 		} else {

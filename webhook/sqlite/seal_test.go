@@ -56,7 +56,8 @@ func TestSealedStore(t *testing.T) {
 			require.NoError(t, s.(*stored).Close())
 			return openSealed(t, s.(*stored).path, "b", "a")
 		},
-		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return openSealed(t, s.(*stored).path, "a", "b") },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).path) },
+		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return openSealed(t, s.(*stored).path, "a", "b") },
 	})
 }
 

@@ -128,7 +128,7 @@ func (s *Store) hold(ctx context.Context, path string) error {
 	return nil
 }
 
-// DB returns a handle for transactions of the caller's, see [Store.EnqueueTx]: the one
+// DB returns a handle for transactions of the caller's, see [Tx]: the one
 // that New was given, or one of an opened Store, whose transactions begin with the
 // lock for writing and whose commits are durable. While such a transaction is open, the
 // Store's writes wait for it, so it should be short. Closing the handle of an opened

@@ -25,6 +25,14 @@ func open(t *testing.T, path string) *stored {
 	return &stored{s, path}
 }
 
+// begin begins a transaction on a handle of the caller's own.
+func begin(t *testing.T, path string) storetest.CallerTx {
+	t.Helper()
+	tx, err := handle(t, "file:"+path+allPragmas).BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	return storetest.CallerTx{Tx: sqlite.Tx(tx), Commit: tx.Commit, Rollback: tx.Rollback}
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
@@ -33,6 +41,7 @@ func TestStore(t *testing.T) {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).path)
 		},
-		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).path) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).path) },
+		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).path) },
 	})
 }

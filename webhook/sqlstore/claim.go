@@ -47,7 +47,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 		return nil, fmt.Errorf("sqlstore: a claim needs Limit and PerEndpoint of at least 1, not %d and %d", r.Limit, r.PerEndpoint)
 	}
 	var c *claiming
-	err := s.write(ctx, func(ctx context.Context, q Tx) error {
+	err := s.write(ctx, func(ctx context.Context, q Querier) error {
 		c = s.turns.begin(micros(now), r)
 		return s.claimIn(ctx, q, c)
 	})
@@ -59,7 +59,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	return c.tasks, nil
 }
 
-func (s *Store) claimIn(ctx context.Context, q Tx, c *claiming) error {
+func (s *Store) claimIn(ctx context.Context, q Querier, c *claiming) error {
 	if err := s.findSkipped(ctx, q, c); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ type due struct {
 
 // findDue returns up to limit deliveries that are due for the endpoints after
 // from, up to to, in their order.
-func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64, limit int) ([]due, error) {
+func (s *Store) findDue(ctx context.Context, q Querier, c *claiming, from, to int64, limit int) ([]due, error) {
 	perEndpoint := c.request.PerEndpoint
 	var found []due
 	err := collect(ctx, q, func(row scanner) error {
@@ -105,7 +105,7 @@ func (s *Store) findDue(ctx context.Context, q Tx, c *claiming, from, to int64, 
 }
 
 // complete makes tasks of what was found.
-func (s *Store) complete(ctx context.Context, q Tx, c *claiming) error {
+func (s *Store) complete(ctx context.Context, q Querier, c *claiming) error {
 	owners, err := s.ownersOf(ctx, q, c.found)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (s *Store) complete(ctx context.Context, q Tx, c *claiming) error {
 
 // findSkipped looks up the endpoints and organizations that are not to be claimed
 // for.
-func (s *Store) findSkipped(ctx context.Context, q Tx, c *claiming) error {
+func (s *Store) findSkipped(ctx context.Context, q Querier, c *claiming) error {
 	rows := make([]any, 0, 2*len(c.request.Skip))
 	for _, e := range c.request.Skip {
 		rows = append(rows, e.SubscriptionID, e.Channel)
@@ -157,7 +157,7 @@ type owner struct {
 }
 
 // ownersOf returns the live endpoints of what was found.
-func (s *Store) ownersOf(ctx context.Context, q Tx, found []due) (map[int64]*owner, error) {
+func (s *Store) ownersOf(ctx context.Context, q Querier, found []due) (map[int64]*owner, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}

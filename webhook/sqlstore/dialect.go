@@ -25,9 +25,9 @@ type Dialect interface {
 	prepareBatch(b *batch)
 	// execBatch runs the statement over all rows, and counts the rows changed.
 	// The rest are the parameters after the rows.
-	execBatch(ctx context.Context, q Tx, b *batch, rows, rest []any) (int64, error)
+	execBatch(ctx context.Context, q Querier, b *batch, rows, rest []any) (int64, error)
 	// queryBatch is execBatch for a statement that returns rows.
-	queryBatch(ctx context.Context, q Tx, b *batch, rows, rest []any, scan func(scanner) error) error
+	queryBatch(ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error) error
 
 	// collided reports whether a transaction failed only because of another
 	// one at the same time.
@@ -35,7 +35,7 @@ type Dialect interface {
 	// newWriter returns what runs the store's transactions.
 	newWriter(db *sql.DB) writer
 	// lockSchema lets nobody else migrate until the transaction ends.
-	lockSchema(ctx context.Context, q Tx, prefix string) error
+	lockSchema(ctx context.Context, q Querier, prefix string) error
 	// clockSQL asks for the time in microseconds since 1970; empty if the
 	// database has no clock but that of this machine.
 	clockSQL() string
@@ -60,7 +60,7 @@ type Dialect interface {
 type writer interface {
 	// do runs fn in a transaction, which it commits unless fn fails. The
 	// context that fn gets is the one to use inside.
-	do(ctx context.Context, fn func(ctx context.Context, q Tx) error) error
+	do(ctx context.Context, fn func(ctx context.Context, q Querier) error) error
 	close() error
 }
 

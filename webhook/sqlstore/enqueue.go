@@ -2,9 +2,7 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -85,7 +83,7 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 	}
 	e := newEnqueuing(now, events, prefetch)
 	for e.loads = 0; ; e.loads++ {
-		err := s.write(ctx, func(ctx context.Context, q Tx) error { return s.enqueueIn(ctx, q, e) })
+		err := s.write(ctx, func(ctx context.Context, q Querier) error { return s.enqueueIn(ctx, q, e) })
 		if err == nil {
 			break
 		}
@@ -101,21 +99,15 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 	return e.tasks, nil
 }
 
-// EnqueueTx stores events in a transaction of the caller's: they are published
-// if and only if it commits. Otherwise it is Enqueue without an offer. The
-// transaction is a *sql.Tx on the store's database, or a [Tx].
-func (s *Store) EnqueueTx(ctx context.Context, tx any, now time.Time, events []webhook.NewEvent) error {
+// EnqueueTx implements [webhook.TxQueue] for transactions on the store's database
+// that [Tx] or [TxOf] makes.
+func (s *Store) EnqueueTx(ctx context.Context, tx webhook.Tx, now time.Time, events []webhook.NewEvent) error {
+	q, err := s.callers(tx)
+	if err != nil {
+		return err
+	}
 	if len(events) == 0 {
 		return ctx.Err()
-	}
-	var q Tx
-	switch tx := tx.(type) {
-	case *sql.Tx:
-		q = sqlTx{s.x.dialect, tx}
-	case Tx:
-		q = reboundTx{s.x.dialect, tx}
-	default:
-		return fmt.Errorf("sqlstore: a transaction is a *sql.Tx, not a %T", tx)
 	}
 	if err := s.check(); err != nil {
 		return err
@@ -126,7 +118,7 @@ func (s *Store) EnqueueTx(ctx context.Context, tx any, now time.Time, events []w
 	return s.failed(s.enqueueIn(ctx, q, e))
 }
 
-func (s *Store) enqueueIn(ctx context.Context, q Tx, e *enqueuing) error {
+func (s *Store) enqueueIn(ctx context.Context, q Querier, e *enqueuing) error {
 	if err := s.reserve(ctx, q, e); err != nil {
 		return err
 	}
@@ -139,7 +131,7 @@ func (s *Store) enqueueIn(ctx context.Context, q Tx, e *enqueuing) error {
 // reserve takes ids for the events and their deliveries, which takes knowing
 // where the events go. The routes are most often those of the last call, and the
 // answer says whether they are.
-func (s *Store) reserve(ctx context.Context, q Tx, e *enqueuing) error {
+func (s *Store) reserve(ctx context.Context, q Querier, e *enqueuing) error {
 	e.routes = s.routes.get(e.organizationIDs)
 	n := e.match()
 	ids, versions, err := s.takeIDs(ctx, q, e, n)
@@ -163,7 +155,7 @@ func (s *Store) reserve(ctx context.Context, q Tx, e *enqueuing) error {
 
 // takeIDs returns n ids or more, in ascending order, and the versions of the
 // organizations.
-func (s *Store) takeIDs(ctx context.Context, q Tx, e *enqueuing, n int) (ids []int64, versions map[string]int64, err error) {
+func (s *Store) takeIDs(ctx context.Context, q Querier, e *enqueuing, n int) (ids []int64, versions map[string]int64, err error) {
 	parameter, span := s.x.dialect.reserveSpan(n)
 	ids = make([]int64, 0, n+span)
 	var encoded []byte
@@ -205,7 +197,7 @@ func (e *enqueuing) number(ids []int64) {
 	}
 }
 
-func (s *Store) insertEvents(ctx context.Context, q Tx, e *enqueuing) error {
+func (s *Store) insertEvents(ctx context.Context, q Querier, e *enqueuing) error {
 	rows := make([]any, 0, len(e.events)*len(s.enqueue.events.columns))
 	last := 0 // of the deliveries
 	for i := range e.events {
@@ -240,7 +232,7 @@ func (s *Store) insertEvents(ctx context.Context, q Tx, e *enqueuing) error {
 	return err
 }
 
-func (s *Store) insertDeliveries(ctx context.Context, q Tx, e *enqueuing) error {
+func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) error {
 	e.tasks, e.endpointIDs, e.blocks = nil, nil, make(map[block]struct{})
 	var pending, prefetched, blocks []any
 	var until int64

@@ -127,7 +127,7 @@ type standing struct {
 	endpointID int64
 }
 
-func (s *Store) standing(ctx context.Context, q Tx, organizationID string, id webhook.DeliveryID) (standing, error) {
+func (s *Store) standing(ctx context.Context, q Querier, organizationID string, id webhook.DeliveryID) (standing, error) {
 	var result standing
 	var state, endpointState int
 	found, err := one(ctx, q, s.history.standing, []any{int64(id), organizationID}, []any{&state, &endpointState, &result.endpointID})
@@ -140,7 +140,7 @@ func (s *Store) standing(ctx context.Context, q Tx, organizationID string, id we
 
 // Replay implements [webhook.History].
 func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID) error {
-	return s.write(ctx, func(ctx context.Context, q Tx) error {
+	return s.write(ctx, func(ctx context.Context, q Querier) error {
 		d, err := s.standing(ctx, q, organizationID, id)
 		switch {
 		case err != nil:
@@ -161,7 +161,7 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 
 // Cancel implements [webhook.History].
 func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID) error {
-	return s.write(ctx, func(ctx context.Context, q Tx) error {
+	return s.write(ctx, func(ctx context.Context, q Querier) error {
 		d, err := s.standing(ctx, q, organizationID, id)
 		switch {
 		case err != nil:

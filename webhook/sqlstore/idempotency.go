@@ -7,8 +7,6 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-var _ webhook.IdempotencyStore = (*Store)(nil)
-
 // The statements about requests, which are rare.
 const (
 	expireRequests = `DELETE FROM {p}requests WHERE id IN (
@@ -25,7 +23,7 @@ const (
 // BeginIdempotent implements [webhook.IdempotencyStore].
 func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest, expired time.Time) (stored webhook.IdempotentRequest, work bool, err error) {
 	before := micros(expired)
-	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		if _, err := q.Exec(ctx, s.x.sql(expireRequests), before, webhook.MaxExpired); err != nil {
 			return err
 		}
@@ -52,7 +50,7 @@ func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest
 
 // EndIdempotent implements [webhook.IdempotencyStore].
 func (s *Store) EndIdempotent(ctx context.Context, r webhook.IdempotentRequest) error {
-	return s.write(ctx, func(ctx context.Context, q Tx) (err error) {
+	return s.write(ctx, func(ctx context.Context, q Querier) (err error) {
 		if r.Answer == nil {
 			_, err = q.Exec(ctx, s.x.sql(forgetRequest), r.Key, micros(r.Until))
 		} else {

@@ -60,7 +60,7 @@ func (l *leases) known(settlements []webhook.Settlement) (endpointIDs, unknown [
 
 // count counts results that were accepted. What another store has handed out
 // is looked up.
-func (s *Store) count(ctx context.Context, q Tx, settlements []webhook.Settlement) (tally, error) {
+func (s *Store) count(ctx context.Context, q Querier, settlements []webhook.Settlement) (tally, error) {
 	endpointIDs, unknown := s.leases.known(settlements)
 	found := make(map[webhook.DeliveryID]int64, len(unknown))
 	if len(unknown) > 0 {

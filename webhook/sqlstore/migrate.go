@@ -73,7 +73,7 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 		return fmt.Errorf("sqlstore: the tables have schema version %d, version %d is needed, and Config.NoMigrate is set: "+
 			"apply the statements of Migrations that are missing, or open the store once without NoMigrate", stored, known)
 	}
-	return s.writer.do(ctx, func(ctx context.Context, q Tx) error {
+	return s.writer.do(ctx, func(ctx context.Context, q Querier) error {
 		if err := s.x.dialect.lockSchema(ctx, q, s.x.prefix); err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 	})
 }
 
-func (s *Store) schemaVersion(ctx context.Context, q Tx) (int, error) {
+func (s *Store) schemaVersion(ctx context.Context, q Querier) (int, error) {
 	var version int
 	_, err := one(ctx, q, s.x.sql(`SELECT coalesce(max(version), 0) FROM {p}migrations`), nil, []any{&version})
 	return version, err

@@ -164,14 +164,14 @@ func appendArrayText(array []byte, s string) []byte {
 	return append(array, '"')
 }
 
-func (d postgresDialect) execBatch(ctx context.Context, q Tx, b *batch, rows, rest []any) (int64, error) {
+func (d postgresDialect) execBatch(ctx context.Context, q Querier, b *batch, rows, rest []any) (int64, error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
 	return q.Exec(ctx, b.texts[1], d.arguments(b, rows, rest)...)
 }
 
-func (d postgresDialect) queryBatch(ctx context.Context, q Tx, b *batch, rows, rest []any, scan func(scanner) error) error {
+func (d postgresDialect) queryBatch(ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -197,7 +197,7 @@ type postgresWriter struct {
 	db      *sql.DB
 }
 
-func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Tx) error) error {
+func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Querier) error) error {
 	// The statements are written for this level, whatever the connections'
 	// default is: at a higher one, claims of several processes would fail
 	// instead of passing over each other's rows.
@@ -214,7 +214,7 @@ func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Tx) err
 
 func (postgresWriter) close() error { return nil }
 
-func (postgresDialect) lockSchema(ctx context.Context, q Tx, prefix string) error {
+func (postgresDialect) lockSchema(ctx context.Context, q Querier, prefix string) error {
 	_, err := q.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.' || ?::text))`, prefix)
 	return err
 }

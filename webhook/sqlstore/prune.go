@@ -64,7 +64,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 		return 0, err
 	}
 	p := &pruning{request: r}
-	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		p.removed = 0
 		for _, old := range []struct {
 			state  int
@@ -124,7 +124,7 @@ func (s *Store) pruneDeleted(ctx context.Context, now int64, limit int) error {
 // changes less than limit rows.
 func (s *Store) inSteps(ctx context.Context, limit int, statement string, args ...any) error {
 	for n := int64(limit); n >= int64(limit); {
-		err := s.write(ctx, func(ctx context.Context, q Tx) (err error) {
+		err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
 			n, err = q.Exec(ctx, statement, args...)
 			return err
 		})
@@ -138,7 +138,7 @@ func (s *Store) inSteps(ctx context.Context, limit int, statement string, args .
 // removeDeliveries removes what was settled as state before the time, and the
 // events that lose their last delivery with it if they are old enough. Half of
 // what may be removed is left for the events, in each of a few rounds.
-func (s *Store) removeDeliveries(ctx context.Context, q Tx, p *pruning, state int, before int64) error {
+func (s *Store) removeDeliveries(ctx context.Context, q Querier, p *pruning, state int, before int64) error {
 	for p.left() > 0 {
 		var ids, events []int64
 		err := collect(ctx, q, func(rows scanner) error {
@@ -164,7 +164,7 @@ func (s *Store) removeDeliveries(ctx context.Context, q Tx, p *pruning, state in
 
 // removeEmptied removes events without deliveries left, and notes the others
 // for later.
-func (s *Store) removeEmptied(ctx context.Context, q Tx, p *pruning, events []int64) error {
+func (s *Store) removeEmptied(ctx context.Context, q Querier, p *pruning, events []int64) error {
 	if before := p.request.SucceededBefore; !before.IsZero() {
 		n, err := q.Exec(ctx, s.prune.removeEvents, micros(before), s.x.dialect.ints(events[:min(p.left(), len(events))]))
 		if err != nil {
@@ -178,7 +178,7 @@ func (s *Store) removeEmptied(ctx context.Context, q Tx, p *pruning, events []in
 
 // removeTraces removes blocks before the oldest delivery, and deleted endpoints
 // without any.
-func (s *Store) removeTraces(ctx context.Context, q Tx, now time.Time) error {
+func (s *Store) removeTraces(ctx context.Context, q Querier, now time.Time) error {
 	var oldest int64
 	if _, err := one(ctx, q, s.prune.oldest, nil, []any{&oldest}); err != nil {
 		return err

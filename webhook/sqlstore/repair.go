@@ -53,7 +53,7 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 		return 0, s.failed(err)
 	}
 	var repaired int64
-	err = s.write(ctx, func(ctx context.Context, q Tx) (err error) {
+	err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
 		args := append([]any{micros(r.Until), micros(now), s.x.dialect.ints(ids)}, bounds...)
 		repaired, err = q.Exec(ctx, s.repair.set, args...)
 		return err

@@ -104,7 +104,7 @@ func (s *Store) resealAfter(ctx context.Context, after string) (p resealedPage, 
 		return p, ctx.Err()
 	}
 	var changed int64
-	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		changed = 0
 		for _, args := range swaps {
 			n, err := q.Exec(ctx, s.reseal.swap, args...)

@@ -141,7 +141,7 @@ var errBehind = errors.New("sqlstore: the routes are to be read first")
 // follow brings the routes to the versions that the transaction has read. In the
 // caller's transaction it reads all that is missing. In one of the store's own it
 // returns errBehind if that is much, so that others need not wait for it.
-func (s *Store) follow(ctx context.Context, q Tx, e *enqueuing, versions map[string]int64) (changed bool, err error) {
+func (s *Store) follow(ctx context.Context, q Querier, e *enqueuing, versions map[string]int64) (changed bool, err error) {
 	for id, version := range versions {
 		before := e.routes[id]
 		known := before
@@ -189,7 +189,7 @@ func (s *Store) loadRoutes(ctx context.Context, organizationIDs []string) error 
 }
 
 // versions returns those of the organizations that have had webhooks.
-func (s *Store) versions(ctx context.Context, q Tx, organizationIDs []string) (map[string]int64, error) {
+func (s *Store) versions(ctx context.Context, q Querier, organizationIDs []string) (map[string]int64, error) {
 	var encoded []byte
 	if _, err := one(ctx, q, s.routing.versions, []any{s.x.dialect.texts(organizationIDs)}, []any{&encoded}); err != nil {
 		return nil, err
@@ -206,7 +206,7 @@ func decodeVersions(encoded []byte) (versions map[string]int64, err error) {
 
 // readRoutes returns the routes of an organization at the version, or a later
 // one. It reads what changed since those that are known, or all if none are.
-func (s *Store) readRoutes(ctx context.Context, q Tx, id string, known *routes, version int64) (*routes, error) {
+func (s *Store) readRoutes(ctx context.Context, q Querier, id string, known *routes, version int64) (*routes, error) {
 	for {
 		next := &routes{organizationID: id}
 		since := version // what was deleted after it must still be there to be read
@@ -229,7 +229,7 @@ func (s *Store) readRoutes(ctx context.Context, q Tx, id string, known *routes, 
 
 // readChanges reads page by page what changed after the version, and sets the
 // version of the last change.
-func (s *Store) readChanges(ctx context.Context, q Tx, r *routes) (changes []match.Route, err error) {
+func (s *Store) readChanges(ctx context.Context, q Querier, r *routes) (changes []match.Route, err error) {
 	for n := routesPage; n == routesPage; {
 		n = 0
 		err := collect(ctx, q, func(row scanner) error {
@@ -271,7 +271,7 @@ func scanRoute(row scanner, version *int64) (match.Route, error) {
 
 // raise gives a change of one of the organization's subscriptions its version. No
 // other change of them goes on before this one has ended.
-func (s *Store) raise(ctx context.Context, q Tx, organizationID string) (version int64, err error) {
+func (s *Store) raise(ctx context.Context, q Querier, organizationID string) (version int64, err error) {
 	_, err = one(ctx, q, s.routing.raise, []any{organizationID}, []any{&version})
 	return version, err
 }

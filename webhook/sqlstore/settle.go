@@ -73,14 +73,14 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 		}
 	}
 	// Nearly always all are accepted, and counting the rows tells.
-	err = s.write(ctx, func(ctx context.Context, q Tx) error { return s.settleAll(ctx, q, now, settlements) })
+	err = s.write(ctx, func(ctx context.Context, q Querier) error { return s.settleAll(ctx, q, now, settlements) })
 	if err == nil {
 		s.leases.forget(settlements)
 	}
 	if !errors.Is(err, errRefused) {
 		return nil, err
 	}
-	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		leases := make([]webhook.Lease, len(settlements))
 		for i := range settlements {
 			leases[i] = settlements[i].Lease
@@ -116,7 +116,7 @@ var settledStates = map[webhook.Status]int64{
 }
 
 // settleAll records the results, or returns errRefused.
-func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements []webhook.Settlement) error {
+func (s *Store) settleAll(ctx context.Context, q Querier, now time.Time, settlements []webhook.Settlement) error {
 	succeeded := make([]any, 0, len(settlements)*len(s.settle.succeed.columns))
 	var others []any
 	var pausing []*webhook.Settlement
@@ -165,7 +165,7 @@ func (s *Store) settleAll(ctx context.Context, q Tx, now time.Time, settlements 
 
 // pauseOwners pauses the subscriptions of the deliveries, in one order, so that two
 // processes that do so wait for each other and not in a circle.
-func (s *Store) pauseOwners(ctx context.Context, q Tx, now time.Time, settlements []*webhook.Settlement) error {
+func (s *Store) pauseOwners(ctx context.Context, q Querier, now time.Time, settlements []*webhook.Settlement) error {
 	type owner struct {
 		organizationID, subscriptionID string
 		revision                       int64
@@ -230,7 +230,7 @@ func (s *Store) setHeld(ctx context.Context, statement *batch, at int64, leases 
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)
 	}
-	err = s.write(ctx, func(ctx context.Context, q Tx) error {
+	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		lost = nil
 		n, err := s.x.dialect.execBatch(ctx, q, statement, rows, []any{at})
 		if err != nil || n == int64(len(leases)) {
@@ -254,7 +254,7 @@ func (s *Store) setHeld(ctx context.Context, statement *batch, at int64, leases 
 }
 
 // heldOf returns which of the leases are the latest of deliveries in flight.
-func (s *Store) heldOf(ctx context.Context, q Tx, leases []webhook.Lease) (map[webhook.Lease]bool, error) {
+func (s *Store) heldOf(ctx context.Context, q Querier, leases []webhook.Lease) (map[webhook.Lease]bool, error) {
 	rows := make([]any, 0, 2*len(leases))
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)

@@ -62,7 +62,7 @@ func (sqliteDialect) chunks(b *batch, rows, rest []any, fn func(statement string
 	return nil
 }
 
-func (d sqliteDialect) execBatch(ctx context.Context, q Tx, b *batch, rows, rest []any) (int64, error) {
+func (d sqliteDialect) execBatch(ctx context.Context, q Querier, b *batch, rows, rest []any) (int64, error) {
 	var affected int64
 	err := d.chunks(b, rows, rest, func(statement string, args []any) error {
 		n, err := q.Exec(ctx, statement, args...)
@@ -72,14 +72,14 @@ func (d sqliteDialect) execBatch(ctx context.Context, q Tx, b *batch, rows, rest
 	return affected, err
 }
 
-func (d sqliteDialect) queryBatch(ctx context.Context, q Tx, b *batch, rows, rest []any, scan func(scanner) error) error {
+func (d sqliteDialect) queryBatch(ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error) error {
 	return d.chunks(b, rows, rest, func(statement string, args []any) error {
 		return collect(ctx, q, scan, statement, args...)
 	})
 }
 
 // lockSchema has nothing to do: BEGIN IMMEDIATE keeps all other writers out.
-func (sqliteDialect) lockSchema(context.Context, Tx, string) error { return nil }
+func (sqliteDialect) lockSchema(context.Context, Querier, string) error { return nil }
 
 // clockSQL is empty: all processes are on one machine.
 func (sqliteDialect) clockSQL() string { return "" }

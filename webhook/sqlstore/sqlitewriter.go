@@ -24,7 +24,7 @@ func newSQLiteWriter(db *sql.DB) *sqliteWriter {
 	return w
 }
 
-func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, Tx) error) (err error) {
+func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, Querier) error) (err error) {
 	var c *preparedConn
 	select {
 	case c = <-w.free:

@@ -75,7 +75,7 @@ func (t tally) of(endpointID int64) *webhook.Statistics {
 // record adds the tally to the figures of the hour. It comes after the writes
 // to deliveries, and writes in the order of the endpoints: so two transactions
 // wait for each other at most one way round.
-func (s *Store) record(ctx context.Context, q Tx, now time.Time, t tally) error {
+func (s *Store) record(ctx context.Context, q Querier, now time.Time, t tally) error {
 	st := &s.settle.statistics
 	ids := make([]int64, 0, len(t))
 	for id := range t {

@@ -48,7 +48,7 @@ type Config struct {
 type Store struct {
 	x        expander
 	writer   writer
-	read     Tx // each statement on its own
+	read     Querier // each statement on its own
 	mapError func(error) error
 	guard    func() error
 	sealer   Sealer // nil: configs are stored in clear
@@ -124,6 +124,11 @@ func newExpander(dialect Dialect, prefix string) (expander, error) {
 // transaction under way; a Store must not be used after it.
 func (s *Store) Close() error { return s.failed(s.writer.close()) }
 
+// Capabilities implements [webhook.Store].
+func (s *Store) Capabilities() webhook.Capabilities {
+	return webhook.Capabilities{Transactions: s, Idempotency: s}
+}
+
 // Ping implements [webhook.Store]. It reads the version of the tables.
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := s.schemaVersion(ctx, s.read)
@@ -132,7 +137,7 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // write runs fn in a transaction, and again in another one when other processes
 // got in the way of it. What fn leaves behind must be that of its last run.
-func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Tx) error) error {
+func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Querier) error) error {
 	const attempts = 5
 	for n := 1; ; n++ {
 		if err := ctx.Err(); err != nil {

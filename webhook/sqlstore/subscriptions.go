@@ -45,7 +45,7 @@ func (s *Store) CreateSubscription(ctx context.Context, sub *webhook.Subscriptio
 	if err != nil {
 		return err
 	}
-	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Tx, version int64) error {
+	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.insert, sub.ID, sub.OrganizationID, sub.Name, eventTypes, channels,
 			flag(sub.Paused), micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.CreatedAt))
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
@@ -101,7 +101,7 @@ func (s *Store) UpdateSubscription(ctx context.Context, sub *webhook.Subscriptio
 	if err != nil {
 		return err
 	}
-	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Tx, version int64) error {
+	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.update, sub.Name, eventTypes, channels, flag(sub.Paused), micros(sub.UpdatedAt),
 			sub.ID, sub.OrganizationID, sub.Revision)
 		if err != nil {
@@ -128,7 +128,7 @@ func (s *Store) UpdateSubscription(ctx context.Context, sub *webhook.Subscriptio
 
 // countSubscriptions adds to what the organization has, and says whether it may have it. No
 // other change of its subscriptions goes on meanwhile.
-func (s *Store) countSubscriptions(ctx context.Context, q Tx, organizationID string, subscriptions, channels int, quota webhook.Quota) error {
+func (s *Store) countSubscriptions(ctx context.Context, q Querier, organizationID string, subscriptions, channels int, quota webhook.Quota) error {
 	if subscriptions == 0 && channels == 0 {
 		return nil
 	}
@@ -143,7 +143,7 @@ func (s *Store) countSubscriptions(ctx context.Context, q Tx, organizationID str
 }
 
 // conflict says why an update or a removal found nothing to change.
-func (s *Store) conflict(ctx context.Context, q Tx, sub *webhook.Subscription) error {
+func (s *Store) conflict(ctx context.Context, q Querier, sub *webhook.Subscription) error {
 	var revision int64
 	found, err := one(ctx, q, s.subscriptions.exists, []any{sub.ID, sub.OrganizationID}, []any{&revision})
 	switch {
@@ -162,7 +162,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id strin
 		from, to = math.MinInt64, math.MaxInt64
 	}
 	sub := &webhook.Subscription{ID: id, OrganizationID: organizationID}
-	return s.change(ctx, organizationID, func(ctx context.Context, q Tx, version int64) error {
+	return s.change(ctx, organizationID, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.remove, id, organizationID, from, to)
 		if err != nil {
 			return err
@@ -188,8 +188,8 @@ func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id strin
 // change runs fn in a transaction that gives a change of one of the
 // organization's subscriptions its version. Taking it comes first, because it is the
 // lock: no other change of them goes on until this one has ended.
-func (s *Store) change(ctx context.Context, organizationID string, fn func(ctx context.Context, q Tx, version int64) error) error {
-	return s.write(ctx, func(ctx context.Context, q Tx) error {
+func (s *Store) change(ctx context.Context, organizationID string, fn func(ctx context.Context, q Querier, version int64) error) error {
+	return s.write(ctx, func(ctx context.Context, q Querier) error {
 		version, err := s.raise(ctx, q, organizationID)
 		if err != nil {
 			return err
@@ -200,7 +200,7 @@ func (s *Store) change(ctx context.Context, organizationID string, fn func(ctx c
 
 // setEndpoints makes the subscription's endpoints those of the channel keys, and
 // returns them as the row of a route has them, and how many more they are.
-func (s *Store) setEndpoints(ctx context.Context, q Tx, sub *webhook.Subscription, keys []string) (encoded string, more int, err error) {
+func (s *Store) setEndpoints(ctx context.Context, q Querier, sub *webhook.Subscription, keys []string) (encoded string, more int, err error) {
 	state := int64(endpointActive)
 	if sub.Paused {
 		state = endpointPaused
@@ -244,7 +244,7 @@ func (s *Store) setEndpoints(ctx context.Context, q Tx, sub *webhook.Subscriptio
 }
 
 // nextEndpoint returns the id of a new endpoint: see endpointBits.
-func (s *Store) nextEndpoint(ctx context.Context, q Tx, organizationID string) (int64, error) {
+func (s *Store) nextEndpoint(ctx context.Context, q Querier, organizationID string) (int64, error) {
 	var number, n int64
 	found, err := one(ctx, q, s.subscriptions.nextEndpoint, []any{organizationID}, []any{&number, &n})
 	if err == nil && (!found || n >= 1<<endpointBits) {
@@ -256,7 +256,7 @@ func (s *Store) nextEndpoint(ctx context.Context, q Tx, organizationID string) (
 // pauseSubscription changes the subscription, so that whoever read it before must read it
 // again. A subscription that is no longer at the revision, unless that is 0, stays as
 // it is. It does without the configs, which this process may be unable to open.
-func (s *Store) pauseSubscription(ctx context.Context, q Tx, organizationID, id string, revision, now int64) error {
+func (s *Store) pauseSubscription(ctx context.Context, q Querier, organizationID, id string, revision, now int64) error {
 	var version, current, paused int64
 	if _, err := one(ctx, q, s.routing.lock, []any{organizationID}, []any{&version}); err != nil {
 		return err

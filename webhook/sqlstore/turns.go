@@ -84,7 +84,7 @@ func (t *turns) end(c *claiming) {
 func (c *claiming) left() int { return c.request.Limit - len(c.found) }
 
 // goRound finds what may be claimed.
-func (s *Store) goRound(ctx context.Context, q Tx, c *claiming) error {
+func (s *Store) goRound(ctx context.Context, q Querier, c *claiming) error {
 	_, start := idsOf(c.at)
 	stops := slices.Sorted(maps.Keys(c.stops))
 	if err := s.goOn(ctx, q, c, stops, start, math.MaxInt64); err != nil {
@@ -95,7 +95,7 @@ func (s *Store) goRound(ctx context.Context, q Tx, c *claiming) error {
 
 // goOn finds what may be claimed for the endpoints after from, up to to, which are
 // those of whole organizations.
-func (s *Store) goOn(ctx context.Context, q Tx, c *claiming, stops []int64, from, to int64) error {
+func (s *Store) goOn(ctx context.Context, q Querier, c *claiming, stops []int64, from, to int64) error {
 	for _, number := range stops {
 		first, last := idsOf(number)
 		if first < from || last > to {
@@ -115,7 +115,7 @@ func (s *Store) goOn(ctx context.Context, q Tx, c *claiming, stops []int64, from
 }
 
 // large finds what may be claimed for one organization, after its last endpoint.
-func (s *Store) large(ctx context.Context, q Tx, c *claiming, number, at int64) error {
+func (s *Store) large(ctx context.Context, q Querier, c *claiming, number, at int64) error {
 	first, last := idsOf(number)
 	most := min(c.most, c.left())
 	n := 0
@@ -138,7 +138,7 @@ func (s *Store) large(ctx context.Context, q Tx, c *claiming, number, at int64) 
 }
 
 // several finds what may be claimed for the endpoints after from, up to to.
-func (s *Store) several(ctx context.Context, q Tx, c *claiming, from, to int64) error {
+func (s *Store) several(ctx context.Context, q Querier, c *claiming, from, to int64) error {
 	for from < to && c.left() > 0 {
 		limit := c.left()
 		found, err := s.findDue(ctx, q, c, from, to, limit)

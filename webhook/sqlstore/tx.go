@@ -3,13 +3,55 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Tx is what statements run on: mostly a transaction. Packages that bring
-// drivers besides database/sql implement it for them; see [Store.EnqueueTx].
-type Tx interface {
+// Querier is what statements run on: mostly a transaction. Packages that bring
+// drivers other than database/sql implement it, and make a transaction of it with [TxOf].
+type Querier interface {
 	Exec(ctx context.Context, query string, args ...any) (rowsAffected int64, err error)
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
+}
+
+// Tx makes a transaction of database/sql one that a [Store] of the dialect can
+// publish in: see [Store.EnqueueTx].
+func Tx(dialect Dialect, tx *sql.Tx) webhook.Tx {
+	if tx == nil {
+		return callerTx{dialect, nil}
+	}
+	return callerTx{dialect, sqlTx{dialect, tx}}
+}
+
+// TxOf is [Tx] for a transaction of another driver, whose statements have the
+// parameters of the database.
+func TxOf(dialect Dialect, q Querier) webhook.Tx {
+	if q == nil {
+		return callerTx{dialect, nil}
+	}
+	return callerTx{dialect, reboundTx{dialect, q}}
+}
+
+// callerTx is a transaction of the caller's.
+type callerTx struct {
+	dialect Dialect
+	querier Querier // nil if the caller had none
+}
+
+// TxKind implements [webhook.Tx].
+func (t callerTx) TxKind() string {
+	if t.querier == nil {
+		return t.dialect.name() + " (of a nil transaction)"
+	}
+	return t.dialect.name()
+}
+
+// callers returns what the statements of a transaction of the caller's run on.
+func (s *Store) callers(tx webhook.Tx) (Querier, error) {
+	if t, ok := tx.(callerTx); ok && t.dialect == s.x.dialect && t.querier != nil {
+		return t.querier, nil
+	}
+	return nil, webhook.WrongTx(tx, s.x.dialect.name())
 }
 
 // Rows is the part of *sql.Rows that is needed of an answer.
@@ -24,7 +66,7 @@ type scanner interface {
 	Scan(dest ...any) error
 }
 
-// sqlTx is a Tx of database/sql.
+// sqlTx is a Querier of database/sql.
 type sqlTx struct {
 	dialect Dialect
 	on      interface { // *sql.Tx or *sql.DB
@@ -45,22 +87,22 @@ func (t sqlTx) Query(ctx context.Context, query string, args ...any) (Rows, erro
 	return t.on.QueryContext(ctx, t.dialect.rebind(query), args...) //nolint:rowserrcheck // the caller checks
 }
 
-// reboundTx is a Tx of another package.
+// reboundTx is a Querier of another package.
 type reboundTx struct {
 	dialect Dialect
-	Tx
+	Querier
 }
 
 func (t reboundTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	return t.Tx.Exec(ctx, t.dialect.rebind(query), args...)
+	return t.Querier.Exec(ctx, t.dialect.rebind(query), args...)
 }
 
 func (t reboundTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	return t.Tx.Query(ctx, t.dialect.rebind(query), args...)
+	return t.Querier.Query(ctx, t.dialect.rebind(query), args...)
 }
 
 // collect runs a query and hands every row to scan.
-func collect(ctx context.Context, q Tx, scan func(scanner) error, query string, args ...any) (err error) {
+func collect(ctx context.Context, q Querier, scan func(scanner) error, query string, args ...any) (err error) {
 	rows, err := q.Query(ctx, query, args...)
 	if err != nil {
 		return err
@@ -79,7 +121,7 @@ func collect(ctx context.Context, q Tx, scan func(scanner) error, query string, 
 }
 
 // one runs a query for a single row, and reports whether there was one.
-func one(ctx context.Context, q Tx, query string, args, into []any) (found bool, err error) {
+func one(ctx context.Context, q Querier, query string, args, into []any) (found bool, err error) {
 	err = collect(ctx, q, func(row scanner) error {
 		found = true
 		return row.Scan(into...)
@@ -89,7 +131,7 @@ func one(ctx context.Context, q Tx, query string, args, into []any) (found bool,
 
 // guardedTx calls a [Config.Guard] before each statement.
 type guardedTx struct {
-	Tx
+	Querier
 	guard func() error
 }
 
@@ -97,12 +139,12 @@ func (t guardedTx) Exec(ctx context.Context, query string, args ...any) (int64, 
 	if err := t.guard(); err != nil {
 		return 0, err
 	}
-	return t.Tx.Exec(ctx, query, args...)
+	return t.Querier.Exec(ctx, query, args...)
 }
 
 func (t guardedTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
 	if err := t.guard(); err != nil {
 		return nil, err
 	}
-	return t.Tx.Query(ctx, query, args...)
+	return t.Querier.Query(ctx, query, args...)
 }

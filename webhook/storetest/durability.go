@@ -15,7 +15,7 @@ func durabilityCases(h Harness) []testCase {
 	if h.Reopen == nil {
 		return nil
 	}
-	reopen := func(f *fixture) *fixture { return f.with(h.Reopen(f.t, f.Store)) }
+	reopen := func(f *fixture) *fixture { return f.with(h.Reopen(f.t, f.inner)) }
 	return []testCase{
 		{"EverythingSurvives", func(f *fixture) { everythingSurvives(f, reopen) }},
 		{"IDsAreNotReused", func(f *fixture) { idsAreNotReusedAfter(f, reopen) }},

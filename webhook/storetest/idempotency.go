@@ -16,15 +16,7 @@ import (
 
 // requestCases are for stores that remember requests.
 func requestCases(h Harness) []testCase {
-	once := func(run func(f *fixture, s webhook.IdempotencyStore)) func(*fixture) {
-		return func(f *fixture) {
-			s, ok := f.Store.(webhook.IdempotencyStore)
-			if !ok {
-				f.t.Skip("the store is no webhook.IdempotencyStore")
-			}
-			run(f, s)
-		}
-	}
+	once := withIdempotency
 	cases := []testCase{
 		{"Once", once(requestOnce)},
 		{"TakeOver", once(requestTakeOver)},
@@ -36,8 +28,8 @@ func requestCases(h Harness) []testCase {
 	}
 	if h.Peer != nil {
 		cases = append(cases, testCase{"Peers", once(func(f *fixture, s webhook.IdempotencyStore) {
-			peer, ok := h.Peer(f.t, f.Store).(webhook.IdempotencyStore)
-			require.True(f.t, ok)
+			peer := h.Peer(f.t, f.inner).Capabilities().Idempotency
+			require.NotNil(f.t, peer, "all processes have the same capabilities")
 			concurrentRequests(f, s, peer)
 		})})
 	}
@@ -46,11 +38,22 @@ func requestCases(h Harness) []testCase {
 			r := beginRequest(f, s, newRequest(1, start()), true)
 			r.Answer = []byte("done")
 			require.NoError(f.t, s.EndIdempotent(f.ctx, r))
-			s, _ = h.Reopen(f.t, f.Store).(webhook.IdempotencyStore)
+			s = h.Reopen(f.t, f.inner).Capabilities().Idempotency
 			requireRequest(f, r, beginRequest(f, s, newRequest(1, start()), false), "what a method reported as done survives the death of the process")
 		})})
 	}
 	return cases
+}
+
+// withIdempotency runs on what a store declares.
+func withIdempotency(run func(f *fixture, s webhook.IdempotencyStore)) func(*fixture) {
+	return func(f *fixture) {
+		s := f.Capabilities().Idempotency
+		if s == nil {
+			f.t.Skip("the store does not declare Idempotency")
+		}
+		run(f, s)
+	}
 }
 
 func newRequest(n int, at time.Time) webhook.IdempotentRequest {

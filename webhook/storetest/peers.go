@@ -17,7 +17,7 @@ func peerCases(h Harness) []testCase {
 	}
 	type pair = func(f, peer *fixture)
 	with := func(run pair) func(*fixture) {
-		return func(f *fixture) { run(f, f.with(h.Peer(f.t, f.Store))) }
+		return func(f *fixture) { run(f, f.with(h.Peer(f.t, f.inner))) }
 	}
 	return []testCase{
 		{"ChangesCountAtOnce", with(changesCountAtOnce)},

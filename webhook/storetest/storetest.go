@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -15,10 +16,19 @@ type Harness struct {
 	// Reopen closes a store that New returned, as a process does that ends, and
 	// opens its data again. Nil says that the store is not durable.
 	Reopen func(t *testing.T, s webhook.Store) webhook.Store
+	// Begin begins a transaction of a caller's on the data of a store that New
+	// returned. It is required of stores that declare Transactions.
+	Begin func(t *testing.T, s webhook.Store) CallerTx
 	// Peer opens the data of a store that New returned a second time, as
 	// another process does, while the first stays in use. Nil says that the
 	// store serves one process.
 	Peer func(t *testing.T, s webhook.Store) webhook.Store
+}
+
+// CallerTx is a transaction as a caller of the store has it.
+type CallerTx struct {
+	Tx               webhook.Tx
+	Commit, Rollback func() error
 }
 
 // testCase is one rule, or a few that belong together.
@@ -49,6 +59,10 @@ func Run(t *testing.T, h Harness) {
 		{"Prune", pruneCases()},
 		{"Statistics", statisticsCases()},
 		{"Requests", requestCases(h)},
+		{"Transactions", transactionCases(h)},
+		{"Notifications", notificationCases(h)},
+		{"Wrapped", wrapped(slices.Concat(
+			[]testCase{{"Requests", withIdempotency(requestOnce)}}, transactionCases(h), notificationCases(h)))},
 		{"Tenants", tenantCases()},
 		{"Cancellation", cancellationCases()},
 		{"Concurrency", concurrencyCases()},
@@ -69,13 +83,28 @@ func Run(t *testing.T, h Harness) {
 // fixture is a store with the shorthand that the cases are written in.
 type fixture struct {
 	webhook.Store
-	t   *testing.T
-	ctx context.Context
+	// inner is what the Harness made: it may be wrapped in Store.
+	inner webhook.Store
+	t     *testing.T
+	ctx   context.Context
 }
 
 func newFixture(t *testing.T, s webhook.Store) *fixture {
-	return &fixture{Store: s, t: t, ctx: t.Context()}
+	return &fixture{Store: s, inner: s, t: t, ctx: t.Context()}
 }
 
 // with returns the fixture for another view of the same data.
 func (f *fixture) with(s webhook.Store) *fixture { return newFixture(f.t, s) }
+
+// wrapped runs cases on a store that is wrapped as a caller may do it: in a type that
+// embeds the interface.
+func wrapped(cases []testCase) []testCase {
+	out := slices.Clone(cases)
+	for i, c := range out {
+		out[i].run = func(f *fixture) {
+			f.Store = struct{ webhook.Store }{f.Store}
+			c.run(f)
+		}
+	}
+	return out
+}
