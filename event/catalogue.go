@@ -58,13 +58,14 @@ const (
 	StatusPlanned     Status = "planned"
 )
 
-// TypeInfo describes a built-in event type.
+// TypeInfo describes an event type of a [Catalogue].
 type TypeInfo struct {
 	// Type is the event type: "object.created".
 	Type string
 	// Category groups types: "object", "collection".
 	Category string
-	// Status says whether the live service emits the type already.
+	// Status says whether the service emits the type already. Empty means
+	// [StatusImplemented].
 	Status Status
 	// DefaultScope is how much of a cache such an event makes stale unless its
 	// envelope says otherwise. The contract gives it for objects (key) and for
@@ -76,9 +77,29 @@ type TypeInfo struct {
 	Description string
 }
 
-// Catalogue returns the built-in event types, grouped by category. The caller
-// may change what it gets.
-func Catalogue() []TypeInfo { return slices.Clone(catalogue[:]) }
+// Catalogue lists the event types of a service, for people to choose from. It is not a
+// bound: other types work as well.
+type Catalogue []TypeInfo
+
+// Mixpeek returns the built-in event types, grouped by category. The caller may change
+// what it gets.
+func Mixpeek() Catalogue { return slices.Clone(catalogue[:]) }
+
+// Validate checks that each type is a [ValidType] and is listed once. The error is a
+// [*ValidationError].
+func (c Catalogue) Validate() error {
+	var p Problems
+	seen := make(map[string]bool, len(c))
+	for i, info := range c {
+		field := pathOfElement(i) + ".Type"
+		p.required(field, info.Type, ValidType)
+		if seen[info.Type] {
+			p.Add(field, "is listed twice")
+		}
+		seen[info.Type] = true
+	}
+	return p.Err()
+}
 
 // Lookup finds a built-in event type. It does not allocate.
 func Lookup(eventType string) (TypeInfo, bool) {

@@ -15,7 +15,8 @@
 //	err := e.Validate()
 //
 // Types of your own, such as "invoice.paid", need no registration. They work
-// everywhere a type of the [Catalogue] does.
+// everywhere a built-in one does, and need no namespace. A [Catalogue] of them is what the
+// management API then lists.
 //
 // # Reading an event
 //

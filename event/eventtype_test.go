@@ -29,7 +29,7 @@ func TestValidType(t *testing.T) {
 
 func TestCatalogue(t *testing.T) {
 	t.Parallel()
-	list := event.Catalogue()
+	list := event.Mixpeek()
 	seen := map[string]event.TypeInfo{}
 	for _, info := range list {
 		require.NotContains(t, seen, info.Type)
@@ -67,7 +67,29 @@ func TestCatalogue(t *testing.T) {
 	assert.ElementsMatch(t, []string{event.ObjectRedacted, event.TaxonomyMappingUpdated}, planned)
 
 	list[0].Type = "changed"
-	assert.NotEqual(t, "changed", event.Catalogue()[0].Type)
+	assert.NotEqual(t, "changed", event.Mixpeek()[0].Type)
 	_, ok := event.Lookup("invoice.paid")
 	assert.False(t, ok)
+}
+
+func TestCatalogueValidate(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, event.Mixpeek().Validate())
+	require.NoError(t, event.Catalogue{}.Validate())
+	own := event.Catalogue{{Type: "invoice.paid"}, {Type: "Paid"}, {Type: ""}, {Type: "invoice.paid"}}
+	var invalid *event.ValidationError
+	require.ErrorAs(t, own.Validate(), &invalid)
+	fields := []string{}
+	for _, p := range invalid.Problems {
+		fields = append(fields, p.Field)
+	}
+	assert.Equal(t, []string{"[1].Type", "[2].Type", "[3].Type"}, fields)
+}
+
+// Events of types that are not built in need no namespace.
+func TestNamespaceOfOwnTypes(t *testing.T) {
+	t.Parallel()
+	subject := event.Subject{Type: "invoice", ID: "inv_42"}
+	require.NoError(t, event.New("invoice.paid", subject).Validate())
+	require.ErrorContains(t, event.New(event.ObjectCreated, subject).Validate(), "namespace: is required")
 }

@@ -53,10 +53,9 @@ func ExampleNew() {
 	// }
 }
 
-// A type of your own needs no registration.
+// A type of your own needs no registration and no namespace.
 func ExampleNew_ownType() {
 	e := event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_42"})
-	e.Namespace = "acme"
 	e.CacheScope = event.KeyScope("invoice:inv_42")
 	fmt.Println(e.Validate())
 	// Output: <nil>

@@ -26,7 +26,8 @@ const (
 //
 // Required are event_id ([ValidID]), event_type ([ValidType]), occurred_at,
 // namespace or namespace_id, actor, subject with type and id, and version
-// ([Version1]). The later form, with a namespace_id and no namespace, carries
+// ([Version1]). An event of a type of your own, one that [Lookup] does not find, may
+// have neither namespace. The later form, with a namespace_id and no namespace, carries
 // neither actor nor version, so there they may be absent. A cache scope has to carry
 // what its kind needs. Extra must not hold a field that the envelope has.
 // Names are at most 255 bytes, the index signature 1024, of UTF-8 without
@@ -44,7 +45,7 @@ func (e *Event) Validate() error {
 	case !validYear(e.OccurredAt.UTC()):
 		p.Add("occurred_at", ruleYear)
 	}
-	if e.Namespace == "" && e.NamespaceID == "" {
+	if e.Namespace == "" && e.NamespaceID == "" && !ownType(e.Type) {
 		p.AddCode(CodeRequired, "namespace", "is required, or namespace_id")
 	}
 	later := e.laterForm()
@@ -119,6 +120,12 @@ func (s *CacheScope) Validate() error {
 	p.name("namespace", s.Namespace, false)
 	p.known("", s.Extra, scopeField)
 	return p.Err()
+}
+
+// ownType reports whether s is an event type that is not built in.
+func ownType(s string) bool {
+	_, builtIn := Lookup(s)
+	return !builtIn && ValidType(s) == nil
 }
 
 // required checks a field that must be there.

@@ -39,6 +39,9 @@ type Config struct {
 	// beyond Jinja2: the one that the channels have. Defaults to none.
 	Library *template.Library
 
+	// Catalogue has the event types that the API lists. Defaults to event.Mixpeek().
+	Catalogue event.Catalogue
+
 	// Logger hears of requests that failed inside. Defaults to slog.Default().
 	Logger *slog.Logger
 }
@@ -121,6 +124,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxRequestsPerOrganization < 0 || c.MaxRequestsPerOrganization > c.MaxRequests {
 		p.Add("MaxRequestsPerOrganization", "must be between 1 and MaxRequests")
 	}
+	if c.Catalogue == nil {
+		c.Catalogue = event.Mixpeek()
+	}
+	p.AddError("Catalogue", c.Catalogue.Validate())
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -1,17 +1,18 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// EventTypes is the catalogue of the built-in event types.
+// EventTypes is the list of [Config.Catalogue].
 type EventTypes struct {
 	Results []EventType `json:"results"`
 }
 
-// EventType describes a built-in event type. Others work just as well.
+// EventType describes a type of the catalogue. Others work just as well.
 type EventType struct {
 	Type     string       `json:"event_type"`
 	Category string       `json:"category"`
@@ -22,10 +23,10 @@ type EventType struct {
 }
 
 func (a *API) listEventTypes(*request) (*response, error) {
-	catalogue := event.Catalogue()
+	catalogue := a.cfg.Catalogue
 	types := EventTypes{Results: make([]EventType, len(catalogue))}
 	for i, t := range catalogue {
-		types.Results[i] = EventType{t.Type, t.Category, t.Status, nil, t.Description}
+		types.Results[i] = EventType{t.Type, t.Category, cmp.Or(t.Status, event.StatusImplemented), nil, t.Description}
 		if t.DefaultScope != event.ScopeNone {
 			types.Results[i].DefaultScope = &catalogue[i].DefaultScope
 		}

@@ -178,7 +178,7 @@ func TestEventTypeCatalogue(t *testing.T) {
 	t.Parallel()
 	types, err := newFixture(t, options{}).client(orgA).EventTypes(t.Context())
 	require.NoError(t, err)
-	require.Len(t, types, len(event.Catalogue()))
+	require.Len(t, types, len(event.Mixpeek()))
 	assert.Equal(t, event.ScopeKey, *types[0].DefaultScope)
 	for _, info := range types {
 		if info.Type == event.AlertTriggered {

@@ -1,0 +1,55 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// A service with event types of its own lists them in place of the built-in ones. Its
+// events need no namespace.
+func ExampleConfig_catalogue() {
+	types := event.Catalogue{
+		{Type: "invoice.paid", Category: "invoice", Description: "An invoice was paid"},
+		{Type: "invoice.voided", Category: "invoice", Description: "An invoice was cancelled"},
+	}
+	e := event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_42"})
+	fmt.Println(e.Validate())
+
+	dispatcher, err := dispatch.New(memstore.New(), dispatch.Config{})
+	if err != nil {
+		panic(err)
+	}
+	key, hash := api.NewKey()
+	keys := api.NewKeys()
+	if err := keys.Add("org_acme", hash); err != nil {
+		panic(err)
+	}
+	management, err := api.New(dispatcher, keys.Authenticate, api.Config{Catalogue: types})
+	if err != nil {
+		panic(err)
+	}
+	mux := http.NewServeMux()
+	management.Mount(mux)
+	r := httptest.NewRequest(http.MethodGet, "/v1/organizations/webhooks/event-types", nil)
+	r.Header.Set("Authorization", "Bearer "+key)
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	var list api.EventTypes
+	if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil {
+		panic(err)
+	}
+	for _, t := range list.Results {
+		fmt.Println(t.Type, "-", t.Description)
+	}
+	// Output:
+	// <nil>
+	// invoice.paid - An invoice was paid
+	// invoice.voided - An invoice was cancelled
+}
