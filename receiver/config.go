@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -177,8 +178,11 @@ func (c *Config) check(problems *event.Problems) {
 	if c.AnyOf && (len(c.Secrets) == 0 || c.Signature == nil) {
 		problems.Add("AnyOf", "needs both Secrets and Signature")
 	}
-	if !isToken(c.SecretHeader) {
+	switch header := http.CanonicalHeaderKey(c.SecretHeader); {
+	case !isToken(header):
 		problems.Add("SecretHeader", "must be a header name")
+	case slices.Contains(reservedHeaders, header):
+		problems.Add("SecretHeader", "must not be %s, which has another meaning", header)
 	}
 	for i, p := range c.TrustedProxies {
 		if !p.IsValid() {
@@ -215,6 +219,14 @@ func (c *Config) check(problems *event.Problems) {
 	if c.Keep < c.Lease {
 		problems.Add("Keep", "must not be shorter than Lease")
 	}
+}
+
+// reservedHeaders cannot have the secret: the checks read them, or net/http removes them from
+// the header of a request.
+var reservedHeaders = []string{
+	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Forwarded", "Host",
+	"Trailer", "Transfer-Encoding", "X-Forwarded-Proto",
+	signature.HeaderID, signature.HeaderTimestamp, signature.HeaderSignature,
 }
 
 // isToken reports whether s holds only letters, digits, - and _, as header names do.

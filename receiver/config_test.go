@@ -32,6 +32,10 @@ func TestConfig(t *testing.T) {
 		{"consumer that could be one and an id",
 			receiver.Config{Secrets: one, Consumer: "billing/eu"}, []string{"Consumer"}},
 		{"AnyOf of one", receiver.Config{Secrets: one, AnyOf: true}, []string{"AnyOf"}},
+		{"secret in a header that net/http removes",
+			receiver.Config{Secrets: one, SecretHeader: "host"}, []string{"SecretHeader"}},
+		{"secret in a header of its own meaning",
+			receiver.Config{Secrets: one, SecretHeader: "webhook-id"}, []string{"SecretHeader"}},
 		{"everything at once", receiver.Config{
 			Secrets:        one,
 			SecretHeader:   "not a name",

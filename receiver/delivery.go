@@ -19,7 +19,7 @@ type Delivery struct {
 	// Event is the event that was sent.
 	Event *event.Event
 	// Body is what Event was decoded from: the exact bytes that were sent, decompressed
-	// if need be.
+	// if need be. Behind an inbox it is the JSON in which the event was stored.
 	Body []byte
 	// Signed is the id and the time that were signed. It is zero if no signature was
 	// verified.

@@ -19,14 +19,13 @@
 // For more, set [Config.Dedupe] or put an inbox behind the Receiver:
 //
 //	                                  Memory  redisstore  sqldedupe  inbox
-//	an event is handled once in
-//	  one process                     yes     yes         yes        yes
-//	  several processes               no      yes         yes        yes
-//	  spite of a restart              no      yes         yes        yes
+//	once in one process               yes     yes         yes        yes
+//	once in several processes         no      yes         yes        yes
+//	once in spite of a restart        no      yes         yes        yes
 //	the sender waits for the handler  yes     yes         yes        no
-//	a failed handler is retried by    sender  sender      sender     the inbox
-//	DoneTx costs one row more         yes     yes         no         yes
-//	memory or rows are removed by     itself  Redis       Prune      the Dispatcher
+//	a failed handler is retried by    sender  sender      sender     inbox
+//	DoneTx writes a row more          yes     yes         no         yes
+//	old keys are removed by           itself  Redis       Prune      its Dispatcher
 //
 // An inbox stores the event, acknowledges it, and calls the handler afterwards. The
 // Receiver in front of it needs no shared Deduper, since the inbox knows what it has
