@@ -368,7 +368,7 @@ func recovered(f func() error) (err error) {
 		if v == nil {
 			return
 		}
-		if v == http.ErrAbortHandler { //nolint:errorlint // a sentinel for panics, compared as net/http does
+		if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
 			panic(v)
 		}
 		err = &PanicError{Value: v, Stack: debug.Stack()}

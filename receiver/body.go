@@ -64,7 +64,7 @@ func (rc *Receiver) setReadDeadline(w http.ResponseWriter, r *http.Request, at t
 		rc.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn,
 			"receiver: no timeout for slow bodies",
 			slog.String("writer", fmt.Sprintf("%T", w)), slog.Any("error", err),
-			slog.String("remedy", "set the server's ReadTimeout, or give the writer an Unwrap method"))
+			slog.String("remedy", "set the server's ReadTimeout, or add Unwrap to the writer"))
 	})
 }
 

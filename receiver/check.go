@@ -116,7 +116,8 @@ func (rc *Receiver) checkForm(r *http.Request) (compressed bool, _ *Rejection) {
 	switch encoding := strings.ToLower(strings.Join(r.Header["Content-Encoding"], ",")); {
 	case encoding == "", encoding == "identity":
 		return false, nil
-	case (encoding == "gzip" || encoding == "x-gzip") && rc.cfg.MaxDecoded > 0: // RFC 9110, section 8.4.1.3
+	case (encoding == "gzip" || encoding == "x-gzip") && rc.cfg.MaxDecoded > 0:
+		// RFC 9110, section 8.4.1.3, has both names.
 		return true, nil
 	default:
 		return false, &Rejection{Status: http.StatusUnsupportedMediaType, Err: ErrContentEncoding}

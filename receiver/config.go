@@ -173,7 +173,8 @@ func (c Config) withDefaults() Config {
 // values of secrets, to problems.
 func (c *Config) check(problems *event.Problems) {
 	if len(c.Secrets) == 0 && c.Signature == nil {
-		problems.Add("", "Secrets or Signature is required: without them the receiver would accept any sender")
+		problems.Add("",
+			"Secrets or Signature is required: without them the receiver would accept any sender")
 	}
 	if c.AnyOf && (len(c.Secrets) == 0 || c.Signature == nil) {
 		problems.Add("AnyOf", "needs both Secrets and Signature")

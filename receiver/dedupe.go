@@ -145,7 +145,8 @@ type Sender uint32
 // senderOf returns the sender with these credentials. -1 is a credential that was not
 // checked.
 func senderOf(secret, key int) Sender {
-	return Sender(min(secret+1, 0xffff)<<16 | min(key+1, 0xffff)) //nolint:gosec // neither is negative
+	//nolint:gosec // neither is negative
+	return Sender(min(secret+1, 0xffff)<<16 | min(key+1, 0xffff))
 }
 
 // String names the credentials by their index, as in "secret 0, key 1".

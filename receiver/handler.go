@@ -37,7 +37,8 @@ func (rc *Receiver) Handler(next http.Handler) http.Handler {
 		}
 		started := time.Now()
 		result, answer := a.process(w, r, started)
-		result.Delivery, result.Status, result.Duration = &a.delivery, answer.status, time.Since(started)
+		result.Delivery, result.Status = &a.delivery, answer.status
+		result.Duration = time.Since(started)
 		rc.report(r.Context(), &result)
 		answer.write(w)
 	})

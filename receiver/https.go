@@ -17,7 +17,8 @@ func secure(r *http.Request, trusted []netip.Prefix) bool {
 	if len(trusted) == 0 || !fromAny(r, trusted) {
 		return false
 	}
-	listed, standard := forwardedProto(r.Header["X-Forwarded-Proto"]), forwarded(r.Header["Forwarded"])
+	listed := forwardedProto(r.Header["X-Forwarded-Proto"])
+	standard := forwarded(r.Header["Forwarded"])
 	return listed != protoOther && standard != protoOther &&
 		(listed == protoHTTPS || standard == protoHTTPS)
 }

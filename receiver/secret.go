@@ -61,7 +61,8 @@ func newSecretChecker(header string, secrets []Secret, problems *event.Problems)
 		case s.Value == "":
 			problems.Required(field)
 		case strings.TrimSpace(s.Value) != s.Value:
-			problems.Add(field, "must not begin or end with white space, which headers lose in transit")
+			problems.Add(field,
+				"must not begin or end with white space, which headers lose in transit")
 		case strings.ContainsFunc(s.Value, isControl):
 			problems.Add(field, "must not hold control characters, which headers cannot carry")
 		}

@@ -43,11 +43,13 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8081", "`address` to listen on")
 	flags.BoolVar(&c.dev, "dev", false,
 		"for development: accept requests that did not come over HTTPS")
-	flags.Func("trusted-proxies", "comma-separated `networks` of proxies that terminate TLS, as in 10.0.0.0/8", func(s string) error {
+	const proxies = "comma-separated `networks` of proxies that terminate TLS, as in 10.0.0.0/8"
+	flags.Func("trusted-proxies", proxies, func(s string) error {
 		for _, network := range split(s) {
 			prefix, err := netip.ParsePrefix(network)
 			if err != nil {
-				return fmt.Errorf("%q must be a network such as 10.0.0.0/8, or 10.1.2.3/32 for one address", network)
+				return fmt.Errorf(
+					"%q must be a network such as 10.0.0.0/8, or 10.1.2.3/32 for one address", network)
 			}
 			c.trustedProxies = append(c.trustedProxies, prefix)
 		}

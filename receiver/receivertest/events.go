@@ -115,9 +115,9 @@ func failingHandler(ctx context.Context, s *suite) error {
 		case err != nil:
 			return fmt.Errorf("an event whose handler fails: %w", err)
 		case got.ok():
-			return fmt.Errorf("an event whose handler fails: answered %d, which tells its sender that it was handled", got.status)
+			return fmt.Errorf("a failing handler: answered %d, which tells the sender that it succeeded", got.status)
 		case got.status < 500 && !got.later():
-			return fmt.Errorf("an event whose handler fails: answered %d, which tells its sender to give up; say 503", got.status)
+			return fmt.Errorf("a failing handler: answered %d, which tells the sender to give up; say 503", got.status)
 		}
 	}
 	recovered()
@@ -169,7 +169,7 @@ func concurrentDuplicate(ctx context.Context, s *suite) error {
 			got, err := s.send(ctx, m)
 			acknowledged[i] = got.ok()
 			if err == nil && !got.ok() && !got.later() {
-				err = fmt.Errorf("a copy sent at the same time: answered %d instead of 2xx, 409, 425, 429 or 503", got.status)
+				err = fmt.Errorf("a concurrent copy: answered %d instead of 2xx, 409, 425, 429 or 503", got.status)
 			}
 			errs[i] = err
 		})
