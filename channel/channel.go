@@ -67,6 +67,11 @@ type Capabilities struct {
 	//
 	// Zero means that there is no limit. It has no effect without a Host.
 	MaxInFlight int
+
+	// Messages is how many messages an attempt sends at most, such as one to each
+	// recipient of a mail. A caller that bounds what it sends counts them. Zero
+	// means one.
+	Messages int
 }
 
 // A Func is a function used as a Channel: for tests, and for consumers in the

@@ -38,6 +38,11 @@ func capabilityRules() []rule {
 				"begin no more than that many to the host.",
 			check: limitOfHost,
 		},
+		{
+			name:  "MessagesIsNotNegative",
+			why:   "Callers count what an attempt sends: a negative number would earn it more.",
+			check: messagesNotNegative,
+		},
 	}
 }
 
@@ -111,6 +116,14 @@ func limitOfHost(t testing.TB, h *Harness) error {
 		return errors.New("the channel has a MaxInFlight and no Host")
 	}
 	return nil
+}
+
+func messagesNotNegative(t testing.TB, h *Harness) error {
+	c, err := capabilities(h.Driver, h.accepting(t))
+	if err == nil && c.Messages < 0 {
+		err = fmt.Errorf("Messages is %d", c.Messages)
+	}
+	return err
 }
 
 // wrapped is a driver as a middleware makes one: of the driver under test, and of

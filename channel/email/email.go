@@ -140,12 +140,13 @@ func (c *emailChannel) add(list []mailbox) []mailbox {
 
 // Capabilities are those of the mail server: a Timeout that has room for each
 // step, and for a step for each recipient; and an attempt at a time for each
-// connection.
+// connection; and a message for each recipient.
 func (c *emailChannel) Capabilities() channel.Capabilities {
 	return channel.Capabilities{
 		Timeout:     c.server.times.longest(len(c.all)),
 		Host:        strings.ToLower(strings.TrimSuffix(c.server.config.Host, ".")),
 		MaxInFlight: c.server.config.MaxConns,
+		Messages:    len(c.all),
 	}
 }
 

@@ -126,9 +126,10 @@ func isE164(s string) bool {
 	return len(s) >= 8 && len(s) <= 16 && s[0] == '+' && s[1] != '0' && strings.Trim(s[1:], "0123456789") == ""
 }
 
-// Capabilities are the Timeout of the Options, and the provider's Host.
+// Capabilities are the Timeout of the Options, the provider's Host, and a text for each
+// number.
 func (c *smsChannel) Capabilities() channel.Capabilities {
-	return channel.Capabilities{Timeout: c.options.Timeout, Host: c.provider.Host()}
+	return channel.Capabilities{Timeout: c.options.Timeout, Host: c.provider.Host(), Messages: len(c.numbers)}
 }
 
 // Send sends one text to each number that no earlier attempt has reached, one

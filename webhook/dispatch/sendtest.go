@@ -59,11 +59,18 @@ func (d *Dispatcher) SendTest(ctx context.Context, sub *webhook.Subscription, e 
 	m := &channel.Message{
 		EventID: records[0].ID, EventType: records[0].Type, SubscriptionID: sub.ID, Attempt: 1, Payload: records[0].Payload,
 	}
-	if err := d.tests.enter(sub.OrganizationID, len(keys), time.Now()); err != nil {
+	opened, _ := d.channels.open(sub) // each channel has its own error
+	messages := 0
+	for _, key := range keys {
+		messages++
+		if ch := opened[key]; ch.Channel != nil {
+			messages += max(ch.Capabilities().Messages-1, 0)
+		}
+	}
+	if err := d.tests.enter(sub.OrganizationID, len(keys), messages, time.Now()); err != nil {
 		return nil, err
 	}
 	defer d.tests.leave(sub.OrganizationID, len(keys))
-	opened, _ := d.channels.open(sub) // each channel has its own error
 	results := make([]TestResult, len(keys))
 	var attempts sync.WaitGroup
 	for i, key := range keys {

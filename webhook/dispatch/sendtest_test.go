@@ -199,3 +199,47 @@ func TestTestLimitsOfConfig(t *testing.T) {
 	_, err = dispatch.New(memstore.New(), dispatch.Config{Tests: dispatch.TestLimits{PerMinute: dispatch.NoLimit, InFlight: dispatch.NoLimit, InFlightOfAll: dispatch.NoLimit}})
 	require.NoError(t, err)
 }
+
+// manyMessages is a channel of which each attempt sends as many messages as its config says.
+type manyMessages struct {
+	channel.Func
+	Messages int
+}
+
+func (m *manyMessages) Capabilities() channel.Capabilities {
+	return channel.Capabilities{Messages: m.Messages}
+}
+
+// A limit of tests counts messages: a test of one mail may go to many people.
+func TestLimitsOfTestsCountMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{}, accept)
+		require.NoError(t, b.Channels().Register("many", channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+			m := &manyMessages{Func: func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil }}
+			return m, json.Unmarshal(config, m)
+		})))
+		test := func(messages string) (wait time.Duration) {
+			sub := byConfig()
+			sub.Channels = []webhook.ChannelConfig{{Channel: "many", Configs: json.RawMessage(`{"Messages": ` + messages + `}`)}}
+			e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "o"})
+			e.Namespace = "acme"
+			_, err := b.SendTest(t.Context(), sub, e)
+			if err == nil {
+				return 0
+			}
+			var limit *webhook.LimitError
+			require.ErrorAs(t, err, &limit)
+			return limit.RetryAfter
+		}
+		assert.Zero(t, test("50"))
+		assert.Equal(t, 40*time.Second, test("50"))
+		assert.Zero(t, test("10"))
+		assert.Equal(t, time.Second, test("0"), "an attempt counts at least once")
+		time.Sleep(time.Minute)
+		assert.Zero(t, test("180"), "more than a minute's worth, when nothing else was sent")
+		assert.Equal(t, 2*time.Minute+time.Second, test("1"))
+		time.Sleep(2*time.Minute + time.Second)
+		assert.Zero(t, test("1"))
+	})
+}

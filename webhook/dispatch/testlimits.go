@@ -18,9 +18,11 @@ const NoLimit = math.MaxInt
 // for tests as often as they like. The zero value has the defaults, and
 // [NoLimit] is none.
 type TestLimits struct {
-	// PerMinute is how many attempts a minute may have. As many can be made at
-	// once after a minute without; from then on, one each time that its part of
-	// a minute has passed. Defaults to 60.
+	// PerMinute is how many messages a minute may have: one for each attempt, or as many
+	// as the attempt sends (see [channel.Capabilities]). That many can be sent at once
+	// after a minute without any; from then on, one each time that its part of a minute
+	// has passed. A test that sends more waits until all before it is paid for, and is
+	// paid for by the minutes after it. Defaults to 60.
 	PerMinute int
 	// InFlight is how many attempts may be under way at once. Defaults to
 	// [webhook.MaxChannels], so that any subscription can be tested as a whole.
@@ -66,10 +68,10 @@ func newTestGate(limits TestLimits) *testGate {
 // limitTests is LimitError.Limit of tests.
 const limitTests = "tests"
 
-// enter lets n attempts of the organization begin, or returns a [*webhook.LimitError].
-// leave is called with the same n once they have ended.
-func (g *testGate) enter(organizationID string, n int, now time.Time) error {
-	if most := min(g.limits.PerMinute, g.limits.InFlight, g.limits.InFlightOfAll); n > most {
+// enter lets n attempts of the organization begin, which send that many messages, or
+// returns a [*webhook.LimitError]. leave is called with the same n once they have ended.
+func (g *testGate) enter(organizationID string, n, messages int, now time.Time) error {
+	if most := min(g.limits.InFlight, g.limits.InFlightOfAll); n > most {
 		return &webhook.LimitError{Limit: limitTests, Max: most}
 	}
 	g.mu.Lock()
@@ -81,8 +83,9 @@ func (g *testGate) enter(organizationID string, n int, now time.Time) error {
 		g.tests[organizationID] = t
 	}
 	t.refill(now, g.limits.PerMinute)
-	if over := t.spent + float64(n) - float64(g.limits.PerMinute); over > 0 {
-		wait := time.Duration(over / float64(g.limits.PerMinute) * float64(time.Minute))
+	perMinute := float64(g.limits.PerMinute)
+	if over := t.spent - max(0, perMinute-float64(messages)); over > 0 {
+		wait := time.Duration(over / perMinute * float64(time.Minute))
 		return &webhook.LimitError{Limit: limitTests, Max: g.limits.PerMinute, RetryAfter: max(wait, time.Millisecond)}
 	}
 	if t.inFlight+n > g.limits.InFlight {
@@ -91,7 +94,7 @@ func (g *testGate) enter(organizationID string, n int, now time.Time) error {
 	if g.inFlight+n > g.limits.InFlightOfAll {
 		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlightOfAll, RetryAfter: time.Second}
 	}
-	t.spent += float64(n)
+	t.spent += float64(messages)
 	t.inFlight += n
 	g.inFlight += n
 	return nil
