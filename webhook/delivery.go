@@ -36,6 +36,21 @@ func (s Status) Settled() bool {
 	return s == StatusSucceeded || s == StatusDead || s == StatusCancelled
 }
 
+// Reported returns the status that a delivery reports which is stored as s, when its
+// subscription is paused, or its subscription or channel is gone.
+func (s Status) Reported(paused, gone bool) Status {
+	switch {
+	case s.Settled():
+		return s
+	case gone:
+		return StatusCancelled
+	case paused:
+		return StatusPaused
+	default:
+		return s
+	}
+}
+
 // DeliveryID identifies a delivery within its Store. Ids grow and are never
 // used twice.
 type DeliveryID int64

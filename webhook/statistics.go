@@ -50,6 +50,33 @@ type Statistics struct {
 // Attempts counts all attempts.
 func (s *Statistics) Attempts() int64 { return s.Succeeded + s.Failed }
 
+// Add adds the recorded figures of other: those of another endpoint, or another hour.
+func (s *Statistics) Add(other *Statistics) {
+	s.Succeeded += other.Succeeded
+	s.Failed += other.Failed
+	s.Dead += other.Dead
+	s.Cancelled += other.Cancelled
+	s.Duration += other.Duration
+	if other.LastSuccess.After(s.LastSuccess) {
+		s.LastSuccess = other.LastSuccess
+	}
+	if other.LastFailure.After(s.LastFailure) {
+		s.LastFailure, s.LastFailed = other.LastFailure, other.LastFailed
+	}
+}
+
+// CountUnfinished adds n deliveries that report the status, which is not a settled one.
+func (s *Statistics) CountUnfinished(status Status, n int64) {
+	switch status {
+	case StatusPaused:
+		s.Held += n
+	case StatusInFlight:
+		s.InFlight += n
+	default:
+		s.Pending += n
+	}
+}
+
 // Count adds a result that was accepted, as a [Store] does in Settle.
 func (s *Statistics) Count(v *Settlement) {
 	if v.Status == StatusDead {

@@ -339,8 +339,19 @@ type DeliveryQuery struct {
 	// Before is the cursor: only ids smaller than this. The next page begins
 	// before the last id of this one.
 	Before DeliveryID
-	// Limit bounds the answer. 0 is 100.
+	// Limit bounds the answer. 0 and less is [DefaultPageSize].
 	Limit int
+}
+
+// DefaultPageSize is how many deliveries a [DeliveryQuery] without a Limit returns.
+const DefaultPageSize = 100
+
+// PageSize returns how many deliveries the query asks for at most.
+func (q *DeliveryQuery) PageSize() int {
+	if q.Limit <= 0 {
+		return DefaultPageSize
+	}
+	return q.Limit
 }
 
 // PruneRequest says what is old. A zero time keeps everything of that kind.

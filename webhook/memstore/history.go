@@ -9,9 +9,6 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// defaultPage is how many deliveries a query without a limit returns.
-const defaultPage = 100
-
 // Deliveries implements [webhook.History].
 func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
 	if err := ctx.Err(); err != nil {
@@ -23,10 +20,7 @@ func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webh
 	if candidates == nil {
 		return nil, nil
 	}
-	limit := q.Limit
-	if limit == 0 {
-		limit = defaultPage
-	}
+	limit := q.PageSize()
 	var found []webhook.Delivery
 	for d := range candidates.newestBefore(q.Before) {
 		if fits(d, q) {

@@ -39,36 +39,14 @@ func (s *Store) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webh
 	for _, e := range sub.endpoints {
 		for _, h := range e.hours {
 			if !h.hour.Before(total.Since) {
-				add(&total, &h.figures)
+				total.Add(&h.figures)
 			}
 		}
 		for _, d := range slices.Concat(e.due.fresh.items, e.due.retries.items) {
-			switch d.reported() {
-			case webhook.StatusPaused:
-				total.Held++
-			case webhook.StatusInFlight:
-				total.InFlight++
-			default:
-				total.Pending++
-			}
+			total.CountUnfinished(d.reported(), 1)
 		}
 	}
 	return total, nil
-}
-
-// add adds one endpoint's figures of one hour.
-func add(total, f *webhook.Statistics) {
-	total.Succeeded += f.Succeeded
-	total.Failed += f.Failed
-	total.Dead += f.Dead
-	total.Cancelled += f.Cancelled
-	total.Duration += f.Duration
-	if f.LastSuccess.After(total.LastSuccess) {
-		total.LastSuccess = f.LastSuccess
-	}
-	if f.LastFailure.After(total.LastFailure) {
-		total.LastFailure, total.LastFailed = f.LastFailure, f.LastFailed
-	}
 }
 
 // pruneStatistics removes the figures of hours that ended by then. It looks at

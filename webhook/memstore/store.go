@@ -110,16 +110,7 @@ type delivery struct {
 
 // reported returns the status that the outside sees.
 func (d *delivery) reported() webhook.Status {
-	switch {
-	case d.status.Settled():
-		return d.status
-	case d.endpoint.orphaned:
-		return webhook.StatusCancelled
-	case d.endpoint.paused:
-		return webhook.StatusPaused
-	default:
-		return d.status
-	}
+	return d.status.Reported(d.endpoint.paused, d.endpoint.orphaned)
 }
 
 // put moves a delivery to a new status, and to the heap that belongs to it.

@@ -85,24 +85,16 @@ func scanDelivery(rows scanner) (webhook.Delivery, error) {
 
 // reported returns the status that the outside sees.
 func reported(state, endpointState int) webhook.Status {
-	switch state {
-	case stateSucceeded:
-		return webhook.StatusSucceeded
-	case stateDead:
-		return webhook.StatusDead
-	case stateCancelled:
-		return webhook.StatusCancelled
-	}
-	switch {
-	case endpointState == endpointDeleted:
-		return webhook.StatusCancelled
-	case endpointState == endpointPaused:
-		return webhook.StatusPaused
-	case state == stateInFlight:
-		return webhook.StatusInFlight
-	default:
-		return webhook.StatusPending
-	}
+	return statuses[state].Reported(endpointState == endpointPaused, endpointState == endpointDeleted)
+}
+
+// statuses are those of the states of deliveries as they are stored.
+var statuses = map[int]webhook.Status{
+	statePending:   webhook.StatusPending,
+	stateInFlight:  webhook.StatusInFlight,
+	stateSucceeded: webhook.StatusSucceeded,
+	stateDead:      webhook.StatusDead,
+	stateCancelled: webhook.StatusCancelled,
 }
 
 // EventPayload implements [webhook.History].

@@ -8,9 +8,6 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// defaultPage is how many deliveries a query without a limit returns.
-const defaultPage = 100
-
 // Deliveries implements [webhook.History].
 func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
 	l := newListing(q)
@@ -44,10 +41,7 @@ type listing struct {
 }
 
 func newListing(q webhook.DeliveryQuery) *listing {
-	l := &listing{query: q, limit: q.Limit, below: int64(q.Before)}
-	if l.limit <= 0 {
-		l.limit = defaultPage
-	}
+	l := &listing{query: q, limit: q.PageSize(), below: int64(q.Before)}
 	if l.below <= 0 {
 		l.below = math.MaxInt64
 	}

@@ -140,11 +140,8 @@ func (s *Store) unfinished(ctx context.Context, f *webhook.Statistics, query web
 	var state int
 	_, err := one(ctx, s.read, s.settle.statistics.unfinished, []any{query.OrganizationID, query.SubscriptionID},
 		[]any{&all, &inFlight, &state})
-	if state == endpointPaused {
-		f.Held = all
-	} else {
-		f.Pending, f.InFlight = all-inFlight, inFlight
-	}
+	f.CountUnfinished(reported(statePending, state), all-inFlight)
+	f.CountUnfinished(reported(stateInFlight, state), inFlight)
 	return err
 }
 

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -172,7 +173,10 @@ func pagingWhileInserting(f *fixture) {
 func defaultLimit(f *fixture) {
 	f.create(hook())
 	f.enqueue(start(), newEvents("evt", 105)...)
-	require.Len(f.t, f.list(webhook.DeliveryQuery{}), 100, "a query without a limit returns 100")
+	for _, none := range []int{0, -1, math.MinInt} {
+		require.Len(f.t, f.list(webhook.DeliveryQuery{Limit: none}), 100, "a query without a limit, or with a negative one, returns 100")
+		require.Len(f.t, f.list(webhook.DeliveryQuery{EventType: created, Limit: none}), 100)
+	}
 	require.Len(f.t, f.list(webhook.DeliveryQuery{Limit: 1_000}), 105, "a larger limit is not cut")
 }
 
