@@ -58,14 +58,14 @@ func mapFilter(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return st.generate(in, func(st *state) (any, bool, error) {
+	return &generator{iterator: iteratorFunc(func(st *state) (any, bool, error) {
 		v, ok, err := it.next(st)
 		if err != nil || !ok {
 			return nil, false, err
 		}
 		v, err = apply(st, v)
 		return v, err == nil, err
-	})
+	})}, nil
 }
 
 func (st *state) mapping(a args) (getter, error) {
@@ -121,7 +121,7 @@ func selector(byAttribute, reject bool) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return st.generate(in, func(st *state) (any, bool, error) {
+		return &generator{iterator: iteratorFunc(func(st *state) (any, bool, error) {
 			for {
 				v, ok, err := it.next(st)
 				if err != nil || !ok {
@@ -134,7 +134,7 @@ func selector(byAttribute, reject bool) func(*state, any, params) (any, error) {
 					return v, true, nil
 				}
 			}
-		})
+		})}, nil
 	}
 }
 

@@ -194,7 +194,7 @@ func batch(st *state, in any, p params) (any, error) {
 	fill := p.get(1, nil)
 	held := absent // the first item of the next batch
 	done := false
-	return st.generate(in, func(st *state) (any, bool, error) {
+	return &generator{iterator: iteratorFunc(func(st *state) (any, bool, error) {
 		if done {
 			return nil, false, nil
 		}
@@ -229,7 +229,7 @@ func batch(st *state, in any, p params) (any, error) {
 			}
 		}
 		return row, len(row.items) > 0, nil
-	})
+	})}, nil
 }
 
 // sliceInto cuts into n lists of about the same length.
@@ -304,7 +304,7 @@ func unique(st *state, in any, p params) (any, error) {
 		return nil, err
 	}
 	seen := newDict()
-	return st.generate(in, func(st *state) (any, bool, error) {
+	return &generator{iterator: iteratorFunc(func(st *state) (any, bool, error) {
 		for {
 			v, ok, err := it.next(st)
 			if err != nil || !ok {
@@ -326,5 +326,5 @@ func unique(st *state, in any, p params) (any, error) {
 			}
 			return v, true, seen.set(st, key, nil)
 		}
-	})
+	})}, nil
 }

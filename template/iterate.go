@@ -10,20 +10,18 @@ type iterator interface {
 // A generator is a value that can be gone through once: what map, select and the like return.
 type generator struct {
 	iterator
-	at     pos // of the filter that makes it
-	height int // above the generators that it takes its elements from, which bounds the stack that going through needs
+	at pos // of the filter that makes it
 }
 
-// generate makes a generator that takes its elements from source.
-func (st *state) generate(source any, next iteratorFunc) (any, error) {
-	g := &generator{iterator: next, height: 1}
-	if s, ok := source.(*generator); ok {
-		g.height = s.height + 1
+// next goes one deeper into the stack: generators may take their elements from others, which may
+// stand in lists, arguments and variables.
+func (g *generator) next(st *state) (any, bool, error) {
+	if err := st.enter(); err != nil {
+		return nil, false, err
 	}
-	if g.height > st.limits.Depth {
-		return nil, tooDeep(st.limits.Depth)
-	}
-	return g, nil
+	v, ok, err := g.iterator.next(st)
+	st.leave()
+	return v, ok, err
 }
 
 // lazily makes a filter that does nothing, and checks nothing, before its first element is asked
@@ -31,8 +29,8 @@ func (st *state) generate(source any, next iteratorFunc) (any, error) {
 func lazily(run func(*state, any, params) (any, error)) func(*state, any, params) (any, error) {
 	return func(st *state, in any, p params) (any, error) {
 		var items iterator
-		var made *generator
-		v, err := st.generate(in, func(st *state) (any, bool, error) {
+		made := &generator{}
+		made.iterator = iteratorFunc(func(st *state) (any, bool, error) {
 			if items == nil {
 				v, err := run(st, in, p)
 				if err != nil {
@@ -41,12 +39,14 @@ func lazily(run func(*state, any, params) (any, error)) func(*state, any, params
 				if items, err = st.iterate(v); err != nil {
 					return nil, false, made.at.at(err)
 				}
+				if inner, ok := items.(*generator); ok {
+					items = inner.iterator // one filter is one generator deep
+				}
 			}
 			v, ok, err := items.next(st)
 			return v, ok, made.at.at(err)
 		})
-		made, _ = v.(*generator)
-		return v, err
+		return made, nil
 	}
 }
 
@@ -130,7 +130,7 @@ func (st *state) iterate(v any) (iterator, error) {
 	case map[string]any:
 		return &sequenceIterator{of: st.wrap(v)}, nil
 	case *generator:
-		return v.iterator, nil
+		return v, nil
 	case *undefined:
 		if !v.loud() {
 			return &sequenceIterator{}, nil
@@ -142,6 +142,9 @@ func (st *state) iterate(v any) (iterator, error) {
 
 // collect returns a new slice of all elements of a value.
 func (st *state) collect(v any) ([]any, error) {
+	if _, ok := v.(*generator); ok { // it has no length, and saying so in an error takes time
+		return st.collectUnknown(v)
+	}
 	if n, err := st.length(v); st.fault != nil {
 		return nil, st.fault
 	} else if err == nil {
@@ -161,6 +164,11 @@ func (st *state) collect(v any) ([]any, error) {
 			items = append(items, item)
 		}
 	}
+	return st.collectUnknown(v)
+}
+
+// collectUnknown is collect for what does not know how many elements it has.
+func (st *state) collectUnknown(v any) ([]any, error) {
 	it, err := st.iterate(v)
 	if err != nil {
 		return nil, err
