@@ -104,6 +104,7 @@ func CompileObject(raw json.RawMessage, o Options) (*Object, error) {
 		return nil, errorf(ErrSourceTooLarge, "%d bytes, the limit is %d", len(raw), c.limits.Source)
 	}
 	b := objectBuilder{compiler: c, decoder: json.NewDecoder(bytes.NewReader(raw)), object: &Object{settings: c.settings}}
+	b.take = b.compileLeaf
 	b.decoder.UseNumber()
 	if err := b.document(); err != nil && len(b.errs) < maxLeafErrors {
 		return nil, b.jsonError(raw, err)
@@ -120,7 +121,8 @@ type objectBuilder struct {
 	decoder *json.Decoder
 	object  *Object
 	literal []byte
-	path    *objectPath // of what is being read
+	path    *objectPath               // of what is being read
+	take    func(source string) error // takes a string that is a template
 	leaves  int
 	errs    []error // of the leaves
 }
@@ -236,6 +238,10 @@ func (b *objectBuilder) string(source string) error {
 	if b.leaves++; b.leaves > b.limits.Leaves {
 		return errorf(ErrSourceTooLarge, "more than %d strings are templates", b.limits.Leaves)
 	}
+	return b.take(source)
+}
+
+func (b *objectBuilder) compileLeaf(source string) error {
 	l := &leaf{path: b.path}
 	if err := b.leaf(l, source); err != nil {
 		if b.errs = append(b.errs, l.at(err)); len(b.errs) == maxLeafErrors {
@@ -348,6 +354,7 @@ func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
 	style.escape = st.jsonEscape()
 	if l.value == nil {
 		out := &st.top
+		out.html, out.md = nil, nil // another leaf's
 		if err := l.text.run(out); err != nil {
 			return nil, err
 		}

@@ -144,3 +144,22 @@ func TestTheLeavesOfAnObjectAreBounded(t *testing.T) {
 	assert.Equal(t, "/19", e.Leaf)
 	assert.ErrorIs(t, err, ErrSyntax)
 }
+
+// Where a value stands in one leaf does not depend on the leaves before it.
+func TestLeavesOfAnObjectStandAlone(t *testing.T) {
+	t.Parallel()
+	for format, wants := range map[Format][2]string{
+		FormatHTML:     {`<a href="#">`, `<a href="{{ x }}">`},
+		FormatMarkdown: {"`'`", "`{{ y }}`"},
+	} {
+		source, err := json.Marshal([]string{"a long text with a < and a ` before {{ y }} and after it", wants[1]})
+		require.NoError(t, err)
+		o, err := CompileObject(source, Options{Format: format})
+		require.NoError(t, err)
+		out, err := o.Render(t.Context(), map[string]any{"x": "javascript:alert(1)", "y": "`"})
+		require.NoError(t, err)
+		var got []string
+		require.NoError(t, json.Unmarshal(out, &got))
+		assert.Equal(t, wants[0], got[1])
+	}
+}

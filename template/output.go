@@ -9,9 +9,9 @@ type output struct {
 	top    bool   // the render's own output, not one that is collected into a value
 	marks  []mark // for the top of JSON templates: which tag wrote what
 	marked bool
-	json   *jsonOutput // nil unless the result is JSON
-	place  markdownPlace
-	html   htmlPlace
+	json   *jsonOutput    // nil unless the result is JSON
+	md     *markdownPlace // nil until a value stands in Markdown
+	html   *htmlPlace     // nil until a value stands in HTML
 }
 
 // mark says that what follows the offset comes from the tag at pos.
@@ -128,9 +128,15 @@ func (o *output) printInPlace(v any) error {
 		return err
 	}
 	if o.st.format == FormatHTML {
+		if o.html == nil {
+			o.html = &htmlPlace{}
+		}
 		o.b = o.html.appendValue(o.b, s, safe)
 	} else {
-		o.b = o.place.appendValue(o.b, s)
+		if o.md == nil {
+			o.md = &markdownPlace{}
+		}
+		o.b = o.md.appendValue(o.b, s)
 	}
 	if len(o.b) > o.st.limits.Output {
 		o.full()
