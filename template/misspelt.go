@@ -1,11 +1,17 @@
 package template
 
-import "slices"
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"slices"
+)
 
 // A Slip is a variable that a template reads and that is most likely meant to be another.
 type Slip struct {
 	Name         string // as it is written
 	Meant        string // the variable of [Data] that it resembles
+	Leaf         string // as in [Error]
 	Line, Column int    // of the first place, from 1
 }
 
@@ -29,9 +35,30 @@ func Misspelt(source string) []Slip {
 	for _, read := range names.read {
 		known := func(s Slip) bool { return s.Name == read.text }
 		if meant := nearest(read.text); meant != "" && !slices.Contains(names.settled, read.text) && !slices.ContainsFunc(slips, known) {
-			slips = append(slips, Slip{read.text, meant, read.pos.line, read.pos.col})
+			slips = append(slips, Slip{Name: read.text, Meant: meant, Line: read.pos.line, Column: read.pos.col})
 		}
 	}
+	return slips
+}
+
+// MisspeltObject is [Misspelt] for an object template, with Leaf set: a name that several leaves
+// misspell is in the list for each of them.
+func MisspeltObject(raw json.RawMessage) []Slip {
+	var slips []Slip
+	limits := Limits{Leaves: math.MaxInt, Depth: math.MaxInt} // it compiles: it is within its own
+	b := objectBuilder{
+		compiler: &compiler{settings: settings{limits: limits}}, decoder: json.NewDecoder(bytes.NewReader(raw)),
+		object: &Object{},
+	}
+	b.take = func(source string) error {
+		for _, slip := range Misspelt(source) {
+			slip.Leaf = b.path.pointer()
+			slips = append(slips, slip)
+		}
+		return nil
+	}
+	b.decoder.UseNumber()
+	_ = b.document() // what is broken has been refused
 	return slips
 }
 

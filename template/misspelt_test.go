@@ -15,17 +15,17 @@ import (
 func TestMisspelt(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string][]Slip{
-		"{{ evnt_id }}":                             {{"evnt_id", "event_id", 1, 4}},
-		"{{ event_id }}\n {{ evnt.x|upper }}":       {{"evnt", "event", 2, 5}},
-		"{% if subjct.id == 'x' %}{% endif %}":      {{"subjct", "subject", 1, 7}},
-		"{% for x in metdata %}{{ x }}{% endfor %}": {{"metdata", "metadata", 1, 13}},
-		"{{ x|join(evnt_type) }}{{ evnt_type }}":    {{"evnt_type", "event_type", 1, 11}},
-		"{{ {'a': occurrd_at} }}":                   {{"occurrd_at", "occurred_at", 1, 10}},
-		"{% set x = name_space %}":                  {{"name_space", "namespace", 1, 12}},
-		"{% call(x) m() %}{{ acter }}{% endcall %}": {{"acter", "actor", 1, 21}},
-		"{{ event_typ ~ evnt_id }}":                 {{"event_typ", "event_type", 1, 4}, {"evnt_id", "event_id", 1, 16}},
+		"{{ evnt_id }}":                             {{"evnt_id", "event_id", "", 1, 4}},
+		"{{ event_id }}\n {{ evnt.x|upper }}":       {{"evnt", "event", "", 2, 5}},
+		"{% if subjct.id == 'x' %}{% endif %}":      {{"subjct", "subject", "", 1, 7}},
+		"{% for x in metdata %}{{ x }}{% endfor %}": {{"metdata", "metadata", "", 1, 13}},
+		"{{ x|join(evnt_type) }}{{ evnt_type }}":    {{"evnt_type", "event_type", "", 1, 11}},
+		"{{ {'a': occurrd_at} }}":                   {{"occurrd_at", "occurred_at", "", 1, 10}},
+		"{% set x = name_space %}":                  {{"name_space", "namespace", "", 1, 12}},
+		"{% call(x) m() %}{{ acter }}{% endcall %}": {{"acter", "actor", "", 1, 21}},
+		"{{ event_typ ~ evnt_id }}":                 {{"event_typ", "event_type", "", 1, 4}, {"evnt_id", "event_id", "", 1, 16}},
 
-		"{{ evetn_id }}{{ xevent }}{{ actro }}": {{"evetn_id", "event_id", 1, 4}, {"xevent", "event", 1, 18}, {"actro", "actor", 1, 30}},
+		"{{ evetn_id }}{{ xevent }}{{ actro }}": {{"evetn_id", "event_id", "", 1, 4}, {"xevent", "event", "", 1, 18}, {"actro", "actor", "", 1, 30}},
 
 		// Right, or not known to be wrong.
 		"plain evnt_id, {# {{ evnt_id }} #} {% raw %}{{ evnt_id }}{% endraw %}":                  nil,
@@ -60,4 +60,15 @@ func TestVariablesAreThoseOfData(t *testing.T) {
 	for _, v := range variables() {
 		require.Empty(t, nearest(v))
 	}
+}
+
+func TestMisspeltInAnObjectNamesItsLeaf(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []Slip{
+		{"evnt_id", "event_id", "/a/b~1c/1", 1, 4},
+		{"subjct", "subject", "/z", 2, 4},
+		{"evnt_id", "event_id", "/z", 2, 20},
+	}, MisspeltObject([]byte(`{"a": {"b/c": [1, "{{ evnt_id }}{{ event_id }}"]}, "y": "evnt_id {{ event_id }}", "z": "\n{{ subjct.id }} {{ evnt_id }}"}`)))
+	assert.Empty(t, MisspeltObject([]byte(`{"a": "{{ x }}"}`)))
+	assert.Empty(t, MisspeltObject([]byte(`{"a": `)))
 }

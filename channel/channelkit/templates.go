@@ -28,7 +28,7 @@ func (r *ConfigReader) TextTemplate(name string, format template.Format) *Templa
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
-	r.checkNames(name, source)
+	r.refuseSlips(name, template.Misspelt(source))
 	return &Template{func(ctx context.Context, data map[string]any) ([]byte, error) {
 		s, err := t.Render(ctx, data)
 		return []byte(s), err
@@ -46,7 +46,7 @@ func (r *ConfigReader) JSONTemplate(name string, format template.Format) *Templa
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
-	r.checkNames(name, source)
+	r.refuseSlips(name, template.Misspelt(source))
 	return &Template{t.Render}
 }
 
@@ -70,19 +70,21 @@ func (r *ConfigReader) CompileObject(name string, raw json.RawMessage, format te
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
-	for _, leaf := range stringsIn(raw) {
-		r.checkNames(name, leaf)
-	}
+	r.refuseSlips(name, template.MisspeltObject(raw))
 	return &Template{t.Render}
 }
 
-// checkNames refuses a template that reads a variable which no event has and
+// refuseSlips refuses a template that reads a variable which no event has and
 // which is one letter away from one that every event may have: it would send
 // texts with a hole, and no delivery would fail for it.
-func (r *ConfigReader) checkNames(name, source string) {
-	for _, slip := range template.Misspelt(source) {
-		r.Problems.Add(name, "must not read %s (line %d, column %d), which events do not have: it is %s; a field of your own is read as event.%s",
-			slip.Name, slip.Line, slip.Column, slip.Meant, slip.Name)
+func (r *ConfigReader) refuseSlips(name string, slips []template.Slip) {
+	for _, slip := range slips {
+		leaf := ""
+		if slip.Leaf != "" {
+			leaf = slip.Leaf + ", "
+		}
+		r.Problems.Add(name, "must not read %s (%sline %d, column %d), which events do not have: it is %s; a field of your own is read as event.%s",
+			slip.Name, leaf, slip.Line, slip.Column, slip.Meant, slip.Name)
 	}
 }
 

@@ -19,13 +19,13 @@ import (
 func TestMisspeltVariables(t *testing.T) {
 	t.Parallel()
 	r := all(t)
-	for _, tt := range []struct{ name, config, field string }{
-		{"webhook", `{"url":"https://example.com","payload_template":{"a":"{{ event_id }}","b":["{{ evnt_id }}"]}}`, "payload_template"},
-		{"slack", `{"webhook_url":"https://hooks.slack.com/x","blocks_template":"[{\"text\": \"{{ evnt_id }}\"}]"}`, "blocks_template"},
-		{"slack", `{"webhook_url":"https://hooks.slack.com/x","blocks":[{"text":"{{ evnt_id }}"}]}`, "blocks"},
-		{"email", `{"to_addresses":["a@example.com"],"subject_template":"{{ evnt_id }}"}`, "subject_template"},
-		{"email", `{"to_addresses":["a@example.com"],"body_template":"{{ evnt_id }}"}`, "body_template"},
-		{"sms", `{"phone_numbers":["+14155550100"],"message_template":"{{ evnt_id }}"}`, "message_template"},
+	for _, tt := range []struct{ name, config, field, leaf string }{
+		{"webhook", `{"url":"https://example.com","payload_template":{"a":"{{ event_id }}","b":["{{ evnt_id }}"]}}`, "payload_template", "/b/0, "},
+		{"slack", `{"webhook_url":"https://hooks.slack.com/x","blocks_template":"[{\"text\": \"{{ evnt_id }}\"}]"}`, "blocks_template", ""},
+		{"slack", `{"webhook_url":"https://hooks.slack.com/x","blocks":[{"text":"{{ evnt_id }}"}]}`, "blocks", "/0/text, "},
+		{"email", `{"to_addresses":["a@example.com"],"subject_template":"{{ evnt_id }}"}`, "subject_template", ""},
+		{"email", `{"to_addresses":["a@example.com"],"body_template":"{{ evnt_id }}"}`, "body_template", ""},
+		{"sms", `{"phone_numbers":["+14155550100"],"message_template":"{{ evnt_id }}"}`, "message_template", ""},
 	} {
 		_, err := r.Open(tt.name, json.RawMessage(tt.config))
 		var invalid *event.ValidationError
@@ -33,6 +33,7 @@ func TestMisspeltVariables(t *testing.T) {
 		require.Len(t, invalid.Problems, 1, tt.config)
 		assert.Equal(t, "configs."+tt.field, invalid.Problems[0].Field)
 		assert.Contains(t, invalid.Problems[0].Rule, "which events do not have: it is event_id")
+		assert.Contains(t, invalid.Problems[0].Rule, "must not read evnt_id ("+tt.leaf+"line 1, ")
 
 		_, err = r.Open(tt.name, json.RawMessage(strings.ReplaceAll(tt.config, "evnt_id", "tenant")))
 		assert.NoError(t, err, tt.config)
