@@ -80,11 +80,10 @@ type momentMethod struct {
 }
 
 func (m *momentMethod) call(st *state, a args) (any, error) {
-	params := ""
+	spec := paramSpec{owner: m.name + "()"}
 	if m.name == "strftime" {
-		params = "format"
+		spec.names, spec.required = []string{"format"}, 1
 	}
-	spec := newParamSpec(m.name+"()", params)
 	p, err := spec.bind(a)
 	if err != nil {
 		return nil, err

@@ -116,19 +116,26 @@ func base64Decode(st *state, in any, p params) (any, error) {
 // result is hexadecimal.
 func hashFilters() []filter {
 	filters := []filter{{name: "hash", params: "hashtype?", run: hashFilter}}
-	for name, sum := range hashes() {
+	for _, name := range []string{"md5", "sha1", "sha256", "sha512"} {
+		sum := hashNamed(name)
 		filters = append(filters, filter{name: name, run: func(st *state, in any, _ params) (any, error) { return st.hash(in, sum) }})
 	}
 	return filters
 }
 
-func hashes() map[string]func(b []byte) []byte {
-	return map[string]func(b []byte) []byte{
-		"md5":    func(b []byte) []byte { h := md5.Sum(b); return h[:] },  //nolint:gosec // see the import
-		"sha1":   func(b []byte) []byte { h := sha1.Sum(b); return h[:] }, //nolint:gosec // see the import
-		"sha256": func(b []byte) []byte { h := sha256.Sum256(b); return h[:] },
-		"sha512": func(b []byte) []byte { h := sha512.Sum512(b); return h[:] },
+// hashNamed returns the hash of that name, nil if there is none.
+func hashNamed(name string) func(b []byte) []byte {
+	switch name {
+	case "md5":
+		return func(b []byte) []byte { h := md5.Sum(b); return h[:] } //nolint:gosec // see the import
+	case "sha1":
+		return func(b []byte) []byte { h := sha1.Sum(b); return h[:] } //nolint:gosec // see the import
+	case "sha256":
+		return func(b []byte) []byte { h := sha256.Sum256(b); return h[:] }
+	case "sha512":
+		return func(b []byte) []byte { h := sha512.Sum512(b); return h[:] }
 	}
+	return nil
 }
 
 func hashFilter(st *state, in any, p params) (any, error) {
@@ -136,8 +143,8 @@ func hashFilter(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum, ok := hashes()[name]
-	if !ok {
+	sum := hashNamed(name)
+	if sum == nil {
 		return nil, errorf(ErrType, "hash knows md5, sha1, sha256 and sha512")
 	}
 	return st.hash(in, sum)
