@@ -14,7 +14,8 @@ const (
 
 	// FormatHTML escapes & < > " '; in an attribute without quotes, blanks and = as well. A value
 	// that would make an attribute such as href begin with a scheme other than http, https, mailto,
-	// tel, sms, ftp and cid becomes "#".
+	// tel, sms, ftp and cid becomes "#", and so does one in srcdoc, style or on… that is more than
+	// a word there; SYNTAX.md lists the rules.
 	FormatHTML Format = "html"
 
 	// FormatMarkdown is CommonMark with GitHub's extensions. A value shows as it is: it makes no

@@ -1,6 +1,9 @@
 package template
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // htmlPlace follows the HTML that has been written so far, to know when a value stands in a tag,
 // where escaping & < > " ' is not enough: without quotes around it a value with a blank adds
@@ -11,6 +14,7 @@ type htmlPlace struct {
 	quote byte   // of an attribute's value in quotes
 	name  []byte // of the attribute, in lower case
 	value []byte // of the attribute, its beginning, up to what ends the scheme of an address
+	mixed bool   // a value has begun the scheme, and the template may end it
 	ended bool   // by a blank, behind which = may still follow
 }
 
@@ -93,7 +97,7 @@ func (p *htmlPlace) tag(c byte) {
 	case c == '>':
 		p.state = htmlText
 	case c == '=':
-		p.state, p.value = htmlEqual, p.value[:0]
+		p.state, p.value, p.mixed = htmlEqual, p.value[:0], false
 	case htmlBlank(c) || c == '/':
 		p.ended = true
 	case p.ended:
@@ -112,7 +116,7 @@ func htmlBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 // appendValue appends a text where the output stands; it is escaped already if it is safe.
 func (p *htmlPlace) appendValue(b []byte, s string, safe safety) []byte {
 	p.follow(b)
-	if p.state >= htmlEqual && !p.pastScheme() && len(p.value) < longestScheme && !safeLink(string(p.name), string(p.value)+s) {
+	if p.state >= htmlEqual && !p.allows(s) {
 		s = "#"
 	}
 	if p.state < htmlTag || p.state == htmlValue || p.state == htmlTag && safe != notSafe {
@@ -136,6 +140,31 @@ func (p *htmlPlace) appendValue(b []byte, s string, safe safety) []byte {
 		}
 	}
 	return b
+}
+
+// allows reports whether s may stand in the attribute.
+func (p *htmlPlace) allows(s string) bool {
+	switch name := string(p.name); {
+	case name == "srcdoc" || strings.HasPrefix(name, "on"): // HTML or a script of their own
+		return s == ""
+	case name == "style":
+		return !strings.ContainsFunc(s, func(r rune) bool {
+			return r < utf8.RuneSelf && !alphanumeric(byte(r)) && !strings.ContainsRune(" #%,.-+_", r)
+		})
+	case name == "srcset" || name == "imagesrcset": // several addresses
+		for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r <= ' ' }) {
+			if !safeLink("src", part) {
+				return false
+			}
+		}
+		return true
+	case p.pastScheme() || len(p.value) >= longestScheme:
+		return !p.mixed || safeLink(name, string(p.value))
+	default:
+		begin := string(p.value) + s
+		p.mixed = begin != "" && !strings.ContainsAny(begin, ":/?#")
+		return safeLink(name, begin)
+	}
 }
 
 // appendDecimal spells out a character below 100.
