@@ -2,7 +2,9 @@ package memstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -112,6 +114,19 @@ func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string
 		return nil, webhook.ErrNotFound
 	}
 	return bytes.Clone(e.payload), nil
+}
+
+// Events returns the events that are stored, of all organizations, in the order in which
+// they were. Tests of publishers look at them: see package webhooktest.
+func (s *Store) Events() []webhook.NewEvent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored := slices.SortedFunc(maps.Values(s.events), func(a, b *storedEvent) int { return cmp.Compare(a.tie, b.tie) })
+	events := make([]webhook.NewEvent, len(stored))
+	for i, e := range stored {
+		events[i] = webhook.NewEvent{OrganizationID: e.organizationID, ID: e.id, Type: e.eventType, Payload: bytes.Clone(e.payload)}
+	}
+	return events
 }
 
 // Replay implements [webhook.History].

@@ -40,6 +40,8 @@ func (s *Store) enqueue(now time.Time, events []webhook.NewEvent, prefetch *webh
 			payload:   e.Payload,
 			createdAt: micros(now),
 		}
+		s.lastEvent++
+		stored.tie = s.lastEvent
 		s.events[key] = stored
 
 		o := s.organization(e.OrganizationID)

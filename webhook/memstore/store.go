@@ -18,6 +18,7 @@ type Store struct {
 	endpoints     map[webhook.Endpoint]*endpoint
 	events        map[eventKey]*storedEvent
 	deliveries    map[webhook.DeliveryID]*delivery
+	lastEvent     int64
 	lastID        webhook.DeliveryID
 
 	rotation rotation
