@@ -33,7 +33,7 @@ func testManagement(t *testing.T, programs programs) {
 	require.NoError(t, err)
 	created, err := c.Create(t.Context(), &webhook.Subscription{
 		Name: "The receiver", EventTypes: []event.Pattern{"object.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, httpendpoint.Config{
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
 			URL: receiver.url("/webhooks"), Headers: map[string]string{"X-Mixpeek-Secret": secret},
 		})},
 	})

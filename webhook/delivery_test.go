@@ -97,7 +97,7 @@ func TestWebhookNames(t *testing.T) {
 	t.Parallel()
 	sub := webhook.Subscription{
 		ID: webhook.NewID(), EventTypes: []event.Pattern{"*"},
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
+		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
 	}
 	for name, valid := range map[string]bool{
 		"x": true, "Übung ☕": true, strings.Repeat("é", 200): true,
@@ -110,7 +110,7 @@ func TestWebhookNames(t *testing.T) {
 
 func TestSubscriptionIDs(t *testing.T) {
 	t.Parallel()
-	sub := webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})}}
+	sub := webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}}
 	for id, valid := range map[string]bool{
 		webhook.NewID(): true, "wh_1234567890abcdef": true, "wh_ABCDEF7890abcdef": true, "wh_a1B2c3D4e5": true,
 		"": false, "wh_": false, "1234567890abcdef": false, "wh_1234567890abcde": false, "wh_1234567890abcdefg": false, "wh_a1B2c3D4e-": false,

@@ -2,12 +2,14 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -55,6 +57,8 @@ type ChannelConfig struct {
 	Channel string `json:"channel"`
 	// Configs is the channel's own JSON object.
 	Configs json.RawMessage `json:"configs"`
+
+	unwritable error // why Via could make no Configs
 }
 
 // Format prints the name of the channel, whatever the verb: the configs may hold
@@ -72,15 +76,42 @@ func (sub Subscription) LogValue() slog.Value {
 		slog.Any("event_types", sub.EventTypes), slog.Any("channels", sub.ChannelKeys()), slog.Bool("is_active", !sub.Paused))
 }
 
-// Via makes a ChannelConfig from a Go value, usually one of the config structs
-// of package channel or a map. A value that is not JSON leaves Configs empty,
-// which creating the subscription then refuses.
-func Via(name string, config any) ChannelConfig {
+// Via makes a ChannelConfig of a configuration that knows its channel, such as
+// httpendpoint.Config. One that cannot be written as JSON is refused, with the field
+// that is wrong, when the subscription is validated.
+func Via(config interface{ ChannelName() string }) ChannelConfig {
 	raw, err := json.Marshal(config)
+	c := ChannelConfig{Channel: config.ChannelName(), Configs: raw}
 	if err != nil {
-		raw = nil
+		c.unwritable = unwritableFields(config)
 	}
-	return ChannelConfig{Channel: name, Configs: raw}
+	return c
+}
+
+// unwritableFields names the fields of a struct of which no JSON can be made. It
+// does not repeat what encoding/json says, because that may quote a secret.
+func unwritableFields(config any) error {
+	const rule = "cannot be written as JSON"
+	var p event.Problems
+	if v := reflect.Indirect(reflect.ValueOf(config)); v.Kind() == reflect.Struct {
+		for _, f := range reflect.VisibleFields(v.Type()) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if !f.IsExported() || f.Anonymous || name == "-" {
+				continue
+			}
+			value, err := v.FieldByIndexErr(f.Index)
+			if err != nil {
+				continue // in an embedded pointer that is nil
+			}
+			if _, err := json.Marshal(value.Interface()); err != nil {
+				p.Add(cmp.Or(name, f.Name), rule)
+			}
+		}
+	}
+	if p.Err() == nil {
+		p.Add("", rule)
+	}
+	return p.Err()
 }
 
 // NewID returns a fresh subscription id: "wh_" and 16 hexadecimal digits.
@@ -178,7 +209,9 @@ func (sub *Subscription) Validate() error {
 		if c.Channel == "" {
 			p.Required(fmt.Sprintf("channels[%d].channel", i))
 		}
-		if !c.IsObject() {
+		if c.unwritable != nil {
+			p.AddError(fmt.Sprintf("channels[%d].configs", i), c.unwritable)
+		} else if !c.IsObject() {
 			p.Add(fmt.Sprintf("channels[%d].configs", i), "must be a JSON object")
 		}
 	}
@@ -250,6 +283,13 @@ type subscriptionJSON struct {
 
 // MarshalJSON writes the contract's subscription object.
 func (sub Subscription) MarshalJSON() ([]byte, error) {
+	for i, c := range sub.Channels {
+		if c.unwritable != nil {
+			var p event.Problems
+			p.AddError(fmt.Sprintf("channels[%d].configs", i), c.unwritable)
+			return nil, p.Err()
+		}
+	}
 	active := !sub.Paused
 	out := subscriptionJSON{
 		ID: sub.ID, Name: sub.Name, EventTypes: sub.EventTypes, Channels: sub.Channels, IsActive: &active,

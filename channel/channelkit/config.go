@@ -16,6 +16,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/internal/jsonobject"
+	"github.com/mixpeek/webhooks-go/internal/printable"
 	"github.com/mixpeek/webhooks-go/template"
 )
 
@@ -64,8 +65,9 @@ func ReadConfig(config json.RawMessage, library *template.Library) *ConfigReader
 		r.Problems.Add("", "must be a JSON object")
 		return r
 	}
-	if err != nil {
-		r.Problems.Add("", "must not have a field twice")
+	var duplicate *jsonobject.DuplicateError
+	if errors.As(err, &duplicate) {
+		r.Problems.Add(printable.Clip(duplicate.Name, 64), "must not be there twice")
 	}
 	r.fields = make(map[string]json.RawMessage, len(members))
 	for _, m := range members {

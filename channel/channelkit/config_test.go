@@ -14,7 +14,7 @@ import (
 func TestReadConfigRefusesDuplicates(t *testing.T) {
 	t.Parallel()
 	r := channelkit.ReadConfig(json.RawMessage(`{"url":"https://sesame.example","url":"https://b.example"}`), nil)
-	assert.EqualError(t, r.Problems.Err(), "invalid: must not have a field twice")
+	assert.EqualError(t, r.Problems.Err(), "invalid: url: must not be there twice")
 	assert.True(t, r.IsObject())
 	for _, junk := range []string{``, `null`, `[]`, `{"a":1}{}`} {
 		r := channelkit.ReadConfig(json.RawMessage(junk), nil)

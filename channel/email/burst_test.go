@@ -40,7 +40,7 @@ func TestEmailBurst(t *testing.T) {
 	go func() { ended <- d.Run(ctx) }()
 	for i := range webhooks {
 		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{Name: "mail", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
-			webhook.Via(email.Name, email.Config{ToAddresses: []string{fmt.Sprintf("u%d@example.com", i)}}),
+			webhook.Via(email.Config{ToAddresses: []string{fmt.Sprintf("u%d@example.com", i)}}),
 		}}))
 	}
 	for i := range events {

@@ -88,8 +88,8 @@ func Example() {
 		Name:       "Operations",
 		EventTypes: []event.Pattern{"alert.*"},
 		Channels: []webhook.ChannelConfig{
-			webhook.Via("teams", map[string]string{"url": "https://example.webhook.office.com/workflows/1"}),
-			webhook.Via("teams", map[string]string{"url": "http://example.webhook.office.com/workflows/2"}),
+			webhook.Via(customchannel.Config{URL: "https://example.webhook.office.com/workflows/1"}),
+			webhook.Via(customchannel.Config{URL: "http://example.webhook.office.com/workflows/2"}),
 		},
 	}
 	var invalid *event.ValidationError

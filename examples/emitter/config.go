@@ -71,7 +71,7 @@ func (c config) subscription() *webhook.Subscription {
 		ID:         "wh_00000000000000e1",
 		Name:       "From the emitter's configuration",
 		EventTypes: types,
-		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, httpendpoint.Config{
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
 			URL:     c.url,
 			Headers: map[string]string{"X-Mixpeek-Secret": c.secret},
 		})},

@@ -32,16 +32,16 @@ func onCall(url, secret, slackURL string) *webhook.Subscription {
 		EventTypes: []event.Pattern{"alert.*"},
 		Channels: []webhook.ChannelConfig{
 			post(url, secret),
-			webhook.Via(slack.Name, slack.Config{
+			webhook.Via(slack.Config{
 				WebhookURL: channel.Secret(slackURL), // without a template there is a default message
 			}),
-			webhook.Via(email.Name, email.Config{
+			webhook.Via(email.Config{
 				ToAddresses:     []string{"oncall@example.com"},
 				SubjectTemplate: "[{{ metadata.severity }}] {{ metadata.summary }}",
 				BodyTemplate:    "**{{ metadata.summary }}**, says {{ subject.id }} in {{ namespace }}.",
 				ContentType:     email.ContentMarkdown,
 			}),
-			webhook.Via(sms.Name, sms.Config{
+			webhook.Via(sms.Config{
 				PhoneNumbers:    []string{"+14155550100"},
 				MessageTemplate: "{{ metadata.severity | upper }}: {{ metadata.summary }}",
 			}),
@@ -51,7 +51,7 @@ func onCall(url, secret, slackURL string) *webhook.Subscription {
 
 // post is the webhook channel: a request to url that proves its origin.
 func post(url, secret string) webhook.ChannelConfig {
-	return webhook.Via(httpendpoint.Name, httpendpoint.Config{
+	return webhook.Via(httpendpoint.Config{
 		URL:     url,
 		Headers: map[string]string{"X-Mixpeek-Secret": secret},
 		Timeout: 5, // seconds, for one attempt

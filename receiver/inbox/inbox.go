@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -131,7 +132,7 @@ func (in *Inbox) subscribe(ctx context.Context) error {
 			ID:             in.subscriptionID(),
 			Name:           "Inbox " + in.name,
 			EventTypes:     []event.Pattern{event.MatchAll},
-			Channels:       []webhook.ChannelConfig{webhook.Via(in.channel(), struct{}{})},
+			Channels:       []webhook.ChannelConfig{{Channel: in.channel(), Configs: json.RawMessage(`{}`)}},
 			OrganizationID: in.OrganizationID(),
 		})
 		if errors.Is(err, webhook.ErrExists) { // another process has created it

@@ -386,7 +386,7 @@ func TestSharesItsStore(t *testing.T) {
 		require.ErrorContains(t, err, "stripe")
 
 		require.NoError(t, emitter.CreateSubscription(t.Context(), &webhook.Subscription{
-			Name: "all", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("print", struct{}{})},
+			Name: "all", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "print", Configs: json.RawMessage(`{}`)}},
 		}))
 		run(t, emitter)
 		run(t, inGithub)

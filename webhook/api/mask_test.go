@@ -110,7 +110,7 @@ func TestUnlistedFieldsAreMasked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	sub := &webhook.Subscription{ID: webhook.NewID(), OrganizationID: orgA, Name: "n", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
-		webhook.Via("webhook", map[string]string{"url": "https://example.com/hook", "sining_secret": "s3cr3t", "URL": "s3cr3t"}),
+		{Channel: "webhook", Configs: json.RawMessage(`{"url":"https://example.com/hook","sining_secret":"s3cr3t","URL":"s3cr3t"}`)},
 	}}
 	require.NoError(t, f.store.CreateSubscription(t.Context(), sub, webhook.Quota{})) // the Dispatcher refuses it
 	a := f.do("GET", prefix+"/"+sub.ID, "")

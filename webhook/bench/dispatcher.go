@@ -74,8 +74,8 @@ func newSubscription(organizationID, url string) *webhook.Subscription {
 		OrganizationID: organizationID,
 		Name:           "sink",
 		EventTypes:     []event.Pattern{"object.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, map[string]any{
-			"url": url, "headers": map[string]string{secretHeader: secret},
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
+			URL: url, Headers: map[string]string{secretHeader: secret},
 		})},
 	}
 }

@@ -139,8 +139,8 @@ func (a attack) begin(ctx context.Context, d *dispatch.Dispatcher, organization,
 	for i := range a.subscriptions {
 		sub := &webhook.Subscription{OrganizationID: organization, Name: "attack", EventTypes: []event.Pattern{"attack.*"}}
 		for j := range a.channels {
-			sub.Channels = append(sub.Channels, webhook.Via(httpendpoint.Name, map[string]any{
-				"url": fmt.Sprintf("%s%s/%d/%d", hostile, a.path, i, j), "timeout": a.timeout,
+			sub.Channels = append(sub.Channels, webhook.Via(httpendpoint.Config{
+				URL: fmt.Sprintf("%s%s/%d/%d", hostile, a.path, i, j), Timeout: float64(a.timeout),
 			}))
 		}
 		if err := d.CreateSubscription(ctx, sub); err != nil {

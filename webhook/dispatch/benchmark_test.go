@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"testing"
 
@@ -31,7 +32,7 @@ func BenchmarkDispatcher(b *testing.B) {
 		b.Fatal(err)
 	}
 	if err := d.CreateSubscription(b.Context(), &webhook.Subscription{
-		Name: "bench", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
+		Name: "bench", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
 	}); err != nil {
 		b.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 
 	"github.com/stretchr/testify/assert"
@@ -49,7 +50,7 @@ func TestAnIDUsedAgainIsAnotherSubscription(t *testing.T) {
 		go func() { _ = worker.Run(ctx); close(done) }()
 		w := func(org, url string) *webhook.Subscription {
 			return &webhook.Subscription{ID: "wh_0123456789abcdef", OrganizationID: org, Name: "x", EventTypes: []event.Pattern{"*"},
-				Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": url})}}
+				Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: url})}}
 		}
 		require.NoError(t, manager.CreateSubscription(ctx, w("orgA", "https://a/")))
 		ev := func(org string) *event.Event { e := newEvent(event.ObjectCreated); e.OrganizationID = org; return e }
@@ -107,7 +108,7 @@ func TestAnAnswerOfTheOldURLDoesNotPauseTheNew(t *testing.T) {
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(time.Second)
-		sub.Channels = []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "https://new.example.com/"})}
+		sub.Channels = []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: "https://new.example.com/"})}
 		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
 		time.Sleep(10 * time.Second)
 		got, err := b.Subscription(t.Context(), "", sub.ID)
@@ -141,7 +142,7 @@ func TestPutSubscriptionNeedsAnID(t *testing.T) {
 	b := newBench(t, dispatch.Config{}, accept)
 	put := func() error {
 		return b.PutSubscription(t.Context(), &webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{})}})
+			Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}})
 	}
 	_ = put()
 	_ = put()

@@ -63,7 +63,7 @@ func TestAChangeReadsAndOpensOneSubscription(t *testing.T) {
 		require.NoError(t, err)
 		var hooks []*webhook.Subscription
 		for range 50 {
-			sub := &webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{})}}
+			sub := &webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}}
 			require.NoError(t, d.CreateSubscription(t.Context(), sub))
 			hooks = append(hooks, sub)
 		}

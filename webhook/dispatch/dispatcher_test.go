@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 
 	"github.com/stretchr/testify/assert"
@@ -84,7 +85,7 @@ func (b *testBench) subscribe(t *testing.T, types ...event.Pattern) *webhook.Sub
 	t.Helper()
 	sub := &webhook.Subscription{
 		Name: "test", EventTypes: types,
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "https://example.com/"})},
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: "https://example.com/"})},
 	}
 	require.NoError(t, b.CreateSubscription(t.Context(), sub))
 	return sub
@@ -484,7 +485,7 @@ func TestCreateSubscriptionNamesEveryProblem(t *testing.T) {
 	err := b.CreateSubscription(t.Context(), &webhook.Subscription{
 		ID:         "nope",
 		EventTypes: []event.Pattern{"object.*", "Not A Pattern"},
-		Channels:   []webhook.ChannelConfig{{Channel: "webhook"}, webhook.Via("pigeon", struct{}{}), {Configs: []byte(`{}`)}, {Channel: "smoke"}},
+		Channels:   []webhook.ChannelConfig{{Channel: "webhook"}, {Channel: "pigeon", Configs: json.RawMessage(`{}`)}, {Configs: []byte(`{}`)}, {Channel: "smoke"}},
 	})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
@@ -626,7 +627,7 @@ func TestAllChannelsHaveTheirOwnDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{Retry: dispatch.RetryPolicy{MaxAttempts: 1}}, accept)
 		sub := &webhook.Subscription{Name: "two", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
-			webhook.Via("webhook", struct{}{}), webhook.Via("webhook", struct{}{}),
+			{Channel: "webhook", Configs: json.RawMessage(`{}`)}, {Channel: "webhook", Configs: json.RawMessage(`{}`)},
 		}}
 		require.NoError(t, b.CreateSubscription(t.Context(), sub))
 		b.run(t)
@@ -663,7 +664,7 @@ func TestPutSubscription(t *testing.T) {
 	put := func(name, organization string) error {
 		return b.PutSubscription(t.Context(), &webhook.Subscription{
 			ID: "wh_0123456789abcdef", Name: name, EventTypes: []event.Pattern{"*"}, OrganizationID: organization,
-			Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
+			Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
 		})
 	}
 	require.NoError(t, put("first", ""))

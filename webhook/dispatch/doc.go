@@ -13,7 +13,7 @@
 //	err = d.CreateSubscription(ctx, &webhook.Subscription{
 //		Name:       "cache of the shop",
 //		EventTypes: []event.Pattern{"object.*"},
-//		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, httpendpoint.Config{
+//		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
 //			URL:     "https://shop.example.com/webhooks",
 //			Headers: map[string]string{"X-Mixpeek-Secret": secret},
 //		})},

@@ -2,6 +2,7 @@ package dispatch_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -41,7 +43,7 @@ func subscribeAll(ctx context.Context, d *dispatch.Dispatcher) *webhook.Subscrip
 	sub := &webhook.Subscription{
 		Name:       "all",
 		EventTypes: []event.Pattern{"*"},
-		Channels:   []webhook.ChannelConfig{webhook.Via("print", map[string]any{})},
+		Channels:   []webhook.ChannelConfig{{Channel: "print", Configs: json.RawMessage(`{}`)}},
 	}
 	if err := d.CreateSubscription(ctx, sub); err != nil {
 		panic(err)
@@ -81,7 +83,7 @@ func ExampleDispatcher_CreateSubscription_invalid() {
 		panic(err)
 	}
 	err = d.CreateSubscription(context.Background(), &webhook.Subscription{
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "http://example.com/"})},
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: "http://example.com/"})},
 	})
 	fmt.Println(err)
 	// Output:

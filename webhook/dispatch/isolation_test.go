@@ -105,7 +105,7 @@ func (w *world) subscribe(t *testing.T, organization string, channels int, s *si
 	t.Helper()
 	hook := &webhook.Subscription{Name: "w", OrganizationID: organization, EventTypes: []event.Pattern{event.Pattern(s.Kind + ".sent")}}
 	for range channels {
-		hook.Channels = append(hook.Channels, webhook.Via("webhook", s))
+		hook.Channels = append(hook.Channels, via("webhook", s))
 	}
 	require.NoError(t, w.CreateSubscription(t.Context(), hook))
 }

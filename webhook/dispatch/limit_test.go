@@ -105,7 +105,7 @@ func relayed(t *testing.T, r *relay, subscriptions, events int, cfg dispatch.Con
 	go func() { ended <- d.Run(ctx) }()
 	for i := range subscriptions {
 		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{
-			Name: fmt.Sprint("mail ", i), EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{webhook.Via("mail", map[string]any{})},
+			Name: fmt.Sprint("mail ", i), EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "mail", Configs: json.RawMessage(`{}`)}},
 		}))
 	}
 	for i := range events {
@@ -161,7 +161,7 @@ func TestLimitLeavesSlotsToOthers(t *testing.T) {
 		defer stop()
 		time.Sleep(time.Second)
 		other := &webhook.Subscription{
-			Name: "free", EventTypes: []event.Pattern{"thing.*"}, Channels: []webhook.ChannelConfig{webhook.Via("mail", map[string]any{"free": true})},
+			Name: "free", EventTypes: []event.Pattern{"thing.*"}, Channels: []webhook.ChannelConfig{via("mail", map[string]any{"free": true})},
 		}
 		require.NoError(t, d.CreateSubscription(t.Context(), other))
 		for range 10 {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -73,9 +74,9 @@ func TestUnknownConfigFields(t *testing.T) {
 	d, err := dispatch.New(memstore.New(), dispatch.Config{Channels: registry})
 	require.NoError(t, err)
 	sub := &webhook.Subscription{Name: "n", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
-		webhook.Via("mine", map[string]any{"any": "thing"}),
-		webhook.Via("webhook", map[string]any{"url": "https://example.com/", "headrs": map[string]string{"X": "sesame"}, "a b": 1}),
-		webhook.Via("webhook", map[string]any{"url": "https://example.com/"}),
+		via("mine", map[string]any{"any": "thing"}),
+		via("webhook", map[string]any{"url": "https://example.com/", "headrs": map[string]string{"X": "sesame"}, "a b": 1}),
+		webhook.Via(httpendpoint.Config{URL: "https://example.com/"}),
 	}}
 	err = d.CreateSubscription(t.Context(), sub)
 	var invalid *event.ValidationError

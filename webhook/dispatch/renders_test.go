@@ -51,7 +51,7 @@ func TestRendersAtOnceAreBounded(t *testing.T) {
 			require.NoError(t, b.Channels().Register("rendering", channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) { return rendering, nil })))
 			sub := &webhook.Subscription{ID: webhook.NewID(), Name: "renders", EventTypes: []event.Pattern{"*"}}
 			for range channels {
-				sub.Channels = append(sub.Channels, webhook.Via("rendering", map[string]any{}))
+				sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "rendering", Configs: json.RawMessage(`{}`)})
 			}
 			go func() {
 				_, err := b.SendTest(t.Context(), sub, &event.Event{Type: "object.created", Subject: event.Subject{Type: "o", ID: "1"}, Namespace: "n"})

@@ -41,7 +41,7 @@ func TestMaxAttemptTimeout(t *testing.T) {
 		w.registerLimited(t, w.Channels())
 		s := &site{Kind: "silent", HostName: "a.example", Timed: 60}
 		require.NoError(t, w.CreateSubscription(t.Context(), &webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{webhook.Via("webhook", s), webhook.Via("limited", s)}}))
+			Channels: []webhook.ChannelConfig{via("webhook", s), via("limited", s)}}))
 		w.emit(t, "a", "silent")
 		elapse(2 * time.Minute)
 		took := make(map[string]time.Duration)
@@ -64,7 +64,7 @@ func TestALimitedHost(t *testing.T) {
 		w.registerLimited(t, w.Channels())
 		for range 5 {
 			require.NoError(t, w.CreateSubscription(t.Context(), &webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
-				Channels: []webhook.ChannelConfig{webhook.Via("limited", &site{Kind: "under", HostName: "mail.example", Timed: 60})}}))
+				Channels: []webhook.ChannelConfig{via("limited", &site{Kind: "under", HostName: "mail.example", Timed: 60})}}))
 		}
 		for range 4 {
 			w.emit(t, "a", "under")

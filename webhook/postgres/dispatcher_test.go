@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 	worker := dispatcher(t, open(t, dsn), delivered)
 	require.NoError(t, worker.CreateSubscription(ctx, &webhook.Subscription{
 		Name: "all", EventTypes: []event.Pattern{"*"},
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
+		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
 	}))
 	runCtx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -86,7 +87,7 @@ func (l *load) start(dsn string) {
 			if i == 0 {
 				require.NoError(t, d.CreateSubscription(t.Context(), &webhook.Subscription{
 					Name: fmt.Sprint("all ", n), EventTypes: []event.Pattern{"*"},
-					Channels: []webhook.ChannelConfig{webhook.Via("webhook", struct{}{})},
+					Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
 				}))
 			}
 		}

@@ -50,7 +50,7 @@ func newService(t testing.TB, lease time.Duration, moody bool) *service {
 		path := fmt.Sprintf("/%d", i)
 		sub := &webhook.Subscription{
 			Name: path, EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, map[string]any{"url": s.endpoint.URL + path})},
+			Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: s.endpoint.URL + path})},
 		}
 		require.NoError(t, d.CreateSubscription(t.Context(), sub))
 		s.hooks[sub.ID] = path

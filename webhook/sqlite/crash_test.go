@@ -87,7 +87,7 @@ func crashChild(mode, path, url string) error {
 	if len(hooks) == 0 {
 		if err := d.CreateSubscription(ctx, &webhook.Subscription{
 			Name: "crash", EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Name, map[string]any{"url": url})},
+			Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: url})},
 		}); err != nil {
 			return err
 		}

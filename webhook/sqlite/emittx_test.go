@@ -27,7 +27,7 @@ func TestEmitTxIsPublishedIfTheTransactionCommits(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, d.CreateSubscription(t.Context(), &webhook.Subscription{
 		Name: "all", EventTypes: []event.Pattern{"*"},
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", httpendpoint.Config{URL: "https://example.com/"})},
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: "https://example.com/"})},
 	}))
 
 	// The application's own handle on the same file, and its own table.

@@ -65,7 +65,7 @@ func openSealedStore(ctx context.Context, configured string) error {
 	}
 	err = d.CreateSubscription(ctx, &webhook.Subscription{
 		Name: "the shop's caches", EventTypes: []event.Pattern{"object.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", httpendpoint.Config{
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
 			URL: "https://shop.example.com/webhooks", Headers: map[string]string{"X-Mixpeek-Secret": "do not show"},
 		})},
 	})

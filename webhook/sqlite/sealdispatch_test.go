@@ -93,7 +93,7 @@ func TestMissingKeyLosesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{
 			Name: name, EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]string{"name": name})},
+			Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{"name":"` + name + `"}`)}},
 		}))
 	}
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 
 	"github.com/stretchr/testify/assert"
@@ -48,8 +49,8 @@ func hook(name string) *webhook.Subscription {
 	return &webhook.Subscription{
 		Name:       name,
 		EventTypes: []event.Pattern{"object.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{
-			"url": "https://example.com/", "headers": map[string]string{"X-Token": "secret"},
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
+			URL: "https://example.com/", Headers: map[string]string{"X-Token": "secret"},
 		})},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -43,9 +44,9 @@ func ExampleClient_Update() {
 	sub, err := c.Create(ctx, &webhook.Subscription{
 		Name:       "cache of the shop",
 		EventTypes: []event.Pattern{"object.*"},
-		Channels: []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{
-			"url":     "https://shop.example.com/webhooks",
-			"headers": map[string]string{"X-Mixpeek-Secret": "s3cr3t"},
+		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
+			URL:     "https://shop.example.com/webhooks",
+			Headers: map[string]string{"X-Mixpeek-Secret": "s3cr3t"},
 		})},
 	})
 	if err != nil {
@@ -62,8 +63,8 @@ func ExampleClient_Update() {
 	sub, err = c.Get(ctx, sub.ID, "channels.0.configs.headers.X-Mixpeek-Secret")
 	fmt.Println(string(sub.Channels[0].Configs), sub.Paused, err)
 	// Output:
-	// {"headers":{"X-Mixpeek-Secret":"********"},"url":"https://shop.example.com/webhooks"}
-	// {"headers":{"X-Mixpeek-Secret":"s3cr3t"},"url":"https://shop.example.com/webhooks"} true <nil>
+	// {"url":"https://shop.example.com/webhooks","headers":{"X-Mixpeek-Secret":"********"}}
+	// {"url":"https://shop.example.com/webhooks","headers":{"X-Mixpeek-Secret":"s3cr3t"}} true <nil>
 }
 
 // What is wrong is reported all at once.
@@ -77,7 +78,7 @@ func ExampleError() {
 	}
 	_, err = c.Create(context.Background(), &webhook.Subscription{
 		EventTypes: []event.Pattern{"*"},
-		Channels:   []webhook.ChannelConfig{webhook.Via("webhook", map[string]any{"url": "http://localhost/"})},
+		Channels:   []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: "http://localhost/"})},
 	})
 	fmt.Println(err)
 	// Output:
