@@ -55,10 +55,10 @@ type Capabilities struct {
 	Idempotency IdempotencyStore
 }
 
-// Subscriptions is the part of a Store that keeps webhooks. Every call is
+// SubscriptionStore is the part of a Store that keeps subscriptions. Every call is
 // scoped to one organization: a subscription of another one is not found.
 type SubscriptionStore interface {
-	// CreateSubscription stores w with its first revision, which it sets in w: the
+	// CreateSubscription stores sub with its first revision, which it sets in sub: the
 	// microseconds of CreatedAt since 1970, so that a subscription that is deleted
 	// and created again never falls back to a revision it had before.
 	// It returns ErrExists if the id is taken, by any organization. If the
@@ -74,14 +74,14 @@ type SubscriptionStore interface {
 	// CountSubscriptions returns how many of the organization's subscriptions fit the
 	// filters of the query, on all pages: After, Limit and Offset do not count.
 	CountSubscriptions(ctx context.Context, q SubscriptionQuery) (int, error)
-	// UpdateSubscription replaces the subscription of w's id and organization, keeping
-	// CreatedAt, and sets the new revision in w. If the stored revision is not
-	// w.Revision, it changes nothing and returns ErrConflict. Deliveries to a
+	// UpdateSubscription replaces the subscription of sub's id and organization, keeping
+	// CreatedAt, and sets the new revision in sub. If the stored revision is not
+	// sub.Revision, it changes nothing and returns ErrConflict. Deliveries to a
 	// channel key that the update removed are cancelled. An update that adds
 	// channels is held against the quota of channels as CreateSubscription is; any
 	// other is made, also if the organization has more.
 	UpdateSubscription(ctx context.Context, sub *Subscription, quota Quota) error
-	// DeleteSubscription removes the webhook. Its unfinished deliveries report
+	// DeleteSubscription removes the subscription. Its unfinished deliveries report
 	// StatusCancelled from then on and are not claimed again. Deliveries keep
 	// their history. If the stored revision is not the given one, unless that
 	// is 0, it changes nothing and returns ErrConflict.
@@ -101,11 +101,11 @@ type Queue interface {
 	// stands earlier in the same call, is passed over. A subscription that was
 	// created before the call began is matched, whichever process created it.
 	//
-	// With an offer, the store may insert deliveries in flight, as though the
+	// With a prefetch, the store may insert deliveries in flight, as though the
 	// caller had claimed them at once, and returns them as tasks; it asks
-	// prefetch.Take for each and inserts as pending what is not accepted.
-	// Deliveries of paused subscriptions are never offered. Accept must not call
-	// the store. What a store does not offer waits for the next claim.
+	// prefetch.Take for each and inserts as pending what is not taken.
+	// Deliveries of paused subscriptions are never prefetched. Take must not call
+	// the store. What is not prefetched waits for the next claim.
 	Enqueue(ctx context.Context, now time.Time, events []NewEvent, prefetch *Prefetch) ([]Task, error)
 
 	// Claim takes due deliveries: pending with DueAt not after now, or in
