@@ -318,11 +318,12 @@ func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error
 	}
 	defer gate.leave()
 	st := newState(ctx, &o.settings, data)
+	var style jsonStyle
 	b := make([]byte, 0, 2*o.static)
 	for _, p := range o.parts {
 		b = append(b, p.literal...)
 		if p.leaf != nil {
-			if b, err = p.leaf.render(st, b); err != nil {
+			if b, err = p.leaf.render(st, b, &style); err != nil {
 				return nil, p.leaf.at(err)
 			}
 		}
@@ -336,16 +337,17 @@ func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error
 // stepsPerLeaf is what it costs to begin with a leaf.
 const stepsPerLeaf = 4
 
-// render appends the JSON of a leaf. The leaves share a budget, and nothing else.
-func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
+// render appends the JSON of a leaf. The leaves share a budget and memory that they write to before
+// they read it, such as style, and nothing else.
+func (l *leaf) render(st *state, b []byte, style *jsonStyle) (_ []byte, err error) {
 	defer recoverError(&err)
 	if err := st.spend(stepsPerLeaf); err != nil {
 		return nil, err
 	}
-	st.root = &scope{}
+	st.root.clear()
 	st.scope, st.exec = st.root, nil
 	st.autoescape = st.format != FormatPlain
-	style := objectJSON()
+	*style = objectJSON()
 	style.lenient = true
 	style.slack = st.jsonEscape()
 	if st.format == FormatMrkdwn && !mrkdwnText(l.path.name()) {
@@ -358,7 +360,7 @@ func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
 		if err := l.text.run(out); err != nil {
 			return nil, err
 		}
-		return st.appendJSONString(b, string(out.b), &style)
+		return st.appendJSONString(b, string(out.b), style)
 	}
 	v, err := l.value.eval(st)
 	if err != nil {
@@ -367,7 +369,7 @@ func (l *leaf) render(st *state, b []byte) (_ []byte, err error) {
 	if st.format == FormatMrkdwn {
 		v = slackLeaf(v)
 	}
-	if b, err = st.appendJSON(b, v, &style, 0); err != nil {
+	if b, err = st.appendJSON(b, v, style, 0); err != nil {
 		return nil, l.value.base().at(err)
 	}
 	return b, st.check()
