@@ -64,7 +64,7 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 		return err
 	}
 	if cfg.url != "" {
-		if err := subscribe(ctx, dispatcher, cfg.subscription()); err != nil {
+		if err := dispatcher.PutSubscription(ctx, cfg.subscription()); err != nil {
 			return cfg.explain(err)
 		}
 	}

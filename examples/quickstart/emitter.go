@@ -67,20 +67,6 @@ func (e *emitter) start(ctx context.Context, channels *channel.Registry) (err er
 	return nil
 }
 
-// subscribe creates the webhook, or makes the stored one of the same id like it.
-func (e *emitter) subscribe(ctx context.Context, sub *webhook.Subscription) error {
-	err := e.dispatcher.CreateSubscription(ctx, sub)
-	if !errors.Is(err, webhook.ErrExists) {
-		return err
-	}
-	stored, err := e.dispatcher.Subscription(ctx, sub.OrganizationID, sub.ID)
-	if err != nil {
-		return err
-	}
-	sub.Revision = stored.Revision
-	return e.dispatcher.UpdateSubscription(ctx, sub)
-}
-
 // deliver emits an event and waits until its deliveries have come to an end.
 // Services emit and go on: when Emit returns, nothing can be lost any more.
 func (e *emitter) deliver(ctx context.Context, ev *event.Event) ([]webhook.Delivery, error) {

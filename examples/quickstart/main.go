@@ -74,7 +74,7 @@ func run(ctx context.Context, out io.Writer, db string, every time.Duration) (er
 	}
 	defer func() { err = errors.Join(err, emitter.close()) }()
 	subscription := searchCache(consumer.url, secret)
-	if err := emitter.subscribe(ctx, subscription); err != nil {
+	if err := emitter.dispatcher.PutSubscription(ctx, subscription); err != nil {
 		return err
 	}
 	r.printf("   consumer      %s\n", consumer.url)
@@ -130,7 +130,7 @@ func run(ctx context.Context, out io.Writer, db string, every time.Duration) (er
 
 	r.scene("One event goes to a webhook, to Slack, by mail and by text message")
 	everywhere := onCall(consumer.url, secret, outside.url+slackPath)
-	if err := emitter.subscribe(ctx, everywhere); err != nil {
+	if err := emitter.dispatcher.PutSubscription(ctx, everywhere); err != nil {
 		return err
 	}
 	r.subscription(everywhere)

@@ -176,9 +176,14 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 	return nil
 }
 
-// PutSubscription creates the subscription, or makes the stored subscription of its id equal to
-// w, whatever its revision: for subscriptions that a service declares in its
-// own code or configuration. w.ID must be set.
+// PutSubscription creates the subscription, or makes the stored one of its id equal to
+// sub, whatever its revision: for subscriptions that a service declares in its own code
+// or configuration, each time that it starts. sub.ID must be set.
+//
+// sub.Paused counts only when the subscription is created. After that, PutSubscription
+// keeps what is stored, and sets it in sub: a person who paused a subscription, or an
+// endpoint that said it is gone, is not overruled by the next deploy.
+// [Dispatcher.UpdateSubscription] sets it.
 func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscription) error {
 	if sub == nil {
 		return sub.Validate()
@@ -188,10 +193,12 @@ func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscript
 		p.Required("webhook_id")
 		return p.Err()
 	}
+	declaredPaused := sub.Paused
 	for {
 		stored, err := d.Subscription(ctx, sub.OrganizationID, sub.ID)
 		switch {
 		case errors.Is(err, webhook.ErrNotFound):
+			sub.Paused = declaredPaused
 			if err = d.CreateSubscription(ctx, sub); !errors.Is(err, webhook.ErrExists) {
 				return err
 			}
@@ -201,7 +208,7 @@ func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscript
 		case err != nil:
 			return err
 		default:
-			sub.Revision, sub.CreatedAt = stored.Revision, stored.CreatedAt
+			sub.Revision, sub.CreatedAt, sub.Paused = stored.Revision, stored.CreatedAt, stored.Paused
 			if err = d.UpdateSubscription(ctx, sub); !errors.Is(err, webhook.ErrConflict) && !errors.Is(err, webhook.ErrNotFound) {
 				return err
 			}

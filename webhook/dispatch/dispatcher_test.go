@@ -687,6 +687,35 @@ func TestPutSubscription(t *testing.T) {
 	require.ErrorAs(t, put("", ""), &invalid)
 }
 
+// A person, or an endpoint that is gone, pauses a subscription; a deploy declares it again.
+func TestPutSubscriptionKeepsWhetherItIsPaused(t *testing.T) {
+	t.Parallel()
+	for _, stored := range []bool{true, false} {
+		for _, declared := range []bool{true, false} {
+			b := newBench(t, dispatch.Config{}, accept)
+			sub := b.subscribe(t, "*")
+			sub.Paused = stored
+			require.NoError(t, b.UpdateSubscription(t.Context(), sub))
+
+			again := *sub
+			again.Name, again.Paused = "declared", declared
+			require.NoError(t, b.PutSubscription(t.Context(), &again))
+			assert.Equal(t, stored, again.Paused, "the caller must learn what is stored")
+			read, err := b.Subscription(t.Context(), "", sub.ID)
+			require.NoError(t, err)
+			assert.Equal(t, "declared", read.Name)
+			assert.Equal(t, stored, read.Paused, "stored %v, declared %v", stored, declared)
+		}
+	}
+	b := newBench(t, dispatch.Config{}, accept)
+	sub := &webhook.Subscription{
+		ID: webhook.NewID(), Name: "new", EventTypes: []event.Pattern{"*"}, Paused: true,
+		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
+	}
+	require.NoError(t, b.PutSubscription(t.Context(), sub))
+	assert.True(t, sub.Paused, "a subscription that is created is as it is declared")
+}
+
 func TestRetriesFasterThanThePoll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

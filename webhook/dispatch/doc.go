@@ -10,7 +10,8 @@
 //	d, err := dispatch.New(store, dispatch.Config{})
 //	go d.Run(ctx)
 //
-//	err = d.CreateSubscription(ctx, &webhook.Subscription{
+//	err = d.PutSubscription(ctx, &webhook.Subscription{
+//		ID:         "wh_shopcaches",
 //		Name:       "cache of the shop",
 //		EventTypes: []event.Pattern{"object.*"},
 //		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
