@@ -90,7 +90,7 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 	case err != nil && r.attempts.Err() != nil:
 		return nil, requeue(t), true
 	case err != nil:
-		if unlogged, ok := d.unreadable.allow(time.Now()); ok {
+		if unlogged, ok := d.unreadable.Allow(time.Now()); ok {
 			d.cfg.Logger.WarnContext(r.attempts, "webhook: a subscription cannot be read, its deliveries wait",
 				"webhook_id", t.Endpoint.SubscriptionID, "error", err, "unlogged", unlogged)
 		}
@@ -99,7 +99,7 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 		return nil, requeue(t), true // held
 	case entry.channels[t.Endpoint.Channel].elsewhere:
 		// Leave it to a process that has the channel, and look again in a while.
-		if unlogged, ok := d.elsewhere.allow(time.Now()); ok {
+		if unlogged, ok := d.elsewhere.Allow(time.Now()); ok {
 			d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
 				"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
 		}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
@@ -25,12 +27,12 @@ type Dispatcher struct {
 	cfg       Config
 	channels  *channelCache
 	scheduler *scheduler
-	emits     groupCommit[webhook.NewEvent]
+	emits     groupcommit.Group[webhook.NewEvent]
 	suspects  suspects
 	clock     clock
 	running   atomic.Bool
 
-	unreadable, elsewhere throttle // of messages that a whole backlog would repeat
+	unreadable, elsewhere outage.Throttle // of messages that a whole backlog would repeat
 	tests                 *testGate
 	idempotent            rateLimiter
 }
@@ -67,10 +69,11 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 			bytes:               maxQueuedBytes,
 		}),
 	}
-	d.emits = groupCommit[webhook.NewEvent]{
-		commit:    d.commitEmits,
-		weight:    func(e webhook.NewEvent) int { return len(e.Payload) },
-		maxWeight: maxCommit,
+	d.emits = groupcommit.Group[webhook.NewEvent]{
+		Commit:    d.commitEmits,
+		Weight:    func(e webhook.NewEvent) int { return len(e.Payload) },
+		MaxWeight: maxCommit,
+		Timeout:   storeTimeout,
 	}
 	d.suspects = newSuspects(d)
 	d.clock = clock{store: store, logger: cfg.Logger}

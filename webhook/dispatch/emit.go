@@ -41,7 +41,7 @@ func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) error {
 	if err != nil || len(records) == 0 {
 		return err
 	}
-	if err := d.emits.do(ctx, records); err != nil {
+	if err := d.emits.Do(ctx, records); err != nil {
 		return fmt.Errorf("webhook: emit: %w", err)
 	}
 	return nil

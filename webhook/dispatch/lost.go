@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
 
 	"github.com/mixpeek/webhooks-go/channel"
 )
@@ -22,7 +23,7 @@ var errLost = errors.New("the process stopped, or lost its lease, before there w
 // it begins. What then was lost with that note has no other such attempt beside
 // it, so that only the one which is to blame is lost again.
 type suspects struct {
-	starts groupCommit[webhook.Lease]
+	starts groupcommit.Group[webhook.Lease]
 	// alone has one place: that of the attempt of a delivery that was lost twice
 	// or more. waiting bounds the workers that wait for it.
 	alone, waiting chan struct{}
@@ -33,10 +34,11 @@ const suspectPause = 5 * time.Second
 
 func newSuspects(d *Dispatcher) suspects {
 	return suspects{
-		starts: groupCommit[webhook.Lease]{
-			commit:    d.commitStarts,
-			weight:    func(webhook.Lease) int { return 1 },
-			maxWeight: maxSettle,
+		starts: groupcommit.Group[webhook.Lease]{
+			Commit:    d.commitStarts,
+			Weight:    func(webhook.Lease) int { return 1 },
+			MaxWeight: maxSettle,
+			Timeout:   storeTimeout,
 		},
 		alone:   make(chan struct{}, 1),
 		waiting: make(chan struct{}, max(d.cfg.MaxInFlight/16, 1)),
@@ -94,7 +96,7 @@ func (r *run) attemptNoted(t *task) (result, bool) {
 	if !d.scheduler.owns(t, d.clock.latest()) {
 		return result{}, false
 	}
-	if err := d.suspects.starts.do(r.attempts, []webhook.Lease{t.Lease}); err != nil {
+	if err := d.suspects.starts.Do(r.attempts, []webhook.Lease{t.Lease}); err != nil {
 		return requeue(t), true // the store fails, which others will say
 	}
 	v, ok := r.attempt(t)

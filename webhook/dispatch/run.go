@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
 )
 
 // run is one call of Run.
@@ -93,7 +94,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 // claimLoop asks the store for due deliveries whenever there is room and reason.
 func (r *run) claimLoop(ctx context.Context) {
 	d := r.d
-	outage := newOutage(d.cfg.Logger, "claim deliveries")
+	failures := outage.New(d.cfg.Logger, "claim deliveries")
 	for {
 		d.clock.ask(r.attempts)
 		d.scheduler.revive()
@@ -101,7 +102,7 @@ func (r *run) claimLoop(ctx context.Context) {
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.
 		if err := r.extend(ctx, d.scheduler.expiring(d.now())); err != nil {
-			if ctx.Err() != nil || !r.pause(ctx, outage.failed(ctx, err), true) {
+			if ctx.Err() != nil || !r.pause(ctx, failures.Failed(ctx, err), true) {
 				return
 			}
 			continue
@@ -121,9 +122,9 @@ func (r *run) claimLoop(ctx context.Context) {
 				return
 			}
 			if err != nil {
-				pause = outage.failed(ctx, err)
+				pause = failures.Failed(ctx, err)
 			} else {
-				outage.over(ctx)
+				failures.Over(ctx)
 				d.scheduler.claimed(tasks, b)
 				d.scheduler.push(tasks)
 				if len(tasks) == b.limit {
@@ -131,7 +132,7 @@ func (r *run) claimLoop(ctx context.Context) {
 				}
 			}
 		}
-		if !r.pause(ctx, pause, outage.ongoing()) {
+		if !r.pause(ctx, pause, failures.Ongoing()) {
 			return
 		}
 	}
@@ -139,10 +140,10 @@ func (r *run) claimLoop(ctx context.Context) {
 
 // listenLoop claims when the store hears of deliveries that others enqueued.
 func (r *run) listenLoop(ctx context.Context, listener webhook.Listener) {
-	outage := newOutage(r.d.cfg.Logger, "listen for deliveries")
+	failures := outage.New(r.d.cfg.Logger, "listen for deliveries")
 	for {
 		err := listener.Listen(ctx, func() {
-			outage.over(ctx)
+			failures.Over(ctx)
 			r.d.scheduler.signal()
 		})
 		if ctx.Err() != nil {
@@ -154,7 +155,7 @@ func (r *run) listenLoop(ctx context.Context, listener webhook.Listener) {
 				"poll_interval", r.d.cfg.PollInterval, "error", err)
 			return
 		}
-		if !sleep(ctx, outage.failed(ctx, err)) {
+		if !sleep(ctx, failures.Failed(ctx, err)) {
 			return
 		}
 	}
@@ -174,11 +175,11 @@ func (r *run) claim(ctx context.Context, at time.Time, req webhook.ClaimRequest)
 
 // pause waits for the time to pass or, unless the store is in trouble, for a
 // reason to claim earlier. It returns false when ctx ended.
-func (r *run) pause(ctx context.Context, wait time.Duration, outage bool) bool {
+func (r *run) pause(ctx context.Context, wait time.Duration, failing bool) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	wake := r.d.scheduler.wake
-	if outage {
+	if failing {
 		wake = nil
 	}
 	select {
@@ -195,7 +196,7 @@ func (r *run) pause(ctx context.Context, wait time.Duration, outage bool) bool {
 // returns the last error.
 func (r *run) settleLoop() error {
 	var lastErr error
-	outage := newOutage(r.d.cfg.Logger, "store results")
+	failures := outage.New(r.d.cfg.Logger, "store results")
 	batch := make([]result, 0, maxSettle)
 	for v := range r.results {
 		batch = append(batch[:0], v)
@@ -211,7 +212,7 @@ func (r *run) settleLoop() error {
 			}
 			batch = append(batch, v)
 		}
-		if err := r.settle(batch, outage); err != nil {
+		if err := r.settle(batch, failures); err != nil {
 			lastErr = fmt.Errorf("webhook: results were not stored, their deliveries will be made again: %w", err)
 		}
 		clear(batch)
@@ -219,7 +220,7 @@ func (r *run) settleLoop() error {
 	return lastErr
 }
 
-func (r *run) settle(batch []result, outage *outage) error {
+func (r *run) settle(batch []result, failures *outage.Log) error {
 	d := r.d
 	settlements := make([]webhook.Settlement, len(batch))
 	held := make([]webhook.Lease, len(batch))
@@ -240,11 +241,11 @@ func (r *run) settle(batch []result, outage *outage) error {
 		refused, err := d.store.Settle(ctx, d.now(), settlements)
 		cancel()
 		if err == nil {
-			outage.over(r.storing)
+			failures.Over(r.storing)
 			r.settled(r.storing, batch, refused)
 			return nil
 		}
-		if !sleep(r.storing, outage.failed(r.storing, err)) {
+		if !sleep(r.storing, failures.Failed(r.storing, err)) {
 			return err
 		}
 	}
@@ -295,7 +296,7 @@ func (r *run) tellLoop() {
 // renewLoop extends the leases of what this process holds.
 func (r *run) renewLoop(stop <-chan struct{}) {
 	d := r.d
-	outage := newOutage(d.cfg.Logger, "extend leases")
+	failures := outage.New(d.cfg.Logger, "extend leases")
 	ticker := time.NewTicker(d.cfg.Lease / 4)
 	defer ticker.Stop()
 	for {
@@ -307,10 +308,10 @@ func (r *run) renewLoop(stop <-chan struct{}) {
 		d.scheduler.boundLeases(d.now().Add(d.cfg.Lease))
 		err := r.extend(r.storing, d.scheduler.expiring(d.now().Add(d.cfg.Lease*2/3)))
 		if err != nil {
-			outage.failed(r.storing, err)
+			failures.Failed(r.storing, err)
 			continue
 		}
-		outage.over(r.storing)
+		failures.Over(r.storing)
 	}
 }
 
@@ -341,11 +342,11 @@ const (
 // pruneLoop removes what is older than the retention says.
 func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
-	outage := newOutage(d.cfg.Logger, "prune deliveries")
+	failures := outage.New(d.cfg.Logger, "prune deliveries")
 	wait := firstPrune
 	for sleep(ctx, wait) {
 		if err := r.repair(ctx); err != nil && ctx.Err() == nil {
-			wait = max(outage.failed(ctx, err), pruneInterval)
+			wait = max(failures.Failed(ctx, err), pruneInterval)
 			continue
 		}
 		at := d.now()
@@ -363,12 +364,12 @@ func (r *run) pruneLoop(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			wait = max(outage.failed(ctx, err), pruneInterval)
+			wait = max(failures.Failed(ctx, err), pruneInterval)
 		case n >= pruneBatch:
-			outage.over(ctx)
+			failures.Over(ctx)
 			wait = 100 * time.Millisecond // let others have the store in between
 		default:
-			outage.over(ctx)
+			failures.Over(ctx)
 			wait = pruneInterval
 		}
 	}

@@ -1,4 +1,4 @@
-package dispatch
+package groupcommit_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
 )
 
 // slowCommit records the batches and takes a second for each.
@@ -19,21 +21,22 @@ type slowCommit struct {
 	err     error
 }
 
-func (s *slowCommit) group(maxWeight int) *groupCommit[int] {
-	return &groupCommit[int]{
-		commit: func(_ context.Context, items []int) error {
+func (s *slowCommit) group(maxWeight int) *groupcommit.Group[int] {
+	return &groupcommit.Group[int]{
+		Commit: func(_ context.Context, items []int) error {
 			time.Sleep(time.Second)
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.batches = append(s.batches, items)
 			return s.err
 		},
-		weight:    func(int) int { return 1 },
-		maxWeight: maxWeight,
+		Weight:    func(int) int { return 1 },
+		MaxWeight: maxWeight,
+		Timeout:   30 * time.Second,
 	}
 }
 
-func TestGroupCommitShares(t *testing.T) {
+func TestShares(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowCommit{}
@@ -41,7 +44,7 @@ func TestGroupCommitShares(t *testing.T) {
 		start := time.Now()
 		var wg sync.WaitGroup
 		for i := range 50 {
-			wg.Go(func() { assert.NoError(t, g.do(t.Context(), []int{i})) })
+			wg.Go(func() { assert.NoError(t, g.Do(t.Context(), []int{i})) })
 			if i == 0 {
 				synctest.Wait() // the first is on its way, alone
 			}
@@ -54,16 +57,16 @@ func TestGroupCommitShares(t *testing.T) {
 	})
 }
 
-func TestGroupCommitBoundsABatch(t *testing.T) {
+func TestBoundsABatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowCommit{}
 		g := s.group(10)
 		var wg sync.WaitGroup
-		wg.Go(func() { assert.NoError(t, g.do(t.Context(), make([]int, 25))) })
+		wg.Go(func() { assert.NoError(t, g.Do(t.Context(), make([]int, 25))) })
 		synctest.Wait()
 		for range 4 {
-			wg.Go(func() { assert.NoError(t, g.do(t.Context(), make([]int, 4))) })
+			wg.Go(func() { assert.NoError(t, g.Do(t.Context(), make([]int, 4))) })
 		}
 		wg.Wait()
 		var sizes []int
@@ -74,7 +77,7 @@ func TestGroupCommitBoundsABatch(t *testing.T) {
 	})
 }
 
-func TestGroupCommitTellsEveryCallerOfAFailure(t *testing.T) {
+func TestTellsEveryCallerOfAFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")
@@ -82,28 +85,28 @@ func TestGroupCommitTellsEveryCallerOfAFailure(t *testing.T) {
 		g := s.group(100)
 		var wg sync.WaitGroup
 		for i := range 10 {
-			wg.Go(func() { assert.ErrorIs(t, g.do(t.Context(), []int{i}), broken) })
+			wg.Go(func() { assert.ErrorIs(t, g.Do(t.Context(), []int{i}), broken) })
 		}
 		wg.Wait()
 		s.err = nil
-		assert.NoError(t, g.do(t.Context(), []int{1}), "the next commit stands on its own")
+		assert.NoError(t, g.Do(t.Context(), []int{1}), "the next commit stands on its own")
 	})
 }
 
-func TestGroupCommitLetsACallerLeave(t *testing.T) {
+func TestLetsACallerLeave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowCommit{}
 		g := s.group(100)
 		var wg sync.WaitGroup
-		wg.Go(func() { assert.NoError(t, g.do(t.Context(), []int{1})) })
+		wg.Go(func() { assert.NoError(t, g.Do(t.Context(), []int{1})) })
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		assert.ErrorIs(t, g.do(ctx, []int{2}), context.DeadlineExceeded)
+		assert.ErrorIs(t, g.Do(ctx, []int{2}), context.DeadlineExceeded)
 		wg.Wait()
 		synctest.Wait()
 		assert.Equal(t, [][]int{{1}}, s.batches, "who left before its commit began is not committed")
-		assert.ErrorIs(t, g.do(ctx, []int{3}), context.DeadlineExceeded)
+		assert.ErrorIs(t, g.Do(ctx, []int{3}), context.DeadlineExceeded)
 	})
 }

@@ -1,0 +1,112 @@
+// Package groupcommit lets concurrent callers share one commit, as databases do: the
+// cost of making something durable is paid once for all that wait for it.
+package groupcommit
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// A Group collects what concurrent calls of [Group.Do] want to commit. What arrives
+// while a commit is under way forms the next one. A caller on its own does not wait for
+// others to come. The fields are set before the first call, and not changed after it.
+type Group[T any] struct {
+	// Commit stores the items of some calls, all or nothing.
+	Commit func(context.Context, []T) error
+	// Weight of an item, and the most that one commit takes on. A commit takes at least
+	// one waiting call, whatever it weighs.
+	Weight    func(T) int
+	MaxWeight int
+	// Timeout bounds one Commit, which goes on when the callers have left.
+	Timeout time.Duration
+
+	mu      sync.Mutex
+	waiting []*call[T]
+	busy    bool
+}
+
+type call[T any] struct {
+	ctx   context.Context
+	items []T
+	done  chan error
+}
+
+// Do returns when the items are committed. If ctx ends first, they may or may
+// not be committed in the end.
+func (g *Group[T]) Do(ctx context.Context, items []T) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c := &call[T]{ctx: ctx, items: items, done: make(chan error, 1)}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, c)
+	start := !g.busy
+	g.busy = true
+	g.mu.Unlock()
+	if start {
+		// A goroutine of its own, because the caller may leave before its
+		// commit ends, and must not be kept by those of others.
+		go g.work(context.WithoutCancel(ctx))
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// work commits until no call waits.
+func (g *Group[T]) work(ctx context.Context) {
+	for {
+		runtime.Gosched() // callers that are about to call join this commit
+		calls := g.take()
+		if calls == nil {
+			return
+		}
+		var items []T
+		for _, c := range calls {
+			items = append(items, c.items...)
+		}
+		commitCtx, cancel := context.WithTimeout(ctx, g.Timeout)
+		err := g.Commit(commitCtx, items)
+		cancel()
+		for _, c := range calls {
+			c.done <- err
+		}
+	}
+}
+
+// take returns the calls of the next commit, without those whose caller has
+// left. It returns nil, and the work is over, when no call waits.
+func (g *Group[T]) take() []*call[T] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var calls []*call[T]
+	taken, total := 0, 0
+	for _, c := range g.waiting {
+		if c.ctx.Err() != nil {
+			taken++
+			continue
+		}
+		weight := 0
+		for _, item := range c.items {
+			weight += g.Weight(item)
+		}
+		if len(calls) > 0 && total+weight > g.MaxWeight {
+			break
+		}
+		calls = append(calls, c)
+		total += weight
+		taken++
+	}
+	clear(g.waiting[:taken])
+	g.waiting = g.waiting[taken:]
+	if len(calls) == 0 {
+		g.waiting = nil
+		g.busy = false
+	}
+	return calls
+}
