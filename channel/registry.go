@@ -9,8 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 	"github.com/mixpeek/webhooks-go/event"
-	"github.com/mixpeek/webhooks-go/internal/printable"
 )
 
 var channelName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)

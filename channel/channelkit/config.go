@@ -14,9 +14,9 @@ import (
 	"unicode"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/internal/jsonobject"
+	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 	"github.com/mixpeek/webhooks-go/event"
-	"github.com/mixpeek/webhooks-go/internal/jsonobject"
-	"github.com/mixpeek/webhooks-go/internal/printable"
 	"github.com/mixpeek/webhooks-go/template"
 )
 

@@ -11,7 +11,7 @@ import (
 	"syscall"
 
 	"github.com/mixpeek/webhooks-go/channel"
-	"github.com/mixpeek/webhooks-go/internal/printable"
+	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 )
 
 // TransportError turns what http.Transport returned into an *Error whose text

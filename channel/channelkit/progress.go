@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/channel"
-	"github.com/mixpeek/webhooks-go/internal/printable"
+	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 )
 
 // A progress is what an attempt at several recipients leaves for the next, as

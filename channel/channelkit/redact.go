@@ -13,7 +13,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/mixpeek/webhooks-go/internal/printable"
+	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 )
 
 // excerptSize is how many bytes of an answer are kept in a Result.

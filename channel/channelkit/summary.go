@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 	"github.com/mixpeek/webhooks-go/event"
-	"github.com/mixpeek/webhooks-go/internal/printable"
 )
 
 // A summary is an event in words, for the default messages of the channels that

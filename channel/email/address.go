@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
-	"github.com/mixpeek/webhooks-go/internal/printable"
+	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 )
 
 // A mailbox is a mail address in the form in which it is sent: the domain in

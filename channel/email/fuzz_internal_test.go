@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/mixpeek/webhooks-go/internal/printable"
+	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 )
 
 // What is taken for an address can be sent: it is one argument of a command and

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
+	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 	"github.com/mixpeek/webhooks-go/event/signature"
-	"github.com/mixpeek/webhooks-go/internal/printable"
 )
 
 // The limits of custom headers: what common servers take.

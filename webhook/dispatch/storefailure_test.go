@@ -87,9 +87,9 @@ func TestResultsOutliveAStoreThatFails(t *testing.T) {
 		assert.EqualValues(t, 1, sent.Load(), "the result was kept and stored in the end")
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
 		stop()
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails, trying on" to="store results"`), log.String())
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails, trying on" to="claim deliveries"`))
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store works again" to="store results"`))
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails" op="store results"`), log.String())
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails" op="claim deliveries"`))
+		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store works again" op="store results"`))
 	})
 }
 
@@ -233,6 +233,10 @@ type hearingStore struct {
 	heard chan error // nil wakes, an error ends the listening
 }
 
+func (s *hearingStore) Capabilities() webhook.Capabilities {
+	return webhook.Capabilities{Notifications: s}
+}
+
 func (s *hearingStore) Listen(ctx context.Context, wake func()) error {
 	wake()
 	for {
@@ -271,8 +275,8 @@ func TestListeningFindsWhatOthersEmitted(t *testing.T) {
 		elapse(time.Second)
 		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded}), 2, "listening again wakes too")
 		stop()
-		assert.Equal(t, 1, strings.Count(log.String(), `to="listen for deliveries" error`))
-		assert.Equal(t, 1, strings.Count(log.String(), `works again" to="listen for deliveries"`))
+		assert.Equal(t, 1, strings.Count(log.String(), `op="listen for deliveries" error`))
+		assert.Equal(t, 1, strings.Count(log.String(), `works again" op="listen for deliveries"`))
 	})
 }
 

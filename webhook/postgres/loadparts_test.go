@@ -54,7 +54,7 @@ type outageLog struct {
 func (l *outageLog) Handle(_ context.Context, r slog.Record) error {
 	var doing string
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "to" {
+		if a.Key == "op" {
 			doing = a.Value.String()
 		}
 		return true

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/internal/jsonobject"
+	"github.com/mixpeek/webhooks-go/channel/internal/jsonobject"
 )
 
 func TestRead(t *testing.T) {
