@@ -9,12 +9,11 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// What runs for every event, or for every event and subscription, does not
-// allocate. AllocsPerRun does not work in parallel tests.
+// Functions that run for every event, or for every event and subscription, do not allocate. AllocsPerRun does not work in parallel tests.
 func TestAllocations(t *testing.T) {
 	e, err := event.Decode([]byte(benchEnvelope))
 	require.NoError(t, err)
-	key := event.Key("acme", "articles", "obj_1")
+	key := event.CacheKey("acme", "articles", "obj_1")
 	collection := event.CollectionScope("articles")
 	var matched bool
 	buf := make([]byte, 0, 4096)

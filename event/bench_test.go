@@ -10,15 +10,15 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// benchEnvelope is about as large as envelopes are: some 600 bytes.
+// benchEnvelope has the size of a typical envelope, about 600 bytes.
 const benchEnvelope = `{"event_id":"evt_0192f0c4a5b87c3d9e1f2a3b4c5d6e7f","event_type":"object.created","occurred_at":"2025-10-08T16:09:00.123456Z",` +
 	`"namespace":"acme","collection":"articles","actor":"system","subject":{"type":"object","id":"obj_abc123"},"version":"v1","index_signature":"sig_c1f9a8b7",` +
 	`"cache_scope_to_invalidate":{"scope":"key","keys":["mixpeek:acme:articles:obj_abc123"]},` +
 	`"metadata":{"bucket_id":"bkt_xyz","content_type":"video/mp4","duration_ms":153456,"namespace_id":"ns_acme","object_id":"obj_abc123",` +
 	`"tags":["video","hd","eu"],"title":"A title of the usual length, with \"quotes\" in it"}}`
 
-// plain is the envelope as a struct that encoding/json handles by itself: the
-// yardstick. It checks no duplicates and no depth, and loses unknown fields.
+// plain is the envelope as a struct for encoding/json, to compare with. It does not check for
+// duplicate names or depth, and loses unknown fields.
 type plain struct {
 	ID             string         `json:"event_id,omitempty"`
 	Type           string         `json:"event_type,omitempty"`

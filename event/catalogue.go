@@ -2,8 +2,8 @@ package event
 
 import "slices"
 
-// The built-in event types. The catalogue is open: your own types work
-// everywhere a built-in one does, see [ValidType].
+// The built-in event types. Types of your own work everywhere a built-in type does, see
+// [ValidType].
 const (
 	ObjectCreated       = "object.created"
 	ObjectUpdated       = "object.updated"
@@ -49,13 +49,13 @@ const (
 	BatchCompleted = "batch.completed"
 )
 
-// Status says whether the live service emits an event type already.
-type Status string
+// TypeStatus says whether the service already emits events of a type.
+type TypeStatus string
 
-// The states of a built-in event type. This module treats both alike.
+// The statuses of an event type. They are for people to read: this module handles both alike.
 const (
-	StatusImplemented Status = "implemented"
-	StatusPlanned     Status = "planned"
+	TypeImplemented TypeStatus = "implemented"
+	TypePlanned     TypeStatus = "planned"
 )
 
 // TypeInfo describes an event type of a [Catalogue].
@@ -64,25 +64,23 @@ type TypeInfo struct {
 	Type string
 	// Category groups types: "object", "collection".
 	Category string
-	// Status says whether the service emits the type already. Empty means
-	// [StatusImplemented].
-	Status Status
-	// DefaultScope is how much of a cache such an event makes stale unless its
-	// envelope says otherwise. The contract gives it for objects (key) and for
-	// collections, taxonomies and clusters (collection). A batch may have
-	// written to any collection of its namespace; triggers and alerts change no
-	// cached data ([ScopeNone]).
+	// Status says whether the service already emits the type. Empty means
+	// [TypeImplemented].
+	Status TypeStatus
+	// DefaultScope is how much of a cache such an event makes stale. Events about objects
+	// have key scopes; those about collections, taxonomies and clusters have collection
+	// scopes; a batch may write to any collection of its namespace; triggers and alerts
+	// change no cached data ([ScopeNone]). See [Event.DefaultScope].
 	DefaultScope ScopeKind
-	// Description is one line for people.
+	// Description is one line of text for people.
 	Description string
 }
 
-// Catalogue lists the event types of a service, for people to choose from. It is not a
-// bound: other types work as well.
+// Catalogue lists the event types of a service, for subscribers to choose from. Events of types
+// that it does not list are emitted and delivered too.
 type Catalogue []TypeInfo
 
-// Mixpeek returns the built-in event types, grouped by category. The caller may change
-// what it gets.
+// Mixpeek returns a copy of the built-in event types, grouped by category.
 func Mixpeek() Catalogue { return slices.Clone(catalogue[:]) }
 
 // Validate checks that each type is a [ValidType] and is listed once. The error is a
@@ -111,48 +109,48 @@ func Lookup(eventType string) (TypeInfo, bool) {
 	return TypeInfo{}, false
 }
 
-// catalogue is never written to.
+// catalogue must not be changed: Lookup reads it concurrently.
 var catalogue = [...]TypeInfo{
-	{ObjectCreated, "object", StatusImplemented, ScopeKey, "An object was ingested into a bucket"},
-	{ObjectUpdated, "object", StatusImplemented, ScopeKey, "An object's content or metadata changed"},
-	{ObjectDeleted, "object", StatusImplemented, ScopeKey, "An object was deleted for good"},
-	{ObjectRedacted, "object", StatusPlanned, ScopeKey, "Personal data was removed from an object"},
-	{ObjectsCreatedBatch, "object", StatusImplemented, ScopeKey, "Several objects were ingested at once"},
+	{ObjectCreated, "object", TypeImplemented, ScopeKey, "An object was ingested into a bucket"},
+	{ObjectUpdated, "object", TypeImplemented, ScopeKey, "An object's content or metadata changed"},
+	{ObjectDeleted, "object", TypeImplemented, ScopeKey, "An object was deleted permanently"},
+	{ObjectRedacted, "object", TypePlanned, ScopeKey, "Personal data was removed from an object"},
+	{ObjectsCreatedBatch, "object", TypeImplemented, ScopeKey, "Several objects were ingested at once"},
 
-	{CollectionCreated, "collection", StatusImplemented, ScopeCollection, "A collection was created"},
-	{CollectionUpdated, "collection", StatusImplemented, ScopeCollection, "A collection's configuration changed"},
-	{CollectionDeleted, "collection", StatusImplemented, ScopeCollection, "A collection was deleted"},
-	{CollectionDocumentsWritten, "collection", StatusImplemented, ScopeCollection, "Documents were written to a collection's index"},
+	{CollectionCreated, "collection", TypeImplemented, ScopeCollection, "A collection was created"},
+	{CollectionUpdated, "collection", TypeImplemented, ScopeCollection, "A collection's configuration changed"},
+	{CollectionDeleted, "collection", TypeImplemented, ScopeCollection, "A collection was deleted"},
+	{CollectionDocumentsWritten, "collection", TypeImplemented, ScopeCollection, "Documents were written to a collection's index"},
 
-	{TaxonomyCreated, "taxonomy", StatusImplemented, ScopeCollection, "A taxonomy was created"},
-	{TaxonomyUpdated, "taxonomy", StatusImplemented, ScopeCollection, "A taxonomy changed"},
-	{TaxonomyDeleted, "taxonomy", StatusImplemented, ScopeCollection, "A taxonomy was deleted"},
-	{TaxonomyMappingUpdated, "taxonomy", StatusPlanned, ScopeCollection, "The mapping of a taxonomy to a collection changed"},
-	{TaxonomyMaterialized, "taxonomy", StatusImplemented, ScopeCollection, "A taxonomy was applied to a collection's documents"},
+	{TaxonomyCreated, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy was created"},
+	{TaxonomyUpdated, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy changed"},
+	{TaxonomyDeleted, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy was deleted"},
+	{TaxonomyMappingUpdated, "taxonomy", TypePlanned, ScopeCollection, "The mapping of a taxonomy to a collection changed"},
+	{TaxonomyMaterialized, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy was applied to a collection's documents"},
 
-	{ClusterCreated, "cluster", StatusImplemented, ScopeCollection, "A cluster was created"},
-	{ClusterUpdated, "cluster", StatusImplemented, ScopeCollection, "A cluster's configuration changed"},
-	{ClusterDeleted, "cluster", StatusImplemented, ScopeCollection, "A cluster was deleted"},
-	{ClusterExecutionStarted, "cluster", StatusImplemented, ScopeCollection, "A clustering run began"},
-	{ClusterExecutionCompleted, "cluster", StatusImplemented, ScopeCollection, "A clustering run ended well"},
-	{ClusterExecutionFailed, "cluster", StatusImplemented, ScopeCollection, "A clustering run failed"},
-	{ClusterCompleted, "cluster", StatusImplemented, ScopeCollection, "A clustering run's results are ready"},
+	{ClusterCreated, "cluster", TypeImplemented, ScopeCollection, "A cluster was created"},
+	{ClusterUpdated, "cluster", TypeImplemented, ScopeCollection, "A cluster's configuration changed"},
+	{ClusterDeleted, "cluster", TypeImplemented, ScopeCollection, "A cluster was deleted"},
+	{ClusterExecutionStarted, "cluster", TypeImplemented, ScopeCollection, "A clustering run began"},
+	{ClusterExecutionCompleted, "cluster", TypeImplemented, ScopeCollection, "A clustering run succeeded"},
+	{ClusterExecutionFailed, "cluster", TypeImplemented, ScopeCollection, "A clustering run failed"},
+	{ClusterCompleted, "cluster", TypeImplemented, ScopeCollection, "A clustering run's results are ready"},
 
-	{TriggerCreated, "trigger", StatusImplemented, ScopeNone, "A trigger was created"},
-	{TriggerUpdated, "trigger", StatusImplemented, ScopeNone, "A trigger's configuration changed"},
-	{TriggerDeleted, "trigger", StatusImplemented, ScopeNone, "A trigger was deleted"},
-	{TriggerPaused, "trigger", StatusImplemented, ScopeNone, "A trigger was paused"},
-	{TriggerResumed, "trigger", StatusImplemented, ScopeNone, "A paused trigger was resumed"},
-	{TriggerFired, "trigger", StatusImplemented, ScopeNone, "A trigger's condition was met"},
-	{TriggerExecutionCompleted, "trigger", StatusImplemented, ScopeNone, "What a trigger started ended well"},
-	{TriggerExecutionFailed, "trigger", StatusImplemented, ScopeNone, "What a trigger started failed"},
+	{TriggerCreated, "trigger", TypeImplemented, ScopeNone, "A trigger was created"},
+	{TriggerUpdated, "trigger", TypeImplemented, ScopeNone, "A trigger's configuration changed"},
+	{TriggerDeleted, "trigger", TypeImplemented, ScopeNone, "A trigger was deleted"},
+	{TriggerPaused, "trigger", TypeImplemented, ScopeNone, "A trigger was paused"},
+	{TriggerResumed, "trigger", TypeImplemented, ScopeNone, "A paused trigger was resumed"},
+	{TriggerFired, "trigger", TypeImplemented, ScopeNone, "A trigger's condition was met"},
+	{TriggerExecutionCompleted, "trigger", TypeImplemented, ScopeNone, "A run that a trigger started succeeded"},
+	{TriggerExecutionFailed, "trigger", TypeImplemented, ScopeNone, "A run that a trigger started failed"},
 
-	{AlertCreated, "alert", StatusImplemented, ScopeNone, "An alert was created"},
-	{AlertUpdated, "alert", StatusImplemented, ScopeNone, "An alert's configuration changed"},
-	{AlertDeleted, "alert", StatusImplemented, ScopeNone, "An alert was deleted"},
-	{AlertTriggered, "alert", StatusImplemented, ScopeNone, "An alert's condition was met"},
-	{AlertExecutionCompleted, "alert", StatusImplemented, ScopeNone, "An alert's evaluation ended well"},
-	{AlertExecutionFailed, "alert", StatusImplemented, ScopeNone, "An alert's evaluation failed"},
+	{AlertCreated, "alert", TypeImplemented, ScopeNone, "An alert was created"},
+	{AlertUpdated, "alert", TypeImplemented, ScopeNone, "An alert's configuration changed"},
+	{AlertDeleted, "alert", TypeImplemented, ScopeNone, "An alert was deleted"},
+	{AlertTriggered, "alert", TypeImplemented, ScopeNone, "An alert's condition was met"},
+	{AlertExecutionCompleted, "alert", TypeImplemented, ScopeNone, "An alert's evaluation succeeded"},
+	{AlertExecutionFailed, "alert", TypeImplemented, ScopeNone, "An alert's evaluation failed"},
 
-	{BatchCompleted, "batch", StatusImplemented, ScopeNamespace, "A batch of objects was processed"},
+	{BatchCompleted, "batch", TypeImplemented, ScopeNamespace, "A batch of objects was processed"},
 }

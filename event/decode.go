@@ -8,31 +8,31 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep arrays and objects of an envelope may be nested, the
-// envelope itself included. Decoding and encoding refuse more.
+// MaxDepth is how deep arrays and objects may be nested, counting the envelope itself. Decoding
+// and encoding return an error beyond it.
 const MaxDepth = 64
 
 const ruleDepth = "is nested too deep"
 
-// DecodeError says why bytes are not an envelope, and where. Get at it with
-// [errors.As]. The same bytes fail again: there is no point in a retry.
+// DecodeError says why and where the input is not an envelope. Find it with [errors.As]. Do not
+// retry: the same input fails again.
 type DecodeError struct {
-	// Field is the path of the field that is wrong: "subject.id". Empty when
-	// the input as a whole is.
+	// Field is the path of the invalid field: "subject.id". Empty if the error is about the
+	// input as a whole.
 	Field string
-	// Offset is the position in the input, in bytes.
+	// Offset is the byte offset in the input.
 	Offset int
-	// Rule says what was expected. It never quotes a value of the input.
+	// Rule says what was expected. It never quotes values of the input.
 	Rule string
 }
 
-// Error names the field, the rule and the position.
+// Error returns the field, the rule and the position.
 func (e *DecodeError) Error() string {
 	return fmt.Sprintf("event: decode: %s (byte %d)", e.problem(), e.Offset)
 }
 
-// Unwrap returns the problem as a [*ValidationError], for code that answers
-// both kinds of wrong input alike.
+// Unwrap returns the problem as a [*ValidationError], for code that handles malformed and invalid
+// input in the same way.
 func (e *DecodeError) Unwrap() error {
 	return &ValidationError{Problems: []Problem{e.problem()}}
 }
@@ -41,33 +41,30 @@ func (e *DecodeError) problem() Problem {
 	return Problem{Field: e.Field, Code: CodeInvalid, Rule: e.Rule}
 }
 
-// Decode reads an envelope in either spelling. It checks that the input is
-// JSON and that every known field has its JSON type, nothing else: a partial
-// envelope decodes, and [Event.Validate] says what it lacks. The error is a
-// [*DecodeError].
+// Decode decodes an envelope, with the fields namespace and cache_scope_to_invalidate or with
+// namespace_id and cache_scope. It checks only that the input is JSON and that the known fields
+// have the right JSON types: a partial envelope decodes, and [Event.Validate] reports what is
+// missing. The error is a [*DecodeError].
 //
-// Decode is stricter than [encoding/json], so that no two readers of an
-// envelope can see different events in it:
+// Decode is stricter than [encoding/json], so that different programs cannot read different
+// events from the same bytes:
 //
 //   - The input is one object in valid UTF-8, without a byte order mark and
 //     with nothing but white space after it.
-//   - A name that occurs twice is refused, in the envelope, in its subject and
-//     cache scope, and anywhere in its metadata.
+//   - No name occurs twice in the envelope, its subject or its cache scope, or in any object of
+//     the metadata.
 //   - Names match exactly; "Event_ID" is an unknown field.
 //   - Arrays and objects are nested at most [MaxDepth] deep.
-//   - occurred_at is RFC 3339 with a zone, as in every example of the contract.
-//     An offset is converted to UTC, fractions are kept to the nanosecond, and a
-//     leap second (23:59:60) becomes the second after it. A time without a zone
-//     is refused rather than guessed.
+//   - occurred_at is an RFC 3339 time with a zone. It is converted to UTC, keeps fractions to
+//     the nanosecond, and a leap second (23:59:60) becomes the second after it.
 //
-// A null field is an absent field. Numbers of any size are kept as text
-// ([json.Number]); code that converts one has to expect that it does not fit. Half a
-// surrogate pair in a string becomes U+FFFD. When both spellings of the cache
-// scope are present and say the same, one is kept; when they differ, the one
-// that belongs to the envelope's form becomes CacheScope, the other stays in
-// Extra under its name, and Validate reports it.
+// A null field is an absent field. Numbers become [json.Number] and may be too large for any
+// Go type that you convert them to. Half a surrogate pair in a string becomes U+FFFD.
 //
-// Decode does not bound the size of its input: the caller bounds it while reading.
+// If cache_scope_to_invalidate and cache_scope are both present and differ, CacheScope is the one
+// that [Event.MarshalJSON] would write. The other is kept in Extra, and Validate reports it.
+//
+// Decode does not limit the size of its input; limit it when you read it.
 func Decode(data []byte) (*Event, error) {
 	e := new(Event)
 	if err := e.decode(data); err != nil {
@@ -76,9 +73,8 @@ func Decode(data []byte) (*Event, error) {
 	return e, nil
 }
 
-// UnmarshalJSON replaces the event with the envelope in data, see [Decode].
-// After an error the event is unchanged. JSON null changes nothing, as is
-// customary.
+// UnmarshalJSON replaces the event with the envelope in data, see [Decode]. After an error the
+// event is unchanged. JSON null changes nothing, as for other types in [encoding/json].
 func (e *Event) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil
@@ -107,7 +103,7 @@ func (e *Event) decode(data []byte) error {
 
 func (r *reader) envelope(e *Event) error {
 	var seen fieldSet
-	var scope, laterScope scopeSource
+	var toInvalidate, scope scopeSource
 	err := r.object(func(name []byte) error {
 		f := envelopeField(name)
 		if !seen.add(f) {
@@ -134,10 +130,10 @@ func (r *reader) envelope(e *Event) error {
 			return r.textInto(&e.Version)
 		case fieldIndexSignature:
 			return r.textInto(&e.IndexSignature)
-		case fieldScope:
+		case fieldCacheScopeToInvalidate:
+			return r.scopeInto(&toInvalidate)
+		case fieldCacheScope:
 			return r.scopeInto(&scope)
-		case fieldLaterScope:
-			return r.scopeInto(&laterScope)
 		case fieldMetadata:
 			if r.null() {
 				return nil
@@ -155,21 +151,21 @@ func (r *reader) envelope(e *Event) error {
 	if err != nil {
 		return err
 	}
-	e.chooseScope(scope, laterScope)
+	e.chooseScope(toInvalidate, scope)
 	return nil
 }
 
-// scopeSource is a cache scope and the bytes that it was read from.
+// scopeSource is a cache scope and the JSON that it was decoded from.
 type scopeSource struct {
 	scope *CacheScope
 	raw   []byte
 }
 
-// chooseScope sets CacheScope from what stood under the two names.
-func (e *Event) chooseScope(scope, laterScope scopeSource) {
-	chosen, other, otherName := scope, laterScope, nameLaterScope
-	if e.laterForm() {
-		chosen, other, otherName = laterScope, scope, nameScope
+// chooseScope sets CacheScope to one of the scopes decoded from the two names.
+func (e *Event) chooseScope(toInvalidate, scope scopeSource) {
+	chosen, other, otherName := toInvalidate, scope, nameCacheScope
+	if e.identifiedByID() {
+		chosen, other, otherName = scope, toInvalidate, nameCacheScopeToInvalidate
 	}
 	switch {
 	case chosen.scope == nil:
@@ -277,10 +273,10 @@ func (r *reader) timeInto(dst *time.Time) error {
 	return nil
 }
 
-// parseTime parses a time as RFC 3339 has it and returns it in UTC. Package time refuses
-// two things that section 5.6 allows: "t" and "z" in lower case, and leap seconds.
+// parseTime parses an RFC 3339 time and returns it in UTC. Package time does not accept two
+// things that section 5.6 allows: "t" and "z" in lower case, and leap seconds.
 func parseTime(s []byte) (t time.Time, ok bool) {
-	// UnmarshalText accepts only RFC 3339, time.Parse more than that.
+	// UnmarshalText accepts only RFC 3339; time.Parse accepts more.
 	if t.UnmarshalText(s) == nil {
 		return t.UTC(), true
 	}
@@ -298,8 +294,8 @@ func parseTime(s []byte) (t time.Time, ok bool) {
 	}
 	t = t.UTC()
 	if leap {
-		// time.Time has no leap seconds. As in POSIX, this one is the second after it,
-		// and it comes only at the end of a month in UTC (section 5.7).
+		// time.Time has no leap seconds. As in POSIX, use the second after it. Leap seconds
+		// occur only at the end of a month in UTC (section 5.7).
 		t = t.Add(time.Second)
 		year, month, _ := t.Date()
 		first := time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)

@@ -12,7 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Every input is refused with an error that names the field and the rule.
+// Each input fails with an error that names the field and the rule.
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	const (
@@ -128,11 +128,11 @@ func TestDecodeErrorOffset(t *testing.T) {
 	require.EqualError(t, err, "event: decode: must be an object (byte 0)")
 }
 
-// Nesting is bounded where values are built and where they are only kept.
+// The depth is limited in known and in unknown fields.
 func TestDecodeDepth(t *testing.T) {
 	t.Parallel()
 	nested := func(name string, depth int) []byte {
-		// The envelope is one level, the field's value depth-1 more.
+		// The envelope is one level, and the field's value has the other depth-1.
 		return []byte(`{"` + name + `":` + strings.Repeat(`{"a":`, depth-2) + "[]" + strings.Repeat("}", depth-2) + "}")
 	}
 	for _, name := range []string{"metadata", "unknown"} {
@@ -178,7 +178,7 @@ func TestDecodeTime(t *testing.T) {
 	}
 }
 
-// What is kept must not be part of the input: callers reuse their buffers.
+// The event must not share memory with the input, because callers reuse their buffers.
 func TestDecodeCopies(t *testing.T) {
 	t.Parallel()
 	data := []byte(`{"event_id":"evt_1","subject":{"x":[1]},"metadata":{"a":"b","n":1.0},"cache_scope":{"keys":["k"],"y":2},"cache_scope_to_invalidate":{"keys":["l"]},"z":{"q":"r"}}`)
@@ -239,7 +239,7 @@ func TestNumbersAreExact(t *testing.T) {
 	}
 }
 
-// Two cache scopes are one only if they say the same in everything.
+// Two cache scopes are equal only if all their fields are.
 func TestDecodeBothScopes(t *testing.T) {
 	t.Parallel()
 	const scope = `{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"m","x":1}`

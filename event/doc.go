@@ -1,12 +1,10 @@
-// Package event defines what travels from an emitter to its subscribers: the
-// envelope, the catalogue of event types, the patterns that select types, and
-// the cache scopes that say what an event makes stale.
+// Package event defines the events that a service emits to its subscribers: the envelope, event
+// types and the patterns that select them, and cache scopes, which say what an event makes stale.
 //
 // # Making an event
 //
-// [New] fills in the id, the time, the actor and the version. Set the namespace
-// and what else the event needs, and let [Event.Validate] name everything that
-// is wrong at once:
+// [New] fills in the id, the time, the actor and the version. Set the other fields and call
+// [Event.Validate], which reports all problems at once:
 //
 //	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 //	e.Namespace, e.Collection = "acme", "articles"
@@ -14,27 +12,34 @@
 //	e.Metadata = map[string]any{"bucket_id": "bkt_1"}
 //	err := e.Validate()
 //
-// Types of your own, such as "invoice.paid", need no registration. They work
-// everywhere a built-in one does, and need no namespace. A [Catalogue] of them is what the
-// management API then lists.
+// Types of your own, such as "invoice.paid", need no registration and no namespace. List them in
+// a [Catalogue] if the management API should show them.
 //
 // # Reading an event
 //
-// [Decode] accepts both spellings that senders use, namespace with
-// cache_scope_to_invalidate and namespace_id with cache_scope, and partial
-// envelopes. What it does not know it keeps: unknown fields and the exact
-// digits of numbers come out of [Event.MarshalJSON] as they went in.
+// [Decode] accepts the envelopes of all senders: with namespace and cache_scope_to_invalidate, with
+// namespace_id and cache_scope, and partial ones. [Event.MarshalJSON] encodes unknown fields and
+// the digits of numbers exactly as they were decoded.
+//
+// # Dropping stale cache entries
+//
+// [Event.Invalidates] reports whether an event makes a cache key stale. [CacheKey] makes such keys.
+// The package receiver/invalidate drops them from a cache.
+//
+// # Reporting invalid input
+//
+// Checks collect [Problems] and return a [*ValidationError]: each [Problem] has the path of a field,
+// a code for programs and a text for people.
 //
 // # What is where
 //
-//   - event.go, id.go: the envelope and its identity
-//   - catalogue.go, eventtype.go, pattern.go: event types and how to select them
+//   - event.go, id.go: the envelope and its id
+//   - catalogue.go, eventtype.go, pattern.go: event types and patterns
 //   - scope.go, key.go: cache scopes and cache keys
-//   - validate.go, problems.go: what is wrong with a value, all of it at once
-//   - decode.go, value.go, reader.go: JSON in
-//   - encode.go, encodevalue.go: JSON out
+//   - validate.go, problems.go: validation
+//   - decode.go, value.go, reader.go: decoding
+//   - encode.go, encodevalue.go: encoding
 //   - fields.go: the names of the fields
 //
-// Signing and verifying what carries an event over HTTP is the subject of the
-// package signature below this one.
+// The package signature below this one signs and verifies the requests that carry events.
 package event

@@ -7,26 +7,21 @@ import (
 	"time"
 )
 
-// MarshalJSON encodes the envelope. The same event always gives the same
-// bytes: known fields in the order of the contract, then unknown ones sorted by
-// name; metadata sorted by name at every level. Absent fields are left out.
+// MarshalJSON encodes the envelope. Equal events give equal bytes: the known fields come first,
+// in a fixed order, then the unknown ones sorted by name; all objects in the metadata are sorted
+// by name. Absent fields are omitted.
 //
-// An event with a NamespaceID and no Namespace is written in the later form,
-// its cache scope as "cache_scope"; any other writes
-// "cache_scope_to_invalidate".
+// The cache scope of an event with a NamespaceID and no Namespace is named cache_scope. In all
+// other events its name is cache_scope_to_invalidate.
 //
-// Strings that are not valid UTF-8 get U+FFFD for what is not, as in
-// [encoding/json]. Unlike there, '<', '>' and '&' are left alone
-// ([json.Marshal] escapes them nevertheless in what this method returns).
+// Invalid UTF-8 is replaced by U+FFFD, as in [encoding/json]. The characters '<', '>' and '&' are
+// not escaped, but [json.Marshal] escapes them in the result of this method.
 //
-// What cannot be encoded is reported as a [*ValidationError] naming the fields:
-// a metadata value that encoding/json refuses, an Extra value that is not JSON,
-// nesting deeper than [MaxDepth], a time outside the years 0 to 9999. Nothing
-// else is checked: a partial event encodes, see [Event.Validate].
-//
-// It has a value receiver so that an event that is a field, an element or a
-// copy is encoded as one too.
-func (e Event) MarshalJSON() ([]byte, error) {
+// If something cannot be encoded, the error is a [*ValidationError] that lists the fields: a
+// metadata value that encoding/json cannot encode, an Extra value that is not JSON, nesting
+// deeper than [MaxDepth], a time outside the years 0 to 9999. Nothing else is checked: a partial
+// event is encoded too, see [Event.Validate].
+func (e Event) MarshalJSON() ([]byte, error) { // value receiver: json.Marshal(*e) must use it too
 	const usualSize = 1024 // most envelopes are smaller
 	b, err := e.AppendJSON(make([]byte, 0, usualSize))
 	if err != nil {
@@ -35,9 +30,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return b, nil
 }
 
-// AppendJSON appends what [Event.MarshalJSON] returns to dst. After an error
-// it returns dst as it was. It allocates only to grow dst, and for values of
-// types that JSON does not decode to.
+// AppendJSON appends the result of [Event.MarshalJSON] to dst. After an error it returns dst
+// unchanged. It allocates only to grow dst, and to encode metadata values of types other than
+// those that [Decode] makes and strings, ints, int64s and float64s.
 func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
 	var p Problems
 	start := len(dst)
@@ -52,9 +47,9 @@ func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
 	dst = appendSubject(dst, &e.Subject, &p)
 	dst = appendMember(dst, "version", e.Version)
 	dst = appendMember(dst, "index_signature", e.IndexSignature)
-	scopeName, otherField := nameScope, fieldLaterScope
-	if e.laterForm() {
-		scopeName, otherField = nameLaterScope, fieldScope
+	scopeName, otherField := nameCacheScopeToInvalidate, fieldCacheScope
+	if e.identifiedByID() {
+		scopeName, otherField = nameCacheScope, fieldCacheScopeToInvalidate
 	}
 	dst = appendScope(dst, scopeName, e.CacheScope, &p)
 	if e.Metadata != nil {
@@ -74,8 +69,8 @@ func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// appendName begins a member of an object that is being written: a comma unless
-// it is the first, its name, a colon. The name needs no escapes.
+// appendName appends the name of an object's member and the colon, after a comma if the member
+// is not the first. The name must need no escapes.
 func appendName(b []byte, name string) []byte {
 	b = appendComma(b)
 	b = append(b, '"')
@@ -90,7 +85,7 @@ func appendComma(b []byte) []byte {
 	return append(b, ',')
 }
 
-// appendMember writes a string that is absent when empty.
+// appendMember appends a member with a string, unless that is empty.
 func appendMember(b []byte, name, s string) []byte {
 	if s == "" {
 		return b
@@ -138,8 +133,8 @@ func appendScope(b []byte, name string, s *CacheScope, p *Problems) []byte {
 	return append(b, '}')
 }
 
-// appendExtra writes the members of extra that keep admits, sorted by name; the
-// others would occur twice. They stand at the given depth.
+// appendExtra appends the members of extra for which keep returns true, sorted by name. The
+// others would occur twice. depth is the depth of their values.
 func appendExtra(b []byte, path string, extra map[string]json.RawMessage, depth int, p *Problems, keep func(name []byte) bool) []byte {
 	if len(extra) == 0 {
 		return b

@@ -12,8 +12,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Metadata may hold whatever encoding/json takes; what is written reads back as
-// what encoding/json writes.
+// Metadata may hold any value that encoding/json can encode, and decodes to the same as from
+// encoding/json.
 func TestMetadataValues(t *testing.T) {
 	t.Parallel()
 	type point struct {
@@ -120,7 +120,7 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
-// Extra can never make a name occur twice, nor take the place of a field.
+// Extra can neither make a name occur twice nor replace a known field.
 func TestExtraCannotShadowFields(t *testing.T) {
 	t.Parallel()
 	e := &event.Event{

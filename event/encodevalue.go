@@ -9,10 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// appendValue writes any value, which stands at the given depth. The types that
-// JSON decodes to and the usual ones of Go are written here, the rest by
-// encoding/json. An error is a *ValidationError whose path begins at v; what was
-// written is of no use then.
+// appendValue appends any value at the given depth. It encodes the types that Decode makes and
+// a few others itself and leaves the rest to encoding/json. The error is a *ValidationError with
+// paths relative to v; the caller must drop the bytes then.
 func appendValue(b []byte, v any, depth int) ([]byte, error) {
 	switch v := v.(type) {
 	case nil:
@@ -86,7 +85,7 @@ func appendObject(b []byte, m map[string]any, depth int) ([]byte, error) {
 	if depth > MaxDepth {
 		return b, invalid(ruleDepth)
 	}
-	var few [16]string // on the stack, enough for most
+	var few [16]string // on the stack, enough for most objects
 	names := few[:0]
 	for name := range m {
 		names = append(names, name)
@@ -103,7 +102,7 @@ func appendObject(b []byte, m map[string]any, depth int) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// appendFloat writes a number in the shortest form that reads back as the same one.
+// appendFloat appends the shortest form that decodes to the same number.
 func appendFloat(b []byte, f float64) ([]byte, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return b, invalid("must be a finite number")
@@ -115,7 +114,7 @@ func appendFloat(b []byte, f float64) ([]byte, error) {
 	return strconv.AppendFloat(b, f, format, -1, 64), nil
 }
 
-// appendOther writes what encoding/json makes of v.
+// appendOther appends v as encoding/json encodes it.
 func appendOther(b []byte, v any, depth int) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
@@ -126,7 +125,7 @@ func appendOther(b []byte, v any, depth int) ([]byte, error) {
 	return appendRaw(b, out.Bytes(), depth)
 }
 
-// appendRaw writes a value that is JSON already, without the white space in it.
+// appendRaw appends JSON without its white space.
 func appendRaw(b []byte, raw json.RawMessage, depth int) ([]byte, error) {
 	r := reader{data: raw, depth: depth - 1}
 	var out bytes.Buffer
@@ -136,12 +135,12 @@ func appendRaw(b []byte, raw json.RawMessage, depth int) ([]byte, error) {
 	return append(b, out.Bytes()...), nil
 }
 
-// invalid returns a broken rule whose path is not known yet.
+// invalid returns a problem whose path the callers add.
 func invalid(rule string) error {
 	return &ValidationError{Problems: []Problem{{Code: CodeInvalid, Rule: rule}}}
 }
 
-// under puts a path in front of those of err.
+// under adds a path in front of those of err.
 func under(path string, err error) error {
 	var p Problems
 	p.AddError(path, err)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Values that [New] fills in.
+// The values that [New] fills in.
 const (
 	// Version1 is the version of the envelope that this package describes.
 	Version1 = "v1"
@@ -13,33 +13,30 @@ const (
 	ActorSystem = "system"
 )
 
-// Event is the envelope in which something that happened travels from an
-// emitter to its subscribers.
+// Event is the envelope that tells subscribers what happened.
 //
-// A field with its zero value is absent: it is not written, and null or a
-// missing field decodes to it. Absent is not always right; [Event.Validate]
-// says what is missing.
+// A field with its zero value is absent: it is not encoded, and a null or missing field
+// decodes to the zero value. [Event.Validate] reports the required fields that are absent.
 //
-// An Event is plain data. It is safe for concurrent reads, not for concurrent
-// changes.
+// An Event is plain data: safe for concurrent reads, not for concurrent changes.
 type Event struct {
-	// ID (event_id) is the event's identity, the same on every retry and every
-	// channel: what consumers deduplicate on. [NewID] makes one.
+	// ID (event_id) identifies the event. It is the same on every retry and every channel, so
+	// consumers deduplicate on it. [NewID] makes one.
 	ID string
 	// Type (event_type) says what happened: "object.created". See [ValidType].
 	Type string
-	// OccurredAt (occurred_at) is when the thing happened, not when it was
-	// sent. Decoding converts it to UTC, encoding writes it in UTC with as many
-	// fractional digits as it needs.
+	// OccurredAt (occurred_at) is when it happened, not when it was sent. Decoding converts it
+	// to UTC; encoding writes it in UTC with as many fractional digits as it needs.
 	OccurredAt time.Time
 	// Namespace (namespace) is the tenant's namespace by name.
 	Namespace string
-	// NamespaceID (namespace_id) is the namespace by id. An envelope that has
-	// it and no Namespace is in the later form, see [Event.MarshalJSON].
+	// NamespaceID (namespace_id) is the tenant's namespace by id. An envelope that has
+	// a namespace_id and no namespace names its cache scope differently, see
+	// [Event.MarshalJSON].
 	NamespaceID string
 	// Collection (collection) is a collection's name. Optional.
 	Collection string
-	// Actor (actor) is who did it, [ActorSystem] when no user did.
+	// Actor (actor) is the user that caused the event, or [ActorSystem].
 	Actor string
 	// Subject (subject) is the resource that the event is about.
 	Subject Subject
@@ -48,19 +45,19 @@ type Event struct {
 	// IndexSignature (index_signature) is an opaque signature of the index
 	// state. Optional.
 	IndexSignature string
-	// CacheScope is what a consumer should drop from its caches
-	// (cache_scope_to_invalidate, in the later form cache_scope). Nil: nothing.
+	// CacheScope (cache_scope_to_invalidate or cache_scope) is what a consumer should drop
+	// from its caches. Nil means nothing.
 	CacheScope *CacheScope
-	// Metadata (metadata) is what is specific to this event: any value that
-	// [encoding/json] can encode. Decoded numbers are [json.Number], so that
-	// they come out as they went in. Optional; empty and nil differ on the wire.
+	// Metadata (metadata) holds details of this event, with any values that [encoding/json] can
+	// encode. Decoded numbers are [json.Number], which keeps their exact digits. Optional.
+	// An empty map is encoded, nil is not.
 	Metadata map[string]any
-	// Extra holds the envelope's fields that this package does not know, as
-	// they came. They are written after the known ones, sorted by name.
+	// Extra holds the envelope's fields that this package does not know, unchanged. They are
+	// encoded after the known ones, sorted by name.
 	Extra map[string]json.RawMessage
 
-	// OrganizationID says whose event this is in an emitter that serves several
-	// organizations. It is never on the wire.
+	// OrganizationID is the organization that the event belongs to, where one emitter serves
+	// several. It is neither encoded nor decoded.
 	OrganizationID string
 }
 
@@ -70,13 +67,12 @@ type Subject struct {
 	Type string
 	// ID is the resource's id.
 	ID string
-	// Extra holds fields that this package does not know, as they came.
+	// Extra holds the fields that this package does not know, unchanged.
 	Extra map[string]json.RawMessage
 }
 
-// New returns an event that happens now: ID, OccurredAt, Actor
-// ([ActorSystem]) and Version are filled in. Set Namespace, and what else the
-// event needs, before it is emitted.
+// New returns an event that happened now, with ID, OccurredAt, Actor ([ActorSystem]) and
+// Version filled in. Set Namespace and what else the event needs before you emit it.
 func New(eventType string, subject Subject) *Event {
 	return &Event{
 		ID:         NewID(),
@@ -88,7 +84,6 @@ func New(eventType string, subject Subject) *Event {
 	}
 }
 
-// laterForm reports whether the envelope is spelled as the later sender does:
-// namespace_id in place of namespace, cache_scope in place of
-// cache_scope_to_invalidate.
-func (e *Event) laterForm() bool { return e.Namespace == "" && e.NamespaceID != "" }
+// identifiedByID reports whether the envelope has a namespace_id instead of a namespace. Senders
+// of that form write cache_scope instead of cache_scope_to_invalidate.
+func (e *Event) identifiedByID() bool { return e.Namespace == "" && e.NamespaceID != "" }

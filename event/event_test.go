@@ -25,7 +25,7 @@ func TestNew(t *testing.T) {
 		e.Namespace = "acme"
 		require.NoError(t, e.Validate())
 
-		// Nothing of the time is lost on the wire.
+		// Encoding and decoding keep the exact time.
 		encoded, err := e.MarshalJSON()
 		require.NoError(t, err)
 		decoded, err := event.Decode(encoded)
@@ -57,7 +57,7 @@ func TestValidID(t *testing.T) {
 	}
 }
 
-// Every rule of the envelope that the golden files do not break.
+// The rules of the envelope that the golden files do not cover.
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	valid := func() *event.Event {
@@ -72,24 +72,24 @@ func TestValidate(t *testing.T) {
 		fields []string
 	}{
 		"both namespaces": {func(e *event.Event) { e.NamespaceID = "ns_1" }, nil},
-		"later form": {func(e *event.Event) {
+		"namespace_id only": {func(e *event.Event) {
 			*e = event.Event{ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, NamespaceID: "ns_1", Subject: e.Subject}
 		}, nil},
-		"later form, version":     {func(e *event.Event) { e.Namespace, e.NamespaceID, e.Version = "", "ns_1", "v9" }, []string{"version"}},
-		"no version":              {func(e *event.Event) { e.Version = "" }, []string{"version"}},
-		"no actor":                {func(e *event.Event) { e.Actor = "" }, []string{"actor"}},
-		"no subject":              {func(e *event.Event) { e.Subject = event.Subject{} }, []string{"subject.type", "subject.id"}},
-		"type":                    {func(e *event.Event) { e.Type = "Paid" }, []string{"event_type"}},
-		"id":                      {func(e *event.Event) { e.ID = "evt_a.b" }, []string{"event_id"}},
-		"year":                    {func(e *event.Event) { e.OccurredAt = e.OccurredAt.AddDate(10000, 0, 0) }, []string{"occurred_at"}},
-		"time in another zone":    {func(e *event.Event) { e.OccurredAt = e.OccurredAt.In(time.FixedZone("", 3600)) }, nil},
-		"long names":              {func(e *event.Event) { e.Namespace, e.Collection, e.Actor = longName, longName, longName }, []string{"namespace", "collection", "actor"}},
-		"control characters":      {func(e *event.Event) { e.Subject.Type, e.Subject.ID = "a\n", "b\u0085" }, []string{"subject.type", "subject.id"}},
-		"not UTF-8":               {func(e *event.Event) { e.NamespaceID = "\xff" }, []string{"namespace_id"}},
-		"long index signature":    {func(e *event.Event) { e.IndexSignature = strings.Repeat("s", 1025) }, []string{"index_signature"}},
-		"scope":                   {func(e *event.Event) { e.CacheScope = event.KeyScope() }, []string{"cache_scope_to_invalidate.keys"}},
-		"scope in the later form": {func(e *event.Event) { e.Namespace, e.NamespaceID, e.CacheScope = "", "ns_1", event.KeyScope() }, []string{"cache_scope.keys"}},
-		"metadata is free":        {func(e *event.Event) { e.Metadata = map[string]any{"": "\n"} }, nil},
+		"namespace_id only, version": {func(e *event.Event) { e.Namespace, e.NamespaceID, e.Version = "", "ns_1", "v9" }, []string{"version"}},
+		"no version":                 {func(e *event.Event) { e.Version = "" }, []string{"version"}},
+		"no actor":                   {func(e *event.Event) { e.Actor = "" }, []string{"actor"}},
+		"no subject":                 {func(e *event.Event) { e.Subject = event.Subject{} }, []string{"subject.type", "subject.id"}},
+		"type":                       {func(e *event.Event) { e.Type = "Paid" }, []string{"event_type"}},
+		"id":                         {func(e *event.Event) { e.ID = "evt_a.b" }, []string{"event_id"}},
+		"year":                       {func(e *event.Event) { e.OccurredAt = e.OccurredAt.AddDate(10000, 0, 0) }, []string{"occurred_at"}},
+		"time in another zone":       {func(e *event.Event) { e.OccurredAt = e.OccurredAt.In(time.FixedZone("", 3600)) }, nil},
+		"long names":                 {func(e *event.Event) { e.Namespace, e.Collection, e.Actor = longName, longName, longName }, []string{"namespace", "collection", "actor"}},
+		"control characters":         {func(e *event.Event) { e.Subject.Type, e.Subject.ID = "a\n", "b\u0085" }, []string{"subject.type", "subject.id"}},
+		"not UTF-8":                  {func(e *event.Event) { e.NamespaceID = "\xff" }, []string{"namespace_id"}},
+		"long index signature":       {func(e *event.Event) { e.IndexSignature = strings.Repeat("s", 1025) }, []string{"index_signature"}},
+		"scope":                      {func(e *event.Event) { e.CacheScope = event.KeyScope() }, []string{"cache_scope_to_invalidate.keys"}},
+		"namespace_id only, scope":   {func(e *event.Event) { e.Namespace, e.NamespaceID, e.CacheScope = "", "ns_1", event.KeyScope() }, []string{"cache_scope.keys"}},
+		"metadata is free":           {func(e *event.Event) { e.Metadata = map[string]any{"": "\n"} }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// MaxTypeLength is how many bytes an event type may have.
+	// MaxTypeLength is the longest event type in bytes.
 	MaxTypeLength = 128
 
 	minSegments = 2
 	maxSegments = 4
 )
 
-// ValidType says whether s can be an event type, built in or your own:
-// {resource}.{action}[.{sub-resource}[.{sub-action}]], so two to four segments
-// separated by dots, each of lower-case ASCII letters, digits, '_' and '-', and
-// beginning with a letter; at most [MaxTypeLength] bytes.
+// ValidType returns an error if s cannot be an event type. Event types, built-in or your own,
+// have the form {resource}.{action}[.{sub-resource}[.{sub-action}]]: two to four segments
+// separated by dots and at most [MaxTypeLength] bytes. A segment has lower-case ASCII letters,
+// digits, '_' and '-', and begins with a letter.
 //
-// The error says which rule s breaks, phrased as the rule of a [Problem].
+// The error's text is the rule that s breaks, worded as in a [Problem].
 func ValidType(s string) error { return validSegments(s, minSegments, maxSegments) }
 
 func validSegments(s string, atLeast, atMost int) error {

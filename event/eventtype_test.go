@@ -51,17 +51,17 @@ func TestCatalogue(t *testing.T) {
 		assert.Equal(t, scope, info.DefaultScope, info.Type)
 	}
 
-	// All that the service publishes is implemented, the rest is planned.
+	// The published types are implemented, the others are planned.
 	data, err := os.ReadFile("testdata/published_types.txt")
 	require.NoError(t, err)
 	published := strings.Fields(string(data))
 	for _, s := range published {
-		assert.Equal(t, event.StatusImplemented, seen[s].Status, s)
+		assert.Equal(t, event.TypeImplemented, seen[s].Status, s)
 		delete(seen, s)
 	}
 	planned := []string{}
 	for s, info := range seen {
-		assert.Equal(t, event.StatusPlanned, info.Status, s)
+		assert.Equal(t, event.TypePlanned, info.Status, s)
 		planned = append(planned, s)
 	}
 	assert.ElementsMatch(t, []string{event.ObjectRedacted, event.TaxonomyMappingUpdated}, planned)
@@ -86,7 +86,7 @@ func TestCatalogueValidate(t *testing.T) {
 	assert.Equal(t, []string{"[1].Type", "[2].Type", "[3].Type"}, fields)
 }
 
-// Events of types that are not built in need no namespace.
+// An event of a type that is not built in needs no namespace.
 func TestNamespaceOfOwnTypes(t *testing.T) {
 	t.Parallel()
 	subject := event.Subject{Type: "invoice", ID: "inv_42"}

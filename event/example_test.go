@@ -127,10 +127,10 @@ func ExampleEvent_Invalidates() {
 		Type: event.CollectionUpdated, Namespace: "acme", Collection: "articles",
 		CacheScope: event.CollectionScope("col_7"),
 	}
-	fmt.Println(e.Invalidates(event.Key("acme", "col_7", "obj_1")))
-	fmt.Println(e.Invalidates(event.Key("acme", "articles", "obj_1")))
-	fmt.Println(e.Invalidates(event.Key("acme", "videos", "obj_1")))
-	fmt.Println(e.CacheScope.Covers(event.Key("acme", "articles", "obj_1")))
+	fmt.Println(e.Invalidates(event.CacheKey("acme", "col_7", "obj_1")))
+	fmt.Println(e.Invalidates(event.CacheKey("acme", "articles", "obj_1")))
+	fmt.Println(e.Invalidates(event.CacheKey("acme", "videos", "obj_1")))
+	fmt.Println(e.CacheScope.Covers(event.CacheKey("acme", "articles", "obj_1")))
 	// Output:
 	// true
 	// true

@@ -2,19 +2,19 @@ package event
 
 import "encoding/json"
 
-// The two names of the cache scope, see [Event.MarshalJSON].
+// The two JSON names of the cache scope, see [Event.MarshalJSON].
 const (
-	nameScope      = "cache_scope_to_invalidate"
-	nameLaterScope = "cache_scope"
+	nameCacheScopeToInvalidate = "cache_scope_to_invalidate"
+	nameCacheScope             = "cache_scope"
 )
 
-// field is a field of an object that this package knows, unique within the object.
+// field is a known field of a JSON object, unique within the object.
 type field uint8
 
-// fieldUnknown is every field that is not known.
+// fieldUnknown stands for all unknown fields.
 const fieldUnknown field = 0
 
-// The fields of the envelope, in the order in which they are written.
+// The fields of the envelope, in the order in which they are encoded.
 const (
 	fieldID field = iota + 1
 	fieldType
@@ -26,8 +26,8 @@ const (
 	fieldSubject
 	fieldVersion
 	fieldIndexSignature
-	fieldScope
-	fieldLaterScope
+	fieldCacheScopeToInvalidate
+	fieldCacheScope
 	fieldMetadata
 )
 
@@ -53,10 +53,10 @@ func envelopeField(name []byte) field {
 		return fieldVersion
 	case "index_signature":
 		return fieldIndexSignature
-	case nameScope:
-		return fieldScope
-	case nameLaterScope:
-		return fieldLaterScope
+	case nameCacheScopeToInvalidate:
+		return fieldCacheScopeToInvalidate
+	case nameCacheScope:
+		return fieldCacheScope
 	case "metadata":
 		return fieldMetadata
 	default:
@@ -110,7 +110,7 @@ func scopeField(name []byte) field {
 // fieldSet is a set of known fields.
 type fieldSet uint16
 
-// add reports whether f was not in the set. Unknown fields never are.
+// add adds f and reports whether it is new. Unknown fields always count as new.
 func (s *fieldSet) add(f field) bool {
 	if f == fieldUnknown {
 		return true
@@ -120,7 +120,7 @@ func (s *fieldSet) add(f field) bool {
 	return *s != before
 }
 
-// setExtra keeps a field under its name.
+// setExtra stores an unknown field.
 func (e *Event) setExtra(name string, raw json.RawMessage) {
 	if e.Extra == nil {
 		e.Extra = map[string]json.RawMessage{}

@@ -12,9 +12,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// FuzzDecode checks, of any input: nothing panics; what decodes is what
-// encoding/json too takes for an object; encoding it gives JSON that decodes to
-// the same event; and a field that nobody knows survives.
+// FuzzDecode checks for any input that nothing panics, that encoding/json accepts whatever Decode
+// accepts, that an encoded event decodes to an equal one, and that unknown fields are kept.
 func FuzzDecode(f *testing.F) {
 	inputs, err := filepath.Glob("testdata/envelopes/*.json")
 	require.NoError(f, err)
@@ -62,8 +61,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzValid compares the reader's idea of JSON with that of encoding/json: inside
-// an unknown field they accept the same, but for depth and encoding.
+// FuzzValid checks that inside an unknown field the reader and encoding/json accept the same JSON,
+// except for depth and invalid UTF-8.
 func FuzzValid(f *testing.F) {
 	for _, s := range []string{
 		`{"a":[1,-0,0.5e+7,"\u00e9\n"],"b":{"c":null}}`, "01", "1.", `"\x"`, "tru", "[1,]", `{"a"}`, " [ ] ", "\"\t\"", "-", "1e", "\"\\",
@@ -79,7 +78,7 @@ func FuzzValid(f *testing.F) {
 			require.True(t, json.Valid(input), "accepted")
 		case json.Valid(input):
 			require.ErrorAs(t, err, &decode)
-			// The value may close the object and go on with further members.
+			// The value may close the object and add further members.
 			require.NotContains(t, []string{"is not valid JSON", "ends too early"}, decode.Rule)
 		}
 	})

@@ -10,16 +10,16 @@ import (
 
 const (
 	idPrefix = "evt_"
-	// MaxIDLength is how many bytes an event id may have, prefix included:
-	// short enough for an index and a header line.
+	// MaxIDLength is the longest event id in bytes, including the prefix. It fits in a
+	// database index and a header line.
 	MaxIDLength = 128
 )
 
 // NewID returns a new event id: "evt_" and the 32 hex digits of a UUIDv7
-// (RFC 9562). Ids of one process sort by the time they were made.
+// (RFC 9562). Ids made by one process sort by time.
 func NewID() string {
-	// NewV7 fails only when the system has no randomness, and then
-	// crypto/rand has already stopped the program.
+	// NewV7 fails only if the system has no randomness, but then crypto/rand has already
+	// stopped the program.
 	id := uuid.Must(uuid.NewV7())
 	var buf [len(idPrefix) + 2*len(id)]byte
 	copy(buf[:], idPrefix)
@@ -27,12 +27,11 @@ func NewID() string {
 	return string(buf[:])
 }
 
-// ValidID says whether s is an event id: "evt_" and an opaque token of letters,
-// digits, '_' and '-', at most [MaxIDLength] bytes together. The token's form
-// is its sender's business. It holds no dot, because a signature covers
-// "id.timestamp.body".
+// ValidID returns an error if s is not an event id: "evt_" and an opaque token of letters,
+// digits, '_' and '-', at most [MaxIDLength] bytes in total. Dots are not allowed because a
+// signature covers "id.timestamp.body".
 //
-// The error says which rule s breaks. It is phrased as the rule of a [Problem].
+// The error's text is the rule that s breaks, worded as in a [Problem].
 func ValidID(s string) error {
 	token, ok := strings.CutPrefix(s, idPrefix)
 	switch {

@@ -2,22 +2,21 @@ package event
 
 import "strings"
 
-const keyPrefix = "mixpeek:"
+const cacheKeyPrefix = "mixpeek:"
 
-// Key builds the cache key of an object: "mixpeek:{namespace}:{collection}:{object}".
+// CacheKey returns the cache key of an object: "mixpeek:{namespace}:{collection}:{object}".
 //
-// No two objects share a key: in the namespace and the collection, ':' is
-// written as "%3A" and '%' as "%25". The object is the rest of the key and
-// stands as it is, so that ids with a colon give the key that other
-// implementations give.
-func Key(namespace, collection, object string) string {
-	return keyPrefix + escapePart(namespace) + ":" + escapePart(collection) + ":" + object
+// Different objects have different keys: in the namespace and the collection, ':' is written
+// as "%3A" and '%' as "%25". The object is the rest of the key and is not escaped, so that
+// an id with a colon gives the same key as in other implementations.
+func CacheKey(namespace, collection, object string) string {
+	return cacheKeyPrefix + escapePart(namespace) + ":" + escapePart(collection) + ":" + object
 }
 
-// SplitKey takes a key of [Key]'s form apart. It reports false when the form
-// is another or a part is empty.
-func SplitKey(key string) (namespace, collection, object string, ok bool) {
-	rest, ok := strings.CutPrefix(key, keyPrefix)
+// SplitCacheKey returns the parts of a key that [CacheKey] made. It returns false if the key has
+// another form or a part of it is empty.
+func SplitCacheKey(key string) (namespace, collection, object string, ok bool) {
+	rest, ok := strings.CutPrefix(key, cacheKeyPrefix)
 	if !ok {
 		return "", "", "", false
 	}

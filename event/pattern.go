@@ -8,17 +8,16 @@ import (
 // Pattern selects event types. It has one of three forms:
 //
 //   - "*" selects every type;
-//   - "object.*" every type below object, at any depth: object.created and
+//   - "object.*" selects the types below object at any depth: object.created and
 //     object.metadata.updated, but not objects.created.batch;
-//   - "object.created" this type only.
+//   - "object.created" selects this type only.
 type Pattern string
 
 // MatchAll is the pattern that selects every event.
 const MatchAll Pattern = "*"
 
-// Match reports whether the pattern selects the event type. It does not
-// allocate. It does not check the pattern either: one of no valid form selects
-// nothing that is an event type.
+// Match reports whether the pattern selects the event type. It does not allocate. An invalid
+// pattern matches no valid event type.
 func (p Pattern) Match(eventType string) bool {
 	if p == MatchAll {
 		return true
@@ -29,8 +28,8 @@ func (p Pattern) Match(eventType string) bool {
 	return string(p) == eventType
 }
 
-// Validate says whether the pattern has one of the three forms. The error says
-// which rule it breaks, phrased as the rule of a [Problem].
+// Validate returns an error if the pattern has none of the three forms. The error's text is the
+// rule that it breaks, worded as in a [Problem].
 func (p Pattern) Validate() error {
 	if p == MatchAll {
 		return nil

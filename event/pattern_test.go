@@ -23,7 +23,7 @@ func TestPatternMatch(t *testing.T) {
 		{"cluster.execution.*", []string{"cluster.execution.failed", "cluster.execution.step.failed"},
 			[]string{"cluster.execution", "cluster.created", "cluster.executions.failed"}},
 		{"object.created", []string{"object.created"}, []string{"object.created.batch", "object.create", "object.*", ""}},
-		// Of no valid form, so they select nothing.
+		// Invalid patterns select nothing.
 		{"", nil, []string{"object.created"}},
 		{"obj*", nil, []string{"object.created", "obj"}},
 		{"*.created", nil, []string{"object.created"}},
@@ -53,8 +53,8 @@ func TestPatternValidate(t *testing.T) {
 	}
 }
 
-// A pattern that is valid selects what it says, checked against its definition
-// by segments; one that is not selects no valid event type.
+// A valid pattern selects the types that its definition by segments says, an invalid one no valid
+// type.
 func FuzzPattern(f *testing.F) {
 	for _, p := range []string{"*", "object.*", "object.created", "obj*", "*.created", "", ".*", "a.b.*"} {
 		f.Add(p, "object.created")

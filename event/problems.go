@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is one rule that one field breaks.
+// Problem says which rule a field breaks.
 type Problem struct {
 	// Field is the path of the field: "subject.id", "channels[0].configs.url".
 	// Empty when the rule is about the value as a whole. Programs take it apart
@@ -20,16 +20,16 @@ type Problem struct {
 	Rule string `json:"rule"`
 }
 
-// Code is a kind of rule. More kinds may be added.
+// Code is the kind of rule that a field breaks. Later versions may add codes.
 type Code string
 
-// The kinds of rules.
+// The codes of problems.
 const (
-	// CodeInvalid is every rule that has no code of its own.
+	// CodeInvalid is the code of all other rules.
 	CodeInvalid Code = "invalid"
-	// CodeRequired says that the field is absent or empty and must not be.
+	// CodeRequired means that a required field is absent or empty.
 	CodeRequired Code = "required"
-	// CodeTooLong says that the field has more bytes than it may have.
+	// CodeTooLong means that the field has too many bytes.
 	CodeTooLong Code = "too_long"
 )
 
@@ -50,7 +50,7 @@ func (p Problem) Path() []any {
 		}
 		quoted, err := strconv.QuotedPrefix(path[1:])
 		if err == nil {
-			name, _ := strconv.Unquote(quoted) // QuotedPrefix found it to be one
+			name, _ := strconv.Unquote(quoted) // cannot fail: QuotedPrefix accepted it
 			parts = append(parts, name)
 			path = path[1+len(quoted):]
 		} else {
@@ -67,7 +67,7 @@ func (p Problem) Path() []any {
 	return parts
 }
 
-// String returns "field: rule", or the rule alone when there is no field.
+// String returns "field: rule", or only the rule if there is no field.
 func (p Problem) String() string {
 	if p.Field == "" {
 		return p.Rule
@@ -75,21 +75,20 @@ func (p Problem) String() string {
 	return p.Field + ": " + p.Rule
 }
 
-// ValidationError lists everything that is wrong with a value, in the order in
-// which its fields are documented. It is what every check in this module
-// returns for a value that breaks its rules: an envelope, a subscription, a
-// channel's config. Get at it with [errors.As].
+// ValidationError lists all problems of a value, in the order in which its fields are
+// documented. Every check in this module returns one for an invalid value, such as an envelope,
+// a subscription or a channel's config. Find it with [errors.As].
 //
-// Rules never quote secrets, and quote other values only where that helps.
+// It never quotes secrets, and quotes other values only where that helps.
 type ValidationError struct {
-	// Problems is never empty, and has at most [MaxProblems] entries.
+	// Problems has 1 to [MaxProblems] entries.
 	Problems []Problem
-	// More is how many problems there are beyond those.
+	// More is the number of further problems.
 	More int
 }
 
-// MaxProblems bounds what a check says of one value, which may be as large as a
-// stranger likes.
+// MaxProblems is how many problems a [ValidationError] lists, so that invalid input of any size
+// gives an error of limited size.
 const MaxProblems = 100
 
 // Error lists all problems, separated by semicolons.
@@ -108,16 +107,15 @@ func (e *ValidationError) Error() string {
 	return b.String()
 }
 
-// Problems collects what is wrong with a value, so that a check can name
-// everything at once: the first [MaxProblems], and how many there are beyond
-// those, which costs nothing more. The zero value is empty and ready to use.
-// It is not safe for concurrent use.
+// Problems collects the problems of a value, so that a check can report all of them in one
+// error. It keeps the first [MaxProblems] and counts the rest. The zero value is empty and ready
+// to use. It is not safe for concurrent use.
 type Problems struct {
 	list []Problem
 	more int
 }
 
-// full counts a problem for which there is no place.
+// full reports whether the list is full, and counts the problem that the caller drops then.
 func (p *Problems) full() bool {
 	if len(p.list) < MaxProblems {
 		return false
@@ -126,25 +124,25 @@ func (p *Problems) full() bool {
 	return true
 }
 
-// Add records that field breaks a rule, which has the code [CodeInvalid]. The rule is
-// formatted as by [fmt.Sprintf].
+// Add adds a problem of the field with the code [CodeInvalid]. The rule is formatted as by
+// [fmt.Sprintf].
 func (p *Problems) Add(field, format string, args ...any) {
 	p.AddCode(CodeInvalid, field, format, args...)
 }
 
-// AddCode is Add with another code.
+// AddCode adds a problem as [Problems.Add] does, with another code.
 func (p *Problems) AddCode(code Code, field, format string, args ...any) {
 	if !p.full() {
 		p.list = append(p.list, Problem{Field: field, Code: code, Rule: fmt.Sprintf(format, args...)})
 	}
 }
 
-// Required records that field is required, with the code [CodeRequired].
+// Required adds the problem that the field is required, with the code [CodeRequired].
 func (p *Problems) Required(field string) { p.AddCode(CodeRequired, field, "is required") }
 
-// AddError records err under a path. The problems of a [*ValidationError]
-// anywhere in err's chain are merged, their fields prefixed with the path; any
-// other error becomes one problem of the path itself. A nil error adds nothing.
+// AddError adds the problems of err below a path. If err wraps a [*ValidationError], all its
+// problems are added, with the path in front of theirs. Any other error becomes one problem
+// of the path itself. A nil error adds nothing.
 func (p *Problems) AddError(path string, err error) {
 	if err == nil {
 		return
@@ -163,7 +161,7 @@ func (p *Problems) AddError(path string, err error) {
 	}
 }
 
-// Err returns a [*ValidationError] with what was collected, nil if that is nothing.
+// Err returns a [*ValidationError] with the collected problems, or nil if there are none.
 func (p *Problems) Err() error {
 	if len(p.list) == 0 {
 		return nil
@@ -183,8 +181,8 @@ func joinPath(path, field string) string {
 	}
 }
 
-// pathOf returns the path of a member. A name from outside that is long or not
-// plain is cut and quoted: a path is for people and logs.
+// pathOf returns the path of a member of an object. Names from outside may have any length and
+// hold any character: long ones are shortened, and those that are not plain are quoted.
 func pathOf(name string) string {
 	const maxShown = 64
 	if len(name) > maxShown {

@@ -46,11 +46,11 @@ func TestProblems(t *testing.T) {
 		"channels[0].configs[3]: must be 1 to 5; channels[0].configs: must be an object; channels[1]: unknown channel; "+
 		"url: is required; [3]: must be 1 to 5; must be an object", invalid.Error())
 
-	// Merging did not change what was merged.
+	// Merging did not change the merged error.
 	require.EqualError(t, inner.Err(), "invalid: url: is required; [3]: must be 1 to 5; must be an object")
 }
 
-// What Err returned does not change when more is added.
+// Adding problems does not change an error that Err returned before.
 func TestProblemsErrIsASnapshot(t *testing.T) {
 	t.Parallel()
 	var p event.Problems
@@ -64,7 +64,7 @@ func TestProblemsErrIsASnapshot(t *testing.T) {
 	require.EqualError(t, other, "invalid: a: is required; b: is required; c: is required; d: is required")
 }
 
-// However much is wrong, what is kept of it is bounded, and so is the text.
+// The number of kept problems and the length of the text are limited.
 func TestProblemsAreBounded(t *testing.T) {
 	t.Parallel()
 	var inner, outer event.Problems

@@ -7,11 +7,10 @@ import (
 
 // reader reads one JSON text (RFC 8259), strictly, in a single pass.
 //
-// It exists beside encoding/json because an envelope needs what that does not
-// do: refuse duplicate keys, bound the depth, keep unknown values byte for
-// byte, and name the field that is wrong.
+// encoding/json cannot do what an envelope needs: refuse duplicate names, limit the depth, keep
+// unknown values byte for byte, and report which field is invalid.
 //
-// The caller has checked that data is valid UTF-8.
+// The caller must check that data is valid UTF-8.
 type reader struct {
 	data  []byte
 	pos   int
@@ -25,7 +24,7 @@ const (
 	ruleDuplicate = "occurs twice"
 )
 
-// fail reports a broken rule at the current position.
+// fail returns an error at the current position.
 func (r *reader) fail(rule string) error { return r.failAt(r.pos, rule) }
 
 func (r *reader) failAt(pos int, rule string) error {
@@ -54,7 +53,7 @@ func (r *reader) atEnd() bool {
 	return r.pos == len(r.data)
 }
 
-// accept reads c, if that is what follows.
+// accept reads c if it follows, and reports whether it did.
 func (r *reader) accept(c byte) bool {
 	if r.next() != c {
 		return false
@@ -63,8 +62,7 @@ func (r *reader) accept(c byte) bool {
 	return true
 }
 
-// null reads null, if that is what follows. What only begins like null is left
-// for the caller to complain about.
+// null reads null if it follows, and reports whether it did.
 func (r *reader) null() bool {
 	if r.next() != 'n' || !r.hasLiteral("null") {
 		return false
@@ -87,8 +85,8 @@ func (r *reader) enter() error {
 
 func (r *reader) leave() { r.depth-- }
 
-// object reads an object and calls member for each of its names, positioned at
-// the value, which member has to read. An error gets the name in its path.
+// object reads an object. For each of its names it calls member, which must read the value. If
+// member returns an error, object adds the name to its path.
 func (r *reader) object(member func(name []byte) error) error {
 	if !r.accept('{') {
 		return r.fail("must be an object")
@@ -124,8 +122,7 @@ func (r *reader) object(member func(name []byte) error) error {
 	}
 }
 
-// array reads an array and calls element for each of its values, which element
-// has to read.
+// array reads an array. For each of its values it calls element, which must read the value.
 func (r *reader) array(element func() error) error {
 	if !r.accept('[') {
 		return r.fail("must be an array")
@@ -151,8 +148,8 @@ func (r *reader) array(element func() error) error {
 	}
 }
 
-// text reads a string. What it returns may be part of the input: valid until
-// the input changes, and not to be changed.
+// text reads a string. The result may share memory with the input: the caller must not change
+// it.
 func (r *reader) text() ([]byte, error) {
 	start := r.pos + 1
 	for i := start; i < len(r.data); i++ {
@@ -169,7 +166,7 @@ func (r *reader) text() ([]byte, error) {
 	return nil, r.failAt(len(r.data), ruleTruncated)
 }
 
-// escapedText reads on in a string that began at start and has its first escape at i.
+// escapedText reads the rest of a string that begins at start and has its first escape at i.
 func (r *reader) escapedText(start, i int) ([]byte, error) {
 	out := append(make([]byte, 0, i-start+32), r.data[start:i]...)
 	for i < len(r.data) {
@@ -218,7 +215,7 @@ func (r *reader) escapedText(start, i int) ([]byte, error) {
 }
 
 // escapedRune decodes \uXXXX at i, or a surrogate pair of two. Half a pair is
-// U+FFFD, as everywhere in Go: it has no form in UTF-8. Size 0 is an error.
+// U+FFFD, as in encoding/json: UTF-8 cannot express it. A size of 0 means invalid syntax.
 func (r *reader) escapedRune(i int) (char rune, size int) {
 	char, ok := r.hex4(i)
 	if !ok {
@@ -257,7 +254,7 @@ func (r *reader) hex4(i int) (rune, bool) {
 	return char, true
 }
 
-// number reads a number and returns its text, which is part of the input.
+// number reads a number. The result shares memory with the input.
 func (r *reader) number() ([]byte, error) {
 	start := r.pos
 	n := numberLength(r.data[start:])
@@ -268,8 +265,7 @@ func (r *reader) number() ([]byte, error) {
 	return r.data[start:r.pos], nil
 }
 
-// numberLength returns how many bytes at the start of b are a JSON number, 0
-// for none.
+// numberLength returns the length of the JSON number at the start of b, or 0.
 func numberLength[T ~string | ~[]byte](b T) int {
 	digits := func(i int) int {
 		for i < len(b) && '0' <= b[i] && b[i] <= '9' {

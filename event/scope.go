@@ -7,18 +7,18 @@ import (
 	"slices"
 )
 
-// ScopeKind says how much of a cache an event makes stale.
+// ScopeKind is the part of a cache that an event makes stale.
 type ScopeKind string
 
-// The kinds of cache scope. They are written in lower case and read in any.
+// The kinds of cache scope. Encoding writes them in lower case; decoding accepts any case.
 const (
-	// ScopeNone is the default scope of event types that make nothing stale.
+	// ScopeNone covers nothing. It is the default of event types that change no cached data.
 	ScopeNone ScopeKind = ""
-	// ScopeKey covers single keys: one object or document changed.
+	// ScopeKey covers single cache keys: one object or document changed.
 	ScopeKey ScopeKind = "key"
-	// ScopeCollection covers all keys of one collection.
+	// ScopeCollection covers all cache keys of one collection.
 	ScopeCollection ScopeKind = "collection"
-	// ScopeNamespace covers all keys of one namespace.
+	// ScopeNamespace covers all cache keys of one namespace.
 	ScopeNamespace ScopeKind = "namespace"
 )
 
@@ -26,9 +26,9 @@ const (
 // [KeyScope], [CollectionScope] or [NamespaceScope], or let
 // [Event.DefaultScope] do it.
 type CacheScope struct {
-	// Kind (scope) decides which of the other fields counts.
+	// Kind (scope) decides which of the other fields are used.
 	Kind ScopeKind
-	// Keys (keys) are the cache keys of a [ScopeKey], see [Key].
+	// Keys (keys) are the cache keys of a [ScopeKey], see [CacheKey].
 	Keys []string
 	// CollectionID (collection_id) is the collection of a [ScopeCollection].
 	CollectionID string
@@ -36,35 +36,35 @@ type CacheScope struct {
 	NamespaceID string
 	// Namespace (namespace) is the namespace of a [ScopeNamespace], by name.
 	Namespace string
-	// Extra holds fields that this package does not know, as they came.
+	// Extra holds the fields that this package does not know, unchanged.
 	Extra map[string]json.RawMessage
 }
 
-// KeyScope covers the given cache keys, see [Key].
+// KeyScope returns a scope that covers the given cache keys, see [CacheKey].
 func KeyScope(keys ...string) *CacheScope {
 	return &CacheScope{Kind: ScopeKey, Keys: keys}
 }
 
-// CollectionScope covers all keys of the collection with this id.
+// CollectionScope returns a scope that covers all cache keys of the collection with this id.
 func CollectionScope(id string) *CacheScope {
 	return &CacheScope{Kind: ScopeCollection, CollectionID: id}
 }
 
-// NamespaceScope covers all keys of the namespace with this id.
+// NamespaceScope returns a scope that covers all cache keys of the namespace with this id.
 func NamespaceScope(id string) *CacheScope {
 	return &CacheScope{Kind: ScopeNamespace, NamespaceID: id}
 }
 
-// Covers reports whether the scope, taken by itself, covers a cache key:
+// Covers reports whether the scope covers a cache key, without looking at the rest of the
+// envelope:
 //
 //   - a key scope covers the keys that it lists, whatever their form;
-//   - a collection scope covers the keys ([Key]) whose collection part is its
-//     CollectionID;
-//   - a namespace scope covers the keys whose namespace part is its NamespaceID
-//     or its Namespace.
+//   - a collection scope covers each [CacheKey] whose collection is its CollectionID;
+//   - a namespace scope covers each [CacheKey] whose namespace is its NamespaceID or its
+//     Namespace.
 //
-// A scope names a collection by id. Where keys carry names it covers nothing;
-// ask [Event.Invalidates] there. A nil scope covers nothing.
+// A collection scope has only the id of a collection. If your cache keys are made of names,
+// use [Event.Invalidates], which knows the name too. A nil scope covers nothing.
 func (s *CacheScope) Covers(key string) bool {
 	if s == nil {
 		return false
@@ -72,7 +72,7 @@ func (s *CacheScope) Covers(key string) bool {
 	if s.kind() == ScopeKey {
 		return slices.Contains(s.Keys, key)
 	}
-	namespace, collection, _, ok := SplitKey(key)
+	namespace, collection, _, ok := SplitCacheKey(key)
 	switch {
 	case !ok:
 		return false
@@ -85,11 +85,11 @@ func (s *CacheScope) Covers(key string) bool {
 	}
 }
 
-// Lower returns the kind in lower case. Only ASCII letters have one here, so that a kind
-// with a Kelvin sign stays unknown.
+// Lower returns the kind with its ASCII letters in lower case. Other letters stay: the Kelvin
+// sign does not become a k.
 func (k ScopeKind) Lower() ScopeKind { return ScopeKind(lower(string(k))) }
 
-// kind is Kind as it is written.
+// kind returns Kind as it is encoded.
 func (s *CacheScope) kind() ScopeKind { return s.Kind.Lower() }
 
 func (s *CacheScope) equal(other *CacheScope) bool {
@@ -101,26 +101,23 @@ func (s *CacheScope) equal(other *CacheScope) bool {
 		maps.EqualFunc(s.Extra, other.Extra, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) })
 }
 
-// Invalidates reports whether the event makes a cache key stale: whether its
-// cache scope covers the key, read with what the rest of the envelope says.
+// Invalidates reports whether the event makes a cache key stale. The key may be made of ids or
+// of names.
 //
-// Keys may carry ids or names, and the scope of a collection carries an id. So
-// the event's Collection counts as another name of the scope's collection, and
-// its Namespace and NamespaceID as other names of the scope's namespace, unless
-// the scope contradicts them. A collection known by name only is looked for in
-// the event's namespace; where that cannot be told, the key counts as
-// covered, since dropping a key needlessly costs a load and keeping a stale
-// one costs a wrong answer.
+// It does if [CacheScope.Covers] says so. A collection scope also covers the keys that have the
+// event's Collection and namespace, and a namespace scope those that have the event's Namespace
+// or NamespaceID, unless the scope and the event disagree about the namespace. If an event has
+// no namespace that could be compared, the collection's name alone decides: dropping a fresh
+// entry costs a load, keeping a stale one gives wrong answers.
 //
-// An envelope that has only ids says nothing about keys that carry names. Build
-// keys from ids then, or set Collection and Namespace from your own tables before
-// asking.
+// If the envelope has only ids, keys made of names are not found. Make keys of ids then, or set
+// the event's Collection and Namespace before you call Invalidates.
 func (e *Event) Invalidates(key string) bool {
 	s := e.CacheScope
 	if s == nil || s.Covers(key) {
 		return s != nil
 	}
-	namespace, collection, _, ok := SplitKey(key)
+	namespace, collection, _, ok := SplitCacheKey(key)
 	if !ok {
 		return false
 	}
@@ -136,18 +133,20 @@ func (e *Event) Invalidates(key string) bool {
 	}
 }
 
-// differ reports whether both are known and not the same.
+// differ reports whether both are set and not the same.
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
-// DefaultScope builds the cache scope that an event of a built-in type has by
-// default, from what the envelope says. It is nil when the type has none, or
-// is not built in, or the envelope does not say enough:
+// DefaultScope returns the default cache scope of a built-in event type ([TypeInfo]), filled in
+// from the envelope:
 //
-//   - key: the [Key] of a subject of type "object", from Namespace (or
-//     NamespaceID), Collection and Subject.ID;
-//   - collection: Subject.ID of a subject of type "collection", else the string
+//   - key: the [CacheKey] of a subject of type "object", made of Namespace (or NamespaceID),
+//     Collection and Subject.ID;
+//   - collection: Subject.ID of a subject of type "collection", otherwise the string
 //     "collection_id" of the metadata;
-//   - namespace: NamespaceID, else Namespace.
+//   - namespace: NamespaceID, otherwise Namespace.
+//
+// It returns nil if the type is not built in or has no default scope, or if the envelope lacks
+// one of these fields.
 func (e *Event) DefaultScope() *CacheScope {
 	info, _ := Lookup(e.Type)
 	switch info.DefaultScope {
@@ -157,7 +156,7 @@ func (e *Event) DefaultScope() *CacheScope {
 			namespace = e.NamespaceID
 		}
 		if e.Subject.Type == "object" && e.Subject.ID != "" && namespace != "" && e.Collection != "" {
-			return KeyScope(Key(namespace, e.Collection, e.Subject.ID))
+			return KeyScope(CacheKey(namespace, e.Collection, e.Subject.ID))
 		}
 	case ScopeCollection:
 		id, _ := e.Metadata["collection_id"].(string)
@@ -178,8 +177,7 @@ func (e *Event) DefaultScope() *CacheScope {
 	return nil
 }
 
-// lower turns ASCII letters to lower case, and only those: the Kelvin sign is
-// not a k.
+// lower converts ASCII letters to lower case and leaves all others as they are.
 func lower(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {

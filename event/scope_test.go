@@ -12,7 +12,7 @@ import (
 
 func TestCovers(t *testing.T) {
 	t.Parallel()
-	key := event.Key("acme", "articles", "obj_1")
+	key := event.CacheKey("acme", "articles", "obj_1")
 	tests := map[string]struct {
 		scope *event.CacheScope
 		key   string
@@ -37,9 +37,9 @@ func TestCovers(t *testing.T) {
 		"namespace by name":             {&event.CacheScope{Kind: "namespace", Namespace: "acme"}, key, true},
 		"another namespace":             {event.NamespaceScope("acm"), key, false},
 		"namespace without any":         {event.NamespaceScope(""), "mixpeek::articles:obj_1", false},
-		"collection with a colon":       {event.CollectionScope("a:b"), event.Key("acme", "a:b", "obj_1"), true},
-		"part of a name with a colon":   {event.CollectionScope("a"), event.Key("acme", "a:b", "obj_1"), false},
-		"object with a colon":           {event.CollectionScope("articles"), event.Key("acme", "articles", "s3://b/k"), true},
+		"collection with a colon":       {event.CollectionScope("a:b"), event.CacheKey("acme", "a:b", "obj_1"), true},
+		"part of a name with a colon":   {event.CollectionScope("a"), event.CacheKey("acme", "a:b", "obj_1"), false},
+		"object with a colon":           {event.CollectionScope("articles"), event.CacheKey("acme", "articles", "s3://b/k"), true},
 	}
 	for name, test := range tests {
 		assert.Equal(t, test.want, test.scope.Covers(test.key), name)
@@ -48,8 +48,8 @@ func TestCovers(t *testing.T) {
 
 func TestInvalidates(t *testing.T) {
 	t.Parallel()
-	byName := event.Key("acme", "articles", "obj_1")
-	byID := event.Key("ns_1", "col_1", "obj_1")
+	byName := event.CacheKey("acme", "articles", "obj_1")
+	byID := event.CacheKey("ns_1", "col_1", "obj_1")
 	collection, namespace := event.CollectionScope("col_1"), event.NamespaceScope("ns_1")
 	tests := map[string]struct {
 		event event.Event
@@ -63,7 +63,7 @@ func TestInvalidates(t *testing.T) {
 		"collection by name":           {event.Event{CacheScope: collection, Namespace: "acme", Collection: "articles"}, byName, true},
 		"name in another namespace":    {event.Event{CacheScope: collection, Namespace: "beta", Collection: "articles"}, byName, false},
 		"name, namespace by id only":   {event.Event{CacheScope: collection, NamespaceID: "ns_1", Collection: "articles"}, byName, true},
-		"name, key's namespace an id":  {event.Event{CacheScope: collection, Namespace: "acme", NamespaceID: "ns_1", Collection: "articles"}, event.Key("ns_1", "articles", "o"), true},
+		"name, key's namespace an id":  {event.Event{CacheScope: collection, Namespace: "acme", NamespaceID: "ns_1", Collection: "articles"}, event.CacheKey("ns_1", "articles", "o"), true},
 		"ids only, key by name":        {event.Event{CacheScope: collection, NamespaceID: "ns_1"}, byName, false},
 		"another collection":           {event.Event{CacheScope: collection, Namespace: "acme", Collection: "videos"}, byName, false},
 		"namespace by id":              {event.Event{CacheScope: namespace}, byID, true},
@@ -89,7 +89,7 @@ func TestDefaultScope(t *testing.T) {
 		want  *event.CacheScope
 	}{
 		"object":                {event.Event{Type: event.ObjectUpdated, Namespace: "acme", Collection: "articles", Subject: object}, event.KeyScope("mixpeek:acme:articles:obj_1")},
-		"object, later form":    {event.Event{Type: event.ObjectDeleted, NamespaceID: "ns_1", Collection: "articles", Subject: object}, event.KeyScope("mixpeek:ns_1:articles:obj_1")},
+		"object, namespace_id":  {event.Event{Type: event.ObjectDeleted, NamespaceID: "ns_1", Collection: "articles", Subject: object}, event.KeyScope("mixpeek:ns_1:articles:obj_1")},
 		"object, no collection": {event.Event{Type: event.ObjectUpdated, Namespace: "acme", Subject: object}, nil},
 		"object, no namespace":  {event.Event{Type: event.ObjectUpdated, Collection: "articles", Subject: object}, nil},
 		"objects":               {event.Event{Type: event.ObjectsCreatedBatch, Namespace: "acme", Collection: "articles", Subject: event.Subject{Type: "bucket", ID: "bkt_1"}}, nil},
@@ -145,7 +145,7 @@ func TestScopeValidate(t *testing.T) {
 	}
 }
 
-func TestKey(t *testing.T) {
+func TestCacheKey(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ namespace, collection, object, key string }{
 		{"acme", "articles", "obj_1", "mixpeek:acme:articles:obj_1"},
@@ -154,27 +154,27 @@ func TestKey(t *testing.T) {
 		{"a", "b", "c:d", "mixpeek:a:b:c:d"},
 		{"50%", "%3A", "%3A", "mixpeek:50%25:%253A:%3A"},
 	} {
-		assert.Equal(t, test.key, event.Key(test.namespace, test.collection, test.object))
-		namespace, collection, object, ok := event.SplitKey(test.key)
+		assert.Equal(t, test.key, event.CacheKey(test.namespace, test.collection, test.object))
+		namespace, collection, object, ok := event.SplitCacheKey(test.key)
 		assert.True(t, ok)
 		assert.Equal(t, [3]string{test.namespace, test.collection, test.object}, [3]string{namespace, collection, object})
 	}
 	for _, key := range []string{
 		"", "mixpeek", "mixpeek:", "mixpeek:a", "mixpeek:a:b", "mixpeek:a:b:", "mixpeek::b:c", "mixpeek:a::c", "Mixpeek:a:b:c", "other:a:b:c",
 	} {
-		_, _, _, ok := event.SplitKey(key)
+		_, _, _, ok := event.SplitCacheKey(key)
 		assert.False(t, ok, key)
 	}
 }
 
-// A key comes apart into what it was built of; so no two objects share one.
-func FuzzKey(f *testing.F) {
+// SplitCacheKey returns the parts that CacheKey joined; therefore no two objects share a key.
+func FuzzCacheKey(f *testing.F) {
 	f.Add("acme", "articles", "obj_1")
 	f.Add("a:b", "%3A", "c:d%25")
 	f.Add("%", ":", "::")
 	f.Fuzz(func(t *testing.T, namespace, collection, object string) {
-		key := event.Key(namespace, collection, object)
-		gotNamespace, gotCollection, gotObject, ok := event.SplitKey(key)
+		key := event.CacheKey(namespace, collection, object)
+		gotNamespace, gotCollection, gotObject, ok := event.SplitCacheKey(key)
 		if namespace == "" || collection == "" || object == "" {
 			require.False(t, ok)
 			return
@@ -188,17 +188,17 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// SplitKey takes any text.
-func FuzzSplitKey(f *testing.F) {
+// SplitCacheKey accepts any text.
+func FuzzSplitCacheKey(f *testing.F) {
 	f.Add("mixpeek:acme:articles:obj_1")
 	f.Add("mixpeek:%3a:%2:%")
 	f.Fuzz(func(t *testing.T, key string) {
-		namespace, collection, object, ok := event.SplitKey(key)
+		namespace, collection, object, ok := event.SplitCacheKey(key)
 		if !ok {
 			require.Empty(t, namespace+collection+object)
 			return
 		}
-		again, _, _, ok := event.SplitKey(event.Key(namespace, collection, object))
+		again, _, _, ok := event.SplitCacheKey(event.CacheKey(namespace, collection, object))
 		require.True(t, ok)
 		require.Equal(t, namespace, again)
 	})

@@ -11,30 +11,29 @@ import (
 )
 
 const (
-	// maxNameLength bounds the fields that name something, in bytes.
+	// maxNameLength is the longest name or id in bytes.
 	maxNameLength = 255
-	// maxOpaqueLength bounds cache keys and signatures, in bytes.
+	// maxOpaqueLength is the longest cache key or index signature in bytes.
 	maxOpaqueLength = 1024
 
 	ruleLength    = "must be at most %d bytes"
 	rulePlainText = "must be valid UTF-8 without control characters"
 )
 
-// Validate says whether the event is one that may be emitted. The error is a
-// [*ValidationError] that names every field that is wrong, by its name on the
-// wire and in the order of the contract.
+// Validate returns an error if the event must not be emitted. The error is a [*ValidationError]
+// that lists all invalid fields by their JSON names.
 //
-// Required are event_id ([ValidID]), event_type ([ValidType]), occurred_at,
-// namespace or namespace_id, actor, subject with type and id, and version
-// ([Version1]). An event of a type of your own, one that [Lookup] does not find, may
-// have neither namespace. The later form, with a namespace_id and no namespace, carries
-// neither actor nor version, so there they may be absent. A cache scope has to carry
-// what its kind needs. Extra must not hold a field that the envelope has.
-// Names are at most 255 bytes, the index signature 1024, of UTF-8 without
-// control characters.
+// Required are event_id ([ValidID]), event_type ([ValidType]), occurred_at, actor, subject with
+// type and id, version ([Version1]), and namespace or namespace_id. Two kinds of events need
+// less: a type that is not built in ([Lookup]) needs no namespace, and an envelope that has a
+// namespace_id and no namespace needs no actor and no version.
 //
-// Metadata is free form and not looked at; encoding reports what cannot be
-// encoded, see [Event.MarshalJSON].
+// The cache scope must be valid ([CacheScope.Validate]). Extra must not contain a field that the
+// envelope has. Names and ids have at most 255 bytes and the index signature 1024, all in UTF-8
+// without control characters.
+//
+// Metadata is not checked. Encoding reports values in it that cannot be encoded, see
+// [Event.MarshalJSON].
 func (e *Event) Validate() error {
 	var p Problems
 	p.required("event_id", e.ID, ValidID)
@@ -48,29 +47,29 @@ func (e *Event) Validate() error {
 	if e.Namespace == "" && e.NamespaceID == "" && !ownType(e.Type) {
 		p.AddCode(CodeRequired, "namespace", "is required, or namespace_id")
 	}
-	later := e.laterForm()
+	byID := e.identifiedByID()
 	p.name("namespace", e.Namespace, false)
 	p.name("namespace_id", e.NamespaceID, false)
 	p.name("collection", e.Collection, false)
-	p.name("actor", e.Actor, !later)
+	p.name("actor", e.Actor, !byID)
 	p.name("subject.type", e.Subject.Type, true)
 	p.name("subject.id", e.Subject.ID, true)
 	p.known("subject", e.Subject.Extra, subjectField)
 	switch {
-	case e.Version == Version1, e.Version == "" && later:
+	case e.Version == Version1, e.Version == "" && byID:
 	case e.Version == "":
 		p.Required("version")
 	default:
 		p.Add("version", "must be %q", Version1)
 	}
 	p.text("index_signature", e.IndexSignature, maxOpaqueLength)
-	scopeName, otherName := nameScope, nameLaterScope
-	if later {
+	scopeName, otherName := nameCacheScopeToInvalidate, nameCacheScope
+	if byID {
 		scopeName, otherName = otherName, scopeName
 	}
 	p.AddError(scopeName, e.CacheScope.Validate())
 	if _, differs := e.Extra[otherName]; differs {
-		p.Add(otherName, "differs from %s; an envelope has one of them", scopeName)
+		p.Add(otherName, "differs from %s; an envelope must have only one of them", scopeName)
 	}
 	p.known("", e.Extra, func(name []byte) field {
 		if string(name) == otherName {
@@ -81,12 +80,11 @@ func (e *Event) Validate() error {
 	return p.Err()
 }
 
-// Validate says whether the scope carries what its kind needs. The error is a
-// [*ValidationError]. A nil scope is valid: it covers nothing.
+// Validate returns a [*ValidationError] if the scope lacks the fields that its kind needs, or has
+// an invalid one. A nil scope is valid and covers nothing.
 //
-// Keys are not empty and at most 1024 bytes of UTF-8 without control
-// characters. One that begins with "mixpeek:" has the form of [Key]; keys of
-// your own may have any other.
+// A cache key has 1 to 1024 bytes of UTF-8 without control characters. If it begins with
+// "mixpeek:", it must have the form of a [CacheKey]; your own keys may have any other form.
 func (s *CacheScope) Validate() error {
 	if s == nil {
 		return nil
@@ -109,7 +107,7 @@ func (s *CacheScope) Validate() error {
 		p.Add("scope", "must be %q, %q or %q", ScopeKey, ScopeCollection, ScopeNamespace)
 	}
 	for i, key := range s.Keys {
-		if rule := keyRule(key); rule != "" {
+		if rule := cacheKeyRule(key); rule != "" {
 			p.Add("keys"+pathOfElement(i), "%s", rule)
 		}
 	}
@@ -122,13 +120,13 @@ func (s *CacheScope) Validate() error {
 	return p.Err()
 }
 
-// ownType reports whether s is an event type that is not built in.
+// ownType reports whether s is a valid event type that is not built in.
 func ownType(s string) bool {
 	_, builtIn := Lookup(s)
 	return !builtIn && ValidType(s) == nil
 }
 
-// required checks a field that must be there.
+// required checks a required field.
 func (p *Problems) required(field, s string, valid func(string) error) {
 	if s == "" {
 		p.Required(field)
@@ -137,7 +135,7 @@ func (p *Problems) required(field, s string, valid func(string) error) {
 	p.AddError(field, valid(s))
 }
 
-// name checks a field that names something.
+// name checks a field that holds a name or an id.
 func (p *Problems) name(field, s string, required bool) {
 	if s == "" && required {
 		p.Required(field)
@@ -145,23 +143,23 @@ func (p *Problems) name(field, s string, required bool) {
 	p.text(field, s, maxNameLength)
 }
 
-// keyRule returns the rule that a cache key breaks, if any.
-func keyRule(s string) string {
-	switch _, _, _, ok := SplitKey(s); {
+// cacheKeyRule returns the rule that a cache key breaks, or "".
+func cacheKeyRule(s string) string {
+	switch _, _, _, ok := SplitCacheKey(s); {
 	case s == "":
 		return "must not be empty"
 	case len(s) > maxOpaqueLength:
 		return fmt.Sprintf(ruleLength, maxOpaqueLength)
 	case !isPlainText(s):
 		return rulePlainText
-	case !ok && strings.HasPrefix(s, keyPrefix):
-		return "must be mixpeek:{namespace}:{collection}:{object}, no part empty"
+	case !ok && strings.HasPrefix(s, cacheKeyPrefix):
+		return "must be mixpeek:{namespace}:{collection}:{object} without empty parts"
 	default:
 		return ""
 	}
 }
 
-// text checks what holds for all text outside the metadata.
+// text checks the rules of all text outside the metadata.
 func (p *Problems) text(field, s string, maxLength int) {
 	if len(s) > maxLength {
 		p.AddCode(CodeTooLong, field, ruleLength, maxLength)
@@ -175,14 +173,14 @@ func isPlainText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// known reports the members of extra that are fields of their own.
+// known reports the members of extra that have a struct field of their own.
 func (p *Problems) known(path string, extra map[string]json.RawMessage, fieldOf func(name []byte) field) {
 	if len(extra) == 0 {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
 		if fieldOf([]byte(name)) != fieldUnknown {
-			p.Add(joinPath(path, pathOf(name)), "is a field of its own and must not be in Extra")
+			p.Add(joinPath(path, pathOf(name)), "must not be in Extra: the struct has a field for it")
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// value reads any value into what encoding/json would make of it with
-// UseNumber: map[string]any, []any, string, json.Number, bool or nil.
+// value reads any value, with the types of encoding/json with UseNumber: map[string]any, []any,
+// string, json.Number, bool or nil.
 func (r *reader) value() (any, error) {
 	switch c := r.next(); {
 	case c == '{':
@@ -30,7 +30,7 @@ func (r *reader) value() (any, error) {
 	}
 }
 
-// mapValue reads an object whose names are all different.
+// mapValue reads an object and returns an error if a name occurs twice.
 func (r *reader) mapValue() (map[string]any, error) {
 	m := map[string]any{}
 	err := r.object(func(name []byte) error {
@@ -64,8 +64,7 @@ func (r *reader) literal() (any, error) {
 	}
 }
 
-// skip reads any value without making anything of it. Duplicate names inside
-// it pass: nothing here depends on which of them counts.
+// skip reads any value and drops it. It allows duplicate names, because nothing here uses them.
 func (r *reader) skip() error {
 	var err error
 	switch c := r.next(); {
@@ -83,7 +82,7 @@ func (r *reader) skip() error {
 	return err
 }
 
-// raw reads any value and returns a copy of its bytes as they stand.
+// raw reads any value and returns a copy of its bytes.
 func (r *reader) raw() (json.RawMessage, error) {
 	start := r.pos
 	if err := r.skip(); err != nil {
@@ -92,7 +91,7 @@ func (r *reader) raw() (json.RawMessage, error) {
 	return bytes.Clone(r.data[start:r.pos]), nil
 }
 
-// extra reads an unknown member into extra, which it makes when nil.
+// extra reads the value of an unknown name into extra, and makes the map if it is nil.
 func (r *reader) extra(name []byte, extra *map[string]json.RawMessage) error {
 	start := r.pos
 	raw, err := r.raw()
@@ -109,7 +108,7 @@ func (r *reader) extra(name []byte, extra *map[string]json.RawMessage) error {
 	return nil
 }
 
-// textInto reads a string or null, which leaves dst empty.
+// textInto reads a string or null. Null does not change dst.
 func (r *reader) textInto(dst *string) error {
 	if r.null() {
 		return nil

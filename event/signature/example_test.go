@@ -9,7 +9,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
-// A sender signs with a key that it shares with the receiver.
+// The sender and the receiver share a signing key.
 func ExampleSigner_Sign() {
 	key, err := signature.ParseKey("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil {
@@ -51,8 +51,8 @@ func ExampleVerifier_Header() {
 	// msg_p5jXN8AQM9LWM0D4loKWxJek <nil>
 }
 
-// While a key is replaced, the sender signs with both, newest first, and the
-// receiver gives the old one an end.
+// While a signing key is being replaced, the sender signs with both keys, the new one first, and
+// the receiver accepts the old one until NotAfter.
 func Example_rotation() {
 	oldKey, newKey := signature.NewKey(), signature.NewKey()
 	now := time.Now()
@@ -76,7 +76,7 @@ func Example_rotation() {
 	// Output: <nil>
 }
 
-// A receiver that must not be able to sign gets the public key only.
+// A receiver that must not be able to sign gets only the public key.
 func ExampleKey_Public() {
 	pair := signature.NewKeyPair()
 	public, _ := pair.Public()

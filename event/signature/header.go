@@ -25,12 +25,12 @@ const (
 )
 
 const (
-	// maxEntries is how many entries of a signature header are looked at, and so
-	// how many keys a signer and a verifier may have.
+	// maxEntries is how many entries of a signature header are read, and therefore how many
+	// keys a signer and a verifier may have.
 	maxEntries = 16
-	// maxIDLength bounds an id, in bytes.
+	// maxIDLength is the longest id in bytes.
 	maxIDLength = 256
-	// maxTimestampDigits bounds a timestamp: the year 33658.
+	// maxTimestampDigits is the longest timestamp, which is in the year 33658.
 	maxTimestampDigits = 12
 )
 
@@ -46,11 +46,10 @@ type entries struct {
 	n    int
 }
 
-// parse collects the entries of all lines of the signature header: a version
-// and, after white space or a comma, its signature in base64. Proxies fold
-// lines, and join and split them at commas, so any of these may stand between any
-// two tokens, and a line may end anywhere between them. What follows no version is
-// skipped, as is all that comes after sixteen entries.
+// parse collects the entries of all lines of the signature header. An entry is a version and its
+// signature in base64. Proxies fold lines, and join and split them at commas, so tokens may be
+// separated by any white space, commas and ends of lines. Tokens that do not follow a version are
+// skipped, and so are all entries after the first sixteen.
 func (e *entries) parse(lines []string) {
 	version := ""
 	for _, line := range lines {
@@ -94,23 +93,23 @@ func isVersion(token string) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// single returns the value of a header that stands exactly once. The name is in
-// canonical form.
+// single returns the value of a header that must occur exactly once. The name is in canonical
+// form.
 func single(h http.Header, name string) (string, error) {
 	switch lines := h[name]; {
 	case len(lines) == 0 || len(lines) == 1 && lines[0] == "":
 		return "", fmt.Errorf("%w: %s", ErrMissingHeader, name)
 	case len(lines) > 1:
-		return "", fmt.Errorf("%w: %s stands more than once", ErrMalformedHeader, name)
+		return "", fmt.Errorf("%w: %s occurs more than once", ErrMalformedHeader, name)
 	default:
 		return lines[0], nil
 	}
 }
 
-const ruleID = "must be 1 to 256 visible ASCII characters and hold no dot"
+const ruleID = "must be 1 to 256 visible ASCII characters without a dot"
 
-// validID reports whether an id can be signed. A dot would let bytes move between
-// the id and the rest of what is signed.
+// validID reports whether an id can be signed. The signed bytes are separated by dots: an id with
+// a dot could be split in two ways.
 func validID(id string) bool {
 	for i := range len(id) {
 		if c := id[i]; c <= ' ' || c > '~' || c == '.' {

@@ -12,8 +12,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
-// Whatever a proxy does to the lines of the signature header, a valid signature
-// among them is found; whatever else stands there does not hide it.
+// A valid signature is found however a proxy folds, joins or splits the lines of the header, and
+// whatever other tokens are in them.
 func TestSignatureHeaderForms(t *testing.T) {
 	t.Parallel()
 	key := signature.NewKey()
@@ -132,8 +132,7 @@ func TestIDAndTimestampHeaders(t *testing.T) {
 	}
 }
 
-// The bytes that are signed must not be shared out in another way between id,
-// timestamp and body.
+// A signature must not be valid for the same bytes divided differently into id, timestamp and body.
 func TestNoShiftBetweenIDAndBody(t *testing.T) {
 	t.Parallel()
 	key := signature.NewKey()
@@ -169,8 +168,8 @@ func FuzzVerify(f *testing.F) {
 		}
 		require.Error(t, err, "nothing here was signed with the verifier's keys at a time that counts")
 
-		// Entries that surround a valid one, on lines of their own, never hide it
-		// and never make it invalid, unless they fill all places.
+		// Entries before and after a valid one, on lines of their own, do not hide it unless
+		// they use up the limit.
 		if strings.Count(line1, "v")+strings.Count(line2, "v") < 15 {
 			around := signed.Clone()
 			around[signature.HeaderSignature] = []string{line1, signed.Get(signature.HeaderSignature), line2}

@@ -25,25 +25,24 @@ const (
 	maxRawLength    = 1024
 )
 
-// Key is a key to sign with, to verify with, or both. The zero Key is no key:
-// [NewSigner] and [NewVerifier] refuse it. Keys are safe for concurrent use.
+// Key is a signing key: it signs, verifies, or both. [NewSigner] and [NewVerifier] return an error
+// for the zero Key. Keys are safe for concurrent use.
 //
-// A key belongs to one version of signature: a secret to v1 (HMAC-SHA256), an
-// Ed25519 key to v1a. It never makes or accepts another.
+// A key makes and accepts signatures of one version only: a secret v1 (HMAC-SHA256), an Ed25519
+// key v1a.
 //
-// Printing a key, in any format and through [log/slog] too, shows what kind it
-// is and nothing of it. [Key.Reveal] is the way to its text.
+// Printing a key, in any format or through [log/slog], shows only its kind. [Key.Reveal] returns
+// its text.
 type Key struct {
-	// A function, so that nothing that looks into values by reflection finds
-	// the secret: where a Key is in an unexported field, fmt does not call its
-	// methods, and for a verb that does not fit it follows pointers.
+	// material is a function to hide the secret from reflection: fmt does not call the methods
+	// of a Key in an unexported field, and follows pointers for some verbs.
 	material func() *material
 }
 
-// material is what a key is made of.
+// material is the content of a key.
 type material struct {
 	prefix string
-	bytes  []byte // what the textual form encodes
+	bytes  []byte // encoded in the textual form
 
 	mac     *macPool           // v1
 	private ed25519.PrivateKey // v1a, nil in a key that only verifies
@@ -52,14 +51,14 @@ type material struct {
 
 func keyOf(m material) Key { return Key{func() *material { return &m }} }
 
-// ParseKey reads a key in its textual form:
+// ParseKey parses the textual form of a key:
 //
 //   - whsec_ and 24 to 64 bytes: signs and verifies v1
 //   - whsk_ and 64 bytes, an Ed25519 seed and its public key: signs and verifies v1a
 //   - whpk_ and 32 bytes, an Ed25519 public key: verifies v1a
 //
-// The bytes are in base64 with padding, to the letter of RFC 4648: no white space,
-// no line breaks, no stray bits. The error matches [ErrInvalidKey].
+// The bytes are in strict base64 with padding (RFC 4648): no white space, no line breaks, and
+// unused bits are zero. The error matches [ErrInvalidKey].
 func ParseKey(s string) (Key, error) {
 	for _, prefix := range []string{prefixSecret, prefixPrivate, prefixPublic} {
 		encoded, ok := strings.CutPrefix(s, prefix)
@@ -82,19 +81,19 @@ func ParseKey(s string) (Key, error) {
 	return Key{}, fmt.Errorf("%w: must begin with %s, %s or %s", ErrInvalidKey, prefixSecret, prefixPrivate, prefixPublic)
 }
 
-// RawKey makes a v1 key of the secret's bytes as they are. It is for senders
-// that skip the decoding and sign with the text of their key; everyone else wants
-// [ParseKey]. The secret has 24 to 1024 bytes. The error matches [ErrInvalidKey].
+// RawKey returns a v1 key with these bytes as its secret, 24 to 1024 of them. Use it if the other
+// side signs with the text of its key instead of decoding it; otherwise use [ParseKey]. The error
+// matches [ErrInvalidKey].
 func RawKey(secret []byte) (Key, error) { return secretKey(bytes.Clone(secret), maxRawLength) }
 
-// NewKey makes a new v1 key of 32 random bytes.
+// NewKey returns a new v1 key of 32 random bytes.
 func NewKey() Key {
 	secret := make([]byte, newSecretLength)
 	_, _ = rand.Read(secret) // never fails, see crypto/rand
 	return newSecretKey(secret)
 }
 
-// NewKeyPair makes a new v1a key. Give [Key.Public] to those who verify.
+// NewKeyPair returns a new v1a key. Give its [Key.Public] to the receivers.
 func NewKeyPair() Key {
 	seed := make([]byte, ed25519.SeedSize)
 	_, _ = rand.Read(seed) // never fails, see crypto/rand
@@ -106,8 +105,8 @@ func secretKey(secret []byte, maxLength int) (Key, error) {
 		return Key{}, fmt.Errorf("%w: must have %d to %d bytes", ErrInvalidKey, minSecretLength, maxLength)
 	}
 	if len(secret) > sha256.BlockSize {
-		// What HMAC itself does with a long key (RFC 2104, section 2). Done
-		// here, the key has a textual form that ParseKey accepts.
+		// HMAC does the same with a long key (RFC 2104, section 2). Doing it here gives the
+		// key a textual form that ParseKey accepts.
 		sum := sha256.Sum256(secret)
 		secret = sum[:]
 	}
@@ -122,9 +121,9 @@ func privateKey(b []byte) (Key, error) {
 	if len(b) != ed25519.PrivateKeySize {
 		return Key{}, fmt.Errorf("%w: must have %d bytes", ErrInvalidKey, ed25519.PrivateKeySize)
 	}
-	// Signing with a public key that is not the seed's gives away the seed.
+	// Signing with a public key that does not belong to the seed would reveal the seed.
 	if !bytes.Equal(ed25519.NewKeyFromSeed(b[:ed25519.SeedSize]), b) {
-		return Key{}, fmt.Errorf("%w: public half does not belong to the seed", ErrInvalidKey)
+		return Key{}, fmt.Errorf("%w: the public key does not belong to the seed", ErrInvalidKey)
 	}
 	return newPrivateKey(b), nil
 }
@@ -141,8 +140,8 @@ func publicKey(b []byte) (Key, error) {
 	return keyOf(material{prefix: prefixPublic, bytes: b, public: b}), nil
 }
 
-// Public returns the key that verifies what k signs. It reports false when
-// there is none that may be given away: k is a secret, or no key.
+// Public returns the public key that verifies what k signs. It returns false if there is none:
+// k is a v1 secret or the zero Key.
 func (k Key) Public() (Key, bool) {
 	if k.IsZero() || k.material().public == nil {
 		return Key{}, false
@@ -154,8 +153,8 @@ func (k Key) Public() (Key, bool) {
 // IsZero reports whether k is the zero Key.
 func (k Key) IsZero() bool { return k.material == nil }
 
-// Reveal returns the key's textual form, which [ParseKey] reads: the secret
-// itself, to store or to hand over. Empty for the zero Key.
+// Reveal returns the textual form of the key, including its secret, for [ParseKey]. It is empty
+// for the zero Key.
 func (k Key) Reveal() string {
 	if k.IsZero() {
 		return ""
@@ -181,11 +180,11 @@ func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
 // LogValue returns what String does.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalText returns what String does, so that no encoder of configs and logs
-// reveals a key by accident. It is not the inverse of ParseKey; Reveal is.
+// MarshalText returns what String does, so that encoding a config or a log record does not
+// reveal the key. To store a key, use [Key.Reveal].
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// version is the version of signature that the key makes and accepts.
+// version returns the version of the signatures that the key makes and accepts.
 func (k Key) version() string {
 	if k.material().mac != nil {
 		return version1
@@ -193,11 +192,11 @@ func (k Key) version() string {
 	return version1a
 }
 
-// canSign reports whether the key has what signing needs.
+// canSign reports whether the key can sign, or only verify.
 func (k Key) canSign() bool { return k.material().mac != nil || k.material().private != nil }
 
-// decodeBase64 decodes standard base64 with padding and nothing else in it. The
-// standard decoder skips line breaks even when strict.
+// decodeBase64 decodes strict base64 with padding. Unlike the decoder of encoding/base64, even
+// the strict one, it does not skip line breaks.
 func decodeBase64(s string) ([]byte, error) {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil, base64.CorruptInputError(0)

@@ -125,13 +125,12 @@ func TestPublic(t *testing.T) {
 	assert.Equal(t, public.Reveal(), same.Reveal())
 
 	_, ok = signature.NewKey().Public()
-	assert.False(t, ok, "a secret has no public half")
+	assert.False(t, ok, "a secret has no public key")
 	_, ok = signature.Key{}.Public()
 	assert.False(t, ok)
 }
 
-// A key must not be printed by any of the ways in which values get into logs,
-// neither by itself nor inside something else.
+// No way to log a value prints a key, neither by itself nor inside another value.
 func TestKeyIsNeverPrinted(t *testing.T) {
 	t.Parallel()
 	const (
@@ -196,7 +195,7 @@ func FuzzParseKey(f *testing.F) {
 			return
 		}
 		require.Equal(t, s, key.Reveal(), "a key has one textual form")
-		// What a key signs, it verifies. A key that cannot sign does not panic.
+		// A key verifies its own signatures. A key that cannot sign does not panic.
 		signer, err := signature.NewSigner(key)
 		if err != nil {
 			require.True(t, strings.HasPrefix(s, "whpk_"))

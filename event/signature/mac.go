@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// macPool computes HMAC-SHA256 with one key. It keeps hashes that have the key
-// in them already, which saves half the cost of a small message.
+// macPool computes HMAC-SHA256 with one secret. It reuses hashes that are keyed already, which
+// saves half the cost of a small message.
 type macPool struct{ pool sync.Pool }
 
-// macState is a keyed hash and the buffers that go with it.
+// macState is a keyed hash and its buffers.
 type macState struct {
 	hash    hash.Hash
 	prefix  []byte
@@ -26,7 +26,7 @@ func newMACPool(secret []byte) *macPool {
 	return p
 }
 
-// with calls use with the signature in base64, which is valid during the call only.
+// with calls use with the signature in base64, which is valid only during the call.
 func (p *macPool) with(id, timestamp string, body []byte, use func(encoded []byte)) {
 	s := p.pool.Get().(*macState)
 	s.hash.Reset()
@@ -39,7 +39,7 @@ func (p *macPool) with(id, timestamp string, body []byte, use func(encoded []byt
 	p.pool.Put(s)
 }
 
-// appendPrefix appends the signed bytes that stand before the body.
+// appendPrefix appends the signed bytes that precede the body.
 func appendPrefix(dst []byte, id, timestamp string) []byte {
 	dst = append(dst, id...)
 	dst = append(dst, '.')

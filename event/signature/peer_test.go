@@ -12,8 +12,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event/signature"
 )
 
-// The specification's own Go library verifies what we sign and signs what we
-// verify. It reads the clock itself, so this test does too.
+// The Go library of the specification verifies our signatures, and we verify those that it makes.
+// It uses the real clock, so this test does too.
 func TestPeer(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

@@ -16,11 +16,10 @@ type Signer struct {
 	keys []Key
 }
 
-// NewSigner returns a Signer that signs with every one of the keys, so that a
-// receiver that knows any of them verifies. List the newest first: while keys are
-// being rotated that is the new key, then the old one.
+// NewSigner returns a Signer that signs with each of the keys, so that a receiver that has any of
+// them can verify the request. List the newest key first.
 //
-// It takes 1 to 16 keys that can sign. The error is an [*event.ValidationError].
+// There must be 1 to 16 keys that can sign. The error is an [*event.ValidationError].
 func NewSigner(keys ...Key) (*Signer, error) {
 	var p event.Problems
 	checkCount(&p, len(keys))
@@ -38,7 +37,7 @@ func NewSigner(keys ...Key) (*Signer, error) {
 	return &Signer{keys: slices.Clone(keys)}, nil
 }
 
-const ruleNoKey = "is the zero Key, make one with ParseKey"
+const ruleNoKey = "is the zero Key: make one with ParseKey"
 
 func checkCount(p *event.Problems, n int) {
 	if n < 1 || n > maxEntries {
@@ -46,13 +45,11 @@ func checkCount(p *event.Problems, n int) {
 	}
 }
 
-// Sign sets the three headers of a request in h. The id is the event's, the same
-// on every retry; at is the time of this attempt; body is what is sent,
-// byte for byte.
+// Sign sets the three headers of a request in h. id is the event's id, the same on every retry; at
+// is the time of this attempt; body is exactly what is sent.
 //
-// The error is an [*event.ValidationError]: the id is empty, longer than 256
-// bytes, or holds a dot or what is not visible ASCII; or at is before 1970 or
-// after the year 33658. h is unchanged then.
+// The error is an [*event.ValidationError], and h is unchanged then. The id must have 1 to 256
+// visible ASCII characters without a dot, and at must be in the years 1970 to 33658.
 func (s *Signer) Sign(h http.Header, id string, at time.Time, body []byte) error {
 	var p event.Problems
 	if !validID(id) {
@@ -91,7 +88,7 @@ func (k Key) appendSignature(dst []byte, id, timestamp string, body []byte) []by
 	return base64.StdEncoding.AppendEncode(dst, signature)
 }
 
-// message is what a signature covers, in one piece.
+// message returns the bytes that a signature covers.
 func message(id, timestamp string, body []byte) []byte {
 	b := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
 	return append(appendPrefix(b, id, timestamp), body...)

@@ -61,7 +61,7 @@ func TestVectorsSign(t *testing.T) {
 			signer, err := signature.NewSigner(mustParse(t, v.Secret))
 			require.NoError(t, err)
 			h := http.Header{}
-			// Twice, since the second time goes through a pooled hash.
+			// Twice, because the second time uses a pooled hash.
 			for range 2 {
 				require.NoError(t, signer.Sign(h, v.ID, v.at(t), v.Body))
 				assert.Equal(t, v.header(), h)
@@ -86,7 +86,7 @@ func TestVectorsVerify(t *testing.T) {
 					require.NoError(t, err)
 					assert.Equal(t, signature.Verified{ID: v.ID, Timestamp: v.at(t).UTC()}, got)
 				}
-				// No byte of what is signed, nor of the signature, can change.
+				// Changing any byte of the signed bytes or the signature is detected.
 				_, err := verifier.Verify(v.header(), v.at(t), append([]byte{'x'}, v.Body...))
 				require.ErrorIs(t, err, signature.ErrNoMatch)
 				for _, name := range []string{signature.HeaderID, signature.HeaderTimestamp} {
@@ -108,8 +108,8 @@ func TestVectorsVerify(t *testing.T) {
 	}
 }
 
-// Key bytes of one version must never make a valid signature of the other,
-// whatever the header calls it.
+// The bytes of a key of one version must not make a valid signature of the other, whichever version
+// the header states.
 func TestVersionsDoNotMix(t *testing.T) {
 	t.Parallel()
 	list := vectors(t)
@@ -125,7 +125,7 @@ func TestVersionsDoNotMix(t *testing.T) {
 		require.ErrorIs(t, err, signature.ErrNoMatch, v.Name)
 	}
 
-	// The public key is public: as an HMAC secret it must not count.
+	// An attacker knows the public key and may use it as an HMAC secret.
 	pair := signature.NewKeyPair()
 	public, ok := pair.Public()
 	require.True(t, ok)

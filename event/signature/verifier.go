@@ -12,25 +12,25 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// DefaultTolerance is how far the timestamp of a request may be from the clock.
+// DefaultTolerance is the default of [Config.Tolerance].
 const DefaultTolerance = 5 * time.Minute
 
 // VerifyKey is a key of a [Verifier].
 type VerifyKey struct {
 	// Key is required.
 	Key Key
-	// NotAfter is the last moment at which the key counts: when the old key of
-	// a rotation runs out. Zero means that it does not.
+	// NotAfter is the last moment at which the key is accepted. Set it for the old key of a
+	// rotation. Zero means that the key does not expire.
 	NotAfter time.Time
 }
 
 // Config configures a [Verifier].
 type Config struct {
-	// Keys are the keys that count, 1 to 16: a request is verified when any of them made
-	// any of its signatures. Required: there is no way to verify nothing.
+	// Keys are the accepted keys, 1 to 16: a request is verified if one of them made one of
+	// its signatures. Required.
 	Keys []VerifyKey
-	// Tolerance is how far a request's timestamp may be from the clock, either
-	// side. Defaults to DefaultTolerance.
+	// Tolerance is how far a request's timestamp may be in the past or in the future. Defaults
+	// to [DefaultTolerance]; a negative one is an error.
 	Tolerance time.Duration
 }
 
@@ -40,8 +40,8 @@ type Verifier struct {
 	tolerance time.Duration
 }
 
-// NewVerifier returns a Verifier. The error is an [*event.ValidationError] that
-// names everything that is wrong with the Config.
+// NewVerifier returns a Verifier. The error is an [*event.ValidationError] that lists all problems
+// of the Config.
 func NewVerifier(cfg Config) (*Verifier, error) {
 	var p event.Problems
 	checkCount(&p, len(cfg.Keys))
@@ -63,18 +63,18 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Verified is what a verified request says of itself.
+// Verified describes a verified request.
 type Verified struct {
-	// ID is the event's id, as it is signed: the same on every retry.
+	// ID is the signed id of the event, the same on every retry.
 	ID string
 	// Timestamp is when the attempt was made, in whole seconds and UTC.
 	Timestamp time.Time
-	// Key is the index in [Config.Keys] of the key that has signed.
+	// Key is the index in [Config.Keys] of the key that signed the request.
 	Key int
 }
 
-// Verify checks the headers and the body of a request that arrived now. The
-// body has to be as it arrived: decoded and encoded again it is another one.
+// Verify verifies the headers and the body of a request that arrived at now. Pass the body's
+// bytes as they arrived: decoding and encoding it again changes them.
 //
 // The error matches [ErrMissingHeader], [ErrMalformedHeader], [ErrTooOld],
 // [ErrTooNew] or [ErrNoMatch].
@@ -86,17 +86,16 @@ func (v *Verifier) Verify(h http.Header, now time.Time, body []byte) (Verified, 
 	return p.Verify(body)
 }
 
-// Header checks all that can be checked before the body is read: that the
-// headers are there and of their form, that the timestamp is within the
-// tolerance, and that there is a signature of a version for which a key counts. The
-// request is not verified before [Pending.Verify] says so.
+// Header makes the checks that do not need the body: the headers are present and well-formed, the
+// timestamp is within the tolerance, and an accepted key exists for the version of a signature.
+// The request is not verified until [Pending.Verify] succeeds.
 //
-// Errors are those of [Verifier.Verify].
+// The errors are those of [Verifier.Verify].
 func (v *Verifier) Header(h http.Header, now time.Time) (*Pending, error) {
-	return new(Pending).read(v, h, now) // inlined, so that it can be on the caller's stack
+	return new(Pending).read(v, h, now) // inlined, so that Pending can be on the caller's stack
 }
 
-// read fills in what the body will be checked with, checks that, and returns p.
+// read fills p in from the headers, checks them, and returns p.
 func (p *Pending) read(v *Verifier, h http.Header, now time.Time) (_ *Pending, err error) {
 	p.verifier, p.now = v, now
 	if p.id, err = single(h, HeaderID); err != nil {
@@ -126,23 +125,25 @@ func (p *Pending) read(v *Verifier, h http.Header, now time.Time) (_ *Pending, e
 		return nil, ErrTooNew
 	}
 	for i := range v.keys {
-		if p.useful(&v.keys[i]) {
+		if p.mayMatch(&v.keys[i]) {
 			return p, nil
 		}
 	}
 	return nil, ErrNoMatch
 }
 
-// useful reports whether the key counts, and may have made a signature of the request.
-func (p *Pending) useful(key *VerifyKey) bool { return key.counts(p.now) && p.has(key.Key.version()) }
+// mayMatch reports whether the key has not expired and the request has a signature of its version.
+func (p *Pending) mayMatch(key *VerifyKey) bool {
+	return key.accepted(p.now) && p.has(key.Key.version())
+}
 
-// counts reports whether the key has not run out.
-func (k *VerifyKey) counts(now time.Time) bool {
+// accepted reports whether the key has not expired.
+func (k *VerifyKey) accepted(now time.Time) bool {
 	return k.NotAfter.IsZero() || !now.After(k.NotAfter)
 }
 
-// Pending is a request whose headers are in order and whose body has not been
-// checked. It is for one goroutine.
+// Pending is a request whose headers are checked and whose body is not. It is not safe for
+// concurrent use.
 type Pending struct {
 	verifier      *Verifier
 	now, at       time.Time
@@ -154,11 +155,11 @@ func (p *Pending) has(version string) bool {
 	return slices.ContainsFunc(p.entries.list[:p.entries.n], func(e entry) bool { return e.version == version })
 }
 
-// Verify checks the body. The error matches [ErrNoMatch].
+// Verify verifies the signature of the headers and this body. The error matches [ErrNoMatch].
 func (p *Pending) Verify(body []byte) (Verified, error) {
 	for i := range p.verifier.keys {
 		key := &p.verifier.keys[i]
-		if p.useful(key) && key.Key.matches(p, body) {
+		if p.mayMatch(key) && key.Key.matches(p, body) {
 			return Verified{ID: p.id, Timestamp: p.at, Key: i}, nil
 		}
 	}
@@ -176,7 +177,7 @@ func (k Key) matches(p *Pending, body []byte) bool {
 func (k Key) matchesMAC(p *Pending, body []byte) (match bool) {
 	k.material().mac.with(p.id, p.timestamp, body, func(want []byte) {
 		for _, e := range p.entries.list[:p.entries.n] {
-			// Comparing text leaves no second spelling of a signature.
+			// Compare the base64, so that only one encoding of a signature matches.
 			if e.version == version1 && subtle.ConstantTimeCompare([]byte(e.signature), want) == 1 {
 				match = true
 			}

@@ -80,7 +80,7 @@ func TestKeyExpiry(t *testing.T) {
 	require.ErrorIs(t, err, signature.ErrNoMatch, "with no key left, no body is read")
 }
 
-// A rotation from one version to the other, receiver first, never refuses a request.
+// No request is refused during a rotation from one version to the other, receiver first.
 func TestRotationAcrossVersions(t *testing.T) {
 	t.Parallel()
 	secret, pair := signature.NewKey(), signature.NewKeyPair()
@@ -168,7 +168,7 @@ func TestSignRefuses(t *testing.T) {
 	}
 }
 
-// Retries set the headers again, of the new attempt.
+// A retry replaces the headers with those of the new attempt.
 func TestSignReplacesHeaders(t *testing.T) {
 	t.Parallel()
 	key := signature.NewKey()
@@ -185,8 +185,7 @@ func TestSignReplacesHeaders(t *testing.T) {
 	assert.Equal(t, second.UTC(), got.Timestamp)
 }
 
-// Run with -race: one Signer and one Verifier, many goroutines, no mix-up of
-// pooled hashes.
+// Run with -race: many goroutines that use one Signer and one Verifier do not mix up pooled hashes.
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	keys := []signature.Key{signature.NewKey(), signature.NewKeyPair(), signature.NewKey()}
@@ -231,7 +230,7 @@ func repeat[T any](v T, n int) []T {
 	return list
 }
 
-// What is looked at for every request, strangers' too, does not allocate.
+// The checks of the headers, which run for requests of attackers too, do not allocate.
 // AllocsPerRun does not work in parallel tests.
 func TestHeaderAllocations(t *testing.T) {
 	now := time.Unix(1700000000, 0)

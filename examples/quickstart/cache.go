@@ -9,7 +9,7 @@ import (
 )
 
 // unrelatedKey is cached, and no event of the story concerns it.
-var unrelatedKey = event.Key("acme", "articles", "obj_unrelated")
+var unrelatedKey = event.CacheKey("acme", "articles", "obj_unrelated")
 
 // A cache holds what the consumer has loaded, and keeps a record of what each
 // event made it drop.
@@ -22,10 +22,10 @@ type cache struct {
 func newCache() *cache {
 	return &cache{
 		entries: map[string]string{
-			event.Key("acme", "articles", "obj_abc123"):   "an article",
-			event.Key("acme", "images", "img_1"):          "an image",
-			event.Key("acme", "films", "film_1"):          "a film",
-			event.Key("ns_prod", "col_products", "doc_1"): "a product",
+			event.CacheKey("acme", "articles", "obj_abc123"):   "an article",
+			event.CacheKey("acme", "images", "img_1"):          "an image",
+			event.CacheKey("acme", "films", "film_1"):          "a film",
+			event.CacheKey("ns_prod", "col_products", "doc_1"): "a product",
 			unrelatedKey: "another article",
 		},
 		dropped: make(map[string][]string),

@@ -89,7 +89,7 @@ func TestHandlerGetsTheEventAsItWasReceived(t *testing.T) {
 		ownID    bool   // in the history too
 	}{
 		"complete": {body: envelope(t, "evt_1"), wantType: "object.created", ownID: true},
-		"later form, without actor and version": {
+		"namespace_id only, without actor and version": {
 			body:     `{"event_id":"evt_1","event_type":"object.created","occurred_at":"2025-10-08T16:09:00Z","namespace_id":"ns_1","subject":{"type":"object","id":"obj_1"},"cache_scope":{"scope":"namespace","namespace_id":"ns_1"}}`,
 			wantType: "object.created", ownID: true,
 		},

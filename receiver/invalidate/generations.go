@@ -28,7 +28,7 @@ func NewGenerations(counters Counters, remove Keys) *Generations {
 	return &Generations{counters: counters, remove: remove}
 }
 
-// Key returns the key under which the cache has the object, [event.Key] with the numbers.
+// Key returns the key under which the cache has the object, [event.CacheKey] with the numbers.
 // Call it once, before the object is loaded: if the object becomes stale during the load, it
 // must be stored under the old key. If the counters fail, load the object and do not store
 // it.
@@ -39,7 +39,7 @@ func (g *Generations) Key(
 	if err != nil {
 		return "", fmt.Errorf("invalidate: generations: %w", err)
 	}
-	return event.Key(namespace, collection, object) +
+	return event.CacheKey(namespace, collection, object) +
 		"@" + strconv.FormatInt(numbers[0], 36) + "." + strconv.FormatInt(numbers[1], 36), nil
 }
 
@@ -68,7 +68,7 @@ func (g *Generations) Invalidate(ctx context.Context, e *event.Event) error {
 }
 
 // removeKeys deletes keys with their present numbers. Keys that do not have the form of
-// event.Key are deleted as they are.
+// event.CacheKey are deleted as they are.
 func (g *Generations) removeKeys(ctx context.Context, keys []string) error {
 	if g.remove == nil || len(keys) == 0 {
 		return nil
@@ -76,7 +76,7 @@ func (g *Generations) removeKeys(ctx context.Context, keys []string) error {
 	stored := make([]string, len(keys))
 	for i, key := range keys {
 		stored[i] = key
-		namespace, collection, object, ok := event.SplitKey(key)
+		namespace, collection, object, ok := event.SplitCacheKey(key)
 		if !ok {
 			continue
 		}

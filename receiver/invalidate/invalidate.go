@@ -21,7 +21,7 @@ func (f Keys) Invalidate(ctx context.Context, e *event.Event) error {
 }
 
 // Scan is a function that deletes all keys for which stale returns true from a cache that
-// can list its keys, such as one in memory. Keys have the form of [event.Key], or the form
+// can list its keys, such as one in memory. Keys have the form of [event.CacheKey], or the form
 // in which key scopes list them.
 type Scan func(ctx context.Context, stale func(key string) bool) error
 

@@ -96,9 +96,9 @@ var objects = [][3]string{
 }
 
 var events = map[string]*event.Event{
-	"key": scoped(event.KeyScope(event.Key("acme", "articles", "obj_1"))),
-	"keys": scoped(event.KeyScope(event.Key("acme", "articles", "obj_2"),
-		event.Key("a b", "c,d", "e%f"))),
+	"key": scoped(event.KeyScope(event.CacheKey("acme", "articles", "obj_1"))),
+	"keys": scoped(event.KeyScope(event.CacheKey("acme", "articles", "obj_2"),
+		event.CacheKey("a b", "c,d", "e%f"))),
 	"collection by id": scoped(event.CollectionScope("col_articles")),
 	"collection by name": {Namespace: "acme", Collection: "articles",
 		CacheScope: event.CollectionScope("col_1")},
@@ -132,14 +132,14 @@ func TestNothingStaleIsLeft(t *testing.T) {
 				return k
 			}
 			for _, o := range objects {
-				plain.entries[event.Key(o[0], o[1], o[2])] = "value"
+				plain.entries[event.CacheKey(o[0], o[1], o[2])] = "value"
 				keyed.entries[key(o)] = "value"
 			}
 			all := invalidate.Multi(invalidate.Scan(plain.scan), generations, tags)
 			require.NoError(t, all.Invalidate(ctx, e))
 			for _, o := range objects {
-				stale := e.Invalidates(event.Key(o[0], o[1], o[2]))
-				assert.Equal(t, !stale, slices.Contains(plain.keys(), event.Key(o[0], o[1], o[2])),
+				stale := e.Invalidates(event.CacheKey(o[0], o[1], o[2]))
+				assert.Equal(t, !stale, slices.Contains(plain.keys(), event.CacheKey(o[0], o[1], o[2])),
 					"scan: %v", o)
 				if stale {
 					assert.NotContains(t, keyed.keys(), key(o), "generations")
@@ -169,9 +169,9 @@ func TestGenerationsBeatALoadInFlight(t *testing.T) {
 	after, err := g.Key(ctx, "acme", "col_1", "obj_1")
 	require.NoError(t, err)
 	assert.NotContains(t, c.entries, after)
-	namespace, collection, _, ok := event.SplitKey(after)
+	namespace, collection, _, ok := event.SplitCacheKey(after)
 	assert.True(t, ok && namespace == "acme" && collection == "col_1",
-		"the key is still one of event.Key's form: %s", after)
+		"the key is still one of event.CacheKey's form: %s", after)
 }
 
 func TestGenerationsLeaveOthersAlone(t *testing.T) {
@@ -182,7 +182,7 @@ func TestGenerationsLeaveOthersAlone(t *testing.T) {
 	require.NoError(t, err)
 	for _, e := range []*event.Event{
 		scoped(event.CollectionScope("col_2")), scoped(event.NamespaceScope("other")),
-		scoped(event.KeyScope(event.Key("acme", "col_1", "obj_1"))), // nothing deletes single keys here
+		scoped(event.KeyScope(event.CacheKey("acme", "col_1", "obj_1"))), // nothing deletes single keys here
 	} {
 		require.NoError(t, g.Invalidate(ctx, e))
 	}

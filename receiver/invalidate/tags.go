@@ -87,7 +87,7 @@ func staleTags(e *event.Event) []string {
 // with spaces (Surrogate-Key) or commas (Cache-Tag).
 func ResponseTags(namespace, collection, object string) []string {
 	return []string{
-		keyTag(event.Key(namespace, collection, object)),
+		keyTag(event.CacheKey(namespace, collection, object)),
 		collectionTag(collection),
 		namespaceTag(namespace),
 	}
