@@ -33,12 +33,12 @@
 //
 // # What is where
 //
-//   - event.go, id.go: the envelope and its id
-//   - catalogue.go, eventtype.go, pattern.go: event types and patterns
-//   - scope.go, key.go: cache scopes and cache keys
+//   - event.go: the envelope and its id
+//   - catalogue.go, eventtype.go: event types and patterns
+//   - cachescope.go: cache scopes and cache keys
 //   - validate.go, problems.go: validation
-//   - decode.go, value.go, reader.go: decoding
-//   - encode.go, encodevalue.go: encoding
+//   - decode.go, reader.go: decoding
+//   - encode.go: encoding
 //   - fields.go: the names of the fields
 //
 // The package signature below this one signs and verifies the requests that carry events.

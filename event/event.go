@@ -1,8 +1,13 @@
 package event
 
 import (
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // The values that [New] fills in.
@@ -87,3 +92,55 @@ func New(eventType string, subject Subject) *Event {
 // identifiedByID reports whether the envelope has a namespace_id instead of a namespace. Senders
 // of that form write cache_scope instead of cache_scope_to_invalidate.
 func (e *Event) identifiedByID() bool { return e.Namespace == "" && e.NamespaceID != "" }
+
+const (
+	idPrefix = "evt_"
+	// MaxIDLength is the longest event id in bytes, including the prefix. It fits in a
+	// database index and a header line.
+	MaxIDLength = 128
+)
+
+// NewID returns a new event id: "evt_" and the 32 hex digits of a UUIDv7
+// (RFC 9562). Ids made by one process sort by time.
+func NewID() string {
+	// NewV7 fails only if the system has no randomness, but then crypto/rand has already
+	// stopped the program.
+	id := uuid.Must(uuid.NewV7())
+	var buf [len(idPrefix) + 2*len(id)]byte
+	copy(buf[:], idPrefix)
+	hex.Encode(buf[len(idPrefix):], id[:])
+	return string(buf[:])
+}
+
+// ValidID returns an error if s is not an event id: "evt_" and an opaque token of letters,
+// digits, '_' and '-', at most [MaxIDLength] bytes in total. Dots are not allowed because a
+// signature covers "id.timestamp.body".
+//
+// The error's text is the rule that s breaks, worded as in a [Problem].
+func ValidID(s string) error {
+	token, ok := strings.CutPrefix(s, idPrefix)
+	switch {
+	case !ok || token == "":
+		return fmt.Errorf("must be %q followed by a token", idPrefix)
+	case len(s) > MaxIDLength:
+		return fmt.Errorf("must be at most %d bytes", MaxIDLength)
+	}
+	for i := range len(token) {
+		if c := token[i]; !isAlphanumeric(c) && c != '_' && c != '-' {
+			return fmt.Errorf("must hold only letters, digits, '_' and '-' after %q", idPrefix)
+		}
+	}
+	return nil
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// setExtra stores an unknown field.
+func (e *Event) setExtra(name string, raw json.RawMessage) {
+	if e.Extra == nil {
+		e.Extra = map[string]json.RawMessage{}
+	}
+	e.Extra[name] = raw
+}

@@ -1,7 +1,5 @@
 package event
 
-import "encoding/json"
-
 // The two JSON names of the cache scope, see [Event.MarshalJSON].
 const (
 	nameCacheScopeToInvalidate = "cache_scope_to_invalidate"
@@ -118,12 +116,4 @@ func (s *fieldSet) add(f field) bool {
 	before := *s
 	*s |= 1 << f
 	return *s != before
-}
-
-// setExtra stores an unknown field.
-func (e *Event) setExtra(name string, raw json.RawMessage) {
-	if e.Extra == nil {
-		e.Extra = map[string]json.RawMessage{}
-	}
-	e.Extra[name] = raw
 }

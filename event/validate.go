@@ -2,7 +2,6 @@ package event
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -80,46 +79,6 @@ func (e *Event) Validate() error {
 	return p.Err()
 }
 
-// Validate returns a [*ValidationError] if the scope lacks the fields that its kind needs, or has
-// an invalid one. A nil scope is valid and covers nothing.
-//
-// A cache key has 1 to 1024 bytes of UTF-8 without control characters. If it begins with
-// "mixpeek:", it must have the form of a [CacheKey]; your own keys may have any other form.
-func (s *CacheScope) Validate() error {
-	if s == nil {
-		return nil
-	}
-	var p Problems
-	switch s.kind() {
-	case ScopeKey:
-		if len(s.Keys) == 0 {
-			p.Required("keys")
-		}
-	case ScopeCollection:
-		p.name("collection_id", s.CollectionID, true)
-	case ScopeNamespace:
-		if s.NamespaceID == "" && s.Namespace == "" {
-			p.AddCode(CodeRequired, "namespace_id", "is required, or namespace")
-		}
-	case ScopeNone:
-		p.Required("scope")
-	default:
-		p.Add("scope", "must be %q, %q or %q", ScopeKey, ScopeCollection, ScopeNamespace)
-	}
-	for i, key := range s.Keys {
-		if rule := cacheKeyRule(key); rule != "" {
-			p.Add("keys"+pathOfElement(i), "%s", rule)
-		}
-	}
-	if s.kind() != ScopeCollection {
-		p.name("collection_id", s.CollectionID, false)
-	}
-	p.name("namespace_id", s.NamespaceID, false)
-	p.name("namespace", s.Namespace, false)
-	p.known("", s.Extra, scopeField)
-	return p.Err()
-}
-
 // ownType reports whether s is a valid event type that is not built in.
 func ownType(s string) bool {
 	_, builtIn := Lookup(s)
@@ -141,22 +100,6 @@ func (p *Problems) name(field, s string, required bool) {
 		p.Required(field)
 	}
 	p.text(field, s, maxNameLength)
-}
-
-// cacheKeyRule returns the rule that a cache key breaks, or "".
-func cacheKeyRule(s string) string {
-	switch _, _, _, ok := SplitCacheKey(s); {
-	case s == "":
-		return "must not be empty"
-	case len(s) > maxOpaqueLength:
-		return fmt.Sprintf(ruleLength, maxOpaqueLength)
-	case !isPlainText(s):
-		return rulePlainText
-	case !ok && strings.HasPrefix(s, cacheKeyPrefix):
-		return "must be mixpeek:{namespace}:{collection}:{object} without empty parts"
-	default:
-		return ""
-	}
 }
 
 // text checks the rules of all text outside the metadata.

@@ -51,7 +51,6 @@
 // # What is where
 //
 //   - signer.go, verifier.go: the two sides
-//   - key.go, mac.go: signing keys
+//   - key.go: signing keys
 //   - header.go: the three headers
-//   - errors.go: the errors
 package signature

@@ -1,8 +1,6 @@
 package signature
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
 	"net/http"
 	"slices"
 	"strconv"
@@ -74,22 +72,4 @@ func (s *Signer) Sign(h http.Header, id string, at time.Time, body []byte) error
 	h.Set(HeaderTimestamp, timestamp)
 	h.Set(HeaderSignature, string(value))
 	return nil
-}
-
-// appendSignature appends an entry of the signature header.
-func (k Key) appendSignature(dst []byte, id, timestamp string, body []byte) []byte {
-	dst = append(dst, k.version()...)
-	dst = append(dst, ',')
-	if k.material().mac != nil {
-		k.material().mac.with(id, timestamp, body, func(encoded []byte) { dst = append(dst, encoded...) })
-		return dst
-	}
-	signature := ed25519.Sign(k.material().private, message(id, timestamp, body))
-	return base64.StdEncoding.AppendEncode(dst, signature)
-}
-
-// message returns the bytes that a signature covers.
-func message(id, timestamp string, body []byte) []byte {
-	b := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
-	return append(appendPrefix(b, id, timestamp), body...)
 }

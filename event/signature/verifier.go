@@ -1,8 +1,7 @@
 package signature
 
 import (
-	"crypto/ed25519"
-	"crypto/subtle"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,6 +13,25 @@ import (
 
 // DefaultTolerance is the default of [Config.Tolerance].
 const DefaultTolerance = 5 * time.Minute
+
+// The reasons why a request is not verified. Match them with [errors.Is]. The same request will
+// fail again. Respond to all of them with the same 401: telling which check failed would help
+// an attacker.
+//
+// The errors contain names of headers and rules, but never a header's value or the right
+// signature.
+var (
+	// ErrMissingHeader means that one of the three headers is absent or empty.
+	ErrMissingHeader = errors.New("signature: missing header")
+	// ErrMalformedHeader means that one of the three headers cannot be parsed.
+	ErrMalformedHeader = errors.New("signature: malformed header")
+	// ErrTooOld means that the timestamp is further in the past than the tolerance.
+	ErrTooOld = errors.New("signature: timestamp too old")
+	// ErrTooNew means that the timestamp is further in the future than the tolerance.
+	ErrTooNew = errors.New("signature: timestamp too new")
+	// ErrNoMatch means that no signature of the request was made with an accepted key.
+	ErrNoMatch = errors.New("signature: no matching signature")
+)
 
 // VerifyKey is a key of a [Verifier].
 type VerifyKey struct {
@@ -165,40 +183,3 @@ func (p *Pending) Verify(body []byte) (Verified, error) {
 	}
 	return Verified{}, ErrNoMatch
 }
-
-// matches reports whether the key made a signature of the request.
-func (k Key) matches(p *Pending, body []byte) bool {
-	if k.material().mac != nil {
-		return k.matchesMAC(p, body)
-	}
-	return k.matchesEd25519(p, body)
-}
-
-func (k Key) matchesMAC(p *Pending, body []byte) (match bool) {
-	k.material().mac.with(p.id, p.timestamp, body, func(want []byte) {
-		for _, e := range p.entries.list[:p.entries.n] {
-			// Compare the base64, so that only one encoding of a signature matches.
-			if e.version == version1 && subtle.ConstantTimeCompare([]byte(e.signature), want) == 1 {
-				match = true
-			}
-		}
-	})
-	return match
-}
-
-func (k Key) matchesEd25519(p *Pending, body []byte) bool {
-	signed := message(p.id, p.timestamp, body)
-	for _, e := range p.entries.list[:p.entries.n] {
-		if e.version != version1a || len(e.signature) != ed25519Size {
-			continue
-		}
-		signature, err := decodeBase64(e.signature)
-		if err == nil && ed25519.Verify(k.material().public, signed, signature) {
-			return true
-		}
-	}
-	return false
-}
-
-// ed25519Size is the length of a v1a signature in base64 with padding.
-const ed25519Size = (ed25519.SignatureSize + 2) / 3 * 4

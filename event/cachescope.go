@@ -3,8 +3,10 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // ScopeKind is the part of a cache that an event makes stale.
@@ -191,4 +193,100 @@ func lower(s string) string {
 		}
 	}
 	return s
+}
+
+const cacheKeyPrefix = "mixpeek:"
+
+// CacheKey returns the cache key of an object: "mixpeek:{namespace}:{collection}:{object}".
+//
+// Different objects have different keys: in the namespace and the collection, ':' is written
+// as "%3A" and '%' as "%25". The object is the rest of the key and is not escaped, so that
+// an id with a colon gives the same key as in other implementations.
+func CacheKey(namespace, collection, object string) string {
+	return cacheKeyPrefix + escapePart(namespace) + ":" + escapePart(collection) + ":" + object
+}
+
+// SplitCacheKey returns the parts of a key that [CacheKey] made. It returns false if the key has
+// another form or a part of it is empty.
+func SplitCacheKey(key string) (namespace, collection, object string, ok bool) {
+	rest, ok := strings.CutPrefix(key, cacheKeyPrefix)
+	if !ok {
+		return "", "", "", false
+	}
+	namespace, rest, _ = strings.Cut(rest, ":")
+	collection, object, _ = strings.Cut(rest, ":")
+	if namespace == "" || collection == "" || object == "" {
+		return "", "", "", false
+	}
+	return unescapePart(namespace), unescapePart(collection), object, true
+}
+
+func escapePart(s string) string {
+	if !strings.ContainsAny(s, ":%") {
+		return s
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(s, "%", "%25"), ":", "%3A")
+}
+
+func unescapePart(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(s, "%3A", ":"), "%25", "%")
+}
+
+// Validate returns a [*ValidationError] if the scope lacks the fields that its kind needs, or has
+// an invalid one. A nil scope is valid and covers nothing.
+//
+// A cache key has 1 to 1024 bytes of UTF-8 without control characters. If it begins with
+// "mixpeek:", it must have the form of a [CacheKey]; your own keys may have any other form.
+func (s *CacheScope) Validate() error {
+	if s == nil {
+		return nil
+	}
+	var p Problems
+	switch s.kind() {
+	case ScopeKey:
+		if len(s.Keys) == 0 {
+			p.Required("keys")
+		}
+	case ScopeCollection:
+		p.name("collection_id", s.CollectionID, true)
+	case ScopeNamespace:
+		if s.NamespaceID == "" && s.Namespace == "" {
+			p.AddCode(CodeRequired, "namespace_id", "is required, or namespace")
+		}
+	case ScopeNone:
+		p.Required("scope")
+	default:
+		p.Add("scope", "must be %q, %q or %q", ScopeKey, ScopeCollection, ScopeNamespace)
+	}
+	for i, key := range s.Keys {
+		if rule := cacheKeyRule(key); rule != "" {
+			p.Add("keys"+pathOfElement(i), "%s", rule)
+		}
+	}
+	if s.kind() != ScopeCollection {
+		p.name("collection_id", s.CollectionID, false)
+	}
+	p.name("namespace_id", s.NamespaceID, false)
+	p.name("namespace", s.Namespace, false)
+	p.known("", s.Extra, scopeField)
+	return p.Err()
+}
+
+// cacheKeyRule returns the rule that a cache key breaks, or "".
+func cacheKeyRule(s string) string {
+	switch _, _, _, ok := SplitCacheKey(s); {
+	case s == "":
+		return "must not be empty"
+	case len(s) > maxOpaqueLength:
+		return fmt.Sprintf(ruleLength, maxOpaqueLength)
+	case !isPlainText(s):
+		return rulePlainText
+	case !ok && strings.HasPrefix(s, cacheKeyPrefix):
+		return "must be mixpeek:{namespace}:{collection}:{object} without empty parts"
+	default:
+		return ""
+	}
 }
