@@ -29,6 +29,10 @@ var (
 	// ErrNotJSON: the result of a JSON template, or the source of an object template, is not JSON.
 	ErrNotJSON = errors.New("not valid JSON")
 
+	// ErrOptions: what the service configures is wrong: a negative limit, a format that does not
+	// exist, a function without a name.
+	ErrOptions = errors.New("invalid options")
+
 	// ErrSourceTooLarge: the source is longer than Limits.Source, or has more leaves than
 	// Limits.Leaves.
 	ErrSourceTooLarge = errors.New("template too large")

@@ -40,7 +40,7 @@ func (f Format) escaper() (func(b []byte, s string) []byte, error) {
 	case FormatMrkdwn:
 		return appendMrkdwn, nil
 	}
-	return nil, errorf(ErrUnknown, "no format of templates named %q", near(string(f)))
+	return nil, errorf(ErrOptions, "no format of templates named %q", near(string(f)))
 }
 
 // appendAsIs escapes nothing: text inside the JSON of a plain template.

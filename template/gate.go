@@ -2,7 +2,6 @@ package template
 
 import (
 	"context"
-	"errors"
 	"runtime"
 )
 
@@ -20,7 +19,7 @@ type Gate struct{ places chan struct{} }
 // ([runtime.GOMAXPROCS]); a negative number is an error.
 func NewGate(renders int) (*Gate, error) {
 	if renders < 0 {
-		return nil, errors.New("template: NewGate: the number of renders must not be negative")
+		return nil, errorf(ErrOptions, "NewGate: the number of renders must not be negative, is %d", renders)
 	}
 	if renders == 0 {
 		renders = runtime.GOMAXPROCS(0)

@@ -91,7 +91,7 @@ func NewLibrary(config LibraryConfig) (*Library, error) {
 		return nil, err
 	}
 	if config.Ready&^ReadyAll != 0 {
-		return nil, errorf(ErrUnknown, "LibraryConfig.Ready has a set that does not exist")
+		return nil, errorf(ErrOptions, "LibraryConfig.Ready has a set that does not exist")
 	}
 	if config.Location == nil {
 		config.Location = time.LoadLocation
@@ -160,7 +160,7 @@ func (r Ready) tables(config *LibraryConfig) (filters []filter, functions []func
 }
 
 func (f *Func) check(kind, name string, taken bool) error {
-	fail := func(why string) error { return errorf(ErrType, "the %s %s %s", kind, quoted(name), why) }
+	fail := func(why string) error { return errorf(ErrOptions, "the %s %s %s", kind, quoted(name), why) }
 	switch {
 	case name == "" || identifierLength(name) != len(name):
 		return fail("must have a name of letters, digits and underscores")

@@ -1,9 +1,6 @@
 package template
 
-import (
-	"context"
-	"fmt"
-)
+import "context"
 
 // Limits bound what one template may cost. A zero field takes its default, a negative one is an
 // error of Compile; there is no way to have no limit.
@@ -49,7 +46,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	} {
 		switch {
 		case *f.field < 0:
-			return l, fmt.Errorf("template: Limits.%s must not be negative, is %d", f.name, *f.field)
+			return l, errorf(ErrOptions, "Limits.%s must not be negative, is %d", f.name, *f.field)
 		case *f.field == 0:
 			*f.field = f.value
 		}

@@ -16,17 +16,33 @@ func defaultLimits(t testing.TB) Limits {
 	return l
 }
 
-func TestNegativeLimitsAreRefused(t *testing.T) {
+// What the service configures wrong is an *Error as well, wherever it is noticed.
+func TestWrongOptionsAreRefused(t *testing.T) {
 	t.Parallel()
+	refused := func(err error, message string) {
+		t.Helper()
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		assert.Equal(t, ErrOptions, e.Kind)
+		assert.ErrorContains(t, err, message)
+	}
 	for field, l := range map[string]Limits{
 		"Source": {Source: -1}, "Leaves": {Leaves: -1}, "Depth": {Depth: -1}, "Steps": {Steps: -1}, "Output": {Output: -1},
 		"Range": {Range: -1}, "Memory": {Memory: -1},
 	} {
 		_, err := Compile("x", Options{Limits: l})
-		assert.ErrorContains(t, err, "Limits."+field+" must not be negative")
+		refused(err, "Limits."+field+" must not be negative")
 		_, err = CompileObject(json.RawMessage(`{}`), Options{Limits: l})
-		assert.ErrorContains(t, err, "Limits."+field)
+		refused(err, "Limits."+field)
 	}
+	_, err := Compile("x", Options{Format: "rtf"})
+	refused(err, `"rtf"`)
+	_, err = NewLibrary(LibraryConfig{Ready: 1 << 30})
+	refused(err, "LibraryConfig.Ready")
+	_, err = NewLibrary(LibraryConfig{Functions: map[string]Func{"f": {}}})
+	refused(err, "has no Call")
+	_, err = NewGate(-1)
+	refused(err, "must not be negative")
 }
 
 // A long key above many leaves is kept once, and an error repeats little of it.
