@@ -59,7 +59,9 @@ func TestCard(t *testing.T) { // not parallel, see TestContract
 	defer client.CloseIdleConnections()
 	teams, err := customchannel.Driver(client).Open(json.RawMessage(`{"url":"` + server.URL + `"}`))
 	require.NoError(t, err)
-	m, err := channel.NewMessage(event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_1"}))
+	m, err := channel.NewMessage(
+		event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_1"}),
+	)
 	require.NoError(t, err)
 	result, err := teams.Send(t.Context(), m)
 	require.NoError(t, err)

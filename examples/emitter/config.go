@@ -43,10 +43,25 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
-	flags.StringVar(&c.db, "db", "emitter.db", "SQLite `file` that keeps webhooks, events and deliveries")
+	flags.StringVar(
+		&c.db,
+		"db",
+		"emitter.db",
+		"SQLite `file` that keeps webhooks, events and deliveries",
+	)
 	flags.StringVar(&c.url, "url", "", "`URL` of an endpoint to subscribe")
-	flags.StringVar(&c.types, "types", "*", "event `types` that go to -url: patterns with commas between them")
-	flags.BoolVar(&c.dev, "dev", false, "for development: deliver to plain HTTP and to private addresses, too")
+	flags.StringVar(
+		&c.types,
+		"types",
+		"*",
+		"event `types` that go to -url: patterns with commas between them",
+	)
+	flags.BoolVar(
+		&c.dev,
+		"dev",
+		false,
+		"for development: deliver to plain HTTP and to private addresses, too",
+	)
 	if err := envflag.Parse(flags, args, "EMITTER_", getenv); err != nil {
 		return c, err
 	}

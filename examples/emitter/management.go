@@ -12,7 +12,12 @@ import (
 // mountManagement adds the management API: webhooks, deliveries, replays. This
 // server has one organization, the one without a name, and one key to it; a
 // service with customers gives each of theirs keys of its own.
-func mountManagement(mux *http.ServeMux, d *dispatch.Dispatcher, key string, logger *slog.Logger) error {
+func mountManagement(
+	mux *http.ServeMux,
+	d *dispatch.Dispatcher,
+	key string,
+	logger *slog.Logger,
+) error {
 	keys := api.NewKeys()
 	if err := keys.Add("", api.HashKey(key)); err != nil {
 		return err

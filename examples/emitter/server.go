@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
@@ -28,10 +29,39 @@ type server struct {
 
 func newHandler(dispatcher *dispatch.Dispatcher, logger *slog.Logger) *http.ServeMux {
 	a := &server{dispatcher, logger}
+	own := http.NewServeMux()
+	own.HandleFunc("POST /events", a.postEvent)
+	own.HandleFunc("GET /healthz", a.health)
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /events", a.postEvent)
-	mux.HandleFunc("GET /healthz", a.health)
+	mux.Handle("/", drained(own)) // the management API drains by itself
 	return mux
+}
+
+// What is read of a body after the answer.
+const (
+	drainBytes = 16 << 20
+	drainTime  = 5 * time.Second
+)
+
+// drained reads and discards the rest of a body after handler has answered. Otherwise the
+// server resets the connection while a proxy is still sending, and nginx turns the answer
+// into a 502.
+func drained(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r)
+		if r.Body == http.NoBody || r.Header.Get("Expect") != "" {
+			return // no body was sent: "Expect: 100-continue" waits for leave to send it
+		}
+		control := http.NewResponseController(w)
+		if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+			return
+		}
+		next := time.Now() // the server does not wait for the rest again
+		if _, err := io.CopyN(io.Discard, r.Body, drainBytes); errors.Is(err, io.EOF) {
+			next = time.Time{}
+		}
+		_ = control.SetReadDeadline(next) // it failed: the connection has ended
+	})
 }
 
 type accepted struct {
@@ -48,9 +78,9 @@ type problem struct {
 	Rule  string `json:"rule"`
 }
 
-// postEvent emits the envelope in the body. What it lacks of event_id,
-// occurred_at, actor and version is filled in. A client that sends its own
-// event_id can repeat a request without a second thought.
+// postEvent emits the envelope in the body, and fills in event_id, occurred_at, actor and
+// version where they are absent. A client that sends an event_id of its own can safely
+// repeat a request.
 func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, dispatch.MaxPayload))
 	if err != nil {
@@ -58,7 +88,7 @@ func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 			a.answer(w, http.StatusRequestEntityTooLarge, refusal{Error: "the event is too large"})
 			return
 		}
-		a.answer(w, http.StatusBadRequest, refusal{Error: "the body broke off"})
+		a.answer(w, http.StatusBadRequest, refusal{Error: "the body ended early"})
 		return
 	}
 	e, err := event.Decode(body)
@@ -71,7 +101,8 @@ func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		a.answer(w, http.StatusAccepted, accepted{e.ID})
 	case errors.As(err, &malformed):
-		a.answer(w, http.StatusUnprocessableEntity, refusal{"the body is not an event", []problem{{cmp.Or(malformed.Field, "body"), malformed.Rule}}})
+		problems := []problem{{cmp.Or(malformed.Field, "body"), malformed.Rule}}
+		a.answer(w, http.StatusUnprocessableEntity, refusal{"the body is not an event", problems})
 	case errors.As(err, &invalid):
 		problems := make([]problem, len(invalid.Problems))
 		for i, p := range invalid.Problems {
@@ -79,17 +110,19 @@ func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 		}
 		a.answer(w, http.StatusUnprocessableEntity, refusal{"the event is invalid", problems})
 	default:
-		a.logger.Error("an event could not be stored", "event_id", e.ID, "error", err)
+		a.logger.Error("could not store an event", "event_id", e.ID, "error", err)
 		w.Header().Set("Retry-After", "1")
-		a.answer(w, http.StatusServiceUnavailable, refusal{Error: "the event could not be stored, try again"})
+		a.answer(w, http.StatusServiceUnavailable,
+			refusal{Error: "the event could not be stored, try again"})
 	}
 }
 
 func (a *server) health(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
+	w.Header().Set("Content-Length", "0")
 	if _, err := a.dispatcher.Subscriptions(ctx, webhook.SubscriptionQuery{Limit: 1}); err != nil {
-		a.logger.Error("the store does not answer", "error", err)
+		a.logger.Error("could not reach the store", "error", err)
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
@@ -97,9 +130,16 @@ func (a *server) health(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *server) answer(w http.ResponseWriter, status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		a.logger.Error("could not encode an answer", "error", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text))) // complete once it is flushed
 	w.WriteHeader(status)
-	if err := json.NewEncoder(w).Encode(body); err != nil {
-		a.logger.Debug("the client is gone", "error", err)
+	if _, err := w.Write(text); err != nil {
+		a.logger.Debug("could not send an answer", "error", err)
 	}
 }

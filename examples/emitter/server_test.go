@@ -17,21 +17,31 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// Every problem names what it is about, also where that is the body as a whole.
-func TestProblemsNameAField(t *testing.T) {
-	t.Parallel()
+func newTestHandler(t *testing.T) http.Handler {
+	t.Helper()
 	channels, err := standard.New(standard.Config{})
 	require.NoError(t, err)
 	logger := slog.New(slog.DiscardHandler)
-	dispatcher, err := dispatch.New(memstore.New(), dispatch.Config{Channels: channels, Logger: logger})
+	dispatcher, err := dispatch.New(memstore.New(), dispatch.Config{
+		Channels: channels,
+		Logger:   logger,
+	})
 	require.NoError(t, err)
+	return newHandler(dispatcher, logger)
+}
+
+// Every problem names what it is about, also where that is the body as a whole.
+func TestProblemsNameAField(t *testing.T) {
+	t.Parallel()
+	handler := newTestHandler(t)
 	for body, field := range map[string]string{
 		`{"event_type": "object.created", "subj`: "body",
 		``:                                       "body",
 		`{"event_type": 1}`:                      "event_type",
 	} {
 		w := httptest.NewRecorder()
-		newHandler(dispatcher, logger).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/events", strings.NewReader(body)))
+		r := httptest.NewRequest(http.MethodPost, "/events", strings.NewReader(body))
+		handler.ServeHTTP(w, r)
 		assert.Equal(t, http.StatusUnprocessableEntity, w.Code, body)
 		var answer refusal
 		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
