@@ -23,7 +23,22 @@ type jsonPlace struct {
 	last     byte   // the last byte outside of strings, blanks aside; '"' for a string
 	begin    int    // of the last string
 	text     string // the last string outside of which we are
-	key      string // the string before the last colon
+	near     nearKey
+	above    []nearKey // of the objects and lists that are open
+}
+
+// nearKey is what matters of the nearest key above a value.
+type nearKey struct {
+	own     bool // it stands in this JSON, not above it
+	literal bool // Slack takes what stands under it literally, see mrkdwnText
+}
+
+// around is the nearest key above the innermost open object or list.
+func (p *jsonPlace) around() nearKey {
+	if n := len(p.above); n > 0 {
+		return p.above[n-1]
+	}
+	return nearKey{}
 }
 
 // follow goes on to the end of b.
@@ -41,16 +56,22 @@ func (p *jsonPlace) follow(b []byte) {
 			} else {
 				p.begin = p.seen + 1
 				if p.last != ':' {
-					p.key = ""
+					p.near = p.around()
 				}
 			}
 			p.inString = !p.inString
 		case !p.inString && c == ':':
-			p.key, p.last = p.text, c
+			p.near, p.last = nearKey{own: true, literal: !mrkdwnText(p.text)}, c
 		case !p.inString && !blankByte(c):
 			p.last = c
-			if strings.IndexByte(",[]{}", c) >= 0 { // the value under the key is over, or has keys of its own
-				p.key = ""
+			switch c {
+			case '{', '[':
+				p.above = append(p.above, p.near)
+			case '}', ']':
+				p.above = p.above[:max(0, len(p.above)-1)]
+				p.near = p.around()
+			case ',':
+				p.near = p.around()
 			}
 		}
 	}
@@ -114,9 +135,9 @@ func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *
 	if place.inString {
 		escape := appendAsIs
 		switch {
-		case safe == safeJSON && insideJSON(s):
+		case safe >= safeJSON && insideJSON(s):
 			return st.appendCopy(b, s)
-		case safe == notSafe && (st.format != FormatMrkdwn || mrkdwnText(place.key)):
+		case safe == notSafe && (st.format != FormatMrkdwn || !place.near.literal):
 			escape = st.escaper
 		}
 		return st.convert(b, s, func(b []byte, s string) []byte { return appendJSONInside(b, string(escape(nil, s)), &style) })
@@ -127,13 +148,13 @@ func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *
 		if !v.safety.isJSON() {
 			return st.appendJSONString(b, s, &style)
 		}
-		if st.format == FormatMrkdwn && !mrkdwnText(place.key) {
-			if err := st.allocTimes(2, int64(len(s))); err != nil {
-				return b, err
-			}
-			return appendUnescaped(b, s, &style), nil
+		if st.format != FormatMrkdwn || safe < safeJSON || safe == safeJSON && !place.near.literal {
+			return st.appendCopy(b, s)
 		}
-		return st.appendCopy(b, s)
+		if err := st.allocTimes(4, int64(len(s))); err != nil {
+			return b, err
+		}
+		return appendLiterals(b, s, safe, place.near, &style), nil
 	case string:
 		if isJSONScalar(s) || own || !afterColon && isJSONGap(s) {
 			return st.appendCopy(b, s)
@@ -145,14 +166,35 @@ func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *
 	}
 	style.lenient = true
 	style.slack = st.jsonEscape()
-	if mrkdwnText(place.key) {
+	if !place.near.literal {
 		style.escape = style.slack
 	}
 	return st.appendJSON(b, v, &style, 0)
 }
 
-// appendUnescaped appends JSON whose strings |tojson has escaped as mrkdwn, for a place where Slack
-// expects none.
+// appendLiterals appends JSON whose strings are escaped as mrkdwn, and undoes that for those which
+// Slack takes literally. In a block, those with a key of their own are not escaped to begin with.
+func appendLiterals(b []byte, s string, safe safety, near nearKey, style *jsonStyle) []byte {
+	near.own = false
+	raw := []byte(s)
+	place := jsonPlace{near: near, above: []nearKey{near}}
+	copied, begin := 0, 0
+	for i, c := range raw {
+		was := place.inString
+		place.follow(raw[:i+1])
+		switch {
+		case c != '"':
+		case !was:
+			begin = i
+		case !place.inString && place.near.literal && (safe == safeDump || !place.near.own):
+			b = appendUnescaped(append(b, raw[copied:begin]...), s[begin:i+1], style)
+			copied = i + 1
+		}
+	}
+	return append(b, raw[copied:]...)
+}
+
+// appendUnescaped appends a JSON string that is escaped as mrkdwn without that.
 func appendUnescaped(b []byte, s string, style *jsonStyle) []byte {
 	var text string
 	if json.Unmarshal([]byte(s), &text) != nil {
@@ -185,6 +227,9 @@ func mixed(parts ...any) safety {
 	best, weak := notSafe, false
 	for _, part := range parts {
 		s := safetyOf(part)
+		if s.isJSON() && best.isJSON() && max(s, best) == safeDump && s != best {
+			best, s = min(s, best), min(s, best) // not all of its strings are escaped
+		}
 		best = max(best, s)
 		if !s.isJSON() {
 			text, ok := asString(part)
@@ -204,7 +249,7 @@ func filled(format safety) safety { return min(format, safeText) }
 func (st *state) jsonMarkup(s string) any {
 	switch {
 	case st.json:
-		return markup{s, safeJSON}
+		return markup{s, safeDump}
 	case st.format == FormatMarkdown:
 		return s
 	}

@@ -70,30 +70,3 @@ func TestPathsOfLeavesCostLittle(t *testing.T) {
 	assert.True(t, strings.HasPrefix(e.Leaf, "/a/nnn"), e.Leaf)
 	assert.Contains(t, e.Leaf, "/…/")
 }
-
-// Which strings of Slack's JSON are escaped depends on the nearest key alone, whether the template or a
-// value of the data brings it.
-func TestMrkdwnOfNestedObjects(t *testing.T) {
-	t.Parallel()
-	data := map[string]any{"x": map[string]any{
-		"url": "https://e.com/?a=1&b=2", "text": "<!channel>", "values": []any{"<a>"}, "value": []any{"<b>"}, "inner": map[string]any{"block_id": "<c>"},
-	}}
-	const printed = `{"inner":{"block_id":"<c>"},"text":"&lt;!channel&gt;","url":"https://e.com/?a=1&b=2","value":["<b>"],"values":["&lt;a&gt;"]}`
-	for _, key := range []string{"options", "value", "url"} {
-		tpl, err := CompileJSON(`{"`+key+`": {{ x }}}`, Options{Format: FormatMrkdwn})
-		require.NoError(t, err)
-		got, err := tpl.Render(t.Context(), data)
-		require.NoError(t, err)
-		assert.JSONEq(t, `{"`+key+`":`+printed+`}`, string(got))
-		o, err := CompileObject(json.RawMessage(`{"`+key+`": "{{ x }}"}`), Options{Format: FormatMrkdwn})
-		require.NoError(t, err)
-		raw, err := o.Render(t.Context(), data)
-		require.NoError(t, err)
-		assert.JSONEq(t, `{"`+key+`":`+printed+`}`, string(raw))
-	}
-	o, err := CompileObject(json.RawMessage(`{"value": ["{{ x.text }}"], "text": ["{{ x.text }}"]}`), Options{Format: FormatMrkdwn})
-	require.NoError(t, err)
-	raw, err := o.Render(t.Context(), data)
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"value": ["<!channel>"], "text": ["&lt;!channel&gt;"]}`, string(raw))
-}

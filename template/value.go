@@ -32,7 +32,8 @@ const (
 	notSafe      safety = iota
 	safeText            // escaped for the template's format
 	safeAnywhere        // |safe: in HTML in any attribute, in JSON outside of strings too
-	safeJSON            // in templates of JSON, |tojson and blocks of the template that are JSON: JSON, or a piece of a JSON string
+	safeJSON            // in templates of JSON, blocks that are JSON: JSON, or a piece of a JSON string
+	safeDump            // in templates of JSON, |tojson: the same, with every string escaped for the format
 )
 
 // isJSON reports whether the text can stand outside of a JSON string.
