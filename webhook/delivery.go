@@ -14,12 +14,12 @@ import (
 //	pending ──claim──▶ in flight ──accepted──▶ succeeded
 //	   ▲                  │ retryable, budget left: pending again, due later
 //	   │                  │ permanent, or out of budget: dead
-//	   └── lease expired  │ subscription deleted: cancelled · subscription paused: held
+//	   └── lease expired  │ subscription deleted: cancelled · subscription paused: paused
 //	dead, succeeded, cancelled ──replay──▶ pending
 type Status string
 
-// The states of a delivery. Held and, once its subscription is deleted, cancelled
-// follow from the webhook: pausing or deleting one changes what all of its
+// The states of a delivery. Paused and, once its subscription is deleted, cancelled
+// follow from the subscription: pausing or deleting one changes what all of its
 // unfinished deliveries report, at once.
 const (
 	StatusPending   Status = "pending"

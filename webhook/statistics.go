@@ -28,8 +28,8 @@ type Statistics struct {
 	// hour, or zero.
 	Since time.Time
 
-	// Pending, InFlight and Held count the unfinished deliveries, whatever Since.
-	Pending, InFlight, Held int64
+	// Pending, InFlight and Paused count the unfinished deliveries, whatever Since.
+	Pending, InFlight, Paused int64
 
 	// Succeeded counts the attempts that the target accepted, each of which
 	// ended its delivery, and Failed all others.
@@ -69,7 +69,7 @@ func (s *Statistics) Add(other *Statistics) {
 func (s *Statistics) CountUnfinished(status Status, n int64) {
 	switch status {
 	case StatusPaused:
-		s.Held += n
+		s.Paused += n
 	case StatusInFlight:
 		s.InFlight += n
 	default:

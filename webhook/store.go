@@ -78,8 +78,8 @@ type SubscriptionStore interface {
 	// CreatedAt, and sets the new revision in sub. If the stored revision is not
 	// sub.Revision, it changes nothing and returns ErrConflict. Deliveries to a
 	// channel key that the update removed are cancelled. An update that adds
-	// channels is held against the quota of channels as CreateSubscription is; any
-	// other is made, also if the organization has more.
+	// channels must stay within the quota of channels, as for CreateSubscription; any
+	// other update succeeds even if the organization is over its quota.
 	UpdateSubscription(ctx context.Context, sub *Subscription, quota Quota) error
 	// DeleteSubscription removes the subscription. Its unfinished deliveries report
 	// StatusCancelled from then on and are not claimed again. Deliveries keep
@@ -189,13 +189,13 @@ type NewEvent struct {
 	Payload []byte
 }
 
-// Offer lets [Queue.Enqueue] hand deliveries straight to the caller.
+// Prefetch lets [Queue.Enqueue] hand deliveries straight to the caller.
 type Prefetch struct {
 	// Until is when the leases end.
 	Until time.Time
-	// Accept says whether the caller takes one more delivery for the endpoint,
+	// Take reports whether the caller takes one more delivery for the endpoint,
 	// which is of the organization. If Enqueue fails, nothing was taken,
-	// whatever Accept said.
+	// whatever Take said.
 	Take func(organizationID string, e Endpoint) bool
 }
 
@@ -248,8 +248,8 @@ type Task struct {
 	EventType string
 	// Payload is the envelope's JSON. It is shared: not to be modified.
 	Payload []byte
-	// Attempts is the number of attempts in the history; Tries those of them
-	// made since QueuedAt.
+	// Attempts is the number of attempts in the history; AttemptsSinceQueued is the
+	// number of those made since QueuedAt.
 	Attempts, AttemptsSinceQueued int
 	// QueuedAt is when the event was emitted or, if later, last replayed. The
 	// retry budget counts from here.

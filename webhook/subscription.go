@@ -170,8 +170,8 @@ func (sub *Subscription) checkBounds(p *event.Problems) (within bool) {
 }
 
 // Validate reports every field that is wrong as an [event.ValidationError].
-// It does not look inside a channel's configs; [Dispatcher.CreateSubscription] and
-// [Dispatcher.UpdateSubscription] do that as well.
+// It does not look inside a channel's configs; CreateSubscription and UpdateSubscription
+// of a Dispatcher do that as well.
 func (sub *Subscription) Validate() error {
 	if sub == nil {
 		return errNilSubscription()

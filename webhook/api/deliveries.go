@@ -88,7 +88,7 @@ func checkDeliveryStatus(p *problems, location []any, s webhook.Status) {
 	case "", webhook.StatusPending, webhook.StatusInFlight, webhook.StatusPaused,
 		webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled:
 	default:
-		p.add(location, "enum", "must be pending, in_flight, held, succeeded, dead or cancelled")
+		p.add(location, "enum", "must be pending, in_flight, paused, succeeded, dead or cancelled")
 	}
 }
 

@@ -14,7 +14,7 @@ type Statistics struct {
 	// Since is that of the request, rounded down to the hour.
 	Since time.Time `json:"since"`
 	// Deliveries counts deliveries by status; every status is there. Pending,
-	// in flight and held are those of now, whatever Since; the others came to
+	// in flight and paused are those of now, whatever Since; the others came to
 	// that end since Since.
 	Deliveries map[webhook.Status]int64 `json:"deliveries"`
 	// SuccessRate is the part of the deliveries that came to their end by
@@ -60,7 +60,7 @@ func newStatistics(subscriptionID string, f *webhook.Statistics) *Statistics {
 		SubscriptionID: subscriptionID,
 		Since:          f.Since,
 		Deliveries: map[webhook.Status]int64{
-			webhook.StatusPending: f.Pending, webhook.StatusInFlight: f.InFlight, webhook.StatusPaused: f.Held,
+			webhook.StatusPending: f.Pending, webhook.StatusInFlight: f.InFlight, webhook.StatusPaused: f.Paused,
 			webhook.StatusSucceeded: f.Succeeded, webhook.StatusDead: f.Dead, webhook.StatusCancelled: f.Cancelled,
 		},
 		SuccessRate:    ratio(float64(f.Succeeded), f.Succeeded+f.Dead),

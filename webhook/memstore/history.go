@@ -157,7 +157,7 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 	}
 	d.endpoint = e
 	d.queuedAt = micros(due)
-	d.tries, d.lost, d.startedAt = 0, 0, 0
+	d.sinceQueued, d.lost, d.startedAt = 0, 0, 0
 	s.put(d, webhook.StatusPending, d.queuedAt)
 	return nil
 }

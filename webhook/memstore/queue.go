@@ -101,7 +101,7 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 		EventType:           d.event.eventType,
 		Payload:             d.event.payload,
 		Attempts:            len(d.attempts),
-		AttemptsSinceQueued: d.tries,
+		AttemptsSinceQueued: d.sinceQueued,
 		QueuedAt:            moment(d.queuedAt),
 		DueAt:               due,
 		Progress:            bytes.Clone(d.progress),
@@ -206,7 +206,7 @@ func (d *delivery) ahead(r *webhook.RepairRequest) bool {
 	switch {
 	case d.status == webhook.StatusInFlight:
 		return d.at > micros(r.LeasesAfter)
-	case d.tries > 0:
+	case d.sinceQueued > 0:
 		return d.at > micros(r.RetriesAfter)
 	default:
 		return d.queuedAt == d.event.createdAt && d.at > micros(r.FreshAfter)
@@ -241,7 +241,7 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 			attempt.StartedAt = moment(micros(attempt.StartedAt))
 			attempt.Duration = attempt.Duration.Truncate(time.Microsecond)
 			d.attempts = append(d.attempts, attempt)
-			d.tries++
+			d.sinceQueued++
 			if !v.Lost {
 				d.lost = 0
 			}

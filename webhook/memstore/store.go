@@ -92,15 +92,15 @@ type delivery struct {
 	id       webhook.DeliveryID
 	event    *storedEvent
 	endpoint *endpoint
-	// status is pending, in flight or settled. Held, and cancelled because
+	// status is pending, in flight or settled. Paused, and cancelled because
 	// the subscription is gone, follow from the endpoint: see reported.
-	status   webhook.Status
-	heap     *heap[*delivery] // where it stands; nil before it has a place
-	token    int64
-	queuedAt int64
-	tries    int
-	attempts []webhook.Attempt
-	progress []byte
+	status      webhook.Status
+	heap        *heap[*delivery] // where it stands; nil before it has a place
+	token       int64
+	queuedAt    int64
+	sinceQueued int
+	attempts    []webhook.Attempt
+	progress    []byte
 	// lost counts leases that ended without a result, and startedAt is when an
 	// attempt began of which there is none yet, negative once it was lost: see
 	// [webhook.Task].
@@ -135,7 +135,7 @@ func (s *Store) heapOf(d *delivery, status webhook.Status) *heap[*delivery] {
 		return &s.dead
 	case status.Settled():
 		return &s.finished
-	case d.tries > 0:
+	case d.sinceQueued > 0:
 		return &d.endpoint.due.retries
 	default:
 		return &d.endpoint.due.fresh

@@ -18,7 +18,7 @@ type subscription struct {
 	endpoints    []*endpoint
 }
 
-// CreateSubscription implements [webhook.Subscriptions].
+// CreateSubscription implements [webhook.SubscriptionStore].
 func (s *Store) CreateSubscription(ctx context.Context, given *webhook.Subscription, quota webhook.Quota) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (s *Store) CreateSubscription(ctx context.Context, given *webhook.Subscript
 	return nil
 }
 
-// Subscription implements [webhook.Subscriptions].
+// Subscription implements [webhook.SubscriptionStore].
 func (s *Store) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (s *Store) Subscription(ctx context.Context, organizationID, id string) (*w
 	return sub.subscription.Clone(), nil
 }
 
-// Subscriptions implements [webhook.Subscriptions].
+// Subscriptions implements [webhook.SubscriptionStore].
 func (s *Store) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (s *Store) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) 
 	return found, nil
 }
 
-// CountSubscriptions implements [webhook.Subscriptions].
+// CountSubscriptions implements [webhook.SubscriptionStore].
 func (s *Store) CountSubscriptions(ctx context.Context, q webhook.SubscriptionQuery) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -103,7 +103,7 @@ func (s *Store) CountSubscriptions(ctx context.Context, q webhook.SubscriptionQu
 	return n, nil
 }
 
-// UpdateSubscription implements [webhook.Subscriptions].
+// UpdateSubscription implements [webhook.SubscriptionStore].
 func (s *Store) UpdateSubscription(ctx context.Context, given *webhook.Subscription, quota webhook.Quota) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (s *Store) UpdateSubscription(ctx context.Context, given *webhook.Subscript
 	return nil
 }
 
-// DeleteSubscription implements [webhook.Subscriptions].
+// DeleteSubscription implements [webhook.SubscriptionStore].
 func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -81,7 +81,7 @@ func TestBlackHole(t *testing.T) {
 	at := schemaDSN(t)
 	p, dsn := proxied(t, at)
 	l := newLoad(t, at)
-	if !troubleIsLong() {
+	if !outagesAreLong() {
 		l.patience = 2 * time.Second
 		l.maxConns = 12 // the driver keeps the place of a dead connection for 15 seconds
 		dsn = withParameter(t, dsn, idle, "1s")

@@ -55,14 +55,14 @@
 // in more than 5 minutes; retries that are due later than the retry policy allows.
 // So let Config.Lease of all processes be about the same.
 //
-// # Trouble
+// # Outages
 //
 // An Emit either returned nil, and its events are delivered, or an error. After
 // ErrUnavailable, or a context that ended while it committed, its events may be
 // stored all the same, whole and never by half; emitting them again is safe.
 //
 // A Dispatcher's Run goes on by itself: it tries again with backoff of up to 5
-// seconds, and logs once that a trouble began and once that it is over, for each
+// seconds, and logs once that an outage began and once that it is over, for each
 // thing that it does: claiming, storing results, extending leases, listening.
 //
 //	process killed, or paused past a lease   others take over when the lease is over; a result

@@ -72,7 +72,7 @@ func TestTablesHaveNoRoom(t *testing.T) {
 	}
 	l.progress()
 	l.finish()
-	l.saidOnce(outages) // although what still fits is stored, and ends a trouble for a moment
+	l.saidOnce(outages) // although what still fits is stored, and ends an outage for a moment
 	for _, err := range l.refusals() {
 		assert.ErrorIs(t, err, postgres.ErrFull)
 	}

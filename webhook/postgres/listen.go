@@ -18,8 +18,8 @@ type listenPatience struct{ silence, answer time.Duration }
 const defaultListenPatience = 30 * time.Second // of each
 
 // Listen calls wake whenever deliveries were committed, by any process, that
-// nobody was offered: those of [sqlstore.Store.EnqueueTx], and of Enqueue without an
-// offer. It calls wake once more when it begins to listen, so that nothing is
+// no caller prefetched: those of [sqlstore.Store.EnqueueTx], and of Enqueue without a
+// prefetch. It calls wake once more when it begins to listen, so that nothing is
 // missed that was committed before.
 //
 // It takes one connection and blocks until the context ends, which returns nil,

@@ -24,16 +24,16 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-var troubleDuration = flag.Duration("trouble.duration", 5*time.Second,
-	"how long processes are killed and stopped; from a minute on, other tests of trouble take longer too")
+var outageDuration = flag.Duration("outage.duration", 5*time.Second,
+	"how long processes are killed and stopped; from a minute on, other tests of outages take longer too")
 
-// troubleIsLong says that the tests may take their time.
-func troubleIsLong() bool { return *troubleDuration >= time.Minute }
+// outagesAreLong reports whether the tests may take their time.
+func outagesAreLong() bool { return *outageDuration >= time.Minute }
 
-// load emits and delivers while a test makes trouble, and keeps the account.
+// load emits and delivers while a test makes outages, and keeps the account.
 type load struct {
 	t testing.TB
-	// at is where the account is read, past all trouble.
+	// at is where the account is read, after all outages.
 	at string
 	// patience bounds the calls of the store; zero leaves that to the Dispatcher.
 	patience time.Duration
@@ -201,7 +201,7 @@ func (l *load) finish() {
 		return queryAt[int](l.t, l.at, "SELECT count(*) FROM webhooks_deliveries WHERE state < 2") == 0
 	})
 	for _, log := range l.logs {
-		eventually(l.t, "the end of each trouble must be logged", log.allEnded)
+		eventually(l.t, "the end of each outage must be logged", log.allEnded)
 	}
 	l.stopRuns()
 	for _, ended := range l.runs {
@@ -244,16 +244,16 @@ func (l *load) check() {
 		len(l.accepted), len(l.refused), unknown, len(l.delivered), duplicates)
 }
 
-// saidOnce checks that no Dispatcher told of more troubles than there were, in
+// saidOnce checks that no Dispatcher logged more outages than there were, in
 // each of the things that it does.
 func (l *load) saidOnce(outages int) {
 	l.t.Helper()
 	for _, log := range l.logs {
 		log.mu.Lock()
 		for doing, n := range log.began {
-			assert.LessOrEqual(l.t, n, outages, "lines about trouble to %s", doing)
+			assert.LessOrEqual(l.t, n, outages, "lines about outages of %s", doing)
 		}
-		l.t.Logf("logged of %d troubles: %v", outages, log.began)
+		l.t.Logf("logged of %d outages: %v", outages, log.began)
 		log.mu.Unlock()
 	}
 }

@@ -37,14 +37,14 @@ func (s impatient) Settle(ctx context.Context, now time.Time, settlements []webh
 	return s.Store.Settle(ctx, now, settlements)
 }
 
-// Subscription implements [webhook.Subscriptions].
+// Subscription implements [webhook.SubscriptionStore].
 func (s impatient) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	return s.Store.Subscription(ctx, organizationID, id)
 }
 
-// outageLog counts what a Dispatcher logs of its store's trouble.
+// outageLog counts what a Dispatcher logs of its store's outages.
 type outageLog struct {
 	mu           sync.Mutex
 	began, ended map[string]int

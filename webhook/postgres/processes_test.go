@@ -84,8 +84,8 @@ func (s *service) start() *child {
 	return c
 }
 
-// trouble makes one process suffer until the time is over.
-func (s *service) trouble(until time.Time) {
+// disturb makes one process suffer until the time is over.
+func (s *service) disturb(until time.Time) {
 	c := s.start()
 	for time.Now().Before(until) {
 		time.Sleep(time.Duration(200+rand.IntN(1000)) * time.Millisecond)
@@ -139,12 +139,12 @@ func (s *service) drain() {
 	require.NoError(s.t, store.Close())
 }
 
-// outcome is what became of all deliveries.
-type outcome struct{ succeeded, dead, duplicates int }
+// totals is what became of all deliveries.
+type totals struct{ succeeded, dead, duplicates int }
 
 // account compares what the processes said, what the database holds, and what
 // the endpoint saw.
-func (s *service) account() outcome {
+func (s *service) account() totals {
 	s.t.Helper()
 	assert.Zero(s.t, queryAt[int](s.t, s.dsn, "SELECT count(*) FROM overwritten"), "settled deliveries that were changed")
 	d, store, err := childDispatcher(s.t.Context(), childConfig{DSN: s.dsn, Lease: s.lease})
@@ -154,7 +154,7 @@ func (s *service) account() outcome {
 	require.NoError(s.t, err)
 	s.endpoint.mu.Lock()
 	defer s.endpoint.mu.Unlock()
-	var sum outcome
+	var sum totals
 	stored, arrived := make(map[string]int), 0
 	for i := range all {
 		stored[all[i].EventID]++
@@ -181,7 +181,7 @@ func (s *service) account() outcome {
 }
 
 // judge checks one delivery, which the endpoint accepted arrived times.
-func (s *service) judge(d *webhook.Delivery, arrived int, sum *outcome) {
+func (s *service) judge(d *webhook.Delivery, arrived int, sum *totals) {
 	s.t.Helper()
 	for i, a := range d.Attempts {
 		last := i == len(d.Attempts)-1
@@ -207,16 +207,16 @@ func (s *service) judge(d *webhook.Delivery, arrived int, sum *outcome) {
 func TestEightProcesses(t *testing.T) {
 	t.Parallel()
 	s := newService(t, time.Second, true)
-	until := time.Now().Add(*troubleDuration)
+	until := time.Now().Add(*outageDuration)
 	var slots sync.WaitGroup
 	for range 8 {
-		slots.Go(func() { s.trouble(until) })
+		slots.Go(func() { s.disturb(until) })
 	}
 	slots.Wait()
 	s.drain()
 	sum := s.account()
 	assert.Positive(t, sum.succeeded)
-	if *troubleDuration >= time.Minute { // in less, a busy machine may get to none of these
+	if *outageDuration >= time.Minute { // in less, a busy machine may get to none of these
 		assert.Positive(t, sum.dead)
 		assert.Positive(t, s.kills)
 		assert.Positive(t, s.pauses)

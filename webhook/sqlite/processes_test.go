@@ -65,13 +65,13 @@ func deliverUntilEmpty(t *testing.T, path string, events int) {
 		require.NoError(t, err)
 		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 3, PerEndpoint: 3})
 		require.NoError(t, err)
-		var verdicts []webhook.Settlement
+		var settlements []webhook.Settlement
 		for _, task := range tasks {
-			verdicts = append(verdicts, webhook.Settlement{
+			settlements = append(settlements, webhook.Settlement{
 				Lease: task.Lease, Status: webhook.StatusSucceeded, Attempt: &webhook.Attempt{StartedAt: now},
 			})
 		}
-		refused, err := s.Settle(ctx, now, verdicts)
+		refused, err := s.Settle(ctx, now, settlements)
 		require.NoError(t, err)
 		require.Empty(t, refused)
 	}

@@ -8,7 +8,7 @@
 // Every name begins with the prefix that Config.TablePrefix chooses.
 //
 //	meta        SQLite only, one row: the next id
-//	subscriptions    the subscriptions, event types and channels as JSON, see Secrets
+//	webhooks    the subscriptions, event types and channels as JSON, see Secrets
 //	endpoints   one row for each channel of each webhook: active, paused or deleted
 //	routes      one row for each webhook: what says where its events go, and
 //	            nothing of the configs of its channels
@@ -36,7 +36,7 @@
 // What it costs depends on the number of endpoints with unfinished deliveries,
 // not on the number of deliveries.
 //
-// Whether a delivery is held, or cancelled because its subscription is gone, follows
+// Whether a delivery is paused, or cancelled because its subscription is gone, follows
 // from the row of its endpoint. So pausing or deleting a subscription costs the same
 // with one delivery and with a million.
 //
@@ -74,8 +74,8 @@
 // others, or by earlier ones.
 //
 // A process that cannot open a subscription, because it lacks the Sealer or the key,
-// goes on with all others. [Store.Webhook] says which key it lacks, with a
-// [SealedError], and [Store.Webhooks] lists the subscription with configs null. Events
+// goes on with all others. [Store.Subscription] says which key it lacks, with a
+// [SealedError], and [Store.Subscriptions] lists the subscription with configs null. Events
 // are stored for it, and the Dispatcher leaves its deliveries to processes that
 // can open it: they wait, and nothing is lost. If the key itself is lost, update
 // the subscription, with the revision that the list has, or delete it and create it

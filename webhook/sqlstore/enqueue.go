@@ -278,7 +278,7 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.blocks, blocks, nil); err != nil {
 		return err
 	}
-	// Whoever makes an offer is at work, and looks for more when it is done.
+	// A caller that prefetches is at work, and looks for more when it is done.
 	// Without one, somebody has to be told.
 	if e.prefetch == nil && len(pending) > 0 && s.enqueue.notify != "" {
 		return collect(ctx, q, func(scanner) error { return nil }, s.enqueue.notify)

@@ -23,8 +23,8 @@ func newListingStatements(x expander) listingStatements {
 	}
 }
 
-// Subscriptions implements [webhook.Subscriptions]. Configs that cannot be opened are
-// null, so that one such subscription does not hide the others; [Store.Webhook] says
+// Subscriptions implements [webhook.SubscriptionStore]. Configs that cannot be opened are
+// null, so that one such subscription does not hide the others; [Store.Subscription] says
 // why. A Dispatcher refuses to store null.
 func (s *Store) Subscriptions(ctx context.Context, query webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
 	found, err := s.listSubscriptions(ctx, query)
@@ -63,7 +63,7 @@ func (s *Store) listSubscriptions(ctx context.Context, query webhook.Subscriptio
 	return found, err
 }
 
-// CountSubscriptions implements [webhook.Subscriptions].
+// CountSubscriptions implements [webhook.SubscriptionStore].
 func (s *Store) CountSubscriptions(ctx context.Context, query webhook.SubscriptionQuery) (int, error) {
 	query.After = webhook.SubscriptionCursor{}
 	n := 0

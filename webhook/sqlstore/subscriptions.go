@@ -39,7 +39,7 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 	}
 }
 
-// CreateSubscription implements [webhook.Subscriptions].
+// CreateSubscription implements [webhook.SubscriptionStore].
 func (s *Store) CreateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
 	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Store) CreateSubscription(ctx context.Context, sub *webhook.Subscriptio
 	return err
 }
 
-// Subscription implements [webhook.Subscriptions]. A subscription whose configs cannot be
+// Subscription implements [webhook.SubscriptionStore]. A subscription whose configs cannot be
 // opened is a [SealedError].
 func (s *Store) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
 	found, err := s.querySubscriptions(ctx, s.subscriptions.get, id, organizationID)
@@ -95,7 +95,7 @@ func (s *Store) querySubscriptions(ctx context.Context, query string, args ...an
 	return found, s.failed(err)
 }
 
-// UpdateSubscription implements [webhook.Subscriptions].
+// UpdateSubscription implements [webhook.SubscriptionStore].
 func (s *Store) UpdateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
 	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
 	if err != nil {
@@ -155,7 +155,7 @@ func (s *Store) conflict(ctx context.Context, q Querier, sub *webhook.Subscripti
 	return webhook.ErrConflict
 }
 
-// DeleteSubscription implements [webhook.Subscriptions].
+// DeleteSubscription implements [webhook.SubscriptionStore].
 func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error {
 	from, to := revision, revision
 	if revision == 0 { // one that was created before 1970 has a negative one

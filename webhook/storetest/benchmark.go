@@ -15,8 +15,8 @@ import (
 // is how many went through all of its steps in a second, and "claim-ns" and the
 // like say what one step cost for each delivery.
 //
-// Cycle enqueues, claims and settles in batches; Offered leaves the claim to
-// the offer; Parallel does what Cycle does from 16 goroutines, one event at a
+// Cycle enqueues, claims and settles in batches; Prefetched leaves the claim to
+// the prefetch; Parallel does what Cycle does from 16 goroutines, one event at a
 // time. Claim asks what a claim costs in a store that holds much else: settled
 // deliveries, a backlog of one endpoint, retries that are not due, many
 // endpoints. In a good store these numbers do not grow with what is stored.
@@ -27,7 +27,7 @@ func Benchmark(b *testing.B, newStore func(b *testing.B) webhook.Store) {
 		})
 	}
 	for _, size := range []int{1, 64, 512} {
-		b.Run(fmt.Sprintf("Offered/batch=%d", size), func(b *testing.B) {
+		b.Run(fmt.Sprintf("Prefetched/batch=%d", size), func(b *testing.B) {
 			newBench(b, newStore(b)).cycle(size, true)
 		})
 	}
@@ -121,19 +121,19 @@ func (b *bench) claim(limit int) []webhook.Task {
 	return tasks
 }
 
-func (b *bench) verdicts(tasks []webhook.Task, status webhook.Status, due time.Time) []webhook.Settlement {
-	verdicts := make([]webhook.Settlement, len(tasks))
+func (b *bench) settlements(tasks []webhook.Task, status webhook.Status, due time.Time) []webhook.Settlement {
+	settlements := make([]webhook.Settlement, len(tasks))
 	for i, task := range tasks {
-		verdicts[i] = webhook.Settlement{Lease: task.Lease, Status: status, DueAt: due}
+		settlements[i] = webhook.Settlement{Lease: task.Lease, Status: status, DueAt: due}
 		if status == webhook.StatusSucceeded {
-			verdicts[i].Attempt = attempt(b.now, "")
+			settlements[i].Attempt = attempt(b.now, "")
 		}
 	}
-	return verdicts
+	return settlements
 }
 
-func (b *bench) settle(verdicts []webhook.Settlement) {
-	refused, err := b.Settle(b.ctx, b.now, verdicts)
+func (b *bench) settle(settlements []webhook.Settlement) {
+	refused, err := b.Settle(b.ctx, b.now, settlements)
 	b.check(err)
 	if len(refused) > 0 {
 		b.b.Error("results were refused")
@@ -153,8 +153,8 @@ func (b *bench) cycle(size int, prefetched bool) {
 		if left := size - len(tasks); left > 0 {
 			b.timed("claim", func() { tasks = append(tasks, b.claim(left)...) })
 		}
-		verdicts := b.verdicts(tasks, webhook.StatusSucceeded, time.Time{})
-		b.timed("settle", func() { b.settle(verdicts) })
+		settlements := b.settlements(tasks, webhook.StatusSucceeded, time.Time{})
+		b.timed("settle", func() { b.settle(settlements) })
 		n += len(tasks)
 	}
 	b.report(n)
@@ -167,7 +167,7 @@ func (b *bench) parallel() {
 		for pb.Next() {
 			b.enqueue(b.events(1, created), nil)
 			tasks := b.claim(1)
-			b.settle(b.verdicts(tasks, webhook.StatusSucceeded, time.Time{}))
+			b.settle(b.settlements(tasks, webhook.StatusSucceeded, time.Time{}))
 			n.Add(int64(len(tasks)))
 		}
 	})
@@ -181,8 +181,8 @@ func (b *bench) claims(limit int) {
 	for b.b.Loop() {
 		var tasks []webhook.Task
 		b.timed("claim", func() { tasks = b.claim(limit) })
-		verdicts := b.verdicts(tasks, webhook.StatusPending, b.now)
-		b.timed("giveback", func() { b.settle(verdicts) })
+		settlements := b.settlements(tasks, webhook.StatusPending, b.now)
+		b.timed("requeue", func() { b.settle(settlements) })
 		n += len(tasks)
 	}
 	b.report(n)
@@ -200,14 +200,14 @@ func (b *bench) fillBacklog(n int) {
 func (b *bench) fillSettled(n int) {
 	for ; n > 0; n -= fillChunk {
 		b.fillBacklog(min(n, fillChunk))
-		b.settle(b.verdicts(b.claim(fillChunk), webhook.StatusSucceeded, time.Time{}))
+		b.settle(b.settlements(b.claim(fillChunk), webhook.StatusSucceeded, time.Time{}))
 	}
 }
 
 func (b *bench) fillWaiting(n int) {
 	for ; n > 0; n -= fillChunk {
 		b.fillBacklog(min(n, fillChunk))
-		b.settle(b.verdicts(b.claim(fillChunk), webhook.StatusPending, b.now.Add(time.Hour)))
+		b.settle(b.settlements(b.claim(fillChunk), webhook.StatusPending, b.now.Add(time.Hour)))
 	}
 }
 

@@ -90,14 +90,14 @@ func cancelledBefore(f *fixture) {
 	require.Len(f.t, f.claim(start(), 10), 2, "an error leaves everything as it was: nothing was claimed")
 }
 
-// cancelledDuringEnqueue cancels while the store asks about an offer. Whether
+// cancelledDuringEnqueue cancels while the store asks what to prefetch. Whether
 // the call then fails is up to the store; that it is all or nothing is not.
 func cancelledDuringEnqueue(f *fixture) {
 	f.create(hook())
 	for n := range 5 {
 		ctx, cancel := context.WithCancel(f.ctx)
 		asked := 0
-		accept := func(string, webhook.Endpoint) bool {
+		take := func(string, webhook.Endpoint) bool {
 			if asked++; asked > n {
 				cancel()
 			}
@@ -105,7 +105,7 @@ func cancelledDuringEnqueue(f *fixture) {
 		}
 		prefix := fmt.Sprint("evt", n)
 		before := len(f.list(webhook.DeliveryQuery{}))
-		tasks, err := f.Enqueue(ctx, start(), newEvents(prefix, 5), &webhook.Prefetch{Until: start().Add(lease), Take: accept})
+		tasks, err := f.Enqueue(ctx, start(), newEvents(prefix, 5), &webhook.Prefetch{Until: start().Add(lease), Take: take})
 		cancel()
 		stored := len(f.list(webhook.DeliveryQuery{})) - before
 		if err != nil {

@@ -52,7 +52,7 @@ func inParallel(fn func(n int)) {
 // one for a store in one process, two for a store and its peer.
 
 // concurrentClaimers claims and settles while events are enqueued, partly with
-// an offer. The time stands still, so no lease ends: nothing may come twice.
+// a prefetch. The time stands still, so no lease ends: nothing may come twice.
 func concurrentClaimers(views ...*fixture) {
 	f := views[0]
 	f.create(hook("webhook", "slack"))

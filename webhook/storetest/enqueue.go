@@ -147,7 +147,7 @@ func idempotent(f *fixture) {
 	prefetch := &webhook.Prefetch{Until: start().Add(lease), Take: func(string, webhook.Endpoint) bool { return true }}
 	tasks, err := f.Enqueue(f.ctx, start(), []webhook.NewEvent{first, newEvent("evt_4"), newEvent("evt_4")}, prefetch)
 	require.NoError(f.t, err)
-	require.Len(f.t, tasks, 1, "an event that is passed over is not offered")
+	require.Len(f.t, tasks, 1, "an event that is passed over is not prefetched")
 	require.Equal(f.t, "evt_4", tasks[0].EventID)
 }
 

@@ -92,12 +92,12 @@ func (f *fixture) remove(sub *webhook.Subscription) {
 	require.NoError(f.t, f.DeleteSubscription(f.ctx, sub.OrganizationID, sub.ID, 0), "deleting a subscription")
 }
 
-// enqueue stores events without an offer.
+// enqueue stores events without a prefetch.
 func (f *fixture) enqueue(now time.Time, events ...webhook.NewEvent) {
 	f.t.Helper()
 	tasks, err := f.Enqueue(f.ctx, now, events, nil)
 	require.NoError(f.t, err, "enqueuing events")
-	require.Empty(f.t, tasks, "without an offer, Enqueue must not hand out tasks")
+	require.Empty(f.t, tasks, "without a prefetch, Enqueue must not hand out tasks")
 }
 
 // emit stores one event of org under the id.

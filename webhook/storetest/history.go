@@ -97,10 +97,10 @@ func deliveryIDs(all []webhook.Delivery) []webhook.DeliveryID {
 func deliveryFilterStatus(f *fixture) {
 	active, paused, deleted := f.create(hook()), f.create(hook()), f.create(hook())
 	f.enqueue(start(), newEvents("evt", 6)...)
-	verdicts := make(map[string]int)
+	tasks := make(map[string]int)
 	var settlements []webhook.Settlement
 	for _, task := range f.claim(start(), 100) {
-		switch n := verdicts[task.Endpoint.SubscriptionID]; n {
+		switch n := tasks[task.Endpoint.SubscriptionID]; n {
 		case 0:
 			settlements = append(settlements, succeeded(task, start()))
 		case 1:
@@ -110,7 +110,7 @@ func deliveryFilterStatus(f *fixture) {
 		case 3:
 			require.NoError(f.t, f.Cancel(f.ctx, start(), org, task.DeliveryID))
 		}
-		verdicts[task.Endpoint.SubscriptionID]++
+		tasks[task.Endpoint.SubscriptionID]++
 	}
 	f.settle(start(), settlements...)
 	f.setPaused(paused, true)

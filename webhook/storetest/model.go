@@ -39,9 +39,9 @@ type modelDelivery struct {
 	webhook.Delivery
 	subscription *webhook.Subscription // nil when it or the channel is gone
 	token        int64
-	tries        int
+	sinceQueued  int
 	queued       time.Time
-	// status leaves out what follows from the webhook: held and cancelled.
+	// status leaves out what follows from the subscription: paused and cancelled.
 	status webhook.Status
 	due    time.Time
 	leases []webhook.Lease // all that were ever given
@@ -166,7 +166,7 @@ func (m *model) wantStatistics(sub *webhook.Subscription) webhook.Statistics {
 		case webhook.StatusInFlight:
 			want.InFlight++
 		case webhook.StatusPaused:
-			want.Held++
+			want.Paused++
 		}
 	}
 	for _, key := range sub.ChannelKeys() {

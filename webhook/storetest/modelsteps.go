@@ -135,7 +135,7 @@ func (m *model) take(task webhook.Task, until time.Time) {
 	require.Equal(m.t, d.subscription.Revision, task.Revision)
 	require.Equal(m.t, d.EventID, task.EventID)
 	require.Equal(m.t, len(d.Attempts), task.Attempts, "Attempts is the number of attempts in the history")
-	require.Equal(m.t, d.tries, task.AttemptsSinceQueued, "Tries is the number of attempts since QueuedAt")
+	require.Equal(m.t, d.sinceQueued, task.AttemptsSinceQueued, "AttemptsSinceQueued is the number of attempts since QueuedAt")
 	m.requireTime(d.queued, task.QueuedAt, "QueuedAt")
 	m.requireTime(until, task.Until, "Until")
 	d.token, d.status, d.due = task.Token, webhook.StatusInFlight, until
@@ -153,7 +153,7 @@ func (m *model) claimable(skip []webhook.Endpoint) map[webhook.Endpoint][]*model
 	}
 	for _, all := range due {
 		slices.SortFunc(all, func(a, b *modelDelivery) int {
-			return cmp.Or(cmp.Compare(min(a.tries, 1), min(b.tries, 1)), a.due.Compare(b.due))
+			return cmp.Or(cmp.Compare(min(a.sinceQueued, 1), min(b.sinceQueued, 1)), a.due.Compare(b.due))
 		})
 	}
 	return due
@@ -178,7 +178,7 @@ func (m *model) claimDue() {
 		next[task.Endpoint]++
 		require.Less(m.t, i, len(due[task.Endpoint]), "a task is for a delivery that is due")
 		want, got := due[task.Endpoint][i], m.deliveries[task.DeliveryID]
-		require.Equal(m.t, want.tries > 0, got.tries > 0, "within an endpoint, what was not attempted since it was queued comes first")
+		require.Equal(m.t, want.sinceQueued > 0, got.sinceQueued > 0, "within an endpoint, what was not attempted since it was queued comes first")
 		m.requireTime(want.due, got.due, "within an endpoint, what is due longest comes first: the time of the next task")
 		m.requireTime(got.due, task.DueAt, "DueAt")
 		m.checkLost(got, task)
@@ -212,7 +212,7 @@ func (m *model) settleLease() {
 	if d == nil {
 		return
 	}
-	verdict := webhook.Settlement{
+	settlement := webhook.Settlement{
 		Lease:             l,
 		Status:            []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusPending}[m.random.IntN(3)],
 		DueAt:             m.now.Add(time.Duration(m.random.IntN(60)) * time.Second),
@@ -220,34 +220,34 @@ func (m *model) settleLease() {
 		Lost:              m.random.IntN(3) == 0,
 	}
 	if m.random.IntN(4) > 0 {
-		verdict.Attempt = attempt(m.now, []string{"", "status"}[m.random.IntN(2)])
+		settlement.Attempt = attempt(m.now, []string{"", "status"}[m.random.IntN(2)])
 	}
 	if !good {
-		m.refuse(m.now, verdict, "a result whose token is not the latest, or on a delivery that is not in flight, is refused")
+		m.refuse(m.now, settlement, "a result whose token is not the latest, or on a delivery that is not in flight, is refused")
 		return
 	}
-	m.settle(m.now, verdict)
+	m.settle(m.now, settlement)
 	figures := m.figures[d.Endpoint]
-	figures.Count(&verdict)
+	figures.Count(&settlement)
 	m.figures[d.Endpoint] = figures
-	d.status = verdict.Status
+	d.status = settlement.Status
 	if d.status == webhook.StatusPending {
-		d.due = verdict.DueAt
+		d.due = settlement.DueAt
 	} else {
 		d.SettledAt = m.now
 	}
-	if verdict.Attempt != nil {
-		a := *verdict.Attempt
+	if settlement.Attempt != nil {
+		a := *settlement.Attempt
 		a.Number = len(d.Attempts) + 1
 		d.Attempts = append(d.Attempts, a)
-		d.tries++
-		if !verdict.Lost {
+		d.sinceQueued++
+		if !settlement.Lost {
 			d.lost = 0
 		}
 		d.lostAt = time.Time{}
 	}
 	d.started = time.Time{}
-	if verdict.PauseSubscription && !d.subscription.Paused {
+	if settlement.PauseSubscription && !d.subscription.Paused {
 		stored, err := m.Subscription(m.ctx, org, d.SubscriptionID)
 		require.NoError(m.t, err)
 		require.True(m.t, stored.Paused, "PauseSubscription pauses the subscription")
@@ -303,7 +303,7 @@ func (m *model) replayDelivery() {
 		require.ErrorIs(m.t, err, webhook.ErrNotFound)
 	default:
 		require.NoError(m.t, err)
-		d.status, d.due, d.queued, d.tries, d.SettledAt = webhook.StatusPending, m.now, m.now, 0, time.Time{}
+		d.status, d.due, d.queued, d.sinceQueued, d.SettledAt = webhook.StatusPending, m.now, m.now, 0, time.Time{}
 		d.lost, d.started, d.lostAt = 0, time.Time{}, time.Time{}
 	}
 }

@@ -14,10 +14,10 @@ func pauseCases() []testCase {
 		{"AttemptUnderWay", pauseDuringAttempt},
 		{"ResumeReleases", resumeReleases},
 		{"OthersGoOn", pauseLeavesOthers},
-		{"ByVerdict", pauseByResult},
-		{"ByStaleVerdict", pauseByStaleResult},
-		{"ByVerdictOfPaused", pauseByResultOfPaused},
-		{"VerdictOnAnOlderRevision", pauseByResultOnAnOlderRevision},
+		{"ByResult", pauseByResult},
+		{"ByStaleResult", pauseByStaleResult},
+		{"ByResultOfPaused", pauseByResultOfPaused},
+		{"ResultOnAnOlderRevision", pauseByResultOnAnOlderRevision},
 	}
 }
 
@@ -28,12 +28,12 @@ func pauseHoldsPending(f *fixture) {
 	f.enqueue(start(), newEvents("later", 2)...)
 	f.requireNothingDue(start().Add(time.Hour), "deliveries of a paused subscription stay where they are")
 	held := f.list(webhook.DeliveryQuery{Status: webhook.StatusPaused})
-	require.Len(f.t, held, 5, "pausing a subscription makes all of its unfinished deliveries held, at once, and those that come later")
+	require.Len(f.t, held, 5, "pausing a subscription makes all of its unfinished deliveries paused, at once, and those that come later")
 	for _, d := range held {
-		f.requireTime(start(), d.DueAt, "the DueAt of a held delivery")
-		require.True(f.t, d.SettledAt.IsZero(), "a held delivery is not settled")
+		f.requireTime(start(), d.DueAt, "the DueAt of a paused delivery")
+		require.True(f.t, d.SettledAt.IsZero(), "a paused delivery is not settled")
 	}
-	require.Empty(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusPending}), "a held delivery is not listed as pending")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusPending}), "a paused delivery is not listed as pending")
 }
 
 func pauseDuringAttempt(f *fixture) {
@@ -48,8 +48,8 @@ func pauseDuringAttempt(f *fixture) {
 	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()), retry(tasks[2], start(), start()))
 	require.Equal(f.t, webhook.StatusSucceeded, f.status(tasks[0].DeliveryID), "an attempt under way when its subscription is paused still counts")
 	require.Equal(f.t, webhook.StatusDead, f.status(tasks[1].DeliveryID), "an attempt under way when its subscription is paused still counts")
-	require.Equal(f.t, webhook.StatusPaused, f.status(tasks[2].DeliveryID), "a delivery to be tried again is held while its subscription is paused")
-	f.requireNothingDue(start().Add(lease), "a delivery whose lease ended is held while its subscription is paused")
+	require.Equal(f.t, webhook.StatusPaused, f.status(tasks[2].DeliveryID), "a delivery to be retried is paused while its subscription is paused")
+	f.requireNothingDue(start().Add(lease), "a delivery whose lease ended is paused while its subscription is paused")
 	f.settle(start().Add(lease), succeeded(tasks[3], start()))
 }
 
@@ -61,7 +61,7 @@ func resumeReleases(f *fixture) {
 	f.setPaused(sub, true)
 	f.setPaused(sub, false)
 	require.Equal(f.t, webhook.StatusInFlight, f.status(tasks[1].DeliveryID), "what was in flight before a pause is so after it")
-	require.Len(f.t, f.claim(start(), 10), 2, "resuming a subscription releases what was held")
+	require.Len(f.t, f.claim(start(), 10), 2, "resuming a subscription releases its paused deliveries")
 	f.settle(start(), succeeded(tasks[1], start()))
 	require.Equal(f.t, tasks[0].DeliveryID, f.claimN(start().Add(time.Hour), 3)[2].DeliveryID, "a pause does not change when a retry is due")
 }
@@ -88,9 +88,9 @@ func pauseByResult(f *fixture) {
 	require.NoError(f.t, err)
 	require.True(f.t, paused.Paused, "PauseSubscription pauses the subscription together with the result")
 	require.Greater(f.t, paused.Revision, before.Revision, "pausing is an update, which the revision counts")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusPaused}), 5, "all unfinished deliveries of the subscription are held, on every channel")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusPaused}), 5, "all unfinished deliveries of the subscription are paused, on every channel")
 	f.requireNothingDue(now.Add(time.Hour), "deliveries of a paused subscription stay where they are")
-	require.Empty(f.t, f.offer(now, always, newEvent("evt_later")), "deliveries of a subscription that a result paused are never offered")
+	require.Empty(f.t, f.prefetch(now, always, newEvent("evt_later")), "deliveries of a subscription that a result paused are never prefetched")
 
 	before.Name = "An update that knows nothing of the pause"
 	require.ErrorIs(f.t, f.UpdateSubscription(f.ctx, before, webhook.Quota{}), webhook.ErrConflict,
@@ -138,13 +138,13 @@ func pauseByResultOnAnOlderRevision(f *fixture) {
 func pauseByResultOfPaused(f *fixture) {
 	sub := f.create(hook())
 	f.enqueue(start(), newEvents("evt", 3)...)
-	var verdicts []webhook.Settlement
+	var settlements []webhook.Settlement
 	for _, task := range f.claim(start(), 3) {
-		verdict := died(task, start())
-		verdict.PauseSubscription = true
-		verdicts = append(verdicts, verdict)
+		settlement := died(task, start())
+		settlement.PauseSubscription = true
+		settlements = append(settlements, settlement)
 	}
-	f.settle(start(), verdicts...)
+	f.settle(start(), settlements...)
 	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusDead}), 3,
 		"every result counts, though the first one paused the subscription")
 	got, err := f.Subscription(f.ctx, org, sub.ID)

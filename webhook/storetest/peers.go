@@ -54,7 +54,7 @@ func changesCountAtOnce(f, peer *fixture) {
 	gone := died(task, start())
 	gone.PauseSubscription = true
 	peer.settle(start(), gone)
-	require.Empty(f.t, f.offer(start(), always, newEvent("evt_3")), "deliveries of paused subscriptions are never offered, whichever process paused them")
+	require.Empty(f.t, f.prefetch(start(), always, newEvent("evt_3")), "deliveries of paused subscriptions are never prefetched, whichever process paused them")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_3", Status: webhook.StatusPaused}), 1)
 
 	peer.setPaused(sub, false)
@@ -96,7 +96,7 @@ func manyChangesByPeer(f, peer *fixture) {
 		require.NoError(f.t, peer.UpdateSubscription(peer.ctx, added, webhook.Quota{}))
 	}
 	peer.remove(gone[0]) // the store may have forgotten those that went first
-	tasks := f.offer(start(), always, newEvent("evt_1"))
+	tasks := f.prefetch(start(), always, newEvent("evt_1"))
 	got := make(map[string]int64)
 	for _, d := range f.list(webhook.DeliveryQuery{EventID: "evt_1"}) {
 		got[d.SubscriptionID] = 0

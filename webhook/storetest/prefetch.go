@@ -18,12 +18,12 @@ func prefetchCases() []testCase {
 	}
 }
 
-// offer enqueues with an offer. A store may ignore offers: then it returns no
+// prefetch enqueues with a Prefetch. A store may ignore it: then it returns no
 // tasks, and the deliveries are pending.
-func (f *fixture) offer(now time.Time, accept func(string, webhook.Endpoint) bool, events ...webhook.NewEvent) []webhook.Task {
+func (f *fixture) prefetch(now time.Time, take func(string, webhook.Endpoint) bool, events ...webhook.NewEvent) []webhook.Task {
 	f.t.Helper()
-	tasks, err := f.Enqueue(f.ctx, now, events, &webhook.Prefetch{Until: now.Add(lease), Take: accept})
-	require.NoError(f.t, err, "enqueuing with an offer")
+	tasks, err := f.Enqueue(f.ctx, now, events, &webhook.Prefetch{Until: now.Add(lease), Take: take})
+	require.NoError(f.t, err, "enqueuing with a prefetch")
 	return tasks
 }
 
@@ -32,7 +32,7 @@ func never(string, webhook.Endpoint) bool  { return false }
 
 func acceptedIsInFlight(f *fixture) {
 	sub := f.create(hook("webhook", "slack"))
-	tasks := f.offer(start(), always, newEvent("evt_1"))
+	tasks := f.prefetch(start(), always, newEvent("evt_1"))
 	prefetched := make(map[webhook.DeliveryID]bool)
 	for _, task := range tasks {
 		prefetched[task.DeliveryID] = true
@@ -52,7 +52,7 @@ func acceptedIsInFlight(f *fixture) {
 		require.False(f.t, prefetched[task.DeliveryID], "what Enqueue returned as a task is leased, and not claimed as well")
 		tasks = append(tasks, task)
 	}
-	require.Len(f.t, tasks, 2, "every delivery is either offered or left to be claimed")
+	require.Len(f.t, tasks, 2, "every delivery is either prefetched or left to be claimed")
 	for _, task := range tasks {
 		f.settle(start(), succeeded(task, start()))
 	}
@@ -80,13 +80,13 @@ func (f *fixture) requireFresh(task webhook.Task, sub *webhook.Subscription, e w
 
 func refusedIsPending(f *fixture) {
 	f.create(hook("webhook", "slack"))
-	require.Empty(f.t, f.offer(start(), never, newEvent("evt_1")), "what is not accepted is not handed out")
+	require.Empty(f.t, f.prefetch(start(), never, newEvent("evt_1")), "what is not accepted is not handed out")
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
 		require.Equal(f.t, webhook.StatusPending, d.Status, "what is not accepted is pending")
 	}
 	onlySlack := func(_ string, e webhook.Endpoint) bool { return e.Channel == "slack" }
-	for _, task := range f.offer(start(), onlySlack, newEvent("evt_2")) {
-		require.Equal(f.t, "slack", task.Endpoint.Channel, "Accept is asked about the delivery's own endpoint")
+	for _, task := range f.prefetch(start(), onlySlack, newEvent("evt_2")) {
+		require.Equal(f.t, "slack", task.Endpoint.Channel, "Take is asked about the delivery's own endpoint")
 		f.settle(start(), succeeded(task, start()))
 	}
 	for _, task := range f.claim(start(), 10) {
@@ -97,28 +97,28 @@ func refusedIsPending(f *fixture) {
 
 func pausedIsNotPrefetched(f *fixture) {
 	sub := f.create(hook())
-	for _, task := range f.offer(start(), always, newEvent("evt_1")) { // the store may remember who matched
+	for _, task := range f.prefetch(start(), always, newEvent("evt_1")) { // the store may remember who matched
 		f.settle(start(), succeeded(task, start()))
 	}
 	f.setPaused(sub, true)
 	refuse := func(string, webhook.Endpoint) bool {
-		f.t.Error("deliveries of paused subscriptions are never offered: Accept must not be asked")
+		f.t.Error("deliveries of paused subscriptions are never prefetched: Take must not be asked")
 		return true
 	}
-	require.Empty(f.t, f.offer(start(), refuse, newEvent("evt_2")), "deliveries of paused subscriptions are never offered")
+	require.Empty(f.t, f.prefetch(start(), refuse, newEvent("evt_2")), "deliveries of paused subscriptions are never prefetched")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2", Status: webhook.StatusPaused}), 1,
-		"an event for a paused subscription is kept, and held")
+		"an event for a paused subscription is kept, and its delivery is paused")
 }
 
 func prefetchedLeaseExpires(f *fixture) {
 	f.create(hook())
-	tasks := f.offer(start(), always, newEvent("evt_1"))
+	tasks := f.prefetch(start(), always, newEvent("evt_1"))
 	if len(tasks) == 0 {
 		tasks = f.claimN(start(), 1)
 	}
 	again := f.claimOne(start().Add(lease))
 	require.Equal(f.t, tasks[0].DeliveryID, again.DeliveryID)
-	require.Greater(f.t, again.Token, tasks[0].Token, "an offered lease ends like any other, and the token grows")
+	require.Greater(f.t, again.Token, tasks[0].Token, "a prefetched lease ends like any other, and the token grows")
 	f.refuse(start().Add(lease), succeeded(tasks[0], start()), "a result from before the take-over is stale")
 	f.settle(start().Add(lease), succeeded(again, start()))
 }
@@ -126,19 +126,19 @@ func prefetchedLeaseExpires(f *fixture) {
 func asksForEachDelivery(f *fixture) {
 	f.create(hook("webhook", "slack"))
 	asked := make(map[webhook.Endpoint]int)
-	accept := func(organizationID string, e webhook.Endpoint) bool {
-		require.Equal(f.t, org, organizationID, "Accept is told whose delivery it is")
+	take := func(organizationID string, e webhook.Endpoint) bool {
+		require.Equal(f.t, org, organizationID, "Take is told whose delivery it is")
 		asked[e]++
 		return asked[e] <= 3
 	}
-	tasks := f.offer(start(), accept, newEvents("evt", 5)...)
+	tasks := f.prefetch(start(), take, newEvents("evt", 5)...)
 	taken := make(map[webhook.Endpoint]int)
 	for _, task := range tasks {
 		taken[task.Endpoint]++
 	}
 	for endpoint, n := range asked {
-		require.LessOrEqual(f.t, n, 5, "Accept is asked once for each delivery")
-		require.Equal(f.t, min(n, 3), taken[endpoint], "every delivery that Accept took is handed out, and none besides")
+		require.LessOrEqual(f.t, n, 5, "Take is asked once for each delivery")
+		require.Equal(f.t, min(n, 3), taken[endpoint], "every delivery that Take took is handed out, and none besides")
 	}
-	require.Len(f.t, f.claim(start(), 100), 10-len(tasks), "what Accept did not take is due at once")
+	require.Len(f.t, f.claim(start(), 100), 10-len(tasks), "what Take did not take is due at once")
 }

@@ -60,7 +60,7 @@ func deletePaused(f *fixture) {
 	f.emit(start(), "evt_1")
 	f.setPaused(sub, true)
 	f.remove(sub)
-	require.Equal(f.t, webhook.StatusCancelled, f.only().Status, "a held delivery is cancelled when its subscription is deleted")
+	require.Equal(f.t, webhook.StatusCancelled, f.only().Status, "a paused delivery is cancelled when its subscription is deleted")
 	f.requireNothingDue(start().Add(time.Hour), "deliveries of a deleted subscription are not claimed again")
 }
 

@@ -46,7 +46,7 @@ func replayNewBudget(f *fixture) {
 	f.settle(later, retry(task, later, later))
 	task = f.claimOne(later)
 	require.Equal(f.t, 5, task.Attempts)
-	require.Equal(f.t, 1, task.AttemptsSinceQueued, "Tries counts the attempts since the replay")
+	require.Equal(f.t, 1, task.AttemptsSinceQueued, "AttemptsSinceQueued counts the attempts since the replay")
 	f.settle(later, succeeded(task, later))
 	attempts := f.only().Attempts
 	require.Len(f.t, attempts, 6)
@@ -71,9 +71,9 @@ func replayProgress(f *fixture) {
 	f.create(hook())
 	progress := json.RawMessage(`{"reached":["a"]}`)
 	f.emit(start(), "evt_1")
-	verdict := died(f.claimOne(start()), start())
-	verdict.Progress = progress
-	f.settle(start(), verdict)
+	settlement := died(f.claimOne(start()), start())
+	settlement.Progress = progress
+	f.settle(start(), settlement)
 	id := f.only().ID
 	require.NoError(f.t, f.Replay(f.ctx, start(), org, id))
 	task := f.claimOne(start())
@@ -105,7 +105,7 @@ func replayPaused(f *fixture) {
 	f.settle(start(), died(f.claimOne(start()), start()))
 	f.setPaused(sub, true)
 	require.NoError(f.t, f.Replay(f.ctx, start(), org, f.only().ID), "a delivery of a paused subscription can be replayed")
-	require.Equal(f.t, webhook.StatusPaused, f.only().Status, "and is held")
+	require.Equal(f.t, webhook.StatusPaused, f.only().Status, "and is paused")
 	f.requireNothingDue(start(), "a delivery of a paused subscription is not claimed")
 	f.setPaused(sub, false)
 	f.claimOne(start())
@@ -116,7 +116,7 @@ func cancelDelivery(f *fixture) {
 	f.enqueue(start(), newEvents("evt", 4)...)
 	tasks := f.claimN(start(), 3)
 	f.settle(start(), retry(tasks[0], start(), start().Add(time.Hour)))
-	for i, d := range f.list(webhook.DeliveryQuery{}) { // pending, pending for a retry, in flight, held
+	for i, d := range f.list(webhook.DeliveryQuery{}) { // pending, pending for a retry, in flight, paused
 		f.setPaused(sub, i == 3)
 		now := start().Add(time.Duration(i+1) * time.Second)
 		require.NoError(f.t, f.Cancel(f.ctx, now, org, d.ID), "a delivery that is not settled can be cancelled")

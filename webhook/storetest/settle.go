@@ -16,7 +16,7 @@ func settleCases() []testCase {
 		{"Succeeded", settleSucceeded},
 		{"Dead", settleDead},
 		{"Retry", settleRetry},
-		{"GiveBack", settleGiveBack},
+		{"Requeue", settleRequeue},
 		{"OnlyOnce", settleOnlyOnce},
 		{"TwiceInOneCall", settleTwiceInOneCall},
 		{"Mixed", settleMixed},
@@ -63,7 +63,7 @@ func settleRetry(f *fixture) {
 	for n := 1; n <= 4; n++ {
 		task := f.claimOne(now)
 		require.Equal(f.t, n-1, task.Attempts, "Attempts is the number of attempts in the history")
-		require.Equal(f.t, n-1, task.AttemptsSinceQueued, "Tries is the number of attempts since QueuedAt")
+		require.Equal(f.t, n-1, task.AttemptsSinceQueued, "AttemptsSinceQueued is the number of attempts since QueuedAt")
 		f.requireTime(start(), task.QueuedAt, "QueuedAt, which a retry does not change,")
 		due := now.Add(time.Duration(n) * time.Minute)
 		f.settle(now.Add(time.Second), retry(task, now, due))
@@ -78,7 +78,7 @@ func settleRetry(f *fixture) {
 	}
 }
 
-func settleGiveBack(f *fixture) {
+func settleRequeue(f *fixture) {
 	f.create(hook())
 	f.emit(start(), "evt_1")
 	task := f.claimOne(start())

@@ -12,7 +12,7 @@ import (
 
 func statisticsCases() []testCase {
 	return []testCase{
-		{"Verdicts", statisticsOfResults},
+		{"Results", statisticsOfResults},
 		{"Unfinished", statisticsOfUnfinished},
 		{"RefusedResults", statisticsOfRefused},
 		{"Cancel", statisticsOfCancel},
@@ -93,7 +93,7 @@ func statisticsOfUnfinished(f *fixture) {
 	f.requireSameStatistics(webhook.Statistics{Since: late.Truncate(time.Hour), Pending: 6, InFlight: 4},
 		f.statistics(sub, late), "unfinished deliveries are counted whatever Since")
 	f.setPaused(sub, true)
-	f.requireStatistics(webhook.Statistics{Held: 10}, sub, "deliveries of a paused subscription are held")
+	f.requireStatistics(webhook.Statistics{Paused: 10}, sub, "deliveries of a paused subscription are paused")
 }
 
 func statisticsOfRefused(f *fixture) {
@@ -273,11 +273,11 @@ func concurrentStatistics(views ...*fixture) {
 	const batches, events, endpoints = 8, 4, 3
 	inParallel(func(n int) {
 		f := views[n%len(views)]
-		accept := func(string, webhook.Endpoint) bool { return true }
+		take := func(string, webhook.Endpoint) bool { return true }
 		for i := range batches {
 			now := start().Add(time.Duration(n%2) * time.Hour)
 			tasks, err := f.Enqueue(f.ctx, now, newEvents(fmt.Sprintf("evt_%d_%d", n, i), events),
-				&webhook.Prefetch{Until: now.Add(100 * lease), Take: accept})
+				&webhook.Prefetch{Until: now.Add(100 * lease), Take: take})
 			if !assert.NoError(f.t, err) {
 				return
 			}

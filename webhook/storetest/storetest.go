@@ -46,7 +46,7 @@ func Run(t *testing.T, h Harness) {
 	}{
 		{"Subscriptions", subscriptionCases()},
 		{"Enqueue", enqueueCases()},
-		{"Offer", prefetchCases()},
+		{"Prefetch", prefetchCases()},
 		{"Claim", claimCases()},
 		{"Rotation", rotationCases()},
 		{"Lease", leaseCases()},

@@ -41,7 +41,7 @@ func broken() map[string]struct {
 		"ignores PerEndpoint":        {ignoresPerEndpoint{memstore.New()}, "Rotation/Bounds"},
 		"stops short":                {stopsShort{memstore.New()}, "Claim/OnlyOnce"},
 		"hides refusals":             {hidesRefusals{memstore.New()}, "Claim/ExpiredLease"},
-		"forgets to pause":           {forgetsPause{memstore.New()}, "Pause/ByVerdict"},
+		"forgets to pause":           {forgetsPause{memstore.New()}, "Pause/ByResult"},
 		"keeps milliseconds":         {keepsMilliseconds{memstore.New()}, "Settle/HistoryIsExact"},
 		"starts nothing":             {startsNothing{memstore.New()}, "Lease/LostAttempts"},
 		"hides lost leases":          {hidesLost{memstore.New()}, "Lease/ExtendLost"},
