@@ -95,6 +95,10 @@ func TestSuitePasses(t *testing.T) {
 		New:    func(*testing.T) webhook.Store { return memstore.New() },
 		Reopen: same,
 		Peer:   same,
+		Begin: func(_ *testing.T, s webhook.Store) storetest.CallerTx {
+			tx := s.(*memstore.Store).Begin()
+			return storetest.CallerTx{Tx: tx, Commit: tx.Commit, Rollback: tx.Rollback}
+		},
 	})
 }
 
