@@ -65,8 +65,10 @@ func measure(ctx context.Context, f func(ctx context.Context) error) cost {
 // much. CI measures strictly, with nothing else under way.
 var strictCost = flag.Bool("template.strict", false, "take the bounds of CPU time as they stand: for a machine that does nothing else")
 
+func bound(d time.Duration) time.Duration { return time.Duration(slack()) * d }
+
 // slack is by what the promises of time are multiplied.
-func slack() time.Duration {
+func slack() int {
 	if *strictCost {
 		return slowdown
 	}
@@ -78,12 +80,12 @@ func bestCost(t testing.TB, name string, f func(ctx context.Context) error) cost
 	t.Helper()
 	const runs = 5
 	best := measure(t.Context(), f)
-	for i := 1; i < runs && (best.cpu > mostCPU*slack() || best.deaf > mostDeaf*slack()); i++ {
+	for i := 1; i < runs && (best.cpu > bound(mostCPU) || best.deaf > bound(mostDeaf)); i++ {
 		again := measure(t.Context(), f)
 		best.cpu, best.deaf = min(best.cpu, again.cpu), min(best.deaf, again.deaf)
 	}
-	assert.LessOrEqual(t, best.deaf, mostDeaf*slack(), name)
-	assert.LessOrEqual(t, best.cpu, mostCPU*slack(), name)
+	assert.LessOrEqual(t, best.deaf, bound(mostDeaf), name)
+	assert.LessOrEqual(t, best.cpu, bound(mostCPU), name)
 	assert.LessOrEqual(t, best.bytes, uint64(mostBytes*growth), name)
 	if best.err != nil {
 		require.NotErrorIs(t, best.err, ErrInternal, name)

@@ -127,6 +127,12 @@ func (o *output) printJSON(v any, own bool) error {
 	return err
 }
 
+// appendNoControls escapes what begins a mention or a link of Slack in text of which a part is
+// escaped already: JSON that is shown as text has strings of both kinds.
+func appendNoControls(b []byte, s string) []byte {
+	return append(b, strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(s)...)
+}
+
 func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *jsonPlace, own bool) ([]byte, error) {
 	if err := st.read(s); err != nil {
 		return b, err
@@ -139,6 +145,8 @@ func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *
 			return st.appendCopy(b, s)
 		case safe == notSafe && (st.format != FormatMrkdwn || !place.near.literal):
 			escape = st.escaper
+		case safe >= safeJSON && st.format == FormatMrkdwn && !place.near.literal:
+			escape = appendNoControls
 		}
 		return st.convert(b, s, func(b []byte, s string) []byte { return appendJSONInside(b, string(escape(nil, s)), &style) })
 	}

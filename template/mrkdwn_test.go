@@ -73,3 +73,21 @@ func TestMrkdwnGoesByTheNearestKey(t *testing.T) {
 	// In a text, JSON is text, whatever its keys are.
 	text(`{"text": "{{ {'url': s}|tojson }}"}`, `{"text": "{\"url\": \"&lt;!channel&gt;\"}"}`)
 }
+
+// JSON that is shown as text, inside of a string, brings no mention with it, whichever keys it has.
+func TestMrkdwnOfJSONInsideText(t *testing.T) {
+	t.Parallel()
+	for _, block := range []string{
+		`{% set b %}{{ {'url': s}|tojson }}{% endset %}`, `{% set b %}{"url": "{{ s }}"}{% endset %}`, `{% set b %}{"url": {{ s }}}{% endset %}`,
+		`{% set b = {'url': s}|tojson %}`, `{% macro m() %}{"url": "{{ s }}"}{% endmacro %}{% set b = m() %}`,
+	} {
+		tpl, err := CompileJSON(block+`{"text": "{{ b }}"}`, Options{Format: FormatMrkdwn})
+		require.NoError(t, err, block)
+		got, err := tpl.Render(t.Context(), map[string]any{"s": "<!channel> & <https://e.com|x>"})
+		require.NoError(t, err, block)
+		var out struct{ Text string }
+		require.NoError(t, json.Unmarshal([]byte(got), &out), "%s: %s", block, got)
+		assert.NotContains(t, out.Text, "<", block)
+		assert.Contains(t, out.Text, "&lt;!channel&gt;", block)
+	}
+}

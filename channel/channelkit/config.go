@@ -148,7 +148,7 @@ func (r *ConfigReader) IsEmptyList(name string) bool {
 	return ok && json.Unmarshal(raw, &items) == nil && len(items) == 0
 }
 
-// number reads a number and whether it is there.
+// Number reads a number and whether it is there.
 func (r *ConfigReader) Number(name string) (float64, bool) {
 	raw, ok := r.Get(name)
 	if !ok {
@@ -162,7 +162,7 @@ func (r *ConfigReader) Number(name string) (float64, bool) {
 	return f, true
 }
 
-// url reads a required URL that the client accepts, nil when it is not right.
+// URL reads a required URL that the client accepts, nil when it is not right.
 func (r *ConfigReader) URL(name string, client *HTTPClient) *url.URL {
 	raw, ok := r.Required(name)
 	if !ok {
@@ -184,7 +184,7 @@ func isFieldValue(s string) bool {
 	return true
 }
 
-// line reads a string that is one line of at most limit bytes.
+// Line reads a string that is one line of at most limit bytes.
 func (r *ConfigReader) Line(name string, limit int) string {
 	s := r.Text(name)
 	if len(s) > limit {

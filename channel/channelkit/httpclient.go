@@ -258,7 +258,7 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 	var failed *channel.Error
 	if errors.As(err, &failed) {
 		if channel.Classify(resp.StatusCode, resp.Header, time.Now()) != nil {
-			return reply, nil
+			return reply, nil //nolint:nilerr // the status says more than a body that broke off
 		}
 		failed.StatusCode = resp.StatusCode
 	}

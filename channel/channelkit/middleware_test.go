@@ -96,7 +96,7 @@ func TestMiddlewareFails(t *testing.T) {
 		got := channel.AsError(err)
 		require.NotNil(t, got)
 		assert.Equal(t, tt.want, got.Class)
-		assert.Equal(t, tt.err == error(own), got.Action == channel.Permanent)
+		assert.Equal(t, errors.Is(tt.err, own), got.Action == channel.Permanent)
 		assert.NotContains(t, err.Error(), "sesame")
 	}
 }

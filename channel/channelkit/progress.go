@@ -10,7 +10,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 )
 
-// A progress is what an attempt at several recipients leaves for the next, as
+// A Progress is what an attempt at several recipients leaves for the next, as
 // Result.Progress: who was reached, and who was refused for good. Neither is
 // written to again, but that those who were refused are left alone ends with
 // the delivery: who replays a dead one has mended something.
@@ -52,13 +52,13 @@ func (p *Progress) After(err error) json.RawMessage {
 	return raw
 }
 
-// A failure is what one of several recipients met.
+// A Failure is what one of several recipients met.
 type Failure struct {
 	Recipient string
 	Err       *channel.Error
 }
 
-// add remembers what came of the recipients of one attempt.
+// Add remembers what came of the recipients of one attempt.
 func (p *Progress) Add(reached []string, failed []Failure) {
 	p.Reached = append(p.Reached, reached...)
 	for _, f := range failed {

@@ -167,7 +167,7 @@ func (r *Redactor) Response(reply *HTTPResponse) string {
 	return "(a body in a coding that was not asked for: " + r.Excerpt([]byte(printable.Clip(coding, 40)), true) + ")"
 }
 
-// excerpt makes a Result's Response of a body. truncated says that it breaks
+// Excerpt makes a Result's Response of a body. truncated says that it breaks
 // off, perhaps in the middle of a secret.
 func (r *Redactor) Excerpt(body []byte, truncated bool) string {
 	if len(body) == 0 {

@@ -15,7 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A summary is an event in words, for the default messages of the channels that
+// A Summary is an event in words, for the default messages of the channels that
 // people read. Its fields are plain text of bounded length: code that prints them
 // escapes them for where they go.
 type Summary struct {
@@ -27,6 +27,7 @@ type Summary struct {
 	Rows        []Row     // namespace, collection, actor, and the plain values of the metadata
 }
 
+// A Row is a detail of the event, with its name.
 type Row struct{ Name, Value string }
 
 // The bounds of a summary: what fits on a screen.

@@ -121,7 +121,7 @@ func limitOfHost(t testing.TB, h *Harness) error {
 func messagesNotNegative(t testing.TB, h *Harness) error {
 	c, err := capabilities(h.Driver, h.accepting(t))
 	if err == nil && c.Messages < 0 {
-		err = fmt.Errorf("Messages is %d", c.Messages)
+		err = fmt.Errorf("the channel has %d Messages", c.Messages)
 	}
 	return err
 }

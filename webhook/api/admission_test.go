@@ -39,9 +39,7 @@ func TestSlowClientsKeepNoOrganizationOut(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t, options{})
-				a, err := api.New(f.dispatcher, func(r *http.Request) (string, error) {
-					return api.BearerToken(r)
-				}, api.Config{Logger: f.logger})
+				a, err := api.New(f.dispatcher, api.BearerToken, api.Config{Logger: f.logger})
 				require.NoError(t, err)
 				listener := make(connections)
 				server := &http.Server{Handler: a} //nolint:gosec // no other client than this test's

@@ -122,7 +122,7 @@ type Hooks struct {
 	Attempted func(Result)
 }
 
-// Outcome is an attempt and what follows from it.
+// Result is an attempt and what follows from it.
 type Result struct {
 	DeliveryID     webhook.DeliveryID
 	OrganizationID string

@@ -1,3 +1,4 @@
+// Package printable makes text for people of what strangers sent.
 package printable
 
 import (
