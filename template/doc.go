@@ -43,15 +43,15 @@
 // running the tree, and what is inside the tags is ours:
 //
 //	scan.go                       cuts the source at its delimiters
-//	emit.go                       checks that blocks nest, and writes the source for pongo2
+//	pongo_source.go               checks that blocks nest, and writes the source for pongo2
 //	engine.go                     the table of tags, and the border to pongo2
 //	tags_*.go, loop.go            what the tags do
 //	lexer.go, parse*.go           expressions, from text to tree
 //	eval*.go, params.go           evaluating the tree
 //	value.go, dict.go, iterate.go the values of templates, which behave as Python's
-//	access.go, arithmetic.go, compare.go, text.go, strings.go
+//	access.go, arithmetic.go, compare.go, str_repr.go, strings.go
 //	                              what operators do with them
-//	filters*.go, tests.go, methods*.go, globals.go
+//	filters*.go, jinja_tests.go, methods*.go, globals.go
 //	                              tables of everything that has a name
 //	library*.go, ready_*.go       filters and functions beyond Jinja2
 //	format.go, format_html.go, format_markdown.go, json_output.go
