@@ -18,7 +18,13 @@ func ExampleHTTPClient() {
 	}))
 	defer server.Close()
 
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	client, err := channelkit.NewHTTPClient(
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true},
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	req, err := http.NewRequest(http.MethodPost, server.URL, bytes.NewReader([]byte(`{}`)))
 	if err != nil {
 		fmt.Println(err)

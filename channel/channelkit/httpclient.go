@@ -3,6 +3,7 @@ package channelkit
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/internal/settings"
+	"github.com/mixpeek/webhooks-go/event"
 )
 
 // HTTPConfig configures an HTTPClient. The zero value is right for endpoints
@@ -93,24 +96,25 @@ type HTTPClient struct {
 	maxResponse int64
 }
 
-// NewHTTPClient makes an HTTPClient.
-func NewHTTPClient(config HTTPConfig) *HTTPClient {
+// NewHTTPClient returns an HTTPClient, or an error if a field of config is negative.
+func NewHTTPClient(config HTTPConfig) (*HTTPClient, error) {
+	settings.Default(&config.UserAgent, DefaultUserAgent)
+	settings.Default(&config.MaxResponse, 1<<20)
+	settings.Default(&config.MaxIdlePerHost, 64)
+	var problems event.Problems
+	settings.AtLeast(&problems, "MaxResponse", config.MaxResponse, 1)
+	settings.AtLeast(&problems, "MaxIdlePerHost", config.MaxIdlePerHost, 1)
+	if err := problems.Err(); err != nil {
+		return nil, fmt.Errorf("channelkit: NewHTTPClient: %w", err)
+	}
 	c := &HTTPClient{
-		guard:       addressGuard{allowAll: config.AllowPrivate, allow: slices.Clone(config.AllowNets)},
+		guard: addressGuard{
+			allowAll: config.AllowPrivate,
+			allow:    slices.Clone(config.AllowNets),
+		},
 		allowHTTP:   config.AllowHTTP,
 		userAgent:   config.UserAgent,
-		maxResponse: config.MaxResponse,
-	}
-	if c.userAgent == "" {
-		c.userAgent = DefaultUserAgent
-	}
-	if c.maxResponse <= 0 {
-		c.maxResponse = 1 << 20
-	}
-	c.maxResponse = min(c.maxResponse, math.MaxInt32)
-	perHost := config.MaxIdlePerHost
-	if perHost <= 0 {
-		perHost = 64
+		maxResponse: min(config.MaxResponse, math.MaxInt32),
 	}
 	c.dialer = c.guard.dialer()
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS12}
@@ -132,7 +136,7 @@ func NewHTTPClient(config HTTPConfig) *HTTPClient {
 		TLSHandshakeTimeout:    tlsTimeout,
 		DisableCompression:     true,
 		MaxIdleConns:           maxIdle,
-		MaxIdleConnsPerHost:    perHost,
+		MaxIdleConnsPerHost:    config.MaxIdlePerHost,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ForceAttemptHTTP2:      true,
@@ -152,7 +156,7 @@ func NewHTTPClient(config HTTPConfig) *HTTPClient {
 	for _, wrap := range slices.Backward(config.Middleware) {
 		c.exchange = wrap(c.exchange)
 	}
-	return c
+	return c, nil
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -48,7 +48,7 @@ func tlsServer(t testing.TB, config channelkit.HTTPConfig, change func(*httptest
 	if config.AllowNets == nil {
 		config.AllowPrivate = true
 	}
-	c := channelkit.NewHTTPClient(config)
+	c := channelfixture.NewClient(t, config)
 	t.Cleanup(c.CloseIdleConnections)
 	return s.URL, c
 }
@@ -85,7 +85,7 @@ func TestHTTPClientRequest(t *testing.T) {
 
 func TestHTTPClientRefusesWrongURLs(t *testing.T) {
 	t.Parallel()
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{})
 	for _, bad := range []string{"http://example.com/sesame", "https://127.0.0.1/sesame", "https://user:sesame@example.com/"} {
 		_, err := post(t, client, bad)
 		got := channel.AsError(err)
@@ -120,7 +120,7 @@ func TestHTTPClientLimits(t *testing.T) {
 		w.Header().Set("Content-Length", strconv.Itoa(size))
 		_, _ = w.Write(bytes.Repeat([]byte("x"), size))
 	})
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
 	t.Cleanup(client.CloseIdleConnections)
 	for _, size = range []int{0, 1, 999, 1000} {
 		resp, err := post(t, client, base)
@@ -145,7 +145,7 @@ func TestHTTPClientEndlessBodies(t *testing.T) {
 		_ = http.NewResponseController(w).Flush() // from here on the body is chunked
 		_, _ = w.Write(bytes.Repeat([]byte("x"), size))
 	})
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
 	t.Cleanup(client.CloseIdleConnections)
 	for _, size = range []int{1000, 1001, 4000} {
 		resp, err := post(t, client, base)
@@ -198,13 +198,13 @@ func TestHTTPClientProxy(t *testing.T) {
 
 	to, err := url.Parse(proxy)
 	require.NoError(t, err)
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
 	t.Cleanup(client.CloseIdleConnections)
 	_, err = post(t, client, "http://example.com/")
 	require.NoError(t, err)
 	assert.Equal(t, int64(1), proxied.Load())
 
-	client = channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, Proxy: http.ProxyURL(to)})
+	client = channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, Proxy: http.ProxyURL(to)})
 	_, err = post(t, client, "http://example.com/")
 	assert.Equal(t, channel.ClassRefusedAddress, channel.AsError(err).Class, "the proxy's own address is checked")
 }
@@ -226,7 +226,7 @@ func TestHTTPClientErrors(t *testing.T) {
 		{"http://name.invalid/sesame?k=sesame", channelkit.HTTPConfig{AllowHTTP: true}, channel.ClassDNS},
 	}
 	for _, tt := range tests {
-		_, err := post(t, channelkit.NewHTTPClient(tt.config), tt.url)
+		_, err := post(t, channelfixture.NewClient(t, tt.config), tt.url)
 		got := channel.AsError(err)
 		require.NotNil(t, got)
 		assert.Equal(t, tt.class, got.Class, "%v", err)
@@ -252,7 +252,7 @@ func TestHTTPClientRefusesAtConnectTime(t *testing.T) {
 	require.NoError(t, err)
 	// An allowed network that the name does not resolve into lets "localhost"
 	// past the check of the URL, but not past the dialer.
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowNets: []netip.Prefix{netip.MustParsePrefix("::1/128")}})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowNets: []netip.Prefix{netip.MustParsePrefix("::1/128")}})
 	_, err = post(t, client, "http://localhost:"+u.Port()+"/")
 	got := channel.AsError(err)
 	require.NotNil(t, got)
@@ -378,7 +378,7 @@ func TestHTTPClientProxyFails(t *testing.T) {
 	for _, tt := range tests {
 		to, err := url.Parse(tt.proxy)
 		require.NoError(t, err)
-		client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
+		client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
 		_, err = post(t, client, tt.url)
 		got := channel.AsError(err)
 		require.NotNil(t, got, tt.name)
@@ -435,4 +435,12 @@ func TestHTTPClientTunnels(t *testing.T) {
 		assert.Equal(t, []int64{3, 1}, []int64{requests.Load(), tunnels.Load()})
 		client.CloseIdleConnections()
 	}
+}
+
+// Zero is the default, and a negative value an error.
+func TestHTTPConfig(t *testing.T) {
+	t.Parallel()
+	_, err := channelkit.NewHTTPClient(channelkit.HTTPConfig{MaxResponse: -1, MaxIdlePerHost: -1})
+	require.EqualError(t, err, "channelkit: NewHTTPClient: invalid: MaxResponse: must be at least 1, "+
+		"is -1; MaxIdlePerHost: must be at least 1, is -1")
 }

@@ -35,7 +35,7 @@ func TestMiddleware(t *testing.T) {
 			})
 		}
 	}
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{
 		AllowHTTP: true, AllowPrivate: true, Middleware: []func(http.RoundTripper) http.RoundTripper{pass("outer"), pass("inner")},
 	})
 	t.Cleanup(client.CloseIdleConnections)
@@ -63,7 +63,7 @@ func TestMiddlewareIsInsideTheGuard(t *testing.T) {
 		}
 	}
 	for scheme, want := range map[string]channel.Class{"https": channel.ClassRefusedAddress, "http": channel.ClassConfig} {
-		client := channelkit.NewHTTPClient(channelkit.HTTPConfig{Middleware: []func(http.RoundTripper) http.RoundTripper{astray(scheme)}})
+		client := channelfixture.NewClient(t, channelkit.HTTPConfig{Middleware: []func(http.RoundTripper) http.RoundTripper{astray(scheme)}})
 		_, err := post(t, client, "https://example.com/")
 		assert.Equal(t, want, channel.AsError(err).Class, "%s: %v", scheme, err)
 	}
@@ -83,7 +83,7 @@ func TestMiddlewareFails(t *testing.T) {
 		{nil, nil, channel.ClassProtocol},
 		{&http.Response{StatusCode: http.StatusOK}, nil, ""},
 	} {
-		client := channelkit.NewHTTPClient(channelkit.HTTPConfig{Middleware: []func(http.RoundTripper) http.RoundTripper{
+		client := channelfixture.NewClient(t, channelkit.HTTPConfig{Middleware: []func(http.RoundTripper) http.RoundTripper{
 			func(http.RoundTripper) http.RoundTripper {
 				return roundTripper(func(*http.Request) (*http.Response, error) { return tt.resp, tt.err })
 			},

@@ -18,7 +18,7 @@ import (
 
 func TestCheckURL(t *testing.T) {
 	t.Parallel()
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{})
 	for _, raw := range []string{
 		"https://example.com", "https://example.com/", "https://example.com/a/b?c=d&e=%20", "HTTPS://Example.COM/x",
 		"https://example.com:8443/hook", "https://8.8.8.8/", "https://[2606:4700:4700::1111]:443/", "https://bücher.example/",
@@ -120,7 +120,7 @@ func TestURLIsSentEncoded(t *testing.T) {
 	// Every name leads to the server.
 	proxy, err := url.Parse(base)
 	require.NoError(t, err)
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(proxy)})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(proxy)})
 	t.Cleanup(client.CloseIdleConnections)
 	d := httpendpoint.NewDriver(client, httpendpoint.Options{})
 	tests := []struct{ url, wantURI, wantHost string }{
@@ -153,13 +153,13 @@ func TestURLIsSentEncoded(t *testing.T) {
 
 func TestCheckURLAllowed(t *testing.T) {
 	t.Parallel()
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
 	for _, raw := range []string{"http://localhost:8080/hook", "http://127.0.0.1/", "https://[::1]/", "http://10.0.0.1/"} {
 		_, err := client.CheckURL(raw)
 		assert.NoError(t, err, raw)
 	}
 
-	client = channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	client = channelfixture.NewClient(t, channelkit.HTTPConfig{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	for _, raw := range []string{"https://localhost/", "https://127.0.0.1/"} {
 		_, err := client.CheckURL(raw)
 		assert.NoError(t, err, raw)
@@ -172,7 +172,7 @@ func FuzzCheckURL(f *testing.F) {
 	for _, s := range []string{"https://example.com/a?b=c", "http://u:p@[::1%25x]:0/#f", "https://%41/", "//x", "https://a:b", "https://É.example/%2F/ü?%41=ß", "https://x/{}?[]"} {
 		f.Add(s)
 	}
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+	client := channelfixture.NewClient(f, channelkit.HTTPConfig{})
 	f.Fuzz(func(t *testing.T, raw string) {
 		u, err := client.CheckURL(raw)
 		if err != nil {

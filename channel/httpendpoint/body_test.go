@@ -44,7 +44,7 @@ func TestWebhookPayloadTemplate(t *testing.T) {
 // fails on an event ends the delivery, and says nothing of the data.
 func TestWebhookTemplateErrors(t *testing.T) {
 	t.Parallel()
-	d := httpendpoint.NewDriver(channelkit.NewHTTPClient(channelkit.HTTPConfig{}), httpendpoint.Options{})
+	d := httpendpoint.NewDriver(channelfixture.NewClient(t, channelkit.HTTPConfig{}), httpendpoint.Options{})
 	for _, bad := range []string{`{"a":"{{ event_type "}`, `{"a":"{% include 'x' %}"}`, `"{{ event_type }}"`, `["x"]`, `7`} {
 		_, err := d.Open(json.RawMessage(`{"url":"https://example.com","payload_template":` + bad + `}`))
 		assert.ErrorContains(t, err, "payload_template", bad)

@@ -16,7 +16,7 @@ func TestWebhookContract(t *testing.T) {
 		signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 		query   = "query-sesame-0815"
 	)
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
 	channeltest.Run(t, channeltest.Harness{
 		Driver: httpendpoint.NewDriver(client, httpendpoint.Options{}),
 		HTTP: &channeltest.HTTP{Config: func(base string) json.RawMessage {

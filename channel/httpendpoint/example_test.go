@@ -22,7 +22,13 @@ func ExampleNewDriver() {
 	defer server.Close()
 
 	// Plain http to loopback is for development only.
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	client, err := channelkit.NewHTTPClient(
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true},
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	c, err := httpendpoint.NewDriver(client, httpendpoint.Options{}).Open(json.RawMessage(`{
 		"url": "` + server.URL + `/hook",
 		"headers": {"X-Mixpeek-Secret": "not-so-secret"},

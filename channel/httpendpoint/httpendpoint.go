@@ -75,7 +75,7 @@ type Options struct {
 // client means one of its own with the zero HTTPConfig.
 func NewDriver(client *channelkit.HTTPClient, options Options) channel.Driver {
 	if client == nil {
-		client = channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+		client, _ = channelkit.NewHTTPClient(channelkit.HTTPConfig{}) // the zero value is valid
 	}
 	return &driver{client: client, library: options.Library}
 }

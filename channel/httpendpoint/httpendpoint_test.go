@@ -58,7 +58,7 @@ func TestWebhookOptions(t *testing.T) {
 	t.Parallel()
 	var got *http.Request
 	url := channelfixture.Serve(t, func(_ http.ResponseWriter, r *http.Request) { got = r })
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, UserAgent: "acme/1"})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, UserAgent: "acme/1"})
 	t.Cleanup(client.CloseIdleConnections)
 	d := httpendpoint.NewDriver(client, httpendpoint.Options{})
 
@@ -81,7 +81,7 @@ func TestWebhookOptions(t *testing.T) {
 
 func TestWebhookConfigProblems(t *testing.T) {
 	t.Parallel()
-	d := httpendpoint.NewDriver(channelkit.NewHTTPClient(channelkit.HTTPConfig{}), httpendpoint.Options{})
+	d := httpendpoint.NewDriver(channelfixture.NewClient(t, channelkit.HTTPConfig{}), httpendpoint.Options{})
 	tests := []struct {
 		name, config string
 		want         []string // fields
@@ -214,7 +214,7 @@ func TestWebhookLargeAnswersKeepTheirStatus(t *testing.T) {
 func TestWebhookRefusesPrivateAddresses(t *testing.T) {
 	t.Parallel()
 	url := channelfixture.Serve(t, func(http.ResponseWriter, *http.Request) { t.Error("connected") })
-	strict := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true})
+	strict := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true})
 	_, err := httpendpoint.NewDriver(strict, httpendpoint.Options{}).Open(json.RawMessage(`{"url":"` + url + `"}`))
 	require.Error(t, err, "refused as soon as it is configured")
 

@@ -104,7 +104,7 @@ func TestWebhookRedactsAtTheLimit(t *testing.T) {
 	t.Parallel()
 	const secret = "SECRETSECRET-sesame"
 	url := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "got "+secret) })
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 16})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 16})
 	t.Cleanup(client.CloseIdleConnections)
 	result, err := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}), httpendpoint.Config{
 		URL: url, Headers: map[string]string{"X-Mixpeek-Secret": secret},

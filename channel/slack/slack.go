@@ -81,7 +81,10 @@ type Options struct {
 // HTTPConfig.
 func NewDriver(client *channelkit.HTTPClient, options Options) (channel.Driver, error) {
 	if client == nil {
-		client = channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+		var err error
+		if client, err = channelkit.NewHTTPClient(channelkit.HTTPConfig{}); err != nil {
+			return nil, err
+		}
 	}
 	if options.API == "" {
 		options.API = API

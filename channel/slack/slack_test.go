@@ -307,7 +307,7 @@ func says(name string, want channel.Action, body string) channeltest.Answer {
 }
 
 func TestSlackContract(t *testing.T) {
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
 	server := &slackServer{}
 	d, err := slack.NewDriver(client, slack.Options{})
 	require.NoError(t, err)
@@ -341,7 +341,7 @@ func (s *slackServer) accept(w http.ResponseWriter, r *http.Request) {
 // botDriver opens configurations that name the API to call, so that the suite
 // can serve it.
 func TestSlackBotContract(t *testing.T) {
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
 	server := &slackServer{}
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {

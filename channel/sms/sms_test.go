@@ -376,7 +376,7 @@ func TestNewTwilioProblems(t *testing.T) {
 }
 
 func TestTwilioContract(t *testing.T) {
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
 			var c struct {

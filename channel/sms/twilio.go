@@ -91,7 +91,10 @@ func NewTwilio(config TwilioConfig) (*Twilio, error) {
 	}
 	client := config.Client
 	if client == nil {
-		client = channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+		var err error
+		if client, err = channelkit.NewHTTPClient(channelkit.HTTPConfig{}); err != nil {
+			return nil, err
+		}
 	}
 	if config.API == "" {
 		config.API = TwilioAPI

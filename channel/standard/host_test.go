@@ -11,13 +11,14 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/email"
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
+	"github.com/mixpeek/webhooks-go/channel/internal/channelfixture"
 	"github.com/mixpeek/webhooks-go/channel/slack"
 	"github.com/mixpeek/webhooks-go/channel/sms"
 )
 
 func TestHosts(t *testing.T) {
 	t.Parallel()
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true})
+	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true})
 	toSlack, err := slack.NewDriver(client, slack.Options{})
 	require.NoError(t, err)
 	mail, err := email.NewSMTP(email.SMTPConfig{Host: "Mail.Example.COM", From: "a@example.com", Hello: "out.example.com"})

@@ -5,6 +5,7 @@ package standard
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -52,7 +53,10 @@ type Config struct {
 func New(config Config) (*channel.Registry, error) {
 	client := config.Client
 	if client == nil {
-		client = channelkit.NewHTTPClient(config.HTTP)
+		var err error
+		if client, err = channelkit.NewHTTPClient(config.HTTP); err != nil {
+			return nil, fmt.Errorf("standard: New: HTTP: %w", err)
+		}
 	} else if !reflect.ValueOf(config.HTTP).IsZero() {
 		return nil, errors.New("standard: New: HTTP must be zero when Client is given, which is configured already")
 	}

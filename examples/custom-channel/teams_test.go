@@ -27,7 +27,13 @@ import (
 
 // loopback makes the client that the tests' servers need.
 func loopback() *channelkit.HTTPClient {
-	return channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	client, err := channelkit.NewHTTPClient(
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true},
+	)
+	if err != nil {
+		panic(err)
+	}
+	return client
 }
 
 func TestContract(t *testing.T) { // counts goroutines: not parallel
@@ -78,7 +84,10 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	client := channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+	client, err := channelkit.NewHTTPClient(channelkit.HTTPConfig{})
+	if err != nil {
+		panic(err)
+	}
 	if err := channels.Register(customchannel.Name, customchannel.Driver(client)); err != nil {
 		panic(err)
 	}

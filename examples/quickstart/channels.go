@@ -27,13 +27,14 @@ func newChannels(s *standIns) (*channel.Registry, *email.SMTP, error) {
 		Username: mailUser, Password: mailPassword,
 		TLSConfig: trust,
 	})
+	client, clientErr := channelkit.NewHTTPClient(http)
 	texts, textsErr := sms.NewTwilio(sms.TwilioConfig{
 		AccountSID: twilioAccount, AuthToken: twilioToken,
 		From:   "+14155550199",
 		API:    s.url, // the default is Twilio's own
-		Client: channelkit.NewHTTPClient(http),
+		Client: client,
 	})
-	if err := errors.Join(mailErr, textsErr); err != nil {
+	if err := errors.Join(mailErr, clientErr, textsErr); err != nil {
 		return nil, nil, err
 	}
 	channels, err := standard.New(standard.Config{HTTP: http, SMTP: mail, SMS: texts})

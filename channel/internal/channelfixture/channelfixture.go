@@ -19,7 +19,13 @@ import (
 
 // Client connects to test servers: plain http, loopback.
 func Client(t testing.TB) *channelkit.HTTPClient {
-	c := channelkit.NewHTTPClient(channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+	return NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
+}
+
+// NewClient returns a client whose idle connections are closed at the end of the test.
+func NewClient(t testing.TB, config channelkit.HTTPConfig) *channelkit.HTTPClient {
+	c, err := channelkit.NewHTTPClient(config)
+	require.NoError(t, err)
 	t.Cleanup(c.CloseIdleConnections)
 	return c
 }
