@@ -152,6 +152,52 @@ func TestLimitOfAHost(t *testing.T) {
 	})
 }
 
+// Organizations take turns on a host that limits its attempts, however many endpoints and events
+// each has.
+func TestOrganizationsTakeTurnsOnALimitedHost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &relay{most: 4, lasts: 500 * time.Millisecond}
+		d, outcomes, stop := relayed(t, r, 0, 0, dispatch.Config{})
+		defer stop()
+		const endpoints, mails = 200, 40
+		subscribe := func(organization string) {
+			require.NoError(t, d.CreateSubscription(t.Context(), &webhook.Subscription{
+				OrganizationID: organization, Name: "mail", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{via("mail", struct{}{})},
+			}))
+		}
+		emit := func(organization string, n int) {
+			for range n {
+				e := newEvent("object.created")
+				e.OrganizationID = organization
+				require.NoError(t, d.Emit(t.Context(), e))
+			}
+		}
+		for range endpoints {
+			subscribe("crowd")
+		}
+		subscribe("victim")
+		emit("crowd", 10)
+		elapse(10 * time.Second)
+		before := len(outcomes())
+		emit("victim", mails)
+
+		// The crowd's 2000 mails keep the connections busy for 250 s.
+		elapse(30 * time.Second)
+		made, done, last := 0, 0, 0
+		for _, o := range outcomes()[before:] {
+			made++
+			if o.OrganizationID == "victim" {
+				done, last = done+1, made
+			}
+		}
+		require.Equal(t, mails, done, "of the victim's mails, among %d", made)
+		assert.LessOrEqual(t, last, 5*mails/2, "attempts in all until its last")
+		assert.GreaterOrEqual(t, made, 200, "the connections were not left idle")
+		assert.Equal(t, 4, r.highest)
+	})
+}
+
 // What waits takes no slot from others.
 func TestLimitLeavesSlotsToOthers(t *testing.T) {
 	t.Parallel()

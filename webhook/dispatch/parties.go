@@ -1,5 +1,7 @@
 package dispatch
 
+import "container/list"
+
 // organization is one tenant's part of the scheduler: its endpoints have their
 // turns within its own.
 type organization struct {
@@ -36,8 +38,54 @@ type host struct {
 	party
 	hostKey
 	endpoints int // that go there
-	// waiting are the queues that could run if the host had a slot for them.
-	waiting runList[*endpointQueue]
+	// waiting are the organizations that have queues which could run if the host had a slot for
+	// them, as *waitingQueues, and byOrganization finds them. They take turns: an organization
+	// with many endpoints gets no more of the host than one with a single endpoint.
+	waiting        list.List
+	byOrganization map[*organization]*list.Element
+}
+
+// waitingQueues are the queues of one organization that wait for one host. It keeps its place
+// while they look for a slot, so that they lose no turn if they find none.
+type waitingQueues struct {
+	organization *organization
+	queues       runList[*endpointQueue]
+}
+
+// wait lines up a queue that is in no list.
+func (h *host) wait(q *endpointQueue) {
+	e := h.byOrganization[q.organization]
+	if e == nil {
+		e = h.waiting.PushBack(&waitingQueues{organization: q.organization})
+		h.byOrganization[q.organization] = e
+	}
+	e.Value.(*waitingQueues).queues.push(q)
+}
+
+// served ends the organization's turn.
+func (h *host) served(o *organization) {
+	if e := h.byOrganization[o]; e != nil {
+		h.waiting.MoveToBack(e)
+	}
+}
+
+// nextWaiting takes out up to n queues, of each organization one before another of the same.
+func (h *host) nextWaiting(n int) (taken []*endpointQueue) {
+	for again := true; again; {
+		again = false
+		for e := h.waiting.Front(); e != nil && len(taken) < n; {
+			w, this := e.Value.(*waitingQueues), e
+			e = e.Next()
+			switch {
+			case !w.queues.empty():
+				taken, again = append(taken, w.queues.pop()), true
+			case len(taken) == 0: // those looked for a slot and did not come back
+				h.waiting.Remove(this)
+				delete(h.byOrganization, w.organization)
+			}
+		}
+	}
+	return taken
 }
 
 func (s *scheduler) organization(id string) *organization {
@@ -72,7 +120,7 @@ func (s *scheduler) setHost(q *endpointQueue, key hostKey) {
 	}
 	h := s.hosts[key]
 	if h == nil {
-		h = &host{hostKey: key}
+		h = &host{hostKey: key, byOrganization: make(map[*organization]*list.Element)}
 		s.hosts[key] = h
 	}
 	h.endpoints++
@@ -108,14 +156,15 @@ func (s *scheduler) park() {
 // unparkedAtOnce is how many may look for a slot again when one has come free.
 const unparkedAtOnce = 4
 
-// freed lets those look for a slot again that may have the one the task had. All
-// others do so with the next poll.
+// freed lets those look for a slot again that may have the one the task had: first
+// those that wait for its host, and then its own organization, which has just had a
+// turn there. All others do so with the next poll.
 func (s *scheduler) freed(t *task) {
-	if o := t.queue.organization; o.waits() {
-		s.enter(o)
-	}
 	if t.host != nil {
 		s.unpark(t.host, unparkedAtOnce)
+	}
+	if o := t.queue.organization; o.waits() {
+		s.enter(o)
 	}
 	n := 0
 	for o := range s.parked {
@@ -128,8 +177,7 @@ func (s *scheduler) freed(t *task) {
 
 // unpark lists up to n queues again that waited for the host.
 func (s *scheduler) unpark(h *host, n int) {
-	for ; n > 0 && !h.waiting.empty(); n-- {
-		q := h.waiting.pop()
+	for _, q := range h.nextWaiting(n) {
 		q.listed = false
 		s.list(q)
 	}

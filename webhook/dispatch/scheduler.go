@@ -240,7 +240,7 @@ func (s *scheduler) firstOf(o *organization, st standing) (first *endpointQueue,
 		case kind != noSlot:
 			return q, kind, moved
 		case full:
-			q.host.waiting.push(r.pop())
+			q.host.wait(r.pop())
 		default:
 			r.push(r.pop())
 			passed++
@@ -262,6 +262,9 @@ func (s *scheduler) take(q *endpointQueue, kind slot) *task {
 	s.dequeued(t)
 	t.slot, t.host, t.begun, t.overdue = kind, q.host, time.Time{}, false
 	s.count(t, 1)
+	if q.host != nil {
+		q.host.served(o)
+	}
 	s.list(q)
 	if o.waits() {
 		s.enter(o)
@@ -322,8 +325,8 @@ func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil t
 		unstarted, q.retries = q.retries, nil
 		s.dequeued(unstarted...)
 	}
-	s.list(q)
 	s.freed(t)
+	s.list(q) // behind those that waited
 	s.retire(q)
 	return unstarted, q.breaker.retriesBlockedUntil()
 }
