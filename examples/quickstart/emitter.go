@@ -53,7 +53,7 @@ func (e *emitter) start(ctx context.Context, channels *channel.Registry) (err er
 		Channels: channels,
 		// The default policy waits seconds after a failure, then minutes, for
 		// three days. A story has to be quicker.
-		Retry:        dispatch.RetryPolicy{InitialInterval: 50 * time.Millisecond},
+		Retry:        dispatch.ExponentialRetry{InitialInterval: 50 * time.Millisecond},
 		PollInterval: 20 * time.Millisecond,
 		Logger:       slog.New(slog.DiscardHandler), // the story says it all
 	})

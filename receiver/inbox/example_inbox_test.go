@@ -40,7 +40,7 @@ func Example() {
 	// memstore keeps events in memory. Use webhook/sqlite or webhook/postgres in production.
 	in, err := inbox.New(memstore.New(), events.HandleEvent, inbox.Config{
 		Dispatcher: dispatch.Config{
-			Retry:        dispatch.RetryPolicy{InitialInterval: time.Millisecond},
+			Retry:        dispatch.ExponentialRetry{InitialInterval: time.Millisecond},
 			PollInterval: time.Millisecond,
 			Logger:       slog.New(slog.DiscardHandler),
 		},

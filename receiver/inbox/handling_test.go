@@ -140,7 +140,9 @@ func TestGivesUpAndReplays(t *testing.T) {
 				return nil
 			}
 			return errHandler
-		}, func(c *inbox.Config) { c.Dispatcher.Retry.MaxAttempts = 4 })
+		}, func(c *inbox.Config) {
+			c.Dispatcher.Retry = dispatch.ExponentialRetry{Jitter: dispatch.NoJitter, MaxAttempts: 4}
+		})
 		run(t, in)
 		start = time.Now()
 		require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))

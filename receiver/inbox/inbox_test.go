@@ -420,7 +420,7 @@ func TestNewRefuses(t *testing.T) {
 	_, err = inbox.New(memstore.New(), h, inbox.Config{
 		Name: "Git Hub",
 		Dispatcher: dispatch.Config{Lease: time.Millisecond,
-			Retry: dispatch.RetryPolicy{MaxAttempts: -1}},
+			Retry: dispatch.ExponentialRetry{MaxAttempts: -1}},
 	})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)

@@ -61,7 +61,7 @@ func newInbox(
 ) *inbox.Inbox {
 	t.Helper()
 	cfg := inbox.Config{Dispatcher: dispatch.Config{Logger: quiet,
-		Retry: dispatch.RetryPolicy{Jitter: -1}}}
+		Retry: dispatch.ExponentialRetry{Jitter: dispatch.NoJitter}}}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -162,7 +162,7 @@ func (d *Dispatcher) judge(t *task, attempt *webhook.Attempt, err error) result 
 	if failure.Action == channel.Wait {
 		wait = failure.RetryAfter
 	}
-	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.AttemptsSinceQueued+1, wait)
+	due, again := d.retry(t, wait)
 	if !again {
 		s.Status = webhook.StatusDead
 		return result{task: t, settlement: s, health: healthOf(failure, class)}

@@ -129,18 +129,12 @@ func (r *run) repair(ctx context.Context) error {
 	d := r.d
 	for {
 		at := d.now()
-		// A retry waits no longer than its interval, or than the budget lasts if
-		// the endpoint asks for it.
-		retry := max(2*d.cfg.Retry.MaxInterval, d.cfg.Retry.MaxElapsed)
-		if d.cfg.Retry.MaxElapsed < 0 {
-			retry = maxWait
-		}
 		repairCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 		n, err := d.store.Repair(repairCtx, at, webhook.RepairRequest{
 			Until:        at.Add(d.cfg.Lease),
 			LeasesAfter:  at.Add(max(aheadLeases*d.cfg.Lease, aheadLeast)),
 			FreshAfter:   at.Add(aheadLeast),
-			RetriesAfter: at.Add(retry + aheadLeast),
+			RetriesAfter: at.Add(d.maxRetryWait + aheadLeast),
 			Limit:        repairBatch,
 		})
 		cancel()

@@ -19,8 +19,8 @@ type Config struct {
 	// private addresses.
 	Channels *channel.Registry
 
-	// Retry says when failed deliveries are tried again. The zero value is the
-	// default policy.
+	// Retry says when failed deliveries are tried again. Defaults to the zero
+	// [ExponentialRetry]; [RetrySchedule] is a list of waits.
 	Retry RetryPolicy
 
 	// MaxInFlight bounds the attempts under way in this process. A quarter of it
@@ -151,7 +151,9 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		c.Renders = gate
 	}
-	c.Retry = c.Retry.withDefaults()
+	if c.Retry == nil {
+		c.Retry = ExponentialRetry{}
+	}
 	c.Tests = c.Tests.withDefaults()
 	setDefault(&c.Quota.Subscriptions, 20_000)
 	setDefault(&c.Quota.Channels, 50_000)
@@ -170,7 +172,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.Default()
 	}
 	var p event.Problems
-	c.Retry.validate(&p)
+	p.AddError("Retry", c.Retry.Validate())
 	c.Tests.validate(&p)
 	atLeast(&p, "Quota.Subscriptions", c.Quota.Subscriptions, 1)
 	atLeast(&p, "Quota.Channels", c.Quota.Channels, 1)
@@ -193,8 +195,8 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-func atLeast[T int | time.Duration](p *event.Problems, field string, value, least T) {
-	if value < least {
+func atLeast[T int | float64 | time.Duration](p *event.Problems, field string, value, least T) {
+	if !(value >= least) { // also what is not a number
 		p.Add(field, "must be at least %v, is %v", least, value)
 	}
 }

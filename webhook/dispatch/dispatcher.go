@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
@@ -31,6 +32,9 @@ type Dispatcher struct {
 	suspects  suspects
 	clock     clock
 	running   atomic.Bool
+	// maxRetryWait is how far ahead the next attempt can lie: as the retry policy
+	// says, or as the endpoint may ask for.
+	maxRetryWait time.Duration
 
 	unreadable, elsewhere outage.Throttle // of messages that a whole backlog would repeat
 	tests                 *testGate
@@ -54,10 +58,11 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	d := &Dispatcher{
-		store:    store,
-		cfg:      cfg,
-		channels: newChannelCache(store, cfg.Channels),
-		tests:    newTestGate(cfg.Tests),
+		store:        store,
+		cfg:          cfg,
+		channels:     newChannelCache(store, cfg.Channels),
+		maxRetryWait: min(max(cfg.Retry.MaxWait(), channel.MaxRetryAfter), maxWait),
+		tests:        newTestGate(cfg.Tests),
 		idempotent: rateLimiter{
 			perMinute: cfg.IdempotentPerMinute, burst: min(cfg.IdempotentPerMinute, NoLimit/10) * 10,
 		},

@@ -215,7 +215,7 @@ func TestRetryUntilAccepted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
-		b := newBench(t, dispatch.Config{Retry: dispatch.RetryPolicy{Jitter: -1}}, func(context.Context, *channel.Message) (channel.Result, error) {
+		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{Jitter: dispatch.NoJitter}}, func(context.Context, *channel.Message) (channel.Result, error) {
 			if n := sent.Add(1); n <= 2 {
 				return channel.Result{Response: fmt.Sprint("down ", n)}, status(500)
 			}
@@ -258,7 +258,7 @@ func TestGivingUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				cfg := dispatch.Config{Retry: dispatch.RetryPolicy{MaxAttempts: 3}}
+				cfg := dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 3}}
 				b := newBench(t, cfg, func(context.Context, *channel.Message) (channel.Result, error) {
 					return channel.Result{}, c.err
 				})
@@ -281,7 +281,7 @@ func TestGivingUp(t *testing.T) {
 func TestAPanicIsAFailedAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{Retry: dispatch.RetryPolicy{MaxAttempts: 1}},
+		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}},
 			func(context.Context, *channel.Message) (channel.Result, error) { panic("secret") })
 		b.subscribe(t, "*")
 		b.run(t)
@@ -297,7 +297,7 @@ func TestAPanicIsAFailedAttempt(t *testing.T) {
 func TestAttemptTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{AttemptTimeout: 3 * time.Second, Retry: dispatch.RetryPolicy{MaxAttempts: 1}},
+		b := newBench(t, dispatch.Config{AttemptTimeout: 3 * time.Second, Retry: dispatch.ExponentialRetry{MaxAttempts: 1}},
 			func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
 				<-ctx.Done()
 				return channel.Result{}, ctx.Err()
@@ -454,7 +454,7 @@ func TestReplayDeadAndSucceeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var broken atomic.Bool
 		broken.Store(true)
-		b := newBench(t, dispatch.Config{Retry: dispatch.RetryPolicy{MaxAttempts: 1}}, func(context.Context, *channel.Message) (channel.Result, error) {
+		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}}, func(context.Context, *channel.Message) (channel.Result, error) {
 			if broken.Load() {
 				return channel.Result{}, status(500)
 			}
@@ -625,7 +625,7 @@ func TestEmitWithoutRunIsDeliveredByAnother(t *testing.T) {
 func TestAllChannelsHaveTheirOwnDelivery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{Retry: dispatch.RetryPolicy{MaxAttempts: 1}}, accept)
+		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}}, accept)
 		sub := &webhook.Subscription{Name: "two", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
 			{Channel: "webhook", Configs: json.RawMessage(`{}`)}, {Channel: "webhook", Configs: json.RawMessage(`{}`)},
 		}}
@@ -721,7 +721,7 @@ func TestRetriesFasterThanThePoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{
 			PollInterval: time.Minute,
-			Retry:        dispatch.RetryPolicy{InitialInterval: 100 * time.Millisecond, Jitter: -1, MaxAttempts: 4},
+			Retry:        dispatch.ExponentialRetry{InitialInterval: 100 * time.Millisecond, Jitter: dispatch.NoJitter, MaxAttempts: 4},
 		}, func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, status(500) })
 		b.subscribe(t, "*")
 		b.run(t)
@@ -758,7 +758,7 @@ func TestReplayAllIsGradualAndResumable(t *testing.T) {
 		broken.Store(true)
 		var mu sync.Mutex
 		var at []time.Time
-		b := newBench(t, dispatch.Config{Retry: dispatch.RetryPolicy{MaxAttempts: 1}}, func(context.Context, *channel.Message) (channel.Result, error) {
+		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}}, func(context.Context, *channel.Message) (channel.Result, error) {
 			if broken.Load() {
 				return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate}
 			}

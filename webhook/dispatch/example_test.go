@@ -101,7 +101,7 @@ func ExampleDispatcher_Deliveries() {
 		}
 		return channel.Result{StatusCode: http.StatusOK}, nil
 	}, dispatch.Config{
-		Retry:        dispatch.RetryPolicy{InitialInterval: time.Millisecond},
+		Retry:        dispatch.ExponentialRetry{InitialInterval: time.Millisecond},
 		PollInterval: time.Millisecond,
 		Hooks: dispatch.Hooks{Attempted: func(o dispatch.Result) {
 			if o.Status == webhook.StatusSucceeded {

@@ -117,7 +117,7 @@ func (d *Dispatcher) resultOfLost(t *task) result {
 	s := webhook.Settlement{Lease: t.Lease, Lost: true, Status: webhook.StatusPending, Attempt: &webhook.Attempt{
 		Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
 	}}
-	due, again := d.cfg.Retry.next(d.now(), t.QueuedAt, t.AttemptsSinceQueued+1, 0)
+	due, again := d.retry(t, 0)
 	// The first lease that was lost may have been that of a bystander.
 	if s.DueAt = due; !again || t.Lost > d.cfg.MaxLostAttempts {
 		s.Status, s.DueAt = webhook.StatusDead, time.Time{}

@@ -1,107 +1,138 @@
 package dispatch
 
 import (
+	"context"
+	"fmt"
 	"math"
+	"runtime/debug"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// RetryPolicy says when a failed delivery is tried again and when it is given
-// up. The zero value is the default policy: 5 s after the first failure,
-// doubling up to 1 h, for 3 days, which makes about 80 attempts.
+// RetryPolicy says when a failed delivery is tried again and when it is given up:
+// [ExponentialRetry], [RetrySchedule], or one of the caller's own. Its methods are safe
+// for concurrent use and do not block. Deliveries outlive the process, so a policy
+// decides by the Failure alone and keeps nothing.
 //
-// A receiver has to remember an event_id for longer than MaxElapsed; the
+// A receiver has to remember an event_id for longer than a policy goes on; the
 // receivers of this module remember for 7 days by default.
-type RetryPolicy struct {
+type RetryPolicy interface {
+	// Next returns how long to wait after the failure, or false to give up. The
+	// Dispatcher waits for Failure.RetryAfter at least, and a year at most.
+	Next(f Failure) (wait time.Duration, again bool)
+	// MaxWait is the longest wait that Next returns. What waits for much longer was
+	// stored under a clock that was wrong, and is tried at once.
+	MaxWait() time.Duration
+	// Validate says what is wrong with the policy. New refuses one that is wrong.
+	Validate() error
+}
+
+// Failure is what a RetryPolicy decides by.
+type Failure struct {
+	// Attempts is how many attempts have failed since QueuedAt, at least 1.
+	Attempts int
+	// QueuedAt is when the event was emitted or, if later, last replayed.
+	QueuedAt time.Time
+	// At is when the last attempt failed, by the store's clock, as QueuedAt is.
+	At time.Time
+	// RetryAfter is what the endpoint asked for, zero if it did not ask.
+	RetryAfter time.Duration
+}
+
+const (
+	// Forever is a duration that does not end.
+	Forever time.Duration = math.MaxInt64
+	// NoJitter is the Jitter of waits that are all alike.
+	NoJitter = -1
+
+	maxWait = 365 * 24 * time.Hour
+)
+
+// ExponentialRetry waits longer after each failure. The zero value is the default
+// policy: 5 s after the first failure, doubling up to 1 h, for 3 days, which makes
+// about 80 attempts.
+type ExponentialRetry struct {
 	// InitialInterval is the wait after the first failure. Defaults to 5 s.
 	InitialInterval time.Duration
 	// Multiplier is what each further wait grows by, at least 1. Defaults to 2.
 	Multiplier float64
 	// MaxInterval bounds the wait before jitter; it is at most a year.
-	// Defaults to 1 h.
+	// Defaults to 1 h, or InitialInterval if that is longer.
 	MaxInterval time.Duration
 	// Jitter spreads a wait evenly over ±Jitter of its length, so that
-	// deliveries that failed together do not come back together. From 0
-	// (which means the default) to 1; a negative one means none. Defaults to 0.2.
+	// deliveries that failed together do not come back together. At most 1.
+	// Defaults to 0.2; [NoJitter] is none.
 	Jitter float64
 	// MaxAttempts bounds the attempts of a delivery, counted from zero after a
-	// replay. Defaults to no bound.
+	// replay: 1 makes one and no retry. Defaults to [NoLimit].
 	MaxAttempts int
 	// MaxElapsed bounds the time from the emit, or the last replay, to the last
-	// attempt. Defaults to 72 h; a negative one means no bound.
+	// attempt. Defaults to 72 h; [Forever] is no bound.
 	MaxElapsed time.Duration
 }
 
-const maxWait = 365 * 24 * time.Hour
-
-func (p RetryPolicy) withDefaults() RetryPolicy {
-	if p.InitialInterval == 0 {
-		p.InitialInterval = 5 * time.Second
-	}
-	if p.Multiplier == 0 {
-		p.Multiplier = 2
-	}
-	if p.MaxInterval == 0 {
-		p.MaxInterval = max(time.Hour, p.InitialInterval)
-	}
-	switch {
-	case p.Jitter == 0:
-		p.Jitter = 0.2
-	case p.Jitter < 0:
-		p.Jitter = 0
-	}
-	if p.MaxElapsed == 0 {
-		p.MaxElapsed = 72 * time.Hour
-	}
+func (p ExponentialRetry) withDefaults() ExponentialRetry {
+	setDefault(&p.InitialInterval, 5*time.Second)
+	setDefault(&p.Multiplier, 2)
+	setDefault(&p.MaxInterval, max(time.Hour, p.InitialInterval))
+	setDefault(&p.Jitter, 0.2)
+	setDefault(&p.MaxAttempts, NoLimit)
+	setDefault(&p.MaxElapsed, 72*time.Hour)
 	return p
 }
 
-func (p RetryPolicy) validate(problems *event.Problems) {
-	if p.InitialInterval < 0 {
-		problems.Add("Retry.InitialInterval", "must not be negative")
-	}
-	if p.Multiplier < 1 || math.IsNaN(p.Multiplier) || math.IsInf(p.Multiplier, 0) {
-		problems.Add("Retry.Multiplier", "must be at least 1")
+// Validate says which fields are wrong.
+func (p ExponentialRetry) Validate() error {
+	p = p.withDefaults()
+	var problems event.Problems
+	atLeast(&problems, "InitialInterval", p.InitialInterval, 0)
+	atLeast(&problems, "Multiplier", p.Multiplier, 1)
+	if math.IsInf(p.Multiplier, 1) {
+		problems.Add("Multiplier", "must be finite")
 	}
 	if p.MaxInterval < p.InitialInterval {
-		problems.Add("Retry.MaxInterval", "must not be less than InitialInterval")
+		problems.Add("MaxInterval", "must not be less than InitialInterval")
 	}
 	if p.MaxInterval > maxWait {
-		problems.Add("Retry.MaxInterval", "must be at most a year")
+		problems.Add("MaxInterval", "must be at most a year")
 	}
-	if p.Jitter > 1 || math.IsNaN(p.Jitter) {
-		problems.Add("Retry.Jitter", "must be at most 1")
+	if p.Jitter != NoJitter && !(p.Jitter > 0 && p.Jitter <= 1) {
+		problems.Add("Jitter", "must be from 0 to 1, or NoJitter")
 	}
-	if p.MaxAttempts < 0 {
-		problems.Add("Retry.MaxAttempts", "must not be negative")
-	}
+	atLeast(&problems, "MaxAttempts", p.MaxAttempts, 1)
+	atLeast(&problems, "MaxElapsed", p.MaxElapsed, 0)
+	return problems.Err()
 }
 
-// next says when to try again after a failure at now, the tries-th since
-// queuedAt. ok is false when the budget is spent. wait is what the endpoint
-// asked for, zero if it did not ask.
-func (p RetryPolicy) next(now, queuedAt time.Time, attempts int, wait time.Duration) (due time.Time, ok bool) {
-	if p.MaxAttempts > 0 && attempts >= p.MaxAttempts {
-		return time.Time{}, false
-	}
-	due = now.Add(max(p.delay(attempts), wait))
-	if p.MaxElapsed > 0 && due.Sub(queuedAt) > p.MaxElapsed {
-		return time.Time{}, false
-	}
-	return due, true
+// MaxWait is MaxInterval with the jitter.
+func (p ExponentialRetry) MaxWait() time.Duration {
+	p = p.withDefaults()
+	return time.Duration(float64(p.MaxInterval) * (1 + max(p.Jitter, 0)))
 }
 
-// delay is the wait after the tries-th failure, with jitter. A delivery outlives
-// the process, so the interval is computed from the count; the library, which
-// keeps the interval in memory, randomizes it.
-func (p RetryPolicy) delay(attempts int) time.Duration {
+// Next gives up when MaxAttempts have failed, or if the next attempt, for which the
+// endpoint may have asked to wait, would come later than MaxElapsed allows.
+func (p ExponentialRetry) Next(f Failure) (time.Duration, bool) {
+	p = p.withDefaults()
+	wait := max(p.interval(f.Attempts), f.RetryAfter)
+	if f.Attempts >= p.MaxAttempts || f.At.Add(wait).Sub(f.QueuedAt) > p.MaxElapsed {
+		return 0, false
+	}
+	return wait, true
+}
+
+// interval is the wait after so many failures, with jitter. A delivery outlives the
+// process, so it is computed from the count; the library, which keeps the interval in
+// memory, randomizes it.
+func (p ExponentialRetry) interval(attempts int) time.Duration {
 	interval := float64(p.InitialInterval) * math.Pow(p.Multiplier, float64(attempts-1))
 	one := backoff.ExponentialBackOff{
 		InitialInterval:     time.Duration(min(interval, float64(p.MaxInterval))),
-		RandomizationFactor: p.Jitter,
+		RandomizationFactor: max(p.Jitter, 0),
 		Multiplier:          1,
 		MaxInterval:         p.MaxInterval,
 		Stop:                backoff.Stop,
@@ -109,4 +140,66 @@ func (p RetryPolicy) delay(attempts int) time.Duration {
 	}
 	one.Reset()
 	return one.NextBackOff()
+}
+
+// RetrySchedule is a list of waits: the first is the one after the first failure. After
+// the last one a delivery is given up, so there is one attempt more than there are
+// waits. They are kept to exactly, without jitter; zero is a retry at once. At least one
+// wait, each at most a year.
+type RetrySchedule []time.Duration
+
+// Next returns the wait that stands at f.Attempts.
+func (s RetrySchedule) Next(f Failure) (time.Duration, bool) {
+	if f.Attempts < 1 || f.Attempts > len(s) {
+		return 0, false
+	}
+	return s[f.Attempts-1], true
+}
+
+// MaxWait is the longest of the waits.
+func (s RetrySchedule) MaxWait() time.Duration {
+	longest := time.Duration(0)
+	for _, wait := range s {
+		longest = max(longest, wait)
+	}
+	return longest
+}
+
+// Validate says which waits are wrong.
+func (s RetrySchedule) Validate() error {
+	var problems event.Problems
+	if len(s) == 0 {
+		problems.Add("", "needs at least one wait; ExponentialRetry{MaxAttempts: 1} makes no retries")
+	}
+	for i, wait := range s {
+		if wait < 0 || wait > maxWait {
+			problems.Add(fmt.Sprintf("[%d]", i), "must be from 0 to a year, is %v", wait)
+		}
+	}
+	return problems.Err()
+}
+
+// retry says when the task is tried again after a failure now. A policy that panics is
+// replaced by the default one.
+func (d *Dispatcher) retry(t *task, retryAfter time.Duration) (due time.Time, again bool) {
+	f := Failure{
+		Attempts: t.AttemptsSinceQueued + 1, QueuedAt: t.QueuedAt, At: d.now(),
+		RetryAfter: min(retryAfter, channel.MaxRetryAfter),
+	}
+	wait, again := d.nextWait(f)
+	if !again {
+		return time.Time{}, false
+	}
+	return f.At.Add(min(max(wait, f.RetryAfter, 0), maxWait)), true
+}
+
+func (d *Dispatcher) nextWait(f Failure) (wait time.Duration, again bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.cfg.Logger.ErrorContext(context.Background(), "webhook: the retry policy panicked, the default one is used",
+				"panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			wait, again = ExponentialRetry{}.Next(f)
+		}
+	}()
+	return d.cfg.Retry.Next(f)
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-func TestRetryPolicyGrowsToItsMaximum(t *testing.T) {
+func TestExponentialRetryGrowsToItsMaximum(t *testing.T) {
 	t.Parallel()
-	p := RetryPolicy{Jitter: -1}.withDefaults()
+	p := ExponentialRetry{Jitter: NoJitter, MaxElapsed: Forever}
 	for attempts, want := range map[int]time.Duration{
 		1:       5 * time.Second,
 		2:       10 * time.Second,
@@ -22,51 +23,84 @@ func TestRetryPolicyGrowsToItsMaximum(t *testing.T) {
 		500:     time.Hour,
 		1 << 30: time.Hour,
 	} {
-		assert.Equal(t, want, p.delay(attempts), "after try %d", attempts)
+		wait, again := p.Next(Failure{Attempts: attempts})
+		assert.True(t, again)
+		assert.Equal(t, want, wait, "after attempt %d", attempts)
 	}
 }
 
-func TestRetryPolicyJitterSpreads(t *testing.T) {
+func TestExponentialRetryJitterSpreads(t *testing.T) {
 	t.Parallel()
-	p := RetryPolicy{InitialInterval: time.Second, Jitter: 0.5}.withDefaults()
+	p := ExponentialRetry{InitialInterval: time.Second, MaxInterval: time.Second, Jitter: 0.5}
 	seen := make(map[time.Duration]bool)
 	for range 200 {
-		d := p.delay(1)
-		require.GreaterOrEqual(t, d, 500*time.Millisecond)
-		require.LessOrEqual(t, d, 1500*time.Millisecond)
-		seen[d] = true
+		wait, again := p.Next(Failure{Attempts: 1})
+		require.True(t, again)
+		require.GreaterOrEqual(t, wait, 500*time.Millisecond)
+		require.LessOrEqual(t, wait, p.MaxWait())
+		seen[wait] = true
 	}
 	assert.Greater(t, len(seen), 100, "waits must differ")
+	assert.Equal(t, 1500*time.Millisecond, p.MaxWait())
 }
 
-func TestRetryPolicyBudget(t *testing.T) {
+func TestExponentialRetryBudget(t *testing.T) {
 	t.Parallel()
 	queued := time.Date(2025, 10, 8, 16, 9, 0, 0, time.UTC)
-	p := RetryPolicy{Jitter: -1, MaxAttempts: 3, MaxElapsed: time.Hour}.withDefaults()
+	p := ExponentialRetry{Jitter: NoJitter, MaxAttempts: 3, MaxElapsed: time.Hour}
 
-	due, ok := p.next(queued, queued, 1, 0)
-	assert.True(t, ok)
-	assert.Equal(t, queued.Add(5*time.Second), due)
+	wait, again := p.Next(Failure{At: queued, QueuedAt: queued, Attempts: 1})
+	assert.True(t, again)
+	assert.Equal(t, 5*time.Second, wait)
 
-	due, ok = p.next(queued, queued, 2, time.Minute)
-	assert.True(t, ok)
-	assert.Equal(t, queued.Add(time.Minute), due, "the endpoint's own wait is longer than the backoff")
+	wait, again = p.Next(Failure{At: queued, QueuedAt: queued, Attempts: 2, RetryAfter: time.Minute})
+	assert.True(t, again)
+	assert.Equal(t, time.Minute, wait, "the endpoint's own wait is longer than the backoff")
 
-	_, ok = p.next(queued, queued, 3, 0)
-	assert.False(t, ok, "the third failure of three attempts is the last")
+	_, again = p.Next(Failure{At: queued, QueuedAt: queued, Attempts: 3})
+	assert.False(t, again, "the third failure of three attempts is the last")
 
-	_, ok = p.next(queued.Add(time.Hour), queued, 1, 0)
-	assert.False(t, ok, "the next attempt would be later than MaxElapsed")
+	_, again = p.Next(Failure{At: queued.Add(time.Hour), QueuedAt: queued, Attempts: 1})
+	assert.False(t, again, "the next attempt would be later than MaxElapsed")
 
-	unbounded := RetryPolicy{MaxElapsed: -1}.withDefaults()
-	_, ok = unbounded.next(queued.Add(10_000*time.Hour), queued, 1000, 0)
-	assert.True(t, ok)
+	unbounded := ExponentialRetry{MaxElapsed: Forever}
+	_, again = unbounded.Next(Failure{At: queued.Add(10_000 * time.Hour), QueuedAt: queued, Attempts: 1000})
+	assert.True(t, again)
+}
+
+func TestRetryScheduleKeepsToItsWaits(t *testing.T) {
+	t.Parallel()
+	s := RetrySchedule{0, time.Hour, time.Minute}
+	require.NoError(t, s.Validate())
+	for i, want := range s {
+		wait, again := s.Next(Failure{Attempts: i + 1})
+		assert.True(t, again)
+		assert.Equal(t, want, wait)
+	}
+	_, again := s.Next(Failure{Attempts: 4})
+	assert.False(t, again, "the last wait was used")
+	assert.Equal(t, time.Hour, s.MaxWait())
+}
+
+func TestRetryPoliciesRefuseWhatMakesNoSense(t *testing.T) {
+	t.Parallel()
+	for want, p := range map[string]RetryPolicy{
+		"invalid: Retry: needs at least one wait; ExponentialRetry{MaxAttempts: 1} makes no retries":                           RetrySchedule{},
+		"invalid: Retry[1]: must be from 0 to a year, is -1s; Retry[2]: must be from 0 to a year, is 2562047h47m16.854775807s": RetrySchedule{1, -time.Second, Forever},
+		"invalid: Retry.MaxElapsed: must be at least 0s, is -1s":                                                               ExponentialRetry{MaxElapsed: -time.Second},
+		"invalid: Retry.Jitter: must be from 0 to 1, or NoJitter":                                                              ExponentialRetry{Jitter: -0.5},
+		"invalid: Retry.MaxInterval: must be at most a year":                                                                   ExponentialRetry{MaxInterval: Forever},
+		"invalid: Retry.Multiplier: must be at least 1, is NaN":                                                                ExponentialRetry{Multiplier: math.NaN()},
+	} {
+		_, err := Config{Retry: p}.withDefaults()
+		assert.EqualError(t, err, want)
+	}
 }
 
 func TestConfigNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	_, err := Config{
-		Retry:       RetryPolicy{InitialInterval: -1, Multiplier: 0.5, Jitter: 2, MaxAttempts: -1},
+		Retry:       ExponentialRetry{InitialInterval: -1, Multiplier: 0.5, Jitter: 2, MaxAttempts: -1},
 		MaxInFlight: -1,
 		Lease:       time.Millisecond,
 	}.withDefaults()

@@ -37,7 +37,7 @@ func (w *world) registerLimited(t *testing.T, registry *channel.Registry) {
 func TestMaxAttemptTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, dispatch.Config{MaxAttemptTimeout: 5 * time.Second, Retry: dispatch.RetryPolicy{MaxAttempts: 1}})
+		w := newWorld(t, dispatch.Config{MaxAttemptTimeout: 5 * time.Second, Retry: dispatch.ExponentialRetry{MaxAttempts: 1}})
 		w.registerLimited(t, w.Channels())
 		s := &site{Kind: "silent", HostName: "a.example", Timed: 60}
 		require.NoError(t, w.CreateSubscription(t.Context(), &webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},

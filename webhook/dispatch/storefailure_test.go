@@ -202,7 +202,7 @@ func TestPruneKeepsWhatRetentionSays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{
-			Retry:     dispatch.RetryPolicy{MaxAttempts: 1},
+			Retry:     dispatch.ExponentialRetry{MaxAttempts: 1},
 			Retention: dispatch.Retention{Succeeded: time.Hour, Dead: 3 * time.Hour},
 		}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
 			if m.EventType == event.ObjectDeleted {

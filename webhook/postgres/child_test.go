@@ -123,7 +123,7 @@ func childDispatcher(ctx context.Context, cfg childConfig) (*dispatch.Dispatcher
 	}
 	d, err := dispatch.New(store, dispatch.Config{
 		Channels: channels, Lease: cfg.Lease, PollInterval: 50 * time.Millisecond,
-		Retry:  dispatch.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxAttempts: childAttempts},
+		Retry:  dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxAttempts: childAttempts},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	return d, store, err

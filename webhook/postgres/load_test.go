@@ -127,7 +127,7 @@ func (l *load) dispatcher(dsn string) *dispatch.Dispatcher {
 	}
 	d, err := dispatch.New(patient, dispatch.Config{
 		Channels: channels, Lease: 2 * time.Second, PollInterval: 50 * time.Millisecond,
-		Retry:  dispatch.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond},
+		Retry:  dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond},
 		Logger: slog.New(log),
 	})
 	require.NoError(l.t, err)

@@ -74,7 +74,7 @@ func crashChild(mode, path, url string) error {
 		Channels:     channels,
 		Lease:        time.Second,
 		PollInterval: 20 * time.Millisecond,
-		Retry:        dispatch.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
+		Retry:        dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
 		Logger:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {

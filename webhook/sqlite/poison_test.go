@@ -45,7 +45,7 @@ func poisonDispatcher(store webhook.Store) (*dispatch.Dispatcher, error) {
 	}
 	return dispatch.New(store, dispatch.Config{
 		Channels: channels, Lease: time.Second, PollInterval: 20 * time.Millisecond, MaxLostAttempts: poisonAttempts,
-		Retry:  dispatch.RetryPolicy{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
+		Retry:  dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 }

@@ -191,7 +191,7 @@ func TestExactlyOnceBehindAnInbox(t *testing.T) {
 			}
 			return nil
 		}, inbox.Config{Dispatcher: dispatch.Config{
-			Retry:        dispatch.RetryPolicy{InitialInterval: time.Millisecond},
+			Retry:        dispatch.ExponentialRetry{InitialInterval: time.Millisecond},
 			PollInterval: time.Millisecond,
 			Logger:       slog.New(slog.DiscardHandler),
 			Hooks:        dispatch.Hooks{Attempted: func(o dispatch.Result) { attempts <- o }},

@@ -1,0 +1,108 @@
+package dispatch_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+)
+
+func TestRetryScheduleDecides(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Minute, time.Hour}},
+			func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, status(500) })
+		b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(2 * time.Hour)
+		delivery := b.only(t)
+		assert.Equal(t, webhook.StatusDead, delivery.Status)
+		if assert.Len(t, delivery.Attempts, 3) {
+			assert.Equal(t, time.Minute, delivery.Attempts[1].StartedAt.Sub(delivery.Attempts[0].StartedAt))
+			assert.Equal(t, time.Hour, delivery.Attempts[2].StartedAt.Sub(delivery.Attempts[1].StartedAt))
+		}
+	})
+}
+
+// The endpoint's Retry-After is kept, up to its maximum, whatever the policy says.
+func TestRetryPolicyCannotShortenRetryAfter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Second}},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				return channel.Result{}, &channel.Error{Action: channel.Wait, StatusCode: 429, RetryAfter: 1000 * time.Hour}
+			})
+		b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		delivery := b.only(t)
+		assert.Equal(t, channel.MaxRetryAfter, delivery.DueAt.Sub(delivery.CreatedAt))
+	})
+}
+
+// brokenPolicy is what a caller may write.
+type brokenPolicy struct {
+	dispatch.RetrySchedule
+	next func() (time.Duration, bool)
+}
+
+func (p brokenPolicy) Next(dispatch.Failure) (time.Duration, bool) { return p.next() }
+
+func (brokenPolicy) MaxWait() time.Duration { return dispatch.Forever }
+
+func TestBrokenRetryPolicyIsHarmless(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		next   func() (time.Duration, bool)
+		inDays float64
+		logged string
+	}{
+		"negative": {next: func() (time.Duration, bool) { return -time.Hour, true }},
+		"too long": {next: func() (time.Duration, bool) { return dispatch.Forever, true }, inDays: 365},
+		"panic":    {next: func() (time.Duration, bool) { panic("secret") }, logged: "the retry policy panicked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				var b *testBench
+				fails := true
+				b = newBench(t, dispatch.Config{
+					Retry:  brokenPolicy{RetrySchedule: dispatch.RetrySchedule{0}, next: c.next},
+					Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				}, func(context.Context, *channel.Message) (channel.Result, error) {
+					if fails {
+						fails = false
+						return channel.Result{}, status(500)
+					}
+					return channel.Result{}, nil
+				})
+				b.subscribe(t, "*")
+				stop := b.run(t)
+				b.emit(t, event.ObjectCreated)
+				elapse(time.Minute)
+				stop()
+				delivery := b.only(t)
+				if c.inDays > 0 {
+					assert.Equal(t, webhook.StatusPending, delivery.Status)
+					assert.InDelta(t, c.inDays, delivery.DueAt.Sub(delivery.CreatedAt).Hours()/24, 0.01)
+				} else {
+					assert.Equal(t, webhook.StatusSucceeded, delivery.Status)
+				}
+				assert.Contains(t, log.String(), c.logged)
+				assert.NotContains(t, log.String(), "msg=secret")
+			})
+		})
+	}
+}
