@@ -51,8 +51,7 @@ type openedChannel struct {
 	elsewhere bool
 }
 
-// maxCachedSubscriptions bounds the memory that subscriptions nobody delivers to any more
-// can hold.
+// maxCachedSubscriptions bounds the memory of subscriptions that get no deliveries any more.
 const maxCachedSubscriptions = 20_000
 
 func newChannelCache(store webhook.Store, registry *channel.Registry) *channelCache {

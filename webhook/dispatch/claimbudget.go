@@ -9,7 +9,7 @@ type claimBudget struct {
 	skip                                []webhook.Endpoint
 }
 
-// room returns what may be claimed. A limit of 0 means that there is no room.
+// claimBudget returns what may be claimed now. A limit of 0 means nothing.
 func (s *scheduler) claimBudget() claimBudget {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -19,7 +19,7 @@ func (s *scheduler) claimBudget() claimBudget {
 	if s.claimWaits = !s.canClaim(); s.claimWaits {
 		return claimBudget{}
 	}
-	// Some room stays for offers, so that a new delivery need not wait until
+	// Some of the memory stays for prefetching, so that a new delivery need not wait until
 	// old ones are done.
 	limit := min(s.limits.queued-s.queued-s.minClaim()/2, (s.limits.bytes-s.bytes)/s.payload)
 	b := claimBudget{limit: min(max(limit, 1), maxClaim)}
@@ -42,7 +42,7 @@ func (s *scheduler) claimBudget() claimBudget {
 	return b
 }
 
-// canClaim reports whether there is room that makes a claim worth its while.
+// canClaim reports whether enough memory is free to make a claim worth its cost.
 func (s *scheduler) canClaim() bool {
 	return s.limits.queued-s.queued >= s.minClaim() && s.limits.bytes-s.bytes >= s.limits.bytes/8
 }
@@ -101,7 +101,7 @@ func (q *endpointQueue) recount() {
 	}
 }
 
-// reserve takes room for one offered delivery, if there is any.
+// reserve sets memory aside for one delivery that may be prefetched, if there is any.
 func (s *scheduler) reserve(organizationID string, e webhook.Endpoint) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +118,7 @@ func (s *scheduler) reserve(organizationID string, e webhook.Endpoint) bool {
 	return true
 }
 
-// unreserve gives back what reserve took.
+// unreserve frees what reserve set aside.
 func (s *scheduler) unreserve(prefetched []prefetched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +130,7 @@ func (s *scheduler) unreserve(prefetched []prefetched) {
 	}
 }
 
-// offered is a delivery that the store has asked about.
+// prefetched is a delivery that the store has asked about.
 type prefetched struct {
 	organizationID string
 	endpoint       webhook.Endpoint

@@ -59,7 +59,7 @@ type Config struct {
 	// MaxLostAttempts is how many attempts of a delivery may begin, one after the
 	// other, without a result, because the process stopped or lost its lease.
 	// With the last of them it dies, so that an event which stops every process
-	// does not do so for ever. That a lease was lost while no attempt was known
+	// does not do so without end. That a lease was lost while no attempt was known
 	// to have begun does not count. Defaults to 5.
 	MaxLostAttempts int
 
@@ -104,7 +104,7 @@ type Config struct {
 }
 
 // Retention says how long finished deliveries, and events that have no
-// deliveries left, are kept. A negative duration keeps them for ever.
+// deliveries left, are kept. A negative duration keeps them without end.
 type Retention struct {
 	// Succeeded is for deliveries that succeeded or were cancelled. It is also
 	// how long an event_id is remembered: emitting the same event again after

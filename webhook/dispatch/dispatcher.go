@@ -299,7 +299,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id webho
 }
 
 // subscriptionChanged gives back what is queued for the subscription, so that the store
-// decides anew, and asks for what the change may have set free.
+// decides again, and asks for what the change may have set free.
 func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
 	d.channels.forget(organizationID, id)
 	if dropped := d.scheduler.drop(id); len(dropped) > 0 {

@@ -43,7 +43,7 @@
 //
 // An event that stops the process whenever it is attempted dies after
 // Config.MaxLostAttempts attempts without a result, and the deliveries in memory with
-// it are made all the same.
+// it are still made.
 //
 // # Fairness
 //

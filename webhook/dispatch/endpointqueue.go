@@ -27,7 +27,7 @@ type endpointQueue struct {
 	answered       time.Time // when it last answered at once
 	idleSince      time.Time // while it is only remembered
 	// spilled says that the store holds deliveries that did not fit, so that
-	// later ones must not overtake them through an offer.
+	// later ones must not overtake them by being prefetched.
 	backlog bool
 
 	listed   bool // in a ring: of its organization, or of its host

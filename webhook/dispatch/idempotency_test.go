@@ -163,7 +163,7 @@ func TestIdempotentNeedsAStoreThatRemembers(t *testing.T) {
 	require.NoError(t, err, "a wrapped store keeps its capabilities")
 }
 
-// A replay that ended nobody knows where can be made again without replaying
+// A replay of which it is not known where it ended can be made again without replaying
 // what the first one has.
 func TestReplayAllLeavesAloneWhatWasSettledSince(t *testing.T) {
 	t.Parallel()

@@ -109,8 +109,8 @@ func (r *run) claimLoop(ctx context.Context) {
 		}
 		if b := d.scheduler.claimBudget(); b.limit > 0 {
 			at := d.now()
-			// Not with ctx: a claim that is cut off may have been made all the
-			// same, and nobody would give back what it took.
+			// Not with ctx: a claim that is cut off may have been made, and what
+			// it took would wait for the end of its lease.
 			tasks, err := r.claim(r.attempts, at, webhook.ClaimRequest{
 				Until: at.Add(d.cfg.Lease), Limit: b.limit, PerOrganization: b.perOrganization, PerEndpoint: b.perEndpoint,
 				SkipOrganizations: b.skipOrganizations, Skip: b.skip,

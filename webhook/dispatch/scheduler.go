@@ -29,10 +29,10 @@ type scheduler struct {
 	pruned         time.Time        // when it was last looked for queues to forget
 	turns          runList[*organization]
 	parked         map[*organization]struct{} // those that nothing could run of when they had their turn
-	budgets        int64                      // calls of room
+	budgets        int64                      // calls of claimBudget
 
 	held    map[webhook.DeliveryID]*task // all that is leased to this process
-	queued  int                          // in queues, or reserved for an offer
+	queued  int                          // in queues, or reserved for a prefetch
 	bytes   int                          // of the payloads in queues, each counted once
 	payload int                          // bytes that a claimed payload is expected to have
 
@@ -41,7 +41,7 @@ type scheduler struct {
 	watcher    *time.Timer // calls overdue
 	watching   bool        // the watcher is set
 	workers    int         // with an attempt in flight, or about to call next
-	claimWaits bool        // a claim waits for room
+	claimWaits bool        // a claim waits for memory
 	idleCond   *sync.Cond  // workers == 0
 }
 
@@ -298,7 +298,7 @@ func (s *scheduler) begin(t *task, to hostKey) bool {
 	return true
 }
 
-// finish ends an attempt. The delivery stays held until it is settled. What the
+// finish ends an attempt. The delivery stays leased until it is settled. What the
 // breaker does not let through is returned, to be requeued; what has failed
 // before has no business here until the returned time.
 func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil time.Time) {
@@ -342,7 +342,7 @@ func (s *scheduler) release(ids []webhook.Lease) {
 	}
 }
 
-// lose gives a held delivery up: it will not be attempted.
+// lose notes that the lease of a delivery is lost: it will not be attempted.
 func (s *scheduler) lose(id webhook.DeliveryID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -170,7 +170,7 @@ func (s *scheduler) reserved(q *endpointQueue, kind slot) bool {
 // reserveFor is how long after a fast answer an endpoint may use the reserve.
 const reserveFor = time.Second
 
-// count counts the task's slot for everybody, or no longer.
+// count adds n to what the task's organization, its host and all together have of the slot.
 func (s *scheduler) count(t *task, n int) {
 	s.used.add(t.slot, n)
 	t.queue.organization.add(t.slot, n)

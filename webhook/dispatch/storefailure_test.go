@@ -29,7 +29,7 @@ var errStoreDown = errors.New("the store is down")
 type failingStore struct {
 	webhook.Store
 	down      atomic.Bool
-	lieOnEmit atomic.Bool // store the emit and report a failure all the same
+	lieOnEmit atomic.Bool // store the emit and report a failure
 }
 
 func (s *failingStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
