@@ -86,7 +86,7 @@ func TestMrkdwnOfJSONInsideText(t *testing.T) {
 		got, err := tpl.Render(t.Context(), map[string]any{"s": "<!channel> & <https://e.com|x>"})
 		require.NoError(t, err, block)
 		var out struct{ Text string }
-		require.NoError(t, json.Unmarshal([]byte(got), &out), "%s: %s", block, got)
+		require.NoError(t, json.Unmarshal(got, &out), "%s: %s", block, got)
 		assert.NotContains(t, out.Text, "<", block)
 		assert.Contains(t, out.Text, "&lt;!channel&gt;", block)
 	}
