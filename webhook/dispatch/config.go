@@ -118,7 +118,8 @@ type Retention struct {
 // should not block: results are stored meanwhile, but only until 4096 calls wait.
 type Hooks struct {
 	// Attempted is called after each attempt, once its result is stored. It is
-	// not called for a result that came too late and was refused.
+	// not called for a result that came too late and was refused. A panic in it is
+	// logged, and the next attempt is told as usual.
 	Attempted func(Result)
 }
 

@@ -1,12 +1,14 @@
 package dispatch_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -849,5 +851,32 @@ func TestAProcessWithoutTheChannelLeavesItToOthers(t *testing.T) {
 		assert.Len(t, has.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 1000}), 100)
 		cancel()
 		require.NoError(t, <-ended)
+	})
+}
+
+func TestAHookThatPanicsIsHarmless(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		told := 0
+		b := newBench(t, dispatch.Config{
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		}, accept)
+		b.onAttempt = func(dispatch.Result) {
+			if told++; told == 1 {
+				panic("s3cr3t")
+			}
+		}
+		b.subscribe(t, "*")
+		stop := b.run(t)
+		for range 3 {
+			b.emit(t, event.ObjectCreated)
+			elapse(time.Second)
+		}
+		stop()
+		assert.Equal(t, 3, told)
+		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded}), 3)
+		assert.Equal(t, 1, strings.Count(log.String(), "a hook panicked"))
+		assert.NotContains(t, log.String(), "s3cr3t")
 	})
 }

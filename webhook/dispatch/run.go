@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -289,8 +290,20 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 // tellLoop calls the hooks.
 func (r *run) tellLoop() {
 	for o := range r.hookResults {
-		r.d.cfg.Hooks.Attempted(o)
+		r.tell(o)
 	}
+}
+
+// tell calls the hook for one attempt. A hook that panics misses that one.
+func (r *run) tell(o Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			// Its type and not its value, which may hold a secret.
+			r.d.cfg.Logger.Error("webhook: a hook panicked", "hook", "Attempted", "delivery_id", o.DeliveryID,
+				"panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+		}
+	}()
+	r.d.cfg.Hooks.Attempted(o)
 }
 
 // renewLoop extends the leases of what this process holds.
