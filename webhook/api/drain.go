@@ -47,7 +47,7 @@ func (d drain) run(w http.ResponseWriter, r *http.Request) {
 	}
 	_, err := io.CopyN(io.Discard, r.Body, drainBytes+1)
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, http.ErrBodyReadAfterClose): // the server may have read the rest itself
 		end(time.Time{})
 		return
 	case err == nil:
