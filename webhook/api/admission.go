@@ -15,6 +15,9 @@ import (
 // clients, however many and of however many organizations, keep no others out.
 type admission struct {
 	all, perOrganization int
+	// patience is how long a request may wait before it loses its place to an
+	// organization that has none.
+	patience time.Duration
 
 	mu            sync.Mutex
 	used          int
@@ -32,12 +35,25 @@ type place struct {
 	since  time.Time
 }
 
-// patience is how long a request may wait for its client before it loses its
-// place to an organization that has none.
-const patience = time.Second
+const (
+	// clientPatience is for a request that waits for its client.
+	clientPatience = time.Second
+	// testPatience is for a test that waits for the endpoints that it sends to.
+	testPatience = 5 * time.Second
+)
 
-func newAdmission(all, perOrganization int) *admission {
-	return &admission{all: all, perOrganization: perOrganization, organizations: map[string]map[*place]struct{}{}}
+func newAdmission(all, perOrganization int, patience time.Duration) *admission {
+	return &admission{
+		all: all, perOrganization: perOrganization, patience: patience,
+		organizations: map[string]map[*place]struct{}{},
+	}
+}
+
+// newTestAdmission bounds the tests under way. They have a place of theirs beside that
+// of their request, and a quarter of the requests is the most that they can be:
+// endpoints decide how long a test takes, and must not keep other requests out.
+func newTestAdmission(requests, perOrganization int) *admission {
+	return newAdmission(max(1, requests/4), max(1, perOrganization/4), testPatience)
 }
 
 // admit gives the request of the organization a place, or returns errTooMany or
@@ -71,7 +87,7 @@ func (a *admission) makeRoom(held int) bool {
 	most := 0
 	for _, places := range a.organizations {
 		for p := range places {
-			mayLose := len(places) > held+1 || held == 0 && p.hangUp != nil && time.Since(p.since) >= patience
+			mayLose := len(places) > held+1 || held == 0 && p.hangUp != nil && time.Since(p.since) >= a.patience
 			if p.hangUp == nil || !mayLose || len(places) < most {
 				continue
 			}
@@ -97,8 +113,8 @@ func (a *admission) remove(p *place) {
 	a.used--
 }
 
-// wait says that the request waits for its client from now on, and how that can
-// be ended.
+// wait says that the request waits from now on, for its client or for an endpoint, and
+// how that can be ended.
 func (p *place) wait(hangUp func()) {
 	if p == nil {
 		return

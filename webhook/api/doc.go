@@ -63,12 +63,19 @@
 // under way until its answer is written; a body, and an answer, may take 30 s, and
 // less where an organization with fewer requests needs the place: a client that is
 // slow to send or to read loses it, with 503. What is left of a refused body, up to
-// 1 MiB, is read after the answer, so that a proxy passes the answer on. Templates are compiled and rendered by as many requests at once as
-// there are processors, and a preview takes 2 seconds at most. Lists of webhooks
-// and deliveries end after about 4 MiB, with a cursor: GET of the list, which
-// answers with a bare array, has it in the headers X-Next-Cursor and Link. Tests
-// are bounded by [dispatch.Config.Tests], and what an organization may have stored
-// by [dispatch.Config.Quota]: beyond, the answer is 403 with the type [TypeQuota].
+// 1 MiB, is read after the answer, so that a proxy passes the answer on. Templates are
+// compiled and rendered by as many requests at once as there are processors, and a
+// preview takes 2 seconds at most. Lists of webhooks and deliveries end after about
+// 4 MiB, with a cursor: GET of the list, which answers with a bare array, has it in the
+// headers X-Next-Cursor and Link. What an organization may have stored is bounded by
+// [dispatch.Config.Quota]: beyond, the answer is 403 with the type [TypeQuota].
+//
+// Tests are bounded by [dispatch.Config.Tests], and take 30 s at most. At most a
+// quarter of Config.MaxRequests, and of Config.MaxRequestsPerOrganization, may be
+// tests (one, where that is less than one), so that endpoints that do not answer
+// leave the rest to other requests. Where these places are all taken, a test that
+// began 5 s ago, or is one of several of its organization, ends with 503 when an
+// organization with fewer tests needs its place.
 //
 // The fields that the server sets, and that clients send back because they have
 // read them, are passed over. So is description, of a webhook and of a channel:

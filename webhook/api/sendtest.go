@@ -10,6 +10,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // testTime bounds a test, whatever timeouts the channels are configured with.
@@ -66,11 +67,34 @@ func (a *API) sendTest(r *request) (*response, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), testTime)
-	defer cancel()
-	results, err := a.dispatcher.SendTest(ctx, sub, e, channels...)
+	results, err := a.runTest(r, sub, e, channels)
 	if err != nil {
 		return nil, err
 	}
 	return &response{status: http.StatusOK, body: TestResponse{EventID: e.ID, Results: results}}, nil
+}
+
+// errTestEnded says that a test lost its place.
+var errTestEnded = &statusError{
+	status: http.StatusServiceUnavailable, retryAfter: busyTime,
+	message: "The test took long while others wanted to test, and was ended: try again in a moment",
+}
+
+// runTest makes the attempts, in one of the places for tests.
+func (a *API) runTest(
+	r *request, sub *webhook.Subscription, e *event.Event, channels []string,
+) ([]dispatch.TestResult, error) {
+	place, err := a.tests.admit(r.organizationID)
+	if err != nil {
+		return nil, err
+	}
+	defer place.release()
+	ctx, cancel := context.WithTimeout(r.Context(), testTime)
+	defer cancel()
+	place.wait(cancel)
+	results, err := a.dispatcher.SendTest(ctx, sub, e, channels...)
+	if !place.resume() {
+		return nil, errTestEnded
+	}
+	return results, err
 }
