@@ -2,7 +2,6 @@ package template
 
 import (
 	"context"
-	"flag"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -60,20 +59,12 @@ func measure(ctx context.Context, f func(ctx context.Context) error) cost {
 	return cost{cpu, after.TotalAlloc - before.TotalAlloc + after.StackSys - min(before.StackSys, after.StackSys), timed.longest, err}
 }
 
-// strictCost takes the promises of time as they stand. Without it five times as much passes: the time that a thread needs
-// depends on the machine's caches and on what else it does, and the faults that these tests look for cost a hundred times as
-// much. CI measures strictly, with nothing else under way.
-var strictCost = flag.Bool("template.strict", false, "take the bounds of CPU time as they stand: for a machine that does nothing else")
+// slack is how much more than promised passes. The CPU time that a piece of work needs depends on
+// the machine, its caches, and how fast it hands out fresh memory; the faults that these tests look
+// for cost a hundred times as much. The tests log the highest figures that they saw.
+const slack = 5 * slowdown
 
-func bound(d time.Duration) time.Duration { return time.Duration(slack()) * d }
-
-// slack is by what the promises of time are multiplied.
-func slack() int {
-	if *strictCost {
-		return slowdown
-	}
-	return 5 * slowdown
-}
+func bound(d time.Duration) time.Duration { return slack * d }
 
 // bestCost fails if f costs more than is promised of a template. Only the best of some runs counts.
 func bestCost(t testing.TB, name string, f func(ctx context.Context) error) cost {

@@ -187,7 +187,8 @@ func blockedBy(t testing.TB, dsn string, conn *pgx.Conn) int {
 func TestStatementTimeout(t *testing.T) {
 	t.Parallel()
 	at := schemaDSN(t)
-	l := startLoad(t, withParameter(t, at, "statement_timeout", "200ms"), at)
+	open(t, at) // the schema is made without the limit
+	l := startLoad(t, withParameter(t, at, "statement_timeout", "1s"), at)
 	conn, err := pgx.Connect(t.Context(), at)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })

@@ -41,7 +41,7 @@ func newPool(t testing.TB, dsn string, change func(*pgxpool.Config)) *pgxpool.Po
 	return pool
 }
 
-// TestNewOnAPool runs the contract on a service's own pool.
+// TestNewOnAPool runs what depends on the connections on a service's own pool.
 func TestNewOnAPool(t *testing.T) {
 	t.Parallel()
 	on := func(t *testing.T, dsn string) webhook.Store {
@@ -55,6 +55,10 @@ func TestNewOnAPool(t *testing.T) {
 		New:   func(t *testing.T) webhook.Store { return on(t, schemaDSN(t)) },
 		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).dsn) },
 		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).dsn) },
+		Groups: []string{
+			"Subscriptions", "Enqueue", "Claim", "Settle", "Transactions", "Notifications",
+			"Wrapped", "Cancellation", "Concurrency", "Peers",
+		},
 	})
 }
 

@@ -28,7 +28,7 @@ func dropTables(prefix string) string {
 	END $$`
 }
 
-// TestPgBouncerWithSQLStore runs the contract on a service's own handle, which
+// TestPgBouncerWithSQLStore runs what depends on the connections on a service's own handle, which
 // prepares nothing by name, where all connections are handed round.
 func TestPgBouncerWithSQLStore(t *testing.T) {
 	t.Parallel()
@@ -71,6 +71,10 @@ func TestPgBouncerWithSQLStore(t *testing.T) {
 				prefix := prefixes[s]
 				mu.Unlock()
 				return openPrefix(t, prefix)
+			},
+			Groups: []string{
+				"Subscriptions", "Enqueue", "Claim", "Settle", "Requests", "Transactions",
+				"Cancellation", "Concurrency", "Peers",
 			},
 		})
 	})

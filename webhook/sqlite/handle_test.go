@@ -26,7 +26,7 @@ func handle(t *testing.T, dsn string) *sql.DB {
 	return db
 }
 
-// TestNewOnAHandle runs the contract on a service's own handle.
+// TestNewOnAHandle runs what depends on the connections on a service's own handle.
 func TestNewOnAHandle(t *testing.T) {
 	t.Parallel()
 	on := func(t *testing.T, path string) webhook.Store {
@@ -44,6 +44,10 @@ func TestNewOnAHandle(t *testing.T) {
 		},
 		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).path) },
 		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).path) },
+		Groups: []string{
+			"Subscriptions", "Enqueue", "Claim", "Settle", "Transactions", "Notifications",
+			"Wrapped", "Cancellation", "Concurrency", "Peers",
+		},
 	})
 }
 

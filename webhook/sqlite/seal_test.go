@@ -48,6 +48,8 @@ func openSealed(t *testing.T, path string, ids ...string) *stored {
 	return &stored{s, path}
 }
 
+// TestSealedStore runs the suite where subscriptions are read back. The rest of it
+// never sees their configs.
 func TestSealedStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
@@ -56,8 +58,9 @@ func TestSealedStore(t *testing.T) {
 			require.NoError(t, s.(*stored).Close())
 			return openSealed(t, s.(*stored).path, "b", "a")
 		},
-		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).path) },
-		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return openSealed(t, s.(*stored).path, "a", "b") },
+		Begin:  func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).path) },
+		Peer:   func(t *testing.T, s webhook.Store) webhook.Store { return openSealed(t, s.(*stored).path, "a", "b") },
+		Groups: []string{"Subscriptions", "Pause", "Removal", "Tenants", "Durability", "Peers"},
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -23,6 +25,10 @@ type Harness struct {
 	// another process does, while the first stays in use. Nil says that the
 	// store serves one process.
 	Peer func(t *testing.T, s webhook.Store) webhook.Store
+	// Groups names the parts of the suite that run, such as "Enqueue" and
+	// "Transactions": for a second way to open a store that has passed the
+	// whole suite. Empty runs all, and so must one Harness of each store.
+	Groups []string
 }
 
 // CallerTx is a transaction as a caller of the store has it.
@@ -37,13 +43,16 @@ type testCase struct {
 	run  func(f *fixture)
 }
 
+// group is a part of the suite.
+type group struct {
+	name  string
+	cases []testCase
+}
+
 // Run runs the suite, each case as a parallel subtest.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
-	groups := []struct {
-		name  string
-		cases []testCase
-	}{
+	groups := []group{
 		{"Subscriptions", subscriptionCases()},
 		{"Enqueue", enqueueCases()},
 		{"Prefetch", prefetchCases()},
@@ -70,7 +79,14 @@ func Run(t *testing.T, h Harness) {
 		{"Durability", durabilityCases(h)},
 		{"Peers", peerCases(h)},
 	}
+	for _, name := range h.Groups {
+		known := slices.ContainsFunc(groups, func(g group) bool { return g.name == name })
+		require.True(t, known, "Harness.Groups: the suite has no group %q", name)
+	}
 	for _, group := range groups {
+		if len(h.Groups) > 0 && !slices.Contains(h.Groups, group.name) {
+			continue
+		}
 		for _, c := range group.cases {
 			t.Run(group.name+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
