@@ -336,6 +336,11 @@ type DeliveryQuery struct {
 	Status         Status
 	// Since and Until bound CreatedAt: Since <= CreatedAt < Until.
 	Since, Until time.Time
+	// AttemptsBelow selects deliveries with fewer attempts than that. 0 selects all.
+	AttemptsBelow int
+	// WithoutAttempts leaves Delivery.Attempts nil in the answer, and the store does
+	// not read them: they are the largest part of a delivery by far.
+	WithoutAttempts bool
 	// Before is the cursor: only ids smaller than this. The next page begins
 	// before the last id of this one.
 	Before DeliveryID

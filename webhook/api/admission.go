@@ -38,8 +38,9 @@ type place struct {
 const (
 	// clientPatience is for a request that waits for its client.
 	clientPatience = time.Second
-	// testPatience is for a test that waits for the endpoints that it sends to.
-	testPatience = 5 * time.Second
+	// workPatience is for a test, which waits for the endpoints that it sends to, and for
+	// a replay of many deliveries.
+	workPatience = 5 * time.Second
 )
 
 func newAdmission(all, perOrganization int, patience time.Duration) *admission {
@@ -49,11 +50,12 @@ func newAdmission(all, perOrganization int, patience time.Duration) *admission {
 	}
 }
 
-// newTestAdmission bounds the tests under way. They have a place of theirs beside that
-// of their request, and a quarter of the requests is the most that they can be:
-// endpoints decide how long a test takes, and must not keep other requests out.
-func newTestAdmission(requests, perOrganization int) *admission {
-	return newAdmission(max(1, requests/4), max(1, perOrganization/4), testPatience)
+// newShare bounds the requests of a kind that may take long: tests, because endpoints
+// decide how long one takes, and replays of many deliveries. They have a place of this
+// kind beside that of every request, and are a quarter of the requests at most, so that
+// they keep no others out.
+func newShare(requests, perOrganization int) *admission {
+	return newAdmission(max(1, requests/4), max(1, perOrganization/4), workPatience)
 }
 
 // admit gives the request of the organization a place, or returns errTooMany or
@@ -113,8 +115,8 @@ func (a *admission) remove(p *place) {
 	a.used--
 }
 
-// wait says that the request waits from now on, for its client or for an endpoint, and
-// how that can be ended.
+// wait says that the request waits from now on, for its client, an endpoint or
+// the store, and how that can be ended.
 func (p *place) wait(hangUp func()) {
 	if p == nil {
 		return

@@ -27,14 +27,14 @@ type Config struct {
 
 	// MaxRequests bounds the requests under way in this process; one more is
 	// answered with 503 and Retry-After. At most a quarter of them, or one, may be
-	// tests of webhooks. Defaults to 64.
+	// tests of webhooks, and as many replays by filter. Defaults to 64.
 	MaxRequests int
 
 	// MaxRequestsPerOrganization bounds those of one organization; one more is
 	// answered with 429 and Retry-After, and so is one of an organization that
 	// has as many as are still free: something is left for others. At most a
-	// quarter of them, or one, may be tests of webhooks. Defaults to 16, or
-	// MaxRequests if that is less.
+	// quarter of them, or one, may be tests of webhooks, and as many replays by
+	// filter. Defaults to 16, or MaxRequests if that is less.
 	MaxRequestsPerOrganization int
 
 	// Library has the filters and functions that previews of templates can use
@@ -58,8 +58,9 @@ type API struct {
 	openAPI      []byte
 	mux          *http.ServeMux
 	requests     *admission
-	tests        *admission
-	drain        drain
+	// tests and replays are shares of requests.
+	tests, replays *admission
+	drain          drain
 	// work is for requests that compile or render templates, which costs time
 	// and memory: no more than there are processors.
 	work *slots
@@ -86,7 +87,8 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 		dispatcher: d, authenticate: authenticate, cfg: cfg, fields: configFields{d.Channels()},
 		openAPI:  document,
 		requests: newAdmission(cfg.MaxRequests, cfg.MaxRequestsPerOrganization, clientPatience),
-		tests:    newTestAdmission(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
+		tests:    newShare(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
+		replays:  newShare(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
 		drain:    make(drain, drainsAll),
 		work:     newSlots(runtime.GOMAXPROCS(0), max(1, runtime.GOMAXPROCS(0)/2)),
 	}

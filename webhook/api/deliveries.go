@@ -62,7 +62,7 @@ func (a *API) hasSubscription(r *request, id string) (bool, error) {
 		return err == nil, err
 	}
 	rest, err := a.dispatcher.Deliveries(r.Context(), webhook.DeliveryQuery{
-		OrganizationID: r.organizationID, SubscriptionID: id, Limit: 1,
+		OrganizationID: r.organizationID, SubscriptionID: id, Limit: 1, WithoutAttempts: true,
 	})
 	return len(rest) > 0, err
 }

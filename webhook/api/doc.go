@@ -70,12 +70,13 @@
 // headers X-Next-Cursor and Link. What an organization may have stored is bounded by
 // [dispatch.Config.Quota]: beyond, the answer is 403 with the type [TypeQuota].
 //
-// Tests are bounded by [dispatch.Config.Tests], and take 30 s at most. At most a
-// quarter of Config.MaxRequests, and of Config.MaxRequestsPerOrganization, may be
-// tests (one, where that is less than one), so that endpoints that do not answer
-// leave the rest to other requests. Where these places are all taken, a test that
-// began 5 s ago, or is one of several of its organization, ends with 503 when an
-// organization with fewer tests needs its place.
+// Tests are bounded by [dispatch.Config.Tests], and take 30 s at most; a replay by
+// filter takes 20 s, and reads deliveries in pages of 100, without their histories. At
+// most a quarter of Config.MaxRequests, and of Config.MaxRequestsPerOrganization, may
+// be tests (one, where that is less than one), and as many replays by filter, so that
+// they leave the rest to other requests. Where these places are all taken, a request
+// that began 5 s ago, or is one of several of its organization, ends when an
+// organization with fewer needs its place: a test with 503, a replay with a cursor.
 //
 // The fields that the server sets, and that clients send back because they have
 // read them, are passed over. So is description, of a webhook and of a channel:

@@ -19,7 +19,7 @@ const (
 	maxReplayRate     = 10000.0
 
 	// replayTime is after how long a replay by filter answers with what it has
-	// done, and a cursor for the rest.
+	// done, and a cursor for the rest: earlier if another organization needs its place.
 	replayTime = 20 * time.Second
 )
 
@@ -92,11 +92,19 @@ func (a *API) replayDeliveries(r *request) (*response, error) {
 		return nil, err
 	}
 	filter.OrganizationID, filter.SubscriptionID = r.organizationID, sub.ID
+	// What ReplayAll must know of the attempts is how many there are, and the store can
+	// say that without reading them.
+	filter.AttemptsBelow, filter.WithoutAttempts = dispatch.MaxReplayed, true
+	place, err := a.replays.admit(r.organizationID)
+	if err != nil {
+		return nil, err
+	}
+	defer place.release()
 	answer, err := a.idempotent(r, key, func(ctx context.Context, t dispatch.Try) ([]byte, error) {
 		if t.Again {
 			options.SettledBefore = t.Began
 		}
-		res, err := a.replayAll(ctx, filter, options)
+		res, err := a.replayAll(ctx, place, filter, options)
 		if err != nil {
 			return nil, err
 		}
@@ -108,17 +116,26 @@ func (a *API) replayDeliveries(r *request) (*response, error) {
 	return &response{status: http.StatusAccepted, body: json.RawMessage(answer)}, nil
 }
 
-// replayAll replays for as long as one request may take.
-func (a *API) replayAll(ctx context.Context, filter webhook.DeliveryQuery, options dispatch.ReplayOptions) (*ReplayResponse, error) {
+// replayAll replays for as long as one request may take, and the place is not lost.
+func (a *API) replayAll(
+	ctx context.Context, p *place, filter webhook.DeliveryQuery, options dispatch.ReplayOptions,
+) (*ReplayResponse, error) {
 	bounded, cancel := context.WithTimeout(ctx, replayTime)
 	defer cancel()
+	p.wait(cancel)
 	progress, err := a.dispatcher.ReplayAll(bounded, filter, options)
-	outOfTime := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
-	if err != nil && !outOfTime {
+	kept := p.resume()
+	outOfTime := bounded.Err() != nil && errors.Is(err, bounded.Err()) && ctx.Err() == nil
+	switch {
+	case outOfTime && progress.Before == 0 && !kept:
+		return nil, errBusy
+	case outOfTime && progress.Before == 0:
+		return nil, bounded.Err() // there is nothing to go on from
+	case err != nil && !outOfTime:
 		return nil, err
 	}
 	res := &ReplayResponse{Replayed: progress.Replayed}
-	if (outOfTime || progress.Replayed == filter.Limit) && progress.Before != 0 {
+	if outOfTime || progress.Replayed == filter.Limit && progress.Before != 0 {
 		cursor := progress.Before.String()
 		res.NextCursor = &cursor
 	}

@@ -26,7 +26,7 @@ func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webh
 	var found []webhook.Delivery
 	for d := range candidates.newestBefore(q.Before) {
 		if fits(d, q) {
-			found = append(found, d.snapshot())
+			found = append(found, d.snapshot(!q.WithoutAttempts))
 		}
 		if len(found) == limit {
 			break
@@ -54,11 +54,12 @@ func fits(d *delivery, q webhook.DeliveryQuery) bool {
 		(q.SubscriptionID == "" || q.SubscriptionID == d.endpoint.key.SubscriptionID) &&
 		(q.Status == "" || q.Status == d.reported()) &&
 		(q.Since.IsZero() || d.event.createdAt >= micros(q.Since)) &&
+		(q.AttemptsBelow <= 0 || len(d.attempts) < q.AttemptsBelow) &&
 		(q.Until.IsZero() || d.event.createdAt < micros(q.Until))
 }
 
 // snapshot returns the delivery as the outside sees it.
-func (d *delivery) snapshot() webhook.Delivery {
+func (d *delivery) snapshot(attempts bool) webhook.Delivery {
 	out := webhook.Delivery{
 		ID:             d.id,
 		OrganizationID: d.event.organizationID,
@@ -67,7 +68,9 @@ func (d *delivery) snapshot() webhook.Delivery {
 		Endpoint:       d.endpoint.key,
 		Status:         d.reported(),
 		CreatedAt:      moment(d.event.createdAt),
-		Attempts:       slices.Clone(d.attempts),
+	}
+	if attempts {
+		out.Attempts = slices.Clone(d.attempts)
 	}
 	switch {
 	case d.status.Settled():
@@ -89,7 +92,7 @@ func (s *Store) Delivery(ctx context.Context, organizationID string, id webhook.
 	if err != nil {
 		return nil, err
 	}
-	out := d.snapshot()
+	out := d.snapshot(true)
 	return &out, nil
 }
 

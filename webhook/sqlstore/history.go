@@ -9,21 +9,23 @@ import (
 )
 
 type historyStatements struct {
-	deliveries, delivery, payload string
-	event, endpoints, blocks      string
-	standing, replay, cancel      string
+	deliveries, brief, delivery, payload string
+	event, endpoints, blocks             string
+	standing, replay, cancel             string
 }
 
 func newHistoryStatements(x expander) historyStatements {
 	// Written in the order that the tables are to be read in.
-	const deliveries = `SELECT d.id, e.organization_id, e.event_id, e.type, p.webhook_id, p.channel,
-			d.state, p.state, d.at, e.created_at, d.history
-		FROM {p}deliveries d
+	const columns = `SELECT d.id, e.organization_id, e.event_id, e.type, p.webhook_id, p.channel,
+			d.state, p.state, d.at, e.created_at, `
+	const from = ` FROM {p}deliveries d
 		{join} {p}endpoints p ON p.id = d.endpoint_id
 		{join} {p}events e ON e.id = d.event_id
 		WHERE `
+	const deliveries = columns + `d.history` + from
 	return historyStatements{
 		deliveries: x.sql(deliveries),
+		brief:      x.sql(columns + `NULL` + from),
 		delivery:   x.sql(deliveries + `d.id = ? AND e.organization_id = ?`),
 		payload:    x.sql(`SELECT payload FROM {p}events WHERE event_id = ? AND organization_id = ?`),
 		event:      x.sql(`SELECT id, last_id FROM {p}events WHERE event_id = ? AND organization_id = ?`),
@@ -47,7 +49,7 @@ func newHistoryStatements(x expander) historyStatements {
 func (s *Store) Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
 	var found *webhook.Delivery
 	err := collect(ctx, s.read, func(rows scanner) error {
-		d, err := scanDelivery(rows)
+		d, err := scanDelivery(rows, true)
 		found = &d
 		return err
 	}, s.history.delivery, int64(id), organizationID)
@@ -60,7 +62,7 @@ func (s *Store) Delivery(ctx context.Context, organizationID string, id webhook.
 	return found, nil
 }
 
-func scanDelivery(rows scanner) (webhook.Delivery, error) {
+func scanDelivery(rows scanner, attempts bool) (webhook.Delivery, error) {
 	var d webhook.Delivery
 	var id, at, createdAt int64
 	var state, endpointState int
@@ -76,6 +78,9 @@ func scanDelivery(rows scanner) (webhook.Delivery, error) {
 		d.SettledAt = moment(at)
 	case !d.Status.Settled():
 		d.DueAt = moment(at)
+	}
+	if !attempts {
+		return d, nil
 	}
 	if d.Attempts, err = decodeHistory(history); err != nil {
 		return d, fmt.Errorf("sqlstore: the history of %s: %w", d.ID, err)

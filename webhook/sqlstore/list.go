@@ -64,6 +64,9 @@ func newListing(q webhook.DeliveryQuery) *listing {
 	if !q.Until.IsZero() {
 		l.filter.add(`e.created_at < ?`, micros(q.Until))
 	}
+	if q.AttemptsBelow > 0 {
+		l.filter.add(`d.attempts < ?`, q.AttemptsBelow)
+	}
 	return l
 }
 
@@ -99,9 +102,13 @@ func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ..
 	if l.filter.sql.Len() > 0 {
 		all.add(l.filter.sql.String(), l.filter.args...)
 	}
-	statement := s.history.deliveries + s.x.sql(all.sql.String()) + ` ORDER BY d.id DESC LIMIT ?`
+	columns := s.history.deliveries
+	if l.query.WithoutAttempts {
+		columns = s.history.brief
+	}
+	statement := columns + s.x.sql(all.sql.String()) + ` ORDER BY d.id DESC LIMIT ?`
 	return collect(ctx, s.read, func(rows scanner) error {
-		d, err := scanDelivery(rows)
+		d, err := scanDelivery(rows, !l.query.WithoutAttempts)
 		l.found = append(l.found, d)
 		return err
 	}, statement, append(all.args, l.limit-len(l.found))...)

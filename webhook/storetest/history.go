@@ -16,6 +16,7 @@ func historyCases() []testCase {
 		{"NewestFirst", newestFirst},
 		{"Filters", deliveryFilters},
 		{"FilterStatus", deliveryFilterStatus},
+		{"WithoutAttempts", withoutAttempts},
 		{"Paging", deliveryPaging},
 		{"PagingWhileInserting", pagingWhileInserting},
 		{"DefaultLimit", defaultLimit},
@@ -84,6 +85,34 @@ func deliveryFilters(f *fixture) {
 		}
 		require.Equal(f.t, want, deliveryIDs(f.list(c.query)), "the query selects what fits all of its fields, the newest first (%s)", name)
 	}
+}
+
+func withoutAttempts(f *fixture) {
+	f.create(hook())
+	for n := range 3 {
+		f.emit(start(), fmt.Sprint("evt_", n))
+		task := f.claimOne(start())
+		for range n {
+			f.settle(start(), retry(task, start(), start()))
+			task = f.claimOne(start())
+		}
+		f.settle(start(), died(task, start()))
+	}
+	for below, want := range map[int]int{0: 3, 1: 0, 2: 1, 3: 2, 4: 3} {
+		for _, status := range []webhook.Status{"", webhook.StatusDead} {
+			found := f.list(webhook.DeliveryQuery{AttemptsBelow: below, Status: status})
+			require.Len(f.t, found, want, "AttemptsBelow %d selects deliveries with fewer attempts", below)
+			brief := f.list(webhook.DeliveryQuery{AttemptsBelow: below, Status: status, WithoutAttempts: true})
+			for i := range found {
+				require.NotEmpty(f.t, found[i].Attempts)
+				found[i].Attempts = nil
+			}
+			require.Equal(f.t, found, brief, "WithoutAttempts leaves out the attempts, and nothing else")
+		}
+	}
+	brief := f.list(webhook.DeliveryQuery{EventID: "evt_2", AttemptsBelow: 4, WithoutAttempts: true})
+	require.Len(f.t, brief, 1)
+	require.Nil(f.t, brief[0].Attempts, "WithoutAttempts leaves out the attempts")
 }
 
 func deliveryIDs(all []webhook.Delivery) []webhook.DeliveryID {

@@ -46,6 +46,7 @@ func broken() map[string]struct {
 		"starts nothing":             {startsNothing{memstore.New()}, "Lease/LostAttempts"},
 		"hides lost leases":          {hidesLost{memstore.New()}, "Lease/ExtendLost"},
 		"lists the oldest first":     {oldestFirst{memstore.New()}, "History/NewestFirst"},
+		"reads all attempts":         {readsAttempts{memstore.New()}, "History/WithoutAttempts"},
 		"ignores the tenant":         {ignoresTenant{memstore.New()}, "Tenants/EveryMethod"},
 		"ignores Since":              {ignoresSince{memstore.New()}, "Statistics/Since"},
 		"counts what is stored":      {countsStored{memstore.New()}, "Statistics/OutlivePruning"},
@@ -270,6 +271,14 @@ func (s ignoresSince) Statistics(ctx context.Context, q webhook.StatisticsQuery)
 	f, err := s.Store.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: q.OrganizationID, SubscriptionID: q.SubscriptionID})
 	f.Since = q.Since.UTC().Truncate(time.Hour)
 	return f, err
+}
+
+// readsAttempts answers with attempts that are not wanted.
+type readsAttempts struct{ webhook.Store }
+
+func (s readsAttempts) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+	q.WithoutAttempts = false
+	return s.Store.Deliveries(ctx, q)
 }
 
 // countsStored makes the figures of the deliveries that are stored.
