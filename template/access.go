@@ -12,7 +12,7 @@ func (st *state) attribute(object any, name string) (any, error) {
 	}
 	switch o := object.(type) {
 	case map[string]any:
-		if m, ok := st.env.methods.dict[name]; ok {
+		if m, ok := st.names.methods.dict[name]; ok {
 			return &boundMethod{m, o}, nil
 		}
 		if dictHas(name) {
@@ -22,7 +22,7 @@ func (st *state) attribute(object any, name string) (any, error) {
 			return st.normal(v), nil
 		}
 	case *dict:
-		if m, ok := st.env.methods.dict[name]; ok {
+		if m, ok := st.names.methods.dict[name]; ok {
 			return &boundMethod{m, o}, nil
 		}
 		if dictHas(name) {
@@ -100,19 +100,6 @@ func (st *state) ownAttribute(object any, name string) (any, bool, error) {
 	return nil, false, nil
 }
 
-// attributed is a value with attributes of its own.
-type attributed interface {
-	attribute(st *state, name string) (v any, ok bool, err error)
-}
-
-var (
-	_ attributed = (*cycler)(nil)
-	_ attributed = (*loop)(nil)
-	_ attributed = (*macro)(nil)
-	_ attributed = (*moment)(nil)
-	_ attributed = (*namespace)(nil)
-)
-
 // item is x[key]: an element, or else an attribute.
 func (st *state) item(object, key any) (any, error) {
 	var n int
@@ -170,7 +157,7 @@ func (st *state) namedItem(object any, name string) (any, error) {
 	}
 	switch o := object.(type) {
 	case map[string]any, *dict:
-		if m, ok := st.env.methods.dict[name]; ok {
+		if m, ok := st.names.methods.dict[name]; ok {
 			return &boundMethod{m, o}, nil
 		}
 	default:

@@ -50,10 +50,6 @@ func (st *state) equal(left, right any, depth int) (bool, error) {
 	if order, ok := compareNumbers(left, right); ok {
 		return order == 0, nil
 	}
-	if l, ok := left.(*moment); ok {
-		r, ok := right.(*moment)
-		return ok && l.Equal(r.Time), nil
-	}
 	if l, ok := asString(left); ok {
 		r, ok := asString(right)
 		if ok && len(l) == len(r) {
@@ -63,6 +59,10 @@ func (st *state) equal(left, right any, depth int) (bool, error) {
 			return l == r, nil
 		}
 		return false, nil
+	}
+	if l, ok := left.(orderable); ok {
+		order, ok := l.compare(right)
+		return ok && order == 0, nil
 	}
 	switch l := st.wrap(left).(type) {
 	case nil:
@@ -210,9 +210,9 @@ func (st *state) order(op string, left, right any, depth int) (order int, ordere
 			return strings.Compare(l, r), true, nil
 		}
 	}
-	if l, ok := left.(*moment); ok {
-		if r, ok := right.(*moment); ok {
-			return l.Compare(r.Time), true, nil
+	if l, ok := left.(orderable); ok {
+		if order, ok := l.compare(right); ok {
+			return order, true, nil
 		}
 	}
 	for _, v := range [2]any{left, right} {

@@ -69,7 +69,7 @@ func FuzzDecodeInOrder(f *testing.F) {
 			assert.Nil(t, v)
 			return
 		}
-		st := newState(t.Context(), &settings{env: shared.env, limits: Limits{Steps: 1 << 30, Memory: 1 << 30, Depth: 1 << 20, Source: 1, Leaves: 1, Output: 1 << 20, Range: 1}}, nil)
+		st := &state{budget: newBudget(t.Context(), bounds{Steps: 1 << 30, Memory: 1 << 30, Depth: 1 << 20})}
 		style := objectJSON()
 		b, err := st.appendJSON(nil, v, &style, 0)
 		if err != nil {

@@ -39,7 +39,7 @@ type foreign struct {
 
 func (st *state) normalOther(v any) any {
 	switch v.(type) {
-	case markup, bigInteger, *list, *tuple, *dict, *rangeValue, *view, *generator, *undefined, *namespace, *loop, *moment, callable:
+	case markup, bigInteger, *list, *tuple, *dict, *rangeValue, *view, *generator, *undefined, typed, callable:
 		return v // made by a template
 	}
 	r := reflect.ValueOf(v)
@@ -165,3 +165,5 @@ func sortedKeys(m map[string]any) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+func blankByte(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

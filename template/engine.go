@@ -15,12 +15,8 @@ import (
 // An environment is what all templates share: the tables of filters, tests, methods, globals and
 // blocks. It is built once, when the process starts, and never changes.
 type environment struct {
-	filters map[string]*filter
-	tests   map[string]*test
-	methods methodTables
-	globals map[string]any
-	blocks  map[string]*blockKind
-	json    jsonStyle // of tojson
+	names
+	blocks map[string]*blockKind
 }
 
 // shared is the environment of this process. It is complete before main begins, and only read from
@@ -49,12 +45,14 @@ func sharedEnvironment() (*environment, error) { return shared.env, shared.err }
 
 func newEnvironment() (*environment, error) {
 	env := &environment{
-		filters: allFilters(),
-		tests:   allTests(),
-		methods: allMethods(),
-		globals: allGlobals(),
-		blocks:  map[string]*blockKind{},
-		json:    pythonJSON(),
+		names: names{
+			filters: allFilters(),
+			tests:   allTests(),
+			methods: allMethods(),
+			globals: allGlobals(),
+			json:    pythonJSON(),
+		},
+		blocks: map[string]*blockKind{},
 	}
 	for _, kind := range blockKinds() {
 		env.blocks[kind.name] = &kind

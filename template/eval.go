@@ -2,7 +2,7 @@ package template
 
 // An expr is a compiled expression. It is immutable, and evaluated by many renders at once.
 type expr interface {
-	eval(st *state) (any, error)
+	eval(st *rendering) (any, error)
 	base() *node
 }
 
@@ -19,7 +19,7 @@ type constant struct {
 	value any
 }
 
-func (e *constant) eval(st *state) (any, error) { return e.value, st.step() }
+func (e *constant) eval(st *rendering) (any, error) { return e.value, st.step() }
 
 // name is a variable: of a block, of the data, or global.
 type name struct {
@@ -32,7 +32,7 @@ func newName(n node, text string) *name {
 	return &name{n, text, &undefined{kind: ErrUndefined, why: quoted(text) + " is undefined", at: n.pos}}
 }
 
-func (e *name) eval(st *state) (any, error) {
+func (e *name) eval(st *rendering) (any, error) {
 	if err := st.step(); err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (e *name) eval(st *state) (any, error) {
 
 // callee is eval for a name that is about to be called: a global function is found even behind data
 // that cannot be called.
-func (e *name) callee(st *state) (any, error) {
+func (e *name) callee(st *rendering) (any, error) {
 	v, err := e.eval(st)
 	if err != nil || isCallable(v) {
 		return v, err
@@ -67,7 +67,7 @@ type attribute struct {
 	name   string
 }
 
-func (e *attribute) eval(st *state) (any, error) {
+func (e *attribute) eval(st *rendering) (any, error) {
 	object, err := e.object.eval(st)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ type item struct {
 	object, key expr
 }
 
-func (e *item) eval(st *state) (any, error) {
+func (e *item) eval(st *rendering) (any, error) {
 	object, err := e.object.eval(st)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ type slice struct {
 	bounds [3]expr // nil where left out
 }
 
-func (e *slice) eval(st *state) (any, error) {
+func (e *slice) eval(st *rendering) (any, error) {
 	object, err := e.object.eval(st)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ type sequence struct {
 	tuple bool
 }
 
-func (e *sequence) eval(st *state) (any, error) {
+func (e *sequence) eval(st *rendering) (any, error) {
 	if err := st.allocValues(len(e.items) + 1); err != nil {
 		return nil, e.at(err)
 	}
@@ -160,7 +160,7 @@ func (e *sequence) eval(st *state) (any, error) {
 	return &list{items: items}, nil
 }
 
-func evalAll(st *state, exprs []expr) ([]any, error) {
+func evalAll(st *rendering, exprs []expr) ([]any, error) {
 	if len(exprs) == 0 {
 		return nil, nil
 	}
@@ -182,7 +182,7 @@ type dictLiteral struct {
 	keys, values []expr
 }
 
-func (e *dictLiteral) eval(st *state) (any, error) {
+func (e *dictLiteral) eval(st *rendering) (any, error) {
 	d := newDict()
 	for i := range e.keys {
 		k, err := e.keys[i].eval(st)
@@ -193,7 +193,7 @@ func (e *dictLiteral) eval(st *state) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := d.set(st, k, v); err != nil {
+		if err := d.set(&st.state, k, v); err != nil {
 			return nil, e.at(err)
 		}
 	}
@@ -206,7 +206,7 @@ type conditional struct {
 	test, yes, no expr // no may be nil
 }
 
-func (e *conditional) eval(st *state) (any, error) {
+func (e *conditional) eval(st *rendering) (any, error) {
 	if err := st.step(); err != nil {
 		return nil, err
 	}
@@ -222,7 +222,7 @@ func (e *conditional) eval(st *state) (any, error) {
 	return &undefined{kind: ErrUndefined, why: "the inline if has no else and its condition is false", at: e.pos}, nil
 }
 
-func evalTruth(st *state, e expr) (bool, error) {
+func evalTruth(st *rendering, e expr) (bool, error) {
 	v, err := e.eval(st)
 	if err != nil {
 		return false, err

@@ -1,13 +1,6 @@
 package template
 
-// args are evaluated arguments.
-type args struct {
-	positional []any
-	names      []string
-	values     []any // of names
-}
-
-func (a *arguments) eval(st *state) (args, error) {
+func (a *arguments) eval(st *rendering) (args, error) {
 	var out args
 	var err error
 	if out.positional, err = evalAll(st, a.positional); err != nil {
@@ -34,7 +27,7 @@ func (a *arguments) eval(st *state) (args, error) {
 	return out, nil
 }
 
-func (a *arguments) evalSpreadDict(st *state, out *args) error {
+func (a *arguments) evalSpreadDict(st *rendering, out *args) error {
 	v, err := a.spreadDict.eval(st)
 	if err != nil {
 		return err
@@ -100,7 +93,7 @@ type call struct {
 	arguments arguments
 }
 
-func (e *call) eval(st *state) (any, error) {
+func (e *call) eval(st *rendering) (any, error) {
 	if err := st.step(); err != nil {
 		return nil, err
 	}
@@ -111,7 +104,7 @@ func (e *call) eval(st *state) (any, error) {
 	return v, nil
 }
 
-func (e *call) run(st *state) (any, error) {
+func (e *call) run(st *rendering) (any, error) {
 	var f any
 	var err error
 	switch function := e.function.(type) {
@@ -125,7 +118,7 @@ func (e *call) run(st *state) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			return m.call(st, object, a)
+			return m.call(&st.state, object, a)
 		}
 		if f, err = st.attribute(object, function.name); err != nil {
 			return nil, function.at(err)
@@ -143,35 +136,6 @@ func (e *call) run(st *state) (any, error) {
 		return nil, err
 	}
 	return st.call(f, a)
-}
-
-// A callable is a value that a template can call.
-type callable interface {
-	call(st *state, a args) (any, error)
-}
-
-var (
-	_ callable = (*boundMethod)(nil)
-	_ callable = (*function)(nil)
-	_ callable = (*joiner)(nil)
-	_ callable = (*loop)(nil)
-	_ callable = (*macro)(nil)
-	_ callable = (*momentMethod)(nil)
-)
-
-func isCallable(v any) bool {
-	_, ok := v.(callable)
-	return ok
-}
-
-func (st *state) call(f any, a args) (any, error) {
-	switch f := f.(type) {
-	case callable:
-		return f.call(st, a)
-	case *undefined:
-		return nil, f.fail()
-	}
-	return nil, errorf(ErrType, "%s is not callable", typeName(f))
 }
 
 // boundArguments are the arguments for a signature. Literals are bound once, at
@@ -195,7 +159,7 @@ func bindArguments(signature *paramSpec, a arguments) boundArguments {
 
 // eval returns the arguments of one run. A mistake in binding them gets the
 // call's place.
-func (b *boundArguments) eval(st *state, signature *paramSpec, call pos) (params, error) {
+func (b *boundArguments) eval(st *rendering, signature *paramSpec, call pos) (params, error) {
 	if b.constant {
 		return b.bound, nil
 	}
@@ -223,7 +187,7 @@ func (p *parser) newFilter(n node, input expr, f *filter, a arguments) expr {
 	return e
 }
 
-func (e *filterCall) eval(st *state) (any, error) {
+func (e *filterCall) eval(st *rendering) (any, error) {
 	var in any
 	var err error
 	if e.input == nil {
@@ -238,7 +202,7 @@ func (e *filterCall) eval(st *state) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := e.filter.run(st, in, bound)
+	v, err := e.filter.run(&st.state, in, bound)
 	if err != nil {
 		return nil, e.at(err)
 	}
@@ -265,7 +229,7 @@ func (p *parser) newTest(n node, input expr, t *test, a arguments, negated bool)
 	return e
 }
 
-func (e *testCall) eval(st *state) (any, error) {
+func (e *testCall) eval(st *rendering) (any, error) {
 	in, err := e.input.eval(st)
 	if err != nil {
 		return nil, err
@@ -277,7 +241,7 @@ func (e *testCall) eval(st *state) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ok, err := e.test.run(st, in, bound)
+	ok, err := e.test.run(&st.state, in, bound)
 	if err != nil {
 		return nil, e.at(err)
 	}

@@ -7,7 +7,7 @@ type logical struct {
 	or       bool
 }
 
-func (e *logical) eval(st *state) (v any, err error) {
+func (e *logical) eval(st *rendering) (v any, err error) {
 	for _, operand := range e.operands {
 		if v, err = operand.eval(st); err != nil {
 			return nil, err
@@ -27,7 +27,7 @@ type not struct {
 	operand expr
 }
 
-func (e *not) eval(st *state) (any, error) {
+func (e *not) eval(st *rendering) (any, error) {
 	ok, err := evalTruth(st, e.operand)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ type comparand struct {
 	operand expr
 }
 
-func (e *comparison) eval(st *state) (any, error) {
+func (e *comparison) eval(st *rendering) (any, error) {
 	left, err := e.first.eval(st)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ type binaryOp struct {
 	left, right expr
 }
 
-func (e *binaryOp) eval(st *state) (any, error) {
+func (e *binaryOp) eval(st *rendering) (any, error) {
 	left, err := e.left.eval(st)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ type concat struct {
 	operands []expr
 }
 
-func (e *concat) eval(st *state) (any, error) {
+func (e *concat) eval(st *rendering) (any, error) {
 	if err := st.spend(len(e.operands)); err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ type sign struct {
 	negative bool
 }
 
-func (e *sign) eval(st *state) (any, error) {
+func (e *sign) eval(st *rendering) (any, error) {
 	v, err := e.operand.eval(st)
 	if err != nil {
 		return nil, err

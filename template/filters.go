@@ -2,14 +2,6 @@ package template
 
 import "strings"
 
-// A filter is what x|name(…) calls.
-type filter struct {
-	name      string
-	params    string // see paramSpec
-	run       func(st *state, in any, p params) (any, error)
-	signature paramSpec
-}
-
 // allFilters collects the tables of the families.
 func allFilters() map[string]*filter {
 	all := map[string]*filter{}
@@ -29,14 +21,14 @@ func textFilter(f func(string) string) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err = st.mapText(s, f)
+		s, err = mapText(st, s, f)
 		return textOf(s, safe), err
 	}
 }
 
 // mapText is f(s), where f looks at each character. What f makes of a piece may not depend on what
 // is on the other side of white space.
-func (st *state) mapText(s string, f func(string) string) (string, error) {
+func mapText(st *state, s string, f func(string) string) (string, error) {
 	if err := st.classify(s); err != nil {
 		return "", err
 	}

@@ -24,7 +24,7 @@ func escape(st *state, in any, _ params) (any, error) { return st.escape(in) }
 // safeFilter is |safe: a text of the data that is trusted to be what the output is.
 func safeFilter(st *state, in any, _ params) (any, error) {
 	s, safe, err := st.text(in)
-	if st.json || st.format == FormatHTML {
+	if st.json || st.format == formatHTML {
 		safe = max(safe, safeAnywhere)
 	}
 	return markup{s, max(safe, safeText)}, err
@@ -44,10 +44,10 @@ func striptags(st *state, in any, _ params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s, err = st.cutAll(s, "<!--", "-->"); err != nil {
+	if s, err = cutAll(st, s, "<!--", "-->"); err != nil {
 		return nil, err
 	}
-	if s, err = st.cutAll(s, "<", ">"); err != nil {
+	if s, err = cutAll(st, s, "<", ">"); err != nil {
 		return nil, err
 	}
 	if err := st.read(s); err != nil {
@@ -72,7 +72,7 @@ func striptags(st *state, in any, _ params) (any, error) {
 		if len(b) > 0 {
 			b = append(b, ' ')
 		}
-		if b, err = st.unescapeHTML(b, s[:end]); err != nil {
+		if b, err = unescapeHTML(st, b, s[:end]); err != nil {
 			return nil, err
 		}
 		s = s[end:]
@@ -80,7 +80,7 @@ func striptags(st *state, in any, _ params) (any, error) {
 }
 
 // unescapeHTML appends s with its entities decoded, from one to the next.
-func (st *state) unescapeHTML(b []byte, s string) ([]byte, error) {
+func unescapeHTML(st *state, b []byte, s string) ([]byte, error) {
 	for {
 		end := len(s)
 		if i := strings.IndexByte(s[1:], '&'); i >= 0 {
@@ -102,7 +102,7 @@ func (st *state) unescapeHTML(b []byte, s string) ([]byte, error) {
 }
 
 // cutAll removes everything between begin and end, with them.
-func (st *state) cutAll(s, begin, end string) (string, error) {
+func cutAll(st *state, s, begin, end string) (string, error) {
 	if err := st.scan(len(s)); err != nil {
 		return "", err
 	}
@@ -133,7 +133,7 @@ func (st *state) cutAll(s, begin, end string) (string, error) {
 }
 
 func tojson(st *state, in any, p params) (any, error) {
-	style := &st.env.json
+	style := &st.names.json
 	if escape := st.jsonEscape(); escape != nil {
 		escaping := *style
 		style = &escaping
@@ -170,7 +170,7 @@ func urlencode(st *state, in any, _ params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		b, err := st.appendQuotedURL(nil, s, false)
+		b, err := appendQuotedURL(st, nil, s, false)
 		return string(b), err
 	}
 	pairs := in
@@ -196,7 +196,7 @@ func urlencode(st *state, in any, _ params) (any, error) {
 			} else if b != nil {
 				b = append(b, '&')
 			}
-			if b, err = st.appendQuotedURL(b, s, true); err != nil {
+			if b, err = appendQuotedURL(st, b, s, true); err != nil {
 				return err
 			}
 		}
@@ -207,7 +207,7 @@ func urlencode(st *state, in any, _ params) (any, error) {
 
 // appendQuotedURL percent-encodes for a path, or for a query, where a blank is a plus and a slash
 // is encoded.
-func (st *state) appendQuotedURL(b []byte, s string, query bool) ([]byte, error) {
+func appendQuotedURL(st *state, b []byte, s string, query bool) ([]byte, error) {
 	return st.convert(b, s, func(b []byte, s string) []byte {
 		for i := 0; i < len(s); i++ {
 			c := s[i]

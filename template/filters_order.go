@@ -21,7 +21,7 @@ type getter func(st *state, item any) (any, error)
 
 // newGetter makes a getter of "a.b.0", an index, or None for the item itself. Where a step finds
 // nothing, the item becomes otherwise, unless that is absent.
-func (st *state) newGetter(attribute, otherwise any) (getter, error) {
+func newGetter(st *state, attribute, otherwise any) (getter, error) {
 	var parts []any
 	if s, ok := asString(attribute); ok {
 		if err := st.read(s); err != nil {
@@ -65,20 +65,20 @@ func (st *state) newGetter(attribute, otherwise any) (getter, error) {
 }
 
 // foldCase is how text is compared unless case_sensitive is given.
-func (st *state) foldCase(v any) (any, error) {
+func foldCase(st *state, v any) (any, error) {
 	s, ok := asString(v)
 	if !ok {
 		return v, nil
 	}
-	s, err := st.mapText(s, lower)
+	s, err := mapText(st, s, lower)
 	return textOf(s, safetyOf(v)), err
 }
 
 // keyed is an item with what it is sorted by.
 type keyed struct{ item, key any }
 
-// keys computes what items are sorted by.
-func (st *state) keys(values []any, get getter, caseSensitive bool) ([]keyed, error) {
+// sortKeys computes what items are sorted by.
+func sortKeys(st *state, values []any, get getter, caseSensitive bool) ([]keyed, error) {
 	if err := st.allocValues(3 * len(values)); err != nil { // two each, and what sorting moves
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (st *state) keys(values []any, get getter, caseSensitive bool) ([]keyed, er
 			return nil, err
 		}
 		if !caseSensitive {
-			if key, err = st.foldCase(key); err != nil {
+			if key, err = foldCase(st, key); err != nil {
 				return nil, err
 			}
 		}
@@ -100,7 +100,7 @@ func (st *state) keys(values []any, get getter, caseSensitive bool) ([]keyed, er
 
 // sortKeyed sorts stably. With whole, keys that are equal need not have an order: Jinja2's sort
 // compares lists of keys.
-func (st *state) sortKeyed(values []keyed, reverse, whole bool) error {
+func sortKeyed(st *state, values []keyed, reverse, whole bool) error {
 	var failed error
 	slices.SortStableFunc(values, func(x, y keyed) int {
 		if failed != nil {
@@ -127,20 +127,20 @@ func sortFilter(st *state, in any, p params) (any, error) {
 		return nil, err
 	}
 	caseSensitive := p.truth(1, false)
-	get, err := st.newGetter(p.get(2, nil), absent)
+	get, err := newGetter(st, p.get(2, nil), absent)
 	if err != nil {
 		return nil, err
 	}
 	if s, ok := asString(p.get(2, nil)); ok && strings.Contains(s, ",") {
-		if get, err = st.newMultiGetter(s, caseSensitive); err != nil {
+		if get, err = newMultiGetter(st, s, caseSensitive); err != nil {
 			return nil, err
 		}
 	}
-	sorted, err := st.keys(values, get, caseSensitive)
+	sorted, err := sortKeys(st, values, get, caseSensitive)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.sortKeyed(sorted, p.truth(0, false), true); err != nil {
+	if err := sortKeyed(st, sorted, p.truth(0, false), true); err != nil {
 		return nil, err
 	}
 	for i, k := range sorted {
@@ -150,10 +150,10 @@ func sortFilter(st *state, in any, p params) (any, error) {
 }
 
 // newMultiGetter makes a getter of "a,b.c" that returns the list of both.
-func (st *state) newMultiGetter(attributes string, caseSensitive bool) (getter, error) {
+func newMultiGetter(st *state, attributes string, caseSensitive bool) (getter, error) {
 	var getters []getter
 	for a := range strings.SplitSeq(attributes, ",") {
-		get, err := st.newGetter(a, absent)
+		get, err := newGetter(st, a, absent)
 		if err != nil {
 			return nil, err
 		}
@@ -170,7 +170,7 @@ func (st *state) newMultiGetter(attributes string, caseSensitive bool) (getter, 
 				return nil, err
 			}
 			if !caseSensitive {
-				if v, err = st.foldCase(v); err != nil {
+				if v, err = foldCase(st, v); err != nil {
 					return nil, err
 				}
 			}
@@ -187,11 +187,11 @@ func extreme(op, whyEmpty string) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		get, err := st.newGetter(p.get(1, nil), absent)
+		get, err := newGetter(st, p.get(1, nil), absent)
 		if err != nil {
 			return nil, err
 		}
-		candidates, err := st.keys(values, get, p.truth(0, false))
+		candidates, err := sortKeys(st, values, get, p.truth(0, false))
 		if err != nil {
 			return nil, err
 		}
@@ -236,15 +236,15 @@ func dictsort(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	get, err := st.newGetter(position, absent)
+	get, err := newGetter(st, position, absent)
 	if err != nil {
 		return nil, err
 	}
-	sorted, err := st.keys(pairs, get, p.truth(0, false))
+	sorted, err := sortKeys(st, pairs, get, p.truth(0, false))
 	if err != nil {
 		return nil, err
 	}
-	if err := st.sortKeyed(sorted, p.truth(2, false), false); err != nil {
+	if err := sortKeyed(st, sorted, p.truth(2, false), false); err != nil {
 		return nil, err
 	}
 	for i, k := range sorted {
@@ -259,16 +259,16 @@ func groupby(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	get, err := st.newGetter(p.values[0], p.get(1, absent))
+	get, err := newGetter(st, p.values[0], p.get(1, absent))
 	if err != nil {
 		return nil, err
 	}
 	caseSensitive := p.truth(2, false)
-	sorted, err := st.keys(values, get, caseSensitive)
+	sorted, err := sortKeys(st, values, get, caseSensitive)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.sortKeyed(sorted, false, false); err != nil {
+	if err := sortKeyed(st, sorted, false, false); err != nil {
 		return nil, err
 	}
 	groups := &list{}

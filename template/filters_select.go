@@ -34,7 +34,7 @@ func attr(st *state, in any, p params) (any, error) {
 	case *undefined:
 		return nil, o.fail()
 	case map[string]any, *dict:
-		if m, ok := st.env.methods.dict[name]; ok {
+		if m, ok := st.names.methods.dict[name]; ok {
 			return &boundMethod{m, o}, nil
 		}
 	default:
@@ -50,7 +50,7 @@ func mapFilter(st *state, in any, p params) (any, error) {
 	if !truth(in) {
 		return generatorOf(nil), nil
 	}
-	apply, err := st.mapping(p.raw)
+	apply, err := mapping(st, p.raw)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func mapFilter(st *state, in any, p params) (any, error) {
 	})}, nil
 }
 
-func (st *state) mapping(a args) (getter, error) {
+func mapping(st *state, a args) (getter, error) {
 	if len(a.positional) == 0 {
 		attribute, otherwise := absent, absent
 		for i, n := range a.names {
@@ -84,13 +84,13 @@ func (st *state) mapping(a args) (getter, error) {
 		if attribute == absent {
 			return nil, errorf(ErrType, "map needs a filter or an attribute")
 		}
-		return st.newGetter(attribute, otherwise)
+		return newGetter(st, attribute, otherwise)
 	}
 	name, _ := asString(a.positional[0])
 	if err := st.scan(len(name)); err != nil {
 		return nil, err
 	}
-	f, ok := st.env.filters[name]
+	f, ok := st.names.filters[name]
 	if !ok {
 		return nil, errorf(ErrUnknown, "map was given a filter that does not exist")
 	}
@@ -113,7 +113,7 @@ func selector(byAttribute, reject bool) func(*state, any, params) (any, error) {
 		if !truth(in) {
 			return generatorOf(nil), nil
 		}
-		holds, err := st.predicate(p, byAttribute)
+		holds, err := predicate(st, p, byAttribute)
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +140,7 @@ func selector(byAttribute, reject bool) func(*state, any, params) (any, error) {
 
 // predicate makes a function of the arguments of a selector: an attribute if asked for, a test and
 // its arguments.
-func (st *state) predicate(p params, byAttribute bool) (func(*state, any) (bool, error), error) {
+func predicate(st *state, p params, byAttribute bool) (func(*state, any) (bool, error), error) {
 	a := p.raw
 	get := func(_ *state, item any) (any, error) { return item, nil }
 	if byAttribute {
@@ -148,7 +148,7 @@ func (st *state) predicate(p params, byAttribute bool) (func(*state, any) (bool,
 			return nil, errorf(ErrType, "%s needs an attribute", p.owner)
 		}
 		var err error
-		if get, err = st.newGetter(a.positional[0], absent); err != nil {
+		if get, err = newGetter(st, a.positional[0], absent); err != nil {
 			return nil, err
 		}
 		a.positional = a.positional[1:]
@@ -163,7 +163,7 @@ func (st *state) predicate(p params, byAttribute bool) (func(*state, any) (bool,
 	if err := st.scan(len(name)); err != nil {
 		return nil, err
 	}
-	t, ok := st.env.tests[name]
+	t, ok := st.names.tests[name]
 	if !ok {
 		return nil, errorf(ErrUnknown, "%s was given a test that does not exist", p.owner)
 	}

@@ -116,7 +116,7 @@ func join(st *state, in any, p params) (any, error) {
 	var get getter
 	if p.get(1, nil) != nil {
 		var err error
-		if get, err = st.newGetter(p.values[1], absent); err != nil {
+		if get, err = newGetter(st, p.values[1], absent); err != nil {
 			return nil, err
 		}
 	}
@@ -277,7 +277,7 @@ func sum(st *state, in any, p params) (any, error) {
 	var get getter
 	if p.get(0, nil) != nil {
 		var err error
-		if get, err = st.newGetter(p.values[0], absent); err != nil {
+		if get, err = newGetter(st, p.values[0], absent); err != nil {
 			return nil, err
 		}
 	}
@@ -294,7 +294,7 @@ func sum(st *state, in any, p params) (any, error) {
 }
 
 func unique(st *state, in any, p params) (any, error) {
-	get, err := st.newGetter(p.get(1, nil), absent)
+	get, err := newGetter(st, p.get(1, nil), absent)
 	if err != nil {
 		return nil, err
 	}
@@ -315,7 +315,7 @@ func unique(st *state, in any, p params) (any, error) {
 				return nil, false, err
 			}
 			if !caseSensitive {
-				if key, err = st.foldCase(key); err != nil {
+				if key, err = foldCase(st, key); err != nil {
 					return nil, false, err
 				}
 			}

@@ -88,11 +88,11 @@ func indent(st *state, in any, p params) (any, error) {
 		}
 	}
 	first, blank := p.truth(1, false), p.truth(2, false)
-	b, err := st.indentLines(s, indention, first, blank)
+	b, err := indentLines(st, s, indention, first, blank)
 	return textOf(string(b), safe), err
 }
 
-func (st *state) indentLines(s, indention string, first, blank bool) ([]byte, error) {
+func indentLines(st *state, s, indention string, first, blank bool) ([]byte, error) {
 	if err := st.read(s); err != nil {
 		return nil, err
 	}
@@ -161,12 +161,12 @@ func replace(st *state, in any, p params) (any, error) {
 			safe = safeText
 		}
 	}
-	s, err = st.replaceText(s, oldText, newText, count)
+	s, err = replaceText(st, s, oldText, newText, count)
 	return textOf(s, safe), err
 }
 
 // replaceText replaces up to count times; all, if count is negative.
-func (st *state) replaceText(s, oldText, newText string, count int64) (string, error) {
+func replaceText(st *state, s, oldText, newText string, count int64) (string, error) {
 	if err := st.search(s, oldText); err != nil {
 		return "", err
 	}
@@ -194,19 +194,19 @@ func trim(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err = st.strip(s, p, 0, true, true)
+	s, err = strip(st, s, p, 0, true, true)
 	return textOf(s, safe), err
 }
 
 // strip removes white space, or the characters of argument i, from the ends of s.
-func (st *state) strip(s string, p params, i int, left, right bool) (string, error) {
+func strip(st *state, s string, p params, i int, left, right bool) (string, error) {
 	matches := isSpace
 	if p.get(i, nil) != nil {
 		chars, err := p.str(i, "")
 		if err != nil {
 			return "", err
 		}
-		if matches, err = st.oneOf(chars); err != nil {
+		if matches, err = oneOf(st, chars); err != nil {
 			return "", err
 		}
 		if err := st.scan(inOneGo * perConversion * len(s)); err != nil { // a look-up each
@@ -225,7 +225,7 @@ func (st *state) strip(s string, p params, i int, left, right bool) (string, err
 }
 
 // oneOf is a predicate that holds for the characters of a text.
-func (st *state) oneOf(chars string) (func(rune) bool, error) {
+func oneOf(st *state, chars string) (func(rune) bool, error) {
 	if err := st.spend(len(chars)); err != nil {
 		return nil, err
 	}
@@ -318,12 +318,12 @@ func titleFilter(st *state, in any, _ params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err = st.titleWords(s)
+	s, err = titleWords(st, s)
 	return s, err // never markup, as in Jinja2
 }
 
 // titleWords is Jinja's title: words begin after white space, hyphens and opening brackets.
-func (st *state) titleWords(s string) (string, error) {
+func titleWords(st *state, s string) (string, error) {
 	if err := st.classify(s); err != nil {
 		return "", err
 	}

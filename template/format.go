@@ -1,7 +1,5 @@
 package template
 
-import "strings"
-
 // A Format says what the output of a template is, and so what has to be escaped in the values that
 // {{ }} prints. A value stays as it is if it went through |safe, comes from a filter that makes the
 // format itself, or is printed inside {% autoescape false %}. The filters escape and e escape for
@@ -29,48 +27,3 @@ const (
 	// are no texts, and Slack takes them literally.
 	FormatMrkdwn Format = "mrkdwn"
 )
-
-// escaper returns what escapes a text for the format.
-func (f Format) escaper() (func(b []byte, s string) []byte, error) {
-	switch f {
-	case FormatPlain, FormatHTML:
-		return appendHTML, nil
-	case FormatMarkdown:
-		return appendMarkdown, nil
-	case FormatMrkdwn:
-		return appendMrkdwn, nil
-	}
-	return nil, errorf(ErrOptions, "no format of templates named %q", near(string(f)))
-}
-
-// appendAsIs escapes nothing: text inside the JSON of a plain template.
-func appendAsIs(b []byte, s string) []byte { return append(b, s...) }
-
-func appendMrkdwn(b []byte, s string) []byte {
-	for {
-		i := strings.IndexAny(s, "&<>")
-		if i < 0 {
-			return append(b, s...)
-		}
-		b = append(b, s[:i]...)
-		switch s[i] {
-		case '&':
-			b = append(b, "&amp;"...)
-		case '<':
-			b = append(b, "&lt;"...)
-		default:
-			b = append(b, "&gt;"...)
-		}
-		s = s[i+1:]
-	}
-}
-
-// mrkdwnText reports whether a string of Slack's JSON, of which key is the nearest key above it, is
-// text that Slack decodes.
-func mrkdwnText(key string) bool {
-	switch key {
-	case "url", "value", "action_id", "block_id":
-		return false
-	}
-	return !strings.HasSuffix(key, "_url")
-}

@@ -1,6 +1,7 @@
 package template
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -187,7 +188,7 @@ func (f *braceFormatter) argument(name string) (any, error) {
 		if err := f.st.spend(len(f.args.names)); err != nil {
 			return nil, err
 		}
-		if i := indexOf(f.args.names, name); i >= 0 {
+		if i := slices.Index(f.args.names, name); i >= 0 {
 			return f.args.values[i], nil
 		}
 		return nil, errorf(ErrType, "the format names an argument that it was not given")

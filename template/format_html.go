@@ -113,19 +113,19 @@ func (p *htmlPlace) tag(c byte) {
 
 func htmlBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
-// appendValue appends a text where the output stands; it is escaped already if it is safe.
-func (p *htmlPlace) appendValue(b []byte, s string, safe safety) []byte {
+// appendValue appends a text where the output stands; escaped says that it is escaped already.
+func (p *htmlPlace) appendValue(b []byte, s string, escaped bool) []byte {
 	p.follow(b)
 	if p.state >= htmlEqual && !p.allows(s) {
 		s = "#"
 	}
-	if p.state < htmlTag || p.state == htmlValue || p.state == htmlTag && safe != notSafe {
-		if safe != notSafe {
+	if p.state < htmlTag || p.state == htmlValue || p.state == htmlTag && escaped {
+		if escaped {
 			return append(b, s...)
 		}
 		return appendHTML(b, s)
 	}
-	if safe == notSafe {
+	if !escaped {
 		s = string(appendHTML(nil, s))
 	}
 	if s == "" && p.state == htmlEqual {

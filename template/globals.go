@@ -1,21 +1,5 @@
 package template
 
-// A function is a global that templates call.
-type function struct {
-	name      string
-	params    string // see paramSpec
-	run       func(st *state, p params) (any, error)
-	signature paramSpec
-}
-
-func (f *function) call(st *state, a args) (any, error) {
-	p, err := f.signature.bind(a)
-	if err != nil {
-		return nil, err
-	}
-	return f.run(st, p)
-}
-
 // allGlobals is the table of global functions.
 func allGlobals() map[string]any {
 	all := map[string]any{}
@@ -68,11 +52,11 @@ func rangeGlobal(st *state, p params) (any, error) {
 
 func dictGlobal(st *state, p params) (any, error) {
 	d := newDict()
-	return d, st.fill(d, p.raw)
+	return d, fill(st, d, p.raw)
 }
 
 // fill adds what dict() and update() take: a mapping or pairs, and keyword arguments.
-func (st *state) fill(d *dict, a args) error {
+func fill(st *state, d *dict, a args) error {
 	if len(a.positional) > 1 {
 		return errorf(ErrType, "expected at most one argument without a name, got %d", len(a.positional))
 	}
@@ -115,7 +99,14 @@ type namespace struct{ attributes *dict }
 
 func newNamespace(st *state, p params) (any, error) {
 	ns := &namespace{newDict()}
-	return ns, st.fill(ns.attributes, p.raw)
+	return ns, fill(st, ns.attributes, p.raw)
+}
+
+func (ns *namespace) typeName() string { return "Namespace" }
+
+func (ns *namespace) appendRepr(st *state, b []byte, depth int) ([]byte, error) {
+	b, err := st.appendDict(append(b, "<Namespace "...), ns.attributes, depth)
+	return append(b, '>'), err
 }
 
 func (ns *namespace) attribute(st *state, name string) (any, bool, error) {
@@ -134,6 +125,8 @@ func newCycler(_ *state, p params) (any, error) {
 	}
 	return &cycler{items: p.raw.positional}, nil
 }
+
+func (c *cycler) methods(tables *methodTables) map[string]*method { return tables.cycler }
 
 func (c *cycler) attribute(_ *state, name string) (any, bool, error) {
 	if name == "current" {

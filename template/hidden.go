@@ -137,7 +137,7 @@ func tokensOf(text string) []token {
 }
 
 // hide gives the names their beginning: variables without a value.
-func (st *state) hide(names []string) error {
+func (st *rendering) hide(names []string) error {
 	for _, name := range names {
 		if err := st.step(); err != nil {
 			return err

@@ -1,13 +1,5 @@
 package template
 
-// A test is what x is name(…) calls.
-type test struct {
-	name      string
-	params    string // see paramSpec
-	run       func(st *state, v any, p params) (bool, error)
-	signature paramSpec
-}
-
 // allTests is the table of tests.
 func allTests() map[string]*test {
 	table := []test{
@@ -18,7 +10,7 @@ func allTests() map[string]*test {
 		{name: "escaped", run: is(func(v any) bool { _, ok := v.(markup); return ok })},
 		{name: "even", run: remainder(2, 0)},
 		{name: "false", run: is(func(v any) bool { return v == false })},
-		{name: "filter", run: func(st *state, v any, _ params) (bool, error) { return hasName(st, st.env.filters, v) }},
+		{name: "filter", run: func(st *state, v any, _ params) (bool, error) { return hasName(st, st.names.filters, v) }},
 		{name: "float", run: is(func(v any) bool { _, ok := v.(float64); return ok })},
 		{name: "in", params: "seq", run: func(st *state, v any, p params) (bool, error) { return st.contains(p.values[0], v) }},
 		{name: "integer", run: is(isInteger)},
@@ -31,7 +23,7 @@ func allTests() map[string]*test {
 		{name: "sameas", params: "other", run: sameAs},
 		{name: "sequence", run: is(isSequence)},
 		{name: "string", run: is(func(v any) bool { _, ok := asString(v); return ok })},
-		{name: "test", run: func(st *state, v any, _ params) (bool, error) { return hasName(st, st.env.tests, v) }},
+		{name: "test", run: func(st *state, v any, _ params) (bool, error) { return hasName(st, st.names.tests, v) }},
 		{name: "true", run: is(func(v any) bool { return v == true })},
 		{name: "undefined", run: is(isUndefined)},
 		{name: "upper", run: cased(isUpperText)},

@@ -30,7 +30,7 @@ func CompileJSON(source string, o Options) (*JSON, error) {
 		return nil, err
 	}
 	c.json = true
-	if c.format == FormatPlain {
+	if c.format == formatPlain {
 		c.escaper = appendAsIs
 	}
 	t, err := c.source(source)
@@ -50,7 +50,7 @@ func (j *JSON) Render(ctx context.Context, data map[string]any) ([]byte, error) 
 	}
 	defer gate.leave()
 	t := j.template
-	out := &newState(ctx, &t.settings, data).top
+	out := &newRendering(ctx, &t.settings, data).top
 	out.marked = true
 	if err := t.run(out); err != nil {
 		return nil, err

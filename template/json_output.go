@@ -77,8 +77,6 @@ func (p *jsonPlace) follow(b []byte) {
 	}
 }
 
-func blankByte(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
-
 // jsonOutput is the part of an output that only templates of JSON have.
 type jsonOutput struct {
 	place jsonPlace
@@ -133,7 +131,7 @@ func appendNoControls(b []byte, s string) []byte {
 	return append(b, strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(s)...)
 }
 
-func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *jsonPlace, own bool) ([]byte, error) {
+func (st *rendering) appendJSONPlace(b []byte, v any, s string, safe safety, place *jsonPlace, own bool) ([]byte, error) {
 	if err := st.read(s); err != nil {
 		return b, err
 	}
@@ -143,9 +141,9 @@ func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *
 		switch {
 		case safe >= safeJSON && insideJSON(s):
 			return st.appendCopy(b, s)
-		case safe == notSafe && (st.format != FormatMrkdwn || !place.near.literal):
+		case safe == notSafe && (st.format != formatMrkdwn || !place.near.literal):
 			escape = st.escaper
-		case safe >= safeJSON && st.format == FormatMrkdwn && !place.near.literal:
+		case safe >= safeJSON && st.format == formatMrkdwn && !place.near.literal:
 			escape = appendNoControls
 		}
 		return st.convert(b, s, func(b []byte, s string) []byte { return appendJSONInside(b, string(escape(nil, s)), &style) })
@@ -156,7 +154,7 @@ func (st *state) appendJSONPlace(b []byte, v any, s string, safe safety, place *
 		if !v.safety.isJSON() {
 			return st.appendJSONString(b, s, &style)
 		}
-		if st.format != FormatMrkdwn || safe < safeJSON || safe == safeJSON && !place.near.literal {
+		if st.format != formatMrkdwn || safe < safeJSON || safe == safeJSON && !place.near.literal {
 			return st.appendCopy(b, s)
 		}
 		if err := st.allocTimes(4, int64(len(s))); err != nil {
@@ -210,74 +208,6 @@ func appendUnescaped(b []byte, s string, style *jsonStyle) []byte {
 	}
 	text = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(text)
 	return appendJSONString(b, text, style)
-}
-
-// insideJSON reports whether s can stand inside a JSON string as it is.
-func insideJSON(s string) bool {
-	return strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 && strings.IndexFunc(s, func(r rune) bool { return r < ' ' }) < 0 ||
-		json.Valid([]byte(`"`+s+`"`))
-}
-
-// isJSONScalar reports whether s is a number, true, false or null.
-func isJSONScalar(s string) bool {
-	const longest = 64
-	return s != "" && len(s) <= longest && strings.IndexByte(`"[{ `+"\t\r\n", s[0]) < 0 && json.Valid([]byte(s))
-}
-
-// isJSONGap reports whether s is nothing but blanks and at most one comma.
-func isJSONGap(s string) bool {
-	return strings.Trim(s, " \t\r\n,") == "" && strings.Count(s, ",") <= 1
-}
-
-// mixed is how safe a text is that is made of several parts, those that are not safe having been
-// escaped for the format.
-func mixed(parts ...any) safety {
-	best, weak := notSafe, false
-	for _, part := range parts {
-		s := safetyOf(part)
-		if s.isJSON() && best.isJSON() && max(s, best) == safeDump && s != best {
-			best, s = min(s, best), min(s, best) // not all of its strings are escaped
-		}
-		best = max(best, s)
-		if !s.isJSON() {
-			text, ok := asString(part)
-			weak = weak || !ok || !isJSONGap(text)
-		}
-	}
-	if best != notSafe && weak {
-		return safeText
-	}
-	return best
-}
-
-// filled is how safe a format is once values have been put into it.
-func filled(format safety) safety { return min(format, safeText) }
-
-// jsonMarkup is text that is JSON. In Markdown it would be read as Markdown: there it stays text.
-func (st *state) jsonMarkup(s string) any {
-	switch {
-	case st.json:
-		return markup{s, safeDump}
-	case st.format == FormatMarkdown:
-		return s
-	}
-	return markup{s, safeText}
-}
-
-// autoSafety is how safe the text is that a filter has escaped where escaping is on.
-func (st *state) autoSafety() safety {
-	if st.autoescape {
-		return safeText
-	}
-	return notSafe
-}
-
-// jsonEscape is what strings inside of JSON are escaped with, nil for nothing.
-func (st *state) jsonEscape() func([]byte, string) []byte {
-	if st.format == FormatMrkdwn && st.autoescape {
-		return appendMrkdwn
-	}
-	return nil
 }
 
 // printBlock writes the text that a block has made.

@@ -114,16 +114,6 @@ func (l *lexer) next() (token, error) {
 	return t, nil
 }
 
-func identifierLength(s string) int {
-	n := strings.IndexFunc(s, func(r rune) bool {
-		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.Mn, r)
-	})
-	if n < 0 {
-		return len(s)
-	}
-	return n
-}
-
 func (l *lexer) operator(t *token, rest string) (int, error) {
 	for _, op := range operators {
 		if !strings.HasPrefix(rest, op) {
@@ -170,10 +160,9 @@ func digits(s string, valid func(byte) bool) int {
 	return n
 }
 
-func decimal(c byte) bool { return c >= '0' && c <= '9' }
-func octal(c byte) bool   { return c >= '0' && c <= '7' }
-func binary(c byte) bool  { return c == '0' || c == '1' }
-func hex(c byte) bool     { return decimal(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
+func octal(c byte) bool  { return c >= '0' && c <= '7' }
+func binary(c byte) bool { return c == '0' || c == '1' }
+func hex(c byte) bool    { return decimal(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
 
 func (l *lexer) number(t *token, s string, afterDot bool) (int, error) {
 	if s[0] == '0' && len(s) > 2 {
@@ -320,6 +309,3 @@ func unescape(s string) (value, problem string) {
 	}
 	return b.String(), ""
 }
-
-// isSpace is Python's idea of white space, a little wider than Go's.
-func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }

@@ -198,14 +198,14 @@ func (f *Func) run(st *state, in any, p params) (any, error) {
 	if err := st.spend(steps); err != nil {
 		return nil, err
 	}
-	input, err := st.export(in, 0)
+	input, err := export(st, in, 0)
 	if err != nil {
 		return nil, err
 	}
 	args := make([]any, len(p.signature.names))
 	for i := range args {
 		if p.has(i) {
-			if args[i], err = st.export(p.values[i], 0); err != nil {
+			if args[i], err = export(st, p.values[i], 0); err != nil {
 				return nil, err
 			}
 		}
@@ -222,7 +222,7 @@ func (f *Func) run(st *state, in any, p params) (any, error) {
 	if err := st.check(); err != nil {
 		return nil, err
 	}
-	return st.take(result, 0)
+	return take(st, result, 0)
 }
 
 // call calls the service's code, which may panic. What it panics with may hold data, so only its

@@ -3,7 +3,7 @@ package template
 import "encoding/json"
 
 // export makes a copy of a value that code outside of this package can work with.
-func (st *state) export(v any, depth int) (any, error) {
+func export(st *state, v any, depth int) (any, error) {
 	if depth > st.limits.Depth {
 		return nil, tooDeep(st.limits.Depth)
 	}
@@ -22,14 +22,14 @@ func (st *state) export(v any, depth int) (any, error) {
 	case *moment:
 		return v.String(), nil
 	case map[string]any, *dict:
-		return st.exportDict(st.wrap(v).(*dict), depth)
+		return exportDict(st, st.wrap(v).(*dict), depth)
 	case []any, *list, *tuple, *view, *rangeValue, *generator:
 		items, err := st.collect(v)
 		if err != nil {
 			return nil, err
 		}
 		for i, item := range items {
-			if items[i], err = st.export(item, depth+1); err != nil {
+			if items[i], err = export(st, item, depth+1); err != nil {
 				return nil, err
 			}
 		}
@@ -38,7 +38,7 @@ func (st *state) export(v any, depth int) (any, error) {
 	return nil, errorf(ErrType, "%s cannot be given to a function of the service", typeName(v))
 }
 
-func (st *state) exportDict(d *dict, depth int) (any, error) {
+func exportDict(st *state, d *dict, depth int) (any, error) {
 	if err := st.allocTimes(entrySize, int64(d.len())); err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (st *state) exportDict(d *dict, depth int) (any, error) {
 		if !ok {
 			return nil, errorf(ErrType, "only objects whose keys are text can be given to a function of the service")
 		}
-		v, err := st.export(d.values[i], depth+1)
+		v, err := export(st, d.values[i], depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +59,7 @@ func (st *state) exportDict(d *dict, depth int) (any, error) {
 
 // take makes a value of what code outside of this package has returned: a copy, which the template
 // may change.
-func (st *state) take(v any, depth int) (any, error) {
+func take(st *state, v any, depth int) (any, error) {
 	if depth > st.limits.Depth {
 		return nil, tooDeep(st.limits.Depth)
 	}
@@ -83,7 +83,7 @@ func (st *state) take(v any, depth int) (any, error) {
 		l := &list{items: make([]any, len(v))}
 		for i := range v {
 			var err error
-			if l.items[i], err = st.take(v[i], depth+1); err != nil {
+			if l.items[i], err = take(st, v[i], depth+1); err != nil {
 				return nil, err
 			}
 		}
@@ -91,7 +91,7 @@ func (st *state) take(v any, depth int) (any, error) {
 	case map[string]any:
 		d := newDict()
 		for _, k := range sortedKeys(v) {
-			item, err := st.take(v[k], depth+1)
+			item, err := take(st, v[k], depth+1)
 			if err == nil {
 				err = st.alloc(len(k))
 			}

@@ -13,7 +13,7 @@ func defaultLimits(t testing.TB) Limits {
 	t.Helper()
 	l, err := Limits{}.withDefaults()
 	require.NoError(t, err)
-	return l
+	return Limits(l)
 }
 
 // What the service configures wrong is an *Error as well, wherever it is noticed.

@@ -17,6 +17,19 @@ type loop struct {
 	called  bool
 }
 
+var (
+	_ attributed  = (*loop)(nil)
+	_ callable    = (*loop)(nil)
+	_ methodical  = (*loop)(nil)
+	_ represented = (*loop)(nil)
+	_ sized       = (*loop)(nil)
+	_ typed       = (*loop)(nil)
+)
+
+func (l *loop) typeName() string { return "LoopContext" }
+
+func (l *loop) methods(tables *methodTables) map[string]*method { return tables.loop }
+
 // advance goes to the next item.
 func (l *loop) advance(st *state) (bool, error) {
 	next := l.after
@@ -118,7 +131,7 @@ func (l *loop) call(_ *state, a args) (any, error) {
 	return l.recurse(a.positional[0])
 }
 
-func (l *loop) appendRepr(st *state, b []byte) ([]byte, error) {
+func (l *loop) appendRepr(st *state, b []byte, _ int) ([]byte, error) {
 	n, err := l.length(st)
 	b = strconv.AppendInt(append(b, "<LoopContext "...), int64(l.index0+1), 10)
 	b = strconv.AppendInt(append(b, '/'), int64(n), 10)

@@ -11,17 +11,6 @@ type method struct {
 // methodTables are the methods by the type that has them.
 type methodTables struct{ text, list, tuple, dict, loop, cycler map[string]*method }
 
-func allMethods() methodTables {
-	return methodTables{
-		text:   methodTable(textMethods(), textPredicates()),
-		list:   methodTable(listMethods(), sequenceMethods()),
-		tuple:  methodTable(sequenceMethods()),
-		dict:   methodTable(dictMethods(), dictChanges()),
-		loop:   methodTable(loopMethods()),
-		cycler: methodTable(cyclerMethods()),
-	}
-}
-
 func methodTable(families ...[]method) map[string]*method {
 	table := map[string]*method{}
 	for _, family := range families {
@@ -38,17 +27,17 @@ func (st *state) method(of any, name string) (*method, bool) {
 	var table map[string]*method
 	switch of.(type) {
 	case string, markup:
-		table = st.env.methods.text
+		table = st.names.methods.text
 	case map[string]any, *dict:
-		table = st.env.methods.dict
+		table = st.names.methods.dict
 	case []any, *list:
-		table = st.env.methods.list
+		table = st.names.methods.list
 	case *tuple, *rangeValue:
-		table = st.env.methods.tuple
-	case *loop:
-		table = st.env.methods.loop
-	case *cycler:
-		table = st.env.methods.cycler
+		table = st.names.methods.tuple
+	default:
+		if own, ok := of.(methodical); ok {
+			table = own.methods(&st.names.methods)
+		}
 	}
 	m, ok := table[name]
 	return m, ok

@@ -108,11 +108,11 @@ func listMethods() []method {
 		})},
 		{name: "sort", params: "reverse?", run: change(func(st *state, l *list, p params) (any, error) {
 			itself := func(_ *state, item any) (any, error) { return item, nil }
-			keys, err := st.keys(l.items, itself, true)
+			keys, err := sortKeys(st, l.items, itself, true)
 			if err != nil {
 				return nil, err
 			}
-			if err := st.sortKeyed(keys, p.truth(0, false), false); err != nil {
+			if err := sortKeyed(st, keys, p.truth(0, false), false); err != nil {
 				return nil, err
 			}
 			for i, k := range keys {
@@ -240,7 +240,7 @@ func dictChanges() []method {
 			return v, d.set(st, p.values[0], v)
 		})},
 		{name: "update", params: "*", run: changeDict(func(st *state, d *dict, p params) (any, error) {
-			return nil, st.fill(d, p.raw)
+			return nil, fill(st, d, p.raw)
 		})},
 	}
 }

@@ -202,7 +202,7 @@ func affix(has func(s, affix string) bool) func(*state, any, params) (any, error
 
 func stripMethod(left, right bool) func(*state, any, params) (any, error) {
 	return func(st *state, of any, p params) (any, error) {
-		s, err := st.strip(stringOf(of), p, 0, left, right)
+		s, err := strip(st, stringOf(of), p, 0, left, right)
 		return textOf(s, safetyOf(of)), err
 	}
 }
@@ -233,7 +233,7 @@ func replaceMethod(st *state, of any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := st.replaceText(stringOf(of), oldText, newText, count)
+	s, err := replaceText(st, stringOf(of), oldText, newText, count)
 	return textOf(s, safetyOf(of)), err
 }
 

@@ -45,7 +45,7 @@ func Misspelt(source string) []Slip {
 // misspell is in the list for each of them.
 func MisspeltObject(raw json.RawMessage) []Slip {
 	var slips []Slip
-	limits := Limits{Leaves: math.MaxInt, Depth: math.MaxInt} // it compiles: it is within its own
+	limits := bounds{Leaves: math.MaxInt, Depth: math.MaxInt} // it compiles: it is within its own
 	b := objectBuilder{
 		compiler: &compiler{settings: settings{limits: limits}}, decoder: json.NewDecoder(bytes.NewReader(raw)),
 		object: &Object{},

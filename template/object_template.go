@@ -317,7 +317,7 @@ func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error
 		return nil, err
 	}
 	defer gate.leave()
-	st := newState(ctx, &o.settings, data)
+	st := newRendering(ctx, &o.settings, data)
 	var style jsonStyle
 	b := make([]byte, 0, 2*o.static)
 	for _, p := range o.parts {
@@ -339,18 +339,18 @@ const stepsPerLeaf = 4
 
 // render appends the JSON of a leaf. The leaves share a budget and memory that they write to before
 // they read it, such as style, and nothing else.
-func (l *leaf) render(st *state, b []byte, style *jsonStyle) (_ []byte, err error) {
+func (l *leaf) render(st *rendering, b []byte, style *jsonStyle) (_ []byte, err error) {
 	defer recoverError(&err)
 	if err := st.spend(stepsPerLeaf); err != nil {
 		return nil, err
 	}
 	st.root.clear()
 	st.scope, st.exec = st.root, nil
-	st.autoescape = st.format != FormatPlain
+	st.autoescape = st.format != formatPlain
 	*style = objectJSON()
 	style.lenient = true
 	style.slack = st.jsonEscape()
-	if st.format == FormatMrkdwn && !mrkdwnText(l.path.name()) {
+	if st.format == formatMrkdwn && !mrkdwnText(l.path.name()) {
 		st.autoescape = false
 	}
 	style.escape = st.jsonEscape()
@@ -366,7 +366,7 @@ func (l *leaf) render(st *state, b []byte, style *jsonStyle) (_ []byte, err erro
 	if err != nil {
 		return nil, err
 	}
-	if st.format == FormatMrkdwn {
+	if st.format == formatMrkdwn {
 		v = slackLeaf(v)
 	}
 	if b, err = st.appendJSON(b, v, style, 0); err != nil {

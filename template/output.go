@@ -4,7 +4,7 @@ package template
 // state through pongo2's tree. pongo2 ignores the errors of a writer, so a full output is
 // remembered as the render's fault.
 type output struct {
-	st     *state
+	st     *rendering
 	b      []byte
 	top    bool   // the render's own output, not one that is collected into a value
 	marks  []mark // for the top of JSON templates: which tag wrote what
@@ -64,13 +64,13 @@ func (o *output) print(v any) error {
 			return err
 		}
 	case markup:
-		if v.safety >= safeAnywhere || o.st.format != FormatHTML || !o.st.autoescape {
+		if v.safety >= safeAnywhere || o.st.format != formatHTML || !o.st.autoescape {
 			_, err := o.WriteString(v.text)
 			return err
 		}
 	}
 	var err error
-	if o.st.autoescape && (o.st.format == FormatMarkdown || o.st.format == FormatHTML) {
+	if o.st.autoescape && (o.st.format == formatMarkdown || o.st.format == formatHTML) {
 		return o.printInPlace(v)
 	}
 	if o.st.autoescape {
@@ -104,7 +104,7 @@ func (o *output) printOwn(v any, own bool) error {
 const stepsPerCapture = 2
 
 // capture runs what writes and returns what it has written, as markup where values are escaped.
-func (st *state) capture(run func(out *output) error) (any, error) {
+func (st *rendering) capture(run func(out *output) error) (any, error) {
 	if err := st.spend(stepsPerCapture); err != nil {
 		return nil, err
 	}
@@ -127,11 +127,11 @@ func (o *output) printInPlace(v any) error {
 	if err := o.st.allocTimes(perCharacter, int64(len(s))); err != nil {
 		return err
 	}
-	if o.st.format == FormatHTML {
+	if o.st.format == formatHTML {
 		if o.html == nil {
 			o.html = &htmlPlace{}
 		}
-		o.b = o.html.appendValue(o.b, s, safe)
+		o.b = o.html.appendValue(o.b, s, safe != notSafe)
 	} else {
 		if o.md == nil {
 			o.md = &markdownPlace{}

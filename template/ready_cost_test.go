@@ -47,22 +47,21 @@ func TestReadyFiltersAreBounded(t *testing.T) {
 // A search that goes on in the middle of a text finds what one of the whole text finds there.
 func TestMatchesThatLookBack(t *testing.T) {
 	t.Parallel()
-	l := library(t, LibraryConfig{Ready: ReadyRegex})
 	texts := []string{"", "a", "ab a_b\nab", "ää b\n\nß", "a\xffb a", "aaaa", " a  b ", "\n\n"}
 	for _, pattern := range []string{
 		`\b`, `\B`, `\bab?`, `(?m)^`, `(?m)^(.*)$`, `^a`, `\Aa|b`, `(?i)\bA(B)?\b`, `(\b|a)(b?)`, `a*?\b`, `(?m)^a?|(b)`, `(?P<n>\w+)\b`, `(?sm)^.`, `a|\b`,
 	} {
 		for _, text := range texts {
 			want := regexp.MustCompile(pattern).FindAllStringSubmatchIndex(text, -1)
-			st := newState(t.Context(), &settings{env: l.env, limits: defaultLimits(t)}, nil)
+			st := &state{budget: newBudget(t.Context(), bounds(defaultLimits(t)))}
 			signature := newParamSpec("f", "find ignorecase?")
 			bound, err := signature.bind(args{positional: []any{pattern}})
 			require.NoError(t, err)
-			re, err := st.pattern(bound, 1, "", "")
+			re, err := compilePattern(st, bound, 1, "", "")
 			require.NoError(t, err)
 			require.NotNil(t, re.behind, pattern)
 			var got [][]int
-			require.NoError(t, st.eachMatch(re, text, func(at []int) error {
+			require.NoError(t, eachMatch(st, re, text, func(at []int) error {
 				got = append(got, at)
 				return nil
 			}))

@@ -41,6 +41,28 @@ func (d dates) functions() []function {
 // A moment is a date with a time, such as now(). It prints as Python's datetime does.
 type moment struct{ time.Time }
 
+var (
+	_ attributed  = (*moment)(nil)
+	_ callable    = (*momentMethod)(nil)
+	_ orderable   = (*moment)(nil)
+	_ represented = (*moment)(nil)
+	_ typed       = (*moment)(nil)
+)
+
+func (m *moment) typeName() string { return "datetime" }
+
+func (m *moment) appendRepr(st *state, b []byte, _ int) ([]byte, error) {
+	return st.appendCopy(b, m.String())
+}
+
+func (m *moment) compare(other any) (order int, ok bool) {
+	o, ok := other.(*moment)
+	if !ok {
+		return 0, false
+	}
+	return m.Compare(o.Time), true
+}
+
 func (m *moment) String() string { return m.text(" ") }
 
 func (m *moment) text(between string) string {
@@ -102,7 +124,7 @@ func (m *momentMethod) call(st *state, a args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return st.strftime(m.of.Time, layout)
+	return strftime(st, m.of.Time, layout)
 }
 
 func (m *moment) seconds() float64 { return float64(m.UnixMicro()) / 1e6 }
@@ -213,7 +235,7 @@ func (d dates) format(otherwise string) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return st.strftime(zoned.(*moment).Time, layout)
+		return strftime(st, zoned.(*moment).Time, layout)
 	}
 }
 
@@ -234,11 +256,11 @@ func (d dates) strftime(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return st.strftime(zoned.(*moment).Time, layout)
+	return strftime(st, zoned.(*moment).Time, layout)
 }
 
 // strftime writes a time as C's function of that name does, in English.
-func (st *state) strftime(t time.Time, layout string) (string, error) {
+func strftime(st *state, t time.Time, layout string) (string, error) {
 	const longest, steps = 32, 4 // of what a directive makes, and takes
 	if err := st.read(layout); err != nil {
 		return "", err

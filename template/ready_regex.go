@@ -41,8 +41,8 @@ type pattern struct {
 	behind *regexp.Regexp
 }
 
-// pattern compiles what parameter 0 says, once in a render.
-func (st *state) pattern(p params, ignoreCase int, before, after string) (*pattern, error) {
+// compilePattern compiles what parameter 0 says, once in a render.
+func compilePattern(st *state, p params, ignoreCase int, before, after string) (*pattern, error) {
 	source, err := p.str(0, "")
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (st *state) pattern(p params, ignoreCase int, before, after string) (*patte
 		flags = "(?i)"
 	}
 	source = flags + before + source + after
-	if known := st.patterns[source]; known != nil {
+	if known, ok := st.kept[source].(*pattern); ok {
 		return known, st.scan(len(source))
 	}
 	classes := classSize(source)
@@ -92,10 +92,10 @@ func (st *state) pattern(p params, ignoreCase int, before, after string) (*patte
 	if err != nil {
 		return nil, errorf(ErrType, "%s needs a regular expression as RE2 has them", p.owner)
 	}
-	if st.patterns == nil {
-		st.patterns = map[string]*pattern{}
+	if st.kept == nil {
+		st.kept = map[string]any{}
 	}
-	st.patterns[source] = re
+	st.kept[source] = re
 	return re, nil
 }
 
@@ -162,7 +162,7 @@ func programSize(tree *syntax.Regexp) int {
 
 func regexTest(before, after string) func(*state, any, params) (any, error) {
 	return func(st *state, in any, p params) (any, error) {
-		re, err := st.pattern(p, 1, before, after)
+		re, err := compilePattern(st, p, 1, before, after)
 		if err != nil {
 			return nil, err
 		}
@@ -180,9 +180,9 @@ func regexTest(before, after string) func(*state, any, params) (any, error) {
 
 // eachMatch calls f for each match, with the positions as regexp gives them. To find one match, a search may look at all
 // of the text and find it at the beginning: what it reads is counted.
-func (st *state) eachMatch(re *pattern, s string, f func(at []int) error) error {
+func eachMatch(st *state, re *pattern, s string, f func(at []int) error) error {
 	for begin, end := 0, -1; begin <= len(s); {
-		at := st.find(re, s, begin)
+		at := findMatch(st, re, s, begin)
 		if err := st.check(); err != nil || at == nil {
 			return err
 		}
@@ -203,8 +203,8 @@ func (st *state) eachMatch(re *pattern, s string, f func(at []int) error) error 
 	return nil
 }
 
-// find returns the positions in s of the first match from begin on; nil if there is none.
-func (st *state) find(re *pattern, s string, begin int) []int {
+// findMatch returns the positions in s of the first match from begin on; nil if there is none.
+func findMatch(st *state, re *pattern, s string, begin int) []int {
 	r := &countingReader{st: st, text: s, at: begin, size: re.size}
 	var at []int
 	if re.behind == nil || begin == 0 {
@@ -256,7 +256,7 @@ func looksBack(tree *syntax.Regexp) bool {
 
 // regexFindAll is Python's re.findall: the matches, or what their groups have found.
 func regexFindAll(st *state, in any, p params) (any, error) {
-	re, err := st.pattern(p, 1, "", "")
+	re, err := compilePattern(st, p, 1, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +265,7 @@ func regexFindAll(st *state, in any, p params) (any, error) {
 		return nil, err
 	}
 	found := &list{}
-	err = st.eachMatch(re, s, func(at []int) error {
+	err = eachMatch(st, re, s, func(at []int) error {
 		group := func(i int) any {
 			if at[2*i] < 0 {
 				return ""
@@ -289,7 +289,7 @@ func regexFindAll(st *state, in any, p params) (any, error) {
 
 // regexReplace is Python's re.sub, with \1, \g<1> and \g<name> in the replacement.
 func regexReplace(st *state, in any, p params) (any, error) {
-	re, err := st.pattern(p, 2, "", "")
+	re, err := compilePattern(st, p, 2, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -317,7 +317,7 @@ func regexReplace(st *state, in any, p params) (any, error) {
 		b = append(b, piece...)
 		return nil
 	}
-	err = st.eachMatch(re, s, func(at []int) error {
+	err = eachMatch(st, re, s, func(at []int) error {
 		err := put(s[last:at[0]])
 		for i := 0; i < len(pieces) && err == nil; i++ {
 			piece := pieces[i].text

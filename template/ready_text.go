@@ -58,7 +58,7 @@ func fromJSON(st *state, in any, p params) (any, error) {
 		}
 		return nil, errorf(ErrType, "%s needs a text that is JSON", p.owner)
 	}
-	return st.take(v, 0)
+	return take(st, v, 0)
 }
 
 func decodeJSON(s string) (v any, ok bool) {
@@ -118,7 +118,7 @@ func hashFilters() []filter {
 	filters := []filter{{name: "hash", params: "hashtype?", run: hashFilter}}
 	for _, name := range []string{"md5", "sha1", "sha256", "sha512"} {
 		sum := hashNamed(name)
-		filters = append(filters, filter{name: name, run: func(st *state, in any, _ params) (any, error) { return st.hash(in, sum) }})
+		filters = append(filters, filter{name: name, run: func(st *state, in any, _ params) (any, error) { return hash(st, in, sum) }})
 	}
 	return filters
 }
@@ -147,10 +147,10 @@ func hashFilter(st *state, in any, p params) (any, error) {
 	if sum == nil {
 		return nil, errorf(ErrType, "hash knows md5, sha1, sha256 and sha512")
 	}
-	return st.hash(in, sum)
+	return hash(st, in, sum)
 }
 
-func (st *state) hash(in any, sum func([]byte) []byte) (any, error) {
+func hash(st *state, in any, sum func([]byte) []byte) (any, error) {
 	s, _, err := st.text(in)
 	if err != nil {
 		return nil, err

@@ -1,41 +1,17 @@
 package template
 
-import (
-	"context"
-
-	"github.com/flosch/pongo2/v6"
-)
-
-// A state is one render: its variables, its budget and what it has to hand for tags and filters. It
-// is used by one goroutine and thrown away.
+// A state is what one render has at hand whatever it runs: its budget, the names that it knows, and what it writes
+// for. It is used by one goroutine and thrown away.
 type state struct {
 	budget
-	env        *environment
-	format     Format
-	escaper    func(b []byte, s string) []byte
-	json       bool
-	exec       *pongo2.ExecutionContext // for running the bodies of macros
-	data       map[string]any
-	root       *scope // of the template's top level
-	scope      *scope // the innermost
+	names      *names
+	format     outputFormat
+	escaper    func(b []byte, s string) []byte // of the format
+	json       bool                            // the result is JSON
 	autoescape bool
-	collected  any                 // what a filter tag or a set block has collected for its filters
-	scratch    []byte              // see takeScratch
-	converted  map[foreign]any     // what normal has made of the data's lists and maps of other Go types
-	patterns   map[string]*pattern // regular expressions that have been compiled
-	top        output
-	topScope   scope
-}
-
-func newState(ctx context.Context, s *settings, data map[string]any) *state {
-	st := &state{budget: budget{limits: s.limits, ctx: ctx}, env: s.env, format: s.format, escaper: s.escaper, json: s.json, data: data}
-	st.autoescape = s.json || s.format != FormatPlain
-	st.root, st.scope = &st.topScope, &st.topScope
-	st.top = output{st: st, top: true}
-	if s.json {
-		st.top.json = &jsonOutput{}
-	}
-	return st
+	scratch    []byte          // see takeScratch
+	converted  map[foreign]any // what normal has made of the data's lists and maps of other Go types
+	kept       map[string]any  // what a function keeps for the rest of the render, under a key of its own
 }
 
 // takeScratch returns an empty buffer to build text in. It is given back by assigning the grown
@@ -44,137 +20,4 @@ func (st *state) takeScratch() []byte {
 	b := st.scratch[:0]
 	st.scratch = nil
 	return b
-}
-
-// A scope holds the variables of a block. Assignments go to the innermost scope; lookups go
-// outwards, and to the data.
-type scope struct {
-	parent   *scope
-	vars     []variable
-	index    map[string]int // of vars, from indexFrom variables on
-	captured bool           // by a macro or a caller, which may look at it later
-}
-
-type variable struct {
-	name  string
-	value any
-}
-
-// find returns the position of a variable, or -1, after a time that does not depend on how many
-// there are.
-func (s *scope) find(name string) int {
-	if s.index != nil {
-		if i, ok := s.index[name]; ok {
-			return i
-		}
-		return -1
-	}
-	for i := range s.vars {
-		if s.vars[i].name == name {
-			return i
-		}
-	}
-	return -1
-}
-
-// set puts a value into a variable of the innermost scope. The caller has asked for a step.
-func (st *state) set(name string, value any) error {
-	if err := st.scan(len(name)); err != nil {
-		return err
-	}
-	s := st.scope
-	if i := s.find(name); i >= 0 {
-		s.vars[i].value = value
-		return nil
-	}
-	if len(s.vars) == cap(s.vars) {
-		if err := st.alloc(bytesPerScope * (len(s.vars) + 1)); err != nil { // it doubles
-			return err
-		}
-	}
-	s.vars = append(s.vars, variable{name, value})
-	switch n := len(s.vars); {
-	case s.index != nil:
-		s.index[name] = n - 1
-		return st.step()
-	case n >= indexFrom:
-		if err := st.spend(n); err != nil {
-			return err
-		}
-		s.index = make(map[string]int, 2*n)
-		for i := range s.vars {
-			s.index[s.vars[i].name] = i
-		}
-	}
-	return nil
-}
-
-// clear takes all variables away, for the next turn of a loop.
-func (s *scope) clear() { s.vars, s.index = s.vars[:0], nil }
-
-const scopesPerStep = 8 // how many scopes around it a name is looked up in for one step
-
-// lookup finds a variable. The caller has asked for a step.
-func (st *state) lookup(name string) (any, bool, error) {
-	if err := st.scan(len(name)); err != nil {
-		return nil, false, err
-	}
-	outwards := 1
-	for s := st.scope; s != nil; s = s.parent {
-		if i := s.find(name); i >= 0 {
-			return s.vars[i].value, true, nil
-		}
-		if outwards++; outwards%scopesPerStep == 0 {
-			if err := st.step(); err != nil {
-				return nil, false, err
-			}
-		}
-	}
-	v, ok := st.data[name]
-	return st.normal(v), ok, nil
-}
-
-// push opens a scope inside parent and returns the scope to come back to.
-func (st *state) push(parent *scope) (previous *scope, err error) {
-	if err := st.step(); err != nil {
-		return nil, err
-	}
-	if err := st.alloc(bytesPerScope); err != nil {
-		return nil, err
-	}
-	previous = st.scope
-	st.scope = &scope{parent: parent}
-	return previous, nil
-}
-
-// assign puts a value into a target of the innermost scope, unpacking it where the target has
-// parts.
-func (st *state) assign(t *target, value any) error {
-	if t.parts == nil {
-		if t.attr == "" {
-			return t.pos.at(st.set(t.name, value))
-		}
-		ns, _, err := st.lookup(t.name)
-		if err != nil {
-			return t.pos.at(err)
-		}
-		n, ok := ns.(*namespace)
-		if !ok {
-			return t.pos.errorf(ErrType, "cannot assign an attribute of %s, which is no namespace", quoted(t.name))
-		}
-		return t.pos.at(n.attributes.set(st, t.attr, value))
-	}
-	items, err := st.collect(value)
-	if err != nil {
-		return t.pos.at(err)
-	}
-	if len(items) != len(t.parts) {
-		return t.pos.errorf(ErrType, "%d values to unpack, expected %d", len(items), len(t.parts))
-	}
-	for i := range t.parts {
-		if err := st.assign(&t.parts[i], items[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }

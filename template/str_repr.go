@@ -102,30 +102,6 @@ func (st *state) appendEscaped(b []byte, v any) ([]byte, error) {
 	return st.convert(b, s, st.escaper)
 }
 
-func appendHTML(b []byte, s string) []byte {
-	last := 0
-	for i := 0; i < len(s); i++ {
-		var entity string
-		switch s[i] {
-		case '&':
-			entity = "&amp;"
-		case '<':
-			entity = "&lt;"
-		case '>':
-			entity = "&gt;"
-		case '"':
-			entity = "&#34;"
-		case '\'':
-			entity = "&#39;"
-		default:
-			continue
-		}
-		b = append(append(b, s[last:i]...), entity...)
-		last = i + 1
-	}
-	return append(b, s[last:]...)
-}
-
 // escape is str(v), escaped for the template's format.
 func (st *state) escape(v any) (markup, error) {
 	if m, ok := v.(markup); ok {
@@ -188,19 +164,8 @@ func (st *state) appendRepr(b []byte, v any, depth int) ([]byte, error) {
 		return st.appendItems(append(append(b, "dict_"...), v.kind.String()...), "([", items, "])", depth)
 	case *rangeValue:
 		return appendRange(b, v), nil
-	case *namespace:
-		b, err := st.appendDict(append(b, "<Namespace "...), v.attributes, depth)
-		return append(b, '>'), err
-	case *macro:
-		if v.code.name == "" {
-			return append(b, "<Macro anonymous>"...), nil
-		}
-		b, err := st.appendRepr(append(b, "<Macro "...), v.code.name, depth)
-		return append(b, '>'), err
-	case *moment:
-		return st.appendCopy(b, v.String())
-	case *loop:
-		return v.appendRepr(st, b)
+	case represented:
+		return v.appendRepr(st, b, depth)
 	}
 	return append(append(append(b, '<'), typeName(v)...), '>'), nil
 }

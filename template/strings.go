@@ -176,3 +176,18 @@ func cutLine(s string) (line, rest string, more bool) {
 	}
 	return s[:i], s[i+n:], true
 }
+
+// isSpace is Python's idea of white space, a little wider than Go's.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+
+func decimal(c byte) bool { return c >= '0' && c <= '9' }
+
+func identifierLength(s string) int {
+	n := strings.IndexFunc(s, func(r rune) bool {
+		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.Mn, r)
+	})
+	if n < 0 {
+		return len(s)
+	}
+	return n
+}

@@ -69,13 +69,13 @@ func (s *setBlock) run(out *output) error {
 	return s.pos.at(st.assign(&s.target, v))
 }
 
-func markSafe(st *state, v any) (any, error) {
+func markSafe(st *rendering, v any) (any, error) {
 	s, safe, err := st.text(v)
 	return markup{s, max(safe, safeText)}, err
 }
 
 // collectBody runs a body in a scope of its own and puts what it writes through filters.
-func (st *state) collectBody(b body, filters expr) (v any, err error) {
+func (st *rendering) collectBody(b body, filters expr) (v any, err error) {
 	err = st.inScope(st.scope, func() error {
 		v, err = st.capture(b.run)
 		if err != nil || filters == nil {

@@ -174,7 +174,7 @@ func (s *autoescapeStatement) run(out *output) error {
 }
 
 // inScope runs f in a new scope inside parent, one level deeper.
-func (st *state) inScope(parent *scope, f func() error) error {
+func (st *rendering) inScope(parent *scope, f func() error) error {
 	if err := st.enter(); err != nil {
 		return err
 	}

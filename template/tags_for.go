@@ -69,7 +69,7 @@ func (s *forStatement) loop(out *output, items any, depth int, outer *scope) err
 		return s.pos.at(err)
 	}
 	if s.test != nil {
-		l.items = &filteredItems{s, l.items, outer}
+		l.items = &filteredItems{s, l.items, st, outer}
 		l.of = nil
 	}
 	if s.recursive {
@@ -87,7 +87,7 @@ func (s *forStatement) turns(out *output, l *loop) error {
 	st := out.st
 	outer := st.scope.parent
 	for {
-		ok, err := l.advance(st)
+		ok, err := l.advance(&st.state)
 		if err != nil || !ok {
 			return s.pos.at(err)
 		}
@@ -110,7 +110,7 @@ func (s *forStatement) turns(out *output, l *loop) error {
 }
 
 // recurse is loop(items) inside the body.
-func (s *forStatement) recurse(st *state, items any, depth int, outer *scope) (any, error) {
+func (s *forStatement) recurse(st *rendering, items any, depth int, outer *scope) (any, error) {
 	return st.capture(func(out *output) error { return s.loop(out, items, depth, outer) })
 }
 
@@ -119,17 +119,19 @@ func (s *forStatement) recurse(st *state, items any, depth int, outer *scope) (a
 type filteredItems struct {
 	loop  *forStatement
 	items iterator
+	st    *rendering
 	outer *scope
 }
 
-func (f *filteredItems) next(st *state) (any, bool, error) {
+func (f *filteredItems) next(*state) (any, bool, error) {
+	st := f.st
 	previous, err := st.push(f.outer)
 	if err != nil {
 		return nil, false, err
 	}
 	defer func() { st.scope = previous }()
 	for {
-		item, ok, err := f.items.next(st)
+		item, ok, err := f.items.next(&st.state)
 		if err != nil || !ok {
 			return nil, false, err
 		}

@@ -76,21 +76,37 @@ func (s *callStatement) run(out *output) error {
 	return out.printBlock(v)
 }
 
-// A macro is a macroCode with the scope in which it was defined.
+// A macro is a macroCode with the rendering and the scope in which it was defined.
 type macro struct {
 	code  *macroCode
+	st    *rendering
 	scope *scope
 }
 
-func (st *state) newMacro(code *macroCode) *macro {
+var (
+	_ attributed  = (*macro)(nil)
+	_ callable    = (*macro)(nil)
+	_ represented = (*macro)(nil)
+)
+
+func (m *macro) appendRepr(st *state, b []byte, depth int) ([]byte, error) {
+	if m.code.name == "" {
+		return append(b, "<Macro anonymous>"...), nil
+	}
+	b, err := st.appendRepr(append(b, "<Macro "...), m.code.name, depth)
+	return append(b, '>'), err
+}
+
+func (st *rendering) newMacro(code *macroCode) *macro {
 	for s := st.scope; s != nil && !s.captured; s = s.parent { // what is around a captured scope is captured too
 		s.captured = true
 	}
-	return &macro{code, st.scope}
+	return &macro{code, st, st.scope}
 }
 
 // call runs the macro and returns what it writes.
-func (m *macro) call(st *state, a args) (result any, err error) {
+func (m *macro) call(_ *state, a args) (result any, err error) {
+	st := m.st
 	err = st.inScope(m.scope, func() error {
 		if err := m.code.bind(st, a); err != nil {
 			return m.code.pos.at(err)
@@ -102,7 +118,7 @@ func (m *macro) call(st *state, a args) (result any, err error) {
 }
 
 // bind sets the parameters in the scope of a call.
-func (c *macroCode) bind(st *state, a args) error {
+func (c *macroCode) bind(st *rendering, a args) error {
 	names := c.signature.names
 	if err := st.spend(len(names) + len(a.names)); err != nil {
 		return err
@@ -131,7 +147,7 @@ func (c *macroCode) bind(st *state, a args) error {
 }
 
 // bindDefaults sets the parameters that were not given and have a default.
-func (c *macroCode) bindDefaults(st *state, a args, given namedArguments) error {
+func (c *macroCode) bindDefaults(st *rendering, a args, given namedArguments) error {
 	first := len(c.signature.names) - len(c.signature.defaults)
 	for i, e := range c.signature.defaults {
 		if _, ok := given.parameter(first+i, a); ok {
@@ -175,7 +191,7 @@ func (g *namedArguments) parameter(i int, a args) (any, bool) {
 	return a.values[at], true
 }
 
-func (c *macroCode) named(st *state, a args) (namedArguments, error) {
+func (c *macroCode) named(st *rendering, a args) (namedArguments, error) {
 	var given namedArguments
 	for i, n := range a.names {
 		if err := st.scan(len(n)); err != nil {
@@ -197,7 +213,7 @@ func (c *macroCode) named(st *state, a args) (namedArguments, error) {
 			if given.kwargs == nil {
 				given.kwargs = newDict()
 			}
-			if err := given.kwargs.set(st, n, a.values[i]); err != nil {
+			if err := given.kwargs.set(&st.state, n, a.values[i]); err != nil {
 				return given, err
 			}
 		}
@@ -206,7 +222,7 @@ func (c *macroCode) named(st *state, a args) (namedArguments, error) {
 }
 
 // bindSpecial sets the special names that the macro uses.
-func (c *macroCode) bindSpecial(st *state, extra []any, given namedArguments) error {
+func (c *macroCode) bindSpecial(st *rendering, extra []any, given namedArguments) error {
 	if c.uses&usesVarargs != 0 {
 		if err := st.set("varargs", &tuple{items: extra}); err != nil {
 			return err
@@ -228,15 +244,6 @@ func (c *macroCode) bindSpecial(st *state, extra []any, given namedArguments) er
 		given.caller = &undefined{kind: ErrUndefined, why: "no caller: the macro was not called by a call block", at: c.pos}
 	}
 	return st.set("caller", given.caller)
-}
-
-func indexOf(names []string, name string) int {
-	for i, n := range names {
-		if n == name {
-			return i
-		}
-	}
-	return -1
 }
 
 func (m *macro) attribute(st *state, name string) (any, bool, error) {

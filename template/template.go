@@ -30,8 +30,8 @@ type Template struct {
 // settings are what a template has been compiled for.
 type settings struct {
 	env     *environment
-	limits  Limits
-	format  Format
+	limits  bounds
+	format  outputFormat
 	escaper func(b []byte, s string) []byte // of the format
 	json    bool                            // the result is JSON
 }
@@ -73,7 +73,7 @@ func (t *Template) Render(ctx context.Context, data map[string]any) (string, err
 		return "", err
 	}
 	defer gate.leave()
-	out := &newState(ctx, &t.settings, data).top
+	out := &newRendering(ctx, &t.settings, data).top
 	if err := t.run(out); err != nil {
 		return "", err
 	}
@@ -123,15 +123,16 @@ func newCompiler(o Options) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	escaper, err := o.Format.escaper()
-	if err != nil {
-		return nil, err
+	format := outputFormat(o.Format)
+	escaper := format.escaper()
+	if escaper == nil {
+		return nil, errorf(ErrOptions, "no format of templates named %q", near(string(o.Format)))
 	}
 	limits, err := o.Limits.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	return &compiler{settings{env: env, limits: limits, format: o.Format, escaper: escaper}, set}, nil
+	return &compiler{settings{env: env, limits: limits, format: format, escaper: escaper}, set}, nil
 }
 
 func (c *compiler) scan(source string) ([]segment, error) {

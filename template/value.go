@@ -18,33 +18,6 @@ type (
 	bigInteger string // up to maxDigits decimal digits with a sign, without leading zeros
 )
 
-// markup is text that need not be escaped any more (jinja's Markup).
-type markup struct {
-	text   string
-	safety safety
-}
-
-// safety says where a text can stand as it is. What templates make of a markup is as safe as the
-// markup was, unless something else is put into it.
-type safety uint8
-
-const (
-	notSafe      safety = iota
-	safeText            // escaped for the template's format
-	safeAnywhere        // |safe: in HTML in any attribute, in JSON outside of strings too
-	safeJSON            // in templates of JSON, blocks that are JSON: JSON, or a piece of a JSON string
-	safeDump            // in templates of JSON, |tojson: the same, with every string escaped for the format
-)
-
-// isJSON reports whether the text can stand outside of a JSON string.
-func (s safety) isJSON() bool { return s >= safeAnywhere }
-
-// safetyOf returns how safe a value is; what is no markup is not.
-func safetyOf(v any) safety {
-	m, _ := v.(markup)
-	return m.safety
-}
-
 const maxDigits = 400
 
 type list struct {
@@ -114,12 +87,8 @@ func typeName(v any) string {
 		return "Undefined"
 	case *view:
 		return "dict_" + v.kind.String()
-	case *namespace:
-		return "Namespace"
-	case *loop:
-		return "LoopContext"
-	case *moment:
-		return "datetime"
+	case typed:
+		return v.typeName()
 	case callable:
 		return "function"
 	}
@@ -180,7 +149,7 @@ func (st *state) length(v any) (int, error) {
 		return v.dict.len(), nil
 	case *rangeValue:
 		return int(v.n), nil
-	case *loop:
+	case sized:
 		return v.length(st)
 	case *undefined:
 		if v.loud() {
@@ -200,14 +169,6 @@ func asString(v any) (string, bool) {
 		return v.text, true
 	}
 	return "", false
-}
-
-// textOf makes a string, or markup if it is safe.
-func textOf(s string, safe safety) any {
-	if safe != notSafe {
-		return markup{s, safe}
-	}
-	return s
 }
 
 // asInt returns an integer's value; True is 1.
