@@ -3,6 +3,8 @@ package template
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // attribute is x.name: a method or attribute, or else a key.
@@ -39,9 +41,9 @@ func (st *state) attribute(object any, name string) (any, error) {
 		}
 	}
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		return &undefined{kind: ErrForbidden, why: "the attribute " + quoted(name) + " is not accessible"}, nil
+		return &undefined{kind: fault.ErrForbidden, why: "the attribute " + quoted(name) + " is not accessible"}, nil
 	}
-	return &undefined{kind: ErrUndefined, why: typeName(object) + " has no attribute " + quoted(name)}, nil
+	return &undefined{kind: fault.ErrUndefined, why: typeName(object) + " has no attribute " + quoted(name)}, nil
 }
 
 // dictHas reports whether Python's dict has an attribute of that name, which is found before a key
@@ -146,7 +148,7 @@ func (st *state) item(object, key any) (any, error) {
 	if name, ok := asString(key); ok {
 		return st.namedItem(object, name)
 	}
-	return &undefined{kind: ErrUndefined}, nil
+	return &undefined{kind: fault.ErrUndefined}, nil
 }
 
 // namedItem is x['name'] where x has no such element. The name may come from the data: it is in no
@@ -166,9 +168,9 @@ func (st *state) namedItem(object any, name string) (any, error) {
 		}
 	}
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		return &undefined{kind: ErrForbidden, why: "attributes with underscores are not accessible"}, nil
+		return &undefined{kind: fault.ErrForbidden, why: "attributes with underscores are not accessible"}, nil
 	}
-	return &undefined{kind: ErrUndefined}, nil
+	return &undefined{kind: fault.ErrUndefined}, nil
 }
 
 // elementAt is an element that is there. Of a text, the caller has asked for the steps to read it.
@@ -221,7 +223,7 @@ func sliceBounds(length int64, bounds [3]any) (start, step, n int64, err error) 
 			return 0, 0, 0, sliceIndexError(bounds[2])
 		}
 		if step == 0 {
-			return 0, 0, 0, errorf(ErrType, "the step of a slice cannot be zero")
+			return 0, 0, 0, fault.Errorf(fault.ErrType, "the step of a slice cannot be zero")
 		}
 		step = max(min(step, 1<<40), -(1 << 40)) // as good as any larger one, and cannot overflow
 	}
@@ -277,7 +279,7 @@ func sliceIndexError(v any) error {
 	if u, ok := v.(*undefined); ok {
 		return u.fail()
 	}
-	return errorf(ErrType, "the bounds of a slice must be integers or none, not %s", typeName(v))
+	return fault.Errorf(fault.ErrType, "the bounds of a slice must be integers or none, not %s", typeName(v))
 }
 
 // slice is x[low:high:step].
@@ -298,9 +300,9 @@ func (st *state) slice(object any, bounds [3]any) (any, error) {
 		return &rangeValue{start: o.at(start), step: o.step * step, n: n, stop: o.at(stop)}, err
 	case []any, *list, *tuple:
 	case map[string]any, *dict:
-		return nil, errorf(ErrType, "%s cannot be sliced", typeName(object))
+		return nil, fault.Errorf(fault.ErrType, "%s cannot be sliced", typeName(object))
 	default:
-		return nil, errorf(ErrType, "%s cannot be sliced", typeName(object))
+		return nil, fault.Errorf(fault.ErrType, "%s cannot be sliced", typeName(object))
 	}
 	length, err := st.length(object)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"math/bits"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // arithmetic is a binary operator other than a comparison.
@@ -45,7 +47,7 @@ func (st *state) arithmetic(op string, left, right any) (any, error) {
 }
 
 func operandError(op string, left, right any) error {
-	return errorf(ErrType, "%s %s %s is not defined", typeName(left), op, typeName(right))
+	return fault.Errorf(fault.ErrType, "%s %s %s is not defined", typeName(left), op, typeName(right))
 }
 
 func (st *state) numberArithmetic(op string, left, right any, l, r float64) (any, error) {
@@ -57,7 +59,7 @@ func (st *state) numberArithmetic(op string, left, right any, l, r float64) (any
 	_, lbig := left.(bigInteger)
 	_, rbig := right.(bigInteger)
 	if lbig || rbig {
-		return nil, errorf(ErrArithmetic, "an integer beyond 64 bits can be printed and compared, not calculated with")
+		return nil, fault.Errorf(fault.ErrArithmetic, "an integer beyond 64 bits can be printed and compared, not calculated with")
 	}
 	if op == "**" {
 		if err := st.spend(stepsOfPower); err != nil {
@@ -67,9 +69,9 @@ func (st *state) numberArithmetic(op string, left, right any, l, r float64) (any
 	return floatArithmetic(op, l, r)
 }
 
-func tooLarge() error { return errorf(ErrArithmetic, "the result is beyond 64 bits") }
+func tooLarge() error { return fault.Errorf(fault.ErrArithmetic, "the result is beyond 64 bits") }
 
-func divisionByZero() error { return errorf(ErrArithmetic, "division by zero") }
+func divisionByZero() error { return fault.Errorf(fault.ErrArithmetic, "division by zero") }
 
 func intArithmetic(op string, l, r int64) (any, error) {
 	switch op {
@@ -206,11 +208,11 @@ func floatArithmetic(op string, l, r float64) (any, error) {
 			return nil, divisionByZero()
 		}
 		if l < 0 && r != math.Trunc(r) {
-			return nil, errorf(ErrArithmetic, "the result is a complex number")
+			return nil, fault.Errorf(fault.ErrArithmetic, "the result is a complex number")
 		}
 		p := power(l, r)
 		if math.IsInf(p, 0) && !math.IsInf(l, 0) && !math.IsInf(r, 0) {
-			return nil, errorf(ErrArithmetic, "the result is out of range")
+			return nil, fault.Errorf(fault.ErrArithmetic, "the result is out of range")
 		}
 		return p, nil
 	}
@@ -267,7 +269,7 @@ func (st *state) signed(v any, negative bool) (any, error) {
 		}
 		return nil, tooLarge()
 	}
-	return nil, errorf(ErrType, "%s has no sign", typeName(v))
+	return nil, fault.Errorf(fault.ErrType, "%s has no sign", typeName(v))
 }
 
 // add joins texts, lists and tuples. What is joined to markup is escaped.

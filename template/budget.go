@@ -1,6 +1,10 @@
 package template
 
-import "context"
+import (
+	"context"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
 
 // bounds are the Limits of package template, with their defaults filled in.
 type bounds struct{ Source, Leaves, Depth, Steps, Output, Range, Memory int }
@@ -48,9 +52,9 @@ func (b *budget) check() error {
 	b.looked = b.used
 	if b.fault == nil {
 		if b.used > b.limits.Steps {
-			b.fault = errorf(ErrSteps, "the limit is %d", b.limits.Steps)
+			b.fault = fault.Errorf(fault.ErrSteps, "the limit is %d", b.limits.Steps)
 		} else if err := b.ctx.Err(); err != nil {
-			b.fault = &Error{Kind: err}
+			b.fault = &fault.Error{Kind: err}
 		}
 	}
 	return b.fault
@@ -96,7 +100,7 @@ func (b *budget) alloc(n int) error {
 	if n < 0 || n > b.limits.Memory-b.memory {
 		b.memory = b.limits.Memory
 		if b.fault == nil {
-			b.fault = errorf(ErrMemory, "the limit is %d bytes", b.limits.Memory)
+			b.fault = fault.Errorf(fault.ErrMemory, "the limit is %d bytes", b.limits.Memory)
 		}
 		return b.fault
 	}
@@ -131,4 +135,4 @@ func (b *budget) enter() error {
 
 func (b *budget) leave() { b.depth-- }
 
-func tooDeep(limit int) *Error { return errorf(ErrTooDeep, "the limit is %d", limit) }
+func tooDeep(limit int) *fault.Error { return fault.Errorf(fault.ErrTooDeep, "the limit is %d", limit) }

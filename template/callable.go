@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // args are evaluated arguments.
 type args struct {
 	positional []any
@@ -24,5 +26,5 @@ func (st *state) call(f any, a args) (any, error) {
 	case *undefined:
 		return nil, f.fail()
 	}
-	return nil, errorf(ErrType, "%s is not callable", typeName(f))
+	return nil, fault.Errorf(fault.ErrType, "%s is not callable", typeName(f))
 }

@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"reflect"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // compareOp is one link of a comparison.
@@ -259,7 +261,7 @@ func (st *state) contains(container, value any) (bool, error) {
 			if u, isUndefined := value.(*undefined); isUndefined && u.loud() {
 				return false, u.fail()
 			}
-			return false, errorf(ErrType, "only a string can be in a string, not %s", typeName(value))
+			return false, fault.Errorf(fault.ErrType, "only a string can be in a string, not %s", typeName(value))
 		}
 		s := stringOf(c)
 		if err := st.search(s, v); err != nil {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // normal turns a Go value of the data into one that templates work with. It does not go into maps
@@ -80,7 +82,7 @@ func (st *state) normalOther(v any) any {
 			return m
 		})
 	}
-	return &undefined{kind: ErrData, why: "the data holds a Go " + r.Type().String()}
+	return &undefined{kind: fault.ErrData, why: "the data holds a Go " + r.Type().String()}
 }
 
 // convertOnce makes a list or map of another Go type one that templates work with, the first time
@@ -109,14 +111,14 @@ func number(s string) any {
 	}
 	digits := strings.TrimPrefix(s, "-")
 	if len(digits) > maxDigits {
-		return &undefined{kind: ErrData, why: "the data holds an integer of too many digits"}
+		return &undefined{kind: fault.ErrData, why: "the data holds an integer of too many digits"}
 	}
 	i, err := strconv.ParseInt(s, 10, 64)
 	if err == nil {
 		return i
 	}
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
-		return &undefined{kind: ErrData, why: "the data holds a json.Number that is no number"}
+		return &undefined{kind: fault.ErrData, why: "the data holds a json.Number that is no number"}
 	}
 	return bigInteger(s)
 }

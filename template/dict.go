@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // A dict keeps its entries in the order in which they were added; a copy of a Go map, in the order
@@ -52,7 +54,7 @@ func (st *state) hashKey(v any) (any, error) {
 	case *tuple:
 		return st.tupleKey(v, 0)
 	case *list, *dict, []any, map[string]any:
-		return nil, errorf(ErrType, "%s cannot be a key", typeName(v))
+		return nil, fault.Errorf(fault.ErrType, "%s cannot be a key", typeName(v))
 	}
 	return v, nil // by identity
 }
@@ -101,7 +103,7 @@ func (st *state) tupleKey(t *tuple, depth int) (any, error) {
 		case undefinedKey:
 			part = "u"
 		default:
-			return nil, errorf(ErrType, "a tuple with %s cannot be a key", typeName(item))
+			return nil, fault.Errorf(fault.ErrType, "a tuple with %s cannot be a key", typeName(item))
 		}
 		if err := st.alloc(len(part)); err != nil {
 			return nil, err

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/flosch/pongo2/v6"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // An environment is what all templates share: the tables of filters, tests, methods, globals and
@@ -77,7 +79,7 @@ func (env *environment) register() error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return errorf(ErrInternal, "pongo2 does not take our tags: %v", err)
+		return fault.Errorf(fault.ErrInternal, "pongo2 does not take our tags: %v", err)
 	}
 	return nil
 }
@@ -106,7 +108,7 @@ func (n tagNode) Execute(exec *pongo2.ExecutionContext, w pongo2.TemplateWriter)
 		out, ok = exec.Public[outputKey].(*output)
 	}
 	if !ok {
-		return pongoError(errorf(ErrInternal, "not run by this package"))
+		return pongoError(fault.Errorf(fault.ErrInternal, "not run by this package"))
 	}
 	if out.st.exec == nil {
 		out.st.exec = exec
@@ -126,7 +128,7 @@ func pongoError(err error) *pongo2.Error {
 
 // ourError takes the error of this package out of pongo2's.
 func ourError(err error) error {
-	var e *Error
+	var e *fault.Error
 	var p *pongo2.Error
 	switch {
 	case err == nil:
@@ -134,7 +136,7 @@ func ourError(err error) error {
 	case errors.As(err, &p) && errors.As(p.OrigError, &e), errors.As(err, &e):
 		return e
 	}
-	return errorf(ErrInternal, "pongo2 refused what it was given")
+	return fault.Errorf(fault.ErrInternal, "pongo2 refused what it was given")
 }
 
 // tagSource is what a tag is compiled from: a parser of its arguments, and pongo2's parser for its
@@ -218,7 +220,7 @@ func newSet() (*pongo2.TemplateSet, error) {
 	set := pongo2.NewSet("template", noLoader{})
 	for _, name := range pongoTags() {
 		if err := set.BanTag(name); err != nil {
-			return nil, errorf(ErrInternal, "pongo2 cannot ban its tag %s: %v", name, err)
+			return nil, fault.Errorf(fault.ErrInternal, "pongo2 cannot ban its tag %s: %v", name, err)
 		}
 	}
 	return set, nil
@@ -237,7 +239,7 @@ type noLoader struct{}
 func (noLoader) Abs(_, name string) string { return name }
 
 func (noLoader) Get(string) (io.Reader, error) {
-	return nil, fmt.Errorf("templates cannot load others: %w", ErrForbidden)
+	return nil, fmt.Errorf("templates cannot load others: %w", fault.ErrForbidden)
 }
 
 // blockKind describes a tag of Jinja2.

@@ -5,52 +5,54 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // What went wrong, for errors.Is. Every error of this package is an [*Error] whose Kind is one of
 // these, or the error of the context that ended a render.
 var (
 	// ErrSyntax: the source is not valid Jinja2.
-	ErrSyntax = errors.New("syntax error")
+	ErrSyntax = fault.ErrSyntax
 	// ErrUnknown: a tag, filter or test of that name does not exist here.
-	ErrUnknown = errors.New("unknown name")
+	ErrUnknown = fault.ErrUnknown
 	// ErrForbidden: the template asks for something that a subscriber's template may not have:
 	// another template, an underscore attribute, a change to the event's data.
-	ErrForbidden = errors.New("forbidden")
+	ErrForbidden = fault.ErrForbidden
 	// ErrUndefined: the template goes through a value that is not there.
-	ErrUndefined = errors.New("undefined value used")
+	ErrUndefined = fault.ErrUndefined
 	// ErrType: an operation, filter or test does not work on a value of that type, or got arguments
 	// that it does not take.
-	ErrType = errors.New("wrong type or argument")
+	ErrType = fault.ErrType
 	// ErrArithmetic: a division by zero, or an integer beyond 64 bits.
-	ErrArithmetic = errors.New("arithmetic error")
+	ErrArithmetic = fault.ErrArithmetic
 	// ErrData: the data holds a Go value that templates cannot see.
-	ErrData = errors.New("unsupported data")
+	ErrData = fault.ErrData
 	// ErrNotJSON: the result of a JSON template, or the source of an object template, is not JSON.
-	ErrNotJSON = errors.New("not valid JSON")
+	ErrNotJSON = fault.ErrNotJSON
 
 	// ErrOptions: what the service configures is wrong: a negative limit, a format that does not
 	// exist, a function without a name.
-	ErrOptions = errors.New("invalid options")
+	ErrOptions = fault.ErrOptions
 
 	// ErrSourceTooLarge: the source is longer than Limits.Source, or has more leaves than
 	// Limits.Leaves.
-	ErrSourceTooLarge = errors.New("template too large")
+	ErrSourceTooLarge = fault.ErrSourceTooLarge
 	// ErrTooDeep: blocks, expressions, calls or values nest deeper than Limits.Depth.
-	ErrTooDeep = errors.New("nested too deeply")
+	ErrTooDeep = fault.ErrTooDeep
 	// ErrSteps: a render needs more work than Limits.Steps.
-	ErrSteps = errors.New("too many steps")
+	ErrSteps = fault.ErrSteps
 	// ErrOutputTooLarge: the output is longer than Limits.Output.
-	ErrOutputTooLarge = errors.New("output too large")
+	ErrOutputTooLarge = fault.ErrOutputTooLarge
 	// ErrRangeTooLarge: a range has more elements than Limits.Range.
-	ErrRangeTooLarge = errors.New("range too large")
+	ErrRangeTooLarge = fault.ErrRangeTooLarge
 	// ErrMemory: a render creates more values than Limits.Memory.
-	ErrMemory = errors.New("too much memory")
+	ErrMemory = fault.ErrMemory
 
 	// ErrFunction: a filter or function of the embedding service failed, panicked or took too long.
-	ErrFunction = errors.New("function failed")
+	ErrFunction = fault.ErrFunction
 	// ErrInternal: a defect of this package or of pongo2, caught; please report it.
-	ErrInternal = errors.New("internal error")
+	ErrInternal = fault.ErrInternal
 )
 
 // An Error says what is wrong with a template and where. It never holds a value of the data or a
@@ -101,53 +103,26 @@ func (e *Error) Retryable() bool {
 	return errors.Is(e.Kind, context.Canceled) || errors.Is(e.Kind, context.DeadlineExceeded)
 }
 
-// pos is a place in the template's source: line and column from 1.
-type pos struct{ line, col int }
-
-// errorf returns an Error without a place; the nearest expression that has one adds it.
-func errorf(kind error, format string, args ...any) *Error {
-	return &Error{Kind: kind, Msg: message(format, args)}
-}
-
-// maxMessage bounds a message, which names what stands in the template, in runes.
-const maxMessage = 200
-
-func message(format string, args []any) string {
-	msg := fmt.Sprintf(format, args...)
-	if len(msg) <= maxMessage {
-		return msg
+// exported makes the errors of this package of those that the internal packages return.
+func exported(err error) error {
+	if err == nil {
+		return nil
 	}
-	if n := runeOffset(msg, maxMessage); n < len(msg) {
-		return msg[:n] + "…"
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a joined one itself
+		var errs []error
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, exported(e))
+		}
+		return errors.Join(errs...)
 	}
-	return msg
-}
-
-// at adds the place to an Error that has none.
-func (p pos) at(err error) error {
-	if err == nil || p.line == 0 {
+	var f *fault.Error
+	if !errors.As(err, &f) {
 		return err
 	}
-	var e *Error
-	if errors.As(err, &e) && e.Line == 0 {
-		e.Line, e.Column = p.line, p.col
-	}
-	return err
+	return &Error{Kind: f.Kind, Line: f.Line, Column: f.Column, Near: f.Near, Leaf: f.Leaf, Msg: f.Msg, cause: f.Cause}
 }
 
-func (p pos) errorf(kind error, format string, args ...any) *Error {
-	return &Error{Kind: kind, Line: p.line, Column: p.col, Msg: message(format, args)}
-}
-
-const nearLength = 30
-
-// near returns the first characters of source, on one line, for Error.Near. It looks at the
-// beginning only, however long source is.
-func near(source string) string {
-	const enough = 1 << 10
-	source = strings.TrimSpace(source[:min(len(source), enough)])
-	if i := strings.IndexByte(source, '\n'); i >= 0 {
-		source = source[:i]
-	}
-	return source[:runeOffset(source, nearLength)]
+// errorf returns an Error without a place.
+func errorf(kind error, format string, args ...any) error {
+	return exported(fault.Errorf(kind, format, args...))
 }

@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // An expr is a compiled expression. It is immutable, and evaluated by many renders at once.
 type expr interface {
 	eval(st *rendering) (any, error)
@@ -8,7 +10,7 @@ type expr interface {
 
 // node is what every expression has.
 type node struct {
-	pos
+	fault.Pos
 	height int // above its deepest operand
 }
 
@@ -29,7 +31,7 @@ type name struct {
 }
 
 func newName(n node, text string) *name {
-	return &name{n, text, &undefined{kind: ErrUndefined, why: quoted(text) + " is undefined", at: n.pos}}
+	return &name{n, text, &undefined{kind: fault.ErrUndefined, why: quoted(text) + " is undefined", at: n.Pos}}
 }
 
 func (e *name) eval(st *rendering) (any, error) {
@@ -77,7 +79,7 @@ func (e *attribute) eval(st *rendering) (any, error) {
 	}
 	v, err := st.attribute(object, e.name)
 	if err != nil {
-		return nil, e.at(err)
+		return nil, e.At(err)
 	}
 	return v, nil
 }
@@ -102,11 +104,11 @@ func (e *item) eval(st *rendering) (any, error) {
 	}
 	v, err := st.item(object, key)
 	if err != nil {
-		return nil, e.at(err)
+		return nil, e.At(err)
 	}
 	if u, ok := v.(*undefined); ok && u.why == "" {
 		if c, ok := e.key.(*constant); ok { // text of the template, not of the data
-			v = &undefined{kind: ErrUndefined, why: typeName(object) + " has no element " + shortRepr(c.value), at: e.pos}
+			v = &undefined{kind: fault.ErrUndefined, why: typeName(object) + " has no element " + shortRepr(c.value), at: e.Pos}
 		}
 	}
 	return v, nil
@@ -136,7 +138,7 @@ func (e *slice) eval(st *rendering) (any, error) {
 		return nil, err
 	}
 	v, err := st.slice(object, bounds)
-	return v, e.at(err)
+	return v, e.At(err)
 }
 
 // sequence is a list or tuple literal.
@@ -148,7 +150,7 @@ type sequence struct {
 
 func (e *sequence) eval(st *rendering) (any, error) {
 	if err := st.allocValues(len(e.items) + 1); err != nil {
-		return nil, e.at(err)
+		return nil, e.At(err)
 	}
 	items, err := evalAll(st, e.items)
 	if err != nil {
@@ -194,7 +196,7 @@ func (e *dictLiteral) eval(st *rendering) (any, error) {
 			return nil, err
 		}
 		if err := d.set(&st.state, k, v); err != nil {
-			return nil, e.at(err)
+			return nil, e.At(err)
 		}
 	}
 	return d, st.step()
@@ -219,7 +221,7 @@ func (e *conditional) eval(st *rendering) (any, error) {
 	case e.no != nil:
 		return e.no.eval(st)
 	}
-	return &undefined{kind: ErrUndefined, why: "the inline if has no else and its condition is false", at: e.pos}, nil
+	return &undefined{kind: fault.ErrUndefined, why: "the inline if has no else and its condition is false", at: e.Pos}, nil
 }
 
 func evalTruth(st *rendering, e expr) (bool, error) {

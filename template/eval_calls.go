@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 func (a *arguments) eval(st *rendering) (args, error) {
 	var out args
 	var err error
@@ -34,7 +36,7 @@ func (a *arguments) evalSpreadDict(st *rendering, out *args) error {
 	}
 	d, ok := st.wrap(v).(*dict)
 	if !ok {
-		return errorf(ErrType, "what follows ** must be a mapping, not %s", typeName(v))
+		return fault.Errorf(fault.ErrType, "what follows ** must be a mapping, not %s", typeName(v))
 	}
 	if err := st.allocTimes(2*bytesPerTuple, int64(len(a.names)+d.len())); err != nil {
 		return err
@@ -47,13 +49,13 @@ func (a *arguments) evalSpreadDict(st *rendering, out *args) error {
 	for i, k := range d.keys {
 		s, ok := k.(string)
 		if !ok {
-			return errorf(ErrType, "keywords must be strings")
+			return fault.Errorf(fault.ErrType, "keywords must be strings")
 		}
 		if err := st.scan(len(s)); err != nil {
 			return err
 		}
 		if given[s] {
-			return errorf(ErrType, "keyword argument %q given twice", s)
+			return fault.Errorf(fault.ErrType, "keyword argument %q given twice", s)
 		}
 		names = append(names, s)
 		out.values = append(out.values, d.values[i])
@@ -99,7 +101,7 @@ func (e *call) eval(st *rendering) (any, error) {
 	}
 	v, err := e.run(st)
 	if err != nil {
-		return nil, e.at(err)
+		return nil, e.At(err)
 	}
 	return v, nil
 }
@@ -121,7 +123,7 @@ func (e *call) run(st *rendering) (any, error) {
 			return m.call(&st.state, object, a)
 		}
 		if f, err = st.attribute(object, function.name); err != nil {
-			return nil, function.at(err)
+			return nil, function.At(err)
 		}
 	case *name:
 		f, err = function.callee(st)
@@ -159,7 +161,7 @@ func bindArguments(signature *paramSpec, a arguments) boundArguments {
 
 // eval returns the arguments of one run. A mistake in binding them gets the
 // call's place.
-func (b *boundArguments) eval(st *rendering, signature *paramSpec, call pos) (params, error) {
+func (b *boundArguments) eval(st *rendering, signature *paramSpec, call fault.Pos) (params, error) {
 	if b.constant {
 		return b.bound, nil
 	}
@@ -168,7 +170,7 @@ func (b *boundArguments) eval(st *rendering, signature *paramSpec, call pos) (pa
 		return params{}, err
 	}
 	bound, err := signature.bind(a)
-	return bound, call.at(err)
+	return bound, call.At(err)
 }
 
 // filterCall is x|f(…).
@@ -198,16 +200,16 @@ func (e *filterCall) eval(st *rendering) (any, error) {
 	if err := st.step(); err != nil {
 		return nil, err
 	}
-	bound, err := e.arguments.eval(st, &e.filter.signature, e.pos)
+	bound, err := e.arguments.eval(st, &e.filter.signature, e.Pos)
 	if err != nil {
 		return nil, err
 	}
 	v, err := e.filter.run(&st.state, in, bound)
 	if err != nil {
-		return nil, e.at(err)
+		return nil, e.At(err)
 	}
-	if g, ok := v.(*generator); ok && g.at == (pos{}) {
-		g.at = e.pos
+	if g, ok := v.(*generator); ok && g.at == (fault.Pos{}) {
+		g.at = e.Pos
 	}
 	return v, nil
 }
@@ -237,13 +239,13 @@ func (e *testCall) eval(st *rendering) (any, error) {
 	if err := st.step(); err != nil {
 		return nil, err
 	}
-	bound, err := e.arguments.eval(st, &e.test.signature, e.pos)
+	bound, err := e.arguments.eval(st, &e.test.signature, e.Pos)
 	if err != nil {
 		return nil, err
 	}
 	ok, err := e.test.run(&st.state, in, bound)
 	if err != nil {
-		return nil, e.at(err)
+		return nil, e.At(err)
 	}
 	return ok != e.negated, nil
 }

@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // logical is a or b or …, or a and b and …; its value is the operand that decided.
 type logical struct {
 	node
@@ -44,7 +46,7 @@ type comparison struct {
 }
 
 type comparand struct {
-	pos     pos
+	pos     fault.Pos
 	op      string
 	operand expr
 }
@@ -64,7 +66,7 @@ func (e *comparison) eval(st *rendering) (any, error) {
 		}
 		ok, err := st.compareOp(c.op, left, right)
 		if err != nil {
-			return nil, c.pos.at(err)
+			return nil, c.pos.At(err)
 		}
 		if !ok {
 			return false, nil
@@ -94,7 +96,7 @@ func (e *binaryOp) eval(st *rendering) (any, error) {
 	}
 	v, err := st.arithmetic(e.op, left, right)
 	if err != nil {
-		return nil, e.at(err)
+		return nil, e.At(err)
 	}
 	return v, nil
 }
@@ -131,7 +133,7 @@ func (e *concat) eval(st *rendering) (any, error) {
 			b, err = st.appendString(b, v)
 		}
 		if err != nil {
-			return nil, e.at(err)
+			return nil, e.At(err)
 		}
 	}
 	st.scratch = b
@@ -157,5 +159,5 @@ func (e *sign) eval(st *rendering) (any, error) {
 		return nil, err
 	}
 	v, err = st.signed(v, e.negative)
-	return v, e.at(err)
+	return v, e.At(err)
 }

@@ -3,6 +3,8 @@ package template
 import (
 	"html"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 func htmlFilters() []filter {
@@ -184,7 +186,7 @@ func urlencode(st *state, in any, _ params) (any, error) {
 			return err
 		}
 		if len(kv) != 2 {
-			return errorf(ErrType, "urlencode needs pairs")
+			return fault.Errorf(fault.ErrType, "urlencode needs pairs")
 		}
 		for i, v := range kv {
 			s, _, err := st.text(v)
@@ -231,7 +233,7 @@ func xmlattr(st *state, in any, p params) (any, error) {
 		if u, isUndefined := in.(*undefined); isUndefined {
 			return nil, u.fail()
 		}
-		return nil, errorf(ErrType, "xmlattr needs a mapping, not %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "xmlattr needs a mapping, not %s", typeName(in))
 	}
 	var b []byte
 	for i, k := range d.keys {
@@ -244,7 +246,7 @@ func xmlattr(st *state, in any, p params) (any, error) {
 			return nil, err
 		}
 		if !ok || strings.ContainsAny(key, " \t\n\r\f\v/>=") {
-			return nil, errorf(ErrType, "a key of xmlattr is not the name of an attribute")
+			return nil, fault.Errorf(fault.ErrType, "a key of xmlattr is not the name of an attribute")
 		}
 		if len(b) > 0 || p.truth(0, true) {
 			b = append(b, ' ')

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 func numberFilters() []filter {
@@ -28,7 +30,7 @@ func abs(_ *state, in any, _ params) (any, error) {
 	i, ok := asInt(in)
 	switch {
 	case !ok:
-		return nil, errorf(ErrType, "abs works on numbers, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "abs works on numbers, not on %s", typeName(in))
 	case i == math.MinInt64:
 		return nil, tooLarge()
 	case i < 0:
@@ -113,7 +115,7 @@ func round(st *state, in any, p params) (any, error) {
 	}
 	f, ok := asFloat(in)
 	if !ok {
-		return nil, errorf(ErrType, "round works on numbers, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "round works on numbers, not on %s", typeName(in))
 	}
 	precision = max(-400, min(precision, 400))
 	if err := st.spend(stepsOfRounding + int(max(precision, 0))/bytesPerDigitStep); err != nil {
@@ -129,7 +131,7 @@ func round(st *state, in any, p params) (any, error) {
 	case "ceil", "floor":
 		f *= scale
 		if math.IsNaN(f) || math.IsInf(f, 0) || scale == 0 {
-			return nil, errorf(ErrArithmetic, "the number cannot be rounded")
+			return nil, fault.Errorf(fault.ErrArithmetic, "the number cannot be rounded")
 		}
 		if method == "ceil" {
 			f = math.Ceil(f)
@@ -138,7 +140,7 @@ func round(st *state, in any, p params) (any, error) {
 		}
 		return (f + 0) / scale, nil
 	}
-	return nil, errorf(ErrType, "the method of round must be common, ceil or floor")
+	return nil, fault.Errorf(fault.ErrType, "the method of round must be common, ceil or floor")
 }
 
 // roundFloat rounds to digits after the point, the exact half to even.
@@ -192,7 +194,7 @@ func filesizeformat(st *state, in any, p params) (any, error) {
 		if u, isUndefined := in.(*undefined); isUndefined {
 			return nil, u.fail()
 		}
-		return nil, errorf(ErrType, "filesizeformat works on numbers, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "filesizeformat works on numbers, not on %s", typeName(in))
 	}
 	if err := st.spend(stepsOfRounding); err != nil {
 		return nil, err
@@ -218,5 +220,5 @@ func filesizeformat(st *state, in any, p params) (any, error) {
 			return strconv.FormatFloat(base*size/unit, 'f', 1, 64) + " " + prefixes[i:i+1] + suffix, nil
 		}
 	}
-	return nil, errorf(ErrInternal, "no prefix")
+	return nil, fault.Errorf(fault.ErrInternal, "no prefix")
 }

@@ -3,6 +3,8 @@ package template
 import (
 	"slices"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // Filters that compare the items of a sequence.
@@ -196,7 +198,7 @@ func extreme(op, whyEmpty string) func(*state, any, params) (any, error) {
 			return nil, err
 		}
 		if len(candidates) == 0 {
-			return &undefined{kind: ErrUndefined, why: whyEmpty}, nil
+			return &undefined{kind: fault.ErrUndefined, why: whyEmpty}, nil
 		}
 		best := candidates[0]
 		for _, c := range candidates[1:] {
@@ -218,7 +220,7 @@ func dictsort(st *state, in any, p params) (any, error) {
 		if u, isUndefined := in.(*undefined); isUndefined {
 			return nil, u.fail()
 		}
-		return nil, errorf(ErrType, "dictsort works on mappings, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "dictsort works on mappings, not on %s", typeName(in))
 	}
 	by, err := p.str(1, "key")
 	if err != nil {
@@ -230,7 +232,7 @@ func dictsort(st *state, in any, p params) (any, error) {
 	case "value":
 		position = 1
 	default:
-		return nil, errorf(ErrType, `dictsort sorts by "key" or "value"`)
+		return nil, fault.Errorf(fault.ErrType, `dictsort sorts by "key" or "value"`)
 	}
 	pairs, err := st.collect(&view{d, viewItems})
 	if err != nil {

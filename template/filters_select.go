@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // Filters that choose: a default, an attribute, some of the items, or what becomes of each.
 func selectFilters() []filter {
 	return []filter{
@@ -42,7 +44,7 @@ func attr(st *state, in any, p params) (any, error) {
 			return v, err
 		}
 	}
-	return &undefined{kind: ErrUndefined, why: typeName(in) + " has no such attribute"}, nil
+	return &undefined{kind: fault.ErrUndefined, why: typeName(in) + " has no such attribute"}, nil
 }
 
 // mapFilter applies a filter to each item, or takes an attribute of it.
@@ -78,11 +80,11 @@ func mapping(st *state, a args) (getter, error) {
 			case "default":
 				otherwise = a.values[i]
 			default:
-				return nil, errorf(ErrType, "map takes attribute and default, or a filter and its arguments")
+				return nil, fault.Errorf(fault.ErrType, "map takes attribute and default, or a filter and its arguments")
 			}
 		}
 		if attribute == absent {
-			return nil, errorf(ErrType, "map needs a filter or an attribute")
+			return nil, fault.Errorf(fault.ErrType, "map needs a filter or an attribute")
 		}
 		return newGetter(st, attribute, otherwise)
 	}
@@ -92,7 +94,7 @@ func mapping(st *state, a args) (getter, error) {
 	}
 	f, ok := st.names.filters[name]
 	if !ok {
-		return nil, errorf(ErrUnknown, "map was given a filter that does not exist")
+		return nil, fault.Errorf(fault.ErrUnknown, "map was given a filter that does not exist")
 	}
 	a.positional = a.positional[1:]
 	bound, err := f.signature.bind(a)
@@ -145,7 +147,7 @@ func predicate(st *state, p params, byAttribute bool) (func(*state, any) (bool, 
 	get := func(_ *state, item any) (any, error) { return item, nil }
 	if byAttribute {
 		if len(a.positional) == 0 {
-			return nil, errorf(ErrType, "%s needs an attribute", p.owner)
+			return nil, fault.Errorf(fault.ErrType, "%s needs an attribute", p.owner)
 		}
 		var err error
 		if get, err = newGetter(st, a.positional[0], absent); err != nil {
@@ -165,7 +167,7 @@ func predicate(st *state, p params, byAttribute bool) (func(*state, any) (bool, 
 	}
 	t, ok := st.names.tests[name]
 	if !ok {
-		return nil, errorf(ErrUnknown, "%s was given a test that does not exist", p.owner)
+		return nil, fault.Errorf(fault.ErrUnknown, "%s was given a test that does not exist", p.owner)
 	}
 	a.positional = a.positional[1:]
 	bound, err := t.signature.bind(a)

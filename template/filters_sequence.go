@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // Filters that look at a sequence as a whole or cut it into parts.
@@ -42,7 +44,7 @@ func first(st *state, in any, _ params) (any, error) {
 	}
 	v, ok, err := it.next(st)
 	if err == nil && !ok {
-		v = &undefined{kind: ErrUndefined, why: "no first item, the sequence is empty"}
+		v = &undefined{kind: fault.ErrUndefined, why: "no first item, the sequence is empty"}
 	}
 	return v, err
 }
@@ -50,7 +52,7 @@ func first(st *state, in any, _ params) (any, error) {
 func last(st *state, in any, _ params) (any, error) {
 	switch in.(type) {
 	case *generator:
-		return nil, errorf(ErrType, "a generator has no last item; use |list|last")
+		return nil, fault.Errorf(fault.ErrType, "a generator has no last item; use |list|last")
 	case *undefined:
 		if err := st.each(in, nil); err != nil {
 			return nil, err
@@ -71,7 +73,7 @@ func last(st *state, in any, _ params) (any, error) {
 		return nil, err
 	}
 	if n == 0 {
-		return &undefined{kind: ErrUndefined, why: "no last item, the sequence is empty"}, nil
+		return &undefined{kind: fault.ErrUndefined, why: "no last item, the sequence is empty"}, nil
 	}
 	return st.elementAt(in, n-1), nil
 }
@@ -79,7 +81,7 @@ func last(st *state, in any, _ params) (any, error) {
 func random(st *state, in any, _ params) (any, error) {
 	switch in.(type) {
 	case *dict, *view, map[string]any, *generator:
-		return nil, errorf(ErrType, "random works on sequences, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "random works on sequences, not on %s", typeName(in))
 	}
 	if s, ok := asString(in); ok {
 		if err := st.read(s); err != nil {
@@ -91,7 +93,7 @@ func random(st *state, in any, _ params) (any, error) {
 		return nil, err
 	}
 	if n == 0 {
-		return &undefined{kind: ErrUndefined, why: "no random item, the sequence is empty"}, nil
+		return &undefined{kind: fault.ErrUndefined, why: "no random item, the sequence is empty"}, nil
 	}
 	return st.elementAt(in, rand.IntN(n)), nil
 }
@@ -176,7 +178,7 @@ func items(st *state, in any, _ params) (any, error) {
 	}
 	d, ok := st.wrap(in).(*dict)
 	if !ok {
-		return nil, errorf(ErrType, "items works on mappings, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "items works on mappings, not on %s", typeName(in))
 	}
 	return generatorOf(&view{d, viewItems}), nil
 }
@@ -272,7 +274,7 @@ func sliceInto(st *state, in any, p params) (any, error) {
 func sum(st *state, in any, p params) (any, error) {
 	total := p.get(1, int64(0))
 	if _, ok := asString(total); ok {
-		return nil, errorf(ErrType, "sum cannot add text, use join")
+		return nil, fault.Errorf(fault.ErrType, "sum cannot add text, use join")
 	}
 	var get getter
 	if p.get(0, nil) != nil {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 func textFilters() []filter {
@@ -57,7 +59,7 @@ func format(st *state, in any, p params) (any, error) {
 		return st.percentFormat(s, safe, &tuple{items: p.raw.positional})
 	}
 	if len(p.raw.positional) > 0 {
-		return nil, errorf(ErrType, "format takes positional or keyword arguments, not both")
+		return nil, fault.Errorf(fault.ErrType, "format takes positional or keyword arguments, not both")
 	}
 	named := newDict()
 	for i, n := range p.raw.names {
@@ -74,7 +76,7 @@ func indent(st *state, in any, p params) (any, error) {
 		if u, isUndefined := in.(*undefined); isUndefined {
 			return nil, u.fail()
 		}
-		return nil, errorf(ErrType, "indent works on text, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "indent works on text, not on %s", typeName(in))
 	}
 	safe := safetyOf(in)
 	indention, ok := asString(p.get(0, int64(4)))
@@ -260,7 +262,7 @@ func truncate(st *state, in any, p params) (any, error) {
 	}
 	endLength := int64(runes)
 	if length < endLength || leeway < 0 {
-		return nil, errorf(ErrType, "truncate needs a length of at least %d and a leeway of at least 0", endLength)
+		return nil, fault.Errorf(fault.ErrType, "truncate needs a length of at least %d and a leeway of at least 0", endLength)
 	}
 	n, err := st.length(in)
 	if err != nil || int64(n)-leeway <= length {
@@ -268,7 +270,7 @@ func truncate(st *state, in any, p params) (any, error) {
 	}
 	s, ok := asString(in)
 	if !ok {
-		return nil, errorf(ErrType, "truncate works on text, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "truncate works on text, not on %s", typeName(in))
 	}
 	safe := safetyOf(in)
 	if err := st.read(s); err != nil {

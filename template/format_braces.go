@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // A braceFormatter is str.format(): '{} {name!r:>8} {0.attribute[key]}'. What is put into markup is
@@ -21,7 +23,7 @@ const maxFormatNesting = 2 // {:{width}}
 
 func (f *braceFormatter) format(format string, nesting int) (string, error) {
 	if nesting > maxFormatNesting {
-		return "", errorf(ErrType, "the format nests too deeply")
+		return "", fault.Errorf(fault.ErrType, "the format nests too deeply")
 	}
 	var out []byte
 	write := func(s string) (err error) {
@@ -49,7 +51,7 @@ func (f *braceFormatter) format(format string, nesting int) (string, error) {
 		}
 		end := fieldEnd(rest)
 		if format[i] == '}' || end < 0 {
-			return "", errorf(ErrType, "a brace in the format has no partner")
+			return "", fault.Errorf(fault.ErrType, "a brace in the format has no partner")
 		}
 		text, err := f.field(rest[:end], nesting)
 		if err != nil {
@@ -94,7 +96,7 @@ func (f *braceFormatter) field(field string, nesting int) (string, error) {
 	}
 	if strings.HasPrefix(spec, "!") {
 		if len(spec) < 2 || len(spec) > 2 && spec[2] != ':' {
-			return "", errorf(ErrType, "a conversion in the format is not one of !s, !r and !a")
+			return "", fault.Errorf(fault.ErrType, "a conversion in the format is not one of !s, !r and !a")
 		}
 		if v, err = f.convert(v, spec[1]); err != nil {
 			return "", err
@@ -129,7 +131,7 @@ func (f *braceFormatter) convert(v any, conversion byte) (any, error) {
 		b, err := f.st.appendRepr(nil, v, 0)
 		return string(b), err
 	}
-	return nil, errorf(ErrType, "a conversion in the format is not one of !s, !r and !a")
+	return nil, fault.Errorf(fault.ErrType, "a conversion in the format is not one of !s, !r and !a")
 }
 
 // lookup finds what "0.name[key]" stands for.
@@ -153,7 +155,7 @@ func (f *braceFormatter) lookup(name string) (any, error) {
 			continue
 		}
 		if end = strings.IndexByte(rest, ']'); rest[0] != '[' || end < 0 {
-			return nil, errorf(ErrType, "a name in the format is not valid")
+			return nil, fault.Errorf(fault.ErrType, "a name in the format is not valid")
 		}
 		var key any = rest[1:end]
 		if i, ok := parseInt(rest[1:end], 10); ok && decimal(rest[1]) {
@@ -170,12 +172,12 @@ func (f *braceFormatter) argument(name string) (any, error) {
 	switch n, err := strconv.Atoi(name); {
 	case name == "":
 		if f.manual {
-			return nil, errorf(ErrType, "the format mixes {} and {0}")
+			return nil, fault.Errorf(fault.ErrType, "the format mixes {} and {0}")
 		}
 		f.auto++
 	case err == nil && decimal(name[0]):
 		if f.auto > 0 {
-			return nil, errorf(ErrType, "the format mixes {} and {0}")
+			return nil, fault.Errorf(fault.ErrType, "the format mixes {} and {0}")
 		}
 		f.manual = true
 		index = n
@@ -191,10 +193,10 @@ func (f *braceFormatter) argument(name string) (any, error) {
 		if i := slices.Index(f.args.names, name); i >= 0 {
 			return f.args.values[i], nil
 		}
-		return nil, errorf(ErrType, "the format names an argument that it was not given")
+		return nil, fault.Errorf(fault.ErrType, "the format names an argument that it was not given")
 	}
 	if index >= len(f.args.positional) {
-		return nil, errorf(ErrType, "fewer arguments than the format has places")
+		return nil, fault.Errorf(fault.ErrType, "fewer arguments than the format has places")
 	}
 	return f.args.positional[index], nil
 }
@@ -214,7 +216,7 @@ func (f *braceFormatter) value(v any, spec string) (string, error) {
 		return f.text(v, &n)
 	case markup:
 		if f.safe {
-			return "", errorf(ErrType, "markup takes no specification in a format of markup")
+			return "", fault.Errorf(fault.ErrType, "markup takes no specification in a format of markup")
 		}
 		return f.text(v.text, &n)
 	case float64:
@@ -227,12 +229,12 @@ func (f *braceFormatter) value(v any, spec string) (string, error) {
 	case *undefined:
 		return "", v.fail()
 	}
-	return "", errorf(ErrType, "%s takes no specification in a format", typeName(v))
+	return "", fault.Errorf(fault.ErrType, "%s takes no specification in a format", typeName(v))
 }
 
 func (f *braceFormatter) text(s string, n *numberFormat) (string, error) {
 	if n.verb != 0 && n.verb != 's' || n.noNegativeZero || n.sign != 0 || n.comma != 0 || n.alternate || n.align == '=' && !n.zero {
-		return "", errorf(ErrType, "the specification is not one for text")
+		return "", fault.Errorf(fault.ErrType, "the specification is not one for text")
 	}
 	s, err := n.cut(f.st, s)
 	if err != nil {
@@ -257,7 +259,7 @@ func (f *braceFormatter) float(x float64, n *numberFormat) (string, error) {
 		return n.finish(f.st, s, "")
 	}
 	if strings.IndexByte("eEfFgGn%", n.verb) < 0 || n.comma != 0 && n.verb == 'n' {
-		return "", errorf(ErrType, "the specification is not one for a float")
+		return "", fault.Errorf(fault.ErrType, "the specification is not one for a float")
 	}
 	s, err := n.float(f.st, x)
 	if err != nil {
@@ -270,14 +272,14 @@ func (f *braceFormatter) integer(v any, i int64, n *numberFormat) (string, error
 	switch {
 	case n.comma != 0 && n.verb != 0 && strings.IndexByte("cn", n.verb) >= 0, n.comma == ',' && n.verb != 0 && strings.IndexByte("boxX", n.verb) >= 0,
 		n.verb == 'c' && (n.sign != 0 || n.precision >= 0):
-		return "", errorf(ErrType, "the specification is not one for an integer")
+		return "", fault.Errorf(fault.ErrType, "the specification is not one for an integer")
 	case n.verb == 'c' && i >= 0 && i <= 0x10ffff:
 		return n.text(f.st, string(rune(i)), '<')
 	case n.verb != 0 && strings.IndexByte("eEfFgG%", n.verb) >= 0:
 		x, _ := asFloat(v)
 		return f.float(x, n)
 	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0, n.noNegativeZero:
-		return "", errorf(ErrType, "the specification is not one for an integer")
+		return "", fault.Errorf(fault.ErrType, "the specification is not one for an integer")
 	}
 	digits, prefix := n.integer(i)
 	return n.finish(f.st, digits, prefix)
@@ -294,7 +296,7 @@ func (f *braceFormatter) bigInteger(v bigInteger, n *numberFormat) (string, erro
 		return f.float(x, n)
 	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0, n.noNegativeZero, n.verb == 'n' && n.comma != 0,
 		n.comma == ',' && n.verb != 0 && strings.IndexByte("boxX", n.verb) >= 0:
-		return "", errorf(ErrType, "the specification is not one for an integer")
+		return "", fault.Errorf(fault.ErrType, "the specification is not one for an integer")
 	}
 	digits, prefix, err := n.bigInteger(f.st, v)
 	if err != nil {
@@ -306,7 +308,7 @@ func (f *braceFormatter) bigInteger(v bigInteger, n *numberFormat) (string, erro
 // parseSpec reads [[fill]align][sign][z][#][0][width][,][.precision][verb].
 func parseSpec(spec string) (numberFormat, error) {
 	n := numberFormat{precision: -1}
-	bad := errorf(ErrType, "a specification in the format is not valid")
+	bad := fault.Errorf(fault.ErrType, "a specification in the format is not valid")
 	_, size := splitRune(spec)
 	if len(spec) > size && strings.IndexByte("<>=^", spec[size]) >= 0 {
 		n.fill, n.align, spec = spec[:size], spec[size], spec[size+1:]

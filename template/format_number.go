@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // A numberFormat is what Python's two formatting languages have in common: '%+08.2f' and
@@ -141,7 +143,7 @@ func (n *numberFormat) bigInteger(st *state, v bigInteger) (digits, prefix strin
 	}
 	i, ok := new(big.Int).SetString(string(v), 10)
 	if !ok {
-		return "", "", errorf(ErrInternal, "an integer is no integer")
+		return "", "", fault.Errorf(fault.ErrInternal, "an integer is no integer")
 	}
 	_, prefix = n.integer(0)
 	if digits = i.Text(base); n.verb == 'X' {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // percentFormat is format % values. Into markup, values are put escaped.
@@ -35,7 +37,7 @@ func (st *state) percentFormat(format string, safe safety, values any) (any, err
 		return nil, err
 	}
 	if f.next < len(f.positional) && (isTuple || !hasItems(values)) {
-		return nil, errorf(ErrType, "more values than the format has places")
+		return nil, fault.Errorf(fault.ErrType, "more values than the format has places")
 	}
 	return textOf(string(f.out), filled(safe)), nil
 }
@@ -66,7 +68,7 @@ func (f *percentFormatter) write(s string) error {
 
 func (f *percentFormatter) value() (any, error) {
 	if f.next >= len(f.positional) {
-		return nil, errorf(ErrType, "fewer values than the format has places")
+		return nil, fault.Errorf(fault.ErrType, "fewer values than the format has places")
 	}
 	f.next++
 	return f.positional[f.next-1], nil
@@ -89,7 +91,7 @@ func (f *percentFormatter) verb(s string) (rest string, err error) {
 		return "", err
 	}
 	if s == "" {
-		return "", errorf(ErrType, "the format ends inside a place")
+		return "", fault.Errorf(fault.ErrType, "the format ends inside a place")
 	}
 	n.verb, s = s[0], s[1:]
 	if n.verb == '%' {
@@ -101,7 +103,7 @@ func (f *percentFormatter) verb(s string) (rest string, err error) {
 				return "", err
 			}
 		}
-		return "", errorf(ErrType, "between two %% nothing may stand")
+		return "", fault.Errorf(fault.ErrType, "between two %% nothing may stand")
 	}
 	if value == absent {
 		if value, err = f.value(); err != nil {
@@ -130,16 +132,16 @@ func (f *percentFormatter) named(s string) (value any, rest string, err error) {
 		}
 		d, ok := f.values.(*dict)
 		if !ok {
-			return nil, "", errorf(ErrType, "the format needs a mapping")
+			return nil, "", fault.Errorf(fault.ErrType, "the format needs a mapping")
 		}
 		value, ok, err := d.get(f.st, s[1:i])
 		if err == nil && !ok {
-			err = errorf(ErrType, "the format names a key that the mapping lacks")
+			err = fault.Errorf(fault.ErrType, "the format names a key that the mapping lacks")
 		}
 		f.next = len(f.positional)
 		return value, s[i+1:], err
 	}
-	return nil, "", errorf(ErrType, "a key of the format is not closed")
+	return nil, "", fault.Errorf(fault.ErrType, "a key of the format is not closed")
 }
 
 // flags reads what stands between % and the verb.
@@ -194,7 +196,7 @@ func (f *percentFormatter) number(s string) (int64, string, error) {
 		}
 		i, ok := asInt(v)
 		if !ok || i < -math.MaxInt32 || i > math.MaxInt32 {
-			return 0, "", errorf(ErrType, "* needs an integer")
+			return 0, "", fault.Errorf(fault.ErrType, "* needs an integer")
 		}
 		return i, s[1:], nil
 	}
@@ -206,7 +208,7 @@ func leadingNumber(s string) (int64, string, error) {
 	n := int64(0)
 	for s != "" && decimal(s[0]) {
 		if n = n*10 + int64(s[0]-'0'); n > math.MaxInt32 {
-			return 0, "", errorf(ErrType, "a number in the format is too large")
+			return 0, "", fault.Errorf(fault.ErrType, "a number in the format is too large")
 		}
 		s = s[1:]
 	}
@@ -247,7 +249,7 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 		return n.text(st, s, '>')
 	case 'c':
 		if f.safe {
-			return "", errorf(ErrType, "%%c does not work in a format that is markup")
+			return "", fault.Errorf(fault.ErrType, "%%c does not work in a format that is markup")
 		}
 		if i, ok := asInt(v); ok && i >= 0 && i <= 0x10ffff {
 			return n.text(st, string(rune(i)), '>')
@@ -255,19 +257,19 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 		if s, ok := asString(v); ok && len(s) <= utf8.UTFMax && utf8.RuneCountInString(s) == 1 {
 			return n.text(st, s, '>')
 		}
-		return "", errorf(ErrType, "%%c needs an integer or one character")
+		return "", fault.Errorf(fault.ErrType, "%%c needs an integer or one character")
 	}
 	if u, ok := v.(*undefined); ok {
 		return "", u.fail()
 	}
 	if strings.IndexByte("diuxXo", n.verb) >= 0 {
 		if f.safe && strings.IndexByte("diu", n.verb) < 0 {
-			return "", errorf(ErrType, "%%%c does not work in a format that is markup", n.verb)
+			return "", fault.Errorf(fault.ErrType, "%%%c does not work in a format that is markup", n.verb)
 		}
 		return f.integer(n, v)
 	}
 	if strings.IndexByte("eEfFgG", n.verb) < 0 {
-		return "", errorf(ErrType, "the format has an unknown place")
+		return "", fault.Errorf(fault.ErrType, "the format has an unknown place")
 	}
 	if err := st.readDigits(v, nil); err != nil {
 		return "", err
@@ -280,7 +282,7 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 		x, ok = parseFloat(s)
 	}
 	if !ok {
-		return "", errorf(ErrType, "the format needs a number, not %s", typeName(v))
+		return "", fault.Errorf(fault.ErrType, "the format needs a number, not %s", typeName(v))
 	}
 	digits, err := n.float(st, x)
 	if err != nil {
@@ -311,11 +313,11 @@ func (f *percentFormatter) integer(n *numberFormat, v any) (string, error) {
 	i, ok := asInt(v)
 	if x, isFloat := v.(float64); isFloat && strings.IndexByte("diu", n.verb) >= 0 {
 		if i, ok = floatToInt(x); !ok {
-			return "", errorf(ErrArithmetic, "the number is beyond 64 bits")
+			return "", fault.Errorf(fault.ErrArithmetic, "the number is beyond 64 bits")
 		}
 	}
 	if !ok {
-		return "", errorf(ErrType, "the format needs an integer, not %s", typeName(v))
+		return "", fault.Errorf(fault.ErrType, "the format needs an integer, not %s", typeName(v))
 	}
 	digits, prefix := n.integer(i)
 	return f.digits(n, digits, prefix)

@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // allGlobals is the table of global functions.
 func allGlobals() map[string]any {
 	all := map[string]any{}
@@ -32,7 +34,7 @@ func rangeGlobal(st *state, p params) (any, error) {
 	}
 	r.stop = stop
 	if r.step == 0 {
-		return nil, errorf(ErrType, "the step of range() cannot be zero")
+		return nil, fault.Errorf(fault.ErrType, "the step of range() cannot be zero")
 	}
 	// In unsigned arithmetic the distance between any two integers fits.
 	distance, step := uint64(stop)-uint64(r.start), magnitude(r.step)
@@ -44,7 +46,7 @@ func rangeGlobal(st *state, p params) (any, error) {
 	}
 	n := (distance-1)/step + 1
 	if n > uint64(st.limits.Range) {
-		return nil, errorf(ErrRangeTooLarge, "the limit is %d", st.limits.Range)
+		return nil, fault.Errorf(fault.ErrRangeTooLarge, "the limit is %d", st.limits.Range)
 	}
 	r.n = int64(n)
 	return r, nil
@@ -58,7 +60,7 @@ func dictGlobal(st *state, p params) (any, error) {
 // fill adds what dict() and update() take: a mapping or pairs, and keyword arguments.
 func fill(st *state, d *dict, a args) error {
 	if len(a.positional) > 1 {
-		return errorf(ErrType, "expected at most one argument without a name, got %d", len(a.positional))
+		return fault.Errorf(fault.ErrType, "expected at most one argument without a name, got %d", len(a.positional))
 	}
 	for _, from := range a.positional {
 		if u, ok := from.(*undefined); ok {
@@ -78,7 +80,7 @@ func fill(st *state, d *dict, a args) error {
 				return err
 			}
 			if len(kv) != 2 {
-				return errorf(ErrType, "expected pairs")
+				return fault.Errorf(fault.ErrType, "expected pairs")
 			}
 			return d.set(st, kv[0], kv[1])
 		})
@@ -121,7 +123,7 @@ type cycler struct {
 
 func newCycler(_ *state, p params) (any, error) {
 	if len(p.raw.positional) == 0 {
-		return nil, errorf(ErrType, "cycler() needs at least one item")
+		return nil, fault.Errorf(fault.ErrType, "cycler() needs at least one item")
 	}
 	return &cycler{items: p.raw.positional}, nil
 }

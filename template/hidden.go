@@ -1,6 +1,10 @@
 package template
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
 
 // Jinja2 compiles a name that the top level assigns to a variable of the top level from the
 // beginning: what runs before the assignment and has a scope of its own, such as a loop or a macro,
@@ -142,7 +146,7 @@ func (st *rendering) hide(names []string) error {
 		if err := st.step(); err != nil {
 			return err
 		}
-		if err := st.set(name, &undefined{kind: ErrUndefined, why: quoted(name) + " is undefined"}); err != nil {
+		if err := st.set(name, &undefined{kind: fault.ErrUndefined, why: quoted(name) + " is undefined"}); err != nil {
 			return err
 		}
 	}

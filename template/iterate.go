@@ -1,6 +1,10 @@
 package template
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
 
 // An iterator hands out the elements of a value; ok is false at the end.
 type iterator interface {
@@ -10,7 +14,7 @@ type iterator interface {
 // A generator is a value that can be gone through once: what map, select and the like return.
 type generator struct {
 	iterator
-	at pos // of the filter that makes it
+	at fault.Pos // of the filter that makes it
 }
 
 // next goes one deeper into the stack: generators may take their elements from others, which may
@@ -34,17 +38,17 @@ func lazily(run func(*state, any, params) (any, error)) func(*state, any, params
 			if items == nil {
 				v, err := run(st, in, p)
 				if err != nil {
-					return nil, false, made.at.at(err)
+					return nil, false, made.at.At(err)
 				}
 				if items, err = st.iterate(v); err != nil {
-					return nil, false, made.at.at(err)
+					return nil, false, made.at.At(err)
 				}
 				if inner, ok := items.(*generator); ok {
 					items = inner.iterator // one filter is one generator deep
 				}
 			}
 			v, ok, err := items.next(st)
-			return v, ok, made.at.at(err)
+			return v, ok, made.at.At(err)
 		})
 		return made, nil
 	}
@@ -137,7 +141,7 @@ func (st *state) iterate(v any) (iterator, error) {
 		}
 		return nil, v.fail()
 	}
-	return nil, errorf(ErrType, "%s cannot be gone through", typeName(v))
+	return nil, fault.Errorf(fault.ErrType, "%s cannot be gone through", typeName(v))
 }
 
 // collect returns a new slice of all elements of a value.

@@ -3,6 +3,8 @@ package template
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // A JSON is a compiled text template whose result must be JSON, such as a blocks_template of Slack.
@@ -24,7 +26,8 @@ type JSON struct{ template *Template }
 
 // CompileJSON is [Compile] for a template that renders JSON. Options.Format is that of the text in
 // its strings.
-func CompileJSON(source string, o Options) (*JSON, error) {
+func CompileJSON(source string, o Options) (_ *JSON, err error) {
+	defer func() { err = exported(err) }()
 	c, err := newCompiler(o)
 	if err != nil {
 		return nil, err
@@ -43,7 +46,8 @@ func CompileJSON(source string, o Options) (*JSON, error) {
 // Render is [Template.Render] with a result that is checked to be one JSON value. If it is not, the
 // error is an [*Error] with ErrNotJSON: its place is the {{ }} that wrote last before the JSON
 // breaks, its message says where in the result that is.
-func (j *JSON) Render(ctx context.Context, data map[string]any) ([]byte, error) {
+func (j *JSON) Render(ctx context.Context, data map[string]any) (_ []byte, err error) {
+	defer func() { err = exported(err) }()
 	ctx, gate, err := enterGate(ctx)
 	if err != nil {
 		return nil, err
@@ -59,12 +63,12 @@ func (j *JSON) Render(ctx context.Context, data map[string]any) ([]byte, error) 
 		return out.b, nil
 	}
 	broken, offset := jsonPos(out.b)
-	var from pos
+	var from fault.Pos
 	for _, m := range out.marks {
 		if int64(m.offset) >= offset {
 			break
 		}
 		from = m.pos
 	}
-	return nil, from.errorf(ErrNotJSON, "the result breaks at its line %d, column %d", broken.line, broken.col)
+	return nil, from.Errorf(fault.ErrNotJSON, "the result breaks at its line %d, column %d", broken.Line, broken.Col)
 }

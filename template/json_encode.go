@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // A jsonStyle is a way to write JSON. The zero value is compact, in the order of the entries, with
@@ -80,13 +82,13 @@ func (st *state) appendJSON(b []byte, v any, style *jsonStyle, depth int) ([]byt
 			return st.appendJSONItems(b, items, style, depth)
 		}
 	}
-	return b, errorf(ErrType, "%s has no JSON form", typeName(v))
+	return b, fault.Errorf(fault.ErrType, "%s has no JSON form", typeName(v))
 }
 
 func appendJSONFloat(b []byte, f float64, style *jsonStyle) ([]byte, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		if !style.nan {
-			return b, errorf(ErrType, "a number that is infinite or not a number has no JSON form")
+			return b, fault.Errorf(fault.ErrType, "a number that is infinite or not a number has no JSON form")
 		}
 		switch {
 		case f > 0:
@@ -167,7 +169,7 @@ func (st *state) appendJSONDict(b []byte, d *dict, style *jsonStyle, depth int) 
 			b, err = st.appendJSON(b, k, style, depth+1)
 			b = append(b, '"')
 		default:
-			err = errorf(ErrType, "%s cannot be a key of a JSON object", typeName(k))
+			err = fault.Errorf(fault.ErrType, "%s cannot be a key of a JSON object", typeName(k))
 		}
 		if err != nil {
 			return b, err

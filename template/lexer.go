@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 type tokenKind uint8
@@ -24,7 +26,7 @@ type token struct {
 	kind  tokenKind
 	text  string // name, operator, or a string's value
 	value any    // int64 or float64 of a number
-	pos   pos
+	pos   fault.Pos
 	start int // offset of its first byte
 }
 
@@ -52,7 +54,7 @@ var operators = [...]string{"//", "**", "==", "!=", ">=", "<=",
 type lexer struct {
 	src      string
 	off      int
-	pos      pos
+	pos      fault.Pos
 	brackets []byte // the closing brackets that are expected, outermost first
 	afterDot bool   // the last token was ".": what follows is an index, never a float
 }
@@ -64,11 +66,11 @@ func (l *lexer) advance(n int) {
 	s := l.src[l.off : l.off+n]
 	l.off += n
 	if i := strings.LastIndexByte(s, '\n'); i >= 0 {
-		l.pos.line += strings.Count(s, "\n")
-		l.pos.col = 1
+		l.pos.Line += strings.Count(s, "\n")
+		l.pos.Col = 1
 		s = s[i+1:]
 	}
-	l.pos.col += utf8.RuneCountInString(s)
+	l.pos.Col += utf8.RuneCountInString(s)
 }
 
 func (l *lexer) skipSpace() {
@@ -78,8 +80,8 @@ func (l *lexer) skipSpace() {
 
 // fail reports a syntax error at the current place.
 func (l *lexer) fail(format string, args ...any) error {
-	err := l.pos.errorf(ErrSyntax, format, args...)
-	err.Near = near(l.rest())
+	err := l.pos.Errorf(fault.ErrSyntax, format, args...)
+	err.Near = fault.Near(l.rest())
 	return err
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // A Library is what templates can use beyond Jinja2: filters and functions of the service that
@@ -85,13 +87,14 @@ const (
 
 // NewLibrary makes a Library. The error names what is wrong: a name that is no identifier or is
 // taken already, a Func without Call, a negative number.
-func NewLibrary(config LibraryConfig) (*Library, error) {
+func NewLibrary(config LibraryConfig) (_ *Library, err error) {
+	defer func() { err = exported(err) }()
 	base, err := sharedEnvironment()
 	if err != nil {
 		return nil, err
 	}
 	if config.Ready&^ReadyAll != 0 {
-		return nil, errorf(ErrOptions, "LibraryConfig.Ready has a set that does not exist")
+		return nil, fault.Errorf(fault.ErrOptions, "LibraryConfig.Ready has a set that does not exist")
 	}
 	if config.Location == nil {
 		config.Location = time.LoadLocation
@@ -160,7 +163,7 @@ func (r Ready) tables(config *LibraryConfig) (filters []filter, functions []func
 }
 
 func (f *Func) check(kind, name string, taken bool) error {
-	fail := func(why string) error { return errorf(ErrOptions, "the %s %s %s", kind, quoted(name), why) }
+	fail := func(why string) error { return fault.Errorf(fault.ErrOptions, "the %s %s %s", kind, quoted(name), why) }
 	switch {
 	case name == "" || identifierLength(name) != len(name):
 		return fail("must have a name of letters, digits and underscores")
@@ -217,7 +220,7 @@ func (f *Func) run(st *state, in any, p params) (any, error) {
 		return nil, err
 	}
 	if st.ctx.Err() == nil && ctx.Err() != nil {
-		return nil, errorf(ErrFunction, "%s took longer than %v", p.owner, timeout)
+		return nil, fault.Errorf(fault.ErrFunction, "%s took longer than %v", p.owner, timeout)
 	}
 	if err := st.check(); err != nil {
 		return nil, err
@@ -230,12 +233,12 @@ func (f *Func) run(st *state, in any, p params) (any, error) {
 func (f *Func) call(ctx context.Context, owner string, input any, args []any) (result any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			result, err = nil, errorf(ErrFunction, "%s ended in a panic of type %T", owner, p)
+			result, err = nil, fault.Errorf(fault.ErrFunction, "%s ended in a panic of type %T", owner, p)
 		}
 	}()
 	if result, err = f.Call(ctx, input, args); err != nil {
-		e := errorf(ErrFunction, "%s failed", owner)
-		e.cause = err
+		e := fault.Errorf(fault.ErrFunction, "%s failed", owner)
+		e.Cause = err
 		return nil, e
 	}
 	return result, nil

@@ -1,6 +1,10 @@
 package template
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
 
 // export makes a copy of a value that code outside of this package can work with.
 func export(st *state, v any, depth int) (any, error) {
@@ -35,7 +39,7 @@ func export(st *state, v any, depth int) (any, error) {
 		}
 		return items, nil
 	}
-	return nil, errorf(ErrType, "%s cannot be given to a function of the service", typeName(v))
+	return nil, fault.Errorf(fault.ErrType, "%s cannot be given to a function of the service", typeName(v))
 }
 
 func exportDict(st *state, d *dict, depth int) (any, error) {
@@ -46,7 +50,7 @@ func exportDict(st *state, d *dict, depth int) (any, error) {
 	for i, k := range d.keys {
 		name, ok := asString(k)
 		if !ok {
-			return nil, errorf(ErrType, "only objects whose keys are text can be given to a function of the service")
+			return nil, fault.Errorf(fault.ErrType, "only objects whose keys are text can be given to a function of the service")
 		}
 		v, err := export(st, d.values[i], depth+1)
 		if err != nil {
@@ -106,5 +110,5 @@ func take(st *state, v any, depth int) (any, error) {
 	case *undefined:
 		return nil, v.fail()
 	}
-	return nil, errorf(ErrData, "a function of the service returned a value that templates cannot use")
+	return nil, fault.Errorf(fault.ErrData, "a function of the service returned a value that templates cannot use")
 }

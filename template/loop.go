@@ -1,6 +1,10 @@
 package template
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
 
 // A loop is the variable of that name inside a for.
 type loop struct {
@@ -108,12 +112,12 @@ func (l *loop) attribute(st *state, name string) (any, bool, error) {
 			return next == absent, true, err
 		}
 		if next == absent {
-			next = &undefined{kind: ErrUndefined, why: "there is no next item"}
+			next = &undefined{kind: fault.ErrUndefined, why: "there is no next item"}
 		}
 		return next, true, err
 	case "previtem":
 		if l.before == absent || l.index0 == 0 {
-			return &undefined{kind: ErrUndefined, why: "there is no previous item"}, true, nil
+			return &undefined{kind: fault.ErrUndefined, why: "there is no previous item"}, true, nil
 		}
 		return l.before, true, nil
 	}
@@ -123,10 +127,10 @@ func (l *loop) attribute(st *state, name string) (any, bool, error) {
 // call is loop(items) in a recursive loop.
 func (l *loop) call(_ *state, a args) (any, error) {
 	if l.recurse == nil {
-		return nil, errorf(ErrType, `only a loop marked "recursive" can be called`)
+		return nil, fault.Errorf(fault.ErrType, `only a loop marked "recursive" can be called`)
 	}
 	if len(a.positional) != 1 || len(a.names) != 0 {
-		return nil, errorf(ErrType, "loop takes the items to go through")
+		return nil, fault.Errorf(fault.ErrType, "loop takes the items to go through")
 	}
 	return l.recurse(a.positional[0])
 }
@@ -143,7 +147,7 @@ func loopMethods() []method {
 		{name: "cycle", params: "*", run: func(_ *state, of any, p params) (any, error) {
 			items := p.raw.positional
 			if len(items) == 0 {
-				return nil, errorf(ErrType, "cycle needs items")
+				return nil, fault.Errorf(fault.ErrType, "cycle needs items")
 			}
 			return items[of.(*loop).index0%len(items)], nil
 		}},

@@ -1,6 +1,10 @@
 package template
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
 
 // sequenceMethods are those of lists and tuples.
 func sequenceMethods() []method {
@@ -46,7 +50,7 @@ func indexItem(st *state, of any, p params) (any, error) {
 			return i, nil
 		}
 	}
-	return nil, errorf(ErrType, "the value is not in the list")
+	return nil, fault.Errorf(fault.ErrType, "the value is not in the list")
 }
 
 // change makes a method that changes a list of the template's own.
@@ -54,7 +58,7 @@ func change(f func(st *state, l *list, p params) (any, error)) func(*state, any,
 	return func(st *state, of any, p params) (any, error) {
 		l, ok := of.(*list)
 		if !ok || l.frozen {
-			return nil, errorf(ErrForbidden, "a list of the event's data cannot be changed; copy it with |list")
+			return nil, fault.Errorf(fault.ErrForbidden, "a list of the event's data cannot be changed; copy it with |list")
 		}
 		return f(st, l, p)
 	}
@@ -97,7 +101,7 @@ func listMethods() []method {
 					return nil, removeItem(st, l, i)
 				}
 			}
-			return nil, errorf(ErrType, "the value is not in the list")
+			return nil, fault.Errorf(fault.ErrType, "the value is not in the list")
 		})},
 		{name: "reverse", run: change(func(st *state, l *list, _ params) (any, error) {
 			if err := st.spend(len(l.items)); err != nil {
@@ -154,7 +158,7 @@ func popItem(st *state, l *list, p params) (any, error) {
 		i += n
 	}
 	if i < 0 || i >= n {
-		return nil, errorf(ErrType, "pop from an empty list, or an index out of range")
+		return nil, fault.Errorf(fault.ErrType, "pop from an empty list, or an index out of range")
 	}
 	v := l.items[i]
 	return v, removeItem(st, l, int(i))
@@ -201,7 +205,7 @@ func changeDict(f func(st *state, d *dict, p params) (any, error)) func(*state, 
 	return func(st *state, of any, p params) (any, error) {
 		d, ok := of.(*dict)
 		if !ok || d.frozen {
-			return nil, errorf(ErrForbidden, "an object of the event's data cannot be changed; copy it with dict()")
+			return nil, fault.Errorf(fault.ErrForbidden, "an object of the event's data cannot be changed; copy it with dict()")
 		}
 		return f(st, d, p)
 	}
@@ -221,12 +225,12 @@ func dictChanges() []method {
 			case p.has(1):
 				return p.values[1], nil
 			}
-			return nil, errorf(ErrType, "pop of a key that is not there")
+			return nil, fault.Errorf(fault.ErrType, "pop of a key that is not there")
 		})},
 		{name: "popitem", run: changeDict(func(st *state, d *dict, _ params) (any, error) {
 			last := d.len() - 1
 			if last < 0 {
-				return nil, errorf(ErrType, "popitem from an empty dict")
+				return nil, fault.Errorf(fault.ErrType, "popitem from an empty dict")
 			}
 			pair := &tuple{items: []any{d.keys[last], d.values[last]}}
 			return pair, d.remove(st, last)

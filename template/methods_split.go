@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // parts collects the parts of a text, each asked for before it is made.
@@ -80,7 +82,7 @@ func splitMethod(right bool) func(*state, any, params) (any, error) {
 			return nil, err
 		}
 		if sep == "" {
-			return nil, errorf(ErrType, "the separator is empty")
+			return nil, fault.Errorf(fault.ErrType, "the separator is empty")
 		}
 		if err := st.search(s, sep); err != nil {
 			return nil, err
@@ -146,7 +148,7 @@ func partition(index func(s, sep string) int, atEnd bool) func(*state, any, para
 			return nil, err
 		}
 		if sep == "" {
-			return nil, errorf(ErrType, "the separator is empty")
+			return nil, fault.Errorf(fault.ErrType, "the separator is empty")
 		}
 		s, safe := stringOf(of), safetyOf(of)
 		if err := st.search(s, sep); err != nil {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // textMethod makes a method of a function from text to text. Markup stays markup.
@@ -71,7 +73,7 @@ func padMethod(where padding) func(*state, any, params) (any, error) {
 		if n, err := st.runes(fill); err != nil {
 			return nil, err
 		} else if n != 1 {
-			return nil, errorf(ErrType, "the fill must be one character")
+			return nil, fault.Errorf(fault.ErrType, "the fill must be one character")
 		}
 		s, err := st.pad(stringOf(of), width, fill, where)
 		return textOf(s, safetyOf(of)), err
@@ -149,7 +151,7 @@ func find(index func(s, sub string) int, must bool) func(*state, any, params) (a
 			return offset + int64(utf8.RuneCountInString(part[:i])), nil
 		}
 		if must {
-			return nil, errorf(ErrType, "the text does not occur")
+			return nil, fault.Errorf(fault.ErrType, "the text does not occur")
 		}
 		return int64(-1), nil
 	}
@@ -187,7 +189,7 @@ func affix(has func(s, affix string) bool) func(*state, any, params) (any, error
 				if u, isUndefined := c.(*undefined); isUndefined {
 					return nil, u.fail()
 				}
-				return nil, errorf(ErrType, "%s needs text, not %s", p.owner, typeName(c))
+				return nil, fault.Errorf(fault.ErrType, "%s needs text, not %s", p.owner, typeName(c))
 			}
 			if err := st.spend(1 + min(len(s), len(part))/bytesPerStep); err != nil {
 				return nil, err
@@ -282,7 +284,7 @@ func joinMethod(st *state, of any, p params) (any, error) {
 	err := st.each(p.values[0], func(v any) error {
 		s, ok := asString(v)
 		if !ok && safe == notSafe {
-			return errorf(ErrType, "join needs texts, not %s", typeName(v))
+			return fault.Errorf(fault.ErrType, "join needs texts, not %s", typeName(v))
 		}
 		var err error
 		if !first {
@@ -310,7 +312,7 @@ func formatMethod(st *state, of any, p params) (any, error) {
 func formatMap(st *state, of any, p params) (any, error) {
 	d, ok := st.wrap(p.values[0]).(*dict)
 	if !ok {
-		return nil, errorf(ErrType, "format_map needs a mapping, not %s", typeName(p.values[0]))
+		return nil, fault.Errorf(fault.ErrType, "format_map needs a mapping, not %s", typeName(p.values[0]))
 	}
 	f := braceFormatter{st: st, safe: safetyOf(of) != notSafe, named: d}
 	s, err := f.format(stringOf(of), 1)

@@ -35,7 +35,7 @@ func Misspelt(source string) []Slip {
 	for _, read := range names.read {
 		known := func(s Slip) bool { return s.Name == read.text }
 		if meant := nearest(read.text); meant != "" && !slices.Contains(names.settled, read.text) && !slices.ContainsFunc(slips, known) {
-			slips = append(slips, Slip{Name: read.text, Meant: meant, Line: read.pos.line, Column: read.pos.col})
+			slips = append(slips, Slip{Name: read.text, Meant: meant, Line: read.pos.Line, Column: read.pos.Col})
 		}
 	}
 	return slips

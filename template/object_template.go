@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // An Object is a compiled object template: JSON whose strings are templates, such as a
@@ -95,13 +97,14 @@ func (p *objectPath) name() string {
 // repeat a key. The strings of the data are escaped for Options.Format, which is that of the text
 // in the strings. The error joins what is wrong with each of the first 20 wrong leaves: [*Error]
 // values with Leaf set.
-func CompileObject(raw json.RawMessage, o Options) (*Object, error) {
+func CompileObject(raw json.RawMessage, o Options) (_ *Object, err error) {
+	defer func() { err = exported(err) }()
 	c, err := newCompiler(o)
 	if err != nil {
 		return nil, err
 	}
 	if len(raw) > c.limits.Source {
-		return nil, errorf(ErrSourceTooLarge, "%d bytes, the limit is %d", len(raw), c.limits.Source)
+		return nil, fault.Errorf(fault.ErrSourceTooLarge, "%d bytes, the limit is %d", len(raw), c.limits.Source)
 	}
 	b := objectBuilder{compiler: c, decoder: json.NewDecoder(bytes.NewReader(raw)), object: &Object{settings: c.settings}}
 	b.take = b.compileLeaf
@@ -133,13 +136,13 @@ func (b *objectBuilder) document() error {
 		return err
 	}
 	if _, ok := t.(json.Delim); !ok {
-		return errorf(ErrNotJSON, "an object template must be an object or an array")
+		return fault.Errorf(fault.ErrNotJSON, "an object template must be an object or an array")
 	}
 	if err := b.value(t); err != nil {
 		return err
 	}
 	if _, err := b.decoder.Token(); !errors.Is(err, io.EOF) {
-		return errorf(ErrNotJSON, "something follows the object")
+		return fault.Errorf(fault.ErrNotJSON, "something follows the object")
 	}
 	b.object.parts = append(b.object.parts, objectPart{literal: b.literal})
 	for _, p := range b.object.parts {
@@ -182,7 +185,7 @@ func (b *objectBuilder) members() error {
 		}
 		key, _ := t.(string)
 		if seen[key] {
-			return errorf(ErrNotJSON, "the key %s is repeated in the object at %q", quoted(key), b.path.pointer())
+			return fault.Errorf(fault.ErrNotJSON, "the key %s is repeated in the object at %q", quoted(key), b.path.pointer())
 		}
 		if len(seen) > 0 {
 			b.literal = append(b.literal, ',')
@@ -236,7 +239,7 @@ func (b *objectBuilder) string(source string) error {
 		return nil
 	}
 	if b.leaves++; b.leaves > b.limits.Leaves {
-		return errorf(ErrSourceTooLarge, "more than %d strings are templates", b.limits.Leaves)
+		return fault.Errorf(fault.ErrSourceTooLarge, "more than %d strings are templates", b.limits.Leaves)
 	}
 	return b.take(source)
 }
@@ -273,7 +276,7 @@ func (b *objectBuilder) leaf(l *leaf, source string) error {
 
 // at says in an error which leaf it is about.
 func (l *leaf) at(err error) error {
-	var e *Error
+	var e *fault.Error
 	if errors.As(err, &e) && e.Leaf == "" {
 		e.Leaf = l.path.pointer()
 	}
@@ -282,16 +285,16 @@ func (l *leaf) at(err error) error {
 
 // jsonError says where JSON is broken.
 func (b *objectBuilder) jsonError(raw []byte, err error) error {
-	var e *Error
+	var e *fault.Error
 	if errors.As(err, &e) {
 		return e
 	}
 	at, _ := jsonPos(raw)
-	return at.errorf(ErrNotJSON, "the JSON is broken here")
+	return at.Errorf(fault.ErrNotJSON, "the JSON is broken here")
 }
 
 // jsonPos is where JSON breaks. (The offsets in a decoder's own errors differ from token to token.)
-func jsonPos(raw []byte) (at pos, offset int64) {
+func jsonPos(raw []byte) (at fault.Pos, offset int64) {
 	var v json.RawMessage
 	var syntax *json.SyntaxError
 	offset = int64(len(raw))
@@ -302,8 +305,8 @@ func jsonPos(raw []byte) (at pos, offset int64) {
 }
 
 // offsetPos turns an offset into a line and column.
-func offsetPos(b []byte, offset int64) pos {
-	l := lexer{src: string(b), pos: pos{1, 1}}
+func offsetPos(b []byte, offset int64) fault.Pos {
+	l := lexer{src: string(b), pos: fault.Pos{Line: 1, Col: 1}}
 	l.advance(int(max(0, min(offset-1, int64(len(b))))))
 	return l.pos
 }
@@ -311,7 +314,8 @@ func offsetPos(b []byte, offset int64) pos {
 // Render renders the object with data and returns compact JSON, with the fields in the order of the
 // template. See [Template.Render] about data and errors; the limits count for the object as a
 // whole.
-func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error) {
+func (o *Object) Render(ctx context.Context, data map[string]any) (_ []byte, err error) {
+	defer func() { err = exported(err) }()
 	ctx, gate, err := enterGate(ctx)
 	if err != nil {
 		return nil, err
@@ -328,7 +332,7 @@ func (o *Object) Render(ctx context.Context, data map[string]any) ([]byte, error
 			}
 		}
 		if len(b) > o.limits.Output {
-			return nil, errorf(ErrOutputTooLarge, "the limit is %d bytes", o.limits.Output)
+			return nil, fault.Errorf(fault.ErrOutputTooLarge, "the limit is %d bytes", o.limits.Output)
 		}
 	}
 	return b, nil
@@ -370,7 +374,7 @@ func (l *leaf) render(st *rendering, b []byte, style *jsonStyle) (_ []byte, err 
 		v = slackLeaf(v)
 	}
 	if b, err = st.appendJSON(b, v, style, 0); err != nil {
-		return nil, l.value.base().at(err)
+		return nil, l.value.base().At(err)
 	}
 	return b, st.check()
 }

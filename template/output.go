@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // An output is where a render or a part of it writes: the pongo2.TemplateWriter that carries our
 // state through pongo2's tree. pongo2 ignores the errors of a writer, so a full output is
 // remembered as the render's fault.
@@ -17,7 +19,7 @@ type output struct {
 // mark says that what follows the offset comes from the tag at pos.
 type mark struct {
 	offset int
-	pos    pos
+	pos    fault.Pos
 }
 
 func (o *output) Write(p []byte) (int, error) { return o.WriteString(string(p)) }
@@ -48,7 +50,7 @@ func (o *output) room(n int) bool {
 
 func (o *output) full() {
 	if o.st.fault == nil {
-		o.st.fault = errorf(ErrOutputTooLarge, "the limit is %d bytes", o.st.limits.Output)
+		o.st.fault = fault.Errorf(fault.ErrOutputTooLarge, "the limit is %d bytes", o.st.limits.Output)
 	}
 }
 

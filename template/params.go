@@ -1,6 +1,10 @@
 package template
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
 
 // A paramSpec names the parameters of a filter, test, method or global, in order. A name that ends
 // in "?" is optional; the spec "*" takes any arguments as they are.
@@ -47,7 +51,7 @@ func (s *paramSpec) bind(a args) (params, error) {
 		return p, nil
 	}
 	if len(a.positional) > len(s.names) {
-		return p, errorf(ErrType, "%s takes at most %d arguments, got %d", s.owner, len(s.names), len(a.positional))
+		return p, fault.Errorf(fault.ErrType, "%s takes at most %d arguments, got %d", s.owner, len(s.names), len(a.positional))
 	}
 	p.values = a.positional
 	if len(a.names) > 0 {
@@ -57,7 +61,7 @@ func (s *paramSpec) bind(a args) (params, error) {
 	}
 	for i := 0; i < s.required; i++ {
 		if !p.has(i) {
-			return p, errorf(ErrType, "%s needs the argument %q", s.owner, s.names[i])
+			return p, fault.Errorf(fault.ErrType, "%s needs the argument %q", s.owner, s.names[i])
 		}
 	}
 	return p, nil
@@ -73,13 +77,13 @@ next:
 		for j, n := range s.names {
 			if n == name {
 				if p.has(j) {
-					return errorf(ErrType, "%s got the argument %q twice", s.owner, n)
+					return fault.Errorf(fault.ErrType, "%s got the argument %q twice", s.owner, n)
 				}
 				p.values[j] = a.values[i]
 				continue next
 			}
 		}
-		return errorf(ErrType, "%s has no such keyword argument", s.owner)
+		return fault.Errorf(fault.ErrType, "%s has no such keyword argument", s.owner)
 	}
 	return nil
 }
@@ -111,7 +115,7 @@ func (p *params) integer(i int, otherwise int64) (int64, error) {
 		if u, isUndefined := p.values[i].(*undefined); isUndefined {
 			return 0, u.fail()
 		}
-		return 0, errorf(ErrType, "%s needs an integer, not %s", p.owner, typeName(p.values[i]))
+		return 0, fault.Errorf(fault.ErrType, "%s needs an integer, not %s", p.owner, typeName(p.values[i]))
 	}
 	return n, nil
 }
@@ -126,7 +130,7 @@ func (p *params) str(i int, otherwise string) (string, error) {
 		if u, isUndefined := p.values[i].(*undefined); isUndefined {
 			return "", u.fail()
 		}
-		return "", errorf(ErrType, "%s needs a string, not %s", p.owner, typeName(p.values[i]))
+		return "", fault.Errorf(fault.ErrType, "%s needs a string, not %s", p.owner, typeName(p.values[i]))
 	}
 	return s, nil
 }

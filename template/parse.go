@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // A parser turns the inside of one tag into expressions. The grammar and its precedences are
 // Jinja2's:
 //
@@ -24,7 +26,7 @@ type parser struct {
 	err    error
 }
 
-func newParser(env *environment, src string, at pos, depth int) *parser {
+func newParser(env *environment, src string, at fault.Pos, depth int) *parser {
 	p := &parser{env: env, limit: depth}
 	l := lexer{src: src, pos: at}
 	for {
@@ -59,9 +61,9 @@ func (p *parser) advance() token {
 	return t
 }
 
-func (p *parser) fail(kind error, at pos, format string, args ...any) {
+func (p *parser) fail(kind error, at fault.Pos, format string, args ...any) {
 	if p.err == nil {
-		p.err = at.errorf(kind, format, args...)
+		p.err = at.Errorf(kind, format, args...)
 	}
 }
 
@@ -81,14 +83,14 @@ func (p *parser) skip(kind tokenKind, text string) bool {
 
 func (p *parser) expectOp(op string) {
 	if t := p.tok(); !p.skipOp(op) {
-		p.fail(ErrSyntax, t.pos, "expected %q, got %s", op, t.describe())
+		p.fail(fault.ErrSyntax, t.pos, "expected %q, got %s", op, t.describe())
 	}
 }
 
 func (p *parser) expectName() string {
 	t := p.tok()
 	if t.kind != tokenName {
-		p.fail(ErrSyntax, t.pos, "expected a name, got %s", t.describe())
+		p.fail(fault.ErrSyntax, t.pos, "expected a name, got %s", t.describe())
 		return ""
 	}
 	p.advance()
@@ -98,22 +100,22 @@ func (p *parser) expectName() string {
 // finish checks that nothing is left, and returns the first error.
 func (p *parser) finish() error {
 	if t := p.tok(); t.kind != tokenEnd {
-		p.fail(ErrSyntax, t.pos, "expected the end of the tag, got %s", t.describe())
+		p.fail(fault.ErrSyntax, t.pos, "expected the end of the tag, got %s", t.describe())
 	}
 	return p.err
 }
 
 // node gives a new expression its place and its height above its operands, which bounds the stack
 // that evaluating needs.
-func (p *parser) node(at pos, operands ...expr) node {
-	n := node{pos: at, height: 1}
+func (p *parser) node(at fault.Pos, operands ...expr) node {
+	n := node{Pos: at, height: 1}
 	for _, e := range operands {
 		if e != nil {
 			n.height = max(n.height, e.base().height+1)
 		}
 	}
 	if n.height > p.limit {
-		p.fail(ErrTooDeep, at, "the limit is %d", p.limit)
+		p.fail(fault.ErrTooDeep, at, "the limit is %d", p.limit)
 	}
 	return n
 }
@@ -121,7 +123,7 @@ func (p *parser) node(at pos, operands ...expr) node {
 // nest bounds the recursion of the parser itself.
 func (p *parser) nest(parse func() expr) expr {
 	if p.nested++; p.nested > p.limit {
-		p.fail(ErrTooDeep, p.tok().pos, "the limit is %d", p.limit)
+		p.fail(fault.ErrTooDeep, p.tok().pos, "the limit is %d", p.limit)
 	}
 	defer func() { p.nested-- }()
 	if p.err != nil {
@@ -176,7 +178,7 @@ func (p *parser) tuple(mode tupleMode) expr {
 		return items[0]
 	}
 	if !isTuple && !mode.parentheses {
-		p.fail(ErrSyntax, p.tok().pos, "expected an expression, got %s", p.tok().describe())
+		p.fail(fault.ErrSyntax, p.tok().pos, "expected an expression, got %s", p.tok().describe())
 	}
 	return &sequence{p.node(at, items...), items, true}
 }

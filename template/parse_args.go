@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // arguments are what a call, filter or test is given.
 type arguments struct {
 	positional []expr
@@ -43,7 +45,7 @@ func (p *parser) arguments() (a arguments) {
 			name := p.advance().text
 			p.advance()
 			if given[name] {
-				p.fail(ErrSyntax, at, "keyword argument %q repeated", name)
+				p.fail(fault.ErrSyntax, at, "keyword argument %q repeated", name)
 			}
 			if given == nil {
 				given = map[string]bool{}
@@ -56,7 +58,7 @@ func (p *parser) arguments() (a arguments) {
 			a.positional = append(a.positional, p.expression())
 		}
 		if !ok {
-			p.fail(ErrSyntax, at, "invalid order of arguments")
+			p.fail(fault.ErrSyntax, at, "invalid order of arguments")
 		}
 		return nil
 	})
@@ -77,7 +79,7 @@ func (p *parser) signature() (s signature) {
 		at := p.tok().pos
 		name := p.target(false)
 		if _, ok := s.positions[name.name]; ok {
-			p.fail(ErrSyntax, at, "parameter %q repeated", name.name)
+			p.fail(fault.ErrSyntax, at, "parameter %q repeated", name.name)
 		}
 		s.positions[name.name] = len(s.names)
 		s.names = append(s.names, name.name)
@@ -85,9 +87,9 @@ func (p *parser) signature() (s signature) {
 		case p.skipOp("="):
 			s.defaults = append(s.defaults, p.expression())
 		case name.name == "caller":
-			p.fail(ErrSyntax, at, `the parameter "caller" needs a default`)
+			p.fail(fault.ErrSyntax, at, `the parameter "caller" needs a default`)
 		case s.defaults != nil:
-			p.fail(ErrSyntax, at, "a parameter without a default follows one with a default")
+			p.fail(fault.ErrSyntax, at, "a parameter without a default follows one with a default")
 		}
 		return nil
 	})
@@ -97,7 +99,7 @@ func (p *parser) signature() (s signature) {
 // A target is what a value is assigned to: a name, an attribute of a namespace, or several targets
 // that unpack it.
 type target struct {
-	pos   pos
+	pos   fault.Pos
 	name  string
 	attr  string   // namespace attribute; "" for a plain name
 	parts []target // unpack
@@ -108,7 +110,7 @@ func (p *parser) target(attributes bool) target {
 	t := target{pos: p.tok().pos}
 	t.name = p.expectName()
 	if _, ok := reserved(t.name); ok {
-		p.fail(ErrSyntax, t.pos, "cannot assign to %q", t.name)
+		p.fail(fault.ErrSyntax, t.pos, "cannot assign to %q", t.name)
 	}
 	if attributes && p.skipOp(".") {
 		t.attr = p.expectName()
@@ -125,7 +127,7 @@ func (p *parser) targets(attributes bool, stop string) target {
 	for !p.atEnd() && !p.isOp(")") && !p.isOp("=") && !p.isOp("|") && (stop == "" || !p.isName(stop)) {
 		if p.skipOp("(") {
 			if p.nested++; p.nested > p.limit {
-				p.fail(ErrTooDeep, first, "the limit is %d", p.limit)
+				p.fail(fault.ErrTooDeep, first, "the limit is %d", p.limit)
 				return target{}
 			}
 			parts = append(parts, p.targets(attributes, ""))
@@ -140,7 +142,7 @@ func (p *parser) targets(attributes bool, stop string) target {
 		tuple = true
 	}
 	if len(parts) == 0 {
-		p.fail(ErrSyntax, first, "expected a name to assign to, got %s", p.tok().describe())
+		p.fail(fault.ErrSyntax, first, "expected a name to assign to, got %s", p.tok().describe())
 		return target{}
 	}
 	if !tuple && len(parts) == 1 {

@@ -1,6 +1,10 @@
 package template
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
 
 // reserved are the names that are literals.
 func reserved(name string) (value any, ok bool) {
@@ -43,7 +47,7 @@ func (p *parser) primary() expr {
 	case p.skipOp("{"):
 		return p.dict(t.pos)
 	}
-	p.fail(ErrSyntax, t.pos, "unexpected %s", t.describe())
+	p.fail(fault.ErrSyntax, t.pos, "unexpected %s", t.describe())
 	return &constant{}
 }
 
@@ -61,7 +65,7 @@ func (p *parser) list(end string, item func() expr) []expr {
 	return items
 }
 
-func (p *parser) dict(at pos) expr {
+func (p *parser) dict(at fault.Pos) expr {
 	var keys, values []expr
 	p.list("}", func() expr {
 		key := p.expression()
@@ -89,7 +93,7 @@ func (p *parser) postfix(e expr) expr {
 	}
 }
 
-func (p *parser) attribute(e expr, at pos) expr {
+func (p *parser) attribute(e expr, at fault.Pos) expr {
 	t := p.advance()
 	switch t.kind {
 	case tokenName:
@@ -98,11 +102,11 @@ func (p *parser) attribute(e expr, at pos) expr {
 		key := &constant{p.node(t.pos), t.value}
 		return &item{p.node(at, e, key), e, key}
 	}
-	p.fail(ErrSyntax, t.pos, "expected a name or a number, got %s", t.describe())
+	p.fail(fault.ErrSyntax, t.pos, "expected a name or a number, got %s", t.describe())
 	return e
 }
 
-func (p *parser) subscript(e expr, at pos) expr {
+func (p *parser) subscript(e expr, at fault.Pos) expr {
 	if p.isOp(":") {
 		return p.slice(e, nil, at)
 	}
@@ -121,7 +125,7 @@ func (p *parser) subscript(e expr, at pos) expr {
 	return &item{p.node(at, e, key), e, key}
 }
 
-func (p *parser) slice(e, low expr, at pos) expr {
+func (p *parser) slice(e, low expr, at fault.Pos) expr {
 	bounds := [3]expr{low}
 	for i := 1; i < 3 && p.skipOp(":"); i++ {
 		if !p.isOp(":") && !p.isOp("]") {
@@ -154,7 +158,7 @@ func (p *parser) filter(e expr) expr {
 	name := p.dotted()
 	f, ok := p.env.filters[name]
 	if !ok {
-		p.fail(ErrUnknown, at, "no filter named %q", name)
+		p.fail(fault.ErrUnknown, at, "no filter named %q", name)
 	}
 	args := p.optionalArguments()
 	return p.newFilter(p.node(at, append(args.operands(), e)...), e, f, args)
@@ -182,7 +186,7 @@ func (p *parser) test(e expr) expr {
 	name := p.dotted()
 	t, ok := p.env.tests[name]
 	if !ok {
-		p.fail(ErrUnknown, at, "no test named %q", name)
+		p.fail(fault.ErrUnknown, at, "no test named %q", name)
 	}
 	args := arguments{}
 	next := p.tok()
@@ -190,7 +194,7 @@ func (p *parser) test(e expr) expr {
 	case next.is(tokenOperator, "("):
 		args = p.arguments()
 	case next.is(tokenName, "is"):
-		p.fail(ErrSyntax, next.pos, "tests cannot be chained with is")
+		p.fail(fault.ErrSyntax, next.pos, "tests cannot be chained with is")
 	case next.is(tokenName, "else"), next.is(tokenName, "or"), next.is(tokenName, "and"):
 	case next.kind == tokenName, next.kind == tokenString, next.kind == tokenInteger, next.kind == tokenFloat,
 		next.is(tokenOperator, "["), next.is(tokenOperator, "{"):

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // What pongo2 is given. A template is scanned by us and written again as a template of pongo2 that
@@ -52,7 +54,7 @@ func emit(env *environment, session int, segments []segment, limit int) (string,
 	}
 	if n := len(e.open); n > 0 {
 		b := e.open[n-1]
-		return "", b.tag.errorf(ErrSyntax, "the block %q is not closed, expected %q", b.name, b.kind.end)
+		return "", b.tag.Errorf(fault.ErrSyntax, "the block %q is not closed, expected %q", b.name, b.kind.end)
 	}
 	e.parts = append(e.parts, "{% "+endTag+" %}")
 	return strings.Join(e.parts, ""), nil
@@ -87,7 +89,7 @@ func (e *emitter) tag(name string, s *segment) { e.parts = append(e.parts, e.enc
 
 // encode returns {% name "line:column:uses:depth:session:base64" %}.
 func (e *emitter) encode(name string, s *segment, uses uint8) string {
-	return fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%d:%s" %%}`, name, s.pos.line, s.pos.col, uses, e.limit, e.session,
+	return fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%d:%s" %%}`, name, s.pos.Line, s.pos.Col, uses, e.limit, e.session,
 		base64.StdEncoding.EncodeToString([]byte(s.text)))
 }
 
@@ -102,20 +104,20 @@ func (e *emitter) block(s *segment) error {
 		return e.unknownTag(s)
 	}
 	if kind.refused != "" {
-		return s.tag.errorf(ErrForbidden, "%q is not available: %s", s.name, kind.refused)
+		return s.tag.Errorf(fault.ErrForbidden, "%q is not available: %s", s.name, kind.refused)
 	}
 	if kind.end == "" || kind.inline != nil && kind.inline(s.text) {
 		e.tag(tagPrefix+s.name, s)
 		return nil
 	}
 	if len(e.open) >= e.limit {
-		return s.tag.at(tooDeep(e.limit))
+		return s.tag.At(tooDeep(e.limit))
 	}
 	if s.name == "block" {
 		name := strings.TrimSpace(s.text)
 		name = name[:identifierLength(name)]
 		if e.names[name] {
-			return s.tag.errorf(ErrSyntax, "block %q defined twice", name)
+			return s.tag.Errorf(fault.ErrSyntax, "block %q defined twice", name)
 		}
 		e.names[name] = true
 	}
@@ -128,17 +130,17 @@ func (e *emitter) block(s *segment) error {
 func (e *emitter) continueBlock(b *openBlock, s *segment) error {
 	if s.name != b.kind.end {
 		if b.last {
-			return s.tag.errorf(ErrSyntax, "%q after the else of %q", s.name, b.name)
+			return s.tag.Errorf(fault.ErrSyntax, "%q after the else of %q", s.name, b.name)
 		}
 		b.last = s.name == "else"
 		if b.last && blank(s.text) != "" {
-			return s.pos.errorf(ErrSyntax, "%q takes nothing", s.name)
+			return s.pos.Errorf(fault.ErrSyntax, "%q takes nothing", s.name)
 		}
 		e.tag(tagPrefix+s.name, s)
 		return nil
 	}
 	if rest := blank(s.text); rest != "" && (b.name != "block" || rest != blank(b.text)) {
-		return s.pos.errorf(ErrSyntax, "%q takes nothing", s.name)
+		return s.pos.Errorf(fault.ErrSyntax, "%q takes nothing", s.name)
 	}
 	e.parts[b.part] = e.encode(tagPrefix+b.name, &b.segment, b.uses)
 	e.parts = append(e.parts, "{% "+endTag+" %}")
@@ -154,10 +156,10 @@ func blank(text string) string {
 func (e *emitter) unknownTag(s *segment) error {
 	if n := len(e.open); n > 0 {
 		b := e.open[n-1]
-		return s.tag.errorf(ErrUnknown, "no tag named %q here; the open block is %q of line %s, which ends with %q",
-			near(s.name), b.name, strconv.Itoa(b.tag.line), b.kind.end)
+		return s.tag.Errorf(fault.ErrUnknown, "no tag named %q here; the open block is %q of line %s, which ends with %q",
+			fault.Near(s.name), b.name, strconv.Itoa(b.tag.Line), b.kind.end)
 	}
-	return s.tag.errorf(ErrUnknown, "no tag named %q here", near(s.name))
+	return s.tag.Errorf(fault.ErrUnknown, "no tag named %q here", fault.Near(s.name))
 }
 
 // decodeTag reads what emitter.encode has written.
@@ -165,26 +167,26 @@ func decodeTag(encoded string) (tagArguments, error) {
 	var t tagArguments
 	fields := strings.SplitN(encoded, ":", 6)
 	if len(fields) != 6 {
-		return t, errorf(ErrInternal, "the arguments of a tag are damaged")
+		return t, fault.Errorf(fault.ErrInternal, "the arguments of a tag are damaged")
 	}
 	var numbers [5]int
 	for i := range numbers {
 		n, err := strconv.Atoi(fields[i])
 		if err != nil {
-			return t, errorf(ErrInternal, "the arguments of a tag are damaged")
+			return t, fault.Errorf(fault.ErrInternal, "the arguments of a tag are damaged")
 		}
 		numbers[i] = n
 	}
 	text, err := base64.StdEncoding.DecodeString(fields[5])
 	if err != nil {
-		return t, errorf(ErrInternal, "the arguments of a tag are damaged")
+		return t, fault.Errorf(fault.ErrInternal, "the arguments of a tag are damaged")
 	}
-	return tagArguments{pos{numbers[0], numbers[1]}, uint8(numbers[2]), numbers[3], numbers[4], string(text)}, nil
+	return tagArguments{fault.Pos{Line: numbers[0], Col: numbers[1]}, uint8(numbers[2]), numbers[3], numbers[4], string(text)}, nil
 }
 
 // tagArguments are what one of our tags is given.
 type tagArguments struct {
-	pos     pos // of text
+	pos     fault.Pos // of text
 	uses    uint8
 	depth   int
 	session int

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // dates are the ready-made filters and functions of dates. Their names are those of Home Assistant (now, utcnow, as_datetime,
@@ -143,11 +145,11 @@ func (d dates) in(st *state, t time.Time, p params, i int) (any, error) {
 	}
 	const longest = 64
 	if name == "Local" || len(name) > longest {
-		return nil, errorf(ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.owner)
 	}
 	zone, err := d.location(name)
 	if err != nil || zone == nil {
-		return nil, errorf(ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.owner)
 	}
 	return &moment{t.In(zone)}, nil
 }
@@ -191,7 +193,7 @@ func (d dates) date(v any, p params) (time.Time, error) {
 		return t, u.fail()
 	}
 	if !ok {
-		return t, errorf(ErrType, "%s needs a date, as 2025-10-08T16:09:00Z or in seconds since 1970", p.owner)
+		return t, fault.Errorf(fault.ErrType, "%s needs a date, as 2025-10-08T16:09:00Z or in seconds since 1970", p.owner)
 	}
 	return t, nil
 }
@@ -285,7 +287,7 @@ func strftime(st *state, t time.Time, layout string) (string, error) {
 		}
 		text, ok := directive(t, layout[i])
 		if !ok {
-			return "", errorf(ErrType, "the format of a date has a directive that does not exist")
+			return "", fault.Errorf(fault.ErrType, "the format of a date has a directive that does not exist")
 		}
 		if bare {
 			if text = strings.TrimLeft(text, "0 "); text == "" {

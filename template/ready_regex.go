@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // regexFilters are those of Home Assistant and Grafana OnCall, with RE2's patterns in place of Python's: no backreferences
@@ -48,7 +50,7 @@ func compilePattern(st *state, p params, ignoreCase int, before, after string) (
 		return nil, err
 	}
 	if len(source) > maxPattern {
-		return nil, errorf(ErrType, "%s takes patterns of at most %d bytes", p.owner, maxPattern)
+		return nil, fault.Errorf(fault.ErrType, "%s takes patterns of at most %d bytes", p.owner, maxPattern)
 	}
 	flags := ""
 	if p.truth(ignoreCase, false) {
@@ -60,18 +62,18 @@ func compilePattern(st *state, p params, ignoreCase int, before, after string) (
 	}
 	classes := classSize(source)
 	if classes > maxClasses {
-		return nil, errorf(ErrType, "%s was given a pattern with too large classes of characters", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s was given a pattern with too large classes of characters", p.owner)
 	}
 	if err := st.spend(compileSteps + len(source) + classes/classFraction); err != nil {
 		return nil, err
 	}
 	tree, err := syntax.Parse(source, syntax.Perl)
 	if err != nil {
-		return nil, errorf(ErrType, "%s needs a regular expression as RE2 has them, without backreferences and lookaround", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs a regular expression as RE2 has them, without backreferences and lookaround", p.owner)
 	}
 	size := programSize(tree)
 	if size > maxProgram {
-		return nil, errorf(ErrType, "%s was given a pattern that repeats too much", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s was given a pattern that repeats too much", p.owner)
 	}
 	if err := st.alloc(bytesPerRegexp * size); err != nil {
 		return nil, err
@@ -90,7 +92,7 @@ func compilePattern(st *state, p params, ignoreCase int, before, after string) (
 		re.behind, err = regexp.Compile(`\A(?s:.+?)(` + source + `)`)
 	}
 	if err != nil {
-		return nil, errorf(ErrType, "%s needs a regular expression as RE2 has them", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs a regular expression as RE2 has them", p.owner)
 	}
 	if st.kept == nil {
 		st.kept = map[string]any{}
@@ -345,7 +347,7 @@ type replacementPiece struct {
 }
 
 func replacementPieces(s string, re *pattern) ([]replacementPiece, error) {
-	bad := errorf(ErrType, "the replacement of regex_replace names a group that the pattern does not have")
+	bad := fault.Errorf(fault.ErrType, "the replacement of regex_replace names a group that the pattern does not have")
 	var pieces []replacementPiece
 	for {
 		text, rest, found := strings.Cut(s, `\`)

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // jsonFilters have the names of Ansible and Home Assistant (from_json, to_json), Ansible
@@ -56,7 +58,7 @@ func fromJSON(st *state, in any, p params) (any, error) {
 		if p.has(0) {
 			return p.values[0], nil
 		}
-		return nil, errorf(ErrType, "%s needs a text that is JSON", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs a text that is JSON", p.owner)
 	}
 	return take(st, v, 0)
 }
@@ -107,7 +109,7 @@ func base64Decode(st *state, in any, p params) (any, error) {
 	clean := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "").Replace(s), "=")
 	b, err := base64.RawStdEncoding.DecodeString(clean)
 	if err != nil || !utf8.Valid(b) {
-		return nil, errorf(ErrType, "%s needs text in base64", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs text in base64", p.owner)
 	}
 	return string(b), nil
 }
@@ -145,7 +147,7 @@ func hashFilter(st *state, in any, p params) (any, error) {
 	}
 	sum := hashNamed(name)
 	if sum == nil {
-		return nil, errorf(ErrType, "hash knows md5, sha1, sha256 and sha512")
+		return nil, fault.Errorf(fault.ErrType, "hash knows md5, sha1, sha256 and sha512")
 	}
 	return hash(st, in, sum)
 }
@@ -196,7 +198,7 @@ func urlUnquote(st *state, in any, p params) (any, error) {
 	}
 	out, err := url.PathUnescape(s)
 	if err != nil || !utf8.ValidString(out) {
-		return nil, errorf(ErrType, "%s needs text in which %% stands before two digits", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs text in which %% stands before two digits", p.owner)
 	}
 	return out, st.read(s)
 }

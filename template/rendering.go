@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/flosch/pongo2/v6"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // A rendering is one run of a template: the state, with the variables, and what tags need.
@@ -141,24 +143,24 @@ func (st *rendering) push(parent *scope) (previous *scope, err error) {
 func (st *rendering) assign(t *target, value any) error {
 	if t.parts == nil {
 		if t.attr == "" {
-			return t.pos.at(st.set(t.name, value))
+			return t.pos.At(st.set(t.name, value))
 		}
 		ns, _, err := st.lookup(t.name)
 		if err != nil {
-			return t.pos.at(err)
+			return t.pos.At(err)
 		}
 		n, ok := ns.(*namespace)
 		if !ok {
-			return t.pos.errorf(ErrType, "cannot assign an attribute of %s, which is no namespace", quoted(t.name))
+			return t.pos.Errorf(fault.ErrType, "cannot assign an attribute of %s, which is no namespace", quoted(t.name))
 		}
-		return t.pos.at(n.attributes.set(&st.state, t.attr, value))
+		return t.pos.At(n.attributes.set(&st.state, t.attr, value))
 	}
 	items, err := st.collect(value)
 	if err != nil {
-		return t.pos.at(err)
+		return t.pos.At(err)
 	}
 	if len(items) != len(t.parts) {
-		return t.pos.errorf(ErrType, "%d values to unpack, expected %d", len(items), len(t.parts))
+		return t.pos.Errorf(fault.ErrType, "%d values to unpack, expected %d", len(items), len(t.parts))
 	}
 	for i := range t.parts {
 		if err := st.assign(&t.parts[i], items[i]); err != nil {

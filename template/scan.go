@@ -3,17 +3,19 @@ package template
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // A segment is a piece of a template's source: plain text, the inside of {{ }}, or the inside of {%
 // %}.
 type segment struct {
 	kind segmentKind
-	text string // text, or the source inside the delimiters without the tag's name
-	name string // of a tag
-	pos  pos    // of text
-	tag  pos    // of the tag's name
-	uses uint8  // which of the special names stand in it
+	text string    // text, or the source inside the delimiters without the tag's name
+	name string    // of a tag
+	pos  fault.Pos // of text
+	tag  fault.Pos // of the tag's name
+	uses uint8     // which of the special names stand in it
 }
 
 type segmentKind uint8
@@ -54,12 +56,12 @@ type scanner struct {
 // Jinja2 does.
 func scan(source string) ([]segment, error) {
 	if !utf8.ValidString(source) {
-		return nil, errorf(ErrSyntax, "the source is not UTF-8")
+		return nil, fault.Errorf(fault.ErrSyntax, "the source is not UTF-8")
 	}
 	source = strings.ReplaceAll(source, "\r\n", "\n")
 	source = strings.ReplaceAll(source, "\r", "\n")
 	source = strings.TrimSuffix(source, "\n")
-	s := scanner{lexer: lexer{src: source, pos: pos{1, 1}}}
+	s := scanner{lexer: lexer{src: source, pos: fault.Pos{Line: 1, Col: 1}}}
 	for s.off < len(s.src) {
 		if err := s.one(); err != nil {
 			return nil, err
@@ -105,8 +107,8 @@ func (s *scanner) one() error {
 	at := s.pos
 	name := s.rest()[:identifierLength(s.rest())]
 	if name == "" {
-		err := at.errorf(ErrSyntax, "expected the name of a tag")
-		err.Near = near(opening)
+		err := at.Errorf(fault.ErrSyntax, "expected the name of a tag")
+		err.Near = fault.Near(opening)
 		return err
 	}
 	s.advance(len(name))
@@ -135,11 +137,11 @@ func (s *scanner) addText(text string) {
 	s.segments = append(s.segments, segment{kind: segmentText, text: text, pos: s.pos})
 }
 
-func (s *scanner) comment(begin pos) error {
+func (s *scanner) comment(begin fault.Pos) error {
 	rest := s.rest()
 	end := strings.Index(rest, "#}")
 	if end < 0 {
-		return begin.errorf(ErrSyntax, "the comment is not closed")
+		return begin.Errorf(fault.ErrSyntax, "the comment is not closed")
 	}
 	s.trim = end > 0 && rest[end-1] == '-'
 	s.advance(end + 2)
@@ -148,7 +150,7 @@ func (s *scanner) comment(begin pos) error {
 
 // inside finds the end of a tag or print by its tokens: what looks like an end inside a string or
 // brackets is none.
-func (s *scanner) inside(seg segment, end string, begin pos) error {
+func (s *scanner) inside(seg segment, end string, begin fault.Pos) error {
 	s.brackets = s.brackets[:0]
 	seg.pos = s.pos
 	start := s.off
@@ -157,8 +159,8 @@ func (s *scanner) inside(seg segment, end string, begin pos) error {
 		s.skipSpace()
 		rest := s.rest()
 		if rest == "" {
-			err := begin.errorf(ErrSyntax, "the tag is not closed, expected %q", end)
-			err.Near = near(s.src[start:])
+			err := begin.Errorf(fault.ErrSyntax, "the tag is not closed, expected %q", end)
+			err.Near = fault.Near(s.src[start:])
 			return err
 		}
 		if len(s.brackets) == 0 {
@@ -200,7 +202,7 @@ func rawTag(s, name string) (length int, ok bool) {
 }
 
 // raw takes everything up to {% endraw %} as text.
-func (s *scanner) raw(begin pos, length int) error {
+func (s *scanner) raw(begin fault.Pos, length int) error {
 	s.advance(length)
 	s.closeRaw()
 	rest := s.rest()
@@ -210,7 +212,7 @@ func (s *scanner) raw(begin pos, length int) error {
 	for i := 0; ; i += 2 {
 		j := strings.Index(rest[i:], "{%")
 		if j < 0 {
-			return begin.errorf(ErrSyntax, "the raw block is not closed, expected {%% endraw %%}")
+			return begin.Errorf(fault.ErrSyntax, "the raw block is not closed, expected {%% endraw %%}")
 		}
 		i += j
 		after := i + 2

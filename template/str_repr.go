@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // appendString appends str(v), which for text is the text itself and for anything else its
@@ -320,7 +322,7 @@ func appendHexEscape(b []byte, letter byte, r rune, digits int) []byte {
 
 // quoted is a name of the template for an error message.
 func quoted(name string) string {
-	name = near(name)
+	name = fault.Near(name)
 	quote := quoteFor(name)
 	return string(append(appendUnquoted([]byte{quote}, name, quote), quote))
 }

@@ -1,8 +1,10 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // setStatement is {% set x = … %}.
 type setStatement struct {
-	pos    pos
+	pos    fault.Pos
 	target target
 	value  expr
 }
@@ -38,18 +40,18 @@ func compileSet(t *tagSource) (statement, error) {
 
 func (s *setStatement) run(out *output) error {
 	if err := out.st.step(); err != nil {
-		return s.pos.at(err)
+		return s.pos.At(err)
 	}
 	v, err := s.value.eval(out.st)
 	if err != nil {
 		return err
 	}
-	return s.pos.at(out.st.assign(&s.target, v))
+	return s.pos.At(out.st.assign(&s.target, v))
 }
 
 // setBlock is {% set x %}…{% endset %}, with filters if there are any.
 type setBlock struct {
-	pos     pos
+	pos     fault.Pos
 	target  target
 	filters expr
 	body    body
@@ -59,14 +61,14 @@ func (s *setBlock) run(out *output) error {
 	st := out.st
 	v, err := st.collectBody(s.body, s.filters)
 	if err != nil {
-		return s.pos.at(err)
+		return s.pos.At(err)
 	}
 	if st.autoescape {
 		if v, err = markSafe(st, v); err != nil {
-			return s.pos.at(err)
+			return s.pos.At(err)
 		}
 	}
-	return s.pos.at(st.assign(&s.target, v))
+	return s.pos.At(st.assign(&s.target, v))
 }
 
 func markSafe(st *rendering, v any) (any, error) {
@@ -92,7 +94,7 @@ func (st *rendering) collectBody(b body, filters expr) (v any, err error) {
 
 // filterBlock is {% filter f %}…{% endfilter %}.
 type filterBlock struct {
-	pos     pos
+	pos     fault.Pos
 	filters expr
 	body    body
 }
@@ -111,17 +113,17 @@ func compileFilterBlock(t *tagSource) (statement, error) {
 func (s *filterBlock) run(out *output) error {
 	v, err := out.st.collectBody(s.body, s.filters)
 	if err != nil {
-		return s.pos.at(err)
+		return s.pos.At(err)
 	}
 	if _, ok := asString(v); !ok {
-		return s.pos.errorf(ErrType, "a filter block must end in text, not %s", typeName(v))
+		return s.pos.Errorf(fault.ErrType, "a filter block must end in text, not %s", typeName(v))
 	}
 	return out.printBlock(v)
 }
 
 // withStatement is {% with a = 1, b = 2 %}…{% endwith %}.
 type withStatement struct {
-	pos     pos
+	pos     fault.Pos
 	targets []target
 	values  []expr
 	body    body

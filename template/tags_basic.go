@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // compileRoot compiles the tag around the whole template.
 func compileRoot(t *tagSource) (statement, error) {
 	b, err := t.lastBody()
@@ -22,7 +24,7 @@ func (s *textStatement) run(out *output) error {
 
 // printStatement is {{ … }}.
 type printStatement struct {
-	pos   pos
+	pos   fault.Pos
 	value expr
 	own   bool // the template spells the value out
 }
@@ -38,13 +40,13 @@ func (s *printStatement) run(out *output) error {
 		out.marks = append(out.marks, mark{len(out.b), s.pos})
 	}
 	if err := out.st.step(); err != nil {
-		return s.pos.at(err)
+		return s.pos.At(err)
 	}
 	v, err := s.value.eval(out.st)
 	if err != nil {
-		return s.pos.at(err)
+		return s.pos.At(err)
 	}
-	return s.pos.at(out.printOwn(v, s.own))
+	return s.pos.At(out.printOwn(v, s.own))
 }
 
 // spelledOut reports whether all that an expression can be stands in the template.

@@ -1,8 +1,10 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // forStatement is {% for x in xs if test recursive %}…{% else %}…{% endfor %}.
 type forStatement struct {
-	pos       pos
+	pos       fault.Pos
 	target    target
 	items     expr
 	test      expr // nil if there is none
@@ -14,10 +16,10 @@ type forStatement struct {
 func compileFor(t *tagSource) (statement, error) {
 	s := &forStatement{pos: t.tagArguments.pos, target: t.targets(false, "in")}
 	if s.target.assigns("loop") {
-		t.fail(ErrSyntax, s.target.pos, `cannot assign to "loop" in a for`)
+		t.fail(fault.ErrSyntax, s.target.pos, `cannot assign to "loop" in a for`)
 	}
 	if at := t.tok().pos; !t.skipName("in") {
-		t.fail(ErrSyntax, at, `expected "in", got %s`, t.tok().describe())
+		t.fail(fault.ErrSyntax, at, `expected "in", got %s`, t.tok().describe())
 	}
 	s.items = t.tuple(tupleMode{noConditional: true, stop: "recursive"})
 	if t.skipName("if") {
@@ -51,7 +53,7 @@ func (t *target) assigns(name string) bool {
 
 func (s *forStatement) run(out *output) error {
 	if err := out.st.step(); err != nil {
-		return s.pos.at(err)
+		return s.pos.At(err)
 	}
 	items, err := s.items.eval(out.st)
 	if err != nil {
@@ -66,7 +68,7 @@ func (s *forStatement) loop(out *output, items any, depth int, outer *scope) err
 	l := &loop{depth0: depth, index0: -1, of: items, current: absent, after: absent, size: -1}
 	var err error
 	if l.items, err = st.iterate(items); err != nil {
-		return s.pos.at(err)
+		return s.pos.At(err)
 	}
 	if s.test != nil {
 		l.items = &filteredItems{s, l.items, st, outer}
@@ -89,16 +91,16 @@ func (s *forStatement) turns(out *output, l *loop) error {
 	for {
 		ok, err := l.advance(&st.state)
 		if err != nil || !ok {
-			return s.pos.at(err)
+			return s.pos.At(err)
 		}
 		if st.scope.captured {
 			if _, err := st.push(outer); err != nil {
-				return s.pos.at(err)
+				return s.pos.At(err)
 			}
 		}
 		st.scope.clear()
 		if err := st.set("loop", l); err != nil {
-			return s.pos.at(err)
+			return s.pos.At(err)
 		}
 		if err := st.assign(&s.target, l.current); err != nil {
 			return err

@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/fault"
+
 // macroStatement is {% macro name(…) %}…{% endmacro %}: it defines the macro when it is reached.
 type macroStatement struct {
 	name  string
@@ -8,7 +10,7 @@ type macroStatement struct {
 
 // macroCode is what a macro, or the body of a call block, is compiled to.
 type macroCode struct {
-	pos       pos
+	pos       fault.Pos
 	name      string
 	signature signature
 	uses      uint8
@@ -27,13 +29,13 @@ func compileMacro(t *tagSource) (statement, error) {
 }
 
 func (s *macroStatement) run(out *output) error {
-	return s.macro.pos.at(out.st.set(s.name, out.st.newMacro(&s.macro)))
+	return s.macro.pos.At(out.st.set(s.name, out.st.newMacro(&s.macro)))
 }
 
 // callStatement is {% call(…) macro(…) %}…{% endcall %}: the macro gets the body as the function
 // caller.
 type callStatement struct {
-	pos    pos
+	pos    fault.Pos
 	call   *call
 	caller macroCode
 }
@@ -47,7 +49,7 @@ func compileCall(t *tagSource) (statement, error) {
 	at := t.tok().pos
 	var ok bool
 	if s.call, ok = t.expression().(*call); !ok {
-		t.fail(ErrSyntax, at, "expected a call")
+		t.fail(fault.ErrSyntax, at, "expected a call")
 	}
 	if err := t.done(); err != nil {
 		return nil, err
@@ -62,16 +64,16 @@ func (s *callStatement) run(out *output) error {
 	withCaller := *s.call
 	a := &withCaller.arguments
 	if err := st.spend(len(a.names)); err != nil { // they are copied
-		return s.pos.at(err)
+		return s.pos.At(err)
 	}
 	a.names = append(a.names[:len(a.names):len(a.names)], "caller")
 	a.values = append(a.values[:len(a.values):len(a.values)], &constant{value: st.newMacro(&s.caller)})
 	v, err := withCaller.eval(st)
 	if err != nil {
-		return s.pos.at(err)
+		return s.pos.At(err)
 	}
 	if _, ok := asString(v); !ok {
-		return s.pos.errorf(ErrType, "what a call block calls must return text, not %s", typeName(v))
+		return s.pos.Errorf(fault.ErrType, "what a call block calls must return text, not %s", typeName(v))
 	}
 	return out.printBlock(v)
 }
@@ -109,7 +111,7 @@ func (m *macro) call(_ *state, a args) (result any, err error) {
 	st := m.st
 	err = st.inScope(m.scope, func() error {
 		if err := m.code.bind(st, a); err != nil {
-			return m.code.pos.at(err)
+			return m.code.pos.At(err)
 		}
 		result, err = st.capture(m.code.body.run)
 		return err
@@ -125,7 +127,7 @@ func (c *macroCode) bind(st *rendering, a args) error {
 	}
 	extra := a.positional[min(len(names), len(a.positional)):]
 	if len(extra) > 0 && c.uses&usesVarargs == 0 {
-		return errorf(ErrType, "%s takes at most %d arguments, got %d", c.title(), len(names), len(a.positional))
+		return fault.Errorf(fault.ErrType, "%s takes at most %d arguments, got %d", c.title(), len(names), len(a.positional))
 	}
 	given, err := c.named(st, a)
 	if err != nil {
@@ -137,7 +139,7 @@ func (c *macroCode) bind(st *rendering, a args) error {
 	for i, n := range names { // all of them first: a default sees the parameters, and not what is outside under their names
 		v, ok := given.parameter(i, a)
 		if !ok {
-			v = &undefined{kind: ErrUndefined, why: "parameter " + quoted(n) + " was not provided", at: c.pos}
+			v = &undefined{kind: fault.ErrUndefined, why: "parameter " + quoted(n) + " was not provided", at: c.pos}
 		}
 		if err := st.set(n, v); err != nil {
 			return err
@@ -199,7 +201,7 @@ func (c *macroCode) named(st *rendering, a args) (namedArguments, error) {
 		}
 		switch position, ok := c.signature.positions[n]; {
 		case ok && position < len(a.positional):
-			return given, errorf(ErrType, "%s got the argument %s twice", c.title(), quoted(n))
+			return given, fault.Errorf(fault.ErrType, "%s got the argument %s twice", c.title(), quoted(n))
 		case ok:
 			if given.positions == nil {
 				given.positions = map[int]int{}
@@ -208,7 +210,7 @@ func (c *macroCode) named(st *rendering, a args) (namedArguments, error) {
 		case n == "caller" && c.uses&usesCaller != 0:
 			given.caller = a.values[i]
 		case c.uses&usesKwargs == 0:
-			return given, errorf(ErrType, "%s has no parameter of that name", c.title())
+			return given, fault.Errorf(fault.ErrType, "%s has no parameter of that name", c.title())
 		default:
 			if given.kwargs == nil {
 				given.kwargs = newDict()
@@ -241,7 +243,7 @@ func (c *macroCode) bindSpecial(st *rendering, extra []any, given namedArguments
 		return nil
 	}
 	if given.caller == nil {
-		given.caller = &undefined{kind: ErrUndefined, why: "no caller: the macro was not called by a call block", at: c.pos}
+		given.caller = &undefined{kind: fault.ErrUndefined, why: "no caller: the macro was not called by a call block", at: c.pos}
 	}
 	return st.set("caller", given.caller)
 }
@@ -278,7 +280,7 @@ type blockTag struct {
 	name     string
 	scoped   bool
 	required bool
-	pos      pos
+	pos      fault.Pos
 	body     body
 }
 
@@ -287,7 +289,7 @@ func compileBlock(t *tagSource) (statement, error) {
 	s.scoped = t.skipName("scoped")
 	s.required = t.skipName("required")
 	if t.isOp("-") {
-		t.fail(ErrSyntax, t.tok().pos, "the name of a block cannot have a hyphen")
+		t.fail(fault.ErrSyntax, t.tok().pos, "the name of a block cannot have a hyphen")
 	}
 	if err := t.done(); err != nil {
 		return nil, err
@@ -299,7 +301,7 @@ func compileBlock(t *tagSource) (statement, error) {
 
 func (s *blockTag) run(out *output) error {
 	if s.required {
-		return s.pos.errorf(ErrForbidden, "a required block needs inheritance, which is not available")
+		return s.pos.Errorf(fault.ErrForbidden, "a required block needs inheritance, which is not available")
 	}
 	parent := out.st.root
 	if s.scoped {

@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/flosch/pongo2/v6"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // Options say how templates are compiled and rendered. The zero value is right for text that
@@ -39,7 +41,8 @@ type settings struct {
 // Compile compiles a text template. The error is an [*Error] with the place and the offending text,
 // which shows every mistake that can be seen without data: syntax, unknown tags, filters and tests,
 // and what templates may not do.
-func Compile(source string, o Options) (*Template, error) {
+func Compile(source string, o Options) (_ *Template, err error) {
+	defer func() { err = exported(err) }()
 	c, err := newCompiler(o)
 	if err != nil {
 		return nil, err
@@ -67,7 +70,8 @@ func (c *compiler) source(source string) (*Template, error) {
 //
 // The render ends with ctx, and passes the [Gate] of ctx if there is one. Nothing is returned along
 // with an error. The error is an [*Error]; it holds no value of the data.
-func (t *Template) Render(ctx context.Context, data map[string]any) (string, error) {
+func (t *Template) Render(ctx context.Context, data map[string]any) (_ string, err error) {
+	defer func() { err = exported(err) }()
 	ctx, gate, err := enterGate(ctx)
 	if err != nil {
 		return "", err
@@ -104,7 +108,7 @@ func (t *Template) run(out *output) (err error) {
 // says may hold data, so only its type is kept.
 func recoverError(err *error) {
 	if p := recover(); p != nil {
-		*err = errorf(ErrInternal, "a panic of type %T", p)
+		*err = fault.Errorf(fault.ErrInternal, "a panic of type %T", p)
 	}
 }
 
@@ -126,7 +130,7 @@ func newCompiler(o Options) (*compiler, error) {
 	format := outputFormat(o.Format)
 	escaper := format.escaper()
 	if escaper == nil {
-		return nil, errorf(ErrOptions, "no format of templates named %q", near(string(o.Format)))
+		return nil, fault.Errorf(fault.ErrOptions, "no format of templates named %q", fault.Near(string(o.Format)))
 	}
 	limits, err := o.Limits.withDefaults()
 	if err != nil {
@@ -137,7 +141,7 @@ func newCompiler(o Options) (*compiler, error) {
 
 func (c *compiler) scan(source string) ([]segment, error) {
 	if len(source) > c.limits.Source {
-		return nil, errorf(ErrSourceTooLarge, "%d bytes, the limit is %d", len(source), c.limits.Source)
+		return nil, fault.Errorf(fault.ErrSourceTooLarge, "%d bytes, the limit is %d", len(source), c.limits.Source)
 	}
 	return scan(source)
 }

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // What urlize takes for a link. The expressions are Go's, which need time in proportion to the
@@ -115,7 +117,7 @@ func newLinker(st *state, p params) (*linker, error) {
 			return err
 		}
 		if !ok || !schemePattern.MatchString(s) {
-			return errorf(ErrType, "an extra scheme of urlize is not the beginning of an address")
+			return fault.Errorf(fault.ErrType, "an extra scheme of urlize is not the beginning of an address")
 		}
 		l.schemes = append(l.schemes, s)
 		return nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"strconv"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // The values that templates work with. In Go they are
@@ -43,19 +45,19 @@ func (r *rangeValue) at(i int64) int64 { return r.start + i*r.step }
 type undefined struct {
 	kind error  // of what fail returns: ErrUndefined, ErrForbidden, or ErrData
 	why  string // template text only, never data
-	at   pos
+	at   fault.Pos
 }
 
 // loud reports whether any use fails: data that cannot be shown must not look like data that is not
 // there.
-func (u *undefined) loud() bool { return errors.Is(u.kind, ErrData) }
+func (u *undefined) loud() bool { return errors.Is(u.kind, fault.ErrData) }
 
 func (u *undefined) fail() error {
 	why := u.why
 	if why == "" {
 		why = "there is no such element"
 	}
-	return u.at.errorf(u.kind, "%s", why)
+	return u.at.Errorf(u.kind, "%s", why)
 }
 
 // typeName is the Python name of a value's type.
@@ -157,7 +159,7 @@ func (st *state) length(v any) (int, error) {
 		}
 		return 0, nil
 	}
-	return 0, errorf(ErrType, "%s has no length", typeName(v))
+	return 0, fault.Errorf(fault.ErrType, "%s has no length", typeName(v))
 }
 
 // asString returns the text of a string or markup.

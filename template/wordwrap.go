@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
 // wordwrap wraps each line as Python's textwrap.wrap does.
@@ -13,14 +15,14 @@ func wordwrap(st *state, in any, p params) (any, error) {
 		if u, isUndefined := in.(*undefined); isUndefined {
 			return nil, u.fail()
 		}
-		return nil, errorf(ErrType, "wordwrap works on text, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "wordwrap works on text, not on %s", typeName(in))
 	}
 	width, err := p.integer(0, 79)
 	if err != nil {
 		return nil, err
 	}
 	if width <= 0 {
-		return nil, errorf(ErrType, "the width of wordwrap must be positive")
+		return nil, fault.Errorf(fault.ErrType, "the width of wordwrap must be positive")
 	}
 	separator := "\n"
 	if p.get(2, nil) != nil {
