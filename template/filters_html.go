@@ -4,6 +4,7 @@ import (
 	"html"
 	"strings"
 
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
@@ -26,7 +27,7 @@ func escape(st *state, in any, _ params) (any, error) { return st.escape(in) }
 // safeFilter is |safe: a text of the data that is trusted to be what the output is.
 func safeFilter(st *state, in any, _ params) (any, error) {
 	s, safe, err := st.text(in)
-	if st.json || st.format == formatHTML {
+	if st.json || st.format == escaping.HTML {
 		safe = max(safe, safeAnywhere)
 	}
 	return markup{s, max(safe, safeText)}, err

@@ -130,7 +130,7 @@ func join(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	escaping := st.autoescape && safe != notSafe
+	escapes := st.autoescape && safe != notSafe
 	for i := range values {
 		if get != nil {
 			if values[i], err = get(st, values[i]); err != nil {
@@ -138,14 +138,14 @@ func join(st *state, in any, p params) (any, error) {
 			}
 		}
 		if safetyOf(values[i]) != notSafe && st.autoescape {
-			escaping = true
+			escapes = true
 		}
 	}
 	result := notSafe
-	if escaping {
+	if escapes {
 		result = mixed(append(values, textOf(separator, safe))...)
 	}
-	if escaping && safe == notSafe {
+	if escapes && safe == notSafe {
 		m, err := st.escape(separator)
 		if err != nil {
 			return nil, err
@@ -159,7 +159,7 @@ func join(st *state, in any, p params) (any, error) {
 				return nil, err
 			}
 		}
-		if escaping {
+		if escapes {
 			b, err = st.appendEscaped(b, v)
 		} else {
 			b, err = st.appendString(b, v)

@@ -96,6 +96,15 @@ func fill(st *state, d *dict, a args) error {
 	return nil
 }
 
+var (
+	_ attributed  = (*cycler)(nil)
+	_ attributed  = (*namespace)(nil)
+	_ callable    = (*joiner)(nil)
+	_ methodical  = (*cycler)(nil)
+	_ represented = (*namespace)(nil)
+	_ typed       = (*namespace)(nil)
+)
+
 // A namespace holds variables that can be assigned to from inside loops.
 type namespace struct{ attributes *dict }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
@@ -33,8 +34,8 @@ func CompileJSON(source string, o Options) (_ *JSON, err error) {
 		return nil, err
 	}
 	c.json = true
-	if c.format == formatPlain {
-		c.escaper = appendAsIs
+	if c.format == escaping.Plain {
+		c.escaper = escaping.AppendAsIs
 	}
 	t, err := c.source(source)
 	if err != nil {

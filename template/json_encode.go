@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
@@ -188,7 +189,7 @@ func (s *jsonStyle) below(key any) *jsonStyle {
 	}
 	of := *s
 	of.escape = s.slack
-	if name, _ := asString(key); !mrkdwnText(name) {
+	if name, _ := asString(key); !escaping.MrkdwnText(name) {
 		of.escape = nil
 	}
 	return &of

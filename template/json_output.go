@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 )
 
 // What a template of JSON writes. Its text is JSON as it stands; a value is written so that it
@@ -61,7 +63,7 @@ func (p *jsonPlace) follow(b []byte) {
 			}
 			p.inString = !p.inString
 		case !p.inString && c == ':':
-			p.near, p.last = nearKey{own: true, literal: !mrkdwnText(p.text)}, c
+			p.near, p.last = nearKey{own: true, literal: !escaping.MrkdwnText(p.text)}, c
 		case !p.inString && !blankByte(c):
 			p.last = c
 			switch c {
@@ -137,13 +139,13 @@ func (st *rendering) appendJSONPlace(b []byte, v any, s string, safe safety, pla
 	}
 	style := objectJSON()
 	if place.inString {
-		escape := appendAsIs
+		escape := escaping.AppendAsIs
 		switch {
 		case safe >= safeJSON && insideJSON(s):
 			return st.appendCopy(b, s)
-		case safe == notSafe && (st.format != formatMrkdwn || !place.near.literal):
+		case safe == notSafe && (st.format != escaping.Mrkdwn || !place.near.literal):
 			escape = st.escaper
-		case safe >= safeJSON && st.format == formatMrkdwn && !place.near.literal:
+		case safe >= safeJSON && st.format == escaping.Mrkdwn && !place.near.literal:
 			escape = appendNoControls
 		}
 		return st.convert(b, s, func(b []byte, s string) []byte { return appendJSONInside(b, string(escape(nil, s)), &style) })
@@ -154,7 +156,7 @@ func (st *rendering) appendJSONPlace(b []byte, v any, s string, safe safety, pla
 		if !v.safety.isJSON() {
 			return st.appendJSONString(b, s, &style)
 		}
-		if st.format != formatMrkdwn || safe < safeJSON || safe == safeJSON && !place.near.literal {
+		if st.format != escaping.Mrkdwn || safe < safeJSON || safe == safeJSON && !place.near.literal {
 			return st.appendCopy(b, s)
 		}
 		if err := st.allocTimes(4, int64(len(s))); err != nil {

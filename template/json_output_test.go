@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 )
 
 func renderJSON(t *testing.T, source string, data map[string]any, format Format) (string, error) {
@@ -59,7 +61,7 @@ func TestJSONValues(t *testing.T) {
 				require.NoError(t, json.Unmarshal([]byte(out), &got), "%s: %q", name, x)
 				want := x
 				if format == FormatMrkdwn {
-					want = string(appendMrkdwn(nil, x))
+					want = string(escaping.AppendMrkdwn(nil, x))
 				}
 				assert.Equal(t, want, got["a"], "%s, %q: %s", name, x, out)
 			}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
@@ -350,11 +351,11 @@ func (l *leaf) render(st *rendering, b []byte, style *jsonStyle) (_ []byte, err 
 	}
 	st.root.clear()
 	st.scope, st.exec = st.root, nil
-	st.autoescape = st.format != formatPlain
+	st.autoescape = st.format != escaping.Plain
 	*style = objectJSON()
 	style.lenient = true
 	style.slack = st.jsonEscape()
-	if st.format == formatMrkdwn && !mrkdwnText(l.path.name()) {
+	if st.format == escaping.Mrkdwn && !escaping.MrkdwnText(l.path.name()) {
 		st.autoescape = false
 	}
 	style.escape = st.jsonEscape()
@@ -370,7 +371,7 @@ func (l *leaf) render(st *rendering, b []byte, style *jsonStyle) (_ []byte, err 
 	if err != nil {
 		return nil, err
 	}
-	if st.format == formatMrkdwn {
+	if st.format == escaping.Mrkdwn {
 		v = slackLeaf(v)
 	}
 	if b, err = st.appendJSON(b, v, style, 0); err != nil {

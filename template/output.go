@@ -1,6 +1,9 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
 
 // An output is where a render or a part of it writes: the pongo2.TemplateWriter that carries our
 // state through pongo2's tree. pongo2 ignores the errors of a writer, so a full output is
@@ -11,9 +14,9 @@ type output struct {
 	top    bool   // the render's own output, not one that is collected into a value
 	marks  []mark // for the top of JSON templates: which tag wrote what
 	marked bool
-	json   *jsonOutput    // nil unless the result is JSON
-	md     *markdownPlace // nil until a value stands in Markdown
-	html   *htmlPlace     // nil until a value stands in HTML
+	json   *jsonOutput             // nil unless the result is JSON
+	md     *escaping.MarkdownPlace // nil until a value stands in Markdown
+	html   *escaping.HTMLPlace     // nil until a value stands in HTML
 }
 
 // mark says that what follows the offset comes from the tag at pos.
@@ -66,13 +69,13 @@ func (o *output) print(v any) error {
 			return err
 		}
 	case markup:
-		if v.safety >= safeAnywhere || o.st.format != formatHTML || !o.st.autoescape {
+		if v.safety >= safeAnywhere || o.st.format != escaping.HTML || !o.st.autoescape {
 			_, err := o.WriteString(v.text)
 			return err
 		}
 	}
 	var err error
-	if o.st.autoescape && (o.st.format == formatMarkdown || o.st.format == formatHTML) {
+	if o.st.autoescape && (o.st.format == escaping.Markdown || o.st.format == escaping.HTML) {
 		return o.printInPlace(v)
 	}
 	if o.st.autoescape {
@@ -129,16 +132,16 @@ func (o *output) printInPlace(v any) error {
 	if err := o.st.allocTimes(perCharacter, int64(len(s))); err != nil {
 		return err
 	}
-	if o.st.format == formatHTML {
+	if o.st.format == escaping.HTML {
 		if o.html == nil {
-			o.html = &htmlPlace{}
+			o.html = &escaping.HTMLPlace{}
 		}
-		o.b = o.html.appendValue(o.b, s, safe != notSafe)
+		o.b = o.html.AppendValue(o.b, s, safe != notSafe)
 	} else {
 		if o.md == nil {
-			o.md = &markdownPlace{}
+			o.md = &escaping.MarkdownPlace{}
 		}
-		o.b = o.md.appendValue(o.b, s)
+		o.b = o.md.AppendValue(o.b, s)
 	}
 	if len(o.b) > o.st.limits.Output {
 		o.full()

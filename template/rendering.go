@@ -5,6 +5,7 @@ import (
 
 	"github.com/flosch/pongo2/v6"
 
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
@@ -25,7 +26,7 @@ func newRendering(ctx context.Context, s *settings, data map[string]any) *render
 	st := &rendering{
 		state: state{
 			budget: newBudget(ctx, s.limits), names: &s.env.names, format: s.format, escaper: s.escaper,
-			json: s.json, autoescape: s.json || s.format != formatPlain,
+			json: s.json, autoescape: s.json || s.format != escaping.Plain,
 		},
 		env: s.env, data: data,
 	}

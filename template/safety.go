@@ -3,6 +3,8 @@ package template
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 )
 
 // markup is text that need not be escaped any more (jinja's Markup).
@@ -94,7 +96,7 @@ func (st *state) jsonMarkup(s string) any {
 	switch {
 	case st.json:
 		return markup{s, safeDump}
-	case st.format == formatMarkdown:
+	case st.format == escaping.Markdown:
 		return s
 	}
 	return markup{s, safeText}
@@ -102,8 +104,8 @@ func (st *state) jsonMarkup(s string) any {
 
 // jsonEscape is what strings inside of JSON are escaped with, nil for nothing.
 func (st *state) jsonEscape() func([]byte, string) []byte {
-	if st.format == formatMrkdwn && st.autoescape {
-		return appendMrkdwn
+	if st.format == escaping.Mrkdwn && st.autoescape {
+		return escaping.AppendMrkdwn
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/escaping"
+
 // A state is what one render has at hand whatever it runs: its budget, the names that it knows, and what it writes
 // for. It is used by one goroutine and thrown away.
 type state struct {
 	budget
 	names      *names
-	format     outputFormat
+	format     escaping.Format
 	escaper    func(b []byte, s string) []byte // of the format
 	json       bool                            // the result is JSON
 	autoescape bool

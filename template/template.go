@@ -6,6 +6,7 @@ import (
 
 	"github.com/flosch/pongo2/v6"
 
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
@@ -33,7 +34,7 @@ type Template struct {
 type settings struct {
 	env     *environment
 	limits  bounds
-	format  outputFormat
+	format  escaping.Format
 	escaper func(b []byte, s string) []byte // of the format
 	json    bool                            // the result is JSON
 }
@@ -127,8 +128,8 @@ func newCompiler(o Options) (*compiler, error) {
 	if err != nil {
 		return nil, err
 	}
-	format := outputFormat(o.Format)
-	escaper := format.escaper()
+	format := escaping.Format(o.Format)
+	escaper := format.Escaper()
 	if escaper == nil {
 		return nil, fault.Errorf(fault.ErrOptions, "no format of templates named %q", fault.Near(string(o.Format)))
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
@@ -91,7 +92,7 @@ func newLinker(st *state, p params) (*linker, error) {
 		rel = append(rel, strings.FieldsFunc(extra, isSpace)...)
 	}
 	slices.Sort(rel)
-	l.attributes = ` rel="` + string(appendHTML(nil, strings.Join(slices.Compact(rel), " "))) + `"`
+	l.attributes = ` rel="` + string(escaping.AppendHTML(nil, strings.Join(slices.Compact(rel), " "))) + `"`
 	if p.get(2, nil) != nil {
 		target, err := p.str(2, "")
 		if err != nil {

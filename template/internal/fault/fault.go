@@ -85,6 +85,7 @@ func (p Pos) At(err error) error {
 	return err
 }
 
+// Errorf returns an Error with the place.
 func (p Pos) Errorf(kind error, format string, args ...any) *Error {
 	return &Error{Kind: kind, Line: p.Line, Column: p.Col, Msg: message(format, args)}
 }

@@ -1,4 +1,4 @@
-package template
+package escaping
 
 import "strings"
 
@@ -23,9 +23,9 @@ func appendMarkdown(b []byte, s string) []byte {
 	return b
 }
 
-// markdownPlace follows the Markdown that has been written so far, to know when a value stands in
+// MarkdownPlace follows the Markdown that has been written so far, to know when a value stands in
 // code, where a backslash is a backslash.
-type markdownPlace struct {
+type MarkdownPlace struct {
 	seen      int    // how much of the output
 	lineBegin int    // of the line that goes on
 	fence     string // what the block of code has begun with that we are in
@@ -33,7 +33,7 @@ type markdownPlace struct {
 }
 
 // follow goes on to the end of b.
-func (p *markdownPlace) follow(b []byte) {
+func (p *MarkdownPlace) follow(b []byte) {
 	for p.seen < len(b) {
 		switch c := b[p.seen]; {
 		case c == '\n':
@@ -59,7 +59,7 @@ func (p *markdownPlace) follow(b []byte) {
 }
 
 // endLine notices where blocks of code begin and end, and paragraphs.
-func (p *markdownPlace) endLine(line string) {
+func (p *MarkdownPlace) endLine(line string) {
 	const deepest = 3 // with more blanks before it, it is no fence
 	text := strings.TrimLeft(line, " ")
 	fence := text[:len(text)-len(strings.TrimLeft(text, fenceByte(text)))]
@@ -83,8 +83,8 @@ func fenceByte(text string) string {
 	return "`"
 }
 
-// appendValue appends a text so that it shows as it is where the output stands.
-func (p *markdownPlace) appendValue(b []byte, s string) []byte {
+// AppendValue appends a text so that it shows as it is where the output stands.
+func (p *MarkdownPlace) AppendValue(b []byte, s string) []byte {
 	p.follow(b)
 	switch {
 	case p.fence != "": // lines may begin with a fence, unless four blanks stand before it

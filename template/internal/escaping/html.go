@@ -1,14 +1,14 @@
-package template
+package escaping
 
 import (
 	"strings"
 	"unicode/utf8"
 )
 
-// htmlPlace follows the HTML that has been written so far, to know when a value stands in a tag,
+// HTMLPlace follows the HTML that has been written so far, to know when a value stands in a tag,
 // where escaping & < > " ' is not enough: without quotes around it a value with a blank adds
 // attributes, and a link may run a script.
-type htmlPlace struct {
+type HTMLPlace struct {
 	seen  int // how much of the output
 	state htmlState
 	quote byte   // of an attribute's value in quotes
@@ -35,13 +35,13 @@ const (
 )
 
 // follow goes on to the end of b.
-func (p *htmlPlace) follow(b []byte) {
+func (p *HTMLPlace) follow(b []byte) {
 	for ; p.seen < len(b); p.seen++ {
 		p.byte(b[p.seen])
 	}
 }
 
-func (p *htmlPlace) byte(c byte) {
+func (p *HTMLPlace) byte(c byte) {
 	switch p.state {
 	case htmlText:
 		if c == '<' {
@@ -80,19 +80,19 @@ func (p *htmlPlace) byte(c byte) {
 }
 
 // begins keeps what an attribute's value begins with.
-func (p *htmlPlace) begins(c byte) {
+func (p *HTMLPlace) begins(c byte) {
 	if len(p.value) < longestScheme && !p.pastScheme() && c > ' ' {
 		p.value = append(p.value, c)
 	}
 }
 
 // pastScheme reports whether what may be the scheme of an address is complete.
-func (p *htmlPlace) pastScheme() bool {
+func (p *HTMLPlace) pastScheme() bool {
 	return len(p.value) > 0 && strings.IndexByte(":/?#", p.value[len(p.value)-1]) >= 0
 }
 
 // tag takes a character of a tag outside of values.
-func (p *htmlPlace) tag(c byte) {
+func (p *HTMLPlace) tag(c byte) {
 	switch {
 	case c == '>':
 		p.state = htmlText
@@ -113,8 +113,8 @@ func (p *htmlPlace) tag(c byte) {
 
 func htmlBlank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
-// appendValue appends a text where the output stands; escaped says that it is escaped already.
-func (p *htmlPlace) appendValue(b []byte, s string, escaped bool) []byte {
+// AppendValue appends a text where the output stands; escaped says that it is escaped already.
+func (p *HTMLPlace) AppendValue(b []byte, s string, escaped bool) []byte {
 	p.follow(b)
 	if p.state >= htmlEqual && !p.allows(s) {
 		s = "#"
@@ -123,10 +123,10 @@ func (p *htmlPlace) appendValue(b []byte, s string, escaped bool) []byte {
 		if escaped {
 			return append(b, s...)
 		}
-		return appendHTML(b, s)
+		return AppendHTML(b, s)
 	}
 	if !escaped {
-		s = string(appendHTML(nil, s))
+		s = string(AppendHTML(nil, s))
 	}
 	if s == "" && p.state == htmlEqual {
 		return append(b, `""`...)
@@ -143,7 +143,7 @@ func (p *htmlPlace) appendValue(b []byte, s string, escaped bool) []byte {
 }
 
 // allows reports whether s may stand in the attribute.
-func (p *htmlPlace) allows(s string) bool {
+func (p *HTMLPlace) allows(s string) bool {
 	switch name := string(p.name); {
 	case name == "srcdoc" || strings.HasPrefix(name, "on"): // HTML or a script of their own
 		return s == ""
@@ -203,5 +203,5 @@ func safeLink(attribute, s string) bool {
 }
 
 func alphanumeric(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || decimal(c)
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
