@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // TestEveryOperationIsBounded applies every filter, test and method to large values, in a loop that
@@ -36,15 +38,15 @@ func TestEveryOperationIsBounded(t *testing.T) {
 		}
 		expressions[kind+" "+name] = fmt.Sprintf(format, name, args)
 	}
-	for name := range env.filters {
+	for name := range env.Filters {
 		add("filter", name, "(v|%s(%s))|string|length")
 	}
-	for name := range env.tests {
-		if identifierLength(name) == len(name) {
+	for name := range env.Tests {
+		if python.IdentifierLength(name) == len(name) {
 			add("test", name, "v is %s(%s)", "v")
 		}
 	}
-	for _, table := range []map[string]*method{env.methods.text, env.methods.list, env.methods.dict} {
+	for _, table := range []map[string]*python.Method{env.Methods.Text, env.Methods.List, env.Methods.Dict} {
 		for name := range table {
 			add("method", name, "v.%s(%s)")
 		}

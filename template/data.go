@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // Data returns what a template sees of an event: the fields of the envelope as variables, and all
@@ -25,7 +26,7 @@ func Data(e *event.Event) map[string]any {
 	const fields = 16
 	d := make(map[string]any, fields+len(e.Extra))
 	for name, raw := range e.Extra {
-		d[name] = decodeInOrder(raw)
+		d[name] = python.DecodeInOrder(raw)
 	}
 	text := func(m map[string]any, name, value string) {
 		if value != "" {
@@ -46,7 +47,7 @@ func Data(e *event.Event) map[string]any {
 
 	subject := make(map[string]any, 2+len(e.Subject.Extra))
 	for name, raw := range e.Subject.Extra {
-		subject[name] = decodeInOrder(raw)
+		subject[name] = python.DecodeInOrder(raw)
 	}
 	text(subject, "type", e.Subject.Type)
 	text(subject, "id", e.Subject.ID)
@@ -59,7 +60,7 @@ func Data(e *event.Event) map[string]any {
 	if s := e.CacheScope; s != nil {
 		scope := make(map[string]any, 2+len(s.Extra))
 		for name, raw := range s.Extra {
-			scope[name] = decodeInOrder(raw)
+			scope[name] = python.DecodeInOrder(raw)
 		}
 		text(scope, "scope", string(s.Kind))
 		if s.Keys != nil {

@@ -2,6 +2,7 @@ package template
 
 import (
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // DataInOrder is [Data] of an event that was decoded from an envelope, with all objects in the
@@ -10,30 +11,30 @@ import (
 // decoded from.
 func DataInOrder(e *event.Event, envelope []byte) map[string]any {
 	data := Data(e)
-	top, ok := decodeInOrder(envelope).(*dict)
+	top, ok := python.DecodeInOrder(envelope).(*python.Dict)
 	if !ok {
 		return data
 	}
 	all, _ := data["event"].(map[string]any)
-	inOrder := &dict{frozen: true, ordered: true}
+	inOrder := &python.Dict{Frozen: true, Ordered: true}
 	put := func(name string) {
 		if v, ok := all[name]; ok {
-			inOrder.put(name, v)
+			inOrder.Put(name, v)
 		}
 	}
-	for i, key := range top.keys {
+	for i, key := range top.Keys {
 		name, _ := key.(string)
 		if _, ok := all[name]; !ok {
 			continue
 		}
 		if _, extra := e.Extra[name]; extra || name == "metadata" && e.Metadata != nil {
-			all[name], data[name] = top.values[i], top.values[i]
+			all[name], data[name] = top.Values[i], top.Values[i]
 		}
 		put(name)
 	}
-	for _, name := range sortedKeys(all) {
+	for _, name := range python.SortedKeys(all) {
 		put(name)
 	}
-	data["event"] = inOrder.indexed()
+	data["event"] = inOrder.Indexed()
 	return data
 }

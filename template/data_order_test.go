@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // Templates see the objects of an event in the sender's order, except where Jinja2 sorts.
@@ -64,14 +65,14 @@ func FuzzDecodeInOrder(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		v := decodeInOrder([]byte(s))
+		v := python.DecodeInOrder([]byte(s))
 		if !json.Valid([]byte(s)) {
 			assert.Nil(t, v)
 			return
 		}
-		st := &state{budget: newBudget(t.Context(), bounds{Steps: 1 << 30, Memory: 1 << 30, Depth: 1 << 20})}
-		style := objectJSON()
-		b, err := st.appendJSON(nil, v, &style, 0)
+		st := &python.State{Budget: python.NewBudget(t.Context(), python.Limits{Steps: 1 << 30, Memory: 1 << 30, Depth: 1 << 20})}
+		style := python.ObjectJSON()
+		b, err := st.AppendJSON(nil, v, &style, 0)
 		if err != nil {
 			return // numbers that are too large
 		}

@@ -12,12 +12,13 @@ import (
 	"github.com/flosch/pongo2/v6"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // An environment is what all templates share: the tables of filters, tests, methods, globals and
 // blocks. It is built once, when the process starts, and never changes.
 type environment struct {
-	names
+	python.Names
 	blocks map[string]*blockKind
 }
 
@@ -47,12 +48,12 @@ func sharedEnvironment() (*environment, error) { return shared.env, shared.err }
 
 func newEnvironment() (*environment, error) {
 	env := &environment{
-		names: names{
-			filters: allFilters(),
-			tests:   allTests(),
-			methods: allMethods(),
-			globals: allGlobals(),
-			json:    pythonJSON(),
+		Names: python.Names{
+			Filters: allFilters(),
+			Tests:   allTests(),
+			Methods: allMethods(),
+			Globals: allGlobals(),
+			JSON:    python.PythonJSON(),
 		},
 		blocks: map[string]*blockKind{},
 	}

@@ -1,6 +1,9 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
+)
 
 // An expr is a compiled expression. It is immutable, and evaluated by many renders at once.
 type expr interface {
@@ -21,21 +24,21 @@ type constant struct {
 	value any
 }
 
-func (e *constant) eval(st *rendering) (any, error) { return e.value, st.step() }
+func (e *constant) eval(st *rendering) (any, error) { return e.value, st.Step() }
 
 // name is a variable: of a block, of the data, or global.
 type name struct {
 	node
 	name      string
-	undefined *undefined
+	undefined *python.Undefined
 }
 
 func newName(n node, text string) *name {
-	return &name{n, text, &undefined{kind: fault.ErrUndefined, why: quoted(text) + " is undefined", at: n.Pos}}
+	return &name{n, text, &python.Undefined{Kind: fault.ErrUndefined, Why: python.Quoted(text) + " is undefined", At: n.Pos}}
 }
 
 func (e *name) eval(st *rendering) (any, error) {
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
 	if v, ok, err := st.lookup(e.name); ok || err != nil {
@@ -43,7 +46,7 @@ func (e *name) eval(st *rendering) (any, error) {
 	}
 	// The envelope has a field of that name: where an event lacks it, the field is undefined and
 	// not a function.
-	if g, ok := st.env.globals[e.name]; ok && e.name != "namespace" {
+	if g, ok := st.env.Globals[e.name]; ok && e.name != "namespace" {
 		return g, nil
 	}
 	return e.undefined, nil
@@ -53,10 +56,10 @@ func (e *name) eval(st *rendering) (any, error) {
 // that cannot be called.
 func (e *name) callee(st *rendering) (any, error) {
 	v, err := e.eval(st)
-	if err != nil || isCallable(v) {
+	if err != nil || python.IsCallable(v) {
 		return v, err
 	}
-	if g, ok := st.env.globals[e.name]; ok {
+	if g, ok := st.env.Globals[e.name]; ok {
 		return g, nil
 	}
 	return v, nil
@@ -74,10 +77,10 @@ func (e *attribute) eval(st *rendering) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
-	v, err := st.attribute(object, e.name)
+	v, err := st.Attribute(object, e.name)
 	if err != nil {
 		return nil, e.At(err)
 	}
@@ -99,16 +102,16 @@ func (e *item) eval(st *rendering) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
-	v, err := st.item(object, key)
+	v, err := st.Item(object, key)
 	if err != nil {
 		return nil, e.At(err)
 	}
-	if u, ok := v.(*undefined); ok && u.why == "" {
+	if u, ok := v.(*python.Undefined); ok && u.Why == "" {
 		if c, ok := e.key.(*constant); ok { // text of the template, not of the data
-			v = &undefined{kind: fault.ErrUndefined, why: typeName(object) + " has no element " + shortRepr(c.value), at: e.Pos}
+			v = &python.Undefined{Kind: fault.ErrUndefined, Why: python.TypeName(object) + " has no element " + python.ShortRepr(c.value), At: e.Pos}
 		}
 	}
 	return v, nil
@@ -134,10 +137,10 @@ func (e *slice) eval(st *rendering) (any, error) {
 			}
 		}
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
-	v, err := st.slice(object, bounds)
+	v, err := st.Slice(object, bounds)
 	return v, e.At(err)
 }
 
@@ -149,7 +152,7 @@ type sequence struct {
 }
 
 func (e *sequence) eval(st *rendering) (any, error) {
-	if err := st.allocValues(len(e.items) + 1); err != nil {
+	if err := st.AllocValues(len(e.items) + 1); err != nil {
 		return nil, e.At(err)
 	}
 	items, err := evalAll(st, e.items)
@@ -157,16 +160,16 @@ func (e *sequence) eval(st *rendering) (any, error) {
 		return nil, err
 	}
 	if e.tuple {
-		return &tuple{items: items}, nil
+		return &python.Tuple{Items: items}, nil
 	}
-	return &list{items: items}, nil
+	return &python.List{Items: items}, nil
 }
 
 func evalAll(st *rendering, exprs []expr) ([]any, error) {
 	if len(exprs) == 0 {
 		return nil, nil
 	}
-	if err := st.spend(len(exprs)); err != nil {
+	if err := st.Spend(len(exprs)); err != nil {
 		return nil, err
 	}
 	values := make([]any, len(exprs))
@@ -185,7 +188,7 @@ type dictLiteral struct {
 }
 
 func (e *dictLiteral) eval(st *rendering) (any, error) {
-	d := newDict()
+	d := python.NewDict()
 	for i := range e.keys {
 		k, err := e.keys[i].eval(st)
 		if err != nil {
@@ -195,11 +198,11 @@ func (e *dictLiteral) eval(st *rendering) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := d.set(&st.state, k, v); err != nil {
+		if err := d.Set(&st.State, k, v); err != nil {
 			return nil, e.At(err)
 		}
 	}
-	return d, st.step()
+	return d, st.Step()
 }
 
 // conditional is yes if test else no.
@@ -209,7 +212,7 @@ type conditional struct {
 }
 
 func (e *conditional) eval(st *rendering) (any, error) {
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
 	ok, err := evalTruth(st, e.test)
@@ -221,7 +224,7 @@ func (e *conditional) eval(st *rendering) (any, error) {
 	case e.no != nil:
 		return e.no.eval(st)
 	}
-	return &undefined{kind: fault.ErrUndefined, why: "the inline if has no else and its condition is false", at: e.Pos}, nil
+	return &python.Undefined{Kind: fault.ErrUndefined, Why: "the inline if has no else and its condition is false", At: e.Pos}, nil
 }
 
 func evalTruth(st *rendering, e expr) (bool, error) {
@@ -229,5 +232,5 @@ func evalTruth(st *rendering, e expr) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return truth(v), nil
+	return python.Truth(v), nil
 }

@@ -1,15 +1,18 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
+)
 
-func (a *arguments) eval(st *rendering) (args, error) {
-	var out args
+func (a *arguments) eval(st *rendering) (python.Args, error) {
+	var out python.Args
 	var err error
-	if out.positional, err = evalAll(st, a.positional); err != nil {
+	if out.Positional, err = evalAll(st, a.positional); err != nil {
 		return out, err
 	}
-	out.names = a.names
-	if out.values, err = evalAll(st, a.values); err != nil {
+	out.Names = a.names
+	if out.Values, err = evalAll(st, a.values); err != nil {
 		return out, err
 	}
 	if a.spread != nil {
@@ -17,11 +20,11 @@ func (a *arguments) eval(st *rendering) (args, error) {
 		if err != nil {
 			return out, err
 		}
-		items, err := st.collect(v)
+		items, err := st.Collect(v)
 		if err != nil {
 			return out, err
 		}
-		out.positional = append(out.positional, items...)
+		out.Positional = append(out.Positional, items...)
 	}
 	if a.spreadDict != nil {
 		return out, a.evalSpreadDict(st, &out)
@@ -29,44 +32,44 @@ func (a *arguments) eval(st *rendering) (args, error) {
 	return out, nil
 }
 
-func (a *arguments) evalSpreadDict(st *rendering, out *args) error {
+func (a *arguments) evalSpreadDict(st *rendering, out *python.Args) error {
 	v, err := a.spreadDict.eval(st)
 	if err != nil {
 		return err
 	}
-	d, ok := st.wrap(v).(*dict)
+	d, ok := st.Wrap(v).(*python.Dict)
 	if !ok {
-		return fault.Errorf(fault.ErrType, "what follows ** must be a mapping, not %s", typeName(v))
+		return fault.Errorf(fault.ErrType, "what follows ** must be a mapping, not %s", python.TypeName(v))
 	}
-	if err := st.allocTimes(2*bytesPerTuple, int64(len(a.names)+d.len())); err != nil {
+	if err := st.AllocTimes(2*python.BytesPerTuple, int64(len(a.names)+d.Len())); err != nil {
 		return err
 	}
 	given := make(map[string]bool, len(a.names))
 	for _, n := range a.names {
 		given[n] = true
 	}
-	names := append(make([]string, 0, len(a.names)+d.len()), a.names...)
-	for i, k := range d.keys {
+	names := append(make([]string, 0, len(a.names)+d.Len()), a.names...)
+	for i, k := range d.Keys {
 		s, ok := k.(string)
 		if !ok {
 			return fault.Errorf(fault.ErrType, "keywords must be strings")
 		}
-		if err := st.scan(len(s)); err != nil {
+		if err := st.Scan(len(s)); err != nil {
 			return err
 		}
 		if given[s] {
 			return fault.Errorf(fault.ErrType, "keyword argument %q given twice", s)
 		}
 		names = append(names, s)
-		out.values = append(out.values, d.values[i])
+		out.Values = append(out.Values, d.Values[i])
 	}
-	out.names = names
+	out.Names = names
 	return nil
 }
 
 // constant evaluates arguments that are all literals, once at compile time. ok is false if they are
 // not.
-func (a *arguments) constant() (out args, ok bool) {
+func (a *arguments) constant() (out python.Args, ok bool) {
 	if a.spread != nil || a.spreadDict != nil {
 		return out, false
 	}
@@ -75,15 +78,15 @@ func (a *arguments) constant() (out args, ok bool) {
 		if !ok {
 			return out, false
 		}
-		out.positional = append(out.positional, c.value)
+		out.Positional = append(out.Positional, c.value)
 	}
-	out.names = a.names
+	out.Names = a.names
 	for _, e := range a.values {
 		c, ok := e.(*constant)
 		if !ok {
 			return out, false
 		}
-		out.values = append(out.values, c.value)
+		out.Values = append(out.Values, c.value)
 	}
 	return out, true
 }
@@ -96,7 +99,7 @@ type call struct {
 }
 
 func (e *call) eval(st *rendering) (any, error) {
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
 	v, err := e.run(st)
@@ -115,14 +118,14 @@ func (e *call) run(st *rendering) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if m, ok := st.method(object, function.name); ok {
+		if m, ok := st.Method(object, function.name); ok {
 			a, err := e.arguments.eval(st)
 			if err != nil {
 				return nil, err
 			}
-			return m.call(&st.state, object, a)
+			return m.Call(&st.State, object, a)
 		}
-		if f, err = st.attribute(object, function.name); err != nil {
+		if f, err = st.Attribute(object, function.name); err != nil {
 			return nil, function.At(err)
 		}
 	case *name:
@@ -137,21 +140,21 @@ func (e *call) run(st *rendering) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return st.call(f, a)
+	return st.Call(f, a)
 }
 
 // boundArguments are the arguments for a signature. Literals are bound once, at
 // compile time.
 type boundArguments struct {
 	arguments arguments
-	bound     params // the arguments, if all are literals
+	bound     python.Params // the arguments, if all are literals
 	constant  bool
 }
 
-func bindArguments(signature *paramSpec, a arguments) boundArguments {
+func bindArguments(signature *python.ParamSpec, a arguments) boundArguments {
 	b := boundArguments{arguments: a}
 	if fixed, ok := a.constant(); ok {
-		bound, err := signature.bind(fixed)
+		bound, err := signature.Bind(fixed)
 		if err == nil { // a mistake shows when the call runs, as in Jinja2
 			b.bound, b.constant = bound, true
 		}
@@ -161,15 +164,15 @@ func bindArguments(signature *paramSpec, a arguments) boundArguments {
 
 // eval returns the arguments of one run. A mistake in binding them gets the
 // call's place.
-func (b *boundArguments) eval(st *rendering, signature *paramSpec, call fault.Pos) (params, error) {
+func (b *boundArguments) eval(st *rendering, signature *python.ParamSpec, call fault.Pos) (python.Params, error) {
 	if b.constant {
 		return b.bound, nil
 	}
 	a, err := b.arguments.eval(st)
 	if err != nil {
-		return params{}, err
+		return python.Params{}, err
 	}
-	bound, err := signature.bind(a)
+	bound, err := signature.Bind(a)
 	return bound, call.At(err)
 }
 
@@ -177,14 +180,14 @@ func (b *boundArguments) eval(st *rendering, signature *paramSpec, call fault.Po
 type filterCall struct {
 	node
 	input     expr
-	filter    *filter
+	filter    *python.Filter
 	arguments boundArguments
 }
 
-func (p *parser) newFilter(n node, input expr, f *filter, a arguments) expr {
+func (p *parser) newFilter(n node, input expr, f *python.Filter, a arguments) expr {
 	e := &filterCall{node: n, input: input, filter: f}
 	if f != nil {
-		e.arguments = bindArguments(&f.signature, a)
+		e.arguments = bindArguments(&f.Signature, a)
 	}
 	return e
 }
@@ -197,19 +200,19 @@ func (e *filterCall) eval(st *rendering) (any, error) {
 	} else if in, err = e.input.eval(st); err != nil {
 		return nil, err
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
-	bound, err := e.arguments.eval(st, &e.filter.signature, e.Pos)
+	bound, err := e.arguments.eval(st, &e.filter.Signature, e.Pos)
 	if err != nil {
 		return nil, err
 	}
-	v, err := e.filter.run(&st.state, in, bound)
+	v, err := e.filter.Run(&st.State, in, bound)
 	if err != nil {
 		return nil, e.At(err)
 	}
-	if g, ok := v.(*generator); ok && g.at == (fault.Pos{}) {
-		g.at = e.Pos
+	if g, ok := v.(*python.Generator); ok && g.At == (fault.Pos{}) {
+		g.At = e.Pos
 	}
 	return v, nil
 }
@@ -218,15 +221,15 @@ func (e *filterCall) eval(st *rendering) (any, error) {
 type testCall struct {
 	node
 	input     expr
-	test      *test
+	test      *python.Test
 	arguments boundArguments
 	negated   bool
 }
 
-func (p *parser) newTest(n node, input expr, t *test, a arguments, negated bool) expr {
+func (p *parser) newTest(n node, input expr, t *python.Test, a arguments, negated bool) expr {
 	e := &testCall{node: n, input: input, test: t, negated: negated}
 	if t != nil {
-		e.arguments = bindArguments(&t.signature, a)
+		e.arguments = bindArguments(&t.Signature, a)
 	}
 	return e
 }
@@ -236,14 +239,14 @@ func (e *testCall) eval(st *rendering) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
-	bound, err := e.arguments.eval(st, &e.test.signature, e.Pos)
+	bound, err := e.arguments.eval(st, &e.test.Signature, e.Pos)
 	if err != nil {
 		return nil, err
 	}
-	ok, err := e.test.run(&st.state, in, bound)
+	ok, err := e.test.Run(&st.State, in, bound)
 	if err != nil {
 		return nil, e.At(err)
 	}

@@ -1,6 +1,9 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
+)
 
 // logical is a or b or …, or a and b and …; its value is the operand that decided.
 type logical struct {
@@ -14,10 +17,10 @@ func (e *logical) eval(st *rendering) (v any, err error) {
 		if v, err = operand.eval(st); err != nil {
 			return nil, err
 		}
-		if err := st.step(); err != nil {
+		if err := st.Step(); err != nil {
 			return nil, err
 		}
-		if truth(v) == e.or {
+		if python.Truth(v) == e.or {
 			break
 		}
 	}
@@ -34,7 +37,7 @@ func (e *not) eval(st *rendering) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return !ok, st.step()
+	return !ok, st.Step()
 }
 
 // comparison is a chain: a < b <= c compares a with b, and b with c, and stops at the first that
@@ -61,10 +64,10 @@ func (e *comparison) eval(st *rendering) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := st.step(); err != nil {
+		if err := st.Step(); err != nil {
 			return nil, err
 		}
-		ok, err := st.compareOp(c.op, left, right)
+		ok, err := st.CompareOp(c.op, left, right)
 		if err != nil {
 			return nil, c.pos.At(err)
 		}
@@ -91,10 +94,10 @@ func (e *binaryOp) eval(st *rendering) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
-	v, err := st.arithmetic(e.op, left, right)
+	v, err := st.Arithmetic(e.op, left, right)
 	if err != nil {
 		return nil, e.At(err)
 	}
@@ -108,7 +111,7 @@ type concat struct {
 }
 
 func (e *concat) eval(st *rendering) (any, error) {
-	if err := st.spend(len(e.operands)); err != nil {
+	if err := st.Spend(len(e.operands)); err != nil {
 		return nil, err
 	}
 	var few [4]any
@@ -119,28 +122,28 @@ func (e *concat) eval(st *rendering) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if safetyOf(v) != notSafe && st.autoescape {
+		if python.SafetyOf(v) != python.NotSafe && st.Autoescape {
 			safe = true
 		}
 		values = append(values, v)
 	}
-	b := st.takeScratch()
+	b := st.TakeScratch()
 	for _, v := range values {
 		var err error
 		if safe {
-			b, err = st.appendEscaped(b, v)
+			b, err = st.AppendEscaped(b, v)
 		} else {
-			b, err = st.appendString(b, v)
+			b, err = st.AppendString(b, v)
 		}
 		if err != nil {
 			return nil, e.At(err)
 		}
 	}
-	st.scratch = b
+	st.Scratch = b
 	if !safe {
 		return string(b), nil
 	}
-	return markup{string(b), mixed(values...)}, nil
+	return python.Markup{Text: string(b), Safety: python.Mixed(values...)}, nil
 }
 
 // sign is -x or +x.
@@ -155,9 +158,9 @@ func (e *sign) eval(st *rendering) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
-	v, err = st.signed(v, e.negative)
+	v, err = st.Signed(v, e.negative)
 	return v, e.At(err)
 }

@@ -6,18 +6,20 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // dataInOrder makes data of JSON, with objects in their order.
 func dataInOrder(t testing.TB, raw []byte) map[string]any {
 	t.Helper()
-	d, ok := decodeInOrder(raw).(*dict)
+	d, ok := python.DecodeInOrder(raw).(*python.Dict)
 	require.True(t, ok)
-	data := make(map[string]any, len(d.keys))
-	for i, k := range d.keys {
+	data := make(map[string]any, len(d.Keys))
+	for i, k := range d.Keys {
 		name, ok := k.(string)
 		require.True(t, ok)
-		data[name] = d.values[i]
+		data[name] = d.Values[i]
 	}
 	return data
 }

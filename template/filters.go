@@ -1,61 +1,65 @@
 package template
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mixpeek/webhooks-go/template/internal/python"
+)
 
 // allFilters collects the tables of the families.
-func allFilters() map[string]*filter {
-	all := map[string]*filter{}
-	for _, family := range [][]filter{textFilters(), htmlFilters(), numberFilters(), sequenceFilters(), orderFilters(), selectFilters()} {
+func allFilters() map[string]*python.Filter {
+	all := map[string]*python.Filter{}
+	for _, family := range [][]python.Filter{textFilters(), htmlFilters(), numberFilters(), sequenceFilters(), orderFilters(), selectFilters()} {
 		for _, f := range family {
-			f.signature = newParamSpec("the filter "+quoted(f.name), f.params)
-			all[f.name] = &f
+			f.Signature = python.NewParamSpec("the filter "+python.Quoted(f.Name), f.Params)
+			all[f.Name] = &f
 		}
 	}
 	return all
 }
 
 // textFilter makes a filter of a function from text to text. Markup stays markup.
-func textFilter(f func(string) string) func(*state, any, params) (any, error) {
-	return func(st *state, in any, _ params) (any, error) {
-		s, safe, err := st.text(in)
+func textFilter(f func(string) string) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, in any, _ python.Params) (any, error) {
+		s, safe, err := st.Text(in)
 		if err != nil {
 			return nil, err
 		}
 		s, err = mapText(st, s, f)
-		return textOf(s, safe), err
+		return python.TextOf(s, safe), err
 	}
 }
 
 // mapText is f(s), where f looks at each character. What f makes of a piece may not depend on what
 // is on the other side of white space.
-func mapText(st *state, s string, f func(string) string) (string, error) {
-	if err := st.classify(s); err != nil {
+func mapText(st *python.State, s string, f func(string) string) (string, error) {
+	if err := st.Classify(s); err != nil {
 		return "", err
 	}
-	if err := st.alloc(len(s)); err != nil {
+	if err := st.Alloc(len(s)); err != nil {
 		return "", err
 	}
-	if len(s) <= pieceSize {
+	if len(s) <= python.PieceSize {
 		return f(s), nil
 	}
 	var b []byte
 	for s != "" {
-		if err := st.check(); err != nil {
+		if err := st.Check(); err != nil {
 			return "", err
 		}
-		n := len(piece(s))
-		if end := strings.IndexFunc(s[n:], isSpace); end >= 0 {
+		n := len(python.Piece(s))
+		if end := strings.IndexFunc(s[n:], python.IsSpace); end >= 0 {
 			n += end
 		} else {
 			n = len(s)
 		}
-		if n > inOneGo*pieceSize { // a long word
-			if err := st.classify(s[:n]); err != nil {
+		if n > python.InOneGo*python.PieceSize { // a long word
+			if err := st.Classify(s[:n]); err != nil {
 				return "", err
 			}
 		}
 		p := f(s[:n])
-		b = append(withRoom(b, len(p)), p...)
+		b = append(python.WithRoom(b, len(p)), p...)
 		s = s[n:]
 	}
 	return string(b), nil

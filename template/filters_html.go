@@ -6,44 +6,45 @@ import (
 
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
-func htmlFilters() []filter {
-	return []filter{
-		{name: "e", run: escape},
-		{name: "escape", run: escape},
-		{name: "forceescape", run: forceEscape},
-		{name: "safe", run: safeFilter},
-		{name: "striptags", run: striptags},
-		{name: "tojson", params: "indent?", run: tojson},
-		{name: "urlencode", run: urlencode},
-		{name: "urlize", params: "trim_url_limit? nofollow? target? rel? extra_schemes?", run: urlize},
-		{name: "xmlattr", params: "autospace?", run: xmlattr},
+func htmlFilters() []python.Filter {
+	return []python.Filter{
+		{Name: "e", Run: escape},
+		{Name: "escape", Run: escape},
+		{Name: "forceescape", Run: forceEscape},
+		{Name: "safe", Run: safeFilter},
+		{Name: "striptags", Run: striptags},
+		{Name: "tojson", Params: "indent?", Run: tojson},
+		{Name: "urlencode", Run: urlencode},
+		{Name: "urlize", Params: "trim_url_limit? nofollow? target? rel? extra_schemes?", Run: urlize},
+		{Name: "xmlattr", Params: "autospace?", Run: xmlattr},
 	}
 }
 
-func escape(st *state, in any, _ params) (any, error) { return st.escape(in) }
+func escape(st *python.State, in any, _ python.Params) (any, error) { return st.Escape(in) }
 
 // safeFilter is |safe: a text of the data that is trusted to be what the output is.
-func safeFilter(st *state, in any, _ params) (any, error) {
-	s, safe, err := st.text(in)
-	if st.json || st.format == escaping.HTML {
-		safe = max(safe, safeAnywhere)
+func safeFilter(st *python.State, in any, _ python.Params) (any, error) {
+	s, safe, err := st.Text(in)
+	if st.JSON || st.Format == escaping.HTML {
+		safe = max(safe, python.SafeAnywhere)
 	}
-	return markup{s, max(safe, safeText)}, err
+	return python.Markup{Text: s, Safety: max(safe, python.SafeText)}, err
 }
 
-func forceEscape(st *state, in any, _ params) (any, error) {
-	s, _, err := st.text(in)
+func forceEscape(st *python.State, in any, _ python.Params) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	return st.escape(s)
+	return st.Escape(s)
 }
 
 // striptags removes comments and tags, joins white space to single blanks, and decodes entities.
-func striptags(st *state, in any, _ params) (any, error) {
-	s, _, err := st.text(in)
+func striptags(st *python.State, in any, _ python.Params) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
@@ -53,22 +54,22 @@ func striptags(st *state, in any, _ params) (any, error) {
 	if s, err = cutAll(st, s, "<", ">"); err != nil {
 		return nil, err
 	}
-	if err := st.read(s); err != nil {
+	if err := st.Read(s); err != nil {
 		return nil, err
 	}
 	const wordsPerStep = 4
 	var b []byte
 	for words := 1; ; words++ {
 		if words%wordsPerStep == 0 {
-			if err := st.step(); err != nil {
+			if err := st.Step(); err != nil {
 				return nil, err
 			}
 		}
-		s = strings.TrimLeftFunc(s, isSpace)
+		s = strings.TrimLeftFunc(s, python.IsSpace)
 		if s == "" {
 			return string(b), nil
 		}
-		end := strings.IndexFunc(s, isSpace)
+		end := strings.IndexFunc(s, python.IsSpace)
 		if end < 0 {
 			end = len(s)
 		}
@@ -83,7 +84,7 @@ func striptags(st *state, in any, _ params) (any, error) {
 }
 
 // unescapeHTML appends s with its entities decoded, from one to the next.
-func unescapeHTML(st *state, b []byte, s string) ([]byte, error) {
+func unescapeHTML(st *python.State, b []byte, s string) ([]byte, error) {
 	for {
 		end := len(s)
 		if i := strings.IndexByte(s[1:], '&'); i >= 0 {
@@ -91,13 +92,13 @@ func unescapeHTML(st *state, b []byte, s string) ([]byte, error) {
 		}
 		part := s[:end]
 		if s[0] == '&' {
-			if err := st.step(); err != nil {
+			if err := st.Step(); err != nil {
 				return b, err
 			}
 			part = html.UnescapeString(part)
 		}
 		var err error
-		if b, err = st.appendCopy(b, part); err != nil || end == len(s) {
+		if b, err = st.AppendCopy(b, part); err != nil || end == len(s) {
 			return b, err
 		}
 		s = s[end:]
@@ -105,8 +106,8 @@ func unescapeHTML(st *state, b []byte, s string) ([]byte, error) {
 }
 
 // cutAll removes everything between begin and end, with them.
-func cutAll(st *state, s, begin, end string) (string, error) {
-	if err := st.scan(len(s)); err != nil {
+func cutAll(st *python.State, s, begin, end string) (string, error) {
+	if err := st.Scan(len(s)); err != nil {
 		return "", err
 	}
 	var b []byte
@@ -119,11 +120,11 @@ func cutAll(st *state, s, begin, end string) (string, error) {
 		if j < 0 {
 			break
 		}
-		if err := st.spend(1 + (i+j)/bytesPerStep); err != nil {
+		if err := st.Spend(1 + (i+j)/python.BytesPerStep); err != nil {
 			return "", err
 		}
 		var err error
-		if b, err = st.appendCopy(b, s[:i]); err != nil {
+		if b, err = st.AppendCopy(b, s[:i]); err != nil {
 			return "", err
 		}
 		s = s[i+j+len(end):]
@@ -131,45 +132,45 @@ func cutAll(st *state, s, begin, end string) (string, error) {
 	if b == nil {
 		return s, nil
 	}
-	b, err := st.appendCopy(b, s)
+	b, err := st.AppendCopy(b, s)
 	return string(b), err
 }
 
-func tojson(st *state, in any, p params) (any, error) {
-	style := &st.names.json
-	if escape := st.jsonEscape(); escape != nil {
+func tojson(st *python.State, in any, p python.Params) (any, error) {
+	style := &st.Names.JSON
+	if escape := st.JSONEscape(); escape != nil {
 		escaping := *style
 		style = &escaping
-		style.escape, style.html = escape, false // & < > are escaped already
+		style.Escape, style.HTML = escape, false // & < > are escaped already
 	}
-	if v := p.get(0, nil); v != nil {
+	if v := p.Get(0, nil); v != nil {
 		indented := *style
 		style = &indented
-		style.multiline = true
-		if s, ok := asString(v); ok {
-			style.indent = s
+		style.Multiline = true
+		if s, ok := python.AsString(v); ok {
+			style.Indent = s
 		} else {
-			n, err := p.integer(0, 0)
+			n, err := p.Integer(0, 0)
 			if err != nil {
 				return nil, err
 			}
-			if style.indent, err = st.pad("", n, " ", padLeft); err != nil {
+			if style.Indent, err = st.Pad("", n, " ", python.PadLeft); err != nil {
 				return nil, err
 			}
 		}
 	}
-	b, err := st.appendJSON(st.takeScratch(), in, style, 0)
-	st.scratch = b
+	b, err := st.AppendJSON(st.TakeScratch(), in, style, 0)
+	st.Scratch = b
 	if err != nil {
 		return nil, err
 	}
-	return st.jsonMarkup(string(b)), nil
+	return st.JSONMarkup(string(b)), nil
 }
 
-func urlencode(st *state, in any, _ params) (any, error) {
+func urlencode(st *python.State, in any, _ python.Params) (any, error) {
 	switch in.(type) {
-	case string, markup, nil, bool, int64, float64, bigInteger:
-		s, _, err := st.text(in)
+	case string, python.Markup, nil, bool, int64, float64, python.BigInt:
+		s, _, err := st.Text(in)
 		if err != nil {
 			return nil, err
 		}
@@ -177,12 +178,12 @@ func urlencode(st *state, in any, _ params) (any, error) {
 		return string(b), err
 	}
 	pairs := in
-	if d, ok := st.wrap(in).(*dict); ok {
-		pairs = &view{d, viewItems}
+	if d, ok := st.Wrap(in).(*python.Dict); ok {
+		pairs = &python.View{Dict: d, Kind: python.ViewItems}
 	}
 	var b []byte
-	err := st.each(pairs, func(pair any) error {
-		kv, err := st.collect(pair)
+	err := st.Each(pairs, func(pair any) error {
+		kv, err := st.Collect(pair)
 		if err != nil {
 			return err
 		}
@@ -190,7 +191,7 @@ func urlencode(st *state, in any, _ params) (any, error) {
 			return fault.Errorf(fault.ErrType, "urlencode needs pairs")
 		}
 		for i, v := range kv {
-			s, _, err := st.text(v)
+			s, _, err := st.Text(v)
 			if err != nil {
 				return err
 			}
@@ -210,12 +211,12 @@ func urlencode(st *state, in any, _ params) (any, error) {
 
 // appendQuotedURL percent-encodes for a path, or for a query, where a blank is a plus and a slash
 // is encoded.
-func appendQuotedURL(st *state, b []byte, s string, query bool) ([]byte, error) {
-	return st.convert(b, s, func(b []byte, s string) []byte {
+func appendQuotedURL(st *python.State, b []byte, s string, query bool) ([]byte, error) {
+	return st.Convert(b, s, func(b []byte, s string) []byte {
 		for i := 0; i < len(s); i++ {
 			c := s[i]
 			switch {
-			case c|0x20 >= 'a' && c|0x20 <= 'z', decimal(c), strings.IndexByte("_.-~", c) >= 0, c == '/' && !query:
+			case c|0x20 >= 'a' && c|0x20 <= 'z', python.Decimal(c), strings.IndexByte("_.-~", c) >= 0, c == '/' && !query:
 				b = append(b, c)
 			case c == ' ' && query:
 				b = append(b, '+')
@@ -228,38 +229,38 @@ func appendQuotedURL(st *state, b []byte, s string, query bool) ([]byte, error) 
 	})
 }
 
-func xmlattr(st *state, in any, p params) (any, error) {
-	d, ok := st.wrap(in).(*dict)
+func xmlattr(st *python.State, in any, p python.Params) (any, error) {
+	d, ok := st.Wrap(in).(*python.Dict)
 	if !ok {
-		if u, isUndefined := in.(*undefined); isUndefined {
-			return nil, u.fail()
+		if u, isUndefined := in.(*python.Undefined); isUndefined {
+			return nil, u.Fail()
 		}
-		return nil, fault.Errorf(fault.ErrType, "xmlattr needs a mapping, not %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "xmlattr needs a mapping, not %s", python.TypeName(in))
 	}
 	var b []byte
-	for i, k := range d.keys {
-		v := d.values[i]
-		if _, isUndefined := v.(*undefined); isUndefined || v == nil {
+	for i, k := range d.Keys {
+		v := d.Values[i]
+		if _, isUndefined := v.(*python.Undefined); isUndefined || v == nil {
 			continue
 		}
-		key, ok := asString(k)
-		if err := st.spend(1 + perCharacter*len(key)/bytesPerStep); err != nil {
+		key, ok := python.AsString(k)
+		if err := st.Spend(1 + python.PerCharacter*len(key)/python.BytesPerStep); err != nil {
 			return nil, err
 		}
 		if !ok || strings.ContainsAny(key, " \t\n\r\f\v/>=") {
 			return nil, fault.Errorf(fault.ErrType, "a key of xmlattr is not the name of an attribute")
 		}
-		if len(b) > 0 || p.truth(0, true) {
+		if len(b) > 0 || p.Truth(0, true) {
 			b = append(b, ' ')
 		}
 		var err error
-		if b, err = st.appendEscaped(b, k); err != nil {
+		if b, err = st.AppendEscaped(b, k); err != nil {
 			return nil, err
 		}
-		if b, err = st.appendEscaped(append(b, `="`...), v); err != nil {
+		if b, err = st.AppendEscaped(append(b, `="`...), v); err != nil {
 			return nil, err
 		}
 		b = append(b, '"')
 	}
-	return textOf(string(b), st.autoSafety()), nil
+	return python.TextOf(string(b), st.AutoSafety()), nil
 }

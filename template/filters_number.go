@@ -6,119 +6,120 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
-func numberFilters() []filter {
-	return []filter{
-		{name: "abs", run: abs},
-		{name: "filesizeformat", params: "binary?", run: filesizeformat},
-		{name: "float", params: "default?", run: toFloat},
-		{name: "int", params: "default? base?", run: toInt},
-		{name: "round", params: "precision? method?", run: round},
+func numberFilters() []python.Filter {
+	return []python.Filter{
+		{Name: "abs", Run: abs},
+		{Name: "filesizeformat", Params: "binary?", Run: filesizeformat},
+		{Name: "float", Params: "default?", Run: toFloat},
+		{Name: "int", Params: "default? base?", Run: toInt},
+		{Name: "round", Params: "precision? method?", Run: round},
 	}
 }
 
-func abs(_ *state, in any, _ params) (any, error) {
+func abs(_ *python.State, in any, _ python.Params) (any, error) {
 	switch v := in.(type) {
 	case float64:
 		return math.Abs(v), nil
-	case bigInteger:
-		return bigInteger(strings.TrimPrefix(string(v), "-")), nil
-	case *undefined:
-		return nil, v.fail()
+	case python.BigInt:
+		return python.BigInt(strings.TrimPrefix(string(v), "-")), nil
+	case *python.Undefined:
+		return nil, v.Fail()
 	}
-	i, ok := asInt(in)
+	i, ok := python.AsInt(in)
 	switch {
 	case !ok:
-		return nil, fault.Errorf(fault.ErrType, "abs works on numbers, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "abs works on numbers, not on %s", python.TypeName(in))
 	case i == math.MinInt64:
-		return nil, tooLarge()
+		return nil, python.TooLarge()
 	case i < 0:
 		return -i, nil
 	}
 	return i, nil
 }
 
-func toInt(st *state, in any, p params) (any, error) {
-	otherwise := p.get(0, int64(0))
+func toInt(st *python.State, in any, p python.Params) (any, error) {
+	otherwise := p.Get(0, int64(0))
 	switch v := in.(type) {
 	case float64:
-		if i, ok := floatToInt(v); ok {
+		if i, ok := python.FloatToInt(v); ok {
 			return i, nil
 		}
 		if math.IsNaN(v) {
 			return otherwise, nil
 		}
-		return nil, tooLarge()
-	case bigInteger:
+		return nil, python.TooLarge()
+	case python.BigInt:
 		return v, nil
-	case *undefined:
-		return nil, v.fail()
+	case *python.Undefined:
+		return nil, v.Fail()
 	}
-	if i, ok := asInt(in); ok {
+	if i, ok := python.AsInt(in); ok {
 		return i, nil
 	}
-	s, ok := asString(in)
+	s, ok := python.AsString(in)
 	if !ok {
 		return otherwise, nil
 	}
-	base, err := p.integer(1, 10)
+	base, err := p.Integer(1, 10)
 	if err != nil {
 		base = -1 // as int() in Python fails, which the filter catches
 	}
-	if err := st.spend(len(s)); err != nil {
+	if err := st.Spend(len(s)); err != nil {
 		return nil, err
 	}
-	if i, ok := parseInt(s, int(max(-1, min(base, 99)))); ok {
+	if i, ok := python.ParseInt(s, int(max(-1, min(base, 99)))); ok {
 		return i, nil
 	}
-	if f, ok := parseFloat(s); ok { // so that '7.9'|int is 7
-		if i, ok := floatToInt(f); ok {
+	if f, ok := python.ParseFloat(s); ok { // so that '7.9'|int is 7
+		if i, ok := python.FloatToInt(f); ok {
 			return i, nil
 		}
 	}
 	return otherwise, nil
 }
 
-func toFloat(st *state, in any, p params) (any, error) {
-	if f, ok := asFloat(in); ok {
+func toFloat(st *python.State, in any, p python.Params) (any, error) {
+	if f, ok := python.AsFloat(in); ok {
 		return f, nil
 	}
-	if u, ok := in.(*undefined); ok {
-		return nil, u.fail()
+	if u, ok := in.(*python.Undefined); ok {
+		return nil, u.Fail()
 	}
-	if s, ok := asString(in); ok {
-		if err := st.spend(len(s)); err != nil {
+	if s, ok := python.AsString(in); ok {
+		if err := st.Spend(len(s)); err != nil {
 			return nil, err
 		}
-		if f, ok := parseFloat(s); ok {
+		if f, ok := python.ParseFloat(s); ok {
 			return f, nil
 		}
 	}
-	return p.get(0, 0.0), nil
+	return p.Get(0, 0.0), nil
 }
 
-func round(st *state, in any, p params) (any, error) {
-	precision, err := p.integer(0, 0)
+func round(st *python.State, in any, p python.Params) (any, error) {
+	precision, err := p.Integer(0, 0)
 	if err != nil {
 		return nil, err
 	}
-	method, err := p.str(1, "common")
+	method, err := p.String(1, "common")
 	if err != nil {
 		return nil, err
 	}
-	if u, ok := in.(*undefined); ok {
-		return nil, u.fail()
+	if u, ok := in.(*python.Undefined); ok {
+		return nil, u.Fail()
 	}
-	if err := st.readDigits(in, nil); err != nil {
+	if err := st.ReadDigits(in, nil); err != nil {
 		return nil, err
 	}
-	f, ok := asFloat(in)
+	f, ok := python.AsFloat(in)
 	if !ok {
-		return nil, fault.Errorf(fault.ErrType, "round works on numbers, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "round works on numbers, not on %s", python.TypeName(in))
 	}
 	precision = max(-400, min(precision, 400))
-	if err := st.spend(stepsOfRounding + int(max(precision, 0))/bytesPerDigitStep); err != nil {
+	if err := st.Spend(python.StepsOfRounding + int(max(precision, 0))/python.BytesPerDigitStep); err != nil {
 		return nil, err
 	}
 	scale := math.Pow10(int(precision))
@@ -160,7 +161,7 @@ func roundFloat(f float64, digits int) float64 {
 }
 
 func roundInt(v any, digits int64) (any, error) {
-	i, ok := asInt(v)
+	i, ok := python.AsInt(v)
 	if !ok || digits >= 0 {
 		if ok {
 			return i, nil
@@ -174,33 +175,33 @@ func roundInt(v any, digits int64) (any, error) {
 	for ; digits < 0; digits++ {
 		scale *= 10
 	}
-	quotient := floorDivide(i, scale)
+	quotient := python.FloorDivide(i, scale)
 	rest := i - quotient*scale
 	if half := scale / 2; rest > half || rest == half && quotient%2 != 0 {
 		quotient++
 	}
-	return intArithmetic("*", quotient, scale)
+	return python.IntArithmetic("*", quotient, scale)
 }
 
-func filesizeformat(st *state, in any, p params) (any, error) {
-	size, ok := asFloat(in)
-	if s, isText := asString(in); isText {
-		if err := st.spend(len(s)); err != nil {
+func filesizeformat(st *python.State, in any, p python.Params) (any, error) {
+	size, ok := python.AsFloat(in)
+	if s, isText := python.AsString(in); isText {
+		if err := st.Spend(len(s)); err != nil {
 			return nil, err
 		}
-		size, ok = parseFloat(s)
+		size, ok = python.ParseFloat(s)
 	}
 	if !ok || math.IsNaN(size) {
-		if u, isUndefined := in.(*undefined); isUndefined {
-			return nil, u.fail()
+		if u, isUndefined := in.(*python.Undefined); isUndefined {
+			return nil, u.Fail()
 		}
-		return nil, fault.Errorf(fault.ErrType, "filesizeformat works on numbers, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "filesizeformat works on numbers, not on %s", python.TypeName(in))
 	}
-	if err := st.spend(stepsOfRounding); err != nil {
+	if err := st.Spend(python.StepsOfRounding); err != nil {
 		return nil, err
 	}
 	base, suffix := 1000.0, "B"
-	if p.truth(0, false) {
+	if p.Truth(0, false) {
 		base, suffix = 1024, "iB"
 	}
 	if size == 1 {

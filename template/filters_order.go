@@ -5,38 +5,39 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // Filters that compare the items of a sequence.
-func orderFilters() []filter {
-	return []filter{
-		{name: "dictsort", params: "case_sensitive? by? reverse?", run: dictsort},
-		{name: "groupby", params: "attribute default? case_sensitive?", run: groupby},
-		{name: "max", params: "case_sensitive? attribute?", run: extreme(">", "no aggregated item, the sequence is empty")},
-		{name: "min", params: "case_sensitive? attribute?", run: extreme("<", "no aggregated item, the sequence is empty")},
-		{name: "sort", params: "reverse? case_sensitive? attribute?", run: sortFilter},
+func orderFilters() []python.Filter {
+	return []python.Filter{
+		{Name: "dictsort", Params: "case_sensitive? by? reverse?", Run: dictsort},
+		{Name: "groupby", Params: "attribute default? case_sensitive?", Run: groupby},
+		{Name: "max", Params: "case_sensitive? attribute?", Run: extreme(">", "no aggregated item, the sequence is empty")},
+		{Name: "min", Params: "case_sensitive? attribute?", Run: extreme("<", "no aggregated item, the sequence is empty")},
+		{Name: "sort", Params: "reverse? case_sensitive? attribute?", Run: sortFilter},
 	}
 }
 
 // A getter takes the value out of an item that an attribute= argument names.
-type getter func(st *state, item any) (any, error)
+type getter func(st *python.State, item any) (any, error)
 
 // newGetter makes a getter of "a.b.0", an index, or None for the item itself. Where a step finds
 // nothing, the item becomes otherwise, unless that is absent.
-func newGetter(st *state, attribute, otherwise any) (getter, error) {
+func newGetter(st *python.State, attribute, otherwise any) (getter, error) {
 	var parts []any
-	if s, ok := asString(attribute); ok {
-		if err := st.read(s); err != nil {
+	if s, ok := python.AsString(attribute); ok {
+		if err := st.Read(s); err != nil {
 			return nil, err
 		}
 		for part := range strings.SplitSeq(s, ".") {
-			if err := st.alloc(2 * bytesPerValue); err != nil {
+			if err := st.Alloc(2 * python.BytesPerValue); err != nil {
 				return nil, err
 			}
-			if err := st.step(); err != nil {
+			if err := st.Step(); err != nil {
 				return nil, err
 			}
-			if n, ok := parseInt(part, 10); ok && strings.Trim(part, "0123456789") == "" {
+			if n, ok := python.ParseInt(part, 10); ok && strings.Trim(part, "0123456789") == "" {
 				parts = append(parts, n)
 			} else {
 				parts = append(parts, part)
@@ -45,20 +46,20 @@ func newGetter(st *state, attribute, otherwise any) (getter, error) {
 	} else if attribute != nil {
 		parts = []any{attribute}
 	}
-	return func(st *state, item any) (any, error) {
+	return func(st *python.State, item any) (any, error) {
 		for _, part := range parts {
-			if err := st.step(); err != nil {
+			if err := st.Step(); err != nil {
 				return nil, err
 			}
 			var err error
-			if item, err = st.item(item, part); err != nil {
+			if item, err = st.Item(item, part); err != nil {
 				return nil, err
 			}
-			if u, ok := item.(*undefined); ok {
-				if otherwise != absent && otherwise != nil {
+			if u, ok := item.(*python.Undefined); ok {
+				if otherwise != python.Absent && otherwise != nil {
 					item = otherwise
-				} else if u.why == "" {
-					item = &undefined{kind: u.kind, why: "an item lacks the attribute"}
+				} else if u.Why == "" {
+					item = &python.Undefined{Kind: u.Kind, Why: "an item lacks the attribute"}
 				}
 			}
 		}
@@ -67,21 +68,21 @@ func newGetter(st *state, attribute, otherwise any) (getter, error) {
 }
 
 // foldCase is how text is compared unless case_sensitive is given.
-func foldCase(st *state, v any) (any, error) {
-	s, ok := asString(v)
+func foldCase(st *python.State, v any) (any, error) {
+	s, ok := python.AsString(v)
 	if !ok {
 		return v, nil
 	}
-	s, err := mapText(st, s, lower)
-	return textOf(s, safetyOf(v)), err
+	s, err := mapText(st, s, python.Lower)
+	return python.TextOf(s, python.SafetyOf(v)), err
 }
 
 // keyed is an item with what it is sorted by.
 type keyed struct{ item, key any }
 
 // sortKeys computes what items are sorted by.
-func sortKeys(st *state, values []any, get getter, caseSensitive bool) ([]keyed, error) {
-	if err := st.allocValues(3 * len(values)); err != nil { // two each, and what sorting moves
+func sortKeys(st *python.State, values []any, get getter, caseSensitive bool) ([]keyed, error) {
+	if err := st.AllocValues(3 * len(values)); err != nil { // two each, and what sorting moves
 		return nil, err
 	}
 	out := make([]keyed, len(values))
@@ -102,16 +103,16 @@ func sortKeys(st *state, values []any, get getter, caseSensitive bool) ([]keyed,
 
 // sortKeyed sorts stably. With whole, keys that are equal need not have an order: Jinja2's sort
 // compares lists of keys.
-func sortKeyed(st *state, values []keyed, reverse, whole bool) error {
+func sortKeyed(st *python.State, values []keyed, reverse, whole bool) error {
 	var failed error
 	slices.SortStableFunc(values, func(x, y keyed) int {
 		if failed != nil {
 			return 0
 		}
-		order, _, err := st.order("<", x.key, y.key, 0)
+		order, _, err := st.Order("<", x.key, y.key, 0)
 		if err != nil {
 			failed = err
-			if equal, err := st.equal(x.key, y.key, 0); whole && err == nil && equal {
+			if equal, err := st.Equal(x.key, y.key, 0); whole && err == nil && equal {
 				failed = nil
 			}
 		}
@@ -123,17 +124,17 @@ func sortKeyed(st *state, values []keyed, reverse, whole bool) error {
 	return failed
 }
 
-func sortFilter(st *state, in any, p params) (any, error) {
-	values, err := st.collect(in)
+func sortFilter(st *python.State, in any, p python.Params) (any, error) {
+	values, err := st.Collect(in)
 	if err != nil {
 		return nil, err
 	}
-	caseSensitive := p.truth(1, false)
-	get, err := newGetter(st, p.get(2, nil), absent)
+	caseSensitive := p.Truth(1, false)
+	get, err := newGetter(st, p.Get(2, nil), python.Absent)
 	if err != nil {
 		return nil, err
 	}
-	if s, ok := asString(p.get(2, nil)); ok && strings.Contains(s, ",") {
+	if s, ok := python.AsString(p.Get(2, nil)); ok && strings.Contains(s, ",") {
 		if get, err = newMultiGetter(st, s, caseSensitive); err != nil {
 			return nil, err
 		}
@@ -142,30 +143,30 @@ func sortFilter(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := sortKeyed(st, sorted, p.truth(0, false), true); err != nil {
+	if err := sortKeyed(st, sorted, p.Truth(0, false), true); err != nil {
 		return nil, err
 	}
 	for i, k := range sorted {
 		values[i] = k.item
 	}
-	return &list{items: values}, nil
+	return &python.List{Items: values}, nil
 }
 
 // newMultiGetter makes a getter of "a,b.c" that returns the list of both.
-func newMultiGetter(st *state, attributes string, caseSensitive bool) (getter, error) {
+func newMultiGetter(st *python.State, attributes string, caseSensitive bool) (getter, error) {
 	var getters []getter
 	for a := range strings.SplitSeq(attributes, ",") {
-		get, err := newGetter(st, a, absent)
+		get, err := newGetter(st, a, python.Absent)
 		if err != nil {
 			return nil, err
 		}
 		getters = append(getters, get)
 	}
-	return func(st *state, item any) (any, error) {
-		if err := st.allocValues(len(getters)); err != nil {
+	return func(st *python.State, item any) (any, error) {
+		if err := st.AllocValues(len(getters)); err != nil {
 			return nil, err
 		}
-		key := &list{}
+		key := &python.List{}
 		for _, get := range getters {
 			v, err := get(st, item)
 			if err != nil {
@@ -176,33 +177,33 @@ func newMultiGetter(st *state, attributes string, caseSensitive bool) (getter, e
 					return nil, err
 				}
 			}
-			key.items = append(key.items, v)
+			key.Items = append(key.Items, v)
 		}
 		return key, nil
 	}, nil
 }
 
 // extreme is the filter min or max.
-func extreme(op, whyEmpty string) func(*state, any, params) (any, error) {
-	return func(st *state, in any, p params) (any, error) {
-		values, err := st.collect(in)
+func extreme(op, whyEmpty string) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, in any, p python.Params) (any, error) {
+		values, err := st.Collect(in)
 		if err != nil {
 			return nil, err
 		}
-		get, err := newGetter(st, p.get(1, nil), absent)
+		get, err := newGetter(st, p.Get(1, nil), python.Absent)
 		if err != nil {
 			return nil, err
 		}
-		candidates, err := sortKeys(st, values, get, p.truth(0, false))
+		candidates, err := sortKeys(st, values, get, p.Truth(0, false))
 		if err != nil {
 			return nil, err
 		}
 		if len(candidates) == 0 {
-			return &undefined{kind: fault.ErrUndefined, why: whyEmpty}, nil
+			return &python.Undefined{Kind: fault.ErrUndefined, Why: whyEmpty}, nil
 		}
 		best := candidates[0]
 		for _, c := range candidates[1:] {
-			better, err := st.compareOp(op, c.key, best.key)
+			better, err := st.CompareOp(op, c.key, best.key)
 			if err != nil {
 				return nil, err
 			}
@@ -214,15 +215,15 @@ func extreme(op, whyEmpty string) func(*state, any, params) (any, error) {
 	}
 }
 
-func dictsort(st *state, in any, p params) (any, error) {
-	d, ok := st.wrap(in).(*dict)
+func dictsort(st *python.State, in any, p python.Params) (any, error) {
+	d, ok := st.Wrap(in).(*python.Dict)
 	if !ok {
-		if u, isUndefined := in.(*undefined); isUndefined {
-			return nil, u.fail()
+		if u, isUndefined := in.(*python.Undefined); isUndefined {
+			return nil, u.Fail()
 		}
-		return nil, fault.Errorf(fault.ErrType, "dictsort works on mappings, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "dictsort works on mappings, not on %s", python.TypeName(in))
 	}
-	by, err := p.str(1, "key")
+	by, err := p.String(1, "key")
 	if err != nil {
 		return nil, err
 	}
@@ -234,38 +235,38 @@ func dictsort(st *state, in any, p params) (any, error) {
 	default:
 		return nil, fault.Errorf(fault.ErrType, `dictsort sorts by "key" or "value"`)
 	}
-	pairs, err := st.collect(&view{d, viewItems})
+	pairs, err := st.Collect(&python.View{Dict: d, Kind: python.ViewItems})
 	if err != nil {
 		return nil, err
 	}
-	get, err := newGetter(st, position, absent)
+	get, err := newGetter(st, position, python.Absent)
 	if err != nil {
 		return nil, err
 	}
-	sorted, err := sortKeys(st, pairs, get, p.truth(0, false))
+	sorted, err := sortKeys(st, pairs, get, p.Truth(0, false))
 	if err != nil {
 		return nil, err
 	}
-	if err := sortKeyed(st, sorted, p.truth(2, false), false); err != nil {
+	if err := sortKeyed(st, sorted, p.Truth(2, false), false); err != nil {
 		return nil, err
 	}
 	for i, k := range sorted {
 		pairs[i] = k.item
 	}
-	return &list{items: pairs}, nil
+	return &python.List{Items: pairs}, nil
 }
 
 // groupby sorts by an attribute and makes a (grouper, list) of each run of equal ones.
-func groupby(st *state, in any, p params) (any, error) {
-	values, err := st.collect(in)
+func groupby(st *python.State, in any, p python.Params) (any, error) {
+	values, err := st.Collect(in)
 	if err != nil {
 		return nil, err
 	}
-	get, err := newGetter(st, p.values[0], p.get(1, absent))
+	get, err := newGetter(st, p.Values[0], p.Get(1, python.Absent))
 	if err != nil {
 		return nil, err
 	}
-	caseSensitive := p.truth(2, false)
+	caseSensitive := p.Truth(2, false)
 	sorted, err := sortKeys(st, values, get, caseSensitive)
 	if err != nil {
 		return nil, err
@@ -273,28 +274,28 @@ func groupby(st *state, in any, p params) (any, error) {
 	if err := sortKeyed(st, sorted, false, false); err != nil {
 		return nil, err
 	}
-	groups := &list{}
+	groups := &python.List{}
 	for start := 0; start < len(sorted); {
-		if err := st.alloc(3 * bytesPerTuple); err != nil {
+		if err := st.Alloc(3 * python.BytesPerTuple); err != nil {
 			return nil, err
 		}
-		members := &list{}
+		members := &python.List{}
 		end := start
 		for ; end < len(sorted); end++ {
-			same, err := st.equal(sorted[start].key, sorted[end].key, 0)
+			same, err := st.Equal(sorted[start].key, sorted[end].key, 0)
 			if err != nil {
 				return nil, err
 			}
 			if !same && end > start {
 				break
 			}
-			members.items = append(members.items, sorted[end].item)
+			members.Items = append(members.Items, sorted[end].item)
 		}
 		grouper, err := get(st, sorted[start].item) // the key as the first member spells it
 		if err != nil {
 			return nil, err
 		}
-		groups.items = append(groups.items, &tuple{items: []any{grouper, members}, names: []string{"grouper", "list"}})
+		groups.Items = append(groups.Items, &python.Tuple{Items: []any{grouper, members}, Names: []string{"grouper", "list"}})
 		start = end
 	}
 	return groups, nil

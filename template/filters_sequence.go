@@ -6,206 +6,207 @@ import (
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // Filters that look at a sequence as a whole or cut it into parts.
-func sequenceFilters() []filter {
-	return []filter{
-		{name: "batch", params: "linecount fill_with?", run: lazily(batch)},
-		{name: "count", run: length},
-		{name: "first", run: first},
-		{name: "items", run: lazily(items)},
-		{name: "join", params: "d? attribute?", run: join},
-		{name: "last", run: last},
-		{name: "length", run: length},
-		{name: "list", run: toList},
-		{name: "random", run: random},
-		{name: "reverse", run: reverse},
-		{name: "slice", params: "slices fill_with?", run: lazily(sliceInto)},
-		{name: "sum", params: "attribute? start?", run: sum},
-		{name: "unique", params: "case_sensitive? attribute?", run: lazily(unique)},
+func sequenceFilters() []python.Filter {
+	return []python.Filter{
+		{Name: "batch", Params: "linecount fill_with?", Run: python.Lazily(batch)},
+		{Name: "count", Run: length},
+		{Name: "first", Run: first},
+		{Name: "items", Run: python.Lazily(items)},
+		{Name: "join", Params: "d? attribute?", Run: join},
+		{Name: "last", Run: last},
+		{Name: "length", Run: length},
+		{Name: "list", Run: toList},
+		{Name: "random", Run: random},
+		{Name: "reverse", Run: reverse},
+		{Name: "slice", Params: "slices fill_with?", Run: python.Lazily(sliceInto)},
+		{Name: "sum", Params: "attribute? start?", Run: sum},
+		{Name: "unique", Params: "case_sensitive? attribute?", Run: python.Lazily(unique)},
 	}
 }
 
-func length(st *state, in any, _ params) (any, error) {
-	n, err := st.length(in)
+func length(st *python.State, in any, _ python.Params) (any, error) {
+	n, err := st.Length(in)
 	return int64(n), err
 }
 
-func toList(st *state, in any, _ params) (any, error) {
-	values, err := st.collect(in)
-	return &list{items: values}, err
+func toList(st *python.State, in any, _ python.Params) (any, error) {
+	values, err := st.Collect(in)
+	return &python.List{Items: values}, err
 }
 
-func first(st *state, in any, _ params) (any, error) {
-	it, err := st.iterate(in)
+func first(st *python.State, in any, _ python.Params) (any, error) {
+	it, err := st.Iterate(in)
 	if err != nil {
 		return nil, err
 	}
-	v, ok, err := it.next(st)
+	v, ok, err := it.Next(st)
 	if err == nil && !ok {
-		v = &undefined{kind: fault.ErrUndefined, why: "no first item, the sequence is empty"}
+		v = &python.Undefined{Kind: fault.ErrUndefined, Why: "no first item, the sequence is empty"}
 	}
 	return v, err
 }
 
-func last(st *state, in any, _ params) (any, error) {
+func last(st *python.State, in any, _ python.Params) (any, error) {
 	switch in.(type) {
-	case *generator:
+	case *python.Generator:
 		return nil, fault.Errorf(fault.ErrType, "a generator has no last item; use |list|last")
-	case *undefined:
-		if err := st.each(in, nil); err != nil {
+	case *python.Undefined:
+		if err := st.Each(in, nil); err != nil {
 			return nil, err
 		}
-	case *dict, *view, map[string]any:
-		values, err := st.collect(in)
+	case *python.Dict, *python.View, map[string]any:
+		values, err := st.Collect(in)
 		if err != nil {
 			return nil, err
 		}
-		in = &list{items: values}
+		in = &python.List{Items: values}
 	}
-	if s, ok := asString(in); ok && s != "" {
+	if s, ok := python.AsString(in); ok && s != "" {
 		_, n := utf8.DecodeLastRuneInString(s)
-		return textOf(s[len(s)-n:], safetyOf(in)), nil
+		return python.TextOf(s[len(s)-n:], python.SafetyOf(in)), nil
 	}
-	n, err := st.length(in)
+	n, err := st.Length(in)
 	if err != nil {
 		return nil, err
 	}
 	if n == 0 {
-		return &undefined{kind: fault.ErrUndefined, why: "no last item, the sequence is empty"}, nil
+		return &python.Undefined{Kind: fault.ErrUndefined, Why: "no last item, the sequence is empty"}, nil
 	}
-	return st.elementAt(in, n-1), nil
+	return st.ElementAt(in, n-1), nil
 }
 
-func random(st *state, in any, _ params) (any, error) {
+func random(st *python.State, in any, _ python.Params) (any, error) {
 	switch in.(type) {
-	case *dict, *view, map[string]any, *generator:
-		return nil, fault.Errorf(fault.ErrType, "random works on sequences, not on %s", typeName(in))
+	case *python.Dict, *python.View, map[string]any, *python.Generator:
+		return nil, fault.Errorf(fault.ErrType, "random works on sequences, not on %s", python.TypeName(in))
 	}
-	if s, ok := asString(in); ok {
-		if err := st.read(s); err != nil {
+	if s, ok := python.AsString(in); ok {
+		if err := st.Read(s); err != nil {
 			return nil, err
 		}
 	}
-	n, err := st.length(in)
+	n, err := st.Length(in)
 	if err != nil {
 		return nil, err
 	}
 	if n == 0 {
-		return &undefined{kind: fault.ErrUndefined, why: "no random item, the sequence is empty"}, nil
+		return &python.Undefined{Kind: fault.ErrUndefined, Why: "no random item, the sequence is empty"}, nil
 	}
-	return st.elementAt(in, rand.IntN(n)), nil
+	return st.ElementAt(in, rand.IntN(n)), nil
 }
 
-func reverse(st *state, in any, _ params) (any, error) {
-	if s, ok := asString(in); ok {
-		safe := safetyOf(in)
-		return st.sliceText(s, safe, [3]any{nil, nil, int64(-1)})
+func reverse(st *python.State, in any, _ python.Params) (any, error) {
+	if s, ok := python.AsString(in); ok {
+		safe := python.SafetyOf(in)
+		return st.SliceText(s, safe, [3]any{nil, nil, int64(-1)})
 	}
-	values, err := st.collect(in)
+	values, err := st.Collect(in)
 	if err != nil {
 		return nil, err
 	}
 	slices.Reverse(values)
-	if _, ok := in.(*generator); ok {
-		return &list{items: values}, nil
+	if _, ok := in.(*python.Generator); ok {
+		return &python.List{Items: values}, nil
 	}
-	return generatorOf(&list{items: values}), nil
+	return python.GeneratorOf(&python.List{Items: values}), nil
 }
 
-func join(st *state, in any, p params) (any, error) {
+func join(st *python.State, in any, p python.Params) (any, error) {
 	var get getter
-	if p.get(1, nil) != nil {
+	if p.Get(1, nil) != nil {
 		var err error
-		if get, err = newGetter(st, p.values[1], absent); err != nil {
+		if get, err = newGetter(st, p.Values[1], python.Absent); err != nil {
 			return nil, err
 		}
 	}
-	separator, safe, err := st.text(p.get(0, ""))
+	separator, safe, err := st.Text(p.Get(0, ""))
 	if err != nil {
 		return nil, err
 	}
-	values, err := st.collect(in)
+	values, err := st.Collect(in)
 	if err != nil {
 		return nil, err
 	}
-	escapes := st.autoescape && safe != notSafe
+	escapes := st.Autoescape && safe != python.NotSafe
 	for i := range values {
 		if get != nil {
 			if values[i], err = get(st, values[i]); err != nil {
 				return nil, err
 			}
 		}
-		if safetyOf(values[i]) != notSafe && st.autoescape {
+		if python.SafetyOf(values[i]) != python.NotSafe && st.Autoescape {
 			escapes = true
 		}
 	}
-	result := notSafe
+	result := python.NotSafe
 	if escapes {
-		result = mixed(append(values, textOf(separator, safe))...)
+		result = python.Mixed(append(values, python.TextOf(separator, safe))...)
 	}
-	if escapes && safe == notSafe {
-		m, err := st.escape(separator)
+	if escapes && safe == python.NotSafe {
+		m, err := st.Escape(separator)
 		if err != nil {
 			return nil, err
 		}
-		separator = m.text
+		separator = m.Text
 	}
 	var b []byte
 	for i, v := range values {
 		if i > 0 {
-			if b, err = st.appendCopy(b, separator); err != nil {
+			if b, err = st.AppendCopy(b, separator); err != nil {
 				return nil, err
 			}
 		}
 		if escapes {
-			b, err = st.appendEscaped(b, v)
+			b, err = st.AppendEscaped(b, v)
 		} else {
-			b, err = st.appendString(b, v)
+			b, err = st.AppendString(b, v)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	return textOf(string(b), result), nil
+	return python.TextOf(string(b), result), nil
 }
 
 // items are the pairs of a mapping.
-func items(st *state, in any, _ params) (any, error) {
-	if u, ok := in.(*undefined); ok {
-		return generatorOf(nil), st.each(u, nil)
+func items(st *python.State, in any, _ python.Params) (any, error) {
+	if u, ok := in.(*python.Undefined); ok {
+		return python.GeneratorOf(nil), st.Each(u, nil)
 	}
-	d, ok := st.wrap(in).(*dict)
+	d, ok := st.Wrap(in).(*python.Dict)
 	if !ok {
-		return nil, fault.Errorf(fault.ErrType, "items works on mappings, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "items works on mappings, not on %s", python.TypeName(in))
 	}
-	return generatorOf(&view{d, viewItems}), nil
+	return python.GeneratorOf(&python.View{Dict: d, Kind: python.ViewItems}), nil
 }
 
 // batch cuts into lists of n.
-func batch(st *state, in any, p params) (any, error) {
-	n, err := p.integer(0, 0)
+func batch(st *python.State, in any, p python.Params) (any, error) {
+	n, err := p.Integer(0, 0)
 	if err != nil {
 		return nil, err
 	}
-	it, err := st.iterate(in)
+	it, err := st.Iterate(in)
 	if err != nil {
 		return nil, err
 	}
-	fill := p.get(1, nil)
-	held := absent // the first item of the next batch
+	fill := p.Get(1, nil)
+	held := python.Absent // the first item of the next batch
 	done := false
-	return &generator{iterator: iteratorFunc(func(st *state) (any, bool, error) {
+	return &python.Generator{Iterator: python.IteratorFunc(func(st *python.State) (any, bool, error) {
 		if done {
 			return nil, false, nil
 		}
-		row := &list{}
-		if held != absent {
-			row.items = append(row.items, held)
+		row := &python.List{}
+		if held != python.Absent {
+			row.Items = append(row.Items, held)
 		}
 		for {
-			v, ok, err := it.next(st)
+			v, ok, err := it.Next(st)
 			if err != nil {
 				return nil, false, err
 			}
@@ -213,49 +214,49 @@ func batch(st *state, in any, p params) (any, error) {
 				done = true
 				break
 			}
-			if err := st.alloc(bytesPerValue); err != nil {
+			if err := st.Alloc(python.BytesPerValue); err != nil {
 				return nil, false, err
 			}
-			if int64(len(row.items)) == n {
+			if int64(len(row.Items)) == n {
 				held = v
 				return row, true, nil
 			}
-			row.items = append(row.items, v)
+			row.Items = append(row.Items, v)
 		}
-		if missing := n - int64(len(row.items)); fill != nil && len(row.items) > 0 && missing > 0 {
-			if err := st.allocTimes(bytesPerValue, missing); err != nil {
+		if missing := n - int64(len(row.Items)); fill != nil && len(row.Items) > 0 && missing > 0 {
+			if err := st.AllocTimes(python.BytesPerValue, missing); err != nil {
 				return nil, false, err
 			}
 			for ; missing > 0; missing-- {
-				row.items = append(row.items, fill)
+				row.Items = append(row.Items, fill)
 			}
 		}
-		return row, len(row.items) > 0, nil
+		return row, len(row.Items) > 0, nil
 	})}, nil
 }
 
 // sliceInto cuts into n lists of about the same length.
-func sliceInto(st *state, in any, p params) (any, error) {
-	n, err := p.integer(0, 0)
+func sliceInto(st *python.State, in any, p python.Params) (any, error) {
+	n, err := p.Integer(0, 0)
 	if err != nil {
 		return nil, err
 	}
 	if n == 0 {
-		return nil, divisionByZero()
+		return nil, python.DivisionByZero()
 	}
-	values, err := st.collect(in)
+	values, err := st.Collect(in)
 	if err != nil || n < 0 {
-		return generatorOf(nil), err
+		return python.GeneratorOf(nil), err
 	}
-	if err := st.allocTimes(bytesPerTuple, n); err != nil {
+	if err := st.AllocTimes(python.BytesPerTuple, n); err != nil {
 		return nil, err
 	}
-	if err := st.spend(int(n)); err != nil {
+	if err := st.Spend(int(n)); err != nil {
 		return nil, err
 	}
-	fill := p.get(1, nil)
+	fill := p.Get(1, nil)
 	size, longer := len(values)/int(n), len(values)%int(n)
-	rows := &list{}
+	rows := &python.List{}
 	for i := range int(n) {
 		length := size
 		if i < longer {
@@ -266,49 +267,49 @@ func sliceInto(st *state, in any, p params) (any, error) {
 		if fill != nil && i >= longer {
 			row = append(row, fill)
 		}
-		rows.items = append(rows.items, &list{items: row})
+		rows.Items = append(rows.Items, &python.List{Items: row})
 	}
-	return generatorOf(rows), nil
+	return python.GeneratorOf(rows), nil
 }
 
-func sum(st *state, in any, p params) (any, error) {
-	total := p.get(1, int64(0))
-	if _, ok := asString(total); ok {
+func sum(st *python.State, in any, p python.Params) (any, error) {
+	total := p.Get(1, int64(0))
+	if _, ok := python.AsString(total); ok {
 		return nil, fault.Errorf(fault.ErrType, "sum cannot add text, use join")
 	}
 	var get getter
-	if p.get(0, nil) != nil {
+	if p.Get(0, nil) != nil {
 		var err error
-		if get, err = newGetter(st, p.values[0], absent); err != nil {
+		if get, err = newGetter(st, p.Values[0], python.Absent); err != nil {
 			return nil, err
 		}
 	}
-	err := st.each(in, func(v any) (err error) {
+	err := st.Each(in, func(v any) (err error) {
 		if get != nil {
 			if v, err = get(st, v); err != nil {
 				return err
 			}
 		}
-		total, err = st.arithmetic("+", total, v)
+		total, err = st.Arithmetic("+", total, v)
 		return err
 	})
 	return total, err
 }
 
-func unique(st *state, in any, p params) (any, error) {
-	get, err := newGetter(st, p.get(1, nil), absent)
+func unique(st *python.State, in any, p python.Params) (any, error) {
+	get, err := newGetter(st, p.Get(1, nil), python.Absent)
 	if err != nil {
 		return nil, err
 	}
-	caseSensitive := p.truth(0, false)
-	it, err := st.iterate(in)
+	caseSensitive := p.Truth(0, false)
+	it, err := st.Iterate(in)
 	if err != nil {
 		return nil, err
 	}
-	seen := newDict()
-	return &generator{iterator: iteratorFunc(func(st *state) (any, bool, error) {
+	seen := python.NewDict()
+	return &python.Generator{Iterator: python.IteratorFunc(func(st *python.State) (any, bool, error) {
 		for {
-			v, ok, err := it.next(st)
+			v, ok, err := it.Next(st)
 			if err != nil || !ok {
 				return nil, false, err
 			}
@@ -321,12 +322,12 @@ func unique(st *state, in any, p params) (any, error) {
 					return nil, false, err
 				}
 			}
-			if _, known, err := seen.get(st, key); err != nil {
+			if _, known, err := seen.Get(st, key); err != nil {
 				return nil, false, err
 			} else if known {
 				continue
 			}
-			return v, true, seen.set(st, key, nil)
+			return v, true, seen.Set(st, key, nil)
 		}
 	})}, nil
 }

@@ -6,106 +6,107 @@ import (
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
-func textFilters() []filter {
-	return []filter{
-		{name: "capitalize", run: textFilter(capitalize)},
-		{name: "center", params: "width?", run: center},
-		{name: "format", params: "*", run: format},
-		{name: "indent", params: "width? first? blank?", run: indent},
-		{name: "lower", run: textFilter(lower)},
-		{name: "pprint", run: pprint},
-		{name: "replace", params: "old new count?", run: replace},
-		{name: "string", run: toText},
-		{name: "title", run: titleFilter},
-		{name: "trim", params: "chars?", run: trim},
-		{name: "truncate", params: "length? killwords? end? leeway?", run: truncate},
-		{name: "upper", run: textFilter(upper)},
-		{name: "wordcount", run: wordcount},
-		{name: "wordwrap", params: "width? break_long_words? wrapstring? break_on_hyphens?", run: wordwrap},
+func textFilters() []python.Filter {
+	return []python.Filter{
+		{Name: "capitalize", Run: textFilter(python.Capitalize)},
+		{Name: "center", Params: "width?", Run: center},
+		{Name: "format", Params: "*", Run: format},
+		{Name: "indent", Params: "width? first? blank?", Run: indent},
+		{Name: "lower", Run: textFilter(python.Lower)},
+		{Name: "pprint", Run: pprint},
+		{Name: "replace", Params: "old new count?", Run: replace},
+		{Name: "string", Run: toText},
+		{Name: "title", Run: titleFilter},
+		{Name: "trim", Params: "chars?", Run: trim},
+		{Name: "truncate", Params: "length? killwords? end? leeway?", Run: truncate},
+		{Name: "upper", Run: textFilter(python.Upper)},
+		{Name: "wordcount", Run: wordcount},
+		{Name: "wordwrap", Params: "width? break_long_words? wrapstring? break_on_hyphens?", Run: wordwrap},
 	}
 }
 
-func toText(st *state, in any, _ params) (any, error) {
-	s, safe, err := st.text(in)
-	return textOf(s, safe), err
+func toText(st *python.State, in any, _ python.Params) (any, error) {
+	s, safe, err := st.Text(in)
+	return python.TextOf(s, safe), err
 }
 
-func pprint(st *state, in any, _ params) (any, error) {
-	b, err := st.appendRepr(nil, in, 0)
+func pprint(st *python.State, in any, _ python.Params) (any, error) {
+	b, err := st.AppendRepr(nil, in, 0)
 	return string(b), err
 }
 
-func center(st *state, in any, p params) (any, error) {
-	s, safe, err := st.text(in)
+func center(st *python.State, in any, p python.Params) (any, error) {
+	s, safe, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	width, err := p.integer(0, 80)
+	width, err := p.Integer(0, 80)
 	if err != nil {
 		return nil, err
 	}
-	s, err = st.pad(s, width, " ", padCenter)
-	return textOf(s, safe), err
+	s, err = st.Pad(s, width, " ", python.PadCenter)
+	return python.TextOf(s, safe), err
 }
 
-func format(st *state, in any, p params) (any, error) {
-	s, safe, err := st.text(in)
+func format(st *python.State, in any, p python.Params) (any, error) {
+	s, safe, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	if len(p.raw.names) == 0 {
-		return st.percentFormat(s, safe, &tuple{items: p.raw.positional})
+	if len(p.Raw.Names) == 0 {
+		return st.PercentFormat(s, safe, &python.Tuple{Items: p.Raw.Positional})
 	}
-	if len(p.raw.positional) > 0 {
+	if len(p.Raw.Positional) > 0 {
 		return nil, fault.Errorf(fault.ErrType, "format takes positional or keyword arguments, not both")
 	}
-	named := newDict()
-	for i, n := range p.raw.names {
-		if err := named.set(st, n, p.raw.values[i]); err != nil {
+	named := python.NewDict()
+	for i, n := range p.Raw.Names {
+		if err := named.Set(st, n, p.Raw.Values[i]); err != nil {
 			return nil, err
 		}
 	}
-	return st.percentFormat(s, safe, named)
+	return st.PercentFormat(s, safe, named)
 }
 
-func indent(st *state, in any, p params) (any, error) {
-	s, ok := asString(in)
+func indent(st *python.State, in any, p python.Params) (any, error) {
+	s, ok := python.AsString(in)
 	if !ok {
-		if u, isUndefined := in.(*undefined); isUndefined {
-			return nil, u.fail()
+		if u, isUndefined := in.(*python.Undefined); isUndefined {
+			return nil, u.Fail()
 		}
-		return nil, fault.Errorf(fault.ErrType, "indent works on text, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "indent works on text, not on %s", python.TypeName(in))
 	}
-	safe := safetyOf(in)
-	indention, ok := asString(p.get(0, int64(4)))
+	safe := python.SafetyOf(in)
+	indention, ok := python.AsString(p.Get(0, int64(4)))
 	if !ok {
-		width, err := p.integer(0, 4)
+		width, err := p.Integer(0, 4)
 		if err != nil {
 			return nil, err
 		}
-		if indention, err = st.pad("", width, " ", padLeft); err != nil {
+		if indention, err = st.Pad("", width, " ", python.PadLeft); err != nil {
 			return nil, err
 		}
 	}
-	first, blank := p.truth(1, false), p.truth(2, false)
+	first, blank := p.Truth(1, false), p.Truth(2, false)
 	b, err := indentLines(st, s, indention, first, blank)
-	return textOf(string(b), safe), err
+	return python.TextOf(string(b), safe), err
 }
 
-func indentLines(st *state, s, indention string, first, blank bool) ([]byte, error) {
-	if err := st.read(s); err != nil {
+func indentLines(st *python.State, s, indention string, first, blank bool) ([]byte, error) {
+	if err := st.Read(s); err != nil {
 		return nil, err
 	}
 	s = strings.TrimSuffix(s, "\r") // Jinja2 adds a line end before it splits, and both are one
 	var b []byte
 	for i := 0; ; i++ {
-		line, rest, more := cutLine(s)
-		if err := st.alloc(len(line) + 1); err != nil {
+		line, rest, more := python.CutLine(s)
+		if err := st.Alloc(len(line) + 1); err != nil {
 			return nil, err
 		}
-		if err := st.step(); err != nil {
+		if err := st.Step(); err != nil {
 			return nil, err
 		}
 		if i > 0 {
@@ -113,11 +114,11 @@ func indentLines(st *state, s, indention string, first, blank bool) ([]byte, err
 		}
 		if i == 0 && first || i > 0 && (blank || line != "") {
 			var err error
-			if b, err = st.appendCopy(b, indention); err != nil {
+			if b, err = st.AppendCopy(b, indention); err != nil {
 				return nil, err
 			}
 		}
-		b = append(withRoom(b, len(line)), line...)
+		b = append(python.WithRoom(b, len(line)), line...)
 		if !more {
 			return b, nil
 		}
@@ -125,51 +126,51 @@ func indentLines(st *state, s, indention string, first, blank bool) ([]byte, err
 	}
 }
 
-func replace(st *state, in any, p params) (any, error) {
-	s, safe, err := st.text(in)
+func replace(st *python.State, in any, p python.Params) (any, error) {
+	s, safe, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	oldText, oldSafe, err := st.text(p.values[0])
+	oldText, oldSafe, err := st.Text(p.Values[0])
 	if err != nil {
 		return nil, err
 	}
-	newText, newSafe, err := st.text(p.values[1])
+	newText, newSafe, err := st.Text(p.Values[1])
 	if err != nil {
 		return nil, err
 	}
 	count := int64(-1)
-	if p.get(2, nil) != nil {
-		if count, err = p.integer(2, -1); err != nil {
+	if p.Get(2, nil) != nil {
+		if count, err = p.Integer(2, -1); err != nil {
 			return nil, err
 		}
 	}
-	if !st.autoescape {
-		safe = notSafe
-	} else if safe == notSafe && (oldSafe != notSafe || newSafe != notSafe) {
-		m, err := st.escape(textOf(s, safe))
+	if !st.Autoescape {
+		safe = python.NotSafe
+	} else if safe == python.NotSafe && (oldSafe != python.NotSafe || newSafe != python.NotSafe) {
+		m, err := st.Escape(python.TextOf(s, safe))
 		if err != nil {
 			return nil, err
 		}
-		s, safe = m.text, m.safety
+		s, safe = m.Text, m.Safety
 	}
-	if safe != notSafe && newSafe == notSafe {
-		m, err := st.escape(newText)
+	if safe != python.NotSafe && newSafe == python.NotSafe {
+		m, err := st.Escape(newText)
 		if err != nil {
 			return nil, err
 		}
-		newText = m.text
-		if safe.isJSON() && !insideJSON(newText) {
-			safe = safeText
+		newText = m.Text
+		if safe.IsJSON() && !python.InsideJSON(newText) {
+			safe = python.SafeText
 		}
 	}
 	s, err = replaceText(st, s, oldText, newText, count)
-	return textOf(s, safe), err
+	return python.TextOf(s, safe), err
 }
 
 // replaceText replaces up to count times; all, if count is negative.
-func replaceText(st *state, s, oldText, newText string, count int64) (string, error) {
-	if err := st.search(s, oldText); err != nil {
+func replaceText(st *python.State, s, oldText, newText string, count int64) (string, error) {
+	if err := st.Search(s, oldText); err != nil {
 		return "", err
 	}
 	n := int64(strings.Count(s, oldText))
@@ -179,42 +180,42 @@ func replaceText(st *state, s, oldText, newText string, count int64) (string, er
 	if n == 0 {
 		return s, nil
 	}
-	if err := st.allocTimes(len(newText), n); err != nil {
+	if err := st.AllocTimes(len(newText), n); err != nil {
 		return "", err
 	}
-	if err := st.alloc(len(s)); err != nil {
+	if err := st.Alloc(len(s)); err != nil {
 		return "", err
 	}
-	if err := st.spend(int(n)); err != nil {
+	if err := st.Spend(int(n)); err != nil {
 		return "", err
 	}
 	return strings.Replace(s, oldText, newText, int(n)), nil
 }
 
-func trim(st *state, in any, p params) (any, error) {
-	s, safe, err := st.text(in)
+func trim(st *python.State, in any, p python.Params) (any, error) {
+	s, safe, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
 	s, err = strip(st, s, p, 0, true, true)
-	return textOf(s, safe), err
+	return python.TextOf(s, safe), err
 }
 
 // strip removes white space, or the characters of argument i, from the ends of s.
-func strip(st *state, s string, p params, i int, left, right bool) (string, error) {
-	matches := isSpace
-	if p.get(i, nil) != nil {
-		chars, err := p.str(i, "")
+func strip(st *python.State, s string, p python.Params, i int, left, right bool) (string, error) {
+	matches := python.IsSpace
+	if p.Get(i, nil) != nil {
+		chars, err := p.String(i, "")
 		if err != nil {
 			return "", err
 		}
 		if matches, err = oneOf(st, chars); err != nil {
 			return "", err
 		}
-		if err := st.scan(inOneGo * perConversion * len(s)); err != nil { // a look-up each
+		if err := st.Scan(python.InOneGo * python.PerConversion * len(s)); err != nil { // a look-up each
 			return "", err
 		}
-	} else if err := st.read(s); err != nil {
+	} else if err := st.Read(s); err != nil {
 		return "", err
 	}
 	if left {
@@ -227,36 +228,36 @@ func strip(st *state, s string, p params, i int, left, right bool) (string, erro
 }
 
 // oneOf is a predicate that holds for the characters of a text.
-func oneOf(st *state, chars string) (func(rune) bool, error) {
-	if err := st.spend(len(chars)); err != nil {
+func oneOf(st *python.State, chars string) (func(rune) bool, error) {
+	if err := st.Spend(len(chars)); err != nil {
 		return nil, err
 	}
-	if err := st.allocTimes(bytesPerValue, int64(len(chars))); err != nil {
+	if err := st.AllocTimes(python.BytesPerValue, int64(len(chars))); err != nil {
 		return nil, err
 	}
-	set := make(map[rune]bool, min(len(chars), pieceSize))
+	set := make(map[rune]bool, min(len(chars), python.PieceSize))
 	for _, r := range chars {
 		set[r] = true
 	}
 	return func(r rune) bool { return set[r] }, nil
 }
 
-func truncate(st *state, in any, p params) (any, error) {
-	length, err := p.integer(0, 255)
+func truncate(st *python.State, in any, p python.Params) (any, error) {
+	length, err := p.Integer(0, 255)
 	if err != nil {
 		return nil, err
 	}
-	end, err := p.str(2, "...")
+	end, err := p.String(2, "...")
 	if err != nil {
 		return nil, err
 	}
 	leeway := int64(5)
-	if p.get(3, nil) != nil {
-		if leeway, err = p.integer(3, 5); err != nil {
+	if p.Get(3, nil) != nil {
+		if leeway, err = p.Integer(3, 5); err != nil {
 			return nil, err
 		}
 	}
-	runes, err := st.runes(end)
+	runes, err := st.Runes(end)
 	if err != nil {
 		return nil, err
 	}
@@ -264,42 +265,42 @@ func truncate(st *state, in any, p params) (any, error) {
 	if length < endLength || leeway < 0 {
 		return nil, fault.Errorf(fault.ErrType, "truncate needs a length of at least %d and a leeway of at least 0", endLength)
 	}
-	n, err := st.length(in)
+	n, err := st.Length(in)
 	if err != nil || int64(n)-leeway <= length {
 		return in, err
 	}
-	s, ok := asString(in)
+	s, ok := python.AsString(in)
 	if !ok {
-		return nil, fault.Errorf(fault.ErrType, "truncate works on text, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "truncate works on text, not on %s", python.TypeName(in))
 	}
-	safe := safetyOf(in)
-	if err := st.read(s); err != nil {
+	safe := python.SafetyOf(in)
+	if err := st.Read(s); err != nil {
 		return nil, err
 	}
-	s = s[:runeOffset(s, int(length-endLength))]
-	if !p.truth(1, false) {
+	s = s[:python.RuneOffset(s, int(length-endLength))]
+	if !p.Truth(1, false) {
 		if i := strings.LastIndexByte(s, ' '); i >= 0 {
 			s = s[:i]
 		}
 	}
-	return st.add(textOf(s, safe), p.get(2, end))
+	return st.Add(python.TextOf(s, safe), p.Get(2, end))
 }
 
-func wordcount(st *state, in any, _ params) (any, error) {
-	s, _, err := st.text(in)
+func wordcount(st *python.State, in any, _ python.Params) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.classify(s); err != nil {
+	if err := st.Classify(s); err != nil {
 		return nil, err
 	}
 	words := int64(0)
 	inside := false
 	for s != "" {
-		if err := st.check(); err != nil {
+		if err := st.Check(); err != nil {
 			return nil, err
 		}
-		p := piece(s)
+		p := python.Piece(s)
 		for _, r := range p {
 			word := isWord(r)
 			if word && !inside {
@@ -315,8 +316,8 @@ func wordcount(st *state, in any, _ params) (any, error) {
 // isWord is \w of Python's regular expressions.
 func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
 
-func titleFilter(st *state, in any, _ params) (any, error) {
-	s, _, err := st.text(in)
+func titleFilter(st *python.State, in any, _ python.Params) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
@@ -325,22 +326,22 @@ func titleFilter(st *state, in any, _ params) (any, error) {
 }
 
 // titleWords is Jinja's title: words begin after white space, hyphens and opening brackets.
-func titleWords(st *state, s string) (string, error) {
-	if err := st.classify(s); err != nil {
+func titleWords(st *python.State, s string) (string, error) {
+	if err := st.Classify(s); err != nil {
 		return "", err
 	}
-	if err := st.alloc(len(s)); err != nil {
+	if err := st.Alloc(len(s)); err != nil {
 		return "", err
 	}
-	separator := func(r rune) bool { return isSpace(r) || strings.ContainsRune("-({[<", r) }
+	separator := func(r rune) bool { return python.IsSpace(r) || strings.ContainsRune("-({[<", r) }
 	var b []byte
 	for s != "" {
-		if err := st.step(); err != nil {
+		if err := st.Step(); err != nil {
 			return "", err
 		}
 		end := strings.IndexFunc(s, separator)
 		if end == 0 {
-			_, n := splitRune(s)
+			_, n := python.SplitRune(s)
 			b = append(b, s[:n]...)
 			s = s[n:]
 			continue
@@ -348,13 +349,13 @@ func titleWords(st *state, s string) (string, error) {
 		if end < 0 {
 			end = len(s)
 		}
-		_, n := splitRune(s)
-		if s[0] >= utf8.RuneSelf || end > n && !isASCII(s[n:end]) { // which may need more than a table
-			if err := st.spend(stepsOfWord); err != nil {
+		_, n := python.SplitRune(s)
+		if s[0] >= utf8.RuneSelf || end > n && !python.IsASCII(s[n:end]) { // which may need more than a table
+			if err := st.Spend(stepsOfWord); err != nil {
 				return "", err
 			}
 		}
-		b = append(append(b, upper(s[:n])...), lower(s[n:end])...)
+		b = append(append(b, python.Upper(s[:n])...), python.Lower(s[n:end])...)
 		s = s[end:]
 	}
 	return string(b), nil

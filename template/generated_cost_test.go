@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // costRounds is how often TestEveryNameIsBounded applies each name to other operands, and by tens
@@ -37,7 +39,7 @@ type costGenerator struct {
 type costOperation struct {
 	name      string
 	format    string // with one %s for the arguments, or none
-	signature paramSpec
+	signature python.ParamSpec
 	operands  []string // what v should be, more often than not
 }
 
@@ -123,19 +125,19 @@ func newCostGenerator(t testing.TB, seed uint64) *costGenerator {
 	require.NoError(t, err)
 	env := library.env
 	g := &costGenerator{r: rand.New(rand.NewPCG(seed, 2)), env: env, library: library}
-	add := func(name, format string, signature paramSpec, operands []string) {
+	add := func(name, format string, signature python.ParamSpec, operands []string) {
 		g.operations = append(g.operations, costOperation{name, format, signature, operands})
 	}
-	for _, name := range slices.Sorted(maps.Keys(env.filters)) {
-		add("filter "+name, "v|"+name+"(%s)", env.filters[name].signature, nil)
-		add("map by "+name, "v|map('"+name+"')|list|length", paramSpec{}, nil)
+	for _, name := range slices.Sorted(maps.Keys(env.Filters)) {
+		add("filter "+name, "v|"+name+"(%s)", env.Filters[name].Signature, nil)
+		add("map by "+name, "v|map('"+name+"')|list|length", python.ParamSpec{}, nil)
 	}
-	for _, name := range slices.Sorted(maps.Keys(env.tests)) {
-		signature := env.tests[name].signature
-		if identifierLength(name) == len(name) {
+	for _, name := range slices.Sorted(maps.Keys(env.Tests)) {
+		signature := env.Tests[name].Signature
+		if python.IdentifierLength(name) == len(name) {
 			add("test "+name, "v is "+name+"(%s)", signature, nil)
 		}
-		add("select by "+name, "v|select('"+name+"', w)|list|length", paramSpec{}, nil)
+		add("select by "+name, "v|select('"+name+"', w)|list|length", python.ParamSpec{}, nil)
 	}
 	var texts []string
 	for _, size := range textSizes() {
@@ -145,32 +147,32 @@ func newCostGenerator(t testing.TB, seed uint64) *costGenerator {
 	}
 	for _, table := range []struct {
 		name     string
-		methods  map[string]*method
+		methods  map[string]*python.Method
 		operands []string
 	}{
-		{"text", env.methods.text, texts},
-		{"list", env.methods.list, listOperands()},
-		{"tuple", env.methods.tuple, []string{"(1, 2) * 100000", "range(100000)", "('a' * 100000,) * 1000"}},
-		{"dict", env.methods.dict, dictOperands()},
-		{"cycler", env.methods.cycler, []string{"cycler(1, 'a' * 1000000)", "cycler(*range(50000))"}},
+		{"text", env.Methods.Text, texts},
+		{"list", env.Methods.List, listOperands()},
+		{"tuple", env.Methods.Tuple, []string{"(1, 2) * 100000", "range(100000)", "('a' * 100000,) * 1000"}},
+		{"dict", env.Methods.Dict, dictOperands()},
+		{"cycler", env.Methods.Cycler, []string{"cycler(1, 'a' * 1000000)", "cycler(*range(50000))"}},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(table.methods)) {
-			add("method of "+table.name+" "+name, "v."+name+"(%s)", table.methods[name].signature, table.operands)
+			add("method of "+table.name+" "+name, "v."+name+"(%s)", table.methods[name].Signature, table.operands)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(env.methods.loop)) {
-		add("method of loop "+name, "loop."+name+"(v, w, *v)", paramSpec{}, nil)
+	for _, name := range slices.Sorted(maps.Keys(env.Methods.Loop)) {
+		add("method of loop "+name, "loop."+name+"(v, w, *v)", python.ParamSpec{}, nil)
 	}
-	for _, name := range slices.Sorted(maps.Keys(env.globals)) {
-		f, ok := env.globals[name].(*function)
+	for _, name := range slices.Sorted(maps.Keys(env.Globals)) {
+		f, ok := env.Globals[name].(*python.Function)
 		require.True(t, ok, "the global %s is not called in these tests", name)
-		add("global "+name, name+"(%s)", f.signature, nil)
+		add("global "+name, name+"(%s)", f.Signature, nil)
 	}
 	for _, op := range operators {
 		switch op {
 		case "+", "-", "*", "/", "//", "%", "**", "~", "==", "!=", "<", "<=", ">", ">=":
-			add("operator "+op, "v "+op+" w", paramSpec{}, nil)
-			add("operators "+op, "v "+strings.Repeat(op+" w ", 3), paramSpec{}, nil)
+			add("operator "+op, "v "+op+" w", python.ParamSpec{}, nil)
+			add("operators "+op, "v "+strings.Repeat(op+" w ", 3), python.ParamSpec{}, nil)
 		case "[", "]", "(", ")", "{", "}", ".", ":", ",", "|", ";", "=": // in the expressions below
 		default:
 			require.Fail(t, "these tests do not know the operator "+op)
@@ -182,18 +184,18 @@ func newCostGenerator(t testing.TB, seed uint64) *costGenerator {
 		"'{} {!r}'.format(v, w)", "'{:>900}'.format(v)", "'{0:.990e}'.format(v)", "'{:,}'.format(v)", "'{:_x}'.format(1)", "dict(a=v, **w)", "dict(**v)", "cycler(*v)", "[v] * 100000",
 		"(v, w)|join(v)", "[w, v]|sort", "[v, w, v]|unique|list|length", "[v, w]|groupby('a')|list|length", "[v] is sameas(w)", "loop.index ~ v", "loop.changed(v)", "range(v)", "v ~ w ~ v ~ w",
 		"('a' ~ loop.index) in w", "v|sum(start=w)", "[v, w]|sum(start=[])", "v|list|length", "[v, v]|min", "v == v", "v <= v", "(v,) * 3 == (v,) * 3", "lipsum(v)", "nothing[v]", "namespace(**w)"} {
-		add("expression "+expression, expression, paramSpec{}, nil)
+		add("expression "+expression, expression, python.ParamSpec{}, nil)
 	}
 	return g
 }
 
 // expression is an operation with arguments.
 func (g *costGenerator) expression(o costOperation) string {
-	if !strings.Contains(o.format, "%s)") || o.signature.owner == "" {
+	if !strings.Contains(o.format, "%s)") || o.signature.Owner == "" {
 		return o.format
 	}
-	n := o.signature.required + g.r.IntN(len(o.signature.names)-o.signature.required+1)
-	if o.signature.variadic {
+	n := o.signature.Required + g.r.IntN(len(o.signature.Names)-o.signature.Required+1)
+	if o.signature.Variadic {
 		n = g.r.IntN(4)
 	}
 	pool := []string{"v", "w", "v", "w", "1", "0", "-1", "3", "2000000000", "'a'", "''", "'b' * 1000", "none", "'(a+)+b'", "'%Y-%m-%d'", "'\\\\w*'", "'((a{0,99}){0,99})'", "'a,b.c'", "'upper'", "[1, 2]", "true", "'. ' * 30000", "nothing", "1000"}
@@ -201,7 +203,7 @@ func (g *costGenerator) expression(o costOperation) string {
 	for i := range args {
 		args[i] = g.pick(pool)
 	}
-	if o.signature.variadic {
+	if o.signature.Variadic {
 		args = append(args, [][]string{nil, nil, {"*v"}, {"k=v", "**{'j': w}"}}[g.r.IntN(4)]...)
 	}
 	return strings.Replace(o.format, "%s", strings.Join(args, ", "), 1)

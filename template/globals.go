@@ -1,95 +1,98 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
+)
 
 // allGlobals is the table of global functions.
 func allGlobals() map[string]any {
 	all := map[string]any{}
-	for _, f := range []function{
-		{name: "cycler", params: "*", run: newCycler},
-		{name: "dict", params: "*", run: dictGlobal},
-		{name: "joiner", params: "sep?", run: newJoiner},
-		{name: "namespace", params: "*", run: newNamespace},
-		{name: "range", params: "start stop? step?", run: rangeGlobal},
+	for _, f := range []python.Function{
+		{Name: "cycler", Params: "*", Run: newCycler},
+		{Name: "dict", Params: "*", Run: dictGlobal},
+		{Name: "joiner", Params: "sep?", Run: newJoiner},
+		{Name: "namespace", Params: "*", Run: newNamespace},
+		{Name: "range", Params: "start stop? step?", Run: rangeGlobal},
 	} {
-		f.signature = newParamSpec(f.name+"()", f.params)
-		all[f.name] = &f
+		f.Signature = python.NewParamSpec(f.Name+"()", f.Params)
+		all[f.Name] = &f
 	}
 	return all
 }
 
-func rangeGlobal(st *state, p params) (any, error) {
+func rangeGlobal(st *python.State, p python.Params) (any, error) {
 	var bounds [3]int64
 	for i := range bounds {
-		n, err := p.integer(i, 1)
+		n, err := p.Integer(i, 1)
 		if err != nil {
 			return nil, err
 		}
 		bounds[i] = n
 	}
-	r := &rangeValue{start: bounds[0], step: bounds[2]}
+	r := &python.Range{Start: bounds[0], Step: bounds[2]}
 	stop := bounds[1]
-	if !p.has(1) {
-		r.start, stop = 0, bounds[0]
+	if !p.Has(1) {
+		r.Start, stop = 0, bounds[0]
 	}
-	r.stop = stop
-	if r.step == 0 {
+	r.Stop = stop
+	if r.Step == 0 {
 		return nil, fault.Errorf(fault.ErrType, "the step of range() cannot be zero")
 	}
 	// In unsigned arithmetic the distance between any two integers fits.
-	distance, step := uint64(stop)-uint64(r.start), magnitude(r.step)
-	if r.step < 0 {
+	distance, step := uint64(stop)-uint64(r.Start), python.Magnitude(r.Step)
+	if r.Step < 0 {
 		distance = -distance
 	}
-	if stop == r.start || (stop > r.start) != (r.step > 0) {
+	if stop == r.Start || (stop > r.Start) != (r.Step > 0) {
 		return r, nil
 	}
 	n := (distance-1)/step + 1
-	if n > uint64(st.limits.Range) {
-		return nil, fault.Errorf(fault.ErrRangeTooLarge, "the limit is %d", st.limits.Range)
+	if n > uint64(st.Limits.Range) {
+		return nil, fault.Errorf(fault.ErrRangeTooLarge, "the limit is %d", st.Limits.Range)
 	}
-	r.n = int64(n)
+	r.Len = int64(n)
 	return r, nil
 }
 
-func dictGlobal(st *state, p params) (any, error) {
-	d := newDict()
-	return d, fill(st, d, p.raw)
+func dictGlobal(st *python.State, p python.Params) (any, error) {
+	d := python.NewDict()
+	return d, fill(st, d, p.Raw)
 }
 
 // fill adds what dict() and update() take: a mapping or pairs, and keyword arguments.
-func fill(st *state, d *dict, a args) error {
-	if len(a.positional) > 1 {
-		return fault.Errorf(fault.ErrType, "expected at most one argument without a name, got %d", len(a.positional))
+func fill(st *python.State, d *python.Dict, a python.Args) error {
+	if len(a.Positional) > 1 {
+		return fault.Errorf(fault.ErrType, "expected at most one argument without a name, got %d", len(a.Positional))
 	}
-	for _, from := range a.positional {
-		if u, ok := from.(*undefined); ok {
-			return u.fail()
+	for _, from := range a.Positional {
+		if u, ok := from.(*python.Undefined); ok {
+			return u.Fail()
 		}
-		if source, ok := st.wrap(from).(*dict); ok {
-			for i, k := range source.keys {
-				if err := d.set(st, k, source.values[i]); err != nil {
+		if source, ok := st.Wrap(from).(*python.Dict); ok {
+			for i, k := range source.Keys {
+				if err := d.Set(st, k, source.Values[i]); err != nil {
 					return err
 				}
 			}
 			continue
 		}
-		err := st.each(from, func(pair any) error {
-			kv, err := st.collect(pair)
+		err := st.Each(from, func(pair any) error {
+			kv, err := st.Collect(pair)
 			if err != nil {
 				return err
 			}
 			if len(kv) != 2 {
 				return fault.Errorf(fault.ErrType, "expected pairs")
 			}
-			return d.set(st, kv[0], kv[1])
+			return d.Set(st, kv[0], kv[1])
 		})
 		if err != nil {
 			return err
 		}
 	}
-	for i, n := range a.names {
-		if err := d.set(st, n, a.values[i]); err != nil {
+	for i, n := range a.Names {
+		if err := d.Set(st, n, a.Values[i]); err != nil {
 			return err
 		}
 	}
@@ -97,31 +100,31 @@ func fill(st *state, d *dict, a args) error {
 }
 
 var (
-	_ attributed  = (*cycler)(nil)
-	_ attributed  = (*namespace)(nil)
-	_ callable    = (*joiner)(nil)
-	_ methodical  = (*cycler)(nil)
-	_ represented = (*namespace)(nil)
-	_ typed       = (*namespace)(nil)
+	_ python.Attributed  = (*cycler)(nil)
+	_ python.Attributed  = (*namespace)(nil)
+	_ python.Callable    = (*joiner)(nil)
+	_ python.Methodical  = (*cycler)(nil)
+	_ python.Represented = (*namespace)(nil)
+	_ python.Typed       = (*namespace)(nil)
 )
 
 // A namespace holds variables that can be assigned to from inside loops.
-type namespace struct{ attributes *dict }
+type namespace struct{ attributes *python.Dict }
 
-func newNamespace(st *state, p params) (any, error) {
-	ns := &namespace{newDict()}
-	return ns, fill(st, ns.attributes, p.raw)
+func newNamespace(st *python.State, p python.Params) (any, error) {
+	ns := &namespace{python.NewDict()}
+	return ns, fill(st, ns.attributes, p.Raw)
 }
 
-func (ns *namespace) typeName() string { return "Namespace" }
+func (ns *namespace) TypeName() string { return "Namespace" }
 
-func (ns *namespace) appendRepr(st *state, b []byte, depth int) ([]byte, error) {
-	b, err := st.appendDict(append(b, "<Namespace "...), ns.attributes, depth)
+func (ns *namespace) AppendRepr(st *python.State, b []byte, depth int) ([]byte, error) {
+	b, err := st.AppendDict(append(b, "<Namespace "...), ns.attributes, depth)
 	return append(b, '>'), err
 }
 
-func (ns *namespace) attribute(st *state, name string) (any, bool, error) {
-	return ns.attributes.get(st, name)
+func (ns *namespace) Attribute(st *python.State, name string) (any, bool, error) {
+	return ns.attributes.Get(st, name)
 }
 
 // A cycler goes round its items.
@@ -130,31 +133,31 @@ type cycler struct {
 	next  int
 }
 
-func newCycler(_ *state, p params) (any, error) {
-	if len(p.raw.positional) == 0 {
+func newCycler(_ *python.State, p python.Params) (any, error) {
+	if len(p.Raw.Positional) == 0 {
 		return nil, fault.Errorf(fault.ErrType, "cycler() needs at least one item")
 	}
-	return &cycler{items: p.raw.positional}, nil
+	return &cycler{items: p.Raw.Positional}, nil
 }
 
-func (c *cycler) methods(tables *methodTables) map[string]*method { return tables.cycler }
+func (c *cycler) Methods(tables *python.MethodTables) map[string]*python.Method { return tables.Cycler }
 
-func (c *cycler) attribute(_ *state, name string) (any, bool, error) {
+func (c *cycler) Attribute(_ *python.State, name string) (any, bool, error) {
 	if name == "current" {
 		return c.items[c.next], true, nil
 	}
 	return nil, false, nil
 }
 
-func cyclerMethods() []method {
-	return []method{
-		{name: "next", run: func(_ *state, of any, _ params) (any, error) {
+func cyclerMethods() []python.Method {
+	return []python.Method{
+		{Name: "next", Run: func(_ *python.State, of any, _ python.Params) (any, error) {
 			c := of.(*cycler)
 			v := c.items[c.next]
 			c.next = (c.next + 1) % len(c.items)
 			return v, nil
 		}},
-		{name: "reset", run: func(_ *state, of any, _ params) (any, error) {
+		{Name: "reset", Run: func(_ *python.State, of any, _ python.Params) (any, error) {
 			of.(*cycler).next = 0
 			return nil, nil
 		}},
@@ -167,11 +170,11 @@ type joiner struct {
 	used      bool
 }
 
-func newJoiner(_ *state, p params) (any, error) {
-	return &joiner{separator: p.get(0, ", ")}, nil
+func newJoiner(_ *python.State, p python.Params) (any, error) {
+	return &joiner{separator: p.Get(0, ", ")}, nil
 }
 
-func (j *joiner) call(*state, args) (any, error) {
+func (j *joiner) Call(*python.State, python.Args) (any, error) {
 	if !j.used {
 		j.used = true
 		return "", nil

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // Jinja2 compiles a name that the top level assigns to a variable of the top level from the
@@ -143,10 +144,10 @@ func tokensOf(text string) []token {
 // hide gives the names their beginning: variables without a value.
 func (st *rendering) hide(names []string) error {
 	for _, name := range names {
-		if err := st.step(); err != nil {
+		if err := st.Step(); err != nil {
 			return err
 		}
-		if err := st.set(name, &undefined{kind: fault.ErrUndefined, why: quoted(name) + " is undefined"}); err != nil {
+		if err := st.set(name, &python.Undefined{Kind: fault.ErrUndefined, Why: python.Quoted(name) + " is undefined"}); err != nil {
 			return err
 		}
 	}

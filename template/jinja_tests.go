@@ -1,32 +1,34 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/python"
+
 // allTests is the table of tests.
-func allTests() map[string]*test {
-	table := []test{
-		{name: "boolean", run: is(func(v any) bool { _, ok := v.(bool); return ok })},
-		{name: "callable", run: is(func(v any) bool { return isCallable(v) || isUndefined(v) })},
-		{name: "defined", run: is(func(v any) bool { return !isUndefined(v) })},
-		{name: "divisibleby", params: "num", run: divisibleBy},
-		{name: "escaped", run: is(func(v any) bool { _, ok := v.(markup); return ok })},
-		{name: "even", run: remainder(2, 0)},
-		{name: "false", run: is(func(v any) bool { return v == false })},
-		{name: "filter", run: func(st *state, v any, _ params) (bool, error) { return hasName(st, st.names.filters, v) }},
-		{name: "float", run: is(func(v any) bool { _, ok := v.(float64); return ok })},
-		{name: "in", params: "seq", run: func(st *state, v any, p params) (bool, error) { return st.contains(p.values[0], v) }},
-		{name: "integer", run: is(isInteger)},
-		{name: "iterable", run: func(st *state, v any, _ params) (bool, error) { return isIterable(v), nil }},
-		{name: "lower", run: cased(isLowerText)},
-		{name: "mapping", run: is(isMapping)},
-		{name: "none", run: is(func(v any) bool { return v == nil })},
-		{name: "number", run: is(func(v any) bool { _, ok := asFloat(v); return ok })},
-		{name: "odd", run: remainder(2, 1)},
-		{name: "sameas", params: "other", run: sameAs},
-		{name: "sequence", run: is(isSequence)},
-		{name: "string", run: is(func(v any) bool { _, ok := asString(v); return ok })},
-		{name: "test", run: func(st *state, v any, _ params) (bool, error) { return hasName(st, st.names.tests, v) }},
-		{name: "true", run: is(func(v any) bool { return v == true })},
-		{name: "undefined", run: is(isUndefined)},
-		{name: "upper", run: cased(isUpperText)},
+func allTests() map[string]*python.Test {
+	table := []python.Test{
+		{Name: "boolean", Run: is(func(v any) bool { _, ok := v.(bool); return ok })},
+		{Name: "callable", Run: is(func(v any) bool { return python.IsCallable(v) || isUndefined(v) })},
+		{Name: "defined", Run: is(func(v any) bool { return !isUndefined(v) })},
+		{Name: "divisibleby", Params: "num", Run: divisibleBy},
+		{Name: "escaped", Run: is(func(v any) bool { _, ok := v.(python.Markup); return ok })},
+		{Name: "even", Run: remainder(2, 0)},
+		{Name: "false", Run: is(func(v any) bool { return v == false })},
+		{Name: "filter", Run: func(st *python.State, v any, _ python.Params) (bool, error) { return hasName(st, st.Names.Filters, v) }},
+		{Name: "float", Run: is(func(v any) bool { _, ok := v.(float64); return ok })},
+		{Name: "in", Params: "seq", Run: func(st *python.State, v any, p python.Params) (bool, error) { return st.Contains(p.Values[0], v) }},
+		{Name: "integer", Run: is(isInteger)},
+		{Name: "iterable", Run: func(st *python.State, v any, _ python.Params) (bool, error) { return isIterable(v), nil }},
+		{Name: "lower", Run: cased(isLowerText)},
+		{Name: "mapping", Run: is(isMapping)},
+		{Name: "none", Run: is(func(v any) bool { return v == nil })},
+		{Name: "number", Run: is(func(v any) bool { _, ok := python.AsFloat(v); return ok })},
+		{Name: "odd", Run: remainder(2, 1)},
+		{Name: "sameas", Params: "other", Run: sameAs},
+		{Name: "sequence", Run: is(isSequence)},
+		{Name: "string", Run: is(func(v any) bool { _, ok := python.AsString(v); return ok })},
+		{Name: "test", Run: func(st *python.State, v any, _ python.Params) (bool, error) { return hasName(st, st.Names.Tests, v) }},
+		{Name: "true", Run: is(func(v any) bool { return v == true })},
+		{Name: "undefined", Run: is(isUndefined)},
+		{Name: "upper", Run: cased(isUpperText)},
 	}
 	for op, names := range map[string][]string{
 		"==": {"==", "eq", "equalto"}, "!=": {"!=", "ne"},
@@ -34,33 +36,33 @@ func allTests() map[string]*test {
 		"<": {"<", "lt", "lessthan"}, "<=": {"<=", "le"},
 	} {
 		for _, name := range names {
-			table = append(table, test{name: name, params: "other", run: func(st *state, v any, p params) (bool, error) {
-				return st.compareOp(op, v, p.values[0])
+			table = append(table, python.Test{Name: name, Params: "other", Run: func(st *python.State, v any, p python.Params) (bool, error) {
+				return st.CompareOp(op, v, p.Values[0])
 			}})
 		}
 	}
-	all := make(map[string]*test, len(table))
+	all := make(map[string]*python.Test, len(table))
 	for _, t := range table {
-		t.signature = newParamSpec("the test "+quoted(t.name), t.params)
-		all[t.name] = &t
+		t.Signature = python.NewParamSpec("the test "+python.Quoted(t.Name), t.Params)
+		all[t.Name] = &t
 	}
 	return all
 }
 
 // is makes a test of a predicate.
-func is(f func(any) bool) func(*state, any, params) (bool, error) {
-	return func(_ *state, v any, _ params) (bool, error) { return f(v), nil }
+func is(f func(any) bool) func(*python.State, any, python.Params) (bool, error) {
+	return func(_ *python.State, v any, _ python.Params) (bool, error) { return f(v), nil }
 }
 
 // cased makes a test of a predicate on text.
-func cased(f func(string) bool) func(*state, any, params) (bool, error) {
-	return func(st *state, v any, _ params) (bool, error) {
-		s, _, err := st.text(v)
+func cased(f func(string) bool) func(*python.State, any, python.Params) (bool, error) {
+	return func(st *python.State, v any, _ python.Params) (bool, error) {
+		s, _, err := st.Text(v)
 		if err != nil {
 			return false, err
 		}
-		for range inOneGo {
-			if err := st.classify(s); err != nil {
+		for range python.InOneGo {
+			if err := st.Classify(s); err != nil {
 				return false, err
 			}
 		}
@@ -69,13 +71,13 @@ func cased(f func(string) bool) func(*state, any, params) (bool, error) {
 }
 
 func isUndefined(v any) bool {
-	_, ok := v.(*undefined)
+	_, ok := v.(*python.Undefined)
 	return ok
 }
 
 func isInteger(v any) bool {
 	switch v.(type) {
-	case int64, bigInteger:
+	case int64, python.BigInt:
 		return true
 	}
 	return false
@@ -83,7 +85,7 @@ func isInteger(v any) bool {
 
 func isMapping(v any) bool {
 	switch v.(type) {
-	case map[string]any, *dict:
+	case map[string]any, *python.Dict:
 		return true
 	}
 	return false
@@ -91,7 +93,7 @@ func isMapping(v any) bool {
 
 func isIterable(v any) bool {
 	switch v.(type) {
-	case []any, map[string]any, string, markup, *list, *tuple, *dict, *view, *rangeValue, *generator, *undefined, *loop:
+	case []any, map[string]any, string, python.Markup, *python.List, *python.Tuple, *python.Dict, *python.View, *python.Range, *python.Generator, *python.Undefined, *loop:
 		return true
 	}
 	return false
@@ -101,18 +103,18 @@ func isIterable(v any) bool {
 // have too.
 func isSequence(v any) bool {
 	switch v.(type) {
-	case []any, map[string]any, string, markup, *list, *tuple, *dict, *rangeValue, *undefined:
+	case []any, map[string]any, string, python.Markup, *python.List, *python.Tuple, *python.Dict, *python.Range, *python.Undefined:
 		return true
 	}
 	return false
 }
 
-func hasName[T any](st *state, table map[string]T, v any) (bool, error) {
-	if _, err := st.hashKey(v); err != nil {
+func hasName[T any](st *python.State, table map[string]T, v any) (bool, error) {
+	if _, err := st.HashKey(v); err != nil {
 		return false, err
 	}
-	s, ok := asString(v)
-	if err := st.scan(len(s)); err != nil {
+	s, ok := python.AsString(v)
+	if err := st.Scan(len(s)); err != nil {
 		return false, err
 	}
 	if ok {
@@ -122,37 +124,37 @@ func hasName[T any](st *state, table map[string]T, v any) (bool, error) {
 }
 
 // remainder is even or odd.
-func remainder(by, want int64) func(*state, any, params) (bool, error) {
-	return func(st *state, v any, _ params) (bool, error) { return hasRemainder(st, v, by, want) }
+func remainder(by, want int64) func(*python.State, any, python.Params) (bool, error) {
+	return func(st *python.State, v any, _ python.Params) (bool, error) { return hasRemainder(st, v, by, want) }
 }
 
-func divisibleBy(st *state, v any, p params) (bool, error) {
-	return hasRemainder(st, v, p.values[0], int64(0))
+func divisibleBy(st *python.State, v any, p python.Params) (bool, error) {
+	return hasRemainder(st, v, p.Values[0], int64(0))
 }
 
-func hasRemainder(st *state, v, by any, want int64) (bool, error) {
-	if _, ok := asString(v); ok {
-		return false, operandError("%", v, by)
+func hasRemainder(st *python.State, v, by any, want int64) (bool, error) {
+	if _, ok := python.AsString(v); ok {
+		return false, python.OperandError("%", v, by)
 	}
-	rest, err := st.arithmetic("%", v, by)
+	rest, err := st.Arithmetic("%", v, by)
 	if err != nil {
 		return false, err
 	}
-	return st.equal(rest, want, 0)
+	return st.Equal(rest, want, 0)
 }
 
-func sameAs(st *state, v any, p params) (bool, error) {
-	other := p.values[0]
+func sameAs(st *python.State, v any, p python.Params) (bool, error) {
+	other := p.Values[0]
 	switch v := v.(type) {
 	case bool, nil:
 		return v == other, nil
-	case string, markup, int64, float64, bigInteger: // Python's answer depends on where the value comes from
-		if typeName(v) != typeName(other) {
+	case string, python.Markup, int64, float64, python.BigInt: // Python's answer depends on where the value comes from
+		if python.TypeName(v) != python.TypeName(other) {
 			return false, nil
 		}
-		return st.equal(v, other, 0)
+		return st.Equal(v, other, 0)
 	case map[string]any, []any:
-		return sameBacking(v, other), nil
+		return python.SameBacking(v, other), nil
 	}
-	return identical(v, other), nil
+	return python.Identical(v, other), nil
 }

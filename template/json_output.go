@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // What a template of JSON writes. Its text is JSON as it stands; a value is written so that it
@@ -64,7 +65,7 @@ func (p *jsonPlace) follow(b []byte) {
 			p.inString = !p.inString
 		case !p.inString && c == ':':
 			p.near, p.last = nearKey{own: true, literal: !escaping.MrkdwnText(p.text)}, c
-		case !p.inString && !blankByte(c):
+		case !p.inString && !python.BlankByte(c):
 			p.last = c
 			switch c {
 			case '{', '[':
@@ -90,7 +91,7 @@ type jsonOutput struct {
 
 // literal takes text of the template.
 func (j *jsonOutput) literal(o *output, s string) {
-	if !o.top && o.st.alloc(len(s)) == nil && o.st.spend(stepsPerEscape*strings.Count(s, `\`)) == nil {
+	if !o.top && o.st.Alloc(len(s)) == nil && o.st.Spend(stepsPerEscape*strings.Count(s, `\`)) == nil {
 		j.quoted = j.quoted || strings.IndexByte(s, '"') >= 0
 		j.text = appendDecoded(j.text, s)
 	}
@@ -102,26 +103,26 @@ const stepsPerEscape = 8
 // printJSON writes a value into JSON. Own says that the template itself spells the value out.
 func (o *output) printJSON(v any, own bool) error {
 	st, j := o.st, o.json
-	s, safe, err := st.text(v)
+	s, safe, err := st.Text(v)
 	if err != nil {
 		return err
 	}
 	j.place.follow(o.b)
 	if !j.place.inString {
-		j.quoted = j.quoted || safe.isJSON() && strings.IndexByte(s, '"') >= 0
-		j.mixed = j.mixed || !safe.isJSON() && !own && !isJSONScalar(s) && !isJSONGap(s)
+		j.quoted = j.quoted || safe.IsJSON() && strings.IndexByte(s, '"') >= 0
+		j.mixed = j.mixed || !safe.IsJSON() && !own && !python.IsJSONScalar(s) && !python.IsJSONGap(s)
 	}
 	if o.b, err = st.appendJSONPlace(o.b, v, s, safe, &j.place, own); err != nil {
 		return err
 	}
 	if !o.top {
-		if safe == notSafe {
-			j.text, err = st.convert(j.text, s, st.escaper)
+		if safe == python.NotSafe {
+			j.text, err = st.Convert(j.text, s, st.Escaper)
 		} else {
-			j.text, err = st.appendCopy(j.text, s)
+			j.text, err = st.AppendCopy(j.text, s)
 		}
 	}
-	if len(o.b) > st.limits.Output {
+	if len(o.b) > st.Limits.Output {
 		o.full()
 	}
 	return err
@@ -133,56 +134,56 @@ func appendNoControls(b []byte, s string) []byte {
 	return append(b, strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(s)...)
 }
 
-func (st *rendering) appendJSONPlace(b []byte, v any, s string, safe safety, place *jsonPlace, own bool) ([]byte, error) {
-	if err := st.read(s); err != nil {
+func (st *rendering) appendJSONPlace(b []byte, v any, s string, safe python.Safety, place *jsonPlace, own bool) ([]byte, error) {
+	if err := st.Read(s); err != nil {
 		return b, err
 	}
-	style := objectJSON()
+	style := python.ObjectJSON()
 	if place.inString {
 		escape := escaping.AppendAsIs
 		switch {
-		case safe >= safeJSON && insideJSON(s):
-			return st.appendCopy(b, s)
-		case safe == notSafe && (st.format != escaping.Mrkdwn || !place.near.literal):
-			escape = st.escaper
-		case safe >= safeJSON && st.format == escaping.Mrkdwn && !place.near.literal:
+		case safe >= python.SafeJSON && python.InsideJSON(s):
+			return st.AppendCopy(b, s)
+		case safe == python.NotSafe && (st.Format != escaping.Mrkdwn || !place.near.literal):
+			escape = st.Escaper
+		case safe >= python.SafeJSON && st.Format == escaping.Mrkdwn && !place.near.literal:
 			escape = appendNoControls
 		}
-		return st.convert(b, s, func(b []byte, s string) []byte { return appendJSONInside(b, string(escape(nil, s)), &style) })
+		return st.Convert(b, s, func(b []byte, s string) []byte { return python.AppendJSONInside(b, string(escape(nil, s)), &style) })
 	}
 	afterColon := place.last == ':'
 	switch v := v.(type) {
-	case markup:
-		if !v.safety.isJSON() {
-			return st.appendJSONString(b, s, &style)
+	case python.Markup:
+		if !v.Safety.IsJSON() {
+			return st.AppendJSONString(b, s, &style)
 		}
-		if st.format != escaping.Mrkdwn || safe < safeJSON || safe == safeJSON && !place.near.literal {
-			return st.appendCopy(b, s)
+		if st.Format != escaping.Mrkdwn || safe < python.SafeJSON || safe == python.SafeJSON && !place.near.literal {
+			return st.AppendCopy(b, s)
 		}
-		if err := st.allocTimes(4, int64(len(s))); err != nil {
+		if err := st.AllocTimes(4, int64(len(s))); err != nil {
 			return b, err
 		}
 		return appendLiterals(b, s, safe, place.near, &style), nil
 	case string:
-		if isJSONScalar(s) || own || !afterColon && isJSONGap(s) {
-			return st.appendCopy(b, s)
+		if python.IsJSONScalar(s) || own || !afterColon && python.IsJSONGap(s) {
+			return st.AppendCopy(b, s)
 		}
-	case *undefined:
+	case *python.Undefined:
 		if !afterColon {
 			return b, nil
 		}
 	}
-	style.lenient = true
-	style.slack = st.jsonEscape()
+	style.Lenient = true
+	style.Slack = st.JSONEscape()
 	if !place.near.literal {
-		style.escape = style.slack
+		style.Escape = style.Slack
 	}
-	return st.appendJSON(b, v, &style, 0)
+	return st.AppendJSON(b, v, &style, 0)
 }
 
 // appendLiterals appends JSON whose strings are escaped as mrkdwn, and undoes that for those which
 // Slack takes literally. In a block, those with a key of their own are not escaped to begin with.
-func appendLiterals(b []byte, s string, safe safety, near nearKey, style *jsonStyle) []byte {
+func appendLiterals(b []byte, s string, safe python.Safety, near nearKey, style *python.JSONStyle) []byte {
 	near.own = false
 	raw := []byte(s)
 	place := jsonPlace{near: near, above: []nearKey{near}}
@@ -194,7 +195,7 @@ func appendLiterals(b []byte, s string, safe safety, near nearKey, style *jsonSt
 		case c != '"':
 		case !was:
 			begin = i
-		case !place.inString && place.near.literal && (safe == safeDump || !place.near.own):
+		case !place.inString && place.near.literal && (safe == python.SafeDump || !place.near.own):
 			b = appendUnescaped(append(b, raw[copied:begin]...), s[begin:i+1], style)
 			copied = i + 1
 		}
@@ -203,13 +204,13 @@ func appendLiterals(b []byte, s string, safe safety, near nearKey, style *jsonSt
 }
 
 // appendUnescaped appends a JSON string that is escaped as mrkdwn without that.
-func appendUnescaped(b []byte, s string, style *jsonStyle) []byte {
+func appendUnescaped(b []byte, s string, style *python.JSONStyle) []byte {
 	var text string
 	if json.Unmarshal([]byte(s), &text) != nil {
 		return append(b, s...)
 	}
 	text = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">").Replace(text)
-	return appendJSONString(b, text, style)
+	return python.AppendJSONString(b, text, style)
 }
 
 // printBlock writes the text that a block has made.
@@ -217,27 +218,27 @@ func (o *output) printBlock(v any) error {
 	if o.json != nil {
 		return o.print(v)
 	}
-	s, _ := asString(v)
+	s, _ := python.AsString(v)
 	_, err := o.WriteString(s)
 	return err
 }
 
 // captured is the value of what a block has written: JSON if it reads as such, or else text.
 func (o *output) captured() any {
-	if o.json != nil && (o.st.allocTimes(2, int64(len(o.b))) != nil || o.st.scan(2*perCharacter*len(o.b)) != nil) { // it is read twice
+	if o.json != nil && (o.st.AllocTimes(2, int64(len(o.b))) != nil || o.st.Scan(2*python.PerCharacter*len(o.b)) != nil) { // it is read twice
 		return nil
 	}
 	switch {
-	case !o.st.autoescape:
+	case !o.st.Autoescape:
 		return string(o.b)
 	case o.json == nil:
-		return markup{string(o.b), safeText}
+		return python.Markup{Text: string(o.b), Safety: python.SafeText}
 	case o.json.quoted && isJSONPiece(o.b):
-		return markup{string(o.b), safeJSON}
+		return python.Markup{Text: string(o.b), Safety: python.SafeJSON}
 	case !o.json.mixed:
-		return markup{string(o.json.text), safeAnywhere}
+		return python.Markup{Text: string(o.json.text), Safety: python.SafeAnywhere}
 	}
-	return markup{string(o.json.text), safeText}
+	return python.Markup{Text: string(o.json.text), Safety: python.SafeText}
 }
 
 // isJSONPiece reports whether b is values with commas between them, or members of an object.

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 type tokenKind uint8
@@ -75,7 +76,7 @@ func (l *lexer) advance(n int) {
 
 func (l *lexer) skipSpace() {
 	rest := l.rest()
-	l.advance(len(rest) - len(strings.TrimLeftFunc(rest, isSpace)))
+	l.advance(len(rest) - len(strings.TrimLeftFunc(rest, python.IsSpace)))
 }
 
 // fail reports a syntax error at the current place.
@@ -102,7 +103,7 @@ func (l *lexer) next() (token, error) {
 	case r >= '0' && r <= '9':
 		n, err = l.number(&t, rest, afterDot)
 	case r == '_' || unicode.IsLetter(r):
-		n = identifierLength(rest)
+		n = python.IdentifierLength(rest)
 		t.kind, t.text = tokenName, rest[:n]
 	case r == '"' || r == '\'':
 		n, err = l.str(&t, rest)
@@ -164,7 +165,7 @@ func digits(s string, valid func(byte) bool) int {
 
 func octal(c byte) bool  { return c >= '0' && c <= '7' }
 func binary(c byte) bool { return c == '0' || c == '1' }
-func hex(c byte) bool    { return decimal(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
+func hex(c byte) bool    { return python.Decimal(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
 
 func (l *lexer) number(t *token, s string, afterDot bool) (int, error) {
 	if s[0] == '0' && len(s) > 2 {
@@ -194,7 +195,7 @@ func (l *lexer) number(t *token, s string, afterDot bool) (int, error) {
 			return n, err
 		}
 	}
-	n := digits(s, decimal)
+	n := digits(s, python.Decimal)
 	if !afterDot {
 		if m := floatTail(s[n:]); m > 0 {
 			f, err := strconv.ParseFloat(strings.ReplaceAll(s[:n+m], "_", ""), 64)
@@ -215,15 +216,15 @@ func (l *lexer) number(t *token, s string, afterDot bool) (int, error) {
 // neither.
 func floatTail(s string) int {
 	n := 0
-	if len(s) > 1 && s[0] == '.' && decimal(s[1]) {
-		n = 1 + digits(s[1:], decimal)
+	if len(s) > 1 && s[0] == '.' && python.Decimal(s[1]) {
+		n = 1 + digits(s[1:], python.Decimal)
 	}
 	if n < len(s) && s[n]|0x20 == 'e' {
 		e := n + 1
 		if e < len(s) && (s[e] == '+' || s[e] == '-') {
 			e++
 		}
-		if d := digits(s[e:], decimal); d > 0 {
+		if d := digits(s[e:], python.Decimal); d > 0 {
 			n = e + d
 		}
 	}

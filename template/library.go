@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // A Library is what templates can use beyond Jinja2: filters and functions of the service that
@@ -100,7 +101,7 @@ func NewLibrary(config LibraryConfig) (_ *Library, err error) {
 		config.Location = time.LoadLocation
 	}
 	env := *base
-	env.filters, env.globals = maps.Clone(base.filters), maps.Clone(base.globals)
+	env.Filters, env.Globals = maps.Clone(base.Filters), maps.Clone(base.Globals)
 	l := &Library{&env}
 	filters, functions := config.Ready.tables(&config)
 	for _, f := range filters {
@@ -111,19 +112,19 @@ func NewLibrary(config LibraryConfig) (_ *Library, err error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(config.Filters)) {
 		f := config.Filters[name]
-		_, taken := env.filters[name]
+		_, taken := env.Filters[name]
 		if err := f.check("filter", name, taken); err != nil {
 			return nil, err
 		}
-		l.addFilter(filter{name: name, params: f.Params, run: f.run})
+		l.addFilter(python.Filter{Name: name, Params: f.Params, Run: f.run})
 	}
 	for _, name := range slices.Sorted(maps.Keys(config.Functions)) {
 		f := config.Functions[name]
-		_, taken := env.globals[name]
+		_, taken := env.Globals[name]
 		if err := f.check("function", name, taken); err != nil {
 			return nil, err
 		}
-		l.addFunction(function{name: name, params: f.Params, run: func(st *state, p params) (any, error) { return f.run(st, nil, p) }})
+		l.addFunction(python.Function{Name: name, Params: f.Params, Run: func(st *python.State, p python.Params) (any, error) { return f.run(st, nil, p) }})
 	}
 	return l, nil
 }
@@ -136,23 +137,23 @@ func (l *Library) environment() (*environment, error) {
 	return l.env, nil
 }
 
-func (l *Library) addFilter(f filter) {
-	f.signature = newParamSpec("the filter "+quoted(f.name), f.params)
-	l.env.filters[f.name] = &f
+func (l *Library) addFilter(f python.Filter) {
+	f.Signature = python.NewParamSpec("the filter "+python.Quoted(f.Name), f.Params)
+	l.env.Filters[f.Name] = &f
 }
 
-func (l *Library) addFunction(f function) {
-	f.signature = newParamSpec(f.name+"()", f.params)
-	l.env.globals[f.name] = &f
+func (l *Library) addFunction(f python.Function) {
+	f.Signature = python.NewParamSpec(f.Name+"()", f.Params)
+	l.env.Globals[f.Name] = &f
 }
 
 // tables returns the ready-made filters and functions of the sets.
-func (r Ready) tables(config *LibraryConfig) (filters []filter, functions []function) {
+func (r Ready) tables(config *LibraryConfig) (filters []python.Filter, functions []python.Function) {
 	if r&ReadyDates != 0 {
 		d := dates{config.Location}
 		filters, functions = append(filters, d.filters()...), append(functions, d.functions()...)
 	}
-	for set, table := range map[Ready]func() []filter{
+	for set, table := range map[Ready]func() []python.Filter{
 		ReadyRegex: regexFilters, ReadyJSON: jsonFilters, ReadyBase64: base64Filters, ReadyHashes: hashFilters, ReadyURLs: urlFilters,
 	} {
 		if r&set != 0 {
@@ -163,9 +164,11 @@ func (r Ready) tables(config *LibraryConfig) (filters []filter, functions []func
 }
 
 func (f *Func) check(kind, name string, taken bool) error {
-	fail := func(why string) error { return fault.Errorf(fault.ErrOptions, "the %s %s %s", kind, quoted(name), why) }
+	fail := func(why string) error {
+		return fault.Errorf(fault.ErrOptions, "the %s %s %s", kind, python.Quoted(name), why)
+	}
 	switch {
-	case name == "" || identifierLength(name) != len(name):
+	case name == "" || python.IdentifierLength(name) != len(name):
 		return fail("must have a name of letters, digits and underscores")
 	case taken:
 		return fail("has the name of another")
@@ -179,7 +182,7 @@ func (f *Func) check(kind, name string, taken bool) error {
 	for _, p := range strings.Fields(f.Params) {
 		p, isOptional := strings.CutSuffix(p, "?")
 		switch {
-		case p == "" || identifierLength(p) != len(p) || seen[p]:
+		case p == "" || python.IdentifierLength(p) != len(p) || seen[p]:
 			return fail("must have Params with different names of letters, digits and underscores")
 		case optional && !isOptional:
 			return fail("has a parameter that is required after one that is not")
@@ -190,7 +193,7 @@ func (f *Func) check(kind, name string, taken bool) error {
 }
 
 // run is the filter or function in a template.
-func (f *Func) run(st *state, in any, p params) (any, error) {
+func (f *Func) run(st *python.State, in any, p python.Params) (any, error) {
 	steps, timeout := f.Steps, f.Timeout
 	if steps == 0 {
 		steps = defaultFuncSteps
@@ -198,31 +201,31 @@ func (f *Func) run(st *state, in any, p params) (any, error) {
 	if timeout == 0 {
 		timeout = defaultFuncTimeout
 	}
-	if err := st.spend(steps); err != nil {
+	if err := st.Spend(steps); err != nil {
 		return nil, err
 	}
 	input, err := export(st, in, 0)
 	if err != nil {
 		return nil, err
 	}
-	args := make([]any, len(p.signature.names))
+	args := make([]any, len(p.Signature.Names))
 	for i := range args {
-		if p.has(i) {
-			if args[i], err = export(st, p.values[i], 0); err != nil {
+		if p.Has(i) {
+			if args[i], err = export(st, p.Values[i], 0); err != nil {
 				return nil, err
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(st.ctx, timeout)
+	ctx, cancel := context.WithTimeout(st.Context, timeout)
 	defer cancel()
-	result, err := f.call(ctx, p.owner, input, args)
+	result, err := f.call(ctx, p.Owner, input, args)
 	if err != nil {
 		return nil, err
 	}
-	if st.ctx.Err() == nil && ctx.Err() != nil {
-		return nil, fault.Errorf(fault.ErrFunction, "%s took longer than %v", p.owner, timeout)
+	if st.Context.Err() == nil && ctx.Err() != nil {
+		return nil, fault.Errorf(fault.ErrFunction, "%s took longer than %v", p.Owner, timeout)
 	}
-	if err := st.check(); err != nil {
+	if err := st.Check(); err != nil {
 		return nil, err
 	}
 	return take(st, result, 0)

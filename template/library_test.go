@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 func library(t testing.TB, config LibraryConfig) *Library {
@@ -278,20 +280,20 @@ func TestReadyTable(t *testing.T) {
 		"ReadyDates": ReadyDates, "ReadyRegex": ReadyRegex, "ReadyJSON": ReadyJSON, "ReadyBase64": ReadyBase64, "ReadyHashes": ReadyHashes, "ReadyURLs": ReadyURLs,
 	} {
 		l := library(t, LibraryConfig{Ready: set})
-		for filter, f := range l.env.filters {
-			if _, ok := base.filters[filter]; ok {
+		for filter, f := range l.env.Filters {
+			if _, ok := base.Filters[filter]; ok {
 				continue
 			}
 			assert.Equal(t, name, sets[filter], filter)
-			assert.Equal(t, f.params, arguments[filter], filter)
+			assert.Equal(t, f.Params, arguments[filter], filter)
 			delete(sets, filter)
 		}
 	}
 	assert.Empty(t, sets, "what SYNTAX.md has and we do not")
 	var functions []string
-	for name, g := range library(t, LibraryConfig{Ready: ReadyAll}).env.globals {
-		if _, ok := base.globals[name]; !ok {
-			functions = append(functions, "`"+name+"("+g.(*function).params+")`")
+	for name, g := range library(t, LibraryConfig{Ready: ReadyAll}).env.Globals {
+		if _, ok := base.Globals[name]; !ok {
+			functions = append(functions, "`"+name+"("+g.(*python.Function).Params+")`")
 		}
 	}
 	b, err := os.ReadFile("SYNTAX.md")

@@ -4,31 +4,32 @@ import (
 	"encoding/json"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // export makes a copy of a value that code outside of this package can work with.
-func export(st *state, v any, depth int) (any, error) {
-	if depth > st.limits.Depth {
-		return nil, tooDeep(st.limits.Depth)
+func export(st *python.State, v any, depth int) (any, error) {
+	if depth > st.Limits.Depth {
+		return nil, python.TooDeep(st.Limits.Depth)
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
 	switch v := v.(type) {
 	case nil, bool, int64, float64, string:
 		return v, nil
-	case markup:
-		return v.text, nil
-	case bigInteger:
+	case python.Markup:
+		return v.Text, nil
+	case python.BigInt:
 		return json.Number(v), nil
-	case *undefined:
-		return nil, v.fail()
+	case *python.Undefined:
+		return nil, v.Fail()
 	case *moment:
 		return v.String(), nil
-	case map[string]any, *dict:
-		return exportDict(st, st.wrap(v).(*dict), depth)
-	case []any, *list, *tuple, *view, *rangeValue, *generator:
-		items, err := st.collect(v)
+	case map[string]any, *python.Dict:
+		return exportDict(st, st.Wrap(v).(*python.Dict), depth)
+	case []any, *python.List, *python.Tuple, *python.View, *python.Range, *python.Generator:
+		items, err := st.Collect(v)
 		if err != nil {
 			return nil, err
 		}
@@ -39,20 +40,20 @@ func export(st *state, v any, depth int) (any, error) {
 		}
 		return items, nil
 	}
-	return nil, fault.Errorf(fault.ErrType, "%s cannot be given to a function of the service", typeName(v))
+	return nil, fault.Errorf(fault.ErrType, "%s cannot be given to a function of the service", python.TypeName(v))
 }
 
-func exportDict(st *state, d *dict, depth int) (any, error) {
-	if err := st.allocTimes(entrySize, int64(d.len())); err != nil {
+func exportDict(st *python.State, d *python.Dict, depth int) (any, error) {
+	if err := st.AllocTimes(python.EntrySize, int64(d.Len())); err != nil {
 		return nil, err
 	}
-	m := make(map[string]any, d.len())
-	for i, k := range d.keys {
-		name, ok := asString(k)
+	m := make(map[string]any, d.Len())
+	for i, k := range d.Keys {
+		name, ok := python.AsString(k)
 		if !ok {
 			return nil, fault.Errorf(fault.ErrType, "only objects whose keys are text can be given to a function of the service")
 		}
-		v, err := export(st, d.values[i], depth+1)
+		v, err := export(st, d.Values[i], depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -63,52 +64,52 @@ func exportDict(st *state, d *dict, depth int) (any, error) {
 
 // take makes a value of what code outside of this package has returned: a copy, which the template
 // may change.
-func take(st *state, v any, depth int) (any, error) {
-	if depth > st.limits.Depth {
-		return nil, tooDeep(st.limits.Depth)
+func take(st *python.State, v any, depth int) (any, error) {
+	if depth > st.Limits.Depth {
+		return nil, python.TooDeep(st.Limits.Depth)
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
 	if m, ok := v.(Markup); ok {
-		return markup{string(m), safeText}, st.alloc(len(m))
+		return python.Markup{Text: string(m), Safety: python.SafeText}, st.Alloc(len(m))
 	}
-	switch v := st.normal(v).(type) {
+	switch v := st.Normal(v).(type) {
 	case nil, bool, int64, float64:
 		return v, nil
 	case string:
-		return v, st.alloc(len(v))
-	case bigInteger:
-		return v, st.alloc(len(v))
+		return v, st.Alloc(len(v))
+	case python.BigInt:
+		return v, st.Alloc(len(v))
 	case []any:
-		if err := st.allocValues(len(v) + 1); err != nil {
+		if err := st.AllocValues(len(v) + 1); err != nil {
 			return nil, err
 		}
-		l := &list{items: make([]any, len(v))}
+		l := &python.List{Items: make([]any, len(v))}
 		for i := range v {
 			var err error
-			if l.items[i], err = take(st, v[i], depth+1); err != nil {
+			if l.Items[i], err = take(st, v[i], depth+1); err != nil {
 				return nil, err
 			}
 		}
 		return l, nil
 	case map[string]any:
-		d := newDict()
-		for _, k := range sortedKeys(v) {
+		d := python.NewDict()
+		for _, k := range python.SortedKeys(v) {
 			item, err := take(st, v[k], depth+1)
 			if err == nil {
-				err = st.alloc(len(k))
+				err = st.Alloc(len(k))
 			}
 			if err == nil {
-				err = d.set(st, k, item)
+				err = d.Set(st, k, item)
 			}
 			if err != nil {
 				return nil, err
 			}
 		}
 		return d, nil
-	case *undefined:
-		return nil, v.fail()
+	case *python.Undefined:
+		return nil, v.Fail()
 	}
 	return nil, fault.Errorf(fault.ErrData, "a function of the service returned a value that templates cannot use")
 }

@@ -1,5 +1,7 @@
 package template
 
+import "github.com/mixpeek/webhooks-go/template/internal/python"
+
 // Limits bound what one template may cost. A zero field takes its default, a negative one is an
 // error of Compile; there is no way to have no limit.
 type Limits struct {
@@ -28,7 +30,7 @@ type Limits struct {
 	Memory int
 }
 
-func (l Limits) withDefaults() (bounds, error) {
+func (l Limits) withDefaults() (python.Limits, error) {
 	for _, f := range []struct {
 		name  string
 		field *int
@@ -44,10 +46,10 @@ func (l Limits) withDefaults() (bounds, error) {
 	} {
 		switch {
 		case *f.field < 0:
-			return bounds(l), errorf(ErrOptions, "Limits.%s must not be negative, is %d", f.name, *f.field)
+			return python.Limits(l), errorf(ErrOptions, "Limits.%s must not be negative, is %d", f.name, *f.field)
 		case *f.field == 0:
 			*f.field = f.value
 		}
 	}
-	return bounds(l), nil
+	return python.Limits(l), nil
 }

@@ -6,25 +6,26 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // parts collects the parts of a text, each asked for before it is made.
 type parts struct {
-	st    *state
-	safe  safety
+	st    *python.State
+	safe  python.Safety
 	items []any
 	err   error
 }
 
 // add takes a part, and reports whether there is room for more.
 func (p *parts) add(s string) bool {
-	if p.err = p.st.step(); p.err != nil {
+	if p.err = p.st.Step(); p.err != nil {
 		return false
 	}
-	if p.err = p.st.alloc(2 * bytesPerValue); p.err != nil {
+	if p.err = p.st.Alloc(2 * python.BytesPerValue); p.err != nil {
 		return false
 	}
-	p.items = append(p.items, textOf(s, p.safe))
+	p.items = append(p.items, python.TextOf(s, p.safe))
 	return true
 }
 
@@ -36,17 +37,17 @@ func (p *parts) list(reversed bool) (any, error) {
 	if reversed {
 		slices.Reverse(p.items)
 	}
-	return &list{items: p.items}, nil
+	return &python.List{Items: p.items}, nil
 }
 
-func splitLinesMethod(st *state, of any, p params) (any, error) {
-	s, keepEnds := stringOf(of), p.truth(0, false)
-	if err := st.read(s); err != nil {
+func splitLinesMethod(st *python.State, of any, p python.Params) (any, error) {
+	s, keepEnds := python.StringOf(of), p.Truth(0, false)
+	if err := st.Read(s); err != nil {
 		return nil, err
 	}
-	out := parts{st: st, safe: safetyOf(of)}
+	out := parts{st: st, safe: python.SafetyOf(of)}
 	for s != "" {
-		line, rest, _ := cutLine(s)
+		line, rest, _ := python.CutLine(s)
 		if keepEnds {
 			line = s[:len(s)-len(rest)]
 		}
@@ -59,32 +60,32 @@ func splitLinesMethod(st *state, of any, p params) (any, error) {
 }
 
 // splitMethod is split, or rsplit from the right.
-func splitMethod(right bool) func(*state, any, params) (any, error) {
-	return func(st *state, of any, p params) (any, error) {
-		limit, err := p.integer(1, -1)
+func splitMethod(right bool) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, of any, p python.Params) (any, error) {
+		limit, err := p.Integer(1, -1)
 		if err != nil {
 			return nil, err
 		}
 		if limit < 0 {
 			limit = math.MaxInt64
 		}
-		s := stringOf(of)
-		out := parts{st: st, safe: safetyOf(of)}
-		if p.get(0, nil) == nil {
-			if err := st.read(s); err != nil {
+		s := python.StringOf(of)
+		out := parts{st: st, safe: python.SafetyOf(of)}
+		if p.Get(0, nil) == nil {
+			if err := st.Read(s); err != nil {
 				return nil, err
 			}
 			out.splitSpace(s, limit, right)
 			return out.list(right)
 		}
-		sep, err := p.str(0, "")
+		sep, err := p.String(0, "")
 		if err != nil {
 			return nil, err
 		}
 		if sep == "" {
 			return nil, fault.Errorf(fault.ErrType, "the separator is empty")
 		}
-		if err := st.search(s, sep); err != nil {
+		if err := st.Search(s, sep); err != nil {
 			return nil, err
 		}
 		out.split(s, sep, limit, right)
@@ -122,8 +123,8 @@ func (p *parts) splitSpace(s string, limit int64, right bool) {
 	if right {
 		trim, index = strings.TrimRightFunc, strings.LastIndexFunc
 	}
-	for s = trim(s, isSpace); s != ""; s = trim(s, isSpace) {
-		i := index(s, isSpace)
+	for s = trim(s, python.IsSpace); s != ""; s = trim(s, python.IsSpace) {
+		i := index(s, python.IsSpace)
 		if limit == 0 || i < 0 {
 			p.add(s)
 			return
@@ -131,7 +132,7 @@ func (p *parts) splitSpace(s string, limit int64, right bool) {
 		limit--
 		part, rest := s[:i], s[i:]
 		if right {
-			_, n := splitRune(s[i:])
+			_, n := python.SplitRune(s[i:])
 			part, rest = s[i+n:], s[:i]
 		}
 		if !p.add(part) {
@@ -141,17 +142,17 @@ func (p *parts) splitSpace(s string, limit int64, right bool) {
 	}
 }
 
-func partition(index func(s, sep string) int, atEnd bool) func(*state, any, params) (any, error) {
-	return func(st *state, of any, p params) (any, error) {
-		sep, err := p.str(0, "")
+func partition(index func(s, sep string) int, atEnd bool) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, of any, p python.Params) (any, error) {
+		sep, err := p.String(0, "")
 		if err != nil {
 			return nil, err
 		}
 		if sep == "" {
 			return nil, fault.Errorf(fault.ErrType, "the separator is empty")
 		}
-		s, safe := stringOf(of), safetyOf(of)
-		if err := st.search(s, sep); err != nil {
+		s, safe := python.StringOf(of), python.SafetyOf(of)
+		if err := st.Search(s, sep); err != nil {
 			return nil, err
 		}
 		parts := [3]string{s, "", ""}
@@ -160,6 +161,6 @@ func partition(index func(s, sep string) int, atEnd bool) func(*state, any, para
 		} else if atEnd {
 			parts = [3]string{"", "", s}
 		}
-		return &tuple{items: []any{textOf(parts[0], safe), textOf(parts[1], safe), textOf(parts[2], safe)}}, nil
+		return &python.Tuple{Items: []any{python.TextOf(parts[0], safe), python.TextOf(parts[1], safe), python.TextOf(parts[2], safe)}}, nil
 	}
 }

@@ -6,63 +6,64 @@ import (
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // textMethod makes a method of a function from text to text. Markup stays markup.
-func textMethod(name string, f func(string) string) method {
-	return method{name: name, run: textFilter(f)}
+func textMethod(name string, f func(string) string) python.Method {
+	return python.Method{Name: name, Run: textFilter(f)}
 }
 
-func textMethods() []method {
-	return []method{
-		textMethod("capitalize", capitalize),
-		textMethod("casefold", casefold),
-		{name: "center", params: "width fillchar?", run: padMethod(padCenter)},
-		{name: "count", params: "sub start? end?", run: countText},
-		{name: "endswith", params: "suffix start? end?", run: affix(strings.HasSuffix)},
-		{name: "expandtabs", params: "tabsize?", run: expandTabs},
-		{name: "find", params: "sub start? end?", run: find(strings.Index, false)},
-		{name: "format", params: "*", run: formatMethod},
-		{name: "format_map", params: "mapping", run: formatMap},
-		{name: "index", params: "sub start? end?", run: find(strings.Index, true)},
-		{name: "join", params: "iterable", run: joinMethod},
-		{name: "ljust", params: "width fillchar?", run: padMethod(padRight)},
-		textMethod("lower", lower),
-		{name: "lstrip", params: "chars?", run: stripMethod(true, false)},
-		{name: "partition", params: "sep", run: partition(strings.Index, false)},
-		{name: "removeprefix", params: "prefix", run: removeAffix(strings.TrimPrefix)},
-		{name: "removesuffix", params: "suffix", run: removeAffix(strings.TrimSuffix)},
-		{name: "replace", params: "old new count?", run: replaceMethod},
-		{name: "rfind", params: "sub start? end?", run: find(strings.LastIndex, false)},
-		{name: "rindex", params: "sub start? end?", run: find(strings.LastIndex, true)},
-		{name: "rjust", params: "width fillchar?", run: padMethod(padLeft)},
-		{name: "rpartition", params: "sep", run: partition(strings.LastIndex, true)},
-		{name: "rsplit", params: "sep? maxsplit?", run: splitMethod(true)},
-		{name: "rstrip", params: "chars?", run: stripMethod(false, true)},
-		{name: "split", params: "sep? maxsplit?", run: splitMethod(false)},
-		{name: "splitlines", params: "keepends?", run: splitLinesMethod},
-		{name: "startswith", params: "prefix start? end?", run: affix(strings.HasPrefix)},
-		{name: "strip", params: "chars?", run: stripMethod(true, true)},
-		textMethod("swapcase", swapcase),
-		textMethod("title", title),
-		textMethod("upper", upper),
-		{name: "zfill", params: "width", run: zfill},
+func textMethods() []python.Method {
+	return []python.Method{
+		textMethod("capitalize", python.Capitalize),
+		textMethod("casefold", python.Casefold),
+		{Name: "center", Params: "width fillchar?", Run: padMethod(python.PadCenter)},
+		{Name: "count", Params: "sub start? end?", Run: countText},
+		{Name: "endswith", Params: "suffix start? end?", Run: affix(strings.HasSuffix)},
+		{Name: "expandtabs", Params: "tabsize?", Run: expandTabs},
+		{Name: "find", Params: "sub start? end?", Run: find(strings.Index, false)},
+		{Name: "format", Params: "*", Run: formatMethod},
+		{Name: "format_map", Params: "mapping", Run: formatMap},
+		{Name: "index", Params: "sub start? end?", Run: find(strings.Index, true)},
+		{Name: "join", Params: "iterable", Run: joinMethod},
+		{Name: "ljust", Params: "width fillchar?", Run: padMethod(python.PadRight)},
+		textMethod("lower", python.Lower),
+		{Name: "lstrip", Params: "chars?", Run: stripMethod(true, false)},
+		{Name: "partition", Params: "sep", Run: partition(strings.Index, false)},
+		{Name: "removeprefix", Params: "prefix", Run: removeAffix(strings.TrimPrefix)},
+		{Name: "removesuffix", Params: "suffix", Run: removeAffix(strings.TrimSuffix)},
+		{Name: "replace", Params: "old new count?", Run: replaceMethod},
+		{Name: "rfind", Params: "sub start? end?", Run: find(strings.LastIndex, false)},
+		{Name: "rindex", Params: "sub start? end?", Run: find(strings.LastIndex, true)},
+		{Name: "rjust", Params: "width fillchar?", Run: padMethod(python.PadLeft)},
+		{Name: "rpartition", Params: "sep", Run: partition(strings.LastIndex, true)},
+		{Name: "rsplit", Params: "sep? maxsplit?", Run: splitMethod(true)},
+		{Name: "rstrip", Params: "chars?", Run: stripMethod(false, true)},
+		{Name: "split", Params: "sep? maxsplit?", Run: splitMethod(false)},
+		{Name: "splitlines", Params: "keepends?", Run: splitLinesMethod},
+		{Name: "startswith", Params: "prefix start? end?", Run: affix(strings.HasPrefix)},
+		{Name: "strip", Params: "chars?", Run: stripMethod(true, true)},
+		textMethod("swapcase", python.Swapcase),
+		textMethod("title", python.Title),
+		textMethod("upper", python.Upper),
+		{Name: "zfill", Params: "width", Run: zfill},
 	}
 }
 
 // escapedArgument is a text argument; to a method of markup it comes escaped.
-func escapedArgument(st *state, of any, p params, i int, otherwise string) (string, error) {
-	s, err := p.str(i, otherwise)
-	if err != nil || safetyOf(of) == notSafe || !p.has(i) {
+func escapedArgument(st *python.State, of any, p python.Params, i int, otherwise string) (string, error) {
+	s, err := p.String(i, otherwise)
+	if err != nil || python.SafetyOf(of) == python.NotSafe || !p.Has(i) {
 		return s, err
 	}
-	m, err := st.escape(p.values[i])
-	return m.text, err
+	m, err := st.Escape(p.Values[i])
+	return m.Text, err
 }
 
-func padMethod(where padding) func(*state, any, params) (any, error) {
-	return func(st *state, of any, p params) (any, error) {
-		width, err := p.integer(0, 0)
+func padMethod(where python.Padding) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, of any, p python.Params) (any, error) {
+		width, err := p.Integer(0, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -70,44 +71,44 @@ func padMethod(where padding) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n, err := st.runes(fill); err != nil {
+		if n, err := st.Runes(fill); err != nil {
 			return nil, err
 		} else if n != 1 {
 			return nil, fault.Errorf(fault.ErrType, "the fill must be one character")
 		}
-		s, err := st.pad(stringOf(of), width, fill, where)
-		return textOf(s, safetyOf(of)), err
+		s, err := st.Pad(python.StringOf(of), width, fill, where)
+		return python.TextOf(s, python.SafetyOf(of)), err
 	}
 }
 
-func zfill(st *state, of any, p params) (any, error) {
-	width, err := p.integer(0, 0)
+func zfill(st *python.State, of any, p python.Params) (any, error) {
+	width, err := p.Integer(0, 0)
 	if err != nil {
 		return nil, err
 	}
-	s, sign := stringOf(of), ""
+	s, sign := python.StringOf(of), ""
 	if strings.HasPrefix(s, "-") || strings.HasPrefix(s, "+") {
 		s, sign = s[1:], s[:1]
 	}
-	s, err = st.pad(s, width-int64(len(sign)), "0", padLeft)
-	return textOf(sign+s, safetyOf(of)), err
+	s, err = st.Pad(s, width-int64(len(sign)), "0", python.PadLeft)
+	return python.TextOf(sign+s, python.SafetyOf(of)), err
 }
 
 // window is the part of a string between the arguments start and end, and where it begins in
 // characters.
-func window(st *state, s string, p params) (part string, offset int64, ok bool, err error) {
-	if !p.has(1) && !p.has(2) {
+func window(st *python.State, s string, p python.Params) (part string, offset int64, ok bool, err error) {
+	if !p.Has(1) && !p.Has(2) {
 		return s, 0, true, nil
 	}
-	if err := st.read(s); err != nil {
+	if err := st.Read(s); err != nil {
 		return "", 0, false, err
 	}
 	length := int64(utf8.RuneCountInString(s))
 	bound := func(i int, otherwise int64) (int64, error) {
-		if p.get(i, nil) == nil {
+		if p.Get(i, nil) == nil {
 			return otherwise, nil
 		}
-		n, err := p.integer(i, otherwise)
+		n, err := p.Integer(i, otherwise)
 		if n < 0 {
 			n = max(0, n+length)
 		}
@@ -125,22 +126,22 @@ func window(st *state, s string, p params) (part string, offset int64, ok bool, 
 	if start > end {
 		return "", 0, false, nil
 	}
-	low := runeOffset(s, int(start))
-	high := low + runeOffset(s[low:], int(end-start))
+	low := python.RuneOffset(s, int(start))
+	high := low + python.RuneOffset(s[low:], int(end-start))
 	return s[low:high], start, true, nil
 }
 
-func find(index func(s, sub string) int, must bool) func(*state, any, params) (any, error) {
-	return func(st *state, of any, p params) (any, error) {
-		sub, err := p.str(0, "")
+func find(index func(s, sub string) int, must bool) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, of any, p python.Params) (any, error) {
+		sub, err := p.String(0, "")
 		if err != nil {
 			return nil, err
 		}
-		part, offset, ok, err := window(st, stringOf(of), p)
+		part, offset, ok, err := window(st, python.StringOf(of), p)
 		if err != nil {
 			return nil, err
 		}
-		if err := st.scan(perCharacter * (len(part) + len(sub))); err != nil {
+		if err := st.Scan(python.PerCharacter * (len(part) + len(sub))); err != nil {
 			return nil, err
 		}
 		i := -1
@@ -157,41 +158,41 @@ func find(index func(s, sub string) int, must bool) func(*state, any, params) (a
 	}
 }
 
-func countText(st *state, of any, p params) (any, error) {
-	sub, err := p.str(0, "")
+func countText(st *python.State, of any, p python.Params) (any, error) {
+	sub, err := p.String(0, "")
 	if err != nil {
 		return nil, err
 	}
-	part, _, ok, err := window(st, stringOf(of), p)
+	part, _, ok, err := window(st, python.StringOf(of), p)
 	if err != nil || !ok {
 		return int64(0), err
 	}
-	if err := st.search(part, sub); err != nil {
+	if err := st.Search(part, sub); err != nil {
 		return nil, err
 	}
 	return int64(strings.Count(part, sub)), nil
 }
 
 // affix is startswith or endswith, of one text or any of a tuple.
-func affix(has func(s, affix string) bool) func(*state, any, params) (any, error) {
-	return func(st *state, of any, p params) (any, error) {
-		part, _, ok, err := window(st, stringOf(of), p)
+func affix(has func(s, affix string) bool) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, of any, p python.Params) (any, error) {
+		part, _, ok, err := window(st, python.StringOf(of), p)
 		if err != nil {
 			return nil, err
 		}
-		candidates := []any{p.values[0]}
-		if t, isTuple := p.values[0].(*tuple); isTuple {
-			candidates = t.items
+		candidates := []any{p.Values[0]}
+		if t, isTuple := p.Values[0].(*python.Tuple); isTuple {
+			candidates = t.Items
 		}
 		for _, c := range candidates {
-			s, isText := asString(c)
+			s, isText := python.AsString(c)
 			if !isText {
-				if u, isUndefined := c.(*undefined); isUndefined {
-					return nil, u.fail()
+				if u, isUndefined := c.(*python.Undefined); isUndefined {
+					return nil, u.Fail()
 				}
-				return nil, fault.Errorf(fault.ErrType, "%s needs text, not %s", p.owner, typeName(c))
+				return nil, fault.Errorf(fault.ErrType, "%s needs text, not %s", p.Owner, python.TypeName(c))
 			}
-			if err := st.spend(1 + min(len(s), len(part))/bytesPerStep); err != nil {
+			if err := st.Spend(1 + min(len(s), len(part))/python.BytesPerStep); err != nil {
 				return nil, err
 			}
 			if ok && has(part, s) {
@@ -202,28 +203,28 @@ func affix(has func(s, affix string) bool) func(*state, any, params) (any, error
 	}
 }
 
-func stripMethod(left, right bool) func(*state, any, params) (any, error) {
-	return func(st *state, of any, p params) (any, error) {
-		s, err := strip(st, stringOf(of), p, 0, left, right)
-		return textOf(s, safetyOf(of)), err
+func stripMethod(left, right bool) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, of any, p python.Params) (any, error) {
+		s, err := strip(st, python.StringOf(of), p, 0, left, right)
+		return python.TextOf(s, python.SafetyOf(of)), err
 	}
 }
 
-func removeAffix(trim func(s, affix string) string) func(*state, any, params) (any, error) {
-	return func(st *state, of any, p params) (any, error) {
-		s, err := p.str(0, "")
+func removeAffix(trim func(s, affix string) string) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, of any, p python.Params) (any, error) {
+		s, err := p.String(0, "")
 		if err != nil {
 			return nil, err
 		}
-		if err := st.scan(len(s)); err != nil {
+		if err := st.Scan(len(s)); err != nil {
 			return nil, err
 		}
-		return textOf(trim(stringOf(of), s), safetyOf(of)), nil
+		return python.TextOf(trim(python.StringOf(of), s), python.SafetyOf(of)), nil
 	}
 }
 
-func replaceMethod(st *state, of any, p params) (any, error) {
-	oldText, err := p.str(0, "")
+func replaceMethod(st *python.State, of any, p python.Params) (any, error) {
+	oldText, err := p.String(0, "")
 	if err != nil {
 		return nil, err
 	}
@@ -231,28 +232,28 @@ func replaceMethod(st *state, of any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	count, err := p.integer(2, -1)
+	count, err := p.Integer(2, -1)
 	if err != nil {
 		return nil, err
 	}
-	s, err := replaceText(st, stringOf(of), oldText, newText, count)
-	return textOf(s, safetyOf(of)), err
+	s, err := replaceText(st, python.StringOf(of), oldText, newText, count)
+	return python.TextOf(s, python.SafetyOf(of)), err
 }
 
-func expandTabs(st *state, of any, p params) (any, error) {
-	size, err := p.integer(0, 8)
+func expandTabs(st *python.State, of any, p python.Params) (any, error) {
+	size, err := p.Integer(0, 8)
 	if err != nil {
 		return nil, err
 	}
-	s := stringOf(of)
+	s := python.StringOf(of)
 	size = max(size, 0)
-	if err := st.read(s); err != nil {
+	if err := st.Read(s); err != nil {
 		return nil, err
 	}
-	if err := st.allocTimes(int(min(size, 1<<30)), int64(strings.Count(s, "\t"))); err != nil {
+	if err := st.AllocTimes(int(min(size, 1<<30)), int64(strings.Count(s, "\t"))); err != nil {
 		return nil, err
 	}
-	if err := st.alloc(len(s)); err != nil {
+	if err := st.Alloc(len(s)); err != nil {
 		return nil, err
 	}
 	var b strings.Builder
@@ -273,76 +274,76 @@ func expandTabs(st *state, of any, p params) (any, error) {
 			column++
 		}
 	}
-	return textOf(b.String(), safetyOf(of)), nil
+	return python.TextOf(b.String(), python.SafetyOf(of)), nil
 }
 
-func joinMethod(st *state, of any, p params) (any, error) {
-	safe := safetyOf(of)
-	separator := stringOf(of)
+func joinMethod(st *python.State, of any, p python.Params) (any, error) {
+	safe := python.SafetyOf(of)
+	separator := python.StringOf(of)
 	var b []byte
 	first := true
-	err := st.each(p.values[0], func(v any) error {
-		s, ok := asString(v)
-		if !ok && safe == notSafe {
-			return fault.Errorf(fault.ErrType, "join needs texts, not %s", typeName(v))
+	err := st.Each(p.Values[0], func(v any) error {
+		s, ok := python.AsString(v)
+		if !ok && safe == python.NotSafe {
+			return fault.Errorf(fault.ErrType, "join needs texts, not %s", python.TypeName(v))
 		}
 		var err error
 		if !first {
-			if b, err = st.appendCopy(b, separator); err != nil {
+			if b, err = st.AppendCopy(b, separator); err != nil {
 				return err
 			}
 		}
 		first = false
-		if safe == notSafe {
-			b, err = st.appendCopy(b, s)
+		if safe == python.NotSafe {
+			b, err = st.AppendCopy(b, s)
 		} else {
-			b, err = st.appendEscaped(b, v)
+			b, err = st.AppendEscaped(b, v)
 		}
 		return err
 	})
-	return textOf(string(b), filled(safe)), err
+	return python.TextOf(string(b), python.Filled(safe)), err
 }
 
-func formatMethod(st *state, of any, p params) (any, error) {
-	f := braceFormatter{st: st, safe: safetyOf(of) != notSafe, args: p.raw}
-	s, err := f.format(stringOf(of), 1)
-	return textOf(s, filled(safetyOf(of))), err
+func formatMethod(st *python.State, of any, p python.Params) (any, error) {
+	f := python.BraceFormatter{State: st, Safe: python.SafetyOf(of) != python.NotSafe, Args: p.Raw}
+	s, err := f.Format(python.StringOf(of), 1)
+	return python.TextOf(s, python.Filled(python.SafetyOf(of))), err
 }
 
-func formatMap(st *state, of any, p params) (any, error) {
-	d, ok := st.wrap(p.values[0]).(*dict)
+func formatMap(st *python.State, of any, p python.Params) (any, error) {
+	d, ok := st.Wrap(p.Values[0]).(*python.Dict)
 	if !ok {
-		return nil, fault.Errorf(fault.ErrType, "format_map needs a mapping, not %s", typeName(p.values[0]))
+		return nil, fault.Errorf(fault.ErrType, "format_map needs a mapping, not %s", python.TypeName(p.Values[0]))
 	}
-	f := braceFormatter{st: st, safe: safetyOf(of) != notSafe, named: d}
-	s, err := f.format(stringOf(of), 1)
-	return textOf(s, filled(safetyOf(of))), err
+	f := python.BraceFormatter{State: st, Safe: python.SafetyOf(of) != python.NotSafe, Named: d}
+	s, err := f.Format(python.StringOf(of), 1)
+	return python.TextOf(s, python.Filled(python.SafetyOf(of))), err
 }
 
 // textPredicates are the methods that ask what a text consists of.
-func textPredicates() []method {
-	predicate := func(name string, f func(string) bool) method {
-		return method{name: name, run: func(st *state, of any, _ params) (any, error) {
-			s := stringOf(of)
-			for range inOneGo {
-				if err := st.classify(s); err != nil {
+func textPredicates() []python.Method {
+	predicate := func(name string, f func(string) bool) python.Method {
+		return python.Method{Name: name, Run: func(st *python.State, of any, _ python.Params) (any, error) {
+			s := python.StringOf(of)
+			for range python.InOneGo {
+				if err := st.Classify(s); err != nil {
 					return nil, err
 				}
 			}
 			return f(s), nil
 		}}
 	}
-	return []method{
+	return []python.Method{
 		predicate("isalnum", all(func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) })),
 		predicate("isalpha", all(unicode.IsLetter)),
-		predicate("isascii", isASCII),
+		predicate("isascii", python.IsASCII),
 		predicate("isdecimal", all(unicode.IsDigit)),
 		predicate("isdigit", all(func(r rune) bool { return unicode.IsDigit(r) || isSuperscript(r) })),
 		predicate("isidentifier", isIdentifier),
 		predicate("islower", isLowerText),
 		predicate("isnumeric", all(unicode.IsNumber)),
 		predicate("isprintable", func(s string) bool { return s == "" || all(unicode.IsPrint)(s) }),
-		predicate("isspace", all(isSpace)),
+		predicate("isspace", all(python.IsSpace)),
 		predicate("istitle", isTitleText),
 		predicate("isupper", isUpperText),
 	}
@@ -361,8 +362,8 @@ func isSuperscript(r rune) bool {
 }
 
 func isIdentifier(s string) bool {
-	r, _ := splitRune(s)
-	return s != "" && !unicode.IsNumber(r) && identifierLength(s) == len(s)
+	r, _ := python.SplitRune(s)
+	return s != "" && !unicode.IsNumber(r) && python.IdentifierLength(s) == len(s)
 }
 
 func isLowerText(s string) bool {
@@ -371,7 +372,7 @@ func isLowerText(s string) bool {
 		if unicode.IsUpper(r) || unicode.IsTitle(r) {
 			return false
 		}
-		cased = cased || isLower(r)
+		cased = cased || python.IsLower(r)
 	}
 	return cased
 }
@@ -379,7 +380,7 @@ func isLowerText(s string) bool {
 func isUpperText(s string) bool {
 	cased := false
 	for _, r := range s {
-		if isLower(r) || unicode.IsTitle(r) {
+		if python.IsLower(r) || unicode.IsTitle(r) {
 			return false
 		}
 		cased = cased || unicode.IsUpper(r)
@@ -397,7 +398,7 @@ func isTitleText(s string) bool {
 				return false
 			}
 			cased, inside = true, true
-		case isLower(r):
+		case python.IsLower(r):
 			if !inside {
 				return false
 			}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // A Slip is a variable that a template reads and that is most likely meant to be another.
@@ -45,7 +47,7 @@ func Misspelt(source string) []Slip {
 // misspell is in the list for each of them.
 func MisspeltObject(raw json.RawMessage) []Slip {
 	var slips []Slip
-	limits := bounds{Leaves: math.MaxInt, Depth: math.MaxInt} // it compiles: it is within its own
+	limits := python.Limits{Leaves: math.MaxInt, Depth: math.MaxInt} // it compiles: it is within its own
 	b := objectBuilder{
 		compiler: &compiler{settings: settings{limits: limits}}, decoder: json.NewDecoder(bytes.NewReader(raw)),
 		object: &Object{},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // An Object is a compiled object template: JSON whose strings are templates, such as a
@@ -155,7 +156,7 @@ func (b *objectBuilder) document() error {
 // value takes the value that begins with t.
 func (b *objectBuilder) value(t json.Token) error {
 	if b.path != nil && b.path.depth > b.limits.Depth {
-		return tooDeep(b.limits.Depth)
+		return python.TooDeep(b.limits.Depth)
 	}
 	switch t := t.(type) {
 	case json.Delim:
@@ -176,7 +177,7 @@ func (b *objectBuilder) value(t json.Token) error {
 }
 
 func (b *objectBuilder) members() error {
-	style := objectJSON()
+	style := python.ObjectJSON()
 	seen := map[string]bool{}
 	b.literal = append(b.literal, '{')
 	for b.decoder.More() {
@@ -186,13 +187,13 @@ func (b *objectBuilder) members() error {
 		}
 		key, _ := t.(string)
 		if seen[key] {
-			return fault.Errorf(fault.ErrNotJSON, "the key %s is repeated in the object at %q", quoted(key), b.path.pointer())
+			return fault.Errorf(fault.ErrNotJSON, "the key %s is repeated in the object at %q", python.Quoted(key), b.path.pointer())
 		}
 		if len(seen) > 0 {
 			b.literal = append(b.literal, ',')
 		}
 		seen[key] = true
-		b.literal = append(appendJSONString(b.literal, key, &style), ':')
+		b.literal = append(python.AppendJSONString(b.literal, key, &style), ':')
 		if err := b.member(&objectPath{key: key}); err != nil {
 			return err
 		}
@@ -235,8 +236,8 @@ func (b *objectBuilder) member(at *objectPath) error {
 // string takes a string: as it is if nothing in it is a template, else as a leaf.
 func (b *objectBuilder) string(source string) error {
 	if nextDelimiter(source) == len(source) {
-		style := objectJSON()
-		b.literal = appendJSONString(b.literal, source, &style)
+		style := python.ObjectJSON()
+		b.literal = python.AppendJSONString(b.literal, source, &style)
 		return nil
 	}
 	if b.leaves++; b.leaves > b.limits.Leaves {
@@ -323,7 +324,7 @@ func (o *Object) Render(ctx context.Context, data map[string]any) (_ []byte, err
 	}
 	defer gate.leave()
 	st := newRendering(ctx, &o.settings, data)
-	var style jsonStyle
+	var style python.JSONStyle
 	b := make([]byte, 0, 2*o.static)
 	for _, p := range o.parts {
 		b = append(b, p.literal...)
@@ -344,40 +345,40 @@ const stepsPerLeaf = 4
 
 // render appends the JSON of a leaf. The leaves share a budget and memory that they write to before
 // they read it, such as style, and nothing else.
-func (l *leaf) render(st *rendering, b []byte, style *jsonStyle) (_ []byte, err error) {
+func (l *leaf) render(st *rendering, b []byte, style *python.JSONStyle) (_ []byte, err error) {
 	defer recoverError(&err)
-	if err := st.spend(stepsPerLeaf); err != nil {
+	if err := st.Spend(stepsPerLeaf); err != nil {
 		return nil, err
 	}
 	st.root.clear()
 	st.scope, st.exec = st.root, nil
-	st.autoescape = st.format != escaping.Plain
-	*style = objectJSON()
-	style.lenient = true
-	style.slack = st.jsonEscape()
-	if st.format == escaping.Mrkdwn && !escaping.MrkdwnText(l.path.name()) {
-		st.autoescape = false
+	st.Autoescape = st.Format != escaping.Plain
+	*style = python.ObjectJSON()
+	style.Lenient = true
+	style.Slack = st.JSONEscape()
+	if st.Format == escaping.Mrkdwn && !escaping.MrkdwnText(l.path.name()) {
+		st.Autoescape = false
 	}
-	style.escape = st.jsonEscape()
+	style.Escape = st.JSONEscape()
 	if l.value == nil {
 		out := &st.top
 		out.html, out.md = nil, nil // another leaf's
 		if err := l.text.run(out); err != nil {
 			return nil, err
 		}
-		return st.appendJSONString(b, string(out.b), style)
+		return st.AppendJSONString(b, string(out.b), style)
 	}
 	v, err := l.value.eval(st)
 	if err != nil {
 		return nil, err
 	}
-	if st.format == escaping.Mrkdwn {
+	if st.Format == escaping.Mrkdwn {
 		v = slackLeaf(v)
 	}
-	if b, err = st.appendJSON(b, v, style, 0); err != nil {
+	if b, err = st.AppendJSON(b, v, style, 0); err != nil {
 		return nil, l.value.base().At(err)
 	}
-	return b, st.check()
+	return b, st.Check()
 }
 
 // slackLeaf makes text of what Slack takes as text only: numbers, and what is undefined.
@@ -386,11 +387,11 @@ func slackLeaf(v any) any {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case float64:
-		return string(appendFloat(nil, v))
-	case bigInteger:
+		return string(python.AppendFloat(nil, v))
+	case python.BigInt:
 		return string(v)
-	case *undefined:
-		if !v.loud() {
+	case *python.Undefined:
+		if !v.Loud() {
 			return ""
 		}
 	}

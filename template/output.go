@@ -3,6 +3,7 @@ package template
 import (
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // An output is where a render or a part of it writes: the pongo2.TemplateWriter that carries our
@@ -34,26 +35,26 @@ func (o *output) WriteString(s string) (int, error) {
 		if o.json != nil {
 			o.json.literal(o, s)
 		}
-		o.b = append(withRoom(o.b, len(s)), s...)
+		o.b = append(python.WithRoom(o.b, len(s)), s...)
 	}
 	return len(s), nil
 }
 
 // room reports whether n more bytes may be written.
 func (o *output) room(n int) bool {
-	if len(o.b)+n > o.st.limits.Output {
+	if len(o.b)+n > o.st.Limits.Output {
 		o.full()
 		return false
 	}
 	if o.top {
-		return o.st.spend(1+n/bytesPerStep) == nil
+		return o.st.Spend(1+n/python.BytesPerStep) == nil
 	}
-	return o.st.step() == nil && o.st.alloc(n) == nil
+	return o.st.Step() == nil && o.st.Alloc(n) == nil
 }
 
 func (o *output) full() {
-	if o.st.fault == nil {
-		o.st.fault = fault.Errorf(fault.ErrOutputTooLarge, "the limit is %d bytes", o.st.limits.Output)
+	if o.st.Fault == nil {
+		o.st.Fault = fault.Errorf(fault.ErrOutputTooLarge, "the limit is %d bytes", o.st.Limits.Output)
 	}
 }
 
@@ -64,26 +65,26 @@ func (o *output) print(v any) error {
 	}
 	switch v := v.(type) {
 	case string:
-		if !o.st.autoescape {
+		if !o.st.Autoescape {
 			_, err := o.WriteString(v)
 			return err
 		}
-	case markup:
-		if v.safety >= safeAnywhere || o.st.format != escaping.HTML || !o.st.autoescape {
-			_, err := o.WriteString(v.text)
+	case python.Markup:
+		if v.Safety >= python.SafeAnywhere || o.st.Format != escaping.HTML || !o.st.Autoescape {
+			_, err := o.WriteString(v.Text)
 			return err
 		}
 	}
 	var err error
-	if o.st.autoescape && (o.st.format == escaping.Markdown || o.st.format == escaping.HTML) {
+	if o.st.Autoescape && (o.st.Format == escaping.Markdown || o.st.Format == escaping.HTML) {
 		return o.printInPlace(v)
 	}
-	if o.st.autoescape {
-		o.b, err = o.st.appendEscaped(o.b, v)
+	if o.st.Autoescape {
+		o.b, err = o.st.AppendEscaped(o.b, v)
 	} else {
-		o.b, err = o.st.appendString(o.b, v)
+		o.b, err = o.st.AppendString(o.b, v)
 	}
-	if len(o.b) > o.st.limits.Output {
+	if len(o.b) > o.st.Limits.Output {
 		o.full()
 	}
 	return err
@@ -94,10 +95,10 @@ func (o *output) printOwn(v any, own bool) error {
 	switch {
 	case o.json == nil:
 		return o.print(v)
-	case o.st.autoescape:
+	case o.st.Autoescape:
 		return o.printJSON(v, own)
 	}
-	s, _, err := o.st.text(v)
+	s, _, err := o.st.Text(v)
 	if err != nil {
 		return err
 	}
@@ -110,40 +111,40 @@ const stepsPerCapture = 2
 
 // capture runs what writes and returns what it has written, as markup where values are escaped.
 func (st *rendering) capture(run func(out *output) error) (any, error) {
-	if err := st.spend(stepsPerCapture); err != nil {
+	if err := st.Spend(stepsPerCapture); err != nil {
 		return nil, err
 	}
 	out := &output{st: st}
-	if st.json {
+	if st.JSON {
 		out.json = &jsonOutput{}
 	}
 	if err := run(out); err != nil {
 		return nil, err
 	}
-	return out.captured(), st.check()
+	return out.captured(), st.Check()
 }
 
 // printInPlace writes a value into Markdown or HTML, where it matters what stands around it.
 func (o *output) printInPlace(v any) error {
-	s, safe, err := o.st.text(v)
+	s, safe, err := o.st.Text(v)
 	if err != nil {
 		return err
 	}
-	if err := o.st.allocTimes(perCharacter, int64(len(s))); err != nil {
+	if err := o.st.AllocTimes(python.PerCharacter, int64(len(s))); err != nil {
 		return err
 	}
-	if o.st.format == escaping.HTML {
+	if o.st.Format == escaping.HTML {
 		if o.html == nil {
 			o.html = &escaping.HTMLPlace{}
 		}
-		o.b = o.html.AppendValue(o.b, s, safe != notSafe)
+		o.b = o.html.AppendValue(o.b, s, safe != python.NotSafe)
 	} else {
 		if o.md == nil {
 			o.md = &escaping.MarkdownPlace{}
 		}
 		o.b = o.md.AppendValue(o.b, s)
 	}
-	if len(o.b) > o.st.limits.Output {
+	if len(o.b) > o.st.Limits.Output {
 		o.full()
 	}
 	return nil

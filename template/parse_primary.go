@@ -156,7 +156,7 @@ func (p *parser) filtered(e expr) expr {
 func (p *parser) filter(e expr) expr {
 	at := p.tok().pos
 	name := p.dotted()
-	f, ok := p.env.filters[name]
+	f, ok := p.env.Filters[name]
 	if !ok {
 		p.fail(fault.ErrUnknown, at, "no filter named %q", name)
 	}
@@ -184,7 +184,7 @@ func (p *parser) test(e expr) expr {
 	at := p.advance().pos
 	negated := p.skipName("not")
 	name := p.dotted()
-	t, ok := p.env.tests[name]
+	t, ok := p.env.Tests[name]
 	if !ok {
 		p.fail(fault.ErrUnknown, at, "no test named %q", name)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // What pongo2 is given. A template is scanned by us and written again as a template of pongo2 that
@@ -111,11 +112,11 @@ func (e *emitter) block(s *segment) error {
 		return nil
 	}
 	if len(e.open) >= e.limit {
-		return s.tag.At(tooDeep(e.limit))
+		return s.tag.At(python.TooDeep(e.limit))
 	}
 	if s.name == "block" {
 		name := strings.TrimSpace(s.text)
-		name = name[:identifierLength(name)]
+		name = name[:python.IdentifierLength(name)]
 		if e.names[name] {
 			return s.tag.Errorf(fault.ErrSyntax, "block %q defined twice", name)
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // readyAttacks are what a tenant would try with ready-made filters, with short operands too: what a call costs apart from
@@ -53,9 +55,9 @@ func TestMatchesThatLookBack(t *testing.T) {
 	} {
 		for _, text := range texts {
 			want := regexp.MustCompile(pattern).FindAllStringSubmatchIndex(text, -1)
-			st := &state{budget: newBudget(t.Context(), bounds(defaultLimits(t)))}
-			signature := newParamSpec("f", "find ignorecase?")
-			bound, err := signature.bind(args{positional: []any{pattern}})
+			st := &python.State{Budget: python.NewBudget(t.Context(), python.Limits(defaultLimits(t)))}
+			signature := python.NewParamSpec("f", "find ignorecase?")
+			bound, err := signature.Bind(python.Args{Positional: []any{pattern}})
 			require.NoError(t, err)
 			re, err := compilePattern(st, bound, 1, "", "")
 			require.NoError(t, err)

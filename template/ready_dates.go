@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // dates are the ready-made filters and functions of dates. Their names are those of Home Assistant (now, utcnow, as_datetime,
@@ -14,27 +15,27 @@ type dates struct {
 	location func(name string) (*time.Location, error)
 }
 
-func (d dates) filters() []filter {
-	return []filter{
-		{name: "as_datetime", params: "default?", run: d.asDatetime},
-		{name: "as_timestamp", params: "default?", run: d.asTimestamp},
-		{name: "datetimeformat", params: "format? tz?", run: d.format("%H:%M / %d-%m-%Y")},
-		{name: "datetimeformat_as_timezone", params: "format? tz?", run: d.format("%H:%M / %d-%m-%Y")},
-		{name: "strftime", params: "format? tz?", run: d.strftime},
+func (d dates) filters() []python.Filter {
+	return []python.Filter{
+		{Name: "as_datetime", Params: "default?", Run: d.asDatetime},
+		{Name: "as_timestamp", Params: "default?", Run: d.asTimestamp},
+		{Name: "datetimeformat", Params: "format? tz?", Run: d.format("%H:%M / %d-%m-%Y")},
+		{Name: "datetimeformat_as_timezone", Params: "format? tz?", Run: d.format("%H:%M / %d-%m-%Y")},
+		{Name: "strftime", Params: "format? tz?", Run: d.strftime},
 	}
 }
 
-func (d dates) functions() []function {
-	withInput := func(name string, run func(st *state, in any, p params) (any, error)) function {
-		return function{name: name, params: "value default?", run: func(st *state, p params) (any, error) {
-			in := p.values[0]
-			p.values = p.values[1:]
+func (d dates) functions() []python.Function {
+	withInput := func(name string, run func(st *python.State, in any, p python.Params) (any, error)) python.Function {
+		return python.Function{Name: name, Params: "value default?", Run: func(st *python.State, p python.Params) (any, error) {
+			in := p.Values[0]
+			p.Values = p.Values[1:]
 			return run(st, in, p)
 		}}
 	}
-	return []function{
-		{name: "now", params: "tz?", run: func(st *state, p params) (any, error) { return d.in(st, time.Now().UTC(), p, 0) }},
-		{name: "utcnow", run: func(*state, params) (any, error) { return &moment{time.Now().UTC()}, nil }},
+	return []python.Function{
+		{Name: "now", Params: "tz?", Run: func(st *python.State, p python.Params) (any, error) { return d.in(st, time.Now().UTC(), p, 0) }},
+		{Name: "utcnow", Run: func(*python.State, python.Params) (any, error) { return &moment{time.Now().UTC()}, nil }},
 		withInput("as_datetime", d.asDatetime),
 		withInput("as_timestamp", d.asTimestamp),
 	}
@@ -44,20 +45,20 @@ func (d dates) functions() []function {
 type moment struct{ time.Time }
 
 var (
-	_ attributed  = (*moment)(nil)
-	_ callable    = (*momentMethod)(nil)
-	_ orderable   = (*moment)(nil)
-	_ represented = (*moment)(nil)
-	_ typed       = (*moment)(nil)
+	_ python.Attributed  = (*moment)(nil)
+	_ python.Callable    = (*momentMethod)(nil)
+	_ python.Orderable   = (*moment)(nil)
+	_ python.Represented = (*moment)(nil)
+	_ python.Typed       = (*moment)(nil)
 )
 
-func (m *moment) typeName() string { return "datetime" }
+func (m *moment) TypeName() string { return "datetime" }
 
-func (m *moment) appendRepr(st *state, b []byte, _ int) ([]byte, error) {
-	return st.appendCopy(b, m.String())
+func (m *moment) AppendRepr(st *python.State, b []byte, _ int) ([]byte, error) {
+	return st.AppendCopy(b, m.String())
 }
 
-func (m *moment) compare(other any) (order int, ok bool) {
+func (m *moment) CompareTo(other any) (order int, ok bool) {
 	o, ok := other.(*moment)
 	if !ok {
 		return 0, false
@@ -75,8 +76,8 @@ func (m *moment) text(between string) string {
 	return m.Format(layout + "-07:00")
 }
 
-// attribute finds the attributes and methods of Python's datetime that are here.
-func (m *moment) attribute(_ *state, name string) (any, bool, error) {
+// Attribute finds the attributes and methods of Python's datetime that are here.
+func (m *moment) Attribute(_ *python.State, name string) (any, bool, error) {
 	switch name {
 	case "year":
 		return int64(m.Year()), true, nil
@@ -103,12 +104,12 @@ type momentMethod struct {
 	name string
 }
 
-func (m *momentMethod) call(st *state, a args) (any, error) {
-	spec := paramSpec{owner: m.name + "()"}
+func (m *momentMethod) Call(st *python.State, a python.Args) (any, error) {
+	spec := python.ParamSpec{Owner: m.name + "()"}
 	if m.name == "strftime" {
-		spec.names, spec.required = []string{"format"}, 1
+		spec.Names, spec.Required = []string{"format"}, 1
 	}
-	p, err := spec.bind(a)
+	p, err := spec.Bind(a)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (m *momentMethod) call(st *state, a args) (any, error) {
 	case "isoweekday":
 		return int64(m.of.Weekday()+6)%7 + 1, nil
 	}
-	layout, err := p.str(0, "")
+	layout, err := p.String(0, "")
 	if err != nil {
 		return nil, err
 	}
@@ -135,21 +136,21 @@ func (m *moment) seconds() float64 { return float64(m.UnixMicro()) / 1e6 }
 const zoneSteps = 200
 
 // in puts a time into the zone that parameter i names.
-func (d dates) in(st *state, t time.Time, p params, i int) (any, error) {
-	name, err := p.str(i, "")
+func (d dates) in(st *python.State, t time.Time, p python.Params, i int) (any, error) {
+	name, err := p.String(i, "")
 	if err != nil || name == "" {
 		return &moment{t}, err
 	}
-	if err := st.spend(zoneSteps); err != nil {
+	if err := st.Spend(zoneSteps); err != nil {
 		return nil, err
 	}
 	const longest = 64
 	if name == "Local" || len(name) > longest {
-		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.Owner)
 	}
 	zone, err := d.location(name)
 	if err != nil || zone == nil {
-		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.Owner)
 	}
 	return &moment{t.In(zone)}, nil
 }
@@ -159,7 +160,7 @@ func (d dates) parse(v any) (time.Time, bool) {
 	if m, ok := v.(*moment); ok {
 		return m.Time, true
 	}
-	if s, ok := asString(v); ok {
+	if s, ok := python.AsString(v); ok {
 		const longest = 64
 		if s = strings.TrimSpace(s); len(s) > longest {
 			return time.Time{}, false
@@ -178,7 +179,7 @@ func (d dates) parse(v any) (time.Time, bool) {
 		}
 		v = f
 	}
-	f, ok := asFloat(v)
+	f, ok := python.AsFloat(v)
 	const farthest = 253402300799 // the end of the year 9999
 	if !ok || !(f >= -62135596800 && f <= farthest) {
 		return time.Time{}, false
@@ -187,13 +188,13 @@ func (d dates) parse(v any) (time.Time, bool) {
 }
 
 // date is parse, with an error for what is no date.
-func (d dates) date(v any, p params) (time.Time, error) {
+func (d dates) date(v any, p python.Params) (time.Time, error) {
 	t, ok := d.parse(v)
-	if u, isUndefined := v.(*undefined); isUndefined {
-		return t, u.fail()
+	if u, isUndefined := v.(*python.Undefined); isUndefined {
+		return t, u.Fail()
 	}
 	if !ok {
-		return t, fault.Errorf(fault.ErrType, "%s needs a date, as 2025-10-08T16:09:00Z or in seconds since 1970", p.owner)
+		return t, fault.Errorf(fault.ErrType, "%s needs a date, as 2025-10-08T16:09:00Z or in seconds since 1970", p.Owner)
 	}
 	return t, nil
 }
@@ -201,30 +202,30 @@ func (d dates) date(v any, p params) (time.Time, error) {
 // stepsOfDate is what it costs to try all forms of a date.
 const stepsOfDate = 8
 
-func (d dates) asDatetime(st *state, in any, p params) (any, error) {
-	if err := st.spend(stepsOfDate); err != nil {
+func (d dates) asDatetime(st *python.State, in any, p python.Params) (any, error) {
+	if err := st.Spend(stepsOfDate); err != nil {
 		return nil, err
 	}
-	if t, ok := d.parse(in); ok || !p.has(0) {
+	if t, ok := d.parse(in); ok || !p.Has(0) {
 		_, err := d.date(in, p)
 		return &moment{t}, err
 	}
-	return p.values[0], nil
+	return p.Values[0], nil
 }
 
-func (d dates) asTimestamp(st *state, in any, p params) (any, error) {
-	if err := st.spend(stepsOfDate); err != nil {
+func (d dates) asTimestamp(st *python.State, in any, p python.Params) (any, error) {
+	if err := st.Spend(stepsOfDate); err != nil {
 		return nil, err
 	}
-	if t, ok := d.parse(in); ok || !p.has(0) {
+	if t, ok := d.parse(in); ok || !p.Has(0) {
 		_, err := d.date(in, p)
 		return (&moment{t}).seconds(), err
 	}
-	return p.values[0], nil
+	return p.Values[0], nil
 }
 
-func (d dates) format(otherwise string) func(*state, any, params) (any, error) {
-	return func(st *state, in any, p params) (any, error) {
+func (d dates) format(otherwise string) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, in any, p python.Params) (any, error) {
 		t, err := d.date(in, p)
 		if err != nil {
 			return nil, err
@@ -233,7 +234,7 @@ func (d dates) format(otherwise string) func(*state, any, params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		layout, err := p.str(0, otherwise)
+		layout, err := p.String(0, otherwise)
 		if err != nil {
 			return nil, err
 		}
@@ -242,15 +243,15 @@ func (d dates) format(otherwise string) func(*state, any, params) (any, error) {
 }
 
 // strftime is date|strftime(format), and as Ansible has it format|strftime(date), with now for a date that is not given.
-func (d dates) strftime(st *state, in any, p params) (any, error) {
-	layout, ok := asString(in)
+func (d dates) strftime(st *python.State, in any, p python.Params) (any, error) {
+	layout, ok := python.AsString(in)
 	if !ok || strings.IndexByte(layout, '%') < 0 {
 		return d.format("%Y-%m-%d %H:%M:%S")(st, in, p)
 	}
 	t := time.Now().UTC()
-	if p.has(0) {
+	if p.Has(0) {
 		var err error
-		if t, err = d.date(p.values[0], p); err != nil {
+		if t, err = d.date(p.Values[0], p); err != nil {
 			return nil, err
 		}
 	}
@@ -262,16 +263,16 @@ func (d dates) strftime(st *state, in any, p params) (any, error) {
 }
 
 // strftime writes a time as C's function of that name does, in English.
-func strftime(st *state, t time.Time, layout string) (string, error) {
+func strftime(st *python.State, t time.Time, layout string) (string, error) {
 	const longest, steps = 32, 4 // of what a directive makes, and takes
-	if err := st.read(layout); err != nil {
+	if err := st.Read(layout); err != nil {
 		return "", err
 	}
 	directives := strings.Count(layout, "%")
-	if err := st.allocTimes(longest, int64(directives)); err != nil {
+	if err := st.AllocTimes(longest, int64(directives)); err != nil {
 		return "", err
 	}
-	if err := st.spend(steps * directives); err != nil {
+	if err := st.Spend(steps * directives); err != nil {
 		return "", err
 	}
 	b := make([]byte, 0, 2*len(layout))
@@ -296,7 +297,7 @@ func strftime(st *state, t time.Time, layout string) (string, error) {
 		}
 		b = append(b, text...)
 	}
-	return string(b), st.alloc(len(b))
+	return string(b), st.Alloc(len(b))
 }
 
 // directive is what a letter behind % stands for.

@@ -10,16 +10,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // regexFilters are those of Home Assistant and Grafana OnCall, with RE2's patterns in place of Python's: no backreferences
 // and no lookaround, and in return a search takes a time that is linear in the text.
-func regexFilters() []filter {
-	return []filter{
-		{name: "regex_findall", params: "find? ignorecase?", run: regexFindAll},
-		{name: "regex_match", params: "find? ignorecase?", run: regexTest(`\A(?:`, `)`)},
-		{name: "regex_replace", params: "find? replace? ignorecase?", run: regexReplace},
-		{name: "regex_search", params: "find? ignorecase?", run: regexTest(``, ``)},
+func regexFilters() []python.Filter {
+	return []python.Filter{
+		{Name: "regex_findall", Params: "find? ignorecase?", Run: regexFindAll},
+		{Name: "regex_match", Params: "find? ignorecase?", Run: regexTest(`\A(?:`, `)`)},
+		{Name: "regex_replace", Params: "find? replace? ignorecase?", Run: regexReplace},
+		{Name: "regex_search", Params: "find? ignorecase?", Run: regexTest(``, ``)},
 	}
 }
 
@@ -44,60 +45,60 @@ type pattern struct {
 }
 
 // compilePattern compiles what parameter 0 says, once in a render.
-func compilePattern(st *state, p params, ignoreCase int, before, after string) (*pattern, error) {
-	source, err := p.str(0, "")
+func compilePattern(st *python.State, p python.Params, ignoreCase int, before, after string) (*pattern, error) {
+	source, err := p.String(0, "")
 	if err != nil {
 		return nil, err
 	}
 	if len(source) > maxPattern {
-		return nil, fault.Errorf(fault.ErrType, "%s takes patterns of at most %d bytes", p.owner, maxPattern)
+		return nil, fault.Errorf(fault.ErrType, "%s takes patterns of at most %d bytes", p.Owner, maxPattern)
 	}
 	flags := ""
-	if p.truth(ignoreCase, false) {
+	if p.Truth(ignoreCase, false) {
 		flags = "(?i)"
 	}
 	source = flags + before + source + after
-	if known, ok := st.kept[source].(*pattern); ok {
-		return known, st.scan(len(source))
+	if known, ok := st.Kept[source].(*pattern); ok {
+		return known, st.Scan(len(source))
 	}
 	classes := classSize(source)
 	if classes > maxClasses {
-		return nil, fault.Errorf(fault.ErrType, "%s was given a pattern with too large classes of characters", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s was given a pattern with too large classes of characters", p.Owner)
 	}
-	if err := st.spend(compileSteps + len(source) + classes/classFraction); err != nil {
+	if err := st.Spend(compileSteps + len(source) + classes/classFraction); err != nil {
 		return nil, err
 	}
 	tree, err := syntax.Parse(source, syntax.Perl)
 	if err != nil {
-		return nil, fault.Errorf(fault.ErrType, "%s needs a regular expression as RE2 has them, without backreferences and lookaround", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs a regular expression as RE2 has them, without backreferences and lookaround", p.Owner)
 	}
 	size := programSize(tree)
 	if size > maxProgram {
-		return nil, fault.Errorf(fault.ErrType, "%s was given a pattern that repeats too much", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s was given a pattern that repeats too much", p.Owner)
 	}
-	if err := st.alloc(bytesPerRegexp * size); err != nil {
+	if err := st.Alloc(bytesPerRegexp * size); err != nil {
 		return nil, err
 	}
-	if err := st.spend(compileSteps * size); err != nil {
+	if err := st.Spend(compileSteps * size); err != nil {
 		return nil, err
 	}
 	re := &pattern{size: size}
 	if re.Regexp, err = regexp.Compile(source); err == nil && before == "" && looksBack(tree) {
-		if err := st.alloc(bytesPerRegexp * size); err != nil {
+		if err := st.Alloc(bytesPerRegexp * size); err != nil {
 			return nil, err
 		}
-		if err := st.spend(compileSteps*size + classes/classFraction); err != nil {
+		if err := st.Spend(compileSteps*size + classes/classFraction); err != nil {
 			return nil, err
 		}
 		re.behind, err = regexp.Compile(`\A(?s:.+?)(` + source + `)`)
 	}
 	if err != nil {
-		return nil, fault.Errorf(fault.ErrType, "%s needs a regular expression as RE2 has them", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs a regular expression as RE2 has them", p.Owner)
 	}
-	if st.kept == nil {
-		st.kept = map[string]any{}
+	if st.Kept == nil {
+		st.Kept = map[string]any{}
 	}
-	st.kept[source] = re
+	st.Kept[source] = re
 	return re, nil
 }
 
@@ -121,7 +122,7 @@ func classSize(source string) int {
 // highest is the last character of a range of which s is the rest, or one behind it; no case is beyond foldEnd.
 func highest(s string) rune {
 	const foldEnd = 0x1e943
-	high, _ := splitRune(s)
+	high, _ := python.SplitRune(s)
 	if high != '\\' || len(s) < 2 {
 		return min(high, foldEnd)
 	}
@@ -162,34 +163,34 @@ func programSize(tree *syntax.Regexp) int {
 	return min(size, 100*maxProgram)
 }
 
-func regexTest(before, after string) func(*state, any, params) (any, error) {
-	return func(st *state, in any, p params) (any, error) {
+func regexTest(before, after string) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, in any, p python.Params) (any, error) {
 		re, err := compilePattern(st, p, 1, before, after)
 		if err != nil {
 			return nil, err
 		}
-		s, _, err := st.text(in)
+		s, _, err := st.Text(in)
 		if err != nil {
 			return nil, err
 		}
 		if steps := (len(s)+1)*re.size/regexpFraction + 1; steps <= stepsAtOnce {
-			return re.MatchString(s), st.spend(steps)
+			return re.MatchString(s), st.Spend(steps)
 		}
 		found := re.MatchReader(&countingReader{st: st, text: s, size: re.size})
-		return found, st.check()
+		return found, st.Check()
 	}
 }
 
 // eachMatch calls f for each match, with the positions as regexp gives them. To find one match, a search may look at all
 // of the text and find it at the beginning: what it reads is counted.
-func eachMatch(st *state, re *pattern, s string, f func(at []int) error) error {
+func eachMatch(st *python.State, re *pattern, s string, f func(at []int) error) error {
 	for begin, end := 0, -1; begin <= len(s); {
 		at := findMatch(st, re, s, begin)
-		if err := st.check(); err != nil || at == nil {
+		if err := st.Check(); err != nil || at == nil {
 			return err
 		}
 		if at[1] > at[0] || at[0] != end { // an empty match behind another is none
-			if err := st.allocValues(len(at)); err != nil {
+			if err := st.AllocValues(len(at)); err != nil {
 				return err
 			}
 			if err := f(at); err != nil {
@@ -198,7 +199,7 @@ func eachMatch(st *state, re *pattern, s string, f func(at []int) error) error {
 		}
 		begin, end = at[1], at[1]
 		if at[0] == at[1] {
-			_, n := splitRune(s[begin:])
+			_, n := python.SplitRune(s[begin:])
 			begin += max(n, 1)
 		}
 	}
@@ -206,7 +207,7 @@ func eachMatch(st *state, re *pattern, s string, f func(at []int) error) error {
 }
 
 // findMatch returns the positions in s of the first match from begin on; nil if there is none.
-func findMatch(st *state, re *pattern, s string, begin int) []int {
+func findMatch(st *python.State, re *pattern, s string, begin int) []int {
 	r := &countingReader{st: st, text: s, at: begin, size: re.size}
 	var at []int
 	if re.behind == nil || begin == 0 {
@@ -229,7 +230,7 @@ func findMatch(st *state, re *pattern, s string, begin int) []int {
 
 // countingReader hands out a text for a search, and asks for the steps.
 type countingReader struct {
-	st   *state
+	st   *python.State
 	text string
 	at   int
 	size int // of the pattern
@@ -238,7 +239,7 @@ type countingReader struct {
 
 func (r *countingReader) ReadRune() (rune, int, error) {
 	r.rest += r.size
-	if r.st.spend(r.rest/regexpFraction) != nil || r.at >= len(r.text) {
+	if r.st.Spend(r.rest/regexpFraction) != nil || r.at >= len(r.text) {
 		return 0, 0, io.EOF
 	}
 	r.rest %= regexpFraction
@@ -257,16 +258,16 @@ func looksBack(tree *syntax.Regexp) bool {
 }
 
 // regexFindAll is Python's re.findall: the matches, or what their groups have found.
-func regexFindAll(st *state, in any, p params) (any, error) {
+func regexFindAll(st *python.State, in any, p python.Params) (any, error) {
 	re, err := compilePattern(st, p, 1, "", "")
 	if err != nil {
 		return nil, err
 	}
-	s, _, err := st.text(in)
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	found := &list{}
+	found := &python.List{}
 	err = eachMatch(st, re, s, func(at []int) error {
 		group := func(i int) any {
 			if at[2*i] < 0 {
@@ -276,13 +277,13 @@ func regexFindAll(st *state, in any, p params) (any, error) {
 		}
 		switch groups := len(at)/2 - 1; groups {
 		case 0, 1:
-			found.items = append(found.items, group(groups))
+			found.Items = append(found.Items, group(groups))
 		default:
-			t := &tuple{items: make([]any, groups)}
-			for i := range t.items {
-				t.items[i] = group(i + 1)
+			t := &python.Tuple{Items: make([]any, groups)}
+			for i := range t.Items {
+				t.Items[i] = group(i + 1)
 			}
-			found.items = append(found.items, t)
+			found.Items = append(found.Items, t)
 		}
 		return nil
 	})
@@ -290,20 +291,20 @@ func regexFindAll(st *state, in any, p params) (any, error) {
 }
 
 // regexReplace is Python's re.sub, with \1, \g<1> and \g<name> in the replacement.
-func regexReplace(st *state, in any, p params) (any, error) {
+func regexReplace(st *python.State, in any, p python.Params) (any, error) {
 	re, err := compilePattern(st, p, 2, "", "")
 	if err != nil {
 		return nil, err
 	}
-	replacement, err := p.str(1, "")
+	replacement, err := p.String(1, "")
 	if err != nil {
 		return nil, err
 	}
-	s, _, err := st.text(in)
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.read(replacement); err != nil {
+	if err := st.Read(replacement); err != nil {
 		return nil, err
 	}
 	pieces, err := replacementPieces(replacement, re)
@@ -313,7 +314,7 @@ func regexReplace(st *state, in any, p params) (any, error) {
 	var b []byte
 	last := 0
 	put := func(piece string) error {
-		if err := st.alloc(len(piece)); err != nil {
+		if err := st.Alloc(len(piece)); err != nil {
 			return err
 		}
 		b = append(b, piece...)
@@ -326,7 +327,7 @@ func regexReplace(st *state, in any, p params) (any, error) {
 			if g := pieces[i].group; g >= 0 && at[2*g] >= 0 {
 				piece = s[at[2*g]:at[2*g+1]]
 			}
-			err = st.step()
+			err = st.Step()
 			if err == nil {
 				err = put(piece)
 			}
@@ -356,10 +357,10 @@ func replacementPieces(s string, re *pattern) ([]replacementPiece, error) {
 			return pieces, nil
 		}
 		switch {
-		case rest != "" && decimal(rest[0]):
+		case rest != "" && python.Decimal(rest[0]):
 			n := int(rest[0] - '0')
 			rest = rest[1:]
-			if rest != "" && decimal(rest[0]) {
+			if rest != "" && python.Decimal(rest[0]) {
 				n, rest = 10*n+int(rest[0]-'0'), rest[1:]
 			}
 			if n > re.NumSubexp() {
@@ -369,7 +370,7 @@ func replacementPieces(s string, re *pattern) ([]replacementPiece, error) {
 		case strings.HasPrefix(rest, "g<"):
 			name, after, closed := strings.Cut(rest[2:], ">")
 			n := re.SubexpIndex(name)
-			if len(name) == 1 && decimal(name[0]) {
+			if len(name) == 1 && python.Decimal(name[0]) {
 				n = int(name[0] - '0')
 			}
 			if !closed || n < 0 || n > re.NumSubexp() {
@@ -381,7 +382,7 @@ func replacementPieces(s string, re *pattern) ([]replacementPiece, error) {
 		case strings.HasPrefix(rest, "t"):
 			pieces, rest = append(pieces, replacementPiece{"\t", -1}), rest[1:]
 		default: // the next character as it is
-			_, n := splitRune(rest)
+			_, n := python.SplitRune(rest)
 			pieces, rest = append(pieces, replacementPiece{rest[:n], -1}), rest[n:]
 		}
 		s = rest

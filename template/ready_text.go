@@ -13,27 +13,28 @@ import (
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // jsonFilters have the names of Ansible and Home Assistant (from_json, to_json), Ansible
 // (to_nice_json), and Grafana OnCall (parse_json, json_dumps, tojson_pretty).
-func jsonFilters() []filter {
-	plain := jsonStyle{comma: ", ", colon: ": ", nan: true}
-	nice := jsonStyle{comma: ", ", colon: ": ", nan: true, multiline: true, indent: "    ", sorted: true}
-	return []filter{
-		{name: "from_json", params: "default?", run: fromJSON},
-		{name: "json_dumps", run: toJSON(plain)},
-		{name: "parse_json", params: "default?", run: fromJSON},
-		{name: "to_json", run: toJSON(plain)},
-		{name: "to_nice_json", run: toJSON(nice)},
-		{name: "tojson_pretty", run: toJSON(nice)},
+func jsonFilters() []python.Filter {
+	plain := python.JSONStyle{Comma: ", ", Colon: ": ", NaN: true}
+	nice := python.JSONStyle{Comma: ", ", Colon: ": ", NaN: true, Multiline: true, Indent: "    ", Sorted: true}
+	return []python.Filter{
+		{Name: "from_json", Params: "default?", Run: fromJSON},
+		{Name: "json_dumps", Run: toJSON(plain)},
+		{Name: "parse_json", Params: "default?", Run: fromJSON},
+		{Name: "to_json", Run: toJSON(plain)},
+		{Name: "to_nice_json", Run: toJSON(nice)},
+		{Name: "tojson_pretty", Run: toJSON(nice)},
 	}
 }
 
 // toJSON writes JSON that is text like any other: where values are escaped, it is.
-func toJSON(style jsonStyle) func(*state, any, params) (any, error) {
-	return func(st *state, in any, _ params) (any, error) {
-		b, err := st.appendJSON(nil, in, &style, 0)
+func toJSON(style python.JSONStyle) func(*python.State, any, python.Params) (any, error) {
+	return func(st *python.State, in any, _ python.Params) (any, error) {
+		b, err := st.AppendJSON(nil, in, &style, 0)
 		return string(b), err
 	}
 }
@@ -45,20 +46,20 @@ const jsonGrowth = 24
 // decoderSize is what a decoder takes before it has decoded anything.
 const decoderSize = 2 << 10
 
-func fromJSON(st *state, in any, p params) (any, error) {
-	s, _, err := st.text(in)
+func fromJSON(st *python.State, in any, p python.Params) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.alloc(decoderSize + jsonGrowth*len(s)); err != nil {
+	if err := st.Alloc(decoderSize + jsonGrowth*len(s)); err != nil {
 		return nil, err
 	}
 	v, ok := decodeJSON(s)
 	if !ok {
-		if p.has(0) {
-			return p.values[0], nil
+		if p.Has(0) {
+			return p.Values[0], nil
 		}
-		return nil, fault.Errorf(fault.ErrType, "%s needs a text that is JSON", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs a text that is JSON", p.Owner)
 	}
 	return take(st, v, 0)
 }
@@ -74,53 +75,53 @@ func decodeJSON(s string) (v any, ok bool) {
 }
 
 // base64Filters have the names of Home Assistant and of Ansible.
-func base64Filters() []filter {
-	return []filter{
-		{name: "b64decode", run: base64Decode},
-		{name: "b64encode", run: base64Encode},
-		{name: "base64_decode", run: base64Decode},
-		{name: "base64_encode", run: base64Encode},
+func base64Filters() []python.Filter {
+	return []python.Filter{
+		{Name: "b64decode", Run: base64Decode},
+		{Name: "b64encode", Run: base64Encode},
+		{Name: "base64_decode", Run: base64Decode},
+		{Name: "base64_encode", Run: base64Encode},
 	}
 }
 
-func base64Encode(st *state, in any, _ params) (any, error) {
-	s, _, err := st.text(in)
+func base64Encode(st *python.State, in any, _ python.Params) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.alloc(base64.StdEncoding.EncodedLen(len(s))); err != nil {
+	if err := st.Alloc(base64.StdEncoding.EncodedLen(len(s))); err != nil {
 		return nil, err
 	}
-	return base64.StdEncoding.EncodeToString([]byte(s)), st.read(s)
+	return base64.StdEncoding.EncodeToString([]byte(s)), st.Read(s)
 }
 
 // base64Decode takes the alphabets of RFC 4648 for text and for URLs, with and without padding.
-func base64Decode(st *state, in any, p params) (any, error) {
-	s, _, err := st.text(in)
+func base64Decode(st *python.State, in any, p python.Params) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.alloc(decoderSize + 2*len(s)); err != nil {
+	if err := st.Alloc(decoderSize + 2*len(s)); err != nil {
 		return nil, err
 	}
-	if err := st.read(s); err != nil {
+	if err := st.Read(s); err != nil {
 		return nil, err
 	}
 	clean := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "").Replace(s), "=")
 	b, err := base64.RawStdEncoding.DecodeString(clean)
 	if err != nil || !utf8.Valid(b) {
-		return nil, fault.Errorf(fault.ErrType, "%s needs text in base64", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs text in base64", p.Owner)
 	}
 	return string(b), nil
 }
 
 // hashFilters have the names of Home Assistant (md5, sha1, sha256, sha512) and Ansible (hash). The
 // result is hexadecimal.
-func hashFilters() []filter {
-	filters := []filter{{name: "hash", params: "hashtype?", run: hashFilter}}
+func hashFilters() []python.Filter {
+	filters := []python.Filter{{Name: "hash", Params: "hashtype?", Run: hashFilter}}
 	for _, name := range []string{"md5", "sha1", "sha256", "sha512"} {
 		sum := hashNamed(name)
-		filters = append(filters, filter{name: name, run: func(st *state, in any, _ params) (any, error) { return hash(st, in, sum) }})
+		filters = append(filters, python.Filter{Name: name, Run: func(st *python.State, in any, _ python.Params) (any, error) { return hash(st, in, sum) }})
 	}
 	return filters
 }
@@ -140,8 +141,8 @@ func hashNamed(name string) func(b []byte) []byte {
 	return nil
 }
 
-func hashFilter(st *state, in any, p params) (any, error) {
-	name, err := p.str(0, "sha1")
+func hashFilter(st *python.State, in any, p python.Params) (any, error) {
+	name, err := p.String(0, "sha1")
 	if err != nil {
 		return nil, err
 	}
@@ -152,53 +153,53 @@ func hashFilter(st *state, in any, p params) (any, error) {
 	return hash(st, in, sum)
 }
 
-func hash(st *state, in any, sum func([]byte) []byte) (any, error) {
-	s, _, err := st.text(in)
+func hash(st *python.State, in any, sum func([]byte) []byte) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.alloc(len(s)); err != nil {
+	if err := st.Alloc(len(s)); err != nil {
 		return nil, err
 	}
-	if err := st.read(s); err != nil {
+	if err := st.Read(s); err != nil {
 		return nil, err
 	}
-	return base16.EncodeToString(sum([]byte(s))), st.spend(2)
+	return base16.EncodeToString(sum([]byte(s))), st.Spend(2)
 }
 
 // urlFilters are our own: Jinja2's urlencode leaves slashes as they are, and has nothing for the
 // way back.
-func urlFilters() []filter {
-	return []filter{
-		{name: "urlquote", run: urlQuote},
-		{name: "urlunquote", run: urlUnquote},
+func urlFilters() []python.Filter {
+	return []python.Filter{
+		{Name: "urlquote", Run: urlQuote},
+		{Name: "urlunquote", Run: urlUnquote},
 	}
 }
 
 // urlQuote percent-encodes all that is not unreserved in RFC 3986: the result can be a part of a
 // path or of a query.
-func urlQuote(st *state, in any, _ params) (any, error) {
-	s, _, err := st.text(in)
+func urlQuote(st *python.State, in any, _ python.Params) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.alloc(3 * len(s)); err != nil {
+	if err := st.Alloc(3 * len(s)); err != nil {
 		return nil, err
 	}
-	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), st.read(s)
+	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), st.Read(s)
 }
 
-func urlUnquote(st *state, in any, p params) (any, error) {
-	s, _, err := st.text(in)
+func urlUnquote(st *python.State, in any, p python.Params) (any, error) {
+	s, _, err := st.Text(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.alloc(len(s)); err != nil {
+	if err := st.Alloc(len(s)); err != nil {
 		return nil, err
 	}
 	out, err := url.PathUnescape(s)
 	if err != nil || !utf8.ValidString(out) {
-		return nil, fault.Errorf(fault.ErrType, "%s needs text in which %% stands before two digits", p.owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs text in which %% stands before two digits", p.Owner)
 	}
-	return out, st.read(s)
+	return out, st.Read(s)
 }

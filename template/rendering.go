@@ -7,11 +7,12 @@ import (
 
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // A rendering is one run of a template: the state, with the variables, and what tags need.
 type rendering struct {
-	state
+	python.State
 	env       *environment
 	exec      *pongo2.ExecutionContext // for running the bodies of macros
 	data      map[string]any
@@ -24,9 +25,9 @@ type rendering struct {
 
 func newRendering(ctx context.Context, s *settings, data map[string]any) *rendering {
 	st := &rendering{
-		state: state{
-			budget: newBudget(ctx, s.limits), names: &s.env.names, format: s.format, escaper: s.escaper,
-			json: s.json, autoescape: s.json || s.format != escaping.Plain,
+		State: python.State{
+			Budget: python.NewBudget(ctx, s.limits), Names: &s.env.Names, Format: s.format, Escaper: s.escaper,
+			JSON: s.json, Autoescape: s.json || s.format != escaping.Plain,
 		},
 		env: s.env, data: data,
 	}
@@ -71,7 +72,7 @@ func (s *scope) find(name string) int {
 
 // set puts a value into a variable of the innermost scope. The caller has asked for a step.
 func (st *rendering) set(name string, value any) error {
-	if err := st.scan(len(name)); err != nil {
+	if err := st.Scan(len(name)); err != nil {
 		return err
 	}
 	s := st.scope
@@ -80,7 +81,7 @@ func (st *rendering) set(name string, value any) error {
 		return nil
 	}
 	if len(s.vars) == cap(s.vars) {
-		if err := st.alloc(bytesPerScope * (len(s.vars) + 1)); err != nil { // it doubles
+		if err := st.Alloc(python.BytesPerScope * (len(s.vars) + 1)); err != nil { // it doubles
 			return err
 		}
 	}
@@ -88,9 +89,9 @@ func (st *rendering) set(name string, value any) error {
 	switch n := len(s.vars); {
 	case s.index != nil:
 		s.index[name] = n - 1
-		return st.step()
-	case n >= indexFrom:
-		if err := st.spend(n); err != nil {
+		return st.Step()
+	case n >= python.IndexFrom:
+		if err := st.Spend(n); err != nil {
 			return err
 		}
 		s.index = make(map[string]int, 2*n)
@@ -108,7 +109,7 @@ const scopesPerStep = 8 // how many scopes around it a name is looked up in for 
 
 // lookup finds a variable. The caller has asked for a step.
 func (st *rendering) lookup(name string) (any, bool, error) {
-	if err := st.scan(len(name)); err != nil {
+	if err := st.Scan(len(name)); err != nil {
 		return nil, false, err
 	}
 	outwards := 1
@@ -117,21 +118,21 @@ func (st *rendering) lookup(name string) (any, bool, error) {
 			return s.vars[i].value, true, nil
 		}
 		if outwards++; outwards%scopesPerStep == 0 {
-			if err := st.step(); err != nil {
+			if err := st.Step(); err != nil {
 				return nil, false, err
 			}
 		}
 	}
 	v, ok := st.data[name]
-	return st.normal(v), ok, nil
+	return st.Normal(v), ok, nil
 }
 
 // push opens a scope inside parent and returns the scope to come back to.
 func (st *rendering) push(parent *scope) (previous *scope, err error) {
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return nil, err
 	}
-	if err := st.alloc(bytesPerScope); err != nil {
+	if err := st.Alloc(python.BytesPerScope); err != nil {
 		return nil, err
 	}
 	previous = st.scope
@@ -152,11 +153,11 @@ func (st *rendering) assign(t *target, value any) error {
 		}
 		n, ok := ns.(*namespace)
 		if !ok {
-			return t.pos.Errorf(fault.ErrType, "cannot assign an attribute of %s, which is no namespace", quoted(t.name))
+			return t.pos.Errorf(fault.ErrType, "cannot assign an attribute of %s, which is no namespace", python.Quoted(t.name))
 		}
-		return t.pos.At(n.attributes.set(&st.state, t.attr, value))
+		return t.pos.At(n.attributes.Set(&st.State, t.attr, value))
 	}
-	items, err := st.collect(value)
+	items, err := st.Collect(value)
 	if err != nil {
 		return t.pos.At(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // A segment is a piece of a template's source: plain text, the inside of {{ }}, or the inside of {%
@@ -76,11 +77,11 @@ func (s *scanner) one() error {
 	n := nextDelimiter(rest)
 	text := rest[:n]
 	if s.trim {
-		text = strings.TrimLeftFunc(text, isSpace)
+		text = strings.TrimLeftFunc(text, python.IsSpace)
 		s.trim = false
 	}
 	if n < len(rest) && strings.HasPrefix(rest[n+2:], "-") {
-		text = strings.TrimRightFunc(text, isSpace)
+		text = strings.TrimRightFunc(text, python.IsSpace)
 	}
 	s.addText(text)
 	s.advance(n)
@@ -105,7 +106,7 @@ func (s *scanner) one() error {
 	}
 	s.skipSpace()
 	at := s.pos
-	name := s.rest()[:identifierLength(s.rest())]
+	name := s.rest()[:python.IdentifierLength(s.rest())]
 	if name == "" {
 		err := at.Errorf(fault.ErrSyntax, "expected the name of a tag")
 		err.Near = fault.Near(opening)
@@ -190,11 +191,11 @@ func (s *scanner) inside(seg segment, end string, begin fault.Pos) error {
 // rawTag reports whether s, which follows {%, is the rest of a raw or endraw tag, and how long that
 // is.
 func rawTag(s, name string) (length int, ok bool) {
-	rest := strings.TrimLeftFunc(s, isSpace)
+	rest := strings.TrimLeftFunc(s, python.IsSpace)
 	if !strings.HasPrefix(rest, name) {
 		return 0, false
 	}
-	rest = strings.TrimLeftFunc(rest[len(name):], isSpace)
+	rest = strings.TrimLeftFunc(rest[len(name):], python.IsSpace)
 	if !strings.HasPrefix(rest, "%}") && !strings.HasPrefix(rest, "-%}") && !strings.HasPrefix(rest, "+%}") {
 		return 0, false
 	}
@@ -227,11 +228,11 @@ func (s *scanner) raw(begin fault.Pos, length int) error {
 		}
 		text := rest[:i]
 		if s.trim {
-			text = strings.TrimLeftFunc(text, isSpace)
+			text = strings.TrimLeftFunc(text, python.IsSpace)
 			s.trim = false
 		}
 		if mark == '-' {
-			text = strings.TrimRightFunc(text, isSpace)
+			text = strings.TrimRightFunc(text, python.IsSpace)
 		}
 		s.addText(text)
 		s.advance(after + n)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // syntaxTable returns the rows of the table under a heading of SYNTAX.md: the quoted words of each
@@ -72,20 +74,20 @@ func TestSyntaxTables(t *testing.T) {
 	require.NoError(t, err)
 
 	filters := map[string]string{}
-	for name, f := range env.filters {
-		filters[name] = f.params
+	for name, f := range env.Filters {
+		filters[name] = f.Params
 	}
 	assert.Equal(t, filters, documented(t, "## Filters"))
 
 	tests := map[string]string{}
-	for name, test := range env.tests {
-		tests[name] = test.params
+	for name, test := range env.Tests {
+		tests[name] = test.Params
 	}
 	assert.Equal(t, tests, documented(t, "## Tests"))
 
 	globals := map[string]string{}
-	for name, g := range env.globals {
-		globals[name] = g.(*function).params
+	for name, g := range env.Globals {
+		globals[name] = g.(*python.Function).Params
 	}
 	assert.Equal(t, globals, documented(t, "## Functions"))
 
@@ -108,7 +110,7 @@ func TestSyntaxTables(t *testing.T) {
 		assert.Contains(t, string(b), "\n| `"+name+"` | loads another template |\n")
 	}
 
-	methods := map[string]map[string]*method{"text": env.methods.text, "list": env.methods.list, "tuple": env.methods.tuple, "dict": env.methods.dict}
+	methods := map[string]map[string]*python.Method{"text": env.Methods.Text, "list": env.Methods.List, "tuple": env.Methods.Tuple, "dict": env.Methods.Dict}
 	rows := syntaxTable(t, "## Methods")
 	for i, of := range []string{"text", "list", "tuple", "dict"} {
 		assert.Equal(t, slices.Sorted(maps.Keys(methods[of])), rows[i][1], of)

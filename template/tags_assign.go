@@ -1,6 +1,9 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
+)
 
 // setStatement is {% set x = … %}.
 type setStatement struct {
@@ -39,7 +42,7 @@ func compileSet(t *tagSource) (statement, error) {
 }
 
 func (s *setStatement) run(out *output) error {
-	if err := out.st.step(); err != nil {
+	if err := out.st.Step(); err != nil {
 		return s.pos.At(err)
 	}
 	v, err := s.value.eval(out.st)
@@ -63,7 +66,7 @@ func (s *setBlock) run(out *output) error {
 	if err != nil {
 		return s.pos.At(err)
 	}
-	if st.autoescape {
+	if st.Autoescape {
 		if v, err = markSafe(st, v); err != nil {
 			return s.pos.At(err)
 		}
@@ -72,8 +75,8 @@ func (s *setBlock) run(out *output) error {
 }
 
 func markSafe(st *rendering, v any) (any, error) {
-	s, safe, err := st.text(v)
-	return markup{s, max(safe, safeText)}, err
+	s, safe, err := st.Text(v)
+	return python.Markup{Text: s, Safety: max(safe, python.SafeText)}, err
 }
 
 // collectBody runs a body in a scope of its own and puts what it writes through filters.
@@ -115,8 +118,8 @@ func (s *filterBlock) run(out *output) error {
 	if err != nil {
 		return s.pos.At(err)
 	}
-	if _, ok := asString(v); !ok {
-		return s.pos.Errorf(fault.ErrType, "a filter block must end in text, not %s", typeName(v))
+	if _, ok := python.AsString(v); !ok {
+		return s.pos.Errorf(fault.ErrType, "a filter block must end in text, not %s", python.TypeName(v))
 	}
 	return out.printBlock(v)
 }

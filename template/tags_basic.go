@@ -39,7 +39,7 @@ func (s *printStatement) run(out *output) error {
 	if out.marked {
 		out.marks = append(out.marks, mark{len(out.b), s.pos})
 	}
-	if err := out.st.step(); err != nil {
+	if err := out.st.Step(); err != nil {
 		return s.pos.At(err)
 	}
 	v, err := s.value.eval(out.st)
@@ -125,12 +125,12 @@ func compileIf(t *tagSource) (statement, error) {
 
 func (s *ifStatement) run(out *output) error {
 	st := out.st
-	if err := st.enter(); err != nil {
+	if err := st.Enter(); err != nil {
 		return err
 	}
-	defer st.leave()
+	defer st.Leave()
 	for i := range s.branches {
-		if err := st.step(); err != nil {
+		if err := st.Step(); err != nil {
 			return err
 		}
 		ok, err := evalTruth(st, s.branches[i].test)
@@ -169,18 +169,18 @@ func (s *autoescapeStatement) run(out *output) error {
 	if err != nil {
 		return err
 	}
-	previous := st.autoescape
-	st.autoescape = on
-	defer func() { st.autoescape = previous }()
+	previous := st.Autoescape
+	st.Autoescape = on
+	defer func() { st.Autoescape = previous }()
 	return st.inScope(st.scope, func() error { return s.body.run(out) })
 }
 
 // inScope runs f in a new scope inside parent, one level deeper.
 func (st *rendering) inScope(parent *scope, f func() error) error {
-	if err := st.enter(); err != nil {
+	if err := st.Enter(); err != nil {
 		return err
 	}
-	defer st.leave()
+	defer st.Leave()
 	previous, err := st.push(parent)
 	if err != nil {
 		return err

@@ -1,6 +1,9 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
+)
 
 // forStatement is {% for x in xs if test recursive %}…{% else %}…{% endfor %}.
 type forStatement struct {
@@ -52,7 +55,7 @@ func (t *target) assigns(name string) bool {
 }
 
 func (s *forStatement) run(out *output) error {
-	if err := out.st.step(); err != nil {
+	if err := out.st.Step(); err != nil {
 		return s.pos.At(err)
 	}
 	items, err := s.items.eval(out.st)
@@ -65,9 +68,9 @@ func (s *forStatement) run(out *output) error {
 // loop runs the body for each item, in scopes inside outer.
 func (s *forStatement) loop(out *output, items any, depth int, outer *scope) error {
 	st := out.st
-	l := &loop{depth0: depth, index0: -1, of: items, current: absent, after: absent, size: -1}
+	l := &loop{depth0: depth, index0: -1, of: items, current: python.Absent, after: python.Absent, size: -1}
 	var err error
-	if l.items, err = st.iterate(items); err != nil {
+	if l.items, err = st.Iterate(items); err != nil {
 		return s.pos.At(err)
 	}
 	if s.test != nil {
@@ -89,7 +92,7 @@ func (s *forStatement) turns(out *output, l *loop) error {
 	st := out.st
 	outer := st.scope.parent
 	for {
-		ok, err := l.advance(&st.state)
+		ok, err := l.advance(&st.State)
 		if err != nil || !ok {
 			return s.pos.At(err)
 		}
@@ -120,12 +123,12 @@ func (s *forStatement) recurse(st *rendering, items any, depth int, outer *scope
 // loop.
 type filteredItems struct {
 	loop  *forStatement
-	items iterator
+	items python.Iterator
 	st    *rendering
 	outer *scope
 }
 
-func (f *filteredItems) next(*state) (any, bool, error) {
+func (f *filteredItems) Next(*python.State) (any, bool, error) {
 	st := f.st
 	previous, err := st.push(f.outer)
 	if err != nil {
@@ -133,7 +136,7 @@ func (f *filteredItems) next(*state) (any, bool, error) {
 	}
 	defer func() { st.scope = previous }()
 	for {
-		item, ok, err := f.items.next(&st.state)
+		item, ok, err := f.items.Next(&st.State)
 		if err != nil || !ok {
 			return nil, false, err
 		}

@@ -1,6 +1,9 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
+)
 
 // macroStatement is {% macro name(…) %}…{% endmacro %}: it defines the macro when it is reached.
 type macroStatement struct {
@@ -63,7 +66,7 @@ func (s *callStatement) run(out *output) error {
 	st := out.st
 	withCaller := *s.call
 	a := &withCaller.arguments
-	if err := st.spend(len(a.names)); err != nil { // they are copied
+	if err := st.Spend(len(a.names)); err != nil { // they are copied
 		return s.pos.At(err)
 	}
 	a.names = append(a.names[:len(a.names):len(a.names)], "caller")
@@ -72,8 +75,8 @@ func (s *callStatement) run(out *output) error {
 	if err != nil {
 		return s.pos.At(err)
 	}
-	if _, ok := asString(v); !ok {
-		return s.pos.Errorf(fault.ErrType, "what a call block calls must return text, not %s", typeName(v))
+	if _, ok := python.AsString(v); !ok {
+		return s.pos.Errorf(fault.ErrType, "what a call block calls must return text, not %s", python.TypeName(v))
 	}
 	return out.printBlock(v)
 }
@@ -86,16 +89,16 @@ type macro struct {
 }
 
 var (
-	_ attributed  = (*macro)(nil)
-	_ callable    = (*macro)(nil)
-	_ represented = (*macro)(nil)
+	_ python.Attributed  = (*macro)(nil)
+	_ python.Callable    = (*macro)(nil)
+	_ python.Represented = (*macro)(nil)
 )
 
-func (m *macro) appendRepr(st *state, b []byte, depth int) ([]byte, error) {
+func (m *macro) AppendRepr(st *python.State, b []byte, depth int) ([]byte, error) {
 	if m.code.name == "" {
 		return append(b, "<Macro anonymous>"...), nil
 	}
-	b, err := st.appendRepr(append(b, "<Macro "...), m.code.name, depth)
+	b, err := st.AppendRepr(append(b, "<Macro "...), m.code.name, depth)
 	return append(b, '>'), err
 }
 
@@ -106,8 +109,8 @@ func (st *rendering) newMacro(code *macroCode) *macro {
 	return &macro{code, st, st.scope}
 }
 
-// call runs the macro and returns what it writes.
-func (m *macro) call(_ *state, a args) (result any, err error) {
+// Call runs the macro and returns what it writes.
+func (m *macro) Call(_ *python.State, a python.Args) (result any, err error) {
 	st := m.st
 	err = st.inScope(m.scope, func() error {
 		if err := m.code.bind(st, a); err != nil {
@@ -120,14 +123,14 @@ func (m *macro) call(_ *state, a args) (result any, err error) {
 }
 
 // bind sets the parameters in the scope of a call.
-func (c *macroCode) bind(st *rendering, a args) error {
+func (c *macroCode) bind(st *rendering, a python.Args) error {
 	names := c.signature.names
-	if err := st.spend(len(names) + len(a.names)); err != nil {
+	if err := st.Spend(len(names) + len(a.Names)); err != nil {
 		return err
 	}
-	extra := a.positional[min(len(names), len(a.positional)):]
+	extra := a.Positional[min(len(names), len(a.Positional)):]
 	if len(extra) > 0 && c.uses&usesVarargs == 0 {
-		return fault.Errorf(fault.ErrType, "%s takes at most %d arguments, got %d", c.title(), len(names), len(a.positional))
+		return fault.Errorf(fault.ErrType, "%s takes at most %d arguments, got %d", c.title(), len(names), len(a.Positional))
 	}
 	given, err := c.named(st, a)
 	if err != nil {
@@ -139,7 +142,7 @@ func (c *macroCode) bind(st *rendering, a args) error {
 	for i, n := range names { // all of them first: a default sees the parameters, and not what is outside under their names
 		v, ok := given.parameter(i, a)
 		if !ok {
-			v = &undefined{kind: fault.ErrUndefined, why: "parameter " + quoted(n) + " was not provided", at: c.pos}
+			v = &python.Undefined{Kind: fault.ErrUndefined, Why: "parameter " + python.Quoted(n) + " was not provided", At: c.pos}
 		}
 		if err := st.set(n, v); err != nil {
 			return err
@@ -149,7 +152,7 @@ func (c *macroCode) bind(st *rendering, a args) error {
 }
 
 // bindDefaults sets the parameters that were not given and have a default.
-func (c *macroCode) bindDefaults(st *rendering, a args, given namedArguments) error {
+func (c *macroCode) bindDefaults(st *rendering, a python.Args, given namedArguments) error {
 	first := len(c.signature.names) - len(c.signature.defaults)
 	for i, e := range c.signature.defaults {
 		if _, ok := given.parameter(first+i, a); ok {
@@ -171,51 +174,51 @@ func (c *macroCode) title() string {
 	if c.name == "" {
 		return "the call block"
 	}
-	return "macro " + quoted(c.name)
+	return "macro " + python.Quoted(c.name)
 }
 
 // namedArguments are the keyword arguments of a call, by what becomes of them.
 type namedArguments struct {
-	positions map[int]int // of a parameter, to that of the argument
-	kwargs    *dict       // what no parameter is named as, if the macro takes that
+	positions map[int]int  // of a parameter, to that of the argument
+	kwargs    *python.Dict // what no parameter is named as, if the macro takes that
 	caller    any
 }
 
 // parameter returns what parameter i was given.
-func (g *namedArguments) parameter(i int, a args) (any, bool) {
-	if i < len(a.positional) {
-		return a.positional[i], true
+func (g *namedArguments) parameter(i int, a python.Args) (any, bool) {
+	if i < len(a.Positional) {
+		return a.Positional[i], true
 	}
 	at, ok := g.positions[i]
 	if !ok {
 		return nil, false
 	}
-	return a.values[at], true
+	return a.Values[at], true
 }
 
-func (c *macroCode) named(st *rendering, a args) (namedArguments, error) {
+func (c *macroCode) named(st *rendering, a python.Args) (namedArguments, error) {
 	var given namedArguments
-	for i, n := range a.names {
-		if err := st.scan(len(n)); err != nil {
+	for i, n := range a.Names {
+		if err := st.Scan(len(n)); err != nil {
 			return given, err
 		}
 		switch position, ok := c.signature.positions[n]; {
-		case ok && position < len(a.positional):
-			return given, fault.Errorf(fault.ErrType, "%s got the argument %s twice", c.title(), quoted(n))
+		case ok && position < len(a.Positional):
+			return given, fault.Errorf(fault.ErrType, "%s got the argument %s twice", c.title(), python.Quoted(n))
 		case ok:
 			if given.positions == nil {
 				given.positions = map[int]int{}
 			}
 			given.positions[position] = i
 		case n == "caller" && c.uses&usesCaller != 0:
-			given.caller = a.values[i]
+			given.caller = a.Values[i]
 		case c.uses&usesKwargs == 0:
 			return given, fault.Errorf(fault.ErrType, "%s has no parameter of that name", c.title())
 		default:
 			if given.kwargs == nil {
-				given.kwargs = newDict()
+				given.kwargs = python.NewDict()
 			}
-			if err := given.kwargs.set(&st.state, n, a.values[i]); err != nil {
+			if err := given.kwargs.Set(&st.State, n, a.Values[i]); err != nil {
 				return given, err
 			}
 		}
@@ -226,14 +229,14 @@ func (c *macroCode) named(st *rendering, a args) (namedArguments, error) {
 // bindSpecial sets the special names that the macro uses.
 func (c *macroCode) bindSpecial(st *rendering, extra []any, given namedArguments) error {
 	if c.uses&usesVarargs != 0 {
-		if err := st.set("varargs", &tuple{items: extra}); err != nil {
+		if err := st.set("varargs", &python.Tuple{Items: extra}); err != nil {
 			return err
 		}
 	}
 	if c.uses&usesKwargs != 0 {
 		kwargs := given.kwargs
 		if kwargs == nil {
-			kwargs = newDict()
+			kwargs = python.NewDict()
 		}
 		if err := st.set("kwargs", kwargs); err != nil {
 			return err
@@ -243,12 +246,12 @@ func (c *macroCode) bindSpecial(st *rendering, extra []any, given namedArguments
 		return nil
 	}
 	if given.caller == nil {
-		given.caller = &undefined{kind: fault.ErrUndefined, why: "no caller: the macro was not called by a call block", at: c.pos}
+		given.caller = &python.Undefined{Kind: fault.ErrUndefined, Why: "no caller: the macro was not called by a call block", At: c.pos}
 	}
 	return st.set("caller", given.caller)
 }
 
-func (m *macro) attribute(st *state, name string) (any, bool, error) {
+func (m *macro) Attribute(st *python.State, name string) (any, bool, error) {
 	switch name {
 	case "name":
 		if m.code.name == "" {
@@ -256,12 +259,12 @@ func (m *macro) attribute(st *state, name string) (any, bool, error) {
 		}
 		return m.code.name, true, nil
 	case "arguments":
-		if err := st.allocValues(2 * len(m.code.signature.names)); err != nil {
+		if err := st.AllocValues(2 * len(m.code.signature.names)); err != nil {
 			return nil, false, err
 		}
-		names := &tuple{}
+		names := &python.Tuple{}
 		for _, n := range m.code.signature.names {
-			names.items = append(names.items, n)
+			names.Items = append(names.Items, n)
 		}
 		return names, true, nil
 	case "catch_varargs":

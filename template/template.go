@@ -8,6 +8,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // Options say how templates are compiled and rendered. The zero value is right for text that
@@ -33,7 +34,7 @@ type Template struct {
 // settings are what a template has been compiled for.
 type settings struct {
 	env     *environment
-	limits  bounds
+	limits  python.Limits
 	format  escaping.Format
 	escaper func(b []byte, s string) []byte // of the format
 	json    bool                            // the result is JSON
@@ -88,7 +89,7 @@ func (t *Template) Render(ctx context.Context, data map[string]any) (_ string, e
 // run renders into out.
 func (t *Template) run(out *output) (err error) {
 	defer recoverError(&err)
-	if err := out.st.check(); err != nil {
+	if err := out.st.Check(); err != nil {
 		return err
 	}
 	if err := out.st.hide(t.hidden); err != nil {
@@ -96,13 +97,13 @@ func (t *Template) run(out *output) (err error) {
 	}
 	out.b = make([]byte, 0, min(t.size+t.size/2, t.limits.Output))
 	err = t.pongo.ExecuteWriterUnbuffered(pongo2.Context{outputKey: out}, io.Discard)
-	if fault := out.st.fault; fault != nil {
+	if fault := out.st.Fault; fault != nil {
 		return fault
 	}
 	if err != nil {
 		return ourError(err)
 	}
-	return out.st.check()
+	return out.st.Check()
 }
 
 // recoverError turns a panic, which would be a defect here or in pongo2, into an error. What it

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // What urlize takes for a link. The expressions are Go's, which need time in proportion to the
@@ -25,8 +26,8 @@ var (
 const stepsPerLinkByte = 4
 
 // urlize makes links of the addresses in a text.
-func urlize(st *state, in any, p params) (any, error) {
-	escaped, err := st.escape(in)
+func urlize(st *python.State, in any, p python.Params) (any, error) {
+	escaped, err := st.Escape(in)
 	if err != nil {
 		return nil, err
 	}
@@ -34,13 +35,13 @@ func urlize(st *state, in any, p params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := escaped.text
-	if err := st.classify(s); err != nil {
+	s := escaped.Text
+	if err := st.Classify(s); err != nil {
 		return nil, err
 	}
 	var b []byte
 	for s != "" {
-		end := strings.IndexFunc(s, isSpace)
+		end := strings.IndexFunc(s, python.IsSpace)
 		if end < 0 {
 			end = len(s)
 		}
@@ -48,73 +49,73 @@ func urlize(st *state, in any, p params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b, err = st.appendCopy(b, word); err != nil {
+		if b, err = st.AppendCopy(b, word); err != nil {
 			return nil, err
 		}
 		s = s[end:]
-		spaces := len(s) - len(strings.TrimLeftFunc(s, isSpace))
-		if b, err = st.appendCopy(b, s[:spaces]); err != nil {
+		spaces := len(s) - len(strings.TrimLeftFunc(s, python.IsSpace))
+		if b, err = st.AppendCopy(b, s[:spaces]); err != nil {
 			return nil, err
 		}
 		s = s[spaces:]
 	}
-	return textOf(string(b), st.autoSafety()), nil
+	return python.TextOf(string(b), st.AutoSafety()), nil
 }
 
 type linker struct {
-	st         *state
+	st         *python.State
 	trim       int64 // -1 for none
 	trimError  error // that it is no integer, which only matters to a link
 	attributes string
 	schemes    []string
 }
 
-func newLinker(st *state, p params) (*linker, error) {
+func newLinker(st *python.State, p python.Params) (*linker, error) {
 	l := &linker{st: st, trim: -1}
-	if p.get(0, nil) != nil {
-		l.trim, l.trimError = p.integer(0, -1)
+	if p.Get(0, nil) != nil {
+		l.trim, l.trimError = p.Integer(0, -1)
 	}
 	rel := []string{"noopener"}
-	if p.truth(1, false) {
+	if p.Truth(1, false) {
 		rel = append(rel, "nofollow")
 	}
-	if p.get(3, nil) != nil {
-		extra, err := p.str(3, "")
+	if p.Get(3, nil) != nil {
+		extra, err := p.String(3, "")
 		if err != nil {
 			return nil, err
 		}
-		if err := st.spend(len(extra)); err != nil {
+		if err := st.Spend(len(extra)); err != nil {
 			return nil, err
 		}
-		if err := st.allocTimes(bytesPerValue, int64(len(extra))); err != nil {
+		if err := st.AllocTimes(python.BytesPerValue, int64(len(extra))); err != nil {
 			return nil, err
 		}
-		rel = append(rel, strings.FieldsFunc(extra, isSpace)...)
+		rel = append(rel, strings.FieldsFunc(extra, python.IsSpace)...)
 	}
 	slices.Sort(rel)
 	l.attributes = ` rel="` + string(escaping.AppendHTML(nil, strings.Join(slices.Compact(rel), " "))) + `"`
-	if p.get(2, nil) != nil {
-		target, err := p.str(2, "")
+	if p.Get(2, nil) != nil {
+		target, err := p.String(2, "")
 		if err != nil {
 			return nil, err
 		}
 		if target != "" {
-			escaped, err := st.escape(target)
+			escaped, err := st.Escape(target)
 			if err != nil {
 				return nil, err
 			}
-			l.attributes += ` target="` + escaped.text + `"`
+			l.attributes += ` target="` + escaped.Text + `"`
 		}
 	}
-	if p.get(4, nil) == nil {
+	if p.Get(4, nil) == nil {
 		return l, nil
 	}
-	return l, st.each(p.values[4], func(v any) error {
-		s, ok := asString(v)
-		if err := st.spend(stepsPerLinkByte * len(s)); err != nil {
+	return l, st.Each(p.Values[4], func(v any) error {
+		s, ok := python.AsString(v)
+		if err := st.Spend(stepsPerLinkByte * len(s)); err != nil {
 			return err
 		}
-		if err := st.alloc(bytesPerValue); err != nil {
+		if err := st.Alloc(python.BytesPerValue); err != nil {
 			return err
 		}
 		if !ok || !schemePattern.MatchString(s) {
@@ -129,7 +130,7 @@ func (l *linker) link(address, shown string) (string, error) {
 	if l.trimError != nil {
 		return "", l.trimError
 	}
-	if err := l.st.alloc(len(address) + len(l.attributes) + len(shown)); err != nil {
+	if err := l.st.Alloc(len(address) + len(l.attributes) + len(shown)); err != nil {
 		return "", err
 	}
 	return `<a href="` + address + `"` + l.attributes + `>` + shown + `</a>`, nil
@@ -137,7 +138,7 @@ func (l *linker) link(address, shown string) (string, error) {
 
 func (l *linker) shorten(s string) string {
 	if l.trim >= 0 {
-		if cut := runeOffset(s, int(min(l.trim, 1<<30))); cut < len(s) {
+		if cut := python.RuneOffset(s, int(min(l.trim, 1<<30))); cut < len(s) {
 			return s[:cut] + "..."
 		}
 	}
@@ -157,16 +158,16 @@ func trimAny(s string, trim func(s, affix string) string, affixes ...string) str
 
 // word makes a link of one word, without the brackets and full stops around it.
 func (l *linker) word(word string) (string, error) {
-	if err := l.st.spend(1 + len(l.schemes)); err != nil {
+	if err := l.st.Spend(1 + len(l.schemes)); err != nil {
 		return "", err
 	}
 	if !strings.ContainsAny(word, ".:@") {
 		return word, nil
 	}
-	if err := l.st.spend(stepsPerLinkByte * len(word)); err != nil {
+	if err := l.st.Spend(stepsPerLinkByte * len(word)); err != nil {
 		return "", err
 	}
-	if err := l.st.allocTimes(2, int64(len(word))); err != nil {
+	if err := l.st.AllocTimes(2, int64(len(word))); err != nil {
 		return "", err
 	}
 	middle := trimAny(word, strings.TrimPrefix, "(", "<", "&lt;")

@@ -6,18 +6,19 @@ import (
 	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // wordwrap wraps each line as Python's textwrap.wrap does.
-func wordwrap(st *state, in any, p params) (any, error) {
-	s, ok := asString(in)
+func wordwrap(st *python.State, in any, p python.Params) (any, error) {
+	s, ok := python.AsString(in)
 	if !ok {
-		if u, isUndefined := in.(*undefined); isUndefined {
-			return nil, u.fail()
+		if u, isUndefined := in.(*python.Undefined); isUndefined {
+			return nil, u.Fail()
 		}
-		return nil, fault.Errorf(fault.ErrType, "wordwrap works on text, not on %s", typeName(in))
+		return nil, fault.Errorf(fault.ErrType, "wordwrap works on text, not on %s", python.TypeName(in))
 	}
-	width, err := p.integer(0, 79)
+	width, err := p.Integer(0, 79)
 	if err != nil {
 		return nil, err
 	}
@@ -25,12 +26,12 @@ func wordwrap(st *state, in any, p params) (any, error) {
 		return nil, fault.Errorf(fault.ErrType, "the width of wordwrap must be positive")
 	}
 	separator := "\n"
-	if p.get(2, nil) != nil {
-		if separator, err = p.str(2, separator); err != nil {
+	if p.Get(2, nil) != nil {
+		if separator, err = p.String(2, separator); err != nil {
 			return nil, err
 		}
 	}
-	w := wrapper{st: st, separator: separator, width: int(min(width, 1<<30)), breakLong: p.truth(1, true), hyphens: p.truth(3, true)}
+	w := wrapper{st: st, separator: separator, width: int(min(width, 1<<30)), breakLong: p.Truth(1, true), hyphens: p.Truth(3, true)}
 	if err := w.text(s); err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func wordwrap(st *state, in any, p params) (any, error) {
 }
 
 type wrapper struct {
-	st                 *state
+	st                 *python.State
 	separator          string
 	width              int
 	breakLong, hyphens bool
@@ -48,12 +49,12 @@ type wrapper struct {
 
 // text wraps every line of a text.
 func (w *wrapper) text(s string) error {
-	if err := w.st.classify(s); err != nil {
+	if err := w.st.Classify(s); err != nil {
 		return err
 	}
 	for s != "" {
 		var line string
-		line, s, _ = cutLine(s)
+		line, s, _ = python.CutLine(s)
 		chunks, err := w.chunks(line)
 		if err != nil {
 			return err
@@ -67,18 +68,18 @@ func (w *wrapper) text(s string) error {
 
 // write writes one line, which is made of parts.
 func (w *wrapper) write(parts []string) error {
-	if err := w.st.spend(1 + len(parts)); err != nil {
+	if err := w.st.Spend(1 + len(parts)); err != nil {
 		return err
 	}
 	var err error
 	if w.begun {
-		if w.out, err = w.st.appendCopy(w.out, w.separator); err != nil {
+		if w.out, err = w.st.AppendCopy(w.out, w.separator); err != nil {
 			return err
 		}
 	}
 	w.begun = true
 	for _, part := range parts {
-		if w.out, err = w.st.appendCopy(w.out, part); err != nil {
+		if w.out, err = w.st.AppendCopy(w.out, part); err != nil {
 			return err
 		}
 	}
@@ -104,7 +105,7 @@ func (w *wrapper) lines(chunks []string) error {
 		if len(chunks) > 0 && longerThan(chunks[0], w.width) {
 			switch {
 			case w.breakLong:
-				cut := runeOffset(chunks[0], w.breakAt(chunks[0], w.width-length)) // 0 on a full line: Python adds an empty chunk too
+				cut := python.RuneOffset(chunks[0], w.breakAt(chunks[0], w.width-length)) // 0 on a full line: Python adds an empty chunk too
 				line = append(line, chunks[0][:cut])
 				chunks[0] = chunks[0][cut:]
 			case len(line) == 0:
@@ -120,7 +121,7 @@ func (w *wrapper) lines(chunks []string) error {
 				return err
 			}
 			written = true
-		} else if err := w.st.step(); err != nil {
+		} else if err := w.st.Step(); err != nil {
 			return err
 		}
 	}
@@ -133,7 +134,7 @@ func (w *wrapper) lines(chunks []string) error {
 func blankChunk(s string) bool { return strings.TrimFunc(s, isWrapSpace) == "" }
 
 // longerThan reports whether s has more than n characters, without looking at the rest of them.
-func longerThan(s string, n int) bool { return runeOffset(s, n) < len(s) }
+func longerThan(s string, n int) bool { return python.RuneOffset(s, n) < len(s) }
 
 // breakAt is how many characters of a chunk that is too long go on the line with room for n: after
 // a hyphen if there is one.
@@ -141,7 +142,7 @@ func (w *wrapper) breakAt(chunk string, n int) int {
 	if !w.hyphens {
 		return n
 	}
-	head := chunk[:runeOffset(chunk, n)]
+	head := chunk[:python.RuneOffset(chunk, n)]
 	if i := strings.LastIndexByte(head, '-'); i > 0 && strings.Trim(head[:i], "-") != "" {
 		return utf8.RuneCountInString(head[:i]) + 1
 	}
@@ -154,13 +155,13 @@ func isWrapSpace(r rune) bool { return strings.ContainsRune("\t\n\v\f\r ", r) }
 func (w *wrapper) chunks(text string) ([]string, error) {
 	var chunks []string
 	for text != "" {
-		if err := w.st.step(); err != nil {
+		if err := w.st.Step(); err != nil {
 			return nil, err
 		}
-		if err := w.st.alloc(2 * bytesPerValue); err != nil {
+		if err := w.st.Alloc(2 * python.BytesPerValue); err != nil {
 			return nil, err
 		}
-		r, _ := splitRune(text)
+		r, _ := python.SplitRune(text)
 		space := isWrapSpace(r)
 		end := strings.IndexFunc(text, func(r rune) bool { return isWrapSpace(r) != space })
 		if end < 0 {
@@ -185,16 +186,16 @@ func beforeDash(r rune) bool { return isWord(r) || strings.ContainsRune(`!"'&.,?
 
 // hyphenated appends the parts of a word, cut after its hyphens and around dashes made of several.
 func (w *wrapper) hyphenated(parts []string, text string) ([]string, error) {
-	if err := w.st.allocTimes(2, int64(len(text))); err != nil {
+	if err := w.st.AllocTimes(2, int64(len(text))); err != nil {
 		return nil, err
 	}
-	if err := w.st.scan(inOneGo * perConversion * len(text)); err != nil {
+	if err := w.st.Scan(python.InOneGo * python.PerConversion * len(text)); err != nil {
 		return nil, err
 	}
 	word := []rune(text)
 	start := 0
 	cut := func(end int) {
-		if end > start && w.st.step() == nil && w.st.alloc(2*bytesPerValue) == nil {
+		if end > start && w.st.Step() == nil && w.st.Alloc(2*python.BytesPerValue) == nil {
 			parts = append(parts, string(word[start:end]))
 			start = end
 		}
@@ -224,5 +225,5 @@ func (w *wrapper) hyphenated(parts []string, text string) ([]string, error) {
 		}
 	}
 	cut(len(word))
-	return parts, w.st.fault
+	return parts, w.st.Fault
 }

@@ -1,4 +1,4 @@
-package template
+package python
 
 import (
 	"slices"
@@ -8,29 +8,30 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
-// A braceFormatter is str.format(): '{} {name!r:>8} {0.attribute[key]}'. What is put into markup is
+// A BraceFormatter is str.format(): '{} {name!r:>8} {0.attribute[key]}'. What is put into markup is
 // escaped.
-type braceFormatter struct {
-	st     *state
-	safe   bool
-	args   args
-	named  *dict // format_map's
+type BraceFormatter struct {
+	State  *State
+	Safe   bool
+	Args   Args
+	Named  *Dict // format_map's
 	auto   int   // the next {} takes this argument; -1 once {0} has been used
 	manual bool
 }
 
 const maxFormatNesting = 2 // {:{width}}
 
-func (f *braceFormatter) format(format string, nesting int) (string, error) {
+// Format replaces the fields of a format. Nesting is how many formats it stands in.
+func (f *BraceFormatter) Format(format string, nesting int) (string, error) {
 	if nesting > maxFormatNesting {
 		return "", fault.Errorf(fault.ErrType, "the format nests too deeply")
 	}
 	var out []byte
 	write := func(s string) (err error) {
-		out, err = f.st.appendCopy(out, s)
+		out, err = f.State.AppendCopy(out, s)
 		return err
 	}
-	if err := f.st.scan(perCharacter * len(format)); err != nil {
+	if err := f.State.Scan(PerCharacter * len(format)); err != nil {
 		return "", err
 	}
 	for format != "" {
@@ -82,8 +83,8 @@ func fieldEnd(s string) int {
 	return -1
 }
 
-func (f *braceFormatter) field(field string, nesting int) (string, error) {
-	if err := f.st.spend(1 + perCharacter*len(field)/bytesPerStep); err != nil {
+func (f *BraceFormatter) field(field string, nesting int) (string, error) {
+	if err := f.State.Spend(1 + PerCharacter*len(field)/BytesPerStep); err != nil {
 		return "", err
 	}
 	name, spec := field, ""
@@ -105,44 +106,44 @@ func (f *braceFormatter) field(field string, nesting int) (string, error) {
 	}
 	spec = strings.TrimPrefix(spec, ":")
 	if strings.IndexByte(spec, '{') >= 0 {
-		if spec, err = f.format(spec, nesting+1); err != nil {
+		if spec, err = f.Format(spec, nesting+1); err != nil {
 			return "", err
 		}
 	}
 	text, err := f.value(v, spec)
-	if err != nil || !f.safe {
+	if err != nil || !f.Safe {
 		return text, err
 	}
-	if safetyOf(v) != notSafe {
+	if SafetyOf(v) != NotSafe {
 		return text, nil
 	}
-	m, err := f.st.escape(text)
-	return m.text, err
+	m, err := f.State.Escape(text)
+	return m.Text, err
 }
 
-func (f *braceFormatter) convert(v any, conversion byte) (any, error) {
+func (f *BraceFormatter) convert(v any, conversion byte) (any, error) {
 	switch conversion {
 	case 's':
-		s, _, err := f.st.text(v)
+		s, _, err := f.State.Text(v)
 		return s, err
 	case 'a':
-		return f.st.asciiRepr(v)
+		return f.State.asciiRepr(v)
 	case 'r':
-		b, err := f.st.appendRepr(nil, v, 0)
+		b, err := f.State.AppendRepr(nil, v, 0)
 		return string(b), err
 	}
 	return nil, fault.Errorf(fault.ErrType, "a conversion in the format is not one of !s, !r and !a")
 }
 
 // lookup finds what "0.name[key]" stands for.
-func (f *braceFormatter) lookup(name string) (any, error) {
+func (f *BraceFormatter) lookup(name string) (any, error) {
 	end := strings.IndexAny(name, ".[")
 	if end < 0 {
 		end = len(name)
 	}
 	v, err := f.argument(name[:end])
 	for rest := name[end:]; rest != "" && err == nil; {
-		if err := f.st.step(); err != nil {
+		if err := f.State.Step(); err != nil {
 			return nil, err
 		}
 		if rest[0] == '.' {
@@ -150,7 +151,7 @@ func (f *braceFormatter) lookup(name string) (any, error) {
 			if end = strings.IndexAny(rest, ".["); end < 0 {
 				end = len(rest)
 			}
-			v, err = f.st.attribute(v, rest[:end])
+			v, err = f.State.Attribute(v, rest[:end])
 			rest = rest[end:]
 			continue
 		}
@@ -158,16 +159,16 @@ func (f *braceFormatter) lookup(name string) (any, error) {
 			return nil, fault.Errorf(fault.ErrType, "a name in the format is not valid")
 		}
 		var key any = rest[1:end]
-		if i, ok := parseInt(rest[1:end], 10); ok && decimal(rest[1]) {
+		if i, ok := ParseInt(rest[1:end], 10); ok && Decimal(rest[1]) {
 			key = i
 		}
-		v, err = f.st.item(v, key)
+		v, err = f.State.Item(v, key)
 		rest = rest[end+1:]
 	}
 	return v, err
 }
 
-func (f *braceFormatter) argument(name string) (any, error) {
+func (f *BraceFormatter) argument(name string) (any, error) {
 	index := f.auto
 	switch n, err := strconv.Atoi(name); {
 	case name == "":
@@ -175,36 +176,36 @@ func (f *braceFormatter) argument(name string) (any, error) {
 			return nil, fault.Errorf(fault.ErrType, "the format mixes {} and {0}")
 		}
 		f.auto++
-	case err == nil && decimal(name[0]):
+	case err == nil && Decimal(name[0]):
 		if f.auto > 0 {
 			return nil, fault.Errorf(fault.ErrType, "the format mixes {} and {0}")
 		}
 		f.manual = true
 		index = n
 	default:
-		if f.named != nil {
-			if v, ok, err := f.named.get(f.st, name); ok || err != nil {
+		if f.Named != nil {
+			if v, ok, err := f.Named.Get(f.State, name); ok || err != nil {
 				return v, err
 			}
 		}
-		if err := f.st.spend(len(f.args.names)); err != nil {
+		if err := f.State.Spend(len(f.Args.Names)); err != nil {
 			return nil, err
 		}
-		if i := slices.Index(f.args.names, name); i >= 0 {
-			return f.args.values[i], nil
+		if i := slices.Index(f.Args.Names, name); i >= 0 {
+			return f.Args.Values[i], nil
 		}
 		return nil, fault.Errorf(fault.ErrType, "the format names an argument that it was not given")
 	}
-	if index >= len(f.args.positional) {
+	if index >= len(f.Args.Positional) {
 		return nil, fault.Errorf(fault.ErrType, "fewer arguments than the format has places")
 	}
-	return f.args.positional[index], nil
+	return f.Args.Positional[index], nil
 }
 
 // value is format(v, spec).
-func (f *braceFormatter) value(v any, spec string) (string, error) {
+func (f *BraceFormatter) value(v any, spec string) (string, error) {
 	if spec == "" {
-		s, _, err := f.st.text(v)
+		s, _, err := f.State.Text(v)
 		return s, err
 	}
 	n, err := parseSpec(spec)
@@ -214,102 +215,102 @@ func (f *braceFormatter) value(v any, spec string) (string, error) {
 	switch v := v.(type) {
 	case string:
 		return f.text(v, &n)
-	case markup:
-		if f.safe {
+	case Markup:
+		if f.Safe {
 			return "", fault.Errorf(fault.ErrType, "markup takes no specification in a format of markup")
 		}
-		return f.text(v.text, &n)
+		return f.text(v.Text, &n)
 	case float64:
 		return f.float(v, &n)
 	case bool, int64:
-		i, _ := asInt(v)
+		i, _ := AsInt(v)
 		return f.integer(v, i, &n)
-	case bigInteger:
+	case BigInt:
 		return f.bigInteger(v, &n)
-	case *undefined:
-		return "", v.fail()
+	case *Undefined:
+		return "", v.Fail()
 	}
-	return "", fault.Errorf(fault.ErrType, "%s takes no specification in a format", typeName(v))
+	return "", fault.Errorf(fault.ErrType, "%s takes no specification in a format", TypeName(v))
 }
 
-func (f *braceFormatter) text(s string, n *numberFormat) (string, error) {
+func (f *BraceFormatter) text(s string, n *numberFormat) (string, error) {
 	if n.verb != 0 && n.verb != 's' || n.noNegativeZero || n.sign != 0 || n.comma != 0 || n.alternate || n.align == '=' && !n.zero {
 		return "", fault.Errorf(fault.ErrType, "the specification is not one for text")
 	}
-	s, err := n.cut(f.st, s)
+	s, err := n.cut(f.State, s)
 	if err != nil {
 		return "", err
 	}
-	return n.text(f.st, s, '<')
+	return n.text(f.State, s, '<')
 }
 
-func (f *braceFormatter) float(x float64, n *numberFormat) (string, error) {
+func (f *BraceFormatter) float(x float64, n *numberFormat) (string, error) {
 	if n.verb == 0 {
 		if n.precision < 0 {
-			return n.finish(f.st, n.positiveZero(string(appendFloat(nil, x))), "")
+			return n.finish(f.State, n.positiveZero(string(AppendFloat(nil, x))), "")
 		}
 		n.verb = 'g'
-		s, err := n.float(f.st, x)
+		s, err := n.float(f.State, x)
 		if err != nil {
 			return "", err
 		}
 		if strings.Trim(s, "-0123456789") == "" && int64(len(strings.TrimPrefix(s, "-"))) < max(n.precision, 1) {
 			s += ".0" // a float without a verb always shows that it is one
 		}
-		return n.finish(f.st, s, "")
+		return n.finish(f.State, s, "")
 	}
 	if strings.IndexByte("eEfFgGn%", n.verb) < 0 || n.comma != 0 && n.verb == 'n' {
 		return "", fault.Errorf(fault.ErrType, "the specification is not one for a float")
 	}
-	s, err := n.float(f.st, x)
+	s, err := n.float(f.State, x)
 	if err != nil {
 		return "", err
 	}
-	return n.finish(f.st, s, "")
+	return n.finish(f.State, s, "")
 }
 
-func (f *braceFormatter) integer(v any, i int64, n *numberFormat) (string, error) {
+func (f *BraceFormatter) integer(v any, i int64, n *numberFormat) (string, error) {
 	switch {
 	case n.comma != 0 && n.verb != 0 && strings.IndexByte("cn", n.verb) >= 0, n.comma == ',' && n.verb != 0 && strings.IndexByte("boxX", n.verb) >= 0,
 		n.verb == 'c' && (n.sign != 0 || n.precision >= 0):
 		return "", fault.Errorf(fault.ErrType, "the specification is not one for an integer")
 	case n.verb == 'c' && i >= 0 && i <= 0x10ffff:
-		return n.text(f.st, string(rune(i)), '<')
+		return n.text(f.State, string(rune(i)), '<')
 	case n.verb != 0 && strings.IndexByte("eEfFgG%", n.verb) >= 0:
-		x, _ := asFloat(v)
+		x, _ := AsFloat(v)
 		return f.float(x, n)
 	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0, n.noNegativeZero:
 		return "", fault.Errorf(fault.ErrType, "the specification is not one for an integer")
 	}
 	digits, prefix := n.integer(i)
-	return n.finish(f.st, digits, prefix)
+	return n.finish(f.State, digits, prefix)
 }
 
 // bigInteger formats an integer beyond 64 bits.
-func (f *braceFormatter) bigInteger(v bigInteger, n *numberFormat) (string, error) {
+func (f *BraceFormatter) bigInteger(v BigInt, n *numberFormat) (string, error) {
 	switch {
 	case n.verb != 0 && strings.IndexByte("eEfFgG%", n.verb) >= 0:
-		if err := f.st.readDigits(v, nil); err != nil {
+		if err := f.State.ReadDigits(v, nil); err != nil {
 			return "", err
 		}
-		x, _ := asFloat(v)
+		x, _ := AsFloat(v)
 		return f.float(x, n)
 	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0, n.noNegativeZero, n.verb == 'n' && n.comma != 0,
 		n.comma == ',' && n.verb != 0 && strings.IndexByte("boxX", n.verb) >= 0:
 		return "", fault.Errorf(fault.ErrType, "the specification is not one for an integer")
 	}
-	digits, prefix, err := n.bigInteger(f.st, v)
+	digits, prefix, err := n.bigInteger(f.State, v)
 	if err != nil {
 		return "", err
 	}
-	return n.finish(f.st, digits, prefix)
+	return n.finish(f.State, digits, prefix)
 }
 
 // parseSpec reads [[fill]align][sign][z][#][0][width][,][.precision][verb].
 func parseSpec(spec string) (numberFormat, error) {
 	n := numberFormat{precision: -1}
 	bad := fault.Errorf(fault.ErrType, "a specification in the format is not valid")
-	_, size := splitRune(spec)
+	_, size := SplitRune(spec)
 	if len(spec) > size && strings.IndexByte("<>=^", spec[size]) >= 0 {
 		n.fill, n.align, spec = spec[:size], spec[size], spec[size+1:]
 	} else if strings.IndexByte("<>=^", spec[0]) >= 0 {
@@ -340,7 +341,7 @@ func parseSpec(spec string) (numberFormat, error) {
 	}
 	n.comma = take(",_")
 	if take(".") != 0 {
-		if spec == "" || !decimal(spec[0]) {
+		if spec == "" || !Decimal(spec[0]) {
 			return n, bad
 		}
 		if n.precision, spec, err = leadingNumber(spec); err != nil {

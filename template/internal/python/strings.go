@@ -1,4 +1,4 @@
-package template
+package python
 
 import (
 	"strings"
@@ -11,9 +11,11 @@ import (
 
 // Python's functions on strings, where Go's differ.
 
-func splitRune(s string) (rune, int) { return utf8.DecodeRuneInString(s) }
+// SplitRune returns the first character of s and its length in bytes.
+func SplitRune(s string) (rune, int) { return utf8.DecodeRuneInString(s) }
 
-func isASCII(s string) bool {
+// IsASCII reports whether s has ASCII only.
+func IsASCII(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
 			return false
@@ -22,7 +24,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-func upper(s string) string {
+// Upper is s.upper().
+func Upper(s string) string {
 	if strings.IndexFunc(s, growsInUpper) < 0 {
 		return strings.ToUpper(s)
 	}
@@ -35,38 +38,41 @@ func growsInUpper(r rune) bool {
 	return r >= utf8.RuneSelf && (unicode.IsLower(r) && unicode.ToUpper(r) == r || r >= 0x1f80 && r <= 0x1ffc)
 }
 
-func lower(s string) string {
+// Lower is s.lower().
+func Lower(s string) string {
 	if strings.ContainsAny(s, "Σİ") { // a sigma at the end of a word, an i that keeps its dot
 		return cases.Lower(language.Und).String(s)
 	}
 	return strings.ToLower(s)
 }
 
-func casefold(s string) string {
-	if isASCII(s) {
+// Casefold is s.casefold().
+func Casefold(s string) string {
+	if IsASCII(s) {
 		return strings.ToLower(s)
 	}
 	return cases.Fold().String(s)
 }
 
-func capitalize(s string) string {
+// Capitalize is s.capitalize().
+func Capitalize(s string) string {
 	if s == "" {
 		return ""
 	}
-	_, n := splitRune(s)
-	return titleRune(s[:n]) + lower(s[n:])
+	_, n := SplitRune(s)
+	return titleRune(s[:n]) + Lower(s[n:])
 }
 
 // titleRune is the title case of one character.
 func titleRune(s string) string {
-	if r, _ := splitRune(s); !growsInUpper(r) {
+	if r, _ := SplitRune(s); !growsInUpper(r) {
 		return string(unicode.ToTitle(r))
 	}
 	return cases.Title(language.Und, cases.NoLower).String(s)
 }
 
-// title is str.title(): every run of letters begins with a capital.
-func title(s string) string {
+// Title is str.title(): every run of letters begins with a capital.
+func Title(s string) string {
 	var b strings.Builder
 	inside := false
 	title := remembered(titleRune)
@@ -85,9 +91,10 @@ func title(s string) string {
 	return b.String()
 }
 
-func isCased(r rune) bool { return unicode.IsUpper(r) || isLower(r) || unicode.IsTitle(r) }
+func isCased(r rune) bool { return unicode.IsUpper(r) || IsLower(r) || unicode.IsTitle(r) }
 
-func isLower(r rune) bool { return unicode.IsLower(r) || unicode.Is(unicode.Other_Lowercase, r) }
+// IsLower reports whether Python takes r for a lower case character.
+func IsLower(r rune) bool { return unicode.IsLower(r) || unicode.Is(unicode.Other_Lowercase, r) }
 
 // remembered is f of one character, which is called once for each: the tables behind it are slow.
 func remembered(f func(string) string) func(rune) string {
@@ -102,9 +109,10 @@ func remembered(f func(string) string) func(rune) string {
 	}
 }
 
-func swapcase(s string) string {
+// Swapcase is s.swapcase().
+func Swapcase(s string) string {
 	var b strings.Builder
-	upper := remembered(upper)
+	upper := remembered(Upper)
 	for _, r := range s {
 		switch {
 		case unicode.IsUpper(r):
@@ -120,17 +128,19 @@ func swapcase(s string) string {
 	return b.String()
 }
 
-type padding uint8
+// Padding is where a text is filled up.
+type Padding uint8
 
+// Where a text is filled up.
 const (
-	padLeft padding = iota // fill on the left
-	padRight
-	padCenter
+	PadLeft Padding = iota // fill on the left
+	PadRight
+	PadCenter
 )
 
-// pad fills s up to width characters.
-func (st *state) pad(s string, width int64, fill string, where padding) (string, error) {
-	runes, err := st.runes(s)
+// Pad fills s up to width characters.
+func (st *State) Pad(s string, width int64, fill string, where Padding) (string, error) {
+	runes, err := st.Runes(s)
 	if err != nil {
 		return "", err
 	}
@@ -138,17 +148,17 @@ func (st *state) pad(s string, width int64, fill string, where padding) (string,
 	if missing <= 0 {
 		return s, nil
 	}
-	if err := st.alloc(len(s)); err != nil {
+	if err := st.Alloc(len(s)); err != nil {
 		return "", err
 	}
-	if err := st.allocTimes(len(fill), missing); err != nil {
+	if err := st.AllocTimes(len(fill), missing); err != nil {
 		return "", err
 	}
 	left := missing
 	switch where {
-	case padRight:
+	case PadRight:
 		left = 0
-	case padCenter:
+	case PadCenter:
 		left = missing/2 + missing&width&1
 	}
 	return strings.Repeat(fill, int(left)) + s + strings.Repeat(fill, int(missing-left)), nil
@@ -163,26 +173,28 @@ func isLineEnd(r rune) bool {
 	return false
 }
 
-// cutLine cuts s after its first line; more reports whether the line has an end, which may be that
+// CutLine cuts s after its first line; more reports whether the line has an end, which may be that
 // of s.
-func cutLine(s string) (line, rest string, more bool) {
+func CutLine(s string) (line, rest string, more bool) {
 	i := strings.IndexFunc(s, isLineEnd)
 	if i < 0 {
 		return s, "", false
 	}
-	_, n := splitRune(s[i:])
+	_, n := SplitRune(s[i:])
 	if strings.HasPrefix(s[i:], "\r\n") {
 		n = 2
 	}
 	return s[:i], s[i+n:], true
 }
 
-// isSpace is Python's idea of white space, a little wider than Go's.
-func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+// IsSpace is Python's idea of white space, a little wider than Go's.
+func IsSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
-func decimal(c byte) bool { return c >= '0' && c <= '9' }
+// Decimal reports whether c is a digit.
+func Decimal(c byte) bool { return c >= '0' && c <= '9' }
 
-func identifierLength(s string) int {
+// IdentifierLength is how many bytes at the beginning of s are an identifier.
+func IdentifierLength(s string) int {
 	n := strings.IndexFunc(s, func(r rune) bool {
 		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.Mn, r)
 	})

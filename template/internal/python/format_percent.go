@@ -1,4 +1,4 @@
-package template
+package python
 
 import (
 	"math"
@@ -8,15 +8,15 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
-// percentFormat is format % values. Into markup, values are put escaped.
-func (st *state) percentFormat(format string, safe safety, values any) (any, error) {
-	f := percentFormatter{st: st, safe: safe != notSafe, values: values}
-	positional, isTuple := values.(*tuple)
+// PercentFormat is format % values. Into markup, values are put escaped.
+func (st *State) PercentFormat(format string, safe Safety, values any) (any, error) {
+	f := percentFormatter{st: st, safe: safe != NotSafe, values: values}
+	positional, isTuple := values.(*Tuple)
 	if !isTuple {
-		positional = &tuple{items: []any{values}}
+		positional = &Tuple{Items: []any{values}}
 	}
-	f.positional = positional.items
-	if err := st.scan(perCharacter * len(format)); err != nil {
+	f.positional = positional.Items
+	if err := st.Scan(PerCharacter * len(format)); err != nil {
 		return nil, err
 	}
 	for {
@@ -39,20 +39,20 @@ func (st *state) percentFormat(format string, safe safety, values any) (any, err
 	if f.next < len(f.positional) && (isTuple || !hasItems(values)) {
 		return nil, fault.Errorf(fault.ErrType, "more values than the format has places")
 	}
-	return textOf(string(f.out), filled(safe)), nil
+	return TextOf(string(f.out), Filled(safe)), nil
 }
 
 // hasItems reports whether Python takes a value for a mapping, which a format need not use up.
 func hasItems(v any) bool {
 	switch v.(type) {
-	case *dict, *list, *rangeValue, *undefined:
+	case *Dict, *List, *Range, *Undefined:
 		return true
 	}
 	return false
 }
 
 type percentFormatter struct {
-	st         *state
+	st         *State
 	safe       bool
 	values     any
 	positional []any
@@ -62,7 +62,7 @@ type percentFormatter struct {
 
 func (f *percentFormatter) write(s string) error {
 	var err error
-	f.out, err = f.st.appendCopy(f.out, s)
+	f.out, err = f.st.AppendCopy(f.out, s)
 	return err
 }
 
@@ -76,11 +76,11 @@ func (f *percentFormatter) value() (any, error) {
 
 // verb formats one value, for the verb that s begins with, and returns what follows.
 func (f *percentFormatter) verb(s string) (rest string, err error) {
-	if err := f.st.step(); err != nil {
+	if err := f.st.Step(); err != nil {
 		return "", err
 	}
 	n := numberFormat{precision: -1, percent: true}
-	value := absent
+	value := Absent
 	direct := strings.HasPrefix(s, "%")
 	if strings.HasPrefix(s, "(") {
 		if value, s, err = f.named(s); err != nil {
@@ -98,14 +98,14 @@ func (f *percentFormatter) verb(s string) (rest string, err error) {
 		if direct { // "%%"
 			return s, f.write("%")
 		}
-		if value == absent {
+		if value == Absent {
 			if _, err = f.value(); err != nil {
 				return "", err
 			}
 		}
 		return "", fault.Errorf(fault.ErrType, "between two %% nothing may stand")
 	}
-	if value == absent {
+	if value == Absent {
 		if value, err = f.value(); err != nil {
 			return "", err
 		}
@@ -130,11 +130,11 @@ func (f *percentFormatter) named(s string) (value any, rest string, err error) {
 		if depth > 0 {
 			continue
 		}
-		d, ok := f.values.(*dict)
+		d, ok := f.values.(*Dict)
 		if !ok {
 			return nil, "", fault.Errorf(fault.ErrType, "the format needs a mapping")
 		}
-		value, ok, err := d.get(f.st, s[1:i])
+		value, ok, err := d.Get(f.st, s[1:i])
 		if err == nil && !ok {
 			err = fault.Errorf(fault.ErrType, "the format names a key that the mapping lacks")
 		}
@@ -194,7 +194,7 @@ func (f *percentFormatter) number(s string) (int64, string, error) {
 		if err != nil {
 			return 0, "", err
 		}
-		i, ok := asInt(v)
+		i, ok := AsInt(v)
 		if !ok || i < -math.MaxInt32 || i > math.MaxInt32 {
 			return 0, "", fault.Errorf(fault.ErrType, "* needs an integer")
 		}
@@ -206,7 +206,7 @@ func (f *percentFormatter) number(s string) (int64, string, error) {
 // leadingNumber reads decimal digits at the start of s.
 func leadingNumber(s string) (int64, string, error) {
 	n := int64(0)
-	for s != "" && decimal(s[0]) {
+	for s != "" && Decimal(s[0]) {
 		if n = n*10 + int64(s[0]-'0'); n > math.MaxInt32 {
 			return 0, "", fault.Errorf(fault.ErrType, "a number in the format is too large")
 		}
@@ -227,17 +227,17 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 			s, err = st.asciiRepr(v)
 			b = []byte(s)
 			if f.safe && err == nil {
-				b, err = st.appendEscaped(nil, s)
+				b, err = st.AppendEscaped(nil, s)
 			}
 		case n.verb == 'r':
-			b, err = st.appendRepr(nil, v, 0)
+			b, err = st.AppendRepr(nil, v, 0)
 			if f.safe && err == nil {
-				b, err = st.appendEscaped(nil, string(b))
+				b, err = st.AppendEscaped(nil, string(b))
 			}
 		case f.safe:
-			b, err = st.appendEscaped(nil, v)
+			b, err = st.AppendEscaped(nil, v)
 		default:
-			b, err = st.appendString(nil, v)
+			b, err = st.AppendString(nil, v)
 		}
 		if err != nil {
 			return "", err
@@ -251,16 +251,16 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 		if f.safe {
 			return "", fault.Errorf(fault.ErrType, "%%c does not work in a format that is markup")
 		}
-		if i, ok := asInt(v); ok && i >= 0 && i <= 0x10ffff {
+		if i, ok := AsInt(v); ok && i >= 0 && i <= 0x10ffff {
 			return n.text(st, string(rune(i)), '>')
 		}
-		if s, ok := asString(v); ok && len(s) <= utf8.UTFMax && utf8.RuneCountInString(s) == 1 {
+		if s, ok := AsString(v); ok && len(s) <= utf8.UTFMax && utf8.RuneCountInString(s) == 1 {
 			return n.text(st, s, '>')
 		}
 		return "", fault.Errorf(fault.ErrType, "%%c needs an integer or one character")
 	}
-	if u, ok := v.(*undefined); ok {
-		return "", u.fail()
+	if u, ok := v.(*Undefined); ok {
+		return "", u.Fail()
 	}
 	if strings.IndexByte("diuxXo", n.verb) >= 0 {
 		if f.safe && strings.IndexByte("diu", n.verb) < 0 {
@@ -271,18 +271,18 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 	if strings.IndexByte("eEfFgG", n.verb) < 0 {
 		return "", fault.Errorf(fault.ErrType, "the format has an unknown place")
 	}
-	if err := st.readDigits(v, nil); err != nil {
+	if err := st.ReadDigits(v, nil); err != nil {
 		return "", err
 	}
-	x, ok := asFloat(v)
-	if s, isText := asString(v); isText && f.safe {
-		if err := st.spend(len(s)); err != nil {
+	x, ok := AsFloat(v)
+	if s, isText := AsString(v); isText && f.safe {
+		if err := st.Spend(len(s)); err != nil {
 			return "", err
 		}
-		x, ok = parseFloat(s)
+		x, ok = ParseFloat(s)
 	}
 	if !ok {
-		return "", fault.Errorf(fault.ErrType, "the format needs a number, not %s", typeName(v))
+		return "", fault.Errorf(fault.ErrType, "the format needs a number, not %s", TypeName(v))
 	}
 	digits, err := n.float(st, x)
 	if err != nil {
@@ -292,32 +292,32 @@ func (f *percentFormatter) format(n *numberFormat, v any) (string, error) {
 }
 
 func (f *percentFormatter) integer(n *numberFormat, v any) (string, error) {
-	if b, ok := v.(bigInteger); ok {
+	if b, ok := v.(BigInt); ok {
 		digits, prefix, err := n.bigInteger(f.st, b)
 		if err != nil {
 			return "", err
 		}
 		return f.digits(n, digits, prefix)
 	}
-	if s, isText := asString(v); isText && f.safe && strings.IndexByte("diu", n.verb) >= 0 { // Markup makes int() of it
-		if err := f.st.spend(len(s)); err != nil {
+	if s, isText := AsString(v); isText && f.safe && strings.IndexByte("diu", n.verb) >= 0 { // Markup makes int() of it
+		if err := f.st.Spend(len(s)); err != nil {
 			return "", err
 		}
-		if parsed, ok := parseInt(s, 10); ok {
+		if parsed, ok := ParseInt(s, 10); ok {
 			v = parsed
 		}
-		if b, ok := v.(bigInteger); ok {
+		if b, ok := v.(BigInt); ok {
 			return f.digits(n, string(b), "")
 		}
 	}
-	i, ok := asInt(v)
+	i, ok := AsInt(v)
 	if x, isFloat := v.(float64); isFloat && strings.IndexByte("diu", n.verb) >= 0 {
-		if i, ok = floatToInt(x); !ok {
+		if i, ok = FloatToInt(x); !ok {
 			return "", fault.Errorf(fault.ErrArithmetic, "the number is beyond 64 bits")
 		}
 	}
 	if !ok {
-		return "", fault.Errorf(fault.ErrType, "the format needs an integer, not %s", typeName(v))
+		return "", fault.Errorf(fault.ErrType, "the format needs an integer, not %s", TypeName(v))
 	}
 	digits, prefix := n.integer(i)
 	return f.digits(n, digits, prefix)
@@ -327,7 +327,7 @@ func (f *percentFormatter) integer(n *numberFormat, v any) (string, error) {
 func (f *percentFormatter) digits(n *numberFormat, digits, prefix string) (string, error) {
 	if n.precision >= 0 {
 		negative := strings.HasPrefix(digits, "-")
-		padded, err := f.st.pad(strings.TrimPrefix(digits, "-"), n.precision, "0", padLeft)
+		padded, err := f.st.Pad(strings.TrimPrefix(digits, "-"), n.precision, "0", PadLeft)
 		if err != nil {
 			return "", err
 		}
@@ -339,12 +339,12 @@ func (f *percentFormatter) digits(n *numberFormat, digits, prefix string) (strin
 }
 
 // cut keeps the first precision characters.
-func (n *numberFormat) cut(st *state, s string) (string, error) {
+func (n *numberFormat) cut(st *State, s string) (string, error) {
 	if n.precision < 0 {
 		return s, nil
 	}
-	if err := st.read(s); err != nil {
+	if err := st.Read(s); err != nil {
 		return "", err
 	}
-	return s[:runeOffset(s, int(min(n.precision, math.MaxInt32)))], nil
+	return s[:RuneOffset(s, int(min(n.precision, math.MaxInt32)))], nil
 }

@@ -1,4 +1,4 @@
-package template
+package python
 
 import (
 	"math"
@@ -28,8 +28,8 @@ type numberFormat struct {
 const maxPrecision = 1000 // digits after the point; a float has fewer
 
 // float formats f with the verb e, f, g or %, in either case.
-func (n *numberFormat) float(st *state, f float64) (string, error) {
-	if err := st.spend(stepsOfRounding + int(min(max(n.precision, 0), maxPrecision))/bytesPerDigitStep); err != nil {
+func (n *numberFormat) float(st *State, f float64) (string, error) {
+	if err := st.Spend(StepsOfRounding + int(min(max(n.precision, 0), maxPrecision))/BytesPerDigitStep); err != nil {
 		return "", err
 	}
 	return n.positiveZero(n.digits(f)), nil
@@ -129,16 +129,16 @@ func (n *numberFormat) integer(i int64) (digits, prefix string) {
 }
 
 // bigInteger is integer for one beyond 64 bits.
-func (n *numberFormat) bigInteger(st *state, v bigInteger) (digits, prefix string, err error) {
+func (n *numberFormat) bigInteger(st *State, v BigInt) (digits, prefix string, err error) {
 	base, ok := map[byte]int{'x': 16, 'X': 16, 'o': 8, 'b': 2}[n.verb]
 	if !ok {
-		return string(v), "", st.alloc(len(v))
+		return string(v), "", st.Alloc(len(v))
 	}
 	const growth = 4 // of digits in base 2
-	if err := st.alloc(growth * len(v)); err != nil {
+	if err := st.Alloc(growth * len(v)); err != nil {
 		return "", "", err
 	}
-	if err := st.spend(len(v)); err != nil {
+	if err := st.Spend(len(v)); err != nil {
 		return "", "", err
 	}
 	i, ok := new(big.Int).SetString(string(v), 10)
@@ -153,7 +153,7 @@ func (n *numberFormat) bigInteger(st *state, v bigInteger) (digits, prefix strin
 }
 
 // finish puts the sign, prefix, separators and padding around the digits of a number.
-func (n *numberFormat) finish(st *state, digits, prefix string) (string, error) {
+func (n *numberFormat) finish(st *State, digits, prefix string) (string, error) {
 	sign := ""
 	if strings.HasPrefix(digits, "-") {
 		sign, digits = "-", digits[1:]
@@ -169,7 +169,7 @@ func (n *numberFormat) finish(st *state, digits, prefix string) (string, error) 
 		width := 0
 		if align == '=' && fill == "0" {
 			width = int(min(n.width, math.MaxInt32)) - len(sign) - len(prefix)
-			if err := st.allocTimes(4, n.width); err != nil {
+			if err := st.AllocTimes(4, n.width); err != nil {
 				return "", err
 			}
 		}
@@ -179,7 +179,7 @@ func (n *numberFormat) finish(st *state, digits, prefix string) (string, error) 
 		if fill == "" {
 			fill = " "
 		}
-		padded, err := st.pad(digits, n.width-int64(len(sign)+len(prefix)), fill, padLeft)
+		padded, err := st.Pad(digits, n.width-int64(len(sign)+len(prefix)), fill, PadLeft)
 		return sign + prefix + padded, err
 	}
 	return n.text(st, sign+prefix+digits, '>')
@@ -211,7 +211,7 @@ func groupDigits(s string, comma byte, every, width int) string {
 }
 
 // text pads a string.
-func (n *numberFormat) text(st *state, s string, align byte) (string, error) {
+func (n *numberFormat) text(st *State, s string, align byte) (string, error) {
 	if n.align != 0 && n.align != '=' {
 		align = n.align
 	}
@@ -221,18 +221,18 @@ func (n *numberFormat) text(st *state, s string, align byte) (string, error) {
 	}
 	switch align {
 	case '<':
-		return st.pad(s, n.width, fill, padRight)
+		return st.Pad(s, n.width, fill, PadRight)
 	case '^':
-		runes, err := st.runes(s)
+		runes, err := st.Runes(s)
 		if err != nil {
 			return "", err
 		}
 		missing := max(0, n.width-int64(runes))
-		s, err := st.pad(s, n.width-(missing-missing/2), fill, padLeft)
+		s, err := st.Pad(s, n.width-(missing-missing/2), fill, PadLeft)
 		if err != nil {
 			return "", err
 		}
-		return st.pad(s, n.width, fill, padRight)
+		return st.Pad(s, n.width, fill, PadRight)
 	}
-	return st.pad(s, n.width, fill, padLeft)
+	return st.Pad(s, n.width, fill, PadLeft)
 }

@@ -1,4 +1,4 @@
-package template
+package python
 
 import (
 	"math"
@@ -9,112 +9,117 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
-// arithmetic is a binary operator other than a comparison.
-func (st *state) arithmetic(op string, left, right any) (any, error) {
+// Arithmetic is a binary operator other than a comparison.
+func (st *State) Arithmetic(op string, left, right any) (any, error) {
 	if l, ok := left.(int64); ok {
 		if r, ok := right.(int64); ok {
-			return intArithmetic(op, l, r)
+			return IntArithmetic(op, l, r)
 		}
 	}
-	if format, ok := asString(left); ok && op == "%" {
-		return st.percentFormat(format, safetyOf(left), st.wrap(right))
+	if format, ok := AsString(left); ok && op == "%" {
+		return st.PercentFormat(format, SafetyOf(left), st.Wrap(right))
 	}
 	for _, v := range [2]any{left, right} {
-		if u, ok := v.(*undefined); ok {
-			return nil, u.fail()
+		if u, ok := v.(*Undefined); ok {
+			return nil, u.Fail()
 		}
 	}
-	if err := st.readDigits(left, right); err != nil {
+	if err := st.ReadDigits(left, right); err != nil {
 		return nil, err
 	}
-	l, lok := asFloat(left)
-	r, rok := asFloat(right)
+	l, lok := AsFloat(left)
+	r, rok := AsFloat(right)
 	if lok && rok {
 		return st.numberArithmetic(op, left, right, l, r)
 	}
 	switch op {
 	case "+":
-		return st.add(left, right)
+		return st.Add(left, right)
 	case "*":
-		if n, ok := asInt(right); ok {
+		if n, ok := AsInt(right); ok {
 			return st.repeat(left, n)
 		}
-		if n, ok := asInt(left); ok {
+		if n, ok := AsInt(left); ok {
 			return st.repeat(right, n)
 		}
 	}
-	return nil, operandError(op, left, right)
+	return nil, OperandError(op, left, right)
 }
 
-func operandError(op string, left, right any) error {
-	return fault.Errorf(fault.ErrType, "%s %s %s is not defined", typeName(left), op, typeName(right))
+// OperandError says that an operator does not work on values of these types.
+func OperandError(op string, left, right any) error {
+	return fault.Errorf(fault.ErrType, "%s %s %s is not defined", TypeName(left), op, TypeName(right))
 }
 
-func (st *state) numberArithmetic(op string, left, right any, l, r float64) (any, error) {
-	li, lok := asInt(left)
-	ri, rok := asInt(right)
+func (st *State) numberArithmetic(op string, left, right any, l, r float64) (any, error) {
+	li, lok := AsInt(left)
+	ri, rok := AsInt(right)
 	if lok && rok { // one of them is a bool
-		return intArithmetic(op, li, ri)
+		return IntArithmetic(op, li, ri)
 	}
-	_, lbig := left.(bigInteger)
-	_, rbig := right.(bigInteger)
+	_, lbig := left.(BigInt)
+	_, rbig := right.(BigInt)
 	if lbig || rbig {
 		return nil, fault.Errorf(fault.ErrArithmetic, "an integer beyond 64 bits can be printed and compared, not calculated with")
 	}
 	if op == "**" {
-		if err := st.spend(stepsOfPower); err != nil {
+		if err := st.Spend(stepsOfPower); err != nil {
 			return nil, err
 		}
 	}
 	return floatArithmetic(op, l, r)
 }
 
-func tooLarge() error { return fault.Errorf(fault.ErrArithmetic, "the result is beyond 64 bits") }
+// TooLarge is the error of a result that no int64 holds.
+func TooLarge() error { return fault.Errorf(fault.ErrArithmetic, "the result is beyond 64 bits") }
 
-func divisionByZero() error { return fault.Errorf(fault.ErrArithmetic, "division by zero") }
+// DivisionByZero is the error of a division, or remainder, by zero.
+func DivisionByZero() error { return fault.Errorf(fault.ErrArithmetic, "division by zero") }
 
-func intArithmetic(op string, l, r int64) (any, error) {
+// IntArithmetic is an operator between integers.
+func IntArithmetic(op string, l, r int64) (any, error) {
 	switch op {
 	case "+":
 		sum := l + r
 		if (sum > l) != (r > 0) {
-			return nil, tooLarge()
+			return nil, TooLarge()
 		}
 		return sum, nil
 	case "-":
 		difference := l - r
 		if (difference < l) != (r > 0) {
-			return nil, tooLarge()
+			return nil, TooLarge()
 		}
 		return difference, nil
 	case "*":
 		product, ok := multiply(l, r)
 		if !ok {
-			return nil, tooLarge()
+			return nil, TooLarge()
 		}
 		return product, nil
 	case "**":
 		return intPower(l, r)
 	}
 	if r == 0 {
-		return nil, divisionByZero()
+		return nil, DivisionByZero()
 	}
 	switch op {
 	case "/":
 		return float64(l) / float64(r), nil
 	case "//":
 		if l == math.MinInt64 && r == -1 {
-			return nil, tooLarge()
+			return nil, TooLarge()
 		}
-		return floorDivide(l, r), nil
+		return FloorDivide(l, r), nil
 	}
 	if r == -1 {
 		return int64(0), nil
 	}
-	return l - floorDivide(l, r)*r, nil
+	return l - FloorDivide(l, r)*r, nil
 }
 
-func floorDivide(l, r int64) int64 {
+// FloorDivide is Python's //: it rounds down. The caller has checked that r is not 0.
+func FloorDivide(l, r int64) int64 {
 	q := l / r
 	if l%r != 0 && (l < 0) != (r < 0) {
 		q--
@@ -123,7 +128,7 @@ func floorDivide(l, r int64) int64 {
 }
 
 func multiply(l, r int64) (int64, bool) {
-	high, low := bits.Mul64(magnitude(l), magnitude(r))
+	high, low := bits.Mul64(Magnitude(l), Magnitude(r))
 	negative := (l < 0) != (r < 0)
 	if high != 0 || low > 1<<63 || low == 1<<63 && !negative {
 		return 0, false
@@ -134,7 +139,8 @@ func multiply(l, r int64) (int64, bool) {
 	return int64(low), true
 }
 
-func magnitude(i int64) uint64 {
+// Magnitude is the absolute value of i, which always fits.
+func Magnitude(i int64) uint64 {
 	if i < 0 {
 		return -uint64(i)
 	}
@@ -144,7 +150,7 @@ func magnitude(i int64) uint64 {
 func intPower(base, exponent int64) (any, error) {
 	if exponent < 0 {
 		if base == 0 {
-			return nil, divisionByZero()
+			return nil, DivisionByZero()
 		}
 		return power(float64(base), float64(exponent)), nil
 	}
@@ -156,13 +162,13 @@ func intPower(base, exponent int64) (any, error) {
 	case base == -1:
 		return 1 - 2*(exponent%2), nil
 	case exponent > 63:
-		return nil, tooLarge()
+		return nil, TooLarge()
 	}
 	result := int64(1)
 	for ; exponent > 0; exponent-- {
 		var ok bool
 		if result, ok = multiply(result, base); !ok {
-			return nil, tooLarge()
+			return nil, TooLarge()
 		}
 	}
 	return result, nil
@@ -205,7 +211,7 @@ func floatArithmetic(op string, l, r float64) (any, error) {
 		return l * r, nil
 	case "**":
 		if l == 0 && r < 0 {
-			return nil, divisionByZero()
+			return nil, DivisionByZero()
 		}
 		if l < 0 && r != math.Trunc(r) {
 			return nil, fault.Errorf(fault.ErrArithmetic, "the result is a complex number")
@@ -217,7 +223,7 @@ func floatArithmetic(op string, l, r float64) (any, error) {
 		return p, nil
 	}
 	if r == 0 {
-		return nil, divisionByZero()
+		return nil, DivisionByZero()
 	}
 	if op == "/" {
 		return l / r, nil
@@ -244,16 +250,17 @@ func floatArithmetic(op string, l, r float64) (any, error) {
 	return floor, nil
 }
 
-func (st *state) signed(v any, negative bool) (any, error) {
-	if u, ok := v.(*undefined); ok {
-		return nil, u.fail()
+// Signed is +v, or -v if negative.
+func (st *State) Signed(v any, negative bool) (any, error) {
+	if u, ok := v.(*Undefined); ok {
+		return nil, u.Fail()
 	}
-	if i, ok := asInt(v); ok {
+	if i, ok := AsInt(v); ok {
 		switch {
 		case !negative:
 			return i, nil
 		case i == math.MinInt64:
-			return nil, tooLarge()
+			return nil, TooLarge()
 		}
 		return -i, nil
 	}
@@ -263,85 +270,85 @@ func (st *state) signed(v any, negative bool) (any, error) {
 			return -v, nil
 		}
 		return v, nil
-	case bigInteger:
+	case BigInt:
 		if !negative {
 			return v, nil
 		}
-		return nil, tooLarge()
+		return nil, TooLarge()
 	}
-	return nil, fault.Errorf(fault.ErrType, "%s has no sign", typeName(v))
+	return nil, fault.Errorf(fault.ErrType, "%s has no sign", TypeName(v))
 }
 
-// add joins texts, lists and tuples. What is joined to markup is escaped.
-func (st *state) add(left, right any) (any, error) {
-	ls, lok := asString(left)
-	rs, rok := asString(right)
+// Add joins texts, lists and tuples. What is joined to markup is escaped.
+func (st *State) Add(left, right any) (any, error) {
+	ls, lok := AsString(left)
+	rs, rok := AsString(right)
 	if lok && rok {
-		lsafe, rsafe := safetyOf(left), safetyOf(right)
-		if (lsafe == notSafe) != (rsafe == notSafe) {
-			b, err := st.appendEscaped(nil, left)
+		lsafe, rsafe := SafetyOf(left), SafetyOf(right)
+		if (lsafe == NotSafe) != (rsafe == NotSafe) {
+			b, err := st.AppendEscaped(nil, left)
 			if err == nil {
-				b, err = st.appendEscaped(b, right)
+				b, err = st.AppendEscaped(b, right)
 			}
-			return markup{string(b), mixed(left, right)}, err
+			return Markup{string(b), Mixed(left, right)}, err
 		}
-		if err := st.alloc(len(ls) + len(rs)); err != nil {
+		if err := st.Alloc(len(ls) + len(rs)); err != nil {
 			return nil, err
 		}
-		return textOf(ls+rs, mixed(left, right)), nil
+		return TextOf(ls+rs, Mixed(left, right)), nil
 	}
-	switch l := st.wrap(left).(type) {
-	case *list:
-		if r, ok := st.wrap(right).(*list); ok {
-			items, err := st.concatItems(l.items, r.items)
-			return &list{items: items}, err
+	switch l := st.Wrap(left).(type) {
+	case *List:
+		if r, ok := st.Wrap(right).(*List); ok {
+			items, err := st.concatItems(l.Items, r.Items)
+			return &List{Items: items}, err
 		}
-	case *tuple:
-		if r, ok := right.(*tuple); ok {
-			items, err := st.concatItems(l.items, r.items)
-			return &tuple{items: items}, err
+	case *Tuple:
+		if r, ok := right.(*Tuple); ok {
+			items, err := st.concatItems(l.Items, r.Items)
+			return &Tuple{Items: items}, err
 		}
 	}
-	return nil, operandError("+", left, right)
+	return nil, OperandError("+", left, right)
 }
 
-func (st *state) concatItems(a, b []any) ([]any, error) {
-	if err := st.allocValues(len(a) + len(b)); err != nil {
+func (st *State) concatItems(a, b []any) ([]any, error) {
+	if err := st.AllocValues(len(a) + len(b)); err != nil {
 		return nil, err
 	}
 	return append(append(make([]any, 0, len(a)+len(b)), a...), b...), nil
 }
 
 // repeat is text, a list or a tuple, n times.
-func (st *state) repeat(v any, n int64) (any, error) {
+func (st *State) repeat(v any, n int64) (any, error) {
 	n = max(n, 0)
-	switch v := st.wrap(v).(type) {
+	switch v := st.Wrap(v).(type) {
 	case string:
-		if err := st.allocTimes(len(v), n); err != nil || v == "" {
+		if err := st.AllocTimes(len(v), n); err != nil || v == "" {
 			return "", err
 		}
 		return strings.Repeat(v, int(n)), nil
-	case markup:
-		s, err := st.repeat(v.text, n)
+	case Markup:
+		s, err := st.repeat(v.Text, n)
 		if err != nil {
 			return nil, err
 		}
-		return markup{s.(string), v.safety}, nil
-	case *list:
-		items, err := st.repeatItems(v.items, n)
-		return &list{items: items}, err
-	case *tuple:
-		items, err := st.repeatItems(v.items, n)
-		return &tuple{items: items}, err
+		return Markup{s.(string), v.Safety}, nil
+	case *List:
+		items, err := st.repeatItems(v.Items, n)
+		return &List{Items: items}, err
+	case *Tuple:
+		items, err := st.repeatItems(v.Items, n)
+		return &Tuple{Items: items}, err
 	}
-	return nil, operandError("*", v, n)
+	return nil, OperandError("*", v, n)
 }
 
-func (st *state) repeatItems(items []any, n int64) ([]any, error) {
-	if err := st.allocTimes(len(items)*bytesPerValue, n); err != nil || len(items) == 0 {
+func (st *State) repeatItems(items []any, n int64) ([]any, error) {
+	if err := st.AllocTimes(len(items)*BytesPerValue, n); err != nil || len(items) == 0 {
 		return nil, err
 	}
-	if err := st.spend(len(items) * int(n)); err != nil {
+	if err := st.Spend(len(items) * int(n)); err != nil {
 		return nil, err
 	}
 	out := make([]any, 0, len(items)*int(n))

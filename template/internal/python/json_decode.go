@@ -1,10 +1,10 @@
-package template
+package python
 
 import "encoding/json"
 
-// decodeInOrder makes a value of JSON, with frozen lists and objects that many renders can share:
+// DecodeInOrder makes a value of JSON, with frozen lists and objects that many renders can share:
 // nothing in them is changed or made later. It returns nil for what is not JSON.
-func decodeInOrder(raw []byte) any {
+func DecodeInOrder(raw []byte) any {
 	if !json.Valid(raw) {
 		return nil
 	}
@@ -19,7 +19,7 @@ type orderDecoder struct {
 }
 
 func (d *orderDecoder) blank() byte {
-	for blankByte(d.raw[d.at]) {
+	for BlankByte(d.raw[d.at]) {
 		d.at++
 	}
 	return d.raw[d.at]
@@ -44,7 +44,7 @@ func (d *orderDecoder) value() any {
 		return nil
 	}
 	begin := d.at
-	for d.at < len(d.raw) && (decimal(d.raw[d.at]) || d.raw[d.at] == '-' || d.raw[d.at] == '+' || d.raw[d.at] == '.' || d.raw[d.at]|0x20 == 'e') {
+	for d.at < len(d.raw) && (Decimal(d.raw[d.at]) || d.raw[d.at] == '-' || d.raw[d.at] == '+' || d.raw[d.at] == '.' || d.raw[d.at]|0x20 == 'e') {
 		d.at++
 	}
 	return number(string(d.raw[begin:d.at]))
@@ -68,11 +68,11 @@ func (d *orderDecoder) text() string {
 	return s
 }
 
-func (d *orderDecoder) list() *list {
-	l := &list{frozen: true}
+func (d *orderDecoder) list() *List {
+	l := &List{Frozen: true}
 	d.at++
 	for d.blank() != ']' {
-		l.items = append(l.items, d.value())
+		l.Items = append(l.Items, d.value())
 		if d.blank() == ',' {
 			d.at++
 		}
@@ -81,55 +81,55 @@ func (d *orderDecoder) list() *list {
 	return l
 }
 
-func (d *orderDecoder) object() *dict {
-	o := &dict{frozen: true, ordered: true}
+func (d *orderDecoder) object() *Dict {
+	o := &Dict{Frozen: true, Ordered: true}
 	d.at++
 	for d.blank() != '}' {
 		key := d.text()
 		d.blank()
 		d.at++ // the colon
-		o.put(key, d.value())
+		o.Put(key, d.value())
 		if d.blank() == ',' {
 			d.at++
 		}
 	}
 	d.at++
-	return o.indexed()
+	return o.Indexed()
 }
 
-// put adds an entry to a dict that is being decoded; of several with one key, the first gives the
+// Put adds an entry to a dict that is being decoded; of several with one key, the first gives the
 // place and the last the value, as in Python.
-func (d *dict) put(key string, value any) {
+func (d *Dict) Put(key string, value any) {
 	i, found := -1, false
 	if d.index != nil {
 		i, found = d.index[key]
 	} else {
-		for j := range d.keys {
-			if d.keys[j] == key {
+		for j := range d.Keys {
+			if d.Keys[j] == key {
 				i, found = j, true
 			}
 		}
 	}
 	if found {
-		d.values[i] = value
+		d.Values[i] = value
 		return
 	}
-	d.keys, d.values = append(d.keys, key), append(d.values, value)
+	d.Keys, d.Values = append(d.Keys, key), append(d.Values, value)
 	if d.index != nil {
-		d.index[key] = len(d.keys) - 1
-	} else if len(d.keys) >= indexFrom {
-		d.indexed()
+		d.index[key] = len(d.Keys) - 1
+	} else if len(d.Keys) >= IndexFrom {
+		d.Indexed()
 	}
 }
 
-// indexed makes the index that finding an entry needs, now: a render must not make it in a dict
+// Indexed makes the index that finding an entry needs, now: a render must not make it in a dict
 // that others read.
-func (d *dict) indexed() *dict {
-	if len(d.keys) < indexFrom || d.index != nil {
+func (d *Dict) Indexed() *Dict {
+	if len(d.Keys) < IndexFrom || d.index != nil {
 		return d
 	}
-	d.index = make(map[any]int, 2*len(d.keys))
-	for i, k := range d.keys {
+	d.index = make(map[any]int, 2*len(d.Keys))
+	for i, k := range d.Keys {
 		d.index[k] = i
 	}
 	return d

@@ -1,4 +1,4 @@
-package template
+package python
 
 import (
 	"math"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// parseInt is Python's int(s, base).
-func parseInt(s string, base int) (any, bool) {
-	s = strings.TrimFunc(s, isSpace)
+// ParseInt is Python's int(s, base).
+func ParseInt(s string, base int) (any, bool) {
+	s = strings.TrimFunc(s, IsSpace)
 	digits := strings.TrimLeft(s, "+-")
 	if len(s)-len(digits) > 1 || base < 0 || base == 1 || base > 36 {
 		return nil, false
@@ -55,12 +55,12 @@ func parseInt(s string, base int) (any, bool) {
 	if negative {
 		digits = "-" + digits
 	}
-	return bigInteger(digits), true
+	return BigInt(digits), true
 }
 
-// parseFloat is Python's float(s).
-func parseFloat(s string) (float64, bool) {
-	s = strings.TrimFunc(s, isSpace)
+// ParseFloat is Python's float(s).
+func ParseFloat(s string) (float64, bool) {
+	s = strings.TrimFunc(s, IsSpace)
 	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
 		return 0, false
 	}
@@ -68,5 +68,5 @@ func parseFloat(s string) (float64, bool) {
 	return f, err == nil || math.IsInf(f, 0)
 }
 
-// stepsOfRounding is what it costs to write a number with all its digits and to read it again.
-const stepsOfRounding = 8
+// StepsOfRounding is what it costs to write a number with all its digits and to read it again.
+const StepsOfRounding = 8

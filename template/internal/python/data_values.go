@@ -1,4 +1,4 @@
-package template
+package python
 
 import (
 	"encoding/json"
@@ -12,17 +12,17 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
-// normal turns a Go value of the data into one that templates work with. It does not go into maps
+// Normal turns a Go value of the data into one that templates work with. It does not go into maps
 // and slices: their elements are turned when they are looked at. Where the budget is exhausted,
 // what it returns is never used.
-func (st *state) normal(v any) any {
+func (st *State) Normal(v any) any {
 	switch v := v.(type) {
 	case nil, bool, string, int64, float64, map[string]any, []any:
 		return v
 	case int:
 		return int64(v)
 	case json.Number:
-		if st.spend(len(v)/bytesPerDigitStep) != nil {
+		if st.Spend(len(v)/BytesPerDigitStep) != nil {
 			return nil
 		}
 		return number(string(v))
@@ -30,7 +30,8 @@ func (st *state) normal(v any) any {
 	return st.normalOther(v)
 }
 
-const bytesPerDigitStep = 8 // how many digits of a number one step reads or writes
+// BytesPerDigitStep is how many digits of a number one step reads or writes.
+const BytesPerDigitStep = 8
 
 // foreign identifies a list or map of the data.
 type foreign struct {
@@ -39,9 +40,9 @@ type foreign struct {
 	typ    reflect.Type
 }
 
-func (st *state) normalOther(v any) any {
+func (st *State) normalOther(v any) any {
 	switch v.(type) {
-	case markup, bigInteger, *list, *tuple, *dict, *rangeValue, *view, *generator, *undefined, typed, callable:
+	case Markup, BigInt, *List, *Tuple, *Dict, *Range, *View, *Generator, *Undefined, Typed, Callable:
 		return v // made by a template
 	}
 	r := reflect.ValueOf(v)
@@ -50,7 +51,7 @@ func (st *state) normalOther(v any) any {
 		return r.Int()
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		if u := r.Uint(); u > math.MaxInt64 {
-			return bigInteger(strconv.FormatUint(u, 10))
+			return BigInt(strconv.FormatUint(u, 10))
 		}
 		return int64(r.Uint())
 	case reflect.Float32, reflect.Float64:
@@ -82,17 +83,17 @@ func (st *state) normalOther(v any) any {
 			return m
 		})
 	}
-	return &undefined{kind: fault.ErrData, why: "the data holds a Go " + r.Type().String()}
+	return &Undefined{Kind: fault.ErrData, Why: "the data holds a Go " + r.Type().String()}
 }
 
 // convertOnce makes a list or map of another Go type one that templates work with, the first time
 // that it is looked at.
-func (st *state) convertOnce(r reflect.Value, convert func() any) any {
+func (st *State) convertOnce(r reflect.Value, convert func() any) any {
 	key := foreign{r.UnsafePointer(), r.Len(), r.Type()}
 	if v, ok := st.converted[key]; ok {
 		return v
 	}
-	if st.allocTimes(entrySize, int64(r.Len())) != nil || st.spend(r.Len()) != nil {
+	if st.AllocTimes(EntrySize, int64(r.Len())) != nil || st.Spend(r.Len()) != nil {
 		return nil
 	}
 	if st.converted == nil {
@@ -111,39 +112,39 @@ func number(s string) any {
 	}
 	digits := strings.TrimPrefix(s, "-")
 	if len(digits) > maxDigits {
-		return &undefined{kind: fault.ErrData, why: "the data holds an integer of too many digits"}
+		return &Undefined{Kind: fault.ErrData, Why: "the data holds an integer of too many digits"}
 	}
 	i, err := strconv.ParseInt(s, 10, 64)
 	if err == nil {
 		return i
 	}
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
-		return &undefined{kind: fault.ErrData, why: "the data holds a json.Number that is no number"}
+		return &Undefined{Kind: fault.ErrData, Why: "the data holds a json.Number that is no number"}
 	}
-	return bigInteger(s)
+	return BigInt(s)
 }
 
-// wrap turns a list or object of the data into a frozen copy that the general code works on, and
+// Wrap turns a list or object of the data into a frozen copy that the general code works on, and
 // leaves other values. Where the budget is exhausted, the copy is empty and never used.
-func (st *state) wrap(v any) any {
+func (st *State) Wrap(v any) any {
 	switch v := v.(type) {
 	case []any:
-		if st.spend(len(v)) != nil {
-			return &list{frozen: true}
+		if st.Spend(len(v)) != nil {
+			return &List{Frozen: true}
 		}
-		l := &list{items: make([]any, len(v)), frozen: true}
+		l := &List{Items: make([]any, len(v)), Frozen: true}
 		for i, item := range v {
-			l.items[i] = st.normal(item)
+			l.Items[i] = st.Normal(item)
 		}
 		return l
 	case map[string]any:
-		if st.spend(2*len(v)) != nil || st.scanKeys(v) != nil {
-			return &dict{frozen: true}
+		if st.Spend(2*len(v)) != nil || st.scanKeys(v) != nil {
+			return &Dict{Frozen: true}
 		}
-		d := &dict{frozen: true, keys: make([]any, len(v)), values: make([]any, len(v))}
-		for i, k := range sortedKeys(v) {
-			d.keys[i] = k
-			d.values[i] = st.normal(v[k])
+		d := &Dict{Frozen: true, Keys: make([]any, len(v)), Values: make([]any, len(v))}
+		for i, k := range SortedKeys(v) {
+			d.Keys[i] = k
+			d.Values[i] = st.Normal(v[k])
 		}
 		return d
 	}
@@ -151,15 +152,16 @@ func (st *state) wrap(v any) any {
 }
 
 // scanKeys asks for the steps to sort the keys of an object.
-func (st *state) scanKeys(m map[string]any) error {
+func (st *State) scanKeys(m map[string]any) error {
 	size := 0
 	for k := range m {
 		size += len(k)
 	}
-	return st.scan(perCharacter * size)
+	return st.Scan(PerCharacter * size)
 }
 
-func sortedKeys(m map[string]any) []string {
+// SortedKeys returns the keys of m in order. The caller has asked for the steps.
+func SortedKeys(m map[string]any) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
@@ -168,4 +170,5 @@ func sortedKeys(m map[string]any) []string {
 	return keys
 }
 
-func blankByte(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+// BlankByte reports whether c is white space of JSON.
+func BlankByte(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -1,0 +1,146 @@
+package python
+
+import (
+	"context"
+
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+)
+
+// Limits are the Limits of package template, with their defaults filled in.
+type Limits struct{ Source, Leaves, Depth, Steps, Output, Range, Memory int }
+
+// What things cost.
+const (
+	contextEvery  = 256 // steps between two looks at the context
+	BytesPerStep  = 64  // how many bytes of a string one step goes through
+	BytesPerValue = 16  // what an element of a list costs in Limits.Memory
+	BytesPerScope = 32  // what a block with variables of its own costs, and each of its variables
+	BytesPerTuple = 64  // what a pair that is made along the way costs
+)
+
+// Budget counts what one render has used. Whatever is done is asked for before it is done. An
+// exhausted budget stays so: fault is returned by everything that asks later, and checked once more
+// at the end of the render.
+type Budget struct {
+	Limits  Limits
+	Context context.Context
+	used    int // steps
+	looked  int // value of used at the last look at the context
+	memory  int
+	depth   int
+	Fault   error
+}
+
+// NewBudget returns a budget of which nothing is used, for a render that ends with ctx.
+func NewBudget(ctx context.Context, limits Limits) Budget {
+	return Budget{Limits: limits, Context: ctx}
+}
+
+// Step asks for one step.
+func (b *Budget) Step() error { return b.Spend(1) }
+
+// Spend asks for n steps, before the work that they stand for.
+func (b *Budget) Spend(n int) error {
+	if n > b.Limits.Steps-b.used {
+		b.used = b.Limits.Steps + 1
+		return b.Check()
+	}
+	b.used += n
+	if b.used-b.looked >= contextEvery || b.Fault != nil {
+		return b.Check()
+	}
+	return nil
+}
+
+// Check returns what has ended the render: the limit of steps, another limit, or the context. It is
+// nil while the render may go on.
+func (b *Budget) Check() error {
+	b.looked = b.used
+	if b.Fault == nil {
+		if b.used > b.Limits.Steps {
+			b.Fault = fault.Errorf(fault.ErrSteps, "the limit is %d", b.Limits.Steps)
+		} else if err := b.Context.Err(); err != nil {
+			b.Fault = &fault.Error{Kind: err}
+		}
+	}
+	return b.Fault
+}
+
+// Scan asks for the steps to go through n bytes of a string with what the processor does many bytes
+// of at a time: a comparison, a hash, a copy, a search for one byte.
+func (b *Budget) Scan(n int) error { return b.Spend(n / BytesPerStep) }
+
+// How many bytes that are looked at one by one are as much work as bytesPerStep.
+const (
+	PerCharacter  = 4 // to decode a character, to search for more than a byte
+	PerConversion = 8 // to look a character up in the tables of Unicode
+	InOneGo       = 2 // times as much where nothing looks at the context meanwhile
+)
+
+// Read asks for the steps to look at each character of s without knowing more of it than where it
+// ends.
+func (b *Budget) Read(s string) error { return b.Scan(PerCharacter * len(s)) }
+
+// Classify asks for the steps to look each character of s up in the tables of Unicode, which ASCII
+// does not need.
+func (b *Budget) Classify(s string) error {
+	if err := b.Scan(len(s)); err != nil {
+		return err
+	}
+	if IsASCII(s) {
+		return b.Scan(PerCharacter * len(s))
+	}
+	return b.Scan(PerConversion * len(s))
+}
+
+// Search asks for the steps to find what in s.
+func (b *Budget) Search(s, what string) error {
+	if len(what) == 1 {
+		return b.Scan(len(s))
+	}
+	return b.Scan(PerCharacter * (len(s) + len(what)))
+}
+
+// Alloc asks for n bytes of values before they are created, with the steps for filling them.
+func (b *Budget) Alloc(n int) error {
+	if n < 0 || n > b.Limits.Memory-b.memory {
+		b.memory = b.Limits.Memory
+		if b.Fault == nil {
+			b.Fault = fault.Errorf(fault.ErrMemory, "the limit is %d bytes", b.Limits.Memory)
+		}
+		return b.Fault
+	}
+	b.memory += n
+	return b.Scan(n)
+}
+
+// AllocTimes is alloc(size*times) without overflow.
+func (b *Budget) AllocTimes(size int, times int64) error {
+	if times > 0 && size > 0 && times > int64(b.Limits.Memory/size)+1 {
+		return b.Alloc(b.Limits.Memory + 1)
+	}
+	return b.Alloc(size * int(times))
+}
+
+// AllocValues asks for a list of n elements.
+func (b *Budget) AllocValues(n int) error {
+	if err := b.AllocTimes(BytesPerValue, int64(n)); err != nil {
+		return err
+	}
+	return b.Spend(n + 1)
+}
+
+// Enter goes one running block or call deeper; leave comes back.
+func (b *Budget) Enter() error {
+	if b.depth >= b.Limits.Depth {
+		return TooDeep(b.Limits.Depth)
+	}
+	b.depth++
+	return nil
+}
+
+// Leave comes back from one level of Enter.
+func (b *Budget) Leave() { b.depth-- }
+
+// TooDeep is the error of what nests deeper than limit.
+func TooDeep(limit int) *fault.Error { return fault.Errorf(fault.ErrTooDeep, "the limit is %d", limit) }

@@ -1,0 +1,44 @@
+package python
+
+// Names are all names that templates can use: the tables of filters, tests, methods and globals. They never change
+// once a template has been compiled.
+type Names struct {
+	Filters map[string]*Filter
+	Tests   map[string]*Test
+	Methods MethodTables
+	Globals map[string]any
+	JSON    JSONStyle // of tojson
+}
+
+// A Filter is what x|name(…) calls.
+type Filter struct {
+	Name      string
+	Params    string // see paramSpec
+	Run       func(st *State, in any, p Params) (any, error)
+	Signature ParamSpec
+}
+
+// A Test is what x is name(…) calls.
+type Test struct {
+	Name      string
+	Params    string // see paramSpec
+	Run       func(st *State, v any, p Params) (bool, error)
+	Signature ParamSpec
+}
+
+// A Function is a global that templates call.
+type Function struct {
+	Name      string
+	Params    string // see paramSpec
+	Run       func(st *State, p Params) (any, error)
+	Signature ParamSpec
+}
+
+// Call calls the function.
+func (f *Function) Call(st *State, a Args) (any, error) {
+	p, err := f.Signature.Bind(a)
+	if err != nil {
+		return nil, err
+	}
+	return f.Run(st, p)
+}
