@@ -33,7 +33,7 @@ type jsonPlace struct {
 // nearKey is what matters of the nearest key above a value.
 type nearKey struct {
 	own     bool // it stands in this JSON, not above it
-	literal bool // Slack takes what stands under it literally, see mrkdwnText
+	literal bool // Slack takes what stands under it literally, see escaping.MrkdwnText
 }
 
 // around is the nearest key above the innermost open object or list.

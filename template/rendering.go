@@ -44,7 +44,7 @@ func newRendering(ctx context.Context, s *settings, data map[string]any) *render
 type scope struct {
 	parent   *scope
 	vars     []variable
-	index    map[string]int // of vars, from indexFrom variables on
+	index    map[string]int // of vars, from IndexFrom variables on
 	captured bool           // by a macro or a caller, which may look at it later
 }
 

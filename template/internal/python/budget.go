@@ -70,7 +70,7 @@ func (b *Budget) Check() error {
 // of at a time: a comparison, a hash, a copy, a search for one byte.
 func (b *Budget) Scan(n int) error { return b.Spend(n / BytesPerStep) }
 
-// How many bytes that are looked at one by one are as much work as bytesPerStep.
+// How many bytes that are looked at one by one are as much work as BytesPerStep.
 const (
 	PerCharacter  = 4 // to decode a character, to search for more than a byte
 	PerConversion = 8 // to look a character up in the tables of Unicode

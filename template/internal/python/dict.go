@@ -12,7 +12,7 @@ import (
 // of its keys.
 type Dict struct {
 	Keys, Values []any
-	index        map[any]int // by hash key, from indexFrom entries on
+	index        map[any]int // by hash key, from IndexFrom entries on
 	Ordered      bool        // the sender's object: its keys are not sorted
 	Frozen       bool        // a copy of the data's object: changing it would have no effect, so it is refused
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // A JSONStyle is a way to write JSON. The zero value is compact, in the order of the entries, with
-// characters as they are: what object templates are made of. pythonJSON is what Jinja2's tojson
+// characters as they are: what object templates are made of. PythonJSON is what Jinja2's tojson
 // writes.
 type JSONStyle struct {
 	Comma, Colon string
@@ -22,7 +22,7 @@ type JSONStyle struct {
 	Indent       string                          // of multiline
 	NaN          bool                            // allow NaN and Infinity, which are not JSON
 	Escape       func(b []byte, s string) []byte // of text that is no markup; nil for nothing
-	Slack        func(b []byte, s string) []byte // what escape is below keys of Slack's text, see mrkdwnText; nil for other formats
+	Slack        func(b []byte, s string) []byte // what escape is below keys of Slack's text, see escaping.MrkdwnText; nil for other formats
 	Lenient      bool                            // write what is undefined as null, and what can be gone through as a list
 }
 

@@ -3,7 +3,7 @@ package python
 // A Method is what x.name(…) calls.
 type Method struct {
 	Name      string
-	Params    string // see paramSpec
+	Params    string // see ParamSpec
 	Run       func(st *State, of any, p Params) (any, error)
 	Signature ParamSpec
 }

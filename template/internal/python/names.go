@@ -13,7 +13,7 @@ type Names struct {
 // A Filter is what x|name(…) calls.
 type Filter struct {
 	Name      string
-	Params    string // see paramSpec
+	Params    string // see ParamSpec
 	Run       func(st *State, in any, p Params) (any, error)
 	Signature ParamSpec
 }
@@ -21,7 +21,7 @@ type Filter struct {
 // A Test is what x is name(…) calls.
 type Test struct {
 	Name      string
-	Params    string // see paramSpec
+	Params    string // see ParamSpec
 	Run       func(st *State, v any, p Params) (bool, error)
 	Signature ParamSpec
 }
@@ -29,7 +29,7 @@ type Test struct {
 // A Function is a global that templates call.
 type Function struct {
 	Name      string
-	Params    string // see paramSpec
+	Params    string // see ParamSpec
 	Run       func(st *State, p Params) (any, error)
 	Signature ParamSpec
 }

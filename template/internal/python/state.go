@@ -11,13 +11,13 @@ type State struct {
 	Escaper    func(b []byte, s string) []byte // of the format
 	JSON       bool                            // the result is JSON
 	Autoescape bool
-	Scratch    []byte          // see takeScratch
+	Scratch    []byte          // see TakeScratch
 	converted  map[foreign]any // what normal has made of the data's lists and maps of other Go types
 	Kept       map[string]any  // what a function keeps for the rest of the render, under a key of its own
 }
 
 // TakeScratch returns an empty buffer to build text in. It is given back by assigning the grown
-// buffer to scratch; who asks meanwhile gets none.
+// buffer to Scratch; who asks meanwhile gets none.
 func (st *State) TakeScratch() []byte {
 	b := st.Scratch[:0]
 	st.Scratch = nil
