@@ -78,7 +78,7 @@ func TestAGateBoundsRenders(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		assert.Equal(t, int64(places), b.most.Load())
+		assert.Equal(t, int64(places-1), b.most.Load(), "the last place is for short renders")
 	})
 }
 
@@ -162,7 +162,7 @@ func TestGatesAreIndependent(t *testing.T) {
 		_, err := tpl.Render(other.Context(t.Context()), nil)
 		return err
 	}))
-	assert.Equal(t, runtime.GOMAXPROCS(0), cap(newGate(t, 0).places))
+	assert.Equal(t, max(runtime.GOMAXPROCS(0), 2), newGate(t, 0).places)
 }
 
 // TestPreviewHasADeadline previews while all places are taken for ever.
@@ -179,5 +179,123 @@ func TestPreviewHasADeadline(t *testing.T) {
 			}
 			return nil
 		}))
+	})
+}
+
+// renders starts n renders of an organization that last so long, in their order, and returns how
+// long after the call each of them ended.
+func renders(t *testing.T, g *Gate, organization string, n int, last time.Duration) *[]time.Duration {
+	t.Helper()
+	ended, start := new([]time.Duration), time.Now()
+	for range n {
+		go func() {
+			err := Pass(g.ContextFor(t.Context(), Turn{OrganizationID: organization}), func(context.Context) error {
+				time.Sleep(last)
+				*ended = append(*ended, time.Since(start))
+				return nil
+			})
+			assert.NoError(t, err)
+		}()
+		synctest.Wait()
+	}
+	return ended
+}
+
+// pass lets that much time pass, and what is due then be done.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// TestOrganizationsTakeTurnsAtTheGate shows that who waits longest is not who is next: whose renders
+// have taken less time is.
+func TestOrganizationsTakeTurnsAtTheGate(t *testing.T) {
+	t.Parallel()
+	const long, short = 100 * time.Millisecond, time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t, 1)
+		renders(t, g, "burns", 50, long)
+		plain := renders(t, g, "plain", 20, short)
+		pass(time.Minute)
+		require.Len(t, *plain, 20)
+		assert.Equal(t, long+20*short, (*plain)[19], "one long render ends, and all short ones are before the next")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t, 1)
+		first := renders(t, g, "a", 20, long)
+		second := renders(t, g, "b", 10, long)
+		pass(time.Minute)
+		require.Len(t, *second, 10)
+		assert.LessOrEqual(t, (*second)[9], 21*long, "those that take the same alternate")
+		assert.Equal(t, 30*long, (*first)[19], "and no time is lost")
+	})
+}
+
+// TestTheLastPlaceIsForShortRenders shows that an organization whose renders are known to be short
+// does not even wait for one that burns CPU, and that an unknown one is no reason to believe it.
+func TestTheLastPlaceIsForShortRenders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const long, short = 100 * time.Millisecond, time.Millisecond
+		g := newGate(t, 2)
+		renders(t, g, "plain", 1, short)
+		pass(time.Second)
+		burns := renders(t, g, "burns", 20, long)
+		plain := renders(t, g, "plain", 5, short)
+		other := renders(t, g, "other", 1, short)
+		pass(time.Minute)
+		assert.Equal(t, []time.Duration{short, 2 * short, 3 * short, 4 * short, 5 * short}, *plain)
+		assert.Equal(t, []time.Duration{long + short}, *other, "it is not known yet")
+		require.Len(t, *burns, 20)
+		assert.Equal(t, 20*long+short, (*burns)[19], "one at a time")
+
+		burns = renders(t, g, "plain", 1, long) // and now it is known otherwise
+		pass(time.Second)
+		renders(t, g, "burns", 1, long)
+		plain = renders(t, g, "plain", 1, short)
+		pass(time.Second)
+		assert.Equal(t, []time.Duration{long}, *burns)
+		assert.Equal(t, []time.Duration{long + short}, *plain)
+	})
+}
+
+// TestTheGateSaysWhenARenderWaits counts what Turn.Waiting hears.
+func TestTheGateSaysWhenARenderWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t, 1)
+		var heard []bool
+		turn := Turn{OrganizationID: "a", Waiting: func(waits bool) { heard = append(heard, waits) }}
+		nothing := func(context.Context) error { return nil }
+		require.NoError(t, Pass(g.ContextFor(t.Context(), turn), nothing))
+		assert.Empty(t, heard, "there was a place")
+
+		renders(t, g, "b", 1, time.Second)
+		require.NoError(t, Pass(g.ContextFor(t.Context(), turn), nothing))
+		assert.Equal(t, []bool{true, false}, heard)
+
+		renders(t, g, "b", 1, time.Second)
+		ctx, cancel := context.WithTimeout(g.ContextFor(t.Context(), turn), time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, Pass(ctx, nothing), context.DeadlineExceeded)
+		assert.Equal(t, []bool{true, false, true, false}, heard)
+		pass(time.Second)
+		assert.Zero(t, g.inside)
+		assert.Empty(t, g.waiting)
+	})
+}
+
+// TestTheGateForgetsOrganizations shows that those that have been idle take no memory.
+func TestTheGateForgetsOrganizations(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(t, 1)
+		for i := range 100 {
+			renders(t, g, string(rune('a'+i)), 1, 0)
+		}
+		assert.Len(t, g.all, 100)
+		pass(2 * rendererMemory)
+		renders(t, g, "new", 1, 0)
+		assert.Len(t, g.all, 1)
 	})
 }

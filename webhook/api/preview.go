@@ -64,7 +64,8 @@ func (a *API) preview(r *request) (*response, error) {
 			return nil, err
 		}
 	}
-	rendered, err := template.Preview(a.dispatcher.Renders().Context(r.Context()), shape, source, options, e)
+	ctx := a.dispatcher.Renders().ContextFor(r.Context(), template.Turn{OrganizationID: r.organizationID})
+	rendered, err := template.Preview(ctx, shape, source, options, e)
 	if err != nil {
 		p.addTemplateError(o.at("template"), err)
 		if r.Context().Err() != nil {

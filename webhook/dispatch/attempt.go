@@ -9,6 +9,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // result is what an attempt means for its delivery and for its endpoint.
@@ -118,7 +119,11 @@ func (r *run) attempt(t *task) (result, bool) {
 	if !d.scheduler.begin(t, entry.channels[t.Endpoint.Channel].host) {
 		return result{again: true}, false
 	}
-	attempt, progress, err := d.try(r.attempts, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel], &channel.Message{
+	ctx := d.cfg.Renders.ContextFor(r.attempts, template.Turn{
+		OrganizationID: t.OrganizationID,
+		Waiting:        func(waits bool) { d.scheduler.waits(t, waits) },
+	})
+	attempt, progress, err := d.try(ctx, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel], &channel.Message{
 		EventID:        t.EventID,
 		EventType:      t.EventType,
 		SubscriptionID: t.Endpoint.SubscriptionID,
@@ -135,6 +140,9 @@ func (r *run) attempt(t *task) (result, bool) {
 		return v, true
 	}
 	v = d.judge(t, attempt, err)
+	if attempt.Class == string(channel.ClassTimeout) && 2*d.scheduler.waited(t) >= attempt.Duration {
+		v.health = health{result: unknownHealth} // it was here that the time went by
+	}
 	v.settlement.Progress = progress
 	v.settlement.Revision = entry.revision
 	return v, true

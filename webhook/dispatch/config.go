@@ -75,8 +75,8 @@ type Config struct {
 
 	// Renders bounds how many templates are rendered at once, and with them the
 	// memory that templates can take: 64 MiB each. Defaults to a Gate of the
-	// Dispatcher's own with a place for each core; Dispatchers of one process that
-	// are given the same are bounded together.
+	// Dispatcher's own with a place for each core, and two for a single core;
+	// Dispatchers of one process that are given the same are bounded together.
 	Renders *template.Gate
 
 	// Quota bounds the subscriptions and channels of one organization. Defaults as its

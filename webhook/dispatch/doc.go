@@ -63,6 +63,10 @@
 // Config.MaxInFlightPerEndpoint. Config.MaxAttemptTimeout cuts the timeouts that
 // subscribers ask for.
 //
+// Templates are rendered few at a time (Config.Renders). Organizations share that by the
+// time that their renders take, and those whose renders are short do not wait for the
+// others: see [template.Gate]. An attempt that waits to render is not slow by that.
+//
 // Deliveries wait in a queue for each [webhook.Endpoint], which has a breaker: once 8 deliveries have
 // failed without an answer in between, or 2 have run into their timeout where
 // nothing good is known of it, it is left alone for a second, doubling to a minute,

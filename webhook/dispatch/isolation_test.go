@@ -19,6 +19,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
@@ -44,7 +45,15 @@ func (s *site) Send(ctx context.Context, m *channel.Message) (channel.Result, er
 	s.world.hanging.Add(1)
 	defer s.world.hanging.Add(-1)
 	n := s.calls.Add(1)
+	burns := time.Duration(0)
+	if s.Kind == "burns" {
+		burns = 250 * time.Millisecond // a large part of what the limits of a template allow
+	}
+	if err := template.Pass(ctx, func(context.Context) error { time.Sleep(burns); return nil }); err != nil {
+		return channel.Result{}, channel.ContextError(ctx)
+	}
 	switch {
+	case s.Kind == "burns":
 	case s.Kind == "victim":
 		time.Sleep(20 * time.Millisecond)
 		s.world.arrive(m.EventID)
@@ -74,14 +83,20 @@ type world struct {
 
 func newWorld(t *testing.T, cfg dispatch.Config) *world {
 	t.Helper()
-	w := &world{sent: make(map[string]time.Time), arrived: make(map[string]time.Time)}
-	cfg.Channels = channel.NewRegistry()
-	require.NoError(t, cfg.Channels.Register("webhook", channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
-		s := &site{world: w}
-		return s, json.Unmarshal(config, s)
-	})))
-	cfg.Logger = slog.New(slog.DiscardHandler)
 	var err error
+	if cfg.Renders == nil {
+		cfg.Renders, err = template.NewGate(2) // however many cores there are
+		require.NoError(t, err)
+	}
+	w := &world{sent: make(map[string]time.Time), arrived: make(map[string]time.Time)}
+	if cfg.Channels == nil {
+		cfg.Channels = channel.NewRegistry()
+		require.NoError(t, cfg.Channels.Register("webhook", channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+			s := &site{world: w}
+			return s, json.Unmarshal(config, s)
+		})))
+	}
+	cfg.Logger = slog.New(slog.DiscardHandler)
 	w.Dispatcher, err = dispatch.New(memstore.New(), cfg)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -233,6 +248,20 @@ func TestIsolation(t *testing.T) {
 			}
 			w.turned.Store(true)
 		}, func(t *testing.T, w *world) { w.emit(t, "attacker", "turns") }},
+		{"the templates of 100 endpoints burn CPU", "victim", func(t *testing.T, w *world) {
+			for i := range 100 {
+				w.subscribe(t, "attacker", 1, &site{Kind: "burns", HostName: fmt.Sprint("a", i, ".example"), Timed: 10})
+			}
+		}, func(t *testing.T, w *world) { w.emit(t, "attacker", "burns") }},
+		{"the templates of 100 organizations burn CPU", "victim", func(t *testing.T, w *world) {
+			for i := range 100 {
+				w.subscribe(t, fmt.Sprint("org", i), 1, &site{Kind: "burns", HostName: fmt.Sprint(i, ".example"), Timed: 10})
+			}
+		}, func(t *testing.T, w *world) {
+			for i := range 100 {
+				w.emit(t, fmt.Sprint("org", i), "burns")
+			}
+		}},
 		{"all at once", "victim", func(t *testing.T, w *world) {
 			for _, kind := range []string{"silent", "under", "refuses", "alternates"} {
 				for i := range 6 {

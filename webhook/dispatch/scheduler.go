@@ -62,9 +62,10 @@ type task struct {
 	// While it is in flight:
 	slot          slot
 	host          *host     // that the slot is counted for
-	begun         time.Time // zero until the channel is called
-	overdue       bool      // it has lasted longer than slowAfter
-	before, after *task     // in scheduler.running, until it is overdue
+	begun         time.Time // zero until the channel is called; later by what it has waited to render
+	overdue       bool      // it has lasted longer than slowAfter, without what it waited
+	renders       renderWaits
+	before, after *task // in scheduler.running, unless it is overdue or waits to render
 }
 
 func newScheduler(l schedulerLimits) *scheduler {
@@ -261,6 +262,7 @@ func (s *scheduler) take(q *endpointQueue, kind slot) *task {
 	t := q.take(q.choose(s.limits.inFlightPerEndpoint))
 	s.dequeued(t)
 	t.slot, t.host, t.begun, t.overdue = kind, q.host, time.Time{}, false
+	t.renders = renderWaits{}
 	s.count(t, 1)
 	if q.host != nil {
 		q.host.served(o)
@@ -307,7 +309,8 @@ func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil t
 	q := t.queue
 	q.left(t)
 	s.count(t, -1)
-	if !t.begun.IsZero() && !t.overdue {
+	t.renders.ended = true
+	if !t.begun.IsZero() && !t.overdue && t.renders.now == 0 {
 		s.running.remove(t)
 		q.wasFast()
 		q.recount()

@@ -397,3 +397,53 @@ func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 		assert.EqualValues(t, 302, s.next().DeliveryID)
 	})
 }
+
+// An attempt that waits for a place to render does not get slow by that, and what it does before and
+// after counts.
+func TestSchedulerDoesNotCountWaitsToRender(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := testScheduler(schedulerLimits{inFlight: 16, inFlightPerEndpoint: 4, queued: 100, queuedPerEndpoint: 100})
+		known(s, endpointA, endpointB)
+		attempt := func(first webhook.DeliveryID, e webhook.Endpoint) *task {
+			s.push(tasksFor(first, 1, e))
+			task := s.next()
+			require.NotNil(t, task)
+			require.True(t, s.begin(task, hostKey{}))
+			require.Equal(t, fastSlot, task.slot)
+			return task
+		}
+		waiting := attempt(1, endpointA)
+		time.Sleep(200 * time.Millisecond)
+		other := attempt(2, endpointB)
+		s.waits(waiting, true)
+		s.waits(waiting, true) // two renders of one attempt
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.Equal(t, slowSlot, other.slot)
+		assert.Equal(t, fastSlot, waiting.slot)
+		s.waits(waiting, false)
+		time.Sleep(time.Second)
+		s.waits(waiting, false)
+		assert.Equal(t, 2*time.Second, s.waited(waiting))
+		time.Sleep(99 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, fastSlot, waiting.slot)
+		later := attempt(3, endpointA) // begun later
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, slowSlot, waiting.slot, "200 ms and 101 ms")
+		assert.Equal(t, fastSlot, later.slot)
+
+		s.waits(later, true)
+		score := s.queues[endpointA].score
+		s.finish(later, health{})
+		assert.Equal(t, score, s.queues[endpointA].score, "one that never came to render says nothing")
+		s.waits(later, false)
+		s.finish(waiting, health{result: healthy})
+		s.finish(other, health{result: healthy})
+		assert.Nil(t, s.running.first)
+		assert.Nil(t, s.running.last)
+		assert.Equal(t, usage{}, s.used)
+	})
+}

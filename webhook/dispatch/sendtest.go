@@ -12,6 +12,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 )
 
 // TestResult is what came of a test at one channel.
@@ -72,10 +73,11 @@ func (d *Dispatcher) SendTest(ctx context.Context, sub *webhook.Subscription, e 
 	}
 	defer d.tests.leave(sub.OrganizationID, len(keys))
 	results := make([]TestResult, len(keys))
+	rendering := d.cfg.Renders.ContextFor(ctx, template.Turn{OrganizationID: sub.OrganizationID})
 	var attempts sync.WaitGroup
 	for i, key := range keys {
 		attempts.Go(func() {
-			attempt, _, err := d.try(ctx, key, opened[key], m)
+			attempt, _, err := d.try(rendering, key, opened[key], m)
 			results[i] = TestResult{Channel: key, Succeeded: err == nil, Attempt: *attempt}
 		})
 	}

@@ -179,17 +179,71 @@ func (s *scheduler) count(t *task, n int) {
 	}
 }
 
-// running are the attempts that are not overdue, in the order of their begin.
+// renderWaits is what an attempt waits for places to render. That is no time of its endpoint, which
+// can do nothing about it.
+type renderWaits struct {
+	now   int // renders of it that wait
+	since time.Time
+	all   time.Duration // what it has waited before
+	ended bool          // the attempt is over
+}
+
+// waits stops the time of an attempt while it waits for a place to render. It keeps its slot.
+func (s *scheduler) waits(t *task, waits bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := &t.renders
+	if w.ended { // a channel that left something behind
+		return
+	}
+	if waits {
+		if w.now++; w.now == 1 {
+			w.since = time.Now()
+			if !t.overdue {
+				s.running.remove(t)
+			}
+		}
+		return
+	}
+	if w.now--; w.now > 0 {
+		return
+	}
+	waited := time.Since(w.since)
+	w.all += waited
+	t.begun = t.begun.Add(waited)
+	if !t.overdue {
+		s.running.add(t)
+		s.watch()
+	}
+}
+
+// waited returns how long the attempt has waited for places to render.
+func (s *scheduler) waited(t *task) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return t.renders.all
+}
+
+// running are the attempts that are not overdue and do not wait to render, in the order of their
+// begin.
 type running struct{ first, last *task }
 
 func (r *running) add(t *task) {
-	t.before = r.last
-	if r.last == nil {
-		r.first = t
-	} else {
-		r.last.after = t
+	at := r.last // goes before t
+	for at != nil && at.begun.After(t.begun) {
+		at = at.before
 	}
-	r.last = t
+	t.before = at
+	if at == nil {
+		t.after, r.first = r.first, t
+	} else {
+		t.after, at.after = at.after, t
+	}
+	if t.after == nil {
+		r.last = t
+	} else {
+		t.after.before = t
+	}
 }
 
 func (r *running) remove(t *task) {

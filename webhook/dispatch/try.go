@@ -20,7 +20,7 @@ import (
 const maxExcerpt = 1024
 
 // try calls the channel of that key once and says how it went: as the history
-// keeps it, and as the error that decides what follows.
+// keeps it, and as the error that decides what follows. ctx has the Gate of renders.
 func (d *Dispatcher) try(ctx context.Context, key string, ch openedChannel, m *channel.Message) (*webhook.Attempt, json.RawMessage, error) {
 	started := time.Now()
 	result, err := d.send(ctx, key, ch, m)
@@ -80,7 +80,7 @@ func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	return ch.Send(d.cfg.Renders.Context(ctx), m)
+	return ch.Send(ctx, m)
 }
 
 // reason is what an error says beyond its class and status, which an Attempt
