@@ -67,14 +67,16 @@ func NamespaceScope(id string) *CacheScope {
 //
 // A collection scope has only the id of a collection. If your cache keys are made of names,
 // use [Event.Invalidates], which knows the name too. A nil scope covers nothing.
-func (s *CacheScope) Covers(key string) bool {
+func (s *CacheScope) Covers(key string) bool { return s.covers(key, CacheKeys{}) }
+
+func (s *CacheScope) covers(key string, keys CacheKeys) bool {
 	if s == nil {
 		return false
 	}
 	if s.kind() == ScopeKey {
 		return slices.Contains(s.Keys, key)
 	}
-	namespace, collection, _, ok := SplitCacheKey(key)
+	namespace, collection, _, ok := keys.Split(key)
 	switch {
 	case !ok:
 		return false
@@ -114,12 +116,16 @@ func (s *CacheScope) equal(other *CacheScope) bool {
 //
 // If the envelope has only ids, keys made of names are not found. Make keys of ids then, or set
 // the event's Collection and Namespace before you call Invalidates.
-func (e *Event) Invalidates(key string) bool {
+func (e *Event) Invalidates(key string) bool { return CacheKeys{}.Invalidated(e, key) }
+
+// Invalidated is [Event.Invalidates] for keys with this prefix: it reports whether the event makes
+// the key stale.
+func (k CacheKeys) Invalidated(e *Event, key string) bool {
 	s := e.CacheScope
-	if s == nil || s.Covers(key) {
+	if s == nil || s.covers(key, k) {
 		return s != nil
 	}
-	namespace, collection, _, ok := SplitCacheKey(key)
+	namespace, collection, _, ok := k.Split(key)
 	if !ok {
 		return false
 	}
@@ -138,27 +144,38 @@ func (e *Event) Invalidates(key string) bool {
 // differ reports whether both are set and not the same.
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
-// DefaultScope returns the default cache scope of a built-in event type ([TypeInfo]), filled in
-// from the envelope:
+// DefaultScope returns the default cache scope of a type of the [Mixpeek] catalogue, with the keys
+// of the wire contract. See [Catalogue.DefaultScope].
+func (e *Event) DefaultScope() *CacheScope {
+	info, _ := Lookup(e.Type)
+	return info.scope(e, CacheKeys{})
+}
+
+// DefaultScope returns the default cache scope of the event's type ([TypeInfo]), filled in from
+// the envelope:
 //
-//   - key: the [CacheKey] of a subject of type "object", made of Namespace (or NamespaceID),
-//     Collection and Subject.ID;
+//   - key: the cache key of a subject of type "object", made by keys of Namespace (or
+//     NamespaceID), Collection and Subject.ID;
 //   - collection: Subject.ID of a subject of type "collection", otherwise the string
 //     "collection_id" of the metadata;
 //   - namespace: NamespaceID, otherwise Namespace.
 //
-// It returns nil if the type is not built in or has no default scope, or if the envelope lacks
-// one of these fields.
-func (e *Event) DefaultScope() *CacheScope {
-	info, _ := Lookup(e.Type)
-	switch info.DefaultScope {
+// It returns nil if the catalogue does not list the type or gives it no default scope, or if the
+// envelope lacks one of these fields.
+func (c Catalogue) DefaultScope(e *Event, keys CacheKeys) *CacheScope {
+	info, _ := c.Lookup(e.Type)
+	return info.scope(e, keys)
+}
+
+func (t TypeInfo) scope(e *Event, keys CacheKeys) *CacheScope {
+	switch t.DefaultScope {
 	case ScopeKey:
 		namespace := e.Namespace
 		if namespace == "" {
 			namespace = e.NamespaceID
 		}
 		if e.Subject.Type == "object" && e.Subject.ID != "" && namespace != "" && e.Collection != "" {
-			return KeyScope(CacheKey(namespace, e.Collection, e.Subject.ID))
+			return KeyScope(keys.Key(namespace, e.Collection, e.Subject.ID))
 		}
 	case ScopeCollection:
 		id, _ := e.Metadata["collection_id"].(string)
@@ -195,21 +212,37 @@ func lower(s string) string {
 	return s
 }
 
-const cacheKeyPrefix = "mixpeek:"
+// CacheKeys is the form of a service's cache keys: "{Prefix}:{namespace}:{collection}:{object}".
+// The zero value has the prefix of the wire contract, "mixpeek"; [CacheKey], [SplitCacheKey] and
+// the methods of [Event] and [CacheScope] use that one. The publisher and the consumers of an
+// event must agree on the prefix.
+type CacheKeys struct {
+	// Prefix is what all keys begin with. Empty means "mixpeek".
+	Prefix string
+}
 
-// CacheKey returns the cache key of an object: "mixpeek:{namespace}:{collection}:{object}".
+const contractPrefix = "mixpeek"
+
+func (k CacheKeys) prefix() string {
+	if k.Prefix == "" {
+		return contractPrefix + ":"
+	}
+	return k.Prefix + ":"
+}
+
+// Key returns the cache key of an object.
 //
 // Different objects have different keys: in the namespace and the collection, ':' is written
 // as "%3A" and '%' as "%25". The object is the rest of the key and is not escaped, so that
 // an id with a colon gives the same key as in other implementations.
-func CacheKey(namespace, collection, object string) string {
-	return cacheKeyPrefix + escapePart(namespace) + ":" + escapePart(collection) + ":" + object
+func (k CacheKeys) Key(namespace, collection, object string) string {
+	return k.prefix() + escapePart(namespace) + ":" + escapePart(collection) + ":" + object
 }
 
-// SplitCacheKey returns the parts of a key that [CacheKey] made. It returns false if the key has
+// Split returns the parts of a key that [CacheKeys.Key] made. It returns false if the key has
 // another form or a part of it is empty.
-func SplitCacheKey(key string) (namespace, collection, object string, ok bool) {
-	rest, ok := strings.CutPrefix(key, cacheKeyPrefix)
+func (k CacheKeys) Split(key string) (namespace, collection, object string, ok bool) {
+	rest, ok := strings.CutPrefix(key, k.prefix())
 	if !ok {
 		return "", "", "", false
 	}
@@ -219,6 +252,18 @@ func SplitCacheKey(key string) (namespace, collection, object string, ok bool) {
 		return "", "", "", false
 	}
 	return unescapePart(namespace), unescapePart(collection), object, true
+}
+
+// CacheKey returns the cache key of an object in the wire contract's form,
+// "mixpeek:{namespace}:{collection}:{object}". See [CacheKeys.Key].
+func CacheKey(namespace, collection, object string) string {
+	return CacheKeys{}.Key(namespace, collection, object)
+}
+
+// SplitCacheKey returns the parts of a key that [CacheKey] made. It returns false if the key has
+// another form or a part of it is empty.
+func SplitCacheKey(key string) (namespace, collection, object string, ok bool) {
+	return CacheKeys{}.Split(key)
 }
 
 func escapePart(s string) string {
@@ -284,7 +329,7 @@ func cacheKeyRule(s string) string {
 		return fmt.Sprintf(ruleLength, maxOpaqueLength)
 	case !isPlainText(s):
 		return rulePlainText
-	case !ok && strings.HasPrefix(s, cacheKeyPrefix):
+	case !ok && strings.HasPrefix(s, contractPrefix+":"):
 		return "must be mixpeek:{namespace}:{collection}:{object} without empty parts"
 	default:
 		return ""

@@ -203,3 +203,36 @@ func FuzzSplitCacheKey(f *testing.F) {
 		require.Equal(t, namespace, again)
 	})
 }
+
+func TestCacheKeysPrefix(t *testing.T) {
+	t.Parallel()
+	shop := event.CacheKeys{Prefix: "shop"}
+	key := shop.Key("acme", "a:b", "obj:1")
+	assert.Equal(t, "shop:acme:a%3Ab:obj:1", key)
+	namespace, collection, object, ok := shop.Split(key)
+	assert.True(t, ok)
+	assert.Equal(t, []string{"acme", "a:b", "obj:1"}, []string{namespace, collection, object})
+	_, _, _, ok = event.SplitCacheKey(key)
+	assert.False(t, ok, "the contract's prefix is another")
+	assert.Equal(t, event.CacheKey("n", "c", "o"), event.CacheKeys{}.Key("n", "c", "o"))
+
+	e := event.New("article.changed", event.Subject{Type: "object", ID: "1"})
+	e.Namespace, e.Collection = "acme", "articles"
+	types := event.Catalogue{{Type: "article.changed", DefaultScope: event.ScopeKey}}
+	assert.Nil(t, e.DefaultScope(), "the built-in catalogue does not list the type")
+	e.CacheScope = types.DefaultScope(e, shop)
+	assert.Equal(t, event.KeyScope("shop:acme:articles:1"), e.CacheScope)
+	require.NoError(t, e.Validate())
+	assert.True(t, shop.Invalidated(e, "shop:acme:articles:1"))
+
+	e.CacheScope = event.CollectionScope("col_1")
+	for key, stale := range map[string]bool{
+		"shop:acme:articles:2":    true,
+		"shop:acme:col_1:2":       true,
+		"shop:other:articles:2":   false,
+		"mixpeek:acme:articles:2": false,
+	} {
+		assert.Equal(t, stale, shop.Invalidated(e, key), key)
+	}
+	assert.Nil(t, types.DefaultScope(event.New("x.y", event.Subject{}), shop))
+}

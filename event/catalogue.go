@@ -99,15 +99,18 @@ func (c Catalogue) Validate() error {
 	return p.Err()
 }
 
-// Lookup finds a built-in event type. It does not allocate.
-func Lookup(eventType string) (TypeInfo, bool) {
-	for i := range catalogue {
-		if catalogue[i].Type == eventType {
-			return catalogue[i], true
+// Lookup finds a type in the catalogue. It does not allocate.
+func (c Catalogue) Lookup(eventType string) (TypeInfo, bool) {
+	for i := range c {
+		if c[i].Type == eventType {
+			return c[i], true
 		}
 	}
 	return TypeInfo{}, false
 }
+
+// Lookup finds a type in the [Mixpeek] catalogue. It does not allocate.
+func Lookup(eventType string) (TypeInfo, bool) { return Catalogue(catalogue[:]).Lookup(eventType) }
 
 // catalogue must not be changed: Lookup reads it concurrently.
 var catalogue = [...]TypeInfo{

@@ -19,16 +19,23 @@ import (
 // stale.
 type Generations struct {
 	counters Counters
-	remove   Keys
+	config   GenerationsConfig
 }
 
-// NewGenerations returns Generations with their numbers in counters. remove deletes single
-// keys from the cache, for key scopes, which are ignored if it is nil.
-func NewGenerations(counters Counters, remove Keys) *Generations {
-	return &Generations{counters: counters, remove: remove}
+// GenerationsConfig configures [Generations].
+type GenerationsConfig struct {
+	// Remove deletes single keys from the cache, for key scopes. Nil ignores key scopes.
+	Remove Keys
+	// CacheKeys is the form of the keys. The zero value is the wire contract's.
+	CacheKeys event.CacheKeys
 }
 
-// Key returns the key under which the cache has the object, [event.CacheKey] with the numbers.
+// NewGenerations returns Generations with their numbers in counters.
+func NewGenerations(counters Counters, config GenerationsConfig) *Generations {
+	return &Generations{counters: counters, config: config}
+}
+
+// Key returns the key under which the cache has the object: its cache key with the numbers.
 // Call it once, before the object is loaded: if the object becomes stale during the load, it
 // must be stored under the old key. If the counters fail, load the object and do not store
 // it.
@@ -39,7 +46,7 @@ func (g *Generations) Key(
 	if err != nil {
 		return "", fmt.Errorf("invalidate: generations: %w", err)
 	}
-	return event.CacheKey(namespace, collection, object) +
+	return g.config.CacheKeys.Key(namespace, collection, object) +
 		"@" + strconv.FormatInt(numbers[0], 36) + "." + strconv.FormatInt(numbers[1], 36), nil
 }
 
@@ -68,15 +75,15 @@ func (g *Generations) Invalidate(ctx context.Context, e *event.Event) error {
 }
 
 // removeKeys deletes keys with their present numbers. Keys that do not have the form of
-// event.CacheKey are deleted as they are.
+// the cache's keys are deleted as they are.
 func (g *Generations) removeKeys(ctx context.Context, keys []string) error {
-	if g.remove == nil || len(keys) == 0 {
+	if g.config.Remove == nil || len(keys) == 0 {
 		return nil
 	}
 	stored := make([]string, len(keys))
 	for i, key := range keys {
 		stored[i] = key
-		namespace, collection, object, ok := event.SplitCacheKey(key)
+		namespace, collection, object, ok := g.config.CacheKeys.Split(key)
 		if !ok {
 			continue
 		}
@@ -85,7 +92,7 @@ func (g *Generations) removeKeys(ctx context.Context, keys []string) error {
 			return err
 		}
 	}
-	return g.remove(ctx, stored...)
+	return g.config.Remove(ctx, stored...)
 }
 
 func namespaceCounter(name string) string  { return "namespace/" + name }

@@ -22,7 +22,8 @@ func (f Keys) Invalidate(ctx context.Context, e *event.Event) error {
 
 // Scan is a function that deletes all keys for which stale returns true from a cache that
 // can list its keys, such as one in memory. Keys have the form of [event.CacheKey], or the form
-// in which key scopes list them.
+// in which key scopes list them. For keys with another prefix, write a [receiver.InvalidatorFunc]
+// that calls [event.CacheKeys.Invalidated].
 type Scan func(ctx context.Context, stale func(key string) bool) error
 
 // Invalidate deletes every key that [event.Event.Invalidates] covers.

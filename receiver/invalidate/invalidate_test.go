@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -125,7 +126,7 @@ func TestNothingStaleIsLeft(t *testing.T) {
 			}, invalidate.TagsConfig{})
 			require.NoError(t, err)
 			plain, keyed := newCache(), newCache()
-			generations := invalidate.NewGenerations(invalidate.NewMemoryCounters(), keyed.remove)
+			generations := invalidate.NewGenerations(invalidate.NewMemoryCounters(), invalidate.GenerationsConfig{Remove: keyed.remove})
 			key := func(o [3]string) string {
 				k, err := generations.Key(ctx, o[0], o[1], o[2])
 				require.NoError(t, err)
@@ -143,7 +144,7 @@ func TestNothingStaleIsLeft(t *testing.T) {
 					"scan: %v", o)
 				if stale {
 					assert.NotContains(t, keyed.keys(), key(o), "generations")
-					assert.True(t, slices.ContainsFunc(invalidate.ResponseTags(o[0], o[1], o[2]),
+					assert.True(t, slices.ContainsFunc(invalidate.ResponseTags(event.CacheKey(o[0], o[1], o[2]), o[0], o[1]),
 						func(tag string) bool {
 							return slices.Contains(purged, tag)
 						}), "tags: %v", o)
@@ -161,7 +162,7 @@ func TestNothingStaleIsLeft(t *testing.T) {
 func TestGenerationsBeatALoadInFlight(t *testing.T) {
 	t.Parallel()
 	ctx, c := t.Context(), newCache()
-	g := invalidate.NewGenerations(invalidate.NewMemoryCounters(), c.remove)
+	g := invalidate.NewGenerations(invalidate.NewMemoryCounters(), invalidate.GenerationsConfig{Remove: c.remove})
 	before, err := g.Key(ctx, "acme", "col_1", "obj_1")
 	require.NoError(t, err)
 	require.NoError(t, g.Invalidate(ctx, scoped(event.CollectionScope("col_1"))))
@@ -177,7 +178,7 @@ func TestGenerationsBeatALoadInFlight(t *testing.T) {
 func TestGenerationsLeaveOthersAlone(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	g := invalidate.NewGenerations(invalidate.NewMemoryCounters(), nil)
+	g := invalidate.NewGenerations(invalidate.NewMemoryCounters(), invalidate.GenerationsConfig{})
 	before, err := g.Key(ctx, "acme", "col_1", "obj_1")
 	require.NoError(t, err)
 	for _, e := range []*event.Event{
@@ -201,7 +202,7 @@ func (brokenCounters) Read(context.Context, ...string) ([]int64, error) { return
 // Invalidate fails if the counters fail.
 func TestGenerationsStoreDown(t *testing.T) {
 	t.Parallel()
-	g := invalidate.NewGenerations(brokenCounters{}, newCache().remove)
+	g := invalidate.NewGenerations(brokenCounters{}, invalidate.GenerationsConfig{Remove: newCache().remove})
 	_, err := g.Key(t.Context(), "acme", "articles", "obj_1")
 	require.ErrorIs(t, err, errDown)
 	for _, name := range []string{"key", "collection by id", "namespace by id"} {
@@ -254,11 +255,26 @@ func TestTags(t *testing.T) {
 		"the second call is made although the first failed")
 
 	assert.Equal(t, []string{"mixpeek:acme:articles:1", "collection:articles", "namespace:acme"},
-		invalidate.ResponseTags("acme", "articles", "1"))
+		invalidate.ResponseTags(event.CacheKey("acme", "articles", "1"), "acme", "articles"))
 
 	_, err = invalidate.NewTags(nil, invalidate.TagsConfig{Max: -1})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
 	assert.Len(t, invalid.Problems, 2)
 	assert.NotContains(t, err.Error(), "\n")
+}
+
+// TestGenerationsOfAnotherPrefix has a service whose keys begin with its own name.
+func TestGenerationsOfAnotherPrefix(t *testing.T) {
+	t.Parallel()
+	c := newCache()
+	g := invalidate.NewGenerations(invalidate.NewMemoryCounters(), invalidate.GenerationsConfig{
+		Remove: c.remove, CacheKeys: event.CacheKeys{Prefix: "shop"},
+	})
+	key, err := g.Key(t.Context(), "acme", "articles", "1")
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(key, "shop:acme:articles:1@"), key)
+	c.entries[key] = "value"
+	require.NoError(t, g.Invalidate(t.Context(), scoped(event.KeyScope("shop:acme:articles:1"))))
+	require.Empty(t, c.keys(), "the key is deleted with its numbers")
 }

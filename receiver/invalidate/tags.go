@@ -83,14 +83,11 @@ func staleTags(e *event.Event) []string {
 }
 
 // ResponseTags returns the tags of a response that was made of an object: one each for the
-// object, its collection and its namespace. Join them as the header of the CDN wants it,
-// with spaces (Surrogate-Key) or commas (Cache-Tag).
-func ResponseTags(namespace, collection, object string) []string {
-	return []string{
-		keyTag(event.CacheKey(namespace, collection, object)),
-		collectionTag(collection),
-		namespaceTag(namespace),
-	}
+// object, its collection and its namespace. key is the object's cache key as the publisher makes
+// it, such as [event.CacheKey]. Join the tags as the header of the CDN wants it, with spaces
+// (Surrogate-Key) or commas (Cache-Tag).
+func ResponseTags(key, namespace, collection string) []string {
+	return []string{keyTag(key), collectionTag(collection), namespaceTag(namespace)}
 }
 
 func keyTag(key string) string         { return escapeTag(key) }

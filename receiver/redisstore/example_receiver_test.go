@@ -31,9 +31,11 @@ func Example() {
 		return
 	}
 	rcv, err := receiver.New(receiver.Config{
-		Secrets:     []receiver.Secret{{Value: os.Getenv("WEBHOOK_SECRET")}},
-		Dedupe:      dedupe,
-		Invalidator: invalidate.NewGenerations(counters, redisstore.Keys(client, "cache:")),
+		Secrets: []receiver.Secret{{Value: os.Getenv("WEBHOOK_SECRET")}},
+		Dedupe:  dedupe,
+		Invalidator: invalidate.NewGenerations(counters, invalidate.GenerationsConfig{
+			Remove: redisstore.Keys(client, "cache:"),
+		}),
 	})
 	if err != nil {
 		fmt.Println(err)
