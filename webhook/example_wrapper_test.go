@@ -1,0 +1,86 @@
+package webhook_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// counting counts the events that were given to a Store. All else is done by the Store that
+// it embeds, whichever that is.
+type counting struct {
+	webhook.Store
+	events atomic.Int64
+}
+
+func (c *counting) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) ([]webhook.Task, error) {
+	tasks, err := c.Store.Enqueue(ctx, now, events, prefetch)
+	if err == nil {
+		c.events.Add(int64(len(events)))
+	}
+	return tasks, err
+}
+
+// Capabilities are those of the embedded Store. Events come in by transactions of the
+// caller's as well, where it has them, so these are counted too.
+func (c *counting) Capabilities() webhook.Capabilities {
+	capabilities := c.Store.Capabilities()
+	if capabilities.Transactions != nil {
+		capabilities.Transactions = countingTx{capabilities.Transactions, &c.events}
+	}
+	return capabilities
+}
+
+type countingTx struct {
+	webhook.TxQueue
+	events *atomic.Int64
+}
+
+func (c countingTx) EnqueueTx(
+	ctx context.Context, tx webhook.Tx, now time.Time, events []webhook.NewEvent,
+) error {
+	err := c.TxQueue.EnqueueTx(ctx, tx, now, events)
+	if err == nil {
+		c.events.Add(int64(len(events)))
+	}
+	return err
+}
+
+// A Store can be wrapped, here to count events. The wrapper embeds the interface, so that
+// it keeps all that it does not change.
+func ExampleStore_wrapper() {
+	memory := memstore.New()
+	store := &counting{Store: memory}
+	d, err := dispatch.New(store, dispatch.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx := context.Background()
+	paid := event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_1"})
+	if err := d.Emit(ctx, paid); err != nil {
+		fmt.Println(err)
+		return
+	}
+	tx := memory.Begin()
+	sent := event.New("invoice.sent", event.Subject{Type: "invoice", ID: "inv_2"})
+	if err := d.EmitTx(ctx, tx, sent); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := tx.Commit(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(store.events.Load(), "events")
+	// Output: 2 events
+}
