@@ -13,6 +13,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
 // An environment is what all templates share: the tables of filters, tests, methods, globals and
@@ -261,7 +262,7 @@ func blockKinds() []blockKind {
 	return []blockKind{
 		{name: "if", end: "endif", middle: []string{"elif", "else"}, compile: compileIf},
 		{name: "for", end: "endfor", middle: []string{"else"}, compile: compileFor},
-		{name: "set", end: "endset", inline: setIsInline, compile: compileSet},
+		{name: "set", end: "endset", inline: syntax.HasValue, compile: compileSet},
 		{name: "with", end: "endwith", compile: compileWith},
 		{name: "macro", end: "endmacro", compile: compileMacro},
 		{name: "call", end: "endcall", compile: compileCall},

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/template/internal/python"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
 // costRounds is how often TestEveryNameIsBounded applies each name to other operands, and by tens
@@ -168,7 +169,7 @@ func newCostGenerator(t testing.TB, seed uint64) *costGenerator {
 		require.True(t, ok, "the global %s is not called in these tests", name)
 		add("global "+name, name+"(%s)", f.Signature, nil)
 	}
-	for _, op := range operators {
+	for _, op := range syntax.Operators {
 		switch op {
 		case "+", "-", "*", "/", "//", "%", "**", "~", "==", "!=", "<", "<=", ">", ">=":
 			add("operator "+op, "v "+op+" w", python.ParamSpec{}, nil)

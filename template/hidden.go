@@ -5,6 +5,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
 // Jinja2 compiles a name that the top level assigns to a variable of the top level from the
@@ -13,10 +14,10 @@ import (
 // itself reads the name first, or assigns to it in a branch, does it begin with the data.
 
 // hiddenNames returns the names whose data a template hides so.
-func hiddenNames(env *environment, segments []segment) []string {
+func hiddenNames(env *environment, segments []syntax.Segment) []string {
 	h := hiding{env: env, read: map[string]bool{}}
 	for i := range segments {
-		if segments[i].kind == segmentTag && segments[i].name == "block" {
+		if segments[i].Kind == syntax.SegmentTag && segments[i].Name == "block" {
 			return nil // a block sees the data until the top level has assigned
 		}
 	}
@@ -35,47 +36,47 @@ type hiding struct {
 	names    []string
 }
 
-func (h *hiding) segment(s *segment) {
-	switch s.kind {
-	case segmentText:
-	case segmentPrint:
-		h.reads(tokensOf(s.text))
-	case segmentTag:
+func (h *hiding) segment(s *syntax.Segment) {
+	switch s.Kind {
+	case syntax.SegmentText:
+	case syntax.SegmentPrint:
+		h.reads(tokensOf(s))
+	case syntax.SegmentTag:
 		h.tag(s)
 	}
 }
 
-func (h *hiding) tag(s *segment) {
+func (h *hiding) tag(s *syntax.Segment) {
 	if n := len(h.open); n > 0 {
 		kind := h.env.blocks[h.open[n-1]]
-		if s.name == kind.end {
+		if s.Name == kind.end {
 			h.open = h.open[:n-1]
 			h.count(kind.name, -1)
 			return
 		}
-		if kind.hasMiddle(s.name) {
-			h.reads(tokensOf(s.text))
+		if kind.hasMiddle(s.Name) {
+			h.reads(tokensOf(s))
 			return
 		}
 	}
-	kind, ok := h.env.blocks[s.name]
+	kind, ok := h.env.blocks[s.Name]
 	if !ok {
 		return // refused later
 	}
-	tokens := tokensOf(s.text)
-	switch s.name {
+	inside := tokensOf(s)
+	switch s.Name {
 	case "set":
-		h.set(tokens)
+		h.set(inside)
 	case "macro":
-		if len(tokens) > 0 {
-			h.assigns(tokens[:1])
+		if len(inside) > 0 {
+			h.assigns(inside[:1])
 		}
 	default:
-		h.reads(tokens)
+		h.reads(inside)
 	}
-	if kind.end != "" && (kind.inline == nil || !kind.inline(s.text)) {
-		h.open = append(h.open, s.name)
-		h.count(s.name, 1)
+	if kind.end != "" && (kind.inline == nil || !kind.inline(s.Text)) {
+		h.open = append(h.open, s.Name)
+		h.count(s.Name, 1)
 	}
 }
 
@@ -88,15 +89,15 @@ func (h *hiding) count(block string, by int) {
 }
 
 // set is a set tag, with its value first: it is computed before it is assigned.
-func (h *hiding) set(tokens []token) {
-	targets, value := tokens, []token(nil)
-	if i := slices.IndexFunc(tokens, func(t token) bool { return t.is(tokenOperator, "=") }); i >= 0 {
+func (h *hiding) set(tokens []syntax.Token) {
+	targets, value := tokens, []syntax.Token(nil)
+	if i := slices.IndexFunc(tokens, func(t syntax.Token) bool { return t.Is(syntax.TokenOperator, "=") }); i >= 0 {
 		targets, value = tokens[:i], tokens[i+1:]
-	} else if i := slices.IndexFunc(tokens, func(t token) bool { return t.is(tokenOperator, "|") }); i >= 0 {
+	} else if i := slices.IndexFunc(tokens, func(t syntax.Token) bool { return t.Is(syntax.TokenOperator, "|") }); i >= 0 {
 		targets = tokens[:i]
 	}
 	h.reads(value)
-	if slices.ContainsFunc(targets, func(t token) bool { return t.is(tokenOperator, ".") }) { // of a namespace
+	if slices.ContainsFunc(targets, func(t syntax.Token) bool { return t.Is(syntax.TokenOperator, ".") }) { // of a namespace
 		h.reads(targets)
 		return
 	}
@@ -105,40 +106,33 @@ func (h *hiding) set(tokens []token) {
 
 // reads takes all names of an expression for variables: a filter's name too, which at worst leaves
 // the data visible.
-func (h *hiding) reads(tokens []token) {
+func (h *hiding) reads(tokens []syntax.Token) {
 	if h.scopes > 0 {
 		return
 	}
 	for i, t := range tokens {
-		if t.kind == tokenName && (i == 0 || !tokens[i-1].is(tokenOperator, ".")) {
-			h.read[t.text] = true
+		if t.Kind == syntax.TokenName && (i == 0 || !tokens[i-1].Is(syntax.TokenOperator, ".")) {
+			h.read[t.Text] = true
 		}
 	}
 }
 
-func (h *hiding) assigns(tokens []token) {
+func (h *hiding) assigns(tokens []syntax.Token) {
 	if h.scopes > 0 {
 		return
 	}
 	for _, t := range tokens {
-		if t.kind == tokenName && h.branches == 0 && !h.read[t.text] {
-			h.names = append(h.names, t.text)
+		if t.Kind == syntax.TokenName && h.branches == 0 && !h.read[t.Text] {
+			h.names = append(h.names, t.Text)
 		}
-		h.read[t.text] = true
+		h.read[t.Text] = true
 	}
 }
 
-// tokensOf cuts the inside of a tag into tokens, up to the first mistake.
-func tokensOf(text string) []token {
-	var tokens []token
-	l := lexer{src: text}
-	for {
-		t, err := l.next()
-		if err != nil || t.kind == tokenEnd {
-			return tokens
-		}
-		tokens = append(tokens, t)
-	}
+// tokensOf are the tokens inside a tag, up to the first mistake.
+func tokensOf(s *syntax.Segment) []syntax.Token {
+	all, _ := syntax.Tokens(s.Text, s.Pos)
+	return all[:len(all)-1]
 }
 
 // hide gives the names their beginning: variables without a value.

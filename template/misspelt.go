@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/mixpeek/webhooks-go/template/internal/python"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
 // A Slip is a variable that a template reads and that is most likely meant to be another.
@@ -23,21 +24,21 @@ type Slip struct {
 // template sets itself, calls, or asks after with "is defined" or default. The source must be one
 // that compiles.
 func Misspelt(source string) []Slip {
-	segments, err := scan(source)
+	segments, err := syntax.Scan(source)
 	if err != nil {
 		return nil
 	}
 	var names nameUse
 	for _, s := range segments {
-		if s.kind != segmentText {
+		if s.Kind != syntax.SegmentText {
 			names.tag(s)
 		}
 	}
 	var slips []Slip
 	for _, read := range names.read {
-		known := func(s Slip) bool { return s.Name == read.text }
-		if meant := nearest(read.text); meant != "" && !slices.Contains(names.settled, read.text) && !slices.ContainsFunc(slips, known) {
-			slips = append(slips, Slip{Name: read.text, Meant: meant, Line: read.pos.Line, Column: read.pos.Col})
+		known := func(s Slip) bool { return s.Name == read.Text }
+		if meant := nearest(read.Text); meant != "" && !slices.Contains(names.settled, read.Text) && !slices.ContainsFunc(slips, known) {
+			slips = append(slips, Slip{Name: read.Text, Meant: meant, Line: read.Pos.Line, Column: read.Pos.Col})
 		}
 	}
 	return slips
@@ -105,27 +106,29 @@ func oneMistake(a, b string) bool {
 // nameUse is what a template does with names, wherever: a name that is set in one place is not
 // missed in another.
 type nameUse struct {
-	read    []token
+	read    []syntax.Token
 	settled []string // set, called, or asked after
 }
 
 // tag notes the names in a tag.
-func (n *nameUse) tag(s segment) {
-	tokens := newParser(nil, s.text, s.pos, 0).tokens
-	isOp := func(i int, op string) bool { return i >= 0 && i < len(tokens) && tokens[i].is(tokenOperator, op) }
-	isName := func(i int, names ...string) bool {
-		return i >= 0 && i < len(tokens) && tokens[i].kind == tokenName && slices.Contains(names, tokens[i].text)
+func (n *nameUse) tag(s syntax.Segment) {
+	inside, _ := syntax.Tokens(s.Text, s.Pos)
+	isOp := func(i int, op string) bool {
+		return i >= 0 && i < len(inside) && inside[i].Is(syntax.TokenOperator, op)
 	}
-	setting := s.kind == segmentTag && slices.Contains([]string{"set", "for", "macro", "call", "block", "filter"}, s.name)
-	for i, t := range tokens {
+	isName := func(i int, names ...string) bool {
+		return i >= 0 && i < len(inside) && inside[i].Kind == syntax.TokenName && slices.Contains(names, inside[i].Text)
+	}
+	setting := s.Kind == syntax.SegmentTag && slices.Contains([]string{"set", "for", "macro", "call", "block", "filter"}, s.Name)
+	for i, t := range inside {
 		switch {
-		case setting && (isName(i, "in") && s.name == "for" || isOp(i, "=") && s.name == "set" || isOp(i, ")") && s.name == "call"):
+		case setting && (isName(i, "in") && s.Name == "for" || isOp(i, "=") && s.Name == "set" || isOp(i, ")") && s.Name == "call"):
 			setting = false // what follows is read
-		case t.kind != tokenName, isOp(i-1, "."), isOp(i-1, "|"), isName(i-1, "is"), isName(i-1, "not") && isName(i-2, "is"):
+		case t.Kind != syntax.TokenName, isOp(i-1, "."), isOp(i-1, "|"), isName(i-1, "is"), isName(i-1, "not") && isName(i-2, "is"):
 		case setting, isOp(i+1, "="), isOp(i+1, "("), isOp(i+1, "|") && isName(i+2, "default", "d"),
 			isName(i+1, "is") && isName(i+2, "defined", "undefined"),
 			isName(i+1, "is") && isName(i+2, "not") && isName(i+3, "defined", "undefined"):
-			n.settled = append(n.settled, t.text)
+			n.settled = append(n.settled, t.Text)
 		default:
 			n.read = append(n.read, t)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
 // An Object is a compiled object template: JSON whose strings are templates, such as a
@@ -235,7 +236,7 @@ func (b *objectBuilder) member(at *objectPath) error {
 
 // string takes a string: as it is if nothing in it is a template, else as a leaf.
 func (b *objectBuilder) string(source string) error {
-	if nextDelimiter(source) == len(source) {
+	if syntax.NextDelimiter(source) == len(source) {
 		style := python.ObjectJSON()
 		b.literal = python.AppendJSONString(b.literal, source, &style)
 		return nil
@@ -267,8 +268,8 @@ func (b *objectBuilder) leaf(l *leaf, source string) error {
 	if err != nil {
 		return err
 	}
-	if len(segments) == 1 && segments[0].kind == segmentPrint {
-		p := newParser(b.env, segments[0].text, segments[0].pos, b.limits.Depth)
+	if len(segments) == 1 && segments[0].Kind == syntax.SegmentPrint {
+		p := newParser(b.env, segments[0].Text, segments[0].Pos, b.limits.Depth)
 		l.value = p.tuple(tupleMode{})
 		return p.finish()
 	}
@@ -298,19 +299,17 @@ func (b *objectBuilder) jsonError(raw []byte, err error) error {
 // jsonPos is where JSON breaks. (The offsets in a decoder's own errors differ from token to token.)
 func jsonPos(raw []byte) (at fault.Pos, offset int64) {
 	var v json.RawMessage
-	var syntax *json.SyntaxError
+	var broken *json.SyntaxError
 	offset = int64(len(raw))
-	if errors.As(json.Unmarshal(raw, &v), &syntax) {
-		offset = syntax.Offset
+	if errors.As(json.Unmarshal(raw, &v), &broken) {
+		offset = broken.Offset
 	}
 	return offsetPos(raw, offset), offset
 }
 
 // offsetPos turns an offset into a line and column.
 func offsetPos(b []byte, offset int64) fault.Pos {
-	l := lexer{src: string(b), pos: fault.Pos{Line: 1, Col: 1}}
-	l.advance(int(max(0, min(offset-1, int64(len(b))))))
-	return l.pos
+	return syntax.PosOf(string(b), int(max(0, min(offset-1, int64(len(b))))))
 }
 
 // Render renders the object with data and returns compact JSON, with the fields in the order of the

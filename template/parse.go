@@ -1,6 +1,9 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
+)
 
 // A parser turns the inside of one tag into expressions. The grammar and its precedences are
 // Jinja2's:
@@ -20,7 +23,7 @@ import "github.com/mixpeek/webhooks-go/template/internal/fault"
 type parser struct {
 	env    *environment
 	limit  int // of height and nesting
-	tokens []token
+	tokens []syntax.Token
 	next   int
 	nested int
 	err    error
@@ -28,32 +31,22 @@ type parser struct {
 
 func newParser(env *environment, src string, at fault.Pos, depth int) *parser {
 	p := &parser{env: env, limit: depth}
-	l := lexer{src: src, pos: at}
-	for {
-		t, err := l.next()
-		if err != nil {
-			p.err = err
-			t = token{pos: t.pos}
-		}
-		p.tokens = append(p.tokens, t)
-		if t.kind == tokenEnd {
-			return p
-		}
-	}
+	p.tokens, p.err = syntax.Tokens(src, at)
+	return p
 }
 
-func (p *parser) tok() token {
+func (p *parser) tok() syntax.Token {
 	if p.err != nil {
 		return p.tokens[len(p.tokens)-1]
 	}
 	return p.tokens[p.next]
 }
 
-func (p *parser) peek() token {
+func (p *parser) peek() syntax.Token {
 	return p.tokens[min(p.next+1, len(p.tokens)-1)]
 }
 
-func (p *parser) advance() token {
+func (p *parser) advance() syntax.Token {
 	t := p.tok()
 	if p.next < len(p.tokens)-1 {
 		p.next++
@@ -67,14 +60,14 @@ func (p *parser) fail(kind error, at fault.Pos, format string, args ...any) {
 	}
 }
 
-func (p *parser) isOp(op string) bool    { return p.tok().is(tokenOperator, op) }
-func (p *parser) isName(n string) bool   { return p.tok().is(tokenName, n) }
-func (p *parser) atEnd() bool            { return p.tok().kind == tokenEnd }
-func (p *parser) skipOp(op string) bool  { return p.skip(tokenOperator, op) }
-func (p *parser) skipName(n string) bool { return p.skip(tokenName, n) }
+func (p *parser) isOp(op string) bool    { return p.tok().Is(syntax.TokenOperator, op) }
+func (p *parser) isName(n string) bool   { return p.tok().Is(syntax.TokenName, n) }
+func (p *parser) atEnd() bool            { return p.tok().Kind == syntax.TokenEnd }
+func (p *parser) skipOp(op string) bool  { return p.skip(syntax.TokenOperator, op) }
+func (p *parser) skipName(n string) bool { return p.skip(syntax.TokenName, n) }
 
-func (p *parser) skip(kind tokenKind, text string) bool {
-	if p.tok().is(kind, text) {
+func (p *parser) skip(kind syntax.TokenKind, text string) bool {
+	if p.tok().Is(kind, text) {
 		p.advance()
 		return true
 	}
@@ -83,24 +76,24 @@ func (p *parser) skip(kind tokenKind, text string) bool {
 
 func (p *parser) expectOp(op string) {
 	if t := p.tok(); !p.skipOp(op) {
-		p.fail(fault.ErrSyntax, t.pos, "expected %q, got %s", op, t.describe())
+		p.fail(fault.ErrSyntax, t.Pos, "expected %q, got %s", op, t.Describe())
 	}
 }
 
 func (p *parser) expectName() string {
 	t := p.tok()
-	if t.kind != tokenName {
-		p.fail(fault.ErrSyntax, t.pos, "expected a name, got %s", t.describe())
+	if t.Kind != syntax.TokenName {
+		p.fail(fault.ErrSyntax, t.Pos, "expected a name, got %s", t.Describe())
 		return ""
 	}
 	p.advance()
-	return t.text
+	return t.Text
 }
 
 // finish checks that nothing is left, and returns the first error.
 func (p *parser) finish() error {
-	if t := p.tok(); t.kind != tokenEnd {
-		p.fail(fault.ErrSyntax, t.pos, "expected the end of the tag, got %s", t.describe())
+	if t := p.tok(); t.Kind != syntax.TokenEnd {
+		p.fail(fault.ErrSyntax, t.Pos, "expected the end of the tag, got %s", t.Describe())
 	}
 	return p.err
 }
@@ -123,7 +116,7 @@ func (p *parser) node(at fault.Pos, operands ...expr) node {
 // nest bounds the recursion of the parser itself.
 func (p *parser) nest(parse func() expr) expr {
 	if p.nested++; p.nested > p.limit {
-		p.fail(fault.ErrTooDeep, p.tok().pos, "the limit is %d", p.limit)
+		p.fail(fault.ErrTooDeep, p.tok().Pos, "the limit is %d", p.limit)
 	}
 	defer func() { p.nested-- }()
 	if p.err != nil {
@@ -137,7 +130,7 @@ func (p *parser) expression() expr { return p.nest(p.conditional) }
 func (p *parser) conditional() expr {
 	e := p.or()
 	for p.isName("if") {
-		at := p.advance().pos
+		at := p.advance().Pos
 		test := p.or()
 		var otherwise expr
 		if p.skipName("else") {
@@ -157,11 +150,11 @@ type tupleMode struct {
 
 // tuple parses one expression, or several with commas between them.
 func (p *parser) tuple(mode tupleMode) expr {
-	at := p.tok().pos
+	at := p.tok().Pos
 	var items []expr
 	isTuple := false
 	for {
-		if t := p.tok(); t.kind == tokenEnd || t.is(tokenOperator, ")") || mode.stop != "" && t.is(tokenName, mode.stop) {
+		if t := p.tok(); t.Kind == syntax.TokenEnd || t.Is(syntax.TokenOperator, ")") || mode.stop != "" && t.Is(syntax.TokenName, mode.stop) {
 			break
 		}
 		if mode.noConditional {
@@ -178,7 +171,7 @@ func (p *parser) tuple(mode tupleMode) expr {
 		return items[0]
 	}
 	if !isTuple && !mode.parentheses {
-		p.fail(fault.ErrSyntax, p.tok().pos, "expected an expression, got %s", p.tok().describe())
+		p.fail(fault.ErrSyntax, p.tok().Pos, "expected an expression, got %s", p.tok().Describe())
 	}
 	return &sequence{p.node(at, items...), items, true}
 }
@@ -191,7 +184,7 @@ func (p *parser) logical(name string, operand func() expr) expr {
 	if !p.isName(name) {
 		return first
 	}
-	at := p.tok().pos
+	at := p.tok().Pos
 	operands := []expr{first}
 	for p.skipName(name) {
 		operands = append(operands, operand())
@@ -200,7 +193,7 @@ func (p *parser) logical(name string, operand func() expr) expr {
 }
 
 func (p *parser) not() expr {
-	if at := p.tok().pos; p.skipName("not") {
+	if at := p.tok().Pos; p.skipName("not") {
 		e := p.nest(p.not)
 		return &not{p.node(at, e), e}
 	}
@@ -213,12 +206,12 @@ func (p *parser) comparison() expr {
 	operands := []expr{first}
 	for {
 		t := p.tok()
-		op := t.text
+		op := t.Text
 		switch {
-		case t.kind == tokenOperator && (op == "==" || op == "!=" || op == "<" || op == "<=" || op == ">" || op == ">="),
-			t.is(tokenName, "in"):
+		case t.Kind == syntax.TokenOperator && (op == "==" || op == "!=" || op == "<" || op == "<=" || op == ">" || op == ">="),
+			t.Is(syntax.TokenName, "in"):
 			p.advance()
-		case t.is(tokenName, "not") && p.peek().is(tokenName, "in"):
+		case t.Is(syntax.TokenName, "not") && p.peek().Is(syntax.TokenName, "in"):
 			p.advance()
 			p.advance()
 			op = "not in"
@@ -230,7 +223,7 @@ func (p *parser) comparison() expr {
 		}
 		e := p.sum()
 		operands = append(operands, e)
-		rest = append(rest, comparand{t.pos, op, e})
+		rest = append(rest, comparand{t.Pos, op, e})
 	}
 }
 
@@ -241,7 +234,7 @@ func (p *parser) leftBinary(operand func() expr, ops ...string) expr {
 		t := p.tok()
 		op := ""
 		for _, o := range ops {
-			if t.is(tokenOperator, o) {
+			if t.Is(syntax.TokenOperator, o) {
 				op = o
 			}
 		}
@@ -250,7 +243,7 @@ func (p *parser) leftBinary(operand func() expr, ops ...string) expr {
 		}
 		p.advance()
 		right := operand()
-		e = &binaryOp{p.node(t.pos, e, right), op, e, right}
+		e = &binaryOp{p.node(t.Pos, e, right), op, e, right}
 	}
 }
 
@@ -263,7 +256,7 @@ func (p *parser) concat() expr {
 	if !p.isOp("~") {
 		return first
 	}
-	at := p.tok().pos
+	at := p.tok().Pos
 	operands := []expr{first}
 	for p.skipOp("~") {
 		operands = append(operands, p.product())
@@ -274,10 +267,10 @@ func (p *parser) concat() expr {
 // unary parses signs and what follows a primary; a filter after a sign applies to the signed value.
 func (p *parser) unary(filters bool) expr {
 	var e expr
-	if t := p.tok(); t.is(tokenOperator, "-") || t.is(tokenOperator, "+") {
+	if t := p.tok(); t.Is(syntax.TokenOperator, "-") || t.Is(syntax.TokenOperator, "+") {
 		p.advance()
 		operand := p.nest(func() expr { return p.unary(false) })
-		e = &sign{p.node(t.pos, operand), operand, t.text == "-"}
+		e = &sign{p.node(t.Pos, operand), operand, t.Text == "-"}
 	} else {
 		e = p.primary()
 	}

@@ -1,6 +1,9 @@
 package template
 
-import "github.com/mixpeek/webhooks-go/template/internal/fault"
+import (
+	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
+)
 
 // arguments are what a call, filter or test is given.
 type arguments struct {
@@ -17,7 +20,7 @@ func (a *arguments) operands() []expr {
 }
 
 func (p *parser) call(e expr) expr {
-	at := p.tok().pos
+	at := p.tok().Pos
 	args := p.arguments()
 	return &call{p.node(at, append(args.operands(), e)...), e, args}
 }
@@ -30,7 +33,7 @@ func (p *parser) optionalArguments() arguments {
 }
 
 func (p *parser) arguments() (a arguments) {
-	at := p.tok().pos
+	at := p.tok().Pos
 	p.expectOp("(")
 	var given map[string]bool
 	p.list(")", func() expr {
@@ -41,8 +44,8 @@ func (p *parser) arguments() (a arguments) {
 			a.spread = p.expression()
 		case p.skipOp("**"):
 			a.spreadDict = p.expression()
-		case p.tok().kind == tokenName && p.peek().is(tokenOperator, "="):
-			name := p.advance().text
+		case p.tok().Kind == syntax.TokenName && p.peek().Is(syntax.TokenOperator, "="):
+			name := p.advance().Text
 			p.advance()
 			if given[name] {
 				p.fail(fault.ErrSyntax, at, "keyword argument %q repeated", name)
@@ -76,7 +79,7 @@ func (p *parser) signature() (s signature) {
 	p.expectOp("(")
 	s.positions = map[string]int{}
 	p.list(")", func() expr {
-		at := p.tok().pos
+		at := p.tok().Pos
 		name := p.target(false)
 		if _, ok := s.positions[name.name]; ok {
 			p.fail(fault.ErrSyntax, at, "parameter %q repeated", name.name)
@@ -107,7 +110,7 @@ type target struct {
 
 // target parses one name, or with attributes allowed also ns.attr.
 func (p *parser) target(attributes bool) target {
-	t := target{pos: p.tok().pos}
+	t := target{pos: p.tok().Pos}
 	t.name = p.expectName()
 	if _, ok := reserved(t.name); ok {
 		p.fail(fault.ErrSyntax, t.pos, "cannot assign to %q", t.name)
@@ -121,7 +124,7 @@ func (p *parser) target(attributes bool) target {
 // targets parses a target with its commas and parentheses, up to the name stop or an operator that
 // ends it.
 func (p *parser) targets(attributes bool, stop string) target {
-	first := p.tok().pos
+	first := p.tok().Pos
 	var parts []target
 	tuple := false
 	for !p.atEnd() && !p.isOp(")") && !p.isOp("=") && !p.isOp("|") && (stop == "" || !p.isName(stop)) {
@@ -142,7 +145,7 @@ func (p *parser) targets(attributes bool, stop string) target {
 		tuple = true
 	}
 	if len(parts) == 0 {
-		p.fail(fault.ErrSyntax, first, "expected a name to assign to, got %s", p.tok().describe())
+		p.fail(fault.ErrSyntax, first, "expected a name to assign to, got %s", p.tok().Describe())
 		return target{}
 	}
 	if !tuple && len(parts) == 1 {

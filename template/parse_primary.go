@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
 // reserved are the names that are literals.
@@ -22,32 +23,32 @@ func reserved(name string) (value any, ok bool) {
 func (p *parser) primary() expr {
 	t := p.tok()
 	switch {
-	case t.kind == tokenName:
+	case t.Kind == syntax.TokenName:
 		p.advance()
-		if v, ok := reserved(t.text); ok {
-			return &constant{p.node(t.pos), v}
+		if v, ok := reserved(t.Text); ok {
+			return &constant{p.node(t.Pos), v}
 		}
-		return newName(p.node(t.pos), t.text)
-	case t.kind == tokenString:
+		return newName(p.node(t.Pos), t.Text)
+	case t.Kind == syntax.TokenString:
 		var b strings.Builder
-		for p.tok().kind == tokenString { // 'a' 'b' is 'ab'
-			b.WriteString(p.advance().text)
+		for p.tok().Kind == syntax.TokenString { // 'a' 'b' is 'ab'
+			b.WriteString(p.advance().Text)
 		}
-		return &constant{p.node(t.pos), b.String()}
-	case t.kind == tokenInteger || t.kind == tokenFloat:
+		return &constant{p.node(t.Pos), b.String()}
+	case t.Kind == syntax.TokenInteger || t.Kind == syntax.TokenFloat:
 		p.advance()
-		return &constant{p.node(t.pos), t.value}
+		return &constant{p.node(t.Pos), t.Value}
 	case p.skipOp("("):
 		e := p.tuple(tupleMode{parentheses: true})
 		p.expectOp(")")
 		return e
 	case p.skipOp("["):
 		items := p.list("]", p.expression)
-		return &sequence{p.node(t.pos, items...), items, false}
+		return &sequence{p.node(t.Pos, items...), items, false}
 	case p.skipOp("{"):
-		return p.dict(t.pos)
+		return p.dict(t.Pos)
 	}
-	p.fail(fault.ErrSyntax, t.pos, "unexpected %s", t.describe())
+	p.fail(fault.ErrSyntax, t.Pos, "unexpected %s", t.Describe())
 	return &constant{}
 }
 
@@ -82,10 +83,10 @@ func (p *parser) postfix(e expr) expr {
 		t := p.tok()
 		switch {
 		case p.skipOp("."):
-			e = p.attribute(e, t.pos)
+			e = p.attribute(e, t.Pos)
 		case p.skipOp("["):
-			e = p.subscript(e, t.pos)
-		case t.is(tokenOperator, "("):
+			e = p.subscript(e, t.Pos)
+		case t.Is(syntax.TokenOperator, "("):
 			e = p.call(e)
 		default:
 			return e
@@ -95,14 +96,14 @@ func (p *parser) postfix(e expr) expr {
 
 func (p *parser) attribute(e expr, at fault.Pos) expr {
 	t := p.advance()
-	switch t.kind {
-	case tokenName:
-		return &attribute{p.node(at, e), e, t.text}
-	case tokenInteger:
-		key := &constant{p.node(t.pos), t.value}
+	switch t.Kind {
+	case syntax.TokenName:
+		return &attribute{p.node(at, e), e, t.Text}
+	case syntax.TokenInteger:
+		key := &constant{p.node(t.Pos), t.Value}
 		return &item{p.node(at, e, key), e, key}
 	}
-	p.fail(fault.ErrSyntax, t.pos, "expected a name or a number, got %s", t.describe())
+	p.fail(fault.ErrSyntax, t.Pos, "expected a name or a number, got %s", t.Describe())
 	return e
 }
 
@@ -154,7 +155,7 @@ func (p *parser) filtered(e expr) expr {
 
 // filter parses one filter, after its "|". A nil e is what a filter tag collects.
 func (p *parser) filter(e expr) expr {
-	at := p.tok().pos
+	at := p.tok().Pos
 	name := p.dotted()
 	f, ok := p.env.Filters[name]
 	if !ok {
@@ -181,7 +182,7 @@ func (p *parser) dotted() string {
 }
 
 func (p *parser) test(e expr) expr {
-	at := p.advance().pos
+	at := p.advance().Pos
 	negated := p.skipName("not")
 	name := p.dotted()
 	t, ok := p.env.Tests[name]
@@ -191,13 +192,13 @@ func (p *parser) test(e expr) expr {
 	args := arguments{}
 	next := p.tok()
 	switch {
-	case next.is(tokenOperator, "("):
+	case next.Is(syntax.TokenOperator, "("):
 		args = p.arguments()
-	case next.is(tokenName, "is"):
-		p.fail(fault.ErrSyntax, next.pos, "tests cannot be chained with is")
-	case next.is(tokenName, "else"), next.is(tokenName, "or"), next.is(tokenName, "and"):
-	case next.kind == tokenName, next.kind == tokenString, next.kind == tokenInteger, next.kind == tokenFloat,
-		next.is(tokenOperator, "["), next.is(tokenOperator, "{"):
+	case next.Is(syntax.TokenName, "is"):
+		p.fail(fault.ErrSyntax, next.Pos, "tests cannot be chained with is")
+	case next.Is(syntax.TokenName, "else"), next.Is(syntax.TokenName, "or"), next.Is(syntax.TokenName, "and"):
+	case next.Kind == syntax.TokenName, next.Kind == syntax.TokenString, next.Kind == syntax.TokenInteger, next.Kind == syntax.TokenFloat,
+		next.Is(syntax.TokenOperator, "["), next.Is(syntax.TokenOperator, "{"):
 		args.positional = []expr{p.postfix(p.primary())}
 	}
 	return p.newTest(p.node(at, append(args.operands(), e)...), e, t, args, negated)

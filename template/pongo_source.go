@@ -8,6 +8,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
 // What pongo2 is given. A template is scanned by us and written again as a template of pongo2 that
@@ -37,7 +38,7 @@ type emitter struct {
 }
 
 type openBlock struct {
-	segment
+	syntax.Segment
 	kind *blockKind
 	part int   // where its opening tag is in parts
 	uses uint8 // special names inside
@@ -45,7 +46,7 @@ type openBlock struct {
 }
 
 // emit returns the source for pongo2.
-func emit(env *environment, session int, segments []segment, limit int) (string, error) {
+func emit(env *environment, session int, segments []syntax.Segment, limit int) (string, error) {
 	e := emitter{env: env, session: session, limit: limit, names: map[string]bool{}}
 	e.parts = append(e.parts, "{% "+rootTag+" %}")
 	for i := range segments {
@@ -55,25 +56,25 @@ func emit(env *environment, session int, segments []segment, limit int) (string,
 	}
 	if n := len(e.open); n > 0 {
 		b := e.open[n-1]
-		return "", b.tag.Errorf(fault.ErrSyntax, "the block %q is not closed, expected %q", b.name, b.kind.end)
+		return "", b.Tag.Errorf(fault.ErrSyntax, "the block %q is not closed, expected %q", b.Name, b.kind.end)
 	}
 	e.parts = append(e.parts, "{% "+endTag+" %}")
 	return strings.Join(e.parts, ""), nil
 }
 
-func (e *emitter) segment(s *segment) error {
+func (e *emitter) segment(s *syntax.Segment) error {
 	for i := range e.open {
-		e.open[i].uses |= s.uses // a macro counts what the macros inside it use, as Jinja2 does
+		e.open[i].uses |= s.Uses // a macro counts what the macros inside it use, as Jinja2 does
 	}
-	switch s.kind {
-	case segmentText:
-		if plainForPongo(s.text) {
-			e.parts = append(e.parts, s.text)
+	switch s.Kind {
+	case syntax.SegmentText:
+		if plainForPongo(s.Text) {
+			e.parts = append(e.parts, s.Text)
 		} else {
 			e.tag(textTag, s)
 		}
 		return nil
-	case segmentPrint:
+	case syntax.SegmentPrint:
 		e.tag(printTag, s)
 		return nil
 	}
@@ -83,67 +84,69 @@ func (e *emitter) segment(s *segment) error {
 // plainForPongo reports whether pongo2 takes text for text: it must not look like a tag, alone or
 // with the one that follows, and U+0001 ends pongo2's input.
 func plainForPongo(text string) bool {
-	return nextDelimiter(text) == len(text) && !strings.HasSuffix(text, "{") && strings.IndexByte(text, 1) < 0
+	return syntax.NextDelimiter(text) == len(text) && !strings.HasSuffix(text, "{") && strings.IndexByte(text, 1) < 0
 }
 
-func (e *emitter) tag(name string, s *segment) { e.parts = append(e.parts, e.encode(name, s, 0)) }
+func (e *emitter) tag(name string, s *syntax.Segment) {
+	e.parts = append(e.parts, e.encode(name, s, 0))
+}
 
 // encode returns {% name "line:column:uses:depth:session:base64" %}.
-func (e *emitter) encode(name string, s *segment, uses uint8) string {
-	return fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%d:%s" %%}`, name, s.pos.Line, s.pos.Col, uses, e.limit, e.session,
-		base64.StdEncoding.EncodeToString([]byte(s.text)))
+func (e *emitter) encode(name string, s *syntax.Segment, uses uint8) string {
+	return fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%d:%s" %%}`, name, s.Pos.Line, s.Pos.Col, uses, e.limit, e.session,
+		base64.StdEncoding.EncodeToString([]byte(s.Text)))
 }
 
-func (e *emitter) block(s *segment) error {
+func (e *emitter) block(s *syntax.Segment) error {
 	if n := len(e.open); n > 0 {
-		if b := &e.open[n-1]; s.name == b.kind.end || b.kind.hasMiddle(s.name) {
+		if b := &e.open[n-1]; s.Name == b.kind.end || b.kind.hasMiddle(s.Name) {
 			return e.continueBlock(b, s)
 		}
 	}
-	kind, ok := e.env.blocks[s.name]
+	kind, ok := e.env.blocks[s.Name]
 	if !ok {
 		return e.unknownTag(s)
 	}
 	if kind.refused != "" {
-		return s.tag.Errorf(fault.ErrForbidden, "%q is not available: %s", s.name, kind.refused)
+		return s.Tag.Errorf(fault.ErrForbidden, "%q is not available: %s", s.Name, kind.refused)
 	}
-	if kind.end == "" || kind.inline != nil && kind.inline(s.text) {
-		e.tag(tagPrefix+s.name, s)
+	if kind.end == "" || kind.inline != nil && kind.inline(s.Text) {
+		e.tag(tagPrefix+s.Name, s)
 		return nil
 	}
 	if len(e.open) >= e.limit {
-		return s.tag.At(python.TooDeep(e.limit))
+		return s.Tag.At(python.TooDeep(e.limit))
 	}
-	if s.name == "block" {
-		name := strings.TrimSpace(s.text)
+	if s.Name == "block" {
+		name := strings.TrimSpace(s.Text)
 		name = name[:python.IdentifierLength(name)]
 		if e.names[name] {
-			return s.tag.Errorf(fault.ErrSyntax, "block %q defined twice", name)
+			return s.Tag.Errorf(fault.ErrSyntax, "block %q defined twice", name)
 		}
 		e.names[name] = true
 	}
-	e.open = append(e.open, openBlock{segment: *s, kind: kind, part: len(e.parts)})
+	e.open = append(e.open, openBlock{Segment: *s, kind: kind, part: len(e.parts)})
 	e.parts = append(e.parts, "") // written at the end of the block, when what it uses is known
 	return nil
 }
 
 // continueBlock writes a tag that goes on with the innermost block or ends it.
-func (e *emitter) continueBlock(b *openBlock, s *segment) error {
-	if s.name != b.kind.end {
+func (e *emitter) continueBlock(b *openBlock, s *syntax.Segment) error {
+	if s.Name != b.kind.end {
 		if b.last {
-			return s.tag.Errorf(fault.ErrSyntax, "%q after the else of %q", s.name, b.name)
+			return s.Tag.Errorf(fault.ErrSyntax, "%q after the else of %q", s.Name, b.Name)
 		}
-		b.last = s.name == "else"
-		if b.last && blank(s.text) != "" {
-			return s.pos.Errorf(fault.ErrSyntax, "%q takes nothing", s.name)
+		b.last = s.Name == "else"
+		if b.last && blank(s.Text) != "" {
+			return s.Pos.Errorf(fault.ErrSyntax, "%q takes nothing", s.Name)
 		}
-		e.tag(tagPrefix+s.name, s)
+		e.tag(tagPrefix+s.Name, s)
 		return nil
 	}
-	if rest := blank(s.text); rest != "" && (b.name != "block" || rest != blank(b.text)) {
-		return s.pos.Errorf(fault.ErrSyntax, "%q takes nothing", s.name)
+	if rest := blank(s.Text); rest != "" && (b.Name != "block" || rest != blank(b.Text)) {
+		return s.Pos.Errorf(fault.ErrSyntax, "%q takes nothing", s.Name)
 	}
-	e.parts[b.part] = e.encode(tagPrefix+b.name, &b.segment, b.uses)
+	e.parts[b.part] = e.encode(tagPrefix+b.Name, &b.Segment, b.uses)
 	e.parts = append(e.parts, "{% "+endTag+" %}")
 	e.open = e.open[:len(e.open)-1]
 	return nil
@@ -154,13 +157,13 @@ func blank(text string) string {
 	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), ":"))
 }
 
-func (e *emitter) unknownTag(s *segment) error {
+func (e *emitter) unknownTag(s *syntax.Segment) error {
 	if n := len(e.open); n > 0 {
 		b := e.open[n-1]
-		return s.tag.Errorf(fault.ErrUnknown, "no tag named %q here; the open block is %q of line %s, which ends with %q",
-			fault.Near(s.name), b.name, strconv.Itoa(b.tag.Line), b.kind.end)
+		return s.Tag.Errorf(fault.ErrUnknown, "no tag named %q here; the open block is %q of line %s, which ends with %q",
+			fault.Near(s.Name), b.Name, strconv.Itoa(b.Tag.Line), b.kind.end)
 	}
-	return s.tag.Errorf(fault.ErrUnknown, "no tag named %q here", fault.Near(s.name))
+	return s.Tag.Errorf(fault.ErrUnknown, "no tag named %q here", fault.Near(s.Name))
 }
 
 // decodeTag reads what emitter.encode has written.

@@ -12,20 +12,6 @@ type setStatement struct {
 	value  expr
 }
 
-// setIsInline tells {% set x = … %} from {% set x %}…{% endset %}.
-func setIsInline(text string) bool {
-	l := lexer{src: text}
-	for {
-		t, err := l.next()
-		if err != nil || t.kind == tokenEnd || t.is(tokenOperator, "|") {
-			return false
-		}
-		if t.is(tokenOperator, "=") {
-			return true
-		}
-	}
-}
-
 func compileSet(t *tagSource) (statement, error) {
 	target := t.targets(true, "")
 	if t.skipOp("=") {

@@ -30,7 +30,7 @@ type printStatement struct {
 }
 
 func compilePrint(t *tagSource) (statement, error) {
-	s := &printStatement{pos: t.tok().pos, value: t.tuple(tupleMode{})}
+	s := &printStatement{pos: t.tok().Pos, value: t.tuple(tupleMode{})}
 	s.own = spelledOut(s.value)
 	return s, t.finish()
 }
@@ -67,7 +67,7 @@ func compilePrintTag(t *tagSource) (statement, error) {
 		return s, nil
 	}
 	for {
-		p := &printStatement{pos: t.tok().pos, value: t.expression()}
+		p := &printStatement{pos: t.tok().Pos, value: t.expression()}
 		p.own = spelledOut(p.value)
 		s = append(s, p)
 		if !t.skipOp(",") {

@@ -21,8 +21,8 @@ func compileFor(t *tagSource) (statement, error) {
 	if s.target.assigns("loop") {
 		t.fail(fault.ErrSyntax, s.target.pos, `cannot assign to "loop" in a for`)
 	}
-	if at := t.tok().pos; !t.skipName("in") {
-		t.fail(fault.ErrSyntax, at, `expected "in", got %s`, t.tok().describe())
+	if at := t.tok().Pos; !t.skipName("in") {
+		t.fail(fault.ErrSyntax, at, `expected "in", got %s`, t.tok().Describe())
 	}
 	s.items = t.tuple(tupleMode{noConditional: true, stop: "recursive"})
 	if t.skipName("if") {

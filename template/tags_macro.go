@@ -3,6 +3,7 @@ package template
 import (
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
 // macroStatement is {% macro name(…) %}…{% endmacro %}: it defines the macro when it is reached.
@@ -49,7 +50,7 @@ func compileCall(t *tagSource) (statement, error) {
 	if t.isOp("(") {
 		s.caller.signature = t.signature()
 	}
-	at := t.tok().pos
+	at := t.tok().Pos
 	var ok bool
 	if s.call, ok = t.expression().(*call); !ok {
 		t.fail(fault.ErrSyntax, at, "expected a call")
@@ -129,7 +130,7 @@ func (c *macroCode) bind(st *rendering, a python.Args) error {
 		return err
 	}
 	extra := a.Positional[min(len(names), len(a.Positional)):]
-	if len(extra) > 0 && c.uses&usesVarargs == 0 {
+	if len(extra) > 0 && c.uses&syntax.UsesVarargs == 0 {
 		return fault.Errorf(fault.ErrType, "%s takes at most %d arguments, got %d", c.title(), len(names), len(a.Positional))
 	}
 	given, err := c.named(st, a)
@@ -210,9 +211,9 @@ func (c *macroCode) named(st *rendering, a python.Args) (namedArguments, error) 
 				given.positions = map[int]int{}
 			}
 			given.positions[position] = i
-		case n == "caller" && c.uses&usesCaller != 0:
+		case n == "caller" && c.uses&syntax.UsesCaller != 0:
 			given.caller = a.Values[i]
-		case c.uses&usesKwargs == 0:
+		case c.uses&syntax.UsesKwargs == 0:
 			return given, fault.Errorf(fault.ErrType, "%s has no parameter of that name", c.title())
 		default:
 			if given.kwargs == nil {
@@ -228,12 +229,12 @@ func (c *macroCode) named(st *rendering, a python.Args) (namedArguments, error) 
 
 // bindSpecial sets the special names that the macro uses.
 func (c *macroCode) bindSpecial(st *rendering, extra []any, given namedArguments) error {
-	if c.uses&usesVarargs != 0 {
+	if c.uses&syntax.UsesVarargs != 0 {
 		if err := st.set("varargs", &python.Tuple{Items: extra}); err != nil {
 			return err
 		}
 	}
-	if c.uses&usesKwargs != 0 {
+	if c.uses&syntax.UsesKwargs != 0 {
 		kwargs := given.kwargs
 		if kwargs == nil {
 			kwargs = python.NewDict()
@@ -242,7 +243,7 @@ func (c *macroCode) bindSpecial(st *rendering, extra []any, given namedArguments
 			return err
 		}
 	}
-	if c.uses&usesCaller == 0 {
+	if c.uses&syntax.UsesCaller == 0 {
 		return nil
 	}
 	if given.caller == nil {
@@ -268,11 +269,11 @@ func (m *macro) Attribute(st *python.State, name string) (any, bool, error) {
 		}
 		return names, true, nil
 	case "catch_varargs":
-		return m.code.uses&usesVarargs != 0, true, nil
+		return m.code.uses&syntax.UsesVarargs != 0, true, nil
 	case "catch_kwargs":
-		return m.code.uses&usesKwargs != 0, true, nil
+		return m.code.uses&syntax.UsesKwargs != 0, true, nil
 	case "caller":
-		return m.code.uses&usesCaller != 0, true, nil
+		return m.code.uses&syntax.UsesCaller != 0, true, nil
 	}
 	return nil, false, nil
 }
@@ -292,7 +293,7 @@ func compileBlock(t *tagSource) (statement, error) {
 	s.scoped = t.skipName("scoped")
 	s.required = t.skipName("required")
 	if t.isOp("-") {
-		t.fail(fault.ErrSyntax, t.tok().pos, "the name of a block cannot have a hyphen")
+		t.fail(fault.ErrSyntax, t.tok().Pos, "the name of a block cannot have a hyphen")
 	}
 	if err := t.done(); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
+	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
 // Options say how templates are compiled and rendered. The zero value is right for text that
@@ -141,14 +142,14 @@ func newCompiler(o Options) (*compiler, error) {
 	return &compiler{settings{env: env, limits: limits, format: format, escaper: escaper}, set}, nil
 }
 
-func (c *compiler) scan(source string) ([]segment, error) {
+func (c *compiler) scan(source string) ([]syntax.Segment, error) {
 	if len(source) > c.limits.Source {
 		return nil, fault.Errorf(fault.ErrSourceTooLarge, "%d bytes, the limit is %d", len(source), c.limits.Source)
 	}
-	return scan(source)
+	return syntax.Scan(source)
 }
 
-func (c *compiler) compile(segments []segment) (t *Template, err error) {
+func (c *compiler) compile(segments []syntax.Segment) (t *Template, err error) {
 	defer recoverError(&err)
 	session, end := openSession(c.env)
 	defer end()

@@ -1,4 +1,4 @@
-package template
+package syntax
 
 import (
 	"math"
@@ -11,43 +11,46 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
-type tokenKind uint8
+// TokenKind is what a token is.
+type TokenKind uint8
 
+// The kinds of tokens. The end is a token as well, without text.
 const (
-	tokenEnd tokenKind = iota
-	tokenName
-	tokenString
-	tokenInteger
-	tokenFloat
-	tokenOperator
+	TokenEnd TokenKind = iota
+	TokenName
+	TokenString
+	TokenInteger
+	TokenFloat
+	TokenOperator
 )
 
-// A token is one word of Jinja2's expression language.
-type token struct {
-	kind  tokenKind
-	text  string // name, operator, or a string's value
-	value any    // int64 or float64 of a number
-	pos   fault.Pos
+// A Token is one word of Jinja2's expression language.
+type Token struct {
+	Kind  TokenKind
+	Text  string // name, operator, or a string's value
+	Value any    // int64 or float64 of a number
+	Pos   fault.Pos
 	start int // offset of its first byte
 }
 
-func (t token) is(kind tokenKind, text string) bool { return t.kind == kind && t.text == text }
+// Is reports whether the token is of that kind and text.
+func (t Token) Is(kind TokenKind, text string) bool { return t.Kind == kind && t.Text == text }
 
-// describe names the token for an error message.
-func (t token) describe() string {
-	switch t.kind {
-	case tokenEnd:
+// Describe names the token for an error message.
+func (t Token) Describe() string {
+	switch t.Kind {
+	case TokenEnd:
 		return "the end of the tag"
-	case tokenString:
+	case TokenString:
 		return "a string"
-	case tokenInteger, tokenFloat:
+	case TokenInteger, TokenFloat:
 		return "a number"
 	}
-	return strconv.Quote(t.text)
+	return strconv.Quote(t.Text)
 }
 
-// operators, longest first.
-var operators = [...]string{"//", "**", "==", "!=", ">=", "<=",
+// Operators, longest first.
+var Operators = [...]string{"//", "**", "==", "!=", ">=", "<=",
 	"+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"}
 
 // A lexer cuts the inside of a tag into tokens. The scanner uses it to find where a tag ends, the
@@ -74,6 +77,29 @@ func (l *lexer) advance(n int) {
 	l.pos.Col += utf8.RuneCountInString(s)
 }
 
+// Tokens cuts the inside of a tag, which stands at a place of the source, into tokens. The last one
+// is of kind TokenEnd; after a mistake, it is where that is.
+func Tokens(src string, at fault.Pos) (all []Token, err error) {
+	l := lexer{src: src, pos: at}
+	for {
+		t, err := l.next()
+		if err != nil {
+			return append(all, Token{Pos: t.Pos}), err
+		}
+		all = append(all, t)
+		if t.Kind == TokenEnd {
+			return all, nil
+		}
+	}
+}
+
+// PosOf is the place of the byte at an offset.
+func PosOf(src string, offset int) fault.Pos {
+	l := lexer{src: src, pos: fault.Pos{Line: 1, Col: 1}}
+	l.advance(offset)
+	return l.pos
+}
+
 func (l *lexer) skipSpace() {
 	rest := l.rest()
 	l.advance(len(rest) - len(strings.TrimLeftFunc(rest, python.IsSpace)))
@@ -86,10 +112,10 @@ func (l *lexer) fail(format string, args ...any) error {
 	return err
 }
 
-// next returns the next token; at the end of src, one of kind tokenEnd.
-func (l *lexer) next() (token, error) {
+// next returns the next token; at the end of src, one of kind TokenEnd.
+func (l *lexer) next() (Token, error) {
 	l.skipSpace()
-	t := token{pos: l.pos, start: l.off}
+	t := Token{Pos: l.pos, start: l.off}
 	rest := l.rest()
 	if rest == "" {
 		return t, nil
@@ -104,7 +130,7 @@ func (l *lexer) next() (token, error) {
 		n, err = l.number(&t, rest, afterDot)
 	case r == '_' || unicode.IsLetter(r):
 		n = python.IdentifierLength(rest)
-		t.kind, t.text = tokenName, rest[:n]
+		t.Kind, t.Text = TokenName, rest[:n]
 	case r == '"' || r == '\'':
 		n, err = l.str(&t, rest)
 	default:
@@ -117,12 +143,12 @@ func (l *lexer) next() (token, error) {
 	return t, nil
 }
 
-func (l *lexer) operator(t *token, rest string) (int, error) {
-	for _, op := range operators {
+func (l *lexer) operator(t *Token, rest string) (int, error) {
+	for _, op := range Operators {
 		if !strings.HasPrefix(rest, op) {
 			continue
 		}
-		t.kind, t.text = tokenOperator, op
+		t.Kind, t.Text = TokenOperator, op
 		switch op {
 		case "(":
 			l.brackets = append(l.brackets, ')')
@@ -167,7 +193,7 @@ func octal(c byte) bool  { return c >= '0' && c <= '7' }
 func binary(c byte) bool { return c == '0' || c == '1' }
 func hex(c byte) bool    { return python.Decimal(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
 
-func (l *lexer) number(t *token, s string, afterDot bool) (int, error) {
+func (l *lexer) number(t *Token, s string, afterDot bool) (int, error) {
 	if s[0] == '0' && len(s) > 2 {
 		based := func(base int, valid func(byte) bool) (int, bool, error) {
 			start := 2
@@ -202,7 +228,7 @@ func (l *lexer) number(t *token, s string, afterDot bool) (int, error) {
 			if err != nil && !math.IsInf(f, 0) {
 				return 0, l.fail("not a number")
 			}
-			t.kind, t.value = tokenFloat, f
+			t.Kind, t.Value = TokenFloat, f
 			return n + m, nil
 		}
 	}
@@ -231,16 +257,16 @@ func floatTail(s string) int {
 	return n
 }
 
-func (l *lexer) integer(t *token, text string, base int) error {
+func (l *lexer) integer(t *Token, text string, base int) error {
 	i, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), base, 64)
 	if err != nil {
 		return l.fail("integer beyond 64 bits")
 	}
-	t.kind, t.value = tokenInteger, i
+	t.Kind, t.Value = TokenInteger, i
 	return nil
 }
 
-func (l *lexer) str(t *token, s string) (int, error) {
+func (l *lexer) str(t *Token, s string) (int, error) {
 	quote := s[0]
 	for n := 1; n < len(s); n++ {
 		switch s[n] {
@@ -251,7 +277,7 @@ func (l *lexer) str(t *token, s string) (int, error) {
 			if err != "" {
 				return 0, l.fail("%s", err)
 			}
-			t.kind, t.text = tokenString, value
+			t.Kind, t.Text = TokenString, value
 			return n + 1, nil
 		}
 	}
@@ -311,4 +337,18 @@ func unescape(s string) (value, problem string) {
 		i = start + width - 1
 	}
 	return b.String(), ""
+}
+
+// HasValue tells the inside of {% set x = … %} from that of {% set x %}…{% endset %}.
+func HasValue(text string) bool {
+	l := lexer{src: text}
+	for {
+		t, err := l.next()
+		if err != nil || t.Kind == TokenEnd || t.Is(TokenOperator, "|") {
+			return false
+		}
+		if t.Is(TokenOperator, "=") {
+			return true
+		}
+	}
 }

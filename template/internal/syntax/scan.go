@@ -1,4 +1,4 @@
-package template
+package syntax
 
 import (
 	"strings"
@@ -8,40 +8,40 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
-// A segment is a piece of a template's source: plain text, the inside of {{ }}, or the inside of {%
+// A Segment is a piece of a template's source: plain text, the inside of {{ }}, or the inside of {%
 // %}.
-type segment struct {
-	kind segmentKind
-	text string    // text, or the source inside the delimiters without the tag's name
-	name string    // of a tag
-	pos  fault.Pos // of text
-	tag  fault.Pos // of the tag's name
-	uses uint8     // which of the special names stand in it
+type Segment struct {
+	Kind segmentKind
+	Text string    // text, or the source inside the delimiters without the tag's name
+	Name string    // of a tag
+	Pos  fault.Pos // of text
+	Tag  fault.Pos // of the tag's name
+	Uses uint8     // which of the special names stand in it
 }
 
 type segmentKind uint8
 
 const (
-	segmentText segmentKind = iota
-	segmentPrint
-	segmentTag
+	SegmentText segmentKind = iota
+	SegmentPrint
+	SegmentTag
 )
 
 // Special names that change how a macro takes its arguments.
 const (
-	usesVarargs = 1 << iota
-	usesKwargs
-	usesCaller
+	UsesVarargs = 1 << iota
+	UsesKwargs
+	UsesCaller
 )
 
 func specialName(name string) uint8 {
 	switch name {
 	case "varargs":
-		return usesVarargs
+		return UsesVarargs
 	case "kwargs":
-		return usesKwargs
+		return UsesKwargs
 	case "caller":
-		return usesCaller
+		return UsesCaller
 	}
 	return 0
 }
@@ -49,13 +49,13 @@ func specialName(name string) uint8 {
 // A scanner cuts a template into segments and applies white space control, comments and raw blocks.
 type scanner struct {
 	lexer
-	segments []segment
+	segments []Segment
 	trim     bool // the last delimiter asked for the white space after it to go
 }
 
-// scan cuts source into segments. Line ends become \n, and one at the very end is dropped, as
+// Scan cuts source into segments. Line ends become \n, and one at the very end is dropped, as
 // Jinja2 does.
-func scan(source string) ([]segment, error) {
+func Scan(source string) ([]Segment, error) {
 	if !utf8.ValidString(source) {
 		return nil, fault.Errorf(fault.ErrSyntax, "the source is not UTF-8")
 	}
@@ -74,7 +74,7 @@ func scan(source string) ([]segment, error) {
 // one scans the text up to the next delimiter, and what the delimiter opens.
 func (s *scanner) one() error {
 	rest := s.rest()
-	n := nextDelimiter(rest)
+	n := NextDelimiter(rest)
 	text := rest[:n]
 	if s.trim {
 		text = strings.TrimLeftFunc(text, python.IsSpace)
@@ -99,7 +99,7 @@ func (s *scanner) one() error {
 	case '#':
 		return s.comment(begin)
 	case '{':
-		return s.inside(segment{kind: segmentPrint}, "}}", begin)
+		return s.inside(Segment{Kind: SegmentPrint}, "}}", begin)
 	}
 	if body, ok := rawTag(s.rest(), "raw"); ok {
 		return s.raw(begin, body)
@@ -113,11 +113,11 @@ func (s *scanner) one() error {
 		return err
 	}
 	s.advance(len(name))
-	return s.inside(segment{kind: segmentTag, name: name, tag: at}, "%}", begin)
+	return s.inside(Segment{Kind: SegmentTag, Name: name, Tag: at}, "%}", begin)
 }
 
-// nextDelimiter returns where the first {{, {% or {# is, or the length of s.
-func nextDelimiter(s string) int {
+// NextDelimiter returns where the first {{, {% or {# is, or the length of s.
+func NextDelimiter(s string) int {
 	for i := 0; ; i++ {
 		j := strings.IndexByte(s[i:], '{')
 		if j < 0 || i+j+1 >= len(s) {
@@ -135,7 +135,7 @@ func (s *scanner) addText(text string) {
 	if text == "" {
 		return
 	}
-	s.segments = append(s.segments, segment{kind: segmentText, text: text, pos: s.pos})
+	s.segments = append(s.segments, Segment{Kind: SegmentText, Text: text, Pos: s.pos})
 }
 
 func (s *scanner) comment(begin fault.Pos) error {
@@ -151,9 +151,9 @@ func (s *scanner) comment(begin fault.Pos) error {
 
 // inside finds the end of a tag or print by its tokens: what looks like an end inside a string or
 // brackets is none.
-func (s *scanner) inside(seg segment, end string, begin fault.Pos) error {
+func (s *scanner) inside(seg Segment, end string, begin fault.Pos) error {
 	s.brackets = s.brackets[:0]
-	seg.pos = s.pos
+	seg.Pos = s.pos
 	start := s.off
 	afterDot := false
 	for {
@@ -170,7 +170,7 @@ func (s *scanner) inside(seg segment, end string, begin fault.Pos) error {
 				mark = 1
 			}
 			if strings.HasPrefix(rest[mark:], end) {
-				seg.text = s.src[start:s.off]
+				seg.Text = s.src[start:s.off]
 				s.trim = mark == 1 && rest[0] == '-'
 				s.advance(mark + len(end))
 				s.segments = append(s.segments, seg)
@@ -181,10 +181,10 @@ func (s *scanner) inside(seg segment, end string, begin fault.Pos) error {
 		if err != nil {
 			return err
 		}
-		if t.kind == tokenName && !afterDot {
-			seg.uses |= specialName(t.text)
+		if t.Kind == TokenName && !afterDot {
+			seg.Uses |= specialName(t.Text)
 		}
-		afterDot = t.is(tokenOperator, ".")
+		afterDot = t.Is(TokenOperator, ".")
 	}
 }
 
