@@ -11,6 +11,7 @@ import (
 
 	"github.com/flosch/pongo2/v6"
 
+	"github.com/mixpeek/webhooks-go/template/internal/builtin"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 	"github.com/mixpeek/webhooks-go/template/internal/syntax"
@@ -48,16 +49,8 @@ func init() {
 func sharedEnvironment() (*environment, error) { return shared.env, shared.err }
 
 func newEnvironment() (*environment, error) {
-	env := &environment{
-		Names: python.Names{
-			Filters: allFilters(),
-			Tests:   allTests(),
-			Methods: allMethods(),
-			Globals: allGlobals(),
-			JSON:    python.PythonJSON(),
-		},
-		blocks: map[string]*blockKind{},
-	}
+	env := &environment{Names: builtin.Names(), blocks: map[string]*blockKind{}}
+	env.Methods.Loop = python.MethodTable(loopMethods())
 	for _, kind := range blockKinds() {
 		env.blocks[kind.name] = &kind
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/flosch/pongo2/v6"
 
+	"github.com/mixpeek/webhooks-go/template/internal/builtin"
 	"github.com/mixpeek/webhooks-go/template/internal/escaping"
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
@@ -151,11 +152,11 @@ func (st *rendering) assign(t *target, value any) error {
 		if err != nil {
 			return t.pos.At(err)
 		}
-		n, ok := ns.(*namespace)
+		n, ok := ns.(*builtin.Namespace)
 		if !ok {
 			return t.pos.Errorf(fault.ErrType, "cannot assign an attribute of %s, which is no namespace", python.Quoted(t.name))
 		}
-		return t.pos.At(n.attributes.Set(&st.State, t.attr, value))
+		return t.pos.At(n.Attributes.Set(&st.State, t.attr, value))
 	}
 	items, err := st.Collect(value)
 	if err != nil {

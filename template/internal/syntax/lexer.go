@@ -49,7 +49,7 @@ func (t Token) Describe() string {
 	return strconv.Quote(t.Text)
 }
 
-// Operators, longest first.
+// Operators are the operators and brackets, longest first.
 var Operators = [...]string{"//", "**", "==", "!=", ">=", "<=",
 	"+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"}
 

@@ -21,6 +21,7 @@ type Segment struct {
 
 type segmentKind uint8
 
+// The kinds of segments.
 const (
 	SegmentText segmentKind = iota
 	SegmentPrint

@@ -1,4 +1,4 @@
-package template
+package builtin
 
 import (
 	"encoding/json"
@@ -62,17 +62,26 @@ func exportDict(st *python.State, d *python.Dict, depth int) (any, error) {
 	return m, nil
 }
 
+// A taker makes values of what code outside of this package has returned.
+type taker struct {
+	st       *python.State
+	isMarkup func(any) (string, bool) // nil for code that makes no markup
+}
+
 // take makes a value of what code outside of this package has returned: a copy, which the template
 // may change.
-func take(st *python.State, v any, depth int) (any, error) {
+func (t taker) take(v any, depth int) (any, error) {
+	st := t.st
 	if depth > st.Limits.Depth {
 		return nil, python.TooDeep(st.Limits.Depth)
 	}
 	if err := st.Step(); err != nil {
 		return nil, err
 	}
-	if m, ok := v.(Markup); ok {
-		return python.Markup{Text: string(m), Safety: python.SafeText}, st.Alloc(len(m))
+	if t.isMarkup != nil {
+		if text, ok := t.isMarkup(v); ok {
+			return python.Markup{Text: text, Safety: python.SafeText}, st.Alloc(len(text))
+		}
 	}
 	switch v := st.Normal(v).(type) {
 	case nil, bool, int64, float64:
@@ -88,7 +97,7 @@ func take(st *python.State, v any, depth int) (any, error) {
 		l := &python.List{Items: make([]any, len(v))}
 		for i := range v {
 			var err error
-			if l.Items[i], err = take(st, v[i], depth+1); err != nil {
+			if l.Items[i], err = t.take(v[i], depth+1); err != nil {
 				return nil, err
 			}
 		}
@@ -96,7 +105,7 @@ func take(st *python.State, v any, depth int) (any, error) {
 	case map[string]any:
 		d := python.NewDict()
 		for _, k := range python.SortedKeys(v) {
-			item, err := take(st, v[k], depth+1)
+			item, err := t.take(v[k], depth+1)
 			if err == nil {
 				err = st.Alloc(len(k))
 			}

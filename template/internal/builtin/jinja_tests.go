@@ -1,4 +1,4 @@
-package template
+package builtin
 
 import "github.com/mixpeek/webhooks-go/template/internal/python"
 
@@ -93,7 +93,7 @@ func isMapping(v any) bool {
 
 func isIterable(v any) bool {
 	switch v.(type) {
-	case []any, map[string]any, string, python.Markup, *python.List, *python.Tuple, *python.Dict, *python.View, *python.Range, *python.Generator, *python.Undefined, *loop:
+	case []any, map[string]any, string, python.Markup, *python.List, *python.Tuple, *python.Dict, *python.View, *python.Range, *python.Generator, *python.Undefined, python.Sized:
 		return true
 	}
 	return false

@@ -1,4 +1,4 @@
-package template
+package builtin
 
 import (
 	"crypto/md5"  //nolint:gosec // for checksums that others have made, as in Ansible and Home Assistant
@@ -61,7 +61,7 @@ func fromJSON(st *python.State, in any, p python.Params) (any, error) {
 		}
 		return nil, fault.Errorf(fault.ErrType, "%s needs a text that is JSON", p.Owner)
 	}
-	return take(st, v, 0)
+	return taker{st: st}.take(v, 0)
 }
 
 func decodeJSON(s string) (v any, ok bool) {

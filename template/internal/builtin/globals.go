@@ -1,4 +1,4 @@
-package template
+package builtin
 
 import (
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
@@ -101,30 +101,33 @@ func fill(st *python.State, d *python.Dict, a python.Args) error {
 
 var (
 	_ python.Attributed  = (*cycler)(nil)
-	_ python.Attributed  = (*namespace)(nil)
+	_ python.Attributed  = (*Namespace)(nil)
 	_ python.Callable    = (*joiner)(nil)
 	_ python.Methodical  = (*cycler)(nil)
-	_ python.Represented = (*namespace)(nil)
-	_ python.Typed       = (*namespace)(nil)
+	_ python.Represented = (*Namespace)(nil)
+	_ python.Typed       = (*Namespace)(nil)
 )
 
-// A namespace holds variables that can be assigned to from inside loops.
-type namespace struct{ attributes *python.Dict }
+// A Namespace holds variables that can be assigned to from inside loops.
+type Namespace struct{ Attributes *python.Dict }
 
 func newNamespace(st *python.State, p python.Params) (any, error) {
-	ns := &namespace{python.NewDict()}
-	return ns, fill(st, ns.attributes, p.Raw)
+	ns := &Namespace{python.NewDict()}
+	return ns, fill(st, ns.Attributes, p.Raw)
 }
 
-func (ns *namespace) TypeName() string { return "Namespace" }
+// TypeName is the name of its type in Python.
+func (ns *Namespace) TypeName() string { return "Namespace" }
 
-func (ns *namespace) AppendRepr(st *python.State, b []byte, depth int) ([]byte, error) {
-	b, err := st.AppendDict(append(b, "<Namespace "...), ns.attributes, depth)
+// AppendRepr appends its repr().
+func (ns *Namespace) AppendRepr(st *python.State, b []byte, depth int) ([]byte, error) {
+	b, err := st.AppendDict(append(b, "<Namespace "...), ns.Attributes, depth)
 	return append(b, '>'), err
 }
 
-func (ns *namespace) Attribute(st *python.State, name string) (any, bool, error) {
-	return ns.attributes.Get(st, name)
+// Attribute finds a variable.
+func (ns *Namespace) Attribute(st *python.State, name string) (any, bool, error) {
+	return ns.Attributes.Get(st, name)
 }
 
 // A cycler goes round its items.
