@@ -94,11 +94,13 @@ func TestRetryAfter(t *testing.T) {
 		assert.Equal(t, tt.want, got, "Retry-After: %.40q", tt.value)
 	}
 	assert.Zero(t, channel.RetryAfter(nil, noon), "no header at all")
-	assert.Equal(t, time.Second, channel.RetryAfter(http.Header{"Retry-After": {"1", "2"}}, noon), "the first line counts")
+	assert.Equal(t, time.Second, channel.RetryAfter(http.Header{"Retry-After": {"1", "2"}}, noon),
+		"the first line counts")
 }
 
 func FuzzRetryAfter(f *testing.F) {
-	for _, s := range []string{"", "1", "120", "-1", "99999999999999999999", "Thu, 15 Jan 2026 12:01:00 GMT", "x"} {
+	for _, s := range []string{"", "1", "120", "-1", "99999999999999999999",
+		"Thu, 15 Jan 2026 12:01:00 GMT", "x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -119,7 +121,8 @@ func TestError(t *testing.T) {
 	assert.True(t, e.Retryable(), "an Error that does not say is worth another try")
 	assert.False(t, e.Timeout())
 
-	e = &channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 503, RetryAfter: time.Minute}
+	e = &channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 503,
+		RetryAfter: time.Minute}
 	assert.Equal(t, "channel: status 503 (retry after 1m0s)", e.Error())
 	assert.True(t, e.Retryable())
 
@@ -131,7 +134,8 @@ func TestError(t *testing.T) {
 	assert.Nil(t, channel.AsError(nil))
 	assert.Same(t, e, channel.AsError(errors.Join(cause, e)))
 	var nilError *channel.Error
-	assert.ErrorContains(t, channel.AsError(nilError), "nil *channel.Error", "a mistake that must not end in a panic")
+	assert.ErrorContains(t, channel.AsError(nilError), "nil *channel.Error",
+		"a mistake that must not end in a panic")
 	plain := channel.AsError(cause)
 	assert.True(t, plain.Retryable(), "an error that is none of ours is retried")
 	assert.Equal(t, channel.ClassUnknown, plain.Class)

@@ -140,7 +140,8 @@ func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		if e == nil {
-			return &Error{Class: ClassUnknown, Err: errors.New("a nil *channel.Error was returned as an error")}
+			return &Error{Class: ClassUnknown,
+				Err: errors.New("a nil *channel.Error was returned as an error")}
 		}
 		return e
 	}

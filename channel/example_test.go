@@ -38,7 +38,8 @@ func ExampleFunc() {
 	index := channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
 		e, err := m.Event()
 		if err != nil {
-			return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: err}
+			return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload,
+				Err: err}
 		}
 		if e.Subject.Type != "object" {
 			return channel.Result{}, errors.New("the index is busy") // any other error is retried

@@ -108,7 +108,8 @@ func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
 		if why != "" {
 			problems.Add("channel", "%q is not set up here: %s", name, why)
 		} else {
-			problems.Add("channel", "must be one of %s, not %q", strings.Join(r.Names(), ", "), printable.Clip(name, 64))
+			problems.Add("channel", "must be one of %s, not %q", strings.Join(r.Names(), ", "),
+				printable.Clip(name, 64))
 		}
 		return nil, problems.Err()
 	}
@@ -123,7 +124,8 @@ func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
 		}
 	}
 	if c == nil {
-		return nil, fmt.Errorf("channel: driver %q, or a middleware, returned neither a channel nor an error", name)
+		return nil,
+			fmt.Errorf("channel: driver %q, or a middleware, returned neither a channel nor an error", name)
 	}
 	return c, nil
 }

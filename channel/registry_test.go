@@ -18,7 +18,10 @@ import (
 func TestRegistry(t *testing.T) {
 	t.Parallel()
 	r := channel.NewRegistry()
-	none := channel.Func(func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil })
+	none := channel.Func(func(context.Context, *channel.Message) (channel.Result,
+		error) {
+		return channel.Result{}, nil
+	})
 	require.NoError(t, r.Register("teams", none))
 	require.NoError(t, r.Register("in_app", none), "a reserved name is a user's to register")
 	assert.Equal(t, []string{"in_app", "teams"}, r.Names())
@@ -36,7 +39,8 @@ func TestRegistry(t *testing.T) {
 	_, err = r.Open("pager", nil)
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
-	assert.Equal(t, []event.Problem{{Field: "channel", Code: event.CodeInvalid, Rule: `must be one of in_app, teams, not "pager"`}}, invalid.Problems)
+	assert.Equal(t, []event.Problem{{Field: "channel", Code: event.CodeInvalid,
+		Rule: `must be one of in_app, teams, not "pager"`}}, invalid.Problems)
 }
 
 func TestRegistryOpenErrors(t *testing.T) {
@@ -45,7 +49,9 @@ func TestRegistryOpenErrors(t *testing.T) {
 	driver := func(c channel.Channel, err error) channel.Driver {
 		return channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) { return c, err })
 	}
-	require.NoError(t, r.Register("wrong", driver(nil, &event.ValidationError{Problems: []event.Problem{{Field: "url", Rule: "is required"}, {Rule: "must be an object"}}})))
+	require.NoError(t, r.Register("wrong",
+		driver(nil, &event.ValidationError{Problems: []event.Problem{{Field: "url", Rule: "is required"},
+			{Rule: "must be an object"}}})))
 	require.NoError(t, r.Register("broken", driver(nil, errors.New("no idea"))))
 	require.NoError(t, r.Register("nothing", driver(nil, nil)))
 
@@ -65,19 +71,21 @@ func TestRegistryMiddleware(t *testing.T) {
 	var passed []string
 	pass := func(label string) channel.Middleware {
 		return func(name string, next channel.Channel) channel.Channel {
-			return channel.WithSend(next, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+			return channel.WithSend(next, func(ctx context.Context, m *channel.Message) (channel.Result,
+				error) {
 				passed = append(passed, label+" "+name)
 				return next.Send(ctx, m)
 			})
 		}
 	}
 	want := channel.Capabilities{Timeout: time.Second, Host: "example.com", MaxInFlight: 3}
-	require.NoError(t, r.Register("mine", channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
-		return capable{func(context.Context, *channel.Message) (channel.Result, error) {
-			passed = append(passed, "sent")
-			return channel.Result{}, nil
-		}, want}, nil
-	})))
+	require.NoError(t, r.Register("mine",
+		channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+			return capable{func(context.Context, *channel.Message) (channel.Result, error) {
+				passed = append(passed, "sent")
+				return channel.Result{}, nil
+			}, want}, nil
+		})))
 	r.Use(pass("outer"))
 	r.Use(pass("inner"))
 	c, err := r.Open("mine", nil)

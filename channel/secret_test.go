@@ -23,7 +23,8 @@ func TestSecret(t *testing.T) {
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("opened", "token", config.Token, "config", config)
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("opened", "token", config.Token)
-	printed := fmt.Sprintf("%v %+v %#v %s %q %x %d", config, config, config, config, config, config, config) + log.String()
+	printed := fmt.Sprintf("%v %+v %#v %s %q %x %d", config, config, config, config, config, config,
+		config) + log.String()
 	assert.NotContains(t, printed, "sesame")
 	assert.NotContains(t, printed, "736573616d65")
 	assert.Contains(t, printed, "Token:[redacted] Keys:[[redacted]] None:}")

@@ -9,7 +9,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Functions that run for every event, or for every event and subscription, do not allocate. AllocsPerRun does not work in parallel tests.
+// Functions that run for every event, or for every event and subscription, do not allocate.
+// AllocsPerRun does not work in parallel tests.
 func TestAllocations(t *testing.T) {
 	e, err := event.Decode([]byte(benchEnvelope))
 	require.NoError(t, err)
@@ -21,13 +22,14 @@ func TestAllocations(t *testing.T) {
 		allocs float64
 		run    func()
 	}{
-		"AppendJSON":    {0, func() { _, _ = e.AppendJSON(buf) }},
-		"MarshalJSON":   {1, func() { _, _ = e.MarshalJSON() }},
-		"Validate":      {0, func() { _ = e.Validate() }},
-		"Pattern.Match": {0, func() { matched = event.Pattern("cluster.execution.*").Match(event.ClusterExecutionFailed) }},
-		"Lookup":        {0, func() { event.Lookup(event.BatchCompleted) }},
-		"Covers":        {0, func() { collection.Covers(key) }},
-		"Invalidates":   {0, func() { e.Invalidates(key) }},
+		"AppendJSON":  {0, func() { _, _ = e.AppendJSON(buf) }},
+		"MarshalJSON": {1, func() { _, _ = e.MarshalJSON() }},
+		"Validate":    {0, func() { _ = e.Validate() }},
+		"Pattern.Match": {0,
+			func() { matched = event.Pattern("cluster.execution.*").Match(event.ClusterExecutionFailed) }},
+		"Lookup":      {0, func() { event.Lookup(event.BatchCompleted) }},
+		"Covers":      {0, func() { collection.Covers(key) }},
+		"Invalidates": {0, func() { e.Invalidates(key) }},
 	} {
 		assert.InDelta(t, test.allocs, testing.AllocsPerRun(100, test.run), 0, name)
 	}

@@ -18,28 +18,35 @@ func TestCovers(t *testing.T) {
 		key   string
 		want  bool
 	}{
-		"nil":                           {nil, key, false},
-		"no kind":                       {&event.CacheScope{Keys: []string{key}}, key, false},
-		"unknown kind":                  {&event.CacheScope{Kind: "world", Keys: []string{key}}, key, false},
-		"key":                           {event.KeyScope("other", key), key, true},
-		"key in capitals":               {&event.CacheScope{Kind: "KEY", Keys: []string{key}}, key, true},
-		"another key":                   {event.KeyScope(key), key + "2", false},
-		"prefix of a key":               {event.KeyScope(key), "mixpeek:acme:articles:obj", false},
-		"no keys":                       {event.KeyScope(), key, false},
-		"key of another form":           {event.KeyScope("invoice:1"), "invoice:1", true},
-		"collection":                    {event.CollectionScope("articles"), key, true},
-		"another collection":            {event.CollectionScope("article"), key, false},
-		"collection in object's place":  {event.CollectionScope("obj_1"), key, false},
-		"collection, key of other form": {event.CollectionScope("articles"), "x:acme:articles:obj_1", false},
-		"collection, key too short":     {event.CollectionScope("articles"), "mixpeek:acme:articles", false},
-		"collection without id":         {event.CollectionScope(""), "mixpeek:acme::obj_1", false},
-		"namespace by id":               {event.NamespaceScope("acme"), key, true},
-		"namespace by name":             {&event.CacheScope{Kind: "namespace", Namespace: "acme"}, key, true},
-		"another namespace":             {event.NamespaceScope("acm"), key, false},
-		"namespace without any":         {event.NamespaceScope(""), "mixpeek::articles:obj_1", false},
-		"collection with a colon":       {event.CollectionScope("a:b"), event.CacheKey("acme", "a:b", "obj_1"), true},
-		"part of a name with a colon":   {event.CollectionScope("a"), event.CacheKey("acme", "a:b", "obj_1"), false},
-		"object with a colon":           {event.CollectionScope("articles"), event.CacheKey("acme", "articles", "s3://b/k"), true},
+		"nil":     {nil, key, false},
+		"no kind": {&event.CacheScope{Keys: []string{key}}, key, false},
+		"unknown kind": {&event.CacheScope{Kind: "world", Keys: []string{key}}, key,
+			false},
+		"key":                          {event.KeyScope("other", key), key, true},
+		"key in capitals":              {&event.CacheScope{Kind: "KEY", Keys: []string{key}}, key, true},
+		"another key":                  {event.KeyScope(key), key + "2", false},
+		"prefix of a key":              {event.KeyScope(key), "mixpeek:acme:articles:obj", false},
+		"no keys":                      {event.KeyScope(), key, false},
+		"key of another form":          {event.KeyScope("invoice:1"), "invoice:1", true},
+		"collection":                   {event.CollectionScope("articles"), key, true},
+		"another collection":           {event.CollectionScope("article"), key, false},
+		"collection in object's place": {event.CollectionScope("obj_1"), key, false},
+		"collection, key of other form": {event.CollectionScope("articles"), "x:acme:articles:obj_1",
+			false},
+		"collection, key too short": {event.CollectionScope("articles"), "mixpeek:acme:articles",
+			false},
+		"collection without id": {event.CollectionScope(""), "mixpeek:acme::obj_1", false},
+		"namespace by id":       {event.NamespaceScope("acme"), key, true},
+		"namespace by name": {&event.CacheScope{Kind: "namespace", Namespace: "acme"}, key,
+			true},
+		"another namespace":     {event.NamespaceScope("acm"), key, false},
+		"namespace without any": {event.NamespaceScope(""), "mixpeek::articles:obj_1", false},
+		"collection with a colon": {event.CollectionScope("a:b"),
+			event.CacheKey("acme", "a:b", "obj_1"), true},
+		"part of a name with a colon": {event.CollectionScope("a"),
+			event.CacheKey("acme", "a:b", "obj_1"), false},
+		"object with a colon": {event.CollectionScope("articles"),
+			event.CacheKey("acme", "articles", "s3://b/k"), true},
 	}
 	for name, test := range tests {
 		assert.Equal(t, test.want, test.scope.Covers(test.key), name)
@@ -56,23 +63,37 @@ func TestInvalidates(t *testing.T) {
 		key   string
 		want  bool
 	}{
-		"no scope":                     {event.Event{Namespace: "acme", Collection: "articles"}, byName, false},
-		"key":                          {event.Event{CacheScope: event.KeyScope(byName)}, byName, true},
-		"another key":                  {event.Event{CacheScope: event.KeyScope(byName), Namespace: "ns_1", Collection: "col_1"}, byID, false},
-		"collection by id":             {event.Event{CacheScope: collection}, byID, true},
-		"collection by name":           {event.Event{CacheScope: collection, Namespace: "acme", Collection: "articles"}, byName, true},
-		"name in another namespace":    {event.Event{CacheScope: collection, Namespace: "beta", Collection: "articles"}, byName, false},
-		"name, namespace by id only":   {event.Event{CacheScope: collection, NamespaceID: "ns_1", Collection: "articles"}, byName, true},
-		"name, key's namespace an id":  {event.Event{CacheScope: collection, Namespace: "acme", NamespaceID: "ns_1", Collection: "articles"}, event.CacheKey("ns_1", "articles", "o"), true},
-		"ids only, key by name":        {event.Event{CacheScope: collection, NamespaceID: "ns_1"}, byName, false},
-		"another collection":           {event.Event{CacheScope: collection, Namespace: "acme", Collection: "videos"}, byName, false},
-		"namespace by id":              {event.Event{CacheScope: namespace}, byID, true},
-		"namespace by the event":       {event.Event{CacheScope: namespace, Namespace: "acme"}, byName, true},
-		"event of another namespace":   {event.Event{CacheScope: namespace, Namespace: "acme", NamespaceID: "ns_2"}, byName, false},
-		"another namespace":            {event.Event{CacheScope: namespace, Namespace: "beta"}, byName, false},
-		"key of another form":          {event.Event{CacheScope: namespace, Namespace: "acme"}, "acme:articles", false},
-		"unknown kind":                 {event.Event{CacheScope: &event.CacheScope{Kind: "world"}, Namespace: "acme"}, byName, false},
-		"key scope does not look wide": {event.Event{CacheScope: event.KeyScope("x"), Namespace: "acme", Collection: "articles"}, byName, false},
+		"no scope": {event.Event{Namespace: "acme", Collection: "articles"}, byName,
+			false},
+		"key": {event.Event{CacheScope: event.KeyScope(byName)}, byName, true},
+		"another key": {event.Event{CacheScope: event.KeyScope(byName),
+			Namespace: "ns_1", Collection: "col_1"}, byID, false},
+		"collection by id": {event.Event{CacheScope: collection}, byID, true},
+		"collection by name": {event.Event{CacheScope: collection, Namespace: "acme",
+			Collection: "articles"}, byName, true},
+		"name in another namespace": {event.Event{CacheScope: collection, Namespace: "beta",
+			Collection: "articles"}, byName, false},
+		"name, namespace by id only": {event.Event{CacheScope: collection, NamespaceID: "ns_1",
+			Collection: "articles"}, byName, true},
+		"name, key's namespace an id": {event.Event{CacheScope: collection, Namespace: "acme",
+			NamespaceID: "ns_1", Collection: "articles"}, event.CacheKey("ns_1", "articles", "o"), true},
+		"ids only, key by name": {event.Event{CacheScope: collection, NamespaceID: "ns_1"}, byName,
+			false},
+		"another collection": {event.Event{CacheScope: collection, Namespace: "acme",
+			Collection: "videos"}, byName, false},
+		"namespace by id": {event.Event{CacheScope: namespace}, byID, true},
+		"namespace by the event": {event.Event{CacheScope: namespace, Namespace: "acme"}, byName,
+			true},
+		"event of another namespace": {event.Event{CacheScope: namespace, Namespace: "acme",
+			NamespaceID: "ns_2"}, byName, false},
+		"another namespace": {event.Event{CacheScope: namespace, Namespace: "beta"}, byName,
+			false},
+		"key of another form": {event.Event{CacheScope: namespace, Namespace: "acme"},
+			"acme:articles", false},
+		"unknown kind": {event.Event{CacheScope: &event.CacheScope{Kind: "world"},
+			Namespace: "acme"}, byName, false},
+		"key scope does not look wide": {event.Event{CacheScope: event.KeyScope("x"), Namespace: "acme",
+			Collection: "articles"}, byName, false},
 	}
 	for name, test := range tests {
 		assert.Equal(t, test.want, test.event.Invalidates(test.key), name)
@@ -88,20 +109,32 @@ func TestDefaultScope(t *testing.T) {
 		event event.Event
 		want  *event.CacheScope
 	}{
-		"object":                {event.Event{Type: event.ObjectUpdated, Namespace: "acme", Collection: "articles", Subject: object}, event.KeyScope("mixpeek:acme:articles:obj_1")},
-		"object, namespace_id":  {event.Event{Type: event.ObjectDeleted, NamespaceID: "ns_1", Collection: "articles", Subject: object}, event.KeyScope("mixpeek:ns_1:articles:obj_1")},
-		"object, no collection": {event.Event{Type: event.ObjectUpdated, Namespace: "acme", Subject: object}, nil},
-		"object, no namespace":  {event.Event{Type: event.ObjectUpdated, Collection: "articles", Subject: object}, nil},
-		"objects":               {event.Event{Type: event.ObjectsCreatedBatch, Namespace: "acme", Collection: "articles", Subject: event.Subject{Type: "bucket", ID: "bkt_1"}}, nil},
-		"collection":            {event.Event{Type: event.CollectionDocumentsWritten, Subject: collection}, event.CollectionScope("col_1")},
-		"taxonomy":              {event.Event{Type: event.TaxonomyMaterialized, Subject: taxonomy, Metadata: map[string]any{"collection_id": "col_2"}}, event.CollectionScope("col_2")},
-		"taxonomy, no id":       {event.Event{Type: event.TaxonomyMaterialized, Subject: taxonomy, Collection: "articles"}, nil},
-		"taxonomy, odd id":      {event.Event{Type: event.TaxonomyMaterialized, Subject: taxonomy, Metadata: map[string]any{"collection_id": 7}}, nil},
-		"batch by id":           {event.Event{Type: event.BatchCompleted, Namespace: "acme", NamespaceID: "ns_1"}, event.NamespaceScope("ns_1")},
-		"batch by name":         {event.Event{Type: event.BatchCompleted, Namespace: "acme"}, &event.CacheScope{Kind: event.ScopeNamespace, Namespace: "acme"}},
-		"batch, no namespace":   {event.Event{Type: event.BatchCompleted}, nil},
-		"alert":                 {event.Event{Type: event.AlertTriggered, Namespace: "acme"}, nil},
-		"own type":              {event.Event{Type: "invoice.paid", Namespace: "acme", Collection: "articles", Subject: object}, nil},
+		"object": {event.Event{Type: event.ObjectUpdated, Namespace: "acme",
+			Collection: "articles", Subject: object}, event.KeyScope("mixpeek:acme:articles:obj_1")},
+		"object, namespace_id": {event.Event{Type: event.ObjectDeleted, NamespaceID: "ns_1",
+			Collection: "articles", Subject: object}, event.KeyScope("mixpeek:ns_1:articles:obj_1")},
+		"object, no collection": {event.Event{Type: event.ObjectUpdated, Namespace: "acme",
+			Subject: object}, nil},
+		"object, no namespace": {event.Event{Type: event.ObjectUpdated, Collection: "articles",
+			Subject: object}, nil},
+		"objects": {event.Event{Type: event.ObjectsCreatedBatch, Namespace: "acme",
+			Collection: "articles", Subject: event.Subject{Type: "bucket", ID: "bkt_1"}}, nil},
+		"collection": {event.Event{Type: event.CollectionDocumentsWritten,
+			Subject: collection}, event.CollectionScope("col_1")},
+		"taxonomy": {event.Event{Type: event.TaxonomyMaterialized, Subject: taxonomy,
+			Metadata: map[string]any{"collection_id": "col_2"}}, event.CollectionScope("col_2")},
+		"taxonomy, no id": {event.Event{Type: event.TaxonomyMaterialized, Subject: taxonomy,
+			Collection: "articles"}, nil},
+		"taxonomy, odd id": {event.Event{Type: event.TaxonomyMaterialized, Subject: taxonomy,
+			Metadata: map[string]any{"collection_id": 7}}, nil},
+		"batch by id": {event.Event{Type: event.BatchCompleted, Namespace: "acme",
+			NamespaceID: "ns_1"}, event.NamespaceScope("ns_1")},
+		"batch by name": {event.Event{Type: event.BatchCompleted, Namespace: "acme"},
+			&event.CacheScope{Kind: event.ScopeNamespace, Namespace: "acme"}},
+		"batch, no namespace": {event.Event{Type: event.BatchCompleted}, nil},
+		"alert":               {event.Event{Type: event.AlertTriggered, Namespace: "acme"}, nil},
+		"own type": {event.Event{Type: "invoice.paid", Namespace: "acme",
+			Collection: "articles", Subject: object}, nil},
 	}
 	for name, test := range tests {
 		got := test.event.DefaultScope()
@@ -117,23 +150,28 @@ func TestScopeValidate(t *testing.T) {
 		scope  event.CacheScope
 		fields []string
 	}{
-		"key":                   {*event.KeyScope("mixpeek:a:b:c", "own"), nil},
-		"collection":            {*event.CollectionScope("col_1"), nil},
-		"namespace":             {*event.NamespaceScope("ns_1"), nil},
-		"capitals":              {event.CacheScope{Kind: "NAMESPACE", Namespace: "acme"}, nil},
-		"zero":                  {event.CacheScope{}, []string{"scope"}},
-		"unknown":               {event.CacheScope{Kind: "world"}, []string{"scope"}},
-		"not a k":               {event.CacheScope{Kind: "\u212aey"}, []string{"scope"}},
-		"no keys":               {*event.KeyScope(), []string{"keys"}},
-		"bad keys":              {*event.KeyScope("mixpeek:a::c", "a\nb", ""), []string{"keys[0]", "keys[1]", "keys[2]"}},
-		"long key":              {*event.KeyScope(strings.Repeat("k", 1025)), []string{"keys[0]"}},
-		"no collection":         {*event.CollectionScope(""), []string{"collection_id"}},
-		"bad collection":        {*event.CollectionScope("a\x00"), []string{"collection_id"}},
-		"no namespace":          {*event.NamespaceScope(""), []string{"namespace_id"}},
-		"bad namespace":         {event.CacheScope{Kind: "namespace", Namespace: "\xff"}, []string{"namespace"}},
-		"what does not count":   {event.CacheScope{Kind: "key", Keys: []string{"k"}, CollectionID: "\t"}, []string{"collection_id"}},
-		"two things at once":    {event.CacheScope{Kind: "collection", NamespaceID: "\n"}, []string{"collection_id", "namespace_id"}},
-		"collection id is long": {*event.CollectionScope(string(make([]byte, 256))), []string{"collection_id", "collection_id"}},
+		"key":        {*event.KeyScope("mixpeek:a:b:c", "own"), nil},
+		"collection": {*event.CollectionScope("col_1"), nil},
+		"namespace":  {*event.NamespaceScope("ns_1"), nil},
+		"capitals":   {event.CacheScope{Kind: "NAMESPACE", Namespace: "acme"}, nil},
+		"zero":       {event.CacheScope{}, []string{"scope"}},
+		"unknown":    {event.CacheScope{Kind: "world"}, []string{"scope"}},
+		"not a k":    {event.CacheScope{Kind: "\u212aey"}, []string{"scope"}},
+		"no keys":    {*event.KeyScope(), []string{"keys"}},
+		"bad keys": {*event.KeyScope("mixpeek:a::c", "a\nb", ""),
+			[]string{"keys[0]", "keys[1]", "keys[2]"}},
+		"long key":       {*event.KeyScope(strings.Repeat("k", 1025)), []string{"keys[0]"}},
+		"no collection":  {*event.CollectionScope(""), []string{"collection_id"}},
+		"bad collection": {*event.CollectionScope("a\x00"), []string{"collection_id"}},
+		"no namespace":   {*event.NamespaceScope(""), []string{"namespace_id"}},
+		"bad namespace": {event.CacheScope{Kind: "namespace", Namespace: "\xff"},
+			[]string{"namespace"}},
+		"what does not count": {event.CacheScope{Kind: "key", Keys: []string{"k"}, CollectionID: "\t"},
+			[]string{"collection_id"}},
+		"two things at once": {event.CacheScope{Kind: "collection", NamespaceID: "\n"},
+			[]string{"collection_id", "namespace_id"}},
+		"collection id is long": {*event.CollectionScope(string(make([]byte, 256))),
+			[]string{"collection_id", "collection_id"}},
 	} {
 		err := test.scope.Validate()
 		if test.fields == nil {
@@ -157,10 +195,12 @@ func TestCacheKey(t *testing.T) {
 		assert.Equal(t, test.key, event.CacheKey(test.namespace, test.collection, test.object))
 		namespace, collection, object, ok := event.SplitCacheKey(test.key)
 		assert.True(t, ok)
-		assert.Equal(t, [3]string{test.namespace, test.collection, test.object}, [3]string{namespace, collection, object})
+		assert.Equal(t, [3]string{test.namespace, test.collection, test.object},
+			[3]string{namespace, collection, object})
 	}
 	for _, key := range []string{
-		"", "mixpeek", "mixpeek:", "mixpeek:a", "mixpeek:a:b", "mixpeek:a:b:", "mixpeek::b:c", "mixpeek:a::c", "Mixpeek:a:b:c", "other:a:b:c",
+		"", "mixpeek", "mixpeek:", "mixpeek:a", "mixpeek:a:b", "mixpeek:a:b:", "mixpeek::b:c",
+		"mixpeek:a::c", "Mixpeek:a:b:c", "other:a:b:c",
 	} {
 		_, _, _, ok := event.SplitCacheKey(key)
 		assert.False(t, ok, key)
@@ -180,7 +220,8 @@ func FuzzCacheKey(f *testing.F) {
 			return
 		}
 		require.True(t, ok)
-		require.Equal(t, [3]string{namespace, collection, object}, [3]string{gotNamespace, gotCollection, gotObject})
+		require.Equal(t, [3]string{namespace, collection, object},
+			[3]string{gotNamespace, gotCollection, gotObject})
 		require.True(t, event.KeyScope(key).Covers(key))
 		require.True(t, event.CollectionScope(collection).Covers(key))
 		require.True(t, event.NamespaceScope(namespace).Covers(key))

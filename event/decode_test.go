@@ -72,10 +72,12 @@ func TestDecodeRefuses(t *testing.T) {
 		"metadata":        {`{"metadata":[]}`, "metadata", object},
 		"scope":           {`{"cache_scope":"collection"}`, "cache_scope", object},
 		"scope kind":      {`{"cache_scope":{"scope":1}}`, "cache_scope.scope", str},
-		"scope keys":      {`{"cache_scope_to_invalidate":{"keys":"k"}}`, "cache_scope_to_invalidate.keys", "must be an array"},
-		"scope key":       {`{"cache_scope_to_invalidate":{"keys":["k",null]}}`, "cache_scope_to_invalidate.keys[1]", str},
-		"open scope key":  {`{"cache_scope":{"keys":["a`, "cache_scope.keys[0]", truncated},
-		"scope id":        {`{"cache_scope":{"collection_id":1}}`, "cache_scope.collection_id", str},
+		"scope keys": {`{"cache_scope_to_invalidate":{"keys":"k"}}`,
+			"cache_scope_to_invalidate.keys", "must be an array"},
+		"scope key": {`{"cache_scope_to_invalidate":{"keys":["k",null]}}`,
+			"cache_scope_to_invalidate.keys[1]", str},
+		"open scope key": {`{"cache_scope":{"keys":["a`, "cache_scope.keys[0]", truncated},
+		"scope id":       {`{"cache_scope":{"collection_id":1}}`, "cache_scope.collection_id", str},
 
 		"time as a number":     {`{"occurred_at":1759939740}`, "occurred_at", timeRule},
 		"time without zone":    {`{"occurred_at":"2025-10-08T16:09:00"}`, "occurred_at", timeRule},
@@ -86,23 +88,28 @@ func TestDecodeRefuses(t *testing.T) {
 		"second 60 in a day":   {`{"occurred_at":"2025-10-08T16:09:60Z"}`, "occurred_at", timeRule},
 		"second 60 in a month": {`{"occurred_at":"2016-12-30T23:59:60Z"}`, "occurred_at", timeRule},
 		"second 61":            {`{"occurred_at":"2016-12-31T23:59:61Z"}`, "occurred_at", timeRule},
-		"second 60 of 9999":    {`{"occurred_at":"9999-12-31T23:59:60Z"}`, "occurred_at", "must be in the years 0 to 9999 in UTC"},
-		"impossible date":      {`{"occurred_at":"2025-02-30T00:00:00Z"}`, "occurred_at", timeRule},
-		"year 10000 in UTC":    {`{"occurred_at":"9999-12-31T23:59:59-01:00"}`, "occurred_at", "must be in the years 0 to 9999 in UTC"},
+		"second 60 of 9999": {`{"occurred_at":"9999-12-31T23:59:60Z"}`, "occurred_at",
+			"must be in the years 0 to 9999 in UTC"},
+		"impossible date": {`{"occurred_at":"2025-02-30T00:00:00Z"}`, "occurred_at", timeRule},
+		"year 10000 in UTC": {`{"occurred_at":"9999-12-31T23:59:59-01:00"}`, "occurred_at",
+			"must be in the years 0 to 9999 in UTC"},
 
-		"field twice":             {`{"event_id":"evt_1","event_id":"evt_2"}`, "event_id", twice},
-		"field twice, once null":  {`{"event_id":null,"event_id":"evt_2"}`, "event_id", twice},
-		"field twice, as escape":  {`{"event_id":"evt_1","\u0065vent_id":"evt_2"}`, "event_id", twice},
-		"unknown twice":           {`{"x":1,"x":1}`, "x", twice},
-		"subject field twice":     {`{"subject":{"id":"a","id":"b"}}`, "subject.id", twice},
-		"subject unknown twice":   {`{"subject":{"x":1,"x":2}}`, "subject.x", twice},
-		"scope twice":             {`{"cache_scope":{},"cache_scope":{}}`, "cache_scope", twice},
-		"scope field twice":       {`{"cache_scope":{"scope":"key","scope":"key"}}`, "cache_scope.scope", twice},
-		"metadata field twice":    {`{"metadata":{"a":1,"a":2}}`, "metadata.a", twice},
-		"deep in metadata, twice": {`{"metadata":{"a":[{"b":{"c":1,"c":1}}]}}`, "metadata.a[0].b.c", twice},
+		"field twice":            {`{"event_id":"evt_1","event_id":"evt_2"}`, "event_id", twice},
+		"field twice, once null": {`{"event_id":null,"event_id":"evt_2"}`, "event_id", twice},
+		"field twice, as escape": {`{"event_id":"evt_1","\u0065vent_id":"evt_2"}`, "event_id", twice},
+		"unknown twice":          {`{"x":1,"x":1}`, "x", twice},
+		"subject field twice":    {`{"subject":{"id":"a","id":"b"}}`, "subject.id", twice},
+		"subject unknown twice":  {`{"subject":{"x":1,"x":2}}`, "subject.x", twice},
+		"scope twice":            {`{"cache_scope":{},"cache_scope":{}}`, "cache_scope", twice},
+		"scope field twice": {`{"cache_scope":{"scope":"key","scope":"key"}}`, "cache_scope.scope",
+			twice},
+		"metadata field twice": {`{"metadata":{"a":1,"a":2}}`, "metadata.a", twice},
+		"deep in metadata, twice": {`{"metadata":{"a":[{"b":{"c":1,"c":1}}]}}`, "metadata.a[0].b.c",
+			twice},
 
-		"odd name":  {`{"metadata":{"a b\n":{"x":nope}}}`, `metadata["a b\n"].x`, syntax},
-		"long name": {`{"metadata":{"` + strings.Repeat("n", 100) + `":nope}}`, `metadata["` + strings.Repeat("n", 64) + `…"]`, syntax},
+		"odd name": {`{"metadata":{"a b\n":{"x":nope}}}`, `metadata["a b\n"].x`, syntax},
+		"long name": {`{"metadata":{"` + strings.Repeat("n", 100) + `":nope}}`,
+			`metadata["` + strings.Repeat("n", 64) + `…"]`, syntax},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +140,8 @@ func TestDecodeDepth(t *testing.T) {
 	t.Parallel()
 	nested := func(name string, depth int) []byte {
 		// The envelope is one level, and the field's value has the other depth-1.
-		return []byte(`{"` + name + `":` + strings.Repeat(`{"a":`, depth-2) + "[]" + strings.Repeat("}", depth-2) + "}")
+		return []byte(`{"` + name + `":` + strings.Repeat(`{"a":`, depth-2) + "[]" + strings.Repeat("}",
+			depth-2) + "}")
 	}
 	for _, name := range []string{"metadata", "unknown"} {
 		e, err := event.Decode(nested(name, event.MaxDepth))
@@ -247,17 +255,24 @@ func TestDecodeBothScopes(t *testing.T) {
 		other string
 		same  bool
 	}{
-		{`{"x":1,"namespace":"m","namespace_id":"n","collection_id":"c","keys":["k"],"scope":"KEY"}`, true},
+		{`{"x":1,"namespace":"m","namespace_id":"n","collection_id":"c","keys":["k"],"scope":"KEY"}`,
+			true},
 		{`null`, true},
-		{`{"scope":"key","keys":["l"],"collection_id":"c","namespace_id":"n","namespace":"m","x":1}`, false},
-		{`{"scope":"key","keys":["k"],"collection_id":"d","namespace_id":"n","namespace":"m","x":1}`, false},
-		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"o","namespace":"m","x":1}`, false},
-		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"p","x":1}`, false},
-		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"m","x":2}`, false},
+		{`{"scope":"key","keys":["l"],"collection_id":"c","namespace_id":"n","namespace":"m","x":1}`,
+			false},
+		{`{"scope":"key","keys":["k"],"collection_id":"d","namespace_id":"n","namespace":"m","x":1}`,
+			false},
+		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"o","namespace":"m","x":1}`,
+			false},
+		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"p","x":1}`,
+			false},
+		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"m","x":2}`,
+			false},
 		{`{"scope":"key","keys":["k"],"collection_id":"c","namespace_id":"n","namespace":"m"}`, false},
 		{`{}`, false},
 	} {
-		e, err := event.Decode([]byte(`{"cache_scope":` + test.other + `,"cache_scope_to_invalidate":` + scope + `}`))
+		e, err := event.Decode([]byte(
+			`{"cache_scope":` + test.other + `,"cache_scope_to_invalidate":` + scope + `}`))
 		require.NoError(t, err)
 		assert.Equal(t, []string{"k"}, e.CacheScope.Keys)
 		if test.same {
@@ -268,9 +283,11 @@ func TestDecodeBothScopes(t *testing.T) {
 		assert.Contains(t, fieldsOf(t, e.Validate()), "cache_scope")
 	}
 
-	e, err := event.Decode([]byte(`{"cache_scope":{"scope":"key","keys":null},"metadata":{"s":"\uD83D\uDE00\u00E9"}}`))
+	e, err := event.Decode([]byte(
+		`{"cache_scope":{"scope":"key","keys":null},"metadata":{"s":"\uD83D\uDE00\u00E9"}}`))
 	require.NoError(t, err)
-	assert.Equal(t, &event.CacheScope{Kind: "key"}, e.CacheScope, "one alone counts, whatever its name")
+	assert.Equal(t, &event.CacheScope{Kind: "key"}, e.CacheScope,
+		"one alone counts, whatever its name")
 	assert.Equal(t, "😀é", e.Metadata["s"])
 }
 

@@ -28,8 +28,8 @@
 //
 // # Reporting invalid input
 //
-// Checks collect [Problems] and return a [*ValidationError]: each [Problem] has the path of a field,
-// a code for programs and a text for people.
+// Checks collect [Problems] and return a [*ValidationError]: each [Problem] has the path of a
+// field, a code for programs and a text for people.
 //
 // # What is where
 //

@@ -117,7 +117,8 @@ func appendSubject(b []byte, s *Subject, p *Problems) []byte {
 	b = append(appendName(b, "subject"), '{')
 	b = appendMember(b, "type", s.Type)
 	b = appendMember(b, "id", s.ID)
-	b = appendExtra(b, "subject", s.Extra, 3, p, func(name []byte) bool { return subjectField(name) == fieldUnknown })
+	b = appendExtra(b, "subject", s.Extra, 3, p,
+		func(name []byte) bool { return subjectField(name) == fieldUnknown })
 	return append(b, '}')
 }
 
@@ -133,13 +134,17 @@ func appendScope(b []byte, name string, s *CacheScope, p *Problems) []byte {
 	b = appendMember(b, "collection_id", s.CollectionID)
 	b = appendMember(b, "namespace_id", s.NamespaceID)
 	b = appendMember(b, "namespace", s.Namespace)
-	b = appendExtra(b, name, s.Extra, 3, p, func(name []byte) bool { return scopeField(name) == fieldUnknown })
+	b = appendExtra(b, name, s.Extra, 3, p,
+		func(name []byte) bool { return scopeField(name) == fieldUnknown })
 	return append(b, '}')
 }
 
 // appendExtra appends the members of extra for which keep returns true, sorted by name. The
 // others would occur twice. depth is the depth of their values.
-func appendExtra(b []byte, path string, extra map[string]json.RawMessage, depth int, p *Problems, keep func(name []byte) bool) []byte {
+func appendExtra(
+	b []byte, path string, extra map[string]json.RawMessage, depth int, p *Problems,
+	keep func(name []byte) bool,
+) []byte {
 	if len(extra) == 0 {
 		return b
 	}

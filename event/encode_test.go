@@ -23,16 +23,23 @@ func TestMetadataValues(t *testing.T) {
 	n := 7
 	for name, v := range map[string]any{
 		"nil": nil, "true": true, "false": false, "string": "a\"b\\c\n\x01é😀<&>", "empty": "",
-		"bad UTF-8": "a\xffb", "int": -5, "int8": int8(-8), "int64": int64(math.MinInt64), "uint64": uint64(math.MaxUint64),
-		"float": 19.9, "integral float": 3.0, "small float": 1e-7, "large float": 1e21, "largest float": math.MaxFloat64,
-		"smallest float": math.SmallestNonzeroFloat64, "negative zero": math.Copysign(0, -1), "float32": float32(0.1),
-		"number": json.Number("1.50"), "raw": json.RawMessage(` { "a" : [ 1 ] } `), "bytes": []byte("abc"),
+		"bad UTF-8": "a\xffb", "int": -5, "int8": int8(-8), "int64": int64(math.MinInt64),
+		"uint64": uint64(math.MaxUint64),
+		"float":  19.9, "integral float": 3.0, "small float": 1e-7, "large float": 1e21,
+		"largest float":  math.MaxFloat64,
+		"smallest float": math.SmallestNonzeroFloat64, "negative zero": math.Copysign(0, -1),
+		"float32": float32(0.1),
+		"number":  json.Number("1.50"), "raw": json.RawMessage(` { "a" : [ 1 ] } `),
+		"bytes":   []byte("abc"),
 		"strings": []string{"a", "\n"}, "no strings": []string{}, "nil strings": []string(nil),
 		"list": []any{1, "a", nil, []any{}}, "nil list": []any(nil), "ints": []int{1, 2},
 		"map": map[string]any{"b": 1, "a": map[string]any{}}, "nil map": map[string]any(nil),
-		"map of strings": map[string]string{"b": "1", "a": "2"}, "map of ints": map[int]string{2: "b", 1: "a"},
-		"struct": point{1, 0}, "pointer": &point{1, 2}, "nil pointer": (*point)(nil), "pointer to int": &n,
-		"time": time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC), "duration": time.Second, "HTML in a struct": struct{ S string }{"<&>"},
+		"map of strings": map[string]string{"b": "1", "a": "2"},
+		"map of ints":    map[int]string{2: "b", 1: "a"},
+		"struct":         point{1, 0}, "pointer": &point{1, 2}, "nil pointer": (*point)(nil),
+		"pointer to int": &n,
+		"time":           time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC), "duration": time.Second,
+		"HTML in a struct": struct{ S string }{"<&>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -76,25 +83,36 @@ func TestEncodeRefuses(t *testing.T) {
 		event  event.Event
 		fields []string
 	}{
-		"NaN":           {event.Event{Metadata: map[string]any{"a": map[string]any{"n": math.NaN()}}}, []string{"metadata.a.n"}},
-		"infinity":      {event.Event{Metadata: map[string]any{"a": []any{1, math.Inf(-1)}}}, []string{"metadata.a[1]"}},
-		"channel":       {event.Event{Metadata: map[string]any{"c": make(chan int)}}, []string{"metadata.c"}},
-		"bad number":    {event.Event{Metadata: map[string]any{"n": json.Number("1 ,2")}}, []string{"metadata.n"}},
-		"empty number":  {event.Event{Metadata: map[string]any{"n": json.Number("")}}, []string{"metadata.n"}},
-		"odd name":      {event.Event{Metadata: map[string]any{"a.b": math.NaN()}}, []string{`metadata["a.b"]`}},
-		"bad raw":       {event.Event{Metadata: map[string]any{"r": json.RawMessage("{]")}}, []string{"metadata.r"}},
-		"deep raw":      {event.Event{Metadata: map[string]any{"r": deep}}, []string{"metadata.r"}},
-		"bad extra":     {event.Event{Extra: raw("x", "1,2")}, []string{"x"}},
-		"empty extra":   {event.Event{Extra: raw("x", "")}, []string{"x"}},
-		"extra NUL":     {event.Event{Extra: raw("x", "1\x00")}, []string{"x"}},
-		"extra bytes":   {event.Event{Extra: raw("x", "\"\xff\"")}, []string{"x"}},
-		"deep extra":    {event.Event{Extra: map[string]json.RawMessage{"x": deep}}, []string{"x"}},
-		"subject extra": {event.Event{Subject: event.Subject{Extra: raw("x", "?")}}, []string{"subject.x"}},
-		"scope extra":   {event.Event{CacheScope: &event.CacheScope{Extra: raw("x", "?")}}, []string{"cache_scope_to_invalidate.x"}},
-		"year":          {event.Event{OccurredAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}, []string{"occurred_at"}},
+		"NaN": {event.Event{Metadata: map[string]any{"a": map[string]any{"n": math.NaN()}}},
+			[]string{"metadata.a.n"}},
+		"infinity": {event.Event{Metadata: map[string]any{"a": []any{1, math.Inf(-1)}}},
+			[]string{"metadata.a[1]"}},
+		"channel": {event.Event{Metadata: map[string]any{"c": make(chan int)}},
+			[]string{"metadata.c"}},
+		"bad number": {event.Event{Metadata: map[string]any{"n": json.Number("1 ,2")}},
+			[]string{"metadata.n"}},
+		"empty number": {event.Event{Metadata: map[string]any{"n": json.Number("")}},
+			[]string{"metadata.n"}},
+		"odd name": {event.Event{Metadata: map[string]any{"a.b": math.NaN()}},
+			[]string{`metadata["a.b"]`}},
+		"bad raw": {event.Event{Metadata: map[string]any{"r": json.RawMessage("{]")}},
+			[]string{"metadata.r"}},
+		"deep raw":    {event.Event{Metadata: map[string]any{"r": deep}}, []string{"metadata.r"}},
+		"bad extra":   {event.Event{Extra: raw("x", "1,2")}, []string{"x"}},
+		"empty extra": {event.Event{Extra: raw("x", "")}, []string{"x"}},
+		"extra NUL":   {event.Event{Extra: raw("x", "1\x00")}, []string{"x"}},
+		"extra bytes": {event.Event{Extra: raw("x", "\"\xff\"")}, []string{"x"}},
+		"deep extra":  {event.Event{Extra: map[string]json.RawMessage{"x": deep}}, []string{"x"}},
+		"subject extra": {event.Event{Subject: event.Subject{Extra: raw("x", "?")}},
+			[]string{"subject.x"}},
+		"scope extra": {event.Event{CacheScope: &event.CacheScope{Extra: raw("x", "?")}},
+			[]string{"cache_scope_to_invalidate.x"}},
+		"year": {event.Event{OccurredAt: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
+			[]string{"occurred_at"}},
 		"all at once": {event.Event{
 			OccurredAt: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), NamespaceID: "ns_1",
-			CacheScope: &event.CacheScope{Extra: raw("x", "")}, Metadata: map[string]any{"n": math.NaN()}, Extra: raw("y", ""),
+			CacheScope: &event.CacheScope{Extra: raw("x", "")}, Metadata: map[string]any{"n": math.NaN()},
+			Extra: raw("y", ""),
 		}, []string{"occurred_at", "cache_scope.x", "metadata.n", "y"}},
 	}
 	for name, test := range tests {
@@ -125,15 +143,20 @@ func TestExtraCannotShadowFields(t *testing.T) {
 	t.Parallel()
 	e := &event.Event{
 		ID: "evt_1", Namespace: "acme",
-		Subject:    event.Subject{ID: "obj_1", Extra: map[string]json.RawMessage{"id": json.RawMessage(`"other"`), "type": json.RawMessage(`"x"`)}},
-		CacheScope: &event.CacheScope{Kind: "KEY", Extra: map[string]json.RawMessage{"scope": json.RawMessage(`"namespace"`)}},
-		Extra:      map[string]json.RawMessage{"event_id": json.RawMessage(`"evt_2"`), "actor": json.RawMessage(`"x"`), "ok": json.RawMessage("1")},
+		Subject: event.Subject{ID: "obj_1",
+			Extra: map[string]json.RawMessage{"id": json.RawMessage(`"other"`),
+				"type": json.RawMessage(`"x"`)}},
+		CacheScope: &event.CacheScope{Kind: "KEY",
+			Extra: map[string]json.RawMessage{"scope": json.RawMessage(`"namespace"`)}},
+		Extra: map[string]json.RawMessage{"event_id": json.RawMessage(`"evt_2"`),
+			"actor": json.RawMessage(`"x"`), "ok": json.RawMessage("1")},
 	}
 	b, err := e.MarshalJSON()
 	require.NoError(t, err)
 	const want = `{"event_id":"evt_1","namespace":"acme","subject":{"id":"obj_1"},"cache_scope_to_invalidate":{"scope":"key"},"ok":1}`
 	assert.Equal(t, want, string(b)) //nolint:testifylint // JSONEq would hide a name that occurs twice
-	assert.Subset(t, fieldsOf(t, e.Validate()), []string{"event_id", "actor", "subject.id", "subject.type", "cache_scope_to_invalidate.scope"})
+	assert.Subset(t, fieldsOf(t, e.Validate()),
+		[]string{"event_id", "actor", "subject.id", "subject.type", "cache_scope_to_invalidate.scope"})
 }
 
 func TestOrganizationIsNotOnTheWire(t *testing.T) {

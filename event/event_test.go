@@ -52,7 +52,8 @@ func TestValidID(t *testing.T) {
 	for _, id := range []string{"evt_abc123", "evt_123", "evt_A-b_C", "evt__", longest} {
 		assert.NoError(t, event.ValidID(id), id)
 	}
-	for _, id := range []string{"", "evt", "evt_", "abc", "EVT_abc", "msg_abc", "evt_a.b", "evt_a b", "evt_a:b", "evt_é", "evt_a\n", " evt_a", longest + "x"} {
+	for _, id := range []string{"", "evt", "evt_", "abc", "EVT_abc", "msg_abc", "evt_a.b", "evt_a b",
+		"evt_a:b", "evt_é", "evt_a\n", " evt_a", longest + "x"} {
 		assert.Error(t, event.ValidID(id), id)
 	}
 }
@@ -73,23 +74,49 @@ func TestValidate(t *testing.T) {
 	}{
 		"both namespaces": {func(e *event.Event) { e.NamespaceID = "ns_1" }, nil},
 		"namespace_id only": {func(e *event.Event) {
-			*e = event.Event{ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, NamespaceID: "ns_1", Subject: e.Subject}
+			*e = event.Event{ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, NamespaceID: "ns_1",
+				Subject: e.Subject}
 		}, nil},
-		"namespace_id only, version": {func(e *event.Event) { e.Namespace, e.NamespaceID, e.Version = "", "ns_1", "v9" }, []string{"version"}},
-		"no version":                 {func(e *event.Event) { e.Version = "" }, []string{"version"}},
-		"no actor":                   {func(e *event.Event) { e.Actor = "" }, []string{"actor"}},
-		"no subject":                 {func(e *event.Event) { e.Subject = event.Subject{} }, []string{"subject.type", "subject.id"}},
-		"type":                       {func(e *event.Event) { e.Type = "Paid" }, []string{"event_type"}},
-		"id":                         {func(e *event.Event) { e.ID = "evt_a.b" }, []string{"event_id"}},
-		"year":                       {func(e *event.Event) { e.OccurredAt = e.OccurredAt.AddDate(10000, 0, 0) }, []string{"occurred_at"}},
-		"time in another zone":       {func(e *event.Event) { e.OccurredAt = e.OccurredAt.In(time.FixedZone("", 3600)) }, nil},
-		"long names":                 {func(e *event.Event) { e.Namespace, e.Collection, e.Actor = longName, longName, longName }, []string{"namespace", "collection", "actor"}},
-		"control characters":         {func(e *event.Event) { e.Subject.Type, e.Subject.ID = "a\n", "b\u0085" }, []string{"subject.type", "subject.id"}},
-		"not UTF-8":                  {func(e *event.Event) { e.NamespaceID = "\xff" }, []string{"namespace_id"}},
-		"long index signature":       {func(e *event.Event) { e.IndexSignature = strings.Repeat("s", 1025) }, []string{"index_signature"}},
-		"scope":                      {func(e *event.Event) { e.CacheScope = event.KeyScope() }, []string{"cache_scope_to_invalidate.keys"}},
-		"namespace_id only, scope":   {func(e *event.Event) { e.Namespace, e.NamespaceID, e.CacheScope = "", "ns_1", event.KeyScope() }, []string{"cache_scope.keys"}},
-		"metadata is free":           {func(e *event.Event) { e.Metadata = map[string]any{"": "\n"} }, nil},
+		"namespace_id only, version": {func(e *event.Event) {
+			e.Namespace, e.NamespaceID, e.Version = "",
+				"ns_1", "v9"
+		}, []string{"version"}},
+		"no version": {func(e *event.Event) { e.Version = "" }, []string{"version"}},
+		"no actor":   {func(e *event.Event) { e.Actor = "" }, []string{"actor"}},
+		"no subject": {func(e *event.Event) { e.Subject = event.Subject{} },
+			[]string{"subject.type", "subject.id"}},
+		"type": {func(e *event.Event) { e.Type = "Paid" }, []string{"event_type"}},
+		"id":   {func(e *event.Event) { e.ID = "evt_a.b" }, []string{"event_id"}},
+		"year": {func(e *event.Event) {
+			e.OccurredAt = e.OccurredAt.AddDate(10000,
+				0, 0)
+		}, []string{"occurred_at"}},
+		"time in another zone": {func(
+			e *event.Event) {
+			e.OccurredAt = e.OccurredAt.In(time.FixedZone("", 3600))
+		}, nil},
+		"long names": {func(e *event.Event) {
+			e.Namespace, e.Collection,
+				e.Actor = longName, longName, longName
+		}, []string{"namespace", "collection", "actor"}},
+		"control characters": {func(e *event.Event) {
+			e.Subject.Type, e.Subject.ID = "a\n",
+				"b\u0085"
+		}, []string{"subject.type", "subject.id"}},
+		"not UTF-8": {func(e *event.Event) { e.NamespaceID = "\xff" },
+			[]string{"namespace_id"}},
+		"long index signature": {func(e *event.Event) {
+			e.IndexSignature = strings.Repeat("s",
+				1025)
+		}, []string{"index_signature"}},
+		"scope": {func(e *event.Event) { e.CacheScope = event.KeyScope() },
+			[]string{"cache_scope_to_invalidate.keys"}},
+		"namespace_id only, scope": {func(e *event.Event) {
+			e.Namespace, e.NamespaceID,
+				e.CacheScope = "", "ns_1", event.KeyScope()
+		}, []string{"cache_scope.keys"}},
+		"metadata is free": {func(e *event.Event) { e.Metadata = map[string]any{"": "\n"} },
+			nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -68,7 +68,8 @@ func (p Pattern) Match(eventType string) bool {
 		return true
 	}
 	if prefix, ok := strings.CutSuffix(string(p), "*"); ok {
-		return strings.HasSuffix(prefix, ".") && len(eventType) > len(prefix) && strings.HasPrefix(eventType, prefix)
+		return strings.HasSuffix(prefix, ".") && len(eventType) > len(prefix) &&
+			strings.HasPrefix(eventType, prefix)
 	}
 	return string(p) == eventType
 }

@@ -15,13 +15,16 @@ func TestValidType(t *testing.T) {
 	t.Parallel()
 	long := "a." + strings.Repeat("b", event.MaxTypeLength-2)
 	for _, s := range []string{
-		"invoice.paid", "a.b", "a.b.c", "a.b.c.d", "order.line-item.added", "order_2.v1", "x1.y_2-z", long,
+		"invoice.paid", "a.b", "a.b.c", "a.b.c.d", "order.line-item.added", "order_2.v1", "x1.y_2-z",
+		long,
 	} {
 		assert.NoError(t, event.ValidType(s), s)
 	}
 	for _, s := range []string{
-		"", ".", "ping", "a.", ".a", "a..b", "a.b.c.d.e", "Object.created", "object.Created", "objet.créé",
-		"object created", "object.created ", "object.*", "*", "1.created", "object.1", "object._x", "a.-b", "a.b\n", "a/b.c", long + "b",
+		"", ".", "ping", "a.", ".a", "a..b", "a.b.c.d.e", "Object.created", "object.Created",
+		"objet.créé",
+		"object created", "object.created ", "object.*", "*", "1.created", "object.1", "object._x",
+		"a.-b", "a.b\n", "a/b.c", long + "b",
 	} {
 		assert.Error(t, event.ValidType(s), s)
 	}
@@ -91,7 +94,8 @@ func TestNamespaceOfOwnTypes(t *testing.T) {
 	t.Parallel()
 	subject := event.Subject{Type: "invoice", ID: "inv_42"}
 	require.NoError(t, event.New("invoice.paid", subject).Validate())
-	require.ErrorContains(t, event.New(event.ObjectCreated, subject).Validate(), "namespace: is required")
+	require.ErrorContains(t, event.New(event.ObjectCreated, subject).Validate(),
+		"namespace: is required")
 }
 
 func TestPatternMatch(t *testing.T) {
@@ -103,10 +107,12 @@ func TestPatternMatch(t *testing.T) {
 	}{
 		{"*", []string{"object.created", "a.b.c.d", "invoice.paid"}, nil},
 		{"object.*", []string{"object.created", "object.metadata.updated", "object.a.b.c"},
-			[]string{"object", "object.", "objects.created.batch", "my.object.created", "Object.created", ""}},
+			[]string{"object", "object.", "objects.created.batch", "my.object.created", "Object.created",
+				""}},
 		{"cluster.execution.*", []string{"cluster.execution.failed", "cluster.execution.step.failed"},
 			[]string{"cluster.execution", "cluster.created", "cluster.executions.failed"}},
-		{"object.created", []string{"object.created"}, []string{"object.created.batch", "object.create", "object.*", ""}},
+		{"object.created", []string{"object.created"},
+			[]string{"object.created.batch", "object.create", "object.*", ""}},
 		// Invalid patterns select nothing.
 		{"", nil, []string{"object.created"}},
 		{"obj*", nil, []string{"object.created", "obj"}},
@@ -126,11 +132,13 @@ func TestPatternMatch(t *testing.T) {
 
 func TestPatternValidate(t *testing.T) {
 	t.Parallel()
-	for _, p := range []event.Pattern{"*", "object.*", "a.b.*", "a.b.c.*", "object.created", "invoice.paid", "a.b.c.d"} {
+	for _, p := range []event.Pattern{"*", "object.*", "a.b.*", "a.b.c.*", "object.created",
+		"invoice.paid", "a.b.c.d"} {
 		assert.NoError(t, p.Validate(), p)
 	}
 	for _, p := range []event.Pattern{
-		"", ".", ".*", "**", "*.*", "*.created", "obj*", "object.cre*", "object.*.created", "object.**", "object",
+		"", ".", ".*", "**", "*.*", "*.created", "obj*", "object.cre*", "object.*.created", "object.**",
+		"object",
 		"Object.*", "object.created.", "a.b.c.d.*", "a.b.c.d.e", " *", "object. *",
 	} {
 		assert.Error(t, p.Validate(), p)
@@ -140,7 +148,8 @@ func TestPatternValidate(t *testing.T) {
 // A valid pattern selects the types that its definition by segments says, an invalid one no valid
 // type.
 func FuzzPattern(f *testing.F) {
-	for _, p := range []string{"*", "object.*", "object.created", "obj*", "*.created", "", ".*", "a.b.*"} {
+	for _, p := range []string{"*", "object.*", "object.created", "obj*", "*.created", "", ".*",
+		"a.b.*"} {
 		f.Add(p, "object.created")
 		f.Add(p, "a.b.c")
 	}

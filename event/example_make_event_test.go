@@ -63,7 +63,8 @@ func ExampleNew_ownType() {
 
 // Validate reports all problems at once.
 func ExampleEvent_Validate() {
-	e, err := event.Decode([]byte(`{"event_type":"Object.Created","namespace":"acme","subject":{"type":"object"},"version":"v1","actor":"system"}`))
+	e, err := event.Decode([]byte(
+		`{"event_type":"Object.Created","namespace":"acme","subject":{"type":"object"},"version":"v1","actor":"system"}`))
 	if err != nil {
 		panic(err)
 	}

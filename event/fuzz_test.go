@@ -23,8 +23,10 @@ func FuzzDecode(f *testing.F) {
 		f.Add(data)
 	}
 	for _, s := range []string{
-		"", "null", "[]", "{", `{"a":[{"b":[[]]}]}`, `{"a":"\ud800\udc00\u0000"}`, `{"metadata":{"n":-1.5E+10}}`,
-		`{"event_id":"a","event_id":"b"}`, `{"cache_scope":{},"cache_scope_to_invalidate":{"x":[1]}}`, "{}\x00",
+		"", "null", "[]", "{", `{"a":[{"b":[[]]}]}`, `{"a":"\ud800\udc00\u0000"}`,
+		`{"metadata":{"n":-1.5E+10}}`,
+		`{"event_id":"a","event_id":"b"}`, `{"cache_scope":{},"cache_scope_to_invalidate":{"x":[1]}}`,
+		"{}\x00",
 	} {
 		f.Add([]byte(s))
 	}
@@ -65,7 +67,8 @@ func FuzzDecode(f *testing.F) {
 // except for depth and invalid UTF-8.
 func FuzzValid(f *testing.F) {
 	for _, s := range []string{
-		`{"a":[1,-0,0.5e+7,"\u00e9\n"],"b":{"c":null}}`, "01", "1.", `"\x"`, "tru", "[1,]", `{"a"}`, " [ ] ", "\"\t\"", "-", "1e", "\"\\",
+		`{"a":[1,-0,0.5e+7,"\u00e9\n"],"b":{"c":null}}`, "01", "1.", `"\x"`, "tru", "[1,]", `{"a"}`,
+		" [ ] ", "\"\t\"", "-", "1e", "\"\\",
 	} {
 		f.Add([]byte(s))
 	}

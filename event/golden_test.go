@@ -51,7 +51,8 @@ func TestGoldenEnvelopes(t *testing.T) {
 // Decoding and encoding the documented examples does not change their meaning.
 func TestDocumentedExamplesSurvive(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"full", "by_id", "partial_no_identity", "partial_no_subject", "unknown_fields"} {
+	for _, name := range []string{"full", "by_id", "partial_no_identity", "partial_no_subject",
+		"unknown_fields"} {
 		data, err := os.ReadFile("testdata/envelopes/" + name + ".json")
 		require.NoError(t, err)
 		e, err := event.Decode(data)
@@ -59,7 +60,8 @@ func TestDocumentedExamplesSurvive(t *testing.T) {
 		encoded, err := json.Marshal(e)
 		require.NoError(t, err)
 		if name == "unknown_fields" { // its time has an offset
-			data = []byte(strings.Replace(string(data), "18:09:00.123456789+02:00", "16:09:00.123456789Z", 1))
+			data = []byte(strings.Replace(string(data), "18:09:00.123456789+02:00", "16:09:00.123456789Z",
+				1))
 			data = []byte(strings.Replace(string(data), "1e400", "1", 1)) // encoding/json cannot read it
 			encoded = []byte(strings.Replace(string(encoded), "1e400", "1", 1))
 		}

@@ -47,7 +47,8 @@ func TestProblems(t *testing.T) {
 		"url: is required; [3]: must be 1 to 5; must be an object", invalid.Error())
 
 	// Merging did not change the merged error.
-	require.EqualError(t, inner.Err(), "invalid: url: is required; [3]: must be 1 to 5; must be an object")
+	require.EqualError(t, inner.Err(),
+		"invalid: url: is required; [3]: must be 1 to 5; must be an object")
 }
 
 // Adding problems does not change an error that Err returned before.
@@ -61,7 +62,8 @@ func TestProblemsErrIsASnapshot(t *testing.T) {
 	p.Add("d", "is required")
 	other := p.Err()
 	require.EqualError(t, first, "invalid: a: is required; b: is required; c: is required")
-	require.EqualError(t, other, "invalid: a: is required; b: is required; c: is required; d: is required")
+	require.EqualError(t, other,
+		"invalid: a: is required; b: is required; c: is required; d: is required")
 }
 
 // The number of kept problems and the length of the text are limited.
@@ -79,7 +81,8 @@ func TestProblemsAreBounded(t *testing.T) {
 	require.ErrorAs(t, outer.Err(), &invalid)
 	require.Len(t, invalid.Problems, event.MaxProblems)
 	require.Equal(t, 53, invalid.More, "1 + 150 + 2 problems")
-	require.Equal(t, event.Problem{Field: "list[1].field", Code: event.CodeInvalid, Rule: "must not be 98"}, invalid.Problems[99])
+	require.Equal(t, event.Problem{Field: "list[1].field", Code: event.CodeInvalid,
+		Rule: "must not be 98"}, invalid.Problems[99])
 	require.True(t, strings.HasSuffix(invalid.Error(), "must not be 98; and 53 more"))
 }
 

@@ -117,7 +117,9 @@ func isPlainText(s string) bool {
 }
 
 // known reports the members of extra that have a struct field of their own.
-func (p *Problems) known(path string, extra map[string]json.RawMessage, fieldOf func(name []byte) field) {
+func (p *Problems) known(
+	path string, extra map[string]json.RawMessage, fieldOf func(name []byte) field,
+) {
 	if len(extra) == 0 {
 		return
 	}

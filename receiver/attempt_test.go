@@ -274,7 +274,10 @@ func TestClaimingIsBounded(t *testing.T) {
 					c.Dedupe, c.FailOpen, c.ClaimTimeout = mute{memory}, tt.failOpen, tt.timeout
 				})
 				start := time.Now()
-				h := b.Handler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error { return ctx.Err() }))
+				h := b.Handler(receiver.HandlerFunc(func(ctx context.Context,
+					_ *event.Event) error {
+					return ctx.Err()
+				}))
 				assert.Equal(t, tt.status, serve(h, post(envelope(t, "evt_1"))).Code)
 				assert.Equal(t, tt.took, time.Since(start))
 				standing, err := memory.Claim(t.Context(),

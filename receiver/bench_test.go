@@ -121,7 +121,8 @@ func bare(tb testing.TB, verify func([]byte, http.Header) error) http.Handler {
 // handler. AllocsPerRun does not work in parallel tests.
 func TestAllocations(t *testing.T) {
 	rcv, err := receiver.New(receiver.Config{
-		Secrets: []receiver.Secret{{Value: secret}}, AllowHTTP: true, Dedupe: forgetful{}, Logger: slog.New(slog.DiscardHandler),
+		Secrets: []receiver.Secret{{Value: secret}}, AllowHTTP: true, Dedupe: forgetful{},
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	w, r := &discard{header: make(http.Header)}, newRequest("evt_1")

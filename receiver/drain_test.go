@@ -63,7 +63,8 @@ func (p *pipes) refused(
 	p.conns <- server
 	t.Cleanup(func() { _ = client.Close() })
 	go func() {
-		_, _ = fmt.Fprintf(client, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Mixpeek-Secret: %s\r\nTransfer-Encoding: chunked\r\n\r\n%s", secret, body)
+		_, _ = fmt.Fprintf(client,
+			"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Mixpeek-Secret: %s\r\nTransfer-Encoding: chunked\r\n\r\n%s", secret, body)
 	}()
 	answer := bufio.NewReader(client)
 	response, err := http.ReadResponse(answer, nil)

@@ -57,7 +57,8 @@ func TestOutcomes(t *testing.T) {
 			[]string{"Claim", "Done"}, receiver.Duplicate},
 		{"typed handler panics", receiver.HandlerFunc(func(context.Context, *event.Event) error {
 			panic("boom")
-		}), 500, "Internal Server Error\n", receiver.Panicked, []string{"Claim", "Release"}, receiver.Panicked},
+		}), 500, "Internal Server Error\n", receiver.Panicked, []string{"Claim", "Release"},
+			receiver.Panicked},
 		{"plain handler writes nothing",
 			http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 200, "",
 			receiver.Handled, []string{"Claim", "Done"}, receiver.Duplicate},
@@ -298,7 +299,8 @@ func TestTimeoutHandler(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	left := make(chan struct{})
-	h := b.Handler(http.TimeoutHandler(receiver.HandlerFunc(func(ctx context.Context, _ *event.Event) error {
+	h := b.Handler(http.TimeoutHandler(receiver.HandlerFunc(func(ctx context.Context,
+		_ *event.Event) error {
 		defer close(left)
 		<-ctx.Done()
 		return nil

@@ -27,7 +27,8 @@ func TestForwarded(t *testing.T) {
 		ok        bool
 	}{
 		{"https", []string{"proto=https"}, nil, true},
-		{"as a gateway writes it", []string{"by=203.0.113.1;for=198.51.100.7;host=shop.example;proto=https"}, nil, true},
+		{"as a gateway writes it",
+			[]string{"by=203.0.113.1;for=198.51.100.7;host=shop.example;proto=https"}, nil, true},
 		{"http", []string{"for=198.51.100.7;proto=http"}, nil, false},
 		{"any case", []string{"For=198.51.100.7; Proto=HTTPS"}, nil, true},
 		{"quoted", []string{`proto="https"`}, nil, true},
@@ -164,7 +165,8 @@ func TestUnixSocket(t *testing.T) {
 			path := filepath.Join(folder, "s")
 			listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", path)
 			require.NoError(t, err)
-			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				if tt.rewrite != "" {
 					r.RemoteAddr = tt.rewrite
 				}
@@ -179,7 +181,8 @@ func TestUnixSocket(t *testing.T) {
 			if tt.bound {
 				dialer.LocalAddr = &net.UnixAddr{Name: filepath.Join(folder, "c"), Net: "unix"}
 			}
-			transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn,
+				error) {
 				return dialer.DialContext(ctx, "unix", path)
 			}}
 			t.Cleanup(transport.CloseIdleConnections)
@@ -201,7 +204,8 @@ func TestNoAddress(t *testing.T) {
 	t.Parallel()
 	for _, peer := range []string{"", "@", "/run/proxy.sock", "127.0.0.1"} {
 		b := setup(t, func(c *receiver.Config) {
-			c.AllowHTTP, c.TrustedProxies = false, []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+			c.AllowHTTP, c.TrustedProxies = false,
+				[]netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 		})
 		r := post(envelope(t, "evt_1"))
 		r.RemoteAddr = peer

@@ -77,7 +77,8 @@ func TestSecretIsNotPrinted(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, `["[redacted]"]`, string(data))
 
-	rcv, err := receiver.New(receiver.Config{Secrets: []receiver.Secret{{Value: strings.Repeat("hush", 8)}}})
+	rcv, err := receiver.New(receiver.Config{Secrets: []receiver.Secret{{Value: strings.Repeat("hush",
+		8)}}})
 	require.NoError(t, err)
 	assert.NotContains(t, fmt.Sprintf("%+v", rcv), "hush")
 }

@@ -75,7 +75,8 @@ const unread = true
 func TestSignature(t *testing.T) {
 	t.Parallel()
 	body := envelope(t, "evt_1")
-	now, recent, old, future := stamp(0), stamp(-4*time.Minute), stamp(-6*time.Minute), stamp(6*time.Minute)
+	now, recent, old, future := stamp(0), stamp(-4*time.Minute), stamp(-6*time.Minute),
+		stamp(6*time.Minute)
 	good := mac("evt_1", now, body)
 	filler := "v1," + base64.StdEncoding.EncodeToString(make([]byte, 32))
 	tests := []struct {

@@ -193,7 +193,10 @@ func (r *ConfigReader) Line(name string, limit int) string {
 	if !isFieldValue(s) {
 		r.Problems.Add(name, "must be one line without control characters")
 	}
-	if s != strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }) {
+	if s != strings.TrimFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) ||
+			unicode.Is(unicode.Cf, r)
+	}) {
 		r.Problems.Add(name, "must neither begin nor end with a blank")
 	}
 	return s

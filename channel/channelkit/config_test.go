@@ -13,7 +13,8 @@ import (
 // Of two fields of one name another reader may take the other one.
 func TestReadConfigRefusesDuplicates(t *testing.T) {
 	t.Parallel()
-	r := channelkit.ReadConfig(json.RawMessage(`{"url":"https://sesame.example","url":"https://b.example"}`), nil)
+	r := channelkit.ReadConfig(
+		json.RawMessage(`{"url":"https://sesame.example","url":"https://b.example"}`), nil)
 	assert.EqualError(t, r.Problems.Err(), "invalid: url: must not be there twice")
 	assert.True(t, r.IsObject())
 	for _, junk := range []string{``, `null`, `[]`, `{"a":1}{}`} {
@@ -36,8 +37,10 @@ func TestFieldsOf(t *testing.T) {
 	}
 	_ = config{}.internal
 	assert.Equal(t, []channel.Field{
-		{Name: "url", Target: true}, {Name: "hook", Secret: true, Target: true}, {Name: "tokens", Secret: true},
+		{Name: "url", Target: true}, {Name: "hook", Secret: true, Target: true},
+		{Name: "tokens", Secret: true},
 		{Name: "headers", Secret: true}, {Name: "Plain"},
 	}, channelkit.FieldsOf(config{}))
-	assert.NotNil(t, channelkit.FieldsOf(struct{}{}), "a configuration without fields has none, which is not that it does not say")
+	assert.NotNil(t, channelkit.FieldsOf(struct{}{}),
+		"a configuration without fields has none, which is not that it does not say")
 }

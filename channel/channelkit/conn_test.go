@@ -72,7 +72,8 @@ func TestWebhookGracefulRestarts(t *testing.T) {
 		served.Add(1)
 	}))
 	t.Cleanup(server.Close)
-	ch := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), httpendpoint.Config{URL: server.URL, Timeout: 60})
+	ch := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t),
+		httpendpoint.Options{}), httpendpoint.Config{URL: server.URL, Timeout: 60})
 
 	var attempts, failed atomic.Int64
 	var senders sync.WaitGroup
@@ -134,8 +135,10 @@ func TestKeptConnectionEnds(t *testing.T) {
 			})
 			client := channelfixture.Client(t)
 			m := channelfixture.Message()
-			m.Payload = append(bytes.Clone(m.Payload[:len(m.Payload)-1]), `,"later":"`+strings.Repeat("x", 300_000)+`"}`...)
-			subscription := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}), httpendpoint.Config{URL: url})
+			m.Payload = append(bytes.Clone(m.Payload[:len(m.Payload)-1]),
+				`,"later":"`+strings.Repeat("x", 300_000)+`"}`...)
+			subscription := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}),
+				httpendpoint.Config{URL: url})
 			for i := range 4 {
 				_, err := subscription.Send(t.Context(), m)
 				assert.NoError(t, err, "request %d", i+1)
@@ -164,12 +167,21 @@ func TestKeptConnectionEndsForPeople(t *testing.T) {
 	require.NoError(t, err)
 	slack := channelfixture.Open(t, driver, slack.Config{WebhookURL: channel.Secret(base)})
 	twilio, err := sms.NewTwilio(sms.TwilioConfig{
-		AccountSID: "AC" + strings.Repeat("0", 32), AuthToken: "token", From: "+14155550100", Client: client, API: base,
+		AccountSID: "AC" + strings.Repeat("0", 32), AuthToken: "token", From: "+14155550100",
+		Client: client, API: base,
 	})
 	require.NoError(t, err)
 	for name, send := range map[string]func() error{
-		"slack":  func() error { _, err := slack.Send(t.Context(), channelfixture.Message()); return err },
-		"twilio": func() error { _, err := twilio.SendSMS(t.Context(), "+14155550101", "hello"); return err },
+		"slack": func() error {
+			_, err := slack.Send(t.Context(),
+				channelfixture.Message())
+			return err
+		},
+		"twilio": func() error {
+			_, err := twilio.SendSMS(t.Context(), "+14155550101",
+				"hello")
+			return err
+		},
 	} {
 		requests.Store(0)
 		client.CloseIdleConnections()
@@ -189,7 +201,9 @@ func TestNewConnectionEnds(t *testing.T) {
 		readRequest(br)
 		requests.Add(1)
 	})
-	_, err := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), httpendpoint.Config{URL: url}).Send(t.Context(), channelfixture.Message())
+	_, err := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t),
+		httpendpoint.Options{}), httpendpoint.Config{URL: url}).Send(t.Context(),
+		channelfixture.Message())
 	assert.Equal(t, channel.ClassClosed, channel.AsError(err).Class, "%v", err)
 	assert.Equal(t, int64(1), requests.Load())
 }
@@ -200,10 +214,14 @@ func TestRepeatableHeader(t *testing.T) {
 	var got http.Header
 	url := channelfixture.Serve(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header })
 	d := httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{})
-	_, err := channelfixture.Open(t, d, httpendpoint.Config{URL: url}).Send(t.Context(), channelfixture.Message())
+	_, err := channelfixture.Open(t, d, httpendpoint.Config{URL: url}).Send(t.Context(),
+		channelfixture.Message())
 	require.NoError(t, err)
 	assert.NotContains(t, got, "Idempotency-Key")
-	_, err = channelfixture.Open(t, d, httpendpoint.Config{URL: url, Headers: map[string]string{"idempotency-key": "mine"}}).Send(t.Context(), channelfixture.Message())
+	_, err = channelfixture.Open(t, d,
+		httpendpoint.Config{URL: url,
+			Headers: map[string]string{"idempotency-key": "mine"}}).Send(t.Context(),
+		channelfixture.Message())
 	require.NoError(t, err)
 	assert.Equal(t, []string{"mine"}, got["Idempotency-Key"])
 }
@@ -213,12 +231,13 @@ func TestRepeatableHeader(t *testing.T) {
 func TestNothingGoesToTheStandardLog(t *testing.T) { // not parallel: it listens to the process's log
 	const secret = "sesame-sesame-4711"
 	answers := map[string]string{
-		"no body":            "HTTP/1.1 204 No Content\r\n\r\n",
-		"no body, a length":  "HTTP/1.1 204 No Content\r\nContent-Length: 900\r\n\r\n",
-		"empty":              "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-		"declared":           "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-		"declared twice":     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
-		"far behind a colon": "HTTP/1.1 200 OK\r\nContent-Length:" + strings.Repeat(" ", 5000) + strings.Repeat("0", 5000) + "2\r\n\r\nok",
+		"no body":           "HTTP/1.1 204 No Content\r\n\r\n",
+		"no body, a length": "HTTP/1.1 204 No Content\r\nContent-Length: 900\r\n\r\n",
+		"empty":             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"declared":          "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+		"declared twice":    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+		"far behind a colon": "HTTP/1.1 200 OK\r\nContent-Length:" + strings.Repeat(" ",
+			5000) + strings.Repeat("0", 5000) + "2\r\n\r\nok",
 		"chunked":            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
 		"chunked, a length":  "HTTP/1.1 200 OK\r\nContent-Length: 900\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
 		"chunked, a trailer": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\no\n\r\n0\r\nX: y\r\n\r\n",
@@ -248,9 +267,10 @@ func TestNothingGoesToTheStandardLog(t *testing.T) { // not parallel: it listens
 				if encrypted {
 					url, client = tlsConversation(t, talk)
 				}
-				result, err := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}), map[string]any{
-					"url": url, "headers": map[string]string{"X-Mixpeek-Secret": secret},
-				}).Send(t.Context(), channelfixture.Message())
+				result, err := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}),
+					map[string]any{
+						"url": url, "headers": map[string]string{"X-Mixpeek-Secret": secret},
+					}).Send(t.Context(), channelfixture.Message())
 				require.NoError(t, err, name)
 				assert.NotContains(t, result.Response, "sesame")
 				<-ended
@@ -278,7 +298,9 @@ func (b *lockedBuffer) String() string {
 }
 
 // tlsConversation is conversation over TLS, with a client that trusts it.
-func tlsConversation(t testing.TB, talk func(c net.Conn, br *bufio.Reader)) (string, *channelkit.HTTPClient) {
+func tlsConversation(
+	t testing.TB, talk func(c net.Conn, br *bufio.Reader),
+) (string, *channelkit.HTTPClient) {
 	return tlsServer(t, channelkit.HTTPConfig{}, func(s *httptest.Server) { s.EnableHTTP2 = false },
 		func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -299,10 +321,13 @@ func TestAnswersAreNotMixedUp(t *testing.T) {
 	t.Parallel()
 	url := conversation(t, func(c net.Conn, br *bufio.Reader) {
 		for i := 0; readRequest(br); i++ {
-			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%dHTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", i)
+			_, _ = fmt.Fprintf(c,
+				"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%dHTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n",
+				i)
 		}
 	})
-	ch := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), httpendpoint.Config{URL: url})
+	ch := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t),
+		httpendpoint.Options{}), httpendpoint.Config{URL: url})
 	for range 5 {
 		result, err := ch.Send(context.Background(), channelfixture.Message())
 		require.NoError(t, err)

@@ -105,10 +105,12 @@ func TestAddressGuardAllowNets(t *testing.T) {
 		netip.MustParsePrefix("10.1.0.0/16"),
 		netip.MustParsePrefix("fd12::/16"),
 	}}
-	for _, ok := range []string{"10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "fd12::1", "8.8.8.8"} {
+	for _, ok := range []string{"10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "fd12::1",
+		"8.8.8.8"} {
 		assert.NoError(t, guard.check(netip.MustParseAddr(ok)), ok)
 	}
-	for _, bad := range []string{"10.2.0.1", "127.0.0.1", "::ffff:10.2.0.1", "fd13::1", "::1", "169.254.169.254"} {
+	for _, bad := range []string{"10.2.0.1", "127.0.0.1", "::ffff:10.2.0.1", "fd13::1", "::1",
+		"169.254.169.254"} {
 		assert.Error(t, guard.check(netip.MustParseAddr(bad)), bad)
 	}
 }
@@ -118,7 +120,8 @@ func TestAddressGuardControl(t *testing.T) {
 	t.Parallel()
 	guard := &addressGuard{}
 	assert.NoError(t, guard.control(t.Context(), "tcp4", "8.8.8.8:443", nil))
-	for _, bad := range []string{"127.0.0.1:443", "[::1]:443", "[fe80::1%lo]:443", "", "localhost:443", "8.8.8.8", "@socket"} {
+	for _, bad := range []string{"127.0.0.1:443", "[::1]:443", "[fe80::1%lo]:443", "", "localhost:443",
+		"8.8.8.8", "@socket"} {
 		var refused *AddressError
 		assert.ErrorAs(t, guard.control(t.Context(), "tcp", bad, nil), &refused, "%q", bad)
 	}

@@ -15,11 +15,11 @@
 //
 // # Connections
 //
-// A kept connection may end while a request is on its way: endpoints that
-// restart close theirs. A request to a Target that is Repeatable, as a webhook is, is then sent again at once, within the same
-// attempt, if no byte of an answer has come: the receiver may see it twice, as
-// it may see any event, and knows it by its id. Messages to people are not
-// repeated. A new connection that ends so is a failed attempt.
+// A kept connection may end while a request is on its way: endpoints that restart close theirs. A
+// request to a Target that is Repeatable, as a webhook is, is then sent again at once, within the
+// same attempt, if no byte of an answer has come: the receiver may see it twice, as it may see any
+// event, and knows it by its id. Messages to people are not repeated. A new connection that ends so
+// is a failed attempt.
 //
 // # Safety
 //

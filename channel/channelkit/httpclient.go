@@ -170,7 +170,8 @@ func (c *HTTPClient) roundTrip(r *http.Request) (*http.Response, error) {
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
-		return nil, &channel.Error{Class: channel.ClassConfig, Err: errors.New("middleware made the request plain http, which is not allowed here")}
+		return nil, &channel.Error{Class: channel.ClassConfig,
+			Err: errors.New("middleware made the request plain http, which is not allowed here")}
 	}
 	return c.transport.RoundTrip(r)
 }
@@ -234,11 +235,13 @@ func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, 
 	}
 	resp, err := c.exchange.RoundTrip(req.WithContext(ctx))
 	if err == nil && resp == nil {
-		err = &channel.Error{Class: channel.ClassProtocol, Err: errors.New("middleware returned neither an answer nor an error")}
+		err = &channel.Error{Class: channel.ClassProtocol,
+			Err: errors.New("middleware returned neither an answer nor an error")}
 	}
 	if err == nil && resp.StatusCode == http.StatusProxyAuthRequired && ctx.Value(proxyKey{}) != nil {
 		_ = resp.Body.Close()
-		err = &channel.Error{Class: channel.ClassProxy, Err: errors.New("the proxy refuses the login: it answered 407")}
+		err = &channel.Error{Class: channel.ClassProxy,
+			Err: errors.New("the proxy refuses the login: it answered 407")}
 	}
 	if err != nil {
 		return HTTPResponse{Body: buf}, TransportError(ctx, err)
@@ -279,7 +282,9 @@ const endless = 4
 // readBody appends the first keep bytes of a body to buf, limit at most, and
 // discards the rest. cut says that there was a rest. A length that is declared
 // and beyond the limit is not waited for.
-func readBody(resp *http.Response, buf []byte, keep int, limit int64) (_ []byte, cut bool, err error) {
+func readBody(
+	resp *http.Response, buf []byte, keep int, limit int64,
+) (_ []byte, cut bool, err error) {
 	keep = int(min(int64(keep), limit))
 	start := len(buf)
 	body := resp.Body

@@ -32,7 +32,9 @@ import (
 )
 
 // tlsServer starts an HTTPS server, and returns a client that trusts it.
-func tlsServer(t testing.TB, config channelkit.HTTPConfig, change func(*httptest.Server), h http.HandlerFunc) (string, *channelkit.HTTPClient) {
+func tlsServer(
+	t testing.TB, config channelkit.HTTPConfig, change func(*httptest.Server), h http.HandlerFunc,
+) (string, *channelkit.HTTPClient) {
 	s := httptest.NewUnstartedServer(h)
 	s.EnableHTTP2 = true
 	if change != nil {
@@ -65,7 +67,9 @@ func post(t testing.TB, c *channelkit.HTTPClient, url string) (*channelkit.HTTPR
 func TestHTTPClientRequest(t *testing.T) {
 	t.Parallel()
 	var got *http.Request
-	base, client := tlsServer(t, channelkit.HTTPConfig{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, UserAgent: "acme/1"}, nil,
+	base, client := tlsServer(t,
+		channelkit.HTTPConfig{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			UserAgent: "acme/1"}, nil,
 		func(w http.ResponseWriter, r *http.Request) {
 			got = r
 			http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
@@ -78,7 +82,8 @@ func TestHTTPClientRequest(t *testing.T) {
 		assert.Equal(t, "fine", string(resp.Body))
 		assert.Equal(t, "HTTP/2.0", got.Proto)
 		assert.Equal(t, "acme/1", got.UserAgent())
-		assert.Equal(t, []string{"identity"}, got.Header["Accept-Encoding"], "none would allow every compression")
+		assert.Equal(t, []string{"identity"}, got.Header["Accept-Encoding"],
+			"none would allow every compression")
 		assert.Empty(t, got.Cookies(), "no cookie is kept")
 	}
 }
@@ -86,7 +91,8 @@ func TestHTTPClientRequest(t *testing.T) {
 func TestHTTPClientRefusesWrongURLs(t *testing.T) {
 	t.Parallel()
 	client := channelfixture.NewClient(t, channelkit.HTTPConfig{})
-	for _, bad := range []string{"http://example.com/sesame", "https://127.0.0.1/sesame", "https://user:sesame@example.com/"} {
+	for _, bad := range []string{"http://example.com/sesame", "https://127.0.0.1/sesame",
+		"https://user:sesame@example.com/"} {
 		_, err := post(t, client, bad)
 		got := channel.AsError(err)
 		require.NotNil(t, got, bad)
@@ -99,13 +105,15 @@ func TestHTTPClientRefusesWrongURLs(t *testing.T) {
 func TestHTTPClientNoOldTLS(t *testing.T) {
 	t.Parallel()
 	base, client := tlsServer(t, channelkit.HTTPConfig{}, func(s *httptest.Server) {
-		s.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // what must be refused
+		s.TLS = &tls.Config{MinVersion: tls.VersionTLS10,
+			MaxVersion: tls.VersionTLS11} //nolint:gosec // what must be refused
 		s.Config.ErrorLog = quiet
 	}, func(http.ResponseWriter, *http.Request) {})
 	_, err := post(t, client, base)
 	assert.Equal(t, channel.ClassTLS, channel.AsError(err).Class, "%v", err)
 
-	base, client = tlsServer(t, channelkit.HTTPConfig{TLS: &tls.Config{ServerName: "example.org"}}, func(s *httptest.Server) { s.Config.ErrorLog = quiet },
+	base, client = tlsServer(t, channelkit.HTTPConfig{TLS: &tls.Config{ServerName: "example.org"}},
+		func(s *httptest.Server) { s.Config.ErrorLog = quiet },
 		func(http.ResponseWriter, *http.Request) {})
 	_, err = post(t, client, base)
 	assert.Equal(t, channel.ClassTLS, channel.AsError(err).Class, "%v", err)
@@ -120,7 +128,8 @@ func TestHTTPClientLimits(t *testing.T) {
 		w.Header().Set("Content-Length", strconv.Itoa(size))
 		_, _ = w.Write(bytes.Repeat([]byte("x"), size))
 	})
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
 	t.Cleanup(client.CloseIdleConnections)
 	for _, size = range []int{0, 1, 999, 1000} {
 		resp, err := post(t, client, base)
@@ -145,7 +154,8 @@ func TestHTTPClientEndlessBodies(t *testing.T) {
 		_ = http.NewResponseController(w).Flush() // from here on the body is chunked
 		_, _ = w.Write(bytes.Repeat([]byte("x"), size))
 	})
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
 	t.Cleanup(client.CloseIdleConnections)
 	for _, size = range []int{1000, 1001, 4000} {
 		resp, err := post(t, client, base)
@@ -169,14 +179,19 @@ func TestHTTPClientEndlessBodies(t *testing.T) {
 // the next request too.
 func TestHTTPClientKeepsConnections(t *testing.T) {
 	t.Parallel()
-	base := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("x"), 100_000)) })
-	c := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), httpendpoint.Config{URL: base})
+	base := channelfixture.Serve(t, func(w http.ResponseWriter,
+		_ *http.Request) {
+		_, _ = w.Write(bytes.Repeat([]byte("x"), 100_000))
+	})
+	c := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t),
+		httpendpoint.Options{}), httpendpoint.Config{URL: base})
 	var reused atomic.Int64
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
-		if i.Reused {
-			reused.Add(1)
-		}
-	}})
+	ctx := httptrace.WithClientTrace(t.Context(),
+		&httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+			if i.Reused {
+				reused.Add(1)
+			}
+		}})
 	for range 5 {
 		result, err := c.Send(ctx, channelfixture.Message())
 		require.NoError(t, err)
@@ -198,15 +213,18 @@ func TestHTTPClientProxy(t *testing.T) {
 
 	to, err := url.Parse(proxy)
 	require.NoError(t, err)
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
 	t.Cleanup(client.CloseIdleConnections)
 	_, err = post(t, client, "http://example.com/")
 	require.NoError(t, err)
 	assert.Equal(t, int64(1), proxied.Load())
 
-	client = channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, Proxy: http.ProxyURL(to)})
+	client = channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, Proxy: http.ProxyURL(to)})
 	_, err = post(t, client, "http://example.com/")
-	assert.Equal(t, channel.ClassRefusedAddress, channel.AsError(err).Class, "the proxy's own address is checked")
+	assert.Equal(t, channel.ClassRefusedAddress, channel.AsError(err).Class,
+		"the proxy's own address is checked")
 }
 
 // What cannot be connected to is told apart, and the URL is in none of it.
@@ -222,7 +240,8 @@ func TestHTTPClientErrors(t *testing.T) {
 		config channelkit.HTTPConfig
 		class  channel.Class
 	}{
-		{"http://" + closed + "/sesame?k=sesame", channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}, channel.ClassConnect},
+		{"http://" + closed + "/sesame?k=sesame",
+			channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}, channel.ClassConnect},
 		{"http://name.invalid/sesame?k=sesame", channelkit.HTTPConfig{AllowHTTP: true}, channel.ClassDNS},
 	}
 	for _, tt := range tests {
@@ -252,7 +271,9 @@ func TestHTTPClientRefusesAtConnectTime(t *testing.T) {
 	require.NoError(t, err)
 	// An allowed network that the name does not resolve into lets "localhost"
 	// past the check of the URL, but not past the dialer.
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowNets: []netip.Prefix{netip.MustParsePrefix("::1/128")}})
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true,
+			AllowNets: []netip.Prefix{netip.MustParsePrefix("::1/128")}})
 	_, err = post(t, client, "http://localhost:"+u.Port()+"/")
 	got := channel.AsError(err)
 	require.NotNil(t, got)
@@ -313,12 +334,15 @@ func TestHTTPClientHTTP2(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.path[1:], func(t *testing.T) {
 			t.Parallel()
-			base, client := tlsServer(t, channelkit.HTTPConfig{}, func(s *httptest.Server) { s.Config.ErrorLog = quiet }, handler)
+			base, client := tlsServer(t, channelkit.HTTPConfig{},
+				func(s *httptest.Server) { s.Config.ErrorLog = quiet }, handler)
 			limit := 10.0
 			if tt.class == channel.ClassTimeout {
 				limit = 0.5
 			}
-			result, err := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}), map[string]any{"url": base + tt.path, "timeout": limit}).Send(t.Context(), channelfixture.Message())
+			result, err := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}),
+				map[string]any{"url": base + tt.path, "timeout": limit}).Send(t.Context(),
+				channelfixture.Message())
 			if tt.class == "" {
 				require.NoError(t, err)
 				return
@@ -360,25 +384,38 @@ func TestHTTPClientProxyFails(t *testing.T) {
 		class            channel.Class
 		text             string
 	}{
-		{"407", answering("HTTP/1.1 407 sesame\r\nProxy-Authenticate: Basic\r\n\r\n"), https, channel.ClassProxy, "the proxy refuses the login: it answered 407 to CONNECT"},
-		{"407 without CONNECT", answering("HTTP/1.1 407 sesame\r\nContent-Length: 6\r\n\r\nsesame"), http1, channel.ClassProxy, "the proxy refuses the login: it answered 407"},
-		{"403", answering("HTTP/1.1 403 sesame\r\n\r\n"), https, channel.ClassProxy, "the proxy refuses the connection: it answered 403 to CONNECT"},
-		{"204", answering("HTTP/1.1 204 sesame\r\n\r\n"), https, channel.ClassProxy, "the proxy refuses the connection: it answered 204 to CONNECT"},
-		{"502", answering("HTTP/1.1 502 sesame\r\n\r\n"), https, channel.ClassConnect, "the proxy has no connection to the endpoint: it answered 502 to CONNECT"},
-		{"503", answering("HTTP/1.1 503 sesame\r\nRetry-After: 9\r\n\r\n"), https, channel.ClassConnect, "the proxy has no connection to the endpoint: it answered 503 to CONNECT"},
+		{"407", answering("HTTP/1.1 407 sesame\r\nProxy-Authenticate: Basic\r\n\r\n"), https,
+			channel.ClassProxy, "the proxy refuses the login: it answered 407 to CONNECT"},
+		{"407 without CONNECT", answering("HTTP/1.1 407 sesame\r\nContent-Length: 6\r\n\r\nsesame"),
+			http1, channel.ClassProxy, "the proxy refuses the login: it answered 407"},
+		{"403", answering("HTTP/1.1 403 sesame\r\n\r\n"), https, channel.ClassProxy,
+			"the proxy refuses the connection: it answered 403 to CONNECT"},
+		{"204", answering("HTTP/1.1 204 sesame\r\n\r\n"), https, channel.ClassProxy,
+			"the proxy refuses the connection: it answered 204 to CONNECT"},
+		{"502", answering("HTTP/1.1 502 sesame\r\n\r\n"), https, channel.ClassConnect,
+			"the proxy has no connection to the endpoint: it answered 502 to CONNECT"},
+		{"503", answering("HTTP/1.1 503 sesame\r\nRetry-After: 9\r\n\r\n"), https, channel.ClassConnect,
+			"the proxy has no connection to the endpoint: it answered 503 to CONNECT"},
 		{"closes", answering(""), https, channel.ClassProxy, "the proxy gave no valid answer to CONNECT"},
-		{"speaks another protocol", answering("220 sesame\r\n"), https, channel.ClassProxy, "the proxy gave no valid answer to CONNECT"},
-		{"down", "http://" + closed.Addr().String(), https, channel.ClassProxy, "the proxy cannot be connected to: connection refused"},
-		{"down, without CONNECT", "http://" + closed.Addr().String(), http1, channel.ClassProxy, "the proxy cannot be connected to: connection refused"},
-		{"unknown", "http://sesame.invalid", https, channel.ClassProxy, "the proxy cannot be connected to: dns"},
-		{"no TLS", strings.Replace(answering("HTTP/1.1 400 sesame\r\n\r\n"), "http:", "https:", 1), https, channel.ClassProxy, "the proxy cannot be connected to"},
-		{"SOCKS", strings.Replace(answeringAtOnce("\x05\xff"), "http:", "socks5:", 1), https, channel.ClassProxy, "the proxy refuses the connection"},
+		{"speaks another protocol", answering("220 sesame\r\n"), https, channel.ClassProxy,
+			"the proxy gave no valid answer to CONNECT"},
+		{"down", "http://" + closed.Addr().String(), https, channel.ClassProxy,
+			"the proxy cannot be connected to: connection refused"},
+		{"down, without CONNECT", "http://" + closed.Addr().String(), http1, channel.ClassProxy,
+			"the proxy cannot be connected to: connection refused"},
+		{"unknown", "http://sesame.invalid", https, channel.ClassProxy,
+			"the proxy cannot be connected to: dns"},
+		{"no TLS", strings.Replace(answering("HTTP/1.1 400 sesame\r\n\r\n"), "http:", "https:", 1), https,
+			channel.ClassProxy, "the proxy cannot be connected to"},
+		{"SOCKS", strings.Replace(answeringAtOnce("\x05\xff"), "http:", "socks5:", 1), https,
+			channel.ClassProxy, "the proxy refuses the connection"},
 		{"connects and closes", answering("HTTP/1.1 200 OK\r\n\r\n"), https, channel.ClassClosed, ""},
 	}
 	for _, tt := range tests {
 		to, err := url.Parse(tt.proxy)
 		require.NoError(t, err)
-		client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
+		client := channelfixture.NewClient(t,
+			channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(to)})
 		_, err = post(t, client, tt.url)
 		got := channel.AsError(err)
 		require.NotNil(t, got, tt.name)
@@ -422,7 +459,8 @@ func TestHTTPClientTunnels(t *testing.T) {
 		})
 		through, err := url.Parse(proxy)
 		require.NoError(t, err)
-		base, client := tlsServer(t, channelkit.HTTPConfig{Proxy: http.ProxyURL(through)}, func(s *httptest.Server) { s.EnableHTTP2 = http2 },
+		base, client := tlsServer(t, channelkit.HTTPConfig{Proxy: http.ProxyURL(through)},
+			func(s *httptest.Server) { s.EnableHTTP2 = http2 },
 			func(w http.ResponseWriter, r *http.Request) {
 				requests.Add(1)
 				_, _ = io.WriteString(w, r.Proto)

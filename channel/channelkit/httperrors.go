@@ -43,13 +43,16 @@ func TransportError(ctx context.Context, err error) error {
 		return proxyUnusable(ctx, err, op)
 
 	case errors.As(err, &op) && strings.HasPrefix(op.Op, "socks "):
-		return &channel.Error{Class: channel.ClassProxy, Err: errors.New("the proxy refuses the connection")}
+		return &channel.Error{Class: channel.ClassProxy,
+			Err: errors.New("the proxy refuses the connection")}
 
 	case isAskingProxy(ctx):
 		if errors.As(err, &timeout) && timeout.Timeout() {
-			return &channel.Error{Class: channel.ClassProxy, Err: errors.New("the proxy has not answered CONNECT in time")}
+			return &channel.Error{Class: channel.ClassProxy,
+				Err: errors.New("the proxy has not answered CONNECT in time")}
 		}
-		return &channel.Error{Class: channel.ClassProxy, Err: errors.New("the proxy gave no valid answer to CONNECT")}
+		return &channel.Error{Class: channel.ClassProxy,
+			Err: errors.New("the proxy gave no valid answer to CONNECT")}
 
 	case errors.As(err, &refused):
 		return &channel.Error{Class: channel.ClassRefusedAddress, Err: refused}
@@ -75,9 +78,11 @@ func TransportError(ctx context.Context, err error) error {
 
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), op != nil,
 		errors.Is(err, net.ErrClosed):
-		return &channel.Error{Class: channel.ClassClosed, Err: errors.New("the connection ended before the answer did")}
+		return &channel.Error{Class: channel.ClassClosed,
+			Err: errors.New("the connection ended before the answer did")}
 	}
-	return &channel.Error{Class: channel.ClassProtocol, Err: errors.New("no valid HTTP answer, or one whose header is too large")}
+	return &channel.Error{Class: channel.ClassProtocol,
+		Err: errors.New("no valid HTTP answer, or one whose header is too large")}
 }
 
 // isTLS reports whether err comes from the handshake: from its types, or from
@@ -93,7 +98,8 @@ func isTLS(err error) bool {
 		invalid  x509.CertificateInvalidError
 		op       *net.OpError
 	)
-	return errors.As(err, &verify) || errors.As(err, &header) || errors.As(err, &alert) || errors.As(err, &ech) ||
+	return errors.As(err, &verify) || errors.As(err, &header) || errors.As(err, &alert) ||
+		errors.As(err, &ech) ||
 		errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) ||
 		errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }

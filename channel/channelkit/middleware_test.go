@@ -36,7 +36,8 @@ func TestMiddleware(t *testing.T) {
 		}
 	}
 	client := channelfixture.NewClient(t, channelkit.HTTPConfig{
-		AllowHTTP: true, AllowPrivate: true, Middleware: []func(http.RoundTripper) http.RoundTripper{pass("outer"), pass("inner")},
+		AllowHTTP: true, AllowPrivate: true,
+		Middleware: []func(http.RoundTripper) http.RoundTripper{pass("outer"), pass("inner")},
 	})
 	t.Cleanup(client.CloseIdleConnections)
 	for range 2 {
@@ -62,8 +63,10 @@ func TestMiddlewareIsInsideTheGuard(t *testing.T) {
 			})
 		}
 	}
-	for scheme, want := range map[string]channel.Class{"https": channel.ClassRefusedAddress, "http": channel.ClassConfig} {
-		client := channelfixture.NewClient(t, channelkit.HTTPConfig{Middleware: []func(http.RoundTripper) http.RoundTripper{astray(scheme)}})
+	for scheme, want := range map[string]channel.Class{"https": channel.ClassRefusedAddress,
+		"http": channel.ClassConfig} {
+		client := channelfixture.NewClient(t,
+			channelkit.HTTPConfig{Middleware: []func(http.RoundTripper) http.RoundTripper{astray(scheme)}})
 		_, err := post(t, client, "https://example.com/")
 		assert.Equal(t, want, channel.AsError(err).Class, "%s: %v", scheme, err)
 	}
@@ -83,11 +86,12 @@ func TestMiddlewareFails(t *testing.T) {
 		{nil, nil, channel.ClassProtocol},
 		{&http.Response{StatusCode: http.StatusOK}, nil, ""},
 	} {
-		client := channelfixture.NewClient(t, channelkit.HTTPConfig{Middleware: []func(http.RoundTripper) http.RoundTripper{
-			func(http.RoundTripper) http.RoundTripper {
-				return roundTripper(func(*http.Request) (*http.Response, error) { return tt.resp, tt.err })
-			},
-		}})
+		client := channelfixture.NewClient(t,
+			channelkit.HTTPConfig{Middleware: []func(http.RoundTripper) http.RoundTripper{
+				func(http.RoundTripper) http.RoundTripper {
+					return roundTripper(func(*http.Request) (*http.Response, error) { return tt.resp, tt.err })
+				},
+			}})
 		_, err := post(t, client, "https://example.com/")
 		if tt.want == "" {
 			require.NoError(t, err)

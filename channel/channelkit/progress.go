@@ -77,7 +77,8 @@ func (p *Progress) Settle(total int, reached []string, failed []Failure) (channe
 	var worst *channel.Error
 	lines := make([]string, 0, 1+len(failed))
 	for _, f := range failed {
-		if worst == nil || !worst.Retryable() && f.Err.Retryable() || f.Err.RetryAfter > worst.RetryAfter {
+		if worst == nil || !worst.Retryable() && f.Err.Retryable() ||
+			f.Err.RetryAfter > worst.RetryAfter {
 			worst = f.Err
 		}
 		reason := string(f.Err.Class)
@@ -87,7 +88,8 @@ func (p *Progress) Settle(total int, reached []string, failed []Failure) (channe
 		lines = append(lines, f.Recipient+": "+reason)
 	}
 	lines = append([]string{fmt.Sprintf("reached %d of %d", len(p.Reached), total)}, lines...)
-	result := channel.Result{Response: printable.Excerpt([]byte(strings.Join(lines, "\n")), excerptSize)}
+	result := channel.Result{Response: printable.Excerpt([]byte(strings.Join(lines, "\n")),
+		excerptSize)}
 
 	if worst == nil && len(p.Refused) == 0 {
 		result.Progress = p.After(nil)
@@ -102,7 +104,8 @@ func (p *Progress) Settle(total int, reached []string, failed []Failure) (channe
 		return result, worst // all of them alike: their own error says it best
 	}
 	return result, &channel.Error{
-		Action: worst.Action, Class: channel.ClassPartial, StatusCode: worst.StatusCode, RetryAfter: worst.RetryAfter,
-		Err: fmt.Errorf("%d of %d recipients not reached", total-len(p.Reached), total),
+		Action: worst.Action, Class: channel.ClassPartial, StatusCode: worst.StatusCode,
+		RetryAfter: worst.RetryAfter,
+		Err:        fmt.Errorf("%d of %d recipients not reached", total-len(p.Reached), total),
 	}
 }

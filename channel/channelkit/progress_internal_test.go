@@ -17,14 +17,22 @@ func TestProgressSettle(t *testing.T) {
 	assert.Equal(t, all, ReadProgress(nil).Remaining(all))
 	assert.Equal(t, all, ReadProgress([]byte(`{"reached":7}`)).Remaining(all))
 	assert.Nil(t, (&Progress{}).After(nil))
-	assert.JSONEq(t, `{}`, string(ReadProgress([]byte(`{"refused":["b"]}`)).After(nil)), "what is stored is replaced")
-	assert.JSONEq(t, `{"refused":["b"]}`, string(ReadProgress([]byte(`{"refused":["b"]}`)).After(context.Canceled)), "a shutdown is no end")
+	assert.JSONEq(t, `{}`, string(ReadProgress([]byte(`{"refused":["b"]}`)).After(nil)),
+		"what is stored is replaced")
+	assert.JSONEq(t, `{"refused":["b"]}`,
+		string(ReadProgress([]byte(`{"refused":["b"]}`)).After(context.Canceled)), "a shutdown is no end")
 
 	// A recipient that is gone for good does not end what another waits for.
-	_, err := (&Progress{}).Settle(2, nil, []Failure{{"a", &channel.Error{Action: channel.Permanent}}, {"b", &channel.Error{Action: channel.Retry}}})
+	_, err := (&Progress{}).Settle(2, nil,
+		[]Failure{{"a", &channel.Error{Action: channel.Permanent}},
+			{"b", &channel.Error{Action: channel.Retry}}})
 	assert.True(t, channel.AsError(err).Retryable())
-	_, err = (&Progress{}).Settle(2, nil, []Failure{{"a", &channel.Error{Action: channel.Retry}}, {"b", &channel.Error{Action: channel.Permanent}}})
+	_, err = (&Progress{}).Settle(2, nil,
+		[]Failure{{"a", &channel.Error{Action: channel.Retry}},
+			{"b", &channel.Error{Action: channel.Permanent}}})
 	assert.True(t, channel.AsError(err).Retryable())
-	_, err = (&Progress{}).Settle(2, nil, []Failure{{"a", &channel.Error{Action: channel.Permanent}}, {"b", &channel.Error{Action: channel.Permanent}}})
+	_, err = (&Progress{}).Settle(2, nil,
+		[]Failure{{"a", &channel.Error{Action: channel.Permanent}},
+			{"b", &channel.Error{Action: channel.Permanent}}})
 	assert.False(t, channel.AsError(err).Retryable())
 }

@@ -47,12 +47,16 @@ func proxyAnswered(ctx context.Context, _ *url.URL, _ *http.Request, resp *http.
 	case http.StatusOK:
 		return nil
 	case http.StatusProxyAuthRequired:
-		return &channel.Error{Class: channel.ClassProxy, Err: errors.New("the proxy refuses the login: it answered 407 to CONNECT")}
+		return &channel.Error{Class: channel.ClassProxy,
+			Err: errors.New("the proxy refuses the login: it answered 407 to CONNECT")}
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		// Proxies say so of an endpoint that they do not reach.
-		return &channel.Error{Class: channel.ClassConnect, Err: fmt.Errorf("the proxy has no connection to the endpoint: it answered %d to CONNECT", status)}
+		return &channel.Error{Class: channel.ClassConnect,
+			Err: fmt.Errorf("the proxy has no connection to the endpoint: it answered %d to CONNECT",
+				status)}
 	default:
-		return &channel.Error{Class: channel.ClassProxy, Err: fmt.Errorf("the proxy refuses the connection: it answered %d to CONNECT", status)}
+		return &channel.Error{Class: channel.ClassProxy,
+			Err: fmt.Errorf("the proxy refuses the connection: it answered %d to CONNECT", status)}
 	}
 }
 
@@ -70,5 +74,6 @@ func proxyUnusable(ctx context.Context, err error, op *net.OpError) error {
 	if reason.Err != nil && reason.Class != channel.ClassDNS { // which names it
 		text = reason.Err.Error()
 	}
-	return &channel.Error{Class: channel.ClassProxy, Err: errors.New("the proxy cannot be connected to: " + text)}
+	return &channel.Error{Class: channel.ClassProxy,
+		Err: errors.New("the proxy cannot be connected to: " + text)}
 }

@@ -95,10 +95,13 @@ func escapedForms(s string) []string {
 	quoted := string(plain[1 : len(plain)-1])
 	inHTML := html.EscapeString(s)
 	forms := []string{
-		s, string(safe[1 : len(safe)-1]), quoted, strings.ReplaceAll(quoted, "/", `\/`), asciiJSON(quoted), strings.ReplaceAll(asciiJSON(quoted), "/", `\/`),
-		inHTML, strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#x27;").Replace(inHTML), strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#039;").Replace(inHTML),
+		s, string(safe[1 : len(safe)-1]), quoted, strings.ReplaceAll(quoted, "/", `\/`),
+		asciiJSON(quoted), strings.ReplaceAll(asciiJSON(quoted), "/", `\/`),
+		inHTML, strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#x27;").Replace(inHTML),
+		strings.NewReplacer("&#34;", "&quot;", "&#39;", "&#039;").Replace(inHTML),
 	}
-	for _, escaped := range []string{url.QueryEscape(s), url.PathEscape(s), percentEncode(strings.ReplaceAll(s, "%", "%25"), "")} {
+	for _, escaped := range []string{url.QueryEscape(s), url.PathEscape(s),
+		percentEncode(strings.ReplaceAll(s, "%", "%25"), "")} {
 		forms = append(forms, escaped, lowerEscapes(escaped))
 	}
 	slices.Sort(forms)
@@ -164,7 +167,8 @@ func (r *Redactor) Response(reply *HTTPResponse) string {
 	if coding == "" || strings.EqualFold(coding, "identity") || len(reply.Body) == 0 {
 		return r.Excerpt(reply.Body, reply.Truncated)
 	}
-	return "(a body in a coding that was not asked for: " + r.Excerpt([]byte(printable.Clip(coding, 40)), true) + ")"
+	return "(a body in a coding that was not asked for: " + r.Excerpt([]byte(printable.Clip(coding,
+		40)), true) + ")"
 }
 
 // Excerpt makes a Result's Response of a body. truncated says that it breaks

@@ -40,7 +40,8 @@ const (
 func DecodeEvent(m *channel.Message) (*event.Event, error) {
 	e, err := m.Event()
 	if err != nil {
-		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: errors.New("the stored event does not decode")}
+		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload,
+			Err: errors.New("the stored event does not decode")}
 	}
 	return e, nil
 }

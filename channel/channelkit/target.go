@@ -78,7 +78,8 @@ func (c *HTTPClient) NewTarget(config TargetConfig) *Target {
 		}
 		config.Redact = NewRedactor(secrets)
 	}
-	t := &Target{client: c, redact: config.Redact, timeout: config.Timeout, keep: max(config.MaxAnswer, config.Redact.keep())}
+	t := &Target{client: c, redact: config.Redact, timeout: config.Timeout,
+		keep: max(config.MaxAnswer, config.Redact.keep())}
 	if t.timeout == 0 {
 		t.timeout = DefaultTimeout
 	}
@@ -119,7 +120,9 @@ func (t *Target) WithTimeout(ctx context.Context) (context.Context, context.Canc
 // Send makes one attempt: it sends body, keeps an excerpt of the answer, and
 // returns what [Classify] says of the status. prepare adds to the header of the
 // request, such as a signature; nil adds nothing.
-func (t *Target) Send(ctx context.Context, body []byte, prepare func(http.Header) error) (channel.Result, error) {
+func (t *Target) Send(
+	ctx context.Context, body []byte, prepare func(http.Header) error,
+) (channel.Result, error) {
 	buf := bodyBuffers.Get().(*[]byte)
 	reply, err := t.do(ctx, body, prepare, (*buf)[:0])
 	result := t.Result(&reply)
@@ -143,7 +146,9 @@ func (t *Target) Result(reply *HTTPResponse) channel.Result {
 	return channel.Result{StatusCode: reply.StatusCode, Response: t.redact.Response(reply)}
 }
 
-func (t *Target) do(ctx context.Context, body []byte, prepare func(http.Header) error, buf []byte) (HTTPResponse, error) {
+func (t *Target) do(
+	ctx context.Context, body []byte, prepare func(http.Header) error, buf []byte,
+) (HTTPResponse, error) {
 	ctx, cancel := t.WithTimeout(ctx)
 	defer cancel()
 	req := t.request.WithContext(ctx)

@@ -65,8 +65,11 @@ func (r *ConfigReader) ObjectTemplate(name string) *Template {
 }
 
 // CompileObject compiles JSON whose strings are templates of a format.
-func (r *ConfigReader) CompileObject(name string, raw json.RawMessage, format template.Format) *Template {
-	t, err := template.CompileObject(slices.Clone(raw), template.Options{Format: format, Library: r.library})
+func (r *ConfigReader) CompileObject(
+	name string, raw json.RawMessage, format template.Format,
+) *Template {
+	t, err := template.CompileObject(slices.Clone(raw),
+		template.Options{Format: format, Library: r.library})
 	if err != nil {
 		return r.badTemplate(name, err)
 	}
@@ -83,7 +86,8 @@ func (r *ConfigReader) refuseSlips(name string, slips []template.Slip) {
 		if slip.Leaf != "" {
 			leaf = slip.Leaf + ", "
 		}
-		r.Problems.Add(name, "must not read %s (%sline %d, column %d), which events do not have: it is %s; a field of your own is read as event.%s",
+		r.Problems.Add(name,
+			"must not read %s (%sline %d, column %d), which events do not have: it is %s; a field of your own is read as event.%s",
 			slip.Name, leaf, slip.Line, slip.Column, slip.Meant, slip.Name)
 	}
 }
@@ -161,7 +165,8 @@ func (t *Template) Render(ctx context.Context, m *channel.Message) ([]byte, erro
 	if done := channel.ContextError(ctx); done != nil {
 		return nil, done
 	}
-	return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: withoutSource(err)}
+	return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate,
+		Err: withoutSource(err)}
 }
 
 // withoutSource takes the piece of the template out of an error: a template may

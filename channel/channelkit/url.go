@@ -156,7 +156,8 @@ func (c *HTTPClient) checkHost(u *url.URL, problems *event.Problems) {
 	case endsInNumber(name):
 		problems.Add("", "must have a host name, or an address with four decimal numbers")
 	}
-	if (name == "localhost" || strings.HasSuffix(name, ".localhost")) && c.guard.check(netip.IPv6Loopback()) != nil &&
+	if (name == "localhost" || strings.HasSuffix(name, ".localhost")) &&
+		c.guard.check(netip.IPv6Loopback()) != nil &&
 		c.guard.check(netip.AddrFrom4([4]byte{127, 0, 0, 1})) != nil {
 		problems.Add("", "must have a public host: loopback addresses are not connected to")
 	}
@@ -186,7 +187,8 @@ func IsHostname(name string) bool {
 		}
 		for _, r := range label {
 			// The ideographic full stop counts as a dot when a name is looked up.
-			if isInvisible(r) || r == '\u3002' || strings.ContainsRune("!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~", r) {
+			if isInvisible(r) || r == '\u3002' ||
+				strings.ContainsRune("!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~", r) {
 				return false
 			}
 		}

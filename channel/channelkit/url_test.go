@@ -20,9 +20,12 @@ func TestCheckURL(t *testing.T) {
 	t.Parallel()
 	client := channelfixture.NewClient(t, channelkit.HTTPConfig{})
 	for _, raw := range []string{
-		"https://example.com", "https://example.com/", "https://example.com/a/b?c=d&e=%20", "HTTPS://Example.COM/x",
-		"https://example.com:8443/hook", "https://8.8.8.8/", "https://[2606:4700:4700::1111]:443/", "https://bücher.example/",
-		"https://under_score.example.com/", "https://example.com./", "https://4.example.0xyz/", "https://127.0.0.1.example/", "https://example.com/" + strings.Repeat("a", 2000),
+		"https://example.com", "https://example.com/", "https://example.com/a/b?c=d&e=%20",
+		"HTTPS://Example.COM/x",
+		"https://example.com:8443/hook", "https://8.8.8.8/", "https://[2606:4700:4700::1111]:443/",
+		"https://bücher.example/",
+		"https://under_score.example.com/", "https://example.com./", "https://4.example.0xyz/",
+		"https://127.0.0.1.example/", "https://example.com/" + strings.Repeat("a", 2000),
 	} {
 		u, err := client.CheckURL(raw)
 		require.NoError(t, err, raw)
@@ -66,7 +69,8 @@ func TestCheckURL(t *testing.T) {
 		{"https://example.com/hook\u200b", []string{"the last character is U+200B"}},
 		{"https://example.com/hook\u2028", []string{"the last character is U+2028"}},
 		{"https://example.com/hook\u3164", []string{"the last character is U+3164"}}, // Hangul filler
-		{"https://example.com/hook\ufe0f", []string{"the last character is U+FE0F"}}, // variation selector
+		{"https://example.com/hook\ufe0f", []string{"the last character is U+FE0F"}},
+		// variation selector
 		{"https://example.com/hook\u2800", []string{"the last character is U+2800"}},
 		{"https://example.com/\u202ekooh", []string{"character 21 is U+202E"}},
 		{"https://example.com/a\x00b", []string{"character 22 is U+0000"}},
@@ -94,7 +98,8 @@ func TestCheckURL(t *testing.T) {
 		{"https://99999999999999999999999/", []string{"four decimal numbers"}},
 		{"https://localhost:8080/", []string{"public host: loopback"}},
 		{"https://api.LocalHost./", []string{"public host: loopback"}},
-		{"http://user:sesame@127.0.0.1:0/#x", []string{"plain http", "user name", "fragment", "port", "loopback"}},
+		{"http://user:sesame@127.0.0.1:0/#x",
+			[]string{"plain http", "user name", "fragment", "port", "loopback"}},
 	}
 	for _, tt := range tests {
 		_, err := client.CheckURL(tt.raw)
@@ -116,11 +121,15 @@ func TestCheckURL(t *testing.T) {
 func TestURLIsSentEncoded(t *testing.T) {
 	t.Parallel()
 	var uri, host string
-	base := channelfixture.Serve(t, func(_ http.ResponseWriter, r *http.Request) { uri, host = r.RequestURI, r.Host })
+	base := channelfixture.Serve(t, func(_ http.ResponseWriter,
+		r *http.Request) {
+		uri, host = r.RequestURI, r.Host
+	})
 	// Every name leads to the server.
 	proxy, err := url.Parse(base)
 	require.NoError(t, err)
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(proxy)})
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, Proxy: http.ProxyURL(proxy)})
 	t.Cleanup(client.CloseIdleConnections)
 	d := httpendpoint.NewDriver(client, httpendpoint.Options{})
 	tests := []struct{ url, wantURI, wantHost string }{
@@ -133,14 +142,19 @@ func TestURLIsSentEncoded(t *testing.T) {
 		{"http://b%C3%BCcher.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
 		{"http://xn--bcher-kva.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
 		{"http://a.example/hö%2Fk/%2f/a+b;c=d", "http://a.example/h%C3%B6%2Fk/%2f/a+b;c=d", "a.example"},
-		{`http://a.example/{x}|<"y">[z]^` + "`\\", "http://a.example/%7Bx%7D%7C%3C%22y%22%3E%5Bz%5D%5E%60%5C", "a.example"},
-		{"http://a.example/?q=ü&r=%C3%BC&s=a+b%20c", "http://a.example/?q=%C3%BC&r=%C3%BC&s=a+b%20c", "a.example"},
-		{`http://a.example/?{x}|<"y">[z]^` + "`\\", "http://a.example/?%7Bx%7D%7C%3C%22y%22%3E%5Bz%5D%5E%60%5C", "a.example"},
-		{"http://a.example/?next=https://b.example/?c=d", "http://a.example/?next=https://b.example/?c=d", "a.example"},
+		{`http://a.example/{x}|<"y">[z]^` + "`\\",
+			"http://a.example/%7Bx%7D%7C%3C%22y%22%3E%5Bz%5D%5E%60%5C", "a.example"},
+		{"http://a.example/?q=ü&r=%C3%BC&s=a+b%20c", "http://a.example/?q=%C3%BC&r=%C3%BC&s=a+b%20c",
+			"a.example"},
+		{`http://a.example/?{x}|<"y">[z]^` + "`\\",
+			"http://a.example/?%7Bx%7D%7C%3C%22y%22%3E%5Bz%5D%5E%60%5C", "a.example"},
+		{"http://a.example/?next=https://b.example/?c=d", "http://a.example/?next=https://b.example/?c=d",
+			"a.example"},
 		{"http://a.example/?", "http://a.example/?", "a.example"},
 	}
 	for _, tt := range tests {
-		_, err := channelfixture.Open(t, d, httpendpoint.Config{URL: tt.url}).Send(t.Context(), channelfixture.Message())
+		_, err := channelfixture.Open(t, d, httpendpoint.Config{URL: tt.url}).Send(t.Context(),
+			channelfixture.Message())
 		require.NoError(t, err, tt.url)
 		assert.Equal(t, tt.wantURI, uri, tt.url)
 		assert.Equal(t, tt.wantHost, host, tt.url)
@@ -154,12 +168,14 @@ func TestURLIsSentEncoded(t *testing.T) {
 func TestCheckURLAllowed(t *testing.T) {
 	t.Parallel()
 	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true})
-	for _, raw := range []string{"http://localhost:8080/hook", "http://127.0.0.1/", "https://[::1]/", "http://10.0.0.1/"} {
+	for _, raw := range []string{"http://localhost:8080/hook", "http://127.0.0.1/", "https://[::1]/",
+		"http://10.0.0.1/"} {
 		_, err := client.CheckURL(raw)
 		assert.NoError(t, err, raw)
 	}
 
-	client = channelfixture.NewClient(t, channelkit.HTTPConfig{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	client = channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	for _, raw := range []string{"https://localhost/", "https://127.0.0.1/"} {
 		_, err := client.CheckURL(raw)
 		assert.NoError(t, err, raw)
@@ -169,7 +185,8 @@ func TestCheckURLAllowed(t *testing.T) {
 }
 
 func FuzzCheckURL(f *testing.F) {
-	for _, s := range []string{"https://example.com/a?b=c", "http://u:p@[::1%25x]:0/#f", "https://%41/", "//x", "https://a:b", "https://É.example/%2F/ü?%41=ß", "https://x/{}?[]"} {
+	for _, s := range []string{"https://example.com/a?b=c", "http://u:p@[::1%25x]:0/#f",
+		"https://%41/", "//x", "https://a:b", "https://É.example/%2F/ü?%41=ß", "https://x/{}?[]"} {
 		f.Add(s)
 	}
 	client := channelfixture.NewClient(f, channelkit.HTTPConfig{})
@@ -182,13 +199,17 @@ func FuzzCheckURL(f *testing.F) {
 			t.Fatalf("accepted %q", raw)
 		}
 		sent := u.RequestURI()
-		if strings.ContainsFunc(sent, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"<>\^{|}[]`+"`", r) }) {
+		if strings.ContainsFunc(sent, func(r rune) bool {
+			return r <= ' ' || r > '~' ||
+				strings.ContainsRune(`"<>\^{|}[]`+"`", r)
+		}) {
 			t.Fatalf("%q is sent as %q", raw, sent)
 		}
 		if again, err := client.CheckURL(u.String()); err != nil || again.String() != u.String() {
 			t.Fatalf("%q becomes %q, and that %v, %v", raw, u, again, err)
 		}
-		if addr, err := netip.ParseAddr(u.Hostname()); err == nil && (addr.IsPrivate() || addr.IsLoopback()) {
+		if addr, err := netip.ParseAddr(u.Hostname()); err == nil &&
+			(addr.IsPrivate() || addr.IsLoopback()) {
 			t.Fatalf("accepted %q", raw)
 		}
 	})

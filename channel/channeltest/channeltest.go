@@ -89,8 +89,9 @@ func Run(t *testing.T, h Harness) {
 		h.Close()
 	}
 	if err := before.leaked(); err != nil {
-		t.Errorf("%v\n\nThe rule: %s", err, "An attempt leaves no goroutine and no descriptor behind, however it ends: "+
-			"a process makes millions of them.")
+		t.Errorf("%v\n\nThe rule: %s", err,
+			"An attempt leaves no goroutine and no descriptor behind, however it ends: "+
+				"a process makes millions of them.")
 	}
 }
 

@@ -89,17 +89,22 @@ func TestSuiteFindsWrongCapabilities(t *testing.T) {
 		http         bool
 		want         string // the rules that are broken
 	}{
-		"none":             {always(channel.Capabilities{}), false, ""},
-		"all":              {always(channel.Capabilities{Host: "example.com", MaxInFlight: 1, Timeout: time.Second}), false, ""},
-		"IPv6":             {always(channel.Capabilities{Host: "2606:4700:4700::1111"}), false, ""},
-		"target":           {always(channel.Capabilities{Host: "127.0.0.1"}), true, ""},
-		"other target":     {always(channel.Capabilities{Host: "example.com"}), true, "HostIsTheTargets"},
-		"upper case":       {always(channel.Capabilities{Host: "Example.com"}), false, "HostIsTheTargets"},
-		"final dot":        {always(channel.Capabilities{Host: "example.com."}), false, "HostIsTheTargets"},
-		"port":             {always(channel.Capabilities{Host: "example.com:443"}), false, "HostIsTheTargets"},
+		"none": {always(channel.Capabilities{}), false, ""},
+		"all": {always(channel.Capabilities{Host: "example.com", MaxInFlight: 1,
+			Timeout: time.Second}), false, ""},
+		"IPv6":         {always(channel.Capabilities{Host: "2606:4700:4700::1111"}), false, ""},
+		"target":       {always(channel.Capabilities{Host: "127.0.0.1"}), true, ""},
+		"other target": {always(channel.Capabilities{Host: "example.com"}), true, "HostIsTheTargets"},
+		"upper case": {always(channel.Capabilities{Host: "Example.com"}), false,
+			"HostIsTheTargets"},
+		"final dot": {always(channel.Capabilities{Host: "example.com."}), false,
+			"HostIsTheTargets"},
+		"port": {always(channel.Capabilities{Host: "example.com:443"}), false,
+			"HostIsTheTargets"},
 		"negative timeout": {always(channel.Capabilities{Timeout: -1}), false, "TimeoutIsPositive"},
-		"negative limit":   {always(channel.Capabilities{Host: "example.com", MaxInFlight: -1}), false, "LimitIsForAHost"},
-		"limit, no host":   {always(channel.Capabilities{MaxInFlight: 1}), false, "LimitIsForAHost"},
+		"negative limit": {always(channel.Capabilities{Host: "example.com", MaxInFlight: -1}), false,
+			"LimitIsForAHost"},
+		"limit, no host": {always(channel.Capabilities{MaxInFlight: 1}), false, "LimitIsForAHost"},
 		"changes": {func() channel.Capabilities {
 			calls++
 			return channel.Capabilities{Host: fmt.Sprint("example", calls)}
@@ -107,7 +112,10 @@ func TestSuiteFindsWrongCapabilities(t *testing.T) {
 	} {
 		h := fake{}.harness()
 		h.Driver = channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
-			return capable{func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil }, c.capabilities}, nil
+			return capable{func(context.Context, *channel.Message) (channel.Result,
+				error) {
+				return channel.Result{}, nil
+			}, c.capabilities}, nil
 		})
 		if c.http {
 			h.HTTP = &HTTP{Config: func(string) json.RawMessage { return json.RawMessage(`{}`) }}
@@ -132,7 +140,10 @@ func TestSuiteFindsWhatWrappingLoses(t *testing.T) {
 	h.Driver = channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
 		calls++
 		limit := calls
-		return capable{nil, func() channel.Capabilities { return channel.Capabilities{Host: "example.com", MaxInFlight: limit} }}, nil
+		return capable{nil, func() channel.Capabilities {
+			return channel.Capabilities{Host: "example.com",
+				MaxInFlight: limit}
+		}}, nil
 	})
 	h.Driver = wrapped{h.Driver}
 	if err := sameWhenWrapped(t, &h); err == nil {
@@ -157,7 +168,8 @@ func TestSuiteFindsFaults(t *testing.T) {
 		fault fake
 		want  string // names that must be among those that fail
 	}{
-		{"takes anything", fake{open: func(json.RawMessage) error { return nil }}, "OpenRefuses/hm OpenRefuses/Junk null"},
+		{"takes anything", fake{open: func(json.RawMessage) error { return nil }},
+			"OpenRefuses/hm OpenRefuses/Junk null"},
 		{"says it plainly", fake{open: func(c json.RawMessage) error {
 			if invalid(c) != nil {
 				return errors.New("bad")
@@ -176,29 +188,37 @@ func TestSuiteFindsFaults(t *testing.T) {
 			}
 			return invalid(c)
 		}}, "OpenIgnoresUnknownFields"},
-		{"waits for no reason", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
-			return channel.Result{}, errors.Join(hang(ctx, h), &channel.Error{Action: channel.Wait, Class: channel.ClassStatus})
+		{"waits for no reason", fake{send: func(ctx context.Context, h bool,
+			_ *channel.Message) (channel.Result, error) {
+			return channel.Result{}, errors.Join(hang(ctx, h),
+				&channel.Error{Action: channel.Wait, Class: channel.ClassStatus})
 		}}, "Answers/says_later Answers/accepts"},
 		{"takes no for a yes", fake{}, "Answers/says_no"},
-		{"refuses events", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
+		{"refuses events", fake{send: func(ctx context.Context, h bool,
+			_ *channel.Message) (channel.Result, error) {
 			return channel.Result{}, errors.Join(hang(ctx, h), errors.New("no"))
 		}}, "SendAccepted"},
-		{"tells the secret in the result", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
-			return channel.Result{Response: "open sesame"}, hang(ctx, h)
-		}}, "SendAccepted"},
-		{"keeps everything", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
+		{"tells the secret in the result",
+			fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
+				return channel.Result{Response: "open sesame"}, hang(ctx, h)
+			}}, "SendAccepted"},
+		{"keeps everything", fake{send: func(ctx context.Context, h bool,
+			_ *channel.Message) (channel.Result, error) {
 			return channel.Result{Response: strings.Repeat("x", 5000)}, hang(ctx, h)
 		}}, "SendAccepted"},
-		{"keeps control characters", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
+		{"keeps control characters", fake{send: func(ctx context.Context, h bool,
+			_ *channel.Message) (channel.Result, error) {
 			return channel.Result{Response: "\x1b[2J"}, hang(ctx, h)
 		}}, "SendAccepted"},
-		{"changes the payload", fake{send: func(ctx context.Context, h bool, m *channel.Message) (channel.Result, error) {
+		{"changes the payload", fake{send: func(ctx context.Context, h bool,
+			m *channel.Message) (channel.Result, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			m.Payload[0] = '!'
 			return channel.Result{}, hang(ctx, h)
 		}}, "SendLeavesTheMessageAlone"},
-		{"cannot be shared", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
+		{"cannot be shared", fake{send: func(ctx context.Context, h bool,
+			_ *channel.Message) (channel.Result, error) {
 			mu.Lock()
 			busy++
 			n := busy
@@ -212,17 +232,20 @@ func TestSuiteFindsFaults(t *testing.T) {
 			}
 			return channel.Result{}, hang(ctx, h)
 		}}, "SendConcurrently"},
-		{"calls a cancellation a timeout", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
-			if hang(ctx, h) != nil {
-				return channel.Result{}, &channel.Error{Class: channel.ClassTimeout}
-			}
-			return channel.Result{}, nil
-		}}, "SendCancelledBefore SendCancelledDuring"},
-		{"returns a bare deadline", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
+		{"calls a cancellation a timeout",
+			fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
+				if hang(ctx, h) != nil {
+					return channel.Result{}, &channel.Error{Class: channel.ClassTimeout}
+				}
+				return channel.Result{}, nil
+			}}, "SendCancelledBefore SendCancelledDuring"},
+		{"returns a bare deadline", fake{send: func(ctx context.Context, h bool,
+			_ *channel.Message) (channel.Result, error) {
 			_ = hang(ctx, h)
 			return channel.Result{}, ctx.Err()
 		}}, "SendDeadline"},
-		{"gives up at a deadline", fake{send: func(ctx context.Context, h bool, _ *channel.Message) (channel.Result, error) {
+		{"gives up at a deadline", fake{send: func(ctx context.Context, h bool,
+			_ *channel.Message) (channel.Result, error) {
 			if err := hang(ctx, h); errors.Is(err, context.Canceled) {
 				return channel.Result{}, err
 			} else if err != nil {
@@ -263,7 +286,8 @@ func TestSuiteFindsFaultsOfHTTP(t *testing.T) {
 			return nil, err
 		}
 		return channel.Func(func(ctx context.Context, m *channel.Message) (channel.Result, error) {
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL, strings.NewReader(string(m.Payload)))
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL,
+				strings.NewReader(string(m.Payload)))
 			if err != nil {
 				return channel.Result{}, err
 			}
@@ -272,15 +296,21 @@ func TestSuiteFindsFaultsOfHTTP(t *testing.T) {
 				return channel.Result{}, err
 			}
 			defer func() { _ = resp.Body.Close() }()
-			return channel.Result{StatusCode: resp.StatusCode}, channel.Classify(resp.StatusCode, nil, time.Now())
+			return channel.Result{StatusCode: resp.StatusCode},
+				channel.Classify(resp.StatusCode, nil, time.Now())
 		}), nil
 	})
 	got := failing(t, Harness{
-		Driver:  naive,
-		HTTP:    &HTTP{Config: func(base string) json.RawMessage { return json.RawMessage(`{"url":"` + base + `/sesame"}`) }},
+		Driver: naive,
+		HTTP: &HTTP{Config: func(
+			base string) json.RawMessage {
+			return json.RawMessage(`{"url":"` + base + `/sesame"}`)
+		}},
 		Secrets: []string{"sesame"},
 	})
-	for _, want := range []string{"HTTPStatus", "HTTPRedirect", "SendDeadline", "Misbehaving/closes_at_once", "Misbehaving/has_an_endless_body", "Misbehaving/hangs_in_the_body"} {
+	for _, want := range []string{"HTTPStatus", "HTTPRedirect", "SendDeadline",
+		"Misbehaving/closes_at_once", "Misbehaving/has_an_endless_body",
+		"Misbehaving/hangs_in_the_body"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the suite finds %q, not %q", got, want)
 		}
@@ -289,11 +319,13 @@ func TestSuiteFindsFaultsOfHTTP(t *testing.T) {
 
 func TestLeaksAreFound(t *testing.T) {
 	t.Parallel()
-	plenty, none := resources{goroutines: 1 << 20, descriptors: 1 << 20}, resources{descriptors: 1 << 20}
+	plenty, none := resources{goroutines: 1 << 20, descriptors: 1 << 20},
+		resources{descriptors: 1 << 20}
 	if err := plenty.leaked(); err != nil {
 		t.Error(err)
 	}
-	if err := none.within(10 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "TestLeaksAreFound") {
+	if err := none.within(10 * time.Millisecond); err == nil ||
+		!strings.Contains(err.Error(), "TestLeaksAreFound") {
 		t.Errorf("goroutines that are left are not found, or not shown: %v", err)
 	}
 }

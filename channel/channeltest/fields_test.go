@@ -23,14 +23,19 @@ func TestSuiteFindsUnlistedFields(t *testing.T) {
 	}{
 		"all":     {[]channel.Field{{Name: "url"}, {Name: "token", Secret: true}}, ""},
 		"missing": {[]channel.Field{{Name: "url"}}, "FieldsAreAllThereAre Wrapped/FieldsAreAllThereAre"},
-		"twice":   {[]channel.Field{{Name: "url"}, {Name: "token"}, {Name: "url"}}, "FieldsAreAllThereAre Wrapped/FieldsAreAllThereAre"},
-		"unnamed": {[]channel.Field{{Name: "url"}, {Name: "token"}, {}}, "FieldsAreAllThereAre Wrapped/FieldsAreAllThereAre"},
+		"twice": {[]channel.Field{{Name: "url"}, {Name: "token"}, {Name: "url"}},
+			"FieldsAreAllThereAre Wrapped/FieldsAreAllThereAre"},
+		"unnamed": {[]channel.Field{{Name: "url"}, {Name: "token"}, {}},
+			"FieldsAreAllThereAre Wrapped/FieldsAreAllThereAre"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := fake{open: invalid}.harness()
 			h.Driver = listing{h.Driver, tt.fields}
-			h.Accepting = func(testing.TB) json.RawMessage { return json.RawMessage(`{"url":"u","token":"t"}`) }
+			h.Accepting = func(testing.TB) json.RawMessage {
+				return json.RawMessage(
+					`{"url":"u","token":"t"}`)
+			}
 			if got := failing(t, h); got != tt.want {
 				t.Errorf("the suite finds %q, not %q", got, tt.want)
 			}

@@ -60,7 +60,8 @@ func statusTable(t testing.TB, h *Harness) error {
 		if code < 300 && h.HTTP.Accept != nil {
 			continue // what it takes to be accepted is the service's own affair
 		}
-		for _, after := range []string{"", "120", "soon", "99999999999999999999", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)} {
+		for _, after := range []string{"", "120", "soon", "99999999999999999999",
+			time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)} {
 			if after != "" && code != 429 && code != 503 && code != 500 && code != 410 && code != 302 {
 				continue
 			}

@@ -110,15 +110,21 @@ func garbled() []Misbehaviour {
 		{"has a header without a colon", "HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"},
 		{"has two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"},
 		{"has a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"},
-		{"has a length beyond numbers", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n"},
+		{"has a length beyond numbers",
+			"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n"},
 		{"has an unknown transfer coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: sandwich\r\n\r\n"},
-		{"has a chunk size that is no number", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"},
-		{"has a chunk of endless size", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"},
-		{"switches protocols unasked", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx"},
+		{"has a chunk size that is no number",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"},
+		{"has a chunk of endless size",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"},
+		{"switches protocols unasked",
+			"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx"},
 		{"redirects to itself", "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
-		{"redirects to a file", "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"},
+		{"redirects to a file",
+			"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n"},
 		{"redirects nowhere", "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"},
-		{"fails with control characters", "HTTP/1.1 500 No\r\nContent-Length: 16\r\n\r\n\x1b[2J\x00\x07\xff\xfe\r\n\x7f\u202e!!"},
+		{"fails with control characters",
+			"HTTP/1.1 500 No\r\nContent-Length: 16\r\n\r\n\x1b[2J\x00\x07\xff\xfe\r\n\x7f\u202e!!"},
 	}
 	list := make([]Misbehaviour, 0, len(answers))
 	for _, a := range answers {
@@ -143,10 +149,13 @@ func excessive() []Misbehaviour {
 		{Name: "has an endless status line", serve: flood("HTTP/1.1 200 ", "OK")},
 		{Name: "has an endless header line", serve: flood("HTTP/1.1 200 OK\r\nX-Long: ", "x")},
 		{Name: "has endless header lines", serve: flood("HTTP/1.1 200 OK\r\n", "X-Many: more\r\n")},
-		{Name: "says 103 without end", serve: flood("", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")},
+		{Name: "says 103 without end", serve: flood("",
+			"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")},
 		{Name: "has an endless body", serve: flood("HTTP/1.1 200 OK\r\n\r\n", "more ")},
-		{Name: "has an endless chunked body", serve: flood("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nmore \r\n")},
-		{Name: "has an endless chunk extension", serve: flood("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", "ext")},
+		{Name: "has an endless chunked body",
+			serve: flood("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nmore \r\n")},
+		{Name: "has an endless chunk extension",
+			serve: flood("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", "ext")},
 		{Name: "fails with an endless body", serve: flood("HTTP/1.1 500 No\r\n\r\n", "more ")},
 	}
 }
@@ -173,7 +182,8 @@ func complete() []Misbehaviour {
 		}},
 		{Name: "sends a compression bomb", Complete: true, serve: func(c *badConn) {
 			c.readRequest()
-			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", bomb.Len(), bomb.Bytes()))
+			c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s",
+				bomb.Len(), bomb.Bytes()))
 		}},
 		{Name: "speaks HTTP/1.0", Complete: true, serve: func(c *badConn) {
 			c.readRequest()
@@ -196,8 +206,10 @@ func handshakes() []Misbehaviour {
 		{Name: "closes in the handshake", scheme: "https", serve: func(c *badConn) {
 			_, _ = c.Read(make([]byte, 16))
 		}},
-		{Name: "hangs in the handshake", scheme: "https", Hangs: true, serve: func(c *badConn) { c.hang() }},
-		{Name: "has a certificate that nobody trusts", scheme: "https", tls: true, serve: func(c *badConn) { c.hang() }},
+		{Name: "hangs in the handshake", scheme: "https", Hangs: true,
+			serve: func(c *badConn) { c.hang() }},
+		{Name: "has a certificate that nobody trusts", scheme: "https", tls: true,
+			serve: func(c *badConn) { c.hang() }},
 	}
 }
 

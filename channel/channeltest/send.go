@@ -95,7 +95,8 @@ func sendLeavesMessage(t testing.TB, h *Harness) error {
 	if string(m.Payload) != string(want.Payload) {
 		return errors.New("the attempt changed the payload")
 	}
-	if m.EventID != want.EventID || m.EventType != want.EventType || m.SubscriptionID != want.SubscriptionID ||
+	if m.EventID != want.EventID || m.EventType != want.EventType ||
+		m.SubscriptionID != want.SubscriptionID ||
 		m.DeliveryID != want.DeliveryID || m.Attempt != want.Attempt || m.Progress != nil {
 		return errors.New("the attempt changed the message")
 	}
@@ -184,7 +185,9 @@ func sendOwnTimeout(t testing.TB, h *Harness) error {
 
 // sendWithin makes an attempt. late is not nil when it does not end in time,
 // perhaps never: then nobody waits for it any longer.
-func sendWithin(ctx context.Context, c channel.Channel, limit time.Duration) (result channel.Result, err, late error) {
+func sendWithin(
+	ctx context.Context, c channel.Channel, limit time.Duration,
+) (result channel.Result, err, late error) {
 	type outcome struct {
 		result channel.Result
 		err    error
@@ -215,7 +218,8 @@ func (h *Harness) timesOut(ctx context.Context, c channel.Channel) error {
 	case !errors.As(err, &failed):
 		return fmt.Errorf("the attempt returned no *channel.Error but a %T: %w", err, err)
 	case failed.Class != channel.ClassTimeout || !failed.Retryable():
-		return fmt.Errorf("the attempt returned class %q, action %s: %w", failed.Class, failed.Action, err)
+		return fmt.Errorf("the attempt returned class %q, action %s: %w", failed.Class, failed.Action,
+			err)
 	}
 	return errors.Join(h.checkResult(result), h.secretIn("the error", err))
 }

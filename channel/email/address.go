@@ -56,7 +56,8 @@ func parseMailbox(s string) (mailbox, error) {
 		return mailbox{}, errNoMailbox
 	}
 	local := a.Address[:at]
-	if strings.ContainsAny(local, " <>") || strings.ContainsFunc(local, isNotShown) || strings.ContainsRune(local, utf8.RuneError) {
+	if strings.ContainsAny(local, " <>") || strings.ContainsFunc(local, isNotShown) ||
+		strings.ContainsRune(local, utf8.RuneError) {
 		return mailbox{}, errNoMailbox
 	}
 	domain, err := asciiDomain(a.Address[at+1:])
@@ -120,7 +121,8 @@ func (m mailbox) domain() string { return m.address[strings.LastIndexByte(m.addr
 
 // only returns those whose address is among the given ones.
 func only(list []mailbox, addresses []string) []mailbox {
-	return slices.DeleteFunc(slices.Clone(list), func(m mailbox) bool { return !slices.Contains(addresses, m.address) })
+	return slices.DeleteFunc(slices.Clone(list),
+		func(m mailbox) bool { return !slices.Contains(addresses, m.address) })
 }
 
 // checkHello returns the name for EHLO that is configured, in the form in which
@@ -151,7 +153,8 @@ func isQualified(name string) bool {
 		}
 	}
 	last := labels[len(labels)-1]
-	return len(labels) > 1 && last != "localdomain" && last != "localhost" && strings.Trim(last, "0123456789") != ""
+	return len(labels) > 1 && last != "localdomain" && last != "localhost" &&
+		strings.Trim(last, "0123456789") != ""
 }
 
 // cutPrefixFold is strings.CutPrefix, whatever the case.

@@ -26,7 +26,8 @@ func FuzzAnswers(f *testing.F) {
 			if len(text) > 200 || strings.ContainsAny(text, "\r\n\x00\x1b") {
 				t.Fatalf("status %d, body %q: %q", status, body, text)
 			}
-			if e := channel.AsError(err); e.Action < channel.Retry || e.Action >= channel.Success || e.RetryAfter < 0 || e.RetryAfter > channel.MaxRetryAfter {
+			if e := channel.AsError(err); e.Action < channel.Retry || e.Action >= channel.Success ||
+				e.RetryAfter < 0 || e.RetryAfter > channel.MaxRetryAfter {
 				t.Fatalf("status %d, body %q: %+v", status, body, e)
 			}
 		}
@@ -36,7 +37,8 @@ func FuzzAnswers(f *testing.F) {
 func TestEnhancedCode(t *testing.T) {
 	t.Parallel()
 	for msg, want := range map[string]string{
-		"5.1.1 no such user": " 5.1.1", "4.2.2": " 4.2.2", "5.1 no": "", "no": "", "": "", "5.1.1.1 no": "", "5..1": "", "99999.99999.99999 x": "",
+		"5.1.1 no such user": " 5.1.1", "4.2.2": " 4.2.2", "5.1 no": "", "no": "", "": "",
+		"5.1.1.1 no": "", "5..1": "", "99999.99999.99999 x": "",
 	} {
 		assert.Equal(t, want, enhanced(msg), "%q", msg)
 	}

@@ -39,9 +39,11 @@ func TestEmailBurst(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
 	for i := range webhooks {
-		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{Name: "mail", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
-			webhook.Via(email.Config{ToAddresses: []string{fmt.Sprintf("u%d@example.com", i)}}),
-		}}))
+		require.NoError(t, d.CreateSubscription(ctx,
+			&webhook.Subscription{Name: "mail", EventTypes: []event.Pattern{"*"},
+				Channels: []webhook.ChannelConfig{
+					webhook.Via(email.Config{ToAddresses: []string{fmt.Sprintf("u%d@example.com", i)}}),
+				}}))
 	}
 	for i := range events {
 		e := event.New("object.created", event.Subject{Type: "object", ID: strconv.Itoa(i)})

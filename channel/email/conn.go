@@ -42,12 +42,14 @@ const connectTimeout = 10 * time.Second
 // defaultSMTPTimes are those of RFC 5321, section 4.5.3.2, which leaves out how
 // long a connection may take.
 func defaultSMTPTimes() smtpTimes {
-	return smtpTimes{connect: connectTimeout, command: 5 * time.Minute, data: 2 * time.Minute, block: 3 * time.Minute, final: 10 * time.Minute}
+	return smtpTimes{connect: connectTimeout, command: 5 * time.Minute, data: 2 * time.Minute,
+		block: 3 * time.Minute, final: 10 * time.Minute}
 }
 
 // atMost lowers the times before the end of the mail.
 func (t smtpTimes) atMost(limit time.Duration) smtpTimes {
-	t.connect, t.command, t.data, t.block = min(t.connect, limit), min(t.command, limit), min(t.data, limit), min(t.block, limit)
+	t.connect, t.command, t.data, t.block = min(t.connect, limit), min(t.command, limit),
+		min(t.data, limit), min(t.block, limit)
 	return t
 }
 
@@ -123,7 +125,8 @@ func (c *smtpConn) data(mail []byte) error {
 	c.within(c.times.final)
 	err = w.Close()
 	if isTimeout(err) {
-		return &channel.Error{Class: channel.ClassTimeout, Err: errors.New("the mail server has not said in time whether it takes the mail")}
+		return &channel.Error{Class: channel.ClassTimeout,
+			Err: errors.New("the mail server has not said in time whether it takes the mail")}
 	}
 	return err
 }
@@ -224,7 +227,8 @@ func (s *SMTP) take(ctx context.Context) (*smtpConn, error) {
 func (s *SMTP) dial(ctx context.Context) (*smtpConn, error) {
 	connecting, cancel := context.WithTimeout(ctx, s.times.connect)
 	defer cancel()
-	raw, err := s.connect(connecting, "tcp", net.JoinHostPort(s.config.Host, strconv.Itoa(s.config.Port)))
+	raw, err := s.connect(connecting, "tcp",
+		net.JoinHostPort(s.config.Host, strconv.Itoa(s.config.Port)))
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +275,8 @@ func (s *SMTP) greet(ctx context.Context, c *smtpConn) error {
 	}
 	if s.config.TLS == STARTTLS {
 		if !c.offers("STARTTLS") {
-			return &channel.Error{Class: channel.ClassTLS, Err: errors.New("the mail server offers no STARTTLS")}
+			return &channel.Error{Class: channel.ClassTLS,
+				Err: errors.New("the mail server offers no STARTTLS")}
 		}
 		c.within(2 * s.times.command) // with another EHLO
 		if err := client.StartTLS(s.config.TLSConfig); err != nil {

@@ -206,18 +206,22 @@ func groups(recipients []string) [][]string {
 			international = append(international, recipient)
 		}
 	}
-	return slices.DeleteFunc([][]string{plain, international}, func(group []string) bool { return len(group) == 0 })
+	return slices.DeleteFunc([][]string{plain, international},
+		func(group []string) bool { return len(group) == 0 })
 }
 
 // deliver sends one mail to some of the recipients, and says who gets it and who
 // does not. An error ends the conversation. before are the recipients that have
 // been reached already.
-func (c *emailChannel) deliver(ctx context.Context, conn *smtpConn, l *letter, to, before []string) ([]string, []channelkit.Failure, error) {
+func (c *emailChannel) deliver(
+	ctx context.Context, conn *smtpConn, l *letter, to, before []string,
+) ([]string, []channelkit.Failure, error) {
 	taken, failed, err := c.address(ctx, conn, to)
 	if err == nil && len(taken) > 0 {
 		// The header names the recipients that the server has accepted, so it is
 		// written now, and no address outside ASCII in the mail of the first group.
-		known := slices.DeleteFunc(slices.Concat(before, taken), func(s string) bool { return isASCII(to[0]) && !isASCII(s) })
+		known := slices.DeleteFunc(slices.Concat(before, taken),
+			func(s string) bool { return isASCII(to[0]) && !isASCII(s) })
 		err = conn.data(l.write(c.server.from, only(c.to, known), only(c.cc, known)))
 	}
 	switch {
@@ -227,7 +231,8 @@ func (c *emailChannel) deliver(ctx context.Context, conn *smtpConn, l *letter, t
 		return nil, failed, err
 	}
 	for _, recipient := range taken {
-		failed = append(failed, channelkit.Failure{Recipient: recipient, Err: channel.AsError(smtpError(ctx, err))})
+		failed = append(failed, channelkit.Failure{Recipient: recipient,
+			Err: channel.AsError(smtpError(ctx, err))})
 	}
 	return nil, failed, nil
 }
@@ -235,14 +240,18 @@ func (c *emailChannel) deliver(ctx context.Context, conn *smtpConn, l *letter, t
 // address names sender and recipients to the server. It returns those who share
 // the fate of the mail, which is err if that is not nil, and those who have met
 // their own.
-func (c *emailChannel) address(ctx context.Context, conn *smtpConn, to []string) (taken []string, failed []channelkit.Failure, err error) {
+func (c *emailChannel) address(
+	ctx context.Context, conn *smtpConn, to []string,
+) (taken []string, failed []channelkit.Failure, err error) {
 	international := c.server.from.needsSMTPUTF8() || !isASCII(to[0])
 	switch {
 	case !international || conn.offers("SMTPUTF8"):
 	case c.server.from.needsSMTPUTF8():
-		return to, nil, &channel.Error{Class: channel.ClassConfig, Err: errors.New("the mail server takes no sender outside ASCII: it offers no SMTPUTF8")}
+		return to, nil, &channel.Error{Class: channel.ClassConfig,
+			Err: errors.New("the mail server takes no sender outside ASCII: it offers no SMTPUTF8")}
 	default:
-		return to, nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassRejected, Err: errors.New("the mail server takes no address outside ASCII: it offers no SMTPUTF8")}
+		return to, nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassRejected,
+			Err: errors.New("the mail server takes no address outside ASCII: it offers no SMTPUTF8")}
 	}
 	if err := conn.mail(c.server.from.address, international); err != nil {
 		return to, nil, err
@@ -272,7 +281,8 @@ const smtpTooMany = 552
 // goesOn reports whether the conversation can go on after err.
 func goesOn(err error) bool {
 	var own *channel.Error
-	return isReply(err) || errors.As(err, &own) && own.Class != channel.ClassTimeout && own.Class != channel.ClassTooLarge
+	return isReply(err) || errors.As(err, &own) && own.Class != channel.ClassTimeout &&
+		own.Class != channel.ClassTooLarge
 }
 
 // isReply reports whether err is a reply of the server's, after which the
@@ -284,5 +294,6 @@ func isReply(err error) bool {
 
 // Schema has the fields of [Config], and "recipients".
 func (*emailDriver) Schema() channel.Schema {
-	return channel.Schema{Fields: append(channelkit.FieldsOf(Config{}), channel.Field{Name: "recipients"})}
+	return channel.Schema{Fields: append(channelkit.FieldsOf(Config{}),
+		channel.Field{Name: "recipients"})}
 }

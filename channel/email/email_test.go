@@ -39,7 +39,8 @@ func parts(t testing.TB, msg *mail.Message) (map[string]string, []string) {
 		return strings.ReplaceAll(string(b), "\r\n", "\n")
 	}
 	if !strings.HasPrefix(media, "multipart/") {
-		return map[string]string{media: decode(msg.Header.Get("Content-Transfer-Encoding"), msg.Body)}, []string{media}
+		return map[string]string{media: decode(msg.Header.Get("Content-Transfer-Encoding"), msg.Body)},
+			[]string{media}
 	}
 	require.Equal(t, "multipart/alternative", media)
 	all, order := map[string]string{}, []string(nil)
@@ -74,7 +75,8 @@ func TestEmailDefault(t *testing.T) {
 	require.Len(t, server.received(), 1)
 	got := server.received()[0]
 	assert.Equal(t, "hooks@example.com", got.from)
-	assert.Equal(t, []string{"team@example.com", "second@example.com", "cc@example.com", "secret@example.com"}, got.to, "each once")
+	assert.Equal(t, []string{"team@example.com", "second@example.com", "cc@example.com",
+		"secret@example.com"}, got.to, "each once")
 	assert.NotContains(t, got.raw, "secret@example.com", "bcc is in no header")
 
 	msg := got.parse(t)
@@ -93,7 +95,8 @@ func TestEmailDefault(t *testing.T) {
 
 	body, order := parts(t, msg)
 	assert.Equal(t, []string{"text/plain", "text/html"}, order, "the best comes last")
-	for _, want := range []string{"object.created", "obj_abc123", "8 October 2025, 16:09:00 UTC", "acme", "video/mp4", "evt_abc123"} {
+	for _, want := range []string{"object.created", "obj_abc123", "8 October 2025, 16:09:00 UTC",
+		"acme", "video/mp4", "evt_abc123"} {
 		assert.Contains(t, body["text/plain"], want)
 		assert.Contains(t, body["text/html"], want)
 	}
@@ -101,7 +104,8 @@ func TestEmailDefault(t *testing.T) {
 	_, err = c.Send(t.Context(), m)
 	require.NoError(t, err)
 	again := server.received()[1].parse(t)
-	assert.Equal(t, msg.Header.Get("Message-Id"), again.Header.Get("Message-Id"), "a mail that is sent again can be recognised")
+	assert.Equal(t, msg.Header.Get("Message-Id"), again.Header.Get("Message-Id"),
+		"a mail that is sent again can be recognised")
 	assert.Equal(t, 1, server.connections(), "the connection is used again")
 }
 
@@ -116,12 +120,14 @@ func TestEmailContentTypes(t *testing.T) {
 		{
 			config: email.Config{ContentType: email.ContentPlainText},
 			order:  []string{"text/plain"},
-			want:   map[string][]string{"text/plain": {"object.created: object obj_abc123\n", "When: 8 October 2025"}},
+			want: map[string][]string{"text/plain": {"object.created: object obj_abc123\n",
+				"When: 8 October 2025"}},
 		},
 		{
-			config: email.Config{ContentType: email.ContentPlainText, BodyTemplate: "{{ event_type }} <{{ subject.id }}>"},
-			order:  []string{"text/plain"},
-			want:   map[string][]string{"text/plain": {"object.created <obj_abc123>"}},
+			config: email.Config{ContentType: email.ContentPlainText,
+				BodyTemplate: "{{ event_type }} <{{ subject.id }}>"},
+			order: []string{"text/plain"},
+			want:  map[string][]string{"text/plain": {"object.created <obj_abc123>"}},
 		},
 		{
 			config: email.Config{BodyTemplate: `<h1>{{ event_type }}</h1><style>p{}</style><p>It&#39;s <b>{{ metadata.evil }}</b><br>done</p>`},
@@ -133,8 +139,9 @@ func TestEmailContentTypes(t *testing.T) {
 			not: map[string][]string{"text/html": {"<script"}, "text/plain": {"p{}"}},
 		},
 		{
-			config: email.Config{ContentType: email.ContentMarkdown, BodyTemplate: "# {{ event_type }}\n\n**{{ subject.id }}** {{ metadata.evil }}\n\n[x](javascript:alert)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"},
-			order:  []string{"text/plain", "text/html"},
+			config: email.Config{ContentType: email.ContentMarkdown,
+				BodyTemplate: "# {{ event_type }}\n\n**{{ subject.id }}** {{ metadata.evil }}\n\n[x](javascript:alert)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"},
+			order: []string{"text/plain", "text/html"},
 			want: map[string][]string{
 				"text/plain": {"# object.created\n", "**obj_abc123**"},
 				"text/html":  {"object.created</h1>", "<strong>obj_abc123</strong>", "<td>1</td>"},
@@ -144,25 +151,30 @@ func TestEmailContentTypes(t *testing.T) {
 		{
 			config: email.Config{ContentType: email.ContentMarkdown},
 			order:  []string{"text/plain", "text/html"},
-			want:   map[string][]string{"text/plain": {"object.created: object obj_abc123"}, "text/html": {"<table"}},
-			not:    map[string][]string{"text/html": {"<script"}},
+			want: map[string][]string{"text/plain": {"object.created: object obj_abc123"},
+				"text/html": {"<table"}},
+			not: map[string][]string{"text/html": {"<script"}},
 		},
 		{
 			config: email.Config{ContentType: email.ContentJSON},
 			order:  []string{"text/plain", "application/json"},
-			want:   map[string][]string{"text/plain": {"\n  \"event_id\": \"evt_abc123\""}, "application/json": {`{"event_id":"evt_abc123"`}},
+			want: map[string][]string{"text/plain": {"\n  \"event_id\": \"evt_abc123\""},
+				"application/json": {`{"event_id":"evt_abc123"`}},
 		},
 		{
-			config: email.Config{ContentType: email.ContentJSON, BodyTemplate: `{"id": {{ subject.id | tojson }}}`},
-			order:  []string{"text/plain", "application/json"},
-			want:   map[string][]string{"text/plain": {`"id": "obj_abc123"`}, "application/json": {`"obj_abc123"`}},
+			config: email.Config{ContentType: email.ContentJSON,
+				BodyTemplate: `{"id": {{ subject.id | tojson }}}`},
+			order: []string{"text/plain", "application/json"},
+			want: map[string][]string{"text/plain": {`"id": "obj_abc123"`},
+				"application/json": {`"obj_abc123"`}},
 		},
 	}
 	server := &mailServer{}
 	server.start(t, email.STARTTLS)
 	d := emailDriver(t, server.client(t, email.STARTTLS, nil))
 	m := channelfixture.Message()
-	m.Payload = []byte(strings.Replace(channelfixture.Payload, `"content_type"`, `"evil":"<script>x</script>","content_type"`, 1))
+	m.Payload = []byte(strings.Replace(channelfixture.Payload, `"content_type"`,
+		`"evil":"<script>x</script>","content_type"`, 1))
 	for _, tt := range tests {
 		tt.config.ToAddresses = []string{"team@example.com"}
 		_, err := channelfixture.Open(t, d, tt.config).Send(t.Context(), m)
@@ -189,7 +201,8 @@ func TestEmailContentTypes(t *testing.T) {
 func TestEmailHeaderInjection(t *testing.T) {
 	t.Parallel()
 	server := &mailServer{}
-	c := server.channel(t, email.Config{ToAddresses: []string{"team@example.com"}, SubjectTemplate: "About {{ subject.id }}"})
+	c := server.channel(t, email.Config{ToAddresses: []string{"team@example.com"},
+		SubjectTemplate: "About {{ subject.id }}"})
 	m := channelfixture.Message()
 	m.EventID = "evt_1>\r\nX-Evil: 1"
 	m.EventType = "x\r\nBcc: evil@example.com"
@@ -217,7 +230,8 @@ func TestEmailLogins(t *testing.T) {
 		change func(*email.SMTPConfig)
 	}{
 		{"STARTTLS, PLAIN", email.STARTTLS, nil},
-		{"implicit TLS, LOGIN", email.ImplicitTLS, func(c *email.SMTPConfig) { c.Auth = email.AuthLogin }},
+		{"implicit TLS, LOGIN", email.ImplicitTLS,
+			func(c *email.SMTPConfig) { c.Auth = email.AuthLogin }},
 		{"STARTTLS, XOAUTH2", email.STARTTLS, func(c *email.SMTPConfig) {
 			c.Auth, c.Password = email.AuthXOAUTH2, ""
 			c.Token = func(context.Context) (string, error) { return mailToken, nil }
@@ -228,7 +242,8 @@ func TestEmailLogins(t *testing.T) {
 		server := &mailServer{}
 		server.start(t, tt.mode)
 		client := server.client(t, tt.mode, tt.change)
-		_, err := channelfixture.Open(t, emailDriver(t, client), email.Config{ToAddresses: []string{"a@example.com"}}).Send(t.Context(), channelfixture.Message())
+		_, err := channelfixture.Open(t, emailDriver(t, client),
+			email.Config{ToAddresses: []string{"a@example.com"}}).Send(t.Context(), channelfixture.Message())
 		assert.NoError(t, err, tt.name)
 		assert.Len(t, server.received(), 1, tt.name)
 	}
@@ -251,15 +266,20 @@ func TestEmailPicksTheMechanism(t *testing.T) {
 		{[]string{"login", "Plain"}, email.AuthLogin, nil, []string{"LOGIN"}, ""},
 		{[]string{"LOGIN", "PLAIN", "XOAUTH2"}, "", token, []string{"XOAUTH2"}, ""},
 		{[]string{"LOGIN", "CRAM-MD5"}, "", token, []string{"LOGIN"}, ""},
-		{[]string{"LOGIN"}, email.AuthPlain, nil, nil, "channel: auth: the mail server does not offer to log in by [PLAIN]"},
-		{[]string{"CRAM-MD5"}, "", nil, nil, "channel: auth: the mail server does not offer to log in by [PLAIN LOGIN]"},
-		{[]string{}, "", token, nil, "channel: auth: the mail server does not offer to log in by [XOAUTH2 PLAIN LOGIN]"},
+		{[]string{"LOGIN"}, email.AuthPlain, nil, nil,
+			"channel: auth: the mail server does not offer to log in by [PLAIN]"},
+		{[]string{"CRAM-MD5"}, "", nil, nil,
+			"channel: auth: the mail server does not offer to log in by [PLAIN LOGIN]"},
+		{[]string{}, "", token, nil,
+			"channel: auth: the mail server does not offer to log in by [XOAUTH2 PLAIN LOGIN]"},
 	}
 	for _, tt := range tests {
 		server := &mailServer{mechanisms: tt.prefetched}
 		server.start(t, email.STARTTLS)
-		client := server.client(t, email.STARTTLS, func(c *email.SMTPConfig) { c.Auth, c.Token = tt.auth, tt.token })
-		_, err := channelfixture.Open(t, emailDriver(t, client), email.Config{ToAddresses: []string{"a@example.com"}}).Send(t.Context(), channelfixture.Message())
+		client := server.client(t, email.STARTTLS,
+			func(c *email.SMTPConfig) { c.Auth, c.Token = tt.auth, tt.token })
+		_, err := channelfixture.Open(t, emailDriver(t, client),
+			email.Config{ToAddresses: []string{"a@example.com"}}).Send(t.Context(), channelfixture.Message())
 		if tt.fails == "" {
 			assert.NoError(t, err, "%v", tt.prefetched)
 		} else if assert.EqualError(t, err, tt.fails) {
@@ -289,21 +309,44 @@ func TestEmailRefusals(t *testing.T) {
 			c.Token = func(context.Context) (string, error) { return "", errors.New("sesame") }
 		}, action: channel.Retry, class: channel.ClassAuth},
 		{name: "no STARTTLS", mode: email.NoTLS, action: channel.Retry, class: channel.ClassTLS},
-		{name: "certificate of nobody", change: func(c *email.SMTPConfig) { c.TLSConfig = nil }, action: channel.Retry, class: channel.ClassTLS},
-		{name: "nobody listens", change: func(c *email.SMTPConfig) { c.Port = 1 }, action: channel.Retry, class: channel.ClassConnect},
-		{name: "no service", server: &mailServer{onConnect: func() error { return refuse(554, smtp.EnhancedCode{5, 3, 2}) }},
+		{name: "certificate of nobody", change: func(c *email.SMTPConfig) { c.TLSConfig = nil },
+			action: channel.Retry, class: channel.ClassTLS},
+		{name: "nobody listens", change: func(c *email.SMTPConfig) { c.Port = 1 }, action: channel.Retry,
+			class: channel.ClassConnect},
+		{name: "no service", server: &mailServer{onConnect: func() error {
+			return refuse(554,
+				smtp.EnhancedCode{5, 3, 2})
+		}},
 			action: channel.Retry, class: channel.ClassRejected, status: 554},
-		{name: "sender refused", server: &mailServer{onFrom: func() error { return refuse(550, smtp.EnhancedCode{5, 7, 1}) }},
+		{name: "sender refused", server: &mailServer{onFrom: func() error {
+			return refuse(550,
+				smtp.EnhancedCode{5, 7, 1})
+		}},
 			action: channel.Permanent, class: channel.ClassRejected, status: 550},
-		{name: "sender put off", server: &mailServer{onFrom: func() error { return refuse(451, smtp.EnhancedCode{4, 7, 1}) }},
+		{name: "sender put off", server: &mailServer{onFrom: func() error {
+			return refuse(451,
+				smtp.EnhancedCode{4, 7, 1})
+		}},
 			action: channel.Retry, class: channel.ClassRejected, status: 451},
-		{name: "all refused", server: &mailServer{onRcpt: func(string) error { return refuse(550, smtp.EnhancedCode{5, 1, 1}) }},
+		{name: "all refused", server: &mailServer{onRcpt: func(string) error {
+			return refuse(550,
+				smtp.EnhancedCode{5, 1, 1})
+		}},
 			action: channel.Permanent, class: channel.ClassRejected, status: 550},
-		{name: "all put off", server: &mailServer{onRcpt: func(string) error { return refuse(450, smtp.EnhancedCode{4, 2, 1}) }},
+		{name: "all put off", server: &mailServer{onRcpt: func(string) error {
+			return refuse(450,
+				smtp.EnhancedCode{4, 2, 1})
+		}},
 			action: channel.Retry, class: channel.ClassRejected, status: 450},
-		{name: "content refused", server: &mailServer{onData: func() error { return refuse(554, smtp.EnhancedCode{5, 6, 0}) }},
+		{name: "content refused", server: &mailServer{onData: func() error {
+			return refuse(554,
+				smtp.EnhancedCode{5, 6, 0})
+		}},
 			action: channel.Permanent, class: channel.ClassRejected, status: 554},
-		{name: "mailbox full", server: &mailServer{onData: func() error { return refuse(452, smtp.EnhancedCode{4, 2, 2}) }},
+		{name: "mailbox full", server: &mailServer{onData: func() error {
+			return refuse(452,
+				smtp.EnhancedCode{4, 2, 2})
+		}},
 			action: channel.Retry, class: channel.ClassRejected, status: 452},
 	}
 	for _, tt := range tests {
@@ -311,7 +354,8 @@ func TestEmailRefusals(t *testing.T) {
 			tt.server = &mailServer{}
 		}
 		tt.server.start(t, tt.mode)
-		c := channelfixture.Open(t, emailDriver(t, tt.server.client(t, email.STARTTLS, tt.change)), email.Config{ToAddresses: []string{"a@example.com", "b@example.com"}})
+		c := channelfixture.Open(t, emailDriver(t, tt.server.client(t, email.STARTTLS, tt.change)),
+			email.Config{ToAddresses: []string{"a@example.com", "b@example.com"}})
 		result, err := c.Send(t.Context(), channelfixture.Message())
 		got := channel.AsError(err)
 		if assert.NotNil(t, got, tt.name) {
@@ -343,7 +387,8 @@ func TestEmailPartial(t *testing.T) {
 		}
 		return nil
 	}}
-	c := server.channel(t, email.Config{ToAddresses: []string{"a@example.com", "gone@example.com", "busy@example.com"}})
+	c := server.channel(t, email.Config{ToAddresses: []string{"a@example.com", "gone@example.com",
+		"busy@example.com"}})
 
 	m := channelfixture.Message()
 	result, err := c.Send(t.Context(), m)
@@ -352,8 +397,10 @@ func TestEmailPartial(t *testing.T) {
 	assert.Equal(t, channel.ClassPartial, got.Class)
 	assert.True(t, got.Retryable(), "for the one that is busy")
 	assert.EqualError(t, err, "channel: partial 450: 2 of 3 recipients not reached")
-	assert.Equal(t, "reached 1 of 3\ngone@example.com: the mail server says 550 5.1.1\nbusy@example.com: the mail server says 450 4.2.1", result.Response)
-	assert.JSONEq(t, `{"reached":["a@example.com"],"refused":["gone@example.com"]}`, string(result.Progress))
+	assert.Equal(t,
+		"reached 1 of 3\ngone@example.com: the mail server says 550 5.1.1\nbusy@example.com: the mail server says 450 4.2.1", result.Response)
+	assert.JSONEq(t, `{"reached":["a@example.com"],"refused":["gone@example.com"]}`,
+		string(result.Progress))
 	assert.Equal(t, []string{"a@example.com"}, server.received()[0].to)
 
 	mu.Lock()
@@ -366,9 +413,11 @@ func TestEmailPartial(t *testing.T) {
 	require.NotNil(t, got, "one was never reached")
 	assert.Equal(t, channel.Permanent, got.Action)
 	assert.EqualError(t, err, "channel: partial: 1 of 3 recipients not reached")
-	assert.Equal(t, []string{"busy@example.com"}, server.received()[1].to, "nobody is written to twice")
+	assert.Equal(t, []string{"busy@example.com"}, server.received()[1].to,
+		"nobody is written to twice")
 	assert.Equal(t, "<evt_abc123@example.com>", server.received()[1].parse(t).Header.Get("Message-Id"))
-	assert.JSONEq(t, `{"reached":["a@example.com","busy@example.com"]}`, string(result.Progress), "a replay asks again for the one that is gone")
+	assert.JSONEq(t, `{"reached":["a@example.com","busy@example.com"]}`, string(result.Progress),
+		"a replay asks again for the one that is gone")
 	assert.Equal(t, 1, server.connections(), "a refusal does not cost the connection")
 }
 
@@ -386,8 +435,10 @@ func TestEmailConfigProblems(t *testing.T) {
 		{`{"recipients":[]}`, []string{"recipients"}},
 		{`{"to_addresses":"a@example.com"}`, []string{"to_addresses"}},
 		{`{"to_addresses":["a@example.com","nobody","a@b@c","a@example.com\r\nBcc: x@example.com","a@[127.0.0.1]",5,"x <a@-.>"],"cc_addresses":["@"],"bcc_addresses":["a@ü..example"],"content_type":"rtf"}`,
-			[]string{"to_addresses[1]", "to_addresses[2]", "to_addresses[3]", "to_addresses[4]", "to_addresses[5]", "to_addresses[6]", "cc_addresses[0]", "bcc_addresses[0]", "content_type"}},
-		{`{"to_addresses":["a@example.com"],"subject_template":"{{ bad","body_template":"{% endif %}"}`, []string{"subject_template", "body_template"}},
+			[]string{"to_addresses[1]", "to_addresses[2]", "to_addresses[3]", "to_addresses[4]",
+				"to_addresses[5]", "to_addresses[6]", "cc_addresses[0]", "bcc_addresses[0]", "content_type"}},
+		{`{"to_addresses":["a@example.com"],"subject_template":"{{ bad","body_template":"{% endif %}"}`,
+			[]string{"subject_template", "body_template"}},
 		{`{"to_addresses":` + many + `}`, []string{"to_addresses[100]"}},
 	}
 	for _, tt := range tests {
@@ -401,7 +452,8 @@ func TestEmailConfigProblems(t *testing.T) {
 			assert.Equal(t, tt.want, fields, "%.80s: %v", tt.config, err)
 		}
 	}
-	_, err := d.Open(json.RawMessage(`{"recipients":["team@example.com","Admin <admin@example.com>"],"subject_template":"Mixpeek Alert: {event_type}"}`))
+	_, err := d.Open(json.RawMessage(
+		`{"recipients":["team@example.com","Admin <admin@example.com>"],"subject_template":"Mixpeek Alert: {event_type}"}`))
 	assert.NoError(t, err, "the older example")
 }
 
@@ -409,9 +461,11 @@ func TestEmailConfigProblems(t *testing.T) {
 func TestEmailLimit(t *testing.T) {
 	t.Parallel()
 	for conns, want := range map[int]int{0: 4, 1: 1, 9: 9} {
-		client, err := email.NewSMTP(email.SMTPConfig{Host: "Mail.example.com.", From: "a@example.com", MaxConns: conns})
+		client, err := email.NewSMTP(email.SMTPConfig{Host: "Mail.example.com.", From: "a@example.com",
+			MaxConns: conns})
 		require.NoError(t, err)
-		c := channelfixture.Open(t, emailDriver(t, client), email.Config{ToAddresses: []string{"a@example.com"}})
+		c := channelfixture.Open(t, emailDriver(t, client),
+			email.Config{ToAddresses: []string{"a@example.com"}})
 		assert.Equal(t, want, c.Capabilities().MaxInFlight)
 		assert.Equal(t, "mail.example.com", c.Capabilities().Host)
 	}
@@ -423,11 +477,13 @@ func TestNewSMTPProblems(t *testing.T) {
 	for _, want := range []string{"Host", "From", "Port", "TLS", "needs Username"} {
 		assert.ErrorContains(t, err, want)
 	}
-	_, err = email.NewSMTP(email.SMTPConfig{Host: "h", From: "a@example.com", MaxConns: -1, Timeout: -1, FinalTimeout: -1, Hello: "vm"})
+	_, err = email.NewSMTP(email.SMTPConfig{Host: "h", From: "a@example.com", MaxConns: -1,
+		Timeout: -1, FinalTimeout: -1, Hello: "vm"})
 	for _, want := range []string{"MaxConns", "; Timeout", "FinalTimeout", "Hello"} {
 		assert.ErrorContains(t, err, want)
 	}
-	_, err = email.NewSMTP(email.SMTPConfig{Host: "h", From: "a@example.com", TLS: email.NoTLS, Username: "u", Password: "sesame"})
+	_, err = email.NewSMTP(email.SMTPConfig{Host: "h", From: "a@example.com", TLS: email.NoTLS,
+		Username: "u", Password: "sesame"})
 	assert.ErrorContains(t, err, "in the clear")
 	assert.NotContains(t, err.Error(), "sesame")
 	_, err = email.NewSMTP(email.SMTPConfig{Host: "h", From: "a@example.com", Auth: email.AuthXOAUTH2})
@@ -439,7 +495,8 @@ func TestNewSMTPProblems(t *testing.T) {
 func TestEmailContract(t *testing.T) {
 	server := &mailServer{}
 	server.start(t, email.STARTTLS)
-	client := server.client(t, email.STARTTLS, func(c *email.SMTPConfig) { c.Timeout = 30 * time.Second })
+	client := server.client(t, email.STARTTLS,
+		func(c *email.SMTPConfig) { c.Timeout = 30 * time.Second })
 	clients := []*email.SMTP{client}
 	driver := func(config json.RawMessage) (channel.Channel, error) {
 		var c struct {
@@ -450,7 +507,8 @@ func TestEmailContract(t *testing.T) {
 		if err := json.Unmarshal(config, &c); err != nil || c.Port == 0 {
 			return emailDriver(t, client).Open(config)
 		}
-		elsewhere, err := email.NewSMTP(email.SMTPConfig{Host: "127.0.0.1", Port: c.Port, TLS: c.TLS, From: "hooks@example.com", Timeout: c.Timeout, FinalTimeout: c.Timeout})
+		elsewhere, err := email.NewSMTP(email.SMTPConfig{Host: "127.0.0.1", Port: c.Port, TLS: c.TLS,
+			From: "hooks@example.com", Timeout: c.Timeout, FinalTimeout: c.Timeout})
 		if err != nil {
 			return nil, err
 		}
@@ -458,9 +516,12 @@ func TestEmailContract(t *testing.T) {
 		return emailDriver(t, elsewhere).Open(config)
 	}
 	says := func(verb, reply string, want channel.Action) channeltest.Answer {
-		return channeltest.Answer{Name: reply + " to " + verb, Want: want, Config: func(t testing.TB) json.RawMessage {
-			return fmt.Appendf(nil, `{"to_addresses":["a@example.com"],"tls":%d,"port":%d,"timeout":10000000000}`, email.NoTLS, scriptedSMTP(t, map[string]string{verb: reply}))
-		}}
+		return channeltest.Answer{Name: reply + " to " + verb, Want: want,
+			Config: func(t testing.TB) json.RawMessage {
+				return fmt.Appendf(nil,
+					`{"to_addresses":["a@example.com"],"tls":%d,"port":%d,"timeout":10000000000}`, email.NoTLS,
+					scriptedSMTP(t, map[string]string{verb: reply}))
+			}}
 	}
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(driver),
@@ -484,7 +545,8 @@ func TestEmailContract(t *testing.T) {
 		Hanging: func(t testing.TB) json.RawMessage {
 			return json.RawMessage(`{"to_addresses":["a@example.com"],"timeout":300000000,"port":` + channelfixture.HangingPort(t) + `}`)
 		},
-		Bad:     []channeltest.Bad{{Name: "nobody", Config: `{"content_type":"rtf"}`, Fields: []string{"to_addresses", "content_type"}}},
+		Bad: []channeltest.Bad{{Name: "nobody", Config: `{"content_type":"rtf"}`,
+			Fields: []string{"to_addresses", "content_type"}}},
 		Secrets: []string{mailPassword},
 		Close: func() {
 			for _, c := range clients {

@@ -31,9 +31,11 @@ func smtpError(ctx context.Context, err error) error {
 	case errors.As(err, &own) && own.Class != channel.ClassTooLarge:
 		return own
 	case isTimeout(err) && !(errors.As(err, &op) && op.Op == "dial"):
-		return &channel.Error{Class: channel.ClassTimeout, Err: errors.New("the mail server has not answered in time")}
+		return &channel.Error{Class: channel.ClassTimeout,
+			Err: errors.New("the mail server has not answered in time")}
 	case errors.As(err, &garbage):
-		return &channel.Error{Class: channel.ClassProtocol, Err: errors.New("the answer is not valid SMTP")}
+		return &channel.Error{Class: channel.ClassProtocol,
+			Err: errors.New("the answer is not valid SMTP")}
 	}
 	err = channelkit.TransportError(ctx, err)
 	if e := channel.AsError(err); e.Class == channel.ClassProtocol {
@@ -49,7 +51,8 @@ func smtpError(ctx context.Context, err error) error {
 // after EHLO at RCPT), and a login that is required or refused (RFC 4954, section
 // 6).
 func smtpReply(reply *textproto.Error) *channel.Error {
-	e := &channel.Error{Class: channel.ClassRejected, StatusCode: reply.Code, Err: fmt.Errorf("the mail server says %d%s", reply.Code, enhanced(reply.Msg))}
+	e := &channel.Error{Class: channel.ClassRejected, StatusCode: reply.Code,
+		Err: fmt.Errorf("the mail server says %d%s", reply.Code, enhanced(reply.Msg))}
 	switch {
 	case slices.Contains([]int{500, 502, 503, 504}, reply.Code):
 	case slices.Contains([]int{530, 534, 535, 538}, reply.Code):
@@ -98,7 +101,8 @@ func greeting(err error) error {
 func refusedLogin(err error) error {
 	var reply *textproto.Error
 	if errors.As(err, &reply) {
-		return &channel.Error{Class: channel.ClassAuth, StatusCode: reply.Code, Err: fmt.Errorf("the mail server refuses the login: %d%s", reply.Code, enhanced(reply.Msg))}
+		return &channel.Error{Class: channel.ClassAuth, StatusCode: reply.Code,
+			Err: fmt.Errorf("the mail server refuses the login: %d%s", reply.Code, enhanced(reply.Msg))}
 	}
 	return err
 }

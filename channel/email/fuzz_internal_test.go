@@ -14,8 +14,10 @@ import (
 // one address of a header, and it says what it said.
 func FuzzMailbox(f *testing.F) {
 	for _, s := range []string{
-		"a@example.com", "Name <a@example.com>", `"a,b"@example.com`, `"a\"\\b"@example.com`, "jörg@bücher.example", "a@b@c",
-		"=?utf-8?q?x?= <a@b.c>", "\"=?utf-8?b?eA==?=\" <a@b.c>", "a@[127.0.0.1]", "a@b.c\r\nRCPT TO:<x@y.z>", "<a@b.c> SIZE=1", "\u202ea@b.c",
+		"a@example.com", "Name <a@example.com>", `"a,b"@example.com`, `"a\"\\b"@example.com`,
+		"jörg@bücher.example", "a@b@c",
+		"=?utf-8?q?x?= <a@b.c>", "\"=?utf-8?b?eA==?=\" <a@b.c>", "a@[127.0.0.1]",
+		"a@b.c\r\nRCPT TO:<x@y.z>", "<a@b.c> SIZE=1", "\u202ea@b.c",
 	} {
 		f.Add(s)
 	}
@@ -24,7 +26,8 @@ func FuzzMailbox(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if strings.ContainsAny(m.address, " <>\r\n\t\x00") || !utf8.ValidString(m.address) || !isASCII(m.domain()) {
+		if strings.ContainsAny(m.address, " <>\r\n\t\x00") || !utf8.ValidString(m.address) ||
+			!isASCII(m.domain()) {
 			t.Fatalf("%q gives the address %q", s, m.address)
 		}
 		again, err := parseMailbox(m.address)
@@ -37,7 +40,8 @@ func FuzzMailbox(f *testing.F) {
 			t.Fatalf("%q gives the field %q: %v", s, field, err)
 		}
 		list, err := msg.Header.AddressList("To")
-		if err != nil || len(list) != 2 || list[0].Name != m.name || list[1].Address != "last@example.com" {
+		if err != nil || len(list) != 2 || list[0].Name != m.name ||
+			list[1].Address != "last@example.com" {
 			t.Fatalf("%q gives the field %q, which is %v: %v", s, field, list, err)
 		}
 		if got, err := parseMailbox(list[0].String()); err != nil || got.address != m.address {
@@ -50,13 +54,15 @@ func FuzzMailbox(f *testing.F) {
 // ASCII, and is what a reader shows.
 func FuzzTextField(f *testing.F) {
 	for _, s := range []string{
-		"plain", "=?utf-8?b?eA==?=", "a\r\nBcc: x@y.z", "ü", "👨\u200d👩", "\xff", "a  b", strings.Repeat("x", 300), strings.Repeat("ü ", 120), "?=", "=?",
+		"plain", "=?utf-8?b?eA==?=", "a\r\nBcc: x@y.z", "ü", "👨\u200d👩", "\xff", "a  b",
+		strings.Repeat("x", 300), strings.Repeat("ü ", 120), "?=", "=?",
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		line := printable.Line(s, maxSubject)
-		if strings.ContainsAny(line, "\r\n\x00") || !utf8.ValidString(line) || len(line) > maxSubject+3 || printable.Line(line, maxSubject) != line && len(line) <= maxSubject {
+		if strings.ContainsAny(line, "\r\n\x00") || !utf8.ValidString(line) || len(line) > maxSubject+3 ||
+			printable.Line(line, maxSubject) != line && len(line) <= maxSubject {
 			t.Fatalf("%q gives the line %q", s, line)
 		}
 		field := textField("Subject", line)
@@ -67,7 +73,8 @@ func FuzzTextField(f *testing.F) {
 			t.Fatalf("%q gives the field %q", s, field)
 		}
 		for _, l := range strings.Split(strings.TrimSuffix(field, "\r\n"), "\r\n") {
-			if len(l) > maxHeaderLine && strings.Contains(strings.TrimPrefix(l, "Subject: "), "=?") || strings.TrimSpace(l) == "" {
+			if len(l) > maxHeaderLine && strings.Contains(strings.TrimPrefix(l, "Subject: "), "=?") ||
+				strings.TrimSpace(l) == "" {
 				t.Fatalf("%q gives the line %q", s, l)
 			}
 		}
@@ -84,7 +91,8 @@ func FuzzTextField(f *testing.F) {
 
 // What is taken as a name for EHLO is one argument that servers take.
 func FuzzHello(f *testing.F) {
-	for _, s := range []string{"a.example", "[192.0.2.7]", "[IPv6:::1]", "[IPv6:fe80::1%eth0]", "bücher.example", "a.example\r\nMAIL", "[x]"} {
+	for _, s := range []string{"a.example", "[192.0.2.7]", "[IPv6:::1]", "[IPv6:fe80::1%eth0]",
+		"bücher.example", "a.example\r\nMAIL", "[x]"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -92,7 +100,8 @@ func FuzzHello(f *testing.F) {
 		if !ok {
 			return
 		}
-		if !isASCII(name) || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }) || len(name) > 253 {
+		if !isASCII(name) || strings.ContainsFunc(name,
+			func(r rune) bool { return r <= ' ' || r == 0x7f }) || len(name) > 253 {
 			t.Fatalf("%q gives %q", s, name)
 		}
 		if again, ok := checkHello(name); !ok || again != name {

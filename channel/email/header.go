@@ -74,7 +74,8 @@ func fold(name string, words []string) string {
 // needsEncoding reports whether a header cannot hold the text as it is. An
 // encoded word in the text would be decoded by the reader's mail program.
 func needsEncoding(s string) bool {
-	return strings.Contains(s, "=?") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+	return strings.Contains(s, "=?") ||
+		strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // encodedWords writes a text as encoded words, in the Q encoding of a phrase (RFC
@@ -91,7 +92,8 @@ func encodedWords(s string, first int) []string {
 			switch {
 			case c == ' ':
 				char.WriteByte('_')
-			case c < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.IndexByte("!*+-/", c) >= 0:
+			case c < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r)) ||
+				strings.IndexByte("!*+-/", c) >= 0:
 				char.WriteByte(c)
 			default:
 				char.Write([]byte{'=', hex[c>>4], hex[c&15]})

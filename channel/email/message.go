@@ -74,17 +74,21 @@ func (c *emailChannel) compose(ctx context.Context, m *channel.Message) (*letter
 	}
 	var b bytes.Buffer
 	if _, err := msg.WriteTo(&b); err != nil {
-		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: errors.New("the mail cannot be put together")}
+		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload,
+			Err: errors.New("the mail cannot be put together")}
 	}
 	return &letter{
-		fields: textField("Subject", subject) + textField(headerEventID, printable.Line(m.EventID, maxSubject)) + textField(headerEventType, printable.Line(m.EventType, maxSubject)),
-		rest:   b.Bytes(),
+		fields: textField("Subject", subject) + textField(headerEventID,
+			printable.Line(m.EventID, maxSubject)) + textField(headerEventType,
+			printable.Line(m.EventType, maxSubject)),
+		rest: b.Bytes(),
 	}, nil
 }
 
 // write returns the mail as it is sent. Bcc is not in it.
 func (l *letter) write(from mailbox, to, cc []mailbox) []byte {
-	addresses := addressField("From", []mailbox{from}) + addressField("To", to) + addressField("Cc", cc)
+	addresses := addressField("From", []mailbox{from}) + addressField("To", to) + addressField("Cc",
+		cc)
 	if len(to)+len(cc) == 0 {
 		addresses += "To: undisclosed-recipients:;\r\n"
 	}
@@ -92,7 +96,9 @@ func (l *letter) write(from mailbox, to, cc []mailbox) []byte {
 }
 
 // render makes the body, by the template or by default.
-func (c *emailChannel) render(ctx context.Context, m *channel.Message, s *channelkit.Summary, subject string) (letterBody, error) {
+func (c *emailChannel) render(
+	ctx context.Context, m *channel.Message, s *channelkit.Summary, subject string,
+) (letterBody, error) {
 	var text string
 	if c.body != nil {
 		out, err := c.body.Render(ctx, m)
@@ -109,21 +115,26 @@ func (c *emailChannel) render(ctx context.Context, m *channel.Message, s *channe
 		}
 		var indented bytes.Buffer
 		if json.Indent(&indented, raw, "", "  ") != nil {
-			return letterBody{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the body is not JSON")}
+			return letterBody{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate,
+				Err: errors.New("the body is not JSON")}
 		}
-		return letterBody{plain: indented.String() + "\n", rich: string(raw), richType: "application/json"}, nil
+		return letterBody{plain: indented.String() + "\n", rich: string(raw),
+			richType: "application/json"}, nil
 	case c.body == nil && c.content == ContentPlainText:
 		return letterBody{plain: textBody(s)}, nil
 	case c.body == nil:
-		return letterBody{plain: textBody(s), rich: page(subject, htmlBody(s)), richType: gomail.TypeTextHTML}, nil
+		return letterBody{plain: textBody(s), rich: page(subject, htmlBody(s)),
+			richType: gomail.TypeTextHTML}, nil
 	case c.content == ContentPlainText:
 		return letterBody{plain: text}, nil
 	case c.content == ContentMarkdown:
 		var b bytes.Buffer
 		if err := markdown().Convert([]byte(text), &b); err != nil {
-			return letterBody{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the Markdown does not convert")}
+			return letterBody{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate,
+				Err: errors.New("the Markdown does not convert")}
 		}
-		return letterBody{plain: markdownText(text), rich: page(subject, b.String()), richType: gomail.TypeTextHTML}, nil
+		return letterBody{plain: markdownText(text), rich: page(subject, b.String()),
+			richType: gomail.TypeTextHTML}, nil
 	}
 	return letterBody{plain: htmlText(text), rich: text, richType: gomail.TypeTextHTML}, nil
 }

@@ -25,7 +25,8 @@ func scriptedSMTP(t testing.TB, script map[string]string) int {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	replies := map[string]string{
-		"greeting": "220 mail", "EHLO": "250 mail", "HELO": "250 mail", "MAIL": "250 ok", "RCPT": "250 ok", "DATA": "354 go on",
+		"greeting": "220 mail", "EHLO": "250 mail", "HELO": "250 mail", "MAIL": "250 ok",
+		"RCPT": "250 ok", "DATA": "354 go on",
 		".": "250 taken", "RSET": "250 ok", "NOOP": "250 ok", "QUIT": "221 bye",
 	}
 	for verb, reply := range script {
@@ -100,31 +101,41 @@ func TestEmailMisbehavingServers(t *testing.T) {
 		{"hangs up at once", map[string]string{"greeting": ""}, channel.ClassClosed, channel.Retry},
 		{"says nothing", map[string]string{"greeting": "hang"}, channel.ClassTimeout, channel.Retry},
 		{"greets without end", map[string]string{"greeting": "endless"}, "", channel.Retry},
-		{"speaks HTTP", map[string]string{"greeting": "HTTP/1.1 400 Bad Request\r\n"}, channel.ClassProtocol, channel.Retry},
-		{"is busy", map[string]string{"greeting": "421 4.3.2 later"}, channel.ClassRejected, channel.Retry},
-		{"greets with nonsense", map[string]string{"greeting": "\x00\xff\xfe"}, channel.ClassProtocol, channel.Retry},
-		{"hangs up at EHLO", map[string]string{"EHLO": "", "HELO": ""}, channel.ClassClosed, channel.Retry},
+		{"speaks HTTP", map[string]string{"greeting": "HTTP/1.1 400 Bad Request\r\n"},
+			channel.ClassProtocol, channel.Retry},
+		{"is busy", map[string]string{"greeting": "421 4.3.2 later"}, channel.ClassRejected,
+			channel.Retry},
+		{"greets with nonsense", map[string]string{"greeting": "\x00\xff\xfe"}, channel.ClassProtocol,
+			channel.Retry},
+		{"hangs up at EHLO", map[string]string{"EHLO": "", "HELO": ""}, channel.ClassClosed,
+			channel.Retry},
 		{"answers EHLO without end", map[string]string{"EHLO": "endless"}, "", channel.Retry},
 		{"hangs up at MAIL", map[string]string{"MAIL": ""}, channel.ClassClosed, channel.Retry},
 		{"hangs at RCPT", map[string]string{"RCPT": "hang"}, channel.ClassTimeout, channel.Retry},
 		{"hangs up at DATA", map[string]string{"DATA": ""}, channel.ClassClosed, channel.Retry},
-		{"refuses DATA", map[string]string{"DATA": "554 5.5.1 no"}, channel.ClassRejected, channel.Permanent},
-		{"answers DATA too early", map[string]string{"DATA": "250 ok"}, channel.ClassProtocol, channel.Retry},
+		{"refuses DATA", map[string]string{"DATA": "554 5.5.1 no"}, channel.ClassRejected,
+			channel.Permanent},
+		{"answers DATA too early", map[string]string{"DATA": "250 ok"}, channel.ClassProtocol,
+			channel.Retry},
 		{"hangs up after the mail", map[string]string{".": ""}, channel.ClassClosed, channel.Retry},
 		{"hangs after the mail", map[string]string{".": "hang"}, channel.ClassTimeout, channel.Retry},
-		{"puts the mail off", map[string]string{".": "451 4.3.0 later"}, channel.ClassRejected, channel.Retry},
-		{"answers the mail with nonsense", map[string]string{".": "what?"}, channel.ClassProtocol, channel.Retry},
+		{"puts the mail off", map[string]string{".": "451 4.3.0 later"}, channel.ClassRejected,
+			channel.Retry},
+		{"answers the mail with nonsense", map[string]string{".": "what?"}, channel.ClassProtocol,
+			channel.Retry},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			server, err := email.NewSMTP(email.SMTPConfig{
-				Host: "127.0.0.1", Port: scriptedSMTP(t, tt.script), From: "hooks@example.com", TLS: email.NoTLS,
+				Host: "127.0.0.1", Port: scriptedSMTP(t, tt.script), From: "hooks@example.com",
+				TLS:     email.NoTLS,
 				Timeout: 500 * time.Millisecond, FinalTimeout: 500 * time.Millisecond,
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = server.Close() })
-			c := channelfixture.Open(t, emailDriver(t, server), email.Config{ToAddresses: []string{"a@example.com"}})
+			c := channelfixture.Open(t, emailDriver(t, server),
+				email.Config{ToAddresses: []string{"a@example.com"}})
 			for range 2 {
 				begin := time.Now()
 				_, err := c.Send(t.Context(), channelfixture.Message())
@@ -144,10 +155,12 @@ func TestEmailMisbehavingServers(t *testing.T) {
 func TestEmailConnectionGoneStale(t *testing.T) {
 	t.Parallel()
 	port := scriptedSMTP(t, map[string]string{"RSET": ""})
-	server, err := email.NewSMTP(email.SMTPConfig{Host: "127.0.0.1", Port: port, From: "hooks@example.com", TLS: email.NoTLS})
+	server, err := email.NewSMTP(email.SMTPConfig{Host: "127.0.0.1", Port: port,
+		From: "hooks@example.com", TLS: email.NoTLS})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
-	c := channelfixture.Open(t, emailDriver(t, server), email.Config{ToAddresses: []string{"a@example.com"}})
+	c := channelfixture.Open(t, emailDriver(t, server),
+		email.Config{ToAddresses: []string{"a@example.com"}})
 	for i := range 3 {
 		_, err := c.Send(t.Context(), channelfixture.Message())
 		assert.NoError(t, err, strconv.Itoa(i))
@@ -159,10 +172,12 @@ func TestEmailConnectionGoneStale(t *testing.T) {
 func TestEmailConnectionGoneSilent(t *testing.T) {
 	t.Parallel()
 	port := scriptedSMTP(t, map[string]string{"RSET": "hang"})
-	server, err := email.NewSMTP(email.SMTPConfig{Host: "127.0.0.1", Port: port, From: "hooks@example.com", TLS: email.NoTLS, Timeout: 2 * time.Second})
+	server, err := email.NewSMTP(email.SMTPConfig{Host: "127.0.0.1", Port: port,
+		From: "hooks@example.com", TLS: email.NoTLS, Timeout: 2 * time.Second})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
-	c := channelfixture.Open(t, emailDriver(t, server), email.Config{ToAddresses: []string{"a@example.com"}})
+	c := channelfixture.Open(t, emailDriver(t, server),
+		email.Config{ToAddresses: []string{"a@example.com"}})
 	for i := range 2 {
 		_, err := c.Send(t.Context(), channelfixture.Message())
 		assert.NoError(t, err, strconv.Itoa(i))

@@ -111,7 +111,8 @@ func (s *plainMailServer) serve(conn net.Conn) {
 
 // client returns an SMTP that sends through the server.
 func (s *plainMailServer) client(t testing.TB, change func(*email.SMTPConfig)) *email.SMTP {
-	config := email.SMTPConfig{Host: "127.0.0.1", Port: s.port, TLS: email.NoTLS, From: "hooks@example.com", Hello: "me.example.com"}
+	config := email.SMTPConfig{Host: "127.0.0.1", Port: s.port, TLS: email.NoTLS,
+		From: "hooks@example.com", Hello: "me.example.com"}
 	if change != nil {
 		change(&config)
 	}
@@ -126,8 +127,11 @@ func (s *plainMailServer) send(t testing.TB, to ...string) (channel.Result, *cha
 	return s.sendConfig(t, email.Config{ToAddresses: to}, channelfixture.Message())
 }
 
-func (s *plainMailServer) sendConfig(t testing.TB, config email.Config, m *channel.Message) (channel.Result, *channel.Error) {
-	result, err := channelfixture.Open(t, emailDriver(t, s.client(t, nil)), config).Send(t.Context(), m)
+func (s *plainMailServer) sendConfig(
+	t testing.TB, config email.Config, m *channel.Message,
+) (channel.Result, *channel.Error) {
+	result, err := channelfixture.Open(t, emailDriver(t, s.client(t, nil)), config).Send(t.Context(),
+		m)
 	return result, channel.AsError(err)
 }
 
@@ -208,14 +212,16 @@ func TestEmailHello(t *testing.T) {
 	} {
 		s := &plainMailServer{}
 		s.start(t)
-		client, err := email.NewSMTP(email.SMTPConfig{Host: "127.0.0.1", Port: s.port, TLS: email.NoTLS, From: "hooks@example.com", Hello: configured})
+		client, err := email.NewSMTP(email.SMTPConfig{Host: "127.0.0.1", Port: s.port, TLS: email.NoTLS,
+			From: "hooks@example.com", Hello: configured})
 		if want == "refused" {
 			assert.ErrorContains(t, err, "Hello: must be a fully-qualified domain name", "%q", configured)
 			continue
 		}
 		require.NoError(t, err, "%q", configured)
 		t.Cleanup(func() { _ = client.Close() })
-		_, err = channelfixture.Open(t, emailDriver(t, client), email.Config{ToAddresses: []string{"a@example.com"}}).Send(t.Context(), channelfixture.Message())
+		_, err = channelfixture.Open(t, emailDriver(t, client),
+			email.Config{ToAddresses: []string{"a@example.com"}}).Send(t.Context(), channelfixture.Message())
 		require.NoError(t, err)
 		if configured == "" {
 			assert.Regexp(t, `^EHLO (\[127\.0\.0\.1\]|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+)$`, s.said("EHLO")[0])
@@ -233,7 +239,8 @@ func TestEmailReplies(t *testing.T) {
 		action      channel.Action
 		class       channel.Class
 	}{
-		{"RCPT", "504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname", channel.Retry, channel.ClassRejected},
+		{"RCPT", "504 5.5.2 <vm>: Helo command rejected: need fully-qualified hostname", channel.Retry,
+			channel.ClassRejected},
 		{"MAIL", "504 5.5.2 need fully-qualified hostname", channel.Retry, channel.ClassRejected},
 		{"MAIL", "503 5.5.4 log in first", channel.Retry, channel.ClassRejected},
 		{"DATA", "502 5.5.1 unrecognized", channel.Retry, channel.ClassRejected},
@@ -277,7 +284,8 @@ func TestEmailTooManyRecipients(t *testing.T) {
 	again.start(t)
 	m := channelfixture.Message()
 	m.Attempt, m.Progress = 2, result.Progress
-	_, err = again.sendConfig(t, email.Config{ToAddresses: []string{"a@example.com", "c@example.com"}}, m)
+	_, err = again.sendConfig(t, email.Config{ToAddresses: []string{"a@example.com", "c@example.com"}},
+		m)
 	require.Nil(t, err)
 	assert.Equal(t, []string{"RCPT TO:<c@example.com>"}, again.said("RCPT"))
 	assert.Equal(t, "<a@example.com>, <c@example.com>", again.headers(t)[0].Get("To"))
@@ -296,19 +304,27 @@ func TestEmailAddressesOutsideASCII(t *testing.T) {
 		headers    []string // To
 		failed     string   // of the Result
 	}{
-		{"ASCII", true, []string{"a@example.com"}, []string{""}, []string{"a@example.com"}, []string{"<a@example.com>"}, ""},
-		{"domain", true, []string{"Jörg <info@Bücher.example>"}, []string{""}, []string{"info@xn--bcher-kva.example"},
+		{"ASCII", true, []string{"a@example.com"}, []string{""}, []string{"a@example.com"},
+			[]string{"<a@example.com>"}, ""},
+		{"domain", true, []string{"Jörg <info@Bücher.example>"}, []string{""},
+			[]string{"info@xn--bcher-kva.example"},
 			[]string{"=?utf-8?q?J=C3=B6rg?= <info@xn--bcher-kva.example>"}, ""},
-		{"domain, not offered", false, []string{"info@bücher.example"}, []string{""}, []string{"info@xn--bcher-kva.example"},
+		{"domain, not offered", false, []string{"info@bücher.example"}, []string{""},
+			[]string{"info@xn--bcher-kva.example"},
 			[]string{"<info@xn--bcher-kva.example>"}, ""},
-		{"one domain in two spellings", true, []string{"info@bücher.example", "info@XN--bcher-kva.example"}, []string{""},
+		{"one domain in two spellings", true,
+			[]string{"info@bücher.example", "info@XN--bcher-kva.example"}, []string{""},
 			[]string{"info@xn--bcher-kva.example"}, []string{"<info@xn--bcher-kva.example>"}, ""},
-		{"local part", true, []string{"jörg@bücher.example"}, []string{" SMTPUTF8"}, []string{"jörg@xn--bcher-kva.example"},
+		{"local part", true, []string{"jörg@bücher.example"}, []string{" SMTPUTF8"},
+			[]string{"jörg@xn--bcher-kva.example"},
 			[]string{"<jörg@xn--bcher-kva.example>"}, ""},
-		{"both", true, []string{"ops@example.com", "jörg@example.com"}, []string{"", " SMTPUTF8"}, []string{"ops@example.com", "jörg@example.com"},
+		{"both", true, []string{"ops@example.com", "jörg@example.com"}, []string{"", " SMTPUTF8"},
+			[]string{"ops@example.com", "jörg@example.com"},
 			[]string{"<ops@example.com>", "<ops@example.com>, <jörg@example.com>"}, ""},
-		{"both, not offered", false, []string{"jörg@example.com", "ops@example.com"}, []string{""}, []string{"ops@example.com"},
-			[]string{"<ops@example.com>"}, "reached 1 of 2\njörg@example.com: the mail server takes no address outside ASCII: it offers no SMTPUTF8"},
+		{"both, not offered", false, []string{"jörg@example.com", "ops@example.com"}, []string{""},
+			[]string{"ops@example.com"},
+			[]string{"<ops@example.com>"},
+			"reached 1 of 2\njörg@example.com: the mail server takes no address outside ASCII: it offers no SMTPUTF8"},
 		{"local part, not offered", false, []string{"jörg@example.com"}, nil, nil, nil,
 			"reached 0 of 1\njörg@example.com: the mail server takes no address outside ASCII: it offers no SMTPUTF8"},
 	}
@@ -393,11 +409,14 @@ func TestEmailSenderOutsideASCII(t *testing.T) {
 		s := &plainMailServer{extensions: tt.extensions}
 		s.start(t)
 		d := emailDriver(t, s.client(t, func(c *email.SMTPConfig) { c.From = tt.from }))
-		_, err := channelfixture.Open(t, d, email.Config{ToAddresses: []string{"a@example.com", "b@example.com"}}).Send(t.Context(), channelfixture.Message())
+		_, err := channelfixture.Open(t, d,
+			email.Config{ToAddresses: []string{"a@example.com", "b@example.com"}}).Send(t.Context(),
+			channelfixture.Message())
 		assert.Equal(t, tt.mail, s.said("MAIL"))
 		if tt.class == "" {
 			require.NoError(t, err)
-			assert.Contains(t, s.headers(t)[0].Get("Message-Id"), "@"+strings.Split(strings.Trim(tt.mail[0], "> "), "@")[1][:7])
+			assert.Contains(t, s.headers(t)[0].Get("Message-Id"),
+				"@"+strings.Split(strings.Trim(tt.mail[0], "> "), "@")[1][:7])
 			continue
 		}
 		got := channel.AsError(err)
@@ -413,10 +432,12 @@ func TestEmailHeaderNamesThoseReached(t *testing.T) {
 	s := &plainMailServer{reply: answering("RCPT TO:<gone", "550 5.1.1 unknown")}
 	s.start(t)
 	_, err := s.sendConfig(t, email.Config{
-		ToAddresses: []string{"gone@example.com", "a@example.com"}, CCAddresses: []string{"Gone too <gone2@example.com>"},
+		ToAddresses: []string{"gone@example.com", "a@example.com"},
+		CCAddresses: []string{"Gone too <gone2@example.com>"},
 	}, channelfixture.Message())
 	require.NotNil(t, err)
-	_, err = s.sendConfig(t, email.Config{ToAddresses: []string{"gone@example.com"}, BCCAddresses: []string{"secret@example.com"}}, channelfixture.Message())
+	_, err = s.sendConfig(t, email.Config{ToAddresses: []string{"gone@example.com"},
+		BCCAddresses: []string{"secret@example.com"}}, channelfixture.Message())
 	require.NotNil(t, err)
 	headers := s.headers(t)
 	assert.Equal(t, "<a@example.com>", headers[0].Get("To"))
@@ -449,7 +470,8 @@ func TestEmailQuotedLocalPart(t *testing.T) {
 		assert.Equal(t, []string{"RCPT TO:<" + want + ">"}, s.said("RCPT"))
 		parsed, perr := s.headers(t)[0].AddressList("To")
 		if assert.NoError(t, perr, to) {
-			assert.Equal(t, want[strings.LastIndexByte(want, '@'):], parsed[0].Address[strings.LastIndexByte(parsed[0].Address, '@'):])
+			assert.Equal(t, want[strings.LastIndexByte(want, '@'):],
+				parsed[0].Address[strings.LastIndexByte(parsed[0].Address, '@'):])
 			assert.Contains(t, s.headers(t)[0].Get("To"), "<"+want+">")
 		}
 	}
@@ -488,8 +510,10 @@ func TestEmailSubjectIsShownLiterally(t *testing.T) {
 		m.EventID, m.EventType = value, value
 		quoted, err := json.Marshal(value)
 		require.NoError(t, err)
-		m.Payload = []byte(strings.Replace(channelfixture.Payload, `"id":"obj_abc123"`, `"id":`+string(quoted), 1))
-		_, failed := s.sendConfig(t, email.Config{ToAddresses: []string{"a@example.com"}, SubjectTemplate: "{{ subject.id }}"}, m)
+		m.Payload = []byte(strings.Replace(channelfixture.Payload, `"id":"obj_abc123"`,
+			`"id":`+string(quoted), 1))
+		_, failed := s.sendConfig(t, email.Config{ToAddresses: []string{"a@example.com"},
+			SubjectTemplate: "{{ subject.id }}"}, m)
 		require.Nil(t, failed)
 		h := s.headers(t)[0]
 		assert.True(t, isASCII(strings.SplitN(s.mails[0], "\r\n\r\n", 2)[0]))
@@ -507,8 +531,10 @@ func TestEmailSubjectOfALoneSurrogate(t *testing.T) {
 	s := &plainMailServer{}
 	s.start(t)
 	m := channelfixture.Message()
-	m.Payload = []byte(strings.Replace(channelfixture.Payload, `"id":"obj_abc123"`, `"id":"a\ud83d b"`, 1))
-	_, err := s.sendConfig(t, email.Config{ToAddresses: []string{"a@example.com"}, SubjectTemplate: "{{ subject.id }}"}, m)
+	m.Payload = []byte(strings.Replace(channelfixture.Payload, `"id":"obj_abc123"`, `"id":"a\ud83d b"`,
+		1))
+	_, err := s.sendConfig(t, email.Config{ToAddresses: []string{"a@example.com"},
+		SubjectTemplate: "{{ subject.id }}"}, m)
 	require.Nil(t, err)
 	assert.Equal(t, "=?utf-8?q?a=EF=BF=BD_b?=", s.headers(t)[0].Get("Subject"))
 }
@@ -534,7 +560,8 @@ func TestEmailDisplayNames(t *testing.T) {
 		require.Nil(t, err, name)
 		list, perr := s.headers(t)[0].AddressList("To")
 		require.NoError(t, perr, s.mails[0])
-		assert.Equal(t, []*mail.Address{{Name: want, Address: "a@example.com"}, {Name: "B", Address: "b@example.com"}}, list)
+		assert.Equal(t, []*mail.Address{{Name: want, Address: "a@example.com"},
+			{Name: "B", Address: "b@example.com"}}, list)
 		if strings.Contains(want, "=?") {
 			assert.NotContains(t, s.mails[0], `"=?`, "many readers decode that too")
 		}

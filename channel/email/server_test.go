@@ -110,7 +110,9 @@ func (s *mailServer) start(t testing.TB, mode email.SMTPTLS) {
 }
 
 // client returns an SMTP that sends through the server.
-func (s *mailServer) client(t testing.TB, mode email.SMTPTLS, change func(*email.SMTPConfig)) *email.SMTP {
+func (s *mailServer) client(
+	t testing.TB, mode email.SMTPTLS, change func(*email.SMTPConfig),
+) *email.SMTP {
 	config := email.SMTPConfig{
 		Host: "127.0.0.1", Port: s.port, From: "Webhooks <hooks@example.com>", TLS: mode,
 		TLSConfig: &tls.Config{RootCAs: s.roots}, Timeout: 30 * time.Second,
@@ -231,7 +233,8 @@ func (s *mailSession) Auth(mechanism string) (sasl.Server, error) {
 		return &loginServer{check: check}, nil
 	case "XOAUTH2":
 		return saslFunc(func(response []byte) ([]byte, bool, error) {
-			return nil, true, check(string(response) == "user="+mailUser+"\x01auth=Bearer "+mailToken+"\x01\x01")
+			return nil, true,
+				check(string(response) == "user="+mailUser+"\x01auth=Bearer "+mailToken+"\x01\x01")
 		}), nil
 	}
 	return nil, errors.New("no such mechanism")
@@ -262,5 +265,6 @@ func (s *loginServer) Next(response []byte) ([]byte, bool, error) {
 
 // refuse is an SMTP reply.
 func refuse(code int, enhanced smtp.EnhancedCode) error {
-	return &smtp.SMTPError{Code: code, EnhancedCode: enhanced, Message: "no, <someone@example.org> " + strconv.Itoa(code)}
+	return &smtp.SMTPError{Code: code, EnhancedCode: enhanced,
+		Message: "no, <someone@example.org> " + strconv.Itoa(code)}
 }

@@ -182,7 +182,8 @@ func (c *SMTPConfig) checkHello(problems *event.Problems) {
 	}
 	hello, ok := checkHello(c.Hello)
 	if !ok {
-		problems.Add("Hello", "must be a fully-qualified domain name, or an address such as [192.0.2.7] or [IPv6:2001:db8::7]")
+		problems.Add("Hello",
+			"must be a fully-qualified domain name, or an address such as [192.0.2.7] or [IPv6:2001:db8::7]")
 	}
 	c.Hello = hello
 }
@@ -268,10 +269,12 @@ func (c *SMTPConfig) login() func(context.Context, []string) (smtp.Auth, error) 
 		return nil
 	}
 	return func(ctx context.Context, prefetched []string) (smtp.Auth, error) {
-		i := slices.IndexFunc(mechanisms, func(m SMTPAuth) bool { return slices.Contains(prefetched, string(m)) })
+		i := slices.IndexFunc(mechanisms,
+			func(m SMTPAuth) bool { return slices.Contains(prefetched, string(m)) })
 		switch {
 		case i < 0:
-			return nil, &channel.Error{Class: channel.ClassAuth, Err: fmt.Errorf("the mail server does not offer to log in by %v", mechanisms)}
+			return nil, &channel.Error{Class: channel.ClassAuth,
+				Err: fmt.Errorf("the mail server does not offer to log in by %v", mechanisms)}
 		case mechanisms[i] == AuthPlain:
 			return smtp.PlainAuth("", user, password, host, false), nil
 		case mechanisms[i] == AuthLogin:
@@ -279,7 +282,8 @@ func (c *SMTPConfig) login() func(context.Context, []string) (smtp.Auth, error) 
 		}
 		current, err := token(ctx)
 		if err != nil {
-			return nil, &channel.Error{Class: channel.ClassAuth, Err: errors.New("no access token for the mail server")}
+			return nil, &channel.Error{Class: channel.ClassAuth,
+				Err: errors.New("no access token for the mail server")}
 		}
 		return smtp.XOAuth2Auth(user, current), nil
 	}

@@ -25,7 +25,8 @@ func markdownText(source string) string {
 	source = strings.ReplaceAll(source, "&#32;", " ")
 	var b strings.Builder
 	for i := 0; i < len(source); i++ {
-		if source[i] == '\\' && i+1 < len(source) && strings.IndexByte("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", source[i+1]) >= 0 {
+		if source[i] == '\\' && i+1 < len(source) &&
+			strings.IndexByte("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", source[i+1]) >= 0 {
 			i++
 		}
 		b.WriteByte(source[i])
@@ -63,7 +64,8 @@ func htmlBody(s *channelkit.Summary) string {
 	if heading == "" {
 		heading = s.Title()
 	}
-	b.WriteString(`<h1 style="margin:4px 0 16px;font-size:20px;line-height:28px;color:#101828">` + e(heading) + "</h1>\n")
+	b.WriteString(`<h1 style="margin:4px 0 16px;font-size:20px;line-height:28px;color:#101828">` + e(
+		heading) + "</h1>\n")
 	b.WriteString(`<table role="presentation" cellpadding="0" cellspacing="0" style="width:100%;border-collapse:collapse">` + "\n")
 	row := func(name, value string) {
 		if value != "" {
@@ -78,7 +80,8 @@ func htmlBody(s *channelkit.Summary) string {
 	}
 	b.WriteString("</table>\n")
 	if s.ID != "" {
-		b.WriteString(`<p style="margin:16px 0 0;color:#98a2b3;font-size:12px">Event ` + e(s.ID) + "</p>\n")
+		b.WriteString(`<p style="margin:16px 0 0;color:#98a2b3;font-size:12px">Event ` + e(
+			s.ID) + "</p>\n")
 	}
 	return b.String()
 }
@@ -111,7 +114,8 @@ func htmlText(source string) string {
 		if open < 0 {
 			open = len(source) - at
 		}
-		b.WriteString(strings.Join(strings.FieldsFunc(html.UnescapeString(source[at:at+open]), isLineBreak), " "))
+		b.WriteString(strings.Join(strings.FieldsFunc(html.UnescapeString(source[at:at+open]),
+			isLineBreak), " "))
 		if at += open + 1; at >= len(source) {
 			break
 		}
@@ -125,7 +129,8 @@ func htmlText(source string) string {
 		switch name {
 		case "script", "style", "head", "title":
 			at = after(lower, after(lower, at, "</"+name), ">")
-		case "br", "hr", "/p", "/div", "/tr", "/li", "/h1", "/h2", "/h3", "/h4", "/h5", "/h6", "/table", "/ul", "/ol", "/pre", "/blockquote":
+		case "br", "hr", "/p", "/div", "/tr", "/li", "/h1", "/h2", "/h3", "/h4", "/h5", "/h6", "/table",
+			"/ul", "/ol", "/pre", "/blockquote":
 			b.WriteByte('\n')
 		case "li":
 			b.WriteString("- ")

@@ -38,7 +38,8 @@ func TestHTMLText(t *testing.T) {
 // The text is made in one pass, whatever the HTML.
 func TestHTMLTextIsLinear(t *testing.T) {
 	t.Parallel()
-	for _, unit := range []string{"<script>", "<script></script>", "<!--", "<", "<p", "</", "<style></style >", "&", "<!---->"} {
+	for _, unit := range []string{"<script>", "<script></script>", "<!--", "<", "<p", "</",
+		"<style></style >", "&", "<!---->"} {
 		begin := time.Now()
 		htmlText(strings.Repeat(unit, 1<<20/len(unit)))
 		assert.Less(t, time.Since(begin), 3*time.Second, unit)
@@ -46,7 +47,8 @@ func TestHTMLTextIsLinear(t *testing.T) {
 }
 
 func FuzzHTMLText(f *testing.F) {
-	for _, s := range []string{"<p>a</p>", "<script>x</script>", "<!-- -->", "a<b", "&#x41;&bogus;", "<ÏSCRIPT></İscript>"} {
+	for _, s := range []string{"<p>a</p>", "<script>x</script>", "<!-- -->", "a<b", "&#x41;&bogus;",
+		"<ÏSCRIPT></İscript>"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, source string) {

@@ -31,7 +31,8 @@ type slowServer struct {
 
 // client returns an SMTP whose connections lead to the server.
 func (s *slowServer) client(t *testing.T, config SMTPConfig) *SMTP {
-	config.Host, config.From, config.TLS, config.Hello = "mail.example.com", "hooks@example.com", NoTLS, "me.example.com"
+	config.Host, config.From, config.TLS, config.Hello = "mail.example.com", "hooks@example.com",
+		NoTLS, "me.example.com"
 	client, err := NewSMTP(config)
 	require.NoError(t, err)
 	client.connect = func(context.Context, string, string) (net.Conn, error) {
@@ -113,7 +114,8 @@ func openEmail(t *testing.T, client *SMTP, to ...string) channel.Channel {
 }
 
 func emailMessage() *channel.Message {
-	return &channel.Message{EventID: "evt_1", EventType: "object.created", Attempt: 1, Payload: []byte(`{"event_id":"evt_1","event_type":"object.created","subject":{"type":"object","id":"o"}}`)}
+	return &channel.Message{EventID: "evt_1", EventType: "object.created", Attempt: 1,
+		Payload: []byte(`{"event_id":"evt_1","event_type":"object.created","subject":{"type":"object","id":"o"}}`)}
 }
 
 // RFC 5321, section 4.5.3.2: how long a step may take is a matter of the step.
@@ -128,20 +130,29 @@ func TestEmailStepsHaveTheirOwnTime(t *testing.T) {
 		fails  string
 	}{
 		{"just in time", SMTPConfig{}, map[string]time.Duration{
-			"greeting": 299 * second, "EHLO": 299 * second, "MAIL": 299 * second, "RCPT": 299 * second, "DATA": 119 * second, ".": 599 * second,
+			"greeting": 299 * second, "EHLO": 299 * second, "MAIL": 299 * second, "RCPT": 299 * second,
+			"DATA": 119 * second, ".": 599 * second,
 		}, (4*299 + 119 + 599) * second, ""},
-		{"greeting", SMTPConfig{}, map[string]time.Duration{"greeting": 301 * second}, 300 * second, "channel: timeout: the mail server has not answered in time"},
-		{"MAIL", SMTPConfig{}, map[string]time.Duration{"MAIL": 301 * second}, 300 * second, "channel: timeout: the mail server has not answered in time"},
-		{"RCPT", SMTPConfig{}, map[string]time.Duration{"RCPT": 301 * second}, 300 * second, "channel: timeout: the mail server has not answered in time"},
-		{"DATA", SMTPConfig{}, map[string]time.Duration{"DATA": 121 * second}, 120 * second, "channel: timeout: the mail server has not answered in time"},
+		{"greeting", SMTPConfig{}, map[string]time.Duration{"greeting": 301 * second}, 300 * second,
+			"channel: timeout: the mail server has not answered in time"},
+		{"MAIL", SMTPConfig{}, map[string]time.Duration{"MAIL": 301 * second}, 300 * second,
+			"channel: timeout: the mail server has not answered in time"},
+		{"RCPT", SMTPConfig{}, map[string]time.Duration{"RCPT": 301 * second}, 300 * second,
+			"channel: timeout: the mail server has not answered in time"},
+		{"DATA", SMTPConfig{}, map[string]time.Duration{"DATA": 121 * second}, 120 * second,
+			"channel: timeout: the mail server has not answered in time"},
 		{"end of the mail", SMTPConfig{}, map[string]time.Duration{".": 601 * second}, 600 * second,
 			"channel: timeout: the mail server has not said in time whether it takes the mail"},
-		{"a shorter time", SMTPConfig{Timeout: 20 * second}, map[string]time.Duration{"RCPT": 19 * second, ".": 599 * second}, 618 * second, ""},
-		{"too short a time", SMTPConfig{Timeout: 20 * second}, map[string]time.Duration{"RCPT": 21 * second}, 20 * second,
+		{"a shorter time", SMTPConfig{Timeout: 20 * second},
+			map[string]time.Duration{"RCPT": 19 * second, ".": 599 * second}, 618 * second, ""},
+		{"too short a time", SMTPConfig{Timeout: 20 * second},
+			map[string]time.Duration{"RCPT": 21 * second}, 20 * second,
 			"channel: timeout: the mail server has not answered in time"},
-		{"no longer time", SMTPConfig{Timeout: time.Hour}, map[string]time.Duration{"DATA": 121 * second}, 120 * second,
+		{"no longer time", SMTPConfig{Timeout: time.Hour}, map[string]time.Duration{"DATA": 121 * second},
+			120 * second,
 			"channel: timeout: the mail server has not answered in time"},
-		{"a shorter time for the end", SMTPConfig{FinalTimeout: 20 * second}, map[string]time.Duration{"RCPT": 299 * second, ".": 21 * second}, 319 * second,
+		{"a shorter time for the end", SMTPConfig{FinalTimeout: 20 * second},
+			map[string]time.Duration{"RCPT": 299 * second, ".": 21 * second}, 319 * second,
 			"channel: timeout: the mail server has not said in time whether it takes the mail"},
 	}
 	for _, tt := range tests {
@@ -172,7 +183,8 @@ func TestEmailWaitsForAConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slowServer{before: map[string]time.Duration{".": 10 * time.Second}}
-		c := openEmail(t, s.client(t, SMTPConfig{MaxConns: 2, Timeout: time.Second, FinalTimeout: 11 * time.Second}), "a@example.com")
+		c := openEmail(t, s.client(t, SMTPConfig{MaxConns: 2, Timeout: time.Second,
+			FinalTimeout: 11 * time.Second}), "a@example.com")
 		began := time.Now()
 		var attempts sync.WaitGroup
 		for range 100 {

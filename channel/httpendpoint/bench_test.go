@@ -36,7 +36,8 @@ func BenchmarkBarePost(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			resp, err := client.Post(url, "application/json", bytes.NewReader([]byte(channelfixture.Payload)))
+			resp, err := client.Post(url, "application/json",
+				bytes.NewReader([]byte(channelfixture.Payload)))
 			if err != nil {
 				b.Error(err)
 				return
@@ -50,7 +51,8 @@ func BenchmarkBarePost(b *testing.B) {
 // BenchmarkSend is the webhook channel: an attempt's timer, the guarded client,
 // the excerpt of the answer, its classification.
 func BenchmarkSend(b *testing.B) {
-	benchmarkSend(b, httpendpoint.Config{Headers: map[string]string{"X-Mixpeek-Secret": "sesame-sesame"}})
+	benchmarkSend(b,
+		httpendpoint.Config{Headers: map[string]string{"X-Mixpeek-Secret": "sesame-sesame"}})
 }
 
 // BenchmarkSendSigned is BenchmarkSend with a Standard Webhooks signature.
@@ -60,7 +62,8 @@ func BenchmarkSendSigned(b *testing.B) {
 
 func benchmarkSend(b *testing.B, config httpendpoint.Config) {
 	config.URL = sink(b)
-	c := channelfixture.Open(b, httpendpoint.NewDriver(channelfixture.Client(b), httpendpoint.Options{}), config)
+	c := channelfixture.Open(b, httpendpoint.NewDriver(channelfixture.Client(b),
+		httpendpoint.Options{}), config)
 	m := channelfixture.Message()
 	b.SetParallelism(16)
 	b.ReportAllocs()

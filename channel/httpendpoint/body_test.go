@@ -36,7 +36,8 @@ func TestWebhookPayloadTemplate(t *testing.T) {
 		`{"text":"{{ event_type }} \"{{ subject.id }}\"","kind":"{{ metadata.content_type }}","n":1.50,"deep":[{"a":"{{ event_id }}"},null,true]}`)})
 	_, err := c.Send(t.Context(), channelfixture.Message())
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"text":"object.created \"obj_abc123\"","kind":"video/mp4","n":1.50,"deep":[{"a":"evt_abc123"},null,true]}`, string(body))
+	assert.JSONEq(t,
+		`{"text":"object.created \"obj_abc123\"","kind":"video/mp4","n":1.50,"deep":[{"a":"evt_abc123"},null,true]}`, string(body))
 	assert.Equal(t, "application/json", header.Get("Content-Type"))
 }
 
@@ -44,16 +45,20 @@ func TestWebhookPayloadTemplate(t *testing.T) {
 // fails on an event ends the delivery, and says nothing of the data.
 func TestWebhookTemplateErrors(t *testing.T) {
 	t.Parallel()
-	d := httpendpoint.NewDriver(channelfixture.NewClient(t, channelkit.HTTPConfig{}), httpendpoint.Options{})
-	for _, bad := range []string{`{"a":"{{ event_type "}`, `{"a":"{% include 'x' %}"}`, `"{{ event_type }}"`, `["x"]`, `7`} {
+	d := httpendpoint.NewDriver(channelfixture.NewClient(t, channelkit.HTTPConfig{}),
+		httpendpoint.Options{})
+	for _, bad := range []string{`{"a":"{{ event_type "}`, `{"a":"{% include 'x' %}"}`,
+		`"{{ event_type }}"`, `["x"]`, `7`} {
 		_, err := d.Open(json.RawMessage(`{"url":"https://example.com","payload_template":` + bad + `}`))
 		assert.ErrorContains(t, err, "payload_template", bad)
 	}
 
-	c, err := d.Open(json.RawMessage(`{"url":"https://example.com","payload_template":{"a":"{{ 1 / 0 }} {{ metadata.secret }}"}}`))
+	c, err := d.Open(json.RawMessage(
+		`{"url":"https://example.com","payload_template":{"a":"{{ 1 / 0 }} {{ metadata.secret }}"}}`))
 	require.NoError(t, err)
 	m := channelfixture.Message()
-	m.Payload = []byte(strings.Replace(channelfixture.Payload, `"content_type"`, `"secret":"sesame","content_type"`, 1))
+	m.Payload = []byte(strings.Replace(channelfixture.Payload, `"content_type"`,
+		`"secret":"sesame","content_type"`, 1))
 	_, err = c.Send(t.Context(), m)
 	got := channel.AsError(err)
 	require.NotNil(t, got)
@@ -73,9 +78,11 @@ func TestWebhookSigns(t *testing.T) {
 	var header http.Header
 	var body []byte
 	url := recorder(t, &header, &body)
-	const older, newer = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+	const older, newer = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	d := httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{})
-	c := channelfixture.Open(t, d, map[string]any{"url": url, "signing_secret": newer, "signing_secrets": []string{older},
+	c := channelfixture.Open(t, d, map[string]any{"url": url,
+		"signing_secret": newer, "signing_secrets": []string{older},
 		"payload_template": map[string]string{"id": "{{ event_id }}"}})
 	for range 2 { // the second must not find the first one's headers
 		_, err := c.Send(t.Context(), channelfixture.Message())
@@ -92,10 +99,12 @@ func TestWebhookSigns(t *testing.T) {
 		}
 	}
 
-	_, err := d.Open(json.RawMessage(`{"url":"` + url + `","signing_secret":"` + newer + `","headers":{"webhook-id":"x","Webhook-Signature":"x"}}`))
+	_, err := d.Open(json.RawMessage(
+		`{"url":"` + url + `","signing_secret":"` + newer + `","headers":{"webhook-id":"x","Webhook-Signature":"x"}}`))
 	assert.ErrorContains(t, err, "headers.webhook-id")
 	assert.ErrorContains(t, err, "headers.Webhook-Signature")
-	channelfixture.Open(t, d, map[string]any{"url": url, "headers": map[string]string{"webhook-id": "x"}}) // without a key it is a header like others
+	channelfixture.Open(t, d, map[string]any{"url": url,
+		"headers": map[string]string{"webhook-id": "x"}}) // without a key it is a header like others
 
 	m := channelfixture.Message()
 	m.EventID = "evt.1" // a dot would let the id take in a part of the body

@@ -16,7 +16,9 @@ func TestWebhookContract(t *testing.T) {
 		signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 		query   = "query-sesame-0815"
 	)
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
+			MaxResponse: 64 << 10}) // endless sooner
 	channeltest.Run(t, channeltest.Harness{
 		Driver: httpendpoint.NewDriver(client, httpendpoint.Options{}),
 		HTTP: &channeltest.HTTP{Config: func(base string) json.RawMessage {
@@ -24,11 +26,13 @@ func TestWebhookContract(t *testing.T) {
 				`"headers":{"X-Mixpeek-Secret":"` + header + `"},"signing_secret":"` + signing + `"}`)
 		}},
 		Hanging: func(t testing.TB) json.RawMessage {
-			return json.RawMessage(`{"url":"http://127.0.0.1:` + channelfixture.HangingPort(t) + `/?token=` + query + `","timeout":0.3}`)
+			return json.RawMessage(`{"url":"http://127.0.0.1:` + channelfixture.HangingPort(
+				t) + `/?token=` + query + `","timeout":0.3}`)
 		},
 		Bad: []channeltest.Bad{
 			{Name: "no url", Config: `{}`, Fields: []string{"url"}},
-			{Name: "everything", Config: `{"url":"ftp://u:` + query + `@x/","timeout":-1,"method":"GET","headers":{"Host":"` + header + `"},"signing_secrets":["` + signing + `x"]}`,
+			{Name: "everything",
+				Config: `{"url":"ftp://u:` + query + `@x/","timeout":-1,"method":"GET","headers":{"Host":"` + header + `"},"signing_secrets":["` + signing + `x"]}`,
 				Fields: []string{"url", "timeout", "method", "headers.Host", "signing_secrets[0]"}},
 		},
 		Secrets: []string{header, signing, query},

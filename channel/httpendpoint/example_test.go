@@ -38,7 +38,8 @@ func ExampleNewDriver() {
 		fmt.Println(err)
 		return
 	}
-	m, err := channel.NewMessage(event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"}))
+	m, err := channel.NewMessage(event.New(event.ObjectCreated,
+		event.Subject{Type: "object", ID: "obj_1"}))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -29,7 +29,8 @@ var forbiddenHeaders = []string{
 }
 
 // signatureHeaders are set by the signer.
-var signatureHeaders = []string{signature.HeaderID, signature.HeaderTimestamp, signature.HeaderSignature}
+var signatureHeaders = []string{signature.HeaderID, signature.HeaderTimestamp,
+	signature.HeaderSignature}
 
 // readHeaders reads custom headers into the form that net/http sends.
 func readHeaders(r *channelkit.ConfigReader, name string, signed bool) http.Header {

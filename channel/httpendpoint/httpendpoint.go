@@ -103,7 +103,8 @@ func (d *driver) Open(config json.RawMessage) (channel.Channel, error) {
 	return &endpoint{
 		target: d.client.NewTarget(channelkit.TargetConfig{
 			URL: u, Method: method, Header: header, Timeout: timeout, Repeatable: true,
-			Redact: channelkit.NewRedactor(append(secrets, channelkit.URLSecrets(u)...), r.Literals("payload_template")...),
+			Redact: channelkit.NewRedactor(append(secrets, channelkit.URLSecrets(u)...),
+				r.Literals("payload_template")...),
 		}),
 		signer: signer, payload: payload,
 	}, nil
@@ -136,7 +137,8 @@ func (c *endpoint) Send(ctx context.Context, m *channel.Message) (channel.Result
 	}
 	return c.target.Send(ctx, body, func(header http.Header) error {
 		if err := c.signer.Sign(header, m.EventID, time.Now(), body); err != nil {
-			return &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload, Err: errors.New("the event cannot be signed: its id does not fit")}
+			return &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload,
+				Err: errors.New("the event cannot be signed: its id does not fit")}
 		}
 		return nil
 	})
@@ -149,7 +151,8 @@ func readTimeout(r *channelkit.ConfigReader, name string) time.Duration {
 		return channelkit.DefaultTimeout
 	}
 	if seconds < MinTimeout.Seconds() || seconds > MaxTimeout.Seconds() {
-		r.Problems.Add(name, "must be between %g and %g seconds", MinTimeout.Seconds(), MaxTimeout.Seconds())
+		r.Problems.Add(name, "must be between %g and %g seconds", MinTimeout.Seconds(),
+			MaxTimeout.Seconds())
 		return channelkit.DefaultTimeout
 	}
 	return time.Duration(seconds * float64(time.Second))
@@ -192,7 +195,8 @@ func readSigner(r *channelkit.ConfigReader) (*signature.Signer, []string) {
 			_, err = signature.NewSigner(key) // a key that only verifies is refused here
 		}
 		if err != nil {
-			r.Problems.Add(e.field, "must be a Standard Webhooks key that signs: whsec_ and 24 to 64 bytes, or whsk_ and 64 bytes, in base64")
+			r.Problems.Add(e.field,
+				"must be a Standard Webhooks key that signs: whsec_ and 24 to 64 bytes, or whsk_ and 64 bytes, in base64")
 			continue
 		}
 		keys, secrets = append(keys, key), append(secrets, e.secret)

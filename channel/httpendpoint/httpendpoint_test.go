@@ -29,7 +29,8 @@ func TestWebhookPostsTheStoredBytes(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, "thanks")
 	})
-	c := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), httpendpoint.Config{
+	c := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t),
+		httpendpoint.Options{}), httpendpoint.Config{
 		URL:     url + "/hook?k=v",
 		Headers: map[string]string{"X-Mixpeek-Secret": "sesame-sesame"},
 	})
@@ -58,11 +59,14 @@ func TestWebhookOptions(t *testing.T) {
 	t.Parallel()
 	var got *http.Request
 	url := channelfixture.Serve(t, func(_ http.ResponseWriter, r *http.Request) { got = r })
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, UserAgent: "acme/1"})
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, UserAgent: "acme/1"})
 	t.Cleanup(client.CloseIdleConnections)
 	d := httpendpoint.NewDriver(client, httpendpoint.Options{})
 
-	c := channelfixture.Open(t, d, map[string]any{"url": url, "method": "put", "timeout": 0.25, "headers": map[string]string{"content-type": "application/vnd.acme+json"}, "unknown": 1})
+	c := channelfixture.Open(t, d, map[string]any{"url": url,
+		"method": "put", "timeout": 0.25,
+		"headers": map[string]string{"content-type": "application/vnd.acme+json"}, "unknown": 1})
 	_, err := c.Send(t.Context(), channelfixture.Message())
 	require.NoError(t, err)
 	assert.Equal(t, http.MethodPut, got.Method)
@@ -70,7 +74,8 @@ func TestWebhookOptions(t *testing.T) {
 	assert.Equal(t, "acme/1", got.UserAgent())
 	assert.Equal(t, 250*time.Millisecond, c.Capabilities().Timeout)
 
-	c = channelfixture.Open(t, d, map[string]any{"url": url, "headers": map[string]string{"User-Agent": "mine/2"}, "timeout": nil, "payload_template": nil})
+	c = channelfixture.Open(t, d, map[string]any{"url": url,
+		"headers": map[string]string{"User-Agent": "mine/2"}, "timeout": nil, "payload_template": nil})
 	_, err = c.Send(t.Context(), channelfixture.Message())
 	require.NoError(t, err)
 	assert.Equal(t, "mine/2", got.UserAgent())
@@ -81,7 +86,8 @@ func TestWebhookOptions(t *testing.T) {
 
 func TestWebhookConfigProblems(t *testing.T) {
 	t.Parallel()
-	d := httpendpoint.NewDriver(channelfixture.NewClient(t, channelkit.HTTPConfig{}), httpendpoint.Options{})
+	d := httpendpoint.NewDriver(channelfixture.NewClient(t, channelkit.HTTPConfig{}),
+		httpendpoint.Options{})
 	tests := []struct {
 		name, config string
 		want         []string // fields
@@ -94,23 +100,36 @@ func TestWebhookConfigProblems(t *testing.T) {
 		{"empty url", `{"url":""}`, []string{"url"}},
 		{"url of another type", `{"url":5}`, []string{"url"}},
 		{"plain http, fragment", `{"url":"http://example.com/#x"}`, []string{"url", "url"}},
-		{"types", `{"url":"https://example.com","headers":[],"timeout":"10","method":1}`, []string{"timeout", "method", "headers"}},
+		{"types", `{"url":"https://example.com","headers":[],"timeout":"10","method":1}`,
+			[]string{"timeout", "method", "headers"}},
 		{"timeout too short", `{"url":"https://example.com","timeout":0.0001}`, []string{"timeout"}},
 		{"timeout negative", `{"url":"https://example.com","timeout":-1}`, []string{"timeout"}},
 		{"timeout too long", `{"url":"https://example.com","timeout":300.1}`, []string{"timeout"}},
 		{"timeout huge", `{"url":"https://example.com","timeout":1e400}`, []string{"timeout"}},
 		{"method", `{"url":"https://example.com","method":"DELETE"}`, []string{"method"}},
-		{"header value type", `{"url":"https://example.com","headers":{"A":1,"B":null}}`, []string{"headers.A", "headers.B"}},
-		{"header names", `{"url":"https://example.com","headers":{"":"x","a b":"x","a:b":"x","é":"x","A\r\nB":"x"}}`,
-			[]string{`headers[""]`, `headers["A\r\nB"]`, `headers["a b"]`, `headers["a:b"]`, `headers["é"]`}},
-		{"header values", `{"url":"https://example.com","headers":{"A":"sesame\r\nB: c","B":"sesame\u0000","C":"sesame\u007f","D":" sesame"}}`,
+		{"header value type", `{"url":"https://example.com","headers":{"A":1,"B":null}}`,
+			[]string{"headers.A", "headers.B"}},
+		{"header names",
+			`{"url":"https://example.com","headers":{"":"x","a b":"x","a:b":"x","é":"x","A\r\nB":"x"}}`,
+			[]string{`headers[""]`, `headers["A\r\nB"]`, `headers["a b"]`, `headers["a:b"]`,
+				`headers["é"]`}},
+		{"header values",
+			`{"url":"https://example.com","headers":{"A":"sesame\r\nB: c","B":"sesame\u0000","C":"sesame\u007f","D":" sesame"}}`,
 			[]string{"headers.A", "headers.B", "headers.C", "headers.D"}},
-		{"header twice", `{"url":"https://example.com","headers":{"X-A":"1","x-a":"2"}}`, []string{"headers.x-a"}},
-		{"forbidden", `{"url":"https://example.com","headers":{"host":"x","Content-Length":"1","connection":"close","Keep-Alive":"x","Proxy-Authorization":"x","proxy-authenticate":"x","Proxy-Connection":"x","TE":"x","Trailer":"x","Transfer-Encoding":"x","upgrade":"x","Expect":"x","HTTP2-Settings":"x"}}`,
-			[]string{"headers.Content-Length", "headers.Expect", "headers.HTTP2-Settings", "headers.Keep-Alive", "headers.Proxy-Authorization", "headers.Proxy-Connection", "headers.TE", "headers.Trailer", "headers.Transfer-Encoding", "headers.connection", "headers.host", "headers.proxy-authenticate", "headers.upgrade"}},
-		{"no signing keys", `{"url":"https://example.com","signing_secrets":[]}`, []string{"signing_secrets"}},
-		{"empty signing key", `{"url":"https://example.com","signing_secret":""}`, []string{"signing_secret"}},
-		{"bad signing keys", `{"url":"https://example.com","signing_secret":"sesame","signing_secrets":["whsec_sesame",5]}`,
+		{"header twice", `{"url":"https://example.com","headers":{"X-A":"1","x-a":"2"}}`,
+			[]string{"headers.x-a"}},
+		{"forbidden",
+			`{"url":"https://example.com","headers":{"host":"x","Content-Length":"1","connection":"close","Keep-Alive":"x","Proxy-Authorization":"x","proxy-authenticate":"x","Proxy-Connection":"x","TE":"x","Trailer":"x","Transfer-Encoding":"x","upgrade":"x","Expect":"x","HTTP2-Settings":"x"}}`,
+			[]string{"headers.Content-Length", "headers.Expect", "headers.HTTP2-Settings",
+				"headers.Keep-Alive", "headers.Proxy-Authorization", "headers.Proxy-Connection", "headers.TE",
+				"headers.Trailer", "headers.Transfer-Encoding", "headers.connection", "headers.host",
+				"headers.proxy-authenticate", "headers.upgrade"}},
+		{"no signing keys", `{"url":"https://example.com","signing_secrets":[]}`,
+			[]string{"signing_secrets"}},
+		{"empty signing key", `{"url":"https://example.com","signing_secret":""}`,
+			[]string{"signing_secret"}},
+		{"bad signing keys",
+			`{"url":"https://example.com","signing_secret":"sesame","signing_secrets":["whsec_sesame",5]}`,
 			[]string{"signing_secrets[1]", "signing_secret", "signing_secrets[0]"}},
 		{"everything", `{"timeout":-1,"method":"GET","headers":{"Host":"sesame"},"signing_secret":1}`,
 			[]string{"timeout", "url", "method", "signing_secret", "headers.Host"}},
@@ -155,7 +174,8 @@ func TestWebhookFailuresAreClassified(t *testing.T) {
 		want channel.Error
 	}{
 		{"/gone", channel.Error{Action: channel.Deactivate, Class: channel.ClassStatus, StatusCode: 410}},
-		{"/wait", channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 503, RetryAfter: 7 * time.Second}},
+		{"/wait", channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 503,
+			RetryAfter: 7 * time.Second}},
 		{"/redirect", channel.Error{Class: channel.ClassRedirect, StatusCode: 307}},
 		{"/hang", channel.Error{Class: channel.ClassTimeout}},
 	}
@@ -176,7 +196,8 @@ func TestWebhookFailuresAreClassified(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := channelfixture.Open(t, d, map[string]any{"url": url + "/hang"}).Send(ctx, channelfixture.Message())
+	_, err := channelfixture.Open(t, d, map[string]any{"url": url + "/hang"}).Send(ctx,
+		channelfixture.Message())
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -201,7 +222,9 @@ func TestWebhookLargeAnswersKeepTheirStatus(t *testing.T) {
 				}
 				_, _ = w.Write(make([]byte, 2<<20))
 			})
-			result, err := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), httpendpoint.Config{URL: url}).Send(t.Context(), channelfixture.Message())
+			result, err := channelfixture.Open(t,
+				httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}),
+				httpendpoint.Config{URL: url}).Send(t.Context(), channelfixture.Message())
 			want := channel.Classify(status, http.Header{"Retry-After": {"60"}}, time.Now())
 			assert.Equal(t, channel.AsError(want), channel.AsError(err), "%d, %s", status, form)
 			assert.Equal(t, status, result.StatusCode)
@@ -215,11 +238,13 @@ func TestWebhookRefusesPrivateAddresses(t *testing.T) {
 	t.Parallel()
 	url := channelfixture.Serve(t, func(http.ResponseWriter, *http.Request) { t.Error("connected") })
 	strict := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true})
-	_, err := httpendpoint.NewDriver(strict, httpendpoint.Options{}).Open(json.RawMessage(`{"url":"` + url + `"}`))
+	_, err := httpendpoint.NewDriver(strict,
+		httpendpoint.Options{}).Open(json.RawMessage(`{"url":"` + url + `"}`))
 	require.Error(t, err, "refused as soon as it is configured")
 
 	// A name that only resolution shows to be private, where /etc/hosts has it.
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://ip6-localhost/hook", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://ip6-localhost/hook",
+		nil)
 	require.NoError(t, err)
 	_, err = strict.Do(req)
 	var got *channel.Error

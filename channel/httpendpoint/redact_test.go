@@ -52,27 +52,35 @@ func TestWebhookRedactsEchoes(t *testing.T) {
 		},
 		{
 			name: "a value of the query as it is written", path: "/?k=T0KEN%2ft0ken", secret: "T0KEN",
-			answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "T0KEN%2ft0ken") },
-		},
-		{
-			name: "PHP's JSON", secret: "defghijkl", config: map[string]any{"headers": map[string]string{"Authorization": "Bearer abc/defghijkl/mnop+qrs="}},
-			answer: func(w http.ResponseWriter, r *http.Request) {
-				_, _ = fmt.Fprintf(w, `{"auth":"%s"}`, strings.ReplaceAll(r.Header.Get("Authorization"), "/", `\/`))
+			answer: func(w http.ResponseWriter, _ *http.Request) {
+				_,
+					_ = io.WriteString(w, "T0KEN%2ft0ken")
 			},
 		},
 		{
-			name: "a short secret", secret: "s3cr", config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": "s3cr"}},
+			name: "PHP's JSON", secret: "defghijkl",
+			config: map[string]any{"headers": map[string]string{"Authorization": "Bearer abc/defghijkl/mnop+qrs="}},
+			answer: func(w http.ResponseWriter, r *http.Request) {
+				_, _ = fmt.Fprintf(w, `{"auth":"%s"}`,
+					strings.ReplaceAll(r.Header.Get("Authorization"), "/", `\/`))
+			},
+		},
+		{
+			name: "a short secret", secret: "s3cr",
+			config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": "s3cr"}},
 			answer: func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.WriteString(w, "got "+r.Header.Get("X-Mixpeek-Secret"))
 			},
 		},
 		{
-			name: "a literal of the template", secret: "tok_live", config: map[string]any{"payload_template": map[string]any{
+			name: "a literal of the template", secret: "tok_live",
+			config: map[string]any{"payload_template": map[string]any{
 				"deep": []any{map[string]string{"token": "tok_live_123456789"}}, "id": "{{ event_id }}"}},
 			answer: func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) },
 		},
 		{
-			name: "many times, which makes room for more", secret: "SECRETSECRET", config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
+			name: "many times, which makes room for more", secret: "SECRETSECRET",
+			config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
 			answer: func(w http.ResponseWriter, r *http.Request) {
 				for range 20 {
 					_, _ = io.WriteString(w, r.Header.Get("X-Mixpeek-Secret"))
@@ -80,7 +88,8 @@ func TestWebhookRedactsEchoes(t *testing.T) {
 			},
 		},
 		{
-			name: "an answer that breaks off in a secret", secret: "SECRETSECRET", config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
+			name: "an answer that breaks off in a secret", secret: "SECRETSECRET",
+			config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
 			answer: func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Length", "500")
 				channelfixture.BreakOff(w, "got "+long[:200])
@@ -93,7 +102,9 @@ func TestWebhookRedactsEchoes(t *testing.T) {
 		for k, v := range tt.config {
 			config[k] = v
 		}
-		result, _ := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), config).Send(t.Context(), channelfixture.Message())
+		result, _ := channelfixture.Open(t,
+			httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}),
+			config).Send(t.Context(), channelfixture.Message())
 		assert.NotEmpty(t, result.Response, tt.name)
 		assert.NotContains(t, result.Response, tt.secret, tt.name)
 	}
@@ -103,12 +114,17 @@ func TestWebhookRedactsEchoes(t *testing.T) {
 func TestWebhookRedactsAtTheLimit(t *testing.T) {
 	t.Parallel()
 	const secret = "SECRETSECRET-sesame"
-	url := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "got "+secret) })
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 16})
+	url := channelfixture.Serve(t, func(w http.ResponseWriter,
+		_ *http.Request) {
+		_, _ = io.WriteString(w, "got "+secret)
+	})
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 16})
 	t.Cleanup(client.CloseIdleConnections)
-	result, err := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}), httpendpoint.Config{
-		URL: url, Headers: map[string]string{"X-Mixpeek-Secret": secret},
-	}).Send(t.Context(), channelfixture.Message())
+	result, err := channelfixture.Open(t, httpendpoint.NewDriver(client, httpendpoint.Options{}),
+		httpendpoint.Config{
+			URL: url, Headers: map[string]string{"X-Mixpeek-Secret": secret},
+		}).Send(t.Context(), channelfixture.Message())
 	assert.NoError(t, err)
 	assert.Equal(t, "got ", result.Response)
 }
@@ -119,12 +135,14 @@ func TestWebhookRedactsForms(t *testing.T) {
 	const user, password, token = "acme-user", `pass"wö<rd>/&'+`, "tok_ü/sesame+4711&x"
 	basic := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 	forms := map[string]string{
-		"Basic as it is sent":                 "Authorization: Basic " + basic,
-		"Basic, decoded":                      "login of " + user + ":" + password,
-		"the password":                        "wrong password " + password,
-		"in base64":                           base64.StdEncoding.EncodeToString([]byte(token)),
-		"in base64 for URLs":                  base64.URLEncoding.EncodeToString([]byte("?>" + token + "??")),
-		"in longer base64":                    base64.StdEncoding.EncodeToString([]byte("x" + token + "yz")),
+		"Basic as it is sent": "Authorization: Basic " + basic,
+		"Basic, decoded":      "login of " + user + ":" + password,
+		"the password":        "wrong password " + password,
+		"in base64":           base64.StdEncoding.EncodeToString([]byte(token)),
+		"in base64 for URLs": base64.URLEncoding.EncodeToString(
+			[]byte("?>" + token + "??")),
+		"in longer base64": base64.StdEncoding.EncodeToString(
+			[]byte("x" + token + "yz")),
 		"in hexadecimal":                      hex.EncodeToString([]byte("<" + token + ">")),
 		"in HEXADECIMAL":                      strings.ToUpper(hex.EncodeToString([]byte(token))),
 		"in a URL":                            "?q=" + url.QueryEscape(token),
@@ -139,10 +157,12 @@ func TestWebhookRedactsForms(t *testing.T) {
 	}
 	for name, form := range forms {
 		for _, before := range []string{"", "got: ", "é\n"} {
-			address := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, before+form) })
-			result, err := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), httpendpoint.Config{
-				URL: address, Headers: map[string]string{"Authorization": "Basic " + basic, "X-Token": token},
-			}).Send(t.Context(), channelfixture.Message())
+			address := channelfixture.Serve(t,
+				func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, before+form) })
+			result, err := channelfixture.Open(t,
+				httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), httpendpoint.Config{
+					URL: address, Headers: map[string]string{"Authorization": "Basic " + basic, "X-Token": token},
+				}).Send(t.Context(), channelfixture.Message())
 			require.NoError(t, err)
 			assert.Contains(t, result.Response, "[redacted]", name)
 			shown := strings.ReplaceAll(result.Response, "[redacted]", "")
@@ -163,7 +183,9 @@ func TestWebhookCompressedAnswer(t *testing.T) {
 		_, _ = io.WriteString(z, "sesame-sesame")
 		_ = z.Close()
 	})
-	result, err := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}), httpendpoint.Config{URL: address}).Send(t.Context(), channelfixture.Message())
+	result, err := channelfixture.Open(t,
+		httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}),
+		httpendpoint.Config{URL: address}).Send(t.Context(), channelfixture.Message())
 	require.NoError(t, err)
 	assert.Equal(t, "(a body in a coding that was not asked for: gzip)", result.Response)
 }

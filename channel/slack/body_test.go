@@ -20,15 +20,22 @@ func TestSlackBlocksTemplate(t *testing.T) {
 	d := slackDriver(t, url)
 	const block = `{"type":"section","text":{"type":"mrkdwn","text":{{ ("*" ~ event_type ~ "*") | tojson }}}}`
 	for _, source := range []string{`[` + block + `]`, `{"blocks":[` + block + `]}`} {
-		_, err := channelfixture.Open(t, d, slack.Config{WebhookURL: channel.Secret(url + slackPath), BlocksTemplate: source}).Send(t.Context(), channelfixture.Message())
+		_, err := channelfixture.Open(t, d,
+			slack.Config{WebhookURL: channel.Secret(url + slackPath),
+				BlocksTemplate: source}).Send(t.Context(), channelfixture.Message())
 		require.NoError(t, err, source)
 		blocks, err := json.Marshal(server.message["blocks"])
 		require.NoError(t, err)
-		assert.JSONEq(t, `[{"type":"section","text":{"type":"mrkdwn","text":"*object.created*"}}]`, string(blocks))
-		assert.Equal(t, "object.created: object obj_abc123", server.message["text"], "the fallback text stays")
+		assert.JSONEq(t, `[{"type":"section","text":{"type":"mrkdwn","text":"*object.created*"}}]`,
+			string(blocks))
+		assert.Equal(t, "object.created: object obj_abc123", server.message["text"],
+			"the fallback text stays")
 	}
-	for _, source := range []string{`[]`, `{}`, `"text"`, `{"blocks":7}`, `[` + strings.Repeat(block+",", 50) + block + `]`, `{{ subject.id }}`} {
-		_, err := channelfixture.Open(t, d, slack.Config{WebhookURL: channel.Secret(url + slackPath), BlocksTemplate: source}).Send(t.Context(), channelfixture.Message())
+	for _, source := range []string{`[]`, `{}`, `"text"`, `{"blocks":7}`,
+		`[` + strings.Repeat(block+",", 50) + block + `]`, `{{ subject.id }}`} {
+		_, err := channelfixture.Open(t, d,
+			slack.Config{WebhookURL: channel.Secret(url + slackPath),
+				BlocksTemplate: source}).Send(t.Context(), channelfixture.Message())
 		got := channel.AsError(err)
 		if assert.NotNil(t, got, "%.40s", source) {
 			assert.Equal(t, channel.ClassTemplate, got.Class, "%.40s", source)

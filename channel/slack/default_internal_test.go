@@ -41,5 +41,7 @@ func TestSlackDefaultMessageOfAPartialEvent(t *testing.T) {
 	s, err := channelkit.Summarize(&channel.Message{Payload: []byte(`{"event_type":"invoice.paid"}`)})
 	require.NoError(t, err)
 	assert.Equal(t, "invoice.paid", s.Title())
-	assert.JSONEq(t, `[{"type":"section","text":{"type":"mrkdwn","text":"*invoice.paid*","verbatim":true}}]`, string(slackBlocks(s)))
+	assert.JSONEq(t,
+		`[{"type":"section","text":{"type":"mrkdwn","text":"*invoice.paid*","verbatim":true}}]`,
+		string(slackBlocks(s)))
 }

@@ -19,39 +19,63 @@ const maxSlackReply = 1 << 20
 // A code that is not here is judged by the status.
 var slackActions = map[string]channel.Action{
 	// This message is wrong, and stays so.
-	"invalid_payload": channel.Permanent, "invalid_blocks": channel.Permanent, "invalid_blocks_format": channel.Permanent, "invalid_attachments": channel.Permanent,
-	"invalid_arguments": channel.Permanent, "invalid_json": channel.Permanent, "json_not_object": channel.Permanent, "no_text": channel.Permanent,
-	"missing_text_or_fallback_or_attachments": channel.Permanent, "missing_post_type": channel.Permanent,
-	"msg_too_long": channel.Permanent, "msg_blocks_too_long": channel.Permanent, "too_many_attachments": channel.Permanent,
-	"markdown_text_conflict": channel.Permanent, "metadata_too_large": channel.Permanent, "duplicate_channel_not_found": channel.Permanent,
+	"invalid_payload": channel.Permanent, "invalid_blocks": channel.Permanent,
+	"invalid_blocks_format": channel.Permanent, "invalid_attachments": channel.Permanent,
+	"invalid_arguments": channel.Permanent, "invalid_json": channel.Permanent,
+	"json_not_object": channel.Permanent, "no_text": channel.Permanent,
+	"missing_text_or_fallback_or_attachments": channel.Permanent,
+	"missing_post_type":                       channel.Permanent,
+	"msg_too_long":                            channel.Permanent,
+	"msg_blocks_too_long":                     channel.Permanent,
+	"too_many_attachments":                    channel.Permanent,
+	"markdown_text_conflict":                  channel.Permanent,
+	"metadata_too_large":                      channel.Permanent,
+	"duplicate_channel_not_found":             channel.Permanent,
 
 	// The target is gone or closed to us. That is one channel's trouble: what
 	// else the webhook delivers to goes on, so nothing here deactivates it.
-	"channel_not_found": channel.Permanent, "user_not_found": channel.Permanent, "team_not_found": channel.Permanent,
-	"channel_is_archived": channel.Permanent, "is_archived": channel.Permanent, "no_service": channel.Permanent, "no_service_id": channel.Permanent,
-	"no_active_hooks": channel.Permanent, "no_team": channel.Permanent, "team_disabled": channel.Permanent, "team_access_not_granted": channel.Permanent,
+	"channel_not_found": channel.Permanent, "user_not_found": channel.Permanent,
+	"team_not_found":      channel.Permanent,
+	"channel_is_archived": channel.Permanent, "is_archived": channel.Permanent,
+	"no_service": channel.Permanent, "no_service_id": channel.Permanent,
+	"no_active_hooks": channel.Permanent, "no_team": channel.Permanent,
+	"team_disabled": channel.Permanent, "team_access_not_granted": channel.Permanent,
 	"action_prohibited": channel.Permanent, "posting_to_general_channel_denied": channel.Permanent,
-	"restricted_action": channel.Permanent, "restricted_action_read_only_channel": channel.Permanent, "restricted_action_thread_locked": channel.Permanent,
-	"restricted_action_non_threadable_channel": channel.Permanent, "restricted_action_thread_only_channel": channel.Permanent,
-	"cannot_reply_to_message": channel.Permanent, "messages_tab_disabled": channel.Permanent, "as_user_not_supported": channel.Permanent,
-	"enterprise_is_restricted": channel.Permanent, "deprecated_endpoint": channel.Permanent, "method_deprecated": channel.Permanent,
+	"restricted_action": channel.Permanent, "restricted_action_read_only_channel": channel.Permanent,
+	"restricted_action_thread_locked":          channel.Permanent,
+	"restricted_action_non_threadable_channel": channel.Permanent,
+	"restricted_action_thread_only_channel":    channel.Permanent,
+	"cannot_reply_to_message":                  channel.Permanent,
+	"messages_tab_disabled":                    channel.Permanent,
+	"as_user_not_supported":                    channel.Permanent,
+	"enterprise_is_restricted":                 channel.Permanent,
+	"deprecated_endpoint":                      channel.Permanent,
+	"method_deprecated":                        channel.Permanent,
 
 	// The bot is not set up right; its operator has to look at it.
-	"invalid_auth": channel.Retry, "not_authed": channel.Retry, "invalid_token": channel.Retry, "token_expired": channel.Retry, "token_revoked": channel.Retry,
-	"account_inactive": channel.Retry, "access_denied": channel.Retry, "no_permission": channel.Retry, "missing_scope": channel.Retry,
-	"not_allowed_token_type": channel.Retry, "ekm_access_denied": channel.Retry, "org_login_required": channel.Retry,
+	"invalid_auth": channel.Retry, "not_authed": channel.Retry, "invalid_token": channel.Retry,
+	"token_expired": channel.Retry, "token_revoked": channel.Retry,
+	"account_inactive": channel.Retry, "access_denied": channel.Retry, "no_permission": channel.Retry,
+	"missing_scope":          channel.Retry,
+	"not_allowed_token_type": channel.Retry, "ekm_access_denied": channel.Retry,
+	"org_login_required":        channel.Retry,
 	"two_factor_setup_required": channel.Retry, "not_in_channel": channel.Retry,
 
 	// Later.
-	"ratelimited": channel.Wait, "rate_limited": channel.Wait, "accesslimited": channel.Wait, "message_limit_exceeded": channel.Retry,
-	"rollup_error": channel.Retry, "internal_error": channel.Retry, "fatal_error": channel.Retry, "service_unavailable": channel.Retry,
-	"request_timeout": channel.Retry, "team_added_to_org": channel.Retry,
+	"ratelimited": channel.Wait, "rate_limited": channel.Wait, "accesslimited": channel.Wait,
+	"message_limit_exceeded": channel.Retry,
+	"rollup_error":           channel.Retry, "internal_error": channel.Retry,
+	"fatal_error":         channel.Retry,
+	"service_unavailable": channel.Retry,
+	"request_timeout":     channel.Retry, "team_added_to_org": channel.Retry,
 }
 
 // slackAuth are the codes that say that the credentials are at fault.
 var slackAuth = map[string]bool{
-	"invalid_auth": true, "not_authed": true, "token_expired": true, "invalid_token": true, "token_revoked": true,
-	"account_inactive": true, "missing_scope": true, "no_permission": true, "not_allowed_token_type": true, "access_denied": true,
+	"invalid_auth": true, "not_authed": true, "token_expired": true, "invalid_token": true,
+	"token_revoked":    true,
+	"account_inactive": true, "missing_scope": true, "no_permission": true,
+	"not_allowed_token_type": true, "access_denied": true,
 }
 
 // classifySlack says what an answer of Slack's means. A 2xx is a success only
@@ -69,11 +93,14 @@ func classifySlack(reply channelkit.HTTPResponse, bot bool, now time.Time) error
 			return byStatus
 		}
 		if code == "" {
-			return &channel.Error{Class: channel.ClassProtocol, StatusCode: reply.StatusCode, Err: errors.New("the answer is not one of Slack's")}
+			return &channel.Error{Class: channel.ClassProtocol, StatusCode: reply.StatusCode,
+				Err: errors.New("the answer is not one of Slack's")}
 		}
-		return &channel.Error{Class: channel.ClassRejected, StatusCode: reply.StatusCode, Err: errors.New("slack says " + code)}
+		return &channel.Error{Class: channel.ClassRejected, StatusCode: reply.StatusCode,
+			Err: errors.New("slack says " + code)}
 	}
-	e := &channel.Error{Action: action, Class: channel.ClassRejected, StatusCode: reply.StatusCode, Err: errors.New("slack says " + code)}
+	e := &channel.Error{Action: action, Class: channel.ClassRejected, StatusCode: reply.StatusCode,
+		Err: errors.New("slack says " + code)}
 	if slackAuth[code] {
 		e.Class = channel.ClassAuth
 	}

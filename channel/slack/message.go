@@ -73,7 +73,8 @@ func slackBlocks(s *channelkit.Summary) json.RawMessage {
 	}
 	foot := slackEscape(s.ID)
 	if at := s.When(); at != "" {
-		foot = fmt.Sprintf("<!date^%d^{date_short_pretty} {time_secs}|%s>  ·  %s", s.OccurredAt.Unix(), at, foot)
+		foot = fmt.Sprintf("<!date^%d^{date_short_pretty} {time_secs}|%s>  ·  %s", s.OccurredAt.Unix(),
+			at, foot)
 	}
 	blocks := []block{main}
 	if foot != "" {

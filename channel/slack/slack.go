@@ -136,7 +136,9 @@ func (d *slackDriver) Open(config json.RawMessage) (channel.Channel, error) {
 
 // target reads which of the two forms a configuration has, and returns where
 // messages go and what must not be shown.
-func (d *slackDriver) target(r *channelkit.ConfigReader, c *slackChannel, header http.Header) (*url.URL, []string) {
+func (d *slackDriver) target(
+	r *channelkit.ConfigReader, c *slackChannel, header http.Header,
+) (*url.URL, []string) {
 	c.message.Channel = r.Line("channel", 100)
 	channelID := r.Line("channel_id", 100)
 	r.Line("workspace_id", 100)
@@ -178,7 +180,8 @@ func readBlocks(r *channelkit.ConfigReader) *channelkit.Template {
 	case !ok:
 		return blocks
 	case !isBlocks(raw):
-		r.Problems.Add("blocks", "must be a list of 1 to 50 blocks, or an object that holds it as blocks, whose strings are templates")
+		r.Problems.Add("blocks",
+			"must be a list of 1 to 50 blocks, or an object that holds it as blocks, whose strings are templates")
 	case both:
 		r.Problems.Add("blocks", "must not be set together with blocks_template: use one or the other")
 	default:
@@ -195,7 +198,8 @@ func readIconURL(r *channelkit.ConfigReader, name string) string {
 		r.Problems.Add(name, "%s", rule)
 		return s
 	}
-	if u, err := url.Parse(s); s != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+	if u, err := url.Parse(s); s != "" &&
+		(err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
 		r.Problems.Add(name, "must be an absolute http or https URL")
 	}
 	return s
@@ -240,7 +244,8 @@ func (c *slackChannel) body(ctx context.Context, m *channel.Message) ([]byte, er
 	}
 	body, err := channelkit.JSON(message)
 	if err != nil {
-		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the message is not valid JSON")}
+		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate,
+			Err: errors.New("the message is not valid JSON")}
 	}
 	return body, nil
 }
@@ -274,7 +279,8 @@ func blocksOf(out []byte) (json.RawMessage, error) {
 	raw := blocksIn(out)
 	var blocks []json.RawMessage
 	if json.Unmarshal(raw, &blocks) != nil || len(blocks) == 0 || len(blocks) > maxBlocks {
-		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the blocks must render to a list of 1 to 50")}
+		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate,
+			Err: errors.New("the blocks must render to a list of 1 to 50")}
 	}
 	return raw, nil
 }

@@ -64,7 +64,8 @@ func (s *slackServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.message = m
 		if bot {
-			_, _ = io.WriteString(w, `{"ok":true,"channel":"C0123456789","ts":"1503435956.000247","message":{"text":"x","type":"message"}}`)
+			_, _ = io.WriteString(w,
+				`{"ok":true,"channel":"C0123456789","ts":"1503435956.000247","message":{"text":"x","type":"message"}}`)
 		} else {
 			_, _ = io.WriteString(w, "ok")
 		}
@@ -96,7 +97,8 @@ func validBlocks(v any) bool {
 		b, _ := item.(map[string]any)
 		switch b["type"] {
 		case "section":
-			if b["text"] != nil && !text(b["text"], 3000) || !texts(b["fields"], 10, 2000) || b["text"] == nil && b["fields"] == nil {
+			if b["text"] != nil && !text(b["text"], 3000) || !texts(b["fields"], 10, 2000) ||
+				b["text"] == nil && b["fields"] == nil {
 				return false
 			}
 		case "context":
@@ -122,7 +124,8 @@ func TestSlackIncomingWebhook(t *testing.T) {
 	server := &slackServer{}
 	url := channelfixture.Serve(t, server.ServeHTTP)
 	c := channelfixture.Open(t, slackDriver(t, url), slack.Config{
-		WebhookURL: channel.Secret(url + slackPath), Channel: "#alerts", Username: "webhooks", IconEmoji: ":bell:", IconURL: "https://example.com/i.png",
+		WebhookURL: channel.Secret(url + slackPath), Channel: "#alerts", Username: "webhooks",
+		IconEmoji: ":bell:", IconURL: "https://example.com/i.png",
 	})
 	result, err := c.Send(t.Context(), channelfixture.Message())
 	require.NoError(t, err)
@@ -134,7 +137,8 @@ func TestSlackIncomingWebhook(t *testing.T) {
 		[]any{m["channel"], m["username"], m["icon_emoji"], m["icon_url"]})
 	blocks, err := json.Marshal(m["blocks"])
 	require.NoError(t, err)
-	for _, want := range []string{"*object.created*", "object obj_abc123", `*Namespace*\nacme`, `*content_type*\nvideo/mp4`, "evt_abc123",
+	for _, want := range []string{"*object.created*", "object obj_abc123", `*Namespace*\nacme`,
+		`*content_type*\nvideo/mp4`, "evt_abc123",
 		`\u003c!date^1759939740^{date_short_pretty} {time_secs}|8 October 2025, 16:09:00 UTC\u003e`} {
 		assert.Contains(t, string(blocks), want)
 	}
@@ -167,10 +171,12 @@ func TestSlackEscapesTheEvent(t *testing.T) {
 	t.Parallel()
 	server := &slackServer{}
 	url := channelfixture.Serve(t, server.ServeHTTP)
-	c := channelfixture.Open(t, slackDriver(t, url), slack.Config{WebhookURL: channel.Secret(url + slackPath)})
+	c := channelfixture.Open(t, slackDriver(t, url),
+		slack.Config{WebhookURL: channel.Secret(url + slackPath)})
 	m := channelfixture.Message()
 	m.Payload = []byte(`{"event_id":"evt_1","event_type":"x.y","subject":{"type":"<!channel>","id":"<https://evil.example|click>&"},` +
-		`"metadata":{"<!here>":"<@U1>","long":"` + strings.Repeat("x", 50_000) + `","n":12345678901234567890,"nested":{"a":1}}}`)
+		`"metadata":{"<!here>":"<@U1>","long":"` + strings.Repeat("x",
+		50_000) + `","n":12345678901234567890,"nested":{"a":1}}}`)
 	_, err := c.Send(t.Context(), m)
 	require.NoError(t, err)
 	all, err := json.Marshal(server.message)
@@ -181,7 +187,8 @@ func TestSlackEscapesTheEvent(t *testing.T) {
 	assert.Contains(t, string(all), "12345678901234567890")
 	assert.Less(t, len(all), 4000)
 	assert.NotContains(t, string(all), "!date^", "no time when the event has none")
-	assert.Equal(t, strings.Count(string(all), `"mrkdwn"`), strings.Count(string(all), `"verbatim":true`),
+	assert.Equal(t, strings.Count(string(all), `"mrkdwn"`),
+		strings.Count(string(all), `"verbatim":true`),
 		"what looks like a link or a mention is not made one")
 }
 
@@ -192,7 +199,8 @@ func TestSlackLongAnswer(t *testing.T) {
 	url := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"ok":true,"message":{"blocks":"`+strings.Repeat("x", 50*3000)+`"}}`)
 	})
-	_, err := channelfixture.Open(t, slackDriver(t, url), slack.Config{BotToken: slackToken, ChannelID: "C1"}).Send(t.Context(), channelfixture.Message())
+	_, err := channelfixture.Open(t, slackDriver(t, url),
+		slack.Config{BotToken: slackToken, ChannelID: "C1"}).Send(t.Context(), channelfixture.Message())
 	assert.NoError(t, err)
 }
 
@@ -211,37 +219,63 @@ func TestSlackErrors(t *testing.T) {
 		class  channel.Class
 		wait   time.Duration
 	}{
-		{answer: answer{status: 400, body: "invalid_payload"}, action: channel.Permanent, class: channel.ClassRejected},
-		{answer: answer{status: 403, body: "action_prohibited"}, action: channel.Permanent, class: channel.ClassRejected},
-		{answer: answer{status: 404, body: "channel_not_found"}, action: channel.Permanent, class: channel.ClassRejected},
-		{answer: answer{status: 404, body: "no_service"}, action: channel.Permanent, class: channel.ClassRejected},
-		{answer: answer{status: 410, body: "channel_is_archived"}, action: channel.Permanent, class: channel.ClassRejected},
+		{answer: answer{status: 400, body: "invalid_payload"}, action: channel.Permanent,
+			class: channel.ClassRejected},
+		{answer: answer{status: 403, body: "action_prohibited"}, action: channel.Permanent,
+			class: channel.ClassRejected},
+		{answer: answer{status: 404, body: "channel_not_found"}, action: channel.Permanent,
+			class: channel.ClassRejected},
+		{answer: answer{status: 404, body: "no_service"}, action: channel.Permanent,
+			class: channel.ClassRejected},
+		{answer: answer{status: 410, body: "channel_is_archived"}, action: channel.Permanent,
+			class: channel.ClassRejected},
 		{answer: answer{status: 410, body: ""}, action: channel.Deactivate, class: channel.ClassStatus},
-		{answer: answer{status: 403, body: "invalid_token"}, action: channel.Retry, class: channel.ClassAuth},
-		{answer: answer{status: 500, body: "rollup_error"}, action: channel.Retry, class: channel.ClassRejected},
-		{answer: answer{status: 500, body: "<html>oops</html>"}, action: channel.Retry, class: channel.ClassStatus},
-		{answer: answer{status: 404, body: "brand_new_code"}, action: channel.Retry, class: channel.ClassStatus},
-		{answer: answer{status: 200, body: "<html>welcome</html>"}, action: channel.Retry, class: channel.ClassProtocol},
+		{answer: answer{status: 403, body: "invalid_token"}, action: channel.Retry,
+			class: channel.ClassAuth},
+		{answer: answer{status: 500, body: "rollup_error"}, action: channel.Retry,
+			class: channel.ClassRejected},
+		{answer: answer{status: 500, body: "<html>oops</html>"}, action: channel.Retry,
+			class: channel.ClassStatus},
+		{answer: answer{status: 404, body: "brand_new_code"}, action: channel.Retry,
+			class: channel.ClassStatus},
+		{answer: answer{status: 200, body: "<html>welcome</html>"}, action: channel.Retry,
+			class: channel.ClassProtocol},
 		{answer: answer{status: 200, body: ""}, action: channel.Retry, class: channel.ClassProtocol},
-		{answer: answer{status: 200, body: "no_text"}, action: channel.Permanent, class: channel.ClassRejected},
-		{answer: answer{status: 429, body: `{"ok":false,"error":"ratelimited"}`, header: http.Header{"Retry-After": {"30"}}},
+		{answer: answer{status: 200, body: "no_text"}, action: channel.Permanent,
+			class: channel.ClassRejected},
+		{answer: answer{status: 429, body: `{"ok":false,"error":"ratelimited"}`,
+			header: http.Header{"Retry-After": {"30"}}},
 			action: channel.Wait, class: channel.ClassRejected, wait: 30 * time.Second},
-		{answer: answer{status: 429, body: "", header: http.Header{"Retry-After": {"30"}}}, action: channel.Wait, class: channel.ClassStatus, wait: 30 * time.Second},
-		{answer: answer{status: 429, body: "ratelimited"}, action: channel.Retry, class: channel.ClassRejected},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"ratelimited"}`, header: http.Header{"Retry-After": {"7"}}},
+		{answer: answer{status: 429, body: "", header: http.Header{"Retry-After": {"30"}}},
+			action: channel.Wait, class: channel.ClassStatus, wait: 30 * time.Second},
+		{answer: answer{status: 429, body: "ratelimited"}, action: channel.Retry,
+			class: channel.ClassRejected},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"ratelimited"}`,
+			header: http.Header{"Retry-After": {"7"}}},
 			action: channel.Wait, class: channel.ClassRejected, wait: 7 * time.Second},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"is_archived"}`}, action: channel.Permanent, class: channel.ClassRejected},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"token_revoked"}`}, action: channel.Retry, class: channel.ClassAuth},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"not_in_channel"}`}, action: channel.Retry, class: channel.ClassRejected},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"missing_scope"}`}, action: channel.Retry, class: channel.ClassAuth},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"internal_error"}`}, action: channel.Retry, class: channel.ClassRejected},
-		{bot: true, answer: answer{status: 503, body: `{"ok":false,"error":"service_unavailable"}`, header: http.Header{"Retry-After": {"5"}}},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"is_archived"}`},
+			action: channel.Permanent, class: channel.ClassRejected},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"token_revoked"}`},
+			action: channel.Retry, class: channel.ClassAuth},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"not_in_channel"}`},
+			action: channel.Retry, class: channel.ClassRejected},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"missing_scope"}`},
+			action: channel.Retry, class: channel.ClassAuth},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"internal_error"}`},
+			action: channel.Retry, class: channel.ClassRejected},
+		{bot: true, answer: answer{status: 503, body: `{"ok":false,"error":"service_unavailable"}`,
+			header: http.Header{"Retry-After": {"5"}}},
 			action: channel.Wait, class: channel.ClassRejected, wait: 5 * time.Second},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"brand_new_code"}`}, action: channel.Retry, class: channel.ClassRejected},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"Say \"xoxb\" <script>"}`}, action: channel.Retry, class: channel.ClassProtocol},
-		{bot: true, answer: answer{status: 200, body: `{"ok":false}`}, action: channel.Retry, class: channel.ClassProtocol},
-		{bot: true, answer: answer{status: 200, body: `{"ok":`}, action: channel.Retry, class: channel.ClassProtocol},
-		{bot: true, answer: answer{status: 200, body: `ok`}, action: channel.Retry, class: channel.ClassProtocol},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"brand_new_code"}`},
+			action: channel.Retry, class: channel.ClassRejected},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false,"error":"Say \"xoxb\" <script>"}`},
+			action: channel.Retry, class: channel.ClassProtocol},
+		{bot: true, answer: answer{status: 200, body: `{"ok":false}`}, action: channel.Retry,
+			class: channel.ClassProtocol},
+		{bot: true, answer: answer{status: 200, body: `{"ok":`}, action: channel.Retry,
+			class: channel.ClassProtocol},
+		{bot: true, answer: answer{status: 200, body: `ok`}, action: channel.Retry,
+			class: channel.ClassProtocol},
 	}
 	for _, tt := range tests {
 		url := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -255,7 +289,8 @@ func TestSlackErrors(t *testing.T) {
 		if tt.bot {
 			config = slack.Config{BotToken: slackToken, ChannelID: "C1"}
 		}
-		_, err := channelfixture.Open(t, slackDriver(t, url), config).Send(t.Context(), channelfixture.Message())
+		_, err := channelfixture.Open(t, slackDriver(t, url), config).Send(t.Context(),
+			channelfixture.Message())
 		got := channel.AsError(err)
 		if assert.NotNil(t, got, "%+v", tt.answer) {
 			assert.Equal(t, tt.action, got.Action, "%+v", tt.answer)
@@ -279,7 +314,8 @@ func TestSlackConfigProblems(t *testing.T) {
 			[]string{"channel", "webhook_url", "username", "icon_emoji", "icon_url"}},
 		{`{"webhook_url":"https://hooks.slack.com/x","bot_token":"xoxb-sesame"}`, []string{"bot_token"}},
 		{`{"bot_token":"xoxb-sesame"}`, []string{"channel_id"}},
-		{`{"bot_token":"xoxb-sesame\r\nX: y","channel_id":7}`, []string{"channel_id", "bot_token", "channel_id"}},
+		{`{"bot_token":"xoxb-sesame\r\nX: y","channel_id":7}`,
+			[]string{"channel_id", "bot_token", "channel_id"}},
 		{`{"bot_token":"","channel_id":"C1"}`, []string{"bot_token"}},
 	}
 	for _, tt := range tests {
@@ -300,14 +336,17 @@ func TestSlackConfigProblems(t *testing.T) {
 
 // says is an answer of 200 that has its meaning in the body.
 func says(name string, want channel.Action, body string) channeltest.Answer {
-	return channeltest.Answer{Name: name, Want: want, Serve: func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "30")
-		_, _ = io.WriteString(w, body)
-	}}
+	return channeltest.Answer{Name: name, Want: want,
+		Serve: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "30")
+			_, _ = io.WriteString(w, body)
+		}}
 }
 
 func TestSlackContract(t *testing.T) {
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
+			MaxResponse: 64 << 10}) // endless sooner
 	server := &slackServer{}
 	d, err := slack.NewDriver(client, slack.Options{})
 	require.NoError(t, err)
@@ -341,7 +380,9 @@ func (s *slackServer) accept(w http.ResponseWriter, r *http.Request) {
 // botDriver opens configurations that name the API to call, so that the suite
 // can serve it.
 func TestSlackBotContract(t *testing.T) {
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
+			MaxResponse: 64 << 10}) // endless sooner
 	server := &slackServer{}
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {

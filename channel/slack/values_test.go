@@ -50,9 +50,11 @@ func TestSlackValuesInBlocks(t *testing.T) {
 		`"}},{"type":"section","text":{"type":"mrkdwn","text":"x`: `"}},{"type":"section","text":{"type":"mrkdwn","text":"x`,
 	} {
 		metadata := map[string]any{"title": title}
-		for _, value := range []string{`"{{ metadata.title }}"`, `"{{ metadata.title | e }}"`, `{{ metadata.title | tojson }}`, `{{ metadata.title | e | tojson }}`, `{{ metadata.title }}`} {
+		for _, value := range []string{`"{{ metadata.title }}"`, `"{{ metadata.title | e }}"`,
+			`{{ metadata.title | tojson }}`, `{{ metadata.title | e | tojson }}`, `{{ metadata.title }}`} {
 			for _, kind := range []string{"mrkdwn", "plain_text"} {
-				blocks := slackBlocks(t, slack.Config{BlocksTemplate: `[{"type":"section","text":{"type":"` + kind + `","text":` + value + `}}]`}, metadata)
+				blocks := slackBlocks(t,
+					slack.Config{BlocksTemplate: `[{"type":"section","text":{"type":"` + kind + `","text":` + value + `}}]`}, metadata)
 				require.Len(t, blocks, 1, value)
 				assert.Equal(t, want, textOf(blocks[0]), value)
 			}
@@ -65,7 +67,8 @@ func TestSlackValuesInBlocks(t *testing.T) {
 			require.Len(t, blocks, 1, form)
 			assert.Equal(t, want, textOf(blocks[0]), form)
 		}
-		raw := slackBlocks(t, slack.Config{BlocksTemplate: `[{"type":"section","text":{"type":"mrkdwn","text":"{{ metadata.title | safe }}"}}]`}, metadata)
+		raw := slackBlocks(t,
+			slack.Config{BlocksTemplate: `[{"type":"section","text":{"type":"mrkdwn","text":"{{ metadata.title | safe }}"}}]`}, metadata)
 		require.Len(t, raw, 1)
 		assert.Equal(t, title, textOf(raw[0]), "|safe is what Slack is meant to read")
 	}
@@ -85,7 +88,8 @@ func TestSlackBlocksProblems(t *testing.T) {
 		_, err := d.Open(json.RawMessage(`{"webhook_url":"https://hooks.slack.com/x",` + config + `}`))
 		assert.ErrorContains(t, err, want, config)
 	}
-	_, err = d.Open(json.RawMessage(`{"webhook_url":"https://hooks.slack.com/x","blocks":null,"blocks_template":"[]"}`))
+	_, err = d.Open(json.RawMessage(
+		`{"webhook_url":"https://hooks.slack.com/x","blocks":null,"blocks_template":"[]"}`))
 	assert.NoError(t, err)
 }
 
@@ -95,11 +99,14 @@ func TestSlackDefaultMessageLimits(t *testing.T) {
 	t.Parallel()
 	server := &slackServer{}
 	url := channelfixture.Serve(t, server.ServeHTTP)
-	e := event.New("x."+strings.Repeat("y", 100), event.Subject{Type: strings.Repeat("&", 300), ID: strings.Repeat("<", 300)})
-	e.Namespace, e.Metadata = strings.Repeat(">", 300), map[string]any{strings.Repeat("&", 200): strings.Repeat("&", 200)}
+	e := event.New("x."+strings.Repeat("y", 100),
+		event.Subject{Type: strings.Repeat("&", 300), ID: strings.Repeat("<", 300)})
+	e.Namespace, e.Metadata = strings.Repeat(">", 300),
+		map[string]any{strings.Repeat("&", 200): strings.Repeat("&", 200)}
 	m, err := channel.NewMessage(e)
 	require.NoError(t, err)
-	_, err = channelfixture.Open(t, slackDriver(t, url), slack.Config{WebhookURL: channel.Secret(url + slackPath)}).Send(t.Context(), m)
+	_, err = channelfixture.Open(t, slackDriver(t, url),
+		slack.Config{WebhookURL: channel.Secret(url + slackPath)}).Send(t.Context(), m)
 	require.NoError(t, err, "the server refuses what is too long")
 	section, _ := server.message["blocks"].([]any)[0].(map[string]any)
 	assert.LessOrEqual(t, utf8.RuneCountInString(textOf(section).(string)), 3000)

@@ -20,7 +20,8 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(429, s)
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
-		reply := channelkit.HTTPResponse{StatusCode: status, Header: http.Header{"Retry-After": {body}}, Body: []byte(body)}
+		reply := channelkit.HTTPResponse{StatusCode: status, Header: http.Header{"Retry-After": {body}},
+			Body: []byte(body)}
 		_, twilio := classifyTwilio(reply, time.Unix(0, 0))
 		for _, err := range []error{twilio} {
 			if err == nil {
@@ -30,7 +31,8 @@ func FuzzAnswers(f *testing.F) {
 			if len(text) > 200 || strings.ContainsAny(text, "\r\n\x00\x1b") {
 				t.Fatalf("status %d, body %q: %q", status, body, text)
 			}
-			if e := channel.AsError(err); e.Action < channel.Retry || e.Action >= channel.Success || e.RetryAfter < 0 || e.RetryAfter > channel.MaxRetryAfter {
+			if e := channel.AsError(err); e.Action < channel.Retry || e.Action >= channel.Success ||
+				e.RetryAfter < 0 || e.RetryAfter > channel.MaxRetryAfter {
 				t.Fatalf("status %d, body %q: %+v", status, body, e)
 			}
 		}
@@ -41,6 +43,7 @@ func FuzzAnswers(f *testing.F) {
 func TestCodeTable(t *testing.T) {
 	t.Parallel()
 	for code, action := range twilioActions {
-		assert.Contains(t, []channel.Action{channel.Retry, channel.Wait, channel.Permanent}, action, "%d: one number's trouble does not end a webhook", code)
+		assert.Contains(t, []channel.Action{channel.Retry, channel.Wait, channel.Permanent}, action,
+			"%d: one number's trouble does not end a webhook", code)
 	}
 }

@@ -16,7 +16,8 @@ func ExampleProvider() {
 		fmt.Println(err)
 		return
 	}
-	c, err := driver.Open(json.RawMessage(`{"phone_numbers": ["+14155550100"], "message_template": "New: {{ subject.id }}"}`))
+	c, err := driver.Open(json.RawMessage(
+		`{"phone_numbers": ["+14155550100"], "message_template": "New: {{ subject.id }}"}`))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -41,7 +41,8 @@ func TestCountSegments(t *testing.T) {
 		{rep("a", 69) + "😀", Segments{Count: 2, Units: 71, UCS2: true}},
 	}
 	for _, tt := range tests {
-		assert.Equal(t, tt.want, CountSegments(tt.text), "%.20q × %d", tt.text, utf8.RuneCountInString(tt.text))
+		assert.Equal(t, tt.want, CountSegments(tt.text), "%.20q × %d", tt.text,
+			utf8.RuneCountInString(tt.text))
 	}
 }
 
@@ -55,7 +56,8 @@ func TestTruncateSegments(t *testing.T) {
 			long := strings.Repeat(unit, 2000)
 			got := truncateSegments(long, limit)
 			assert.LessOrEqual(t, CountSegments(got).Count, limit, "%q, %d", unit, limit)
-			assert.Greater(t, CountSegments(got).Units, (limit-1)*60, "%q, %d: not too little either", unit, limit)
+			assert.Greater(t, CountSegments(got).Units, (limit-1)*60, "%q, %d: not too little either", unit,
+				limit)
 			assert.True(t, strings.HasSuffix(got, "..."))
 		}
 	}

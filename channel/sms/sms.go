@@ -106,7 +106,8 @@ func (d *smsDriver) Open(config json.RawMessage) (channel.Channel, error) {
 	}
 	r.Texts(field, func(field, s string) {
 		if !isE164(s) {
-			r.Problems.Add(field, "must be a number in E.164: a plus, the country code, at most 15 digits, such as +14155550100")
+			r.Problems.Add(field,
+				"must be a number in E.164: a plus, the country code, at most 15 digits, such as +14155550100")
 		} else if !slices.Contains(c.numbers, s) {
 			c.numbers = append(c.numbers, s)
 		}
@@ -123,13 +124,15 @@ func (d *smsDriver) Open(config json.RawMessage) (channel.Channel, error) {
 
 // isE164 reports whether s is a phone number as ITU-T E.164 writes it.
 func isE164(s string) bool {
-	return len(s) >= 8 && len(s) <= 16 && s[0] == '+' && s[1] != '0' && strings.Trim(s[1:], "0123456789") == ""
+	return len(s) >= 8 && len(s) <= 16 && s[0] == '+' && s[1] != '0' &&
+		strings.Trim(s[1:], "0123456789") == ""
 }
 
 // Capabilities are the Timeout of the Options, the provider's Host, and a text for each
 // number.
 func (c *smsChannel) Capabilities() channel.Capabilities {
-	return channel.Capabilities{Timeout: c.options.Timeout, Host: c.provider.Host(), Messages: len(c.numbers)}
+	return channel.Capabilities{Timeout: c.options.Timeout, Host: c.provider.Host(),
+		Messages: len(c.numbers)}
 }
 
 // Send sends one text to each number that no earlier attempt has reached, one
@@ -175,7 +178,8 @@ func (c *smsChannel) text(ctx context.Context, m *channel.Message) (string, erro
 	segments := CountSegments(text)
 	switch {
 	case segments.Count == 0:
-		return "", &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate, Err: errors.New("the text is empty")}
+		return "", &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate,
+			Err: errors.New("the text is empty")}
 	case segments.Count <= c.options.MaxSegments:
 		return text, nil
 	case c.options.Truncate:
@@ -185,7 +189,9 @@ func (c *smsChannel) text(ctx context.Context, m *channel.Message) (string, erro
 	if segments.UCS2 {
 		alphabet = "UCS-2"
 	}
-	return "", &channel.Error{Action: channel.Permanent, Class: channel.ClassTooLarge, Err: fmt.Errorf("the text takes %d segments of %s, and at most %d are sent", segments.Count, alphabet, c.options.MaxSegments)}
+	return "", &channel.Error{Action: channel.Permanent, Class: channel.ClassTooLarge,
+		Err: fmt.Errorf("the text takes %d segments of %s, and at most %d are sent", segments.Count,
+			alphabet, c.options.MaxSegments)}
 }
 
 func (c *smsChannel) render(ctx context.Context, m *channel.Message) (string, error) {

@@ -61,11 +61,13 @@ func smsDriver(t testing.TB, p sms.Provider, options sms.Options) channel.Driver
 func TestSMSDefault(t *testing.T) {
 	t.Parallel()
 	p := &texts{}
-	c := channelfixture.Open(t, smsDriver(t, p, sms.Options{}), sms.Config{PhoneNumbers: []string{"+14155550100", "+442071838750", "+14155550100"}})
+	c := channelfixture.Open(t, smsDriver(t, p, sms.Options{}),
+		sms.Config{PhoneNumbers: []string{"+14155550100", "+442071838750", "+14155550100"}})
 	result, err := c.Send(t.Context(), channelfixture.Message())
 	require.NoError(t, err)
 	const text = "object.created: object obj_abc123\n8 October 2025, 16:09:00 UTC"
-	assert.Equal(t, []string{"+14155550100 " + text, "+442071838750 " + text}, p.sent, "each number once")
+	assert.Equal(t, []string{"+14155550100 " + text, "+442071838750 " + text}, p.sent,
+		"each number once")
 	assert.Equal(t, "reached 2 of 2", result.Response)
 }
 
@@ -74,7 +76,8 @@ func TestSMSPartial(t *testing.T) {
 	t.Parallel()
 	p := &texts{fail: map[string]error{
 		"+14155550101": &channel.Error{Action: channel.Permanent, Class: channel.ClassRejected},
-		"+14155550102": &channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 429, RetryAfter: time.Minute},
+		"+14155550102": &channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 429,
+			RetryAfter: time.Minute},
 		"+14155550103": errors.New("sesame"),
 	}}
 	c := channelfixture.Open(t, smsDriver(t, p, sms.Options{}), sms.Config{
@@ -85,9 +88,11 @@ func TestSMSPartial(t *testing.T) {
 	result, err := c.Send(t.Context(), m)
 	got := channel.AsError(err)
 	require.NotNil(t, got)
-	assert.Equal(t, channel.Error{Action: channel.Wait, Class: channel.ClassPartial, StatusCode: 429, RetryAfter: time.Minute, Err: got.Err}, *got)
+	assert.Equal(t, channel.Error{Action: channel.Wait, Class: channel.ClassPartial, StatusCode: 429,
+		RetryAfter: time.Minute, Err: got.Err}, *got)
 	assert.EqualError(t, err, "channel: partial 429: 3 of 4 recipients not reached (retry after 1m0s)")
-	assert.JSONEq(t, `{"reached":["+14155550100"],"refused":["+14155550101"]}`, string(result.Progress))
+	assert.JSONEq(t, `{"reached":["+14155550100"],"refused":["+14155550101"]}`,
+		string(result.Progress))
 
 	p.fail = nil
 	m = channelfixture.Message()
@@ -95,7 +100,8 @@ func TestSMSPartial(t *testing.T) {
 	result, err = c.Send(t.Context(), m)
 	require.NotNil(t, channel.AsError(err))
 	assert.False(t, channel.AsError(err).Retryable(), "only the one that was refused is left")
-	assert.Equal(t, []string{"+14155550100 object.created", "+14155550102 object.created", "+14155550103 object.created"}, p.sent)
+	assert.Equal(t, []string{"+14155550100 object.created", "+14155550102 object.created",
+		"+14155550103 object.created"}, p.sent)
 
 	// Now the delivery is dead. Who replays it has mended something.
 	m = channelfixture.Message()
@@ -118,7 +124,8 @@ func TestSMSReplayAsksAgain(t *testing.T) {
 	const a, b = "+14155550100", "+14155550101"
 	refused := &channel.Error{Action: channel.Permanent, Class: channel.ClassRejected}
 	p := &texts{fail: map[string]error{a: refused, b: &channel.Error{Class: channel.ClassRejected}}}
-	c := channelfixture.Open(t, smsDriver(t, p, sms.Options{}), sms.Config{PhoneNumbers: []string{a, b}})
+	c := channelfixture.Open(t, smsDriver(t, p, sms.Options{}),
+		sms.Config{PhoneNumbers: []string{a, b}})
 	m := channelfixture.Message()
 	result, err := c.Send(t.Context(), m)
 	require.Error(t, err)
@@ -129,7 +136,8 @@ func TestSMSReplayAsksAgain(t *testing.T) {
 	m.Progress = result.Progress
 	result, err = c.Send(t.Context(), m)
 	require.False(t, channel.AsError(err).Retryable())
-	require.JSONEq(t, `{}`, string(result.Progress), "not nil, which would leave in place what is stored")
+	require.JSONEq(t, `{}`, string(result.Progress),
+		"not nil, which would leave in place what is stored")
 
 	p.fail = nil
 	m = channelfixture.Message()
@@ -150,7 +158,8 @@ func TestSMSCancelledInTheMiddle(t *testing.T) {
 		}
 		return nil
 	})
-	c := channelfixture.Open(t, smsDriver(t, p, sms.Options{}), sms.Config{PhoneNumbers: []string{"+14155550100", "+14155550101", "+14155550102"}})
+	c := channelfixture.Open(t, smsDriver(t, p, sms.Options{}),
+		sms.Config{PhoneNumbers: []string{"+14155550100", "+14155550101", "+14155550102"}})
 	result, err := c.Send(ctx, channelfixture.Message())
 	require.ErrorIs(t, err, context.Canceled)
 	assert.JSONEq(t, `{"reached":["+14155550100"]}`, string(result.Progress))
@@ -166,21 +175,26 @@ func (f providerFunc) SendSMS(ctx context.Context, to, _ string) (string, error)
 
 func TestSMSLength(t *testing.T) {
 	t.Parallel()
-	long := sms.Config{PhoneNumbers: []string{"+14155550100"}, MessageTemplate: strings.Repeat("я", 300)}
+	long := sms.Config{PhoneNumbers: []string{"+14155550100"},
+		MessageTemplate: strings.Repeat("я", 300)}
 	p := &texts{}
-	_, err := channelfixture.Open(t, smsDriver(t, p, sms.Options{}), long).Send(t.Context(), channelfixture.Message())
-	assert.EqualError(t, err, "channel: too_large: the text takes 5 segments of UCS-2, and at most 4 are sent")
+	_, err := channelfixture.Open(t, smsDriver(t, p, sms.Options{}), long).Send(t.Context(),
+		channelfixture.Message())
+	assert.EqualError(t, err,
+		"channel: too_large: the text takes 5 segments of UCS-2, and at most 4 are sent")
 	assert.False(t, channel.AsError(err).Retryable())
 	assert.Empty(t, p.sent)
 
-	_, err = channelfixture.Open(t, smsDriver(t, p, sms.Options{Truncate: true, MaxSegments: 2}), long).Send(t.Context(), channelfixture.Message())
+	_, err = channelfixture.Open(t, smsDriver(t, p, sms.Options{Truncate: true, MaxSegments: 2}),
+		long).Send(t.Context(), channelfixture.Message())
 	require.NoError(t, err)
 	text := strings.TrimPrefix(p.sent[0], "+14155550100 ")
 	assert.True(t, strings.HasSuffix(text, "я..."))
 	assert.Equal(t, 2, sms.CountSegments(text).Count)
 
 	long.MessageTemplate = "{% if false %}x{% endif %}"
-	_, err = channelfixture.Open(t, smsDriver(t, p, sms.Options{}), long).Send(t.Context(), channelfixture.Message())
+	_, err = channelfixture.Open(t, smsDriver(t, p, sms.Options{}), long).Send(t.Context(),
+		channelfixture.Message())
 	assert.EqualError(t, err, "channel: template: the text is empty")
 }
 
@@ -192,10 +206,12 @@ func TestSMSConfigProblems(t *testing.T) {
 		want   []string
 	}{
 		{`{}`, []string{"phone_numbers"}},
-		{`{"phone_numbers":[],"message_template":"{{ bad"}`, []string{"phone_numbers", "message_template"}},
+		{`{"phone_numbers":[],"message_template":"{{ bad"}`,
+			[]string{"phone_numbers", "message_template"}},
 		{`{"phone_numbers":"+14155550100"}`, []string{"phone_numbers"}},
 		{`{"phone_numbers":["14155550100","+0155550100","+1 415 555 0100","+1415555010012345","+1","+1415x550100","+14155550100",5]}`,
-			[]string{"phone_numbers[0]", "phone_numbers[1]", "phone_numbers[2]", "phone_numbers[3]", "phone_numbers[4]", "phone_numbers[5]", "phone_numbers[7]"}},
+			[]string{"phone_numbers[0]", "phone_numbers[1]", "phone_numbers[2]", "phone_numbers[3]",
+				"phone_numbers[4]", "phone_numbers[5]", "phone_numbers[7]"}},
 	}
 	for _, tt := range tests {
 		_, err := d.Open(json.RawMessage(tt.config))
@@ -223,13 +239,16 @@ func twilioServer(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status, code int, message string) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, `{"code":%d,"message":%q,"more_info":"https://www.twilio.com/docs/errors/%d","status":%d}`, code, message, code, status)
+		_, _ = fmt.Fprintf(w,
+			`{"code":%d,"message":%q,"more_info":"https://www.twilio.com/docs/errors/%d","status":%d}`, code,
+			message, code, status)
 	}
 	user, password, _ := r.BasicAuth()
 	body, _ := io.ReadAll(r.Body)
 	form, err := url.ParseQuery(string(body))
 	switch {
-	case r.Method != http.MethodPost || r.URL.Path != "/2010-04-01/Accounts/"+twilioAccount+"/Messages.json":
+	case r.Method != http.MethodPost ||
+		r.URL.Path != "/2010-04-01/Accounts/"+twilioAccount+"/Messages.json":
 		refuse(404, 20404, "The requested resource was not found")
 	case user != twilioAccount && !strings.HasPrefix(user, "SK") || password != twilioToken:
 		refuse(401, 20003, "Authenticate")
@@ -246,15 +265,18 @@ func twilioServer(w http.ResponseWriter, r *http.Request) {
 		refuse(429, 20429, "Too Many Requests")
 	default:
 		w.WriteHeader(http.StatusCreated)
-		_, _ = fmt.Fprintf(w, `{"account_sid":"%s","api_version":"2010-04-01","body":%q,"error_code":null,"error_message":null,"num_segments":"1",`+
-			`"price":null,"sid":"SM%032d","status":"queued","to":%q}`, twilioAccount, form.Get("Body"), 1, form.Get("To"))
+		_, _ = fmt.Fprintf(w,
+			`{"account_sid":"%s","api_version":"2010-04-01","body":%q,"error_code":null,"error_message":null,"num_segments":"1",`+
+				`"price":null,"sid":"SM%032d","status":"queued","to":%q}`, twilioAccount, form.Get("Body"), 1,
+			form.Get("To"))
 	}
 }
 
 func TestTwilio(t *testing.T) {
 	t.Parallel()
 	base := channelfixture.Serve(t, twilioServer)
-	good := sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken, From: "+14155550199", Client: channelfixture.Client(t), API: base}
+	good := sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken, From: "+14155550199",
+		Client: channelfixture.Client(t), API: base}
 
 	send := func(change func(*sms.TwilioConfig), to string) (string, *channel.Error) {
 		config := good
@@ -298,7 +320,8 @@ func TestTwilioAnswers(t *testing.T) {
 		action channel.Action
 		class  channel.Class
 	}{
-		{201, `{"sid":"SM1","status":"failed","error_code":30006}`, channel.Permanent, channel.ClassRejected},
+		{201, `{"sid":"SM1","status":"failed","error_code":30006}`, channel.Permanent,
+			channel.ClassRejected},
 		{200, `<html>`, channel.Retry, channel.ClassProtocol},
 		{400, `{"code":21211,"status":400}`, channel.Permanent, channel.ClassRejected},
 		{400, `{"code":99999,"status":400}`, channel.Retry, channel.ClassRejected},
@@ -311,7 +334,8 @@ func TestTwilioAnswers(t *testing.T) {
 			w.WriteHeader(tt.status)
 			_, _ = io.WriteString(w, tt.body)
 		})
-		p, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken, From: "ACME", Client: channelfixture.Client(t), API: base})
+		p, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken,
+			From: "ACME", Client: channelfixture.Client(t), API: base})
 		require.NoError(t, err)
 		_, err = p.SendSMS(t.Context(), "+14155550100", "x")
 		got := channel.AsError(err)
@@ -351,9 +375,11 @@ func TestTwilioAcceptedIsAccepted(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			answer(w, r)
 		})
-		p, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken, From: "ACME", Client: channelfixture.Client(t), API: base})
+		p, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken,
+			From: "ACME", Client: channelfixture.Client(t), API: base})
 		require.NoError(t, err)
-		c := channelfixture.Open(t, smsDriver(t, p, sms.Options{Timeout: 500 * time.Millisecond}), sms.Config{PhoneNumbers: []string{"+14155550100"}})
+		c := channelfixture.Open(t, smsDriver(t, p, sms.Options{Timeout: 500 * time.Millisecond}),
+			sms.Config{PhoneNumbers: []string{"+14155550100"}})
 		result, err := c.Send(t.Context(), channelfixture.Message())
 		assert.NoError(t, err, name)
 		assert.JSONEq(t, `{"reached":["+14155550100"]}`, string(result.Progress), name)
@@ -363,20 +389,25 @@ func TestTwilioAcceptedIsAccepted(t *testing.T) {
 func TestNewTwilioProblems(t *testing.T) {
 	t.Parallel()
 	_, err := sms.NewTwilio(sms.TwilioConfig{API: "http://localhost"})
-	for _, want := range []string{"AccountSID", "AuthToken: is required", "From: is required", "API: must be https"} {
+	for _, want := range []string{"AccountSID", "AuthToken: is required", "From: is required",
+		"API: must be https"} {
 		assert.ErrorContains(t, err, want)
 	}
-	_, err = sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: "sesame", APIKey: "sesame", From: "x", MessagingService: "MG1"})
+	_, err = sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: "sesame",
+		APIKey: "sesame", From: "x", MessagingService: "MG1"})
 	for _, want := range []string{"APIKey: must be SK", "AuthToken: must not", "From: must not"} {
 		assert.ErrorContains(t, err, want)
 	}
 	assert.NotContains(t, err.Error(), "sesame")
-	_, err = sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: "x", MessagingService: "MG1"})
+	_, err = sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: "x",
+		MessagingService: "MG1"})
 	assert.ErrorContains(t, err, "MessagingService: must be MG")
 }
 
 func TestTwilioContract(t *testing.T) {
-	client := channelfixture.NewClient(t, channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 64 << 10}) // endless sooner
+	client := channelfixture.NewClient(t,
+		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
+			MaxResponse: 64 << 10}) // endless sooner
 	channeltest.Run(t, channeltest.Harness{
 		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
 			var c struct {
@@ -386,7 +417,8 @@ func TestTwilioContract(t *testing.T) {
 			if err := json.Unmarshal(config, &c); err != nil || c.API == "" {
 				return smsDriver(t, &texts{}, sms.Options{}).Open(config)
 			}
-			p, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken, From: "+14155550199", Client: client, API: c.API})
+			p, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken,
+				From: "+14155550199", Client: client, API: c.API})
 			if err != nil {
 				return nil, err
 			}
@@ -403,7 +435,8 @@ func TestTwilioContract(t *testing.T) {
 			Accept: twilioServer,
 		},
 		Hanging: func(t testing.TB) json.RawMessage {
-			return json.RawMessage(`{"api":"http://127.0.0.1:` + channelfixture.HangingPort(t) + `","hang":true,"phone_numbers":["+14155550100"]}`)
+			return json.RawMessage(`{"api":"http://127.0.0.1:` + channelfixture.HangingPort(
+				t) + `","hang":true,"phone_numbers":["+14155550100"]}`)
 		},
 		Answers: []channeltest.Answer{
 			says("accepted", channel.Success, `{"sid":"SM1","status":"queued","error_code":null}`),
@@ -412,21 +445,24 @@ func TestTwilioContract(t *testing.T) {
 			says("sender not valid", channel.Retry, `{"code":21212}`),
 			says("something else", channel.Retry, `<html>`),
 		},
-		Bad:     []channeltest.Bad{{Name: "nobody", Config: `{"phone_numbers":["911"]}`, Fields: []string{"phone_numbers[0]"}}},
+		Bad: []channeltest.Bad{{Name: "nobody", Config: `{"phone_numbers":["911"]}`,
+			Fields: []string{"phone_numbers[0]"}}},
 		Secrets: []string{twilioToken},
 		Close:   client.CloseIdleConnections,
 	})
 }
 
 func says(name string, want channel.Action, body string) channeltest.Answer {
-	return channeltest.Answer{Name: name, Want: want, Serve: func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "30")
-		_, _ = io.WriteString(w, body)
-	}}
+	return channeltest.Answer{Name: name, Want: want,
+		Serve: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "30")
+			_, _ = io.WriteString(w, body)
+		}}
 }
 
 func TestNewDriverProblems(t *testing.T) {
 	t.Parallel()
 	_, err := sms.NewDriver(&texts{}, sms.Options{MaxSegments: -1, Timeout: -1})
-	assert.EqualError(t, err, "sms: NewDriver: invalid: MaxSegments: must be at least 1, is -1; Timeout: must be at least 1ms, is -1ns")
+	assert.EqualError(t, err,
+		"sms: NewDriver: invalid: MaxSegments: must be at least 1, is -1; Timeout: must be at least 1ms, is -1ns")
 }

@@ -99,9 +99,11 @@ func NewTwilio(config TwilioConfig) (*Twilio, error) {
 	if config.API == "" {
 		config.API = TwilioAPI
 	}
-	target, err := client.CheckBase(config.API, "/2010-04-01/Accounts/"+url.PathEscape(config.AccountSID)+"/Messages.json")
+	target, err := client.CheckBase(config.API,
+		"/2010-04-01/Accounts/"+url.PathEscape(config.AccountSID)+"/Messages.json")
 	problems.AddError("API", err)
-	for _, secret := range [][2]string{{"AuthToken", string(config.AuthToken)}, {"APISecret", string(config.APISecret)}} {
+	for _, secret := range [][2]string{{"AuthToken", string(config.AuthToken)},
+		{"APISecret", string(config.APISecret)}} {
 		if rule := channelkit.Invisible(secret[1], ""); rule != "" {
 			problems.Add(secret[0], "%s", rule)
 		}
@@ -221,11 +223,13 @@ func classifyTwilio(reply channelkit.HTTPResponse, now time.Time) (string, error
 		// would be a second text, and a second bill.
 		return "", nil
 	case code == 0 && byStatus == nil:
-		return "", &channel.Error{Class: channel.ClassProtocol, StatusCode: reply.StatusCode, Err: errors.New("the answer is not one of Twilio's")}
+		return "", &channel.Error{Class: channel.ClassProtocol, StatusCode: reply.StatusCode,
+			Err: errors.New("the answer is not one of Twilio's")}
 	case code == 0:
 		return "", byStatus
 	}
-	e := &channel.Error{Class: channel.ClassRejected, StatusCode: reply.StatusCode, Err: fmt.Errorf("twilio says %d", code)}
+	e := &channel.Error{Class: channel.ClassRejected, StatusCode: reply.StatusCode,
+		Err: fmt.Errorf("twilio says %d", code)}
 	action, known := twilioActions[code]
 	switch {
 	case known && action == channel.Wait:

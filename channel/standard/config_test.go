@@ -35,7 +35,8 @@ func TestEveryConfigFieldIsRead(t *testing.T) {
 	t.Parallel()
 	r := all(t)
 	for name, config := range map[string]any{
-		"webhook": httpendpoint.Config{}, "slack": slack.Config{}, "email": email.Config{}, "sms": sms.Config{},
+		"webhook": httpendpoint.Config{}, "slack": slack.Config{}, "email": email.Config{},
+		"sms": sms.Config{},
 	} {
 		typ := reflect.TypeOf(config)
 		for i := range typ.NumField() {
@@ -75,9 +76,12 @@ func TestContractExamples(t *testing.T) {
 // Whatever a configuration holds, it is opened or refused by name and rule.
 func FuzzOpen(f *testing.F) {
 	for _, s := range []string{
-		`{}`, `null`, `{"url":"https://example.com","headers":{"a":"b"},"timeout":1e-9,"signing_secret":"whsec_x"}`,
-		`{"webhook_url":"https://hooks.slack.com/x","blocks_template":"{{"}`, `{"bot_token":"x","channel_id":"C"}`,
-		`{"to_addresses":["a@b.c","\u0000"],"content_type":"json","body_template":"{"}`, `{"phone_numbers":["+14155550100",null]}`,
+		`{}`, `null`,
+		`{"url":"https://example.com","headers":{"a":"b"},"timeout":1e-9,"signing_secret":"whsec_x"}`,
+		`{"webhook_url":"https://hooks.slack.com/x","blocks_template":"{{"}`,
+		`{"bot_token":"x","channel_id":"C"}`,
+		`{"to_addresses":["a@b.c","\u0000"],"content_type":"json","body_template":"{"}`,
+		`{"phone_numbers":["+14155550100",null]}`,
 		`{"url":"https://example.com","payload_template":{"a":["{{ x }}",{}]}}`,
 	} {
 		f.Add(s)

@@ -12,7 +12,8 @@ import (
 // The templates of all channels get dates and hashes. A filter that they do not
 // have is named when a subscription is made.
 func Example_library() {
-	library, err := template.NewLibrary(template.LibraryConfig{Ready: template.ReadyDates | template.ReadyHashes})
+	library, err := template.NewLibrary(
+		template.LibraryConfig{Ready: template.ReadyDates | template.ReadyHashes})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -20,7 +20,8 @@ func Example() {
 	}
 	defer func() { _ = smtp.Close() }()
 	twilio, err := sms.NewTwilio(sms.TwilioConfig{
-		AccountSID: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", AuthToken: "not-so-secret", From: "+14155550199",
+		AccountSID: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", AuthToken: "not-so-secret",
+		From: "+14155550199",
 	})
 	if err != nil {
 		fmt.Println(err)

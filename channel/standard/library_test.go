@@ -28,20 +28,27 @@ func TestLibrary(t *testing.T) {
 	smtp, err := email.NewSMTP(email.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com"})
 	require.NoError(t, err)
 	var body []byte
-	url := channelfixture.Serve(t, func(_ http.ResponseWriter, r *http.Request) { body, _ = io.ReadAll(r.Body) })
+	url := channelfixture.Serve(t, func(_ http.ResponseWriter,
+		r *http.Request) {
+		body, _ = io.ReadAll(r.Body)
+	})
 	client := channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}
-	with, err := standard.New(standard.Config{HTTP: client, SMTP: smtp, SMS: noTexts{}, Library: library})
+	with, err := standard.New(standard.Config{HTTP: client, SMTP: smtp, SMS: noTexts{},
+		Library: library})
 	require.NoError(t, err)
 	without, err := standard.New(standard.Config{HTTP: client, SMTP: smtp, SMS: noTexts{}})
 	require.NoError(t, err)
 
 	for _, c := range []struct{ name, config string }{
 		{httpendpoint.Name, `{"url":"` + url + `","payload_template":{"h":"{{ subject.id|md5 }}"}}`},
-		{slack.Name, `{"webhook_url":"https://hooks.slack.com/x","blocks_template":"[{{ subject.id|md5 }}]"}`},
-		{slack.Name, `{"webhook_url":"https://hooks.slack.com/x","blocks":[{"t":"{{ subject.id|md5 }}"}]}`},
+		{slack.Name,
+			`{"webhook_url":"https://hooks.slack.com/x","blocks_template":"[{{ subject.id|md5 }}]"}`},
+		{slack.Name,
+			`{"webhook_url":"https://hooks.slack.com/x","blocks":[{"t":"{{ subject.id|md5 }}"}]}`},
 		{email.Name, `{"to_addresses":["a@example.com"],"subject_template":"{{ subject.id|md5 }}"}`},
 		{email.Name, `{"to_addresses":["a@example.com"],"body_template":"{{ subject.id|md5 }}"}`},
-		{email.Name, `{"to_addresses":["a@example.com"],"content_type":"json","body_template":"{{ subject.id|md5|tojson }}"}`},
+		{email.Name,
+			`{"to_addresses":["a@example.com"],"content_type":"json","body_template":"{{ subject.id|md5|tojson }}"}`},
 		{sms.Name, `{"phone_numbers":["+14155550100"],"message_template":"{{ subject.id|md5 }}"}`},
 	} {
 		_, err := with.Open(c.name, json.RawMessage(c.config))
@@ -50,7 +57,8 @@ func TestLibrary(t *testing.T) {
 		assert.ErrorContains(t, err, `no filter named "md5"`, c.config)
 		assert.ErrorContains(t, err, "line 1, column ", c.config)
 	}
-	c, err := with.Open(httpendpoint.Name, json.RawMessage(`{"url":"`+url+`","payload_template":{"h":"{{ subject.id|md5 }}"}}`))
+	c, err := with.Open(httpendpoint.Name,
+		json.RawMessage(`{"url":"`+url+`","payload_template":{"h":"{{ subject.id|md5 }}"}}`))
 	require.NoError(t, err)
 	_, err = c.Send(t.Context(), channelfixture.Message())
 	require.NoError(t, err)

@@ -35,7 +35,8 @@ var configs = []struct {
 }{
 	{httpendpoint.Config{}, "Method", true},
 	{slack.Config{}, "ChannelID WorkspaceID Channel Username IconEmoji IconURL", true},
-	{email.Config{}, "ToAddresses CCAddresses BCCAddresses SubjectTemplate BodyTemplate ContentType", true},
+	{email.Config{}, "ToAddresses CCAddresses BCCAddresses SubjectTemplate BodyTemplate ContentType",
+		true},
 	{sms.Config{}, "PhoneNumbers MessageTemplate", true},
 	{email.SMTPConfig{}, "Host TLS Username From HELO Hello Auth EnvelopeFrom", false},
 	{sms.TwilioConfig{}, "AccountSID APIKey From MessagingService API", false},
@@ -130,7 +131,8 @@ func configStructs(t testing.TB) []string {
 			file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 			require.NoError(t, err)
 			ast.Inspect(file, func(n ast.Node) bool {
-				if s, ok := n.(*ast.TypeSpec); ok && s.Name.IsExported() && (strings.HasSuffix(s.Name.Name, "Config") || strings.HasSuffix(s.Name.Name, "Options")) {
+				if s, ok := n.(*ast.TypeSpec); ok && s.Name.IsExported() &&
+					(strings.HasSuffix(s.Name.Name, "Config") || strings.HasSuffix(s.Name.Name, "Options")) {
 					names = append(names, pkg+"."+s.Name.Name)
 				}
 				return true
@@ -147,7 +149,8 @@ func TestChannelsPrintNoSecret(t *testing.T) {
 		AccountSID: "AC" + strings.Repeat("0", 32), AuthToken: "sesame-sesame", From: "+14155550100",
 	})
 	require.NoError(t, err)
-	smtp, err := email.NewSMTP(email.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com", Username: "u", Password: "sesame-sesame"})
+	smtp, err := email.NewSMTP(email.SMTPConfig{Host: "mail.example.com", From: "hooks@example.com",
+		Username: "u", Password: "sesame-sesame"})
 	require.NoError(t, err)
 	r, err := standard.New(standard.Config{SMTP: smtp, SMS: twilio})
 	require.NoError(t, err)
@@ -163,7 +166,8 @@ func TestChannelsPrintNoSecret(t *testing.T) {
 		values = append(values, ch)
 	}
 	for _, v := range values {
-		for _, printed := range []string{fmt.Sprintf("%v %+v %#v", v, v, v), fmt.Sprintf("%v %+v %#v", []any{v}, []any{v}, []any{v})} {
+		for _, printed := range []string{fmt.Sprintf("%v %+v %#v", v, v, v),
+			fmt.Sprintf("%v %+v %#v", []any{v}, []any{v}, []any{v})} {
 			assert.NotContains(t, printed, "sesame", "%T", v)
 			assert.NotContains(t, printed, "MfKQ9r8", "%T", v)
 		}
@@ -173,9 +177,11 @@ func TestChannelsPrintNoSecret(t *testing.T) {
 // Whoever prints what is kept does not see the secrets.
 func TestNothingPrintsItsSecrets(t *testing.T) {
 	t.Parallel()
-	smtp, err := email.NewSMTP(email.SMTPConfig{Host: "h.example.com", From: "a@example.com", Username: "u", Password: "sesame-password"})
+	smtp, err := email.NewSMTP(email.SMTPConfig{Host: "h.example.com", From: "a@example.com",
+		Username: "u", Password: "sesame-password"})
 	require.NoError(t, err)
-	twilio, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: "AC" + strings.Repeat("0", 32), AuthToken: "sesame-token", From: "ACME"})
+	twilio, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: "AC" + strings.Repeat("0", 32),
+		AuthToken: "sesame-token", From: "ACME"})
 	require.NoError(t, err)
 	r, err := standard.New(standard.Config{SMTP: smtp, SMS: twilio})
 	require.NoError(t, err)

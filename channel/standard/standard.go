@@ -58,7 +58,8 @@ func New(config Config) (*channel.Registry, error) {
 			return nil, fmt.Errorf("standard: New: HTTP: %w", err)
 		}
 	} else if !reflect.ValueOf(config.HTTP).IsZero() {
-		return nil, errors.New("standard: New: HTTP must be zero when Client is given, which is configured already")
+		return nil,
+			errors.New("standard: New: HTTP must be zero when Client is given, which is configured already")
 	}
 	if config.Slack.Library == nil {
 		config.Slack.Library = config.Library
@@ -72,7 +73,8 @@ func New(config Config) (*channel.Registry, error) {
 	}
 	r := channel.NewRegistry()
 	errs := []error{
-		r.Register(httpendpoint.Name, httpendpoint.NewDriver(client, httpendpoint.Options{Library: config.Library})),
+		r.Register(httpendpoint.Name, httpendpoint.NewDriver(client,
+			httpendpoint.Options{Library: config.Library})),
 		r.Register(slack.Name, toSlack),
 	}
 	if config.SMTP != nil {

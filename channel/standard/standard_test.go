@@ -33,12 +33,14 @@ func TestSharesAClient(t *testing.T) {
 	c, err := r.Open("webhook", json.RawMessage(`{"url":"`+url+`"}`))
 	require.NoError(t, err, "the client's rules hold: plain http is allowed")
 	reused := false
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
+	ctx := httptrace.WithClientTrace(t.Context(),
+		&httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
 	_, err = c.Send(ctx, channelfixture.Message())
 	require.NoError(t, err)
 	assert.True(t, reused, "the connection too")
 
-	_, err = standard.New(standard.Config{Client: client, HTTP: channelkit.HTTPConfig{UserAgent: "acme/1"}})
+	_, err = standard.New(standard.Config{Client: client,
+		HTTP: channelkit.HTTPConfig{UserAgent: "acme/1"}})
 	assert.ErrorContains(t, err, "HTTP must be zero")
 }
 
@@ -48,9 +50,11 @@ func TestNew(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"slack", "webhook"}, r.Names())
 	_, err = r.Open("email", json.RawMessage(`{"to_addresses":["a@example.com"]}`))
-	assert.EqualError(t, err, `invalid: channel: "email" is not set up here: no mail server is configured`)
+	assert.EqualError(t, err,
+		`invalid: channel: "email" is not set up here: no mail server is configured`)
 	_, err = r.Open("sms", json.RawMessage(`{}`))
-	assert.EqualError(t, err, `invalid: channel: "sms" is not set up here: no provider of text messages is configured`)
+	assert.EqualError(t, err,
+		`invalid: channel: "sms" is not set up here: no provider of text messages is configured`)
 	texts, err := sms.NewDriver(noTexts{}, sms.Options{})
 	require.NoError(t, err)
 	require.NoError(t, r.Register(sms.Name, texts), "it can be set up later")

@@ -20,7 +20,8 @@ func ExampleSigner_Sign() {
 		panic(err)
 	}
 	h := http.Header{}
-	err = signer.Sign(h, "msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`))
+	err = signer.Sign(h, "msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0),
+		[]byte(`{"test": 2432232314}`))
 	fmt.Println(h.Get("webhook-timestamp"), h.Get("webhook-signature"), err)
 	// Output: 1614265330 v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= <nil>
 }

@@ -87,7 +87,8 @@ func ParseKey(s string) (Key, error) {
 			return publicKey(b)
 		}
 	}
-	return Key{}, fmt.Errorf("%w: must begin with %s, %s or %s", ErrInvalidKey, prefixSecret, prefixPrivate, prefixPublic)
+	return Key{}, fmt.Errorf("%w: must begin with %s, %s or %s", ErrInvalidKey, prefixSecret,
+		prefixPrivate, prefixPublic)
 }
 
 // RawKey returns a v1 key with these bytes as its secret, 24 to 1024 of them. Use it if the other
@@ -111,7 +112,8 @@ func NewKeyPair() Key {
 
 func secretKey(secret []byte, maxLength int) (Key, error) {
 	if len(secret) < minSecretLength || len(secret) > maxLength {
-		return Key{}, fmt.Errorf("%w: must have %d to %d bytes", ErrInvalidKey, minSecretLength, maxLength)
+		return Key{}, fmt.Errorf("%w: must have %d to %d bytes", ErrInvalidKey, minSecretLength,
+			maxLength)
 	}
 	if len(secret) > sha256.BlockSize {
 		// HMAC does the same with a long key (RFC 2104, section 2). Doing it here gives the

@@ -100,10 +100,12 @@ func TestRawKey(t *testing.T) {
 		want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 		clear(secret) // the key has its own copy
 		at := time.Unix(1700000000, 0)
-		assert.Equal(t, want, sign(t, at, []byte("{}"), key).Get(signature.HeaderSignature), "%d bytes", n)
+		assert.Equal(t, want, sign(t, at, []byte("{}"), key).Get(signature.HeaderSignature), "%d bytes",
+			n)
 
 		again := mustParse(t, key.Reveal())
-		assert.Equal(t, want, sign(t, at, []byte("{}"), again).Get(signature.HeaderSignature), "%d bytes", n)
+		assert.Equal(t, want, sign(t, at, []byte("{}"), again).Get(signature.HeaderSignature), "%d bytes",
+			n)
 	}
 }
 
@@ -150,7 +152,8 @@ func TestKeyIsNeverPrinted(t *testing.T) {
 			list    []signature.Key
 		}
 		values := map[string]any{
-			"key": key, "pointer": &key, "slice": []signature.Key{key}, "map": map[string]signature.Key{"k": key},
+			"key": key, "pointer": &key, "slice": []signature.Key{key},
+			"map":    map[string]signature.Key{"k": key},
 			"struct": config{key, key, []signature.Key{key}}, "pointer to struct": &config{key, key, nil},
 			"signer": signer, "verifier": newVerifier(t, key), "config": signature.VerifyKey{Key: key},
 		}
@@ -170,7 +173,8 @@ func TestKeyIsNeverPrinted(t *testing.T) {
 			assert.NotContains(t, printed, string(raw), name)
 			assert.NotContains(t, strings.ToLower(printed), hex.EncodeToString(raw), name)
 			assert.NotContains(t, printed, fmt.Sprintf("%d %d %d", raw[0], raw[1], raw[2]), name)
-			assert.NotContains(t, strings.ToLower(printed), fmt.Sprintf("0x%x, 0x%x, 0x%x", raw[0], raw[1], raw[2]), name)
+			assert.NotContains(t, strings.ToLower(printed),
+				fmt.Sprintf("0x%x, 0x%x, 0x%x", raw[0], raw[1], raw[2]), name)
 		}
 		assert.Equal(t, prefix+"_[redacted]", key.String())
 		assert.Equal(t, key.String(), key.GoString())

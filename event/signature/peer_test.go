@@ -23,7 +23,8 @@ func TestPeer(t *testing.T) {
 		require.NoError(t, err)
 
 		require.NoError(t, peer.Verify([]byte(body), sign(t, now, []byte(body), key)))
-		require.NoError(t, peer.Verify([]byte(body), sign(t, now, []byte(body), oldKey, key)), "one of several signatures")
+		require.NoError(t, peer.Verify([]byte(body), sign(t, now, []byte(body), oldKey, key)),
+			"one of several signatures")
 		require.Error(t, peer.Verify([]byte(body), sign(t, now, []byte(body), oldKey)))
 
 		signed, err := peer.Sign("evt_1", now, []byte(body))

@@ -134,7 +134,8 @@ func (p *Pending) read(v *Verifier, h http.Header, now time.Time) (_ *Pending, e
 		return nil, fmt.Errorf("%w: %s", ErrMissingHeader, HeaderSignature)
 	}
 	if p.entries.parse(lines); p.entries.n == 0 {
-		return nil, fmt.Errorf("%w: %s has no signature of the form version,base64", ErrMalformedHeader, HeaderSignature)
+		return nil, fmt.Errorf("%w: %s has no signature of the form version,base64", ErrMalformedHeader,
+			HeaderSignature)
 	}
 	switch age := now.Sub(p.at); {
 	case age > v.tolerance:
@@ -170,7 +171,8 @@ type Pending struct {
 }
 
 func (p *Pending) has(version string) bool {
-	return slices.ContainsFunc(p.entries.list[:p.entries.n], func(e entry) bool { return e.version == version })
+	return slices.ContainsFunc(p.entries.list[:p.entries.n],
+		func(e entry) bool { return e.version == version })
 }
 
 // Verify verifies the signature of the headers and this body. The error matches [ErrNoMatch].

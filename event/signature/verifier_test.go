@@ -87,15 +87,18 @@ func TestRotationAcrossVersions(t *testing.T) {
 	public, _ := pair.Public()
 	now := time.Unix(1700000000, 0)
 	body := []byte(`{"n":1}`)
-	before, during, after := newVerifier(t, secret), newVerifier(t, public, secret), newVerifier(t, public)
+	before, during, after := newVerifier(t, secret), newVerifier(t, public, secret),
+		newVerifier(t, public)
 	both := sign(t, now, body, pair, secret)
-	assert.Regexp(t, `^v1a,[A-Za-z0-9+/]{86}== v1,[A-Za-z0-9+/]{43}=$`, both.Get(signature.HeaderSignature))
+	assert.Regexp(t, `^v1a,[A-Za-z0-9+/]{86}== v1,[A-Za-z0-9+/]{43}=$`,
+		both.Get(signature.HeaderSignature))
 	for _, v := range []*signature.Verifier{before, during, after} {
 		_, err := v.Verify(both, now, body)
 		require.NoError(t, err)
 	}
 	_, err := after.Header(sign(t, now, body, secret), now)
-	require.ErrorIs(t, err, signature.ErrNoMatch, "no signature of a version that counts: refused before the body")
+	require.ErrorIs(t, err, signature.ErrNoMatch,
+		"no signature of a version that counts: refused before the body")
 }
 
 func TestNewVerifierNamesEverything(t *testing.T) {
@@ -105,10 +108,13 @@ func TestNewVerifierNamesEverything(t *testing.T) {
 		cfg    signature.Config
 		fields []string
 	}{
-		"zero":          {signature.Config{}, []string{"keys"}},
-		"zero keys":     {signature.Config{Keys: make([]signature.VerifyKey, 2)}, []string{"keys[0].key", "keys[1].key"}},
-		"too many keys": {signature.Config{Keys: repeat(signature.VerifyKey{Key: key}, 17)}, []string{"keys"}},
-		"tolerance":     {signature.Config{Keys: []signature.VerifyKey{{Key: key}}, Tolerance: -1}, []string{"tolerance"}},
+		"zero": {signature.Config{}, []string{"keys"}},
+		"zero keys": {signature.Config{Keys: make([]signature.VerifyKey, 2)},
+			[]string{"keys[0].key", "keys[1].key"}},
+		"too many keys": {signature.Config{Keys: repeat(signature.VerifyKey{Key: key}, 17)},
+			[]string{"keys"}},
+		"tolerance": {signature.Config{Keys: []signature.VerifyKey{{Key: key}}, Tolerance: -1},
+			[]string{"tolerance"}},
 		"everything": {signature.Config{Keys: make([]signature.VerifyKey, 1), Tolerance: -1},
 			[]string{"keys[0].key", "tolerance"}},
 	}

@@ -386,7 +386,8 @@ func TestSharesItsStore(t *testing.T) {
 		require.ErrorContains(t, err, "stripe")
 
 		require.NoError(t, emitter.CreateSubscription(t.Context(), &webhook.Subscription{
-			Name: "all", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "print", Configs: json.RawMessage(`{}`)}},
+			Name: "all", EventTypes: []event.Pattern{"*"},
+			Channels: []webhook.ChannelConfig{{Channel: "print", Configs: json.RawMessage(`{}`)}},
 		}))
 		run(t, emitter)
 		run(t, inGithub)

@@ -24,7 +24,8 @@ type articles struct {
 
 func newArticles(source map[string]string) *articles {
 	a := &articles{source: source, entries: make(map[string]string)}
-	a.generations = invalidate.NewGenerations(invalidate.NewMemoryCounters(), invalidate.GenerationsConfig{Remove: a.remove})
+	a.generations = invalidate.NewGenerations(invalidate.NewMemoryCounters(),
+		invalidate.GenerationsConfig{Remove: a.remove})
 	return a
 }
 

@@ -39,7 +39,8 @@ func ExampleNewTags() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("tag with", strings.Join(invalidate.ResponseTags(event.CacheKey("acme", "col_articles", "1"), "acme", "col_articles"), " "))
+	fmt.Println("tag with", strings.Join(invalidate.ResponseTags(event.CacheKey("acme", "col_articles",
+		"1"), "acme", "col_articles"), " "))
 	err = tags.Invalidate(context.Background(),
 		&event.Event{CacheScope: event.CollectionScope("col_articles")})
 	fmt.Println(err)

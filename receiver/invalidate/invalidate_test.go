@@ -126,7 +126,8 @@ func TestNothingStaleIsLeft(t *testing.T) {
 			}, invalidate.TagsConfig{})
 			require.NoError(t, err)
 			plain, keyed := newCache(), newCache()
-			generations := invalidate.NewGenerations(invalidate.NewMemoryCounters(), invalidate.GenerationsConfig{Remove: keyed.remove})
+			generations := invalidate.NewGenerations(invalidate.NewMemoryCounters(),
+				invalidate.GenerationsConfig{Remove: keyed.remove})
 			key := func(o [3]string) string {
 				k, err := generations.Key(ctx, o[0], o[1], o[2])
 				require.NoError(t, err)
@@ -144,7 +145,8 @@ func TestNothingStaleIsLeft(t *testing.T) {
 					"scan: %v", o)
 				if stale {
 					assert.NotContains(t, keyed.keys(), key(o), "generations")
-					assert.True(t, slices.ContainsFunc(invalidate.ResponseTags(event.CacheKey(o[0], o[1], o[2]), o[0], o[1]),
+					assert.True(t, slices.ContainsFunc(invalidate.ResponseTags(event.CacheKey(o[0], o[1], o[2]),
+						o[0], o[1]),
 						func(tag string) bool {
 							return slices.Contains(purged, tag)
 						}), "tags: %v", o)
@@ -162,7 +164,8 @@ func TestNothingStaleIsLeft(t *testing.T) {
 func TestGenerationsBeatALoadInFlight(t *testing.T) {
 	t.Parallel()
 	ctx, c := t.Context(), newCache()
-	g := invalidate.NewGenerations(invalidate.NewMemoryCounters(), invalidate.GenerationsConfig{Remove: c.remove})
+	g := invalidate.NewGenerations(invalidate.NewMemoryCounters(),
+		invalidate.GenerationsConfig{Remove: c.remove})
 	before, err := g.Key(ctx, "acme", "col_1", "obj_1")
 	require.NoError(t, err)
 	require.NoError(t, g.Invalidate(ctx, scoped(event.CollectionScope("col_1"))))
@@ -183,7 +186,8 @@ func TestGenerationsLeaveOthersAlone(t *testing.T) {
 	require.NoError(t, err)
 	for _, e := range []*event.Event{
 		scoped(event.CollectionScope("col_2")), scoped(event.NamespaceScope("other")),
-		scoped(event.KeyScope(event.CacheKey("acme", "col_1", "obj_1"))), // nothing deletes single keys here
+		scoped(event.KeyScope(event.CacheKey("acme", "col_1", "obj_1"))),
+		// nothing deletes single keys here
 	} {
 		require.NoError(t, g.Invalidate(ctx, e))
 	}
@@ -202,7 +206,8 @@ func (brokenCounters) Read(context.Context, ...string) ([]int64, error) { return
 // Invalidate fails if the counters fail.
 func TestGenerationsStoreDown(t *testing.T) {
 	t.Parallel()
-	g := invalidate.NewGenerations(brokenCounters{}, invalidate.GenerationsConfig{Remove: newCache().remove})
+	g := invalidate.NewGenerations(brokenCounters{},
+		invalidate.GenerationsConfig{Remove: newCache().remove})
 	_, err := g.Key(t.Context(), "acme", "articles", "obj_1")
 	require.ErrorIs(t, err, errDown)
 	for _, name := range []string{"key", "collection by id", "namespace by id"} {

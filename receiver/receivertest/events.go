@@ -61,7 +61,8 @@ func oddIDs(ctx context.Context, s *suite) error {
 	long := strings.Repeat("x", 200-len(unique))
 	var errs []error
 	for _, suffix := range []string{
-		"/1", "/2", ":1", ":2", "'1", "'2", `"`, "%", "%25", "?", "#", "*", "+", "\\", "aB", "Ab", "ab", long + "1", long + "2",
+		"/1", "/2", ":1", ":2", "'1", "'2", `"`, "%", "%25", "?", "#", "*", "+", "\\", "aB", "Ab", "ab",
+		long + "1", long + "2",
 	} {
 		e := event.New(s.EventType, event.Subject{Type: "object", ID: "obj_receivertest"})
 		e.ID = unique + suffix
@@ -115,9 +116,11 @@ func failingHandler(ctx context.Context, s *suite) error {
 		case err != nil:
 			return fmt.Errorf("an event whose handler fails: %w", err)
 		case got.ok():
-			return fmt.Errorf("a failing handler: answered %d, which tells the sender that it succeeded", got.status)
+			return fmt.Errorf("a failing handler: answered %d, which tells the sender that it succeeded",
+				got.status)
 		case got.status < 500 && !got.later():
-			return fmt.Errorf("a failing handler: answered %d, which tells the sender to give up; say 503", got.status)
+			return fmt.Errorf("a failing handler: answered %d, which tells the sender to give up; say 503",
+				got.status)
 		}
 	}
 	recovered()
@@ -169,7 +172,8 @@ func concurrentDuplicate(ctx context.Context, s *suite) error {
 			got, err := s.send(ctx, m)
 			acknowledged[i] = got.ok()
 			if err == nil && !got.ok() && !got.later() {
-				err = fmt.Errorf("a concurrent copy: answered %d instead of 2xx, 409, 425, 429 or 503", got.status)
+				err = fmt.Errorf("a concurrent copy: answered %d instead of 2xx, 409, 425, 429 or 503",
+					got.status)
 			}
 			errs[i] = err
 		})

@@ -205,7 +205,8 @@ func bodyFaults() []plant {
 		bodyFault("takes an event with the type null", "no type",
 			func(body []byte) bool { return bytes.Contains(body, []byte(`"event_type":null`)) }),
 
-		methodFault(http.MethodGet), methodFault(http.MethodHead), methodFault(http.MethodPut), methodFault(http.MethodPatch), methodFault(http.MethodDelete),
+		methodFault(http.MethodGet), methodFault(http.MethodHead), methodFault(http.MethodPut),
+		methodFault(http.MethodPatch), methodFault(http.MethodDelete),
 		{"answers 200 to GET, to say that it is well", "wrong method", func(h *hand) {
 			h.wrap = func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -398,7 +398,8 @@ func credentialFaults() []plant {
 				w.WriteHeader(status)
 			}),
 		refusalFault("tells the headers of a request that it does not take",
-			"no secrets in answers", func(_ *hand, w http.ResponseWriter, r *http.Request, status int, _ string) {
+			"no secrets in answers", func(_ *hand, w http.ResponseWriter, r *http.Request, status int,
+				_ string) {
 				http.Error(w, fmt.Sprint(r.Header), status)
 			}),
 		{"tells the signature that would have been right", "no secrets in answers", func(h *hand) {

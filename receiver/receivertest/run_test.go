@@ -229,17 +229,22 @@ func TestBroken(t *testing.T) {
 		{
 			"handles nothing",
 			func(t *testing.T, b *bench) http.Handler {
-				return b.receiver(t).Handler(receiver.HandlerFunc(func(context.Context, *event.Event) error { return nil }))
+				return b.receiver(t).Handler(receiver.HandlerFunc(func(context.Context,
+					*event.Event) error {
+					return nil
+				}))
 			},
 			[]string{
-				"valid event", "any JSON", "duplicate", "odd ids", "many at once", "concurrent duplicate", "duplicate in flight",
+				"valid event", "any JSON", "duplicate", "odd ids", "many at once", "concurrent duplicate",
+				"duplicate in flight",
 				"failing handler", "body at the limit", "still alive", "long memory",
 			},
 		},
 		{
 			"fails on types that it does not know",
 			func(t *testing.T, b *bench) http.Handler {
-				return b.receiver(t).Handler(receiver.HandlerFunc(func(ctx context.Context, e *event.Event) error {
+				return b.receiver(t).Handler(receiver.HandlerFunc(func(ctx context.Context,
+					e *event.Event) error {
 					if e.Type == "receivertest.unknown.type" {
 						return fmt.Errorf("unknown type")
 					}
@@ -538,7 +543,8 @@ func TestReport(t *testing.T) {
 	assert.Contains(t, text, "not tried  content type (in Options.Except)\n")
 	assert.Contains(t, text, "not tried  slow body (needs Options.ReadTimeout)\n")
 	assert.Contains(t, text, "not tried  duplicate in flight (needs Options.Hold)\n")
-	assert.Contains(t, text, "BROKEN     oversize: one byte too many, announced: answered 200 instead of 413")
+	assert.Contains(t, text,
+		"BROKEN     oversize: one byte too many, announced: answered 200 instead of 413")
 	assert.Contains(t, text, "the rule: a body over the limit gets 413")
 	assert.NotContains(t, text, secret)
 }

@@ -54,7 +54,8 @@ const Payload = `{"event_id":"evt_abc123","event_type":"object.created","occurre
 
 // Message is the first attempt of an event.
 func Message() *channel.Message {
-	return &channel.Message{EventID: "evt_abc123", EventType: event.ObjectCreated, Attempt: 1, Payload: []byte(Payload)}
+	return &channel.Message{EventID: "evt_abc123", EventType: event.ObjectCreated, Attempt: 1,
+		Payload: []byte(Payload)}
 }
 
 // HangingPort is the port of a server on loopback that never answers.

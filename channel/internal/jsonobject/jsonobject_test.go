@@ -15,13 +15,15 @@ func TestRead(t *testing.T) {
 	t.Parallel()
 	members, err := jsonobject.Read([]byte(` {"b": [1, 2.50], "a":{"x":null}} `))
 	require.NoError(t, err)
-	assert.Equal(t, []jsonobject.Member{{Name: "b", Value: json.RawMessage(`[1, 2.50]`)}, {Name: "a", Value: json.RawMessage(`{"x":null}`)}}, members)
+	assert.Equal(t, []jsonobject.Member{{Name: "b", Value: json.RawMessage(`[1, 2.50]`)},
+		{Name: "a", Value: json.RawMessage(`{"x":null}`)}}, members)
 
 	members, err = jsonobject.Read([]byte(`{}`))
 	require.NoError(t, err)
 	assert.Empty(t, members)
 
-	for _, bad := range []string{``, `null`, `7`, `[]`, `"x"`, `{`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{"a":1} x`, `{"a":1}{}`, `{a:1}`} {
+	for _, bad := range []string{``, `null`, `7`, `[]`, `"x"`, `{`, `{"a"}`, `{"a":}`, `{"a":1,}`,
+		`{"a":1} x`, `{"a":1}{}`, `{a:1}`} {
 		_, err := jsonobject.Read([]byte(bad))
 		assert.ErrorIs(t, err, jsonobject.ErrNoObject, "%q", bad)
 	}
@@ -37,7 +39,8 @@ func TestRead(t *testing.T) {
 
 // What encoding/json takes for an object is one here, and nothing else.
 func FuzzRead(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[`, `{"a":{"b":[]}} `, `{"a":1}x`, "{\"\xff\":1}"} {
+	for _, s := range []string{`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[`, `{"a":{"b":[]}} `, `{"a":1}x`,
+		"{\"\xff\":1}"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

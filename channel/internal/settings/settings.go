@@ -18,7 +18,9 @@ func Default[T comparable](field *T, value T) {
 }
 
 // AtLeast adds a problem unless the value of a field is at least the least.
-func AtLeast[T int | int64 | float64 | time.Duration](p *event.Problems, field string, value, least T) {
+func AtLeast[T int | int64 | float64 | time.Duration](
+	p *event.Problems, field string, value, least T,
+) {
 	if cmp.Less(value, least) {
 		p.Add(field, "must be at least %v, is %v", least, value)
 	}

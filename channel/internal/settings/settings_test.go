@@ -27,5 +27,6 @@ func TestAtLeast(t *testing.T) {
 	settings.AtLeast(&p, "Workers", 0, 1)
 	settings.AtLeast(&p, "Timeout", -time.Second, time.Millisecond)
 	settings.AtLeast(&p, "Jitter", math.NaN(), 0)
-	assert.EqualError(t, p.Err(), "invalid: Workers: must be at least 1, is 0; Timeout: must be at least 1ms, is -1s; Jitter: must be at least 0, is NaN")
+	assert.EqualError(t, p.Err(),
+		"invalid: Workers: must be at least 1, is 0; Timeout: must be at least 1ms, is -1s; Jitter: must be at least 0, is NaN")
 }

@@ -44,7 +44,8 @@ func openSQLite(t *testing.T) database {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "receiver.db")
 	open := func() *sql.DB {
-		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(wal)&_pragma=busy_timeout(10000)&_pragma=synchronous(off)&_txlock=immediate")
+		db, err := sql.Open("sqlite",
+			"file:"+path+"?_pragma=journal_mode(wal)&_pragma=busy_timeout(10000)&_pragma=synchronous(off)&_txlock=immediate")
 		require.NoError(t, err)
 		// SQLite has one writer at a time. More connections would poll for their turn.
 		db.SetMaxOpenConns(1)

@@ -112,7 +112,8 @@ func TestPrune(t *testing.T) {
 		take(t, store, "claimed", time.Hour)
 		take(t, store, "late", time.Millisecond)
 		take(t, store, "long gone", time.Millisecond)
-		db.exec(t, "UPDATE webhook_receiver_claims SET until_ms = until_ms - 3600001 WHERE claim_key = 'long gone'")
+		db.exec(t,
+			"UPDATE webhook_receiver_claims SET until_ms = until_ms - 3600001 WHERE claim_key = 'long gone'")
 
 		passed(t, store)
 		_, err := store.Prune(ctx, -1)

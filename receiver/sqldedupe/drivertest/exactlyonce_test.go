@@ -90,7 +90,8 @@ func TestExactlyOnce(t *testing.T) {
 		"claimed by the same store": func(_ *testing.T, store *sqldedupe.Dedupe) receiver.Deduper {
 			return store
 		},
-		"claimed by the same store under other keys": func(_ *testing.T, store *sqldedupe.Dedupe) receiver.Deduper {
+		"claimed by the same store under other keys": func(_ *testing.T,
+			store *sqldedupe.Dedupe) receiver.Deduper {
 			return renamed{store}
 		},
 		"claimed by another store": func(t *testing.T, _ *sqldedupe.Dedupe) receiver.Deduper {
@@ -287,7 +288,8 @@ func TestDoneTxByState(t *testing.T) {
 		passed(t, store)
 		require.ErrorIs(t, done(claim("late"), time.Hour), receiver.ErrStaleToken,
 			"its holder may still settle it")
-		db.exec(t, "UPDATE webhook_receiver_claims SET until_ms = until_ms - 3600001 WHERE claim_key = 'long gone'")
+		db.exec(t,
+			"UPDATE webhook_receiver_claims SET until_ms = until_ms - 3600001 WHERE claim_key = 'long gone'")
 		require.NoError(t, done(claim("long gone"), time.Hour))
 		require.ErrorIs(t, store.Done(ctx, long, time.Hour), receiver.ErrStaleToken)
 		require.ErrorIs(t, done(claim("dead"), time.Hour), receiver.ErrStaleToken)
@@ -365,7 +367,8 @@ func TestDoneTxKeep(t *testing.T) {
 		}
 		passed(t, store)
 		take(t, store, "evt_short", time.Hour)
-		days := db.number(t, "SELECT (done.until_ms - claimed.until_ms + 3600000) / 86400000 FROM webhook_receiver_claims AS done, webhook_receiver_claims AS claimed WHERE done.claim_key = 'evt_long' AND claimed.claim_key = 'evt_short'")
+		days := db.number(t,
+			"SELECT (done.until_ms - claimed.until_ms + 3600000) / 86400000 FROM webhook_receiver_claims AS done, webhook_receiver_claims AS claimed WHERE done.claim_key = 'evt_long' AND claimed.claim_key = 'evt_short'")
 		assert.InDelta(t, 30, days, 1)
 	})
 }
