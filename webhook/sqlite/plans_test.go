@@ -176,7 +176,7 @@ func TestPlans(t *testing.T) {
 	for statement, plan := range plans {
 		for line := range strings.Lines(plan) {
 			scanned := strings.Contains(line, "SCAN") && !strings.Contains(line, "USING")
-			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", "p_requests", "p_webhooks", "p_routes", "p_organizations", " d\n", " e\n", " s\n"} {
+			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", "p_requests", "p_webhooks", "p_routes", "p_organizations", "p_endpoints", "p_blocks", " d\n", " p\n", " b\n", " e\n", " s\n"} {
 				assert.False(t, scanned && strings.Contains(line, table), "a whole table is read:\n%s\n%s", statement, plan)
 			}
 		}
@@ -230,6 +230,14 @@ func TestPlans(t *testing.T) {
 	expect("p_routes r ON", "SEARCH r USING INDEX sqlite_autoindex_p_routes_1 (organization_id=? AND webhook_id=?)")
 	expect("p_routes r ON", "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("p_endpoints p ON p.webhook_id = v.webhook_id", "SEARCH p USING INDEX p_endpoints_live (webhook_id=? AND channel=?)")
+	expect("state = 2 AND pruned_at IS NULL", "p_endpoints_deleted (pruned_at=?)")
+	expect("state = 2 AND pruned_at < ? ORDER", "p_endpoints_deleted (pruned_at<?)")
+	expect("DELETE FROM p_endpoints", "SEARCH p_endpoints USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("UPDATE p_endpoints SET pruned_at", "SEARCH p_endpoints USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("DELETE FROM p_blocks", "p_blocks_block (block<?)")
+	expect("DELETE FROM p_blocks", "p_blocks_block (block=? AND endpoint_id=?)")
+	expect("(webhook_id, id) > (?, ?)", "p_endpoints_owner (organization_id=? AND ")
+	expect("webhook_id = ? AND id > ?", "p_endpoints_owner (organization_id=? AND webhook_id=? AND rowid>?)")
 	expect("WHERE last_id = id AND created_at < ?", "p_events_idle (created_at<?)")
 }
 

@@ -106,6 +106,15 @@
 // something to find, the newest first, and reads those in order. Dead and
 // unfinished deliveries are found by partial indexes of their own.
 //
+// An organization can have any number of endpoints, with those that were deleted. A
+// list has the ids of 1000 of them, 64 ranges, and twice its Limit of deliveries in
+// memory at most. Dead and unfinished deliveries are looked for with statements about
+// 1000 endpoints each, and the newest of all are kept; in the ranges, an organization
+// with more endpoints is looked for by its name, which reads each range once.
+//
+// Pruning looks at deleted endpoints in pages of 500: once, and then once a day for as
+// long as there are deliveries of them.
+//
 // Statistics are no query over deliveries: each settlement adds what it records
 // to a row for the endpoint and the hour, once for all results of the call. In
 // PostgreSQL an hour has several such rows, and a process writes to one of them,

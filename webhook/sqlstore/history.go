@@ -10,8 +10,12 @@ import (
 
 type historyStatements struct {
 	deliveries, brief, delivery, payload string
-	event, endpoints, blocks             string
-	standing, replay, cancel             string
+	event                                string
+	// Pages of endpoints, of an organization or one subscription, and of blocks, of
+	// listed endpoints or of all.
+	endpoints, endpointsOf                         string
+	blocks, organizationBlocks, subscriptionBlocks string
+	standing, replay, cancel                       string
 }
 
 func newHistoryStatements(x expander) historyStatements {
@@ -22,6 +26,9 @@ func newHistoryStatements(x expander) historyStatements {
 		{join} {p}endpoints p ON p.id = d.endpoint_id
 		{join} {p}events e ON e.id = d.event_id
 		WHERE `
+	const organizationBlocks = `SELECT DISTINCT b.block FROM {p}endpoints p {join} {p}blocks b ON b.endpoint_id = p.id
+		WHERE p.organization_id = ?`
+	const nextBlocks = ` AND b.block <= ? ORDER BY b.block DESC LIMIT ?`
 	const deliveries = columns + `d.history` + from
 	return historyStatements{
 		deliveries: x.sql(deliveries),
@@ -29,8 +36,13 @@ func newHistoryStatements(x expander) historyStatements {
 		delivery:   x.sql(deliveries + `d.id = ? AND e.organization_id = ?`),
 		payload:    x.sql(`SELECT payload FROM {p}events WHERE event_id = ? AND organization_id = ?`),
 		event:      x.sql(`SELECT id, last_id FROM {p}events WHERE event_id = ? AND organization_id = ?`),
-		endpoints:  x.sql(`SELECT id, webhook_id FROM {p}endpoints WHERE organization_id = ?`),
-		blocks:     x.sql(`SELECT DISTINCT block FROM {p}blocks WHERE endpoint_id {in} AND block <= ? ORDER BY block DESC`),
+		endpoints: x.sql(`SELECT id, webhook_id FROM {p}endpoints
+			WHERE organization_id = ? AND (webhook_id, id) > (?, ?) ORDER BY webhook_id, id LIMIT ?`),
+		endpointsOf: x.sql(`SELECT id, webhook_id FROM {p}endpoints
+			WHERE organization_id = ? AND webhook_id = ? AND id > ? ORDER BY id LIMIT ?`),
+		blocks:             x.sql(`SELECT DISTINCT block FROM {p}blocks WHERE endpoint_id {in} AND block <= ? ORDER BY block DESC LIMIT ?`),
+		organizationBlocks: x.sql(organizationBlocks + nextBlocks),
+		subscriptionBlocks: x.sql(organizationBlocks + ` AND p.webhook_id = ?` + nextBlocks),
 		standing: x.sql(`SELECT d.state, p.state, coalesce((
 				SELECT live.id FROM {p}endpoints live
 				WHERE live.webhook_id = p.webhook_id AND live.channel = p.channel AND live.state < 2

@@ -1,8 +1,10 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -124,54 +126,116 @@ func (s *Store) listEvent(ctx context.Context, l *listing) error {
 	return s.fetch(ctx, l, `d.id > ? AND d.id <= ? AND d.id < ? AND d.event_id = ?`, id, last, l.below, id)
 }
 
-// listEndpoints reads a partial index that begins with the endpoint.
+// endpointsPage is how many endpoints of an organization a list looks at in one
+// statement, and the most that it has in memory. blocksPage is how many ranges of ids.
+const (
+	endpointsPage = 1000
+	blocksPage    = 64
+)
+
+// listEndpoints reads a partial index that begins with the endpoint, for a page of
+// endpoints at a time, and keeps the newest of what they have.
 func (s *Store) listEndpoints(ctx context.Context, l *listing, part string) error {
-	ids, err := s.endpointsOf(ctx, l)
-	if err != nil || len(ids) == 0 {
-		return err
+	var kept []webhook.Delivery
+	above := int64(0) // what ids must be larger than to be among the newest
+	for at := (endpointCursor{}); ; {
+		ids, err := s.endpointsOf(ctx, l, &at)
+		if err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			l.found = nil
+			err := s.fetch(ctx, l, part+` AND d.endpoint_id {in} AND d.id > ? AND d.id < ?`,
+				s.x.dialect.ints(ids), above, l.below)
+			if err != nil {
+				return err
+			}
+			kept = newest(append(kept, l.found...), l.limit)
+			if len(kept) == l.limit {
+				above = int64(kept[len(kept)-1].ID)
+			}
+		}
+		if len(ids) < endpointsPage {
+			l.found = kept
+			return nil
+		}
 	}
-	return s.fetch(ctx, l, part+` AND d.endpoint_id {in} AND d.id < ?`, s.x.dialect.ints(ids), l.below)
 }
 
-// listBlocks reads the ranges of ids in which the endpoints have deliveries.
+// newest returns the newest of the deliveries, in their order.
+func newest(all []webhook.Delivery, limit int) []webhook.Delivery {
+	slices.SortFunc(all, func(a, b webhook.Delivery) int { return cmp.Compare(b.ID, a.ID) })
+	if len(all) > limit {
+		clear(all[limit:]) // so that they are not kept in memory
+		all = all[:limit]
+	}
+	return all
+}
+
+// listBlocks reads the ranges of ids in which the endpoints have deliveries. The ids of
+// a page of endpoints are named in the statements; an organization with more is
+// looked for by its name, so that a range is read once.
 func (s *Store) listBlocks(ctx context.Context, l *listing) error {
-	ids, err := s.endpointsOf(ctx, l)
+	ids, err := s.endpointsOf(ctx, l, &endpointCursor{})
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	endpoints := s.x.dialect.ints(ids)
-	var blocks []int64
+	mine, args := ` AND d.endpoint_id {in}`, []any{s.x.dialect.ints(ids)}
+	statement, owner := s.history.blocks, args
+	if len(ids) == endpointsPage {
+		mine, args = ` AND p.organization_id = ?`, []any{l.query.OrganizationID}
+		statement, owner = s.history.organizationBlocks, args
+		if l.query.SubscriptionID != "" { // the filter of the listing has it, too
+			statement, owner = s.history.subscriptionBlocks, append(owner, l.query.SubscriptionID)
+		}
+	}
+	for last := l.below >> blockBits; ; {
+		blocks, err := s.blocksBefore(ctx, statement, append(slices.Clone(owner), last, blocksPage))
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			bounds := []any{b << blockBits, min((b+1)<<blockBits, l.below)}
+			err := s.fetch(ctx, l, `d.id >= ? AND d.id < ?`+mine, append(bounds, args...)...)
+			if err != nil || len(l.found) == l.limit {
+				return err
+			}
+		}
+		if len(blocks) < blocksPage {
+			return nil
+		}
+		last = blocks[len(blocks)-1] - 1
+	}
+}
+
+func (s *Store) blocksBefore(ctx context.Context, statement string, args []any) (blocks []int64, err error) {
 	err = collect(ctx, s.read, func(rows scanner) error {
 		var b int64
 		err := rows.Scan(&b)
 		blocks = append(blocks, b)
 		return err
-	}, s.history.blocks, endpoints, l.below>>blockBits)
-	if err != nil {
-		return err
-	}
-	for _, b := range blocks {
-		err := s.fetch(ctx, l, `d.id >= ? AND d.id < ? AND d.endpoint_id {in}`,
-			b<<blockBits, min((b+1)<<blockBits, l.below), endpoints)
-		if err != nil || len(l.found) == l.limit {
-			return err
-		}
-	}
-	return nil
+	}, statement, args...)
+	return blocks, err
 }
 
-// endpointsOf returns the endpoints of the query's organization and subscription,
-// those that were deleted too.
-func (s *Store) endpointsOf(ctx context.Context, l *listing) ([]int64, error) {
+// endpointCursor is the last endpoint that was read.
+type endpointCursor struct {
+	subscriptionID string
+	id             int64
+}
+
+// endpointsOf returns the next page of endpoints of the query's organization and
+// subscription, those that were deleted too.
+func (s *Store) endpointsOf(ctx context.Context, l *listing, at *endpointCursor) ([]int64, error) {
+	statement, args := s.history.endpoints, []any{l.query.OrganizationID, at.subscriptionID, at.id, endpointsPage}
+	if l.query.SubscriptionID != "" {
+		statement, args[1] = s.history.endpointsOf, l.query.SubscriptionID
+	}
 	var ids []int64
 	err := collect(ctx, s.read, func(rows scanner) error {
-		var id int64
-		var subscriptionID string
-		err := rows.Scan(&id, &subscriptionID)
-		if l.query.SubscriptionID == "" || l.query.SubscriptionID == subscriptionID {
-			ids = append(ids, id)
-		}
+		err := rows.Scan(&at.id, &at.subscriptionID)
+		ids = append(ids, at.id)
 		return err
-	}, s.history.endpoints, l.query.OrganizationID)
+	}, statement, args...)
 	return ids, err
 }

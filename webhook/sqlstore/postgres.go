@@ -27,6 +27,8 @@ func (postgresDialect) expand(statement string) string {
 		"{in}", "= ANY (?::text::bigint[])",
 		"{notin}", "<> ALL (?::text::bigint[])",
 		"{versions}", "(SELECT coalesce(json_object_agg(organization_id, version)::text, '{}') FROM {p}organizations WHERE organization_id = ANY (?::text::text[]))",
+		// A join of the table with itself might read all of it.
+		"{blocksbelow}", "ctid = ANY (ARRAY(SELECT ctid FROM {p}blocks WHERE block < ? LIMIT ?))",
 		"{nextid}", "(SELECT last_value FROM {p}ids)",
 		"{join}", "JOIN",
 		"{forupdate}", "FOR UPDATE OF d",

@@ -9,12 +9,13 @@ import (
 )
 
 type pruneStatements struct {
-	deleted, cancel    string
+	fresh, checked     string
+	cancel             string
 	old, remove        string
 	removeEvents, idle string
 	removeIdle         string
 	oldest, blocks     string
-	note, endpoints    string
+	endpoints, note    string
 	// figures are those of removed channels, oldFigures those of long ago.
 	figures, oldFigures string
 }
@@ -29,7 +30,8 @@ func newPruneStatements(x expander) pruneStatements {
 	const figures = `DELETE FROM {p}statistics WHERE (endpoint_id, hour, shard) IN (
 		SELECT endpoint_id, hour, shard FROM {p}statistics WHERE `
 	return pruneStatements{
-		deleted: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2`),
+		fresh:   x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at IS NULL ORDER BY pruned_at LIMIT ?`),
+		checked: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at < ? ORDER BY pruned_at LIMIT ?`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id IN (
 			SELECT d.id FROM {p}deliveries d WHERE d.endpoint_id {in} AND d.state < 2 LIMIT ?)`),
 		old:          x.sql(`SELECT id, event_id FROM {p}deliveries d WHERE state = ? AND state >= 2 AND at < ? ORDER BY at LIMIT ? {skiplocked}`),
@@ -39,24 +41,25 @@ func newPruneStatements(x expander) pruneStatements {
 		removeIdle: x.sql(`DELETE FROM {p}events WHERE id IN (
 			SELECT id FROM {p}events WHERE last_id = id AND created_at < ? ORDER BY created_at LIMIT ?)`),
 		oldest: x.sql(`SELECT coalesce((SELECT min(id) FROM {p}deliveries), {nextid})`),
-		blocks: x.sql(`DELETE FROM {p}blocks WHERE endpoint_id IN (SELECT id FROM {p}endpoints) AND block < ?`),
-		// A transaction that is still open may have stored a delivery for an
-		// endpoint that was deleted meanwhile, so they stay for a day.
-		note: x.sql(`UPDATE {p}endpoints SET pruned_at = ? WHERE state = 2 AND pruned_at IS NULL`),
-		endpoints: x.sql(`DELETE FROM {p}endpoints WHERE state = 2 AND pruned_at < ?
+		blocks: x.sql(`DELETE FROM {p}blocks WHERE {blocksbelow}`),
+		endpoints: x.sql(`DELETE FROM {p}endpoints WHERE id {in} AND state = 2 AND pruned_at < ?
 			AND NOT EXISTS (SELECT 1 FROM {p}blocks b WHERE b.endpoint_id = {p}endpoints.id)`),
+		note:       x.sql(`UPDATE {p}endpoints SET pruned_at = ? WHERE id {in} AND state = 2`),
 		figures:    x.sql(figures + `endpoint_id {in} LIMIT ?)`),
 		oldFigures: x.sql(figures + `hour < ? LIMIT ?)`),
 	}
 }
 
 // Prune implements [webhook.History]. Deliveries of deleted subscriptions are settled,
-// and figures removed, in transactions of r.Limit rows.
+// and figures and what is left of deleted endpoints removed, in transactions of r.Limit
+// rows, or of 500 endpoints. A deleted endpoint is looked at once, and then once a day
+// for as long as deliveries of it are kept: what a transaction stores for it that was
+// open when it was deleted is settled a day later.
 func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest) (int, error) {
 	if r.Limit < 1 {
 		return 0, fmt.Errorf("sqlstore: pruning needs a Limit of at least 1, not %d", r.Limit)
 	}
-	if err := s.pruneDeleted(ctx, micros(now), r.Limit); err != nil {
+	if err := s.pruneDeleted(ctx, now, r.Limit); err != nil {
 		return 0, err
 	}
 	err := s.inSteps(ctx, r.Limit, s.prune.oldFigures, hourOf(now.Add(-webhook.StatisticsKept)), r.Limit)
@@ -84,9 +87,12 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 			}
 			p.removed += int(n)
 		}
-		return s.removeTraces(ctx, q, now)
+		return nil
 	})
 	if err != nil {
+		return 0, err
+	}
+	if err := s.removeBlocks(ctx, r.Limit); err != nil {
 		return 0, err
 	}
 	return p.removed, nil
@@ -100,24 +106,67 @@ type pruning struct {
 
 func (p *pruning) left() int { return p.request.Limit - p.removed }
 
-// pruneDeleted settles the deliveries of deleted subscriptions, and removes their
-// figures.
-func (s *Store) pruneDeleted(ctx context.Context, now int64, limit int) error {
-	var ids []int64
-	err := collect(ctx, s.read, func(row scanner) error {
-		var id int64
-		err := row.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, s.prune.deleted)
-	if err != nil || len(ids) == 0 {
-		return s.failed(err)
+const (
+	// deletedPage is how many deleted endpoints are read at a time.
+	deletedPage = 500
+	// endpointsStay is after how long a deleted endpoint is looked at again, and
+	// removed if there are no deliveries of it any more.
+	endpointsStay = 24 * time.Hour
+)
+
+// pruneDeleted settles the deliveries of endpoints that were deleted, or were looked at
+// a day ago, and removes their figures, or the endpoints.
+func (s *Store) pruneDeleted(ctx context.Context, now time.Time, limit int) error {
+	before := micros(now.Add(-endpointsStay))
+	for _, due := range []struct {
+		query string
+		args  []any
+	}{{s.prune.fresh, []any{deletedPage}}, {s.prune.checked, []any{before, deletedPage}}} {
+		for n := deletedPage; n == deletedPage; {
+			ids, err := s.deletedEndpoints(ctx, due.query, due.args...)
+			if err != nil {
+				return err
+			}
+			if n = len(ids); n == 0 {
+				break
+			}
+			if err := s.pruneEndpoints(ctx, micros(now), before, limit, s.x.dialect.ints(ids)); err != nil {
+				return err
+			}
+		}
 	}
-	deleted := s.x.dialect.ints(ids)
-	if err := s.inSteps(ctx, limit, s.prune.cancel, now, deleted, limit); err != nil {
+	return nil
+}
+
+// deletedEndpoints reads in a transaction of the writer's, which sees what the one for
+// the page before has changed.
+func (s *Store) deletedEndpoints(ctx context.Context, query string, args ...any) (ids []int64, err error) {
+	err = s.write(ctx, func(ctx context.Context, q Querier) error {
+		ids = nil
+		return collect(ctx, q, func(row scanner) error {
+			var id int64
+			err := row.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, query, args...)
+	})
+	return ids, err
+}
+
+func (s *Store) pruneEndpoints(ctx context.Context, now, before int64, limit int, ids string) error {
+	if err := s.inSteps(ctx, limit, s.prune.cancel, now, ids, limit); err != nil {
 		return err
 	}
-	return s.inSteps(ctx, limit, s.prune.figures, deleted, limit)
+	if err := s.inSteps(ctx, limit, s.prune.figures, ids, limit); err != nil {
+		return err
+	}
+	return s.write(ctx, func(ctx context.Context, q Querier) error {
+		if _, err := q.Exec(ctx, s.prune.endpoints, ids, before); err != nil {
+			return err
+		}
+		_, err := q.Exec(ctx, s.prune.note, now, ids)
+		return err
+	})
 }
 
 // inSteps runs a statement, each time in a transaction of its own, until it
@@ -176,22 +225,11 @@ func (s *Store) removeEmptied(ctx context.Context, q Querier, p *pruning, events
 	return err
 }
 
-// removeTraces removes blocks before the oldest delivery, and deleted endpoints
-// without any.
-func (s *Store) removeTraces(ctx context.Context, q Querier, now time.Time) error {
+// removeBlocks removes blocks before the oldest delivery.
+func (s *Store) removeBlocks(ctx context.Context, limit int) error {
 	var oldest int64
-	if _, err := one(ctx, q, s.prune.oldest, nil, []any{&oldest}); err != nil {
-		return err
+	if _, err := one(ctx, s.read, s.prune.oldest, nil, []any{&oldest}); err != nil {
+		return s.failed(err)
 	}
-	if _, err := q.Exec(ctx, s.prune.blocks, oldest>>blockBits); err != nil {
-		return err
-	}
-	if _, err := q.Exec(ctx, s.prune.note, micros(now)); err != nil {
-		return err
-	}
-	_, err := q.Exec(ctx, s.prune.endpoints, micros(now.Add(-endpointsStay)))
-	return err
+	return s.inSteps(ctx, limit, s.prune.blocks, oldest>>blockBits, limit)
 }
-
-// endpointsStay is how long deleted endpoints are kept without deliveries.
-const endpointsStay = 24 * time.Hour

@@ -42,7 +42,8 @@ func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 	if s.sealer == nil {
 		return 0, errors.New("sqlstore: Reseal needs a Config.Sealer")
 	}
-	var unreadable []error
+	var unreadable []error // maxResealErrors of them
+	failed := 0
 	for after := ""; ; {
 		p, err := s.resealAfter(ctx, after)
 		resealed += p.resealed
@@ -52,14 +53,15 @@ func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 		if p.overtaken {
 			continue // look again
 		}
-		unreadable = append(unreadable, p.unreadable...)
+		unreadable = append(unreadable, p.unreadable[:min(len(p.unreadable), maxResealErrors-len(unreadable))]...)
+		failed += len(p.unreadable)
 		if p.last == "" {
 			break
 		}
 		after = p.last
 	}
-	if more := len(unreadable) - maxResealErrors; more > 0 {
-		unreadable = append(unreadable[:maxResealErrors], fmt.Errorf("sqlstore: and %d more subscriptions", more))
+	if more := failed - len(unreadable); more > 0 {
+		unreadable = append(unreadable, fmt.Errorf("sqlstore: and %d more subscriptions", more))
 	}
 	return resealed, errors.Join(unreadable...)
 }

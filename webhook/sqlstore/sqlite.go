@@ -26,6 +26,7 @@ func (sqliteDialect) expand(statement string) string {
 		"{in}", "IN (SELECT value FROM json_each(?))",
 		"{notin}", "NOT IN (SELECT value FROM json_each(?))",
 		"{versions}", "(SELECT json_group_object(organization_id, version) FROM {p}organizations WHERE organization_id IN (SELECT value FROM json_each(?)))",
+		"{blocksbelow}", "(endpoint_id, block) IN (SELECT endpoint_id, block FROM {p}blocks WHERE block < ? LIMIT ?)",
 		"{nextid}", "(SELECT next_id FROM {p}meta)",
 		// SQLite keeps to the written order of tables after CROSS JOIN.
 		"{join}", "CROSS JOIN",

@@ -1,0 +1,101 @@
+package postgres_test
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
+)
+
+// Beside many endpoints that were deleted, and many of one organization, pruning and
+// lists read a page of them at a time.
+func TestPlansBesideManyEndpoints(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	config, err := pgx.ParseConfig(schemaDSN(t))
+	require.NoError(t, err)
+	var seen plans
+	config.OnNotice = seen.notice
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; "+ // as Open does
+			"LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SET client_min_messages = log")
+		return err
+	}))
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	s, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{})
+	require.NoError(t, err)
+	now := time.Now()
+	for _, fill := range []string{
+		// A third is deleted: a third of those was looked at an hour ago, a few are new, and
+		// the others were looked at two days ago.
+		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state, pruned_at)
+			SELECT i, 'a', CASE WHEN i <= 3000 THEN 'wh_same' ELSE 'wh_' || i END, 'x' || i, CASE WHEN i % 3 = 0 THEN 2 ELSE 0 END,
+				CASE WHEN i % 100 = 0 THEN NULL WHEN i % 3 > 0 THEN NULL WHEN i % 9 = 0 THEN $1::bigint - 3600000000 ELSE $1::bigint - 2 * 86400000000 END
+			FROM generate_series(1, 30000) i`,
+		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
+			SELECT i * 100 + 1000000, $1::bigint, i * 100 + 1000001, 'a', 'evt_' || i, 'a.b', '{}' FROM generate_series(1, 30000) i`,
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, at, token, state)
+			SELECT i * 100 + 1000001, i * 100 + 1000000, i, $1::bigint, 1, CASE WHEN i % 3 = 1 THEN 3 ELSE 2 END FROM generate_series(1, 30000) i`,
+		`INSERT INTO webhooks_blocks SELECT endpoint_id, id >> 14 FROM webhooks_deliveries WHERE $1::bigint > 0`,
+		`INSERT INTO webhooks_blocks SELECT i, 3 FROM generate_series(1, 2000) i WHERE $1::bigint > 0`,
+	} {
+		_, err := db.ExecContext(ctx, fill, now.UnixMicro())
+		require.NoError(t, err)
+	}
+	_, err = db.ExecContext(ctx, "ANALYZE webhooks_endpoints, webhooks_blocks, webhooks_events, webhooks_deliveries")
+	require.NoError(t, err)
+
+	list := func(q webhook.DeliveryQuery) func(*testing.T) {
+		return func(t *testing.T) {
+			q.OrganizationID = "a"
+			found, err := s.Deliveries(ctx, q)
+			require.NoError(t, err)
+			assert.Len(t, found, 100)
+		}
+	}
+	for _, step := range []struct {
+		name  string
+		bound int
+		run   func(*testing.T)
+	}{
+		{"Dead", 1_100, list(webhook.DeliveryQuery{Status: webhook.StatusDead})},
+		{"Dead of one", 1_100, list(webhook.DeliveryQuery{Status: webhook.StatusDead, SubscriptionID: "wh_same"})},
+		// All ranges of all endpoints are sorted, in the database.
+		{"Newest", 35_000, list(webhook.DeliveryQuery{})},
+		{"Newest of one", 35_000, list(webhook.DeliveryQuery{SubscriptionID: "wh_same"})},
+		{"Prune", 1_100, func(t *testing.T) {
+			_, err := s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(-time.Hour), Limit: 100})
+			require.NoError(t, err)
+		}},
+	} {
+		seen.take()
+		step.run(t)
+		all := seen.take()
+		require.NotEmpty(t, all)
+		for _, plan := range all {
+			assert.NotRegexp(t, `Seq Scan on \w*(endpoints|blocks|deliveries|events)\b`, plan, step.name)
+			for _, match := range actualRows.FindAllStringSubmatch(plan, -1) {
+				rows, err := strconv.Atoi(match[1])
+				require.NoError(t, err)
+				loops, err := strconv.Atoi(match[2])
+				require.NoError(t, err)
+				assert.LessOrEqual(t, rows*loops, step.bound, "%s reads more than it needs:\n%s", step.name, plan)
+			}
+		}
+	}
+	var blocks, deleted int
+	require.NoError(t, db.QueryRowContext(ctx, "SELECT count(*) FROM webhooks_blocks WHERE block = 3").Scan(&blocks))
+	assert.Zero(t, blocks)
+	row := db.QueryRowContext(ctx, `SELECT count(*) FROM webhooks_endpoints
+		WHERE state = 2 AND (pruned_at IS NULL OR pruned_at < $1)`, now.Add(-24*time.Hour).UnixMicro())
+	require.NoError(t, row.Scan(&deleted))
+	assert.Zero(t, deleted, "all of them were looked at")
+}
