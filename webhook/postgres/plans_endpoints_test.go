@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,8 +26,10 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 	var seen plans
 	config.OnNotice = seen.notice
 	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; "+ // as Open does
-			"LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SET client_min_messages = log")
+		_, err := conn.Exec(ctx, "SET enable_seqscan = off; "+ // as Open does
+			"SET plan_cache_mode = force_generic_plan; LOAD 'auto_explain'; "+
+			"SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; "+
+			"SET client_min_messages = log")
 		return err
 	}))
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -37,13 +40,17 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 		// A third is deleted: a third of those was looked at an hour ago, a few are new, and
 		// the others were looked at two days ago.
 		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state, pruned_at)
-			SELECT i, 'a', CASE WHEN i <= 3000 THEN 'wh_same' ELSE 'wh_' || i END, 'x' || i, CASE WHEN i % 3 = 0 THEN 2 ELSE 0 END,
-				CASE WHEN i % 100 = 0 THEN NULL WHEN i % 3 > 0 THEN NULL WHEN i % 9 = 0 THEN $1::bigint - 3600000000 ELSE $1::bigint - 2 * 86400000000 END
+			SELECT i, 'a', CASE WHEN i <= 3000 THEN 'wh_same' ELSE 'wh_' || i END, 'x' || i,
+				CASE WHEN i % 3 = 0 THEN 2 ELSE 0 END,
+				CASE WHEN i % 3 > 0 OR i % 100 = 0 THEN NULL
+					WHEN i % 9 = 0 THEN $1::bigint - 3600000000 ELSE $1::bigint - 2 * 86400000000 END
 			FROM generate_series(1, 30000) i`,
 		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
-			SELECT i * 100 + 1000000, $1::bigint, i * 100 + 1000001, 'a', 'evt_' || i, 'a.b', '{}' FROM generate_series(1, 30000) i`,
+			SELECT i * 100 + 1000000, $1::bigint, i * 100 + 1000001, 'a', 'evt_' || i, 'a.b', '{}'
+			FROM generate_series(1, 30000) i`,
 		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, at, token, state)
-			SELECT i * 100 + 1000001, i * 100 + 1000000, i, $1::bigint, 1, CASE WHEN i % 3 = 1 THEN 3 ELSE 2 END FROM generate_series(1, 30000) i`,
+			SELECT i * 100 + 1000001, i * 100 + 1000000, i, $1::bigint, 1, CASE WHEN i % 3 = 1 THEN 3 ELSE 2 END
+			FROM generate_series(1, 30000) i`,
 		`INSERT INTO webhooks_blocks SELECT endpoint_id, id >> 14 FROM webhooks_deliveries WHERE $1::bigint > 0`,
 		`INSERT INTO webhooks_blocks SELECT i, 3 FROM generate_series(1, 2000) i WHERE $1::bigint > 0`,
 	} {
@@ -98,4 +105,24 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 		WHERE state = 2 AND (pruned_at IS NULL OR pruned_at < $1)`, now.Add(-24*time.Hour).UnixMicro())
 	require.NoError(t, row.Scan(&deleted))
 	assert.Zero(t, deleted, "all of them were looked at")
+
+	// What a claim passes over is looked up for each endpoint that it comes to, and not
+	// compared with all of it.
+	_, err = db.ExecContext(ctx, "UPDATE webhooks_deliveries SET state = 0 WHERE endpoint_id % 3 = 1")
+	require.NoError(t, err)
+	r := webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10}
+	for i := 4; i < 3000; i += 3 {
+		r.Skip = append(r.Skip, webhook.Endpoint{SubscriptionID: "wh_same", Channel: "x" + strconv.Itoa(i)})
+	}
+	seen.take()
+	_, err = s.Claim(ctx, now, r)
+	require.NoError(t, err)
+	walked := 0
+	for _, plan := range seen.take() {
+		if strings.Contains(plan, "WITH RECURSIVE walk") {
+			walked++
+			assert.Contains(t, plan, "hashed SubPlan")
+		}
+	}
+	assert.Positive(t, walked)
 }

@@ -154,12 +154,14 @@ func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
 	s, db, m := metered(t, sqlstore.Config{})
 	const endpoints = 5000
 	fill(t, db, endpoints,
-		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state) SELECT i, 'a', 'wh_' || i, 'x', 2 FROM n`,
+		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state)
+			SELECT i, 'a', 'wh_' || i, 'x', 2 FROM n`,
 		`INSERT INTO webhooks_blocks SELECT i, 0 FROM n`,
 		`INSERT INTO webhooks_statistics SELECT i, 1000000, 0, 1, 1, 1, 1, 1, 1, 1, 1 FROM n`,
 		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
 			SELECT 10000 + 2 * i, 'a', 'evt_' || i, 'a.b', 1, 10001 + 2 * i, x'' FROM n`,
-		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token) SELECT 10001 + 2 * i, 10000 + 2 * i, i, 0, 1, 0 FROM n`,
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token)
+			SELECT 10001 + 2 * i, 10000 + 2 * i, i, 0, 1, 0 FROM n`,
 		`UPDATE webhooks_meta SET next_id = 100000`,
 	)
 	prune := func(at time.Time, r webhook.PruneRequest) {
@@ -187,7 +189,7 @@ func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
 	prune(now.Add(time.Hour), webhook.PruneRequest{SucceededBefore: now.Add(time.Hour)})
 	assert.Zero(t, count(t, db, "deliveries"))
 	assert.Zero(t, count(t, db, "blocks"))
-	assert.Equal(t, endpoints, count(t, db, "endpoints"), "an open transaction may have stored a delivery for them")
+	assert.Equal(t, endpoints, count(t, db, "endpoints"), "an open transaction may have stored more")
 
 	prune(now.Add(25*time.Hour), webhook.PruneRequest{})
 	assert.Zero(t, count(t, db, "endpoints"))
@@ -203,16 +205,19 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 	fill(t, db, endpoints,
 		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state)
 			SELECT i, 'a', CASE WHEN i > 1500 THEN 'wh_' || i ELSE 'wh_same' END, 'x' || i, i % 3 FROM n`,
-		// Those of the first endpoints are the newest, but not of all, in 200 blocks.
+		// They go to the endpoints in any order, in 200 blocks.
 		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
 			SELECT i * 700, 'a', 'evt_' || i, 'a.b', 1, i * 700 + 2, x'' FROM n`,
-		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token) SELECT i * 700 + 1, i * 700, (i * 7919) % 5000 + 1, 3, 1, 0 FROM n`,
-		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token) SELECT i * 700 + 2, i * 700, (i * 31) % 5000 + 1, 0, 1, 0 FROM n`,
-		fmt.Sprintf(`INSERT INTO webhooks_blocks SELECT DISTINCT endpoint_id, id / %d FROM webhooks_deliveries`, perBlock),
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token)
+			SELECT i * 700 + 1, i * 700, (i * 7919) % 5000 + 1, 3, 1, 0 FROM n`,
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token)
+			SELECT i * 700 + 2, i * 700, (i * 31) % 5000 + 1, 0, 1, 0 FROM n`,
+		fmt.Sprintf(`INSERT INTO webhooks_blocks
+			SELECT DISTINCT endpoint_id, id / %d FROM webhooks_deliveries`, perBlock),
 	)
 	ids := func(condition string) (all []webhook.DeliveryID) {
-		rows, err := db.QueryContext(ctx, `SELECT d.id FROM webhooks_deliveries d JOIN webhooks_endpoints p ON p.id = d.endpoint_id
-			WHERE `+condition+` ORDER BY d.id DESC`)
+		rows, err := db.QueryContext(ctx, `SELECT d.id FROM webhooks_deliveries d
+			JOIN webhooks_endpoints p ON p.id = d.endpoint_id WHERE `+condition+` ORDER BY d.id DESC`)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, rows.Close()) }()
 		for rows.Next() {
@@ -223,20 +228,22 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 		require.NoError(t, rows.Err())
 		return all
 	}
+	const dead = webhook.StatusDead
+	type query = webhook.DeliveryQuery
 	for name, tt := range map[string]struct {
-		query     webhook.DeliveryQuery
+		query     query
 		condition string
 	}{
-		"all":                   {webhook.DeliveryQuery{}, "true"},
-		"dead":                  {webhook.DeliveryQuery{Status: webhook.StatusDead}, "d.state = 3"},
-		"pending":               {webhook.DeliveryQuery{Status: webhook.StatusPending}, "d.state = 0 AND p.state = 0"},
-		"cancelled":             {webhook.DeliveryQuery{Status: webhook.StatusCancelled}, "d.state = 0 AND p.state = 2"},
-		"all of one":            {webhook.DeliveryQuery{SubscriptionID: "wh_same"}, "p.webhook_id = 'wh_same'"},
-		"dead of one":           {webhook.DeliveryQuery{SubscriptionID: "wh_same", Status: webhook.StatusDead}, "p.webhook_id = 'wh_same' AND d.state = 3"},
-		"all of a small one":    {webhook.DeliveryQuery{SubscriptionID: "wh_4000"}, "p.webhook_id = 'wh_4000'"},
-		"before":                {webhook.DeliveryQuery{Before: 100_000}, "d.id < 100000"},
-		"dead, before":          {webhook.DeliveryQuery{Status: webhook.StatusDead, Before: 100_000}, "d.state = 3 AND d.id < 100000"},
-		"of another that is as": {webhook.DeliveryQuery{OrganizationID: "b"}, "false"},
+		"all":            {query{}, "true"},
+		"dead":           {query{Status: dead}, "d.state = 3"},
+		"pending":        {query{Status: webhook.StatusPending}, "d.state = 0 AND p.state = 0"},
+		"cancelled":      {query{Status: webhook.StatusCancelled}, "d.state = 0 AND p.state = 2"},
+		"of one":         {query{SubscriptionID: "wh_same"}, "p.webhook_id = 'wh_same'"},
+		"dead of one":    {query{SubscriptionID: "wh_same", Status: dead}, "p.webhook_id = 'wh_same' AND d.state = 3"},
+		"of a small one": {query{SubscriptionID: "wh_4000"}, "p.webhook_id = 'wh_4000'"},
+		"before":         {query{Before: 100_000}, "d.id < 100000"},
+		"dead, before":   {query{Status: dead, Before: 100_000}, "d.state = 3 AND d.id < 100000"},
+		"of another":     {query{OrganizationID: "b"}, "false"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, q := ids(tt.condition), tt.query
@@ -262,4 +269,99 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 			assert.LessOrEqual(t, m.mostBytes, 8<<10, "bytes of the parameters of one statement")
 		})
 	}
+}
+
+// Any number of endpoints can fail, and of organizations have as much in memory as they
+// may. A claim names a part of them in its statements, and still hands out nothing of the
+// others, and in a few claims all that is to be handed out.
+func TestClaimThatSkipsManyIsBounded(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	s, db, m := metered(t, sqlstore.Config{})
+	const organizations, endpoints = 600, 11_000
+	// Each of the organizations has one endpoint; the one after them has many.
+	id := fmt.Sprintf(`(CASE WHEN i <= %[1]d THEN i << 24 | 1 ELSE %[1]d + 1 << 24 | i - %[1]d END)`, organizations)
+	organization := fmt.Sprintf(`('org_' || min(i, %d))`, organizations+1)
+	fill(t, db, organizations+1,
+		`INSERT INTO webhooks_organizations (organization_id, version, number) SELECT 'org_' || i, 1, i FROM n`)
+	fill(t, db, organizations+endpoints,
+		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state)
+			SELECT `+id+`, `+organization+`, 'wh_' || i, 'x', 0 FROM n`,
+		`INSERT INTO webhooks_routes SELECT `+organization+`, 'wh_' || i, i, 1, 1, 0, 0, '[]', '[]' FROM n`,
+		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
+			SELECT i * 2, `+organization+`, 'evt_' || i, 'a.b', 1, i * 2 + 1, x'' FROM n`,
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token)
+			SELECT i * 2 + 1, i * 2, `+id+`, 0, 1, 0 FROM n`,
+	)
+	const wanted = 10 // of each kind, the last ones
+	r := webhook.ClaimRequest{Until: now.Add(time.Hour), Limit: 50, PerEndpoint: 5}
+	for i := range organizations - wanted {
+		r.SkipOrganizations = append(r.SkipOrganizations, fmt.Sprint("org_", i+1))
+	}
+	for i := range endpoints - wanted {
+		r.Skip = append(r.Skip, webhook.Endpoint{SubscriptionID: fmt.Sprint("wh_", organizations+i+1), Channel: "x"})
+	}
+	claimed, claims, most, bytes := map[string]bool{}, 0, 0, 0
+	for ; len(claimed) < 2*wanted; claims++ {
+		require.Less(t, claims, 100)
+		m.reset()
+		tasks, err := s.Claim(ctx, now, r)
+		require.NoError(t, err)
+		for _, task := range tasks {
+			var i int
+			_, err := fmt.Sscanf(task.Endpoint.SubscriptionID, "wh_%d", &i)
+			require.NoError(t, err)
+			ofOrganizations := i > organizations-wanted && i <= organizations
+			require.True(t, ofOrganizations || i > organizations+endpoints-wanted, "%d is to be skipped", i)
+			claimed[task.Endpoint.SubscriptionID] = true
+		}
+		most, bytes = max(most, m.statements), max(bytes, m.mostBytes)
+	}
+	t.Logf("%d claims of %d statements and %d bytes", claims, most, bytes)
+	assert.LessOrEqual(t, most, 500, "statements of a claim")
+	assert.LessOrEqual(t, bytes, 130_000, "bytes of the parameters of a statement")
+}
+
+// A channel that was removed and added again is another endpoint, and is skipped as the
+// one before was.
+func TestClaimSkipsWhatWasMadeAgain(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Now()
+	s, _, m := metered(t, sqlstore.Config{})
+	sub := newSubscription()
+	require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
+	skip := webhook.ClaimRequest{
+		Until: now.Add(time.Hour), Limit: 10, PerEndpoint: 10,
+		Skip: []webhook.Endpoint{{SubscriptionID: sub.ID, Channel: sub.ChannelKeys()[0]}},
+	}
+	claim := func(r webhook.ClaimRequest) []webhook.Task {
+		t.Helper()
+		tasks, err := s.Claim(ctx, now, r)
+		require.NoError(t, err)
+		return tasks
+	}
+	require.Empty(t, claim(skip))
+	channels := sub.Channels
+	for _, c := range [][]webhook.ChannelConfig{{{Channel: "other", Configs: []byte(`{}`)}}, channels} {
+		sub.Channels = c
+		require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}))
+	}
+	_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	require.NoError(t, err)
+	other := newSubscription()
+	require.NoError(t, s.CreateSubscription(ctx, other, webhook.Quota{}))
+	_, err = s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_2", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	require.NoError(t, err)
+
+	tasks := claim(skip)
+	require.Len(t, tasks, 1)
+	require.Equal(t, other.ID, tasks[0].Endpoint.SubscriptionID)
+	m.reset()
+	require.Empty(t, claim(skip))
+	asked := m.statements
+	skip.Skip = nil
+	require.Len(t, claim(skip), 2)
+	m.reset()
+	require.Empty(t, claim(skip))
+	require.Equal(t, m.statements, asked, "what is known is not looked up again")
 }

@@ -29,7 +29,7 @@ func newClaimStatements(x expander) claimStatements {
 			FROM {p}endpoints p {join} {p}routes r ON r.organization_id = p.organization_id AND r.webhook_id = p.webhook_id
 			WHERE p.id {in} AND p.state < 2`),
 		endpoints: x.batch(`WITH v (webhook_id, channel) AS ({rows})
-			SELECT p.id FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id AND p.channel = v.channel AND p.state < 2`,
+			SELECT p.id, p.webhook_id, p.channel FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id AND p.channel = v.channel AND p.state < 2`,
 			column{"webhook_id", text}, column{"channel", text}),
 		// What due.task says of lost leases.
 		numbers: x.batch(`WITH v (organization_id) AS ({rows})
@@ -41,15 +41,18 @@ func newClaimStatements(x expander) claimStatements {
 	}
 }
 
-// Claim implements [webhook.Queue].
+// Claim implements [webhook.Queue]. Its statements pass over 10,000 of the endpoints
+// and 250 of the organizations that the request skips, and over those of the others
+// that it finds in up to three more tries. If it finds still others, it leaves them out,
+// and there may be more that is due than it returns.
 func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
 	if r.Limit < 1 || r.PerEndpoint < 1 {
 		return nil, fmt.Errorf("sqlstore: a claim needs Limit and PerEndpoint of at least 1, not %d and %d", r.Limit, r.PerEndpoint)
 	}
 	var c *claiming
-	err := s.write(ctx, func(ctx context.Context, q Querier) error {
-		c = s.turns.begin(micros(now), r)
-		return s.claimIn(ctx, q, c)
+	err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
+		c, err = s.claimIn(ctx, q, micros(now), r)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -59,15 +62,34 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	return c.tasks, nil
 }
 
-func (s *Store) claimIn(ctx context.Context, q Querier, c *claiming) error {
-	if err := s.findSkipped(ctx, q, c); err != nil {
-		return err
+// claimTries is how often a claim looks for deliveries.
+const claimTries = 4
+
+func (s *Store) claimIn(ctx context.Context, q Querier, now int64, r webhook.ClaimRequest) (*claiming, error) {
+	skip, err := s.findSkipped(ctx, q, r)
+	if err != nil {
+		return nil, err
 	}
-	if err := s.goRound(ctx, q, c); err != nil {
-		return err
+	for n := 1; ; n++ {
+		c := s.turns.begin(now, r)
+		c.skip(skip)
+		if err := s.goRound(ctx, q, c); err != nil {
+			return nil, err
+		}
+		unwanted, err := s.complete(ctx, q, c, skip)
+		if err != nil {
+			return nil, err
+		}
+		if !unwanted || n == claimTries {
+			return c, s.lease(ctx, q, c)
+		}
 	}
-	if err := s.complete(ctx, q, c); err != nil || len(c.tasks) == 0 {
-		return err
+}
+
+// lease makes what was found the caller's.
+func (s *Store) lease(ctx context.Context, q Querier, c *claiming) error {
+	if len(c.tasks) == 0 {
+		return nil
 	}
 	ids := make([]int64, len(c.tasks))
 	for i := range c.tasks {
@@ -92,7 +114,7 @@ func (s *Store) findDue(ctx context.Context, q Querier, c *claiming, from, to in
 		d, err := scanDue(row)
 		found = append(found, d)
 		return err
-	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to, s.x.dialect.ints(c.skipped),
+	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to, s.x.dialect.ints(c.skippedIn(from, to)),
 		s.x.dialect.claimLimit(limit, perEndpoint))
 	if err != nil {
 		return nil, err
@@ -104,49 +126,27 @@ func (s *Store) findDue(ctx context.Context, q Querier, c *claiming, from, to in
 	return found[:min(limit, len(found))], nil
 }
 
-// complete makes tasks of what was found.
-func (s *Store) complete(ctx context.Context, q Querier, c *claiming) error {
+// complete makes tasks of what was found. It reports whether some was to be skipped, which
+// skip then knows.
+func (s *Store) complete(ctx context.Context, q Querier, c *claiming, skip *skipping) (unwanted bool, err error) {
 	owners, err := s.ownersOf(ctx, q, c.found)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, d := range c.found {
 		to := owners[d.endpointID]
-		if to == nil || slices.Contains(c.request.SkipOrganizations, to.organizationID) {
-			continue // deleted since it was found, or it has an id from before there were numbers
+		if to == nil {
+			continue // deleted since it was found
+		}
+		if skip.unwanted(d.endpointID, to) {
+			s.skipped.remember(to.endpoint, d.endpointID)
+			unwanted = true
+			continue
 		}
 		c.tasks = append(c.tasks, c.task(d, to))
 		c.endpointIDs = append(c.endpointIDs, d.endpointID)
 	}
-	return nil
-}
-
-// findSkipped looks up the endpoints and organizations that are not to be claimed
-// for.
-func (s *Store) findSkipped(ctx context.Context, q Querier, c *claiming) error {
-	rows := make([]any, 0, 2*len(c.request.Skip))
-	for _, e := range c.request.Skip {
-		rows = append(rows, e.SubscriptionID, e.Channel)
-	}
-	err := s.x.dialect.queryBatch(ctx, q, s.claim.endpoints, rows, nil, func(row scanner) error {
-		var id int64
-		err := row.Scan(&id)
-		c.skipped = append(c.skipped, id)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	rows = rows[:0]
-	for _, id := range c.request.SkipOrganizations {
-		rows = append(rows, id)
-	}
-	return s.x.dialect.queryBatch(ctx, q, s.claim.numbers, rows, nil, func(row scanner) error {
-		var number int64
-		err := row.Scan(&number)
-		c.stops[number] = skipIt
-		return err
-	})
+	return unwanted, nil
 }
 
 // owner is what a task says about its endpoint.

@@ -25,7 +25,7 @@ func (postgresDialect) expand(statement string) string {
 		"{tried}", tried,
 		"{nextnumber}", "nextval('{p}organization_numbers')",
 		"{in}", "= ANY (?::text::bigint[])",
-		"{notin}", "<> ALL (?::text::bigint[])",
+		"{notin}", "NOT IN (SELECT unnest(?::text::bigint[]))",
 		"{versions}", "(SELECT coalesce(json_object_agg(organization_id, version)::text, '{}') FROM {p}organizations WHERE organization_id = ANY (?::text::text[]))",
 		// A join of the table with itself might read all of it.
 		"{blocksbelow}", "ctid = ANY (ARRAY(SELECT ctid FROM {p}blocks WHERE block < ? LIMIT ?))",

@@ -66,6 +66,8 @@ type Store struct {
 	routes routeCache
 	turns  turns // of claims
 
+	skipped skippedIDs
+
 	leases leases
 
 	blocksMu sync.Mutex

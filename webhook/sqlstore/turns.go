@@ -43,7 +43,7 @@ type claiming struct {
 	now     int64
 	request webhook.ClaimRequest
 	most    int     // of one organization
-	skipped []int64 // endpoints
+	skipped []int64 // endpoints, in order
 	at      int64
 	stops   map[int64]int64 // turns.large, and the organizations to be skipped
 	done    []int64         // organizations that have no more
@@ -139,7 +139,8 @@ func (s *Store) large(ctx context.Context, q Querier, c *claiming, number, at in
 
 // several finds what may be claimed for the endpoints after from, up to to.
 func (s *Store) several(ctx context.Context, q Querier, c *claiming, from, to int64) error {
-	for from < to && c.left() > 0 {
+	// Up to the first id of an organization there is nothing of it: they count from 1.
+	for from < to-1 && c.left() > 0 {
 		limit := c.left()
 		found, err := s.findDue(ctx, q, c, from, to, limit)
 		if err != nil || len(found) == 0 {
