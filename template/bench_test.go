@@ -97,7 +97,7 @@ func BenchmarkRender(b *testing.B) {
 		}
 	})
 	b.Run("pongo2", func(b *testing.B) {
-		tpl, err := pongo2.NewSet("bench", noLoader{}).FromString(benchPongo)
+		tpl, err := pongo2.NewSet("bench", noTemplates{}).FromString(benchPongo)
 		require.NoError(b, err)
 		out, err := tpl.Execute(data)
 		require.NoError(b, err)
@@ -156,7 +156,7 @@ func BenchmarkCompile(b *testing.B) {
 		}
 	})
 	b.Run("pongo2", func(b *testing.B) {
-		set := pongo2.NewSet("bench", noLoader{})
+		set := pongo2.NewSet("bench", noTemplates{})
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := set.FromString(benchPongo); err != nil {

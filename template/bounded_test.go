@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/template/internal/eval"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
@@ -15,7 +16,7 @@ import (
 // only a budget ends. It must not run while other tests do: it looks at the memory of the whole
 // process.
 func TestEveryOperationIsBounded(t *testing.T) {
-	env, err := sharedEnvironment()
+	env, err := eval.Shared()
 	require.NoError(t, err)
 	values := map[string]string{
 		"unicode": "{% set v = 'äß é→☕ ' * 30000 %}",

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/event"
-	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
 // Templates see the objects of an event in the sender's order, except where Jinja2 sorts.
@@ -58,28 +57,4 @@ func TestDataInOrder(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func FuzzDecodeInOrder(f *testing.F) {
-	for _, s := range []string{`{"a":1,"b":[1,-2.5e+3,"x\"\\\u0041",true,false,null,{}],"a":2}`, ` [ ] `, `"x"`, `1e5`, `{"a" : { } , "b":[ [ ] ]}`, `[`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		v := python.DecodeInOrder([]byte(s))
-		if !json.Valid([]byte(s)) {
-			assert.Nil(t, v)
-			return
-		}
-		st := &python.State{Budget: python.NewBudget(t.Context(), python.Limits{Steps: 1 << 30, Memory: 1 << 30, Depth: 1 << 20})}
-		style := python.ObjectJSON()
-		b, err := st.AppendJSON(nil, v, &style, 0)
-		if err != nil {
-			return // numbers that are too large
-		}
-		var want any
-		require.NoError(t, json.Unmarshal([]byte(s), &want))
-		again, err := json.Marshal(want)
-		require.NoError(t, err)
-		assert.JSONEq(t, string(again), string(b))
-	})
 }

@@ -40,29 +40,33 @@
 //
 // pongo2 speaks Django's language, not Jinja2's; has no budgets; and keeps tags, filters and
 // escaping in registries of the process. So it gets the part that it does well, matching blocks and
-// running the tree, and what is inside the tags is ours:
-//
-//	scan.go                       cuts the source at its delimiters
-//	pongo_source.go               checks that blocks nest, and writes the source for pongo2
-//	engine.go                     the table of tags, and the border to pongo2
-//	tags_*.go, loop.go            what the tags do
-//	lexer.go, parse*.go           expressions, from text to tree
-//	eval*.go, params.go           evaluating the tree
-//	value.go, dict.go, iterate.go the values of templates, which behave as Python's
-//	access.go, arithmetic.go, compare.go, str_repr.go, strings.go
-//	                              what operators do with them
-//	filters*.go, jinja_tests.go, methods*.go, globals.go
-//	                              tables of everything that has a name
-//	library*.go, ready_*.go       filters and functions beyond Jinja2
-//	format.go, format_html.go, format_markdown.go, json_output.go
-//	                              what values are escaped for
-//	format_braces.go, format_percent.go, format_number.go
-//	                              '%5.2f' and '{:>8}'
-//	misspelt.go                   names of variables that are most likely slips
-//	limits.go, state.go           what one render uses
+// running the tree, and what is inside the tags is ours.
 //
 // The tags are registered with pongo2 when the process starts, under names with a prefix of their
 // own: pongo2 does not synchronize its registry, so nothing may be registered once a program can
 // compile templates of pongo2. Nothing else of pongo2 is changed for others, and what a program
 // replaces in pongo2 or bans there changes nothing here.
+//
+// # What is where
+//
+//	template.go           Options, and templates of texts
+//	object_template.go    templates whose strings are templates
+//	json.go               templates whose result is JSON
+//	format.go             what values are escaped for
+//	library.go            filters and functions beyond Jinja2
+//	limits.go, gate.go    what one template may cost, and how many renders run at once
+//	data.go, data_order.go
+//	                      the variables of an event
+//	preview.go            all of it at once
+//	misspelt.go           names of variables that are most likely slips
+//	errors.go             the errors
+//
+//	internal/eval         tags and expressions: compiling and running them, with pongo2
+//	internal/builtin      filters, tests, methods and functions
+//	internal/syntax       scanner and lexer
+//	internal/python       the values of templates, which behave as Python's, and the budget of a render
+//	internal/escaping     values inside HTML, Markdown and Slack's markup
+//	internal/fault        errors, before they are the package's own
+//
+// Each of the internal packages uses only those below it in this list.
 package template

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/template/internal/eval"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
@@ -31,7 +32,7 @@ var costSeed = flag.Uint64("template.seed", 1, "the seed of the tests of costs")
 // tested without further ado.
 type costGenerator struct {
 	r          *rand.Rand
-	env        *environment
+	env        *eval.Environment
 	library    *Library // with everything that is ready-made
 	operations []costOperation
 }
@@ -301,8 +302,8 @@ func costBlocks() map[string][]string {
 func TestEveryBlockIsBounded(t *testing.T) {
 	g := newCostGenerator(t, *costSeed)
 	blocks := costBlocks()
-	for name, kind := range g.env.blocks {
-		if kind.refused == "" {
+	for name, kind := range g.env.Blocks {
+		if kind.Refused == "" {
 			assert.NotEmpty(t, blocks[name], "the tag %s is not measured", name)
 		}
 	}

@@ -179,7 +179,7 @@ func hostileTemplates() []hostileTemplate {
 		{"end of pongo2's input", "\x01{{ 1 // 0 }}", ErrArithmetic},
 		{"pongo2's tags", "{% ssi '/etc/passwd' %}", ErrUnknown},
 		{"pongo2's comment", "{% comment %}x{% endcomment y %}", ErrUnknown},
-		{"our tags from outside", "{% " + printTag + ` "1:1:0:9:MQ==" %}`, ErrUnknown},
+		{"our tags from outside", `{% mixpeek_webhooks_jinja_expression "1:1:0:9:MQ==" %}`, ErrUnknown},
 		{"pongo2's verbatim", "{% verbatim %}{{ 1 }}{% endverbatim %}", ErrUnknown},
 
 		// Reaching out.

@@ -2,10 +2,8 @@ package template
 
 import (
 	"context"
-	"encoding/json"
 
-	"github.com/mixpeek/webhooks-go/template/internal/escaping"
-	"github.com/mixpeek/webhooks-go/template/internal/fault"
+	"github.com/mixpeek/webhooks-go/template/internal/eval"
 )
 
 // A JSON is a compiled text template whose result must be JSON, such as a blocks_template of Slack.
@@ -23,53 +21,31 @@ import (
 // everything is written as it is.
 //
 // An [Object] is simpler; prefer it where there is a choice.
-type JSON struct{ template *Template }
+type JSON struct{ text *eval.Text }
 
 // CompileJSON is [Compile] for a template that renders JSON. Options.Format is that of the text in
 // its strings.
-func CompileJSON(source string, o Options) (_ *JSON, err error) {
-	defer func() { err = exported(err) }()
-	c, err := newCompiler(o)
+func CompileJSON(source string, o Options) (*JSON, error) {
+	s, err := o.settings()
 	if err != nil {
-		return nil, err
+		return nil, exported(err)
 	}
-	c.json = true
-	if c.format == escaping.Plain {
-		c.escaper = escaping.AppendAsIs
-	}
-	t, err := c.source(source)
+	text, err := eval.CompileJSON(source, s)
 	if err != nil {
-		return nil, err
+		return nil, exported(err)
 	}
-	return &JSON{t}, nil
+	return &JSON{text}, nil
 }
 
 // Render is [Template.Render] with a result that is checked to be one JSON value. If it is not, the
 // error is an [*Error] with ErrNotJSON: its place is the {{ }} that wrote last before the JSON
 // breaks, its message says where in the result that is.
-func (j *JSON) Render(ctx context.Context, data map[string]any) (_ []byte, err error) {
-	defer func() { err = exported(err) }()
+func (j *JSON) Render(ctx context.Context, data map[string]any) ([]byte, error) {
 	ctx, gate, err := enterGate(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer gate.leave()
-	t := j.template
-	out := &newRendering(ctx, &t.settings, data).top
-	out.marked = true
-	if err := t.run(out); err != nil {
-		return nil, err
-	}
-	if json.Valid(out.b) {
-		return out.b, nil
-	}
-	broken, offset := jsonPos(out.b)
-	var from fault.Pos
-	for _, m := range out.marks {
-		if int64(m.offset) >= offset {
-			break
-		}
-		from = m.pos
-	}
-	return nil, from.Errorf(fault.ErrNotJSON, "the result breaks at its line %d, column %d", broken.Line, broken.Col)
+	b, err := j.text.RenderJSON(ctx, data)
+	return b, exported(err)
 }

@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/template/internal/builtin"
+	"github.com/mixpeek/webhooks-go/template/internal/eval"
 )
 
 // A Library is what templates can use beyond Jinja2: filters and functions of the service that
 // embeds this package, and ready ones that it switches on. It is immutable and safe for concurrent
 // use. A nil *Library has none.
-type Library struct{ env *environment }
+type Library struct{ env *eval.Environment }
 
 // LibraryConfig says what a [Library] offers. The zero value offers nothing.
 type LibraryConfig struct {
@@ -79,26 +80,22 @@ type Markup string
 
 // NewLibrary makes a Library. The error names what is wrong: a name that is no identifier or is
 // taken already, a Func without Call, a negative number.
-func NewLibrary(config LibraryConfig) (_ *Library, err error) {
-	defer func() { err = exported(err) }()
-	base, err := sharedEnvironment()
+func NewLibrary(config LibraryConfig) (*Library, error) {
+	base, err := eval.Shared()
 	if err != nil {
-		return nil, err
+		return nil, exported(err)
 	}
 	if config.Location == nil {
 		config.Location = time.LoadLocation
 	}
-	added := builtin.Service{
+	env, err := base.Extend(&builtin.Service{
 		Filters: serviceFuncs(config.Filters), Functions: serviceFuncs(config.Functions),
 		Ready: builtin.Ready(config.Ready), Location: config.Location, Markup: markupOf,
-	}
-	names, err := added.Extend(&base.Names)
+	})
 	if err != nil {
-		return nil, err
+		return nil, exported(err)
 	}
-	env := *base
-	env.Names = names
-	return &Library{&env}, nil
+	return &Library{env}, nil
 }
 
 func serviceFuncs(public map[string]Func) map[string]builtin.Func {
@@ -116,9 +113,9 @@ func markupOf(v any) (string, bool) {
 }
 
 // environment returns what templates of the library are compiled with.
-func (l *Library) environment() (*environment, error) {
+func (l *Library) environment() (*eval.Environment, error) {
 	if l == nil {
-		return sharedEnvironment()
+		return eval.Shared()
 	}
 	return l.env, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/template/internal/eval"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
@@ -269,7 +270,7 @@ func TestHostileUseOfReadyOnes(t *testing.T) {
 // SYNTAX.md lists all ready ones, each with its set.
 func TestReadyTable(t *testing.T) {
 	t.Parallel()
-	base, err := sharedEnvironment()
+	base, err := eval.Shared()
 	require.NoError(t, err)
 	const heading = "## Filters and functions of the service"
 	arguments, sets := documented(t, heading), map[string]string{}

@@ -1,12 +1,10 @@
 package template
 
 import (
-	"bytes"
 	"encoding/json"
-	"math"
 	"slices"
 
-	"github.com/mixpeek/webhooks-go/template/internal/python"
+	"github.com/mixpeek/webhooks-go/template/internal/eval"
 	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
@@ -48,20 +46,12 @@ func Misspelt(source string) []Slip {
 // misspell is in the list for each of them.
 func MisspeltObject(raw json.RawMessage) []Slip {
 	var slips []Slip
-	limits := python.Limits{Leaves: math.MaxInt, Depth: math.MaxInt} // it compiles: it is within its own
-	b := objectBuilder{
-		compiler: &compiler{settings: settings{limits: limits}}, decoder: json.NewDecoder(bytes.NewReader(raw)),
-		object: &Object{},
-	}
-	b.take = func(source string) error {
+	eval.EachLeaf(raw, func(source string, pointer func() string) {
 		for _, slip := range Misspelt(source) {
-			slip.Leaf = b.path.pointer()
+			slip.Leaf = pointer()
 			slips = append(slips, slip)
 		}
-		return nil
-	}
-	b.decoder.UseNumber()
-	_ = b.document() // what is broken has been refused
+	})
 	return slips
 }
 

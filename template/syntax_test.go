@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/template/internal/eval"
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
@@ -70,7 +71,7 @@ func documented(t *testing.T, heading string) map[string]string {
 
 func TestSyntaxTables(t *testing.T) {
 	t.Parallel()
-	env, err := sharedEnvironment()
+	env, err := eval.Shared()
 	require.NoError(t, err)
 
 	filters := map[string]string{}
@@ -92,11 +93,11 @@ func TestSyntaxTables(t *testing.T) {
 	assert.Equal(t, globals, documented(t, "## Functions"))
 
 	tags, refused := map[string]string{}, map[string]string{}
-	for name, kind := range env.blocks {
-		if kind.refused != "" {
+	for name, kind := range env.Blocks {
+		if kind.Refused != "" {
 			refused[name] = ""
 		} else {
-			tags[name] = kind.end
+			tags[name] = kind.End
 		}
 	}
 	documentedTags := map[string]string{}

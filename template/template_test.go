@@ -222,36 +222,12 @@ func TestPongo2IsLeftAlone(t *testing.T) {
 	t.Parallel()
 	_, err := Compile("{{ 1 }}", Options{})
 	require.NoError(t, err)
-	set := pongo2.NewSet("theirs", noLoader{})
+	set := pongo2.NewSet("theirs", noTemplates{})
 	tpl, err := set.FromString(`{% if x %}{{ x|upper }}{% endif %}{% for i in l %}{{ i }}{% endfor %}{% filter lower %}A{% endfilter %}`)
 	require.NoError(t, err)
 	got, err := tpl.Execute(pongo2.Context{"x": "<a", "l": []int{1, 2}})
 	require.NoError(t, err)
 	assert.Equal(t, "&lt;A12a", got)
-
-	// Our tags do nothing in a template that is not ours.
-	for _, source := range []string{"{% " + printTag + ` "1:1:0:200:MQ==" %}`, "{% " + printTag + ` "x" %}`, "{% " + printTag + " %}",
-		"{% " + rootTag + " %}{% " + endTag + " %}"} {
-		tpl, err := set.FromString(source)
-		if err == nil {
-			_, err = tpl.Execute(nil)
-		}
-		require.Error(t, err, source)
-	}
-}
-
-// TestAllPongo2TagsAreBanned: a new version of pongo2 may bring new ones.
-func TestAllPongo2TagsAreBanned(t *testing.T) {
-	t.Parallel()
-	for _, name := range pongoTags() {
-		require.Error(t, pongo2.RegisterTag(name, nil), "%s is no tag of pongo2 any more", name)
-	}
-	set, err := newSet()
-	require.NoError(t, err)
-	for _, name := range pongoTags() {
-		_, err := set.FromString("{% " + name + " %}")
-		require.ErrorContains(t, err, "sandbox", name)
-	}
 }
 
 func TestDeepTemplatesWithinTheLimitsRender(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package builtin has everything of Jinja2 that has a name and works with values, apart from tags:
-// filters, tests, methods and global functions. It also has the ready-made filters and functions that a
-// service can switch on, and calls those of the service itself.
+// filters, tests, methods and global functions. It also has the ready-made filters and functions
+// that a service can switch on, and calls those of the service itself.
 //
 // # What is where
 //

@@ -33,7 +33,8 @@ const (
 	defaultTimeout = 50 * time.Millisecond
 )
 
-// Extend returns the names of base and those of the service. The error says what is wrong with the service.
+// Extend returns the names of base and those of the service. The error says what is wrong with the
+// service.
 func (s *Service) Extend(base *python.Names) (python.Names, error) {
 	names := *base
 	if s.Ready&^readyAll != 0 {

@@ -1,5 +1,5 @@
-// Package escaping writes text into what the output of a template is, so that it shows there as it is and means
-// nothing.
+// Package escaping writes text into what the output of a template is, so that it shows there as it
+// is and means nothing.
 //
 // # What is where
 //
@@ -13,7 +13,8 @@ import "strings"
 // Format is what the output of a template is, and so what values are escaped for.
 type Format string
 
-// The formats. Plain text has no escapes of its own: what a template escapes there itself becomes HTML.
+// The formats. Plain text has no escapes of its own: what a template escapes there itself becomes
+// HTML.
 const (
 	Plain    Format = ""
 	HTML     Format = "html"

@@ -1,5 +1,5 @@
-// Package python has the values that templates work with, which behave as Python's, and what operators do
-// with them.
+// Package python has the values that templates work with, which behave as Python's, and what
+// operators do with them.
 //
 // In Go the values are
 //
@@ -12,8 +12,8 @@
 //	*Range, *View, *Generator, *Undefined, and what is Callable
 //	what implements the interfaces of object.go
 //
-// A [State] is what one render has at hand. Everything whose cost depends on the template or its data
-// takes one, and asks its [Budget] before it does the work.
+// A [State] is what one render has at hand. Everything whose cost depends on the template or its
+// data takes one, and asks its [Budget] before it does the work.
 //
 // # What is where
 //

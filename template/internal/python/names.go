@@ -1,7 +1,7 @@
 package python
 
-// Names are all names that templates can use: the tables of filters, tests, methods and globals. They never change
-// once a template has been compiled.
+// Names are all names that templates can use: the tables of filters, tests, methods and globals.
+// They never change once a template has been compiled.
 type Names struct {
 	Filters map[string]*Filter
 	Tests   map[string]*Test

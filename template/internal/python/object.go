@@ -1,7 +1,7 @@
 package python
 
-// Values that other packages make can be more than opaque: what they implement of these interfaces, operators and
-// filters work with.
+// Values that other packages make can be more than opaque: what they implement of these interfaces,
+// operators and filters work with.
 type (
 	// Typed is a value with a type of Python's.
 	Typed interface{ TypeName() string }
@@ -26,7 +26,8 @@ type (
 		Length(st *State) (int, error)
 	}
 
-	// Orderable is a value that is compared with others of its type; ok is false for those of other types.
+	// Orderable is a value that is compared with others of its type; ok is false for those of other
+	// types.
 	Orderable interface {
 		CompareTo(other any) (order int, ok bool)
 	}

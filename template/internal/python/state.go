@@ -2,8 +2,8 @@ package python
 
 import "github.com/mixpeek/webhooks-go/template/internal/escaping"
 
-// A State is what one render has at hand whatever it runs: its budget, the names that it knows, and what it writes
-// for. It is used by one goroutine and thrown away.
+// A State is what one render has at hand whatever it runs: its budget, the names that it knows, and
+// what it writes for. It is used by one goroutine and thrown away.
 type State struct {
 	Budget
 	Names      *Names

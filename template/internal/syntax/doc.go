@@ -1,5 +1,5 @@
-// Package syntax cuts templates into pieces: the source into text and tags, and the inside of a tag into the
-// tokens of Jinja2's expressions. Strings, numbers and names are written as in Python.
+// Package syntax cuts templates into pieces: the source into text and tags, and the inside of a tag
+// into the tokens of Jinja2's expressions. Strings, numbers and names are written as in Python.
 //
 // # What is where
 //

@@ -1,4 +1,4 @@
-package template
+package eval
 
 import (
 	"encoding/base64"
@@ -29,7 +29,7 @@ const (
 
 // emitter writes segments as pongo2's source, and checks that blocks nest.
 type emitter struct {
-	env     *environment
+	env     *Environment
 	session int // see openSession
 	limit   int // of block depth
 	parts   []string
@@ -46,7 +46,7 @@ type openBlock struct {
 }
 
 // emit returns the source for pongo2.
-func emit(env *environment, session int, segments []syntax.Segment, limit int) (string, error) {
+func emit(env *Environment, session int, segments []syntax.Segment, limit int) (string, error) {
 	e := emitter{env: env, session: session, limit: limit, names: map[string]bool{}}
 	e.parts = append(e.parts, "{% "+rootTag+" %}")
 	for i := range segments {
@@ -56,7 +56,7 @@ func emit(env *environment, session int, segments []syntax.Segment, limit int) (
 	}
 	if n := len(e.open); n > 0 {
 		b := e.open[n-1]
-		return "", b.Tag.Errorf(fault.ErrSyntax, "the block %q is not closed, expected %q", b.Name, b.kind.end)
+		return "", b.Tag.Errorf(fault.ErrSyntax, "the block %q is not closed, expected %q", b.Name, b.kind.End)
 	}
 	e.parts = append(e.parts, "{% "+endTag+" %}")
 	return strings.Join(e.parts, ""), nil
@@ -99,18 +99,18 @@ func (e *emitter) encode(name string, s *syntax.Segment, uses uint8) string {
 
 func (e *emitter) block(s *syntax.Segment) error {
 	if n := len(e.open); n > 0 {
-		if b := &e.open[n-1]; s.Name == b.kind.end || b.kind.hasMiddle(s.Name) {
+		if b := &e.open[n-1]; s.Name == b.kind.End || b.kind.hasMiddle(s.Name) {
 			return e.continueBlock(b, s)
 		}
 	}
-	kind, ok := e.env.blocks[s.Name]
+	kind, ok := e.env.Blocks[s.Name]
 	if !ok {
 		return e.unknownTag(s)
 	}
-	if kind.refused != "" {
-		return s.Tag.Errorf(fault.ErrForbidden, "%q is not available: %s", s.Name, kind.refused)
+	if kind.Refused != "" {
+		return s.Tag.Errorf(fault.ErrForbidden, "%q is not available: %s", s.Name, kind.Refused)
 	}
-	if kind.end == "" || kind.inline != nil && kind.inline(s.Text) {
+	if kind.End == "" || kind.inline != nil && kind.inline(s.Text) {
 		e.tag(tagPrefix+s.Name, s)
 		return nil
 	}
@@ -132,7 +132,7 @@ func (e *emitter) block(s *syntax.Segment) error {
 
 // continueBlock writes a tag that goes on with the innermost block or ends it.
 func (e *emitter) continueBlock(b *openBlock, s *syntax.Segment) error {
-	if s.Name != b.kind.end {
+	if s.Name != b.kind.End {
 		if b.last {
 			return s.Tag.Errorf(fault.ErrSyntax, "%q after the else of %q", s.Name, b.Name)
 		}
@@ -161,7 +161,7 @@ func (e *emitter) unknownTag(s *syntax.Segment) error {
 	if n := len(e.open); n > 0 {
 		b := e.open[n-1]
 		return s.Tag.Errorf(fault.ErrUnknown, "no tag named %q here; the open block is %q of line %s, which ends with %q",
-			fault.Near(s.Name), b.Name, strconv.Itoa(b.Tag.Line), b.kind.end)
+			fault.Near(s.Name), b.Name, strconv.Itoa(b.Tag.Line), b.kind.End)
 	}
 	return s.Tag.Errorf(fault.ErrUnknown, "no tag named %q here", fault.Near(s.Name))
 }

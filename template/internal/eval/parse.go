@@ -1,4 +1,4 @@
-package template
+package eval
 
 import (
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
@@ -21,7 +21,7 @@ import (
 // The first error sticks: from then on every token is the end, and what the methods return does not
 // matter.
 type parser struct {
-	env    *environment
+	env    *Environment
 	limit  int // of height and nesting
 	tokens []syntax.Token
 	next   int
@@ -29,7 +29,7 @@ type parser struct {
 	err    error
 }
 
-func newParser(env *environment, src string, at fault.Pos, depth int) *parser {
+func newParser(env *Environment, src string, at fault.Pos, depth int) *parser {
 	p := &parser{env: env, limit: depth}
 	p.tokens, p.err = syntax.Tokens(src, at)
 	return p

@@ -1,4 +1,4 @@
-package template
+package eval
 
 import (
 	"slices"
@@ -14,7 +14,7 @@ import (
 // itself reads the name first, or assigns to it in a branch, does it begin with the data.
 
 // hiddenNames returns the names whose data a template hides so.
-func hiddenNames(env *environment, segments []syntax.Segment) []string {
+func hiddenNames(env *Environment, segments []syntax.Segment) []string {
 	h := hiding{env: env, read: map[string]bool{}}
 	for i := range segments {
 		if segments[i].Kind == syntax.SegmentTag && segments[i].Name == "block" {
@@ -28,7 +28,7 @@ func hiddenNames(env *environment, segments []syntax.Segment) []string {
 }
 
 type hiding struct {
-	env      *environment
+	env      *Environment
 	open     []string // the blocks around
 	scopes   int      // how many of them have a scope of their own
 	branches int      // how many of them run only sometimes
@@ -48,8 +48,8 @@ func (h *hiding) segment(s *syntax.Segment) {
 
 func (h *hiding) tag(s *syntax.Segment) {
 	if n := len(h.open); n > 0 {
-		kind := h.env.blocks[h.open[n-1]]
-		if s.Name == kind.end {
+		kind := h.env.Blocks[h.open[n-1]]
+		if s.Name == kind.End {
 			h.open = h.open[:n-1]
 			h.count(kind.name, -1)
 			return
@@ -59,7 +59,7 @@ func (h *hiding) tag(s *syntax.Segment) {
 			return
 		}
 	}
-	kind, ok := h.env.blocks[s.Name]
+	kind, ok := h.env.Blocks[s.Name]
 	if !ok {
 		return // refused later
 	}
@@ -74,7 +74,7 @@ func (h *hiding) tag(s *syntax.Segment) {
 	default:
 		h.reads(inside)
 	}
-	if kind.end != "" && (kind.inline == nil || !kind.inline(s.Text)) {
+	if kind.End != "" && (kind.inline == nil || !kind.inline(s.Text)) {
 		h.open = append(h.open, s.Name)
 		h.count(s.Name, 1)
 	}

@@ -1,4 +1,4 @@
-package template
+package eval
 
 import "github.com/mixpeek/webhooks-go/template/internal/fault"
 
@@ -15,7 +15,7 @@ func (s *rootStatement) run(out *output) error { return s.body.run(out) }
 // textStatement is text that pongo2 would not take for text.
 type textStatement struct{ text string }
 
-func compileText(t *tagSource) (statement, error) { return &textStatement{t.text}, nil }
+func compileTextTag(t *tagSource) (statement, error) { return &textStatement{t.text}, nil }
 
 func (s *textStatement) run(out *output) error {
 	_, err := out.WriteString(s.text)

@@ -1,4 +1,4 @@
-package template
+package eval
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // A rendering is one run of a template: the state, with the variables, and what tags need.
 type rendering struct {
 	python.State
-	env       *environment
+	env       *Environment
 	exec      *pongo2.ExecutionContext // for running the bodies of macros
 	data      map[string]any
 	root      *scope // of the template's top level
@@ -24,13 +24,13 @@ type rendering struct {
 	topScope  scope
 }
 
-func newRendering(ctx context.Context, s *settings, data map[string]any) *rendering {
+func newRendering(ctx context.Context, s *Settings, data map[string]any) *rendering {
 	st := &rendering{
 		State: python.State{
-			Budget: python.NewBudget(ctx, s.limits), Names: &s.env.Names, Format: s.format, Escaper: s.escaper,
-			JSON: s.json, Autoescape: s.json || s.format != escaping.Plain,
+			Budget: python.NewBudget(ctx, s.Limits), Names: &s.Env.Names, Format: s.Format, Escaper: s.escaper,
+			JSON: s.json, Autoescape: s.json || s.Format != escaping.Plain,
 		},
-		env: s.env, data: data,
+		env: s.Env, data: data,
 	}
 	st.root, st.scope = &st.topScope, &st.topScope
 	st.top = output{st: st, top: true}

@@ -1,4 +1,4 @@
-package template
+package eval
 
 import (
 	"errors"
@@ -17,17 +17,17 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
-// An environment is what all templates share: the tables of filters, tests, methods, globals and
+// An Environment is what all templates share: the tables of filters, tests, methods, globals and
 // blocks. It is built once, when the process starts, and never changes.
-type environment struct {
+type Environment struct {
 	python.Names
-	blocks map[string]*blockKind
+	Blocks map[string]*blockKind
 }
 
 // shared is the environment of this process. It is complete before main begins, and only read from
 // then on.
 var shared struct {
-	env *environment
+	env *Environment
 	err error // why pongo2 does not take our tags, for the first who compiles a template
 
 	// sessions are the environments of the templates that are being compiled right now, by a number
@@ -46,29 +46,39 @@ func init() {
 	shared.env, shared.err = newEnvironment()
 }
 
-func sharedEnvironment() (*environment, error) { return shared.env, shared.err }
+// Shared returns the environment of Jinja2 alone, which the process has from its beginning.
+func Shared() (*Environment, error) { return shared.env, shared.err }
 
-func newEnvironment() (*environment, error) {
-	env := &environment{Names: builtin.Names(), blocks: map[string]*blockKind{}}
+func newEnvironment() (*Environment, error) {
+	env := &Environment{Names: builtin.Names(), Blocks: map[string]*blockKind{}}
 	env.Methods.Loop = python.MethodTable(loopMethods())
 	for _, kind := range blockKinds() {
-		env.blocks[kind.name] = &kind
+		env.Blocks[kind.name] = &kind
 	}
 	return env, env.register()
+}
+
+// Extend returns the environment with the names of a service as well.
+func (env *Environment) Extend(s *builtin.Service) (*Environment, error) {
+	names, err := s.Extend(&env.Names)
+	if err != nil {
+		return nil, err
+	}
+	return &Environment{Names: names, Blocks: env.Blocks}, nil
 }
 
 // register adds our tags to pongo2's registry, which is process-wide and has no other way in. Their
 // prefix keeps them out of the way of all others, and they do nothing in a template that this
 // package has not written.
-func (env *environment) register() error {
+func (env *Environment) register() error {
 	var errs []error
 	add := func(name string, compile func(t *tagSource) (statement, error)) {
 		errs = append(errs, pongo2.RegisterTag(name, env.tagParser(compile)))
 	}
 	add(rootTag, compileRoot)
-	add(textTag, compileText)
+	add(textTag, compileTextTag)
 	add(printTag, compilePrint)
-	for name, kind := range env.blocks {
+	for name, kind := range env.Blocks {
 		if kind.compile != nil {
 			add(tagPrefix+name, kind.compile)
 		}
@@ -80,7 +90,7 @@ func (env *environment) register() error {
 }
 
 // openSession returns the number under which tags find the environment until end is called.
-func openSession(env *environment) (session int, end func()) {
+func openSession(env *Environment) (session int, end func()) {
 	if env == shared.env {
 		return 0, func() {}
 	}
@@ -142,7 +152,7 @@ type tagSource struct {
 	doc *pongo2.Parser
 }
 
-func (env *environment) tagParser(compile func(t *tagSource) (statement, error)) pongo2.TagParser {
+func (env *Environment) tagParser(compile func(t *tagSource) (statement, error)) pongo2.TagParser {
 	return func(doc *pongo2.Parser, _ *pongo2.Token, arguments *pongo2.Parser) (pongo2.INodeTag, *pongo2.Error) {
 		t, err := env.tagSource(doc, arguments)
 		if err != nil {
@@ -156,7 +166,7 @@ func (env *environment) tagParser(compile func(t *tagSource) (statement, error))
 	}
 }
 
-func (env *environment) tagSource(doc, arguments *pongo2.Parser) (*tagSource, error) {
+func (env *Environment) tagSource(doc, arguments *pongo2.Parser) (*tagSource, error) {
 	t := &tagSource{doc: doc}
 	if token := arguments.MatchType(pongo2.TokenString); token != nil {
 		var err error
@@ -165,7 +175,7 @@ func (env *environment) tagSource(doc, arguments *pongo2.Parser) (*tagSource, er
 		}
 	}
 	if own, ok := shared.sessions.Load(t.session); ok {
-		env, _ = own.(*environment)
+		env, _ = own.(*Environment)
 	}
 	t.parser = newParser(env, t.text, t.pos, t.depth)
 	return t, nil
@@ -240,9 +250,9 @@ func (noLoader) Get(string) (io.Reader, error) {
 // blockKind describes a tag of Jinja2.
 type blockKind struct {
 	name    string
-	end     string                 // the tag that ends it; "" if it has no body
+	End     string                 // the tag that ends it; "" if it has no body
 	middle  []string               // tags that stand between
-	refused string                 // why the tag is not available, if it is not
+	Refused string                 // why the tag is not available, if it is not
 	inline  func(text string) bool // whether the tag has no body although others of the name do
 	compile func(t *tagSource) (statement, error)
 }
@@ -253,19 +263,19 @@ func (k *blockKind) hasMiddle(name string) bool { return slices.Contains(k.middl
 func blockKinds() []blockKind {
 	const noOthers = "a template stands alone and cannot use another"
 	return []blockKind{
-		{name: "if", end: "endif", middle: []string{"elif", "else"}, compile: compileIf},
-		{name: "for", end: "endfor", middle: []string{"else"}, compile: compileFor},
-		{name: "set", end: "endset", inline: syntax.HasValue, compile: compileSet},
-		{name: "with", end: "endwith", compile: compileWith},
-		{name: "macro", end: "endmacro", compile: compileMacro},
-		{name: "call", end: "endcall", compile: compileCall},
-		{name: "filter", end: "endfilter", compile: compileFilterBlock},
-		{name: "autoescape", end: "endautoescape", compile: compileAutoescape},
-		{name: "block", end: "endblock", compile: compileBlock},
+		{name: "if", End: "endif", middle: []string{"elif", "else"}, compile: compileIf},
+		{name: "for", End: "endfor", middle: []string{"else"}, compile: compileFor},
+		{name: "set", End: "endset", inline: syntax.HasValue, compile: compileSet},
+		{name: "with", End: "endwith", compile: compileWith},
+		{name: "macro", End: "endmacro", compile: compileMacro},
+		{name: "call", End: "endcall", compile: compileCall},
+		{name: "filter", End: "endfilter", compile: compileFilterBlock},
+		{name: "autoescape", End: "endautoescape", compile: compileAutoescape},
+		{name: "block", End: "endblock", compile: compileBlock},
 		{name: "print", compile: compilePrintTag},
-		{name: "include", refused: noOthers},
-		{name: "import", refused: noOthers},
-		{name: "from", refused: noOthers},
-		{name: "extends", refused: noOthers},
+		{name: "include", Refused: noOthers},
+		{name: "import", Refused: noOthers},
+		{name: "from", Refused: noOthers},
+		{name: "extends", Refused: noOthers},
 	}
 }

@@ -1,4 +1,4 @@
-package template
+package eval
 
 import (
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
