@@ -88,6 +88,16 @@ func (h *host) nextWaiting(n int) (taken []*endpointQueue) {
 	return taken
 }
 
+// waitingOf takes out the queues of an organization, which keeps its place.
+func (h *host) waitingOf(o *organization) (taken []*endpointQueue) {
+	if e := h.byOrganization[o]; e != nil {
+		for w := e.Value.(*waitingQueues); !w.queues.empty(); {
+			taken = append(taken, w.queues.pop())
+		}
+	}
+	return taken
+}
+
 func (s *scheduler) organization(id string) *organization {
 	o := s.organizations[id]
 	if o == nil {
@@ -112,6 +122,9 @@ func (s *scheduler) setHost(q *endpointQueue, key hostKey) {
 		return
 	}
 	if q.host != nil {
+		// The queue may wait for a place at the host that it leaves, where it would not be found
+		// again. All of its organization that wait there look for a slot again.
+		defer s.relist(q.host.waitingOf(q.organization))
 		s.leaveHost(q.host)
 		q.host = nil
 	}
@@ -177,7 +190,12 @@ func (s *scheduler) freed(t *task) {
 
 // unpark lists up to n queues again that waited for the host.
 func (s *scheduler) unpark(h *host, n int) {
-	for _, q := range h.nextWaiting(n) {
+	s.relist(h.nextWaiting(n))
+}
+
+// relist lists queues that were taken out of a host's line.
+func (s *scheduler) relist(queues []*endpointQueue) {
+	for _, q := range queues {
 		q.listed = false
 		s.list(q)
 	}

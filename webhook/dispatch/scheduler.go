@@ -284,6 +284,10 @@ func (s *scheduler) begin(t *task, to hostKey) bool {
 	s.setHost(q, to)
 	if t.host != q.host {
 		s.count(t, -1)
+		if t.host != nil { // which has a place again
+			s.unpark(t.host, unparkedAtOnce)
+			defer s.startWorker()
+		}
 		if q.host != nil && s.open && !s.hostFits(q.host, t.slot, q.standing()) {
 			q.left(t)
 			q.putFirst(t)

@@ -447,3 +447,28 @@ func TestSchedulerDoesNotCountWaitsToRender(t *testing.T) {
 		assert.Equal(t, usage{}, s.used)
 	})
 }
+
+// What waits for a place at a host does not wait for ever if its endpoint moves to another one.
+func TestSchedulerMovesWhatWaitsForAHost(t *testing.T) {
+	t.Parallel()
+	s, _ := testScheduler(schedulerLimits{inFlight: 16, inFlightPerEndpoint: 4, queued: 100, queuedPerEndpoint: 100})
+	known(s, endpointA, endpointB)
+	old := hostKey{"old.example", 1}
+	for i, e := range []webhook.Endpoint{endpointA, endpointB} {
+		s.push(tasksFor(webhook.DeliveryID(i+1), 1, e))
+		task := s.next()
+		require.True(t, s.begin(task, old))
+		s.finish(task, health{result: healthy})
+	}
+	s.push(tasksFor(11, 2, endpointA))
+	moved := s.next()
+	s.push(tasksFor(21, 1, endpointB))
+	require.Nil(t, s.next(), "the host has one place")
+
+	require.True(t, s.begin(moved, hostKey{"new.example", 0}))
+	var ids []webhook.DeliveryID
+	for task := s.next(); task != nil; task = s.next() {
+		ids = append(ids, task.DeliveryID)
+	}
+	assert.ElementsMatch(t, []webhook.DeliveryID{12, 21}, ids, "one moves too, and one gets the place that is left")
+}
