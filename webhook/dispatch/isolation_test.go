@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,13 +58,18 @@ func (s *site) Send(ctx context.Context, m *channel.Message) (channel.Result, er
 	case s.Kind == "victim":
 		time.Sleep(20 * time.Millisecond)
 		s.world.arrive(m.EventID)
-	case s.Kind == "under" || s.Kind == "turns" && !s.world.turned.Load():
+	case s.Kind == "under" || (s.Kind == "turns" || s.Kind == "large") && !s.world.turned.Load():
 		time.Sleep(290 * time.Millisecond)
 	case s.Kind == "refuses":
 		return channel.Result{}, status(500)
 	case s.Kind == "alternates" && n%2 == 0:
 		time.Sleep(time.Millisecond)
-	default: // silent, dripping, alternating, turned
+	case s.Kind == "drips":
+		for ctx.Err() == nil {
+			time.Sleep(100 * time.Millisecond) // and another byte of the answer
+		}
+		return channel.Result{}, channel.ContextError(ctx)
+	default: // silent, alternating, turned
 		<-ctx.Done()
 		return channel.Result{}, channel.ContextError(ctx)
 	}
@@ -129,6 +135,9 @@ func (w *world) emit(t *testing.T, organization, kind string) *event.Event {
 	t.Helper()
 	e := newEvent(kind + ".sent")
 	e.OrganizationID = organization
+	if kind == "large" {
+		e.Metadata = map[string]any{"blob": strings.Repeat("x", 200_000)}
+	}
 	require.NoError(t, w.Emit(t.Context(), e))
 	return e
 }
@@ -260,6 +269,47 @@ func TestIsolation(t *testing.T) {
 		}, func(t *testing.T, w *world) {
 			for i := range 100 {
 				w.emit(t, fmt.Sprint("org", i), "burns")
+			}
+		}},
+		{"500 endpoints drip", "victim", func(t *testing.T, w *world) {
+			for i := range 10 {
+				w.subscribe(t, "attacker", 50, &site{Kind: "drips", HostName: fmt.Sprint("a", i, ".example"), Timed: 60})
+			}
+			for range 20 {
+				w.emit(t, "attacker", "drips")
+			}
+		}, func(t *testing.T, w *world) { w.emit(t, "attacker", "drips") }},
+		{"events of 200 KB, more than there is memory for", "victim", func(t *testing.T, w *world) {
+			for i := range 4 {
+				w.subscribe(t, "attacker", 5, &site{Kind: "large", HostName: fmt.Sprint("a", i, ".example"), Timed: 30})
+			}
+			for range 3 {
+				w.emit(t, "attacker", "large")
+				time.Sleep(time.Second)
+			}
+			w.turned.Store(true)
+			for range 350 {
+				w.emit(t, "attacker", "large")
+			}
+		}, func(t *testing.T, w *world) {
+			for range 4 {
+				w.emit(t, "attacker", "large")
+			}
+		}},
+		{"events of 200 KB of 20 organizations", "victim", func(t *testing.T, w *world) {
+			for i := range 20 {
+				w.subscribe(t, fmt.Sprint("org", i), 5, &site{Kind: "large", HostName: fmt.Sprint("a", i, ".example"), Timed: 30})
+			}
+			for i := range 400 {
+				if i == 60 {
+					time.Sleep(time.Second)
+					w.turned.Store(true)
+				}
+				w.emit(t, fmt.Sprint("org", i%20), "large")
+			}
+		}, func(t *testing.T, w *world) {
+			for i := range 4 {
+				w.emit(t, fmt.Sprint("org", i), "large")
 			}
 		}},
 		{"all at once", "victim", func(t *testing.T, w *world) {
