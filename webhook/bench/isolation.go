@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,14 +28,27 @@ type attack struct {
 	timeout       int    // of their attempts, in seconds
 	events        int    // at first; with more, as many each second
 	more          bool
-	own           bool // the victim's organization does it
+	own           bool   // the victim's organization does it
+	template      string // of the payload; the victim has one too, which is cheap
+	size          int    // of the events, in bytes, beyond what all have
 }
+
+// burning is a template that takes nearly as much CPU as the limits of templates allow.
+const burning = `{"x": "{% for i in range(9000) %}{% set x = '%.1000e' % 1.7e308 %}{% endfor %}"}`
 
 var attacks = []attack{
 	{name: "11 webhooks of 50 silent channels", subscriptions: 11, channels: 50, path: "/silent", timeout: 300, events: 50},
 	{name: "2000 silent endpoints", subscriptions: 2000, channels: 1, path: "/silent", timeout: 10, events: 50},
 	{name: "550 silent ones beside it", subscriptions: 550, channels: 1, path: "/silent", timeout: 10, events: 20, own: true},
 	{name: "100 endpoints fail at once", subscriptions: 2, channels: 50, path: "/fails", timeout: 10, events: 5, more: true},
+	{name: "500 endpoints drip", subscriptions: 10, channels: 50, path: "/drips", timeout: 10,
+		events: 20, more: true},
+	{name: "100 templates burn CPU", subscriptions: 2, channels: 50, path: "/answers", timeout: 10,
+		events: 5, more: true, template: burning},
+	{name: "50 endpoints get events of 200 KB", subscriptions: 1, channels: 50, path: "/answers",
+		timeout: 10, events: 2, more: true, size: 200_000},
+	{name: "50 silent ones are sent 70 MB", subscriptions: 1, channels: 50, path: "/silent",
+		timeout: 10, events: 350, size: 200_000},
 }
 
 // victimPause is the time between two of the victim's events.
@@ -59,8 +73,8 @@ func isolation(ctx context.Context, o options, s *sink, out io.Writer) error {
 	return nil
 }
 
-// startHostile serves endpoints that accept a request and never answer it, or fail
-// at once, under another host name than the victim's.
+// startHostile serves endpoints that accept a request and never answer it, or a byte at
+// a time, or fail at once, under another host name than the victim's.
 func startHostile(ctx context.Context) (url string, stop func(), err error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -74,9 +88,25 @@ func startHostile(ctx context.Context) (url string, stop func(), err error) {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		select {
-		case <-r.Context().Done():
-		case <-stopped.Done():
+		if strings.HasPrefix(r.URL.Path, "/answers") {
+			return
+		}
+		var drip <-chan time.Time
+		if strings.HasPrefix(r.URL.Path, "/drips") {
+			ticker := time.NewTicker(500 * time.Millisecond)
+			defer ticker.Stop()
+			drip = ticker.C
+		}
+		for {
+			select {
+			case <-r.Context().Done():
+				return
+			case <-stopped.Done():
+				return
+			case <-drip:
+				_, _ = w.Write([]byte{' '})
+				_ = http.NewResponseController(w).Flush()
+			}
 		}
 	})}
 	go func() { _ = server.Serve(listener) }()
@@ -101,7 +131,13 @@ func isolationOf(ctx context.Context, o options, s *sink, out io.Writer, name, h
 		err = errors.Join(err, <-ended, opened.close())
 	}()
 	v := &victim{dispatcher: d, organization: "victim"}
-	if err := d.CreateSubscription(ctx, newSubscription("victim", s.url)); err != nil {
+	sub := newSubscription("victim", s.url)
+	if a.template != "" {
+		sub.Channels = []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
+			URL: s.url, PayloadTemplate: json.RawMessage(`{"emitted_ns": "{{ metadata.emitted_ns }}"}`),
+		})}
+	}
+	if err := d.CreateSubscription(ctx, sub); err != nil {
 		return err
 	}
 	arrived := v.arrive
@@ -141,6 +177,7 @@ func (a attack) begin(ctx context.Context, d *dispatch.Dispatcher, organization,
 		for j := range a.channels {
 			sub.Channels = append(sub.Channels, webhook.Via(httpendpoint.Config{
 				URL: fmt.Sprintf("%s%s/%d/%d", hostile, a.path, i, j), Timeout: float64(a.timeout),
+				PayloadTemplate: json.RawMessage(a.template),
 			}))
 		}
 		if err := d.CreateSubscription(ctx, sub); err != nil {
@@ -154,6 +191,9 @@ func (a attack) emit(ctx context.Context, d *dispatch.Dispatcher, organization s
 	for range a.events {
 		e := newEvent()
 		e.Type, e.OrganizationID = "attack.began", organization
+		if a.size > 0 {
+			e.Metadata["blob"] = strings.Repeat("x", a.size)
+		}
 		if err := d.Emit(ctx, e); err != nil {
 			return err
 		}
