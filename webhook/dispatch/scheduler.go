@@ -61,11 +61,12 @@ type task struct {
 
 	// While it is in flight:
 	slot          slot
-	host          *host     // that the slot is counted for
-	begun         time.Time // zero until the channel is called; later by what it has waited to render
-	overdue       bool      // it has lasted longer than slowAfter, without what it waited
-	renders       renderWaits
-	before, after *task // in scheduler.running, unless it is overdue or waits to render
+	overdue       bool         // it has lasted longer than slowAfter, without what it waited
+	ended         bool         // the attempt is over
+	host          *host        // that the slot is counted for
+	begun         time.Time    // zero until the channel is called; later by what it has waited to render
+	renders       *renderWaits // nil if it has not waited
+	before, after *task        // in scheduler.running, unless it is overdue or waits to render
 }
 
 func newScheduler(l schedulerLimits) *scheduler {
@@ -262,7 +263,7 @@ func (s *scheduler) take(q *endpointQueue, kind slot) *task {
 	t := q.take(q.choose(s.limits.inFlightPerEndpoint))
 	s.dequeued(t)
 	t.slot, t.host, t.begun, t.overdue = kind, q.host, time.Time{}, false
-	t.renders = renderWaits{}
+	t.renders, t.ended = nil, false
 	s.count(t, 1)
 	if q.host != nil {
 		q.host.served(o)
@@ -313,8 +314,8 @@ func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil t
 	q := t.queue
 	q.left(t)
 	s.count(t, -1)
-	t.renders.ended = true
-	if !t.begun.IsZero() && !t.overdue && t.renders.now == 0 {
+	t.ended = true
+	if !t.begun.IsZero() && !t.overdue && !t.waitsToRender() {
 		s.running.remove(t)
 		q.wasFast()
 		q.recount()

@@ -15,7 +15,7 @@ import "time"
 // free for one that has nothing yet. The last fast slots, and the last of all, are
 // a reserve for endpoints that answered a moment ago, of organizations and hosts
 // with a good record.
-type slot int
+type slot uint8
 
 const (
 	noSlot slot = iota
@@ -185,17 +185,21 @@ type renderWaits struct {
 	now   int // renders of it that wait
 	since time.Time
 	all   time.Duration // what it has waited before
-	ended bool          // the attempt is over
 }
+
+func (t *task) waitsToRender() bool { return t.renders != nil && t.renders.now > 0 }
 
 // waits stops the time of an attempt while it waits for a place to render. It keeps its slot.
 func (s *scheduler) waits(t *task, waits bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := &t.renders
-	if w.ended { // a channel that left something behind
+	if t.ended { // a channel that left something behind
 		return
 	}
+	if t.renders == nil {
+		t.renders = new(renderWaits)
+	}
+	w := t.renders
 	if waits {
 		if w.now++; w.now == 1 {
 			w.since = time.Now()
@@ -221,6 +225,9 @@ func (s *scheduler) waits(t *task, waits bool) {
 func (s *scheduler) waited(t *task) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if t.renders == nil {
+		return 0
+	}
 	return t.renders.all
 }
 
