@@ -15,8 +15,9 @@ import (
 //	actor, version, index_signature        text
 //	subject                                an object with type and id
 //	metadata                               an object, as the sender made it; {} if there is none
-//	cache_scope_to_invalidate, cache_scope an object with scope and keys, collection_id, namespace_id or namespace;
-//	                                       the same under both names (write cache_scope['keys']: .keys is a method)
+//	cache_scope_to_invalidate, cache_scope an object with scope and keys, collection_id,
+//	                                       namespace_id or namespace; the same under both names
+//	                                       (write cache_scope['keys']: .keys is a method)
 //	any other field of the envelope        under its own name
 //	event                                  an object with all of these
 //

@@ -3,10 +3,12 @@
 //
 // There are three kinds, each compiled once and then rendered any number of times, concurrently:
 //
-//   - [Compile] a text: subjects, bodies, messages. [Options.Format] says what values are escaped for.
-//   - [CompileObject] a JSON object whose strings are templates, such as a payload_template. Values keep their types, and
-//     no value can break the JSON or add to it.
-//   - [CompileJSON] a text whose result must be JSON, such as Slack blocks. Values are escaped for JSON and for the format.
+//   - [Compile] a text: subjects, bodies, messages. [Options.Format] says what values are escaped
+//     for.
+//   - [CompileObject] a JSON object whose strings are templates, such as a payload_template. Values
+//     keep their types, and no value can break the JSON or add to it.
+//   - [CompileJSON] a text whose result must be JSON, such as Slack blocks. Values are escaped for
+//     JSON and for the format.
 //
 // [Data] makes the variables of an event, and [Preview] does all of it at once.
 //
@@ -64,7 +66,7 @@
 //	internal/eval         tags and expressions: compiling and running them, with pongo2
 //	internal/builtin      filters, tests, methods and functions
 //	internal/syntax       scanner and lexer
-//	internal/python       the values of templates, which behave as Python's, and the budget of a render
+//	internal/python       values, which behave as Python's, and the budget of a render
 //	internal/escaping     values inside HTML, Markdown and Slack's markup
 //	internal/fault        errors, before they are the package's own
 //

@@ -119,7 +119,8 @@ func exported(err error) error {
 	if !errors.As(err, &f) {
 		return err
 	}
-	return &Error{Kind: f.Kind, Line: f.Line, Column: f.Column, Near: f.Near, Leaf: f.Leaf, Msg: f.Msg, cause: f.Cause}
+	return &Error{Kind: f.Kind, Line: f.Line, Column: f.Column, Near: f.Near, Leaf: f.Leaf, Msg: f.Msg,
+		cause: f.Cause}
 }
 
 // errorf returns an Error without a place.

@@ -64,7 +64,8 @@ type place struct {
 // ([runtime.GOMAXPROCS]), and two if it has one; a negative number is an error.
 func NewGate(renders int) (*Gate, error) {
 	if renders < 0 {
-		return nil, errorf(ErrOptions, "NewGate: the number of renders must not be negative, is %d", renders)
+		return nil, errorf(ErrOptions, "NewGate: the number of renders must not be negative, is %d",
+			renders)
 	}
 	if renders == 0 {
 		renders = max(runtime.GOMAXPROCS(0), 2)

@@ -34,12 +34,18 @@ type Ready uint
 
 // The sets. They can be joined: ReadyDates | ReadyRegex.
 const (
-	ReadyDates  Ready = Ready(builtin.ReadyDates)  // now, utcnow, as_datetime, as_timestamp, datetimeformat, datetimeformat_as_timezone, strftime
-	ReadyRegex  Ready = Ready(builtin.ReadyRegex)  // regex_match, regex_search, regex_replace, regex_findall
-	ReadyJSON   Ready = Ready(builtin.ReadyJSON)   // from_json, parse_json, to_json, json_dumps, to_nice_json, tojson_pretty
-	ReadyBase64 Ready = Ready(builtin.ReadyBase64) // base64_encode, base64_decode, b64encode, b64decode
-	ReadyHashes Ready = Ready(builtin.ReadyHashes) // md5, sha1, sha256, sha512, hash
-	ReadyURLs   Ready = Ready(builtin.ReadyURLs)   // urlquote, urlunquote
+	// now, utcnow, as_datetime, as_timestamp, datetimeformat, datetimeformat_as_timezone, strftime
+	ReadyDates Ready = Ready(builtin.ReadyDates)
+	// regex_match, regex_search, regex_replace, regex_findall
+	ReadyRegex Ready = Ready(builtin.ReadyRegex)
+	// from_json, parse_json, to_json, json_dumps, to_nice_json, tojson_pretty
+	ReadyJSON Ready = Ready(builtin.ReadyJSON)
+	// base64_encode, base64_decode, b64encode, b64decode
+	ReadyBase64 Ready = Ready(builtin.ReadyBase64)
+	// md5, sha1, sha256, sha512, hash
+	ReadyHashes Ready = Ready(builtin.ReadyHashes)
+	// urlquote, urlunquote
+	ReadyURLs Ready = Ready(builtin.ReadyURLs)
 
 	ReadyAll = ReadyDates | ReadyRegex | ReadyJSON | ReadyBase64 | ReadyHashes | ReadyURLs
 )

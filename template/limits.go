@@ -11,8 +11,8 @@ type Limits struct {
 	// Leaves is how many strings of an object template may be templates. Beyond it:
 	// ErrSourceTooLarge. Defaults to 1,000.
 	Leaves int
-	// Depth is how deep blocks, operators in one expression, running blocks and calls, generators
-	// that take their elements from others, and values may nest. Beyond it: ErrTooDeep. Defaults to 200.
+	// Depth is how deep blocks, operators in one expression, running blocks and calls, generators that
+	// take their elements from others, and values may nest. Beyond it: ErrTooDeep. Defaults to 200.
 	Depth int
 	// Steps is the work of one render: about one step for each literal, name, operator, filter,
 	// argument, call, tag, piece of text, loop turn, element of a list that is gone through and 64
@@ -46,7 +46,8 @@ func (l Limits) withDefaults() (python.Limits, error) {
 	} {
 		switch {
 		case *f.field < 0:
-			return python.Limits(l), errorf(ErrOptions, "Limits.%s must not be negative, is %d", f.name, *f.field)
+			return python.Limits(l), errorf(ErrOptions, "Limits.%s must not be negative, is %d", f.name,
+				*f.field)
 		case *f.field == 0:
 			*f.field = f.value
 		}

@@ -35,8 +35,10 @@ func Misspelt(source string) []Slip {
 	var slips []Slip
 	for _, read := range names.read {
 		known := func(s Slip) bool { return s.Name == read.Text }
-		if meant := nearest(read.Text); meant != "" && !slices.Contains(names.settled, read.Text) && !slices.ContainsFunc(slips, known) {
-			slips = append(slips, Slip{Name: read.Text, Meant: meant, Line: read.Pos.Line, Column: read.Pos.Col})
+		if meant := nearest(read.Text); meant != "" && !slices.Contains(names.settled, read.Text) &&
+			!slices.ContainsFunc(slips, known) {
+			slips = append(slips, Slip{Name: read.Text, Meant: meant, Line: read.Pos.Line,
+				Column: read.Pos.Col})
 		}
 	}
 	return slips
@@ -58,7 +60,8 @@ func MisspeltObject(raw json.RawMessage) []Slip {
 // variables are those of Data that an event of the published envelope may have.
 func variables() []string {
 	return []string{
-		"event_id", "event_type", "occurred_at", "namespace", "namespace_id", "collection", "actor", "version", "index_signature",
+		"event_id", "event_type", "occurred_at", "namespace", "namespace_id", "collection", "actor",
+		"version", "index_signature",
 		"subject", "metadata", "cache_scope_to_invalidate", "cache_scope", "event",
 	}
 }
@@ -107,14 +110,18 @@ func (n *nameUse) tag(s syntax.Segment) {
 		return i >= 0 && i < len(inside) && inside[i].Is(syntax.TokenOperator, op)
 	}
 	isName := func(i int, names ...string) bool {
-		return i >= 0 && i < len(inside) && inside[i].Kind == syntax.TokenName && slices.Contains(names, inside[i].Text)
+		return i >= 0 && i < len(inside) && inside[i].Kind == syntax.TokenName &&
+			slices.Contains(names, inside[i].Text)
 	}
-	setting := s.Kind == syntax.SegmentTag && slices.Contains([]string{"set", "for", "macro", "call", "block", "filter"}, s.Name)
+	setting := s.Kind == syntax.SegmentTag &&
+		slices.Contains([]string{"set", "for", "macro", "call", "block", "filter"}, s.Name)
 	for i, t := range inside {
 		switch {
-		case setting && (isName(i, "in") && s.Name == "for" || isOp(i, "=") && s.Name == "set" || isOp(i, ")") && s.Name == "call"):
+		case setting && (isName(i, "in") && s.Name == "for" || isOp(i, "=") && s.Name == "set" ||
+			isOp(i, ")") && s.Name == "call"):
 			setting = false // what follows is read
-		case t.Kind != syntax.TokenName, isOp(i-1, "."), isOp(i-1, "|"), isName(i-1, "is"), isName(i-1, "not") && isName(i-2, "is"):
+		case t.Kind != syntax.TokenName, isOp(i-1, "."), isOp(i-1, "|"), isName(i-1, "is"),
+			isName(i-1, "not") && isName(i-2, "is"):
 		case setting, isOp(i+1, "="), isOp(i+1, "("), isOp(i+1, "|") && isName(i+2, "default", "d"),
 			isName(i+1, "is") && isName(i+2, "defined", "undefined"),
 			isName(i+1, "is") && isName(i+2, "not") && isName(i+3, "defined", "undefined"):

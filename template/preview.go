@@ -24,7 +24,9 @@ const previewTimeout = 2 * time.Second
 // Preview compiles source and renders it for an event, as a delivery would: for showing a
 // subscriber what a template does before it is saved, and for tests. It ends with ctx, and after 2
 // s. The error is one that compiling or rendering returns.
-func Preview(ctx context.Context, shape Shape, source string, o Options, e *event.Event) (out string, err error) {
+func Preview(
+	ctx context.Context, shape Shape, source string, o Options, e *event.Event,
+) (out string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
 	defer cancel()
 	err = Pass(ctx, func(ctx context.Context) error {
@@ -34,7 +36,9 @@ func Preview(ctx context.Context, shape Shape, source string, o Options, e *even
 	return out, err
 }
 
-func preview(ctx context.Context, shape Shape, source string, o Options, data map[string]any) (string, error) {
+func preview(
+	ctx context.Context, shape Shape, source string, o Options, data map[string]any,
+) (string, error) {
 	switch shape {
 	case ShapeText:
 		t, err := Compile(source, o)

@@ -10,7 +10,7 @@
 //	jinja_tests.go              x is name
 //	methods_*.go                x.name()
 //	globals.go                  name()
-//	ready.go, ready_*.go        what a service can switch on: dates, regular expressions, JSON, hashes, …
+//	ready.go, ready_*.go        what a service can switch on: dates, patterns, JSON, hashes, …
 //	service.go, service_values.go
 //	                            filters and functions of the service, and copies of values for them
 package builtin

@@ -9,7 +9,8 @@ import (
 // allFilters collects the tables of the families.
 func allFilters() map[string]*python.Filter {
 	all := map[string]*python.Filter{}
-	for _, family := range [][]python.Filter{textFilters(), htmlFilters(), numberFilters(), sequenceFilters(), orderFilters(), selectFilters()} {
+	for _, family := range [][]python.Filter{textFilters(), htmlFilters(), numberFilters(),
+		sequenceFilters(), orderFilters(), selectFilters()} {
 		for _, f := range family {
 			f.Signature = python.NewParamSpec("the filter "+python.Quoted(f.Name), f.Params)
 			all[f.Name] = &f

@@ -216,7 +216,8 @@ func appendQuotedURL(st *python.State, b []byte, s string, query bool) ([]byte, 
 		for i := 0; i < len(s); i++ {
 			c := s[i]
 			switch {
-			case c|0x20 >= 'a' && c|0x20 <= 'z', python.Decimal(c), strings.IndexByte("_.-~", c) >= 0, c == '/' && !query:
+			case c|0x20 >= 'a' && c|0x20 <= 'z', python.Decimal(c), strings.IndexByte("_.-~", c) >= 0,
+				c == '/' && !query:
 				b = append(b, c)
 			case c == ' ' && query:
 				b = append(b, '+')

@@ -119,7 +119,8 @@ func round(st *python.State, in any, p python.Params) (any, error) {
 		return nil, fault.Errorf(fault.ErrType, "round works on numbers, not on %s", python.TypeName(in))
 	}
 	precision = max(-400, min(precision, 400))
-	if err := st.Spend(python.StepsOfRounding + int(max(precision, 0))/python.BytesPerDigitStep); err != nil {
+	steps := python.StepsOfRounding + int(max(precision, 0))/python.BytesPerDigitStep
+	if err := st.Spend(steps); err != nil {
 		return nil, err
 	}
 	scale := math.Pow10(int(precision))
@@ -195,7 +196,8 @@ func filesizeformat(st *python.State, in any, p python.Params) (any, error) {
 		if u, isUndefined := in.(*python.Undefined); isUndefined {
 			return nil, u.Fail()
 		}
-		return nil, fault.Errorf(fault.ErrType, "filesizeformat works on numbers, not on %s", python.TypeName(in))
+		return nil, fault.Errorf(fault.ErrType, "filesizeformat works on numbers, not on %s",
+			python.TypeName(in))
 	}
 	if err := st.Spend(python.StepsOfRounding); err != nil {
 		return nil, err

@@ -13,8 +13,10 @@ func orderFilters() []python.Filter {
 	return []python.Filter{
 		{Name: "dictsort", Params: "case_sensitive? by? reverse?", Run: dictsort},
 		{Name: "groupby", Params: "attribute default? case_sensitive?", Run: groupby},
-		{Name: "max", Params: "case_sensitive? attribute?", Run: extreme(">", "no aggregated item, the sequence is empty")},
-		{Name: "min", Params: "case_sensitive? attribute?", Run: extreme("<", "no aggregated item, the sequence is empty")},
+		{Name: "max", Params: "case_sensitive? attribute?",
+			Run: extreme(">", "no aggregated item, the sequence is empty")},
+		{Name: "min", Params: "case_sensitive? attribute?",
+			Run: extreme("<", "no aggregated item, the sequence is empty")},
 		{Name: "sort", Params: "reverse? case_sensitive? attribute?", Run: sortFilter},
 	}
 }
@@ -221,7 +223,8 @@ func dictsort(st *python.State, in any, p python.Params) (any, error) {
 		if u, isUndefined := in.(*python.Undefined); isUndefined {
 			return nil, u.Fail()
 		}
-		return nil, fault.Errorf(fault.ErrType, "dictsort works on mappings, not on %s", python.TypeName(in))
+		return nil, fault.Errorf(fault.ErrType, "dictsort works on mappings, not on %s",
+			python.TypeName(in))
 	}
 	by, err := p.String(1, "key")
 	if err != nil {
@@ -295,7 +298,8 @@ func groupby(st *python.State, in any, p python.Params) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		groups.Items = append(groups.Items, &python.Tuple{Items: []any{grouper, members}, Names: []string{"grouper", "list"}})
+		groups.Items = append(groups.Items,
+			&python.Tuple{Items: []any{grouper, members}, Names: []string{"grouper", "list"}})
 		start = end
 	}
 	return groups, nil

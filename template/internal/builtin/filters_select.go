@@ -47,7 +47,8 @@ func attr(st *python.State, in any, p python.Params) (any, error) {
 			return v, err
 		}
 	}
-	return &python.Undefined{Kind: fault.ErrUndefined, Why: python.TypeName(in) + " has no such attribute"}, nil
+	return &python.Undefined{Kind: fault.ErrUndefined,
+		Why: python.TypeName(in) + " has no such attribute"}, nil
 }
 
 // mapFilter applies a filter to each item, or takes an attribute of it.
@@ -83,7 +84,8 @@ func mapping(st *python.State, a python.Args) (getter, error) {
 			case "default":
 				otherwise = a.Values[i]
 			default:
-				return nil, fault.Errorf(fault.ErrType, "map takes attribute and default, or a filter and its arguments")
+				return nil, fault.Errorf(fault.ErrType,
+					"map takes attribute and default, or a filter and its arguments")
 			}
 		}
 		if attribute == python.Absent {
@@ -145,7 +147,9 @@ func selector(byAttribute, reject bool) func(*python.State, any, python.Params) 
 
 // predicate makes a function of the arguments of a selector: an attribute if asked for, a test and
 // its arguments.
-func predicate(st *python.State, p python.Params, byAttribute bool) (func(*python.State, any) (bool, error), error) {
+func predicate(
+	st *python.State, p python.Params, byAttribute bool,
+) (func(*python.State, any) (bool, error), error) {
 	a := p.Raw
 	get := func(_ *python.State, item any) (any, error) { return item, nil }
 	if byAttribute {

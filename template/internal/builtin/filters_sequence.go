@@ -74,7 +74,8 @@ func last(st *python.State, in any, _ python.Params) (any, error) {
 		return nil, err
 	}
 	if n == 0 {
-		return &python.Undefined{Kind: fault.ErrUndefined, Why: "no last item, the sequence is empty"}, nil
+		return &python.Undefined{Kind: fault.ErrUndefined, Why: "no last item, the sequence is empty"},
+			nil
 	}
 	return st.ElementAt(in, n-1), nil
 }
@@ -82,7 +83,8 @@ func last(st *python.State, in any, _ python.Params) (any, error) {
 func random(st *python.State, in any, _ python.Params) (any, error) {
 	switch in.(type) {
 	case *python.Dict, *python.View, map[string]any, *python.Generator:
-		return nil, fault.Errorf(fault.ErrType, "random works on sequences, not on %s", python.TypeName(in))
+		return nil, fault.Errorf(fault.ErrType, "random works on sequences, not on %s",
+			python.TypeName(in))
 	}
 	if s, ok := python.AsString(in); ok {
 		if err := st.Read(s); err != nil {
@@ -94,7 +96,8 @@ func random(st *python.State, in any, _ python.Params) (any, error) {
 		return nil, err
 	}
 	if n == 0 {
-		return &python.Undefined{Kind: fault.ErrUndefined, Why: "no random item, the sequence is empty"}, nil
+		return &python.Undefined{Kind: fault.ErrUndefined, Why: "no random item, the sequence is empty"},
+			nil
 	}
 	return st.ElementAt(in, rand.IntN(n)), nil
 }

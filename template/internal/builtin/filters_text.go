@@ -24,7 +24,8 @@ func textFilters() []python.Filter {
 		{Name: "truncate", Params: "length? killwords? end? leeway?", Run: truncate},
 		{Name: "upper", Run: textFilter(python.Upper)},
 		{Name: "wordcount", Run: wordcount},
-		{Name: "wordwrap", Params: "width? break_long_words? wrapstring? break_on_hyphens?", Run: wordwrap},
+		{Name: "wordwrap", Params: "width? break_long_words? wrapstring? break_on_hyphens?",
+			Run: wordwrap},
 	}
 }
 
@@ -263,7 +264,8 @@ func truncate(st *python.State, in any, p python.Params) (any, error) {
 	}
 	endLength := int64(runes)
 	if length < endLength || leeway < 0 {
-		return nil, fault.Errorf(fault.ErrType, "truncate needs a length of at least %d and a leeway of at least 0", endLength)
+		return nil, fault.Errorf(fault.ErrType,
+			"truncate needs a length of at least %d and a leeway of at least 0", endLength)
 	}
 	n, err := st.Length(in)
 	if err != nil || int64(n)-leeway <= length {
@@ -350,7 +352,8 @@ func titleWords(st *python.State, s string) (string, error) {
 			end = len(s)
 		}
 		_, n := python.SplitRune(s)
-		if s[0] >= utf8.RuneSelf || end > n && !python.IsASCII(s[n:end]) { // which may need more than a table
+		if s[0] >= utf8.RuneSelf || end > n &&
+			!python.IsASCII(s[n:end]) { // which may need more than a table
 			if err := st.Spend(stepsOfWord); err != nil {
 				return "", err
 			}

@@ -63,7 +63,8 @@ func dictGlobal(st *python.State, p python.Params) (any, error) {
 // fill adds what dict() and update() take: a mapping or pairs, and keyword arguments.
 func fill(st *python.State, d *python.Dict, a python.Args) error {
 	if len(a.Positional) > 1 {
-		return fault.Errorf(fault.ErrType, "expected at most one argument without a name, got %d", len(a.Positional))
+		return fault.Errorf(fault.ErrType, "expected at most one argument without a name, got %d",
+			len(a.Positional))
 	}
 	for _, from := range a.Positional {
 		if u, ok := from.(*python.Undefined); ok {
@@ -143,7 +144,9 @@ func newCycler(_ *python.State, p python.Params) (any, error) {
 	return &cycler{items: p.Raw.Positional}, nil
 }
 
-func (c *cycler) Methods(tables *python.MethodTables) map[string]*python.Method { return tables.Cycler }
+func (c *cycler) Methods(tables *python.MethodTables) map[string]*python.Method {
+	return tables.Cycler
+}
 
 func (c *cycler) Attribute(_ *python.State, name string) (any, bool, error) {
 	if name == "current" {

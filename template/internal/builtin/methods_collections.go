@@ -55,11 +55,14 @@ func indexItem(st *python.State, of any, p python.Params) (any, error) {
 }
 
 // change makes a method that changes a list of the template's own.
-func change(f func(st *python.State, l *python.List, p python.Params) (any, error)) func(*python.State, any, python.Params) (any, error) {
+func change(
+	f func(st *python.State, l *python.List, p python.Params) (any, error),
+) func(*python.State, any, python.Params) (any, error) {
 	return func(st *python.State, of any, p python.Params) (any, error) {
 		l, ok := of.(*python.List)
 		if !ok || l.Frozen {
-			return nil, fault.Errorf(fault.ErrForbidden, "a list of the event's data cannot be changed; copy it with |list")
+			return nil, fault.Errorf(fault.ErrForbidden,
+				"a list of the event's data cannot be changed; copy it with |list")
 		}
 		return f(st, l, p)
 	}
@@ -67,64 +70,74 @@ func change(f func(st *python.State, l *python.List, p python.Params) (any, erro
 
 func listMethods() []python.Method {
 	return []python.Method{
-		{Name: "append", Params: "value", Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
-			return nil, insert(st, l, len(l.Items), p.Values[0])
-		})},
-		{Name: "clear", Run: change(func(_ *python.State, l *python.List, _ python.Params) (any, error) { l.Items = nil; return nil, nil })},
+		{Name: "append", Params: "value",
+			Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
+				return nil, insert(st, l, len(l.Items), p.Values[0])
+			})},
+		{Name: "clear",
+			Run: change(func(_ *python.State, l *python.List, _ python.Params) (any, error) {
+				l.Items = nil
+				return nil, nil
+			})},
 		{Name: "copy", Run: func(st *python.State, of any, _ python.Params) (any, error) {
 			items, err := st.Collect(of)
 			return &python.List{Items: items}, err
 		}},
-		{Name: "extend", Params: "values", Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
-			items, err := st.Collect(p.Values[0])
-			l.Items = append(l.Items, items...)
-			return nil, err
-		})},
-		{Name: "insert", Params: "index value", Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
-			i, err := p.Integer(0, 0)
-			if err != nil {
+		{Name: "extend", Params: "values",
+			Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
+				items, err := st.Collect(p.Values[0])
+				l.Items = append(l.Items, items...)
 				return nil, err
-			}
-			n := int64(len(l.Items))
-			if i < 0 {
-				i += n
-			}
-			return nil, insert(st, l, int(max(0, min(i, n))), p.Values[1])
-		})},
-		{Name: "pop", Params: "index?", Run: change(popItem)},
-		{Name: "remove", Params: "value", Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
-			for i, v := range l.Items {
-				eq, err := st.Equal(v, p.Values[0], 0)
+			})},
+		{Name: "insert", Params: "index value",
+			Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
+				i, err := p.Integer(0, 0)
 				if err != nil {
 					return nil, err
 				}
-				if eq {
-					return nil, removeItem(st, l, i)
+				n := int64(len(l.Items))
+				if i < 0 {
+					i += n
 				}
-			}
-			return nil, fault.Errorf(fault.ErrType, "the value is not in the list")
-		})},
-		{Name: "reverse", Run: change(func(st *python.State, l *python.List, _ python.Params) (any, error) {
-			if err := st.Spend(len(l.Items)); err != nil {
-				return nil, err
-			}
-			slices.Reverse(l.Items)
-			return nil, nil
-		})},
-		{Name: "sort", Params: "reverse?", Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
-			itself := func(_ *python.State, item any) (any, error) { return item, nil }
-			keys, err := sortKeys(st, l.Items, itself, true)
-			if err != nil {
-				return nil, err
-			}
-			if err := sortKeyed(st, keys, p.Truth(0, false), false); err != nil {
-				return nil, err
-			}
-			for i, k := range keys {
-				l.Items[i] = k.item
-			}
-			return nil, nil
-		})},
+				return nil, insert(st, l, int(max(0, min(i, n))), p.Values[1])
+			})},
+		{Name: "pop", Params: "index?", Run: change(popItem)},
+		{Name: "remove", Params: "value",
+			Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
+				for i, v := range l.Items {
+					eq, err := st.Equal(v, p.Values[0], 0)
+					if err != nil {
+						return nil, err
+					}
+					if eq {
+						return nil, removeItem(st, l, i)
+					}
+				}
+				return nil, fault.Errorf(fault.ErrType, "the value is not in the list")
+			})},
+		{Name: "reverse",
+			Run: change(func(st *python.State, l *python.List, _ python.Params) (any, error) {
+				if err := st.Spend(len(l.Items)); err != nil {
+					return nil, err
+				}
+				slices.Reverse(l.Items)
+				return nil, nil
+			})},
+		{Name: "sort", Params: "reverse?",
+			Run: change(func(st *python.State, l *python.List, p python.Params) (any, error) {
+				itself := func(_ *python.State, item any) (any, error) { return item, nil }
+				keys, err := sortKeys(st, l.Items, itself, true)
+				if err != nil {
+					return nil, err
+				}
+				if err := sortKeyed(st, keys, p.Truth(0, false), false); err != nil {
+					return nil, err
+				}
+				for i, k := range keys {
+					l.Items[i] = k.item
+				}
+				return nil, nil
+			})},
 	}
 }
 
@@ -206,11 +219,14 @@ func getKey(st *python.State, of any, p python.Params) (any, error) {
 }
 
 // changeDict makes a method that changes a dict of the template's own.
-func changeDict(f func(st *python.State, d *python.Dict, p python.Params) (any, error)) func(*python.State, any, python.Params) (any, error) {
+func changeDict(
+	f func(st *python.State, d *python.Dict, p python.Params) (any, error),
+) func(*python.State, any, python.Params) (any, error) {
 	return func(st *python.State, of any, p python.Params) (any, error) {
 		d, ok := of.(*python.Dict)
 		if !ok || d.Frozen {
-			return nil, fault.Errorf(fault.ErrForbidden, "an object of the event's data cannot be changed; copy it with dict()")
+			return nil, fault.Errorf(fault.ErrForbidden,
+				"an object of the event's data cannot be changed; copy it with dict()")
 		}
 		return f(st, d, p)
 	}
@@ -218,40 +234,45 @@ func changeDict(f func(st *python.State, d *python.Dict, p python.Params) (any, 
 
 func dictChanges() []python.Method {
 	return []python.Method{
-		{Name: "clear", Run: changeDict(func(_ *python.State, d *python.Dict, _ python.Params) (any, error) {
-			*d = python.Dict{}
-			return nil, nil
-		})},
-		{Name: "pop", Params: "key default?", Run: changeDict(func(st *python.State, d *python.Dict, p python.Params) (any, error) {
-			i, err := d.Find(st, p.Values[0])
-			switch {
-			case err != nil:
-				return nil, err
-			case i >= 0:
-				v := d.Values[i]
-				return v, d.Remove(st, i)
-			case p.Has(1):
-				return p.Values[1], nil
-			}
-			return nil, fault.Errorf(fault.ErrType, "pop of a key that is not there")
-		})},
-		{Name: "popitem", Run: changeDict(func(st *python.State, d *python.Dict, _ python.Params) (any, error) {
-			last := d.Len() - 1
-			if last < 0 {
-				return nil, fault.Errorf(fault.ErrType, "popitem from an empty dict")
-			}
-			pair := &python.Tuple{Items: []any{d.Keys[last], d.Values[last]}}
-			return pair, d.Remove(st, last)
-		})},
-		{Name: "setdefault", Params: "key default?", Run: changeDict(func(st *python.State, d *python.Dict, p python.Params) (any, error) {
-			v, ok, err := d.Get(st, p.Values[0])
-			if ok || err != nil {
-				return v, err
-			}
-			v = p.Get(1, nil)
-			return v, d.Set(st, p.Values[0], v)
-		})},
-		{Name: "update", Params: "*", Run: changeDict(func(st *python.State, d *python.Dict, p python.Params) (any, error) {
+		{Name: "clear",
+			Run: changeDict(func(_ *python.State, d *python.Dict, _ python.Params) (any, error) {
+				*d = python.Dict{}
+				return nil, nil
+			})},
+		{Name: "pop", Params: "key default?",
+			Run: changeDict(func(st *python.State, d *python.Dict, p python.Params) (any, error) {
+				i, err := d.Find(st, p.Values[0])
+				switch {
+				case err != nil:
+					return nil, err
+				case i >= 0:
+					v := d.Values[i]
+					return v, d.Remove(st, i)
+				case p.Has(1):
+					return p.Values[1], nil
+				}
+				return nil, fault.Errorf(fault.ErrType, "pop of a key that is not there")
+			})},
+		{Name: "popitem",
+			Run: changeDict(func(st *python.State, d *python.Dict, _ python.Params) (any, error) {
+				last := d.Len() - 1
+				if last < 0 {
+					return nil, fault.Errorf(fault.ErrType, "popitem from an empty dict")
+				}
+				pair := &python.Tuple{Items: []any{d.Keys[last], d.Values[last]}}
+				return pair, d.Remove(st, last)
+			})},
+		{Name: "setdefault", Params: "key default?",
+			Run: changeDict(func(st *python.State, d *python.Dict, p python.Params) (any, error) {
+				v, ok, err := d.Get(st, p.Values[0])
+				if ok || err != nil {
+					return v, err
+				}
+				v = p.Get(1, nil)
+				return v, d.Set(st, p.Values[0], v)
+			})},
+		{Name: "update", Params: "*", Run: changeDict(func(st *python.State, d *python.Dict,
+			p python.Params) (any, error) {
 			return nil, fill(st, d, p.Raw)
 		})},
 	}

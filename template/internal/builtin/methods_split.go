@@ -142,7 +142,9 @@ func (p *parts) splitSpace(s string, limit int64, right bool) {
 	}
 }
 
-func partition(index func(s, sep string) int, atEnd bool) func(*python.State, any, python.Params) (any, error) {
+func partition(
+	index func(s, sep string) int, atEnd bool,
+) func(*python.State, any, python.Params) (any, error) {
 	return func(st *python.State, of any, p python.Params) (any, error) {
 		sep, err := p.String(0, "")
 		if err != nil {
@@ -161,6 +163,7 @@ func partition(index func(s, sep string) int, atEnd bool) func(*python.State, an
 		} else if atEnd {
 			parts = [3]string{"", "", s}
 		}
-		return &python.Tuple{Items: []any{python.TextOf(parts[0], safe), python.TextOf(parts[1], safe), python.TextOf(parts[2], safe)}}, nil
+		return &python.Tuple{Items: []any{python.TextOf(parts[0], safe), python.TextOf(parts[1], safe),
+			python.TextOf(parts[2], safe)}}, nil
 	}
 }

@@ -52,7 +52,9 @@ func textMethods() []python.Method {
 }
 
 // escapedArgument is a text argument; to a method of markup it comes escaped.
-func escapedArgument(st *python.State, of any, p python.Params, i int, otherwise string) (string, error) {
+func escapedArgument(
+	st *python.State, of any, p python.Params, i int, otherwise string,
+) (string, error) {
 	s, err := p.String(i, otherwise)
 	if err != nil || python.SafetyOf(of) == python.NotSafe || !p.Has(i) {
 		return s, err
@@ -96,7 +98,9 @@ func zfill(st *python.State, of any, p python.Params) (any, error) {
 
 // window is the part of a string between the arguments start and end, and where it begins in
 // characters.
-func window(st *python.State, s string, p python.Params) (part string, offset int64, ok bool, err error) {
+func window(
+	st *python.State, s string, p python.Params,
+) (part string, offset int64, ok bool, err error) {
 	if !p.Has(1) && !p.Has(2) {
 		return s, 0, true, nil
 	}
@@ -131,7 +135,9 @@ func window(st *python.State, s string, p python.Params) (part string, offset in
 	return s[low:high], start, true, nil
 }
 
-func find(index func(s, sub string) int, must bool) func(*python.State, any, python.Params) (any, error) {
+func find(
+	index func(s, sub string) int, must bool,
+) func(*python.State, any, python.Params) (any, error) {
 	return func(st *python.State, of any, p python.Params) (any, error) {
 		sub, err := p.String(0, "")
 		if err != nil {
@@ -210,7 +216,9 @@ func stripMethod(left, right bool) func(*python.State, any, python.Params) (any,
 	}
 }
 
-func removeAffix(trim func(s, affix string) string) func(*python.State, any, python.Params) (any, error) {
+func removeAffix(
+	trim func(s, affix string) string,
+) func(*python.State, any, python.Params) (any, error) {
 	return func(st *python.State, of any, p python.Params) (any, error) {
 		s, err := p.String(0, "")
 		if err != nil {
@@ -313,7 +321,8 @@ func formatMethod(st *python.State, of any, p python.Params) (any, error) {
 func formatMap(st *python.State, of any, p python.Params) (any, error) {
 	d, ok := st.Wrap(p.Values[0]).(*python.Dict)
 	if !ok {
-		return nil, fault.Errorf(fault.ErrType, "format_map needs a mapping, not %s", python.TypeName(p.Values[0]))
+		return nil, fault.Errorf(fault.ErrType, "format_map needs a mapping, not %s",
+			python.TypeName(p.Values[0]))
 	}
 	f := python.BraceFormatter{State: st, Safe: python.SafetyOf(of) != python.NotSafe, Named: d}
 	s, err := f.Format(python.StringOf(of), 1)
@@ -323,18 +332,22 @@ func formatMap(st *python.State, of any, p python.Params) (any, error) {
 // textPredicates are the methods that ask what a text consists of.
 func textPredicates() []python.Method {
 	predicate := func(name string, f func(string) bool) python.Method {
-		return python.Method{Name: name, Run: func(st *python.State, of any, _ python.Params) (any, error) {
-			s := python.StringOf(of)
-			for range python.InOneGo {
-				if err := st.Classify(s); err != nil {
-					return nil, err
+		return python.Method{Name: name,
+			Run: func(st *python.State, of any, _ python.Params) (any, error) {
+				s := python.StringOf(of)
+				for range python.InOneGo {
+					if err := st.Classify(s); err != nil {
+						return nil, err
+					}
 				}
-			}
-			return f(s), nil
-		}}
+				return f(s), nil
+			}}
 	}
 	return []python.Method{
-		predicate("isalnum", all(func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) })),
+		predicate("isalnum", all(func(r rune) bool {
+			return unicode.IsLetter(r) ||
+				unicode.IsNumber(r)
+		})),
 		predicate("isalpha", all(unicode.IsLetter)),
 		predicate("isascii", python.IsASCII),
 		predicate("isdecimal", all(unicode.IsDigit)),
@@ -358,7 +371,8 @@ func all(f func(rune) bool) func(string) bool {
 
 // isSuperscript lists digits that are no decimals.
 func isSuperscript(r rune) bool {
-	return r == 0xb2 || r == 0xb3 || r == 0xb9 || r == 0x2070 || r >= 0x2074 && r <= 0x2079 || r >= 0x2080 && r <= 0x2089
+	return r == 0xb2 || r == 0xb3 || r == 0xb9 || r == 0x2070 || r >= 0x2074 && r <= 0x2079 ||
+		r >= 0x2080 && r <= 0x2089
 }
 
 func isIdentifier(s string) bool {

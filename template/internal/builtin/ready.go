@@ -22,13 +22,16 @@ const (
 )
 
 // tables returns the ready-made filters and functions of the sets.
-func (r Ready) tables(location func(string) (*time.Location, error)) (filters []python.Filter, functions []python.Function) {
+func (r Ready) tables(
+	location func(string) (*time.Location, error),
+) (filters []python.Filter, functions []python.Function) {
 	if r&ReadyDates != 0 {
 		d := dates{location}
 		filters, functions = append(filters, d.filters()...), append(functions, d.functions()...)
 	}
 	for set, table := range map[Ready]func() []python.Filter{
-		ReadyRegex: regexFilters, ReadyJSON: jsonFilters, ReadyBase64: base64Filters, ReadyHashes: hashFilters, ReadyURLs: urlFilters,
+		ReadyRegex: regexFilters, ReadyJSON: jsonFilters, ReadyBase64: base64Filters,
+		ReadyHashes: hashFilters, ReadyURLs: urlFilters,
 	} {
 		if r&set != 0 {
 			filters = append(filters, table()...)

@@ -9,8 +9,9 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
-// dates are the ready-made filters and functions of dates. Their names are those of Home Assistant (now, utcnow, as_datetime,
-// as_timestamp), Grafana OnCall (datetimeformat, datetimeformat_as_timezone) and Ansible (strftime).
+// dates are the ready-made filters and functions of dates. Their names are those of Home Assistant
+// (now, utcnow, as_datetime, as_timestamp), Grafana OnCall (datetimeformat,
+// datetimeformat_as_timezone) and Ansible (strftime).
 type dates struct {
 	location func(name string) (*time.Location, error)
 }
@@ -26,16 +27,24 @@ func (d dates) filters() []python.Filter {
 }
 
 func (d dates) functions() []python.Function {
-	withInput := func(name string, run func(st *python.State, in any, p python.Params) (any, error)) python.Function {
-		return python.Function{Name: name, Params: "value default?", Run: func(st *python.State, p python.Params) (any, error) {
-			in := p.Values[0]
-			p.Values = p.Values[1:]
-			return run(st, in, p)
-		}}
+	withInput := func(name string, run func(st *python.State,
+		in any, p python.Params) (any, error)) python.Function {
+		return python.Function{Name: name, Params: "value default?",
+			Run: func(st *python.State, p python.Params) (any, error) {
+				in := p.Values[0]
+				p.Values = p.Values[1:]
+				return run(st, in, p)
+			}}
 	}
 	return []python.Function{
-		{Name: "now", Params: "tz?", Run: func(st *python.State, p python.Params) (any, error) { return d.in(st, time.Now().UTC(), p, 0) }},
-		{Name: "utcnow", Run: func(*python.State, python.Params) (any, error) { return &moment{time.Now().UTC()}, nil }},
+		{Name: "now", Params: "tz?",
+			Run: func(st *python.State, p python.Params) (any, error) {
+				return d.in(st, time.Now().UTC(), p, 0)
+			}},
+		{Name: "utcnow",
+			Run: func(*python.State, python.Params) (any, error) {
+				return &moment{time.Now().UTC()}, nil
+			}},
 		withInput("as_datetime", d.asDatetime),
 		withInput("as_timestamp", d.asTimestamp),
 	}
@@ -146,11 +155,13 @@ func (d dates) in(st *python.State, t time.Time, p python.Params, i int) (any, e
 	}
 	const longest = 64
 	if name == "Local" || len(name) > longest {
-		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.Owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin",
+			p.Owner)
 	}
 	zone, err := d.location(name)
 	if err != nil || zone == nil {
-		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin", p.Owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs the name of a time zone, such as Europe/Berlin",
+			p.Owner)
 	}
 	return &moment{t.In(zone)}, nil
 }
@@ -166,7 +177,8 @@ func (d dates) parse(v any) (time.Time, bool) {
 			return time.Time{}, false
 		}
 		for _, layout := range []string{
-			"2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z0700", "2006-01-02T15:04:05",
+			"2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z0700",
+			"2006-01-02 15:04:05Z0700", "2006-01-02T15:04:05",
 			"2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02",
 		} {
 			if t, err := time.Parse(layout, s); err == nil {
@@ -194,7 +206,8 @@ func (d dates) date(v any, p python.Params) (time.Time, error) {
 		return t, u.Fail()
 	}
 	if !ok {
-		return t, fault.Errorf(fault.ErrType, "%s needs a date, as 2025-10-08T16:09:00Z or in seconds since 1970", p.Owner)
+		return t, fault.Errorf(fault.ErrType,
+			"%s needs a date, as 2025-10-08T16:09:00Z or in seconds since 1970", p.Owner)
 	}
 	return t, nil
 }
@@ -242,7 +255,8 @@ func (d dates) format(otherwise string) func(*python.State, any, python.Params) 
 	}
 }
 
-// strftime is date|strftime(format), and as Ansible has it format|strftime(date), with now for a date that is not given.
+// strftime is date|strftime(format), and as Ansible has it format|strftime(date), with now for a
+// date that is not given.
 func (d dates) strftime(st *python.State, in any, p python.Params) (any, error) {
 	layout, ok := python.AsString(in)
 	if !ok || strings.IndexByte(layout, '%') < 0 {
@@ -288,7 +302,8 @@ func strftime(st *python.State, t time.Time, layout string) (string, error) {
 		}
 		text, ok := directive(t, layout[i])
 		if !ok {
-			return "", fault.Errorf(fault.ErrType, "the format of a date has a directive that does not exist")
+			return "", fault.Errorf(fault.ErrType,
+				"the format of a date has a directive that does not exist")
 		}
 		if bare {
 			if text = strings.TrimLeft(text, "0 "); text == "" {

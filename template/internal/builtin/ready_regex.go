@@ -13,8 +13,9 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/python"
 )
 
-// regexFilters are those of Home Assistant and Grafana OnCall, with RE2's patterns in place of Python's: no backreferences
-// and no lookaround, and in return a search takes a time that is linear in the text.
+// regexFilters are those of Home Assistant and Grafana OnCall, with RE2's patterns in place of
+// Python's: no backreferences and no lookaround, and in return a search takes a time that is linear
+// in the text.
 func regexFilters() []python.Filter {
 	return []python.Filter{
 		{Name: "regex_findall", Params: "find? ignorecase?", Run: regexFindAll},
@@ -39,19 +40,23 @@ const (
 type pattern struct {
 	*regexp.Regexp
 	size int
-	// behind finds the pattern, as its first group, behind a first character. It is nil unless what the pattern finds
-	// depends on what stands before it: then a search that goes on in the middle of a text begins one character earlier.
+	// behind finds the pattern, as its first group, behind a first character. It is nil unless what
+	// the pattern finds depends on what stands before it: then a search that goes on in the middle of
+	// a text begins one character earlier.
 	behind *regexp.Regexp
 }
 
 // compilePattern compiles what parameter 0 says, once in a render.
-func compilePattern(st *python.State, p python.Params, ignoreCase int, before, after string) (*pattern, error) {
+func compilePattern(
+	st *python.State, p python.Params, ignoreCase int, before, after string,
+) (*pattern, error) {
 	source, err := p.String(0, "")
 	if err != nil {
 		return nil, err
 	}
 	if len(source) > maxPattern {
-		return nil, fault.Errorf(fault.ErrType, "%s takes patterns of at most %d bytes", p.Owner, maxPattern)
+		return nil, fault.Errorf(fault.ErrType, "%s takes patterns of at most %d bytes", p.Owner,
+			maxPattern)
 	}
 	flags := ""
 	if p.Truth(ignoreCase, false) {
@@ -63,14 +68,16 @@ func compilePattern(st *python.State, p python.Params, ignoreCase int, before, a
 	}
 	classes := classSize(source)
 	if classes > maxClasses {
-		return nil, fault.Errorf(fault.ErrType, "%s was given a pattern with too large classes of characters", p.Owner)
+		return nil, fault.Errorf(fault.ErrType,
+			"%s was given a pattern with too large classes of characters", p.Owner)
 	}
 	if err := st.Spend(compileSteps + len(source) + classes/classFraction); err != nil {
 		return nil, err
 	}
 	tree, err := syntax.Parse(source, syntax.Perl)
 	if err != nil {
-		return nil, fault.Errorf(fault.ErrType, "%s needs a regular expression as RE2 has them, without backreferences and lookaround", p.Owner)
+		return nil, fault.Errorf(fault.ErrType,
+			"%s needs a regular expression as RE2 has them, without backreferences and lookaround", p.Owner)
 	}
 	size := programSize(tree)
 	if size > maxProgram {
@@ -102,8 +109,9 @@ func compilePattern(st *python.State, p python.Params, ignoreCase int, before, a
 	return re, nil
 }
 
-// classSize is at most how many characters the parser looks up one by one to make the classes of a pattern: where case is
-// ignored, all of a range; and the ranges of a class of Unicode, which it sorts.
+// classSize is at most how many characters the parser looks up one by one to make the classes of a
+// pattern: where case is ignored, all of a range; and the ranges of a class of Unicode, which it
+// sorts.
 func classSize(source string) int {
 	const perUnicodeClass = 2000
 	size := perUnicodeClass * (strings.Count(source, `\p`) + strings.Count(source, `\P`))
@@ -119,7 +127,8 @@ func classSize(source string) int {
 	return size
 }
 
-// highest is the last character of a range of which s is the rest, or one behind it; no case is beyond foldEnd.
+// highest is the last character of a range of which s is the rest, or one behind it; no case is
+// beyond foldEnd.
 func highest(s string) rune {
 	const foldEnd = 0x1e943
 	high, _ := python.SplitRune(s)
@@ -150,8 +159,8 @@ func ignoresCase(source string) bool {
 	}
 }
 
-// programSize is about how many instructions a pattern is compiled to: repetitions are written out. It stops counting far
-// beyond what is allowed.
+// programSize is about how many instructions a pattern is compiled to: repetitions are written out.
+// It stops counting far beyond what is allowed.
 func programSize(tree *syntax.Regexp) int {
 	size := 1 + len(tree.Rune)/2
 	for _, sub := range tree.Sub {
@@ -181,8 +190,8 @@ func regexTest(before, after string) func(*python.State, any, python.Params) (an
 	}
 }
 
-// eachMatch calls f for each match, with the positions as regexp gives them. To find one match, a search may look at all
-// of the text and find it at the beginning: what it reads is counted.
+// eachMatch calls f for each match, with the positions as regexp gives them. To find one match, a
+// search may look at all of the text and find it at the beginning: what it reads is counted.
 func eachMatch(st *python.State, re *pattern, s string, f func(at []int) error) error {
 	for begin, end := 0, -1; begin <= len(s); {
 		at := findMatch(st, re, s, begin)
@@ -348,7 +357,8 @@ type replacementPiece struct {
 }
 
 func replacementPieces(s string, re *pattern) ([]replacementPiece, error) {
-	bad := fault.Errorf(fault.ErrType, "the replacement of regex_replace names a group that the pattern does not have")
+	bad := fault.Errorf(fault.ErrType,
+		"the replacement of regex_replace names a group that the pattern does not have")
 	var pieces []replacementPiece
 	for {
 		text, rest, found := strings.Cut(s, `\`)

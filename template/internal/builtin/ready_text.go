@@ -20,7 +20,8 @@ import (
 // (to_nice_json), and Grafana OnCall (parse_json, json_dumps, tojson_pretty).
 func jsonFilters() []python.Filter {
 	plain := python.JSONStyle{Comma: ", ", Colon: ": ", NaN: true}
-	nice := python.JSONStyle{Comma: ", ", Colon: ": ", NaN: true, Multiline: true, Indent: "    ", Sorted: true}
+	nice := python.JSONStyle{Comma: ", ", Colon: ": ", NaN: true, Multiline: true, Indent: "    ",
+		Sorted: true}
 	return []python.Filter{
 		{Name: "from_json", Params: "default?", Run: fromJSON},
 		{Name: "json_dumps", Run: toJSON(plain)},
@@ -107,7 +108,8 @@ func base64Decode(st *python.State, in any, p python.Params) (any, error) {
 	if err := st.Read(s); err != nil {
 		return nil, err
 	}
-	clean := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "").Replace(s), "=")
+	clean := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "").Replace(s),
+		"=")
 	b, err := base64.RawStdEncoding.DecodeString(clean)
 	if err != nil || !utf8.Valid(b) {
 		return nil, fault.Errorf(fault.ErrType, "%s needs text in base64", p.Owner)
@@ -121,7 +123,8 @@ func hashFilters() []python.Filter {
 	filters := []python.Filter{{Name: "hash", Params: "hashtype?", Run: hashFilter}}
 	for _, name := range []string{"md5", "sha1", "sha256", "sha512"} {
 		sum := hashNamed(name)
-		filters = append(filters, python.Filter{Name: name, Run: func(st *python.State, in any, _ python.Params) (any, error) { return hash(st, in, sum) }})
+		filters = append(filters, python.Filter{Name: name,
+			Run: func(st *python.State, in any, _ python.Params) (any, error) { return hash(st, in, sum) }})
 	}
 	return filters
 }
@@ -199,7 +202,8 @@ func urlUnquote(st *python.State, in any, p python.Params) (any, error) {
 	}
 	out, err := url.PathUnescape(s)
 	if err != nil || !utf8.ValidString(out) {
-		return nil, fault.Errorf(fault.ErrType, "%s needs text in which %% stands before two digits", p.Owner)
+		return nil, fault.Errorf(fault.ErrType, "%s needs text in which %% stands before two digits",
+			p.Owner)
 	}
 	return out, st.Read(s)
 }

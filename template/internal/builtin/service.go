@@ -54,9 +54,10 @@ func (s *Service) Extend(base *python.Names) (python.Names, error) {
 		if err := f.check("filter", name, taken); err != nil {
 			return names, err
 		}
-		addFilter(&names, python.Filter{Name: name, Params: f.Params, Run: func(st *python.State, in any, p python.Params) (any, error) {
-			return f.run(st, s.Markup, in, p)
-		}})
+		addFilter(&names, python.Filter{Name: name, Params: f.Params,
+			Run: func(st *python.State, in any, p python.Params) (any, error) {
+				return f.run(st, s.Markup, in, p)
+			}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Functions)) {
 		f := s.Functions[name]
@@ -64,9 +65,10 @@ func (s *Service) Extend(base *python.Names) (python.Names, error) {
 		if err := f.check("function", name, taken); err != nil {
 			return names, err
 		}
-		addFunction(&names, python.Function{Name: name, Params: f.Params, Run: func(st *python.State, p python.Params) (any, error) {
-			return f.run(st, s.Markup, nil, p)
-		}})
+		addFunction(&names, python.Function{Name: name, Params: f.Params,
+			Run: func(st *python.State, p python.Params) (any, error) {
+				return f.run(st, s.Markup, nil, p)
+			}})
 	}
 	return names, nil
 }
@@ -111,7 +113,9 @@ func (f *Func) check(kind, name string, taken bool) error {
 }
 
 // run is the filter or function in a template.
-func (f *Func) run(st *python.State, isMarkup func(any) (string, bool), in any, p python.Params) (any, error) {
+func (f *Func) run(
+	st *python.State, isMarkup func(any) (string, bool), in any, p python.Params,
+) (any, error) {
 	steps, timeout := f.Steps, f.Timeout
 	if steps == 0 {
 		steps = defaultSteps
@@ -151,7 +155,9 @@ func (f *Func) run(st *python.State, isMarkup func(any) (string, bool), in any, 
 
 // call calls the service's code, which may panic. What it panics with may hold data, so only its
 // type is kept.
-func (f *Func) call(ctx context.Context, owner string, input any, args []any) (result any, err error) {
+func (f *Func) call(
+	ctx context.Context, owner string, input any, args []any,
+) (result any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			result, err = nil, fault.Errorf(fault.ErrFunction, "%s ended in a panic of type %T", owner, p)

@@ -40,7 +40,8 @@ func export(st *python.State, v any, depth int) (any, error) {
 		}
 		return items, nil
 	}
-	return nil, fault.Errorf(fault.ErrType, "%s cannot be given to a function of the service", python.TypeName(v))
+	return nil, fault.Errorf(fault.ErrType, "%s cannot be given to a function of the service",
+		python.TypeName(v))
 }
 
 func exportDict(st *python.State, d *python.Dict, depth int) (any, error) {
@@ -51,7 +52,8 @@ func exportDict(st *python.State, d *python.Dict, depth int) (any, error) {
 	for i, k := range d.Keys {
 		name, ok := python.AsString(k)
 		if !ok {
-			return nil, fault.Errorf(fault.ErrType, "only objects whose keys are text can be given to a function of the service")
+			return nil, fault.Errorf(fault.ErrType,
+				"only objects whose keys are text can be given to a function of the service")
 		}
 		v, err := export(st, d.Values[i], depth+1)
 		if err != nil {
@@ -120,5 +122,6 @@ func (t taker) take(v any, depth int) (any, error) {
 	case *python.Undefined:
 		return nil, v.Fail()
 	}
-	return nil, fault.Errorf(fault.ErrData, "a function of the service returned a value that templates cannot use")
+	return nil, fault.Errorf(fault.ErrData,
+		"a function of the service returned a value that templates cannot use")
 }

@@ -93,7 +93,8 @@ func newLinker(st *python.State, p python.Params) (*linker, error) {
 		rel = append(rel, strings.FieldsFunc(extra, python.IsSpace)...)
 	}
 	slices.Sort(rel)
-	l.attributes = ` rel="` + string(escaping.AppendHTML(nil, strings.Join(slices.Compact(rel), " "))) + `"`
+	l.attributes = ` rel="` + string(escaping.AppendHTML(nil,
+		strings.Join(slices.Compact(rel), " "))) + `"`
 	if p.Get(2, nil) != nil {
 		target, err := p.String(2, "")
 		if err != nil {
@@ -119,7 +120,8 @@ func newLinker(st *python.State, p python.Params) (*linker, error) {
 			return err
 		}
 		if !ok || !schemePattern.MatchString(s) {
-			return fault.Errorf(fault.ErrType, "an extra scheme of urlize is not the beginning of an address")
+			return fault.Errorf(fault.ErrType,
+				"an extra scheme of urlize is not the beginning of an address")
 		}
 		l.schemes = append(l.schemes, s)
 		return nil
@@ -196,7 +198,8 @@ func (l *linker) word(word string) (string, error) {
 		middle, err = l.link(address, l.shorten(middle))
 	case strings.HasPrefix(middle, "mailto:") && mailPattern.MatchString(middle[len("mailto:"):]):
 		middle = `<a href="` + middle + `">` + middle[len("mailto:"):] + `</a>`
-	case strings.Contains(middle, "@") && !strings.HasPrefix(middle, "www.") && !strings.HasPrefix(middle, "@") &&
+	case strings.Contains(middle, "@") && !strings.HasPrefix(middle, "www.") &&
+		!strings.HasPrefix(middle, "@") &&
 		!strings.Contains(middle, ":") && mailPattern.MatchString(middle):
 		middle = `<a href="mailto:` + middle + `">` + middle + `</a>`
 	default:

@@ -31,7 +31,8 @@ func wordwrap(st *python.State, in any, p python.Params) (any, error) {
 			return nil, err
 		}
 	}
-	w := wrapper{st: st, separator: separator, width: int(min(width, 1<<30)), breakLong: p.Truth(1, true), hyphens: p.Truth(3, true)}
+	w := wrapper{st: st, separator: separator, width: int(min(width, 1<<30)),
+		breakLong: p.Truth(1, true), hyphens: p.Truth(3, true)}
 	if err := w.text(s); err != nil {
 		return nil, err
 	}
@@ -105,7 +106,8 @@ func (w *wrapper) lines(chunks []string) error {
 		if len(chunks) > 0 && longerThan(chunks[0], w.width) {
 			switch {
 			case w.breakLong:
-				cut := python.RuneOffset(chunks[0], w.breakAt(chunks[0], w.width-length)) // 0 on a full line: Python adds an empty chunk too
+				cut := python.RuneOffset(chunks[0],
+					w.breakAt(chunks[0], w.width-length)) // 0 on a full line: Python adds an empty chunk too
 				line = append(line, chunks[0][:cut])
 				chunks[0] = chunks[0][cut:]
 			case len(line) == 0:
@@ -218,8 +220,10 @@ func (w *wrapper) hyphenated(parts []string, text string) ([]string, error) {
 				continue
 			}
 		}
-		after := at(i+1, isLetterLike) && (at(i+2, isLetterLike) || at(i+2, hyphen) && at(i+3, isLetterLike))
-		before := at(i-1, isLetterLike) && (at(i-2, isLetterLike) || at(i-2, hyphen) && at(i-3, isLetterLike))
+		after := at(i+1, isLetterLike) &&
+			(at(i+2, isLetterLike) || at(i+2, hyphen) && at(i+3, isLetterLike))
+		before := at(i-1, isLetterLike) &&
+			(at(i-2, isLetterLike) || at(i-2, hyphen) && at(i-3, isLetterLike))
 		if after && before && i > start {
 			cut(i + 1)
 		}

@@ -179,7 +179,8 @@ func appendDecimal(c byte) []byte {
 // addresses that a mail may link to, or relative ones.
 func safeLink(attribute, s string) bool {
 	switch attribute {
-	case "href", "src", "action", "formaction", "xlink:href", "background", "poster", "cite", "data", "ping":
+	case "href", "src", "action", "formaction", "xlink:href", "background", "poster", "cite", "data",
+		"ping":
 	default:
 		return true
 	}
@@ -199,7 +200,8 @@ func safeLink(attribute, s string) bool {
 	case "data":
 		return attribute == "src" && strings.HasPrefix(strings.ToLower(s[end:]), ":image/")
 	}
-	return s[end] == '&' && !strings.Contains(s, ":") && !strings.Contains(s, "&#") && !strings.Contains(s, "&colon")
+	return s[end] == '&' && !strings.Contains(s, ":") && !strings.Contains(s, "&#") &&
+		!strings.Contains(s, "&colon")
 }
 
 func alphanumeric(c byte) bool {

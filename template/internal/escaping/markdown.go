@@ -29,7 +29,7 @@ type MarkdownPlace struct {
 	seen      int    // how much of the output
 	lineBegin int    // of the line that goes on
 	fence     string // what the block of code has begun with that we are in
-	inline    int    // how many backticks the code between text has begun with that we are in; 0 for none
+	inline    int    // how many backticks have begun the code in text that we are in; 0 for none
 }
 
 // follow goes on to the end of b.

@@ -39,7 +39,8 @@ func (a *arguments) evalSpreadDict(st *rendering, out *python.Args) error {
 	}
 	d, ok := st.Wrap(v).(*python.Dict)
 	if !ok {
-		return fault.Errorf(fault.ErrType, "what follows ** must be a mapping, not %s", python.TypeName(v))
+		return fault.Errorf(fault.ErrType, "what follows ** must be a mapping, not %s",
+			python.TypeName(v))
 	}
 	if err := st.AllocTimes(2*python.BytesPerTuple, int64(len(a.names)+d.Len())); err != nil {
 		return err
@@ -164,7 +165,9 @@ func bindArguments(signature *python.ParamSpec, a arguments) boundArguments {
 
 // eval returns the arguments of one run. A mistake in binding them gets the
 // call's place.
-func (b *boundArguments) eval(st *rendering, signature *python.ParamSpec, call fault.Pos) (python.Params, error) {
+func (b *boundArguments) eval(
+	st *rendering, signature *python.ParamSpec, call fault.Pos,
+) (python.Params, error) {
 	if b.constant {
 		return b.bound, nil
 	}

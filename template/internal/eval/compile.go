@@ -94,7 +94,8 @@ func (t *Text) RenderJSON(ctx context.Context, data map[string]any) ([]byte, err
 		}
 		from = m.pos
 	}
-	return nil, from.Errorf(fault.ErrNotJSON, "the result breaks at its line %d, column %d", broken.Line, broken.Col)
+	return nil, from.Errorf(fault.ErrNotJSON, "the result breaks at its line %d, column %d",
+		broken.Line, broken.Col)
 }
 
 // run renders into out.
@@ -137,14 +138,16 @@ func newCompiler(s Settings) (*compiler, error) {
 		return nil, err
 	}
 	if s.escaper = s.Format.Escaper(); s.escaper == nil {
-		return nil, fault.Errorf(fault.ErrOptions, "no format of templates named %q", fault.Near(string(s.Format)))
+		return nil, fault.Errorf(fault.ErrOptions, "no format of templates named %q",
+			fault.Near(string(s.Format)))
 	}
 	return &compiler{s, set}, nil
 }
 
 func (c *compiler) scan(source string) ([]syntax.Segment, error) {
 	if len(source) > c.Limits.Source {
-		return nil, fault.Errorf(fault.ErrSourceTooLarge, "%d bytes, the limit is %d", len(source), c.Limits.Source)
+		return nil, fault.Errorf(fault.ErrSourceTooLarge, "%d bytes, the limit is %d", len(source),
+			c.Limits.Source)
 	}
 	return syntax.Scan(source)
 }

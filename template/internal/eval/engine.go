@@ -153,7 +153,9 @@ type tagSource struct {
 }
 
 func (env *Environment) tagParser(compile func(t *tagSource) (statement, error)) pongo2.TagParser {
-	return func(doc *pongo2.Parser, _ *pongo2.Token, arguments *pongo2.Parser) (pongo2.INodeTag, *pongo2.Error) {
+	return func(
+		doc *pongo2.Parser, _ *pongo2.Token, arguments *pongo2.Parser,
+	) (pongo2.INodeTag, *pongo2.Error) {
 		t, err := env.tagSource(doc, arguments)
 		if err != nil {
 			return nil, pongoError(err)
@@ -233,8 +235,10 @@ func newSet() (*pongo2.TemplateSet, error) {
 
 // pongoTags are the tags that come with pongo2.
 func pongoTags() []string {
-	return []string{"autoescape", "block", "comment", "cycle", "extends", "filter", "firstof", "for", "if", "ifchanged",
-		"ifequal", "ifnotequal", "import", "include", "lorem", "macro", "now", "set", "spaceless", "ssi", "templatetag",
+	return []string{"autoescape", "block", "comment", "cycle", "extends", "filter", "firstof", "for",
+		"if", "ifchanged",
+		"ifequal", "ifnotequal", "import", "include", "lorem", "macro", "now", "set", "spaceless", "ssi",
+		"templatetag",
 		"widthratio", "with"}
 }
 

@@ -34,7 +34,8 @@ type name struct {
 }
 
 func newName(n node, text string) *name {
-	return &name{n, text, &python.Undefined{Kind: fault.ErrUndefined, Why: python.Quoted(text) + " is undefined", At: n.Pos}}
+	return &name{n, text, &python.Undefined{Kind: fault.ErrUndefined,
+		Why: python.Quoted(text) + " is undefined", At: n.Pos}}
 }
 
 func (e *name) eval(st *rendering) (any, error) {
@@ -111,7 +112,8 @@ func (e *item) eval(st *rendering) (any, error) {
 	}
 	if u, ok := v.(*python.Undefined); ok && u.Why == "" {
 		if c, ok := e.key.(*constant); ok { // text of the template, not of the data
-			v = &python.Undefined{Kind: fault.ErrUndefined, Why: python.TypeName(object) + " has no element " + python.ShortRepr(c.value), At: e.Pos}
+			v = &python.Undefined{Kind: fault.ErrUndefined,
+				Why: python.TypeName(object) + " has no element " + python.ShortRepr(c.value), At: e.Pos}
 		}
 	}
 	return v, nil
@@ -224,7 +226,8 @@ func (e *conditional) eval(st *rendering) (any, error) {
 	case e.no != nil:
 		return e.no.eval(st)
 	}
-	return &python.Undefined{Kind: fault.ErrUndefined, Why: "the inline if has no else and its condition is false", At: e.Pos}, nil
+	return &python.Undefined{Kind: fault.ErrUndefined,
+		Why: "the inline if has no else and its condition is false", At: e.Pos}, nil
 }
 
 func evalTruth(st *rendering, e expr) (bool, error) {

@@ -91,13 +91,16 @@ func (h *hiding) count(block string, by int) {
 // set is a set tag, with its value first: it is computed before it is assigned.
 func (h *hiding) set(tokens []syntax.Token) {
 	targets, value := tokens, []syntax.Token(nil)
-	if i := slices.IndexFunc(tokens, func(t syntax.Token) bool { return t.Is(syntax.TokenOperator, "=") }); i >= 0 {
+	if i := slices.IndexFunc(tokens,
+		func(t syntax.Token) bool { return t.Is(syntax.TokenOperator, "=") }); i >= 0 {
 		targets, value = tokens[:i], tokens[i+1:]
-	} else if i := slices.IndexFunc(tokens, func(t syntax.Token) bool { return t.Is(syntax.TokenOperator, "|") }); i >= 0 {
+	} else if i := slices.IndexFunc(tokens,
+		func(t syntax.Token) bool { return t.Is(syntax.TokenOperator, "|") }); i >= 0 {
 		targets = tokens[:i]
 	}
 	h.reads(value)
-	if slices.ContainsFunc(targets, func(t syntax.Token) bool { return t.Is(syntax.TokenOperator, ".") }) { // of a namespace
+	if slices.ContainsFunc(targets,
+		func(t syntax.Token) bool { return t.Is(syntax.TokenOperator, ".") }) { // of a namespace
 		h.reads(targets)
 		return
 	}
@@ -141,7 +144,8 @@ func (st *rendering) hide(names []string) error {
 		if err := st.Step(); err != nil {
 			return err
 		}
-		if err := st.set(name, &python.Undefined{Kind: fault.ErrUndefined, Why: python.Quoted(name) + " is undefined"}); err != nil {
+		if err := st.set(name, &python.Undefined{Kind: fault.ErrUndefined,
+			Why: python.Quoted(name) + " is undefined"}); err != nil {
 			return err
 		}
 	}

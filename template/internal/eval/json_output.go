@@ -13,10 +13,12 @@ import (
 // stays a value:
 //
 //   - Inside a JSON string it is escaped for the template's format, and then for JSON.
-//   - Outside of strings, text becomes a JSON string, and any other value its JSON. What cannot break anything stands as it
-//     is: commas and blanks, as from {{ "," if not loop.last }}, numbers, true, false and null, and what the template itself
-//     spells out. An undefined value is nothing, or null after a colon.
-//   - |tojson and blocks of the template (macros, set, call, filter) that make JSON are JSON. Other blocks are text.
+//   - Outside of strings, text becomes a JSON string, and any other value its JSON. What cannot
+//     break anything stands as it is: commas and blanks, as from {{ "," if not loop.last }},
+//     numbers, true, false and null, and what the template itself spells out. An undefined value is
+//     nothing, or null after a colon.
+//   - |tojson and blocks of the template (macros, set, call, filter) that make JSON are JSON. Other
+//     blocks are text.
 //
 // jsonPlace follows the JSON that has been written so far.
 type jsonPlace struct {
@@ -134,7 +136,9 @@ func appendNoControls(b []byte, s string) []byte {
 	return append(b, strings.NewReplacer("<", "&lt;", ">", "&gt;").Replace(s)...)
 }
 
-func (st *rendering) appendJSONPlace(b []byte, v any, s string, safe python.Safety, place *jsonPlace, own bool) ([]byte, error) {
+func (st *rendering) appendJSONPlace(
+	b []byte, v any, s string, safe python.Safety, place *jsonPlace, own bool,
+) ([]byte, error) {
 	if err := st.Read(s); err != nil {
 		return b, err
 	}
@@ -149,7 +153,9 @@ func (st *rendering) appendJSONPlace(b []byte, v any, s string, safe python.Safe
 		case safe >= python.SafeJSON && st.Format == escaping.Mrkdwn && !place.near.literal:
 			escape = appendNoControls
 		}
-		return st.Convert(b, s, func(b []byte, s string) []byte { return python.AppendJSONInside(b, string(escape(nil, s)), &style) })
+		return st.Convert(b, s, func(b []byte, s string) []byte {
+			return python.AppendJSONInside(b, string(escape(nil, s)), &style)
+		})
 	}
 	afterColon := place.last == ':'
 	switch v := v.(type) {
@@ -157,7 +163,8 @@ func (st *rendering) appendJSONPlace(b []byte, v any, s string, safe python.Safe
 		if !v.Safety.IsJSON() {
 			return st.AppendJSONString(b, s, &style)
 		}
-		if st.Format != escaping.Mrkdwn || safe < python.SafeJSON || safe == python.SafeJSON && !place.near.literal {
+		if st.Format != escaping.Mrkdwn || safe < python.SafeJSON || safe == python.SafeJSON &&
+			!place.near.literal {
 			return st.AppendCopy(b, s)
 		}
 		if err := st.AllocTimes(4, int64(len(s))); err != nil {
@@ -183,7 +190,9 @@ func (st *rendering) appendJSONPlace(b []byte, v any, s string, safe python.Safe
 
 // appendLiterals appends JSON whose strings are escaped as mrkdwn, and undoes that for those which
 // Slack takes literally. In a block, those with a key of their own are not escaped to begin with.
-func appendLiterals(b []byte, s string, safe python.Safety, near nearKey, style *python.JSONStyle) []byte {
+func appendLiterals(
+	b []byte, s string, safe python.Safety, near nearKey, style *python.JSONStyle,
+) []byte {
 	near.own = false
 	raw := []byte(s)
 	place := jsonPlace{near: near, above: []nearKey{near}}
@@ -225,8 +234,11 @@ func (o *output) printBlock(v any) error {
 
 // captured is the value of what a block has written: JSON if it reads as such, or else text.
 func (o *output) captured() any {
-	if o.json != nil && (o.st.AllocTimes(2, int64(len(o.b))) != nil || o.st.Scan(2*python.PerCharacter*len(o.b)) != nil) { // it is read twice
-		return nil
+	if o.json != nil { // it is read twice
+		if o.st.AllocTimes(2, int64(len(o.b))) != nil ||
+			o.st.Scan(2*python.PerCharacter*len(o.b)) != nil {
+			return nil
+		}
 	}
 	switch {
 	case !o.st.Autoescape:

@@ -49,7 +49,8 @@ type objectPath struct {
 // longestPointer bounds the pointers of errors, in bytes.
 const longestPointer = 300
 
-// pointer is the path as a JSON pointer (RFC 6901). The keys in the middle are left out of a long one.
+// pointer is the path as a JSON pointer (RFC 6901). The keys in the middle are left out of a long
+// one.
 func (p *objectPath) pointer() string {
 	var keys []string
 	for at := p; at != nil; at = at.above {
@@ -60,7 +61,8 @@ func (p *objectPath) pointer() string {
 	for _, key := range keys {
 		size += len("/") + len(key)
 	}
-	for ; size > longestPointer && len(keys) > 2; keys = slices.Delete(keys, len(keys)/2, len(keys)/2+1) {
+	for ; size > longestPointer && len(keys) > 2; keys = slices.Delete(keys,
+		len(keys)/2, len(keys)/2+1) {
 		size -= len("/") + len(keys[len(keys)/2])
 		keys[len(keys)/2-1] = strings.TrimSuffix(keys[len(keys)/2-1], "/…") + "/…"
 	}
@@ -98,9 +100,11 @@ func CompileObject(raw json.RawMessage, s Settings) (*Object, error) {
 		return nil, err
 	}
 	if len(raw) > c.Limits.Source {
-		return nil, fault.Errorf(fault.ErrSourceTooLarge, "%d bytes, the limit is %d", len(raw), c.Limits.Source)
+		return nil, fault.Errorf(fault.ErrSourceTooLarge, "%d bytes, the limit is %d", len(raw),
+			c.Limits.Source)
 	}
-	b := objectBuilder{compiler: c, decoder: json.NewDecoder(bytes.NewReader(raw)), object: &Object{Settings: c.Settings}}
+	b := objectBuilder{compiler: c, decoder: json.NewDecoder(bytes.NewReader(raw)),
+		object: &Object{Settings: c.Settings}}
 	b.take = b.compileLeaf
 	b.decoder.UseNumber()
 	if err := b.document(); err != nil && len(b.errs) < maxLeafErrors {
@@ -115,10 +119,12 @@ func CompileObject(raw json.RawMessage, s Settings) (*Object, error) {
 // EachLeaf calls f for each string of an object template that is a template, and ends where the
 // JSON is broken. The pointer is as in errors.
 func EachLeaf(raw json.RawMessage, f func(source string, pointer func() string)) {
-	limits := python.Limits{Leaves: math.MaxInt, Depth: math.MaxInt} // who compiles it has checked them
+	// Whatever compiles the template has checked the limits.
+	limits := python.Limits{Leaves: math.MaxInt, Depth: math.MaxInt}
 	b := objectBuilder{
-		compiler: &compiler{Settings: Settings{Limits: limits}}, decoder: json.NewDecoder(bytes.NewReader(raw)),
-		object: &Object{},
+		compiler: &compiler{Settings: Settings{Limits: limits}},
+		decoder:  json.NewDecoder(bytes.NewReader(raw)),
+		object:   &Object{},
 	}
 	b.take = func(source string) error {
 		f(source, b.path.pointer)
@@ -195,7 +201,8 @@ func (b *objectBuilder) members() error {
 		}
 		key, _ := t.(string)
 		if seen[key] {
-			return fault.Errorf(fault.ErrNotJSON, "the key %s is repeated in the object at %q", python.Quoted(key), b.path.pointer())
+			return fault.Errorf(fault.ErrNotJSON, "the key %s is repeated in the object at %q",
+				python.Quoted(key), b.path.pointer())
 		}
 		if len(seen) > 0 {
 			b.literal = append(b.literal, ',')
@@ -249,7 +256,8 @@ func (b *objectBuilder) string(source string) error {
 		return nil
 	}
 	if b.leaves++; b.leaves > b.Limits.Leaves {
-		return fault.Errorf(fault.ErrSourceTooLarge, "more than %d strings are templates", b.Limits.Leaves)
+		return fault.Errorf(fault.ErrSourceTooLarge, "more than %d strings are templates",
+			b.Limits.Leaves)
 	}
 	return b.take(source)
 }

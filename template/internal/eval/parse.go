@@ -154,7 +154,8 @@ func (p *parser) tuple(mode tupleMode) expr {
 	var items []expr
 	isTuple := false
 	for {
-		if t := p.tok(); t.Kind == syntax.TokenEnd || t.Is(syntax.TokenOperator, ")") || mode.stop != "" && t.Is(syntax.TokenName, mode.stop) {
+		if t := p.tok(); t.Kind == syntax.TokenEnd || t.Is(syntax.TokenOperator, ")") ||
+			mode.stop != "" && t.Is(syntax.TokenName, mode.stop) {
 			break
 		}
 		if mode.noConditional {
@@ -208,7 +209,8 @@ func (p *parser) comparison() expr {
 		t := p.tok()
 		op := t.Text
 		switch {
-		case t.Kind == syntax.TokenOperator && (op == "==" || op == "!=" || op == "<" || op == "<=" || op == ">" || op == ">="),
+		case t.Kind == syntax.TokenOperator &&
+			(op == "==" || op == "!=" || op == "<" || op == "<=" || op == ">" || op == ">="),
 			t.Is(syntax.TokenName, "in"):
 			p.advance()
 		case t.Is(syntax.TokenName, "not") && p.peek().Is(syntax.TokenName, "in"):

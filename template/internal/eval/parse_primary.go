@@ -196,8 +196,10 @@ func (p *parser) test(e expr) expr {
 		args = p.arguments()
 	case next.Is(syntax.TokenName, "is"):
 		p.fail(fault.ErrSyntax, next.Pos, "tests cannot be chained with is")
-	case next.Is(syntax.TokenName, "else"), next.Is(syntax.TokenName, "or"), next.Is(syntax.TokenName, "and"):
-	case next.Kind == syntax.TokenName, next.Kind == syntax.TokenString, next.Kind == syntax.TokenInteger, next.Kind == syntax.TokenFloat,
+	case next.Is(syntax.TokenName, "else"), next.Is(syntax.TokenName, "or"),
+		next.Is(syntax.TokenName, "and"):
+	case next.Kind == syntax.TokenName, next.Kind == syntax.TokenString,
+		next.Kind == syntax.TokenInteger, next.Kind == syntax.TokenFloat,
 		next.Is(syntax.TokenOperator, "["), next.Is(syntax.TokenOperator, "{"):
 		args.positional = []expr{p.postfix(p.primary())}
 	}

@@ -56,7 +56,8 @@ func emit(env *Environment, session int, segments []syntax.Segment, limit int) (
 	}
 	if n := len(e.open); n > 0 {
 		b := e.open[n-1]
-		return "", b.Tag.Errorf(fault.ErrSyntax, "the block %q is not closed, expected %q", b.Name, b.kind.End)
+		return "", b.Tag.Errorf(fault.ErrSyntax, "the block %q is not closed, expected %q", b.Name,
+			b.kind.End)
 	}
 	e.parts = append(e.parts, "{% "+endTag+" %}")
 	return strings.Join(e.parts, ""), nil
@@ -84,7 +85,8 @@ func (e *emitter) segment(s *syntax.Segment) error {
 // plainForPongo reports whether pongo2 takes text for text: it must not look like a tag, alone or
 // with the one that follows, and U+0001 ends pongo2's input.
 func plainForPongo(text string) bool {
-	return syntax.NextDelimiter(text) == len(text) && !strings.HasSuffix(text, "{") && strings.IndexByte(text, 1) < 0
+	return syntax.NextDelimiter(text) == len(text) && !strings.HasSuffix(text, "{") &&
+		strings.IndexByte(text, 1) < 0
 }
 
 func (e *emitter) tag(name string, s *syntax.Segment) {
@@ -93,7 +95,8 @@ func (e *emitter) tag(name string, s *syntax.Segment) {
 
 // encode returns {% name "line:column:uses:depth:session:base64" %}.
 func (e *emitter) encode(name string, s *syntax.Segment, uses uint8) string {
-	return fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%d:%s" %%}`, name, s.Pos.Line, s.Pos.Col, uses, e.limit, e.session,
+	return fmt.Sprintf(`{%% %s "%d:%d:%d:%d:%d:%s" %%}`, name, s.Pos.Line, s.Pos.Col, uses, e.limit,
+		e.session,
 		base64.StdEncoding.EncodeToString([]byte(s.Text)))
 }
 
@@ -160,7 +163,8 @@ func blank(text string) string {
 func (e *emitter) unknownTag(s *syntax.Segment) error {
 	if n := len(e.open); n > 0 {
 		b := e.open[n-1]
-		return s.Tag.Errorf(fault.ErrUnknown, "no tag named %q here; the open block is %q of line %s, which ends with %q",
+		return s.Tag.Errorf(fault.ErrUnknown,
+			"no tag named %q here; the open block is %q of line %s, which ends with %q",
 			fault.Near(s.Name), b.Name, strconv.Itoa(b.Tag.Line), b.kind.End)
 	}
 	return s.Tag.Errorf(fault.ErrUnknown, "no tag named %q here", fault.Near(s.Name))
@@ -185,7 +189,8 @@ func decodeTag(encoded string) (tagArguments, error) {
 	if err != nil {
 		return t, fault.Errorf(fault.ErrInternal, "the arguments of a tag are damaged")
 	}
-	return tagArguments{fault.Pos{Line: numbers[0], Col: numbers[1]}, uint8(numbers[2]), numbers[3], numbers[4], string(text)}, nil
+	return tagArguments{fault.Pos{Line: numbers[0], Col: numbers[1]}, uint8(numbers[2]), numbers[3],
+		numbers[4], string(text)}, nil
 }
 
 // tagArguments are what one of our tags is given.

@@ -27,8 +27,12 @@ type rendering struct {
 func newRendering(ctx context.Context, s *Settings, data map[string]any) *rendering {
 	st := &rendering{
 		State: python.State{
-			Budget: python.NewBudget(ctx, s.Limits), Names: &s.Env.Names, Format: s.Format, Escaper: s.escaper,
-			JSON: s.json, Autoescape: s.json || s.Format != escaping.Plain,
+			Budget:     python.NewBudget(ctx, s.Limits),
+			Names:      &s.Env.Names,
+			Format:     s.Format,
+			Escaper:    s.escaper,
+			JSON:       s.json,
+			Autoescape: s.json || s.Format != escaping.Plain,
 		},
 		env: s.Env, data: data,
 	}
@@ -154,7 +158,8 @@ func (st *rendering) assign(t *target, value any) error {
 		}
 		n, ok := ns.(*builtin.Namespace)
 		if !ok {
-			return t.pos.Errorf(fault.ErrType, "cannot assign an attribute of %s, which is no namespace", python.Quoted(t.name))
+			return t.pos.Errorf(fault.ErrType, "cannot assign an attribute of %s, which is no namespace",
+				python.Quoted(t.name))
 		}
 		return t.pos.At(n.Attributes.Set(&st.State, t.attr, value))
 	}

@@ -68,7 +68,8 @@ func (s *forStatement) run(out *output) error {
 // loop runs the body for each item, in scopes inside outer.
 func (s *forStatement) loop(out *output, items any, depth int, outer *scope) error {
 	st := out.st
-	l := &loop{depth0: depth, index0: -1, of: items, current: python.Absent, after: python.Absent, size: -1}
+	l := &loop{depth0: depth, index0: -1, of: items, current: python.Absent, after: python.Absent,
+		size: -1}
 	var err error
 	if l.items, err = st.Iterate(items); err != nil {
 		return s.pos.At(err)

@@ -77,7 +77,8 @@ func (s *callStatement) run(out *output) error {
 		return s.pos.At(err)
 	}
 	if _, ok := python.AsString(v); !ok {
-		return s.pos.Errorf(fault.ErrType, "what a call block calls must return text, not %s", python.TypeName(v))
+		return s.pos.Errorf(fault.ErrType, "what a call block calls must return text, not %s",
+			python.TypeName(v))
 	}
 	return out.printBlock(v)
 }
@@ -104,7 +105,8 @@ func (m *macro) AppendRepr(st *python.State, b []byte, depth int) ([]byte, error
 }
 
 func (st *rendering) newMacro(code *macroCode) *macro {
-	for s := st.scope; s != nil && !s.captured; s = s.parent { // what is around a captured scope is captured too
+	// What is around a captured scope is captured too.
+	for s := st.scope; s != nil && !s.captured; s = s.parent {
 		s.captured = true
 	}
 	return &macro{code, st, st.scope}
@@ -131,7 +133,8 @@ func (c *macroCode) bind(st *rendering, a python.Args) error {
 	}
 	extra := a.Positional[min(len(names), len(a.Positional)):]
 	if len(extra) > 0 && c.uses&syntax.UsesVarargs == 0 {
-		return fault.Errorf(fault.ErrType, "%s takes at most %d arguments, got %d", c.title(), len(names), len(a.Positional))
+		return fault.Errorf(fault.ErrType, "%s takes at most %d arguments, got %d", c.title(), len(names),
+			len(a.Positional))
 	}
 	given, err := c.named(st, a)
 	if err != nil {
@@ -140,10 +143,12 @@ func (c *macroCode) bind(st *rendering, a python.Args) error {
 	if err := c.bindSpecial(st, extra, given); err != nil {
 		return err
 	}
-	for i, n := range names { // all of them first: a default sees the parameters, and not what is outside under their names
+	// All of them first: a default sees the parameters, and not what is outside under their names.
+	for i, n := range names {
 		v, ok := given.parameter(i, a)
 		if !ok {
-			v = &python.Undefined{Kind: fault.ErrUndefined, Why: "parameter " + python.Quoted(n) + " was not provided", At: c.pos}
+			v = &python.Undefined{Kind: fault.ErrUndefined,
+				Why: "parameter " + python.Quoted(n) + " was not provided", At: c.pos}
 		}
 		if err := st.set(n, v); err != nil {
 			return err
@@ -205,7 +210,8 @@ func (c *macroCode) named(st *rendering, a python.Args) (namedArguments, error) 
 		}
 		switch position, ok := c.signature.positions[n]; {
 		case ok && position < len(a.Positional):
-			return given, fault.Errorf(fault.ErrType, "%s got the argument %s twice", c.title(), python.Quoted(n))
+			return given, fault.Errorf(fault.ErrType, "%s got the argument %s twice", c.title(),
+				python.Quoted(n))
 		case ok:
 			if given.positions == nil {
 				given.positions = map[int]int{}
@@ -247,7 +253,8 @@ func (c *macroCode) bindSpecial(st *rendering, extra []any, given namedArguments
 		return nil
 	}
 	if given.caller == nil {
-		given.caller = &python.Undefined{Kind: fault.ErrUndefined, Why: "no caller: the macro was not called by a call block", At: c.pos}
+		given.caller = &python.Undefined{Kind: fault.ErrUndefined,
+			Why: "no caller: the macro was not called by a call block", At: c.pos}
 	}
 	return st.set("caller", given.caller)
 }
@@ -305,7 +312,8 @@ func compileBlock(t *tagSource) (statement, error) {
 
 func (s *blockTag) run(out *output) error {
 	if s.required {
-		return s.pos.Errorf(fault.ErrForbidden, "a required block needs inheritance, which is not available")
+		return s.pos.Errorf(fault.ErrForbidden,
+			"a required block needs inheritance, which is not available")
 	}
 	parent := out.st.root
 	if s.scoped {

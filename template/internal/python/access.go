@@ -41,18 +41,23 @@ func (st *State) Attribute(object any, name string) (any, error) {
 		}
 	}
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		return &Undefined{Kind: fault.ErrForbidden, Why: "the attribute " + Quoted(name) + " is not accessible"}, nil
+		return &Undefined{Kind: fault.ErrForbidden,
+			Why: "the attribute " + Quoted(name) + " is not accessible"}, nil
 	}
-	return &Undefined{Kind: fault.ErrUndefined, Why: TypeName(object) + " has no attribute " + Quoted(name)}, nil
+	return &Undefined{Kind: fault.ErrUndefined,
+		Why: TypeName(object) + " has no attribute " + Quoted(name)}, nil
 }
 
 // dictHas reports whether Python's dict has an attribute of that name, which is found before a key
 // and is not accessible.
 func dictHas(name string) bool {
 	switch name {
-	case "__class__", "__class_getitem__", "__contains__", "__delattr__", "__delitem__", "__dir__", "__doc__", "__eq__", "__format__", "__ge__",
-		"__getattribute__", "__getitem__", "__getstate__", "__gt__", "__hash__", "__init__", "__init_subclass__", "__ior__", "__iter__", "__le__",
-		"__len__", "__lt__", "__ne__", "__new__", "__or__", "__reduce__", "__reduce_ex__", "__repr__", "__reversed__", "__ror__", "__setattr__",
+	case "__class__", "__class_getitem__", "__contains__", "__delattr__", "__delitem__", "__dir__",
+		"__doc__", "__eq__", "__format__", "__ge__",
+		"__getattribute__", "__getitem__", "__getstate__", "__gt__", "__hash__", "__init__",
+		"__init_subclass__", "__ior__", "__iter__", "__le__",
+		"__len__", "__lt__", "__ne__", "__new__", "__or__", "__reduce__", "__reduce_ex__", "__repr__",
+		"__reversed__", "__ror__", "__setattr__",
 		"__setitem__", "__sizeof__", "__str__", "__subclasshook__":
 		return true
 	}
@@ -168,7 +173,8 @@ func (st *State) namedItem(object any, name string) (any, error) {
 		}
 	}
 	if strings.HasPrefix(name, "__") && strings.HasSuffix(name, "__") {
-		return &Undefined{Kind: fault.ErrForbidden, Why: "attributes with underscores are not accessible"}, nil
+		return &Undefined{Kind: fault.ErrForbidden,
+			Why: "attributes with underscores are not accessible"}, nil
 	}
 	return &Undefined{Kind: fault.ErrUndefined}, nil
 }
@@ -280,7 +286,8 @@ func sliceIndexError(v any) error {
 	if u, ok := v.(*Undefined); ok {
 		return u.Fail()
 	}
-	return fault.Errorf(fault.ErrType, "the bounds of a slice must be integers or none, not %s", TypeName(v))
+	return fault.Errorf(fault.ErrType, "the bounds of a slice must be integers or none, not %s",
+		TypeName(v))
 }
 
 // Slice is x[low:high:step].

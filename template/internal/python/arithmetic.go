@@ -60,7 +60,8 @@ func (st *State) numberArithmetic(op string, left, right any, l, r float64) (any
 	_, lbig := left.(BigInt)
 	_, rbig := right.(BigInt)
 	if lbig || rbig {
-		return nil, fault.Errorf(fault.ErrArithmetic, "an integer beyond 64 bits can be printed and compared, not calculated with")
+		return nil, fault.Errorf(fault.ErrArithmetic,
+			"an integer beyond 64 bits can be printed and compared, not calculated with")
 	}
 	if op == "**" {
 		if err := st.Spend(stepsOfPower); err != nil {

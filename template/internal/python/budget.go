@@ -143,4 +143,6 @@ func (b *Budget) Enter() error {
 func (b *Budget) Leave() { b.depth-- }
 
 // TooDeep is the error of what nests deeper than limit.
-func TooDeep(limit int) *fault.Error { return fault.Errorf(fault.ErrTooDeep, "the limit is %d", limit) }
+func TooDeep(limit int) *fault.Error {
+	return fault.Errorf(fault.ErrTooDeep, "the limit is %d", limit)
+}

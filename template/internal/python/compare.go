@@ -92,7 +92,8 @@ func (st *State) Equal(left, right any, depth int) (bool, error) {
 		return false, nil
 	case *Range:
 		r, ok := right.(*Range)
-		return ok && l.Len == r.Len && (l.Len == 0 || l.Start == r.Start && (l.Len == 1 || l.Step == r.Step)), nil
+		return ok && l.Len == r.Len && (l.Len == 0 ||
+			l.Start == r.Start && (l.Len == 1 || l.Step == r.Step)), nil
 	case *View:
 		r, ok := right.(*View)
 		return ok && l.Dict == r.Dict && l.Kind == r.Kind && l.Kind != ViewValues, nil
@@ -262,7 +263,8 @@ func (st *State) Contains(container, value any) (bool, error) {
 			if u, isUndefined := value.(*Undefined); isUndefined && u.Loud() {
 				return false, u.Fail()
 			}
-			return false, fault.Errorf(fault.ErrType, "only a string can be in a string, not %s", TypeName(value))
+			return false, fault.Errorf(fault.ErrType, "only a string can be in a string, not %s",
+				TypeName(value))
 		}
 		s := StringOf(c)
 		if err := st.Search(s, v); err != nil {
@@ -315,5 +317,6 @@ func (st *State) Contains(container, value any) (bool, error) {
 // SameBacking reports whether two lists or objects of the data are the same one.
 func SameBacking(left, right any) bool {
 	l, r := reflect.ValueOf(left), reflect.ValueOf(right)
-	return l.Kind() == r.Kind() && l.Type() == r.Type() && l.Len() == r.Len() && l.UnsafePointer() == r.UnsafePointer()
+	return l.Kind() == r.Kind() && l.Type() == r.Type() && l.Len() == r.Len() &&
+		l.UnsafePointer() == r.UnsafePointer()
 }

@@ -14,7 +14,7 @@ type Dict struct {
 	Keys, Values []any
 	index        map[any]int // by hash key, from IndexFrom entries on
 	Ordered      bool        // the sender's object: its keys are not sorted
-	Frozen       bool        // a copy of the data's object: changing it would have no effect, so it is refused
+	Frozen       bool        // of the data's object: a change would have no effect and is refused
 }
 
 // The sizes of dicts.

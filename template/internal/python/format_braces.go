@@ -234,7 +234,8 @@ func (f *BraceFormatter) value(v any, spec string) (string, error) {
 }
 
 func (f *BraceFormatter) text(s string, n *numberFormat) (string, error) {
-	if n.verb != 0 && n.verb != 's' || n.noNegativeZero || n.sign != 0 || n.comma != 0 || n.alternate || n.align == '=' && !n.zero {
+	if n.verb != 0 && n.verb != 's' || n.noNegativeZero || n.sign != 0 || n.comma != 0 ||
+		n.alternate || n.align == '=' && !n.zero {
 		return "", fault.Errorf(fault.ErrType, "the specification is not one for text")
 	}
 	s, err := n.cut(f.State, s)
@@ -254,7 +255,8 @@ func (f *BraceFormatter) float(x float64, n *numberFormat) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if strings.Trim(s, "-0123456789") == "" && int64(len(strings.TrimPrefix(s, "-"))) < max(n.precision, 1) {
+		if strings.Trim(s, "-0123456789") == "" &&
+			int64(len(strings.TrimPrefix(s, "-"))) < max(n.precision, 1) {
 			s += ".0" // a float without a verb always shows that it is one
 		}
 		return n.finish(f.State, s, "")
@@ -271,7 +273,8 @@ func (f *BraceFormatter) float(x float64, n *numberFormat) (string, error) {
 
 func (f *BraceFormatter) integer(v any, i int64, n *numberFormat) (string, error) {
 	switch {
-	case n.comma != 0 && n.verb != 0 && strings.IndexByte("cn", n.verb) >= 0, n.comma == ',' && n.verb != 0 && strings.IndexByte("boxX", n.verb) >= 0,
+	case n.comma != 0 && n.verb != 0 && strings.IndexByte("cn", n.verb) >= 0, n.comma == ',' &&
+		n.verb != 0 && strings.IndexByte("boxX", n.verb) >= 0,
 		n.verb == 'c' && (n.sign != 0 || n.precision >= 0):
 		return "", fault.Errorf(fault.ErrType, "the specification is not one for an integer")
 	case n.verb == 'c' && i >= 0 && i <= 0x10ffff:
@@ -295,7 +298,8 @@ func (f *BraceFormatter) bigInteger(v BigInt, n *numberFormat) (string, error) {
 		}
 		x, _ := AsFloat(v)
 		return f.float(x, n)
-	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0, n.noNegativeZero, n.verb == 'n' && n.comma != 0,
+	case n.verb != 0 && strings.IndexByte("dnxXob", n.verb) < 0, n.precision >= 0, n.noNegativeZero,
+		n.verb == 'n' && n.comma != 0,
 		n.comma == ',' && n.verb != 0 && strings.IndexByte("boxX", n.verb) >= 0:
 		return "", fault.Errorf(fault.ErrType, "the specification is not one for an integer")
 	}

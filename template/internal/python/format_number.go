@@ -29,7 +29,8 @@ const maxPrecision = 1000 // digits after the point; a float has fewer
 
 // float formats f with the verb e, f, g or %, in either case.
 func (n *numberFormat) float(st *State, f float64) (string, error) {
-	if err := st.Spend(StepsOfRounding + int(min(max(n.precision, 0), maxPrecision))/BytesPerDigitStep); err != nil {
+	precision := int(min(max(n.precision, 0), maxPrecision))
+	if err := st.Spend(StepsOfRounding + precision/BytesPerDigitStep); err != nil {
 		return "", err
 	}
 	return n.positiveZero(n.digits(f)), nil
@@ -37,7 +38,8 @@ func (n *numberFormat) float(st *State, f float64) (string, error) {
 
 // positiveZero drops the sign of what has been rounded to zero, if z asks for that.
 func (n *numberFormat) positiveZero(digits string) string {
-	if mantissa, _, _ := strings.Cut(digits, "e"); n.noNegativeZero && strings.Trim(mantissa, "-0.%") == "" {
+	if mantissa, _, _ := strings.Cut(digits, "e"); n.noNegativeZero &&
+		strings.Trim(mantissa, "-0.%") == "" {
 		return strings.TrimPrefix(digits, "-")
 	}
 	return digits
@@ -187,7 +189,9 @@ func (n *numberFormat) finish(st *State, digits, prefix string) (string, error) 
 
 // groupDigits separates the digits before the point, filled up with zeros to width.
 func groupDigits(s string, comma byte, every, width int) string {
-	end := strings.IndexFunc(s, func(r rune) bool { return r == '.' || (r == 'e' || r == 'E') && every == 3 || r == '%' })
+	end := strings.IndexFunc(s, func(r rune) bool {
+		return r == '.' || (r == 'e' || r == 'E') && every == 3 || r == '%'
+	})
 	if end < 0 {
 		end = len(s)
 	}

@@ -299,7 +299,8 @@ func (f *percentFormatter) integer(n *numberFormat, v any) (string, error) {
 		}
 		return f.digits(n, digits, prefix)
 	}
-	if s, isText := AsString(v); isText && f.safe && strings.IndexByte("diu", n.verb) >= 0 { // Markup makes int() of it
+	if s, isText := AsString(v); isText && f.safe &&
+		strings.IndexByte("diu", n.verb) >= 0 { // Markup makes int() of it
 		if err := f.st.Spend(len(s)); err != nil {
 			return "", err
 		}

@@ -44,7 +44,8 @@ func (d *orderDecoder) value() any {
 		return nil
 	}
 	begin := d.at
-	for d.at < len(d.raw) && (Decimal(d.raw[d.at]) || d.raw[d.at] == '-' || d.raw[d.at] == '+' || d.raw[d.at] == '.' || d.raw[d.at]|0x20 == 'e') {
+	for d.at < len(d.raw) && (Decimal(d.raw[d.at]) || d.raw[d.at] == '-' || d.raw[d.at] == '+' ||
+		d.raw[d.at] == '.' || d.raw[d.at]|0x20 == 'e') {
 		d.at++
 	}
 	return number(string(d.raw[begin:d.at]))

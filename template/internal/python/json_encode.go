@@ -19,11 +19,15 @@ type JSONStyle struct {
 	ascii        bool // escape everything beyond ASCII
 	HTML         bool // escape < > & '
 	Multiline    bool
-	Indent       string                          // of multiline
-	NaN          bool                            // allow NaN and Infinity, which are not JSON
-	Escape       func(b []byte, s string) []byte // of text that is no markup; nil for nothing
-	Slack        func(b []byte, s string) []byte // what escape is below keys of Slack's text, see escaping.MrkdwnText; nil for other formats
-	Lenient      bool                            // write what is undefined as null, and what can be gone through as a list
+	Indent       string // of multiline
+	NaN          bool   // allow NaN and Infinity, which are not JSON
+	Lenient      bool   // write what is undefined as null, and what can be gone through as a list
+
+	// Escape is for text that is no markup; nil for nothing.
+	Escape func(b []byte, s string) []byte
+	// Slack is what Escape is below keys of Slack's text, see escaping.MrkdwnText; nil for other
+	// formats.
+	Slack func(b []byte, s string) []byte
 }
 
 // ObjectJSON is the style of what object templates are made of.
@@ -55,7 +59,10 @@ func (st *State) AppendJSON(b []byte, v any, style *JSONStyle, depth int) ([]byt
 		return appendJSONFloat(b, v, style)
 	case string:
 		if style.Escape != nil {
-			b, err := st.Convert(append(b, '"'), v, func(b []byte, s string) []byte { return AppendJSONInside(b, string(style.Escape(nil, s)), style) })
+			b, err := st.Convert(append(b, '"'), v,
+				func(b []byte, s string) []byte {
+					return AppendJSONInside(b, string(style.Escape(nil, s)), style)
+				})
 			return append(b, '"'), err
 		}
 		return st.AppendJSONString(b, v, style)
@@ -91,7 +98,8 @@ func (st *State) AppendJSON(b []byte, v any, style *JSONStyle, depth int) ([]byt
 func appendJSONFloat(b []byte, f float64, style *JSONStyle) ([]byte, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		if !style.NaN {
-			return b, fault.Errorf(fault.ErrType, "a number that is infinite or not a number has no JSON form")
+			return b, fault.Errorf(fault.ErrType,
+				"a number that is infinite or not a number has no JSON form")
 		}
 		switch {
 		case f > 0:
@@ -133,7 +141,9 @@ func (s *JSONStyle) end(b []byte, bracket byte, depth int) []byte {
 	return append(b, bracket)
 }
 
-func (st *State) appendJSONItems(b []byte, items []any, style *JSONStyle, depth int) ([]byte, error) {
+func (st *State) appendJSONItems(
+	b []byte, items []any, style *JSONStyle, depth int,
+) ([]byte, error) {
 	if len(items) == 0 {
 		return append(b, "[]"...), nil
 	}
@@ -143,7 +153,8 @@ func (st *State) appendJSONItems(b []byte, items []any, style *JSONStyle, depth 
 	b = append(b, '[')
 	for i, item := range items {
 		var err error
-		if b, err = st.AppendJSON(style.separate(b, i, depth), st.Normal(item), style, depth+1); err != nil {
+		if b, err = st.AppendJSON(style.separate(b, i, depth), st.Normal(item), style,
+			depth+1); err != nil {
 			return b, err
 		}
 	}
@@ -177,7 +188,8 @@ func (st *State) appendJSONDict(b []byte, d *Dict, style *JSONStyle, depth int) 
 		if err != nil {
 			return b, err
 		}
-		if b, err = st.AppendJSON(append(b, style.Colon...), d.Values[at], style.below(d.Keys[at]), depth+1); err != nil {
+		if b, err = st.AppendJSON(append(b, style.Colon...), d.Values[at], style.below(d.Keys[at]),
+			depth+1); err != nil {
 			return b, err
 		}
 	}
@@ -225,7 +237,8 @@ func AppendJSONString(b []byte, s string, style *JSONStyle) []byte {
 
 // AppendJSONString appends s as a JSON string, and asks for what it costs.
 func (st *State) AppendJSONString(b []byte, s string, style *JSONStyle) ([]byte, error) {
-	b, err := st.Convert(append(b, '"'), s, func(b []byte, s string) []byte { return AppendJSONInside(b, s, style) })
+	b, err := st.Convert(append(b, '"'), s,
+		func(b []byte, s string) []byte { return AppendJSONInside(b, s, style) })
 	return append(b, '"'), err
 }
 
@@ -235,7 +248,8 @@ func AppendJSONInside(b []byte, s string, style *JSONStyle) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && (!style.HTML || c != '<' && c != '>' && c != '&' && c != '\'') {
+			if c >= ' ' && c != '"' && c != '\\' &&
+				(!style.HTML || c != '<' && c != '>' && c != '&' && c != '\'') {
 				i++
 				continue
 			}
@@ -285,5 +299,6 @@ func appendJSONEscape(b []byte, r rune) []byte {
 }
 
 func appendHex4(b []byte, r rune) []byte {
-	return append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+	return append(b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15],
+		hexDigits[r&15])
 }

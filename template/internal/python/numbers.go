@@ -30,7 +30,8 @@ func ParseInt(s string, base int) (any, bool) {
 	if prefixed {
 		digits = strings.TrimPrefix(digits, "_")
 	}
-	if digits == "" || digits[0] == '_' || strings.HasSuffix(digits, "_") || strings.Contains(digits, "__") {
+	if digits == "" || digits[0] == '_' || strings.HasSuffix(digits, "_") ||
+		strings.Contains(digits, "__") {
 		return nil, false
 	}
 	digits = strings.ReplaceAll(digits, "_", "")
@@ -61,7 +62,8 @@ func ParseInt(s string, base int) (any, bool) {
 // ParseFloat is Python's float(s).
 func ParseFloat(s string) (float64, bool) {
 	s = strings.TrimFunc(s, IsSpace)
-	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
+	if strings.ContainsAny(s, "xXpP") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") ||
+		strings.Contains(s, "__") {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)

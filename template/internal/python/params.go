@@ -52,7 +52,8 @@ func (s *ParamSpec) Bind(a Args) (Params, error) {
 		return p, nil
 	}
 	if len(a.Positional) > len(s.Names) {
-		return p, fault.Errorf(fault.ErrType, "%s takes at most %d arguments, got %d", s.Owner, len(s.Names), len(a.Positional))
+		return p, fault.Errorf(fault.ErrType, "%s takes at most %d arguments, got %d", s.Owner,
+			len(s.Names), len(a.Positional))
 	}
 	p.Values = a.Positional
 	if len(a.Names) > 0 {
@@ -118,7 +119,8 @@ func (p *Params) Integer(i int, otherwise int64) (int64, error) {
 		if u, isUndefined := p.Values[i].(*Undefined); isUndefined {
 			return 0, u.Fail()
 		}
-		return 0, fault.Errorf(fault.ErrType, "%s needs an integer, not %s", p.Owner, TypeName(p.Values[i]))
+		return 0, fault.Errorf(fault.ErrType, "%s needs an integer, not %s", p.Owner,
+			TypeName(p.Values[i]))
 	}
 	return n, nil
 }
@@ -133,7 +135,8 @@ func (p *Params) String(i int, otherwise string) (string, error) {
 		if u, isUndefined := p.Values[i].(*Undefined); isUndefined {
 			return "", u.Fail()
 		}
-		return "", fault.Errorf(fault.ErrType, "%s needs a string, not %s", p.Owner, TypeName(p.Values[i]))
+		return "", fault.Errorf(fault.ErrType, "%s needs a string, not %s", p.Owner,
+			TypeName(p.Values[i]))
 	}
 	return s, nil
 }

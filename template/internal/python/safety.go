@@ -22,8 +22,8 @@ const (
 	NotSafe      Safety = iota
 	SafeText            // escaped for the template's format
 	SafeAnywhere        // |safe: in HTML in any attribute, in JSON outside of strings too
-	SafeJSON            // in templates of JSON, blocks that are JSON: JSON, or a piece of a JSON string
-	SafeDump            // in templates of JSON, |tojson: the same, with every string escaped for the format
+	SafeJSON            // in templates of JSON, a block that is JSON, or a piece of a JSON string
+	SafeDump            // in templates of JSON, |tojson: every string is escaped for the format
 )
 
 // IsJSON reports whether the text can stand outside of a JSON string.
@@ -74,14 +74,16 @@ func IsJSONGap(s string) bool {
 
 // InsideJSON reports whether s can stand inside a JSON string as it is.
 func InsideJSON(s string) bool {
-	return strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 && strings.IndexFunc(s, func(r rune) bool { return r < ' ' }) < 0 ||
+	return strings.IndexByte(s, '"') < 0 && strings.IndexByte(s, '\\') < 0 &&
+		strings.IndexFunc(s, func(r rune) bool { return r < ' ' }) < 0 ||
 		json.Valid([]byte(`"`+s+`"`))
 }
 
 // IsJSONScalar reports whether s is a number, true, false or null.
 func IsJSONScalar(s string) bool {
 	const longest = 64
-	return s != "" && len(s) <= longest && strings.IndexByte(`"[{ `+"\t\r\n", s[0]) < 0 && json.Valid([]byte(s))
+	return s != "" && len(s) <= longest && strings.IndexByte(`"[{ `+"\t\r\n", s[0]) < 0 &&
+		json.Valid([]byte(s))
 }
 
 // AutoSafety is how safe the text is that a filter has escaped where escaping is on.

@@ -13,7 +13,7 @@ type State struct {
 	Autoescape bool
 	Scratch    []byte          // see TakeScratch
 	converted  map[foreign]any // what normal has made of the data's lists and maps of other Go types
-	Kept       map[string]any  // what a function keeps for the rest of the render, under a key of its own
+	Kept       map[string]any  // what functions keep for the rest of the render
 }
 
 // TakeScratch returns an empty buffer to build text in. It is given back by assigning the grown

@@ -181,7 +181,9 @@ func appendRange(b []byte, r *Range) []byte {
 	return append(b, ')')
 }
 
-func (st *State) appendItems(b []byte, begin string, items []any, end string, depth int) ([]byte, error) {
+func (st *State) appendItems(
+	b []byte, begin string, items []any, end string, depth int,
+) ([]byte, error) {
 	if err := st.Alloc(4 * len(items)); err != nil {
 		return b, err
 	}
@@ -249,7 +251,8 @@ func (st *State) appendQuoted(b []byte, s string) ([]byte, error) {
 		return b, err
 	}
 	quote := quoteFor(s)
-	b, err := st.Convert(append(b, quote), s, func(b []byte, s string) []byte { return appendUnquoted(b, s, quote) })
+	b, err := st.Convert(append(b, quote), s,
+		func(b []byte, s string) []byte { return appendUnquoted(b, s, quote) })
 	return append(b, quote), err
 }
 

@@ -35,7 +35,8 @@ func Upper(s string) string {
 // growsInUpper reports whether a character may become several in upper or title case, as ß becomes
 // SS: it is lower case without a single upper case, or one of the Greek letters with a iota below.
 func growsInUpper(r rune) bool {
-	return r >= utf8.RuneSelf && (unicode.IsLower(r) && unicode.ToUpper(r) == r || r >= 0x1f80 && r <= 0x1ffc)
+	return r >= utf8.RuneSelf && (unicode.IsLower(r) && unicode.ToUpper(r) == r || r >= 0x1f80 &&
+		r <= 0x1ffc)
 }
 
 // Lower is s.lower().

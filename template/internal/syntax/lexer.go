@@ -286,7 +286,8 @@ func (l *lexer) str(t *Token, s string) (int, error) {
 
 // simpleEscapes are the one-letter escapes of a string literal; any other letter keeps its
 // backslash.
-var simpleEscapes = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", 'b': "\b", 'f': "\f", 'v': "\v", 'a': "\a",
+var simpleEscapes = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", 'b': "\b", 'f': "\f",
+	'v': "\v", 'a': "\a",
 	'\\': `\`, '\'': "'", '"': `"`, '\n': ""}
 
 // unescape decodes the escapes of Python's string literals. It returns what is wrong, if anything.

@@ -197,7 +197,8 @@ func rawTag(s, name string) (length int, ok bool) {
 		return 0, false
 	}
 	rest = strings.TrimLeftFunc(rest[len(name):], python.IsSpace)
-	if !strings.HasPrefix(rest, "%}") && !strings.HasPrefix(rest, "-%}") && !strings.HasPrefix(rest, "+%}") {
+	if !strings.HasPrefix(rest, "%}") && !strings.HasPrefix(rest, "-%}") &&
+		!strings.HasPrefix(rest, "+%}") {
 		return 0, false
 	}
 	return len(s) - len(rest), true
