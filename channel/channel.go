@@ -19,7 +19,7 @@ import (
 //     error counts as a failed attempt worth retrying. The Result is filled in
 //     as far as it is known, on failure too.
 //   - When ctx is cancelled, Send returns promptly an error that matches
-//     [context.Canceled]. That is no verdict on the target: the caller requeues
+//     [context.Canceled]. It says nothing about the target: the caller requeues
 //     the attempt. When time runs out, whether by the deadline of ctx or by the
 //     channel's own limit, the attempt has failed with [ClassTimeout].
 //   - The Message is shared: Send does not modify it or its Payload.

@@ -119,7 +119,7 @@ func (e *Error) Retryable() bool { return e.Action == Retry || e.Action == Wait 
 func (e *Error) Timeout() bool { return e.Class == ClassTimeout }
 
 // ContextError is for channels that find ctx done in the middle of an attempt:
-// context.Canceled, which is no verdict, when it was cancelled, and an *Error
+// context.Canceled, which says nothing about the target, when it was cancelled, and an *Error
 // of ClassTimeout when its time ran out. It returns nil while ctx is not done.
 func ContextError(ctx context.Context) error {
 	switch err := ctx.Err(); {

@@ -179,7 +179,7 @@ func post(t *testing.T, url string, body []byte) (status int, answer map[string]
 	return resp.StatusCode, answer
 }
 
-// A slowEndpoint answers nobody until it is released.
+// A slowEndpoint answers no request until it is released.
 type slowEndpoint struct {
 	server  *httptest.Server
 	busy    chan struct{} // closed once a request is waiting

@@ -277,7 +277,7 @@ func TestHTTPClientRefusesAtConnectTime(t *testing.T) {
 	_, err = post(t, client, "http://localhost:"+u.Port()+"/")
 	got := channel.AsError(err)
 	require.NotNil(t, got)
-	if got.Class != channel.ClassConnect { // ::1 is tried as well, where there is IPv6, and nobody listens there
+	if got.Class != channel.ClassConnect { // ::1 is tried as well, where there is IPv6, and nothing listens there
 		var refused *channelkit.AddressError
 		require.ErrorAs(t, err, &refused)
 		assert.Equal(t, channel.ClassRefusedAddress, got.Class)

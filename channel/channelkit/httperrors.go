@@ -58,7 +58,7 @@ func TransportError(ctx context.Context, err error) error {
 		return &channel.Error{Class: channel.ClassRefusedAddress, Err: refused}
 
 	case errors.As(err, &dns):
-		// The name of the server that was asked is nobody's business.
+		// The name of the DNS server stays out of the text: it is internal.
 		return &channel.Error{Class: channel.ClassDNS, Err: &net.DNSError{
 			Err: dns.Err, Name: printable.Clip(dns.Name, 255),
 			IsTimeout: dns.IsTimeout, IsTemporary: dns.IsTemporary, IsNotFound: dns.IsNotFound,

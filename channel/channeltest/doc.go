@@ -1,5 +1,5 @@
 // Package channeltest is the contract of a [channel.Channel] and its
-// [channel.Driver] as a suite of tests. Whoever writes a channel runs it:
+// [channel.Driver] as a suite of tests. The author of a channel runs it:
 //
 //	func TestContract(t *testing.T) {
 //		channeltest.Run(t, channeltest.Harness{

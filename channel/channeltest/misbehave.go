@@ -23,7 +23,7 @@ type Misbehaviour struct {
 	// Name says what the endpoint does.
 	Name string
 
-	// Complete says that a complete 2xx answer comes all the same, so that the
+	// Complete says that a complete 2xx answer comes nevertheless, so that the
 	// attempt succeeds.
 	Complete bool
 
@@ -31,7 +31,7 @@ type Misbehaviour struct {
 	Hangs bool
 
 	scheme string
-	// tls serves the connection as a TLS server whose certificate nobody trusts.
+	// tls serves the connection as a TLS server whose certificate is not trusted.
 	tls bool
 	// closed has no listener at all.
 	closed bool

@@ -33,7 +33,7 @@ func Misbehaviours() []Misbehaviour {
 // silent are endpoints that stop talking too early.
 func silent() []Misbehaviour {
 	return []Misbehaviour{
-		{Name: "nobody listens", closed: true},
+		{Name: "nothing listens", closed: true},
 		{Name: "closes at once", serve: func(*badConn) {}},
 		{Name: "closes after the request", serve: func(c *badConn) { c.readRequest() }},
 		{Name: "resets after the request", serve: func(c *badConn) {
@@ -208,7 +208,7 @@ func handshakes() []Misbehaviour {
 		}},
 		{Name: "hangs in the handshake", scheme: "https", Hangs: true,
 			serve: func(c *badConn) { c.hang() }},
-		{Name: "has a certificate that nobody trusts", scheme: "https", tls: true,
+		{Name: "has a certificate that is not trusted", scheme: "https", tls: true,
 			serve: func(c *badConn) { c.hang() }},
 	}
 }

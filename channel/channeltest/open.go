@@ -42,7 +42,7 @@ func badRule(bad Bad) rule {
 	return rule{
 		name: "OpenRefuses/" + bad.Name,
 		why: "A configuration that cannot work is refused when it is configured, by an *event.ValidationError with every " +
-			"reason at once and no secret in it: whoever configures it is there to read it, and nobody is when it is used.",
+			"reason at once and no secret in it: its author reads it then, and cannot when it is used.",
 		check: func(_ testing.TB, h *Harness) error { return openBad(h, bad) },
 	}
 }

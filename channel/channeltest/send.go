@@ -44,7 +44,7 @@ func sendRules(h *Harness) []rule {
 		},
 		{
 			name:  "SendCancelledBefore",
-			why:   "A cancelled context is no verdict on the target: the attempt is requeued and does not count.",
+			why:   "A cancelled context says nothing about the target: the attempt is requeued and does not count.",
 			check: sendCancelledBefore,
 		},
 	}
@@ -132,7 +132,7 @@ func sendCancelledBefore(t testing.TB, h *Harness) error {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err = c.Send(ctx, newMessage()); err == nil {
-		return nil // it was accepted all the same, which is a verdict
+		return nil // it was accepted, which is a result
 	}
 	return isCancelled(err)
 }
@@ -184,7 +184,7 @@ func sendOwnTimeout(t testing.TB, h *Harness) error {
 }
 
 // sendWithin makes an attempt. late is not nil when it does not end in time,
-// perhaps never: then nobody waits for it any longer.
+// perhaps never: the caller no longer waits for it.
 func sendWithin(
 	ctx context.Context, c channel.Channel, limit time.Duration,
 ) (result channel.Result, err, late error) {

@@ -178,7 +178,7 @@ func (s *SMTP) keep(c *smtpConn) bool {
 	return true
 }
 
-// expire closes a connection that has been idle for too long, unless somebody
+// expire closes a connection that has been idle for too long, unless an attempt
 // has just taken it.
 func (s *SMTP) expire(c *smtpConn) {
 	s.mu.Lock()

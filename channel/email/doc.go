@@ -20,7 +20,7 @@
 //
 // A mail whose end was sent and not answered, because the connection broke, the
 // server took longer than SMTPConfig.FinalTimeout, or the process stopped, may
-// have been taken all the same. It is sent again, with the same Message-ID.
+// have been taken nevertheless. It is sent again, with the same Message-ID.
 //
 // A mail has several recipients. Those that were reached, and
 // those that were refused for good, go into Result.Progress and from there into

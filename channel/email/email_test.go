@@ -309,9 +309,9 @@ func TestEmailRefusals(t *testing.T) {
 			c.Token = func(context.Context) (string, error) { return "", errors.New("sesame") }
 		}, action: channel.Retry, class: channel.ClassAuth},
 		{name: "no STARTTLS", mode: email.NoTLS, action: channel.Retry, class: channel.ClassTLS},
-		{name: "certificate of nobody", change: func(c *email.SMTPConfig) { c.TLSConfig = nil },
+		{name: "certificate that is not trusted", change: func(c *email.SMTPConfig) { c.TLSConfig = nil },
 			action: channel.Retry, class: channel.ClassTLS},
-		{name: "nobody listens", change: func(c *email.SMTPConfig) { c.Port = 1 }, action: channel.Retry,
+		{name: "nothing listens", change: func(c *email.SMTPConfig) { c.Port = 1 }, action: channel.Retry,
 			class: channel.ClassConnect},
 		{name: "no service", server: &mailServer{onConnect: func() error {
 			return refuse(554,
@@ -414,7 +414,7 @@ func TestEmailPartial(t *testing.T) {
 	assert.Equal(t, channel.Permanent, got.Action)
 	assert.EqualError(t, err, "channel: partial: 1 of 3 recipients not reached")
 	assert.Equal(t, []string{"busy@example.com"}, server.received()[1].to,
-		"nobody is written to twice")
+		"no recipient is written to twice")
 	assert.Equal(t, "<evt_abc123@example.com>", server.received()[1].parse(t).Header.Get("Message-Id"))
 	assert.JSONEq(t, `{"reached":["a@example.com","busy@example.com"]}`, string(result.Progress),
 		"a replay asks again for the one that is gone")

@@ -16,7 +16,7 @@ const maxSlackReply = 1 << 20
 
 // slackActions says what Slack's own error codes mean: those of incoming
 // webhooks, which stand in the body as plain text, and those of chat.postMessage.
-// A code that is not here is judged by the status.
+// A code that is not here is classified by the status.
 var slackActions = map[string]channel.Action{
 	// This message is wrong, and stays so.
 	"invalid_payload": channel.Permanent, "invalid_blocks": channel.Permanent,

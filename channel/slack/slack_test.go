@@ -163,7 +163,7 @@ func TestSlackBot(t *testing.T) {
 	config.BotToken = "xoxb-another"
 	_, err = channelfixture.Open(t, d, config).Send(t.Context(), channelfixture.Message())
 	assert.EqualError(t, err, "channel: auth 200: slack says invalid_auth")
-	assert.True(t, channel.AsError(err).Retryable(), "somebody corrects the token")
+	assert.True(t, channel.AsError(err).Retryable(), "the operator corrects the token")
 }
 
 // An event is text, not markup: it cannot mention everybody or plant a link.

@@ -152,7 +152,7 @@ func (c *smsChannel) Send(ctx context.Context, m *channel.Message) (channel.Resu
 	for _, number := range done.Remaining(c.numbers) {
 		_, err := c.provider.SendSMS(ctx, number, text)
 		if errors.Is(ctx.Err(), context.Canceled) {
-			// No verdict on this number; but those that were reached must not be
+			// Nothing is known of this number; but those that were reached must not be
 			// forgotten, so their progress goes with the error.
 			if err == nil {
 				reached = append(reached, number)

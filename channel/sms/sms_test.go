@@ -308,7 +308,7 @@ func TestTwilio(t *testing.T) {
 	assert.Equal(t, channel.Wait, failed.Action)
 	assert.Equal(t, 2*time.Second, failed.RetryAfter)
 	_, failed = send(func(c *sms.TwilioConfig) { c.AuthToken = "sesame-wrong" }, "+14155550100")
-	assert.Equal(t, channel.Retry, failed.Action, "somebody corrects the token")
+	assert.Equal(t, channel.Retry, failed.Action, "the operator corrects the token")
 	assert.Equal(t, channel.ClassAuth, failed.Class)
 }
 

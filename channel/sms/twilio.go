@@ -158,7 +158,7 @@ func (t *Twilio) SendSMS(ctx context.Context, to, text string) (string, error) {
 const maxTwilioReply = 16 << 10
 
 // twilioActions says what Twilio's error codes mean for one number. Codes that
-// are not here are judged by the status, because Twilio keeps adding some.
+// are not here are classified by the status, because Twilio keeps adding some.
 var twilioActions = map[int]channel.Action{
 	// This number cannot be reached, or must not be.
 	21211: channel.Permanent, // not a valid number

@@ -174,7 +174,7 @@ func TestChannelsPrintNoSecret(t *testing.T) {
 	}
 }
 
-// Whoever prints what is kept does not see the secrets.
+// Printing what is kept shows no secret.
 func TestNothingPrintsItsSecrets(t *testing.T) {
 	t.Parallel()
 	smtp, err := email.NewSMTP(email.SMTPConfig{Host: "h.example.com", From: "a@example.com",

@@ -9,7 +9,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// postForged posts an event as somebody would who does not know the secret, and
+// postForged posts an event as a sender without the secret would, and
 // returns the status of the answer.
 func postForged(ctx context.Context, url string, e *event.Event) (int, error) {
 	body, err := json.Marshal(e)
