@@ -48,10 +48,12 @@ func testEmitterAndReceiver(t *testing.T, programs programs) {
 	}
 
 	e := objectCreated("obj_1")
-	for range 2 {
+	for n := range 2 {
 		status, answer := post(t, emitter.url("/events"), encode(t, e))
 		require.Equal(t, http.StatusAccepted, status, answer)
-		assert.Equal(t, map[string]any{"event_id": e.ID}, answer)
+		assert.Equal(t, map[string]any{
+			"event_id": e.ID, "deliveries": float64(1 - n), "duplicate": n == 1,
+		}, answer)
 	}
 	dropped := receiver.await("dropped", e.ID)
 	assert.Equal(t, "mixpeek:acme:articles:obj_1", dropped["key"])

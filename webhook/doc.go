@@ -8,7 +8,7 @@
 //	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
 //	d, err := dispatch.New(store, dispatch.Config{})
 //	go d.Run(ctx)
-//	err = d.Emit(ctx, event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"}))
+//	_, err = d.Emit(ctx, event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"}))
 //
 // # What is where
 //

@@ -21,12 +21,12 @@ type counting struct {
 
 func (c *counting) Enqueue(
 	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
-) ([]webhook.Task, error) {
-	tasks, err := c.Store.Enqueue(ctx, now, events, prefetch)
+) (webhook.Enqueued, error) {
+	enqueued, err := c.Store.Enqueue(ctx, now, events, prefetch)
 	if err == nil {
 		c.events.Add(int64(len(events)))
 	}
-	return tasks, err
+	return enqueued, err
 }
 
 // Capabilities are those of the embedded Store. Events come in by transactions of the
@@ -46,12 +46,12 @@ type countingTx struct {
 
 func (c countingTx) EnqueueTx(
 	ctx context.Context, tx webhook.Tx, now time.Time, events []webhook.NewEvent,
-) error {
-	err := c.TxQueue.EnqueueTx(ctx, tx, now, events)
+) ([]webhook.Emitted, error) {
+	emitted, err := c.TxQueue.EnqueueTx(ctx, tx, now, events)
 	if err == nil {
 		c.events.Add(int64(len(events)))
 	}
-	return err
+	return emitted, err
 }
 
 // A Store can be wrapped, here to count events. The wrapper embeds the interface, so that
@@ -67,13 +67,13 @@ func ExampleStore_wrapper() {
 
 	ctx := context.Background()
 	paid := event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_1"})
-	if err := d.Emit(ctx, paid); err != nil {
+	if _, err := d.Emit(ctx, paid); err != nil {
 		fmt.Println(err)
 		return
 	}
 	tx := memory.Begin()
 	sent := event.New("invoice.sent", event.Subject{Type: "invoice", ID: "inv_2"})
-	if err := d.EmitTx(ctx, tx, sent); err != nil {
+	if _, err := d.EmitTx(ctx, tx, sent); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -99,14 +99,17 @@ type Queue interface {
 	// every channel of every subscription of its organization that matches: all of
 	// it or nothing. An event whose (organization, id) is stored already, or
 	// stands earlier in the same call, is passed over. A subscription that was
-	// created before the call began is matched, whichever process created it.
+	// created before the call began is matched, whichever process created it. What
+	// became of each event is in the result, in the order of the call.
 	//
 	// With a prefetch, the store may insert deliveries in flight, as though the
 	// caller had claimed them at once, and returns them as tasks; it asks
 	// prefetch.Take for each and inserts as pending what is not taken.
 	// Deliveries of paused subscriptions are never prefetched. Take must not call
 	// the store. What is not prefetched waits for the next claim.
-	Enqueue(ctx context.Context, now time.Time, events []NewEvent, prefetch *Prefetch) ([]Task, error)
+	Enqueue(
+		ctx context.Context, now time.Time, events []NewEvent, prefetch *Prefetch,
+	) (Enqueued, error)
 
 	// Claim takes due deliveries: pending with DueAt not after now, or in
 	// flight with a lease that ended by now. Each gets a lease until r.Until
@@ -166,8 +169,9 @@ type TxQueue interface {
 	// EnqueueTx is [Queue.Enqueue], without a prefetch, in the caller's transaction,
 	// which it neither commits nor rolls back: the events are stored if and only if
 	// it commits. It returns an error that matches [ErrWrongTx] if the transaction is
-	// nil or of another kind than the store's.
-	EnqueueTx(ctx context.Context, tx Tx, now time.Time, events []NewEvent) error
+	// nil or of another kind than the store's. The result says what the transaction
+	// sees: another one may make an event a duplicate before both have committed.
+	EnqueueTx(ctx context.Context, tx Tx, now time.Time, events []NewEvent) ([]Emitted, error)
 }
 
 // Listener hears of what other processes enqueued.
@@ -187,6 +191,27 @@ type NewEvent struct {
 	// Payload is the envelope's JSON. The store does not look inside, and may
 	// keep the slice: the caller does not change it any more.
 	Payload []byte
+}
+
+// Enqueued is what [Queue.Enqueue] did.
+type Enqueued struct {
+	// Events has an element for each event of the call.
+	Events []Emitted
+	// Tasks are the deliveries that were prefetched.
+	Tasks []Task
+}
+
+// Emitted is what became of an event.
+type Emitted struct {
+	// EventID is the event's.
+	EventID string
+	// Deliveries is how many deliveries it made: one for each channel of each
+	// subscription that matches. 0 means that none does, or that the event is a
+	// duplicate.
+	Deliveries int
+	// Duplicate says that the organization had emitted an event of this id before, so
+	// that nothing was stored.
+	Duplicate bool
 }
 
 // Prefetch lets [Queue.Enqueue] hand deliveries straight to the caller.

@@ -48,7 +48,8 @@ func TestEmailBurst(t *testing.T) {
 	for i := range events {
 		e := event.New("object.created", event.Subject{Type: "object", ID: strconv.Itoa(i)})
 		e.Namespace = "acme"
-		require.NoError(t, d.Emit(ctx, e))
+		_, err := d.Emit(ctx, e)
+		require.NoError(t, err)
 	}
 	for range webhooks * events {
 		select {

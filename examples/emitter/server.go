@@ -65,7 +65,9 @@ func drained(handler http.Handler) http.Handler {
 }
 
 type accepted struct {
-	EventID string `json:"event_id"`
+	EventID    string `json:"event_id"`
+	Deliveries int    `json:"deliveries"`
+	Duplicate  bool   `json:"duplicate"`
 }
 
 type refusal struct {
@@ -91,15 +93,16 @@ func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 		a.answer(w, http.StatusBadRequest, refusal{Error: "the body ended early"})
 		return
 	}
+	var emitted []webhook.Emitted
 	e, err := event.Decode(body)
 	if err == nil {
-		err = a.dispatcher.Emit(r.Context(), e)
+		emitted, err = a.dispatcher.Emit(r.Context(), e)
 	}
 	var malformed *event.DecodeError
 	var invalid *event.ValidationError
 	switch {
 	case err == nil:
-		a.answer(w, http.StatusAccepted, accepted{e.ID})
+		a.answer(w, http.StatusAccepted, accepted{e.ID, emitted[0].Deliveries, emitted[0].Duplicate})
 	case errors.As(err, &malformed):
 		problems := []problem{{cmp.Or(malformed.Field, "body"), malformed.Rule}}
 		a.answer(w, http.StatusUnprocessableEntity, refusal{"the body is not an event", problems})

@@ -70,7 +70,7 @@ func (e *emitter) start(ctx context.Context, channels *channel.Registry) (err er
 // deliver emits an event and waits until its deliveries have come to an end.
 // Services emit and go on: when Emit returns, nothing can be lost any more.
 func (e *emitter) deliver(ctx context.Context, ev *event.Event) ([]webhook.Delivery, error) {
-	if err := e.dispatcher.Emit(ctx, ev); err != nil {
+	if _, err := e.dispatcher.Emit(ctx, ev); err != nil {
 		return nil, err
 	}
 	return e.settled(ctx, ev.ID)

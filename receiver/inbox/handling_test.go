@@ -365,7 +365,7 @@ func TestForeignPayload(t *testing.T) {
 		require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))
 		e := newEvent("evt_2")
 		e.OrganizationID = in.OrganizationID()
-		require.NoError(t, in.Dispatcher().Emit(t.Context(), e))
+		require.NoError(t, errorOf(in.Dispatcher().Emit(t.Context(), e)))
 		synctest.Wait()
 		assert.Equal(t, []string{"evt_1"}, h.ids())
 		foreign := deliveries(t, in)[0]

@@ -85,7 +85,7 @@ func (in *Inbox) HandleEvent(ctx context.Context, e *event.Event) error {
 	}
 	stored.Namespace = in.name
 	stored.OrganizationID = in.OrganizationID()
-	err = in.dispatcher.Emit(ctx, stored)
+	_, err = in.dispatcher.Emit(ctx, stored)
 	var invalid *event.ValidationError
 	if errors.As(err, &invalid) {
 		return receiver.Permanent(fmt.Errorf("inbox: %w", err))

@@ -392,7 +392,7 @@ func TestSharesItsStore(t *testing.T) {
 		run(t, emitter)
 		run(t, inGithub)
 		run(t, inStripe)
-		require.NoError(t, emitter.Emit(t.Context(), newEvent("evt_1")))
+		require.NoError(t, errorOf(emitter.Emit(t.Context(), newEvent("evt_1"))))
 		require.NoError(t, inGithub.HandleEvent(t.Context(), newEvent("evt_1")))
 		require.NoError(t, inStripe.HandleEvent(t.Context(), newEvent("evt_1")))
 		require.NoError(t, inStripe.HandleEvent(t.Context(), newEvent("evt_2")))

@@ -173,9 +173,9 @@ func (s *failingStore) Subscription(
 
 func (s *failingStore) Enqueue(
 	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
-) ([]webhook.Task, error) {
+) (webhook.Enqueued, error) {
 	if err := s.check("Enqueue"); err != nil {
-		return nil, err
+		return webhook.Enqueued{}, err
 	}
 	return s.Store.Enqueue(ctx, now, events, prefetch)
 }
@@ -197,3 +197,6 @@ func (l *logBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// errorOf is the error of a call that returns something else too.
+func errorOf[T any](_ T, err error) error { return err }

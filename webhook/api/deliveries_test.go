@@ -82,7 +82,7 @@ func TestEventIsNotRewritten(t *testing.T) {
 		require.NoError(t, err)
 		e := event.New("invoice.paid", event.Subject{Type: "invoice", ID: "i<1>"})
 		e.Namespace, e.OrganizationID = "acme", orgA
-		require.NoError(t, f.dispatcher.Emit(t.Context(), e))
+		require.NoError(t, errorOf(f.dispatcher.Emit(t.Context(), e)))
 		stored, err := f.store.EventPayload(t.Context(), orgA, e.ID)
 		require.NoError(t, err)
 		a := f.do("GET", prefix+"/"+sub.ID+"/deliveries/dlv_1/event", "")

@@ -264,7 +264,10 @@ func (f *fixture) emit(organization string, n int) {
 	for range n {
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace, e.OrganizationID = "acme", organization
-		require.NoError(f.t, f.dispatcher.Emit(f.t.Context(), e))
+		require.NoError(f.t, errorOf(f.dispatcher.Emit(f.t.Context(), e)))
 	}
 	synctest.Wait()
 }
+
+// errorOf is the error of a call that returns something else too.
+func errorOf[T any](_ T, err error) error { return err }

@@ -37,7 +37,10 @@ func newDispatcherEngine(ctx context.Context, o options, s *sink, storeName stri
 	return &dispatcherEngine{dispatcher: d, store: opened}, nil
 }
 
-func (e *dispatcherEngine) emit(ctx context.Context) error { return e.dispatcher.Emit(ctx, newEvent()) }
+func (e *dispatcherEngine) emit(ctx context.Context) error {
+	_, err := e.dispatcher.Emit(ctx, newEvent())
+	return err
+}
 
 func (e *dispatcherEngine) start(ctx context.Context) error {
 	ctx, e.stop = context.WithCancel(ctx)

@@ -194,7 +194,7 @@ func (a attack) emit(ctx context.Context, d *dispatch.Dispatcher, organization s
 		if a.size > 0 {
 			e.Metadata["blob"] = strings.Repeat("x", a.size)
 		}
-		if err := d.Emit(ctx, e); err != nil {
+		if _, err := d.Emit(ctx, e); err != nil {
 			return err
 		}
 	}
@@ -229,7 +229,7 @@ func (v *victim) emit(ctx context.Context, duration time.Duration) error {
 	for start := time.Now(); time.Since(start) < duration; {
 		e := newEvent()
 		e.OrganizationID = v.organization
-		if err := v.dispatcher.Emit(ctx, e); err != nil {
+		if _, err := v.dispatcher.Emit(ctx, e); err != nil {
 			return err
 		}
 		v.n++

@@ -46,7 +46,7 @@ func BenchmarkDispatcher(b *testing.B) {
 			arrived <- struct{}{} // no more on the way than arrive
 			e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 			e.Namespace = "acme"
-			if err := d.Emit(ctx, e); err != nil {
+			if _, err := d.Emit(ctx, e); err != nil {
 				b.Error(err)
 			}
 		}

@@ -54,13 +54,13 @@ func TestAnIDUsedAgainIsAnotherSubscription(t *testing.T) {
 		}
 		require.NoError(t, manager.CreateSubscription(ctx, w("orgA", "https://a/")))
 		ev := func(org string) *event.Event { e := newEvent(event.ObjectCreated); e.OrganizationID = org; return e }
-		require.NoError(t, manager.Emit(ctx, ev("orgA")))
+		require.NoError(t, errorOf(manager.Emit(ctx, ev("orgA"))))
 		time.Sleep(2 * time.Second)
 		require.NoError(t, manager.DeleteSubscription(ctx, "orgA", "wh_0123456789abcdef"))
 		require.NoError(t, manager.CreateSubscription(ctx, w("orgB", "https://b/")))
-		require.NoError(t, manager.Emit(ctx, ev("orgB")))
+		require.NoError(t, errorOf(manager.Emit(ctx, ev("orgB"))))
 		time.Sleep(time.Hour)
-		require.NoError(t, manager.Emit(ctx, ev("orgB")))
+		require.NoError(t, errorOf(manager.Emit(ctx, ev("orgB"))))
 		time.Sleep(2 * time.Second)
 		cancel()
 		<-done

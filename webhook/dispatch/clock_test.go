@@ -44,7 +44,9 @@ func (s *clockedStore) given(at time.Time) {
 	s.worst = max(s.worst, at.Sub(s.clock()).Abs())
 }
 
-func (s *clockedStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
+func (s *clockedStore) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) (webhook.Enqueued, error) {
 	s.given(now)
 	return s.Store.Enqueue(ctx, now, events, prefetch)
 }

@@ -28,7 +28,7 @@ type Dispatcher struct {
 	cfg       Config
 	channels  *channelCache
 	scheduler *scheduler
-	emits     groupcommit.Group[webhook.NewEvent]
+	emits     groupcommit.Group[webhook.NewEvent, webhook.Emitted]
 	suspects  suspects
 	clock     clock
 	running   atomic.Bool
@@ -74,7 +74,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 			bytes:               maxQueuedBytes,
 		}),
 	}
-	d.emits = groupcommit.Group[webhook.NewEvent]{
+	d.emits = groupcommit.Group[webhook.NewEvent, webhook.Emitted]{
 		Commit:    d.commitEmits,
 		Weight:    func(e webhook.NewEvent) int { return len(e.Payload) },
 		MaxWeight: maxCommit,

@@ -96,7 +96,7 @@ func (b *testBench) subscribe(t *testing.T, types ...event.Pattern) *webhook.Sub
 func (b *testBench) emit(t *testing.T, eventType string) *event.Event {
 	t.Helper()
 	e := newEvent(eventType)
-	require.NoError(t, b.Emit(t.Context(), e))
+	require.NoError(t, errorOf(b.Emit(t.Context(), e)))
 	return e
 }
 
@@ -176,8 +176,14 @@ func TestEmitTwiceDeliversOnce(t *testing.T) {
 		b.subscribe(t, "*")
 		b.run(t)
 		e := newEvent(event.ObjectCreated)
-		require.NoError(t, b.Emit(t.Context(), e, e))
-		require.NoError(t, b.Emit(t.Context(), e))
+		emitted, err := b.Emit(t.Context(), e, e)
+		require.NoError(t, err)
+		require.Equal(t, []webhook.Emitted{
+			{EventID: e.ID, Deliveries: 1}, {EventID: e.ID, Duplicate: true},
+		}, emitted)
+		emitted, err = b.Emit(t.Context(), e)
+		require.NoError(t, err)
+		require.Equal(t, []webhook.Emitted{{EventID: e.ID, Duplicate: true}}, emitted)
 		time.Sleep(time.Minute)
 		assert.EqualValues(t, 1, sent.Load())
 	})
@@ -188,7 +194,7 @@ func TestEmitRefusesWithEveryReason(t *testing.T) {
 	b := newBench(t, dispatch.Config{}, accept)
 	b.subscribe(t, "*")
 	good := newEvent(event.ObjectCreated)
-	err := b.Emit(t.Context(), good, &event.Event{Type: "Not A Type"}, nil)
+	_, err := b.Emit(t.Context(), good, &event.Event{Type: "Not A Type"}, nil)
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
 	assert.Greater(t, len(invalid.Problems), 2)
@@ -198,15 +204,15 @@ func TestEmitRefusesWithEveryReason(t *testing.T) {
 
 	big := newEvent(event.ObjectCreated)
 	big.Metadata = map[string]any{"blob": string(make([]byte, dispatch.MaxPayload))}
-	assert.ErrorContains(t, b.Emit(t.Context(), big), "at most 1048576 bytes")
-	assert.NoError(t, b.Emit(t.Context()), "no events is nothing to do")
+	assert.ErrorContains(t, errorOf(b.Emit(t.Context(), big)), "at most 1048576 bytes")
+	assert.NoError(t, errorOf(b.Emit(t.Context())), "no events is nothing to do")
 }
 
 func TestEmitCompletesTheEvent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, dispatch.Config{}, accept)
 	e := &event.Event{Type: "invoice.paid", Namespace: "acme", Subject: event.Subject{Type: "invoice", ID: "in_1"}}
-	require.NoError(t, b.Emit(t.Context(), e))
+	require.NoError(t, errorOf(b.Emit(t.Context(), e)))
 	assert.NotEmpty(t, e.ID)
 	assert.False(t, e.OccurredAt.IsZero())
 	assert.Equal(t, event.Version1, e.Version)
@@ -839,7 +845,7 @@ func TestAProcessWithoutTheChannelLeavesItToOthers(t *testing.T) {
 		go func() { ended <- lacks.Run(ctx) }()
 		synctest.Wait()
 		for range 100 {
-			require.NoError(t, lacks.Emit(t.Context(), newEvent(event.ObjectCreated)))
+			require.NoError(t, errorOf(lacks.Emit(t.Context(), newEvent(event.ObjectCreated))))
 		}
 		elapse(5*time.Minute + 10*time.Second)
 		for _, d := range has.deliveries(t, webhook.DeliveryQuery{Limit: 1000}) {

@@ -22,7 +22,7 @@
 //
 //	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 //	e.Namespace = "acme"
-//	err = d.Emit(ctx, e)
+//	_, err = d.Emit(ctx, e)
 //
 // # What is promised
 //

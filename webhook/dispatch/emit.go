@@ -22,29 +22,31 @@ const storeTimeout = 30 * time.Second
 // maxCommit bounds what one shared commit of emits writes, in bytes.
 const maxCommit = 4 << 20
 
-// Emit publishes events: it returns nil once they are durable, with one
-// delivery for each channel of each subscription that matches. The events of one
-// call are stored all or not at all. Concurrent calls share commits.
+// Emit publishes events: it returns once they are durable, with one delivery for
+// each channel of each subscription that matches, and says for each event, in
+// their order, how many deliveries that makes. The events of one call are stored
+// all or not at all. Concurrent calls share commits.
 //
 // Emit fills in the fields that every event needs and that the caller left
 // empty, in the caller's event: the id, the time, the version, and "system" as
 // the actor. An event that is wrong is refused, with every reason, as an
 // [event.ValidationError]; nothing is stored then.
 //
-// An event whose id the organization has emitted before is accepted and does
-// nothing, so emitting again is safe after any error, including that of a
+// An event whose id the organization has emitted before is accepted, does
+// nothing, and is reported as a duplicate, so emitting again is safe after any error, including that of a
 // context that ended, after which the events may or may not be stored.
 //
 // Emit works whether or not Run is running, in this process or another.
-func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) error {
+func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emitted, error) {
 	records, err := newEvents(events)
 	if err != nil || len(records) == 0 {
-		return err
+		return nil, err
 	}
-	if err := d.emits.Do(ctx, records); err != nil {
-		return fmt.Errorf("webhook: emit: %w", err)
+	emitted, err := d.emits.Do(ctx, records)
+	if err != nil {
+		return nil, fmt.Errorf("webhook: emit: %w", err)
 	}
-	return nil
+	return emitted, nil
 }
 
 // EmitTx publishes events in a transaction of the caller's: they are published
@@ -54,21 +56,25 @@ func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) error {
 // EmitTx returns an error that matches [webhook.ErrWrongTx] if it is another store's, and
 // ErrNoTx if the store has no [webhook.Capabilities] for transactions.
 //
-// Otherwise EmitTx is as [Dispatcher.Emit]. Nothing is delivered before the
+// Otherwise EmitTx is as [Dispatcher.Emit]; what it reports is what the transaction
+// sees. Nothing is delivered before the
 // commit; after it, the events are found by the next poll.
-func (d *Dispatcher) EmitTx(ctx context.Context, tx webhook.Tx, events ...*event.Event) error {
+func (d *Dispatcher) EmitTx(
+	ctx context.Context, tx webhook.Tx, events ...*event.Event,
+) ([]webhook.Emitted, error) {
 	queue := d.store.Capabilities().Transactions
 	if queue == nil {
-		return ErrNoTx
+		return nil, ErrNoTx
 	}
 	records, err := newEvents(events)
 	if err != nil || len(records) == 0 {
-		return err
+		return nil, err
 	}
-	if err := queue.EnqueueTx(ctx, tx, d.now(), records); err != nil {
-		return fmt.Errorf("webhook: emit: %w", err)
+	emitted, err := queue.EnqueueTx(ctx, tx, d.now(), records)
+	if err != nil {
+		return nil, fmt.Errorf("webhook: emit: %w", err)
 	}
-	return nil
+	return emitted, nil
 }
 
 // newEvents completes, checks and encodes events.
@@ -136,15 +142,17 @@ func complete(e *event.Event) {
 
 // commitEmits stores the events of several calls of Emit at once, and takes
 // what it has room for straight to this process's workers.
-func (d *Dispatcher) commitEmits(ctx context.Context, records []webhook.NewEvent) error {
+func (d *Dispatcher) commitEmits(
+	ctx context.Context, records []webhook.NewEvent,
+) ([]webhook.Emitted, error) {
 	d.clock.ask(ctx)
 	at := d.now()
 	if !d.running.Load() {
-		_, err := d.store.Enqueue(ctx, at, records, nil)
-		return err
+		enqueued, err := d.store.Enqueue(ctx, at, records, nil)
+		return enqueued.Events, err
 	}
 	var accepted, refused []prefetched
-	tasks, err := d.store.Enqueue(ctx, at, records, &webhook.Prefetch{
+	enqueued, err := d.store.Enqueue(ctx, at, records, &webhook.Prefetch{
 		Until: at.Add(d.cfg.Lease),
 		Take: func(organizationID string, e webhook.Endpoint) bool {
 			if d.scheduler.reserve(organizationID, e) {
@@ -157,13 +165,13 @@ func (d *Dispatcher) commitEmits(ctx context.Context, records []webhook.NewEvent
 	})
 	d.scheduler.unreserve(accepted)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.scheduler.markBacklog(refused)
-	if late := d.scheduler.push(tasks); len(late) > 0 {
+	if late := d.scheduler.push(enqueued.Tasks); len(late) > 0 {
 		d.requeueAll(ctx, late)
 	}
-	return nil
+	return enqueued.Events, nil
 }
 
 // requeueAll returns deliveries to the store that were claimed while Run ended.

@@ -55,7 +55,7 @@ func Example_hangingEndpoint() {
 	go func() { stopped <- d.Run(ctx) }()
 	for range events {
 		e := event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_1"})
-		if err := d.Emit(ctx, e); err != nil {
+		if _, err := d.Emit(ctx, e); err != nil {
 			fmt.Println(err)
 		}
 	}

@@ -39,7 +39,7 @@ func Example_organizations() {
 
 	e := event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_1"})
 	e.OrganizationID = "org_acme" // whose event it is: no receiver sees it
-	if err := d.Emit(ctx, e); err != nil {
+	if _, err := d.Emit(ctx, e); err != nil {
 		fmt.Println(err)
 		return
 	}

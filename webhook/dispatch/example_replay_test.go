@@ -43,7 +43,7 @@ func ExampleDispatcher_ReplayAll() {
 	sub := subscribeAll(ctx, d)
 	stopped := make(chan error)
 	go func() { stopped <- d.Run(ctx) }()
-	if err := d.Emit(ctx, exampleEvent(event.ObjectCreated)); err != nil {
+	if _, err := d.Emit(ctx, exampleEvent(event.ObjectCreated)); err != nil {
 		fmt.Println(err)
 	}
 	r := <-results

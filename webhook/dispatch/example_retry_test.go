@@ -32,7 +32,7 @@ func ExampleRetrySchedule() {
 	subscribeAll(ctx, d)
 	stopped := make(chan error)
 	go func() { stopped <- d.Run(ctx) }()
-	if err := d.Emit(ctx, exampleEvent(event.ObjectUpdated)); err != nil {
+	if _, err := d.Emit(ctx, exampleEvent(event.ObjectUpdated)); err != nil {
 		fmt.Println(err)
 	}
 	fmt.Println("dead after", (<-dead).Attempt.Number, "attempts")

@@ -25,7 +25,7 @@ func publish(d *dispatch.Dispatcher) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		e := event.New("invoice.paid", event.Subject{Type: "invoice", ID: r.FormValue("id")})
 		var invalid *event.ValidationError
-		switch err := d.Emit(r.Context(), e); {
+		switch _, err := d.Emit(r.Context(), e); {
 		case err == nil:
 			w.WriteHeader(http.StatusAccepted) // it will be delivered
 		case errors.As(err, &invalid):

@@ -34,7 +34,7 @@ func ExampleDispatcher_Run_signal() {
 	stopped := make(chan error)
 	go func() { stopped <- d.Run(ctx) }()
 
-	if err := d.Emit(ctx, exampleEvent(event.ObjectCreated)); err != nil {
+	if _, err := d.Emit(ctx, exampleEvent(event.ObjectCreated)); err != nil {
 		fmt.Println(err)
 	}
 	<-underWay

@@ -65,7 +65,7 @@ func Example() {
 	stopped := make(chan error)
 	go func() { stopped <- d.Run(ctx) }()
 
-	if err := d.Emit(ctx, exampleEvent(event.ObjectCreated)); err != nil {
+	if _, err := d.Emit(ctx, exampleEvent(event.ObjectCreated)); err != nil {
 		fmt.Println(err)
 	}
 	<-delivered
@@ -112,7 +112,7 @@ func ExampleDispatcher_Deliveries() {
 	subscribeAll(ctx, d)
 	stopped := make(chan error)
 	go func() { stopped <- d.Run(ctx) }()
-	if err := d.Emit(ctx, exampleEvent(event.ObjectUpdated)); err != nil {
+	if _, err := d.Emit(ctx, exampleEvent(event.ObjectUpdated)); err != nil {
 		fmt.Println(err)
 	}
 	<-done
@@ -177,7 +177,7 @@ func ExampleDispatcher_UpdateSubscription() {
 	if err := d.UpdateSubscription(ctx, sub); err != nil {
 		fmt.Println(err)
 	}
-	if err := d.Emit(ctx, exampleEvent(event.ObjectDeleted)); err != nil {
+	if _, err := d.Emit(ctx, exampleEvent(event.ObjectDeleted)); err != nil {
 		fmt.Println(err)
 	}
 	held, err := d.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusPaused})

@@ -155,7 +155,7 @@ func TestIdempotentNeedsAStoreThatRemembers(t *testing.T) {
 	_, err = d.Idempotent(t.Context(), "org", "k", nil, nil)
 	require.ErrorIs(t, err, dispatch.ErrNoIdempotency)
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
-	require.ErrorIs(t, d.EmitTx(t.Context(), memstore.New().Begin(), e), dispatch.ErrNoTx)
+	require.ErrorIs(t, errorOf(d.EmitTx(t.Context(), memstore.New().Begin(), e)), dispatch.ErrNoTx)
 
 	wrapped, err := dispatch.New(struct{ webhook.Store }{memstore.New()}, dispatch.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)

@@ -138,7 +138,7 @@ func (w *world) emit(t *testing.T, organization, kind string) *event.Event {
 	if strings.HasPrefix(kind, "large") {
 		e.Metadata = map[string]any{"blob": strings.Repeat("x", 200_000)}
 	}
-	require.NoError(t, w.Emit(t.Context(), e))
+	require.NoError(t, errorOf(w.Emit(t.Context(), e)))
 	return e
 }
 

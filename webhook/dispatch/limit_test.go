@@ -111,7 +111,7 @@ func relayed(t *testing.T, r *relay, subscriptions, events int, cfg dispatch.Con
 	for i := range events {
 		e := event.New("object.created", event.Subject{Type: "object", ID: strconv.Itoa(i)})
 		e.Namespace = "acme"
-		require.NoError(t, d.Emit(ctx, e))
+		require.NoError(t, errorOf(d.Emit(ctx, e)))
 	}
 	outcomes = func() []dispatch.Result {
 		mu.Lock()
@@ -170,7 +170,7 @@ func TestOrganizationsTakeTurnsOnALimitedHost(t *testing.T) {
 			for range n {
 				e := newEvent("object.created")
 				e.OrganizationID = organization
-				require.NoError(t, d.Emit(t.Context(), e))
+				require.NoError(t, errorOf(d.Emit(t.Context(), e)))
 			}
 		}
 		for range endpoints {
@@ -213,7 +213,7 @@ func TestLimitLeavesSlotsToOthers(t *testing.T) {
 		for range 10 {
 			e := event.New("thing.done", event.Subject{Type: "thing", ID: "x"})
 			e.Namespace = "acme"
-			require.NoError(t, d.Emit(t.Context(), e))
+			require.NoError(t, errorOf(d.Emit(t.Context(), e)))
 		}
 		time.Sleep(20 * time.Second)
 		delivered := 0

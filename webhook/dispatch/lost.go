@@ -23,7 +23,7 @@ var errLost = errors.New("the process stopped, or lost its lease, before there w
 // it begins. What then was lost with that note has no other such attempt beside
 // it, so that only the one which is to blame is lost again.
 type suspects struct {
-	starts groupcommit.Group[webhook.Lease]
+	starts groupcommit.Group[webhook.Lease, struct{}]
 	// alone has one place: that of the attempt of a delivery that was lost twice
 	// or more. waiting bounds the workers that wait for it.
 	alone, waiting chan struct{}
@@ -34,7 +34,7 @@ const suspectPause = 5 * time.Second
 
 func newSuspects(d *Dispatcher) suspects {
 	return suspects{
-		starts: groupcommit.Group[webhook.Lease]{
+		starts: groupcommit.Group[webhook.Lease, struct{}]{
 			Commit:    d.commitStarts,
 			Weight:    func(webhook.Lease) int { return 1 },
 			MaxWeight: maxSettle,
@@ -45,12 +45,12 @@ func newSuspects(d *Dispatcher) suspects {
 	}
 }
 
-func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) error {
+func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) ([]struct{}, error) {
 	lost, err := d.store.Start(ctx, d.now(), leases)
 	for _, l := range lost {
 		d.scheduler.lose(l.DeliveryID)
 	}
-	return err
+	return make([]struct{}, len(leases)), err
 }
 
 // attemptSuspect is attempt for a delivery that has lost a lease.
@@ -96,7 +96,7 @@ func (r *run) attemptNoted(t *task) (result, bool) {
 	if !d.scheduler.owns(t, d.clock.latest()) {
 		return result{}, false
 	}
-	if err := d.suspects.starts.Do(r.attempts, []webhook.Lease{t.Lease}); err != nil {
+	if _, err := d.suspects.starts.Do(r.attempts, []webhook.Lease{t.Lease}); err != nil {
 		return requeue(t), true // the store fails, which others will say
 	}
 	v, ok := r.attempt(t)

@@ -67,7 +67,7 @@ func TestAnOutageLongerThanTheLeaseDuplicatesNothing(t *testing.T) {
 		}
 		b.run(t)
 		e := newEvent(event.ObjectCreated)
-		require.NoError(t, b.Emit(t.Context(), e))
+		require.NoError(t, errorOf(b.Emit(t.Context(), e)))
 		synctest.Wait()
 		time.Sleep(60 * time.Second)
 		store.down.Store(false)

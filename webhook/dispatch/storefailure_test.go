@@ -32,15 +32,17 @@ type failingStore struct {
 	lieOnEmit atomic.Bool // store the emit and report a failure
 }
 
-func (s *failingStore) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
+func (s *failingStore) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) (webhook.Enqueued, error) {
 	if s.down.Load() {
-		return nil, errStoreDown
+		return webhook.Enqueued{}, errStoreDown
 	}
-	tasks, err := s.Store.Enqueue(ctx, now, events, prefetch)
+	enqueued, err := s.Store.Enqueue(ctx, now, events, prefetch)
 	if s.lieOnEmit.Load() {
-		return nil, errStoreDown
+		return webhook.Enqueued{}, errStoreDown
 	}
-	return tasks, err
+	return enqueued, err
 }
 
 func (s *failingStore) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
@@ -80,7 +82,7 @@ func TestResultsOutliveAStoreThatFails(t *testing.T) {
 		stop := b.run(t)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(20 * time.Second)
-		require.ErrorIs(t, b.Emit(t.Context(), newEvent(event.ObjectCreated)), errStoreDown, "the caller must know")
+		require.ErrorIs(t, errorOf(b.Emit(t.Context(), newEvent(event.ObjectCreated))), errStoreDown, "the caller must know")
 
 		store.down.Store(false)
 		time.Sleep(10 * time.Second)
@@ -164,9 +166,9 @@ func TestEmitAgainAfterAnErrorThatWasNone(t *testing.T) {
 		synctest.Wait()
 		e := newEvent(event.ObjectCreated)
 		store.lieOnEmit.Store(true)
-		require.ErrorIs(t, b.Emit(t.Context(), e), errStoreDown)
+		require.ErrorIs(t, errorOf(b.Emit(t.Context(), e)), errStoreDown)
 		store.lieOnEmit.Store(false)
-		require.NoError(t, b.Emit(t.Context(), e))
+		require.NoError(t, errorOf(b.Emit(t.Context(), e)))
 		time.Sleep(time.Minute)
 		assert.EqualValues(t, 1, sent.Load())
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
@@ -307,3 +309,6 @@ func TestListeningThatCannotWork(t *testing.T) {
 		assert.NotContains(t, log.String(), "level=ERROR")
 	})
 }
+
+// errorOf is the error of a call that returns something else too.
+func errorOf[T any](_ T, err error) error { return err }

@@ -14,24 +14,30 @@ import (
 func (s *Store) Now(ctx context.Context) (time.Time, error) { return time.Now(), ctx.Err() }
 
 // Enqueue implements [webhook.Queue].
-func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
+func (s *Store) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) (webhook.Enqueued, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return webhook.Enqueued{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.enqueue(now, events, prefetch), nil
 }
 
-func (s *Store) enqueue(now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) []webhook.Task {
-	var tasks []webhook.Task
+func (s *Store) enqueue(
+	now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) webhook.Enqueued {
+	done := webhook.Enqueued{Events: make([]webhook.Emitted, len(events))}
 	if prefetch != nil {
-		tasks = make([]webhook.Task, 0, len(events))
+		done.Tasks = make([]webhook.Task, 0, len(events))
 	}
 	for i := range events {
 		e := &events[i]
 		key := eventKey{e.OrganizationID, e.ID}
+		done.Events[i].EventID = e.ID
 		if s.events[key] != nil {
+			done.Events[i].Duplicate = true
 			continue
 		}
 		stored := &storedEvent{
@@ -46,19 +52,20 @@ func (s *Store) enqueue(now time.Time, events []webhook.NewEvent, prefetch *webh
 
 		o := s.organization(e.OrganizationID)
 		targets := o.routes.Targets(e.Type)
+		done.Events[i].Deliveries = len(targets)
 		if len(targets) == 0 {
 			s.idle.push(stored, stored.createdAt)
 		}
 		for _, target := range targets {
 			d := s.add(o, stored, s.endpoints[target.Endpoint])
 			if prefetch != nil && !target.Paused && prefetch.Take(e.OrganizationID, target.Endpoint) {
-				tasks = append(tasks, s.lease(d, prefetch.Until))
+				done.Tasks = append(done.Tasks, s.lease(d, prefetch.Until))
 			} else {
 				s.put(d, webhook.StatusPending, d.queuedAt)
 			}
 		}
 	}
-	return tasks
+	return done
 }
 
 // add makes a delivery of the event to the endpoint. It is in no heap yet.

@@ -33,24 +33,50 @@ func (s *Store) Begin() *Tx { return &Tx{store: s} }
 func (t *Tx) TxKind() string { return "memstore" }
 
 // EnqueueTx implements [webhook.TxQueue] for transactions of this store's Begin.
-func (s *Store) EnqueueTx(ctx context.Context, tx webhook.Tx, now time.Time, events []webhook.NewEvent) error {
+func (s *Store) EnqueueTx(
+	ctx context.Context, tx webhook.Tx, now time.Time, events []webhook.NewEvent,
+) ([]webhook.Emitted, error) {
 	t, ok := tx.(*Tx)
 	if !ok || t == nil {
-		return webhook.WrongTx(tx, "memstore")
+		return nil, webhook.WrongTx(tx, "memstore")
 	}
 	if t.store != s {
-		return webhook.WrongTx(tx, "this memstore.Store")
+		return nil, webhook.WrongTx(tx, "this memstore.Store")
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.done {
-		return ErrTxDone
+		return nil, ErrTxDone
 	}
+	emitted := t.preview(events)
 	t.calls = append(t.calls, enqueueCall{now, events})
-	return nil
+	return emitted, nil
+}
+
+// preview says what becomes of the events if nothing changes before the commit.
+func (t *Tx) preview(events []webhook.NewEvent) []webhook.Emitted {
+	seen := make(map[eventKey]bool)
+	for _, call := range t.calls {
+		for i := range call.events {
+			seen[eventKey{call.events[i].OrganizationID, call.events[i].ID}] = true
+		}
+	}
+	t.store.mu.Lock()
+	defer t.store.mu.Unlock()
+	out := make([]webhook.Emitted, len(events))
+	for i := range events {
+		e := &events[i]
+		key := eventKey{e.OrganizationID, e.ID}
+		out[i] = webhook.Emitted{EventID: e.ID, Duplicate: seen[key] || t.store.events[key] != nil}
+		if !out[i].Duplicate {
+			out[i].Deliveries = len(t.store.organization(e.OrganizationID).routes.Targets(e.Type))
+		}
+		seen[key] = true
+	}
+	return out
 }
 
 // Commit stores the events, all at once. It returns ErrTxDone if the transaction was

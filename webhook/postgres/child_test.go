@@ -81,7 +81,7 @@ func serve(cfg childConfig) error {
 			for ctx.Err() == nil {
 				e := newChildEvent()
 				say("tried", e.ID)
-				if err := d.Emit(context.WithoutCancel(ctx), e); err != nil {
+				if _, err := d.Emit(context.WithoutCancel(ctx), e); err != nil {
 					fmt.Fprintln(os.Stderr, "child: emit:", err)
 					os.Exit(1)
 				}

@@ -246,14 +246,14 @@ func TestDeadlock(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
 	tx, err := conn.Begin(ctx)
 	require.NoError(t, err)
-	require.NoError(t, s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_2")))
+	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_2"))))
 	emitted := make(chan error, 1)
 	go func() {
 		_, err := s.Enqueue(context.Background(), time.Now(), newEvents("evt_1", "evt_2"), nil)
 		emitted <- err
 	}()
 	eventually(t, "the store must wait for the transaction", func() bool { return blockedBy(t, s.dsn, conn) > 0 })
-	require.NoError(t, s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1")))
+	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1"))))
 	require.NoError(t, tx.Commit(ctx))
 	require.NoError(t, <-emitted, "it is tried again")
 	require.Equal(t, []string{"evt_1", "evt_2"}, eventIDs(t, s))

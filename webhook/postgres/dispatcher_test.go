@@ -75,7 +75,7 @@ func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 		require.NoError(t, err)
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace = "acme"
-		require.NoError(t, emitter.EmitTx(ctx, postgres.Tx(tx), e))
+		require.NoError(t, errorOf(emitter.EmitTx(ctx, postgres.Tx(tx), e)))
 		return e.ID
 	}
 	tx, err := conn.Begin(ctx)
@@ -91,7 +91,7 @@ func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 
 	alone := event.New(event.ObjectDeleted, event.Subject{Type: "object", ID: "obj_1"})
 	alone.Namespace = "acme"
-	require.NoError(t, emitter.Emit(ctx, alone))
+	require.NoError(t, errorOf(emitter.Emit(ctx, alone)))
 	assert.Equal(t, alone.ID, receive(t, delivered))
 
 	lost, err := emitter.Deliveries(ctx, webhook.DeliveryQuery{EventID: never})

@@ -19,7 +19,7 @@ func saveArticle(
 ) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { // rolls back on any error
 		e := event.New("article.created", event.Subject{Type: "article", ID: id})
-		if err := d.EmitTx(ctx, postgres.Tx(tx), e); err != nil {
+		if _, err := d.EmitTx(ctx, postgres.Tx(tx), e); err != nil {
 			return err
 		}
 		const insert = "INSERT INTO articles (id, title) VALUES ($1, $2)"

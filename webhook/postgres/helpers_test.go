@@ -44,3 +44,6 @@ func eventually(t testing.TB, what string, is func() bool) {
 		}
 	}
 }
+
+// errorOf is the error of a call that returns something else too.
+func errorOf[T any](_ T, err error) error { return err }

@@ -151,7 +151,7 @@ func (l *load) emit(ctx context.Context, d *dispatch.Dispatcher) {
 		e.Namespace = "acme"
 		// Not with ctx: an Emit that its caller gave up would be no error of the store.
 		emitCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		err := d.Emit(emitCtx, e)
+		_, err := d.Emit(emitCtx, e)
 		cancel()
 		pause := 5 * time.Millisecond
 		l.mu.Lock()

@@ -17,7 +17,9 @@ type impatient struct {
 }
 
 // Enqueue implements [webhook.Queue].
-func (s impatient) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
+func (s impatient) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) (webhook.Enqueued, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	return s.Store.Enqueue(ctx, now, events, prefetch)

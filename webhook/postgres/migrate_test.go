@@ -59,7 +59,7 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			tx := begin()
 			second := newSubscription()
 			require.NoError(t, peer.CreateSubscription(ctx, second, webhook.Quota{}))
-			require.NoError(t, s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1")))
+			require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1"))))
 			require.NoError(t, tx.Commit(ctx))
 			if level == pgx.ReadCommitted {
 				assert.ElementsMatch(t, []string{first.ID, second.ID}, targets("evt_1"), "a change that was committed before the call counts")
@@ -76,7 +76,7 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			require.NoError(t, peer.UpdateSubscription(ctx, second, webhook.Quota{}))
 			_, err = s.Enqueue(ctx, time.Now(), newEvents("evt_3"), nil)
 			require.NoError(t, err)
-			require.NoError(t, s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_4")))
+			require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_4"))))
 			require.NoError(t, tx.Commit(ctx))
 			assert.Equal(t, []string{first.ID}, targets("evt_3"))
 			assert.Equal(t, []string{first.ID}, targets("evt_4"))

@@ -40,7 +40,7 @@ func writeOutbox(cfg childConfig) error {
 		for i, step := range []func() error{
 			func() error { return nil },
 			func() error { return tx.insert(e.ID) },
-			func() error { return d.EmitTx(ctx, tx.tx, e) },
+			func() error { return errorOf(d.EmitTx(ctx, tx.tx, e)) },
 			tx.commit,
 		} {
 			if err := step(); err != nil {

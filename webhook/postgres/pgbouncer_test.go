@@ -177,7 +177,7 @@ func emitTx(t testing.TB, l *load, dsn string) {
 	require.NoError(t, err)
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	e.Namespace = "acme"
-	require.NoError(t, l.dispatcher(dsn).EmitTx(ctx, postgres.Tx(tx), e))
+	require.NoError(t, errorOf(l.dispatcher(dsn).EmitTx(ctx, postgres.Tx(tx), e)))
 	l.mu.Lock()
 	l.accepted[e.ID] = true
 	l.mu.Unlock()

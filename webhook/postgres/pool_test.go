@@ -134,7 +134,7 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 		require.Equal(t, want, show(tx), "a transaction on the same pool has none of the store's settings")
 	}
 	for _, tx := range txs {
-		require.NoError(t, s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents(webhook.NewID())))
+		require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents(webhook.NewID()))))
 		require.Equal(t, want, show(tx), "events in a transaction leave its settings as they are")
 		require.NoError(t, tx.Rollback(ctx))
 	}

@@ -61,14 +61,14 @@ func TestEnqueueTxPgx(t *testing.T) {
 	require.NoError(t, err)
 	_, err = tx.Exec(ctx, "INSERT INTO orders VALUES ('a')")
 	require.NoError(t, err)
-	require.NoError(t, s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1", "evt_2", "evt_1")))
+	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1", "evt_2", "evt_1"))))
 	require.Empty(t, eventIDs(t, s), "before the commit nobody sees the event")
 	require.NoError(t, tx.Commit(ctx))
 	require.Equal(t, []string{"evt_2", "evt_1"}, eventIDs(t, s))
 
 	tx, err = conn.Begin(ctx)
 	require.NoError(t, err)
-	require.NoError(t, s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_3")))
+	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_3"))))
 	require.NoError(t, tx.Rollback(ctx))
 	require.Equal(t, []string{"evt_2", "evt_1"}, eventIDs(t, s), "an event of a transaction that was rolled back was never published")
 }
@@ -85,10 +85,10 @@ func TestEnqueueTxSQL(t *testing.T) {
 		tx, err := db.BeginTx(ctx, nil)
 		require.NoError(t, err)
 		if commit {
-			require.NoError(t, s.EnqueueTx(ctx, postgres.SQLTx(tx), time.Now(), newEvents("evt_1")))
+			require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.SQLTx(tx), time.Now(), newEvents("evt_1"))))
 			require.NoError(t, tx.Commit())
 		} else {
-			require.NoError(t, s.EnqueueTx(ctx, postgres.SQLTx(tx), time.Now(), newEvents("evt_2")))
+			require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.SQLTx(tx), time.Now(), newEvents("evt_2"))))
 			require.NoError(t, tx.Rollback())
 		}
 	}
@@ -97,7 +97,7 @@ func TestEnqueueTxSQL(t *testing.T) {
 		"it is nil": nil, "nil transaction": postgres.Tx(nil), "a nil transaction": postgres.SQLTx(nil),
 		"one of sqlite": sqlstore.Tx(sqlstore.SQLite(), nil), "one of memstore": memstore.New().Begin(),
 	} {
-		err := s.EnqueueTx(ctx, wrong, time.Now(), newEvents("evt_3"))
+		_, err := s.EnqueueTx(ctx, wrong, time.Now(), newEvents("evt_3"))
 		require.ErrorIs(t, err, webhook.ErrWrongTx)
 		require.ErrorContains(t, err, name)
 	}
@@ -116,7 +116,7 @@ func TestOpenTransactionBlocksNobody(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
 	tx, err := conn.Begin(ctx)
 	require.NoError(t, err)
-	require.NoError(t, s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_open")))
+	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_open"))))
 
 	now := time.Now()
 	_, err = s.Enqueue(ctx, now, newEvents("evt_1", "evt_2"), nil)
@@ -147,7 +147,7 @@ func TestListen(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
 	tx, err := conn.Begin(ctx)
 	require.NoError(t, err)
-	require.NoError(t, peer.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1")))
+	require.NoError(t, errorOf(peer.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1"))))
 	select {
 	case <-woken:
 		t.Error("nothing is due before the commit")

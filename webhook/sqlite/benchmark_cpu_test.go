@@ -59,8 +59,9 @@ func benchmarkPrefetched(b *testing.B, size, endpoints int) {
 			n++
 			events[i] = webhook.NewEvent{ID: event.NewID(), Type: types[n%endpoints], Payload: payload}
 		}
-		tasks, err := s.Enqueue(ctx, now, events, &webhook.Prefetch{Until: now.Add(time.Minute), Take: accept})
+		enqueued, err := s.Enqueue(ctx, now, events, &webhook.Prefetch{Until: now.Add(time.Minute), Take: accept})
 		require.NoError(b, err)
+		tasks := enqueued.Tasks
 		for i := range tasks {
 			settlements[i] = webhook.Settlement{
 				Lease: tasks[i].Lease, Status: webhook.StatusSucceeded,

@@ -100,7 +100,7 @@ func crashChild(mode, path, url string) error {
 			for {
 				e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 				e.Namespace = "acme"
-				if err := d.Emit(ctx, e); err != nil {
+				if _, err := d.Emit(ctx, e); err != nil {
 					fmt.Fprintln(os.Stderr, "child: emit:", err)
 					os.Exit(1)
 				}

@@ -44,7 +44,7 @@ func TestEmitTxIsPublishedIfTheTransactionCommits(t *testing.T) {
 		require.NoError(t, err)
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace = "acme"
-		require.NoError(t, d.EmitTx(t.Context(), sqlite.Tx(tx), e))
+		require.NoError(t, errorOf(d.EmitTx(t.Context(), sqlite.Tx(tx), e)))
 		if commit {
 			require.NoError(t, tx.Commit())
 		} else {
@@ -62,9 +62,9 @@ func TestEmitTxIsPublishedIfTheTransactionCommits(t *testing.T) {
 
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	e.Namespace = "acme"
-	require.ErrorIs(t, d.EmitTx(t.Context(), nil, e), webhook.ErrWrongTx)
-	require.ErrorIs(t, d.EmitTx(t.Context(), sqlite.Tx(nil), e), webhook.ErrWrongTx)
-	err = d.EmitTx(t.Context(), memstore.New().Begin(), e)
+	require.ErrorIs(t, errorOf(d.EmitTx(t.Context(), nil, e)), webhook.ErrWrongTx)
+	require.ErrorIs(t, errorOf(d.EmitTx(t.Context(), sqlite.Tx(nil), e)), webhook.ErrWrongTx)
+	_, err = d.EmitTx(t.Context(), memstore.New().Begin(), e)
 	require.ErrorIs(t, err, webhook.ErrWrongTx)
 	require.EqualError(t, err, "webhook: emit: webhook: the store cannot use the transaction: "+
 		"it is one of memstore, and the store takes those of sqlite")

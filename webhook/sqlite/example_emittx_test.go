@@ -64,7 +64,7 @@ func (s *shop) save(ctx context.Context, id, title string) error {
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after the commit
 	e := event.New("article.created", event.Subject{Type: "article", ID: id})
-	if err := s.dispatcher.EmitTx(ctx, sqlite.Tx(tx), e); err != nil {
+	if _, err := s.dispatcher.EmitTx(ctx, sqlite.Tx(tx), e); err != nil {
 		return err
 	}
 	const insert = "INSERT INTO articles (id, title) VALUES (?, ?)"

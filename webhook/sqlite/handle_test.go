@@ -118,7 +118,7 @@ func TestDBOfAnOpenedStore(t *testing.T) {
 	for _, commit := range []bool{false, true} {
 		tx, err := s.DB().BeginTx(ctx, nil)
 		require.NoError(t, err)
-		require.NoError(t, s.EnqueueTx(ctx, sqlite.Tx(tx), time.Now(), []webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}))
+		require.NoError(t, errorOf(s.EnqueueTx(ctx, sqlite.Tx(tx), time.Now(), []webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}})))
 		if commit {
 			require.NoError(t, tx.Commit())
 		} else {

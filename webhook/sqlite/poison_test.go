@@ -98,7 +98,7 @@ func TestPoison(t *testing.T) {
 		for _, eventType := range types {
 			e := event.New(eventType, event.Subject{Type: "object", ID: "obj_1"})
 			e.Namespace = "acme"
-			require.NoError(t, d.Emit(ctx, e))
+			require.NoError(t, errorOf(d.Emit(ctx, e)))
 		}
 	}
 

@@ -102,7 +102,7 @@ func TestMissingKeyLosesNothing(t *testing.T) {
 	stop := startDispatcher(t, lacking)
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	e.Namespace = "acme"
-	require.NoError(t, lacking.Emit(ctx, e))
+	require.NoError(t, errorOf(lacking.Emit(ctx, e)))
 	require.Equal(t, sentTo{"new", e.ID}, receive(t, sent))
 	for range 3 { // it is tried again
 		require.ErrorContains(t, receive(t, unread), `sealed with the key "old"`)

@@ -45,3 +45,6 @@ func TestStore(t *testing.T) {
 		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).path) },
 	})
 }
+
+// errorOf is the error of a call that returns something else too.
+func errorOf[T any](_ T, err error) error { return err }

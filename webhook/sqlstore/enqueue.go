@@ -77,9 +77,11 @@ func newEnqueuing(now time.Time, events []webhook.NewEvent, prefetch *webhook.Pr
 }
 
 // Enqueue implements [webhook.Queue].
-func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
+func (s *Store) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) (webhook.Enqueued, error) {
 	if len(events) == 0 {
-		return nil, ctx.Err()
+		return webhook.Enqueued{}, ctx.Err()
 	}
 	e := newEnqueuing(now, events, prefetch)
 	for e.loads = 0; ; e.loads++ {
@@ -88,34 +90,51 @@ func (s *Store) Enqueue(ctx context.Context, now time.Time, events []webhook.New
 			break
 		}
 		if !errors.Is(err, errBehind) {
-			return nil, err
+			return webhook.Enqueued{}, err
 		}
 		if err := s.loadRoutes(ctx, e.organizationIDs); err != nil {
-			return nil, s.failed(err)
+			return webhook.Enqueued{}, s.failed(err)
 		}
 	}
 	s.rememberBlocks(e.blocks)
 	s.leases.remember(e.tasks, e.endpointIDs)
-	return e.tasks, nil
+	return webhook.Enqueued{Events: e.emitted(), Tasks: e.tasks}, nil
 }
 
 // EnqueueTx implements [webhook.TxQueue] for transactions on the store's database
 // that [Tx] or [TxOf] makes.
-func (s *Store) EnqueueTx(ctx context.Context, tx webhook.Tx, now time.Time, events []webhook.NewEvent) error {
+func (s *Store) EnqueueTx(
+	ctx context.Context, tx webhook.Tx, now time.Time, events []webhook.NewEvent,
+) ([]webhook.Emitted, error) {
 	q, err := s.callers(tx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(events) == 0 {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	if err := s.check(); err != nil {
-		return err
+		return nil, err
 	}
 	// The blocks are not remembered: the caller may not commit.
 	e := newEnqueuing(now, events, nil)
 	e.callers = true
-	return s.failed(s.enqueueIn(ctx, q, e))
+	if err := s.enqueueIn(ctx, q, e); err != nil {
+		return nil, s.failed(err)
+	}
+	return e.emitted(), nil
+}
+
+// emitted is what became of the events.
+func (e *enqueuing) emitted() []webhook.Emitted {
+	out := make([]webhook.Emitted, len(e.events))
+	for i := range e.events {
+		out[i] = webhook.Emitted{EventID: e.events[i].ID, Duplicate: e.ids[i] == 0}
+		if !out[i].Duplicate {
+			out[i].Deliveries = len(e.targets[i])
+		}
+	}
+	return out
 }
 
 func (s *Store) enqueueIn(ctx context.Context, q Querier, e *enqueuing) error {
@@ -250,7 +269,7 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 			target := &e.targets[i][j]
 			id, endpointID := mine[j], target.EndpointID
 			if e.prefetch != nil && !target.Paused && e.prefetch.Take(e.events[i].OrganizationID, target.Endpoint) {
-				if e.tasks == nil { // who takes one mostly takes all
+				if e.tasks == nil { // a caller that takes one mostly takes all
 					e.tasks = make([]webhook.Task, 0, len(e.deliveryIDs))
 					e.endpointIDs = make([]int64, 0, len(e.deliveryIDs))
 					prefetched = make([]any, 0, len(e.deliveryIDs)*len(s.enqueue.deliveries.columns))
@@ -279,7 +298,7 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 		return err
 	}
 	// A caller that prefetches is at work, and looks for more when it is done.
-	// Without one, somebody has to be told.
+	// Without one, the processes that deliver have to be told.
 	if e.prefetch == nil && len(pending) > 0 && s.enqueue.notify != "" {
 		return collect(ctx, q, func(scanner) error { return nil }, s.enqueue.notify)
 	}

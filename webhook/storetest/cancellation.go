@@ -105,7 +105,7 @@ func cancelledDuringEnqueue(f *fixture) {
 		}
 		prefix := fmt.Sprint("evt", n)
 		before := len(f.list(webhook.DeliveryQuery{}))
-		tasks, err := f.Enqueue(ctx, start(), newEvents(prefix, 5), &webhook.Prefetch{Until: start().Add(lease), Take: take})
+		tasks, err := tasksOf(f.Enqueue(ctx, start(), newEvents(prefix, 5), &webhook.Prefetch{Until: start().Add(lease), Take: take}))
 		cancel()
 		stored := len(f.list(webhook.DeliveryQuery{})) - before
 		if err != nil {

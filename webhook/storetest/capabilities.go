@@ -33,8 +33,17 @@ func transactionCases(h Harness) []testCase {
 func txCommit(f *fixture, q webhook.TxQueue, begin func() CallerTx) {
 	sub := f.create(hook("webhook", "slack"))
 	tx := begin()
-	require.NoError(f.t, q.EnqueueTx(f.ctx, tx.Tx, start(), newEvents("evt", 2)))
-	require.NoError(f.t, q.EnqueueTx(f.ctx, tx.Tx, start(), []webhook.NewEvent{newEvent("evt_1"), newEvent("evt_2")}))
+	emitted, err := q.EnqueueTx(f.ctx, tx.Tx, start(), newEvents("evt", 2))
+	require.NoError(f.t, err)
+	require.Equal(f.t, []webhook.Emitted{
+		{EventID: "evt_0", Deliveries: 2}, {EventID: "evt_1", Deliveries: 2},
+	}, emitted)
+	emitted, err = q.EnqueueTx(f.ctx, tx.Tx, start(),
+		[]webhook.NewEvent{newEvent("evt_1"), newEvent("evt_2"), newEvent("evt_2")})
+	require.NoError(f.t, err)
+	require.Equal(f.t, []webhook.Emitted{
+		{EventID: "evt_1", Duplicate: true}, {EventID: "evt_2", Deliveries: 2}, {EventID: "evt_2", Duplicate: true},
+	}, emitted, "an event that the transaction has stored is a duplicate in it")
 	require.Empty(f.t, f.list(webhook.DeliveryQuery{}), "before the commit there is no delivery")
 	require.NoError(f.t, tx.Commit())
 	require.Len(f.t, f.list(webhook.DeliveryQuery{SubscriptionID: sub.ID, Status: webhook.StatusPending}), 6,
@@ -46,7 +55,7 @@ func txCommit(f *fixture, q webhook.TxQueue, begin func() CallerTx) {
 func txRollback(f *fixture, q webhook.TxQueue, begin func() CallerTx) {
 	f.create(hook())
 	tx := begin()
-	require.NoError(f.t, q.EnqueueTx(f.ctx, tx.Tx, start(), newEvents("evt", 3)))
+	require.NoError(f.t, errorOf(q.EnqueueTx(f.ctx, tx.Tx, start(), newEvents("evt", 3))))
 	require.NoError(f.t, tx.Rollback())
 	require.Empty(f.t, f.list(webhook.DeliveryQuery{}), "what was rolled back was never stored")
 	_, err := f.EventPayload(f.ctx, org, "evt_0")
@@ -59,7 +68,11 @@ func txStoredBefore(f *fixture, q webhook.TxQueue, begin func() CallerTx) {
 	f.create(hook())
 	f.emit(start(), "evt_0")
 	tx := begin()
-	require.NoError(f.t, q.EnqueueTx(f.ctx, tx.Tx, start().Add(time.Hour), newEvents("evt", 2)))
+	emitted, err := q.EnqueueTx(f.ctx, tx.Tx, start().Add(time.Hour), newEvents("evt", 2))
+	require.NoError(f.t, err)
+	require.Equal(f.t, []webhook.Emitted{
+		{EventID: "evt_0", Duplicate: true}, {EventID: "evt_1", Deliveries: 1},
+	}, emitted)
 	require.NoError(f.t, tx.Commit())
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_0"}), 1, "an event that is stored is passed over")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_1"}), 1)
@@ -71,15 +84,15 @@ type strangeTx struct{}
 func (strangeTx) TxKind() string { return "strange" }
 
 func txWrong(f *fixture, q webhook.TxQueue, begin func() CallerTx) {
-	require.ErrorIs(f.t, q.EnqueueTx(f.ctx, nil, start(), newEvents("evt", 1)), webhook.ErrWrongTx, "nil is no transaction")
-	err := q.EnqueueTx(f.ctx, strangeTx{}, start(), newEvents("evt", 1))
+	require.ErrorIs(f.t, errorOf(q.EnqueueTx(f.ctx, nil, start(), newEvents("evt", 1))), webhook.ErrWrongTx, "nil is no transaction")
+	_, err := q.EnqueueTx(f.ctx, strangeTx{}, start(), newEvents("evt", 1))
 	require.ErrorIs(f.t, err, webhook.ErrWrongTx, "a transaction of another store is refused")
 	require.ErrorContains(f.t, err, "strange", "the error says what the transaction is")
 
 	tx := begin()
 	ctx, cancel := context.WithCancel(f.ctx)
 	cancel()
-	require.Error(f.t, q.EnqueueTx(ctx, tx.Tx, start(), newEvents("evt", 1)), "EnqueueTx with a cancelled context is an error")
+	require.Error(f.t, errorOf(q.EnqueueTx(ctx, tx.Tx, start(), newEvents("evt", 1))), "EnqueueTx with a cancelled context is an error")
 	require.NoError(f.t, tx.Rollback())
 }
 
@@ -127,7 +140,7 @@ func listens(f *fixture, h Harness, l webhook.Listener) {
 	wait("Listen calls wake after an Enqueue without a prefetch")
 	if q := f.Capabilities().Transactions; q != nil {
 		tx := h.Begin(f.t, f.inner)
-		require.NoError(f.t, q.EnqueueTx(f.ctx, tx.Tx, start(), newEvents("tx", 1)))
+		require.NoError(f.t, errorOf(q.EnqueueTx(f.ctx, tx.Tx, start(), newEvents("tx", 1))))
 		require.NoError(f.t, tx.Commit())
 		wait("Listen calls wake after the commit of a transaction of the caller's")
 	}

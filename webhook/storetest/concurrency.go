@@ -83,7 +83,7 @@ func concurrentClaimers(views ...*fixture) {
 		}}
 		r := webhook.ClaimRequest{Until: start().Add(lease), Limit: 7, PerEndpoint: 5}
 		for i := range batches {
-			tasks, err := f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), batch), prefetch)
+			tasks, err := tasksOf(f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), batch), prefetch))
 			if !assert.NoError(f.t, err) {
 				return
 			}

@@ -19,6 +19,7 @@ func enqueueCases() []testCase {
 		{"Patterns", enqueuePatterns},
 		{"WithoutSubscribers", withoutSubscribers},
 		{"Idempotent", idempotent},
+		{"SaysWhatBecameOfEach", saysWhatBecameOfEach},
 		{"IdempotentPerOrganization", idempotentPerOrganization},
 		{"WebhookCreatedBefore", subscriptionCreatedBefore},
 		{"FollowsUpdates", followsUpdates},
@@ -145,10 +146,39 @@ func idempotent(f *fixture) {
 	require.Equal(f.t, first.Payload, payload, "the payload that came first stays")
 
 	prefetch := &webhook.Prefetch{Until: start().Add(lease), Take: func(string, webhook.Endpoint) bool { return true }}
-	tasks, err := f.Enqueue(f.ctx, start(), []webhook.NewEvent{first, newEvent("evt_4"), newEvent("evt_4")}, prefetch)
+	tasks, err := tasksOf(f.Enqueue(f.ctx, start(), []webhook.NewEvent{first, newEvent("evt_4"), newEvent("evt_4")}, prefetch))
 	require.NoError(f.t, err)
 	require.Len(f.t, tasks, 1, "an event that is passed over is not prefetched")
 	require.Equal(f.t, "evt_4", tasks[0].EventID)
+}
+
+// saysWhatBecameOfEach looks at the results, without a prefetch and with one.
+func saysWhatBecameOfEach(f *fixture) {
+	two, paused := hook("webhook", "slack"), hook()
+	two.EventTypes, paused.EventTypes = []event.Pattern{"object.*"}, []event.Pattern{created}
+	paused.Paused = true
+	f.create(two)
+	f.create(paused)
+	f.emit(start(), "evt_0")
+	for i, prefetch := range []*webhook.Prefetch{nil, {Until: start().Add(lease), Take: always}} {
+		mine, alone := newEvent(fmt.Sprint("mine_", i)), newEvent(fmt.Sprint("alone_", i))
+		alone.Type = "invoice.paid"
+		theirs := newEvent("evt_0")
+		theirs.OrganizationID = other
+		if i > 0 {
+			theirs.ID = "evt_00"
+		}
+		enqueued, err := f.Enqueue(f.ctx, start(),
+			[]webhook.NewEvent{mine, newEvent("evt_0"), alone, mine, theirs}, prefetch)
+		require.NoError(f.t, err)
+		require.Equal(f.t, []webhook.Emitted{
+			{EventID: mine.ID, Deliveries: 3},
+			{EventID: "evt_0", Duplicate: true},
+			{EventID: alone.ID},
+			{EventID: mine.ID, Duplicate: true},
+			{EventID: theirs.ID},
+		}, enqueued.Events, "each event has its result, in the order of the call")
+	}
 }
 
 func idempotentPerOrganization(f *fixture) {
@@ -273,9 +303,10 @@ func largeBatch(f *fixture) {
 
 func noEvents(f *fixture) {
 	f.create(hook())
-	tasks, err := f.Enqueue(f.ctx, start(), nil, nil)
+	enqueued, err := f.Enqueue(f.ctx, start(), nil, nil)
 	require.NoError(f.t, err, "enqueuing nothing does nothing")
-	require.Empty(f.t, tasks)
+	require.Empty(f.t, enqueued.Events)
+	require.Empty(f.t, enqueued.Tasks)
 	_, err = f.Extend(f.ctx, start(), nil)
 	require.NoError(f.t, err, "extending nothing does nothing")
 	_, err = f.Settle(f.ctx, start(), nil)

@@ -95,10 +95,15 @@ func (f *fixture) remove(sub *webhook.Subscription) {
 // enqueue stores events without a prefetch.
 func (f *fixture) enqueue(now time.Time, events ...webhook.NewEvent) {
 	f.t.Helper()
-	tasks, err := f.Enqueue(f.ctx, now, events, nil)
+	tasks, err := tasksOf(f.Enqueue(f.ctx, now, events, nil))
 	require.NoError(f.t, err, "enqueuing events")
 	require.Empty(f.t, tasks, "without a prefetch, Enqueue must not hand out tasks")
 }
+
+// tasksOf and errorOf take one of the results of Enqueue and EnqueueTx.
+func tasksOf(e webhook.Enqueued, err error) ([]webhook.Task, error) { return e.Tasks, err }
+
+func errorOf[T any](_ T, err error) error { return err }
 
 // emit stores one event of org under the id.
 func (f *fixture) emit(now time.Time, id string) {

@@ -84,15 +84,18 @@ func (m *model) enqueueEvents() {
 		e.Type = []string{"object.created", "object.deleted", "invoice.paid"}[m.nextEvent%3]
 		events = append(events, e)
 	}
-	tasks, err := m.Enqueue(m.ctx, m.now, events, &webhook.Prefetch{
+	enqueued, err := m.Enqueue(m.ctx, m.now, events, &webhook.Prefetch{
 		Until: m.now.Add(lease),
 		Take:  func(string, webhook.Endpoint) bool { return m.random.IntN(3) == 0 },
 	})
 	require.NoError(m.t, err)
 
 	want := make(map[string]*webhook.Subscription) // the deliveries that should be new
-	for _, e := range events {
+	emitted := make([]webhook.Emitted, len(events))
+	for i, e := range events {
+		emitted[i].EventID = e.ID
 		if _, stored := m.events[e.ID]; stored {
+			emitted[i].Duplicate = true
 			continue
 		}
 		m.events[e.ID] = m.now
@@ -100,10 +103,12 @@ func (m *model) enqueueEvents() {
 			if sub.Matches(e.Type) {
 				for _, key := range sub.ChannelKeys() {
 					want[e.ID+" "+sub.ID+" "+key] = sub
+					emitted[i].Deliveries++
 				}
 			}
 		}
 	}
+	require.Equal(m.t, emitted, enqueued.Events)
 	last := m.lastID
 	for _, d := range m.list(webhook.DeliveryQuery{Limit: many}) {
 		if d.ID <= last {
@@ -118,7 +123,7 @@ func (m *model) enqueueEvents() {
 		m.deliveries[d.ID] = &modelDelivery{Delivery: d, subscription: sub, queued: m.now, status: webhook.StatusPending, due: m.now}
 	}
 	require.Empty(m.t, want, "Enqueue did not make these deliveries")
-	for _, task := range tasks {
+	for _, task := range enqueued.Tasks {
 		m.take(task, m.now.Add(lease))
 	}
 }

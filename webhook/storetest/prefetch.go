@@ -22,7 +22,7 @@ func prefetchCases() []testCase {
 // tasks, and the deliveries are pending.
 func (f *fixture) prefetch(now time.Time, take func(string, webhook.Endpoint) bool, events ...webhook.NewEvent) []webhook.Task {
 	f.t.Helper()
-	tasks, err := f.Enqueue(f.ctx, now, events, &webhook.Prefetch{Until: now.Add(lease), Take: take})
+	tasks, err := tasksOf(f.Enqueue(f.ctx, now, events, &webhook.Prefetch{Until: now.Add(lease), Take: take}))
 	require.NoError(f.t, err, "enqueuing with a prefetch")
 	return tasks
 }

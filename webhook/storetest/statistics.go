@@ -276,8 +276,8 @@ func concurrentStatistics(views ...*fixture) {
 		take := func(string, webhook.Endpoint) bool { return true }
 		for i := range batches {
 			now := start().Add(time.Duration(n%2) * time.Hour)
-			tasks, err := f.Enqueue(f.ctx, now, newEvents(fmt.Sprintf("evt_%d_%d", n, i), events),
-				&webhook.Prefetch{Until: now.Add(100 * lease), Take: take})
+			tasks, err := tasksOf(f.Enqueue(f.ctx, now, newEvents(fmt.Sprintf("evt_%d_%d", n, i), events),
+				&webhook.Prefetch{Until: now.Add(100 * lease), Take: take}))
 			if !assert.NoError(f.t, err) {
 				return
 			}

@@ -150,7 +150,9 @@ func (s neverConflicts) UpdateSubscription(ctx context.Context, sub *webhook.Sub
 
 type compactsPayloads struct{ webhook.Store }
 
-func (s compactsPayloads) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
+func (s compactsPayloads) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) (webhook.Enqueued, error) {
 	events = slices.Clone(events)
 	for i := range events {
 		var b bytes.Buffer
@@ -169,7 +171,9 @@ func (s ignoresCancellation) Settle(ctx context.Context, now time.Time, settleme
 
 type roundsUp struct{ webhook.Store }
 
-func (s roundsUp) Enqueue(ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch) ([]webhook.Task, error) {
+func (s roundsUp) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, prefetch *webhook.Prefetch,
+) (webhook.Enqueued, error) {
 	return s.Store.Enqueue(ctx, now.Round(time.Microsecond), events, prefetch)
 }
 

@@ -21,7 +21,7 @@ func payInvoice(ctx context.Context, d *dispatch.Dispatcher, id string, cents in
 	}
 	e := event.New("invoice.paid", event.Subject{Type: "invoice", ID: id})
 	e.Metadata = map[string]any{"cents": cents}
-	if err := d.Emit(ctx, e); err != nil {
+	if _, err := d.Emit(ctx, e); err != nil {
 		return fmt.Errorf("invoice %s: %w", id, err)
 	}
 	return nil

@@ -16,7 +16,8 @@ import (
 func saveArticle(ctx context.Context, d *dispatch.Dispatcher, tx webhook.Tx, id string) error {
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: id})
 	e.Namespace, e.Collection = "acme", "articles"
-	return d.EmitTx(ctx, tx, e)
+	_, err := d.EmitTx(ctx, tx, e)
+	return err
 }
 
 func TestSaveArticle(t *testing.T) {
@@ -63,7 +64,8 @@ func TestRequireFails(t *testing.T) {
 	for range 2 {
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace = "acme"
-		require.NoError(t, d.Emit(t.Context(), e))
+		_, err := d.Emit(t.Context(), e)
+		require.NoError(t, err)
 	}
 	webhooktest.RequireEmittedTypes(t, store, event.ObjectCreated, event.ObjectCreated)
 	fails(t, func(t testing.TB) { webhooktest.RequireEmitted(t, store, event.ObjectCreated) })

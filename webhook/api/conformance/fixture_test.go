@@ -85,7 +85,7 @@ func (f *fixture) emit() {
 	f.t.Helper()
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	e.Namespace, e.OrganizationID = "acme", "org_1"
-	require.NoError(f.t, f.dispatcher.Emit(f.t.Context(), e))
+	require.NoError(f.t, errorOf(f.dispatcher.Emit(f.t.Context(), e)))
 }
 
 // webhooks returns all webhooks of the organization as they are stored.
@@ -95,3 +95,6 @@ func (f *fixture) webhooks() []*webhook.Subscription {
 	require.NoError(f.t, err)
 	return list
 }
+
+// errorOf is the error of a call that returns something else too.
+func errorOf[T any](_ T, err error) error { return err }

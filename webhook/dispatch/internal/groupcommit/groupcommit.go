@@ -9,12 +9,14 @@ import (
 	"time"
 )
 
-// A Group collects what concurrent calls of [Group.Do] want to commit. What arrives
+// A Group collects the items of type T that concurrent calls of [Group.Do] want to commit,
+// and hands each call the results of type R of its own items. What arrives
 // while a commit is under way forms the next one. A caller on its own does not wait for
 // others to come. The fields are set before the first call, and not changed after it.
-type Group[T any] struct {
-	// Commit stores the items of some calls, all or nothing.
-	Commit func(context.Context, []T) error
+type Group[T, R any] struct {
+	// Commit stores the items of some calls, all or nothing. It returns a result for each
+	// item, in their order, unless it fails.
+	Commit func(context.Context, []T) ([]R, error)
 	// Weight of an item, and the most that one commit takes on. A commit takes at least
 	// one waiting call, whatever it weighs.
 	Weight    func(T) int
@@ -23,23 +25,28 @@ type Group[T any] struct {
 	Timeout time.Duration
 
 	mu      sync.Mutex
-	waiting []*call[T]
+	waiting []*call[T, R]
 	busy    bool
 }
 
-type call[T any] struct {
+type call[T, R any] struct {
 	ctx   context.Context
 	items []T
-	done  chan error
+	done  chan committed[R]
 }
 
-// Do returns when the items are committed. If ctx ends first, they may or may
+type committed[R any] struct {
+	results []R
+	err     error
+}
+
+// Do returns the results when the items are committed. If ctx ends first, they may or may
 // not be committed in the end.
-func (g *Group[T]) Do(ctx context.Context, items []T) error {
+func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
-	c := &call[T]{ctx: ctx, items: items, done: make(chan error, 1)}
+	c := &call[T, R]{ctx: ctx, items: items, done: make(chan committed[R], 1)}
 	g.mu.Lock()
 	g.waiting = append(g.waiting, c)
 	start := !g.busy
@@ -51,15 +58,15 @@ func (g *Group[T]) Do(ctx context.Context, items []T) error {
 		go g.work(context.WithoutCancel(ctx))
 	}
 	select {
-	case err := <-c.done:
-		return err
+	case done := <-c.done:
+		return done.results, done.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
 // work commits until no call waits.
-func (g *Group[T]) work(ctx context.Context) {
+func (g *Group[T, R]) work(ctx context.Context) {
 	for {
 		runtime.Gosched() // callers that are about to call join this commit
 		calls := g.take()
@@ -71,20 +78,26 @@ func (g *Group[T]) work(ctx context.Context) {
 			items = append(items, c.items...)
 		}
 		commitCtx, cancel := context.WithTimeout(ctx, g.Timeout)
-		err := g.Commit(commitCtx, items)
+		results, err := g.Commit(commitCtx, items)
 		cancel()
 		for _, c := range calls {
-			c.done <- err
+			if err != nil {
+				c.done <- committed[R]{err: err}
+				continue
+			}
+			n := len(c.items)
+			c.done <- committed[R]{results: results[:n:n]}
+			results = results[n:]
 		}
 	}
 }
 
 // take returns the calls of the next commit, without those whose caller has
 // left. It returns nil, and the work is over, when no call waits.
-func (g *Group[T]) take() []*call[T] {
+func (g *Group[T, R]) take() []*call[T, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var calls []*call[T]
+	var calls []*call[T, R]
 	taken, total := 0, 0
 	for _, c := range g.waiting {
 		if c.ctx.Err() != nil {

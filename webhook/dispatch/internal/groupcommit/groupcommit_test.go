@@ -3,6 +3,7 @@ package groupcommit_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,20 +22,26 @@ type slowCommit struct {
 	err     error
 }
 
-func (s *slowCommit) group(maxWeight int) *groupcommit.Group[int] {
-	return &groupcommit.Group[int]{
-		Commit: func(_ context.Context, items []int) error {
+func (s *slowCommit) group(maxWeight int) *groupcommit.Group[int, string] {
+	return &groupcommit.Group[int, string]{
+		Commit: func(_ context.Context, items []int) ([]string, error) {
 			time.Sleep(time.Second)
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.batches = append(s.batches, items)
-			return s.err
+			results := make([]string, len(items))
+			for i, item := range items {
+				results[i] = strconv.Itoa(item)
+			}
+			return results, s.err
 		},
 		Weight:    func(int) int { return 1 },
 		MaxWeight: maxWeight,
 		Timeout:   30 * time.Second,
 	}
 }
+
+func errorOf[T any](_ T, err error) error { return err }
 
 func TestShares(t *testing.T) {
 	t.Parallel()
@@ -44,7 +51,7 @@ func TestShares(t *testing.T) {
 		start := time.Now()
 		var wg sync.WaitGroup
 		for i := range 50 {
-			wg.Go(func() { assert.NoError(t, g.Do(t.Context(), []int{i})) })
+			wg.Go(func() { assert.NoError(t, errorOf(g.Do(t.Context(), []int{i}))) })
 			if i == 0 {
 				synctest.Wait() // the first is on its way, alone
 			}
@@ -63,10 +70,10 @@ func TestBoundsABatch(t *testing.T) {
 		s := &slowCommit{}
 		g := s.group(10)
 		var wg sync.WaitGroup
-		wg.Go(func() { assert.NoError(t, g.Do(t.Context(), make([]int, 25))) })
+		wg.Go(func() { assert.NoError(t, errorOf(g.Do(t.Context(), make([]int, 25)))) })
 		synctest.Wait()
 		for range 4 {
-			wg.Go(func() { assert.NoError(t, g.Do(t.Context(), make([]int, 4))) })
+			wg.Go(func() { assert.NoError(t, errorOf(g.Do(t.Context(), make([]int, 4)))) })
 		}
 		wg.Wait()
 		var sizes []int
@@ -85,11 +92,11 @@ func TestTellsEveryCallerOfAFailure(t *testing.T) {
 		g := s.group(100)
 		var wg sync.WaitGroup
 		for i := range 10 {
-			wg.Go(func() { assert.ErrorIs(t, g.Do(t.Context(), []int{i}), broken) })
+			wg.Go(func() { assert.ErrorIs(t, errorOf(g.Do(t.Context(), []int{i})), broken) })
 		}
 		wg.Wait()
 		s.err = nil
-		assert.NoError(t, g.Do(t.Context(), []int{1}), "the next commit stands on its own")
+		assert.NoError(t, errorOf(g.Do(t.Context(), []int{1})), "the next commit stands on its own")
 	})
 }
 
@@ -99,14 +106,39 @@ func TestLetsACallerLeave(t *testing.T) {
 		s := &slowCommit{}
 		g := s.group(100)
 		var wg sync.WaitGroup
-		wg.Go(func() { assert.NoError(t, g.Do(t.Context(), []int{1})) })
+		wg.Go(func() { assert.NoError(t, errorOf(g.Do(t.Context(), []int{1}))) })
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		assert.ErrorIs(t, g.Do(ctx, []int{2}), context.DeadlineExceeded)
+		assert.ErrorIs(t, errorOf(g.Do(ctx, []int{2})), context.DeadlineExceeded)
 		wg.Wait()
 		synctest.Wait()
 		assert.Equal(t, [][]int{{1}}, s.batches, "who left before its commit began is not committed")
-		assert.ErrorIs(t, g.Do(ctx, []int{3}), context.DeadlineExceeded)
+		assert.ErrorIs(t, errorOf(g.Do(ctx, []int{3})), context.DeadlineExceeded)
+	})
+}
+
+// TestEachCallGetsItsOwnResults has calls of several sizes in one commit.
+func TestEachCallGetsItsOwnResults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowCommit{}
+		g := s.group(100)
+		var wg sync.WaitGroup
+		wg.Go(func() { assert.NoError(t, errorOf(g.Do(t.Context(), []int{0}))) })
+		synctest.Wait()
+		for i := range 10 {
+			wg.Go(func() {
+				items, want := make([]int, i+1), make([]string, i+1)
+				for j := range items {
+					items[j], want[j] = 100*i+j, strconv.Itoa(100*i+j)
+				}
+				results, err := g.Do(t.Context(), items)
+				assert.NoError(t, err)
+				assert.Equal(t, want, results)
+			})
+		}
+		wg.Wait()
+		assert.Len(t, s.batches, 2)
 	})
 }
