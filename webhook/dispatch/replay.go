@@ -47,7 +47,7 @@ type ReplayOptions struct {
 
 // includes says whether the delivery is to be replayed, if it can be.
 func (o ReplayOptions) includes(d *webhook.Delivery) bool {
-	return len(d.Attempts) < MaxReplayed && (o.SettledBefore.IsZero() || d.SettledAt.Before(o.SettledBefore))
+	return o.SettledBefore.IsZero() || d.SettledAt.Before(o.SettledBefore)
 }
 
 // ReplayProgress says how far ReplayAll came.
@@ -71,6 +71,10 @@ func (d *Dispatcher) ReplayAll(ctx context.Context, q webhook.DeliveryQuery, opt
 		return progress, errors.New("webhook: ReplayAll: the rate must be at least one an hour")
 	}
 	start, limit := d.now(), q.Limit
+	q.WithoutAttempts = true
+	if q.AttemptsBelow <= 0 || q.AttemptsBelow > MaxReplayed {
+		q.AttemptsBelow = MaxReplayed
+	}
 	for {
 		q.Limit, q.Before = page, progress.Before
 		deliveries, err := d.Deliveries(ctx, q)
