@@ -20,7 +20,8 @@ import (
 func testManagement(t *testing.T, programs programs) {
 	t.Parallel()
 	const secret, key = "a secret that is long enough", "an API key that is long enough"
-	receiver := programs.start(t, "receiver", []string{"RECEIVER_SECRET=" + secret}, "-addr=127.0.0.1:0", "-dev")
+	receiver := programs.start(t, "receiver", []string{"RECEIVER_SECRET=" + secret},
+		"-addr=127.0.0.1:0", "-dev")
 	emitter := programs.start(t, "emitter", []string{"EMITTER_API_KEY=" + key},
 		"-addr=127.0.0.1:0", "-dev", "-db="+filepath.Join(t.TempDir(), "emitter.db"))
 	base := emitter.url("/v1/organizations/webhooks")

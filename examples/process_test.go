@@ -24,12 +24,15 @@ type programs string
 func build(t *testing.T) programs {
 	t.Helper()
 	folder := t.TempDir()
-	output, err := exec.Command("go", "build", "-o", folder+string(filepath.Separator), "./emitter", "./receiver").CombinedOutput()
+	output, err := exec.Command("go", "build", "-o", folder+string(filepath.Separator), "./emitter",
+		"./receiver").CombinedOutput()
 	require.NoError(t, err, string(output))
 	return programs(folder)
 }
 
-func (p programs) command(ctx context.Context, t *testing.T, name string, env, args []string) *exec.Cmd {
+func (p programs) command(
+	ctx context.Context, t *testing.T, name string, env, args []string,
+) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(string(p), name), args...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), env...)
@@ -37,7 +40,9 @@ func (p programs) command(ctx context.Context, t *testing.T, name string, env, a
 }
 
 // run runs a server that is expected to end by itself.
-func (p programs) run(t *testing.T, name string, env []string, args ...string) (output string, err error) {
+func (p programs) run(
+	t *testing.T, name string, env []string, args ...string,
+) (output string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -48,7 +53,8 @@ func (p programs) run(t *testing.T, name string, env []string, args ...string) (
 
 func (p programs) start(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
-	return start(t, name, p.command(context.Background(), t, name, env, args)) // outlives t.Context by the clean-up
+	return start(t, name, p.command(context.Background(), t, name, env,
+		args)) // outlives t.Context by the clean-up
 }
 
 // start starts a server, and ends it with the test if the test does not.

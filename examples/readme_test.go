@@ -114,7 +114,8 @@ func TestReadmeCommands(t *testing.T) {
 	output, err := exec.CommandContext(t.Context(), "sh", "-ec", script).CombinedOutput()
 	require.NoError(t, err, string(output))
 	for _, want := range []string{
-		`[{"webhook_id":"wh_`, `"succeeded":true`, `{"event_id":"evt_`, `"status":"succeeded"`, `{"replayed":1`,
+		`[{"webhook_id":"wh_`, `"succeeded":true`, `{"event_id":"evt_`, `"status":"succeeded"`,
+		`{"replayed":1`,
 	} {
 		assert.Contains(t, string(output), want)
 	}

@@ -55,7 +55,8 @@ func TestPythonReceiver(t *testing.T) {
 			return
 		}
 	}
-	missing(t, "Flask for Python is not installed: install python3-flask, or requirements.txt of examples/"+folder)
+	missing(t,
+		"Flask for Python is not installed: install python3-flask, or requirements.txt of examples/"+folder)
 }
 
 // missing skips the test; where everything has to be installed, it fails.

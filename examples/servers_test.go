@@ -24,11 +24,13 @@ const secret = "a secret for the tests"
 func TestServers(t *testing.T) {
 	t.Parallel()
 	programs := build(t)
-	t.Run("an event travels from the emitter to the receiver", func(t *testing.T) { testEmitterAndReceiver(t, programs) })
+	t.Run("an event travels from the emitter to the receiver",
+		func(t *testing.T) { testEmitterAndReceiver(t, programs) })
 	t.Run("the emitter refuses what is no event", func(t *testing.T) { testRefusals(t, programs) })
 	t.Run("the emitter is managed over its API", func(t *testing.T) { testManagement(t, programs) })
 	t.Run("the emitter stops without loss", func(t *testing.T) { testStopWithoutLoss(t, programs) })
-	t.Run("a wrong configuration is refused", func(t *testing.T) { testWrongConfiguration(t, programs) })
+	t.Run("a wrong configuration is refused",
+		func(t *testing.T) { testWrongConfiguration(t, programs) })
 }
 
 func testEmitterAndReceiver(t *testing.T, programs programs) {
@@ -38,7 +40,8 @@ func testEmitterAndReceiver(t *testing.T, programs programs) {
 		"-dev", "-addr=127.0.0.1:0", "-keys=mixpeek:acme:articles:obj_1,mixpeek:acme:articles:obj_2")
 	emitter := programs.start(t, "emitter",
 		[]string{"EMITTER_SECRET=" + secret, "EMITTER_TYPES=object.*"},
-		"-dev", "-addr=127.0.0.1:0", "-db="+filepath.Join(t.TempDir(), "emitter.db"), "-url="+receiver.url("/webhooks"))
+		"-dev", "-addr=127.0.0.1:0", "-db="+filepath.Join(t.TempDir(), "emitter.db"),
+		"-url="+receiver.url("/webhooks"))
 
 	for _, p := range []*process{receiver, emitter} {
 		resp, err := http.Get(p.url("/healthz"))
@@ -70,16 +73,19 @@ func testEmitterAndReceiver(t *testing.T, programs programs) {
 
 func testRefusals(t *testing.T, programs programs) {
 	t.Parallel()
-	emitter := programs.start(t, "emitter", nil, "-addr=127.0.0.1:0", "-db="+filepath.Join(t.TempDir(), "emitter.db"))
+	emitter := programs.start(t, "emitter", nil, "-addr=127.0.0.1:0",
+		"-db="+filepath.Join(t.TempDir(), "emitter.db"))
 	tests := map[string]struct {
 		body   string
 		status int
 		fields []any
 	}{
-		"no JSON":        {`event_type=object.created`, http.StatusUnprocessableEntity, []any{"body"}},
-		"wrong type":     {`{"event_type":7}`, http.StatusUnprocessableEntity, []any{"event_type"}},
-		"several faults": {`{"event_type":"Object Created","subject":{"id":"obj_1"}}`, http.StatusUnprocessableEntity, []any{"event_type", "namespace", "subject.type"}},
-		"too large":      {`{"event_type":"` + string(bytes.Repeat([]byte("x"), 1<<20)) + `"}`, http.StatusRequestEntityTooLarge, nil},
+		"no JSON":    {`event_type=object.created`, http.StatusUnprocessableEntity, []any{"body"}},
+		"wrong type": {`{"event_type":7}`, http.StatusUnprocessableEntity, []any{"event_type"}},
+		"several faults": {`{"event_type":"Object Created","subject":{"id":"obj_1"}}`,
+			http.StatusUnprocessableEntity, []any{"event_type", "namespace", "subject.type"}},
+		"too large": {`{"event_type":"` + string(bytes.Repeat([]byte("x"), 1<<20)) + `"}`,
+			http.StatusRequestEntityTooLarge, nil},
 	}
 	for name, tt := range tests { // not parallel: they share the process
 		status, answer := post(t, emitter.url("/events"), []byte(tt.body))
@@ -103,7 +109,8 @@ func testStopWithoutLoss(t *testing.T, programs programs) {
 	endpoint := newSlowEndpoint(t)
 	db := "-db=" + filepath.Join(t.TempDir(), "emitter.db")
 	env := []string{"EMITTER_SECRET=" + secret}
-	first := programs.start(t, "emitter", env, "-dev", "-addr=127.0.0.1:0", db, "-url="+endpoint.server.URL)
+	first := programs.start(t, "emitter", env, "-dev", "-addr=127.0.0.1:0", db,
+		"-url="+endpoint.server.URL)
 
 	var emitted []string
 	for i := range 300 {
@@ -120,10 +127,13 @@ func testStopWithoutLoss(t *testing.T, programs programs) {
 
 	delivered := endpoint.ids()
 	require.NotEmpty(t, delivered, "what was under way was given up")
-	require.Less(t, len(delivered), len(emitted), "nothing was left for the second process: the test shows nothing")
+	require.Less(t, len(delivered), len(emitted),
+		"nothing was left for the second process: the test shows nothing")
 
-	second := programs.start(t, "emitter", env, "-dev", "-addr=127.0.0.1:0", db, "-url="+endpoint.server.URL)
-	require.Eventually(t, func() bool { return len(endpoint.ids()) >= len(emitted) }, 10*time.Second, 5*time.Millisecond)
+	second := programs.start(t, "emitter", env, "-dev", "-addr=127.0.0.1:0", db,
+		"-url="+endpoint.server.URL)
+	require.Eventually(t, func() bool { return len(endpoint.ids()) >= len(emitted) }, 10*time.Second,
+		5*time.Millisecond)
 	second.stop()
 	slices.Sort(emitted)
 	assert.Equal(t, emitted, endpoint.ids(), "each event once")
@@ -137,15 +147,23 @@ func testWrongConfiguration(t *testing.T, programs programs) {
 		args    []string
 		want    string
 	}{
-		"receiver without secret":   {"receiver", nil, []string{"-dev"}, "RECEIVER_SECRET"},
-		"receiver with wrong URL":   {"receiver", []string{"RECEIVER_SECRET=" + secret}, []string{"-dev", "-notify=localhost"}, "-notify"},
-		"receiver that takes none":  {"receiver", []string{"RECEIVER_SECRET=" + secret}, nil, "-trusted-proxies"},
-		"receiver with no network":  {"receiver", []string{"RECEIVER_SECRET=" + secret}, []string{"-trusted-proxies=10.0.0.1"}, "must be a network such as 10.0.0.0/8"},
-		"emitter without secret":    {"emitter", nil, []string{"-url=https://example.com"}, "EMITTER_SECRET"},
-		"emitter with wrong flag":   {"emitter", []string{"EMITTER_DEV=perhaps"}, nil, "EMITTER_DEV"},
-		"emitter with private URL":  {"emitter", []string{"EMITTER_SECRET=" + secret}, []string{"-url=http://127.0.0.1/"}, "(-dev allows plain HTTP and private addresses, for development)"},
-		"emitter with wrong types":  {"emitter", []string{"EMITTER_SECRET=" + secret}, []string{"-url=https://example.com", "-types=Object Created"}, "event_types[0]"},
-		"emitter with wrong folder": {"emitter", nil, []string{"-db=no such folder/emitter.db"}, "no such folder"},
+		"receiver without secret": {"receiver", nil, []string{"-dev"}, "RECEIVER_SECRET"},
+		"receiver with wrong URL": {"receiver", []string{"RECEIVER_SECRET=" + secret},
+			[]string{"-dev", "-notify=localhost"}, "-notify"},
+		"receiver that takes none": {"receiver", []string{"RECEIVER_SECRET=" + secret}, nil,
+			"-trusted-proxies"},
+		"receiver with no network": {"receiver", []string{"RECEIVER_SECRET=" + secret},
+			[]string{"-trusted-proxies=10.0.0.1"}, "must be a network such as 10.0.0.0/8"},
+		"emitter without secret": {"emitter", nil, []string{"-url=https://example.com"},
+			"EMITTER_SECRET"},
+		"emitter with wrong flag": {"emitter", []string{"EMITTER_DEV=perhaps"}, nil, "EMITTER_DEV"},
+		"emitter with private URL": {"emitter", []string{"EMITTER_SECRET=" + secret},
+			[]string{"-url=http://127.0.0.1/"},
+			"(-dev allows plain HTTP and private addresses, for development)"},
+		"emitter with wrong types": {"emitter", []string{"EMITTER_SECRET=" + secret},
+			[]string{"-url=https://example.com", "-types=Object Created"}, "event_types[0]"},
+		"emitter with wrong folder": {"emitter", nil, []string{"-db=no such folder/emitter.db"},
+			"no such folder"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +219,8 @@ func newSlowEndpoint(t *testing.T) *slowEndpoint {
 
 func (s *slowEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var e event.Event
-	if err := json.NewDecoder(r.Body).Decode(&e); err != nil || r.Header.Get("X-Mixpeek-Secret") != secret {
+	if err := json.NewDecoder(r.Body).Decode(&e); err != nil ||
+		r.Header.Get("X-Mixpeek-Secret") != secret {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}

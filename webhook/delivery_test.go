@@ -16,16 +16,19 @@ import (
 func TestAttemptJSON(t *testing.T) {
 	t.Parallel()
 	for us := range 3000 {
-		a := webhook.Attempt{Number: 1, StartedAt: time.Unix(1, 0).UTC(), Duration: time.Duration(us) * time.Microsecond}
+		a := webhook.Attempt{Number: 1, StartedAt: time.Unix(1, 0).UTC(),
+			Duration: time.Duration(us) * time.Microsecond}
 		raw, err := json.Marshal(a)
 		require.NoError(t, err)
 		var back webhook.Attempt
 		require.NoError(t, json.Unmarshal(raw, &back))
 		require.Equal(t, a, back)
 	}
-	raw, err := json.Marshal(webhook.Attempt{Number: 2, StartedAt: time.Unix(1, 0).UTC(), Duration: 1500 * time.Microsecond, StatusCode: 503, Class: "status"})
+	raw, err := json.Marshal(webhook.Attempt{Number: 2, StartedAt: time.Unix(1, 0).UTC(),
+		Duration: 1500 * time.Microsecond, StatusCode: 503, Class: "status"})
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"number":2,"started_at":"1970-01-01T00:00:01Z","duration_ms":1.5,"status_code":503,"error_class":"status"}`, string(raw))
+	assert.JSONEq(t,
+		`{"number":2,"started_at":"1970-01-01T00:00:01Z","duration_ms":1.5,"status_code":503,"error_class":"status"}`, string(raw))
 }
 
 func TestDeliveryID(t *testing.T) {
@@ -33,7 +36,8 @@ func TestDeliveryID(t *testing.T) {
 	id, err := webhook.ParseDeliveryID("dlv_42")
 	require.NoError(t, err)
 	assert.Equal(t, webhook.DeliveryID(42), id)
-	for _, wrong := range []string{"", "42", "dlv_", "dlv_0", "dlv_-1", "dlv_+1", "dlv_01", "dlv_x", "dlv_9223372036854775808", "DLV_1"} {
+	for _, wrong := range []string{"", "42", "dlv_", "dlv_0", "dlv_-1", "dlv_+1", "dlv_01", "dlv_x",
+		"dlv_9223372036854775808", "DLV_1"} {
 		_, err := webhook.ParseDeliveryID(wrong)
 		assert.Error(t, err, wrong)
 	}
@@ -110,10 +114,13 @@ func TestWebhookNames(t *testing.T) {
 
 func TestSubscriptionIDs(t *testing.T) {
 	t.Parallel()
-	sub := webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}}
+	sub := webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"},
+		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}}
 	for id, valid := range map[string]bool{
-		webhook.NewID(): true, "wh_1234567890abcdef": true, "wh_ABCDEF7890abcdef": true, "wh_a1B2c3D4e5": true,
-		"": false, "wh_": false, "1234567890abcdef": false, "wh_1234567890abcde": false, "wh_1234567890abcdefg": false, "wh_a1B2c3D4e-": false,
+		webhook.NewID(): true, "wh_1234567890abcdef": true, "wh_ABCDEF7890abcdef": true,
+		"wh_a1B2c3D4e5": true,
+		"":              false, "wh_": false, "1234567890abcdef": false, "wh_1234567890abcde": false,
+		"wh_1234567890abcdefg": false, "wh_a1B2c3D4e-": false,
 	} {
 		sub.ID = id
 		assert.Equal(t, valid, sub.Validate() == nil, id)

@@ -17,7 +17,8 @@ type IdempotencyStore interface {
 	//
 	// Requests that began before expired are no longer there. BeginIdempotent
 	// also removes up to [MaxExpired] of them, of any key.
-	BeginIdempotent(ctx context.Context, r IdempotentRequest, expired time.Time) (stored IdempotentRequest, work bool, err error)
+	BeginIdempotent(ctx context.Context, r IdempotentRequest,
+		expired time.Time) (stored IdempotentRequest, work bool, err error)
 	// EndIdempotent stores r's answer, or forgets the request if that is nil, if
 	// a request of r's key and Until is stored; otherwise it changes nothing,
 	// because another process has taken over.

@@ -161,7 +161,8 @@ func WrongTx(tx Tx, want string) error {
 	if tx == nil {
 		return fmt.Errorf("%w: it is nil", ErrWrongTx)
 	}
-	return fmt.Errorf("%w: it is one of %s, and the store takes those of %s", ErrWrongTx, tx.TxKind(), want)
+	return fmt.Errorf("%w: it is one of %s, and the store takes those of %s", ErrWrongTx, tx.TxKind(),
+		want)
 }
 
 // TxQueue stores events in transactions of the caller's.
@@ -176,9 +177,9 @@ type TxQueue interface {
 
 // Listener hears of what other processes enqueued.
 type Listener interface {
-	// Listen calls wake when it begins to listen, and when deliveries may have become
-	// due that were handed to no caller. It returns nil when ctx ends, and an error when it can hear no
-	// more; it may then be called again, unless the error matches
+	// Listen calls wake when it begins to listen, and when deliveries may have become due that were
+	// handed to no caller. It returns nil when ctx ends, and an error when it can hear no more; it may
+	// then be called again, unless the error matches
 	// [errors.ErrUnsupported]: then it will not hear later either.
 	Listen(ctx context.Context, wake func()) error
 }

@@ -72,8 +72,10 @@ func (c ChannelConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprin
 
 // LogValue is the subscription without the configs of its channels.
 func (sub Subscription) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("webhook_id", sub.ID), slog.String("webhook_name", sub.Name), slog.String("internal_id", sub.OrganizationID),
-		slog.Any("event_types", sub.EventTypes), slog.Any("channels", sub.ChannelKeys()), slog.Bool("is_active", !sub.Paused))
+	return slog.GroupValue(slog.String("webhook_id", sub.ID), slog.String("webhook_name", sub.Name),
+		slog.String("internal_id", sub.OrganizationID),
+		slog.Any("event_types", sub.EventTypes), slog.Any("channels", sub.ChannelKeys()),
+		slog.Bool("is_active", !sub.Paused))
 }
 
 // Via makes a ChannelConfig of a configuration that knows its channel, such as
@@ -178,7 +180,7 @@ func (sub *Subscription) Validate() error {
 	}
 	var p event.Problems
 	if !idPattern.MatchString(sub.ID) {
-		p.Add("webhook_id", `must be "wh_" and 16 hexadecimal digits`)
+		p.Add("webhook_id", `must be "wh_" and 16 hexadecimal digits, or 10 letters or digits`)
 	}
 	switch n := utf8.RuneCountInString(sub.Name); {
 	case n == 0:
@@ -223,8 +225,10 @@ const maxOrganizationID = 200
 
 // CheckOrganizationID reports an id that a store could not keep, or not find again.
 func CheckOrganizationID(p *event.Problems, field, id string) {
-	if len(id) > maxOrganizationID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
-		p.Add(field, "must be valid UTF-8 without control characters, of at most %d bytes", maxOrganizationID)
+	if len(id) > maxOrganizationID || !utf8.ValidString(id) ||
+		strings.ContainsFunc(id, unicode.IsControl) {
+		p.Add(field, "must be valid UTF-8 without control characters, of at most %d bytes",
+			maxOrganizationID)
 	}
 }
 
@@ -237,7 +241,8 @@ func (c ChannelConfig) IsObject() bool {
 // Matches reports whether an event of the given type goes to the subscription's
 // channels. It does not ask whether the subscription is paused.
 func (sub *Subscription) Matches(eventType string) bool {
-	return slices.ContainsFunc(sub.EventTypes, func(p event.Pattern) bool { return p.Match(eventType) })
+	return slices.ContainsFunc(sub.EventTypes,
+		func(p event.Pattern) bool { return p.Match(eventType) })
 }
 
 // ChannelKeys names the subscription's channels, in order, so that a delivery can

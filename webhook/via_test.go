@@ -32,7 +32,8 @@ func (failingConfig) MarshalJSON() ([]byte, error) { return nil, errors.New("ses
 func TestVia(t *testing.T) {
 	t.Parallel()
 	c := webhook.Via(pagerConfig{Number: "+1"})
-	assert.Equal(t, webhook.ChannelConfig{Channel: "pager", Configs: json.RawMessage(`{"number":"+1","Volume":0}`)}, c)
+	assert.Equal(t, webhook.ChannelConfig{Channel: "pager",
+		Configs: json.RawMessage(`{"number":"+1","Volume":0}`)}, c)
 	assert.Equal(t, c, webhook.Via(&pagerConfig{Number: "+1"}))
 
 	sub := &webhook.Subscription{

@@ -57,7 +57,8 @@ func drained(handler http.Handler) http.Handler {
 			return
 		}
 		next := time.Now() // the server does not wait for the rest again
-		if _, err := io.CopyN(io.Discard, r.Body, drainBytes); errors.Is(err, io.EOF) || errors.Is(err, http.ErrBodyReadAfterClose) {
+		if _, err := io.CopyN(io.Discard, r.Body, drainBytes); errors.Is(err, io.EOF) ||
+			errors.Is(err, http.ErrBodyReadAfterClose) {
 			next = time.Time{}
 		}
 		_ = control.SetReadDeadline(next) // it failed: the connection has ended

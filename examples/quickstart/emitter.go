@@ -77,7 +77,9 @@ func (e *emitter) deliver(ctx context.Context, ev *event.Event) ([]webhook.Deliv
 }
 
 // replay sends an event's deliveries once more.
-func (e *emitter) replay(ctx context.Context, deliveries []webhook.Delivery) ([]webhook.Delivery, error) {
+func (e *emitter) replay(
+	ctx context.Context, deliveries []webhook.Delivery,
+) ([]webhook.Delivery, error) {
 	for _, d := range deliveries {
 		if err := e.dispatcher.Replay(ctx, d.OrganizationID, d.ID); err != nil {
 			return nil, err
@@ -88,7 +90,8 @@ func (e *emitter) replay(ctx context.Context, deliveries []webhook.Delivery) ([]
 
 // settled reads the history of an event's deliveries once they are settled.
 func (e *emitter) settled(ctx context.Context, eventID string) ([]webhook.Delivery, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, fmt.Errorf("%s was not delivered within 10 s", eventID))
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second,
+		fmt.Errorf("%s was not delivered within 10 s", eventID))
 	defer cancel()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
@@ -97,7 +100,8 @@ func (e *emitter) settled(ctx context.Context, eventID string) ([]webhook.Delive
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(deliveries, func(d webhook.Delivery) bool { return !d.Status.Settled() }) {
+		if !slices.ContainsFunc(deliveries,
+			func(d webhook.Delivery) bool { return !d.Status.Settled() }) {
 			return deliveries, nil
 		}
 		select {

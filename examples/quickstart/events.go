@@ -13,7 +13,8 @@ func objectCreated() *event.Event {
 	e.Namespace, e.Collection = "acme", "articles"
 	e.IndexSignature = "sig_c1f9"
 	e.Metadata = map[string]any{
-		"object_id": "obj_abc123", "bucket_id": "bkt_xyz", "namespace_id": "ns_acme", "content_type": "video/mp4",
+		"object_id": "obj_abc123", "bucket_id": "bkt_xyz", "namespace_id": "ns_acme",
+		"content_type": "video/mp4",
 	}
 	e.CacheScope = e.DefaultScope() // for an object: its key
 	return e
@@ -38,7 +39,8 @@ func taxonomyCreated() *event.Event {
 // documentsWritten is in the form of the later sender, which names the namespace
 // by its id only. Receivers accept both forms.
 func documentsWritten() *event.Event {
-	e := event.New(event.CollectionDocumentsWritten, event.Subject{Type: "collection", ID: "col_products"})
+	e := event.New(event.CollectionDocumentsWritten,
+		event.Subject{Type: "collection", ID: "col_products"})
 	e.NamespaceID = "ns_prod"
 	e.Metadata = map[string]any{
 		"document_count": 100, "collection_id": "col_products", "index_signature": "sig_xyz789",

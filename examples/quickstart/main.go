@@ -102,7 +102,8 @@ func run(ctx context.Context, out io.Writer, db string, every time.Duration) (er
 	if err != nil {
 		return err
 	}
-	r.check(len(again) == 1 && statuses(again) == "200", "emitted again, it was recognised by its event_id: nothing was sent")
+	r.check(len(again) == 1 && statuses(again) == "200",
+		"emitted again, it was recognised by its event_id: nothing was sent")
 	replayed, err := emitter.replay(ctx, again)
 	if err != nil {
 		return err
@@ -126,7 +127,8 @@ func run(ctx context.Context, out io.Writer, db string, every time.Duration) (er
 		dropped := consumer.cache.droppedBy(e)
 		r.check(len(dropped) == 1, "%s dropped one key: %s", e.Type, strings.Join(dropped, ", "))
 	}
-	r.check(consumer.cache.has(unrelatedKey), "%s, which no event concerns, is still cached", unrelatedKey)
+	r.check(consumer.cache.has(unrelatedKey), "%s, which no event concerns, is still cached",
+		unrelatedKey)
 
 	r.scene("One event goes to a webhook, to Slack, by mail and by text message")
 	everywhere := onCall(consumer.url, secret, outside.url+slackPath)

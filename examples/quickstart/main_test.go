@@ -85,7 +85,8 @@ func TestServingGoesOnUntilInterrupted(t *testing.T) {
 	}}
 	require.NoError(t, run(ctx, out, "", 10*time.Millisecond))
 	assert.ErrorIs(t, ctx.Err(), context.Canceled, "serving ended by itself")
-	assertInOrder(t, out.String(), "checks passed", "Serving until interrupted", "taxonomy.created", "attempt 3  200")
+	assertInOrder(t, out.String(), "checks passed", "Serving until interrupted", "taxonomy.created",
+		"attempt 3  200")
 }
 
 func TestWhatDidNotHappenIsAnError(t *testing.T) {

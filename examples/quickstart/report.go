@@ -53,7 +53,8 @@ func (r *report) subscription(sub *webhook.Subscription) {
 // attempt's own.
 func (r *report) deliveries(deliveries []webhook.Delivery) {
 	for _, d := range slices.Backward(deliveries) {
-		r.printf("   %-28s  %-7s  %s  %s  after %s\n", d.EventType, d.Channel, d.EventID, d.Status, milliseconds(d.SettledAt.Sub(d.CreatedAt)))
+		r.printf("   %-28s  %-7s  %s  %s  after %s\n", d.EventType, d.Channel, d.EventID, d.Status,
+			milliseconds(d.SettledAt.Sub(d.CreatedAt)))
 		for _, a := range d.Attempts {
 			r.printf("     attempt %d  %s  %s\n", a.Number, status(a), milliseconds(a.Duration))
 		}
@@ -64,7 +65,8 @@ func (r *report) summary(emitted int, c *consumer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.printf("\n%d events emitted, %d handled, %d failed attempts, %d duplicate. %d of %d checks passed.\n",
-		emitted, c.outcomes[receiver.Handled], c.outcomes[receiver.Failed], c.outcomes[receiver.Duplicate],
+		emitted, c.outcomes[receiver.Handled], c.outcomes[receiver.Failed],
+		c.outcomes[receiver.Duplicate],
 		r.checks-len(r.missed), r.checks)
 }
 

@@ -27,7 +27,10 @@ func (s *standIns) startMail(ctx context.Context, certificates []tls.Certificate
 	}
 	address := listener.Addr().(*net.TCPAddr)
 	s.mailHost, s.mailPort = address.IP.String(), address.Port
-	s.mail = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &mailSession{standIns: s}, nil }))
+	s.mail = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session,
+		error) {
+		return &mailSession{standIns: s}, nil
+	}))
 	s.mail.TLSConfig = &tls.Config{Certificates: certificates}
 	s.mail.ReadTimeout, s.mail.WriteTimeout = 10*time.Second, 10*time.Second
 	s.mail.ErrorLog = log.New(io.Discard, "", 0)

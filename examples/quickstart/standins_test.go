@@ -31,14 +31,18 @@ func TestStandInsRefuse(t *testing.T) {
 	}
 	assert.Equal(t, http.StatusBadRequest, status(slackPath, "application/json", "no JSON"))
 	assert.Equal(t, http.StatusBadRequest, status(slackPath, "application/json", `{}`))
-	assert.Equal(t, http.StatusNotFound, status("/services/of/others", "application/json", `{"text":"hello"}`))
+	assert.Equal(t, http.StatusNotFound,
+		status("/services/of/others", "application/json", `{"text":"hello"}`))
 	text := url.Values{"To": {"+14155550100"}, "Body": {"hello"}}.Encode()
-	assert.Equal(t, http.StatusUnauthorized, status(twilioPath, "application/x-www-form-urlencoded", text))
+	assert.Equal(t, http.StatusUnauthorized,
+		status(twilioPath, "application/x-www-form-urlencoded", text))
 
-	m, err := channel.NewMessage(event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_1"}))
+	m, err := channel.NewMessage(event.New("invoice.paid",
+		event.Subject{Type: "invoice", ID: "inv_1"}))
 	require.NoError(t, err)
 	stranger, err := email.NewSMTP(email.SMTPConfig{
-		Host: s.mailHost, Port: s.mailPort, From: "a@example.com", Username: mailUser, Password: "a wrong guess",
+		Host: s.mailHost, Port: s.mailPort, From: "a@example.com", Username: mailUser,
+		Password:  "a wrong guess",
 		TLSConfig: s.web.Client().Transport.(*http.Transport).TLSClientConfig,
 	})
 	require.NoError(t, err)

@@ -16,10 +16,11 @@ import (
 // searchCache sends the events that make something stale to a service.
 func searchCache(url, secret string) *webhook.Subscription {
 	return &webhook.Subscription{
-		ID:         "wh_0123456789abcdef",
-		Name:       "Search cache",
-		EventTypes: []event.Pattern{"object.*", event.CollectionUpdated, event.CollectionDocumentsWritten, "taxonomy.*"},
-		Channels:   []webhook.ChannelConfig{post(url, secret)},
+		ID:   "wh_0123456789abcdef",
+		Name: "Search cache",
+		EventTypes: []event.Pattern{"object.*", event.CollectionUpdated, event.CollectionDocumentsWritten,
+			"taxonomy.*"},
+		Channels: []webhook.ChannelConfig{post(url, secret)},
 	}
 }
 

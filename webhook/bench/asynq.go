@@ -73,7 +73,10 @@ func (e *asynqEngine) emit(ctx context.Context) error {
 }
 
 func (e *asynqEngine) start(context.Context) error {
-	deliver := func(ctx context.Context, t *asynq.Task) error { return e.poster.post(ctx, t.Payload()) }
+	deliver := func(ctx context.Context,
+		t *asynq.Task) error {
+		return e.poster.post(ctx, t.Payload())
+	}
 	if err := e.server.Start(asynq.HandlerFunc(deliver)); err != nil {
 		return err
 	}
@@ -100,7 +103,8 @@ func (e *asynqEngine) remove() error {
 	err = errors.Join(err, inspector.Close())
 
 	client := redis.NewClient(&redis.Options{
-		Addr: e.redis.Addr, Username: e.redis.Username, Password: e.redis.Password, DB: e.redis.DB, TLSConfig: e.redis.TLSConfig,
+		Addr: e.redis.Addr, Username: e.redis.Username, Password: e.redis.Password, DB: e.redis.DB,
+		TLSConfig: e.redis.TLSConfig,
 	})
 	defer func() { _ = client.Close() }()
 	keys := client.Scan(ctx, 0, "asynq:{"+e.queue+"}:*", 0).Iterator()

@@ -32,7 +32,8 @@ const emitSamples = 16 * claimSize
 // is delivered, and the number of those that wait stays what it is.
 func backlog(ctx context.Context, o options, s *sink, out io.Writer) error {
 	fmt.Fprintf(out, "%-24s %9s %9s %21s %21s %10s %21s %21s\n", "backlog", "pending", "webhooks",
-		fmt.Sprintf("claim %d: p50 · p99", claimSize), fmt.Sprintf("settle %d: p50 · p99", claimSize), "each",
+		fmt.Sprintf("claim %d: p50 · p99", claimSize), fmt.Sprintf("settle %d: p50 · p99", claimSize),
+		"each",
 		"Emit alone: p50 · p99", "16 callers: p50 · p99")
 	for _, name := range o.stores() {
 		for _, pending := range o.pending {
@@ -46,7 +47,9 @@ func backlog(ctx context.Context, o options, s *sink, out io.Writer) error {
 	return nil
 }
 
-func backlogRow(ctx context.Context, o options, s *sink, out io.Writer, name string, pending, subscriptions int) (err error) {
+func backlogRow(
+	ctx context.Context, o options, s *sink, out io.Writer, name string, pending, subscriptions int,
+) (err error) {
 	opened, err := openStore(ctx, o, name)
 	if err != nil {
 		return err
@@ -79,8 +82,10 @@ func backlogRow(ctx context.Context, o options, s *sink, out io.Writer, name str
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%-24s %9d %9d %21s %21s %10s %21s %21s\n", engineNames[name], pending, subscriptions,
-		quantiles(claimed), quantiles(settled), fmt.Sprintf("%.1f µs", micros(each)), quantiles(alone), quantiles(together))
+	fmt.Fprintf(out, "%-24s %9d %9d %21s %21s %10s %21s %21s\n", engineNames[name], pending,
+		subscriptions,
+		quantiles(claimed), quantiles(settled), fmt.Sprintf("%.1f µs", micros(each)), quantiles(alone),
+		quantiles(together))
 	return nil
 }
 
@@ -94,7 +99,9 @@ type queue struct {
 	payload       []byte
 }
 
-func newQueue(ctx context.Context, o options, s *sink, opened *store, subscriptions int) (*queue, error) {
+func newQueue(
+	ctx context.Context, o options, s *sink, opened *store, subscriptions int,
+) (*queue, error) {
 	d, err := newDispatcher(o, opened)
 	if err != nil {
 		return nil, err
@@ -123,7 +130,8 @@ func (q *queue) add(ctx context.Context, n int) error {
 		events := make([]webhook.NewEvent, min(n, batch))
 		for i := range events {
 			events[i] = webhook.NewEvent{
-				OrganizationID: q.organization(), ID: event.NewID(), Type: string(event.ObjectCreated), Payload: q.payload,
+				OrganizationID: q.organization(), ID: event.NewID(), Type: string(event.ObjectCreated),
+				Payload: q.payload,
 			}
 		}
 		if _, err := q.store.Enqueue(ctx, time.Now(), events, nil); err != nil {

@@ -49,7 +49,9 @@ func changes(ctx context.Context, o options, s *sink, out io.Writer) error {
 	return nil
 }
 
-func changesOf(ctx context.Context, o options, s *sink, out io.Writer, name string, c crowd) (err error) {
+func changesOf(
+	ctx context.Context, o options, s *sink, out io.Writer, name string, c crowd,
+) (err error) {
 	e, err := newDispatcherEngine(ctx, o, s, name)
 	if err != nil {
 		return err
@@ -73,21 +75,26 @@ func changesOf(ctx context.Context, o options, s *sink, out io.Writer, name stri
 	quiet, changed := &emits{}, &emits{}
 	for range o.rounds {
 		quiet.observe(ctx, o.duration, e, nil)
-		changed.observe(ctx, o.duration, e, func(ctx context.Context) error { return c.change(ctx, admin, all, &changed.changes) })
+		changed.observe(ctx, o.duration, e,
+			func(ctx context.Context) error { return c.change(ctx, admin, all, &changed.changes) })
 	}
 	if err := errors.Join(quiet.err, changed.err); err != nil {
 		return err
 	}
 	for i, m := range []*emits{quiet, changed} {
-		fmt.Fprintf(out, "%-24s %9d %8.1f %10s %10d %8.1f %10.0f %9.0f%% %10s\n", engineNames[name], c.subscriptions, float64(c.configBytes)/1024,
-			created.Round(time.Millisecond), i*c.perSecond, m.rate(int(m.changes.Load())), m.rate(len(m.waits)),
-			100*m.rate(len(m.waits))/quiet.rate(len(quiet.waits)), quantile(m.waits, 0.99).Round(10*time.Microsecond))
+		fmt.Fprintf(out, "%-24s %9d %8.1f %10s %10d %8.1f %10.0f %9.0f%% %10s\n", engineNames[name],
+			c.subscriptions, float64(c.configBytes)/1024,
+			created.Round(time.Millisecond), i*c.perSecond, m.rate(int(m.changes.Load())),
+			m.rate(len(m.waits)),
+			100*m.rate(len(m.waits))/quiet.rate(len(quiet.waits)),
+			quantile(m.waits, 0.99).Round(10*time.Microsecond))
 	}
 	return nil
 }
 
 func (c crowd) create(ctx context.Context, admin webhook.Store) ([]*webhook.Subscription, error) {
-	configs := json.RawMessage(`{"url":"https://example.com/","note":"` + strings.Repeat("x", c.configBytes) + `"}`)
+	configs := json.RawMessage(`{"url":"https://example.com/","note":"` + strings.Repeat("x",
+		c.configBytes) + `"}`)
 	all := make([]*webhook.Subscription, c.subscriptions)
 	for i := range all {
 		at := time.Now().UTC()
@@ -104,7 +111,9 @@ func (c crowd) create(ctx context.Context, admin webhook.Store) ([]*webhook.Subs
 }
 
 // change updates one webhook after the other until ctx ends.
-func (c crowd) change(ctx context.Context, admin webhook.Store, all []*webhook.Subscription, made *atomic.Int64) error {
+func (c crowd) change(
+	ctx context.Context, admin webhook.Store, all []*webhook.Subscription, made *atomic.Int64,
+) error {
 	ticker := time.NewTicker(time.Second / time.Duration(c.perSecond))
 	defer ticker.Stop()
 	for {
@@ -133,7 +142,9 @@ type emits struct {
 func (m *emits) rate(n int) float64 { return float64(n) / cmp.Or(m.elapsed, 1).Seconds() }
 
 // observe lets a few callers emit beside another for a while.
-func (m *emits) observe(ctx context.Context, d time.Duration, e engine, beside func(context.Context) error) {
+func (m *emits) observe(
+	ctx context.Context, d time.Duration, e engine, beside func(context.Context) error,
+) {
 	during, stop := context.WithTimeout(ctx, d)
 	defer stop()
 	var wg sync.WaitGroup

@@ -22,7 +22,9 @@ type dispatcherEngine struct {
 	ended      chan error
 }
 
-func newDispatcherEngine(ctx context.Context, o options, s *sink, storeName string) (*dispatcherEngine, error) {
+func newDispatcherEngine(
+	ctx context.Context, o options, s *sink, storeName string,
+) (*dispatcherEngine, error) {
 	opened, err := openStore(ctx, o, storeName)
 	if err != nil {
 		return nil, err
@@ -60,7 +62,8 @@ func (e *dispatcherEngine) close() error {
 
 func newDispatcher(o options, s webhook.Store) (*dispatch.Dispatcher, error) {
 	// The sink is on loopback and speaks plain HTTP.
-	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
+	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true,
+		AllowPrivate: true}})
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,8 @@ func emitAlone(ctx context.Context, o options, s *sink, out io.Writer) error {
 			}
 			rate := float64(n) / o.duration.Seconds()
 			wait := time.Duration(float64(callers) / rate * float64(time.Second))
-			fmt.Fprintf(out, "%-32s %12d %12.0f %12s\n", engineNames[name], callers, rate, wait.Round(time.Microsecond))
+			fmt.Fprintf(out, "%-32s %12d %12.0f %12s\n", engineNames[name], callers, rate,
+				wait.Round(time.Microsecond))
 		}
 	}
 	return nil

@@ -34,7 +34,8 @@ func parseEngines(list string) ([]string, error) {
 	names := strings.Split(list, ",")
 	for _, name := range names {
 		if engineNames[name] == "" {
-			return nil, fmt.Errorf("-with: there is no %q, but memstore, sqlite, postgres, river, asynq", name)
+			return nil, fmt.Errorf("-with: there is no %q, but memstore, sqlite, postgres, river, asynq",
+				name)
 		}
 	}
 	return names, nil
@@ -66,5 +67,6 @@ func startEngine(ctx context.Context, o options, s *sink, name string) (engine, 
 
 // stores returns those of the named engines that are a Dispatcher on a Store.
 func (o options) stores() []string {
-	return slices.DeleteFunc(slices.Clone(o.engines), func(name string) bool { return !slices.Contains(storeNames, name) })
+	return slices.DeleteFunc(slices.Clone(o.engines),
+		func(name string) bool { return !slices.Contains(storeNames, name) })
 }

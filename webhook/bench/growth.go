@@ -22,7 +22,8 @@ const (
 // and go.
 func growth(ctx context.Context, o options, s *sink, out io.Writer) error {
 	fmt.Fprintf(out, "growth: rounds of %d deliveries, kept for %d rounds\n", o.perRound, keptRounds)
-	fmt.Fprintf(out, "%-24s %6s %12s %12s %14s %14s\n", "", "round", "delivered", "kept", "on disk", "bytes each")
+	fmt.Fprintf(out, "%-24s %6s %12s %12s %14s %14s\n", "", "round", "delivered", "kept", "on disk",
+		"bytes each")
 	for _, name := range o.stores() {
 		if err := growthOf(ctx, o, s, out, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -59,7 +60,8 @@ func growthOf(ctx context.Context, o options, s *sink, out io.Writer, name strin
 			return err
 		}
 		kept := min(round, keptRounds) * o.perRound
-		fmt.Fprintf(out, "%-24s %6d %12d %12d %11.1f MB %14.0f\n", engineNames[name], round, round*o.perRound, kept,
+		fmt.Fprintf(out, "%-24s %6d %12d %12d %11.1f MB %14.0f\n", engineNames[name], round,
+			round*o.perRound, kept,
 			float64(size)/1e6, float64(size)/float64(kept))
 	}
 	return nil
@@ -98,7 +100,8 @@ func deliverAll(ctx context.Context, o options, s *sink, e engine, n int) error 
 func prune(ctx context.Context, s webhook.Store, before time.Time) error {
 	const batch = 1000
 	for {
-		n, err := s.Prune(ctx, time.Now(), webhook.PruneRequest{SucceededBefore: before, DeadBefore: before, Limit: batch})
+		n, err := s.Prune(ctx, time.Now(),
+			webhook.PruneRequest{SucceededBefore: before, DeadBefore: before, Limit: batch})
 		if err != nil || n < batch {
 			return err
 		}

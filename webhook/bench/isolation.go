@@ -37,10 +37,14 @@ type attack struct {
 const burning = `{"x": "{% for i in range(9000) %}{% set x = '%.1000e' % 1.7e308 %}{% endfor %}"}`
 
 var attacks = []attack{
-	{name: "11 webhooks of 50 silent channels", subscriptions: 11, channels: 50, path: "/silent", timeout: 300, events: 50},
-	{name: "2000 silent endpoints", subscriptions: 2000, channels: 1, path: "/silent", timeout: 10, events: 50},
-	{name: "550 silent ones beside it", subscriptions: 550, channels: 1, path: "/silent", timeout: 10, events: 20, own: true},
-	{name: "100 endpoints fail at once", subscriptions: 2, channels: 50, path: "/fails", timeout: 10, events: 5, more: true},
+	{name: "11 webhooks of 50 silent channels", subscriptions: 11, channels: 50, path: "/silent",
+		timeout: 300, events: 50},
+	{name: "2000 silent endpoints", subscriptions: 2000, channels: 1, path: "/silent", timeout: 10,
+		events: 50},
+	{name: "550 silent ones beside it", subscriptions: 550, channels: 1, path: "/silent", timeout: 10,
+		events: 20, own: true},
+	{name: "100 endpoints fail at once", subscriptions: 2, channels: 50, path: "/fails", timeout: 10,
+		events: 5, more: true},
 	{name: "500 endpoints drip", subscriptions: 10, channels: 50, path: "/drips", timeout: 10,
 		events: 20, more: true},
 	{name: "100 templates burn CPU", subscriptions: 2, channels: 50, path: "/answers", timeout: 10,
@@ -62,7 +66,8 @@ func isolation(ctx context.Context, o options, s *sink, out io.Writer) error {
 		return err
 	}
 	defer stop()
-	fmt.Fprintf(out, "%-16s %-36s %10s %10s %10s %10s\n", "isolation", "others", "emitted", "delivered", "p50", "p99")
+	fmt.Fprintf(out, "%-16s %-36s %10s %10s %10s %10s\n", "isolation", "others", "emitted",
+		"delivered", "p50", "p99")
 	for _, name := range o.stores() {
 		for _, a := range attacks {
 			if err := isolationOf(ctx, o, s, out, name, hostile, a); err != nil {
@@ -82,39 +87,42 @@ func startHostile(ctx context.Context) (url string, stop func(), err error) {
 		return "", nil, err
 	}
 	stopped, cancel := context.WithCancel(ctx)
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		if strings.HasPrefix(r.URL.Path, "/fails") {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		if strings.HasPrefix(r.URL.Path, "/answers") {
-			return
-		}
-		var drip <-chan time.Time
-		if strings.HasPrefix(r.URL.Path, "/drips") {
-			ticker := time.NewTicker(500 * time.Millisecond)
-			defer ticker.Stop()
-			drip = ticker.C
-		}
-		for {
-			select {
-			case <-r.Context().Done():
+	server := &http.Server{ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			if strings.HasPrefix(r.URL.Path, "/fails") {
+				w.WriteHeader(http.StatusInternalServerError)
 				return
-			case <-stopped.Done():
-				return
-			case <-drip:
-				_, _ = w.Write([]byte{' '})
-				_ = http.NewResponseController(w).Flush()
 			}
-		}
-	})}
+			if strings.HasPrefix(r.URL.Path, "/answers") {
+				return
+			}
+			var drip <-chan time.Time
+			if strings.HasPrefix(r.URL.Path, "/drips") {
+				ticker := time.NewTicker(500 * time.Millisecond)
+				defer ticker.Stop()
+				drip = ticker.C
+			}
+			for {
+				select {
+				case <-r.Context().Done():
+					return
+				case <-stopped.Done():
+					return
+				case <-drip:
+					_, _ = w.Write([]byte{' '})
+					_ = http.NewResponseController(w).Flush()
+				}
+			}
+		})}
 	go func() { _ = server.Serve(listener) }()
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	return "http://localhost:" + port, func() { cancel(); _ = server.Close() }, nil
 }
 
-func isolationOf(ctx context.Context, o options, s *sink, out io.Writer, name, hostile string, a attack) (err error) {
+func isolationOf(
+	ctx context.Context, o options, s *sink, out io.Writer, name, hostile string, a attack,
+) (err error) {
 	opened, err := openStore(ctx, o, name)
 	if err != nil {
 		return err
@@ -171,9 +179,12 @@ func isolationOf(ctx context.Context, o options, s *sink, out io.Writer, name, h
 }
 
 // begin subscribes the attack's endpoints and emits for them.
-func (a attack) begin(ctx context.Context, d *dispatch.Dispatcher, organization, hostile string) error {
+func (a attack) begin(
+	ctx context.Context, d *dispatch.Dispatcher, organization, hostile string,
+) error {
 	for i := range a.subscriptions {
-		sub := &webhook.Subscription{OrganizationID: organization, Name: "attack", EventTypes: []event.Pattern{"attack.*"}}
+		sub := &webhook.Subscription{OrganizationID: organization, Name: "attack",
+			EventTypes: []event.Pattern{"attack.*"}}
 		for j := range a.channels {
 			sub.Channels = append(sub.Channels, webhook.Via(httpendpoint.Config{
 				URL: fmt.Sprintf("%s%s/%d/%d", hostile, a.path, i, j), Timeout: float64(a.timeout),
@@ -247,5 +258,6 @@ func (v *victim) print(out io.Writer, store, others string) {
 		p50 = fmt.Sprintf("%.2f ms", millis(quantile(v.times, 0.5)))
 		p99 = fmt.Sprintf("%.2f ms", millis(quantile(v.times, 0.99)))
 	}
-	fmt.Fprintf(out, "%-16s %-36s %10d %10d %10s %10s\n", engineNames[store], others, v.n, len(v.times), p50, p99)
+	fmt.Fprintf(out, "%-16s %-36s %10d %10d %10s %10s\n", engineNames[store], others, v.n,
+		len(v.times), p50, p99)
 }

@@ -19,14 +19,17 @@ func latency(ctx context.Context, o options, s *sink, out io.Writer) error {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			at := func(q float64) string { return fmt.Sprintf("%.2f ms", millis(quantile(times, q))) }
-			fmt.Fprintf(out, "%-32s %12d %10s %10s %10s\n", engineNames[name], rate, at(0.5), at(0.99), at(1))
+			fmt.Fprintf(out, "%-32s %12d %10s %10s %10s\n", engineNames[name], rate, at(0.5), at(0.99),
+				at(1))
 		}
 	}
 	return nil
 }
 
 // paced emits at a rate and returns how long each event took to arrive.
-func paced(ctx context.Context, o options, s *sink, name string, rate int) ([]time.Duration, error) {
+func paced(
+	ctx context.Context, o options, s *sink, name string, rate int,
+) ([]time.Duration, error) {
 	e, err := startEngine(ctx, o, s, name)
 	if err != nil {
 		return nil, err

@@ -102,15 +102,19 @@ func run(args []string, out io.Writer) error {
 func parseOptions(args []string) (o options, measure []measurement, err error) {
 	o = options{rates: []int{200, 2000}, callers: []int{1, 16, 128}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	with := flags.String("with", "memstore,sqlite", "engines to measure, separated by commas: memstore, sqlite, postgres, river, asynq")
-	tables := flags.String("measure", "throughput,latency,emit", "tables to print, separated by commas: throughput, latency, emit, backlog, growth, changes, isolation")
-	pending := flags.String("pending", "1000,100000,1000000", "pending deliveries of table backlog, separated by commas")
+	with := flags.String("with", "memstore,sqlite",
+		"engines to measure, separated by commas: memstore, sqlite, postgres, river, asynq")
+	tables := flags.String("measure", "throughput,latency,emit",
+		"tables to print, separated by commas: throughput, latency, emit, backlog, growth, changes, isolation")
+	pending := flags.String("pending", "1000,100000,1000000",
+		"pending deliveries of table backlog, separated by commas")
 	flags.IntVar(&o.perRound, "growth-round", 25_000, "deliveries of each round of table growth")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of throughput measurements; medians are printed")
 	flags.IntVar(&o.inFlight, "inflight", 64, "requests in flight of each engine")
 	flags.StringVar(&o.dir, "dir", "", "folder for database files (default: a temporary one)")
-	flags.StringVar(&o.dsn, "dsn", "", "connection string of a PostgreSQL database, for postgres and river")
+	flags.StringVar(&o.dsn, "dsn", "",
+		"connection string of a PostgreSQL database, for postgres and river")
 	flags.StringVar(&o.redis, "redis", "redis://127.0.0.1:6379/0", "URL of a Redis, for asynq")
 	if err := flags.Parse(args); err != nil {
 		return o, nil, err
@@ -128,7 +132,8 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 	for _, name := range strings.Split(*tables, ",") {
 		m, ok := measurements[name]
 		if !ok {
-			return o, nil, fmt.Errorf("-measure: there is no %q, but throughput, latency, emit, backlog, growth, changes, isolation", name)
+			return o, nil,
+				fmt.Errorf("-measure: there is no %q, but throughput, latency, emit, backlog, growth, changes, isolation", name)
 		}
 		measure = append(measure, m)
 	}

@@ -63,5 +63,6 @@ func redisSettings(ctx context.Context, o options) (string, error) {
 	}
 	_, version, _ := strings.Cut(info, "redis_version:")
 	version, _, _ = strings.Cut(version, "\r\n")
-	return fmt.Sprintf("Redis %s: appendonly=%s, appendfsync=%s", version, config["appendonly"], config["appendfsync"]), nil
+	return fmt.Sprintf("Redis %s: appendonly=%s, appendfsync=%s", version, config["appendonly"],
+		config["appendfsync"]), nil
 }

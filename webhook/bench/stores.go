@@ -130,7 +130,9 @@ func vacuumedSize(ctx context.Context, dsn, prefix string) (size int64, err erro
 			return 0, err
 		}
 	}
-	err = conn.QueryRow(ctx, `SELECT sum(pg_total_relation_size(quote_ident(t)::regclass)) FROM unnest($1::text[]) t`, tables).Scan(&size)
+	err = conn.QueryRow(ctx,
+		`SELECT sum(pg_total_relation_size(quote_ident(t)::regclass)) FROM unnest($1::text[]) t`,
+		tables).Scan(&size)
 	return size, err
 }
 

@@ -50,7 +50,8 @@ func throughput(ctx context.Context, o options, s *sink, out io.Writer) error {
 	for _, name := range names[:len(bareConcurrencies)] {
 		best = max(best, median(samples[name], func(u usage) float64 { return u.perSecond() }))
 	}
-	fmt.Fprintf(out, "%-32s %12s %8s %14s %14s\n", "deliveries", "per second", "ratio", "CPU each", "allocs each")
+	fmt.Fprintf(out, "%-32s %12s %8s %14s %14s\n", "deliveries", "per second", "ratio", "CPU each",
+		"allocs each")
 	for _, name := range names {
 		rate := median(samples[name], func(u usage) float64 { return u.perSecond() })
 		fmt.Fprintf(out, "%-32s %12.0f %8.2f %11.1f µs %14.0f\n", name, rate, rate/best,
@@ -62,7 +63,8 @@ func throughput(ctx context.Context, o options, s *sink, out io.Writer) error {
 
 // barePosts posts as fast as it can with nothing but net/http.
 func barePosts(ctx context.Context, o options, s *sink, concurrency int) (usage, error) {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConns: concurrency, MaxIdleConnsPerHost: concurrency}}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConns: concurrency,
+		MaxIdleConnsPerHost: concurrency}}
 	defer client.CloseIdleConnections()
 	payload := examplePayload()
 	var stopped atomic.Bool
@@ -71,7 +73,8 @@ func barePosts(ctx context.Context, o options, s *sink, concurrency int) (usage,
 	for range concurrency {
 		wg.Go(func() {
 			for !stopped.Load() {
-				resp, err := client.Post(s.url, "application/json", bytes.NewReader(payload)) //nolint:noctx // what anybody would write
+				resp, err := client.Post(s.url, "application/json",
+					bytes.NewReader(payload)) //nolint:noctx // what anybody would write
 				if err != nil {
 					failed.Store(&err)
 					return

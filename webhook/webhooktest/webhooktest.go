@@ -30,7 +30,8 @@ func New(t testing.TB) (*dispatch.Dispatcher, *memstore.Store) {
 	return d, store
 }
 
-// Emitted returns the events that were emitted, the first one first.
+// Emitted returns the events that were emitted, the first one first, as a consumer decodes
+// them: numbers in their Metadata are json.Number.
 func Emitted(t testing.TB, store *memstore.Store) []*event.Event {
 	t.Helper()
 	var events []*event.Event
@@ -48,8 +49,10 @@ func Emitted(t testing.TB, store *memstore.Store) []*event.Event {
 func RequireEmitted(t testing.TB, store *memstore.Store, eventType string) *event.Event {
 	t.Helper()
 	all := Emitted(t, store)
-	of := slices.DeleteFunc(slices.Clone(all), func(e *event.Event) bool { return e.Type != eventType })
-	require.Len(t, of, 1, "one event of the type %s must be emitted; emitted are %q", eventType, types(all))
+	of := slices.DeleteFunc(slices.Clone(all),
+		func(e *event.Event) bool { return e.Type != eventType })
+	require.Len(t, of, 1, "one event of the type %s must be emitted; emitted are %q", eventType,
+		types(all))
 	return of[0]
 }
 
@@ -57,7 +60,8 @@ func RequireEmitted(t testing.TB, store *memstore.Store, eventType string) *even
 // this order. Without types, none may have been.
 func RequireEmittedTypes(t testing.TB, store *memstore.Store, eventTypes ...string) {
 	t.Helper()
-	require.Equal(t, append([]string{}, eventTypes...), types(Emitted(t, store)), "the types of the events that were emitted")
+	require.Equal(t, append([]string{}, eventTypes...), types(Emitted(t, store)),
+		"the types of the events that were emitted")
 }
 
 func types(events []*event.Event) []string {

@@ -19,19 +19,24 @@ func TestParse(t *testing.T) {
 		env  map[string]string
 		want time.Duration
 	}{
-		"default":                   {want: time.Second},
-		"flag":                      {args: []string{"-drain-timeout", "2s"}, want: 2 * time.Second},
-		"variable":                  {env: map[string]string{"APP_DRAIN_TIMEOUT": "3s"}, want: 3 * time.Second},
-		"flag before variable":      {args: []string{"-drain-timeout=2s"}, env: map[string]string{"APP_DRAIN_TIMEOUT": "3s"}, want: 2 * time.Second},
-		"flag that is the default":  {args: []string{"-drain-timeout=1s"}, env: map[string]string{"APP_DRAIN_TIMEOUT": "3s"}, want: time.Second},
-		"variable of another thing": {env: map[string]string{"OTHER_DRAIN_TIMEOUT": "3s"}, want: time.Second},
+		"default": {want: time.Second},
+		"flag":    {args: []string{"-drain-timeout", "2s"}, want: 2 * time.Second},
+		"variable": {env: map[string]string{"APP_DRAIN_TIMEOUT": "3s"},
+			want: 3 * time.Second},
+		"flag before variable": {args: []string{"-drain-timeout=2s"},
+			env: map[string]string{"APP_DRAIN_TIMEOUT": "3s"}, want: 2 * time.Second},
+		"flag that is the default": {args: []string{"-drain-timeout=1s"},
+			env: map[string]string{"APP_DRAIN_TIMEOUT": "3s"}, want: time.Second},
+		"variable of another thing": {env: map[string]string{"OTHER_DRAIN_TIMEOUT": "3s"},
+			want: time.Second},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			flags := flag.NewFlagSet("app", flag.ContinueOnError)
 			got := flags.Duration("drain-timeout", time.Second, "how long to wait")
-			require.NoError(t, envflag.Parse(flags, tt.args, "APP_", func(name string) string { return tt.env[name] }))
+			require.NoError(t, envflag.Parse(flags, tt.args, "APP_",
+				func(name string) string { return tt.env[name] }))
 			assert.Equal(t, tt.want, *got)
 		})
 	}

@@ -45,7 +45,8 @@ func Serve(ctx context.Context, logger *slog.Logger, addr string, handler http.H
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
-		return errors.Join(fmt.Errorf("requests were still under way after %v: %w", drainTimeout, err), server.Close())
+		return errors.Join(fmt.Errorf("requests were still under way after %v: %w", drainTimeout, err),
+			server.Close())
 	}
 	return nil
 }

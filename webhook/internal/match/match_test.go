@@ -19,7 +19,8 @@ func target(id, channel string) Target {
 
 // route makes the route of a subscription that was created so many seconds after the first.
 func route(second int, id string, patterns []event.Pattern, channels ...string) Route {
-	r := Route{At: webhook.SubscriptionCursor{CreatedAt: time.Unix(int64(second), 0), ID: id}, EventTypes: patterns}
+	r := Route{At: webhook.SubscriptionCursor{CreatedAt: time.Unix(int64(second), 0), ID: id},
+		EventTypes: patterns}
 	for _, channel := range channels {
 		r.Targets = append(r.Targets, target(id, channel))
 	}
@@ -38,9 +39,11 @@ func TestTargets(t *testing.T) {
 		route(1, "wh_a", []event.Pattern{"object.*", "object.created"}, "webhook", "slack", "webhook#2"),
 	)
 	for range 2 { // computed, then remembered
-		assert.Equal(t, []Target{target("wh_a", "webhook"), target("wh_a", "slack"), target("wh_a", "webhook#2"), target("wh_b", "email")},
+		assert.Equal(t, []Target{target("wh_a", "webhook"), target("wh_a", "slack"),
+			target("wh_a", "webhook#2"), target("wh_b", "email")},
 			table.Targets("object.created"))
-		assert.Equal(t, []Target{target("wh_b", "email"), target("wh_2", "webhook")}, table.Targets("invoice.paid"))
+		assert.Equal(t, []Target{target("wh_b", "email"), target("wh_2", "webhook")},
+			table.Targets("invoice.paid"))
 	}
 }
 
@@ -56,7 +59,8 @@ func TestWith(t *testing.T) {
 		route(0, "wh_0", all(), "email"),
 	)
 	assert.Equal(t, []Target{target("wh_0", "email"), target("wh_2", "slack")}, after.Targets("a.b"))
-	assert.Equal(t, []Target{target("wh_1", "webhook"), target("wh_2", "webhook")}, before.Targets("a.b"), "a table does not change")
+	assert.Equal(t, []Target{target("wh_1", "webhook"), target("wh_2", "webhook")},
+		before.Targets("a.b"), "a table does not change")
 
 	assert.Equal(t, before.Size(), after.Size(), "as many routes of the same shape take as much")
 	gone := after.With(route(0, "wh_0", nil), route(2, "wh_2", nil))
@@ -71,7 +75,8 @@ func TestMemoIsBounded(t *testing.T) {
 	for i := range maxMemo + 10 {
 		require.Len(t, table.Targets(fmt.Sprint("type.", i)), 1)
 	}
-	require.LessOrEqual(t, len(table.memo), maxMemo, "emitters of ever new types must not take ever more memory")
+	require.LessOrEqual(t, len(table.memo), maxMemo,
+		"emitters of ever new types must not take ever more memory")
 }
 
 func TestConcurrentUse(t *testing.T) {

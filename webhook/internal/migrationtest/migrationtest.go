@@ -34,7 +34,8 @@ func Check(t *testing.T, s webhook.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
 	emit := func(organizationID, id string) map[webhook.Endpoint]webhook.Status {
-		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{OrganizationID: organizationID, ID: id, Type: "invoice.paid", Payload: []byte(`{}`)}}, nil)
+		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{OrganizationID: organizationID, ID: id,
+			Type: "invoice.paid", Payload: []byte(`{}`)}}, nil)
 		require.NoError(t, err)
 		all, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: organizationID, EventID: id})
 		require.NoError(t, err)
@@ -45,7 +46,8 @@ func Check(t *testing.T, s webhook.Store) {
 		return got
 	}
 	claim := func() map[string]int64 {
-		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
+		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
+			Limit: 10, PerEndpoint: 10})
 		require.NoError(t, err)
 		revisions := make(map[string]int64)
 		for _, task := range tasks {
@@ -61,16 +63,20 @@ func Check(t *testing.T, s webhook.Store) {
 	require.Len(t, emit("b", "evt_1"), 1)
 	require.Equal(t, map[string]int64{first: 1_000_000, third: 3_000_000}, claim())
 
-	require.ErrorIs(t, s.CreateSubscription(ctx, &webhook.Subscription{ID: webhook.NewID(), OrganizationID: "a", CreatedAt: now}, webhook.Quota{Subscriptions: 2}),
+	require.ErrorIs(t, s.CreateSubscription(ctx,
+		&webhook.Subscription{ID: webhook.NewID(), OrganizationID: "a", CreatedAt: now},
+		webhook.Quota{Subscriptions: 2}),
 		webhook.ErrLimit, "what was there before the migration counts")
 	sub, err := s.Subscription(ctx, "a", second)
 	require.NoError(t, err)
 	sub.Paused = false
-	require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}), "a subscription from before the migration can be changed")
+	require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}),
+		"a subscription from before the migration can be changed")
 	require.Equal(t, map[string]int64{second: 2_000_008}, claim())
 	sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "sms", Configs: []byte(`{}`)})
 	require.ErrorIs(t, s.UpdateSubscription(ctx, sub, webhook.Quota{Channels: 3}), webhook.ErrLimit)
 	require.NoError(t, s.DeleteSubscription(ctx, "a", first, 0))
-	require.Equal(t, map[webhook.Endpoint]webhook.Status{{SubscriptionID: second, Channel: "webhook"}: webhook.StatusPending}, emit("a", "evt_2"))
+	require.Equal(t, map[webhook.Endpoint]webhook.Status{{SubscriptionID: second,
+		Channel: "webhook"}: webhook.StatusPending}, emit("a", "evt_2"))
 	require.Equal(t, map[string]int64{second: 2_000_008}, claim())
 }
