@@ -30,8 +30,7 @@ const (
 	StatusCancelled Status = "cancelled"
 )
 
-// Settled reports whether the delivery has come to its end: nothing but a
-// replay makes it move again.
+// Settled reports whether the delivery has ended: only a replay makes it pending again.
 func (s Status) Settled() bool {
 	return s == StatusSucceeded || s == StatusDead || s == StatusCancelled
 }
@@ -81,7 +80,7 @@ func ParseDeliveryID(s string) (DeliveryID, error) {
 	return DeliveryID(n), nil
 }
 
-// Endpoint is where a delivery goes: one channel of one webhook. It is the
+// Endpoint is where a delivery goes: one channel of one subscription. It is the
 // unit of fairness: queues, caps and breakers are kept for each endpoint.
 type Endpoint struct {
 	SubscriptionID string `json:"webhook_id"`

@@ -12,8 +12,8 @@ var (
 	ErrNotFound = errors.New("webhook: not found")
 	// ErrExists says that a subscription with this id exists already.
 	ErrExists = errors.New("webhook: already exists")
-	// ErrConflict says that an update was based on an older revision than the
-	// stored one: read the subscription again, and decide again.
+	// ErrConflict says that an update was based on an older revision than the stored
+	// one. Read the subscription again and repeat the change.
 	ErrConflict = errors.New("webhook: changed by another call in the meantime")
 	// ErrWrongStatus says that a delivery is not in a state that allows the call,
 	// such as replaying one that is still under way.

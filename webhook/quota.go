@@ -1,15 +1,15 @@
 package webhook
 
 // Quota bounds what one organization may have stored: every event is matched
-// against its subscriptions, and becomes a delivery for each of their channels. In a
-// [Config] zero is the default, and [NoLimit] none; in a call of a [Store] zero is
-// none.
+// against its subscriptions, and becomes a delivery for each of their channels. In the
+// Config of package dispatch, zero means the default and dispatch.NoLimit no bound; in a
+// call of a [Store], zero means no bound.
 type Quota struct {
-	// Subscriptions is how many subscriptions there may be. Config's default is
-	// 20,000.
+	// Subscriptions is how many subscriptions there may be. The Dispatcher's
+	// default is 20,000.
 	Subscriptions int
-	// Channels is how many channels they may have together. Config's default is
-	// 50,000.
+	// Channels is how many channels they may have together. The
+	// Dispatcher's default is 50,000.
 	Channels int
 }
 

@@ -8,7 +8,7 @@ import (
 // hours that ended longer ago.
 const StatisticsKept = 30 * 24 * time.Hour
 
-// StatisticsQuery selects the figures of one webhook.
+// StatisticsQuery selects the figures of one subscription.
 type StatisticsQuery struct {
 	OrganizationID string
 	SubscriptionID string
@@ -21,11 +21,11 @@ type StatisticsQuery struct {
 // counted when its delivery is replayed or pruned. A delivery that comes to an
 // end again after a replay counts again.
 //
-// Figures belong to the channels that the subscription has now: those of a channel
-// go when it is removed, and all of them when the subscription is deleted.
+// Figures belong to the channels that the subscription has now: those of a channel are
+// removed with it, and all of them when the subscription is deleted.
 type Statistics struct {
-	// Since is where the figures begin: that of the query, rounded down to the
-	// hour, or zero.
+	// Since is where the figures begin: the query's Since rounded down to the hour, or
+	// zero.
 	Since time.Time
 
 	// Pending, InFlight and Paused count the unfinished deliveries, whatever Since.

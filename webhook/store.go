@@ -27,18 +27,17 @@ import (
 //
 // # How it may grow
 //
-// What only some stores can do is a field of [Capabilities]; new ones get new fields,
-// which a store that does not know them leaves nil. A method that every store needs can be added
-// to Store itself, as long as the major version is 0. A type that wraps a Store embeds
-// the interface: it then keeps all methods, and all capabilities, that it does not change.
+// A feature that only some stores have is a field of [Capabilities]. A new feature gets a
+// new field, which existing stores leave nil. A method that every store needs can be added
+// to Store itself while the major version is 0. A type that wraps a Store embeds the
+// interface, and so keeps all methods and capabilities that it does not change.
 type Store interface {
 	SubscriptionStore
 	Queue
 	History
-	// Ping asks the store for a sign of life. It returns nil if the store can be
-	// read, and changes nothing.
+	// Ping returns nil if the store can be read. It changes nothing.
 	Ping(ctx context.Context) error
-	// Capabilities returns what the store can do besides. It is always the same.
+	// Capabilities returns what the store can do beyond that. It is always the same.
 	Capabilities() Capabilities
 }
 
@@ -114,20 +113,21 @@ type Queue interface {
 	// Claim takes due deliveries: pending with DueAt not after now, or in
 	// flight with a lease that ended by now. Each gets a lease until r.Until
 	// and a new token. No delivery is handed out twice under one lease.
-	// Deliveries of paused or deleted subscriptions stay. Within an endpoint, what
-	// was not attempted since it was queued comes first, and after that what is
-	// due longest: an event that the endpoint cannot take must not hold back
-	// one that it was never asked to. Between organizations the store rotates,
-	// and between the endpoints of each, so that a long backlog of one never
-	// hides another, and many endpoints of one organization do not either:
-	// within a few claims every organization has a turn. Fewer than r.Limit
-	// tasks means that nothing else is due within the bounds of r.
+	// Deliveries of paused or deleted subscriptions are not claimed.
+	//
+	// Within an endpoint, deliveries that were not attempted since they were queued
+	// come first, then those that have been due longest: an event that the endpoint
+	// refuses must not hold back one that was never attempted. The store takes turns
+	// between organizations, and between the endpoints of each, so that neither a
+	// long backlog nor many endpoints of one organization hide another: every
+	// organization has a turn within a few claims. Fewer than r.Limit tasks means
+	// that nothing else is due within the bounds of r.
 	Claim(ctx context.Context, now time.Time, r ClaimRequest) ([]Task, error)
 
-	// Start notes that attempts of the deliveries begin at the time, and returns
-	// the leases that are lost, as Extend does. A Dispatcher calls it before it
-	// attempts what lost a lease before: see Task.Lost. The zero time says that
-	// they have not begun after all.
+	// Start records that attempts of the deliveries begin at now, and returns the
+	// leases that are lost, as Extend does. A Dispatcher calls it before it attempts a
+	// delivery that has lost a lease before: see Task.Lost. The zero time takes the
+	// record back.
 	Start(ctx context.Context, now time.Time, leases []Lease) (lost []Lease, err error)
 
 	// Extend moves the end of the leases to until and returns those that are
@@ -135,8 +135,8 @@ type Queue interface {
 	// not taken over can still be extended.
 	Extend(ctx context.Context, until time.Time, leases []Lease) (lost []Lease, err error)
 
-	// Repair sets right up to r.Limit times that a wrong clock has left far ahead,
-	// and returns how many there were.
+	// Repair corrects up to r.Limit times that a wrong clock has left far in the
+	// future, and returns how many it corrected.
 	Repair(ctx context.Context, now time.Time, r RepairRequest) (int, error)
 
 	// Settle records results. Those whose token is not the delivery's latest,
@@ -155,8 +155,8 @@ type Tx interface {
 // ErrWrongTx says that a transaction is nil, or is not one of the store's.
 var ErrWrongTx = errors.New("webhook: the store cannot use the transaction")
 
-// WrongTx returns an ErrWrongTx that says what the transaction is, and of which kind
-// the store takes them.
+// WrongTx returns an error that matches ErrWrongTx and says what the transaction is, and
+// which kind the store takes.
 func WrongTx(tx Tx, want string) error {
 	if tx == nil {
 		return fmt.Errorf("%w: it is nil", ErrWrongTx)
@@ -177,10 +177,10 @@ type TxQueue interface {
 
 // Listener hears of what other processes enqueued.
 type Listener interface {
-	// Listen calls wake when it begins to listen, and when deliveries may have become due that were
-	// handed to no caller. It returns nil when ctx ends, and an error when it can hear no more; it may
-	// then be called again, unless the error matches
-	// [errors.ErrUnsupported]: then it will not hear later either.
+	// Listen calls wake when it begins to listen, and when deliveries may have become due
+	// that were handed to no caller. It returns nil when ctx ends, and an error when the
+	// connection is lost. It may then be called again, unless the error matches
+	// [errors.ErrUnsupported], which says that listening will never work.
 	Listen(ctx context.Context, wake func()) error
 }
 
@@ -232,23 +232,22 @@ type ClaimRequest struct {
 	// Limit bounds the number of tasks, PerEndpoint those of one endpoint.
 	// Both are at least 1.
 	Limit, PerEndpoint int
-	// PerOrganization bounds the tasks of one organization. 0 is no bound but
-	// Limit.
+	// PerOrganization bounds the tasks of one organization. 0 leaves only Limit.
 	PerOrganization int
-	// Skip names endpoints that are not to be claimed for, SkipOrganizations
-	// organizations of which none is.
+	// Skip names endpoints, and SkipOrganizations organizations, whose deliveries are
+	// not to be claimed.
 	Skip              []Endpoint
 	SkipOrganizations []string
 }
 
-// RepairRequest says what lies too far ahead.
+// RepairRequest says which times are too far in the future.
 type RepairRequest struct {
 	// Until is when the leases end now that end after LeasesAfter.
 	Until, LeasesAfter time.Time
-	// FreshAfter is for pending deliveries that were neither attempted nor
-	// replayed, and RetriesAfter for those that were attempted since they were
-	// queued: what is due later than that is due now. That a delivery was
-	// replayed for a later time, and not attempted since, is left as it is.
+	// FreshAfter is for pending deliveries that were neither attempted nor replayed,
+	// RetriesAfter for those that were attempted since they were queued: deliveries
+	// due later than that become due now. A delivery that was replayed for a later
+	// time, and not attempted since, stays as it is.
 	FreshAfter, RetriesAfter time.Time
 	// Limit is at least 1.
 	Limit int
@@ -296,7 +295,7 @@ type Task struct {
 	LostAt time.Time
 }
 
-// Settlement is the result on a claimed delivery.
+// Settlement is the result of a claimed delivery.
 type Settlement struct {
 	Lease
 	// Status is StatusSucceeded, StatusDead or, to try again, StatusPending.
@@ -312,15 +311,15 @@ type Settlement struct {
 	// Progress replaces the delivery's progress unless it is nil.
 	Progress json.RawMessage
 	// PauseSubscription also pauses the subscription, because its endpoint is gone for
-	// good. With a Revision it does so only if that is still the subscription's:
-	// an answer from the endpoint before an update says nothing of the one after.
+	// good. With a Revision it does so only if that is still the subscription's
+	// revision: an answer to an older configuration says nothing about the present one.
 	PauseSubscription bool
 	Revision          int64
 }
 
-// History is the part of a Store for looking back and for setting right. Every
-// call but Prune is scoped to one organization: a delivery of another one is
-// not found.
+// History is the part of a Store that reads past deliveries and corrects them. Every
+// call except Prune is scoped to one organization and returns ErrNotFound for the
+// deliveries of another.
 type History interface {
 	// Deliveries returns the deliveries that fit the query, the newest first.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error)
@@ -330,26 +329,26 @@ type History interface {
 	EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error)
 	// Replay makes a settled delivery pending and due at the given time, from
 	// which its new retry budget counts, keeping its history. Progress is kept
-	// unless it had succeeded: then all of it is to be done again. A delivery
-	// that is not settled is ErrWrongStatus, one whose subscription or channel is gone
-	// ErrNotFound.
+	// unless the delivery had succeeded: then all of it is to be done again. Replay
+	// returns ErrWrongStatus if the delivery is not settled, and ErrNotFound if it does
+	// not exist or its subscription or channel no longer does.
 	Replay(ctx context.Context, due time.Time, organizationID string, id DeliveryID) error
-	// Cancel ends a delivery that is not settled: StatusCancelled. A settled
-	// one is ErrWrongStatus. The result of an attempt under way is refused.
+	// Cancel ends a delivery that is not settled: its status becomes StatusCancelled,
+	// and the result of an attempt under way is refused. Cancel returns ErrWrongStatus
+	// if the delivery is settled.
 	Cancel(ctx context.Context, now time.Time, organizationID string, id DeliveryID) error
 	// Statistics returns the figures of a subscription, or ErrNotFound. They are
-	// exact: all that Settle accepted and Cancel ended counts, in the hour of
-	// the time that the call was given, from when the call returns. While
-	// deliveries move, what is unfinished may be of a moment after the rest.
-	// What all of it costs does not depend on how many settled deliveries are
-	// stored.
+	// exact: everything that Settle accepted and Cancel ended is counted, in the hour
+	// of the time that was passed to that call, as soon as it has returned. Counts of
+	// unfinished deliveries may be a moment newer than the other figures. The cost
+	// does not depend on how many settled deliveries are stored.
 	Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error)
 	// Prune removes up to r.Limit settled deliveries and events without
 	// deliveries, of all organizations, that are older than the request says,
-	// and returns how many rows went. It also settles deliveries of deleted
-	// subscriptions as cancelled, so that they too can age. Less than r.Limit means
-	// that nothing is left. Figures of hours that ended StatisticsKept before
-	// now, or earlier, go in any case, and are no part of the count.
+	// and returns how many rows it removed. It also settles deliveries of deleted
+	// subscriptions as cancelled, so that they can become old too. A result below
+	// r.Limit means that nothing is left to remove. Statistics of hours that ended
+	// StatisticsKept before now, or earlier, are always removed and not counted.
 	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
 }
 
@@ -370,7 +369,7 @@ type DeliveryQuery struct {
 	// Before is the cursor: only ids smaller than this. The next page begins
 	// before the last id of this one.
 	Before DeliveryID
-	// Limit bounds the answer. 0 and less is [DefaultPageSize].
+	// Limit bounds the answer. 0 or less means [DefaultPageSize].
 	Limit int
 }
 

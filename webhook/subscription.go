@@ -21,7 +21,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Subscription is a subscription: which event types go to which channels. Its JSON
+// Subscription says which event types go to which channels. Its JSON
 // is the management API's subscription object.
 type Subscription struct {
 	// ID is "wh_" and 16 hexadecimal digits, as [NewID] makes it. Ids made by
@@ -35,12 +35,12 @@ type Subscription struct {
 	// Channels all receive every matching event, each with retries and a
 	// history of its own. At least one.
 	Channels []ChannelConfig
-	// Paused is the JSON's is_active turned round, so that the zero value is
-	// an active webhook. While it is set, deliveries are kept and not attempted.
+	// Paused is the opposite of the JSON's is_active, so that the zero value is an
+	// active subscription. While it is set, deliveries are kept and not attempted.
 	Paused bool
 	// CreatedAt and UpdatedAt are set by the Dispatcher.
 	CreatedAt, UpdatedAt time.Time
-	// OrganizationID is the tenant that owns the webhook: only events of the
+	// OrganizationID is the tenant that owns the subscription: only events of the
 	// same organization reach it. It is never part of the JSON. Empty is the
 	// one tenant of a service that has no tenants.
 	OrganizationID string
@@ -125,9 +125,9 @@ func NewID() string {
 
 var idPattern = regexp.MustCompile(`^wh_(?:[0-9a-fA-F]{16}|[0-9A-Za-z]{10})$`)
 
-// The bounds of one subscription. They keep it from growing into a denial of
-// service: every emit pays for the patterns, every event for the channels, and
-// every process for the configs, with the templates in them.
+// The bounds of one subscription. Every emit matches the patterns, every event makes a
+// delivery for each channel, and every process keeps the configs and the compiled
+// templates, so a subscription without bounds could exhaust all three.
 const (
 	// MaxEventTypes is how many entries EventTypes may have.
 	MaxEventTypes = 500
@@ -139,7 +139,7 @@ const (
 	maxNameLength = 200
 )
 
-// CheckBounds reports what of the subscription is too large, as an
+// CheckBounds reports which parts of the subscription are too large, as an
 // [event.ValidationError]. It is the part of Validate that costs nothing.
 func (sub *Subscription) CheckBounds() error {
 	var p event.Problems
@@ -261,7 +261,7 @@ func (sub *Subscription) ChannelKeys() []string {
 	return keys
 }
 
-// Clone returns a copy that shares nothing with w.
+// Clone returns a copy that shares nothing with sub.
 func (sub *Subscription) Clone() *Subscription {
 	if sub == nil {
 		return nil

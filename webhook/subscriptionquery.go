@@ -13,7 +13,7 @@ type SubscriptionQuery struct {
 	OrganizationID string
 	// EventType keeps the subscriptions that an event of this type goes to. A
 	// pattern with "*" keeps those that have just this pattern instead. Empty
-	// keeps all. Finding what fits takes looking at the subscriptions one by one.
+	// keeps all. The store looks at the subscriptions one by one.
 	EventType string
 	// Paused keeps the paused or the active ones. Nil keeps both.
 	Paused *bool
@@ -25,7 +25,7 @@ type SubscriptionQuery struct {
 	Limit, Offset int
 }
 
-// SubscriptionCursor is a place in the order of webhooks. The zero value is the
+// SubscriptionCursor is a place in the order of subscriptions. The zero value is the
 // beginning.
 type SubscriptionCursor struct {
 	// CreatedAt and ID are those of the subscription before the place.
@@ -33,7 +33,7 @@ type SubscriptionCursor struct {
 	ID        string
 }
 
-// Cursor returns the place behind the webhook.
+// Cursor returns the place after the subscription.
 func (sub *Subscription) Cursor() SubscriptionCursor {
 	return SubscriptionCursor{sub.CreatedAt, sub.ID}
 }
