@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
@@ -37,6 +38,11 @@ type Config struct {
 	// filter. Defaults to 16, or MaxRequests if that is less.
 	MaxRequestsPerOrganization int
 
+	// IdempotentPerMinute bounds the requests with an Idempotency-Key of one organization in
+	// this process: see [idempotency.Config]. One more is answered with 429 and Retry-After.
+	// Defaults to 120; [idempotency.NoLimit] accepts all.
+	IdempotentPerMinute int
+
 	// Library has the filters and functions that previews of templates can use
 	// beyond Jinja2: the one that the channels have. Defaults to none.
 	Library *template.Library
@@ -53,6 +59,7 @@ type Config struct {
 type API struct {
 	dispatcher   *dispatch.Dispatcher
 	authenticate Authenticator
+	idempotency  *idempotency.Group
 	cfg          Config
 	fields       configFields
 	openAPI      []byte
@@ -83,8 +90,14 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 	if err != nil {
 		return nil, err
 	}
+	repeatable, err := idempotency.New(d, idempotency.Config{
+		PerMinute: cfg.IdempotentPerMinute, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
 	a := &API{
-		dispatcher: d, authenticate: authenticate, cfg: cfg, fields: configFields{d.Channels()},
+		dispatcher: d, authenticate: authenticate, idempotency: repeatable, cfg: cfg, fields: configFields{d.Channels()},
 		openAPI:  document,
 		requests: newAdmission(cfg.MaxRequests, cfg.MaxRequestsPerOrganization, clientPatience),
 		tests:    newShare(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
@@ -129,6 +142,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxRequestsPerOrganization < 0 || c.MaxRequestsPerOrganization > c.MaxRequests {
 		p.Add("MaxRequestsPerOrganization", "must be between 1 and MaxRequests")
+	}
+	if c.IdempotentPerMinute < 0 {
+		p.Add("IdempotentPerMinute", "must not be negative")
 	}
 	if c.Catalogue == nil {
 		c.Catalogue = event.Mixpeek()

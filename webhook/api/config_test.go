@@ -22,10 +22,10 @@ func TestConfig(t *testing.T) {
 	_, err = api.New(f.dispatcher, nil, api.Config{})
 	require.Error(t, err)
 	for _, prefix := range []string{"x", "/", "/x/", "/{x}", "/a b", "/a?b"} {
-		_, err = api.New(f.dispatcher, anyone, api.Config{Prefix: prefix, MaxBody: -1, MaxRequests: -1, MaxRequestsPerOrganization: -1})
+		_, err = api.New(f.dispatcher, anyone, api.Config{Prefix: prefix, MaxBody: -1, MaxRequests: -1, MaxRequestsPerOrganization: -1, IdempotentPerMinute: -1})
 		var invalid *event.ValidationError
 		require.ErrorAs(t, err, &invalid, prefix)
-		assert.Len(t, invalid.Problems, 4)
+		assert.Len(t, invalid.Problems, 5)
 	}
 	_, err = api.New(f.dispatcher, anyone, api.Config{MaxRequests: 5, MaxRequestsPerOrganization: 6})
 	require.ErrorContains(t, err, "MaxRequestsPerOrganization")

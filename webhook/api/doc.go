@@ -99,7 +99,7 @@
 // share the store: a repetition within 24 hours gets the answer of the first request, or
 // the webhook that it created, as it is now. The same key with another body is a 422, and a repetition while
 // the first request is being worked on a 409. How many an organization may send is
-// bounded by [dispatch.Config.IdempotentPerMinute]: more are answered with 429.
+// bounded by [Config.IdempotentPerMinute]: more are answered with 429.
 //
 // # Errors
 //

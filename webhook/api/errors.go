@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -167,7 +167,7 @@ func (a *API) fail(w http.ResponseWriter, r *request, err error) {
 	switch {
 	case e.status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
-	case errors.Is(err, dispatch.ErrInProgress):
+	case errors.Is(err, idempotency.ErrInProgress):
 		w.Header().Set("Retry-After", "1")
 	case e.retryAfter > 0:
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))

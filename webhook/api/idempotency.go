@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
 
 const (
@@ -49,22 +48,24 @@ func idempotentID(organizationID, key string, began time.Time) string {
 
 // idempotent makes sure that requests with the same Idempotency-Key work once, in
 // all processes together, and returns what work returned then: see
-// [dispatch.Dispatcher.Idempotent].
-func (a *API) idempotent(r *request, key string, work func(ctx context.Context, t dispatch.Try) ([]byte, error)) ([]byte, error) {
+// [idempotency.Group.Do].
+func (a *API) idempotent(r *request, key string, work idempotency.Work) ([]byte, error) {
 	if key == "" {
-		return work(r.Context(), dispatch.Try{Began: time.Now()})
+		return work(r.Context(), idempotency.Try{Began: time.Now()})
 	}
 	p := &problems{}
 	// A path without a slash at its end is the same request as one with it.
 	key = strings.TrimSuffix(r.URL.Path, "/") + " " + key
-	answer, err := a.dispatcher.Idempotent(r.Context(), r.organizationID, key, r.body, work)
+	answer, err := a.idempotency.Do(r.Context(), idempotency.Request{
+		OrganizationID: r.organizationID, Key: key, Content: r.body,
+	}, work)
 	switch {
-	case errors.Is(err, dispatch.ErrInProgress):
+	case errors.Is(err, idempotency.ErrInProgress):
 		return nil, &statusError{status: http.StatusConflict, message: "The first request with this Idempotency-Key is still under way", cause: err}
-	case errors.Is(err, dispatch.ErrKeyReused):
+	case errors.Is(err, idempotency.ErrKeyReused):
 		p.add([]any{"header", headerIdempotencyKey}, typeValue, "was used before, with another body")
 		return nil, p
-	case errors.Is(err, dispatch.ErrNoIdempotency):
+	case errors.Is(err, idempotency.ErrUnsupported):
 		p.add([]any{"header", headerIdempotencyKey}, typeValue, "must not be there: the store of this service cannot remember it")
 		return nil, p
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
@@ -88,7 +87,7 @@ func (*losesEnds) EndIdempotent(context.Context, webhook.IdempotentRequest) erro
 func TestIdempotencyKeysAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, options{dispatcher: func(c *dispatch.Config) { c.IdempotentPerMinute = 2 }})
+		f := newFixture(t, options{api: func(c *api.Config) { c.IdempotentPerMinute = 2 }})
 		create := func(n int, headers ...string) *answer {
 			return f.do("POST", prefix, plainSubscription, append(headers, "Idempotency-Key", fmt.Sprint("k", n))...)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
@@ -62,7 +63,7 @@ func (a *API) replayDelivery(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.idempotent(r, key, func(ctx context.Context, t dispatch.Try) ([]byte, error) {
+	_, err = a.idempotent(r, key, func(ctx context.Context, t idempotency.Try) ([]byte, error) {
 		if replayed := !d.Status.Settled() || !d.SettledAt.Before(t.Began); replayed && t.Again {
 			return []byte(`{}`), nil // by the earlier try
 		}
@@ -100,7 +101,7 @@ func (a *API) replayDeliveries(r *request) (*response, error) {
 		return nil, err
 	}
 	defer place.release()
-	answer, err := a.idempotent(r, key, func(ctx context.Context, t dispatch.Try) ([]byte, error) {
+	answer, err := a.idempotent(r, key, func(ctx context.Context, t idempotency.Try) ([]byte, error) {
 		if t.Again {
 			options.SettledBefore = t.Began
 		}

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/mixpeek/webhooks-go/webhook"
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
 
 func (a *API) createSubscription(r *request) (*response, error) {
@@ -23,7 +23,7 @@ func (a *API) createSubscription(r *request) (*response, error) {
 		p.mergeError(a.dispatcher.CheckSubscription(sub))
 		return nil, p
 	}
-	id, err := a.idempotent(r, key, func(ctx context.Context, t dispatch.Try) ([]byte, error) {
+	id, err := a.idempotent(r, key, func(ctx context.Context, t idempotency.Try) ([]byte, error) {
 		if sub.ID == "" && key != "" {
 			sub.ID = idempotentID(r.organizationID, key, t.Began)
 		}

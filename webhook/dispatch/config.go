@@ -87,11 +87,6 @@ type Config struct {
 	// as its fields say.
 	Tests TestLimits
 
-	// IdempotentPerMinute bounds the calls of [Dispatcher.Idempotent] of one
-	// organization in this process: what they leave is kept for a day. Ten minutes'
-	// worth can be made at once. Defaults to 120; [NoLimit] is none.
-	IdempotentPerMinute int
-
 	// Retention says how long finished deliveries are kept.
 	Retention Retention
 
@@ -158,7 +153,6 @@ func (c Config) withDefaults() (Config, error) {
 	c.Tests = c.Tests.withDefaults()
 	setDefault(&c.Quota.Subscriptions, 20_000)
 	setDefault(&c.Quota.Channels, 50_000)
-	setDefault(&c.IdempotentPerMinute, 120)
 	setDefault(&c.MaxInFlight, 2048)
 	setDefault(&c.MaxInFlightPerEndpoint, 16)
 	setDefault(&c.AttemptTimeout, 30*time.Second)
@@ -177,7 +171,6 @@ func (c Config) withDefaults() (Config, error) {
 	c.Tests.validate(&p)
 	atLeast(&p, "Quota.Subscriptions", c.Quota.Subscriptions, 1)
 	atLeast(&p, "Quota.Channels", c.Quota.Channels, 1)
-	atLeast(&p, "IdempotentPerMinute", c.IdempotentPerMinute, 1)
 	atLeast(&p, "MaxInFlight", c.MaxInFlight, 1)
 	atLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
 	atLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)

@@ -38,7 +38,6 @@ type Dispatcher struct {
 
 	unreadable, elsewhere outage.Throttle // of messages that a whole backlog would repeat
 	tests                 *testGate
-	idempotent            rateLimiter
 }
 
 // maxQueuedBytes bounds the payloads that wait in this process for their turn.
@@ -63,9 +62,6 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		channels:     newChannelCache(store, cfg.Channels),
 		maxRetryWait: min(max(cfg.Retry.MaxWait(), channel.MaxRetryAfter), maxWait),
 		tests:        newTestGate(cfg.Tests),
-		idempotent: rateLimiter{
-			perMinute: cfg.IdempotentPerMinute, burst: min(cfg.IdempotentPerMinute, NoLimit/10) * 10,
-		},
 		scheduler: newScheduler(schedulerLimits{
 			inFlight:            cfg.MaxInFlight,
 			inFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
@@ -92,6 +88,13 @@ func (d *Dispatcher) Channels() *channel.Registry { return d.cfg.Channels }
 // Config.Renders. Code that renders templates for anything but deliveries, such as
 // previews, does so under a context of this Gate.
 func (d *Dispatcher) Renders() *template.Gate { return d.cfg.Renders }
+
+// Capabilities returns what the store can do beyond what every store must.
+func (d *Dispatcher) Capabilities() webhook.Capabilities { return d.store.Capabilities() }
+
+// Now asks the store for the time. The times of deliveries and attempts are by this clock,
+// which all processes share, and which may differ from that of this process.
+func (d *Dispatcher) Now(ctx context.Context) (time.Time, error) { return d.store.Now(ctx) }
 
 // CheckSubscription reports everything that is wrong with a subscription, as an
 // [event.ValidationError]: its fields and, for each channel, those of its

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/rate"
 
 	"github.com/mixpeek/webhooks-go/event"
 )
@@ -57,7 +58,7 @@ type testGate struct {
 }
 
 type organizationTests struct {
-	allowance
+	rate.Allowance
 	inFlight int
 }
 
@@ -79,12 +80,12 @@ func (g *testGate) enter(organizationID string, n, messages int, now time.Time) 
 	t := g.tests[organizationID]
 	if t == nil {
 		g.forget(now)
-		t = &organizationTests{allowance: allowance{at: now}}
+		t = &organizationTests{Allowance: rate.Allowance{At: now}}
 		g.tests[organizationID] = t
 	}
-	t.refill(now, g.limits.PerMinute)
+	t.Refill(now, g.limits.PerMinute)
 	perMinute := float64(g.limits.PerMinute)
-	if over := t.spent - max(0, perMinute-float64(messages)); over > 0 {
+	if over := t.Spent - max(0, perMinute-float64(messages)); over > 0 {
 		wait := time.Duration(over / perMinute * float64(time.Minute))
 		return &webhook.LimitError{Limit: limitTests, Max: g.limits.PerMinute, RetryAfter: max(wait, time.Millisecond)}
 	}
@@ -94,7 +95,7 @@ func (g *testGate) enter(organizationID string, n, messages int, now time.Time) 
 	if g.inFlight+n > g.limits.InFlightOfAll {
 		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlightOfAll, RetryAfter: time.Second}
 	}
-	t.spent += float64(messages)
+	t.Spent += float64(messages)
 	t.inFlight += n
 	g.inFlight += n
 	return nil
@@ -115,7 +116,7 @@ func (g *testGate) forget(now time.Time) {
 		return
 	}
 	for id, t := range g.tests {
-		if t.refill(now, g.limits.PerMinute); t.spent == 0 && t.inFlight == 0 {
+		if t.Refill(now, g.limits.PerMinute); t.Spent == 0 && t.inFlight == 0 {
 			delete(g.tests, id)
 		}
 	}
