@@ -37,7 +37,7 @@ func TestFailover(t *testing.T) {
 	l := startLoad(t, both, standby.dsn(""))
 	l.progress()
 	primary.stop(t, stopImmediate)
-	time.Sleep(300 * time.Millisecond) // some emits are refused
+	l.refusesMore()
 	standby.exec(t, "SELECT pg_promote()")
 	l.progress()
 	l.finish()

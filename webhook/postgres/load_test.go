@@ -166,6 +166,13 @@ func (l *load) emit(ctx context.Context, d *dispatch.Dispatcher) {
 	}
 }
 
+// refusesMore waits until an emit is refused.
+func (l *load) refusesMore() {
+	l.t.Helper()
+	before := len(l.refusals())
+	eventually(l.t, "emits must be refused", func() bool { return len(l.refusals()) > before })
+}
+
 // progress waits until more events were accepted, and more were delivered.
 func (l *load) progress() {
 	l.t.Helper()

@@ -73,8 +73,7 @@ func TestPgBouncerWithSQLStore(t *testing.T) {
 				return openPrefix(t, prefix)
 			},
 			Groups: []string{
-				"Subscriptions", "Enqueue", "Claim", "Settle", "Requests", "Transactions",
-				"Cancellation", "Concurrency", "Peers",
+				"Enqueue", "Claim", "Settle", "Transactions", "Cancellation", "Concurrency",
 			},
 		})
 	})

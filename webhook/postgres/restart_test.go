@@ -5,7 +5,6 @@ package postgres_test
 import (
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -22,7 +21,7 @@ func TestServerRestarts(t *testing.T) {
 	for _, how := range stops {
 		l.progress()
 		c.stop(t, how)
-		time.Sleep(300 * time.Millisecond) // some emits are refused
+		l.refusesMore()
 		c.start(t)
 	}
 	l.progress()
