@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/template"
@@ -16,7 +17,7 @@ import (
 type result struct {
 	task       *task
 	settlement webhook.Settlement
-	health     health
+	health     breaker.Health
 	// elsewhere says that only another process can make the attempt.
 	elsewhere bool
 	// again says that the task is queued again, and the worker is done with it.
@@ -36,7 +37,7 @@ func requeue(t *task) result {
 // on like that.
 func requeueForOthers(t *task, wait time.Duration) result {
 	v := requeue(t)
-	v.health, v.elsewhere = health{unhealthy, wait}, true
+	v.health, v.elsewhere = breaker.Health{Signal: breaker.Unhealthy, RetryAfter: wait}, true
 	return v
 }
 
@@ -104,7 +105,7 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 			d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
 				"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
 		}
-		return nil, requeueForOthers(t, breakerMaxWait), true
+		return nil, requeueForOthers(t, breaker.MaxBackoff), true
 	}
 	return entry, result{}, true
 }
@@ -141,7 +142,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	}
 	v = d.judge(t, attempt, err)
 	if attempt.Class == string(channel.ClassTimeout) && 2*d.scheduler.waited(t) >= attempt.Duration {
-		v.health = health{result: unknownHealth} // it was here that the time went by
+		v.health = breaker.Health{} // it was here that the time went by
 	}
 	v.settlement.Progress = progress
 	v.settlement.Revision = entry.revision
@@ -153,7 +154,7 @@ func (d *Dispatcher) judge(t *task, attempt *webhook.Attempt, err error) result 
 	s := webhook.Settlement{Lease: t.Lease, Attempt: attempt}
 	if err == nil {
 		s.Status = webhook.StatusSucceeded
-		return result{task: t, settlement: s, health: health{result: healthy}}
+		return result{task: t, settlement: s, health: breaker.Health{Signal: breaker.Healthy}}
 	}
 	failure, class := channel.AsError(err), channel.Class(attempt.Class)
 	switch failure.Action {
@@ -164,7 +165,7 @@ func (d *Dispatcher) judge(t *task, attempt *webhook.Attempt, err error) result 
 		s.Status = webhook.StatusDead
 		s.PauseSubscription = true
 		// Leave the endpoint alone until the store knows that it is paused.
-		return result{task: t, settlement: s, health: health{unhealthy, breakerMaxWait}}
+		return result{task: t, settlement: s, health: breaker.Health{Signal: breaker.Unhealthy, RetryAfter: breaker.MaxBackoff}}
 	}
 	var wait time.Duration
 	if failure.Action == channel.Wait {
@@ -182,22 +183,22 @@ func (d *Dispatcher) judge(t *task, attempt *webhook.Attempt, err error) result 
 
 // healthOf says what a failure says about the endpoint as a whole. Whatever refuses
 // this one event is alive: it does not follow that it would refuse another.
-func healthOf(failure *channel.Error, class channel.Class) health {
+func healthOf(failure *channel.Error, class channel.Class) breaker.Health {
 	if failure.Action == channel.Wait {
-		return health{unhealthy, failure.RetryAfter}
+		return breaker.Health{Signal: breaker.Unhealthy, RetryAfter: failure.RetryAfter}
 	}
 	switch class {
 	case channel.ClassTemplate, channel.ClassPayload, channel.ClassConfig, channel.ClassPanic,
 		channel.ClassPartial, channel.ClassTooLarge, channel.ClassProxy:
-		return health{unknownHealth, 0}
+		return breaker.Health{}
 	case channel.ClassRejected:
-		return health{healthy, 0}
+		return breaker.Health{Signal: breaker.Healthy}
 	case channel.ClassStatus:
 		if refusesOne(failure.StatusCode) {
-			return health{healthy, 0}
+			return breaker.Health{Signal: breaker.Healthy}
 		}
 	}
-	return health{unhealthy, 0}
+	return breaker.Health{Signal: breaker.Unhealthy}
 }
 
 // refusesOne reports whether an HTTP status is the refusal of one request, by an
@@ -224,4 +225,11 @@ func hookResult(t *task, s *webhook.Settlement) Result {
 		Status:         s.Status,
 		DueAt:          s.DueAt,
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

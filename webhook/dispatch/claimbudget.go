@@ -35,7 +35,7 @@ func (s *scheduler) claimBudget() claimBudget {
 				o.skippedIn = s.budgets
 				b.skipOrganizations = append(b.skipOrganizations, o.id)
 			}
-		case q.breaker.open() || !m.claimBudget(q, b.perEndpoint) || !m.allow(q, b.perOrganization):
+		case q.breaker.Open() || !m.claimBudget(q, b.perEndpoint) || !m.allow(q, b.perOrganization):
 			b.skip = append(b.skip, q.endpoint)
 		}
 	}
@@ -109,7 +109,7 @@ func (s *scheduler) reserve(organizationID string, e webhook.Endpoint) bool {
 		return false
 	}
 	q, m := s.queue(organizationID, e), s.memoryShares()
-	if q.backlog || q.breaker.open() || !m.claimBudget(q, 1) || !m.allow(q, 1) {
+	if q.backlog || q.breaker.Open() || !m.claimBudget(q, 1) || !m.allow(q, 1) {
 		s.retire(q)
 		return false
 	}
@@ -153,7 +153,7 @@ func (s *scheduler) markBacklog(refused []prefetched) {
 // wakeIfClaimable asks for a claim when the endpoint has more in the store and its
 // queue runs low.
 func (s *scheduler) wakeIfClaimable(q *endpointQueue) {
-	if q.backlog && q.len() <= s.limits.queuedPerEndpoint/4 && !q.breaker.open() &&
+	if q.backlog && q.len() <= s.limits.queuedPerEndpoint/4 && !q.breaker.Open() &&
 		q.organization.queued < share(s.limits.queued, s.queued)/2 {
 		s.signal()
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 )
 
 // endpointQueue is one endpoint's part of the scheduler: its run queue. Those
@@ -22,7 +23,7 @@ type endpointQueue struct {
 	inFlight       int
 	retrying       int // of those in flight, the ones that have failed before
 	passedRetries  int // tasks that were taken since a retry was, while one waited
-	breaker        breaker
+	breaker        breaker.Breaker
 	allowed        int       // how many attempts at once it has earned
 	answered       time.Time // when it last answered at once
 	idleSince      time.Time // while it is only remembered
@@ -73,9 +74,9 @@ const (
 func (q *endpointQueue) choose(most int) choice {
 	limit := min(most, q.allowed)
 	// One that hangs again must not keep out what was never attempted.
-	fresh := len(q.fresh) > 0 && (q.inFlight < limit || q.inFlight == q.retrying && q.inFlight < most) && !q.breaker.open()
-	retry := len(q.retries) > 0 && q.inFlight < limit && q.retrying < max(limit/2, 1) && !q.breaker.openForRetries()
-	if q.breaker.tripped() {
+	fresh := len(q.fresh) > 0 && (q.inFlight < limit || q.inFlight == q.retrying && q.inFlight < most) && !q.breaker.Open()
+	retry := len(q.retries) > 0 && q.inFlight < limit && q.retrying < max(limit/2, 1) && !q.breaker.OpenForRetries()
+	if q.breaker.Tripped() {
 		fresh = fresh && q.inFlight == q.retrying
 		retry = retry && q.inFlight == 0
 		if fresh {
@@ -126,22 +127,22 @@ func (q *endpointQueue) putFirst(t *task) {
 }
 
 // learn notes how an attempt has gone.
-func (q *endpointQueue) learn(t *task, h health, most int) {
+func (q *endpointQueue) learn(t *task, h breaker.Health, most int) {
 	weight := 1
 	if t.overdue && q.standing() != standsFast {
 		weight = hungWeight
 	}
-	recovered := q.breaker.tripped()
-	q.breaker.record(h, t.DeliveryID, t.AttemptsSinceQueued > 0, weight)
+	recovered := q.breaker.Tripped()
+	q.breaker.Record(h, int64(t.DeliveryID), t.AttemptsSinceQueued > 0, weight)
 	switch {
-	case h.result == healthy && recovered:
+	case h.Signal == breaker.Healthy && recovered:
 		q.allowed = most
-	case h.result == healthy:
+	case h.Signal == breaker.Healthy:
 		q.allowed = min(q.allowed+1, most)
-	case h.result == unhealthy && t.overdue:
+	case h.Signal == breaker.Unhealthy && t.overdue:
 		q.allowed = max(q.allowed/2, 1)
 	}
-	if h.result == healthy && !t.overdue {
+	if h.Signal == breaker.Healthy && !t.overdue {
 		q.answered = time.Now()
 	}
 }

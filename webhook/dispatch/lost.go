@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -122,5 +123,5 @@ func (d *Dispatcher) resultOfLost(t *task) result {
 	if s.DueAt = due; !again || t.Lost > d.cfg.MaxLostAttempts {
 		s.Status, s.DueAt = webhook.StatusDead, time.Time{}
 	}
-	return result{task: t, settlement: s, health: health{result: unknownHealth}}
+	return result{task: t, settlement: s, health: breaker.Health{}}
 }

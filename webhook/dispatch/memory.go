@@ -7,6 +7,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
+// idleMemory is how long it is remembered how an endpoint has been answering that has nothing to do.
+const idleMemory = 10 * time.Minute
+
 // maxRemembered bounds the endpoints that are only remembered.
 const maxRemembered = 50_000
 
@@ -30,7 +33,7 @@ func (s *scheduler) queue(organizationID string, e webhook.Endpoint) *endpointQu
 // retire leaves an endpoint with nothing to do to memory: how it has been
 // answering is of use when there is more for it.
 func (s *scheduler) retire(q *endpointQueue) {
-	if q.activeAt == 0 || q.len() > 0 || q.reserved > 0 || q.inFlight > 0 || q.backlog || q.listed || q.breaker.open() {
+	if q.activeAt == 0 || q.len() > 0 || q.reserved > 0 || q.inFlight > 0 || q.backlog || q.listed || q.breaker.Open() {
 		return
 	}
 	last := s.active[len(s.active)-1]
@@ -46,12 +49,12 @@ func (s *scheduler) retire(q *endpointQueue) {
 func (s *scheduler) forget() {
 	now := time.Now()
 	many := len(s.queues)-len(s.active) > maxRemembered
-	if now.Sub(s.pruned) < breakerMemory/10 && !many {
+	if now.Sub(s.pruned) < idleMemory/10 && !many {
 		return
 	}
 	s.pruned = now
 	for e, q := range s.queues { // in no order
-		if q.activeAt > 0 || now.Sub(q.idleSince) <= breakerMemory && len(s.queues)-len(s.active) <= maxRemembered*9/10 {
+		if q.activeAt > 0 || now.Sub(q.idleSince) <= idleMemory && len(s.queues)-len(s.active) <= maxRemembered*9/10 {
 			continue
 		}
 		delete(s.queues, e)

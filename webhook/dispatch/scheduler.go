@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 )
 
 // scheduler holds claimed deliveries in one run queue per endpoint. Organizations
@@ -308,7 +309,7 @@ func (s *scheduler) begin(t *task, to hostKey) bool {
 // finish ends an attempt. The delivery stays leased until it is settled. What the
 // breaker does not let through is returned, to be requeued; what has failed
 // before has no business here until the returned time.
-func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil time.Time) {
+func (s *scheduler) finish(t *task, h breaker.Health) (unstarted []*task, retriesUntil time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := t.queue
@@ -326,17 +327,17 @@ func (s *scheduler) finish(t *task, h health) (unstarted []*task, retriesUntil t
 	}
 	q.learn(t, h, s.limits.inFlightPerEndpoint)
 	switch {
-	case q.breaker.open():
+	case q.breaker.Open():
 		unstarted = s.takeAll(q)
 		q.backlog = true
-	case q.breaker.openForRetries():
+	case q.breaker.OpenForRetries():
 		unstarted, q.retries = q.retries, nil
 		s.dequeued(unstarted...)
 	}
 	s.freed(t)
 	s.list(q) // behind those that waited
 	s.retire(q)
-	return unstarted, q.breaker.retriesBlockedUntil()
+	return unstarted, q.breaker.OpenForRetriesUntil()
 }
 
 // release forgets settled or abandoned deliveries.
@@ -367,7 +368,7 @@ func (s *scheduler) drop(subscriptionID string) []*task {
 	var unstarted []*task
 	for _, q := range append([]*endpointQueue(nil), s.bySubscription[subscriptionID]...) {
 		unstarted = append(unstarted, s.takeAll(q)...)
-		q.breaker, q.record, q.allowed = breaker{}, record{}, firstAllowed
+		q.breaker, q.record, q.allowed = breaker.Breaker{}, record{}, firstAllowed
 		q.recount()
 		s.retire(q)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -70,7 +71,7 @@ func TestSchedulerCapsAnEndpoint(t *testing.T) {
 	assert.Equal(t, []webhook.DeliveryID{1, 11, 2, 12}, []webhook.DeliveryID{a1.DeliveryID, b1.DeliveryID, a2.DeliveryID, b2.DeliveryID})
 	assert.Nil(t, s.next(), "both endpoints are at their cap")
 	assert.GreaterOrEqual(t, *spawned, 4)
-	s.finish(b1, health{result: healthy})
+	s.finish(b1, breaker.Health{Signal: breaker.Healthy})
 	assert.Equal(t, webhook.DeliveryID(13), s.next().DeliveryID)
 }
 
@@ -132,21 +133,21 @@ func TestSchedulerLeavesADeadEndpointAlone(t *testing.T) {
 		s.push(tasksFor(1, 50, endpointA))
 		known(s, endpointA)
 		var unstarted []*task
-		for range breakerThreshold {
+		for range breaker.Threshold {
 			require.Empty(t, unstarted)
-			unstarted, _ = s.finish(s.next(), health{result: unhealthy})
+			unstarted, _ = s.finish(s.next(), breaker.Health{Signal: breaker.Unhealthy})
 		}
-		assert.Len(t, unstarted, 50-breakerThreshold, "the rest goes back to the store")
+		assert.Len(t, unstarted, 50-breaker.Threshold, "the rest goes back to the store")
 		assert.False(t, s.reserve("", endpointA))
 		assert.Equal(t, []webhook.Endpoint{endpointA}, s.claimBudget().skip)
 
-		time.Sleep(breakerFirstWait)
+		time.Sleep(breaker.FirstBackoff)
 		s.claimed(nil, claimBudget{limit: 10, perOrganization: 10, perEndpoint: 10})
 		s.push(tasksFor(101, 5, endpointA))
 		probe := s.next()
 		require.NotNil(t, probe)
 		assert.Nil(t, s.next(), "one at a time until one succeeds")
-		s.finish(probe, health{result: healthy})
+		s.finish(probe, breaker.Health{Signal: breaker.Healthy})
 		assert.NotNil(t, s.next())
 		assert.NotNil(t, s.next())
 	})
@@ -158,7 +159,7 @@ func TestSchedulerRevivesWhatCameWhileBlocked(t *testing.T) {
 		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
 		s.push(tasksFor(1, 1, endpointA))
 		require.True(t, s.reserve("", endpointA)) // an emit is being committed
-		s.finish(s.next(), health{result: unhealthy, wait: 30 * time.Second})
+		s.finish(s.next(), breaker.Health{Signal: breaker.Unhealthy, RetryAfter: 30 * time.Second})
 		s.unreserve([]prefetched{{endpoint: endpointA}})
 		s.push(tasksFor(2, 1, endpointA))
 		assert.Nil(t, s.next(), "the endpoint asked for 30 s")
@@ -172,7 +173,7 @@ func TestSchedulerForgetsIdleEndpoints(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := testScheduler(schedulerLimits{inFlight: 10, inFlightPerEndpoint: 4, queued: 1000, queuedPerEndpoint: 1000})
-		for i, h := range []health{{result: healthy}, {result: unhealthy}, {}} {
+		for i, h := range []breaker.Health{{Signal: breaker.Healthy}, {Signal: breaker.Unhealthy}, {}} {
 			s.push(tasksFor(webhook.DeliveryID(i+1), 1, endpointA))
 			task := s.next()
 			s.finish(task, h)
@@ -180,7 +181,7 @@ func TestSchedulerForgetsIdleEndpoints(t *testing.T) {
 			s.release([]webhook.Lease{task.Lease})
 		}
 		assert.Len(t, s.queues, 1, "its failure is remembered")
-		time.Sleep(breakerMemory + time.Second)
+		time.Sleep(idleMemory + time.Second)
 		s.revive()
 		assert.Empty(t, s.queues)
 		assert.Empty(t, s.held)
@@ -302,56 +303,6 @@ func TestSchedulerBoundsBytes(t *testing.T) {
 	})
 }
 
-// failing is a delivery that the breaker hears of.
-func failing(first webhook.DeliveryID, n int, retry bool) func(*breaker) {
-	return func(b *breaker) {
-		for i := range n {
-			b.record(health{result: unhealthy}, first+webhook.DeliveryID(i), retry, 1)
-		}
-	}
-}
-
-func TestBreaker(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var b breaker
-		for range 50 {
-			failing(1, breakerThreshold-1, true)(&b)
-		}
-		assert.False(t, b.tripped(), "deliveries that fail again and again say less about the endpoint than about themselves")
-		b.record(health{result: healthy}, 100, false, 1)
-		failing(1, breakerThreshold-1, false)(&b)
-		assert.False(t, b.tripped(), "an answer ends the count")
-		failing(200, 1, false)(&b)
-		assert.True(t, b.tripped())
-		assert.True(t, b.open())
-
-		for range 10 { // what has failed goes on failing
-			time.Sleep(time.Until(b.retriesBlockedUntil()))
-			failing(1, 1, true)(&b)
-		}
-		assert.False(t, b.open(), "that does not hold back what was never attempted")
-		assert.True(t, b.openForRetries())
-		assert.Equal(t, time.Now().Add(breakerMaxWait), b.retriesBlockedUntil())
-		for _, wait := range []float64{2, 4, 8, 16, 32, 60, 60} {
-			wait := time.Duration(wait * float64(time.Second))
-			failing(300, 5, false)(&b) // what was under way when the pause began does not count
-			assert.Equal(t, time.Now().Add(wait), b.blockedUntil())
-			assert.False(t, b.retriesBlockedUntil().Before(b.blockedUntil()))
-			time.Sleep(wait)
-		}
-
-		b.record(health{result: healthy}, 100, true, 1)
-		assert.False(t, b.tripped() || b.openForRetries())
-		b.record(health{result: unhealthy, wait: time.Hour}, 400, false, 1)
-		b.record(health{result: healthy}, 401, false, 1)
-		assert.Equal(t, time.Now().Add(time.Hour), b.blockedUntil(), "an answer to an earlier request does not end the pause that was asked for")
-		time.Sleep(time.Hour)
-		assert.False(t, b.open())
-		assert.False(t, b.forgettable() && b.tripped())
-	})
-}
-
 func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 	t.Parallel()
 	retriesFor := func(first webhook.DeliveryID, n int) []webhook.Task {
@@ -376,12 +327,12 @@ func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 
 		slices.Reverse(taken)
 		for _, task := range taken { // the first eight fail: the endpoint is left alone
-			back, _ := s.finish(task, health{result: unhealthy})
+			back, _ := s.finish(task, breaker.Health{Signal: breaker.Unhealthy})
 			if task == taken[len(taken)-1] {
 				assert.Len(t, back, 32)
 			}
 		}
-		time.Sleep(breakerFirstWait)
+		time.Sleep(breaker.FirstBackoff)
 		s.claimed(nil, claimBudget{limit: 10, perOrganization: 10, perEndpoint: 10})
 		s.push(retriesFor(201, 20))
 		probe := s.next()
@@ -390,10 +341,10 @@ func TestSchedulerTakesWhatWasNeverAttemptedFirst(t *testing.T) {
 		beside := s.next()
 		assert.EqualValues(t, 301, beside.DeliveryID, "what was never attempted need not wait for it to fail")
 		assert.Nil(t, s.next(), "one at a time")
-		back, until := s.finish(probe, health{result: unhealthy})
+		back, until := s.finish(probe, breaker.Health{Signal: breaker.Unhealthy})
 		assert.Len(t, back, 19, "those that failed are requeued")
-		assert.Equal(t, time.Now().Add(2*breakerFirstWait), until)
-		s.finish(beside, health{result: healthy})
+		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), until)
+		s.finish(beside, breaker.Health{Signal: breaker.Healthy})
 		assert.EqualValues(t, 302, s.next().DeliveryID)
 	})
 }
@@ -437,11 +388,11 @@ func TestSchedulerDoesNotCountWaitsToRender(t *testing.T) {
 
 		s.waits(later, true)
 		score := s.queues[endpointA].score
-		s.finish(later, health{})
+		s.finish(later, breaker.Health{})
 		assert.Equal(t, score, s.queues[endpointA].score, "one that never came to render says nothing")
 		s.waits(later, false)
-		s.finish(waiting, health{result: healthy})
-		s.finish(other, health{result: healthy})
+		s.finish(waiting, breaker.Health{Signal: breaker.Healthy})
+		s.finish(other, breaker.Health{Signal: breaker.Healthy})
 		assert.Nil(t, s.running.first)
 		assert.Nil(t, s.running.last)
 		assert.Equal(t, usage{}, s.used)
@@ -458,7 +409,7 @@ func TestSchedulerMovesWhatWaitsForAHost(t *testing.T) {
 		s.push(tasksFor(webhook.DeliveryID(i+1), 1, e))
 		task := s.next()
 		require.True(t, s.begin(task, old))
-		s.finish(task, health{result: healthy})
+		s.finish(task, breaker.Health{Signal: breaker.Healthy})
 	}
 	s.push(tasksFor(11, 2, endpointA))
 	moved := s.next()

@@ -1,0 +1,144 @@
+// Package breaker is a circuit breaker: it decides when an endpoint that keeps failing is left alone,
+// and when it is tried again.
+//
+// A [Breaker] is closed at first. Once [Threshold] deliveries have failed, with no answer of a living
+// endpoint in between, it trips: it is open for [FirstBackoff], twice as long after each further
+// failure, and [MaxBackoff] at most. When that time has passed it is half-open, which is tripped but
+// not open: the caller makes one attempt at a time, until one is answered, which closes it.
+//
+// Deliveries that have failed before have a backoff of their own. It never ends before that of the
+// others, and only their failures double it. So an event that the endpoint cannot take holds back no
+// event that was never attempted.
+//
+// # What is where
+//
+//   - [Breaker] is the state of one endpoint.
+//   - [Health] is what an attempt says about its endpoint, and [Signal] the three kinds of that.
+package breaker
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// Threshold is how many deliveries must fail, with no answer in between, before the breaker
+	// trips.
+	Threshold = 8
+	// FirstBackoff is how long the breaker is open at first, and MaxBackoff how long at most.
+	FirstBackoff = time.Second
+	MaxBackoff   = time.Minute
+)
+
+// Health is what an attempt says about its endpoint. The zero value says nothing.
+type Health struct {
+	Signal Signal
+	// RetryAfter is for how long an unhealthy endpoint has asked to be left alone (429 or 503 with
+	// Retry-After). Zero is not at all.
+	RetryAfter time.Duration
+}
+
+// Signal is the kind of a Health.
+type Signal int
+
+const (
+	Unknown   Signal = iota // the attempt says nothing about the endpoint
+	Healthy                 // the endpoint answers, if only to refuse this event
+	Unhealthy               // it timed out, could not be reached, or failed as a whole
+)
+
+// A Breaker remembers how an endpoint has been answering. The zero value is closed. It is not safe
+// for concurrent use.
+type Breaker struct {
+	// failed are the deliveries that failed since the endpoint last answered, up to the threshold.
+	// One that fails again and again counts once: it says less about the endpoint than about itself.
+	failed  []int64
+	fresh   backoff // of deliveries that were never attempted
+	retries backoff // of those that were
+	// retryAfter is until when the endpoint has asked to be left alone. An answer to an earlier
+	// request does not end that.
+	retryAfter time.Time
+}
+
+// backoff is a time to leave an endpoint alone.
+type backoff struct {
+	delay time.Duration
+	until time.Time
+}
+
+// Record notes how an attempt of the delivery went. retry says that the delivery had been attempted
+// before, and failures is how many failures it counts for if it is one.
+func (b *Breaker) Record(h Health, deliveryID int64, retry bool, failures int) {
+	switch h.Signal {
+	case Unknown:
+		return
+	case Healthy:
+		*b = Breaker{retryAfter: b.retryAfter}
+		return
+	case Unhealthy:
+	}
+	now := time.Now()
+	if asked := now.Add(h.RetryAfter); h.RetryAfter > 0 && asked.After(b.retryAfter) {
+		b.retryAfter = asked
+	}
+	switch {
+	case b.Tripped() && retry:
+		b.retries.grow(now)
+	case b.Tripped():
+		b.fresh.grow(now)
+	case h.RetryAfter > 0 || !slices.Contains(b.failed, deliveryID): // who asks for time asks for all
+		for range failures {
+			b.failed = append(b.failed, deliveryID)
+		}
+		switch {
+		case !b.Tripped():
+		case retry:
+			b.retries.grow(now)
+		default:
+			b.fresh.grow(now)
+		}
+	}
+	if b.retries.until.Before(b.fresh.until) {
+		b.retries = b.fresh
+	}
+}
+
+// grow begins a backoff twice as long as the last one. What fails during a backoff was under way
+// before it.
+func (b *backoff) grow(now time.Time) {
+	if now.Before(b.until) {
+		return
+	}
+	b.delay = min(max(2*b.delay, FirstBackoff), MaxBackoff)
+	b.until = now.Add(b.delay)
+}
+
+// Tripped reports whether the endpoint has to answer a probe before it gets more than one attempt at
+// a time.
+func (b *Breaker) Tripped() bool { return len(b.failed) >= Threshold }
+
+// Open reports whether the endpoint is to be left alone now.
+func (b *Breaker) Open() bool {
+	return !b.neverOpened() && b.OpenUntil().After(time.Now())
+}
+
+// OpenForRetries reports whether it is to be spared deliveries that have failed before.
+func (b *Breaker) OpenForRetries() bool {
+	return !b.neverOpened() && b.OpenForRetriesUntil().After(time.Now())
+}
+
+// neverOpened saves asking for the time, for nearly all endpoints.
+func (b *Breaker) neverOpened() bool { return b.retryAfter.IsZero() && b.retries.delay == 0 }
+
+// OpenUntil is when Open ends, or a time that has passed.
+func (b *Breaker) OpenUntil() time.Time { return later(b.retryAfter, b.fresh.until) }
+
+// OpenForRetriesUntil is when OpenForRetries ends, or a time that has passed.
+func (b *Breaker) OpenForRetriesUntil() time.Time { return later(b.retryAfter, b.retries.until) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
