@@ -7,6 +7,9 @@ type claimBudget struct {
 	limit, perOrganization, perEndpoint int
 	skipOrganizations                   []string
 	skip                                []webhook.Endpoint
+	// idle says that nothing is held, so that only endpoints are skipped that are left
+	// alone.
+	idle bool
 }
 
 // claimBudget returns what may be claimed now. A limit of 0 means nothing.
@@ -22,7 +25,7 @@ func (s *scheduler) claimBudget() claimBudget {
 	// Some of the memory stays for prefetching, so that a new delivery need not wait until
 	// old ones are done.
 	limit := min(s.limits.queued-s.queued-s.minClaim()/2, (s.limits.bytes-s.bytes)/s.payload)
-	b := claimBudget{limit: min(max(limit, 1), maxClaim)}
+	b := claimBudget{limit: min(max(limit, 1), maxClaim), idle: s.holdsNothing()}
 	m := s.memoryShares()
 	b.perOrganization = min(max(min(m.organization, m.bytes/s.payload)/8, 1), b.limit)
 	b.perEndpoint = min(max(min(m.endpoint, m.bytes/s.payload)/2, 1), b.limit)

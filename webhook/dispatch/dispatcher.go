@@ -31,7 +31,7 @@ type Dispatcher struct {
 	emits     groupcommit.Group[webhook.NewEvent, webhook.Emitted]
 	suspects  suspects
 	clock     clock
-	running   atomic.Bool
+	running   atomic.Pointer[run] // nil if Run is not running
 	// maxRetryWait is how far ahead the next attempt can lie: as the retry policy
 	// says, or as the endpoint may ask for.
 	maxRetryWait time.Duration

@@ -24,6 +24,9 @@
 //	e.Namespace = "acme"
 //	_, err = d.Emit(ctx, e)
 //
+// A program that ends, such as a job, needs no Run: [Dispatcher.Drain] delivers what is
+// due, and returns.
+//
 // # What is promised
 //
 // Delivery is at least once. Once Emit has returned nil, the event reaches

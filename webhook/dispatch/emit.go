@@ -147,7 +147,7 @@ func (d *Dispatcher) commitEmits(
 ) ([]webhook.Emitted, error) {
 	d.clock.ask(ctx)
 	at := d.now()
-	if !d.running.Load() {
+	if d.running.Load() == nil {
 		enqueued, err := d.store.Enqueue(ctx, at, records, nil)
 		return enqueued.Events, err
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -24,8 +25,15 @@ type run struct {
 	// outcomes are what the hooks are told: by a goroutine of their own, so that
 	// one that takes its time does not keep results from being stored.
 	hookResults chan Result
+	// untold counts the calls of the hook that are to come, or under way.
+	untold atomic.Int64
 	// changes are what follows from subscriptions that results paused.
 	changes sync.WaitGroup
+	drains  drains
+	// draining says that the run is that of a call of Drain.
+	draining bool
+	// ended is closed when the run is over.
+	ended chan struct{}
 }
 
 // maxHookResults is how many calls of a hook may wait before results do.
@@ -42,19 +50,50 @@ const settleTime = 5 * time.Second
 //
 // If the last results could not be stored within a few seconds of the drain,
 // Run returns why; those deliveries are made again after their leases end. A
-// second Run at the same time returns ErrRunning. After Run has returned it can
-// be called again.
+// second Run at the same time returns ErrRunning; while a [Dispatcher.Drain] does the
+// work, Run waits for its end. After Run has returned it can be called again.
 func (d *Dispatcher) Run(ctx context.Context) error {
-	if !d.running.CompareAndSwap(false, true) {
+	for {
+		err := d.newRun().run(ctx)
+		r := d.running.Load()
+		if !errors.Is(err, ErrRunning) || r != nil && !r.draining {
+			return err
+		}
+		if r == nil {
+			continue // it has just ended
+		}
+		select {
+		case <-r.ended:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (d *Dispatcher) newRun() *run {
+	return &run{
+		d:           d,
+		results:     make(chan result, maxSettle),
+		hookResults: make(chan Result, maxHookResults),
+		ended:       make(chan struct{}),
+	}
+}
+
+// run is Run. It is called once.
+func (r *run) run(ctx context.Context) error {
+	d := r.d
+	if !d.running.CompareAndSwap(nil, r) {
 		return ErrRunning
 	}
-	defer d.running.Store(false)
-
-	attempts, cancelAttempts := context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		d.running.Store(nil)
+		close(r.ended)
+	}()
+	var cancelAttempts, cancelStoring context.CancelFunc
+	r.attempts, cancelAttempts = context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelAttempts()
-	storing, cancelStoring := context.WithCancel(context.WithoutCancel(ctx))
+	r.storing, cancelStoring = context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelStoring()
-	r := &run{d: d, attempts: attempts, storing: storing, results: make(chan result, maxSettle), hookResults: make(chan Result, maxHookResults)}
 
 	d.scheduler.start(func() { go r.work() })
 	settled := make(chan error, 1)
@@ -108,6 +147,7 @@ func (r *run) claimLoop(ctx context.Context) {
 			}
 			continue
 		}
+		drains := r.drains.joined()
 		if b := d.scheduler.claimBudget(); b.limit > 0 {
 			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made, and what
@@ -128,8 +168,11 @@ func (r *run) claimLoop(ctx context.Context) {
 				failures.Over(ctx)
 				d.scheduler.claimed(tasks, b)
 				d.scheduler.push(tasks)
-				if len(tasks) == b.limit {
+				switch {
+				case len(tasks) == b.limit:
 					pause = 0
+				case len(tasks) == 0 && b.idle && r.untold.Load() == 0:
+					r.drains.over(drains)
 				}
 			}
 		}
@@ -236,6 +279,7 @@ func (r *run) settle(batch []result, failures *outage.Log) error {
 				over()
 			}
 		}
+		r.lookIfDrained()
 	}()
 	for {
 		ctx, cancel := context.WithTimeout(r.storing, storeTimeout)
@@ -275,6 +319,7 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 			paused = append(paused, batch[i].task)
 		}
 		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
+			r.untold.Add(1)
 			r.hookResults <- hookResult(batch[i].task, s)
 		}
 	}
@@ -291,6 +336,8 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 func (r *run) tellLoop() {
 	for o := range r.hookResults {
 		r.tell(o)
+		r.untold.Add(-1)
+		r.lookIfDrained()
 	}
 }
 

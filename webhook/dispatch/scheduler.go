@@ -351,6 +351,15 @@ func (s *scheduler) release(ids []webhook.Lease) {
 	}
 }
 
+// idle reports whether nothing is leased to this process, or about to be.
+func (s *scheduler) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holdsNothing()
+}
+
+func (s *scheduler) holdsNothing() bool { return len(s.held) == 0 && s.queued == 0 }
+
 // lose notes that the lease of a delivery is lost: it will not be attempted.
 func (s *scheduler) lose(id webhook.DeliveryID) {
 	s.mu.Lock()

@@ -1,0 +1,139 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Drain delivers what is due, for programs that end: jobs, command lines, tests. It
+// returns nil once the store holds no delivery that is due now and can be attempted,
+// this process has none in memory or in flight, and Hooks.Attempted has returned for
+// each. All that was emitted before the call is then delivered, dead, or waits:
+//
+//   - for its next attempt, at a later time;
+//   - for an endpoint that is left alone, because it has failed or has asked for that
+//     (see Fairness in the documentation of the package);
+//   - for a subscription that is paused, or a channel that this process does not have;
+//   - for another process, which has claimed it.
+//
+// What becomes due while Drain is at it, a retry or a new event, is delivered too: in a
+// process that goes on emitting, Drain may not return before ctx ends.
+//
+// If Run is running in this process, it does the work, and Drain waits. If not, or if
+// Run ends meanwhile, Drain does the work itself: it delivers as Run does, whatever is
+// due in the store, and a Run that is called at that time begins when Drain is done.
+//
+// If ctx ends first, Drain returns its error. What it does itself it then ends as Run
+// does: attempts that are under way have Config.DrainTimeout to end, and all else is
+// requeued. A store that fails is tried again until ctx ends. If the last results could
+// not be stored, the error is that of Run, and matches that of ctx as well if it ended.
+//
+// Drain is safe for concurrent use.
+func (d *Dispatcher) Drain(ctx context.Context) error {
+	for ctx.Err() == nil {
+		r := d.running.Load()
+		if r == nil {
+			if err := d.runUntilDrained(ctx); !errors.Is(err, ErrRunning) {
+				return err
+			}
+			continue // with the Run that has just begun
+		}
+		drained := r.drains.join()
+		d.scheduler.signal()
+		select {
+		case <-drained:
+			return nil
+		case <-r.ended:
+		case <-ctx.Done():
+			r.drains.leave(drained)
+		}
+	}
+	return ctx.Err()
+}
+
+// runUntilDrained is Run for as long as there is something to do.
+func (d *Dispatcher) runUntilDrained(ctx context.Context) error {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	r := d.newRun()
+	r.draining = true
+	drained := r.drains.join()
+	go func() {
+		select {
+		case <-drained:
+			stop()
+		case <-running.Done():
+		}
+	}()
+	err := r.run(running)
+	select {
+	case <-drained:
+		return err
+	default:
+	}
+	if err == nil {
+		return ctx.Err()
+	}
+	return errors.Join(err, ctx.Err())
+}
+
+// drains are the calls of Drain that wait for a run.
+type drains struct {
+	mu      sync.Mutex
+	waiting map[chan struct{}]struct{}
+}
+
+// join returns a channel that is closed once nothing is due.
+func (w *drains) join() chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting == nil {
+		w.waiting = make(map[chan struct{}]struct{})
+	}
+	c := make(chan struct{})
+	w.waiting[c] = struct{}{}
+	return c
+}
+
+func (w *drains) leave(c chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.waiting, c)
+}
+
+// joined returns the calls that wait.
+func (w *drains) joined() []chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.waiting))
+}
+
+// over tells calls that nothing was due after they had joined.
+func (w *drains) over(calls []chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range calls {
+		if _, waits := w.waiting[c]; waits {
+			delete(w.waiting, c)
+			close(c)
+		}
+	}
+}
+
+// any reports whether a call waits.
+func (w *drains) any() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.waiting) > 0
+}
+
+// lookIfDrained asks for a claim, which finds out whether anything is left, if a call of
+// Drain waits for it and this process holds nothing more.
+func (r *run) lookIfDrained() {
+	if r.drains.any() && r.untold.Load() == 0 && r.d.scheduler.idle() {
+		r.d.scheduler.signal()
+	}
+}
