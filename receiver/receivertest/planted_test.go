@@ -94,9 +94,21 @@ func TestPlantedFaults(t *testing.T) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			report := f.verify(t)
+			for range 4 {
+				if !f.races() || slices.Contains(report.Broken(), f.breaks) {
+					break
+				}
+				report = f.verify(t)
+			}
 			assert.Contains(t, report.Broken(), f.breaks, "%s: not named\n%v", f.fault, report)
 		})
 	}
+}
+
+// races reports whether the fault shows only when requests overlap within milliseconds, which a
+// busy machine may prevent in one run: it must be found in one of five.
+func (f plant) races() bool {
+	return f.breaks == "concurrent duplicate" || f.breaks == "many at once"
 }
 
 // verify runs the suite against the plant. Slow rules are tried only where they may find the
