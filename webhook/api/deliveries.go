@@ -218,6 +218,7 @@ func inState(err error, d *webhook.Delivery) error {
 	}
 	return &statusError{
 		status:  http.StatusConflict,
+		kind:    TypeWrongStatus,
 		message: "This is not possible in the delivery's state: see its status and, for a replay, its number of attempts",
 		details: map[string]any{"delivery_id": d.ID, "status": d.Status, "attempts": len(d.Attempts), "max_attempts": dispatch.MaxReplayed},
 		cause:   webhook.ErrWrongStatus,

@@ -116,7 +116,7 @@ func TestCancel(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, webhook.StatusCancelled, d.Status)
 		_, err = c.Cancel(ctx, sub.ID, 1)
-		require.ErrorIs(t, err, webhook.ErrConflict)
+		require.ErrorIs(t, err, webhook.ErrWrongStatus)
 		var answer *client.Error
 		require.ErrorAs(t, err, &answer)
 		assert.Equal(t, "cancelled", answer.Details["status"])
@@ -154,7 +154,7 @@ func TestReplay(t *testing.T) {
 		_, err = replay("b")
 		require.NoError(t, err)
 		assert.Equal(t, 3, attempts())
-		assert.Equal(t, []string{"header.Idempotency-Key: value_error"},
+		assert.Equal(t, []string{"header.Idempotency-Key: idempotency_key_reused"},
 			f.do("POST", prefix+"/"+sub.ID+"/deliveries/dlv_1/replay", `{}`, "Idempotency-Key", "a").problems())
 	})
 }
@@ -169,7 +169,7 @@ func TestReplayOfWhatIsUnderWay(t *testing.T) {
 		f.emit(orgA, 1)
 		for range 2 { // a refusal is not remembered
 			_, err = c.Replay(ctx, sub.ID, 1, client.WithIdempotencyKey("k"))
-			require.ErrorIs(t, err, webhook.ErrConflict)
+			require.ErrorIs(t, err, webhook.ErrWrongStatus)
 		}
 	})
 }

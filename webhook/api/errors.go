@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -86,7 +85,7 @@ func asStatus(err error) *statusError {
 	case errors.Is(err, webhook.ErrNotFound):
 		return &statusError{status: http.StatusNotFound, message: "Not found"}
 	case errors.Is(err, webhook.ErrExists):
-		return &statusError{status: http.StatusConflict, message: "The webhook_id is taken"}
+		return &statusError{status: http.StatusConflict, kind: TypeExists, message: "The webhook_id is taken"}
 	case errors.Is(err, webhook.ErrConflict):
 		return &statusError{status: http.StatusConflict, message: "The webhook was changed by another request in the meantime"}
 	case errors.As(err, &limit):
@@ -104,8 +103,19 @@ func asStatus(err error) *statusError {
 	return &statusError{status: http.StatusInternalServerError, message: "Something went wrong here; the request can be tried again"}
 }
 
-// TypeQuota is the ErrorDetail.Type, with status 403, of a limit that no waiting changes.
-const TypeQuota = "QuotaExceededError"
+// Values of [ErrorDetail.Type] that say more than the status.
+const (
+	// TypeQuota, with status 403, says that a limit is reached that no waiting changes.
+	TypeQuota = "QuotaExceededError"
+	// TypeExists, with status 409, says that the webhook_id is taken.
+	TypeExists = "AlreadyExistsError"
+	// TypeWrongStatus, with status 409, says that the delivery's status does not allow the
+	// operation. The details have its status and its number of attempts.
+	TypeWrongStatus = "WrongStatusError"
+	// TypeInProgress, with status 409, says that a request with the same Idempotency-Key is
+	// in progress.
+	TypeInProgress = "InProgressError"
+)
 
 func limited(e *webhook.LimitError) *statusError {
 	s := &statusError{
@@ -167,8 +177,6 @@ func (a *API) fail(w http.ResponseWriter, r *request, err error) {
 	switch {
 	case e.status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
-	case errors.Is(err, idempotency.ErrInProgress):
-		w.Header().Set("Retry-After", "1")
 	case e.retryAfter > 0:
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))
 	}

@@ -61,9 +61,12 @@ func (a *API) idempotent(r *request, key string, work idempotency.Work) ([]byte,
 	}, work)
 	switch {
 	case errors.Is(err, idempotency.ErrInProgress):
-		return nil, &statusError{status: http.StatusConflict, message: "The first request with this Idempotency-Key is still under way", cause: err}
+		return nil, &statusError{
+			status: http.StatusConflict, kind: TypeInProgress, cause: err, retryAfter: time.Second,
+			message: "The first request with this Idempotency-Key is still in progress",
+		}
 	case errors.Is(err, idempotency.ErrKeyReused):
-		p.add([]any{"header", headerIdempotencyKey}, typeValue, "was used before, with another body")
+		p.add([]any{"header", headerIdempotencyKey}, TypeKeyReused, "was used before, with another body")
 		return nil, p
 	case errors.Is(err, idempotency.ErrUnsupported):
 		p.add([]any{"header", headerIdempotencyKey}, typeValue, "must not be there: the store of this service cannot remember it")

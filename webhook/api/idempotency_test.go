@@ -32,7 +32,7 @@ func TestIdempotentCreate(t *testing.T) {
 	assert.Len(t, all, 1)
 
 	renamed := strings.Replace(plainSubscription, "plain", "renamed", 1)
-	assert.Equal(t, []string{"header.Idempotency-Key: value_error"}, f.do("POST", prefix, renamed, name, key).problems())
+	assert.Equal(t, []string{"header.Idempotency-Key: idempotency_key_reused"}, f.do("POST", prefix, renamed, name, key).problems())
 	id := all[0].ID
 	f.do("PUT", prefix+"/"+id, renamed).want(http.StatusOK)
 	assert.Equal(t, "renamed", f.do("POST", prefix, plainSubscription, name, key).want(http.StatusCreated)["webhook_name"],
@@ -140,7 +140,7 @@ func TestReplayIsIdempotentInAnyProcess(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			assert.Equal(t, i+1, attempts()-before, "the deliveries are made once more each")
-			assert.Equal(t, []string{"header.Idempotency-Key: value_error"},
+			assert.Equal(t, []string{"header.Idempotency-Key: idempotency_key_reused"},
 				second.do("POST", path, `{"limit": 1}`, "Idempotency-Key", key).problems())
 			second.do("POST", path, `{"limit": 1}`, append(f.as(orgB), "Idempotency-Key", key)...).errorType(http.StatusNotFound)
 		}

@@ -37,6 +37,10 @@ const (
 	maxParts         = 64       // of a location; its middle is left out
 )
 
+// TypeKeyReused is the [ValidationProblem.Type] of an Idempotency-Key that was used before,
+// for a request with another body.
+const TypeKeyReused = "idempotency_key_reused"
+
 // The types of problems that are not "<kind>_type".
 const (
 	typeMissing = "missing"

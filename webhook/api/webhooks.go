@@ -99,7 +99,7 @@ func (a *API) deleteSubscription(r *request) (*response, error) {
 	id := r.PathValue("identifier")
 	var err error
 	if !hasIfMatch(r) {
-		err = a.dispatcher.DeleteSubscriptionRevision(r.Context(), r.organizationID, id, 0)
+		err = a.dispatcher.DeleteSubscription(r.Context(), r.organizationID, id, 0)
 		if errors.Is(err, webhook.ErrNotFound) {
 			err = nil
 		}
@@ -119,7 +119,7 @@ func (a *API) deleteVersion(r *request, id string) error {
 			if err := checkIfMatch(r, stored); err != nil {
 				return err
 			}
-			err = a.dispatcher.DeleteSubscriptionRevision(r.Context(), r.organizationID, id, stored.Revision)
+			err = a.dispatcher.DeleteSubscription(r.Context(), r.organizationID, id, stored.Revision)
 		}
 		switch {
 		case errors.Is(err, webhook.ErrConflict) && try < maxAttempts: // "*" still matches

@@ -152,8 +152,8 @@ func TestIDs(t *testing.T) {
 	f := newFixture(t, options{})
 	with := func(id string) string { return strings.Replace(plainSubscription, `{`, `{"webhook_id": "`+id+`",`, 1) }
 	assert.Equal(t, "wh_abc123def4", f.create(with("wh_abc123def4")), "older ids are accepted")
-	assert.Equal(t, "ConflictError", f.do("POST", prefix, with("wh_abc123def4")).errorType(http.StatusConflict))
-	assert.Equal(t, "ConflictError", f.do("POST", prefix, with("wh_abc123def4"), f.as(orgB)...).errorType(http.StatusConflict))
+	assert.Equal(t, api.TypeExists, f.do("POST", prefix, with("wh_abc123def4")).errorType(http.StatusConflict))
+	assert.Equal(t, api.TypeExists, f.do("POST", prefix, with("wh_abc123def4"), f.as(orgB)...).errorType(http.StatusConflict))
 	f.do("PUT", prefix+"/wh_abc123def4", with("wh_abc123def4")).want(http.StatusOK)
 	assert.Equal(t, []string{"body.webhook_id: value_error"},
 		f.do("PUT", prefix+"/wh_abc123def4", with("wh_0123456789abcdef")).problems())

@@ -56,7 +56,7 @@ func TestAnIDUsedAgainIsAnotherSubscription(t *testing.T) {
 		ev := func(org string) *event.Event { e := newEvent(event.ObjectCreated); e.OrganizationID = org; return e }
 		require.NoError(t, errorOf(manager.Emit(ctx, ev("orgA"))))
 		time.Sleep(2 * time.Second)
-		require.NoError(t, manager.DeleteSubscription(ctx, "orgA", "wh_0123456789abcdef"))
+		require.NoError(t, manager.DeleteSubscription(ctx, "orgA", "wh_0123456789abcdef", 0))
 		require.NoError(t, manager.CreateSubscription(ctx, w("orgB", "https://b/")))
 		require.NoError(t, errorOf(manager.Emit(ctx, ev("orgB"))))
 		time.Sleep(time.Hour)

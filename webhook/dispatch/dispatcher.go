@@ -228,15 +228,12 @@ func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscript
 }
 
 // DeleteSubscription removes a subscription and cancels its unfinished deliveries. Their
-// history stays. It returns ErrNotFound if the organization has no such webhook.
-func (d *Dispatcher) DeleteSubscription(ctx context.Context, organizationID, id string) error {
-	return d.DeleteSubscriptionRevision(ctx, organizationID, id, 0)
-}
-
-// DeleteSubscriptionRevision is DeleteSubscription for a subscription that is still at the
-// revision: if another call has changed it since, it returns ErrConflict.
-// Revision 0 is any.
-func (d *Dispatcher) DeleteSubscriptionRevision(ctx context.Context, organizationID, id string, revision int64) error {
+// history stays. It returns ErrNotFound if the organization has no such subscription, and
+// ErrConflict if it is no longer at the revision, because another call has changed it since
+// the caller read it. Revision 0 deletes it whatever its revision.
+func (d *Dispatcher) DeleteSubscription(
+	ctx context.Context, organizationID, id string, revision int64,
+) error {
 	if !storable(organizationID, id) {
 		return webhook.ErrNotFound
 	}
@@ -289,7 +286,8 @@ func (d *Dispatcher) Delivery(ctx context.Context, organizationID string, id web
 }
 
 // Cancel ends a delivery that is not settled. An attempt that is under way
-// still ends, but its result no longer counts. A settled one is ErrWrongStatus.
+// still ends, but its result no longer counts. Cancel returns ErrWrongStatus if the delivery
+// is settled, and ErrNotFound if the organization has no such delivery.
 func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error {
 	if !storable(organizationID) {
 		return webhook.ErrNotFound

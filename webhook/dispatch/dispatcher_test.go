@@ -448,12 +448,12 @@ func TestDeleteCancels(t *testing.T) {
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(time.Second)
-		require.NoError(t, b.DeleteSubscription(t.Context(), "", sub.ID))
+		require.NoError(t, b.DeleteSubscription(t.Context(), "", sub.ID, 0))
 		time.Sleep(time.Hour)
 		d := b.only(t)
 		assert.Equal(t, webhook.StatusCancelled, d.Status)
 		assert.Len(t, d.Attempts, 1)
-		assert.ErrorIs(t, b.DeleteSubscription(t.Context(), "", sub.ID), webhook.ErrNotFound)
+		assert.ErrorIs(t, b.DeleteSubscription(t.Context(), "", sub.ID, 0), webhook.ErrNotFound)
 	})
 }
 

@@ -24,7 +24,7 @@ func TestUnstorableIDsAreNotFound(t *testing.T) {
 			organization, id := ids[0], ids[1]
 			_, err := d.Subscription(ctx, organization, id)
 			require.ErrorIs(t, err, webhook.ErrNotFound)
-			require.ErrorIs(t, d.DeleteSubscription(ctx, organization, id), webhook.ErrNotFound)
+			require.ErrorIs(t, d.DeleteSubscription(ctx, organization, id, 0), webhook.ErrNotFound)
 			_, err = d.EventPayload(ctx, organization, id)
 			require.ErrorIs(t, err, webhook.ErrNotFound)
 			_, err = d.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: organization, SubscriptionID: id})

@@ -17,7 +17,8 @@ const MaxReplayed = 250
 
 // Replay delivers a settled delivery again, with a new retry budget. It returns
 // ErrWrongStatus if the delivery is not settled or has [MaxReplayed] attempts, and
-// ErrNotFound if its subscription or channel is gone.
+// ErrNotFound if the organization has no such delivery, or no longer has its subscription
+// or channel.
 func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id webhook.DeliveryID) error {
 	if !storable(organizationID) {
 		return webhook.ErrNotFound

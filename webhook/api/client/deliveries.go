@@ -76,14 +76,14 @@ func (c *Client) Delivery(ctx context.Context, subscriptionID string, id webhook
 	return c.delivery(ctx, "GET", at(subscriptionID, "deliveries", id.String()))
 }
 
-// Replay makes a settled delivery again. The error matches webhook.ErrConflict
-// if it is not settled.
+// Replay delivers a settled delivery again. The error matches webhook.ErrWrongStatus if the
+// delivery is not settled, or has been replayed as often as it may be.
 func (c *Client) Replay(ctx context.Context, subscriptionID string, id webhook.DeliveryID, options ...Option) (*webhook.Delivery, error) {
 	return c.delivery(ctx, "POST", at(subscriptionID, "deliveries", id.String(), "replay"), options...)
 }
 
-// Cancel ends a delivery that is not settled. The error matches
-// webhook.ErrConflict if it is.
+// Cancel ends a delivery that is not settled. The error matches webhook.ErrWrongStatus if it
+// is settled.
 func (c *Client) Cancel(ctx context.Context, subscriptionID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
 	return c.delivery(ctx, "POST", at(subscriptionID, "deliveries", id.String(), "cancel"))
 }

@@ -4,21 +4,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
 
 // Error is what the API answered instead of doing what it was asked to.
 //
-// It matches webhook.ErrNotFound where something was not found,
-// webhook.ErrConflict where another request was faster (409 and 412),
-// webhook.ErrLimit where a limit of the organization is reached,
-// webhook.ErrUnavailable where the service cannot answer now,
-// api.ErrUnauthenticated and api.ErrForbidden. See [errors.Is].
+// By [errors.Is] it matches the error that the same call of a Dispatcher returns:
+//
+//   - [webhook.ErrNotFound]: the organization has no such webhook, delivery or event.
+//   - [webhook.ErrExists]: the id of a new webhook is taken.
+//   - [webhook.ErrConflict]: another request has changed the webhook (409 and 412).
+//   - [webhook.ErrWrongStatus]: the status of the delivery does not allow the call.
+//   - [webhook.ErrLimit]: the organization has reached a limit.
+//   - [webhook.ErrUnavailable]: the service cannot answer now.
+//   - [idempotency.ErrInProgress], [idempotency.ErrKeyReused]: of the idempotency key.
+//   - [api.ErrUnauthenticated], [api.ErrForbidden]: of the API key.
 type Error struct {
 	// StatusCode is the HTTP status.
 	StatusCode int
@@ -70,8 +77,12 @@ func (e *Error) Is(target error) bool {
 	switch e.StatusCode {
 	case http.StatusNotFound:
 		return target == webhook.ErrNotFound
-	case http.StatusConflict, http.StatusPreconditionFailed:
+	case http.StatusConflict:
+		return target == conflict(e.Type)
+	case http.StatusPreconditionFailed:
 		return target == webhook.ErrConflict
+	case http.StatusUnprocessableEntity:
+		return target == idempotency.ErrKeyReused && slices.ContainsFunc(e.Problems, isKeyReused)
 	case http.StatusUnauthorized:
 		return target == api.ErrUnauthenticated
 	case http.StatusForbidden:
@@ -87,7 +98,23 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
+// conflict is what a 409 of the type stands for.
+func conflict(errorType string) error {
+	switch errorType {
+	case api.TypeExists:
+		return webhook.ErrExists
+	case api.TypeWrongStatus:
+		return webhook.ErrWrongStatus
+	case api.TypeInProgress:
+		return idempotency.ErrInProgress
+	}
+	return webhook.ErrConflict
+}
+
+func isKeyReused(p api.ValidationProblem) bool { return p.Type == api.TypeKeyReused }
+
 // Retryable reports whether the same request may succeed later.
 func (e *Error) Retryable() bool {
-	return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusRequestTimeout
+	return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests ||
+		e.StatusCode == http.StatusRequestTimeout || e.Type == api.TypeInProgress
 }
