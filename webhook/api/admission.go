@@ -1,7 +1,11 @@
 package api
 
 import (
+	"context"
+	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -89,7 +93,8 @@ func (a *admission) makeRoom(held int) bool {
 	most := 0
 	for _, places := range a.organizations {
 		for p := range places {
-			mayLose := len(places) > held+1 || held == 0 && p.hangUp != nil && time.Since(p.since) >= a.patience
+			mayLose := len(places) > held+1 || held == 0 && p.hangUp != nil &&
+				time.Since(p.since) >= a.patience
 			if p.hangUp == nil || !mayLose || len(places) < most {
 				continue
 			}
@@ -158,4 +163,146 @@ func hangUpReading(w http.ResponseWriter) func() {
 
 func hangUpWriting(w http.ResponseWriter) func() {
 	return func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Now()) }
+}
+
+// slots bounds the work that goes on at once: in all, and for each organization, so
+// that one cannot take everything.
+type slots struct {
+	perOrganization int
+	all             chan struct{}
+	mu              sync.Mutex
+	organizations   map[string]*share
+}
+
+// share is the slots of one organization, and how many hold or want one.
+type share struct {
+	slots chan struct{}
+	users int
+}
+
+func newSlots(all, perOrganization int) *slots {
+	return &slots{perOrganization: perOrganization, all: make(chan struct{}, all),
+		organizations: map[string]*share{}}
+}
+
+// take takes a slot, and waits for it until ctx ends. What it returns gives the
+// slot back.
+func (s *slots) take(ctx context.Context, organizationID string) (release func(), err error) {
+	o := s.join(organizationID)
+	if !enter(ctx, o.slots) {
+		s.leave(organizationID, o)
+		return nil, errTooMany
+	}
+	if !enter(ctx, s.all) {
+		<-o.slots
+		s.leave(organizationID, o)
+		return nil, errBusy
+	}
+	return func() {
+		<-s.all
+		<-o.slots
+		s.leave(organizationID, o)
+	}, nil
+}
+
+func enter(ctx context.Context, slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *slots) join(organizationID string) *share {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.organizations[organizationID]
+	if o == nil {
+		o = &share{slots: make(chan struct{}, s.perOrganization)}
+		s.organizations[organizationID] = o
+	}
+	o.users++
+	return o
+}
+
+func (s *slots) leave(organizationID string, o *share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o.users--; o.users == 0 {
+		delete(s.organizations, organizationID)
+	}
+}
+
+// busyTime is after how long a request that found no slot may be tried again.
+const busyTime = time.Second
+
+// errTooMany and errBusy say that there is no slot: for the organization, or at all.
+var (
+	errTooMany = &statusError{
+		status:     http.StatusTooManyRequests,
+		message:    "Too many requests of this organization are under way: try again in a moment",
+		retryAfter: busyTime,
+	}
+	errBusy = &statusError{
+		status:  http.StatusServiceUnavailable,
+		message: "Too many requests are under way: try again in a moment", retryAfter: busyTime,
+	}
+)
+
+// drain reads what is left of the body of a request that was refused, and throws it
+// away. The answer has left by then. Without it the connection would end with a
+// reset while a proxy is still sending, and nginx makes a 502 of the refusal.
+//
+// What a hostile client gains by it is bounded in bytes, in time and in number
+// at once. Where more drains are asked for, the connection ends at once.
+type drain chan struct{}
+
+const (
+	drainBytes  = 1 << 20
+	drainTime   = 2 * time.Second
+	drainLinger = 250 * time.Millisecond // for a client that sends more, to read its answer
+	drainsAll   = 64
+)
+
+// run is called after the answer was written. The connection can be used again
+// only if the rest of the body was short.
+func (d drain) run(w http.ResponseWriter, r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	connection := http.NewResponseController(w)
+	end := func(t time.Time) { _ = connection.SetReadDeadline(t) } // a test's recorder has none
+	if strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		end(time.Now()) // the client has its answer instead of the leave to send
+		return
+	}
+	select {
+	case d <- struct{}{}:
+		defer func() { <-d }()
+	default:
+		end(time.Now())
+		return
+	}
+	if connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return
+	}
+	_, err := io.CopyN(io.Discard, r.Body, drainBytes+1)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err,
+		http.ErrBodyReadAfterClose): // the server may have read the rest itself
+		end(time.Time{})
+		return
+	case err == nil:
+		select {
+		case <-time.After(drainLinger):
+		case <-r.Context().Done():
+		}
+	}
+	end(time.Now()) // the server would wait for the rest again
 }

@@ -1,11 +1,20 @@
 package api_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,8 +93,9 @@ func TestSlowBodyLosesItsPlace(t *testing.T) {
 		go func() { _ = server.Serve(listener) }()
 		ours, theirs := net.Pipe()
 		listener <- theirs
-		_, err := io.WriteString(ours, "POST "+prefix+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+f.keys[orgA]+
-			"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+		_, err := io.WriteString(ours,
+			"POST "+prefix+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+f.keys[orgA]+
+				"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 		require.NoError(t, err)
 		synctest.Wait()
 		list := func() int { return f.do("GET", prefix, "", f.as(orgB)...).Status }
@@ -101,4 +111,218 @@ func TestSlowBodyLosesItsPlace(t *testing.T) {
 		require.NoError(t, server.Close())
 		synctest.Wait()
 	})
+}
+
+// many is n copies of an element, as the elements of a list.
+func many(n int, element string) string {
+	return strings.TrimSuffix(strings.Repeat(element+",", n), ",")
+}
+
+// largeBodies are bodies just below the limit of 1 MiB, and where each of them is
+// refused.
+func largeBodies() map[string]struct{ body, problem string } {
+	subscription := func(types, channels string) string {
+		return `{"webhook_name": "n", "event_types": [` + types + `], "channels": [` + channels + `]}`
+	}
+	hook := func(more string) string {
+		return `{"channel": "webhook", "configs": {"url": "https://example.com/"` + more + `}}`
+	}
+	numbered := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	return map[string]struct{ body, problem string }{
+		"channels":         {subscription(`"a.b"`, many(340_000, `{}`)), "body.channels: too_long"},
+		"types":            {subscription(many(200_000, `"X"`), hook("")), "body.event_types: too_long"},
+		"types of nothing": {subscription(many(300_000, `""`), hook("")), "body.event_types: too_long"},
+		"headers": {subscription(`"a.b"`,
+			hook(`, "headers": {`+strings.TrimSuffix(numbered(60_000, `"X-%d": "",`), ",")+`}`)),
+			"body.channels: value_error"},
+		"unknown fields": {subscription(`"a.b"`, hook(numbered(60_000, `, "x%d": 1`))),
+			"body.channels: value_error"},
+		"members": {`{"webhook_name": ""` + numbered(60_000, `, "x%d": 1`) + `}`,
+			": value_error"},
+		"recipients": {subscription(`"a.b"`,
+			`{"channel": "email", "configs": {"to_addresses": [`+many(300_000, `""`)+`]}}`),
+			"body.channels: value_error"},
+		"secrets": {subscription(`"a.b"`,
+			hook(`, "signing_secrets": [`+many(90_000, `"********"`)+`]`)), "body.channels: value_error"},
+		"templates": {subscription(`"a.b"`,
+			many(16, hook(`, "payload_template": {"a": "`+strings.Repeat(`{{a}}`, 13_000)+`"}`))),
+			"body.channels: value_error"},
+		"empty objects": {`{"template": [` + many(340_000, `{}`) + `]}`, "body.template: value_error"},
+		"depth": {strings.Repeat(`[`, 500_000) + strings.Repeat(`]`, 500_000),
+			": json_invalid"},
+		"depth and width": {`{"channels": ` + strings.Repeat(`[[],`,
+			200_000) + `[]` + strings.Repeat(`]`, 200_000) + `}`, ": json_invalid"},
+		"one name": {`{"channels": [{` + many(120_000, `"a": {}`) + `}]}`,
+			"body.channels.0.a: value_error"},
+		"no JSON": {strings.Repeat(`[`, 1_000_000), ": json_invalid"},
+	}
+}
+
+// allocated is how many bytes work allocates.
+func allocated(work func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	work()
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
+}
+
+// A body costs a few times what it weighs, whatever is in it, alone and 16 at
+// once: the bounds stop the work where they are crossed.
+func TestLargeBodiesCostLittle(t *testing.T) { //nolint:paralleltest // it measures what is allocated
+	f := newFixture(t, options{})
+	const most = 8 << 20
+	for name, test := range largeBodies() {
+		path := prefix
+		if strings.Contains(test.body[:min(len(test.body), 20)], "template") {
+			path += "/preview"
+		}
+		assert.Less(t, len(test.body), 1<<20, name)
+		var a *answer
+		cost := allocated(func() { a = f.do("POST", path, test.body) })
+		assert.Contains(t, strings.Join(a.problems(), "\n"), test.problem, name)
+		assert.LessOrEqual(t, len(a.problems()), 101, name)
+		assert.Less(t, len(a.Body), 64<<10, name)
+		assert.Less(t, cost, most, "%s: %d KiB", name, cost>>10)
+		if !slices.Contains([]string{"channels", "types", "templates"}, name) {
+			continue
+		}
+		together := allocated(func() {
+			var all sync.WaitGroup
+			for range 16 {
+				all.Go(func() {
+					assert.Contains(t, []int{http.StatusUnprocessableEntity, http.StatusTooManyRequests},
+						f.do("POST", path, test.body).Status, name)
+				})
+			}
+			all.Wait()
+		})
+		assert.Less(t, together, 16*most, name)
+	}
+}
+
+// nginxConfig is all that nginx reads: the folder, and the address behind it.
+const nginxConfig = `
+daemon off;
+master_process off;
+pid %[1]s/pid;
+error_log %[1]s/error.log;
+events {}
+http {
+	access_log off;
+	client_body_temp_path %[1]s/body;
+	proxy_temp_path %[1]s/proxy;
+	fastcgi_temp_path %[1]s/fastcgi;
+	uwsgi_temp_path %[1]s/uwsgi;
+	scgi_temp_path %[1]s/scgi;
+	client_max_body_size 0;
+	proxy_http_version 1.1;
+	upstream kept { server %[2]s; keepalive 8; }
+	server {
+		listen unix:%[1]s/buffered;
+		location / { proxy_pass http://%[2]s; }
+	}
+	server {
+		listen unix:%[1]s/kept;
+		location / { proxy_set_header Connection ""; proxy_pass http://kept; }
+	}
+	server {
+		listen unix:%[1]s/unbuffered;
+		location / { proxy_request_buffering off; proxy_pass http://%[2]s; }
+	}
+}
+`
+
+// Behind a proxy that is still sending a body, a refusal arrives as what it is,
+// and not as the proxy's 502.
+func TestRefusalsBehindNginx(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{api: func(c *api.Config) { c.MaxBody = 64 << 10 }})
+	server := httptest.NewServer(f.api)
+	t.Cleanup(server.Close)
+	folder := startNginx(t, server.Listener.Addr().String())
+	body := bytes.Repeat([]byte(" "), 900_000)
+	for _, way := range []string{"buffered", "kept", "unbuffered"} {
+		client := &http.Client{Timeout: 30 * time.Second,
+			Transport: throughSocket(t, filepath.Join(folder, way))}
+		for _, tt := range []struct {
+			method, path, key string
+			status            int
+		}{
+			{"POST", "", "guess", 401},
+			{"POST", "", f.keys[orgA], 413},
+			{"POST", "/preview", "guess", 401},
+			{"POST", "/no/such/path/at/all", f.keys[orgA], 404},
+			{"DELETE", "", f.keys[orgA], 405},
+			{"GET", "", "guess", 401},
+		} {
+			const times = 20
+			got := make(map[int]int)
+			for range times {
+				r, err := http.NewRequestWithContext(t.Context(), tt.method, "http://app"+prefix+tt.path,
+					bytes.NewReader(body))
+				require.NoError(t, err)
+				r.Header.Set("Authorization", "Bearer "+tt.key)
+				response, err := client.Do(r)
+				require.NoError(t, err)
+				require.NoError(t, response.Body.Close())
+				got[response.StatusCode]++
+			}
+			assert.Equal(t, map[int]int{tt.status: times}, got, "%s: %s %s", way, tt.method, tt.path)
+		}
+	}
+}
+
+func throughSocket(t *testing.T, path string) *http.Transport {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn,
+		error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+// startNginx starts a real nginx and returns the folder of its sockets.
+func startNginx(t *testing.T, behind string) string {
+	t.Helper()
+	binary, err := exec.LookPath("nginx")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no nginx, which CI=true requires: install it")
+		}
+		t.Skip("nginx is not installed: what a proxy makes of refusals is not tested")
+	}
+	folder, err := os.MkdirTemp("", "nginx") // short: the path of a socket has at most 107 bytes
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	config := filepath.Join(folder, "nginx.conf")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, nginxConfig, folder, behind), 0o600))
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, binary, "-p", folder, "-c", config)
+	require.NoError(t, cmd.Start())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(folder, "error.log"))
+			t.Logf("nginx said:\n%.4000s", log)
+		}
+	})
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("unix", filepath.Join(folder, "unbuffered"))
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}, 20*time.Second, 5*time.Millisecond, "nginx does not listen")
+	return folder
 }

@@ -1,17 +1,18 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"runtime"
 	"strings"
-
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-	"github.com/mixpeek/webhooks-go/webhook/idempotency"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
 
 // DefaultPrefix is where the published contract has the API.
@@ -97,7 +98,8 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 		return nil, err
 	}
 	a := &API{
-		dispatcher: d, authenticate: authenticate, idempotency: repeatable, cfg: cfg, fields: configFields{d.Channels()},
+		dispatcher: d, authenticate: authenticate, idempotency: repeatable, cfg: cfg,
+		fields:   configFields{d.Channels()},
 		openAPI:  document,
 		requests: newAdmission(cfg.MaxRequests, cfg.MaxRequestsPerOrganization, clientPatience),
 		tests:    newShare(cfg.MaxRequests, cfg.MaxRequestsPerOrganization),
@@ -122,7 +124,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Prefix == "" {
 		c.Prefix = DefaultPrefix
 	}
-	if !strings.HasPrefix(c.Prefix, "/") || strings.HasSuffix(c.Prefix, "/") || strings.ContainsAny(c.Prefix, "{}?#% ") {
+	if !strings.HasPrefix(c.Prefix, "/") || strings.HasSuffix(c.Prefix, "/") ||
+		strings.ContainsAny(c.Prefix, "{}?#% ") {
 		p.Add("Prefix", `must be a plain path that begins with "/" and does not end with one`)
 	}
 	if c.MaxBody == 0 {
@@ -154,4 +157,167 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.Default()
 	}
 	return c, p.Err()
+}
+
+// route is one operation. Its path is relative to the prefix; every path is
+// served with and without a slash at the end.
+type route struct {
+	method, path string
+	handle       func(*request) (*response, error)
+	public       bool // needs no organization
+	works        bool // compiles or renders templates
+}
+
+// routes are all operations, the published contract's first. openapi.json
+// describes each of them.
+func (a *API) routes() []route {
+	return []route{
+		{method: "POST", path: "", handle: a.createSubscription, works: true},
+		{method: "GET", path: "", handle: a.listSubscriptions},
+		{method: "POST", path: "/list", handle: a.searchSubscriptions},
+		{method: "GET", path: "/{identifier}", handle: a.getSubscription},
+		{method: "PUT", path: "/{identifier}", handle: a.updateSubscription, works: true},
+		{method: "PATCH", path: "/{identifier}", handle: a.patchSubscription, works: true},
+		{method: "DELETE", path: "/{identifier}", handle: a.deleteSubscription},
+
+		{method: "GET", path: "/deliveries", handle: a.listDeliveries},
+		{method: "GET", path: "/{identifier}/deliveries", handle: a.listSubscriptionDeliveries},
+		{method: "GET", path: "/{identifier}/deliveries/{delivery_id}", handle: a.getDelivery},
+		{method: "GET", path: "/{identifier}/deliveries/{delivery_id}/event", handle: a.getEvent},
+		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/replay", handle: a.replayDelivery},
+		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/cancel", handle: a.cancelDelivery},
+		{method: "POST", path: "/{identifier}/replay", handle: a.replayDeliveries},
+		{method: "GET", path: "/{identifier}/statistics", handle: a.getStatistics},
+		{method: "POST", path: "/{identifier}/test", handle: a.sendTest},
+		{method: "POST", path: "/{identifier}/signing-secret/rotate", handle: a.rotateSecret},
+		{method: "DELETE", path: "/{identifier}/signing-secret/previous", handle: a.dropSecrets},
+		{method: "POST", path: "/preview", handle: a.preview, works: true},
+		{method: "GET", path: "/event-types", handle: a.listEventTypes},
+
+		{method: "GET", path: "/health", handle: a.health, public: true},
+		{method: "GET", path: "/openapi.json", handle: a.getOpenAPI, public: true},
+	}
+}
+
+func (a *API) newMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range a.routes() {
+		h := a.serve(r)
+		mux.Handle(r.method+" "+a.cfg.Prefix+r.path, h)
+		mux.Handle(r.method+" "+a.cfg.Prefix+r.path+"/{$}", h)
+	}
+	return mux
+}
+
+// request is a request of a known organization.
+type request struct {
+	*http.Request
+	organizationID string
+	body           []byte
+	bodyRead       bool // as far as it came: there is nothing to drain
+	place          *place
+}
+
+// response is an answer that is not an error.
+type response struct {
+	status int
+	header map[string]string
+	body   any // nil is no body
+}
+
+// ServeHTTP serves the API.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h, pattern := a.mux.Handler(r); pattern == "" {
+		a.refuse(w, r, h)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// refuse answers what no route serves in the API's own form. What the mux
+// would have said decides between 404 and 405.
+func (a *API) refuse(w http.ResponseWriter, req *http.Request, h http.Handler) {
+	r := &request{Request: req}
+	defer a.drain.run(w, req)
+	said := headersOnly{header: http.Header{}, status: http.StatusOK}
+	h.ServeHTTP(&said, req)
+	if said.status != http.StatusMethodNotAllowed {
+		a.fail(w, r, &statusError{status: http.StatusNotFound, message: "There is nothing at this path"})
+		return
+	}
+	w.Header()["Allow"] = said.header["Allow"]
+	a.fail(w, r, &statusError{status: http.StatusMethodNotAllowed,
+		message: "This path does not have the method " + r.Method})
+}
+
+// headersOnly is a ResponseWriter that keeps the status and the header.
+type headersOnly struct {
+	header http.Header
+	status int
+}
+
+func (h *headersOnly) Header() http.Header         { return h.header }
+func (h *headersOnly) WriteHeader(status int)      { h.status = status }
+func (h *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
+
+// serve is the way of every request: whose is it, is there room for it, what is
+// in it, what is the answer. It has its room until the answer is written: a client
+// that does not read must not collect answers in memory.
+func (a *API) serve(route route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		req := &request{Request: r}
+		a.serveRequest(route, w, req)
+		if !req.bodyRead {
+			a.drain.run(w, r)
+		}
+	})
+}
+
+func (a *API) serveRequest(route route, w http.ResponseWriter, r *request) {
+	if !route.public {
+		if err := a.admit(r); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		defer r.place.release()
+	}
+	res, err := a.respond(route, w, r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.answer(w, r, res)
+}
+
+// admit finds out whose the request is, and takes a place for it.
+func (a *API) admit(r *request) (err error) {
+	if r.organizationID, err = a.authenticate(r.Request); err != nil {
+		return err
+	}
+	r.place, err = a.requests.admit(r.organizationID)
+	return err
+}
+
+func (a *API) respond(route route, w http.ResponseWriter, r *request) (*response, error) {
+	var err error
+	if r.body, err = a.readBody(w, r); err != nil {
+		return nil, err
+	}
+	if route.works {
+		release, err := a.takeWork(r.Context(), r.organizationID)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	return route.handle(r)
+}
+
+// workWait is how long a request waits for its turn to compile or render.
+const workWait = 5 * time.Second
+
+func (a *API) takeWork(ctx context.Context, organizationID string) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, workWait)
+	defer cancel()
+	return a.work.take(ctx, organizationID)
 }

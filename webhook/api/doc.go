@@ -1,116 +1,161 @@
-// Package api is the management API of webhooks: an [http.Handler] through which
-// a service's customers create, read, change and delete their webhooks, look at
-// deliveries, and set right what went wrong.
+// Package api is the management API of webhooks: an [http.Handler] through which the
+// customers of a service create, read, change and delete their webhooks, look at their
+// deliveries, and replay those that failed.
+//
+// # Start
+//
+// Mount it in a service that has a Dispatcher:
 //
 //	keys := api.NewKeys()
 //	err := keys.Add("org_acme", hash) // of a key made by api.NewKey
 //	h, err := api.New(dispatcher, keys.Authenticate, api.Config{})
-//	h.Mount(mux)
+//	h.Mount(mux) // at api.DefaultPrefix
 //
-// The first five operations are the published contract's, in both of its
-// versions, with its paths, bodies and errors; clients that speak it need no
-// change. GET /openapi.json below the prefix describes everything that is
-// served. Package client calls it from Go.
+// [Keys] authenticates requests by API keys that it holds in memory. A service that has keys
+// or sessions of its own writes an [Authenticator]: a function that says which organization
+// a request comes from.
+//
+// Then try it. Create a webhook, look at it, send a test to it, and read its deliveries:
+//
+//	curl http://localhost:8080/v1/organizations/webhooks \
+//	  -H 'Authorization: Bearer <token>' -H 'Content-Type: application/json' \
+//	  -d '{"webhook_id": "wh_0123456789abcdef", "webhook_name": "audit",
+//	       "event_types": ["object.*"], "channels": [
+//	         {"channel": "webhook", "configs": {"url": "https://example.com/audit"}}]}'
+//	curl http://localhost:8080/v1/organizations/webhooks/wh_0123456789abcdef \
+//	  -H 'Authorization: Bearer <token>'
+//	curl -X POST http://localhost:8080/v1/organizations/webhooks/wh_0123456789abcdef/test \
+//	  -H 'Authorization: Bearer <token>'
+//	curl http://localhost:8080/v1/organizations/webhooks/wh_0123456789abcdef/deliveries \
+//	  -H 'Authorization: Bearer <token>'
+//
+// GET /openapi.json below the prefix describes all operations. Package client calls them from
+// Go. The operations of the published contract, in both of its versions, have its paths, bodies
+// and errors; clients of it need no change.
 //
 // # Organizations
 //
-// An [Authenticator] says which organization a request comes from, and every
-// call of the Dispatcher names it. What another organization has does not exist:
-// asking for it is a 404, and deleting it a 204 that deletes nothing.
+// Every call of the Dispatcher names the organization that the [Authenticator] returned. What
+// belongs to another organization does not exist for it: reading it is answered with 404, and
+// deleting it with 204, which deletes nothing.
 //
 // # Secrets
 //
-// Header values, tokens and signing secrets come back as [Mask]: all that a
-// channel's driver does not list as public, see [channel.Schema]. A client
-// that must see one asks for it by its name in the answer:
+// Header values, tokens and signing secrets are answered as [Mask], and so is every field that
+// a channel's driver does not list as public (see [channel.Schema]). A client that has to see
+// a secret asks for it by its name in the answer:
 //
 //	GET {prefix}/{webhook_id}?reveal=channels.0.configs.headers.X-Mixpeek-Secret
 //
-// An update that sends the mask back keeps the stored value, so what a client
-// has read it can change and send back. It does so only while the channel sends
-// to the same scheme, host and port ([channel.Field.Target]): a key that may
-// change a webhook but not reveal its secrets must not have them sent elsewhere.
-// Where that changes, or it is not clear which value a mask stands for, the
-// update is refused.
+// An update that sends the mask back keeps the stored value, so a client can change what it
+// has read and send it back. This works only while the channel sends to the same scheme, host
+// and port ([channel.Field.Target]): otherwise a key that may change a webhook, but not reveal
+// its secrets, could have them sent elsewhere. If the target has changed, or it is not clear
+// which stored value a mask stands for, the update is refused.
 //
 // # Clients of the published contract
 //
-// A client that was made from the published contract knows only its fields. It
-// can read every answer: email's recipients come back as to_addresses, null
-// fields are left out, and a Slack bot has an empty webhook_url. What it then
-// sends back lacks the fields of this library (method, signing_secret,
-// signing_secrets, a Slack bot's fields), and they keep their stored values:
-// null removes them. A secret that is left out does not follow a channel to
-// another scheme, host or port either.
+// A client that was generated from the published contract knows only the contract's fields.
+// It can read every answer: email's recipients are answered as to_addresses, fields that are
+// null are left out, and a Slack bot has an empty webhook_url. When it sends a webhook back,
+// the fields that only this library has (method, signing_secret, signing_secrets, those of a
+// Slack bot) are missing. They keep their stored values; null removes them. A secret that is
+// missing is not kept either if the channel now sends to another scheme, host or port.
 //
 // # Input
 //
-// A body is checked as a whole, and everything that is wrong is answered at once:
-// unknown fields, also in the configs of channels that list theirs; names that
-// stand twice; URLs that are not https, hold credentials or lead to a private
-// address, as far as that can be seen without a look-up; templates that do not
-// compile. The event types of the contract are a part of those that are taken:
-// your own types, and patterns such as "invoice.*", are too. An answer names the
-// first 100 problems, fewer if they are long, and how many more there are.
+// A body is checked as a whole, and the answer names everything that is wrong: unknown fields,
+// those in the configs of a channel whose driver lists its fields included; names that occur
+// twice in an object; URLs that are not https, contain credentials, or lead to a private
+// address, as far as that is visible without a lookup; templates that do not compile. The
+// event types of the contract are accepted, and so are your own and patterns such as
+// "invoice.*". An answer names the first 100 problems, fewer if they are long, and says how
+// many more there are.
+//
+// Fields that the server sets are accepted and ignored, because clients send back what they
+// have read. So is description, of a webhook and of a channel: the contract's examples send
+// it, but its schemas do not have it, so answers do not either.
 //
 // # Bounds
 //
-// A body has at most Config.MaxBody bytes, 20,000 values and 256 levels; lists
-// end where their bounds are crossed, before anything in them is looked at. An
-// organization has at most Config.MaxRequestsPerOrganization requests under way,
-// all together Config.MaxRequests: beyond, the answer is 429 or 503 with
-// Retry-After. No organization has more of them than are still free. A request is
-// under way until its answer is written; a body, and an answer, may take 30 s, and
-// less where an organization with fewer requests needs the place: a client that is
-// slow to send or to read loses it, with 503. What is left of a refused body, up to
-// 1 MiB, is read after the answer, so that a proxy passes the answer on. Templates are
-// compiled and rendered by as many requests at once as there are processors, and a
-// preview takes 2 seconds at most. Lists of webhooks and deliveries end after about
-// 4 MiB, with a cursor: GET of the list, which answers with a bare array, has it in the
-// headers X-Next-Cursor and Link. What an organization may have stored is bounded by
-// [dispatch.Config.Quota]: beyond, the answer is 403 with the type [TypeQuota].
+// A body has at most Config.MaxBody bytes, 20,000 values and 256 levels. A list that is too
+// long is refused before its elements are read.
 //
-// Tests are bounded by [dispatch.Config.Tests], and take 30 s at most; a replay by
-// filter takes 20 s, and reads deliveries in pages of 100, without their histories. At
-// most a quarter of Config.MaxRequests, and of Config.MaxRequestsPerOrganization, may
-// be tests (one, where that is less than one), and as many replays by filter, so that
-// they leave the rest to other requests. Where these places are all taken, a request
-// that began 5 s ago, or is one of several of its organization, ends when an
-// organization with fewer needs its place: a test with 503, a replay with a cursor.
+// At most Config.MaxRequestsPerOrganization requests of one organization, and
+// Config.MaxRequests in all, are in progress in this process. One more is answered with 429 or
+// 503, and Retry-After. An organization never has more requests in progress than there are
+// free places. A request is in progress until its answer is written. Its body may take 30 s to
+// arrive and its answer 30 s to be read, but a client that is slow at either loses its place,
+// with 503, as soon as an organization with fewer requests needs it. Up to 1 MiB of the rest
+// of a refused body is read after the answer, so that a proxy passes the answer on.
 //
-// The fields that the server sets, and that clients send back because they have
-// read them, are passed over. So is description, of a webhook and of a channel:
-// the contract's examples send it, and its schemas, which do not have it, keep it
-// out of answers.
+// As many requests compile or render templates at once as there are processors, and a preview
+// takes at most 2 s. Lists of webhooks and deliveries end after about 4 MiB, with a cursor.
+// GET of the list of webhooks answers with a bare array, so its cursor is in the headers
+// X-Next-Cursor and Link. What an organization may store is bounded by
+// [dispatch.Config.Quota]; beyond it, the answer is 403 with the type [TypeQuota].
+//
+// Tests are bounded by [dispatch.Config.Tests], and take at most 30 s. A replay by filter
+// takes at most 20 s. Tests may use a quarter of Config.MaxRequests and of
+// Config.MaxRequestsPerOrganization (at least one place each), and replays by filter another
+// quarter, so that the rest is left to other requests. When all of these places are taken, one
+// is freed for an organization that has fewer of them: the request that ends has been in
+// progress for 5 s, or is one of several of its organization. A test ends with 503, and a
+// replay with a cursor.
 //
 // # Changing one field
 //
-// PATCH changes what its body has, by RFC 7396: {"is_active": false} pauses.
+// PATCH changes the fields that its body has, by RFC 7396: {"is_active": false} pauses.
 //
 // # Two writers
 //
-// Answers with one webhook carry an ETag. An update or a removal with If-Match is
-// made only if the webhook is still in that version, and is answered with 412
-// otherwise. Without If-Match the last writer wins.
+// An answer with one webhook has an ETag. An update or deletion with If-Match is made only if
+// the webhook is still at that version, and is otherwise answered with 412. Without If-Match
+// the last writer wins.
 //
 // # Repetition
 //
-// A create or a replay with an Idempotency-Key is made once, in all processes that
-// share the store: a repetition within 24 hours gets the answer of the first request, or
-// the webhook that it created, as it is now. The same key with another body is a 422, and a repetition while
-// the first request is being worked on a 409. How many an organization may send is
-// bounded by [Config.IdempotentPerMinute]: more are answered with 429.
+// A create or a replay with an Idempotency-Key is done once, in all processes that share the
+// store. A repetition within 24 hours gets the answer of the first request, or the webhook
+// that it created as it is now. The same key with another body is answered with 422, and a
+// repetition while the first request is in progress with 409. The requests with a key of one
+// organization are bounded by [Config.IdempotentPerMinute]; beyond it, the answer is 429.
+// Package idempotency does the same for other requests of a service.
 //
 // # Errors
 //
-// A request whose parts do not fit is answered with 422 and everything that is
-// wrong with it, each with its location ([ValidationResponse]); every other error
-// is an [ErrorResponse]. An error of the store is logged and not shown: 503 with
-// Retry-After where it matches [webhook.ErrUnavailable], 500 otherwise.
+// A request with parts that do not fit is answered with 422 and everything that is wrong with
+// it, each problem with its location ([ValidationResponse]). Every other error is an
+// [ErrorResponse]. An error of the store is logged and not shown: the answer is 503 with
+// Retry-After if it matches [webhook.ErrUnavailable], and 500 otherwise.
 //
 // # Why no framework
 //
-// The standard mux routes. What would pay for a framework, generating the
-// schema from Go types, does not fit here: the contract's schema exists already,
-// and an importer of this module would carry the framework's requirements.
+// The mux of net/http routes the requests. A framework would pay off by generating the schema
+// from Go types, but the contract's schema exists already, and every importer of this module
+// would get the framework's requirements.
+//
+// # What is where
+//
+//	api.go          Config, New, Mount; the routes, and the way of a request
+//	auth.go         Authenticator and Keys
+//	admission.go    how many requests are in progress, and which of them end early
+//	read.go         bodies and queries: bounds, and reading with all problems
+//	json.go         walking JSON without decoding it, and replacing values in it
+//	errors.go       answers, errors and validation problems
+//	webhooks.go     create, read, update, patch, delete; ETag and If-Match
+//	list.go         lists of webhooks, their filters and cursors
+//	configs.go      configs of channels in answers: masks, and the contract's fields
+//	restore.go      configs of channels in updates: what a mask or a missing field keeps
+//	rotate.go       signing secrets
+//	deliveries.go   deliveries, replays and statistics
+//	preview.go      previews of templates and tests of webhooks
+//	idempotency.go  Idempotency-Key
+//	about.go        event types, health and the OpenAPI document
+//	openapi.json    the OpenAPI document
+//
+// JSON is read by this package itself and not by that of package event, which reads envelopes
+// only: a body here is bounded before it is decoded, all of its problems are collected, each
+// with its location, and secrets are replaced in the text so that the rest stays as it was
+// written.
 package api

@@ -164,7 +164,8 @@ func (a *answer) problems() []string {
 		require.NotEmpty(a.t, p.Message)
 		location, err := json.Marshal(p.Location)
 		require.NoError(a.t, err)
-		list[i] = strings.NewReplacer(`"`, "", ",", ".").Replace(strings.Trim(string(location), "[]")) + ": " + p.Type
+		list[i] = strings.NewReplacer(`"`, "", ",",
+			".").Replace(strings.Trim(string(location), "[]")) + ": " + p.Type
 	}
 	return list
 }
@@ -232,7 +233,8 @@ func openSink(config json.RawMessage) (channel.Channel, error) {
 			panic("s3cr3t")
 		case sink.Fail != "":
 			return channel.Result{StatusCode: 500, Response: "no"},
-				&channel.Error{Action: channel.Permanent, Class: sink.Fail, StatusCode: 500, Err: errors.New("it failed")}
+				&channel.Error{Action: channel.Permanent, Class: sink.Fail, StatusCode: 500,
+					Err: errors.New("it failed")}
 		}
 		return channel.Result{StatusCode: 200, Response: "yes"}, nil
 	}), nil
@@ -242,7 +244,8 @@ func openSink(config json.RawMessage) (channel.Channel, error) {
 func sinkSubscription(name string, configs ...string) *webhook.Subscription {
 	sub := &webhook.Subscription{Name: name, EventTypes: []event.Pattern{"*"}}
 	for _, config := range configs {
-		sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "sink", Configs: json.RawMessage(config)})
+		sub.Channels = append(sub.Channels,
+			webhook.ChannelConfig{Channel: "sink", Configs: json.RawMessage(config)})
 	}
 	return sub
 }

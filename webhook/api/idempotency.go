@@ -32,7 +32,8 @@ func idempotencyKey(p *problems, r *request) string {
 		}
 	}
 	if len(lines) > 1 || key == "" || len(key) > maxIdempotencyKey {
-		p.add([]any{"header", headerIdempotencyKey}, typeValue, "must be one key of 1 to %d visible ASCII characters", maxIdempotencyKey)
+		p.add([]any{"header", headerIdempotencyKey}, typeValue,
+			"must be one key of 1 to %d visible ASCII characters", maxIdempotencyKey)
 	}
 	return key
 }
@@ -69,7 +70,8 @@ func (a *API) idempotent(r *request, key string, work idempotency.Work) ([]byte,
 		p.add([]any{"header", headerIdempotencyKey}, TypeKeyReused, "was used before, with another body")
 		return nil, p
 	case errors.Is(err, idempotency.ErrUnsupported):
-		p.add([]any{"header", headerIdempotencyKey}, typeValue, "must not be there: the store of this service cannot remember it")
+		p.add([]any{"header", headerIdempotencyKey}, typeValue,
+			"must not be there: the store of this service cannot remember it")
 		return nil, p
 	}
 	return answer, err

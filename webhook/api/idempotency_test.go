@@ -32,16 +32,19 @@ func TestIdempotentCreate(t *testing.T) {
 	assert.Len(t, all, 1)
 
 	renamed := strings.Replace(plainSubscription, "plain", "renamed", 1)
-	assert.Equal(t, []string{"header.Idempotency-Key: idempotency_key_reused"}, f.do("POST", prefix, renamed, name, key).problems())
+	assert.Equal(t, []string{"header.Idempotency-Key: idempotency_key_reused"},
+		f.do("POST", prefix, renamed, name, key).problems())
 	id := all[0].ID
 	f.do("PUT", prefix+"/"+id, renamed).want(http.StatusOK)
-	assert.Equal(t, "renamed", f.do("POST", prefix, plainSubscription, name, key).want(http.StatusCreated)["webhook_name"],
+	assert.Equal(t, "renamed", f.do("POST", prefix, plainSubscription, name,
+		key).want(http.StatusCreated)["webhook_name"],
 		"a late repetition does not undo what came after")
 
 	f.do("POST", prefix, plainSubscription, append(f.as(orgB), name, key)...).want(http.StatusCreated)
 	assert.NotEqual(t, id, f.create(plainSubscription, name, "another"))
 	for _, bad := range []string{"", " ", "a b", "é", strings.Repeat("x", 256)} {
-		assert.Equal(t, []string{"header.Idempotency-Key: value_error"}, f.do("POST", prefix, plainSubscription, name, bad).problems())
+		assert.Equal(t, []string{"header.Idempotency-Key: value_error"},
+			f.do("POST", prefix, plainSubscription, name, bad).problems())
 	}
 }
 
@@ -51,7 +54,8 @@ func TestIdempotentCreateWithID(t *testing.T) {
 	body := strings.Replace(plainSubscription, `{`, `{"webhook_id": "wh_0123456789abcdef",`, 1)
 	f.create(body, "Idempotency-Key", "k")
 	f.create(body, "Idempotency-Key", "k")
-	f.do("POST", prefix, body, append(f.as(orgB), "Idempotency-Key", "k")...).errorType(http.StatusConflict)
+	f.do("POST", prefix, body, append(f.as(orgB), "Idempotency-Key",
+		"k")...).errorType(http.StatusConflict)
 }
 
 // A create of which the answer was lost is found again by the next try, also if the
@@ -59,7 +63,8 @@ func TestIdempotentCreateWithID(t *testing.T) {
 func TestIdempotentCreateAfterAnUnknownEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return &losesEnds{s.(*memstore.Store)} }})
+		f := newFixture(t,
+			options{store: func(s webhook.Store) webhook.Store { return &losesEnds{s.(*memstore.Store)} }})
 		first := f.do("POST", prefix, plainSubscription, "Idempotency-Key", "k").want(http.StatusCreated)
 		f.do("POST", prefix, plainSubscription, "Idempotency-Key", "k").errorType(http.StatusConflict)
 		time.Sleep(time.Minute)
@@ -69,8 +74,10 @@ func TestIdempotentCreateAfterAnUnknownEnd(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, all, 1)
 		time.Sleep(24 * time.Hour)
-		another := f.do("POST", prefix, plainSubscription, "Idempotency-Key", "k").want(http.StatusCreated)
-		assert.NotEqual(t, first["webhook_id"], another["webhook_id"], "the id depends on more than organization and key")
+		another := f.do("POST", prefix, plainSubscription, "Idempotency-Key",
+			"k").want(http.StatusCreated)
+		assert.NotEqual(t, first["webhook_id"], another["webhook_id"],
+			"the id depends on more than organization and key")
 	})
 }
 
@@ -89,7 +96,8 @@ func TestIdempotencyKeysAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, options{api: func(c *api.Config) { c.IdempotentPerMinute = 2 }})
 		create := func(n int, headers ...string) *answer {
-			return f.do("POST", prefix, plainSubscription, append(headers, "Idempotency-Key", fmt.Sprint("k", n))...)
+			return f.do("POST", prefix, plainSubscription,
+				append(headers, "Idempotency-Key", fmt.Sprint("k", n))...)
 		}
 		for n := range 20 {
 			create(n).want(http.StatusCreated)
@@ -142,7 +150,8 @@ func TestReplayIsIdempotentInAnyProcess(t *testing.T) {
 			assert.Equal(t, i+1, attempts()-before, "the deliveries are made once more each")
 			assert.Equal(t, []string{"header.Idempotency-Key: idempotency_key_reused"},
 				second.do("POST", path, `{"limit": 1}`, "Idempotency-Key", key).problems())
-			second.do("POST", path, `{"limit": 1}`, append(f.as(orgB), "Idempotency-Key", key)...).errorType(http.StatusNotFound)
+			second.do("POST", path, `{"limit": 1}`,
+				append(f.as(orgB), "Idempotency-Key", key)...).errorType(http.StatusNotFound)
 		}
 	})
 }
@@ -173,11 +182,15 @@ func TestReplayOfManyIsIdempotent(t *testing.T) {
 func TestReplayAfterAnUnknownEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return &losesReplays{s.(*memstore.Store)} }})
+		f := newFixture(t,
+			options{store: func(s webhook.Store) webhook.Store {
+				return &losesReplays{s.(*memstore.Store)}
+			}})
 		f.run()
 		id := f.create(customSubscription("sink", `{"fail": "rejected"}`))
 		f.emit(orgA, 1)
-		for path, replayed := range map[string]string{"/deliveries/dlv_1/replay": "", "/replay": `{"replayed": 0, "next_cursor": null}`} {
+		for path, replayed := range map[string]string{"/deliveries/dlv_1/replay": "",
+			"/replay": `{"replayed": 0, "next_cursor": null}`} {
 			path = prefix + "/" + id + path
 			before, err := f.client(orgA).Delivery(t.Context(), id, 1)
 			require.NoError(t, err)
@@ -202,8 +215,11 @@ func TestReplayAfterAnUnknownEnd(t *testing.T) {
 // losesReplays does what it is asked to and says that it did not.
 type losesReplays struct{ *memstore.Store }
 
-func (s *losesReplays) Replay(ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID) error {
-	return errors.Join(s.Store.Replay(ctx, due, organizationID, id), errors.New("the connection is gone"))
+func (s *losesReplays) Replay(
+	ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID,
+) error {
+	return errors.Join(s.Store.Replay(ctx, due, organizationID, id),
+		errors.New("the connection is gone"))
 }
 
 // incapable is a Store without capabilities.
@@ -217,5 +233,6 @@ func TestReplayKeysNeedAStoreThatRemembers(t *testing.T) {
 	id := f.create(customSubscription("sink", `{}`))
 	path := prefix + "/" + id + "/replay"
 	f.do("POST", path, "").want(http.StatusAccepted)
-	assert.Equal(t, []string{"header.Idempotency-Key: value_error"}, f.do("POST", path, "", "Idempotency-Key", "k").problems())
+	assert.Equal(t, []string{"header.Idempotency-Key: value_error"},
+		f.do("POST", path, "", "Idempotency-Key", "k").problems())
 }

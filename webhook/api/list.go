@@ -34,7 +34,9 @@ const maxPageBytes = 4 << 20
 const readStep = 20
 
 // readSubscriptions reads up to limit webhooks, and says whether there are more.
-func (a *API) readSubscriptions(ctx context.Context, q webhook.SubscriptionQuery, limit int) (list []*webhook.Subscription, more bool, err error) {
+func (a *API) readSubscriptions(
+	ctx context.Context, q webhook.SubscriptionQuery, limit int,
+) (list []*webhook.Subscription, more bool, err error) {
 	size := 0
 	for {
 		q.Limit = min(limit-len(list), readStep-1) + 1 // one more says whether there are more
@@ -79,7 +81,8 @@ func (a *API) listSubscriptions(r *request) (*response, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
-	list, more, err := a.readSubscriptions(r.Context(), webhook.SubscriptionQuery{OrganizationID: r.organizationID, After: after}, limit)
+	list, more, err := a.readSubscriptions(r.Context(),
+		webhook.SubscriptionQuery{OrganizationID: r.organizationID, After: after}, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +227,8 @@ func readFilter(p *problems, r *request) webhook.SubscriptionQuery {
 // formatSubscriptionCursor returns the cursor's form in answers. What is in it is
 // nobody's business, but no secret.
 func formatSubscriptionCursor(c webhook.SubscriptionCursor) string {
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", c.CreatedAt.UnixMicro(), c.ID))
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", c.CreatedAt.UnixMicro(),
+		c.ID))
 }
 
 // parseSubscriptionCursor reads a cursor. The empty one is the beginning.

@@ -33,7 +33,8 @@ func (f *fixture) search(query, body string) (api.SubscriptionPage, string) {
 func newListFixture(t *testing.T, o options) *fixture {
 	t.Helper()
 	f := newFixture(t, o)
-	for i, types := range []string{`"object.created"`, `"object.*"`, `"*"`, `"invoice.paid"`, `"object.deleted", "object.*"`} {
+	for i, types := range []string{`"object.created"`, `"object.*"`, `"*"`, `"invoice.paid"`,
+		`"object.deleted", "object.*"`} {
 		active := i != 1
 		f.create(fmt.Sprintf(`{"webhook_name": "w%d", "event_types": [%s], "is_active": %t, "channels": [
 			{"channel": "webhook", "configs": {"url": "https://example.com/"}}]}`, i, types, active))
@@ -58,13 +59,16 @@ func TestSearch(t *testing.T) {
 		assert.Equal(t, want, got, body)
 		assert.Equal(t, len(page.Results), page.Total, body)
 	}
-	assert.Equal(t, []string{"body.event_type: value_error", "body.is_active: boolean_type", "body.x: extra_forbidden"},
+	assert.Equal(t, []string{"body.event_type: value_error", "body.is_active: boolean_type",
+		"body.x: extra_forbidden"},
 		f.do("POST", prefix+"/list", `{"event_type": "A", "is_active": 1, "x": 2}`).problems())
-	assert.Equal(t, []string{"query.limit: value_error", "query.offset: int_parsing", "query.include_total: bool_parsing", "query.cursor: value_error"},
+	assert.Equal(t, []string{"query.limit: value_error", "query.offset: int_parsing",
+		"query.include_total: bool_parsing", "query.cursor: value_error"},
 		f.do("POST", prefix+"/list?limit=1001&offset=x&include_total=maybe&cursor=!", "").problems())
 	for _, cursor := range []string{"1 \x00", "1 \xff", "x wh_1", " "} {
 		text := base64.RawURLEncoding.EncodeToString([]byte(cursor))
-		assert.Equal(t, []string{"query.cursor: value_error"}, f.do("POST", prefix+"/list?cursor="+text, "").problems(), "%q", cursor)
+		assert.Equal(t, []string{"query.cursor: value_error"},
+			f.do("POST", prefix+"/list?cursor="+text, "").problems(), "%q", cursor)
 	}
 }
 
@@ -99,7 +103,9 @@ type pagedStore struct {
 	limits []int
 }
 
-func (s *pagedStore) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
+func (s *pagedStore) Subscriptions(
+	ctx context.Context, q webhook.SubscriptionQuery,
+) ([]*webhook.Subscription, error) {
 	s.limits = append(s.limits, q.Limit)
 	return s.Store.Subscriptions(ctx, q)
 }
@@ -115,7 +121,8 @@ func TestPagesReadOneMore(t *testing.T) {
 	assert.Equal(t, "w1 w2", names)
 	assert.Equal(t, 4, page.Total)
 	assert.Equal(t, []int{3}, store.limits)
-	page, names = f.search("?limit=2&offset=1&cursor="+*page.Pagination.NextCursor, `{"event_type": "object.created"}`)
+	page, names = f.search("?limit=2&offset=1&cursor="+*page.Pagination.NextCursor,
+		`{"event_type": "object.created"}`)
 	assert.Empty(t, names)
 	assert.Equal(t, 4, page.Total, "on all pages")
 	assert.Nil(t, page.Pagination.NextCursor)

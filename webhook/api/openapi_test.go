@@ -8,6 +8,9 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
@@ -123,39 +127,56 @@ func statusCases(id, signer string) map[string][]statusCase {
 	badKey := []string{"Idempotency-Key", " "}
 	taken := strings.Replace(plainSubscription, "{", `{"webhook_id": "`+id+`",`, 1)
 	return map[string][]statusCase{
-		"POST ":             {{201, "", plainSubscription, nil}, {409, "", taken, nil}, {422, "", "{}", nil}},
-		"GET ":              {{200, "", "", nil}, {422, "?limit=0", "", nil}},
-		"POST /list":        {{200, "/list", "{}", nil}, {422, "/list?limit=0", "", nil}},
-		"GET /{identifier}": {{200, hook, "", nil}, {404, missing, "", nil}, {422, hook + "?reveal=x", "", nil}},
-		"PUT /{identifier}": {{200, sign, secretSubscription, nil}, {404, missing, plainSubscription, nil},
+		"POST ": {{201, "", plainSubscription, nil}, {409, "", taken, nil},
+			{422, "", "{}", nil}},
+		"GET ":       {{200, "", "", nil}, {422, "?limit=0", "", nil}},
+		"POST /list": {{200, "/list", "{}", nil}, {422, "/list?limit=0", "", nil}},
+		"GET /{identifier}": {{200, hook, "", nil}, {404, missing, "", nil},
+			{422, hook + "?reveal=x", "", nil}},
+		"PUT /{identifier}": {{200, sign, secretSubscription, nil},
+			{404, missing, plainSubscription, nil},
 			{412, sign, plainSubscription, stale}, {422, sign, "{}", nil}},
 		"PATCH /{identifier}": {{200, sign, `{"is_active": false}`, nil}, {404, missing, "{}", nil},
 			{412, sign, "{}", stale}, {422, sign, "[]", nil}},
 		"DELETE /{identifier}": {{412, missing, "", stale}, {204, missing, "", nil}},
 
 		"GET /deliveries": {{200, "/deliveries", "", nil}, {422, "/deliveries?limit=0", "", nil}},
-		"GET /{identifier}/deliveries": {{200, hook + "/deliveries", "", nil}, {404, missing + "/deliveries", "", nil},
+		"GET /{identifier}/deliveries": {{200, hook + "/deliveries", "", nil},
+			{404, missing + "/deliveries", "", nil},
 			{422, hook + "/deliveries?limit=0", "", nil}},
-		"GET /{identifier}/deliveries/{delivery_id}": {{200, hook + "/deliveries/dlv_1", "", nil}, {404, hook + "/deliveries/dlv_99", "", nil}},
-		"GET /{identifier}/deliveries/{delivery_id}/event": {{200, hook + "/deliveries/dlv_1/event", "", nil},
+		"GET /{identifier}/deliveries/{delivery_id}": {{200, hook + "/deliveries/dlv_1", "", nil},
+			{404, hook + "/deliveries/dlv_99", "", nil}},
+		"GET /{identifier}/deliveries/{delivery_id}/event": {{200, hook + "/deliveries/dlv_1/event", "",
+			nil},
 			{404, hook + "/deliveries/dlv_99/event", "", nil}},
-		"POST /{identifier}/deliveries/{delivery_id}/replay": {{202, hook + "/deliveries/dlv_1/replay", "", nil},
-			{404, hook + "/deliveries/dlv_99/replay", "", nil}, {409, hook + "/deliveries/dlv_2/replay", "", nil},
+		"POST /{identifier}/deliveries/{delivery_id}/replay": {{202, hook + "/deliveries/dlv_1/replay",
+			"", nil},
+			{404, hook + "/deliveries/dlv_99/replay", "", nil},
+			{409, hook + "/deliveries/dlv_2/replay", "", nil},
 			{422, hook + "/deliveries/dlv_1/replay", "", badKey}},
-		"POST /{identifier}/deliveries/{delivery_id}/cancel": {{200, hook + "/deliveries/dlv_4/cancel", "", nil},
-			{404, hook + "/deliveries/dlv_99/cancel", "", nil}, {409, hook + "/deliveries/dlv_3/cancel", "", nil}},
-		"POST /{identifier}/replay": {{202, hook + "/replay", "", nil}, {404, missing + "/replay", "", nil}, {422, hook + "/replay", "[]", nil}},
-		"GET /{identifier}/statistics": {{200, hook + "/statistics", "", nil}, {404, missing + "/statistics", "", nil},
+		"POST /{identifier}/deliveries/{delivery_id}/cancel": {{200, hook + "/deliveries/dlv_4/cancel",
+			"", nil},
+			{404, hook + "/deliveries/dlv_99/cancel", "", nil},
+			{409, hook + "/deliveries/dlv_3/cancel", "", nil}},
+		"POST /{identifier}/replay": {{202, hook + "/replay", "", nil},
+			{404, missing + "/replay", "", nil}, {422, hook + "/replay", "[]", nil}},
+		"GET /{identifier}/statistics": {{200, hook + "/statistics", "", nil},
+			{404, missing + "/statistics", "", nil},
 			{422, hook + "/statistics?since=x", "", nil}},
 
-		"POST /{identifier}/test": {{200, hook + "/test", "", nil}, {404, missing + "/test", "", nil}, {422, hook + "/test", "[]", nil}},
+		"POST /{identifier}/test": {{200, hook + "/test", "", nil}, {404, missing + "/test", "", nil},
+			{422, hook + "/test", "[]", nil}},
 		"POST /{identifier}/signing-secret/rotate": {{200, sign + "/signing-secret/rotate", "", nil},
-			{404, missing + "/signing-secret/rotate", "", nil}, {412, sign + "/signing-secret/rotate", "", stale},
+			{404, missing + "/signing-secret/rotate", "", nil},
+			{412, sign + "/signing-secret/rotate", "", stale},
 			{422, hook + "/signing-secret/rotate", "", nil}},
-		"DELETE /{identifier}/signing-secret/previous": {{200, sign + "/signing-secret/previous", "", nil},
-			{404, missing + "/signing-secret/previous", "", nil}, {412, sign + "/signing-secret/previous", "", stale},
+		"DELETE /{identifier}/signing-secret/previous": {{200, sign + "/signing-secret/previous", "",
+			nil},
+			{404, missing + "/signing-secret/previous", "", nil},
+			{412, sign + "/signing-secret/previous", "", stale},
 			{422, hook + "/signing-secret/previous", "", nil}},
-		"POST /preview": {{200, "/preview", `{"template": ""}`, nil}, {404, "/preview", `{"template": "", "event_id": "evt_99"}`, nil},
+		"POST /preview": {{200, "/preview", `{"template": ""}`, nil},
+			{404, "/preview", `{"template": "", "event_id": "evt_99"}`, nil},
 			{422, "/preview", "{}", nil}},
 		"GET /event-types":  {{200, "/event-types", "", nil}},
 		"GET /health":       {{200, "/health", "", nil}},
@@ -167,7 +188,8 @@ func statusCases(id, signer string) map[string][]statusCase {
 func (f *fixture) usualStatuses(route string) (seen []int) {
 	f.t.Helper()
 	method, path, _ := strings.Cut(route, " ")
-	path = prefix + strings.NewReplacer("{identifier}", "wh_0123456789abcdef", "{delivery_id}", "dlv_1").Replace(path)
+	path = prefix + strings.NewReplacer("{identifier}", "wh_0123456789abcdef", "{delivery_id}",
+		"dlv_1").Replace(path)
 	switch route {
 	case "GET /health":
 		return []int{f.statusOf(brokenStore{f.store}, nil, httptest.NewRequest(method, path, nil))}
@@ -175,7 +197,8 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 		return nil
 	}
 	seen = append(seen, f.fullStatus(method, path))
-	for _, err := range []error{api.ErrUnauthenticated, api.ErrForbidden, errors.New("down"), webhook.ErrUnavailable} {
+	for _, err := range []error{api.ErrUnauthenticated, api.ErrForbidden, errors.New("down"),
+		webhook.ErrUnavailable} {
 		seen = append(seen, f.statusOf(f.store, err, httptest.NewRequest(method, path, nil)))
 	}
 	if method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {
@@ -198,15 +221,19 @@ func (f *fixture) fullStatus(method, path string) int {
 	f.t.Helper()
 	var a *api.API
 	second := httptest.NewRecorder()
-	d := f.dispatcherOn(askingStore{f.store, func() { a.ServeHTTP(second, httptest.NewRequest(method, path, nil)) }})
-	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil }, api.Config{Logger: f.logger, MaxRequestsPerOrganization: 1})
+	d := f.dispatcherOn(askingStore{f.store,
+		func() { a.ServeHTTP(second, httptest.NewRequest(method, path, nil)) }})
+	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil },
+		api.Config{Logger: f.logger, MaxRequestsPerOrganization: 1})
 	require.NoError(f.t, err)
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, prefix+"/event-types", nil))
 	require.Equal(f.t, http.StatusOK, w.Code, "one request at a time has room")
-	hooks, err := f.dispatcher.Subscriptions(f.t.Context(), webhook.SubscriptionQuery{OrganizationID: orgA, Limit: 1})
+	hooks, err := f.dispatcher.Subscriptions(f.t.Context(),
+		webhook.SubscriptionQuery{OrganizationID: orgA, Limit: 1})
 	require.NoError(f.t, err)
-	a.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, prefix+"/"+hooks[0].ID+"/replay", nil))
+	a.ServeHTTP(httptest.NewRecorder(),
+		httptest.NewRequest(http.MethodPost, prefix+"/"+hooks[0].ID+"/replay", nil))
 	return second.Code
 }
 
@@ -217,7 +244,8 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 // statusOf asks an API of its own, whose authenticator returns err.
 func (f *fixture) statusOf(store webhook.Store, err error, r *http.Request) int {
 	f.t.Helper()
-	a, newErr := api.New(f.dispatcherOn(store), func(*http.Request) (string, error) { return orgA, err }, api.Config{Logger: f.logger})
+	a, newErr := api.New(f.dispatcherOn(store),
+		func(*http.Request) (string, error) { return orgA, err }, api.Config{Logger: f.logger})
 	require.NoError(f.t, newErr)
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)
@@ -235,7 +263,8 @@ func (busyStore) UpdateSubscription(context.Context, *webhook.Subscription, webh
 func (f *fixture) raceStatuses(id string) map[string]int {
 	f.t.Helper()
 	status := func(method, path, body string) int {
-		return f.statusOf(busyStore{f.store}, nil, httptest.NewRequest(method, prefix+"/"+id+path, strings.NewReader(body)))
+		return f.statusOf(busyStore{f.store}, nil,
+			httptest.NewRequest(method, prefix+"/"+id+path, strings.NewReader(body)))
 	}
 	return map[string]int{
 		"PUT /{identifier}":                            status("PUT", "", plainSubscription),
@@ -251,7 +280,9 @@ type askingStore struct {
 	meanwhile func()
 }
 
-func (s askingStore) Deliveries(context.Context, webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+func (s askingStore) Deliveries(
+	context.Context, webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
 	s.meanwhile()
 	return nil, nil
 }
@@ -267,7 +298,8 @@ func (f *fixture) pendingStatuses(id string) map[string]int {
 	var a *api.API
 	second := httptest.NewRecorder()
 	d := f.dispatcherOn(askingStore{f.store, func() { a.ServeHTTP(second, request()) }})
-	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil }, api.Config{Logger: f.logger})
+	a, err := api.New(d, func(*http.Request) (string, error) { return orgA, nil },
+		api.Config{Logger: f.logger})
 	require.NoError(f.t, err)
 	first := httptest.NewRecorder()
 	a.ServeHTTP(first, request())
@@ -325,4 +357,60 @@ func checkSchemas(t *testing.T, path string, value any) {
 			checkSchemas(t, path, item)
 		}
 	}
+}
+
+// The commands of the contract's documentation, and those of this package's, work as they
+// are printed.
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("curl is not installed")
+		}
+		t.Skip("curl is not installed")
+	}
+	f := newFixture(t, options{http: channelkit.HTTPConfig{
+		Middleware: []func(http.RoundTripper) http.RoundTripper{noContent},
+	}})
+	mux := http.NewServeMux()
+	f.api.Mount(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+
+	text, err := os.ReadFile("testdata/curl.txt")
+	require.NoError(t, err)
+	replace := strings.NewReplacer(
+		"https://api.mixpeek.com", server.URL, "http://localhost:8080", server.URL,
+		"<token>", f.keys[orgA], "{identifier}", "wh_abc123def4",
+		"curl ", "curl --silent --show-error --write-out '%{http_code}' ")
+	run := func(status, command string) {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "sh", "-c",
+			replace.Replace(command)).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		assert.Equal(t, status, string(out[max(0, len(out)-3):]), "%s\n%s", command, out)
+	}
+	blocks := strings.Split(strings.TrimSpace(string(text)), "\n\n")[1:]
+	require.Len(t, blocks, 8)
+	for _, block := range blocks {
+		status, command, _ := strings.Cut(block, "\n")
+		run(status, command)
+	}
+
+	doc, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	commands := regexp.MustCompile(`(?m)^//\tcurl (.*\n//\t +)*.*\n`).FindAllString(string(doc), -1)
+	require.Len(t, commands, 4)
+	for i, command := range commands {
+		run([]string{"201", "200", "200", "200"}[i], strings.ReplaceAll(command, "//\t", ""))
+	}
+}
+
+// noContent stands for all endpoints, so that nothing is sent.
+func noContent(http.RoundTripper) http.RoundTripper { return answersNoContent{} }
+
+type answersNoContent struct{}
+
+func (answersNoContent) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 }

@@ -1,15 +1,21 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/signature"
@@ -74,7 +80,8 @@ func TestRotateBeginsToSign(t *testing.T) {
 func TestRotateKeyPair(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	id := f.create(strings.Replace(plainSubscription, `/hook"`, `/hook", "signing_secret": "`+signature.NewKeyPair().Reveal()+`"`, 1))
+	id := f.create(strings.Replace(plainSubscription, `/hook"`,
+		`/hook", "signing_secret": "`+signature.NewKeyPair().Reveal()+`"`, 1))
 	res, err := f.client(orgA).RotateSecret(t.Context(), id, "")
 	require.NoError(t, err)
 	key, err := signature.ParseKey(res.SigningSecret)
@@ -88,11 +95,13 @@ func TestRotateWhich(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	c, ctx := f.client(orgA), t.Context()
-	two := plainSubscription[:len(plainSubscription)-2] + `, {"channel": "webhook", "configs": {"url": "https://example.com/2"}}]}`
+	two := plainSubscription[:len(
+		plainSubscription)-2] + `, {"channel": "webhook", "configs": {"url": "https://example.com/2"}}]}`
 	id := f.create(two)
 	path := prefix + "/" + id + "/signing-secret/"
 	assert.Equal(t, []string{"body.channel: missing"}, f.do("POST", path+"rotate", "").problems())
-	assert.Equal(t, []string{"body.channel: value_error"}, f.do("POST", path+"rotate", `{"channel": "webhook#3"}`).problems())
+	assert.Equal(t, []string{"body.channel: value_error"},
+		f.do("POST", path+"rotate", `{"channel": "webhook#3"}`).problems())
 	assert.Equal(t, []string{"query.channel: missing"}, f.do("DELETE", path+"previous", "").problems())
 	_, err := c.RotateSecret(ctx, id, "webhook#2")
 	require.NoError(t, err)
@@ -101,7 +110,8 @@ func TestRotateWhich(t *testing.T) {
 
 	sink, err := c.Create(ctx, sinkSubscription("sink", `{}`))
 	require.NoError(t, err)
-	assert.Equal(t, []string{"body.channel: value_error"}, f.do("POST", prefix+"/"+sink.ID+"/signing-secret/rotate", "").problems())
+	assert.Equal(t, []string{"body.channel: value_error"},
+		f.do("POST", prefix+"/"+sink.ID+"/signing-secret/rotate", "").problems())
 	_, err = c.RotateSecret(ctx, id, "webhook", client.WithIfMatch(`"1-0"`))
 	require.ErrorIs(t, err, webhook.ErrConflict)
 }
@@ -112,7 +122,8 @@ func TestPreviewWithLibrary(t *testing.T) {
 	library, err := template.NewLibrary(template.LibraryConfig{Ready: template.ReadyHashes})
 	require.NoError(t, err)
 	request := api.PreviewRequest{Template: json.RawMessage(`"{{ 'a'|md5 }}"`)}
-	rendered, err := newFixture(t, options{library: library}).client(orgA).Preview(t.Context(), request)
+	rendered, err := newFixture(t, options{library: library}).client(orgA).Preview(t.Context(),
+		request)
 	require.NoError(t, err)
 	assert.JSONEq(t, `"0cc175b9c0f1b6a831c399e269772661"`, string(rendered))
 	_, err = newFixture(t, options{}).client(orgA).Preview(t.Context(), request)
@@ -128,12 +139,18 @@ func TestPreview(t *testing.T) {
 		request api.PreviewRequest
 		want    string
 	}{
-		"payload":   {api.PreviewRequest{Template: json.RawMessage(`{"id": "{{ event_id }}", "n": "{{ metadata.n }}"}`), Event: e}, `{"id":"evt_1","n":5}`},
-		"text":      {api.PreviewRequest{Template: json.RawMessage(`"{{ event_type }}: {{ metadata.h }}"`), Event: e}, `"invoice.paid: <b>"`},
-		"html":      {api.PreviewRequest{Template: json.RawMessage(`"{{ metadata.h }}"`), Event: e, HTML: true}, `"&lt;b&gt;"`},
-		"format":    {api.PreviewRequest{Template: json.RawMessage(`"[\"{{ metadata.h }}\"]"`), Shape: template.ShapeJSON, Event: e, Format: template.FormatMrkdwn}, `["&lt;b&gt;"]`},
-		"blocks":    {api.PreviewRequest{Template: json.RawMessage(`"[{\"text\": \"{{ event_id }}\"}]"`), Shape: "json", Event: e}, `[{"text":"evt_1"}]`},
-		"no event":  {api.PreviewRequest{Template: json.RawMessage(`"{{ event_type }}"`)}, `"object.created"`},
+		"payload": {api.PreviewRequest{Template: json.RawMessage(
+			`{"id": "{{ event_id }}", "n": "{{ metadata.n }}"}`), Event: e}, `{"id":"evt_1","n":5}`},
+		"text": {api.PreviewRequest{Template: json.RawMessage(
+			`"{{ event_type }}: {{ metadata.h }}"`), Event: e}, `"invoice.paid: <b>"`},
+		"html": {api.PreviewRequest{Template: json.RawMessage(`"{{ metadata.h }}"`), Event: e,
+			HTML: true}, `"&lt;b&gt;"`},
+		"format": {api.PreviewRequest{Template: json.RawMessage(`"[\"{{ metadata.h }}\"]"`),
+			Shape: template.ShapeJSON, Event: e, Format: template.FormatMrkdwn}, `["&lt;b&gt;"]`},
+		"blocks": {api.PreviewRequest{Template: json.RawMessage(`"[{\"text\": \"{{ event_id }}\"}]"`),
+			Shape: "json", Event: e}, `[{"text":"evt_1"}]`},
+		"no event": {api.PreviewRequest{Template: json.RawMessage(`"{{ event_type }}"`)},
+			`"object.created"`},
 		"just text": {api.PreviewRequest{Template: json.RawMessage(`"hello"`)}, `"hello"`},
 	} {
 		rendered, err := c.Preview(ctx, test.request)
@@ -165,7 +182,8 @@ func TestPreviewOfStoredEvent(t *testing.T) {
 		f.emit(orgA, 1)
 		d, err := c.Delivery(ctx, sub.ID, 1)
 		require.NoError(t, err)
-		request := api.PreviewRequest{Template: json.RawMessage(`"{{ event_id }} {{ namespace }}"`), EventID: d.EventID}
+		request := api.PreviewRequest{Template: json.RawMessage(`"{{ event_id }} {{ namespace }}"`),
+			EventID: d.EventID}
 		rendered, err := c.Preview(ctx, request)
 		require.NoError(t, err)
 		assert.JSONEq(t, `"`+d.EventID+` acme"`, string(rendered))
@@ -193,5 +211,120 @@ func TestHealth(t *testing.T) {
 	require.NoError(t, f.client(orgA).Health(t.Context()))
 	f.do("GET", prefix+"/health", "", "Authorization", "").want(http.StatusOK)
 	f = newFixture(t, options{store: func(s webhook.Store) webhook.Store { return brokenStore{s} }})
-	assert.Equal(t, "ServiceUnavailableError", f.do("GET", prefix+"/health", "").errorType(http.StatusServiceUnavailable))
+	assert.Equal(t, "ServiceUnavailableError",
+		f.do("GET", prefix+"/health", "").errorType(http.StatusServiceUnavailable))
+}
+
+// hanging is a fixture whose API takes any token for the name of an organization, and
+// knows a channel "hang" that does not answer before its context ends.
+type hanging struct {
+	*fixture
+	all     sync.WaitGroup
+	mu      sync.Mutex
+	answers map[int]int // by status
+}
+
+func newHanging(t *testing.T) *hanging {
+	t.Helper()
+	h := &hanging{fixture: newFixture(t, options{}), answers: map[int]int{}}
+	require.NoError(t, h.registry.Register("hang",
+		channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+			return channel.Func(func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
+				<-ctx.Done()
+				return channel.Result{}, ctx.Err()
+			}), nil
+		})))
+	var err error
+	h.api, err = api.New(h.dispatcher, api.BearerToken, api.Config{Logger: h.logger})
+	require.NoError(t, err)
+	return h
+}
+
+func (h *hanging) ask(organization, method, path, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+organization)
+	w := httptest.NewRecorder()
+	h.api.ServeHTTP(w, r)
+	return w
+}
+
+// subscribe makes a webhook with one channel.
+func (h *hanging) subscribe(organization, channel string) (path string) {
+	h.t.Helper()
+	sub := &webhook.Subscription{OrganizationID: organization, Name: "one",
+		EventTypes: sinkSubscription("").EventTypes,
+		Channels:   []webhook.ChannelConfig{{Channel: channel, Configs: json.RawMessage(`{}`)}}}
+	require.NoError(h.t, h.dispatcher.CreateSubscription(h.t.Context(), sub))
+	return prefix + "/" + sub.ID
+}
+
+// hang begins tests that do not end by themselves, n for each of so many organizations.
+func (h *hanging) hang(organizations, n int) {
+	h.t.Helper()
+	for i := range organizations {
+		organization := fmt.Sprint("hangs", i)
+		path := h.subscribe(organization, "hang")
+		for range n {
+			h.all.Go(func() {
+				w := h.ask(organization, "POST", path+"/test", "")
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				h.answers[w.Code]++
+			})
+			synctest.Wait()
+		}
+	}
+}
+
+// Endpoints that do not answer tests leave most of the API to other requests, however
+// many organizations have such endpoints.
+func TestHangingTestsKeepNoRequestOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHanging(t)
+		began := time.Now()
+		h.hang(20, 16)
+		for n := range 24 { // of an organization that tests, too
+			organization := fmt.Sprint("hangs", n)
+			w := h.ask(organization, "GET", prefix, "")
+			assert.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+			w = h.ask(organization, "POST", prefix, plainSubscription)
+			assert.Equal(t, http.StatusCreated, w.Code, "%s", w.Body)
+		}
+		assert.Zero(t, time.Since(began))
+		h.all.Wait()
+		assert.Equal(t, 30*time.Second, time.Since(began))
+		assert.Equal(t, 320, h.answers[200]+h.answers[429]+h.answers[503], "%v", h.answers)
+		assert.GreaterOrEqual(t, h.answers[200], 16, "the answer is that the attempt failed: %v",
+			h.answers)
+	})
+}
+
+// A test that goes on for long ends when another organization has none.
+func TestHangingTestsKeepNoTestOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHanging(t)
+		h.hang(40, 4)
+		path := h.subscribe("answers", "sink")
+		time.Sleep(5 * time.Second)
+		w := h.ask("answers", "POST", path+"/test", "")
+		require.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+		assert.Contains(t, w.Body.String(), `"succeeded":true`)
+		h.all.Wait()
+		assert.GreaterOrEqual(t, h.answers[200], 15, "all others had their 30 s: %v", h.answers)
+	})
+}
+
+// One organization has a few tests at a time, and other requests beside them.
+func TestHangingTestsOfOneOrganization(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHanging(t)
+		h.hang(1, 20)
+		w := h.ask("hangs0", "GET", prefix, "")
+		assert.Equal(t, http.StatusOK, w.Code, "%s", w.Body)
+		h.all.Wait()
+		assert.Equal(t, map[int]int{200: 4, 429: 16}, h.answers)
+	})
 }

@@ -1,14 +1,19 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 // PreviewRequest asks what a template makes of an event.
@@ -64,7 +69,8 @@ func (a *API) preview(r *request) (*response, error) {
 			return nil, err
 		}
 	}
-	ctx := a.dispatcher.Renders().ContextFor(r.Context(), template.Turn{OrganizationID: r.organizationID})
+	ctx := a.dispatcher.Renders().ContextFor(r.Context(),
+		template.Turn{OrganizationID: r.organizationID})
 	rendered, err := template.Preview(ctx, shape, source, options, e)
 	if err != nil {
 		p.addTemplateError(o.at("template"), err)
@@ -105,7 +111,8 @@ func readTemplate(o *object) (source string, shape template.Shape) {
 	case shape != template.ShapeText && shape != template.ShapeJSON && shape != template.ShapeObject:
 		o.found.add(o.at("shape"), "enum", "must be text, json or object")
 	case raw != nil && isText == (shape == template.ShapeObject):
-		o.found.add(o.at("shape"), typeValue, "does not fit the template: a string is text or json, an object or a list is object")
+		o.found.add(o.at("shape"), typeValue,
+			"does not fit the template: a string is text or json, an object or a list is object")
 	}
 	return source, shape
 }
@@ -144,4 +151,155 @@ func (p *problems) addTemplateError(location []any, err error) {
 		}
 	}
 	p.add(location, "template_error", "%s", err)
+}
+
+// testTime bounds a test, whatever timeouts the channels are configured with.
+const testTime = 30 * time.Second
+
+// TestRequest says what to send to a webhook's channels as a test.
+type TestRequest struct {
+	// Channel is one of the webhook's channel keys: "webhook", and "webhook#2"
+	// for the second of that name. Defaults to all of them.
+	Channel string `json:"channel,omitempty"`
+	// EventType is the type of the event. Defaults to one that the webhook is
+	// subscribed to.
+	EventType string `json:"event_type,omitempty"`
+	// Event is the envelope. What it lacks is filled in. Defaults to an event
+	// whose metadata is {"test": true}.
+	Event *event.Event `json:"event,omitempty"`
+}
+
+// TestResponse says how a test went.
+type TestResponse struct {
+	EventID string                `json:"event_id"`
+	Results []dispatch.TestResult `json:"results"`
+}
+
+// sendTest makes one attempt for each channel of the webhook, paused or not, and
+// answers with what came of it. Nothing is stored and nothing is retried.
+func (a *API) sendTest(r *request) (*response, error) {
+	sub, err := a.subscription(r)
+	if err != nil {
+		return nil, err
+	}
+	p := &problems{}
+	var channels []string
+	eventType := testEventType(sub)
+	e := &event.Event{}
+	completeEvent(e, eventType)
+	if o := optionalObject(p, r.body); o != nil {
+		if name := o.text("channel"); name != "" {
+			channels = []string{name}
+			if keys := sub.ChannelKeys(); !slices.Contains(keys, name) {
+				p.add(o.at("channel"), typeValue, "must be one of %s", strings.Join(keys, ", "))
+			}
+		}
+		if s := o.text("event_type"); s != "" {
+			if err := event.ValidType(s); err != nil {
+				p.add(o.at("event_type"), typeValue, "%s", err)
+			} else {
+				eventType = s
+			}
+		}
+		e = readEvent(o, eventType)
+		o.end()
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	results, err := a.runTest(r, sub, e, channels)
+	if err != nil {
+		return nil, err
+	}
+	return &response{status: http.StatusOK, body: TestResponse{EventID: e.ID, Results: results}}, nil
+}
+
+// errTestEnded says that a test lost its place.
+var errTestEnded = &statusError{
+	status: http.StatusServiceUnavailable, retryAfter: busyTime,
+	message: "The test took long while others wanted to test, and was ended: try again in a moment",
+}
+
+// runTest makes the attempts, in one of the places for tests.
+func (a *API) runTest(
+	r *request, sub *webhook.Subscription, e *event.Event, channels []string,
+) ([]dispatch.TestResult, error) {
+	place, err := a.tests.admit(r.organizationID)
+	if err != nil {
+		return nil, err
+	}
+	defer place.release()
+	ctx, cancel := context.WithTimeout(r.Context(), testTime)
+	defer cancel()
+	place.wait(cancel)
+	results, err := a.dispatcher.SendTest(ctx, sub, e, channels...)
+	if !place.resume() {
+		return nil, errTestEnded
+	}
+	return results, err
+}
+
+// testEventType is an event type that the webhook is subscribed to, or one that
+// would suit it.
+func testEventType(sub *webhook.Subscription) string {
+	for _, pattern := range sub.EventTypes {
+		if prefix, wildcard := strings.CutSuffix(string(pattern), "*"); !wildcard {
+			return string(pattern)
+		} else if prefix != "" {
+			return prefix + "test"
+		}
+	}
+	return event.ObjectCreated
+}
+
+// readEvent reads the envelope of a test or a preview. What it lacks is filled
+// in, so that a body may say as little as nothing.
+func readEvent(o *object, eventType string) *event.Event {
+	e := &event.Event{}
+	if raw := o.get("event"); raw != nil {
+		var found event.Problems
+		decoded, err := event.Decode(raw)
+		if err != nil {
+			found.AddError("event", err)
+			o.found.mergeError(found.Err())
+			return e
+		}
+		e = decoded
+	}
+	completeEvent(e, eventType)
+	var found event.Problems
+	found.AddError("event", e.Validate())
+	o.found.mergeError(found.Err())
+	return e
+}
+
+func completeEvent(e *event.Event, eventType string) {
+	setDefault(&e.ID, event.NewID())
+	setDefault(&e.Type, eventType)
+	setDefault(&e.Actor, event.ActorSystem)
+	setDefault(&e.Version, event.Version1)
+	if e.OccurredAt.IsZero() {
+		e.OccurredAt = time.Now().UTC().Truncate(time.Microsecond)
+	}
+	if e.Namespace == "" && e.NamespaceID == "" {
+		e.Namespace = "example"
+	}
+	resource, _, _ := strings.Cut(e.Type, ".")
+	setDefault(&e.Subject.Type, resource)
+	setDefault(&e.Subject.ID, resource+"_example")
+	if e.Metadata == nil {
+		e.Metadata = map[string]any{"test": true}
+	}
+}
+
+func setDefault(field *string, value string) {
+	if *field == "" {
+		*field = value
+	}
+}
+
+// storedEvent reads an event that was emitted before.
+func storedEvent(payload []byte) (*event.Event, error) {
+	e := &event.Event{}
+	return e, json.Unmarshal(payload, e)
 }

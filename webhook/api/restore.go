@@ -82,7 +82,8 @@ func (r *restoring) unmask() {
 	if err != nil {
 		return // not JSON: the check of the webhook says so
 	}
-	leaves = slices.DeleteFunc(leaves, func(l jsonLeaf) bool { return string(r.to.Configs[l.start:l.end]) != maskJSON })
+	leaves = slices.DeleteFunc(leaves,
+		func(l jsonLeaf) bool { return string(r.to.Configs[l.start:l.end]) != maskJSON })
 	if len(leaves) == 0 {
 		return
 	}
@@ -167,7 +168,10 @@ func (r *restoring) missExtensions(left []pairable) {
 		if find(now, name) >= 0 || replaces(r.to.Channel, now, name) {
 			continue
 		}
-		if slices.ContainsFunc(left, func(old pairable) bool { return old.name == r.to.Channel && old.has(name) }) {
+		if slices.ContainsFunc(left, func(old pairable) bool {
+			return old.name == r.to.Channel &&
+				old.has(name)
+		}) {
 			r.found.add(leafLocation(r.channel, []any{name}), typeValue, ruleMissing)
 		}
 	}
@@ -217,7 +221,8 @@ func (f configFields) pairables(channels []webhook.ChannelConfig) []pairable {
 		if presentChannel(&c) == nil && decodeExact(c.Configs, &list[i].configs) != nil {
 			list[i].configs = nil
 		}
-		maps.DeleteFunc(list[i].configs, func(name string, value any) bool { return isDefault(c.Channel, name, value) })
+		maps.DeleteFunc(list[i].configs,
+			func(name string, value any) bool { return isDefault(c.Channel, name, value) })
 	}
 	return list
 }
@@ -231,10 +236,12 @@ func isDefault(channelName, name string, value any) bool {
 	}
 	switch value := value.(type) {
 	case string:
-		return value == "" || name == "method" && value == http.MethodPost || name == "content_type" && value == "html"
+		return value == "" || name == "method" && value == http.MethodPost || name == "content_type" &&
+			value == "html"
 	case json.Number:
 		seconds, err := value.Float64()
-		return err == nil && name == "timeout" && (seconds == 0 || seconds == channelkit.DefaultTimeout.Seconds())
+		return err == nil && name == "timeout" &&
+			(seconds == 0 || seconds == channelkit.DefaultTimeout.Seconds())
 	case []any:
 		return len(value) == 0
 	case map[string]any:
@@ -246,7 +253,8 @@ func isDefault(channelName, name string, value any) bool {
 func (p *pairing) pair(now, old []pairable) {
 	p.of, p.used = map[int]int{}, map[int]bool{}
 	equal := func(i, j int) bool {
-		return now[i].name == old[j].name && (now[i].configs == nil) == (old[j].configs == nil) && differences(now[i], old[j]) == 0
+		return now[i].name == old[j].name && (now[i].configs == nil) == (old[j].configs == nil) &&
+			differences(now[i], old[j]) == 0
 	}
 	for i := range now { // where it was, before anywhere else
 		if i < len(old) && equal(i, i) {

@@ -60,7 +60,8 @@ func (a *API) rotateSecret(r *request) (*response, error) {
 			return nil, err
 		}
 		secret, public := newSecret(config.current())
-		config.secrets = append([]string{secret}, config.secrets[:min(len(config.secrets), maxPrevious)]...)
+		config.secrets = append([]string{secret},
+			config.secrets[:min(len(config.secrets), maxPrevious)]...)
 		if stored.Channels[i].Configs, err = config.write(); err != nil {
 			return nil, err
 		}
@@ -70,7 +71,8 @@ func (a *API) rotateSecret(r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &response{status: http.StatusOK, body: res, header: map[string]string{"ETag": etag(sub)}}, nil
+	return &response{status: http.StatusOK, body: res, header: map[string]string{"ETag": etag(sub)}},
+		nil
 }
 
 // dropSecrets ends a rotation: only the newest secret signs.

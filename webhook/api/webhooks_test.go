@@ -1,16 +1,24 @@
 package api_test
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 func TestCreateGetUpdateDelete(t *testing.T) {
@@ -33,7 +41,8 @@ func TestCreateGetUpdateDelete(t *testing.T) {
 		assert.Equal(t, created.Header.Get("ETag"), got.Header.Get("ETag"))
 	}
 
-	changed := f.do("PUT", prefix+"/"+id, strings.Replace(plainSubscription, `"plain"`, `"renamed", "is_active": false`, 1))
+	changed := f.do("PUT", prefix+"/"+id,
+		strings.Replace(plainSubscription, `"plain"`, `"renamed", "is_active": false`, 1))
 	w2 := changed.want(http.StatusOK)
 	assert.Equal(t, "renamed", w2["webhook_name"])
 	assert.Equal(t, false, w2["is_active"])
@@ -45,7 +54,8 @@ func TestCreateGetUpdateDelete(t *testing.T) {
 		f.do("DELETE", prefix+"/"+id, "").want(http.StatusNoContent)
 	}
 	assert.Equal(t, "NotFoundError", f.do("GET", prefix+"/"+id, "").errorType(http.StatusNotFound))
-	assert.Equal(t, "NotFoundError", f.do("PUT", prefix+"/"+id, plainSubscription).errorType(http.StatusNotFound))
+	assert.Equal(t, "NotFoundError", f.do("PUT",
+		prefix+"/"+id, plainSubscription).errorType(http.StatusNotFound))
 }
 
 // What a client has read it can send back as it is.
@@ -114,23 +124,37 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 			"body.channels: array_type", "body.is_active: boolean_type", "body.internal_id: string_type",
 			"body.created_at: datetime_parsing"}},
 		"unknown": {`{"webhook_name": "", "colour": 1, "event_types": ["object.created"], "channels": [{"chanel": "x"}]}`, []string{
-			"body.channels.0.chanel: extra_forbidden", "body.colour: extra_forbidden", "body.webhook_name: missing",
+			"body.channels.0.chanel: extra_forbidden", "body.colour: extra_forbidden",
+			"body.webhook_name: missing",
 			"body.channels.0.channel: missing", "body.channels.0.configs: value_error"}},
-		"event types": {strings.Replace(plainSubscription, `"object.*"`, `"object.created", "Object", 5, null, "*.created"`, 1), []string{
+		"event types": {strings.Replace(plainSubscription, `"object.*"`,
+			`"object.created", "Object", 5, null, "*.created"`, 1), []string{
 			"body.event_types.2: string_type", "body.event_types.3: string_type",
 			"body.event_types.1: value_error", "body.event_types.4: value_error"}},
-		"channel":         {strings.Replace(plainSubscription, `"webhook"`, `"pigeon"`, 1), []string{"body.channels.0.channel: value_error"}},
-		"plain http":      {channels(`{"url": "http://example.com/"}`), []string{"body.channels.0.configs.url: value_error"}},
-		"credentials":     {channels(`{"url": "https://a:b@example.com/"}`), []string{"body.channels.0.configs.url: value_error"}},
-		"private address": {channels(`{"url": "https://192.168.0.1/"}`), []string{"body.channels.0.configs.url: value_error"}},
-		"metadata":        {channels(`{"url": "https://169.254.169.254/"}`), []string{"body.channels.0.configs.url: value_error"}},
-		"localhost":       {channels(`{"url": "https://localhost/"}`), []string{"body.channels.0.configs.url: value_error"}},
-		"header": {channels(`{"url": "https://example.com/", "headers": {"a b": "x", "Host": "y"}}`), []string{
-			"body.channels.0.configs.headers.Host: value_error", "body.channels.0.configs.headers.a b: value_error"}},
-		"unknown configs": {channels(`{"url": "https://example.com/", "header": {}, "Timeout": 5}`), []string{
-			"body.channels.0.configs.Timeout: extra_forbidden", "body.channels.0.configs.header: extra_forbidden"}},
-		"repeated": {strings.Replace(plainSubscription, `"url"`, `"url": 1, "url"`, 1), []string{"body.channels.0.configs.url: value_error"}},
-		"id":       {strings.Replace(plainSubscription, `{`, `{"webhook_id": "nope",`, 1), []string{"body.webhook_id: value_error"}},
+		"channel": {strings.Replace(plainSubscription, `"webhook"`, `"pigeon"`, 1),
+			[]string{"body.channels.0.channel: value_error"}},
+		"plain http": {channels(`{"url": "http://example.com/"}`),
+			[]string{"body.channels.0.configs.url: value_error"}},
+		"credentials": {channels(`{"url": "https://a:b@example.com/"}`),
+			[]string{"body.channels.0.configs.url: value_error"}},
+		"private address": {channels(`{"url": "https://192.168.0.1/"}`),
+			[]string{"body.channels.0.configs.url: value_error"}},
+		"metadata": {channels(`{"url": "https://169.254.169.254/"}`),
+			[]string{"body.channels.0.configs.url: value_error"}},
+		"localhost": {channels(`{"url": "https://localhost/"}`),
+			[]string{"body.channels.0.configs.url: value_error"}},
+		"header": {channels(`{"url": "https://example.com/", "headers": {"a b": "x", "Host": "y"}}`),
+			[]string{
+				"body.channels.0.configs.headers.Host: value_error",
+				"body.channels.0.configs.headers.a b: value_error"}},
+		"unknown configs": {channels(`{"url": "https://example.com/", "header": {}, "Timeout": 5}`),
+			[]string{
+				"body.channels.0.configs.Timeout: extra_forbidden",
+				"body.channels.0.configs.header: extra_forbidden"}},
+		"repeated": {strings.Replace(plainSubscription, `"url"`, `"url": 1, "url"`, 1),
+			[]string{"body.channels.0.configs.url: value_error"}},
+		"id": {strings.Replace(plainSubscription, `{`, `{"webhook_id": "nope",`, 1),
+			[]string{"body.webhook_id: value_error"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -142,7 +166,8 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	for _, types := range []string{`"*"`, `"object.*"`, `"invoice.paid"`, `"cluster.execution.failed", "invoice.*"`} {
+	for _, types := range []string{`"*"`, `"object.*"`, `"invoice.paid"`,
+		`"cluster.execution.failed", "invoice.*"`} {
 		f.create(strings.Replace(plainSubscription, `"object.*"`, types, 1))
 	}
 }
@@ -150,10 +175,15 @@ func TestEventTypes(t *testing.T) {
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
-	with := func(id string) string { return strings.Replace(plainSubscription, `{`, `{"webhook_id": "`+id+`",`, 1) }
+	with := func(id string) string {
+		return strings.Replace(plainSubscription, `{`,
+			`{"webhook_id": "`+id+`",`, 1)
+	}
 	assert.Equal(t, "wh_abc123def4", f.create(with("wh_abc123def4")), "older ids are accepted")
-	assert.Equal(t, api.TypeExists, f.do("POST", prefix, with("wh_abc123def4")).errorType(http.StatusConflict))
-	assert.Equal(t, api.TypeExists, f.do("POST", prefix, with("wh_abc123def4"), f.as(orgB)...).errorType(http.StatusConflict))
+	assert.Equal(t, api.TypeExists, f.do("POST",
+		prefix, with("wh_abc123def4")).errorType(http.StatusConflict))
+	assert.Equal(t, api.TypeExists, f.do("POST",
+		prefix, with("wh_abc123def4"), f.as(orgB)...).errorType(http.StatusConflict))
 	f.do("PUT", prefix+"/wh_abc123def4", with("wh_abc123def4")).want(http.StatusOK)
 	assert.Equal(t, []string{"body.webhook_id: value_error"},
 		f.do("PUT", prefix+"/wh_abc123def4", with("wh_0123456789abcdef")).problems())
@@ -166,7 +196,8 @@ func TestInternalID(t *testing.T) {
 	body := strings.Replace(plainSubscription, `{`, `{"internal_id": "org_b", "description": "d",`, 1)
 	created := f.do("POST", prefix, body)
 	id, _ := created.want(http.StatusCreated)["webhook_id"].(string)
-	for _, a := range []*answer{created, f.do("GET", prefix+"/"+id, ""), f.do("GET", prefix, ""), f.do("POST", prefix+"/list", "")} {
+	for _, a := range []*answer{created, f.do("GET", prefix+"/"+id, ""), f.do("GET", prefix, ""),
+		f.do("POST", prefix+"/list", "")} {
 		assert.NotContains(t, string(a.Body), "internal_id")
 		assert.NotContains(t, string(a.Body), "org_")
 	}
@@ -179,21 +210,29 @@ func TestErrorsOfHTTP(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{api: func(c *api.Config) { c.MaxBody = 1000 }})
 	big := strings.Replace(plainSubscription, "plain", strings.Repeat("x", 1000), 1)
-	assert.Equal(t, "PayloadTooLargeError", f.do("POST", prefix, big).errorType(http.StatusRequestEntityTooLarge))
+	assert.Equal(t, "PayloadTooLargeError",
+		f.do("POST", prefix, big).errorType(http.StatusRequestEntityTooLarge))
 	assert.Equal(t, "UnsupportedMediaTypeError",
-		f.do("POST", prefix, plainSubscription, "Content-Type", "text/plain").errorType(http.StatusUnsupportedMediaType))
+		f.do("POST", prefix, plainSubscription, "Content-Type",
+			"text/plain").errorType(http.StatusUnsupportedMediaType))
 	assert.Equal(t, "UnsupportedMediaTypeError",
-		f.do("POST", prefix, plainSubscription, "Content-Encoding", "gzip").errorType(http.StatusUnsupportedMediaType))
-	assert.Contains(t, string(f.do("POST", prefix, plainSubscription, "Content-Type", "application/x-www-form-urlencoded").Body),
-		`The header Content-Type must be application/json, not \"application/x-www-form-urlencoded\"`, "as curl -d sends it")
-	assert.Contains(t, string(f.do("POST", prefix, plainSubscription, "Content-Encoding", "gzip").Body),
+		f.do("POST", prefix, plainSubscription, "Content-Encoding",
+			"gzip").errorType(http.StatusUnsupportedMediaType))
+	assert.Contains(t, string(f.do("POST", prefix, plainSubscription, "Content-Type",
+		"application/x-www-form-urlencoded").Body),
+		`The header Content-Type must be application/json, not \"application/x-www-form-urlencoded\"`,
+		"as curl -d sends it")
+	assert.Contains(t, string(f.do("POST", prefix, plainSubscription, "Content-Encoding",
+		"gzip").Body),
 		`The header Content-Encoding must be identity or absent, not \"gzip\"`)
-	f.do("POST", prefix, plainSubscription, "Content-Type", "application/json; charset=utf-8").want(http.StatusCreated)
+	f.do("POST", prefix, plainSubscription, "Content-Type",
+		"application/json; charset=utf-8").want(http.StatusCreated)
 
 	notAllowed := f.do("POST", prefix+"/wh_0123456789abcdef", "")
 	assert.Equal(t, "MethodNotAllowedError", notAllowed.errorType(http.StatusMethodNotAllowed))
 	assert.Equal(t, "DELETE, GET, HEAD, PATCH, PUT", notAllowed.Header.Get("Allow"))
-	assert.Equal(t, "NotFoundError", f.do("GET", prefix+"/a/b/c/d/e", "").errorType(http.StatusNotFound))
+	assert.Equal(t, "NotFoundError", f.do("GET",
+		prefix+"/a/b/c/d/e", "").errorType(http.StatusNotFound))
 	assert.Equal(t, "NotFoundError", f.do("GET", "/elsewhere", "").errorType(http.StatusNotFound))
 }
 
@@ -213,4 +252,212 @@ func TestListIsNeverNull(t *testing.T) {
 	var list []map[string]any
 	require.NoError(t, json.Unmarshal(f.do("GET", prefix+"/", "").Body, &list))
 	assert.Len(t, list, 1)
+}
+
+func TestPatch(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	id := f.create(secretSubscription)
+	path := prefix + "/" + id
+	before := f.configs(id)
+	patch := func(body string, header ...string) *answer {
+		return f.do("PATCH", path, body,
+			header...)
+	}
+
+	w := patch(`{"is_active": false}`, "Content-Type",
+		"application/merge-patch+json").want(http.StatusOK)
+	assert.Equal(t, []any{false, "secret", []any{"object.created"}},
+		[]any{w["is_active"], w["webhook_name"], w["event_types"]})
+	assert.Equal(t, before, f.configs(id), "what is absent stays")
+	w = patch(`{"webhook_name": "renamed", "event_types": ["invoice.*"]}`).want(http.StatusOK)
+	assert.Equal(t, []any{false, "renamed", []any{"invoice.*"}},
+		[]any{w["is_active"], w["webhook_name"], w["event_types"]})
+	assert.Equal(t, true, patch(`{"is_active": null}`).want(http.StatusOK)["is_active"],
+		"null removes, and absent is true")
+	patch(`{}`).want(http.StatusOK)
+	assert.Equal(t, before, f.configs(id))
+
+	// Channels are replaced as an update replaces them.
+	const hook = `{"channels": [{"channel": "webhook", "configs": {"url": "https://example.com/new", "headers": {"X-Other": "` + api.Mask + `"}}}]}`
+	patch(hook).want(http.StatusOK)
+	assert.JSONEq(t,
+		`{"url": "https://example.com/new", "headers": {"X-Other": "s3cr3t-two"}, "signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`, f.configs(id)[0])
+	assert.Equal(t, []string{"body.channels.0.configs.signing_secret: value_error",
+		"body.channels.0.configs.headers.X-Other: value_error"},
+		patch(strings.Replace(hook, "example.com", "thief.example", 1)).problems())
+
+	for body, want := range map[string][]string{
+		``:                                       {"body: missing"},
+		`[]`:                                     {"body: object_type"},
+		`{"is_active": 1}`:                       {"body.is_active: boolean_type"},
+		`{"x": 1}`:                               {"body.x: extra_forbidden"},
+		`{"webhook_name": null}`:                 {"body.webhook_name: missing"},
+		`{"channels": null}`:                     {"body.channels: value_error"},
+		`{"event_types": []}`:                    {"body.event_types: value_error"},
+		`{"webhook_id": "wh_0123456789abcdef"}`:  {"body.webhook_id: value_error"},
+		`{"channels": [` + many(51, "{}") + `]}`: {"body.channels: too_long"},
+	} {
+		assert.Equal(t, want, patch(body).problems(), body)
+	}
+	patch(`{"is_active": true}`, "If-Match", `"1"`).errorType(http.StatusPreconditionFailed)
+	f.do("PATCH", prefix+"/wh_0123456789abcdef", `{"is_active": true}`).errorType(http.StatusNotFound)
+	assert.Equal(t, "UnsupportedMediaTypeError",
+		patch(`{}`, "Content-Type", "text/plain").errorType(http.StatusUnsupportedMediaType))
+}
+
+// Two writers who read the same version do not lose each other's change.
+func TestIfMatch(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	id := f.create(plainSubscription)
+	path := prefix + "/" + id
+	first := f.do("GET", path, "").Header.Get("ETag")
+	renamed := strings.Replace(plainSubscription, "plain", "renamed", 1)
+
+	one := f.do("PUT", path, renamed, "If-Match", first)
+	one.want(http.StatusOK)
+	other := f.do("PUT", path, plainSubscription, "If-Match", first)
+	assert.Equal(t, "PreconditionFailedError", other.errorType(http.StatusPreconditionFailed))
+	assert.Equal(t, "renamed", f.do("GET", path, "").want(http.StatusOK)["webhook_name"])
+
+	f.do("PUT", path, plainSubscription, "If-Match",
+		`"x", `+one.Header.Get("ETag")).want(http.StatusOK)
+	f.do("PUT", path, plainSubscription, "If-Match", "*").want(http.StatusOK)
+	f.do("PUT", path, plainSubscription, "If-Match",
+		"W/"+f.do("GET", path, "").Header.Get("ETag")).errorType(http.StatusPreconditionFailed)
+	f.do("PUT", path, plainSubscription, "If-Match", "1").errorType(http.StatusPreconditionFailed)
+
+	f.do("DELETE", path, "", "If-Match", first).errorType(http.StatusPreconditionFailed)
+	f.do("DELETE", path, "", "If-Match",
+		f.do("GET", path, "").Header.Get("ETag")).want(http.StatusNoContent)
+	f.do("DELETE", path, "", "If-Match", first).errorType(http.StatusPreconditionFailed)
+}
+
+// meddlingStore is one where another process changes a subscription just before it is
+// changed or deleted, for as often as times says.
+type meddlingStore struct {
+	*memstore.Store
+	t     *testing.T
+	times int
+}
+
+func (s *meddlingStore) DeleteSubscription(
+	ctx context.Context, organizationID, id string, revision int64,
+) error {
+	s.meddle(ctx, organizationID, id)
+	return s.Store.DeleteSubscription(ctx, organizationID, id, revision)
+}
+
+func (s *meddlingStore) UpdateSubscription(
+	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
+) error {
+	s.meddle(ctx, sub.OrganizationID, sub.ID)
+	return s.Store.UpdateSubscription(ctx, sub, quota)
+}
+
+func (s *meddlingStore) meddle(ctx context.Context, organizationID, id string) {
+	if s.times--; s.times >= 0 {
+		sub, err := s.Subscription(ctx, organizationID, id)
+		require.NoError(s.t, err)
+		sub.UpdatedAt = sub.UpdatedAt.Add(time.Microsecond)
+		require.NoError(s.t, s.Store.UpdateSubscription(ctx, sub, webhook.Quota{}))
+	}
+}
+
+// A change does not lose another one that came between looking and changing.
+func TestIfMatchOfAChange(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	for _, test := range []struct {
+		match string // "" is the ETag
+		times int
+		want  int
+	}{
+		{"", 0, http.StatusOK},
+		{"", 1, http.StatusPreconditionFailed},
+		{"*", 1, http.StatusOK}, // which any version matches
+		{"*", 9, http.StatusConflict},
+	} {
+		path := prefix + "/" + f.create(plainSubscription)
+		r := httptest.NewRequest(http.MethodPut, path, strings.NewReader(plainSubscription))
+		r.Header.Set("If-Match", cmp.Or(test.match, f.do("GET", path, "").Header.Get("ETag")))
+		assert.Equal(t, test.want, f.statusOf(&meddlingStore{f.store, t, test.times}, nil, r), "%+v",
+			test)
+	}
+}
+
+// A removal does not lose a change that came between looking and removing.
+func TestIfMatchOfARemoval(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	for _, test := range []struct {
+		match string // "" is the ETag
+		times int
+		want  int
+	}{
+		{"", 0, http.StatusNoContent},
+		{"", 1, http.StatusPreconditionFailed},
+		{"*", 1, http.StatusNoContent}, // which any version matches
+		{"*", 9, http.StatusPreconditionFailed},
+	} {
+		id := f.create(plainSubscription)
+		path := prefix + "/" + id
+		r := httptest.NewRequest(http.MethodDelete, path, nil)
+		r.Header.Set("If-Match", cmp.Or(test.match, f.do("GET", path, "").Header.Get("ETag")))
+		got := f.statusOf(&meddlingStore{f.store, t, test.times}, nil, r)
+		assert.Equal(t, test.want, got, "%+v", test)
+		exists := f.do("GET", path, "").Status == http.StatusOK
+		assert.Equal(t, test.want != http.StatusNoContent, exists, "%+v", test)
+	}
+}
+
+// An If-Match that names nothing matches nothing.
+func TestIfMatchEmpty(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	path := prefix + "/" + f.create(plainSubscription)
+	for _, lines := range [][]string{{""}, {"", `"x"`}} {
+		for _, method := range []string{http.MethodPut, http.MethodDelete} {
+			r := httptest.NewRequest(method, path, strings.NewReader(plainSubscription))
+			r.Header["If-Match"] = lines
+			assert.Equal(t, http.StatusPreconditionFailed, f.statusOf(f.store, nil, r), "%s %q", method,
+				lines)
+		}
+	}
+	f.do("GET", path, "").want(http.StatusOK)
+}
+
+// Nobody's change is lost, however many writers there are.
+func TestConcurrentWriters(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	id := f.create(strings.Replace(plainSubscription, "plain", "0", 1))
+	const writers, each = 4, 5
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			c := f.client(orgA)
+			for done := 0; done < each; {
+				sub, err := c.Get(t.Context(), id)
+				if !assert.NoError(t, err) {
+					return
+				}
+				n, err := strconv.Atoi(sub.Name)
+				if !assert.NoError(t, err) {
+					return
+				}
+				sub.Name = strconv.Itoa(n + 1)
+				_, err = c.Update(t.Context(), &sub.Subscription, client.WithIfMatch(sub.ETag))
+				if err == nil {
+					done++
+				} else if !assert.ErrorIs(t, err, webhook.ErrConflict) {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, strconv.Itoa(writers*each),
+		f.do("GET", prefix+"/"+id, "").want(http.StatusOK)["webhook_name"])
 }

@@ -34,7 +34,8 @@ type Client struct {
 // goes into the header "Authorization: Bearer"; empty sends none.
 func New(baseURL, apiKey string, cfg Config) (*Client, error) {
 	u, err := url.Parse(baseURL)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" ||
+		u.Fragment != "" || u.User != nil {
 		var p event.Problems
 		p.Add("baseURL", "must be an http or https URL without credentials, query and fragment")
 		return nil, p.Err()
@@ -64,7 +65,9 @@ func WithIfMatch(etag string) Option {
 
 // call makes a request and decodes the answer into out, unless that is nil. It
 // returns the answer's header.
-func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any, options ...Option) (http.Header, error) {
+func (c *Client) call(
+	ctx context.Context, method, path string, query url.Values, in, out any, options ...Option,
+) (http.Header, error) {
 	var body io.Reader = http.NoBody
 	if in != nil {
 		encoded, err := json.Marshal(in)

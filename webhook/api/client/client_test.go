@@ -101,7 +101,8 @@ func TestListAndSearch(t *testing.T) {
 
 	active := true
 	for filter, want := range map[*client.SubscriptionFilter]int{
-		{}: n, {IsActive: &active}: n / 2, {EventType: "object.created"}: n, {EventType: "invoice.paid"}: 0,
+		{}: n, {IsActive: &active}: n / 2, {EventType: "object.created"}: n,
+		{EventType: "invoice.paid"}: 0,
 	} {
 		found := 0
 		for sub, err := range c.Search(ctx, *filter) {
@@ -183,7 +184,8 @@ func TestStrangeAnswers(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "example.com", "ftp://example.com", "https://u:p@example.com", "https://example.com?x=1", "https://example.com#x", ":"} {
+	for _, bad := range []string{"", "example.com", "ftp://example.com", "https://u:p@example.com",
+		"https://example.com?x=1", "https://example.com#x", ":"} {
 		_, err := client.New(bad, "key", client.Config{})
 		var invalid *event.ValidationError
 		require.ErrorAs(t, err, &invalid, bad)

@@ -45,7 +45,9 @@ func (f DeliveryFilter) query() url.Values {
 // Deliveries returns the deliveries of a webhook that fit the filter, the newest
 // first, each with its attempts, reading page by page. An empty webhook id is
 // all webhooks. It ends with the first error.
-func (c *Client) Deliveries(ctx context.Context, subscriptionID string, filter DeliveryFilter) iter.Seq2[*webhook.Delivery, error] {
+func (c *Client) Deliveries(
+	ctx context.Context, subscriptionID string, filter DeliveryFilter,
+) iter.Seq2[*webhook.Delivery, error] {
 	path := "/deliveries"
 	if subscriptionID != "" {
 		path = at(subscriptionID, "deliveries")
@@ -72,30 +74,40 @@ func (c *Client) Deliveries(ctx context.Context, subscriptionID string, filter D
 }
 
 // Delivery returns one delivery of a webhook.
-func (c *Client) Delivery(ctx context.Context, subscriptionID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+func (c *Client) Delivery(
+	ctx context.Context, subscriptionID string, id webhook.DeliveryID,
+) (*webhook.Delivery, error) {
 	return c.delivery(ctx, "GET", at(subscriptionID, "deliveries", id.String()))
 }
 
 // Replay delivers a settled delivery again. The error matches webhook.ErrWrongStatus if the
 // delivery is not settled, or has been replayed as often as it may be.
-func (c *Client) Replay(ctx context.Context, subscriptionID string, id webhook.DeliveryID, options ...Option) (*webhook.Delivery, error) {
+func (c *Client) Replay(
+	ctx context.Context, subscriptionID string, id webhook.DeliveryID, options ...Option,
+) (*webhook.Delivery, error) {
 	return c.delivery(ctx, "POST", at(subscriptionID, "deliveries", id.String(), "replay"), options...)
 }
 
 // Cancel ends a delivery that is not settled. The error matches webhook.ErrWrongStatus if it
 // is settled.
-func (c *Client) Cancel(ctx context.Context, subscriptionID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+func (c *Client) Cancel(
+	ctx context.Context, subscriptionID string, id webhook.DeliveryID,
+) (*webhook.Delivery, error) {
 	return c.delivery(ctx, "POST", at(subscriptionID, "deliveries", id.String(), "cancel"))
 }
 
-func (c *Client) delivery(ctx context.Context, method, path string, options ...Option) (*webhook.Delivery, error) {
+func (c *Client) delivery(
+	ctx context.Context, method, path string, options ...Option,
+) (*webhook.Delivery, error) {
 	out := &webhook.Delivery{}
 	_, err := c.call(ctx, method, path, nil, nil, out, options...)
 	return orNil(out, err)
 }
 
 // Event returns the envelope that a delivery carries.
-func (c *Client) Event(ctx context.Context, subscriptionID string, id webhook.DeliveryID) (*event.Event, error) {
+func (c *Client) Event(
+	ctx context.Context, subscriptionID string, id webhook.DeliveryID,
+) (*event.Event, error) {
 	out := &event.Event{}
 	_, err := c.call(ctx, "GET", at(subscriptionID, "deliveries", id.String(), "event"), nil, nil, out)
 	return orNil(out, err)
@@ -105,7 +117,9 @@ func (c *Client) Event(ctx context.Context, subscriptionID string, id webhook.De
 // selects, in as many calls as it takes unless the request has a limit, and
 // returns how many there were; after an error, how many until then. With an
 // idempotency key all of it can be repeated, and does what is left to do.
-func (c *Client) ReplayAll(ctx context.Context, subscriptionID string, request api.ReplayRequest, options ...Option) (int, error) {
+func (c *Client) ReplayAll(
+	ctx context.Context, subscriptionID string, request api.ReplayRequest, options ...Option,
+) (int, error) {
 	replayed, limit := 0, request.Limit
 	// Each call is a request of its own, and so has a key of its own.
 	options = append(slices.Clip(options), func(h http.Header) {
@@ -115,7 +129,8 @@ func (c *Client) ReplayAll(ctx context.Context, subscriptionID string, request a
 	})
 	for {
 		var out api.ReplayResponse
-		if _, err := c.call(ctx, "POST", at(subscriptionID, "replay"), nil, request, &out, options...); err != nil {
+		if _, err := c.call(ctx, "POST", at(subscriptionID, "replay"), nil, request, &out,
+			options...); err != nil {
 			return replayed, err
 		}
 		replayed += out.Replayed
@@ -131,14 +146,19 @@ func (c *Client) ReplayAll(ctx context.Context, subscriptionID string, request a
 
 // Statistics says how a webhook has been doing since the hour of the given time;
 // zero is 24 hours ago.
-func (c *Client) Statistics(ctx context.Context, subscriptionID string, since time.Time) (*api.Statistics, error) {
+func (c *Client) Statistics(
+	ctx context.Context, subscriptionID string, since time.Time,
+) (*api.Statistics, error) {
 	out := &api.Statistics{}
-	_, err := c.call(ctx, "GET", at(subscriptionID, "statistics"), DeliveryFilter{Since: since}.query(), nil, out)
+	_, err := c.call(ctx, "GET", at(subscriptionID, "statistics"),
+		DeliveryFilter{Since: since}.query(), nil, out)
 	return orNil(out, err)
 }
 
 // SendTest makes one attempt at the webhook's channels and says what came of it.
-func (c *Client) SendTest(ctx context.Context, subscriptionID string, request api.TestRequest) (*api.TestResponse, error) {
+func (c *Client) SendTest(
+	ctx context.Context, subscriptionID string, request api.TestRequest,
+) (*api.TestResponse, error) {
 	out := &api.TestResponse{}
 	_, err := c.call(ctx, "POST", at(subscriptionID, "test"), nil, request, out)
 	return orNil(out, err)

@@ -119,7 +119,8 @@ func TestErrorsAreThoseOfADispatcher(t *testing.T) {
 			func() error { return c.Delete(ctx, stale.ID, client.WithIfMatch(read.ETag)) },
 		},
 	} {
-		for where, err := range map[string]error{"locally": test.local(), "through the API": test.remote()} {
+		for where, err := range map[string]error{"locally": test.local(),
+			"through the API": test.remote()} {
 			for _, target := range []error{
 				webhook.ErrNotFound, webhook.ErrExists, webhook.ErrConflict, webhook.ErrWrongStatus,
 				webhook.ErrLimit, webhook.ErrUnavailable,

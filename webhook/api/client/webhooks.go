@@ -19,7 +19,9 @@ type Webhook struct {
 }
 
 // Create creates a webhook. An empty ID lets the API make one.
-func (c *Client) Create(ctx context.Context, sub *webhook.Subscription, options ...Option) (*Webhook, error) {
+func (c *Client) Create(
+	ctx context.Context, sub *webhook.Subscription, options ...Option,
+) (*Webhook, error) {
 	return c.subscription(ctx, "POST", "/", nil, sub, options...)
 }
 
@@ -32,11 +34,15 @@ func (c *Client) Get(ctx context.Context, id string, reveal ...string) (*Webhook
 // Update replaces the webhook of w's ID. A secret that is api.Mask keeps its
 // value, so w may be what Get or List returned; so do fields beyond the published
 // contract, such as signing_secret, that are left out: null removes them.
-func (c *Client) Update(ctx context.Context, sub *webhook.Subscription, options ...Option) (*Webhook, error) {
+func (c *Client) Update(
+	ctx context.Context, sub *webhook.Subscription, options ...Option,
+) (*Webhook, error) {
 	return c.subscription(ctx, "PUT", at(sub.ID), nil, sub, options...)
 }
 
-func (c *Client) subscription(ctx context.Context, method, path string, query url.Values, in any, options ...Option) (*Webhook, error) {
+func (c *Client) subscription(
+	ctx context.Context, method, path string, query url.Values, in any, options ...Option,
+) (*Webhook, error) {
 	sub := &Webhook{}
 	header, err := c.call(ctx, method, path, query, in, &sub.Subscription, options...)
 	if err != nil {
@@ -81,7 +87,9 @@ type SubscriptionFilter struct {
 
 // Search returns the webhooks that fit the filter, the oldest first, reading
 // page by page. It ends with the first error.
-func (c *Client) Search(ctx context.Context, filter SubscriptionFilter) iter.Seq2[*webhook.Subscription, error] {
+func (c *Client) Search(
+	ctx context.Context, filter SubscriptionFilter,
+) iter.Seq2[*webhook.Subscription, error] {
 	const pageSize = 100
 	return func(yield func(*webhook.Subscription, error) bool) {
 		query := url.Values{"limit": {strconv.Itoa(pageSize)}}
@@ -106,15 +114,21 @@ func (c *Client) Search(ctx context.Context, filter SubscriptionFilter) iter.Seq
 
 // RotateSecret puts a new signing secret before the present one and returns it.
 // The channel may be empty where only one can sign.
-func (c *Client) RotateSecret(ctx context.Context, id, channel string, options ...Option) (*api.RotateResponse, error) {
+func (c *Client) RotateSecret(
+	ctx context.Context, id, channel string, options ...Option,
+) (*api.RotateResponse, error) {
 	out := &api.RotateResponse{}
-	_, err := c.call(ctx, "POST", at(id, "signing-secret", "rotate"), nil, api.RotateRequest{Channel: channel}, out, options...)
+	_, err := c.call(ctx, "POST", at(id, "signing-secret", "rotate"), nil,
+		api.RotateRequest{Channel: channel}, out, options...)
 	return orNil(out, err)
 }
 
 // DropSecrets ends a rotation: only the newest signing secret stays.
-func (c *Client) DropSecrets(ctx context.Context, id, channel string, options ...Option) (*Webhook, error) {
-	return c.subscription(ctx, "DELETE", at(id, "signing-secret", "previous"), channelQuery(channel), nil, options...)
+func (c *Client) DropSecrets(
+	ctx context.Context, id, channel string, options ...Option,
+) (*Webhook, error) {
+	return c.subscription(ctx, "DELETE", at(id, "signing-secret", "previous"), channelQuery(channel),
+		nil, options...)
 }
 
 func channelQuery(channel string) url.Values {

@@ -15,7 +15,8 @@ import (
 )
 
 //nolint:gochecknoglobals // where the testing package wants flags
-var clients = flag.Bool("clients", false, "generate clients from the document and drive them; downloads the generators")
+var clients = flag.Bool("clients", false,
+	"generate clients from the document and drive them; downloads the generators")
 
 // The tools that read the document, pinned.
 const (
@@ -60,10 +61,13 @@ func TestGeneratedClients(t *testing.T) {
 	_, document := f.do("GET", prefix+"/openapi.json", "")
 	write("openapi.json", []byte(document))
 	write("oapi/none", nil) // the generator makes no directory
-	write(".spectral.yaml", []byte("extends: [\"spectral:oas\"]\nrules: {operation-description: off, info-contact: off}\n"))
+	write(".spectral.yaml",
+		[]byte("extends: [\"spectral:oas\"]\nrules: {operation-description: off, info-contact: off}\n"))
 
-	run("npm", "exec", "--yes", "--package="+spectral, "--", "spectral", "lint", "--fail-severity=warn", "openapi.json")
-	run("go", "run", oapiCodegen, "-generate", "types,client", "-package", "oapi", "-o", "oapi/oapi.go", "openapi.json")
+	run("npm", "exec", "--yes", "--package="+spectral, "--", "spectral", "lint",
+		"--fail-severity=warn", "openapi.json")
+	run("go", "run", oapiCodegen, "-generate", "types,client", "-package", "oapi", "-o",
+		"oapi/oapi.go", "openapi.json")
 	run("go", "run", ogen, "-package", "ogen", "-target", "ogen", "-clean", "openapi.json")
 	run("go", "mod", "tidy")
 	run("go", "run", ".", server.URL+api.DefaultPrefix, "key")

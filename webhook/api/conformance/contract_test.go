@@ -55,7 +55,8 @@ func TestContract(t *testing.T) {
 			var created struct {
 				ID string `json:"webhook_id"`
 			}
-			require.NoError(t, json.Unmarshal([]byte(want(201, "POST", prefix+"/", subscriptionBody("a", channels))), &created))
+			require.NoError(t, json.Unmarshal([]byte(want(201, "POST", prefix+"/",
+				subscriptionBody("a", channels))), &created))
 			for i := range channels {
 				want(201, "POST", prefix+"/", subscriptionBody("b", channels[i:i+1]))
 			}
@@ -71,7 +72,8 @@ func TestContract(t *testing.T) {
 				want(200, "GET", prefix+"/", "")
 			} else {
 				want(200, "POST", prefix+"/list", "")
-				want(200, "POST", prefix+"/list?limit=2&include_total=true", `{"event_type": "object.created", "is_active": true}`)
+				want(200, "POST", prefix+"/list?limit=2&include_total=true",
+					`{"event_type": "object.created", "is_active": true}`)
 				want(200, "POST", prefix+"/list?limit=2&offset=2", `{"event_type": null}`)
 				want(422, "POST", prefix+"/list?limit=0", `{"is_active": 7}`)
 			}
@@ -180,7 +182,8 @@ func TestEventTypes(t *testing.T) {
 		types, _ := contract(t, version).get("components", "schemas", "WebhookEventType", "enum")
 		text, err := json.Marshal(types)
 		require.NoError(t, err)
-		body := strings.Replace(subscriptionBody("a", channels), `["object.created", "taxonomy.created"]`, string(text), 1)
+		body := strings.Replace(subscriptionBody("a", channels), `["object.created", "taxonomy.created"]`,
+			string(text), 1)
 		status, answer := f.do("POST", prefix, body, contract(t, version))
 		assert.Equal(t, http.StatusCreated, status, answer)
 	}

@@ -145,7 +145,8 @@ func (d *document) checkResponse(method, path string, status int, header http.He
 	response, at := d.get(append(operation, "responses", statusText(status))...)
 	if response == nil {
 		require.Contains(d.t, []int{
-			http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+			http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge,
+			http.StatusUnsupportedMediaType,
 		}, status, label)
 		_, at = d.get("components", "schemas", "ErrorResponse")
 		d.validate(at, body, label)

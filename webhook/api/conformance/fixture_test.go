@@ -45,12 +45,14 @@ func newFixture(t *testing.T) *fixture {
 	require.NoError(t, err)
 	registry, err := standard.New(standard.Config{SMTP: smtp, SMS: texts{}})
 	require.NoError(t, err)
-	require.NoError(t, registry.Register("sink", channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
-		return channel.Result{StatusCode: 200}, nil
-	})))
+	require.NoError(t, registry.Register("sink",
+		channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+			return channel.Result{StatusCode: 200}, nil
+		})))
 	f := &fixture{t: t}
 	logger := slog.New(slog.DiscardHandler)
-	f.dispatcher, err = dispatch.New(memstore.New(), dispatch.Config{Channels: registry, Logger: logger})
+	f.dispatcher, err = dispatch.New(memstore.New(),
+		dispatch.Config{Channels: registry, Logger: logger})
 	require.NoError(t, err)
 	authenticate := func(*http.Request) (string, error) { return "org_1", f.failure }
 	f.api, err = api.New(f.dispatcher, authenticate, api.Config{Logger: logger})
@@ -63,7 +65,9 @@ func newFixture(t *testing.T) *fixture {
 
 // do makes a request and holds both sides of it against documents. The request
 // must be valid in all of them or, with a 422 as the answer, may be wrong.
-func (f *fixture) do(method, path, body string, documents ...*document) (status int, answer string) {
+func (f *fixture) do(
+	method, path, body string, documents ...*document,
+) (status int, answer string) {
 	f.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if body != "" {
@@ -91,7 +95,8 @@ func (f *fixture) emit() {
 // webhooks returns all webhooks of the organization as they are stored.
 func (f *fixture) webhooks() []*webhook.Subscription {
 	f.t.Helper()
-	list, err := f.dispatcher.Subscriptions(f.t.Context(), webhook.SubscriptionQuery{OrganizationID: "org_1"})
+	list, err := f.dispatcher.Subscriptions(f.t.Context(),
+		webhook.SubscriptionQuery{OrganizationID: "org_1"})
 	require.NoError(f.t, err)
 	return list
 }

@@ -22,7 +22,8 @@ func TestOwnDocument(t *testing.T) {
 	var created struct {
 		ID string `json:"webhook_id"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(want(201, "POST", "/", subscriptionBody("a", versions()["2025-09"][:1]))), &created))
+	require.NoError(t, json.Unmarshal([]byte(want(201, "POST", "/",
+		subscriptionBody("a", versions()["2025-09"][:1]))), &created))
 	one := "/" + created.ID
 	f.emit()
 	f.emit()
@@ -33,11 +34,13 @@ func TestOwnDocument(t *testing.T) {
 	want(200, "POST", one+"/deliveries/dlv_1/cancel", "")
 	want(202, "POST", one+"/deliveries/dlv_1/replay", "")
 	want(409, "POST", one+"/deliveries/dlv_2/replay", "")
-	want(202, "POST", one+"/replay", `{"status": "cancelled", "limit": 5, "per_second": 2.5, "since": "2025-01-01T00:00:00Z"}`)
+	want(202, "POST", one+"/replay",
+		`{"status": "cancelled", "limit": 5, "per_second": 2.5, "since": "2025-01-01T00:00:00Z"}`)
 	want(200, "GET", one+"/statistics", "")
 	want(200, "POST", one+"/signing-secret/rotate", `{"channel": "webhook"}`)
 	want(200, "DELETE", one+"/signing-secret/previous", "")
-	want(200, "POST", "/preview", `{"template": {"id": "{{ event_id }}"}, "event": {"event_id": "evt_1"}}`)
+	want(200, "POST", "/preview",
+		`{"template": {"id": "{{ event_id }}"}, "event": {"event_id": "evt_1"}}`)
 	want(200, "POST", "/preview", `{"template": "{{ event_id }}", "html": true}`)
 	want(422, "POST", "/preview", `{"template": "{{"}`)
 	want(200, "GET", "/event-types", "")
@@ -76,10 +79,12 @@ func TestContractIsASubset(t *testing.T) {
 		for published, ours := range map[string]string{
 			"Webhook-Input": "WebhookInput", "Webhook-Output": "Webhook",
 			"WebhookChannel-Input": "ChannelInput", "WebhookChannel-Output": "Channel",
-			"WebhookConfig": "WebhookConfig", "SlackConfig": "SlackConfig", "EmailConfig": "EmailConfig", "SmsConfig": "SmsConfig",
+			"WebhookConfig": "WebhookConfig", "SlackConfig": "SlackConfig", "EmailConfig": "EmailConfig",
+			"SmsConfig":     "SmsConfig",
 			"ErrorResponse": "ErrorResponse", "ErrorDetail": "ErrorDetail",
 			"HTTPValidationError": "HTTPValidationError", "ValidationError": "ValidationError",
-			"ListWebhooksRequest": "WebhookFilter", "ListWebhooksResponse": "WebhookPage", "PaginationResponse": "Pagination",
+			"ListWebhooksRequest": "WebhookFilter", "ListWebhooksResponse": "WebhookPage",
+			"PaginationResponse": "Pagination",
 		} {
 			properties, _ := d.get("components", "schemas", published, "properties")
 			if properties == nil {

@@ -112,9 +112,12 @@ func (s sdk) writeDefault(model map[string]any, name string, property map[string
 // list is the list of the organization as the version's SDK reads it.
 func (s sdk) list(f *fixture) []any {
 	f.t.Helper()
-	method, path, schema := http.MethodGet, "/", []string{"paths", prefix + "/", "get", "responses", "200", "content", "application/json", "schema"}
+	method, path, schema := http.MethodGet, "/",
+		[]string{"paths", prefix + "/", "get", "responses", "200", "content", "application/json",
+			"schema"}
 	if s.name == "2026-03" {
-		method, path, schema = http.MethodPost, "/list", []string{"components", "schemas", "ListWebhooksResponse"}
+		method, path, schema = http.MethodPost, "/list",
+			[]string{"components", "schemas", "ListWebhooksResponse"}
 	}
 	status, answer := f.do(method, prefix+path, "")
 	require.Equal(f.t, http.StatusOK, status, answer)
@@ -198,7 +201,8 @@ func (f *fixture) stored() (list []map[string]any) {
 				delete(configs, "recipients")
 			}
 			maps.DeleteFunc(configs, func(name string, v any) bool {
-				return v == nil || v == "" || name == "timeout" && v == 10.0 || name == "content_type" && v == "html"
+				return v == nil || v == "" || name == "timeout" && v == 10.0 || name == "content_type" &&
+					v == "html"
 			})
 			list = append(list, configs)
 		}

@@ -8,7 +8,9 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -26,7 +28,8 @@ func (a *API) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // a test's recorder has none
 	var buffer bytes.Buffer
-	buffer.Grow(int(min(max(r.ContentLength, 0), a.cfg.MaxBody)) + bytes.MinRead) // so that it need not grow
+	buffer.Grow(int(min(max(r.ContentLength, 0),
+		a.cfg.MaxBody)) + bytes.MinRead) // so that it need not grow
 	r.place.wait(hangUpReading(w))
 	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, a.cfg.MaxBody))
 	kept := r.place.resume()
@@ -43,7 +46,8 @@ func (a *API) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 	case isTooLarge:
 		return nil, err
 	case err != nil:
-		return nil, &statusError{status: http.StatusBadRequest, message: fmt.Sprintf("The body broke off, or took longer than %s", bodyTime)}
+		return nil, &statusError{status: http.StatusBadRequest,
+			message: fmt.Sprintf("The body broke off, or took longer than %s", bodyTime)}
 	case len(body) == 0:
 		return nil, nil
 	}
@@ -75,7 +79,10 @@ func isJSON(contentType string) bool {
 	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
 }
 
-func isPlain(encoding string) bool { return encoding == "" || strings.EqualFold(encoding, "identity") }
+func isPlain(encoding string) bool {
+	return encoding == "" ||
+		strings.EqualFold(encoding, "identity")
+}
 
 // object reads the members of a JSON object one by one, so that everything that
 // is wrong is reported and not only the first. A member that is null counts as
@@ -211,4 +218,187 @@ func (o *object) end() {
 			o.found.add(o.at(name), typeExtra, "is not known here")
 		}
 	}
+}
+
+// query reads the parameters of a URL, so that every one that is wrong is
+// reported. An empty one counts as absent.
+type query struct {
+	found  *problems
+	values url.Values
+	known  []string
+}
+
+func newQuery(p *problems, r *request) *query {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil { // what is wrong is missing from values, and without its filter a query selects everything
+		p.add([]any{"query"}, typeValue, "must be escaped as in a URL")
+	}
+	return &query{found: p, values: values}
+}
+
+func at(name string) []any { return []any{"query", name} }
+
+func (q *query) text(name string) string {
+	q.known = append(q.known, name)
+	return q.values.Get(name)
+}
+
+// integer reads a number between least and most, or returns the default.
+func (q *query) integer(name string, least, most, value int) int {
+	s := q.text(name)
+	if s == "" {
+		return value
+	}
+	n, err := strconv.Atoi(s)
+	switch {
+	case err != nil:
+		q.found.add(at(name), "int_parsing", "must be an integer")
+	case n < least || n > most:
+		q.found.add(at(name), typeValue, "must be between %d and %d", least, most)
+	}
+	return n
+}
+
+// boolean reads a flag in the spellings that clients of the contract use.
+func (q *query) boolean(name string) bool {
+	switch s := q.text(name); s {
+	case "", "false", "False", "0":
+		return false
+	case "true", "True", "1":
+		return true
+	default:
+		q.found.add(at(name), "bool_parsing", "must be true or false")
+		return false
+	}
+}
+
+func (q *query) time(name string) time.Time {
+	s := q.text(name)
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := parseTime(s)
+	if err != nil {
+		q.found.add(at(name), "datetime_parsing", "must be a time such as 2025-01-31T12:00:00Z")
+	}
+	return t
+}
+
+// end reports the parameters that were not read, so that no filter with a
+// slip in its name selects everything.
+func (q *query) end() {
+	for name := range q.values {
+		if !slices.Contains(q.known, name) {
+			q.found.add(at(name), typeExtra, "is not known here")
+		}
+	}
+}
+
+// The bounds of every body. They are held before anything of it is decoded, so
+// that a body costs what it weighs.
+const (
+	// maxDepth is how deep a body may be nested: more than any template may be.
+	maxDepth = 256
+	// maxValues is how many values a body may hold: objects, lists, and all else
+	// in them.
+	maxValues = 20_000
+)
+
+// bodyScan holds a body against the bounds, and finds names that stand twice in
+// one object, of which two readers would see different values.
+type bodyScan struct {
+	cursor
+	found    *problems
+	maxItems map[string]int // of the lists that are members of the body, by name
+	values   int
+	names    []names // of the objects that the cursor is in, reused
+	path     []any
+}
+
+// scan reports false, and has said why, if a bound is crossed. The body is valid
+// JSON.
+func (s *bodyScan) scan() bool {
+	s.path = []any{"body"}
+	return s.value(0)
+}
+
+func (s *bodyScan) value(depth int) bool {
+	if s.values++; s.values > maxValues {
+		s.found.add(s.path[:min(len(s.path), 2)], typeValue, "makes the body hold more than %d values",
+			maxValues)
+		return false
+	}
+	if b := s.next(); b != '{' && b != '[' {
+		s.scalar()
+		return true
+	}
+	if depth == maxDepth {
+		s.found.add([]any{"body"}, typeJSON, "must not be nested more than %d deep", maxDepth)
+		return false
+	}
+	if depth == len(s.names) {
+		s.names = append(s.names, names{})
+	}
+	s.names[depth].clear()
+	most, bounded := s.bound(depth)
+	s.path = append(s.path, nil)
+	last := len(s.path) - 1
+	ok := s.children(func(i int, name []byte) bool {
+		if bounded && i == most {
+			s.found.add(s.path[:last], typeTooLong, "must have at most %d entries", most)
+			return false
+		}
+		s.path[last] = i
+		if name != nil {
+			said := unquote(name)
+			s.path[last] = said
+			if !s.names[depth].add(said) {
+				s.found.add(s.path, typeValue, "is there twice")
+			}
+		}
+		return s.value(depth + 1)
+	})
+	s.path = s.path[:last]
+	return ok
+}
+
+// bound returns how many entries the list may have that the scan stands on.
+func (s *bodyScan) bound(depth int) (most int, bounded bool) {
+	if depth != 1 || s.raw[s.pos] != '[' {
+		return 0, false
+	}
+	name := fmt.Sprint(s.path[1])
+	most, bounded = s.maxItems[name]
+	return most, bounded
+}
+
+// names is a set that most often has few members.
+type names struct {
+	few  []string
+	many map[string]bool
+}
+
+func (n *names) clear() { n.few, n.many = n.few[:0], nil }
+
+// add reports false if the name is there already.
+func (n *names) add(name string) bool {
+	const maxFew = 16
+	if n.many != nil {
+		there := n.many[name]
+		n.many[name] = true
+		return !there
+	}
+	for _, other := range n.few {
+		if other == name {
+			return false
+		}
+	}
+	n.few = append(n.few, name)
+	if len(n.few) > maxFew {
+		n.many = make(map[string]bool, 2*maxFew)
+		for _, other := range n.few {
+			n.many[other] = true
+		}
+	}
+	return true
 }

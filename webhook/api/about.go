@@ -1,0 +1,83 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	_ "embed" // the document
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// EventTypes is the list of [Config.Catalogue].
+type EventTypes struct {
+	Results []EventType `json:"results"`
+}
+
+// EventType describes a type of the catalogue. Others work just as well.
+type EventType struct {
+	Type     string           `json:"event_type"`
+	Category string           `json:"category"`
+	Status   event.TypeStatus `json:"status"`
+	// DefaultScope is how much of a cache such an event makes stale; null is nothing.
+	DefaultScope *event.ScopeKind `json:"default_scope"`
+	Description  string           `json:"description"`
+}
+
+func (a *API) listEventTypes(*request) (*response, error) {
+	catalogue := a.cfg.Catalogue
+	types := EventTypes{Results: make([]EventType, len(catalogue))}
+	for i, t := range catalogue {
+		types.Results[i] = EventType{t.Type, t.Category, cmp.Or(t.Status, event.TypeImplemented), nil,
+			t.Description}
+		if t.DefaultScope != event.ScopeNone {
+			types.Results[i].DefaultScope = &catalogue[i].DefaultScope
+		}
+	}
+	return &response{status: http.StatusOK, body: types}, nil
+}
+
+// Health says whether the API can work.
+type Health struct {
+	Status string `json:"status"` // always "ok"
+}
+
+// health asks the store for next to nothing, for load balancers and probes.
+func (a *API) health(r *request) (*response, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := a.dispatcher.Subscriptions(ctx, webhook.SubscriptionQuery{Limit: 1}); err != nil {
+		a.cfg.Logger.ErrorContext(r.Context(), "api: the store does not answer", "error", err)
+		return nil, &statusError{status: http.StatusServiceUnavailable,
+			message: "The store does not answer", retryAfter: unavailableTime}
+	}
+	return &response{status: http.StatusOK, body: Health{Status: "ok"}}, nil
+}
+
+func (a *API) getOpenAPI(*request) (*response, error) {
+	return &response{status: http.StatusOK, body: json.RawMessage(a.openAPI)}, nil
+}
+
+// openapi.json is written by hand. Tests hold it against the routes, the
+// answers and the published contract.
+//
+//go:embed openapi.json
+var openAPISource []byte
+
+// openAPIDocument is the document for an API at the prefix.
+func openAPIDocument(prefix string) ([]byte, error) {
+	var document map[string]json.RawMessage
+	if err := json.Unmarshal(openAPISource, &document); err != nil {
+		return nil, fmt.Errorf("api: openapi.json: %w", err)
+	}
+	servers, err := json.Marshal([]map[string]string{{"url": prefix}})
+	if err != nil {
+		return nil, err
+	}
+	document["servers"] = servers
+	return json.Marshal(document)
+}

@@ -1,0 +1,376 @@
+package api
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// configFields is what the drivers of channels say about their configs.
+type configFields struct{ registry *channel.Registry }
+
+// fields returns the fields of a channel's configs. A channel of the contract
+// that this process has no driver of has the contract's, because masked numbers
+// would be none that the contract's clients can read.
+func (f configFields) fields(channelName string) (fields []channel.Field, listed bool) {
+	if fields, listed = f.registry.Fields(channelName); listed ||
+		slices.Contains(f.registry.Names(), channelName) {
+		return fields, listed
+	}
+	for _, name := range publishedFields(channelName) {
+		fields = append(fields, channel.Field{Name: name, Secret: name == "headers" ||
+			name == "webhook_url"})
+	}
+	return fields, fields != nil
+}
+
+// public returns what says whether a field of a channel's configs is no secret:
+// all are but those that the driver lists as none.
+func (f configFields) public(channelName string) func(name string) bool {
+	fields, _ := f.fields(channelName)
+	return func(name string) bool {
+		return slices.ContainsFunc(fields,
+			func(field channel.Field) bool { return field.Name == name && !field.Secret })
+	}
+}
+
+// canSign says whether the channel has signing secrets.
+func (f configFields) canSign(channelName string) bool {
+	fields, _ := f.registry.Fields(channelName)
+	return slices.ContainsFunc(fields,
+		func(field channel.Field) bool { return field.Name == fieldSecret && field.Secret })
+}
+
+// unknown returns the fields of a channel's configs that its driver does not
+// list. The drivers pass them over; here they are refused, so that a slip in a name
+// is noticed.
+func (f configFields) unknown(c webhook.ChannelConfig) []string {
+	fields, ok := f.registry.Fields(c.Channel)
+	var members map[string]json.RawMessage
+	if !ok || json.Unmarshal(c.Configs, &members) != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(members)), func(name string) bool {
+		return slices.ContainsFunc(fields, func(field channel.Field) bool { return field.Name == name })
+	})
+}
+
+// publishedFields are the fields that the published contract has for the
+// configs of a channel, in either of its versions: all that a client that was
+// made from it knows. Nil is a channel that the contract does not have.
+func publishedFields(channelName string) []string {
+	switch channelName {
+	case "webhook":
+		return []string{"url", "headers", "payload_template", "timeout"}
+	case "slack":
+		return []string{"webhook_url", "channel", "username", "icon_emoji", "icon_url", "blocks_template"}
+	case "email":
+		// Recipients are to_addresses under an older name, and no field more.
+		return []string{"to_addresses", "recipients", "cc_addresses", "bcc_addresses", "subject_template",
+			"body_template", "content_type"}
+	case "sms":
+		return []string{"phone_numbers", "message_template"}
+	}
+	return nil
+}
+
+// extensions are the fields of a channel's configs that such a client does not
+// know, and so leaves out when it sends back what it has read. Of other channels
+// than the contract's it knows nothing, and there are none.
+func (f configFields) extensions(channelName string) []string {
+	published := publishedFields(channelName)
+	fields, _ := f.fields(channelName)
+	var names []string
+	for _, field := range fields {
+		if published != nil && !slices.Contains(published, field.Name) {
+			names = append(names, field.Name)
+		}
+	}
+	return names
+}
+
+// present returns the webhook as answers have it, but for its masks: a client
+// that was made from the contract must be able to read it, or it can read no
+// list that the webhook is in. What is stored may have any form that the drivers
+// take.
+func present(sub *webhook.Subscription) (*webhook.Subscription, error) {
+	shown := sub.Clone()
+	for i := range shown.Channels {
+		if err := presentChannel(&shown.Channels[i]); err != nil {
+			return nil, err
+		}
+	}
+	return shown, nil
+}
+
+func presentChannel(c *webhook.ChannelConfig) error {
+	if publishedFields(c.Channel) == nil {
+		return nil
+	}
+	if len(c.Configs) == 0 || string(c.Configs) == "null" { // the store cannot open them
+		c.Configs = unreadable(c.Channel)
+		return nil
+	}
+	members, err := readMembers(c.Configs)
+	if err != nil {
+		return err
+	}
+	shown := slices.DeleteFunc(slices.Clone(members),
+		member.isNull) // null is absent, and not what every schema takes
+	switch c.Channel {
+	case "webhook":
+		shown = presentSubscription(shown)
+	case "email":
+		shown = presentEmail(shown)
+	case "slack":
+		if has(shown, "bot_token") && find(shown, "webhook_url") < 0 { // which the schema requires
+			shown = append(shown, member{"webhook_url", json.RawMessage(`""`)})
+		}
+	}
+	if slices.EqualFunc(shown, members, member.equal) {
+		return nil
+	}
+	c.Configs, err = writeMembers(shown)
+	return err
+}
+
+// presentSubscription writes the method as it is sent.
+func presentSubscription(members []member) []member {
+	if !has(members, "method") {
+		return without(members, "method")
+	}
+	i := find(members, "method")
+	var method string
+	if json.Unmarshal(members[i].value, &method) == nil {
+		if written, err := json.Marshal(strings.ToUpper(method)); err == nil {
+			members[i].value = written
+		}
+	}
+	return members
+}
+
+func presentEmail(members []member) []member {
+	if i := find(members, "recipients"); i >= 0 {
+		if find(members, "to_addresses") < 0 {
+			members[i].name = "to_addresses"
+		} else {
+			members = without(members, "recipients")
+		}
+	}
+	if !has(members, "content_type") { // "" is the default, and not in the schema's list
+		members = without(members, "content_type")
+	}
+	return members
+}
+
+// unreadable stands for configs that the store cannot open. It has what the
+// contract's schema requires, and is refused when it comes back.
+func unreadable(channelName string) json.RawMessage {
+	field, value := "", maskJSON
+	switch channelName {
+	case "webhook":
+		field = "url"
+	case "slack":
+		field = "webhook_url"
+	case "email":
+		field, value = "to_addresses", "["+maskJSON+"]"
+	case "sms":
+		field, value = "phone_numbers", "["+maskJSON+"]"
+	}
+	return json.RawMessage(`{"` + field + `":` + value + `}`)
+}
+
+// accept undoes what present has added, in configs that come back.
+func accept(channelName string, configs json.RawMessage) json.RawMessage {
+	if channelName != "slack" {
+		return configs
+	}
+	members, err := readMembers(configs)
+	if err != nil || !has(members, "bot_token") || has(members, "webhook_url") ||
+		find(members, "webhook_url") < 0 {
+		return configs
+	}
+	if accepted, err := writeMembers(without(members, "webhook_url")); err == nil {
+		return accepted
+	}
+	return configs
+}
+
+// Mask stands in answers for the value of a secret, and in an update for the
+// value that is stored.
+const Mask = "********"
+
+const maskJSON = `"` + Mask + `"`
+
+// secretLeaves returns the secrets in a channel's configs. Empty strings are
+// none.
+func (f configFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) {
+	leaves, err := jsonLeaves(c.Configs, f.public(c.Channel))
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(leaves,
+		func(l jsonLeaf) bool { return string(c.Configs[l.start:l.end]) == `""` }), nil
+}
+
+// maxReveal is how many secrets one answer may show.
+const maxReveal = 100
+
+// asked returns which of the names asks for the secret, such as
+// channels.0.configs.headers.X-Token; -1 is none.
+func asked(reveal []string, channel int, path *jsonPath) int {
+	if len(reveal) == 0 || path == nil {
+		return -1
+	}
+	configs := fmt.Sprintf("channels.%d.configs.", channel)
+	return slices.IndexFunc(reveal, func(name string) bool {
+		rest, ok := strings.CutPrefix(name, configs)
+		return ok && path.named(rest)
+	})
+}
+
+// mask returns a copy of the webhook in which secrets are masked, but for those
+// that are named in reveal. A name that is no secret of the webhook is a problem.
+func (f configFields) mask(
+	sub *webhook.Subscription, reveal []string,
+) (*webhook.Subscription, error) {
+	if len(reveal) > maxReveal {
+		p := &problems{}
+		p.add([]any{"query", "reveal"}, typeTooLong, "must be there at most %d times", maxReveal)
+		return nil, p
+	}
+	masked := sub.Clone()
+	revealed := make([]bool, len(reveal))
+	for i, c := range masked.Channels {
+		leaves, err := f.secretLeaves(c)
+		if err != nil {
+			return nil, err
+		}
+		var replacements []replacement
+		for _, leaf := range leaves {
+			if name := asked(reveal, i, leaf.path); name >= 0 {
+				revealed[name] = true
+				continue
+			}
+			replacements = append(replacements, replacement{leaf, []byte(maskJSON)})
+		}
+		masked.Channels[i].Configs = replaceLeaves(c.Configs, replacements)
+	}
+	p := &problems{}
+	for i, name := range reveal {
+		if !revealed[i] && slices.Index(reveal, name) == i {
+			p.add([]any{"query", "reveal"}, typeValue,
+				"must name a secret of the webhook, such as channels.0.configs.headers.X-Token")
+			break
+		}
+	}
+	return masked, p.err()
+}
+
+// answer returns the webhook as answers have it: see [present] and
+// [configFields.mask].
+func (f configFields) answer(
+	sub *webhook.Subscription, reveal []string,
+) (*webhook.Subscription, error) {
+	shown, err := present(sub)
+	if err != nil {
+		return nil, err
+	}
+	return f.mask(shown, reveal)
+}
+
+func (f configFields) answerAll(list []*webhook.Subscription) ([]*webhook.Subscription, error) {
+	masked := make([]*webhook.Subscription, len(list))
+	for i, sub := range list {
+		var err error
+		if masked[i], err = f.answer(sub, nil); err != nil {
+			return nil, err
+		}
+	}
+	return masked, nil
+}
+
+// sameTarget says whether messages of both configs go to the same place, so that
+// a secret of the one may stand in the other: see [channel.Field]. Masks stand for
+// what is stored.
+func (f configFields) sameTarget(channelName string, now, stored *webhook.ChannelConfig) bool {
+	a, errA := f.targets(channelName, now)
+	b, errB := f.targets(channelName, stored)
+	if errA != nil || errB != nil {
+		return false
+	}
+	for path, target := range a {
+		if target != Mask {
+			continue
+		}
+		if same, ok := b[path]; ok {
+			a[path] = same
+		} else {
+			delete(a, path)
+		}
+	}
+	return maps.Equal(a, b)
+}
+
+// targets returns what decides where messages go, by path.
+func (f configFields) targets(
+	channelName string, c *webhook.ChannelConfig,
+) (map[pathKey]string, error) {
+	fields, listed := f.fields(channelName)
+	marked := slices.ContainsFunc(fields, func(field channel.Field) bool { return field.Target })
+	leaves, err := jsonLeaves(c.Configs, func(name string) bool {
+		return marked && !slices.ContainsFunc(fields,
+			func(field channel.Field) bool { return field.Name == name && field.Target })
+	})
+	if err != nil {
+		return nil, err
+	}
+	targets := map[pathKey]string{}
+	for _, leaf := range leaves {
+		value := leafText(c.Configs[leaf.start:leaf.end])
+		origin, isURL := originOf(value)
+		switch {
+		case value == "": // is no target
+			continue
+		case isURL:
+			value = origin
+		case listed && !marked && value != Mask:
+			continue
+		}
+		targets[leaf.path.key()] = value
+	}
+	return targets, nil
+}
+
+// leafText is what a leaf says: a string, or a number as it is written.
+func leafText(raw []byte) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return string(raw)
+	}
+	return s
+}
+
+// originOf returns scheme, host and port of a URL, written in one way.
+func originOf(s string) (origin string, ok bool) {
+	u, err := url.Parse(strings.TrimSpace(s))
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return "", false
+	}
+	scheme := strings.ToLower(u.Scheme)
+	port := cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[scheme])
+	host := strings.ToLower(u.Hostname())
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil { // as it is connected to
+		host = ascii
+	}
+	return scheme + "://" + host + ":" + port, true
+}
