@@ -128,6 +128,7 @@ func TestCancelStopsWhatIsQueued(t *testing.T) {
 		})
 		b.subscribe(t, "*")
 		b.run(t)
+		synctest.Wait() // so that Run takes both, in their order
 		b.emit(t, event.ObjectCreated)
 		b.emit(t, event.ObjectCreated)
 		synctest.Wait()

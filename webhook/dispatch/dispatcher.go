@@ -304,7 +304,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id webho
 func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
 	d.channels.forget(organizationID, id)
 	if dropped := d.scheduler.drop(id); len(dropped) > 0 {
-		d.requeueAll(ctx, dropped)
+		_ = d.requeueAll(ctx, dropped) // it has logged the error
 		d.scheduler.release(leases(dropped))
 	}
 	d.scheduler.signal()

@@ -147,7 +147,8 @@ func (d *Dispatcher) commitEmits(
 ) ([]webhook.Emitted, error) {
 	d.clock.ask(ctx)
 	at := d.now()
-	if d.running.Load() == nil {
+	r := d.running.Load()
+	if r == nil {
 		enqueued, err := d.store.Enqueue(ctx, at, records, nil)
 		return enqueued.Events, err
 	}
@@ -169,14 +170,14 @@ func (d *Dispatcher) commitEmits(
 	}
 	d.scheduler.markBacklog(refused)
 	if late := d.scheduler.push(enqueued.Tasks); len(late) > 0 {
-		d.requeueAll(ctx, late)
+		r.requeueLate(ctx, late)
 	}
 	return enqueued.Events, nil
 }
 
-// requeueAll returns deliveries to the store that were claimed while Run ended.
-// If that fails they wait for the end of their lease.
-func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) {
+// requeueAll returns deliveries to the store that were not attempted. If that fails they
+// wait for the end of their lease.
+func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	at := d.now()
@@ -184,9 +185,12 @@ func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) {
 	for i, t := range tasks {
 		settlements[i] = requeue(t).settlement
 	}
-	if _, err := d.store.Settle(ctx, at, settlements); err != nil {
-		d.cfg.Logger.WarnContext(ctx, "webhook: deliveries wait for their lease to end", "deliveries", len(tasks), "error", err)
+	_, err := d.store.Settle(ctx, at, settlements)
+	if err != nil {
+		d.cfg.Logger.WarnContext(ctx, "webhook: deliveries wait for their lease to end",
+			"deliveries", len(tasks), "error", err)
 	}
+	return err
 }
 
 // now is the current time as stores keep it.

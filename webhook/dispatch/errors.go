@@ -1,6 +1,9 @@
 package dispatch
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // ErrRunning says that [Dispatcher.Run] was called while an earlier Run was
 // going on.
@@ -9,3 +12,23 @@ var ErrRunning = errors.New("webhook: the dispatcher is running already")
 // ErrNoTx says that [Dispatcher.EmitTx] was called on a store that cannot take
 // part in a transaction of the caller's.
 var ErrNoTx = errors.New("webhook: the store cannot take part in a transaction")
+
+// UnfinishedError says that [Dispatcher.Run] could not store all results before it
+// ended. Those deliveries stay claimed until their lease ends; then this process or
+// another makes them again, though the endpoint may have accepted them.
+type UnfinishedError struct {
+	// Requeued is how many deliveries went back to the store, for the next Run.
+	Requeued int
+	// Leased is how many wait for the end of their lease, at least 1.
+	Leased int
+	// Err is the store's error.
+	Err error
+}
+
+func (e *UnfinishedError) Error() string {
+	return fmt.Sprintf("webhook: results of %d deliveries were not stored, they will be made again: %v",
+		e.Leased, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *UnfinishedError) Unwrap() error { return e.Err }

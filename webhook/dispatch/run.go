@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -30,6 +31,10 @@ type run struct {
 	// changes are what follows from subscriptions that results paused.
 	changes sync.WaitGroup
 	drains  drains
+	// stopping says that ctx has ended; requeued and leased count what is left over since.
+	stopping         atomic.Bool
+	requeued, leased atomic.Int64
+	failure          atomic.Pointer[error] // why some are left to their lease
 	// draining says that the run is that of a call of Drain.
 	draining bool
 	// ended is closed when the run is over.
@@ -43,13 +48,14 @@ const maxHookResults = 4096
 const settleTime = 5 * time.Second
 
 // Run delivers until ctx is cancelled. Then it takes on nothing more, lets the
-// attempts under way end, for Config.DrainTimeout at most, gives back what it
-// did not finish, and returns nil. A channel that does not end when its context
-// does keeps Run waiting. A store that fails does not end Run: it is tried
-// again, with backoff.
+// attempts under way end, for Config.DrainTimeout at most, requeues what it did not
+// finish, and returns nil. It logs how many deliveries it requeued: they wait in the store
+// for the next Run, of this process or another, and were not attempted or
+// were cut off. A channel that does not end when its context does keeps Run waiting. A
+// store that fails does not end Run: it is tried again, with backoff.
 //
-// If the last results could not be stored within a few seconds of the drain,
-// Run returns why; those deliveries are made again after their leases end. A
+// If the store fails until a few seconds after the drain, Run returns an
+// [*UnfinishedError]: what it could not store is claimed again after its lease. A
 // second Run at the same time returns ErrRunning; while a [Dispatcher.Drain] does the
 // work, Run waits for its end. After Run has returned it can be called again.
 func (d *Dispatcher) Run(ctx context.Context) error {
@@ -96,8 +102,8 @@ func (r *run) run(ctx context.Context) error {
 	defer cancelStoring()
 
 	d.scheduler.start(func() { go r.work() })
-	settled := make(chan error, 1)
-	go func() { settled <- r.settleLoop() }()
+	settled := make(chan struct{})
+	go func() { r.settleLoop(); close(settled) }()
 	told := make(chan struct{})
 	go func() { r.tellLoop(); close(told) }()
 	var loops sync.WaitGroup
@@ -111,6 +117,7 @@ func (r *run) run(ctx context.Context) error {
 	go func() { r.renewLoop(stopRenewing); close(renewed) }()
 
 	<-ctx.Done()
+	r.stopping.Store(true)
 	giveUp := time.AfterFunc(d.cfg.DrainTimeout, cancelAttempts)
 	defer giveUp.Stop()
 	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+settleTime, cancelStoring)
@@ -122,13 +129,44 @@ func (r *run) run(ctx context.Context) error {
 	loops.Wait()
 	d.scheduler.waitIdle()
 	close(r.results)
-	err := <-settled
+	<-settled
 	close(r.hookResults)
 	<-told
 	r.changes.Wait()
 	close(stopRenewing)
 	<-renewed
-	return err
+	return r.left(ctx)
+}
+
+// left says what the run leaves over.
+func (r *run) left(ctx context.Context) error {
+	requeued, leased := int(r.requeued.Load()), int(r.leased.Load())
+	level := slog.LevelInfo
+	if leased > 0 {
+		level = slog.LevelWarn
+	}
+	if !r.draining || requeued+leased > 0 {
+		r.d.cfg.Logger.Log(ctx, level, "webhook: stopped", "requeued", requeued, "leased", leased)
+	}
+	if leased == 0 {
+		return nil
+	}
+	return &UnfinishedError{Requeued: requeued, Leased: leased, Err: *r.failure.Load()}
+}
+
+// requeueLate returns deliveries to the store that were claimed while Run ended.
+func (r *run) requeueLate(ctx context.Context, late []*task) {
+	if err := r.d.requeueAll(ctx, late); err != nil {
+		r.leave(len(late), err)
+		return
+	}
+	r.requeued.Add(int64(len(late)))
+}
+
+// leave notes deliveries that stay claimed until their lease ends.
+func (r *run) leave(deliveries int, err error) {
+	r.failure.Store(&err)
+	r.leased.Add(int64(deliveries))
 }
 
 // claimLoop asks the store for due deliveries whenever there is room and reason.
@@ -158,7 +196,7 @@ func (r *run) claimLoop(ctx context.Context) {
 			})
 			if ctx.Err() != nil {
 				if late := d.scheduler.push(tasks); len(late) > 0 {
-					d.requeueAll(context.WithoutCancel(ctx), late)
+					r.requeueLate(ctx, late)
 				}
 				return
 			}
@@ -236,10 +274,8 @@ func (r *run) pause(ctx context.Context, wait time.Duration, failing bool) bool 
 }
 
 // settleLoop stores results, as many as there are at a time, until the channel
-// is closed. It tries again when the store fails, until r.storing ends, and
-// returns the last error.
-func (r *run) settleLoop() error {
-	var lastErr error
+// is closed. It tries again when the store fails, until r.storing ends.
+func (r *run) settleLoop() {
 	failures := outage.New(r.d.cfg.Logger, "store results")
 	batch := make([]result, 0, maxSettle)
 	for v := range r.results {
@@ -257,11 +293,10 @@ func (r *run) settleLoop() error {
 			batch = append(batch, v)
 		}
 		if err := r.settle(batch, failures); err != nil {
-			lastErr = fmt.Errorf("webhook: results were not stored, their deliveries will be made again: %w", err)
+			r.leave(len(batch), err)
 		}
 		clear(batch)
 	}
-	return lastErr
 }
 
 func (r *run) settle(batch []result, failures *outage.Log) error {
@@ -308,6 +343,9 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 		s := &batch[i].settlement
 		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
 			continue
+		}
+		if s.Attempt == nil && s.Status == webhook.StatusPending && r.stopping.Load() {
+			r.requeued.Add(1)
 		}
 		// What is due before the next poll is claimed when it is due.
 		if wait := s.DueAt.Sub(at); s.Status == webhook.StatusPending && wait > 0 && wait < d.cfg.PollInterval {
