@@ -13,17 +13,17 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// EventTypes is the list of [Config.Catalogue].
+// EventTypes is the list of the types in [Config.Catalogue].
 type EventTypes struct {
 	Results []EventType `json:"results"`
 }
 
-// EventType describes a type of the catalogue. Others work just as well.
+// EventType describes a type of the catalogue. Webhooks can subscribe to other types too.
 type EventType struct {
 	Type     string           `json:"event_type"`
 	Category string           `json:"category"`
 	Status   event.TypeStatus `json:"status"`
-	// DefaultScope is how much of a cache such an event makes stale; null is nothing.
+	// DefaultScope is how much of a cache such an event makes stale. Null means nothing.
 	DefaultScope *event.ScopeKind `json:"default_scope"`
 	Description  string           `json:"description"`
 }
@@ -41,17 +41,17 @@ func (a *API) listEventTypes(*request) (*response, error) {
 	return &response{status: http.StatusOK, body: types}, nil
 }
 
-// Health says whether the API can work.
+// Health says that the API can work.
 type Health struct {
 	Status string `json:"status"` // always "ok"
 }
 
-// health asks the store for next to nothing, for load balancers and probes.
+// health asks the store for one webhook, for load balancers and probes.
 func (a *API) health(r *request) (*response, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	if _, err := a.dispatcher.Subscriptions(ctx, webhook.SubscriptionQuery{Limit: 1}); err != nil {
-		a.cfg.Logger.ErrorContext(r.Context(), "api: the store does not answer", "error", err)
+		a.cfg.Logger.ErrorContext(r.Context(), "api: health check failed", "error", err)
 		return nil, &statusError{status: http.StatusServiceUnavailable,
 			message: "The store does not answer", retryAfter: unavailableTime}
 	}
@@ -62,13 +62,13 @@ func (a *API) getOpenAPI(*request) (*response, error) {
 	return &response{status: http.StatusOK, body: json.RawMessage(a.openAPI)}, nil
 }
 
-// openapi.json is written by hand. Tests hold it against the routes, the
-// answers and the published contract.
+// openapi.json is written by hand. Tests compare it with the routes, the answers and the
+// published contract.
 //
 //go:embed openapi.json
 var openAPISource []byte
 
-// openAPIDocument is the document for an API at the prefix.
+// openAPIDocument returns the document of an API at the prefix.
 func openAPIDocument(prefix string) ([]byte, error) {
 	var document map[string]json.RawMessage
 	if err := json.Unmarshal(openAPISource, &document); err != nil {

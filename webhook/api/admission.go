@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// admission bounds the requests under way: in all, and for each organization. An
-// organization may have no more of them than are still free, so that several
-// organizations together do not take everything.
+// admission bounds the requests in progress, in all and for each organization. An organization
+// may have no more of them than there are free places, so that several organizations together do
+// not take every place.
 //
-// A request that waits for its client, which sends its body or reads its answer, is
-// ended when an organization with fewer requests needs its place. So slow
-// clients, however many and of however many organizations, keep no others out.
+// A request that waits, for its client to send the body or to read the answer, ends when an
+// organization with fewer requests needs its place. Slow clients, however many there are and of
+// however many organizations, therefore leave the API to others.
 type admission struct {
 	all, perOrganization int
 	// patience is how long a request may wait before it loses its place to an
@@ -28,12 +28,11 @@ type admission struct {
 	organizations map[string]map[*place]struct{}
 }
 
-// place is what a request under way has. A nil one is that of a request that
-// needs none.
+// place is the place of one request in progress. Requests that need none have a nil place.
 type place struct {
 	admission      *admission
 	organizationID string
-	lost           bool // to another request
+	lost           bool // another request has it now
 	// hangUp ends the wait for the client; nil while the request does not wait.
 	hangUp func()
 	since  time.Time
@@ -54,15 +53,14 @@ func newAdmission(all, perOrganization int, patience time.Duration) *admission {
 	}
 }
 
-// newShare bounds the requests of a kind that may take long: tests, because endpoints
-// decide how long one takes, and replays of many deliveries. They have a place of this
-// kind beside that of every request, and are a quarter of the requests at most, so that
-// they keep no others out.
+// newShare bounds the requests of one kind that may take long: tests, which take as long as their
+// endpoints do, and replays of many deliveries. Such a request has a place of its kind beside its
+// place among all requests. There are places of a kind for at most a quarter of the requests.
 func newShare(requests, perOrganization int) *admission {
 	return newAdmission(max(1, requests/4), max(1, perOrganization/4), workPatience)
 }
 
-// admit gives the request of the organization a place, or returns errTooMany or
+// admit gives a request of the organization a place. If there is none, it returns errTooMany or
 // errBusy at once.
 func (a *admission) admit(organizationID string) (*place, error) {
 	a.mu.Lock()
@@ -86,8 +84,8 @@ func (a *admission) admit(organizationID string) (*place, error) {
 	return p, nil
 }
 
-// makeRoom ends the longest wait of the organization that has the most places. It
-// reports whether there was one to end for an organization that holds so many.
+// makeRoom ends the request that has waited longest, of the organization with the most places, to
+// make room for an organization that holds so many. It returns false if no request may be ended.
 func (a *admission) makeRoom(held int) bool {
 	var longest *place
 	most := 0
@@ -120,8 +118,8 @@ func (a *admission) remove(p *place) {
 	a.used--
 }
 
-// wait says that the request waits from now on, for its client, an endpoint or
-// the store, and how that can be ended.
+// wait says that the request begins to wait, for its client, an endpoint or the store, and that
+// hangUp ends the wait.
 func (p *place) wait(hangUp func()) {
 	if p == nil {
 		return
@@ -131,7 +129,8 @@ func (p *place) wait(hangUp func()) {
 	p.hangUp, p.since = hangUp, time.Now()
 }
 
-// resume says that the request no longer waits. It reports whether the request still has its place.
+// resume says that the request no longer waits. It returns whether the request still has its
+// place.
 func (p *place) resume() bool {
 	if p == nil {
 		return true
@@ -142,7 +141,7 @@ func (p *place) resume() bool {
 	return !p.lost
 }
 
-// release gives the place back.
+// release frees the place.
 func (p *place) release() {
 	if p == nil {
 		return
@@ -155,8 +154,8 @@ func (p *place) release() {
 	}
 }
 
-// hangUpReading and hangUpWriting end the wait for a client. The deadlines that
-// they set must not be changed while the request waits.
+// hangUpReading and hangUpWriting end the wait for a client by a deadline. The request must not
+// change the deadline while it waits.
 func hangUpReading(w http.ResponseWriter) func() {
 	return func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }
 }
@@ -165,8 +164,8 @@ func hangUpWriting(w http.ResponseWriter) func() {
 	return func() { _ = http.NewResponseController(w).SetWriteDeadline(time.Now()) }
 }
 
-// slots bounds the work that goes on at once: in all, and for each organization, so
-// that one cannot take everything.
+// slots bounds how much work is done at once, in all and for each organization, so that no
+// organization takes every slot.
 type slots struct {
 	perOrganization int
 	all             chan struct{}
@@ -174,7 +173,7 @@ type slots struct {
 	organizations   map[string]*share
 }
 
-// share is the slots of one organization, and how many hold or want one.
+// share is the slots that one organization holds, and how many of its requests hold or want one.
 type share struct {
 	slots chan struct{}
 	users int
@@ -185,8 +184,7 @@ func newSlots(all, perOrganization int) *slots {
 		organizations: map[string]*share{}}
 }
 
-// take takes a slot, and waits for it until ctx ends. What it returns gives the
-// slot back.
+// take waits for a slot until ctx ends. The returned function frees it.
 func (s *slots) take(ctx context.Context, organizationID string) (release func(), err error) {
 	o := s.join(organizationID)
 	if !enter(ctx, o.slots) {
@@ -239,28 +237,28 @@ func (s *slots) leave(organizationID string, o *share) {
 	}
 }
 
-// busyTime is after how long a request that found no slot may be tried again.
+// busyTime is the Retry-After of a request for which there was no place.
 const busyTime = time.Second
 
-// errTooMany and errBusy say that there is no slot: for the organization, or at all.
+// errTooMany says that the organization has too many requests, and errBusy that all have.
 var (
 	errTooMany = &statusError{
 		status:     http.StatusTooManyRequests,
-		message:    "Too many requests of this organization are under way: try again in a moment",
+		message:    "Too many requests of this organization are in progress: try again in a moment",
 		retryAfter: busyTime,
 	}
 	errBusy = &statusError{
 		status:  http.StatusServiceUnavailable,
-		message: "Too many requests are under way: try again in a moment", retryAfter: busyTime,
+		message: "Too many requests are in progress: try again in a moment", retryAfter: busyTime,
 	}
 )
 
-// drain reads what is left of the body of a request that was refused, and throws it
-// away. The answer has left by then. Without it the connection would end with a
-// reset while a proxy is still sending, and nginx makes a 502 of the refusal.
+// drain reads the rest of the body of a refused request, and discards it, after the answer was
+// written. Otherwise the connection would be reset while a proxy is still sending, and nginx
+// would answer its client with 502 instead of the refusal.
 //
-// What a hostile client gains by it is bounded in bytes, in time and in number
-// at once. Where more drains are asked for, the connection ends at once.
+// The bytes, the time and the number of drains at once are bounded. Beyond the number, the
+// connection ends at once.
 type drain chan struct{}
 
 const (
@@ -270,16 +268,16 @@ const (
 	drainsAll   = 64
 )
 
-// run is called after the answer was written. The connection can be used again
-// only if the rest of the body was short.
+// run is called after the answer was written. The connection can be used again only if the rest
+// of the body was short.
 func (d drain) run(w http.ResponseWriter, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return
 	}
 	connection := http.NewResponseController(w)
-	end := func(t time.Time) { _ = connection.SetReadDeadline(t) } // a test's recorder has none
+	end := func(t time.Time) { _ = connection.SetReadDeadline(t) } // fails for the recorder of a test
 	if strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
-		end(time.Now()) // the client has its answer instead of the leave to send
+		end(time.Now()) // the client has its answer and will not send the body
 		return
 	}
 	select {
@@ -304,5 +302,5 @@ func (d drain) run(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 		}
 	}
-	end(time.Now()) // the server would wait for the rest again
+	end(time.Now()) // so that the server does not wait for the rest
 }

@@ -25,8 +25,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
-// Clients that send their bodies slowly, or do not read their answers, keep no other
-// organization out, however many they are and whichever organizations they are of.
+// Clients that send their bodies slowly, or do not read their answers, leave the API to other
+// organizations, however many clients and organizations there are.
 func TestSlowClientsKeepNoOrganizationOut(t *testing.T) {
 	t.Parallel()
 	slowBody := "POST " + prefix + "/preview HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n" +
@@ -42,7 +42,9 @@ func TestSlowClientsKeepNoOrganizationOut(t *testing.T) {
 		"bodies of many more": {slowBody, 20, 16},
 		"answers of many":     {list, 80, 1},
 		"without places":      {unread, 80, 16},
-		"without a key":       {"POST " + prefix + " HTTP/1.1\r\nHost: x\r\nX: %s\r\nContent-Length: 100\r\n\r\n{", 80, 4},
+		"without a key": {
+			"POST " + prefix + " HTTP/1.1\r\nHost: x\r\nX: %s\r\nContent-Length: 100\r\n\r\n{", 80, 4,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,7 +85,7 @@ func TestSlowClientsKeepNoOrganizationOut(t *testing.T) {
 	}
 }
 
-// A request that lost its place because its body did not come is told so.
+// A request that has lost its place, because its body did not arrive, is told so.
 func TestSlowBodyLosesItsPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -118,8 +120,7 @@ func many(n int, element string) string {
 	return strings.TrimSuffix(strings.Repeat(element+",", n), ",")
 }
 
-// largeBodies are bodies just below the limit of 1 MiB, and where each of them is
-// refused.
+// largeBodies returns bodies just below the limit of 1 MiB, and what is wrong with each.
 func largeBodies() map[string]struct{ body, problem string } {
 	subscription := func(types, channels string) string {
 		return `{"webhook_name": "n", "event_types": [` + types + `], "channels": [` + channels + `]}`
@@ -173,9 +174,11 @@ func allocated(work func()) int {
 	return int(after.TotalAlloc - before.TotalAlloc)
 }
 
-// A body costs a few times what it weighs, whatever is in it, alone and 16 at
-// once: the bounds stop the work where they are crossed.
-func TestLargeBodiesCostLittle(t *testing.T) { //nolint:paralleltest // it measures what is allocated
+// The memory that a body takes is a few times its size, whatever its content, for one body and
+// for 16 at once: the work stops where a bound is crossed.
+//
+//nolint:paralleltest // it measures what is allocated
+func TestLargeBodiesCostLittle(t *testing.T) {
 	f := newFixture(t, options{})
 	const most = 8 << 20
 	for name, test := range largeBodies() {
@@ -207,7 +210,7 @@ func TestLargeBodiesCostLittle(t *testing.T) { //nolint:paralleltest // it measu
 	}
 }
 
-// nginxConfig is all that nginx reads: the folder, and the address behind it.
+// nginxConfig is the whole configuration. It takes the folder, and the address of the server.
 const nginxConfig = `
 daemon off;
 master_process off;
@@ -239,8 +242,7 @@ http {
 }
 `
 
-// Behind a proxy that is still sending a body, a refusal arrives as what it is,
-// and not as the proxy's 502.
+// A proxy that is still sending a body passes the refusal on, and does not answer with 502.
 func TestRefusalsBehindNginx(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{api: func(c *api.Config) { c.MaxBody = 64 << 10 }})

@@ -15,28 +15,28 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
 
-// DefaultPrefix is where the published contract has the API.
+// DefaultPrefix is the path of the API in the published contract.
 const DefaultPrefix = "/v1/organizations/webhooks"
 
 // Config tunes an API. The zero value works.
 type Config struct {
-	// Prefix is the path of the list of webhooks, as clients see it and without
-	// a slash at the end. Defaults to DefaultPrefix.
+	// Prefix is the path of the list of webhooks, as clients see it, without a slash at the end.
+	// Defaults to DefaultPrefix.
 	Prefix string
 
 	// MaxBody is how many bytes a request's body may have. Defaults to 1 MiB.
 	MaxBody int64
 
-	// MaxRequests bounds the requests under way in this process; one more is
-	// answered with 503 and Retry-After. At most a quarter of them, or one, may be
-	// tests of webhooks, and as many replays by filter. Defaults to 64.
+	// MaxRequests bounds the requests in progress in this process; one more is answered with 503
+	// and Retry-After. Tests of webhooks may use a quarter of them (at least one), and replays by
+	// filter another quarter. Defaults to 64.
 	MaxRequests int
 
-	// MaxRequestsPerOrganization bounds those of one organization; one more is
-	// answered with 429 and Retry-After, and so is one of an organization that
-	// has as many as are still free: something is left for others. At most a
-	// quarter of them, or one, may be tests of webhooks, and as many replays by
-	// filter. Defaults to 16, or MaxRequests if that is less.
+	// MaxRequestsPerOrganization bounds the requests in progress of one organization; one more is
+	// answered with 429 and Retry-After. So is a request of an organization that has as many as
+	// there are free places, so that something is left for others. Tests of webhooks may use a
+	// quarter of them (at least one), and replays by filter another quarter. Defaults to 16, or
+	// to MaxRequests if that is less.
 	MaxRequestsPerOrganization int
 
 	// IdempotentPerMinute bounds the requests with an Idempotency-Key of one organization in
@@ -44,14 +44,17 @@ type Config struct {
 	// Defaults to 120; [idempotency.NoLimit] accepts all.
 	IdempotentPerMinute int
 
-	// Library has the filters and functions that previews of templates can use
-	// beyond Jinja2: the one that the channels have. Defaults to none.
+	// Library has the filters and functions beyond Jinja2 that previews of templates can use.
+	// Give it the Library of the channels, so that a preview accepts what they accept. Defaults
+	// to none.
 	Library *template.Library
 
-	// Catalogue has the event types that the API lists. Defaults to event.Mixpeek().
+	// Catalogue is the list of event types that GET /event-types answers with. Defaults to
+	// event.Mixpeek().
 	Catalogue event.Catalogue
 
-	// Logger hears of requests that failed inside. Defaults to slog.Default().
+	// Logger gets an error for each request that failed for a reason that its answer does not
+	// show, such as an error of the store. Defaults to slog.Default().
 	Logger *slog.Logger
 }
 
@@ -66,19 +69,18 @@ type API struct {
 	openAPI      []byte
 	mux          *http.ServeMux
 	requests     *admission
-	// tests and replays are shares of requests.
+	// tests and replays bound requests that have a place in requests as well.
 	tests, replays *admission
 	drain          drain
-	// work is for requests that compile or render templates, which costs time
-	// and memory: no more than there are processors.
+	// work bounds the requests that compile or render templates, which costs time and memory:
+	// there are no more of them than processors.
 	work *slots
 }
 
-// New makes an API. Every route but the OpenAPI document and the health check
-// asks authenticate whose request it is.
+// New makes an API. It calls authenticate for every request, except those for the OpenAPI
+// document and the health check.
 //
-// A wrong configuration is refused with every reason, as an
-// [event.ValidationError].
+// A wrong configuration is refused with every reason, as an [event.ValidationError].
 func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
 	if d == nil || authenticate == nil {
 		return nil, errors.New("api: New: needs a dispatcher and an authenticator")
@@ -111,9 +113,8 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 	return a, nil
 }
 
-// Mount registers the API's paths in a mux: the prefix itself and all below it.
-// Serving the API from anywhere else is just as well, as long as the requests'
-// paths begin with the prefix.
+// Mount registers the API's paths in a mux: the prefix and everything below it. The API can also
+// be served in other ways, if the paths of the requests begin with the prefix.
 func (a *API) Mount(mux *http.ServeMux) {
 	mux.Handle(a.cfg.Prefix, a)
 	mux.Handle(a.cfg.Prefix+"/", a)
@@ -159,8 +160,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, p.Err()
 }
 
-// route is one operation. Its path is relative to the prefix; every path is
-// served with and without a slash at the end.
+// route is one operation. Its path is relative to the prefix. Every path is served with a slash
+// at its end too.
 type route struct {
 	method, path string
 	handle       func(*request) (*response, error)
@@ -168,8 +169,8 @@ type route struct {
 	works        bool // compiles or renders templates
 }
 
-// routes are all operations, the published contract's first. openapi.json
-// describes each of them.
+// routes returns all operations, those of the published contract first. openapi.json describes
+// each of them.
 func (a *API) routes() []route {
 	return []route{
 		{method: "POST", path: "", handle: a.createSubscription, works: true},
@@ -234,8 +235,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// refuse answers what no route serves in the API's own form. What the mux
-// would have said decides between 404 and 405.
+// refuse answers a request that no route serves, with an error in the API's own form. The answer
+// of the mux says whether it is a 404 or a 405.
 func (a *API) refuse(w http.ResponseWriter, req *http.Request, h http.Handler) {
 	r := &request{Request: req}
 	defer a.drain.run(w, req)
@@ -260,9 +261,9 @@ func (h *headersOnly) Header() http.Header         { return h.header }
 func (h *headersOnly) WriteHeader(status int)      { h.status = status }
 func (h *headersOnly) Write(p []byte) (int, error) { return len(p), nil }
 
-// serve is the way of every request: whose is it, is there room for it, what is
-// in it, what is the answer. It has its room until the answer is written: a client
-// that does not read must not collect answers in memory.
+// serve is the way of every request: authenticate it, find a place for it, read it, handle it,
+// answer it. It keeps its place until the answer is written, so that clients that do not read
+// cannot fill the memory with answers.
 func (a *API) serve(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		req := &request{Request: r}
@@ -289,7 +290,7 @@ func (a *API) serveRequest(route route, w http.ResponseWriter, r *request) {
 	a.answer(w, r, res)
 }
 
-// admit finds out whose the request is, and takes a place for it.
+// admit authenticates the request and takes a place for it.
 func (a *API) admit(r *request) (err error) {
 	if r.organizationID, err = a.authenticate(r.Request); err != nil {
 		return err
@@ -313,7 +314,7 @@ func (a *API) respond(route route, w http.ResponseWriter, r *request) (*response
 	return route.handle(r)
 }
 
-// workWait is how long a request waits for its turn to compile or render.
+// workWait is how long a request waits for its turn to compile or render templates.
 const workWait = 5 * time.Second
 
 func (a *API) takeWork(ctx context.Context, organizationID string) (release func(), err error) {

@@ -102,7 +102,7 @@ func TestKeys(t *testing.T) {
 
 var errBroken = errors.New("dial db: password=hunter2 refused")
 
-// brokenStore fails whatever the API asks of it.
+// brokenStore returns an error from every call of the API.
 type brokenStore struct{ webhook.Store }
 
 func (brokenStore) CreateSubscription(context.Context, *webhook.Subscription, webhook.Quota) error {
@@ -135,17 +135,21 @@ func (brokenStore) EventPayload(context.Context, string, string) ([]byte, error)
 	return nil, errBroken
 }
 
-// FuzzBodies sends any bytes to every route that takes a body. Nothing breaks:
-// the answer is JSON of the documented form, and a webhook that is taken can be
-// read, holds no secret that was sent, and can be sent back as it is.
+// FuzzBodies sends any bytes to every route that takes a body. The answer always is JSON of the
+// documented form. A webhook that was accepted can be read, shows no secret that was sent, and
+// can be sent back as it is.
 func FuzzBodies(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", "[]", "null", "{", "\"\xff\"", plainSubscription, secretSubscription,
-		`{"webhook_name": "` + api.Mask + `", "event_types": ["*"], "channels": [{"channel": "webhook", "configs": {"url": "https://example.com/", "headers": {"a": "` + api.Mask + `"}}}]}`,
-		`{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "sink", "configs": {"token": ["aaaaaaaaaa", 5, {"x": "bbbbbbbbbb"}], "key": "cccccccccc"}}]}`,
-		`{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "slack", "configs": {"bot_token": "xoxb-1", "channel_id": "C"}}]}`,
+		`{"webhook_name": "` + api.Mask + `", "event_types": ["*"], "channels": [{"channel": "webhook",
+			"configs": {"url": "https://example.com/", "headers": {"a": "` + api.Mask + `"}}}]}`,
+		`{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "sink",
+			"configs": {"token": ["aaaaaaaaaa", 5, {"x": "bbbbbbbbbb"}], "key": "cccccccccc"}}]}`,
+		`{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "slack",
+			"configs": {"bot_token": "xoxb-1", "channel_id": "C"}}]}`,
 		`{"event_type": "object.*", "is_active": true}`,
-		`{"status": "dead", "limit": 5, "per_second": 1e3, "since": "2025-01-01T00:00:00Z", "cursor": "dlv_3"}`,
+		`{"status": "dead", "limit": 5, "per_second": 1e3, "since": "2025-01-01T00:00:00Z",
+			"cursor": "dlv_3"}`,
 		`{"channel": "webhook"}`,
 		`{"template": {"a": ["{{ event_id }}"]}, "event": {"event_id": "evt_1", "metadata": {"a": 1}}}`,
 		`{"template": "{% for x in range(9) %}{{ x }}{% endfor %}", "html": true}`,
@@ -175,7 +179,7 @@ func FuzzBodies(f *testing.F) {
 	})
 }
 
-// checkTaken checks a webhook that was taken.
+// checkTaken checks a webhook that was accepted.
 func (f *fixture) checkTaken(created *answer) {
 	f.t.Helper()
 	var w struct {

@@ -11,28 +11,27 @@ import (
 	"sync"
 )
 
-// An Authenticator says which organization a request comes from. Its errors
-// become answers: [ErrUnauthenticated] 401, [ErrForbidden] 403, any other 500.
-// It sees the whole request, so it can also decide by method and path, such as
-// refusing writes, or "reveal" in the query, to a key that may only read.
+// An Authenticator returns the organization that a request comes from. An error that matches
+// [ErrUnauthenticated] is answered with 401, [ErrForbidden] with 403, and any other error with
+// 500. It gets the whole request, so it can also decide by method and path: it can refuse writes,
+// or "reveal" in the query, to a key that may only read.
 //
-// The empty organization is the one tenant of a service that has no tenants.
-// [Keys] has a ready Authenticator.
+// A service without tenants returns the empty organization. [Keys.Authenticate] is an
+// Authenticator.
 type Authenticator func(r *http.Request) (organizationID string, err error)
 
-// Errors of an [Authenticator]. They may be wrapped; what wraps them is logged
-// nowhere and not shown.
+// Errors of an [Authenticator]. They may be wrapped; the text of what wraps them is neither
+// logged nor shown.
 var (
-	// ErrUnauthenticated says that the request does not prove who it is from.
+	// ErrUnauthenticated says that the request has no valid credentials.
 	ErrUnauthenticated = errors.New("api: not authenticated")
-	// ErrForbidden says that it does, and that this is not allowed to them.
+	// ErrForbidden says that the credentials are valid, but do not allow the request.
 	ErrForbidden = errors.New("api: forbidden")
 )
 
-// BearerToken returns the token of a request's Authorization header, or
-// [ErrUnauthenticated] if there is none or more than one. See RFC 6750,
-// section 2.1. It is for authenticators that look keys up elsewhere than in
-// [Keys], by [HashKey].
+// BearerToken returns the token of a request's Authorization header (RFC 6750, section 2.1). It
+// returns [ErrUnauthenticated] if there is no such header, or more than one. It is for an
+// [Authenticator] that looks keys up by their [HashKey] in a store of its own.
 func BearerToken(r *http.Request) (string, error) {
 	lines := r.Header.Values("Authorization")
 	if len(lines) != 1 {
@@ -52,8 +51,8 @@ const (
 	maxKeyLength = 4096
 )
 
-// NewKey makes an API key, "sk_" and 256 random bits, and its hash. The key is
-// for the customer and shown once; keep the hash.
+// NewKey makes an API key, "sk_" and 256 random bits, and its hash. Show the key to the customer
+// once, and store the hash.
 func NewKey() (key, hash string) {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
@@ -61,36 +60,35 @@ func NewKey() (key, hash string) {
 	return key, HashKey(key)
 }
 
-// HashKey is the form in which API keys are kept: "sha256:" and 64 hexadecimal
-// digits. A fast hash without a salt is enough for keys that are long and
-// random, as [NewKey] makes them, and for nothing that a person has thought up.
+// HashKey returns the form in which an API key is stored: "sha256:" and 64 hexadecimal digits. A
+// fast hash without a salt is enough for keys that are long and random, such as those of
+// [NewKey]. It is not enough for passwords that people choose.
 func HashKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
 
-// Keys are the API keys of organizations, each of which can have any number of
-// them: to rotate, add the new key, and remove the old one once it is no longer
-// used. Keys holds hashes only. It is safe for concurrent use; make it with
-// [NewKeys].
+// Keys holds the hashes of API keys, and the organization of each. An organization can have any
+// number of keys: to replace one, add the new key, and remove the old one when it is no longer
+// used. Keys is safe for concurrent use. Make it with [NewKeys].
 type Keys struct {
-	// blind keys the digests that organizations are looked up by, so that how
-	// long a lookup takes says nothing about the stored hashes.
+	// blind is the secret of the digests by which organizations are looked up, so that the time
+	// of a lookup says nothing about the stored hashes.
 	blind [32]byte
 
 	mu            sync.RWMutex
 	organizations map[[32]byte]string
 }
 
-// NewKeys returns Keys that hold no key yet.
+// NewKeys returns Keys without a key.
 func NewKeys() *Keys {
 	k := &Keys{organizations: make(map[[32]byte]string)}
 	_, _ = rand.Read(k.blind[:])
 	return k
 }
 
-// Add lets the key of that hash, see [HashKey], speak for the organization.
-// A hash that speaks for another one already is refused.
+// Add lets the key with the hash (see [HashKey]) act for the organization. It returns an error if
+// the key belongs to another organization.
 func (k *Keys) Add(organizationID, hash string) error {
 	digest, err := parseHash(hash)
 	if err != nil {
@@ -106,7 +104,7 @@ func (k *Keys) Add(organizationID, hash string) error {
 	return nil
 }
 
-// Remove takes the key of that hash back. A hash that is not there is no error.
+// Remove removes the key with the hash. It does nothing if there is no such key.
 func (k *Keys) Remove(hash string) {
 	digest, err := parseHash(hash)
 	if err != nil {
@@ -117,8 +115,7 @@ func (k *Keys) Remove(hash string) {
 	delete(k.organizations, k.blinded(digest))
 }
 
-// Authenticate is an [Authenticator]: the key is in the request's header
-// "Authorization: Bearer".
+// Authenticate is an [Authenticator] that reads the key from the header "Authorization: Bearer".
 func (k *Keys) Authenticate(r *http.Request) (string, error) {
 	token, err := BearerToken(r)
 	if err != nil {

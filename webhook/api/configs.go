@@ -15,12 +15,12 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// configFields is what the drivers of channels say about their configs.
+// configFields knows the fields of channels' configs from the channels' drivers.
 type configFields struct{ registry *channel.Registry }
 
-// fields returns the fields of a channel's configs. A channel of the contract
-// that this process has no driver of has the contract's, because masked numbers
-// would be none that the contract's clients can read.
+// fields returns the fields of a channel's configs. For a channel of the contract without a
+// driver in this process these are the contract's fields: its numbers must not be masked, because
+// the contract's clients could not read them then.
 func (f configFields) fields(channelName string) (fields []channel.Field, listed bool) {
 	if fields, listed = f.registry.Fields(channelName); listed ||
 		slices.Contains(f.registry.Names(), channelName) {
@@ -33,8 +33,8 @@ func (f configFields) fields(channelName string) (fields []channel.Field, listed
 	return fields, fields != nil
 }
 
-// public returns what says whether a field of a channel's configs is no secret:
-// all are but those that the driver lists as none.
+// public returns a function that reports whether a field of a channel's configs is not a secret.
+// All fields are secrets, except those that the driver lists as public.
 func (f configFields) public(channelName string) func(name string) bool {
 	fields, _ := f.fields(channelName)
 	return func(name string) bool {
@@ -43,16 +43,15 @@ func (f configFields) public(channelName string) func(name string) bool {
 	}
 }
 
-// canSign says whether the channel has signing secrets.
+// canSign reports whether the channel has signing secrets.
 func (f configFields) canSign(channelName string) bool {
 	fields, _ := f.registry.Fields(channelName)
 	return slices.ContainsFunc(fields,
 		func(field channel.Field) bool { return field.Name == fieldSecret && field.Secret })
 }
 
-// unknown returns the fields of a channel's configs that its driver does not
-// list. The drivers pass them over; here they are refused, so that a slip in a name
-// is noticed.
+// unknown returns the fields of a channel's configs that its driver does not list. Drivers ignore
+// such fields; the API refuses them, so that a misspelt name is noticed.
 func (f configFields) unknown(c webhook.ChannelConfig) []string {
 	fields, ok := f.registry.Fields(c.Channel)
 	var members map[string]json.RawMessage
@@ -64,9 +63,9 @@ func (f configFields) unknown(c webhook.ChannelConfig) []string {
 	})
 }
 
-// publishedFields are the fields that the published contract has for the
-// configs of a channel, in either of its versions: all that a client that was
-// made from it knows. Nil is a channel that the contract does not have.
+// publishedFields returns the fields that the published contract, in either of its versions, has
+// for the configs of a channel. A client that was generated from it knows no others. It returns
+// nil for a channel that the contract does not have.
 func publishedFields(channelName string) []string {
 	switch channelName {
 	case "webhook":
@@ -74,7 +73,7 @@ func publishedFields(channelName string) []string {
 	case "slack":
 		return []string{"webhook_url", "channel", "username", "icon_emoji", "icon_url", "blocks_template"}
 	case "email":
-		// Recipients are to_addresses under an older name, and no field more.
+		// recipients is an older name of to_addresses.
 		return []string{"to_addresses", "recipients", "cc_addresses", "bcc_addresses", "subject_template",
 			"body_template", "content_type"}
 	case "sms":
@@ -83,9 +82,9 @@ func publishedFields(channelName string) []string {
 	return nil
 }
 
-// extensions are the fields of a channel's configs that such a client does not
-// know, and so leaves out when it sends back what it has read. Of other channels
-// than the contract's it knows nothing, and there are none.
+// extensions returns the fields of a channel's configs that a client of the contract does not
+// know. Such a client leaves them out when it sends back what it has read. For channels that the
+// contract does not have there are none.
 func (f configFields) extensions(channelName string) []string {
 	published := publishedFields(channelName)
 	fields, _ := f.fields(channelName)
@@ -98,10 +97,9 @@ func (f configFields) extensions(channelName string) []string {
 	return names
 }
 
-// present returns the webhook as answers have it, but for its masks: a client
-// that was made from the contract must be able to read it, or it can read no
-// list that the webhook is in. What is stored may have any form that the drivers
-// take.
+// present returns the webhook as it is in answers, before secrets are masked. A client that was
+// generated from the contract must be able to read it, or it can read no list with this webhook.
+// The stored configs may have any form that the drivers accept.
 func present(sub *webhook.Subscription) (*webhook.Subscription, error) {
 	shown := sub.Clone()
 	for i := range shown.Channels {
@@ -116,7 +114,7 @@ func presentChannel(c *webhook.ChannelConfig) error {
 	if publishedFields(c.Channel) == nil {
 		return nil
 	}
-	if len(c.Configs) == 0 || string(c.Configs) == "null" { // the store cannot open them
+	if len(c.Configs) == 0 || string(c.Configs) == "null" { // the store cannot decrypt them
 		c.Configs = unreadable(c.Channel)
 		return nil
 	}
@@ -125,14 +123,14 @@ func presentChannel(c *webhook.ChannelConfig) error {
 		return err
 	}
 	shown := slices.DeleteFunc(slices.Clone(members),
-		member.isNull) // null is absent, and not what every schema takes
+		member.isNull) // null means absent, and not every schema allows it
 	switch c.Channel {
 	case "webhook":
 		shown = presentSubscription(shown)
 	case "email":
 		shown = presentEmail(shown)
 	case "slack":
-		if has(shown, "bot_token") && find(shown, "webhook_url") < 0 { // which the schema requires
+		if has(shown, "bot_token") && find(shown, "webhook_url") < 0 { // the schema requires it
 			shown = append(shown, member{"webhook_url", json.RawMessage(`""`)})
 		}
 	}
@@ -143,7 +141,7 @@ func presentChannel(c *webhook.ChannelConfig) error {
 	return err
 }
 
-// presentSubscription writes the method as it is sent.
+// presentSubscription writes the HTTP method in upper case, as it is sent.
 func presentSubscription(members []member) []member {
 	if !has(members, "method") {
 		return without(members, "method")
@@ -166,14 +164,14 @@ func presentEmail(members []member) []member {
 			members = without(members, "recipients")
 		}
 	}
-	if !has(members, "content_type") { // "" is the default, and not in the schema's list
+	if !has(members, "content_type") { // "" means the default, but is not in the schema's list
 		members = without(members, "content_type")
 	}
 	return members
 }
 
-// unreadable stands for configs that the store cannot open. It has what the
-// contract's schema requires, and is refused when it comes back.
+// unreadable returns configs for a channel whose stored configs the store cannot decrypt. They
+// have what the contract's schema requires. An update that sends them back is refused.
 func unreadable(channelName string) json.RawMessage {
 	field, value := "", maskJSON
 	switch channelName {
@@ -189,7 +187,7 @@ func unreadable(channelName string) json.RawMessage {
 	return json.RawMessage(`{"` + field + `":` + value + `}`)
 }
 
-// accept undoes what present has added, in configs that come back.
+// accept removes from configs that a client sends back what present has added.
 func accept(channelName string, configs json.RawMessage) json.RawMessage {
 	if channelName != "slack" {
 		return configs
@@ -205,14 +203,12 @@ func accept(channelName string, configs json.RawMessage) json.RawMessage {
 	return configs
 }
 
-// Mask stands in answers for the value of a secret, and in an update for the
-// value that is stored.
+// Mask stands for the value of a secret in answers, and for the stored value in an update.
 const Mask = "********"
 
 const maskJSON = `"` + Mask + `"`
 
-// secretLeaves returns the secrets in a channel's configs. Empty strings are
-// none.
+// secretLeaves returns the secrets in a channel's configs, except empty strings.
 func (f configFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) {
 	leaves, err := jsonLeaves(c.Configs, f.public(c.Channel))
 	if err != nil {
@@ -222,11 +218,11 @@ func (f configFields) secretLeaves(c webhook.ChannelConfig) ([]jsonLeaf, error) 
 		func(l jsonLeaf) bool { return string(c.Configs[l.start:l.end]) == `""` }), nil
 }
 
-// maxReveal is how many secrets one answer may show.
+// maxReveal is how many secrets one request may ask for.
 const maxReveal = 100
 
-// asked returns which of the names asks for the secret, such as
-// channels.0.configs.headers.X-Token; -1 is none.
+// asked returns the index of the name that asks for the secret, such as
+// channels.0.configs.headers.X-Token, or -1.
 func asked(reveal []string, channel int, path *jsonPath) int {
 	if len(reveal) == 0 || path == nil {
 		return -1
@@ -238,14 +234,14 @@ func asked(reveal []string, channel int, path *jsonPath) int {
 	})
 }
 
-// mask returns a copy of the webhook in which secrets are masked, but for those
-// that are named in reveal. A name that is no secret of the webhook is a problem.
+// mask returns a copy of the webhook in which secrets are masked, except those that reveal names.
+// It returns a problem if a name is not that of a secret of the webhook.
 func (f configFields) mask(
 	sub *webhook.Subscription, reveal []string,
 ) (*webhook.Subscription, error) {
 	if len(reveal) > maxReveal {
 		p := &problems{}
-		p.add([]any{"query", "reveal"}, typeTooLong, "must be there at most %d times", maxReveal)
+		p.add([]any{"query", "reveal"}, typeTooLong, "must occur at most %d times", maxReveal)
 		return nil, p
 	}
 	masked := sub.Clone()
@@ -276,8 +272,7 @@ func (f configFields) mask(
 	return masked, p.err()
 }
 
-// answer returns the webhook as answers have it: see [present] and
-// [configFields.mask].
+// answer returns the webhook as it is in answers: see [present] and [configFields.mask].
 func (f configFields) answer(
 	sub *webhook.Subscription, reveal []string,
 ) (*webhook.Subscription, error) {
@@ -299,9 +294,8 @@ func (f configFields) answerAll(list []*webhook.Subscription) ([]*webhook.Subscr
 	return masked, nil
 }
 
-// sameTarget says whether messages of both configs go to the same place, so that
-// a secret of the one may stand in the other: see [channel.Field]. Masks stand for
-// what is stored.
+// sameTarget reports whether messages of both configs go to the same place, so that a secret of
+// one may be used in the other: see [channel.Field]. A mask stands for the stored value.
 func (f configFields) sameTarget(channelName string, now, stored *webhook.ChannelConfig) bool {
 	a, errA := f.targets(channelName, now)
 	b, errB := f.targets(channelName, stored)
@@ -321,7 +315,7 @@ func (f configFields) sameTarget(channelName string, now, stored *webhook.Channe
 	return maps.Equal(a, b)
 }
 
-// targets returns what decides where messages go, by path.
+// targets returns the values that decide where messages go, by path.
 func (f configFields) targets(
 	channelName string, c *webhook.ChannelConfig,
 ) (map[pathKey]string, error) {
@@ -339,7 +333,7 @@ func (f configFields) targets(
 		value := leafText(c.Configs[leaf.start:leaf.end])
 		origin, isURL := originOf(value)
 		switch {
-		case value == "": // is no target
+		case value == "": // not a target
 			continue
 		case isURL:
 			value = origin
@@ -351,7 +345,7 @@ func (f configFields) targets(
 	return targets, nil
 }
 
-// leafText is what a leaf says: a string, or a number as it is written.
+// leafText returns the value of a leaf: a string, or a number as it is written.
 func leafText(raw []byte) string {
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
@@ -360,7 +354,7 @@ func leafText(raw []byte) string {
 	return s
 }
 
-// originOf returns scheme, host and port of a URL, written in one way.
+// originOf returns the scheme, host and port of a URL in one spelling.
 func originOf(s string) (origin string, ok bool) {
 	u, err := url.Parse(strings.TrimSpace(s))
 	if err != nil || u.Scheme == "" || u.Host == "" {
@@ -369,7 +363,7 @@ func originOf(s string) (origin string, ok bool) {
 	scheme := strings.ToLower(u.Scheme)
 	port := cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[scheme])
 	host := strings.ToLower(u.Hostname())
-	if ascii, err := idna.Lookup.ToASCII(host); err == nil { // as it is connected to
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil { // the name that is connected to
 		host = ascii
 	}
 	return scheme + "://" + host + ":" + port, true

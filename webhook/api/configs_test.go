@@ -63,10 +63,10 @@ func TestSlackSecretsAreMasked(t *testing.T) {
 	assert.Contains(t, string(a.Body), `"channel_id":"C1"`)
 }
 
-// takesAll is a driver that takes any configs and says nothing of them.
+// takesAll is a driver that accepts any configs and does not list fields.
 type takesAll struct{ channel.Func }
 
-// listing is a driver that takes any configs and lists fields.
+// listing is a driver that accepts any configs and lists fields.
 type listing struct {
 	channel.Func
 	fields []channel.Field
@@ -74,10 +74,11 @@ type listing struct {
 
 func (l listing) Schema() channel.Schema { return channel.Schema{Fields: l.fields} }
 
-// Whatever a driver does not list as public may be secret.
+// Every field that a driver does not list as public counts as a secret.
 func TestDriversSayWhatIsSecret(t *testing.T) {
 	t.Parallel()
-	const configs = `{"auth": {"user": "u", "n": 5}, "keys": [{"id": "k", "Secret": "s"}], "on": true, "none": null, "empty": ""}`
+	const configs = `{"auth": {"user": "u", "n": 5}, "keys": [{"id": "k", "Secret": "s"}], "on": true,
+		"none": null, "empty": ""}`
 	fields := []channel.Field{{Name: "keys"}, {Name: "on"}, {Name: "none"}, {Name: "empty"}}
 	f := newFixture(t, options{})
 	require.NoError(t, f.registry.Register("says_nothing", channel.Func(nil)))
@@ -87,9 +88,11 @@ func TestDriversSayWhatIsSecret(t *testing.T) {
 		listing{fields: append(fields, channel.Field{Name: "auth"})}))
 	require.NoError(t, f.registry.Register("older", listing{fields: fields}))
 	for name, want := range map[string]string{
-		"says_nothing": `{"auth": {"user": "********", "n": "********"}, "keys": [{"id": "********", "Secret": "********"}], "on": true, "none": null, "empty": ""}`,
-		"some":         `{"auth": {"user": "********", "n": "********"}, "keys": [{"id": "k", "Secret": "s"}], "on": true, "none": null, "empty": ""}`,
-		"none":         configs,
+		"says_nothing": `{"auth": {"user": "********", "n": "********"}, "keys": [{"id": "********",
+			"Secret": "********"}], "on": true, "none": null, "empty": ""}`,
+		"some": `{"auth": {"user": "********", "n": "********"}, "keys": [{"id": "k",
+			"Secret": "s"}], "on": true, "none": null, "empty": ""}`,
+		"none": configs,
 	} {
 		a := f.do("POST", prefix, customSubscription(name, configs))
 		a.want(http.StatusCreated)
@@ -108,15 +111,15 @@ func TestDriversSayWhatIsSecret(t *testing.T) {
 		f.do("POST", prefix, customSubscription("older", configs)).problems())
 }
 
-// A field that was stored by other means than the API, and that the driver does
-// not list, is masked.
+// A field that the driver does not list, and that was not stored through the API, is masked.
 func TestUnlistedFieldsAreMasked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	sub := &webhook.Subscription{ID: webhook.NewID(), OrganizationID: orgA, Name: "n",
 		EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
 			{Channel: "webhook",
-				Configs: json.RawMessage(`{"url":"https://example.com/hook","sining_secret":"s3cr3t","URL":"s3cr3t"}`)},
+				Configs: json.RawMessage(
+					`{"url":"https://example.com/hook","sining_secret":"s3cr3t","URL":"s3cr3t"}`)},
 		}}
 	require.NoError(t, f.store.CreateSubscription(t.Context(), sub,
 		webhook.Quota{})) // the Dispatcher refuses it
@@ -127,7 +130,8 @@ func TestUnlistedFieldsAreMasked(t *testing.T) {
 }
 
 func customSubscription(name, configs string) string {
-	return `{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "` + name + `", "configs": ` + configs + `}]}`
+	return `{"webhook_name": "n", "event_types": ["*"],
+		"channels": [{"channel": "` + name + `", "configs": ` + configs + `}]}`
 }
 
 func TestReveal(t *testing.T) {
@@ -150,11 +154,13 @@ func TestReveal(t *testing.T) {
 	}
 }
 
-// An update that sends the mask back keeps the value, of the right channel.
+// An update that sends a mask back keeps the value of the right channel.
 func TestMaskedUpdates(t *testing.T) {
 	t.Parallel()
 	hook := func(url, secret, more string) string {
-		return `{"channel": "webhook", "configs": {"url": "https://` + url + `.example.com/", "headers": {"X-S": "` + secret + `"}` + more + `}}`
+		return `{"channel": "webhook",
+			"configs": {"url": "https://` + url + `.example.com/",
+				"headers": {"X-S": "` + secret + `"}` + more + `}}`
 	}
 	subscription := func(channels ...string) string {
 		return `{"webhook_name": "n", "event_types": ["*"], "channels": [` + strings.Join(channels,
@@ -224,8 +230,7 @@ func TestMaskedUpdates(t *testing.T) {
 	}
 }
 
-// In a list, a position says which value is meant only while no element comes
-// or goes.
+// In a list, a position says which value is meant only while the list keeps its length.
 func TestMaskedLists(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -251,8 +256,8 @@ func TestMaskIsNoSecret(t *testing.T) {
 		1)) // anywhere else it is a text like any other
 }
 
-// A masked value stays with scheme, host and port: whoever may change a webhook
-// but not reveal its secrets does not get them sent to a host of their own.
+// A masked value is kept only for the same scheme, host and port: a key that may change a
+// webhook, but not reveal its secrets, cannot have them sent to another host.
 func TestMasksStayWithTheTarget(t *testing.T) {
 	t.Parallel()
 	const idn = "https://xn--bcher-kva.example/"
@@ -279,7 +284,8 @@ func TestMasksStayWithTheTarget(t *testing.T) {
 	} {
 		f := newFixture(t, options{http: channelkit.HTTPConfig{AllowHTTP: true}})
 		with := func(url, secret string) string {
-			return `{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "webhook", "configs": {"url": "` +
+			return `{"webhook_name": "n", "event_types": ["*"], "channels": [{"channel": "webhook",
+				"configs": {"url": "` +
 				url + `", "headers": {"X-S": "` + secret + `"}}}]}`
 		}
 		id := f.create(with("https://example.com/hook", "s3cr3t"))
@@ -296,7 +302,8 @@ func TestMasksStayWithTheTarget(t *testing.T) {
 	}
 }
 
-// No way around: leaving secrets out, copying the webhook, making it again.
+// The secrets cannot be had in other ways: by leaving them out, by copying the webhook, or by
+// creating it again.
 func TestSecretsDoNotFollowASubscription(t *testing.T) {
 	t.Parallel()
 	const thief = "https://thief.example/"
@@ -326,8 +333,8 @@ func TestSecretsDoNotFollowASubscription(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, f.do("POST", prefix+"/"+id+"/test", "").Status)
 }
 
-// Channels of one's own: what a driver marks decides; without a mark, every URL;
-// of a driver that lists nothing, everything.
+// For a channel that is not built in, the target is every field that its driver marks; without
+// marks, every URL; and without a list of fields, every field.
 func TestTargetsOfOwnChannels(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -365,7 +372,8 @@ func TestTargetsOfOwnChannels(t *testing.T) {
 	}
 }
 
-const signed = `, "method": "PUT", "signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "signing_secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]`
+const signed = `, "method": "PUT", "signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+	"signing_secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]`
 
 func configsOf(address,
 	more string) string {
@@ -377,8 +385,8 @@ func ofChannels(channels ...string) string {
 		",") + `]}`
 }
 
-// What an update leaves out, because its client does not know of it, stays; null
-// ends it.
+// Fields that an update leaves out, because its client does not know them, are kept. Null removes
+// them.
 func TestAbsentExtensionsStay(t *testing.T) {
 	t.Parallel()
 	hook := func(url, more string) string {
@@ -466,12 +474,13 @@ func TestAbsentExtensionsStay(t *testing.T) {
 	}
 }
 
-// The two forms of Slack: a bot's fields are none that the contract's schema has.
+// Slack has two forms, and the contract's schema does not have the fields of a bot.
 func TestSlackForms(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	id := f.create(ofChannels(
-		`{"channel": "slack", "configs": {"bot_token": "xoxb-1", "channel_id": "C1", "workspace_id": "T1"}}`))
+		`{"channel": "slack", "configs": {"bot_token": "xoxb-1", "channel_id": "C1",
+			"workspace_id": "T1"}}`))
 	put := func(configs string) string {
 		f.do("PUT", prefix+"/"+id,
 			ofChannels(`{"channel": "slack", "configs": `+configs+`}`)).want(http.StatusOK)
@@ -487,10 +496,12 @@ func TestSlackForms(t *testing.T) {
 	assert.JSONEq(t, `{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1"}`,
 		put(`{"webhook_url": "********"}`))
 	assert.JSONEq(t,
-		`{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1", "blocks": [{"type": "divider"}]}`,
+		`{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1",
+			"blocks": [{"type": "divider"}]}`,
 		put(`{"webhook_url": "********", "blocks": [{"type": "divider"}]}`))
 	assert.JSONEq(t,
-		`{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1", "blocks": [{"type": "divider"}]}`, put(`{"webhook_url": "********"}`))
+		`{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1",
+			"blocks": [{"type": "divider"}]}`, put(`{"webhook_url": "********"}`))
 	assert.JSONEq(t,
 		`{"webhook_url": "https://hooks.slack.com/x", "workspace_id": "T1", "blocks_template": "[]"}`,
 		put(`{"webhook_url": "********", "blocks_template": "[]"}`))
@@ -498,14 +509,17 @@ func TestSlackForms(t *testing.T) {
 		put(`{"bot_token": "xoxb-2", "channel_id": "C2"}`))
 }
 
-// What is stored may have any form that the drivers take; answers have one.
+// Configs may be stored in any form that the drivers accept, and answers have one form.
 func TestAnswersHaveTheContractsForm(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	for configs, want := range map[string]string{
-		`{"recipients": ["a@b.c"], "content_type": ""}`:                                      `{"to_addresses": ["a@b.c"]}`,
-		`{"recipients": ["a@b.c"], "to_addresses": null, "cc_addresses": null}`:              `{"to_addresses": ["a@b.c"]}`,
-		`{"recipients": ["x@b.c"], "to_addresses": ["a@b.c"], "content_type": "plain_text"}`: `{"to_addresses": ["a@b.c"], "content_type": "plain_text"}`,
+		`{"recipients": ["a@b.c"],
+			"content_type": ""}`: `{"to_addresses": ["a@b.c"]}`,
+		`{"recipients": ["a@b.c"], "to_addresses": null,
+			"cc_addresses": null}`: `{"to_addresses": ["a@b.c"]}`,
+		`{"recipients": ["x@b.c"], "to_addresses": ["a@b.c"],
+			"content_type": "plain_text"}`: `{"to_addresses": ["a@b.c"], "content_type": "plain_text"}`,
 		`null`: `{"to_addresses": ["********"]}`, // what a store answers that cannot open them
 	} {
 		sub := &webhook.Subscription{
@@ -519,8 +533,7 @@ func TestAnswersHaveTheContractsForm(t *testing.T) {
 	}
 }
 
-// Every route is asked for what another organization has: it is not there, and
-// nothing of it changes.
+// On every route, what another organization has does not exist, and nothing of it changes.
 func TestForeignIDs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -565,7 +578,7 @@ func TestForeignIDs(t *testing.T) {
 	})
 }
 
-// snapshot is all that organization A has.
+// snapshot returns everything that organization A has.
 func (f *fixture) snapshot() []any {
 	f.t.Helper()
 	subscriptions, err := f.dispatcher.Subscriptions(f.t.Context(),

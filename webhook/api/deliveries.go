@@ -12,17 +12,17 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
 
-// maxDeliveries bounds a page: every delivery comes with all of its attempts.
+// maxDeliveries is the longest page: every delivery is answered with all of its attempts.
 const maxDeliveries = 250
 
-// DeliveryPage is a part of the deliveries that were asked for, the newest first.
+// DeliveryPage is one page of a list of deliveries, the newest first.
 type DeliveryPage struct {
 	Results []webhook.Delivery `json:"results"`
-	// NextCursor asks for the next page. Null says that this is the last.
+	// NextCursor asks for the next page. Null on the last page.
 	NextCursor *string `json:"next_cursor"`
 }
 
-// listDeliveries is about all webhooks, those that were deleted too.
+// listDeliveries lists the deliveries of all webhooks, deleted ones included.
 func (a *API) listDeliveries(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
@@ -35,7 +35,7 @@ func (a *API) listDeliveries(r *request) (*response, error) {
 	return a.deliveryPage(r, filter)
 }
 
-// listSubscriptionDeliveries is about one webhook, which may be deleted.
+// listSubscriptionDeliveries lists the deliveries of one webhook, which may be deleted.
 func (a *API) listSubscriptionDeliveries(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
@@ -55,8 +55,8 @@ func (a *API) listSubscriptionDeliveries(r *request) (*response, error) {
 	return a.deliveryPage(r, filter)
 }
 
-// hasSubscription reports whether the organization has the webhook, or had it and
-// still has deliveries of it.
+// hasSubscription reports whether the organization has the webhook, or had it and still has
+// deliveries of it.
 func (a *API) hasSubscription(r *request, id string) (bool, error) {
 	_, err := a.dispatcher.Subscription(r.Context(), r.organizationID, id)
 	if !errors.Is(err, webhook.ErrNotFound) {
@@ -68,7 +68,7 @@ func (a *API) hasSubscription(r *request, id string) (bool, error) {
 	return len(rest) > 0, err
 }
 
-// readDeliveryQuery reads what all lists of deliveries can be filtered by.
+// readDeliveryQuery reads the filters of all lists of deliveries.
 func readDeliveryQuery(q *query, r *request) webhook.DeliveryQuery {
 	filter := webhook.DeliveryQuery{
 		OrganizationID: r.organizationID,
@@ -93,7 +93,7 @@ func checkDeliveryStatus(p *problems, location []any, s webhook.Status) {
 	}
 }
 
-// readDeliveryCursor reads a cursor, which is the id of the last delivery seen.
+// readDeliveryCursor reads a cursor, which is the id of the last delivery of the page before.
 func readDeliveryCursor(p *problems, location []any, s string) webhook.DeliveryID {
 	if s == "" {
 		return 0
@@ -119,8 +119,8 @@ func (a *API) deliveryPage(r *request, filter webhook.DeliveryQuery) (*response,
 	return &response{status: http.StatusOK, body: page}, nil
 }
 
-// readDeliveries reads up to filter.Limit deliveries, and says whether there are
-// more. Each has all of its attempts, so that many are not read at once.
+// readDeliveries reads up to filter.Limit deliveries, and says whether there are more. Each has
+// all of its attempts, so it reads few at a time.
 func (a *API) readDeliveries(
 	ctx context.Context, filter webhook.DeliveryQuery,
 ) (list []webhook.Delivery, more bool, err error) {
@@ -146,7 +146,7 @@ func (a *API) readDeliveries(
 	}
 }
 
-// sizeOfDelivery is about how many bytes the delivery has in an answer.
+// sizeOfDelivery returns about how many bytes the delivery has in an answer.
 func sizeOfDelivery(d *webhook.Delivery) int {
 	const fixed = 256 // names of members, ids, times
 	n := fixed
@@ -156,7 +156,7 @@ func sizeOfDelivery(d *webhook.Delivery) int {
 	return n
 }
 
-// presentable writes no attempts as an empty list.
+// presentable replaces nil attempts with an empty list.
 func presentable(d webhook.Delivery) webhook.Delivery {
 	if d.Attempts == nil {
 		d.Attempts = []webhook.Attempt{}
@@ -172,7 +172,7 @@ func (a *API) getDelivery(r *request) (*response, error) {
 	return &response{status: http.StatusOK, body: presentable(*d)}, nil
 }
 
-// getEvent answers with the envelope that a delivery carries, as it was emitted.
+// getEvent answers with the envelope of a delivery's event, as it was emitted.
 func (a *API) getEvent(r *request) (*response, error) {
 	d, err := a.delivery(r)
 	if err != nil {
@@ -185,7 +185,7 @@ func (a *API) getEvent(r *request) (*response, error) {
 	return &response{status: http.StatusOK, body: json.RawMessage(payload)}, nil
 }
 
-// delivery returns the delivery that the path names, if it is the webhook's.
+// delivery returns the delivery that the path names, if it is one of the webhook in the path.
 func (a *API) delivery(r *request) (*webhook.Delivery, error) {
 	text := r.PathValue("delivery_id")
 	id, err := webhook.ParseDeliveryID(text)
@@ -214,7 +214,8 @@ func (a *API) cancelDelivery(r *request) (*response, error) {
 	return a.getDelivery(r)
 }
 
-// inState says which state a delivery was in that did not allow the call.
+// inState adds the delivery's status to an error that says that its status does not allow the
+// call.
 func inState(err error, d *webhook.Delivery) error {
 	if !errors.Is(err, webhook.ErrWrongStatus) {
 		return orNotFound(err, "channel of the delivery", d.Channel)
@@ -222,7 +223,7 @@ func inState(err error, d *webhook.Delivery) error {
 	return &statusError{
 		status:  http.StatusConflict,
 		kind:    TypeWrongStatus,
-		message: "This is not possible in the delivery's state: see its status and, for a replay, its number of attempts",
+		message: "The delivery's status does not allow this, or it has too many attempts to be replayed",
 		details: map[string]any{"delivery_id": d.ID, "status": d.Status, "attempts": len(d.Attempts),
 			"max_attempts": dispatch.MaxReplayed},
 		cause: webhook.ErrWrongStatus,
@@ -235,40 +236,40 @@ const (
 	minReplayRate     = 0.001
 	maxReplayRate     = 10000.0
 
-	// replayTime is after how long a replay by filter answers with what it has
-	// done, and a cursor for the rest: earlier if another organization needs its place.
+	// replayTime is after how long a replay by filter answers with what it has done and a cursor
+	// for the rest. It answers earlier if another organization needs its place.
 	replayTime = 20 * time.Second
 )
 
-// ReplayRequest selects settled deliveries of one webhook to be made again.
-// Its zero value selects the dead ones.
+// ReplayRequest selects settled deliveries of one webhook that are to be delivered again. The
+// zero value selects the dead ones.
 type ReplayRequest struct {
 	// Status is dead, succeeded or cancelled. Defaults to dead.
 	Status webhook.Status `json:"status,omitempty"`
-	// EventType and EventID select deliveries of such events.
+	// EventType and EventID select deliveries of events with that type, or that id.
 	EventType string `json:"event_type,omitempty"`
 	EventID   string `json:"event_id,omitempty"`
-	// Since and Until bound when the event was emitted: Since <= t < Until.
+	// Since and Until select deliveries by when the event was emitted: Since <= t < Until.
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
-	// Limit bounds how many are replayed by this request. Defaults to 1000.
+	// Limit is how many this request replays at most, from 1 to 10,000. Defaults to 1000.
 	Limit int `json:"limit,omitempty"`
-	// PerSecond is how fast they become due, so that they do not flood the endpoint.
+	// PerSecond is how many become due each second, so that they do not flood the endpoint.
 	// Defaults to 50.
 	PerSecond float64 `json:"per_second,omitempty"`
-	// Cursor is the NextCursor of the request that this one goes on for.
+	// Cursor is the NextCursor of an earlier request, which this one continues.
 	Cursor string `json:"cursor,omitempty"`
 }
 
 // ReplayResponse says what a replay by filter has done.
 type ReplayResponse struct {
 	Replayed int `json:"replayed"`
-	// NextCursor asks to go on where this request ended. Null says that all
-	// deliveries have been looked at.
+	// NextCursor asks to continue where this request ended. Null if all deliveries were looked
+	// at.
 	NextCursor *string `json:"next_cursor"`
 }
 
-// replayDelivery makes one settled delivery again.
+// replayDelivery delivers one settled delivery again.
 func (a *API) replayDelivery(r *request) (*response, error) {
 	p := &problems{}
 	key := idempotencyKey(p, r)
@@ -281,7 +282,7 @@ func (a *API) replayDelivery(r *request) (*response, error) {
 	}
 	_, err = a.idempotent(r, key, func(ctx context.Context, t idempotency.Try) ([]byte, error) {
 		if replayed := !d.Status.Settled() || !d.SettledAt.Before(t.Began); replayed && t.Again {
-			return []byte(`{}`), nil // by the earlier try
+			return []byte(`{}`), nil // the earlier try has replayed it
 		}
 		return []byte(`{}`), a.dispatcher.Replay(ctx, r.organizationID, d.ID)
 	})
@@ -296,7 +297,7 @@ func (a *API) replayDelivery(r *request) (*response, error) {
 	return res, nil
 }
 
-// replayDeliveries makes the settled deliveries again that a filter selects.
+// replayDeliveries delivers the settled deliveries that a filter selects again.
 func (a *API) replayDeliveries(r *request) (*response, error) {
 	p := &problems{}
 	key := idempotencyKey(p, r)
@@ -309,8 +310,7 @@ func (a *API) replayDeliveries(r *request) (*response, error) {
 		return nil, err
 	}
 	filter.OrganizationID, filter.SubscriptionID = r.organizationID, sub.ID
-	// What ReplayAll must know of the attempts is how many there are, and the store can
-	// say that without reading them.
+	// ReplayAll needs the number of attempts only, which the store knows without reading them.
 	filter.AttemptsBelow, filter.WithoutAttempts = dispatch.MaxReplayed, true
 	place, err := a.replays.admit(r.organizationID)
 	if err != nil {
@@ -333,7 +333,7 @@ func (a *API) replayDeliveries(r *request) (*response, error) {
 	return &response{status: http.StatusAccepted, body: json.RawMessage(answer)}, nil
 }
 
-// replayAll replays for as long as one request may take, and the place is not lost.
+// replayAll replays until it is done, its time is over, or it has lost its place.
 func (a *API) replayAll(
 	ctx context.Context, p *place, filter webhook.DeliveryQuery, options dispatch.ReplayOptions,
 ) (*ReplayResponse, error) {
@@ -347,7 +347,7 @@ func (a *API) replayAll(
 	case outOfTime && progress.Before == 0 && !kept:
 		return nil, errBusy
 	case outOfTime && progress.Before == 0:
-		return nil, bounded.Err() // there is nothing to go on from
+		return nil, bounded.Err() // there is nothing to continue from
 	case err != nil && !outOfTime:
 		return nil, err
 	}
@@ -384,30 +384,30 @@ func readReplay(p *problems, r *request) (q webhook.DeliveryQuery, options dispa
 	return q, options
 }
 
-// Statistics says how a webhook has been doing since Since, and what of its
-// deliveries is unfinished now. See [webhook.Statistics] for what counts.
+// Statistics has figures of a webhook since a time, and of its deliveries that are not settled
+// now. [webhook.Statistics] says what counts.
 type Statistics struct {
 	SubscriptionID string `json:"webhook_id"`
-	// Since is that of the request, rounded down to the hour.
+	// Since is the time in the request, rounded down to the hour.
 	Since time.Time `json:"since"`
-	// Deliveries counts deliveries by status; every status is there. Pending,
-	// in flight and paused are those of now, whatever Since; the others came to
-	// that end since Since.
+	// Deliveries counts deliveries by status, and has every status. Pending, in flight and paused
+	// are the present numbers, whatever Since is; the other ones count deliveries that were
+	// settled since Since.
 	Deliveries map[webhook.Status]int64 `json:"deliveries"`
-	// SuccessRate is the part of the deliveries that came to their end by
-	// succeeding, of those that succeeded or died. Null if there are none.
+	// SuccessRate is the share of the deliveries that succeeded, of those that succeeded or died.
+	// Null if there are none.
 	SuccessRate *float64 `json:"success_rate"`
-	// Attempts and FailedAttempts count attempts.
+	// Attempts counts all attempts, and FailedAttempts those that failed.
 	Attempts       int64 `json:"attempts"`
 	FailedAttempts int64 `json:"failed_attempts"`
-	// AverageDuration of an attempt in milliseconds. Null if there are none.
+	// AverageDuration is that of an attempt, in milliseconds. Null if there are no attempts.
 	AverageDuration *float64 `json:"average_duration_ms"`
-	// LastSuccess and LastFailure are when the latest attempts of either kind
-	// were started. Null if there are none.
+	// LastSuccess and LastFailure are when the latest successful and the latest failed attempt
+	// began. Null if there is none.
 	LastSuccess *time.Time `json:"last_success"`
 	LastFailure *time.Time `json:"last_failure"`
-	// LastFailed is the delivery of the attempt at LastFailure, which may have
-	// been pruned since. Null if there is none.
+	// LastFailed is the delivery of the latest failed attempt. It may have been pruned since.
+	// Null if there is none.
 	LastFailed *webhook.DeliveryID `json:"last_failed_delivery_id"`
 }
 
@@ -445,7 +445,7 @@ func newStatistics(subscriptionID string, f *webhook.Statistics) *Statistics {
 		SuccessRate:    ratio(float64(f.Succeeded), f.Succeeded+f.Dead),
 		Attempts:       f.Attempts(),
 		FailedAttempts: f.Failed,
-		// Whole microseconds, as milliseconds.
+		// In whole microseconds, because JSON has them as fractions of milliseconds.
 		AverageDuration: ratio(float64(f.Duration.Microseconds())/1000, f.Attempts()),
 	}
 	if !f.LastSuccess.IsZero() {
@@ -457,7 +457,7 @@ func newStatistics(subscriptionID string, f *webhook.Statistics) *Statistics {
 	return s
 }
 
-// ratio is nil of nothing.
+// ratio returns nil if whole is 0.
 func ratio(part float64, whole int64) *float64 {
 	if whole == 0 {
 		return nil

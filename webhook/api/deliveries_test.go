@@ -82,7 +82,7 @@ func TestDeliveries(t *testing.T) {
 	})
 }
 
-// The envelope comes back byte by byte.
+// The envelope is answered byte by byte as it was emitted.
 func TestEventIsNotRewritten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -268,7 +268,7 @@ func TestSendTest(t *testing.T) {
 		f.do("POST", prefix+"/"+created.ID+"/test", `{"event": {"subject": 1}}`).problems())
 }
 
-// countingStore counts what lists of deliveries hand out.
+// countingStore counts the deliveries and attempts that its lists return.
 type countingStore struct {
 	webhook.Store
 	lists, largest, attempts atomic.Int64
@@ -307,7 +307,7 @@ func TestReplayByFilterReadsNoHistories(t *testing.T) {
 	})
 }
 
-// stuckStore replays nothing before its context ends, but for one organization.
+// stuckStore replays nothing until its context ends, except for one organization.
 type stuckStore struct {
 	webhook.Store
 	serves string
@@ -323,8 +323,8 @@ func (s stuckStore) Replay(
 	return ctx.Err()
 }
 
-// Replays that take long leave most of the API to other requests, and end with a cursor
-// when another organization has none.
+// Long replays leave most of the API to other requests, and end with a cursor when another
+// organization needs a place.
 func TestLongReplaysKeepNoRequestOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -416,8 +416,7 @@ func TestStatistics(t *testing.T) {
 	})
 }
 
-// Figures of a webhook that nothing happened to are null where they would
-// divide by nothing.
+// Figures that would be a division by zero are null.
 func TestStatisticsOfNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// ErrorResponse is the body of every error but 422, as the contract has it.
+// ErrorResponse is the body of every error except 422, in the form of the contract.
 type ErrorResponse struct {
 	Success bool        `json:"success"` // always false
 	Status  int         `json:"status"`
@@ -28,28 +28,29 @@ type ErrorResponse struct {
 // ErrorDetail says what went wrong.
 type ErrorDetail struct {
 	Message string `json:"message"`
-	// Type names the kind of error for programs: "NotFoundError".
+	// Type names the kind of error for programs: "NotFoundError", or one of [TypeQuota],
+	// [TypeExists], [TypeWrongStatus] and [TypeInProgress].
 	Type string `json:"type"`
-	// Details may say more. Null when there is no more to say.
+	// Details has more, such as limits and ids. Null if there is no more to say.
 	Details map[string]any `json:"details"`
 }
 
-// statusError is an error that knows its answer.
+// statusError is an error with its answer.
 type statusError struct {
 	status  int
 	kind    string // ErrorDetail.Type, if that does not follow from the status
 	message string
 	details map[string]any
 	cause   error
-	// retryAfter is when the same request may succeed; zero does not say.
+	// retryAfter is after how long the same request may succeed; zero means that it is not known.
 	retryAfter time.Duration
 }
 
 func (e *statusError) Error() string { return "api: " + e.message }
 func (e *statusError) Unwrap() error { return e.cause }
 
-// notFound is the answer for what the organization does not have, whether or
-// not another one does.
+// notFound is the error for what the organization does not have, whether or not another
+// organization has it.
 func notFound(resource, id string) error {
 	const maxShown = 128
 	if len(id) > maxShown {
@@ -63,7 +64,7 @@ func notFound(resource, id string) error {
 	}
 }
 
-// orNotFound says what was not found, where err says that something was not.
+// orNotFound adds the resource and its id to an error that says that something was not found.
 func orNotFound(err error, resource, id string) error {
 	if errors.Is(err, webhook.ErrNotFound) {
 		return notFound(resource, id)
@@ -71,7 +72,7 @@ func orNotFound(err error, resource, id string) error {
 	return err
 }
 
-// asStatus turns any error into one that knows its answer.
+// asStatus turns any error into one with an answer.
 func asStatus(err error) *statusError {
 	var known *statusError
 	var tooLarge *http.MaxBytesError
@@ -91,12 +92,12 @@ func asStatus(err error) *statusError {
 			message: "The webhook_id is taken"}
 	case errors.Is(err, webhook.ErrConflict):
 		return &statusError{status: http.StatusConflict,
-			message: "The webhook was changed by another request in the meantime"}
+			message: "Another request has changed the webhook in the meantime"}
 	case errors.As(err, &limit):
 		return limited(limit)
 	case errors.Is(err, webhook.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return &statusError{
-			status: http.StatusServiceUnavailable, message: "The store does not answer: try again later",
+			status: http.StatusServiceUnavailable, message: "The service is unavailable: try again later",
 			cause: err, retryAfter: unavailableTime,
 		}
 	case errors.As(err, &tooLarge):
@@ -106,12 +107,13 @@ func asStatus(err error) *statusError {
 		}
 	}
 	return &statusError{status: http.StatusInternalServerError,
-		message: "Something went wrong here; the request can be tried again"}
+		message: "An internal error occurred: try again later"}
 }
 
 // Values of [ErrorDetail.Type] that say more than the status.
 const (
-	// TypeQuota, with status 403, says that a limit is reached that no waiting changes.
+	// TypeQuota, with status 403, says that the organization has reached a limit, and that
+	// waiting does not help.
 	TypeQuota = "QuotaExceededError"
 	// TypeExists, with status 409, says that the webhook_id is taken.
 	TypeExists = "AlreadyExistsError"
@@ -135,11 +137,10 @@ func limited(e *webhook.LimitError) *statusError {
 	return s
 }
 
-// unavailableTime is after how long a request that found the store down may be
-// tried again.
+// unavailableTime is the Retry-After of a request that failed because the store is unavailable.
 const unavailableTime = 5 * time.Second
 
-// errorType is ErrorDetail.Type.
+// errorType returns the ErrorDetail.Type of a status.
 func errorType(status int) string {
 	switch status {
 	case http.StatusBadRequest:
@@ -168,7 +169,7 @@ func errorType(status int) string {
 	return "InternalServerError"
 }
 
-// fail answers with an error. What is unexpected is logged and not shown.
+// fail answers with an error. Unexpected errors are logged and not shown.
 func (a *API) fail(w http.ResponseWriter, r *request, err error) {
 	var found *problems
 	if invalid := (*event.ValidationError)(nil); errors.As(err, &invalid) {
@@ -188,7 +189,7 @@ func (a *API) fail(w http.ResponseWriter, r *request, err error) {
 	}
 	storeDown := e.status == http.StatusServiceUnavailable && e.cause != nil
 	if (e.status == http.StatusInternalServerError || storeDown) && r.Context().Err() == nil {
-		a.cfg.Logger.ErrorContext(r.Context(), "api: a request failed", "method", r.Method, "path",
+		a.cfg.Logger.ErrorContext(r.Context(), "api: request failed", "method", r.Method, "path",
 			r.URL.Path, "error", err)
 	}
 	a.answer(w, r, &response{status: e.status, body: ErrorResponse{
@@ -201,7 +202,7 @@ func (a *API) fail(w http.ResponseWriter, r *request, err error) {
 // answer writes a response.
 func (a *API) answer(w http.ResponseWriter, r *request, res *response) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store") // secrets can be asked for, and state changes by itself
+	h.Set("Cache-Control", "no-store") // answers may have secrets, and change without requests
 	for name, value := range maps.All(res.header) {
 		h.Set(name, value)
 	}
@@ -212,7 +213,7 @@ func (a *API) answer(w http.ResponseWriter, r *request, res *response) {
 	body, err := encode(res.body)
 	if err != nil {
 		a.cfg.Logger.ErrorContext(context.WithoutCancel(r.Context()),
-			"api: an answer could not be encoded", "path", r.URL.Path, "error", err)
+			"api: answer could not be encoded", "path", r.URL.Path, "error", err)
 		http.Error(w, "", http.StatusInternalServerError)
 		return
 	}
@@ -224,11 +225,11 @@ func (a *API) answer(w http.ResponseWriter, r *request, res *response) {
 // answerTime is how long a client may take to read an answer.
 const answerTime = 30 * time.Second
 
-// write writes an answer. If the client does not read it in time, its connection
-// ends: its request keeps others of its organization out.
+// write writes an answer. If the client does not read it in time, its connection ends, because
+// the request has a place that another request of its organization could use.
 func write(w http.ResponseWriter, p *place, status int, body []byte) {
 	connection := http.NewResponseController(w)
-	_ = connection.SetWriteDeadline(time.Now().Add(answerTime)) // a test's recorder has none
+	_ = connection.SetWriteDeadline(time.Now().Add(answerTime)) // fails for the recorder of a test
 	p.wait(hangUpWriting(w))
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
@@ -242,7 +243,7 @@ func write(w http.ResponseWriter, p *place, status int, body []byte) {
 	}
 }
 
-// encode returns the JSON of a body. JSON stays byte by byte as it is.
+// encode returns the JSON of a body. JSON that is encoded already stays byte by byte as it is.
 func encode(body any) ([]byte, error) {
 	if raw, ok := body.(json.RawMessage); ok {
 		return raw, nil
@@ -250,27 +251,26 @@ func encode(body any) ([]byte, error) {
 	return json.Marshal(body)
 }
 
-// ValidationResponse is the body of a 422, as the contract has it: everything
-// that is wrong with a request, at once.
+// ValidationResponse is the body of a 422, in the form of the contract: everything that is wrong
+// with a request.
 type ValidationResponse struct {
 	Detail []ValidationProblem `json:"detail"`
 }
 
-// ValidationProblem is one rule that one part of a request breaks.
+// ValidationProblem is one rule that one part of a request does not follow.
 type ValidationProblem struct {
-	// Location is the path to the part: "body", "query" or "header", and then
-	// names and, as numbers, positions.
+	// Location is the path to the part: "body", "query" or "header", followed by names and, as
+	// numbers, positions in lists.
 	Location []any `json:"loc"`
-	// Message says what it must be.
+	// Message says what the part must be.
 	Message string `json:"msg"`
-	// Type names the kind of problem for programs: "missing", "extra_forbidden",
-	// "string_type", "value_error".
+	// Type names the kind of problem for programs: "missing", "extra_forbidden", "string_type",
+	// "value_error", [TypeKeyReused].
 	Type string `json:"type"`
 }
 
-// The bounds of an answer, which could otherwise be many times as large as the
-// request, and take as long to make: a location has the names of all that it is
-// in, which many locations share.
+// The bounds of an answer. Without them it could be many times as large as the request, and take
+// as long to make, because many locations share the names of all that they are in.
 const (
 	maxProblems      = 100
 	maxProblemsBytes = 64 << 10 // about
@@ -310,7 +310,7 @@ func (p *problems) add(location []any, kind, format string, args ...any) {
 	p.put(ValidationProblem{Location: location, Type: kind, Message: fmt.Sprintf(format, args...)})
 }
 
-// put adds a problem for which there is place.
+// put adds a problem without checking the bounds.
 func (p *problems) put(problem ValidationProblem) {
 	problem.Location = shownLocation(problem.Location)
 	p.list = append(p.list, problem)
@@ -321,7 +321,7 @@ func (p *problems) put(problem ValidationProblem) {
 	}
 }
 
-// full counts a problem for which there is no place.
+// full reports whether another problem would cross the bounds, and counts it if so.
 func (p *problems) full() bool {
 	if len(p.list) < maxProblems && p.size < maxProblemsBytes {
 		return false
@@ -330,8 +330,8 @@ func (p *problems) full() bool {
 	return true
 }
 
-// shownLocation returns a copy of the location, without the rest of long names
-// and without the middle if it is deep.
+// shownLocation returns a copy of the location with long names cut, and without its middle if it
+// is deep.
 func shownLocation(location []any) []any {
 	const left = "…"
 	shown := slices.Clone(location)
@@ -346,8 +346,8 @@ func shownLocation(location []any) []any {
 	return shown
 }
 
-// merge adds problems of places about which nothing has been said yet: what
-// has the wrong type need not also be called missing.
+// merge adds problems with parts that have none yet: a part of the wrong type need not be called
+// missing too.
 func (p *problems) merge(list []ValidationProblem) {
 	said := len(p.list)
 	for _, problem := range list {
@@ -361,7 +361,7 @@ func (p *problems) merge(list []ValidationProblem) {
 	}
 }
 
-// mergeError merges what the library found in a body, if anything.
+// mergeError adds the problems that the library found in a body.
 func (p *problems) mergeError(err error) {
 	var invalid *event.ValidationError
 	if errors.As(err, &invalid) {
@@ -370,7 +370,7 @@ func (p *problems) mergeError(err error) {
 	}
 }
 
-// response says what is wrong.
+// response returns the answer with all problems.
 func (p *problems) response() ValidationResponse {
 	if p.more == 0 {
 		return ValidationResponse{p.list}
@@ -388,7 +388,7 @@ func (p *problems) err() error {
 	return p
 }
 
-// bodyProblems are the library's findings about a body.
+// bodyProblems turns problems that the library found in a body into those of an answer.
 func bodyProblems(invalid *event.ValidationError) []ValidationProblem {
 	list := make([]ValidationProblem, len(invalid.Problems))
 	for i, p := range invalid.Problems {

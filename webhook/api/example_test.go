@@ -12,7 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// Mount the API beside a service's own routes, with a key for each customer.
+// Mount the API beside the routes of a service, with a key for each customer.
 func Example() {
 	dispatcher, err := dispatch.New(memstore.New(), dispatch.Config{})
 	if err != nil {

@@ -110,7 +110,7 @@ func (f *fixture) peer() *fixture {
 	return &p
 }
 
-// answer is what came back.
+// answer is an answer of the API.
 type answer struct {
 	t      *testing.T
 	Status int
@@ -135,7 +135,7 @@ func (f *fixture) do(method, path, body string, header ...string) *answer {
 	return &answer{f.t, w.Code, w.Header(), w.Body.Bytes()}
 }
 
-// as is the header of a request for another organization than A.
+// as returns the header of a request of another organization than A.
 func (f *fixture) as(organization string) []string {
 	return []string{"Authorization", "Bearer " + f.keys[organization]}
 }
@@ -187,7 +187,8 @@ func (a *answer) errorType(status int) string {
 const plainSubscription = `{"webhook_name": "plain", "event_types": ["object.*"], "channels": [
 	{"channel": "webhook", "configs": {"url": "https://example.com/hook"}}]}`
 
-const secretSubscription = `{"webhook_name": "secret", "event_types": ["object.created"], "channels": [
+const secretSubscription = `{"webhook_name": "secret", "event_types": ["object.created"],
+	"channels": [
 	{"channel": "webhook", "configs": {"url": "https://example.com/hook", "timeout": 2.50,
 		"headers": {"X-Mixpeek-Secret": "s3cr3t-one", "X-Other": "s3cr3t-two"},
 		"signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}]}`
@@ -218,7 +219,7 @@ func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// openSink is a channel that does what its config says: nothing, or fail.
+// openSink opens a channel that does what its config says: nothing, or fail.
 func openSink(config json.RawMessage) (channel.Channel, error) {
 	var sink struct {
 		Fail  channel.Class `json:"fail"`
@@ -240,7 +241,7 @@ func openSink(config json.RawMessage) (channel.Channel, error) {
 	}), nil
 }
 
-// sinkSubscription is a webhook with one channel "sink" of each config.
+// sinkSubscription returns a webhook with one channel "sink" for each config.
 func sinkSubscription(name string, configs ...string) *webhook.Subscription {
 	sub := &webhook.Subscription{Name: name, EventTypes: []event.Pattern{"*"}}
 	for _, config := range configs {
@@ -261,7 +262,7 @@ func (f *fixture) run() {
 	})
 }
 
-// emit publishes n events of an organization and waits until nothing moves.
+// emit publishes n events of an organization and waits until all goroutines wait.
 func (f *fixture) emit(organization string, n int) {
 	f.t.Helper()
 	for range n {
@@ -272,5 +273,5 @@ func (f *fixture) emit(organization string, n int) {
 	synctest.Wait()
 }
 
-// errorOf is the error of a call that returns something else too.
+// errorOf returns the error of a call that returns something else too.
 func errorOf[T any](_ T, err error) error { return err }

@@ -17,7 +17,7 @@ const (
 	maxIdempotencyKey    = 255
 )
 
-// idempotencyKey returns the request's key, empty if it has none.
+// idempotencyKey returns the request's key, or "" if it has none.
 func idempotencyKey(p *problems, r *request) string {
 	lines := r.Header.Values(headerIdempotencyKey)
 	if len(lines) == 0 {
@@ -38,24 +38,23 @@ func idempotencyKey(p *problems, r *request) string {
 	return key
 }
 
-// idempotentID is the id of a webhook that is created with a key. Each try of the
-// request derives the same one, so that none creates a second webhook. The time, to
-// the microsecond, keeps other organizations from taking the id first.
+// idempotentID returns the id of a webhook that is created with a key. Each try of the request
+// gets the same id, so that no try creates a second webhook. The time, to the microsecond, keeps
+// other organizations from taking the id first.
 func idempotentID(organizationID, key string, began time.Time) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "create webhook\x00%s\x00%s\x00%d", organizationID, key, began.UnixMicro())
 	return "wh_" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// idempotent makes sure that requests with the same Idempotency-Key work once, in
-// all processes together, and returns what work returned then: see
-// [idempotency.Group.Do].
+// idempotent runs work once for all requests with the same Idempotency-Key, in all processes, and
+// returns its answer: see [idempotency.Group.Do].
 func (a *API) idempotent(r *request, key string, work idempotency.Work) ([]byte, error) {
 	if key == "" {
 		return work(r.Context(), idempotency.Try{Began: time.Now()})
 	}
 	p := &problems{}
-	// A path without a slash at its end is the same request as one with it.
+	// The same path without a slash at its end is the same request.
 	key = strings.TrimSuffix(r.URL.Path, "/") + " " + key
 	answer, err := a.idempotency.Do(r.Context(), idempotency.Request{
 		OrganizationID: r.organizationID, Key: key, Content: r.body,

@@ -58,8 +58,8 @@ func TestIdempotentCreateWithID(t *testing.T) {
 		"k")...).errorType(http.StatusConflict)
 }
 
-// A create of which the answer was lost is found again by the next try, also if the
-// store failed to note its end; another organization cannot take its id first.
+// After a create whose answer was lost, the next try finds the webhook, even if the store failed
+// to store the end of the request. Another organization cannot take its id first.
 func TestIdempotentCreateAfterAnUnknownEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -81,16 +81,19 @@ func TestIdempotentCreateAfterAnUnknownEnd(t *testing.T) {
 	})
 }
 
-// losesEnds is a store that cannot note the end of a request.
+// losesEnds is a store that cannot store the end of a request.
 type losesEnds struct{ *memstore.Store }
 
-func (s *losesEnds) Capabilities() webhook.Capabilities { return webhook.Capabilities{Idempotency: s} }
+func (s *losesEnds) Capabilities() webhook.Capabilities {
+	return webhook.Capabilities{Idempotency: s}
+}
 
 func (*losesEnds) EndIdempotent(context.Context, webhook.IdempotentRequest) error {
 	return webhook.ErrUnavailable
 }
 
-// What idempotency keys leave in the store is bounded for each organization.
+// The requests with an idempotency key are bounded for each organization, because the store keeps
+// something of each.
 func TestIdempotencyKeysAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -113,7 +116,7 @@ func TestIdempotencyKeysAreBounded(t *testing.T) {
 	})
 }
 
-// A replay that is repeated is made once, whichever process gets the repetition.
+// A repeated replay is made once, whichever process gets the repetition.
 func TestReplayIsIdempotentInAnyProcess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -156,8 +159,8 @@ func TestReplayIsIdempotentInAnyProcess(t *testing.T) {
 	})
 }
 
-// The client's calls for one replay are requests of their own, each of which can
-// be repeated.
+// The client makes several calls for one replay. Each is a request of its own, and can be
+// repeated.
 func TestReplayOfManyIsIdempotent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -178,7 +181,7 @@ func TestReplayOfManyIsIdempotent(t *testing.T) {
 	})
 }
 
-// What may have replayed a delivery, and was not heard of again, is not repeated.
+// A replay that may have been made, and has no known end, is not made again.
 func TestReplayAfterAnUnknownEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -212,7 +215,7 @@ func TestReplayAfterAnUnknownEnd(t *testing.T) {
 	})
 }
 
-// losesReplays does what it is asked to and says that it did not.
+// losesReplays makes each replay and returns an error.
 type losesReplays struct{ *memstore.Store }
 
 func (s *losesReplays) Replay(

@@ -15,7 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// The type of a problem comes from its code, whatever the text says.
+// The type of a problem depends on its code only, and not on its text.
 func TestTypeOfProblem(t *testing.T) {
 	t.Parallel()
 	found := &event.ValidationError{Problems: []event.Problem{
@@ -42,7 +42,7 @@ func TestErrorTypes(t *testing.T) {
 	assert.Len(t, seen, 12)
 }
 
-// openDriver has no secrets in its field a.
+// openDriver lists its field a as public.
 type openDriver struct{ channel.Func }
 
 func (openDriver) Schema() channel.Schema {
@@ -55,9 +55,9 @@ func repeats(raw []byte) bool {
 	return len(p.list) > 0
 }
 
-// FuzzMask masks the configs of channels that everything, headers or nothing is
-// secret of, and restores them: no secret is left, and not a byte is different
-// in the end.
+// FuzzMask masks the configs of channels of which all fields, only the headers, or no fields are
+// secrets, and restores them. No secret is left in the masked configs, and the restored ones are
+// the same byte by byte.
 func FuzzMask(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a": "b"}`,

@@ -17,7 +17,7 @@ type cursor struct {
 	pos int
 }
 
-// next passes over blanks and returns the byte that it then stands on.
+// next skips white space and returns the byte at the cursor.
 func (c *cursor) next() byte {
 	for c.raw[c.pos] == ' ' || c.raw[c.pos] == '\t' || c.raw[c.pos] == '\n' || c.raw[c.pos] == '\r' {
 		c.pos++
@@ -25,7 +25,7 @@ func (c *cursor) next() byte {
 	return c.raw[c.pos]
 }
 
-// scalar passes over a value that is no object and no list, and returns its text.
+// scalar skips a value that is neither an object nor a list, and returns its text.
 func (c *cursor) scalar() []byte {
 	start := c.pos
 	if c.raw[c.pos] != '"' {
@@ -43,9 +43,9 @@ func (c *cursor) scalar() []byte {
 	return c.raw[start:c.pos]
 }
 
-// children calls each for every member of the object, or element of the list,
-// that the cursor stands on, with the member's name as it is written. each passes
-// over the value, and returns false to end the walk.
+// children calls each for every member of the object, or element of the list, at the cursor, with
+// the quoted name of the member. each moves the cursor behind the value, and returns false to
+// stop.
 func (c *cursor) children(each func(i int, name []byte) bool) bool {
 	isObject := c.raw[c.pos] == '{'
 	c.pos++
@@ -71,7 +71,7 @@ func (c *cursor) children(each func(i int, name []byte) bool) bool {
 	}
 }
 
-// skip passes over a value.
+// skip moves the cursor behind a value.
 func (c *cursor) skip() {
 	if b := c.next(); b != '{' && b != '[' {
 		c.scalar()
@@ -97,7 +97,7 @@ func (c *cursor) skip() {
 	}
 }
 
-// unquote returns what a name says that is written as text.
+// unquote returns the text of a quoted name.
 func unquote(text []byte) string {
 	inner := text[1 : len(text)-1]
 	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
@@ -108,9 +108,9 @@ func unquote(text []byte) string {
 	return s
 }
 
-// jsonPath is a place in JSON text: a name, or a position in a list as int, below
-// its parent. Nil is the whole. Paths share their parents, so that a text that
-// is nested deeply costs no more than another.
+// jsonPath is a place in JSON text: a name, or an int that is the position in a list, below its
+// parent. Nil is the whole text. Paths share their parents, so that deeply nested text needs no
+// more memory than other text.
 type jsonPath struct {
 	parent *jsonPath
 	part   any
@@ -139,9 +139,9 @@ func (p *jsonPath) parts() (parts []any) {
 // pathKey identifies a path in any text: see [jsonPath.key].
 type pathKey [sha256.Size]byte
 
-// key tells paths apart, also the name "0" from the position 0, and positions in
-// lists of different lengths, which do not mean the same. It costs as little as
-// the last part, however long the parents' names are.
+// key tells paths apart. It differs for the name "0" and the position 0, and for the same
+// position in lists of different lengths, which do not mean the same. Its cost depends on the
+// last part only.
 func (p *jsonPath) key() pathKey {
 	if p == nil {
 		return pathKey{}
@@ -158,7 +158,7 @@ func (p *jsonPath) key() pathKey {
 	return *p.known
 }
 
-// named says whether the parts, with dots between them, are the name.
+// named reports whether the parts, joined by dots, are the name.
 func (p *jsonPath) named(name string) bool {
 	for ; p.parent != nil; p = p.parent {
 		rest, ok := strings.CutSuffix(name, fmt.Sprint(p.part))
@@ -170,18 +170,18 @@ func (p *jsonPath) named(name string) bool {
 	return name == fmt.Sprint(p.part)
 }
 
-// jsonLeaf is a string or a number in JSON text, and where it stands there, so
-// that it can be replaced without touching the rest.
+// jsonLeaf is a string or a number in JSON text, and its position there, so that it can be
+// replaced without changing the rest.
 type jsonLeaf struct {
 	path       *jsonPath
 	start, end int
 }
 
-// jsonLeaves finds the strings and numbers of JSON text, in order, but for those
-// below the members of the text that skip names. Nil skips none.
+// jsonLeaves finds the strings and numbers of JSON text, in order. It leaves out the members of
+// the top level for which skip returns true; a nil skip leaves out none.
 func jsonLeaves(raw []byte, skip func(top string) bool) ([]jsonLeaf, error) {
 	if !json.Valid(raw) {
-		return nil, errors.New("api: a config is not JSON")
+		return nil, errors.New("api: the configs are not JSON")
 	}
 	w := &leafWalk{cursor: cursor{raw: raw}, skipTop: skip}
 	w.value(nil)
@@ -221,13 +221,13 @@ func (w *leafWalk) value(path *jsonPath) bool {
 	return true
 }
 
-// replacement puts other text where a leaf is.
+// replacement is the text to put in the place of a leaf.
 type replacement struct {
 	leaf jsonLeaf
 	text []byte
 }
 
-// replaceLeaves applies replacements, which are in the order of their leaves.
+// replaceLeaves makes replacements, which must be in the order of their leaves.
 func replaceLeaves(raw []byte, replacements []replacement) []byte {
 	if len(replacements) == 0 {
 		return raw
@@ -241,8 +241,8 @@ func replaceLeaves(raw []byte, replacements []replacement) []byte {
 	return append(out, raw[last:]...)
 }
 
-// member is one member of a JSON object. Lists of them keep the order in which
-// the object was written, and their values stay byte by byte as they are.
+// member is one member of a JSON object. A list of members keeps the order of the object, and the
+// bytes of its values.
 type member struct {
 	name  string
 	value json.RawMessage
@@ -252,7 +252,7 @@ func (m member) equal(other member) bool {
 	return m.name == other.name && bytes.Equal(m.value, other.value)
 }
 
-// isNull says whether the member is as good as absent.
+// isNull reports whether the member counts as absent.
 func (m member) isNull() bool { return string(m.value) == "null" }
 
 func readMembers(raw json.RawMessage) ([]member, error) {
@@ -262,7 +262,7 @@ func readMembers(raw json.RawMessage) ([]member, error) {
 		return nil, err
 	}
 	if open != json.Delim('{') {
-		return nil, errors.New("api: no JSON object")
+		return nil, errors.New("api: not a JSON object")
 	}
 	var members []member
 	for d.More() {
@@ -271,7 +271,7 @@ func readMembers(raw json.RawMessage) ([]member, error) {
 			return nil, err
 		}
 		m := member{}
-		m.name, _ = token.(string) // which names are
+		m.name, _ = token.(string) // names are strings
 		if err := d.Decode(&m.value); err != nil {
 			return nil, err
 		}
@@ -296,18 +296,18 @@ func writeMembers(members []member) (json.RawMessage, error) {
 	return append(out, '}'), nil
 }
 
-// find returns the place of the member of that name, -1 if there is none.
+// find returns the index of the member with the name, or -1.
 func find(members []member, name string) int {
 	return slices.IndexFunc(members, func(m member) bool { return m.name == name })
 }
 
-// has says whether the member is there, and neither null nor empty text.
+// has reports whether there is a member with the name that is neither null nor an empty string.
 func has(members []member, name string) bool {
 	i := find(members, name)
 	return i >= 0 && !members[i].isNull() && string(members[i].value) != `""`
 }
 
-// without removes the members of the names.
+// without removes the members with the names.
 func without(members []member, names ...string) []member {
 	return slices.DeleteFunc(members, func(m member) bool { return slices.Contains(names, m.name) })
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// slowStore keeps lists waiting.
+// slowStore is a store whose lists take long.
 type slowStore struct{ webhook.Store }
 
 func (s slowStore) Subscriptions(
@@ -38,8 +38,8 @@ func (s slowStore) Subscriptions(
 	return s.Store.Subscriptions(ctx, q)
 }
 
-// One organization cannot have so many requests under way that others find no
-// room, and all together not more than the process bears.
+// The requests in progress are bounded for one organization, so that others find a place, and for
+// all together.
 func TestRequestsUnderWayAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestRequestsUnderWayAreBounded(t *testing.T) {
 	})
 }
 
-// A store that is down is no fault of the request's.
+// A request is answered with 503, and not with 4xx or 500, while the store is unavailable.
 func TestStoreIsDown(t *testing.T) {
 	t.Parallel()
 	down := webhook.Unavailable("postgres: the server cannot be reached")
@@ -118,8 +118,7 @@ func (s failingStore) Deliveries(
 	return nil, s.err
 }
 
-// A test is a request for every channel: customers cannot have as many made as
-// they like.
+// A test makes a request for every channel, so the tests of a customer are bounded.
 func TestTestsAreNoAmplifier(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -151,7 +150,7 @@ func TestTestsAreNoAmplifier(t *testing.T) {
 	})
 }
 
-// connections is a listener of connections that are made in memory.
+// connections is a listener for connections in memory.
 type connections chan net.Conn
 
 func (c connections) Accept() (net.Conn, error) {
@@ -164,7 +163,7 @@ func (c connections) Accept() (net.Conn, error) {
 func (c connections) Close() error   { return nil }
 func (c connections) Addr() net.Addr { return &net.UnixAddr{} }
 
-// A body that does not come ends its request, which keeps others out.
+// A body that does not arrive ends its request, because the request has a place that others need.
 func TestBodiesThatDoNotCome(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -190,8 +189,8 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 	})
 }
 
-// A client that does not read its answers cannot collect them in memory: each
-// keeps the place of its request, and its connection ends.
+// Clients that do not read their answers cannot fill the memory with them: each answer keeps the
+// place of its request until its connection ends.
 func TestAnswersThatAreNotRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -202,7 +201,8 @@ func TestAnswersThatAreNotRead(t *testing.T) {
 		go func() { _ = server.Serve(listener) }()
 		ours, theirs := net.Pipe()
 		listener <- theirs
-		ask := "GET " + prefix + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + f.keys[orgA] + "\r\n\r\n"
+		ask := "GET " + prefix + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + f.keys[orgA] +
+			"\r\n\r\n"
 		_, err := io.WriteString(ours, ask)
 		require.NoError(t, err)
 		synctest.Wait()
@@ -245,7 +245,7 @@ func (f *fixture) manyLarge(n int) {
 	}
 }
 
-// Lists end early where they would become large, and lead on.
+// Lists that would become large end early, with a cursor.
 func TestLargeListsComeInPages(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -319,7 +319,7 @@ func (verboseStore) Deliveries(
 	return list, nil
 }
 
-// So do lists of deliveries, which come with all that was tried.
+// Lists of deliveries end early too, because they have all attempts.
 func TestLargeDeliveriesComeInPages(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return verboseStore{s} }})
@@ -336,7 +336,7 @@ func TestLargeDeliveriesComeInPages(t *testing.T) {
 	assert.Greater(t, len(a.Body), 3<<20)
 }
 
-// However many things are wrong, the answer stays short, and says so.
+// An answer with very many problems is short, and says how many are left out.
 func TestProblemsAreBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -370,8 +370,8 @@ func TestProblemsAreBounded(t *testing.T) {
 	}
 }
 
-// A location names all that it is in, so that many of them could be many times as
-// large as the body.
+// A location has the names of all that it is in. Many of them could be many times as large as the
+// body.
 func TestAnswersAreNoAmplifier(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -380,7 +380,8 @@ func TestAnswersAreNoAmplifier(t *testing.T) {
 		return strings.Repeat(name, names) + inner + strings.Repeat("}", names)
 	}
 	headers := func(value string) string {
-		return `{"channels": [{"channel": "webhook", "configs": {"url": "https://example.com/", "headers": ` + value + `}}]}`
+		return `{"channels": [{"channel": "webhook", "configs": {"url": "https://example.com/",
+			"headers": ` + value + `}}]}`
 	}
 	const long = 4000
 	for name, body := range map[string]string{
@@ -398,7 +399,7 @@ func TestAnswersAreNoAmplifier(t *testing.T) {
 	assert.Less(t, len(f.do("GET", prefix+"/deliveries?"+strings.Repeat("<", 500_000), "").Body), 1000)
 }
 
-// unknown is n members of names that begin with the text.
+// unknown returns n members whose names begin with the text.
 func unknown(n int, text string) string {
 	members := make([]string, n)
 	for i := range members {
@@ -407,7 +408,7 @@ func unknown(n int, text string) string {
 	return strings.Join(members, ",")
 }
 
-// What a secret costs does not depend on the names of what it is in.
+// The cost of a secret does not depend on the names of the objects that it is in.
 func TestLongNamesCostLittle(t *testing.T) { //nolint:paralleltest // it measures what is allocated
 	f := newFixture(t, options{})
 	require.NoError(t, f.registry.Register("secretive", takesAll{}))
@@ -448,9 +449,11 @@ func TestNestingIsBounded(t *testing.T) {
 		f.do("POST", prefix+"/preview", nested(256)).problems())
 }
 
-// What a body costs grows with its size and not with the square of it. Memory
-// says so where time would depend on the machine.
-func TestBodiesCostWhatTheyWeigh(t *testing.T) { //nolint:paralleltest // it measures what is allocated
+// The cost of a body grows linearly with its size. Memory is measured, because time depends on
+// the machine.
+//
+//nolint:paralleltest // it measures what is allocated
+func TestBodiesCostWhatTheyWeigh(t *testing.T) {
 	f := newFixture(t, options{})
 	require.NoError(t, f.registry.Register("secretive", takesAll{}))
 	many := func(n int, format string) string {
@@ -485,8 +488,7 @@ func TestBodiesCostWhatTheyWeigh(t *testing.T) { //nolint:paralleltest // it mea
 	}
 }
 
-// A filter whose escapes are wrong is refused; passed over, it would select
-// everything.
+// A filter with a wrong escape is refused: without it, the query would select everything.
 func TestMalformedQueries(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -498,8 +500,7 @@ func TestMalformedQueries(t *testing.T) {
 	}
 }
 
-// An organization has as many webhooks and channels as it may, and the error is
-// the same locally and through the client.
+// The quota of an organization is kept, and its error is the same locally and through the client.
 func TestQuota(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t,

@@ -25,12 +25,11 @@ const (
 	maxOffset   = 10000
 )
 
-// maxPageBytes is about how many bytes of webhooks or deliveries one answer has
-// at most, whatever its limit: the page then ends early, with a cursor. One of
-// them is always there.
+// maxPageBytes is about how many bytes of webhooks or deliveries one answer has at most, whatever
+// its limit. The page then ends early, with a cursor. It has at least one element.
 const maxPageBytes = 4 << 20
 
-// readStep is how many webhooks, or deliveries, are asked of the store at once.
+// readStep is how many webhooks, or deliveries, one call of the store returns.
 const readStep = 20
 
 // readSubscriptions reads up to limit webhooks, and says whether there are more.
@@ -58,7 +57,7 @@ func (a *API) readSubscriptions(
 	}
 }
 
-// sizeOf is about how many bytes the webhook has in an answer.
+// sizeOf returns about how many bytes the webhook has in an answer.
 func sizeOf(sub *webhook.Subscription) int {
 	const fixed = 256 // names of members, id, times
 	n := fixed + len(sub.Name)
@@ -71,8 +70,8 @@ func sizeOf(sub *webhook.Subscription) int {
 	return n
 }
 
-// listSubscriptions is the earlier list: all webhooks, as far as one answer may be
-// large. Headers lead on from there.
+// listSubscriptions is the older list of the contract: all webhooks, as far as they fit into one
+// answer. The next part is named by headers.
 func (a *API) listSubscriptions(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
@@ -105,9 +104,9 @@ func (a *API) listSubscriptions(r *request) (*response, error) {
 	return res, nil
 }
 
-// HeaderNextCursor is where GET, which answers with a list and nothing else, says
-// that there are more webhooks than one answer may hold: ?cursor= leads on. Link
-// has it as well (RFC 8288).
+// HeaderNextCursor is the header of GET of the list of webhooks that has the cursor of the next
+// part, if there are more webhooks than fit into one answer. The query ?cursor= takes it. The
+// header Link has the address of the next part (RFC 8288).
 const HeaderNextCursor = "X-Next-Cursor"
 
 func readSubscriptionCursor(q *query) webhook.SubscriptionCursor {
@@ -118,31 +117,32 @@ func readSubscriptionCursor(q *query) webhook.SubscriptionCursor {
 	return after
 }
 
-// SubscriptionPage is an answer of the later list.
+// SubscriptionPage is one page of the list of webhooks with filters.
 type SubscriptionPage struct {
 	Results    []*webhook.Subscription `json:"results"`
 	Pagination Pagination              `json:"pagination"`
-	// Total is how many webhooks fit the filters, on all pages.
+	// Total is how many webhooks fit the filters, on all pages together.
 	Total int `json:"total"`
 }
 
-// Pagination says where a page stands. Null is not known or not there.
+// Pagination says which page this is. A field is null if it is not known, or if there is no such
+// page.
 type Pagination struct {
-	// Total and TotalPages are there with include_total.
+	// Total and TotalPages are set if the request has include_total.
 	Total *int `json:"total"`
-	// Page counts from 1. It is not known of a page that a cursor led to.
+	// Page counts from 1. It is null for a page that was asked for by cursor.
 	Page       *int `json:"page"`
 	PageSize   *int `json:"page_size"`
 	TotalPages *int `json:"total_pages"`
 	// NextPage and PreviousPage are paths with a query.
 	NextPage     *string `json:"next_page"`
 	PreviousPage *string `json:"previous_page"`
-	// NextCursor leads to the next page, even if webhooks before it are created
-	// or deleted in the meantime.
+	// NextCursor asks for the next page. It leads to the same place even if webhooks before it
+	// are created or deleted in the meantime.
 	NextCursor *string `json:"next_cursor"`
 }
 
-// searchSubscriptions is the later list: with filters, and in pages.
+// searchSubscriptions is the newer list of the contract: with filters, and in pages.
 func (a *API) searchSubscriptions(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
@@ -180,7 +180,7 @@ func (a *API) searchSubscriptions(r *request) (*response, error) {
 	return &response{status: http.StatusOK, body: page}, nil
 }
 
-// place fills in what counts pages, which a cursor does not.
+// place sets the fields that count pages, unless the request has a cursor.
 func (p *Pagination) place(r *request, limit, offset, found int, more bool) {
 	if r.URL.Query().Get("cursor") != "" {
 		return
@@ -203,7 +203,7 @@ func (p *Pagination) place(r *request, limit, offset, found int, more bool) {
 	}
 }
 
-// readFilter reads the body of the later list, which may be absent.
+// readFilter reads the body of the newer list, which may be absent.
 func readFilter(p *problems, r *request) webhook.SubscriptionQuery {
 	filter := webhook.SubscriptionQuery{OrganizationID: r.organizationID}
 	o := optionalObject(p, r.body)
@@ -224,14 +224,14 @@ func readFilter(p *problems, r *request) webhook.SubscriptionQuery {
 	return filter
 }
 
-// formatSubscriptionCursor returns the cursor's form in answers. What is in it is
-// nobody's business, but no secret.
+// formatSubscriptionCursor returns the form of a cursor in answers. Clients should not rely on
+// its content, which is no secret.
 func formatSubscriptionCursor(c webhook.SubscriptionCursor) string {
 	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %s", c.CreatedAt.UnixMicro(),
 		c.ID))
 }
 
-// parseSubscriptionCursor reads a cursor. The empty one is the beginning.
+// parseSubscriptionCursor reads a cursor. An empty one is the beginning of the list.
 func parseSubscriptionCursor(s string) (webhook.SubscriptionCursor, error) {
 	if s == "" {
 		return webhook.SubscriptionCursor{}, nil
@@ -244,7 +244,7 @@ func parseSubscriptionCursor(s string) (webhook.SubscriptionCursor, error) {
 	micros, err := strconv.ParseInt(digits, 10, 64)
 	c := webhook.SubscriptionCursor{CreatedAt: time.UnixMicro(micros).UTC(), ID: id}
 	if err == nil && (!utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl)) {
-		err = errors.New("no id of a webhook") // and no text in some databases
+		err = errors.New("not an id of a webhook") // some databases cannot store such text
 	}
 	return c, err
 }

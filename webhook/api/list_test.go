@@ -16,7 +16,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
-// search asks the later list and returns the page and its names.
+// search reads a page of the newer list and returns it with the names of its webhooks.
 func (f *fixture) search(query, body string) (api.SubscriptionPage, string) {
 	f.t.Helper()
 	a := f.do("POST", prefix+"/list"+query, body)
@@ -97,7 +97,7 @@ func TestPages(t *testing.T) {
 	assert.Nil(t, page.Pagination.TotalPages)
 }
 
-// pagedStore notes how many webhooks are asked for.
+// pagedStore records how many webhooks are asked for.
 type pagedStore struct {
 	webhook.Store
 	limits []int
@@ -128,7 +128,7 @@ func TestPagesReadOneMore(t *testing.T) {
 	assert.Nil(t, page.Pagination.NextCursor)
 }
 
-// A cursor goes on where it was, whatever is created and deleted meanwhile.
+// A cursor continues at the same place, whatever is created and deleted in the meantime.
 func TestCursor(t *testing.T) {
 	t.Parallel()
 	f := newListFixture(t, options{})

@@ -25,7 +25,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// document is what the tests need of an OpenAPI document.
+// document is the part of an OpenAPI document that the tests need.
 type document struct {
 	Servers []struct {
 		URL string `json:"url"`
@@ -45,7 +45,7 @@ func (f *fixture) document() document {
 	return d
 }
 
-// Every route is in the document, and the reverse.
+// The document has every route, and no other.
 func TestOpenAPIRoutes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{api: func(c *api.Config) { c.Prefix = "/hooks" }})
@@ -60,7 +60,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 	assert.ElementsMatch(t, f.api.Routes(), documented)
 }
 
-// statusCase is a request that ends in a status which not every operation has.
+// statusCase is a request that ends with a status that not all operations have.
 type statusCase struct {
 	status int
 	path   string
@@ -68,7 +68,7 @@ type statusCase struct {
 	header []string
 }
 
-// Every status is in the document, and every documented status happens.
+// Every operation answers with all statuses that the document has for it, and no others.
 func TestOpenAPIStatuses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -118,8 +118,8 @@ func jsonString(v any) string {
 	return string(b)
 }
 
-// statusCases are, by operation, the statuses that depend on what is asked for.
-// Their order counts: what is deleted is deleted last.
+// statusCases returns, by operation, the requests for statuses that depend on their content. The
+// order matters: webhooks are deleted last.
 func statusCases(id, signer string) map[string][]statusCase {
 	const missing = "/wh_0123456789abcdef"
 	hook, sign := "/"+id, "/"+signer
@@ -184,7 +184,7 @@ func statusCases(id, signer string) map[string][]statusCase {
 	}
 }
 
-// usualStatuses makes the requests that end alike at every operation.
+// usualStatuses makes the requests that end with the same status for every operation.
 func (f *fixture) usualStatuses(route string) (seen []int) {
 	f.t.Helper()
 	method, path, _ := strings.Cut(route, " ")
@@ -215,8 +215,8 @@ func (f *fixture) usualStatuses(route string) (seen []int) {
 	return seen
 }
 
-// fullStatus makes a request of an organization that has another one under way
-// and may have no more.
+// fullStatus makes a request of an organization that has another one in progress and may have no
+// more.
 func (f *fixture) fullStatus(method, path string) int {
 	f.t.Helper()
 	var a *api.API
@@ -241,7 +241,7 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// statusOf asks an API of its own, whose authenticator returns err.
+// statusOf makes a request of an API whose authenticator returns err.
 func (f *fixture) statusOf(store webhook.Store, err error, r *http.Request) int {
 	f.t.Helper()
 	a, newErr := api.New(f.dispatcherOn(store),
@@ -252,14 +252,14 @@ func (f *fixture) statusOf(store webhook.Store, err error, r *http.Request) int 
 	return w.Code
 }
 
-// busyStore is one where another process is always faster.
+// busyStore is a store in which another process is always faster.
 type busyStore struct{ *memstore.Store }
 
 func (busyStore) UpdateSubscription(context.Context, *webhook.Subscription, webhook.Quota) error {
 	return webhook.ErrConflict
 }
 
-// raceStatuses are those of changes that another process is always faster with.
+// raceStatuses returns the statuses of changes while another process is always faster.
 func (f *fixture) raceStatuses(id string) map[string]int {
 	f.t.Helper()
 	status := func(method, path, body string) int {
@@ -287,7 +287,7 @@ func (s askingStore) Deliveries(
 	return nil, nil
 }
 
-// pendingStatuses are those of a request that is repeated before it has ended.
+// pendingStatuses returns the statuses of requests that are repeated before they have ended.
 func (f *fixture) pendingStatuses(id string) map[string]int {
 	f.t.Helper()
 	request := func() *http.Request {
@@ -307,9 +307,9 @@ func (f *fixture) pendingStatuses(id string) map[string]int {
 	return map[string]int{"POST /{identifier}/replay": second.Code}
 }
 
-// What generators of clients trip over: lists of types, lists without items, and
-// names that they make for answers and that a schema has too. The clients
-// themselves are generated and driven in package conformance.
+// Generators of clients do not support lists of types, lists without items, and schemas with a
+// name that the generator makes for an answer. Package conformance generates clients and runs
+// them.
 func TestOpenAPISuitsGenerators(t *testing.T) {
 	t.Parallel()
 	var document struct {
@@ -406,7 +406,7 @@ func TestCurl(t *testing.T) {
 	}
 }
 
-// noContent stands for all endpoints, so that nothing is sent.
+// noContent is a middleware that answers in place of all endpoints, so that nothing is sent.
 func noContent(http.RoundTripper) http.RoundTripper { return answersNoContent{} }
 
 type answersNoContent struct{}

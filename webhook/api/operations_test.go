@@ -76,7 +76,7 @@ func TestRotateBeginsToSign(t *testing.T) {
 	assert.Zero(t, res.Previous)
 }
 
-// A key pair is followed by a key pair.
+// The new secret is a key pair if the present one is.
 func TestRotateKeyPair(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -116,7 +116,7 @@ func TestRotateWhich(t *testing.T) {
 	require.ErrorIs(t, err, webhook.ErrConflict)
 }
 
-// A preview has what deliveries have.
+// Previews have the filters that deliveries have.
 func TestPreviewWithLibrary(t *testing.T) {
 	t.Parallel()
 	library, err := template.NewLibrary(template.LibraryConfig{Ready: template.ReadyHashes})
@@ -160,13 +160,21 @@ func TestPreview(t *testing.T) {
 	for body, want := range map[string][]string{
 		``:   {"body: missing"},
 		`{}`: {"body.template: missing"},
-		`{"template": 5, "shape": "round", "html": 1, "event": [], "x": 1}`: {"body.template: string_type", "body.shape: enum", "body.html: boolean_type", "body.event: value_error", "body.x: extra_forbidden"},
-		`{"template": "x", "shape": "object"}`:                              {"body.shape: value_error"},
-		`{"template": {}, "shape": "text"}`:                                 {"body.shape: value_error"},
-		`{"template": "", "event": {}, "event_id": "evt_1"}`:                {"body.event_id: value_error"},
-		`{"template": "x", "format": "rtf"}`:                                {"body.format: enum"},
-		`{"template": "{{"}`:                                                {"body.template: template_error"},
-		`{"template": {"a": ["{{ }}"], "b/c": "{% nope %}"}}`:               {"body.template.a.0: template_error", "body.template.b/c: template_error"},
+		`{"template": 5, "shape": "round", "html": 1, "event": [],
+			"x": 1}`: {
+			"body.template: string_type", "body.shape: enum", "body.html: boolean_type",
+			"body.event: value_error", "body.x: extra_forbidden",
+		},
+		`{"template": "x", "shape": "object"}`: {"body.shape: value_error"},
+		`{"template": {}, "shape": "text"}`:    {"body.shape: value_error"},
+		`{"template": "", "event": {},
+			"event_id": "evt_1"}`: {"body.event_id: value_error"},
+		`{"template": "x", "format": "rtf"}`: {"body.format: enum"},
+		`{"template": "{{"}`:                 {"body.template: template_error"},
+		`{"template": {"a": ["{{ }}"],
+			"b/c": "{% nope %}"}}`: {
+			"body.template.a.0: template_error", "body.template.b/c: template_error",
+		},
 	} {
 		assert.Equal(t, want, f.do("POST", prefix+"/preview", body).problems(), body)
 	}
@@ -215,8 +223,8 @@ func TestHealth(t *testing.T) {
 		f.do("GET", prefix+"/health", "").errorType(http.StatusServiceUnavailable))
 }
 
-// hanging is a fixture whose API takes any token for the name of an organization, and
-// knows a channel "hang" that does not answer before its context ends.
+// hanging returns a fixture whose API takes the token for the id of the organization, and which
+// has a channel "hang" that does not answer until its context ends.
 type hanging struct {
 	*fixture
 	all     sync.WaitGroup
@@ -258,7 +266,7 @@ func (h *hanging) subscribe(organization, channel string) (path string) {
 	return prefix + "/" + sub.ID
 }
 
-// hang begins tests that do not end by themselves, n for each of so many organizations.
+// hang starts tests that do not end by themselves: n for each of so many organizations.
 func (h *hanging) hang(organizations, n int) {
 	h.t.Helper()
 	for i := range organizations {
@@ -300,7 +308,7 @@ func TestHangingTestsKeepNoRequestOut(t *testing.T) {
 	})
 }
 
-// A test that goes on for long ends when another organization has none.
+// A test that takes long ends when another organization needs its place.
 func TestHangingTestsKeepNoTestOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -316,7 +324,7 @@ func TestHangingTestsKeepNoTestOut(t *testing.T) {
 	})
 }
 
-// One organization has a few tests at a time, and other requests beside them.
+// One organization can make a few tests at a time, and other requests beside them.
 func TestHangingTestsOfOneOrganization(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -16,23 +16,22 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// PreviewRequest asks what a template makes of an event.
+// PreviewRequest asks what a template renders to for an event.
 type PreviewRequest struct {
 	// Template is an object or a list whose strings are templates, such as a
 	// payload_template, or a string, such as a subject_template. Required.
 	Template json.RawMessage `json:"template"`
-	// Shape is template.ShapeJSON for a string that renders to JSON, such as
-	// Slack's blocks_template. Otherwise it follows from Template.
+	// Shape is template.ShapeJSON for a string that renders to JSON, such as Slack's
+	// blocks_template. Defaults to text for a string, and to an object for an object or a list.
 	Shape template.Shape `json:"shape,omitempty"`
-	// Format is what values are escaped for: template.FormatHTML for the body of
-	// an HTML mail, FormatMarkdown for a Markdown one, FormatMrkdwn for Slack.
-	// Empty means that they are printed as they are.
+	// Format is what values are escaped for: template.FormatHTML for the body of an HTML mail,
+	// FormatMarkdown for a Markdown one, FormatMrkdwn for Slack. Empty does not escape them.
 	Format template.Format `json:"format,omitempty"`
-	// HTML is the same as Format "html".
+	// HTML has the same effect as Format "html".
 	HTML bool `json:"html,omitempty"`
-	// Event is the envelope. What it lacks is filled in.
+	// Event is the envelope. Missing fields get sample values.
 	Event *event.Event `json:"event,omitempty"`
-	// EventID takes an event that was emitted before in place of Event.
+	// EventID selects an event that was emitted before, in place of Event.
 	EventID string `json:"event_id,omitempty"`
 }
 
@@ -41,8 +40,7 @@ type PreviewResponse struct {
 	Rendered json.RawMessage `json:"rendered"`
 }
 
-// preview renders a template as a delivery would. [template.Preview] bounds the
-// time of it.
+// preview renders a template as a delivery would. [template.Preview] bounds its time.
 func (a *API) preview(r *request) (*response, error) {
 	p := &problems{}
 	o := readObject(p, r.body, nil)
@@ -53,7 +51,7 @@ func (a *API) preview(r *request) (*response, error) {
 	options := template.Options{Format: readFormat(o), Library: a.cfg.Library}
 	eventID := o.text("event_id")
 	if eventID != "" && o.members["event"] != nil {
-		p.add(o.at("event_id"), typeValue, "must not be there together with event")
+		p.add(o.at("event_id"), typeValue, "must be absent if there is an event")
 	}
 	e := readEvent(o, event.ObjectCreated)
 	o.end()
@@ -88,7 +86,7 @@ func (a *API) preview(r *request) (*response, error) {
 	return &response{status: http.StatusOK, body: res}, nil
 }
 
-// readTemplate reads the template and what shape it has.
+// readTemplate reads the template and its shape.
 func readTemplate(o *object) (source string, shape template.Shape) {
 	raw := o.get("template")
 	shape = template.Shape(o.text("shape"))
@@ -117,7 +115,7 @@ func readTemplate(o *object) (source string, shape template.Shape) {
 	return source, shape
 }
 
-// readFormat reads what the template's output is.
+// readFormat reads what values are escaped for.
 func readFormat(o *object) template.Format {
 	format := template.Format(o.text("format"))
 	if html := o.boolean("html"); html != nil && *html && format == template.FormatPlain {
@@ -131,7 +129,7 @@ func readFormat(o *object) template.Format {
 	return format
 }
 
-// addTemplateError adds what is wrong with a template, each leaf at its place.
+// addTemplateError adds a problem for each leaf of the template that is wrong.
 func (p *problems) addTemplateError(location []any, err error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range joined.Unwrap() {
@@ -153,10 +151,10 @@ func (p *problems) addTemplateError(location []any, err error) {
 	p.add(location, "template_error", "%s", err)
 }
 
-// testTime bounds a test, whatever timeouts the channels are configured with.
+// testTime bounds a test, whatever timeouts the channels have.
 const testTime = 30 * time.Second
 
-// TestRequest says what to send to a webhook's channels as a test.
+// TestRequest says what a test sends, and to which channels of a webhook.
 type TestRequest struct {
 	// Channel is one of the webhook's channel keys: "webhook", and "webhook#2"
 	// for the second of that name. Defaults to all of them.
@@ -164,19 +162,19 @@ type TestRequest struct {
 	// EventType is the type of the event. Defaults to one that the webhook is
 	// subscribed to.
 	EventType string `json:"event_type,omitempty"`
-	// Event is the envelope. What it lacks is filled in. Defaults to an event
-	// whose metadata is {"test": true}.
+	// Event is the envelope. Missing fields get sample values. Defaults to a sample event whose
+	// metadata is {"test": true}.
 	Event *event.Event `json:"event,omitempty"`
 }
 
-// TestResponse says how a test went.
+// TestResponse has the results of a test.
 type TestResponse struct {
 	EventID string                `json:"event_id"`
 	Results []dispatch.TestResult `json:"results"`
 }
 
-// sendTest makes one attempt for each channel of the webhook, paused or not, and
-// answers with what came of it. Nothing is stored and nothing is retried.
+// sendTest makes one attempt for each channel of the webhook, even if the webhook is paused, and
+// answers with the results. Nothing is stored and nothing is retried.
 func (a *API) sendTest(r *request) (*response, error) {
 	sub, err := a.subscription(r)
 	if err != nil {
@@ -214,13 +212,13 @@ func (a *API) sendTest(r *request) (*response, error) {
 	return &response{status: http.StatusOK, body: TestResponse{EventID: e.ID, Results: results}}, nil
 }
 
-// errTestEnded says that a test lost its place.
+// errTestEnded says that a test has lost its place.
 var errTestEnded = &statusError{
 	status: http.StatusServiceUnavailable, retryAfter: busyTime,
-	message: "The test took long while others wanted to test, and was ended: try again in a moment",
+	message: "The test took long, and ended because other organizations wait: try again in a moment",
 }
 
-// runTest makes the attempts, in one of the places for tests.
+// runTest makes the attempts in one of the places for tests.
 func (a *API) runTest(
 	r *request, sub *webhook.Subscription, e *event.Event, channels []string,
 ) ([]dispatch.TestResult, error) {
@@ -239,8 +237,8 @@ func (a *API) runTest(
 	return results, err
 }
 
-// testEventType is an event type that the webhook is subscribed to, or one that
-// would suit it.
+// testEventType returns an event type that the webhook is subscribed to, or one that fits its
+// first pattern.
 func testEventType(sub *webhook.Subscription) string {
 	for _, pattern := range sub.EventTypes {
 		if prefix, wildcard := strings.CutSuffix(string(pattern), "*"); !wildcard {
@@ -252,8 +250,8 @@ func testEventType(sub *webhook.Subscription) string {
 	return event.ObjectCreated
 }
 
-// readEvent reads the envelope of a test or a preview. What it lacks is filled
-// in, so that a body may say as little as nothing.
+// readEvent reads the envelope of a test or a preview. Missing fields get sample values, so that
+// a body may have as few fields as its client likes.
 func readEvent(o *object, eventType string) *event.Event {
 	e := &event.Event{}
 	if raw := o.get("event"); raw != nil {
@@ -298,7 +296,7 @@ func setDefault(field *string, value string) {
 	}
 }
 
-// storedEvent reads an event that was emitted before.
+// storedEvent reads the payload of an event that was emitted before.
 func storedEvent(payload []byte) (*event.Event, error) {
 	e := &event.Event{}
 	return e, json.Unmarshal(payload, e)

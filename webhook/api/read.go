@@ -16,8 +16,8 @@ import (
 	"unicode/utf8"
 )
 
-// bodyTime is how long a body may take to arrive: a request that waits for it
-// keeps others of its organization out.
+// bodyTime is how long a body may take to arrive. A request that waits for it has a place that
+// another request of its organization could use.
 const bodyTime = 30 * time.Second
 
 // readBody reads the body of a request that may have one: JSON, or nothing.
@@ -26,7 +26,7 @@ func (a *API) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 		return nil, nil
 	}
 	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // a test's recorder has none
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTime)) // fails for the recorder of a test
 	var buffer bytes.Buffer
 	buffer.Grow(int(min(max(r.ContentLength, 0),
 		a.cfg.MaxBody)) + bytes.MinRead) // so that it need not grow
@@ -34,7 +34,7 @@ func (a *API) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, a.cfg.MaxBody))
 	kept := r.place.resume()
 	body := buffer.Bytes()
-	if err == nil && kept { // otherwise the server must not wait for the rest either
+	if err == nil && kept { // otherwise the server should not wait for the rest
 		_ = connection.SetReadDeadline(time.Time{})
 	}
 	var tooLarge *http.MaxBytesError
@@ -47,7 +47,7 @@ func (a *API) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 		return nil, err
 	case err != nil:
 		return nil, &statusError{status: http.StatusBadRequest,
-			message: fmt.Sprintf("The body broke off, or took longer than %s", bodyTime)}
+			message: fmt.Sprintf("The body ended early, or took longer than %s", bodyTime)}
 	case len(body) == 0:
 		return nil, nil
 	}
@@ -60,8 +60,7 @@ func (a *API) readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 	return body, nil
 }
 
-// unsupported names the header that keeps a body from being read, and what it
-// must be.
+// unsupported says which header keeps a body from being read, and what the header must be.
 func unsupported(header, value, must string) error {
 	const maxShown = 128
 	return &statusError{
@@ -84,9 +83,8 @@ func isPlain(encoding string) bool {
 		strings.EqualFold(encoding, "identity")
 }
 
-// object reads the members of a JSON object one by one, so that everything that
-// is wrong is reported and not only the first. A member that is null counts as
-// absent.
+// object reads the members of a JSON object one by one, so that all problems are reported and not
+// only the first. A member that is null counts as absent.
 type object struct {
 	found    *problems
 	location []any
@@ -94,9 +92,9 @@ type object struct {
 	known    []string
 }
 
-// readObject begins to read a body. It returns nil, and has said why, if the
-// body is not an object or crosses a bound. maxItems bounds lists that are
-// members of it, by their names.
+// readObject begins to read a body. If the body is not an object, or crosses a bound, it adds a
+// problem and returns nil. maxItems has the most elements of lists that are members of the body,
+// by name.
 func readObject(p *problems, body []byte, maxItems map[string]int) *object {
 	at := []any{"body"}
 	if len(body) == 0 {
@@ -126,8 +124,8 @@ func syntaxError(body []byte) *json.SyntaxError {
 	return syntax
 }
 
-// optionalObject begins to read a body that may be absent. It returns nil if it
-// is, or if it is not an object.
+// optionalObject begins to read a body that may be absent. It returns nil if it is, and as
+// readObject does.
 func optionalObject(p *problems, body []byte) *object {
 	if len(body) == 0 {
 		return nil
@@ -146,7 +144,7 @@ func (p *problems) object(location []any, raw json.RawMessage) *object {
 
 func (o *object) at(name string) []any { return append(slices.Clone(o.location), name) }
 
-// get returns a member, nil when it is absent.
+// get returns a member, or nil if it is absent.
 func (o *object) get(name string) json.RawMessage {
 	o.known = append(o.known, name)
 	if raw := o.members[name]; string(raw) != "null" {
@@ -155,7 +153,7 @@ func (o *object) get(name string) json.RawMessage {
 	return nil
 }
 
-// read reads a member into a value of the kind, and says so if that fails.
+// read decodes a member into value. It adds a problem if the member is not of the kind.
 func (o *object) read(name, kind string, value any) bool {
 	raw := o.get(name)
 	if raw == nil {
@@ -181,8 +179,7 @@ func (o *object) boolean(name string) *bool {
 	return &b
 }
 
-// time reads a time. RFC 3339 is asked for; a time without a zone, as some
-// clients write it, is in UTC.
+// time reads a time in RFC 3339. A time without a zone, which some clients send, is in UTC.
 func (o *object) time(name string) time.Time {
 	s := o.text(name)
 	if s == "" {
@@ -196,7 +193,7 @@ func (o *object) time(name string) time.Time {
 }
 
 func parseTime(s string) (time.Time, error) {
-	s = strings.ToUpper(s) // RFC 3339 allows "t" and "z", which package time refuses
+	s = strings.ToUpper(s) // RFC 3339 allows "t" and "z", package time does not
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
 		t, err = time.Parse("2006-01-02T15:04:05", s)
@@ -204,14 +201,14 @@ func parseTime(s string) (time.Time, error) {
 	return t.UTC(), err
 }
 
-// list reads a list's elements, nil when it is absent.
+// list returns the elements of a list, or nil if it is absent.
 func (o *object) list(name string) []json.RawMessage {
 	var list []json.RawMessage
 	o.read(name, "array", &list)
 	return list
 }
 
-// end reports the members that were not read.
+// end adds a problem for each member that was not read.
 func (o *object) end() {
 	for _, name := range slices.Sorted(maps.Keys(o.members)) {
 		if !slices.Contains(o.known, name) {
@@ -220,8 +217,8 @@ func (o *object) end() {
 	}
 }
 
-// query reads the parameters of a URL, so that every one that is wrong is
-// reported. An empty one counts as absent.
+// query reads the parameters of a URL one by one, so that all problems are reported. An empty
+// parameter counts as absent.
 type query struct {
 	found  *problems
 	values url.Values
@@ -230,7 +227,7 @@ type query struct {
 
 func newQuery(p *problems, r *request) *query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil { // what is wrong is missing from values, and without its filter a query selects everything
+	if err != nil { // without the filter that cannot be parsed, a query selects everything
 		p.add([]any{"query"}, typeValue, "must be escaped as in a URL")
 	}
 	return &query{found: p, values: values}
@@ -243,7 +240,7 @@ func (q *query) text(name string) string {
 	return q.values.Get(name)
 }
 
-// integer reads a number between least and most, or returns the default.
+// integer reads a number from least to most, and returns value if it is absent.
 func (q *query) integer(name string, least, most, value int) int {
 	s := q.text(name)
 	if s == "" {
@@ -284,8 +281,8 @@ func (q *query) time(name string) time.Time {
 	return t
 }
 
-// end reports the parameters that were not read, so that no filter with a
-// slip in its name selects everything.
+// end adds a problem for each parameter that was not read: a filter with a misspelt name must not
+// select everything.
 func (q *query) end() {
 	for name := range q.values {
 		if !slices.Contains(q.known, name) {
@@ -294,18 +291,17 @@ func (q *query) end() {
 	}
 }
 
-// The bounds of every body. They are held before anything of it is decoded, so
-// that a body costs what it weighs.
+// The bounds of every body. They are checked before the body is decoded, so that decoding costs
+// no more than the bytes of the body.
 const (
-	// maxDepth is how deep a body may be nested: more than any template may be.
+	// maxDepth is how deep a body may be nested. It is more than the depth of any template.
 	maxDepth = 256
-	// maxValues is how many values a body may hold: objects, lists, and all else
-	// in them.
+	// maxValues is how many values a body may have: objects, lists, and everything in them.
 	maxValues = 20_000
 )
 
-// bodyScan holds a body against the bounds, and finds names that stand twice in
-// one object, of which two readers would see different values.
+// bodyScan checks the bounds of a body. It also finds names that occur twice in one object,
+// because two JSON readers may take different values for them.
 type bodyScan struct {
 	cursor
 	found    *problems
@@ -315,8 +311,7 @@ type bodyScan struct {
 	path     []any
 }
 
-// scan reports false, and has said why, if a bound is crossed. The body is valid
-// JSON.
+// scan adds a problem and returns false if a bound is crossed. The body must be valid JSON.
 func (s *bodyScan) scan() bool {
 	s.path = []any{"body"}
 	return s.value(0)
@@ -324,7 +319,7 @@ func (s *bodyScan) scan() bool {
 
 func (s *bodyScan) value(depth int) bool {
 	if s.values++; s.values > maxValues {
-		s.found.add(s.path[:min(len(s.path), 2)], typeValue, "makes the body hold more than %d values",
+		s.found.add(s.path[:min(len(s.path), 2)], typeValue, "makes the body have more than %d values",
 			maxValues)
 		return false
 	}
@@ -353,7 +348,7 @@ func (s *bodyScan) value(depth int) bool {
 			said := unquote(name)
 			s.path[last] = said
 			if !s.names[depth].add(said) {
-				s.found.add(s.path, typeValue, "is there twice")
+				s.found.add(s.path, typeValue, "occurs twice")
 			}
 		}
 		return s.value(depth + 1)
@@ -362,7 +357,7 @@ func (s *bodyScan) value(depth int) bool {
 	return ok
 }
 
-// bound returns how many entries the list may have that the scan stands on.
+// bound returns the most elements of the list at the cursor.
 func (s *bodyScan) bound(depth int) (most int, bounded bool) {
 	if depth != 1 || s.raw[s.pos] != '[' {
 		return 0, false
@@ -372,7 +367,7 @@ func (s *bodyScan) bound(depth int) (most int, bounded bool) {
 	return most, bounded
 }
 
-// names is a set that most often has few members.
+// names is a set of names that is fast while it has few members.
 type names struct {
 	few  []string
 	many map[string]bool
@@ -380,7 +375,7 @@ type names struct {
 
 func (n *names) clear() { n.few, n.many = n.few[:0], nil }
 
-// add reports false if the name is there already.
+// add returns false if the set has the name already.
 func (n *names) add(name string) bool {
 	const maxFew = 16
 	if n.many != nil {

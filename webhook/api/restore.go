@@ -12,16 +12,15 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// restore puts the stored values where the body of an update has masks or leaves
-// out what its client need not know: see [configFields.extensions]. It reports
-// masks that stand for nothing. stored is nil for a new webhook.
+// restore sets the stored values where an update has masks, and where it leaves out fields that
+// its client may not know: see [configFields.extensions]. It adds a problem for each mask that
+// stands for no stored value. stored is nil for a new webhook.
 //
-// What a mask stands for depends on which stored channel its channel is, and a
-// wrong guess would send one endpoint's secrets to another. So a channel that
-// came back as it was answered is that one, wherever it stands in the list now;
-// of the others, one belongs to the stored channel of its name that it differs
-// least from; and if that is more than one, its masks are refused. So are those
-// of a channel that now sends elsewhere, which would tell the secret there.
+// Which value a mask stands for depends on which stored channel the channel is, and a wrong guess
+// would send the secrets of one endpoint to another. A channel that is as it was answered is that
+// stored channel, wherever it is in the list now. Each of the others is the stored channel of its
+// name from which it differs least. If there are several of these, its masks are refused. So are
+// the masks of a channel that now sends to another place, because the secret would be sent there.
 func (f configFields) restore(p *problems, sub, stored *webhook.Subscription) {
 	pairs := &pairing{}
 	var left []pairable
@@ -48,8 +47,7 @@ func (f configFields) restore(p *problems, sub, stored *webhook.Subscription) {
 	}
 }
 
-// shown returns the channels as they were answered; none of a webhook that is
-// unreadable.
+// shown returns the channels as they were answered, or none if the webhook is unreadable.
 func (f configFields) shown(stored *webhook.Subscription) []pairable {
 	masked, err := f.answer(stored, nil)
 	if err != nil {
@@ -58,29 +56,33 @@ func (f configFields) shown(stored *webhook.Subscription) []pairable {
 	return f.pairables(masked.Channels)
 }
 
-// restoring is the restoration of one channel.
+// restoring is the work on one channel.
 type restoring struct {
 	configFields
 	found   *problems
-	channel int // its place in the body
+	channel int // its position in the body
 	to      *webhook.ChannelConfig
-	from    *webhook.ChannelConfig // the stored one that it is; nil is none
-	moved   bool                   // to sends elsewhere than from
+	from    *webhook.ChannelConfig // the stored channel that it is; nil if there is none
+	moved   bool                   // to sends to another place than from
 }
 
 const (
-	ruleUnclear = "is a mask, and it is not clear which stored value it stands for: send the value itself"
-	ruleMoved   = "is a mask, which stands for the stored value only while the channel sends to the same scheme, host and port: send the value itself"
-	// The same of a secret that an update leaves out.
-	ruleMissing      = "is absent, and it is not clear which stored value is to be kept: send the value itself, or null for none"
-	ruleMissingMoved = "is absent, and the stored value is kept only while the channel sends to the same scheme, host and port: send the value itself, or null for none"
+	ruleUnclear = "is a mask, and it is not clear which stored value it stands for: " +
+		"send the value itself"
+	ruleMoved = "is a mask, which stands for the stored value only while the channel sends to " +
+		"the same scheme, host and port: send the value itself"
+	// The same for a secret that an update leaves out.
+	ruleMissing = "is absent, and it is not clear which stored value is to be kept: " +
+		"send the value itself, or null for none"
+	ruleMissingMoved = "is absent, and the stored value is kept only while the channel sends to " +
+		"the same scheme, host and port: send the value itself, or null for none"
 )
 
-// unmask replaces the masks of the channel by the stored values.
+// unmask replaces the masks of the channel with the stored values.
 func (r *restoring) unmask() {
 	leaves, err := r.secretLeaves(*r.to)
 	if err != nil {
-		return // not JSON: the check of the webhook says so
+		return // not JSON, which the check of the webhook reports
 	}
 	leaves = slices.DeleteFunc(leaves,
 		func(l jsonLeaf) bool { return string(r.to.Configs[l.start:l.end]) != maskJSON })
@@ -103,19 +105,19 @@ func (r *restoring) unmask() {
 	r.to.Configs = replaceLeaves(r.to.Configs, replacements)
 }
 
-// refuse reports a value of the configs.
+// refuse adds a problem with a value of the configs.
 func (r *restoring) refuse(path *jsonPath, rule string) {
 	if !r.found.full() {
 		r.found.add(leafLocation(r.channel, path.parts()), typeValue, "%s", rule)
 	}
 }
 
-// keepExtensions adds the stored extensions that the body leaves out. Null is
-// not left out: it ends them.
+// keepExtensions adds the stored extensions that the body leaves out. A field that is null is not
+// left out: it removes the stored value.
 func (r *restoring) keepExtensions() {
 	now, err := readMembers(r.to.Configs)
 	if err != nil {
-		return // the check of the webhook says so
+		return // the check of the webhook reports it
 	}
 	stored, err := readMembers(r.from.Configs)
 	if err != nil {
@@ -141,9 +143,8 @@ func (r *restoring) keepExtensions() {
 	}
 }
 
-// replaces says whether configs do without the extension because they have what
-// stands in its place: an incoming webhook of Slack in place of a bot, a template
-// of blocks in place of blocks.
+// replaces reports whether the configs have a field that takes the place of the extension: an
+// incoming webhook of Slack in place of a bot, a template of blocks in place of blocks.
 func replaces(channelName string, now []member, extension string) bool {
 	if channelName != "slack" {
 		return false
@@ -157,8 +158,8 @@ func replaces(channelName string, now []member, extension string) bool {
 	return false
 }
 
-// missExtensions reports extensions that the body leaves out if it may mean one
-// of several stored channels, of which any has them.
+// missExtensions adds a problem for each extension that the body leaves out, if the channel may
+// be one of several stored channels, and any of them has the extension.
 func (r *restoring) missExtensions(left []pairable) {
 	now, err := readMembers(r.to.Configs)
 	if err != nil {
@@ -194,21 +195,21 @@ func leafLocation(channel int, path []any) []any {
 	return append([]any{"body", "channels", channel, "configs"}, path...)
 }
 
-// pairing says which old channel a new one is: of[new] = old.
+// pairing says which stored channel each new one is: of[new] = old.
 type pairing struct {
 	of   map[int]int
 	used map[int]bool
 }
 
-// pairable is a channel's configs, decoded, without what says no more than its
-// absence does; nil if that is not an object.
+// pairable is a channel's configs, decoded, without fields that mean what their absence means. It
+// is nil if they are not an object.
 type pairable struct {
 	name       string
 	configs    map[string]any
 	extensions []string
 }
 
-// has says whether the field is there, and neither null nor empty text.
+// has reports whether there is a field with the name that is neither null nor an empty string.
 func (p pairable) has(name string) bool {
 	value := p.configs[name]
 	return value != nil && value != ""
@@ -227,9 +228,9 @@ func (f configFields) pairables(channels []webhook.ChannelConfig) []pairable {
 	return list
 }
 
-// isDefault says whether the value of a field of the contract's channels is what
-// its absence means too. Clients that were made from the contract write defaults
-// out, and numbers in their own way.
+// isDefault reports whether the value of a field of the contract's channels means the same as its
+// absence. Clients that were generated from the contract send defaults, and spell numbers in
+// their own way.
 func isDefault(channelName, name string, value any) bool {
 	if publishedFields(channelName) == nil {
 		return false
@@ -256,7 +257,7 @@ func (p *pairing) pair(now, old []pairable) {
 		return now[i].name == old[j].name && (now[i].configs == nil) == (old[j].configs == nil) &&
 			differences(now[i], old[j]) == 0
 	}
-	for i := range now { // where it was, before anywhere else
+	for i := range now { // the same position first
 		if i < len(old) && equal(i, i) {
 			p.take(i, i)
 		}
@@ -275,7 +276,7 @@ func (p *pairing) pair(now, old []pairable) {
 	}
 }
 
-// left returns the old channels that none of the new ones is.
+// left returns the old channels that are not paired.
 func (p *pairing) left(old []pairable) (left []pairable) {
 	for j, o := range old {
 		if !p.used[j] {
@@ -292,8 +293,8 @@ func (p *pairing) free(i, j int) bool {
 	return !paired && !p.used[j]
 }
 
-// nearest returns the one free old channel of the same name that has the
-// fewest members that differ.
+// nearest returns the old channel of the same name that is not paired and has the fewest
+// differences, if there is exactly one.
 func (p *pairing) nearest(i int, now, old []pairable) (nearest int, ok bool) {
 	least := -1
 	for j := range old {
@@ -310,8 +311,8 @@ func (p *pairing) nearest(i int, now, old []pairable) (nearest int, ok bool) {
 	return nearest, ok
 }
 
-// differences counts the members that two objects do not share, but for the
-// extensions that the new one leaves out.
+// differences counts the members that are not the same in both objects, except the extensions
+// that the new one leaves out.
 func differences(now, old pairable) (n int) {
 	for name, value := range now.configs {
 		if other, ok := old.configs[name]; !ok || !sameValue(value, other) {
@@ -326,7 +327,7 @@ func differences(now, old pairable) (n int) {
 	return n
 }
 
-// sameValue compares decoded values, and numbers by what they say.
+// sameValue compares decoded values, and numbers by their value.
 func sameValue(a, b any) bool {
 	x, isNumber := a.(json.Number)
 	y, areNumbers := b.(json.Number)
@@ -338,7 +339,7 @@ func sameValue(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// decodeExact decodes JSON with numbers as they are written.
+// decodeExact decodes JSON and keeps numbers as they are written.
 func decodeExact(raw []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()

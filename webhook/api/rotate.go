@@ -9,13 +9,13 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// maxPrevious bounds the earlier signing secrets that stay live.
+// maxPrevious is how many earlier signing secrets stay in use.
 const maxPrevious = 3
 
 // RotateRequest asks for a new signing secret.
 type RotateRequest struct {
-	// Channel is the key of the channel, see TestRequest. It may be left out
-	// where only one channel of the webhook can sign.
+	// Channel is the key of the channel, see TestRequest. It may be empty if only one channel of
+	// the webhook can sign.
 	Channel string `json:"channel,omitempty"`
 }
 
@@ -23,11 +23,12 @@ type RotateRequest struct {
 type RotateResponse struct {
 	SubscriptionID string `json:"webhook_id"`
 	Channel        string `json:"channel"`
-	// SigningSecret is what requests are signed with from now on.
+	// SigningSecret is the new secret, which requests are signed with from now on.
 	SigningSecret string `json:"signing_secret"`
-	// VerificationKey is the public key that a v1a signature is verified with.
+	// VerificationKey is the public key for v1a signatures. Empty if the secret is not a key
+	// pair.
 	VerificationKey string `json:"verification_key,omitempty"`
-	// Previous is how many earlier secrets requests are signed with as well.
+	// Previous is how many earlier secrets requests are still signed with.
 	Previous int `json:"previous"`
 }
 
@@ -36,9 +37,9 @@ const (
 	fieldPrevious = "signing_secrets"
 )
 
-// rotateSecret puts a new signing secret before the present one. Requests are
-// signed with both, so that receivers can change over when they like;
-// dropSecrets ends that. A channel that did not sign begins to.
+// rotateSecret adds a new signing secret before the present one. Requests are signed with both
+// until dropSecrets, so that receivers can change to the new one at any time. A channel that did
+// not sign begins to.
 func (a *API) rotateSecret(r *request) (*response, error) {
 	p := &problems{}
 	name := ""
@@ -75,7 +76,7 @@ func (a *API) rotateSecret(r *request) (*response, error) {
 		nil
 }
 
-// dropSecrets ends a rotation: only the newest secret signs.
+// dropSecrets ends a rotation: only the newest secret is kept.
 func (a *API) dropSecrets(r *request) (*response, error) {
 	p := &problems{}
 	q := newQuery(p, r)
@@ -103,7 +104,7 @@ func (a *API) dropSecrets(r *request) (*response, error) {
 	return a.subscriptionResponse(http.StatusOK, sub, nil)
 }
 
-// newSecret makes a secret of the kind of the present one.
+// newSecret makes a secret of the same kind as the present one.
 func newSecret(present string) (secret, public string) {
 	key := signature.NewKey()
 	if old, err := signature.ParseKey(present); err == nil {
@@ -117,8 +118,8 @@ func newSecret(present string) (secret, public string) {
 	return key.Reveal(), public
 }
 
-// signingChannel finds the channel of that key, or the only one that can sign:
-// whose secrets include a signing_secret.
+// signingChannel returns the index of the channel with the key, or of the only channel that can
+// sign, which is one whose secrets include a signing_secret.
 func (a *API) signingChannel(sub *webhook.Subscription, name string, location []any) (int, error) {
 	var can []int
 	var names []string
@@ -136,15 +137,14 @@ func (a *API) signingChannel(sub *webhook.Subscription, name string, location []
 	case name != "":
 		p.add(location, typeValue, "must be the key of a channel that can sign")
 	case len(can) == 0:
-		p.add(location, typeValue, "does not exist: no channel of the webhook can sign")
+		p.add(location, typeValue, "is not possible: no channel of the webhook can sign")
 	default:
 		p.add(location, typeMissing, "must be one of %s", strings.Join(names, ", "))
 	}
 	return 0, p
 }
 
-// signing is the configs of a channel that can sign, with its secrets, the
-// newest first.
+// signing is the configs of a channel that can sign, and its secrets, the newest first.
 type signing struct {
 	members map[string]json.RawMessage
 	secrets []string

@@ -33,14 +33,15 @@ func (a *API) createSubscription(r *request) (*response, error) {
 		}
 		err := a.dispatcher.CreateSubscription(ctx, sub)
 		if errors.Is(err, webhook.ErrExists) && t.Again {
-			_, err = a.dispatcher.Subscription(ctx, sub.OrganizationID, sub.ID) // made by the earlier try
+			// The earlier try has created it.
+			_, err = a.dispatcher.Subscription(ctx, sub.OrganizationID, sub.ID)
 		}
 		return []byte(sub.ID), err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if sub.Revision == 0 { // created by an earlier request or try
+	if sub.Revision == 0 { // an earlier request or try has created it
 		if sub, err = a.dispatcher.Subscription(r.Context(), r.organizationID, string(id)); err != nil {
 			return nil, err
 		}
@@ -79,7 +80,7 @@ func (a *API) updateSubscription(r *request) (*response, error) {
 	return a.subscriptionResponse(http.StatusOK, sub, nil)
 }
 
-// updated returns what an update makes of the stored webhook.
+// updated returns the webhook that an update makes of the stored one.
 func (a *API) updated(
 	p *problems, sub, stored *webhook.Subscription,
 ) (*webhook.Subscription, error) {
@@ -94,13 +95,12 @@ func (a *API) updated(
 
 func checkUpdatedID(p *problems, r *request, updated *webhook.Subscription) {
 	if updated.ID != "" && updated.ID != r.PathValue("identifier") {
-		p.add([]any{"body", "webhook_id"}, typeValue, "must be that of the path, or absent")
+		p.add([]any{"body", "webhook_id"}, typeValue, "must be the id in the path, or absent")
 	}
 }
 
-// deleteSubscription is idempotent: what is gone already, or never was this
-// organization's, is answered in the same way. With If-Match, only the version
-// it names is deleted.
+// deleteSubscription succeeds too if the organization has no such webhook, or no longer has it.
+// With If-Match, it deletes only the version that the header names.
 func (a *API) deleteSubscription(r *request) (*response, error) {
 	id := r.PathValue("identifier")
 	var err error
@@ -137,19 +137,19 @@ func (a *API) deleteVersion(r *request, id string) error {
 	}
 }
 
-// webhook returns the webhook that the path names.
+// subscription returns the webhook that the path names.
 func (a *API) subscription(r *request) (*webhook.Subscription, error) {
 	id := r.PathValue("identifier")
 	sub, err := a.dispatcher.Subscription(r.Context(), r.organizationID, id)
 	return sub, orNotFound(err, "webhook", id)
 }
 
-// maxAttempts is how often a change is tried when another request is faster.
+// maxAttempts is how often a change is tried while other requests change the webhook too.
 const maxAttempts = 5
 
-// change updates the webhook that the path names to what f makes of the stored
-// one, and asks f again when another request was faster. With If-Match, only the
-// version it names is changed.
+// change updates the webhook that the path names to what f makes of the stored one. If another
+// request has changed it in the meantime, it calls f again. With If-Match, it changes only the
+// version that the header names.
 func (a *API) change(
 	r *request, f func(stored *webhook.Subscription) (*webhook.Subscription, error),
 ) (*webhook.Subscription, error) {
@@ -177,8 +177,8 @@ func (a *API) change(
 	}
 }
 
-// subscriptionResponse is a webhook with its secrets masked, but for those that are
-// asked for by name.
+// subscriptionResponse answers with a webhook. Its secrets are masked, except those that reveal
+// names.
 func (a *API) subscriptionResponse(
 	status int, sub *webhook.Subscription, reveal []string,
 ) (*response, error) {
@@ -193,11 +193,10 @@ func (a *API) subscriptionResponse(
 	return res, nil
 }
 
-// readSubscription reads the contract's webhook object. What the server decides and
-// clients send back, because they read it before, is checked and passed over:
-// internal_id, created_at, updated_at. So is description, which the contract's
-// examples have and its schema does not. It returns nil, and has said why, if
-// the body is no object.
+// readSubscription reads the contract's webhook object. It checks and ignores the fields that the
+// server sets, because clients send back what they have read: internal_id, created_at,
+// updated_at. It ignores description too, which the contract's examples have and its schema does
+// not. If the body is not an object it adds a problem and returns nil.
 func (a *API) readSubscription(p *problems, body []byte) *webhook.Subscription {
 	o := readObject(p, body, subscriptionLists())
 	if o == nil {
@@ -228,7 +227,7 @@ func (a *API) readSubscription(p *problems, body []byte) *webhook.Subscription {
 	return sub
 }
 
-// subscriptionLists are the bounds of a webhook's lists.
+// subscriptionLists returns the bounds of a webhook's lists.
 func subscriptionLists() map[string]int {
 	return map[string]int{"channels": webhook.MaxChannels, "event_types": webhook.MaxEventTypes}
 }
@@ -250,10 +249,9 @@ func (a *API) readChannel(
 	return c
 }
 
-// patchSubscription changes the fields of a webhook that the body has, by RFC 7396
-// (JSON Merge Patch): what is absent stays, null removes. Lists are replaced as
-// a whole, and channels as an update replaces them, with what masks and absent
-// fields mean there.
+// patchSubscription changes the fields of a webhook that the body has, by RFC 7396 (JSON Merge
+// Patch): absent fields stay, and null removes. Lists are replaced as a whole. Masks and absent
+// fields in channels mean what they mean in an update.
 func (a *API) patchSubscription(r *request) (*response, error) {
 	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		p := &problems{}
@@ -286,8 +284,7 @@ func (a *API) patchSubscription(r *request) (*response, error) {
 	return a.subscriptionResponse(http.StatusOK, sub, nil)
 }
 
-// merge returns the webhook as it is answered with the members of the patch in
-// place of its own.
+// merge returns the stored webhook, in the form of an answer, with the members of the patch.
 func (a *API) merge(patch *object, stored *webhook.Subscription) ([]byte, error) {
 	shown := *stored
 	if _, changed := patch.members["channels"]; !changed {
@@ -311,20 +308,20 @@ func (a *API) merge(patch *object, stored *webhook.Subscription) ([]byte, error)
 	return json.Marshal(merged)
 }
 
-// errPrecondition says that If-Match names another version.
+// errPrecondition says that the webhook is not at the version that If-Match names.
 var errPrecondition = &statusError{
 	status:  http.StatusPreconditionFailed,
-	message: "The webhook is not in the version that If-Match names: read it again, and decide again",
+	message: "The webhook is not at the version that If-Match names: read it again, and decide again",
 }
 
-// etag names a version of a webhook. A revision does not come again, also if the
-// webhook is deleted and created under its old id: see [webhook.Subscriptions].
+// etag names a version of a webhook. No revision occurs twice, even if the webhook is deleted and
+// created again with the same id: see [webhook.SubscriptionStore].
 func etag(sub *webhook.Subscription) string { return fmt.Sprintf(`"%d"`, sub.Revision) }
 
 func hasIfMatch(r *request) bool { return len(r.Header.Values("If-Match")) > 0 }
 
-// checkIfMatch compares If-Match with the stored webhook by RFC 9110,
-// section 13.1.1: a list of strong tags, or "*".
+// checkIfMatch compares If-Match with the stored webhook by RFC 9110, section 13.1.1: a list of
+// strong tags, or "*".
 func checkIfMatch(r *request, stored *webhook.Subscription) error {
 	if !hasIfMatch(r) {
 		return nil

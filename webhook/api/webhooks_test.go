@@ -58,7 +58,7 @@ func TestCreateGetUpdateDelete(t *testing.T) {
 		prefix+"/"+id, plainSubscription).errorType(http.StatusNotFound))
 }
 
-// What a client has read it can send back as it is.
+// A client can send back what it has read, without changing it.
 func TestUpdateTakesWhatGetGave(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -105,7 +105,8 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
 	channels := func(configs string) string {
-		return `{"webhook_name": "n", "event_types": ["object.created"], "channels": [{"channel": "webhook", "configs": ` + configs + `}]}`
+		return `{"webhook_name": "n", "event_types": ["object.created"],
+			"channels": [{"channel": "webhook", "configs": ` + configs + `}]}`
 	}
 	for name, test := range map[string]struct {
 		body string
@@ -118,12 +119,14 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 		"not UTF-8": {"{\"webhook_name\": \"\xff\"}", []string{"body: json_invalid"}},
 		"empty": {`{}`, []string{
 			"body.webhook_name: missing", "body.event_types: value_error", "body.channels: value_error"}},
-		"wrong types": {`{"webhook_name": 1, "event_types": "*", "channels": {}, "is_active": "yes", "created_at": "today",
+		"wrong types": {`{"webhook_name": 1, "event_types": "*", "channels": {}, "is_active": "yes",
+			"created_at": "today",
 				"internal_id": 5, "webhook_id": 7}`, []string{
 			"body.webhook_id: string_type", "body.webhook_name: string_type", "body.event_types: array_type",
 			"body.channels: array_type", "body.is_active: boolean_type", "body.internal_id: string_type",
 			"body.created_at: datetime_parsing"}},
-		"unknown": {`{"webhook_name": "", "colour": 1, "event_types": ["object.created"], "channels": [{"chanel": "x"}]}`, []string{
+		"unknown": {`{"webhook_name": "", "colour": 1, "event_types": ["object.created"],
+			"channels": [{"chanel": "x"}]}`, []string{
 			"body.channels.0.chanel: extra_forbidden", "body.colour: extra_forbidden",
 			"body.webhook_name: missing",
 			"body.channels.0.channel: missing", "body.channels.0.configs: value_error"}},
@@ -189,7 +192,7 @@ func TestIDs(t *testing.T) {
 		f.do("PUT", prefix+"/wh_abc123def4", with("wh_0123456789abcdef")).problems())
 }
 
-// Who owns a webhook is decided by the key and told to nobody.
+// The key decides which organization owns a webhook, and answers do not tell.
 func TestInternalID(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -279,10 +282,12 @@ func TestPatch(t *testing.T) {
 	assert.Equal(t, before, f.configs(id))
 
 	// Channels are replaced as an update replaces them.
-	const hook = `{"channels": [{"channel": "webhook", "configs": {"url": "https://example.com/new", "headers": {"X-Other": "` + api.Mask + `"}}}]}`
+	const hook = `{"channels": [{"channel": "webhook", "configs": {"url": "https://example.com/new",
+		"headers": {"X-Other": "` + api.Mask + `"}}}]}`
 	patch(hook).want(http.StatusOK)
 	assert.JSONEq(t,
-		`{"url": "https://example.com/new", "headers": {"X-Other": "s3cr3t-two"}, "signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`, f.configs(id)[0])
+		`{"url": "https://example.com/new", "headers": {"X-Other": "s3cr3t-two"},
+			"signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`, f.configs(id)[0])
 	assert.Equal(t, []string{"body.channels.0.configs.signing_secret: value_error",
 		"body.channels.0.configs.headers.X-Other: value_error"},
 		patch(strings.Replace(hook, "example.com", "thief.example", 1)).problems())
@@ -306,7 +311,7 @@ func TestPatch(t *testing.T) {
 		patch(`{}`, "Content-Type", "text/plain").errorType(http.StatusUnsupportedMediaType))
 }
 
-// Two writers who read the same version do not lose each other's change.
+// Of two writers that have read the same version, neither loses the change of the other.
 func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -334,8 +339,8 @@ func TestIfMatch(t *testing.T) {
 	f.do("DELETE", path, "", "If-Match", first).errorType(http.StatusPreconditionFailed)
 }
 
-// meddlingStore is one where another process changes a subscription just before it is
-// changed or deleted, for as often as times says.
+// meddlingStore is a store in which another process changes a subscription just before it is
+// changed or deleted, as many times as times says.
 type meddlingStore struct {
 	*memstore.Store
 	t     *testing.T
@@ -365,7 +370,7 @@ func (s *meddlingStore) meddle(ctx context.Context, organizationID, id string) {
 	}
 }
 
-// A change does not lose another one that came between looking and changing.
+// An update does not undo a change that was made after the update has read the webhook.
 func TestIfMatchOfAChange(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -387,7 +392,7 @@ func TestIfMatchOfAChange(t *testing.T) {
 	}
 }
 
-// A removal does not lose a change that came between looking and removing.
+// A deletion does not ignore a change that was made after the deletion has read the webhook.
 func TestIfMatchOfARemoval(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -412,7 +417,7 @@ func TestIfMatchOfARemoval(t *testing.T) {
 	}
 }
 
-// An If-Match that names nothing matches nothing.
+// An If-Match without a tag matches no version.
 func TestIfMatchEmpty(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})
@@ -428,7 +433,7 @@ func TestIfMatchEmpty(t *testing.T) {
 	f.do("GET", path, "").want(http.StatusOK)
 }
 
-// Nobody's change is lost, however many writers there are.
+// No change is lost, however many writers there are.
 func TestConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})

@@ -46,7 +46,7 @@ func Example() {
 		}
 	}
 	for _, body := range []string{"3 apples", "3 apples", "5 pears"} {
-		r := httptest.NewRequest("POST", "/orders", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/orders", strings.NewReader(body))
 		r.Header.Set("Idempotency-Key", "5f0c")
 		w := httptest.NewRecorder()
 		place(w, r)

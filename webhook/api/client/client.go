@@ -14,12 +14,12 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 64 << 20
 
 // Config tunes a Client. The zero value works.
 type Config struct {
-	// HTTPClient makes the requests. Defaults to http.DefaultClient.
+	// HTTPClient makes the requests. Defaults to http.DefaultClient, which has no timeout.
 	HTTPClient *http.Client
 }
 
@@ -30,8 +30,9 @@ type Client struct {
 	http *http.Client
 }
 
-// New makes a client of the API whose list of webhooks is at baseURL. The key
-// goes into the header "Authorization: Bearer"; empty sends none.
+// New makes a client of the API at baseURL, which is the address of the list of webhooks. The API
+// key is sent in the header "Authorization: Bearer"; an empty one is not sent. A wrong baseURL is
+// refused with an [event.ValidationError].
 func New(baseURL, apiKey string, cfg Config) (*Client, error) {
 	u, err := url.Parse(baseURL)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" ||
@@ -46,25 +47,25 @@ func New(baseURL, apiKey string, cfg Config) (*Client, error) {
 	return &Client{base: strings.TrimSuffix(u.String(), "/"), key: apiKey, http: cfg.HTTPClient}, nil
 }
 
-// Option adds to one request.
+// Option changes the header of one request.
 type Option func(http.Header)
 
-// WithIdempotencyKey makes a create or a replay one that can be repeated: the
-// same key is the same request.
+// WithIdempotencyKey lets a create or a replay be repeated: the API does it once for all requests
+// with the same key.
 func WithIdempotencyKey(key string) Option {
 	return func(h http.Header) { h.Set(headerIdempotencyKey, key) }
 }
 
 const headerIdempotencyKey = "Idempotency-Key"
 
-// WithIfMatch lets a change be made only to the version of that ETag, see
-// [Subscription]. Otherwise the error matches webhook.ErrConflict.
+// WithIfMatch makes a change only if the webhook is still at the version of the ETag, see
+// [Webhook.ETag]. Otherwise the error matches webhook.ErrConflict.
 func WithIfMatch(etag string) Option {
 	return func(h http.Header) { h.Set("If-Match", etag) }
 }
 
-// call makes a request and decodes the answer into out, unless that is nil. It
-// returns the answer's header.
+// call makes a request, decodes the answer into out unless that is nil, and returns the answer's
+// header.
 func (c *Client) call(
 	ctx context.Context, method, path string, query url.Values, in, out any, options ...Option,
 ) (http.Header, error) {
@@ -106,7 +107,7 @@ func (c *Client) call(
 	}
 	if out != nil {
 		if err := json.Unmarshal(answer, out); err != nil {
-			return nil, fmt.Errorf("client: the answer is not what the API promises: %w", err)
+			return nil, fmt.Errorf("client: the answer is not one of the API: %w", err)
 		}
 	}
 	return res.Header, nil

@@ -148,7 +148,7 @@ func TestErrors(t *testing.T) {
 	require.NotErrorIs(t, err, webhook.ErrNotFound)
 }
 
-// What stands between a client and the API answers in its own way.
+// A proxy between a client and the API may answer in a form of its own.
 func TestStrangeAnswers(t *testing.T) {
 	t.Parallel()
 	status, body := http.StatusOK, "<html>"
@@ -160,7 +160,7 @@ func TestStrangeAnswers(t *testing.T) {
 	c, err := client.New(server.URL, "", client.Config{})
 	require.NoError(t, err)
 	_, err = c.List(t.Context())
-	require.ErrorContains(t, err, "not what the API promises")
+	require.ErrorContains(t, err, "not one of the API")
 
 	for code, target := range map[int]error{
 		http.StatusBadGateway: nil, http.StatusTooManyRequests: nil,

@@ -19,7 +19,7 @@ type DeliveryFilter struct {
 	Status    webhook.Status
 	EventType string
 	EventID   string
-	// Since and Until bound when the event was emitted: Since <= t < Until.
+	// Since and Until select deliveries by when the event was emitted: Since <= t < Until.
 	Since, Until time.Time
 }
 
@@ -42,9 +42,9 @@ func (f DeliveryFilter) query() url.Values {
 	return q
 }
 
-// Deliveries returns the deliveries of a webhook that fit the filter, the newest
-// first, each with its attempts, reading page by page. An empty webhook id is
-// all webhooks. It ends with the first error.
+// Deliveries returns the deliveries of a webhook that fit the filter, the newest first, each with
+// its attempts. An empty id selects all webhooks. It reads page by page, and ends after the first
+// error.
 func (c *Client) Deliveries(
 	ctx context.Context, subscriptionID string, filter DeliveryFilter,
 ) iter.Seq2[*webhook.Delivery, error] {
@@ -113,15 +113,15 @@ func (c *Client) Event(
 	return orNil(out, err)
 }
 
-// ReplayAll makes the settled deliveries of a webhook again that the request
-// selects, in as many calls as it takes unless the request has a limit, and
-// returns how many there were; after an error, how many until then. With an
-// idempotency key all of it can be repeated, and does what is left to do.
+// ReplayAll delivers the settled deliveries of a webhook that the request selects again. It makes
+// as many calls as it takes, unless the request has a limit. It returns how many were replayed,
+// also after an error. With an idempotency key the whole can be repeated after an error, and
+// continues where it ended.
 func (c *Client) ReplayAll(
 	ctx context.Context, subscriptionID string, request api.ReplayRequest, options ...Option,
 ) (int, error) {
 	replayed, limit := 0, request.Limit
-	// Each call is a request of its own, and so has a key of its own.
+	// Each call is a request of its own, and so needs a key of its own.
 	options = append(slices.Clip(options), func(h http.Header) {
 		if key := h.Get(headerIdempotencyKey); key != "" && request.Cursor != "" {
 			h.Set(headerIdempotencyKey, key+"-"+request.Cursor)
@@ -144,8 +144,8 @@ func (c *Client) ReplayAll(
 	}
 }
 
-// Statistics says how a webhook has been doing since the hour of the given time;
-// zero is 24 hours ago.
+// Statistics returns the figures of a webhook since the hour of the given time; zero is 24 hours
+// ago.
 func (c *Client) Statistics(
 	ctx context.Context, subscriptionID string, since time.Time,
 ) (*api.Statistics, error) {
@@ -155,7 +155,7 @@ func (c *Client) Statistics(
 	return orNil(out, err)
 }
 
-// SendTest makes one attempt at the webhook's channels and says what came of it.
+// SendTest makes one attempt for the webhook's channels and returns the results.
 func (c *Client) SendTest(
 	ctx context.Context, subscriptionID string, request api.TestRequest,
 ) (*api.TestResponse, error) {
@@ -171,7 +171,7 @@ func (c *Client) Preview(ctx context.Context, request api.PreviewRequest) (json.
 	return out.Rendered, err
 }
 
-// EventTypes returns the built-in event types.
+// EventTypes returns the event types of the API's catalogue.
 func (c *Client) EventTypes(ctx context.Context) ([]api.EventType, error) {
 	var out api.EventTypes
 	_, err := c.call(ctx, "GET", "/event-types", nil, nil, &out)

@@ -1,9 +1,16 @@
 // Package client calls the management API of webhooks from Go.
 //
-//	c, err := client.New("https://hooks.example.com/v1/organizations/webhooks", apiKey, client.Config{})
-//	w, err := c.Create(ctx, &webhook.Subscription{ … }, client.WithIdempotencyKey("order-5"))
-//	for d, err := range c.Deliveries(ctx, w.ID, client.DeliveryFilter{Status: webhook.StatusDead}) { … }
+//	c, err := client.New("https://example.com/v1/organizations/webhooks", apiKey, client.Config{})
+//	sub, err := c.Create(ctx, &webhook.Subscription{ … }, client.WithIdempotencyKey("order-5"))
+//	dead := client.DeliveryFilter{Status: webhook.StatusDead}
+//	for d, err := range c.Deliveries(ctx, sub.ID, dead) { … }
 //
-// What is sent and received are the types of packages webhook and api. Errors
-// that the API answers with are [*Error].
+// Requests and answers are types of the packages webhook and api. An answer that is an error is
+// an [*Error], which by [errors.Is] matches the errors of the packages webhook, api and
+// idempotency.
+//
+// # What is where
+//
+// [Client] and its options are in client.go, its calls in webhooks.go and deliveries.go, and
+// [Error] in errors.go.
 package client

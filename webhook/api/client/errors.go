@@ -14,7 +14,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
 
-// Error is what the API answered instead of doing what it was asked to.
+// Error is an answer of the API that is an error.
 //
 // By [errors.Is] it matches the error that the same call of a Dispatcher returns:
 //
@@ -24,22 +24,24 @@ import (
 //   - [webhook.ErrWrongStatus]: the status of the delivery does not allow the call.
 //   - [webhook.ErrLimit]: the organization has reached a limit.
 //   - [webhook.ErrUnavailable]: the service cannot answer now.
-//   - [idempotency.ErrInProgress], [idempotency.ErrKeyReused]: of the idempotency key.
-//   - [api.ErrUnauthenticated], [api.ErrForbidden]: of the API key.
+//   - [idempotency.ErrInProgress]: a request with the same idempotency key is in progress.
+//   - [idempotency.ErrKeyReused]: the idempotency key was used for another request.
+//   - [api.ErrUnauthenticated]: the API key is missing or not valid.
+//   - [api.ErrForbidden]: the API key does not allow the call.
 type Error struct {
 	// StatusCode is the HTTP status.
 	StatusCode int
-	// Type names the kind of error: "NotFoundError". Empty for a 422, and where
-	// the answer is not the API's own.
+	// Type names the kind of error: "NotFoundError". Empty for a 422, and for an answer that is
+	// not the API's own, such as a proxy's.
 	Type string
-	// Message is for people.
+	// Message is for people to read.
 	Message string
-	// Details may say more.
+	// Details has more, such as limits and ids.
 	Details map[string]any
-	// RetryAfter is after how long the API says that the request may be tried
-	// again; zero if it does not say.
+	// RetryAfter is after how long the same request may succeed, if the API says so; otherwise
+	// zero.
 	RetryAfter time.Duration
-	// Problems say what is wrong with the request, for a 422.
+	// Problems has everything that is wrong with the request, for a 422.
 	Problems []api.ValidationProblem
 }
 
@@ -60,7 +62,7 @@ func newError(status int, header http.Header, body []byte) error {
 	return e
 }
 
-// Error says the status, and the message or every problem.
+// Error returns the status and the message, or all problems.
 func (e *Error) Error() string {
 	if len(e.Problems) == 0 {
 		return fmt.Sprintf("client: %d: %s", e.StatusCode, e.Message)
@@ -72,7 +74,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("client: %d: %s", e.StatusCode, strings.Join(list, "; "))
 }
 
-// Is matches the errors that the status stands for.
+// Is reports whether the answer stands for the target: see [Error].
 func (e *Error) Is(target error) bool {
 	switch e.StatusCode {
 	case http.StatusNotFound:
@@ -98,7 +100,7 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// conflict is what a 409 of the type stands for.
+// conflict returns the error that a 409 with the type stands for.
 func conflict(errorType string) error {
 	switch errorType {
 	case api.TypeExists:

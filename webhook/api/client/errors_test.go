@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -125,7 +126,7 @@ func TestErrorsAreThoseOfADispatcher(t *testing.T) {
 				webhook.ErrNotFound, webhook.ErrExists, webhook.ErrConflict, webhook.ErrWrongStatus,
 				webhook.ErrLimit, webhook.ErrUnavailable,
 			} {
-				if target == test.want {
+				if errors.Is(target, test.want) {
 					require.ErrorIs(t, err, target, "%s, %s", name, where)
 				} else {
 					require.NotErrorIs(t, err, target, "%s, %s", name, where)

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -29,8 +30,8 @@ func exampleServer() *httptest.Server {
 	return httptest.NewServer(a)
 }
 
-// Change what was read: the masked secret keeps its value, and the version that
-// was read is the one that is changed.
+// Change a webhook that was read: the masked secret keeps its value, and the change is made only
+// if the webhook is still at the version that was read.
 func ExampleClient_Update() {
 	server := exampleServer()
 	defer server.Close()
@@ -67,7 +68,7 @@ func ExampleClient_Update() {
 	// {"url":"https://shop.example.com/webhooks","headers":{"X-Mixpeek-Secret":"s3cr3t"}} true <nil>
 }
 
-// What is wrong is reported all at once.
+// An error names everything that is wrong with a request.
 func ExampleError() {
 	server := exampleServer()
 	defer server.Close()
@@ -80,7 +81,18 @@ func ExampleError() {
 		EventTypes: []event.Pattern{"*"},
 		Channels:   []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: "http://localhost/"})},
 	})
-	fmt.Println(err)
+	var answer *client.Error
+	if !errors.As(err, &answer) {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(answer.StatusCode)
+	for _, p := range answer.Problems {
+		fmt.Println(p.Location, p.Message)
+	}
 	// Output:
-	// client: 422: body webhook_name: is required; body channels 0 configs url: must be https: plain http is not allowed here; body channels 0 configs url: must have a public host: loopback addresses are not connected to
+	// 422
+	// [body webhook_name] is required
+	// [body channels 0 configs url] must be https: plain http is not allowed here
+	// [body channels 0 configs url] must have a public host: loopback addresses are not connected to
 }

@@ -10,30 +10,30 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
-// Webhook is a webhook as the API answers with it: its secrets are api.Mask.
-// OrganizationID and Revision are not known to a client.
+// Webhook is a webhook as the API answers with it: its secrets are api.Mask, and its
+// OrganizationID and Revision are not set.
 type Webhook struct {
 	webhook.Subscription
-	// ETag names the version, for [WithIfMatch]. A list does not tell it.
+	// ETag names the version, for [WithIfMatch]. Lists do not have it.
 	ETag string
 }
 
-// Create creates a webhook. An empty ID lets the API make one.
+// Create creates a webhook. If its ID is empty, the API makes one.
 func (c *Client) Create(
 	ctx context.Context, sub *webhook.Subscription, options ...Option,
 ) (*Webhook, error) {
 	return c.subscription(ctx, "POST", "/", nil, sub, options...)
 }
 
-// Get returns one webhook. The secrets that are named in reveal, such as
-// channels.0.configs.headers.X-Token, are shown.
+// Get returns one webhook. Secrets are masked, except those that reveal names, such as
+// channels.0.configs.headers.X-Token.
 func (c *Client) Get(ctx context.Context, id string, reveal ...string) (*Webhook, error) {
 	return c.subscription(ctx, "GET", at(id), url.Values{"reveal": reveal}, nil)
 }
 
-// Update replaces the webhook of w's ID. A secret that is api.Mask keeps its
-// value, so w may be what Get or List returned; so do fields beyond the published
-// contract, such as signing_secret, that are left out: null removes them.
+// Update replaces the webhook with sub's ID. A secret that is api.Mask keeps its stored value, so
+// sub may be what Get or List returned. A field beyond the published contract, such as
+// signing_secret, keeps its stored value if it is absent; null removes it.
 func (c *Client) Update(
 	ctx context.Context, sub *webhook.Subscription, options ...Option,
 ) (*Webhook, error) {
@@ -52,13 +52,13 @@ func (c *Client) subscription(
 	return sub, nil
 }
 
-// Delete deletes a webhook. One that is gone already is no error.
+// Delete deletes a webhook. It returns nil too if there is no such webhook.
 func (c *Client) Delete(ctx context.Context, id string, options ...Option) error {
 	_, err := c.call(ctx, "DELETE", at(id), nil, nil, nil, options...)
 	return err
 }
 
-// List returns all webhooks, the oldest first, in as many calls as it takes.
+// List returns all webhooks, the oldest first. It makes as many calls as it takes.
 func (c *Client) List(ctx context.Context) ([]*webhook.Subscription, error) {
 	var list []*webhook.Subscription
 	query := url.Values{}
@@ -79,14 +79,14 @@ func (c *Client) List(ctx context.Context) ([]*webhook.Subscription, error) {
 
 // SubscriptionFilter selects webhooks. The zero value selects all.
 type SubscriptionFilter struct {
-	// EventType selects webhooks that such an event goes to.
+	// EventType selects webhooks that get events of the type.
 	EventType string `json:"event_type,omitempty"`
-	// IsActive selects the active or the paused ones. Nil selects both.
+	// IsActive selects active webhooks, or paused ones. Nil selects both.
 	IsActive *bool `json:"is_active,omitempty"`
 }
 
-// Search returns the webhooks that fit the filter, the oldest first, reading
-// page by page. It ends with the first error.
+// Search returns the webhooks that fit the filter, the oldest first. It reads page by page, and
+// ends after the first error.
 func (c *Client) Search(
 	ctx context.Context, filter SubscriptionFilter,
 ) iter.Seq2[*webhook.Subscription, error] {
@@ -112,8 +112,8 @@ func (c *Client) Search(
 	}
 }
 
-// RotateSecret puts a new signing secret before the present one and returns it.
-// The channel may be empty where only one can sign.
+// RotateSecret adds a new signing secret before the present one and returns it. The channel may
+// be empty if only one can sign.
 func (c *Client) RotateSecret(
 	ctx context.Context, id, channel string, options ...Option,
 ) (*api.RotateResponse, error) {
@@ -123,7 +123,7 @@ func (c *Client) RotateSecret(
 	return orNil(out, err)
 }
 
-// DropSecrets ends a rotation: only the newest signing secret stays.
+// DropSecrets ends a rotation: only the newest signing secret is kept.
 func (c *Client) DropSecrets(
 	ctx context.Context, id, channel string, options ...Option,
 ) (*Webhook, error) {

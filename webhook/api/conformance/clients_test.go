@@ -18,15 +18,15 @@ import (
 var clients = flag.Bool("clients", false,
 	"generate clients from the document and drive them; downloads the generators")
 
-// The tools that read the document, pinned.
+// The versions of the tools that read the document.
 const (
 	oapiCodegen = "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2"
 	ogen        = "github.com/ogen-go/ogen/cmd/ogen@v1.24.0"
 	spectral    = "@stoplight/spectral-cli@6.15.0"
 )
 
-// Clients that Go generators make from the document compile, and every operation
-// works through them against a running API. A linter has nothing against it.
+// The clients that Go generators make from the document compile, and all operations work through
+// them with a running API. A linter finds no fault in the document.
 func TestGeneratedClients(t *testing.T) {
 	t.Parallel()
 	if !*clients {
@@ -35,7 +35,8 @@ func TestGeneratedClients(t *testing.T) {
 	f := newFixture(t)
 	server := httptest.NewServer(f.api)
 	t.Cleanup(server.Close)
-	status, answer := f.do("POST", prefix+"/", `{"webhook_name": "n", "event_types": ["*"], "channels": [
+	status, answer := f.do("POST", prefix+"/", `{"webhook_name": "n", "event_types": ["*"],
+		"channels": [
 		{"channel": "sink", "configs": {}}]}`)
 	require.Equal(t, 201, status, answer)
 	f.emit()

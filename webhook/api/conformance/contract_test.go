@@ -13,13 +13,16 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/api"
 )
 
-// versions are the published versions, with the channels that each of them has.
+// versions are the published versions of the contract, with the channels of each.
 func versions() map[string][]string {
 	all := map[string]string{
-		"webhook": `{"url": "https://example.com/hook", "headers": {"X-Mixpeek-Secret": "s"}, "payload_template": {"text": "{{ event_id }}"}, "timeout": 2.5}`,
-		"slack":   `{"webhook_url": "https://hooks.slack.com/services/T0/B0/x", "channel": "#ops", "username": null}`,
-		"email":   `{"to_addresses": ["a@example.com"], "subject_template": "{{ event_type }}", "content_type": "plain_text"}`,
-		"sms":     `{"phone_numbers": ["+4915112345678"], "message_template": "{{ event_type }}"}`,
+		"webhook": `{"url": "https://example.com/hook", "headers": {"X-Mixpeek-Secret": "s"},
+			"payload_template": {"text": "{{ event_id }}"}, "timeout": 2.5}`,
+		"slack": `{"webhook_url": "https://hooks.slack.com/services/T0/B0/x", "channel": "#ops",
+			"username": null}`,
+		"email": `{"to_addresses": ["a@example.com"], "subject_template": "{{ event_type }}",
+			"content_type": "plain_text"}`,
+		"sms": `{"phone_numbers": ["+4915112345678"], "message_template": "{{ event_type }}"}`,
 	}
 	entry := func(names ...string) (list []string) {
 		for _, name := range names {
@@ -34,11 +37,12 @@ func versions() map[string][]string {
 }
 
 func subscriptionBody(name string, channels []string) string {
-	return `{"webhook_name": "` + name + `", "event_types": ["object.created", "taxonomy.created"], "channels": [` + strings.Join(channels, ",") + `]}`
+	return `{"webhook_name": "` + name + `", "event_types": ["object.created", "taxonomy.created"],
+		"channels": [` + strings.Join(channels, ",") + `]}`
 }
 
-// Every operation of the contract, in every version, with every status that it
-// can end in: both sides of the exchange are what the documents say.
+// Requests and answers of every operation of the contract fit the documents, in every version and
+// with every status that the operation can end with.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for version, channels := range versions() {
@@ -94,8 +98,8 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// What a version's schema refuses the API refuses too, but for what it takes on
-// purpose: event types and channels beyond the published lists.
+// The API refuses what the schema of a version refuses, except event types and channels beyond
+// the published lists, which it accepts on purpose.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	for version, channels := range versions() {
@@ -121,8 +125,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// variants are copies of a value in each of which one part, at any depth, is
-// something else or is not there.
+// variants returns copies of a value. In each of them one part, at any depth, has another value
+// or is missing.
 func variants(value any) (list []any) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -157,7 +161,7 @@ func variants(value any) (list []any) {
 	return append(list, 7.0, true, []any{1.0}, map[string]any{"no": "such"})
 }
 
-// The examples of the contract are taken, those too that do not fit its schema.
+// The API accepts the examples of the contract, also those that do not fit the contract's schema.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -174,7 +178,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// All published event types can be subscribed to.
+// A webhook can subscribe to all published event types.
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -1,7 +1,7 @@
-// Package conformance holds the management API against OpenAPI documents with
-// a validator library: what the API takes and answers against both versions of
-// the published contract (testdata) and against the API's own document.
+// Package conformance checks the management API with a validator of OpenAPI documents: what the
+// API accepts and answers fits both versions of the published contract (testdata) and the API's
+// own document.
 //
-// It has tests only, and is a module of its own so that no program that imports
-// package api carries the validator.
+// It has tests only. It is a module of its own so that programs that import package api do not
+// get the validator.
 package conformance

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// document is an OpenAPI 3.1 document whose schemas can be asked.
+// document is an OpenAPI 3.1 document with compiled schemas.
 type document struct {
 	t        *testing.T
 	name     string
@@ -42,8 +42,8 @@ func parse(t *testing.T, name, prefix string, raw []byte) *document {
 	return &document{t: t, name: name, root: object, compiler: c, prefix: prefix}
 }
 
-// get follows a JSON pointer, and references on the way. It returns what it
-// found and the pointer to it; nil if there is nothing.
+// get follows a JSON pointer, and references on the way. It returns the value and the pointer to
+// it, or nil if there is none.
 func (d *document) get(pointer ...string) (any, []string) {
 	var value any = d.root
 	at := []string{}
@@ -76,8 +76,8 @@ func (d *document) schema(pointer []string) *jsonschema.Schema {
 	return s
 }
 
-// operation returns the pointer to the operation that serves a request, nil if
-// the document has none.
+// operation returns the pointer to the operation that serves a request, or nil if the document
+// has none.
 func (d *document) operation(method, path string) []string {
 	path = strings.TrimPrefix(path, d.prefix)
 	paths, _ := d.get("paths")
@@ -98,7 +98,7 @@ func (d *document) operation(method, path string) []string {
 	return []string{"paths", best, strings.ToLower(method)}
 }
 
-// matches compares a path with a template; a slash at the end does not count.
+// matches reports whether a path fits a template. A slash at the end does not matter.
 func matches(template, path string) bool {
 	want := strings.Split(strings.Trim(template, "/"), "/")
 	got := strings.Split(strings.Trim(path, "/"), "/")
@@ -113,7 +113,7 @@ func matches(template, path string) bool {
 	return true
 }
 
-// checkRequest returns what the document has against a request's body.
+// checkRequest returns what is wrong with a request's body by the document.
 func (d *document) checkRequest(method, path string, body []byte) error {
 	d.t.Helper()
 	operation := d.operation(method, path)
@@ -135,8 +135,8 @@ func (d *document) checkRequest(method, path string, body []byte) error {
 	return d.schema(at).Validate(value)
 }
 
-// checkResponse requires that an answer is one that the document announces.
-// Statuses that only our own document has must at least be errors.
+// checkResponse requires that the document has the answer. A status that only the API's own
+// document has must at least be an error.
 func (d *document) checkResponse(method, path string, status int, header http.Header, body []byte) {
 	d.t.Helper()
 	operation := d.operation(method, path)

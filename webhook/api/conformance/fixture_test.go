@@ -63,8 +63,8 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-// do makes a request and holds both sides of it against documents. The request
-// must be valid in all of them or, with a 422 as the answer, may be wrong.
+// do makes a request and checks it, and its answer, against documents. The request must be valid
+// in all of them, unless the answer is 422.
 func (f *fixture) do(
 	method, path, body string, documents ...*document,
 ) (status int, answer string) {
@@ -101,5 +101,5 @@ func (f *fixture) webhooks() []*webhook.Subscription {
 	return list
 }
 
-// errorOf is the error of a call that returns something else too.
+// errorOf returns the error of a call that returns something else too.
 func errorOf[T any](_ T, err error) error { return err }

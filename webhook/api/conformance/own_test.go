@@ -49,8 +49,8 @@ func TestOwnDocument(t *testing.T) {
 	want(404, "POST", "/wh_0123456789abcdef/test", "")
 }
 
-// The published contract is a subset: its operations are there, with its
-// successes, its query parameters and its schemas' properties.
+// The document has everything that the published contract has: its operations, their statuses of
+// success, their query parameters, and the properties of their schemas.
 func TestContractIsASubset(t *testing.T) {
 	t.Parallel()
 	own := newFixture(t).own

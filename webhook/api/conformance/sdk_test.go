@@ -17,9 +17,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// sdk reads and writes as a client does whose models were generated from a
-// version of the contract: it fails on what does not fit the schemas, drops the
-// fields that they do not have, and may write defaults out.
+// sdk reads and writes as a client does whose models were generated from a version of the
+// contract. It fails if something does not fit the schemas, drops fields that they do not have,
+// and may send defaults.
 type sdk struct {
 	*document
 	defaults bool
@@ -85,8 +85,7 @@ func (s sdk) readVariant(value any, variants []any, at []string) any {
 	return best
 }
 
-// readItem is read for an element of a list of schemas, which a pointer of names
-// does not lead to.
+// readItem reads an element of a list of schemas, to which a pointer of names does not lead.
 func (s sdk) readItem(value, schema any) any {
 	object, _ := schema.(map[string]any)
 	if ref, ok := object["$ref"].(string); ok {
@@ -109,7 +108,7 @@ func (s sdk) writeDefault(model map[string]any, name string, property map[string
 	}
 }
 
-// list is the list of the organization as the version's SDK reads it.
+// list returns the organization's list of webhooks as the SDK of the version reads it.
 func (s sdk) list(f *fixture) []any {
 	f.t.Helper()
 	method, path, schema := http.MethodGet, "/",
@@ -134,29 +133,43 @@ func (s sdk) list(f *fixture) []any {
 	return list
 }
 
-// everything is webhooks with all fields of all channels, in all of their forms.
+// everything returns webhooks with all fields of all channels, in all of their forms.
 func everything() []string {
 	bodies := []string{
-		`{"channel": "webhook", "configs": {"url": "https://example.com/hook", "headers": {"X-Mixpeek-Secret": "s3cr3t"}, "payload_template": {"text": ["{{ event_id }}"]},
-			"timeout": 2.5, "method": "PUT", "signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "signing_secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]}}`,
-		`{"channel": "webhook", "configs": {"url": "https://example.com/hook", "headers": null, "payload_template": null, "timeout": null, "method": null, "signing_secret": null, "signing_secrets": null}}`,
+		`{"channel": "webhook", "configs": {"url": "https://example.com/hook",
+			"headers": {"X-Mixpeek-Secret": "s3cr3t"}, "payload_template": {"text": ["{{ event_id }}"]},
+			"timeout": 2.5, "method": "PUT", "signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+				"signing_secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]}}`,
+		`{"channel": "webhook", "configs": {"url": "https://example.com/hook", "headers": null,
+			"payload_template": null, "timeout": null, "method": null, "signing_secret": null,
+			"signing_secrets": null}}`,
 		`{"channel": "webhook", "configs": {"url": "https://example.com/hook", "method": ""}}`,
 		`{"channel": "webhook", "configs": {"url": "https://example.com/hook", "method": "put"}}`,
-		`{"channel": "slack", "configs": {"webhook_url": "https://hooks.slack.com/services/T0/B0/x", "channel": "#ops", "username": "u", "icon_emoji": ":bell:", "icon_url": "https://example.com/i.png", "blocks_template": "[{{ event_id|tojson }}]"}}`,
-		`{"channel": "slack", "configs": {"webhook_url": "https://hooks.slack.com/services/T0/B0/x", "blocks": [{"type": "divider"}]}}`,
-		`{"channel": "slack", "configs": {"bot_token": "xoxb-1", "channel_id": "C1", "workspace_id": "T1", "channel": null, "username": null, "icon_emoji": null, "icon_url": null, "blocks_template": null}}`,
-		`{"channel": "email", "configs": {"to_addresses": ["a@example.com"], "cc_addresses": ["b@example.com"], "bcc_addresses": ["c@example.com"], "subject_template": "s", "body_template": "b", "content_type": "markdown"}}`,
-		`{"channel": "email", "configs": {"recipients": ["a@example.com"], "cc_addresses": null, "bcc_addresses": null, "subject_template": null, "body_template": null, "content_type": null}}`,
-		`{"channel": "email", "configs": {"recipients": ["a@example.com"], "to_addresses": null, "content_type": ""}}`,
+		`{"channel": "slack", "configs": {"webhook_url": "https://hooks.slack.com/services/T0/B0/x",
+			"channel": "#ops", "username": "u", "icon_emoji": ":bell:",
+			"icon_url": "https://example.com/i.png", "blocks_template": "[{{ event_id|tojson }}]"}}`,
+		`{"channel": "slack", "configs": {"webhook_url": "https://hooks.slack.com/services/T0/B0/x",
+			"blocks": [{"type": "divider"}]}}`,
+		`{"channel": "slack", "configs": {"bot_token": "xoxb-1", "channel_id": "C1", "workspace_id": "T1",
+			"channel": null, "username": null, "icon_emoji": null, "icon_url": null,
+			"blocks_template": null}}`,
+		`{"channel": "email", "configs": {"to_addresses": ["a@example.com"],
+			"cc_addresses": ["b@example.com"], "bcc_addresses": ["c@example.com"], "subject_template": "s",
+			"body_template": "b", "content_type": "markdown"}}`,
+		`{"channel": "email", "configs": {"recipients": ["a@example.com"], "cc_addresses": null,
+			"bcc_addresses": null, "subject_template": null, "body_template": null, "content_type": null}}`,
+		`{"channel": "email", "configs": {"recipients": ["a@example.com"], "to_addresses": null,
+			"content_type": ""}}`,
 	}
 	for i, channel := range bodies {
-		bodies[i] = `{"webhook_name": "n", "event_types": ["object.created"], "channels": [` + channel + `]}`
+		bodies[i] = `{"webhook_name": "n", "event_types": ["object.created"],
+			"channels": [` + channel + `]}`
 	}
 	return bodies
 }
 
-// A client that knows only the contract reads everything, sends it back, and has
-// changed nothing.
+// A client that knows only the contract can read everything and send it back, and nothing
+// changes.
 func TestReadModifyWriteBySDK(t *testing.T) {
 	t.Parallel()
 	for version := range versions() {
@@ -189,7 +202,7 @@ func TestReadModifyWriteBySDK(t *testing.T) {
 	}
 }
 
-// stored is what the configs of all channels mean.
+// stored returns what the stored configs of all channels mean.
 func (f *fixture) stored() (list []map[string]any) {
 	f.t.Helper()
 	for _, sub := range f.webhooks() {
