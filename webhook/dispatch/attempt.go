@@ -124,6 +124,11 @@ func (r *run) attempt(t *task) (result, bool) {
 		OrganizationID: t.OrganizationID,
 		Waiting:        func(waits bool) { d.scheduler.waits(t, waits) },
 	})
+	about := AttemptStart{
+		DeliveryID: t.DeliveryID, OrganizationID: t.OrganizationID, Endpoint: t.Endpoint,
+		EventID: t.EventID, EventType: t.EventType, Number: t.Attempts + 1, DueAt: t.DueAt,
+	}
+	ctx = hookStart(ctx, d, "AttemptStart", d.cfg.Hooks.AttemptStart, about)
 	attempt, progress, err := d.try(ctx, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel], &channel.Message{
 		EventID:        t.EventID,
 		EventType:      t.EventType,
@@ -133,6 +138,9 @@ func (r *run) attempt(t *task) (result, bool) {
 		Payload:        t.Payload,
 		Progress:       t.Progress,
 	})
+	if hook := d.cfg.Hooks.AttemptEnd; hook != nil {
+		hookEnd(ctx, d, "AttemptEnd", hook, AttemptEnd{about, *attempt, err})
+	}
 	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
 		// This process is stopping: no result on the endpoint. What the channel
 		// did get done is not to be done again.
@@ -211,7 +219,7 @@ func refusesOne(status int) bool {
 	return status >= 400 && status <= 499
 }
 
-// outcome is a stored result as hooks see it.
+// hookResult is a stored result as Attempted sees it.
 func hookResult(t *task, s *webhook.Settlement) Result {
 	attempt := *s.Attempt
 	attempt.Number = t.Attempts + 1

@@ -109,29 +109,6 @@ type Retention struct {
 	Dead time.Duration
 }
 
-// Hooks are functions that the Dispatcher calls, from one goroutine at a time. They
-// should not block: results are stored meanwhile, but only until 4096 calls wait.
-type Hooks struct {
-	// Attempted is called after each attempt, once its result is stored. It is
-	// not called for a result that came too late and was refused. A panic in it is
-	// logged, and the next attempt is told as usual.
-	Attempted func(Result)
-}
-
-// Result is an attempt and what follows from it.
-type Result struct {
-	DeliveryID     webhook.DeliveryID
-	OrganizationID string
-	Endpoint       webhook.Endpoint
-	EventID        string
-	EventType      string
-	Attempt        webhook.Attempt
-	// Status is what the delivery becomes: StatusSucceeded, StatusPending (the
-	// next attempt is made at DueAt or soon after) or StatusDead.
-	Status webhook.Status
-	DueAt  time.Time
-}
-
 func (c Config) withDefaults() (Config, error) {
 	if c.Channels == nil {
 		channels, err := standard.New(standard.Config{})

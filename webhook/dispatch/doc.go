@@ -82,6 +82,12 @@
 // never attempted goes before what has failed, and an endpoint that is left alone
 // because the same deliveries keep failing is not left alone for new ones.
 //
+// # Traces and metrics
+//
+// [Hooks] enclose each emit, attempt, claim and call of the store with results. What a Start
+// hook returns is the context of what it begins, so that a span of the embedding service
+// is the parent of what channels and stores do.
+//
 // # Stores
 //
 // Module webhook/sqlite keeps everything in a file, module webhook/postgres in a

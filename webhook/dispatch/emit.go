@@ -38,6 +38,13 @@ const maxCommit = 4 << 20
 //
 // Emit works whether or not Run is running, in this process or another.
 func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emitted, error) {
+	ctx = d.emitStart(ctx, events, false)
+	emitted, err := d.emit(ctx, events)
+	d.emitEnd(ctx, emitted, err)
+	return emitted, err
+}
+
+func (d *Dispatcher) emit(ctx context.Context, events []*event.Event) ([]webhook.Emitted, error) {
 	records, err := newEvents(events)
 	if err != nil || len(records) == 0 {
 		return nil, err
@@ -61,6 +68,15 @@ func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) ([]webhoo
 // commit; after it, the events are found by the next poll.
 func (d *Dispatcher) EmitTx(
 	ctx context.Context, tx webhook.Tx, events ...*event.Event,
+) ([]webhook.Emitted, error) {
+	ctx = d.emitStart(ctx, events, true)
+	emitted, err := d.emitTx(ctx, tx, events)
+	d.emitEnd(ctx, emitted, err)
+	return emitted, err
+}
+
+func (d *Dispatcher) emitTx(
+	ctx context.Context, tx webhook.Tx, events []*event.Event,
 ) ([]webhook.Emitted, error) {
 	queue := d.store.Capabilities().Transactions
 	if queue == nil {
@@ -178,14 +194,11 @@ func (d *Dispatcher) commitEmits(
 // requeueAll returns deliveries to the store that were not attempted. If that fails they
 // wait for the end of their lease.
 func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
-	at := d.now()
 	settlements := make([]webhook.Settlement, len(tasks))
 	for i, t := range tasks {
 		settlements[i] = requeue(t).settlement
 	}
-	_, err := d.store.Settle(ctx, at, settlements)
+	_, err := d.settle(context.WithoutCancel(ctx), settlements)
 	if err != nil {
 		d.cfg.Logger.WarnContext(ctx, "webhook: deliveries wait for their lease to end",
 			"deliveries", len(tasks), "error", err)

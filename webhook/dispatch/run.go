@@ -3,10 +3,8 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -95,6 +93,8 @@ func (r *run) run(ctx context.Context) error {
 		d.running.Store(nil)
 		close(r.ended)
 	}()
+	hooks := &d.cfg.Hooks
+	ctx = hookStart(ctx, d, "RunStart", hooks.RunStart, RunStart{Drain: r.draining})
 	var cancelAttempts, cancelStoring context.CancelFunc
 	r.attempts, cancelAttempts = context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelAttempts()
@@ -123,6 +123,7 @@ func (r *run) run(ctx context.Context) error {
 	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+settleTime, cancelStoring)
 	defer giveUpStoring.Stop()
 	unstarted := d.scheduler.stop()
+	hookEnd(ctx, d, "RunDrain", hooks.RunDrain, RunDrain{Unstarted: len(unstarted)})
 	for _, t := range unstarted {
 		r.results <- requeue(t)
 	}
@@ -135,23 +136,26 @@ func (r *run) run(ctx context.Context) error {
 	r.changes.Wait()
 	close(stopRenewing)
 	<-renewed
-	return r.left(ctx)
+	end := r.left(ctx)
+	hookEnd(ctx, d, "RunEnd", hooks.RunEnd, end)
+	return end.Err
 }
 
 // left says what the run leaves over.
-func (r *run) left(ctx context.Context) error {
-	requeued, leased := int(r.requeued.Load()), int(r.leased.Load())
+func (r *run) left(ctx context.Context) RunEnd {
+	end := RunEnd{Requeued: int(r.requeued.Load()), Leased: int(r.leased.Load())}
 	level := slog.LevelInfo
-	if leased > 0 {
+	if end.Leased > 0 {
 		level = slog.LevelWarn
+		end.Err = &UnfinishedError{
+			Requeued: end.Requeued, Leased: end.Leased, Err: *r.failure.Load(),
+		}
 	}
-	if !r.draining || requeued+leased > 0 {
-		r.d.cfg.Logger.Log(ctx, level, "webhook: stopped", "requeued", requeued, "leased", leased)
+	if !r.draining || end.Requeued+end.Leased > 0 {
+		r.d.cfg.Logger.Log(ctx, level, "webhook: stopped",
+			"requeued", end.Requeued, "leased", end.Leased)
 	}
-	if leased == 0 {
-		return nil
-	}
-	return &UnfinishedError{Requeued: requeued, Leased: leased, Err: *r.failure.Load()}
+	return end
 }
 
 // requeueLate returns deliveries to the store that were claimed while Run ended.
@@ -249,12 +253,6 @@ const (
 	maxSettle = 512
 )
 
-func (r *run) claim(ctx context.Context, at time.Time, req webhook.ClaimRequest) ([]webhook.Task, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	return r.d.store.Claim(ctx, at, req)
-}
-
 // pause waits for the time to pass or, unless the store is in trouble, for a
 // reason to claim earlier. It returns false when ctx ended.
 func (r *run) pause(ctx context.Context, wait time.Duration, failing bool) bool {
@@ -317,9 +315,7 @@ func (r *run) settle(batch []result, failures *outage.Log) error {
 		r.lookIfDrained()
 	}()
 	for {
-		ctx, cancel := context.WithTimeout(r.storing, storeTimeout)
-		refused, err := d.store.Settle(ctx, d.now(), settlements)
-		cancel()
+		refused, err := d.settle(r.storing, settlements)
 		if err == nil {
 			failures.Over(r.storing)
 			r.settled(r.storing, batch, refused)
@@ -368,27 +364,6 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 			}
 		})
 	}
-}
-
-// tellLoop calls the hooks.
-func (r *run) tellLoop() {
-	for o := range r.hookResults {
-		r.tell(o)
-		r.untold.Add(-1)
-		r.lookIfDrained()
-	}
-}
-
-// tell calls the hook for one attempt. A hook that panics misses that one.
-func (r *run) tell(o Result) {
-	defer func() {
-		if p := recover(); p != nil {
-			// Its type and not its value, which may hold a secret.
-			r.d.cfg.Logger.Error("webhook: a hook panicked", "hook", "Attempted", "delivery_id", o.DeliveryID,
-				"panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-		}
-	}()
-	r.d.cfg.Hooks.Attempted(o)
 }
 
 // renewLoop extends the leases of what this process holds.

@@ -15,7 +15,8 @@ import (
 // others to come. The fields are set before the first call, and not changed after it.
 type Group[T, R any] struct {
 	// Commit stores the items of some calls, all or nothing. It returns a result for each
-	// item, in their order, unless it fails.
+	// item, in their order, unless it fails. Its context has the values of the first
+	// call's.
 	Commit func(context.Context, []T) ([]R, error)
 	// Weight of an item, and the most that one commit takes on. A commit takes at least
 	// one waiting call, whatever it weighs.
@@ -55,7 +56,7 @@ func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 	if start {
 		// A goroutine of its own, because the caller may leave before its
 		// commit ends, and must not be kept by those of others.
-		go g.work(context.WithoutCancel(ctx))
+		go g.work()
 	}
 	select {
 	case done := <-c.done:
@@ -66,7 +67,7 @@ func (g *Group[T, R]) Do(ctx context.Context, items []T) ([]R, error) {
 }
 
 // work commits until no call waits.
-func (g *Group[T, R]) work(ctx context.Context) {
+func (g *Group[T, R]) work() {
 	for {
 		runtime.Gosched() // callers that are about to call join this commit
 		calls := g.take()
@@ -77,8 +78,8 @@ func (g *Group[T, R]) work(ctx context.Context) {
 		for _, c := range calls {
 			items = append(items, c.items...)
 		}
-		commitCtx, cancel := context.WithTimeout(ctx, g.Timeout)
-		results, err := g.Commit(commitCtx, items)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(calls[0].ctx), g.Timeout)
+		results, err := g.Commit(ctx, items)
 		cancel()
 		for _, c := range calls {
 			if err != nil {
