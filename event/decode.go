@@ -2,17 +2,19 @@ package event
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
 
 // MaxDepth is how deep arrays and objects may be nested, counting the envelope itself. Decoding
 // and encoding return an error beyond it.
 const MaxDepth = 64
 
-const ruleDepth = "is nested too deep"
+const ruleDepth = jsontext.RuleDepth
 
 // DecodeError says why and where the input is not an envelope. Find it with [errors.As]. Do not
 // retry: the same input fails again.
@@ -88,26 +90,50 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 }
 
 func (e *Event) decode(data []byte) error {
-	if !utf8.Valid(data) {
+	r := &reader{Reader: *jsontext.NewReader(data, MaxDepth), data: data}
+	if !r.ValidUTF8() {
 		return &DecodeError{Rule: "must be valid UTF-8"}
 	}
-	r := &reader{data: data}
 	if err := r.envelope(e); err != nil {
-		return err
+		return decodeError(err)
 	}
-	if !r.atEnd() {
-		return r.fail("must be a single JSON object, with nothing after it")
+	if !r.AtEnd() {
+		return decodeError(r.Fail("must be a single JSON object, with nothing after it"))
 	}
 	return nil
+}
+
+// decodeError returns the *DecodeError for an error of a reader.
+func decodeError(err error) error {
+	var invalid *jsontext.Error
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	decode := &DecodeError{Offset: invalid.Offset, Rule: invalid.Rule}
+	for _, part := range invalid.Path() {
+		switch part := part.(type) {
+		case string:
+			decode.Field = joinPath(decode.Field, pathOf(part))
+		case int:
+			decode.Field += pathOfElement(part)
+		}
+	}
+	return decode
+}
+
+// reader reads the parts of an envelope.
+type reader struct {
+	jsontext.Reader
+	data []byte
 }
 
 func (r *reader) envelope(e *Event) error {
 	var seen fieldSet
 	var toInvalidate, scope scopeSource
-	err := r.object(func(name []byte) error {
+	err := r.Object(func(name []byte) error {
 		f := envelopeField(name)
 		if !seen.add(f) {
-			return r.fail(ruleDuplicate)
+			return r.Fail(jsontext.RuleDuplicate)
 		}
 		switch f {
 		case fieldID:
@@ -135,14 +161,11 @@ func (r *reader) envelope(e *Event) error {
 		case fieldCacheScope:
 			return r.scopeInto(&scope)
 		case fieldMetadata:
-			if r.null() {
+			if r.Null() {
 				return nil
 			}
-			if r.next() != '{' {
-				return r.fail("must be an object")
-			}
 			var err error
-			e.Metadata, err = r.mapValue()
+			e.Metadata, err = r.Map()
 			return err
 		default:
 			return r.extra(name, &e.Extra)
@@ -179,14 +202,14 @@ func (e *Event) chooseScope(toInvalidate, scope scopeSource) {
 }
 
 func (r *reader) subjectInto(s *Subject) error {
-	if r.null() {
+	if r.Null() {
 		return nil
 	}
 	var seen fieldSet
-	return r.object(func(name []byte) error {
+	return r.Object(func(name []byte) error {
 		f := subjectField(name)
 		if !seen.add(f) {
-			return r.fail(ruleDuplicate)
+			return r.Fail(jsontext.RuleDuplicate)
 		}
 		switch f {
 		case fieldSubjectType:
@@ -200,16 +223,16 @@ func (r *reader) subjectInto(s *Subject) error {
 }
 
 func (r *reader) scopeInto(dst *scopeSource) error {
-	if r.null() {
+	if r.Null() {
 		return nil
 	}
-	start := r.pos
+	start := r.Offset()
 	s := new(CacheScope)
 	var seen fieldSet
-	err := r.object(func(name []byte) error {
+	err := r.Object(func(name []byte) error {
 		f := scopeField(name)
 		if !seen.add(f) {
-			return r.fail(ruleDuplicate)
+			return r.Fail(jsontext.RuleDuplicate)
 		}
 		switch f {
 		case fieldScopeKind:
@@ -229,20 +252,17 @@ func (r *reader) scopeInto(dst *scopeSource) error {
 			return r.extra(name, &s.Extra)
 		}
 	})
-	dst.scope, dst.raw = s, r.data[start:r.pos]
+	dst.scope, dst.raw = s, r.data[start:r.Offset()]
 	return err
 }
 
 func (r *reader) keysInto(dst *[]string) error {
-	if r.null() {
+	if r.Null() {
 		return nil
 	}
 	keys := []string{}
-	err := r.array(func() error {
-		if r.next() != '"' {
-			return r.fail("must be a string")
-		}
-		key, err := r.text()
+	err := r.Array(func() error {
+		key, err := r.Text()
 		keys = append(keys, string(key))
 		return err
 	})
@@ -250,24 +270,53 @@ func (r *reader) keysInto(dst *[]string) error {
 	return err
 }
 
-func (r *reader) timeInto(dst *time.Time) error {
-	if r.null() {
+// extra reads the value of an unknown name into extra, and makes the map if it is nil.
+func (r *reader) extra(name []byte, extra *map[string]json.RawMessage) error {
+	start := r.Offset()
+	raw, err := r.Raw()
+	if err != nil {
+		return err
+	}
+	if *extra == nil {
+		*extra = map[string]json.RawMessage{}
+	}
+	size := len(*extra)
+	if (*extra)[string(name)] = raw; len(*extra) == size {
+		return r.FailAt(start, jsontext.RuleDuplicate)
+	}
+	return nil
+}
+
+// textInto reads a string or null. Null does not change dst.
+func (r *reader) textInto(dst *string) error {
+	if r.Null() {
 		return nil
 	}
-	start := r.pos
-	if r.next() != '"' {
-		return r.fail(ruleTime)
+	s, err := r.Text()
+	if err == nil {
+		*dst = string(s)
 	}
-	s, err := r.text()
+	return err
+}
+
+func (r *reader) timeInto(dst *time.Time) error {
+	if r.Null() {
+		return nil
+	}
+	start := r.Offset()
+	if r.Next() != '"' {
+		return r.Fail(ruleTime)
+	}
+	s, err := r.Text()
 	if err != nil {
 		return err
 	}
 	t, ok := parseTime(s)
 	if !ok {
-		return r.failAt(start, ruleTime)
+		return r.FailAt(start, ruleTime)
 	}
 	if !validYear(t) {
-		return r.failAt(start, ruleYear)
+		return r.FailAt(start, ruleYear)
 	}
 	*dst = t
 	return nil
@@ -311,17 +360,3 @@ const (
 
 // validYear reports whether RFC 3339 can express t, which is in UTC.
 func validYear(t time.Time) bool { return 0 <= t.Year() && t.Year() <= 9999 }
-
-// inField adds a name in front of the path of a *DecodeError.
-func inField(name []byte, err error) error { return inPath(pathOf(string(name)), err) }
-
-// inElement adds an index in front of the path of a *DecodeError.
-func inElement(i int, err error) error { return inPath(pathOfElement(i), err) }
-
-func inPath(path string, err error) error {
-	var decode *DecodeError
-	if errors.As(err, &decode) {
-		decode.Field = joinPath(path, decode.Field)
-	}
-	return err
-}

@@ -37,9 +37,10 @@
 //   - catalogue.go, eventtype.go: event types and patterns
 //   - cachescope.go: cache scopes and cache keys
 //   - validate.go, problems.go: validation
-//   - decode.go, reader.go: decoding
+//   - decode.go: decoding
 //   - encode.go: encoding
 //   - fields.go: the names of the fields
 //
-// The package signature below this one signs and verifies the requests that carry events.
+// Two packages are below this one: signature signs and verifies the requests that carry events, and
+// jsontext reads and writes JSON where encoding/json is not enough.
 package event

@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
 
 // MarshalJSON encodes the envelope. Equal events give equal bytes: the known fields come first,
@@ -94,7 +95,7 @@ func appendMember(b []byte, name, s string) []byte {
 	if s == "" {
 		return b
 	}
-	return appendString(appendName(b, name), s)
+	return jsontext.AppendString(appendName(b, name), s)
 }
 
 func appendTime(b []byte, name string, t time.Time, p *Problems) []byte {
@@ -150,7 +151,7 @@ func appendExtra(
 	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
 		if keep([]byte(name)) {
-			b = append(appendString(appendComma(b), name), ':')
+			b = append(jsontext.AppendString(appendComma(b), name), ':')
 			var err error
 			b, err = appendRaw(b, extra[name], depth)
 			p.AddError(joinPath(path, pathOf(name)), err)
@@ -169,9 +170,9 @@ func appendValue(b []byte, v any, depth int) ([]byte, error) {
 	case bool:
 		return strconv.AppendBool(b, v), nil
 	case string:
-		return appendString(b, v), nil
+		return jsontext.AppendString(b, v), nil
 	case json.Number:
-		if v == "" || numberLength(v) != len(v) {
+		if !jsontext.ValidNumber(v) {
 			return b, invalid("must be a JSON number")
 		}
 		return append(b, v...), nil
@@ -203,7 +204,7 @@ func appendStrings(b []byte, list []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, s)
+		b = jsontext.AppendString(b, s)
 	}
 	return append(b, ']')
 }
@@ -243,7 +244,7 @@ func appendObject(b []byte, m map[string]any, depth int) ([]byte, error) {
 	slices.Sort(names)
 	b = append(b, '{')
 	for _, name := range names {
-		b = append(appendString(appendComma(b), name), ':')
+		b = append(jsontext.AppendString(appendComma(b), name), ':')
 		var err error
 		if b, err = appendValue(b, m[name], depth+1); err != nil {
 			return b, under(pathOf(name), err)
@@ -277,9 +278,9 @@ func appendOther(b []byte, v any, depth int) ([]byte, error) {
 
 // appendRaw appends JSON without its white space.
 func appendRaw(b []byte, raw json.RawMessage, depth int) ([]byte, error) {
-	r := reader{data: raw, depth: depth - 1}
+	r := jsontext.NewReader(raw, MaxDepth-depth+1)
 	var out bytes.Buffer
-	if r.skip() != nil || !r.atEnd() || !utf8.Valid(raw) || json.Compact(&out, raw) != nil {
+	if !r.ValidUTF8() || r.Skip() != nil || !r.AtEnd() || json.Compact(&out, raw) != nil {
 		return b, invalid("must be valid JSON, not nested too deep")
 	}
 	return append(b, out.Bytes()...), nil
@@ -295,47 +296,4 @@ func under(path string, err error) error {
 	var p Problems
 	p.AddError(path, err)
 	return p.Err()
-}
-
-// appendString appends s as a JSON string.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			char, size := utf8.DecodeRuneInString(s[i:])
-			if char == utf8.RuneError && size == 1 {
-				dst = append(dst, s[start:i]...)
-				dst = utf8.AppendRune(dst, utf8.RuneError)
-				start = i + 1
-			}
-			i += size
-			continue
-		}
-		if c < ' ' || c == '"' || c == '\\' {
-			dst = append(dst, s[start:i]...)
-			dst = appendEscape(dst, c)
-			start = i + 1
-		}
-		i++
-	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '"')
-}
-
-func appendEscape(dst []byte, c byte) []byte {
-	const hexDigits = "0123456789abcdef"
-	switch c {
-	case '"', '\\':
-		return append(dst, '\\', c)
-	case '\n':
-		return append(dst, '\\', 'n')
-	case '\r':
-		return append(dst, '\\', 'r')
-	case '\t':
-		return append(dst, '\\', 't')
-	default:
-		return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
-	}
 }

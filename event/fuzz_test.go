@@ -63,30 +63,6 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzValid checks that inside an unknown field the reader and encoding/json accept the same JSON,
-// except for depth and invalid UTF-8.
-func FuzzValid(f *testing.F) {
-	for _, s := range []string{
-		`{"a":[1,-0,0.5e+7,"\u00e9\n"],"b":{"c":null}}`, "01", "1.", `"\x"`, "tru", "[1,]", `{"a"}`,
-		" [ ] ", "\"\t\"", "-", "1e", "\"\\",
-	} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, value []byte) {
-		input := append(append([]byte(`{"x":`), value...), '}')
-		_, err := event.Decode(input)
-		var decode *event.DecodeError
-		switch {
-		case err == nil:
-			require.True(t, json.Valid(input), "accepted")
-		case json.Valid(input):
-			require.ErrorAs(t, err, &decode)
-			// The value may close the object and add further members.
-			require.NotContains(t, []string{"is not valid JSON", "ends too early"}, decode.Rule)
-		}
-	})
-}
-
 func compact(t *testing.T, raw json.RawMessage) string {
 	t.Helper()
 	var b bytes.Buffer
