@@ -99,7 +99,7 @@ type Config struct {
 }
 
 // Retention says how long finished deliveries, and events that have no
-// deliveries left, are kept. A negative duration keeps them without end.
+// deliveries left, are kept. [Forever] keeps them without end.
 type Retention struct {
 	// Succeeded is for deliveries that succeeded or were cancelled. It is also
 	// how long an event_id is remembered: emitting the same event again after
@@ -107,6 +107,15 @@ type Retention struct {
 	Succeeded time.Duration
 	// Dead is for deliveries that were given up. Defaults to 30 days.
 	Dead time.Duration
+}
+
+// tooOld is the time before which everything is that was kept for long enough, zero if
+// nothing ever is.
+func tooOld(at time.Time, keep time.Duration) time.Time {
+	if keep == Forever {
+		return time.Time{}
+	}
+	return at.Add(-keep)
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -156,6 +165,8 @@ func (c Config) withDefaults() (Config, error) {
 	atLeast(&p, "MaxLostAttempts", c.MaxLostAttempts, 1)
 	atLeast(&p, "PollInterval", c.PollInterval, time.Millisecond)
 	atLeast(&p, "DrainTimeout", c.DrainTimeout, time.Millisecond)
+	atLeast(&p, "Retention.Succeeded", c.Retention.Succeeded, time.Millisecond)
+	atLeast(&p, "Retention.Dead", c.Retention.Dead, time.Millisecond)
 	return c, p.Err()
 }
 

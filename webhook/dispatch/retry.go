@@ -44,7 +44,7 @@ type Failure struct {
 }
 
 const (
-	// Forever is a duration that does not end.
+	// Forever is a duration that does not end: of ExponentialRetry, and of Retention.
 	Forever time.Duration = math.MaxInt64
 	// NoJitter is the Jitter of waits that are all alike.
 	NoJitter = -1

@@ -103,6 +103,7 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 		Retry:       ExponentialRetry{InitialInterval: -1, Multiplier: 0.5, Jitter: 2, MaxAttempts: -1},
 		MaxInFlight: -1,
 		Lease:       time.Millisecond,
+		Retention:   Retention{Succeeded: -1, Dead: -time.Hour},
 	}.withDefaults()
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
@@ -112,5 +113,6 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"Retry.InitialInterval", "Retry.Multiplier", "Retry.Jitter", "Retry.MaxAttempts", "MaxInFlight", "Lease",
+		"Retention.Succeeded", "Retention.Dead",
 	}, fields)
 }

@@ -423,12 +423,10 @@ func (r *run) pruneLoop(ctx context.Context) {
 			continue
 		}
 		at := d.now()
-		req := webhook.PruneRequest{Limit: pruneBatch}
-		if keep := d.cfg.Retention.Succeeded; keep > 0 {
-			req.SucceededBefore = at.Add(-keep)
-		}
-		if keep := d.cfg.Retention.Dead; keep > 0 {
-			req.DeadBefore = at.Add(-keep)
+		req := webhook.PruneRequest{
+			SucceededBefore: tooOld(at, d.cfg.Retention.Succeeded),
+			DeadBefore:      tooOld(at, d.cfg.Retention.Dead),
+			Limit:           pruneBatch,
 		}
 		pruneCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 		n, err := d.store.Prune(pruneCtx, at, req)

@@ -229,6 +229,32 @@ func TestPruneKeepsWhatRetentionSays(t *testing.T) {
 	})
 }
 
+func TestPruneKeepsForever(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		b := benchOn(t, store, dispatch.Config{
+			Retry:     dispatch.ExponentialRetry{MaxAttempts: 1},
+			Retention: dispatch.Retention{Succeeded: dispatch.Forever, Dead: dispatch.Forever},
+		}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
+			if m.EventType == event.ObjectDeleted {
+				return channel.Result{}, status(500)
+			}
+			return channel.Result{}, nil
+		})
+		b.subscribe(t, "*")
+		b.emit(t, event.ObjectCreated)
+		b.emit(t, event.ObjectDeleted)
+		require.NoError(t, b.Drain(t.Context()))
+		time.Sleep(10 * 365 * 24 * time.Hour)
+		stop := b.run(t)
+		time.Sleep(time.Minute) // pruned once
+		stop()
+		assert.Equal(t, 1, b.count(t, webhook.StatusSucceeded))
+		assert.Equal(t, 1, b.count(t, webhook.StatusDead))
+	})
+}
+
 // hearingStore is a store that hears of emits when the test says so.
 type hearingStore struct {
 	webhook.Store
