@@ -24,6 +24,7 @@ type emitter struct {
 	store      *sqlite.Store
 	db         string
 	temporary  string // a folder to remove, if any
+	attempted  chan struct{}
 
 	stop    context.CancelFunc
 	stopped chan error
@@ -31,7 +32,7 @@ type emitter struct {
 
 // startEmitter opens the database and starts to deliver.
 func startEmitter(ctx context.Context, db string, channels *channel.Registry) (*emitter, error) {
-	e := &emitter{db: db, stopped: make(chan error, 1)}
+	e := &emitter{db: db, attempted: make(chan struct{}, 1), stopped: make(chan error, 1)}
 	if db == "" {
 		folder, err := os.MkdirTemp("", "quickstart-")
 		if err != nil {
@@ -55,6 +56,7 @@ func (e *emitter) start(ctx context.Context, channels *channel.Registry) (err er
 		// three days. A story has to be quicker.
 		Retry:        dispatch.ExponentialRetry{InitialInterval: 50 * time.Millisecond},
 		PollInterval: 20 * time.Millisecond,
+		Hooks:        dispatch.Hooks{Attempted: e.onAttempted},
 		Logger:       slog.New(slog.DiscardHandler), // the story says it all
 	})
 	if err != nil {
@@ -65,6 +67,14 @@ func (e *emitter) start(ctx context.Context, channels *channel.Registry) (err er
 	e.stop = stop
 	go func() { e.stopped <- e.dispatcher.Run(running) }()
 	return nil
+}
+
+// onAttempted is called after each attempt, when its result is stored.
+func (e *emitter) onAttempted(dispatch.Result) {
+	select {
+	case e.attempted <- struct{}{}:
+	default: // settled has not looked since the last one
+	}
 }
 
 // deliver emits an event and waits until its deliveries have come to an end.
@@ -88,13 +98,12 @@ func (e *emitter) replay(
 	return e.settled(ctx, deliveries[0].EventID)
 }
 
-// settled reads the history of an event's deliveries once they are settled.
+// settled reads the history of an event's deliveries once they are settled: it looks
+// again after each attempt.
 func (e *emitter) settled(ctx context.Context, eventID string) ([]webhook.Delivery, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second,
 		fmt.Errorf("%s was not delivered within 10 s", eventID))
 	defer cancel()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
 	for {
 		deliveries, err := e.dispatcher.Deliveries(ctx, webhook.DeliveryQuery{EventID: eventID})
 		if err != nil {
@@ -107,7 +116,7 @@ func (e *emitter) settled(ctx context.Context, eventID string) ([]webhook.Delive
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case <-ticker.C:
+		case <-e.attempted:
 		}
 	}
 }
