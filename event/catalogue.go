@@ -74,6 +74,10 @@ type TypeInfo struct {
 	DefaultScope ScopeKind
 	// Description is one line of text for people.
 	Description string
+	// Example is the JSON of a sample envelope, which shows subscribers what such an event
+	// has, and is what previews and tests use in place of a real event. Fields that it leaves
+	// out get sample values there, so subject and metadata are enough. Empty is no example.
+	Example string
 }
 
 // Catalogue lists the event types of a service, for subscribers to choose from. Events of types
@@ -83,8 +87,8 @@ type Catalogue []TypeInfo
 // Mixpeek returns a copy of the built-in event types, grouped by category.
 func Mixpeek() Catalogue { return slices.Clone(catalogue[:]) }
 
-// Validate checks that each type is a [ValidType] and is listed once. The error is a
-// [*ValidationError].
+// Validate checks that each type is a [ValidType] and is listed once, and that each example can
+// be decoded ([Decode]) and is of its type or of none. The error is a [*ValidationError].
 func (c Catalogue) Validate() error {
 	var p Problems
 	seen := make(map[string]bool, len(c))
@@ -95,8 +99,21 @@ func (c Catalogue) Validate() error {
 			p.Add(field, "is listed twice")
 		}
 		seen[info.Type] = true
+		if info.Example != "" {
+			checkExample(&p, pathOfElement(i)+".Example", info)
+		}
 	}
 	return p.Err()
+}
+
+func checkExample(p *Problems, field string, info TypeInfo) {
+	e, err := Decode([]byte(info.Example))
+	switch {
+	case err != nil:
+		p.AddError(field, err)
+	case e.Type != "" && e.Type != info.Type:
+		p.Add(field, "must be of type %s, is of type %s", info.Type, e.Type)
+	}
 }
 
 // Lookup finds a type in the catalogue. It does not allocate.
@@ -114,55 +131,72 @@ func Lookup(eventType string) (TypeInfo, bool) { return Catalogue(catalogue[:]).
 
 // catalogue must not be changed: Lookup reads it concurrently.
 var catalogue = [...]TypeInfo{
-	{ObjectCreated, "object", TypeImplemented, ScopeKey, "An object was ingested into a bucket"},
-	{ObjectUpdated, "object", TypeImplemented, ScopeKey, "An object's content or metadata changed"},
-	{ObjectDeleted, "object", TypeImplemented, ScopeKey, "An object was deleted permanently"},
-	{ObjectRedacted, "object", TypePlanned, ScopeKey, "Personal data was removed from an object"},
-	{ObjectsCreatedBatch, "object", TypeImplemented, ScopeKey,
-		"Several objects were ingested at once"},
+	builtIn(ObjectCreated, "object", TypeImplemented, ScopeKey,
+		"An object was ingested into a bucket"),
+	builtIn(ObjectUpdated, "object", TypeImplemented, ScopeKey,
+		"An object's content or metadata changed"),
+	builtIn(ObjectDeleted, "object", TypeImplemented, ScopeKey, "An object was deleted permanently"),
+	builtIn(ObjectRedacted, "object", TypePlanned, ScopeKey,
+		"Personal data was removed from an object"),
+	builtIn(ObjectsCreatedBatch, "object", TypeImplemented, ScopeKey,
+		"Several objects were ingested at once"),
 
-	{CollectionCreated, "collection", TypeImplemented, ScopeCollection, "A collection was created"},
-	{CollectionUpdated, "collection", TypeImplemented, ScopeCollection,
-		"A collection's configuration changed"},
-	{CollectionDeleted, "collection", TypeImplemented, ScopeCollection, "A collection was deleted"},
-	{CollectionDocumentsWritten, "collection", TypeImplemented, ScopeCollection,
-		"Documents were written to a collection's index"},
+	builtIn(CollectionCreated, "collection", TypeImplemented, ScopeCollection,
+		"A collection was created"),
+	builtIn(CollectionUpdated, "collection", TypeImplemented, ScopeCollection,
+		"A collection's configuration changed"),
+	builtIn(CollectionDeleted, "collection", TypeImplemented, ScopeCollection,
+		"A collection was deleted"),
+	builtIn(CollectionDocumentsWritten, "collection", TypeImplemented, ScopeCollection,
+		"Documents were written to a collection's index"),
 
-	{TaxonomyCreated, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy was created"},
-	{TaxonomyUpdated, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy changed"},
-	{TaxonomyDeleted, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy was deleted"},
-	{TaxonomyMappingUpdated, "taxonomy", TypePlanned, ScopeCollection,
-		"The mapping of a taxonomy to a collection changed"},
-	{TaxonomyMaterialized, "taxonomy", TypeImplemented, ScopeCollection,
-		"A taxonomy was applied to a collection's documents"},
+	builtIn(TaxonomyCreated, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy was created"),
+	builtIn(TaxonomyUpdated, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy changed"),
+	builtIn(TaxonomyDeleted, "taxonomy", TypeImplemented, ScopeCollection, "A taxonomy was deleted"),
+	builtIn(TaxonomyMappingUpdated, "taxonomy", TypePlanned, ScopeCollection,
+		"The mapping of a taxonomy to a collection changed"),
+	builtIn(TaxonomyMaterialized, "taxonomy", TypeImplemented, ScopeCollection,
+		"A taxonomy was applied to a collection's documents"),
 
-	{ClusterCreated, "cluster", TypeImplemented, ScopeCollection, "A cluster was created"},
-	{ClusterUpdated, "cluster", TypeImplemented, ScopeCollection, "A cluster's configuration changed"},
-	{ClusterDeleted, "cluster", TypeImplemented, ScopeCollection, "A cluster was deleted"},
-	{ClusterExecutionStarted, "cluster", TypeImplemented, ScopeCollection, "A clustering run began"},
-	{ClusterExecutionCompleted, "cluster", TypeImplemented, ScopeCollection,
-		"A clustering run succeeded"},
-	{ClusterExecutionFailed, "cluster", TypeImplemented, ScopeCollection, "A clustering run failed"},
-	{ClusterCompleted, "cluster", TypeImplemented, ScopeCollection,
-		"A clustering run's results are ready"},
+	builtIn(ClusterCreated, "cluster", TypeImplemented, ScopeCollection, "A cluster was created"),
+	builtIn(ClusterUpdated, "cluster", TypeImplemented, ScopeCollection,
+		"A cluster's configuration changed"),
+	builtIn(ClusterDeleted, "cluster", TypeImplemented, ScopeCollection, "A cluster was deleted"),
+	builtIn(ClusterExecutionStarted, "cluster", TypeImplemented, ScopeCollection,
+		"A clustering run began"),
+	builtIn(ClusterExecutionCompleted, "cluster", TypeImplemented, ScopeCollection,
+		"A clustering run succeeded"),
+	builtIn(ClusterExecutionFailed, "cluster", TypeImplemented, ScopeCollection,
+		"A clustering run failed"),
+	builtIn(ClusterCompleted, "cluster", TypeImplemented, ScopeCollection,
+		"A clustering run's results are ready"),
 
-	{TriggerCreated, "trigger", TypeImplemented, ScopeNone, "A trigger was created"},
-	{TriggerUpdated, "trigger", TypeImplemented, ScopeNone, "A trigger's configuration changed"},
-	{TriggerDeleted, "trigger", TypeImplemented, ScopeNone, "A trigger was deleted"},
-	{TriggerPaused, "trigger", TypeImplemented, ScopeNone, "A trigger was paused"},
-	{TriggerResumed, "trigger", TypeImplemented, ScopeNone, "A paused trigger was resumed"},
-	{TriggerFired, "trigger", TypeImplemented, ScopeNone, "A trigger's condition was met"},
-	{TriggerExecutionCompleted, "trigger", TypeImplemented, ScopeNone,
-		"A run that a trigger started succeeded"},
-	{TriggerExecutionFailed, "trigger", TypeImplemented, ScopeNone,
-		"A run that a trigger started failed"},
+	builtIn(TriggerCreated, "trigger", TypeImplemented, ScopeNone, "A trigger was created"),
+	builtIn(TriggerUpdated, "trigger", TypeImplemented, ScopeNone,
+		"A trigger's configuration changed"),
+	builtIn(TriggerDeleted, "trigger", TypeImplemented, ScopeNone, "A trigger was deleted"),
+	builtIn(TriggerPaused, "trigger", TypeImplemented, ScopeNone, "A trigger was paused"),
+	builtIn(TriggerResumed, "trigger", TypeImplemented, ScopeNone, "A paused trigger was resumed"),
+	builtIn(TriggerFired, "trigger", TypeImplemented, ScopeNone, "A trigger's condition was met"),
+	builtIn(TriggerExecutionCompleted, "trigger", TypeImplemented, ScopeNone,
+		"A run that a trigger started succeeded"),
+	builtIn(TriggerExecutionFailed, "trigger", TypeImplemented, ScopeNone,
+		"A run that a trigger started failed"),
 
-	{AlertCreated, "alert", TypeImplemented, ScopeNone, "An alert was created"},
-	{AlertUpdated, "alert", TypeImplemented, ScopeNone, "An alert's configuration changed"},
-	{AlertDeleted, "alert", TypeImplemented, ScopeNone, "An alert was deleted"},
-	{AlertTriggered, "alert", TypeImplemented, ScopeNone, "An alert's condition was met"},
-	{AlertExecutionCompleted, "alert", TypeImplemented, ScopeNone, "An alert's evaluation succeeded"},
-	{AlertExecutionFailed, "alert", TypeImplemented, ScopeNone, "An alert's evaluation failed"},
+	builtIn(AlertCreated, "alert", TypeImplemented, ScopeNone, "An alert was created"),
+	builtIn(AlertUpdated, "alert", TypeImplemented, ScopeNone, "An alert's configuration changed"),
+	builtIn(AlertDeleted, "alert", TypeImplemented, ScopeNone, "An alert was deleted"),
+	builtIn(AlertTriggered, "alert", TypeImplemented, ScopeNone, "An alert's condition was met"),
+	builtIn(AlertExecutionCompleted, "alert", TypeImplemented, ScopeNone,
+		"An alert's evaluation succeeded"),
+	builtIn(AlertExecutionFailed, "alert", TypeImplemented, ScopeNone, "An alert's evaluation failed"),
 
-	{BatchCompleted, "batch", TypeImplemented, ScopeNamespace, "A batch of objects was processed"},
+	builtIn(BatchCompleted, "batch", TypeImplemented, ScopeNamespace,
+		"A batch of objects was processed"),
+}
+
+func builtIn(name, category string, s TypeStatus, scope ScopeKind, description string) TypeInfo {
+	return TypeInfo{
+		Type: name, Category: category, Status: s, DefaultScope: scope, Description: description,
+	}
 }

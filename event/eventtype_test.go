@@ -79,14 +79,23 @@ func TestCatalogueValidate(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, event.Mixpeek().Validate())
 	require.NoError(t, event.Catalogue{}.Validate())
-	own := event.Catalogue{{Type: "invoice.paid"}, {Type: "Paid"}, {Type: ""}, {Type: "invoice.paid"}}
+	own := event.Catalogue{
+		{Type: "invoice.paid", Example: `{"subject": {"type": "invoice", "id": "inv_42"}}`},
+		{Type: "Paid"}, {Type: ""}, {Type: "invoice.paid"},
+		{Type: "invoice.sent", Example: `{"event_type": "invoice.sent"}`},
+		{Type: "invoice.late", Example: `{"event_type": "invoice.paid"}`},
+		{Type: "invoice.lost", Example: `{"subject": 5}`},
+		{Type: "invoice.void", Example: `[]`},
+	}
 	var invalid *event.ValidationError
 	require.ErrorAs(t, own.Validate(), &invalid)
 	fields := []string{}
 	for _, p := range invalid.Problems {
 		fields = append(fields, p.Field)
 	}
-	assert.Equal(t, []string{"[1].Type", "[2].Type", "[3].Type"}, fields)
+	assert.Equal(t, []string{
+		"[1].Type", "[2].Type", "[3].Type", "[5].Example", "[6].Example.subject", "[7].Example",
+	}, fields)
 }
 
 // An event of a type that is not built in needs no namespace.

@@ -26,16 +26,23 @@ type EventType struct {
 	// DefaultScope is how much of a cache such an event makes stale. Null means nothing.
 	DefaultScope *event.ScopeKind `json:"default_scope"`
 	Description  string           `json:"description"`
+	// Example is a sample envelope, or a part of one. Absent if there is none.
+	Example json.RawMessage `json:"example,omitempty"`
 }
 
 func (a *API) listEventTypes(*request) (*response, error) {
 	catalogue := a.cfg.Catalogue
 	types := EventTypes{Results: make([]EventType, len(catalogue))}
 	for i, t := range catalogue {
-		types.Results[i] = EventType{t.Type, t.Category, cmp.Or(t.Status, event.TypeImplemented), nil,
-			t.Description}
+		types.Results[i] = EventType{
+			Type: t.Type, Category: t.Category, Status: cmp.Or(t.Status, event.TypeImplemented),
+			Description: t.Description,
+		}
 		if t.DefaultScope != event.ScopeNone {
 			types.Results[i].DefaultScope = &catalogue[i].DefaultScope
+		}
+		if t.Example != "" {
+			types.Results[i].Example = json.RawMessage(t.Example)
 		}
 	}
 	return &response{status: http.StatusOK, body: types}, nil

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -49,8 +50,8 @@ type Config struct {
 	// to none.
 	Library *template.Library
 
-	// Catalogue is the list of event types that GET /event-types answers with. Defaults to
-	// event.Mixpeek().
+	// Catalogue is the list of event types that GET /event-types answers with. Previews and
+	// tests use the examples of its types. Defaults to event.Mixpeek().
 	Catalogue event.Catalogue
 
 	// Logger gets an error for each request that failed for a reason that its answer does not
@@ -154,6 +155,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.Catalogue = event.Mixpeek()
 	}
 	p.AddError("Catalogue", c.Catalogue.Validate())
+	for i, t := range c.Catalogue {
+		if t.Example != "" {
+			field := fmt.Sprintf("Catalogue[%d].Example", i)
+			p.AddError(field, sampleEvent(t.Type, t.Example).Validate())
+		}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -39,6 +39,10 @@ func TestConfig(t *testing.T) {
 	}
 	_, err = api.New(f.dispatcher, anyone, api.Config{MaxRequests: 5, MaxRequestsPerOrganization: 6})
 	require.ErrorContains(t, err, "MaxRequestsPerOrganization")
+	_, err = api.New(f.dispatcher, anyone, api.Config{Catalogue: event.Catalogue{
+		{Type: "invoice.paid", Example: `{"version": 5}`},
+	}})
+	require.ErrorContains(t, err, "Catalogue[0].Example.version")
 }
 
 func TestUnauthenticated(t *testing.T) {

@@ -76,6 +76,12 @@
 // have read. So is description, of a webhook and of a channel: the contract's examples send
 // it, but its schemas do not have it, so answers do not either.
 //
+// # Event types
+//
+// GET /event-types lists [Config.Catalogue], so that customers can choose. The example of a type
+// there is what a test sends, and what a preview renders, if the request has no event. Examples
+// are not used when a webhook is created: its templates are compiled, and not rendered.
+//
 // # Bounds
 //
 // A body has at most Config.MaxBody bytes, 20,000 values and 256 levels. A list that is too

@@ -12,11 +12,12 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// A service with event types of its own lists them in place of the built-in ones. Its
-// events need no namespace.
+// A service with event types of its own lists them in place of the built-in ones. Previews and
+// tests use their examples. Such events need no namespace.
 func ExampleConfig_catalogue() {
 	types := event.Catalogue{
-		{Type: "invoice.paid", Category: "invoice", Description: "An invoice was paid"},
+		{Type: "invoice.paid", Category: "invoice", Description: "An invoice was paid",
+			Example: `{"subject":{"type":"invoice","id":"inv_42"},"metadata":{"cents":4200}}`},
 		{Type: "invoice.voided", Category: "invoice", Description: "An invoice was cancelled"},
 	}
 	e := event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_42"})
@@ -48,8 +49,10 @@ func ExampleConfig_catalogue() {
 	for _, t := range list.Results {
 		fmt.Println(t.Type, "-", t.Description)
 	}
+	fmt.Println("example:", string(list.Results[0].Example))
 	// Output:
 	// <nil>
 	// invoice.paid - An invoice was paid
 	// invoice.voided - An invoice was cancelled
+	// example: {"subject":{"type":"invoice","id":"inv_42"},"metadata":{"cents":4200}}
 }

@@ -219,17 +219,21 @@ func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// openSink opens a channel that does what its config says: nothing, or fail.
+// openSink opens a channel that does what its config says: nothing, fail, or answer with the
+// event's type.
 func openSink(config json.RawMessage) (channel.Channel, error) {
 	var sink struct {
 		Fail  channel.Class `json:"fail"`
 		Panic bool          `json:"panic"`
+		Echo  bool          `json:"echo"`
 	}
 	if err := json.Unmarshal(config, &sink); err != nil {
 		return nil, err
 	}
-	return channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+	return channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
 		switch {
+		case sink.Echo:
+			return channel.Result{StatusCode: 200, Response: m.EventType}, nil
 		case sink.Panic:
 			panic("s3cr3t")
 		case sink.Fail != "":

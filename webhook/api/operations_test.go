@@ -200,6 +200,58 @@ func TestPreviewOfStoredEvent(t *testing.T) {
 	})
 }
 
+// invoices is a catalogue of which one type has an example.
+func invoices() event.Catalogue {
+	return event.Catalogue{
+		{Type: "invoice.created"},
+		{Type: "invoice.paid", Example: `{
+			"subject": {"type": "invoice", "id": "inv_42"}, "metadata": {"cents": 4200}}`},
+	}
+}
+
+// Previews and tests show the example of a type where the body has no event.
+func TestExamplesOfTheCatalogue(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{api: func(c *api.Config) { c.Catalogue = invoices() }})
+	c, ctx := f.client(orgA), t.Context()
+	types, err := c.EventTypes(ctx)
+	require.NoError(t, err)
+	assert.Nil(t, types[0].Example)
+	assert.JSONEq(t, invoices()[1].Example, string(types[1].Example))
+
+	source := json.RawMessage(
+		`"{{ event_type }} {{ subject.id }} {{ metadata.cents }} {{ metadata.test }}"`)
+	subject := event.Subject{Type: "invoice", ID: "inv_1"}
+	for want, request := range map[string]api.PreviewRequest{
+		`"invoice.paid inv_42 4200 True"`:         {EventType: "invoice.paid"},
+		`"invoice.created invoice_example  True"`: {EventType: "invoice.created"},
+		`"object.created object_example  True"`:   {},
+		`"invoice.paid inv_1  True"`: {
+			EventType: "invoice.paid", Event: &event.Event{Subject: subject},
+		},
+	} {
+		request.Template = source
+		rendered, err := c.Preview(ctx, request)
+		require.NoError(t, err)
+		assert.JSONEq(t, want, string(rendered))
+	}
+	assert.Equal(t, []string{"body.event_type: value_error"},
+		f.do("POST", prefix+"/preview", `{"template": "", "event_type": "X"}`).problems())
+
+	for pattern, want := range map[event.Pattern]string{
+		"*": "invoice.paid", "invoice.*": "invoice.paid",
+		"invoice.created": "invoice.created", "object.*": "object.test",
+	} {
+		sub := sinkSubscription("w", `{"echo": true}`)
+		sub.EventTypes = []event.Pattern{pattern}
+		created, err := c.Create(ctx, sub)
+		require.NoError(t, err)
+		test, err := c.SendTest(ctx, created.ID, api.TestRequest{})
+		require.NoError(t, err)
+		assert.Equal(t, want, test.Results[0].Attempt.Response)
+	}
+}
+
 func TestEventTypeCatalogue(t *testing.T) {
 	t.Parallel()
 	types, err := newFixture(t, options{}).client(orgA).EventTypes(t.Context())

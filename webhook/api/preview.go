@@ -29,9 +29,12 @@ type PreviewRequest struct {
 	Format template.Format `json:"format,omitempty"`
 	// HTML has the same effect as Format "html".
 	HTML bool `json:"html,omitempty"`
-	// Event is the envelope. Missing fields get sample values.
+	// EventType is the type of the event. Defaults to object.created.
+	EventType string `json:"event_type,omitempty"`
+	// Event is the envelope. Missing fields get sample values. Defaults to the example of the
+	// type in the catalogue, or else to a sample event.
 	Event *event.Event `json:"event,omitempty"`
-	// EventID selects an event that was emitted before, in place of Event.
+	// EventID selects an event that was emitted before, in place of EventType and Event.
 	EventID string `json:"event_id,omitempty"`
 }
 
@@ -53,7 +56,7 @@ func (a *API) preview(r *request) (*response, error) {
 	if eventID != "" && o.members["event"] != nil {
 		p.add(o.at("event_id"), typeValue, "must be absent if there is an event")
 	}
-	e := readEvent(o, event.ObjectCreated)
+	e := a.readEvent(o, readEventType(o, event.ObjectCreated))
 	o.end()
 	if err := p.err(); err != nil {
 		return nil, err
@@ -159,11 +162,12 @@ type TestRequest struct {
 	// Channel is one of the webhook's channel keys: "webhook", and "webhook#2"
 	// for the second of that name. Defaults to all of them.
 	Channel string `json:"channel,omitempty"`
-	// EventType is the type of the event. Defaults to one that the webhook is
-	// subscribed to.
+	// EventType is the type of the event. Defaults to the first type that the webhook is
+	// subscribed to and that has an example in the catalogue, or else to one that fits the
+	// first pattern of the webhook.
 	EventType string `json:"event_type,omitempty"`
-	// Event is the envelope. Missing fields get sample values. Defaults to a sample event whose
-	// metadata is {"test": true}.
+	// Event is the envelope. Missing fields get sample values. Defaults to the example of the
+	// type in the catalogue, or else to a sample event. The metadata of both has "test": true.
 	Event *event.Event `json:"event,omitempty"`
 }
 
@@ -182,9 +186,8 @@ func (a *API) sendTest(r *request) (*response, error) {
 	}
 	p := &problems{}
 	var channels []string
-	eventType := testEventType(sub)
-	e := &event.Event{}
-	completeEvent(e, eventType)
+	eventType := a.testEventType(sub)
+	e := a.sampleEvent(eventType)
 	if o := optionalObject(p, r.body); o != nil {
 		if name := o.text("channel"); name != "" {
 			channels = []string{name}
@@ -192,14 +195,7 @@ func (a *API) sendTest(r *request) (*response, error) {
 				p.add(o.at("channel"), typeValue, "must be one of %s", strings.Join(keys, ", "))
 			}
 		}
-		if s := o.text("event_type"); s != "" {
-			if err := event.ValidType(s); err != nil {
-				p.add(o.at("event_type"), typeValue, "%s", err)
-			} else {
-				eventType = s
-			}
-		}
-		e = readEvent(o, eventType)
+		e = a.readEvent(o, readEventType(o, eventType))
 		o.end()
 	}
 	if err := p.err(); err != nil {
@@ -237,9 +233,16 @@ func (a *API) runTest(
 	return results, err
 }
 
-// testEventType returns an event type that the webhook is subscribed to, or one that fits its
-// first pattern.
-func testEventType(sub *webhook.Subscription) string {
+// testEventType returns the first type with an example that the webhook is subscribed to, or a
+// type that fits its first pattern.
+func (a *API) testEventType(sub *webhook.Subscription) string {
+	for _, pattern := range sub.EventTypes {
+		for i := range a.cfg.Catalogue {
+			if t := &a.cfg.Catalogue[i]; t.Example != "" && pattern.Match(t.Type) {
+				return t.Type
+			}
+		}
+	}
 	for _, pattern := range sub.EventTypes {
 		if prefix, wildcard := strings.CutSuffix(string(pattern), "*"); !wildcard {
 			return string(pattern)
@@ -250,27 +253,64 @@ func testEventType(sub *webhook.Subscription) string {
 	return event.ObjectCreated
 }
 
+// readEventType reads the event type of a test or a preview, or returns value if it is absent.
+func readEventType(o *object, value string) string {
+	s := o.text("event_type")
+	if s == "" {
+		return value
+	}
+	if err := event.ValidType(s); err != nil {
+		o.found.add(o.at("event_type"), typeValue, "%s", err)
+		return value
+	}
+	return s
+}
+
 // readEvent reads the envelope of a test or a preview. Missing fields get sample values, so that
 // a body may have as few fields as its client likes.
-func readEvent(o *object, eventType string) *event.Event {
-	e := &event.Event{}
-	if raw := o.get("event"); raw != nil {
-		var found event.Problems
-		decoded, err := event.Decode(raw)
-		if err != nil {
-			found.AddError("event", err)
-			o.found.mergeError(found.Err())
-			return e
-		}
-		e = decoded
+func (a *API) readEvent(o *object, eventType string) *event.Event {
+	raw := o.get("event")
+	if raw == nil {
+		return a.sampleEvent(eventType)
+	}
+	var found event.Problems
+	e, err := event.Decode(raw)
+	if err != nil {
+		found.AddError("event", err)
+		o.found.mergeError(found.Err())
+		return &event.Event{}
 	}
 	completeEvent(e, eventType)
-	var found event.Problems
 	found.AddError("event", e.Validate())
 	o.found.mergeError(found.Err())
 	return e
 }
 
+// sampleEvent returns the example of the type in the catalogue, or a sample event.
+func (a *API) sampleEvent(eventType string) *event.Event {
+	t, _ := a.cfg.Catalogue.Lookup(eventType)
+	return sampleEvent(eventType, t.Example)
+}
+
+// sampleEvent completes an example, which the configuration has checked, or an empty event.
+func sampleEvent(eventType, example string) *event.Event {
+	e := &event.Event{}
+	_, builtIn := event.Lookup(eventType)
+	if decoded, err := event.Decode([]byte(example)); err == nil {
+		e = decoded
+	}
+	unnamed := example != "" && !builtIn && e.Namespace == "" // such events need no namespace
+	completeEvent(e, eventType)
+	if unnamed {
+		e.Namespace = ""
+	}
+	if e.Metadata["test"] == nil {
+		e.Metadata["test"] = true
+	}
+	return e
+}
+
+// completeEvent sets the fields that are missing.
 func completeEvent(e *event.Event, eventType string) {
 	setDefault(&e.ID, event.NewID())
 	setDefault(&e.Type, eventType)
