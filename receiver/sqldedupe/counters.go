@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
-	"strconv"
 	"strings"
 )
 
@@ -16,33 +15,26 @@ const DefaultCountersTable = "webhook_receiver_generations"
 // database. They are safe for concurrent use, and many processes may share the table.
 type Counters struct {
 	db                  *sql.DB
-	d                   Dialect
+	x                   expander
 	schema, bump, start string
-	table               string
 }
-
-const countersSchema = `CREATE TABLE IF NOT EXISTS {table} (
-	name       TEXT   NOT NULL PRIMARY KEY,
-	generation BIGINT NOT NULL
-);
-`
 
 // NewCounters returns Counters in db. The table must exist before they are used: see
 // [Counters.CreateTable] and [Counters.Schema].
 func NewCounters(db *sql.DB, dialect Dialect, config Config) (*Counters, error) {
-	table, err := check(db, dialect, config.Table, DefaultCountersTable)
+	x, err := newExpander(db, dialect, config.Table, DefaultCountersTable)
 	if err != nil {
 		return nil, err
 	}
 	return &Counters{
-		db: db, d: dialect, table: table,
-		schema: dialect.render(countersSchema, table),
+		db: db, x: x, schema: x.schema("counters.sql"),
 		// A new number is the time, whether it is first read or bumped, so that no old
 		// number returns after its row was deleted.
-		start: dialect.render(`INSERT INTO {table} (name, generation) VALUES ($1, {now})
-			ON CONFLICT (name) DO NOTHING`, table),
-		bump: dialect.render(`INSERT INTO {table} AS old (name, generation) VALUES ($1, {now})
-			ON CONFLICT (name) DO UPDATE SET generation = {greatest}(old.generation + 1, excluded.generation)`, table),
+		start: x.sql(`INSERT INTO {table} (name, generation) VALUES (?, {now})
+			ON CONFLICT (name) DO NOTHING`),
+		bump: x.sql(`INSERT INTO {table} AS old (name, generation) VALUES (?, {now})
+			ON CONFLICT (name) DO UPDATE
+			SET generation = {greatest}(old.generation + 1, excluded.generation)`),
 	}, nil
 }
 
@@ -52,7 +44,7 @@ func (c *Counters) Schema() string { return c.schema }
 // CreateTable creates the table unless it exists. Many processes may call it at the same
 // time.
 func (c *Counters) CreateTable(ctx context.Context) error {
-	return c.d.createTable(ctx, c.db, c.schema)
+	return c.x.createTable(ctx, c.db, c.schema)
 }
 
 // Bump makes each number larger than it ever was.
@@ -104,12 +96,12 @@ func (c *Counters) stored(ctx context.Context, names []string) (map[string]int64
 	if len(names) == 0 {
 		return numbers, nil
 	}
-	args, marks := make([]any, len(names)), make([]string, len(names))
+	args := make([]any, len(names))
 	for i, name := range names {
-		args[i], marks[i] = name, "$"+strconv.Itoa(i+1)
+		args[i] = name
 	}
-	in := strings.Join(marks, ", ")
-	query := c.d.render("SELECT name, generation FROM {table} WHERE name IN ("+in+")", c.table)
+	query := c.x.sql("SELECT name, generation FROM {table} WHERE name IN (?" +
+		strings.Repeat(", ?", len(names)-1) + ")")
 	rows, err := c.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ type Config struct {
 // use, and many processes may share the table.
 type Dedupe struct {
 	db  *sql.DB
-	d   Dialect
+	x   expander
 	sql dedupeSQL
 }
 
@@ -41,27 +41,16 @@ const (
 	rowDead    = 3
 )
 
-// until_ms is the end of the lease or of keep. After that a row counts as absent, except
-// that a claim can still be settled with its token.
-const dedupeSchema = `CREATE TABLE IF NOT EXISTS {table} (
-	claim_key TEXT     NOT NULL PRIMARY KEY,
-	token     TEXT     NOT NULL,
-	state     SMALLINT NOT NULL, -- 1 claimed, 2 done, 3 dead
-	until_ms  BIGINT   NOT NULL, -- Unix milliseconds
-	reason    TEXT     NOT NULL  -- why it is dead, else empty
-);
-CREATE INDEX IF NOT EXISTS {index}_until ON {table} (until_ms);
-`
-
 // prunable is used twice in a statement: to find rows, and to check each row when it is
 // deleted, since it may have been claimed in between. The subquery lets PostgreSQL use the
 // index although clock_timestamp is volatile.
-const prunable = `until_ms <= (SELECT {now}) AND (state <> 1 OR until_ms <= (SELECT {now}) - $1)`
+var prunable = `until_ms <= (SELECT {now}) AND
+	(state <> 1 OR until_ms <= (SELECT {now}) - ` + graceMillis + `)`
 
 // doneTx records a key as done if it is absent, if the caller has claimed it, or if its
 // time has passed, and returns the row as it is then.
 var doneTx = `INSERT INTO {table} AS held (claim_key, token, state, until_ms, reason)
-	VALUES ($1, $2, 2, {now} + $3, '')
+	VALUES (?, ?, 2, {now} + ?, '')
 	ON CONFLICT (claim_key) DO UPDATE SET
 		token    = CASE WHEN ` + takes + ` THEN excluded.token ELSE held.token END,
 		until_ms = CASE WHEN ` + takes + ` THEN excluded.until_ms ELSE held.until_ms END,
@@ -72,34 +61,33 @@ var doneTx = `INSERT INTO {table} AS held (claim_key, token, state, until_ms, re
 // takes is the condition under which doneTx changes a row. It uses the time of the insert,
 // because clock_timestamp advances while the statement runs.
 var takes = `(held.token = excluded.token AND held.state <> 3 OR held.until_ms <=
-	excluded.until_ms - $3 - CASE held.state WHEN 1 THEN ` + graceMillis + ` ELSE 0 END)`
+	excluded.until_ms - ? - CASE held.state WHEN 1 THEN ` + graceMillis + ` ELSE 0 END)`
 
 var graceMillis = strconv.FormatInt(receiver.Grace.Milliseconds(), 10)
 
 // NewDedupe returns a Dedupe in db. The table must exist before it is used: see
 // [Dedupe.CreateTable] and [Dedupe.Schema].
 func NewDedupe(db *sql.DB, dialect Dialect, config Config) (*Dedupe, error) {
-	table, err := check(db, dialect, config.Table, DefaultDedupeTable)
+	x, err := newExpander(db, dialect, config.Table, DefaultDedupeTable)
 	if err != nil {
 		return nil, err
 	}
-	render := func(query string) string { return dialect.render(query, table) }
-	return &Dedupe{db: db, d: dialect, sql: dedupeSQL{
-		schema: render(dedupeSchema),
-		claim: render(`INSERT INTO {table} AS held (claim_key, token, state, until_ms, reason)
-			VALUES ($1, $2, 1, {now} + $3, '')
+	return &Dedupe{db: db, x: x, sql: dedupeSQL{
+		schema: x.schema("dedupe.sql"),
+		claim: x.sql(`INSERT INTO {table} AS held (claim_key, token, state, until_ms, reason)
+			VALUES (?, ?, 1, {now} + ?, '')
 			ON CONFLICT (claim_key) DO UPDATE
 			SET token = excluded.token, state = 1, until_ms = excluded.until_ms, reason = ''
 			WHERE held.until_ms <= {now}`),
-		look: render(`SELECT state, until_ms - {now} FROM {table} WHERE claim_key = $1`),
-		extend: render(`UPDATE {table} SET until_ms = CASE state WHEN 1 THEN {now} + $3 ELSE until_ms END
-			WHERE claim_key = $1 AND token = $2`),
-		settle: render(`UPDATE {table} SET state = $3, until_ms = {now} + $4, reason = $5
-			WHERE claim_key = $1 AND token = $2 AND state IN (1, $3)`),
-		doneTx:  render(doneTx),
-		release: render(`DELETE FROM {table} WHERE claim_key = $1 AND token = $2 AND state = 1`),
-		prune: render(`DELETE FROM {table} WHERE ` + prunable + ` AND claim_key IN (
-			SELECT claim_key FROM {table} WHERE ` + prunable + ` LIMIT $2)`),
+		look: x.sql(`SELECT state, until_ms - {now} FROM {table} WHERE claim_key = ?`),
+		extend: x.sql(`UPDATE {table} SET until_ms = CASE state WHEN 1 THEN {now} + ? ELSE until_ms END
+			WHERE claim_key = ? AND token = ?`),
+		settle: x.sql(`UPDATE {table} SET state = ?, until_ms = {now} + ?, reason = ?
+			WHERE claim_key = ? AND token = ? AND state IN (1, ?)`),
+		doneTx:  x.sql(doneTx),
+		release: x.sql(`DELETE FROM {table} WHERE claim_key = ? AND token = ? AND state = 1`),
+		prune: x.sql(`DELETE FROM {table} WHERE ` + prunable + ` AND claim_key IN (
+			SELECT claim_key FROM {table} WHERE ` + prunable + ` LIMIT ?)`),
 	}}, nil
 }
 
@@ -109,7 +97,7 @@ func (s *Dedupe) Schema() string { return s.sql.schema }
 // CreateTable creates the table and its index unless they exist. Many processes may call
 // it at the same time.
 func (s *Dedupe) CreateTable(ctx context.Context) error {
-	return s.d.createTable(ctx, s.db, s.sql.schema)
+	return s.x.createTable(ctx, s.db, s.sql.schema)
 }
 
 // maxLooks bounds how often Claim starts again because the key became claimable between
@@ -161,13 +149,13 @@ func (s *Dedupe) look(ctx context.Context, key string) (receiver.Standing, error
 
 // Extend implements [receiver.Deduper].
 func (s *Dedupe) Extend(ctx context.Context, c receiver.Claim, lease time.Duration) error {
-	return s.held(ctx, "extend", s.sql.extend, c.Key, c.Token.String(), lease.Milliseconds())
+	return s.held(ctx, "extend", s.sql.extend, lease.Milliseconds(), c.Key, c.Token.String())
 }
 
 // Done implements [receiver.Deduper].
 func (s *Dedupe) Done(ctx context.Context, c receiver.Claim, keep time.Duration) error {
 	return s.held(ctx, "done", s.sql.settle,
-		c.Key, c.Token.String(), rowDone, keep.Milliseconds(), "")
+		rowDone, keep.Milliseconds(), "", c.Key, c.Token.String(), rowDone)
 }
 
 // DoneTx records an event as handled in a transaction of the caller, so that the record
@@ -197,7 +185,9 @@ func (s *Dedupe) DoneTx(ctx context.Context, tx Tx, c receiver.Claim, keep time.
 	}
 	var token string
 	var state int
-	row := tx.queryRow(ctx, s.sql.doneTx, c.Key, c.Token.String(), keep.Milliseconds())
+	millis := keep.Milliseconds()
+	row := tx.queryRow(ctx, s.sql.doneTx,
+		c.Key, c.Token.String(), millis, millis, millis, millis, millis) // one more for each takes
 	switch err := row.Scan(&token, &state); {
 	case err != nil:
 		return fmt.Errorf("sqldedupe: done: %w", err)
@@ -214,7 +204,7 @@ func (s *Dedupe) Dead(
 	ctx context.Context, c receiver.Claim, reason string, keep time.Duration,
 ) error {
 	return s.held(ctx, "dead", s.sql.settle,
-		c.Key, c.Token.String(), rowDead, keep.Milliseconds(), reason)
+		rowDead, keep.Milliseconds(), reason, c.Key, c.Token.String(), rowDead)
 }
 
 // Release implements [receiver.Deduper].
@@ -235,7 +225,7 @@ func (s *Dedupe) Prune(ctx context.Context, limit int) (int64, error) {
 	if limit == 0 {
 		limit = DefaultPrune
 	}
-	result, err := s.db.ExecContext(ctx, s.sql.prune, receiver.Grace.Milliseconds(), limit)
+	result, err := s.db.ExecContext(ctx, s.sql.prune, limit)
 	if err != nil {
 		return 0, fmt.Errorf("sqldedupe: prune: %w", err)
 	}

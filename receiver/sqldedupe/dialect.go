@@ -3,6 +3,7 @@ package sqldedupe
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,65 +13,74 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A Dialect is the SQL of a database.
-type Dialect int
+// Dialect is the database that a table is in: use [SQLite] or [PostgreSQL].
+// It cannot be implemented outside of this package.
+type Dialect interface{ dialect }
 
-// The dialects.
-const (
-	// SQLite is SQLite 3.35 or later.
-	SQLite Dialect = iota + 1
-	// PostgreSQL is PostgreSQL 12 or later, at its default isolation level.
-	PostgreSQL
-)
-
-// now is the time of the database in Unix milliseconds, so that the clocks of processes may
-// differ. It advances within a transaction.
-func (d Dialect) now() string {
-	if d == SQLite {
-		return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-	}
-	return "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
+// dialect is all that differs between databases. Each database has one file with its
+// dialect, such as sqlite.go. To add MySQL, write mysql.go with a constructor next to
+// [SQLite] and with these methods.
+//
+// The conventions are those of package webhook/sqlstore, which has a dialect of its own:
+// the two share no code, because a receiver would import a store for a few lines. The
+// statements in the other files are written once, with a question mark for each parameter,
+// and with these words in braces, which expand replaces:
+//
+//	{now}       the time of the database in Unix milliseconds, so that the clocks of
+//	            processes may differ; it advances within a transaction
+//	{greatest}  the function that returns the larger of two numbers
+//
+// The [expander] replaces {table} and {index}. Besides these words the statements use
+// INSERT with ON CONFLICT and excluded, and RETURNING. MySQL lacks both: its expand would
+// return another statement for such a statement.
+type dialect interface {
+	// expand replaces the words in braces that are listed above.
+	expand(statement string) string
+	// bind replaces question marks by the parameters of the database.
+	bind(statement string) string
+	// lockSchema keeps other processes from creating tables until the transaction ends.
+	lockSchema(ctx context.Context, tx *sql.Tx) error
+	// hasSchemas reports whether the name of a table may have a schema.
+	hasSchemas() bool
+	// createTimeout bounds how long createTable retries after an error.
+	createTimeout() time.Duration
 }
 
-// greatest is the name of the function that returns the larger of two numbers.
-func (d Dialect) greatest() string {
-	if d == SQLite {
-		return "max"
-	}
-	return "greatest"
+// expander turns the statements of this package into those for one table.
+type expander struct {
+	dialect Dialect
+	table   string
 }
 
-// render replaces {table}, {index}, {now} and {greatest}, and writes parameters such as $1
-// as the database wants them.
-func (d Dialect) render(query, table string) string {
-	if d == SQLite {
-		query = strings.ReplaceAll(query, "$", "?")
-	}
+// words replaces all words in braces.
+func (x expander) words(statement string) string {
 	return strings.NewReplacer(
-		"{table}", table,
-		"{index}", strings.ReplaceAll(table, ".", "_"),
-		"{now}", d.now(),
-		"{greatest}", d.greatest(),
-	).Replace(query)
+		"{table}", x.table,
+		"{index}", strings.ReplaceAll(x.table, ".", "_"),
+	).Replace(x.dialect.expand(statement))
 }
 
-// createTimeout bounds how long createTable retries on SQLite.
-const createTimeout = 5 * time.Second
+// sql returns the statement as the database takes it.
+func (x expander) sql(statement string) string { return x.dialect.bind(x.words(statement)) }
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+// schema returns the statements of a schema file.
+func (x expander) schema(name string) string {
+	file, _ := schemaFiles.ReadFile("schema/" + name) // embedded, so it can be read
+	return x.words(string(file))
+}
 
 // createTable runs a script that may run repeatedly, in many processes at the same time.
-//
-// On SQLite it retries after an error. If another process switches the new file to
-// write-ahead logging, or is about to write after it has read, SQLite returns SQLITE_BUSY
-// without waiting for the busy timeout. Drivers have different errors for that, so
-// createTable retries after every error.
-func (d Dialect) createTable(ctx context.Context, db *sql.DB, script string) error {
-	deadline := time.Now().Add(createTimeout)
+func (x expander) createTable(ctx context.Context, db *sql.DB, script string) error {
+	deadline := time.Now().Add(x.dialect.createTimeout())
 	for pause := time.Millisecond; ; pause *= 2 {
-		err := d.runScript(ctx, db, script)
+		err := x.runScript(ctx, db, script)
 		if err == nil {
 			return nil
 		}
-		if d != SQLite || time.Now().Add(pause).After(deadline) {
+		if time.Now().Add(pause).After(deadline) {
 			return fmt.Errorf("sqldedupe: create table: %w", err)
 		}
 		timer := time.NewTimer(pause)
@@ -84,18 +94,14 @@ func (d Dialect) createTable(ctx context.Context, db *sql.DB, script string) err
 }
 
 // runScript runs the statements of a script in one transaction.
-func (d Dialect) runScript(ctx context.Context, db *sql.DB, script string) error {
+func (x expander) runScript(ctx context.Context, db *sql.DB, script string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after the commit
-	if d == PostgreSQL {
-		// Two concurrent CREATE … IF NOT EXISTS can fail in PostgreSQL without a lock.
-		const lock = "SELECT pg_advisory_xact_lock(hashtext('webhooks-go receiver schema'))"
-		if _, err := tx.ExecContext(ctx, lock); err != nil {
-			return err
-		}
+	if err := x.dialect.lockSchema(ctx, tx); err != nil {
+		return err
 	}
 	for statement := range strings.SplitSeq(script, ";\n") {
 		if strings.TrimSpace(statement) == "" {
@@ -111,24 +117,23 @@ func (d Dialect) runScript(ctx context.Context, db *sql.DB, script string) error
 // tableName matches names that need no quotes, with or without a schema.
 var tableName = regexp.MustCompile(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$`)
 
-// check returns the name of the table, or an error if the arguments of a constructor are
-// wrong.
-func check(db *sql.DB, d Dialect, table, fallback string) (string, error) {
+// newExpander returns an error if the arguments of a constructor are wrong.
+func newExpander(db *sql.DB, d Dialect, table, fallback string) (expander, error) {
 	if db == nil {
-		return "", errors.New("sqldedupe: the database is nil")
+		return expander{}, errors.New("sqldedupe: the database is nil")
 	}
 	if table == "" {
 		table = fallback
 	}
 	var p event.Problems
-	if d != SQLite && d != PostgreSQL {
-		p.Add("dialect", "must be SQLite or PostgreSQL")
+	if d == nil {
+		p.Add("dialect", "must be SQLite() or PostgreSQL()")
 	}
 	if !tableName.MatchString(table) {
 		p.Add("Table",
 			"must be lower-case letters, digits and _, optionally after a schema and a dot")
-	} else if d == SQLite && strings.Contains(table, ".") {
+	} else if d != nil && !d.hasSchemas() && strings.Contains(table, ".") {
 		p.Add("Table", "must have no schema in SQLite")
 	}
-	return table, p.Err()
+	return expander{d, table}, p.Err()
 }

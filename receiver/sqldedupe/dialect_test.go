@@ -20,11 +20,11 @@ func TestConstructors(t *testing.T) {
 		table   string
 		field   string
 	}{
-		{"no dialect", 0, "", "dialect"},
-		{"a table that needs quotes", sqldedupe.PostgreSQL, "My Table", "Table"},
-		{"an injection", sqldedupe.PostgreSQL, "a; DROP TABLE b", "Table"},
-		{"two dots", sqldedupe.PostgreSQL, "a.b.c", "Table"},
-		{"a schema in SQLite", sqldedupe.SQLite, "main.claims", "Table"},
+		{"no dialect", nil, "", "dialect"},
+		{"a table that needs quotes", sqldedupe.PostgreSQL(), "My Table", "Table"},
+		{"an injection", sqldedupe.PostgreSQL(), "a; DROP TABLE b", "Table"},
+		{"two dots", sqldedupe.PostgreSQL(), "a.b.c", "Table"},
+		{"a schema in SQLite", sqldedupe.SQLite(), "main.claims", "Table"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -38,16 +38,16 @@ func TestConstructors(t *testing.T) {
 			}
 		})
 	}
-	_, err := sqldedupe.NewDedupe(nil, sqldedupe.SQLite, sqldedupe.Config{})
+	_, err := sqldedupe.NewDedupe(nil, sqldedupe.SQLite(), sqldedupe.Config{})
 	assert.Error(t, err)
-	_, err = sqldedupe.NewCounters(nil, sqldedupe.SQLite, sqldedupe.Config{})
+	_, err = sqldedupe.NewCounters(nil, sqldedupe.SQLite(), sqldedupe.Config{})
 	assert.Error(t, err)
 }
 
 // Schema returns statements for a migration tool.
 func TestSchema(t *testing.T) {
 	t.Parallel()
-	store, err := sqldedupe.NewDedupe(new(sql.DB), sqldedupe.PostgreSQL,
+	store, err := sqldedupe.NewDedupe(new(sql.DB), sqldedupe.PostgreSQL(),
 		sqldedupe.Config{Table: "hooks.claims"})
 	require.NoError(t, err)
 	assert.Contains(t, store.Schema(), "CREATE TABLE IF NOT EXISTS hooks.claims (")

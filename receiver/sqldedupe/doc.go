@@ -3,7 +3,7 @@
 // exactly once ([Dedupe.DoneTx]). It also has the generation numbers of caches
 // ([Counters]).
 //
-//	dedupe, err := sqldedupe.NewDedupe(db, sqldedupe.PostgreSQL, sqldedupe.Config{})
+//	dedupe, err := sqldedupe.NewDedupe(db, sqldedupe.PostgreSQL(), sqldedupe.Config{})
 //	…
 //	err = dedupe.CreateTable(ctx) // or put dedupe.Schema() into your migrations
 //	…
@@ -35,5 +35,7 @@
 //   - dedupe.go: Dedupe, which claims events and settles claims
 //   - tx.go: the transactions that DoneTx takes
 //   - counters.go: Counters for package invalidate
-//   - dialect.go: what differs between SQLite and PostgreSQL, and creating tables
+//   - dialect.go: what a database must provide, creating tables
+//   - sqlite.go, postgres.go: the databases
+//   - schema: the tables
 package sqldedupe

@@ -4,15 +4,18 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// tried is what the queue's index says of a delivery beside its time: 0 if it
+// attempted is what the queue's index says of a delivery beside its time: 0 if it
 // was not attempted since it was queued, and 1 if it was.
-const tried = `CASE WHEN tries > 0 THEN 1 ELSE 0 END`
+const attempted = `CASE WHEN attempts_since_queued > 0 THEN 1 ELSE 0 END`
 
 type claimStatements struct {
 	due, lease string
@@ -201,4 +204,326 @@ func (c *claiming) task(d due, to *owner) webhook.Task {
 	t.Until, t.DueAt = moment(micros(c.request.Until)), moment(d.at)
 	t.OrganizationID, t.Endpoint, t.Revision = to.organizationID, to.endpoint, to.revision
 	return t
+}
+
+// endpointBits are those of an endpoint's id that number it in its organization.
+// The ids of one organization stand together in the queue's index, so that a claim
+// gets from one to the next in one step, however many endpoints the first one has.
+const endpointBits = 24
+
+func organizationOf(endpointID int64) int64 { return endpointID >> endpointBits }
+
+// idsOf returns the range of an organization's endpoints: after from, up to to.
+func idsOf(number int64) (from, to int64) {
+	return number << endpointBits, (number+1)<<endpointBits - 1
+}
+
+// turns is whose turn it is. A claim goes round the organizations, from where the
+// last one ended. One that was not done with is remembered with the endpoint that
+// was its last, and goes on after that.
+type turns struct {
+	mu    sync.Mutex
+	at    int64           // the last organization that was served
+	large map[int64]int64 // the last endpoint, by organization
+}
+
+// maxLarge bounds the organizations that are remembered. Others begin with their
+// first endpoint.
+const maxLarge = 1000
+
+// skipIt stands for the last endpoint of an organization that is to be skipped.
+const skipIt = -1
+
+// claiming is one call of Claim.
+type claiming struct {
+	now     int64
+	request webhook.ClaimRequest
+	most    int     // of one organization
+	skipped []int64 // endpoints, in order
+	at      int64
+	stops   map[int64]int64 // turns.large, and the organizations to be skipped
+	done    []int64         // organizations that have no more
+	found   []due
+	tasks   []webhook.Task
+	// endpointIDs are those of the tasks.
+	endpointIDs []int64
+}
+
+func (t *turns) begin(now int64, r webhook.ClaimRequest) *claiming {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := &claiming{now: now, request: r, most: r.Limit, at: t.at, stops: make(map[int64]int64, len(t.large))}
+	maps.Copy(c.stops, t.large)
+	if r.PerOrganization > 0 {
+		c.most = min(c.most, r.PerOrganization)
+	}
+	return c
+}
+
+func (t *turns) end(c *claiming) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at = c.at
+	if t.large == nil {
+		t.large = make(map[int64]int64)
+	}
+	for _, number := range c.done {
+		delete(t.large, number)
+	}
+	for number, last := range c.stops {
+		if last != skipIt && len(t.large) < maxLarge {
+			t.large[number] = last
+		}
+	}
+}
+
+func (c *claiming) left() int { return c.request.Limit - len(c.found) }
+
+// goRound finds what may be claimed.
+func (s *Store) goRound(ctx context.Context, q Querier, c *claiming) error {
+	_, start := idsOf(c.at)
+	stops := slices.Sorted(maps.Keys(c.stops))
+	if err := s.goOn(ctx, q, c, stops, start, math.MaxInt64); err != nil {
+		return err
+	}
+	return s.goOn(ctx, q, c, stops, 0, start)
+}
+
+// goOn finds what may be claimed for the endpoints after from, up to to, which are
+// those of whole organizations.
+func (s *Store) goOn(ctx context.Context, q Querier, c *claiming, stops []int64, from, to int64) error {
+	for _, number := range stops {
+		first, last := idsOf(number)
+		if first < from || last > to {
+			continue
+		}
+		if err := s.several(ctx, q, c, from, first); err != nil {
+			return err
+		}
+		if at := c.stops[number]; at != skipIt {
+			if err := s.large(ctx, q, c, number, at); err != nil {
+				return err
+			}
+		}
+		from = last
+	}
+	return s.several(ctx, q, c, from, to)
+}
+
+// large finds what may be claimed for one organization, after its last endpoint.
+func (s *Store) large(ctx context.Context, q Querier, c *claiming, number, at int64) error {
+	first, last := idsOf(number)
+	most := min(c.most, c.left())
+	n := 0
+	for _, part := range [][2]int64{{at, last}, {first, at}} {
+		if n == most {
+			break
+		}
+		found, err := s.findDue(ctx, q, c, part[0], part[1], most-n)
+		if err != nil {
+			return err
+		}
+		c.take(found)
+		n += len(found)
+	}
+	if n < most {
+		delete(c.stops, number)
+		c.done = append(c.done, number)
+	}
+	return nil
+}
+
+// several finds what may be claimed for the endpoints after from, up to to.
+func (s *Store) several(ctx context.Context, q Querier, c *claiming, from, to int64) error {
+	// Up to the first id of an organization there is nothing of it: they count from 1.
+	for from < to-1 && c.left() > 0 {
+		limit := c.left()
+		found, err := s.findDue(ctx, q, c, from, to, limit)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		full := len(found) == limit
+		kept, last := c.fair(found)
+		if !full || len(kept) == limit {
+			c.take(kept)
+			if full { // the limit may have cut it
+				c.stops[last] = kept[len(kept)-1].endpointID
+			}
+			return nil
+		}
+		// What was left out of some makes room for those after them, but the
+		// limit may have cut the last one.
+		first, end := idsOf(last)
+		if _, cut := c.stops[last]; cut {
+			from = end
+		} else {
+			kept = slices.DeleteFunc(kept, func(d due) bool { return organizationOf(d.endpointID) == last })
+			from = first
+		}
+		c.take(kept)
+	}
+	return nil
+}
+
+// fair leaves out what is too much of one organization, and returns the last
+// organization that was found.
+func (c *claiming) fair(found []due) (kept []due, last int64) {
+	n := 0
+	for _, d := range found {
+		number := organizationOf(d.endpointID)
+		if number != last {
+			last, n = number, 0
+		}
+		if n++; n <= c.most {
+			kept = append(kept, d)
+		} else {
+			c.stops[number] = kept[len(kept)-1].endpointID
+		}
+	}
+	return kept, last
+}
+
+func (c *claiming) take(found []due) {
+	if len(found) == 0 {
+		return
+	}
+	c.found = append(c.found, found...)
+	last := found[len(found)-1].endpointID
+	c.at = organizationOf(last)
+	if _, large := c.stops[c.at]; large {
+		c.stops[c.at] = last
+	}
+}
+
+const (
+	// maxSkipped and maxSkippedOrganizations bound what the statements of a claim pass
+	// over. Each organization is a statement more.
+	maxSkipped              = 10_000
+	maxSkippedOrganizations = 250
+	// maxSkipLookups bounds the endpoints that one claim looks up: the next one looks
+	// for others.
+	maxSkipLookups = 1000
+	// maxSkippedIDs bounds what is remembered. Forgetting costs queries.
+	maxSkippedIDs = 100_000
+)
+
+// skippedIDs remembers the ids of endpoints that claims were asked to skip: most of them
+// are those of the claim before. An id may be out of date, because the endpoint was
+// deleted and made again; that is found out by what is found for it. The zero value is
+// ready to use.
+type skippedIDs struct {
+	mu  sync.Mutex
+	ids map[webhook.Endpoint]int64
+}
+
+func (s *skippedIDs) remember(e webhook.Endpoint, id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ids == nil || len(s.ids) >= maxSkippedIDs {
+		s.ids = make(map[webhook.Endpoint]int64)
+	}
+	s.ids[e] = id
+}
+
+// known returns the ids of endpoints, maxSkipped at most, and endpoints to be looked up.
+func (s *skippedIDs) known(endpoints []webhook.Endpoint) (ids []int64, unknown []webhook.Endpoint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range endpoints {
+		id, ok := s.ids[e]
+		switch {
+		case len(ids)+len(unknown) == maxSkipped:
+			return ids, unknown
+		case ok:
+			ids = append(ids, id)
+		case len(unknown) < maxSkipLookups:
+			unknown = append(unknown, e)
+		}
+	}
+	return ids, unknown
+}
+
+// skipping is what a claim passes over.
+type skipping struct {
+	request       webhook.ClaimRequest
+	ids, numbers  []int64 // of endpoints and organizations
+	endpoints     map[webhook.Endpoint]struct{}
+	organizations map[string]struct{}
+}
+
+// findSkipped looks up the endpoints and organizations that are not to be claimed
+// for.
+func (s *Store) findSkipped(ctx context.Context, q Querier, r webhook.ClaimRequest) (*skipping, error) {
+	skip := &skipping{request: r}
+	var unknown []webhook.Endpoint
+	skip.ids, unknown = s.skipped.known(r.Skip)
+	rows := make([]any, 0, 2*len(unknown))
+	for _, e := range unknown {
+		rows = append(rows, e.SubscriptionID, e.Channel)
+	}
+	err := s.x.dialect.queryBatch(ctx, q, s.claim.endpoints, rows, nil, func(row scanner) error {
+		var id int64
+		var e webhook.Endpoint
+		err := row.Scan(&id, &e.SubscriptionID, &e.Channel)
+		skip.ids = append(skip.ids, id)
+		s.skipped.remember(e, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows = rows[:0]
+	for _, id := range r.SkipOrganizations[:min(len(r.SkipOrganizations), maxSkippedOrganizations)] {
+		rows = append(rows, id)
+	}
+	err = s.x.dialect.queryBatch(ctx, q, s.claim.numbers, rows, nil, func(row scanner) error {
+		var number int64
+		err := row.Scan(&number)
+		skip.numbers = append(skip.numbers, number)
+		return err
+	})
+	return skip, err
+}
+
+// skip says what the claim passes over.
+func (c *claiming) skip(skip *skipping) {
+	slices.Sort(skip.ids)
+	c.skipped = skip.ids
+	for _, number := range skip.numbers {
+		c.stops[number] = skipIt
+	}
+}
+
+// skippedIn returns which of the endpoints after from, up to to, are passed over.
+func (c *claiming) skippedIn(from, to int64) []int64 {
+	first, _ := slices.BinarySearch(c.skipped, from+1)
+	last := len(c.skipped)
+	if to < math.MaxInt64 {
+		last, _ = slices.BinarySearch(c.skipped, to+1)
+	}
+	return c.skipped[first:max(first, last)]
+}
+
+// unwanted reports whether the endpoint is to be skipped, and notes that it was found.
+func (s *skipping) unwanted(endpointID int64, o *owner) bool {
+	if s.endpoints == nil {
+		s.endpoints = make(map[webhook.Endpoint]struct{}, len(s.request.Skip))
+		for _, e := range s.request.Skip {
+			s.endpoints[e] = struct{}{}
+		}
+		s.organizations = make(map[string]struct{}, len(s.request.SkipOrganizations))
+		for _, id := range s.request.SkipOrganizations {
+			s.organizations[id] = struct{}{}
+		}
+	}
+	_, organization := s.organizations[o.organizationID]
+	_, endpoint := s.endpoints[o.endpoint]
+	number := organizationOf(endpointID)
+	switch {
+	case organization && number > 0:
+		s.numbers = append(s.numbers, number)
+	case organization, endpoint: // endpoints of before there were numbers have 0
+		s.ids = append(s.ids, endpointID)
+	}
+	return organization || endpoint
 }

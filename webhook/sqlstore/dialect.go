@@ -6,60 +6,97 @@ import (
 	"strings"
 )
 
-// Dialect is what differs between databases: use [SQLite] or [PostgreSQL].
+// Dialect is the database that the tables are in: use [SQLite] or [PostgreSQL].
 // It cannot be implemented outside of this package.
-type Dialect interface {
+type Dialect interface{ dialect }
+
+// dialect is all that differs between databases. Each database has one file with its
+// dialect, such as sqlite.go, and its schema files. To add MySQL, write mysql.go with a
+// constructor next to [SQLite] and with these methods, and schema/mysql_0001.sql and so
+// on, up to the version that the other databases have.
+//
+// The statements in the other files are written once, with a question mark for each
+// parameter, and with these words in braces, which expand replaces:
+//
+//	{in}           "is one of these integers": the parameter is what ints returns
+//	{notin}        the opposite, with the same parameter
+//	{versions}     a subquery: a JSON object with the versions of organizations by their
+//	               ids; the parameter is what texts returns
+//	{join}         an inner join that reads the table on its left first
+//	{forupdate}    ends a SELECT from the table d, and locks its rows
+//	{skiplocked}   the same, but passes over rows that another transaction has locked
+//	{sorted}       the order in which a batch inserts events
+//	{nextnumber}   a number that no organization has had
+//	{nextid}       an id that no delivery has or is smaller than
+//	{blocksbelow}  a condition for rows of {p}blocks whose block is below the first
+//	               parameter, as many as the second one allows
+//
+// The [expander] replaces {p} by the prefix of the tables, {attempted} by a constant, and
+// {rows} by what the method rows returns.
+//
+// Besides these words the statements use WITH before INSERT, UPDATE and SELECT, recursive
+// WITH, INSERT with ON CONFLICT and excluded, UPDATE with FROM, RETURNING, comparisons
+// of rows, and || for text. MySQL lacks some of these. Its expand would return another
+// statement for such a statement, and the [Querier] of its writer would run an UPDATE
+// with RETURNING as two statements.
+type dialect interface {
 	// name begins the names of the schema files.
 	name() string
-	// expand replaces what stands in braces in a statement.
+	// expand replaces the words in braces that are listed above.
 	expand(statement string) string
-	// rebind turns question marks into the database's parameters.
-	rebind(statement string) string
-	// ints writes numbers as the one parameter of {in} and {notin}, and texts
-	// ids of organizations as that of {versions}, which is a subquery for the
-	// JSON of those of their versions that there are.
+	// bind replaces question marks by the parameters of the database. It is called
+	// once for each statement, when a Store is made.
+	bind(statement string) string
+	// ints returns the parameter for {in} and {notin}, and texts the one for {versions}.
 	ints(numbers []int64) string
 	texts(texts []string) string
 
-	// prepareBatch fills in the texts of a batch.
-	prepareBatch(b *batch)
-	// execBatch runs the statement over all rows, and counts the rows changed.
-	// The rest are the parameters after the rows.
+	// rows returns a SELECT or VALUES of rows with these columns, in which question marks
+	// stand for parameters: one text for each number of rows that a statement has.
+	rows(columns []column) map[int]string
+	// execBatch runs the statement over all rows, and returns how many rows of the
+	// table it changed. The rest are the parameters after the rows.
 	execBatch(ctx context.Context, q Querier, b *batch, rows, rest []any) (int64, error)
 	// queryBatch is execBatch for a statement that returns rows.
-	queryBatch(ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error) error
+	queryBatch(
+		ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error,
+	) error
 
-	// collided reports whether a transaction failed only because of another
-	// one at the same time.
-	collided(err error) bool
 	// newWriter returns what runs the store's transactions.
 	newWriter(db *sql.DB) writer
-	// lockSchema lets nobody else migrate until the transaction ends.
+	// collided reports whether a transaction failed only because of another one that ran
+	// at the same time, so that it can run again.
+	collided(err error) bool
+	// lockSchema keeps other processes from migrating until the transaction ends.
 	lockSchema(ctx context.Context, q Querier, prefix string) error
-	// clockSQL asks for the time in microseconds since 1970; empty if the
-	// database has no clock but that of this machine.
+	// shards is how many rows the figures of an endpoint and hour are spread over, so
+	// that transactions do not wait for each other.
+	shards() int64
+
+	// The statements that each database writes in its own way follow. The expander
+	// expands and binds them like the others.
+
+	// clockSQL selects the time in microseconds since 1970. It is empty if the database
+	// has the clock of this machine.
 	clockSQL() string
-	// reserveSQL takes ids: each row is the id after a span of them, with
-	// {versions}. reserveSpan says what parameter takes n ids, and how long a
-	// span is then.
+	// reserveSQL takes ids: each row has the id after a span of them, and {versions}.
+	// reserveSpan returns the parameter with which the statement takes at least n ids,
+	// and how long a span is then.
 	reserveSQL() string
 	reserveSpan(n int) (parameter, span int)
-	// notifySQL tells other processes, once the transaction commits, that
-	// something is due; empty if the database cannot.
+	// notifySQL tells other processes, once the transaction has committed, that a
+	// delivery is due. It is empty if the database cannot.
 	notifySQL() string
-	// claimSQL selects what is due in a range of endpoints. claimLimit says
-	// how many rows it must return so that the first limit of them are right
-	// once they are sorted.
+	// claimSQL selects what is due in a range of endpoints. claimLimit returns how many
+	// rows it must return so that the first limit of them are right once they are sorted.
 	claimSQL() string
 	claimLimit(limit, perEndpoint int) int
-	// shards is how many parts the figures of an hour have.
-	shards() int64
 }
 
 // writer runs transactions.
 type writer interface {
-	// do runs fn in a transaction, which it commits unless fn fails. The
-	// context that fn gets is the one to use inside.
+	// do runs fn in a transaction, which it commits if fn returns nil. The context that
+	// fn gets is the one to use inside.
 	do(ctx context.Context, fn func(ctx context.Context, q Querier) error) error
 	close() error
 }
@@ -70,6 +107,42 @@ type expander struct {
 	prefix  string
 }
 
-func (x expander) sql(statement string) string {
-	return strings.ReplaceAll(x.dialect.expand(statement), "{p}", x.prefix)
+// words replaces all words in braces but {rows}.
+func (x expander) words(statement string) string {
+	return strings.NewReplacer("{p}", x.prefix, "{attempted}", attempted).
+		Replace(x.dialect.expand(statement))
+}
+
+// sql returns the statement as the database takes it.
+func (x expander) sql(statement string) string { return x.dialect.bind(x.words(statement)) }
+
+// batch is a statement that runs over many rows.
+type batch struct {
+	columns []column
+	// texts has the statement as the database takes it, by the number of its rows.
+	texts map[int]string
+}
+
+type column struct {
+	name string
+	kind kind
+}
+
+type kind int
+
+const (
+	integer kind = iota
+	text
+	binary
+)
+
+// batch makes a batch of a statement. Where it says {rows}, which is in a WITH, it reads
+// rows with these columns. No parameter comes before them.
+func (x expander) batch(statement string, columns ...column) *batch {
+	b := &batch{columns: columns, texts: make(map[int]string)}
+	statement = x.words(statement)
+	for n, rows := range x.dialect.rows(columns) {
+		b.texts[n] = x.dialect.bind(strings.Replace(statement, "{rows}", rows, 1))
+	}
+	return b
 }

@@ -1,16 +1,26 @@
 package sqlstore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 type historyStatements struct {
-	deliveries, brief, delivery, payload string
-	event                                string
+	// deliveries and brief are not expanded, because fetch adds conditions to them. brief
+	// has no attempts.
+	deliveries, brief        string
+	delivery, payload, event string
 	// Pages of endpoints, of an organization or one subscription, and of blocks, of
 	// listed endpoints or of all.
 	endpoints, endpointsOf                         string
@@ -31,8 +41,8 @@ func newHistoryStatements(x expander) historyStatements {
 	const nextBlocks = ` AND b.block <= ? ORDER BY b.block DESC LIMIT ?`
 	const deliveries = columns + `d.history` + from
 	return historyStatements{
-		deliveries: x.sql(deliveries),
-		brief:      x.sql(columns + `NULL` + from),
+		deliveries: deliveries,
+		brief:      columns + `NULL` + from,
 		delivery:   x.sql(deliveries + `d.id = ? AND e.organization_id = ?`),
 		payload:    x.sql(`SELECT payload FROM {p}events WHERE event_id = ? AND organization_id = ?`),
 		event:      x.sql(`SELECT id, last_id FROM {p}events WHERE event_id = ? AND organization_id = ?`),
@@ -51,7 +61,7 @@ func newHistoryStatements(x expander) historyStatements {
 			{join} {p}endpoints p ON p.id = d.endpoint_id
 			{join} {p}events e ON e.id = d.event_id
 			WHERE d.id = ? AND e.organization_id = ? {forupdate}`),
-		replay: x.sql(`UPDATE {p}deliveries SET state = 0, at = ?, queued_at = ?, tries = 0, lost = 0, started_at = 0, endpoint_id = ?,
+		replay: x.sql(`UPDATE {p}deliveries SET state = 0, at = ?, queued_at = ?, attempts_since_queued = 0, lost = 0, started_at = 0, endpoint_id = ?,
 			progress = CASE WHEN state = 2 THEN NULL ELSE progress END WHERE id = ?`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id = ?`),
 	}
@@ -183,4 +193,313 @@ func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string
 		}
 		return s.record(ctx, q, now, tally{d.endpointID: {Cancelled: 1}})
 	})
+}
+
+// Deliveries implements [webhook.History].
+func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+	l := newListing(q)
+	var err error
+	switch {
+	case q.EventID != "":
+		err = s.listEvent(ctx, l)
+	case q.Status == webhook.StatusDead:
+		err = s.listEndpoints(ctx, l, `d.state = 3`)
+	case q.Status != "" && !q.Status.Settled():
+		err = s.listEndpoints(ctx, l, `d.state < 2`)
+	default:
+		err = s.listBlocks(ctx, l)
+	}
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	return l.found, nil
+}
+
+// listing is one call of Deliveries. The three ways to find deliveries differ
+// in the index that they read; what is common is here.
+type listing struct {
+	query webhook.DeliveryQuery
+	limit int
+	// below is what ids must be smaller than.
+	below int64
+	// filter is what the rows must fulfil, whatever the index.
+	filter conditions
+	found  []webhook.Delivery
+}
+
+func newListing(q webhook.DeliveryQuery) *listing {
+	l := &listing{query: q, limit: q.PageSize(), below: int64(q.Before)}
+	if l.below <= 0 {
+		l.below = math.MaxInt64
+	}
+	if q.EventType != "" {
+		l.filter.add(`e.type = ?`, q.EventType)
+	}
+	if q.SubscriptionID != "" {
+		l.filter.add(`p.webhook_id = ?`, q.SubscriptionID)
+	}
+	if q.Status != "" {
+		condition, ok := statusConditions[q.Status]
+		if !ok {
+			condition = `1 = 0`
+		}
+		l.filter.add(condition)
+	}
+	if !q.Since.IsZero() {
+		l.filter.add(`e.created_at >= ?`, micros(q.Since))
+	}
+	if !q.Until.IsZero() {
+		l.filter.add(`e.created_at < ?`, micros(q.Until))
+	}
+	if q.AttemptsBelow > 0 {
+		l.filter.add(`d.attempts < ?`, q.AttemptsBelow)
+	}
+	return l
+}
+
+// statusConditions says of deliveries d and their endpoints p what reported
+// says of a row. An unknown status has no deliveries.
+var statusConditions = map[webhook.Status]string{
+	webhook.StatusPending:   `d.state = 0 AND p.state = 0`,
+	webhook.StatusInFlight:  `d.state = 1 AND p.state = 0`,
+	webhook.StatusPaused:    `d.state < 2 AND p.state = 1`,
+	webhook.StatusSucceeded: `d.state = 2`,
+	webhook.StatusDead:      `d.state = 3`,
+	webhook.StatusCancelled: `(d.state = 4 OR d.state < 2 AND p.state = 2)`,
+}
+
+// conditions are joined by AND.
+type conditions struct {
+	sql  strings.Builder
+	args []any
+}
+
+func (c *conditions) add(condition string, args ...any) {
+	if c.sql.Len() > 0 {
+		c.sql.WriteString(" AND ")
+	}
+	c.sql.WriteString(condition)
+	c.args = append(c.args, args...)
+}
+
+// fetch adds the newest deliveries that meet the condition and the filter.
+func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ...any) error {
+	var all conditions
+	all.add(condition, args...)
+	if l.filter.sql.Len() > 0 {
+		all.add(l.filter.sql.String(), l.filter.args...)
+	}
+	columns := s.history.deliveries
+	if l.query.WithoutAttempts {
+		columns = s.history.brief
+	}
+	statement := s.x.sql(columns + all.sql.String() + ` ORDER BY d.id DESC LIMIT ?`)
+	return collect(ctx, s.read, func(rows scanner) error {
+		d, err := scanDelivery(rows, !l.query.WithoutAttempts)
+		l.found = append(l.found, d)
+		return err
+	}, statement, append(all.args, l.limit-len(l.found))...)
+}
+
+// listEvent reads the deliveries of one event, which are a range of ids.
+func (s *Store) listEvent(ctx context.Context, l *listing) error {
+	var id, last int64
+	found, err := one(ctx, s.read, s.history.event, []any{l.query.EventID, l.query.OrganizationID}, []any{&id, &last})
+	if err != nil || !found {
+		return err
+	}
+	return s.fetch(ctx, l, `d.id > ? AND d.id <= ? AND d.id < ? AND d.event_id = ?`, id, last, l.below, id)
+}
+
+// endpointsPage is how many endpoints of an organization a list looks at in one
+// statement, and the most that it has in memory. blocksPage is how many ranges of ids.
+const (
+	endpointsPage = 1000
+	blocksPage    = 64
+)
+
+// listEndpoints reads a partial index that begins with the endpoint, for a page of
+// endpoints at a time, and keeps the newest of what they have.
+func (s *Store) listEndpoints(ctx context.Context, l *listing, part string) error {
+	var kept []webhook.Delivery
+	above := int64(0) // what ids must be larger than to be among the newest
+	for at := (endpointCursor{}); ; {
+		ids, err := s.endpointsOf(ctx, l, &at)
+		if err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			l.found = nil
+			err := s.fetch(ctx, l, part+` AND d.endpoint_id {in} AND d.id > ? AND d.id < ?`,
+				s.x.dialect.ints(ids), above, l.below)
+			if err != nil {
+				return err
+			}
+			kept = newest(append(kept, l.found...), l.limit)
+			if len(kept) == l.limit {
+				above = int64(kept[len(kept)-1].ID)
+			}
+		}
+		if len(ids) < endpointsPage {
+			l.found = kept
+			return nil
+		}
+	}
+}
+
+// newest returns the newest of the deliveries, in their order.
+func newest(all []webhook.Delivery, limit int) []webhook.Delivery {
+	slices.SortFunc(all, func(a, b webhook.Delivery) int { return cmp.Compare(b.ID, a.ID) })
+	if len(all) > limit {
+		clear(all[limit:]) // so that they are not kept in memory
+		all = all[:limit]
+	}
+	return all
+}
+
+// listBlocks reads the ranges of ids in which the endpoints have deliveries. The ids of
+// a page of endpoints are named in the statements; an organization with more is
+// looked for by its name, so that a range is read once.
+func (s *Store) listBlocks(ctx context.Context, l *listing) error {
+	ids, err := s.endpointsOf(ctx, l, &endpointCursor{})
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	mine, args := ` AND d.endpoint_id {in}`, []any{s.x.dialect.ints(ids)}
+	statement, owner := s.history.blocks, args
+	if len(ids) == endpointsPage {
+		mine, args = ` AND p.organization_id = ?`, []any{l.query.OrganizationID}
+		statement, owner = s.history.organizationBlocks, args
+		if l.query.SubscriptionID != "" { // the filter of the listing has it, too
+			statement, owner = s.history.subscriptionBlocks, append(owner, l.query.SubscriptionID)
+		}
+	}
+	for last := l.below >> blockBits; ; {
+		blocks, err := s.blocksBefore(ctx, statement, append(slices.Clone(owner), last, blocksPage))
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			bounds := []any{b << blockBits, min((b+1)<<blockBits, l.below)}
+			err := s.fetch(ctx, l, `d.id >= ? AND d.id < ?`+mine, append(bounds, args...)...)
+			if err != nil || len(l.found) == l.limit {
+				return err
+			}
+		}
+		if len(blocks) < blocksPage {
+			return nil
+		}
+		last = blocks[len(blocks)-1] - 1
+	}
+}
+
+func (s *Store) blocksBefore(ctx context.Context, statement string, args []any) (blocks []int64, err error) {
+	err = collect(ctx, s.read, func(rows scanner) error {
+		var b int64
+		err := rows.Scan(&b)
+		blocks = append(blocks, b)
+		return err
+	}, statement, args...)
+	return blocks, err
+}
+
+// endpointCursor is the last endpoint that was read.
+type endpointCursor struct {
+	subscriptionID string
+	id             int64
+}
+
+// endpointsOf returns the next page of endpoints of the query's organization and
+// subscription, those that were deleted too.
+func (s *Store) endpointsOf(ctx context.Context, l *listing, at *endpointCursor) ([]int64, error) {
+	statement, args := s.history.endpoints, []any{l.query.OrganizationID, at.subscriptionID, at.id, endpointsPage}
+	if l.query.SubscriptionID != "" {
+		statement, args[1] = s.history.endpointsOf, l.query.SubscriptionID
+	}
+	var ids []int64
+	err := collect(ctx, s.read, func(rows scanner) error {
+		err := rows.Scan(&at.id, &at.subscriptionID)
+		ids = append(ids, at.id)
+		return err
+	}, statement, args...)
+	return ids, err
+}
+
+// The history of a delivery is a text with one attempt a line, each a JSON
+// object of its own, so that adding one is appending a line. An attempt's
+// number is the number of its line.
+type attemptLine struct {
+	StartedAt int64  `json:"at"` // microseconds since 1970
+	Duration  int64  `json:"us"` // microseconds
+	Status    int    `json:"status"`
+	Class     string `json:"class"`
+	Error     string `json:"error"`
+	Response  string `json:"response"`
+}
+
+// encodeAttempt writes by hand what json.Marshal would take ten times as long
+// for: one of these is made for every attempt.
+func encodeAttempt(a *webhook.Attempt) string {
+	line := make([]byte, 0, 96+len(a.Error)+len(a.Response))
+	line = append(line, `{"at":`...)
+	line = strconv.AppendInt(line, micros(a.StartedAt), 10)
+	line = append(line, `,"us":`...)
+	line = strconv.AppendInt(line, a.Duration.Microseconds(), 10)
+	if a.StatusCode != 0 {
+		line = append(line, `,"status":`...)
+		line = strconv.AppendInt(line, int64(a.StatusCode), 10)
+	}
+	for _, field := range [...]struct{ name, value string }{
+		{`,"class":`, a.Class}, {`,"error":`, a.Error}, {`,"response":`, a.Response},
+	} {
+		if field.value != "" {
+			line = appendJSONString(append(line, field.name...), field.value)
+		}
+	}
+	return string(append(line, "}\n"...))
+}
+
+// appendJSONString adds s as a JSON string. Bytes that are not UTF-8 become
+// U+FFFD.
+func appendJSONString(out []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	out = append(out, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			out = append(out, '\\', c)
+		case c < 0x20:
+			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			out = utf8.AppendRune(out, r)
+			i += size
+			continue
+		default:
+			out = append(out, c)
+		}
+		i++
+	}
+	return append(out, '"')
+}
+
+func decodeHistory(history []byte) ([]webhook.Attempt, error) {
+	attempts := make([]webhook.Attempt, 0, bytes.Count(history, []byte{'\n'}))
+	for line := range bytes.Lines(history) {
+		var a attemptLine
+		if err := json.Unmarshal(line, &a); err != nil {
+			return nil, fmt.Errorf("attempt %d: %w", len(attempts)+1, err)
+		}
+		attempts = append(attempts, webhook.Attempt{
+			Number:     len(attempts) + 1,
+			StartedAt:  moment(a.StartedAt),
+			Duration:   time.Duration(a.Duration) * time.Microsecond,
+			StatusCode: a.Status,
+			Class:      a.Class,
+			Error:      a.Error,
+			Response:   a.Response,
+		})
+	}
+	return attempts, nil
 }

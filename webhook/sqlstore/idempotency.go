@@ -7,29 +7,36 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// The statements about requests, which are rare.
-const (
-	expireRequests = `DELETE FROM {p}requests WHERE id IN (
-		SELECT id FROM {p}requests d WHERE began_at < ? ORDER BY began_at LIMIT ? {skiplocked})`
-	// A request that has expired is replaced.
-	insertRequest = `INSERT INTO {p}requests AS r (id, digest, began_at, until) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-		digest = excluded.digest, began_at = excluded.began_at, until = excluded.until, answer = NULL WHERE r.began_at < ?`
-	resumeRequest = `UPDATE {p}requests SET until = ? WHERE id = ? AND digest = ? AND answer IS NULL AND until <= ?`
-	getRequest    = `SELECT digest, began_at, until, answer FROM {p}requests WHERE id = ?`
-	answerRequest = `UPDATE {p}requests SET answer = ? WHERE id = ? AND until = ?`
-	forgetRequest = `DELETE FROM {p}requests WHERE id = ? AND until = ?`
-)
+type requestStatements struct {
+	expire, insert, resume, get, answer, forget string
+}
+
+func newRequestStatements(x expander) requestStatements {
+	return requestStatements{
+		expire: x.sql(`DELETE FROM {p}requests WHERE id IN (
+			SELECT id FROM {p}requests d WHERE began_at < ? ORDER BY began_at LIMIT ? {skiplocked})`),
+		// A request that has expired is replaced.
+		insert: x.sql(`INSERT INTO {p}requests AS r (id, digest, began_at, until) VALUES (?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, began_at = excluded.began_at,
+				until = excluded.until, answer = NULL WHERE r.began_at < ?`),
+		resume: x.sql(`UPDATE {p}requests SET until = ?
+			WHERE id = ? AND digest = ? AND answer IS NULL AND until <= ?`),
+		get:    x.sql(`SELECT digest, began_at, until, answer FROM {p}requests WHERE id = ?`),
+		answer: x.sql(`UPDATE {p}requests SET answer = ? WHERE id = ? AND until = ?`),
+		forget: x.sql(`DELETE FROM {p}requests WHERE id = ? AND until = ?`),
+	}
+}
 
 // BeginIdempotent implements [webhook.IdempotencyStore].
 func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest, expired time.Time) (stored webhook.IdempotentRequest, work bool, err error) {
 	before := micros(expired)
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
-		if _, err := q.Exec(ctx, s.x.sql(expireRequests), before, webhook.MaxExpired); err != nil {
+		if _, err := q.Exec(ctx, s.requests.expire, before, webhook.MaxExpired); err != nil {
 			return err
 		}
-		n, err := q.Exec(ctx, s.x.sql(insertRequest), r.Key, r.Digest, micros(r.Began), micros(r.Until), before)
+		n, err := q.Exec(ctx, s.requests.insert, r.Key, r.Digest, micros(r.Began), micros(r.Until), before)
 		if err == nil && n == 0 {
-			n, err = q.Exec(ctx, s.x.sql(resumeRequest), micros(r.Until), r.Key, r.Digest, micros(r.Began))
+			n, err = q.Exec(ctx, s.requests.resume, micros(r.Until), r.Key, r.Digest, micros(r.Began))
 		}
 		if err != nil {
 			return err
@@ -38,7 +45,7 @@ func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest
 		// What is not found was forgotten just now, which is as good as under way.
 		began, until := micros(r.Began), micros(r.Until)
 		stored = webhook.IdempotentRequest{Key: r.Key, Digest: r.Digest}
-		_, err = one(ctx, q, s.x.sql(getRequest), []any{r.Key}, []any{&stored.Digest, &began, &until, &stored.Answer})
+		_, err = one(ctx, q, s.requests.get, []any{r.Key}, []any{&stored.Digest, &began, &until, &stored.Answer})
 		stored.Began, stored.Until = moment(began), moment(until)
 		return err
 	})
@@ -52,9 +59,9 @@ func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest
 func (s *Store) EndIdempotent(ctx context.Context, r webhook.IdempotentRequest) error {
 	return s.write(ctx, func(ctx context.Context, q Querier) (err error) {
 		if r.Answer == nil {
-			_, err = q.Exec(ctx, s.x.sql(forgetRequest), r.Key, micros(r.Until))
+			_, err = q.Exec(ctx, s.requests.forget, r.Key, micros(r.Until))
 		} else {
-			_, err = q.Exec(ctx, s.x.sql(answerRequest), r.Answer, r.Key, micros(r.Until))
+			_, err = q.Exec(ctx, s.requests.answer, r.Answer, r.Key, micros(r.Until))
 		}
 		return err
 	})

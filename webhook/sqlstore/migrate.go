@@ -49,11 +49,20 @@ func Migrations(dialect Dialect, tablePrefix string) ([]Migration, error) {
 		if version == 1 {
 			statements = migrationsTable + ";\n" + statements
 		}
-		migrations = append(migrations, Migration{Version: version, SQL: x.sql(statements)})
+		migrations = append(migrations, Migration{Version: version, SQL: x.words(statements)})
 	}
 }
 
 const migrationsTable = `CREATE TABLE IF NOT EXISTS {p}migrations (version INTEGER PRIMARY KEY)`
+
+type schemaStatements struct{ table, version string }
+
+func newSchemaStatements(x expander) schemaStatements {
+	return schemaStatements{
+		table:   x.sql(migrationsTable),
+		version: x.sql(`SELECT coalesce(max(version), 0) FROM {p}migrations`),
+	}
+}
 
 // migrate brings the tables to the newest version. Any number of processes may
 // do so at once.
@@ -77,7 +86,7 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 		if err := s.x.dialect.lockSchema(ctx, q, s.x.prefix); err != nil {
 			return err
 		}
-		if _, err := q.Exec(ctx, s.x.sql(migrationsTable)); err != nil {
+		if _, err := q.Exec(ctx, s.schema.table); err != nil {
 			return err
 		}
 		stored, err := s.schemaVersion(ctx, q)
@@ -103,7 +112,7 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 
 func (s *Store) schemaVersion(ctx context.Context, q Querier) (int, error) {
 	var version int
-	_, err := one(ctx, q, s.x.sql(`SELECT coalesce(max(version), 0) FROM {p}migrations`), nil, []any{&version})
+	_, err := one(ctx, q, s.schema.version, nil, []any{&version})
 	return version, err
 }
 

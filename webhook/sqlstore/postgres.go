@@ -20,25 +20,25 @@ type postgresDialect struct{}
 
 func (postgresDialect) name() string { return "postgres" }
 
-func (postgresDialect) expand(statement string) string {
-	return strings.NewReplacer(
-		"{tried}", tried,
-		"{nextnumber}", "nextval('{p}organization_numbers')",
-		"{in}", "= ANY (?::text::bigint[])",
-		"{notin}", "NOT IN (SELECT unnest(?::text::bigint[]))",
-		"{versions}", "(SELECT coalesce(json_object_agg(organization_id, version)::text, '{}') FROM {p}organizations WHERE organization_id = ANY (?::text::text[]))",
-		// A join of the table with itself might read all of it.
-		"{blocksbelow}", "ctid = ANY (ARRAY(SELECT ctid FROM {p}blocks WHERE block < ? LIMIT ?))",
-		"{nextid}", "(SELECT last_value FROM {p}ids)",
-		"{join}", "JOIN",
-		"{forupdate}", "FOR UPDATE OF d",
-		// Two calls with the same events must not wait for each other.
-		"{sorted}", "ORDER BY event_id, organization_id",
-		"{skiplocked}", "FOR UPDATE OF d SKIP LOCKED",
-	).Replace(statement)
-}
+var postgresWords = strings.NewReplacer(
+	"{in}", "= ANY (?::text::bigint[])",
+	"{notin}", "NOT IN (SELECT unnest(?::text::bigint[]))",
+	"{versions}", `(SELECT coalesce(json_object_agg(organization_id, version)::text, '{}')
+		FROM {p}organizations WHERE organization_id = ANY (?::text::text[]))`,
+	"{join}", "JOIN",
+	"{forupdate}", "FOR UPDATE OF d",
+	"{skiplocked}", "FOR UPDATE OF d SKIP LOCKED",
+	// Two calls with the same events must not deadlock.
+	"{sorted}", "ORDER BY event_id, organization_id",
+	"{nextnumber}", "nextval('{p}organization_numbers')",
+	"{nextid}", "(SELECT last_value FROM {p}ids)",
+	// A join of the table with itself might read all of it.
+	"{blocksbelow}", "ctid = ANY (ARRAY(SELECT ctid FROM {p}blocks WHERE block < ? LIMIT ?))",
+)
 
-func (postgresDialect) rebind(statement string) string {
+func (postgresDialect) expand(statement string) string { return postgresWords.Replace(statement) }
+
+func (postgresDialect) bind(statement string) string {
 	out := make([]byte, 0, len(statement)+32)
 	n := 0
 	for i := range len(statement) {
@@ -77,12 +77,15 @@ func (postgresDialect) texts(texts []string) string {
 	return string(append(out, '}'))
 }
 
+// anyRows stands for all numbers of rows: a statement has the same text for each.
+const anyRows = 0
+
 // Each column of a batch travels as one parameter, an array in its text form,
 // which every driver can send. The binary columns, which would double in size
 // in that form, travel as all their bytes in one, with an array of the lengths.
-func (postgresDialect) prepareBatch(b *batch) {
+func (postgresDialect) rows(columns []column) map[int]string {
 	var selected, arrays, names []string
-	for _, c := range b.columns {
+	for _, c := range columns {
 		names = append(names, c.name)
 		switch c.kind {
 		case integer:
@@ -99,7 +102,7 @@ func (postgresDialect) prepareBatch(b *batch) {
 	}
 	rows := "SELECT " + strings.Join(selected, ", ") +
 		" FROM unnest(" + strings.Join(arrays, ", ") + ") AS t (" + strings.Join(names, ", ") + ")"
-	b.texts[1] = strings.Replace(b.statement, "{rows}", rows, 1)
+	return map[int]string{anyRows: rows}
 }
 
 // arguments writes the columns of the rows. Bytes come first, because they
@@ -170,14 +173,14 @@ func (d postgresDialect) execBatch(ctx context.Context, q Querier, b *batch, row
 	if len(rows) == 0 {
 		return 0, nil
 	}
-	return q.Exec(ctx, b.texts[1], d.arguments(b, rows, rest)...)
+	return q.Exec(ctx, b.texts[anyRows], d.arguments(b, rows, rest)...)
 }
 
 func (d postgresDialect) queryBatch(ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return collect(ctx, q, scan, b.texts[1], d.arguments(b, rows, rest)...)
+	return collect(ctx, q, scan, b.texts[anyRows], d.arguments(b, rows, rest)...)
 }
 
 // collided recognises deadlocks and failures to serialize, by the codes that
@@ -190,14 +193,11 @@ func (postgresDialect) collided(err error) bool {
 	return coded.SQLState() == "40P01" || coded.SQLState() == "40001"
 }
 
-func (d postgresDialect) newWriter(db *sql.DB) writer { return postgresWriter{d, db} }
+func (postgresDialect) newWriter(db *sql.DB) writer { return postgresWriter{db} }
 
 // postgresWriter begins a transaction for each call, as many at once as the
 // pool has connections.
-type postgresWriter struct {
-	dialect postgresDialect
-	db      *sql.DB
-}
+type postgresWriter struct{ db *sql.DB }
 
 func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Querier) error) error {
 	// The statements are written for this level, whatever the connections'
@@ -208,7 +208,7 @@ func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Querier
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	if err := fn(ctx, sqlTx{w.dialect, tx}); err != nil {
+	if err := fn(ctx, sqlTx{tx}); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -217,9 +217,11 @@ func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Querier
 func (postgresWriter) close() error { return nil }
 
 func (postgresDialect) lockSchema(ctx context.Context, q Querier, prefix string) error {
-	_, err := q.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.' || ?::text))`, prefix)
+	_, err := q.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.' || $1::text))`, prefix)
 	return err
 }
+
+func (postgresDialect) shards() int64 { return 16 }
 
 // idSpan is the increment of the sequence. What is left of a span is lost, so
 // that no transaction waits for another one's ids.
@@ -264,18 +266,18 @@ WITH RECURSIVE walk (endpoint_id) AS (
     SELECT (SELECT endpoint_id FROM {p}deliveries WHERE state < 2 AND endpoint_id > walk.endpoint_id ORDER BY endpoint_id LIMIT 1)
     FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
 )
-SELECT d.id, d.endpoint_id, d.at, d.token, d.tries, d.attempts, coalesce(d.queued_at, e.created_at), d.progress,
+SELECT d.id, d.endpoint_id, d.at, d.token, d.attempts_since_queued, d.attempts, coalesce(d.queued_at, e.created_at), d.progress,
        d.state, d.lost, d.started_at, e.event_id, e.type, e.payload
 FROM walk
 CROSS JOIN LATERAL (SELECT 1 FROM {p}endpoints p WHERE p.id = walk.endpoint_id AND p.state = 0) active
 CROSS JOIN LATERAL (
     SELECT * FROM (
-        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {tried} = 0 AND at <= ?
+        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 0 AND at <= ?
         ORDER BY at, id LIMIT ? FOR UPDATE SKIP LOCKED
     ) fresh
     UNION ALL
     SELECT * FROM (
-        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {tried} = 1 AND at <= ?
+        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 1 AND at <= ?
         ORDER BY at, id LIMIT ? FOR UPDATE SKIP LOCKED
     ) retries
     LIMIT ?

@@ -15,7 +15,7 @@ func TestPostgresBatch(t *testing.T) {
 		column{"id", integer}, column{"name", text}, column{"data", binary})
 	require.Equal(t, `WITH v (id, name, data) AS (SELECT id, name, substring($1::bytea FROM data::int FOR data_length::int)`+
 		` FROM unnest($2::text::bigint[], $3::text::text[], $4::text::bigint[], $5::text::bigint[]) AS t (id, name, data, data_length))`+
-		` INSERT INTO p_t SELECT id, name, data, $6 FROM v`, PostgreSQL().rebind(b.texts[1]))
+		` INSERT INTO p_t SELECT id, name, data, $6 FROM v`, b.texts[anyRows])
 	require.Equal(t, []any{[]byte("abcde"), `{1,2,3,4}`, `{"plain","q\"uo\\te",NULL,""}`, `{1,4,NULL,6}`, `{3,2,NULL,0}`, int64(9)},
 		postgresDialect{}.arguments(b, []any{
 			int64(1), "plain", []byte("abc"),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -29,14 +30,14 @@ func newSettleStatements(x expander) settleStatements {
 		// The usual result has little to say, and parameters cost.
 		succeed: x.batch(`WITH v (id, token, attempt) AS ({rows})
 			UPDATE {p}deliveries AS d SET
-				state = 2, at = ?, tries = d.tries + 1, attempts = d.attempts + 1,
+				state = 2, at = ?, attempts_since_queued = d.attempts_since_queued + 1, attempts = d.attempts + 1,
 				history = coalesce(d.history || v.attempt, v.attempt)
 			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"attempt", text}),
 		settle: x.batch(`WITH v (id, token, state, at, lost, attempt, progress) AS ({rows})
 			UPDATE {p}deliveries AS d SET
 				state = v.state, at = v.at,
-				tries = d.tries + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
+				attempts_since_queued = d.attempts_since_queued + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				attempts = d.attempts + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				history = coalesce(d.history || v.attempt, v.attempt, d.history),
 				progress = coalesce(v.progress, d.progress),
@@ -203,12 +204,11 @@ func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Le
 
 // Now implements [webhook.Queue].
 func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	query := s.x.dialect.clockSQL()
-	if query == "" {
+	if s.clock == "" {
 		return time.Now(), ctx.Err()
 	}
 	var at int64
-	_, err := one(ctx, s.read, query, nil, []any{&at})
+	_, err := one(ctx, s.read, s.clock, nil, []any{&at})
 	return moment(at), s.failed(err)
 }
 
@@ -267,4 +267,83 @@ func (s *Store) heldOf(ctx context.Context, q Querier, leases []webhook.Lease) (
 		return err
 	})
 	return held, err
+}
+
+// leases remembers which endpoints the deliveries are for that this store has
+// handed out, so that settling them need not ask. While a lease is good, its
+// delivery stays with its endpoint. The zero value is ready to use.
+type leases struct {
+	mu        sync.Mutex
+	endpoints map[webhook.Lease]int64
+}
+
+// maxLeases bounds what is remembered, for leases that are never settled here.
+// Forgetting costs a query.
+const maxLeases = 100_000
+
+// remember notes the endpoints of tasks, in the same order.
+func (l *leases) remember(tasks []webhook.Task, endpointIDs []int64) {
+	if len(tasks) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.endpoints == nil || len(l.endpoints)+len(tasks) > maxLeases {
+		l.endpoints = make(map[webhook.Lease]int64, len(tasks))
+	}
+	for i := range tasks {
+		l.endpoints[tasks[i].Lease] = endpointIDs[i]
+	}
+}
+
+// forget is for leases that have ended.
+func (l *leases) forget(settlements []webhook.Settlement) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range settlements {
+		delete(l.endpoints, settlements[i].Lease)
+	}
+}
+
+// known returns the endpoint of each delivery, 0 for those in unknown.
+func (l *leases) known(settlements []webhook.Settlement) (endpointIDs, unknown []int64) {
+	endpointIDs = make([]int64, len(settlements))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range settlements {
+		id, ok := l.endpoints[settlements[i].Lease]
+		if !ok {
+			unknown = append(unknown, int64(settlements[i].DeliveryID))
+		}
+		endpointIDs[i] = id
+	}
+	return endpointIDs, unknown
+}
+
+// count counts results that were accepted. What another store has handed out
+// is looked up.
+func (s *Store) count(ctx context.Context, q Querier, settlements []webhook.Settlement) (tally, error) {
+	endpointIDs, unknown := s.leases.known(settlements)
+	found := make(map[webhook.DeliveryID]int64, len(unknown))
+	if len(unknown) > 0 {
+		err := collect(ctx, q, func(row scanner) error {
+			var id, endpointID int64
+			err := row.Scan(&id, &endpointID)
+			found[webhook.DeliveryID(id)] = endpointID
+			return err
+		}, s.settle.endpoint, s.x.dialect.ints(unknown))
+		if err != nil {
+			return nil, err
+		}
+	}
+	counted := make(tally)
+	for i := range settlements {
+		v := &settlements[i]
+		id := endpointIDs[i]
+		if id == 0 {
+			id = found[v.DeliveryID]
+		}
+		counted.of(id).Count(v)
+	}
+	return counted, nil
 }

@@ -3,7 +3,10 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -19,22 +22,26 @@ type sqliteDialect struct{}
 
 func (sqliteDialect) name() string { return "sqlite" }
 
-func (sqliteDialect) expand(statement string) string {
-	return strings.NewReplacer(
-		"{tried}", tried,
-		"{nextnumber}", "(SELECT coalesce(max(number), 0) + 1 FROM {p}organizations)",
-		"{in}", "IN (SELECT value FROM json_each(?))",
-		"{notin}", "NOT IN (SELECT value FROM json_each(?))",
-		"{versions}", "(SELECT json_group_object(organization_id, version) FROM {p}organizations WHERE organization_id IN (SELECT value FROM json_each(?)))",
-		"{blocksbelow}", "(endpoint_id, block) IN (SELECT endpoint_id, block FROM {p}blocks WHERE block < ? LIMIT ?)",
-		"{nextid}", "(SELECT next_id FROM {p}meta)",
-		// SQLite keeps to the written order of tables after CROSS JOIN.
-		"{join}", "CROSS JOIN",
-		"{forupdate}", "", // nobody else writes
-		"{skiplocked}", "",
-		"{sorted}", "",
-	).Replace(statement)
-}
+var sqliteWords = strings.NewReplacer(
+	"{in}", "IN (SELECT value FROM json_each(?))",
+	"{notin}", "NOT IN (SELECT value FROM json_each(?))",
+	"{versions}", `(SELECT json_group_object(organization_id, version)
+		FROM {p}organizations WHERE organization_id IN (SELECT value FROM json_each(?)))`,
+	// SQLite keeps to the written order of tables after CROSS JOIN.
+	"{join}", "CROSS JOIN",
+	// There is one writer at a time.
+	"{forupdate}", "",
+	"{skiplocked}", "",
+	"{sorted}", "",
+	"{nextnumber}", "(SELECT coalesce(max(number), 0) + 1 FROM {p}organizations)",
+	"{nextid}", "(SELECT next_id FROM {p}meta)",
+	"{blocksbelow}", `(endpoint_id, block) IN (
+		SELECT endpoint_id, block FROM {p}blocks WHERE block < ? LIMIT ?)`,
+)
+
+func (sqliteDialect) expand(statement string) string { return sqliteWords.Replace(statement) }
+
+func (sqliteDialect) bind(statement string) string { return statement }
 
 // Rows travel as plain parameters, several rows to a statement: measured, a JSON
 // array read with json_each costs two to three times as much for rows without
@@ -42,11 +49,13 @@ func (sqliteDialect) expand(statement string) string {
 // the driver looks a parameter up by going through all of them.
 var sqliteChunks = [...]int{16, 4, 1}
 
-func (sqliteDialect) prepareBatch(b *batch) {
-	row := "(?" + strings.Repeat(",?", len(b.columns)-1) + ")"
+func (sqliteDialect) rows(columns []column) map[int]string {
+	row := "(?" + strings.Repeat(",?", len(columns)-1) + ")"
+	texts := make(map[int]string)
 	for _, n := range sqliteChunks {
-		b.texts[n] = strings.Replace(b.statement, "{rows}", "VALUES "+row+strings.Repeat(","+row, n-1), 1)
+		texts[n] = "VALUES " + row + strings.Repeat(","+row, n-1)
 	}
+	return texts
 }
 
 // chunks calls fn with the statement and the parameters of each chunk.
@@ -82,6 +91,9 @@ func (d sqliteDialect) queryBatch(ctx context.Context, q Querier, b *batch, rows
 // lockSchema has nothing to do: BEGIN IMMEDIATE keeps all other writers out.
 func (sqliteDialect) lockSchema(context.Context, Querier, string) error { return nil }
 
+// shards is 1, because the one writer never waits for the rows of another transaction.
+func (sqliteDialect) shards() int64 { return 1 }
+
 // clockSQL is empty: all processes are on one machine.
 func (sqliteDialect) clockSQL() string { return "" }
 
@@ -103,20 +115,20 @@ WITH RECURSIVE walk (endpoint_id) AS (
     SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE state < 2 AND endpoint_id > walk.endpoint_id)
     FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
 )
-SELECT d.id, d.endpoint_id, d.at, d.token, d.tries, d.attempts, coalesce(d.queued_at, e.created_at), d.progress,
+SELECT d.id, d.endpoint_id, d.at, d.token, d.attempts_since_queued, d.attempts, coalesce(d.queued_at, e.created_at), d.progress,
        d.state, d.lost, d.started_at, e.event_id, e.type, e.payload
 FROM walk
 CROSS JOIN {p}endpoints p ON p.id = walk.endpoint_id AND p.state = 0
 CROSS JOIN {p}deliveries d ON d.id IN (
     SELECT id FROM (
         SELECT * FROM (
-            SELECT id, at, 0 AS tried FROM {p}deliveries
-            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {tried} = 0 AND at <= ? ORDER BY at, id LIMIT ?)
+            SELECT id, at, 0 AS attempted FROM {p}deliveries
+            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 0 AND at <= ? ORDER BY at, id LIMIT ?)
         UNION ALL
         SELECT * FROM (
-            SELECT id, at, 1 AS tried FROM {p}deliveries
-            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {tried} = 1 AND at <= ? ORDER BY at, id LIMIT ?)
-    ) ORDER BY tried, at, id LIMIT ?)
+            SELECT id, at, 1 AS attempted FROM {p}deliveries
+            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 1 AND at <= ? ORDER BY at, id LIMIT ?)
+    ) ORDER BY attempted, at, id LIMIT ?)
 CROSS JOIN {p}events e ON e.id = d.event_id
 WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
 LIMIT ?`
@@ -145,9 +157,122 @@ func (sqliteDialect) texts(texts []string) string {
 	return string(out)
 }
 
-func (sqliteDialect) rebind(query string) string { return query }
-
 // collided is never true: there is one writer at a time.
 func (sqliteDialect) collided(error) bool { return false }
 
 func (sqliteDialect) newWriter(db *sql.DB) writer { return newSQLiteWriter(db) }
+
+// sqliteWriter runs one transaction at a time, on a connection that it keeps
+// together with its prepared statements. A *sql.Tx would begin without the
+// write lock, and prepare anew each time.
+type sqliteWriter struct {
+	db *sql.DB
+	// free holds the connection, nil until it is first needed. Taking it is
+	// the lock.
+	free chan *preparedConn
+}
+
+func newSQLiteWriter(db *sql.DB) *sqliteWriter {
+	w := &sqliteWriter{db: db, free: make(chan *preparedConn, 1)}
+	w.free <- nil
+	return w
+}
+
+func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, Querier) error) (err error) {
+	var c *preparedConn
+	select {
+	case c = <-w.free:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { w.free <- c }()
+	if c == nil {
+		conn, err := w.db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		c = &preparedConn{conn: conn, statements: make(map[string]*sql.Stmt)}
+	}
+	committed := false
+	defer func() {
+		if committed {
+			return
+		}
+		// Some errors end the transaction by themselves, so this one may fail.
+		_, _ = c.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		if errors.Is(err, driver.ErrBadConn) {
+			_ = c.close()
+			c = nil
+		}
+	}()
+	if _, err := c.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	// From here on it takes a moment, and stopping half-way would have to wait
+	// for the rollback. Without a way to be cancelled, the driver needs no
+	// goroutine for each statement.
+	inside := context.WithoutCancel(ctx)
+	if err := fn(inside, c); err != nil {
+		return err
+	}
+	if _, err := c.Exec(inside, "COMMIT"); err != nil {
+		return err
+	}
+	committed = true
+	return nil
+}
+
+func (w *sqliteWriter) close() error {
+	c := <-w.free
+	defer func() { w.free <- nil }()
+	if c == nil {
+		return nil
+	}
+	return c.close()
+}
+
+// preparedConn prepares every statement once.
+type preparedConn struct {
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt
+}
+
+func (c *preparedConn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s := c.statements[query]; s != nil {
+		return s, nil
+	}
+	s, err := c.conn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("preparing %q: %w", query, err)
+	}
+	c.statements[query] = s
+	return s, nil
+}
+
+func (c *preparedConn) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	s, err := c.prepare(ctx, query) //nolint:sqlclosecheck // kept until the connection is closed
+	if err != nil {
+		return 0, err
+	}
+	result, err := s.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (c *preparedConn) Query(ctx context.Context, query string, args ...any) (Rows, error) {
+	s, err := c.prepare(ctx, query) //nolint:sqlclosecheck // kept until the connection is closed
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...) //nolint:rowserrcheck // the caller checks
+}
+
+func (c *preparedConn) close() error {
+	var err error
+	for _, s := range c.statements {
+		err = errors.Join(err, s.Close())
+	}
+	return errors.Join(err, c.conn.Close())
+}

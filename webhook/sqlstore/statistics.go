@@ -55,10 +55,6 @@ func newStatisticsStatements(x expander) statisticsStatements {
 	}
 }
 
-// The one writer of SQLite never waits for another transaction's rows.
-func (sqliteDialect) shards() int64   { return 1 }
-func (postgresDialect) shards() int64 { return 16 }
-
 // tally counts results by endpoint, so that an endpoint's figures are written
 // once for all that a transaction settles.
 type tally map[int64]*webhook.Statistics

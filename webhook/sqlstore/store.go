@@ -61,6 +61,9 @@ type Store struct {
 	history       historyStatements
 	prune         pruneStatements
 	reseal        resealStatements
+	requests      requestStatements
+	schema        schemaStatements
+	clock         string // empty: this machine's
 	repair        repairStatements
 
 	routes routeCache
@@ -86,7 +89,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		return nil, err
 	}
 	s := &Store{
-		x: x, writer: dialect.newWriter(db), read: sqlTx{dialect, db},
+		x: x, writer: dialect.newWriter(db), read: sqlTx{db},
 		guard: config.Guard, mapError: config.MapError, sealer: config.Sealer,
 		subscriptions: newSubscriptionStatements(x),
 		routing:       newRouteStatements(x),
@@ -97,10 +100,13 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		prune:         newPruneStatements(x),
 		reseal:        newResealStatements(x),
 		repair:        newRepairStatements(x),
+		requests:      newRequestStatements(x),
+		schema:        newSchemaStatements(x),
+		clock:         x.sql(dialect.clockSQL()),
 		blocks:        make(map[block]struct{}),
 	}
 	if config.Reader != nil {
-		s.read = sqlTx{dialect, config.Reader}
+		s.read = sqlTx{config.Reader}
 	}
 	s.read = guardedTx{s.read, s.check}
 	if err := s.migrate(ctx, !config.NoMigrate); err != nil {

@@ -52,7 +52,7 @@ func openSQLite(t *testing.T) database {
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
 		return db
 	}
-	return database{DB: open(), dialect: sqldedupe.SQLite, open: open}
+	return database{DB: open(), dialect: sqldedupe.SQLite(), open: open}
 }
 
 func openPostgreSQL(t *testing.T) database {
@@ -89,7 +89,7 @@ func openPostgreSQL(t *testing.T) database {
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
 		return db
 	}
-	return database{DB: open(), dialect: sqldedupe.PostgreSQL, open: open}
+	return database{DB: open(), dialect: sqldedupe.PostgreSQL(), open: open}
 }
 
 // dedupe returns a Dedupe with its table.

@@ -137,7 +137,7 @@ func TestTableName(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		tables := []string{"mine"}
-		if db.dialect == sqldedupe.PostgreSQL {
+		if db.dialect == sqldedupe.PostgreSQL() {
 			schema := ""
 			require.NoError(t, db.QueryRowContext(t.Context(),
 				"SELECT current_schema()").Scan(&schema))

@@ -28,7 +28,7 @@ func Example_exactlyOnceWithPgx() {
 	defer pool.Close()
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { _ = db.Close() }()
-	dedupe, err := sqldedupe.NewDedupe(db, sqldedupe.PostgreSQL, sqldedupe.Config{})
+	dedupe, err := sqldedupe.NewDedupe(db, sqldedupe.PostgreSQL(), sqldedupe.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -31,7 +31,7 @@ func Example_exactlyOnceWithSQL() {
 		fmt.Println(err)
 		return
 	}
-	store, err := sqldedupe.NewDedupe(db, sqldedupe.SQLite, sqldedupe.Config{})
+	store, err := sqldedupe.NewDedupe(db, sqldedupe.SQLite(), sqldedupe.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return

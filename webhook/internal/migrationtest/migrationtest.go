@@ -15,7 +15,8 @@ const first, second, third = "wh_0000000000000001", "wh_0000000000000002", "wh_0
 
 // Version1 returns statements that fill the tables of version 1, with the default
 // prefix: organization a has an active subscription with two channels, a third of which
-// was removed, and a paused one; b has one.
+// was removed, and a paused one; b has one, with a delivery that has been attempted twice
+// since it was replayed.
 func Version1() []string {
 	return []string{
 		`INSERT INTO webhooks_webhooks (id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision) VALUES
@@ -25,6 +26,10 @@ func Version1() []string {
 		`INSERT INTO webhooks_endpoints (organization_id, webhook_id, channel, state) VALUES
 			('a', '` + second + `', 'webhook', 1), ('a', '` + first + `', 'email', 2), ('a', '` + first + `', 'slack', 0),
 			('a', '` + first + `', 'webhook', 0), ('b', '` + third + `', 'webhook', 0)`,
+		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
+			VALUES (1000000, 'b', 'evt_0', 'invoice.paid', 4000000, 1000001, '{}')`,
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token, tries, attempts)
+			SELECT 1000001, 1000000, id, 0, 4000000, 3, 2, 4 FROM webhooks_endpoints WHERE webhook_id = '` + third + `'`,
 	}
 }
 
@@ -45,12 +50,16 @@ func Check(t *testing.T, s webhook.Store) {
 		}
 		return got
 	}
+	var old []webhook.Task
 	claim := func() map[string]int64 {
 		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
 			Limit: 10, PerEndpoint: 10})
 		require.NoError(t, err)
 		revisions := make(map[string]int64)
 		for _, task := range tasks {
+			if task.EventID == "evt_0" {
+				old = append(old, task)
+			}
 			revisions[task.Endpoint.SubscriptionID] = task.Revision
 		}
 		return revisions
@@ -62,6 +71,10 @@ func Check(t *testing.T, s webhook.Store) {
 	}, emit("a", "evt_1"), "the subscriptions are matched as they were before the migration")
 	require.Len(t, emit("b", "evt_1"), 1)
 	require.Equal(t, map[string]int64{first: 1_000_000, third: 3_000_000}, claim())
+	require.Len(t, old, 1, "a delivery from before the migration is due")
+	require.Equal(t, int64(4), old[0].Token)
+	require.Equal(t, 2, old[0].AttemptsSinceQueued)
+	require.Equal(t, 4, old[0].Attempts)
 
 	require.ErrorIs(t, s.CreateSubscription(ctx,
 		&webhook.Subscription{ID: webhook.NewID(), OrganizationID: "a", CreatedAt: now},

@@ -20,17 +20,12 @@ func Tx(dialect Dialect, tx *sql.Tx) webhook.Tx {
 	if tx == nil {
 		return callerTx{dialect, nil}
 	}
-	return callerTx{dialect, sqlTx{dialect, tx}}
+	return callerTx{dialect, sqlTx{tx}}
 }
 
 // TxOf is [Tx] for a transaction of another driver, whose statements have the
 // parameters of the database.
-func TxOf(dialect Dialect, q Querier) webhook.Tx {
-	if q == nil {
-		return callerTx{dialect, nil}
-	}
-	return callerTx{dialect, reboundTx{dialect, q}}
-}
+func TxOf(dialect Dialect, q Querier) webhook.Tx { return callerTx{dialect, q} }
 
 // callerTx is a transaction of the caller's.
 type callerTx struct {
@@ -68,15 +63,14 @@ type scanner interface {
 
 // sqlTx is a Querier of database/sql.
 type sqlTx struct {
-	dialect Dialect
-	on      interface { // *sql.Tx or *sql.DB
+	on interface { // *sql.Tx or *sql.DB
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	}
 }
 
 func (t sqlTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	result, err := t.on.ExecContext(ctx, t.dialect.rebind(query), args...)
+	result, err := t.on.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -84,21 +78,7 @@ func (t sqlTx) Exec(ctx context.Context, query string, args ...any) (int64, erro
 }
 
 func (t sqlTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	return t.on.QueryContext(ctx, t.dialect.rebind(query), args...) //nolint:rowserrcheck // the caller checks
-}
-
-// reboundTx is a Querier of another package.
-type reboundTx struct {
-	dialect Dialect
-	Querier
-}
-
-func (t reboundTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	return t.Querier.Exec(ctx, t.dialect.rebind(query), args...)
-}
-
-func (t reboundTx) Query(ctx context.Context, query string, args ...any) (Rows, error) {
-	return t.Querier.Query(ctx, t.dialect.rebind(query), args...)
+	return t.on.QueryContext(ctx, query, args...) //nolint:rowserrcheck // the caller checks
 }
 
 // collect runs a query and hands every row to scan.

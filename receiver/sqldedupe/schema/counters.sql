@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS {table} (
+	name       TEXT   NOT NULL PRIMARY KEY,
+	generation BIGINT NOT NULL
+);
