@@ -130,8 +130,7 @@ func newExpander(db *sql.DB, d Dialect, table, fallback string) (expander, error
 		p.Add("dialect", "must be SQLite() or PostgreSQL()")
 	}
 	if !tableName.MatchString(table) {
-		p.Add("Table",
-			"must be lower-case letters, digits and _, optionally after a schema and a dot")
+		p.Add("Table", "must be lower-case letters, digits and _, optionally after a schema and a dot")
 	} else if d != nil && !d.hasSchemas() && strings.Contains(table, ".") {
 		p.Add("Table", "must have no schema in SQLite")
 	}

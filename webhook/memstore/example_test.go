@@ -26,9 +26,11 @@ func Example() {
 		{ID: "evt_1", Type: "object.created", Payload: []byte(`{"event_id":"evt_1"}`)},
 	}, nil)
 
-	tasks, _ := store.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
+	tasks, _ := store.Claim(ctx, now,
+		webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
 	for _, task := range tasks {
-		fmt.Printf("send %s to %s of %s\n", task.Payload, task.Endpoint.Channel, task.Endpoint.SubscriptionID)
+		fmt.Printf("send %s to %s of %s\n", task.Payload, task.Endpoint.Channel,
+			task.Endpoint.SubscriptionID)
 		_, _ = store.Settle(ctx, now, []webhook.Settlement{{
 			Lease:   task.Lease,
 			Status:  webhook.StatusSucceeded,

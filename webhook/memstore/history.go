@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -12,7 +13,9 @@ import (
 )
 
 // Deliveries implements [webhook.History].
-func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+func (s *Store) Deliveries(
+	ctx context.Context, q webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -58,7 +61,7 @@ func fits(d *delivery, q webhook.DeliveryQuery) bool {
 		(q.Until.IsZero() || d.event.createdAt < micros(q.Until))
 }
 
-// snapshot returns the delivery as the outside sees it.
+// snapshot returns the delivery as callers see it.
 func (d *delivery) snapshot(attempts bool) webhook.Delivery {
 	out := webhook.Delivery{
 		ID:             d.id,
@@ -82,7 +85,9 @@ func (d *delivery) snapshot(attempts bool) webhook.Delivery {
 }
 
 // Delivery implements [webhook.History].
-func (s *Store) Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+func (s *Store) Delivery(
+	ctx context.Context, organizationID string, id webhook.DeliveryID,
+) (*webhook.Delivery, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -119,21 +124,25 @@ func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string
 	return bytes.Clone(e.payload), nil
 }
 
-// Events returns the events that are stored, of all organizations, in the order in which
-// they were. Tests of publishers look at them: see package webhooktest.
+// Events returns the stored events of all organizations, in the order in which they were stored. It
+// is for tests of publishers: see package webhooktest.
 func (s *Store) Events() []webhook.NewEvent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stored := slices.SortedFunc(maps.Values(s.events), func(a, b *storedEvent) int { return cmp.Compare(a.tie, b.tie) })
+	stored := slices.SortedFunc(maps.Values(s.events),
+		func(a, b *storedEvent) int { return cmp.Compare(a.tie, b.tie) })
 	events := make([]webhook.NewEvent, len(stored))
 	for i, e := range stored {
-		events[i] = webhook.NewEvent{OrganizationID: e.organizationID, ID: e.id, Type: e.eventType, Payload: bytes.Clone(e.payload)}
+		events[i] = webhook.NewEvent{OrganizationID: e.organizationID, ID: e.id, Type: e.eventType,
+			Payload: bytes.Clone(e.payload)}
 	}
 	return events
 }
 
 // Replay implements [webhook.History].
-func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID) error {
+func (s *Store) Replay(
+	ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID,
+) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -152,7 +161,7 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 	if e == nil || e.subscription.subscription.OrganizationID != organizationID {
 		return webhook.ErrNotFound
 	}
-	if !d.status.Settled() { // its subscription was deleted under it
+	if !d.status.Settled() { // its subscription was deleted
 		s.put(d, webhook.StatusCancelled, micros(due))
 	}
 	if d.status == webhook.StatusSucceeded {
@@ -166,7 +175,9 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 }
 
 // Cancel implements [webhook.History].
-func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID) error {
+func (s *Store) Cancel(
+	ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID,
+) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -182,4 +193,108 @@ func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string
 	s.put(d, webhook.StatusCancelled, micros(now))
 	d.endpoint.recorded(now).Cancelled++
 	return nil
+}
+
+// hourly is what was recorded for an endpoint in an hour.
+type hourly struct {
+	hour    time.Time
+	figures webhook.Statistics
+}
+
+// recorded returns the endpoint's figures of the hour, to be added to.
+func (e *endpoint) recorded(now time.Time) *webhook.Statistics {
+	hour := now.Truncate(time.Hour)
+	i, found := slices.BinarySearchFunc(e.hours, hour,
+		func(h *hourly, at time.Time) int { return h.hour.Compare(at) })
+	if !found {
+		e.hours = slices.Insert(e.hours, i, &hourly{hour: hour})
+	}
+	return &e.hours[i].figures
+}
+
+// Statistics implements [webhook.History].
+func (s *Store) Statistics(
+	ctx context.Context, q webhook.StatisticsQuery,
+) (webhook.Statistics, error) {
+	if err := ctx.Err(); err != nil {
+		return webhook.Statistics{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub, err := s.subscription(q.OrganizationID, q.SubscriptionID)
+	if err != nil {
+		return webhook.Statistics{}, err
+	}
+	total := webhook.Statistics{Since: q.Since.UTC().Truncate(time.Hour)}
+	for _, e := range sub.endpoints {
+		for _, h := range e.hours {
+			if !h.hour.Before(total.Since) {
+				total.Add(&h.figures)
+			}
+		}
+		for _, d := range slices.Concat(e.due.fresh.items, e.due.retries.items) {
+			total.CountUnfinished(d.reported(), 1)
+		}
+	}
+	return total, nil
+}
+
+// pruneStatistics removes the figures of hours that ended by then. It visits all endpoints, which
+// are few compared with the deliveries.
+func (s *Store) pruneStatistics(then time.Time) {
+	for _, e := range s.endpoints {
+		for len(e.hours) > 0 && !e.hours[0].hour.Add(time.Hour).After(then) {
+			e.hours = e.hours[1:]
+		}
+	}
+}
+
+// Prune implements [webhook.History].
+func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if r.Limit < 1 {
+		return 0, fmt.Errorf("memstore: pruning needs a Limit of at least 1, not %d", r.Limit)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.orphans {
+		s.cancelAll(e, now)
+	}
+	s.orphans = nil
+	s.pruneStatistics(now.Add(-webhook.StatisticsKept))
+
+	n := s.pruneDeliveries(&s.finished, r.SucceededBefore, r.Limit)
+	n += s.pruneDeliveries(&s.dead, r.DeadBefore, r.Limit-n)
+	return n + s.pruneEvents(r.SucceededBefore, r.Limit-n), nil
+}
+
+// pruneDeliveries removes what was settled before the given time, up to limit.
+// The zero time has nothing before it.
+func (s *Store) pruneDeliveries(h *heap[*delivery], before time.Time, limit int) int {
+	n := 0
+	for ; n < limit && h.len() > 0 && h.head().at < micros(before); n++ {
+		d := h.head()
+		h.remove(d)
+		d.pruned = true
+		delete(s.deliveries, d.id)
+		s.organizations[d.event.organizationID].deliveries.forget()
+		d.event.deliveries.forget()
+		if d.event.deliveries.len() == 0 {
+			s.idle.push(d.event, d.event.createdAt)
+		}
+	}
+	return n
+}
+
+// pruneEvents removes events without deliveries in the same way.
+func (s *Store) pruneEvents(before time.Time, limit int) int {
+	n := 0
+	for ; n < limit && s.idle.len() > 0 && s.idle.head().at < micros(before); n++ {
+		e := s.idle.head()
+		s.idle.remove(e)
+		delete(s.events, e.eventKey)
+	}
+	return n
 }

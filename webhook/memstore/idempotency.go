@@ -22,7 +22,9 @@ type begun struct {
 }
 
 // BeginIdempotent implements [webhook.IdempotencyStore].
-func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest, expired time.Time) (webhook.IdempotentRequest, bool, error) {
+func (s *Store) BeginIdempotent(
+	ctx context.Context, r webhook.IdempotentRequest, expired time.Time,
+) (webhook.IdempotentRequest, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return webhook.IdempotentRequest{}, false, err
 	}
@@ -34,7 +36,8 @@ func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest
 	case !known || micros(stored.Began) < micros(expired):
 		stored = copyRequest(r)
 		s.requests.order = append(s.requests.order, begun{string(r.Key), micros(r.Began)})
-	case stored.Answer == nil && micros(stored.Until) <= micros(r.Began) && bytes.Equal(stored.Digest, r.Digest):
+	case stored.Answer == nil && micros(stored.Until) <= micros(r.Began) &&
+		bytes.Equal(stored.Digest, r.Digest):
 		stored.Until = moment(micros(r.Until))
 	default:
 		return copyRequest(stored), false, nil

@@ -17,7 +17,8 @@ func TestRequestsExpireBehindOneThatBeganAgain(t *testing.T) {
 	s := New()
 	begin := func(key int, at time.Duration) webhook.IdempotentRequest {
 		began := time.Date(2025, 10, 8, 0, 0, 0, 0, time.UTC).Add(at)
-		r := webhook.IdempotentRequest{Key: fmt.Appendf(nil, "%032d", key), Began: began, Until: began.Add(time.Minute)}
+		r := webhook.IdempotentRequest{Key: fmt.Appendf(nil, "%032d", key), Began: began,
+			Until: began.Add(time.Minute)}
 		r, work, err := s.BeginIdempotent(t.Context(), r, began.Add(-24*time.Hour))
 		require.NoError(t, err)
 		require.True(t, work)

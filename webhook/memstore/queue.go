@@ -3,8 +3,10 @@ package memstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -118,12 +120,15 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 }
 
 // Claim implements [webhook.Queue].
-func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+func (s *Store) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if r.Limit < 1 || r.PerEndpoint < 1 {
-		return nil, fmt.Errorf("memstore: a claim needs Limit and PerEndpoint of at least 1, not %d and %d", r.Limit, r.PerEndpoint)
+		return nil, fmt.Errorf("memstore: a claim needs Limit and PerEndpoint of at least 1, "+
+			"not %d and %d", r.Limit, r.PerEndpoint)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,12 +144,16 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	}
 	at := micros(now)
 	var tasks []webhook.Task
-	s.rotation.claim(at, r, func(e *endpoint) { tasks = append(tasks, s.lease(e.due.next(at), r.Until)) })
+	s.rotation.claim(at, r, func(e *endpoint) {
+		tasks = append(tasks, s.lease(e.due.next(at), r.Until))
+	})
 	return tasks, nil
 }
 
 // Extend implements [webhook.Queue].
-func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) (lost []webhook.Lease, err error) {
+func (s *Store) Extend(
+	ctx context.Context, until time.Time, leases []webhook.Lease,
+) (lost []webhook.Lease, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -161,7 +170,9 @@ func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Le
 }
 
 // Start implements [webhook.Queue].
-func (s *Store) Start(ctx context.Context, now time.Time, leases []webhook.Lease) (lost []webhook.Lease, err error) {
+func (s *Store) Start(
+	ctx context.Context, now time.Time, leases []webhook.Lease,
+) (lost []webhook.Lease, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -208,7 +219,7 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 	return len(wrong), nil
 }
 
-// ahead reports whether an unfinished delivery lies further ahead than it should.
+// ahead reports whether the time of an unfinished delivery is too far in the future.
 func (d *delivery) ahead(r *webhook.RepairRequest) bool {
 	switch {
 	case d.status == webhook.StatusInFlight:
@@ -221,7 +232,9 @@ func (d *delivery) ahead(r *webhook.RepairRequest) bool {
 }
 
 // Settle implements [webhook.Queue].
-func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) (refused []webhook.Lease, err error) {
+func (s *Store) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) (refused []webhook.Lease, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -273,16 +286,17 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 }
 
 // held returns the delivery if the lease is its latest and still open, or nil.
-// That the lease has ended does not matter as long as nobody took over.
+// A lease that has ended is still held until the delivery is claimed again.
 func (s *Store) held(lease webhook.Lease) *delivery {
 	d := s.deliveries[lease.DeliveryID]
-	if d == nil || d.token != lease.Token || d.status != webhook.StatusInFlight || d.endpoint.orphaned {
+	if d == nil || d.token != lease.Token || d.status != webhook.StatusInFlight ||
+		d.endpoint.orphaned {
 		return nil
 	}
 	return d
 }
 
-// pause is an update of the webhook: whoever read it before must read it again.
+// pause raises the subscription's revision, so that copies of it are read again.
 func (s *Store) pause(sub *subscription, now time.Time) {
 	if sub.subscription.Paused {
 		return
@@ -292,4 +306,106 @@ func (s *Store) pause(sub *subscription, now time.Time) {
 	paused.Revision++
 	paused.UpdatedAt = now
 	s.replace(sub, paused)
+}
+
+// ErrTxDone says that a transaction was committed or rolled back before.
+var ErrTxDone = errors.New("memstore: the transaction was committed or rolled back already")
+
+// Tx is a transaction that can only store events. With it, code that publishes in a transaction can
+// be tested without a database. It is a [webhook.Tx].
+type Tx struct {
+	store *Store
+	mu    sync.Mutex
+	done  bool
+	calls []enqueueCall
+}
+
+type enqueueCall struct {
+	now    time.Time
+	events []webhook.NewEvent
+}
+
+// Begin starts a transaction. It holds no lock.
+func (s *Store) Begin() *Tx { return &Tx{store: s} }
+
+// TxKind implements [webhook.Tx].
+func (t *Tx) TxKind() string { return "memstore" }
+
+// EnqueueTx implements [webhook.TxQueue] for transactions of this store's Begin.
+func (s *Store) EnqueueTx(
+	ctx context.Context, tx webhook.Tx, now time.Time, events []webhook.NewEvent,
+) ([]webhook.Emitted, error) {
+	t, ok := tx.(*Tx)
+	if !ok || t == nil {
+		return nil, webhook.WrongTx(tx, "memstore")
+	}
+	if t.store != s {
+		return nil, webhook.WrongTx(tx, "this memstore.Store")
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done {
+		return nil, ErrTxDone
+	}
+	emitted := t.preview(events)
+	t.calls = append(t.calls, enqueueCall{now, events})
+	return emitted, nil
+}
+
+// preview returns the results for the events if nothing changes before the commit.
+func (t *Tx) preview(events []webhook.NewEvent) []webhook.Emitted {
+	seen := make(map[eventKey]bool)
+	for _, call := range t.calls {
+		for i := range call.events {
+			seen[eventKey{call.events[i].OrganizationID, call.events[i].ID}] = true
+		}
+	}
+	t.store.mu.Lock()
+	defer t.store.mu.Unlock()
+	out := make([]webhook.Emitted, len(events))
+	for i := range events {
+		e := &events[i]
+		key := eventKey{e.OrganizationID, e.ID}
+		out[i] = webhook.Emitted{EventID: e.ID, Duplicate: seen[key] || t.store.events[key] != nil}
+		if !out[i].Duplicate {
+			out[i].Deliveries = len(t.store.organization(e.OrganizationID).routes.Targets(e.Type))
+		}
+		seen[key] = true
+	}
+	return out
+}
+
+// Commit stores the events, all at once. It returns ErrTxDone if the transaction was
+// committed or rolled back before.
+func (t *Tx) Commit() error {
+	calls, err := t.end()
+	if err != nil {
+		return err
+	}
+	t.store.mu.Lock()
+	defer t.store.mu.Unlock()
+	for _, call := range calls {
+		t.store.enqueue(call.now, call.events, nil)
+	}
+	return nil
+}
+
+// Rollback forgets the events. It returns ErrTxDone if the transaction was committed
+// or rolled back before, so that it can be deferred, as with database/sql.
+func (t *Tx) Rollback() error {
+	_, err := t.end()
+	return err
+}
+
+func (t *Tx) end() ([]enqueueCall, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done {
+		return nil, ErrTxDone
+	}
+	t.done = true
+	return t.calls, nil
 }

@@ -59,9 +59,9 @@ func (h *dueHeap) next(now int64) *delivery {
 	return h.retries.head()
 }
 
-// rotation decides whose turn it is. Organizations with something due stand in
-// line, and so do, in each of them, its endpoints: who was served goes to the end.
-// The other endpoints wait for the time of their first delivery.
+// rotation decides whose turn it is. Organizations with something due are in a line, and so are the
+// endpoints of each organization. Those that were served go to the end. The other endpoints wait
+// for the time of their first delivery.
 type rotation struct {
 	lanes   list.List // of *lane
 	waiting heap[*endpoint]

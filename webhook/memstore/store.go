@@ -24,8 +24,8 @@ type Store struct {
 	rotation rotation
 	requests requests
 
-	// What Prune looks at, the oldest first: events without deliveries,
-	// settled deliveries, and the endpoints of deleted webhooks.
+	// What Prune visits, the oldest first: events without deliveries, settled deliveries, and the
+	// endpoints of deleted subscriptions.
 	idle     heap[*storedEvent]
 	finished heap[*delivery] // succeeded or cancelled
 	dead     heap[*delivery]
@@ -62,7 +62,7 @@ type organization struct {
 	lane   lane
 }
 
-// organization returns the tenant, which it makes when it is new.
+// organization returns the organization with this id, and creates it if it is new.
 func (s *Store) organization(id string) *organization {
 	o := s.organizations[id]
 	if o == nil {
@@ -84,9 +84,9 @@ type storedEvent struct {
 	deliveries log
 }
 
-// delivery is one event on its way to one endpoint. Its rank is when it is due,
-// when its lease ends, or when it was settled, as its status says; and it is in
-// the one heap that belongs to that: its endpoint's, or one of the Store's.
+// delivery is one event on its way to one endpoint. Its rank is when it is due, when its lease
+// ends, or when it was settled, depending on its status. It is in the heap for that: one of its
+// endpoint's, or one of the Store's.
 type delivery struct {
 	rank
 	id       webhook.DeliveryID
@@ -101,15 +101,14 @@ type delivery struct {
 	sinceQueued int
 	attempts    []webhook.Attempt
 	progress    []byte
-	// lost counts leases that ended without a result, and startedAt is when an
-	// attempt began of which there is none yet, negative once it was lost: see
-	// [webhook.Task].
+	// lost counts leases that ended without a result. startedAt is when an attempt without a result
+	// began, and negative once that was lost: see [webhook.Task].
 	lost      int
 	startedAt int64
 	pruned    bool
 }
 
-// reported returns the status that the outside sees.
+// reported returns the status that callers see.
 func (d *delivery) reported() webhook.Status {
 	return d.status.Reported(d.endpoint.paused, d.endpoint.orphaned)
 }
@@ -142,7 +141,7 @@ func (s *Store) heapOf(d *delivery, status webhook.Status) *heap[*delivery] {
 	}
 }
 
-// micros and moment turn times into what is kept and back. The zero time comes
+// micros and moment convert times to the stored form and back. The zero time comes
 // back as the zero time.
 func micros(t time.Time) int64  { return t.UnixMicro() }
 func moment(us int64) time.Time { return time.UnixMicro(us).UTC() }

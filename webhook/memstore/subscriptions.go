@@ -11,15 +11,17 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
-// subscription is a stored webhook. The subscription is never changed, but replaced
-// by a changed copy.
+// subscription is a stored subscription. Its value is never changed, but replaced by a changed
+// copy.
 type subscription struct {
 	subscription *webhook.Subscription
 	endpoints    []*endpoint
 }
 
 // CreateSubscription implements [webhook.SubscriptionStore].
-func (s *Store) CreateSubscription(ctx context.Context, given *webhook.Subscription, quota webhook.Quota) error {
+func (s *Store) CreateSubscription(
+	ctx context.Context, given *webhook.Subscription, quota webhook.Quota,
+) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -40,7 +42,9 @@ func (s *Store) CreateSubscription(ctx context.Context, given *webhook.Subscript
 }
 
 // Subscription implements [webhook.SubscriptionStore].
-func (s *Store) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+func (s *Store) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -54,7 +58,9 @@ func (s *Store) Subscription(ctx context.Context, organizationID, id string) (*w
 }
 
 // Subscriptions implements [webhook.SubscriptionStore].
-func (s *Store) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
+func (s *Store) Subscriptions(
+	ctx context.Context, q webhook.SubscriptionQuery,
+) ([]*webhook.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -104,7 +110,9 @@ func (s *Store) CountSubscriptions(ctx context.Context, q webhook.SubscriptionQu
 }
 
 // UpdateSubscription implements [webhook.SubscriptionStore].
-func (s *Store) UpdateSubscription(ctx context.Context, given *webhook.Subscription, quota webhook.Quota) error {
+func (s *Store) UpdateSubscription(
+	ctx context.Context, given *webhook.Subscription, quota webhook.Quota,
+) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -130,7 +138,9 @@ func (s *Store) UpdateSubscription(ctx context.Context, given *webhook.Subscript
 }
 
 // DeleteSubscription implements [webhook.SubscriptionStore].
-func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error {
+func (s *Store) DeleteSubscription(
+	ctx context.Context, organizationID, id string, revision int64,
+) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -149,14 +159,16 @@ func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id strin
 	o.routes = o.routes.With(match.Route{At: sub.subscription.Cursor()})
 	for _, e := range sub.endpoints {
 		s.orphan(e)
-		// No time came with the call. Prune settles what is left here.
+		// The call has no time, so Prune settles these deliveries.
 		s.orphans = append(s.orphans, e)
 	}
 	return nil
 }
 
-// checkQuota says whether the organization of w may have so many more.
-func (s *Store) checkQuota(given *webhook.Subscription, subscriptions, channels int, quota webhook.Quota) error {
+// checkQuota returns an error if the organization may not have so many more.
+func (s *Store) checkQuota(
+	given *webhook.Subscription, subscriptions, channels int, quota webhook.Quota,
+) error {
 	if quota == (webhook.Quota{}) {
 		return nil
 	}
@@ -178,7 +190,7 @@ func (s *Store) subscription(organizationID, id string) (*subscription, error) {
 	return sub, nil
 }
 
-// replace stores w, which nobody else has, as what the subscription now is.
+// replace stores the new value of a subscription, which the caller must not keep.
 func (s *Store) replace(sub *subscription, given *webhook.Subscription) {
 	given.CreatedAt, given.UpdatedAt = moment(micros(given.CreatedAt)), moment(micros(given.UpdatedAt))
 	sub.subscription = given
@@ -202,7 +214,8 @@ func (s *Store) replace(sub *subscription, given *webhook.Subscription) {
 		e.paused = given.Paused
 		s.rotation.update(e)
 		sub.endpoints = append(sub.endpoints, e)
-		route.Targets = append(route.Targets, match.Target{Endpoint: key, Revision: given.Revision, Paused: given.Paused})
+		route.Targets = append(route.Targets,
+			match.Target{Endpoint: key, Revision: given.Revision, Paused: given.Paused})
 	}
 	o := s.organizations[given.OrganizationID]
 	o.routes = o.routes.With(route)
@@ -228,7 +241,9 @@ func sorted(subscriptions map[string]*subscription) []*subscription {
 	for _, sub := range subscriptions {
 		all = append(all, sub)
 	}
-	slices.SortFunc(all, func(a, b *subscription) int { return order(a.subscription.Cursor(), b.subscription.Cursor()) })
+	slices.SortFunc(all, func(a, b *subscription) int {
+		return order(a.subscription.Cursor(), b.subscription.Cursor())
+	})
 	return all
 }
 

@@ -112,18 +112,22 @@ func newChildEvent() *event.Event {
 // childAttempts is the retry budget.
 const childAttempts = 6
 
-func childDispatcher(ctx context.Context, cfg childConfig) (*dispatch.Dispatcher, *postgres.Store, error) {
+func childDispatcher(
+	ctx context.Context, cfg childConfig,
+) (*dispatch.Dispatcher, *postgres.Store, error) {
 	store, err := postgres.Open(ctx, cfg.DSN, postgres.Config{MaxConns: 3})
 	if err != nil {
 		return nil, nil, err
 	}
-	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
+	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true,
+		AllowPrivate: true}})
 	if err != nil {
 		return nil, nil, err
 	}
 	d, err := dispatch.New(store, dispatch.Config{
 		Channels: channels, Lease: cfg.Lease, PollInterval: 50 * time.Millisecond,
-		Retry:  dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxAttempts: childAttempts},
+		Retry: dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond,
+			MaxInterval: 200 * time.Millisecond, MaxAttempts: childAttempts},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	return d, store, err
@@ -157,7 +161,7 @@ func startChild(t testing.TB, cfg childConfig, heard func(what, id string)) *chi
 			heard(what, id)
 			select {
 			case c.lines <- what:
-			default: // nobody waits for it
+			default: // the test does not wait for it
 			}
 		}
 	}()
@@ -186,7 +190,8 @@ func (c *child) kill(t testing.TB) {
 	c.signal(t, syscall.SIGKILL)
 	var exit *exec.ExitError
 	if assert.ErrorAs(t, c.wait(), &exit) {
-		assert.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "it must live until it is killed: %s", c.log)
+		assert.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(),
+			"it must live until it is killed: %s", c.log)
 	}
 }
 

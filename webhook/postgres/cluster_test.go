@@ -32,7 +32,7 @@ type cluster struct {
 // binaries is where initdb and postgres are; empty if they are not installed.
 var binaries = sync.OnceValue(func() string {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		if path, err = filepath.EvalSymlinks(path); err == nil { // the others are beside it
+		if path, err = filepath.EvalSymlinks(path); err == nil { // the others are in the same directory
 			return filepath.Dir(path)
 		}
 	}
@@ -48,7 +48,7 @@ var binaries = sync.OnceValue(func() string {
 	return filepath.Dir(found[len(found)-1])
 })
 
-// serverUser is who runs servers, because they refuse to run as root; nil is
+// serverUser runs the servers, because they refuse to run as root; nil is
 // the user of this process.
 func serverUser(t testing.TB) *syscall.Credential {
 	t.Helper()
@@ -100,12 +100,14 @@ func initCluster(t testing.TB, dir string, options []string, settings ...string)
 	t.Helper()
 	c := &cluster{dir: dir}
 	c.run(t, "initdb", append([]string{
-		"-D", c.data(), "-U", "postgres", "-A", "trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8", "--locale=C",
+		"-D", c.data(), "-U", "postgres", "-A", "trust", "--no-sync", "--wal-segsize=1", "-E", "UTF8",
+		"--locale=C",
 	}, options...)...)
 	config, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
 	// No crash here is one of the machine, so nothing has to reach the disk.
-	for _, setting := range append([]string{"listen_addresses = ''", "fsync = off", "max_connections = 60", "shared_buffers = '16MB'"}, settings...) {
+	for _, setting := range append([]string{"listen_addresses = ''", "fsync = off",
+		"max_connections = 60", "shared_buffers = '16MB'"}, settings...) {
 		_, err = fmt.Fprintln(config, setting)
 		require.NoError(t, err)
 	}
@@ -197,7 +199,8 @@ func (c *cluster) guard(t testing.TB, role string) {
 	path := filepath.Join(c.data(), "pg_hba.conf")
 	rules, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, append([]byte("local all "+role+" scram-sha-256\n"), rules...), 0)) // it exists
+	require.NoError(t, os.WriteFile(path,
+		append([]byte("local all "+role+" scram-sha-256\n"), rules...), 0)) // it exists
 	c.exec(t, "SELECT pg_reload_conf()")
 	eventually(t, "the password must be asked for", func() bool {
 		conn, err := pgx.Connect(context.Background(), "host="+c.dir+" dbname=postgres user="+role)

@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// connector makes the connections of a [database/sql.DB] whose every statement
-// runs in a transaction with the settings of the store. They are sent with BEGIN,
-// and end with the transaction: the connection is as it was for others.
+// connector makes the connections of a [database/sql.DB] whose every statement runs in a
+// transaction with the settings of the store. They are sent with BEGIN and end with the
+// transaction, so the connection is unchanged for its next user.
 type connector struct{ driver.Connector }
 
 // Connect implements [driver.Connector].
@@ -62,13 +62,17 @@ func (t transaction) Commit() error { return t.tx.Commit(t.ctx) }
 func (t transaction) Rollback() error { return t.tx.Rollback(t.ctx) }
 
 // ExecContext implements [driver.ExecerContext].
-func (c conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+func (c conn) ExecContext(
+	ctx context.Context, query string, args []driver.NamedValue,
+) (driver.Result, error) {
 	return c.Conn.ExecContext(ctx, query, c.withMode(args))
 }
 
 // QueryContext implements [driver.QueryerContext]. A query that is in no
 // transaction gets one of its own.
-func (c conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+func (c conn) QueryContext(
+	ctx context.Context, query string, args []driver.NamedValue,
+) (driver.Rows, error) {
 	if c.Conn.Conn().PgConn().TxStatus() != 'I' {
 		return c.Conn.QueryContext(ctx, query, c.withMode(args))
 	}

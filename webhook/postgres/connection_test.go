@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
@@ -110,7 +111,8 @@ func TestListeningNoticesSilence(t *testing.T) {
 	silent.SetListenPatience(10*time.Millisecond, time.Minute)
 	silence, over := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer over()
-	require.NoError(t, silent.Listen(silence, func() {}), "a live connection that is only silent goes on listening")
+	require.NoError(t, silent.Listen(silence, func() {}),
+		"a live connection that is only silent goes on listening")
 
 	hasty := open(t, dsn)
 	hasty.SetListenPatience(10*time.Millisecond, 50*time.Millisecond)
@@ -144,7 +146,7 @@ func TestLocksOfTheVanished(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "200ms", value, "what the connection string says stays")
 
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	now := time.Now()
 	_, err = s.Enqueue(ctx, now, newEvents("evt_1"), nil)
 	require.NoError(t, err)
@@ -152,7 +154,8 @@ func TestLocksOfTheVanished(t *testing.T) {
 	conn, err := pgx.Connect(ctx, at)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
-	_, err = conn.Exec(ctx, "BEGIN; LOCK TABLE webhooks_deliveries IN SHARE MODE") // rows can be locked, and not changed
+	_, err = conn.Exec(ctx,
+		"BEGIN; LOCK TABLE webhooks_deliveries IN SHARE MODE") // rows can be locked, and not changed
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
@@ -176,10 +179,11 @@ func TestLocksOfTheVanished(t *testing.T) {
 	p.set(closed)
 }
 
-// blockedBy counts who waits for what the connection has locked.
+// blockedBy counts the backends that wait for a lock of the connection.
 func blockedBy(t testing.TB, dsn string, conn *pgx.Conn) int {
 	t.Helper()
-	return queryAt[int](t, dsn, `SELECT count(*) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))`,
+	return queryAt[int](t, dsn,
+		`SELECT count(*) FROM pg_locks WHERE NOT granted AND $1 = ANY (pg_blocking_pids(pid))`,
 		int32(conn.PgConn().PID()))
 }
 
@@ -233,14 +237,15 @@ func TestSerializable(t *testing.T) {
 	assert.Empty(t, l.refusals())
 }
 
-// TestDeadlock emits events in an order that makes a transaction of the caller's
+// TestDeadlock emits events in an order that makes a transaction of the caller
 // and one of the store's wait for each other.
 func TestDeadlock(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
-	conn, err := pgx.Connect(ctx, withParameter(t, s.dsn, "deadlock_timeout", "60s")) // the store finds it first
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
+	conn, err := pgx.Connect(ctx, withParameter(t, s.dsn, "deadlock_timeout",
+		"60s")) // the store finds it first
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
 	tx, err := conn.Begin(ctx)
@@ -251,7 +256,8 @@ func TestDeadlock(t *testing.T) {
 		_, err := s.Enqueue(context.Background(), time.Now(), newEvents("evt_1", "evt_2"), nil)
 		emitted <- err
 	}()
-	eventually(t, "the store must wait for the transaction", func() bool { return blockedBy(t, s.dsn, conn) > 0 })
+	eventually(t, "the store must wait for the transaction",
+		func() bool { return blockedBy(t, s.dsn, conn) > 0 })
 	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1"))))
 	require.NoError(t, tx.Commit(ctx))
 	require.NoError(t, <-emitted, "it is tried again")

@@ -22,10 +22,11 @@ import (
 func dispatcher(t *testing.T, store webhook.Store, delivered chan<- string) *dispatch.Dispatcher {
 	t.Helper()
 	channels := channel.NewRegistry()
-	require.NoError(t, channels.Register("webhook", channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
-		delivered <- m.EventID
-		return channel.Result{}, nil
-	})))
+	require.NoError(t, channels.Register("webhook",
+		channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
+			delivered <- m.EventID
+			return channel.Result{}, nil
+		})))
 	// Nothing is found by polling.
 	d, err := dispatch.New(store, dispatch.Config{Channels: channels, PollInterval: time.Hour})
 	require.NoError(t, err)

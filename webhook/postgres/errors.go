@@ -18,17 +18,15 @@ import (
 // errors.As. Except for ErrUnavailable, nothing was stored. All but ErrPermission,
 // ErrNoSchema, ErrPooler and ErrNoNotifications match [webhook.ErrUnavailable] too.
 var (
-	// ErrFull says that the server has no room left on its disk. When there is
-	// room again, the Store goes on.
+	// ErrFull says that the server has no room left on its disk. The Store continues when there is
+	// room again.
 	ErrFull = webhook.Unavailable("postgres: the server's disk is full")
-	// ErrReadOnly says that the server takes no writes, most often because it
-	// is a standby: after a failover, the old primary. The Store then connects
-	// anew; target_session_attrs=read-write in the connection string, with all
-	// hosts, makes it look for the primary.
+	// ErrReadOnly says that the server accepts no writes, usually because it is a standby: after a
+	// failover, the old primary. The Store then connects again. With all hosts and
+	// target_session_attrs=read-write in the connection string it finds the primary.
 	ErrReadOnly = webhook.Unavailable("postgres: the server is read-only")
-	// ErrPermission says that the role lacks a right: CREATE on the schema to
-	// migrate; SELECT, INSERT, UPDATE and DELETE on the tables and USAGE on
-	// their sequences for all else.
+	// ErrPermission says that the role lacks a right: CREATE on the schema to migrate; SELECT, INSERT,
+	// UPDATE and DELETE on the tables and USAGE on their sequences for everything else.
 	ErrPermission = errors.New("postgres: the role has no right to do this")
 	// ErrTooManyConnections says that the server's connections, or those that
 	// the role or the database may have, are all in use: see Config.MaxConns.
@@ -42,30 +40,33 @@ var (
 	// ErrTimeout says that the server ended a statement or a transaction,
 	// because of a timeout that is set there or in the connection string.
 	ErrTimeout = webhook.Unavailable("postgres: the server ended the statement after a timeout")
-	// ErrUnavailable says that the server cannot be reached, or that the
-	// connection was lost. What was being committed then may or may not be
-	// stored; emitting an event again is safe.
+	// ErrUnavailable says that the server cannot be reached, or that the connection was lost. A commit
+	// at that moment may or may not have stored its events. Emitting an event again is safe.
 	ErrUnavailable = webhook.Unavailable("postgres: the server cannot be reached")
-	// ErrPooler says that the connection string asks for what a pooler between
-	// this process and the server does not do. The text says what to change.
-	ErrPooler = errors.New("postgres: the pooler does not do what the connection string asks for")
+	// ErrPooler says that the connection string needs something that a pooler between this process and
+	// the server does not support. The text says what to change.
+	ErrPooler = errors.New("postgres: the pooler does not support what the connection string asks for")
 	// ErrNoNotifications says that LISTEN works here only without the pooler, or
 	// in its session mode. It matches [errors.ErrUnsupported].
-	ErrNoNotifications = fmt.Errorf("postgres: the pooler does not pass notifications on: %w", errors.ErrUnsupported)
+	ErrNoNotifications = fmt.Errorf("postgres: the pooler does not pass notifications on: %w",
+		errors.ErrUnsupported)
 )
 
 // errNoConnString is for Open. pgx would connect to the default database of the
 // server on this machine, and Open would make its tables there.
 var errNoConnString = errors.New("postgres: the connection string is empty: give one such as " +
-	"postgres://user:password@host:5432/database (is the environment variable that should hold it set?)")
+	"postgres://user:password@host:5432/database " +
+	"(is the environment variable that should hold it set?)")
 
 // What can be done about a pooler.
 var (
-	errPrepared = fmt.Errorf("%w: it keeps no prepared statements; leave default_query_exec_mode out, or set max_prepared_statements, which PgBouncer has from version 1.21 on", ErrPooler)
-	errStartup  = fmt.Errorf("%w: leave the parameter out, and set it with ALTER ROLE or in the pooler", ErrPooler)
+	errPrepared = fmt.Errorf("%w: it keeps no prepared statements; leave default_query_exec_mode "+
+		"out, or set max_prepared_statements, which PgBouncer has from version 1.21 on", ErrPooler)
+	errStartup = fmt.Errorf("%w: leave the parameter out, and set it with ALTER ROLE "+
+		"or in the pooler", ErrPooler)
 )
 
-// mapError adds to a driver's error which of the above it is.
+// mapError adds one of the errors above to a driver's error.
 func mapError(err error) error {
 	if kind := kindOf(err); kind != nil {
 		return fmt.Errorf("%w: %w", kind, err)
@@ -108,7 +109,8 @@ func kindOfCode(code string) error {
 		return ErrNoDatabase
 	case "3F000":
 		return ErrNoSchema
-	case "57014", "55P03", "25P03", "25P04": // of a statement, a lock, an idle transaction, a transaction
+	case "57014", "55P03", "25P03",
+		"25P04": // of a statement, a lock, an idle transaction, a transaction
 		return ErrTimeout
 	case "42P05", "26000": // there already, not there
 		return errPrepared
@@ -121,8 +123,8 @@ func kindOfCode(code string) error {
 	return nil
 }
 
-// stringError says what is wrong with a connection string. Nothing of the
-// string is in it: where it cannot be read, what is the password is a guess.
+// stringError says what is wrong with a connection string. It contains no part of the string,
+// because where the password is in an invalid string can only be guessed.
 func stringError(connString string, err error) error {
 	what := "it is neither a URL nor keyword=value pairs"
 	var wrong *pgconn.ParseConfigError
@@ -133,5 +135,6 @@ func stringError(connString string, err error) error {
 			what = strings.TrimSuffix(what, " ("+cause.Error()+")")
 		}
 	}
-	return fmt.Errorf("postgres: the connection string: %s (in a URL, special characters of the password are percent-encoded)", what)
+	return fmt.Errorf("postgres: the connection string: %s (in a URL, special characters of the "+
+		"password are percent-encoded)", what)
 }

@@ -30,7 +30,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	c.guard(t, "guarded")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	require.NoError(t, listener.Close()) // nobody listens there now
+	require.NoError(t, listener.Close()) // the port is closed now
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	require.NoError(t, err)
 	for name, open := range map[string]struct {
@@ -38,20 +38,32 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		is   error
 		says []string
 	}{
-		"no such host":        {"host=host.invalid user=u password=" + secret, postgres.ErrUnavailable, []string{"host.invalid"}},
-		"nobody listens":      {"host=127.0.0.1 port=" + port + " user=u dbname=d password=" + secret, postgres.ErrUnavailable, []string{port, "refused"}},
-		"no such socket":      {"host=/nonexistent user=u password=" + secret, postgres.ErrUnavailable, []string{"/nonexistent"}},
-		"wrong password":      {"host=" + c.dir + " user=guarded dbname=postgres password=" + secret, postgres.ErrLogin, []string{`"guarded"`}},
-		"no such role":        {"host=" + c.dir + " user=nobody dbname=postgres password=" + secret, postgres.ErrLogin, []string{`"nobody"`}},
-		"no such database":    {"host=" + c.dir + " user=postgres dbname=nothing password=" + secret, postgres.ErrNoDatabase, []string{`"nothing"`}},
-		"no right to create":  {"host=" + c.dir + " user=reader dbname=postgres password=" + secret, postgres.ErrPermission, []string{"schema public"}},
-		"no such schema":      {c.dsn("search_path=missing"), postgres.ErrNoSchema, []string{"schema"}},
-		"no connection":       {"host=" + c.dir + " user=single dbname=postgres", postgres.ErrTooManyConnections, []string{`"single"`}},
-		"a standby is no use": {c.dsn("target_session_attrs=standby"), postgres.ErrUnavailable, []string{"standby"}},
-		"no URL":              {"postgres://user:" + secret + "@host", nil, []string{"connection string", "percent-encoded"}},
-		"a bad port":          {"postgres://user:secret@host:port/db?password=" + secret, nil, []string{"invalid port"}},
-		"a bad number":        {"host=h connect_timeout=soon password=" + secret, nil, []string{"invalid connect_timeout"}},
-		"no pairs":            {"host password=" + secret, nil, []string{"keyword/value"}},
+		"no such host": {"host=host.invalid user=u password=" + secret, postgres.ErrUnavailable,
+			[]string{"host.invalid"}},
+		"closed port": {"host=127.0.0.1 port=" + port + " user=u dbname=d password=" + secret,
+			postgres.ErrUnavailable, []string{port, "refused"}},
+		"no such socket": {"host=/nonexistent user=u password=" + secret, postgres.ErrUnavailable,
+			[]string{"/nonexistent"}},
+		"wrong password": {"host=" + c.dir + " user=guarded dbname=postgres password=" + secret,
+			postgres.ErrLogin, []string{`"guarded"`}},
+		"no such role": {"host=" + c.dir + " user=nobody dbname=postgres password=" + secret,
+			postgres.ErrLogin, []string{`"nobody"`}},
+		"no such database": {"host=" + c.dir + " user=postgres dbname=nothing password=" + secret,
+			postgres.ErrNoDatabase, []string{`"nothing"`}},
+		"no right to create": {"host=" + c.dir + " user=reader dbname=postgres password=" + secret,
+			postgres.ErrPermission, []string{"schema public"}},
+		"no such schema": {c.dsn("search_path=missing"), postgres.ErrNoSchema, []string{"schema"}},
+		"no connection": {"host=" + c.dir + " user=single dbname=postgres",
+			postgres.ErrTooManyConnections, []string{`"single"`}},
+		"a standby is no use": {c.dsn("target_session_attrs=standby"), postgres.ErrUnavailable,
+			[]string{"standby"}},
+		"no URL": {"postgres://user:" + secret + "@host", nil,
+			[]string{"connection string", "percent-encoded"}},
+		"a bad port": {"postgres://user:secret@host:port/db?password=" + secret, nil,
+			[]string{"invalid port"}},
+		"a bad number": {"host=h connect_timeout=soon password=" + secret, nil,
+			[]string{"invalid connect_timeout"}},
+		"no pairs": {"host password=" + secret, nil, []string{"keyword/value"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +103,8 @@ func TestErrorsOfAStore(t *testing.T) {
 	c.exec(t, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
 	eventually(t, "the server must be read-only", func() bool { return emit("evt_3") != nil })
 	require.ErrorIs(t, emit("evt_3"), postgres.ErrReadOnly)
-	c.exec(t, "SET default_transaction_read_only = off", "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
+	c.exec(t, "SET default_transaction_read_only = off",
+		"ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
 	eventually(t, "the server must be writable again", func() bool { return emit("evt_3") == nil })
 
 	locked := c.lock(t, "webhooks_events")

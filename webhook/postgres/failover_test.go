@@ -19,11 +19,13 @@ import (
 func (c *cluster) standby(t testing.TB) *cluster {
 	t.Helper()
 	s := &cluster{dir: clusterDir(t)}
-	s.run(t, "pg_basebackup", "-d", c.dsn(""), "-D", s.data(), "-R", "-X", "stream", "--no-sync", "-c", "fast")
+	s.run(t, "pg_basebackup", "-d", c.dsn(""), "-D", s.data(), "-R", "-X", "stream", "--no-sync", "-c",
+		"fast")
 	s.start(t)
 	c.exec(t, "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
 	eventually(t, "the standby must follow", func() bool {
-		return queryAt[int](t, c.dsn(""), "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == 1
+		return queryAt[int](t, c.dsn(""),
+			"SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == 1
 	})
 	return s
 }
@@ -33,7 +35,8 @@ func TestFailover(t *testing.T) {
 	t.Parallel()
 	primary := newCluster(t)
 	standby := primary.standby(t)
-	both := "host=" + primary.dir + "," + standby.dir + " user=postgres dbname=postgres target_session_attrs=read-write"
+	both := "host=" + primary.dir + "," + standby.dir + " user=postgres dbname=postgres " +
+		"target_session_attrs=read-write"
 	l := startLoad(t, both, standby.dsn(""))
 	l.progress()
 	primary.stop(t, stopImmediate)
@@ -63,7 +66,7 @@ func TestPrimaryBecomesReadOnly(t *testing.T) {
 	require.ErrorIs(t, err, postgres.ErrReadOnly)
 	p.to("unix", filepath.Join(primary.dir, port))
 	_, err = s.Enqueue(t.Context(), time.Now(), newEvents("evt_1"), nil)
-	require.NoError(t, err, "what was found to be read-only is connected to anew")
+	require.NoError(t, err, "the store connects again after it found the server read-only")
 	_, err = os.Stat(filepath.Join(standby.data(), "standby.signal"))
 	require.NoError(t, err)
 }

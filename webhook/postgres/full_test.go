@@ -25,7 +25,8 @@ func newSmallDisk(t testing.TB, dir, size string) smallDisk {
 		t.Skip("needs root, to make a small file system")
 	}
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs",
+		dir).CombinedOutput(); err != nil {
 		t.Skipf("needs to mount a small file system: %v: %s", err, out)
 	}
 	t.Cleanup(func() { assert.NoError(t, exec.Command("umount", "-l", dir).Run()) })
@@ -33,7 +34,7 @@ func newSmallDisk(t testing.TB, dir, size string) smallDisk {
 	return smallDisk{dir}
 }
 
-// fill takes all the room, and gives back a little.
+// fill uses up the disk, and frees a little.
 func (d smallDisk) fill(t testing.TB, back int64) {
 	t.Helper()
 	ballast, err := os.Create(filepath.Join(d.dir, "ballast"))
@@ -60,7 +61,8 @@ func TestTablesHaveNoRoom(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	disk := newSmallDisk(t, filepath.Join(c.dir, "small"), "64m")
-	c.exec(t, "CREATE TABLESPACE small LOCATION '"+disk.dir+"'", "ALTER ROLE postgres SET default_tablespace = small")
+	c.exec(t, "CREATE TABLESPACE small LOCATION '"+disk.dir+"'",
+		"ALTER ROLE postgres SET default_tablespace = small")
 	l := startLoad(t, c.dsn(""), c.dsn(""))
 	const outages = 2
 	for range outages {
@@ -85,7 +87,8 @@ func TestLogHasNoRoom(t *testing.T) {
 	t.Parallel()
 	dir := clusterDir(t)
 	disk := newSmallDisk(t, filepath.Join(dir, "wal"), "10m")
-	c := initCluster(t, dir, []string{"--waldir", filepath.Join(disk.dir, "pg_wal")}, "max_wal_size = '1GB'")
+	c := initCluster(t, dir, []string{"--waldir", filepath.Join(disk.dir, "pg_wal")},
+		"max_wal_size = '1GB'")
 	l := startLoad(t, c.dsn(""), c.dsn(""))
 	l.progress()
 	disk.fill(t, 0)
@@ -101,6 +104,7 @@ func TestLogHasNoRoom(t *testing.T) {
 	l.finish()
 	l.saidOnce(3)
 	for _, err := range l.refusals() {
-		assert.True(t, errors.Is(err, postgres.ErrFull) || errors.Is(err, postgres.ErrUnavailable), "%v", err)
+		assert.True(t, errors.Is(err, postgres.ErrFull) || errors.Is(err, postgres.ErrUnavailable), "%v",
+			err)
 	}
 }

@@ -10,23 +10,20 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// listenPatience is how long a connection that listens may be silent before it
-// is asked for a sign of life, and how long it may take to give it: one that
-// died without being closed stays silent.
+// listenPatience is how long a listening connection may be silent before it is pinged, and how long
+// the answer may take. A connection that died without being closed stays silent.
 type listenPatience struct{ silence, answer time.Duration }
 
 const defaultListenPatience = 30 * time.Second // of each
 
-// Listen calls wake whenever deliveries were committed, by any process, that
-// no caller prefetched: those of [sqlstore.Store.EnqueueTx], and of Enqueue without a
-// prefetch. It calls wake once more when it begins to listen, so that nothing is
-// missed that was committed before.
+// Listen calls wake whenever any process commits deliveries that no caller prefetched: those of
+// [sqlstore.Store.EnqueueTx], and of Enqueue without a prefetch. It also calls wake once when it
+// begins to listen, so that deliveries that were committed before are not missed.
 //
-// It takes one connection and blocks until the context ends, which returns nil,
-// or the connection is lost, which returns an error: polling goes on finding
-// what is due, and Listen can be called again. It first sends itself a
-// notification. Behind a pooler that does not pass it on, it returns an error that
-// matches ErrNoNotifications, and a Dispatcher polls only.
+// It takes one connection and blocks. It returns nil when the context ends, and an error when the
+// connection is lost. Polling still finds what is due, and Listen can be called again. It first
+// sends itself a notification. If a pooler does not deliver it, Listen returns an error that
+// matches ErrNoNotifications, and a Dispatcher only polls.
 func (s *Store) Listen(ctx context.Context, wake func()) error {
 	err := s.listen(ctx, wake)
 	if ctx.Err() != nil {
@@ -40,7 +37,7 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 	if err != nil {
 		return err
 	}
-	// The connection does not go back: it would go on listening there.
+	// The connection does not go back to the pool, where it would still listen.
 	conn := pooled.Hijack()
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	if err := s.tryNotifying(ctx, conn); err != nil {
@@ -62,16 +59,18 @@ func (s *Store) listen(ctx context.Context, wake func()) error {
 	}
 }
 
-// tryNotifying listens on a channel of its own and notifies it on another
-// connection, whether that comes through.
+// tryNotifying listens on a channel of its own, notifies it on another connection, and returns an
+// error if the notification does not arrive.
 func (s *Store) tryNotifying(ctx context.Context, conn *pgx.Conn) error {
 	name := pgx.Identifier{"webhooks_try_" + rand.Text()}.Sanitize()
 	var listens, notifies uint32 // numbers of the server's processes
-	err := conn.QueryRow(ctx, "SELECT pg_backend_pid(); LISTEN "+name, pgx.QueryExecModeSimpleProtocol).Scan(&listens)
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid(); LISTEN "+name,
+		pgx.QueryExecModeSimpleProtocol).Scan(&listens)
 	if err != nil {
 		return err
 	}
-	err = s.pool.QueryRow(ctx, "SELECT pg_backend_pid(); NOTIFY "+name, pgx.QueryExecModeSimpleProtocol).Scan(&notifies)
+	err = s.pool.QueryRow(ctx, "SELECT pg_backend_pid(); NOTIFY "+name,
+		pgx.QueryExecModeSimpleProtocol).Scan(&notifies)
 	if err != nil {
 		return err
 	}
@@ -100,7 +99,7 @@ func (s *Store) tryNotifying(ctx context.Context, conn *pgx.Conn) error {
 	return arrived
 }
 
-// errNotOwn tells of two connections, open at the same time, that are one to the
+// errNotOwn says that two connections that are open at the same time are one connection to the
 // server.
 var errNotOwn = errors.New("another connection is served by the same process of the server")
 

@@ -25,7 +25,8 @@ import (
 )
 
 var outageDuration = flag.Duration("outage.duration", 5*time.Second,
-	"how long processes are killed and stopped; from a minute on, other tests of outages take longer too")
+	"how long processes are killed and stopped; from a minute on, other tests of outages take "+
+		"longer too")
 
 // outagesAreLong reports whether the tests may take their time.
 func outagesAreLong() bool { return *outageDuration >= time.Minute }
@@ -127,7 +128,8 @@ func (l *load) dispatcher(dsn string) *dispatch.Dispatcher {
 	}
 	d, err := dispatch.New(patient, dispatch.Config{
 		Channels: channels, Lease: 2 * time.Second, PollInterval: 50 * time.Millisecond,
-		Retry:  dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond, MaxInterval: 200 * time.Millisecond},
+		Retry: dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond,
+			MaxInterval: 200 * time.Millisecond},
 		Logger: slog.New(log),
 	})
 	require.NoError(l.t, err)
@@ -237,17 +239,19 @@ func (l *load) check() {
 		stored++
 		if !l.accepted[id] {
 			unknown++
-			assert.Contains(l.t, l.refused, id, "nobody emitted it")
+			assert.Contains(l.t, l.refused, id, "it was never emitted")
 		}
 	}
 	require.NoError(l.t, rows.Err())
 	assert.Equal(l.t, len(l.accepted), stored-unknown, "events that Emit accepted must be stored")
-	assert.Len(l.t, l.delivered, stored*loadSubscriptions, "what is stored, and nothing else, must be delivered")
+	assert.Len(l.t, l.delivered, stored*loadSubscriptions,
+		"what is stored, and nothing else, must be delivered")
 	duplicates := 0
 	for _, n := range l.delivered {
 		duplicates += n - 1
 	}
-	l.t.Logf("%d events accepted, all delivered; %d refused, of which %d are stored all the same; %d deliveries, %d duplicates",
+	l.t.Logf("%d events accepted, all delivered; %d refused, of which %d are stored nevertheless; "+
+		"%d deliveries, %d duplicates",
 		len(l.accepted), len(l.refused), unknown, len(l.delivered), duplicates)
 }
 

@@ -26,21 +26,27 @@ func (s impatient) Enqueue(
 }
 
 // Claim implements [webhook.Queue].
-func (s impatient) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+func (s impatient) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	return s.Store.Claim(ctx, now, r)
 }
 
 // Settle implements [webhook.Queue].
-func (s impatient) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+func (s impatient) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	return s.Store.Settle(ctx, now, settlements)
 }
 
 // Subscription implements [webhook.SubscriptionStore].
-func (s impatient) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+func (s impatient) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	return s.Store.Subscription(ctx, organizationID, id)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
-	"github.com/mixpeek/webhooks-go/webhook/internal/migrationtest"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
@@ -21,8 +21,8 @@ func TestMigrateFromVersion1(t *testing.T) {
 	dsn := schemaDSN(t)
 	migrations, err := sqlstore.Migrations(sqlstore.PostgreSQL(), "")
 	require.NoError(t, err)
-	execAt(t, dsn, append([]string{migrations[0].SQL}, migrationtest.Version1()...)...)
-	migrationtest.Check(t, open(t, dsn))
+	execAt(t, dsn, append([]string{migrations[0].SQL}, sqltest.Version1()...)...)
+	sqltest.CheckMigrated(t, open(t, dsn))
 }
 
 // TestEmitInAnOldTransaction emits in transactions that began before subscriptions
@@ -35,7 +35,7 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			ctx := t.Context()
 			dsn := schemaDSN(t)
 			s, peer := open(t, dsn), open(t, dsn)
-			first := newSubscription()
+			first := sqltest.NewSubscription()
 			require.NoError(t, peer.CreateSubscription(ctx, first, webhook.Quota{}))
 			conn, err := pgx.Connect(ctx, dsn)
 			require.NoError(t, err)
@@ -47,7 +47,8 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 				return tx
 			}
 			targets := func(id string) (ids []string) {
-				rows, err := conn.Query(ctx, `SELECT p.webhook_id FROM webhooks_deliveries d JOIN webhooks_endpoints p ON p.id = d.endpoint_id
+				rows, err := conn.Query(ctx, `SELECT p.webhook_id FROM webhooks_deliveries d
+					JOIN webhooks_endpoints p ON p.id = d.endpoint_id
 					JOIN webhooks_events e ON e.id = d.event_id WHERE e.event_id = $1 ORDER BY d.id`, id)
 				require.NoError(t, err)
 				ids, err = pgx.CollectRows(rows, pgx.RowTo[string])
@@ -57,18 +58,20 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 
 			// A process that knows nothing yet answers from the snapshot.
 			tx := begin()
-			second := newSubscription()
+			second := sqltest.NewSubscription()
 			require.NoError(t, peer.CreateSubscription(ctx, second, webhook.Quota{}))
 			require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1"))))
 			require.NoError(t, tx.Commit(ctx))
 			if level == pgx.ReadCommitted {
-				assert.ElementsMatch(t, []string{first.ID, second.ID}, targets("evt_1"), "a change that was committed before the call counts")
+				assert.ElementsMatch(t, []string{first.ID, second.ID}, targets("evt_1"),
+					"a change that was committed before the call counts")
 			} else {
 				assert.Equal(t, []string{first.ID}, targets("evt_1"), "the transaction's snapshot decides")
 			}
 			_, err = s.Enqueue(ctx, time.Now(), newEvents("evt_2"), nil)
 			require.NoError(t, err)
-			assert.ElementsMatch(t, []string{first.ID, second.ID}, targets("evt_2"), "the snapshot of another transaction is forgotten")
+			assert.ElementsMatch(t, []string{first.ID, second.ID}, targets("evt_2"),
+				"the snapshot of another transaction is forgotten")
 
 			// What the process knows already, it does not forget.
 			tx = begin()
@@ -93,5 +96,6 @@ func TestNowIsTheServers(t *testing.T) {
 	at, err := s.Now(t.Context())
 	require.NoError(t, err)
 	after := queryAt[time.Time](t, s.dsn, query)
-	assert.False(t, at.Before(before) || at.After(after), "%s is not between %s and %s", at, before, after)
+	assert.False(t, at.Before(before) || at.After(after), "%s is not between %s and %s", at, before,
+		after)
 }

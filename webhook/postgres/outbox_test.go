@@ -66,13 +66,18 @@ func beginner(ctx context.Context, cfg childConfig) (func() (orderTx, error), er
 		db, err := sql.Open("pgx", cfg.DSN)
 		return func() (orderTx, error) {
 			tx, err := db.BeginTx(ctx, nil)
-			return orderTx{postgres.SQLTx(tx), func(id string) error { _, err := tx.ExecContext(ctx, statement, id); return err }, func() error { return tx.Commit() }}, err
+			return orderTx{postgres.SQLTx(tx),
+				func(id string) error { _, err := tx.ExecContext(ctx, statement, id); return err },
+				func() error { return tx.Commit() }}, err
 		}, err
 	}
 	conn, err := pgx.Connect(ctx, cfg.DSN)
 	return func() (orderTx, error) {
 		tx, err := conn.Begin(ctx)
-		return orderTx{postgres.Tx(tx), func(id string) error { _, err := tx.Exec(ctx, statement, id); return err }, func() error { return tx.Commit(ctx) }}, err
+		return orderTx{postgres.Tx(tx), func(id string) error {
+			_, err := tx.Exec(ctx, statement, id)
+			return err
+		}, func() error { return tx.Commit(ctx) }}, err
 	}, err
 }
 
@@ -97,20 +102,23 @@ func TestOutboxSurvivesKills(t *testing.T) {
 	assert.Zero(t, sum.duplicates)
 	assert.Equal(t, 0, queryAt[int](t, s.dsn, `
 		SELECT count(*) FROM orders o FULL JOIN webhooks_events e ON e.event_id = o.id
-		WHERE o.id IS NULL OR e.event_id IS NULL`), "an order without its event, or an event without its order")
-	assert.Equal(t, len(s.endpoint.accepted), len(s.hooks)*queryAt[int](t, s.dsn, `SELECT count(*) FROM orders`))
+		WHERE o.id IS NULL OR e.event_id IS NULL`),
+		"an order without its event, or an event without its order")
+	assert.Equal(t, len(s.endpoint.accepted),
+		len(s.hooks)*queryAt[int](t, s.dsn, `SELECT count(*) FROM orders`))
 }
 
 // killWriter starts a process and kills it a moment after it reached a stage.
 func (s *service) killWriter(useSQL bool, stage string) {
-	c := startChild(s.t, childConfig{Mode: "outbox", DSN: s.dsn, Lease: s.lease, SQL: useSQL}, func(what, id string) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.tried[id] = true
-		if what == "committed" {
-			s.accepted[id] = true
-		}
-	})
+	c := startChild(s.t, childConfig{Mode: "outbox", DSN: s.dsn, Lease: s.lease, SQL: useSQL},
+		func(what, id string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.tried[id] = true
+			if what == "committed" {
+				s.accepted[id] = true
+			}
+		})
 	for range 1 + rand.IntN(3) {
 		c.await(s.t, stage)
 	}

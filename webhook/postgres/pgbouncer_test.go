@@ -22,6 +22,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
@@ -36,7 +37,8 @@ func bouncer(t testing.TB, dsn, mode string, settings ...string) string {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("no pgbouncer, which CI=true requires: install it")
 		}
-		t.Skip("pgbouncer is not installed: what a pooler in transaction mode does to the store is not tested")
+		t.Skip("pgbouncer is not installed: what a pooler in transaction mode does to the store is not " +
+			"tested")
 	}
 	u, err := url.Parse(dsn)
 	require.NoError(t, err)
@@ -51,10 +53,13 @@ func bouncer(t testing.TB, dsn, mode string, settings ...string) string {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "[databases]\ntest = host=%s port=%s dbname=%s %s connect_query='SET search_path = %s'\n[pgbouncer]\n",
+	fmt.Fprintf(&text,
+		"[databases]\ntest = host=%s port=%s dbname=%s %s connect_query='SET search_path = "+
+			"%s'\n[pgbouncer]\n",
 		host, port, u.Path[1:], login, u.Query().Get("search_path"))
 	for _, setting := range append([]string{
-		"unix_socket_dir = " + dir, "listen_port = 6432", "auth_type = any", "pool_mode = " + mode, "max_client_conn = 200",
+		"unix_socket_dir = " + dir, "listen_port = 6432", "auth_type = any", "pool_mode = " + mode,
+		"max_client_conn = 200",
 	}, settings...) {
 		fmt.Fprintln(&text, setting)
 	}
@@ -98,17 +103,20 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)
 		},
-		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).dsn) },
-		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
+			return begin(t, s.(*stored).dsn)
+		},
+		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
 	})
 }
 
-// sessionState is all that a connection to the server can have of the one who had
-// it before: settings, prepared statements, locks, temporary tables, channels.
+// sessionState is everything that a connection to the server can have left from its previous user:
+// settings, prepared statements, locks, temporary tables, channels.
 const sessionState = `SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM (
 	SELECT name || ' = ' || setting FROM pg_settings WHERE source = 'session' AND name <> 'search_path'
 	UNION ALL SELECT 'statement ' || name FROM pg_prepared_statements
-	UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+	UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory'
+		AND pid = pg_backend_pid()
 	UNION ALL SELECT 'table ' || relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()
 	UNION ALL SELECT 'channel ' || c FROM pg_listening_channels() c
 ) found (what)`
@@ -123,7 +131,8 @@ func TestPgBouncerLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, other.Close(context.Background())) })
 	state := func() (pid int, found string) {
-		require.NoError(t, other.QueryRow(ctx, "SELECT pg_backend_pid(), ("+sessionState+")").Scan(&pid, &found))
+		require.NoError(t, other.QueryRow(ctx, "SELECT pg_backend_pid(), ("+sessionState+")").Scan(&pid,
+			&found))
 		return pid, found
 	}
 	one, before := state()
@@ -136,16 +145,18 @@ func TestPgBouncerLeavesNothingBehind(t *testing.T) {
 	value, err = s.Setting(ctx, "enable_seqscan")
 	require.NoError(t, err)
 	assert.Equal(t, "off", value)
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	now := time.Now()
 	for range 3 {
 		_, err = s.Enqueue(ctx, now, newEvents(webhook.NewID()), nil)
 		require.NoError(t, err)
-		_, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+		_, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1,
+			PerEndpoint: 1})
 		require.NoError(t, err)
 	}
 	require.Len(t, eventIDs(t, s), 3)
-	require.ErrorIs(t, s.Listen(ctx, func() { t.Error("it does not hear") }), postgres.ErrNoNotifications)
+	require.ErrorIs(t, s.Listen(ctx, func() { t.Error("it does not hear") }),
+		postgres.ErrNoNotifications)
 
 	same, after := state()
 	assert.Equal(t, one, same, "the connection of all")
@@ -190,7 +201,8 @@ func TestListeningBehindPgBouncer(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	at := schemaDSN(t)
-	for _, settings := range []string{"default_pool_size = 1", "default_pool_size = 20", "server_round_robin = 1"} {
+	for _, settings := range []string{"default_pool_size = 1", "default_pool_size = 20",
+		"server_round_robin = 1"} {
 		s := open(t, bouncer(t, at, "transaction", settings))
 		s.SetListenPatience(time.Minute, 100*time.Millisecond)
 		err := s.Listen(ctx, func() { t.Error("it does not hear") })
@@ -199,7 +211,7 @@ func TestListeningBehindPgBouncer(t *testing.T) {
 	}
 
 	s := open(t, bouncer(t, at, "session"))
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	listenCtx, stop := context.WithCancel(ctx)
 	woken := make(chan struct{}, 8)
 	ended := make(chan error, 1)
@@ -217,13 +229,15 @@ func TestPgBouncerIsAskedTooMuch(t *testing.T) {
 	t.Parallel()
 	at := schemaDSN(t)
 	dsn := bouncer(t, at, "transaction", "default_pool_size = 1")
-	_, err := postgres.Open(t.Context(), withParameter(t, dsn, "search_path", "public"), postgres.Config{})
+	_, err := postgres.Open(t.Context(), withParameter(t, dsn, "search_path", "public"),
+		postgres.Config{})
 	require.ErrorIs(t, err, postgres.ErrPooler)
 	assert.ErrorContains(t, err, "ALTER ROLE")
 	assert.ErrorContains(t, err, "search_path")
 
 	ignores := bouncer(t, at, "transaction", "ignore_startup_parameters = search_path")
-	_, err = postgres.Open(t.Context(), withParameter(t, ignores, "search_path", "public"), postgres.Config{})
+	_, err = postgres.Open(t.Context(), withParameter(t, ignores, "search_path", "public"),
+		postgres.Config{})
 	require.ErrorIs(t, err, postgres.ErrPooler, "tables would be made in another schema")
 	assert.ErrorContains(t, err, "ALTER ROLE")
 
@@ -241,15 +255,17 @@ func TestPgBouncerIsAskedTooMuch(t *testing.T) {
 // TestExecModes runs a directly connected store as other poolers may require.
 func TestExecModes(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec",
+		"simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, withParameter(t, schemaDSN(t), "default_query_exec_mode", mode))
-			require.NoError(t, s.CreateSubscription(t.Context(), newSubscription(), webhook.Quota{}))
+			require.NoError(t, s.CreateSubscription(t.Context(), sqltest.NewSubscription(), webhook.Quota{}))
 			now := time.Now()
 			_, err := s.Enqueue(t.Context(), now, newEvents("evt_1", "evt_2"), nil)
 			require.NoError(t, err)
-			tasks, err := s.Claim(t.Context(), now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 2, PerEndpoint: 2})
+			tasks, err := s.Claim(t.Context(), now,
+				webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 2, PerEndpoint: 2})
 			require.NoError(t, err)
 			require.Len(t, tasks, 2)
 			require.Equal(t, []string{"evt_2", "evt_1"}, eventIDs(t, s))

@@ -16,8 +16,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-// Beside many endpoints that were deleted, and many of one organization, pruning and
-// lists read a page of them at a time.
+// With many deleted endpoints, and many of one organization, pruning and lists read a page of them
+// at a time.
 func TestPlansBesideManyEndpoints(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -25,7 +25,9 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 	require.NoError(t, err)
 	var seen plans
 	config.OnNotice = seen.notice
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(
+		ctx context.Context, conn *pgx.Conn,
+	) error {
 		_, err := conn.Exec(ctx, "SET enable_seqscan = off; "+ // as Open does
 			"SET plan_cache_mode = force_generic_plan; LOAD 'auto_explain'; "+
 			"SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; "+
@@ -49,15 +51,18 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 			SELECT i * 100 + 1000000, $1::bigint, i * 100 + 1000001, 'a', 'evt_' || i, 'a.b', '{}'
 			FROM generate_series(1, 30000) i`,
 		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, at, token, state)
-			SELECT i * 100 + 1000001, i * 100 + 1000000, i, $1::bigint, 1, CASE WHEN i % 3 = 1 THEN 3 ELSE 2 END
+			SELECT i * 100 + 1000001, i * 100 + 1000000, i, $1::bigint, 1, CASE WHEN i % 3 = 1 THEN 3
+				ELSE 2 END
 			FROM generate_series(1, 30000) i`,
-		`INSERT INTO webhooks_blocks SELECT endpoint_id, id >> 14 FROM webhooks_deliveries WHERE $1::bigint > 0`,
+		`INSERT INTO webhooks_blocks SELECT endpoint_id, id >> 14 FROM webhooks_deliveries
+			WHERE $1::bigint > 0`,
 		`INSERT INTO webhooks_blocks SELECT i, 3 FROM generate_series(1, 2000) i WHERE $1::bigint > 0`,
 	} {
 		_, err := db.ExecContext(ctx, fill, now.UnixMicro())
 		require.NoError(t, err)
 	}
-	_, err = db.ExecContext(ctx, "ANALYZE webhooks_endpoints, webhooks_blocks, webhooks_events, webhooks_deliveries")
+	_, err = db.ExecContext(ctx,
+		"ANALYZE webhooks_endpoints, webhooks_blocks, webhooks_events, webhooks_deliveries")
 	require.NoError(t, err)
 
 	list := func(q webhook.DeliveryQuery) func(*testing.T) {
@@ -74,12 +79,14 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 		run   func(*testing.T)
 	}{
 		{"Dead", 1_100, list(webhook.DeliveryQuery{Status: webhook.StatusDead})},
-		{"Dead of one", 1_100, list(webhook.DeliveryQuery{Status: webhook.StatusDead, SubscriptionID: "wh_same"})},
+		{"Dead of one", 1_100, list(webhook.DeliveryQuery{Status: webhook.StatusDead,
+			SubscriptionID: "wh_same"})},
 		// All ranges of all endpoints are sorted, in the database.
 		{"Newest", 35_000, list(webhook.DeliveryQuery{})},
 		{"Newest of one", 35_000, list(webhook.DeliveryQuery{SubscriptionID: "wh_same"})},
 		{"Prune", 1_100, func(t *testing.T) {
-			_, err := s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(-time.Hour), Limit: 100})
+			_, err := s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(-time.Hour),
+				Limit: 100})
 			require.NoError(t, err)
 		}},
 	} {
@@ -94,12 +101,14 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 				require.NoError(t, err)
 				loops, err := strconv.Atoi(match[2])
 				require.NoError(t, err)
-				assert.LessOrEqual(t, rows*loops, step.bound, "%s reads more than it needs:\n%s", step.name, plan)
+				assert.LessOrEqual(t, rows*loops, step.bound, "%s reads more than it needs:\n%s", step.name,
+					plan)
 			}
 		}
 	}
 	var blocks, deleted int
-	require.NoError(t, db.QueryRowContext(ctx, "SELECT count(*) FROM webhooks_blocks WHERE block = 3").Scan(&blocks))
+	require.NoError(t, db.QueryRowContext(ctx,
+		"SELECT count(*) FROM webhooks_blocks WHERE block = 3").Scan(&blocks))
 	assert.Zero(t, blocks)
 	row := db.QueryRowContext(ctx, `SELECT count(*) FROM webhooks_endpoints
 		WHERE state = 2 AND (pruned_at IS NULL OR pruned_at < $1)`, now.Add(-24*time.Hour).UnixMicro())
@@ -112,7 +121,8 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 	require.NoError(t, err)
 	r := webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10}
 	for i := 4; i < 3000; i += 3 {
-		r.Skip = append(r.Skip, webhook.Endpoint{SubscriptionID: "wh_same", Channel: "x" + strconv.Itoa(i)})
+		r.Skip = append(r.Skip, webhook.Endpoint{SubscriptionID: "wh_same",
+			Channel: "x" + strconv.Itoa(i)})
 	}
 	seen.take()
 	_, err = s.Claim(ctx, now, r)

@@ -24,9 +24,13 @@ func TestPlansBesideExpiredRequests(t *testing.T) {
 	require.NoError(t, err)
 	var seen plans
 	config.OnNotice = seen.notice
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; "+ // as Open does
-			"LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SET client_min_messages = log")
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(
+		ctx context.Context, conn *pgx.Conn,
+	) error {
+		_, err := conn.Exec(ctx,
+			"SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; "+ // as Open does
+				"LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = "+
+				"on; SET client_min_messages = log")
 		return err
 	}))
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -41,7 +45,8 @@ func TestPlansBesideExpiredRequests(t *testing.T) {
 	now := time.Now()
 	key := sha256.Sum256([]byte("19999")) // one of the expired
 	seen.take()
-	r := webhook.IdempotentRequest{Key: key[:], Digest: key[:], Began: now, Until: now.Add(time.Minute)}
+	r := webhook.IdempotentRequest{Key: key[:], Digest: key[:], Began: now,
+		Until: now.Add(time.Minute)}
 	_, work, err := s.BeginIdempotent(ctx, r, now.Add(-time.Hour))
 	require.NoError(t, err)
 	require.True(t, work)

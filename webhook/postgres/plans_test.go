@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
@@ -51,7 +52,7 @@ func TestPlans(t *testing.T) {
 	testPlans(t, 300_000)
 }
 
-// testPlans runs statements beside as many deliveries, a third of them pending,
+// testPlans runs statements on a database with so many deliveries, a third of them pending,
 // on connections without the settings that Open makes, and reads in their plans
 // how many rows they touched.
 func testPlans(t *testing.T, deliveries int) {
@@ -61,35 +62,47 @@ func testPlans(t *testing.T, deliveries int) {
 	require.NoError(t, err)
 	var seen plans
 	config.OnNotice = seen.notice
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SET client_min_messages = log")
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(
+		ctx context.Context, conn *pgx.Conn,
+	) error {
+		_, err := conn.Exec(ctx,
+			"LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = "+
+				"on; SET client_min_messages = log")
 		return err
 	}))
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	s, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{})
 	require.NoError(t, err)
-	sub := newSubscription()
+	sub := sqltest.NewSubscription()
 	require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
 	now := time.Now()
 	for _, fill := range []string{
 		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
-			SELECT i * 2, $1::bigint, i * 2 + 1, '', 'filler_' || i, 'a.b', '{}' FROM generate_series(1, {n}) i`,
+			SELECT i * 2, $1::bigint, i * 2 + 1, '', 'filler_' || i, 'a.b', '{}'
+				FROM generate_series(1, {n}) i`,
 		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, at, token, state)
-			SELECT i * 2 + 1, i * 2, (SELECT max(id) FROM webhooks_endpoints), $1::bigint, 1, CASE WHEN i <= {n} * 2 / 3 THEN 2 ELSE 0 END FROM generate_series(1, {n}) i`,
+			SELECT i * 2 + 1, i * 2, (SELECT max(id) FROM webhooks_endpoints), $1::bigint, 1,
+				CASE WHEN i <= {n} * 2 / 3 THEN 2 ELSE 0 END FROM generate_series(1, {n}) i`,
 		// 722 hours of 400 endpoints, two of them older than what is kept.
-		`INSERT INTO webhooks_statistics SELECT e, $1::bigint / 3600000000 - h, e % 16, 1, 1, 1, 1, 1, 1, 1, 1
+		`INSERT INTO webhooks_statistics SELECT e, $1::bigint / 3600000000 - h, e % 16, 1, 1, 1, 1, 1, 1,
+			1, 1
 			FROM generate_series(1, 400) e, generate_series(1, 722) h`,
-		`INSERT INTO webhooks_blocks SELECT (SELECT max(id) FROM webhooks_endpoints), b FROM generate_series(0, ({n} * 2 + 1) >> 14) b WHERE $1::bigint > 0`,
+		`INSERT INTO webhooks_blocks SELECT (SELECT max(id) FROM webhooks_endpoints), b
+			FROM generate_series(0, ({n} * 2 + 1) >> 14) b WHERE $1::bigint > 0`,
 		// Subscriptions of the same organization that get nothing.
-		`INSERT INTO webhooks_routes SELECT '', 'wh_' || i, 1000 + i, 1, 1, 0, 0, '["nothing.*"]', '[{"id":' || 1000 + i || ',"channel":"webhook"}]'
+		`INSERT INTO webhooks_routes SELECT '', 'wh_' || i, 1000 + i, 1, 1, 0, 0, '["nothing.*"]',
+			'[{"id":' || 1000 + i || ',"channel":"webhook"}]'
 			FROM generate_series(1, 2000) i WHERE $1::bigint > 0`,
 		`UPDATE webhooks_organizations SET version = 3000 WHERE $1::bigint > 0`,
 		`SELECT setval('webhooks_ids', {n} * 2 + 65) WHERE $1::bigint > 0`,
 	} {
-		_, err := db.ExecContext(ctx, strings.ReplaceAll(fill, "{n}", strconv.Itoa(deliveries)), now.UnixMicro())
+		_, err := db.ExecContext(ctx, strings.ReplaceAll(fill, "{n}", strconv.Itoa(deliveries)),
+			now.UnixMicro())
 		require.NoError(t, err)
 	}
-	_, err = db.ExecContext(ctx, "ANALYZE webhooks_events, webhooks_deliveries, webhooks_statistics, webhooks_routes, webhooks_organizations")
+	_, err = db.ExecContext(ctx,
+		"ANALYZE webhooks_events, webhooks_deliveries, webhooks_statistics, webhooks_routes, "+
+			"webhooks_organizations")
 	require.NoError(t, err)
 
 	_, err = s.Enqueue(ctx, now, newEvents("first"), nil) // reads all routes
@@ -103,12 +116,14 @@ func testPlans(t *testing.T, deliveries int) {
 			return err
 		}},
 		{"Claim", 200, func() (err error) {
-			tasks, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 20, PerEndpoint: 20})
+			tasks, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
+				Limit: 20, PerEndpoint: 20})
 			return err
 		}},
 		{"Repair", 200, func() error {
 			at := now.Add(time.Hour)
-			_, err := s.Repair(ctx, now, webhook.RepairRequest{Until: at, LeasesAfter: at, FreshAfter: at, RetriesAfter: at, Limit: 100})
+			_, err := s.Repair(ctx, now, webhook.RepairRequest{Until: at, LeasesAfter: at, FreshAfter: at,
+				RetriesAfter: at, Limit: 100})
 			return err
 		}},
 		{"Start", 200, func() error {
@@ -128,15 +143,22 @@ func testPlans(t *testing.T, deliveries int) {
 			return err
 		}},
 		{"Delivery", 20, func() error { _, err := s.Delivery(ctx, "", tasks[0].DeliveryID); return err }},
-		{"Event", 20, func() error { _, err := s.Deliveries(ctx, webhook.DeliveryQuery{EventID: "a"}); return err }},
+		{"Event", 20, func() error {
+			_, err := s.Deliveries(ctx, webhook.DeliveryQuery{EventID: "a"})
+			return err
+		}},
 		{"Dead", 20, func() error {
 			_, err := s.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusDead})
 			return err
 		}},
-		{"Newest", 40_000, func() error { _, err := s.Deliveries(ctx, webhook.DeliveryQuery{}); return err }},
+		{"Newest", 40_000, func() error {
+			_, err := s.Deliveries(ctx, webhook.DeliveryQuery{})
+			return err
+		}},
 		{"Replay", 20, func() error { return s.Replay(ctx, now, "", tasks[0].DeliveryID) }},
 		{"Prune", 2_000, func() error {
-			_, err := s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Second), Limit: 100})
+			_, err := s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Second),
+				Limit: 100})
 			return err
 		}},
 	} {
@@ -152,12 +174,14 @@ func testPlans(t *testing.T, deliveries int) {
 	}}.check(t, &seen)
 
 	// Of many deliveries a hundred wait: none of the others may be read to count them.
-	_, err = db.ExecContext(ctx, "UPDATE webhooks_deliveries SET state = 2 WHERE state < 2 AND id % $1 > 1", deliveries/300*2)
+	_, err = db.ExecContext(ctx,
+		"UPDATE webhooks_deliveries SET state = 2 WHERE state < 2 AND id % $1 > 1", deliveries/300*2)
 	require.NoError(t, err)
 	_, err = db.ExecContext(ctx, "VACUUM ANALYZE webhooks_deliveries")
 	require.NoError(t, err)
 	planned{"Statistics", 200, func() error {
-		_, err := s.Statistics(ctx, webhook.StatisticsQuery{SubscriptionID: sub.ID, Since: now.Add(-24 * time.Hour)})
+		_, err := s.Statistics(ctx, webhook.StatisticsQuery{SubscriptionID: sub.ID,
+			Since: now.Add(-24 * time.Hour)})
 		return err
 	}}.check(t, &seen)
 }
@@ -188,7 +212,8 @@ func (p planned) check(t *testing.T, seen *plans) {
 			require.NoError(t, err)
 			loops, err := strconv.Atoi(match[2])
 			require.NoError(t, err)
-			assert.LessOrEqual(t, rows*loops, p.bound, "%s reads more than it needs:\n%s", p.name, strings.TrimSpace(plan))
+			assert.LessOrEqual(t, rows*loops, p.bound, "%s reads more than it needs:\n%s", p.name,
+				strings.TrimSpace(plan))
 		}
 	}
 }

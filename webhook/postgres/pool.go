@@ -12,15 +12,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A server that vanished without closing its connections is noticed after these
-// times, where the connection string sets none (connect_timeout and
-// pool_ping_timeout).
+// The store notices a server that vanished without closing its connections after these times,
+// unless the connection string sets others (connect_timeout and pool_ping_timeout).
 const (
 	connectTimeout = 10 * time.Second
 	pingTimeout    = 5 * time.Second
 )
 
-// poolConfig reads the connection string. Its error has nothing of the string.
+// poolConfig reads the connection string. Its error contains no part of the string.
 func poolConfig(connString string, config Config) (*pgxpool.Config, error) {
 	if strings.TrimSpace(connString) == "" {
 		return nil, errNoConnString
@@ -30,7 +29,8 @@ func poolConfig(connString string, config Config) (*pgxpool.Config, error) {
 		return nil, stringError(connString, err)
 	}
 	if config.MaxConns < 0 {
-		return nil, fmt.Errorf("postgres: Config.MaxConns must be at least 1, or 0 for the default, not %d", config.MaxConns)
+		return nil, fmt.Errorf("postgres: Config.MaxConns must be at least 1, or 0 for the default, "+
+			"not %d", config.MaxConns)
 	}
 	if config.MaxConns > 0 {
 		parsed.MaxConns = int32(min(config.MaxConns, 1<<30))
@@ -47,9 +47,9 @@ func poolConfig(connString string, config Config) (*pgxpool.Config, error) {
 // session is what is known of a connection. Nothing is set on it: behind a
 // pooler, or in a pool that is shared, it will serve others.
 type session struct {
-	// pooled says that the server knows the connection by another number than
-	// this process was told. So a pooler is between, which may have another
-	// connection to the server for each transaction.
+	// pooled says that the server knows the connection by another number than this process was told.
+	// So there is a pooler between them, which may use another connection to the server for each
+	// transaction.
 	pooled bool
 	// mode is the one for statements, or 0 for that of the connection string.
 	mode pgx.QueryExecMode
@@ -59,7 +59,7 @@ type session struct {
 
 const sessionKey = "github.com/mixpeek/webhooks-go/webhook/postgres"
 
-// sessionOf looks at a connection when it is first used. It may be one of the
+// sessionOf examines a connection when it is first used. It may be one of the
 // caller's pool, whose AfterConnect is the caller's.
 func sessionOf(ctx context.Context, conn *pgx.Conn) (session, error) {
 	if s, ok := conn.PgConn().CustomData()[sessionKey].(session); ok {
@@ -75,7 +75,9 @@ func sessionOf(ctx context.Context, conn *pgx.Conn) (session, error) {
 func examine(ctx context.Context, conn *pgx.Conn) (session, error) {
 	var pid uint32
 	var idle, path string
-	err := conn.QueryRow(ctx, `SELECT pg_backend_pid(), current_setting('idle_in_transaction_session_timeout'), current_setting('search_path')`,
+	err := conn.QueryRow(ctx,
+		`SELECT pg_backend_pid(), current_setting('idle_in_transaction_session_timeout'),
+			current_setting('search_path')`,
 		pgx.QueryExecModeExec).Scan(&pid, &idle, &path)
 	if err != nil {
 		return session{}, err
@@ -110,17 +112,18 @@ func choosesMode(config *pgx.ConnConfig) bool {
 
 // Settings of each transaction.
 //
-// Every statement of the store finds its rows by an index. A plan made while a
-// table was small must not read all of it when it has grown. The costs that
-// forbidding it makes up must not make plans look worth compiling, which takes
-// longer than any of them.
+// Every statement of the store finds its rows by an index. A plan that was made while a table was
+// small must not read all of it when it has grown. Disabling sequential scans raises the estimated
+// costs, which would make the server compile plans. That takes longer than running them, so it is
+// off as well.
 //
-// A process that was paused, or cut off from the server, in a transaction must
-// not keep its locks: what it was about to claim or settle is for the others.
-// A timeout that the server, the role or the connection string has set stays.
+// A process that was paused, or cut off from the server, in a transaction must not keep its locks,
+// so that other processes can take over. A timeout that the server, the role or the connection
+// string sets is kept.
 const (
-	planSettings = "; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off"
-	idleSetting  = "; SET LOCAL idle_in_transaction_session_timeout = '10s'"
+	planSettings = "; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = " +
+		"force_generic_plan; SET LOCAL jit = off"
+	idleSetting = "; SET LOCAL idle_in_transaction_session_timeout = '10s'"
 )
 
 // storeError is mapError for the errors of the pool's connections. If the server

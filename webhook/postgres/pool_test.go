@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
@@ -19,7 +20,9 @@ import (
 // queries counts those of a pool.
 type queries struct{ n atomic.Int64 }
 
-func (q *queries) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+func (q *queries) TraceQueryStart(
+	ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData,
+) context.Context {
 	q.n.Add(1)
 	return ctx
 }
@@ -52,9 +55,11 @@ func TestNewOnAPool(t *testing.T) {
 		return &stored{s, dsn}
 	}
 	storetest.Run(t, storetest.Harness{
-		New:   func(t *testing.T) webhook.Store { return on(t, schemaDSN(t)) },
-		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).dsn) },
-		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).dsn) },
+		New: func(t *testing.T) webhook.Store { return on(t, schemaDSN(t)) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
+			return begin(t, s.(*stored).dsn)
+		},
+		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).dsn) },
 		Groups: []string{
 			"Subscriptions", "Enqueue", "Claim", "Settle", "Transactions", "Notifications",
 			"Wrapped", "Cancellation", "Concurrency", "Peers",
@@ -71,7 +76,7 @@ func TestNewUsesThePoolAsItIs(t *testing.T) {
 	require.NoError(t, err)
 	require.Same(t, pool, s.Pool())
 	before := traced.n.Load()
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	require.Greater(t, traced.n.Load(), before, "the caller's tracer sees the queries of the store")
 	require.NoError(t, s.Close())
 	require.NoError(t, pool.Ping(ctx), "closing the store leaves the caller's pool open")
@@ -112,7 +117,7 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 	s, err := postgres.New(ctx, pool, postgres.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	value, err := s.Setting(ctx, "enable_seqscan")
 	require.NoError(t, err)
 	require.Equal(t, "off", value, "the store has its settings in its own transactions")
@@ -122,7 +127,8 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 		now := time.Now()
 		_, err := s.Enqueue(ctx, now, newEvents(webhook.NewID()), nil)
 		require.NoError(t, err)
-		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
+			Limit: 1, PerEndpoint: 1})
 		require.NoError(t, err)
 		require.Len(t, tasks, 1)
 		_, err = s.Deliveries(ctx, webhook.DeliveryQuery{})
@@ -131,10 +137,12 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 		tx, err := pool.Begin(ctx)
 		require.NoError(t, err)
 		txs = append(txs, tx)
-		require.Equal(t, want, show(tx), "a transaction on the same pool has none of the store's settings")
+		require.Equal(t, want, show(tx),
+			"a transaction on the same pool has none of the store's settings")
 	}
 	for _, tx := range txs {
-		require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents(webhook.NewID()))))
+		require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(),
+			newEvents(webhook.NewID()))))
 		require.Equal(t, want, show(tx), "events in a transaction leave its settings as they are")
 		require.NoError(t, tx.Rollback(ctx))
 	}
@@ -149,7 +157,8 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 // but for the prepared statements, which pgx keeps and replaces itself.
 const connectionState = `SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM (
 	SELECT name || ' = ' || setting FROM pg_settings WHERE source = 'session'
-	UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+	UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory'
+		AND pid = pg_backend_pid()
 	UNION ALL SELECT 'table ' || relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()
 	UNION ALL SELECT 'channel ' || c FROM pg_listening_channels() c
 ) found (what)`

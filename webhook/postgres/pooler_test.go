@@ -20,10 +20,12 @@ import (
 // dropTables returns a statement that drops what has the prefix.
 func dropTables(prefix string) string {
 	return `DO $$ DECLARE r record; BEGIN
-		FOR r IN SELECT relname, relkind FROM pg_class WHERE relkind IN ('r', 'S') AND starts_with(relname, '` + prefix + `')
+		FOR r IN SELECT relname, relkind FROM pg_class WHERE relkind IN ('r', 'S')
+			AND starts_with(relname, '` + prefix + `')
 			AND relnamespace = current_schema()::regnamespace ORDER BY relkind DESC
 		LOOP
-			EXECUTE format(CASE r.relkind WHEN 'r' THEN 'DROP TABLE IF EXISTS %I CASCADE' ELSE 'DROP SEQUENCE IF EXISTS %I CASCADE' END, r.relname);
+			EXECUTE format(CASE r.relkind WHEN 'r' THEN 'DROP TABLE IF EXISTS %I CASCADE'
+				ELSE 'DROP SEQUENCE IF EXISTS %I CASCADE' END, r.relname);
 		END LOOP;
 	END $$`
 }
@@ -42,7 +44,8 @@ func TestPgBouncerWithSQLStore(t *testing.T) {
 	var mu sync.Mutex
 	openPrefix := func(t *testing.T, prefix string) webhook.Store {
 		t.Helper()
-		s, err := sqlstore.New(t.Context(), db, sqlstore.PostgreSQL(), sqlstore.Config{TablePrefix: prefix})
+		s, err := sqlstore.New(t.Context(), db, sqlstore.PostgreSQL(),
+			sqlstore.Config{TablePrefix: prefix})
 		require.NoError(t, err)
 		mu.Lock()
 		defer mu.Unlock()

@@ -25,9 +25,8 @@ type Config struct {
 	// Sealer encrypts the configs of channels: see [sqlstore.Config]. Nil stores
 	// them in clear.
 	Sealer sqlstore.Sealer
-	// MaxConns bounds the connections of Open. Defaults to pgxpool's default, which is
-	// 4 or the number of processors if that is more. New refuses it, because the pool
-	// has its own.
+	// MaxConns bounds the connections of Open. Defaults to pgxpool's default, which is 4 or the number
+	// of processors if that is more. For New it must be 0, because the pool has its own setting.
 	MaxConns int
 }
 
@@ -47,9 +46,9 @@ type Store struct {
 // its tables to the newest schema. The tables are in the first schema of the
 // connections' search_path, which the connection string can set.
 //
-// The error says what is wrong: see ErrUnavailable, ErrLogin, ErrNoDatabase,
-// ErrNoSchema, ErrPermission, ErrPooler and [sqlstore.NewerSchemaError]. The password is in
-// none of them. An empty connection string is refused.
+// The error says what is wrong: see ErrUnavailable, ErrLogin, ErrNoDatabase, ErrNoSchema,
+// ErrPermission, ErrPooler and [sqlstore.NewerSchemaError]. No error contains the password. An
+// empty connection string is an error.
 func Open(ctx context.Context, connString string, config Config) (*Store, error) {
 	parsed, err := poolConfig(connString, config)
 	if err != nil {
@@ -68,11 +67,10 @@ func Open(ctx context.Context, connString string, config Config) (*Store, error)
 	return s, nil
 }
 
-// New returns a Store on the caller's pool, with what that is configured to have:
-// its tracer, its passwords that expire, its dialer. The pool may serve other
-// purposes as well: the store leaves nothing on its connections. New brings the
-// tables to the newest schema, as Open does. The pool stays open when the Store is
-// closed.
+// New returns a Store on the caller's pool, and so with the pool's tracer, dialer and expiring
+// passwords. The pool may serve other purposes as well, because the store leaves nothing on its
+// connections. New brings the tables to the newest schema, as Open does. The pool stays open when
+// the Store is closed.
 //
 // If the server turns out to be read-only, as after a failover, the store resets the
 // pool: [pgxpool.Pool.Reset]. [Store.Listen] takes one connection out of the pool.
@@ -81,7 +79,8 @@ func New(ctx context.Context, pool *pgxpool.Pool, config Config) (*Store, error)
 		return nil, errors.New("postgres: the pool is nil: make one with pgxpool.New, or use Open")
 	}
 	if config.MaxConns != 0 {
-		return nil, errors.New("postgres: Config.MaxConns is for Open: set MaxConns of the pool's configuration instead")
+		return nil, errors.New("postgres: Config.MaxConns is for Open: " +
+			"set MaxConns of the pool's configuration instead")
 	}
 	return newStore(ctx, pool, config)
 }
@@ -95,11 +94,12 @@ func newStore(ctx context.Context, pool *pgxpool.Pool, config Config) (*Store, e
 	db.SetMaxIdleConns(0) // the pool has them
 	mapped := storeError(pool)
 	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{
-		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate, Sealer: config.Sealer, MapError: mapped,
+		TablePrefix: config.TablePrefix, NoMigrate: config.NoMigrate, Sealer: config.Sealer,
+		MapError: mapped,
 	})
 	if err != nil {
 		_ = db.Close()
-		return nil, fmt.Errorf("postgres: opening the store: %w", err) // pgx leaves the password out
+		return nil, fmt.Errorf("postgres: opening the store: %w", err) // pgx omits the password
 	}
 	return &Store{
 		Store: store, pool: pool, db: db, channel: channel, mapError: mapped,
@@ -107,9 +107,9 @@ func newStore(ctx context.Context, pool *pgxpool.Pool, config Config) (*Store, e
 	}, nil
 }
 
-// Pool returns the connections of the Store, for transactions of the caller's, say.
-// Their settings are those of the connection string. Closing the pool of an opened
-// Store is up to [Store.Close].
+// Pool returns the pool of the Store, for example for the caller's own transactions. Its
+// connections have the settings of the connection string. Do not close the pool of an opened Store:
+// [Store.Close] does.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // Close closes the connections of an opened Store, and waits for those in use. The
@@ -129,8 +129,8 @@ func (s *Store) Capabilities() webhook.Capabilities {
 	return c
 }
 
-// Tx makes a transaction on the store's database, with its search_path, one that
-// [sqlstore.Store.EnqueueTx] and a Dispatcher's EmitTx can publish in.
+// Tx returns a transaction on the store's database, with its search_path, in the form that
+// [sqlstore.Store.EnqueueTx] and a Dispatcher's EmitTx take.
 func Tx(tx pgx.Tx) webhook.Tx {
 	if tx == nil {
 		return sqlstore.TxOf(sqlstore.PostgreSQL(), nil)

@@ -63,7 +63,7 @@ func open(t testing.TB, dsn string) *stored {
 	return &stored{s, dsn}
 }
 
-// begin begins a transaction on a connection of the caller's own.
+// begin begins a transaction on another connection, like a caller.
 func begin(t *testing.T, dsn string) storetest.CallerTx {
 	t.Helper()
 	ctx := context.Background()
@@ -87,7 +87,9 @@ func TestStore(t *testing.T) {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)
 		},
-		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).dsn) },
-		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
+			return begin(t, s.(*stored).dsn)
+		},
+		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
 	})
 }

@@ -57,29 +57,32 @@ func newService(t testing.TB, lease time.Duration, moody bool) *service {
 	}
 	require.NoError(t, store.Close())
 	execAt(t, s.dsn,
-		`CREATE TABLE overwritten (id bigint, was integer, became integer, was_token bigint, became_token bigint)`,
+		`CREATE TABLE overwritten (id bigint, was integer, became integer, was_token bigint,
+			became_token bigint)`,
 		`CREATE FUNCTION note_overwritten() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			IF OLD.state >= 2 OR NEW.token < OLD.token THEN
 				INSERT INTO overwritten VALUES (OLD.id, OLD.state, NEW.state, OLD.token, NEW.token);
 			END IF;
 			RETURN NEW;
 		END $$`,
-		`CREATE TRIGGER overwritten BEFORE UPDATE ON webhooks_deliveries FOR EACH ROW EXECUTE FUNCTION note_overwritten()`)
+		`CREATE TRIGGER overwritten BEFORE UPDATE ON webhooks_deliveries FOR EACH ROW
+			EXECUTE FUNCTION note_overwritten()`)
 	return s
 }
 
 // start starts a process and waits until it is at work.
 func (s *service) start() *child {
 	s.t.Helper()
-	c := startChild(s.t, childConfig{Mode: "dispatch", DSN: s.dsn, Lease: s.lease}, func(what, id string) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if what == "accepted" {
-			s.accepted[id] = true
-		} else {
-			s.tried[id] = true
-		}
-	})
+	c := startChild(s.t, childConfig{Mode: "dispatch", DSN: s.dsn, Lease: s.lease},
+		func(what, id string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if what == "accepted" {
+				s.accepted[id] = true
+			} else {
+				s.tried[id] = true
+			}
+		})
 	c.await(s.t, "accepted")
 	return c
 }
@@ -146,7 +149,8 @@ type totals struct{ succeeded, dead, duplicates int }
 // the endpoint saw.
 func (s *service) account() totals {
 	s.t.Helper()
-	assert.Zero(s.t, queryAt[int](s.t, s.dsn, "SELECT count(*) FROM overwritten"), "settled deliveries that were changed")
+	assert.Zero(s.t, queryAt[int](s.t, s.dsn, "SELECT count(*) FROM overwritten"),
+		"settled deliveries that were changed")
 	d, store, err := childDispatcher(s.t.Context(), childConfig{DSN: s.dsn, Lease: s.lease})
 	require.NoError(s.t, err)
 	defer func() { assert.NoError(s.t, store.Close()) }()
@@ -160,13 +164,13 @@ func (s *service) account() totals {
 		stored[all[i].EventID]++
 		n := s.endpoint.accepted[s.hooks[all[i].SubscriptionID]+" "+all[i].EventID]
 		arrived += n
-		s.judge(&all[i], n, &sum)
+		s.checkDelivery(&all[i], n, &sum)
 	}
 	for id := range s.accepted {
 		assert.Equal(s.t, len(s.hooks), stored[id], "accepted event %s", id)
 	}
 	for id, n := range stored {
-		assert.True(s.t, s.tried[id], "nobody emitted event %s", id)
+		assert.True(s.t, s.tried[id], "event %s was never emitted", id)
 		assert.Equal(s.t, len(s.hooks), n, "event %s is stored by half", id)
 	}
 	seen := 0
@@ -175,18 +179,21 @@ func (s *service) account() totals {
 	}
 	assert.Equal(s.t, seen, arrived, "the endpoint saw what is no delivery")
 	assert.Equal(s.t, len(stored)*len(s.hooks), sum.succeeded+sum.dead)
-	s.t.Logf("%d kills, %d pauses past the lease, %d terminations; %d events accepted, %d stored: %d deliveries = %d succeeded + %d dead; %d duplicates; %d batches with stale results refused",
-		s.kills, s.pauses, s.terminations, len(s.accepted), len(stored), len(all), sum.succeeded, sum.dead, sum.duplicates, s.stale)
+	s.t.Logf("%d kills, %d pauses past the lease, %d terminations; %d events accepted, %d stored: "+
+		"%d deliveries = %d succeeded + %d dead; %d duplicates; %d batches with stale results refused",
+		s.kills, s.pauses, s.terminations, len(s.accepted), len(stored), len(all), sum.succeeded,
+		sum.dead, sum.duplicates, s.stale)
 	return sum
 }
 
-// judge checks one delivery, which the endpoint accepted arrived times.
-func (s *service) judge(d *webhook.Delivery, arrived int, sum *totals) {
+// checkDelivery checks one delivery, which the endpoint accepted arrived times.
+func (s *service) checkDelivery(d *webhook.Delivery, arrived int, sum *totals) {
 	s.t.Helper()
 	for i, a := range d.Attempts {
 		last := i == len(d.Attempts)-1
 		assert.Equal(s.t, i+1, a.Number)
-		assert.Equal(s.t, last && d.Status == webhook.StatusSucceeded, a.Succeeded(), "%s: attempt %d of a delivery that %s", d.ID, a.Number, d.Status)
+		assert.Equal(s.t, last && d.Status == webhook.StatusSucceeded, a.Succeeded(),
+			"%s: attempt %d of a delivery that %s", d.ID, a.Number, d.Status)
 	}
 	switch d.Status {
 	case webhook.StatusSucceeded:
@@ -195,7 +202,8 @@ func (s *service) judge(d *webhook.Delivery, arrived int, sum *totals) {
 		assert.Positive(s.t, arrived, "%s has not arrived", d.ID)
 	case webhook.StatusDead:
 		sum.dead++
-		sum.duplicates += arrived // an answer that nobody lived to store, before the last attempt failed
+		// Its process was killed before it stored the answer, and the last attempt failed.
+		sum.duplicates += arrived
 		assert.Len(s.t, d.Attempts, childAttempts)
 	default:
 		assert.Fail(s.t, "not settled", "%s is %s", d.ID, d.Status)
@@ -242,7 +250,7 @@ func TestRollingRestart(t *testing.T) {
 		s.ended(c, &s.terminations)
 	}
 	assert.Zero(t, queryAt[int](t, s.dsn, "SELECT count(*) FROM webhooks_deliveries WHERE state = 1"),
-		"a process that is asked to end gives back what it holds")
+		"a process that is asked to end requeues what it holds")
 	s.drain()
 	sum := s.account()
 	assert.Zero(t, sum.dead)

@@ -33,7 +33,7 @@ type linkState int
 const (
 	flowing  linkState = iota
 	holding            // bytes wait
-	vanished           // bytes are lost, and nobody is told
+	vanished           // bytes are lost silently
 	closed
 )
 

@@ -12,24 +12,18 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-func newSubscription() *webhook.Subscription {
-	return &webhook.Subscription{
-		ID: webhook.NewID(), Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
-		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{"url":"https://example.com"}`)}},
-	}
-}
-
 func newEvents(ids ...string) []webhook.NewEvent {
 	var events []webhook.NewEvent
 	for _, id := range ids {
-		events = append(events, webhook.NewEvent{ID: id, Type: "order.paid", Payload: []byte(`{"id":"` + id + `"}`)})
+		events = append(events, webhook.NewEvent{ID: id, Type: "order.paid",
+			Payload: []byte(`{"id":"` + id + `"}`)})
 	}
 	return events
 }
@@ -50,7 +44,7 @@ func TestEnqueueTxPgx(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	conn, err := pgx.Connect(ctx, s.dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
@@ -61,8 +55,9 @@ func TestEnqueueTxPgx(t *testing.T) {
 	require.NoError(t, err)
 	_, err = tx.Exec(ctx, "INSERT INTO orders VALUES ('a')")
 	require.NoError(t, err)
-	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1", "evt_2", "evt_1"))))
-	require.Empty(t, eventIDs(t, s), "before the commit nobody sees the event")
+	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(),
+		newEvents("evt_1", "evt_2", "evt_1"))))
+	require.Empty(t, eventIDs(t, s), "before the commit the event is not visible")
 	require.NoError(t, tx.Commit(ctx))
 	require.Equal(t, []string{"evt_2", "evt_1"}, eventIDs(t, s))
 
@@ -70,14 +65,15 @@ func TestEnqueueTxPgx(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_3"))))
 	require.NoError(t, tx.Rollback(ctx))
-	require.Equal(t, []string{"evt_2", "evt_1"}, eventIDs(t, s), "an event of a transaction that was rolled back was never published")
+	require.Equal(t, []string{"evt_2", "evt_1"}, eventIDs(t, s),
+		"an event of a transaction that was rolled back was never published")
 }
 
 func TestEnqueueTxSQL(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	db, err := sql.Open("pgx", s.dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -103,14 +99,15 @@ func TestEnqueueTxSQL(t *testing.T) {
 	}
 }
 
-// TestOpenTransactionBlocksNobody holds a transaction with an event open, and
-// emits, changes subscriptions and claims beside it.
-func TestOpenTransactionBlocksNobody(t *testing.T) {
+// TestOpenTransactionBlocksNoOther holds a transaction with an event open, and
+// emits, changes subscriptions and claims meanwhile.
+func TestOpenTransactionBlocksNoOther(t *testing.T) {
 	t.Parallel()
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second) // what it blocks would block for ever
+	ctx, stop := context.WithTimeout(t.Context(),
+		30*time.Second) // a blocked call would never return
 	defer stop()
 	s := open(t, schemaDSN(t))
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	conn, err := pgx.Connect(ctx, s.dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
@@ -121,8 +118,9 @@ func TestOpenTransactionBlocksNobody(t *testing.T) {
 	now := time.Now()
 	_, err = s.Enqueue(ctx, now, newEvents("evt_1", "evt_2"), nil)
 	require.NoError(t, err)
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
-	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
+	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
+		Limit: 10, PerEndpoint: 10})
 	require.NoError(t, err)
 	require.Len(t, tasks, 2)
 	_, err = s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now, DeadBefore: now, Limit: 10})
@@ -135,7 +133,7 @@ func TestListen(t *testing.T) {
 	t.Parallel()
 	s := open(t, schemaDSN(t))
 	peer := open(t, s.dsn)
-	require.NoError(t, s.CreateSubscription(t.Context(), newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(t.Context(), sqltest.NewSubscription(), webhook.Quota{}))
 	ctx, stop := context.WithCancel(t.Context())
 	woken := make(chan struct{}, 8)
 	ended := make(chan error, 1)
@@ -171,7 +169,7 @@ func TestOpenAtOnce(t *testing.T) {
 		group.Go(func() {
 			s, err := postgres.Open(context.Background(), dsn, postgres.Config{MaxConns: 1})
 			if err == nil {
-				err = s.CreateSubscription(context.Background(), newSubscription(), webhook.Quota{})
+				err = s.CreateSubscription(context.Background(), sqltest.NewSubscription(), webhook.Quota{})
 				_ = s.Close()
 			}
 			failures <- err

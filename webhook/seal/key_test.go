@@ -114,8 +114,9 @@ func TestKeyIsNeverPrinted(t *testing.T) {
 	}
 	values := map[string]any{
 		"key": key, "pointer": &key, "slice": []seal.Key{key}, "map": map[string]seal.Key{"k": key},
-		"struct": config{key, key, []seal.Key{key}, sealer}, "pointer to struct": &config{key, key, nil, nil},
-		"sealer": sealer, "sealer's value": *sealer,
+		"struct":            config{key, key, []seal.Key{key}, sealer},
+		"pointer to struct": &config{key, key, nil, nil},
+		"sealer":            sealer, "sealer's value": *sealer,
 	}
 	for name, value := range values {
 		var out strings.Builder
@@ -133,7 +134,8 @@ func TestKeyIsNeverPrinted(t *testing.T) {
 		assert.NotContains(t, printed, string(raw), name)
 		assert.NotContains(t, strings.ToLower(printed), hex.EncodeToString(raw), name)
 		assert.NotContains(t, printed, fmt.Sprintf("%d %d %d", raw[0], raw[1], raw[2]), name)
-		assert.NotContains(t, strings.ToLower(printed), fmt.Sprintf("0x%x, 0x%x, 0x%x", raw[0], raw[1], raw[2]), name)
+		assert.NotContains(t, strings.ToLower(printed),
+			fmt.Sprintf("0x%x, 0x%x, 0x%x", raw[0], raw[1], raw[2]), name)
 	}
 	assert.Equal(t, "2026-11:[redacted]", key.String())
 	assert.Equal(t, key.String(), key.GoString())

@@ -18,7 +18,8 @@ var (
 	// ErrOpen says that the value is damaged or was sealed with other additional
 	// data, or that its key is not the one that had this id then. Which of these,
 	// it cannot know.
-	ErrOpen = errors.New("seal: damaged, sealed for something else, or the key under this id is another one")
+	ErrOpen = errors.New("seal: damaged, sealed for something else, or the key under this id is " +
+		"another one")
 )
 
 // format is the first byte of what Seal makes.
@@ -86,7 +87,9 @@ func (s *Sealer) Seal(_ context.Context, plaintext, additionalData []byte) ([]by
 // Open returns what was sealed with the key of this id and with the same
 // additional data. The error matches ErrUnknownKey or ErrOpen, and shows nothing
 // of the value.
-func (s *Sealer) Open(_ context.Context, keyID string, sealed, additionalData []byte) ([]byte, error) {
+func (s *Sealer) Open(
+	_ context.Context, keyID string, sealed, additionalData []byte,
+) ([]byte, error) {
 	key, ok := s.keys[keyID]
 	switch {
 	case !ok:

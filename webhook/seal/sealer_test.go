@@ -29,7 +29,8 @@ func newSealer(t testing.TB, keys ...seal.Key) *seal.Sealer {
 
 const (
 	vectorNonce = "\x01ABCDEFGHIJKLMNOPQRSTUVWX" // after the byte for the format
-	vector      = vectorNonce + "\xce\x54\x6e\xf6\x3c\x9c\xc6\x07\x65\x92\x36\x09\xb3\x3a\x9a\x19\x74\xe9\x6e\x52\xda\xf2\xfc\xf7\x07\x5e\x22\x71"
+	vector      = vectorNonce + "\xce\x54\x6e\xf6\x3c\x9c\xc6\x07\x65\x92\x36\x09\xb3\x3a" +
+		"\x9a\x19\x74\xe9\x6e\x52\xda\xf2\xfc\xf7\x07\x5e\x22\x71"
 )
 
 // The vectors of https://c2sp.org/XAES-256-GCM, one for each branch of the
@@ -41,7 +42,9 @@ func TestVectors(t *testing.T) {
 		additionalData, sealed string
 	}{
 		{1, "", vector},
-		{3, "c2sp.org/XAES-256-GCM", vectorNonce + "\x98\x6e\xc1\x83\x25\x93\xdf\x54\x43\xa1\x79\x43\x7f\xd0\x83\xbf\x3f\xdb\x41\xab\xd7\x40\xa2\x1f\x71\xeb\x76\x9d"},
+		{3, "c2sp.org/XAES-256-GCM",
+			vectorNonce + "\x98\x6e\xc1\x83\x25\x93\xdf\x54\x43\xa1\x79\x43\x7f\xd0" +
+				"\x83\xbf\x3f\xdb\x41\xab\xd7\x40\xa2\x1f\x71\xeb\x76\x9d"},
 	} {
 		s := newSealer(t, keyOf(t, "k", v.secret))
 		plaintext, err := s.Open(t.Context(), "k", []byte(v.sealed), []byte(v.additionalData))
@@ -77,7 +80,9 @@ func TestOpenRefuses(t *testing.T) {
 	sealed, err := s.Seal(t.Context(), []byte(plaintext), additionalData)
 	require.NoError(t, err)
 
-	refused := func(s *seal.Sealer, keyID string, sealed, additionalData []byte, want error, why string, args ...any) {
+	refused := func(
+		s *seal.Sealer, keyID string, sealed, additionalData []byte, want error, why string, args ...any,
+	) {
 		t.Helper()
 		opened, err := s.Open(t.Context(), keyID, sealed, additionalData)
 		require.ErrorIs(t, err, want, why, args)
@@ -86,7 +91,8 @@ func TestOpenRefuses(t *testing.T) {
 	refused(s, "other", sealed, additionalData, seal.ErrOpen, "another key")
 	refused(s, "third", sealed, additionalData, seal.ErrUnknownKey, "no such key")
 	refused(s, "", sealed, additionalData, seal.ErrUnknownKey, "no key named")
-	refused(newSealer(t, keyOf(t, "k", 9)), "k", sealed, additionalData, seal.ErrOpen, "another secret under the id")
+	refused(newSealer(t, keyOf(t, "k", 9)), "k", sealed, additionalData, seal.ErrOpen,
+		"another secret under the id")
 	refused(s, "k", sealed, []byte("of subscription 2"), seal.ErrOpen, "other additional data")
 	refused(s, "k", sealed, nil, seal.ErrOpen, "no additional data")
 	for n := range sealed {
@@ -126,11 +132,15 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 		keys []seal.Key
 		want []string
 	}{
-		"no key":             {nil, []string{"keys: needs at least one key"}},
-		"zero":               {[]seal.Key{a, {}, b, {}}, []string{"keys[1]: must not be the zero Key", "keys[3]: must not be the zero Key"}},
-		"same id":            {[]seal.Key{{}, a, b, keyOf(t, "a", 3)}, []string{"keys[0]: must not be the zero Key", `keys[3]: must not have the id of keys[1], "a"`}},
-		"same key":           {[]seal.Key{a, a}, []string{`keys[1]: must not have the id of keys[0], "a"`}},
-		"same secret":        {[]seal.Key{a, b, keyOf(t, "c", 2)}, []string{"keys[2]: must not have the secret of keys[1] under another id"}},
+		"no key": {nil, []string{"keys: needs at least one key"}},
+		"zero": {[]seal.Key{a, {}, b, {}},
+			[]string{"keys[1]: must not be the zero Key", "keys[3]: must not be the zero Key"}},
+		"same id": {[]seal.Key{{}, a, b, keyOf(t, "a", 3)},
+			[]string{"keys[0]: must not be the zero Key", `keys[3]: must not have the id of keys[1], "a"`}},
+		"same key": {[]seal.Key{a, a},
+			[]string{`keys[1]: must not have the id of keys[0], "a"`}},
+		"same secret": {[]seal.Key{a, b, keyOf(t, "c", 2)},
+			[]string{"keys[2]: must not have the secret of keys[1] under another id"}},
 		"keys like no other": {[]seal.Key{a, b}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,7 +177,7 @@ func FuzzOpen(f *testing.F) {
 		case keyID == "a" && string(sealed) == vector && len(additionalData) == 0:
 			require.Equal(t, "XAES-256-GCM", string(opened))
 		default:
-			require.ErrorIs(t, err, seal.ErrOpen, "nobody makes a value without the key")
+			require.ErrorIs(t, err, seal.ErrOpen, "a value cannot be made without the key")
 		}
 
 		// What is sealed is opened, and with nothing else than what it was sealed with.

@@ -39,7 +39,8 @@ func benchmarkPrefetched(b *testing.B, size, endpoints int) {
 		require.NoError(b, s.CreateSubscription(ctx, &webhook.Subscription{
 			ID: webhook.NewID(), Name: "bench",
 			EventTypes: []event.Pattern{event.Pattern(fmt.Sprintf("bench.e%d", i))},
-			Channels:   []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{"url":"https://example.com"}`)}},
+			Channels: []webhook.ChannelConfig{{Channel: "webhook",
+				Configs: []byte(`{"url":"https://example.com"}`)}},
 		}, webhook.Quota{}))
 	}
 	types := make([]string, endpoints)
@@ -59,13 +60,15 @@ func benchmarkPrefetched(b *testing.B, size, endpoints int) {
 			n++
 			events[i] = webhook.NewEvent{ID: event.NewID(), Type: types[n%endpoints], Payload: payload}
 		}
-		enqueued, err := s.Enqueue(ctx, now, events, &webhook.Prefetch{Until: now.Add(time.Minute), Take: accept})
+		enqueued, err := s.Enqueue(ctx, now, events,
+			&webhook.Prefetch{Until: now.Add(time.Minute), Take: accept})
 		require.NoError(b, err)
 		tasks := enqueued.Tasks
 		for i := range tasks {
 			settlements[i] = webhook.Settlement{
 				Lease: tasks[i].Lease, Status: webhook.StatusSucceeded,
-				Attempt: &webhook.Attempt{StartedAt: now, Duration: time.Millisecond, StatusCode: 200, Response: "ok"},
+				Attempt: &webhook.Attempt{StartedAt: now, Duration: time.Millisecond, StatusCode: 200,
+					Response: "ok"},
 			}
 		}
 		refused, err := s.Settle(ctx, time.Now(), settlements)

@@ -15,6 +15,7 @@ import (
 	driversqlite "modernc.org/sqlite"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
@@ -113,7 +114,7 @@ func (r *meteredRows) Close() error {
 	return r.Rows.Close()
 }
 
-// metered opens a store whose statements are counted, and a handle beside it that
+// metered opens a store whose statements are counted, and another handle that
 // counts nothing.
 func metered(t *testing.T, config sqlstore.Config) (*sqlstore.Store, *sql.DB, *meter) {
 	t.Helper()
@@ -195,7 +196,7 @@ func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
 	assert.Zero(t, count(t, db, "endpoints"))
 }
 
-// An organization has any number of endpoints, with those that were deleted. Lists of its
+// An organization has any number of endpoints, including deleted ones. Lists of its
 // deliveries read them in pages.
 func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 	t.Parallel()
@@ -234,12 +235,13 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 		query     query
 		condition string
 	}{
-		"all":            {query{}, "true"},
-		"dead":           {query{Status: dead}, "d.state = 3"},
-		"pending":        {query{Status: webhook.StatusPending}, "d.state = 0 AND p.state = 0"},
-		"cancelled":      {query{Status: webhook.StatusCancelled}, "d.state = 0 AND p.state = 2"},
-		"of one":         {query{SubscriptionID: "wh_same"}, "p.webhook_id = 'wh_same'"},
-		"dead of one":    {query{SubscriptionID: "wh_same", Status: dead}, "p.webhook_id = 'wh_same' AND d.state = 3"},
+		"all":       {query{}, "true"},
+		"dead":      {query{Status: dead}, "d.state = 3"},
+		"pending":   {query{Status: webhook.StatusPending}, "d.state = 0 AND p.state = 0"},
+		"cancelled": {query{Status: webhook.StatusCancelled}, "d.state = 0 AND p.state = 2"},
+		"of one":    {query{SubscriptionID: "wh_same"}, "p.webhook_id = 'wh_same'"},
+		"dead of one": {query{SubscriptionID: "wh_same", Status: dead},
+			"p.webhook_id = 'wh_same' AND d.state = 3"},
 		"of a small one": {query{SubscriptionID: "wh_4000"}, "p.webhook_id = 'wh_4000'"},
 		"before":         {query{Before: 100_000}, "d.id < 100000"},
 		"dead, before":   {query{Status: dead, Before: 100_000}, "d.state = 3 AND d.id < 100000"},
@@ -271,23 +273,26 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 	}
 }
 
-// Any number of endpoints can fail, and of organizations have as much in memory as they
-// may. A claim names a part of them in its statements, and still hands out nothing of the
-// others, and in a few claims all that is to be handed out.
+// Any number of endpoints can fail, and any number of organizations can have their full share in
+// memory. A claim names only a part of them in its statements. It still hands out nothing of the
+// others, and a few claims hand out everything else.
 func TestClaimThatSkipsManyIsBounded(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	s, db, m := metered(t, sqlstore.Config{})
 	const organizations, endpoints = 600, 11_000
 	// Each of the organizations has one endpoint; the one after them has many.
-	id := fmt.Sprintf(`(CASE WHEN i <= %[1]d THEN i << 24 | 1 ELSE %[1]d + 1 << 24 | i - %[1]d END)`, organizations)
+	id := fmt.Sprintf(`(CASE WHEN i <= %[1]d THEN i << 24 | 1 ELSE %[1]d + 1 << 24 | i - %[1]d END)`,
+		organizations)
 	organization := fmt.Sprintf(`('org_' || min(i, %d))`, organizations+1)
 	fill(t, db, organizations+1,
-		`INSERT INTO webhooks_organizations (organization_id, version, number) SELECT 'org_' || i, 1, i FROM n`)
+		`INSERT INTO webhooks_organizations (organization_id, version, number) SELECT 'org_' || i, 1, i
+			FROM n`)
 	fill(t, db, organizations+endpoints,
 		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state)
 			SELECT `+id+`, `+organization+`, 'wh_' || i, 'x', 0 FROM n`,
-		`INSERT INTO webhooks_routes SELECT `+organization+`, 'wh_' || i, i, 1, 1, 0, 0, '[]', '[]' FROM n`,
+		`INSERT INTO webhooks_routes
+			SELECT `+organization+`, 'wh_' || i, i, 1, 1, 0, 0, '[]', '[]' FROM n`,
 		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
 			SELECT i * 2, `+organization+`, 'evt_' || i, 'a.b', 1, i * 2 + 1, x'' FROM n`,
 		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token)
@@ -299,7 +304,8 @@ func TestClaimThatSkipsManyIsBounded(t *testing.T) {
 		r.SkipOrganizations = append(r.SkipOrganizations, fmt.Sprint("org_", i+1))
 	}
 	for i := range endpoints - wanted {
-		r.Skip = append(r.Skip, webhook.Endpoint{SubscriptionID: fmt.Sprint("wh_", organizations+i+1), Channel: "x"})
+		r.Skip = append(r.Skip, webhook.Endpoint{SubscriptionID: fmt.Sprint("wh_", organizations+i+1),
+			Channel: "x"})
 	}
 	claimed, claims, most, bytes := map[string]bool{}, 0, 0, 0
 	for ; len(claimed) < 2*wanted; claims++ {
@@ -322,13 +328,12 @@ func TestClaimThatSkipsManyIsBounded(t *testing.T) {
 	assert.LessOrEqual(t, bytes, 130_000, "bytes of the parameters of a statement")
 }
 
-// A channel that was removed and added again is another endpoint, and is skipped as the
-// one before was.
+// A channel that was removed and added again is another endpoint, and is skipped like the old one.
 func TestClaimSkipsWhatWasMadeAgain(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	s, _, m := metered(t, sqlstore.Config{})
-	sub := newSubscription()
+	sub := sqltest.NewSubscription()
 	require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
 	skip := webhook.ClaimRequest{
 		Until: now.Add(time.Hour), Limit: 10, PerEndpoint: 10,
@@ -342,15 +347,18 @@ func TestClaimSkipsWhatWasMadeAgain(t *testing.T) {
 	}
 	require.Empty(t, claim(skip))
 	channels := sub.Channels
-	for _, c := range [][]webhook.ChannelConfig{{{Channel: "other", Configs: []byte(`{}`)}}, channels} {
+	for _, c := range [][]webhook.ChannelConfig{{{Channel: "other", Configs: []byte(`{}`)}},
+		channels} {
 		sub.Channels = c
 		require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}))
 	}
-	_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_1", Type: "a.b",
+		Payload: []byte(`{}`)}}, nil)
 	require.NoError(t, err)
-	other := newSubscription()
+	other := sqltest.NewSubscription()
 	require.NoError(t, s.CreateSubscription(ctx, other, webhook.Quota{}))
-	_, err = s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_2", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	_, err = s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_2", Type: "a.b", Payload: []byte(`{}`)}},
+		nil)
 	require.NoError(t, err)
 
 	tasks := claim(skip)

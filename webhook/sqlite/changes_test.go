@@ -18,6 +18,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
@@ -34,7 +35,9 @@ type counter struct {
 func (c *counter) Driver() driver.Driver { return &driversqlite.Driver{} }
 
 func (c *counter) Connect(context.Context) (driver.Conn, error) {
-	conn, err := c.Driver().Open("file:" + c.path + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
+	conn, err := c.Driver().Open(
+		"file:" + c.path + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+			"&_pragma=synchronous(OFF)")
 	return &countedConn{conn, c}, err
 }
 
@@ -122,7 +125,7 @@ func openCounted(t *testing.T, path string) (*sqlstore.Store, *counter) {
 
 // largeSubscription makes one whose configs take 60 KiB.
 func largeSubscription(organizationID string) *webhook.Subscription {
-	sub := newSubscription()
+	sub := sqltest.NewSubscription()
 	sub.OrganizationID, sub.CreatedAt = organizationID, time.Now()
 	sub.Channels[0].Configs = json.RawMessage(`{"text":"` + strings.Repeat("x", 60<<10) + `"}`)
 	return sub
@@ -141,10 +144,12 @@ func TestWhatAChangeCosts(t *testing.T) {
 	var last *webhook.Subscription
 	for range webhooks {
 		last = largeSubscription("large")
-		creating = append(creating, written.of(t, func() error { return admin.CreateSubscription(ctx, last, webhook.Quota{}) }))
+		creating = append(creating, written.of(t,
+			func() error { return admin.CreateSubscription(ctx, last, webhook.Quota{}) }))
 	}
-	assert.Equal(t, creating[1], creating[webhooks-1], "creating one more costs the same, however many there are")
-	victim := newSubscription()
+	assert.Equal(t, creating[1], creating[webhooks-1],
+		"creating one more costs the same, however many there are")
+	victim := sqltest.NewSubscription()
 	victim.OrganizationID, victim.EventTypes = "victim", []event.Pattern{"invoice.*"}
 	require.NoError(t, admin.CreateSubscription(ctx, victim, webhook.Quota{}))
 
@@ -152,7 +157,8 @@ func TestWhatAChangeCosts(t *testing.T) {
 	emit := func(organizationID, eventType string) func() error {
 		return func() error {
 			n++
-			e := webhook.NewEvent{OrganizationID: organizationID, ID: fmt.Sprint("evt_", n), Type: eventType, Payload: []byte(`{}`)}
+			e := webhook.NewEvent{OrganizationID: organizationID, ID: fmt.Sprint("evt_", n), Type: eventType,
+				Payload: []byte(`{}`)}
 			_, err := s.Enqueue(ctx, time.Now(), []webhook.NewEvent{e}, nil)
 			return err
 		}
@@ -167,7 +173,8 @@ func TestWhatAChangeCosts(t *testing.T) {
 	_ = read.of(t, emit("victim", "invoice.paid"))
 	still := read.of(t, emit("victim", "invoice.paid"))
 	change()
-	assert.Equal(t, still, read.of(t, emit("victim", "invoice.paid")), "changes of other organizations cost nothing")
+	assert.Equal(t, still, read.of(t, emit("victim", "invoice.paid")),
+		"changes of other organizations cost nothing")
 
 	first := read.of(t, emit("large", "object.created"))
 	assert.Less(t, first.bytes, 200*webhooks, "routes have nothing of the configs")
@@ -181,7 +188,8 @@ func TestWhatAChangeCosts(t *testing.T) {
 
 	claim := func() error {
 		now := time.Now()
-		_, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10})
+		_, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10,
+			PerEndpoint: 10})
 		return err
 	}
 	change()
@@ -199,11 +207,12 @@ func TestDatabaseWentBack(t *testing.T) {
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	s, admin := open(t, path), open(t, path)
-	kept, lost := newSubscription(), newSubscription()
+	kept, lost := sqltest.NewSubscription(), sqltest.NewSubscription()
 	require.NoError(t, admin.CreateSubscription(ctx, kept, webhook.Quota{}))
 	require.NoError(t, admin.CreateSubscription(ctx, lost, webhook.Quota{}))
 	targets := func(id string) (ids []string) {
-		_, err := s.Enqueue(ctx, time.Now(), []webhook.NewEvent{{ID: id, Type: "a.b", Payload: []byte(`{}`)}}, nil)
+		_, err := s.Enqueue(ctx, time.Now(),
+			[]webhook.NewEvent{{ID: id, Type: "a.b", Payload: []byte(`{}`)}}, nil)
 		require.NoError(t, err)
 		all, err := s.Deliveries(ctx, webhook.DeliveryQuery{EventID: id})
 		require.NoError(t, err)
@@ -218,14 +227,15 @@ func TestDatabaseWentBack(t *testing.T) {
 	require.NoError(t, err)
 	for _, statement := range []string{
 		"DELETE FROM webhooks_routes WHERE version = 2", "UPDATE webhooks_organizations SET version = 1",
-		"DELETE FROM webhooks_endpoints WHERE webhook_id = '" + lost.ID + "'", "DELETE FROM webhooks_webhooks WHERE id = '" + lost.ID + "'",
+		"DELETE FROM webhooks_endpoints WHERE webhook_id = '" + lost.ID + "'",
+		"DELETE FROM webhooks_webhooks WHERE id = '" + lost.ID + "'",
 	} {
 		_, err := db.ExecContext(ctx, statement)
 		require.NoError(t, err)
 	}
 	require.NoError(t, db.Close())
 	require.Equal(t, []string{kept.ID}, targets("evt_2"))
-	added := newSubscription()
+	added := sqltest.NewSubscription()
 	require.NoError(t, admin.CreateSubscription(ctx, added, webhook.Quota{}))
 	require.ElementsMatch(t, []string{kept.ID, added.ID}, targets("evt_3"))
 }

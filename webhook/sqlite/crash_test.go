@@ -66,7 +66,8 @@ func crashChild(mode, path, url string) error {
 	if err != nil {
 		return err
 	}
-	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}})
+	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true,
+		AllowPrivate: true}})
 	if err != nil {
 		return err
 	}
@@ -74,8 +75,10 @@ func crashChild(mode, path, url string) error {
 		Channels:     channels,
 		Lease:        time.Second,
 		PollInterval: 20 * time.Millisecond,
-		Retry:        dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
-		Logger:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+		Retry: dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond,
+			MaxInterval: 100 * time.Millisecond},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr,
+			&slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
 		return err
@@ -165,7 +168,8 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 
 	child := func(mode string) *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), crashModeEnv+"="+mode, crashPathEnv+"="+path, crashURLEnv+"="+server.URL)
+		cmd.Env = append(os.Environ(), crashModeEnv+"="+mode, crashPathEnv+"="+path,
+			crashURLEnv+"="+server.URL)
 		cmd.Stderr = os.Stderr
 		return cmd
 	}
@@ -179,7 +183,8 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 		first, err := lines.ReadString('\n') // it is at work now
 		require.NoError(t, err, "the child must come up again after a kill")
 		accepted = append(accepted, strings.TrimSpace(first))
-		killer := time.AfterFunc(time.Duration(rand.IntN(60_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
+		killer := time.AfterFunc(time.Duration(rand.IntN(60_000))*time.Microsecond,
+			func() { _ = cmd.Process.Kill() })
 		for {
 			line, err := lines.ReadString('\n')
 			if err != nil {
@@ -191,7 +196,8 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 		err = cmd.Wait()
 		var exit *exec.ExitError
 		require.ErrorAs(t, err, &exit)
-		require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "the child must live until it is killed")
+		require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(),
+			"the child must live until it is killed")
 	}
 	require.NoError(t, child("drain").Run())
 

@@ -6,16 +6,22 @@
 //	}
 //	defer store.Close()
 //
-// [New] makes one on a handle that the service has already; [Store.DB] is a handle for
-// transactions of the caller's.
+// [New] makes a Store on a handle that the service already has. [Store.DB] is a handle for
+// the caller's own transactions, and [Tx] publishes an event in one.
 //
-// It is a module of its own, because it brings a database with it: SQLite
-// translated to Go, without cgo. What is stored, and how, is in package sqlstore.
+// It is a module of its own, because it requires a database: SQLite translated to Go,
+// without cgo. The tables are described in package sqlstore.
 //
-// The file is in WAL mode with synchronous=FULL: what a method reported as done
-// survives a crash of the process and a loss of power. One connection writes;
-// queries have connections of their own and do not wait for writes. Several
-// processes on one machine may open the same file. A network file system is no
-// place for it. A file that is removed or replaced while it is open is noticed:
-// see [ErrReplaced].
+// The file is in WAL mode with synchronous=FULL: what a method reported as done survives
+// a crash of the process and a loss of power. One connection writes. Queries have
+// connections of their own and do not wait for writes. Several processes on one machine
+// may open the same file. A network file system is not supported. The Store notices if
+// the file is removed or replaced while it is open: see [ErrReplaced].
+//
+// # What is where
+//
+//   - sqlite.go: Open, and Store
+//   - handle.go: New on a handle of the caller, and Tx
+//   - identity.go: noticing that the file was replaced
+//   - errors.go: the errors, and what they are made from
 package sqlite

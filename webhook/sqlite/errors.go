@@ -18,27 +18,27 @@ import (
 // [webhook.ErrUnavailable] too.
 var (
 	// ErrFull says that the disk, or the database's size limit, is full.
-	// Nothing was stored; when there is room again, the Store goes on.
+	// Nothing was stored. The Store continues when there is room again.
 	ErrFull = webhook.Unavailable("sqlite: the disk is full")
 	// ErrLocked says that another process held the file longer than
 	// Config.BusyTimeout. Trying again later may succeed.
 	ErrLocked = webhook.Unavailable("sqlite: the database is locked by another process")
 	// ErrNotDatabase says that the file holds something else.
 	ErrNotDatabase = errors.New("sqlite: the file is not a SQLite database")
-	// ErrNotWritable says that the file, or the log that SQLite keeps beside it,
-	// cannot be opened for writing: most often a matter of permissions of the
-	// file or its directory.
-	ErrNotWritable = webhook.Unavailable("sqlite: the database file or its directory cannot be opened for writing")
+	// ErrNotWritable says that the file, or the log that SQLite keeps next to it, cannot be opened for
+	// writing, usually because of the permissions of the file or its directory.
+	ErrNotWritable = webhook.Unavailable(
+		"sqlite: the database file or its directory cannot be opened for writing")
 	// ErrIO says that the operating system could not read or write the file.
 	ErrIO = webhook.Unavailable("sqlite: reading or writing the database file failed")
 	// ErrCorrupt says that the file is damaged, or that a part of it cannot be
 	// read: SQLite answers SQLITE_CORRUPT to some errors of the disk as well.
 	ErrCorrupt = webhook.Unavailable("sqlite: the database is damaged, or its disk cannot be read")
-	// ErrReplaced says that the file, or the log that SQLite keeps next to it, was
-	// removed, moved or replaced while it was open. What SQLite would store now
-	// would be lost with the old file. The Store refuses everything until the file
-	// is back in its place, or the path is opened again.
-	ErrReplaced = webhook.Unavailable("sqlite: the database file was removed or replaced while it was open")
+	// ErrReplaced says that the file, or the log that SQLite keeps next to it, was removed, moved or
+	// replaced while it was open. Whatever SQLite stored now would be lost with the old file. All
+	// methods return this error until the file is back in its place, or the path is opened again.
+	ErrReplaced = webhook.Unavailable(
+		"sqlite: the database file was removed or replaced while it was open")
 )
 
 // mapError adds to a driver's error which of the above it is.
@@ -64,10 +64,11 @@ func mapError(err error) error {
 	return err
 }
 
-// checkPath finds what SQLite only calls "unable to open".
+// checkPath returns clearer errors for what SQLite only calls "unable to open".
 func checkPath(path string) error {
 	if path == "" || path == ":memory:" {
-		return errors.New("sqlite: a path is required, such as /var/lib/shop/webhooks.db; for a store in memory use package memstore")
+		return errors.New("sqlite: a path is required, such as /var/lib/shop/webhooks.db; for a store " +
+			"in memory use package memstore")
 	}
 	directory := filepath.Dir(path)
 	switch info, err := os.Stat(directory); {

@@ -19,11 +19,12 @@ import (
 // A database that shows none of the subscriptions' secrets. The keys come from where
 // the service has its own secrets: the first one seals.
 func ExampleOpen_sealed() {
-	if err := openSealedStore(context.Background(), "2026-11:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="); err != nil {
+	if err := openSealedStore(context.Background(),
+		"2026-11:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
-	// sealed anew: 0
+	// resealed: 0
 	// the file has the secret: false
 }
 
@@ -57,7 +58,7 @@ func openSealedStore(ctx context.Context, configured string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("sealed anew:", n)
+	fmt.Println("resealed:", n)
 
 	d, err := dispatch.New(store, dispatch.Config{})
 	if err != nil {
@@ -66,7 +67,8 @@ func openSealedStore(ctx context.Context, configured string) error {
 	err = d.CreateSubscription(ctx, &webhook.Subscription{
 		Name: "the shop's caches", EventTypes: []event.Pattern{"object.*"},
 		Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
-			URL: "https://shop.example.com/webhooks", Headers: map[string]string{"X-Mixpeek-Secret": "do not show"},
+			URL:     "https://shop.example.com/webhooks",
+			Headers: map[string]string{"X-Mixpeek-Secret": "do not show"},
 		})},
 	})
 	if err != nil {

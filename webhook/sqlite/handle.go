@@ -10,9 +10,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-// handleConns is how many connections a Store takes of a handle at times: one that
-// writes, one that keeps the log, one for a query, and one for a transaction of the
-// caller's.
+// handleConns is how many connections a Store can need at a time: one that writes, one that keeps
+// the log, one for a query, and one for a transaction of the caller.
 const handleConns = 4
 
 // New returns a Store on the caller's handle, and brings its tables to the newest
@@ -20,21 +19,23 @@ const handleConns = 4
 // modernc.org/sqlite match ErrLocked, ErrFull and so on. It stays open when the Store is
 // closed.
 //
-// New refuses a handle without what the Store relies on, and says what to set:
-// a file, write-ahead logging, commits that survive a loss of power, a busy timeout on
-// every connection, and 4 connections or more. With modernc.org/sqlite that is
+// The Store needs a file, write-ahead logging, commits that survive a loss of power, a busy timeout
+// on every connection, and 4 connections or more. If the handle lacks one of them, New returns an
+// error that says what to set. With modernc.org/sqlite that is
 //
-//	sql.Open("sqlite", "file:shop.db?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
+//	sql.Open("sqlite", "file:shop.db?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)"+
+//		"&_pragma=synchronous(FULL)&_txlock=immediate")
 //
-// where _txlock is for the caller's own transactions: one that begins without the lock
-// fails if another one writes between its first query and its first write.
+// where _txlock is for the caller's own transactions: a transaction that begins without the write
+// lock fails if another one writes between its first query and its first write.
 func New(ctx context.Context, db *sql.DB, config Config) (*Store, error) {
 	if db == nil {
 		return nil, errors.New("sqlite: the handle is nil: make one with sql.Open, or use Open")
 	}
 	if config.BusyTimeout != 0 || config.Readers != 0 {
 		return nil, errors.New("sqlite: Config.BusyTimeout and Config.Readers are for Open: " +
-			"set the busy timeout in the handle's data source name, and the connections with SetMaxOpenConns")
+			"set the busy timeout in the handle's data source name, " +
+			"and the connections with SetMaxOpenConns")
 	}
 	path, err := checkHandle(ctx, db)
 	if err != nil {
@@ -47,11 +48,12 @@ func New(ctx context.Context, db *sql.DB, config Config) (*Store, error) {
 	return s, nil
 }
 
-// checkHandle returns the path of the handle's file. It looks at two connections at
-// once, because what was set by a statement is set on one of them only.
+// checkHandle returns the path of the handle's file. It checks two connections at a time, because a
+// setting that was made by a statement holds for one connection only.
 func checkHandle(ctx context.Context, db *sql.DB) (path string, err error) {
 	if n := db.Stats().MaxOpenConnections; n > 0 && n < handleConns {
-		return "", fmt.Errorf("it may have %d connections, and the store needs %d: call SetMaxOpenConns with that or more", n, handleConns)
+		return "", fmt.Errorf("it may have %d connections, and the store needs %d: "+
+			"call SetMaxOpenConns with that or more", n, handleConns)
 	}
 	for range 2 {
 		conn, err := db.Conn(ctx)
@@ -66,7 +68,7 @@ func checkHandle(ctx context.Context, db *sql.DB) (path string, err error) {
 	return path, nil
 }
 
-// checkConn returns the path of the file of a connection that has what the Store needs.
+// checkConn checks the settings of a connection, and returns the path of its file.
 func checkConn(ctx context.Context, conn *sql.Conn) (path string, err error) {
 	var journal string
 	var synchronous, timeout int
@@ -88,15 +90,18 @@ func checkConn(ctx context.Context, conn *sql.Conn) (path string, err error) {
 	case path == "":
 		err = errors.New("it has no file: for a store in memory use package memstore")
 	case journal != "wal":
-		err = fmt.Errorf("its journal_mode is %s, and the store needs WAL: %s_pragma=journal_mode(WAL)", journal, inName)
+		err = fmt.Errorf("its journal_mode is %s, and the store needs WAL: %s_pragma=journal_mode(WAL)",
+			journal, inName)
 	case synchronous < 2:
-		err = fmt.Errorf("its synchronous is %d, with which a loss of power loses events, and the store needs FULL: %s_pragma=synchronous(FULL)", synchronous, inName)
+		err = fmt.Errorf("its synchronous is %d, with which a loss of power loses events, and the "+
+			"store needs FULL: %s_pragma=synchronous(FULL)", synchronous, inName)
 	case timeout <= 0:
-		err = fmt.Errorf("it has no busy_timeout, and the store's writes wait for others: %s_pragma=busy_timeout(10000)", inName)
+		err = fmt.Errorf("it has no busy_timeout, and the store's writes wait for others: "+
+			"%s_pragma=busy_timeout(10000)", inName)
 	}
 	return path, err
 }
 
-// Tx makes a transaction on the store's file, of any handle, one that
-// [sqlstore.Store.EnqueueTx] and a Dispatcher's EmitTx can publish in.
+// Tx returns a transaction on the store's file, from any handle, in the form that
+// [sqlstore.Store.EnqueueTx] and a Dispatcher's EmitTx take.
 func Tx(tx *sql.Tx) webhook.Tx { return sqlstore.Tx(sqlstore.SQLite(), tx) }

@@ -10,12 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
 // allPragmas is what New asks for.
-const allPragmas = "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate"
+const allPragmas = "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+	"&_pragma=synchronous(FULL)&_txlock=immediate"
 
 // handle is a service's own.
 func handle(t *testing.T, dsn string) *sql.DB {
@@ -42,8 +44,10 @@ func TestNewOnAHandle(t *testing.T) {
 			require.NoError(t, s.(*stored).Close())
 			return on(t, s.(*stored).path)
 		},
-		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).path) },
-		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).path) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
+			return begin(t, s.(*stored).path)
+		},
+		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).path) },
 		Groups: []string{
 			"Subscriptions", "Enqueue", "Claim", "Settle", "Transactions", "Notifications",
 			"Wrapped", "Cancellation", "Concurrency", "Peers",
@@ -54,9 +58,10 @@ func TestNewOnAHandle(t *testing.T) {
 func TestNewSaysWhatTheHandleLacks(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ dsn, text string }{
-		"no file":        {":memory:", "for a store in memory use package memstore"},
-		"no log":         {"shop.db?_pragma=busy_timeout(1000)", "_pragma=journal_mode(WAL)"},
-		"not durable":    {"shop.db?_pragma=busy_timeout(1000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)", "_pragma=synchronous(FULL)"},
+		"no file": {":memory:", "for a store in memory use package memstore"},
+		"no log":  {"shop.db?_pragma=busy_timeout(1000)", "_pragma=journal_mode(WAL)"},
+		"not durable": {"shop.db?_pragma=busy_timeout(1000)&_pragma=journal_mode(WAL)" +
+			"&_pragma=synchronous(NORMAL)", "_pragma=synchronous(FULL)"},
 		"no patience":    {"shop.db?_pragma=journal_mode(WAL)", "_pragma=busy_timeout(10000)"},
 		"no connections": {"shop.db" + allPragmas, "call SetMaxOpenConns"},
 	} {
@@ -114,11 +119,12 @@ func TestDBOfAnOpenedStore(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, filepath.Join(t.TempDir(), "webhooks.db"))
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	for _, commit := range []bool{false, true} {
 		tx, err := s.DB().BeginTx(ctx, nil)
 		require.NoError(t, err)
-		require.NoError(t, errorOf(s.EnqueueTx(ctx, sqlite.Tx(tx), time.Now(), []webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}})))
+		require.NoError(t, errorOf(s.EnqueueTx(ctx, sqlite.Tx(tx), time.Now(),
+			[]webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}})))
 		if commit {
 			require.NoError(t, tx.Commit())
 		} else {

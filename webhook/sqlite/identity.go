@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 )
 
-// identity notices that the files of a database are no longer those that were
-// opened. SQLite itself does not: it goes on reading and writing a file that has
-// no name any more, whose content is gone when it is closed.
+// identity notices that the files of a database are no longer those that were opened. SQLite itself
+// does not notice it: it continues to read and write a file that has no name any more, whose
+// content is lost when it is closed.
 type identity struct{ files atomic.Pointer[[]openedFile] }
 
 // openedFile is a file as it was when the database was opened.
@@ -19,8 +19,7 @@ type openedFile struct {
 	info fs.FileInfo
 }
 
-// remember takes the files that there are now, the database and its log, for
-// those that are open.
+// remember records the current files, the database and its log, as those that are open.
 func (i *identity) remember(path string) error {
 	var files []openedFile
 	for _, path := range []string{path, path + "-wal"} {

@@ -34,7 +34,9 @@ const (
 )
 
 // inboxMount opens the database and puts an inbox on it behind a receiver.
-func inboxMount(ctx context.Context, path string, h receiver.HandlerFunc) (*sqlite.Store, *inbox.Inbox, http.Handler, error) {
+func inboxMount(
+	ctx context.Context, path string, h receiver.HandlerFunc,
+) (*sqlite.Store, *inbox.Inbox, http.Handler, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	store, err := sqlite.Open(ctx, path, sqlite.Config{})
 	if err != nil {

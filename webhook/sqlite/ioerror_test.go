@@ -26,7 +26,8 @@ func limitedChild(path string) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGXFSZ)
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 20, Max: 1 << 20}); err != nil {
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE,
+		&syscall.Rlimit{Cur: 1 << 20, Max: 1 << 20}); err != nil {
 		return err
 	}
 	for i := range 1000 {

@@ -16,24 +16,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
-	"github.com/mixpeek/webhooks-go/webhook/internal/migrationtest"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-func newSubscription() *webhook.Subscription {
-	return &webhook.Subscription{
-		ID: webhook.NewID(), Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
-		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: []byte(`{"url":"https://example.com"}`)}},
-	}
-}
-
 func TestOpenPaths(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"plain.db", "no extension", "que?ry.db", "frag#ment.db", "per%cent.db", "per%20cent.db", "amp&_pragma=x.db",
+		"plain.db", "no extension", "que?ry.db", "frag#ment.db", "per%cent.db", "per%20cent.db",
+		"amp&_pragma=x.db",
 		"quo'te.db", `dou"ble.db`, "büro 日本.db", "file:x.db", "semi;colon.db", "plus+.db", ".hidden",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -43,12 +36,13 @@ func TestOpenPaths(t *testing.T) {
 			path := filepath.Join(dir, name)
 			s, err := sqlite.Open(t.Context(), path, sqlite.Config{})
 			require.NoError(t, err)
-			require.NoError(t, s.CreateSubscription(t.Context(), newSubscription(), webhook.Quota{}))
+			require.NoError(t, s.CreateSubscription(t.Context(), sqltest.NewSubscription(), webhook.Quota{}))
 			require.NoError(t, s.Close())
 
 			entries, err := os.ReadDir(dir)
 			require.NoError(t, err)
-			require.Len(t, entries, 1, "closing writes the log back, and leaves one file under the name that was asked for")
+			require.Len(t, entries, 1,
+				"closing writes the log back, and leaves one file under the name that was asked for")
 			require.Equal(t, name, entries[0].Name())
 		})
 	}
@@ -73,7 +67,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"no path", "", "a path is required", nil},
 		{"memory", ":memory:", "memstore", nil},
-		{"missing directory", filepath.Join(dir, "missing", "x.db"), "missing does not exist", fs.ErrNotExist},
+		{"missing directory", filepath.Join(dir, "missing", "x.db"), "missing does not exist",
+			fs.ErrNotExist},
 		{"directory", dir, "it is a directory", nil},
 		{"file as directory", filepath.Join(file, "x.db"), "text", nil},
 		{"not a database", file, file, sqlite.ErrNotDatabase},
@@ -103,14 +98,16 @@ func TestLocked(t *testing.T) {
 	_, err = other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	require.NoError(t, err)
 
-	_, err = s.Enqueue(t.Context(), time.Now(), []webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	_, err = s.Enqueue(t.Context(), time.Now(),
+		[]webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
 	require.ErrorIs(t, err, sqlite.ErrLocked)
 	_, err = s.Deliveries(t.Context(), webhook.DeliveryQuery{})
 	require.NoError(t, err, "queries do not wait for a writer")
 
 	_, err = other.ExecContext(t.Context(), "ROLLBACK")
 	require.NoError(t, err)
-	_, err = s.Enqueue(t.Context(), time.Now(), []webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	_, err = s.Enqueue(t.Context(), time.Now(),
+		[]webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
 	require.NoError(t, err, "the store goes on when the lock is gone")
 }
 
@@ -120,13 +117,14 @@ func TestFull(t *testing.T) {
 	s, err := sqlite.OpenWith(ctx, filepath.Join(t.TempDir(), "webhooks.db"), "max_page_count(200)")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 
 	now := time.Now()
 	stored := 0
 	put := func() error {
 		id := fmt.Sprintf("evt_%d", stored)
-		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: id, Type: "a.b", Payload: bytes.Repeat([]byte("x"), 10_000)}}, nil)
+		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: id, Type: "a.b",
+			Payload: bytes.Repeat([]byte("x"), 10_000)}}, nil)
 		return err
 	}
 	for err = put(); err == nil; err = put() {
@@ -141,7 +139,8 @@ func TestFull(t *testing.T) {
 	for _, d := range all {
 		require.NoError(t, s.Cancel(ctx, now, "", d.ID))
 	}
-	n, err := s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Second), Limit: 10_000})
+	n, err := s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Second),
+		Limit: 10_000})
 	require.NoError(t, err)
 	require.Equal(t, 2*stored, n)
 	require.NoError(t, put(), "the store goes on when there is room")
@@ -173,7 +172,7 @@ func TestTablePrefix(t *testing.T) {
 		s, err := sqlite.Open(ctx, path, sqlite.Config{TablePrefix: prefix})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
-		require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+		require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 		stores = append(stores, s)
 	}
 	for _, s := range stores {
@@ -181,7 +180,8 @@ func TestTablePrefix(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, all, 1, "stores with different prefixes share nothing")
 	}
-	for _, bad := range []string{"1a", "A", "a-b", "a b", `a"`, "a;drop table x", "ä", "abcdefghijklmnopqrstuvwxyz0123456"} {
+	for _, bad := range []string{"1a", "A", "a-b", "a b", `a"`, "a;drop table x", "ä",
+		"abcdefghijklmnopqrstuvwxyz0123456"} {
 		_, err := sqlite.Open(ctx, path, sqlite.Config{TablePrefix: bad})
 		require.ErrorContains(t, err, "a table prefix is", bad)
 	}
@@ -196,7 +196,8 @@ func TestOpenAtOnce(t *testing.T) {
 		group.Go(func() {
 			s, err := sqlite.Open(context.Background(), path, sqlite.Config{})
 			if err == nil {
-				err = errors.Join(s.CreateSubscription(context.Background(), newSubscription(), webhook.Quota{}), s.Close())
+				err = errors.Join(s.CreateSubscription(context.Background(), sqltest.NewSubscription(),
+					webhook.Quota{}), s.Close())
 			}
 			failures <- err
 		})
@@ -215,7 +216,8 @@ func TestMigrateByHand(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 
 	_, err = sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{NoMigrate: true})
-	require.ErrorContains(t, err, "apply the statements of Migrations, or open the store once without NoMigrate",
+	require.ErrorContains(t, err,
+		"apply the statements of Migrations, or open the store once without NoMigrate",
 		"without tables and without migrating there is no store")
 
 	migrations, err := sqlstore.Migrations(sqlstore.SQLite(), "shop_")
@@ -225,9 +227,10 @@ func TestMigrateByHand(t *testing.T) {
 		_, err := db.ExecContext(ctx, m.SQL)
 		require.NoError(t, err)
 	}
-	s, err := sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{NoMigrate: true, TablePrefix: "shop_"})
+	s, err := sqlstore.New(ctx, db, sqlstore.SQLite(),
+		sqlstore.Config{NoMigrate: true, TablePrefix: "shop_"})
 	require.NoError(t, err)
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	require.NoError(t, s.Close())
 }
 
@@ -239,10 +242,10 @@ func TestMigrateFromVersion1(t *testing.T) {
 	require.NoError(t, err)
 	migrations, err := sqlstore.Migrations(sqlstore.SQLite(), "")
 	require.NoError(t, err)
-	for _, statement := range append([]string{migrations[0].SQL}, migrationtest.Version1()...) {
+	for _, statement := range append([]string{migrations[0].SQL}, sqltest.Version1()...) {
 		_, err := db.ExecContext(t.Context(), statement)
 		require.NoError(t, err)
 	}
 	require.NoError(t, db.Close())
-	migrationtest.Check(t, open(t, path))
+	sqltest.CheckMigrated(t, open(t, path))
 }

@@ -17,6 +17,7 @@ import (
 	driversqlite "modernc.org/sqlite"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
@@ -52,13 +53,14 @@ func (c *recordedConn) Prepare(query string) (driver.Stmt, error) {
 func useEverything(t *testing.T, s *sqlstore.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
-	sub := newSubscription()
+	sub := sqltest.NewSubscription()
 	require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
 	_, err := s.Subscription(ctx, "", sub.ID)
 	require.NoError(t, err)
 	paused := false
 	for _, eventType := range []string{"", "a.b"} {
-		q := webhook.SubscriptionQuery{EventType: eventType, Paused: &paused, After: sub.Cursor(), Limit: 10, Offset: 1}
+		q := webhook.SubscriptionQuery{EventType: eventType, Paused: &paused, After: sub.Cursor(),
+			Limit: 10, Offset: 1}
 		_, err = s.Subscriptions(ctx, q)
 		require.NoError(t, err)
 		_, err = s.CountSubscriptions(ctx, q)
@@ -75,11 +77,13 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 		require.NoError(t, err)
 	}
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{
-		Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10, Skip: []webhook.Endpoint{{SubscriptionID: sub.ID, Channel: "x"}},
+		Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10,
+		Skip:            []webhook.Endpoint{{SubscriptionID: sub.ID, Channel: "x"}},
 		PerOrganization: 10, SkipOrganizations: []string{"elsewhere"},
 	})
 	require.NoError(t, err)
-	_, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+	_, err = s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1,
+		PerEndpoint: 1})
 	require.NoError(t, err)
 	leases := []webhook.Lease{tasks[0].Lease, {DeliveryID: 12345, Token: 1}}
 	_, err = s.Extend(ctx, now.Add(time.Hour), leases)
@@ -88,8 +92,10 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	_, err = s.Now(ctx)
 	require.NoError(t, err)
-	for _, at := range []time.Time{now.Add(time.Hour), now.Add(-time.Hour)} { // nothing, and everything
-		_, err = s.Repair(ctx, now, webhook.RepairRequest{Until: now.Add(time.Hour), LeasesAfter: at, FreshAfter: at, RetriesAfter: at, Limit: 10})
+	for _, at := range []time.Time{now.Add(time.Hour),
+		now.Add(-time.Hour)} { // nothing, and everything
+		_, err = s.Repair(ctx, now, webhook.RepairRequest{Until: now.Add(time.Hour), LeasesAfter: at,
+			FreshAfter: at, RetriesAfter: at, Limit: 10})
 		require.NoError(t, err)
 	}
 	attempt := &webhook.Attempt{StartedAt: now}
@@ -100,10 +106,12 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 		{Lease: leases[1], Status: webhook.StatusDead},
 	})
 	require.NoError(t, err)
-	for _, status := range []webhook.Status{"", webhook.StatusPending, webhook.StatusInFlight, webhook.StatusPaused,
+	for _, status := range []webhook.Status{"", webhook.StatusPending, webhook.StatusInFlight,
+		webhook.StatusPaused,
 		webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled} {
 		for _, q := range []webhook.DeliveryQuery{
-			{}, {EventID: "evt_1"}, {SubscriptionID: sub.ID}, {EventType: "a.b", Since: now.Add(-time.Hour), Until: now.Add(time.Hour), Before: 1000},
+			{}, {EventID: "evt_1"}, {SubscriptionID: sub.ID},
+			{EventType: "a.b", Since: now.Add(-time.Hour), Until: now.Add(time.Hour), Before: 1000},
 		} {
 			q.Status = status
 			_, err := s.Deliveries(ctx, q)
@@ -116,8 +124,9 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	_, err = s.Statistics(ctx, webhook.StatisticsQuery{SubscriptionID: sub.ID, Since: now})
 	require.NoError(t, err)
-	r := webhook.IdempotentRequest{Key: []byte("key"), Digest: []byte("digest"), Began: now, Until: now.Add(time.Minute)}
-	for range 2 { // the second time it is under way
+	r := webhook.IdempotentRequest{Key: []byte("key"), Digest: []byte("digest"), Began: now,
+		Until: now.Add(time.Minute)}
+	for range 2 { // the second time it is in progress
 		_, _, err = s.BeginIdempotent(ctx, r, now.Add(-time.Hour))
 		require.NoError(t, err)
 	}
@@ -127,7 +136,8 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, s.Replay(ctx, now, "", tasks[0].DeliveryID))
 	require.NoError(t, s.Cancel(ctx, now, "", tasks[0].DeliveryID))
 	require.NoError(t, s.DeleteSubscription(ctx, "", sub.ID, 0))
-	_, err = s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Hour), DeadBefore: now.Add(time.Hour), Limit: 100})
+	_, err = s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Hour),
+		DeadBefore: now.Add(time.Hour), Limit: 100})
 	require.NoError(t, err)
 }
 
@@ -135,12 +145,15 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 func settleElsewhere(t *testing.T, s, other *sqlstore.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
-	require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
-	_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_elsewhere", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
+	_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_elsewhere", Type: "a.b",
+		Payload: []byte(`{}`)}}, nil)
 	require.NoError(t, err)
-	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
+		Limit: 1, PerEndpoint: 1})
 	require.NoError(t, err)
-	refused, err := other.Settle(ctx, now, []webhook.Settlement{{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded}})
+	refused, err := other.Settle(ctx, now,
+		[]webhook.Settlement{{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded}})
 	require.NoError(t, err)
 	require.Empty(t, refused)
 }
@@ -176,8 +189,11 @@ func TestPlans(t *testing.T) {
 	for statement, plan := range plans {
 		for line := range strings.Lines(plan) {
 			scanned := strings.Contains(line, "SCAN") && !strings.Contains(line, "USING")
-			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", "p_requests", "p_webhooks", "p_routes", "p_organizations", "p_endpoints", "p_blocks", " d\n", " p\n", " b\n", " e\n", " s\n"} {
-				assert.False(t, scanned && strings.Contains(line, table), "a whole table is read:\n%s\n%s", statement, plan)
+			for _, table := range []string{"p_events", "p_deliveries", "p_statistics", "p_requests",
+				"p_webhooks", "p_routes", "p_organizations", "p_endpoints", "p_blocks", " d\n", " p\n", " b\n",
+				" e\n", " s\n"} {
+				assert.False(t, scanned && strings.Contains(line, table), "a whole table is read:\n%s\n%s",
+					statement, plan)
 			}
 		}
 	}
@@ -185,59 +201,82 @@ func TestPlans(t *testing.T) {
 		t.Helper()
 		found := false
 		for s, plan := range plans {
-			if strings.Contains(s, statement) {
+			if strings.Contains(strings.Join(strings.Fields(s), " "), statement) {
 				found = true
 				assert.Contains(t, plan, using, "%s\n%s", s, plan)
-				assert.NotContains(t, plan, "AUTOMATIC", "no index may be built for one statement:\n%s\n%s", s, plan)
+				assert.NotContains(t, plan, "AUTOMATIC", "no index may be built for one statement:\n%s\n%s", s,
+					plan)
 			}
 		}
 		assert.True(t, found, "no statement has %q", statement)
 	}
-	expect("(created_at, id) > (?, ?)", "p_webhooks_listed (organization_id=? AND (created_at,id)>(?,?))")
-	expect("SELECT count(*) FROM p_webhooks", "SEARCH p_webhooks USING COVERING INDEX p_webhooks_listed (organization_id=?)")
-	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND at<?)")
+	expect("(created_at, id) > (?, ?)",
+		"p_webhooks_listed (organization_id=? AND (created_at,id)>(?,?))")
+	expect("SELECT count(*) FROM p_webhooks",
+		"SEARCH p_webhooks USING COVERING INDEX p_webhooks_listed (organization_id=?)")
+	expect("WITH RECURSIVE walk",
+		"SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND at<?)")
 	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id>?)")
 	expect("WITH RECURSIVE walk", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WITH RECURSIVE walk", "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("UPDATE p_deliveries AS d SET", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("SELECT id, endpoint_id FROM p_deliveries", "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("state = 1, at = ?, token = token + 1", "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("SELECT id, endpoint_id FROM p_deliveries",
+		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("state = 1, at = ?, token = token + 1",
+		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WHERE d.state < 2 AND d.endpoint_id IN", "p_deliveries_queue (endpoint_id=?)")
 	expect("WHERE d.state = 3 AND d.endpoint_id IN", "p_deliveries_dead (endpoint_id=?")
-	expect("WHERE d.id >= ? AND d.id < ? AND d.endpoint_id IN", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	expect("WHERE d.id >= ? AND d.id < ? AND d.endpoint_id IN",
+		"SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("WHERE d.id > ? AND d.id <= ?", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("WHERE state = ? AND state >= 2 AND at < ?", "p_deliveries_settled (state=? AND at<?)")
-	expect("s.endpoint_id = p.id AND s.hour >= ?", "SEARCH p USING INDEX p_endpoints_owner (organization_id=? AND webhook_id=?)")
-	expect("s.endpoint_id = p.id AND s.hour >= ?", "SEARCH s USING PRIMARY KEY (endpoint_id=? AND hour>?)")
-	expect("d.endpoint_id = p.id AND d.state < 2", "SEARCH d USING INDEX p_deliveries_queue (endpoint_id=?)")
-	expect("FROM p_statistics WHERE endpoint_id IN", "SEARCH p_statistics USING PRIMARY KEY (endpoint_id=?)")
+	expect("s.endpoint_id = p.id AND s.hour >= ?",
+		"SEARCH p USING INDEX p_endpoints_owner (organization_id=? AND webhook_id=?)")
+	expect("s.endpoint_id = p.id AND s.hour >= ?",
+		"SEARCH s USING PRIMARY KEY (endpoint_id=? AND hour>?)")
+	expect("d.endpoint_id = p.id AND d.state < 2",
+		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id=?)")
+	expect("FROM p_statistics WHERE endpoint_id IN",
+		"SEARCH p_statistics USING PRIMARY KEY (endpoint_id=?)")
 	expect("FROM p_statistics WHERE hour < ?", "USING COVERING INDEX p_statistics_hour (hour<?)")
 	for _, part := range []string{"endpoint_id IN", "hour < ?"} {
-		expect("FROM p_statistics WHERE "+part, "SEARCH p_statistics USING PRIMARY KEY (endpoint_id=? AND hour=? AND shard=?)")
+		expect("FROM p_statistics WHERE "+part,
+			"SEARCH p_statistics USING PRIMARY KEY (endpoint_id=? AND hour=? AND shard=?)")
 	}
 	expect("DELETE FROM p_requests WHERE id IN", "SEARCH p_requests USING PRIMARY KEY (id=?)")
-	expect("DELETE FROM p_requests WHERE id IN", "SEARCH d USING COVERING INDEX p_requests_began (began_at<?)")
-	for _, statement := range []string{"UPDATE p_requests SET until", "UPDATE p_requests SET answer", "FROM p_requests WHERE id = ?"} {
+	expect("DELETE FROM p_requests WHERE id IN",
+		"SEARCH d USING COVERING INDEX p_requests_began (began_at<?)")
+	for _, statement := range []string{"UPDATE p_requests SET until", "UPDATE p_requests SET answer",
+		"FROM p_requests WHERE id = ?"} {
 		expect(statement, "SEARCH p_requests USING PRIMARY KEY (id=?)")
 	}
-	expect("WITH RECURSIVE waiting", "SEARCH d USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND at>?)")
-	expect("WITH RECURSIVE waiting", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id>?)")
+	expect("WITH RECURSIVE waiting",
+		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND at>?)")
+	expect("WITH RECURSIVE waiting",
+		"SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id>?)")
 	expect("UPDATE p_deliveries AS d SET at = CASE", "USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("FROM p_routes WHERE organization_id = ? AND version > ?", "SEARCH p_routes USING INDEX p_routes_version (organization_id=? AND version>?)")
+	expect("FROM p_routes WHERE organization_id = ? AND version > ?",
+		"SEARCH p_routes USING INDEX p_routes_version (organization_id=? AND version>?)")
 	expect("DELETE FROM p_routes", "p_routes_deleted (organization_id=? AND version<?)")
-	expect("UPDATE p_routes SET", "SEARCH p_routes USING INDEX sqlite_autoindex_p_routes_1 (organization_id=? AND webhook_id=?)")
-	expect("FROM p_organizations WHERE organization_id IN", "SEARCH p_organizations USING PRIMARY KEY (organization_id=?)")
-	expect("p_routes r ON", "SEARCH r USING INDEX sqlite_autoindex_p_routes_1 (organization_id=? AND webhook_id=?)")
+	expect("UPDATE p_routes SET",
+		"SEARCH p_routes USING INDEX sqlite_autoindex_p_routes_1 (organization_id=? AND webhook_id=?)")
+	expect("FROM p_organizations WHERE organization_id IN",
+		"SEARCH p_organizations USING PRIMARY KEY (organization_id=?)")
+	expect("p_routes r ON",
+		"SEARCH r USING INDEX sqlite_autoindex_p_routes_1 (organization_id=? AND webhook_id=?)")
 	expect("p_routes r ON", "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("p_endpoints p ON p.webhook_id = v.webhook_id", "SEARCH p USING INDEX p_endpoints_live (webhook_id=? AND channel=?)")
+	expect("p_endpoints p ON p.webhook_id = v.webhook_id",
+		"SEARCH p USING INDEX p_endpoints_live (webhook_id=? AND channel=?)")
 	expect("state = 2 AND pruned_at IS NULL", "p_endpoints_deleted (pruned_at=?)")
 	expect("state = 2 AND pruned_at < ? ORDER", "p_endpoints_deleted (pruned_at<?)")
 	expect("DELETE FROM p_endpoints", "SEARCH p_endpoints USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("UPDATE p_endpoints SET pruned_at", "SEARCH p_endpoints USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("UPDATE p_endpoints SET pruned_at",
+		"SEARCH p_endpoints USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("DELETE FROM p_blocks", "p_blocks_block (block<?)")
 	expect("DELETE FROM p_blocks", "p_blocks_block (block=? AND endpoint_id=?)")
 	expect("(webhook_id, id) > (?, ?)", "p_endpoints_owner (organization_id=? AND ")
-	expect("webhook_id = ? AND id > ?", "p_endpoints_owner (organization_id=? AND webhook_id=? AND rowid>?)")
+	expect("webhook_id = ? AND id > ?",
+		"p_endpoints_owner (organization_id=? AND webhook_id=? AND rowid>?)")
 	expect("WHERE last_id = id AND created_at < ?", "p_events_idle (created_at<?)")
 }
 

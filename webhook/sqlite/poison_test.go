@@ -19,6 +19,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
@@ -31,21 +32,24 @@ const (
 // the poison.
 func poisonDispatcher(store webhook.Store) (*dispatch.Dispatcher, error) {
 	channels := channel.NewRegistry()
-	err := channels.Register("webhook", channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
-		if m.EventType == poisonType {
-			if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
-				return channel.Result{}, err
+	err := channels.Register("webhook",
+		channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
+			if m.EventType == poisonType {
+				if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+					return channel.Result{}, err
+				}
+				select {} // until the signal arrives
 			}
-			select {} // until the signal arrives
-		}
-		return channel.Result{StatusCode: 200}, nil
-	}))
+			return channel.Result{StatusCode: 200}, nil
+		}))
 	if err != nil {
 		return nil, err
 	}
 	return dispatch.New(store, dispatch.Config{
-		Channels: channels, Lease: time.Second, PollInterval: 20 * time.Millisecond, MaxLostAttempts: poisonAttempts,
-		Retry:  dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond},
+		Channels: channels, Lease: time.Second, PollInterval: 20 * time.Millisecond,
+		MaxLostAttempts: poisonAttempts,
+		Retry: dispatch.ExponentialRetry{InitialInterval: 20 * time.Millisecond,
+			MaxInterval: 100 * time.Millisecond},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 }
@@ -87,7 +91,7 @@ func TestPoison(t *testing.T) {
 	s := open(t, path)
 	d, err := poisonDispatcher(s)
 	require.NoError(t, err)
-	sub := newSubscription()
+	sub := sqltest.NewSubscription()
 	require.NoError(t, d.CreateSubscription(ctx, sub))
 	const innocents = 100
 	for i := range innocents {
@@ -112,7 +116,8 @@ func TestPoison(t *testing.T) {
 		}
 		var exit *exec.ExitError
 		require.ErrorAs(t, err, &exit)
-		require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "a child ends well or is killed: %v", err)
+		require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(),
+			"a child ends well or is killed: %v", err)
 		kills++
 	}
 	assert.Contains(t, []int{poisonAttempts, 1 + poisonAttempts}, kills,
@@ -126,7 +131,8 @@ func TestPoison(t *testing.T) {
 		assert.Equal(t, string(dispatch.ClassLost), a.Class)
 		assert.Contains(t, a.Error, "the process stopped")
 	}
-	done, err := s.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 2 * innocents})
+	done, err := s.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusSucceeded,
+		Limit: 2 * innocents})
 	require.NoError(t, err)
-	assert.Len(t, done, innocents, "what was in memory beside it is delivered")
+	assert.Len(t, done, innocents, "the other events in memory are delivered")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
@@ -35,7 +36,7 @@ func TestProcesses(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	s := open(t, path)
-	require.NoError(t, s.CreateSubscription(t.Context(), newSubscription(), webhook.Quota{}))
+	require.NoError(t, s.CreateSubscription(t.Context(), sqltest.NewSubscription(), webhook.Quota{}))
 	var children []*exec.Cmd
 	for range processes {
 		cmd := child("TestProcesses", path)
@@ -61,9 +62,11 @@ func deliverUntilEmpty(t *testing.T, path string, events int) {
 	require.NoError(t, err)
 	for i := range events {
 		now := time.Now()
-		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: fmt.Sprint("evt_", i), Type: "a.b", Payload: []byte(`{}`)}}, nil)
+		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: fmt.Sprint("evt_", i), Type: "a.b",
+			Payload: []byte(`{}`)}}, nil)
 		require.NoError(t, err)
-		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 3, PerEndpoint: 3})
+		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
+			Limit: 3, PerEndpoint: 3})
 		require.NoError(t, err)
 		var settlements []webhook.Settlement
 		for _, task := range tasks {

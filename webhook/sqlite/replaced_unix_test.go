@@ -16,11 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// A file that has lost its name still takes all that is written. What was
-// accepted would be gone with it.
+// A file that has lost its name still accepts writes, which would be lost with it.
 func TestTheFileIsReplaced(t *testing.T) {
 	t.Parallel()
 	move := func(t *testing.T, path string) { require.NoError(t, os.Rename(path, path+".old")) }
@@ -43,7 +43,7 @@ func TestTheFileIsReplaced(t *testing.T) {
 			move(t, path+"-wal")
 			require.NoError(t, os.WriteFile(path+"-wal", nil, 0o600))
 		},
-		"opened anew by another": func(t *testing.T, path string) {
+		"replaced by another store": func(t *testing.T, path string) {
 			require.NoError(t, os.RemoveAll(path))
 			require.NoError(t, os.RemoveAll(path+"-wal"))
 			require.NoError(t, os.RemoveAll(path+"-shm"))
@@ -58,7 +58,7 @@ func TestTheFileIsReplaced(t *testing.T) {
 			s, err := sqlite.Open(ctx, path, sqlite.Config{})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = s.Close() }) // what it says of its lost files does not matter
-			sub := newSubscription()
+			sub := sqltest.NewSubscription()
 			require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
 
 			replace(t, path)
@@ -66,7 +66,8 @@ func TestTheFileIsReplaced(t *testing.T) {
 			_, err = s.Enqueue(ctx, time.Now(), []webhook.NewEvent{e}, nil)
 			require.ErrorIs(t, err, sqlite.ErrReplaced, "no event is accepted")
 			require.ErrorIs(t, err, webhook.ErrUnavailable)
-			_, err = s.Claim(ctx, time.Now(), webhook.ClaimRequest{Until: time.Now().Add(time.Minute), Limit: 1, PerEndpoint: 1})
+			_, err = s.Claim(ctx, time.Now(),
+				webhook.ClaimRequest{Until: time.Now().Add(time.Minute), Limit: 1, PerEndpoint: 1})
 			require.ErrorIs(t, err, sqlite.ErrReplaced, "nothing is claimed")
 			_, err = s.Subscription(ctx, sub.OrganizationID, sub.ID)
 			require.ErrorIs(t, err, sqlite.ErrReplaced, "and nothing is shown that is no more")
@@ -79,8 +80,7 @@ func TestTheFileIsReplaced(t *testing.T) {
 	}
 }
 
-// The log stays while the Store is open, even if it is the only one and all is
-// written back.
+// The log stays while the Store is open, even if no other is open and everything was written back.
 func TestTheLogStays(t *testing.T) {
 	t.Parallel()
 	ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
@@ -90,13 +90,13 @@ func TestTheLogStays(t *testing.T) {
 	for range 3 {
 		other, err := sqlite.Open(ctx, path, sqlite.Config{})
 		require.NoError(t, err)
-		require.NoError(t, other.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+		require.NoError(t, other.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 		require.NoError(t, other.Close())
-		require.NoError(t, s.CreateSubscription(ctx, newSubscription(), webhook.Quota{}))
+		require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	}
 }
 
-// An error of the disk is none of the content.
+// An error of the disk must not be reported as damaged content.
 func TestUnreadableDisk(t *testing.T) {
 	t.Parallel()
 	if path := os.Getenv(childEnv); path != "" {
@@ -117,8 +117,9 @@ func unreadableDisk(t *testing.T, path string) {
 	require.NoError(t, err)
 	var ids []string
 	for range 60 { // more than SQLite keeps in memory
-		sub := newSubscription()
-		sub.Channels[0].Configs = []byte(`{"url":"https://example.com","filler":"` + strings.Repeat("x", 100_000) + `"}`)
+		sub := sqltest.NewSubscription()
+		sub.Channels[0].Configs = []byte(`{"url":"https://example.com","filler":"` + strings.Repeat("x",
+			100_000) + `"}`)
 		require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
 		ids = append(ids, sub.ID)
 	}
@@ -151,6 +152,7 @@ func unreadableDisk(t *testing.T, path string) {
 	require.Positive(t, replaced)
 	err = read()
 	require.ErrorIs(t, err, webhook.ErrUnavailable, "trying again may help")
-	assert.True(t, errors.Is(err, sqlite.ErrIO) || strings.Contains(err.Error(), "or its disk cannot be read"),
+	assert.True(t, errors.Is(err, sqlite.ErrIO) ||
+		strings.Contains(err.Error(), "or its disk cannot be read"),
 		"it does not say that the content is damaged and no more: %v", err)
 }

@@ -2,8 +2,6 @@ package sqlite_test
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/seal"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
@@ -35,7 +34,8 @@ func TestMixedStateAndReseal(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, want, list, "what is in clear is read with a Sealer too")
 	require.NoError(t, s.UpdateSubscription(ctx, want[0], webhook.Quota{}))
-	require.NotContains(t, channelsOf(t, path, want[0].ID), "geheim", "and sealed when it is written the next time")
+	require.NotContains(t, channelsOf(t, path, want[0].ID), "geheim",
+		"and sealed when it is written the next time")
 	require.Contains(t, channelsOf(t, path, want[1].ID), "geheim")
 
 	n, err := s.Reseal(ctx)
@@ -46,7 +46,7 @@ func TestMixedStateAndReseal(t *testing.T) {
 	require.Zero(t, n, "nothing is left to do")
 	list, err = s.Subscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: "org"})
 	require.NoError(t, err)
-	require.ElementsMatch(t, want, list, "to those who read nothing has changed, no revision either")
+	require.ElementsMatch(t, want, list, "readers see no change, not in revisions either")
 
 	alter(t, path, "VACUUM")
 	require.NoError(t, s.Close())
@@ -87,7 +87,8 @@ func TestResealGoesOnWhereItEnded(t *testing.T) {
 		create(t, plain, secretSubscription("org"))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cut, err := sqlite.Open(ctx, path, sqlite.Config{Sealer: &cuttingSealer{sealer(t, "a"), 3 * 60, cancel}})
+	cut, err := sqlite.Open(ctx, path,
+		sqlite.Config{Sealer: &cuttingSealer{sqltest.NewSealer(t, "a"), 3 * 60, cancel}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cut.Close()) })
 	done, err := cut.Reseal(ctx)
@@ -106,7 +107,9 @@ type cuttingSealer struct {
 	cancel context.CancelFunc
 }
 
-func (s *cuttingSealer) Seal(ctx context.Context, plaintext, additionalData []byte) ([]byte, error) {
+func (s *cuttingSealer) Seal(
+	ctx context.Context, plaintext, additionalData []byte,
+) ([]byte, error) {
 	if s.left--; s.left == 0 {
 		s.cancel()
 	}
@@ -126,7 +129,7 @@ func TestResealLooksAgainAtWhatChangedMeanwhile(t *testing.T) {
 		all = append(all, create(t, old, secretSubscription("org")))
 	}
 	changed := all[0]
-	meddling := &meddlingSealer{Sealer: sealer(t, "new", "old"), meddle: func() {
+	meddling := &meddlingSealer{Sealer: sqltest.NewSealer(t, "new", "old"), meddle: func() {
 		changed.Name = "Changed"
 		assert.NoError(t, old.UpdateSubscription(ctx, changed, webhook.Quota{}))
 	}}
@@ -136,9 +139,11 @@ func TestResealLooksAgainAtWhatChangedMeanwhile(t *testing.T) {
 	n, err := s.Reseal(ctx)
 	require.NoError(t, err)
 	require.Equal(t, len(all), n)
-	list, err := openSealed(t, path, "new").Subscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: "org"})
+	list, err := openSealed(t, path, "new").Subscriptions(ctx,
+		webhook.SubscriptionQuery{OrganizationID: "org"})
 	require.NoError(t, err)
-	require.ElementsMatch(t, all, list, "what was stored with the old key meanwhile is sealed anew too, and not lost")
+	require.ElementsMatch(t, all, list,
+		"what was stored with the old key meanwhile is resealed too, and not lost")
 }
 
 // meddlingSealer lets something happen once, before it seals.
@@ -148,7 +153,9 @@ type meddlingSealer struct {
 	meddle func()
 }
 
-func (s *meddlingSealer) Seal(ctx context.Context, plaintext, additionalData []byte) ([]byte, error) {
+func (s *meddlingSealer) Seal(
+	ctx context.Context, plaintext, additionalData []byte,
+) ([]byte, error) {
 	s.once.Do(s.meddle)
 	return s.Sealer.Seal(ctx, plaintext, additionalData)
 }
@@ -163,79 +170,16 @@ func TestResealNamesWhatItCannotOpen(t *testing.T) {
 		create(t, plain, secretSubscription("org"))
 	}
 	n, err := openSealed(t, path, "a").Reseal(ctx)
-	require.Equal(t, 12, n, "others are sealed all the same")
-	require.Equal(t, 10, strings.Count(err.Error(), `are sealed with the key "lost": seal: no such key`))
+	require.Equal(t, 12, n, "the others are sealed")
+	require.Equal(t, 10, strings.Count(err.Error(),
+		`are sealed with the key "lost": seal: no such key`))
 	require.ErrorContains(t, err, "and 2 more subscriptions")
 }
 
-// Processes that change subscriptions, and seal with one key or another or none, lose
-// nothing to one that seals anew, and never find a revision that is not theirs.
-func TestResealBesideUpdates(t *testing.T) {
+func TestResealDuringUpdates(t *testing.T) {
 	t.Parallel()
-	const webhooks, updates = 3, 60
-	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
-	first := openSealed(t, path, "a", "b")
-	var ids []string
-	for range webhooks {
-		sub := newSubscription()
-		require.NoError(t, first.CreateSubscription(ctx, sub, webhook.Quota{}))
-		ids = append(ids, sub.ID)
-	}
-
-	var updating, resealing sync.WaitGroup
-	for _, id := range ids {
-		for _, keys := range [][]string{{"a", "b"}, {"b", "a"}} {
-			s := openSealed(t, path, keys...)
-			updating.Go(func() {
-				for n := 0; n < updates; {
-					sub, err := s.Subscription(ctx, "", id)
-					if !assert.NoError(t, err) {
-						return
-					}
-					var configs struct{ N int }
-					assert.NoError(t, json.Unmarshal(sub.Channels[0].Configs, &configs))
-					sub.Channels[0].Configs = fmt.Appendf(nil, `{"n":%d}`, configs.N+1)
-					if err := s.UpdateSubscription(ctx, sub, webhook.Quota{}); err == nil {
-						n++
-					} else if !assert.ErrorIs(t, err, webhook.ErrConflict, "only another update is in the way") {
-						return
-					}
-				}
-			})
-		}
-	}
-	done := make(chan struct{})
-	resealed := make(chan int, 2)
-	for _, keys := range [][]string{{"a", "b"}, {"b", "a"}} {
-		s := openSealed(t, path, keys...)
-		resealing.Go(func() {
-			total := 0
-			for {
-				n, err := s.Reseal(ctx)
-				assert.NoError(t, err)
-				total += n
-				select {
-				case <-done:
-					resealed <- total
-					return
-				default:
-				}
-			}
-		})
-	}
-	updating.Wait()
-	close(done)
-	resealing.Wait()
-	require.Positive(t, <-resealed+<-resealed)
-
-	_, err := openSealed(t, path, "b", "a").Reseal(ctx)
-	require.NoError(t, err)
-	last := openSealed(t, path, "b")
-	for _, id := range ids {
-		sub, err := last.Subscription(ctx, "", id)
-		require.NoError(t, err, "the first key is not needed any more")
-		require.JSONEq(t, fmt.Sprintf(`{"n":%d}`, 2*updates), string(sub.Channels[0].Configs), "no update is lost")
-		require.Equal(t, sub.CreatedAt.UnixMicro()+2*updates, sub.Revision, "the revision counts the updates and nothing else")
-	}
+	sqltest.ResealDuringUpdates(t, func(ids ...string) sqltest.SealedStore {
+		return openSealed(t, path, ids...)
+	})
 }

@@ -15,32 +15,19 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/seal"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// sealer seals with the first of the ids, each of which stands for a key.
-func sealer(t *testing.T, ids ...string) *seal.Sealer {
-	t.Helper()
-	var keys []seal.Key
-	for _, id := range ids {
-		key, err := seal.RawKey(id, []byte(strings.Repeat(id, seal.KeySize))[:seal.KeySize])
-		require.NoError(t, err)
-		keys = append(keys, key)
-	}
-	s, err := seal.New(keys...)
-	require.NoError(t, err)
-	return s
-}
-
 // openSealed opens the file with the keys, or without a Sealer if there are none.
 func openSealed(t *testing.T, path string, ids ...string) *stored {
 	t.Helper()
 	config := sqlite.Config{}
 	if len(ids) > 0 {
-		config.Sealer = sealer(t, ids...)
+		config.Sealer = sqltest.NewSealer(t, ids...)
 	}
 	s, err := sqlite.Open(t.Context(), path, config)
 	require.NoError(t, err)
@@ -53,13 +40,19 @@ func openSealed(t *testing.T, path string, ids ...string) *stored {
 func TestSealedStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
-		New: func(t *testing.T) webhook.Store { return openSealed(t, filepath.Join(t.TempDir(), "webhooks.db"), "a") },
+		New: func(t *testing.T) webhook.Store {
+			return openSealed(t, filepath.Join(t.TempDir(), "webhooks.db"), "a")
+		},
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return openSealed(t, s.(*stored).path, "b", "a")
 		},
-		Begin:  func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).path) },
-		Peer:   func(t *testing.T, s webhook.Store) webhook.Store { return openSealed(t, s.(*stored).path, "a", "b") },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
+			return begin(t, s.(*stored).path)
+		},
+		Peer: func(t *testing.T, s webhook.Store) webhook.Store {
+			return openSealed(t, s.(*stored).path, "a", "b")
+		},
 		Groups: []string{"Subscriptions", "Pause", "Removal", "Tenants", "Durability", "Peers"},
 	})
 }
@@ -69,11 +62,15 @@ var secrets = []string{"geheimer-kopf", "geheimes-token", "whsec_geheim", "gehei
 
 func secretSubscription(organizationID string) *webhook.Subscription {
 	return &webhook.Subscription{
-		ID: webhook.NewID(), OrganizationID: organizationID, Name: "Orders", EventTypes: []event.Pattern{event.MatchAll},
+		ID: webhook.NewID(), OrganizationID: organizationID, Name: "Orders",
+		EventTypes: []event.Pattern{event.MatchAll},
 		Channels: []webhook.ChannelConfig{
-			{Channel: "webhook", Configs: json.RawMessage(`{"url":"https://example.com","headers":{"X-Token":"geheimer-kopf"},"secret":"whsec_geheim"}`)},
+			{Channel: "webhook",
+				Configs: json.RawMessage(`{"url":"https://example.com",` +
+					`"headers":{"X-Token":"geheimer-kopf"},"secret":"whsec_geheim"}`)},
 			{Channel: "slack", Configs: json.RawMessage(`{"bot_token":"geheimes-token"}`)},
-			{Channel: "webhook", Configs: json.RawMessage(`{"url":"https://example.org","new_field":"geheimnis-der-zukunft"}`)},
+			{Channel: "webhook",
+				Configs: json.RawMessage(`{"url":"https://example.org","new_field":"geheimnis-der-zukunft"}`)},
 		},
 		CreatedAt: time.Now(), UpdatedAt: time.Now(),
 	}
@@ -88,8 +85,8 @@ func create(t *testing.T, s *stored, sub *webhook.Subscription) *webhook.Subscri
 	return got
 }
 
-// beside opens the file beside the store, and closes it again.
-func beside(t *testing.T, path string, use func(db *sql.DB) error) {
+// withFile opens the file with another handle, and closes it again.
+func withFile(t *testing.T, path string, use func(db *sql.DB) error) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	require.NoError(t, err)
@@ -99,7 +96,7 @@ func beside(t *testing.T, path string, use func(db *sql.DB) error) {
 
 func alter(t *testing.T, path, statement string, args ...any) {
 	t.Helper()
-	beside(t, path, func(db *sql.DB) error {
+	withFile(t, path, func(db *sql.DB) error {
 		_, err := db.ExecContext(t.Context(), statement, args...)
 		return err
 	})
@@ -108,8 +105,9 @@ func alter(t *testing.T, path, statement string, args ...any) {
 // channelsOf is what the row has.
 func channelsOf(t *testing.T, path, id string) (channels string) {
 	t.Helper()
-	beside(t, path, func(db *sql.DB) error {
-		return db.QueryRowContext(t.Context(), "SELECT channels FROM webhooks_webhooks WHERE id = ?", id).Scan(&channels)
+	withFile(t, path, func(db *sql.DB) error {
+		return db.QueryRowContext(t.Context(), "SELECT channels FROM webhooks_webhooks WHERE id = ?",
+			id).Scan(&channels)
 	})
 	return channels
 }
@@ -128,7 +126,7 @@ func secretsIn(t *testing.T, path string) (found []string) {
 	}
 	require.Contains(t, string(all), "Orders", "what is in clear can be found")
 	for _, secret := range secrets {
-		// Without the characters at the ends, which depend on what is beside it.
+		// Without the characters at the ends, which depend on the bytes next to it.
 		encoded := base64.StdEncoding.EncodeToString([]byte(secret))
 		if bytes.Contains(all, []byte(secret)) || bytes.Contains(all, []byte(encoded[:12])) {
 			found = append(found, secret)
@@ -145,23 +143,27 @@ func TestSealedDatabaseHasNoSecrets(t *testing.T) {
 		sub := create(t, s, secretSubscription("org"))
 		sub.Name = "More Orders"
 		require.NoError(t, s.UpdateSubscription(ctx, sub, webhook.Quota{}))
-		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{OrganizationID: "org", ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
+		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{OrganizationID: "org", ID: "evt_1", Type: "a.b",
+			Payload: []byte(`{}`)}}, nil)
 		require.NoError(t, err)
-		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+		tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
+			Limit: 1, PerEndpoint: 1})
 		require.NoError(t, err)
 		require.Len(t, tasks, 1)
 		_, err = s.Settle(ctx, now, []webhook.Settlement{{
-			Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseSubscription: true, Attempt: &webhook.Attempt{StartedAt: now},
+			Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseSubscription: true,
+			Attempt: &webhook.Attempt{StartedAt: now},
 		}})
 		require.NoError(t, err)
 		want := secrets
 		if keys != nil {
 			want = nil
 			for _, name := range []string{`"channel":"webhook"`, `"channel":"slack"`, `"key":"a"`} {
-				require.Contains(t, channelsOf(t, s.path, sub.ID), name, "the names of channels and keys stay legible")
+				require.Contains(t, channelsOf(t, s.path, sub.ID), name,
+					"the names of channels and keys stay legible")
 			}
 		}
-		require.Equal(t, want, secretsIn(t, s.path), "in use, with the log beside the file")
+		require.Equal(t, want, secretsIn(t, s.path), "in use, with the log next to the file")
 		require.NoError(t, s.Close())
 		require.Equal(t, want, secretsIn(t, s.path), "closed")
 	}
@@ -186,7 +188,8 @@ func requireSealed(t *testing.T, err error, id, keyID string, cause error) {
 	}
 }
 
-// What one process cannot open keeps neither it from what it can, nor others.
+// A subscription that one process cannot open affects neither its other subscriptions nor
+// other processes.
 func TestUnreadableSubscription(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
@@ -216,13 +219,16 @@ func TestUnreadableSubscription(t *testing.T) {
 			want.Channels[i].Configs = json.RawMessage(`null`)
 		}
 		require.Equal(t, want, byID[unreadable.ID], "what cannot be opened is listed without its configs")
-		require.ErrorContains(t, want.Validate(), "channels[0].configs", "and cannot be stored like that by mistake")
+		require.ErrorContains(t, want.Validate(), "channels[0].configs",
+			"and cannot be stored like that by mistake")
 
-		e := webhook.NewEvent{OrganizationID: "org", ID: "evt_" + strings.Join(keys, ""), Type: "a.b", Payload: []byte(`{}`)}
+		e := webhook.NewEvent{OrganizationID: "org", ID: "evt_" + strings.Join(keys, ""), Type: "a.b",
+			Payload: []byte(`{}`)}
 		_, err = s.Enqueue(ctx, now, []webhook.NewEvent{e}, nil)
 		require.NoError(t, err)
 		require.NoError(t, s.DeleteSubscription(ctx, "org", readable.ID, 0))
-		deliveries, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: "org", EventID: e.ID, SubscriptionID: unreadable.ID})
+		deliveries, err := s.Deliveries(ctx,
+			webhook.DeliveryQuery{OrganizationID: "org", EventID: e.ID, SubscriptionID: unreadable.ID})
 		require.NoError(t, err)
 		require.Len(t, deliveries, len(unreadable.Channels), "events are kept for it")
 	}
@@ -232,11 +238,13 @@ func TestUnreadableSubscription(t *testing.T) {
 	stale.Revision--
 	require.ErrorIs(t, s.UpdateSubscription(ctx, stale, webhook.Quota{}), webhook.ErrConflict)
 
-	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 1, PerEndpoint: 1})
+	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
+		Limit: 1, PerEndpoint: 1})
 	require.NoError(t, err)
 	refused, err := s.Settle(ctx, now, []webhook.Settlement{{
-		Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseSubscription: true, Revision: unreadable.Revision,
-		Attempt: &webhook.Attempt{StartedAt: now},
+		Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseSubscription: true,
+		Revision: unreadable.Revision,
+		Attempt:  &webhook.Attempt{StartedAt: now},
 	}})
 	require.NoError(t, err, "a result can pause it")
 	require.Empty(t, refused)
@@ -246,26 +254,30 @@ func TestUnreadableSubscription(t *testing.T) {
 	require.Equal(t, unreadable.Revision+1, paused.Revision)
 	require.Equal(t, unreadable.Channels, paused.Channels, "and keeps what is sealed")
 
-	require.NoError(t, s.UpdateSubscription(ctx, paused, webhook.Quota{}), "giving it all of its configs again makes it readable")
+	require.NoError(t, s.UpdateSubscription(ctx, paused, webhook.Quota{}),
+		"giving it all of its configs again makes it readable")
 	got, err := s.Subscription(ctx, "org", unreadable.ID)
 	require.NoError(t, err)
 	require.Equal(t, unreadable.Channels, got.Channels)
-	require.NoError(t, owner.DeleteSubscription(ctx, "org", unreadable.ID, 0), "whoever cannot open it can delete it")
+	require.NoError(t, owner.DeleteSubscription(ctx, "org", unreadable.ID, 0),
+		"a process that cannot open it can delete it")
 }
 
-// Who can write the database cannot have secrets sent elsewhere by copying them.
+// A person who can write to the database cannot redirect secrets by copying them.
 func TestSealedConfigsStayWhereTheyAre(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := openSealed(t, filepath.Join(t.TempDir(), "webhooks.db"), "a")
-	const copyChannels = "UPDATE webhooks_webhooks SET channels = (SELECT channels FROM webhooks_webhooks WHERE id = ?) WHERE id = ?"
+	const copyChannels = "UPDATE webhooks_webhooks SET channels = (SELECT channels FROM " +
+		"webhooks_webhooks WHERE id = ?) WHERE id = ?"
 
 	victim, thief := create(t, s, secretSubscription("org")), create(t, s, secretSubscription("org"))
 	alter(t, s.path, copyChannels, victim.ID, thief.ID)
 	_, err := s.Subscription(ctx, "org", thief.ID)
 	requireSealed(t, err, thief.ID, "a", seal.ErrOpen)
 
-	alter(t, s.path, "UPDATE webhooks_webhooks SET organization_id = 'thieves' WHERE id = ?", victim.ID)
+	alter(t, s.path, "UPDATE webhooks_webhooks SET organization_id = 'thieves' WHERE id = ?",
+		victim.ID)
 	_, err = s.Subscription(ctx, "thieves", victim.ID)
 	requireSealed(t, err, victim.ID, "a", seal.ErrOpen)
 	alter(t, s.path, "UPDATE webhooks_webhooks SET organization_id = 'org' WHERE id = ?", victim.ID)
@@ -277,7 +289,8 @@ func TestSealedConfigsStayWhereTheyAre(t *testing.T) {
 	channels[0]["sealed"], channels[2]["sealed"] = channels[2]["sealed"], channels[0]["sealed"]
 	swapped, err := json.Marshal(channels)
 	require.NoError(t, err)
-	alter(t, s.path, "UPDATE webhooks_webhooks SET channels = ? WHERE id = ?", string(swapped), victim.ID)
+	alter(t, s.path, "UPDATE webhooks_webhooks SET channels = ? WHERE id = ?", string(swapped),
+		victim.ID)
 	_, err = s.Subscription(ctx, "org", victim.ID)
 	requireSealed(t, err, victim.ID, "a", seal.ErrOpen)
 }

@@ -27,14 +27,15 @@ type sentTo struct{ name, eventID string }
 func namedChannel(t *testing.T, sent chan<- sentTo) *channel.Registry {
 	t.Helper()
 	channels := channel.NewRegistry()
-	require.NoError(t, channels.Register("webhook", channel.DriverFunc(func(raw json.RawMessage) (channel.Channel, error) {
-		var config struct{ Name string }
-		err := json.Unmarshal(raw, &config)
-		return channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			sent <- sentTo{config.Name, m.EventID}
-			return channel.Result{}, nil
-		}), err
-	})))
+	require.NoError(t, channels.Register("webhook",
+		channel.DriverFunc(func(raw json.RawMessage) (channel.Channel, error) {
+			var config struct{ Name string }
+			err := json.Unmarshal(raw, &config)
+			return channel.Func(func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				sent <- sentTo{config.Name, m.EventID}
+				return channel.Result{}, nil
+			}), err
+		})))
 	return channels
 }
 
@@ -44,7 +45,9 @@ type watchedStore struct {
 	unread chan<- error
 }
 
-func (s watchedStore) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+func (s watchedStore) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
 	sub, err := s.stored.Subscription(ctx, organizationID, id)
 	if err != nil {
 		select {
@@ -93,7 +96,8 @@ func TestMissingKeyLosesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{
 			Name: name, EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{"name":"` + name + `"}`)}},
+			Channels: []webhook.ChannelConfig{{Channel: "webhook",
+				Configs: json.RawMessage(`{"name":"` + name + `"}`)}},
 		}))
 	}
 

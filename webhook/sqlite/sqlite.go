@@ -25,7 +25,7 @@ type Config struct {
 	Sealer sqlstore.Sealer
 	// BusyTimeout is how long a write waits for another process that is
 	// writing, before it fails with ErrLocked. Defaults to 10 seconds.
-	// New refuses it, as it does Readers: both are settings of the caller's handle.
+	// For New it must be 0, and so must Readers: both are settings of the caller's handle.
 	BusyTimeout time.Duration
 	// Readers is how many queries can run at once. Defaults to 4.
 	Readers int
@@ -39,7 +39,7 @@ const (
 // Store is a [webhook.Store] in a SQLite file.
 type Store struct {
 	*sqlstore.Store
-	writer, reader *sql.DB // the caller's, both, after New
+	writer, reader *sql.DB // both are the caller's handle after New
 	ownHandles     bool
 	// anchor is a connection that stays open, and with it the log: SQLite removes
 	// the log with the last connection.
@@ -54,7 +54,8 @@ type Store struct {
 // ErrNotDatabase, ErrNotWritable, and [sqlstore.NewerSchemaError].
 func Open(ctx context.Context, path string, config Config) (*Store, error) {
 	if config.BusyTimeout < 0 || config.Readers < 0 {
-		return nil, errors.New("sqlite: Config.BusyTimeout and Config.Readers must be positive, or 0 for the default")
+		return nil, errors.New("sqlite: Config.BusyTimeout and Config.Readers must be positive, " +
+			"or 0 for the default")
 	}
 	if config.BusyTimeout == 0 {
 		config.BusyTimeout = defaultBusyTimeout
@@ -82,7 +83,9 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 		return nil, fmt.Errorf("sqlite: the path %q: %w", path, err)
 	}
 	s := &Store{ownHandles: true}
-	if s.writer, err = openDB(location, "immediate", append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)"}, pragmas...)); err != nil {
+	if s.writer, err = openDB(location, "immediate",
+		append([]string{wait, "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)"},
+			pragmas...)); err != nil {
 		return nil, err
 	}
 	if s.reader, err = openDB(location, "deferred", []string{wait, "query_only(1)"}); err != nil {
@@ -97,11 +100,12 @@ func open(ctx context.Context, path string, config Config, pragmas ...string) (*
 	return s, nil
 }
 
-// start brings the tables to the newest schema, and holds on to the file.
+// start brings the tables to the newest schema, and keeps the file open.
 func (s *Store) start(ctx context.Context, path string, config Config) error {
 	var err error
 	s.Store, err = sqlstore.New(ctx, s.writer, sqlstore.SQLite(), sqlstore.Config{
-		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Guard: s.identity.check, Sealer: config.Sealer,
+		TablePrefix: config.TablePrefix, Reader: s.reader, MapError: mapError, Guard: s.identity.check,
+		Sealer: config.Sealer,
 	})
 	if err != nil {
 		return err
@@ -119,7 +123,8 @@ func (s *Store) hold(ctx context.Context, path string) error {
 		return err
 	}
 	var tables int // a query, because SQLite opens its files with the first one
-	if err := s.anchor.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+	if err := s.anchor.QueryRowContext(ctx,
+		"SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return errors.Join(err, s.anchor.Close())
 	}
 	if err := s.identity.remember(path); err != nil {
@@ -128,11 +133,10 @@ func (s *Store) hold(ctx context.Context, path string) error {
 	return nil
 }
 
-// DB returns a handle for transactions of the caller's, see [Tx]: the one
-// that New was given, or one of an opened Store, whose transactions begin with the
-// lock for writing and whose commits are durable. While such a transaction is open, the
-// Store's writes wait for it, so it should be short. Closing the handle of an opened
-// Store is up to [Store.Close].
+// DB returns a handle for the caller's own transactions: see [Tx]. It is the handle that New was
+// given, or one of an opened Store, whose transactions begin with the write lock and whose commits
+// are durable. While such a transaction is open, the Store's writes wait for it, so it should be
+// short. Do not close the handle of an opened Store: [Store.Close] does.
 func (s *Store) DB() *sql.DB { return s.writer }
 
 // Close writes the log back into the database file, and closes it. The handle that
@@ -157,8 +161,7 @@ func openDB(location *url.URL, lock string, pragmas []string) (*sql.DB, error) {
 	return sql.Open("sqlite", u.String())
 }
 
-// fileURI writes the path as a URI, so that no character of it is taken for
-// something else.
+// fileURI returns the path as a URI, so that no character has a special meaning.
 func fileURI(path string) (*url.URL, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {

@@ -25,7 +25,7 @@ func open(t *testing.T, path string) *stored {
 	return &stored{s, path}
 }
 
-// begin begins a transaction on a handle of the caller's own.
+// begin begins a transaction on another handle, like a caller.
 func begin(t *testing.T, path string) storetest.CallerTx {
 	t.Helper()
 	tx, err := handle(t, "file:"+path+allPragmas).BeginTx(t.Context(), nil)
@@ -36,13 +36,17 @@ func begin(t *testing.T, path string) storetest.CallerTx {
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
-		New: func(t *testing.T) webhook.Store { return open(t, filepath.Join(t.TempDir(), "webhooks.db")) },
+		New: func(t *testing.T) webhook.Store {
+			return open(t, filepath.Join(t.TempDir(), "webhooks.db"))
+		},
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).path)
 		},
-		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx { return begin(t, s.(*stored).path) },
-		Peer:  func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).path) },
+		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
+			return begin(t, s.(*stored).path)
+		},
+		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).path) },
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
@@ -29,19 +30,22 @@ func TestPruneRemovesFiguresOfDeletedSubscriptions(t *testing.T) {
 		return n
 	}
 
-	gone, stays := newSubscription(), newSubscription()
+	gone, stays := sqltest.NewSubscription(), sqltest.NewSubscription()
 	require.NoError(t, s.CreateSubscription(ctx, gone, webhook.Quota{}))
 	require.NoError(t, s.CreateSubscription(ctx, stays, webhook.Quota{}))
 	const hours = 5
 	for n := range hours {
 		at := now.Add(time.Duration(n) * time.Hour)
-		_, err := s.Enqueue(ctx, at, []webhook.NewEvent{{ID: "evt_" + at.String(), Type: "a.b", Payload: []byte(`{}`)}}, nil)
+		_, err := s.Enqueue(ctx, at, []webhook.NewEvent{{ID: "evt_" + at.String(), Type: "a.b",
+			Payload: []byte(`{}`)}}, nil)
 		require.NoError(t, err)
-		tasks, err := s.Claim(ctx, at, webhook.ClaimRequest{Until: at.Add(time.Minute), Limit: 2, PerEndpoint: 2})
+		tasks, err := s.Claim(ctx, at, webhook.ClaimRequest{Until: at.Add(time.Minute),
+			Limit: 2, PerEndpoint: 2})
 		require.NoError(t, err)
 		require.Len(t, tasks, 2)
 		for _, task := range tasks {
-			_, err := s.Settle(ctx, at, []webhook.Settlement{{Lease: task.Lease, Status: webhook.StatusDead}})
+			_, err := s.Settle(ctx, at, []webhook.Settlement{{Lease: task.Lease,
+				Status: webhook.StatusDead}})
 			require.NoError(t, err)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// attempted is what the queue's index says of a delivery beside its time: 0 if it
-// was not attempted since it was queued, and 1 if it was.
+// attempted is the column of the queue's index before the time: 0 if a delivery was not attempted
+// since it was queued, and 1 if it was.
 const attempted = `CASE WHEN attempts_since_queued > 0 THEN 1 ELSE 0 END`
 
 type claimStatements struct {
@@ -29,28 +29,35 @@ func newClaimStatements(x expander) claimStatements {
 		due: x.sql(x.dialect.claimSQL()),
 		// The revision is that of the claim's own transaction.
 		owners: x.sql(`SELECT p.id, p.organization_id, p.webhook_id, p.channel, r.revision
-			FROM {p}endpoints p {join} {p}routes r ON r.organization_id = p.organization_id AND r.webhook_id = p.webhook_id
+			FROM {p}endpoints p {join} {p}routes r ON r.organization_id = p.organization_id
+				AND r.webhook_id = p.webhook_id
 			WHERE p.id {in} AND p.state < 2`),
 		endpoints: x.batch(`WITH v (webhook_id, channel) AS ({rows})
-			SELECT p.id, p.webhook_id, p.channel FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id AND p.channel = v.channel AND p.state < 2`,
+			SELECT p.id, p.webhook_id, p.channel FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id
+				AND p.channel = v.channel AND p.state < 2`,
 			column{"webhook_id", text}, column{"channel", text}),
-		// What due.task says of lost leases.
 		numbers: x.batch(`WITH v (organization_id) AS ({rows})
-			SELECT o.number FROM v {join} {p}organizations o ON o.organization_id = v.organization_id WHERE o.number IS NOT NULL`,
+			SELECT o.number FROM v {join} {p}organizations o ON o.organization_id = v.organization_id
+				WHERE o.number IS NOT NULL`,
 			column{"organization_id", text}),
+		// It counts lost leases as task does.
 		lease: x.sql(`UPDATE {p}deliveries SET
 			lost = CASE WHEN state = 1 AND (lost = 0 OR started_at > 0) THEN lost + 1 ELSE lost END,
-			started_at = CASE WHEN state = 1 AND started_at > 0 THEN -started_at ELSE started_at END, state = 1, at = ?, token = token + 1 WHERE id {in}`),
+			started_at = CASE WHEN state = 1 AND started_at > 0 THEN -started_at
+				ELSE started_at END, state = 1, at = ?, token = token + 1 WHERE id {in}`),
 	}
 }
 
-// Claim implements [webhook.Queue]. Its statements pass over 10,000 of the endpoints
-// and 250 of the organizations that the request skips, and over those of the others
-// that it finds in up to three more tries. If it finds still others, it leaves them out,
-// and there may be more that is due than it returns.
-func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+// Claim implements [webhook.Queue]. Its statements skip up to 10,000 of the request's endpoints and
+// 250 of its organizations. If a search finds deliveries of others that are to be skipped, Claim
+// adds those and searches again, up to three times. After that it leaves such deliveries out, and
+// may return fewer than are due.
+func (s *Store) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	if r.Limit < 1 || r.PerEndpoint < 1 {
-		return nil, fmt.Errorf("sqlstore: a claim needs Limit and PerEndpoint of at least 1, not %d and %d", r.Limit, r.PerEndpoint)
+		return nil, fmt.Errorf("sqlstore: a claim needs Limit and PerEndpoint of at least 1, "+
+			"not %d and %d", r.Limit, r.PerEndpoint)
 	}
 	var c *claiming
 	err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
@@ -65,10 +72,12 @@ func (s *Store) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest
 	return c.tasks, nil
 }
 
-// claimTries is how often a claim looks for deliveries.
-const claimTries = 4
+// claimSearches is how often a claim searches for deliveries.
+const claimSearches = 4
 
-func (s *Store) claimIn(ctx context.Context, q Querier, now int64, r webhook.ClaimRequest) (*claiming, error) {
+func (s *Store) claimIn(
+	ctx context.Context, q Querier, now int64, r webhook.ClaimRequest,
+) (*claiming, error) {
 	skip, err := s.findSkipped(ctx, q, r)
 	if err != nil {
 		return nil, err
@@ -83,13 +92,13 @@ func (s *Store) claimIn(ctx context.Context, q Querier, now int64, r webhook.Cla
 		if err != nil {
 			return nil, err
 		}
-		if !unwanted || n == claimTries {
+		if !unwanted || n == claimSearches {
 			return c, s.lease(ctx, q, c)
 		}
 	}
 }
 
-// lease makes what was found the caller's.
+// lease leases the tasks to the caller.
 func (s *Store) lease(ctx context.Context, q Querier, c *claiming) error {
 	if len(c.tasks) == 0 {
 		return nil
@@ -110,28 +119,34 @@ type due struct {
 
 // findDue returns up to limit deliveries that are due for the endpoints after
 // from, up to to, in their order.
-func (s *Store) findDue(ctx context.Context, q Querier, c *claiming, from, to int64, limit int) ([]due, error) {
+func (s *Store) findDue(
+	ctx context.Context, q Querier, c *claiming, from, to int64, limit int,
+) ([]due, error) {
 	perEndpoint := c.request.PerEndpoint
 	var found []due
 	err := collect(ctx, q, func(row scanner) error {
 		d, err := scanDue(row)
 		found = append(found, d)
 		return err
-	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to, s.x.dialect.ints(c.skippedIn(from, to)),
+	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to,
+		s.x.dialect.ints(c.skippedIn(from, to)),
 		s.x.dialect.claimLimit(limit, perEndpoint))
 	if err != nil {
 		return nil, err
 	}
 	slices.SortStableFunc(found, func(a, b due) int {
-		return cmp.Or(cmp.Compare(a.endpointID, b.endpointID), cmp.Compare(min(a.task.AttemptsSinceQueued, 1), min(b.task.AttemptsSinceQueued, 1)),
+		return cmp.Or(cmp.Compare(a.endpointID, b.endpointID),
+			cmp.Compare(min(a.task.AttemptsSinceQueued, 1), min(b.task.AttemptsSinceQueued, 1)),
 			cmp.Compare(a.at, b.at), cmp.Compare(a.task.DeliveryID, b.task.DeliveryID))
 	})
 	return found[:min(limit, len(found))], nil
 }
 
-// complete makes tasks of what was found. It reports whether some was to be skipped, which
-// skip then knows.
-func (s *Store) complete(ctx context.Context, q Querier, c *claiming, skip *skipping) (unwanted bool, err error) {
+// complete makes tasks of the deliveries that were found. It reports whether it left some out that
+// are to be skipped, and adds their endpoints to skip.
+func (s *Store) complete(
+	ctx context.Context, q Querier, c *claiming, skip *skipping,
+) (unwanted bool, err error) {
 	owners, err := s.ownersOf(ctx, q, c.found)
 	if err != nil {
 		return false, err
@@ -152,7 +167,7 @@ func (s *Store) complete(ctx context.Context, q Querier, c *claiming, skip *skip
 	return unwanted, nil
 }
 
-// owner is what a task says about its endpoint.
+// owner is what a task has from its endpoint.
 type owner struct {
 	organizationID string
 	endpoint       webhook.Endpoint
@@ -174,7 +189,8 @@ func (s *Store) ownersOf(ctx context.Context, q Querier, found []due) (map[int64
 	err := collect(ctx, q, func(row scanner) error {
 		var id int64
 		o := &owner{}
-		err := row.Scan(&id, &o.organizationID, &o.endpoint.SubscriptionID, &o.endpoint.Channel, &o.revision)
+		err := row.Scan(&id, &o.organizationID, &o.endpoint.SubscriptionID, &o.endpoint.Channel,
+			&o.revision)
 		owners[id] = o
 		return err
 	}, s.claim.owners, s.x.dialect.ints(ids))
@@ -185,7 +201,8 @@ func scanDue(row scanner) (due, error) {
 	var d due
 	var id, queuedAt, state, startedAt int64
 	t := &d.task
-	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.AttemptsSinceQueued, &t.Attempts, &queuedAt, (*[]byte)(&t.Progress),
+	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.AttemptsSinceQueued, &t.Attempts,
+		&queuedAt, (*[]byte)(&t.Progress),
 		&state, &t.Lost, &startedAt, &t.EventID, &t.EventType, &t.Payload)
 	t.DeliveryID, t.QueuedAt = webhook.DeliveryID(id), moment(queuedAt)
 	if state == stateInFlight && (t.Lost == 0 || startedAt > 0) {
@@ -206,9 +223,9 @@ func (c *claiming) task(d due, to *owner) webhook.Task {
 	return t
 }
 
-// endpointBits are those of an endpoint's id that number it in its organization.
-// The ids of one organization stand together in the queue's index, so that a claim
-// gets from one to the next in one step, however many endpoints the first one has.
+// endpointBits are those of an endpoint's id that number it in its organization. The ids of one
+// organization are consecutive in the queue's index, so that a claim reaches the next organization
+// in one step, however many endpoints the first one has.
 const endpointBits = 24
 
 func organizationOf(endpointID int64) int64 { return endpointID >> endpointBits }
@@ -218,17 +235,17 @@ func idsOf(number int64) (from, to int64) {
 	return number << endpointBits, (number+1)<<endpointBits - 1
 }
 
-// turns is whose turn it is. A claim goes round the organizations, from where the
-// last one ended. One that was not done with is remembered with the endpoint that
-// was its last, and goes on after that.
+// turns is where the next claim begins. A claim visits the organizations in turn, from where the
+// last claim ended. If it leaves deliveries of an organization behind, the organization is
+// remembered with the last endpoint that was served, and continues after it.
 type turns struct {
 	mu    sync.Mutex
 	at    int64           // the last organization that was served
 	large map[int64]int64 // the last endpoint, by organization
 }
 
-// maxLarge bounds the organizations that are remembered. Others begin with their
-// first endpoint.
+// maxLarge bounds how many organizations are remembered. The others begin with their first
+// endpoint.
 const maxLarge = 1000
 
 // skipIt stands for the last endpoint of an organization that is to be skipped.
@@ -252,7 +269,8 @@ type claiming struct {
 func (t *turns) begin(now int64, r webhook.ClaimRequest) *claiming {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := &claiming{now: now, request: r, most: r.Limit, at: t.at, stops: make(map[int64]int64, len(t.large))}
+	c := &claiming{now: now, request: r, most: r.Limit, at: t.at,
+		stops: make(map[int64]int64, len(t.large))}
 	maps.Copy(c.stops, t.large)
 	if r.PerOrganization > 0 {
 		c.most = min(c.most, r.PerOrganization)
@@ -279,7 +297,7 @@ func (t *turns) end(c *claiming) {
 
 func (c *claiming) left() int { return c.request.Limit - len(c.found) }
 
-// goRound finds what may be claimed.
+// goRound finds deliveries, beginning with the organization after c.at.
 func (s *Store) goRound(ctx context.Context, q Querier, c *claiming) error {
 	_, start := idsOf(c.at)
 	stops := slices.Sorted(maps.Keys(c.stops))
@@ -289,9 +307,11 @@ func (s *Store) goRound(ctx context.Context, q Querier, c *claiming) error {
 	return s.goOn(ctx, q, c, stops, 0, start)
 }
 
-// goOn finds what may be claimed for the endpoints after from, up to to, which are
-// those of whole organizations.
-func (s *Store) goOn(ctx context.Context, q Querier, c *claiming, stops []int64, from, to int64) error {
+// goOn finds deliveries for the endpoints after from, up to to, which are those of whole
+// organizations.
+func (s *Store) goOn(
+	ctx context.Context, q Querier, c *claiming, stops []int64, from, to int64,
+) error {
 	for _, number := range stops {
 		first, last := idsOf(number)
 		if first < from || last > to {
@@ -310,7 +330,7 @@ func (s *Store) goOn(ctx context.Context, q Querier, c *claiming, stops []int64,
 	return s.several(ctx, q, c, from, to)
 }
 
-// large finds what may be claimed for one organization, after its last endpoint.
+// large finds deliveries for one organization, beginning after the endpoint that was served last.
 func (s *Store) large(ctx context.Context, q Querier, c *claiming, number, at int64) error {
 	first, last := idsOf(number)
 	most := min(c.most, c.left())
@@ -333,9 +353,9 @@ func (s *Store) large(ctx context.Context, q Querier, c *claiming, number, at in
 	return nil
 }
 
-// several finds what may be claimed for the endpoints after from, up to to.
+// several finds deliveries for the endpoints after from, up to to.
 func (s *Store) several(ctx context.Context, q Querier, c *claiming, from, to int64) error {
-	// Up to the first id of an organization there is nothing of it: they count from 1.
+	// The endpoints of an organization count from 1, so none has its first id.
 	for from < to-1 && c.left() > 0 {
 		limit := c.left()
 		found, err := s.findDue(ctx, q, c, from, to, limit)
@@ -351,8 +371,8 @@ func (s *Store) several(ctx context.Context, q Querier, c *claiming, from, to in
 			}
 			return nil
 		}
-		// What was left out of some makes room for those after them, but the
-		// limit may have cut the last one.
+		// Deliveries that were left out make room for later organizations, but the limit may have cut the
+		// last one.
 		first, end := idsOf(last)
 		if _, cut := c.stops[last]; cut {
 			from = end
@@ -365,7 +385,7 @@ func (s *Store) several(ctx context.Context, q Querier, c *claiming, from, to in
 	return nil
 }
 
-// fair leaves out what is too much of one organization, and returns the last
+// fair leaves out the deliveries beyond each organization's share, and returns the last
 // organization that was found.
 func (c *claiming) fair(found []due) (kept []due, last int64) {
 	n := 0
@@ -396,20 +416,20 @@ func (c *claiming) take(found []due) {
 }
 
 const (
-	// maxSkipped and maxSkippedOrganizations bound what the statements of a claim pass
-	// over. Each organization is a statement more.
+	// maxSkipped and maxSkippedOrganizations bound what the statements of a claim skip. Each
+	// organization takes one more statement.
 	maxSkipped              = 10_000
 	maxSkippedOrganizations = 250
-	// maxSkipLookups bounds the endpoints that one claim looks up: the next one looks
-	// for others.
+	// maxSkipLookups bounds how many endpoints one claim looks up. The next one looks up others.
 	maxSkipLookups = 1000
-	// maxSkippedIDs bounds what is remembered. Forgetting costs queries.
+	// maxSkippedIDs bounds how many ids are remembered. After they are forgotten they are queried
+	// again.
 	maxSkippedIDs = 100_000
 )
 
-// skippedIDs remembers the ids of endpoints that claims were asked to skip: most of them
-// are those of the claim before. An id may be out of date, because the endpoint was
-// deleted and made again; that is found out by what is found for it. The zero value is
+// skippedIDs remembers the ids of endpoints that claims were asked to skip, because most of them
+// are skipped by the next claim too. An id is out of date if its endpoint was deleted and created
+// again. A claim then finds deliveries of the new endpoint, and remembers its id. The zero value is
 // ready to use.
 type skippedIDs struct {
 	mu  sync.Mutex
@@ -443,7 +463,7 @@ func (s *skippedIDs) known(endpoints []webhook.Endpoint) (ids []int64, unknown [
 	return ids, unknown
 }
 
-// skipping is what a claim passes over.
+// skipping is what a claim skips.
 type skipping struct {
 	request       webhook.ClaimRequest
 	ids, numbers  []int64 // of endpoints and organizations
@@ -451,9 +471,10 @@ type skipping struct {
 	organizations map[string]struct{}
 }
 
-// findSkipped looks up the endpoints and organizations that are not to be claimed
-// for.
-func (s *Store) findSkipped(ctx context.Context, q Querier, r webhook.ClaimRequest) (*skipping, error) {
+// findSkipped looks up the endpoints and organizations to skip.
+func (s *Store) findSkipped(
+	ctx context.Context, q Querier, r webhook.ClaimRequest,
+) (*skipping, error) {
 	skip := &skipping{request: r}
 	var unknown []webhook.Endpoint
 	skip.ids, unknown = s.skipped.known(r.Skip)
@@ -485,7 +506,7 @@ func (s *Store) findSkipped(ctx context.Context, q Querier, r webhook.ClaimReque
 	return skip, err
 }
 
-// skip says what the claim passes over.
+// skip sets what the claim skips.
 func (c *claiming) skip(skip *skipping) {
 	slices.Sort(skip.ids)
 	c.skipped = skip.ids
@@ -494,7 +515,7 @@ func (c *claiming) skip(skip *skipping) {
 	}
 }
 
-// skippedIn returns which of the endpoints after from, up to to, are passed over.
+// skippedIn returns which of the endpoints after from, up to to, are skipped.
 func (c *claiming) skippedIn(from, to int64) []int64 {
 	first, _ := slices.BinarySearch(c.skipped, from+1)
 	last := len(c.skipped)
@@ -504,7 +525,8 @@ func (c *claiming) skippedIn(from, to int64) []int64 {
 	return c.skipped[first:max(first, last)]
 }
 
-// unwanted reports whether the endpoint is to be skipped, and notes that it was found.
+// unwanted reports whether the endpoint is to be skipped. If so, it adds the endpoint or its
+// organization to the ids.
 func (s *skipping) unwanted(endpointID int64, o *owner) bool {
 	if s.endpoints == nil {
 		s.endpoints = make(map[webhook.Endpoint]struct{}, len(s.request.Skip))
@@ -522,7 +544,7 @@ func (s *skipping) unwanted(endpointID int64, o *owner) bool {
 	switch {
 	case organization && number > 0:
 		s.numbers = append(s.numbers, number)
-	case organization, endpoint: // endpoints of before there were numbers have 0
+	case organization, endpoint: // endpoints from before organizations had numbers have 0
 		s.ids = append(s.ids, endpointID)
 	}
 	return organization || endpoint

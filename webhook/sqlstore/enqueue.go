@@ -21,12 +21,13 @@ func newEnqueueStatements(x expander) enqueueStatements {
 	return enqueueStatements{
 		reserve: x.sql(x.dialect.reserveSQL()),
 		notify:  x.sql(x.dialect.notifySQL()),
-		// What is the same for all rows is no part of the rows: parameters cost.
+		// Values that all rows share are not columns, because every parameter costs time.
 		events: x.batch(`WITH v (id, organization_id, event_id, type, last_id, payload) AS ({rows})
 			INSERT INTO {p}events (id, organization_id, event_id, type, last_id, payload, created_at)
 			SELECT id, organization_id, event_id, type, last_id, payload, ? FROM v WHERE true {sorted}
 			ON CONFLICT DO NOTHING`,
-			column{"id", integer}, column{"organization_id", text}, column{"event_id", text}, column{"type", text},
+			column{"id", integer}, column{"organization_id", text}, column{"event_id", text},
+			column{"type", text},
 			column{"last_id", integer}, column{"payload", binary}),
 		deliveries: x.batch(`WITH v (id, event_id, endpoint_id) AS ({rows})
 			INSERT INTO {p}deliveries (id, event_id, endpoint_id, state, at, token)
@@ -34,9 +35,10 @@ func newEnqueueStatements(x expander) enqueueStatements {
 			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer}),
 		stored: x.sql(`SELECT id FROM {p}events WHERE id >= ? AND id <= ?`),
 		// Not ON CONFLICT, which would wait for an open transaction that has
-		// stored the same block. One stored twice does no harm.
+		// stored the same block. A block that is stored twice does no harm.
 		blocks: x.batch(`WITH v (endpoint_id, block) AS ({rows})
-			INSERT INTO {p}blocks (endpoint_id, block) SELECT v.endpoint_id, v.block FROM v WHERE NOT EXISTS (
+			INSERT INTO {p}blocks (endpoint_id, block) SELECT v.endpoint_id, v.block FROM v
+				WHERE NOT EXISTS (
 				SELECT 1 FROM {p}blocks b WHERE b.endpoint_id = v.endpoint_id AND b.block = v.block)`,
 			column{"endpoint_id", integer}, column{"block", integer}),
 	}
@@ -48,13 +50,13 @@ type enqueuing struct {
 	events   []webhook.NewEvent
 	prefetch *webhook.Prefetch
 
-	// callers says that the transaction is the caller's.
+	// callers is true in a transaction of the caller.
 	callers bool
 	// loads is how often routes were read before the transaction.
 	loads           int
 	organizationIDs []string
 	routes          map[string]*routes // by organization
-	// For each event its id, 0 for one that is passed over, and where it goes.
+	// For each event its id, which is 0 for a duplicate, and where it goes.
 	ids     []int64
 	targets [][]match.Target
 	// deliveryIDs are those of all targets, one event's after the other's.
@@ -126,7 +128,7 @@ func (s *Store) EnqueueTx(
 	return e.emitted(), nil
 }
 
-// emitted is what became of the events.
+// emitted returns the results for the events.
 func (e *enqueuing) emitted() []webhook.Emitted {
 	out := make([]webhook.Emitted, len(e.events))
 	for i := range e.events {
@@ -148,9 +150,8 @@ func (s *Store) enqueueIn(ctx context.Context, q Querier, e *enqueuing) error {
 	return s.insertDeliveries(ctx, q, e)
 }
 
-// reserve takes ids for the events and their deliveries, which takes knowing
-// where the events go. The routes are most often those of the last call, and the
-// answer says whether they are.
+// reserve takes ids for the events and their deliveries, whose number depends on the routes. The
+// routes in memory are usually up to date, and the answer says whether they are.
 func (s *Store) reserve(ctx context.Context, q Querier, e *enqueuing) error {
 	e.routes = s.routes.get(e.organizationIDs)
 	n := e.match()
@@ -175,7 +176,9 @@ func (s *Store) reserve(ctx context.Context, q Querier, e *enqueuing) error {
 
 // takeIDs returns n ids or more, in ascending order, and the versions of the
 // organizations.
-func (s *Store) takeIDs(ctx context.Context, q Querier, e *enqueuing, n int) (ids []int64, versions map[string]int64, err error) {
+func (s *Store) takeIDs(
+	ctx context.Context, q Querier, e *enqueuing, n int,
+) (ids []int64, versions map[string]int64, err error) {
 	parameter, span := s.x.dialect.reserveSpan(n)
 	ids = make([]int64, 0, n+span)
 	var encoded []byte
@@ -194,7 +197,7 @@ func (s *Store) takeIDs(ctx context.Context, q Querier, e *enqueuing, n int) (id
 	return ids, versions, err
 }
 
-// match finds out where the events go, and returns how many ids that takes.
+// match sets where the events go, and returns how many ids they need.
 func (e *enqueuing) match() int {
 	e.targets = make([][]match.Target, len(e.events))
 	n := len(e.events)
@@ -205,7 +208,7 @@ func (e *enqueuing) match() int {
 	return n
 }
 
-// number gives each event an id, and the ones after it to its deliveries.
+// number gives each event an id, and the following ids to its deliveries.
 func (e *enqueuing) number(ids []int64) {
 	e.ids = make([]int64, len(e.events))
 	e.deliveryIDs = make([]int64, 0, len(ids))
@@ -236,7 +239,7 @@ func (s *Store) insertEvents(ctx context.Context, q Querier, e *enqueuing) error
 	if err != nil || inserted == int64(len(e.events)) {
 		return err
 	}
-	// Some were stored before: the ids that are there now are those of the others.
+	// Some events were stored before. The ids that are stored now are those of the others.
 	stored := make(map[int64]bool, inserted)
 	err = collect(ctx, q, func(rows scanner) error {
 		var id int64
@@ -269,7 +272,8 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 		for j := range e.targets[i] {
 			target := &e.targets[i][j]
 			id, endpointID := mine[j], target.EndpointID
-			if e.prefetch != nil && !target.Paused && e.prefetch.Take(e.events[i].OrganizationID, target.Endpoint) {
+			if e.prefetch != nil && !target.Paused &&
+				e.prefetch.Take(e.events[i].OrganizationID, target.Endpoint) {
 				if e.tasks == nil { // a caller that takes one mostly takes all
 					e.tasks = make([]webhook.Task, 0, len(e.deliveryIDs))
 					e.endpointIDs = make([]int64, 0, len(e.deliveryIDs))
@@ -286,10 +290,12 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 			}
 		}
 	}
-	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, pending, []any{int64(statePending), e.now, int64(0)}); err != nil {
+	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, pending,
+		[]any{int64(statePending), e.now, int64(0)}); err != nil {
 		return err
 	}
-	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, prefetched, []any{int64(stateInFlight), until, int64(1)}); err != nil {
+	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, prefetched,
+		[]any{int64(stateInFlight), until, int64(1)}); err != nil {
 		return err
 	}
 	for b := range e.blocks {
@@ -298,8 +304,8 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.blocks, blocks, nil); err != nil {
 		return err
 	}
-	// A caller that prefetches is at work, and looks for more when it is done.
-	// Without one, the processes that deliver have to be told.
+	// A caller that prefetches delivers itself, and claims more when it is done. Otherwise the
+	// processes that deliver are notified.
 	if e.prefetch == nil && len(pending) > 0 && s.enqueue.notify != "" {
 		return collect(ctx, q, func(scanner) error { return nil }, s.enqueue.notify)
 	}
@@ -323,8 +329,7 @@ func (e *enqueuing) task(i int, id int64, target *match.Target, until int64) web
 	}
 }
 
-// A block is a range of ids, and stands for an endpoint having had deliveries
-// in it. See the package comment.
+// block says that an endpoint has had deliveries in a range of ids: see the package comment.
 type block struct {
 	endpointID, number int64
 }
@@ -333,13 +338,16 @@ type block struct {
 // batches begin none.
 const blockBits = 14
 
-func blockOf(endpointID, deliveryID int64) block { return block{endpointID, deliveryID >> blockBits} }
+func blockOf(endpointID, deliveryID int64) block {
+	return block{endpointID,
+		deliveryID >> blockBits}
+}
 
-// maxBlocks bounds what is remembered. Forgetting costs a statement that
-// changes nothing.
+// maxBlocks bounds how many blocks are remembered. After they are forgotten, statements that change
+// nothing store them again.
 const maxBlocks = 100_000
 
-// isNewBlock reports whether the block may not be stored.
+// isNewBlock reports whether the block is not known to be stored.
 func (s *Store) isNewBlock(b block) bool {
 	s.blocksMu.Lock()
 	defer s.blocksMu.Unlock()

@@ -29,14 +29,15 @@ type historyStatements struct {
 }
 
 func newHistoryStatements(x expander) historyStatements {
-	// Written in the order that the tables are to be read in.
+	// The tables are in the order in which they are to be read.
 	const columns = `SELECT d.id, e.organization_id, e.event_id, e.type, p.webhook_id, p.channel,
 			d.state, p.state, d.at, e.created_at, `
 	const from = ` FROM {p}deliveries d
 		{join} {p}endpoints p ON p.id = d.endpoint_id
 		{join} {p}events e ON e.id = d.event_id
 		WHERE `
-	const organizationBlocks = `SELECT DISTINCT b.block FROM {p}endpoints p {join} {p}blocks b ON b.endpoint_id = p.id
+	const organizationBlocks = `SELECT DISTINCT b.block FROM {p}endpoints p {join} {p}blocks b
+		ON b.endpoint_id = p.id
 		WHERE p.organization_id = ?`
 	const nextBlocks = ` AND b.block <= ? ORDER BY b.block DESC LIMIT ?`
 	const deliveries = columns + `d.history` + from
@@ -50,7 +51,9 @@ func newHistoryStatements(x expander) historyStatements {
 			WHERE organization_id = ? AND (webhook_id, id) > (?, ?) ORDER BY webhook_id, id LIMIT ?`),
 		endpointsOf: x.sql(`SELECT id, webhook_id FROM {p}endpoints
 			WHERE organization_id = ? AND webhook_id = ? AND id > ? ORDER BY id LIMIT ?`),
-		blocks:             x.sql(`SELECT DISTINCT block FROM {p}blocks WHERE endpoint_id {in} AND block <= ? ORDER BY block DESC LIMIT ?`),
+		blocks: x.sql(
+			`SELECT DISTINCT block FROM {p}blocks WHERE endpoint_id {in} AND block <= ? ORDER BY block DESC
+				LIMIT ?`),
 		organizationBlocks: x.sql(organizationBlocks + nextBlocks),
 		subscriptionBlocks: x.sql(organizationBlocks + ` AND p.webhook_id = ?` + nextBlocks),
 		standing: x.sql(`SELECT d.state, p.state, coalesce((
@@ -61,14 +64,18 @@ func newHistoryStatements(x expander) historyStatements {
 			{join} {p}endpoints p ON p.id = d.endpoint_id
 			{join} {p}events e ON e.id = d.event_id
 			WHERE d.id = ? AND e.organization_id = ? {forupdate}`),
-		replay: x.sql(`UPDATE {p}deliveries SET state = 0, at = ?, queued_at = ?, attempts_since_queued = 0, lost = 0, started_at = 0, endpoint_id = ?,
+		replay: x.sql(`UPDATE {p}deliveries
+			SET state = 0, at = ?, queued_at = ?, attempts_since_queued = 0, lost = 0, started_at = 0,
+			endpoint_id = ?,
 			progress = CASE WHEN state = 2 THEN NULL ELSE progress END WHERE id = ?`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id = ?`),
 	}
 }
 
 // Delivery implements [webhook.History].
-func (s *Store) Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+func (s *Store) Delivery(
+	ctx context.Context, organizationID string, id webhook.DeliveryID,
+) (*webhook.Delivery, error) {
 	var found *webhook.Delivery
 	err := collect(ctx, s.read, func(rows scanner) error {
 		d, err := scanDelivery(rows, true)
@@ -94,7 +101,8 @@ func scanDelivery(rows scanner, attempts bool) (webhook.Delivery, error) {
 	if err != nil {
 		return d, err
 	}
-	d.ID, d.CreatedAt, d.Status = webhook.DeliveryID(id), moment(createdAt), reported(state, endpointState)
+	d.ID, d.CreatedAt, d.Status = webhook.DeliveryID(id), moment(createdAt),
+		reported(state, endpointState)
 	switch {
 	case state >= stateSucceeded:
 		d.SettledAt = moment(at)
@@ -110,12 +118,12 @@ func scanDelivery(rows scanner, attempts bool) (webhook.Delivery, error) {
 	return d, nil
 }
 
-// reported returns the status that the outside sees.
+// reported returns the status that callers see.
 func reported(state, endpointState int) webhook.Status {
 	return statuses[state].Reported(endpointState == endpointPaused, endpointState == endpointDeleted)
 }
 
-// statuses are those of the states of deliveries as they are stored.
+// statuses has the status for each stored state.
 var statuses = map[int]webhook.Status{
 	statePending:   webhook.StatusPending,
 	stateInFlight:  webhook.StatusInFlight,
@@ -137,19 +145,21 @@ func (s *Store) EventPayload(ctx context.Context, organizationID, eventID string
 	return payload, nil
 }
 
-// standing is what Replay and Cancel decide on.
+// standing is what Replay and Cancel check.
 type standing struct {
 	status webhook.Status
-	// endpointID is the endpoint that the delivery's subscription now has for the
-	// channel, 0 if there is none. It may be another than the delivery's, when
-	// the channel was removed and added again.
+	// endpointID is the endpoint that the delivery's subscription now has for the channel, 0 if there
+	// is none. It differs from the delivery's if the channel was removed and added again.
 	endpointID int64
 }
 
-func (s *Store) standing(ctx context.Context, q Querier, organizationID string, id webhook.DeliveryID) (standing, error) {
+func (s *Store) standing(
+	ctx context.Context, q Querier, organizationID string, id webhook.DeliveryID,
+) (standing, error) {
 	var result standing
 	var state, endpointState int
-	found, err := one(ctx, q, s.history.standing, []any{int64(id), organizationID}, []any{&state, &endpointState, &result.endpointID})
+	found, err := one(ctx, q, s.history.standing, []any{int64(id), organizationID},
+		[]any{&state, &endpointState, &result.endpointID})
 	if err == nil && !found {
 		err = webhook.ErrNotFound
 	}
@@ -158,7 +168,9 @@ func (s *Store) standing(ctx context.Context, q Querier, organizationID string, 
 }
 
 // Replay implements [webhook.History].
-func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID) error {
+func (s *Store) Replay(
+	ctx context.Context, due time.Time, organizationID string, id webhook.DeliveryID,
+) error {
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
 		d, err := s.standing(ctx, q, organizationID, id)
 		switch {
@@ -169,7 +181,8 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 		case d.endpointID == 0:
 			return webhook.ErrNotFound
 		}
-		if _, err := q.Exec(ctx, s.history.replay, micros(due), micros(due), d.endpointID, int64(id)); err != nil {
+		if _, err := q.Exec(ctx, s.history.replay, micros(due), micros(due), d.endpointID,
+			int64(id)); err != nil {
 			return err
 		}
 		b := blockOf(d.endpointID, int64(id))
@@ -179,7 +192,9 @@ func (s *Store) Replay(ctx context.Context, due time.Time, organizationID string
 }
 
 // Cancel implements [webhook.History].
-func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID) error {
+func (s *Store) Cancel(
+	ctx context.Context, now time.Time, organizationID string, id webhook.DeliveryID,
+) error {
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
 		d, err := s.standing(ctx, q, organizationID, id)
 		switch {
@@ -196,7 +211,9 @@ func (s *Store) Cancel(ctx context.Context, now time.Time, organizationID string
 }
 
 // Deliveries implements [webhook.History].
-func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+func (s *Store) Deliveries(
+	ctx context.Context, q webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
 	l := newListing(q)
 	var err error
 	switch {
@@ -215,8 +232,8 @@ func (s *Store) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webh
 	return l.found, nil
 }
 
-// listing is one call of Deliveries. The three ways to find deliveries differ
-// in the index that they read; what is common is here.
+// listing is one call of Deliveries. The three ways to find deliveries differ in the index that
+// they read.
 type listing struct {
 	query webhook.DeliveryQuery
 	limit int
@@ -257,8 +274,8 @@ func newListing(q webhook.DeliveryQuery) *listing {
 	return l
 }
 
-// statusConditions says of deliveries d and their endpoints p what reported
-// says of a row. An unknown status has no deliveries.
+// statusConditions has the condition on deliveries d and their endpoints p for each status that
+// reported returns. No delivery has an unknown status.
 var statusConditions = map[webhook.Status]string{
 	webhook.StatusPending:   `d.state = 0 AND p.state = 0`,
 	webhook.StatusInFlight:  `d.state = 1 AND p.state = 0`,
@@ -304,15 +321,17 @@ func (s *Store) fetch(ctx context.Context, l *listing, condition string, args ..
 // listEvent reads the deliveries of one event, which are a range of ids.
 func (s *Store) listEvent(ctx context.Context, l *listing) error {
 	var id, last int64
-	found, err := one(ctx, s.read, s.history.event, []any{l.query.EventID, l.query.OrganizationID}, []any{&id, &last})
+	found, err := one(ctx, s.read, s.history.event, []any{l.query.EventID, l.query.OrganizationID},
+		[]any{&id, &last})
 	if err != nil || !found {
 		return err
 	}
-	return s.fetch(ctx, l, `d.id > ? AND d.id <= ? AND d.id < ? AND d.event_id = ?`, id, last, l.below, id)
+	return s.fetch(ctx, l, `d.id > ? AND d.id <= ? AND d.id < ? AND d.event_id = ?`, id, last, l.below,
+		id)
 }
 
-// endpointsPage is how many endpoints of an organization a list looks at in one
-// statement, and the most that it has in memory. blocksPage is how many ranges of ids.
+// endpointsPage is how many endpoints of an organization a list reads in one statement, and the
+// most that it keeps in memory. blocksPage is the same for ranges of ids.
 const (
 	endpointsPage = 1000
 	blocksPage    = 64
@@ -357,9 +376,9 @@ func newest(all []webhook.Delivery, limit int) []webhook.Delivery {
 	return all
 }
 
-// listBlocks reads the ranges of ids in which the endpoints have deliveries. The ids of
-// a page of endpoints are named in the statements; an organization with more is
-// looked for by its name, so that a range is read once.
+// listBlocks reads the ranges of ids in which the endpoints have deliveries. The statements name
+// the ids of up to a page of endpoints. An organization with more is searched by its name, so that
+// a range is read once.
 func (s *Store) listBlocks(ctx context.Context, l *listing) error {
 	ids, err := s.endpointsOf(ctx, l, &endpointCursor{})
 	if err != nil || len(ids) == 0 {
@@ -393,7 +412,9 @@ func (s *Store) listBlocks(ctx context.Context, l *listing) error {
 	}
 }
 
-func (s *Store) blocksBefore(ctx context.Context, statement string, args []any) (blocks []int64, err error) {
+func (s *Store) blocksBefore(
+	ctx context.Context, statement string, args []any,
+) (blocks []int64, err error) {
 	err = collect(ctx, s.read, func(rows scanner) error {
 		var b int64
 		err := rows.Scan(&b)
@@ -409,10 +430,11 @@ type endpointCursor struct {
 	id             int64
 }
 
-// endpointsOf returns the next page of endpoints of the query's organization and
-// subscription, those that were deleted too.
+// endpointsOf returns the next page of endpoints of the query's organization and subscription,
+// including deleted ones.
 func (s *Store) endpointsOf(ctx context.Context, l *listing, at *endpointCursor) ([]int64, error) {
-	statement, args := s.history.endpoints, []any{l.query.OrganizationID, at.subscriptionID, at.id, endpointsPage}
+	statement, args := s.history.endpoints,
+		[]any{l.query.OrganizationID, at.subscriptionID, at.id, endpointsPage}
 	if l.query.SubscriptionID != "" {
 		statement, args[1] = s.history.endpointsOf, l.query.SubscriptionID
 	}
@@ -425,9 +447,8 @@ func (s *Store) endpointsOf(ctx context.Context, l *listing, at *endpointCursor)
 	return ids, err
 }
 
-// The history of a delivery is a text with one attempt a line, each a JSON
-// object of its own, so that adding one is appending a line. An attempt's
-// number is the number of its line.
+// The history of a delivery is a text with one JSON object per line, one for each attempt, so that
+// an attempt is added by appending a line. An attempt's number is the number of its line.
 type attemptLine struct {
 	StartedAt int64  `json:"at"` // microseconds since 1970
 	Duration  int64  `json:"us"` // microseconds
@@ -437,8 +458,8 @@ type attemptLine struct {
 	Response  string `json:"response"`
 }
 
-// encodeAttempt writes by hand what json.Marshal would take ten times as long
-// for: one of these is made for every attempt.
+// encodeAttempt does not use json.Marshal, which takes ten times as long, because it runs for every
+// attempt.
 func encodeAttempt(a *webhook.Attempt) string {
 	line := make([]byte, 0, 96+len(a.Error)+len(a.Response))
 	line = append(line, `{"at":`...)

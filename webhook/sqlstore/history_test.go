@@ -14,7 +14,8 @@ func TestHistory(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2025, 10, 8, 16, 9, 0, 123_456_000, time.UTC)
 	attempts := []webhook.Attempt{
-		{Number: 1, StartedAt: at, Duration: 12345 * time.Microsecond, StatusCode: 503, Class: "status", Error: "answered 503", Response: "try \"later\"\r\n\x00"},
+		{Number: 1, StartedAt: at, Duration: 12345 * time.Microsecond, StatusCode: 503, Class: "status",
+			Error: "answered 503", Response: "try \"later\"\r\n\x00"},
 		{Number: 2, StartedAt: at.Add(time.Hour), Class: "dns", Error: `no such host: a\b`},
 		{Number: 3, StartedAt: at.Add(2 * time.Hour), StatusCode: 200, Response: "日本"},
 	}
@@ -44,6 +45,7 @@ func FuzzAttempt(f *testing.F) {
 		require.NoError(t, err)
 		require.Len(t, got, 1)
 		valid := func(s string) string { return string([]rune(s)) } // invalid bytes as U+FFFD, one each
-		require.Equal(t, []string{valid(class), valid(message), valid(response)}, []string{got[0].Class, got[0].Error, got[0].Response})
+		require.Equal(t, []string{valid(class), valid(message), valid(response)},
+			[]string{got[0].Class, got[0].Error, got[0].Response})
 	})
 }

@@ -21,20 +21,23 @@ type pruneStatements struct {
 }
 
 func newPruneStatements(x expander) pruneStatements {
-	// An event without deliveries left, among those whose deliveries went.
-	// Written so that PostgreSQL asks for each of them, instead of joining all
-	// deliveries.
+	// Those of the given events that have no deliveries any more. In this form PostgreSQL checks each
+	// of them instead of joining all deliveries.
 	const emptied = `id {in} AND last_id > id AND (
 		SELECT d.id FROM {p}deliveries d
-		WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id LIMIT 1) IS NULL`
+		WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id
+			LIMIT 1) IS NULL`
 	const figures = `DELETE FROM {p}statistics WHERE (endpoint_id, hour, shard) IN (
 		SELECT endpoint_id, hour, shard FROM {p}statistics WHERE `
 	return pruneStatements{
-		fresh:   x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at IS NULL ORDER BY pruned_at LIMIT ?`),
-		checked: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at < ? ORDER BY pruned_at LIMIT ?`),
+		fresh: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at IS NULL
+			ORDER BY pruned_at LIMIT ?`),
+		checked: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at < ? ORDER BY pruned_at
+			LIMIT ?`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id IN (
 			SELECT d.id FROM {p}deliveries d WHERE d.endpoint_id {in} AND d.state < 2 LIMIT ?)`),
-		old:          x.sql(`SELECT id, event_id FROM {p}deliveries d WHERE state = ? AND state >= 2 AND at < ? ORDER BY at LIMIT ? {skiplocked}`),
+		old: x.sql(`SELECT id, event_id FROM {p}deliveries d WHERE state = ? AND state >= 2
+			AND at < ? ORDER BY at LIMIT ? {skiplocked}`),
 		remove:       x.sql(`DELETE FROM {p}deliveries WHERE id {in}`),
 		removeEvents: x.sql(`DELETE FROM {p}events WHERE created_at < ? AND ` + emptied),
 		idle:         x.sql(`UPDATE {p}events SET last_id = id WHERE ` + emptied),
@@ -50,11 +53,10 @@ func newPruneStatements(x expander) pruneStatements {
 	}
 }
 
-// Prune implements [webhook.History]. Deliveries of deleted subscriptions are settled,
-// and figures and what is left of deleted endpoints removed, in transactions of r.Limit
-// rows, or of 500 endpoints. A deleted endpoint is looked at once, and then once a day
-// for as long as deliveries of it are kept: what a transaction stores for it that was
-// open when it was deleted is settled a day later.
+// Prune implements [webhook.History]. It settles the deliveries of deleted subscriptions, and
+// removes old figures and deleted endpoints, in transactions of r.Limit rows or 500 endpoints. It
+// visits a deleted endpoint once, and then once a day for as long as deliveries of it are kept. So
+// deliveries of a transaction that was open when the endpoint was deleted are settled a day later.
 func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest) (int, error) {
 	if r.Limit < 1 {
 		return 0, fmt.Errorf("sqlstore: pruning needs a Limit of at least 1, not %d", r.Limit)
@@ -62,7 +64,8 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 	if err := s.pruneDeleted(ctx, now, r.Limit); err != nil {
 		return 0, err
 	}
-	err := s.inSteps(ctx, r.Limit, s.prune.oldFigures, hourOf(now.Add(-webhook.StatisticsKept)), r.Limit)
+	err := s.inSteps(ctx, r.Limit, s.prune.oldFigures, hourOf(now.Add(-webhook.StatisticsKept)),
+		r.Limit)
 	if err != nil {
 		return 0, err
 	}
@@ -72,7 +75,8 @@ func (s *Store) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest
 		for _, old := range []struct {
 			state  int
 			before time.Time
-		}{{stateSucceeded, r.SucceededBefore}, {stateCancelled, r.SucceededBefore}, {stateDead, r.DeadBefore}} {
+		}{{stateSucceeded, r.SucceededBefore}, {stateCancelled, r.SucceededBefore},
+			{stateDead, r.DeadBefore}} {
 			if old.before.IsZero() {
 				continue
 			}
@@ -109,13 +113,13 @@ func (p *pruning) left() int { return p.request.Limit - p.removed }
 const (
 	// deletedPage is how many deleted endpoints are read at a time.
 	deletedPage = 500
-	// endpointsStay is after how long a deleted endpoint is looked at again, and
-	// removed if there are no deliveries of it any more.
+	// endpointsStay is after how long a deleted endpoint is visited again, and removed if it has no
+	// deliveries any more.
 	endpointsStay = 24 * time.Hour
 )
 
-// pruneDeleted settles the deliveries of endpoints that were deleted, or were looked at
-// a day ago, and removes their figures, or the endpoints.
+// pruneDeleted settles the deliveries of endpoints that are newly deleted or were visited a day
+// ago. It removes their figures, and those endpoints that have no deliveries any more.
 func (s *Store) pruneDeleted(ctx context.Context, now time.Time, limit int) error {
 	before := micros(now.Add(-endpointsStay))
 	for _, due := range []struct {
@@ -138,9 +142,10 @@ func (s *Store) pruneDeleted(ctx context.Context, now time.Time, limit int) erro
 	return nil
 }
 
-// deletedEndpoints reads in a transaction of the writer's, which sees what the one for
-// the page before has changed.
-func (s *Store) deletedEndpoints(ctx context.Context, query string, args ...any) (ids []int64, err error) {
+// deletedEndpoints reads in a transaction of the writer, which sees the changes of the page before.
+func (s *Store) deletedEndpoints(
+	ctx context.Context, query string, args ...any,
+) (ids []int64, err error) {
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		ids = nil
 		return collect(ctx, q, func(row scanner) error {
@@ -153,7 +158,9 @@ func (s *Store) deletedEndpoints(ctx context.Context, query string, args ...any)
 	return ids, err
 }
 
-func (s *Store) pruneEndpoints(ctx context.Context, now, before int64, limit int, ids string) error {
+func (s *Store) pruneEndpoints(
+	ctx context.Context, now, before int64, limit int, ids string,
+) error {
 	if err := s.inSteps(ctx, limit, s.prune.cancel, now, ids, limit); err != nil {
 		return err
 	}
@@ -184,10 +191,12 @@ func (s *Store) inSteps(ctx context.Context, limit int, statement string, args .
 	return nil
 }
 
-// removeDeliveries removes what was settled as state before the time, and the
-// events that lose their last delivery with it if they are old enough. Half of
-// what may be removed is left for the events, in each of a few rounds.
-func (s *Store) removeDeliveries(ctx context.Context, q Querier, p *pruning, state int, before int64) error {
+// removeDeliveries removes the deliveries that were settled as state before the time, and their
+// events if they have no other deliveries and are old enough. In each of a few rounds it leaves
+// half of the limit for events.
+func (s *Store) removeDeliveries(
+	ctx context.Context, q Querier, p *pruning, state int, before int64,
+) error {
 	for p.left() > 0 {
 		var ids, events []int64
 		err := collect(ctx, q, func(rows scanner) error {
@@ -211,11 +220,12 @@ func (s *Store) removeDeliveries(ctx context.Context, q Querier, p *pruning, sta
 	return nil
 }
 
-// removeEmptied removes events without deliveries left, and notes the others
-// for later.
+// removeEmptied removes old events that have no deliveries any more, and marks younger ones for
+// later.
 func (s *Store) removeEmptied(ctx context.Context, q Querier, p *pruning, events []int64) error {
 	if before := p.request.SucceededBefore; !before.IsZero() {
-		n, err := q.Exec(ctx, s.prune.removeEvents, micros(before), s.x.dialect.ints(events[:min(p.left(), len(events))]))
+		n, err := q.Exec(ctx, s.prune.removeEvents, micros(before),
+			s.x.dialect.ints(events[:min(p.left(), len(events))]))
 		if err != nil {
 			return err
 		}
@@ -235,27 +245,31 @@ func (s *Store) removeBlocks(ctx context.Context, limit int) error {
 }
 
 type repairStatements struct {
-	// find looks, endpoint by endpoint, at the end of each of the two parts that
-	// the queue's index has of it.
+	// find reads, for each endpoint, the ends of its two ranges in the queue's index.
 	find, set string
 }
 
-// ahead is true of unfinished deliveries that lie too far ahead.
-const ahead = `(d.state = 1 AND d.at > ? OR d.state = 0 AND d.at > CASE WHEN d.attempts_since_queued > 0 THEN CAST(? AS bigint) ELSE CAST(? AS bigint) END
+// ahead is true for unfinished deliveries whose time is too far in the future.
+const ahead = `(d.state = 1 AND d.at > ? OR d.state = 0 AND d.at >
+		CASE WHEN d.attempts_since_queued > 0 THEN CAST(? AS bigint) ELSE CAST(? AS bigint) END
 	AND (d.attempts_since_queued > 0 OR d.queued_at IS NULL))`
 
 func newRepairStatements(x expander) repairStatements {
 	const walk = `WITH RECURSIVE waiting (endpoint_id) AS (
 		SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE state < 2)
 		UNION ALL
-		SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE state < 2 AND endpoint_id > waiting.endpoint_id)
+		SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE state < 2
+			AND endpoint_id > waiting.endpoint_id)
 		FROM waiting WHERE waiting.endpoint_id IS NOT NULL)`
 	const part = `SELECT d.id FROM waiting {join} {p}deliveries d
-		ON d.endpoint_id = waiting.endpoint_id AND d.state < 2 AND {attempted} = %d AND d.at > ? AND ` + ahead
+		ON d.endpoint_id = waiting.endpoint_id AND d.state < 2 AND {attempted} = %d AND d.at > ?
+			AND ` + ahead
 	return repairStatements{
 		find: x.sql(walk + fmt.Sprintf(part, 0) + ` UNION ALL ` + fmt.Sprintf(part, 1) + ` LIMIT ?`),
-		set: x.sql(`UPDATE {p}deliveries AS d SET at = CASE WHEN state = 1 THEN CAST(? AS bigint) ELSE CAST(? AS bigint) END
-			WHERE d.id IN (SELECT d.id FROM {p}deliveries d WHERE d.id {in} {skiplocked}) AND d.state < 2 AND ` + ahead),
+		set: x.sql(`UPDATE {p}deliveries AS d SET at = CASE WHEN state = 1 THEN CAST(? AS bigint)
+			ELSE CAST(? AS bigint) END
+			WHERE d.id IN (SELECT d.id FROM {p}deliveries d WHERE d.id {in} {skiplocked}) AND d.state < 2
+				AND ` + ahead),
 	}
 }
 
@@ -268,7 +282,7 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 	least := min(micros(r.LeasesAfter), micros(r.RetriesAfter), micros(r.FreshAfter))
 	part := append([]any{least}, bounds...)
 	var ids []int64
-	// Outside of a transaction, because most often there is nothing.
+	// Outside of a transaction, because there is usually nothing to repair.
 	err := collect(ctx, s.read, func(row scanner) error {
 		var id int64
 		err := row.Scan(&id)

@@ -28,13 +28,16 @@ func newRequestStatements(x expander) requestStatements {
 }
 
 // BeginIdempotent implements [webhook.IdempotencyStore].
-func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest, expired time.Time) (stored webhook.IdempotentRequest, work bool, err error) {
+func (s *Store) BeginIdempotent(
+	ctx context.Context, r webhook.IdempotentRequest, expired time.Time,
+) (stored webhook.IdempotentRequest, work bool, err error) {
 	before := micros(expired)
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
 		if _, err := q.Exec(ctx, s.requests.expire, before, webhook.MaxExpired); err != nil {
 			return err
 		}
-		n, err := q.Exec(ctx, s.requests.insert, r.Key, r.Digest, micros(r.Began), micros(r.Until), before)
+		n, err := q.Exec(ctx, s.requests.insert, r.Key, r.Digest, micros(r.Began), micros(r.Until),
+			before)
 		if err == nil && n == 0 {
 			n, err = q.Exec(ctx, s.requests.resume, micros(r.Until), r.Key, r.Digest, micros(r.Began))
 		}
@@ -42,10 +45,11 @@ func (s *Store) BeginIdempotent(ctx context.Context, r webhook.IdempotentRequest
 			return err
 		}
 		work = n > 0
-		// What is not found was forgotten just now, which is as good as under way.
+		// A key that is not found was removed just now, and counts as in progress.
 		began, until := micros(r.Began), micros(r.Until)
 		stored = webhook.IdempotentRequest{Key: r.Key, Digest: r.Digest}
-		_, err = one(ctx, q, s.requests.get, []any{r.Key}, []any{&stored.Digest, &began, &until, &stored.Answer})
+		_, err = one(ctx, q, s.requests.get, []any{r.Key},
+			[]any{&stored.Digest, &began, &until, &stored.Answer})
 		stored.Began, stored.Until = moment(began), moment(until)
 		return err
 	})

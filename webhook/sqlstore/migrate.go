@@ -20,20 +20,19 @@ type NewerSchemaError struct {
 
 // Error names both versions.
 func (e *NewerSchemaError) Error() string {
-	return fmt.Sprintf("sqlstore: the tables have schema version %d, and this version of the package knows up to %d: use a newer one", e.Stored, e.Known)
+	return fmt.Sprintf("sqlstore: the tables have schema version %d, and this version of the "+
+		"package knows up to %d: use a newer one", e.Stored, e.Known)
 }
 
-// Migration is one step of the schema, for those who apply migrations with a
-// tool of their own.
+// Migration is one step of the schema, for a migration tool to apply.
 type Migration struct {
 	Version int
 	// SQL has one or more statements.
 	SQL string
 }
 
-// Migrations returns the steps from an empty database to the newest schema, for
-// tables with the prefix; "" is the default prefix. Whoever applies them
-// elsewhere sets Config.NoMigrate.
+// Migrations returns the steps from an empty database to the newest schema, for tables with the
+// prefix; "" is the default prefix. If a migration tool applies them, set Config.NoMigrate.
 func Migrations(dialect Dialect, tablePrefix string) ([]Migration, error) {
 	x, err := newExpander(dialect, tablePrefix)
 	if err != nil {
@@ -41,11 +40,13 @@ func Migrations(dialect Dialect, tablePrefix string) ([]Migration, error) {
 	}
 	var migrations []Migration
 	for version := 1; ; version++ {
-		file, err := schemaFiles.ReadFile(path.Join("schema", fmt.Sprintf("%s_%04d.sql", dialect.name(), version)))
+		file, err := schemaFiles.ReadFile(path.Join("schema",
+			fmt.Sprintf("%s_%04d.sql", dialect.name(), version)))
 		if err != nil {
 			return migrations, nil //nolint:nilerr // there is no further version
 		}
-		statements := string(file) + fmt.Sprintf("INSERT INTO {p}migrations (version) VALUES (%d);\n", version)
+		statements := string(file) + fmt.Sprintf("INSERT INTO {p}migrations (version) VALUES (%d);\n",
+			version)
 		if version == 1 {
 			statements = migrationsTable + ";\n" + statements
 		}
@@ -64,23 +65,26 @@ func newSchemaStatements(x expander) schemaStatements {
 	}
 }
 
-// migrate brings the tables to the newest version. Any number of processes may
-// do so at once.
+// migrate brings the tables to the newest version. Any number of processes may call it at the same
+// time.
 func (s *Store) migrate(ctx context.Context, apply bool) error {
 	migrations, err := Migrations(s.x.dialect, s.x.prefix)
 	if err != nil {
 		return err
 	}
 	known := len(migrations)
-	// Most often there is nothing to do, and finding that out takes no lock.
+	// Usually there is nothing to do, and finding that out takes no lock.
 	if stored, err := s.schemaVersion(ctx, s.read); err == nil && stored >= known {
 		return checkVersion(stored, known)
 	} else if !apply {
 		if err != nil {
-			return fmt.Errorf("sqlstore: no schema version can be read, and Config.NoMigrate is set: apply the statements of Migrations, or open the store once without NoMigrate: %w", err)
+			return fmt.Errorf("sqlstore: no schema version can be read, and Config.NoMigrate is set: "+
+				"apply the statements of Migrations, or open the store once without NoMigrate: %w", err)
 		}
-		return fmt.Errorf("sqlstore: the tables have schema version %d, version %d is needed, and Config.NoMigrate is set: "+
-			"apply the statements of Migrations that are missing, or open the store once without NoMigrate", stored, known)
+		return fmt.Errorf("sqlstore: the tables have schema version %d, version %d is needed, and "+
+			"Config.NoMigrate is set: "+
+			"apply the statements of Migrations that are missing, or open the store once without NoMigrate",
+			stored, known)
 	}
 	return s.writer.do(ctx, func(ctx context.Context, q Querier) error {
 		if err := s.x.dialect.lockSchema(ctx, q, s.x.prefix); err != nil {
@@ -97,7 +101,8 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 			return checkVersion(stored, known)
 		}
 		for _, m := range migrations[stored:] {
-			for statement := range strings.SplitSeq(m.SQL, ";\n") { // drivers differ in taking several at once
+			for statement := range strings.SplitSeq(m.SQL,
+				";\n") { // drivers differ in taking several at once
 				if strings.TrimSpace(statement) == "" {
 					continue
 				}

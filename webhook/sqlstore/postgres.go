@@ -97,7 +97,8 @@ func (postgresDialect) rows(columns []column) map[int]string {
 		case binary:
 			arrays = append(arrays, "?::text::bigint[]", "?::text::bigint[]")
 			names = append(names, c.name+"_length")
-			selected = append(selected, "substring(?::bytea FROM "+c.name+"::int FOR "+c.name+"_length::int)")
+			selected = append(selected,
+				"substring(?::bytea FROM "+c.name+"::int FOR "+c.name+"_length::int)")
 		}
 	}
 	rows := "SELECT " + strings.Join(selected, ", ") +
@@ -169,14 +170,18 @@ func appendArrayText(array []byte, s string) []byte {
 	return append(array, '"')
 }
 
-func (d postgresDialect) execBatch(ctx context.Context, q Querier, b *batch, rows, rest []any) (int64, error) {
+func (d postgresDialect) execBatch(
+	ctx context.Context, q Querier, b *batch, rows, rest []any,
+) (int64, error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
 	return q.Exec(ctx, b.texts[anyRows], d.arguments(b, rows, rest)...)
 }
 
-func (d postgresDialect) queryBatch(ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error) error {
+func (d postgresDialect) queryBatch(
+	ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error,
+) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -217,14 +222,15 @@ func (w postgresWriter) do(ctx context.Context, fn func(context.Context, Querier
 func (postgresWriter) close() error { return nil }
 
 func (postgresDialect) lockSchema(ctx context.Context, q Querier, prefix string) error {
-	_, err := q.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.' || $1::text))`, prefix)
+	_, err := q.Exec(ctx,
+		`SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.' || $1::text))`, prefix)
 	return err
 }
 
 func (postgresDialect) shards() int64 { return 16 }
 
-// idSpan is the increment of the sequence. What is left of a span is lost, so
-// that no transaction waits for another one's ids.
+// idSpan is the increment of the sequence. The unused ids of a span are lost, and in return no
+// transaction waits for another one's ids.
 const idSpan = 64
 
 func (postgresDialect) clockSQL() string {
@@ -232,7 +238,8 @@ func (postgresDialect) clockSQL() string {
 }
 
 func (postgresDialect) reserveSQL() string {
-	return `SELECT nextval('{p}ids') + 64, v.versions FROM generate_series(1, ?::int), {versions} v (versions)`
+	return `SELECT nextval('{p}ids') + 64, v.versions
+		FROM generate_series(1, ?::int), {versions} v (versions)`
 }
 
 func (postgresDialect) reserveSpan(n int) (parameter, span int) {
@@ -256,28 +263,34 @@ func NotifyChannelSQL(tablePrefix string) (string, error) {
 	return x.sql(`SELECT ` + notifyChannel), nil
 }
 
-// The joins are written so that the planner has no choice but to go from
-// endpoint to endpoint: with what LIMIT leaves unread, nothing is locked in vain.
+// The joins force the planner to go from endpoint to endpoint, so that no rows beyond LIMIT are
+// read and locked.
 func (postgresDialect) claimSQL() string {
 	return `
 WITH RECURSIVE walk (endpoint_id) AS (
-    (SELECT endpoint_id FROM {p}deliveries WHERE state < 2 AND endpoint_id > ? ORDER BY endpoint_id LIMIT 1)
+    (SELECT endpoint_id FROM {p}deliveries WHERE state < 2 AND endpoint_id > ? ORDER BY endpoint_id
+        LIMIT 1)
     UNION ALL
-    SELECT (SELECT endpoint_id FROM {p}deliveries WHERE state < 2 AND endpoint_id > walk.endpoint_id ORDER BY endpoint_id LIMIT 1)
+    SELECT (SELECT endpoint_id FROM {p}deliveries WHERE state < 2 AND endpoint_id > walk.endpoint_id
+        ORDER BY endpoint_id LIMIT 1)
     FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
 )
-SELECT d.id, d.endpoint_id, d.at, d.token, d.attempts_since_queued, d.attempts, coalesce(d.queued_at, e.created_at), d.progress,
+SELECT d.id, d.endpoint_id, d.at, d.token, d.attempts_since_queued, d.attempts,
+	coalesce(d.queued_at, e.created_at), d.progress,
        d.state, d.lost, d.started_at, e.event_id, e.type, e.payload
 FROM walk
-CROSS JOIN LATERAL (SELECT 1 FROM {p}endpoints p WHERE p.id = walk.endpoint_id AND p.state = 0) active
+CROSS JOIN LATERAL (SELECT 1 FROM {p}endpoints p WHERE p.id = walk.endpoint_id
+	AND p.state = 0) active
 CROSS JOIN LATERAL (
     SELECT * FROM (
-        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 0 AND at <= ?
+        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id
+            AND {attempted} = 0 AND at <= ?
         ORDER BY at, id LIMIT ? FOR UPDATE SKIP LOCKED
     ) fresh
     UNION ALL
     SELECT * FROM (
-        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 1 AND at <= ?
+        SELECT * FROM {p}deliveries WHERE state < 2 AND endpoint_id = walk.endpoint_id
+            AND {attempted} = 1 AND at <= ?
         ORDER BY at, id LIMIT ? FOR UPDATE SKIP LOCKED
     ) retries
     LIMIT ?

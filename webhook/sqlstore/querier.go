@@ -7,15 +7,14 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Querier is what statements run on: mostly a transaction. Packages that bring
-// drivers other than database/sql implement it, and make a transaction of it with [TxOf].
+// Querier runs statements, usually in a transaction. Packages for drivers other than database/sql
+// implement it, and make a transaction from it with [TxOf].
 type Querier interface {
 	Exec(ctx context.Context, query string, args ...any) (rowsAffected int64, err error)
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
 }
 
-// Tx makes a transaction of database/sql one that a [Store] of the dialect can
-// publish in: see [Store.EnqueueTx].
+// Tx returns a transaction of database/sql in the form that [Store.EnqueueTx] takes.
 func Tx(dialect Dialect, tx *sql.Tx) webhook.Tx {
 	if tx == nil {
 		return callerTx{dialect, nil}
@@ -23,11 +22,11 @@ func Tx(dialect Dialect, tx *sql.Tx) webhook.Tx {
 	return callerTx{dialect, sqlTx{tx}}
 }
 
-// TxOf is [Tx] for a transaction of another driver, whose statements have the
-// parameters of the database.
+// TxOf is [Tx] for a transaction of another driver. The statements have the parameters of the
+// database, such as $1 in PostgreSQL.
 func TxOf(dialect Dialect, q Querier) webhook.Tx { return callerTx{dialect, q} }
 
-// callerTx is a transaction of the caller's.
+// callerTx is a transaction of the caller.
 type callerTx struct {
 	dialect Dialect
 	querier Querier // nil if the caller had none
@@ -41,7 +40,7 @@ func (t callerTx) TxKind() string {
 	return t.dialect.name()
 }
 
-// callers returns what the statements of a transaction of the caller's run on.
+// callers returns the Querier of the caller's transaction.
 func (s *Store) callers(tx webhook.Tx) (Querier, error) {
 	if t, ok := tx.(callerTx); ok && t.dialect == s.x.dialect && t.querier != nil {
 		return t.querier, nil
@@ -49,7 +48,7 @@ func (s *Store) callers(tx webhook.Tx) (Querier, error) {
 	return nil, webhook.WrongTx(tx, s.x.dialect.name())
 }
 
-// Rows is the part of *sql.Rows that is needed of an answer.
+// Rows is the part of *sql.Rows that the store uses.
 type Rows interface {
 	Next() bool
 	Scan(dest ...any) error
@@ -82,7 +81,9 @@ func (t sqlTx) Query(ctx context.Context, query string, args ...any) (Rows, erro
 }
 
 // collect runs a query and hands every row to scan.
-func collect(ctx context.Context, q Querier, scan func(scanner) error, query string, args ...any) (err error) {
+func collect(
+	ctx context.Context, q Querier, scan func(scanner) error, query string, args ...any,
+) (err error) {
 	rows, err := q.Query(ctx, query, args...)
 	if err != nil {
 		return err

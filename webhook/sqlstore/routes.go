@@ -12,20 +12,20 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
-// Every change of a subscription takes the next version of its organization, and
-// holds on to the organization's row until it commits. So versions are committed
-// in their order and without a gap, and the row of a route has the version of
-// its last change: the routes above a version are what changed since.
+// Every change of a subscription takes the next version of its organization, and keeps the
+// organization's row locked until it commits. So versions are committed in order and without gaps.
+// The row of a route has the version of its last change, so the routes with a higher version than a
+// known one are those that have changed since.
 //
-// A deleted subscription leaves a row for the next changesKept changes. A process that knows
-// an older version cannot tell what is gone, and reads all routes again.
+// A deleted subscription leaves a row for the next changesKept changes. A process with an older
+// version cannot know which routes are gone, and reads all of them again.
 const changesKept = 256
 
 const (
 	// routesPage is how many routes are read at a time.
 	routesPage = 500
-	// maxRoutes bounds the memory that the routes of organizations take which
-	// have emitted lately, in bytes. Those of one alone may take more.
+	// maxRoutes bounds the memory for the routes of the organizations that emitted last, in bytes. The
+	// routes of a single organization may take more.
 	maxRoutes = 128 << 20
 )
 
@@ -38,20 +38,26 @@ type routeStatements struct {
 func newRouteStatements(x expander) routeStatements {
 	return routeStatements{
 		versions: x.sql(`SELECT {versions}`),
-		changes: x.sql(`SELECT version, webhook_id, created_at, revision, paused, deleted, event_types, endpoints
+		changes: x.sql(`SELECT version, webhook_id, created_at, revision, paused, deleted, event_types,
+			endpoints
 			FROM {p}routes WHERE organization_id = ? AND version > ? ORDER BY version LIMIT ?`),
 		lock: x.sql(`SELECT version FROM {p}organizations d WHERE organization_id = ? {forupdate}`),
 		raise: x.sql(`INSERT INTO {p}organizations AS o (organization_id, version) VALUES (?, 1)
 			ON CONFLICT (organization_id) DO UPDATE SET version = o.version + 1 RETURNING version`),
-		add: x.sql(`INSERT INTO {p}routes (version, revision, paused, deleted, event_types, endpoints, organization_id, webhook_id, created_at)
+		add: x.sql(`INSERT INTO {p}routes (version, revision, paused, deleted, event_types, endpoints,
+			organization_id, webhook_id, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (organization_id, webhook_id) DO UPDATE SET version = excluded.version, revision = excluded.revision,
+			ON CONFLICT (organization_id, webhook_id) DO UPDATE
+				SET version = excluded.version, revision = excluded.revision,
 				paused = excluded.paused, deleted = excluded.deleted, event_types = excluded.event_types,
 				endpoints = excluded.endpoints, created_at = excluded.created_at`),
-		set: x.sql(`UPDATE {p}routes SET version = ?, revision = ?, paused = ?, deleted = ?, event_types = ?, endpoints = ?
+		set: x.sql(`UPDATE {p}routes SET version = ?, revision = ?, paused = ?, deleted = ?,
+			event_types = ?, endpoints = ?
 			WHERE organization_id = ? AND webhook_id = ?`),
-		pause: x.sql(`UPDATE {p}routes SET version = ?, revision = revision + 1, paused = 1 WHERE organization_id = ? AND webhook_id = ?`),
-		get:   x.sql(`SELECT revision, paused FROM {p}routes WHERE organization_id = ? AND webhook_id = ? AND deleted = 0`),
+		pause: x.sql(`UPDATE {p}routes SET version = ?, revision = revision + 1, paused = 1
+			WHERE organization_id = ? AND webhook_id = ?`),
+		get: x.sql(`SELECT revision, paused FROM {p}routes WHERE organization_id = ? AND webhook_id = ?
+			AND deleted = 0`),
 		purge: x.sql(`DELETE FROM {p}routes WHERE organization_id = ? AND version <= ? AND deleted = 1`),
 	}
 }
@@ -62,9 +68,8 @@ type routedEndpoint struct {
 	Channel string `json:"channel"`
 }
 
-// routes are those of one organization at one version. They never change, so
-// that transactions can share them. Nil are those of an organization that never
-// had a webhook.
+// routes are those of one organization at one version. They never change, so that transactions can
+// share them. Nil stands for an organization that never had a subscription.
 type routes struct {
 	organizationID string
 	version        int64
@@ -87,7 +92,7 @@ type routeCache struct {
 	size    int
 }
 
-// get returns the routes of each organization that it has.
+// get returns the routes that are in memory, by organization.
 func (c *routeCache) get(organizationIDs []string) map[string]*routes {
 	known := make(map[string]*routes, len(organizationIDs))
 	c.mu.Lock()
@@ -101,8 +106,7 @@ func (c *routeCache) get(organizationIDs []string) map[string]*routes {
 	return known
 }
 
-// put keeps the routes instead of those that the caller had before, unless
-// another one was faster.
+// put replaces the routes that the caller had before, unless another call has put newer ones.
 func (c *routeCache) put(before, r *routes) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,17 +135,19 @@ func (c *routeCache) put(before, r *routes) {
 
 func (r *routes) size() int { return 256 + r.table.Size() }
 
-// maxLoads is how often an Enqueue reads routes before its transaction. If they
-// are still not there, it reads them inside.
+// maxLoads is how often an Enqueue reads routes before its transaction. If they are still missing
+// then, it reads them inside.
 const maxLoads = 3
 
-// errBehind says that there is more to read than a transaction should wait for.
-var errBehind = errors.New("sqlstore: the routes are to be read first")
+// errBehind says that routes must be read outside of the transaction, because there may be many.
+var errBehind = errors.New("sqlstore: routes must be read before the transaction")
 
-// follow brings the routes to the versions that the transaction has read. In the
-// caller's transaction it reads all that is missing. In one of the store's own it
-// returns errBehind if that is much, so that others need not wait for it.
-func (s *Store) follow(ctx context.Context, q Querier, e *enqueuing, versions map[string]int64) (changed bool, err error) {
+// follow brings the routes to the versions that the transaction has read. In the caller's
+// transaction it reads all that is missing. In a transaction of the store it returns errBehind if
+// that may be much, so that other transactions need not wait.
+func (s *Store) follow(
+	ctx context.Context, q Querier, e *enqueuing, versions map[string]int64,
+) (changed bool, err error) {
 	for id, version := range versions {
 		before := e.routes[id]
 		known := before
@@ -166,8 +172,8 @@ func (s *Store) follow(ctx context.Context, q Querier, e *enqueuing, versions ma
 	return changed, nil
 }
 
-// loadRoutes reads the routes of the organizations that are not known, or far
-// from being those of now, outside of any transaction.
+// loadRoutes reads the routes that are not in memory or far out of date, outside of any
+// transaction.
 func (s *Store) loadRoutes(ctx context.Context, organizationIDs []string) error {
 	known := s.routes.get(organizationIDs)
 	versions, err := s.versions(ctx, s.read, organizationIDs)
@@ -188,10 +194,13 @@ func (s *Store) loadRoutes(ctx context.Context, organizationIDs []string) error 
 	return nil
 }
 
-// versions returns those of the organizations that have had webhooks.
-func (s *Store) versions(ctx context.Context, q Querier, organizationIDs []string) (map[string]int64, error) {
+// versions returns the versions of the organizations that have had subscriptions.
+func (s *Store) versions(
+	ctx context.Context, q Querier, organizationIDs []string,
+) (map[string]int64, error) {
 	var encoded []byte
-	if _, err := one(ctx, q, s.routing.versions, []any{s.x.dialect.texts(organizationIDs)}, []any{&encoded}); err != nil {
+	if _, err := one(ctx, q, s.routing.versions, []any{s.x.dialect.texts(organizationIDs)},
+		[]any{&encoded}); err != nil {
 		return nil, err
 	}
 	return decodeVersions(encoded)
@@ -206,7 +215,9 @@ func decodeVersions(encoded []byte) (versions map[string]int64, err error) {
 
 // readRoutes returns the routes of an organization at the version, or a later
 // one. It reads what changed since those that are known, or all if none are.
-func (s *Store) readRoutes(ctx context.Context, q Querier, id string, known *routes, version int64) (*routes, error) {
+func (s *Store) readRoutes(
+	ctx context.Context, q Querier, id string, known *routes, version int64,
+) (*routes, error) {
 	for {
 		next := &routes{organizationID: id}
 		since := version // what was deleted after it must still be there to be read
@@ -229,7 +240,9 @@ func (s *Store) readRoutes(ctx context.Context, q Querier, id string, known *rou
 
 // readChanges reads page by page what changed after the version, and sets the
 // version of the last change.
-func (s *Store) readChanges(ctx context.Context, q Querier, r *routes) (changes []match.Route, err error) {
+func (s *Store) readChanges(
+	ctx context.Context, q Querier, r *routes,
+) (changes []match.Route, err error) {
 	for n := routesPage; n == routesPage; {
 		n = 0
 		err := collect(ctx, q, func(row scanner) error {
@@ -249,7 +262,8 @@ func scanRoute(row scanner, version *int64) (match.Route, error) {
 	var id string
 	var createdAt, revision, paused, deleted int64
 	var eventTypes, endpoints []byte
-	if err := row.Scan(version, &id, &createdAt, &revision, &paused, &deleted, &eventTypes, &endpoints); err != nil {
+	if err := row.Scan(version, &id, &createdAt, &revision, &paused, &deleted, &eventTypes,
+		&endpoints); err != nil {
 		return match.Route{}, err
 	}
 	r := match.Route{At: webhook.SubscriptionCursor{CreatedAt: moment(createdAt), ID: id}}
@@ -257,7 +271,8 @@ func scanRoute(row scanner, version *int64) (match.Route, error) {
 		return r, nil
 	}
 	var routed []routedEndpoint
-	if err := errors.Join(json.Unmarshal(eventTypes, &r.EventTypes), json.Unmarshal(endpoints, &routed)); err != nil {
+	if err := errors.Join(json.Unmarshal(eventTypes, &r.EventTypes),
+		json.Unmarshal(endpoints, &routed)); err != nil {
 		return r, fmt.Errorf("sqlstore: the route of subscription %s: %w", id, err)
 	}
 	for _, e := range routed {
@@ -269,9 +284,11 @@ func scanRoute(row scanner, version *int64) (match.Route, error) {
 	return r, nil
 }
 
-// raise gives a change of one of the organization's subscriptions its version. No
-// other change of them goes on before this one has ended.
-func (s *Store) raise(ctx context.Context, q Querier, organizationID string) (version int64, err error) {
+// raise returns the next version of the organization, and locks the organization until the
+// transaction ends.
+func (s *Store) raise(
+	ctx context.Context, q Querier, organizationID string,
+) (version int64, err error) {
 	_, err = one(ctx, q, s.routing.raise, []any{organizationID}, []any{&version})
 	return version, err
 }

@@ -11,24 +11,23 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Sealer encrypts what the database must not show. Package webhook/seal has one
-// with keys of its own; others can ask a key management service. It is safe for
-// concurrent use. Its errors show nothing of what was to be sealed or opened.
+// Sealer encrypts the configs of channels. Package webhook/seal has one with keys in memory;
+// another one can use a key management service. It must be safe for concurrent use, and its errors
+// must not contain what it seals or opens.
 type Sealer interface {
-	// KeyID names the key that Seal uses. It is stored beside what was sealed,
-	// for all to read, and stays the same for as long as the Sealer is in use.
+	// KeyID returns the id of the key that Seal uses. It is stored in clear next to the sealed value,
+	// and must not change while the Sealer is in use.
 	KeyID() string
-	// Seal encrypts the plaintext in such a way that it cannot be opened with
-	// other additional data. It keeps neither.
+	// Seal encrypts the plaintext so that it can be opened only with the same additional data. It must
+	// not keep the two slices.
 	Seal(ctx context.Context, plaintext, additionalData []byte) ([]byte, error)
-	// Open returns what Seal was given, under a key that was the one of KeyID
-	// then, with the same additional data. All else is an error.
+	// Open returns the plaintext of a value that was sealed with this key and this additional data.
+	// Otherwise it returns an error.
 	Open(ctx context.Context, keyID string, sealed, additionalData []byte) ([]byte, error)
 }
 
-// SealedError says that a subscription cannot be read, because the configs of one of
-// its channels are sealed and were not opened: the key is missing, for one. With
-// the key, it can be read again.
+// SealedError says that a subscription cannot be read because the configs of one of its channels
+// could not be opened. Usually their key is missing.
 type SealedError struct {
 	SubscriptionID string
 	// Channel is the channel's key: see [webhook.Subscription.ChannelKeys].
@@ -41,7 +40,8 @@ type SealedError struct {
 
 // Error names the subscription, the channel and the key.
 func (e *SealedError) Error() string {
-	return fmt.Sprintf("sqlstore: subscription %s: the configs of its channel %q are sealed with the key %q: %v",
+	return fmt.Sprintf("sqlstore: subscription %s: the configs of its channel %q are sealed with "+
+		"the key %q: %v",
 		e.SubscriptionID, e.Channel, e.KeyID, e.Err)
 }
 
@@ -122,7 +122,8 @@ func (s *Store) encodeChannels(ctx context.Context, sub *webhook.Subscription) (
 		}
 		data, err := s.sealer.Seal(ctx, configs, sealedFor(sub, keys[i]))
 		if err != nil {
-			return "", fmt.Errorf("sqlstore: sealing the configs of the channel %q of subscription %s: %w", keys[i], sub.ID, err)
+			return "", fmt.Errorf("sqlstore: sealing the configs of the channel %q of subscription %s: %w",
+				keys[i], sub.ID, err)
 		}
 		channels[i] = storedChannel{Channel: c.Channel, Sealed: &sealedConfigs{s.sealer.KeyID(), data}}
 	}
@@ -130,10 +131,10 @@ func (s *Store) encodeChannels(ctx context.Context, sub *webhook.Subscription) (
 	return string(encoded), err
 }
 
-// sealedFor is the additional data of a channel's configs. Whoever can write the
-// database can copy what is sealed, but not into a subscription of another
-// organization, nor to another channel, where it would be sent elsewhere.
-// Changing this makes all that is sealed unreadable.
+// sealedFor returns the additional data of a channel's configs. It keeps a person who can write to
+// the database from copying sealed configs into a subscription of another organization, or to
+// another channel, which would send the secrets elsewhere. Changing it makes all sealed configs
+// unreadable.
 func sealedFor(sub *webhook.Subscription, channelKey string) []byte {
 	data := []byte("webhooks: configs of a channel")
 	for _, part := range []string{sub.OrganizationID, sub.ID, channelKey} {
@@ -143,8 +144,8 @@ func sealedFor(sub *webhook.Subscription, channelKey string) []byte {
 	return data
 }
 
-// resealPage is how many subscriptions Reseal reads at a time, and so the most that
-// it rewrites in a transaction.
+// resealPage is how many subscriptions Reseal reads at a time, and the most that it rewrites in one
+// transaction.
 const resealPage = 50
 
 // maxResealErrors bounds how many subscriptions the error of Reseal names.
@@ -156,24 +157,26 @@ type resealStatements struct {
 
 func newResealStatements(x expander) resealStatements {
 	return resealStatements{
-		page: x.sql(`SELECT ` + subscriptionColumns + ` FROM {p}webhooks WHERE id > ? ORDER BY id LIMIT ?`),
-		// The revision stays: what the subscription says has not changed. Nobody
-		// else's change is lost, because the text must be the one that was read.
-		swap: x.sql(`UPDATE {p}webhooks SET channels = ? WHERE id = ? AND organization_id = ? AND channels = ?`),
+		page: x.sql(`SELECT ` + subscriptionColumns + ` FROM {p}webhooks
+			WHERE id > ? ORDER BY id LIMIT ?`),
+		// The revision stays, because the subscription has not changed. No other change is lost, because
+		// the text must be the one that was read.
+		swap: x.sql(`UPDATE {p}webhooks SET channels = ? WHERE id = ? AND organization_id = ?
+			AND channels = ?`),
 	}
 }
 
-// Reseal seals the configs that are stored in clear, and seals those again whose
-// key is not the one of Config.Sealer. It returns how many subscriptions it rewrote.
-// After it has returned without an error, no stored configs need another key,
-// unless a process with another configuration wrote some meanwhile.
+// Reseal seals the configs that are stored in clear or with another key than the one of
+// Config.Sealer. It returns how many subscriptions it rewrote. After it has returned without an
+// error, no stored configs need another key, unless a process with another configuration wrote some
+// in the meantime.
 //
-// It works in small transactions, beside whatever else goes on in this process
-// and others, and can be cut short and called again: what is done stays done. To
-// those who read the subscriptions nothing changes, not their revisions either.
+// It works in small transactions, while this process and others may go on working. It can be
+// cancelled and called again, and does not repeat what is done. Subscriptions and their revisions
+// do not change.
 //
-// A subscription that cannot be opened is passed over. The error names ten of them at
-// most, each as a [SealedError].
+// It skips subscriptions that cannot be opened. The error names up to ten of them, each as a
+// [SealedError].
 func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 	if s.sealer == nil {
 		return 0, errors.New("sqlstore: Reseal needs a Config.Sealer")
@@ -189,7 +192,8 @@ func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 		if p.overtaken {
 			continue // look again
 		}
-		unreadable = append(unreadable, p.unreadable[:min(len(p.unreadable), maxResealErrors-len(unreadable))]...)
+		unreadable = append(unreadable,
+			p.unreadable[:min(len(p.unreadable), maxResealErrors-len(unreadable))]...)
 		failed += len(p.unreadable)
 		if p.last == "" {
 			break
@@ -202,10 +206,10 @@ func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 	return resealed, errors.Join(unreadable...)
 }
 
-// resealedPage is what became of one page of webhooks.
+// resealedPage is the result for one page of subscriptions.
 type resealedPage struct {
 	resealed   int
-	overtaken  bool // somebody else changed a subscription after it was read
+	overtaken  bool // another process changed a subscription after it was read
 	unreadable []error
 	last       string // the id that the page ends with, empty after the last page
 }
@@ -262,5 +266,6 @@ func (s *Store) resealAfter(ctx context.Context, after string) (p resealedPage, 
 
 // isCurrent reports whether all configs are sealed with the Sealer's key.
 func (s *Store) isCurrent(w *storedSubscription) bool {
-	return !slices.ContainsFunc(w.sealed, func(c *sealedConfigs) bool { return c == nil || c.Key != s.sealer.KeyID() })
+	return !slices.ContainsFunc(w.sealed,
+		func(c *sealedConfigs) bool { return c == nil || c.Key != s.sealer.KeyID() })
 }

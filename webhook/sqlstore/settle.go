@@ -27,10 +27,11 @@ func newSettleStatements(x expander) settleStatements {
 	return settleStatements{
 		statistics: newStatisticsStatements(x),
 		endpoint:   x.sql(`SELECT id, endpoint_id FROM {p}deliveries WHERE id {in}`),
-		// The usual result has little to say, and parameters cost.
+		// The usual result needs few values, and every parameter costs time.
 		succeed: x.batch(`WITH v (id, token, attempt) AS ({rows})
 			UPDATE {p}deliveries AS d SET
-				state = 2, at = ?, attempts_since_queued = d.attempts_since_queued + 1, attempts = d.attempts + 1,
+				state = 2, at = ?, attempts_since_queued = d.attempts_since_queued + 1,
+					attempts = d.attempts + 1,
 				history = coalesce(d.history || v.attempt, v.attempt)
 			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"attempt", text}),
@@ -44,7 +45,8 @@ func newSettleStatements(x expander) settleStatements {
 				lost = CASE WHEN v.attempt IS NULL OR v.lost = 1 THEN d.lost ELSE 0 END,
 				started_at = CASE WHEN v.attempt IS NULL AND d.started_at < 0 THEN d.started_at ELSE 0 END
 			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
-			id, token, column{"state", integer}, column{"at", integer}, column{"lost", integer}, column{"attempt", text}, column{"progress", binary}),
+			id, token, column{"state", integer}, column{"at", integer}, column{"lost", integer},
+			column{"attempt", text}, column{"progress", binary}),
 		extend: x.batch(`WITH v (id, token) AS ({rows})
 			UPDATE {p}deliveries AS d SET at = ? FROM v
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
@@ -60,11 +62,13 @@ func newSettleStatements(x expander) settleStatements {
 	}
 }
 
-// errRefused ends a transaction that took all results to be acceptable.
+// errRefused rolls back a transaction that turned out to have unacceptable results.
 var errRefused = errors.New("sqlstore: some results are refused")
 
 // Settle implements [webhook.Queue].
-func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) (refused []webhook.Lease, err error) {
+func (s *Store) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) (refused []webhook.Lease, err error) {
 	if len(settlements) == 0 {
 		return nil, ctx.Err()
 	}
@@ -73,8 +77,10 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 			return nil, fmt.Errorf("sqlstore: a delivery cannot be settled as %q", settlements[i].Status)
 		}
 	}
-	// Nearly always all are accepted, and counting the rows tells.
-	err = s.write(ctx, func(ctx context.Context, q Querier) error { return s.settleAll(ctx, q, now, settlements) })
+	// Nearly always all results are accepted, and then as many rows are changed.
+	err = s.write(ctx, func(ctx context.Context, q Querier) error {
+		return s.settleAll(ctx, q, now, settlements)
+	})
 	if err == nil {
 		s.leases.forget(settlements)
 	}
@@ -96,7 +102,7 @@ func (s *Store) Settle(ctx context.Context, now time.Time, settlements []webhook
 			lease := settlements[i].Lease
 			if held[lease] {
 				accepted = append(accepted, settlements[i])
-				delete(held, lease) // a second result is one too many
+				delete(held, lease) // a second result is refused
 			} else {
 				refused = append(refused, lease)
 			}
@@ -117,7 +123,9 @@ var settledStates = map[webhook.Status]int64{
 }
 
 // settleAll records the results, or returns errRefused.
-func (s *Store) settleAll(ctx context.Context, q Querier, now time.Time, settlements []webhook.Settlement) error {
+func (s *Store) settleAll(
+	ctx context.Context, q Querier, now time.Time, settlements []webhook.Settlement,
+) error {
 	succeeded := make([]any, 0, len(settlements)*len(s.settle.succeed.columns))
 	var others []any
 	var pausing []*webhook.Settlement
@@ -141,7 +149,8 @@ func (s *Store) settleAll(ctx context.Context, q Querier, now time.Time, settlem
 		if v.Progress != nil {
 			progress = []byte(v.Progress)
 		}
-		others = append(others, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at), flag(v.Lost), attempt, progress)
+		others = append(others, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at),
+			flag(v.Lost), attempt, progress)
 	}
 	n, err := s.x.dialect.execBatch(ctx, q, s.settle.succeed, succeeded, []any{micros(now)})
 	if err != nil {
@@ -164,30 +173,35 @@ func (s *Store) settleAll(ctx context.Context, q Querier, now time.Time, settlem
 	return s.pauseOwners(ctx, q, now, pausing)
 }
 
-// pauseOwners pauses the subscriptions of the deliveries, in one order, so that two
-// processes that do so wait for each other and not in a circle.
-func (s *Store) pauseOwners(ctx context.Context, q Querier, now time.Time, settlements []*webhook.Settlement) error {
+// pauseOwners pauses the subscriptions of the deliveries. It sorts them, so that two processes
+// cannot deadlock.
+func (s *Store) pauseOwners(
+	ctx context.Context, q Querier, now time.Time, settlements []*webhook.Settlement,
+) error {
 	type owner struct {
 		organizationID, subscriptionID string
 		revision                       int64
 	}
 	var owners []owner
 	for _, v := range settlements {
-		err := s.x.dialect.queryBatch(ctx, q, s.settle.owner, []any{int64(v.DeliveryID)}, nil, func(rows scanner) error {
-			o := owner{revision: v.Revision}
-			err := rows.Scan(&o.organizationID, &o.subscriptionID)
-			owners = append(owners, o)
-			return err
-		})
+		err := s.x.dialect.queryBatch(ctx, q, s.settle.owner, []any{int64(v.DeliveryID)}, nil,
+			func(rows scanner) error {
+				o := owner{revision: v.Revision}
+				err := rows.Scan(&o.organizationID, &o.subscriptionID)
+				owners = append(owners, o)
+				return err
+			})
 		if err != nil {
 			return err
 		}
 	}
 	slices.SortStableFunc(owners, func(a, b owner) int {
-		return cmp.Or(strings.Compare(a.organizationID, b.organizationID), strings.Compare(a.subscriptionID, b.subscriptionID))
+		return cmp.Or(strings.Compare(a.organizationID, b.organizationID),
+			strings.Compare(a.subscriptionID, b.subscriptionID))
 	})
 	for _, o := range slices.Compact(owners) {
-		if err := s.pauseSubscription(ctx, q, o.organizationID, o.subscriptionID, o.revision, micros(now)); err != nil {
+		if err := s.pauseSubscription(ctx, q, o.organizationID, o.subscriptionID, o.revision,
+			micros(now)); err != nil {
 			return err
 		}
 	}
@@ -195,7 +209,9 @@ func (s *Store) pauseOwners(ctx context.Context, q Querier, now time.Time, settl
 }
 
 // Extend implements [webhook.Queue].
-func (s *Store) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) (lost []webhook.Lease, err error) {
+func (s *Store) Extend(
+	ctx context.Context, until time.Time, leases []webhook.Lease,
+) (lost []webhook.Lease, err error) {
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
@@ -213,7 +229,9 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 }
 
 // Start implements [webhook.Queue].
-func (s *Store) Start(ctx context.Context, now time.Time, leases []webhook.Lease) (lost []webhook.Lease, err error) {
+func (s *Store) Start(
+	ctx context.Context, now time.Time, leases []webhook.Lease,
+) (lost []webhook.Lease, err error) {
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
@@ -225,7 +243,9 @@ func (s *Store) Start(ctx context.Context, now time.Time, leases []webhook.Lease
 }
 
 // setHeld sets a time of the deliveries whose leases are held, and returns the others.
-func (s *Store) setHeld(ctx context.Context, statement *batch, at int64, leases []webhook.Lease) (lost []webhook.Lease, err error) {
+func (s *Store) setHeld(
+	ctx context.Context, statement *batch, at int64, leases []webhook.Lease,
+) (lost []webhook.Lease, err error) {
 	rows := make([]any, 0, 2*len(leases))
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)
@@ -254,7 +274,9 @@ func (s *Store) setHeld(ctx context.Context, statement *batch, at int64, leases 
 }
 
 // heldOf returns which of the leases are the latest of deliveries in flight.
-func (s *Store) heldOf(ctx context.Context, q Querier, leases []webhook.Lease) (map[webhook.Lease]bool, error) {
+func (s *Store) heldOf(
+	ctx context.Context, q Querier, leases []webhook.Lease,
+) (map[webhook.Lease]bool, error) {
 	rows := make([]any, 0, 2*len(leases))
 	for _, l := range leases {
 		rows = append(rows, int64(l.DeliveryID), l.Token)
@@ -269,16 +291,16 @@ func (s *Store) heldOf(ctx context.Context, q Querier, leases []webhook.Lease) (
 	return held, err
 }
 
-// leases remembers which endpoints the deliveries are for that this store has
-// handed out, so that settling them need not ask. While a lease is good, its
-// delivery stays with its endpoint. The zero value is ready to use.
+// leases remembers the endpoints of the deliveries that this store has handed out, so that Settle
+// need not query them. A delivery keeps its endpoint while its lease is valid. The zero value is
+// ready to use.
 type leases struct {
 	mu        sync.Mutex
 	endpoints map[webhook.Lease]int64
 }
 
-// maxLeases bounds what is remembered, for leases that are never settled here.
-// Forgetting costs a query.
+// maxLeases bounds how many leases are remembered, because some are never settled here. After they
+// are forgotten, their endpoints are queried.
 const maxLeases = 100_000
 
 // remember notes the endpoints of tasks, in the same order.
@@ -296,7 +318,7 @@ func (l *leases) remember(tasks []webhook.Task, endpointIDs []int64) {
 	}
 }
 
-// forget is for leases that have ended.
+// forget removes leases that have ended.
 func (l *leases) forget(settlements []webhook.Settlement) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -320,9 +342,10 @@ func (l *leases) known(settlements []webhook.Settlement) (endpointIDs, unknown [
 	return endpointIDs, unknown
 }
 
-// count counts results that were accepted. What another store has handed out
-// is looked up.
-func (s *Store) count(ctx context.Context, q Querier, settlements []webhook.Settlement) (tally, error) {
+// count counts accepted results by endpoint. It queries the endpoints of leases from other stores.
+func (s *Store) count(
+	ctx context.Context, q Querier, settlements []webhook.Settlement,
+) (tally, error) {
 	endpointIDs, unknown := s.leases.known(settlements)
 	found := make(map[webhook.DeliveryID]int64, len(unknown))
 	if len(unknown) > 0 {

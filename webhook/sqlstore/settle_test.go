@@ -17,7 +17,8 @@ func TestLeases(t *testing.T) {
 	t.Parallel()
 	var l leases
 	l.remember([]webhook.Task{{Lease: lease(1, 1)}, {Lease: lease(2, 1)}}, []int64{10, 20})
-	settlements := []webhook.Settlement{{Lease: lease(2, 1)}, {Lease: lease(1, 2)}, {Lease: lease(1, 1)}}
+	settlements := []webhook.Settlement{{Lease: lease(2, 1)}, {Lease: lease(1, 2)},
+		{Lease: lease(1, 1)}}
 	endpointIDs, unknown := l.known(settlements)
 	assert.Equal(t, []int64{20, 0, 10}, endpointIDs, "a lease is a delivery and a token")
 	assert.Equal(t, []int64{1}, unknown)
@@ -27,7 +28,7 @@ func TestLeases(t *testing.T) {
 	assert.Equal(t, []int64{2, 1}, unknown)
 }
 
-// Leases that nobody settles must not take ever more memory.
+// Leases that are never settled must not take more and more memory.
 func TestLeasesAreBounded(t *testing.T) {
 	t.Parallel()
 	var l leases

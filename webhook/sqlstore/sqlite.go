@@ -13,9 +13,8 @@ import (
 
 // SQLite returns the dialect of SQLite 3.38 or newer.
 //
-// The store's transactions begin with BEGIN IMMEDIATE, on one connection that
-// it keeps. The database must have a busy timeout; write-ahead logging lets
-// queries go on beside writes.
+// The store's transactions begin with BEGIN IMMEDIATE, on one connection that it keeps. The
+// database must have a busy timeout. With write-ahead logging, queries do not wait for writes.
 func SQLite() Dialect { return sqliteDialect{} }
 
 type sqliteDialect struct{}
@@ -43,10 +42,9 @@ func (sqliteDialect) expand(statement string) string { return sqliteWords.Replac
 
 func (sqliteDialect) bind(statement string) string { return statement }
 
-// Rows travel as plain parameters, several rows to a statement: measured, a JSON
-// array read with json_each costs two to three times as much for rows without
-// payload, and four times with. Statements of more rows gain nothing, because
-// the driver looks a parameter up by going through all of them.
+// Rows travel as plain parameters, several rows to a statement: measured, a JSON array read with
+// json_each costs two to three times as much for rows without payload, and four times with.
+// Statements of more rows gain nothing, because the driver searches all parameters for each one.
 var sqliteChunks = [...]int{16, 4, 1}
 
 func (sqliteDialect) rows(columns []column) map[int]string {
@@ -59,7 +57,9 @@ func (sqliteDialect) rows(columns []column) map[int]string {
 }
 
 // chunks calls fn with the statement and the parameters of each chunk.
-func (sqliteDialect) chunks(b *batch, rows, rest []any, fn func(statement string, args []any) error) error {
+func (sqliteDialect) chunks(
+	b *batch, rows, rest []any, fn func(statement string, args []any) error,
+) error {
 	args := make([]any, 0, sqliteChunks[0]*len(b.columns)+len(rest))
 	for _, size := range sqliteChunks {
 		for width := size * len(b.columns); len(rows) >= width; rows = rows[width:] {
@@ -72,7 +72,9 @@ func (sqliteDialect) chunks(b *batch, rows, rest []any, fn func(statement string
 	return nil
 }
 
-func (d sqliteDialect) execBatch(ctx context.Context, q Querier, b *batch, rows, rest []any) (int64, error) {
+func (d sqliteDialect) execBatch(
+	ctx context.Context, q Querier, b *batch, rows, rest []any,
+) (int64, error) {
 	var affected int64
 	err := d.chunks(b, rows, rest, func(statement string, args []any) error {
 		n, err := q.Exec(ctx, statement, args...)
@@ -82,7 +84,9 @@ func (d sqliteDialect) execBatch(ctx context.Context, q Querier, b *batch, rows,
 	return affected, err
 }
 
-func (d sqliteDialect) queryBatch(ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error) error {
+func (d sqliteDialect) queryBatch(
+	ctx context.Context, q Querier, b *batch, rows, rest []any, scan func(scanner) error,
+) error {
 	return d.chunks(b, rows, rest, func(statement string, args []any) error {
 		return collect(ctx, q, scan, statement, args...)
 	})
@@ -112,10 +116,12 @@ func (sqliteDialect) claimSQL() string {
 WITH RECURSIVE walk (endpoint_id) AS (
     SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE state < 2 AND endpoint_id > ?)
     UNION ALL
-    SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE state < 2 AND endpoint_id > walk.endpoint_id)
+    SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE state < 2
+        AND endpoint_id > walk.endpoint_id)
     FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
 )
-SELECT d.id, d.endpoint_id, d.at, d.token, d.attempts_since_queued, d.attempts, coalesce(d.queued_at, e.created_at), d.progress,
+SELECT d.id, d.endpoint_id, d.at, d.token, d.attempts_since_queued, d.attempts,
+	coalesce(d.queued_at, e.created_at), d.progress,
        d.state, d.lost, d.started_at, e.event_id, e.type, e.payload
 FROM walk
 CROSS JOIN {p}endpoints p ON p.id = walk.endpoint_id AND p.state = 0
@@ -123,19 +129,20 @@ CROSS JOIN {p}deliveries d ON d.id IN (
     SELECT id FROM (
         SELECT * FROM (
             SELECT id, at, 0 AS attempted FROM {p}deliveries
-            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 0 AND at <= ? ORDER BY at, id LIMIT ?)
+            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 0 AND at <= ?
+                ORDER BY at, id LIMIT ?)
         UNION ALL
         SELECT * FROM (
             SELECT id, at, 1 AS attempted FROM {p}deliveries
-            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 1 AND at <= ? ORDER BY at, id LIMIT ?)
+            WHERE state < 2 AND endpoint_id = walk.endpoint_id AND {attempted} = 1 AND at <= ?
+                ORDER BY at, id LIMIT ?)
     ) ORDER BY attempted, at, id LIMIT ?)
 CROSS JOIN {p}events e ON e.id = d.event_id
 WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
 LIMIT ?`
 }
 
-// claimLimit is such that the last endpoint is there with all that it may give,
-// because its deliveries come in any order.
+// claimLimit makes room for all deliveries of the last endpoint, because they come in any order.
 func (sqliteDialect) claimLimit(limit, perEndpoint int) int { return limit + perEndpoint - 1 }
 
 // ints writes a JSON array.
@@ -162,9 +169,9 @@ func (sqliteDialect) collided(error) bool { return false }
 
 func (sqliteDialect) newWriter(db *sql.DB) writer { return newSQLiteWriter(db) }
 
-// sqliteWriter runs one transaction at a time, on a connection that it keeps
-// together with its prepared statements. A *sql.Tx would begin without the
-// write lock, and prepare anew each time.
+// sqliteWriter runs one transaction at a time, on a connection that it keeps together with its
+// prepared statements. A *sql.Tx would begin without the write lock, and prepare every statement
+// again.
 type sqliteWriter struct {
 	db *sql.DB
 	// free holds the connection, nil until it is first needed. Taking it is
@@ -178,7 +185,9 @@ func newSQLiteWriter(db *sql.DB) *sqliteWriter {
 	return w
 }
 
-func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, Querier) error) (err error) {
+func (w *sqliteWriter) do(
+	ctx context.Context, fn func(context.Context, Querier) error,
+) (err error) {
 	var c *preparedConn
 	select {
 	case c = <-w.free:
@@ -208,9 +217,8 @@ func (w *sqliteWriter) do(ctx context.Context, fn func(context.Context, Querier)
 	if _, err := c.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	// From here on it takes a moment, and stopping half-way would have to wait
-	// for the rollback. Without a way to be cancelled, the driver needs no
-	// goroutine for each statement.
+	// The rest is short, and cancelling it would have to wait for the rollback. With a context that
+	// cannot be cancelled, the driver starts no goroutine for each statement.
 	inside := context.WithoutCancel(ctx)
 	if err := fn(inside, c); err != nil {
 		return err

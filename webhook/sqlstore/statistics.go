@@ -24,25 +24,32 @@ func newStatisticsStatements(x expander) statisticsStatements {
 	const endpoints = `FROM {p}endpoints p {join} {p}`
 	const ofSubscription = ` WHERE p.organization_id = ? AND p.webhook_id = ? AND p.state < 2`
 	var columns []column
-	for _, name := range []string{"endpoint_id", "succeeded", "failed", "dead", "cancelled", "duration", "last_success", "last_failure", "last_failed"} {
+	for _, name := range []string{"endpoint_id", "succeeded", "failed", "dead", "cancelled",
+		"duration", "last_success", "last_failure", "last_failed"} {
 		columns = append(columns, column{name, integer})
 	}
 	return statisticsStatements{
 		shard: rand.Int64N(x.dialect.shards()),
-		add: x.batch(`WITH v (endpoint_id, succeeded, failed, dead, cancelled, duration, last_success, last_failure, last_failed) AS ({rows})
+		add: x.batch(`WITH v (endpoint_id, succeeded, failed, dead, cancelled, duration, last_success,
+			last_failure, last_failed) AS ({rows})
 			INSERT INTO {p}statistics AS s (endpoint_id, hour, shard,
 				succeeded, failed, dead, cancelled, duration, last_success, last_failure, last_failed)
-			SELECT endpoint_id, ?, ?, succeeded, failed, dead, cancelled, duration, last_success, last_failure, last_failed
+			SELECT endpoint_id, ?, ?, succeeded, failed, dead, cancelled, duration, last_success,
+				last_failure, last_failed
 			FROM v WHERE true
 			ON CONFLICT (endpoint_id, hour, shard) DO UPDATE SET
 				succeeded = s.succeeded + excluded.succeeded, failed = s.failed + excluded.failed,
 				dead = s.dead + excluded.dead, cancelled = s.cancelled + excluded.cancelled,
 				duration = s.duration + excluded.duration,
-				last_success = CASE WHEN excluded.last_success > s.last_success THEN excluded.last_success ELSE s.last_success END,
-				last_failed = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failed ELSE s.last_failed END,
-				last_failure = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failure ELSE s.last_failure END`,
+				last_success = CASE WHEN excluded.last_success > s.last_success THEN excluded.last_success
+					ELSE s.last_success END,
+				last_failed = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failed
+					ELSE s.last_failed END,
+				last_failure = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failure
+					ELSE s.last_failure END`,
 			columns...),
-		figures: x.sql(`SELECT coalesce(sum(s.succeeded), 0), coalesce(sum(s.failed), 0), coalesce(sum(s.dead), 0),
+		figures: x.sql(`SELECT coalesce(sum(s.succeeded), 0), coalesce(sum(s.failed), 0),
+			coalesce(sum(s.dead), 0),
 				coalesce(sum(s.cancelled), 0), coalesce(sum(s.duration), 0), coalesce(max(s.last_success), 0)
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofSubscription),
 		failure: x.sql(`SELECT s.last_failure, s.last_failed
@@ -55,8 +62,7 @@ func newStatisticsStatements(x expander) statisticsStatements {
 	}
 }
 
-// tally counts results by endpoint, so that an endpoint's figures are written
-// once for all that a transaction settles.
+// tally counts results by endpoint, so that a transaction writes an endpoint's figures once.
 type tally map[int64]*webhook.Statistics
 
 func (t tally) of(endpointID int64) *webhook.Statistics {
@@ -68,9 +74,8 @@ func (t tally) of(endpointID int64) *webhook.Statistics {
 	return s
 }
 
-// record adds the tally to the figures of the hour. It comes after the writes
-// to deliveries, and writes in the order of the endpoints: so two transactions
-// wait for each other at most one way round.
+// record adds the tally to the figures of the hour. It runs after the writes to deliveries and
+// writes in the order of the endpoints, so that two transactions cannot deadlock.
 func (s *Store) record(ctx context.Context, q Querier, now time.Time, t tally) error {
 	st := &s.settle.statistics
 	ids := make([]int64, 0, len(t))
@@ -92,9 +97,12 @@ func (s *Store) record(ctx context.Context, q Querier, now time.Time, t tally) e
 }
 
 // Statistics implements [webhook.History].
-func (s *Store) Statistics(ctx context.Context, query webhook.StatisticsQuery) (webhook.Statistics, error) {
+func (s *Store) Statistics(
+	ctx context.Context, query webhook.StatisticsQuery,
+) (webhook.Statistics, error) {
 	f := &webhook.Statistics{}
-	found, err := one(ctx, s.read, s.subscriptions.exists, []any{query.SubscriptionID, query.OrganizationID}, []any{new(int64)})
+	found, err := one(ctx, s.read, s.subscriptions.exists,
+		[]any{query.SubscriptionID, query.OrganizationID}, []any{new(int64)})
 	if err == nil && !found {
 		err = webhook.ErrNotFound
 	}
@@ -111,7 +119,9 @@ func (s *Store) Statistics(ctx context.Context, query webhook.StatisticsQuery) (
 }
 
 // recorded fills in what was recorded.
-func (s *Store) recorded(ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery) error {
+func (s *Store) recorded(
+	ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery,
+) error {
 	since := int64(math.MinInt64)
 	if !query.Since.IsZero() {
 		f.Since = query.Since.UTC().Truncate(time.Hour)
@@ -126,15 +136,19 @@ func (s *Store) recorded(ctx context.Context, f *webhook.Statistics, query webho
 	}
 	_, err = one(ctx, s.read, s.settle.statistics.failure, args, []any{&failure, &failed})
 	f.Duration = time.Duration(duration) * time.Microsecond
-	f.LastSuccess, f.LastFailure, f.LastFailed = orNever(success), orNever(failure), webhook.DeliveryID(failed)
+	f.LastSuccess, f.LastFailure, f.LastFailed = orNever(success), orNever(failure),
+		webhook.DeliveryID(failed)
 	return err
 }
 
 // unfinished counts the deliveries that are not settled.
-func (s *Store) unfinished(ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery) error {
+func (s *Store) unfinished(
+	ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery,
+) error {
 	var all, inFlight int64
 	var state int
-	_, err := one(ctx, s.read, s.settle.statistics.unfinished, []any{query.OrganizationID, query.SubscriptionID},
+	_, err := one(ctx, s.read, s.settle.statistics.unfinished,
+		[]any{query.OrganizationID, query.SubscriptionID},
 		[]any{&all, &inFlight, &state})
 	f.CountUnfinished(reported(statePending, state), all-inFlight)
 	f.CountUnfinished(reported(stateInFlight, state), inFlight)
@@ -144,7 +158,7 @@ func (s *Store) unfinished(ctx context.Context, f *webhook.Statistics, query web
 // hourOf returns the hours since 1970.
 func hourOf(t time.Time) int64 { return micros(t.Truncate(time.Hour)) / time.Hour.Microseconds() }
 
-// orZero and orNever are micros and moment for times that may not be known.
+// orZero and orNever are micros and moment for times that may be zero.
 func orZero(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

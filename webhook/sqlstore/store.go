@@ -22,24 +22,23 @@ type Config struct {
 	// different prefixes share a database and nothing else.
 	// Defaults to DefaultTablePrefix.
 	TablePrefix string
-	// Reader is another handle on the same database, for queries that write
-	// nothing. Defaults to the handle that New is given.
+	// Reader is another handle for the same database, for queries that write nothing. Defaults to the
+	// handle that New is given.
 	Reader *sql.DB
-	// NoMigrate leaves the schema to the caller, who applies [Migrations];
-	// New then fails if it is not the newest. Defaults to migrating.
+	// NoMigrate leaves the schema to the caller, with [Migrations]. New then returns an error if the
+	// schema is not the newest. Defaults to migrating.
 	NoMigrate bool
-	// Sealer encrypts the configs of channels before they are stored. Nil stores
-	// them as they are: a person who reads the database, or a backup of it, reads the
-	// header values, tokens and signing secrets in them. See the package comment
-	// for setting one later, and for replacing its key.
+	// Sealer encrypts the configs of channels before they are stored. Nil stores them in clear: a
+	// person who reads the database, or a backup of it, can read the header values, tokens and signing
+	// secrets in them. The package comment says how to set a Sealer later, and how to replace its key.
 	Sealer Sealer
-	// MapError turns a driver's error into the one to return, so that callers
-	// can tell, say, a full disk without knowing the driver. It is called for
-	// every error of the database. Defaults to returning errors as they are.
+	// MapError returns the error to return instead of a driver's error, so that callers can recognise
+	// a full disk, for example, without knowing the driver. It is called for every error of the
+	// database. Nil returns errors unchanged.
 	MapError func(error) error
-	// Guard is called before each query, and before and after each transaction.
-	// If it returns an error, so does the call that the query or the transaction
-	// was for, though the database may have committed. Defaults to calling nothing.
+	// Guard is called before each query, and before and after each transaction. If it returns an
+	// error, the method that runs the query or the transaction returns that error, even if the
+	// database has committed. Nil calls nothing.
 	Guard func() error
 }
 
@@ -123,13 +122,15 @@ func newExpander(dialect Dialect, prefix string) (expander, error) {
 		prefix = DefaultTablePrefix
 	}
 	if !prefixPattern.MatchString(prefix) {
-		return expander{}, fmt.Errorf("sqlstore: a table prefix is a lower-case letter or underscore and up to 30 of these or digits, not %q", prefix)
+		return expander{},
+			fmt.Errorf("sqlstore: a table prefix is a lower-case letter or underscore and up to 30 of "+
+				"these or digits, not %q", prefix)
 	}
 	return expander{dialect, prefix}, nil
 }
 
-// Close releases what the Store holds of its database. It waits for a
-// transaction under way; a Store must not be used after it.
+// Close releases the Store's connections. It waits for the current transaction. A Store must not be
+// used after it.
 func (s *Store) Close() error { return s.failed(s.writer.close()) }
 
 // Capabilities implements [webhook.Store].
@@ -143,8 +144,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.failed(err)
 }
 
-// write runs fn in a transaction, and again in another one when other processes
-// got in the way of it. What fn leaves behind must be that of its last run.
+// write runs fn in a transaction, and again in a new one if it collided with another transaction.
+// Only the last run of fn counts, so fn must reset the variables that it sets.
 func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Querier) error) error {
 	const attempts = 5
 	for n := 1; ; n++ {
@@ -172,7 +173,7 @@ func (s *Store) check() error {
 	return s.guard()
 }
 
-// failed returns the error as the caller is to see it.
+// failed returns the error in the form for the caller.
 func (s *Store) failed(err error) error {
 	if err == nil || s.mapError == nil {
 		return err
@@ -180,7 +181,7 @@ func (s *Store) failed(err error) error {
 	return s.mapError(err)
 }
 
-// micros and moment turn times into what is kept and back. The zero time comes
+// micros and moment convert times to the stored form and back. The zero time comes
 // back as the zero time.
 func micros(t time.Time) int64  { return t.UnixMicro() }
 func moment(us int64) time.Time { return time.UnixMicro(us).UTC() }

@@ -31,8 +31,7 @@ type sqlState string
 func (e sqlState) Error() string    { return "SQLSTATE " + string(e) }
 func (e sqlState) SQLState() string { return string(e) }
 
-// No caller is to try again what the database ended for the sake of another
-// transaction, whatever the call.
+// The store itself tries again when the database ended a transaction in favour of another one.
 func TestCollisionsAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	x, err := newExpander(PostgreSQL(), "")
@@ -46,7 +45,9 @@ func TestCollisionsAreTriedAgain(t *testing.T) {
 		"UpdateSubscription": func(ctx context.Context, s *Store) error {
 			return s.UpdateSubscription(ctx, sub.Clone(), webhook.Quota{})
 		},
-		"DeleteSubscription": func(ctx context.Context, s *Store) error { return s.DeleteSubscription(ctx, "", sub.ID, 0) },
+		"DeleteSubscription": func(ctx context.Context, s *Store) error {
+			return s.DeleteSubscription(ctx, "", sub.ID, 0)
+		},
 		"Enqueue": func(ctx context.Context, s *Store) error {
 			_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: "evt_1"}}, nil)
 			return err
@@ -73,7 +74,9 @@ func TestCollisionsAreTriedAgain(t *testing.T) {
 			_, _, err := s.BeginIdempotent(ctx, webhook.IdempotentRequest{}, now)
 			return err
 		},
-		"EndIdempotent": func(ctx context.Context, s *Store) error { return s.EndIdempotent(ctx, webhook.IdempotentRequest{}) },
+		"EndIdempotent": func(ctx context.Context, s *Store) error {
+			return s.EndIdempotent(ctx, webhook.IdempotentRequest{})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +87,7 @@ func TestCollisionsAreTriedAgain(t *testing.T) {
 
 			writer = &collidingWriter{errs: []error{sqlState("40P01")}}
 			require.ErrorIs(t, call(t.Context(), &Store{x: x, writer: writer}), sqlState("40P01"))
-			assert.Equal(t, 5, writer.runs, "not for ever")
+			assert.Equal(t, 5, writer.runs, "the number of runs is bounded")
 		})
 	}
 }

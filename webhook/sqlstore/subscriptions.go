@@ -16,37 +16,49 @@ type subscriptionStatements struct {
 	listing                                           listingStatements
 }
 
-const subscriptionColumns = `id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision`
+const subscriptionColumns = `id, organization_id, name, event_types, channels, paused,
+	created_at, updated_at, revision`
 
 func newSubscriptionStatements(x expander) subscriptionStatements {
 	return subscriptionStatements{
-		insert: x.sql(`INSERT INTO {p}webhooks (` + subscriptionColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
-		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?, updated_at = ?, revision = revision + 1
+		insert: x.sql(`INSERT INTO {p}webhooks (` + subscriptionColumns + `)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?,
+			updated_at = ?, revision = revision + 1
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
-		remove:      x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ? AND revision BETWEEN ? AND ?`),
-		exists:      x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		get:         x.sql(`SELECT ` + subscriptionColumns + ` FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
-		listing:     newListingStatements(x),
-		pause:       x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1 WHERE id = ?`),
-		endpoints:   x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
-		addEndpoint: x.sql(`INSERT INTO {p}endpoints (id, organization_id, webhook_id, channel, state) VALUES (?, ?, ?, ?, ?)`),
-		nextEndpoint: x.sql(`UPDATE {p}organizations SET number = coalesce(number, {nextnumber}), endpoints = endpoints + 1
+		remove: x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ?
+			AND revision BETWEEN ? AND ?`),
+		exists: x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
+		get: x.sql(`SELECT ` + subscriptionColumns + ` FROM {p}webhooks
+			WHERE id = ? AND organization_id = ?`),
+		listing: newListingStatements(x),
+		pause: x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1
+			WHERE id = ?`),
+		endpoints: x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
+		addEndpoint: x.sql(`INSERT INTO {p}endpoints (id, organization_id, webhook_id, channel, state)
+			VALUES (?, ?, ?, ?, ?)`),
+		nextEndpoint: x.sql(`UPDATE {p}organizations SET number = coalesce(number, {nextnumber}),
+			endpoints = endpoints + 1
 			WHERE organization_id = ? RETURNING number, endpoints`),
 		setEndpoint: x.sql(`UPDATE {p}endpoints SET state = ? WHERE id = ?`),
-		count: x.sql(`UPDATE {p}organizations SET webhooks = webhooks + ?, channels = channels + ? WHERE organization_id = ?
+		count: x.sql(`UPDATE {p}organizations SET webhooks = webhooks + ?, channels = channels + ?
+			WHERE organization_id = ?
 			RETURNING webhooks, channels`),
 		pauseEndpoints: x.sql(`UPDATE {p}endpoints SET state = ? WHERE webhook_id = ? AND state < 2`),
 	}
 }
 
 // CreateSubscription implements [webhook.SubscriptionStore].
-func (s *Store) CreateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
+func (s *Store) CreateSubscription(
+	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
+) error {
 	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
 	if err != nil {
 		return err
 	}
 	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
-		n, err := q.Exec(ctx, s.subscriptions.insert, sub.ID, sub.OrganizationID, sub.Name, eventTypes, channels,
+		n, err := q.Exec(ctx, s.subscriptions.insert, sub.ID, sub.OrganizationID, sub.Name, eventTypes,
+			channels,
 			flag(sub.Paused), micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.CreatedAt))
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
 			return err
@@ -58,7 +70,8 @@ func (s *Store) CreateSubscription(ctx context.Context, sub *webhook.Subscriptio
 		if err := s.countSubscriptions(ctx, q, sub.OrganizationID, 1, more, quota); err != nil {
 			return err
 		}
-		_, err = q.Exec(ctx, s.routing.add, version, micros(sub.CreatedAt), flag(sub.Paused), 0, eventTypes, endpoints,
+		_, err = q.Exec(ctx, s.routing.add, version, micros(sub.CreatedAt), flag(sub.Paused), 0,
+			eventTypes, endpoints,
 			sub.OrganizationID, sub.ID, micros(sub.CreatedAt))
 		return err
 	})
@@ -68,9 +81,11 @@ func (s *Store) CreateSubscription(ctx context.Context, sub *webhook.Subscriptio
 	return err
 }
 
-// Subscription implements [webhook.SubscriptionStore]. A subscription whose configs cannot be
-// opened is a [SealedError].
-func (s *Store) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+// Subscription implements [webhook.SubscriptionStore]. It returns a [SealedError] if the configs
+// cannot be opened.
+func (s *Store) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
 	found, err := s.querySubscriptions(ctx, s.subscriptions.get, id, organizationID)
 	switch {
 	case err != nil:
@@ -84,8 +99,10 @@ func (s *Store) Subscription(ctx context.Context, organizationID, id string) (*w
 	return &found[0].Subscription, nil
 }
 
-// subscriptions reads subscriptions, without opening what is sealed.
-func (s *Store) querySubscriptions(ctx context.Context, query string, args ...any) ([]*storedSubscription, error) {
+// querySubscriptions reads subscriptions without opening sealed configs.
+func (s *Store) querySubscriptions(
+	ctx context.Context, query string, args ...any,
+) ([]*storedSubscription, error) {
 	var found []*storedSubscription
 	err := collect(ctx, s.read, func(rows scanner) error {
 		w, err := scanSubscription(rows)
@@ -96,13 +113,16 @@ func (s *Store) querySubscriptions(ctx context.Context, query string, args ...an
 }
 
 // UpdateSubscription implements [webhook.SubscriptionStore].
-func (s *Store) UpdateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
+func (s *Store) UpdateSubscription(
+	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
+) error {
 	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
 	if err != nil {
 		return err
 	}
 	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
-		n, err := q.Exec(ctx, s.subscriptions.update, sub.Name, eventTypes, channels, flag(sub.Paused), micros(sub.UpdatedAt),
+		n, err := q.Exec(ctx, s.subscriptions.update, sub.Name, eventTypes, channels, flag(sub.Paused),
+			micros(sub.UpdatedAt),
 			sub.ID, sub.OrganizationID, sub.Revision)
 		if err != nil {
 			return err
@@ -114,10 +134,12 @@ func (s *Store) UpdateSubscription(ctx context.Context, sub *webhook.Subscriptio
 		if err != nil {
 			return err
 		}
-		if err := s.countSubscriptions(ctx, q, sub.OrganizationID, 0, more, webhook.Quota{Channels: quota.Channels}); err != nil {
+		if err := s.countSubscriptions(ctx, q, sub.OrganizationID, 0, more,
+			webhook.Quota{Channels: quota.Channels}); err != nil {
 			return err
 		}
-		_, err = q.Exec(ctx, s.routing.set, version, sub.Revision+1, flag(sub.Paused), 0, eventTypes, endpoints, sub.OrganizationID, sub.ID)
+		_, err = q.Exec(ctx, s.routing.set, version, sub.Revision+1, flag(sub.Paused), 0, eventTypes,
+			endpoints, sub.OrganizationID, sub.ID)
 		return err
 	})
 	if err == nil {
@@ -126,14 +148,18 @@ func (s *Store) UpdateSubscription(ctx context.Context, sub *webhook.Subscriptio
 	return err
 }
 
-// countSubscriptions adds to what the organization has, and says whether it may have it. No
-// other change of its subscriptions goes on meanwhile.
-func (s *Store) countSubscriptions(ctx context.Context, q Querier, organizationID string, subscriptions, channels int, quota webhook.Quota) error {
+// countSubscriptions adds to the numbers of the organization, and returns an error if they exceed
+// the quota. The organization is locked, so no other change runs meanwhile.
+func (s *Store) countSubscriptions(
+	ctx context.Context, q Querier, organizationID string, subscriptions, channels int,
+	quota webhook.Quota,
+) error {
 	if subscriptions == 0 && channels == 0 {
 		return nil
 	}
 	added := subscriptions > 0 || channels > 0
-	if _, err := one(ctx, q, s.subscriptions.count, []any{subscriptions, channels, organizationID}, []any{&subscriptions, &channels}); err != nil {
+	if _, err := one(ctx, q, s.subscriptions.count, []any{subscriptions, channels, organizationID},
+		[]any{&subscriptions, &channels}); err != nil {
 		return err
 	}
 	if !added {
@@ -142,10 +168,11 @@ func (s *Store) countSubscriptions(ctx context.Context, q Querier, organizationI
 	return quota.Check(subscriptions, channels)
 }
 
-// conflict says why an update or a removal found nothing to change.
+// conflict returns why an update or a removal found nothing to change.
 func (s *Store) conflict(ctx context.Context, q Querier, sub *webhook.Subscription) error {
 	var revision int64
-	found, err := one(ctx, q, s.subscriptions.exists, []any{sub.ID, sub.OrganizationID}, []any{&revision})
+	found, err := one(ctx, q, s.subscriptions.exists, []any{sub.ID, sub.OrganizationID},
+		[]any{&revision})
 	switch {
 	case err != nil:
 		return err
@@ -156,9 +183,11 @@ func (s *Store) conflict(ctx context.Context, q Querier, sub *webhook.Subscripti
 }
 
 // DeleteSubscription implements [webhook.SubscriptionStore].
-func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error {
+func (s *Store) DeleteSubscription(
+	ctx context.Context, organizationID, id string, revision int64,
+) error {
 	from, to := revision, revision
-	if revision == 0 { // one that was created before 1970 has a negative one
+	if revision == 0 { // a subscription that was created before 1970 has a negative revision
 		from, to = math.MinInt64, math.MaxInt64
 	}
 	sub := &webhook.Subscription{ID: id, OrganizationID: organizationID}
@@ -177,7 +206,8 @@ func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id strin
 		if err := s.countSubscriptions(ctx, q, organizationID, -1, less, webhook.Quota{}); err != nil {
 			return err
 		}
-		if _, err := q.Exec(ctx, s.routing.set, version, 0, 0, 1, "[]", none, organizationID, id); err != nil {
+		if _, err := q.Exec(ctx, s.routing.set, version, 0, 0, 1, "[]", none, organizationID,
+			id); err != nil {
 			return err
 		}
 		_, err = q.Exec(ctx, s.routing.purge, organizationID, version-changesKept)
@@ -185,10 +215,12 @@ func (s *Store) DeleteSubscription(ctx context.Context, organizationID, id strin
 	})
 }
 
-// change runs fn in a transaction that gives a change of one of the
-// organization's subscriptions its version. Taking it comes first, because it is the
-// lock: no other change of them goes on until this one has ended.
-func (s *Store) change(ctx context.Context, organizationID string, fn func(ctx context.Context, q Querier, version int64) error) error {
+// change runs fn in a transaction with the next version of the organization. Taking the version
+// locks the organization, so no other change of its subscriptions runs until the transaction ends.
+func (s *Store) change(
+	ctx context.Context, organizationID string,
+	fn func(ctx context.Context, q Querier, version int64) error,
+) error {
 	return s.write(ctx, func(ctx context.Context, q Querier) error {
 		version, err := s.raise(ctx, q, organizationID)
 		if err != nil {
@@ -198,9 +230,11 @@ func (s *Store) change(ctx context.Context, organizationID string, fn func(ctx c
 	})
 }
 
-// setEndpoints makes the subscription's endpoints those of the channel keys, and
-// returns them as the row of a route has them, and how many more they are.
-func (s *Store) setEndpoints(ctx context.Context, q Querier, sub *webhook.Subscription, keys []string) (encoded string, more int, err error) {
+// setEndpoints gives the subscription one endpoint for each channel key. It returns them in the
+// form for the row of a route, and by how many they have grown.
+func (s *Store) setEndpoints(
+	ctx context.Context, q Querier, sub *webhook.Subscription, keys []string,
+) (encoded string, more int, err error) {
 	state := int64(endpointActive)
 	if sub.Paused {
 		state = endpointPaused
@@ -248,15 +282,18 @@ func (s *Store) nextEndpoint(ctx context.Context, q Querier, organizationID stri
 	var number, n int64
 	found, err := one(ctx, q, s.subscriptions.nextEndpoint, []any{organizationID}, []any{&number, &n})
 	if err == nil && (!found || n >= 1<<endpointBits) {
-		err = fmt.Errorf("sqlstore: the organization has had %d endpoints, which is as many as there can be", n)
+		err = fmt.Errorf("sqlstore: the organization has had %d endpoints, which is the "+
+			"maximum", n)
 	}
 	return number<<endpointBits | n, err
 }
 
-// pauseSubscription changes the subscription, so that whoever read it before must read it
-// again. A subscription that is no longer at the revision, unless that is 0, stays as
-// it is. It does without the configs, which this process may be unable to open.
-func (s *Store) pauseSubscription(ctx context.Context, q Querier, organizationID, id string, revision, now int64) error {
+// pauseSubscription pauses the subscription and raises its revision, so that copies in memory are
+// read again. It does nothing if the subscription no longer has the revision, unless that is 0. It
+// needs no configs, which this process may be unable to open.
+func (s *Store) pauseSubscription(
+	ctx context.Context, q Querier, organizationID, id string, revision, now int64,
+) error {
 	var version, current, paused int64
 	if _, err := one(ctx, q, s.routing.lock, []any{organizationID}, []any{&version}); err != nil {
 		return err
@@ -283,7 +320,9 @@ func (s *Store) pauseSubscription(ctx context.Context, q Querier, organizationID
 	return err
 }
 
-func (s *Store) encodeSubscription(ctx context.Context, sub *webhook.Subscription) (eventTypes, channels string, err error) {
+func (s *Store) encodeSubscription(
+	ctx context.Context, sub *webhook.Subscription,
+) (eventTypes, channels string, err error) {
 	types, err := json.Marshal(sub.EventTypes)
 	if err != nil {
 		return "", "", err
@@ -296,7 +335,8 @@ func scanSubscription(rows scanner) (*storedSubscription, error) {
 	var w storedSubscription
 	var eventTypes []byte
 	var paused, createdAt, updatedAt int64
-	err := rows.Scan(&w.ID, &w.OrganizationID, &w.Name, &eventTypes, &w.channels, &paused, &createdAt, &updatedAt, &w.Revision)
+	err := rows.Scan(&w.ID, &w.OrganizationID, &w.Name, &eventTypes, &w.channels, &paused, &createdAt,
+		&updatedAt, &w.Revision)
 	if err != nil {
 		return nil, err
 	}
@@ -328,20 +368,24 @@ type listingStatements struct {
 }
 
 func newListingStatements(x expander) listingStatements {
-	// The index has all columns that decide.
+	// The index has all columns of the condition.
 	const organization = ` FROM {p}webhooks WHERE organization_id = ? AND paused >= ? AND paused <= ?`
-	const page = organization + ` AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ? OFFSET ?`
+	const page = organization + ` AND (created_at, id) > (?, ?)
+		ORDER BY created_at, id LIMIT ? OFFSET ?`
 	return listingStatements{
-		page:  x.sql(`SELECT ` + subscriptionColumns + page),
-		types: x.sql(`SELECT id, organization_id, '', event_types, '[]', paused, created_at, updated_at, revision` + page),
+		page: x.sql(`SELECT ` + subscriptionColumns + page),
+		types: x.sql(`SELECT id, organization_id, '', event_types, '[]', paused, created_at, updated_at,
+			revision` + page),
 		count: x.sql(`SELECT count(*)` + organization),
 	}
 }
 
-// Subscriptions implements [webhook.SubscriptionStore]. Configs that cannot be opened are
-// null, so that one such subscription does not hide the others; [Store.Subscription] says
-// why. A Dispatcher refuses to store null.
-func (s *Store) Subscriptions(ctx context.Context, query webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
+// Subscriptions implements [webhook.SubscriptionStore]. Configs that cannot be opened are null, so
+// that one such subscription does not hide the others. [Store.Subscription] returns the reason. A
+// Dispatcher refuses to store null configs.
+func (s *Store) Subscriptions(
+	ctx context.Context, query webhook.SubscriptionQuery,
+) ([]*webhook.Subscription, error) {
 	found, err := s.listSubscriptions(ctx, query)
 	if err != nil {
 		return nil, err
@@ -356,51 +400,61 @@ func (s *Store) Subscriptions(ctx context.Context, query webhook.SubscriptionQue
 	return page, nil
 }
 
-// listSubscriptions is Subscriptions, without opening what is sealed.
-func (s *Store) listSubscriptions(ctx context.Context, query webhook.SubscriptionQuery) ([]*storedSubscription, error) {
+// listSubscriptions is Subscriptions without opening sealed configs.
+func (s *Store) listSubscriptions(
+	ctx context.Context, query webhook.SubscriptionQuery,
+) ([]*storedSubscription, error) {
 	if query.EventType == "" {
 		limit := query.Limit
 		if limit <= 0 {
 			limit = math.MaxInt
 		}
-		return s.querySubscriptions(ctx, s.subscriptions.listing.page, pageOf(query, limit, max(query.Offset, 0))...)
+		return s.querySubscriptions(ctx, s.subscriptions.listing.page,
+			pageOf(query, limit, max(query.Offset, 0))...)
 	}
 	var found []*storedSubscription
 	skip := query.Offset
-	err := s.walkSubscriptions(ctx, query, s.subscriptions.listing.page, func(w *storedSubscription) bool {
-		if skip > 0 {
-			skip--
-			return true
-		}
-		found = append(found, w)
-		return len(found) != query.Limit
-	})
+	err := s.walkSubscriptions(ctx, query, s.subscriptions.listing.page,
+		func(w *storedSubscription) bool {
+			if skip > 0 {
+				skip--
+				return true
+			}
+			found = append(found, w)
+			return len(found) != query.Limit
+		})
 	return found, err
 }
 
 // CountSubscriptions implements [webhook.SubscriptionStore].
-func (s *Store) CountSubscriptions(ctx context.Context, query webhook.SubscriptionQuery) (int, error) {
+func (s *Store) CountSubscriptions(
+	ctx context.Context, query webhook.SubscriptionQuery,
+) (int, error) {
 	query.After = webhook.SubscriptionCursor{}
 	n := 0
 	if query.EventType == "" {
 		least, most := pausedBounds(query)
-		_, err := one(ctx, s.read, s.subscriptions.listing.count, []any{query.OrganizationID, least, most}, []any{&n})
+		_, err := one(ctx, s.read, s.subscriptions.listing.count,
+			[]any{query.OrganizationID, least, most}, []any{&n})
 		return n, s.failed(err)
 	}
-	err := s.walkSubscriptions(ctx, query, s.subscriptions.listing.types, func(*storedSubscription) bool {
-		n++
-		return true
-	})
+	err := s.walkSubscriptions(ctx, query, s.subscriptions.listing.types,
+		func(*storedSubscription) bool {
+			n++
+			return true
+		})
 	return n, err
 }
 
-// walkStep is how many subscriptions are in memory at once while those of an event
-// type are looked for.
+// walkStep is how many subscriptions are in memory at a time during a search by event type.
 const walkStep = 100
 
 // walkSubscriptions visits the subscriptions that fit the filters, from After on, until
 // visit returns false.
-func (s *Store) walkSubscriptions(ctx context.Context, query webhook.SubscriptionQuery, statement string, visit func(*storedSubscription) bool) error {
+func (s *Store) walkSubscriptions(
+	ctx context.Context, query webhook.SubscriptionQuery, statement string,
+	visit func(*storedSubscription) bool,
+) error {
 	for {
 		page, err := s.querySubscriptions(ctx, statement, pageOf(query, walkStep, 0)...)
 		if err != nil {
@@ -421,10 +475,11 @@ func (s *Store) walkSubscriptions(ctx context.Context, query webhook.Subscriptio
 // pageOf returns the parameters of a page.
 func pageOf(query webhook.SubscriptionQuery, limit, offset int) []any {
 	least, most := pausedBounds(query)
-	return []any{query.OrganizationID, least, most, micros(query.After.CreatedAt), query.After.ID, limit, offset}
+	return []any{query.OrganizationID, least, most, micros(query.After.CreatedAt), query.After.ID,
+		limit, offset}
 }
 
-// pausedBounds returns what paused is between.
+// pausedBounds returns the smallest and the largest value of paused to select.
 func pausedBounds(query webhook.SubscriptionQuery) (least, most int64) {
 	if query.Paused == nil {
 		return 0, 1

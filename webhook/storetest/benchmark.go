@@ -11,15 +11,14 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Benchmark measures a store. Every benchmark counts deliveries: "deliveries/s"
-// is how many went through all of its steps in a second, and "claim-ns" and the
-// like say what one step cost for each delivery.
+// Benchmark measures a store. "deliveries/s" is how many deliveries went through all steps in a
+// second, and "claim-ns" and the like are the cost of one step for each delivery.
 //
-// Cycle enqueues, claims and settles in batches; Prefetched leaves the claim to
-// the prefetch; Parallel does what Cycle does from 16 goroutines, one event at a
-// time. Claim asks what a claim costs in a store that holds much else: settled
-// deliveries, a backlog of one endpoint, retries that are not due, many
-// endpoints. In a good store these numbers do not grow with what is stored.
+// Cycle enqueues, claims and settles in batches; Prefetched leaves the claim to the prefetch;
+// Parallel does what Cycle does from 16 goroutines, one event at a time. Claim measures claims in a
+// store with many other deliveries: settled ones, a backlog of one endpoint, retries that are not
+// due, many endpoints. In a good store these numbers do not grow with the number of stored
+// deliveries.
 func Benchmark(b *testing.B, newStore func(b *testing.B) webhook.Store) {
 	for _, size := range []int{1, 64, 512} {
 		b.Run(fmt.Sprintf("Cycle/batch=%d", size), func(b *testing.B) {
@@ -37,7 +36,8 @@ func Benchmark(b *testing.B, newStore func(b *testing.B) webhook.Store) {
 			name string
 			fill func(*bench, int)
 		}{
-			{"settled", (*bench).fillSettled}, {"backlog", (*bench).fillBacklog}, {"waiting", (*bench).fillWaiting},
+			{"settled", (*bench).fillSettled}, {"backlog", (*bench).fillBacklog},
+			{"waiting", (*bench).fillWaiting},
 		} {
 			b.Run(fmt.Sprintf("Claim/%s=%d", c.name, n), func(b *testing.B) {
 				bench := newBench(b, newStore(b))
@@ -116,12 +116,15 @@ func (b *bench) enqueue(events []webhook.NewEvent, prefetch *webhook.Prefetch) [
 }
 
 func (b *bench) claim(limit int) []webhook.Task {
-	tasks, err := b.Claim(b.ctx, b.now, webhook.ClaimRequest{Until: b.now.Add(lease), Limit: limit, PerEndpoint: limit})
+	tasks, err := b.Claim(b.ctx, b.now,
+		webhook.ClaimRequest{Until: b.now.Add(lease), Limit: limit, PerEndpoint: limit})
 	b.check(err)
 	return tasks
 }
 
-func (b *bench) settlements(tasks []webhook.Task, status webhook.Status, due time.Time) []webhook.Settlement {
+func (b *bench) settlements(
+	tasks []webhook.Task, status webhook.Status, due time.Time,
+) []webhook.Settlement {
 	settlements := make([]webhook.Settlement, len(tasks))
 	for i, task := range tasks {
 		settlements[i] = webhook.Settlement{Lease: task.Lease, Status: status, DueAt: due}
@@ -174,7 +177,7 @@ func (b *bench) parallel() {
 	b.report(int(n.Load()))
 }
 
-// claims measures claims only, and gives back what it claimed.
+// claims measures claims only, and requeues what it claimed.
 func (b *bench) claims(limit int) {
 	b.enqueue(b.events(limit, created), nil)
 	n := 0

@@ -72,18 +72,20 @@ func concurrentClaimers(views ...*fixture) {
 		mu.Unlock()
 		refused, err := f.Settle(f.ctx, start(), settlements)
 		assert.NoError(f.t, err)
-		assert.Empty(f.t, refused, "a result on a delivery that nobody else has is accepted")
+		assert.Empty(f.t, refused, "a result on a delivery that only the caller holds is accepted")
 	}
 	inParallel(func(n int) {
 		f := views[n%len(views)]
 		accepted := 0
-		prefetch := &webhook.Prefetch{Until: start().Add(lease), Take: func(string, webhook.Endpoint) bool {
-			accepted++
-			return accepted%3 == 0
-		}}
+		prefetch := &webhook.Prefetch{Until: start().Add(lease),
+			Take: func(string, webhook.Endpoint) bool {
+				accepted++
+				return accepted%3 == 0
+			}}
 		r := webhook.ClaimRequest{Until: start().Add(lease), Limit: 7, PerEndpoint: 5}
 		for i := range batches {
-			tasks, err := tasksOf(f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), batch), prefetch))
+			tasks, err := tasksOf(f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), batch),
+				prefetch))
 			if !assert.NoError(f.t, err) {
 				return
 			}
@@ -105,7 +107,8 @@ func concurrentClaimers(views ...*fixture) {
 	for id, n := range seen {
 		require.Equal(f.t, 1, n, "no delivery is handed out twice under one lease: %s", id)
 	}
-	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: total + 1}), total)
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: total + 1}),
+		total)
 }
 
 // concurrentTakeOvers lets every claim find the leases of the others ended. Of
@@ -124,7 +127,8 @@ func concurrentTakeOvers(views ...*fixture) {
 		f := views[n%len(views)]
 		for range rounds {
 			now := start().Add(time.Duration(clock.Add(1)) * lease)
-			tasks, err := f.Claim(f.ctx, now, webhook.ClaimRequest{Until: now.Add(lease), Limit: deliveries, PerEndpoint: deliveries})
+			tasks, err := f.Claim(f.ctx, now,
+				webhook.ClaimRequest{Until: now.Add(lease), Limit: deliveries, PerEndpoint: deliveries})
 			if !assert.NoError(f.t, err) {
 				return
 			}
@@ -141,18 +145,20 @@ func concurrentTakeOvers(views ...*fixture) {
 		}
 	})
 	for l, n := range tokens {
-		require.Equal(f.t, 1, n, "the token grows with every claim: %s was claimed twice with token %d", l.DeliveryID, l.Token)
+		require.Equal(f.t, 1, n, "the token grows with every claim: %s was claimed twice with token %d",
+			l.DeliveryID, l.Token)
 	}
 	for _, d := range f.list(webhook.DeliveryQuery{}) {
-		require.Len(f.t, d.Attempts, accepted[d.ID], "the history has exactly the attempts whose results were accepted")
+		require.Len(f.t, d.Attempts, accepted[d.ID],
+			"the history has exactly the attempts whose results were accepted")
 		for i, a := range d.Attempts {
 			require.Equal(f.t, i+1, a.Number, "attempts are numbered from 1 without a gap")
 		}
 	}
 }
 
-// concurrentSameEvents emits the same events from everywhere, as producers do
-// that retry, in orders that make careless stores deadlock.
+// concurrentSameEvents emits the same events from all views, as producers that retry do, in orders
+// that can make a store deadlock.
 func concurrentSameEvents(views ...*fixture) {
 	f := views[0]
 	f.create(hook())
@@ -167,9 +173,11 @@ func concurrentSameEvents(views ...*fixture) {
 			batch = append(batch, newEvent(fmt.Sprint("evt_", i)))
 		}
 		_, err := f.Enqueue(f.ctx, start(), batch, nil)
-		assert.NoError(f.t, err, "an event that is stored already is passed over, also when both calls come at once")
+		assert.NoError(f.t, err,
+			"an event that is stored already is passed over, also when both calls come at once")
 	})
-	require.Len(f.t, f.list(webhook.DeliveryQuery{}), events, "an event that many emit at once is stored once")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{}), events,
+		"an event that many emit at once is stored once")
 	require.Len(f.t, f.claim(start(), 100), events)
 }
 
@@ -188,13 +196,14 @@ func concurrentCreateThenEmit(views ...*fixture) {
 		assert.NoError(yours.t, err)
 		found, err := mine.Deliveries(mine.ctx, webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
 		assert.NoError(mine.t, err)
-		assert.Len(mine.t, found, 1, "a subscription that was created before Enqueue began is matched, whatever goes on beside")
+		assert.Len(mine.t, found, 1,
+			"a subscription that was created before Enqueue began is matched, whatever happens meanwhile")
 	})
 }
 
-// concurrentChangeThenEmit lets everyone change a subscription of the same organization
-// again and again, and emit through another view each time that a change has
-// returned: what it says now gets the event, and what it said before does not.
+// concurrentChangeThenEmit changes subscriptions of one organization in many goroutines, and emits
+// through another view after each change: the event goes to the subscription as it is now, and not
+// as it was before.
 func concurrentChangeThenEmit(views ...*fixture) {
 	const rounds = 8
 	inParallel(func(n int) {
@@ -210,9 +219,11 @@ func concurrentChangeThenEmit(views ...*fixture) {
 				e.Type = fmt.Sprintf("type%d_%d.sent", n, round)
 				_, err := yours.Enqueue(yours.ctx, start(), []webhook.NewEvent{e}, nil)
 				assert.NoError(yours.t, err)
-				found, err := mine.Deliveries(mine.ctx, webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
+				found, err := mine.Deliveries(mine.ctx,
+					webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
 				assert.NoError(mine.t, err)
-				assert.Len(mine.t, found, want, "a change that returned before Enqueue began counts, whatever else changes meanwhile")
+				assert.Len(mine.t, found, want,
+					"a change that returned before Enqueue began counts, whatever else changes meanwhile")
 			}
 			emit(1)
 			sub.EventTypes = []event.Pattern{event.Pattern(fmt.Sprintf("type%d_%d.*", n, round+1))}
@@ -227,7 +238,8 @@ func concurrentChangeThenEmit(views ...*fixture) {
 			e.Type = fmt.Sprintf("type%d_%d.sent", n, rounds)
 			_, err := yours.Enqueue(yours.ctx, start(), []webhook.NewEvent{e}, nil)
 			assert.NoError(yours.t, err)
-			found, err := mine.Deliveries(mine.ctx, webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
+			found, err := mine.Deliveries(mine.ctx,
+				webhook.DeliveryQuery{OrganizationID: org, EventID: e.ID})
 			assert.NoError(mine.t, err)
 			assert.Empty(mine.t, found, "a subscription that was deleted before Enqueue began gets nothing")
 		}
@@ -267,7 +279,8 @@ func concurrentUpdaters(views ...*fixture) {
 	})
 	got, err := f.Subscription(f.ctx, org, sub.ID)
 	require.NoError(f.t, err)
-	require.Equal(f.t, sub.Revision+goroutines*perGoroutine, got.Revision, "the revision counts the updates: none is lost")
+	require.Equal(f.t, sub.Revision+goroutines*perGoroutine, got.Revision,
+		"the revision counts the updates: none is lost")
 	require.Equal(f.t, winners[got.Revision-1], got.Name, "the last update is what is stored")
 }
 
@@ -280,9 +293,11 @@ func concurrentCreators(f *fixture) {
 			winners.Add(1)
 			return
 		}
-		assert.ErrorIs(f.t, err, webhook.ErrExists, "a used id is ErrExists, also when both calls come at once")
+		assert.ErrorIs(f.t, err, webhook.ErrExists,
+			"a used id returns ErrExists, also when both calls run at the same time")
 	})
-	require.EqualValues(f.t, 1, winners.Load(), "of those who create one id at once, exactly one does")
+	require.EqualValues(f.t, 1, winners.Load(),
+		"of the concurrent calls that create one id, exactly one succeeds")
 }
 
 func concurrentReplayAndCancel(f *fixture) {
@@ -298,14 +313,15 @@ func concurrentReplayAndCancel(f *fixture) {
 			}
 			assert.ErrorIs(f.t, err, webhook.ErrWrongStatus)
 		})
-		require.EqualValues(f.t, 1, winners.Load(), "of those who %s one delivery at once, exactly one does", what)
+		require.EqualValues(f.t, 1, winners.Load(),
+			"of the concurrent calls that %s one delivery, exactly one succeeds", what)
 	}
 	race("replay", func() error { return f.Replay(f.ctx, start(), org, id) })
 	race("cancel", func() error { return f.Cancel(f.ctx, start(), org, id) })
 }
 
-// removingWhileEmitting deletes subscriptions and removes channels while events for
-// them are enqueued: whichever comes first, nothing may be left to be claimed.
+// removingWhileEmitting deletes subscriptions and removes channels while events for them are
+// enqueued. Nothing may be left to be claimed, whichever comes first.
 func removingWhileEmitting(f *fixture) {
 	const webhooks = 4
 	var hooks []*webhook.Subscription
@@ -325,7 +341,8 @@ func removingWhileEmitting(f *fixture) {
 			return
 		}
 		for i := range 5 {
-			prefetch := &webhook.Prefetch{Until: start().Add(lease), Take: func(string, webhook.Endpoint) bool { return i%2 == 0 }}
+			prefetch := &webhook.Prefetch{Until: start().Add(lease),
+				Take: func(string, webhook.Endpoint) bool { return i%2 == 0 }}
 			_, err := f.Enqueue(f.ctx, start(), newEvents(fmt.Sprintf("evt_%d_%d", n, i), 2), prefetch)
 			assert.NoError(f.t, err)
 		}
@@ -346,11 +363,12 @@ func removingWhileEmitting(f *fixture) {
 		if gone[d.Endpoint] {
 			want = webhook.StatusCancelled
 		}
-		require.Equal(f.t, want, d.Status, "a delivery that was made just before its endpoint went is cancelled, others are not")
+		require.Equal(f.t, want, d.Status,
+			"a delivery that was made just before its endpoint went is cancelled, others are not")
 	}
 }
 
-// concurrentPruning prunes while others work: what is not old stays.
+// concurrentPruning prunes while other goroutines work. Deliveries that are not old must stay.
 func concurrentPruning(f *fixture) {
 	f.create(hook())
 	const events = 20
@@ -365,7 +383,8 @@ func concurrentPruning(f *fixture) {
 	inParallel(func(n int) {
 		if n%4 == 0 {
 			for range events {
-				count, err := f.Prune(f.ctx, now, webhook.PruneRequest{SucceededBefore: now, DeadBefore: now, Limit: 4})
+				count, err := f.Prune(f.ctx, now,
+					webhook.PruneRequest{SucceededBefore: now, DeadBefore: now, Limit: 4})
 				if !assert.NoError(f.t, err) {
 					return
 				}
@@ -378,7 +397,8 @@ func concurrentPruning(f *fixture) {
 		id := fmt.Sprint("new_", n)
 		_, err := f.Enqueue(f.ctx, now, []webhook.NewEvent{newEvent(id)}, nil)
 		assert.NoError(f.t, err)
-		tasks, err := f.Claim(f.ctx, now, webhook.ClaimRequest{Until: now.Add(lease), Limit: 1, PerEndpoint: 1})
+		tasks, err := f.Claim(f.ctx, now,
+			webhook.ClaimRequest{Until: now.Add(lease), Limit: 1, PerEndpoint: 1})
 		assert.NoError(f.t, err)
 		for _, task := range tasks {
 			refused, err := f.Settle(f.ctx, now, []webhook.Settlement{succeeded(task, now)})
@@ -387,6 +407,8 @@ func concurrentPruning(f *fixture) {
 		}
 	})
 	pruned.Add(int64(f.prune(now, now, now)))
-	require.EqualValues(f.t, 2*events, pruned.Load(), "every row that went is counted once, though many prune at once")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{}), goroutines*3/4, "Prune keeps what is younger, whatever goes on beside")
+	require.EqualValues(f.t, 2*events, pruned.Load(),
+		"every row that went is counted once, though many prune at once")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{}), goroutines*3/4,
+		"Prune keeps what is younger, whatever happens meanwhile")
 }

@@ -1,5 +1,5 @@
-// Package storetest holds the rules of [webhook.Store] as a suite that any
-// implementation can run, in the way of testing/slogtest:
+// Package storetest tests an implementation of [webhook.Store] against the rules of its
+// contract:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, storetest.Harness{
@@ -7,10 +7,28 @@
 //		})
 //	}
 //
-// Every case gets a store of its own, runs in parallel with the others, and
-// says in its failure which rule was broken. The time is handed to the store by
-// the suite, so that a run against a real database is deterministic. Each file
-// of the package is about one part of the contract.
+// Every case gets a store of its own and runs in parallel with the others. The message of
+// a failure is the rule that was broken. The suite passes the time to the store, so that a
+// run against a real database is deterministic.
 //
-// [Benchmark] measures a store, in a form that lets two stores be compared.
+// [Benchmark] measures a store, in a form in which two stores can be compared.
+//
+// # What is where
+//
+//   - storetest.go: Harness, Run, and the groups of the suite
+//   - fixture.go: the shorthand of the cases
+//   - subscriptions.go: subscriptions, lists and quotas
+//   - enqueue.go: events, and deliveries that Enqueue hands out (prefetch)
+//   - claim.go: what a claim returns, and how it rotates between endpoints
+//   - lease.go: extended and lost leases, the clock, Repair
+//   - settle.go: results of attempts
+//   - lifecycle.go: pausing and deleting subscriptions
+//   - history.go: queries of deliveries, Replay, Cancel
+//   - prune.go, statistics.go: what their names say
+//   - capabilities.go: transactions, notifications, idempotency keys
+//   - everymethod.go: tenants, cancelled contexts, limits
+//   - concurrency.go: many goroutines
+//   - processes.go: several processes on the same data, and a process that starts again
+//   - model.go: random operations, compared with a simple model
+//   - benchmark.go: Benchmark
 package storetest

@@ -70,7 +70,8 @@ func (f *fixture) requireDelivery(want, got webhook.Delivery) {
 // requireTime compares a time that the store kept.
 func (f *fixture) requireTime(want, got time.Time, what string) {
 	f.t.Helper()
-	require.True(f.t, want.Equal(got), "%s is kept to the microsecond: want %s, got %s", what, want, got)
+	require.True(f.t, want.Equal(got), "%s is kept to the microsecond: want %s, got %s", what, want,
+		got)
 	_, offset := got.Zone()
 	require.Zero(f.t, offset, "%s is in UTC, not %s", what, got)
 }
@@ -84,19 +85,22 @@ func everyChannel(f *fixture) {
 	}
 	for _, id := range []string{"evt_0", "evt_1"} {
 		require.ElementsMatch(f.t, []string{"webhook", "slack", "webhook#2", "webhook#3"}, perEvent[id],
-			"an event gets one delivery for every channel of a subscription, under the keys of Webhook.ChannelKeys")
+			"an event gets one delivery for every channel of a subscription, under the keys of "+
+				"Webhook.ChannelKeys")
 	}
 }
 
 func enqueuePatterns(f *fixture) {
-	patterns := [][]event.Pattern{{"*"}, {"object.*"}, {"object.created"}, {"invoice.paid", "object.created"}, {"object.*", "*"}, {"collection.*"}}
+	patterns := [][]event.Pattern{{"*"}, {"object.*"}, {"object.created"},
+		{"invoice.paid", "object.created"}, {"object.*", "*"}, {"collection.*"}}
 	names := make(map[string]string)
 	for _, p := range patterns {
 		sub := hook()
 		sub.EventTypes = p
 		names[f.create(sub).ID] = fmt.Sprint(p)
 	}
-	for i, eventType := range []string{"object.created", "object.metadata.updated", "objects.created.batch", "invoice.paid", "collection.documents.written", "object"} {
+	for i, eventType := range []string{"object.created", "object.metadata.updated",
+		"objects.created.batch", "invoice.paid", "collection.documents.written", "object"} {
 		e := newEvent(fmt.Sprintf("evt_%d", i))
 		e.Type = eventType
 		f.enqueue(start(), e)
@@ -110,20 +114,23 @@ func enqueuePatterns(f *fixture) {
 				want = append(want, fmt.Sprint(p))
 			}
 		}
-		require.ElementsMatch(f.t, want, got, "%s goes to the subscriptions with a pattern that matches, once each", eventType)
+		require.ElementsMatch(f.t, want, got,
+			"%s goes to the subscriptions with a pattern that matches, once each", eventType)
 	}
 }
 
 func withoutSubscribers(f *fixture) {
 	f.emit(start(), "evt_1")
-	require.Empty(f.t, f.list(webhook.DeliveryQuery{}), "an event that nobody subscribed to has no deliveries")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{}),
+		"an event without subscriptions has no deliveries")
 	payload, err := f.EventPayload(f.ctx, org, "evt_1")
-	require.NoError(f.t, err, "an event is stored though nobody subscribed to it")
+	require.NoError(f.t, err, "an event without subscriptions is stored")
 	require.JSONEq(f.t, `{"event_id":"evt_1"}`, string(payload))
 
 	f.create(hook())
 	f.emit(start().Add(time.Second), "evt_1")
-	require.Empty(f.t, f.list(webhook.DeliveryQuery{}), "an event that is stored already is passed over, even if it would match now")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{}),
+		"an event that is stored already is passed over, even if it would match now")
 }
 
 func idempotent(f *fixture) {
@@ -132,11 +139,13 @@ func idempotent(f *fixture) {
 	second := newEvent("evt_1")
 	second.Type, second.Payload = "object.deleted", []byte(`{"second":true}`)
 	f.enqueue(start(), first, second, newEvent("evt_2"), first)
-	require.Len(f.t, f.list(webhook.DeliveryQuery{}), 2, "an event that stands earlier in the same call is passed over")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{}), 2,
+		"an event that stands earlier in the same call is passed over")
 
 	f.enqueue(start().Add(time.Hour), newEvent("evt_3"), second, newEvent("evt_2"))
 	all := f.list(webhook.DeliveryQuery{})
-	require.Len(f.t, all, 3, "an event that is stored already is passed over, new ones in the same call are stored")
+	require.Len(f.t, all, 3,
+		"an event that is stored already is passed over, new ones in the same call are stored")
 	ones := f.list(webhook.DeliveryQuery{EventID: "evt_1"})
 	require.Len(f.t, ones, 1)
 	require.Equal(f.t, created, ones[0].EventType, "the event that came first stays")
@@ -145,8 +154,10 @@ func idempotent(f *fixture) {
 	require.NoError(f.t, err)
 	require.Equal(f.t, first.Payload, payload, "the payload that came first stays")
 
-	prefetch := &webhook.Prefetch{Until: start().Add(lease), Take: func(string, webhook.Endpoint) bool { return true }}
-	tasks, err := tasksOf(f.Enqueue(f.ctx, start(), []webhook.NewEvent{first, newEvent("evt_4"), newEvent("evt_4")}, prefetch))
+	prefetch := &webhook.Prefetch{Until: start().Add(lease),
+		Take: func(string, webhook.Endpoint) bool { return true }}
+	tasks, err := tasksOf(f.Enqueue(f.ctx, start(),
+		[]webhook.NewEvent{first, newEvent("evt_4"), newEvent("evt_4")}, prefetch))
 	require.NoError(f.t, err)
 	require.Len(f.t, tasks, 1, "an event that is passed over is not prefetched")
 	require.Equal(f.t, "evt_4", tasks[0].EventID)
@@ -209,7 +220,7 @@ func idempotentPerOrganization(f *fixture) {
 func subscriptionCreatedBefore(f *fixture) {
 	for i := range 5 {
 		id := fmt.Sprintf("evt_%d", i)
-		f.emit(start(), id+"_warm") // gives a store the chance to remember who matched
+		f.emit(start(), id+"_warm") // lets a store remember which subscriptions matched
 		f.create(hook())
 		f.emit(start(), id)
 		require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: id}), i+1,
@@ -222,14 +233,18 @@ func followsUpdates(f *fixture) {
 	f.emit(start(), "evt_1")
 	f.update(sub, func(sub *webhook.Subscription) { sub.EventTypes = []event.Pattern{"invoice.*"} })
 	f.emit(start(), "evt_2")
-	require.Empty(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2"}), "an update that removed the event type counts at once")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2"}),
+		"an update that removed the event type counts at once")
 	f.update(sub, func(sub *webhook.Subscription) {
 		sub.EventTypes = []event.Pattern{"*"}
-		sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "slack", Configs: []byte(`{}`)})
+		sub.Channels = append(sub.Channels,
+			webhook.ChannelConfig{Channel: "slack", Configs: []byte(`{}`)})
 	})
 	f.emit(start(), "evt_3")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_3"}), 2, "an update that added a channel counts at once")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_1"}), 1, "an update adds no delivery to earlier events")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_3"}), 2,
+		"an update that added a channel counts at once")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_1"}), 1,
+		"an update adds no delivery to earlier events")
 }
 
 func payloads(f *fixture) {
@@ -253,7 +268,8 @@ func payloads(f *fixture) {
 		got, err := f.EventPayload(f.ctx, org, e.ID)
 		require.NoError(f.t, err)
 		require.Equal(f.t, payload, got, "a payload is kept byte for byte (%s)", name)
-		require.Equal(f.t, payload, f.claimOne(start()).Payload, "a task has the payload byte for byte (%s)", name)
+		require.Equal(f.t, payload, f.claimOne(start()).Payload,
+			"a task has the payload byte for byte (%s)", name)
 	}
 }
 
@@ -266,18 +282,21 @@ func payloadIsNotAliased(f *fixture) {
 	require.NoError(f.t, err)
 	require.Equal(f.t, want, got)
 	copy(got, "YYYYYYYY")
-	require.Equal(f.t, want, f.claimOne(start()).Payload, "changing what EventPayload returned must not reach into the store")
+	require.Equal(f.t, want, f.claimOne(start()).Payload,
+		"changing what EventPayload returned must not reach into the store")
 }
 
 func largePayload(f *fixture) {
 	f.create(hook("webhook", "slack"))
 	e := newEvent("evt_1")
-	e.Payload = slices.Concat([]byte(`{"s":"`), bytes.Repeat([]byte("0123456789abcdef"), 1<<16), []byte(`"}`))
+	e.Payload = slices.Concat([]byte(`{"s":"`), bytes.Repeat([]byte("0123456789abcdef"), 1<<16),
+		[]byte(`"}`))
 	f.enqueue(start(), e)
 	tasks := f.claim(start(), 10)
 	require.Len(f.t, tasks, 2)
 	for _, task := range tasks {
-		require.True(f.t, bytes.Equal(e.Payload, task.Payload), "a payload of a mebibyte is kept byte for byte")
+		require.True(f.t, bytes.Equal(e.Payload, task.Payload),
+			"a payload of a mebibyte is kept byte for byte")
 	}
 }
 
@@ -298,7 +317,8 @@ func largeBatch(f *fixture) {
 		}
 		cursor = page[len(page)-1].ID
 	}
-	require.Len(f.t, seen, 3*n, "one call may carry thousands of events: every one of them has its deliveries")
+	require.Len(f.t, seen, 3*n,
+		"one call may carry thousands of events: every one of them has its deliveries")
 }
 
 func noEvents(f *fixture) {
@@ -311,4 +331,154 @@ func noEvents(f *fixture) {
 	require.NoError(f.t, err, "extending nothing does nothing")
 	_, err = f.Settle(f.ctx, start(), nil)
 	require.NoError(f.t, err, "settling nothing does nothing")
+}
+
+func prefetchCases() []testCase {
+	return []testCase{
+		{"AcceptedIsInFlight", acceptedIsInFlight},
+		{"RefusedIsPending", refusedIsPending},
+		{"Paused", pausedIsNotPrefetched},
+		{"LeaseExpires", prefetchedLeaseExpires},
+		{"AsksForEachDelivery", asksForEachDelivery},
+	}
+}
+
+// prefetch enqueues with a Prefetch. A store may ignore it: then it returns no
+// tasks, and the deliveries are pending.
+func (f *fixture) prefetch(
+	now time.Time, take func(string, webhook.Endpoint) bool, events ...webhook.NewEvent,
+) []webhook.Task {
+	f.t.Helper()
+	tasks, err := tasksOf(f.Enqueue(f.ctx, now, events,
+		&webhook.Prefetch{Until: now.Add(lease), Take: take}))
+	require.NoError(f.t, err, "enqueuing with a prefetch")
+	return tasks
+}
+
+func always(string, webhook.Endpoint) bool { return true }
+func never(string, webhook.Endpoint) bool  { return false }
+
+func acceptedIsInFlight(f *fixture) {
+	sub := f.create(hook("webhook", "slack"))
+	tasks := f.prefetch(start(), always, newEvent("evt_1"))
+	prefetched := make(map[webhook.DeliveryID]bool)
+	for _, task := range tasks {
+		prefetched[task.DeliveryID] = true
+		f.requireFresh(task, sub, newEvent("evt_1"), start())
+	}
+	require.Len(f.t, prefetched, len(tasks), "a delivery is handed out once")
+	all := f.list(webhook.DeliveryQuery{})
+	require.Len(f.t, all, 2)
+	for _, d := range all {
+		want := webhook.StatusPending
+		if prefetched[d.ID] {
+			want = webhook.StatusInFlight
+		}
+		require.Equal(f.t, want, d.Status,
+			"what Enqueue returned as a task is in flight, everything else is pending")
+	}
+	for _, task := range f.claim(start(), 10) {
+		require.False(f.t, prefetched[task.DeliveryID],
+			"what Enqueue returned as a task is leased, and not claimed as well")
+		tasks = append(tasks, task)
+	}
+	require.Len(f.t, tasks, 2, "every delivery is either prefetched or left to be claimed")
+	for _, task := range tasks {
+		f.settle(start(), succeeded(task, start()))
+	}
+}
+
+// requireFresh checks a task for a delivery that was never attempted.
+func (f *fixture) requireFresh(
+	task webhook.Task, sub *webhook.Subscription, e webhook.NewEvent, queuedAt time.Time,
+) {
+	f.t.Helper()
+	require.Positive(f.t, task.DeliveryID, "a task has its delivery's id")
+	require.Positive(f.t, task.Token, "a token grows with every claim, from 1 or more")
+	f.requireTime(queuedAt.Add(lease), task.Until, "Until")
+	f.requireTime(queuedAt, task.QueuedAt, "QueuedAt")
+	f.requireTime(queuedAt, task.DueAt, "DueAt")
+	require.Equal(f.t, sub.ID, task.Endpoint.SubscriptionID)
+	require.Contains(f.t, sub.ChannelKeys(), task.Endpoint.Channel, "a task names the channel's key")
+	require.Equal(f.t, sub.OrganizationID, task.OrganizationID)
+	require.Equal(f.t, sub.Revision, task.Revision, "a task has the subscription's revision")
+	require.Equal(f.t, e.ID, task.EventID)
+	require.Equal(f.t, e.Type, task.EventType)
+	require.Equal(f.t, e.Payload, task.Payload, "a task has the payload")
+	require.Zero(f.t, task.Attempts, "no attempt was made")
+	require.Zero(f.t, task.AttemptsSinceQueued, "no attempt was made")
+	require.Nil(f.t, task.Progress, "nothing left progress")
+}
+
+func refusedIsPending(f *fixture) {
+	f.create(hook("webhook", "slack"))
+	require.Empty(f.t, f.prefetch(start(), never, newEvent("evt_1")),
+		"what is not accepted is not handed out")
+	for _, d := range f.list(webhook.DeliveryQuery{}) {
+		require.Equal(f.t, webhook.StatusPending, d.Status, "what is not accepted is pending")
+	}
+	onlySlack := func(_ string, e webhook.Endpoint) bool { return e.Channel == "slack" }
+	for _, task := range f.prefetch(start(), onlySlack, newEvent("evt_2")) {
+		require.Equal(f.t, "slack", task.Endpoint.Channel,
+			"Take is asked about the delivery's own endpoint")
+		f.settle(start(), succeeded(task, start()))
+	}
+	for _, task := range f.claim(start(), 10) {
+		f.settle(start(), succeeded(task, start()))
+	}
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusSucceeded}), 4,
+		"what is not accepted is due at once")
+}
+
+func pausedIsNotPrefetched(f *fixture) {
+	sub := f.create(hook())
+	for _, task := range f.prefetch(start(), always,
+		newEvent("evt_1")) { // the store may remember which subscriptions matched
+		f.settle(start(), succeeded(task, start()))
+	}
+	f.setPaused(sub, true)
+	refuse := func(string, webhook.Endpoint) bool {
+		f.t.Error("deliveries of paused subscriptions are never prefetched: Take must not be asked")
+		return true
+	}
+	require.Empty(f.t, f.prefetch(start(), refuse, newEvent("evt_2")),
+		"deliveries of paused subscriptions are never prefetched")
+	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_2", Status: webhook.StatusPaused}), 1,
+		"an event for a paused subscription is kept, and its delivery is paused")
+}
+
+func prefetchedLeaseExpires(f *fixture) {
+	f.create(hook())
+	tasks := f.prefetch(start(), always, newEvent("evt_1"))
+	if len(tasks) == 0 {
+		tasks = f.claimN(start(), 1)
+	}
+	again := f.claimOne(start().Add(lease))
+	require.Equal(f.t, tasks[0].DeliveryID, again.DeliveryID)
+	require.Greater(f.t, again.Token, tasks[0].Token,
+		"a prefetched lease ends like any other, and the token grows")
+	f.refuse(start().Add(lease), succeeded(tasks[0], start()),
+		"a result from before the take-over is stale")
+	f.settle(start().Add(lease), succeeded(again, start()))
+}
+
+func asksForEachDelivery(f *fixture) {
+	f.create(hook("webhook", "slack"))
+	asked := make(map[webhook.Endpoint]int)
+	take := func(organizationID string, e webhook.Endpoint) bool {
+		require.Equal(f.t, org, organizationID, "Take is told whose delivery it is")
+		asked[e]++
+		return asked[e] <= 3
+	}
+	tasks := f.prefetch(start(), take, newEvents("evt", 5)...)
+	taken := make(map[webhook.Endpoint]int)
+	for _, task := range tasks {
+		taken[task.Endpoint]++
+	}
+	for endpoint, n := range asked {
+		require.LessOrEqual(f.t, n, 5, "Take is asked once for each delivery")
+		require.Equal(f.t, min(n, 3), taken[endpoint],
+			"every delivery that Take took is handed out, and none besides")
+	}
+	require.Len(f.t, f.claim(start(), 100), 10-len(tasks), "what Take did not take is due at once")
 }

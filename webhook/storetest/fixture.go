@@ -23,7 +23,7 @@ const (
 	many    = 1_000_000
 )
 
-// start is when every case begins. It has microseconds, which a store keeps.
+// start returns the time at which every case begins. It has microseconds, which a store must keep.
 func start() time.Time { return time.Date(2025, 10, 8, 16, 9, 0, 123_456_000, time.UTC) }
 
 // hook makes an active subscription of org for all events, with one channel unless
@@ -42,7 +42,8 @@ func hook(channels ...string) *webhook.Subscription {
 	}
 	for i, name := range channels {
 		config := fmt.Sprintf(`{"url":"https://example.com/hooks/%d"}`, i)
-		sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: name, Configs: json.RawMessage(config)})
+		sub.Channels = append(sub.Channels,
+			webhook.ChannelConfig{Channel: name, Configs: json.RawMessage(config)})
 	}
 	return sub
 }
@@ -72,13 +73,16 @@ func (f *fixture) create(sub *webhook.Subscription) *webhook.Subscription {
 	return sub
 }
 
-// update changes the stored webhook.
-func (f *fixture) update(sub *webhook.Subscription, change func(*webhook.Subscription)) *webhook.Subscription {
+// update changes the stored subscription.
+func (f *fixture) update(
+	sub *webhook.Subscription, change func(*webhook.Subscription),
+) *webhook.Subscription {
 	f.t.Helper()
 	current, err := f.Subscription(f.ctx, sub.OrganizationID, sub.ID)
 	require.NoError(f.t, err, "reading a subscription")
 	change(current)
-	require.NoError(f.t, f.UpdateSubscription(f.ctx, current, webhook.Quota{}), "updating a subscription that nobody else changed")
+	require.NoError(f.t, f.UpdateSubscription(f.ctx, current, webhook.Quota{}),
+		"updating a subscription that was not changed meanwhile")
 	return current
 }
 
@@ -89,7 +93,8 @@ func (f *fixture) setPaused(sub *webhook.Subscription, paused bool) {
 
 func (f *fixture) remove(sub *webhook.Subscription) {
 	f.t.Helper()
-	require.NoError(f.t, f.DeleteSubscription(f.ctx, sub.OrganizationID, sub.ID, 0), "deleting a subscription")
+	require.NoError(f.t, f.DeleteSubscription(f.ctx, sub.OrganizationID, sub.ID, 0),
+		"deleting a subscription")
 }
 
 // enqueue stores events without a prefetch.
@@ -129,11 +134,12 @@ func (f *fixture) claimWith(now time.Time, r webhook.ClaimRequest) []webhook.Tas
 	return tasks
 }
 
-// claimN takes n deliveries, of n or more that are due.
+// claimN claims n deliveries. At least n must be due.
 func (f *fixture) claimN(now time.Time, n int) []webhook.Task {
 	f.t.Helper()
 	tasks := f.claim(now, n)
-	require.Len(f.t, tasks, n, "at least %d deliveries are due at %s, and a claim takes as many as it may", n, now)
+	require.Len(f.t, tasks, n,
+		"at least %d deliveries are due at %s, and a claim takes as many as it may", n, now)
 	return tasks
 }
 
@@ -166,7 +172,8 @@ func (f *fixture) settle(now time.Time, settlements ...webhook.Settlement) {
 	f.t.Helper()
 	refused, err := f.Settle(f.ctx, now, settlements)
 	require.NoError(f.t, err, "settling")
-	require.Empty(f.t, refused, "a result with the latest token of a delivery in flight must be accepted")
+	require.Empty(f.t, refused,
+		"a result with the latest token of a delivery in flight must be accepted")
 }
 
 // refuse records a result that must be refused.
@@ -232,18 +239,21 @@ func attempt(at time.Time, class string) *webhook.Attempt {
 // The three results.
 
 func succeeded(task webhook.Task, at time.Time) webhook.Settlement {
-	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusSucceeded, Attempt: attempt(at, "")}
+	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusSucceeded,
+		Attempt: attempt(at, "")}
 }
 
 func died(task webhook.Task, at time.Time) webhook.Settlement {
-	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusDead, Attempt: attempt(at, "status")}
+	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusDead,
+		Attempt: attempt(at, "status")}
 }
 
 func retry(task webhook.Task, at, due time.Time) webhook.Settlement {
-	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: due, Attempt: attempt(at, "status")}
+	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: due,
+		Attempt: attempt(at, "status")}
 }
 
-// requeued gives a delivery back as it was.
+// requeued returns a delivery as it was.
 func requeued(task webhook.Task) webhook.Settlement {
 	return webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: task.DueAt}
 }

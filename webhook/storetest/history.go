@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"time"
@@ -58,24 +59,39 @@ func deliveryFilters(f *fixture) {
 		query webhook.DeliveryQuery
 		fits  func(webhook.Delivery) bool
 	}{
-		"EventID":                 {webhook.DeliveryQuery{EventID: "evt_3"}, func(d webhook.Delivery) bool { return d.EventID == "evt_3" }},
-		"unknown EventID":         {webhook.DeliveryQuery{EventID: "evt_"}, func(webhook.Delivery) bool { return false }},
-		"EventType":               {webhook.DeliveryQuery{EventType: "invoice.paid"}, func(d webhook.Delivery) bool { return d.EventType == "invoice.paid" }},
-		"EventType is no pattern": {webhook.DeliveryQuery{EventType: "invoice.*"}, func(webhook.Delivery) bool { return false }},
-		"SubscriptionID":          {webhook.DeliveryQuery{SubscriptionID: first.ID}, func(d webhook.Delivery) bool { return d.SubscriptionID == first.ID }},
-		"unknown SubscriptionID":  {webhook.DeliveryQuery{SubscriptionID: "wh_"}, func(webhook.Delivery) bool { return false }},
-		"Since":                   {webhook.DeliveryQuery{Since: at(4)}, func(d webhook.Delivery) bool { return !d.CreatedAt.Before(at(4)) }},
-		"Since, later by a tick":  {webhook.DeliveryQuery{Since: at(4).Add(tick)}, func(d webhook.Delivery) bool { return !d.CreatedAt.Before(at(5)) }},
-		"Until":                   {webhook.DeliveryQuery{Until: at(4)}, func(d webhook.Delivery) bool { return d.CreatedAt.Before(at(4)) }},
-		"Until, later by a tick":  {webhook.DeliveryQuery{Until: at(4).Add(tick)}, func(d webhook.Delivery) bool { return d.CreatedAt.Before(at(5)) }},
-		"Since and Until":         {webhook.DeliveryQuery{Since: at(2), Until: at(3)}, func(d webhook.Delivery) bool { return d.CreatedAt.Equal(at(2)) }},
-		"Before":                  {webhook.DeliveryQuery{Before: all[5].ID}, func(d webhook.Delivery) bool { return d.ID < all[5].ID }},
-		"Status":                  {webhook.DeliveryQuery{Status: webhook.StatusPending}, func(webhook.Delivery) bool { return true }},
+		"EventID": {webhook.DeliveryQuery{EventID: "evt_3"},
+			func(d webhook.Delivery) bool { return d.EventID == "evt_3" }},
+		"unknown EventID": {webhook.DeliveryQuery{EventID: "evt_"},
+			func(webhook.Delivery) bool { return false }},
+		"EventType": {webhook.DeliveryQuery{EventType: "invoice.paid"},
+			func(d webhook.Delivery) bool { return d.EventType == "invoice.paid" }},
+		"EventType is no pattern": {webhook.DeliveryQuery{EventType: "invoice.*"},
+			func(webhook.Delivery) bool { return false }},
+		"SubscriptionID": {webhook.DeliveryQuery{SubscriptionID: first.ID},
+			func(d webhook.Delivery) bool { return d.SubscriptionID == first.ID }},
+		"unknown SubscriptionID": {webhook.DeliveryQuery{SubscriptionID: "wh_"},
+			func(webhook.Delivery) bool { return false }},
+		"Since": {webhook.DeliveryQuery{Since: at(4)},
+			func(d webhook.Delivery) bool { return !d.CreatedAt.Before(at(4)) }},
+		"Since, later by a tick": {webhook.DeliveryQuery{Since: at(4).Add(tick)},
+			func(d webhook.Delivery) bool { return !d.CreatedAt.Before(at(5)) }},
+		"Until": {webhook.DeliveryQuery{Until: at(4)},
+			func(d webhook.Delivery) bool { return d.CreatedAt.Before(at(4)) }},
+		"Until, later by a tick": {webhook.DeliveryQuery{Until: at(4).Add(tick)},
+			func(d webhook.Delivery) bool { return d.CreatedAt.Before(at(5)) }},
+		"Since and Until": {webhook.DeliveryQuery{Since: at(2), Until: at(3)},
+			func(d webhook.Delivery) bool { return d.CreatedAt.Equal(at(2)) }},
+		"Before": {webhook.DeliveryQuery{Before: all[5].ID},
+			func(d webhook.Delivery) bool { return d.ID < all[5].ID }},
+		"Status": {webhook.DeliveryQuery{Status: webhook.StatusPending},
+			func(webhook.Delivery) bool { return true }},
 		"all at once": {
-			webhook.DeliveryQuery{EventID: "evt_5", EventType: "invoice.paid", SubscriptionID: second.ID, Status: webhook.StatusPending, Since: at(5), Until: at(6), Before: all[0].ID, Limit: 3},
+			webhook.DeliveryQuery{EventID: "evt_5", EventType: "invoice.paid", SubscriptionID: second.ID,
+				Status: webhook.StatusPending, Since: at(5), Until: at(6), Before: all[0].ID, Limit: 3},
 			func(d webhook.Delivery) bool { return d.EventID == "evt_5" && d.SubscriptionID == second.ID },
 		},
-		"one does not fit": {webhook.DeliveryQuery{EventID: "evt_5", EventType: created}, func(webhook.Delivery) bool { return false }},
+		"one does not fit": {webhook.DeliveryQuery{EventID: "evt_5", EventType: created},
+			func(webhook.Delivery) bool { return false }},
 	} {
 		var want []webhook.DeliveryID
 		for _, d := range all {
@@ -83,7 +99,8 @@ func deliveryFilters(f *fixture) {
 				want = append(want, d.ID)
 			}
 		}
-		require.Equal(f.t, want, deliveryIDs(f.list(c.query)), "the query selects what fits all of its fields, the newest first (%s)", name)
+		require.Equal(f.t, want, deliveryIDs(f.list(c.query)),
+			"the query selects what fits all of its fields, the newest first (%s)", name)
 	}
 }
 
@@ -102,7 +119,8 @@ func withoutAttempts(f *fixture) {
 		for _, status := range []webhook.Status{"", webhook.StatusDead} {
 			found := f.list(webhook.DeliveryQuery{AttemptsBelow: below, Status: status})
 			require.Len(f.t, found, want, "AttemptsBelow %d selects deliveries with fewer attempts", below)
-			brief := f.list(webhook.DeliveryQuery{AttemptsBelow: below, Status: status, WithoutAttempts: true})
+			brief := f.list(webhook.DeliveryQuery{AttemptsBelow: below, Status: status,
+				WithoutAttempts: true})
 			for i := range found {
 				require.NotEmpty(f.t, found[i].Attempts)
 				found[i].Attempts = nil
@@ -146,8 +164,10 @@ func deliveryFilterStatus(f *fixture) {
 	f.remove(deleted)
 
 	want := map[string]map[webhook.Status]int{
-		active.ID:  {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusPending: 1, webhook.StatusCancelled: 1, webhook.StatusInFlight: 2},
-		paused.ID:  {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusCancelled: 1, webhook.StatusPaused: 3},
+		active.ID: {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusPending: 1,
+			webhook.StatusCancelled: 1, webhook.StatusInFlight: 2},
+		paused.ID: {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusCancelled: 1,
+			webhook.StatusPaused: 3},
 		deleted.ID: {webhook.StatusSucceeded: 1, webhook.StatusDead: 1, webhook.StatusCancelled: 4},
 	}
 	for id, counts := range want {
@@ -156,7 +176,8 @@ func deliveryFilterStatus(f *fixture) {
 			webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled,
 		} {
 			got := f.list(webhook.DeliveryQuery{SubscriptionID: id, Status: status})
-			require.Len(f.t, got, counts[status], "a query by status finds what reports that status: %s", status)
+			require.Len(f.t, got, counts[status], "a query by status finds what reports that status: %s",
+				status)
 			for _, d := range got {
 				require.Equal(f.t, status, d.Status, "a query by status finds what reports that status")
 			}
@@ -179,7 +200,8 @@ func deliveryPaging(f *fixture) {
 				break
 			}
 		}
-		require.Equal(f.t, want, got, "pages of %d, each before the last id of the one before it, are the whole list", limit)
+		require.Equal(f.t, want, got,
+			"pages of %d, each before the last id of the one before it, are the whole list", limit)
 	}
 }
 
@@ -196,14 +218,16 @@ func pagingWhileInserting(f *fixture) {
 		got = append(got, deliveryIDs(f.list(q))...)
 		f.enqueue(start(), newEvents(fmt.Sprint("new", i), 5)...)
 	}
-	require.Equal(f.t, want, got, "deliveries that come while somebody pages shift nothing: a cursor is stable")
+	require.Equal(f.t, want, got,
+		"deliveries that are stored between two pages shift nothing: a cursor is stable")
 }
 
 func defaultLimit(f *fixture) {
 	f.create(hook())
 	f.enqueue(start(), newEvents("evt", 105)...)
 	for _, none := range []int{0, -1, math.MinInt} {
-		require.Len(f.t, f.list(webhook.DeliveryQuery{Limit: none}), 100, "a query without a limit, or with a negative one, returns 100")
+		require.Len(f.t, f.list(webhook.DeliveryQuery{Limit: none}), 100,
+			"a query without a limit, or with a negative one, returns 100")
 		require.Len(f.t, f.list(webhook.DeliveryQuery{EventType: created, Limit: none}), 100)
 	}
 	require.Len(f.t, f.list(webhook.DeliveryQuery{Limit: 1_000}), 105, "a larger limit is not cut")
@@ -214,8 +238,153 @@ func historyNotFound(f *fixture) {
 	require.ErrorIs(f.t, err, webhook.ErrNotFound, "an unknown delivery")
 	_, err = f.EventPayload(f.ctx, org, "evt_1")
 	require.ErrorIs(f.t, err, webhook.ErrNotFound, "an unknown event")
-	require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, 1), webhook.ErrNotFound, "replaying an unknown delivery")
-	require.ErrorIs(f.t, f.Cancel(f.ctx, start(), org, 1), webhook.ErrNotFound, "cancelling an unknown delivery")
-	require.Empty(f.t, f.list(webhook.DeliveryQuery{}), "an empty store has no deliveries, which is no error")
+	require.ErrorIs(f.t, f.Replay(f.ctx, start(), org, 1), webhook.ErrNotFound,
+		"replaying an unknown delivery")
+	require.ErrorIs(f.t, f.Cancel(f.ctx, start(), org, 1), webhook.ErrNotFound,
+		"cancelling an unknown delivery")
+	require.Empty(f.t, f.list(webhook.DeliveryQuery{}),
+		"an empty store has no deliveries, which is no error")
 	require.Zero(f.t, f.prune(start(), start(), start()), "an empty store has nothing to prune")
+}
+
+func replayCases() []testCase {
+	return []testCase{
+		{"NewBudget", replayNewBudget},
+		{"EverySettledStatus", replayEverySettledStatus},
+		{"NotSettled", replayNotSettled},
+		{"Progress", replayProgress},
+		{"Paused", replayPaused},
+		{"Cancel", cancelDelivery},
+		{"CancelSettled", cancelSettled},
+	}
+}
+
+func replayNewBudget(f *fixture) {
+	f.create(hook())
+	f.emit(start(), "evt_1")
+	now := start()
+	for range 3 {
+		f.settle(now, retry(f.claimOne(now), now, now))
+	}
+	f.settle(now, died(f.claimOne(now), now))
+	before := f.only()
+	require.Len(f.t, before.Attempts, 4)
+
+	later := start().Add(48*time.Hour + tick)
+	require.NoError(f.t, f.Replay(f.ctx, later, org, before.ID))
+	want := before
+	want.Status, want.DueAt, want.SettledAt = webhook.StatusPending, later, time.Time{}
+	f.requireDelivery(want, f.only())
+
+	f.requireNothingDue(later.Add(-tick), "a replayed delivery is due at the time of the replay")
+	task := f.claimOne(later)
+	require.Equal(f.t, 4, task.Attempts, "a replay keeps the history")
+	require.Zero(f.t, task.AttemptsSinceQueued, "a replay has a new budget: no attempt was made since")
+	f.requireTime(later, task.QueuedAt, "QueuedAt, which is the time of the replay,")
+	f.settle(later, retry(task, later, later))
+	task = f.claimOne(later)
+	require.Equal(f.t, 5, task.Attempts)
+	require.Equal(f.t, 1, task.AttemptsSinceQueued,
+		"AttemptsSinceQueued counts the attempts since the replay")
+	f.settle(later, succeeded(task, later))
+	attempts := f.only().Attempts
+	require.Len(f.t, attempts, 6)
+	require.Equal(f.t, 6, attempts[5].Number, "attempts are numbered over replays too")
+	f.requireTime(start(), f.only().CreatedAt, "CreatedAt, which a replay does not change,")
+}
+
+func replayEverySettledStatus(f *fixture) {
+	f.create(hook())
+	f.enqueue(start(), newEvents("evt", 3)...)
+	tasks := f.claimN(start(), 3)
+	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()))
+	require.NoError(f.t, f.Cancel(f.ctx, start(), org, tasks[2].DeliveryID))
+	for _, task := range tasks {
+		require.NoError(f.t, f.Replay(f.ctx, start(), org, task.DeliveryID),
+			"a delivery that succeeded, died or was cancelled can be replayed")
+		f.refuse(start(), died(task, start()), "a result from before a replay is stale")
+	}
+	require.Equal(f.t, sortedIDs(tasks), sortedIDs(f.claim(start(), 10)))
+}
+
+func replayProgress(f *fixture) {
+	f.create(hook())
+	progress := json.RawMessage(`{"reached":["a"]}`)
+	f.emit(start(), "evt_1")
+	settlement := died(f.claimOne(start()), start())
+	settlement.Progress = progress
+	f.settle(start(), settlement)
+	id := f.only().ID
+	require.NoError(f.t, f.Replay(f.ctx, start(), org, id))
+	task := f.claimOne(start())
+	require.Equal(f.t, progress, task.Progress,
+		"what a dead delivery had reached is not done again by a replay")
+	f.settle(start(), succeeded(task, start()))
+	require.NoError(f.t, f.Replay(f.ctx, start(), org, id))
+	require.Empty(f.t, f.claimOne(start()).Progress,
+		"a delivery that succeeded is replayed as a whole")
+}
+
+func replayNotSettled(f *fixture) {
+	sub := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 2)...)
+	task := f.claimN(start(), 1)[0]
+	for _, paused := range []bool{false, true} {
+		if paused {
+			f.setPaused(sub, true)
+		}
+		for _, d := range f.list(webhook.DeliveryQuery{}) {
+			require.ErrorIs(f.t, f.Replay(f.ctx, start().Add(time.Second), org, d.ID),
+				webhook.ErrWrongStatus, "a delivery that is %s cannot be replayed", d.Status)
+			f.requireDelivery(d, f.get(d.ID))
+		}
+	}
+	f.settle(start(), succeeded(task, start()))
+}
+
+func replayPaused(f *fixture) {
+	sub := f.create(hook())
+	f.emit(start(), "evt_1")
+	f.settle(start(), died(f.claimOne(start()), start()))
+	f.setPaused(sub, true)
+	require.NoError(f.t, f.Replay(f.ctx, start(), org, f.only().ID),
+		"a delivery of a paused subscription can be replayed")
+	require.Equal(f.t, webhook.StatusPaused, f.only().Status, "and is paused")
+	f.requireNothingDue(start(), "a delivery of a paused subscription is not claimed")
+	f.setPaused(sub, false)
+	f.claimOne(start())
+}
+
+func cancelDelivery(f *fixture) {
+	sub := f.create(hook())
+	f.enqueue(start(), newEvents("evt", 4)...)
+	tasks := f.claimN(start(), 3)
+	f.settle(start(), retry(tasks[0], start(), start().Add(time.Hour)))
+	// Pending, pending for a retry, in flight, paused.
+	for i, d := range f.list(webhook.DeliveryQuery{}) {
+		f.setPaused(sub, i == 3)
+		now := start().Add(time.Duration(i+1) * time.Second)
+		require.NoError(f.t, f.Cancel(f.ctx, now, org, d.ID),
+			"a delivery that is not settled can be cancelled")
+		want := d
+		want.Status, want.SettledAt, want.DueAt = webhook.StatusCancelled, now, time.Time{}
+		f.requireDelivery(want, f.get(d.ID))
+	}
+	f.setPaused(sub, false)
+	f.refuse(start(), succeeded(tasks[1], start()),
+		"the result of an attempt that ran when the delivery was cancelled is refused")
+	f.requireNothingDue(start().Add(24*time.Hour), "a cancelled delivery is not claimed")
+}
+
+func cancelSettled(f *fixture) {
+	f.create(hook())
+	f.enqueue(start(), newEvents("evt", 3)...)
+	tasks := f.claimN(start(), 3)
+	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()))
+	require.NoError(f.t, f.Cancel(f.ctx, start(), org, tasks[2].DeliveryID))
+	for _, d := range f.list(webhook.DeliveryQuery{}) {
+		require.ErrorIs(f.t, f.Cancel(f.ctx, start().Add(time.Second), org, d.ID), webhook.ErrWrongStatus,
+			"a delivery that is %s cannot be cancelled", d.Status)
+		f.requireDelivery(d, f.get(d.ID))
+	}
 }

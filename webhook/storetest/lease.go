@@ -34,7 +34,8 @@ func extendLease(f *fixture) {
 	tasks := f.claimN(start(), 2)
 	end := start().Add(lease)
 	require.Empty(f.t, f.extend(end.Add(lease), tasks[0].Lease), "a lease that is held is not lost")
-	require.Equal(f.t, tasks[1].DeliveryID, f.claimOne(end).DeliveryID, "only the lease that was extended holds on")
+	require.Equal(f.t, tasks[1].DeliveryID, f.claimOne(end).DeliveryID,
+		"only the lease that was extended holds on")
 	f.settle(end.Add(lease-tick), succeeded(tasks[0], end))
 }
 
@@ -43,7 +44,8 @@ func extendAfterEnd(f *fixture) {
 	f.emit(start(), "evt_1")
 	task := f.claimOne(start())
 	end := start().Add(2 * lease)
-	require.Empty(f.t, f.extend(end, task.Lease), "a lease that ended but was not taken over can still be extended")
+	require.Empty(f.t, f.extend(end, task.Lease),
+		"a lease that ended but was not taken over can still be extended")
 	f.requireNothingDue(end.Add(-tick), "an extended lease holds until its new end")
 	require.Equal(f.t, task.DeliveryID, f.claimOne(end).DeliveryID, "an extended lease ends")
 }
@@ -53,7 +55,8 @@ func extendLost(f *fixture) {
 	f.enqueue(start(), newEvents("evt", 6)...)
 	tasks := f.claimN(start(), 6)
 	f.settle(start(), succeeded(tasks[0], start()), died(tasks[1], start()),
-		webhook.Settlement{Lease: tasks[2].Lease, Status: webhook.StatusPending, DueAt: start().Add(time.Hour)})
+		webhook.Settlement{Lease: tasks[2].Lease, Status: webhook.StatusPending,
+			DueAt: start().Add(time.Hour)})
 	require.NoError(f.t, f.Cancel(f.ctx, start(), org, tasks[3].DeliveryID))
 	end := start().Add(lease)
 	require.Empty(f.t, f.extend(end.Add(time.Hour), tasks[5].Lease))
@@ -66,10 +69,13 @@ func extendLost(f *fixture) {
 	}
 	want = all[:5]
 	require.ElementsMatch(f.t, want, f.extend(end.Add(time.Hour), all...),
-		"Extend returns the leases that are lost: settled, given back, cancelled, taken over")
-	require.Equal(f.t, webhook.StatusSucceeded, f.status(tasks[0].DeliveryID), "a lost lease changes nothing")
-	f.requireTime(start().Add(time.Hour), f.get(tasks[2].DeliveryID).DueAt, "the DueAt of a delivery whose lease is lost")
-	require.Equal(f.t, taker.DeliveryID, f.claimOne(end.Add(lease)).DeliveryID, "a lost lease does not move the end of the one that took over")
+		"Extend returns the leases that are lost: settled, requeued, cancelled, taken over")
+	require.Equal(f.t, webhook.StatusSucceeded, f.status(tasks[0].DeliveryID),
+		"a lost lease changes nothing")
+	f.requireTime(start().Add(time.Hour), f.get(tasks[2].DeliveryID).DueAt,
+		"the DueAt of a delivery whose lease is lost")
+	require.Equal(f.t, taker.DeliveryID, f.claimOne(end.Add(lease)).DeliveryID,
+		"a lost lease does not move the end of the one that took over")
 
 	f.remove(sub)
 	require.Equal(f.t, []webhook.Lease{tasks[5].Lease}, f.extend(end.Add(time.Hour), tasks[5].Lease),
@@ -86,9 +92,11 @@ func unknownLeases(f *fixture) {
 		{DeliveryID: task.DeliveryID + 1, Token: task.Token},
 		{},
 	}
-	require.ElementsMatch(f.t, unknown, f.extend(start().Add(time.Hour), unknown...), "a lease that was never given is lost")
+	require.ElementsMatch(f.t, unknown, f.extend(start().Add(time.Hour), unknown...),
+		"a lease that was never given is lost")
 	for _, l := range unknown {
-		f.refuse(start(), webhook.Settlement{Lease: l, Status: webhook.StatusSucceeded}, "a lease that was never given settles nothing")
+		f.refuse(start(), webhook.Settlement{Lease: l, Status: webhook.StatusSucceeded},
+			"a lease that was never given settles nothing")
 	}
 	require.Equal(f.t, webhook.StatusInFlight, f.status(task.DeliveryID))
 	f.settle(start(), succeeded(task, start()))
@@ -119,7 +127,8 @@ func lostLeases(f *fixture) {
 	f.requireLost(f.claimOne(now), 0, time.Time{}, "no lease was lost yet")
 	for range 3 {
 		now = now.Add(lease)
-		f.requireLost(f.claimOne(now), 1, time.Time{}, "the first lease that is lost counts, and after it those that an attempt was started with")
+		f.requireLost(f.claimOne(now), 1, time.Time{},
+			"the first lease that is lost counts, and after it those that an attempt was started with")
 	}
 }
 
@@ -133,15 +142,18 @@ func lostAttempts(f *fixture) {
 		require.Empty(f.t, f.startAttempts(started, task.Lease), "a lease that is held is not lost")
 		now = now.Add(lease)
 		task = f.claimOne(now)
-		f.requireLost(task, n+1, started, "an attempt that was started and has no result is lost with its lease")
+		f.requireLost(task, n+1, started,
+			"an attempt that was started and has no result is lost with its lease")
 
 		lost := retry(task, started, now)
 		lost.Lost = true
 		f.settle(now, lost)
-		require.Len(f.t, f.get(task.DeliveryID).Attempts, n+1, "a lost attempt is in the history like any other")
+		require.Len(f.t, f.get(task.DeliveryID).Attempts, n+1,
+			"a lost attempt is in the history like any other")
 		task = f.claimOne(now)
 		f.requireLost(task, n+1, time.Time{}, "a settlement with Lost keeps the count")
-		require.Equal(f.t, n+1, task.AttemptsSinceQueued, "a lost attempt is one of those that the retry budget allows")
+		require.Equal(f.t, n+1, task.AttemptsSinceQueued,
+			"a lost attempt is one of those that the retry budget allows")
 	}
 }
 
@@ -158,14 +170,15 @@ func lostUntilAResult(f *fixture) {
 	f.requireLost(task, 1, now.Add(-lease), "it is still not in the history, and counts once")
 	f.settle(now, webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: now})
 	task = f.claimOne(now)
-	f.requireLost(task, 1, now.Add(-lease), "it is still not in the history, though the delivery was given back")
+	f.requireLost(task, 1, now.Add(-lease),
+		"it is still not in the history, though the delivery was requeued")
 	f.startAttempts(now, task.Lease)
 	f.settle(now, webhook.Settlement{Lease: task.Lease, Status: webhook.StatusPending, DueAt: now})
 	task = f.claimOne(now)
-	f.requireLost(task, 1, time.Time{}, "what is given back was not lost, and is no result either")
+	f.requireLost(task, 1, time.Time{}, "a requeued attempt was not lost, and is no result either")
 	now = now.Add(lease)
 	task = f.claimOne(now)
-	f.requireLost(task, 1, time.Time{}, "an attempt that was given back is not lost later")
+	f.requireLost(task, 1, time.Time{}, "an attempt that was requeued is not lost later")
 	f.startAttempts(now, task.Lease)
 	f.startAttempts(time.Time{}, task.Lease)
 	now = now.Add(lease)
@@ -173,7 +186,7 @@ func lostUntilAResult(f *fixture) {
 	f.requireLost(task, 1, time.Time{}, "an attempt that had not begun after all is not lost")
 
 	f.settle(now, retry(task, now, now))
-	f.requireLost(f.claimOne(now), 0, time.Time{}, "with a result the count begins anew")
+	f.requireLost(f.claimOne(now), 0, time.Time{}, "a result sets the count to 0")
 	now = now.Add(lease)
 	task = f.claimOne(now)
 	f.requireLost(task, 1, time.Time{}, "a lease was lost again")
@@ -181,7 +194,7 @@ func lostUntilAResult(f *fixture) {
 	lost.Lost = true
 	f.settle(now, lost)
 	require.NoError(f.t, f.Replay(f.ctx, now, org, task.DeliveryID))
-	f.requireLost(f.claimOne(now), 0, time.Time{}, "with a replay the count begins anew")
+	f.requireLost(f.claimOne(now), 0, time.Time{}, "a replay sets the count to 0")
 }
 
 func startWithoutLease(f *fixture) {
@@ -190,11 +203,123 @@ func startWithoutLease(f *fixture) {
 	mine := f.claimOne(start())
 	now := start().Add(lease)
 	theirs := f.claimOne(now)
-	require.Equal(f.t, []webhook.Lease{mine.Lease}, f.startAttempts(now, mine.Lease), "a lease that another took over is lost")
+	require.Equal(f.t, []webhook.Lease{mine.Lease}, f.startAttempts(now, mine.Lease),
+		"a lease that another took over is lost")
 	now = now.Add(lease)
 	task := f.claimOne(now)
 	f.requireLost(task, 1, time.Time{}, "what was started with a lost lease was not started")
 	require.Greater(f.t, task.Token, theirs.Token)
 	f.settle(now, succeeded(task, now))
-	require.Equal(f.t, []webhook.Lease{task.Lease}, f.startAttempts(now, task.Lease), "the lease of a settled delivery is lost")
+	require.Equal(f.t, []webhook.Lease{task.Lease}, f.startAttempts(now, task.Lease),
+		"the lease of a settled delivery is lost")
+}
+
+func clockCases() []testCase {
+	return []testCase{
+		{"Now", clockGoesOn},
+		{"Repair", repairs},
+		{"RepairNothing", repairsNothing},
+		{"RepairLimit", repairsWithinLimit},
+	}
+}
+
+func (f *fixture) now() time.Time {
+	f.t.Helper()
+	at, err := f.Now(f.ctx)
+	require.NoError(f.t, err, "reading the clock")
+	return at
+}
+
+func clockGoesOn(f *fixture) {
+	last := f.now()
+	require.False(f.t, last.IsZero())
+	for range 5 {
+		at := f.now()
+		require.False(f.t, at.Before(last), "the clock does not go back")
+		last = at
+	}
+}
+
+// oneClock reads the clock through both views alternately.
+func oneClock(f, peer *fixture) {
+	for range 5 {
+		mine, theirs, again := f.now(), peer.now(), f.now()
+		require.False(f.t, theirs.Before(mine), "all processes have one clock")
+		require.False(f.t, again.Before(theirs), "all processes have one clock")
+	}
+}
+
+func repairRequest(now time.Time) webhook.RepairRequest {
+	return webhook.RepairRequest{
+		Until: now.Add(lease), LeasesAfter: now.Add(10 * time.Minute),
+		FreshAfter: now.Add(5 * time.Minute), RetriesAfter: now.Add(24 * time.Hour),
+		Limit: 1_000,
+	}
+}
+
+func (f *fixture) repair(now time.Time, r webhook.RepairRequest) int {
+	f.t.Helper()
+	n, err := f.Repair(f.ctx, now, r)
+	require.NoError(f.t, err, "repairing")
+	return n
+}
+
+func repairs(f *fixture) {
+	f.create(hook())
+	now := start()
+	wrong := now.Add(48 * time.Hour) // the clock was two days ahead
+	f.enqueue(wrong, newEvents("leased", 2)...)
+	leased := f.claimN(wrong, 2)
+	f.emit(wrong, "retried")
+	task := f.claimOne(wrong)
+	f.settle(wrong, retry(task, wrong, wrong.Add(time.Hour)))
+	f.enqueue(wrong, newEvents("fresh", 3)...)
+
+	f.requireNothingDue(now, "all of it waits for the time that the clock had")
+	require.Equal(f.t, 6, f.repair(now, repairRequest(now)),
+		"everything that lies too far ahead is set right, and counted")
+	var events []string
+	for _, task := range f.claim(now, 100) {
+		events = append(events, task.EventID)
+		f.settle(now, succeeded(task, now))
+	}
+	require.ElementsMatch(f.t, []string{"fresh_0", "fresh_1", "fresh_2", "retried"}, events,
+		"what is pending is due at once")
+	f.settle(now, succeeded(leased[0], now)) // which its holder still can
+	again := f.claimOne(now.Add(lease))
+	require.Equal(f.t, leased[1].DeliveryID, again.DeliveryID,
+		"a lease that ends too late ends at the given time")
+}
+
+func repairsNothing(f *fixture) {
+	f.create(hook())
+	now := start()
+	r := repairRequest(now)
+	f.emit(r.FreshAfter, "evt_fresh")
+	f.emit(now, "evt_leased")
+	leased := f.claimOne(now)
+	f.extend(r.LeasesAfter, leased.Lease)
+	f.emit(now, "evt_retried")
+	task := f.claimOne(now)
+	f.settle(now, retry(task, now, r.RetriesAfter))
+	replayed := f.settled("evt_replayed", now, webhook.StatusDead)
+	require.NoError(f.t, f.Replay(f.ctx, now.Add(365*24*time.Hour), org, replayed))
+	require.Zero(f.t, f.repair(now, r),
+		"what lies just at the bounds, or was replayed for later, is left as it is")
+	f.requireNothingDue(now, "nothing was changed")
+	f.requireTime(r.RetriesAfter, f.get(task.DeliveryID).DueAt, "DueAt")
+	f.settle(now, succeeded(leased, now))
+}
+
+func repairsWithinLimit(f *fixture) {
+	f.create(hook())
+	f.create(hook())
+	now := start()
+	f.enqueue(now.Add(time.Hour), newEvents("evt", 5)...)
+	r := repairRequest(now)
+	r.Limit = 4
+	for _, want := range []int{4, 4, 2, 0} {
+		require.Equal(f.t, want, f.repair(now, r), "a call sets as many right as it may")
+	}
+	require.Len(f.t, f.claim(now, 100), 10)
 }

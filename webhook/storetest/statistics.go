@@ -30,13 +30,16 @@ func statisticsCases() []testCase {
 // statistics asks for the figures of a subscription of org; zero is all of them.
 func (f *fixture) statistics(sub *webhook.Subscription, since time.Time) webhook.Statistics {
 	f.t.Helper()
-	s, err := f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: org, SubscriptionID: sub.ID, Since: since})
+	s, err := f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: org, SubscriptionID: sub.ID,
+		Since: since})
 	require.NoError(f.t, err, "asking for the statistics of a subscription")
 	return s
 }
 
 // requireStatistics compares all that is kept of a webhook.
-func (f *fixture) requireStatistics(want webhook.Statistics, sub *webhook.Subscription, rule string) {
+func (f *fixture) requireStatistics(
+	want webhook.Statistics, sub *webhook.Subscription, rule string,
+) {
 	f.t.Helper()
 	f.requireSameStatistics(want, f.statistics(sub, time.Time{}), rule)
 }
@@ -80,20 +83,25 @@ func statisticsOfResults(f *fixture) {
 		Pending: 1, Succeeded: 3, Failed: 2, Dead: 2,
 		Duration:    5*time.Millisecond + 3*tick + time.Second + time.Minute + time.Hour,
 		LastSuccess: at(7), LastFailure: at(5), LastFailed: tasks[2].DeliveryID,
-	}, sub, "every attempt, every death and no more is counted; the last ones are those that were started last")
-	f.requireStatistics(webhook.Statistics{}, idle, "what is delivered to another subscription is not counted")
+	}, sub, "every attempt, every death and no more is counted; the last ones are those that were "+
+		"started last")
+	f.requireStatistics(webhook.Statistics{}, idle,
+		"what is delivered to another subscription is not counted")
 }
 
 func statisticsOfUnfinished(f *fixture) {
 	sub := f.create(hook("webhook", "slack"))
 	f.enqueue(start(), newEvents("evt", 5)...)
 	f.claimN(start(), 4)
-	f.requireStatistics(webhook.Statistics{Pending: 6, InFlight: 4}, sub, "unfinished deliveries are counted as they are now")
+	f.requireStatistics(webhook.Statistics{Pending: 6, InFlight: 4}, sub,
+		"unfinished deliveries are counted as they are now")
 	late := start().Add(100 * time.Hour)
-	f.requireSameStatistics(webhook.Statistics{Since: late.Truncate(time.Hour), Pending: 6, InFlight: 4},
+	f.requireSameStatistics(webhook.Statistics{Since: late.Truncate(time.Hour), Pending: 6,
+		InFlight: 4},
 		f.statistics(sub, late), "unfinished deliveries are counted whatever Since")
 	f.setPaused(sub, true)
-	f.requireStatistics(webhook.Statistics{Paused: 10}, sub, "deliveries of a paused subscription are paused")
+	f.requireStatistics(webhook.Statistics{Paused: 10}, sub,
+		"deliveries of a paused subscription are paused")
 }
 
 func statisticsOfRefused(f *fixture) {
@@ -102,14 +110,16 @@ func statisticsOfRefused(f *fixture) {
 	tasks := f.claimN(start(), 2)
 	unknown := webhook.Task{Lease: webhook.Lease{DeliveryID: 1 << 40, Token: 1}}
 	refused, err := f.Settle(f.ctx, start(), []webhook.Settlement{
-		succeeded(tasks[0], start()), died(tasks[0], start()), died(unknown, start()), succeeded(tasks[1], start()),
+		succeeded(tasks[0], start()), died(tasks[0], start()), died(unknown, start()),
+		succeeded(tasks[1], start()),
 	})
 	require.NoError(f.t, err)
 	require.Len(f.t, refused, 2)
-	f.refuse(start(), died(tasks[0], start()), "a settled delivery is not in flight: a second result is refused")
+	f.refuse(start(), died(tasks[0], start()),
+		"a settled delivery is not in flight: a second result is refused")
 	f.requireStatistics(webhook.Statistics{
 		Succeeded: 2, Duration: 2 * attempt(start(), "").Duration, LastSuccess: start(),
-	}, sub, "a result that is refused does not count, those beside it do")
+	}, sub, "a result that is refused does not count, the others of the call do")
 }
 
 func statisticsOfCancel(f *fixture) {
@@ -120,30 +130,38 @@ func statisticsOfCancel(f *fixture) {
 		require.NoError(f.t, f.Cancel(f.ctx, start(), org, d.ID))
 		require.ErrorIs(f.t, f.Cancel(f.ctx, start(), org, d.ID), webhook.ErrWrongStatus)
 	}
-	f.refuse(start(), succeeded(task, start()), "the result of an attempt under way is refused")
-	f.requireStatistics(webhook.Statistics{Cancelled: 2}, sub, "what Cancel ended counts, each delivery once")
+	f.refuse(start(), succeeded(task, start()),
+		"the result of an attempt that ran meanwhile is refused")
+	f.requireStatistics(webhook.Statistics{Cancelled: 2}, sub,
+		"what Cancel ended counts, each delivery once")
 }
 
 func statisticsSince(f *fixture) {
 	sub := f.create(hook())
 	hour := start().Truncate(time.Hour)
-	for i, at := range []time.Time{hour.Add(-tick), hour, hour.Add(59 * time.Minute), hour.Add(time.Hour)} {
+	for i, at := range []time.Time{hour.Add(-tick), hour, hour.Add(59 * time.Minute),
+		hour.Add(time.Hour)} {
 		f.settled(fmt.Sprint("evt_", i), at, webhook.StatusSucceeded)
 	}
 	for _, c := range []struct {
 		since time.Time
 		want  int64
 	}{
-		{time.Time{}, 4}, {hour.Add(-365 * 24 * time.Hour), 4}, {hour.Add(-time.Hour), 4}, {hour.Add(-tick), 4},
+		{time.Time{}, 4}, {hour.Add(-365 * 24 * time.Hour), 4}, {hour.Add(-time.Hour), 4},
+		{hour.Add(-tick), 4},
 		{hour, 3}, {hour.Add(time.Hour - tick), 3}, {hour.Add(time.Hour).In(time.FixedZone("", 5400)), 1},
 		{hour.Add(2 * time.Hour), 0},
 	} {
 		s := f.statistics(sub, c.since)
-		require.Equal(f.t, c.want, s.Succeeded, "what was recorded in the hour of Since or later is counted, and nothing else (Since is %s)", c.since)
-		f.requireTime(c.since.UTC().Truncate(time.Hour), s.Since, "Since, which is rounded down to the hour,")
+		require.Equal(f.t, c.want, s.Succeeded,
+			"what was recorded in the hour of Since or later is counted, and nothing else (Since is %s)",
+			c.since)
+		f.requireTime(c.since.UTC().Truncate(time.Hour), s.Since,
+			"Since, which is rounded down to the hour,")
 	}
 	f.requireTime(hour.Add(time.Hour), f.statistics(sub, hour).LastSuccess, "LastSuccess")
-	require.True(f.t, f.statistics(sub, hour.Add(2*time.Hour)).LastSuccess.IsZero(), "LastSuccess is one since Since")
+	require.True(f.t, f.statistics(sub, hour.Add(2*time.Hour)).LastSuccess.IsZero(),
+		"LastSuccess is one since Since")
 }
 
 func statisticsOfChannels(f *fixture) {
@@ -158,16 +176,18 @@ func statisticsOfChannels(f *fixture) {
 	}
 	took := attempt(start(), "").Duration
 	both := f.statistics(sub, time.Time{})
-	require.Equal(f.t, []int64{1, 1, 1}, []int64{both.Succeeded, both.Failed, both.Dead}, "all channels of a subscription are counted")
+	require.Equal(f.t, []int64{1, 1, 1}, []int64{both.Succeeded, both.Failed, both.Dead},
+		"all channels of a subscription are counted")
 	f.update(sub, func(sub *webhook.Subscription) { sub.Channels = sub.Channels[:1] })
 	one := webhook.Statistics{Succeeded: 1, Duration: took, LastSuccess: start()}
 	f.requireStatistics(one, sub, "the figures of a channel go when it is removed")
 	f.update(sub, func(sub *webhook.Subscription) { sub.Channels = hook("webhook", "slack").Channels })
-	f.requireStatistics(one, sub, "a channel that comes back begins anew")
+	f.requireStatistics(one, sub, "a channel that is added again begins with zero")
 	dead := f.list(webhook.DeliveryQuery{Status: webhook.StatusDead})[0]
 	require.NoError(f.t, f.Replay(f.ctx, start(), org, dead.ID))
 	f.settle(start(), succeeded(f.claimOne(start()), start()))
-	f.requireStatistics(webhook.Statistics{Succeeded: 2, Duration: 2 * took, LastSuccess: start()}, sub,
+	f.requireStatistics(webhook.Statistics{Succeeded: 2, Duration: 2 * took, LastSuccess: start()},
+		sub,
 		"a delivery that is replayed to a channel that came back counts for that")
 }
 
@@ -177,7 +197,8 @@ func statisticsOfReplay(f *fixture) {
 	now := start().Add(time.Minute)
 	require.NoError(f.t, f.Replay(f.ctx, now, org, id))
 	took := attempt(start(), "").Duration
-	want := webhook.Statistics{Pending: 1, Failed: 1, Dead: 1, Duration: took, LastFailure: start(), LastFailed: id}
+	want := webhook.Statistics{Pending: 1, Failed: 1, Dead: 1, Duration: took, LastFailure: start(),
+		LastFailed: id}
 	f.requireStatistics(want, sub, "what was recorded stays counted when its delivery is replayed")
 	f.settle(now, succeeded(f.claimOne(now), now))
 	want.Pending, want.Succeeded, want.Duration, want.LastSuccess = 0, 1, 2*took, now
@@ -186,7 +207,8 @@ func statisticsOfReplay(f *fixture) {
 
 func statisticsOutlivePruning(f *fixture) {
 	sub := f.create(hook())
-	for i, status := range []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusCancelled} {
+	for i, status := range []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead,
+		webhook.StatusCancelled} {
 		f.settled(fmt.Sprint("evt_", i), start(), status)
 	}
 	want := f.statistics(sub, time.Time{})
@@ -212,9 +234,11 @@ func statisticsKept(f *fixture) {
 		require.Zero(f.t, n, "figures are no part of what Prune counts")
 	}
 	prune(hour.Add(2*time.Hour + webhook.StatisticsKept - tick))
-	require.EqualValues(f.t, 6, f.statistics(sub, time.Time{}).Succeeded, "figures of hours that ended StatisticsKept ago go, others stay")
+	require.EqualValues(f.t, 6, f.statistics(sub, time.Time{}).Succeeded,
+		"figures of hours that ended StatisticsKept ago go, others stay")
 	prune(hour.Add(4*time.Hour + webhook.StatisticsKept - tick))
-	require.EqualValues(f.t, 2, f.statistics(sub, time.Time{}).Succeeded, "all figures that are too old go, whatever Limit")
+	require.EqualValues(f.t, 2, f.statistics(sub, time.Time{}).Succeeded,
+		"all figures that are too old go, whatever Limit")
 	prune(hour.Add(4*time.Hour + webhook.StatisticsKept))
 	f.requireStatistics(webhook.Statistics{}, sub, "figures of hours that ended StatisticsKept ago go")
 }
@@ -229,7 +253,8 @@ func statisticsOfLargeBatch(f *fixture) {
 	var settlements []webhook.Settlement
 	for i, task := range f.claimN(start(), hooks*events) {
 		at := start().Add(time.Duration(i) * tick)
-		settlements = append(settlements, []webhook.Settlement{succeeded(task, at), died(task, at), retry(task, at, at)}[i%3])
+		settlements = append(settlements,
+			[]webhook.Settlement{succeeded(task, at), died(task, at), retry(task, at, at)}[i%3])
 	}
 	f.settle(start(), settlements...)
 	var attempts int64
@@ -248,7 +273,8 @@ func statisticsNotFound(f *fixture) {
 	f.remove(sub)
 	for _, id := range []string{sub.ID, "", "wh_unknown"} {
 		_, err := f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: org, SubscriptionID: id})
-		require.ErrorIs(f.t, err, webhook.ErrNotFound, "a subscription that is deleted or unknown has no statistics (%q)", id)
+		require.ErrorIs(f.t, err, webhook.ErrNotFound,
+			"a subscription that is deleted or unknown has no statistics (%q)", id)
 	}
 }
 
@@ -260,7 +286,8 @@ func statisticsOfRecreated(f *fixture) {
 	if !f.recreate(sub, org) {
 		return
 	}
-	f.requireStatistics(webhook.Statistics{}, sub, "all figures go when the subscription is deleted, though its id is used again")
+	f.requireStatistics(webhook.Statistics{}, sub,
+		"all figures go when the subscription is deleted, though its id is used again")
 	f.prune(start(), time.Time{}, time.Time{})
 	f.requireStatistics(webhook.Statistics{}, sub, "what Prune settles does not count")
 }
@@ -282,7 +309,8 @@ func concurrentStatistics(views ...*fixture) {
 				return
 			}
 			if left := events*endpoints - len(tasks); left > 0 {
-				claimed, err := f.Claim(f.ctx, now, webhook.ClaimRequest{Until: now.Add(100 * lease), Limit: left, PerEndpoint: left})
+				claimed, err := f.Claim(f.ctx, now,
+					webhook.ClaimRequest{Until: now.Add(100 * lease), Limit: left, PerEndpoint: left})
 				assert.NoError(f.t, err)
 				tasks = append(tasks, claimed...)
 			}
@@ -305,9 +333,13 @@ func concurrentStatistics(views ...*fixture) {
 	var ended int64
 	for _, sub := range hooks {
 		s := f.statistics(sub, time.Time{})
-		require.Len(f.t, f.list(webhook.DeliveryQuery{SubscriptionID: sub.ID, Status: webhook.StatusDead, Limit: many}), int(s.Dead), "every death is counted once")
-		require.Len(f.t, f.list(webhook.DeliveryQuery{SubscriptionID: sub.ID, Status: webhook.StatusSucceeded, Limit: many}), int(s.Succeeded), "every success is counted once")
+		require.Len(f.t, f.list(webhook.DeliveryQuery{SubscriptionID: sub.ID, Status: webhook.StatusDead,
+			Limit: many}), int(s.Dead), "every death is counted once")
+		require.Len(f.t, f.list(webhook.DeliveryQuery{SubscriptionID: sub.ID,
+			Status: webhook.StatusSucceeded, Limit: many}), int(s.Succeeded),
+			"every success is counted once")
 		ended += s.Succeeded + s.Dead
 	}
-	require.EqualValues(f.t, goroutines*batches*events*endpoints, ended, "all results are counted, whoever gave them")
+	require.EqualValues(f.t, goroutines*batches*events*endpoints, ended,
+		"all results are counted, whichever process reported them")
 }

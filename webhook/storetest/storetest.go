@@ -10,28 +10,26 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Harness tells the suite how to get at the store under test.
+// Harness tells the suite how to make the store under test.
 type Harness struct {
-	// New returns an empty store, and releases it with t.Cleanup. It is called
-	// once for each case, from parallel tests.
+	// New returns an empty store, and closes it with t.Cleanup. It is called once for each case, from
+	// parallel tests.
 	New func(t *testing.T) webhook.Store
-	// Reopen closes a store that New returned, as a process does that ends, and
-	// opens its data again. Nil says that the store is not durable.
+	// Reopen closes a store that New returned, like a process that ends, and opens its data again. Nil
+	// means that the store is not durable.
 	Reopen func(t *testing.T, s webhook.Store) webhook.Store
-	// Begin begins a transaction of a caller's on the data of a store that New
-	// returned. It is required of stores that declare Transactions.
+	// Begin begins a transaction of the caller on the data of a store that New returned. It is
+	// required if the store declares Transactions.
 	Begin func(t *testing.T, s webhook.Store) CallerTx
-	// Peer opens the data of a store that New returned a second time, as
-	// another process does, while the first stays in use. Nil says that the
-	// store serves one process.
+	// Peer opens the data of a store that New returned a second time, like another process, while the
+	// first stays in use. Nil means that only one process can use the store.
 	Peer func(t *testing.T, s webhook.Store) webhook.Store
-	// Groups names the parts of the suite that run, such as "Enqueue" and
-	// "Transactions": for a second way to open a store that has passed the
-	// whole suite. Empty runs all, and so must one Harness of each store.
+	// Groups names the parts of the suite to run, such as "Enqueue" and "Transactions". Empty runs
+	// all. Use it for a second way to open a store that has passed the whole suite.
 	Groups []string
 }
 
-// CallerTx is a transaction as a caller of the store has it.
+// CallerTx is a transaction of a caller of the store.
 type CallerTx struct {
 	Tx               webhook.Tx
 	Commit, Rollback func() error
@@ -71,9 +69,11 @@ func Run(t *testing.T, h Harness) {
 		{"Transactions", transactionCases(h)},
 		{"Notifications", notificationCases(h)},
 		{"Wrapped", wrapped(slices.Concat(
-			[]testCase{{"Requests", withIdempotency(requestOnce)}}, transactionCases(h), notificationCases(h)))},
+			[]testCase{{"Requests", withIdempotency(requestOnce)}}, transactionCases(h),
+			notificationCases(h)))},
 		{"Tenants", tenantCases()},
 		{"Cancellation", cancellationCases()},
+		{"Limits", limitCases()},
 		{"Concurrency", concurrencyCases()},
 		{"Model", modelCases()},
 		{"Durability", durabilityCases(h)},
@@ -96,7 +96,7 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// fixture is a store with the shorthand that the cases are written in.
+// fixture is a store with helpers for the cases.
 type fixture struct {
 	webhook.Store
 	// inner is what the Harness made: it may be wrapped in Store.
@@ -112,8 +112,8 @@ func newFixture(t *testing.T, s webhook.Store) *fixture {
 // with returns the fixture for another view of the same data.
 func (f *fixture) with(s webhook.Store) *fixture { return newFixture(f.t, s) }
 
-// wrapped runs cases on a store that is wrapped as a caller may do it: in a type that
-// embeds the interface.
+// wrapped runs cases on a store that is wrapped in a type that embeds the interface, as callers may
+// do.
 func wrapped(cases []testCase) []testCase {
 	out := slices.Clone(cases)
 	for i, c := range out {

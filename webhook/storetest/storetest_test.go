@@ -18,8 +18,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// broken stores each break one rule, as stores do by mistake. The value says
-// which case must notice.
+// broken returns stores that each break one rule, as a store might by mistake, and the case that
+// must notice it.
 func broken() map[string]struct {
 	store  webhook.Store
 	caught string
@@ -28,7 +28,8 @@ func broken() map[string]struct {
 		store  webhook.Store
 		caught string
 	}{
-		"forgets the revision":       {forgetsRevision{memstore.New()}, "Subscriptions/CreateSetsRevision"},
+		"forgets the revision": {forgetsRevision{memstore.New()},
+			"Subscriptions/CreateSetsRevision"},
 		"ignores quotas":             {ignoresQuota{memstore.New()}, "Subscriptions/Quota"},
 		"ignores offsets":            {ignoresOffset{memstore.New()}, "Subscriptions/ListOrderAndPaging"},
 		"goes after a time only":     {afterTime{memstore.New()}, "Subscriptions/ListAfter"},
@@ -38,6 +39,7 @@ func broken() map[string]struct {
 		"ignores cancelled contexts": {ignoresCancellation{memstore.New()}, "Cancellation/BeforeTheCall"},
 		"rounds times up":            {roundsUp{memstore.New()}, "Claim/SubMicrosecondTimes"},
 		"ignores skip":               {ignoresSkip{memstore.New()}, "Rotation/Skip"},
+		"claims without a limit":     {claimsWithoutLimit{memstore.New()}, "Limits/BelowOneIsRefused"},
 		"ignores PerEndpoint":        {ignoresPerEndpoint{memstore.New()}, "Rotation/Bounds"},
 		"stops short":                {stopsShort{memstore.New()}, "Claim/OnlyOnce"},
 		"hides refusals":             {hidesRefusals{memstore.New()}, "Claim/ExpiredLease"},
@@ -56,8 +58,8 @@ func broken() map[string]struct {
 
 const brokenVariable = "STORETEST_RUN_BROKEN"
 
-// TestBroken runs the suite over broken stores when TestSuiteNotices asks for
-// it, in a process of its own, because it has to fail.
+// TestBroken runs the suite over broken stores for TestSuiteNotices, in another process, because it
+// has to fail.
 func TestBroken(t *testing.T) {
 	if os.Getenv(brokenVariable) == "" {
 		return
@@ -65,7 +67,8 @@ func TestBroken(t *testing.T) {
 	for name := range broken() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			storetest.Run(t, storetest.Harness{New: func(*testing.T) webhook.Store { return broken()[name].store }})
+			storetest.Run(t,
+				storetest.Harness{New: func(*testing.T) webhook.Store { return broken()[name].store }})
 		})
 	}
 }
@@ -82,13 +85,14 @@ func TestSuiteNotices(t *testing.T) {
 			output, err := command.CombinedOutput()
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit, "a store that %s must fail the suite", name)
-			require.Contains(t, string(output), "--- FAIL: "+test+" ", "a store that %s must fail %s", name, b.caught)
+			require.Contains(t, string(output), "--- FAIL: "+test+" ", "a store that %s must fail %s", name,
+				b.caught)
 		})
 	}
 }
 
-// TestSuitePasses runs the suite over the reference with every part of the
-// harness. Data in memory is "reopened" by going on with it.
+// TestSuitePasses runs the suite over the reference implementation with every part of the harness.
+// Data in memory is "reopened" by using the same store.
 func TestSuitePasses(t *testing.T) {
 	t.Parallel()
 	same := func(_ *testing.T, s webhook.Store) webhook.Store { return s }
@@ -105,19 +109,25 @@ func TestSuitePasses(t *testing.T) {
 
 type forgetsRevision struct{ webhook.Store }
 
-func (s forgetsRevision) CreateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
+func (s forgetsRevision) CreateSubscription(
+	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
+) error {
 	return s.Store.CreateSubscription(ctx, sub.Clone(), quota)
 }
 
 type ignoresQuota struct{ webhook.Store }
 
-func (s ignoresQuota) CreateSubscription(ctx context.Context, sub *webhook.Subscription, _ webhook.Quota) error {
+func (s ignoresQuota) CreateSubscription(
+	ctx context.Context, sub *webhook.Subscription, _ webhook.Quota,
+) error {
 	return s.Store.CreateSubscription(ctx, sub, webhook.Quota{})
 }
 
 type ignoresOffset struct{ webhook.Store }
 
-func (s ignoresOffset) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
+func (s ignoresOffset) Subscriptions(
+	ctx context.Context, q webhook.SubscriptionQuery,
+) ([]*webhook.Subscription, error) {
 	q.Offset = 0
 	return s.Store.Subscriptions(ctx, q)
 }
@@ -125,7 +135,9 @@ func (s ignoresOffset) Subscriptions(ctx context.Context, q webhook.Subscription
 // afterTime forgets that subscriptions may share a time.
 type afterTime struct{ webhook.Store }
 
-func (s afterTime) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
+func (s afterTime) Subscriptions(
+	ctx context.Context, q webhook.SubscriptionQuery,
+) ([]*webhook.Subscription, error) {
 	if q.After.ID != "" {
 		q.After = webhook.SubscriptionCursor{CreatedAt: q.After.CreatedAt.Add(time.Microsecond)}
 	}
@@ -134,14 +146,18 @@ func (s afterTime) Subscriptions(ctx context.Context, q webhook.SubscriptionQuer
 
 type countsPage struct{ webhook.Store }
 
-func (s countsPage) CountSubscriptions(ctx context.Context, q webhook.SubscriptionQuery) (int, error) {
+func (s countsPage) CountSubscriptions(
+	ctx context.Context, q webhook.SubscriptionQuery,
+) (int, error) {
 	found, err := s.Subscriptions(ctx, q)
 	return len(found), err
 }
 
 type neverConflicts struct{ webhook.Store }
 
-func (s neverConflicts) UpdateSubscription(ctx context.Context, sub *webhook.Subscription, quota webhook.Quota) error {
+func (s neverConflicts) UpdateSubscription(
+	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
+) error {
 	if stored, err := s.Subscription(ctx, sub.OrganizationID, sub.ID); err == nil {
 		sub.Revision = stored.Revision
 	}
@@ -165,7 +181,9 @@ func (s compactsPayloads) Enqueue(
 
 type ignoresCancellation struct{ webhook.Store }
 
-func (s ignoresCancellation) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+func (s ignoresCancellation) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
 	return s.Store.Settle(context.WithoutCancel(ctx), now, settlements)
 }
 
@@ -179,35 +197,54 @@ func (s roundsUp) Enqueue(
 
 type ignoresSkip struct{ webhook.Store }
 
-func (s ignoresSkip) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+func (s ignoresSkip) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	r.Skip = nil
+	return s.Store.Claim(ctx, now, r)
+}
+
+type claimsWithoutLimit struct{ webhook.Store }
+
+func (s claimsWithoutLimit) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
+	r.PerEndpoint = max(r.PerEndpoint, 1)
 	return s.Store.Claim(ctx, now, r)
 }
 
 type ignoresPerEndpoint struct{ webhook.Store }
 
-func (s ignoresPerEndpoint) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+func (s ignoresPerEndpoint) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	r.PerEndpoint = r.Limit
 	return s.Store.Claim(ctx, now, r)
 }
 
 type stopsShort struct{ webhook.Store }
 
-func (s stopsShort) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+func (s stopsShort) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	r.Limit = min(r.Limit, 2)
 	return s.Store.Claim(ctx, now, r)
 }
 
 type hidesRefusals struct{ webhook.Store }
 
-func (s hidesRefusals) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+func (s hidesRefusals) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
 	_, err := s.Store.Settle(ctx, now, settlements)
 	return nil, err
 }
 
 type forgetsPause struct{ webhook.Store }
 
-func (s forgetsPause) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+func (s forgetsPause) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
 	settlements = slices.Clone(settlements)
 	for i := range settlements {
 		settlements[i].PauseSubscription = false
@@ -217,7 +254,9 @@ func (s forgetsPause) Settle(ctx context.Context, now time.Time, settlements []w
 
 type keepsMilliseconds struct{ webhook.Store }
 
-func (s keepsMilliseconds) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+func (s keepsMilliseconds) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
 	settlements = slices.Clone(settlements)
 	for i := range settlements {
 		if a := settlements[i].Attempt; a != nil {
@@ -237,14 +276,18 @@ func (startsNothing) Start(context.Context, time.Time, []webhook.Lease) ([]webho
 
 type hidesLost struct{ webhook.Store }
 
-func (s hidesLost) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) ([]webhook.Lease, error) {
+func (s hidesLost) Extend(
+	ctx context.Context, until time.Time, leases []webhook.Lease,
+) ([]webhook.Lease, error) {
 	_, err := s.Store.Extend(ctx, until, leases)
 	return nil, err
 }
 
 type oldestFirst struct{ webhook.Store }
 
-func (s oldestFirst) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+func (s oldestFirst) Deliveries(
+	ctx context.Context, q webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
 	found, err := s.Store.Deliveries(ctx, q)
 	slices.Reverse(found)
 	return found, err
@@ -252,7 +295,9 @@ func (s oldestFirst) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([
 
 type ignoresTenant struct{ webhook.Store }
 
-func (s ignoresTenant) Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+func (s ignoresTenant) Delivery(
+	ctx context.Context, organizationID string, id webhook.DeliveryID,
+) (*webhook.Delivery, error) {
 	d, err := s.Store.Delivery(ctx, "org_a", id)
 	if err != nil {
 		return s.Store.Delivery(ctx, organizationID, id)
@@ -262,7 +307,9 @@ func (s ignoresTenant) Delivery(ctx context.Context, organizationID string, id w
 
 type prunesEarly struct{ webhook.Store }
 
-func (s prunesEarly) Prune(ctx context.Context, now time.Time, r webhook.PruneRequest) (int, error) {
+func (s prunesEarly) Prune(
+	ctx context.Context, now time.Time, r webhook.PruneRequest,
+) (int, error) {
 	if !r.SucceededBefore.IsZero() {
 		r.SucceededBefore = r.SucceededBefore.Add(time.Microsecond)
 	}
@@ -271,8 +318,11 @@ func (s prunesEarly) Prune(ctx context.Context, now time.Time, r webhook.PruneRe
 
 type ignoresSince struct{ webhook.Store }
 
-func (s ignoresSince) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error) {
-	f, err := s.Store.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: q.OrganizationID, SubscriptionID: q.SubscriptionID})
+func (s ignoresSince) Statistics(
+	ctx context.Context, q webhook.StatisticsQuery,
+) (webhook.Statistics, error) {
+	f, err := s.Store.Statistics(ctx,
+		webhook.StatisticsQuery{OrganizationID: q.OrganizationID, SubscriptionID: q.SubscriptionID})
 	f.Since = q.Since.UTC().Truncate(time.Hour)
 	return f, err
 }
@@ -280,7 +330,9 @@ func (s ignoresSince) Statistics(ctx context.Context, q webhook.StatisticsQuery)
 // readsAttempts answers with attempts that are not wanted.
 type readsAttempts struct{ webhook.Store }
 
-func (s readsAttempts) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+func (s readsAttempts) Deliveries(
+	ctx context.Context, q webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
 	q.WithoutAttempts = false
 	return s.Store.Deliveries(ctx, q)
 }
@@ -288,13 +340,17 @@ func (s readsAttempts) Deliveries(ctx context.Context, q webhook.DeliveryQuery) 
 // countsStored makes the figures of the deliveries that are stored.
 type countsStored struct{ webhook.Store }
 
-func (s countsStored) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error) {
+func (s countsStored) Statistics(
+	ctx context.Context, q webhook.StatisticsQuery,
+) (webhook.Statistics, error) {
 	var f webhook.Statistics
-	found, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: q.OrganizationID, SubscriptionID: q.SubscriptionID, Limit: 1_000})
+	found, err := s.Deliveries(ctx, webhook.DeliveryQuery{OrganizationID: q.OrganizationID,
+		SubscriptionID: q.SubscriptionID, Limit: 1_000})
 	for i := range found {
 		for j := range found[i].Attempts {
 			f.Count(&webhook.Settlement{
-				Lease: webhook.Lease{DeliveryID: found[i].ID}, Status: found[i].Status, Attempt: &found[i].Attempts[j],
+				Lease: webhook.Lease{DeliveryID: found[i].ID}, Status: found[i].Status,
+				Attempt: &found[i].Attempts[j],
 			})
 		}
 		if found[i].Status == webhook.StatusCancelled {

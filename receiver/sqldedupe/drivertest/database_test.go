@@ -45,7 +45,8 @@ func openSQLite(t *testing.T) database {
 	path := filepath.Join(t.TempDir(), "receiver.db")
 	open := func() *sql.DB {
 		db, err := sql.Open("sqlite",
-			"file:"+path+"?_pragma=journal_mode(wal)&_pragma=busy_timeout(10000)&_pragma=synchronous(off)&_txlock=immediate")
+			"file:"+path+"?_pragma=journal_mode(wal)&_pragma=busy_timeout(10000)"+
+				"&_pragma=synchronous(off)&_txlock=immediate")
 		require.NoError(t, err)
 		// SQLite has one writer at a time. More connections would poll for their turn.
 		db.SetMaxOpenConns(1)
@@ -68,8 +69,7 @@ func openPostgreSQL(t *testing.T) database {
 	t.Cleanup(func() { require.NoError(t, admin.Close()) })
 	if err := admin.PingContext(t.Context()); err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("no PostgreSQL, which CI=true requires; set WEBHOOKS_TEST_POSTGRES_DSN: %v",
-				err)
+			t.Fatalf("no PostgreSQL, which CI=true requires; set WEBHOOKS_TEST_POSTGRES_DSN: %v", err)
 		}
 		t.Skip("no PostgreSQL at WEBHOOKS_TEST_POSTGRES_DSN or the default address")
 	}

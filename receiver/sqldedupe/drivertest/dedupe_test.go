@@ -128,7 +128,8 @@ func TestPrune(t *testing.T) {
 		assert.Equal(t, 5, db.number(t, "SELECT count(*) FROM webhook_receiver_claims"),
 			"done, dead, claimed, late and passed")
 		assert.Equal(t, 1, db.number(t,
-			"SELECT count(*) FROM webhook_receiver_claims WHERE claim_key = 'dead' AND state = 3 AND reason = 'broken'"))
+			"SELECT count(*) FROM webhook_receiver_claims WHERE claim_key = 'dead' AND state = 3 AND "+
+				"reason = 'broken'"))
 	})
 }
 

@@ -90,8 +90,9 @@ func TestExactlyOnce(t *testing.T) {
 		"claimed by the same store": func(_ *testing.T, store *sqldedupe.Dedupe) receiver.Deduper {
 			return store
 		},
-		"claimed by the same store under other keys": func(_ *testing.T,
-			store *sqldedupe.Dedupe) receiver.Deduper {
+		"claimed by the same store under other keys": func(
+			_ *testing.T, store *sqldedupe.Dedupe,
+		) receiver.Deduper {
 			return renamed{store}
 		},
 		"claimed by another store": func(t *testing.T, _ *sqldedupe.Dedupe) receiver.Deduper {
@@ -368,7 +369,9 @@ func TestDoneTxKeep(t *testing.T) {
 		passed(t, store)
 		take(t, store, "evt_short", time.Hour)
 		days := db.number(t,
-			"SELECT (done.until_ms - claimed.until_ms + 3600000) / 86400000 FROM webhook_receiver_claims AS done, webhook_receiver_claims AS claimed WHERE done.claim_key = 'evt_long' AND claimed.claim_key = 'evt_short'")
+			"SELECT (done.until_ms - claimed.until_ms + 3600000) / 86400000 FROM webhook_receiver_claims "+
+				"AS done, webhook_receiver_claims AS claimed WHERE done.claim_key = 'evt_long' AND "+
+				"claimed.claim_key = 'evt_short'")
 		assert.InDelta(t, 30, days, 1)
 	})
 }

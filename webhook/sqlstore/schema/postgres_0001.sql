@@ -20,8 +20,8 @@ CREATE TABLE {p}webhooks (
 );
 CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id, paused);
 
--- A channel that is removed and added again is a new endpoint: the deliveries
--- of the old one stay cancelled.
+-- A channel that is removed and added again is a new endpoint. The deliveries of the
+-- old one stay cancelled.
 CREATE TABLE {p}endpoints (
     id              bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     organization_id text    NOT NULL,
@@ -33,12 +33,12 @@ CREATE TABLE {p}endpoints (
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id);
 
--- The event id comes first in the key, because ids are made to grow with time:
--- new entries go to the end of the index, whatever the number of organizations.
+-- The event id comes first in the key, because ids grow with time. So new entries go to
+-- the end of the index, whatever the number of organizations.
 CREATE TABLE {p}events (
     id              bigint PRIMARY KEY,
     created_at      bigint NOT NULL,
-    last_id         bigint NOT NULL, -- its last delivery; its own id once it has none
+    last_id         bigint NOT NULL, -- its last delivery; its own id if it has none any more
     organization_id text   NOT NULL,
     event_id        text   NOT NULL,
     type            text   NOT NULL,
@@ -70,8 +70,8 @@ CREATE TABLE {p}blocks (
 );
 CREATE INDEX {p}blocks_key ON {p}blocks (endpoint_id, block);
 
--- What was recorded in each hour. Processes that settle for one endpoint have
--- rows of their own, lest they wait for each other to commit.
+-- The figures of each hour. Processes that settle for one endpoint have rows of their
+-- own, so that they do not wait for each other to commit.
 CREATE TABLE {p}statistics (
     endpoint_id  bigint  NOT NULL,
     hour         bigint  NOT NULL, -- hours since 1970
@@ -88,12 +88,12 @@ CREATE TABLE {p}statistics (
 ) WITH (fillfactor = 50); -- room for updates that leave the indexes alone
 CREATE INDEX {p}statistics_hour ON {p}statistics (hour);
 
--- Requests that are not to be worked on twice.
+-- Idempotency keys.
 CREATE TABLE {p}requests (
     id       bytea  PRIMARY KEY, -- a hash of its key
     digest   bytea  NOT NULL, -- of what it asks for
     began_at bigint NOT NULL,
-    until    bigint NOT NULL, -- when whoever works on it will have ended
+    until    bigint NOT NULL, -- when the work on it ends at the latest
     answer   bytea            -- NULL before it is answered
 );
 CREATE INDEX {p}requests_began ON {p}requests (began_at);

@@ -1,5 +1,5 @@
--- Processes of the version before must not change a webhook meanwhile, nor
--- afterwards: without meta, what they try fails.
+-- Processes of the previous version must not change a webhook during the migration or
+-- after it. Without meta, their statements fail.
 LOCK TABLE {p}webhooks IN EXCLUSIVE MODE;
 
 CREATE TABLE {p}organizations (

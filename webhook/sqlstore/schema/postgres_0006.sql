@@ -1,4 +1,4 @@
--- What an organization has, for its quota: webhooks, and channels of all of them.
+-- For the quotas: how many webhooks an organization has, and channels of all of them.
 ALTER TABLE {p}organizations ADD COLUMN webhooks bigint NOT NULL DEFAULT 0;
 ALTER TABLE {p}organizations ADD COLUMN channels bigint NOT NULL DEFAULT 0;
 UPDATE {p}organizations SET

@@ -18,8 +18,8 @@ CREATE TABLE {p}webhooks (
 );
 CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id, paused);
 
--- A channel that is removed and added again is a new endpoint: the deliveries
--- of the old one stay cancelled.
+-- A channel that is removed and added again is a new endpoint. The deliveries of the
+-- old one stay cancelled.
 CREATE TABLE {p}endpoints (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
     organization_id TEXT    NOT NULL,
@@ -31,15 +31,15 @@ CREATE TABLE {p}endpoints (
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id);
 
--- The event id comes first in the key, because ids are made to grow with time:
--- new entries go to the end of the index, whatever the number of organizations.
+-- The event id comes first in the key, because ids grow with time. So new entries go to
+-- the end of the index, whatever the number of organizations.
 CREATE TABLE {p}events (
     id              INTEGER PRIMARY KEY,
     organization_id TEXT    NOT NULL,
     event_id        TEXT    NOT NULL,
     type            TEXT    NOT NULL,
     created_at      INTEGER NOT NULL,
-    last_id         INTEGER NOT NULL, -- its last delivery; its own id once it has none
+    last_id         INTEGER NOT NULL, -- its last delivery; its own id if it has none any more
     payload         BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX {p}events_key ON {p}events (event_id, organization_id);
@@ -85,12 +85,12 @@ CREATE TABLE {p}statistics (
 ) WITHOUT ROWID;
 CREATE INDEX {p}statistics_hour ON {p}statistics (hour);
 
--- Requests that are not to be worked on twice.
+-- Idempotency keys.
 CREATE TABLE {p}requests (
     id       BLOB    NOT NULL PRIMARY KEY, -- a hash of its key
     digest   BLOB    NOT NULL, -- of what it asks for
     began_at INTEGER NOT NULL,
-    until    INTEGER NOT NULL, -- when whoever works on it will have ended
+    until    INTEGER NOT NULL, -- when the work on it ends at the latest
     answer   BLOB              -- NULL before it is answered
 ) WITHOUT ROWID;
 CREATE INDEX {p}requests_began ON {p}requests (began_at);

@@ -27,6 +27,6 @@ INSERT INTO {p}routes
 CREATE UNIQUE INDEX {p}routes_version ON {p}routes (organization_id, version);
 CREATE INDEX {p}routes_deleted ON {p}routes (organization_id, version) WHERE deleted = 1;
 
--- Processes of the version before must change no webhook any more: without the
--- column, what they try fails.
+-- Processes of the previous version must not change a webhook any more. Without the
+-- column, their statements fail.
 ALTER TABLE {p}meta DROP COLUMN subscriptions;

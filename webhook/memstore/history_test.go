@@ -25,14 +25,18 @@ func TestPruneReleasesMemory(t *testing.T) {
 	}
 	const events = 50
 	for i := range events {
-		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: fmt.Sprint("evt_", i), Type: event.ObjectCreated}}, nil)
+		_, err := s.Enqueue(ctx, now, []webhook.NewEvent{{ID: fmt.Sprint("evt_", i),
+			Type: event.ObjectCreated}}, nil)
 		require.NoError(t, err)
 	}
-	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 4 * events, PerEndpoint: events})
+	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
+		Limit: 4 * events, PerEndpoint: events})
 	require.NoError(t, err)
 	for i, task := range tasks {
-		status := []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead, webhook.StatusPending}[i%3]
-		_, err := s.Settle(ctx, now, []webhook.Settlement{{Lease: task.Lease, Status: status, DueAt: now}})
+		status := []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead,
+			webhook.StatusPending}[i%3]
+		_, err := s.Settle(ctx, now, []webhook.Settlement{{Lease: task.Lease, Status: status,
+			DueAt: now}})
 		require.NoError(t, err)
 	}
 	for i := range 3 {
@@ -41,7 +45,8 @@ func TestPruneReleasesMemory(t *testing.T) {
 
 	late := now.Add(time.Hour)
 	for later := late; ; later = later.Add(time.Minute) {
-		n, err := s.Prune(ctx, later, webhook.PruneRequest{SucceededBefore: later, DeadBefore: later, Limit: 17})
+		n, err := s.Prune(ctx, later, webhook.PruneRequest{SucceededBefore: later, DeadBefore: later,
+			Limit: 17})
 		require.NoError(t, err)
 		if n < 17 {
 			break

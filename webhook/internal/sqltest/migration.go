@@ -1,6 +1,4 @@
-// Package migrationtest has what a database of package sqlstore held at an
-// earlier version of its schema, and checks what is made of it.
-package migrationtest
+package sqltest
 
 import (
 	"testing"
@@ -19,23 +17,30 @@ const first, second, third = "wh_0000000000000001", "wh_0000000000000002", "wh_0
 // since it was replayed.
 func Version1() []string {
 	return []string{
-		`INSERT INTO webhooks_webhooks (id, organization_id, name, event_types, channels, paused, created_at, updated_at, revision) VALUES
-			('` + second + `', 'a', 'second', '["invoice.*"]', '[{"channel":"webhook","configs":{}}]', 1, 2000000, 3000000, 2000007),
-			('` + first + `', 'a', 'first', '["*"]', '[{"channel":"slack","configs":{}},{"channel":"webhook","configs":{}}]', 0, 1000000, 1000000, 1000000),
-			('` + third + `', 'b', 'third', '["*"]', '[{"channel":"webhook","configs":{}}]', 0, 3000000, 3000000, 3000000)`,
+		`INSERT INTO webhooks_webhooks (id, organization_id, name, event_types, channels, paused,
+			created_at, updated_at, revision) VALUES
+			('` + second + `', 'a', 'second', '["invoice.*"]', '[{"channel":"webhook","configs":{}}]', 1,
+				2000000, 3000000, 2000007),
+			('` + first + `', 'a', 'first', '["*"]',
+				'[{"channel":"slack","configs":{}},{"channel":"webhook","configs":{}}]', 0, 1000000, 1000000,
+				1000000),
+			('` + third + `', 'b', 'third', '["*"]', '[{"channel":"webhook","configs":{}}]', 0, 3000000,
+				3000000, 3000000)`,
 		`INSERT INTO webhooks_endpoints (organization_id, webhook_id, channel, state) VALUES
-			('a', '` + second + `', 'webhook', 1), ('a', '` + first + `', 'email', 2), ('a', '` + first + `', 'slack', 0),
+			('a', '` + second + `', 'webhook', 1), ('a', '` + first + `', 'email', 2), ('a', '` + first + `',
+				'slack', 0),
 			('a', '` + first + `', 'webhook', 0), ('b', '` + third + `', 'webhook', 0)`,
 		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
 			VALUES (1000000, 'b', 'evt_0', 'invoice.paid', 4000000, 1000001, '{}')`,
 		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token, tries, attempts)
-			SELECT 1000001, 1000000, id, 0, 4000000, 3, 2, 4 FROM webhooks_endpoints WHERE webhook_id = '` + third + `'`,
+			SELECT 1000001, 1000000, id, 0, 4000000, 3, 2, 4 FROM webhooks_endpoints
+				WHERE webhook_id = '` + third + `'`,
 	}
 }
 
-// Check checks a store on a database that was filled with Version1 and has been
+// CheckMigrated checks a store on a database that was filled with Version1 and has been
 // brought to the newest version.
-func Check(t *testing.T, s webhook.Store) {
+func CheckMigrated(t *testing.T, s webhook.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
 	emit := func(organizationID, id string) map[webhook.Endpoint]webhook.Status {
