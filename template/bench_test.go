@@ -46,7 +46,7 @@ func benchEvent() *event.Event {
 		Namespace: "ns_prod", Collection: "clips", Subject: event.Subject{Type: "object", ID: "obj_42"},
 		Metadata: map[string]any{
 			"title": `A "brave" title`, "attempt": 2, "tags": []any{"video", "hd", "eu"},
-			"note":  "The quick brown fox jumps over the lazy dog, twice, and then goes home to think about it; nobody has seen it since, and the dog, who does not care, sleeps on.",
+			"note":  "The quick brown fox jumps over the lazy dog, twice, and then goes home to think about it; it was not seen again, and the dog, who does not care, sleeps on.",
 			"parts": []any{part("intro", 12345), part("main part", 9876543), part("credits", 777)},
 		},
 	}

@@ -39,8 +39,8 @@ func (c *timedContext) Err() error {
 	return c.Context.Err()
 }
 
-// measure runs f. Nothing else may run in the process meanwhile. The garbage collector waits: what it costs depends on what
-// else is in memory, and would be counted for whoever allocates.
+// measure runs f. Nothing else may run in the process meanwhile. The garbage collector is off: its
+// cost depends on what else is in memory, and would be charged to the code that allocates.
 func measure(ctx context.Context, f func(ctx context.Context) error) cost {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	runtime.LockOSThread()

@@ -19,7 +19,7 @@ import (
 //
 // A Gate works for the contexts that it makes: a caller who renders, such as a Dispatcher, uses one
 // of them, and every render under that context passes the Gate, whichever channel compiled the
-// template. Two Gates in one process bound their renders independently, and those who share one
+// template. Two Gates in one process bound their renders independently; callers that share one
 // are bounded together.
 type Gate struct {
 	places int
@@ -28,7 +28,7 @@ type Gate struct {
 	inside  int           // places that are taken
 	long    int           // of them, those of organizations whose renders are not known to be short
 	used    time.Duration // renderer.used of the one that got the last place
-	waiting []*renderer   // those that have something waiting; at the front who has waited longest
+	waiting []*renderer   // renderers with a waiting render, the one that has waited longest first
 	all     map[string]*renderer
 	swept   time.Time // when all was last rid of the idle
 }

@@ -165,7 +165,7 @@ func TestGatesAreIndependent(t *testing.T) {
 	assert.Equal(t, max(runtime.GOMAXPROCS(0), 2), newGate(t, 0).places)
 }
 
-// TestPreviewHasADeadline previews while all places are taken for ever.
+// TestPreviewHasADeadline previews while all places stay taken.
 func TestPreviewHasADeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -207,8 +207,8 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestOrganizationsTakeTurnsAtTheGate shows that who waits longest is not who is next: whose renders
-// have taken less time is.
+// TestOrganizationsTakeTurnsAtTheGate shows that the next place goes to the organization whose
+// renders have taken the least time, not to the one that has waited longest.
 func TestOrganizationsTakeTurnsAtTheGate(t *testing.T) {
 	t.Parallel()
 	const long, short = 100 * time.Millisecond, time.Millisecond

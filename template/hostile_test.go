@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostileTemplate is a template of somebody who wants the process to hang, to run out of memory or
+// hostileTemplate is a template whose author wants the process to hang, to run out of memory or
 // stack, to panic, to read a file, or to look where it should not.
 type hostileTemplate struct {
 	name   string

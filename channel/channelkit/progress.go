@@ -11,9 +11,9 @@ import (
 )
 
 // A Progress is what an attempt at several recipients leaves for the next, as
-// Result.Progress: who was reached, and who was refused for good. Neither is
-// written to again, but that those who were refused are left alone ends with
-// the delivery: who replays a dead one has mended something.
+// Result.Progress: the recipients that were reached, and those that were refused
+// for good. Later attempts of the delivery write to neither. A replay of a dead
+// delivery writes to the refused ones again: its operator has corrected something.
 type Progress struct {
 	Reached []string `json:"reached,omitempty"`
 	Refused []string `json:"refused,omitempty"`

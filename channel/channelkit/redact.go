@@ -89,7 +89,7 @@ func login(token string) []string {
 // escapedForms returns a text as it stands in other texts.
 func escapedForms(s string) []string {
 	// Strings only. Go escapes <, > and &; PHP escapes the slash; Python and PHP
-	// what is not ASCII.
+	// all but ASCII.
 	safe, _ := json.Marshal(s)
 	plain, _ := JSON(s)
 	quoted := string(plain[1 : len(plain)-1])
@@ -108,7 +108,7 @@ func escapedForms(s string) []string {
 	return slices.Compact(forms)
 }
 
-// asciiJSON escapes what is not ASCII in a JSON string.
+// asciiJSON escapes everything outside ASCII in a JSON string.
 func asciiJSON(s string) string {
 	var b strings.Builder
 	for _, r := range s {

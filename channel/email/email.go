@@ -237,9 +237,9 @@ func (c *emailChannel) deliver(
 	return nil, failed, nil
 }
 
-// address names sender and recipients to the server. It returns those who share
-// the fate of the mail, which is err if that is not nil, and those who have met
-// their own.
+// address names sender and recipients to the server. It returns the recipients that
+// are accepted, or, with an error, all that the error is about, and those that the
+// server has refused one by one.
 func (c *emailChannel) address(
 	ctx context.Context, conn *smtpConn, to []string,
 ) (taken []string, failed []channelkit.Failure, err error) {

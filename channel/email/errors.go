@@ -96,8 +96,8 @@ func greeting(err error) error {
 	return e
 }
 
-// refusedLogin is for errors of AUTH. What is not the server's is from the
-// mechanism, which refuses to send a password where it should not.
+// refusedLogin classifies an error of AUTH. An error that is no reply of the server
+// comes from the mechanism, which refuses to send a password where it should not.
 func refusedLogin(err error) error {
 	var reply *textproto.Error
 	if errors.As(err, &reply) {

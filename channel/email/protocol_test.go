@@ -269,8 +269,8 @@ func TestEmailReplies(t *testing.T) {
 	}
 }
 
-// RFC 5321, section 4.5.3.1.10: those who were too many get another mail, and the
-// others none.
+// RFC 5321, section 4.5.3.1.10: the recipients beyond the limit get another mail, and
+// the others do not get it twice.
 func TestEmailTooManyRecipients(t *testing.T) {
 	t.Parallel()
 	s := &plainMailServer{reply: answering("RCPT TO:<c@", "552 5.5.3 too many recipients")}

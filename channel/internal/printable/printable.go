@@ -57,11 +57,11 @@ func Clip(s string, n int) string {
 	return Excerpt([]byte(s), n)
 }
 
-// Line makes one line of at most limit bytes, and three for the mark that
-// there was more, out of whatever an event holds. What is not valid UTF-8 is
-// replaced. What has no look of its own is dropped: controls of the direction
-// of text in particular, with which a line shows other than it is. Marks that
-// make one sign of several characters stay.
+// Line makes one line of any text, of at most limit bytes and three more for the mark
+// that something was cut. Invalid UTF-8 is replaced. Characters without a shape of
+// their own are dropped, in particular those that control the direction of text and
+// so make a line look different from what it is. Joiners, which make one sign of
+// several characters, stay.
 func Line(s string, limit int) string {
 	s, more := strings.ToValidUTF8(s, "\uFFFD"), ""
 	if len(s) > limit {

@@ -3,7 +3,7 @@ package python
 import "encoding/json"
 
 // DecodeInOrder makes a value of JSON, with frozen lists and objects that many renders can share:
-// nothing in them is changed or made later. It returns nil for what is not JSON.
+// nothing in them is changed or made later. It returns nil if raw is not JSON.
 func DecodeInOrder(raw []byte) any {
 	if !json.Valid(raw) {
 		return nil

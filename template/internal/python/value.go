@@ -34,7 +34,7 @@ type Range struct {
 
 func (r *Range) at(i int64) int64 { return r.Start + i*r.Step }
 
-// Undefined stands for what is not there. It prints as nothing, is false, empty, and equal to other
+// Undefined is the value of a name or attribute that does not exist. It prints as nothing, is false, empty, and equal to other
 // undefined values; anything else that is done with it fails.
 type Undefined struct {
 	Kind error  // of what fail returns: ErrUndefined, ErrForbidden, or ErrData
