@@ -42,8 +42,9 @@ const (
 func benchEvent() *event.Event {
 	part := func(name string, size int) any { return map[string]any{"name": name, "size": size} }
 	return &event.Event{
-		ID: "evt_01J9ZK3T8Q", Type: "object.created", OccurredAt: time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC),
-		Namespace: "ns_prod", Collection: "clips", Subject: event.Subject{Type: "object", ID: "obj_42"},
+		ID: "evt_01J9ZK3T8Q", Type: "object.created",
+		OccurredAt: time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC),
+		Namespace:  "ns_prod", Collection: "clips", Subject: event.Subject{Type: "object", ID: "obj_42"},
 		Metadata: map[string]any{
 			"title": `A "brave" title`, "attempt": 2, "tags": []any{"video", "hd", "eu"},
 			"note":  "The quick brown fox jumps over the lazy dog, twice, and then goes home to think about it; it was not seen again, and the dog, who does not care, sleeps on.",
@@ -111,7 +112,8 @@ func BenchmarkRender(b *testing.B) {
 		}
 	})
 	b.Run("text template", func(b *testing.B) {
-		tpl, err := texttemplate.New("").Funcs(texttemplate.FuncMap{"upper": strings.ToUpper}).Parse(benchText)
+		tpl, err := texttemplate.New(
+			"").Funcs(texttemplate.FuncMap{"upper": strings.ToUpper}).Parse(benchText)
 		require.NoError(b, err)
 		var out strings.Builder
 		require.NoError(b, tpl.Execute(&out, data))

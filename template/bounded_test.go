@@ -25,12 +25,18 @@ func TestEveryOperationIsBounded(t *testing.T) {
 		"dict":    "{% set v = dict(range(10000)|batch(2)) %}",
 		"number":  "{% set v = '9' * 100000 %}",
 	}
-	arguments := map[string]string{"format": "v, v", "format_map": "{'a': v}", "map": "'string'", "select": "'string'", "reject": "'string'",
-		"selectattr": "'upper'", "rejectattr": "'upper'", "groupby": "0", "batch": "3", "slice": "3", "replace": "'a', 'bc'",
-		"startswith": "v", "endswith": "v", "find": "'zz'", "rfind": "'zz'", "index": "v[-1]", "rindex": "'b'", "count": "'zz'",
-		"center": "20000", "ljust": "20000", "rjust": "20000", "zfill": "20000", "attr": "'upper'", "join": "v", "partition": "'☕'",
-		"rpartition": "'☕'", "removeprefix": "v", "removesuffix": "v", "divisibleby": "3", "sameas": "v", "in": "v", "append": "v",
-		"extend": "v", "insert": "0, v", "remove": "0", "setdefault": "loop.index, v", "get": "v|string", "pop": ""}
+	arguments := map[string]string{"format": "v, v", "format_map": "{'a': v}", "map": "'string'",
+		"select": "'string'", "reject": "'string'",
+		"selectattr": "'upper'", "rejectattr": "'upper'", "groupby": "0", "batch": "3", "slice": "3",
+		"replace":    "'a', 'bc'",
+		"startswith": "v", "endswith": "v", "find": "'zz'", "rfind": "'zz'", "index": "v[-1]",
+		"rindex": "'b'", "count": "'zz'",
+		"center": "20000", "ljust": "20000", "rjust": "20000", "zfill": "20000", "attr": "'upper'",
+		"join": "v", "partition": "'☕'",
+		"rpartition": "'☕'", "removeprefix": "v", "removesuffix": "v", "divisibleby": "3", "sameas": "v",
+		"in": "v", "append": "v",
+		"extend": "v", "insert": "0, v", "remove": "0", "setdefault": "loop.index, v", "get": "v|string",
+		"pop": ""}
 	expressions := map[string]string{}
 	add := func(kind, name, format string, optional ...string) {
 		args, given := arguments[name]
@@ -47,7 +53,8 @@ func TestEveryOperationIsBounded(t *testing.T) {
 			add("test", name, "v is %s(%s)", "v")
 		}
 	}
-	for _, table := range []map[string]*python.Method{env.Methods.Text, env.Methods.List, env.Methods.Dict} {
+	for _, table := range []map[string]*python.Method{env.Methods.Text, env.Methods.List,
+		env.Methods.Dict} {
 		for name := range table {
 			add("method", name, "v.%s(%s)")
 		}

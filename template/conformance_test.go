@@ -101,7 +101,8 @@ func TestMoreConformance(t *testing.T) {
 // TestDifferences checks what SYNTAX.md says about results that are not Jinja2's.
 func TestDifferences(t *testing.T) {
 	t.Parallel()
-	data := map[string]any{"big": json.Number("99999999999999999999"), "list": []any{1}, "object": map[string]any{"b": 1, "a": 2}}
+	data := map[string]any{"big": json.Number("99999999999999999999"), "list": []any{1},
+		"object": map[string]any{"b": 1, "a": 2}}
 	for source, want := range map[string]any{
 		"{{ object }}": "{'a': 2, 'b': 1}",
 		"{{ big }} {{ big > 1 }} {{ big|tojson }}": "99999999999999999999 True 99999999999999999999",

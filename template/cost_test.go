@@ -56,7 +56,8 @@ func measure(ctx context.Context, f func(ctx context.Context) error) cost {
 		timed.longest = max(timed.longest, end-timed.last)
 	}
 	runtime.ReadMemStats(&after)
-	return cost{cpu, after.TotalAlloc - before.TotalAlloc + after.StackSys - min(before.StackSys, after.StackSys), timed.longest, err}
+	return cost{cpu, after.TotalAlloc - before.TotalAlloc + after.StackSys - min(before.StackSys,
+		after.StackSys), timed.longest, err}
 }
 
 // slack is how much more than promised passes. The CPU time that a piece of work needs depends on
@@ -98,8 +99,8 @@ func checkCost(t testing.TB, name, source string, data map[string]any, o Options
 	})
 }
 
-// TestHostileTemplatesThatOnceSucceeded measures what took seconds or hundreds of MiB before everything was charged in
-// advance. It must not run while other tests do.
+// TestHostileTemplatesThatOnceSucceeded measures what took seconds or hundreds of MiB before
+// everything was charged in advance. It must not run while other tests do.
 func TestHostileTemplatesThatOnceSucceeded(t *testing.T) {
 	var file struct {
 		Cases []struct {
@@ -113,6 +114,7 @@ func TestHostileTemplatesThatOnceSucceeded(t *testing.T) {
 	require.NotEmpty(t, file.Cases)
 	for _, c := range file.Cases {
 		got := checkCost(t, c.Name, c.Template, nil, Options{})
-		t.Logf("%s: %v of CPU (%.2f s once), %d MiB (%d once): %v", c.Name, got.cpu, c.Took, got.bytes>>20, c.MiB, got.err)
+		t.Logf("%s: %v of CPU (%.2f s once), %d MiB (%d once): %v", c.Name, got.cpu, c.Took,
+			got.bytes>>20, c.MiB, got.err)
 	}
 }

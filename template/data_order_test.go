@@ -34,7 +34,8 @@ func TestDataInOrder(t *testing.T) {
 		require.NoError(t, err, source)
 		assert.Equal(t, want, got, source)
 	}
-	for _, source := range []string{"{{ metadata.update(a=1) }}", "{{ metadata.a.y.append(1) }}", "{{ metadata.pop('z') }}", "{{ event.clear() }}", "{% set x = metadata.setdefault('n', 1) %}"} {
+	for _, source := range []string{"{{ metadata.update(a=1) }}", "{{ metadata.a.y.append(1) }}",
+		"{{ metadata.pop('z') }}", "{{ event.clear() }}", "{% set x = metadata.setdefault('n', 1) %}"} {
 		_, err := render(t, source, data, Options{})
 		require.ErrorIs(t, err, ErrForbidden, source)
 	}

@@ -106,7 +106,8 @@ func TestDifferential(t *testing.T) {
 		if want.Result != nil {
 			wanted = *want.Result
 		}
-		t.Logf("html %t: %q\n  Jinja2: %q\n  ours:   %q, %v", cases[i].HTML, cases[i].Template, wanted, got, err)
+		t.Logf("html %t: %q\n  Jinja2: %q\n  ours:   %q, %v", cases[i].HTML, cases[i].Template, wanted,
+			got, err)
 	}
 	t.Logf("%d of %d templates differ; %d fail in Jinja2", differences, len(cases), failed)
 	require.LessOrEqual(t, differences*200, len(cases), "more than 0.5% differ")

@@ -14,7 +14,8 @@ func ExampleNewLibrary() {
 	prices := map[string]string{"EUR": "€", "USD": "$"}
 	library, err := template.NewLibrary(template.LibraryConfig{
 		Filters: map[string]template.Func{
-			"money": {Params: "currency?", Call: func(_ context.Context, input any, args []any) (any, error) {
+			"money": {Params: "currency?", Call: func(_ context.Context,
+				input any, args []any) (any, error) {
 				cents, ok := input.(int64)
 				if !ok {
 					return nil, errors.New("money needs an integer of cents")
@@ -27,9 +28,10 @@ func ExampleNewLibrary() {
 			}},
 		},
 		Functions: map[string]template.Func{
-			"customer": {Params: "id", Steps: 1000, Call: func(_ context.Context, _ any, args []any) (any, error) {
-				return map[string]any{"id": args[0], "name": "Ada"}, nil // ask a cache that keeps to ctx
-			}},
+			"customer": {Params: "id", Steps: 1000,
+				Call: func(_ context.Context, _ any, args []any) (any, error) {
+					return map[string]any{"id": args[0], "name": "Ada"}, nil // ask a cache that keeps to ctx
+				}},
 		},
 		Ready: template.ReadyDates | template.ReadyHashes,
 	})
@@ -37,13 +39,15 @@ func ExampleNewLibrary() {
 		fmt.Println(err)
 		return
 	}
-	t, err := template.Compile("{{ customer(metadata.customer).name }} paid {{ metadata.total|money('USD') }} on {{ occurred_at|strftime('%d %B %Y') }}",
+	t, err := template.Compile(
+		"{{ customer(metadata.customer).name }} paid {{ metadata.total|money('USD') }} on {{ occurred_at|strftime('%d %B %Y') }}",
 		template.Options{Library: library})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	e, err := event.Decode([]byte(`{"event_id":"evt_1","event_type":"invoice.paid","occurred_at":"2025-10-08T16:09:00Z","metadata":{"customer":7,"total":1999}}`))
+	e, err := event.Decode([]byte(
+		`{"event_id":"evt_1","event_type":"invoice.paid","occurred_at":"2025-10-08T16:09:00Z","metadata":{"customer":7,"total":1999}}`))
 	if err != nil {
 		fmt.Println(err)
 		return

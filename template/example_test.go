@@ -12,8 +12,9 @@ import (
 
 func exampleEvent() *event.Event {
 	return &event.Event{
-		ID: "evt_abc123", Type: "object.created", OccurredAt: time.Date(2025, 10, 8, 16, 9, 0, 0, time.UTC),
-		Namespace: "acme", Collection: "articles", Subject: event.Subject{Type: "object", ID: "obj_1"},
+		ID: "evt_abc123", Type: "object.created",
+		OccurredAt: time.Date(2025, 10, 8, 16, 9, 0, 0, time.UTC),
+		Namespace:  "acme", Collection: "articles", Subject: event.Subject{Type: "object", ID: "obj_1"},
 		Metadata: map[string]any{"title": `A "quoted" title`, "parts": 3, "tags": []any{"new", "video"}},
 	}
 }
@@ -47,7 +48,8 @@ func ExampleCompileObject() {
 }
 
 func ExampleCompileJSON() {
-	j, err := template.CompileJSON(`[{"type": "section", "text": {"type": "mrkdwn", "text": {{ ("*" ~ metadata.title ~ "*")|tojson }}}}]`, template.Options{})
+	j, err := template.CompileJSON(
+		`[{"type": "section", "text": {"type": "mrkdwn", "text": {{ ("*" ~ metadata.title ~ "*")|tojson }}}}]`, template.Options{})
 	if err != nil {
 		panic(err)
 	}
@@ -57,13 +59,15 @@ func ExampleCompileJSON() {
 }
 
 func ExamplePreview() {
-	text, err := template.Preview(context.Background(), template.ShapeText, "<b>{{ metadata.title }}</b>", template.Options{Format: template.FormatHTML}, exampleEvent())
+	text, err := template.Preview(context.Background(), template.ShapeText,
+		"<b>{{ metadata.title }}</b>", template.Options{Format: template.FormatHTML}, exampleEvent())
 	fmt.Println(text, err)
 	// Output: <b>A &#34;quoted&#34; title</b> <nil>
 }
 
 func ExampleError() {
-	_, err := template.Compile("{{ event_type }}\n{% for tag in metadata.tags %}{{ tag|uper }}{% endfor %}", template.Options{})
+	_, err := template.Compile(
+		"{{ event_type }}\n{% for tag in metadata.tags %}{{ tag|uper }}{% endfor %}", template.Options{})
 	fmt.Println(err)
 	var e *template.Error
 	if errors.As(err, &e) && errors.Is(err, template.ErrUnknown) {

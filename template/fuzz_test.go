@@ -37,7 +37,8 @@ func fuzzData() map[string]any {
 	data["secret"] = secret
 	data["name"] = secret
 	data["secrets"] = []any{secret, map[string]any{secret: secret}}
-	data["event"] = map[string]any{"namespace": secret, secret: secret, "metadata": map[string]any{"tags": []any{secret}}}
+	data["event"] = map[string]any{"namespace": secret, secret: secret,
+		"metadata": map[string]any{"tags": []any{secret}}}
 	return data
 }
 
@@ -96,7 +97,8 @@ func FuzzObject(f *testing.F) {
 		f.Add(c.Template, "a \"quote\"\n")
 	}
 	f.Fuzz(func(t *testing.T, source, value string) {
-		template, err := json.Marshal(map[string]any{"leaf": source, "list": []any{1, source + "x"}, source: "{{ value }}"})
+		template, err := json.Marshal(map[string]any{"leaf": source, "list": []any{1, source + "x"},
+			source: "{{ value }}"})
 		require.NoError(t, err)
 		o, err := CompileObject(template, Options{Limits: fuzzLimits()})
 		if err != nil {

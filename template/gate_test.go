@@ -37,7 +37,8 @@ type watchedContext struct {
 func (w *watchedContext) Err() error {
 	n := w.b.inside.Add(1)
 	defer w.b.inside.Add(-1)
-	for most := w.b.most.Load(); n > most && !w.b.most.CompareAndSwap(most, n); most = w.b.most.Load() {
+	for most := w.b.most.Load(); n > most &&
+		!w.b.most.CompareAndSwap(most, n); most = w.b.most.Load() {
 	}
 	time.Sleep(time.Second)
 	return w.Context.Err()
@@ -95,9 +96,21 @@ func TestRendersPassTheGate(t *testing.T) {
 	object, err := CompileObject([]byte(`["{{ 1 // zero }}"]`), Options{})
 	require.NoError(t, err)
 	shapes := map[string]func(ctx context.Context, data map[string]any) error{
-		"text":   func(ctx context.Context, data map[string]any) error { _, err := text.Render(ctx, data); return err },
-		"json":   func(ctx context.Context, data map[string]any) error { _, err := asJSON.Render(ctx, data); return err },
-		"object": func(ctx context.Context, data map[string]any) error { _, err := object.Render(ctx, data); return err },
+		"text": func(ctx context.Context, data map[string]any) error {
+			_,
+				err := text.Render(ctx, data)
+			return err
+		},
+		"json": func(ctx context.Context, data map[string]any) error {
+			_,
+				err := asJSON.Render(ctx, data)
+			return err
+		},
+		"object": func(ctx context.Context, data map[string]any) error {
+			_,
+				err := object.Render(ctx, data)
+			return err
+		},
 	}
 	for name, render := range shapes {
 		require.ErrorIs(t, render(ctx, map[string]any{"zero": 0}), ErrArithmetic, name)
@@ -173,7 +186,8 @@ func TestPreviewHasADeadline(t *testing.T) {
 		require.NoError(t, Pass(g.Context(t.Context()), func(context.Context) error {
 			for _, shape := range []Shape{ShapeText, ShapeJSON, ShapeObject} {
 				start := time.Now()
-				_, err := Preview(g.Context(t.Context()), shape, `["{{ event_id }}"]`, Options{}, &event.Event{ID: "e"})
+				_, err := Preview(g.Context(t.Context()), shape, `["{{ event_id }}"]`, Options{},
+					&event.Event{ID: "e"})
 				assert.ErrorIs(t, err, context.DeadlineExceeded)
 				assert.Equal(t, previewTimeout, time.Since(start))
 			}
@@ -184,16 +198,19 @@ func TestPreviewHasADeadline(t *testing.T) {
 
 // renders starts n renders of an organization that last so long, in their order, and returns how
 // long after the call each of them ended.
-func renders(t *testing.T, g *Gate, organization string, n int, last time.Duration) *[]time.Duration {
+func renders(
+	t *testing.T, g *Gate, organization string, n int, last time.Duration,
+) *[]time.Duration {
 	t.Helper()
 	ended, start := new([]time.Duration), time.Now()
 	for range n {
 		go func() {
-			err := Pass(g.ContextFor(t.Context(), Turn{OrganizationID: organization}), func(context.Context) error {
-				time.Sleep(last)
-				*ended = append(*ended, time.Since(start))
-				return nil
-			})
+			err := Pass(g.ContextFor(t.Context(), Turn{OrganizationID: organization}),
+				func(context.Context) error {
+					time.Sleep(last)
+					*ended = append(*ended, time.Since(start))
+					return nil
+				})
 			assert.NoError(t, err)
 		}()
 		synctest.Wait()
@@ -218,7 +235,8 @@ func TestOrganizationsTakeTurnsAtTheGate(t *testing.T) {
 		plain := renders(t, g, "plain", 20, short)
 		pass(time.Minute)
 		require.Len(t, *plain, 20)
-		assert.Equal(t, long+20*short, (*plain)[19], "one long render ends, and all short ones are before the next")
+		assert.Equal(t, long+20*short, (*plain)[19],
+			"one long render ends, and all short ones are before the next")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(t, 1)

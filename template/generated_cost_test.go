@@ -47,29 +47,38 @@ type costOperation struct {
 
 // textOperands have a %d for a size in units of about a byte.
 func textOperands() []string {
-	return []string{"'a' * %d", "'a ' * (%d // 2)", `'\n' * %d`, "'a--b ' * (%d // 5)", "'<&>' * (%d // 3)", "'ß' * (%d // 2)",
-		"'Σİ ' * (%d // 5)", "'1' * %d", "'http://a.bc/d ' * (%d // 14)", "'www.' * (%d // 4)", "' ' * %d", "'%%s{}' * (%d // 4)", "'a.' * (%d // 2)",
-		`'é"\\' * (%d // 4)`, `'\t' * %d`, "'&amp' * (%d // 4)", "('a<' * (%d // 2))|safe", "'-' * %d", "'aß\u2028' * (%d // 6)", "'(' * %d", "'%%(a)s' * (%d // 5)",
-		"'{0.a[b]}' * (%d // 8)", "'İ' * (%d // 2)", "'ŉ' * (%d // 2)", `'\x01' * %d`, "'\U0001f600' * (%d // 4)", "'_' * %d", "'0x1_' * (%d // 4)"}
+	return []string{"'a' * %d", "'a ' * (%d // 2)", `'\n' * %d`, "'a--b ' * (%d // 5)",
+		"'<&>' * (%d // 3)", "'ß' * (%d // 2)",
+		"'Σİ ' * (%d // 5)", "'1' * %d", "'http://a.bc/d ' * (%d // 14)", "'www.' * (%d // 4)",
+		"' ' * %d", "'%%s{}' * (%d // 4)", "'a.' * (%d // 2)",
+		`'é"\\' * (%d // 4)`, `'\t' * %d`, "'&amp' * (%d // 4)", "('a<' * (%d // 2))|safe", "'-' * %d",
+		"'aß\u2028' * (%d // 6)", "'(' * %d", "'%%(a)s' * (%d // 5)",
+		"'{0.a[b]}' * (%d // 8)", "'İ' * (%d // 2)", "'ŉ' * (%d // 2)", `'\x01' * %d`,
+		"'\U0001f600' * (%d // 4)", "'_' * %d", "'0x1_' * (%d // 4)"}
 }
 
 // textSizes: what is refused at once, what just fits, what a loop can do often.
 func textSizes() []int { return []int{4_000_000, 400_000, 60_000, 1_000} }
 
 func listOperands() []string {
-	return []string{"[1] * 250000", "range(100000)", "range(60000)|list", "('a' * 1000,) * 20000", "[[1, 'a'], [2, 'b']] * 30000",
-		"[{'a': 1, 'b': 'x'}] * 50000", "range(50000)|map('string')", "['A' * 100000] * 1000", "data.bigs", "data.deep", "data.wide", "data.strings",
-		"data.floats", "range(30000)|map('string')|list", "[none, 1, 'a', 2.5] * 10000", "[data.wide] * 100", "((1, 2), (1, 2)) * 30000",
+	return []string{"[1] * 250000", "range(100000)", "range(60000)|list", "('a' * 1000,) * 20000",
+		"[[1, 'a'], [2, 'b']] * 30000",
+		"[{'a': 1, 'b': 'x'}] * 50000", "range(50000)|map('string')", "['A' * 100000] * 1000",
+		"data.bigs", "data.deep", "data.wide", "data.strings",
+		"data.floats", "range(30000)|map('string')|list", "[none, 1, 'a', 2.5] * 10000",
+		"[data.wide] * 100", "((1, 2), (1, 2)) * 30000",
 		"['<' * 4000] * 2000", "data.texts", "[1, 2] * 20", "data.numbers"}
 }
 
 func dictOperands() []string {
-	return []string{"dict(range(40000)|batch(2))", "data.object", "data", "{'a': 'b' * 1000000}", "{'a' * 1000000: 1}", "namespace(a=1, b=2)",
+	return []string{"dict(range(40000)|batch(2))", "data.object", "data", "{'a': 'b' * 1000000}",
+		"{'a' * 1000000: 1}", "namespace(a=1, b=2)",
 		"dict(range(20000)|map('string')|batch(2))", "{1: 2, 'a': [1] * 1000}", "data.counts"}
 }
 
 func scalarOperands() []string {
-	return []string{"1", "-9223372036854775807", "1.5e300", "2.5", "2000000000", "none", "nothing", "true", "data.big", "data.long", "'12.5'", "''",
+	return []string{"1", "-9223372036854775807", "1.5e300", "2.5", "2000000000", "none", "nothing",
+		"true", "data.big", "data.long", "'12.5'", "''",
 		"data.bigs[0]", "9 ** 15"}
 }
 
@@ -97,7 +106,8 @@ func (g *costGenerator) operand() string {
 func costData() map[string]any {
 	const many = 40_000
 	bigs := make([]any, 2_000)
-	floats, texts, numbers, strs := make([]any, many), make([]any, many), make([]any, many), make([]string, many)
+	floats, texts, numbers, strs := make([]any, many), make([]any, many), make([]any, many),
+		make([]string, many)
 	for i := range bigs {
 		bigs[i] = json.Number(strings.Repeat("7", 380) + fmt.Sprintf("%06d", i*7919%1_000_000))
 	}
@@ -116,8 +126,10 @@ func costData() map[string]any {
 	for range 150 {
 		deep = []any{deep, map[string]any{"a": deep}}
 	}
-	return map[string]any{"data": map[string]any{"bigs": bigs, "floats": floats, "texts": texts, "numbers": numbers, "strings": strs,
-		"object": object, "counts": counts, "deep": deep, "wide": make([]any, many), "big": json.Number("123456789012345678901234567890"),
+	return map[string]any{"data": map[string]any{"bigs": bigs, "floats": floats, "texts": texts,
+		"numbers": numbers, "strings": strs,
+		"object": object, "counts": counts, "deep": deep, "wide": make([]any, many),
+		"big":  json.Number("123456789012345678901234567890"),
 		"long": json.Number("1." + strings.Repeat("3", 1_000_000))}}
 }
 
@@ -154,12 +166,14 @@ func newCostGenerator(t testing.TB, seed uint64) *costGenerator {
 	}{
 		{"text", env.Methods.Text, texts},
 		{"list", env.Methods.List, listOperands()},
-		{"tuple", env.Methods.Tuple, []string{"(1, 2) * 100000", "range(100000)", "('a' * 100000,) * 1000"}},
+		{"tuple", env.Methods.Tuple, []string{"(1, 2) * 100000", "range(100000)",
+			"('a' * 100000,) * 1000"}},
 		{"dict", env.Methods.Dict, dictOperands()},
 		{"cycler", env.Methods.Cycler, []string{"cycler(1, 'a' * 1000000)", "cycler(*range(50000))"}},
 	} {
 		for _, name := range slices.Sorted(maps.Keys(table.methods)) {
-			add("method of "+table.name+" "+name, "v."+name+"(%s)", table.methods[name].Signature, table.operands)
+			add("method of "+table.name+" "+name, "v."+name+"(%s)", table.methods[name].Signature,
+				table.operands)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env.Methods.Loop)) {
@@ -180,12 +194,20 @@ func newCostGenerator(t testing.TB, seed uint64) *costGenerator {
 			require.Fail(t, "these tests do not know the operator "+op)
 		}
 	}
-	for _, expression := range []string{"v in w", "v not in w", "v and w", "v or w", "not v", "-v", "+v", "v if w else v", "v[0]", "v[-1]", "v[100:-100]", "v[::-7]",
-		"v[::3]", "v[w]", "v.a.b", "v['a']", "v|attr(w)", "v.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "[v, w] == [v, w]", "{v: w}", "{(v, w): 1}", "(v, w) < (w, v)",
-		"[v, w]|string|length", "[v, w]|tojson|length", "{'a': v, 'b': w}|tojson|length", "'%s %r' % (v, w)", "'%1000.5s' % v", "'%d' % v", "'%.900f' % v", "'%0900000d' % 1",
-		"'{} {!r}'.format(v, w)", "'{:>900}'.format(v)", "'{0:.990e}'.format(v)", "'{:,}'.format(v)", "'{:_x}'.format(1)", "dict(a=v, **w)", "dict(**v)", "cycler(*v)", "[v] * 100000",
-		"(v, w)|join(v)", "[w, v]|sort", "[v, w, v]|unique|list|length", "[v, w]|groupby('a')|list|length", "[v] is sameas(w)", "loop.index ~ v", "loop.changed(v)", "range(v)", "v ~ w ~ v ~ w",
-		"('a' ~ loop.index) in w", "v|sum(start=w)", "[v, w]|sum(start=[])", "v|list|length", "[v, v]|min", "v == v", "v <= v", "(v,) * 3 == (v,) * 3", "lipsum(v)", "nothing[v]", "namespace(**w)"} {
+	for _, expression := range []string{"v in w", "v not in w", "v and w", "v or w", "not v", "-v",
+		"+v", "v if w else v", "v[0]", "v[-1]", "v[100:-100]", "v[::-7]",
+		"v[::3]", "v[w]", "v.a.b", "v['a']", "v|attr(w)", "v.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"[v, w] == [v, w]", "{v: w}", "{(v, w): 1}", "(v, w) < (w, v)",
+		"[v, w]|string|length", "[v, w]|tojson|length", "{'a': v, 'b': w}|tojson|length",
+		"'%s %r' % (v, w)", "'%1000.5s' % v", "'%d' % v", "'%.900f' % v", "'%0900000d' % 1",
+		"'{} {!r}'.format(v, w)", "'{:>900}'.format(v)", "'{0:.990e}'.format(v)", "'{:,}'.format(v)",
+		"'{:_x}'.format(1)", "dict(a=v, **w)", "dict(**v)", "cycler(*v)", "[v] * 100000",
+		"(v, w)|join(v)", "[w, v]|sort", "[v, w, v]|unique|list|length",
+		"[v, w]|groupby('a')|list|length", "[v] is sameas(w)", "loop.index ~ v", "loop.changed(v)",
+		"range(v)", "v ~ w ~ v ~ w",
+		"('a' ~ loop.index) in w", "v|sum(start=w)", "[v, w]|sum(start=[])", "v|list|length",
+		"[v, v]|min", "v == v", "v <= v", "(v,) * 3 == (v,) * 3", "lipsum(v)", "nothing[v]",
+		"namespace(**w)"} {
 		add("expression "+expression, expression, python.ParamSpec{}, nil)
 	}
 	return g
@@ -200,7 +222,9 @@ func (g *costGenerator) expression(o costOperation) string {
 	if o.signature.Variadic {
 		n = g.r.IntN(4)
 	}
-	pool := []string{"v", "w", "v", "w", "1", "0", "-1", "3", "2000000000", "'a'", "''", "'b' * 1000", "none", "'(a+)+b'", "'%Y-%m-%d'", "'\\\\w*'", "'((a{0,99}){0,99})'", "'a,b.c'", "'upper'", "[1, 2]", "true", "'. ' * 30000", "nothing", "1000"}
+	pool := []string{"v", "w", "v", "w", "1", "0", "-1", "3", "2000000000", "'a'", "''", "'b' * 1000",
+		"none", "'(a+)+b'", "'%Y-%m-%d'", "'\\\\w*'", "'((a{0,99}){0,99})'", "'a,b.c'", "'upper'",
+		"[1, 2]", "true", "'. ' * 30000", "nothing", "1000"}
 	args := make([]string, n, n+2)
 	for i := range args {
 		args[i] = g.pick(pool)
@@ -223,7 +247,8 @@ func (g *costGenerator) template(o costOperation, looped bool) string {
 	if looped {
 		turns = 100_000
 	}
-	return fmt.Sprintf("%s{%% for i in range(%d) %%}{%% set x = %s %%}{%% endfor %%}{{ v }}", source, turns, expression)
+	return fmt.Sprintf("%s{%% for i in range(%d) %%}{%% set x = %s %%}{%% endfor %%}{{ v }}", source,
+		turns, expression)
 }
 
 // costFormats are the options that templates are measured with.
@@ -285,16 +310,24 @@ func TestEveryNameIsBounded(t *testing.T) {
 // costBlocks are the tags, each with a body. A tag that is added must be added here.
 func costBlocks() map[string][]string {
 	return map[string][]string{
-		"if":         {"{% if v %}BODY{% endif %}", "{% if v == w %}{% elif v %}BODY{% else %}BODY{% endif %}"},
-		"for":        {"{% for x in v %}BODY{% endfor %}", "{% for x in v if x %}BODY{% else %}BODY{% endfor %}", "{% for x, y in v %}BODY{% endfor %}", "{% for x in [v, w] recursive %}{{ loop(x) if x is iterable }}{% endfor %}"},
-		"set":        {"{% set x = v %}", "{% set x %}BODY{% endset %}", "{% set x | upper %}BODY{% endset %}", "{% set a, b = v, w %}", "{% set a, (b, c) = v %}"},
-		"with":       {"{% with a = v, b = w %}BODY{% endwith %}", "{% with %}BODY{% endwith %}"},
-		"macro":      {"{% macro m(a, b=v) %}BODY{% endmacro %}{{ m(v) }}{{ m(1, 2) }}", "{% macro r(n) %}{{ r(n + 1) }}BODY{% endmacro %}{{ r(1) }}", "{% macro k() %}{{ kwargs }}{{ varargs }}{% endmacro %}{{ k(*v, **w) }}"},
-		"call":       {"{% macro c() %}{{ caller() }}{{ caller() }}{% endmacro %}{% call c() %}BODY{% endcall %}"},
-		"filter":     {"{% filter upper %}BODY{% endfilter %}", "{% filter indent(3)|wordwrap(1) %}BODY{% endfilter %}"},
-		"autoescape": {"{% autoescape true %}BODY{% endautoescape %}", "{% autoescape false %}BODY{% endautoescape %}"},
-		"block":      {"{% block NAME %}BODY{% endblock %}", "{% block NAME scoped %}BODY{% endblock %}"},
-		"print":      {"{% print v, w %}"},
+		"if": {"{% if v %}BODY{% endif %}",
+			"{% if v == w %}{% elif v %}BODY{% else %}BODY{% endif %}"},
+		"for": {"{% for x in v %}BODY{% endfor %}",
+			"{% for x in v if x %}BODY{% else %}BODY{% endfor %}", "{% for x, y in v %}BODY{% endfor %}",
+			"{% for x in [v, w] recursive %}{{ loop(x) if x is iterable }}{% endfor %}"},
+		"set": {"{% set x = v %}", "{% set x %}BODY{% endset %}",
+			"{% set x | upper %}BODY{% endset %}", "{% set a, b = v, w %}", "{% set a, (b, c) = v %}"},
+		"with": {"{% with a = v, b = w %}BODY{% endwith %}", "{% with %}BODY{% endwith %}"},
+		"macro": {"{% macro m(a, b=v) %}BODY{% endmacro %}{{ m(v) }}{{ m(1, 2) }}",
+			"{% macro r(n) %}{{ r(n + 1) }}BODY{% endmacro %}{{ r(1) }}",
+			"{% macro k() %}{{ kwargs }}{{ varargs }}{% endmacro %}{{ k(*v, **w) }}"},
+		"call": {"{% macro c() %}{{ caller() }}{{ caller() }}{% endmacro %}{% call c() %}BODY{% endcall %}"},
+		"filter": {"{% filter upper %}BODY{% endfilter %}",
+			"{% filter indent(3)|wordwrap(1) %}BODY{% endfilter %}"},
+		"autoescape": {"{% autoescape true %}BODY{% endautoescape %}",
+			"{% autoescape false %}BODY{% endautoescape %}"},
+		"block": {"{% block NAME %}BODY{% endblock %}", "{% block NAME scoped %}BODY{% endblock %}"},
+		"print": {"{% print v, w %}"},
 	}
 }
 
@@ -374,13 +407,16 @@ func (g *costGenerator) body(depth int) string {
 		case 3:
 			b.WriteString("{% set x = " + expression + " %}")
 		case 4, 5:
-			b.WriteString("{% for i in " + g.pick([]string{"range(100000)", "v", "w", "range(1000)"}) + " %}" + g.body(depth+1) + "{% endfor %}")
+			b.WriteString("{% for i in " + g.pick([]string{"range(100000)", "v", "w",
+				"range(1000)"}) + " %}" + g.body(depth+1) + "{% endfor %}")
 		case 6:
-			b.WriteString("{% if " + expression + " %}" + g.body(depth+1) + "{% else %}" + g.body(depth+1) + "{% endif %}")
+			b.WriteString("{% if " + expression + " %}" + g.body(
+				depth+1) + "{% else %}" + g.body(depth+1) + "{% endif %}")
 		case 7:
 			b.WriteString("{{ m(" + expression + ") }}")
 		case 8:
-			b.WriteString("{% filter " + g.pick([]string{"upper", "wordwrap(1)", "escape", "title", "striptags", "urlize"}) + " %}" + g.body(depth+1) + "{% endfilter %}")
+			b.WriteString("{% filter " + g.pick([]string{"upper", "wordwrap(1)", "escape", "title",
+				"striptags", "urlize"}) + " %}" + g.body(depth+1) + "{% endfilter %}")
 		}
 	}
 	return b.String()

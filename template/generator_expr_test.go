@@ -21,7 +21,8 @@ func (g *templateGenerator) expression() string {
 	if g.chance(30) {
 		return "(" + g.text() + ")." + g.textQuestion()
 	}
-	return g.pick("nothing", "missing", "user.missing", "items[9]", "none", "mixed", "user['name']", "items[0].kind", "numbers[-1]")
+	return g.pick("nothing", "missing", "user.missing", "items[9]", "none", "mixed", "user['name']",
+		"items[0].kind", "numbers[-1]")
 }
 
 // typed writes what f does, but sometimes something of another type, or a variable.
@@ -44,13 +45,15 @@ func (g *templateGenerator) typed(leaf, f func() string) string {
 }
 
 func (g *templateGenerator) literal() string {
-	return g.pick("'abc'", `"it's"`, "'a b  c'", "''", "'<i>&'", "'x'", "'-'", `'line\nbreak'`, "'42'", "'7.9'", "'ñ'", "'Hello World'")
+	return g.pick("'abc'", `"it's"`, "'a b  c'", "''", "'<i>&'", "'x'", "'-'", `'line\nbreak'`, "'42'",
+		"'7.9'", "'ñ'", "'Hello World'")
 }
 
 func (g *templateGenerator) text() string {
 	return g.typed(
 		func() string {
-			return g.pick("name", "title", "empty", "path", "text", "unicode", "user.name", "user.id", g.literal())
+			return g.pick("name", "title", "empty", "path", "text", "unicode", "user.name", "user.id",
+				g.literal())
 		},
 		func() string {
 			switch g.r.IntN(8) {
@@ -68,7 +71,8 @@ func (g *templateGenerator) text() string {
 				return "(" + g.text() + " if " + g.boolean() + g.pick("", " else "+g.text()) + ")"
 			case 6:
 				if g.chance(30) {
-					return g.number() + "|" + g.pick("string", "tojson", "filesizeformat", "filesizeformat(true)", "e")
+					return g.number() + "|" + g.pick("string", "tojson", "filesizeformat", "filesizeformat(true)",
+						"e")
 				}
 				return g.formatted()
 			}
@@ -90,35 +94,47 @@ func (g *templateGenerator) slice() string {
 }
 
 func (g *templateGenerator) textFilter() string {
-	return g.pick("upper", "lower", "capitalize", "title", "trim", "e", "escape", "safe", "string", "reverse", "striptags",
+	return g.pick("upper", "lower", "capitalize", "title", "trim", "e", "escape", "safe", "string",
+		"reverse", "striptags",
 		"forceescape", "urlencode", "tojson", "first", "last", "urlize",
-		"replace("+g.literal()+", "+g.literal()+")", "replace('a', 'b', 1)", "default('d')", "default('d', true)", "d",
-		"truncate("+g.pick("5", "10", "20", "3")+g.pick("", ", true", ", false, '…'")+")", "center("+g.pick("10", "15", "3")+")",
-		"indent("+g.pick("", "2", "2, true", "3, true, true", "'> '")+")", "wordwrap("+g.pick("5", "10", "12, false", "20")+")",
+		"replace("+g.literal()+", "+g.literal()+")", "replace('a', 'b', 1)", "default('d')",
+		"default('d', true)", "d",
+		"truncate("+g.pick("5", "10", "20", "3")+g.pick("", ", true", ", false, '…'")+")",
+		"center("+g.pick("10", "15", "3")+")",
+		"indent("+g.pick("", "2", "2, true", "3, true, true", "'> '")+")",
+		"wordwrap("+g.pick("5", "10", "12, false", "20")+")",
 		"trim("+g.literal()+")", "format(1, 2)", "e|e", "unique|join")
 }
 
 func (g *templateGenerator) textMethod() string {
-	return g.pick("upper()", "lower()", "title()", "capitalize()", "swapcase()", "casefold()", "strip()", "split()|first", "zfill(12)", "replace('a', '_')", "replace("+g.literal()+", '+', 1)", "ljust(9, '.')",
-		"rjust(9)", "center(10, '*')", "lstrip('ac')", "rstrip()", "removeprefix('a')", "removesuffix('s')", "expandtabs(4)",
+	return g.pick("upper()", "lower()", "title()", "capitalize()", "swapcase()", "casefold()",
+		"strip()", "split()|first", "zfill(12)", "replace('a', '_')", "replace("+g.literal()+", '+', 1)",
+		"ljust(9, '.')",
+		"rjust(9)", "center(10, '*')", "lstrip('ac')", "rstrip()", "removeprefix('a')",
+		"removesuffix('s')", "expandtabs(4)",
 		"join(words)", "format(1)", "partition('/')|last", "rpartition('a')|first")
 }
 
 // textQuestion is a method whose result is no text.
 func (g *templateGenerator) textQuestion() string {
-	return g.pick("split('a')", "rsplit('/', 1)", "split("+g.literal()+")", "splitlines()", "partition('/')", "startswith('a')",
-		"endswith(('s', 'e'))", "find('o')", "rfind('o')", "count('a')", "isdigit()", "isalpha()", "isupper()", "islower()",
-		"isspace()", "istitle()", "isalnum()", "split('a', 1)", "rsplit(none, 1)", "find('a', 2)", "isidentifier()", "index('a')",
+	return g.pick("split('a')", "rsplit('/', 1)", "split("+g.literal()+")", "splitlines()",
+		"partition('/')", "startswith('a')",
+		"endswith(('s', 'e'))", "find('o')", "rfind('o')", "count('a')", "isdigit()", "isalpha()",
+		"isupper()", "islower()",
+		"isspace()", "istitle()", "isalnum()", "split('a', 1)", "rsplit(none, 1)", "find('a', 2)",
+		"isidentifier()", "index('a')",
 		"join(numbers)", "nope()", "splitlines(true)", "rindex('b', 0, 4)")
 }
 
 func (g *templateGenerator) formatted() string {
 	if g.chance(50) {
-		spec := g.pick("s", "d", "f", "x", "e", "g", "r", "c", "o", "i", "5s", "-8s", "05d", "+d", ".2f", "8.3f", "-8.1f", "#x",
+		spec := g.pick("s", "d", "f", "x", "e", "g", "r", "c", "o", "i", "5s", "-8s", "05d", "+d", ".2f",
+			"8.3f", "-8.1f", "#x",
 			"%", "X", "5.1s", "+.1e", " d", "06.2f", ".3g", ".0f")
 		return "('<%" + spec + ">' % " + g.pick(g.number(), g.text(), "("+g.expression()+",)") + ")"
 	}
-	spec := g.pick("", ":>8", ":<8", ":^9", ":*^9", "!r", "!s:>6", ":d", ":,", ":.2f", ":08.2f", ":+d", ":x", ":#x", ":b", ":e", ":%",
+	spec := g.pick("", ":>8", ":<8", ":^9", ":*^9", "!r", "!s:>6", ":d", ":,", ":.2f", ":08.2f", ":+d",
+		":x", ":#x", ":b", ":e", ":%",
 		":.1%", ":5", ":05d", ":g", ":_", ":s", ":.2", ":>+8", ":=+6", ":c", ":o", ":n")
 	return "'<{" + spec + "}>'.format(" + g.pick(g.number(), g.text(), g.expression()) + ")"
 }
@@ -126,7 +142,8 @@ func (g *templateGenerator) formatted() string {
 func (g *templateGenerator) number() string {
 	return g.typed(
 		func() string {
-			return g.pick("n", "neg", "zero", "big", "ratio", "price", "one", "user.age", "2", "3", "10", "0.1", "1e3", "2.5", "-1", "yes")
+			return g.pick("n", "neg", "zero", "big", "ratio", "price", "one", "user.age", "2", "3", "10",
+				"0.1", "1e3", "2.5", "-1", "yes")
 		},
 		func() string {
 			switch g.r.IntN(6) {
@@ -141,9 +158,11 @@ func (g *templateGenerator) number() string {
 				return "-" + g.number()
 			}
 			if g.chance(25) {
-				return "(" + g.text() + ")|" + g.pick("int", "float", "length", "wordcount", "int(5)", "float(0.5)", "int(base=16)", "count")
+				return "(" + g.text() + ")|" + g.pick("int", "float", "length", "wordcount", "int(5)",
+					"float(0.5)", "int(base=16)", "count")
 			}
-			return g.number() + "|" + g.pick("abs", "int", "float", "round", "round(1)", "round(2, 'floor')", "round(0, 'ceil')", "round(-1)",
+			return g.number() + "|" + g.pick("abs", "int", "float", "round", "round(1)", "round(2, 'floor')",
+				"round(0, 'ceil')", "round(-1)",
 				"default(1)", "round(1, 'ceil')")
 		})
 }
@@ -151,7 +170,8 @@ func (g *templateGenerator) number() string {
 func (g *templateGenerator) list() string {
 	return g.typed(
 		func() string {
-			return g.pick("words", "numbers", "mixed", "vacant", "user.tags", "matrix", "[1, 2, 3]", "['a', 'b']", "(1, 'x')", "range(4)|list",
+			return g.pick("words", "numbers", "mixed", "vacant", "user.tags", "matrix", "[1, 2, 3]",
+				"['a', 'b']", "(1, 'x')", "range(4)|list",
 				"range(8, 1, -3)|list", "[]", "[[1, 'a'], [2]]")
 		},
 		func() string {
@@ -163,18 +183,26 @@ func (g *templateGenerator) list() string {
 			case 2:
 				return "[" + g.expression() + ", " + g.expression() + "]"
 			case 3:
-				return "items|" + g.pick("map(attribute='id')|list", "map(attribute='nope', default='-')|list", "selectattr('done')|map(attribute='id')|list",
+				return "items|" + g.pick("map(attribute='id')|list", "map(attribute='nope', default='-')|list",
+					"selectattr('done')|map(attribute='id')|list",
 					"rejectattr('size', '>', 100)|map(attribute='kind')|list", "groupby('kind')|map('first')|list",
-					"groupby('kind', case_sensitive=true)|map('first')|list", "sort(attribute='size')|map(attribute='id')|list",
-					"sort(attribute='kind,size', reverse=true)|map(attribute='id')|list", "map('tojson')|list", "map('length')|list",
-					"unique(attribute='kind')|map(attribute='id')|list", "batch(2)|map('length')|list", "sum(attribute='size')")
+					"groupby('kind', case_sensitive=true)|map('first')|list",
+					"sort(attribute='size')|map(attribute='id')|list",
+					"sort(attribute='kind,size', reverse=true)|map(attribute='id')|list", "map('tojson')|list",
+					"map('length')|list",
+					"unique(attribute='kind')|map(attribute='id')|list", "batch(2)|map('length')|list",
+					"sum(attribute='size')")
 			case 4:
-				return g.list() + "|" + g.pick("map('string')|list", "map('upper')|list", "select('string')|list", "select('number')|list",
-					"reject('none')|list", "select|list", "reject|list", "select('gt', 2)|list", "map('default', 'x')|list",
+				return g.list() + "|" + g.pick("map('string')|list", "map('upper')|list",
+					"select('string')|list", "select('number')|list",
+					"reject('none')|list", "select|list", "reject|list", "select('gt', 2)|list",
+					"map('default', 'x')|list",
 					"select('in', numbers)|list", "map('length')|list")
 			}
-			return g.list() + "|" + g.pick("sort", "sort(reverse=true)", "sort(case_sensitive=true)", "unique|list", "reverse|list", "list",
-				"batch(2)|list", "batch(3, 0)|list", "slice(2)|list", "slice(3, 'x')|list", "join|list", "first", "tojson", "string",
+			return g.list() + "|" + g.pick("sort", "sort(reverse=true)", "sort(case_sensitive=true)",
+				"unique|list", "reverse|list", "list",
+				"batch(2)|list", "batch(3, 0)|list", "slice(2)|list", "slice(3, 'x')|list", "join|list",
+				"first", "tojson", "string",
 				"default([1])", "tojson(indent=2)", "map('int')|list")
 		})
 }
@@ -189,10 +217,12 @@ func (g *templateGenerator) dict() string {
 			case 0:
 				return "{" + g.literal() + ": " + g.expression() + ", 'k': " + g.expression() + "}"
 			case 1:
-				return g.dict() + "|" + g.pick("dictsort", "items|list", "length", "list", "tojson", "first", "xmlattr", "urlencode", "string",
+				return g.dict() + "|" + g.pick("dictsort", "items|list", "length", "list", "tojson", "first",
+					"xmlattr", "urlencode", "string",
 					"dictsort(reverse=true)", "tojson(2)", "last", "join(',')", "max", "default(1)")
 			case 2:
-				return "(" + g.dict() + ")" + g.pick(".keys()|list", ".values()|list", ".items()|list", ".get('name')", ".get('nope', 3)", "['id']", ".id", ".nope",
+				return "(" + g.dict() + ")" + g.pick(".keys()|list", ".values()|list", ".items()|list",
+					".get('name')", ".get('nope', 3)", "['id']", ".id", ".nope",
 					".get('a')", ".keys()", ".copy()")
 			case 3:
 				return "dict(user, " + g.pick("z", "id") + "=" + g.expression() + ")"
@@ -203,7 +233,10 @@ func (g *templateGenerator) dict() string {
 
 func (g *templateGenerator) boolean() string {
 	return g.typed(
-		func() string { return g.pick("yes", "no", "true", "false", "n", "empty", "missing", "nothing", "none") },
+		func() string {
+			return g.pick("yes", "no", "true", "false", "n", "empty", "missing", "nothing",
+				"none")
+		},
 		func() string {
 			switch g.r.IntN(8) {
 			case 0:
@@ -215,15 +248,19 @@ func (g *templateGenerator) boolean() string {
 			case 3:
 				return "not " + g.boolean()
 			case 4:
-				return g.text() + g.pick(" in ", " not in ") + g.pick("words", "title", "user", "name", "mixed", "['a', 'b']")
+				return g.text() + g.pick(" in ", " not in ") + g.pick("words", "title", "user", "name", "mixed",
+					"['a', 'b']")
 			case 5:
 				return g.number() + " < " + g.number() + " <= " + g.number()
 			case 6:
 				return g.expression() + " == " + g.expression()
 			}
-			return g.expression() + g.pick(" is ", " is not ") + g.pick("defined", "undefined", "none", "string", "number", "integer", "float",
-				"boolean", "mapping", "sequence", "iterable", "callable", "odd", "even", "divisibleby 3", "divisibleby(2)", "lower", "upper",
-				"true", "false", "eq 3", "gt(2)", "in [1, 'a']", "sameas none", "escaped", "ne 'x'", "le 7", "filter", "test")
+			return g.expression() + g.pick(" is ", " is not ") + g.pick("defined", "undefined", "none",
+				"string", "number", "integer", "float",
+				"boolean", "mapping", "sequence", "iterable", "callable", "odd", "even", "divisibleby 3",
+				"divisibleby(2)", "lower", "upper",
+				"true", "false", "eq 3", "gt(2)", "in [1, 'a']", "sameas none", "escaped", "ne 'x'", "le 7",
+				"filter", "test")
 		})
 }
 

@@ -29,9 +29,11 @@ const generatorJSON = `{"big2": 123456789012345678901234567890, "object": {"z": 
 // generatorData is what the random templates look at besides.
 func generatorData() map[string]any {
 	return map[string]any{
-		"name": "clips", "title": `a <b>bold</b> & "brave" title`, "empty": "", "path": "s3://bucket/dir/file.mp4",
-		"words": []any{"pear", "Apple", "fig", "apple", "kiwi-fruit"}, "text": "The quick brown fox jumps\nover the lazy dog",
-		"n": 7, "neg": -3, "zero": 0, "big": 123456789, "ratio": 0.5, "price": 19.99, "one": 1.0,
+		"name": "clips", "title": `a <b>bold</b> & "brave" title`, "empty": "",
+		"path":  "s3://bucket/dir/file.mp4",
+		"words": []any{"pear", "Apple", "fig", "apple", "kiwi-fruit"},
+		"text":  "The quick brown fox jumps\nover the lazy dog",
+		"n":     7, "neg": -3, "zero": 0, "big": 123456789, "ratio": 0.5, "price": 19.99, "one": 1.0,
 		"yes": true, "no": false, "nothing": nil, "unicode": "naïve café ☕ straße",
 		"numbers": []any{5, 3, 8, 1, 3}, "mixed": []any{1, "a", nil, true, 2.5}, "vacant": []any{},
 		"user":   map[string]any{"id": "u1", "name": "Ann", "age": 41, "tags": []any{"x", "y"}},
@@ -82,9 +84,11 @@ func (g *templateGenerator) piece() string {
 	case roll < 17:
 		return g.set()
 	case roll == 17:
-		return g.tag("with a = "+g.expression()+", b = "+g.number()) + g.scoped([]string{"a", "b"}, 1) + g.tag("endwith")
+		return g.tag("with a = "+g.expression()+", b = "+g.number()) + g.scoped([]string{"a", "b"},
+			1) + g.tag("endwith")
 	case roll == 18:
-		return g.tag("filter "+g.pick("upper", "trim", "replace('a', 'b')", "title", "indent(2)")) + g.body(1) + g.tag("endfilter")
+		return g.tag("filter "+g.pick("upper", "trim", "replace('a', 'b')", "title",
+			"indent(2)")) + g.body(1) + g.tag("endfilter")
 	case roll >= 20:
 		return g.corner()
 	}
@@ -119,14 +123,18 @@ func (g *templateGenerator) loop() string {
 	switch g.r.IntN(4) {
 	case 0:
 		return g.tag("for k, v in "+g.pick("counts.items()", "user|dictsort", "counts|items")) +
-			"{{ k }}={{ v }}" + g.pick("", ", ", "{{ loop.index }}") + g.scoped([]string{"k"}, 1) + g.tag("endfor")
+			"{{ k }}={{ v }}" + g.pick("", ", ", "{{ loop.index }}") + g.scoped([]string{"k"},
+			1) + g.tag("endfor")
 	case 1:
-		return g.tag("for i in "+g.list()+" if "+g.pick("i", "i is string", "i != 3", "not i")) + "{{ loop.index }}:{{ i }}" +
+		return g.tag("for i in "+g.list()+" if "+g.pick("i", "i is string", "i != 3",
+			"not i")) + "{{ loop.index }}:{{ i }}" +
 			g.pick("", ",", "{{ ',' if not loop.last }}") + g.orNothing() + g.tag("endfor")
 	}
-	info := g.pick("index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem", "depth",
+	info := g.pick("index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem",
+		"nextitem", "depth",
 		"cycle('a', 'b')", "changed(i)")
-	return g.tag("for i in "+g.list()) + "{{ loop." + info + " }}" + g.scoped([]string{"i"}, 1) + g.orNothing() + g.tag("endfor")
+	return g.tag("for i in "+g.list()) + "{{ loop." + info + " }}" + g.scoped([]string{"i"},
+		1) + g.orNothing() + g.tag("endfor")
 }
 
 func (g *templateGenerator) orNothing() string {
@@ -160,6 +168,8 @@ func (g *templateGenerator) macro() string {
 		return g.tag("macro "+name+"(p)") + "[{{ p }}|{{ caller() }}]" + g.tag("endmacro") +
 			g.tag("call "+name+"("+g.expression()+")") + g.body(1) + g.tag("endcall")
 	}
-	return g.tag("macro "+name+"(p, q="+g.number()+")") + "{{ q }}" + g.scoped([]string{"p", "q"}, 1) + g.tag("endmacro") +
-		"{{ " + name + "(" + g.pick("", g.expression(), g.expression()+", "+g.expression(), g.text()+", q=2", "z=1") + ") }}"
+	return g.tag("macro "+name+"(p, q="+g.number()+")") + "{{ q }}" + g.scoped([]string{"p", "q"},
+		1) + g.tag("endmacro") +
+		"{{ " + name + "(" + g.pick("", g.expression(), g.expression()+", "+g.expression(),
+		g.text()+", q=2", "z=1") + ") }}"
 }

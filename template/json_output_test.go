@@ -21,8 +21,10 @@ func renderJSON(t *testing.T, source string, data map[string]any, format Format)
 // hostileTexts are values that break JSON or say something to Slack where nothing escapes them.
 func hostileTexts() []string {
 	return []string{
-		`the "new" one`, "two\nlines\r\n\ttab", `C:\temp\new`, `\`, `\u0041`, "\x00\x1f\u2028\U0001f600", `<!channel> R&D's <https://evil.example|bank>`,
-		`"},{"type":"section","text":{"type":"mrkdwn","text":"x"}},{"a":"`, `"`, "", ",", "1", "true", `{{ 1 }}`, `&amp;`, `,{"type":"divider"}`, `{"type":"divider"}`,
+		`the "new" one`, "two\nlines\r\n\ttab", `C:\temp\new`, `\`, `\u0041`, "\x00\x1f\u2028\U0001f600",
+		`<!channel> R&D's <https://evil.example|bank>`,
+		`"},{"type":"section","text":{"type":"mrkdwn","text":"x"}},{"a":"`, `"`, "", ",", "1", "true",
+		`{{ 1 }}`, `&amp;`, `,{"type":"divider"}`, `{"type":"divider"}`,
 	}
 }
 
@@ -52,7 +54,8 @@ func TestJSONValues(t *testing.T) {
 	} {
 		for _, format := range []Format{FormatPlain, FormatMrkdwn} {
 			for _, x := range hostileTexts() {
-				if name == "cut out" && format == FormatMrkdwn || name == "bare, escaped" && (x == "1" || x == "true") {
+				if name == "cut out" && format == FormatMrkdwn || name == "bare, escaped" &&
+					(x == "1" || x == "true") {
 					continue
 				}
 				out, err := renderJSON(t, source, map[string]any{"x": x}, format)
@@ -72,8 +75,10 @@ func TestJSONValues(t *testing.T) {
 func TestJSONOutput(t *testing.T) {
 	t.Parallel()
 	data := map[string]any{
-		"title": `a "b" <c> & d`, "flag": true, "none": nil, "n": 3, "list": []any{"<a>", 1}, "object": map[string]any{"k": "<v>"},
-		"url": "https://example.com/?a=1&b=2", "items": []any{"x", "y", "z"}, "number": "42", "block": `{"type":"divider"}`,
+		"title": `a "b" <c> & d`, "flag": true, "none": nil, "n": 3, "list": []any{"<a>", 1},
+		"object": map[string]any{"k": "<v>"},
+		"url":    "https://example.com/?a=1&b=2", "items": []any{"x", "y", "z"}, "number": "42",
+		"block": `{"type":"divider"}`,
 	}
 	for source, want := range map[string]string{
 		`{"a": {{ title }}}`:                                                                    `{"a": "a \"b\" &lt;c&gt; &amp; d"}`,
@@ -156,12 +161,15 @@ func TestMrkdwnObject(t *testing.T) {
 	o, err := CompileObject(json.RawMessage(`{"text": "{{ x }}", "also": "*{{ x }}*", "raw": "{{ x|safe }}", "url": "{{ u }}", "image_url": "{{ u }}?{{ u }}",
 		"list": "{{ l }}", "number": "{{ n }}", "missing": "{{ gone }}", "flag": "{{ b }}", "json": "{{ l|tojson }}"}`), Options{Format: FormatMrkdwn})
 	require.NoError(t, err)
-	out, err := o.Render(t.Context(), map[string]any{"x": "<!here> & \"q\"\n", "u": "https://e.example/?a&b", "l": []any{"<a>"}, "n": 5, "b": true})
+	out, err := o.Render(t.Context(),
+		map[string]any{"x": "<!here> & \"q\"\n", "u": "https://e.example/?a&b", "l": []any{"<a>"}, "n": 5,
+			"b": true})
 	require.NoError(t, err)
 	var got map[string]any
 	require.NoError(t, json.Unmarshal(out, &got))
 	assert.Equal(t, map[string]any{
-		"text": "&lt;!here&gt; &amp; \"q\"\n", "also": "*&lt;!here&gt; &amp; \"q\"\n*", "raw": "<!here> & \"q\"\n",
+		"text": "&lt;!here&gt; &amp; \"q\"\n", "also": "*&lt;!here&gt; &amp; \"q\"\n*",
+		"raw": "<!here> & \"q\"\n",
 		"url": "https://e.example/?a&b", "image_url": "https://e.example/?a&b?https://e.example/?a&b",
 		"list": []any{"&lt;a&gt;"}, "number": "5", "missing": "", "flag": true, "json": `["&lt;a&gt;"]`,
 	}, got)
@@ -175,5 +183,6 @@ func TestMrkdwnBehindAddress(t *testing.T) {
 	require.NoError(t, err)
 	out, err := tpl.Render(t.Context(), map[string]any{"x": "<!channel>"})
 	require.NoError(t, err)
-	require.JSONEq(t, `[{"type": "image", "image_url": "https://e.example"}, {"text":"&lt;!channel&gt;"}, {"value": "<!channel>"}]`, string(out))
+	require.JSONEq(t,
+		`[{"type": "image", "image_url": "https://e.example"}, {"text":"&lt;!channel&gt;"}, {"value": "<!channel>"}]`, string(out))
 }

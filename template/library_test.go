@@ -28,17 +28,18 @@ func TestOwnFiltersAndFunctions(t *testing.T) {
 	secret := errors.New("hush")
 	l := library(t, LibraryConfig{
 		Filters: map[string]Func{
-			"shout": {Params: "times? mark?", Call: func(_ context.Context, input any, args []any) (any, error) {
-				n, mark := int64(1), "!"
-				if args[0] != nil {
-					n, _ = args[0].(int64)
-				}
-				if args[1] != nil {
-					mark, _ = args[1].(string)
-				}
-				s, _ := input.(string)
-				return strings.ToUpper(s) + strings.Repeat(mark, int(n)), nil
-			}},
+			"shout": {Params: "times? mark?",
+				Call: func(_ context.Context, input any, args []any) (any, error) {
+					n, mark := int64(1), "!"
+					if args[0] != nil {
+						n, _ = args[0].(int64)
+					}
+					if args[1] != nil {
+						mark, _ = args[1].(string)
+					}
+					s, _ := input.(string)
+					return strings.ToUpper(s) + strings.Repeat(mark, int(n)), nil
+				}},
 			"bold": {Call: func(_ context.Context, input any, _ []any) (any, error) {
 				return Markup("<b>" + input.(string) + "</b>"), nil
 			}},
@@ -52,7 +53,8 @@ func TestOwnFiltersAndFunctions(t *testing.T) {
 			"subject": {Call: func(context.Context, any, []any) (any, error) { return "function", nil }},
 		},
 	})
-	data := map[string]any{"x": "a<b", "list": []any{"p", "q"}, "subject": "field", "deep": map[string]any{"a": []any{1, 2.5, nil, true, "s"}}}
+	data := map[string]any{"x": "a<b", "list": []any{"p", "q"}, "subject": "field",
+		"deep": map[string]any{"a": []any{1, 2.5, nil, true, "s"}}}
 	for source, want := range map[string]string{
 		"{{ x|shout }} {{ x|shout(2) }} {{ x|shout(mark='?', times=3) }}": "A&lt;B! A&lt;B!! A&lt;B???",
 		"{{ list|map('shout', 2)|join(' ') }}":                            "P!! Q!!",
@@ -92,7 +94,8 @@ func TestOwnFiltersAndFunctions(t *testing.T) {
 	_, err = CompileObject([]byte(`{"a": "{{ x|shuot }}"}`), Options{Library: l})
 	require.ErrorIs(t, err, ErrUnknown)
 	assert.ErrorContains(t, err, `"shuot"`)
-	o, err := CompileObject([]byte(`{"a": "{{ x|shout }}", "b": "{{ lookup(1).id }}"}`), Options{Library: l})
+	o, err := CompileObject([]byte(`{"a": "{{ x|shout }}", "b": "{{ lookup(1).id }}"}`),
+		Options{Library: l})
 	require.NoError(t, err)
 	b, err := o.Render(t.Context(), data)
 	require.NoError(t, err)
@@ -105,8 +108,14 @@ func TestHostileFunctions(t *testing.T) {
 		calls := 0
 		l := library(t, LibraryConfig{Functions: map[string]Func{
 			"panics": {Call: func(context.Context, any, []any) (any, error) { panic("hush") }},
-			"huge":   {Call: func(context.Context, any, []any) (any, error) { return strings.Repeat("x", 16<<20), nil }},
-			"wide":   {Call: func(context.Context, any, []any) (any, error) { return make([]any, 1<<20), nil }},
+			"huge": {Call: func(context.Context, any, []any) (any,
+				error) {
+				return strings.Repeat("x", 16<<20), nil
+			}},
+			"wide": {Call: func(context.Context, any, []any) (any, error) {
+				return make([]any, 1<<20),
+					nil
+			}},
 			"cyclic": {Call: func(context.Context, any, []any) (any, error) {
 				m := map[string]any{}
 				m["self"] = m
@@ -181,13 +190,16 @@ func TestLibraryProblems(t *testing.T) {
 func TestReadyOnes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // it is midnight of 2000-01-01 UTC
-		l := library(t, LibraryConfig{Ready: ReadyAll, Location: func(name string) (*time.Location, error) {
-			if name != "Europe/Berlin" {
-				return nil, errors.New("no such zone")
-			}
-			return time.FixedZone("CET", 3600), nil
-		}})
-		data := map[string]any{"at": "2025-10-08T16:09:05.25Z", "epoch": 1759939745, "text": "order 12 of 345", "json": `{"b": [1, 2.5, 12345678901234567890], "a": "x"}`, "uml": "Grüße/ &+~"}
+		l := library(t, LibraryConfig{Ready: ReadyAll,
+			Location: func(name string) (*time.Location, error) {
+				if name != "Europe/Berlin" {
+					return nil, errors.New("no such zone")
+				}
+				return time.FixedZone("CET", 3600), nil
+			}})
+		data := map[string]any{"at": "2025-10-08T16:09:05.25Z", "epoch": 1759939745,
+			"text": "order 12 of 345", "json": `{"b": [1, 2.5, 12345678901234567890], "a": "x"}`,
+			"uml": "Grüße/ &+~"}
 		for source, want := range map[string]string{
 			"{{ now() }} {{ utcnow() }} {{ now('Europe/Berlin') }}":                                                                                             "2000-01-01 00:00:00+00:00 2000-01-01 00:00:00+00:00 2000-01-01 01:00:00+01:00",
 			"{{ now().year }}-{{ now().month }} {{ now().isoformat() }}":                                                                                        "2000-1 2000-01-01T00:00:00+00:00",
@@ -224,7 +236,8 @@ func TestHostileUseOfReadyOnes(t *testing.T) {
 	t.Parallel()
 	l := library(t, LibraryConfig{Ready: ReadyAll})
 	big := strings.Repeat("ab ", 1<<20)
-	data := map[string]any{"big": big, "brackets": strings.Repeat("[", 100_000), "zeros": "[" + strings.Repeat("0,", 1<<20) + "0]"}
+	data := map[string]any{"big": big, "brackets": strings.Repeat("[", 100_000),
+		"zeros": "[" + strings.Repeat("0,", 1<<20) + "0]"}
 	for source, want := range map[string]error{
 		"{{ 'x'|strftime('%F') }}":                                                ErrType,
 		"{{ 1e300|strftime('%F') }}":                                              ErrType,
@@ -278,7 +291,8 @@ func TestReadyTable(t *testing.T) {
 		sets[row[0][0]] = row[2][0]
 	}
 	for name, set := range map[string]Ready{
-		"ReadyDates": ReadyDates, "ReadyRegex": ReadyRegex, "ReadyJSON": ReadyJSON, "ReadyBase64": ReadyBase64, "ReadyHashes": ReadyHashes, "ReadyURLs": ReadyURLs,
+		"ReadyDates": ReadyDates, "ReadyRegex": ReadyRegex, "ReadyJSON": ReadyJSON,
+		"ReadyBase64": ReadyBase64, "ReadyHashes": ReadyHashes, "ReadyURLs": ReadyURLs,
 	} {
 		l := library(t, LibraryConfig{Ready: set})
 		for filter, f := range l.env.Filters {

@@ -27,8 +27,9 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 		assert.ErrorContains(t, err, message)
 	}
 	for field, l := range map[string]Limits{
-		"Source": {Source: -1}, "Leaves": {Leaves: -1}, "Depth": {Depth: -1}, "Steps": {Steps: -1}, "Output": {Output: -1},
-		"Range": {Range: -1}, "Memory": {Memory: -1},
+		"Source": {Source: -1}, "Leaves": {Leaves: -1}, "Depth": {Depth: -1}, "Steps": {Steps: -1},
+		"Output": {Output: -1},
+		"Range":  {Range: -1}, "Memory": {Memory: -1},
 	} {
 		_, err := Compile("x", Options{Limits: l})
 		refused(err, "Limits."+field+" must not be negative")
@@ -63,7 +64,8 @@ func TestPathsOfLeavesCostLittle(t *testing.T) {
 	var e *Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "/"+strings.Repeat("k", 100)+"…/b/c~1d/0", e.Leaf)
-	nested := "{\"a\": " + strings.Repeat(`{"`+strings.Repeat("n", 90)+`": `, 50) + `"{{ a b }}"` + strings.Repeat("}", 51)
+	nested := "{\"a\": " + strings.Repeat(`{"`+strings.Repeat("n", 90)+`": `,
+		50) + `"{{ a b }}"` + strings.Repeat("}", 51)
 	_, err = CompileObject(json.RawMessage(nested), Options{})
 	require.ErrorAs(t, err, &e)
 	assert.LessOrEqual(t, len(e.Leaf), 400)

@@ -23,9 +23,11 @@ func TestMisspelt(t *testing.T) {
 		"{{ {'a': occurrd_at} }}":                   {{"occurrd_at", "occurred_at", "", 1, 10}},
 		"{% set x = name_space %}":                  {{"name_space", "namespace", "", 1, 12}},
 		"{% call(x) m() %}{{ acter }}{% endcall %}": {{"acter", "actor", "", 1, 21}},
-		"{{ event_typ ~ evnt_id }}":                 {{"event_typ", "event_type", "", 1, 4}, {"evnt_id", "event_id", "", 1, 16}},
+		"{{ event_typ ~ evnt_id }}": {{"event_typ", "event_type", "", 1, 4},
+			{"evnt_id", "event_id", "", 1, 16}},
 
-		"{{ evetn_id }}{{ xevent }}{{ actro }}": {{"evetn_id", "event_id", "", 1, 4}, {"xevent", "event", "", 1, 18}, {"actro", "actor", "", 1, 30}},
+		"{{ evetn_id }}{{ xevent }}{{ actro }}": {{"evetn_id", "event_id", "", 1, 4},
+			{"xevent", "event", "", 1, 18}, {"actro", "actor", "", 1, 30}},
 
 		// Right, or not known to be wrong.
 		"plain evnt_id, {# {{ evnt_id }} #} {% raw %}{{ evnt_id }}{% endraw %}":                  nil,
@@ -53,7 +55,8 @@ func TestMisspelt(t *testing.T) {
 func TestVariablesAreThoseOfData(t *testing.T) {
 	t.Parallel()
 	e := &event.Event{
-		ID: "i", Type: "t", OccurredAt: time.Unix(1, 0), Namespace: "n", NamespaceID: "i", Collection: "c", Actor: "a", Version: "v",
+		ID: "i", Type: "t", OccurredAt: time.Unix(1, 0), Namespace: "n", NamespaceID: "i",
+		Collection: "c", Actor: "a", Version: "v",
 		IndexSignature: "s", CacheScope: &event.CacheScope{},
 	}
 	assert.ElementsMatch(t, variables(), slices.Collect(maps.Keys(Data(e))))

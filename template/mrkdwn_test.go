@@ -15,7 +15,8 @@ func TestMrkdwnGoesByTheNearestKey(t *testing.T) {
 	t.Parallel()
 	data := map[string]any{
 		"x": map[string]any{
-			"url": "https://e.com/?a=1&b=2", "text": "<!channel>", "values": []any{"<a>"}, "value": []any{"<b>", []any{"<b>"}},
+			"url": "https://e.com/?a=1&b=2", "text": "<!channel>", "values": []any{"<a>"},
+			"value": []any{"<b>", []any{"<b>"}},
 			"inner": map[string]any{"block_id": "<c>"},
 		},
 		"s": "<!channel>", "u": "a&amp;b", "l": []any{"<a>", map[string]any{"text": "<a>"}},
@@ -78,8 +79,10 @@ func TestMrkdwnGoesByTheNearestKey(t *testing.T) {
 func TestMrkdwnOfJSONInsideText(t *testing.T) {
 	t.Parallel()
 	for _, block := range []string{
-		`{% set b %}{{ {'url': s}|tojson }}{% endset %}`, `{% set b %}{"url": "{{ s }}"}{% endset %}`, `{% set b %}{"url": {{ s }}}{% endset %}`,
-		`{% set b = {'url': s}|tojson %}`, `{% macro m() %}{"url": "{{ s }}"}{% endmacro %}{% set b = m() %}`,
+		`{% set b %}{{ {'url': s}|tojson }}{% endset %}`, `{% set b %}{"url": "{{ s }}"}{% endset %}`,
+		`{% set b %}{"url": {{ s }}}{% endset %}`,
+		`{% set b = {'url': s}|tojson %}`,
+		`{% macro m() %}{"url": "{{ s }}"}{% endmacro %}{% set b = m() %}`,
 	} {
 		tpl, err := CompileJSON(block+`{"text": "{{ b }}"}`, Options{Format: FormatMrkdwn})
 		require.NoError(t, err, block)

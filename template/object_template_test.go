@@ -36,9 +36,11 @@ func TestObjectConformance(t *testing.T) {
 
 func TestObjectKeepsOrderAndDigits(t *testing.T) {
 	t.Parallel()
-	o, err := CompileObject([]byte(`{"z": "{{ n }}", "a": 1.50, "m": [true, null, "<é\u2028>", "{{ f }}"]}`), Options{})
+	o, err := CompileObject([]byte(
+		`{"z": "{{ n }}", "a": 1.50, "m": [true, null, "<é\u2028>", "{{ f }}"]}`), Options{})
 	require.NoError(t, err)
-	got, err := o.Render(t.Context(), map[string]any{"n": json.Number("12345678901234567890"), "f": json.Number("2.0")})
+	got, err := o.Render(t.Context(),
+		map[string]any{"n": json.Number("12345678901234567890"), "f": json.Number("2.0")})
 	require.NoError(t, err)
 	want := []byte("{\"z\":12345678901234567890,\"a\":1.50,\"m\":[true,null,\"<é\u2028>\",2.0]}")
 	assert.True(t, bytes.Equal(want, got), string(got)) // byte for byte, unlike JSONEq
@@ -95,12 +97,14 @@ func TestObjectRenderErrorNamesLeaf(t *testing.T) {
 
 func TestObjectLeavesShareABudget(t *testing.T) {
 	t.Parallel()
-	o, err := CompileObject([]byte(`["{{ 'x' * 600 }}", "{{ 'x' * 600 }}"]`), Options{Limits: Limits{Memory: 1500}})
+	o, err := CompileObject([]byte(`["{{ 'x' * 600 }}", "{{ 'x' * 600 }}"]`),
+		Options{Limits: Limits{Memory: 1500}})
 	require.NoError(t, err)
 	_, err = o.Render(t.Context(), nil)
 	require.ErrorIs(t, err, ErrMemory)
 
-	o, err = CompileObject([]byte(`["{{ 'x' * 600 }}", "{% for i in range(600) %}x{% endfor %}"]`), Options{Limits: Limits{Output: 1000}})
+	o, err = CompileObject([]byte(`["{{ 'x' * 600 }}", "{% for i in range(600) %}x{% endfor %}"]`),
+		Options{Limits: Limits{Output: 1000}})
 	require.NoError(t, err)
 	_, err = o.Render(t.Context(), nil)
 	require.ErrorIs(t, err, ErrOutputTooLarge)
@@ -125,7 +129,10 @@ func TestJSONSaysWhereTheResultBreaks(t *testing.T) {
 
 func TestTheLeavesOfAnObjectAreBounded(t *testing.T) {
 	t.Parallel()
-	list := func(n int, leaf string) []byte { return []byte("[" + strings.Repeat(leaf+",", n-1) + leaf + "]") }
+	list := func(n int, leaf string) []byte {
+		return []byte("[" + strings.Repeat(leaf+",",
+			n-1) + leaf + "]")
+	}
 	_, err := CompileObject(list(1000, `"{{ x }}"`), Options{})
 	require.NoError(t, err)
 	_, err = CompileObject(list(1001, `"{{ x }}"`), Options{})
@@ -152,7 +159,8 @@ func TestLeavesOfAnObjectStandAlone(t *testing.T) {
 		FormatHTML:     {`<a href="#">`, `<a href="{{ x }}">`},
 		FormatMarkdown: {"`'`", "`{{ y }}`"},
 	} {
-		source, err := json.Marshal([]string{"a long text with a < and a ` before {{ y }} and after it", wants[1]})
+		source, err := json.Marshal([]string{"a long text with a < and a ` before {{ y }} and after it",
+			wants[1]})
 		require.NoError(t, err)
 		o, err := CompileObject(source, Options{Format: format})
 		require.NoError(t, err)

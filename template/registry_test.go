@@ -23,7 +23,10 @@ type noTemplates struct{}
 
 func (noTemplates) Abs(_, name string) string { return name }
 
-func (noTemplates) Get(string) (io.Reader, error) { return nil, errors.New("there are no templates") }
+func (noTemplates) Get(string) (io.Reader, error) {
+	return nil,
+		errors.New("there are no templates")
+}
 
 func TestMain(m *testing.M) {
 	if os.Getenv(registryChild) != "" {
@@ -47,7 +50,9 @@ func compileBesideTheHost() error {
 		wg.Go(func() {
 			<-begin
 			for i := range templates {
-				if _, err := pongo2.NewSet("host", noTemplates{}).FromString(fmt.Sprintf("{%% if a%d %%}{{ b|upper }}{%% endif %%}", i)); err != nil {
+				if _, err := pongo2.NewSet("host",
+					noTemplates{}).FromString(fmt.Sprintf("{%% if a%d %%}{{ b|upper }}{%% endif %%}",
+					i)); err != nil {
 					errs <- err
 					return
 				}
@@ -90,9 +95,10 @@ func TestTheHostMayReplaceWhatItHas(t *testing.T) {
 	}
 	const own = "set" // pongo2 has it too, and no other test uses pongo2's
 	require.NoError(t, pongo2.ReplaceTag(own, silly))
-	require.NoError(t, pongo2.ReplaceFilter("cut", func(*pongo2.Value, *pongo2.Value) (*pongo2.Value, *pongo2.Error) {
-		return pongo2.AsValue("replaced"), nil
-	}))
+	require.NoError(t, pongo2.ReplaceFilter("cut",
+		func(*pongo2.Value, *pongo2.Value) (*pongo2.Value, *pongo2.Error) {
+			return pongo2.AsValue("replaced"), nil
+		}))
 	pongo2.SetAutoescape(false)
 	t.Cleanup(func() { pongo2.SetAutoescape(true) })
 

@@ -43,7 +43,8 @@ func syntaxTable(t *testing.T, heading string) [][][]string {
 			continue
 		}
 		var row [][]string
-		for _, cell := range strings.Split(strings.ReplaceAll(strings.Trim(line, "|\n"), `\|`, "\x00"), "|") {
+		for _, cell := range strings.Split(strings.ReplaceAll(strings.Trim(line, "|\n"), `\|`, "\x00"),
+			"|") {
 			var words []string
 			for _, m := range quoted.FindAllStringSubmatch(cell, -1) {
 				words = append(words, strings.ReplaceAll(m[1], "\x00", "|"))
@@ -111,7 +112,8 @@ func TestSyntaxTables(t *testing.T) {
 		assert.Contains(t, string(b), "\n| `"+name+"` | loads another template |\n")
 	}
 
-	methods := map[string]map[string]*python.Method{"text": env.Methods.Text, "list": env.Methods.List, "tuple": env.Methods.Tuple, "dict": env.Methods.Dict}
+	methods := map[string]map[string]*python.Method{"text": env.Methods.Text, "list": env.Methods.List,
+		"tuple": env.Methods.Tuple, "dict": env.Methods.Dict}
 	rows := syntaxTable(t, "## Methods")
 	for i, of := range []string{"text", "list", "tuple", "dict"} {
 		assert.Equal(t, slices.Sorted(maps.Keys(methods[of])), rows[i][1], of)
@@ -128,9 +130,12 @@ func TestSyntaxLimits(t *testing.T) {
 		value int
 		err   string
 	}{
-		{"Source", l.Source, "ErrSourceTooLarge"}, {"Depth", l.Depth, "ErrTooDeep"}, {"Steps", l.Steps, "ErrSteps"},
-		{"Output", l.Output, "ErrOutputTooLarge"}, {"Range", l.Range, "ErrRangeTooLarge"}, {"Memory", l.Memory, "ErrMemory"},
+		{"Source", l.Source, "ErrSourceTooLarge"}, {"Depth", l.Depth, "ErrTooDeep"},
+		{"Steps", l.Steps, "ErrSteps"},
+		{"Output", l.Output, "ErrOutputTooLarge"}, {"Range", l.Range, "ErrRangeTooLarge"},
+		{"Memory", l.Memory, "ErrMemory"},
 	} {
-		assert.Contains(t, string(b), fmt.Sprintf("\n| `%s` | %d | `%s` |\n", row.name, row.value, row.err))
+		assert.Contains(t, string(b), fmt.Sprintf("\n| `%s` | %d | `%s` |\n", row.name, row.value,
+			row.err))
 	}
 }

@@ -61,7 +61,8 @@ func TestCompileErrorsHavePlaceAndText(t *testing.T) {
 
 func TestRenderErrorsHavePlaceAndNoData(t *testing.T) {
 	t.Parallel()
-	data := map[string]any{"s": secret, "l": []any{secret}, "d": map[string]any{"k": secret, secret: 1}, "go": time.Time{}}
+	data := map[string]any{"s": secret, "l": []any{secret},
+		"d": map[string]any{"k": secret, secret: 1}, "go": time.Time{}}
 	for source, want := range map[string]struct {
 		kind   error
 		line   int
@@ -124,11 +125,14 @@ func TestSingleBracesAreText(t *testing.T) {
 // TestNumbersSurvive: digits that a float would lose come out as they went in.
 func TestNumbersSurvive(t *testing.T) {
 	t.Parallel()
-	data := map[string]any{"n": json.Number("9007199254740993"), "big": json.Number("-18446744073709551616"), "u": ^uint64(0),
+	data := map[string]any{"n": json.Number("9007199254740993"),
+		"big": json.Number("-18446744073709551616"), "u": ^uint64(0),
 		"f": json.Number("1.10"), "e": json.Number("1e3")}
-	got, err := render(t, "{{ n }} {{ big }} {{ u }} {{ f }} {{ e }} {{ [big]|tojson }} {{ big < n < u }} {{ big == big }} {{ big|abs }}", data, Options{})
+	got, err := render(t,
+		"{{ n }} {{ big }} {{ u }} {{ f }} {{ e }} {{ [big]|tojson }} {{ big < n < u }} {{ big == big }} {{ big|abs }}", data, Options{})
 	require.NoError(t, err)
-	assert.Equal(t, "9007199254740993 -18446744073709551616 18446744073709551615 1.1 1000.0 [-18446744073709551616] True True 18446744073709551616", got)
+	assert.Equal(t,
+		"9007199254740993 -18446744073709551616 18446744073709551615 1.1 1000.0 [-18446744073709551616] True True 18446744073709551616", got)
 	_, err = render(t, "{{ big + 1 }}", data, Options{})
 	require.ErrorIs(t, err, ErrArithmetic)
 }
@@ -137,7 +141,8 @@ func TestNumbersSurvive(t *testing.T) {
 func TestGoValues(t *testing.T) {
 	t.Parallel()
 	type name string
-	data := map[string]any{"m": map[string]string{"b": "2", "a": "1"}, "l": []string{"x"}, "n": []map[string]any{{"k": int8(3)}}, "s": name("s"),
+	data := map[string]any{"m": map[string]string{"b": "2", "a": "1"}, "l": []string{"x"},
+		"n": []map[string]any{{"k": int8(3)}}, "s": name("s"),
 		"b": []byte("x"), "p": new(int), "f": func() {}, "c": make(chan int)}
 	got, err := render(t, "{{ m }} {{ l|join }} {{ n[0].k + 1 }} {{ s }}", data, Options{})
 	require.NoError(t, err)
@@ -151,23 +156,28 @@ func TestGoValues(t *testing.T) {
 func TestData(t *testing.T) {
 	t.Parallel()
 	e := &event.Event{
-		ID: "evt_1", Type: "object.created", OccurredAt: time.Date(2025, 1, 2, 3, 4, 5, 600e6, time.FixedZone("", 3600)),
-		NamespaceID: "ns_1", Actor: "ann", Subject: event.Subject{Type: "object", ID: "o1"}, Version: "v1",
+		ID: "evt_1", Type: "object.created",
+		OccurredAt:  time.Date(2025, 1, 2, 3, 4, 5, 600e6, time.FixedZone("", 3600)),
+		NamespaceID: "ns_1", Actor: "ann", Subject: event.Subject{Type: "object", ID: "o1"},
+		Version:    "v1",
 		CacheScope: event.KeyScope("k1"), Metadata: map[string]any{"n": json.Number("1")},
 		Extra: map[string]json.RawMessage{"region": []byte(`{"zone": ["a"]}`)}, OrganizationID: secret,
 	}
 	d := Data(e)
-	got, err := render(t, "{{ event_id }} {{ occurred_at }} {{ event.namespace_id }} [{{ namespace }}] {{ namespace|default(namespace_id) }} "+
-		"{{ collection is defined }} {{ subject.id }} {{ cache_scope.keys()|list }} {{ cache_scope_to_invalidate['keys'][0] }} {{ region.zone[0] }} "+
-		"{{ event.event is defined }} {{ metadata.n + 1 }} {{ namespace(a=1).a }}", d, Options{})
+	got, err := render(t,
+		"{{ event_id }} {{ occurred_at }} {{ event.namespace_id }} [{{ namespace }}] {{ namespace|default(namespace_id) }} "+
+			"{{ collection is defined }} {{ subject.id }} {{ cache_scope.keys()|list }} {{ cache_scope_to_invalidate['keys'][0] }} {{ region.zone[0] }} "+
+			"{{ event.event is defined }} {{ metadata.n + 1 }} {{ namespace(a=1).a }}", d, Options{})
 	require.NoError(t, err)
-	assert.Equal(t, "evt_1 2025-01-02T02:04:05.6Z ns_1 [] ns_1 False o1 ['keys', 'scope'] k1 a False 2 1", got)
+	assert.Equal(t,
+		"evt_1 2025-01-02T02:04:05.6Z ns_1 [] ns_1 False o1 ['keys', 'scope'] k1 a False 2 1", got)
 
 	all, err := render(t, "{{ event|tojson }}{{ metadata }}", d, Options{})
 	require.NoError(t, err)
 	assert.NotContains(t, all, secret)
 
-	empty, err := render(t, "{{ event_id }}{{ subject.id }}{{ metadata.x }}{{ cache_scope }}", Data(&event.Event{}), Options{})
+	empty, err := render(t, "{{ event_id }}{{ subject.id }}{{ metadata.x }}{{ cache_scope }}",
+		Data(&event.Event{}), Options{})
 	require.NoError(t, err)
 	assert.Empty(t, empty)
 }
@@ -175,7 +185,8 @@ func TestData(t *testing.T) {
 func TestPreview(t *testing.T) {
 	t.Parallel()
 	e := &event.Event{Type: "object.created"}
-	for shape, source := range map[Shape]string{ShapeText: "{{ event_type }}", ShapeJSON: "[{{ event_type|tojson }}]", ShapeObject: `{"t": "{{ event_type }}"}`} {
+	for shape, source := range map[Shape]string{ShapeText: "{{ event_type }}",
+		ShapeJSON: "[{{ event_type|tojson }}]", ShapeObject: `{"t": "{{ event_type }}"}`} {
 		got, err := Preview(t.Context(), shape, source, Options{}, e)
 		require.NoError(t, err)
 		assert.Contains(t, got, "object.created")
@@ -223,7 +234,8 @@ func TestPongo2IsLeftAlone(t *testing.T) {
 	_, err := Compile("{{ 1 }}", Options{})
 	require.NoError(t, err)
 	set := pongo2.NewSet("theirs", noTemplates{})
-	tpl, err := set.FromString(`{% if x %}{{ x|upper }}{% endif %}{% for i in l %}{{ i }}{% endfor %}{% filter lower %}A{% endfilter %}`)
+	tpl, err := set.FromString(
+		`{% if x %}{{ x|upper }}{% endif %}{% for i in l %}{{ i }}{% endfor %}{% filter lower %}A{% endfilter %}`)
 	require.NoError(t, err)
 	got, err := tpl.Execute(pongo2.Context{"x": "<a", "l": []int{1, 2}})
 	require.NoError(t, err)
