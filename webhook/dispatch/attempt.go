@@ -43,7 +43,8 @@ func requeueForOthers(t *task, wait time.Duration) result {
 
 // work makes attempts until there is nothing to do.
 func (r *run) work() {
-	for t := r.d.scheduler.next(); t != nil; t = r.d.scheduler.next() {
+	for item := r.d.queue.Next(); item != nil; item = r.d.queue.Next() {
+		t := item.Value
 		attempt := r.attempt
 		if t.Lost > 0 {
 			attempt = r.attemptSuspect
@@ -52,17 +53,17 @@ func (r *run) work() {
 		if v.again {
 			continue
 		}
-		unstarted, retriesUntil := r.d.scheduler.finish(t, v.health)
+		unstarted, retriesAt := r.d.queue.Finish(item, v.health)
 		if ok {
 			r.results <- v
 		} else {
-			r.d.scheduler.release([]webhook.Lease{t.Lease})
+			r.d.leases.release([]webhook.Lease{t.Lease})
 		}
 		for _, u := range unstarted {
 			back := requeue(u)
 			if u.AttemptsSinceQueued > 0 && !v.elsewhere {
 				// The pause is told by the time here, and due times by the store's.
-				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(retriesUntil)))
+				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(retriesAt)))
 			}
 			r.results <- back
 		}
@@ -74,14 +75,14 @@ func (r *run) work() {
 // the delivery is no longer this process's.
 func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 	d := r.d
-	if !d.scheduler.owns(t, d.clock.latest()) {
+	if !d.leases.owns(t, d.clock.latest()) {
 		return nil, result{}, false
 	}
 	if r.attempts.Err() != nil {
 		return nil, requeue(t), true
 	}
 	var since time.Time
-	if waited := time.Since(t.pushed); waited > d.cfg.PollInterval {
+	if waited := time.Since(t.queuedAt); waited > d.cfg.PollInterval {
 		// Much may have happened to the subscription while the delivery was queued.
 		since = time.Now().Add(-d.cfg.PollInterval)
 	}
@@ -117,12 +118,12 @@ func (r *run) attempt(t *task) (result, bool) {
 	if entry == nil {
 		return v, settle
 	}
-	if !d.scheduler.begin(t, entry.channels[t.Endpoint.Channel].host) {
+	if !d.queue.Begin(&t.item, entry.channels[t.Endpoint.Channel].host) {
 		return result{again: true}, false
 	}
 	ctx := d.cfg.Renders.ContextFor(r.attempts, template.Turn{
 		OrganizationID: t.OrganizationID,
-		Waiting:        func(waits bool) { d.scheduler.waits(t, waits) },
+		Waiting:        func(waits bool) { d.queue.SetLocalWait(&t.item, waits) },
 	})
 	about := AttemptStart{
 		DeliveryID: t.DeliveryID, OrganizationID: t.OrganizationID, Endpoint: t.Endpoint,
@@ -149,7 +150,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		return v, true
 	}
 	v = d.judge(t, attempt, err)
-	if attempt.Class == string(channel.ClassTimeout) && 2*d.scheduler.waited(t) >= attempt.Duration {
+	if attempt.Class == string(channel.ClassTimeout) && 2*d.queue.LocalWait(&t.item) >= attempt.Duration {
 		v.health = breaker.Health{} // it was here that the time went by
 	}
 	v.settlement.Progress = progress

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
@@ -44,8 +45,8 @@ type cacheLoad struct {
 type openedChannel struct {
 	channel.Channel
 	err     error
-	host    hostKey       // that attempts go to, if the channel says so
-	timeout time.Duration // that Send enforces; zero is none
+	host    fairqueue.Host // that attempts go to, if the channel says so
+	timeout time.Duration  // that Send enforces; zero is none
 	// elsewhere says that this process has no driver of the channel's name;
 	// another one may have it.
 	elsewhere bool
@@ -95,9 +96,9 @@ func (c *channelCache) openOne(cfg webhook.ChannelConfig) (opened openedChannel)
 	opened = openedChannel{Channel: ch}
 	if ch != nil {
 		can := ch.Capabilities()
-		opened.timeout, opened.host = can.Timeout, hostKey{name: can.Host}
+		opened.timeout, opened.host = can.Timeout, fairqueue.Host{Name: can.Host}
 		if can.Host != "" {
-			opened.host.limit = max(can.MaxInFlight, 0)
+			opened.host.MaxInFlight = max(can.MaxInFlight, 0)
 		}
 	}
 	return opened

@@ -143,7 +143,7 @@ func (r *run) repair(ctx context.Context) error {
 		}
 		if n > 0 {
 			d.cfg.Logger.WarnContext(ctx, "webhook: deliveries waited for times far ahead, a clock must have been wrong", "deliveries", n)
-			d.scheduler.signal()
+			d.queue.SignalClaim()
 		}
 		if n < repairBatch {
 			return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
 
@@ -24,14 +25,15 @@ import (
 // retries, and keeps the history. Any number of Dispatchers, in any number of
 // processes, can share one Store. All methods are safe for concurrent use.
 type Dispatcher struct {
-	store     webhook.Store
-	cfg       Config
-	channels  *channelCache
-	scheduler *scheduler
-	emits     groupcommit.Group[webhook.NewEvent, webhook.Emitted]
-	suspects  suspects
-	clock     clock
-	running   atomic.Pointer[run] // nil if Run is not running
+	store    webhook.Store
+	cfg      Config
+	channels *channelCache
+	queue    *fairqueue.Queue[*task]
+	leases   heldLeases
+	emits    groupcommit.Group[webhook.NewEvent, webhook.Emitted]
+	suspects suspects
+	clock    clock
+	running  atomic.Pointer[run] // nil if Run is not running
 	// maxRetryWait is how far ahead the next attempt can lie: as the retry policy
 	// says, or as the endpoint may ask for.
 	maxRetryWait time.Duration
@@ -62,12 +64,14 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		channels:     newChannelCache(store, cfg.Channels),
 		maxRetryWait: min(max(cfg.Retry.MaxWait(), channel.MaxRetryAfter), maxWait),
 		tests:        newTestGate(cfg.Tests),
-		scheduler: newScheduler(schedulerLimits{
-			inFlight:            cfg.MaxInFlight,
-			inFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
-			queued:              max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
-			queuedPerEndpoint:   8 * cfg.MaxInFlightPerEndpoint,
-			bytes:               maxQueuedBytes,
+		queue: fairqueue.New[*task](fairqueue.Limits{
+			InFlight:            cfg.MaxInFlight,
+			InFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
+			Queued:              max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
+			QueuedPerEndpoint:   8 * cfg.MaxInFlightPerEndpoint,
+			Bytes:               maxQueuedBytes,
+			Claim:               maxClaim,
+			ExpectedSize:        MaxPayload, // the first claim is a careful one
 		}),
 	}
 	d.emits = groupcommit.Group[webhook.NewEvent, webhook.Emitted]{
@@ -295,7 +299,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id webho
 	if err := d.store.Cancel(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}
-	d.scheduler.lose(id)
+	d.leases.lose(id)
 	return nil
 }
 
@@ -303,19 +307,11 @@ func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id webho
 // decides again, and asks for what the change may have set free.
 func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
 	d.channels.forget(organizationID, id)
-	if dropped := d.scheduler.drop(id); len(dropped) > 0 {
+	if dropped := d.queue.RemoveSubscription(id); len(dropped) > 0 {
 		_ = d.requeueAll(ctx, dropped) // it has logged the error
-		d.scheduler.release(leases(dropped))
+		d.leases.release(leases(dropped))
 	}
-	d.scheduler.signal()
-}
-
-func leases(tasks []*task) []webhook.Lease {
-	list := make([]webhook.Lease, len(tasks))
-	for i, t := range tasks {
-		list[i] = t.Lease
-	}
-	return list
+	d.queue.SignalClaim()
 }
 
 // Statistics returns the figures of a subscription of the organization, or

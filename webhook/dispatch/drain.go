@@ -42,7 +42,7 @@ func (d *Dispatcher) Drain(ctx context.Context) error {
 			continue // with the Run that has just begun
 		}
 		drained := r.drains.join()
-		d.scheduler.signal()
+		d.queue.SignalClaim()
 		select {
 		case <-drained:
 			return nil
@@ -133,7 +133,7 @@ func (w *drains) any() bool {
 // lookIfDrained asks for a claim, which finds out whether anything is left, if a call of
 // Drain waits for it and this process holds nothing more.
 func (r *run) lookIfDrained() {
-	if r.drains.any() && r.untold.Load() == 0 && r.d.scheduler.idle() {
-		r.d.scheduler.signal()
+	if r.drains.any() && r.untold.Load() == 0 && r.d.idle() {
+		r.d.queue.SignalClaim()
 	}
 }

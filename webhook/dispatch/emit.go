@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 
 	"github.com/mixpeek/webhooks-go/event"
 )
@@ -168,24 +169,25 @@ func (d *Dispatcher) commitEmits(
 		enqueued, err := d.store.Enqueue(ctx, at, records, nil)
 		return enqueued.Events, err
 	}
-	var accepted, refused []prefetched
+	var reserved, backlog []fairqueue.Destination
 	enqueued, err := d.store.Enqueue(ctx, at, records, &webhook.Prefetch{
 		Until: at.Add(d.cfg.Lease),
 		Take: func(organizationID string, e webhook.Endpoint) bool {
-			if d.scheduler.reserve(organizationID, e) {
-				accepted = append(accepted, prefetched{organizationID, e})
+			to := destination(organizationID, e)
+			if d.queue.Reserve(to) {
+				reserved = append(reserved, to)
 				return true
 			}
-			refused = append(refused, prefetched{organizationID, e})
+			backlog = append(backlog, to)
 			return false
 		},
 	})
-	d.scheduler.unreserve(accepted)
+	d.queue.Release(reserved)
 	if err != nil {
 		return nil, err
 	}
-	d.scheduler.markBacklog(refused)
-	if late := d.scheduler.push(enqueued.Tasks); len(late) > 0 {
+	d.queue.MarkBacklog(backlog)
+	if late := d.push(newItems(enqueued.Tasks)); len(late) > 0 {
 		r.requeueLate(ctx, late)
 	}
 	return enqueued.Events, nil

@@ -49,7 +49,7 @@ func newSuspects(d *Dispatcher) suspects {
 func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) ([]struct{}, error) {
 	lost, err := d.store.Start(ctx, d.now(), leases)
 	for _, l := range lost {
-		d.scheduler.lose(l.DeliveryID)
+		d.leases.lose(l.DeliveryID)
 	}
 	return make([]struct{}, len(leases)), err
 }
@@ -94,7 +94,7 @@ func (r *run) attemptAlone(t *task) (result, bool) {
 // attemptNoted makes an attempt after the store has noted that it begins.
 func (r *run) attemptNoted(t *task) (result, bool) {
 	d := r.d
-	if !d.scheduler.owns(t, d.clock.latest()) {
+	if !d.leases.owns(t, d.clock.latest()) {
 		return result{}, false
 	}
 	if _, err := d.suspects.starts.Do(r.attempts, []webhook.Lease{t.Lease}); err != nil {

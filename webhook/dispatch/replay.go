@@ -32,7 +32,7 @@ func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id webho
 	if err := d.store.Replay(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}
-	d.scheduler.signal()
+	d.queue.SignalClaim()
 	return nil
 }
 
@@ -98,7 +98,7 @@ func (d *Dispatcher) ReplayAll(ctx context.Context, q webhook.DeliveryQuery, opt
 			}
 			progress.Before = deliveries[i].ID
 		}
-		d.scheduler.signal()
+		d.queue.SignalClaim()
 		if len(deliveries) < page {
 			return progress, nil
 		}

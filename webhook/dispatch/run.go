@@ -101,7 +101,7 @@ func (r *run) run(ctx context.Context) error {
 	r.storing, cancelStoring = context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelStoring()
 
-	d.scheduler.start(func() { go r.work() })
+	d.queue.Start(func() { go r.work() })
 	settled := make(chan struct{})
 	go func() { r.settleLoop(); close(settled) }()
 	told := make(chan struct{})
@@ -122,13 +122,13 @@ func (r *run) run(ctx context.Context) error {
 	defer giveUp.Stop()
 	giveUpStoring := time.AfterFunc(d.cfg.DrainTimeout+settleTime, cancelStoring)
 	defer giveUpStoring.Stop()
-	unstarted := d.scheduler.stop()
+	unstarted := d.queue.Stop()
 	hookEnd(ctx, d, "RunDrain", hooks.RunDrain, RunDrain{Unstarted: len(unstarted)})
 	for _, t := range unstarted {
 		r.results <- requeue(t)
 	}
 	loops.Wait()
-	d.scheduler.waitIdle()
+	d.queue.WaitIdle()
 	close(r.results)
 	<-settled
 	close(r.hookResults)
@@ -179,27 +179,29 @@ func (r *run) claimLoop(ctx context.Context) {
 	failures := outage.New(d.cfg.Logger, "claim deliveries")
 	for {
 		d.clock.ask(r.attempts)
-		d.scheduler.revive()
+		d.queue.WakeBlocked()
 		pause := d.cfg.PollInterval
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.
-		if err := r.extend(ctx, d.scheduler.expiring(d.now())); err != nil {
+		if err := r.extend(ctx, d.leases.expiring(d.now())); err != nil {
 			if ctx.Err() != nil || !r.pause(ctx, failures.Failed(ctx, err), true) {
 				return
 			}
 			continue
 		}
 		drains := r.drains.joined()
-		if b := d.scheduler.claimBudget(); b.limit > 0 {
+		leasesHeld := d.leases.any() // before the claim, which finds what they are requeued as
+		if b := d.queue.ClaimBudget(); b.Limit > 0 {
 			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made, and what
 			// it took would wait for the end of its lease.
 			tasks, err := r.claim(r.attempts, at, webhook.ClaimRequest{
-				Until: at.Add(d.cfg.Lease), Limit: b.limit, PerOrganization: b.perOrganization, PerEndpoint: b.perEndpoint,
-				SkipOrganizations: b.skipOrganizations, Skip: b.skip,
+				Until: at.Add(d.cfg.Lease), Limit: b.Limit,
+				PerOrganization: b.PerOrganization, PerEndpoint: b.PerEndpoint,
+				SkipOrganizations: b.SkipOrganizations, Skip: endpoints(b.SkipEndpoints),
 			})
 			if ctx.Err() != nil {
-				if late := d.scheduler.push(tasks); len(late) > 0 {
+				if late := d.push(newItems(tasks)); len(late) > 0 {
 					r.requeueLate(ctx, late)
 				}
 				return
@@ -208,12 +210,13 @@ func (r *run) claimLoop(ctx context.Context) {
 				pause = failures.Failed(ctx, err)
 			} else {
 				failures.Over(ctx)
-				d.scheduler.claimed(tasks, b)
-				d.scheduler.push(tasks)
+				items := newItems(tasks)
+				d.queue.Claimed(items, b)
+				d.push(items)
 				switch {
-				case len(tasks) == b.limit:
+				case len(tasks) == b.Limit:
 					pause = 0
-				case len(tasks) == 0 && b.idle && r.untold.Load() == 0:
+				case len(tasks) == 0 && !leasesHeld && b.QueueEmpty && r.untold.Load() == 0:
 					r.drains.over(drains)
 				}
 			}
@@ -230,7 +233,7 @@ func (r *run) listenLoop(ctx context.Context, listener webhook.Listener) {
 	for {
 		err := listener.Listen(ctx, func() {
 			failures.Over(ctx)
-			r.d.scheduler.signal()
+			r.d.queue.SignalClaim()
 		})
 		if ctx.Err() != nil {
 			return
@@ -258,15 +261,15 @@ const (
 func (r *run) pause(ctx context.Context, wait time.Duration, failing bool) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	wake := r.d.scheduler.wake
+	claimSignal := r.d.queue.ClaimSignal()
 	if failing {
-		wake = nil
+		claimSignal = nil
 	}
 	select {
 	case <-ctx.Done():
 		return false
 	case <-timer.C:
-	case <-wake:
+	case <-claimSignal:
 	}
 	return true
 }
@@ -306,7 +309,7 @@ func (r *run) settle(batch []result, failures *outage.Log) error {
 		held[i] = batch[i].settlement.Lease
 	}
 	defer func() {
-		d.scheduler.release(held)
+		d.leases.release(held)
 		for i := range batch {
 			if over := batch[i].over; over != nil {
 				over()
@@ -345,7 +348,7 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 		}
 		// What is due before the next poll is claimed when it is due.
 		if wait := s.DueAt.Sub(at); s.Status == webhook.StatusPending && wait > 0 && wait < d.cfg.PollInterval {
-			time.AfterFunc(wait, d.scheduler.signal)
+			time.AfterFunc(wait, d.queue.SignalClaim)
 		}
 		if s.PauseSubscription {
 			d.cfg.Logger.WarnContext(ctx, "webhook: deactivated, its endpoint says that it is gone",
@@ -378,8 +381,8 @@ func (r *run) renewLoop(stop <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		d.scheduler.boundLeases(d.now().Add(d.cfg.Lease))
-		err := r.extend(r.storing, d.scheduler.expiring(d.now().Add(d.cfg.Lease*2/3)))
+		d.leases.limit(d.now().Add(d.cfg.Lease))
+		err := r.extend(r.storing, d.leases.expiring(d.now().Add(d.cfg.Lease*2/3)))
 		if err != nil {
 			failures.Failed(r.storing, err)
 			continue
@@ -400,7 +403,7 @@ func (r *run) extend(ctx context.Context, leases []webhook.Lease) error {
 	if err != nil {
 		return err
 	}
-	r.d.scheduler.extended(leases, lost, until)
+	r.d.leases.extended(leases, lost, until)
 	return nil
 }
 

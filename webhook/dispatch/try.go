@@ -71,7 +71,7 @@ func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *
 	limit := min(d.cfg.AttemptTimeout, d.cfg.MaxAttemptTimeout)
 	if ch.timeout > 0 {
 		limit = d.cfg.MaxAttemptTimeout
-		if ch.timeout <= limit || ch.host.limit > 0 {
+		if ch.timeout <= limit || ch.host.MaxInFlight > 0 {
 			limit = 0 // no need of another timer, or not to be cut
 		}
 	}

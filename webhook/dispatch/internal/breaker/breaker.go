@@ -1,14 +1,15 @@
-// Package breaker is a circuit breaker: it decides when an endpoint that keeps failing is left alone,
-// and when it is tried again.
+// Package breaker is a circuit breaker: it decides when an endpoint that keeps failing is left
+// alone, and when it is tried again.
 //
-// A [Breaker] is closed at first. Once [Threshold] deliveries have failed, with no answer of a living
-// endpoint in between, it trips: it is open for [FirstBackoff], twice as long after each further
-// failure, and [MaxBackoff] at most. When that time has passed it is half-open, which is tripped but
-// not open: the caller makes one attempt at a time, until one is answered, which closes it.
+// A [Breaker] is closed at first. Once [Threshold] deliveries have failed, with no answer of a
+// living endpoint in between, it trips: it is open for [FirstBackoff], twice as long after each
+// further failure, and [MaxBackoff] at most. When that time has passed it is half-open, which is
+// tripped but not open: the caller makes one attempt at a time, until one is answered, which closes
+// it.
 //
 // Deliveries that have failed before have a backoff of their own. It never ends before that of the
-// others, and only their failures double it. So an event that the endpoint cannot take holds back no
-// event that was never attempted.
+// others, and only their failures double it. So an event that the endpoint cannot take holds back
+// no event that was never attempted.
 //
 // # What is where
 //
@@ -25,9 +26,10 @@ const (
 	// Threshold is how many deliveries must fail, with no answer in between, before the breaker
 	// trips.
 	Threshold = 8
-	// FirstBackoff is how long the breaker is open at first, and MaxBackoff how long at most.
+	// FirstBackoff is how long the breaker is open at first.
 	FirstBackoff = time.Second
-	MaxBackoff   = time.Minute
+	// MaxBackoff is how long it is open at most.
+	MaxBackoff = time.Minute
 )
 
 // Health is what an attempt says about its endpoint. The zero value says nothing.
@@ -42,9 +44,12 @@ type Health struct {
 type Signal int
 
 const (
-	Unknown   Signal = iota // the attempt says nothing about the endpoint
-	Healthy                 // the endpoint answers, if only to refuse this event
-	Unhealthy               // it timed out, could not be reached, or failed as a whole
+	// Unknown says nothing about the endpoint.
+	Unknown Signal = iota
+	// Healthy says that the endpoint answers, if only to refuse this event.
+	Healthy
+	// Unhealthy says that it timed out, could not be reached, or failed as a whole.
+	Unhealthy
 )
 
 // A Breaker remembers how an endpoint has been answering. The zero value is closed. It is not safe
@@ -113,8 +118,8 @@ func (b *backoff) grow(now time.Time) {
 	b.until = now.Add(b.delay)
 }
 
-// Tripped reports whether the endpoint has to answer a probe before it gets more than one attempt at
-// a time.
+// Tripped reports whether the endpoint has to answer a probe before it gets more than one attempt
+// at a time.
 func (b *Breaker) Tripped() bool { return len(b.failed) >= Threshold }
 
 // Open reports whether the endpoint is to be left alone now.

@@ -24,7 +24,8 @@ func TestBreaker(t *testing.T) {
 		for range 50 {
 			fail(&b, 1, breaker.Threshold-1, true)
 		}
-		assert.False(t, b.Tripped(), "deliveries that fail again and again say less about the endpoint than about themselves")
+		assert.False(t, b.Tripped(),
+			"deliveries that fail again and again say less about the endpoint than about themselves")
 		b.Record(breaker.Health{Signal: breaker.Healthy}, 100, false, 1)
 		fail(&b, 1, breaker.Threshold-1, false)
 		assert.False(t, b.Tripped(), "an answer ends the count")

@@ -1,0 +1,113 @@
+package dispatch
+
+import (
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
+)
+
+// heldLeases are the leases of this process: of deliveries that it has claimed and not yet settled.
+type heldLeases struct {
+	mu    sync.Mutex
+	tasks map[webhook.DeliveryID]*task
+}
+
+// hold adds the leases of claimed deliveries.
+func (h *heldLeases) hold(items []*fairqueue.Item[*task]) {
+	if len(items) == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.tasks == nil {
+		h.tasks = make(map[webhook.DeliveryID]*task)
+	}
+	for _, item := range items {
+		h.tasks[item.Value.DeliveryID] = item.Value
+	}
+}
+
+// held returns the task if this process holds that very lease.
+func (h *heldLeases) held(l webhook.Lease) *task {
+	if t, ok := h.tasks[l.DeliveryID]; ok && t.Token == l.Token {
+		return t
+	}
+	return nil
+}
+
+// release removes those of settled or abandoned deliveries.
+func (h *heldLeases) release(leases []webhook.Lease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range leases {
+		if h.held(l) != nil {
+			delete(h.tasks, l.DeliveryID)
+		}
+	}
+}
+
+// any reports whether this process holds a lease.
+func (h *heldLeases) any() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.tasks) > 0
+}
+
+// lose notes that the lease of a delivery is lost: it will not be attempted.
+func (h *heldLeases) lose(id webhook.DeliveryID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t, ok := h.tasks[id]; ok {
+		t.leaseLost = true
+	}
+}
+
+// expiring returns the leases that end before the given time.
+func (h *heldLeases) expiring(before time.Time) []webhook.Lease {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var leases []webhook.Lease
+	for _, t := range h.tasks {
+		if !t.leaseLost && t.Until.Before(before) {
+			leases = append(leases, t.Lease)
+		}
+	}
+	return leases
+}
+
+// limit lets no lease end later than that. One that does was granted by a clock that was wrong, and
+// is to be extended like any other.
+func (h *heldLeases) limit(latest time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range h.tasks {
+		if t.Until.After(latest) {
+			t.Until = latest
+		}
+	}
+}
+
+// extended notes leases that were extended, and those of them that were lost.
+func (h *heldLeases) extended(leases, lost []webhook.Lease, until time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range leases {
+		if t := h.held(l); t != nil {
+			t.Until = until
+		}
+	}
+	for _, l := range lost {
+		if t := h.held(l); t != nil {
+			t.leaseLost = true
+		}
+	}
+}
+
+// owns reports whether the lease of the delivery is this process's at now.
+func (h *heldLeases) owns(t *task, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !t.leaseLost && now.Before(t.Until)
+}

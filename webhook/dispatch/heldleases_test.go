@@ -1,0 +1,46 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func TestHeldLeases(t *testing.T) {
+	t.Parallel()
+	end := time.Now().Add(time.Minute)
+	var h heldLeases
+	items := newItems([]webhook.Task{
+		{Lease: webhook.Lease{DeliveryID: 1, Token: 1}, Until: end},
+		{Lease: webhook.Lease{DeliveryID: 2, Token: 1}, Until: end},
+	})
+	h.hold(items)
+	first, second := items[0].Value, items[1].Value
+	assert.Empty(t, h.expiring(end))
+	assert.Len(t, h.expiring(end.Add(time.Second)), 2)
+	h.extended([]webhook.Lease{first.Lease, second.Lease}, []webhook.Lease{second.Lease},
+		end.Add(time.Minute))
+	assert.True(t, h.owns(first, end.Add(30*time.Second)))
+	assert.False(t, h.owns(first, end.Add(time.Minute)), "ended")
+	assert.False(t, h.owns(second, end), "lost")
+	h.limit(end)
+	assert.False(t, h.owns(first, end))
+	h.release([]webhook.Lease{{DeliveryID: 1, Token: 2}})
+	assert.Len(t, h.tasks, 2, "the lease of another token stays")
+	h.release([]webhook.Lease{first.Lease, second.Lease})
+	assert.Empty(t, h.tasks)
+}
+
+// Deliveries of one event share its payload, which is kept in memory once.
+func TestItemsSharePayloads(t *testing.T) {
+	t.Parallel()
+	one, other := []byte("one"), []byte("two")
+	items := newItems([]webhook.Task{{Payload: one}, {Payload: one}, {Payload: other}, {}, {}})
+	assert.Same(t, items[0].Payload, items[1].Payload)
+	assert.NotSame(t, items[1].Payload, items[2].Payload)
+	assert.Equal(t, 3, items[2].Payload.Bytes)
+	assert.NotSame(t, items[3].Payload, items[4].Payload)
+}

@@ -1,0 +1,49 @@
+// Package fairqueue decides which claimed delivery a process attempts next, and how many more it
+// claims, so that no organization, host or endpoint takes what others need, however many deliveries
+// it has and however long its attempts hang.
+//
+// # The algorithm
+//
+// Each endpoint has a queue of its own. Organizations that have something to run are served
+// round-robin, and so are the endpoints of each: those that have been answering at once, those that
+// have not answered yet, and those that are slow take turns. Of one endpoint, three deliveries that
+// were never attempted go before one that has failed before.
+//
+// Two resources are shared: slots, which attempts in flight take, and the buffer of queued
+// deliveries, which is counted in deliveries and in bytes. Of each, a user of it may have no more
+// than a dynamic threshold (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory
+// packet switches", 1998): alpha times what is free. One user on its own gets nearly all, many
+// share, and a part stays free for one that has nothing yet. Users are organizations, hosts (for
+// slots) and endpoints (for the buffer). Endpoints are also bounded by a window of attempts, which
+// begins at two, grows by one with each answer, and is halved by a timeout.
+//
+// There are two kinds of slots. Fast slots, a quarter, are for endpoints that have been answering
+// at once. An attempt that lasts longer than 300 ms gives its fast slot back and takes a slow one.
+// Attempts of endpoints that are slow, or that have not answered yet, take a slow slot from the
+// start. The last slots are a reserve for endpoints that have answered within the last second, of
+// organizations and hosts with a good record.
+//
+// An endpoint that keeps failing is left alone by its circuit breaker: see package breaker.
+//
+// What does not fit stays in the store, as the backlog of its endpoint. The queue computes the
+// claim budget: how many deliveries the next claim may take, and which organizations and endpoints
+// it has to leave out. A delivery that is stored by this process may be prefetched, which means
+// that it is claimed with the same call: capacity for it is reserved before. An endpoint with a
+// backlog gets nothing prefetched, so that later deliveries do not overtake earlier ones.
+//
+// # What is where
+//
+//   - [Queue] is all of it. [New] makes one, of some [Limits].
+//   - [Item] is a delivery in it, with a value of the caller's. [Destination] says where it goes,
+//     as an organization and an [Endpoint]; [Host] is known later, when it is attempted. [Payload]
+//     is the memory that items share.
+//   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.Begin], [Queue.Finish],
+//     [Queue.Stop], [Queue.WaitIdle]. [Queue.WakeBlocked] is called with each poll of the store.
+//   - To prefetch: [Queue.Reserve], [Queue.Release], [Queue.MarkBacklog].
+//   - To claim: [Queue.ClaimBudget], [Queue.Claimed], [Queue.ClaimSignal].
+//   - [Queue.Stats] and [Queue.Empty] say how full it is.
+//
+// queue.go has the round-robin, slots.go the shares of slots, buffer.go those of the buffer,
+// endpoint.go, organization.go and host.go what is known of each, running.go the attempts that may
+// get slow, and idle.go how long endpoints without deliveries are remembered.
+package fairqueue

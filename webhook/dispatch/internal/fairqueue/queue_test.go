@@ -1,0 +1,447 @@
+package fairqueue_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
+)
+
+type (
+	queue = fairqueue.Queue[string]
+	item  = fairqueue.Item[string]
+)
+
+var (
+	healthy   = breaker.Health{Signal: breaker.Healthy}
+	unhealthy = breaker.Health{Signal: breaker.Unhealthy}
+)
+
+// newQueue makes a queue whose workers are the test itself. It counts those that would be started.
+func newQueue(l fairqueue.Limits) (*queue, *int) {
+	if l.Bytes == 0 {
+		l.Bytes = 64 << 20
+	}
+	if l.ExpectedSize == 0 {
+		l.ExpectedSize = 1 << 20
+	}
+	l.Claim = 512
+	q := fairqueue.New[string](l)
+	spawned := 0
+	q.Start(func() { spawned++ })
+	return q, &spawned
+}
+
+func endpoint(organization, subscription string) fairqueue.Destination {
+	return fairqueue.Destination{
+		Organization: organization,
+		Endpoint:     fairqueue.Endpoint{SubscriptionID: subscription, Channel: "webhook"},
+	}
+}
+
+var endpointA, endpointB, endpointC = endpoint("", "a"), endpoint("", "b"), endpoint("", "c")
+
+// wide is a claim that found all that there was.
+var wide = fairqueue.ClaimBudget{Limit: 100, PerOrganization: 100, PerEndpoint: 100}
+
+// known lets endpoints have as many attempts in flight as those that have been answering.
+func known(q *queue, window int, endpoints ...fairqueue.Destination) {
+	for _, e := range endpoints {
+		q.SetRecord(e, fairqueue.BestScore, window)
+	}
+}
+
+// sized are items with payloads of that size, which they do not share.
+func sized(first int64, n, size int, to fairqueue.Destination) []*item {
+	items := make([]*item, n)
+	for i := range items {
+		id := first + int64(i)
+		items[i] = &item{
+			ID: id, Destination: to, Payload: &fairqueue.Payload{Bytes: size},
+			Value: strconv.FormatInt(id, 10),
+		}
+	}
+	return items
+}
+
+func items(first int64, n int, to fairqueue.Destination) []*item { return sized(first, n, 0, to) }
+
+func retries(first int64, n int, to fairqueue.Destination) []*item {
+	list := items(first, n, to)
+	for _, i := range list {
+		i.Retry = true
+	}
+	return list
+}
+
+// all takes what can be in flight now.
+func all(q *queue) (taken []*item) {
+	for i := q.Next(); i != nil; i = q.Next() {
+		taken = append(taken, i)
+	}
+	return taken
+}
+
+func ids(list []*item) []int64 {
+	ids := make([]int64, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	return ids
+}
+
+func TestEndpointsAreServedInTurn(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(fairqueue.Limits{InFlight: 100, InFlightPerEndpoint: 100, Queued: 1000,
+		QueuedPerEndpoint: 1000})
+	known(q, 100, endpointA, endpointB, endpointC)
+	q.Push(items(1, 100, endpointA))
+	q.Push(items(201, 2, endpointB))
+	q.Push(items(301, 1, endpointC))
+	var order []string
+	for range 6 {
+		order = append(order, q.Next().Endpoint.SubscriptionID)
+	}
+	assert.Equal(t, []string{"a", "b", "c", "a", "b", "a"}, order)
+}
+
+func TestAttemptsOfAnEndpointAreLimited(t *testing.T) {
+	t.Parallel()
+	q, spawned := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Queued: 1000,
+		QueuedPerEndpoint: 1000})
+	q.Push(items(1, 5, endpointA))
+	q.Push(items(11, 5, endpointB))
+	taken := []*item{q.Next(), q.Next(), q.Next(), q.Next()}
+	assert.Equal(t, []int64{1, 11, 2, 12}, ids(taken))
+	assert.Nil(t, q.Next(), "both endpoints are at their limit")
+	assert.GreaterOrEqual(t, *spawned, 4)
+	q.Finish(taken[1], healthy)
+	assert.EqualValues(t, 13, q.Next().ID)
+}
+
+func TestPrefetchIsBounded(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Queued: 16,
+		QueuedPerEndpoint: 3})
+	known(q, 2, endpointA)
+	b, c := endpoint("b", "b"), endpoint("c", "c")
+	for range 3 {
+		require.True(t, q.Reserve(endpointA))
+	}
+	assert.False(t, q.Reserve(endpointA), "the endpoint's queue is full")
+	for i := range 13 {
+		organization := fmt.Sprint("org", i)
+		require.True(t, q.Reserve(endpoint(organization, organization)))
+	}
+	assert.False(t, q.Reserve(c), "all queues together are full")
+	q.Release([]fairqueue.Destination{endpointA})
+	assert.True(t, q.Reserve(c))
+
+	q.Release([]fairqueue.Destination{endpointA, c})
+	q.MarkBacklog([]fairqueue.Destination{b})
+	assert.False(t, q.Reserve(b), "what is in the store goes first")
+	q.Claimed(nil, wide)
+	assert.True(t, q.Reserve(b), "the store had nothing more")
+}
+
+// An organization has a share of the buffer, and in it those of its endpoints that answer at once,
+// those that are new and those that are slow.
+func TestTheBufferIsShared(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Queued: 4096,
+		QueuedPerEndpoint: 128})
+	fill := func(organization, kind string, score int) (reserved int) {
+		for i := range 10_000 {
+			e := endpoint(organization, fmt.Sprint(organization, kind, i/4))
+			q.SetRecord(e, score, 16)
+			if q.Reserve(e) {
+				reserved++
+			}
+		}
+		return reserved
+	}
+	const fastScore, slowScore = fairqueue.SlowWeight, -fairqueue.SlowWeight
+	slow, fresh, fast := fill("a", "slow", slowScore), fill("a", "new", 0),
+		fill("a", "fast", fastScore)
+	assert.InDelta(t, 4096/4, slow, 4096/16,
+		"slow ones: an eighth, and another for those with nothing")
+	assert.InDelta(t, 4096/4, fresh, 4096/16)
+	assert.Greater(t, fast, 4096/8)
+	assert.Less(t, q.Stats().Queued, 4096*7/8, "some is free for others")
+	assert.Positive(t, q.ClaimBudget().Limit, "and for what they have in the store")
+	for _, organization := range []string{"b", "c", "d"} {
+		assert.Greater(t, fill(organization, "new", 0), 4)
+	}
+}
+
+func TestADeadEndpointIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000,
+			QueuedPerEndpoint: 1000})
+		q.Push(items(1, 50, endpointA))
+		known(q, 4, endpointA)
+		var unstarted []string
+		for range breaker.Threshold {
+			require.Empty(t, unstarted)
+			unstarted, _ = q.Finish(q.Next(), unhealthy)
+		}
+		assert.Len(t, unstarted, 50-breaker.Threshold, "the rest is requeued")
+		assert.False(t, q.Reserve(endpointA))
+		assert.Equal(t, []fairqueue.Endpoint{endpointA.Endpoint}, q.ClaimBudget().SkipEndpoints)
+
+		time.Sleep(breaker.FirstBackoff)
+		q.Claimed(nil, wide)
+		q.Push(items(101, 5, endpointA))
+		probe := q.Next()
+		require.NotNil(t, probe)
+		assert.Nil(t, q.Next(), "one at a time until one is answered")
+		q.Finish(probe, healthy)
+		assert.NotNil(t, q.Next())
+		assert.NotNil(t, q.Next())
+	})
+}
+
+func TestWhatCameWhileTheBreakerWasOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000,
+			QueuedPerEndpoint: 1000})
+		q.Push(items(1, 1, endpointA))
+		require.True(t, q.Reserve(endpointA)) // an emit is being committed
+		q.Finish(q.Next(), breaker.Health{Signal: breaker.Unhealthy, RetryAfter: 30 * time.Second})
+		q.Release([]fairqueue.Destination{endpointA})
+		q.Push(items(2, 1, endpointA))
+		assert.Nil(t, q.Next(), "the endpoint asked for 30 s")
+		time.Sleep(30 * time.Second)
+		q.WakeBlocked()
+		assert.EqualValues(t, 2, q.Next().ID)
+	})
+}
+
+func TestIdleEndpointsAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000,
+			QueuedPerEndpoint: 1000})
+		for i, h := range []breaker.Health{healthy, unhealthy, {}} {
+			q.Push(items(int64(i+1), 1, endpointA))
+			q.Finish(q.Next(), h)
+			q.Next() // empties the run queue
+		}
+		assert.Equal(t, 1, q.Stats().Endpoints, "its failure is remembered")
+		time.Sleep(fairqueue.IdleTTL + time.Second)
+		q.WakeBlocked()
+		assert.Equal(t, fairqueue.Stats{}, q.Stats())
+	})
+}
+
+func TestStop(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000,
+		QueuedPerEndpoint: 1000})
+	q.Push(items(1, 3, endpointA))
+	q.Next()
+	assert.Equal(t, []string{"2", "3"}, q.Stop())
+	assert.False(t, q.Reserve(endpointB))
+	assert.Equal(t, []string{"4", "5"}, q.Push(items(4, 2, endpointA)), "too late")
+	assert.Zero(t, q.ClaimBudget().Limit)
+}
+
+func TestBytesAreBounded(t *testing.T) {
+	t.Parallel()
+	limits := fairqueue.Limits{
+		InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000, QueuedPerEndpoint: 1000, Bytes: 1000,
+		ExpectedSize: 10,
+	}
+	t.Run("prefetch", func(t *testing.T) {
+		t.Parallel()
+		q, _ := newQueue(limits)
+		b, c := endpoint("b", "b"), endpoint("c", "c")
+		q.Push(sized(1, 8, 100, endpointA))
+		assert.False(t, q.Reserve(endpointA), "four times of what is free")
+		assert.True(t, q.Reserve(b))
+		q.Push(sized(101, 2, 100, b))
+		assert.False(t, q.Reserve(c), "nothing is free")
+		require.NotNil(t, q.Next())
+		assert.True(t, q.Reserve(c), "something is free")
+	})
+	t.Run("claims", func(t *testing.T) {
+		t.Parallel()
+		limits := limits
+		limits.ExpectedSize = 40
+		q, _ := newQueue(limits)
+		b := q.ClaimBudget()
+		assert.Equal(t, []int{25, 25}, []int{b.Limit, b.PerEndpoint}, "of forty bytes each")
+
+		claimed := sized(1, 8, 100, endpointA)
+		q.Claimed(claimed, wide)
+		q.Push(claimed)
+		b = q.ClaimBudget()
+		assert.Equal(t, 2, b.Limit, "of a hundred bytes each, as the last ones were")
+		assert.Equal(t, []string{""}, b.SkipOrganizations, "it has its share")
+
+		q.Push(sized(101, 2, 100, endpointB))
+		assert.Zero(t, q.ClaimBudget().Limit)
+		for range 4 {
+			require.NotNil(t, q.Next())
+		}
+		assert.NotEmpty(t, q.ClaimSignal(), "a claim has waited for this")
+	})
+	t.Run("one payload for many", func(t *testing.T) {
+		t.Parallel()
+		q, _ := newQueue(limits)
+		// Two events for three endpoints, of which the first is removed.
+		for event := range int64(2) {
+			payload := &fairqueue.Payload{Bytes: 100}
+			for i, e := range []fairqueue.Destination{endpointA, endpointB, endpointC} {
+				delivery := items(1+3*event+int64(i), 1, e)
+				delivery[0].Payload = payload
+				q.Push(delivery)
+			}
+		}
+		assert.Equal(t, 200, q.Stats().QueuedBytes, "each payload is in memory once")
+		assert.Len(t, q.RemoveSubscription(endpointA.Endpoint.SubscriptionID), 2)
+		assert.Equal(t, 200, q.Stats().QueuedBytes, "it stays there for the others")
+		assert.Equal(t, 200, q.BytesOf(endpointB))
+		require.Equal(t, endpointB, q.Next().Destination)
+		assert.Equal(t, 200, q.Stats().QueuedBytes)
+		require.Equal(t, endpointC, q.Next().Destination)
+		assert.Equal(t, 100, q.Stats().QueuedBytes, "until it has left all queues")
+		assert.Len(t, q.Stop(), 2)
+		assert.Zero(t, q.Stats().QueuedBytes)
+		assert.Zero(t, q.Stats().Queued)
+	})
+	t.Run("expected size", func(t *testing.T) {
+		t.Parallel()
+		q, _ := newQueue(limits)
+		q.Claimed(sized(1, 2, 500, endpointA), wide)
+		assert.Equal(t, 2, q.ClaimBudget().Limit, "larger ones are believed at once: 500 bytes")
+		q.Claimed(nil, wide)
+		assert.Equal(t, 2, q.ClaimBudget().Limit)
+		q.Claimed(sized(11, 2, 10, endpointA), wide)
+		assert.Equal(t, 4, q.ClaimBudget().Limit, "smaller ones little by little: 250 bytes")
+	})
+}
+
+func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(fairqueue.Limits{InFlight: 100, InFlightPerEndpoint: 8, Queued: 1000,
+			QueuedPerEndpoint: 1000})
+		known(q, 8, endpointA)
+		q.Push(retries(1, 20, endpointA))
+		q.Push(items(101, 20, endpointA))
+		taken := all(q)
+		assert.Equal(t, []int64{101, 102, 103, 1, 104, 105, 106, 2}, ids(taken),
+			"but those that failed have their turns too")
+
+		slices.Reverse(taken)
+		for i, failed := range taken { // the first eight fail: the endpoint is left alone
+			unstarted, _ := q.Finish(failed, unhealthy)
+			if i == len(taken)-1 {
+				assert.Len(t, unstarted, 32)
+			}
+		}
+		time.Sleep(breaker.FirstBackoff)
+		q.Claimed(nil, wide)
+		q.Push(retries(201, 20, endpointA))
+		probe := q.Next()
+		assert.EqualValues(t, 201, probe.ID, "nothing else waits")
+		q.Push(items(301, 20, endpointA))
+		beside := q.Next()
+		assert.EqualValues(t, 301, beside.ID, "what was never attempted need not wait for it to fail")
+		assert.Nil(t, q.Next(), "one at a time")
+		unstarted, retriesAt := q.Finish(probe, unhealthy)
+		assert.Len(t, unstarted, 19, "those that failed are requeued")
+		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), retriesAt)
+		q.Finish(beside, healthy)
+		assert.EqualValues(t, 302, q.Next().ID)
+	})
+}
+
+// An attempt that waits in this process does not get slow by that, and what it does before and
+// after counts.
+func TestLocalWaitsDoNotCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(fairqueue.Limits{InFlight: 16, InFlightPerEndpoint: 4, Queued: 100,
+			QueuedPerEndpoint: 100})
+		known(q, 4, endpointA, endpointB)
+		begin := func(id int64, to fairqueue.Destination) *item {
+			q.Push(items(id, 1, to))
+			i := q.Next()
+			require.NotNil(t, i)
+			require.True(t, q.Begin(i, fairqueue.Host{}))
+			return i
+		}
+		slots := func() [2]int {
+			synctest.Wait()
+			stats := q.Stats()
+			return [2]int{stats.FastSlots, stats.SlowSlots}
+		}
+		waiting := begin(1, endpointA)
+		time.Sleep(200 * time.Millisecond)
+		other := begin(2, endpointB)
+		require.Equal(t, [2]int{2, 0}, slots())
+		q.SetLocalWait(waiting, true)
+		q.SetLocalWait(waiting, true) // two renders of one attempt
+		time.Sleep(time.Second)
+		assert.Equal(t, [2]int{1, 1}, slots(), "the other one is slow")
+		assert.Negative(t, q.Score(endpointB)-q.Score(endpointA))
+		q.SetLocalWait(waiting, false)
+		time.Sleep(time.Second)
+		q.SetLocalWait(waiting, false)
+		assert.Equal(t, 2*time.Second, q.LocalWait(waiting))
+		time.Sleep(99 * time.Millisecond)
+		assert.Equal(t, [2]int{1, 1}, slots())
+		later := begin(3, endpointA)
+		time.Sleep(2 * time.Millisecond)
+		assert.Equal(t, [2]int{1, 2}, slots(), "200 ms and 101 ms")
+
+		q.SetLocalWait(later, true)
+		score := q.Score(endpointA)
+		q.Finish(later, breaker.Health{})
+		assert.Equal(t, score, q.Score(endpointA), "one that never came to render says nothing")
+		q.SetLocalWait(later, false)
+		q.Finish(waiting, healthy)
+		q.Finish(other, healthy)
+		assert.Equal(t, [2]int{0, 0}, slots())
+		begin(4, endpointA) // the clock of a new attempt is not affected by the old ones
+		time.Sleep(299 * time.Millisecond)
+		assert.Equal(t, [2]int{1, 0}, slots())
+		time.Sleep(time.Millisecond)
+		assert.Equal(t, [2]int{0, 1}, slots())
+	})
+}
+
+// What waits for a slot of a host does not wait for ever if its endpoint moves to another host.
+func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(fairqueue.Limits{InFlight: 16, InFlightPerEndpoint: 4, Queued: 100,
+		QueuedPerEndpoint: 100})
+	known(q, 4, endpointA, endpointB)
+	old := fairqueue.Host{Name: "old.example", MaxInFlight: 1}
+	for i, e := range []fairqueue.Destination{endpointA, endpointB} {
+		q.Push(items(int64(i+1), 1, e))
+		first := q.Next()
+		require.True(t, q.Begin(first, old))
+		q.Finish(first, healthy)
+	}
+	q.Push(items(11, 2, endpointA))
+	moved := q.Next()
+	q.Push(items(21, 1, endpointB))
+	require.Nil(t, q.Next(), "the host has one slot")
+
+	require.True(t, q.Begin(moved, fairqueue.Host{Name: "new.example"}))
+	assert.ElementsMatch(t, []int64{12, 21}, ids(all(q)),
+		"one moves too, and one gets the slot that is left")
+}

@@ -1,0 +1,134 @@
+package fairqueue
+
+import "time"
+
+// localWait is how long an attempt waits for something in this process, such as a place to render
+// its templates. That is no time of its endpoint, which can do nothing about it.
+type localWait struct {
+	waiting int // how many things it waits for now
+	since   time.Time
+	total   time.Duration // of what is over
+}
+
+func (i *Item[T]) waitsLocally() bool { return i.localWait != nil && i.localWait.waiting > 0 }
+
+// SetLocalWait stops the clock of an attempt while it waits for something in this process. It keeps
+// its slot, and does not get slow meanwhile. Each call with true must be followed by one with
+// false, even after Finish; such waits may overlap.
+func (q *Queue[T]) SetLocalWait(item *Item[T], waits bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if item.finished { // by a channel that left something running
+		return
+	}
+	if item.localWait == nil {
+		item.localWait = new(localWait)
+	}
+	w := item.localWait
+	if waits {
+		if w.waiting++; w.waiting == 1 {
+			w.since = time.Now()
+			if !item.slow {
+				q.running.remove(item)
+			}
+		}
+		return
+	}
+	if w.waiting--; w.waiting > 0 {
+		return
+	}
+	waited := time.Since(w.since)
+	w.total += waited
+	item.started = item.started.Add(waited)
+	if !item.slow {
+		q.running.add(item)
+		q.armSlowTimer()
+	}
+}
+
+// LocalWait returns how long the attempt has waited: see SetLocalWait.
+func (q *Queue[T]) LocalWait(item *Item[T]) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if item.localWait == nil {
+		return 0
+	}
+	return item.localWait.total
+}
+
+// runningItems is a list of the attempts that are in flight, in the order of their starts, without
+// those that are slow and those that wait locally.
+type runningItems[T any] struct{ first, last *Item[T] }
+
+func (r *runningItems[T]) add(item *Item[T]) {
+	previous := r.last
+	for previous != nil && previous.started.After(item.started) {
+		previous = previous.previous
+	}
+	item.previous = previous
+	if previous == nil {
+		item.next, r.first = r.first, item
+	} else {
+		item.next, previous.next = previous.next, item
+	}
+	if item.next == nil {
+		r.last = item
+	} else {
+		item.next.previous = item
+	}
+}
+
+func (r *runningItems[T]) remove(item *Item[T]) {
+	if item.previous == nil {
+		r.first = item.next
+	} else {
+		item.previous.next = item.next
+	}
+	if item.next == nil {
+		r.last = item.previous
+	} else {
+		item.next.previous = item.previous
+	}
+	item.previous, item.next = nil, nil
+}
+
+// armSlowTimer sees to it that markSlow is called when the first attempt gets slow.
+func (q *Queue[T]) armSlowTimer() {
+	if q.slowTimerArmed || q.running.first == nil {
+		return
+	}
+	q.slowTimerArmed = true
+	wait := time.Until(q.running.first.started.Add(slowAfter))
+	if q.slowTimer == nil {
+		q.slowTimer = time.AfterFunc(wait, q.markSlow)
+	} else {
+		q.slowTimer.Reset(wait)
+	}
+}
+
+// markSlow gives attempts that have lasted longer than slowAfter a slow slot for their fast one.
+func (q *Queue[T]) markSlow() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.slowTimerArmed = false
+	now := time.Now()
+	for item := q.running.first; item != nil &&
+		now.Sub(item.started) >= slowAfter; item = q.running.first {
+		q.running.remove(item)
+		item.slow = true
+		item.queue.recordSlow()
+		item.queue.updateSpeed()
+		item.queue.organization.recordSlow()
+		if item.host != nil {
+			item.host.recordSlow()
+		}
+		if item.slot == fastSlot {
+			q.countSlot(item, -1)
+			item.slot = slowSlot
+			q.countSlot(item, 1)
+			q.slotFreed(item)
+		}
+	}
+	q.armSlowTimer()
+	q.ensureWorker()
+}

@@ -1,0 +1,78 @@
+package dispatch
+
+import (
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
+)
+
+// task is a claimed delivery in this process.
+type task struct {
+	webhook.Task
+	item     fairqueue.Item[*task]
+	queuedAt time.Time
+	// leaseLost says that another process has the lease, or that the delivery was cancelled. It and
+	// Until belong to heldLeases.
+	leaseLost bool
+}
+
+// newItems makes queue items of claimed deliveries. Those of one event, which follow upon each
+// other, share its payload.
+func newItems(tasks []webhook.Task) []*fairqueue.Item[*task] {
+	at := time.Now()
+	items := make([]*fairqueue.Item[*task], len(tasks))
+	var payload *fairqueue.Payload
+	for i := range tasks {
+		// One by one: a slow delivery must not keep its neighbours in memory.
+		t := &task{Task: tasks[i], queuedAt: at}
+		if i == 0 || !sameSlice(t.Payload, tasks[i-1].Payload) {
+			payload = &fairqueue.Payload{Bytes: len(t.Payload)}
+		}
+		t.item = fairqueue.Item[*task]{
+			ID:          int64(t.DeliveryID),
+			Destination: destination(t.OrganizationID, t.Endpoint),
+			Retry:       t.AttemptsSinceQueued > 0,
+			Payload:     payload,
+			Value:       t,
+		}
+		items[i] = &t.item
+	}
+	return items
+}
+
+func destination(organizationID string, e webhook.Endpoint) fairqueue.Destination {
+	return fairqueue.Destination{Organization: organizationID, Endpoint: fairqueue.Endpoint(e)}
+}
+
+// sameSlice reports whether two payloads are one in memory.
+func sameSlice(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
+
+// push queues claimed deliveries and holds their leases. It returns those that came too late, after
+// Run has ended.
+func (d *Dispatcher) push(items []*fairqueue.Item[*task]) (late []*task) {
+	d.leases.hold(items)
+	if late = d.queue.Push(items); len(late) > 0 {
+		d.leases.release(leases(late))
+	}
+	return late
+}
+
+// idle reports whether no delivery is leased to this process, or about to be.
+func (d *Dispatcher) idle() bool { return !d.leases.any() && d.queue.Empty() }
+
+func leases(tasks []*task) []webhook.Lease {
+	list := make([]webhook.Lease, len(tasks))
+	for i, t := range tasks {
+		list[i] = t.Lease
+	}
+	return list
+}
+
+func endpoints(list []fairqueue.Endpoint) []webhook.Endpoint {
+	var converted []webhook.Endpoint
+	for _, e := range list {
+		converted = append(converted, webhook.Endpoint(e))
+	}
+	return converted
+}
