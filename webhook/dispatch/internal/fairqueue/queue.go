@@ -27,11 +27,11 @@ type Queue[T any] struct {
 	runQueue        fifo[*organization[T]]    // those that may have something to run
 	waitingForSlot  map[*organization[T]]bool // those that found no slot when they had their turn
 
-	queued       int // items in endpoint queues, and reservations
-	bytes        int // of the payloads in endpoint queues, each counted once
-	expectedSize int // bytes that the payload of the next claimed item is expected to have
-	budgetCount  int64
-	claimBlocked bool // there was no capacity for the last claim
+	queued       int   // items in endpoint queues, and reservations
+	bytes        int   // of the payloads in endpoint queues, each counted once
+	expectedSize int   // bytes that the payload of the next claimed item is expected to have
+	budgetCount  int64 // calls of ClaimBudget
+	claimBlocked bool  // there was no capacity for the last claim
 
 	slotsUsed      slotUsage
 	running        runningItems[T]

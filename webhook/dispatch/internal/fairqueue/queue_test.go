@@ -426,22 +426,24 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 // What waits for a slot of a host does not wait for ever if its endpoint moves to another host.
 func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 	t.Parallel()
-	q, _ := newQueue(fairqueue.Limits{InFlight: 16, InFlightPerEndpoint: 4, Queued: 100,
-		QueuedPerEndpoint: 100})
-	known(q, 4, endpointA, endpointB)
-	old := fairqueue.Host{Name: "old.example", MaxInFlight: 1}
-	for i, e := range []fairqueue.Destination{endpointA, endpointB} {
-		q.Push(items(int64(i+1), 1, e))
-		first := q.Next()
-		require.True(t, q.Begin(first, old))
-		q.Finish(first, healthy)
-	}
-	q.Push(items(11, 2, endpointA))
-	moved := q.Next()
-	q.Push(items(21, 1, endpointB))
-	require.Nil(t, q.Next(), "the host has one slot")
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(fairqueue.Limits{InFlight: 16, InFlightPerEndpoint: 4, Queued: 100,
+			QueuedPerEndpoint: 100})
+		known(q, 4, endpointA, endpointB)
+		old := fairqueue.Host{Name: "old.example", MaxInFlight: 1}
+		for i, e := range []fairqueue.Destination{endpointA, endpointB} {
+			q.Push(items(int64(i+1), 1, e))
+			first := q.Next()
+			require.True(t, q.Begin(first, old))
+			q.Finish(first, healthy)
+		}
+		q.Push(items(11, 2, endpointA))
+		moved := q.Next()
+		q.Push(items(21, 1, endpointB))
+		require.Nil(t, q.Next(), "the host has one slot")
 
-	require.True(t, q.Begin(moved, fairqueue.Host{Name: "new.example"}))
-	assert.ElementsMatch(t, []int64{12, 21}, ids(all(q)),
-		"one moves too, and one gets the slot that is left")
+		require.True(t, q.Begin(moved, fairqueue.Host{Name: "new.example"}))
+		assert.ElementsMatch(t, []int64{12, 21}, ids(all(q)),
+			"one moves too, and one gets the slot that is left")
+	})
 }

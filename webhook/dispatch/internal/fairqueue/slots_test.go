@@ -1,0 +1,115 @@
+package fairqueue_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
+)
+
+// 64 slots are 16 fast ones, of which 4 are a reserve, and 48 slow ones.
+var slotLimits = fairqueue.Limits{
+	InFlight: 64, InFlightPerEndpoint: 8, Queued: 4096, QueuedPerEndpoint: 128,
+}
+
+// pushFor queues n items for each of some endpoints of the organization.
+func pushFor(q *queue, organization string, endpoints, n int) {
+	for i := range endpoints {
+		q.Push(items(int64(100*i), n, endpoint(organization, fmt.Sprint(organization, i))))
+	}
+}
+
+func TestSlotsAreSharedByThreshold(t *testing.T) {
+	t.Parallel()
+	q, _ := newQueue(slotLimits)
+	pushFor(q, "first", 100, 5)
+	first := len(all(q))
+	assert.Equal(t, 38, first, "four times of what is then left of the slow slots")
+	pushFor(q, "second", 100, 5)
+	second := len(all(q))
+	assert.Equal(t, 8, second, "nearly all that was left")
+	pushFor(q, "third", 100, 5)
+	third := len(all(q))
+	assert.Equal(t, 1, third, "one that has nothing yet still gets one")
+	stats := q.Stats()
+	assert.Equal(t, first+second+third, stats.SlowSlots, "no endpoint has answered yet")
+	assert.Zero(t, stats.FastSlots)
+
+	fast := endpoint("fourth", "fast")
+	known(q, 8, fast)
+	q.Push(items(1, 1, fast))
+	require.NotNil(t, q.Next())
+	assert.Equal(t, 1, q.Stats().FastSlots, "those that hang take no fast slot")
+}
+
+func TestTheReserveIsForThoseThatHaveJustAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(slotLimits)
+		answered := endpoint("second", "answered")
+		known(q, 8, answered)
+		answer := func() {
+			q.Push(items(1, 1, answered))
+			next := q.Next()
+			require.True(t, q.Begin(next, fairqueue.Host{}))
+			q.Finish(next, healthy)
+		}
+		fastSlots := func() int { return q.Stats().FastSlots }
+
+		answer()
+		for i := range 100 {
+			known(q, 8, endpoint("first", fmt.Sprint("first", i)))
+		}
+		pushFor(q, "first", 100, 5)
+		all(q)
+		require.Equal(t, 12, fastSlots())
+		q.Push(items(1, 1, answered))
+		require.NotNil(t, q.Next())
+		assert.Equal(t, 13, fastSlots(), "it has just answered")
+
+		time.Sleep(time.Second + 1)
+		q.Push(items(2, 1, answered))
+		require.NotNil(t, q.Next())
+		assert.Equal(t, 13, fastSlots(), "that was too long ago: it gets a slow one")
+	})
+}
+
+func TestAHostWithALimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(slotLimits)
+		host := fairqueue.Host{Name: "mail.example", MaxInFlight: 2}
+		// Both organizations have endpoints that go there, as the queue has learnt by attempts.
+		for _, organization := range []string{"first", "second"} {
+			for i := range 3 {
+				e := endpoint(organization, fmt.Sprint(organization, i))
+				known(q, 8, e)
+				q.Push(items(1, 1, e))
+				next := q.Next()
+				require.True(t, q.Begin(next, host))
+				q.Finish(next, healthy)
+			}
+		}
+		pushFor(q, "first", 3, 2)
+		inFlight := all(q)
+		require.Len(t, inFlight, 2)
+		pushFor(q, "second", 1, 2)
+		require.Nil(t, q.Next())
+		var order []string
+		for len(inFlight) > 0 {
+			done := inFlight[0]
+			q.Finish(done, healthy)
+			inFlight = append(inFlight[1:], all(q)...)
+			if n := len(inFlight); n == 2 {
+				order = append(order, inFlight[1].Organization)
+			}
+		}
+		assert.Equal(t, []string{"first", "second", "first", "second"}, order[:4],
+			"organizations take turns, however many endpoints each has")
+	})
+}
