@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"math"
 	"net/url"
 	"reflect"
@@ -14,9 +13,9 @@ import (
 	"unicode"
 
 	"github.com/mixpeek/webhooks-go/channel"
-	"github.com/mixpeek/webhooks-go/channel/internal/jsonobject"
 	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 	"github.com/mixpeek/webhooks-go/template"
 )
 
@@ -60,19 +59,27 @@ func FieldsOf(config any) []channel.Field {
 // library, which may be nil.
 func ReadConfig(config json.RawMessage, library *template.Library) *ConfigReader {
 	r := &ConfigReader{library: library}
-	members, err := jsonobject.Read(config)
-	if errors.Is(err, jsonobject.ErrNoObject) {
+	fields := map[string]json.RawMessage{}
+	var duplicate *string // the first one
+	text := jsontext.NewReader(config, jsontext.MaxDepth)
+	err := text.Object(func(name []byte) error {
+		value, err := text.Raw()
+		if _, twice := fields[string(name)]; !twice {
+			fields[string(name)] = value
+		} else if duplicate == nil {
+			s := string(name)
+			duplicate = &s
+		}
+		return err
+	})
+	if err != nil || !text.AtEnd() {
 		r.Problems.Add("", "must be a JSON object")
 		return r
 	}
-	var duplicate *jsonobject.DuplicateError
-	if errors.As(err, &duplicate) {
-		r.Problems.Add(printable.Clip(duplicate.Name, 64), "must not be there twice")
+	if duplicate != nil {
+		r.Problems.Add(printable.Clip(*duplicate, 64), "must not be there twice")
 	}
-	r.fields = make(map[string]json.RawMessage, len(members))
-	for _, m := range members {
-		r.fields[m.Name] = m.Value
-	}
+	r.fields = fields
 	return r
 }
 

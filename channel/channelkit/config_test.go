@@ -17,11 +17,39 @@ func TestReadConfigRefusesDuplicates(t *testing.T) {
 		json.RawMessage(`{"url":"https://sesame.example","url":"https://b.example"}`), nil)
 	assert.EqualError(t, r.Problems.Err(), "invalid: url: must not be there twice")
 	assert.True(t, r.IsObject())
-	for _, junk := range []string{``, `null`, `[]`, `{"a":1}{}`} {
+	for _, junk := range []string{``, `null`, `7`, `[]`, `"x"`, `{`, `{"a"}`, `{"a":}`, `{"a":1,}`,
+		`{"a":1} x`, `{"a":1}{}`, `{a:1}`, `{"a":1,"a":2`} {
 		r := channelkit.ReadConfig(json.RawMessage(junk), nil)
 		assert.EqualError(t, r.Problems.Err(), "invalid: must be a JSON object", "%q", junk)
 		assert.False(t, r.IsObject())
 	}
+	r = channelkit.ReadConfig(json.RawMessage(`{"url":1,"\u0075rl":2,"x":3,"x":4}`), nil)
+	assert.EqualError(t, r.Problems.Err(), "invalid: url: must not be there twice",
+		"an escape makes no other name, and the first is reported")
+	value, ok := r.Get("url")
+	assert.True(t, ok)
+	assert.Equal(t, `1`, string(value), "the first one stays")
+}
+
+// What encoding/json takes for an object is one here, and nothing else.
+func FuzzReadConfig(f *testing.F) {
+	for _, s := range []string{`{}`, `{"a":1}`, `{"a":1,"a":2}`, `[`, `{"a":{"b":[]}} `, `{"a":1}x`,
+		"{\"\xff\":1}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var m map[string]json.RawMessage
+		want := json.Unmarshal([]byte(s), &m) == nil && m != nil
+		r := channelkit.ReadConfig(json.RawMessage(s), nil)
+		if r.IsObject() != want {
+			t.Fatalf("%q: an object: %v, not %v", s, r.IsObject(), want)
+		}
+		for name, value := range m {
+			if _, ok := r.Get(name); ok != (string(value) != "null") && r.Problems.Err() == nil {
+				t.Fatalf("%q: no field %q", s, name)
+			}
+		}
+	})
 }
 
 func TestFieldsOf(t *testing.T) {
