@@ -1,101 +1,56 @@
 package python
 
-import "encoding/json"
+import "github.com/mixpeek/webhooks-go/event/jsontext"
 
 // DecodeInOrder makes a value of JSON, with frozen lists and objects that many renders can share:
 // nothing in them is changed or made later. It returns nil if raw is not JSON.
 func DecodeInOrder(raw []byte) any {
-	if !json.Valid(raw) {
+	d := orderDecoder{jsontext.NewReader(raw, jsontext.MaxDepth)}
+	v, err := d.value()
+	if err != nil || !d.AtEnd() {
 		return nil
 	}
-	d := orderDecoder{raw: raw}
-	return d.value()
+	return v
 }
 
-// orderDecoder goes through JSON that is known to be valid.
-type orderDecoder struct {
-	raw []byte
-	at  int
-}
+type orderDecoder struct{ *jsontext.Reader }
 
-func (d *orderDecoder) blank() byte {
-	for BlankByte(d.raw[d.at]) {
-		d.at++
-	}
-	return d.raw[d.at]
-}
-
-func (d *orderDecoder) value() any {
-	switch c := d.blank(); c {
-	case '{':
-		return d.object()
-	case '[':
+func (d orderDecoder) value() (any, error) {
+	switch c := d.Next(); {
+	case c == '{':
+		return d.dict()
+	case c == '[':
 		return d.list()
-	case '"':
-		return d.text()
-	case 't':
-		d.at += len("true")
-		return true
-	case 'f':
-		d.at += len("false")
-		return false
-	case 'n':
-		d.at += len("null")
-		return nil
+	case c == '"':
+		s, err := d.Text()
+		return string(s), err
+	case c == '-' || Decimal(c):
+		n, err := d.Number()
+		return number(string(n)), err
+	default:
+		return d.Value()
 	}
-	begin := d.at
-	for d.at < len(d.raw) && (Decimal(d.raw[d.at]) || d.raw[d.at] == '-' || d.raw[d.at] == '+' ||
-		d.raw[d.at] == '.' || d.raw[d.at]|0x20 == 'e') {
-		d.at++
-	}
-	return number(string(d.raw[begin:d.at]))
 }
 
-func (d *orderDecoder) text() string {
-	begin := d.at
-	plain := true
-	for d.at++; d.raw[d.at] != '"'; d.at++ {
-		if d.raw[d.at] == '\\' {
-			plain = false
-			d.at++
-		}
-	}
-	d.at++
-	if plain {
-		return string(d.raw[begin+1 : d.at-1])
-	}
-	var s string
-	_ = json.Unmarshal(d.raw[begin:d.at], &s) // valid, as all of it
-	return s
-}
-
-func (d *orderDecoder) list() *List {
+func (d orderDecoder) list() (*List, error) {
 	l := &List{Frozen: true}
-	d.at++
-	for d.blank() != ']' {
-		l.Items = append(l.Items, d.value())
-		if d.blank() == ',' {
-			d.at++
-		}
-	}
-	d.at++
-	return l
+	err := d.Array(func() error {
+		v, err := d.value()
+		l.Items = append(l.Items, v)
+		return err
+	})
+	return l, err
 }
 
-func (d *orderDecoder) object() *Dict {
+func (d orderDecoder) dict() (*Dict, error) {
 	o := &Dict{Frozen: true, Ordered: true}
-	d.at++
-	for d.blank() != '}' {
-		key := d.text()
-		d.blank()
-		d.at++ // the colon
-		o.Put(key, d.value())
-		if d.blank() == ',' {
-			d.at++
-		}
-	}
-	d.at++
-	return o.Indexed()
+	err := d.Object(func(name []byte) error {
+		key := string(name)
+		v, err := d.value()
+		o.Put(key, v)
+		return err
+	})
+	return o.Indexed(), err
 }
 
 // Put adds an entry to a dict that is being decoded; of several with one key, the first gives the
