@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -474,35 +474,10 @@ func encodeAttempt(a *webhook.Attempt) string {
 		{`,"class":`, a.Class}, {`,"error":`, a.Error}, {`,"response":`, a.Response},
 	} {
 		if field.value != "" {
-			line = appendJSONString(append(line, field.name...), field.value)
+			line = jsontext.AppendString(append(line, field.name...), field.value)
 		}
 	}
 	return string(append(line, "}\n"...))
-}
-
-// appendJSONString adds s as a JSON string. Bytes that are not UTF-8 become
-// U+FFFD.
-func appendJSONString(out []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	out = append(out, '"')
-	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
-		case c == '"' || c == '\\':
-			out = append(out, '\\', c)
-		case c < 0x20:
-			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		case c >= utf8.RuneSelf:
-			r, size := utf8.DecodeRuneInString(s[i:])
-			out = utf8.AppendRune(out, r)
-			i += size
-			continue
-		default:
-			out = append(out, c)
-		}
-		i++
-	}
-	return append(out, '"')
 }
 
 func decodeHistory(history []byte) ([]webhook.Attempt, error) {
