@@ -201,46 +201,23 @@ func (r *Reader) text() ([]byte, error) {
 func (r *Reader) escapedText(start, i int) ([]byte, error) {
 	out := append(make([]byte, 0, i-start+32), r.data[start:i]...)
 	for i < len(r.data) {
-		c := r.data[i]
-		switch {
+		switch c := r.data[i]; {
 		case c == '"':
 			r.pos = i + 1
 			return r.validUTF8(out), nil
 		case c < ' ':
 			return nil, r.FailAt(i, RuleSyntax)
-		case c != '\\':
-			out = append(out, c)
-			i++
-			continue
-		}
-		if i+1 == len(r.data) {
-			break
-		}
-		switch c := r.data[i+1]; c {
-		case '"', '\\', '/':
-			out = append(out, c)
-		case 'b':
-			out = append(out, '\b')
-		case 'f':
-			out = append(out, '\f')
-		case 'n':
-			out = append(out, '\n')
-		case 'r':
-			out = append(out, '\r')
-		case 't':
-			out = append(out, '\t')
-		case 'u':
-			char, size := r.escapedRune(i)
+		case c == '\\':
+			char, size := r.escape(i)
 			if size == 0 {
 				return nil, r.FailAt(i, RuleSyntax)
 			}
 			out = utf8.AppendRune(out, char)
 			i += size
-			continue
 		default:
-			return nil, r.FailAt(i, RuleSyntax)
+			out = append(out, c)
+			i++
 		}
-		i += 2
 	}
 	return nil, r.FailAt(len(r.data), RuleTruncated)
 }
@@ -251,6 +228,54 @@ func (r *Reader) validUTF8(text []byte) []byte {
 		return text
 	}
 	return bytes.Map(func(char rune) rune { return char }, text)
+}
+
+// skipText reads the string that begins at the current position as text does, and drops it.
+func (r *Reader) skipText() error {
+	for i := r.pos + 1; i < len(r.data); {
+		switch c := r.data[i]; {
+		case c == '"':
+			r.pos = i + 1
+			return nil
+		case c < ' ':
+			return r.FailAt(i, RuleSyntax)
+		case c == '\\':
+			_, size := r.escape(i)
+			if size == 0 {
+				return r.FailAt(i, RuleSyntax)
+			}
+			i += size
+		default:
+			i++
+		}
+	}
+	return r.FailAt(len(r.data), RuleTruncated)
+}
+
+// escape decodes the escape at i. A size of 0 means invalid syntax. An escape that the end of the
+// input cuts off after the backslash has size 1.
+func (r *Reader) escape(i int) (char rune, size int) {
+	if i+1 == len(r.data) {
+		return utf8.RuneError, 1
+	}
+	switch c := r.data[i+1]; c {
+	case '"', '\\', '/':
+		return rune(c), 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		return r.escapedRune(i)
+	default:
+		return 0, 0
+	}
 }
 
 // escapedRune decodes \uXXXX at i, or a surrogate pair of two. Half a pair is
@@ -413,7 +438,7 @@ func (r *Reader) Skip() error {
 	case c == '[':
 		return r.Array(r.Skip)
 	case c == '"':
-		_, err = r.text()
+		err = r.skipText()
 	case c == '-' || '0' <= c && c <= '9':
 		_, err = r.Number()
 	default:

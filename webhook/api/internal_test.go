@@ -12,6 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -51,7 +52,7 @@ func (openDriver) Schema() channel.Schema {
 
 func repeats(raw []byte) bool {
 	p := &problems{}
-	(&bodyScan{cursor: cursor{raw: raw}, found: p}).scan()
+	(&bodyScan{text: jsontext.NewReader(raw, jsontext.MaxDepth), found: p}).scan()
 	return len(p.list) > 0
 }
 

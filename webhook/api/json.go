@@ -8,104 +8,28 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
 
-// cursor walks over the bytes of valid JSON.
-type cursor struct {
-	raw []byte
-	pos int
-}
+// errStop is returned by functions that are passed to children, to stop.
+var errStop = errors.New("api: stop")
 
-// next skips white space and returns the byte at the cursor.
-func (c *cursor) next() byte {
-	for c.raw[c.pos] == ' ' || c.raw[c.pos] == '\t' || c.raw[c.pos] == '\n' || c.raw[c.pos] == '\r' {
-		c.pos++
+// children calls each for every member of the object, or element of the list, that follows in
+// text, with its position and with its name or, in a list, the position again. each must read the
+// value.
+func children(text *jsontext.Reader, each func(i int, part any) error) error {
+	i := -1
+	if text.Next() == '[' {
+		return text.Array(func() error {
+			i++
+			return each(i, i)
+		})
 	}
-	return c.raw[c.pos]
-}
-
-// scalar skips a value that is neither an object nor a list, and returns its text.
-func (c *cursor) scalar() []byte {
-	start := c.pos
-	if c.raw[c.pos] != '"' {
-		for c.pos < len(c.raw) && !strings.ContainsRune(" \t\r\n,:]}", rune(c.raw[c.pos])) {
-			c.pos++
-		}
-		return c.raw[start:c.pos]
-	}
-	for c.pos++; c.raw[c.pos] != '"'; c.pos++ {
-		if c.raw[c.pos] == '\\' {
-			c.pos++
-		}
-	}
-	c.pos++
-	return c.raw[start:c.pos]
-}
-
-// children calls each for every member of the object, or element of the list, at the cursor, with
-// the quoted name of the member. each moves the cursor behind the value, and returns false to
-// stop.
-func (c *cursor) children(each func(i int, name []byte) bool) bool {
-	isObject := c.raw[c.pos] == '{'
-	c.pos++
-	for i := 0; ; i++ {
-		switch c.next() {
-		case '}', ']':
-			c.pos++
-			return true
-		case ',':
-			c.pos++
-			c.next()
-		}
-		var name []byte
-		if isObject {
-			name = c.scalar()
-			c.next()
-			c.pos++ // the colon
-			c.next()
-		}
-		if !each(i, name) {
-			return false
-		}
-	}
-}
-
-// skip moves the cursor behind a value.
-func (c *cursor) skip() {
-	if b := c.next(); b != '{' && b != '[' {
-		c.scalar()
-		return
-	}
-	depth := 0
-	for {
-		switch c.next() {
-		case '{', '[':
-			depth++
-			c.pos++
-		case '}', ']':
-			depth--
-			c.pos++
-			if depth == 0 {
-				return
-			}
-		case ',', ':':
-			c.pos++
-		default:
-			c.scalar()
-		}
-	}
-}
-
-// unquote returns the text of a quoted name.
-func unquote(text []byte) string {
-	inner := text[1 : len(text)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return string(inner)
-	}
-	var s string
-	_ = json.Unmarshal(text, &s) // it is valid JSON
-	return s
+	return text.Object(func(name []byte) error {
+		i++
+		return each(i, string(name))
+	})
 }
 
 // jsonPath is a place in JSON text: a name, or an int that is the position in a list, below its
@@ -180,45 +104,39 @@ type jsonLeaf struct {
 // jsonLeaves finds the strings and numbers of JSON text, in order. It leaves out the members of
 // the top level for which skip returns true; a nil skip leaves out none.
 func jsonLeaves(raw []byte, skip func(top string) bool) ([]jsonLeaf, error) {
-	if !json.Valid(raw) {
+	w := &leafWalk{text: jsontext.NewReader(raw, jsontext.MaxDepth), skipTop: skip}
+	if w.value(nil) != nil || !w.text.AtEnd() {
 		return nil, errors.New("api: the configs are not JSON")
 	}
-	w := &leafWalk{cursor: cursor{raw: raw}, skipTop: skip}
-	w.value(nil)
 	return w.leaves, nil
 }
 
 type leafWalk struct {
-	cursor
+	text    *jsontext.Reader
 	skipTop func(top string) bool
 	leaves  []jsonLeaf
 }
 
-func (w *leafWalk) value(path *jsonPath) bool {
-	switch b := w.next(); {
+func (w *leafWalk) value(path *jsonPath) error {
+	switch b := w.text.Next(); {
 	case b == '{', b == '[':
-		w.children(func(i int, name []byte) bool {
-			if name == nil {
-				if path != nil {
-					path.length = i + 1
-				}
-				return w.value(path.child(i))
+		return children(w.text, func(i int, part any) error {
+			switch name, isName := part.(string); {
+			case !isName && path != nil:
+				path.length = i + 1
+			case isName && path == nil && w.skipTop != nil && w.skipTop(name):
+				return w.text.Skip()
 			}
-			said := unquote(name)
-			if path == nil && w.skipTop != nil && w.skipTop(said) {
-				w.skip()
-				return true
-			}
-			return w.value(path.child(said))
+			return w.value(path.child(part))
 		})
 	case b == '"', b == '-', '0' <= b && b <= '9':
-		start := w.pos
-		w.scalar()
-		w.leaves = append(w.leaves, jsonLeaf{path, start, w.pos})
+		start := w.text.Offset()
+		err := w.text.Skip()
+		w.leaves = append(w.leaves, jsonLeaf{path, start, w.text.Offset()})
+		return err
 	default:
-		w.scalar()
+		return w.text.Skip()
 	}
-	return true
 }
 
 // replacement is the text to put in the place of a leaf.

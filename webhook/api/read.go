@@ -13,7 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/event/jsontext"
 )
 
 // bodyTime is how long a body may take to arrive. A request that waits for it has a place that
@@ -106,11 +107,12 @@ func readObject(p *problems, body []byte, maxItems map[string]int) *object {
 		p.add(append(at, syntax.Offset), typeJSON, "must be JSON: %s", syntax)
 		return nil
 	}
-	if !utf8.Valid(body) {
+	text := jsontext.NewReader(body, jsontext.MaxDepth)
+	if !text.ValidUTF8() {
 		p.add(at, typeJSON, "must be UTF-8")
 		return nil
 	}
-	scan := &bodyScan{cursor: cursor{raw: body}, found: p, maxItems: maxItems}
+	scan := &bodyScan{text: text, found: p, maxItems: maxItems}
 	if !scan.scan() {
 		return nil
 	}
@@ -303,33 +305,33 @@ const (
 // bodyScan checks the bounds of a body. It also finds names that occur twice in one object,
 // because two JSON readers may take different values for them.
 type bodyScan struct {
-	cursor
+	text     *jsontext.Reader
 	found    *problems
 	maxItems map[string]int // of the lists that are members of the body, by name
 	values   int
-	names    []names // of the objects that the cursor is in, reused
+	names    []names // of the objects that text is in, reused
 	path     []any
 }
 
 // scan adds a problem and returns false if a bound is crossed. The body must be valid JSON.
 func (s *bodyScan) scan() bool {
 	s.path = []any{"body"}
-	return s.value(0)
+	return s.value(0) == nil
 }
 
-func (s *bodyScan) value(depth int) bool {
+// value reads a value. It returns errStop if a bound is crossed.
+func (s *bodyScan) value(depth int) error {
 	if s.values++; s.values > maxValues {
 		s.found.add(s.path[:min(len(s.path), 2)], typeValue, "makes the body have more than %d values",
 			maxValues)
-		return false
+		return errStop
 	}
-	if b := s.next(); b != '{' && b != '[' {
-		s.scalar()
-		return true
+	if b := s.text.Next(); b != '{' && b != '[' {
+		return s.text.Skip()
 	}
 	if depth == maxDepth {
 		s.found.add([]any{"body"}, typeJSON, "must not be nested more than %d deep", maxDepth)
-		return false
+		return errStop
 	}
 	if depth == len(s.names) {
 		s.names = append(s.names, names{})
@@ -338,28 +340,24 @@ func (s *bodyScan) value(depth int) bool {
 	most, bounded := s.bound(depth)
 	s.path = append(s.path, nil)
 	last := len(s.path) - 1
-	ok := s.children(func(i int, name []byte) bool {
+	err := children(s.text, func(i int, part any) error {
 		if bounded && i == most {
 			s.found.add(s.path[:last], typeTooLong, "must have at most %d entries", most)
-			return false
+			return errStop
 		}
-		s.path[last] = i
-		if name != nil {
-			said := unquote(name)
-			s.path[last] = said
-			if !s.names[depth].add(said) {
-				s.found.add(s.path, typeValue, "occurs twice")
-			}
+		s.path[last] = part
+		if name, ok := part.(string); ok && !s.names[depth].add(name) {
+			s.found.add(s.path, typeValue, "occurs twice")
 		}
 		return s.value(depth + 1)
 	})
 	s.path = s.path[:last]
-	return ok
+	return err
 }
 
-// bound returns the most elements of the list at the cursor.
+// bound returns the most elements of the list that follows.
 func (s *bodyScan) bound(depth int) (most int, bounded bool) {
-	if depth != 1 || s.raw[s.pos] != '[' {
+	if depth != 1 || s.text.Next() != '[' {
 		return 0, false
 	}
 	name := fmt.Sprint(s.path[1])
