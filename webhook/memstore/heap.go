@@ -8,7 +8,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// rank is what a heap orders by, and where in the heap its owner stands. A
+// rank is the order of an item in a heap, and its place there. A
 // struct that embeds one can be in one heap at a time.
 type rank struct {
 	at   int64 // microseconds

@@ -71,11 +71,11 @@ type rotation struct {
 // lane is one organization's part of the rotation.
 type lane struct {
 	line list.List // of *endpoint
-	// turn is the place in the rotation; nil while nothing stands in line.
+	// turn is the place in the rotation, or nil while the line is empty.
 	turn *list.Element
 	// skipped is the last claim that was told to skip the organization.
 	skipped int64
-	// at is where the claim goes on to look.
+	// at is where the claim continues.
 	at *list.Element
 }
 

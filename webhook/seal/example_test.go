@@ -8,8 +8,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/seal"
 )
 
-// Going over to a new key: it comes first, and the old one stays behind it until
-// nothing needs it any more.
+// Changing to a new key: it comes first, and the old one stays after it until nothing needs the old
+// one.
 func ExampleNew() {
 	ctx := context.Background()
 	before, err := seal.ParseKey("2025-11:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=")

@@ -17,22 +17,21 @@ const KeySize = 32
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// Key is a secret to seal with, and an id that sealed values name it by. The
-// zero Key is no key: [New] refuses it. Keys are safe for concurrent use.
+// Key is a secret with an id, by which sealed values name it. The zero Key is not a key, and [New]
+// returns an error for it. Keys are safe for concurrent use.
 //
-// Printing a key, in any format and through [log/slog] too, shows its id and
-// nothing of its secret. [Key.Reveal] is the way to its text.
+// A printed key, in any format and also through [log/slog], shows its id and nothing of its secret.
+// [Key.Reveal] returns its text.
 type Key struct {
 	id string
-	// A function, so that nothing that looks into values by reflection finds
-	// the secret: where a Key is in an unexported field, fmt does not call its
-	// methods.
+	// A function, so that reflection does not find the secret: fmt does not call the methods of a Key
+	// in an unexported field.
 	secret func() []byte
 }
 
-// NewKey makes a key of random bytes. The id has 1 to 64 letters, digits, dots,
-// underscores and hyphens; the month says enough: "2026-11". An id is never used
-// for another secret. The error is an [event.ValidationError].
+// NewKey makes a key of random bytes. The id has 1 to 64 letters, digits, dots, underscores and
+// hyphens, for example the month: "2026-11". Never use an id for another secret. The error is an
+// [event.ValidationError].
 func NewKey(id string) (Key, error) {
 	secret := make([]byte, KeySize)
 	_, _ = rand.Read(secret) // never fails, see crypto/rand
@@ -58,8 +57,8 @@ func ParseKey(text string) (Key, error) {
 	return RawKey(id, secret)
 }
 
-// RawKey makes a key of the secret's 32 bytes, which it copies. They must be
-// random, and no passphrase. The error is an [event.ValidationError].
+// RawKey makes a key of the secret's 32 bytes, which it copies. They must be random, not a
+// passphrase. The error is an [event.ValidationError].
 func RawKey(id string, secret []byte) (Key, error) {
 	var p event.Problems
 	checkID(&p, id)
@@ -112,5 +111,5 @@ func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // MarshalText returns what String does, so that no encoder of configs and logs
-// reveals a key by accident. It is not the inverse of ParseKey; Reveal is.
+// reveals a key by accident. ParseKey cannot read it: use Reveal for that.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

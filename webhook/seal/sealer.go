@@ -15,11 +15,10 @@ var (
 	// ErrUnknownKey says that the Sealer does not have the key that the value
 	// was sealed with.
 	ErrUnknownKey = errors.New("seal: no such key")
-	// ErrOpen says that the value is damaged or was sealed with other additional
-	// data, or that its key is not the one that had this id then. Which of these,
-	// it cannot know.
-	ErrOpen = errors.New("seal: damaged, sealed for something else, or the key under this id is " +
-		"another one")
+	// ErrOpen says that the value is damaged, or was sealed with other additional data or with another
+	// key of the same id. The Sealer cannot tell which.
+	ErrOpen = errors.New("seal: the value is damaged, was sealed with other additional data, " +
+		"or with another key of this id")
 )
 
 // format is the first byte of what Seal makes.
@@ -32,9 +31,9 @@ type Sealer struct {
 	keys  map[string]Key
 }
 
-// New returns a Sealer that seals with the first key and opens with each. To go
-// over to a new key, put it first and keep the old one behind it until nothing
-// is left that needs it. The error is an [event.ValidationError].
+// New returns a Sealer that seals with the first key and opens with each. To change to a new key,
+// put it first, and keep the old one after it until nothing needs the old one. The error is an
+// [event.ValidationError].
 func New(keys ...Key) (*Sealer, error) {
 	var p event.Problems
 	if len(keys) == 0 {
@@ -66,12 +65,11 @@ func New(keys ...Key) (*Sealer, error) {
 	return s, nil
 }
 
-// KeyID names the key that Seal uses, and that Open has to be given again.
+// KeyID returns the id of the key that Seal uses. Open needs it.
 func (s *Sealer) KeyID() string { return s.first }
 
-// Seal encrypts the plaintext, and binds it to the additional data, which says
-// what it is for. It keeps nothing of what it is given, and waits for nothing.
-// Sealing the same twice makes two values.
+// Seal encrypts the plaintext and binds it to the additional data. It keeps neither, and does not
+// use the context. Two calls with the same plaintext return different values.
 func (s *Sealer) Seal(_ context.Context, plaintext, additionalData []byte) ([]byte, error) {
 	derivation := make([]byte, derivationSize)
 	_, _ = rand.Read(derivation) // never fails, see crypto/rand
@@ -84,9 +82,8 @@ func (s *Sealer) Seal(_ context.Context, plaintext, additionalData []byte) ([]by
 	return aead.Seal(sealed, nil, plaintext, additionalData), nil
 }
 
-// Open returns what was sealed with the key of this id and with the same
-// additional data. The error matches ErrUnknownKey or ErrOpen, and shows nothing
-// of the value.
+// Open returns the plaintext of a value that was sealed with the key of this id and the same
+// additional data. The error matches ErrUnknownKey or ErrOpen, and contains nothing of the value.
 func (s *Sealer) Open(
 	_ context.Context, keyID string, sealed, additionalData []byte,
 ) ([]byte, error) {

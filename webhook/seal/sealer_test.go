@@ -180,7 +180,7 @@ func FuzzOpen(f *testing.F) {
 			require.ErrorIs(t, err, seal.ErrOpen, "a value cannot be made without the key")
 		}
 
-		// What is sealed is opened, and with nothing else than what it was sealed with.
+		// A sealed value can be opened only with what it was sealed with.
 		sealed, err = s.Seal(t.Context(), sealed, additionalData)
 		require.NoError(t, err)
 		_, err = s.Open(t.Context(), "a", sealed, additionalData)

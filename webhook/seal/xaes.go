@@ -9,10 +9,10 @@ import (
 // derivationSize is the length of the half of the nonce that makes the key.
 const derivationSize = 12
 
-// derive returns AES-256-GCM with the key of one record: the derivation of
-// XAES-256-GCM, which is CMAC-AES-256 in counter mode. What it returns chooses
-// and prepends the other half of the nonce by itself, so that all of it lies in
-// the order of the specification, and Go's FIPS 140 mode allows it.
+// derive returns AES-256-GCM with the key of one record: the derivation of XAES-256-GCM, which is
+// CMAC-AES-256 in counter mode. The AEAD that it returns chooses and prepends the other half of the
+// nonce itself, so that the parts have the order of the specification. Go's FIPS 140 mode allows
+// that.
 func derive(secret, derivation []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(secret)
 	if err != nil {

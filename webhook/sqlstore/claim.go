@@ -174,7 +174,7 @@ type owner struct {
 	revision       int64
 }
 
-// ownersOf returns the live endpoints of what was found.
+// ownersOf returns the endpoints, unless they were deleted, of the deliveries that were found.
 func (s *Store) ownersOf(ctx context.Context, q Querier, found []due) (map[int64]*owner, error) {
 	if len(found) == 0 {
 		return nil, nil
@@ -214,7 +214,7 @@ func scanDue(row scanner) (due, error) {
 	return d, err
 }
 
-// task completes what was found, as it is once it is claimed.
+// task returns the task for a delivery that was found, with its state after the claim.
 func (c *claiming) task(d due, to *owner) webhook.Task {
 	t := d.task
 	t.Token++

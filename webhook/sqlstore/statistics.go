@@ -118,7 +118,7 @@ func (s *Store) Statistics(
 	return *f, nil
 }
 
-// recorded fills in what was recorded.
+// recorded sets the figures that were recorded.
 func (s *Store) recorded(
 	ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery,
 ) error {
