@@ -18,6 +18,7 @@
 //	sqlstore            what those two share
 //	seal                encrypts the secrets that subscriptions hold
 //	storetest           the contract of a Store as a suite, for stores of your own
+//	idempotency         requests that clients may repeat, and that are done once
 //	api, api/client     the management API as an http.Handler, and a client of it
 //
 // This package imports no other of the library but event, and so do the stores: a

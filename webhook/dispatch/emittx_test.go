@@ -19,7 +19,8 @@ func (incapable) Capabilities() webhook.Capabilities { return webhook.Capabiliti
 
 func TestEmitTxNeedsAStoreWithTransactions(t *testing.T) {
 	t.Parallel()
-	d, err := dispatch.New(incapable{memstore.New()}, dispatch.Config{Logger: slog.New(slog.DiscardHandler)})
+	d, err := dispatch.New(incapable{memstore.New()},
+		dispatch.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 	require.ErrorIs(t, errorOf(d.EmitTx(t.Context(), memstore.New().Begin(), e)), dispatch.ErrNoTx)

@@ -16,12 +16,15 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 )
 
-// maxExcerpt bounds what an attempt keeps of an error and of an answer, in bytes.
+// maxExcerpt is how many bytes an attempt keeps of an error, and of an answer.
 const maxExcerpt = 1024
 
-// try calls the channel of that key once and says how it went: as the history
-// keeps it, and as the error that decides what follows. ctx has the Gate of renders.
-func (d *Dispatcher) try(ctx context.Context, key string, ch openedChannel, m *channel.Message) (*webhook.Attempt, json.RawMessage, error) {
+// try makes one attempt with the channel of the key. It returns the attempt for the history, the
+// progress for the next one, and the error, which decides what follows. ctx must have the Gate of
+// renders.
+func (d *Dispatcher) try(
+	ctx context.Context, key string, ch openedChannel, m *channel.Message,
+) (*webhook.Attempt, json.RawMessage, error) {
 	started := time.Now()
 	result, err := d.send(ctx, key, ch, m)
 	attempt := &webhook.Attempt{
@@ -37,7 +40,7 @@ func (d *Dispatcher) try(ctx context.Context, key string, ch openedChannel, m *c
 	return attempt, result.Progress, err
 }
 
-// failed notes why the attempt failed.
+// failed records why the attempt failed.
 func failed(a *webhook.Attempt, err error) {
 	failure := channel.AsError(err)
 	class := failure.Class
@@ -51,10 +54,12 @@ func failed(a *webhook.Attempt, err error) {
 }
 
 // send calls the channel.
-func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *channel.Message) (result channel.Result, err error) {
+func (d *Dispatcher) send(
+	ctx context.Context, key string, ch openedChannel, m *channel.Message,
+) (result channel.Result, err error) {
 	switch {
 	case ch.err != nil:
-		// A later version of this program may take the configuration again.
+		// A later version of this program may accept the configuration again.
 		return result, &channel.Error{Action: channel.Retry, Class: channel.ClassConfig, Err: ch.err}
 	case ch.Channel == nil:
 		return result, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig,
@@ -62,17 +67,18 @@ func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			// Its type and not its value, which may hold a secret.
+			// The type, because the value may contain a secret.
 			d.cfg.Logger.ErrorContext(ctx, "webhook: a channel panicked",
 				"channel", key, "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
-			err = &channel.Error{Action: channel.Retry, Class: channel.ClassPanic, Err: errors.New("the channel panicked")}
+			err = &channel.Error{Action: channel.Retry, Class: channel.ClassPanic,
+				Err: errors.New("the channel panicked")}
 		}
 	}()
 	limit := min(d.cfg.AttemptTimeout, d.cfg.MaxAttemptTimeout)
 	if ch.timeout > 0 {
 		limit = d.cfg.MaxAttemptTimeout
 		if ch.timeout <= limit || ch.host.MaxInFlight > 0 {
-			limit = 0 // no need of another timer, or not to be cut
+			limit = 0 // the channel bounds its attempts itself
 		}
 	}
 	if limit > 0 {
@@ -83,19 +89,20 @@ func (d *Dispatcher) send(ctx context.Context, key string, ch openedChannel, m *
 	return ch.Send(ctx, m)
 }
 
-// reason is what an error says beyond its class and status, which an Attempt
-// has fields for, and what the status means if it says no more.
+// reason returns what an error says beyond its class and status, for which an Attempt has
+// fields, or what the status means if it says nothing more.
 func reason(err error, failure *channel.Error) string {
 	switch text := err.Error(); {
 	case text != failure.Error():
-		return text // wrapped, and so it says more
+		return text // it is wrapped, and says more
 	case failure.Err != nil:
 		return failure.Err.Error()
 	}
 	words := http.StatusText(failure.StatusCode)
 	switch {
 	case failure.Class == channel.ClassRedirect:
-		return fmt.Sprintf("the endpoint redirects with %d %s, which is not followed", failure.StatusCode, words)
+		return fmt.Sprintf("the endpoint redirects with %d %s, which is not followed", failure.StatusCode,
+			words)
 	case failure.StatusCode != 0 && words != "":
 		return fmt.Sprintf("the endpoint answered %d %s", failure.StatusCode, words)
 	case failure.StatusCode != 0:
@@ -104,8 +111,8 @@ func reason(err error, failure *channel.Error) string {
 	return "the attempt failed"
 }
 
-// excerpt makes s short and valid UTF-8 without NUL bytes, which not every
-// database can store.
+// excerpt returns the beginning of s, as valid UTF-8 without NUL bytes, because not every
+// database can store those.
 func excerpt(s string) string {
 	const replacement = "\uFFFD"
 	if len(s) > maxExcerpt {
