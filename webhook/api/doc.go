@@ -160,8 +160,8 @@
 //	about.go        event types, health and the OpenAPI document
 //	openapi.json    the OpenAPI document
 //
-// JSON is read by this package itself and not by that of package event, which reads envelopes
-// only: a body here is bounded before it is decoded, all of its problems are collected, each
-// with its location, and secrets are replaced in the text so that the rest stays as it was
-// written.
+// Bodies and configs are walked with package event/jsontext, as envelopes are. What is added here
+// is what only an API needs: a body is bounded before it is decoded, all of its problems are
+// collected, each with its location, and secrets are replaced in the text so that the rest stays
+// as it was written.
 package api
