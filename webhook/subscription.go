@@ -38,6 +38,9 @@ type Subscription struct {
 	// Paused is the opposite of the JSON's is_active, so that the zero value is an
 	// active subscription. While it is set, deliveries are kept and not attempted.
 	Paused bool
+	// Retry says when failed deliveries are tried again. Nil leaves it to the Dispatcher's
+	// Config.Retry.
+	Retry *Retry
 	// CreatedAt and UpdatedAt are set by the Dispatcher.
 	CreatedAt, UpdatedAt time.Time
 	// OrganizationID is the tenant that owns the subscription: only events of the
@@ -193,6 +196,7 @@ func (sub *Subscription) Validate() error {
 		p.Add("webhook_name", "must not hold control characters")
 	}
 	CheckOrganizationID(&p, "internal_id", sub.OrganizationID)
+	p.AddError("retry", sub.Retry.Validate())
 	if !sub.checkBounds(&p) {
 		return p.Err()
 	}
@@ -267,6 +271,7 @@ func (sub *Subscription) Clone() *Subscription {
 		return nil
 	}
 	c := *sub
+	c.Retry = sub.Retry.Clone()
 	c.EventTypes = slices.Clone(sub.EventTypes)
 	c.Channels = slices.Clone(sub.Channels)
 	for i := range c.Channels {
@@ -282,6 +287,7 @@ type subscriptionJSON struct {
 	EventTypes []event.Pattern `json:"event_types"`
 	Channels   []ChannelConfig `json:"channels"`
 	IsActive   *bool           `json:"is_active"`
+	Retry      *Retry          `json:"retry,omitempty"`
 	CreatedAt  *time.Time      `json:"created_at,omitempty"`
 	UpdatedAt  *time.Time      `json:"updated_at,omitempty"`
 }
@@ -297,7 +303,8 @@ func (sub Subscription) MarshalJSON() ([]byte, error) {
 	}
 	active := !sub.Paused
 	out := subscriptionJSON{
-		ID: sub.ID, Name: sub.Name, EventTypes: sub.EventTypes, Channels: sub.Channels, IsActive: &active,
+		ID: sub.ID, Name: sub.Name, EventTypes: sub.EventTypes, Channels: sub.Channels,
+		IsActive: &active, Retry: sub.Retry,
 	}
 	if !sub.CreatedAt.IsZero() {
 		t := sub.CreatedAt.UTC()
@@ -326,6 +333,7 @@ func (sub *Subscription) UnmarshalJSON(data []byte) error {
 	*sub = Subscription{
 		ID: in.ID, Name: in.Name, EventTypes: in.EventTypes, Channels: in.Channels,
 		Paused:         in.IsActive != nil && !*in.IsActive,
+		Retry:          in.Retry,
 		OrganizationID: sub.OrganizationID,
 		Revision:       sub.Revision,
 	}

@@ -69,10 +69,15 @@ func (a *API) updateSubscription(r *request) (*response, error) {
 		return nil, p
 	}
 	checkUpdatedID(p, r, updated)
+	setsRetry := hasMember(r.body, "retry")
 	sub, err := a.change(r, func(stored *webhook.Subscription) (*webhook.Subscription, error) {
 		found := *p
 		found.list = slices.Clone(p.list)
-		return a.updated(&found, updated.Clone(), stored)
+		sub := updated.Clone()
+		if !setsRetry { // as clients do that know the contract's fields only
+			sub.Retry = stored.Retry.Clone()
+		}
+		return a.updated(&found, sub, stored)
 	})
 	if err != nil {
 		return nil, err
@@ -219,6 +224,7 @@ func (a *API) readSubscription(p *problems, body []byte) *webhook.Subscription {
 	if active := o.boolean("is_active"); active != nil {
 		sub.Paused = !*active
 	}
+	sub.Retry = readRetry(p, o)
 	o.text("internal_id")
 	o.text("description")
 	o.time("created_at")
@@ -230,6 +236,40 @@ func (a *API) readSubscription(p *problems, body []byte) *webhook.Subscription {
 // subscriptionLists returns the bounds of a webhook's lists.
 func subscriptionLists() map[string]int {
 	return map[string]int{"channels": webhook.MaxChannels, "event_types": webhook.MaxEventTypes}
+}
+
+// readRetry reads the retry policy of a webhook, nil if it has none.
+func readRetry(p *problems, o *object) *webhook.Retry {
+	raw := o.get("retry")
+	if raw == nil {
+		return nil
+	}
+	policy := p.object(o.at("retry"), raw)
+	if policy == nil {
+		return nil
+	}
+	var n int64
+	for i, delay := range policy.list("delays_seconds") {
+		if string(delay) == "null" || json.Unmarshal(delay, &n) != nil {
+			p.add(append(policy.at("delays_seconds"), i), "integer_type", "must be of type integer")
+		}
+	}
+	policy.read("max_attempts", "integer", &n)
+	policy.read("max_age_seconds", "integer", &n)
+	policy.end()
+	retry := new(webhook.Retry)
+	if json.Unmarshal(raw, retry) != nil {
+		return nil // the problems say why
+	}
+	return retry
+}
+
+// hasMember reports whether the body, an object, has the member, null or not.
+func hasMember(body []byte, name string) bool {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(body, &members)
+	_, has := members[name]
+	return has
 }
 
 func (a *API) readChannel(

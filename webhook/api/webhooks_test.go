@@ -257,6 +257,45 @@ func TestListIsNeverNull(t *testing.T) {
 	assert.Len(t, list, 1)
 }
 
+func TestRetryIsAnExtension(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	with := func(retry string) string {
+		return strings.Replace(plainSubscription, `"plain"`, `"plain", "retry": `+retry, 1)
+	}
+	const policy = `{"delays_seconds": [0, 60], "max_attempts": 3, "max_age_seconds": 3600}`
+	path := prefix + "/" + f.create(with(policy))
+	retry := func(a *answer) string {
+		raw, err := json.Marshal(a.want(http.StatusOK)["retry"])
+		require.NoError(t, err)
+		return string(raw)
+	}
+	assert.JSONEq(t, policy, retry(f.do("GET", path, "")))
+	assert.JSONEq(t, policy, retry(f.do("PUT", path, plainSubscription)),
+		"a client that does not know it keeps it")
+	assert.JSONEq(t, policy, retry(f.do("PATCH", path, `{"is_active": false}`)))
+	assert.JSONEq(t, `{"max_attempts": 1}`, retry(f.do("PUT", path, with(`{"max_attempts": 1}`))))
+	assert.JSONEq(t, policy, retry(f.do("PATCH", path, `{"retry": `+policy+`}`)))
+	assert.Equal(t, "null", retry(f.do("PATCH", path, `{"retry": null}`)))
+	assert.JSONEq(t, policy, retry(f.do("PUT", path, with(policy))))
+	assert.Equal(t, "null", retry(f.do("PUT", path, with(`null`))))
+
+	for body, want := range map[string][]string{
+		`5`: {"body.retry: object_type"},
+		`{"delays_seconds": 5, "max_attempts": "1", "max_age_seconds": 1.5, "jitter": 1}`: {
+			"body.retry.delays_seconds: array_type", "body.retry.max_attempts: integer_type",
+			"body.retry.max_age_seconds: integer_type", "body.retry.jitter: extra_forbidden"},
+		`{"delays_seconds": [1, "2", 1.5, null]}`: {
+			"body.retry.delays_seconds.1: integer_type", "body.retry.delays_seconds.2: integer_type",
+			"body.retry.delays_seconds.3: integer_type"},
+		`{"delays_seconds": [-1], "max_attempts": 1001, "max_age_seconds": 9223372036854775807}`: {
+			"body.retry.delays_seconds.0: value_error", "body.retry.max_attempts: value_error",
+			"body.retry.max_age_seconds: value_error"},
+	} {
+		assert.Equal(t, want, f.do("POST", prefix+"/", with(body)).problems(), body)
+	}
+}
+
 func TestPatch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{})

@@ -149,7 +149,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		v.settlement.Progress = progress
 		return v, true
 	}
-	v = d.judge(t, attempt, err)
+	v = d.judge(t, entry.retry, attempt, err)
 	if attempt.Class == string(channel.ClassTimeout) && 2*d.queue.LocalWait(&t.item) >= attempt.Duration {
 		v.health = breaker.Health{} // it was here that the time went by
 	}
@@ -158,8 +158,10 @@ func (r *run) attempt(t *task) (result, bool) {
 	return v, true
 }
 
-// judge decides what follows from an attempt.
-func (d *Dispatcher) judge(t *task, attempt *webhook.Attempt, err error) result {
+// judge decides what follows from an attempt. own is the subscription's policy, or nil.
+func (d *Dispatcher) judge(
+	t *task, own *webhook.Retry, attempt *webhook.Attempt, err error,
+) result {
 	s := webhook.Settlement{Lease: t.Lease, Attempt: attempt}
 	if err == nil {
 		s.Status = webhook.StatusSucceeded
@@ -180,7 +182,7 @@ func (d *Dispatcher) judge(t *task, attempt *webhook.Attempt, err error) result 
 	if failure.Action == channel.Wait {
 		wait = failure.RetryAfter
 	}
-	due, again := d.retry(t, wait)
+	due, again := d.retry(t, own, wait)
 	if !again {
 		s.Status = webhook.StatusDead
 		return result{task: t, settlement: s, health: healthOf(failure, class)}

@@ -30,6 +30,7 @@ type cacheKey struct{ organizationID, subscriptionID string }
 type cacheEntry struct {
 	revision int64
 	paused   bool
+	retry    *webhook.Retry
 	channels map[string]openedChannel // by channel key
 	loaded   time.Time
 }
@@ -137,7 +138,10 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) 
 	defer cancel()
 	sub, err := c.store.Subscription(ctx, key.organizationID, key.subscriptionID)
 	if err == nil {
-		load.entry = &cacheEntry{revision: sub.Revision, paused: sub.Paused, channels: c.opened(key, sub.Revision), loaded: started}
+		load.entry = &cacheEntry{
+			revision: sub.Revision, paused: sub.Paused, retry: sub.Retry,
+			channels: c.opened(key, sub.Revision), loaded: started,
+		}
 		if load.entry.channels == nil {
 			load.entry.channels, _ = c.open(sub) // each channel has its own error
 		}

@@ -20,7 +20,8 @@ type Config struct {
 	Channels *channel.Registry
 
 	// Retry says when failed deliveries are tried again. Defaults to the zero
-	// [ExponentialRetry]; [RetrySchedule] is a list of waits.
+	// [ExponentialRetry]; [RetrySchedule] is a list of waits. A subscription may have a
+	// policy of its own, which goes before this one: see [webhook.Retry].
 	Retry RetryPolicy
 
 	// MaxInFlight bounds the attempts under way in this process. A quarter of it

@@ -62,7 +62,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		store:        store,
 		cfg:          cfg,
 		channels:     newChannelCache(store, cfg.Channels),
-		maxRetryWait: min(max(cfg.Retry.MaxWait(), channel.MaxRetryAfter), maxWait),
+		maxRetryWait: min(max(cfg.Retry.MaxWait(), webhook.MaxRetryDelay, channel.MaxRetryAfter), maxWait),
 		tests:        newTestGate(cfg.Tests),
 		queue: fairqueue.New[*task](fairqueue.Limits{
 			InFlight:            cfg.MaxInFlight,

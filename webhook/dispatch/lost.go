@@ -58,7 +58,7 @@ func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) (
 func (r *run) attemptSuspect(t *task) (result, bool) {
 	switch {
 	case !t.LostAt.IsZero():
-		return r.d.resultOfLost(t), true
+		return r.d.resultOfLost(r.attempts, t), true
 	case t.Lost > 1:
 		return r.attemptAlone(t)
 	}
@@ -112,13 +112,19 @@ func (r *run) attemptNoted(t *task) (result, bool) {
 }
 
 // resultOfLost decides what follows from an attempt without a result.
-func (d *Dispatcher) resultOfLost(t *task) result {
+func (d *Dispatcher) resultOfLost(ctx context.Context, t *task) result {
 	d.cfg.Logger.Warn("webhook: an attempt had no result, the process stopped or lost its lease", "delivery_id", t.DeliveryID,
 		"event_id", t.EventID, "webhook_id", t.Endpoint.SubscriptionID, "lost", t.Lost)
 	s := webhook.Settlement{Lease: t.Lease, Lost: true, Status: webhook.StatusPending, Attempt: &webhook.Attempt{
 		Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
 	}}
-	due, again := d.retry(t, 0)
+	var own *webhook.Retry
+	entry, err := d.channels.get(
+		ctx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})
+	if err == nil {
+		own = entry.retry
+	}
+	due, again := d.retry(t, own, 0)
 	// The first lease that was lost may have been that of a bystander.
 	if s.DueAt = due; !again || t.Lost > d.cfg.MaxLostAttempts {
 		s.Status, s.DueAt = webhook.StatusDead, time.Time{}

@@ -346,8 +346,11 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 		if s.Attempt == nil && s.Status == webhook.StatusPending && r.stopping.Load() {
 			r.requeued.Add(1)
 		}
-		// What is due before the next poll is claimed when it is due.
-		if wait := s.DueAt.Sub(at); s.Status == webhook.StatusPending && wait > 0 && wait < d.cfg.PollInterval {
+		// What is due before the next poll is claimed when it is due, and a retry at
+		// once is claimed at once.
+		wait := s.DueAt.Sub(at)
+		if s.Status == webhook.StatusPending && wait < d.cfg.PollInterval &&
+			(wait > 0 || s.Attempt != nil) {
 			time.AfterFunc(wait, d.queue.SignalClaim)
 		}
 		if s.PauseSubscription {

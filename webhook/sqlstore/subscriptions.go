@@ -17,14 +17,14 @@ type subscriptionStatements struct {
 }
 
 const subscriptionColumns = `id, organization_id, name, event_types, channels, paused,
-	created_at, updated_at, revision`
+	created_at, updated_at, revision, retry`
 
 func newSubscriptionStatements(x expander) subscriptionStatements {
 	return subscriptionStatements{
 		insert: x.sql(`INSERT INTO {p}webhooks (` + subscriptionColumns + `)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`),
 		update: x.sql(`UPDATE {p}webhooks SET name = ?, event_types = ?, channels = ?, paused = ?,
-			updated_at = ?, revision = revision + 1
+			updated_at = ?, retry = ?, revision = revision + 1
 			WHERE id = ? AND organization_id = ? AND revision = ?`),
 		remove: x.sql(`DELETE FROM {p}webhooks WHERE id = ? AND organization_id = ?
 			AND revision BETWEEN ? AND ?`),
@@ -52,14 +52,14 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 func (s *Store) CreateSubscription(
 	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
 ) error {
-	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
+	eventTypes, channels, retry, err := s.encodeSubscription(ctx, sub)
 	if err != nil {
 		return err
 	}
 	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.insert, sub.ID, sub.OrganizationID, sub.Name, eventTypes,
 			channels,
-			flag(sub.Paused), micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.CreatedAt))
+			flag(sub.Paused), micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.CreatedAt), retry)
 		if err := changedOne(n, err, webhook.ErrExists); err != nil {
 			return err
 		}
@@ -116,13 +116,13 @@ func (s *Store) querySubscriptions(
 func (s *Store) UpdateSubscription(
 	ctx context.Context, sub *webhook.Subscription, quota webhook.Quota,
 ) error {
-	eventTypes, channels, err := s.encodeSubscription(ctx, sub)
+	eventTypes, channels, retry, err := s.encodeSubscription(ctx, sub)
 	if err != nil {
 		return err
 	}
 	err = s.change(ctx, sub.OrganizationID, func(ctx context.Context, q Querier, version int64) error {
 		n, err := q.Exec(ctx, s.subscriptions.update, sub.Name, eventTypes, channels, flag(sub.Paused),
-			micros(sub.UpdatedAt),
+			micros(sub.UpdatedAt), retry,
 			sub.ID, sub.OrganizationID, sub.Revision)
 		if err != nil {
 			return err
@@ -322,27 +322,39 @@ func (s *Store) pauseSubscription(
 
 func (s *Store) encodeSubscription(
 	ctx context.Context, sub *webhook.Subscription,
-) (eventTypes, channels string, err error) {
+) (eventTypes, channels string, retry any, err error) {
 	types, err := json.Marshal(sub.EventTypes)
 	if err != nil {
-		return "", "", err
+		return "", "", nil, err
+	}
+	if sub.Retry != nil {
+		policy, err := json.Marshal(sub.Retry)
+		if err != nil {
+			return "", "", nil, err
+		}
+		retry = string(policy)
 	}
 	channels, err = s.encodeChannels(ctx, sub)
-	return string(types), channels, err
+	return string(types), channels, retry, err
 }
 
 func scanSubscription(rows scanner) (*storedSubscription, error) {
 	var w storedSubscription
-	var eventTypes []byte
+	var eventTypes, retry []byte
 	var paused, createdAt, updatedAt int64
 	err := rows.Scan(&w.ID, &w.OrganizationID, &w.Name, &eventTypes, &w.channels, &paused, &createdAt,
-		&updatedAt, &w.Revision)
+		&updatedAt, &w.Revision, &retry)
 	if err != nil {
 		return nil, err
 	}
 	w.Paused, w.CreatedAt, w.UpdatedAt = paused != 0, moment(createdAt), moment(updatedAt)
 	if err := json.Unmarshal(eventTypes, &w.EventTypes); err != nil {
 		return nil, fmt.Errorf("sqlstore: subscription %s: its event types: %w", w.ID, err)
+	}
+	if retry != nil {
+		if err := json.Unmarshal(retry, &w.Retry); err != nil {
+			return nil, fmt.Errorf("sqlstore: subscription %s: its retry policy: %w", w.ID, err)
+		}
 	}
 	return &w, w.decodeChannels()
 }
@@ -375,7 +387,7 @@ func newListingStatements(x expander) listingStatements {
 	return listingStatements{
 		page: x.sql(`SELECT ` + subscriptionColumns + page),
 		types: x.sql(`SELECT id, organization_id, '', event_types, '[]', paused, created_at, updated_at,
-			revision` + page),
+			revision, null` + page),
 		count: x.sql(`SELECT count(*)` + organization),
 	}
 }

@@ -39,6 +39,9 @@ func keepsEveryField(f *fixture) {
 	want.Name = "Ünïcode \"quoted\" 'single' \\ 日本語 🚚"
 	want.EventTypes = []event.Pattern{"object.*", "invoice.paid", "object.*"}
 	want.Paused = true
+	want.Retry = &webhook.Retry{
+		Delays: []time.Duration{0, time.Minute}, MaxAttempts: 3, MaxAge: time.Hour,
+	}
 	want.UpdatedAt = start().Add(time.Hour + 999_999*tick)
 	want.Channels[0].Configs = json.RawMessage(
 		`{"z":1,"a":{"big":12345678901234567890.10,"list":[1,"<&>",null]},"nul":"\u0000"}`)
@@ -122,6 +125,7 @@ func updateReplaces(f *fixture) {
 	update := hook("email")
 	update.ID, update.Name, update.Paused, update.Revision = sub.ID, "Renamed", true, sub.Revision
 	update.EventTypes = []event.Pattern{"invoice.paid"}
+	update.Retry = &webhook.Retry{MaxAttempts: 1}
 	update.CreatedAt, update.UpdatedAt = start().Add(time.Hour), start().Add(2*time.Hour)
 	require.NoError(f.t, f.UpdateSubscription(f.ctx, update, webhook.Quota{}))
 	require.Greater(f.t, update.Revision, sub.Revision,
@@ -132,10 +136,13 @@ func updateReplaces(f *fixture) {
 	update.CreatedAt = sub.CreatedAt // which an update keeps
 	f.requireSameSubscription(update, got)
 
-	update.Name = "Renamed again"
+	update.Name, update.Retry = "Renamed again", nil
 	require.NoError(f.t, f.UpdateSubscription(f.ctx, update, webhook.Quota{}),
 		"the revision that an update sets is the one the next update is based on")
 	require.Equal(f.t, sub.Revision+2, update.Revision, "the revision counts the updates")
+	got, err = f.Subscription(f.ctx, org, sub.ID)
+	require.NoError(f.t, err)
+	require.Nil(f.t, got.Retry, "an update can remove the retry policy")
 }
 
 func updateConflict(f *fixture) {
@@ -378,12 +385,14 @@ func listMany(f *fixture) {
 
 func subscriptionsAreCopies(f *fixture) {
 	mine := hook()
+	mine.Retry = &webhook.Retry{Delays: []time.Duration{time.Minute}}
 	want := mine.Clone()
 	want.Revision = want.CreatedAt.UnixMicro()
 	f.create(mine)
 	scribble := func(sub *webhook.Subscription) {
 		sub.Name, sub.Paused, sub.EventTypes[0], sub.Channels[0].Channel = "Changed", true, "x.y", "slack"
 		copy(sub.Channels[0].Configs, `{"evil":1}`)
+		sub.Retry.Delays[0] = time.Hour
 	}
 	scribble(mine)
 	for range 2 {
