@@ -259,3 +259,32 @@ func TestDrainFailsOnlyWithItsContextWhileTheStoreFails(t *testing.T) {
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
 	})
 }
+
+// startingStore is a store in which an event arrives just after Run has begun.
+type startingStore struct {
+	webhook.Store
+	run func()
+}
+
+func (s *startingStore) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, p *webhook.Prefetch,
+) (webhook.Enqueued, error) {
+	s.run()
+	synctest.Wait() // it has claimed, and found nothing
+	return s.Store.Enqueue(ctx, now, events, p)
+}
+
+func TestAnEmitDuringTheStartOfRunIsDeliveredAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &startingStore{Store: memstore.New()}
+		b := benchOn(t, store, dispatch.Config{}, accept)
+		b.subscribe(t, "*")
+		store.run = func() { b.run(t) }
+		start := time.Now()
+		b.emit(t, event.ObjectCreated)
+		synctest.Wait()
+		assert.Zero(t, time.Since(start))
+		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+	})
+}

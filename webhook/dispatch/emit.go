@@ -167,6 +167,9 @@ func (d *Dispatcher) commitEmits(
 	r := d.running.Load()
 	if r == nil {
 		enqueued, err := d.store.Enqueue(ctx, at, records, nil)
+		if d.running.Load() != nil { // its first claim may have been too early
+			d.scheduler.signal()
+		}
 		return enqueued.Events, err
 	}
 	var reserved, backlog []fairqueue.Destination
