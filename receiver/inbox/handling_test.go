@@ -362,6 +362,7 @@ func TestForeignPayload(t *testing.T) {
 		h := &handled{}
 		in := newInbox(t, memstore.New(), h.HandleEvent)
 		run(t, in)
+		synctest.Wait() // so that Run takes what is emitted
 		require.NoError(t, in.HandleEvent(t.Context(), newEvent("evt_1")))
 		e := newEvent("evt_2")
 		e.OrganizationID = in.OrganizationID()
