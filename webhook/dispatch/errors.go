@@ -26,8 +26,8 @@ type UnfinishedError struct {
 }
 
 func (e *UnfinishedError) Error() string {
-	return fmt.Sprintf("webhook: results of %d deliveries were not stored, they will be made again: %v",
-		e.Leased, e.Err)
+	const text = "webhook: results of %d deliveries were not stored, they will be made again: %v"
+	return fmt.Sprintf(text, e.Leased, e.Err)
 }
 
 // Unwrap returns Err.
