@@ -269,6 +269,7 @@ func (f *fixture) run() {
 // emit publishes n events of an organization and waits until all goroutines wait.
 func (f *fixture) emit(organization string, n int) {
 	f.t.Helper()
+	synctest.Wait() // so that Run, if it has just been called, takes all of them
 	for range n {
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace, e.OrganizationID = "acme", organization
