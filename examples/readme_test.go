@@ -41,6 +41,9 @@ func snippets(t *testing.T, language string) []string {
 // The programs of the README can be pasted: they are whole, formatted, and compile, and the
 // publisher can be started twice.
 func TestReadmePrograms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	here, err := os.Getwd()
 	require.NoError(t, err)
@@ -89,6 +92,9 @@ func TestReadmePrograms(t *testing.T) {
 
 // The commands of the README can be pasted too.
 func TestReadmeCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for _, tool := range []string{"sh", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {

@@ -24,6 +24,9 @@ import (
 const readTimeout = 500 * time.Millisecond
 
 func TestGoReceiver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	d := newDownstream(t)
 	p := build(t).start(t, "receiver", []string{"RECEIVER_SECRET=" + secret}, "-dev",

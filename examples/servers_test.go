@@ -22,6 +22,9 @@ import (
 const secret = "a secret for the tests"
 
 func TestServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	programs := build(t)
 	t.Run("an event travels from the emitter to the receiver",

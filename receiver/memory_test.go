@@ -234,6 +234,9 @@ func TestMemoryIsShared(t *testing.T) {
 // Keys that are settled repeatedly take no further memory. The test is not parallel, because
 // it measures the heap.
 func TestMemoryOfFewKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	m := newMemory(t, receiver.MemoryConfig{})
 	require.NoError(t, handle(t, m, 0, "evt_long"))
 	size := func() uint64 {

@@ -55,6 +55,9 @@ func status(t *testing.T, r *bufio.Reader) int {
 // A wrong secret is answered at once. The server does not wait for the body, as it would
 // for a handler that has not read it.
 func TestWrongSecretDoesNotWaitForTheBody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	_, answer := dial(t, setup(t).Handler(receiver.HandlerFunc(ok)), nil, head("guess", 1000))
 	assert.Equal(t, 401, status(t, answer))

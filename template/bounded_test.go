@@ -16,6 +16,9 @@ import (
 // only a budget ends. It must not run while other tests do: it looks at the memory of the whole
 // process.
 func TestEveryOperationIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	env, err := eval.Shared()
 	require.NoError(t, err)
 	values := map[string]string{

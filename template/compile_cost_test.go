@@ -123,6 +123,9 @@ func TestCompilingObjectsIsBounded(t *testing.T) {
 // TestCompilingIsBounded measures compiling, and rendering what compiles, with sources that fill
 // what is allowed. It must not run while other tests do.
 func TestCompilingIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	var slowest slowestCosts
 	for name, source := range compileSources() {
 		c := bestCost(t, name, func(context.Context) error {

@@ -83,6 +83,9 @@ func environmentNumber(t *testing.T, name string, otherwise int) int {
 // TestDifferential compares random templates with the real Jinja2: the same text, or an error from
 // both.
 func TestDifferential(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	g := newTemplateGenerator(uint64(environmentNumber(t, "TEMPLATE_DIFFERENTIAL_SEED", 1)))
 	input := generatorInput(t)

@@ -292,6 +292,9 @@ func (s *slowestCosts) log(t *testing.T) {
 // TestEveryNameIsBounded measures every filter, test, method, global and operator with operands of
 // up to 4 MB. It must not run while other tests do: it looks at the memory of the whole process.
 func TestEveryNameIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	g := newCostGenerator(t, *costSeed)
 	data := costData()
 	var slowest slowestCosts
@@ -333,6 +336,9 @@ func costBlocks() map[string][]string {
 
 // TestEveryBlockIsBounded measures every tag, empty and not, many times and in loops.
 func TestEveryBlockIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	g := newCostGenerator(t, *costSeed)
 	blocks := costBlocks()
 	for name, kind := range g.env.Blocks {

@@ -52,6 +52,9 @@ func readyAttacks() []string {
 // TestReadyFiltersAreBounded must not run while other tests do, as it looks at the memory of the
 // whole process.
 func TestReadyFiltersAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	l := library(t, LibraryConfig{Ready: ReadyAll})
 	var slowest slowestCosts
 	for _, source := range readyAttacks() {

@@ -168,6 +168,9 @@ func tenantPrograms() []string {
 // TestTenantsAreBounded must not run while other tests do, as it looks at the memory of the whole
 // process.
 func TestTenantsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	data := costData()
 	var slowest slowestCosts
 	formats := costFormats()

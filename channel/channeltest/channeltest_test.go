@@ -154,6 +154,9 @@ func TestSuiteFindsWhatWrappingLoses(t *testing.T) {
 // A suite that cannot fail tests nothing: each rule meets a channel that
 // breaks it.
 func TestSuiteFindsFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	hang := func(ctx context.Context, hang bool) error {
 		if hang {
@@ -279,6 +282,9 @@ func TestSuiteFindsFaults(t *testing.T) {
 
 // naive is what is written by hand in five minutes: http.Client, as it comes.
 func TestSuiteFindsFaultsOfHTTP(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	naive := channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
 		var c struct{ URL string }

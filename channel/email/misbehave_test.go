@@ -170,6 +170,9 @@ func TestEmailConnectionGoneStale(t *testing.T) {
 // A connection that has gone silent, because a firewall has forgotten it, costs
 // a part of an attempt and not the attempt.
 func TestEmailConnectionGoneSilent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	port := scriptedSMTP(t, map[string]string{"RSET": "hang"})
 	server, err := email.NewSMTP(email.SMTPConfig{Host: "127.0.0.1", Port: port,

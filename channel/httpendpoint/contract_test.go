@@ -11,6 +11,9 @@ import (
 )
 
 func TestWebhookContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	const (
 		header  = "header-sesame-4711"
 		signing = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

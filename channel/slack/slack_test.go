@@ -344,6 +344,9 @@ func says(name string, want channel.Action, body string) channeltest.Answer {
 }
 
 func TestSlackContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	client := channelfixture.NewClient(t,
 		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
 			MaxResponse: 64 << 10}) // endless sooner
@@ -380,6 +383,9 @@ func (s *slackServer) accept(w http.ResponseWriter, r *http.Request) {
 // botDriver opens configurations that name the API to call, so that the suite
 // can serve it.
 func TestSlackBotContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	client := channelfixture.NewClient(t,
 		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
 			MaxResponse: 64 << 10}) // endless sooner

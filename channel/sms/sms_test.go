@@ -405,6 +405,9 @@ func TestNewTwilioProblems(t *testing.T) {
 }
 
 func TestTwilioContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	client := channelfixture.NewClient(t,
 		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
 			MaxResponse: 64 << 10}) // endless sooner

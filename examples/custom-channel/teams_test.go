@@ -37,6 +37,9 @@ func loopback() *channelkit.HTTPClient {
 }
 
 func TestContract(t *testing.T) { // counts goroutines: not parallel
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	client := loopback()
 	const secret = "sig-1f6e2b"
 	channeltest.Run(t, channeltest.Harness{

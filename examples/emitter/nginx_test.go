@@ -50,6 +50,9 @@ http {
 // A refusal of a large body reaches a client behind a proxy that is still sending the
 // body, instead of the proxy's 502.
 func TestRefusalsBehindNginx(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	server := httptest.NewServer(newTestHandler(t))
 	t.Cleanup(server.Close)

@@ -80,6 +80,9 @@ func hide(name string) func([]byte) {
 
 // The suite finds every planted fault, by the rule that it breaks.
 func TestPlantedFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	faults := slices.Concat(credentialFaults(), eventFaults(), bodyFaults())
 	assert.GreaterOrEqual(t, len(faults), 80)
@@ -153,6 +156,9 @@ func TestEveryRuleIsBroken(t *testing.T) {
 
 // A receiver that keeps every rule is never accused: hand, and that of this module.
 func TestRightReceivers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	byHand := func(change func(*hand)) func() (string, receivertest.Options) {
 		return func() (string, receivertest.Options) {
@@ -250,6 +256,9 @@ func TestRunIsBounded(t *testing.T) {
 
 // If a proxy waits for the body, the suite mentions that possibility.
 func TestBufferingProxy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	b := newBench(t)
 	next := b.receiver(t).Handler(b.router())

@@ -194,6 +194,9 @@ func TestRunOneVersion(t *testing.T) {
 
 // A receiver that answers copies only after the event was handled is right too.
 func TestRunOneAtATime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	b := newBench(t)
 	next := b.receiver(t).Handler(b.router())
@@ -579,6 +582,9 @@ func TestNewRequest(t *testing.T) {
 }
 
 func TestSecretHeader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	b := newBench(t)
 	b.config.SecretHeader, b.options.SecretHeader = "X-Acme", "x-acme"

@@ -139,6 +139,9 @@ func TestForeignKey(t *testing.T) {
 
 // If the server cannot be reached, all calls fail.
 func TestServerAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -231,6 +234,9 @@ func TestServerHangs(t *testing.T) {
 
 // If Redis hangs, the sender gets 503.
 func TestServerHangsIsUnavailable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	client, _ := hung(t)
 	results := make(chan receiver.Result, 1)

@@ -244,6 +244,9 @@ http {
 
 // A proxy that is still sending a body passes the refusal on, and does not answer with 502.
 func TestRefusalsBehindNginx(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	f := newFixture(t, options{api: func(c *api.Config) { c.MaxBody = 64 << 10 }})
 	server := httptest.NewServer(f.api)

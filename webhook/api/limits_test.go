@@ -321,6 +321,9 @@ func (verboseStore) Deliveries(
 
 // Lists of deliveries end early too, because they have all attempts.
 func TestLargeDeliveriesComeInPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	f := newFixture(t, options{store: func(s webhook.Store) webhook.Store { return verboseStore{s} }})
 	want := webhook.DeliveryID(300)

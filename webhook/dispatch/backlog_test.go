@@ -46,6 +46,9 @@ func TestABacklogOfOneEndpointIsNotDrainedByPolling(t *testing.T) {
 }
 
 func TestABacklogOfManyEndpointsIsNotDrainedByPolling(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for _, inFlight := range []int{512, 4} {
 		synctest.Test(t, func(t *testing.T) {
@@ -74,6 +77,9 @@ func TestABacklogOfManyEndpointsIsNotDrainedByPolling(t *testing.T) {
 }
 
 func TestSlowEndpointsLeaveRoomForOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

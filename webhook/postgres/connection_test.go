@@ -34,6 +34,9 @@ const idle = "idle_in_transaction_session_timeout"
 // TestConnectionsAreCut ends connections in the midst of what they do: one of
 // them by the server, all of them by the network.
 func TestConnectionsAreCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	at := schemaDSN(t)
 	p, dsn := proxied(t, withParameter(t, at, "application_name", "cut_"+webhook.NewID()))
@@ -62,6 +65,9 @@ func TestConnectionsAreCut(t *testing.T) {
 // TestNetworkStalls holds all that is sent for longer than a lease, and lets it
 // go on.
 func TestNetworkStalls(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	at := schemaDSN(t)
 	p, dsn := proxied(t, at)
@@ -78,6 +84,9 @@ func TestNetworkStalls(t *testing.T) {
 // TestBlackHole loses all that is sent on the connections that there are,
 // without closing them; new ones work.
 func TestBlackHole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	at := schemaDSN(t)
 	p, dsn := proxied(t, at)
@@ -133,6 +142,9 @@ func TestListeningNoticesSilence(t *testing.T) {
 // TestLocksOfTheVanished cuts a process off in the midst of a claim. Its
 // transaction stays open on the server, with what it was about to take.
 func TestLocksOfTheVanished(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
 	at := schemaDSN(t)
@@ -189,6 +201,9 @@ func blockedBy(t testing.TB, dsn string, conn *pgx.Conn) int {
 
 // TestStatementTimeout lets statements take longer than they may.
 func TestStatementTimeout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	at := schemaDSN(t)
 	open(t, at) // the schema is made without the limit
@@ -215,6 +230,9 @@ func TestStatementTimeout(t *testing.T) {
 // TestSerializable has a default isolation at which transactions fail because
 // of others. The store's do not, whatever the default is.
 func TestSerializable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	at := schemaDSN(t)
 	dsn := withParameter(t, at, "default_transaction_isolation", "serializable")
@@ -240,6 +258,9 @@ func TestSerializable(t *testing.T) {
 // TestDeadlock emits events in an order that makes a transaction of the caller
 // and one of the store's wait for each other.
 func TestDeadlock(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))

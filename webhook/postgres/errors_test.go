@@ -19,6 +19,9 @@ const secret = "s3cr#et/p@ss"
 // TestOpenSaysWhatIsWrong opens what cannot be opened. The password is in no
 // error.
 func TestOpenSaysWhatIsWrong(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	c := newCluster(t)
 	c.exec(t,
@@ -84,6 +87,9 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 
 // TestErrorsOfAStore breaks a store that is open, in one way after the other.
 func TestErrorsOfAStore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	c := newCluster(t)

@@ -32,6 +32,9 @@ func (c *cluster) standby(t testing.TB) *cluster {
 
 // TestFailover crashes the primary under load and promotes its standby.
 func TestFailover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	primary := newCluster(t)
 	standby := primary.standby(t)
@@ -54,6 +57,9 @@ func TestFailover(t *testing.T) {
 // TestPrimaryBecomesReadOnly lets connections live that lead to a server which
 // takes no writes any more: behind an address that moved, or a proxy.
 func TestPrimaryBecomesReadOnly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	primary := newCluster(t)
 	require.NoError(t, open(t, primary.dsn("")).Close()) // makes the tables

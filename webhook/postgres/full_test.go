@@ -58,6 +58,9 @@ func (d smallDisk) empty(t testing.TB) {
 // TestTablesHaveNoRoom fills the disk of the tables, and not that of the log:
 // the server lives, and refuses.
 func TestTablesHaveNoRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	c := newCluster(t)
 	disk := newSmallDisk(t, filepath.Join(c.dir, "small"), "64m")
@@ -84,6 +87,9 @@ func TestTablesHaveNoRoom(t *testing.T) {
 // it cannot live: it crashes. When it has come up again, it may or may not have
 // made enough room for itself by removing what it no longer needs.
 func TestLogHasNoRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	dir := clusterDir(t)
 	disk := newSmallDisk(t, filepath.Join(dir, "wal"), "10m")

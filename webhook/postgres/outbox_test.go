@@ -84,6 +84,9 @@ func beginner(ctx context.Context, cfg childConfig) (func() (orderTx, error), er
 // TestOutboxSurvivesKills kills processes before, in and after the commits of
 // transactions that write an order and its event.
 func TestOutboxSurvivesKills(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	const writers, kills = 2, 24 // each
 	s := newService(t, time.Second, false)

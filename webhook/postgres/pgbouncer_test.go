@@ -92,6 +92,9 @@ func bouncer(t testing.TB, dsn, mode string, settings ...string) string {
 // TestStoreBehindPgBouncer runs the suite where every transaction may have
 // another connection to the server.
 func TestStoreBehindPgBouncer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
 		New: func(t *testing.T) webhook.Store {
@@ -166,6 +169,9 @@ func TestPgBouncerLeavesNothingBehind(t *testing.T) {
 // TestDispatcherBehindPgBouncer emits in two processes of a service, one of them in
 // transactions of its own, and kills nothing: all is found by polling.
 func TestDispatcherBehindPgBouncer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	at := schemaDSN(t)
 	dsn := bouncer(t, at, "transaction", "default_pool_size = 5")

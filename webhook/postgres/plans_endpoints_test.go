@@ -19,6 +19,9 @@ import (
 // With many deleted endpoints, and many of one organization, pruning and lists read a page of them
 // at a time.
 func TestPlansBesideManyEndpoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	config, err := pgx.ParseConfig(schemaDSN(t))

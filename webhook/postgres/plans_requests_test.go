@@ -18,6 +18,9 @@ import (
 // After a day without requests, all of those before it have expired. The next
 // one removes some, and must not read the others for that.
 func TestPlansBesideExpiredRequests(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	config, err := pgx.ParseConfig(schemaDSN(t))

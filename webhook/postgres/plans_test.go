@@ -48,6 +48,9 @@ var (
 )
 
 func TestPlans(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	testPlans(t, 300_000)
 }

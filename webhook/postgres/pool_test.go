@@ -46,6 +46,9 @@ func newPool(t testing.TB, dsn string, change func(*pgxpool.Config)) *pgxpool.Po
 
 // TestNewOnAPool runs what depends on the connections on a service's own pool.
 func TestNewOnAPool(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	on := func(t *testing.T, dsn string) webhook.Store {
 		t.Helper()
@@ -68,6 +71,9 @@ func TestNewOnAPool(t *testing.T) {
 }
 
 func TestNewUsesThePoolAsItIs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	var traced queries
@@ -90,6 +96,9 @@ func TestNewUsesThePoolAsItIs(t *testing.T) {
 // TestNothingLeaksIntoAPool looks at every connection of a shared pool after the
 // store has used it, in a transaction of another part of the program.
 func TestNothingLeaksIntoAPool(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	dsn := schemaDSN(t)
@@ -174,6 +183,9 @@ func TestOpenRefusesAnEmptyConnectionString(t *testing.T) {
 }
 
 func TestPing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	p, dsn := proxied(t, schemaDSN(t))
 	s := open(t, dsn)

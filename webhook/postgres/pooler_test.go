@@ -33,6 +33,9 @@ func dropTables(prefix string) string {
 // TestPgBouncerWithSQLStore runs what depends on the connections on a service's own handle, which
 // prepares nothing by name, where all connections are handed round.
 func TestPgBouncerWithSQLStore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	dsn := schemaDSN(t)
 	pooled := bouncer(t, dsn, "transaction")

@@ -213,6 +213,9 @@ func (s *service) checkDelivery(d *webhook.Delivery, arrived int, sum *totals) {
 // TestEightProcesses kills, pauses and replaces processes that emit and deliver,
 // at random.
 func TestEightProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	s := newService(t, time.Second, true)
 	until := time.Now().Add(*outageDuration)
@@ -233,6 +236,9 @@ func TestEightProcesses(t *testing.T) {
 
 // TestRollingRestart replaces processes one after the other, under load.
 func TestRollingRestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	s := newService(t, 30*time.Second, false)
 	var running []*child

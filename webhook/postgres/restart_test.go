@@ -14,6 +14,9 @@ import (
 // TestServerRestarts stops the server under load, now in order and now as in a
 // crash, and starts it again.
 func TestServerRestarts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	c := newCluster(t)
 	l := startLoad(t, c.dsn(""), c.dsn(""))

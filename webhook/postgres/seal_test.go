@@ -31,6 +31,9 @@ func openSealed(t *testing.T, dsn string, ids ...string) *stored {
 // TestSealedStore runs the suite where subscriptions are read back. The rest of it
 // never sees their configs.
 func TestSealedStore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
 		New: func(t *testing.T) webhook.Store { return openSealed(t, schemaDSN(t), "a") },

@@ -150,6 +150,9 @@ func count(t *testing.T, db *sql.DB, from string) (n int) {
 // Customers can delete as many subscriptions as they like. Pruning goes through them in
 // pages, once, and once more a day later.
 func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	s, db, m := metered(t, sqlstore.Config{})
@@ -199,6 +202,9 @@ func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
 // An organization has any number of endpoints, including deleted ones. Lists of its
 // deliveries read them in pages.
 func TestListsOfManyEndpointsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	s, db, m := metered(t, sqlstore.Config{})
@@ -277,6 +283,9 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 // memory. A claim names only a part of them in its statements. It still hands out nothing of the
 // others, and a few claims hand out everything else.
 func TestClaimThatSkipsManyIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
 	s, db, m := metered(t, sqlstore.Config{})

@@ -134,6 +134,9 @@ func largeSubscription(organizationID string) *webhook.Subscription {
 // TestWhatAChangeCosts counts what emits and claims read after another process
 // changed a subscription of an organization that has many.
 func TestWhatAChangeCosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

@@ -160,6 +160,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestKilledProcessLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	sink := &endpoint{arrived: make(map[string]int)}
 	server := httptest.NewServer(sink)

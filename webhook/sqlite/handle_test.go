@@ -30,6 +30,9 @@ func handle(t *testing.T, dsn string) *sql.DB {
 
 // TestNewOnAHandle runs what depends on the connections on a service's own handle.
 func TestNewOnAHandle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	on := func(t *testing.T, path string) webhook.Store {
 		t.Helper()

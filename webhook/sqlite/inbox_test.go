@@ -100,6 +100,9 @@ func inboxChild(path string) error {
 // A process acknowledges events and is killed while it handles some of them,
 // with the others still waiting. The next process handles them all.
 func TestInboxOfAKilledProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	if path := os.Getenv(inboxPathEnv); path != "" {
 		require.NoError(t, inboxChild(path))

@@ -236,6 +236,9 @@ func TestMigrateByHand(t *testing.T) {
 
 // TestMigrateFromVersion1 opens a database that the first version has filled.
 func TestMigrateFromVersion1(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	db, err := sql.Open("sqlite", "file:"+path)

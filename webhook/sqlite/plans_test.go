@@ -164,6 +164,9 @@ var explained = regexp.MustCompile(`(?i)^\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\b
 // it needs in the large tables by an index, so that what it costs does not
 // depend on how much is stored.
 func TestPlans(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	r := &recorder{path: filepath.Join(t.TempDir(), "webhooks.db"), statements: make(map[string]bool)}

@@ -85,6 +85,9 @@ func poisonChild(path string) error {
 // TestPoison delivers an event that kills the process whenever it is attempted,
 // in processes that are started again until one of them finishes.
 func TestPoison(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

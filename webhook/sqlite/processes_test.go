@@ -28,6 +28,9 @@ func child(test, path string) *exec.Cmd {
 // TestProcesses lets several processes emit and deliver from one file at the
 // same time. Each one enqueues the same events, so that every one is taken once.
 func TestProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	const processes, events = 3, 200
 	if path := os.Getenv(childEnv); path != "" {

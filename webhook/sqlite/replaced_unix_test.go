@@ -98,6 +98,9 @@ func TestTheLogStays(t *testing.T) {
 
 // An error of the disk must not be reported as damaged content.
 func TestUnreadableDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	if path := os.Getenv(childEnv); path != "" {
 		unreadableDisk(t, path)

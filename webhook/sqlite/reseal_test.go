@@ -17,6 +17,9 @@ import (
 )
 
 func TestMixedStateAndReseal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	path := filepath.Join(t.TempDir(), "webhooks.db")

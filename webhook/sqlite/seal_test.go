@@ -38,6 +38,9 @@ func openSealed(t *testing.T, path string, ids ...string) *stored {
 // TestSealedStore runs the suite where subscriptions are read back. The rest of it
 // never sees their configs.
 func TestSealedStore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
 		New: func(t *testing.T) webhook.Store {

@@ -47,7 +47,11 @@ type group struct {
 	cases []testCase
 }
 
+// slowGroups are left out with -short.
+var slowGroups = []string{"Concurrency", "Model", "Peers"}
+
 // Run runs the suite, each case as a parallel subtest.
+// With -short it leaves out the groups that take most of the time: Concurrency, Model and Peers.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	groups := []group{
@@ -85,6 +89,9 @@ func Run(t *testing.T, h Harness) {
 	}
 	for _, group := range groups {
 		if len(h.Groups) > 0 && !slices.Contains(h.Groups, group.name) {
+			continue
+		}
+		if testing.Short() && slices.Contains(slowGroups, group.name) {
 			continue
 		}
 		for _, c := range group.cases {
