@@ -185,6 +185,7 @@ func TestStoresAnEventOnce(t *testing.T) {
 				store, h := memstore.New(), &handled{}
 				in := newInbox(t, store, h.HandleEvent)
 				run(t, in)
+				synctest.Wait() // until Run takes what is emitted
 				for range 3 {
 					var changes []func(*receiver.Config)
 					if tc.change != nil {
