@@ -177,6 +177,7 @@ func (r *run) leave(deliveries int, err error) {
 func (r *run) claimLoop(ctx context.Context) {
 	d := r.d
 	failures := outage.New(d.cfg.Logger, "claim deliveries")
+	again := d.cfg.PollInterval // how soon a claim that finds nothing is repeated
 	for {
 		d.clock.ask(r.attempts)
 		d.queue.WakeBlocked()
@@ -184,7 +185,10 @@ func (r *run) claimLoop(ctx context.Context) {
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.
 		if err := r.extend(ctx, d.leases.expiring(d.now())); err != nil {
-			if ctx.Err() != nil || !r.pause(ctx, failures.Failed(ctx, err), true) {
+			if ctx.Err() != nil {
+				return
+			}
+			if _, ok := r.pause(ctx, failures.Failed(ctx, err), true); !ok {
 				return
 			}
 			continue
@@ -216,16 +220,34 @@ func (r *run) claimLoop(ctx context.Context) {
 				switch {
 				case len(tasks) == b.Limit:
 					pause = 0
-				case len(tasks) == 0 && !leasesHeld && b.QueueEmpty && r.untold.Load() == 0:
+				case len(tasks) == 0:
+					pause = again
+				}
+				if len(tasks) == 0 && !leasesHeld && b.QueueEmpty && r.untold.Load() == 0 {
 					r.drains.over(drains)
 				}
 			}
 		}
-		if !r.pause(ctx, pause, failures.Ongoing()) {
+		signalled, ok := r.pause(ctx, pause, failures.Ongoing())
+		if !ok {
 			return
+		}
+		switch again *= 2; {
+		case signalled:
+			again = min(lookAgainFirst, d.cfg.PollInterval)
+		case again > lookAgainLast || again > d.cfg.PollInterval:
+			again = d.cfg.PollInterval
 		}
 	}
 }
+
+// A claim that was asked for and found nothing is repeated after lookAgainFirst, after twice that,
+// and so on up to lookAgainLast: the delivery may have been stored by a process whose clock is a
+// little ahead, and not be due here yet.
+const (
+	lookAgainFirst = 50 * time.Millisecond
+	lookAgainLast  = time.Second
+)
 
 // listenLoop claims when the store hears of deliveries that others enqueued.
 func (r *run) listenLoop(ctx context.Context, listener webhook.Listener) {
@@ -257,8 +279,10 @@ const (
 )
 
 // pause waits for the time to pass or, unless the store is in trouble, for a
-// reason to claim earlier. It returns false when ctx ended.
-func (r *run) pause(ctx context.Context, wait time.Duration, failing bool) bool {
+// reason to claim earlier, which it reports. ok is false when ctx ended.
+func (r *run) pause(
+	ctx context.Context, wait time.Duration, failing bool,
+) (signalled, ok bool) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	claimSignal := r.d.queue.ClaimSignal()
@@ -267,11 +291,12 @@ func (r *run) pause(ctx context.Context, wait time.Duration, failing bool) bool 
 	}
 	select {
 	case <-ctx.Done():
-		return false
+		return false, false
 	case <-timer.C:
+		return false, true
 	case <-claimSignal:
+		return true, true
 	}
-	return true
 }
 
 // settleLoop stores results, as many as there are at a time, until the channel

@@ -56,6 +56,12 @@ func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 		Name: "all", EventTypes: []event.Pattern{"*"},
 		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
 	}))
+	t.Cleanup(func() {
+		if t.Failed() {
+			all, err := worker.Deliveries(context.Background(), webhook.DeliveryQuery{})
+			t.Logf("now it is %v, in the store are %+v (%v)", time.Now(), all, err)
+		}
+	})
 	runCtx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- worker.Run(runCtx) }()
@@ -76,7 +82,9 @@ func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 		require.NoError(t, err)
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace = "acme"
-		require.NoError(t, errorOf(emitter.EmitTx(ctx, postgres.Tx(tx), e)))
+		emitted, err := emitter.EmitTx(ctx, postgres.Tx(tx), e)
+		require.NoError(t, err)
+		require.Equal(t, []webhook.Emitted{{EventID: e.ID, Deliveries: 1}}, emitted)
 		return e.ID
 	}
 	tx, err := conn.Begin(ctx)
