@@ -55,12 +55,12 @@
 //
 // # Clients of the published contract
 //
-// A client that was generated from the published contract knows only the contract's fields.
-// It can read every answer: email's recipients are answered as to_addresses, fields that are
-// null are left out, and a Slack bot has an empty webhook_url. When it sends a webhook back,
-// the fields that only this library has (retry of a webhook; method, signing_secret,
-// signing_secrets, those of a Slack bot) are missing. They keep their stored values; null removes them. A secret that is
-// missing is not kept either if the channel now sends to another scheme, host or port.
+// A client that was generated from the published contract knows only the contract's fields. It can
+// read every answer: email's recipients are answered as to_addresses, fields that are null are left
+// out, and a Slack bot has an empty webhook_url. When it sends a webhook back, the fields that only
+// this library has (retry of a webhook; method, signing_secret, signing_secrets, those of a Slack
+// bot) are missing. They keep their stored values; null removes them. A secret that is missing is
+// not kept either if the channel now sends to another scheme, host or port.
 //
 // # Input
 //

@@ -29,7 +29,8 @@ type result struct {
 // requeue is the result on a delivery that was not attempted: it goes back to
 // the store as it was, and so keeps its place in the order.
 func requeue(t *task) result {
-	return result{task: t, settlement: webhook.Settlement{Lease: t.Lease, Status: webhook.StatusPending, DueAt: t.DueAt}}
+	return result{task: t, settlement: webhook.Settlement{Lease: t.Lease,
+		Status: webhook.StatusPending, DueAt: t.DueAt}}
 }
 
 // requeueForOthers requeues a delivery that another process may be able to attempt
@@ -86,7 +87,8 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 		// Much may have happened to the subscription while the delivery was queued.
 		since = time.Now().Add(-d.cfg.PollInterval)
 	}
-	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, since)
+	entry, err := d.channels.get(r.attempts, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision,
+		since)
 	switch {
 	case errors.Is(err, webhook.ErrNotFound):
 		return nil, requeue(t), true // deleted: the store counts it as cancelled
@@ -94,7 +96,8 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 		return nil, requeue(t), true
 	case err != nil:
 		if unlogged, ok := d.unreadable.Allow(time.Now()); ok {
-			d.cfg.Logger.WarnContext(r.attempts, "webhook: a subscription cannot be read, its deliveries wait",
+			d.cfg.Logger.WarnContext(r.attempts,
+				"webhook: a subscription cannot be read, its deliveries wait",
 				"webhook_id", t.Endpoint.SubscriptionID, "error", err, "unlogged", unlogged)
 		}
 		return nil, requeueForOthers(t, d.cfg.PollInterval), true
@@ -103,7 +106,8 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 	case entry.channels[t.Endpoint.Channel].elsewhere:
 		// Leave it to a process that has the channel, and look again in a while.
 		if unlogged, ok := d.elsewhere.Allow(time.Now()); ok {
-			d.cfg.Logger.WarnContext(r.attempts, "webhook: left to other processes, this one does not have the channel",
+			d.cfg.Logger.WarnContext(r.attempts,
+				"webhook: left to other processes, this one does not have the channel",
 				"webhook_id", t.Endpoint.SubscriptionID, "channel", t.Endpoint.Channel, "unlogged", unlogged)
 		}
 		return nil, requeueForOthers(t, breaker.MaxBackoff), true
@@ -130,15 +134,16 @@ func (r *run) attempt(t *task) (result, bool) {
 		EventID: t.EventID, EventType: t.EventType, Number: t.Attempts + 1, DueAt: t.DueAt,
 	}
 	ctx = hookStart(ctx, d, "AttemptStart", d.cfg.Hooks.AttemptStart, about)
-	attempt, progress, err := d.try(ctx, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel], &channel.Message{
-		EventID:        t.EventID,
-		EventType:      t.EventType,
-		SubscriptionID: t.Endpoint.SubscriptionID,
-		DeliveryID:     t.DeliveryID.String(),
-		Attempt:        t.Attempts + 1,
-		Payload:        t.Payload,
-		Progress:       t.Progress,
-	})
+	attempt, progress, err := d.try(ctx, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel],
+		&channel.Message{
+			EventID:        t.EventID,
+			EventType:      t.EventType,
+			SubscriptionID: t.Endpoint.SubscriptionID,
+			DeliveryID:     t.DeliveryID.String(),
+			Attempt:        t.Attempts + 1,
+			Payload:        t.Payload,
+			Progress:       t.Progress,
+		})
 	if hook := d.cfg.Hooks.AttemptEnd; hook != nil {
 		hookEnd(ctx, d, "AttemptEnd", hook, AttemptEnd{about, *attempt, err})
 	}
@@ -150,7 +155,8 @@ func (r *run) attempt(t *task) (result, bool) {
 		return v, true
 	}
 	v = d.judge(t, entry.retry, attempt, err)
-	if attempt.Class == string(channel.ClassTimeout) && 2*d.queue.LocalWait(&t.item) >= attempt.Duration {
+	if attempt.Class == string(channel.ClassTimeout) &&
+		2*d.queue.LocalWait(&t.item) >= attempt.Duration {
 		v.health = breaker.Health{} // it was here that the time went by
 	}
 	v.settlement.Progress = progress
@@ -176,7 +182,8 @@ func (d *Dispatcher) judge(
 		s.Status = webhook.StatusDead
 		s.PauseSubscription = true
 		// Leave the endpoint alone until the store knows that it is paused.
-		return result{task: t, settlement: s, health: breaker.Health{Signal: breaker.Unhealthy, RetryAfter: breaker.MaxBackoff}}
+		return result{task: t, settlement: s,
+			health: breaker.Health{Signal: breaker.Unhealthy, RetryAfter: breaker.MaxBackoff}}
 	}
 	var wait time.Duration
 	if failure.Action == channel.Wait {

@@ -41,7 +41,8 @@ func TestABacklogOfOneEndpointIsNotDrainedByPolling(t *testing.T) {
 		time.Sleep(time.Minute)
 		took := time.Unix(0, last.Load()).Sub(start)
 		assert.EqualValues(t, 1000, n.Load())
-		assert.Less(t, took, 500*time.Millisecond, "1000 deliveries of 1 ms, 16 at a time, take 63 ms at best")
+		assert.Less(t, took, 500*time.Millisecond,
+			"1000 deliveries of 1 ms, 16 at a time, take 63 ms at best")
 	})
 }
 
@@ -54,7 +55,8 @@ func TestABacklogOfManyEndpointsIsNotDrainedByPolling(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var n atomic.Int32
 			var last atomic.Int64
-			b := newBench(t, dispatch.Config{MaxInFlight: inFlight}, slowAccept(10*time.Millisecond, &n, &last))
+			b := newBench(t, dispatch.Config{MaxInFlight: inFlight},
+				slowAccept(10*time.Millisecond, &n, &last))
 			for range 2000 {
 				b.subscribe(t, "*")
 			}
@@ -84,16 +86,17 @@ func TestSlowEndpointsLeaveRoomForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		arrived := map[string]time.Time{}
-		b := newBench(t, dispatch.Config{}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			if m.EventType == "fast.one" {
-				mu.Lock()
-				arrived[m.EventID] = time.Now()
-				mu.Unlock()
+		b := newBench(t, dispatch.Config{},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				if m.EventType == "fast.one" {
+					mu.Lock()
+					arrived[m.EventID] = time.Now()
+					mu.Unlock()
+					return channel.Result{}, nil
+				}
+				time.Sleep(9 * time.Second)
 				return channel.Result{}, nil
-			}
-			time.Sleep(9 * time.Second)
-			return channel.Result{}, nil
-		})
+			})
 		for range 64 {
 			b.subscribe(t, "slow.one")
 		}
@@ -125,18 +128,19 @@ func TestAnEndpointThatRecoversGetsItsFullCapAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ok atomic.Bool
 		var n, most, cur atomic.Int32
-		b := newBench(t, dispatch.Config{PollInterval: time.Minute}, func(context.Context, *channel.Message) (channel.Result, error) {
-			if !ok.Load() {
-				return channel.Result{}, errors.New("down")
-			}
-			if c := cur.Add(1); c > most.Load() {
-				most.Store(c)
-			}
-			time.Sleep(100 * time.Millisecond)
-			cur.Add(-1)
-			n.Add(1)
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{PollInterval: time.Minute},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				if !ok.Load() {
+					return channel.Result{}, errors.New("down")
+				}
+				if c := cur.Add(1); c > most.Load() {
+					most.Store(c)
+				}
+				time.Sleep(100 * time.Millisecond)
+				cur.Add(-1)
+				n.Add(1)
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		for range 100 {
@@ -150,6 +154,7 @@ func TestAnEndpointThatRecoversGetsItsFullCapAgain(t *testing.T) {
 				break
 			}
 		}
-		assert.EqualValues(t, 16, most.Load(), "as many at once as the cap allows, without waiting for a poll")
+		assert.EqualValues(t, 16, most.Load(),
+			"as many at once as the cap allows, without waiting for a poll")
 	})
 }

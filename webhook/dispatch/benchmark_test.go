@@ -20,19 +20,23 @@ import (
 func BenchmarkDispatcher(b *testing.B) {
 	registry := channel.NewRegistry()
 	arrived := make(chan struct{}, 1024)
-	err := registry.Register("webhook", channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
-		<-arrived
-		return channel.Result{StatusCode: 200}, nil
-	}))
+	err := registry.Register("webhook",
+		channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+			<-arrived
+			return channel.Result{StatusCode: 200}, nil
+		}))
 	if err != nil {
 		b.Fatal(err)
 	}
-	d, err := dispatch.New(memstore.New(), dispatch.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler), MaxInFlightPerEndpoint: 64})
+	d, err := dispatch.New(memstore.New(),
+		dispatch.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler),
+			MaxInFlightPerEndpoint: 64})
 	if err != nil {
 		b.Fatal(err)
 	}
 	if err := d.CreateSubscription(b.Context(), &webhook.Subscription{
-		Name: "bench", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
+		Name: "bench", EventTypes: []event.Pattern{"*"},
+		Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
 	}); err != nil {
 		b.Fatal(err)
 	}

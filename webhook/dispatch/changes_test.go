@@ -40,7 +40,8 @@ func TestAnIDUsedAgainIsAnotherSubscription(t *testing.T) {
 		mk := func() *dispatch.Dispatcher {
 			reg := channel.NewRegistry()
 			require.NoError(t, reg.Register("webhook", driver))
-			d, err := dispatch.New(store, dispatch.Config{Channels: reg, Logger: slog.New(slog.DiscardHandler)})
+			d, err := dispatch.New(store, dispatch.Config{Channels: reg,
+				Logger: slog.New(slog.DiscardHandler)})
 			require.NoError(t, err)
 			return d
 		}
@@ -49,11 +50,17 @@ func TestAnIDUsedAgainIsAnotherSubscription(t *testing.T) {
 		done := make(chan struct{})
 		go func() { _ = worker.Run(ctx); close(done) }()
 		w := func(org, url string) *webhook.Subscription {
-			return &webhook.Subscription{ID: "wh_0123456789abcdef", OrganizationID: org, Name: "x", EventTypes: []event.Pattern{"*"},
-				Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: url})}}
+			return &webhook.Subscription{ID: "wh_0123456789abcdef", OrganizationID: org, Name: "x",
+				EventTypes: []event.Pattern{"*"},
+				Channels:   []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: url})}}
 		}
 		require.NoError(t, manager.CreateSubscription(ctx, w("orgA", "https://a/")))
-		ev := func(org string) *event.Event { e := newEvent(event.ObjectCreated); e.OrganizationID = org; return e }
+		ev := func(org string) *event.Event {
+			e := newEvent(
+				event.ObjectCreated)
+			e.OrganizationID = org
+			return e
+		}
 		require.NoError(t, errorOf(manager.Emit(ctx, ev("orgA"))))
 		time.Sleep(2 * time.Second)
 		require.NoError(t, manager.DeleteSubscription(ctx, "orgA", "wh_0123456789abcdef", 0))
@@ -64,7 +71,8 @@ func TestAnIDUsedAgainIsAnotherSubscription(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		cancel()
 		<-done
-		assert.Equal(t, []string{`{"url":"https://a/"}`, `{"url":"https://b/"}`, `{"url":"https://b/"}`}, sent)
+		assert.Equal(t, []string{`{"url":"https://a/"}`, `{"url":"https://b/"}`, `{"url":"https://b/"}`},
+			sent)
 	})
 }
 
@@ -74,14 +82,15 @@ func TestAPauseInAnotherProcessStopsWhatIsQueued(t *testing.T) {
 		store := memstore.New()
 		var after, total atomic.Int32
 		var paused atomic.Bool
-		b := benchOn(t, store, dispatch.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
-			total.Add(1)
-			if paused.Load() {
-				after.Add(1)
-			}
-			time.Sleep(5 * time.Second)
-			return channel.Result{StatusCode: 200}, nil
-		})
+		b := benchOn(t, store, dispatch.Config{},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				total.Add(1)
+				if paused.Load() {
+					after.Add(1)
+				}
+				time.Sleep(5 * time.Second)
+				return channel.Result{StatusCode: 200}, nil
+			})
 		other := benchOn(t, store, dispatch.Config{}, accept)
 		sub := b.subscribe(t, "*")
 		b.run(t)
@@ -100,15 +109,17 @@ func TestAPauseInAnotherProcessStopsWhatIsQueued(t *testing.T) {
 func TestAnAnswerOfTheOldURLDoesNotPauseTheNew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
-			time.Sleep(5 * time.Second)
-			return channel.Result{StatusCode: 410}, status(410)
-		})
+		b := newBench(t, dispatch.Config{},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				time.Sleep(5 * time.Second)
+				return channel.Result{StatusCode: 410}, status(410)
+			})
 		sub := b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(time.Second)
-		sub.Channels = []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{URL: "https://new.example.com/"})}
+		sub.Channels = []webhook.ChannelConfig{webhook.Via(
+			httpendpoint.Config{URL: "https://new.example.com/"})}
 		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
 		time.Sleep(10 * time.Second)
 		got, err := b.Subscription(t.Context(), "", sub.ID)
@@ -121,11 +132,12 @@ func TestCancelStopsWhatIsQueued(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
-		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 1}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			sent = append(sent, m.DeliveryID)
-			time.Sleep(time.Second)
-			return channel.Result{StatusCode: 200}, nil
-		})
+		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 1},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				sent = append(sent, m.DeliveryID)
+				time.Sleep(time.Second)
+				return channel.Result{StatusCode: 200}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		synctest.Wait() // so that Run takes both, in their order
@@ -142,8 +154,9 @@ func TestPutSubscriptionNeedsAnID(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, dispatch.Config{}, accept)
 	put := func() error {
-		return b.PutSubscription(t.Context(), &webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}})
+		return b.PutSubscription(t.Context(),
+			&webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"},
+				Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}})
 	}
 	_ = put()
 	_ = put()

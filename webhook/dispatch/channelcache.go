@@ -107,7 +107,9 @@ func (c *channelCache) openOne(cfg webhook.ChannelConfig) (opened openedChannel)
 
 // get returns the subscription's channels as of the revision or a later one, read no
 // earlier than the given time. It returns ErrNotFound if the subscription is gone.
-func (c *channelCache) get(ctx context.Context, organizationID, id string, revision int64, since time.Time) (*cacheEntry, error) {
+func (c *channelCache) get(
+	ctx context.Context, organizationID, id string, revision int64, since time.Time,
+) (*cacheEntry, error) {
 	key := cacheKey{organizationID, id}
 	for {
 		c.mu.Lock()

@@ -28,7 +28,9 @@ type readingStore struct {
 	read map[string]int
 }
 
-func (s *readingStore) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+func (s *readingStore) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
 	s.mu.Lock()
 	s.read[id]++
 	s.mu.Unlock()
@@ -50,20 +52,24 @@ func TestAChangeReadsAndOpensOneSubscription(t *testing.T) {
 		store := &readingStore{Store: memstore.New(), read: make(map[string]int)}
 		var opened atomic.Int64
 		registry := channel.NewRegistry()
-		require.NoError(t, registry.Register("webhook", channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
-			opened.Add(1)
-			return channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
-				time.Sleep(time.Second)
-				return channel.Result{StatusCode: 200}, nil
-			}), nil
-		})))
-		d, err := dispatch.New(store, dispatch.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler), MaxInFlightPerEndpoint: 1})
+		require.NoError(t, registry.Register("webhook",
+			channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+				opened.Add(1)
+				return channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+					time.Sleep(time.Second)
+					return channel.Result{StatusCode: 200}, nil
+				}), nil
+			})))
+		d, err := dispatch.New(store, dispatch.Config{Channels: registry,
+			Logger: slog.New(slog.DiscardHandler), MaxInFlightPerEndpoint: 1})
 		require.NoError(t, err)
-		other, err := dispatch.New(store, dispatch.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler)})
+		other, err := dispatch.New(store,
+			dispatch.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
 		var hooks []*webhook.Subscription
 		for range 50 {
-			sub := &webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}}
+			sub := &webhook.Subscription{Name: "x", EventTypes: []event.Pattern{"*"},
+				Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}}}
 			require.NoError(t, d.CreateSubscription(t.Context(), sub))
 			hooks = append(hooks, sub)
 		}
@@ -89,7 +95,8 @@ func TestAChangeReadsAndOpensOneSubscription(t *testing.T) {
 		opened.Store(0)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(2 * time.Second)
-		assert.Equal(t, map[string]int{hooks[7].ID: 1}, store.take(), "a change reads the subscription that changed, and no other")
+		assert.Equal(t, map[string]int{hooks[7].ID: 1}, store.take(),
+			"a change reads the subscription that changed, and no other")
 		assert.EqualValues(t, 1, opened.Load())
 	})
 }

@@ -106,9 +106,12 @@ func (c *clock) ask(ctx context.Context) {
 	c.mu.Unlock()
 	switch {
 	case changed && off:
-		c.logger.WarnContext(ctx, "webhook: the clock of this process differs from that of its store, which is used", "ahead", ahead)
+		c.logger.WarnContext(ctx,
+			"webhook: the clock of this process differs from that of its store, which is used", "ahead",
+			ahead)
 	case changed:
-		c.logger.InfoContext(ctx, "webhook: the clock of this process agrees with that of its store again")
+		c.logger.InfoContext(ctx,
+			"webhook: the clock of this process agrees with that of its store again")
 	}
 }
 
@@ -142,7 +145,8 @@ func (r *run) repair(ctx context.Context) error {
 			return err
 		}
 		if n > 0 {
-			d.cfg.Logger.WarnContext(ctx, "webhook: deliveries waited for times far ahead, a clock must have been wrong", "deliveries", n)
+			d.cfg.Logger.WarnContext(ctx,
+				"webhook: deliveries waited for times far ahead, a clock must have been wrong", "deliveries", n)
 			d.queue.SignalClaim()
 		}
 		if n < repairBatch {

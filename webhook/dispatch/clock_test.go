@@ -51,18 +51,24 @@ func (s *clockedStore) Enqueue(
 	return s.Store.Enqueue(ctx, now, events, prefetch)
 }
 
-func (s *clockedStore) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+func (s *clockedStore) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	s.given(now)
 	s.given(r.Until.Add(-30 * time.Second))
 	return s.Store.Claim(ctx, now, r)
 }
 
-func (s *clockedStore) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) ([]webhook.Lease, error) {
+func (s *clockedStore) Extend(
+	ctx context.Context, until time.Time, leases []webhook.Lease,
+) ([]webhook.Lease, error) {
 	s.given(until.Add(-30 * time.Second))
 	return s.Store.Extend(ctx, until, leases)
 }
 
-func (s *clockedStore) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+func (s *clockedStore) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
 	s.given(now)
 	for _, v := range settlements {
 		if v.Attempt != nil {
@@ -142,7 +148,8 @@ func TestAfterAClockThatWasAhead(t *testing.T) {
 		second := benchOn(t, store, dispatch.Config{}, accept)
 		second.run(t)
 		time.Sleep(3 * time.Minute)
-		done := second.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 10 * each})
+		done := second.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded,
+			Limit: 10 * each})
 		assert.Equal(t, 2*each, len(done)) //nolint:testifylint // a list of them says nothing
 	})
 }

@@ -59,11 +59,12 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	d := &Dispatcher{
-		store:        store,
-		cfg:          cfg,
-		channels:     newChannelCache(store, cfg.Channels),
-		maxRetryWait: min(max(cfg.Retry.MaxWait(), webhook.MaxRetryDelay, channel.MaxRetryAfter), maxWait),
-		tests:        newTestGate(cfg.Tests),
+		store:    store,
+		cfg:      cfg,
+		channels: newChannelCache(store, cfg.Channels),
+		maxRetryWait: min(max(cfg.Retry.MaxWait(), webhook.MaxRetryDelay, channel.MaxRetryAfter),
+			maxWait),
+		tests: newTestGate(cfg.Tests),
 		queue: fairqueue.New[*task](fairqueue.Limits{
 			InFlight:            cfg.MaxInFlight,
 			InFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
@@ -141,10 +142,14 @@ func (d *Dispatcher) checkFields(p *event.Problems, sub *webhook.Subscription) {
 		for _, name := range slices.Sorted(maps.Keys(members)) {
 			if !slices.Contains(known, name) {
 				path := "." + name
-				if strings.ContainsFunc(name, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') }) {
+				if strings.ContainsFunc(name, func(r rune) bool {
+					return r != '_' && (r < 'a' || r > 'z') &&
+						(r < 'A' || r > 'Z')
+				}) {
 					path = fmt.Sprintf("[%q]", excerpt(name))
 				}
-				p.Add(fmt.Sprintf("channels[%d].configs%s", i, path), "is not a field of this channel, which has %s", strings.Join(known, ", "))
+				p.Add(fmt.Sprintf("channels[%d].configs%s", i, path),
+					"is not a field of this channel, which has %s", strings.Join(known, ", "))
 			}
 		}
 	}
@@ -217,14 +222,16 @@ func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscript
 			if err = d.CreateSubscription(ctx, sub); !errors.Is(err, webhook.ErrExists) {
 				return err
 			}
-			if _, again := d.Subscription(ctx, sub.OrganizationID, sub.ID); errors.Is(again, webhook.ErrNotFound) {
+			if _, again := d.Subscription(ctx, sub.OrganizationID, sub.ID); errors.Is(again,
+				webhook.ErrNotFound) {
 				return err // the id is another organization's
 			}
 		case err != nil:
 			return err
 		default:
 			sub.Revision, sub.CreatedAt, sub.Paused = stored.Revision, stored.CreatedAt, stored.Paused
-			if err = d.UpdateSubscription(ctx, sub); !errors.Is(err, webhook.ErrConflict) && !errors.Is(err, webhook.ErrNotFound) {
+			if err = d.UpdateSubscription(ctx, sub); !errors.Is(err, webhook.ErrConflict) &&
+				!errors.Is(err, webhook.ErrNotFound) {
 				return err
 			}
 		}
@@ -249,7 +256,9 @@ func (d *Dispatcher) DeleteSubscription(
 }
 
 // Subscription returns one subscription of the organization, or ErrNotFound.
-func (d *Dispatcher) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+func (d *Dispatcher) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
 	if !storable(organizationID, id) {
 		return nil, webhook.ErrNotFound
 	}
@@ -257,7 +266,9 @@ func (d *Dispatcher) Subscription(ctx context.Context, organizationID, id string
 }
 
 // Subscriptions returns the organization's subscriptions that fit the query, the oldest first.
-func (d *Dispatcher) Subscriptions(ctx context.Context, q webhook.SubscriptionQuery) ([]*webhook.Subscription, error) {
+func (d *Dispatcher) Subscriptions(
+	ctx context.Context, q webhook.SubscriptionQuery,
+) ([]*webhook.Subscription, error) {
 	if !storable(q.OrganizationID, q.EventType, q.After.ID) {
 		return nil, nil
 	}
@@ -265,7 +276,9 @@ func (d *Dispatcher) Subscriptions(ctx context.Context, q webhook.SubscriptionQu
 }
 
 // EventPayload returns the JSON of an event as it was emitted, or ErrNotFound.
-func (d *Dispatcher) EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error) {
+func (d *Dispatcher) EventPayload(
+	ctx context.Context, organizationID, eventID string,
+) ([]byte, error) {
 	if !storable(organizationID, eventID) {
 		return nil, webhook.ErrNotFound
 	}
@@ -274,7 +287,9 @@ func (d *Dispatcher) EventPayload(ctx context.Context, organizationID, eventID s
 
 // Deliveries returns the deliveries that fit the query, the newest first. To
 // read on, set q.Before to the last id of the answer.
-func (d *Dispatcher) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([]webhook.Delivery, error) {
+func (d *Dispatcher) Deliveries(
+	ctx context.Context, q webhook.DeliveryQuery,
+) ([]webhook.Delivery, error) {
 	if !storable(q.OrganizationID, q.EventID, q.EventType, q.SubscriptionID, string(q.Status)) {
 		return nil, nil
 	}
@@ -282,7 +297,9 @@ func (d *Dispatcher) Deliveries(ctx context.Context, q webhook.DeliveryQuery) ([
 }
 
 // Delivery returns one delivery with all of its attempts, or ErrNotFound.
-func (d *Dispatcher) Delivery(ctx context.Context, organizationID string, id webhook.DeliveryID) (*webhook.Delivery, error) {
+func (d *Dispatcher) Delivery(
+	ctx context.Context, organizationID string, id webhook.DeliveryID,
+) (*webhook.Delivery, error) {
 	if !storable(organizationID) {
 		return nil, webhook.ErrNotFound
 	}
@@ -292,7 +309,9 @@ func (d *Dispatcher) Delivery(ctx context.Context, organizationID string, id web
 // Cancel ends a delivery that is not settled. An attempt that is under way
 // still ends, but its result no longer counts. Cancel returns ErrWrongStatus if the delivery
 // is settled, and ErrNotFound if the organization has no such delivery.
-func (d *Dispatcher) Cancel(ctx context.Context, organizationID string, id webhook.DeliveryID) error {
+func (d *Dispatcher) Cancel(
+	ctx context.Context, organizationID string, id webhook.DeliveryID,
+) error {
 	if !storable(organizationID) {
 		return webhook.ErrNotFound
 	}
@@ -316,7 +335,9 @@ func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id
 
 // Statistics returns the figures of a subscription of the organization, or
 // ErrNotFound.
-func (d *Dispatcher) Statistics(ctx context.Context, q webhook.StatisticsQuery) (webhook.Statistics, error) {
+func (d *Dispatcher) Statistics(
+	ctx context.Context, q webhook.StatisticsQuery,
+) (webhook.Statistics, error) {
 	if !storable(q.OrganizationID, q.SubscriptionID) {
 		return webhook.Statistics{}, webhook.ErrNotFound
 	}
@@ -325,7 +346,9 @@ func (d *Dispatcher) Statistics(ctx context.Context, q webhook.StatisticsQuery) 
 
 // CountSubscriptions returns how many of the organization's subscriptions fit the filters
 // of the query, on all pages.
-func (d *Dispatcher) CountSubscriptions(ctx context.Context, q webhook.SubscriptionQuery) (int, error) {
+func (d *Dispatcher) CountSubscriptions(
+	ctx context.Context, q webhook.SubscriptionQuery,
+) (int, error) {
 	if !storable(q.OrganizationID, q.EventType) {
 		return 0, nil
 	}

@@ -138,11 +138,12 @@ func TestEmitDeliversAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var got *channel.Message
-		b := newBench(t, dispatch.Config{}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			got = m
-			time.Sleep(120 * time.Millisecond)
-			return channel.Result{StatusCode: 202, Response: "thanks"}, nil
-		})
+		b := newBench(t, dispatch.Config{},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				got = m
+				time.Sleep(120 * time.Millisecond)
+				return channel.Result{StatusCode: 202, Response: "thanks"}, nil
+			})
 		sub := b.subscribe(t, "object.*")
 		b.run(t)
 		start := time.Now()
@@ -160,7 +161,8 @@ func TestEmitDeliversAtOnce(t *testing.T) {
 		assert.Equal(t, webhook.Endpoint{SubscriptionID: sub.ID, Channel: "webhook"}, d.Endpoint)
 		assert.Equal(t, d.ID.String(), got.DeliveryID)
 		assert.Equal(t, []webhook.Attempt{{
-			Number: 1, StartedAt: start.UTC(), Duration: 120 * time.Millisecond, StatusCode: 202, Response: "thanks",
+			Number: 1, StartedAt: start.UTC(), Duration: 120 * time.Millisecond, StatusCode: 202,
+			Response: "thanks",
 		}}, d.Attempts)
 	})
 }
@@ -169,10 +171,11 @@ func TestEmitTwiceDeliversOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
-		b := newBench(t, dispatch.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
-			sent.Add(1)
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				sent.Add(1)
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		e := newEvent(event.ObjectCreated)
@@ -200,7 +203,8 @@ func TestEmitRefusesWithEveryReason(t *testing.T) {
 	assert.Greater(t, len(invalid.Problems), 2)
 	assert.Contains(t, err.Error(), "events[1].event_type")
 	assert.Contains(t, err.Error(), "events[2]")
-	assert.Empty(t, b.deliveries(t, webhook.DeliveryQuery{}), "nothing is stored of a call that is refused")
+	assert.Empty(t, b.deliveries(t, webhook.DeliveryQuery{}),
+		"nothing is stored of a call that is refused")
 
 	big := newEvent(event.ObjectCreated)
 	big.Metadata = map[string]any{"blob": string(make([]byte, dispatch.MaxPayload))}
@@ -211,7 +215,8 @@ func TestEmitRefusesWithEveryReason(t *testing.T) {
 func TestEmitCompletesTheEvent(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, dispatch.Config{}, accept)
-	e := &event.Event{Type: "invoice.paid", Namespace: "acme", Subject: event.Subject{Type: "invoice", ID: "in_1"}}
+	e := &event.Event{Type: "invoice.paid", Namespace: "acme",
+		Subject: event.Subject{Type: "invoice", ID: "in_1"}}
 	require.NoError(t, errorOf(b.Emit(t.Context(), e)))
 	assert.NotEmpty(t, e.ID)
 	assert.False(t, e.OccurredAt.IsZero())
@@ -223,12 +228,13 @@ func TestRetryUntilAccepted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
-		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{Jitter: dispatch.NoJitter}}, func(context.Context, *channel.Message) (channel.Result, error) {
-			if n := sent.Add(1); n <= 2 {
-				return channel.Result{Response: fmt.Sprint("down ", n)}, status(500)
-			}
-			return channel.Result{StatusCode: 204}, nil
-		})
+		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{Jitter: dispatch.NoJitter}},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				if n := sent.Add(1); n <= 2 {
+					return channel.Result{Response: fmt.Sprint("down ", n)}, status(500)
+				}
+				return channel.Result{StatusCode: 204}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
@@ -242,7 +248,8 @@ func TestRetryUntilAccepted(t *testing.T) {
 		first, second, third := d.Attempts[0].StartedAt, d.Attempts[1].StartedAt, d.Attempts[2].StartedAt
 		assert.InDelta(t, 5, second.Sub(first).Seconds(), 0.6, "5 s and at most one poll")
 		assert.InDelta(t, 10, third.Sub(second).Seconds(), 0.6)
-		assert.Equal(t, []webhook.Status{webhook.StatusPending, webhook.StatusPending, webhook.StatusSucceeded},
+		assert.Equal(t, []webhook.Status{webhook.StatusPending, webhook.StatusPending,
+			webhook.StatusSucceeded},
 			[]webhook.Status{b.outcomes[0].Status, b.outcomes[1].Status, b.outcomes[2].Status})
 	})
 }
@@ -255,8 +262,9 @@ func TestGivingUp(t *testing.T) {
 		class    string
 		paused   bool
 	}{
-		"out of attempts":                 {status(500), 3, "status", false},
-		"permanent":                       {&channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate}, 1, "template", false},
+		"out of attempts": {status(500), 3, "status", false},
+		"permanent": {&channel.Error{Action: channel.Permanent,
+			Class: channel.ClassTemplate}, 1, "template", false},
 		"gone":                            {status(410), 1, "status", true},
 		"a foreign error":                 {errors.New("boom"), 3, "unknown", false},
 		"a foreign timeout":               {context.DeadlineExceeded, 3, "timeout", false},
@@ -305,7 +313,8 @@ func TestAPanicIsAFailedAttempt(t *testing.T) {
 func TestAttemptTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{AttemptTimeout: 3 * time.Second, Retry: dispatch.ExponentialRetry{MaxAttempts: 1}},
+		b := newBench(t, dispatch.Config{AttemptTimeout: 3 * time.Second,
+			Retry: dispatch.ExponentialRetry{MaxAttempts: 1}},
 			func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
 				<-ctx.Done()
 				return channel.Result{}, ctx.Err()
@@ -327,15 +336,17 @@ func TestRetryAfterSlowsTheWholeEndpoint(t *testing.T) {
 		var mu sync.Mutex
 		var at []time.Duration
 		start := time.Now()
-		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 1}, func(context.Context, *channel.Message) (channel.Result, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			at = append(at, time.Since(start))
-			if len(at) == 1 {
-				return channel.Result{}, &channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 429, RetryAfter: 40 * time.Second}
-			}
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 1},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				at = append(at, time.Since(start))
+				if len(at) == 1 {
+					return channel.Result{}, &channel.Error{Action: channel.Wait, Class: channel.ClassStatus,
+						StatusCode: 429, RetryAfter: 40 * time.Second}
+				}
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		for range 5 {
@@ -360,14 +371,15 @@ func TestADeadEndpointCostsTheOthersNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var dead string
-		b := newBench(t, dispatch.Config{MaxInFlight: 32, MaxInFlightPerEndpoint: 4}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			if m.SubscriptionID == dead {
-				time.Sleep(10 * time.Second)
-				return channel.Result{}, &channel.Error{Class: channel.ClassTimeout}
-			}
-			time.Sleep(10 * time.Millisecond)
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{MaxInFlight: 32, MaxInFlightPerEndpoint: 4},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				if m.SubscriptionID == dead {
+					time.Sleep(10 * time.Second)
+					return channel.Result{}, &channel.Error{Class: channel.ClassTimeout}
+				}
+				time.Sleep(10 * time.Millisecond)
+				return channel.Result{}, nil
+			})
 		dead = b.subscribe(t, "*").ID
 		alive := b.subscribe(t, "*").ID
 		b.run(t)
@@ -376,7 +388,8 @@ func TestADeadEndpointCostsTheOthersNothing(t *testing.T) {
 			b.emit(t, event.ObjectCreated)
 		}
 		for {
-			if len(b.deliveries(t, webhook.DeliveryQuery{SubscriptionID: alive, Status: webhook.StatusSucceeded, Limit: 1000})) == 400 {
+			if len(b.deliveries(t, webhook.DeliveryQuery{SubscriptionID: alive,
+				Status: webhook.StatusSucceeded, Limit: 1000})) == 400 {
 				break
 			}
 			require.Less(t, time.Since(start), 10*time.Second)
@@ -392,11 +405,12 @@ func TestPauseHoldsAndResumeReleases(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
-		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 1}, func(context.Context, *channel.Message) (channel.Result, error) {
-			sent.Add(1)
-			time.Sleep(time.Second)
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 1},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				sent.Add(1)
+				time.Sleep(time.Second)
+				return channel.Result{}, nil
+			})
 		sub := b.subscribe(t, "*")
 		b.run(t)
 		for range 5 {
@@ -421,11 +435,12 @@ func TestGoneStopsWhatIsQueued(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int32
-		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 1}, func(context.Context, *channel.Message) (channel.Result, error) {
-			sent.Add(1)
-			time.Sleep(time.Second)
-			return channel.Result{}, status(410)
-		})
+		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 1},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				sent.Add(1)
+				time.Sleep(time.Second)
+				return channel.Result{}, status(410)
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		for range 10 {
@@ -441,9 +456,10 @@ func TestGoneStopsWhatIsQueued(t *testing.T) {
 func TestDeleteCancels(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
-			return channel.Result{}, status(500)
-		})
+		b := newBench(t, dispatch.Config{},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				return channel.Result{}, status(500)
+			})
 		sub := b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
@@ -462,12 +478,13 @@ func TestReplayDeadAndSucceeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var broken atomic.Bool
 		broken.Store(true)
-		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}}, func(context.Context, *channel.Message) (channel.Result, error) {
-			if broken.Load() {
-				return channel.Result{}, status(500)
-			}
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				if broken.Load() {
+					return channel.Result{}, status(500)
+				}
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
@@ -493,7 +510,9 @@ func TestCreateSubscriptionNamesEveryProblem(t *testing.T) {
 	err := b.CreateSubscription(t.Context(), &webhook.Subscription{
 		ID:         "nope",
 		EventTypes: []event.Pattern{"object.*", "Not A Pattern"},
-		Channels:   []webhook.ChannelConfig{{Channel: "webhook"}, {Channel: "pigeon", Configs: json.RawMessage(`{}`)}, {Configs: []byte(`{}`)}, {Channel: "smoke"}},
+		Channels: []webhook.ChannelConfig{{Channel: "webhook"},
+			{Channel: "pigeon", Configs: json.RawMessage(`{}`)}, {Configs: []byte(`{}`)},
+			{Channel: "smoke"}},
 	})
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
@@ -502,7 +521,8 @@ func TestCreateSubscriptionNamesEveryProblem(t *testing.T) {
 		fields = append(fields, p.Field)
 	}
 	assert.Equal(t, []string{
-		"webhook_id", "webhook_name", "event_types[1]", "channels[0].configs", "channels[2].channel", "channels[3].configs",
+		"webhook_id", "webhook_name", "event_types[1]", "channels[0].configs", "channels[2].channel",
+		"channels[3].configs",
 		"channels[1].channel", "channels[3].channel",
 	}, fields)
 }
@@ -510,10 +530,11 @@ func TestCreateSubscriptionNamesEveryProblem(t *testing.T) {
 func TestDrainLetsAttemptsEndAndGivesBackTheRest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 2}, func(context.Context, *channel.Message) (channel.Result, error) {
-			time.Sleep(5 * time.Second)
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{MaxInFlightPerEndpoint: 2},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				time.Sleep(5 * time.Second)
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		stop := b.run(t)
 		for range 10 {
@@ -541,10 +562,11 @@ func TestDrainLetsAttemptsEndAndGivesBackTheRest(t *testing.T) {
 func TestDrainTimeoutRequeuesWithoutAResult(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{DrainTimeout: 2 * time.Second}, func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
-			<-ctx.Done()
-			return channel.Result{}, ctx.Err()
-		})
+		b := newBench(t, dispatch.Config{DrainTimeout: 2 * time.Second},
+			func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
+				<-ctx.Done()
+				return channel.Result{}, ctx.Err()
+			})
 		b.subscribe(t, "*")
 		stop := b.run(t)
 		b.emit(t, event.ObjectCreated)
@@ -599,7 +621,8 @@ func TestOtherProcessTakesOverAfterTheLease(t *testing.T) {
 		b.emit(t, event.ObjectCreated)
 		// A process claims the delivery and dies.
 		at := time.Now().UTC()
-		tasks, err := b.store.Claim(t.Context(), at, webhook.ClaimRequest{Until: at.Add(30 * time.Second), Limit: 1, PerEndpoint: 1})
+		tasks, err := b.store.Claim(t.Context(), at,
+			webhook.ClaimRequest{Until: at.Add(30 * time.Second), Limit: 1, PerEndpoint: 1})
 		require.NoError(t, err)
 		require.Len(t, tasks, 1)
 
@@ -609,7 +632,8 @@ func TestOtherProcessTakesOverAfterTheLease(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
 
-		refused, err := b.store.Settle(t.Context(), time.Now(), []webhook.Settlement{{Lease: tasks[0].Lease, Status: webhook.StatusDead}})
+		refused, err := b.store.Settle(t.Context(), time.Now(),
+			[]webhook.Settlement{{Lease: tasks[0].Lease, Status: webhook.StatusDead}})
 		require.NoError(t, err)
 		assert.Len(t, refused, 1)
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
@@ -634,16 +658,19 @@ func TestAllChannelsHaveTheirOwnDelivery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}}, accept)
-		sub := &webhook.Subscription{Name: "two", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
-			{Channel: "webhook", Configs: json.RawMessage(`{}`)}, {Channel: "webhook", Configs: json.RawMessage(`{}`)},
-		}}
+		sub := &webhook.Subscription{Name: "two", EventTypes: []event.Pattern{"*"},
+			Channels: []webhook.ChannelConfig{
+				{Channel: "webhook", Configs: json.RawMessage(`{}`)},
+				{Channel: "webhook", Configs: json.RawMessage(`{}`)},
+			}}
 		require.NoError(t, b.CreateSubscription(t.Context(), sub))
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(time.Second)
 		list := b.deliveries(t, webhook.DeliveryQuery{})
 		require.Len(t, list, 2)
-		assert.ElementsMatch(t, []string{"webhook", "webhook#2"}, []string{list[0].Channel, list[1].Channel})
+		assert.ElementsMatch(t, []string{"webhook", "webhook#2"},
+			[]string{list[0].Channel, list[1].Channel})
 	})
 }
 
@@ -651,13 +678,14 @@ func TestProgressReachesTheNextAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var seen []string
-		b := newBench(t, dispatch.Config{}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			seen = append(seen, string(m.Progress))
-			if m.Attempt == 1 {
-				return channel.Result{Progress: json.RawMessage(`{"reached":1}`)}, status(500)
-			}
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				seen = append(seen, string(m.Progress))
+				if m.Attempt == 1 {
+					return channel.Result{Progress: json.RawMessage(`{"reached":1}`)}, status(500)
+				}
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
@@ -671,8 +699,9 @@ func TestPutSubscription(t *testing.T) {
 	b := newBench(t, dispatch.Config{}, accept)
 	put := func(name, organization string) error {
 		return b.PutSubscription(t.Context(), &webhook.Subscription{
-			ID: "wh_0123456789abcdef", Name: name, EventTypes: []event.Pattern{"*"}, OrganizationID: organization,
-			Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
+			ID: "wh_0123456789abcdef", Name: name, EventTypes: []event.Pattern{"*"},
+			OrganizationID: organization,
+			Channels:       []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{}`)}},
 		})
 	}
 	require.NoError(t, put("first", ""))
@@ -729,8 +758,12 @@ func TestRetriesFasterThanThePoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{
 			PollInterval: time.Minute,
-			Retry:        dispatch.ExponentialRetry{InitialInterval: 100 * time.Millisecond, Jitter: dispatch.NoJitter, MaxAttempts: 4},
-		}, func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, status(500) })
+			Retry: dispatch.ExponentialRetry{InitialInterval: 100 * time.Millisecond,
+				Jitter: dispatch.NoJitter, MaxAttempts: 4},
+		}, func(context.Context, *channel.Message) (channel.Result, error) {
+			return channel.Result{},
+				status(500)
+		})
 		b.subscribe(t, "*")
 		b.run(t)
 		synctest.Wait()
@@ -766,15 +799,17 @@ func TestReplayAllIsGradualAndResumable(t *testing.T) {
 		broken.Store(true)
 		var mu sync.Mutex
 		var at []time.Time
-		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}}, func(context.Context, *channel.Message) (channel.Result, error) {
-			if broken.Load() {
-				return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassTemplate}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			at = append(at, time.Now())
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{Retry: dispatch.ExponentialRetry{MaxAttempts: 1}},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				if broken.Load() {
+					return channel.Result{}, &channel.Error{Action: channel.Permanent,
+						Class: channel.ClassTemplate}
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				at = append(at, time.Now())
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		for range 250 {
@@ -793,7 +828,8 @@ func TestReplayAllIsGradualAndResumable(t *testing.T) {
 		assert.Equal(t, 120, progress.Replayed)
 		elapse(20 * time.Second)
 		require.Len(t, at, 120)
-		assert.InDelta(t, 11.9, at[119].Sub(start).Seconds(), 0.6, "ten a second, and at most one poll late")
+		assert.InDelta(t, 11.9, at[119].Sub(start).Seconds(), 0.6,
+			"ten a second, and at most one poll late")
 
 		dead.Limit, dead.Before = 0, progress.Before
 		progress, err = b.ReplayAll(t.Context(), dead, dispatch.ReplayOptions{PerSecond: 1000})
@@ -811,14 +847,15 @@ func TestProgressOutlivesAStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var seen []string
-		b := newBench(t, dispatch.Config{DrainTimeout: time.Second}, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
-			seen = append(seen, string(m.Progress))
-			if m.Progress == nil {
-				<-ctx.Done()
-				return channel.Result{Progress: json.RawMessage(`{"reached":1}`)}, ctx.Err()
-			}
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{DrainTimeout: time.Second},
+			func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+				seen = append(seen, string(m.Progress))
+				if m.Progress == nil {
+					<-ctx.Done()
+					return channel.Result{Progress: json.RawMessage(`{"reached":1}`)}, ctx.Err()
+				}
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		stop := b.run(t)
 		b.emit(t, event.ObjectCreated)
@@ -838,7 +875,8 @@ func TestAProcessWithoutTheChannelLeavesItToOthers(t *testing.T) {
 		has.subscribe(t, "*")
 		registry := channel.NewRegistry()
 		require.NoError(t, registry.Register("other", channel.Func(accept)))
-		lacks, err := dispatch.New(store, dispatch.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler)})
+		lacks, err := dispatch.New(store,
+			dispatch.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -854,7 +892,8 @@ func TestAProcessWithoutTheChannelLeavesItToOthers(t *testing.T) {
 		}
 		has.run(t)
 		time.Sleep(5 * time.Second)
-		assert.Len(t, has.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 1000}), 100)
+		assert.Len(t, has.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded,
+			Limit: 1000}), 100)
 		cancel()
 		require.NoError(t, <-ended)
 	})

@@ -70,12 +70,11 @@
 // time that their renders take, and those whose renders are short do not wait for the
 // others: see [template.Gate]. An attempt that waits to render is not slow by that.
 //
-// Deliveries wait in a queue for each [webhook.Endpoint], which has a breaker: once 8 deliveries have
-// failed without an answer in between, or 2 have run into their timeout where
-// nothing good is known of it, it is left alone for a second, doubling to a minute,
-// then tried with one delivery at a time. A 429 or 503 with
-// Retry-After is waited out for the endpoint as a whole. Being left alone costs
-// a delivery none of its attempts.
+// Deliveries wait in a queue for each [webhook.Endpoint], which has a breaker: once 8 deliveries
+// have failed without an answer in between, or 2 have run into their timeout where nothing good is
+// known of it, it is left alone for a second, doubling to a minute, then tried with one delivery at
+// a time. A 429 or 503 with Retry-After is waited out for the endpoint as a whole. Being left alone
+// costs a delivery none of its attempts.
 //
 // A refusal of one event (400, 404, 413, 422 and the like, or one in the
 // channel's own terms) is an answer: it says nothing about other events. What was

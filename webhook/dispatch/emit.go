@@ -33,9 +33,9 @@ const maxCommit = 4 << 20
 // the actor. An event that is wrong is refused, with every reason, as an
 // [event.ValidationError]; nothing is stored then.
 //
-// An event whose id the organization has emitted before is accepted, does
-// nothing, and is reported as a duplicate, so emitting again is safe after any error, including that of a
-// context that ended, after which the events may or may not be stored.
+// An event whose id the organization has emitted before is accepted, does nothing, and is reported
+// as a duplicate, so emitting again is safe after any error, including that of a context that
+// ended, after which the events may or may not be stored.
 //
 // Emit works whether or not Run is running, in this process or another.
 func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emitted, error) {

@@ -67,8 +67,10 @@ func (businessHours) MaxWait() time.Duration { return 24 * time.Hour }
 func ExampleRetryPolicy() {
 	var policy dispatch.RetryPolicy = businessHours{dispatch.ExponentialRetry{MaxElapsed: dispatch.Forever}}
 	evening := time.Date(2026, 3, 2, 17, 50, 0, 0, time.UTC)
-	fmt.Println(policy.Next(dispatch.Failure{Attempts: 1, At: evening.Add(-time.Hour), QueuedAt: evening.Add(-time.Hour)}))
-	fmt.Println(policy.Next(dispatch.Failure{Attempts: 5, At: evening, QueuedAt: evening.Add(-time.Hour)}))
+	fmt.Println(policy.Next(dispatch.Failure{Attempts: 1, At: evening.Add(-time.Hour),
+		QueuedAt: evening.Add(-time.Hour)}))
+	fmt.Println(policy.Next(dispatch.Failure{Attempts: 5, At: evening,
+		QueuedAt: evening.Add(-time.Hour)}))
 	// Output:
 	// 15m0s true
 	// 14h10m0s true

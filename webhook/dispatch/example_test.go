@@ -121,7 +121,8 @@ func ExampleDispatcher_Deliveries() {
 		fmt.Println(err)
 	}
 
-	deliveries, err := d.Deliveries(context.Background(), webhook.DeliveryQuery{EventID: "evt_example"})
+	deliveries, err := d.Deliveries(context.Background(),
+		webhook.DeliveryQuery{EventID: "evt_example"})
 	if err != nil {
 		fmt.Println(err)
 	}

@@ -27,9 +27,11 @@ func TestUnstorableIDsAreNotFound(t *testing.T) {
 			require.ErrorIs(t, d.DeleteSubscription(ctx, organization, id, 0), webhook.ErrNotFound)
 			_, err = d.EventPayload(ctx, organization, id)
 			require.ErrorIs(t, err, webhook.ErrNotFound)
-			_, err = d.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: organization, SubscriptionID: id})
+			_, err = d.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: organization,
+				SubscriptionID: id})
 			require.ErrorIs(t, err, webhook.ErrNotFound)
-			for _, q := range []webhook.DeliveryQuery{{SubscriptionID: id}, {EventID: id}, {EventType: id}, {Status: webhook.Status(id)}} {
+			for _, q := range []webhook.DeliveryQuery{{SubscriptionID: id}, {EventID: id}, {EventType: id},
+				{Status: webhook.Status(id)}} {
 				q.OrganizationID = organization
 				found, err := d.Deliveries(ctx, q)
 				require.NoError(t, err)
@@ -38,7 +40,8 @@ func TestUnstorableIDsAreNotFound(t *testing.T) {
 				require.NoError(t, err)
 				assert.Zero(t, progress.Replayed)
 			}
-			for _, q := range []webhook.SubscriptionQuery{{EventType: id}, {After: webhook.SubscriptionCursor{ID: id}, EventType: bad}} {
+			for _, q := range []webhook.SubscriptionQuery{{EventType: id},
+				{After: webhook.SubscriptionCursor{ID: id}, EventType: bad}} {
 				q.OrganizationID = organization
 				list, err := d.Subscriptions(ctx, q)
 				require.NoError(t, err)

@@ -50,7 +50,8 @@ func (s *site) Send(ctx context.Context, m *channel.Message) (channel.Result, er
 	if s.Kind == "burns" {
 		burns = 250 * time.Millisecond // a large part of what the limits of a template allow
 	}
-	if err := template.Pass(ctx, func(context.Context) error { time.Sleep(burns); return nil }); err != nil {
+	if err := template.Pass(ctx,
+		func(context.Context) error { time.Sleep(burns); return nil }); err != nil {
 		return channel.Result{}, channel.ContextError(ctx)
 	}
 	switch {
@@ -58,7 +59,8 @@ func (s *site) Send(ctx context.Context, m *channel.Message) (channel.Result, er
 	case s.Kind == "victim":
 		time.Sleep(20 * time.Millisecond)
 		s.world.arrive(m.EventID)
-	case s.Kind == "under" || (s.Kind == "turns" || strings.HasPrefix(s.Kind, "large")) && !s.world.turned.Load():
+	case s.Kind == "under" || (s.Kind == "turns" || strings.HasPrefix(s.Kind, "large")) &&
+		!s.world.turned.Load():
 		time.Sleep(290 * time.Millisecond)
 	case s.Kind == "refuses":
 		return channel.Result{}, status(500)
@@ -97,10 +99,11 @@ func newWorld(t *testing.T, cfg dispatch.Config) *world {
 	w := &world{sent: make(map[string]time.Time), arrived: make(map[string]time.Time)}
 	if cfg.Channels == nil {
 		cfg.Channels = channel.NewRegistry()
-		require.NoError(t, cfg.Channels.Register("webhook", channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
-			s := &site{world: w}
-			return s, json.Unmarshal(config, s)
-		})))
+		require.NoError(t, cfg.Channels.Register("webhook",
+			channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+				s := &site{world: w}
+				return s, json.Unmarshal(config, s)
+			})))
 	}
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	w.Dispatcher, err = dispatch.New(memstore.New(), cfg)
@@ -124,7 +127,8 @@ func (w *world) arrive(eventID string) {
 // subscribe makes a subscription of as many channels.
 func (w *world) subscribe(t *testing.T, organization string, channels int, s *site) {
 	t.Helper()
-	hook := &webhook.Subscription{Name: "w", OrganizationID: organization, EventTypes: []event.Pattern{event.Pattern(s.Kind + ".sent")}}
+	hook := &webhook.Subscription{Name: "w", OrganizationID: organization,
+		EventTypes: []event.Pattern{event.Pattern(s.Kind + ".sent")}}
 	for range channels {
 		hook.Channels = append(hook.Channels, via("webhook", s))
 	}
@@ -144,7 +148,9 @@ func (w *world) emit(t *testing.T, organization, kind string) *event.Event {
 
 // victim emits 100 events a second for as long, and returns how many of them
 // arrived within that, and the 99th percentile of how long those took.
-func (w *world) victim(t *testing.T, organization string, seconds int) (share float64, p99 time.Duration) {
+func (w *world) victim(
+	t *testing.T, organization string, seconds int,
+) (share float64, p99 time.Duration) {
 	t.Helper()
 	var ids []string
 	for range seconds * 100 {
@@ -174,7 +180,10 @@ func (w *world) victim(t *testing.T, organization string, seconds int) (share fl
 // Whatever others do, a victim keeps 95% of its rate, and twice its p99 at most.
 func TestIsolation(t *testing.T) {
 	t.Parallel()
-	silent := func(host string, timeout int) *site { return &site{Kind: "silent", HostName: host, Timed: timeout} }
+	silent := func(host string, timeout int) *site {
+		return &site{Kind: "silent", HostName: host,
+			Timed: timeout}
+	}
 	attacks := []struct {
 		name   string
 		victim string // its organization
@@ -199,7 +208,8 @@ func TestIsolation(t *testing.T) {
 		}, nil},
 		{"a host that 400 organizations use hangs", "victim", func(t *testing.T, w *world) {
 			for i := range 400 {
-				w.subscribe(t, fmt.Sprint("org", i), 2, &site{Kind: "turns", HostName: "hooks.example", Timed: 10})
+				w.subscribe(t, fmt.Sprint("org", i), 2,
+					&site{Kind: "turns", HostName: "hooks.example", Timed: 10})
 			}
 			for range 3 {
 				for i := range 400 {
@@ -215,7 +225,8 @@ func TestIsolation(t *testing.T) {
 		}},
 		{"the hosts of 400 organizations hang", "victim", func(t *testing.T, w *world) {
 			for i := range 400 {
-				w.subscribe(t, fmt.Sprint("org", i), 1, &site{Kind: "turns", HostName: fmt.Sprint(i, ".example"), Timed: 30})
+				w.subscribe(t, fmt.Sprint("org", i), 1,
+					&site{Kind: "turns", HostName: fmt.Sprint(i, ".example"), Timed: 30})
 			}
 			for range 3 {
 				for i := range 400 {
@@ -239,7 +250,8 @@ func TestIsolation(t *testing.T) {
 		}, func(t *testing.T, w *world) { w.emit(t, "one", "silent") }},
 		{"550 endpoints of the victim's organization fall silent", "one", func(t *testing.T, w *world) {
 			for i := range 550 {
-				w.subscribe(t, "one", 1, &site{Kind: "turns", HostName: fmt.Sprint("a", i, ".example"), Timed: 30})
+				w.subscribe(t, "one", 1, &site{Kind: "turns", HostName: fmt.Sprint("a", i, ".example"),
+					Timed: 30})
 			}
 			for range 3 {
 				w.emit(t, "one", "turns")
@@ -249,7 +261,8 @@ func TestIsolation(t *testing.T) {
 		}, func(t *testing.T, w *world) { w.emit(t, "one", "turns") }},
 		{"2000 endpoints that answered fall silent", "victim", func(t *testing.T, w *world) {
 			for i := range 2000 {
-				w.subscribe(t, "attacker", 1, &site{Kind: "turns", HostName: fmt.Sprint("a", i, ".example"), Timed: 300})
+				w.subscribe(t, "attacker", 1, &site{Kind: "turns", HostName: fmt.Sprint("a", i, ".example"),
+					Timed: 300})
 			}
 			for range 3 {
 				w.emit(t, "attacker", "turns")
@@ -259,12 +272,14 @@ func TestIsolation(t *testing.T) {
 		}, func(t *testing.T, w *world) { w.emit(t, "attacker", "turns") }},
 		{"the templates of 100 endpoints burn CPU", "victim", func(t *testing.T, w *world) {
 			for i := range 100 {
-				w.subscribe(t, "attacker", 1, &site{Kind: "burns", HostName: fmt.Sprint("a", i, ".example"), Timed: 10})
+				w.subscribe(t, "attacker", 1, &site{Kind: "burns", HostName: fmt.Sprint("a", i, ".example"),
+					Timed: 10})
 			}
 		}, func(t *testing.T, w *world) { w.emit(t, "attacker", "burns") }},
 		{"the templates of 100 organizations burn CPU", "victim", func(t *testing.T, w *world) {
 			for i := range 100 {
-				w.subscribe(t, fmt.Sprint("org", i), 1, &site{Kind: "burns", HostName: fmt.Sprint(i, ".example"), Timed: 10})
+				w.subscribe(t, fmt.Sprint("org", i), 1,
+					&site{Kind: "burns", HostName: fmt.Sprint(i, ".example"), Timed: 10})
 			}
 		}, func(t *testing.T, w *world) {
 			for i := range 100 {
@@ -273,7 +288,8 @@ func TestIsolation(t *testing.T) {
 		}},
 		{"500 endpoints drip", "victim", func(t *testing.T, w *world) {
 			for i := range 10 {
-				w.subscribe(t, "attacker", 50, &site{Kind: "drips", HostName: fmt.Sprint("a", i, ".example"), Timed: 60})
+				w.subscribe(t, "attacker", 50, &site{Kind: "drips",
+					HostName: fmt.Sprint("a", i, ".example"), Timed: 60})
 			}
 			for range 20 {
 				w.emit(t, "attacker", "drips")
@@ -294,7 +310,8 @@ func TestIsolation(t *testing.T) {
 		}, nil},
 		{"events of 200 KB of 20 organizations", "victim", func(t *testing.T, w *world) {
 			for i := range 20 {
-				w.subscribe(t, fmt.Sprint("org", i), 5, &site{Kind: "large", HostName: fmt.Sprint("a", i, ".example"), Timed: 30})
+				w.subscribe(t, fmt.Sprint("org", i), 5,
+					&site{Kind: "large", HostName: fmt.Sprint("a", i, ".example"), Timed: 30})
 			}
 			for i := range 400 {
 				if i == 60 {
@@ -311,7 +328,8 @@ func TestIsolation(t *testing.T) {
 		{"all at once", "victim", func(t *testing.T, w *world) {
 			for _, kind := range []string{"silent", "under", "refuses", "alternates"} {
 				for i := range 6 {
-					w.subscribe(t, "attacker", 50, &site{Kind: kind, HostName: fmt.Sprint(kind, i, ".example"), Timed: 60})
+					w.subscribe(t, "attacker", 50, &site{Kind: kind,
+						HostName: fmt.Sprint(kind, i, ".example"), Timed: 60})
 				}
 			}
 		}, func(t *testing.T, w *world) {
@@ -363,7 +381,8 @@ func TestASlowHook(t *testing.T) {
 			w.emit(t, "victim", "victim")
 		}
 		elapse(2 * time.Second)
-		deliveries, err := w.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "victim", Status: webhook.StatusSucceeded})
+		deliveries, err := w.Deliveries(t.Context(),
+			webhook.DeliveryQuery{OrganizationID: "victim", Status: webhook.StatusSucceeded})
 		require.NoError(t, err)
 		assert.Len(t, deliveries, 100, "stored, though the hook has not even heard of the second")
 		elapse(20 * time.Minute)

@@ -44,7 +44,10 @@ func (r *relay) Open(raw json.RawMessage) (channel.Channel, error) {
 		return nil, err
 	}
 	if c.Free {
-		return channel.Func(func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil }), nil
+		return channel.Func(func(context.Context, *channel.Message) (channel.Result,
+			error) {
+			return channel.Result{}, nil
+		}), nil
 	}
 	return limitedRelay{r}, nil
 }
@@ -87,7 +90,9 @@ func (r *relay) Send(ctx context.Context, m *channel.Message) (channel.Result, e
 }
 
 // relayed starts a dispatcher with subscriptions that use the relay, and emits events.
-func relayed(t *testing.T, r *relay, subscriptions, events int, cfg dispatch.Config) (d *dispatch.Dispatcher, outcomes func() []dispatch.Result, stop func()) {
+func relayed(
+	t *testing.T, r *relay, subscriptions, events int, cfg dispatch.Config,
+) (d *dispatch.Dispatcher, outcomes func() []dispatch.Result, stop func()) {
 	r.connections = make(chan struct{}, r.most)
 	cfg.Channels = channel.NewRegistry()
 	require.NoError(t, cfg.Channels.Register("mail", r))
@@ -105,7 +110,8 @@ func relayed(t *testing.T, r *relay, subscriptions, events int, cfg dispatch.Con
 	go func() { ended <- d.Run(ctx) }()
 	for i := range subscriptions {
 		require.NoError(t, d.CreateSubscription(ctx, &webhook.Subscription{
-			Name: fmt.Sprint("mail ", i), EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{{Channel: "mail", Configs: json.RawMessage(`{}`)}},
+			Name: fmt.Sprint("mail ", i), EventTypes: []event.Pattern{"*"},
+			Channels: []webhook.ChannelConfig{{Channel: "mail", Configs: json.RawMessage(`{}`)}},
 		}))
 	}
 	for i := range events {
@@ -163,7 +169,8 @@ func TestOrganizationsTakeTurnsOnALimitedHost(t *testing.T) {
 		const endpoints, mails = 200, 40
 		subscribe := func(organization string) {
 			require.NoError(t, d.CreateSubscription(t.Context(), &webhook.Subscription{
-				OrganizationID: organization, Name: "mail", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{via("mail", struct{}{})},
+				OrganizationID: organization, Name: "mail", EventTypes: []event.Pattern{"*"},
+				Channels: []webhook.ChannelConfig{via("mail", struct{}{})},
 			}))
 		}
 		emit := func(organization string, n int) {
@@ -207,7 +214,8 @@ func TestLimitLeavesSlotsToOthers(t *testing.T) {
 		defer stop()
 		time.Sleep(time.Second)
 		other := &webhook.Subscription{
-			Name: "free", EventTypes: []event.Pattern{"thing.*"}, Channels: []webhook.ChannelConfig{via("mail", map[string]any{"free": true})},
+			Name: "free", EventTypes: []event.Pattern{"thing.*"},
+			Channels: []webhook.ChannelConfig{via("mail", map[string]any{"free": true})},
 		}
 		require.NoError(t, d.CreateSubscription(t.Context(), other))
 		for range 10 {

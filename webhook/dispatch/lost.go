@@ -113,11 +113,13 @@ func (r *run) attemptNoted(t *task) (result, bool) {
 
 // resultOfLost decides what follows from an attempt without a result.
 func (d *Dispatcher) resultOfLost(ctx context.Context, t *task) result {
-	d.cfg.Logger.Warn("webhook: an attempt had no result, the process stopped or lost its lease", "delivery_id", t.DeliveryID,
+	d.cfg.Logger.Warn("webhook: an attempt had no result, the process stopped or lost its lease",
+		"delivery_id", t.DeliveryID,
 		"event_id", t.EventID, "webhook_id", t.Endpoint.SubscriptionID, "lost", t.Lost)
-	s := webhook.Settlement{Lease: t.Lease, Lost: true, Status: webhook.StatusPending, Attempt: &webhook.Attempt{
-		Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
-	}}
+	s := webhook.Settlement{Lease: t.Lease, Lost: true, Status: webhook.StatusPending,
+		Attempt: &webhook.Attempt{
+			Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
+		}}
 	var own *webhook.Retry
 	entry, err := d.channels.get(
 		ctx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})

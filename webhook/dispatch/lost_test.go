@@ -39,28 +39,36 @@ func (s *mortalStore) alive() error {
 	return nil
 }
 
-func (s *mortalStore) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+func (s *mortalStore) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	if err := s.alive(); err != nil {
 		return nil, err
 	}
 	return s.Store.Claim(ctx, now, r)
 }
 
-func (s *mortalStore) Start(ctx context.Context, now time.Time, leases []webhook.Lease) ([]webhook.Lease, error) {
+func (s *mortalStore) Start(
+	ctx context.Context, now time.Time, leases []webhook.Lease,
+) ([]webhook.Lease, error) {
 	if err := s.alive(); err != nil {
 		return nil, err
 	}
 	return s.Store.Start(ctx, now, leases)
 }
 
-func (s *mortalStore) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) ([]webhook.Lease, error) {
+func (s *mortalStore) Extend(
+	ctx context.Context, until time.Time, leases []webhook.Lease,
+) ([]webhook.Lease, error) {
 	if err := s.alive(); err != nil {
 		return nil, err
 	}
 	return s.Store.Extend(ctx, until, leases)
 }
 
-func (s *mortalStore) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+func (s *mortalStore) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
 	if err := s.alive(); err != nil {
 		return nil, err
 	}
@@ -129,7 +137,8 @@ func (m *mortals) run(t *testing.T, within time.Duration) {
 func TestAnEventThatStopsEveryProcessDies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := &mortals{store: memstore.New(), fatal: "poison.", took: 200 * time.Millisecond, begun: make(map[string]int)}
+		m := &mortals{store: memstore.New(), fatal: "poison.", took: 200 * time.Millisecond,
+			begun: make(map[string]int)}
 		b := benchOn(t, m.store, m.cfg, accept)
 		for range 4 {
 			b.subscribe(t, "*")
@@ -158,9 +167,12 @@ func TestAnEventThatStopsEveryProcessDies(t *testing.T) {
 			assert.GreaterOrEqual(t, lost, 4)
 			assert.LessOrEqual(t, lost, 5)
 		}
-		for _, d := range b.deliveries(t, webhook.DeliveryQuery{EventType: event.ObjectCreated, Limit: 4 * innocents}) {
-			require.Equal(t, webhook.StatusSucceeded, d.Status, "what was in memory beside it does not die: %d", d.ID)
-			require.LessOrEqual(t, len(d.Attempts), 3, "and is hardly held back: it is attempted alone after it was lost twice")
+		for _, d := range b.deliveries(t,
+			webhook.DeliveryQuery{EventType: event.ObjectCreated, Limit: 4 * innocents}) {
+			require.Equal(t, webhook.StatusSucceeded, d.Status,
+				"what was in memory beside it does not die: %d", d.ID)
+			require.LessOrEqual(t, len(d.Attempts), 3,
+				"and is hardly held back: it is attempted alone after it was lost twice")
 		}
 		assert.LessOrEqual(t, m.deaths, 4*6)
 	})
@@ -242,13 +254,15 @@ func TestWaitingForAPlaceIsNoAttempt(t *testing.T) {
 		store := memstore.New()
 		process := func(s webhook.Store) *dispatch.Dispatcher {
 			registry := channel.NewRegistry()
-			require.NoError(t, registry.Register("webhook", channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
-				return oneAtATime{func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
-					<-ctx.Done()
-					return channel.Result{}, ctx.Err()
-				}}, nil
-			})))
-			d, err := dispatch.New(s, dispatch.Config{Channels: registry, Logger: slog.New(slog.DiscardHandler)})
+			require.NoError(t, registry.Register("webhook",
+				channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+					return oneAtATime{func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
+						<-ctx.Done()
+						return channel.Result{}, ctx.Err()
+					}}, nil
+				})))
+			d, err := dispatch.New(s, dispatch.Config{Channels: registry,
+				Logger: slog.New(slog.DiscardHandler)})
 			require.NoError(t, err)
 			return d
 		}
@@ -270,7 +284,8 @@ func TestWaitingForAPlaceIsNoAttempt(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		// The last process only reads what was lost.
-		tasks, err := store.Claim(t.Context(), time.Now(), webhook.ClaimRequest{Until: time.Now().Add(time.Minute), Limit: 100, PerEndpoint: 100})
+		tasks, err := store.Claim(t.Context(), time.Now(),
+			webhook.ClaimRequest{Until: time.Now().Add(time.Minute), Limit: 100, PerEndpoint: 100})
 		require.NoError(t, err)
 		require.Len(t, tasks, 20)
 		lost := 0
@@ -279,7 +294,8 @@ func TestWaitingForAPlaceIsNoAttempt(t *testing.T) {
 				lost++
 			}
 		}
-		assert.LessOrEqual(t, lost, kills-1, "one attempt was under way at each kill but the first, which nothing is known of")
+		assert.LessOrEqual(t, lost, kills-1,
+			"one attempt was under way at each kill but the first, which nothing is known of")
 		assert.Positive(t, lost)
 	})
 }

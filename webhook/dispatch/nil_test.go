@@ -68,16 +68,19 @@ func TestUnknownConfigFields(t *testing.T) {
 	t.Parallel()
 	registry, err := standard.New(standard.Config{})
 	require.NoError(t, err)
-	require.NoError(t, registry.Register("mine", channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
-		return channel.Result{}, nil
-	})))
+	require.NoError(t, registry.Register("mine",
+		channel.Func(func(context.Context, *channel.Message) (channel.Result, error) {
+			return channel.Result{}, nil
+		})))
 	d, err := dispatch.New(memstore.New(), dispatch.Config{Channels: registry})
 	require.NoError(t, err)
-	sub := &webhook.Subscription{Name: "n", EventTypes: []event.Pattern{"*"}, Channels: []webhook.ChannelConfig{
-		via("mine", map[string]any{"any": "thing"}),
-		via("webhook", map[string]any{"url": "https://example.com/", "headrs": map[string]string{"X": "sesame"}, "a b": 1}),
-		webhook.Via(httpendpoint.Config{URL: "https://example.com/"}),
-	}}
+	sub := &webhook.Subscription{Name: "n", EventTypes: []event.Pattern{"*"},
+		Channels: []webhook.ChannelConfig{
+			via("mine", map[string]any{"any": "thing"}),
+			via("webhook", map[string]any{"url": "https://example.com/",
+				"headrs": map[string]string{"X": "sesame"}, "a b": 1}),
+			webhook.Via(httpendpoint.Config{URL: "https://example.com/"}),
+		}}
 	err = d.CreateSubscription(t.Context(), sub)
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
@@ -94,7 +97,9 @@ func TestUnknownConfigFields(t *testing.T) {
 // slog print.
 func TestWebhooksPrintNoSecret(t *testing.T) {
 	t.Parallel()
-	sub := webhook.Subscription{ID: "wh_0123456789abcdef", Name: "n", Channels: []webhook.ChannelConfig{{Channel: "webhook", Configs: json.RawMessage(`{"a":"sesame"}`)}}}
+	sub := webhook.Subscription{ID: "wh_0123456789abcdef", Name: "n",
+		Channels: []webhook.ChannelConfig{{Channel: "webhook",
+			Configs: json.RawMessage(`{"a":"sesame"}`)}}}
 	var log bytes.Buffer
 	for _, h := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
 		slog.New(h).Info("a subscription", "value", sub, "pointer", &sub, "channel", sub.Channels[0])

@@ -39,7 +39,9 @@ type hungSettle struct {
 	mode atomic.Int32
 }
 
-func (s *hungSettle) Settle(ctx context.Context, now time.Time, v []webhook.Settlement) ([]webhook.Lease, error) {
+func (s *hungSettle) Settle(
+	ctx context.Context, now time.Time, v []webhook.Settlement,
+) ([]webhook.Lease, error) {
 	if s.mode.Load() == 1 {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -53,15 +55,16 @@ func TestAnOutageLongerThanTheLeaseDuplicatesNothing(t *testing.T) {
 		store := &failingStore{Store: memstore.New()}
 		var sent sync.Map
 		var total, dup atomic.Int32
-		b := benchOn(t, store, dispatch.Config{}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			store.down.Store(true)
-			total.Add(1)
-			if _, again := sent.LoadOrStore(m.DeliveryID, true); again {
-				dup.Add(1)
-			}
-			time.Sleep(time.Second)
-			return channel.Result{StatusCode: 200}, nil
-		})
+		b := benchOn(t, store, dispatch.Config{},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				store.down.Store(true)
+				total.Add(1)
+				if _, again := sent.LoadOrStore(m.DeliveryID, true); again {
+					dup.Add(1)
+				}
+				time.Sleep(time.Second)
+				return channel.Result{StatusCode: 200}, nil
+			})
 		for range 20 {
 			b.subscribe(t, "*")
 		}
@@ -83,10 +86,11 @@ func TestADrainGivesTheStoreTimeToRecover(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &failingStore{Store: memstore.New()}
-		b := benchOn(t, store, dispatch.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
-			store.down.Store(true)
-			return channel.Result{StatusCode: 200}, nil
-		})
+		b := benchOn(t, store, dispatch.Config{},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				store.down.Store(true)
+				return channel.Result{StatusCode: 200}, nil
+			})
 		b.subscribe(t, "*")
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -123,10 +127,11 @@ func TestAStopOnAStoreThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &hungSettle{Store: memstore.New()}
-		b := benchOn(t, store, dispatch.Config{DrainTimeout: time.Second, MaxInFlight: 512}, func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
-			<-ctx.Done()
-			return channel.Result{}, ctx.Err()
-		})
+		b := benchOn(t, store, dispatch.Config{DrainTimeout: time.Second, MaxInFlight: 512},
+			func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
+				<-ctx.Done()
+				return channel.Result{}, ctx.Err()
+			})
 		for range 40 {
 			b.subscribe(t, "*")
 		}
@@ -150,9 +155,10 @@ func TestThePanicValueIsNotLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		b := newBench(t, dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(context.Context, *channel.Message) (channel.Result, error) {
-			panic("token=s3cr3t")
-		})
+		b := newBench(t, dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				panic("token=s3cr3t")
+			})
 		b.subscribe(t, "*")
 		stop := b.run(t)
 		b.emit(t, event.ObjectCreated)

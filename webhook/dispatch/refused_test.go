@@ -39,9 +39,10 @@ func TestRefusedEventsDoNotHoldUpOthers(t *testing.T) {
 		for _, code := range []int{400, 401, 404, 405, 413, 415, 422} {
 			cases = append(cases, poison{fmt.Sprintf("%d answered %d", events, code), events, answers(code)})
 		}
-		cases = append(cases, poison{fmt.Sprintf("%d rejected", events), events, func(context.Context) error {
-			return &channel.Error{Class: channel.ClassRejected, StatusCode: 200}
-		}})
+		cases = append(cases, poison{fmt.Sprintf("%d rejected", events), events,
+			func(context.Context) error {
+				return &channel.Error{Class: channel.ClassRejected, StatusCode: 200}
+			}})
 	}
 	cases = append(cases, poison{"5 answered 500", 5, answers(500)}, poison{"5 time out", 5, timeout})
 	for _, c := range cases {
@@ -50,15 +51,16 @@ func TestRefusedEventsDoNotHoldUpOthers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var mu sync.Mutex
 				arrived := make(map[string]time.Time)
-				b := newBench(t, dispatch.Config{}, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
-					if m.EventType == "report.created" {
-						return channel.Result{}, c.answer(ctx)
-					}
-					mu.Lock()
-					defer mu.Unlock()
-					arrived[m.EventID] = time.Now()
-					return channel.Result{StatusCode: 200}, nil
-				})
+				b := newBench(t, dispatch.Config{},
+					func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+						if m.EventType == "report.created" {
+							return channel.Result{}, c.answer(ctx)
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						arrived[m.EventID] = time.Now()
+						return channel.Result{StatusCode: 200}, nil
+					})
 				b.subscribe(t, "*")
 				b.run(t)
 				for range c.events {
@@ -89,16 +91,17 @@ func TestAProbeTakesWhatWasNeverAttempted(t *testing.T) {
 		var mu sync.Mutex
 		var arrived []string
 		attempts := 0
-		b := newBench(t, dispatch.Config{}, func(_ context.Context, m *channel.Message) (channel.Result, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if m.EventType == "report.created" {
-				attempts++
-				return channel.Result{}, status(500)
-			}
-			arrived = append(arrived, m.EventID)
-			return channel.Result{}, nil
-		})
+		b := newBench(t, dispatch.Config{},
+			func(_ context.Context, m *channel.Message) (channel.Result, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if m.EventType == "report.created" {
+					attempts++
+					return channel.Result{}, status(500)
+				}
+				arrived = append(arrived, m.EventID)
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		for range 30 {

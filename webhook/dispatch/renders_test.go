@@ -49,13 +49,18 @@ func TestRendersAtOnceAreBounded(t *testing.T) {
 		const dispatchers = 2
 		for range dispatchers {
 			b := newBench(t, dispatch.Config{Renders: gate}, accept)
-			require.NoError(t, b.Channels().Register("rendering", channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) { return rendering, nil })))
-			sub := &webhook.Subscription{ID: webhook.NewID(), Name: "renders", EventTypes: []event.Pattern{"*"}}
+			require.NoError(t, b.Channels().Register("rendering",
+				channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) { return rendering, nil })))
+			sub := &webhook.Subscription{ID: webhook.NewID(), Name: "renders",
+				EventTypes: []event.Pattern{"*"}}
 			for range channels {
-				sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "rendering", Configs: json.RawMessage(`{}`)})
+				sub.Channels = append(sub.Channels,
+					webhook.ChannelConfig{Channel: "rendering", Configs: json.RawMessage(`{}`)})
 			}
 			go func() {
-				_, err := b.SendTest(t.Context(), sub, &event.Event{Type: "object.created", Subject: event.Subject{Type: "o", ID: "1"}, Namespace: "n"})
+				_, err := b.SendTest(t.Context(), sub,
+					&event.Event{Type: "object.created", Subject: event.Subject{Type: "o", ID: "1"},
+						Namespace: "n"})
 				done <- err
 			}()
 		}
@@ -83,15 +88,18 @@ func TestWaitingToRenderIsNoTimeOfTheEndpoint(t *testing.T) {
 		require.NoError(t, err)
 		registry := channel.NewRegistry()
 		var calls atomic.Int64
-		require.NoError(t, registry.Register("webhook", channel.Func(func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
-			calls.Add(1)
-			if err := template.Pass(ctx, func(context.Context) error { return nil }); err != nil {
-				return channel.Result{}, channel.ContextError(ctx)
-			}
-			return channel.Result{StatusCode: 200}, nil
-		})))
-		w := newWorld(t, dispatch.Config{Renders: gate, Channels: registry, AttemptTimeout: 5 * time.Second,
-			Retry: dispatch.ExponentialRetry{MaxInterval: 5 * time.Second, Jitter: dispatch.NoJitter}})
+		require.NoError(t, registry.Register("webhook",
+			channel.Func(func(ctx context.Context, _ *channel.Message) (channel.Result, error) {
+				calls.Add(1)
+				if err := template.Pass(ctx, func(context.Context) error { return nil }); err != nil {
+					return channel.Result{}, channel.ContextError(ctx)
+				}
+				return channel.Result{StatusCode: 200}, nil
+			})))
+		w := newWorld(t, dispatch.Config{Renders: gate, Channels: registry,
+			AttemptTimeout: 5 * time.Second,
+			Retry: dispatch.ExponentialRetry{MaxInterval: 5 * time.Second,
+				Jitter: dispatch.NoJitter}})
 		w.subscribe(t, "a", 1, &site{Kind: "any"})
 		go func() {
 			assert.NoError(t, template.Pass(gate.Context(t.Context()), func(context.Context) error {
@@ -104,9 +112,11 @@ func TestWaitingToRenderIsNoTimeOfTheEndpoint(t *testing.T) {
 			w.emit(t, "a", "any")
 		}
 		time.Sleep(2*time.Minute - time.Second)
-		assert.Greater(t, calls.Load(), int64(24), "two at a time for 5 s each: the endpoint is not left alone")
+		assert.Greater(t, calls.Load(), int64(24),
+			"two at a time for 5 s each: the endpoint is not left alone")
 		time.Sleep(time.Minute)
-		deliveries, err := w.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "a", Status: webhook.StatusSucceeded})
+		deliveries, err := w.Deliveries(t.Context(),
+			webhook.DeliveryQuery{OrganizationID: "a", Status: webhook.StatusSucceeded})
 		require.NoError(t, err)
 		assert.Len(t, deliveries, 8)
 	})

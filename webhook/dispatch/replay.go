@@ -19,7 +19,9 @@ const MaxReplayed = 250
 // ErrWrongStatus if the delivery is not settled or has [MaxReplayed] attempts, and
 // ErrNotFound if the organization has no such delivery, or no longer has its subscription
 // or channel.
-func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id webhook.DeliveryID) error {
+func (d *Dispatcher) Replay(
+	ctx context.Context, organizationID string, id webhook.DeliveryID,
+) error {
 	if !storable(organizationID) {
 		return webhook.ErrNotFound
 	}
@@ -27,7 +29,8 @@ func (d *Dispatcher) Replay(ctx context.Context, organizationID string, id webho
 	case err != nil:
 		return err
 	case len(delivery.Attempts) >= MaxReplayed:
-		return fmt.Errorf("%w: it has %d attempts, and is replayed up to %d", webhook.ErrWrongStatus, len(delivery.Attempts), MaxReplayed)
+		return fmt.Errorf("%w: it has %d attempts, and is replayed up to %d", webhook.ErrWrongStatus,
+			len(delivery.Attempts), MaxReplayed)
 	}
 	if err := d.store.Replay(ctx, d.now(), organizationID, id); err != nil {
 		return err
@@ -65,7 +68,9 @@ type ReplayProgress struct {
 //
 // It works in small steps and may be stopped at any time, by ctx or an error:
 // with q.Before set to that of the progress it goes on where it ended.
-func (d *Dispatcher) ReplayAll(ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions) (ReplayProgress, error) {
+func (d *Dispatcher) ReplayAll(
+	ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions,
+) (ReplayProgress, error) {
 	const page = 100
 	progress := ReplayProgress{Before: q.Before}
 	if !(options.PerSecond >= 1.0/3600) {
@@ -87,7 +92,8 @@ func (d *Dispatcher) ReplayAll(ctx context.Context, q webhook.DeliveryQuery, opt
 				return progress, nil
 			}
 			if options.includes(&deliveries[i]) {
-				due := start.Add(time.Duration(float64(progress.Replayed) / options.PerSecond * float64(time.Second)))
+				due := start.Add(time.Duration(
+					float64(progress.Replayed) / options.PerSecond * float64(time.Second)))
 				err = d.store.Replay(ctx, due.Truncate(time.Microsecond), q.OrganizationID, deliveries[i].ID)
 				switch {
 				case err == nil:

@@ -34,7 +34,8 @@ func TestReplaysAreBounded(t *testing.T) {
 		require.ErrorIs(t, b.Replay(t.Context(), "", id), webhook.ErrWrongStatus)
 		b.emit(t, event.ObjectCreated)
 		synctest.Wait()
-		progress, err := b.ReplayAll(t.Context(), webhook.DeliveryQuery{Status: webhook.StatusSucceeded}, dispatch.ReplayOptions{PerSecond: 1})
+		progress, err := b.ReplayAll(t.Context(), webhook.DeliveryQuery{Status: webhook.StatusSucceeded},
+			dispatch.ReplayOptions{PerSecond: 1})
 		require.NoError(t, err)
 		assert.Equal(t, 1, progress.Replayed, "the other one")
 		time.Sleep(time.Second)
@@ -50,9 +51,10 @@ func TestReplaysAreBounded(t *testing.T) {
 func TestReplayAllLeavesAloneWhatWasSettledSince(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
-			return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassRejected}
-		})
+		b := newBench(t, dispatch.Config{},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				return channel.Result{}, &channel.Error{Action: channel.Permanent, Class: channel.ClassRejected}
+			})
 		b.run(t)
 		b.subscribe(t, "object.*")
 		for range 3 {
@@ -62,7 +64,8 @@ func TestReplayAllLeavesAloneWhatWasSettledSince(t *testing.T) {
 		tried := time.Now()
 		dead := webhook.DeliveryQuery{Status: webhook.StatusDead}
 		for _, want := range []int{3, 0} {
-			progress, err := b.ReplayAll(t.Context(), dead, dispatch.ReplayOptions{PerSecond: 1000, SettledBefore: tried})
+			progress, err := b.ReplayAll(t.Context(), dead,
+				dispatch.ReplayOptions{PerSecond: 1000, SettledBefore: tried})
 			require.NoError(t, err)
 			assert.Equal(t, want, progress.Replayed)
 			elapse(time.Second)

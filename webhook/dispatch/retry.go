@@ -219,7 +219,8 @@ func (d *Dispatcher) nextWaitOf(
 func (d *Dispatcher) nextWait(f Failure) (wait time.Duration, again bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.cfg.Logger.ErrorContext(context.Background(), "webhook: the retry policy panicked, the default one is used",
+			d.cfg.Logger.ErrorContext(context.Background(),
+				"webhook: the retry policy panicked, the default one is used",
 				"panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			wait, again = ExponentialRetry{}.Next(f)
 		}

@@ -64,7 +64,8 @@ func TestExponentialRetryBudget(t *testing.T) {
 	assert.False(t, again, "the next attempt would be later than MaxElapsed")
 
 	unbounded := ExponentialRetry{MaxElapsed: Forever}
-	_, again = unbounded.Next(Failure{At: queued.Add(10_000 * time.Hour), QueuedAt: queued, Attempts: 1000})
+	_, again = unbounded.Next(Failure{At: queued.Add(10_000 * time.Hour), QueuedAt: queued,
+		Attempts: 1000})
 	assert.True(t, again)
 }
 
@@ -112,7 +113,8 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 		fields = append(fields, p.Field)
 	}
 	assert.Equal(t, []string{
-		"Retry.InitialInterval", "Retry.Multiplier", "Retry.Jitter", "Retry.MaxAttempts", "MaxInFlight", "Lease",
+		"Retry.InitialInterval", "Retry.Multiplier", "Retry.Jitter", "Retry.MaxAttempts", "MaxInFlight",
+		"Lease",
 		"Retention.Succeeded", "Retention.Dead",
 	}, fields)
 }

@@ -20,7 +20,10 @@ func TestRetryScheduleDecides(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Minute, time.Hour}},
-			func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, status(500) })
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				return channel.Result{},
+					status(500)
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		b.emit(t, event.ObjectCreated)
@@ -40,7 +43,8 @@ func TestRetryPolicyCannotShortenRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{Retry: dispatch.RetrySchedule{time.Second}},
 			func(context.Context, *channel.Message) (channel.Result, error) {
-				return channel.Result{}, &channel.Error{Action: channel.Wait, StatusCode: 429, RetryAfter: 1000 * time.Hour}
+				return channel.Result{}, &channel.Error{Action: channel.Wait, StatusCode: 429,
+					RetryAfter: 1000 * time.Hour}
 			})
 		b.subscribe(t, "*")
 		b.run(t)
@@ -70,7 +74,8 @@ func TestBrokenRetryPolicyIsHarmless(t *testing.T) {
 	}{
 		"negative": {next: func() (time.Duration, bool) { return -time.Hour, true }},
 		"too long": {next: func() (time.Duration, bool) { return dispatch.Forever, true }, inDays: 365},
-		"panic":    {next: func() (time.Duration, bool) { panic("secret") }, logged: "the retry policy panicked"},
+		"panic": {next: func() (time.Duration, bool) { panic("secret") },
+			logged: "the retry policy panicked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -359,7 +359,8 @@ func (r *run) settle(batch []result, failures *outage.Log) error {
 func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lease) {
 	d := r.d
 	if len(refused) > 0 {
-		d.cfg.Logger.WarnContext(ctx, "webhook: results came too late, others had taken over", "deliveries", len(refused))
+		d.cfg.Logger.WarnContext(ctx, "webhook: results came too late, others had taken over",
+			"deliveries", len(refused))
 	}
 	at := d.now()
 	var paused []*task

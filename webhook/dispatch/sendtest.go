@@ -37,7 +37,9 @@ type TestResult struct {
 // keys are refused with an [event.ValidationError]; a channel that cannot be
 // opened or fails is a result. When ctx is cancelled, its error is returned; an
 // attempt that its deadline ends has failed like any other.
-func (d *Dispatcher) SendTest(ctx context.Context, sub *webhook.Subscription, e *event.Event, keys ...string) ([]TestResult, error) {
+func (d *Dispatcher) SendTest(
+	ctx context.Context, sub *webhook.Subscription, e *event.Event, keys ...string,
+) ([]TestResult, error) {
 	if sub == nil {
 		return nil, (*webhook.Subscription)(nil).Validate()
 	}
@@ -58,7 +60,8 @@ func (d *Dispatcher) SendTest(ctx context.Context, sub *webhook.Subscription, e 
 		return nil, err
 	}
 	m := &channel.Message{
-		EventID: records[0].ID, EventType: records[0].Type, SubscriptionID: sub.ID, Attempt: 1, Payload: records[0].Payload,
+		EventID: records[0].ID, EventType: records[0].Type, SubscriptionID: sub.ID, Attempt: 1,
+		Payload: records[0].Payload,
 	}
 	opened, _ := d.channels.open(sub) // each channel has its own error
 	messages := 0

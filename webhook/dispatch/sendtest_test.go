@@ -54,9 +54,11 @@ func testBenchByConfig(t *testing.T) *testBench {
 }
 
 func byConfig(configs ...string) *webhook.Subscription {
-	sub := &webhook.Subscription{ID: webhook.NewID(), Name: "test", EventTypes: []event.Pattern{"object.*"}, Paused: true}
+	sub := &webhook.Subscription{ID: webhook.NewID(), Name: "test",
+		EventTypes: []event.Pattern{"object.*"}, Paused: true}
 	for _, c := range configs {
-		sub.Channels = append(sub.Channels, webhook.ChannelConfig{Channel: "by_config", Configs: json.RawMessage(c)})
+		sub.Channels = append(sub.Channels,
+			webhook.ChannelConfig{Channel: "by_config", Configs: json.RawMessage(c)})
 	}
 	return sub
 }
@@ -65,8 +67,10 @@ func TestSendTestTriesEveryChannelOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := testBenchByConfig(t)
-		sub := byConfig(`{"status": 200}`, `{"status": 500}`, `{"panic": true}`, `{"bad": true}`, `{"hang": true}`)
-		e := &event.Event{Type: "invoice.paid", Subject: event.Subject{Type: "invoice", ID: "inv_1"}, Namespace: "acme"}
+		sub := byConfig(`{"status": 200}`, `{"status": 500}`, `{"panic": true}`, `{"bad": true}`,
+			`{"hang": true}`)
+		e := &event.Event{Type: "invoice.paid", Subject: event.Subject{Type: "invoice", ID: "inv_1"},
+			Namespace: "acme"}
 		began := time.Now()
 		results, err := b.SendTest(t.Context(), sub, e)
 		require.NoError(t, err)
@@ -75,10 +79,14 @@ func TestSendTestTriesEveryChannelOnce(t *testing.T) {
 		assert.Equal(t, 30*time.Second, time.Since(began), "all at once, each for Config.AttemptTimeout")
 
 		for i, want := range []dispatch.TestResult{
-			{Channel: "by_config", Succeeded: true, Attempt: webhook.Attempt{StatusCode: 200, Response: sub.ID}},
-			{Channel: "by_config#2", Attempt: webhook.Attempt{StatusCode: 500, Response: sub.ID, Class: "status", Error: "the endpoint answered 500 Internal Server Error"}},
-			{Channel: "by_config#3", Attempt: webhook.Attempt{Class: "panic", Error: "the channel panicked"}},
-			{Channel: "by_config#4", Attempt: webhook.Attempt{Class: "config", Error: "invalid: configs.bad: must not be there"}},
+			{Channel: "by_config", Succeeded: true,
+				Attempt: webhook.Attempt{StatusCode: 200, Response: sub.ID}},
+			{Channel: "by_config#2", Attempt: webhook.Attempt{StatusCode: 500, Response: sub.ID,
+				Class: "status", Error: "the endpoint answered 500 Internal Server Error"}},
+			{Channel: "by_config#3", Attempt: webhook.Attempt{Class: "panic",
+				Error: "the channel panicked"}},
+			{Channel: "by_config#4", Attempt: webhook.Attempt{Class: "config",
+				Error: "invalid: configs.bad: must not be there"}},
 			{Channel: "by_config#5", Attempt: webhook.Attempt{Class: "timeout", Duration: 30 * time.Second}},
 		} {
 			want.Attempt.Number, want.Attempt.StartedAt = 1, began.UTC()
@@ -97,10 +105,12 @@ func TestSendTestOfSomeChannels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := testBenchByConfig(t)
 		sub := byConfig(`{"hang": true}`, `{"status": 200}`, `{"status": 204}`)
-		results, err := b.SendTest(t.Context(), sub, newEvent(event.ObjectCreated), "by_config#3", "by_config#2")
+		results, err := b.SendTest(t.Context(), sub, newEvent(event.ObjectCreated), "by_config#3",
+			"by_config#2")
 		require.NoError(t, err)
 		require.Len(t, results, 2)
-		assert.Equal(t, []int{204, 200}, []int{results[0].Attempt.StatusCode, results[1].Attempt.StatusCode})
+		assert.Equal(t, []int{204, 200},
+			[]int{results[0].Attempt.StatusCode, results[1].Attempt.StatusCode})
 	})
 }
 
@@ -150,7 +160,8 @@ func TestCheckSubscriptionNamesEveryProblem(t *testing.T) {
 func TestSendTestIsLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, dispatch.Config{Tests: dispatch.TestLimits{PerMinute: 6, InFlight: 3, InFlightOfAll: 4}}, accept)
+		b := newBench(t, dispatch.Config{Tests: dispatch.TestLimits{PerMinute: 6, InFlight: 3,
+			InFlightOfAll: 4}}, accept)
 		require.NoError(t, b.Channels().Register("by_config", channel.DriverFunc(sendByConfig)))
 		test := func(organization string, configs ...string) error {
 			sub := byConfig(configs...)
@@ -192,11 +203,14 @@ func TestSendTestIsLimited(t *testing.T) {
 
 func TestTestLimitsOfConfig(t *testing.T) {
 	t.Parallel()
-	_, err := dispatch.New(memstore.New(), dispatch.Config{Tests: dispatch.TestLimits{PerMinute: -1, InFlight: -1, InFlightOfAll: -1}})
+	_, err := dispatch.New(memstore.New(),
+		dispatch.Config{Tests: dispatch.TestLimits{PerMinute: -1, InFlight: -1, InFlightOfAll: -1}})
 	for _, field := range []string{"Tests.PerMinute", "Tests.InFlight", "Tests.InFlightOfAll"} {
 		require.ErrorContains(t, err, field)
 	}
-	_, err = dispatch.New(memstore.New(), dispatch.Config{Tests: dispatch.TestLimits{PerMinute: dispatch.NoLimit, InFlight: dispatch.NoLimit, InFlightOfAll: dispatch.NoLimit}})
+	_, err = dispatch.New(memstore.New(),
+		dispatch.Config{Tests: dispatch.TestLimits{PerMinute: dispatch.NoLimit,
+			InFlight: dispatch.NoLimit, InFlightOfAll: dispatch.NoLimit}})
 	require.NoError(t, err)
 }
 
@@ -215,13 +229,18 @@ func TestLimitsOfTestsCountMessages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, dispatch.Config{}, accept)
-		require.NoError(t, b.Channels().Register("many", channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
-			m := &manyMessages{Func: func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil }}
-			return m, json.Unmarshal(config, m)
-		})))
+		require.NoError(t, b.Channels().Register("many",
+			channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+				m := &manyMessages{Func: func(context.Context, *channel.Message) (channel.Result,
+					error) {
+					return channel.Result{}, nil
+				}}
+				return m, json.Unmarshal(config, m)
+			})))
 		test := func(messages string) (wait time.Duration) {
 			sub := byConfig()
-			sub.Channels = []webhook.ChannelConfig{{Channel: "many", Configs: json.RawMessage(`{"Messages": ` + messages + `}`)}}
+			sub.Channels = []webhook.ChannelConfig{{Channel: "many",
+				Configs: json.RawMessage(`{"Messages": ` + messages + `}`)}}
 			e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "o"})
 			e.Namespace = "acme"
 			_, err := b.SendTest(t.Context(), sub, e)

@@ -28,20 +28,23 @@ func (l limited) Capabilities() channel.Capabilities {
 
 func (w *world) registerLimited(t *testing.T, registry *channel.Registry) {
 	t.Helper()
-	require.NoError(t, registry.Register("limited", channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
-		s := &site{world: w}
-		return limited{s}, json.Unmarshal(config, s)
-	})))
+	require.NoError(t, registry.Register("limited",
+		channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+			s := &site{world: w}
+			return limited{s}, json.Unmarshal(config, s)
+		})))
 }
 
 func TestMaxAttemptTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, dispatch.Config{MaxAttemptTimeout: 5 * time.Second, Retry: dispatch.ExponentialRetry{MaxAttempts: 1}})
+		w := newWorld(t, dispatch.Config{MaxAttemptTimeout: 5 * time.Second,
+			Retry: dispatch.ExponentialRetry{MaxAttempts: 1}})
 		w.registerLimited(t, w.Channels())
 		s := &site{Kind: "silent", HostName: "a.example", Timed: 60}
-		require.NoError(t, w.CreateSubscription(t.Context(), &webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{via("webhook", s), via("limited", s)}}))
+		require.NoError(t, w.CreateSubscription(t.Context(),
+			&webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
+				Channels: []webhook.ChannelConfig{via("webhook", s), via("limited", s)}}))
 		w.emit(t, "a", "silent")
 		elapse(2 * time.Minute)
 		took := make(map[string]time.Duration)
@@ -52,7 +55,8 @@ func TestMaxAttemptTimeout(t *testing.T) {
 			assert.Equal(t, string(channel.ClassTimeout), d.Attempts[0].Class)
 			took[d.Channel] = d.Attempts[0].Duration
 		}
-		assert.Equal(t, map[string]time.Duration{"webhook": 5 * time.Second, "limited": time.Minute}, took,
+		assert.Equal(t, map[string]time.Duration{"webhook": 5 * time.Second, "limited": time.Minute},
+			took,
 			"the subscriber's timeout is cut, and that of a channel that limits itself is not")
 	})
 }
@@ -63,8 +67,10 @@ func TestALimitedHost(t *testing.T) {
 		w := newWorld(t, dispatch.Config{})
 		w.registerLimited(t, w.Channels())
 		for range 5 {
-			require.NoError(t, w.CreateSubscription(t.Context(), &webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
-				Channels: []webhook.ChannelConfig{via("limited", &site{Kind: "under", HostName: "mail.example", Timed: 60})}}))
+			require.NoError(t, w.CreateSubscription(t.Context(),
+				&webhook.Subscription{Name: "w", OrganizationID: "a", EventTypes: []event.Pattern{"*"},
+					Channels: []webhook.ChannelConfig{via("limited",
+						&site{Kind: "under", HostName: "mail.example", Timed: 60})}}))
 		}
 		for range 4 {
 			w.emit(t, "a", "under")
@@ -76,7 +82,8 @@ func TestALimitedHost(t *testing.T) {
 			most = max(most, w.hanging.Load())
 		}
 		assert.EqualValues(t, 2, most, "as many as the channel says")
-		deliveries, err := w.Deliveries(t.Context(), webhook.DeliveryQuery{OrganizationID: "a", Status: webhook.StatusSucceeded})
+		deliveries, err := w.Deliveries(t.Context(),
+			webhook.DeliveryQuery{OrganizationID: "a", Status: webhook.StatusSucceeded})
 		require.NoError(t, err)
 		require.Len(t, deliveries, 20)
 		last := time.Time{}
@@ -107,15 +114,18 @@ func TestANewEndpointIsAskedByFewAtFirst(t *testing.T) {
 		elapse(9 * time.Second)
 		assert.EqualValues(t, 2, w.hanging.Load())
 		elapse(10 * time.Minute)
-		stats, err := w.Statistics(t.Context(), webhook.StatisticsQuery{OrganizationID: "a", SubscriptionID: w.only(t, "a")})
+		stats, err := w.Statistics(t.Context(),
+			webhook.StatisticsQuery{OrganizationID: "a", SubscriptionID: w.only(t, "a")})
 		require.NoError(t, err)
-		assert.Less(t, stats.Failed, int64(20), "two full timeouts are enough to leave it alone for longer and longer")
+		assert.Less(t, stats.Failed, int64(20),
+			"two full timeouts are enough to leave it alone for longer and longer")
 	})
 }
 
 func (w *world) only(t *testing.T, organization string) string {
 	t.Helper()
-	all, err := w.Subscriptions(context.Background(), webhook.SubscriptionQuery{OrganizationID: organization})
+	all, err := w.Subscriptions(context.Background(),
+		webhook.SubscriptionQuery{OrganizationID: organization})
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	return all[0].ID

@@ -45,21 +45,27 @@ func (s *failingStore) Enqueue(
 	return enqueued, err
 }
 
-func (s *failingStore) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+func (s *failingStore) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	if s.down.Load() {
 		return nil, errStoreDown
 	}
 	return s.Store.Claim(ctx, now, r)
 }
 
-func (s *failingStore) Settle(ctx context.Context, now time.Time, settlements []webhook.Settlement) ([]webhook.Lease, error) {
+func (s *failingStore) Settle(
+	ctx context.Context, now time.Time, settlements []webhook.Settlement,
+) ([]webhook.Lease, error) {
 	if s.down.Load() {
 		return nil, errStoreDown
 	}
 	return s.Store.Settle(ctx, now, settlements)
 }
 
-func (s *failingStore) Extend(ctx context.Context, until time.Time, leases []webhook.Lease) ([]webhook.Lease, error) {
+func (s *failingStore) Extend(
+	ctx context.Context, until time.Time, leases []webhook.Lease,
+) ([]webhook.Lease, error) {
 	if s.down.Load() {
 		return nil, errStoreDown
 	}
@@ -82,16 +88,20 @@ func TestResultsOutliveAStoreThatFails(t *testing.T) {
 		stop := b.run(t)
 		b.emit(t, event.ObjectCreated)
 		time.Sleep(20 * time.Second)
-		require.ErrorIs(t, errorOf(b.Emit(t.Context(), newEvent(event.ObjectCreated))), errStoreDown, "the caller must know")
+		require.ErrorIs(t, errorOf(b.Emit(t.Context(), newEvent(event.ObjectCreated))), errStoreDown,
+			"the caller must know")
 
 		store.down.Store(false)
 		time.Sleep(10 * time.Second)
 		assert.EqualValues(t, 1, sent.Load(), "the result was kept and stored in the end")
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
 		stop()
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails" op="store results"`), log.String())
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store fails" op="claim deliveries"`))
-		assert.Equal(t, 1, strings.Count(log.String(), `msg="webhook: the store works again" op="store results"`))
+		assert.Equal(t, 1, strings.Count(log.String(),
+			`msg="webhook: the store fails" op="store results"`), log.String())
+		assert.Equal(t, 1, strings.Count(log.String(),
+			`msg="webhook: the store fails" op="claim deliveries"`))
+		assert.Equal(t, 1, strings.Count(log.String(),
+			`msg="webhook: the store works again" op="store results"`))
 	})
 }
 
@@ -128,7 +138,9 @@ func TestStopWithAStoreThatStaysDown(t *testing.T) {
 // are made even if the caller leaves before it hears of it.
 type slowClaim struct{ webhook.Store }
 
-func (s slowClaim) Claim(ctx context.Context, now time.Time, r webhook.ClaimRequest) ([]webhook.Task, error) {
+func (s slowClaim) Claim(
+	ctx context.Context, now time.Time, r webhook.ClaimRequest,
+) ([]webhook.Task, error) {
 	tasks, err := s.Store.Claim(ctx, now, r)
 	select {
 	case <-ctx.Done():
@@ -148,7 +160,8 @@ func TestStopDuringAClaim(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, webhook.StatusInFlight, b.only(t).Status)
 		stop()
-		assert.Equal(t, webhook.StatusPending, b.only(t).Status, "what was claimed is given back, and waits for no lease")
+		assert.Equal(t, webhook.StatusPending, b.only(t).Status,
+			"what was claimed is given back, and waits for no lease")
 	})
 }
 
@@ -157,10 +170,11 @@ func TestEmitAgainAfterAnErrorThatWasNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &failingStore{Store: memstore.New()}
 		var sent atomic.Int32
-		b := benchOn(t, store, dispatch.Config{}, func(context.Context, *channel.Message) (channel.Result, error) {
-			sent.Add(1)
-			return channel.Result{}, nil
-		})
+		b := benchOn(t, store, dispatch.Config{},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				sent.Add(1)
+				return channel.Result{}, nil
+			})
 		b.subscribe(t, "*")
 		b.run(t)
 		synctest.Wait()
@@ -184,7 +198,8 @@ func TestAClockThatJumps(t *testing.T) {
 		b.subscribe(t, "*")
 		b.emit(t, event.ObjectCreated)
 		ahead := time.Now().UTC().Add(time.Hour)
-		tasks, err := b.store.Claim(t.Context(), ahead, webhook.ClaimRequest{Until: ahead.Add(30 * time.Second), Limit: 1, PerEndpoint: 1})
+		tasks, err := b.store.Claim(t.Context(), ahead,
+			webhook.ClaimRequest{Until: ahead.Add(30 * time.Second), Limit: 1, PerEndpoint: 1})
 		require.NoError(t, err)
 		require.Len(t, tasks, 1)
 		_, err = b.store.Settle(t.Context(), ahead, []webhook.Settlement{{
@@ -285,7 +300,8 @@ func TestListeningFindsWhatOthersEmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &hearingStore{Store: memstore.New(), heard: make(chan error)}
 		var log bytes.Buffer
-		b := benchOn(t, store, dispatch.Config{PollInterval: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))}, accept)
+		b := benchOn(t, store, dispatch.Config{PollInterval: time.Hour,
+			Logger: slog.New(slog.NewTextHandler(&log, nil))}, accept)
 		b.subscribe(t, "*")
 		emitter := benchOn(t, store.Store, dispatch.Config{}, accept)
 		stop := b.run(t)
@@ -293,7 +309,8 @@ func TestListeningFindsWhatOthersEmitted(t *testing.T) {
 
 		emitter.emit(t, event.ObjectCreated)
 		elapse(time.Second)
-		assert.Equal(t, webhook.StatusPending, b.only(t).Status, "nothing was heard, and the poll is far away")
+		assert.Equal(t, webhook.StatusPending, b.only(t).Status,
+			"nothing was heard, and the poll is far away")
 		store.heard <- nil
 		elapse(time.Second)
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
@@ -301,7 +318,8 @@ func TestListeningFindsWhatOthersEmitted(t *testing.T) {
 		store.heard <- errStoreDown
 		emitter.emit(t, event.ObjectUpdated)
 		elapse(time.Second)
-		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded}), 2, "listening again wakes too")
+		assert.Len(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusSucceeded}), 2,
+			"listening again wakes too")
 		stop()
 		assert.Equal(t, 1, strings.Count(log.String(), `op="listen for deliveries" error`))
 		assert.Equal(t, 1, strings.Count(log.String(), `works again" op="listen for deliveries"`))
@@ -334,7 +352,8 @@ func TestListeningThatCannotWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &hearingStore{Store: memstore.New(), heard: make(chan error)}
 		var log bytes.Buffer
-		b := benchOn(t, store, dispatch.Config{PollInterval: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil))}, accept)
+		b := benchOn(t, store, dispatch.Config{PollInterval: time.Minute,
+			Logger: slog.New(slog.NewTextHandler(&log, nil))}, accept)
 		b.subscribe(t, "*")
 		emitter := benchOn(t, store.Store, dispatch.Config{}, accept)
 		stop := b.run(t)

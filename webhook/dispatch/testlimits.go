@@ -87,13 +87,15 @@ func (g *testGate) enter(organizationID string, n, messages int, now time.Time) 
 	perMinute := float64(g.limits.PerMinute)
 	if over := t.Spent - max(0, perMinute-float64(messages)); over > 0 {
 		wait := time.Duration(over / perMinute * float64(time.Minute))
-		return &webhook.LimitError{Limit: limitTests, Max: g.limits.PerMinute, RetryAfter: max(wait, time.Millisecond)}
+		return &webhook.LimitError{Limit: limitTests, Max: g.limits.PerMinute,
+			RetryAfter: max(wait, time.Millisecond)}
 	}
 	if t.inFlight+n > g.limits.InFlight {
 		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlight, RetryAfter: time.Second}
 	}
 	if g.inFlight+n > g.limits.InFlightOfAll {
-		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlightOfAll, RetryAfter: time.Second}
+		return &webhook.LimitError{Limit: limitTests, Max: g.limits.InFlightOfAll,
+			RetryAfter: time.Second}
 	}
 	t.Spent += float64(messages)
 	t.inFlight += n

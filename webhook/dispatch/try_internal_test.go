@@ -23,11 +23,15 @@ func TestReasonIsNeverEmpty(t *testing.T) {
 		}
 	}
 	for want, err := range map[string]error{
-		"the endpoint answered 503 Service Unavailable":                channel.Classify(503, nil, time.Time{}),
-		"the endpoint answered 799":                                    channel.Classify(799, nil, time.Time{}),
-		"the endpoint redirects with 302 Found, which is not followed": channel.Classify(302, nil, time.Time{}),
-		"the attempt failed":                                           &channel.Error{},
-		"no complete answer in time":                                   &channel.Error{Class: channel.ClassTimeout, StatusCode: 200, Err: errors.New("no complete answer in time")},
+		"the endpoint answered 503 Service Unavailable": channel.Classify(503, nil,
+			time.Time{}),
+		"the endpoint answered 799": channel.Classify(799, nil,
+			time.Time{}),
+		"the endpoint redirects with 302 Found, which is not followed": channel.Classify(302, nil,
+			time.Time{}),
+		"the attempt failed": &channel.Error{},
+		"no complete answer in time": &channel.Error{Class: channel.ClassTimeout, StatusCode: 200,
+			Err: errors.New("no complete answer in time")},
 	} {
 		var a webhook.Attempt
 		failed(&a, err)

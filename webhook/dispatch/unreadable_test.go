@@ -29,7 +29,9 @@ type unreadableStore struct {
 	reads      atomic.Int64
 }
 
-func (s *unreadableStore) Subscription(ctx context.Context, organizationID, id string) (*webhook.Subscription, error) {
+func (s *unreadableStore) Subscription(
+	ctx context.Context, organizationID, id string,
+) (*webhook.Subscription, error) {
 	if id == s.unreadable.Load() {
 		s.reads.Add(1)
 		return nil, errors.New("sealed with a key that is missing")
@@ -60,9 +62,11 @@ func TestASubscriptionThatCannotBeRead(t *testing.T) {
 		}
 		elapse(10 * time.Minute)
 		assert.Less(t, store.reads.Load(), int64(100), "it is left alone for longer and longer")
-		assert.Contains(t, log.String(), `msg="webhook: a subscription cannot be read, its deliveries wait" webhook_id=`+unreadable.ID+
-			` error="sealed with a key that is missing"`)
-		assert.LessOrEqual(t, strings.Count(log.String(), "cannot be read"), 11, "and logged once a minute")
+		assert.Contains(t, log.String(),
+			`msg="webhook: a subscription cannot be read, its deliveries wait" webhook_id=`+unreadable.ID+
+				` error="sealed with a key that is missing"`)
+		assert.LessOrEqual(t, strings.Count(log.String(), "cannot be read"), 11,
+			"and logged once a minute")
 		assert.Less(t, strings.Count(log.String(), "\n"), 200)
 		b.emit(t, event.ObjectDeleted)
 		elapse(time.Second)
@@ -71,7 +75,8 @@ func TestASubscriptionThatCannotBeRead(t *testing.T) {
 		store.unreadable.Store("")
 		elapse(2 * time.Minute)
 		assert.EqualValues(t, 1+backlog, sent.Load(), "nothing is lost")
-		for _, d := range b.deliveries(t, webhook.DeliveryQuery{SubscriptionID: unreadable.ID, Limit: 2 * backlog}) {
+		for _, d := range b.deliveries(t,
+			webhook.DeliveryQuery{SubscriptionID: unreadable.ID, Limit: 2 * backlog}) {
 			require.Equal(t, 1, d.Attempts[0].Number, "and waiting costs no attempt")
 			require.Len(t, d.Attempts, 1)
 		}

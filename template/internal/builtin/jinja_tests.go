@@ -12,11 +12,20 @@ func allTests() map[string]*python.Test {
 		{Name: "escaped", Run: is(func(v any) bool { _, ok := v.(python.Markup); return ok })},
 		{Name: "even", Run: remainder(2, 0)},
 		{Name: "false", Run: is(func(v any) bool { return v == false })},
-		{Name: "filter", Run: func(st *python.State, v any, _ python.Params) (bool, error) { return hasName(st, st.Names.Filters, v) }},
+		{Name: "filter", Run: func(st *python.State, v any, _ python.Params) (bool,
+			error) {
+			return hasName(st, st.Names.Filters, v)
+		}},
 		{Name: "float", Run: is(func(v any) bool { _, ok := v.(float64); return ok })},
-		{Name: "in", Params: "seq", Run: func(st *python.State, v any, p python.Params) (bool, error) { return st.Contains(p.Values[0], v) }},
+		{Name: "in", Params: "seq", Run: func(st *python.State, v any, p python.Params) (bool,
+			error) {
+			return st.Contains(p.Values[0], v)
+		}},
 		{Name: "integer", Run: is(isInteger)},
-		{Name: "iterable", Run: func(st *python.State, v any, _ python.Params) (bool, error) { return isIterable(v), nil }},
+		{Name: "iterable", Run: func(st *python.State, v any, _ python.Params) (bool,
+			error) {
+			return isIterable(v), nil
+		}},
 		{Name: "lower", Run: cased(isLowerText)},
 		{Name: "mapping", Run: is(isMapping)},
 		{Name: "none", Run: is(func(v any) bool { return v == nil })},
@@ -25,7 +34,10 @@ func allTests() map[string]*python.Test {
 		{Name: "sameas", Params: "other", Run: sameAs},
 		{Name: "sequence", Run: is(isSequence)},
 		{Name: "string", Run: is(func(v any) bool { _, ok := python.AsString(v); return ok })},
-		{Name: "test", Run: func(st *python.State, v any, _ python.Params) (bool, error) { return hasName(st, st.Names.Tests, v) }},
+		{Name: "test", Run: func(st *python.State, v any, _ python.Params) (bool,
+			error) {
+			return hasName(st, st.Names.Tests, v)
+		}},
 		{Name: "true", Run: is(func(v any) bool { return v == true })},
 		{Name: "undefined", Run: is(isUndefined)},
 		{Name: "upper", Run: cased(isUpperText)},
@@ -36,9 +48,10 @@ func allTests() map[string]*python.Test {
 		"<": {"<", "lt", "lessthan"}, "<=": {"<=", "le"},
 	} {
 		for _, name := range names {
-			table = append(table, python.Test{Name: name, Params: "other", Run: func(st *python.State, v any, p python.Params) (bool, error) {
-				return st.CompareOp(op, v, p.Values[0])
-			}})
+			table = append(table, python.Test{Name: name, Params: "other",
+				Run: func(st *python.State, v any, p python.Params) (bool, error) {
+					return st.CompareOp(op, v, p.Values[0])
+				}})
 		}
 	}
 	all := make(map[string]*python.Test, len(table))
@@ -93,7 +106,8 @@ func isMapping(v any) bool {
 
 func isIterable(v any) bool {
 	switch v.(type) {
-	case []any, map[string]any, string, python.Markup, *python.List, *python.Tuple, *python.Dict, *python.View, *python.Range, *python.Generator, *python.Undefined, python.Sized:
+	case []any, map[string]any, string, python.Markup, *python.List, *python.Tuple, *python.Dict,
+		*python.View, *python.Range, *python.Generator, *python.Undefined, python.Sized:
 		return true
 	}
 	return false
@@ -103,7 +117,8 @@ func isIterable(v any) bool {
 // have too.
 func isSequence(v any) bool {
 	switch v.(type) {
-	case []any, map[string]any, string, python.Markup, *python.List, *python.Tuple, *python.Dict, *python.Range, *python.Undefined:
+	case []any, map[string]any, string, python.Markup, *python.List, *python.Tuple, *python.Dict,
+		*python.Range, *python.Undefined:
 		return true
 	}
 	return false
@@ -125,7 +140,10 @@ func hasName[T any](st *python.State, table map[string]T, v any) (bool, error) {
 
 // remainder is even or odd.
 func remainder(by, want int64) func(*python.State, any, python.Params) (bool, error) {
-	return func(st *python.State, v any, _ python.Params) (bool, error) { return hasRemainder(st, v, by, want) }
+	return func(st *python.State, v any, _ python.Params) (bool,
+		error) {
+		return hasRemainder(st, v, by, want)
+	}
 }
 
 func divisibleBy(st *python.State, v any, p python.Params) (bool, error) {
@@ -148,7 +166,8 @@ func sameAs(st *python.State, v any, p python.Params) (bool, error) {
 	switch v := v.(type) {
 	case bool, nil:
 		return v == other, nil
-	case string, python.Markup, int64, float64, python.BigInt: // Python's answer depends on where the value comes from
+	case string, python.Markup, int64, float64,
+		python.BigInt: // Python's answer depends on where the value comes from
 		if python.TypeName(v) != python.TypeName(other) {
 			return false, nil
 		}

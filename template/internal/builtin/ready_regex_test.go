@@ -15,11 +15,13 @@ func TestMatchesThatLookBack(t *testing.T) {
 	t.Parallel()
 	texts := []string{"", "a", "ab a_b\nab", "ää b\n\nß", "a\xffb a", "aaaa", " a  b ", "\n\n"}
 	for _, pattern := range []string{
-		`\b`, `\B`, `\bab?`, `(?m)^`, `(?m)^(.*)$`, `^a`, `\Aa|b`, `(?i)\bA(B)?\b`, `(\b|a)(b?)`, `a*?\b`, `(?m)^a?|(b)`, `(?P<n>\w+)\b`, `(?sm)^.`, `a|\b`,
+		`\b`, `\B`, `\bab?`, `(?m)^`, `(?m)^(.*)$`, `^a`, `\Aa|b`, `(?i)\bA(B)?\b`, `(\b|a)(b?)`, `a*?\b`,
+		`(?m)^a?|(b)`, `(?P<n>\w+)\b`, `(?sm)^.`, `a|\b`,
 	} {
 		for _, text := range texts {
 			want := regexp.MustCompile(pattern).FindAllStringSubmatchIndex(text, -1)
-			st := &python.State{Budget: python.NewBudget(t.Context(), python.Limits{Steps: 200_000, Memory: 8 << 20, Depth: 200})}
+			st := &python.State{Budget: python.NewBudget(t.Context(),
+				python.Limits{Steps: 200_000, Memory: 8 << 20, Depth: 200})}
 			signature := python.NewParamSpec("f", "find ignorecase?")
 			bound, err := signature.Bind(python.Args{Positional: []any{pattern}})
 			require.NoError(t, err)

@@ -12,7 +12,8 @@ import (
 func TestOurTagsDoNothingElsewhere(t *testing.T) {
 	t.Parallel()
 	set := pongo2.NewSet("theirs", noLoader{})
-	for _, source := range []string{"{% " + printTag + ` "1:1:0:200:MQ==" %}`, "{% " + printTag + ` "x" %}`, "{% " + printTag + " %}",
+	for _, source := range []string{"{% " + printTag + ` "1:1:0:200:MQ==" %}`,
+		"{% " + printTag + ` "x" %}`, "{% " + printTag + " %}",
 		"{% " + rootTag + " %}{% " + endTag + " %}"} {
 		tpl, err := set.FromString(source)
 		if err == nil {
@@ -40,7 +41,10 @@ func TestTheTagsHaveAPrefixOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	env, err := Shared()
 	require.NoError(t, err)
-	nothing := func(*pongo2.Parser, *pongo2.Token, *pongo2.Parser) (pongo2.INodeTag, *pongo2.Error) { return nil, nil }
+	nothing := func(*pongo2.Parser, *pongo2.Token, *pongo2.Parser) (pongo2.INodeTag,
+		*pongo2.Error) {
+		return nil, nil
+	}
 	for name, kind := range env.Blocks {
 		if kind.compile == nil {
 			continue

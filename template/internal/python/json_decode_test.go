@@ -9,7 +9,8 @@ import (
 )
 
 func FuzzDecodeInOrder(f *testing.F) {
-	for _, s := range []string{`{"a":1,"b":[1,-2.5e+3,"x\"\\\u0041",true,false,null,{}],"a":2}`, ` [ ] `, `"x"`, `1e5`, `{"a" : { } , "b":[ [ ] ]}`, `[`} {
+	for _, s := range []string{`{"a":1,"b":[1,-2.5e+3,"x\"\\\u0041",true,false,null,{}],"a":2}`,
+		` [ ] `, `"x"`, `1e5`, `{"a" : { } , "b":[ [ ] ]}`, `[`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -18,7 +19,8 @@ func FuzzDecodeInOrder(f *testing.F) {
 			assert.Nil(t, v)
 			return
 		}
-		st := &State{Budget: NewBudget(t.Context(), Limits{Steps: 1 << 30, Memory: 1 << 30, Depth: 1 << 20})}
+		st := &State{Budget: NewBudget(t.Context(),
+			Limits{Steps: 1 << 30, Memory: 1 << 30, Depth: 1 << 20})}
 		style := ObjectJSON()
 		b, err := st.AppendJSON(nil, v, &style, 0)
 		if err != nil {

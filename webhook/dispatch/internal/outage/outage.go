@@ -55,7 +55,8 @@ func (l *Log) Over(ctx context.Context) {
 		return
 	}
 	if l.logged {
-		l.logger.InfoContext(ctx, "webhook: the store works again", "op", l.op, "outage", time.Since(l.since))
+		l.logger.InfoContext(ctx, "webhook: the store works again", "op", l.op, "outage",
+			time.Since(l.since))
 	}
 	l.since, l.logged = time.Time{}, false
 	l.backoff.Reset()

@@ -35,7 +35,8 @@ func TestOutageIsLoggedOnceAMinute(t *testing.T) {
 			l.Failed(t.Context(), errors.New("full"))
 			time.Sleep(time.Second)
 		}
-		assert.Equal(t, []int{2, 1}, []int{begun(), ended()}, "what goes on is logged when the minute is over")
+		assert.Equal(t, []int{2, 1}, []int{begun(), ended()},
+			"what goes on is logged when the minute is over")
 		l.Over(t.Context())
 		l.Over(t.Context())
 		assert.Equal(t, []int{2, 2}, []int{begun(), ended()})
