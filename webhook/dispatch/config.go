@@ -15,8 +15,8 @@ import (
 // Config tunes a Dispatcher. The zero value works.
 type Config struct {
 	// Channels holds the channels that subscriptions can use. Defaults to
-	// standard.New with a zero Config: subscription and slack, HTTPS only, no
-	// private addresses.
+	// standard.New with a zero Config: webhook and slack, HTTPS only, no private
+	// addresses.
 	Channels *channel.Registry
 
 	// Retry says when failed deliveries are tried again. Defaults to the zero

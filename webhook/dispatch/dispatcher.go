@@ -155,12 +155,12 @@ func (d *Dispatcher) checkFields(p *event.Problems, sub *webhook.Subscription) {
 	}
 }
 
-// CreateSubscription checks w as CheckSubscription does and stores it, and sets in w what
+// CreateSubscription checks sub as CheckSubscription does and stores it, and sets in it what
 // the library decides: the id if it is empty, the times, the revision.
 // ErrExists says that the id is taken, and ErrLimit that the organization has as
 // many subscriptions or channels as it may: see [Config.Quota].
 //
-// Events that are emitted after CreateSubscription has returned reach the webhook.
+// Events that are emitted after CreateSubscription has returned reach the subscription.
 func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *webhook.Subscription) error {
 	if sub == nil {
 		return sub.Validate()
@@ -176,8 +176,8 @@ func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *webhook.Subscr
 	return d.store.CreateSubscription(ctx, sub, d.cfg.Quota)
 }
 
-// UpdateSubscription checks w as CheckSubscription does and replaces the stored subscription
-// of its id. w.Revision must be the stored one, as read before: if another call
+// UpdateSubscription checks sub as CheckSubscription does and replaces the stored subscription
+// of its id. sub.Revision must be the stored one, as read before: if another call
 // has changed it since, UpdateSubscription returns ErrConflict. It returns ErrLimit if
 // the channels that it adds exceed the quota.
 //

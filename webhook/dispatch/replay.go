@@ -11,7 +11,7 @@ import (
 
 // MaxReplayed is how many attempts a delivery may have and still be replayed. Its
 // history is kept and read as a whole, so that one which is replayed without end
-// would make every attempt of it dearer than the one before, for all who share
+// would make every attempt of it cost more than the one before, for all who share
 // the store. Three times the attempts of the default retry policy fit.
 const MaxReplayed = 250
 
