@@ -73,8 +73,8 @@ func barePosts(ctx context.Context, o options, s *sink, concurrency int) (usage,
 	for range concurrency {
 		wg.Go(func() {
 			for !stopped.Load() {
-				resp, err := client.Post(s.url, "application/json",
-					bytes.NewReader(payload)) //nolint:noctx // what anybody would write
+				//nolint:noctx // as a user would write it
+				resp, err := client.Post(s.url, "application/json", bytes.NewReader(payload))
 				if err != nil {
 					failed.Store(&err)
 					return
