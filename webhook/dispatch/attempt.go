@@ -59,6 +59,7 @@ func (r *run) work() {
 			r.results <- v
 		} else {
 			r.d.leases.release([]webhook.Lease{t.Lease})
+			r.lookIfDrained()
 		}
 		for _, u := range unstarted {
 			back := requeue(u)

@@ -34,6 +34,8 @@ const (
 	// and clockTimeout bounds asking: a slower answer says too little.
 	clockPause   = 5 * time.Second
 	clockTimeout = 5 * time.Second
+	// clockBrief bounds asking from within a transaction of the caller's.
+	clockBrief = 100 * time.Millisecond
 )
 
 // of turns a time of this process's clock into one of the store's.
@@ -113,6 +115,14 @@ func (c *clock) ask(ctx context.Context) {
 		c.logger.InfoContext(ctx,
 			"webhook: the clock of this process agrees with that of its store again")
 	}
+}
+
+// askBriefly is ask for a caller that may hold connections which others wait for: it does not wait
+// for one of the store's.
+func (c *clock) askBriefly(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, clockBrief)
+	defer cancel()
+	c.ask(ctx)
 }
 
 // now is the time by the store's clock, as stores keep it.

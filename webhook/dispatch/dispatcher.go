@@ -315,6 +315,7 @@ func (d *Dispatcher) Cancel(
 	if !storable(organizationID) {
 		return webhook.ErrNotFound
 	}
+	d.clock.ask(ctx)
 	if err := d.store.Cancel(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}

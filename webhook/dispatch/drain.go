@@ -17,7 +17,10 @@ import (
 //   - for an endpoint that is left alone, because it has failed or has asked for that
 //     (see Fairness in the documentation of the package);
 //   - for a subscription that is paused, or a channel that this process does not have;
-//   - for another process, which has claimed it.
+//   - for the end of a lease: that of another process, or one that was abandoned, by a process
+//     that died or because the store's answer was lost;
+//   - for the moment at which it is due, if it was emitted by a process whose clock is a little
+//     ahead.
 //
 // What becomes due while Drain is at it, a retry or a new event, is delivered too: in a
 // process that goes on emitting, Drain may not return before ctx ends.

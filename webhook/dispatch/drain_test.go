@@ -288,3 +288,34 @@ func TestAnEmitDuringTheStartOfRunIsDeliveredAtOnce(t *testing.T) {
 		assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
 	})
 }
+
+// TestDrainGoesByTheStoresClock has a process whose clock is ahead of its store's, and that only
+// publishes and replays: what it makes due is due at once.
+func TestDrainGoesByTheStoresClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := memstore.New()
+		newProcess := func(sent *atomic.Int32) *testBench {
+			store := &clockedStore{Store: memory}
+			store.ahead.Store(int64(-time.Second))
+			return benchOn(t, store, dispatch.Config{},
+				func(context.Context, *channel.Message) (channel.Result, error) {
+					sent.Add(1)
+					return channel.Result{StatusCode: 200}, nil
+				})
+		}
+		var first, second atomic.Int32
+		b := newProcess(&first)
+		b.subscribe(t, "*")
+		tx := memory.Begin()
+		require.NoError(t, errorOf(b.EmitTx(t.Context(), tx, newEvent(event.ObjectCreated))))
+		require.NoError(t, tx.Commit())
+		require.NoError(t, b.Drain(t.Context()))
+		require.EqualValues(t, 1, first.Load())
+
+		again := newProcess(&second)
+		require.NoError(t, again.Replay(t.Context(), "", b.only(t).ID))
+		require.NoError(t, again.Drain(t.Context()))
+		require.EqualValues(t, 1, second.Load())
+	})
+}

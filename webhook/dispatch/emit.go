@@ -87,6 +87,7 @@ func (d *Dispatcher) emitTx(
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}
+	d.clock.askBriefly(ctx)
 	emitted, err := queue.EnqueueTx(ctx, tx, d.now(), records)
 	if err != nil {
 		return nil, fmt.Errorf("webhook: emit: %w", err)

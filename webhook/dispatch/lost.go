@@ -123,8 +123,11 @@ func (d *Dispatcher) resultOfLost(ctx context.Context, t *task) result {
 	var own *webhook.Retry
 	entry, err := d.channels.get(
 		ctx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})
-	if err == nil {
+	switch {
+	case err == nil:
 		own = entry.retry
+	case !errors.Is(err, webhook.ErrNotFound):
+		return requeueForOthers(t, d.cfg.PollInterval) // its own policy is not known now
 	}
 	due, again := d.retry(t, own, 0)
 	// The first lease that was lost may have been that of a bystander.

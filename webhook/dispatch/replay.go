@@ -32,6 +32,7 @@ func (d *Dispatcher) Replay(
 		return fmt.Errorf("%w: it has %d attempts, and is replayed up to %d", webhook.ErrWrongStatus,
 			len(delivery.Attempts), MaxReplayed)
 	}
+	d.clock.ask(ctx)
 	if err := d.store.Replay(ctx, d.now(), organizationID, id); err != nil {
 		return err
 	}
@@ -76,7 +77,8 @@ func (d *Dispatcher) ReplayAll(
 	if !(options.PerSecond >= 1.0/3600) {
 		return progress, errors.New("webhook: ReplayAll: the rate must be at least one an hour")
 	}
-	start, limit := d.now(), q.Limit
+	var start time.Time
+	limit := q.Limit
 	q.WithoutAttempts = true
 	if q.AttemptsBelow <= 0 || q.AttemptsBelow > MaxReplayed {
 		q.AttemptsBelow = MaxReplayed
@@ -92,6 +94,10 @@ func (d *Dispatcher) ReplayAll(
 				return progress, nil
 			}
 			if options.includes(&deliveries[i]) {
+				if start.IsZero() {
+					d.clock.ask(ctx)
+					start = d.now()
+				}
 				due := start.Add(time.Duration(
 					float64(progress.Replayed) / options.PerSecond * float64(time.Second)))
 				err = d.store.Replay(ctx, due.Truncate(time.Microsecond), q.OrganizationID, deliveries[i].ID)

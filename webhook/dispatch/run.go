@@ -76,10 +76,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 func (d *Dispatcher) newRun() *run {
 	return &run{
-		d:           d,
-		results:     make(chan result, maxSettle),
-		hookResults: make(chan Result, maxHookResults),
-		ended:       make(chan struct{}),
+		d:       d,
+		results: make(chan result, maxSettle),
+		ended:   make(chan struct{}),
 	}
 }
 
@@ -94,6 +93,11 @@ func (r *run) run(ctx context.Context) error {
 		close(r.ended)
 	}()
 	hooks := &d.cfg.Hooks
+	if hooks.Attempted != nil {
+		r.hookResults = make(chan Result, maxHookResults)
+	} else {
+		r.hookResults = make(chan Result)
+	}
 	ctx = hookStart(ctx, d, "RunStart", hooks.RunStart, RunStart{Drain: r.draining})
 	var cancelAttempts, cancelStoring context.CancelFunc
 	r.attempts, cancelAttempts = context.WithCancel(context.WithoutCancel(ctx))
@@ -194,7 +198,8 @@ func (r *run) claimLoop(ctx context.Context) {
 			continue
 		}
 		drains := r.drains.joined()
-		leasesHeld := d.leases.any() // before the claim, which finds what they are requeued as
+		// Before the claim, which finds what these requeue or emit.
+		quiet := !d.leases.any() && r.untold.Load() == 0
 		if b := d.queue.ClaimBudget(); b.Limit > 0 {
 			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made, and what
@@ -205,8 +210,8 @@ func (r *run) claimLoop(ctx context.Context) {
 				SkipOrganizations: b.SkipOrganizations, Skip: endpoints(b.SkipEndpoints),
 			})
 			if ctx.Err() != nil {
-				if late := d.push(newItems(tasks)); len(late) > 0 {
-					r.requeueLate(ctx, late)
+				for _, t := range d.push(newItems(tasks)) {
+					r.results <- requeue(t)
 				}
 				return
 			}
@@ -223,7 +228,7 @@ func (r *run) claimLoop(ctx context.Context) {
 				case len(tasks) == 0:
 					pause = again
 				}
-				if len(tasks) == 0 && !leasesHeld && b.QueueEmpty && r.untold.Load() == 0 {
+				if len(tasks) == 0 && quiet && b.QueueEmpty && d.idle() {
 					r.drains.over(drains)
 				}
 			}

@@ -33,7 +33,8 @@
 //
 // An answer has 1 to [MaxAnswer] bytes and is kept for [Kept]. Errors are not kept. After
 // [webhook.ErrWrongStatus], [webhook.ErrNotFound], [webhook.ErrExists] and [webhook.ErrLimit],
-// which say that nothing was done, the key can be used again at once.
+// which say that nothing was done, the key can be used again at once, unless an earlier try
+// ended without an answer ([Try]'s Again).
 //
 // # Rate
 //

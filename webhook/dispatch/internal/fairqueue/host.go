@@ -99,7 +99,14 @@ func (q *Queue[T]) setHost(e *endpointQueue[T], to Host) {
 }
 
 func (q *Queue[T]) leaveHost(h *host[T]) {
-	if h.endpoints--; h.endpoints == 0 {
+	h.endpoints--
+	q.forgetHostIfUnused(h)
+}
+
+// forgetHostIfUnused forgets a host that no endpoint has and no attempt in flight goes to: until
+// then its attempts count, whatever endpoint has it next.
+func (q *Queue[T]) forgetHostIfUnused(h *host[T]) {
+	if h.endpoints == 0 && h.total() == 0 && q.hosts[h.Host] == h {
 		delete(q.hosts, h.Host)
 	}
 }

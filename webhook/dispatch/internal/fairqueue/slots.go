@@ -176,6 +176,7 @@ func (q *Queue[T]) countSlot(item *Item[T], n int) {
 	item.queue.organization.add(item.slot, n)
 	if item.host != nil {
 		item.host.add(item.slot, n)
+		q.forgetHostIfUnused(item.host)
 	}
 }
 

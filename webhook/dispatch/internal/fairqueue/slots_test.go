@@ -113,3 +113,34 @@ func TestAHostWithALimit(t *testing.T) {
 			"organizations take turns, however many endpoints each has")
 	})
 }
+
+// TestAHostThatIsLeftStillCounts has attempts that hang at a host from which their endpoint has
+// moved away since.
+func TestAHostThatIsLeftStillCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(slotLimits)
+		mail := fairqueue.Host{Name: "mail.example", MaxInFlight: 3}
+		mover, other := endpoint("first", "mover"), endpoint("second", "other")
+		known(q, 8, mover)
+		known(q, 8, other)
+		q.Push(items(1, 3, mover))
+		var hanging []*item
+		for range 2 {
+			next := q.Next()
+			require.True(t, q.Begin(next, mail))
+			hanging = append(hanging, next)
+		}
+		elsewhere := q.Next()
+		require.True(t, q.Begin(elsewhere, fairqueue.Host{Name: "elsewhere.example"}))
+		q.Finish(elsewhere, healthy)
+
+		q.Push(items(10, 2, other))
+		require.True(t, q.Begin(q.Next(), mail))
+		require.Nil(t, q.Next(), "with the two of the other endpoint, three are under way there")
+		for _, i := range hanging {
+			q.Finish(i, healthy)
+		}
+		require.True(t, q.Begin(q.Next(), mail))
+	})
+}
