@@ -23,7 +23,8 @@ import (
 // All but Attempted are called where the thing happens, from many goroutines at a time:
 // what they take is added to an emit, an attempt or a claim. They must not block. They
 // must not change what they are given. A panic in a hook is logged, and all goes on as
-// though it had returned; a Start hook that panics leaves the context as it was.
+// though it had returned; a Start hook that panics leaves the context as it was. A hook must
+// not end its goroutine, as t.FailNow of a test does.
 type Hooks struct {
 	// EmitStart and EmitEnd enclose each [Dispatcher.Emit] and [Dispatcher.EmitTx].
 	// Calls of Emit at the same time share one call of the store, which gets the
