@@ -128,7 +128,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	}
 	ctx := d.cfg.Renders.ContextFor(r.attempts, template.Turn{
 		OrganizationID: t.OrganizationID,
-		Waiting:        func(waits bool) { d.queue.SetLocalWait(&t.item, waits) },
+		Waiting:        func(waits bool) { d.queue.SetClockPaused(&t.item, waits) },
 	})
 	about := AttemptStart{
 		DeliveryID: t.DeliveryID, OrganizationID: t.OrganizationID, Endpoint: t.Endpoint,
@@ -157,7 +157,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	}
 	v = d.judge(t, entry.retry, attempt, err)
 	if attempt.Class == string(channel.ClassTimeout) &&
-		2*d.queue.LocalWait(&t.item) >= attempt.Duration {
+		2*d.queue.PausedTime(&t.item) >= attempt.Duration {
 		v.health = breaker.Health{} // it was here that the time went by
 	}
 	v.settlement.Progress = progress

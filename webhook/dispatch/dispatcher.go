@@ -66,13 +66,13 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 			maxWait),
 		tests: newTestGate(cfg.Tests),
 		queue: fairqueue.New[*task](fairqueue.Limits{
-			InFlight:            cfg.MaxInFlight,
-			InFlightPerEndpoint: cfg.MaxInFlightPerEndpoint,
-			Queued:              max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
-			QueuedPerEndpoint:   8 * cfg.MaxInFlightPerEndpoint,
-			Bytes:               maxQueuedBytes,
-			Claim:               maxClaim,
-			ExpectedSize:        MaxPayload, // the first claim is a careful one
+			InFlight:             cfg.MaxInFlight,
+			InFlightPerEndpoint:  cfg.MaxInFlightPerEndpoint,
+			Queued:               max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
+			QueuedPerEndpoint:    8 * cfg.MaxInFlightPerEndpoint,
+			Bytes:                maxQueuedBytes,
+			Claim:                maxClaim,
+			ExpectedPayloadBytes: MaxPayload, // the first claim is a careful one
 		}),
 	}
 	d.emits = groupcommit.Group[webhook.NewEvent, webhook.Emitted]{

@@ -2,10 +2,10 @@
 // alone, and when it is tried again.
 //
 // A [Breaker] is closed at first. Once [Threshold] deliveries have failed, with no answer of a
-// living endpoint in between, it trips: it is open for [FirstBackoff], twice as long after each
+// living endpoint in between, it opens: it backs off for [FirstBackoff], twice as long after each
 // further failure, and [MaxBackoff] at most. When that time has passed it is half-open, which is
-// tripped but not open: the caller makes one attempt at a time, until one is answered, which closes
-// it.
+// not closed and not backing off: the caller makes one attempt at a time, until one is answered,
+// which closes it.
 //
 // Deliveries that have failed before have a backoff of their own. It never ends before that of the
 // others, and only their failures double it. So an event that the endpoint cannot take holds back
@@ -24,7 +24,7 @@ import (
 
 const (
 	// Threshold is how many deliveries must fail, with no answer in between, before the breaker
-	// trips.
+	// opens.
 	Threshold = 8
 	// FirstBackoff is how long the breaker is open at first.
 	FirstBackoff = time.Second
@@ -55,14 +55,15 @@ const (
 // A Breaker remembers how an endpoint has been answering. The zero value is closed. It is not safe
 // for concurrent use.
 type Breaker struct {
-	// failed are the deliveries that failed since the endpoint last answered, up to the threshold.
+	// failed are the deliveries that failed since the endpoint last answered, each as often as it
+	// counts (weight of Record).
 	// One that fails again and again counts once: it says less about the endpoint than about itself.
 	failed  []int64
 	fresh   backoff // of deliveries that were never attempted
 	retries backoff // of those that were
-	// retryAfter is until when the endpoint has asked to be left alone. An answer to an earlier
+	// notBefore is until when the endpoint has asked to be left alone. An answer to an earlier
 	// request does not end that.
-	retryAfter time.Time
+	notBefore time.Time
 }
 
 // backoff is a time to leave an endpoint alone.
@@ -72,31 +73,31 @@ type backoff struct {
 }
 
 // Record notes how an attempt of the delivery went. retry says that the delivery had been attempted
-// before, and failures is how many failures it counts for if it is one.
-func (b *Breaker) Record(h Health, deliveryID int64, retry bool, failures int) {
+// before, and weight is how many failures it counts for if it is one.
+func (b *Breaker) Record(h Health, deliveryID int64, retry bool, weight int) {
 	switch h.Signal {
 	case Unknown:
 		return
 	case Healthy:
-		*b = Breaker{retryAfter: b.retryAfter}
+		*b = Breaker{notBefore: b.notBefore}
 		return
 	case Unhealthy:
 	}
 	now := time.Now()
-	if asked := now.Add(h.RetryAfter); h.RetryAfter > 0 && asked.After(b.retryAfter) {
-		b.retryAfter = asked
+	if asked := now.Add(h.RetryAfter); h.RetryAfter > 0 && asked.After(b.notBefore) {
+		b.notBefore = asked
 	}
 	switch {
-	case b.Tripped() && retry:
+	case b.NotClosed() && retry:
 		b.retries.grow(now)
-	case b.Tripped():
+	case b.NotClosed():
 		b.fresh.grow(now)
 	case h.RetryAfter > 0 || !slices.Contains(b.failed, deliveryID): // who asks for time asks for all
-		for range failures {
+		for range weight {
 			b.failed = append(b.failed, deliveryID)
 		}
 		switch {
-		case !b.Tripped():
+		case !b.NotClosed():
 		case retry:
 			b.retries.grow(now)
 		default:
@@ -118,28 +119,28 @@ func (b *backoff) grow(now time.Time) {
 	b.until = now.Add(b.delay)
 }
 
-// Tripped reports whether the endpoint has to answer a probe before it gets more than one attempt
+// NotClosed reports whether the endpoint has to answer a probe before it gets more than one attempt
 // at a time.
-func (b *Breaker) Tripped() bool { return len(b.failed) >= Threshold }
+func (b *Breaker) NotClosed() bool { return len(b.failed) >= Threshold }
 
-// Open reports whether the endpoint is to be left alone now.
-func (b *Breaker) Open() bool {
-	return !b.neverOpened() && b.OpenUntil().After(time.Now())
+// BackingOff reports whether the endpoint is to be left alone now.
+func (b *Breaker) BackingOff() bool {
+	return !b.noBackoff() && b.BackingOffUntil().After(time.Now())
 }
 
-// OpenForRetries reports whether it is to be spared deliveries that have failed before.
-func (b *Breaker) OpenForRetries() bool {
-	return !b.neverOpened() && b.OpenForRetriesUntil().After(time.Now())
+// BackingOffRetries reports whether it is to be spared deliveries that have failed before.
+func (b *Breaker) BackingOffRetries() bool {
+	return !b.noBackoff() && b.BackingOffRetriesUntil().After(time.Now())
 }
 
-// neverOpened saves asking for the time, for nearly all endpoints.
-func (b *Breaker) neverOpened() bool { return b.retryAfter.IsZero() && b.retries.delay == 0 }
+// noBackoff saves asking for the time, for nearly all endpoints.
+func (b *Breaker) noBackoff() bool { return b.notBefore.IsZero() && b.retries.delay == 0 }
 
-// OpenUntil is when Open ends, or a time that has passed.
-func (b *Breaker) OpenUntil() time.Time { return later(b.retryAfter, b.fresh.until) }
+// BackingOffUntil is when BackingOff ends, or a time that has passed.
+func (b *Breaker) BackingOffUntil() time.Time { return later(b.notBefore, b.fresh.until) }
 
-// OpenForRetriesUntil is when OpenForRetries ends, or a time that has passed.
-func (b *Breaker) OpenForRetriesUntil() time.Time { return later(b.retryAfter, b.retries.until) }
+// BackingOffRetriesUntil is when BackingOffRetries ends, or a time that has passed.
+func (b *Breaker) BackingOffRetriesUntil() time.Time { return later(b.notBefore, b.retries.until) }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -24,37 +24,37 @@ func TestBreaker(t *testing.T) {
 		for range 50 {
 			fail(&b, 1, breaker.Threshold-1, true)
 		}
-		assert.False(t, b.Tripped(),
+		assert.False(t, b.NotClosed(),
 			"deliveries that fail again and again say less about the endpoint than about themselves")
 		b.Record(breaker.Health{Signal: breaker.Healthy}, 100, false, 1)
 		fail(&b, 1, breaker.Threshold-1, false)
-		assert.False(t, b.Tripped(), "an answer ends the count")
+		assert.False(t, b.NotClosed(), "an answer ends the count")
 		fail(&b, 200, 1, false)
-		assert.True(t, b.Tripped())
-		assert.True(t, b.Open())
+		assert.True(t, b.NotClosed())
+		assert.True(t, b.BackingOff())
 
 		for range 10 { // what has failed goes on failing
-			time.Sleep(time.Until(b.OpenForRetriesUntil()))
+			time.Sleep(time.Until(b.BackingOffRetriesUntil()))
 			fail(&b, 1, 1, true)
 		}
-		assert.False(t, b.Open(), "that does not hold back what was never attempted")
-		assert.True(t, b.OpenForRetries())
-		assert.Equal(t, time.Now().Add(breaker.MaxBackoff), b.OpenForRetriesUntil())
+		assert.False(t, b.BackingOff(), "that does not hold back what was never attempted")
+		assert.True(t, b.BackingOffRetries())
+		assert.Equal(t, time.Now().Add(breaker.MaxBackoff), b.BackingOffRetriesUntil())
 		for _, wait := range []float64{2, 4, 8, 16, 32, 60, 60} {
 			wait := time.Duration(wait * float64(time.Second))
 			fail(&b, 300, 5, false) // what was under way when the backoff began does not count
-			assert.Equal(t, time.Now().Add(wait), b.OpenUntil())
-			assert.False(t, b.OpenForRetriesUntil().Before(b.OpenUntil()))
+			assert.Equal(t, time.Now().Add(wait), b.BackingOffUntil())
+			assert.False(t, b.BackingOffRetriesUntil().Before(b.BackingOffUntil()))
 			time.Sleep(wait)
 		}
 
 		b.Record(breaker.Health{Signal: breaker.Healthy}, 100, true, 1)
-		assert.False(t, b.Tripped() || b.OpenForRetries())
+		assert.False(t, b.NotClosed() || b.BackingOffRetries())
 		b.Record(breaker.Health{Signal: breaker.Unhealthy, RetryAfter: time.Hour}, 400, false, 1)
 		b.Record(breaker.Health{Signal: breaker.Healthy}, 401, false, 1)
-		assert.Equal(t, time.Now().Add(time.Hour), b.OpenUntil(),
+		assert.Equal(t, time.Now().Add(time.Hour), b.BackingOffUntil(),
 			"an answer to an earlier request does not end the backoff that was asked for")
 		time.Sleep(time.Hour)
-		assert.False(t, b.Open())
+		assert.False(t, b.BackingOff())
 	})
 }

@@ -51,7 +51,7 @@ func (q *Queue[T]) Reserve(d Destination) bool {
 		return false
 	}
 	e, shares := q.activate(d), q.bufferShares()
-	if e.backlog || e.breaker.Open() || !e.withinBufferShare(shares, 1) ||
+	if e.backlog || e.breaker.BackingOff() || !e.withinBufferShare(shares, 1) ||
 		!e.organizationWithinBufferShare(shares, 1) {
 		q.deactivateIfIdle(e)
 		return false

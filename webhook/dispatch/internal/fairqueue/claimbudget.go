@@ -24,24 +24,25 @@ func (q *Queue[T]) ClaimBudget() ClaimBudget {
 	}
 	// Some of the buffer stays for prefetching, so that a new delivery need not wait until old ones
 	// are done.
-	freeItems := q.limits.Queued - q.queued - q.minClaim()/2
+	freeItems := q.limits.Queued - q.queued - q.minFreeToClaim()/2
 	freeBytes := q.limits.Bytes - q.bytes
-	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/q.expectedSize), 1), q.limits.Claim)}
+	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/q.expectedPayloadBytes), 1),
+		q.limits.Claim)}
 	b.QueueEmpty = q.queued == 0
 	shares := q.bufferShares()
-	ofBytes := shares.bytes / q.expectedSize
-	b.PerOrganization = min(max(min(shares.organizationItems, ofBytes)/8, 1), b.Limit)
-	b.PerEndpoint = min(max(min(shares.endpointItems, ofBytes)/2, 1), b.Limit)
-	q.budgetCount++
+	itemsByBytes := shares.bytes / q.expectedPayloadBytes
+	b.PerOrganization = min(max(min(shares.organizationItems, itemsByBytes)/8, 1), b.Limit)
+	b.PerEndpoint = min(max(min(shares.endpointItems, itemsByBytes)/2, 1), b.Limit)
+	q.budgetGeneration++
 	for _, e := range q.activeEndpoints {
 		o := e.organization
 		switch {
 		case o.queued > shares.organizationItems-b.PerOrganization || o.bytes >= shares.bytes:
-			if o.skippedByBudget != q.budgetCount {
-				o.skippedByBudget = q.budgetCount
+			if o.skippedInGeneration != q.budgetGeneration {
+				o.skippedInGeneration = q.budgetGeneration
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
-		case e.breaker.Open() || !e.withinBufferShare(shares, b.PerEndpoint) ||
+		case e.breaker.BackingOff() || !e.withinBufferShare(shares, b.PerEndpoint) ||
 			!e.organizationWithinBufferShare(shares, b.PerOrganization):
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		}
@@ -51,10 +52,10 @@ func (q *Queue[T]) ClaimBudget() ClaimBudget {
 
 // claimWorthwhile reports whether enough of the buffer is free to make a claim worth its cost.
 func (q *Queue[T]) claimWorthwhile() bool {
-	return q.limits.Queued-q.queued >= q.minClaim() && q.limits.Bytes-q.bytes >= q.limits.Bytes/8
+	return q.limits.Queued-q.queued >= q.minFreeToClaim() && q.limits.Bytes-q.bytes >= q.limits.Bytes/8
 }
 
-func (q *Queue[T]) minClaim() int { return max(min(q.limits.Queued/8, q.limits.Claim), 1) }
+func (q *Queue[T]) minFreeToClaim() int { return max(min(q.limits.Queued/8, q.limits.Claim), 1) }
 
 // ClaimSignal receives when the store may hold due deliveries that fit now. It is the same channel
 // for the life of the Queue, for one reader.
@@ -70,7 +71,7 @@ func (q *Queue[T]) SignalClaim() {
 
 // signalIfLow signals when the endpoint has a backlog and its queue runs low.
 func (q *Queue[T]) signalIfLow(e *endpointQueue[T]) {
-	if e.backlog && e.len() <= q.limits.QueuedPerEndpoint/4 && !e.breaker.Open() &&
+	if e.backlog && e.len() <= q.limits.QueuedPerEndpoint/4 && !e.breaker.BackingOff() &&
 		e.organization.queued < threshold(q.limits.Queued, q.queued)/2 {
 		q.SignalClaim()
 	}
@@ -98,7 +99,7 @@ func (q *Queue[T]) Claimed(items []*Item[T], b ClaimBudget) {
 	if len(items) > 0 {
 		// Larger ones are believed at once, smaller ones little by little: how large they are is known
 		// only after they have been claimed.
-		q.expectedSize = max(bytes/len(items), q.expectedSize/2, 1)
+		q.expectedPayloadBytes = max(bytes/len(items), q.expectedPayloadBytes/2, 1)
 	}
 	limitReached := len(items) >= b.Limit
 	for _, item := range items {

@@ -20,8 +20,8 @@
 // There are two kinds of slots. Fast slots, a quarter, are for endpoints that have been answering
 // at once. An attempt that lasts longer than 300 ms gives its fast slot back and takes a slow one.
 // Attempts of endpoints that are slow, or that have not answered yet, take a slow slot from the
-// start. The last slots are a reserve for endpoints that have answered within the last second, of
-// organizations and hosts with a good record.
+// start. The last slots, the priority slots, are for endpoints that have answered within the last
+// second, of organizations and hosts with a good record.
 //
 // An endpoint that keeps failing is left alone by its circuit breaker: see package breaker.
 //

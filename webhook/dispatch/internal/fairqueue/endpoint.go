@@ -30,7 +30,7 @@ type endpointQueue[T any] struct {
 	// overtake them by being prefetched.
 	backlog bool
 
-	scheduled   bool // in a run queue of its organization, or waiting for its host
+	enqueued    bool // in a run queue of its organization, or waiting for its host
 	next        *endpointQueue[T]
 	activeIndex int // its place in Queue.activeEndpoints, from 1; 0 if it is idle
 }
@@ -72,13 +72,14 @@ const (
 func (e *endpointQueue[T]) candidate(maxInFlight int) candidate {
 	window := min(maxInFlight, e.window)
 	// One that hangs again must not keep out what was never attempted.
-	onlyRetries := e.inFlight == e.retriesInFlight
-	fresh := len(e.fresh) > 0 && (e.inFlight < window || onlyRetries && e.inFlight < maxInFlight) &&
-		!e.breaker.Open()
+	noFreshInFlight := e.inFlight == e.retriesInFlight
+	fresh := len(e.fresh) > 0 && (e.inFlight < window || noFreshInFlight &&
+		e.inFlight < maxInFlight) &&
+		!e.breaker.BackingOff()
 	retry := len(e.retries) > 0 && e.inFlight < window && e.retriesInFlight < max(window/2, 1) &&
-		!e.breaker.OpenForRetries()
-	if e.breaker.Tripped() {
-		fresh = fresh && onlyRetries
+		!e.breaker.BackingOffRetries()
+	if e.breaker.NotClosed() {
+		fresh = fresh && noFreshInFlight
 		retry = retry && e.inFlight == 0
 		if fresh {
 			return freshCandidate
@@ -129,14 +130,14 @@ func (e *endpointQueue[T]) pushFront(item *Item[T]) {
 
 // recordResult notes how an attempt has gone.
 func (e *endpointQueue[T]) recordResult(item *Item[T], h breaker.Health, maxInFlight int) {
-	failures := 1
+	weight := 1
 	if item.slow && e.speed() != speedFast {
-		failures = slowFailureWeight
+		weight = slowFailureWeight
 	}
-	recovered := e.breaker.Tripped()
-	e.breaker.Record(h, item.ID, item.Retry, failures)
+	wasNotClosed := e.breaker.NotClosed()
+	e.breaker.Record(h, item.ID, item.Retry, weight)
 	switch {
-	case h.Signal == breaker.Healthy && recovered:
+	case h.Signal == breaker.Healthy && wasNotClosed:
 		e.window = maxInFlight
 	case h.Signal == breaker.Healthy:
 		e.window = min(e.window+1, maxInFlight)

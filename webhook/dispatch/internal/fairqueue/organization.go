@@ -15,14 +15,14 @@ type organization[T any] struct {
 	scheduled bool // in Queue.runQueue
 	next      *organization[T]
 
-	skippedByBudget int64 // the last of Queue.budgetCount that left it out
+	skippedInGeneration int64 // the last of Queue.budgetGeneration that left it out
 }
 
 func (o *organization[T]) nextInFIFO() *organization[T]     { return o.next }
 func (o *organization[T]) setNextInFIFO(n *organization[T]) { o.next = n }
 
-// hasScheduled reports whether any endpoint of it may have something to run.
-func (o *organization[T]) hasScheduled() bool {
+// hasRunnable reports whether any endpoint of it may have something to run.
+func (o *organization[T]) hasRunnable() bool {
 	for sp := range o.runQueues {
 		if !o.runQueues[sp].empty() {
 			return true

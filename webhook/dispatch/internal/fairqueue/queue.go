@@ -27,14 +27,14 @@ type Queue[T any] struct {
 	runQueue        fifo[*organization[T]]    // those that may have something to run
 	waitingForSlot  map[*organization[T]]bool // those that found no slot when they had their turn
 
-	queued       int   // items in endpoint queues, and reservations
-	bytes        int   // of the payloads in endpoint queues, each counted once
-	expectedSize int   // bytes that the payload of the next claimed item is expected to have
-	budgetCount  int64 // calls of ClaimBudget
-	claimBlocked bool  // there was no capacity for the last claim
+	queued               int   // items in endpoint queues, and reservations
+	bytes                int   // of the payloads in endpoint queues, each counted once
+	expectedPayloadBytes int   // bytes that the payload of the next claimed item is expected to have
+	budgetGeneration     int64 // calls of ClaimBudget
+	claimBlocked         bool  // there was no capacity for the last claim
 
 	slotsUsed      slotUsage
-	running        runningItems[T]
+	slowWatch      slowWatchList[T]
 	slowTimer      *time.Timer // calls markSlow
 	slowTimerArmed bool
 	workers        int        // with an attempt in flight, or about to call Next
@@ -52,9 +52,9 @@ type Limits struct {
 	Bytes int
 	// Claim is how many items one claim may take.
 	Claim int
-	// ExpectedSize is how many bytes the payload of an item is expected to have before any was
+	// ExpectedPayloadBytes is how many bytes the payload of an item is expected to have before any was
 	// claimed. From then on it follows from those that were.
-	ExpectedSize int
+	ExpectedPayloadBytes int
 }
 
 // Endpoint identifies what attempts are made to: one channel of one subscription.
@@ -113,15 +113,15 @@ type Stats struct {
 // New makes a Queue, which takes in nothing before Start.
 func New[T any](l Limits) *Queue[T] {
 	q := &Queue[T]{
-		limits:         l,
-		slots:          newSlotLimits(l.InFlight),
-		claimSignal:    make(chan struct{}, 1),
-		organizations:  make(map[string]*organization[T]),
-		hosts:          make(map[Host]*host[T]),
-		endpoints:      make(map[Endpoint]*endpointQueue[T]),
-		bySubscription: make(map[string][]*endpointQueue[T]),
-		waitingForSlot: make(map[*organization[T]]bool),
-		expectedSize:   l.ExpectedSize,
+		limits:               l,
+		slots:                newSlotLimits(l.InFlight),
+		claimSignal:          make(chan struct{}, 1),
+		organizations:        make(map[string]*organization[T]),
+		hosts:                make(map[Host]*host[T]),
+		endpoints:            make(map[Endpoint]*endpointQueue[T]),
+		bySubscription:       make(map[string][]*endpointQueue[T]),
+		waitingForSlot:       make(map[*organization[T]]bool),
+		expectedPayloadBytes: l.ExpectedPayloadBytes,
 	}
 	q.noWorkers = sync.NewCond(&q.mu)
 	return q
@@ -277,12 +277,12 @@ func (q *Queue[T]) firstRunnable(
 		e := runQueue.head
 		if e.candidate(q.limits.InFlightPerEndpoint) == noCandidate {
 			runQueue.pop()
-			e.scheduled = false
+			e.enqueued = false
 			continue
 		}
 		if e.speed() != sp {
 			runQueue.pop()
-			e.scheduled = false
+			e.enqueued = false
 			q.schedule(e)
 			moved = true
 			continue
@@ -305,7 +305,7 @@ func (q *Queue[T]) firstRunnable(
 func (q *Queue[T]) assignSlot(e *endpointQueue[T], kind slotKind) *Item[T] {
 	o := e.organization
 	o.runQueues[o.nextSpeed].pop()
-	e.scheduled = false
+	e.enqueued = false
 	q.runQueue.pop()
 	o.scheduled = false
 	o.nextSpeed = (o.nextSpeed + 1) % speeds
@@ -319,7 +319,7 @@ func (q *Queue[T]) assignSlot(e *endpointQueue[T], kind slotKind) *Item[T] {
 		e.host.endTurn(o)
 	}
 	q.schedule(e)
-	if o.hasScheduled() {
+	if o.hasRunnable() {
 		q.scheduleOrganization(o)
 	}
 	return item
@@ -350,7 +350,7 @@ func (q *Queue[T]) Begin(item *Item[T], to Host) bool {
 		q.countSlot(item, 1)
 	}
 	item.started = time.Now()
-	q.running.add(item)
+	q.slowWatch.add(item)
 	q.armSlowTimer()
 	return true
 }
@@ -366,7 +366,7 @@ func (q *Queue[T]) Finish(item *Item[T], h breaker.Health) (unstarted []T, retri
 	q.countSlot(item, -1)
 	item.finished = true
 	if !item.started.IsZero() && !item.slow && !item.waitsLocally() {
-		q.running.remove(item)
+		q.slowWatch.remove(item)
 		e.recordFast()
 		e.updateSpeed()
 		e.organization.recordFast()
@@ -376,17 +376,17 @@ func (q *Queue[T]) Finish(item *Item[T], h breaker.Health) (unstarted []T, retri
 	}
 	e.recordResult(item, h, q.limits.InFlightPerEndpoint)
 	switch {
-	case e.breaker.Open():
+	case e.breaker.BackingOff():
 		unstarted = values(q.drain(e))
 		e.backlog = true
-	case e.breaker.OpenForRetries():
+	case e.breaker.BackingOffRetries():
 		q.countDequeued(e.retries...)
 		unstarted, e.retries = values(e.retries), nil
 	}
 	q.slotFreed(item)
 	q.schedule(e) // behind those that waited
 	q.deactivateIfIdle(e)
-	return unstarted, e.breaker.OpenForRetriesUntil()
+	return unstarted, e.breaker.BackingOffRetriesUntil()
 }
 
 // RemoveSubscription takes out what is queued for a subscription's endpoints, returns it, and
@@ -429,8 +429,8 @@ func (q *Queue[T]) WakeBlocked() {
 
 // schedule puts the endpoint into the run queue if it has something to run.
 func (q *Queue[T]) schedule(e *endpointQueue[T]) {
-	if !e.scheduled && e.candidate(q.limits.InFlightPerEndpoint) != noCandidate {
-		e.scheduled = true
+	if !e.enqueued && e.candidate(q.limits.InFlightPerEndpoint) != noCandidate {
+		e.enqueued = true
 		e.organization.runQueues[e.speed()].push(e)
 		q.scheduleOrganization(e.organization)
 	}
@@ -451,7 +451,7 @@ func (q *Queue[T]) scheduleOrganization(o *organization[T]) {
 func (q *Queue[T]) unscheduleFirstOrganization() {
 	o := q.runQueue.pop()
 	o.scheduled = false
-	if o.hasScheduled() {
+	if o.hasRunnable() {
 		q.waitingForSlot[o] = true
 	}
 }

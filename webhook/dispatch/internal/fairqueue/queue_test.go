@@ -30,8 +30,8 @@ func newQueue(l fairqueue.Limits) (*queue, *int) {
 	if l.Bytes == 0 {
 		l.Bytes = 64 << 20
 	}
-	if l.ExpectedSize == 0 {
-		l.ExpectedSize = 1 << 20
+	if l.ExpectedPayloadBytes == 0 {
+		l.ExpectedPayloadBytes = 1 << 20
 	}
 	l.Claim = 512
 	q := fairqueue.New[string](l)
@@ -260,7 +260,7 @@ func TestBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	limits := fairqueue.Limits{
 		InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000, QueuedPerEndpoint: 1000, Bytes: 1000,
-		ExpectedSize: 10,
+		ExpectedPayloadBytes: 10,
 	}
 	t.Run("prefetch", func(t *testing.T) {
 		t.Parallel()
@@ -277,7 +277,7 @@ func TestBytesAreBounded(t *testing.T) {
 	t.Run("claims", func(t *testing.T) {
 		t.Parallel()
 		limits := limits
-		limits.ExpectedSize = 40
+		limits.ExpectedPayloadBytes = 40
 		q, _ := newQueue(limits)
 		b := q.ClaimBudget()
 		assert.Equal(t, []int{25, 25}, []int{b.Limit, b.PerEndpoint}, "of forty bytes each")
@@ -392,26 +392,26 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		other := begin(2, endpointB)
 		require.Equal(t, [2]int{2, 0}, slots())
-		q.SetLocalWait(waiting, true)
-		q.SetLocalWait(waiting, true) // two renders of one attempt
+		q.SetClockPaused(waiting, true)
+		q.SetClockPaused(waiting, true) // two renders of one attempt
 		time.Sleep(time.Second)
 		assert.Equal(t, [2]int{1, 1}, slots(), "the other one is slow")
 		assert.Negative(t, q.Score(endpointB)-q.Score(endpointA))
-		q.SetLocalWait(waiting, false)
+		q.SetClockPaused(waiting, false)
 		time.Sleep(time.Second)
-		q.SetLocalWait(waiting, false)
-		assert.Equal(t, 2*time.Second, q.LocalWait(waiting))
+		q.SetClockPaused(waiting, false)
+		assert.Equal(t, 2*time.Second, q.PausedTime(waiting))
 		time.Sleep(99 * time.Millisecond)
 		assert.Equal(t, [2]int{1, 1}, slots())
 		later := begin(3, endpointA)
 		time.Sleep(2 * time.Millisecond)
 		assert.Equal(t, [2]int{1, 2}, slots(), "200 ms and 101 ms")
 
-		q.SetLocalWait(later, true)
+		q.SetClockPaused(later, true)
 		score := q.Score(endpointA)
 		q.Finish(later, breaker.Health{})
 		assert.Equal(t, score, q.Score(endpointA), "one that never came to render says nothing")
-		q.SetLocalWait(later, false)
+		q.SetClockPaused(later, false)
 		q.Finish(waiting, healthy)
 		q.Finish(other, healthy)
 		assert.Equal(t, [2]int{0, 0}, slots())

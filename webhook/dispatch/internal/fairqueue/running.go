@@ -12,10 +12,10 @@ type localWait struct {
 
 func (i *Item[T]) waitsLocally() bool { return i.localWait != nil && i.localWait.waiting > 0 }
 
-// SetLocalWait stops the clock of an attempt while it waits for something in this process. It keeps
-// its slot, and does not get slow meanwhile. Each call with true must be followed by one with
+// SetClockPaused stops the clock of an attempt while it waits for something in this process. It
+// keeps its slot, and does not get slow meanwhile. Each call with true must be followed by one with
 // false, even after Finish; such waits may overlap.
-func (q *Queue[T]) SetLocalWait(item *Item[T], waits bool) {
+func (q *Queue[T]) SetClockPaused(item *Item[T], waits bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if item.finished { // by a channel that left something running
@@ -29,7 +29,7 @@ func (q *Queue[T]) SetLocalWait(item *Item[T], waits bool) {
 		if w.waiting++; w.waiting == 1 {
 			w.since = time.Now()
 			if !item.slow {
-				q.running.remove(item)
+				q.slowWatch.remove(item)
 			}
 		}
 		return
@@ -41,13 +41,13 @@ func (q *Queue[T]) SetLocalWait(item *Item[T], waits bool) {
 	w.total += waited
 	item.started = item.started.Add(waited)
 	if !item.slow {
-		q.running.add(item)
+		q.slowWatch.add(item)
 		q.armSlowTimer()
 	}
 }
 
-// LocalWait returns how long the attempt has waited: see SetLocalWait.
-func (q *Queue[T]) LocalWait(item *Item[T]) time.Duration {
+// PausedTime returns how long the attempt has waited: see SetClockPaused.
+func (q *Queue[T]) PausedTime(item *Item[T]) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if item.localWait == nil {
@@ -56,11 +56,11 @@ func (q *Queue[T]) LocalWait(item *Item[T]) time.Duration {
 	return item.localWait.total
 }
 
-// runningItems is a list of the attempts that are in flight, in the order of their starts, without
-// those that are slow and those that wait locally.
-type runningItems[T any] struct{ first, last *Item[T] }
+// slowWatchList has the attempts in flight that may yet become slow, in the order of their starts:
+// not those that are slow already, nor those whose clock is paused.
+type slowWatchList[T any] struct{ first, last *Item[T] }
 
-func (r *runningItems[T]) add(item *Item[T]) {
+func (r *slowWatchList[T]) add(item *Item[T]) {
 	previous := r.last
 	for previous != nil && previous.started.After(item.started) {
 		previous = previous.previous
@@ -78,7 +78,7 @@ func (r *runningItems[T]) add(item *Item[T]) {
 	}
 }
 
-func (r *runningItems[T]) remove(item *Item[T]) {
+func (r *slowWatchList[T]) remove(item *Item[T]) {
 	if item.previous == nil {
 		r.first = item.next
 	} else {
@@ -94,11 +94,11 @@ func (r *runningItems[T]) remove(item *Item[T]) {
 
 // armSlowTimer sees to it that markSlow is called when the first attempt gets slow.
 func (q *Queue[T]) armSlowTimer() {
-	if q.slowTimerArmed || q.running.first == nil {
+	if q.slowTimerArmed || q.slowWatch.first == nil {
 		return
 	}
 	q.slowTimerArmed = true
-	wait := time.Until(q.running.first.started.Add(slowAfter))
+	wait := time.Until(q.slowWatch.first.started.Add(slowAfter))
 	if q.slowTimer == nil {
 		q.slowTimer = time.AfterFunc(wait, q.markSlow)
 	} else {
@@ -112,9 +112,9 @@ func (q *Queue[T]) markSlow() {
 	defer q.mu.Unlock()
 	q.slowTimerArmed = false
 	now := time.Now()
-	for item := q.running.first; item != nil &&
-		now.Sub(item.started) >= slowAfter; item = q.running.first {
-		q.running.remove(item)
+	for item := q.slowWatch.first; item != nil &&
+		now.Sub(item.started) >= slowAfter; item = q.slowWatch.first {
+		q.slowWatch.remove(item)
 		item.slow = true
 		item.queue.recordSlow()
 		item.queue.updateSpeed()

@@ -28,15 +28,15 @@ func threshold(limit, used int) int {
 }
 
 // slotLimits are how many slots there are.
-type slotLimits struct{ all, fast, slow, reserve int }
+type slotLimits struct{ all, fast, slow, priority int }
 
 func newSlotLimits(inFlight int) slotLimits {
 	quarter := inFlight / 4
 	return slotLimits{
-		all:     inFlight,
-		fast:    max(quarter, 1),
-		slow:    max(inFlight-quarter, 1),
-		reserve: quarter / 4,
+		all:      inFlight,
+		fast:     max(quarter, 1),
+		slow:     max(inFlight-quarter, 1),
+		priority: quarter / 4,
 	}
 }
 
@@ -148,25 +148,25 @@ func (q *Queue[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
 			hostFull = true
 			continue
 		}
-		if !q.onlyReserveLeft(kind) || e.mayUseReserve() {
+		if !q.onlyPriorityLeft(kind) || e.mayUsePriority() {
 			return kind, false
 		}
 	}
 	return noSlot, hostFull
 }
 
-// onlyReserveLeft reports whether a slot of the kind would come from the reserve.
-func (q *Queue[T]) onlyReserveLeft(kind slotKind) bool {
-	return q.slotsUsed.total() >= q.slots.all-q.slots.reserve ||
-		kind == fastSlot && q.slotsUsed.fast >= q.slots.fast-q.slots.reserve
+// onlyPriorityLeft reports whether a slot of the kind would be one of the priority slots.
+func (q *Queue[T]) onlyPriorityLeft(kind slotKind) bool {
+	return q.slotsUsed.total() >= q.slots.all-q.slots.priority ||
+		kind == fastSlot && q.slotsUsed.fast >= q.slots.fast-q.slots.priority
 }
 
-// reserveTime is how long after a fast answer an endpoint may use the reserve.
-const reserveTime = time.Second
+// priorityRecency is how long after a fast answer an endpoint may use the priority slots.
+const priorityRecency = time.Second
 
-func (e *endpointQueue[T]) mayUseReserve() bool {
+func (e *endpointQueue[T]) mayUsePriority() bool {
 	return e.speed() == speedFast && e.organization.speed() != speedSlow &&
-		(e.host == nil || e.host.speed() != speedSlow) && time.Since(e.lastFastAnswer) <= reserveTime
+		(e.host == nil || e.host.speed() != speedSlow) && time.Since(e.lastFastAnswer) <= priorityRecency
 }
 
 // countSlot adds n to the slots of the item's kind that its organization, its host and all together
@@ -187,7 +187,7 @@ func (q *Queue[T]) slotFreed(item *Item[T]) {
 	if item.host != nil {
 		q.wakeWaiters(item.host, maxWakeups)
 	}
-	if o := item.queue.organization; o.hasScheduled() {
+	if o := item.queue.organization; o.hasRunnable() {
 		q.scheduleOrganization(o)
 	}
 	n := 0
