@@ -15,8 +15,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// allPragmas is what New asks for.
-const allPragmas = "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
+// allPragmas is what New asks for, with the patience that many connections under the race detector
+// need: SQLite serves those that wait for its lock in no order.
+const allPragmas = "?_pragma=busy_timeout(60000)&_pragma=journal_mode(WAL)" +
 	"&_pragma=synchronous(FULL)&_txlock=immediate"
 
 // handle is a service's own.
