@@ -221,6 +221,9 @@ func (h *hand) onlySignature() {
 // A run ends in time if the receiver never answers, and if it answers 409 to events that it has
 // handled.
 func TestRunIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	t.Run("no answer", func(t *testing.T) {
 		t.Parallel()

@@ -169,6 +169,9 @@ func TestRunMaxDecoded(t *testing.T) {
 
 // A receiver that does not count signatures of unknown versions is right too.
 func TestRunOneVersion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	b, other := newBench(t), signature.NewKey()
 	b.key = signature.NewKeyPair()
@@ -223,6 +226,9 @@ func TestRunHTTP2(t *testing.T) {
 
 // For each rule the suite finds a receiver that breaks it, and no rules but those listed.
 func TestBroken(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	tests := []struct {
 		name   string

@@ -179,6 +179,9 @@ func (w *world) victim(
 
 // Whatever others do, a victim keeps 95% of its rate, and twice its p99 at most.
 func TestIsolation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	silent := func(host string, timeout int) *site {
 		return &site{Kind: "silent", HostName: host,

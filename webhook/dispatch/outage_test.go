@@ -106,6 +106,9 @@ func TestADrainGivesTheStoreTimeToRecover(t *testing.T) {
 }
 
 func TestAReadThatHangsIsGivenUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := &hungStore{Store: memstore.New()}

@@ -109,6 +109,9 @@ func TestBlackHole(t *testing.T) {
 // TestListeningNoticesSilence listens on a connection that dies without being
 // closed.
 func TestListeningNoticesSilence(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	p, dsn := proxied(t, schemaDSN(t))
 	ctx, stop := context.WithCancel(t.Context())

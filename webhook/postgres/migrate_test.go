@@ -17,6 +17,9 @@ import (
 
 // TestMigrateFromVersion1 opens a database that the first version has filled.
 func TestMigrateFromVersion1(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	dsn := schemaDSN(t)
 	migrations, err := sqlstore.Migrations(sqlstore.PostgreSQL(), "")
@@ -89,6 +92,9 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 }
 
 func TestNowIsTheServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	const query = "SELECT clock_timestamp()"
 	s := open(t, schemaDSN(t))

@@ -127,6 +127,9 @@ const sessionState = `SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') 
 // TestPgBouncerLeavesNothingBehind looks at the one connection to the server after
 // a service has used it.
 func TestPgBouncerLeavesNothingBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	dsn := bouncer(t, schemaDSN(t), "transaction", "default_pool_size = 1")
@@ -204,6 +207,9 @@ func emitTx(t testing.TB, l *load, dsn string) {
 
 // TestListeningBehindPgBouncer listens in both modes.
 func TestListeningBehindPgBouncer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	at := schemaDSN(t)
@@ -232,6 +238,9 @@ func TestListeningBehindPgBouncer(t *testing.T) {
 
 // TestPgBouncerIsAskedTooMuch has connection strings that it does not do.
 func TestPgBouncerIsAskedTooMuch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	at := schemaDSN(t)
 	dsn := bouncer(t, at, "transaction", "default_pool_size = 1")

@@ -81,8 +81,13 @@ func begin(t *testing.T, dsn string) storetest.CallerTx {
 
 func TestStore(t *testing.T) {
 	t.Parallel()
+	var groups []string // all
+	if testing.Short() {
+		groups = []string{"Enqueue", "Claim", "Settle", "Transactions"}
+	}
 	storetest.Run(t, storetest.Harness{
-		New: func(t *testing.T) webhook.Store { return open(t, schemaDSN(t)) },
+		Groups: groups,
+		New:    func(t *testing.T) webhook.Store { return open(t, schemaDSN(t)) },
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)

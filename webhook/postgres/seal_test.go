@@ -52,6 +52,9 @@ func TestSealedStore(t *testing.T) {
 }
 
 func TestSealedTableHasNoSecrets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx := t.Context()
 	dsn := schemaDSN(t)
@@ -94,6 +97,9 @@ func TestSealedTableHasNoSecrets(t *testing.T) {
 
 // TestResealDuringUpdates has transactions that run at the same time, unlike in SQLite.
 func TestResealDuringUpdates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	dsn := schemaDSN(t)
 	sqltest.ResealDuringUpdates(t, func(ids ...string) sqltest.SealedStore {

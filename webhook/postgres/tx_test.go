@@ -102,6 +102,9 @@ func TestEnqueueTxSQL(t *testing.T) {
 // TestOpenTransactionBlocksNoOther holds a transaction with an event open, and
 // emits, changes subscriptions and claims meanwhile.
 func TestOpenTransactionBlocksNoOther(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	ctx, stop := context.WithTimeout(t.Context(),
 		30*time.Second) // a blocked call would never return
@@ -130,6 +133,9 @@ func TestOpenTransactionBlocksNoOther(t *testing.T) {
 }
 
 func TestListen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	s := open(t, schemaDSN(t))
 	peer := open(t, s.dsn)
@@ -161,6 +167,9 @@ func TestListen(t *testing.T) {
 }
 
 func TestOpenAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	dsn := schemaDSN(t)
 	var group sync.WaitGroup
@@ -182,6 +191,9 @@ func TestOpenAtOnce(t *testing.T) {
 }
 
 func TestNewerSchema(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	dsn := schemaDSN(t)
 	open(t, dsn)

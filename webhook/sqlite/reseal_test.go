@@ -83,6 +83,9 @@ func TestResealWithAnotherKey(t *testing.T) {
 }
 
 func TestResealGoesOnWhereItEnded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	plain := openSealed(t, path)
@@ -180,6 +183,9 @@ func TestResealNamesWhatItCannotOpen(t *testing.T) {
 }
 
 func TestResealDuringUpdates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	sqltest.ResealDuringUpdates(t, func(ids ...string) sqltest.SealedStore {

@@ -15,6 +15,9 @@ import (
 )
 
 func TestCounters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		var handles []invalidate.Counters

@@ -14,6 +14,9 @@ import (
 )
 
 func TestDedupeRules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		store := db.dedupe(t)
@@ -23,6 +26,9 @@ func TestDedupeRules(t *testing.T) {
 
 // The rules hold between handles with a pool each, as different processes have.
 func TestDedupeRulesAcrossHandles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	each(t, func(t *testing.T, db database) {
 		stores := []receiver.Deduper{db.dedupe(t)}

@@ -85,6 +85,9 @@ func (renamed) claim(c receiver.Claim) receiver.Claim {
 // With DoneTx the effect happens exactly once, whenever the process dies and whatever claims
 // the event: before the commit there is neither effect nor record, and after it both.
 func TestExactlyOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	for name, deduperOf := range map[string]func(*testing.T, *sqldedupe.Dedupe) receiver.Deduper{
 		"claimed by the same store": func(_ *testing.T, store *sqldedupe.Dedupe) receiver.Deduper {
