@@ -41,6 +41,7 @@
 //   - encode.go: encoding
 //   - fields.go: the names of the fields
 //
-// Two packages are below this one: signature signs and verifies the requests that carry events, and
-// jsontext reads and writes JSON where encoding/json is not enough.
+// Three packages are below this one: signature signs and verifies the requests that carry events,
+// jsontext reads and writes JSON where encoding/json is not enough, and settings completes and
+// checks the fields of a Config.
 package event

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
-	"github.com/mixpeek/webhooks-go/channel/internal/settings"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/settings"
 )
 
 // HTTPConfig configures an HTTPClient. The zero value is right for endpoints

@@ -14,8 +14,8 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 
 	"github.com/mixpeek/webhooks-go/channel"
-	"github.com/mixpeek/webhooks-go/channel/internal/settings"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/settings"
 )
 
 // SMTPTLS says how the connection to the mail server is protected.

@@ -12,8 +12,8 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
-	"github.com/mixpeek/webhooks-go/channel/internal/settings"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/settings"
 	"github.com/mixpeek/webhooks-go/template"
 )
 

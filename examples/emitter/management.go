@@ -4,9 +4,8 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/mixpeek/webhooks-go/webhook/api"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 // mountManagement adds the management API: webhooks, deliveries, replays. This

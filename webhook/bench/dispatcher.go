@@ -5,13 +5,12 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
 // dispatcherEngine is a Dispatcher with one webhook: the sink.

@@ -6,11 +6,10 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook"
-	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
-
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/template"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 )
 
 // result is what an attempt means for its delivery and for its endpoint.

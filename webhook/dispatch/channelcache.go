@@ -7,11 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook"
-	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
-
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
 // channelCache keeps subscriptions' channels, with their compiled templates, until

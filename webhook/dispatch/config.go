@@ -4,12 +4,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook"
-
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/settings"
 	"github.com/mixpeek/webhooks-go/template"
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // Config tunes a Dispatcher. The zero value works.
@@ -138,48 +138,35 @@ func (c Config) withDefaults() (Config, error) {
 		c.Retry = ExponentialRetry{}
 	}
 	c.Tests = c.Tests.withDefaults()
-	setDefault(&c.Quota.Subscriptions, 20_000)
-	setDefault(&c.Quota.Channels, 50_000)
-	setDefault(&c.MaxInFlight, 2048)
-	setDefault(&c.MaxInFlightPerEndpoint, 16)
-	setDefault(&c.AttemptTimeout, 30*time.Second)
-	setDefault(&c.MaxAttemptTimeout, 5*time.Minute)
-	setDefault(&c.Lease, 30*time.Second)
-	setDefault(&c.MaxLostAttempts, 5)
-	setDefault(&c.PollInterval, 500*time.Millisecond)
-	setDefault(&c.DrainTimeout, 15*time.Second)
-	setDefault(&c.Retention.Succeeded, 7*24*time.Hour)
-	setDefault(&c.Retention.Dead, 30*24*time.Hour)
+	settings.Default(&c.Quota.Subscriptions, 20_000)
+	settings.Default(&c.Quota.Channels, 50_000)
+	settings.Default(&c.MaxInFlight, 2048)
+	settings.Default(&c.MaxInFlightPerEndpoint, 16)
+	settings.Default(&c.AttemptTimeout, 30*time.Second)
+	settings.Default(&c.MaxAttemptTimeout, 5*time.Minute)
+	settings.Default(&c.Lease, 30*time.Second)
+	settings.Default(&c.MaxLostAttempts, 5)
+	settings.Default(&c.PollInterval, 500*time.Millisecond)
+	settings.Default(&c.DrainTimeout, 15*time.Second)
+	settings.Default(&c.Retention.Succeeded, 7*24*time.Hour)
+	settings.Default(&c.Retention.Dead, 30*24*time.Hour)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
 	var p event.Problems
 	p.AddError("Retry", c.Retry.Validate())
 	c.Tests.validate(&p)
-	atLeast(&p, "Quota.Subscriptions", c.Quota.Subscriptions, 1)
-	atLeast(&p, "Quota.Channels", c.Quota.Channels, 1)
-	atLeast(&p, "MaxInFlight", c.MaxInFlight, 1)
-	atLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
-	atLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)
-	atLeast(&p, "MaxAttemptTimeout", c.MaxAttemptTimeout, time.Millisecond)
-	atLeast(&p, "Lease", c.Lease, time.Second)
-	atLeast(&p, "MaxLostAttempts", c.MaxLostAttempts, 1)
-	atLeast(&p, "PollInterval", c.PollInterval, time.Millisecond)
-	atLeast(&p, "DrainTimeout", c.DrainTimeout, time.Millisecond)
-	atLeast(&p, "Retention.Succeeded", c.Retention.Succeeded, time.Millisecond)
-	atLeast(&p, "Retention.Dead", c.Retention.Dead, time.Millisecond)
+	settings.AtLeast(&p, "Quota.Subscriptions", c.Quota.Subscriptions, 1)
+	settings.AtLeast(&p, "Quota.Channels", c.Quota.Channels, 1)
+	settings.AtLeast(&p, "MaxInFlight", c.MaxInFlight, 1)
+	settings.AtLeast(&p, "MaxInFlightPerEndpoint", c.MaxInFlightPerEndpoint, 1)
+	settings.AtLeast(&p, "AttemptTimeout", c.AttemptTimeout, time.Millisecond)
+	settings.AtLeast(&p, "MaxAttemptTimeout", c.MaxAttemptTimeout, time.Millisecond)
+	settings.AtLeast(&p, "Lease", c.Lease, time.Second)
+	settings.AtLeast(&p, "MaxLostAttempts", c.MaxLostAttempts, 1)
+	settings.AtLeast(&p, "PollInterval", c.PollInterval, time.Millisecond)
+	settings.AtLeast(&p, "DrainTimeout", c.DrainTimeout, time.Millisecond)
+	settings.AtLeast(&p, "Retention.Succeeded", c.Retention.Succeeded, time.Millisecond)
+	settings.AtLeast(&p, "Retention.Dead", c.Retention.Dead, time.Millisecond)
 	return c, p.Err()
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func atLeast[T int | float64 | time.Duration](p *event.Problems, field string, value, least T) {
-	if !(value >= least) { // also what is not a number
-		p.Add(field, "must be at least %v, is %v", least, value)
-	}
 }

@@ -11,14 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
-
-	"github.com/mixpeek/webhooks-go/channel"
-	"github.com/mixpeek/webhooks-go/event"
-	"github.com/mixpeek/webhooks-go/template"
 )
 
 // Dispatcher publishes events to webhooks: it stores them, delivers them,

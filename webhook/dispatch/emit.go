@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/settings"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
-
-	"github.com/mixpeek/webhooks-go/event"
 )
 
 // MaxPayload is the size that an event's JSON may have, in bytes.
@@ -154,8 +154,8 @@ func complete(e *event.Event) {
 	if e.OccurredAt.IsZero() {
 		e.OccurredAt = now()
 	}
-	setDefault(&e.Version, event.Version1)
-	setDefault(&e.Actor, event.ActorSystem)
+	settings.Default(&e.Version, event.Version1)
+	settings.Default(&e.Actor, event.ActorSystem)
 }
 
 // commitEmits stores the events of several calls of Emit at once, and takes

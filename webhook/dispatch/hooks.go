@@ -7,9 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook"
-
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // Hooks are functions that the Dispatcher calls as things happen: for traces, metrics,

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
-
-	"github.com/mixpeek/webhooks-go/channel"
 )
 
 // ClassLost is the class of an attempt without a result: the process stopped, or

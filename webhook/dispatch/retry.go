@@ -11,6 +11,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/settings"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -77,12 +78,12 @@ type ExponentialRetry struct {
 }
 
 func (p ExponentialRetry) withDefaults() ExponentialRetry {
-	setDefault(&p.InitialInterval, 5*time.Second)
-	setDefault(&p.Multiplier, 2)
-	setDefault(&p.MaxInterval, max(time.Hour, p.InitialInterval))
-	setDefault(&p.Jitter, 0.2)
-	setDefault(&p.MaxAttempts, NoLimit)
-	setDefault(&p.MaxElapsed, 72*time.Hour)
+	settings.Default(&p.InitialInterval, 5*time.Second)
+	settings.Default(&p.Multiplier, 2)
+	settings.Default(&p.MaxInterval, max(time.Hour, p.InitialInterval))
+	settings.Default(&p.Jitter, 0.2)
+	settings.Default(&p.MaxAttempts, NoLimit)
+	settings.Default(&p.MaxElapsed, 72*time.Hour)
 	return p
 }
 
@@ -90,8 +91,8 @@ func (p ExponentialRetry) withDefaults() ExponentialRetry {
 func (p ExponentialRetry) Validate() error {
 	p = p.withDefaults()
 	var problems event.Problems
-	atLeast(&problems, "InitialInterval", p.InitialInterval, 0)
-	atLeast(&problems, "Multiplier", p.Multiplier, 1)
+	settings.AtLeast(&problems, "InitialInterval", p.InitialInterval, 0)
+	settings.AtLeast(&problems, "Multiplier", p.Multiplier, 1)
 	if math.IsInf(p.Multiplier, 1) {
 		problems.Add("Multiplier", "must be finite")
 	}
@@ -104,8 +105,8 @@ func (p ExponentialRetry) Validate() error {
 	if p.Jitter != NoJitter && !(p.Jitter > 0 && p.Jitter <= 1) {
 		problems.Add("Jitter", "must be from 0 to 1, or NoJitter")
 	}
-	atLeast(&problems, "MaxAttempts", p.MaxAttempts, 1)
-	atLeast(&problems, "MaxElapsed", p.MaxElapsed, 0)
+	settings.AtLeast(&problems, "MaxAttempts", p.MaxAttempts, 1)
+	settings.AtLeast(&problems, "MaxElapsed", p.MaxElapsed, 0)
 	return problems.Err()
 }
 

@@ -8,11 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mixpeek/webhooks-go/webhook"
-
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/template"
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // TestResult is what came of a test at one channel.

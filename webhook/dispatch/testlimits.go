@@ -5,10 +5,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/settings"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/rate"
-
-	"github.com/mixpeek/webhooks-go/event"
 )
 
 // NoLimit is the value of a limit that does not limit.
@@ -34,16 +34,16 @@ type TestLimits struct {
 }
 
 func (l TestLimits) withDefaults() TestLimits {
-	setDefault(&l.PerMinute, 60)
-	setDefault(&l.InFlight, webhook.MaxChannels)
-	setDefault(&l.InFlightOfAll, max(4*webhook.MaxChannels, l.InFlight))
+	settings.Default(&l.PerMinute, 60)
+	settings.Default(&l.InFlight, webhook.MaxChannels)
+	settings.Default(&l.InFlightOfAll, max(4*webhook.MaxChannels, l.InFlight))
 	return l
 }
 
 func (l TestLimits) validate(p *event.Problems) {
-	atLeast(p, "Tests.PerMinute", l.PerMinute, 1)
-	atLeast(p, "Tests.InFlight", l.InFlight, 1)
-	atLeast(p, "Tests.InFlightOfAll", l.InFlightOfAll, 1)
+	settings.AtLeast(p, "Tests.PerMinute", l.PerMinute, 1)
+	settings.AtLeast(p, "Tests.InFlight", l.InFlight, 1)
+	settings.AtLeast(p, "Tests.InFlightOfAll", l.InFlightOfAll, 1)
 }
 
 // testGate holds tests against their limits.

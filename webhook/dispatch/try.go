@@ -11,9 +11,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/mixpeek/webhooks-go/webhook"
-
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event/settings"
+	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // maxExcerpt is how many bytes an attempt keeps of an error, and of an answer.
@@ -48,8 +48,8 @@ func failed(a *webhook.Attempt, err error) {
 		class = channel.ClassTimeout
 	}
 	a.Class = excerpt(string(class))
-	setDefault(&a.Class, string(channel.ClassUnknown))
-	setDefault(&a.StatusCode, failure.StatusCode)
+	settings.Default(&a.Class, string(channel.ClassUnknown))
+	settings.Default(&a.StatusCode, failure.StatusCode)
 	a.Error = excerpt(reason(err, failure))
 }
 

@@ -8,12 +8,11 @@ import (
 	"net/http/httptest"
 
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
-	"github.com/mixpeek/webhooks-go/webhook/dispatch"
-
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/api"
 	"github.com/mixpeek/webhooks-go/webhook/api/client"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 

@@ -1,5 +1,6 @@
-// Package settings completes and checks the fields of a Config: zero is the
-// default, and less than the least is a problem.
+// Package settings completes and checks the fields of a Config, for the packages of this module
+// and for channels of your own: a field that is zero takes its default, and one below its least
+// value is a problem.
 package settings
 
 import (
@@ -9,7 +10,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Default sets a field that is zero.
+// Default sets the field to the value if it is zero.
 func Default[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
@@ -17,7 +18,7 @@ func Default[T comparable](field *T, value T) {
 	}
 }
 
-// AtLeast adds a problem unless the value of a field is at least the least.
+// AtLeast adds a problem of the field unless its value is at least the least. NaN is not.
 func AtLeast[T int | int64 | float64 | time.Duration](
 	p *event.Problems, field string, value, least T,
 ) {
