@@ -326,7 +326,7 @@ func (d *Dispatcher) Cancel(
 // decides again, and asks for what the change may have set free.
 func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
 	d.channels.forget(organizationID, id)
-	if dropped := d.queue.RemoveSubscription(id); len(dropped) > 0 {
+	if dropped := d.queue.PurgeSubscription(id); len(dropped) > 0 {
 		_ = d.requeueAll(ctx, dropped) // it has logged the error
 		d.leases.release(leases(dropped))
 	}

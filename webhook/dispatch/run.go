@@ -132,7 +132,7 @@ func (r *run) run(ctx context.Context) error {
 		r.results <- requeue(t)
 	}
 	loops.Wait()
-	d.queue.WaitIdle()
+	d.queue.WaitWorkers()
 	close(r.results)
 	<-settled
 	close(r.hookResults)
@@ -228,7 +228,7 @@ func (r *run) claimLoop(ctx context.Context) {
 				case len(tasks) == 0:
 					pause = again
 				}
-				if len(tasks) == 0 && quiet && b.QueueEmpty && d.idle() {
+				if len(tasks) == 0 && quiet && b.BufferEmpty && d.idle() {
 					r.drains.over(drains)
 				}
 			}

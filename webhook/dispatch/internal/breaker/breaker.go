@@ -56,8 +56,8 @@ const (
 // for concurrent use.
 type Breaker struct {
 	// failed are the deliveries that failed since the endpoint last answered, each as often as it
-	// counts (weight of Record).
-	// One that fails again and again counts once: it says less about the endpoint than about itself.
+	// counts (weight of Record). One that fails again is not added again, unless the endpoint asked
+	// for time: it says less about the endpoint than about itself.
 	failed  []int64
 	fresh   backoff // of deliveries that were never attempted
 	retries backoff // of those that were

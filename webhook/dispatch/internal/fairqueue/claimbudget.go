@@ -6,9 +6,9 @@ type ClaimBudget struct {
 	Limit, PerOrganization, PerEndpoint int
 	SkipOrganizations                   []string
 	SkipEndpoints                       []Endpoint
-	// QueueEmpty says that nothing is queued or reserved, so that only endpoints whose breaker is
-	// open are skipped.
-	QueueEmpty bool
+	// BufferEmpty says that nothing is queued or reserved, so that only endpoints that back off
+	// are skipped.
+	BufferEmpty bool
 }
 
 // ClaimBudget returns what may be claimed now. A Limit of 0 means nothing; ClaimSignal says then
@@ -28,7 +28,7 @@ func (q *Queue[T]) ClaimBudget() ClaimBudget {
 	freeBytes := q.limits.Bytes - q.bytes
 	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/q.expectedPayloadBytes), 1),
 		q.limits.Claim)}
-	b.QueueEmpty = q.queued == 0
+	b.BufferEmpty = q.queued == 0
 	shares := q.bufferShares()
 	itemsByBytes := shares.bytes / q.expectedPayloadBytes
 	b.PerOrganization = min(max(min(shares.organizationItems, itemsByBytes)/8, 1), b.Limit)

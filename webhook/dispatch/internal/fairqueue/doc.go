@@ -18,10 +18,10 @@
 // begins at two, grows by one with each answer, and is halved by a timeout.
 //
 // There are two kinds of slots. Fast slots, a quarter, are for endpoints that have been answering
-// at once. An attempt that lasts longer than 300 ms gives its fast slot back and takes a slow one.
-// Attempts of endpoints that are slow, or that have not answered yet, take a slow slot from the
-// start. The last slots, the priority slots, are for endpoints that have answered within the last
-// second, of organizations and hosts with a good record.
+// at once. An attempt that lasts longer than 300 ms gives its fast slot back and takes a general
+// one. Attempts of endpoints that are slow, or that have not answered yet, take a general slot from
+// the start. The last slots, the reserved slots, are for endpoints that have answered within the
+// last second, of organizations and hosts with a good record.
 //
 // An endpoint that keeps failing is left alone by its circuit breaker: see package breaker.
 //
@@ -38,7 +38,7 @@
 //     as an organization and an [Endpoint]; [Host] is known later, when it is attempted. [Payload]
 //     is the memory that items share.
 //   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.Begin], [Queue.Finish],
-//     [Queue.Stop], [Queue.WaitIdle]. [Queue.WakeBlocked] is called with each poll of the store.
+//     [Queue.Stop], [Queue.WaitWorkers]. [Queue.WakeBlocked] is called with each poll of the store.
 //   - To prefetch: [Queue.Reserve], [Queue.Release], [Queue.MarkBacklog].
 //   - To claim: [Queue.ClaimBudget], [Queue.Claimed], [Queue.ClaimSignal].
 //   - [Queue.Stats] and [Queue.Empty] say how full it is.

@@ -30,7 +30,7 @@ type endpointQueue[T any] struct {
 	// overtake them by being prefetched.
 	backlog bool
 
-	enqueued    bool // in a run queue of its organization, or waiting for its host
+	linked      bool // in a run queue of its organization, or waiting for its host
 	next        *endpointQueue[T]
 	activeIndex int // its place in Queue.activeEndpoints, from 1; 0 if it is idle
 }

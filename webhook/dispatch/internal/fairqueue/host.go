@@ -119,7 +119,7 @@ func (q *Queue[T]) wakeWaiters(h *host[T], n int) {
 // reschedule schedules endpoints that have waited for a host.
 func (q *Queue[T]) reschedule(endpoints []*endpointQueue[T]) {
 	for _, e := range endpoints {
-		e.enqueued = false
+		e.linked = false
 		q.schedule(e)
 	}
 }

@@ -37,7 +37,7 @@ func (q *Queue[T]) activate(d Destination) *endpointQueue[T] {
 // when there is more for it.
 func (q *Queue[T]) deactivateIfIdle(e *endpointQueue[T]) {
 	if e.activeIndex == 0 || e.len() > 0 || e.reservations > 0 || e.inFlight > 0 || e.backlog ||
-		e.enqueued || e.breaker.BackingOff() {
+		e.linked || e.breaker.BackingOff() {
 		return
 	}
 	last := q.activeEndpoints[len(q.activeEndpoints)-1]

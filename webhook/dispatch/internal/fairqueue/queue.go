@@ -86,7 +86,7 @@ type Item[T any] struct {
 	host           *host[T]   // that the slot is counted for
 	started        time.Time  // zero until Begin; later by what it has waited since
 	localWait      *localWait // nil if it has not waited
-	previous, next *Item[T]   // in Queue.running, unless it is slow or waits
+	previous, next *Item[T]   // in Queue.slowWatch, unless it is slow or waits
 
 	queue *endpointQueue[T] // since it was pushed
 }
@@ -103,8 +103,8 @@ type Payload struct {
 type Stats struct {
 	Queued      int // items that wait, and reservations
 	QueuedBytes int // of the payloads of those that wait
-	// FastSlots and SlowSlots are the slots that attempts in flight have.
-	FastSlots, SlowSlots int
+	// FastSlots and GeneralSlots are the slots that attempts in flight have.
+	FastSlots, GeneralSlots int
 	// Endpoints is how many endpoints are known: those with something to do, and those whose
 	// record is kept.
 	Endpoints int
@@ -136,7 +136,7 @@ func (q *Queue[T]) Start(spawnWorker func()) {
 	q.open = true
 }
 
-// Stop lets nothing more in, and returns what was queued. Attempts in flight go on: see WaitIdle.
+// Stop lets nothing more in, and returns what was queued. Attempts in flight go on: see WaitWorkers.
 // The Queue can be started again.
 func (q *Queue[T]) Stop() []T {
 	q.mu.Lock()
@@ -149,8 +149,8 @@ func (q *Queue[T]) Stop() []T {
 	return unstarted
 }
 
-// WaitIdle returns when no worker is left.
-func (q *Queue[T]) WaitIdle() {
+// WaitWorkers returns when no worker is left.
+func (q *Queue[T]) WaitWorkers() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.workers > 0 {
@@ -164,7 +164,7 @@ func (q *Queue[T]) Stats() Stats {
 	defer q.mu.Unlock()
 	return Stats{
 		Queued: q.queued, QueuedBytes: q.bytes,
-		FastSlots: q.slotsUsed.fast, SlowSlots: q.slotsUsed.slow,
+		FastSlots: q.slotsUsed.fast, GeneralSlots: q.slotsUsed.general,
 		Endpoints: len(q.endpoints),
 	}
 }
@@ -273,16 +273,16 @@ func (q *Queue[T]) firstRunnable(
 	o *organization[T], sp speed,
 ) (first *endpointQueue[T], kind slotKind, moved bool) {
 	runQueue := &o.runQueues[sp]
-	for blocked := 0; !runQueue.empty() && blocked < maxWakeups; {
+	for blocked := 0; !runQueue.empty() && blocked < maxScan; {
 		e := runQueue.head
 		if e.candidate(q.limits.InFlightPerEndpoint) == noCandidate {
 			runQueue.pop()
-			e.enqueued = false
+			e.linked = false
 			continue
 		}
 		if e.speed() != sp {
 			runQueue.pop()
-			e.enqueued = false
+			e.linked = false
 			q.schedule(e)
 			moved = true
 			continue
@@ -305,7 +305,7 @@ func (q *Queue[T]) firstRunnable(
 func (q *Queue[T]) assignSlot(e *endpointQueue[T], kind slotKind) *Item[T] {
 	o := e.organization
 	o.runQueues[o.nextSpeed].pop()
-	e.enqueued = false
+	e.linked = false
 	q.runQueue.pop()
 	o.scheduled = false
 	o.nextSpeed = (o.nextSpeed + 1) % speeds
@@ -389,9 +389,9 @@ func (q *Queue[T]) Finish(item *Item[T], h breaker.Health) (unstarted []T, retri
 	return unstarted, e.breaker.BackingOffRetriesUntil()
 }
 
-// RemoveSubscription takes out what is queued for a subscription's endpoints, returns it, and
+// PurgeSubscription takes out what is queued for a subscription's endpoints, returns it, and
 // forgets the record of the endpoints.
-func (q *Queue[T]) RemoveSubscription(id string) []T {
+func (q *Queue[T]) PurgeSubscription(id string) []T {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var unstarted []T
@@ -429,8 +429,8 @@ func (q *Queue[T]) WakeBlocked() {
 
 // schedule puts the endpoint into the run queue if it has something to run.
 func (q *Queue[T]) schedule(e *endpointQueue[T]) {
-	if !e.enqueued && e.candidate(q.limits.InFlightPerEndpoint) != noCandidate {
-		e.enqueued = true
+	if !e.linked && e.candidate(q.limits.InFlightPerEndpoint) != noCandidate {
+		e.linked = true
 		e.organization.runQueues[e.speed()].push(e)
 		q.scheduleOrganization(e.organization)
 	}

@@ -309,7 +309,7 @@ func TestBytesAreBounded(t *testing.T) {
 			}
 		}
 		assert.Equal(t, 200, q.Stats().QueuedBytes, "each payload is in memory once")
-		assert.Len(t, q.RemoveSubscription(endpointA.Endpoint.SubscriptionID), 2)
+		assert.Len(t, q.PurgeSubscription(endpointA.Endpoint.SubscriptionID), 2)
 		assert.Equal(t, 200, q.Stats().QueuedBytes, "it stays there for the others")
 		assert.Equal(t, 200, q.BytesOf(endpointB))
 		require.Equal(t, endpointB, q.Next().Destination)
@@ -386,7 +386,7 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 		slots := func() [2]int {
 			synctest.Wait()
 			stats := q.Stats()
-			return [2]int{stats.FastSlots, stats.SlowSlots}
+			return [2]int{stats.FastSlots, stats.GeneralSlots}
 		}
 		waiting := begin(1, endpointA)
 		time.Sleep(200 * time.Millisecond)

@@ -124,7 +124,7 @@ func (q *Queue[T]) markSlow() {
 		}
 		if item.slot == fastSlot {
 			q.countSlot(item, -1)
-			item.slot = slowSlot
+			item.slot = generalSlot
 			q.countSlot(item, 1)
 			q.slotFreed(item)
 		}

@@ -9,7 +9,7 @@ type slotKind uint8
 const (
 	noSlot slotKind = iota
 	fastSlot
-	slowSlot
+	generalSlot
 )
 
 // slowAfter is how long an attempt may last before it counts as slow.
@@ -28,29 +28,29 @@ func threshold(limit, used int) int {
 }
 
 // slotLimits are how many slots there are.
-type slotLimits struct{ all, fast, slow, priority int }
+type slotLimits struct{ all, fast, general, reserved int }
 
 func newSlotLimits(inFlight int) slotLimits {
 	quarter := inFlight / 4
 	return slotLimits{
 		all:      inFlight,
 		fast:     max(quarter, 1),
-		slow:     max(inFlight-quarter, 1),
-		priority: quarter / 4,
+		general:  max(inFlight-quarter, 1),
+		reserved: quarter / 4,
 	}
 }
 
 // slotUsage counts slots that are taken: in all, by an organization or for a host.
-type slotUsage struct{ fast, slow int }
+type slotUsage struct{ fast, general int }
 
-func (u *slotUsage) total() int { return u.fast + u.slow }
+func (u *slotUsage) total() int { return u.fast + u.general }
 
 func (u *slotUsage) add(kind slotKind, n int) {
 	switch kind {
 	case fastSlot:
 		u.fast += n
-	case slowSlot:
-		u.slow += n
+	case generalSlot:
+		u.general += n
 	case noSlot:
 	}
 }
@@ -104,11 +104,11 @@ func (q *Queue[T]) withinSlotShare(u *slotUser, kind slotKind, sp speed) bool {
 	if kind == fastSlot {
 		return u.slotUsage.fast < threshold(q.slots.fast, q.slotsUsed.fast)
 	}
-	most := threshold(q.slots.slow, q.slotsUsed.slow)
+	most := threshold(q.slots.general, q.slotsUsed.general)
 	if sp == speedSlow {
 		most = max(most*3/4, 1)
 	}
-	return u.slotUsage.slow < most
+	return u.slotUsage.general < most
 }
 
 // hostWithinSlotShare is withinSlotShare for a host, which may have a limit of its own.
@@ -125,21 +125,21 @@ func (q *Queue[T]) slotFree(kind slotKind) bool {
 	if kind == fastSlot {
 		return q.slotsUsed.fast < q.slots.fast
 	}
-	return q.slotsUsed.slow < q.slots.slow
+	return q.slotsUsed.general < q.slots.general
 }
 
 // organizationMayRun reports whether the organization may have a slot of some kind for an endpoint
 // of that speed.
 func (q *Queue[T]) organizationMayRun(o *organization[T], sp speed) bool {
 	return sp == speedFast && q.slotFree(fastSlot) && q.withinSlotShare(&o.slotUser, fastSlot, sp) ||
-		q.slotFree(slowSlot) && q.withinSlotShare(&o.slotUser, slowSlot, sp)
+		q.slotFree(generalSlot) && q.withinSlotShare(&o.slotUser, generalSlot, sp)
 }
 
 // slotFor returns the kind of slot that the endpoint may have now. If that is noSlot, it says
 // whether the reason is its host.
 func (q *Queue[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
 	sp := e.speed()
-	for kind := fastSlot; kind <= slowSlot; kind++ {
+	for kind := fastSlot; kind <= generalSlot; kind++ {
 		if kind == fastSlot && sp != speedFast || !q.slotFree(kind) ||
 			!q.withinSlotShare(&e.organization.slotUser, kind, sp) {
 			continue
@@ -148,25 +148,25 @@ func (q *Queue[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
 			hostFull = true
 			continue
 		}
-		if !q.onlyPriorityLeft(kind) || e.mayUsePriority() {
+		if !q.onlyReservedLeft(kind) || e.mayUseReserved() {
 			return kind, false
 		}
 	}
 	return noSlot, hostFull
 }
 
-// onlyPriorityLeft reports whether a slot of the kind would be one of the priority slots.
-func (q *Queue[T]) onlyPriorityLeft(kind slotKind) bool {
-	return q.slotsUsed.total() >= q.slots.all-q.slots.priority ||
-		kind == fastSlot && q.slotsUsed.fast >= q.slots.fast-q.slots.priority
+// onlyReservedLeft reports whether a slot of the kind would be one of the reserved slots.
+func (q *Queue[T]) onlyReservedLeft(kind slotKind) bool {
+	return q.slotsUsed.total() >= q.slots.all-q.slots.reserved ||
+		kind == fastSlot && q.slotsUsed.fast >= q.slots.fast-q.slots.reserved
 }
 
-// priorityRecency is how long after a fast answer an endpoint may use the priority slots.
-const priorityRecency = time.Second
+// reservedRecency is how long after a fast answer an endpoint may use the reserved slots.
+const reservedRecency = time.Second
 
-func (e *endpointQueue[T]) mayUsePriority() bool {
+func (e *endpointQueue[T]) mayUseReserved() bool {
 	return e.speed() == speedFast && e.organization.speed() != speedSlow &&
-		(e.host == nil || e.host.speed() != speedSlow) && time.Since(e.lastFastAnswer) <= priorityRecency
+		(e.host == nil || e.host.speed() != speedSlow) && time.Since(e.lastFastAnswer) <= reservedRecency
 }
 
 // countSlot adds n to the slots of the item's kind that its organization, its host and all together
@@ -201,3 +201,7 @@ func (q *Queue[T]) slotFreed(item *Item[T]) {
 
 // maxWakeups is how many may look for a slot again when one has come free.
 const maxWakeups = 4
+
+// maxScan is how many blocked endpoints of an organization are passed over in one search for one
+// that can run.
+const maxScan = maxWakeups

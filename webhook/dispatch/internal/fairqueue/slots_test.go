@@ -37,7 +37,7 @@ func TestSlotsAreSharedByThreshold(t *testing.T) {
 	third := len(all(q))
 	assert.Equal(t, 1, third, "one that has nothing yet still gets one")
 	stats := q.Stats()
-	assert.Equal(t, first+second+third, stats.SlowSlots, "no endpoint has answered yet")
+	assert.Equal(t, first+second+third, stats.GeneralSlots, "no endpoint has answered yet")
 	assert.Zero(t, stats.FastSlots)
 
 	fast := endpoint("fourth", "fast")
