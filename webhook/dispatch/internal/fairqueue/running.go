@@ -106,7 +106,7 @@ func (q *Queue[T]) armSlowTimer() {
 	}
 }
 
-// markSlow gives attempts that have lasted longer than slowAfter a slow slot for their fast one.
+// markSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
 func (q *Queue[T]) markSlow() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -29,7 +29,7 @@ func TestSlotsAreSharedByThreshold(t *testing.T) {
 	q, _ := newQueue(slotLimits)
 	pushFor(q, "first", 100, 5)
 	first := len(all(q))
-	assert.Equal(t, 38, first, "four times of what is then left of the slow slots")
+	assert.Equal(t, 38, first, "four times of what is then left of the general slots")
 	pushFor(q, "second", 100, 5)
 	second := len(all(q))
 	assert.Equal(t, 8, second, "nearly all that was left")
