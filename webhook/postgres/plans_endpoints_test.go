@@ -1,19 +1,15 @@
 package postgres_test
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/webhook"
-	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
 // With many deleted endpoints, and many of one organization, pruning and lists read a page of them
@@ -24,22 +20,7 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 	}
 	t.Parallel()
 	ctx := t.Context()
-	config, err := pgx.ParseConfig(schemaDSN(t))
-	require.NoError(t, err)
-	var seen plans
-	config.OnNotice = seen.notice
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(
-		ctx context.Context, conn *pgx.Conn,
-	) error {
-		_, err := conn.Exec(ctx, "SET enable_seqscan = off; "+ // as Open does
-			"SET plan_cache_mode = force_generic_plan; LOAD 'auto_explain'; "+
-			"SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; "+
-			"SET client_min_messages = log")
-		return err
-	}))
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	s, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{})
-	require.NoError(t, err)
+	db, s, seen := explainedStore(t)
 	now := time.Now()
 	for _, fill := range []string{
 		// A third is deleted: a third of those was looked at an hour ago, a few are new, and
@@ -64,7 +45,7 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 		_, err := db.ExecContext(ctx, fill, now.UnixMicro())
 		require.NoError(t, err)
 	}
-	_, err = db.ExecContext(ctx,
+	_, err := db.ExecContext(ctx,
 		"ANALYZE webhooks_endpoints, webhooks_blocks, webhooks_events, webhooks_deliveries")
 	require.NoError(t, err)
 

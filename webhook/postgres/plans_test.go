@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -219,4 +220,27 @@ func (p planned) check(t *testing.T, seen *plans) {
 				strings.TrimSpace(plan))
 		}
 	}
+}
+
+// explainedStore returns a store whose statements are run with the plans of the store that Open
+// makes, and explained: the plans are in the last result.
+func explainedStore(t *testing.T) (*sql.DB, *sqlstore.Store, *plans) {
+	t.Helper()
+	config, err := pgx.ParseConfig(schemaDSN(t))
+	require.NoError(t, err)
+	seen := new(plans)
+	config.OnNotice = seen.notice
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(
+		ctx context.Context, conn *pgx.Conn,
+	) error {
+		_, err := conn.Exec(ctx, "SET enable_seqscan = off; "+ // as Open does
+			"SET plan_cache_mode = force_generic_plan; LOAD 'auto_explain'; "+
+			"SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; "+
+			"SET client_min_messages = log")
+		return err
+	}))
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	s, err := sqlstore.New(t.Context(), db, sqlstore.PostgreSQL(), sqlstore.Config{})
+	require.NoError(t, err)
+	return db, s, seen
 }
