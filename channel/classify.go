@@ -6,24 +6,23 @@ import (
 	"time"
 )
 
-// MaxRetryAfter caps what an endpoint can ask for with Retry-After: a typing
-// error there must not put a delivery off beyond the day.
+// MaxRetryAfter bounds what an endpoint can ask for with Retry-After, so that a mistake there does
+// not delay a delivery by more than a day.
 const MaxRetryAfter = 24 * time.Hour
 
-// Classify says what an HTTP answer means for a delivery. It is the one table
-// that all HTTP channels share:
+// Classify returns what the status of an HTTP answer means for a delivery: nil or an *Error. All
+// HTTP channels share this table:
 //
-//	2xx                          success           nil
-//	3xx                          Retry             a redirect is a failed attempt, never followed
-//	410 Gone                     Deactivate        the delivery ends, the webhook is switched off
-//	429, 503 with Retry-After    Wait              that long, capped at MaxRetryAfter
-//	anything else                Retry             by the backoff, until the budget ends
+//	2xx                          success       nil
+//	3xx                          Retry         a redirect is a failed attempt, and is never followed
+//	410 Gone                     Deactivate    the delivery ends, and its subscription is paused
+//	429, 503 with Retry-After    Wait          that long, MaxRetryAfter at most
+//	any other                    Retry         after the backoff, until the budget is used up
 //
-// A 404 or a 401 is retried too: endpoints answer so for a while when they are
-// being deployed, and an event that was given up is not easily had again.
+// A 404 or a 401 is retried too, because endpoints answer so for a while when they are being
+// deployed, and an event that was given up has to be replayed by hand.
 //
-// The error is nil or an *Error. header may be nil; now is the time of the
-// answer, to which an HTTP date in Retry-After is compared.
+// header may be nil. now is the time of the answer, to which a date in Retry-After is compared.
 func Classify(status int, header http.Header, now time.Time) error {
 	switch {
 	case isSuccess(status):
@@ -42,10 +41,9 @@ func Classify(status int, header http.Header, now time.Time) error {
 
 func isSuccess(status int) bool { return status >= 200 && status <= 299 }
 
-// RetryAfter reads the Retry-After header in both of its forms, a number of
-// seconds or an HTTP date (RFC 9110, section 10.2.3). It returns zero when the
-// header is absent, makes no sense or lies in the past, and MaxRetryAfter at
-// most.
+// RetryAfter reads the Retry-After header in both of its forms, a number of seconds or an HTTP date
+// (RFC 9110, section 10.2.3). It returns zero if the header is absent, invalid or in the past, and
+// never more than MaxRetryAfter.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
 	value := strings.Trim(header.Get("Retry-After"), " \t")
 	if value == "" {

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// An Action is what to do about a delivery after an attempt.
+// An Action says what to do about a delivery after an attempt.
 type Action int
 
-// The zero Action is Retry: an Error that does not say is worth another try.
+// The zero Action is Retry: an Error that does not name an Action is worth another attempt.
 const (
-	Retry      Action = iota // try again, by the backoff
-	Wait                     // try again, not before Error.RetryAfter; the whole endpoint asks for a pause
-	Permanent                // give this delivery up: another attempt would end the same way
-	Deactivate               // give it up, and deactivate the webhook: the endpoint is gone for good
-	Success                  // accepted: nothing is left to do
+	Retry      Action = iota // try again after the backoff
+	Wait                     // try again, not before Error.RetryAfter; until then the endpoint rests
+	Permanent                // give the delivery up: another attempt would end the same way
+	Deactivate               // give it up and pause the subscription: the endpoint is gone for good
+	Success                  // accepted: there is nothing left to do
 )
 
 // String returns the action's name in lower case.
@@ -38,36 +38,35 @@ func (a Action) String() string {
 	return "action(" + strconv.Itoa(int(a)) + ")"
 }
 
-// A Class says in one word what kind of failure an attempt met. It is stored
-// with the attempt, and is a good label for a metric. Drivers may add classes
-// of their own.
+// A Class names, in one word, the kind of failure. It is stored with the attempt, and makes a good
+// label for a metric. Drivers may add classes of their own.
 type Class string
 
-// The classes of the channels in this package.
+// The classes of the channels in this module.
 const (
 	ClassDNS            Class = "dns"             // the name did not resolve
 	ClassConnect        Class = "connect"         // no connection: refused, unreachable
-	ClassProxy          Class = "proxy"           // the proxy cannot be used, or refuses; the endpoint was not asked
+	ClassProxy          Class = "proxy"           // the proxy cannot be used, or refuses
 	ClassTLS            Class = "tls"             // no trusted connection: certificate, handshake
 	ClassTimeout        Class = "timeout"         // no complete answer in time
-	ClassRefusedAddress Class = "refused_address" // the address is one that this process must not connect to
+	ClassRefusedAddress Class = "refused_address" // the address guard forbids the address
 	ClassClosed         Class = "closed"          // the connection ended before the answer did
-	ClassProtocol       Class = "protocol"        // the answer is not what the protocol allows
+	ClassProtocol       Class = "protocol"        // the answer breaks the rules of the protocol
 	ClassTooLarge       Class = "too_large"       // the answer is longer than the limit
 	ClassRedirect       Class = "redirect"        // a 3xx answer, not followed
-	ClassStatus         Class = "status"          // any other status that is no success
-	ClassRejected       Class = "rejected"        // refused in the target's own terms: a Slack, Twilio or SMTP code
+	ClassStatus         Class = "status"          // any other status that is not a success
+	ClassRejected       Class = "rejected"        // refused by a code of Slack, Twilio or SMTP
 	ClassAuth           Class = "auth"            // credentials refused by the target
 	ClassPartial        Class = "partial"         // some of several recipients were not reached
 	ClassTemplate       Class = "template"        // a template did not render
-	ClassPayload        Class = "payload"         // the stored event does not fit the channel
+	ClassPayload        Class = "payload"         // the stored event cannot be decoded or sent
 	ClassConfig         Class = "config"          // the configuration cannot work
 	ClassPanic          Class = "panic"           // the channel panicked
-	ClassUnknown        Class = "unknown"         // an error that says nothing about itself
+	ClassUnknown        Class = "unknown"         // any other error
 )
 
-// An Error is a failed attempt, and what it means for the delivery. It never
-// holds a secret, so it can be logged and stored.
+// An Error is a failed attempt, and what it means for the delivery. It contains no secret, so it
+// can be logged and stored.
 type Error struct {
 	// Action is what to do next. Zero means Retry.
 	Action Action
@@ -75,19 +74,18 @@ type Error struct {
 	// Class is the kind of failure. Empty means unknown.
 	Class Class
 
-	// StatusCode is what the target answered with; zero means that it did not.
+	// StatusCode is the status of the target's answer. Zero means that there was none.
 	StatusCode int
 
-	// RetryAfter is how long the target asked to be left alone, from the time
-	// of the answer and already capped at MaxRetryAfter. It is set with Wait,
-	// and zero means that it did not ask.
+	// RetryAfter is how long, counted from the answer, the target asked not to be called. It is set
+	// together with Wait, and is at most MaxRetryAfter. Zero means that the target did not ask.
 	RetryAfter time.Duration
 
-	// Err says more, in words that may be shown. It may be nil.
+	// Err has the details, in a text that may be shown. It may be nil.
 	Err error
 }
 
-// Error says the class, the status and the reason.
+// Error returns the class, the status and the details.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("channel: ")
@@ -118,9 +116,9 @@ func (e *Error) Retryable() bool { return e.Action == Retry || e.Action == Wait 
 // Timeout reports whether the attempt ran out of time.
 func (e *Error) Timeout() bool { return e.Class == ClassTimeout }
 
-// ContextError is for channels that find ctx done in the middle of an attempt:
-// context.Canceled, which says nothing about the target, when it was cancelled, and an *Error
-// of ClassTimeout when its time ran out. It returns nil while ctx is not done.
+// ContextError is for channels that find ctx done in the middle of an attempt. If ctx was
+// cancelled, it returns context.Canceled, which says nothing about the target. If the time of ctx
+// ran out, it returns an *Error of ClassTimeout. If ctx is not done, it returns nil.
 func ContextError(ctx context.Context) error {
 	switch err := ctx.Err(); {
 	case err == nil:
@@ -131,8 +129,8 @@ func ContextError(ctx context.Context) error {
 	return &Error{Class: ClassTimeout, Err: errors.New("no complete answer in time")}
 }
 
-// AsError returns the Error in err's chain. An error that holds none counts as
-// a failed attempt worth retrying, of ClassUnknown. It returns nil for nil.
+// AsError returns the Error in err's chain. If there is none, it returns one of ClassUnknown, which
+// is worth retrying. It returns nil for nil.
 func AsError(err error) *Error {
 	if err == nil {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A Message is what one attempt delivers. It may be shared by several attempts
-// at the same time and is not modified by any of them. Use it by pointer.
+// A Message is what one attempt delivers. Several attempts may share it at the same time, and none
+// modifies it. Pass it by pointer: it must not be copied.
 type Message struct {
 	EventID        string
 	EventType      string
@@ -18,11 +18,11 @@ type Message struct {
 	DeliveryID     string // the delivery that this is an attempt of; empty for a one-off send
 	Attempt        int    // from 1
 
-	// Payload is the event's envelope as JSON, exactly as stored.
+	// Payload is the event's envelope as JSON, byte by byte as it is stored.
 	Payload []byte
 
-	// Progress is what this delivery's previous attempt returned as
-	// Result.Progress; nil on the first.
+	// Progress is the Result.Progress of this delivery's previous attempt. Nil for the first
+	// attempt.
 	Progress json.RawMessage
 
 	once  sync.Once
@@ -30,8 +30,8 @@ type Message struct {
 	err   error
 }
 
-// NewMessage makes the Message of a first attempt from an event: for tests and
-// for one-off sends. It does not validate the event.
+// NewMessage makes the Message of a first attempt from an event, for tests and one-off sends. It
+// does not validate the event. It returns an error if the event is nil or cannot be encoded.
 func NewMessage(e *event.Event) (*Message, error) {
 	if e == nil {
 		return nil, errors.New("channel: NewMessage: nil event")
@@ -43,8 +43,8 @@ func NewMessage(e *event.Event) (*Message, error) {
 	return &Message{EventID: e.ID, EventType: e.Type, Attempt: 1, Payload: payload}, nil
 }
 
-// Event decodes the Payload, once, and returns the same event to every caller,
-// who must not modify it. It is safe for concurrent use.
+// Event decodes the Payload on the first call, and returns the same event to every caller. Callers
+// must not modify it. It is safe for concurrent use.
 func (m *Message) Event() (*event.Event, error) {
 	m.once.Do(func() {
 		m.event, m.err = event.Decode(m.Payload)

@@ -15,9 +15,9 @@ import (
 
 var channelName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
-// A Registry holds the drivers that subscriptions can name. It is safe for
-// concurrent use. NewRegistry makes an empty one; [Standard] makes one with the
-// channels of this package.
+// A Registry holds the drivers that subscriptions can name. It is safe for concurrent use.
+// NewRegistry makes an empty one; standard.New makes one with the channels of this module. The zero
+// Registry must not be used.
 type Registry struct {
 	mu      sync.RWMutex
 	drivers map[string]Driver
@@ -26,25 +26,26 @@ type Registry struct {
 	middleware []Middleware
 }
 
-// A Middleware wraps a channel that was opened under the given name: to measure,
-// log, trace or limit its attempts. It may return next itself.
+// A Middleware wraps a channel that was opened under the given name, to measure, log, trace or
+// limit its attempts. It may return next itself.
 //
 //	registry.Use(func(name string, next channel.Channel) channel.Channel {
-//		return channel.WithSend(next, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+//		send := func(ctx context.Context, m *channel.Message) (channel.Result, error) {
 //			begin := time.Now()
 //			result, err := next.Send(ctx, m)
 //			observe(name, time.Since(begin), err)
 //			return result, err
-//		})
+//		}
+//		return channel.WithSend(next, send)
 //	})
 //
-// What it returns keeps to the contract of Channel. The Capabilities, the
-// configuration and the Schema are next's; to change those, wrap the Driver. For
-// the HTTP requests below a channel see channelkit.HTTPConfig.Middleware.
+// What it returns must keep the contract of Channel, with the Capabilities of next. A Middleware
+// cannot change the configuration or the Schema: wrap the Driver for that. For the HTTP requests
+// below a channel see channelkit.HTTPConfig.Middleware.
 type Middleware func(name string, next Channel) Channel
 
-// Use wraps the channels of all drivers that are opened from now on. The first
-// Middleware is the outermost.
+// Use adds middleware for the channels that are opened from now on, by any driver. The first one is
+// the outermost.
 func (r *Registry) Use(middleware ...Middleware) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,8 +57,9 @@ func NewRegistry() *Registry {
 	return &Registry{drivers: map[string]Driver{}, absent: map[string]string{}}
 }
 
-// Register adds a driver under a name: lower-case letters, digits and
-// underscores, at most 64. A name can be given once.
+// Register adds a driver under a name of at most 64 lower-case letters, digits and underscores,
+// which begins with a letter. It returns an error if the name is taken or invalid, or the driver is
+// nil.
 func (r *Registry) Register(name string, d Driver) error {
 	if !channelName.MatchString(name) {
 		return fmt.Errorf("channel: Register %q: a name is lower-case letters, digits and underscores, at most 64", name)
@@ -74,8 +76,8 @@ func (r *Registry) Register(name string, d Driver) error {
 	return nil
 }
 
-// MarkUnavailable says why there is no driver of a name, for the error of
-// configurations that use it. A driver can still be registered under the name.
+// MarkUnavailable sets the reason why a name has no driver. The errors of configurations that use
+// the name give that reason. A driver can still be registered under the name later.
 func (r *Registry) MarkUnavailable(name, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,9 +96,9 @@ func (r *Registry) Names() []string {
 	return names
 }
 
-// Open opens a configuration with the driver of that name. Its errors are
-// *event.ValidationError with paths relative to the object that holds both:
-// "channel" for the name, "configs.url" for a field of the configuration.
+// Open opens a configuration with the driver of that name. It returns an *event.ValidationError if
+// there is no such driver or the configuration is wrong. Its paths are relative to the object that
+// holds both: "channel" for the name, "configs.url" for a field of the configuration.
 func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
 	r.mu.RLock()
 	d, ok := r.drivers[name]
@@ -130,8 +132,8 @@ func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
 	return c, nil
 }
 
-// Fields returns the fields of the configurations of the channel of that name,
-// and false if its driver does not say, see [Schema], or there is none.
+// Fields returns the fields that configurations of the named channel can have. It returns false if
+// there is no such channel, or if its driver does not list them: see [Schema].
 func (r *Registry) Fields(name string) ([]Field, bool) {
 	r.mu.RLock()
 	d, ok := r.drivers[name]

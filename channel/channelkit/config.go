@@ -19,22 +19,21 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 )
 
-// A ConfigReader reads the fields of a configuration one by one, so that every
-// field that is wrong is reported and not only the first. A field that is null
-// counts as absent. No value is repeated in a problem: it may be a secret.
+// A ConfigReader reads the fields of a configuration one by one and collects every problem, not
+// only the first. A field that is null counts as absent. No problem repeats a value, which may be a
+// secret. It is not safe for concurrent use.
 type ConfigReader struct {
-	// Problems is what is wrong. A driver adds to it what it finds by itself, and
-	// returns its Err.
+	// Problems collects what is wrong. A driver adds what it finds itself, and returns
+	// Problems.Err().
 	Problems event.Problems
 
 	fields  map[string]json.RawMessage
 	library *template.Library // of the templates in it
 }
 
-// FieldsOf returns the fields of a Schema by a struct that a configuration is made
-// of: the names that its JSON has. A field of type [channel.Secret], or of a
-// slice of it, is a secret; the tag channel:"secret" makes another one so, and
-// channel:"target" a target.
+// FieldsOf returns the fields of a configuration's struct, for [channel.Schema], under their JSON
+// names. A field of type [channel.Secret], or of a slice of it, is a secret. The struct tags
+// channel:"secret" and channel:"target" mark other fields as secrets and as targets.
 func FieldsOf(config any) []channel.Field {
 	fields := []channel.Field{}
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(config)) {
@@ -55,8 +54,8 @@ func FieldsOf(config any) []channel.Field {
 	return fields
 }
 
-// ReadConfig splits a configuration into its fields. Its templates can use
-// library, which may be nil.
+// ReadConfig splits a configuration into its fields. If it is not a JSON object, or names a field
+// twice, that is a problem. The templates of the configuration can use library, which may be nil.
 func ReadConfig(config json.RawMessage, library *template.Library) *ConfigReader {
 	r := &ConfigReader{library: library}
 	fields := map[string]json.RawMessage{}
@@ -83,17 +82,17 @@ func ReadConfig(config json.RawMessage, library *template.Library) *ConfigReader
 	return r
 }
 
-// IsObject reports whether the configuration is a JSON object, as it must be; if
-// not, that is its only problem.
+// IsObject reports whether the configuration is a JSON object. If it is not, that is the only
+// problem that the other methods report.
 func (r *ConfigReader) IsObject() bool { return r.fields != nil }
 
-// Get returns a field and whether it is there.
+// Get returns the JSON of a field, and whether the field is there.
 func (r *ConfigReader) Get(name string) (json.RawMessage, bool) {
 	raw := bytes.TrimSpace(r.fields[name])
 	return raw, len(raw) > 0 && string(raw) != "null"
 }
 
-// Text reads a string, empty when absent.
+// Text returns a field that must be a string. Empty if the field is absent or wrong.
 func (r *ConfigReader) Text(name string) string {
 	var s string
 	if raw, ok := r.Get(name); ok {
@@ -104,8 +103,8 @@ func (r *ConfigReader) Text(name string) string {
 	return s
 }
 
-// Required reads a string that must be there. It returns false, and has said
-// why, when it is not.
+// Required returns a field that must be there, and must be a string that is not empty. Otherwise it
+// reports the problem and returns false.
 func (r *ConfigReader) Required(name string) (string, bool) {
 	raw, ok := r.Get(name)
 	if !ok {
@@ -126,8 +125,8 @@ func (r *ConfigReader) Required(name string) (string, bool) {
 	return s, true
 }
 
-// Texts reads a list of strings and calls each with every one of them and its
-// path.
+// Texts reads a field that must be a list of strings. It calls each for every string, with the path
+// of that string.
 func (r *ConfigReader) Texts(name string, each func(field, s string)) {
 	raw, ok := r.Get(name)
 	if !ok {
@@ -148,14 +147,14 @@ func (r *ConfigReader) Texts(name string, each func(field, s string)) {
 	}
 }
 
-// IsEmptyList reports whether a field is a list of nothing.
+// IsEmptyList reports whether a field is a list without elements.
 func (r *ConfigReader) IsEmptyList(name string) bool {
 	var items []json.RawMessage
 	raw, ok := r.Get(name)
 	return ok && json.Unmarshal(raw, &items) == nil && len(items) == 0
 }
 
-// Number reads a number and whether it is there.
+// Number returns a field that must be a number. It returns false if the field is absent or wrong.
 func (r *ConfigReader) Number(name string) (float64, bool) {
 	raw, ok := r.Get(name)
 	if !ok {
@@ -169,7 +168,8 @@ func (r *ConfigReader) Number(name string) (float64, bool) {
 	return f, true
 }
 
-// URL reads a required URL that the client accepts, nil when it is not right.
+// URL returns a required URL, which the client must accept: see [HTTPClient.CheckURL]. Nil if the
+// field is absent or wrong.
 func (r *ConfigReader) URL(name string, client *HTTPClient) *url.URL {
 	raw, ok := r.Required(name)
 	if !ok {
@@ -191,7 +191,8 @@ func isFieldValue(s string) bool {
 	return true
 }
 
-// Line reads a string that is one line of at most limit bytes.
+// Line returns a field that must be a string of one line, of at most limit bytes, without blanks at
+// its ends. Empty if the field is absent.
 func (r *ConfigReader) Line(name string, limit int) string {
 	s := r.Text(name)
 	if len(s) > limit {

@@ -8,17 +8,16 @@ import (
 	"time"
 )
 
-// An AddressError says that a target resolved to an address that this process
-// must not connect to. It is found in the chain of an *Error of
-// ClassRefusedAddress. Its text names the kind of network but not the address,
-// because a person who reads a delivery's history need not learn what a name
-// resolves to inside.
+// An AddressError says that a host has an address that this process must not connect to. errors.As
+// finds it in an *Error of ClassRefusedAddress. Its text names the kind of network but not the
+// address, because people who read the history of deliveries need not learn to what a name resolves
+// inside the service's network.
 type AddressError struct {
 	Addr netip.Addr
 	Kind string // "loopback", "private network", ...
 }
 
-// Error names the kind of address.
+// Error names the kind of network.
 func (e *AddressError) Error() string { return e.Kind + " addresses are not connected to" }
 
 // An addressGuard decides which addresses may be connected to.

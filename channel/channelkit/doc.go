@@ -1,32 +1,41 @@
-// Package channelkit is what a driver of a channel needs: to read a configuration
-// and name all that is wrong with it, to render templates, to make one HTTP
-// request to a URL that a stranger has configured, and to keep secrets out of
-// what is stored.
+// Package channelkit has what a driver of a channel needs: to read a configuration and name
+// everything that is wrong with it, to render templates, to make an HTTP request to a URL that a
+// stranger has configured, and to keep secrets out of what is stored. examples/custom-channel is a
+// driver made with it.
+//
+//	func (d *driver) Open(config json.RawMessage) (channel.Channel, error) {
+//		r := channelkit.ReadConfig(config, nil)
+//		u := r.URL("webhook_url", d.client)
+//		body := r.ObjectTemplate("payload_template")
+//		if err := r.Problems.Err(); err != nil {
+//			return nil, err
+//		}
+//		return &teams{d.client.NewTarget(channelkit.TargetConfig{URL: u}), body}, nil
+//	}
 //
 // # What is where
 //
 //	[ReadConfig]      reads the fields of a configuration, and collects what is wrong with them
-//	[Template]        a template of a configuration, compiled
+//	[Template]        a compiled template of a configuration
 //	[HTTPClient]      the guarded client; a [Target] is an endpoint that it sends to
-//	[Redactor]        takes secrets out of what an endpoint answered
-//	[Summarize]       an event in words, for messages that people read
-//	[Progress]        which of several recipients were reached
-//	[TransportError]  an error of a connection as a channel.Error without secrets
+//	[Redactor]        removes secrets from an endpoint's answer
+//	[Summarize]       describes an event in words, for messages that people read
+//	[Progress]        remembers which of several recipients were reached
+//	[TransportError]  makes a *channel.Error without secrets from an error of a connection
 //
 // # Connections
 //
-// A kept connection may end while a request is on its way: endpoints that restart close theirs. A
-// request to a Target that is Repeatable, as a webhook is, is then sent again at once, within the
-// same attempt, if no byte of an answer has come: the receiver may see it twice, as it may see any
-// event, and knows it by its id. Messages to people are not repeated. A new connection that ends so
-// is a failed attempt.
+// An endpoint that restarts closes its idle connections, perhaps while a request is on its way. If
+// no byte of an answer has come, a request to a Target that is Repeatable, as the "webhook"
+// channel's are, is then sent once more at once, within the same attempt. The receiver may see it
+// twice, like any event, and recognises it by its id. Messages to people are not repeated. If a new
+// connection ends in this way, the attempt has failed.
 //
 // # Safety
 //
-// The URLs of subscriptions come from strangers. [HTTPClient] therefore takes
-// HTTPS only, connects to public addresses only, which it checks after the name
-// was resolved, follows no redirect, and bounds what it reads. HTTPConfig opens
-// each of these for development. What an endpoint writes beyond its answer ends
-// the connection, and is not logged. An attempt's error and Result never hold a
-// secret of the configuration: they are stored and shown.
+// The URLs of subscriptions come from strangers. So HTTPClient accepts only HTTPS, connects only to
+// public addresses, which it checks after the name was resolved, follows no redirect, and bounds
+// what it reads. HTTPConfig can lift each of these for development. If an endpoint writes more than
+// its answer, the connection is closed, and nothing of it is logged. An attempt's error and Result
+// never contain a secret of the configuration, because they are stored and shown.
 package channelkit

@@ -18,58 +18,54 @@ import (
 	"github.com/mixpeek/webhooks-go/event/settings"
 )
 
-// HTTPConfig configures an HTTPClient. The zero value is right for endpoints
-// that strangers configure.
+// HTTPConfig configures an HTTPClient. The zero value is right for endpoints that strangers
+// configure.
 type HTTPConfig struct {
-	// AllowHTTP lets endpoints be plain http, for development. Defaults to
-	// false: https only.
+	// AllowHTTP also accepts plain http, for development. Defaults to false: only https.
 	AllowHTTP bool
 
-	// AllowPrivate turns the check of addresses off, so that loopback, private,
-	// link-local and metadata addresses are connected to. For development and
-	// tests; in production prefer AllowNets. Defaults to false.
+	// AllowPrivate turns the check of addresses off: loopback, private, link-local and metadata
+	// addresses are then connected to. It is for development and tests; in production prefer
+	// AllowNets. Defaults to false.
 	AllowPrivate bool
 
-	// AllowNets are networks that may be connected to although they are
-	// private or otherwise special. Defaults to none.
+	// AllowNets lists networks that may be connected to although they are private or otherwise
+	// special. Defaults to none.
 	AllowNets []netip.Prefix
 
-	// Proxy chooses a proxy for a request, as http.Transport.Proxy does. The
-	// environment is not looked at unless this is http.ProxyFromEnvironment.
-	// With a proxy it is the proxy's address that is checked, and keeping
-	// requests away from private addresses is the proxy's duty. Defaults to
+	// Proxy returns the proxy for a request, as http.Transport.Proxy does. The environment is
+	// ignored unless this is http.ProxyFromEnvironment. With a proxy, only the proxy's own address
+	// is checked: the proxy then has to keep requests away from private addresses. Defaults to
 	// none.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// TLS is the TLS configuration: own roots, a client certificate. It is
-	// copied, and a minimum version below 1.2 is raised. Defaults to the
-	// system's roots.
+	// TLS is the TLS configuration, for example with your own roots or a client certificate. It is
+	// copied, and a minimum version below 1.2 is raised to 1.2. Defaults to the system's roots.
 	TLS *tls.Config
 
-	// Middleware wraps what carries out requests, to trace, measure or log them; the
-	// first is the outermost. It sees requests as they are sent, secrets included,
-	// and answers as they come, before they are bounded. Addresses and schemes are
-	// checked below it, so that no middleware leads a request past the guard. An
-	// error of its own is a failed attempt: an *channel.Error as it is, any other
-	// without its text. Defaults to none.
+	// Middleware wraps the http.RoundTripper that makes the requests, to trace, measure or log
+	// them. The first is the outermost. It sees requests as they are sent, with their secrets, and
+	// answers as they arrive, before they are bounded. Addresses and schemes are checked beneath
+	// it, so middleware cannot lead a request past these checks. If middleware returns an error of
+	// its own, the attempt has failed: an *channel.Error is kept as it is, the text of any other is
+	// dropped. Defaults to none.
 	Middleware []func(next http.RoundTripper) http.RoundTripper
 
-	// UserAgent is the User-Agent of requests that do not bring their own.
-	// Defaults to DefaultUserAgent.
+	// UserAgent is the User-Agent of requests that do not set one. Defaults to DefaultUserAgent.
 	UserAgent string
 
-	// MaxResponse is how many bytes of an answer's body are looked at, at most
-	// 2 GiB. What is longer is cut: the status decides, as ever. A 2xx that
-	// does not declare its length and goes on to four times as much counts as
-	// endless, and as a failed attempt. Defaults to 1 MiB.
+	// MaxResponse is how many bytes of an answer's body are read, at most 2 GiB. A longer body is
+	// cut, which does not change what the status means. But a 2xx that does not declare its length,
+	// and goes on for more than four times this limit, counts as endless and as a failed attempt.
+	// Defaults to 1 MiB.
 	MaxResponse int64
 
-	// MaxIdlePerHost is how many connections to one host are kept for the next
-	// requests: as many as are usually in flight to one host. Defaults to 64.
+	// MaxIdlePerHost is how many idle connections to one host are kept for later requests. Set it
+	// to the usual number of concurrent requests to one host. Defaults to 64.
 	MaxIdlePerHost int
 }
 
-// DefaultUserAgent is what requests say they come from.
+// DefaultUserAgent is the User-Agent of requests unless HTTPConfig or the request sets another.
 const DefaultUserAgent = "webhooks-go (+https://github.com/mixpeek/webhooks-go)"
 
 // The limits that are not for configuration.
@@ -80,11 +76,10 @@ const (
 	tlsTimeout        = 10 * time.Second
 )
 
-// An HTTPClient makes requests to endpoints that strangers configure. All HTTP
-// channels of a process share one, and with it its connections. Beside what
-// HTTPConfig says, it follows no redirect, keeps no cookie, asks for answers
-// without compression, and bounds their header and body. It is safe for
-// concurrent use.
+// An HTTPClient makes requests to endpoints that strangers configure. The HTTP channels of a
+// process share one, and with it its connections. Besides what HTTPConfig says, it follows no
+// redirect, keeps no cookie, asks for uncompressed answers, and bounds their header and body. It is
+// safe for concurrent use.
 type HTTPClient struct {
 	transport   *http.Transport
 	exchange    http.RoundTripper // the transport, and the middleware around it
@@ -96,7 +91,8 @@ type HTTPClient struct {
 	maxResponse int64
 }
 
-// NewHTTPClient returns an HTTPClient, or an error if a field of config is negative.
+// NewHTTPClient returns an HTTPClient. If a field of config is negative, the error wraps an
+// *event.ValidationError.
 func NewHTTPClient(config HTTPConfig) (*HTTPClient, error) {
 	settings.Default(&config.UserAgent, DefaultUserAgent)
 	settings.Default(&config.MaxResponse, 1<<20)
@@ -176,25 +172,25 @@ func (c *HTTPClient) roundTrip(r *http.Request) (*http.Response, error) {
 	return c.transport.RoundTrip(r)
 }
 
-// CloseIdleConnections closes the connections that no request uses.
+// CloseIdleConnections closes the connections that no request is using.
 func (c *HTTPClient) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 
-// HTTPResponse is an answer.
+// HTTPResponse is the answer to a request.
 type HTTPResponse struct {
 	StatusCode int
 	Header     http.Header
 	Body       []byte
 
-	// Truncated says that Body is only the beginning: the rest is beyond
-	// MaxResponse, or never came.
+	// Truncated says that Body is only the beginning, because the rest exceeds MaxResponse or never
+	// came.
 	Truncated bool
 }
 
-// Do makes one request and reads the answer, within MaxResponse. An answer is
-// no error, whatever its status: [Classify] says what it means. A request that
-// got no answer, or a 2xx that broke off, returns an *Error without the URL in it,
-// or, when the request's context was cancelled, an error that matches
-// context.Canceled. The URL must be one that [HTTPClient.CheckURL] accepts.
+// Do makes one request and reads the answer, up to MaxResponse. An answer of any status is not an
+// error: [channel.Classify] says what it means. If there is no answer, or a 2xx breaks off, Do
+// returns an *Error, which does not contain the URL. If the request's context was cancelled, the
+// error matches context.Canceled. The URL must be one that [HTTPClient.CheckURL] accepts: otherwise
+// the error is permanent, of ClassConfig.
 func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
 	if _, err := c.CheckURL(req.URL.String()); err != nil {
 		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig, Err: err}

@@ -14,11 +14,11 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 )
 
-// TransportError turns what http.Transport returned into an *Error whose text
-// is safe to keep: no URL, no proxy, and nothing that the other side sent. The
-// types behind it stay in reach of errors.As where they say more.
+// TransportError makes an *Error from an error of http.Transport. Its text can be stored and shown:
+// it contains no URL, no proxy, and nothing that the other side sent. errors.As finds the types
+// behind it where they say more.
 //
-// It returns context.Canceled itself when ctx was cancelled.
+// If ctx was cancelled, TransportError returns context.Canceled itself.
 func TransportError(ctx context.Context, err error) error {
 	if done := channel.ContextError(ctx); done != nil {
 		return done

@@ -10,10 +10,10 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 )
 
-// A Progress is what an attempt at several recipients leaves for the next, as
-// Result.Progress: the recipients that were reached, and those that were refused
-// for good. Later attempts of the delivery write to neither. A replay of a dead
-// delivery writes to the refused ones again: its operator has corrected something.
+// Progress remembers, from one attempt of a delivery to the next, which of several recipients were
+// reached and which were refused for good. It is stored as Result.Progress. Later attempts send to
+// neither. If a dead delivery is replayed, the refused ones are tried again, because the operator
+// has presumably corrected something.
 type Progress struct {
 	Reached []string `json:"reached,omitempty"`
 	Refused []string `json:"refused,omitempty"`
@@ -21,8 +21,8 @@ type Progress struct {
 	stored bool // it was read, so nil would leave what was read in place
 }
 
-// ReadProgress reads what the previous attempt left. What cannot be read counts
-// as nothing: a recipient is then written to twice, rather than never.
+// ReadProgress reads Message.Progress. If it cannot be read, it counts as empty: a recipient may
+// then get the message twice, which is better than never.
 func ReadProgress(raw json.RawMessage) *Progress {
 	p := &Progress{}
 	if len(raw) > 0 && json.Unmarshal(raw, p) != nil {
@@ -32,15 +32,15 @@ func ReadProgress(raw json.RawMessage) *Progress {
 	return p
 }
 
-// Remaining returns the recipients that are still to be written to.
+// Remaining returns those of all recipients that have not been reached or refused yet.
 func (p *Progress) Remaining(all []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool {
 		return slices.Contains(p.Reached, s) || slices.Contains(p.Refused, s)
 	})
 }
 
-// After returns the Result.Progress of an attempt that ended with err, nil when
-// there is nothing to remember and nothing to forget.
+// After returns the Result.Progress of an attempt that ended with err. Nil if there is nothing to
+// store.
 func (p *Progress) After(err error) json.RawMessage {
 	if e := channel.AsError(err); e == nil || !e.Retryable() {
 		p.Refused = nil
@@ -52,13 +52,13 @@ func (p *Progress) After(err error) json.RawMessage {
 	return raw
 }
 
-// A Failure is what one of several recipients met.
+// A Failure says why one of several recipients was not reached.
 type Failure struct {
 	Recipient string
 	Err       *channel.Error
 }
 
-// Add remembers what came of the recipients of one attempt.
+// Add adds the results of one attempt: the recipients that were reached, and those that were not.
 func (p *Progress) Add(reached []string, failed []Failure) {
 	p.Reached = append(p.Reached, reached...)
 	for _, f := range failed {
@@ -68,10 +68,10 @@ func (p *Progress) Add(reached []string, failed []Failure) {
 	}
 }
 
-// Settle adds the recipients of one attempt to the progress and says how the
-// attempt ended: success when all were reached, by now; otherwise the way that
-// is most worth trying, so that one dead number does not end what another still
-// waits for. total is the number of all recipients.
+// Settle adds the results of one attempt, as Add does, and returns what Send is to return: success
+// once all recipients have been reached. Otherwise the error is retryable if one of the failures
+// is, so that a recipient that is refused for good does not end the delivery for the others. total
+// is the number of all recipients.
 func (p *Progress) Settle(total int, reached []string, failed []Failure) (channel.Result, error) {
 	p.Add(reached, failed)
 	var worst *channel.Error

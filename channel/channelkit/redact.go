@@ -19,8 +19,8 @@ import (
 // excerptSize is how many bytes of an answer are kept in a Result.
 const excerptSize = 1024
 
-// A Redactor takes secrets out of what an endpoint answered, because some
-// endpoints echo the request. A nil Redactor takes nothing out.
+// A Redactor removes secrets from an endpoint's answer, because some endpoints echo the request. A
+// nil Redactor removes nothing. It is safe for concurrent use.
 type Redactor struct {
 	forms    []string // the longest first
 	replacer *strings.Replacer
@@ -30,12 +30,13 @@ type Redactor struct {
 // would be found in innocent text everywhere.
 const minSecret = 4
 
-// NewRedactor makes a Redactor for the values that are long enough to be
-// secrets, as they are and as an endpoint that echoes them may write them: in
-// JSON of several dialects, in HTML, in a URL, in hexadecimal and base64, a token
-// without the scheme before it, and the login behind "Basic". Of perhaps, which
-// is what may hold a secret and mostly does not, such as the texts of a template,
-// only the first of these forms are looked for.
+// NewRedactor makes a Redactor of secrets. Values of fewer than 4 bytes are ignored: they occur
+// everywhere. It finds a secret as it is, and in the forms in which an endpoint may echo it: in
+// JSON as several languages write it, in HTML, in a URL, in hexadecimal and base64, a token without
+// the scheme before it, and the user and password behind "Basic".
+//
+// The values in perhaps, such as the texts of a template, may contain a secret but usually do not:
+// they are not looked for in hexadecimal and base64.
 func NewRedactor(secrets []string, perhaps ...string) *Redactor {
 	var forms []string
 	for _, s := range secrets {
@@ -160,8 +161,8 @@ func (r *Redactor) keep() int {
 	return excerptSize + 1 + len(r.forms[0])
 }
 
-// Response makes a Result's Response of an answer. A body in a coding that was
-// not asked for holds nothing that can be read, or searched for secrets.
+// Response returns the beginning of an answer's body without secrets, as Result.Response. A body
+// with a Content-Encoding is not shown as text, because secrets cannot be found in it.
 func (r *Redactor) Response(reply *HTTPResponse) string {
 	coding := reply.Header.Get("Content-Encoding")
 	if coding == "" || strings.EqualFold(coding, "identity") || len(reply.Body) == 0 {
@@ -171,8 +172,8 @@ func (r *Redactor) Response(reply *HTTPResponse) string {
 		40)), true) + ")"
 }
 
-// Excerpt makes a Result's Response of a body. truncated says that it breaks
-// off, perhaps in the middle of a secret.
+// Excerpt returns the beginning of a body without secrets, as Result.Response. truncated says that
+// the body breaks off, perhaps in the middle of a secret.
 func (r *Redactor) Excerpt(body []byte, truncated bool) string {
 	if len(body) == 0 {
 		return ""

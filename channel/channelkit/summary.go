@@ -15,9 +15,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A Summary is an event in words, for the default messages of the channels that
-// people read. Its fields are plain text of bounded length: code that prints them
-// escapes them for where they go.
+// A Summary describes an event in words, for the default messages of channels that people read. Its
+// fields are plain text of bounded length: escape them for the format in which you print them.
 type Summary struct {
 	Type        string // object.created
 	Description string // what the catalogue says of the type; may be empty
@@ -27,7 +26,7 @@ type Summary struct {
 	Rows        []Row     // namespace, collection, actor, and the plain values of the metadata
 }
 
-// A Row is a detail of the event, with its name.
+// A Row is one detail of the event.
 type Row struct{ Name, Value string }
 
 // The bounds of a summary: what fits on a screen.
@@ -36,7 +35,7 @@ const (
 	maxRowValue = 200
 )
 
-// DecodeEvent decodes a message's event. One that does not decode never will.
+// DecodeEvent decodes a message's event. If that fails, the error is permanent, of ClassPayload.
 func DecodeEvent(m *channel.Message) (*event.Event, error) {
 	e, err := m.Event()
 	if err != nil {
@@ -46,7 +45,7 @@ func DecodeEvent(m *channel.Message) (*event.Event, error) {
 	return e, nil
 }
 
-// Summarize makes the summary of a message's event.
+// Summarize describes the event of a message. The error is that of DecodeEvent.
 func Summarize(m *channel.Message) (*Summary, error) {
 	e, err := DecodeEvent(m)
 	if err != nil {
@@ -87,7 +86,7 @@ func (s *Summary) add(name, value string) {
 	}
 }
 
-// Title is the summary in one line.
+// Title returns the summary in one line.
 func (s *Summary) Title() string {
 	if s.Subject == "" {
 		return s.Type
@@ -95,7 +94,7 @@ func (s *Summary) Title() string {
 	return s.Type + ": " + s.Subject
 }
 
-// When is when it happened, for people who may be anywhere.
+// When returns the time of the event in UTC, for people in any time zone. Empty if it is not known.
 func (s *Summary) When() string {
 	if s.OccurredAt.IsZero() {
 		return ""
@@ -106,8 +105,8 @@ func (s *Summary) When() string {
 // oneLine makes one line of printable text of whatever an event holds.
 func oneLine(s string) string { return printable.Line(s, maxRowValue) }
 
-// JSON writes JSON without the escapes that only matter inside HTML, so that
-// stored messages stay readable.
+// JSON encodes v without escaping <, > and &, so that stored messages stay readable. Escapes are
+// needed only inside HTML.
 func JSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -16,14 +16,14 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 )
 
-// DefaultTimeout bounds an attempt unless its configuration says otherwise.
+// DefaultTimeout bounds an attempt unless TargetConfig.Timeout is set.
 const DefaultTimeout = 10 * time.Second
 
-// NoTimeout leaves it to the caller's context to bound an attempt.
+// NoTimeout, as TargetConfig.Timeout, leaves it to the caller's context to bound an attempt.
 const NoTimeout time.Duration = math.MaxInt64
 
-// A Target is an HTTP endpoint that a channel sends to: what all requests to it
-// have in common, made once. It is safe for concurrent use.
+// A Target is an HTTP endpoint to which a channel sends. It prepares once what all requests to the
+// endpoint have in common. It is safe for concurrent use.
 type Target struct {
 	client  *HTTPClient
 	request *http.Request // never modified
@@ -34,38 +34,35 @@ type Target struct {
 
 // TargetConfig configures a Target.
 type TargetConfig struct {
-	// URL is where requests go, as [HTTPClient.CheckURL] returned it. Required.
+	// URL is where requests go. It must be one that [HTTPClient.CheckURL] returned. Required.
 	URL *url.URL
 
-	// Method of the requests. Defaults to POST.
+	// Method is the method of the requests. Defaults to POST.
 	Method string
 
-	// Header is sent with every request. The Target takes it over. Its
-	// Content-Type defaults to application/json.
+	// Header is sent with every request. The Target keeps it, so the caller must not change it
+	// afterwards. Its Content-Type defaults to application/json.
 	Header http.Header
 
-	// Timeout bounds each attempt. Defaults to DefaultTimeout; NoTimeout leaves
-	// it to the caller's context.
+	// Timeout bounds each attempt. Defaults to DefaultTimeout; [NoTimeout] leaves it to the
+	// caller's context.
 	Timeout time.Duration
 
-	// Redact takes secrets out of what is kept of an answer, because some
-	// endpoints repeat the request in it. Defaults to a Redactor of the values of
-	// Header and of the parts of the URL.
+	// Redact removes secrets from what is kept of an answer, because some endpoints echo the
+	// request. Defaults to a Redactor of the values of Header and the parts of the URL.
 	Redact *Redactor
 
-	// Repeatable lets net/http send a request once more, in the same attempt, when
-	// a kept connection ends before the first byte of an answer: an endpoint that
-	// restarts closes its connections while requests are on their way. The
-	// endpoint may then see the request twice. Defaults to false, which is right
-	// for messages to people.
+	// Repeatable sends a request once more, in the same attempt, if a kept connection ends before
+	// the first byte of an answer, as when an endpoint restarts. The endpoint may then see the
+	// request twice. Defaults to false, which is right for messages to people.
 	Repeatable bool
 
-	// MaxAnswer is how many bytes of an answer are needed to understand it.
-	// Defaults to what Result.Response shows of it.
+	// MaxAnswer is how many bytes of an answer the channel needs, in order to understand it.
+	// Defaults to as many as Result.Response shows.
 	MaxAnswer int
 }
 
-// NewTarget makes a Target.
+// NewTarget makes a Target that sends with the client.
 func (c *HTTPClient) NewTarget(config TargetConfig) *Target {
 	u, header := config.URL, config.Header
 	if header == nil {
@@ -98,8 +95,8 @@ func (c *HTTPClient) NewTarget(config TargetConfig) *Target {
 	return t
 }
 
-// Capabilities are those of a channel that sends to the Target: its Host, and its
-// Timeout if there is one.
+// Capabilities returns those of a channel that sends to the Target: its Host, and its Timeout
+// unless that is NoTimeout.
 func (t *Target) Capabilities() channel.Capabilities {
 	c := channel.Capabilities{Host: hostOf(t.request.URL)}
 	if t.timeout != NoTimeout {
@@ -108,8 +105,8 @@ func (t *Target) Capabilities() channel.Capabilities {
 	return c
 }
 
-// WithTimeout bounds a whole attempt by the Timeout of the Target, for channels
-// that do more in an attempt than to send.
+// WithTimeout returns a context that ends after the Timeout of the Target, for channels that do
+// more in an attempt than to send.
 func (t *Target) WithTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if t.timeout == NoTimeout {
 		return ctx, func() {}
@@ -117,9 +114,9 @@ func (t *Target) WithTimeout(ctx context.Context) (context.Context, context.Canc
 	return context.WithTimeout(ctx, t.timeout)
 }
 
-// Send makes one attempt: it sends body, keeps an excerpt of the answer, and
-// returns what [Classify] says of the status. prepare adds to the header of the
-// request, such as a signature; nil adds nothing.
+// Send makes one attempt: it sends the body, keeps an excerpt of the answer, and returns what
+// [channel.Classify] says about the status. prepare can add to the header of the request, for
+// example a signature; if it returns an error, nothing is sent. Nil adds nothing.
 func (t *Target) Send(
 	ctx context.Context, body []byte, prepare func(http.Header) error,
 ) (channel.Result, error) {
@@ -134,14 +131,14 @@ func (t *Target) Send(
 	return result, err
 }
 
-// Do makes one attempt and returns the answer, for services that answer in
-// their own terms. When the answer is a 2xx that broke off, it returns what there
-// is of it as well as an error.
+// Do makes one attempt and returns the answer, for services whose answers say more than the status.
+// If a 2xx breaks off, it returns what has arrived together with the error. The other errors are
+// those of [HTTPClient.Do].
 func (t *Target) Do(ctx context.Context, body []byte) (HTTPResponse, error) {
 	return t.do(ctx, body, nil, nil)
 }
 
-// Result is what the history keeps of an answer.
+// Result returns what the history keeps of an answer.
 func (t *Target) Result(reply *HTTPResponse) channel.Result {
 	return channel.Result{StatusCode: reply.StatusCode, Response: t.redact.Response(reply)}
 }
@@ -204,9 +201,9 @@ const (
 	minSegment = 8 // one segment of a path, which are often plain words
 )
 
-// URLSecrets returns the parts of a URL that may grant access, as they are
-// written and as they are meant: path and query as a whole, each alone, the
-// path's segments, and the query's values.
+// URLSecrets returns the parts of a URL that may grant access, both as they are written and
+// decoded: the path with the query, each of them alone, the segments of the path, and the values of
+// the query. Short ones are left out.
 func URLSecrets(u *url.URL) []string {
 	secrets := []string{u.RequestURI(), u.Path, u.EscapedPath()}
 	for _, values := range u.Query() {

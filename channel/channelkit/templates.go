@@ -12,13 +12,13 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 )
 
-// A Template is a template of a configuration, compiled.
+// A Template is a compiled template of a configuration. It is safe for concurrent use.
 type Template struct {
 	render func(ctx context.Context, data map[string]any) ([]byte, error)
 }
 
-// TextTemplate compiles a template whose output is text of a format, for which
-// values are escaped. It returns nil when the field is absent or wrong.
+// TextTemplate compiles a template whose output is text of the format, for which values are
+// escaped. It returns nil if the field is absent, empty or wrong.
 func (r *ConfigReader) TextTemplate(name string, format template.Format) *Template {
 	source := r.Text(name)
 	if source == "" {
@@ -35,8 +35,8 @@ func (r *ConfigReader) TextTemplate(name string, format template.Format) *Templa
 	}}
 }
 
-// JSONTemplate compiles a template whose output is JSON with text of a format in
-// its strings, nil when the field is absent or wrong.
+// JSONTemplate compiles a template whose output is JSON, with text of the format in its strings. It
+// returns nil if the field is absent, empty or wrong.
 func (r *ConfigReader) JSONTemplate(name string, format template.Format) *Template {
 	source := r.Text(name)
 	if source == "" {
@@ -50,8 +50,8 @@ func (r *ConfigReader) JSONTemplate(name string, format template.Format) *Templa
 	return &Template{t.Render}
 }
 
-// ObjectTemplate compiles a JSON object whose strings are templates, nil when
-// the field is absent or wrong.
+// ObjectTemplate compiles a JSON object whose strings are templates. It returns nil if the field is
+// absent or wrong.
 func (r *ConfigReader) ObjectTemplate(name string) *Template {
 	raw, ok := r.Get(name)
 	if !ok {
@@ -64,7 +64,8 @@ func (r *ConfigReader) ObjectTemplate(name string) *Template {
 	return r.CompileObject(name, raw, template.FormatPlain)
 }
 
-// CompileObject compiles JSON whose strings are templates of a format.
+// CompileObject compiles JSON whose strings are templates, with text of the format as their output.
+// Problems are reported under the name. It returns nil if there are any.
 func (r *ConfigReader) CompileObject(
 	name string, raw json.RawMessage, format template.Format,
 ) *Template {
@@ -92,9 +93,9 @@ func (r *ConfigReader) refuseSlips(name string, slips []template.Slip) {
 	}
 }
 
-// Literals returns the strings of an object template that hold no template and
-// are not too short for a secret: they are sent as they are, and a token may be
-// among them.
+// Literals returns those strings in the JSON of a field that are no templates and are long enough
+// to be secrets. They are sent as they are, and a token may be among them: give them to
+// [NewRedactor].
 func (r *ConfigReader) Literals(name string) []string {
 	raw, _ := r.Get(name)
 	return slices.DeleteFunc(stringsIn(raw), func(s string) bool {
@@ -142,8 +143,9 @@ func (r *ConfigReader) badTemplate(name string, err error) *Template {
 	return nil
 }
 
-// Render renders the template for a message. A template that fails, fails the same
-// way next time, so its error is permanent.
+// Render renders the template for a message. If it fails, the error is permanent, because it would
+// fail in the same way next time: an *Error of ClassTemplate, or of ClassPayload if the event
+// cannot be decoded. When ctx is done, the error is that of channel.ContextError.
 func (t *Template) Render(ctx context.Context, m *channel.Message) ([]byte, error) {
 	var out []byte
 	// The event is decoded inside the gate: what waits there holds only the payload.

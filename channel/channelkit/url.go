@@ -16,18 +16,17 @@ import (
 // maxURL is the longest URL that is taken.
 const maxURL = 2048
 
-// CheckURL parses the URL of an endpoint and says everything that is wrong with
-// it, in an *event.ValidationError whose fields are empty. It must be absolute
-// and https (or http, where that is allowed), with a host, without credentials,
-// without a fragment, and without blanks and other characters that cannot be
-// seen, which would become a part of it. A host that is written as an address
-// which could not be connected to is refused at once; a name is checked when it
-// is connected to. No part of the URL is in the error, because a URL may grant
+// CheckURL parses the URL of an endpoint. If anything is wrong with it, the error is an
+// *event.ValidationError that names everything, with empty field names. A URL must be absolute,
+// with the scheme https (or http, if HTTPConfig.AllowHTTP is set) and a host, without user name and
+// password, without a fragment, and without blanks and other invisible characters, which would
+// become a part of it. An address that must not be connected to is refused at once; a name is
+// checked when it is connected to. The error contains no part of the URL, because a URL may grant
 // access.
 //
-// The URL is returned as it is to be sent: the host in lower case, and in path
-// and query what RFC 3986 does not allow there percent-encoded, such as letters
-// outside ASCII. What is percent-encoded already stays as it is written.
+// CheckURL returns the URL in the form in which it is sent: the host in lower case, and characters
+// that RFC 3986 does not allow in the path and the query, such as letters outside ASCII,
+// percent-encoded. What is percent-encoded already stays as it is written.
 func (c *HTTPClient) CheckURL(raw string) (*url.URL, error) {
 	var problems event.Problems
 	if raw == "" {
@@ -74,7 +73,8 @@ func (c *HTTPClient) CheckURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// CheckBase is CheckURL for the base URL of an API, with a path behind it.
+// CheckBase is CheckURL for the base URL of an API, with a path added to it. The base must not have
+// a query.
 func (c *HTTPClient) CheckBase(base, path string) (*url.URL, error) {
 	u, err := c.CheckURL(strings.TrimSuffix(base, "/") + path)
 	if err == nil && strings.Contains(base, "?") {
@@ -175,8 +175,8 @@ func endsInNumber(name string) bool {
 	return strings.Trim(last, digits) == ""
 }
 
-// IsHostname reports whether every label of a name could be looked up: letters
-// of any script, digits, hyphens and underscores, 1 to 63 bytes.
+// IsHostname reports whether a name can be looked up: labels of 1 to 63 bytes, of letters of any
+// script, digits, hyphens and underscores, and 253 bytes in all.
 func IsHostname(name string) bool {
 	if len(name) > 253 {
 		return false

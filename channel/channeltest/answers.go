@@ -11,21 +11,19 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 )
 
-// An Answer is a thing that the target of a channel can say in its own terms,
-// such as a code in the body or a reply of SMTP, and what it means. Either
-// Serve or Config is required.
+// An Answer is something that the target of a channel can say beyond an HTTP status, such as a code
+// in the body or a reply of SMTP, and what it means. Either Serve or Config is required.
 type Answer struct {
 	Name string
 
-	// Want is what is to be done then: channel.Success when the target has
-	// accepted the event.
+	// Want is the Action that the answer must lead to: channel.Success if the target has accepted
+	// the event.
 	Want channel.Action
 
-	// Serve answers so. It is for a Harness with HTTP, and the suite serves it.
+	// Serve gives the answer, for a Harness with HTTP. The suite serves it.
 	Serve http.HandlerFunc
 
-	// Config returns a right configuration whose target answers so. The target
-	// lives until the end of t.
+	// Config returns a valid configuration whose target gives the answer, until the end of t.
 	Config func(t testing.TB) json.RawMessage
 }
 

@@ -8,52 +8,49 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 )
 
-// A Harness says how to get at the channel under test. Driver is required, and
-// either HTTP or Accepting.
+// A Harness describes the channel under test. Driver is required, and so is either HTTP or
+// Accepting.
 type Harness struct {
-	// Driver is the driver under test, set up so that it reaches targets on
-	// loopback over plain HTTP.
+	// Driver is the driver under test. It must be able to reach targets on loopback over plain
+	// HTTP.
 	Driver channel.Driver
 
 	// HTTP is for a channel that speaks HTTP: the suite serves its targets.
 	HTTP *HTTP
 
-	// Accepting is for any other channel: a right configuration whose target
-	// accepts what it is sent. The target lives until the end of t.
+	// Accepting is for any other channel. It returns a valid configuration whose target accepts
+	// what it is sent, until the end of t.
 	Accepting func(t testing.TB) json.RawMessage
 
-	// Hanging is a right configuration whose target never answers. Nil means
-	// that the channel has no target that could hang, or, with HTTP, that the
-	// suite serves it.
+	// Hanging returns a valid configuration whose target never answers. Nil means that the target
+	// of the channel cannot hang or, with HTTP, that the suite serves it.
 	Hanging func(t testing.TB) json.RawMessage
 
-	// Answers are what the target can say in its own terms, and what each
-	// means. With HTTP they come on top of the table of statuses, which holds
-	// for all. Empty means that the channel's answers have no terms of their own.
+	// Answers lists what the target can say beyond an HTTP status, and what each answer means. With
+	// HTTP the table of statuses is tested as well. Empty means that there are no such answers.
 	Answers []Answer
 
-	// Bad are configurations that Open must refuse. Empty means that the driver
-	// takes any configuration.
+	// Bad lists configurations that Open must refuse. Empty means that the driver accepts every
+	// configuration.
 	Bad []Bad
 
-	// Secrets are strings of the configurations above that must never be seen:
+	// Secrets lists strings of the configurations above that must not be in any error or Result:
 	// tokens, keys, header values, the part of a URL that grants access.
 	Secrets []string
 
-	// Close lets go of what the driver keeps between attempts, such as idle
-	// connections. It is called before leaks are looked for. Nil means that
-	// there is nothing to let go of.
+	// Close releases what the driver keeps between attempts, such as idle connections. It is called
+	// before the suite looks for leaks. Nil means that there is nothing to release.
 	Close func()
 }
 
-// HTTP is what the suite must know of a channel that speaks HTTP.
+// HTTP tells the suite what it needs to know about a channel that speaks HTTP.
 type HTTP struct {
-	// Config returns a right configuration whose requests go to a URL below
-	// base, which has no path.
+	// Config returns a valid configuration whose requests go to a URL below base, which has no
+	// path.
 	Config func(base string) json.RawMessage
 
-	// Accept answers as the real service does when it accepts. Nil means that
-	// any 2xx is an acceptance, whatever its body.
+	// Accept answers as the real service does when it accepts a message. Nil means that every 2xx
+	// is an acceptance, whatever its body.
 	Accept http.HandlerFunc
 }
 
@@ -61,13 +58,13 @@ type HTTP struct {
 type Bad struct {
 	Name   string
 	Config string
-	// Fields are the paths that the error must name, all at once. Empty means
-	// that any will do.
+	// Fields are the paths that the error must name, all in one error. Empty means that it may name
+	// any.
 	Fields []string
 }
 
-// Run runs the suite. It counts goroutines and descriptors, so the test that
-// calls it must not be parallel.
+// Run runs the suite. It counts goroutines and file descriptors, so the test that calls it must not
+// be parallel.
 func Run(t *testing.T, h Harness) {
 	if h.Driver == nil || h.HTTP == nil && h.Accepting == nil {
 		t.Fatal("channeltest: a Harness needs a Driver, and either HTTP or Accepting")

@@ -1,5 +1,5 @@
-// Package channeltest is the contract of a [channel.Channel] and its
-// [channel.Driver] as a suite of tests. The author of a channel runs it:
+// Package channeltest tests an implementation of [channel.Channel] and [channel.Driver] against the
+// rules of their contract. The author of a channel runs it:
 //
 //	func TestContract(t *testing.T) {
 //		channeltest.Run(t, channeltest.Harness{
@@ -9,14 +9,18 @@
 //		})
 //	}
 //
-// What the target says in its own terms, beside HTTP's statuses or without
-// HTTP, goes into Harness.Answers: a table of answers and the actions that they
-// ask for.
+// Answers that mean more than an HTTP status, or that come without HTTP, go into Harness.Answers: a
+// table of answers, each with the action that it asks for.
 //
-// Each case that fails says which rule was broken and why the rule exists.
+// A case that fails says which rule was broken, and why the rule exists.
 //
-// For channels that speak HTTP the suite brings its own server: it answers with
-// every status of the shared table, echoes requests to see whether a secret
-// gets into the history, and then misbehaves in all the ways of
-// [Misbehaviours], after which no goroutine and no descriptor may be left.
+// For channels that speak HTTP the suite has a server of its own. It answers with every status of
+// the shared table, echoes requests to see whether a secret gets into the history, and then
+// misbehaves in all the ways of [Misbehaviours], after which no goroutine and no file descriptor
+// may be left.
+//
+// # What is where
+//
+// [Run] runs the suite, and [Harness] describes the channel to it. The other types are parts of a
+// Harness, except [Misbehaviour], which tests of whole systems can use as well.
 package channeltest

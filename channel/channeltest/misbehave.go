@@ -16,18 +16,18 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 )
 
-// A Misbehaviour is one way in which an HTTP endpoint goes wrong. Tests of
-// whole systems can use them too: an attempt at any of them ends in time, as
-// one failed attempt (or a success where Complete), and leaves nothing behind.
+// A Misbehaviour is one way in which an HTTP endpoint goes wrong. An attempt at any of them has to
+// end in time, as one failed attempt (or a success if Complete is set), and must leave nothing
+// behind. Tests of whole systems can use them too.
 type Misbehaviour struct {
 	// Name says what the endpoint does.
 	Name string
 
-	// Complete says that a complete 2xx answer comes nevertheless, so that the
-	// attempt succeeds.
+	// Complete says that the endpoint nevertheless sends a complete 2xx answer, so that the attempt
+	// succeeds.
 	Complete bool
 
-	// Hangs says that the attempt ends by running out of time.
+	// Hangs says that the attempt ends because its time runs out.
 	Hangs bool
 
 	scheme string
@@ -44,8 +44,8 @@ type badConn struct {
 	gone context.Context // done when the server closes
 }
 
-// Start starts the endpoint, which is gone at the end of t, and returns the
-// base of its URLs. Its scheme is http but for those that are about TLS.
+// Start starts the endpoint, which stops at the end of t, and returns the base of its URLs: http,
+// or https for those that misbehave in TLS.
 func (m Misbehaviour) Start(t testing.TB) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

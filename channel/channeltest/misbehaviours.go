@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Misbehaviours returns all of them.
+// Misbehaviours returns all of them, in a slice of the caller's own.
 func Misbehaviours() []Misbehaviour {
 	list := append(silent(), garbled()...)
 	list = append(list, excessive()...)

@@ -1,30 +1,36 @@
-// Package email sends events as mail, over SMTP.
+// Package email sends events as mail, over SMTP. It is the channel "email" of subscriptions:
+//
+//	server, err := email.NewSMTP(email.SMTPConfig{
+//		Host: "smtp.example.com", From: "Shop <shop@example.com>", Username: "shop", Password: "…",
+//	})
+//	channels, err := standard.New(standard.Config{SMTP: server})
+//	…
+//	webhook.Via(email.Config{ToAddresses: []string{"ops@example.com"}})
 //
 // # What is where
 //
-// [Config] is what a subscription says, [NewSMTP] makes the connections to a mail
-// server, [NewDriver] makes the driver, and [Name] is what subscriptions call it.
+// [Config] is the configuration in a subscription, [NewSMTP] prepares the connections to a mail
+// server, [NewDriver] makes the driver, and [Name] is the name of the channel.
 //
 // # What an answer means
 //
-// A mail server's replies:
+// The replies of a mail server:
 //
 //	250 to the mail                                       success
-//	4xx to sender, recipient or mail, 421 at any time     Retry
-//	any refusal before that: greeting, STARTTLS, login    Retry, because the operator corrects the password
+//	4xx to sender, recipient or mail; 421 at any time     Retry
+//	any refusal before that: greeting, STARTTLS, login    Retry: the password can be fixed
 //	530, 534, 535, 538 at any time: the login             Retry, for the same reason
-//	500, 502, 503, 504 at any time: the conversation      Retry, because the operator corrects the name after EHLO
+//	500, 502, 503, 504 at any time: the conversation      Retry: SMTPConfig.Hello can be fixed
 //	552 to a recipient: too many for one mail             Retry (RFC 5321, section 4.5.3.1.10)
 //	any other 5xx to sender, recipient or mail            Permanent
 //	no connection, no complete answer                     Retry, as for HTTP
 //
-// A mail whose end was sent and not answered, because the connection broke, the
-// server took longer than SMTPConfig.FinalTimeout, or the process stopped, may
-// have been taken nevertheless. It is sent again, with the same Message-ID.
+// If the end of a mail was sent but not answered, because the connection broke, the server took
+// longer than SMTPConfig.FinalTimeout, or the process stopped, the server may have accepted the
+// mail nevertheless. It is sent again, with the same Message-ID.
 //
-// A mail has several recipients. Those that were reached, and
-// those that were refused for good, go into Result.Progress and from there into
-// the next Message, so that no recipient is written to twice. While some are left the
-// error has ClassPartial, and is worth a retry if one of them is. When none is,
-// the refusals are forgotten: a replay of the dead delivery asks again.
+// A mail may have several recipients. Result.Progress records those that were reached and those
+// that were refused for good, and the next attempt sends to neither. While some recipients are
+// left, the error has ClassPartial, and is retryable if one of the failures is. When none are left,
+// the refused ones are forgotten, so that a replay of the dead delivery tries them again.
 package email

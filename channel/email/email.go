@@ -13,32 +13,32 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 )
 
-// Name is the name of the channel in subscriptions.
+// Name is the channel's name in subscriptions.
 const Name = "email"
 
-// Config is the configuration of the "email" channel as the published
-// contract spells it, for programs that write one. An address is "a@b.c" or
-// "Name <a@b.c>". Letters outside ASCII may stand in a domain, which is sent in
-// A-labels; in front of the @ they reach those whose mail server takes them (RFC
-// 6531), and fail the others.
+// Config is the configuration of the "email" channel. Its JSON is that of the published contract.
+// An address is "a@b.c" or "Name <a@b.c>", and there may be 100 in all. Letters outside ASCII in a
+// domain are sent as A-labels. In front of the @ they reach recipients whose mail server supports
+// them (RFC 6531), and fail for the others.
 type Config struct {
-	// ToAddresses are required. When it is absent, "recipients", the name in an
-	// older example of the contract, is read in its place.
+	// ToAddresses, CCAddresses and BCCAddresses are the recipients. ToAddresses is required. If the
+	// JSON does not have it, "recipients" is read instead, as an older example of the contract
+	// names it.
 	ToAddresses  []string `json:"to_addresses"`
 	CCAddresses  []string `json:"cc_addresses,omitempty"`
 	BCCAddresses []string `json:"bcc_addresses,omitempty"`
 
-	// SubjectTemplate and BodyTemplate are templates. Empty means a default
-	// that says what happened to what, and when.
+	// SubjectTemplate and BodyTemplate are templates. If one is empty, a default says what happened
+	// to what, and when.
 	SubjectTemplate string `json:"subject_template,omitempty"`
 	BodyTemplate    string `json:"body_template,omitempty"`
 
-	// ContentType is what the body is: html, plain_text, markdown or json.
-	// Empty means html.
+	// ContentType is the format of the body: ContentHTML, ContentPlainText, ContentMarkdown or
+	// ContentJSON. Empty means HTML.
 	ContentType string `json:"content_type,omitempty"`
 }
 
-// ChannelName is Name.
+// ChannelName returns Name.
 func (Config) ChannelName() string { return Name }
 
 // The content types of a mail.
@@ -60,8 +60,8 @@ type Options struct {
 	Library *template.Library
 }
 
-// NewDriver returns the driver of the "email" channel, which sends mail
-// through server, which is required; its configuration is an [Config].
+// NewDriver returns the driver of the "email" channel, which sends mail through server. Its
+// configuration is a [Config]. It returns an error if server is nil.
 func NewDriver(server *SMTP, options Options) (channel.Driver, error) {
 	if server == nil {
 		return nil, errors.New("email: NewDriver: the server is nil")
@@ -74,7 +74,7 @@ type emailDriver struct {
 	library *template.Library
 }
 
-// emailChannel is an Config made ready.
+// emailChannel is a Config that was checked.
 type emailChannel struct {
 	server  *SMTP
 	to, cc  []mailbox

@@ -21,14 +21,14 @@ import (
 // SMTPTLS says how the connection to the mail server is protected.
 type SMTPTLS int
 
-// The ways to protect the connection.
+// The ways to protect the connection. The zero value is STARTTLS.
 const (
 	STARTTLS    SMTPTLS = iota // begin in the clear, then STARTTLS; a server that has none is refused
 	ImplicitTLS                // TLS from the first byte
 	NoTLS                      // in the clear; for a relay on the same machine
 )
 
-// SMTPAuth is a mechanism of SMTP AUTH.
+// SMTPAuth is a mechanism of SMTP AUTH (RFC 4954).
 type SMTPAuth string
 
 // The mechanisms.
@@ -38,7 +38,7 @@ const (
 	AuthXOAUTH2 SMTPAuth = "XOAUTH2"
 )
 
-// SMTPConfig says how mail is sent.
+// SMTPConfig configures an SMTP. Host and From are required.
 type SMTPConfig struct {
 	// Host is the mail server's name. Required.
 	Host string
@@ -54,48 +54,44 @@ type SMTPConfig struct {
 	// TLS says how the connection is protected. Defaults to STARTTLS.
 	TLS SMTPTLS
 
-	// TLSConfig is copied; a minimum version below 1.2 is raised, and an empty
-	// ServerName becomes Host. Defaults to the system's roots.
+	// TLSConfig is the TLS configuration. It is copied; a minimum version below 1.2 is raised to
+	// 1.2, and an empty ServerName becomes Host. Defaults to the system's roots.
 	TLSConfig *tls.Config
 
-	// Auth is the mechanism to log in with. Defaults, when Username is set, to
-	// what the server offers: AuthPlain or AuthLogin with a Password, AuthXOAUTH2
-	// with a Token; and to no login otherwise. A server that does not offer the
-	// mechanism is sent no mail.
+	// Auth is the mechanism of the login. If it is empty and Username is set, the server's offer
+	// decides: AuthPlain or AuthLogin with a Password, AuthXOAUTH2 with a Token. If both are empty,
+	// there is no login. To a server that does not offer the mechanism, no mail is sent.
 	Auth SMTPAuth
 
-	// Username to log in with. Defaults to none.
+	// Username is the name for the login. Defaults to none.
 	Username string
 
-	// Password to log in with, for AuthPlain and AuthLogin.
+	// Password is the password for AuthPlain and AuthLogin.
 	Password channel.Secret
 
-	// Token returns an access token, for AuthXOAUTH2. It is called once for
-	// every connection, so that it can be renewed.
+	// Token returns an access token for AuthXOAUTH2. It is called once for every connection, so
+	// that it can renew the token.
 	Token func(ctx context.Context) (string, error)
 
-	// Hello is the name that this machine gives itself in EHLO: a
-	// fully-qualified domain name, or an address in brackets, such as
-	// "[192.0.2.7]" or "[IPv6:2001:db8::7]" (RFC 5321, section 4.1.3). Defaults to
-	// the host's name if that is fully qualified, and to the address that the
-	// connection comes from otherwise.
+	// Hello is the name by which this machine introduces itself in EHLO: a fully-qualified domain
+	// name, or an address in brackets, such as "[192.0.2.7]" or "[IPv6:2001:db8::7]" (RFC 5321,
+	// section 4.1.3). Defaults to the host's name if that is fully qualified, and otherwise to the
+	// connection's own address.
 	Hello string
 
-	// MaxConns is how many connections are open at the same time, and so how
-	// many mails are on their way. Defaults to 4.
+	// MaxConns is how many connections are open, and so how many mails are being sent, at the same
+	// time. Defaults to 4.
 	MaxConns int
 
-	// Timeout is the longest that each step of a conversation before the end of
-	// the mail may take; it lowers what is longer. Defaults to what RFC 5321,
-	// section 4.5.3.2, says: 5 minutes for the greeting and for each command, 2
-	// minutes for DATA, 3 minutes for each MiB of the mail; and to 10 seconds for
-	// the connection. The wait for one of MaxConns connections is not in it.
+	// Timeout lowers the time that each step before the end of the mail may take. Without it the
+	// times of RFC 5321, section 4.5.3.2, apply: 5 minutes for the greeting and for each command, 2
+	// minutes for DATA, 3 minutes for each MiB of the mail; and 10 seconds for the connection. The
+	// wait for one of the MaxConns connections does not count.
 	Timeout time.Duration
 
-	// FinalTimeout is how long the server may take to answer the end of the
-	// mail. If it takes longer, the mail is sent again, although the server may
-	// have accepted it: a short time makes duplicates. Defaults to the 10 minutes
-	// of RFC 5321.
+	// FinalTimeout is how long the server may take to answer the end of the mail. If it takes
+	// longer, the mail is sent again, although the server may have accepted it: a short time makes
+	// duplicates. Defaults to the 10 minutes of RFC 5321.
 	FinalTimeout time.Duration
 }
 
@@ -107,10 +103,9 @@ const (
 	maxSMTPAnswer = 256 << 10        // what a server may say in one attempt
 )
 
-// An SMTP sends mail through one server and keeps connections to it for the
-// next mails. It is safe for concurrent use. The address of the server is not
-// checked as those of HTTP endpoints are: it is configured by the operator of the
-// process.
+// An SMTP sends mail through one server, and keeps connections to it for later mails. It is safe
+// for concurrent use. The address of the server is not checked as those of HTTP endpoints are,
+// because the operator of the process configures it.
 type SMTP struct {
 	config SMTPConfig
 	times  smtpTimes
@@ -126,8 +121,8 @@ type SMTP struct {
 	closed bool
 }
 
-// NewSMTP checks a configuration; an error wraps an *event.ValidationError with
-// all that is wrong. It does not connect.
+// NewSMTP returns an SMTP. It does not connect. If the configuration is wrong, the error wraps an
+// *event.ValidationError that names everything.
 func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	var problems event.Problems
 	if config.Host == "" {
@@ -245,8 +240,7 @@ func (c *SMTPConfig) mechanisms() []SMTPAuth {
 	return all
 }
 
-// Close closes the connections that are not in use; those in use are closed
-// after their mail.
+// Close closes the idle connections. Those in use are closed after their mail.
 func (s *SMTP) Close() error {
 	s.mu.Lock()
 	idle := s.idle

@@ -1,13 +1,19 @@
-// Package httpendpoint posts events to HTTP endpoints: the channel "webhook".
+// Package httpendpoint posts events to HTTP endpoints. It is the channel "webhook" of
+// subscriptions:
+//
+//	webhook.Via(httpendpoint.Config{
+//		URL:           "https://example.com/webhooks",
+//		Headers:       map[string]string{"X-Api-Key": "…"},
+//		SigningSecret: "whsec_…",
+//	})
+//
+// The body is the stored event, byte by byte, or what Config.PayloadTemplate renders to. With a
+// signing secret the request is signed by the Standard Webhooks specification: see package
+// event/signature.
 //
 // # What is where
 //
-// [Config] is what a subscription says, [NewDriver] makes the driver, and [Name] is
-// what subscriptions call it. What an answer means is the table of
-// channel.Classify; how requests are made, and which addresses they may go to, is
-// in package channelkit.
-//
-// The body is the stored event, byte by byte, or what Config.PayloadTemplate
-// renders to. With a signing secret the request is signed as Standard Webhooks
-// says: see package event/signature.
+// [Config] is the configuration in a subscription, [NewDriver] makes the driver, and [Name] is the
+// name of the channel. channel.Classify says what an answer means. Package channelkit says how
+// requests are made, and to which addresses they may go.
 package httpendpoint

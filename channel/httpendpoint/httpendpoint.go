@@ -18,43 +18,41 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 )
 
-// Name is the name of the channel in subscriptions.
+// Name is the channel's name in subscriptions.
 const Name = "webhook"
 
-// Config is the configuration of the "webhook" channel as the published
-// contract spells it, for programs that write one. The fields from Method on
-// are extensions of this library.
+// Config is the configuration of the "webhook" channel. Its JSON is that of the published contract;
+// the fields from Method on are extensions of this library. Printing it shows no secrets, but its
+// JSON contains them.
 type Config struct {
-	// URL is where the event is posted to. Required; see HTTPClient.CheckURL.
+	// URL is where the event is posted to. Required; see channelkit.HTTPClient.CheckURL.
 	URL string `json:"url" channel:"target"`
 
-	// Headers are sent with every request, and may override User-Agent and
-	// Content-Type. Those that belong to the connection are refused, and so are
-	// values that are empty or hold characters that cannot be seen.
+	// Headers are sent with every request, and may override User-Agent and Content-Type. Headers of
+	// the connection, such as Host and Content-Length, are refused, and so are values that are
+	// empty or contain invisible characters.
 	Headers map[string]string `json:"headers,omitempty" channel:"secret"`
 
-	// PayloadTemplate is a JSON object whose strings are templates; what it
-	// renders to is the body. Empty means that the stored envelope is the body,
-	// byte by byte.
+	// PayloadTemplate is a JSON object whose strings are templates. What it renders to is the body.
+	// If it is empty, the body is the stored envelope, byte by byte.
 	PayloadTemplate json.RawMessage `json:"payload_template,omitempty"`
 
-	// Timeout of one attempt in seconds, from 0.001 to 300; fractions count.
-	// Zero means 10.
+	// Timeout of one attempt, in seconds, from 0.001 to 300, with fractions. Zero means 10.
 	Timeout float64 `json:"timeout,omitempty"`
 
 	// Method is POST or PUT. Empty means POST.
 	Method string `json:"method,omitempty"`
 
-	// SigningSecret is a Standard Webhooks key (whsec_ or whsk_) that every
-	// request is signed with. Empty means that requests are not signed.
+	// SigningSecret is a Standard Webhooks secret (whsec_ or whsk_) with which every request is
+	// signed. If it is empty, requests are not signed.
 	SigningSecret channel.Secret `json:"signing_secret,omitempty"`
 
-	// SigningSecrets are further keys that are live at the same time, newest
-	// first, for the time of a rotation.
+	// SigningSecrets are further secrets, the newest first, with which every request is signed as
+	// well, as long as a rotation lasts.
 	SigningSecrets []channel.Secret `json:"signing_secrets,omitempty"`
 }
 
-// ChannelName is Name.
+// ChannelName returns Name.
 func (Config) ChannelName() string { return Name }
 
 // The limits of Config.Timeout.
@@ -70,9 +68,8 @@ type Options struct {
 	Library *template.Library
 }
 
-// NewDriver returns the driver of the "webhook" channel, which posts
-// events to an HTTP endpoint; its configuration is a [Config]. A nil
-// client means one of its own with the zero HTTPConfig.
+// NewDriver returns the driver of the "webhook" channel. Its configuration is a [Config]. A nil
+// client means a client with the zero channelkit.HTTPConfig.
 func NewDriver(client *channelkit.HTTPClient, options Options) channel.Driver {
 	if client == nil {
 		client, _ = channelkit.NewHTTPClient(channelkit.HTTPConfig{}) // the zero value is valid
@@ -234,5 +231,5 @@ func originOf(s string) string {
 	return u.Scheme + "://" + u.Host + "/" + fmt.Sprint(channel.Secret(u.RequestURI()))
 }
 
-// LogValue is the configuration without its secrets.
+// LogValue returns the configuration without its secrets.
 func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c)) }

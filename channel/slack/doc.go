@@ -1,22 +1,26 @@
-// Package slack posts events to Slack, through an incoming webhook or as a bot.
+// Package slack posts events to Slack, through an incoming webhook or as a bot. It is the channel
+// "slack" of subscriptions:
+//
+//	webhook.Via(slack.Config{WebhookURL: "https://hooks.slack.com/services/…"})
+//	webhook.Via(slack.Config{BotToken: "xoxb-…", ChannelID: "C0123456789"})
 //
 // # What is where
 //
-// [Config] is what a subscription says, [NewDriver] makes the driver, and [Name] is
-// what subscriptions call it.
+// [Config] is the configuration in a subscription, [NewDriver] makes the driver, and [Name] is the
+// name of the channel.
 //
 // # What an answer means
 //
-// Slack's own words come before the status, in a 200 too:
+// The error code in Slack's answer counts before the status, also in a 200:
 //
 //	"ok", or ok:true to a bot                                        success
 //	ratelimited, with Retry-After                                    Wait
 //	rollup_error, internal_error, fatal_error, service_unavailable   Retry
 //	invalid_auth, token_expired, token_revoked, account_inactive,
-//	missing_scope, not_in_channel                                    Retry, because its owner sets the bot right
+//	missing_scope, not_in_channel                                    Retry: the bot can be fixed
 //	invalid_payload, invalid_blocks, no_text, msg_too_long           Permanent
 //	channel_not_found, channel_is_archived, action_prohibited,
 //	no_service, no_team, team_disabled                               Permanent
-//	a 2xx that holds none of them                                    Retry
-//	any other word                                                   as the status says
+//	a 2xx with none of these codes                                   Retry
+//	any other code                                                   as the status says
 package slack

@@ -17,52 +17,49 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 )
 
-// Name is the name of the channel in subscriptions.
+// Name is the channel's name in subscriptions.
 const Name = "slack"
 
-// Config is the configuration of the "slack" channel as the published
-// contract spells it, for programs that write one. It has two forms: an
-// incoming webhook (WebhookURL), or a bot that calls chat.postMessage (BotToken
-// and ChannelID).
+// Config is the configuration of the "slack" channel. Its JSON is that of the published contract.
+// It has two forms: an incoming webhook (WebhookURL), or a bot that calls chat.postMessage
+// (BotToken and ChannelID). Printing it shows no secrets, but its JSON contains them.
 type Config struct {
-	// WebhookURL is an incoming webhook's URL, which is itself the secret.
+	// WebhookURL is the URL of an incoming webhook. The URL itself is the secret.
 	WebhookURL channel.Secret `json:"webhook_url,omitempty" channel:"target"`
 
-	// BotToken is a bot's token, xoxb-…
+	// BotToken is the token of a bot, "xoxb-…".
 	BotToken channel.Secret `json:"bot_token,omitempty"`
 
-	// ChannelID is the channel that the bot writes to; Channel serves too.
+	// ChannelID is the channel that the bot writes to. If it is empty, Channel is used.
 	ChannelID string `json:"channel_id,omitempty"`
 
-	// WorkspaceID is kept with the configuration for people to read. The token
-	// already belongs to a workspace.
+	// WorkspaceID is information for people, and is not sent: a token belongs to one workspace
+	// anyway.
 	WorkspaceID string `json:"workspace_id,omitempty"`
 
-	// Channel, Username, IconEmoji (":bell:") and IconURL override what the
-	// webhook or the bot has been set up with. Slack lets legacy webhooks and
-	// bots with the right scope do that, and ignores it otherwise.
+	// Channel, Username, IconEmoji (":bell:") and IconURL override the settings of the webhook or
+	// the bot. Slack allows that to legacy webhooks and to bots with the right scope, and otherwise
+	// ignores it.
 	Channel   string `json:"channel,omitempty"`
 	Username  string `json:"username,omitempty"`
 	IconEmoji string `json:"icon_emoji,omitempty"`
 	IconURL   string `json:"icon_url,omitempty"`
 
-	// BlocksTemplate is a template that renders to Block Kit JSON: a list of
-	// blocks, or an object that holds it as "blocks". Values are escaped for JSON
-	// and for Slack, see template.JSON and template.FormatMrkdwn: no value of an
-	// event makes a mention, a link or a block. Empty means a default message.
+	// BlocksTemplate is a template that renders to Block Kit JSON: a list of blocks, or an object
+	// with the list as "blocks". Values are escaped for JSON and for Slack, so that no value of an
+	// event makes a mention, a link or a block: see template.FormatMrkdwn. If BlocksTemplate and
+	// Blocks are empty, a default message is sent.
 	BlocksTemplate string `json:"blocks_template,omitempty"`
 
-	// Blocks is the same as JSON: a list of blocks, or an object that holds it as
-	// "blocks", whose strings are templates. It may not be set together with
+	// Blocks is the same as JSON whose strings are templates. It must not be set together with
 	// BlocksTemplate.
 	Blocks json.RawMessage `json:"blocks,omitempty"`
 }
 
-// ChannelName is Name.
+// ChannelName returns Name.
 func (Config) ChannelName() string { return Name }
 
-// API is where chat.postMessage is called unless Options say
-// otherwise.
+// API is the default base URL of Slack's Web API.
 const API = "https://slack.com/api"
 
 // Options are the options of NewDriver.
@@ -76,9 +73,9 @@ type Options struct {
 	Library *template.Library
 }
 
-// NewDriver returns the driver of the "slack" channel; its configuration
-// is a [Config]. A nil client means one of its own with the zero
-// HTTPConfig.
+// NewDriver returns the driver of the "slack" channel. Its configuration is a [Config]. A nil
+// client means a client with the zero channelkit.HTTPConfig. It returns an error if Options.API is
+// not a valid URL.
 func NewDriver(client *channelkit.HTTPClient, options Options) (channel.Driver, error) {
 	if client == nil {
 		var err error
@@ -104,7 +101,7 @@ type slackDriver struct {
 	library *template.Library
 }
 
-// slackChannel is a Config made ready.
+// slackChannel is a Config that was checked.
 type slackChannel struct {
 	target  *channelkit.Target
 	bot     bool
@@ -298,5 +295,5 @@ func (c Config) Format(f fmt.State, verb rune) {
 	fmt.Fprintf(f, fmt.FormatString(f, verb), p)
 }
 
-// LogValue is the configuration without its secrets.
+// LogValue returns the configuration without its secrets.
 func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c)) }

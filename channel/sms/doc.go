@@ -1,26 +1,32 @@
-// Package sms sends events as text messages, through Twilio or any other
-// [Provider].
+// Package sms sends events as text messages, through Twilio or another [Provider]. It is the
+// channel "sms" of subscriptions:
+//
+//	twilio, err := sms.NewTwilio(sms.TwilioConfig{
+//		AccountSID: "AC…", AuthToken: "…", From: "+14155550100",
+//	})
+//	channels, err := standard.New(standard.Config{SMS: twilio})
+//	…
+//	webhook.Via(sms.Config{PhoneNumbers: []string{"+14155550123"}})
 //
 // # What is where
 //
-// [Config] is what a subscription says, [NewTwilio] makes the provider, [NewDriver]
-// makes the driver, and [Name] is what subscriptions call it. [CountSegments]
-// says what a text costs.
+// [Config] is the configuration in a subscription, [NewTwilio] makes the provider, [NewDriver]
+// makes the driver, and [Name] is the name of the channel. [CountSegments] says how many messages a
+// text takes, each of which is charged for.
 //
 // # What an answer means
 //
-// Twilio's codes come before the status:
+// Twilio's error code counts before the status:
 //
-//	201 without an error code, whatever became of its body         success
+//	201 without an error code, even if its body breaks off         success
 //	20429, 14107, 21611, 30001, 30022, with Retry-After            Wait
-//	21211, 21408, 21610, 21612, 21614, 21635 and others            Permanent: this number
-//	21602, 21617; longer than Options.MaxSegments               Permanent: this text
-//	20003, 21212, 21606, 21703 and others                          Retry: the account, which its owner corrects
+//	21211, 21408, 21610, 21612, 21614, 21635 and others            Permanent, for this number
+//	21602, 21617; a text longer than Options.MaxSegments           Permanent, for this text
+//	20003, 21212, 21606, 21703 and others                          Retry: the account can be fixed
 //	any other code                                                 as the status says
 //
-// A message may have several recipients. Those that were reached, and
-// those that were refused for good, go into Result.Progress and from there into
-// the next Message, so that no recipient is written to twice. While some are left the
-// error has ClassPartial, and is worth a retry if one of them is. When none is,
-// the refusals are forgotten: a replay of the dead delivery asks again.
+// A message may have several recipients. Result.Progress records those that were reached and those
+// that were refused for good, and the next attempt sends to neither. While some recipients are
+// left, the error has ClassPartial, and is retryable if one of the failures is. When none are left,
+// the refused ones are forgotten, so that a replay of the dead delivery tries them again.
 package sms

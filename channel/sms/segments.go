@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Segments is how a text travels as SMS: in how many messages of how many
-// units, and in which alphabet.
+// Segments says how a text is sent as SMS: as how many messages, of how many units in all, and in
+// which alphabet.
 type Segments struct {
 	Count int  // messages; zero for an empty text
 	Units int  // septets of GSM-7, or 16-bit units of UCS-2
@@ -28,7 +28,7 @@ const (
 	gsmExtended = "\f^{}\\[~]|€"
 )
 
-// CountSegments counts the segments of a text.
+// CountSegments returns the segments of a text.
 func CountSegments(text string) Segments {
 	var s Segments
 	s.UCS2 = !isGSM(text)

@@ -17,46 +17,45 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 )
 
-// Name is the name of the channel in subscriptions.
+// Name is the channel's name in subscriptions.
 const Name = "sms"
 
-// Config is the configuration of the "sms" channel as the published contract
-// spells it, for programs that write one.
+// Config is the configuration of the "sms" channel. Its JSON is that of the published contract.
 type Config struct {
-	// PhoneNumbers are in E.164: +14155550100. Required.
+	// PhoneNumbers are the recipients, 1 to 50, in E.164: "+14155550100". Required.
 	PhoneNumbers []string `json:"phone_numbers"`
 
-	// MessageTemplate is a template of the text. Empty means a default that
-	// says what happened to what, and when.
+	// MessageTemplate is a template of the text. If it is empty, a default text says what happened
+	// to what, and when.
 	MessageTemplate string `json:"message_template,omitempty"`
 }
 
-// ChannelName is Name.
+// ChannelName returns Name.
 func (Config) ChannelName() string { return Name }
 
-// A Provider hands a text message to the company that carries it. It makes one attempt,
-// returns an *Error that says what a failure means for this number, and is safe
-// for concurrent use. When ctx is done it returns what [ContextError] says.
+// A Provider passes text messages to a company that delivers them, such as Twilio. It is safe for
+// concurrent use.
 type Provider interface {
-	// SendSMS sends text to one number in E.164, and returns the provider's id
-	// of the message.
+	// SendSMS makes one attempt to send the text to one number, in E.164, and returns the
+	// provider's id of the message. If the attempt fails, it returns a *channel.Error that says
+	// what the failure means for this number. If ctx is done, it returns channel.ContextError(ctx).
 	SendSMS(ctx context.Context, to, text string) (id string, err error)
 
-	// Host is what channel.Capabilities has of it, empty if it is not known.
+	// Host returns the host for channel.Capabilities. Empty means that it is not known.
 	Host() string
 }
 
 // Options are the options of NewDriver.
 type Options struct {
-	// MaxSegments is how many segments a text may take, because each is paid
-	// for. Defaults to 4, which is 612 characters of GSM-7 or 268 of UCS-2.
+	// MaxSegments is the largest number of segments of a text, because each is charged for.
+	// Defaults to 4, which is 612 characters of GSM-7 or 268 of UCS-2.
 	MaxSegments int
 
-	// Truncate cuts a text that is too long, and marks that. Defaults to false:
-	// it is not sent, and the delivery ends with an error that says so.
+	// Truncate cuts a text that is too long, and marks the cut. Defaults to false: such a text is
+	// not sent, and the delivery ends with an error that says so.
 	Truncate bool
 
-	// Timeout of one attempt, all numbers together. Defaults to 30 seconds.
+	// Timeout bounds one attempt, for all numbers together. Defaults to 30 seconds.
 	Timeout time.Duration
 
 	// Library has filters and functions that templates can use beyond Jinja2.
@@ -67,8 +66,9 @@ type Options struct {
 // maxNumbers is how many numbers one configuration may have.
 const maxNumbers = 50
 
-// NewDriver returns the driver of the "sms" channel, which sends texts
-// through provider, which is required; its configuration is an [Config].
+// NewDriver returns the driver of the "sms" channel, which sends texts through provider. Its
+// configuration is a [Config]. It returns an error if provider is nil, or if a field of options is
+// wrong.
 func NewDriver(provider Provider, options Options) (channel.Driver, error) {
 	if provider == nil {
 		return nil, errors.New("sms: NewDriver: the provider is nil")
@@ -89,7 +89,7 @@ type smsDriver struct {
 	options  Options
 }
 
-// smsChannel is an Config made ready.
+// smsChannel is a Config that was checked.
 type smsChannel struct {
 	*smsDriver
 	numbers []string

@@ -16,35 +16,33 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// TwilioAPI is where Twilio is called unless TwilioConfig says otherwise.
+// TwilioAPI is the default base URL of Twilio's API.
 const TwilioAPI = "https://api.twilio.com"
 
-// TwilioConfig says how texts are sent through Twilio's REST API.
+// TwilioConfig configures a Twilio. It can log in with the account's AuthToken, or with an API key.
 type TwilioConfig struct {
-	// AccountSID of the account that pays, AC… Required.
+	// AccountSID is the account that is charged, "AC…". Required.
 	AccountSID string
 
-	// AuthToken of the account. Required, unless APIKey and APISecret are given.
+	// AuthToken is the account's token. Required unless APIKey and APISecret are set.
 	AuthToken channel.Secret
 
-	// APIKey (SK…) and APISecret log in instead of the account's token, and can
-	// be revoked alone. Default to none.
+	// APIKey ("SK…") and APISecret are an API key, which can be revoked by itself. Default to none.
 	APIKey    string
 	APISecret channel.Secret
 
-	// From is the sender: a number in E.164, a short code, or an alphanumeric
-	// sender id. Required, unless MessagingService is given.
+	// From is the sender: a number in E.164, a short code, or an alphanumeric sender id. Required
+	// unless MessagingService is set.
 	From string
 
-	// MessagingService (MG…) chooses the sender. Defaults to none.
+	// MessagingService ("MG…") lets Twilio choose the sender. Defaults to none.
 	MessagingService string
 
-	// Client makes the requests. Defaults to one of its own with the zero
-	// HTTPConfig.
+	// Client makes the requests. Defaults to a client with the zero HTTPConfig.
 	Client *channelkit.HTTPClient
 
-	// API is the base URL of the API, for a region of Twilio's and for tests.
-	// Defaults to TwilioAPI.
+	// API is the base URL of the API, for another region of Twilio, or for tests. Defaults to
+	// TwilioAPI.
 	API string
 }
 
@@ -55,8 +53,8 @@ type Twilio struct {
 	form   url.Values
 }
 
-// NewTwilio checks a configuration; an error wraps an *event.ValidationError
-// with all that is wrong. It does not connect.
+// NewTwilio returns a Twilio. It does not connect. If the configuration is wrong, the error wraps
+// an *event.ValidationError that names everything.
 func NewTwilio(config TwilioConfig) (*Twilio, error) {
 	var problems event.Problems
 	if !isTwilioID(config.AccountSID, "AC") {
@@ -140,8 +138,7 @@ func isTwilioID(s, kind string) bool {
 	return true
 }
 
-// SendSMS sends one text. The id is empty when Twilio has accepted the text but
-// its answer broke off.
+// SendSMS sends one text. The id is empty if Twilio accepted the text but its answer broke off.
 func (t *Twilio) SendSMS(ctx context.Context, to, text string) (string, error) {
 	form := url.Values{"To": {to}, "Body": {text}}
 	for k, v := range t.form {
@@ -247,7 +244,7 @@ func classifyTwilio(reply channelkit.HTTPResponse, now time.Time) (string, error
 	return "", e
 }
 
-// Host is that of the API.
+// Host returns the host of the API.
 func (t *Twilio) Host() string { return t.target.Capabilities().Host }
 
 // MarshalText returns the configuration without its secrets, for people to read.

@@ -1,6 +1,14 @@
-// Package standard makes a channel.Registry with the channels that come with this
-// library, from one [Config]: webhook and slack, and, once it is set up how
-// they are carried, email and sms.
+// Package standard makes a channel.Registry of the channels that come with this library, from one
+// [Config]: "webhook" and "slack" always, "email" and "sms" if the Config says how to send them.
+//
+//	mail, err := email.NewSMTP(email.SMTPConfig{Host: "smtp.example.com", From: "shop@example.com"})
+//	channels, err := standard.New(standard.Config{SMTP: mail})
+//	d, err := dispatch.New(store, dispatch.Config{Channels: channels})
+//
+// # What is where
+//
+// [New] makes the Registry. The channels themselves are in the packages httpendpoint, slack, email
+// and sms, next to this one.
 package standard
 
 import (
@@ -17,39 +25,38 @@ import (
 	"github.com/mixpeek/webhooks-go/template"
 )
 
-// Config says how the standard channels reach the outside
-// world. The zero value gives webhook and slack.
+// Config configures the standard channels. The zero value makes "webhook" and "slack".
 type Config struct {
-	// HTTP configures the client that webhook and slack share. Defaults to
-	// HTTPS to public addresses only.
+	// HTTP configures the client that "webhook" and "slack" share. The zero value allows only HTTPS
+	// to public addresses.
 	HTTP channelkit.HTTPConfig
 
-	// Client is used in place of one that HTTP configures, so that channels of
-	// one's own can share it, and its connections; HTTP must then be zero.
-	// Defaults to none.
+	// Client, if it is set, is used instead of a client made from HTTP, which must then be zero.
+	// With it, channels of your own can share the client and its connections. Defaults to none.
 	Client *channelkit.HTTPClient
 
-	// Slack configures the slack channel. Defaults to Slack's own API.
+	// Slack configures the "slack" channel. Defaults to Slack's own API.
 	Slack slack.Options
 
-	// Library has filters and functions that the templates of all these channels
-	// can use beyond Jinja2. Defaults to none.
+	// Library has filters and functions that the templates of all these channels can use beyond
+	// Jinja2. Defaults to none.
 	Library *template.Library
 
-	// SMTP sends the mail of the email channel. Nil means that there is no
-	// email channel: a configuration that names it is refused, and told why.
+	// SMTP sends the mail of the "email" channel. Nil means that there is no "email" channel:
+	// configurations that name it are refused with that reason.
 	SMTP *email.SMTP
 
-	// SMS sends the texts of the sms channel. Nil means that there is no sms
-	// channel: a configuration that names it is refused, and told why.
+	// SMS sends the texts of the "sms" channel. Nil means that there is no "sms" channel:
+	// configurations that name it are refused with that reason.
 	SMS sms.Provider
 
-	// SMSOptions configures the sms channel. Defaults as its fields say.
+	// SMSOptions configures the "sms" channel. The zero value has the defaults that sms.Options
+	// names.
 	SMSOptions sms.Options
 }
 
-// New returns a Registry with the standard channels. The caller may
-// register more.
+// New returns a Registry with the standard channels. The caller may register more. It returns an
+// error if a field of config is wrong.
 func New(config Config) (*channel.Registry, error) {
 	client := config.Client
 	if client == nil {
