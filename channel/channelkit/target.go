@@ -19,7 +19,7 @@ import (
 // DefaultTimeout bounds an attempt unless TargetConfig.Timeout is set.
 const DefaultTimeout = 10 * time.Second
 
-// NoTimeout, as TargetConfig.Timeout, leaves it to the caller's context to bound an attempt.
+// NoTimeout as TargetConfig.Timeout leaves it to the caller's context to bound an attempt.
 const NoTimeout time.Duration = math.MaxInt64
 
 // A Target is an HTTP endpoint to which a channel sends. It prepares once what all requests to the

@@ -70,7 +70,7 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 
 	handler := newHandler(dispatcher, logger)
 	if cfg.apiKey != "" {
-		if err := mountManagement(handler, dispatcher, cfg.apiKey, logger); err != nil {
+		if handler, err = withManagement(handler, dispatcher, cfg.apiKey, logger); err != nil {
 			return err
 		}
 	}

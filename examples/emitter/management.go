@@ -8,23 +8,19 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// mountManagement adds the management API: webhooks, deliveries, replays. This
-// server has one organization, the one without a name, and one key to it; a
-// service with customers gives each of theirs keys of its own.
-func mountManagement(
-	mux *http.ServeMux,
-	d *dispatch.Dispatcher,
-	key string,
-	logger *slog.Logger,
-) error {
+// withManagement serves the management API (webhooks, deliveries, replays) before the handler. This
+// server has one organization, with an empty name, and one API key for it. A service with
+// customers gives each of them an organization and keys of its own.
+func withManagement(
+	handler http.Handler, d *dispatch.Dispatcher, key string, logger *slog.Logger,
+) (http.Handler, error) {
 	keys := api.NewKeys()
 	if err := keys.Add("", api.HashKey(key)); err != nil {
-		return err
+		return nil, err
 	}
 	management, err := api.New(d, keys.Authenticate, api.Config{Logger: logger})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	management.Mount(mux)
-	return nil
+	return management.Before(handler), nil
 }

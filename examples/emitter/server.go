@@ -26,14 +26,12 @@ type server struct {
 	logger     *slog.Logger
 }
 
-func newHandler(dispatcher *dispatch.Dispatcher, logger *slog.Logger) *http.ServeMux {
+func newHandler(dispatcher *dispatch.Dispatcher, logger *slog.Logger) http.Handler {
 	a := &server{dispatcher, logger}
-	own := http.NewServeMux()
-	own.HandleFunc("POST /events", a.postEvent)
-	own.HandleFunc("GET /healthz", a.health)
 	mux := http.NewServeMux()
-	mux.Handle("/", drained(own)) // the management API drains by itself
-	return mux
+	mux.HandleFunc("POST /events", a.postEvent)
+	mux.HandleFunc("GET /healthz", a.health)
+	return drained(mux)
 }
 
 // What is read of a body after the answer.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"runtime"
 	"strings"
 	"time"
@@ -114,11 +115,21 @@ func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, 
 	return a, nil
 }
 
-// Mount registers the API's paths in a mux: the prefix and everything below it. The API can also
-// be served in other ways, if the paths of the requests begin with the prefix.
-func (a *API) Mount(mux *http.ServeMux) {
-	mux.Handle(a.cfg.Prefix, a)
-	mux.Handle(a.cfg.Prefix+"/", a)
+// Before returns a handler that serves the API's paths, which are the prefix and everything below
+// it, and passes all other requests to next, such as the service's mux.
+//
+// The API can also be registered in a mux or router, for [Config.Prefix] and for everything below
+// it. But an [http.ServeMux] answers some requests itself: it redirects those whose path has empty
+// segments, as it has when a client leaves an id empty, and the client does not get the API's 404.
+func (a *API) Before(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, ok := strings.CutPrefix(r.URL.Path, a.cfg.Prefix); ok &&
+			(rest == "" || rest[0] == '/') {
+			a.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -127,7 +138,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Prefix = DefaultPrefix
 	}
 	if !strings.HasPrefix(c.Prefix, "/") || strings.HasSuffix(c.Prefix, "/") ||
-		strings.ContainsAny(c.Prefix, "{}?#% ") {
+		strings.ContainsAny(c.Prefix, "{}?#% ") || !isClean(c.Prefix) {
 		p.Add("Prefix", `must be a plain path that begins with "/" and does not end with one`)
 	}
 	if c.MaxBody == 0 {
@@ -233,17 +244,24 @@ type response struct {
 	body   any // nil is no body
 }
 
-// ServeHTTP serves the API.
+// ServeHTTP serves the API. The path of the request must begin with the prefix.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h, pattern := a.mux.Handler(r); pattern == "" {
+	if h, pattern := a.mux.Handler(r); pattern == "" || !isClean(r.URL.EscapedPath()) {
 		a.refuse(w, r, h)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
 }
 
+// isClean reports whether a path has no empty segment, "." or "..". The mux would redirect the
+// client to the path without them, which names something else.
+func isClean(p string) bool {
+	cleaned := path.Clean(p)
+	return p == cleaned || p == cleaned+"/"
+}
+
 // refuse answers a request that no route serves, with an error in the API's own form. The answer
-// of the mux says whether it is a 404 or a 405.
+// of the mux says whether it is a 405; everything else is a 404.
 func (a *API) refuse(w http.ResponseWriter, req *http.Request, h http.Handler) {
 	r := &request{Request: req}
 	defer a.drain.run(w, req)

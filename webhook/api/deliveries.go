@@ -263,6 +263,8 @@ type ReplayRequest struct {
 
 // ReplayResponse says what a replay by filter has done.
 type ReplayResponse struct {
+	// Replayed is how many deliveries were replayed. Deliveries that have been replayed as often
+	// as they may be, or whose channel is gone, are passed over and not counted.
 	Replayed int `json:"replayed"`
 	// NextCursor asks to continue where this request ended. Null if all deliveries were looked
 	// at.

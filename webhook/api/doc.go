@@ -4,12 +4,12 @@
 //
 // # Start
 //
-// Mount it in a service that has a Dispatcher:
+// Serve it in a service that has a Dispatcher:
 //
 //	keys := api.NewKeys()
 //	err := keys.Add("org_acme", hash) // of a key made by api.NewKey
 //	h, err := api.New(dispatcher, keys.Authenticate, api.Config{})
-//	h.Mount(mux) // at api.DefaultPrefix
+//	http.ListenAndServe(addr, h.Before(mux)) // serves api.DefaultPrefix, and mux the rest
 //
 // [Keys] authenticates requests by API keys that it holds in memory. A service that has keys
 // or sessions of its own writes an [Authenticator]: a function that says which organization
@@ -143,7 +143,7 @@
 //
 // # What is where
 //
-//	api.go          Config, New, Mount; the routes, and the way of a request
+//	api.go          Config, New, Before; the routes, and the way of a request
 //	auth.go         Authenticator and Keys
 //	admission.go    how many requests are in progress, and which of them end early
 //	read.go         bodies and queries: bounds, and reading with all problems

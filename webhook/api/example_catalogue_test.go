@@ -36,12 +36,12 @@ func ExampleConfig_catalogue() {
 	if err != nil {
 		panic(err)
 	}
-	mux := http.NewServeMux()
-	management.Mount(mux)
+	mux := http.NewServeMux() // with the routes of the service
+	handler := management.Before(mux)
 	r := httptest.NewRequest(http.MethodGet, "/v1/organizations/webhooks/event-types", nil)
 	r.Header.Set("Authorization", "Bearer "+key)
 	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, r)
+	handler.ServeHTTP(w, r)
 	var list api.EventTypes
 	if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil {
 		panic(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// Mount the API beside the routes of a service, with a key for each customer.
+// Serve the API beside the routes of a service, with a key for each customer.
 func Example() {
 	dispatcher, err := dispatch.New(memstore.New(), dispatch.Config{})
 	if err != nil {
@@ -26,15 +26,15 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	mux := http.NewServeMux()
-	management.Mount(mux)
+	mux := http.NewServeMux() // with the routes of the service
+	handler := management.Before(mux)
 
 	r := httptest.NewRequest(http.MethodPost, "/v1/organizations/webhooks/", strings.NewReader(`{
 		"webhook_name": "audit", "event_types": ["invoice.*"],
 		"channels": [{"channel": "webhook", "configs": {"url": "https://example.com/audit"}}]}`))
 	r.Header.Set("Authorization", "Bearer "+key)
 	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, r)
+	handler.ServeHTTP(w, r)
 	fmt.Println(w.Code, strings.Contains(w.Body.String(), `"webhook_id":"wh_`))
 	// Output: 201 true
 }

@@ -372,9 +372,7 @@ func TestCurl(t *testing.T) {
 	f := newFixture(t, options{http: channelkit.HTTPConfig{
 		Middleware: []func(http.RoundTripper) http.RoundTripper{noContent},
 	}})
-	mux := http.NewServeMux()
-	f.api.Mount(mux)
-	server := httptest.NewServer(mux)
+	server := httptest.NewServer(f.api.Before(http.NotFoundHandler()))
 	t.Cleanup(server.Close)
 
 	text, err := os.ReadFile("testdata/curl.txt")

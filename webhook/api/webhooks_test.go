@@ -84,14 +84,27 @@ func TestTrailingSlash(t *testing.T) {
 func TestMountedAnywhere(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, options{api: func(c *api.Config) { c.Prefix = "/hooks/admin" }})
-	mux := http.NewServeMux()
-	f.api.Mount(mux)
 	created := f.do("POST", "/hooks/admin", plainSubscription)
 	created.want(http.StatusCreated)
 	f.do("GET", created.Header.Get("Location"), "").want(http.StatusOK)
 	assert.Equal(t, "NotFoundError", f.do("GET", prefix, "").errorType(http.StatusNotFound))
-	_, pattern := mux.Handler(mustRequest(t, "POST", "/hooks/admin"))
-	assert.Equal(t, "/hooks/admin", pattern)
+	handler := f.api.Before(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	for path, status := range map[string]int{
+		"/hooks/admin":         http.StatusUnauthorized,
+		"/hooks/admin/":        http.StatusUnauthorized,
+		"/hooks/admin/wh_1":    http.StatusUnauthorized,
+		"/hooks/admin//test":   http.StatusNotFound,
+		"/hooks/admin/none/at": http.StatusNotFound,
+		"/hooks/administrator": http.StatusTeapot,
+		"/hooks":               http.StatusTeapot,
+		"/":                    http.StatusTeapot,
+	} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
+		assert.Equal(t, status, w.Code, path)
+	}
 }
 
 func mustRequest(t *testing.T, method, path string) *http.Request {
@@ -99,6 +112,25 @@ func mustRequest(t *testing.T, method, path string) *http.Request {
 	r, err := http.NewRequestWithContext(t.Context(), method, path, nil)
 	require.NoError(t, err)
 	return r
+}
+
+// A path with an empty segment, as a client sends it for an empty id, and one with dots are not
+// redirected to the path of something else.
+func TestPathsThatAreNotClean(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, options{})
+	f.do("POST", prefix, plainSubscription).want(http.StatusCreated)
+	for _, path := range []string{
+		"//", "//test", "//deliveries", "//deliveries/dlv_1/replay", "/list//", "/wh_1//test",
+		"/wh_1/deliveries//event", "/.", "/..", "/../webhooks/list", "/./list", "/wh_1/../list",
+		"/wh_1/deliveries/../test",
+	} {
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+			a := f.do(method, prefix+path, "")
+			assert.Equal(t, "NotFoundError", a.errorType(http.StatusNotFound), "%s %s", method, path)
+			assert.Empty(t, a.Header.Get("Location"))
+		}
+	}
 }
 
 func TestBodiesThatDoNotFit(t *testing.T) {

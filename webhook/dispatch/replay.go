@@ -65,7 +65,8 @@ type ReplayProgress struct {
 // ReplayAll replays the settled deliveries that fit the query, the newest
 // first, q.Limit of them at most if that is not 0. Deliveries that are not
 // settled, that have [MaxReplayed] attempts, or whose subscription or channel is gone,
-// are passed over.
+// are passed over, and the progress does not count them. A delivery that is not settled
+// is still being delivered; to have it delivered once more, replay it when it is settled.
 //
 // It works in small steps and may be stopped at any time, by ctx or an error:
 // with q.Before set to that of the progress it goes on where it ended.

@@ -65,7 +65,7 @@ func WithIfMatch(etag string) Option {
 }
 
 // call makes a request, decodes the answer into out unless that is nil, and returns the answer's
-// header.
+// header. The path is "/" or what at returns.
 func (c *Client) call(
 	ctx context.Context, method, path string, query url.Values, in, out any, options ...Option,
 ) (http.Header, error) {
@@ -76,6 +76,10 @@ func (c *Client) call(
 			return nil, fmt.Errorf("client: encoding the request: %w", err)
 		}
 		body = bytes.NewReader(encoded)
+	}
+	if path == "" {
+		return nil, &Error{StatusCode: http.StatusNotFound, Type: "NotFoundError",
+			Message: "an id is empty, or consists of dots"}
 	}
 	address := c.base + path
 	if len(query) > 0 {
@@ -113,10 +117,14 @@ func (c *Client) call(
 	return res.Header, nil
 }
 
-// at joins the parts of a path below the base.
+// at joins the parts of a path below the base. It returns "" if a part is empty, "." or "..": the
+// path would lead to another resource than the one that is meant.
 func at(parts ...string) string {
 	escaped := make([]string, len(parts))
 	for i, part := range parts {
+		if part == "" || part == "." || part == ".." {
+			return ""
+		}
 		escaped[i] = url.PathEscape(part)
 	}
 	return "/" + strings.Join(escaped, "/")

@@ -54,6 +54,32 @@ func hook(name string) *webhook.Subscription {
 	}
 }
 
+// No call with an id that is empty or consists of dots reaches another resource.
+func TestIDsThatAreNone(t *testing.T) {
+	t.Parallel()
+	c, ctx := newClient(t), t.Context()
+	created, err := c.Create(ctx, hook("a"))
+	require.NoError(t, err)
+	for _, id := range []string{"", ".", ".."} {
+		_, err := c.Get(ctx, id)
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+		sub := created.Subscription
+		sub.ID = id
+		_, err = c.Update(ctx, &sub)
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+		require.ErrorIs(t, c.Delete(ctx, id), webhook.ErrNotFound)
+		_, err = c.SendTest(ctx, id, api.TestRequest{})
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+		_, err = c.ReplayAll(ctx, id, api.ReplayRequest{})
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+		_, err = c.Replay(ctx, id, 1)
+		require.ErrorIs(t, err, webhook.ErrNotFound)
+	}
+	all, err := c.List(ctx)
+	require.NoError(t, err)
+	assert.Len(t, all, 1)
+}
+
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	c, ctx := newClient(t), t.Context()

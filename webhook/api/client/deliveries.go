@@ -113,10 +113,11 @@ func (c *Client) Event(
 	return orNil(out, err)
 }
 
-// ReplayAll delivers the settled deliveries of a webhook that the request selects again. It makes
-// as many calls as it takes, unless the request has a limit. It returns how many were replayed,
-// also after an error. With an idempotency key the whole can be repeated after an error, and
-// continues where it ended.
+// ReplayAll replays the settled deliveries of a webhook that the request selects. It makes as many
+// calls as it takes, unless the request has a limit. It returns how many were replayed, also after
+// an error. Deliveries that are not settled, that have been replayed as often as they may be, or
+// whose channel is gone are passed over and not counted. With an idempotency key the whole call can
+// be repeated after an error, and continues where it ended.
 func (c *Client) ReplayAll(
 	ctx context.Context, subscriptionID string, request api.ReplayRequest, options ...Option,
 ) (int, error) {

@@ -14,7 +14,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
 
-// Error is an answer of the API that is an error.
+// Error is an answer of the API that is an error. An id that is empty or consists of dots, which no
+// path can hold, is answered with 404 by the Client itself.
 //
 // By [errors.Is] it matches the error that the same call of a Dispatcher returns:
 //
