@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,7 +43,7 @@ type childConfig struct {
 func TestMain(m *testing.M) {
 	text := os.Getenv(childEnv)
 	if text == "" {
-		os.Exit(m.Run())
+		os.Exit(runTests(m))
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test
@@ -59,6 +60,23 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "child:", err)
 		os.Exit(1)
 	}
+}
+
+// runTests runs the tests. Most of them wait for the server or for a timeout for most of their
+// time, so more of them run at once than there are processors.
+func runTests(m *testing.M) int {
+	flag.Parse()
+	parallel := false
+	flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
+	if !parallel {
+		_ = flag.Set("test.parallel", "6")
+	}
+	code := m.Run()
+	if err := dropSchemas(); err != nil {
+		fmt.Fprintln(os.Stderr, "dropping schemas:", err)
+		code = max(code, 1)
+	}
+	return code
 }
 
 // say tells the test something, in one write, so that a kill leaves a whole

@@ -17,17 +17,6 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// withParameter adds one to a URL.
-func withParameter(t testing.TB, dsn, name, value string) string {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	require.NoError(t, err)
-	q := u.Query()
-	q.Set(name, value)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
-
 // idle is how long the server waits in a transaction for what comes next.
 const idle = "idle_in_transaction_session_timeout"
 
@@ -113,7 +102,7 @@ func TestListeningNoticesSilence(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	p, dsn := proxied(t, schemaDSN(t))
+	p, dsn := proxied(t, tablesDSN(t))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	listening := make(chan struct{}, 8)

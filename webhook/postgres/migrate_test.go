@@ -36,7 +36,7 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 		t.Run(string(level), func(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
-			dsn := schemaDSN(t)
+			dsn := tablesDSN(t)
 			s, peer := open(t, dsn), open(t, dsn)
 			first := sqltest.NewSubscription()
 			require.NoError(t, peer.CreateSubscription(ctx, first, webhook.Quota{}))
@@ -97,7 +97,7 @@ func TestNowIsTheServers(t *testing.T) {
 	}
 	t.Parallel()
 	const query = "SELECT clock_timestamp()"
-	s := open(t, schemaDSN(t))
+	s := open(t, tablesDSN(t))
 	before := queryAt[time.Time](t, s.dsn, query)
 	at, err := s.Now(t.Context())
 	require.NoError(t, err)

@@ -3,7 +3,6 @@
 package postgres_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,10 +28,17 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// bouncer starts a PgBouncer before the server of a URL, and returns the URL of
-// its pool. Connections to the server get the schema of the URL when they are
-// made, because PgBouncer refuses search_path. The mode is that of pool_mode.
-func bouncer(t testing.TB, dsn, mode string, settings ...string) string {
+// pgBouncer is a running PgBouncer. It has a database for each schema that a test connects to,
+// because it refuses search_path: the schema is set when it connects to the server.
+type pgBouncer struct {
+	dir string // of the configuration and the socket
+
+	mu      sync.Mutex
+	schemas map[string]bool
+}
+
+// newBouncer starts a PgBouncer. The mode is that of pool_mode.
+func newBouncer(t testing.TB, mode string, settings ...string) *pgBouncer {
 	t.Helper()
 	binary, err := exec.LookPath("pgbouncer")
 	if err != nil {
@@ -40,34 +48,21 @@ func bouncer(t testing.TB, dsn, mode string, settings ...string) string {
 		t.Skip("pgbouncer is not installed: what a pooler in transaction mode does to the store is not " +
 			"tested")
 	}
-	u, err := url.Parse(dsn)
-	require.NoError(t, err)
-	host, port, err := net.SplitHostPort(u.Host)
-	require.NoError(t, err)
-	login := "user=" + u.User.Username()
-	if password, ok := u.User.Password(); ok {
-		login += " password=" + password
-	}
-	// Its user, who is not root, must reach it, and the socket's name must be short.
+	// PgBouncer does not run as root. Its user must reach the directory, and the name of the socket
+	// must be short.
 	dir, err := os.MkdirTemp("", "webhooks-pb-")
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
-	var text bytes.Buffer
-	fmt.Fprintf(&text,
-		"[databases]\ntest = host=%s port=%s dbname=%s %s connect_query='SET search_path = "+
-			"%s'\n[pgbouncer]\n",
-		host, port, u.Path[1:], login, u.Query().Get("search_path"))
-	for _, setting := range append([]string{
+	b := &pgBouncer{dir: dir, schemas: make(map[string]bool)}
+	text := "[pgbouncer]\n" + strings.Join(append([]string{
 		"unix_socket_dir = " + dir, "listen_port = 6432", "auth_type = any", "pool_mode = " + mode,
+		"admin_users = app",
 		"max_client_conn = 200",
-	}, settings...) {
-		fmt.Fprintln(&text, setting)
-	}
-	config := filepath.Join(dir, "pgbouncer.ini")
-	require.NoError(t, os.WriteFile(config, text.Bytes(), 0o600))
-	giveToServer(t, config)
+	}, settings...), "\n") + "\n[databases]\n"
+	require.NoError(t, os.WriteFile(b.config(), []byte(text), 0o600))
+	giveToServer(t, b.config())
 	giveToServer(t, dir)
-	cmd := exec.Command(binary, config)
+	cmd := exec.Command(binary, b.config())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: serverUser(t), Setpgid: true}
 	var log lockedBuffer
 	cmd.Stderr = &log
@@ -79,26 +74,77 @@ func bouncer(t testing.TB, dsn, mode string, settings ...string) string {
 			t.Log(log.String())
 		}
 	})
-	through := url.URL{Scheme: "postgres", User: url.User("app"), Path: "/test", RawQuery: url.Values{
-		"host": {dir}, "port": {"6432"}, "sslmode": {"disable"},
-	}.Encode()}
-	eventually(t, "PgBouncer must come up", func() bool {
-		conn, err := pgx.Connect(context.Background(), through.String())
-		return err == nil && assert.NoError(t, conn.Close(context.Background()))
-	})
+	eventually(t, "PgBouncer must come up", func() bool { return b.reload() == nil })
+	return b
+}
+
+func (b *pgBouncer) config() string { return filepath.Join(b.dir, "pgbouncer.ini") }
+
+// url returns the URL of one of its databases.
+func (b *pgBouncer) url(database string) string {
+	through := url.URL{Scheme: "postgres", User: url.User("app"), Path: "/" + database,
+		RawQuery: url.Values{"host": {b.dir}, "port": {"6432"}, "sslmode": {"disable"}}.Encode()}
 	return through.String()
 }
 
-// TestStoreBehindPgBouncer runs the suite where every transaction may have
-// another connection to the server.
+// reload makes PgBouncer read its configuration again.
+func (b *pgBouncer) reload() error {
+	ctx := context.Background()
+	console, err := pgx.Connect(ctx, b.url("pgbouncer"))
+	if err != nil {
+		return err
+	}
+	_, err = console.Exec(ctx, "RELOAD", pgx.QueryExecModeSimpleProtocol)
+	return errors.Join(err, console.Close(ctx))
+}
+
+// through returns the URL that leads through PgBouncer to the server and schema of a URL.
+func (b *pgBouncer) through(t testing.TB, dsn string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	schema := schemaOf(t, dsn)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.schemas[schema] {
+		return b.url(schema)
+	}
+	host, port, err := net.SplitHostPort(u.Host)
+	require.NoError(t, err)
+	login := "user=" + u.User.Username()
+	if password, ok := u.User.Password(); ok {
+		login += " password=" + password
+	}
+	config, err := os.OpenFile(b.config(), os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(config,
+		"%s = host=%s port=%s dbname=%s %s connect_query='SET search_path = %s'\n",
+		schema, host, port, u.Path[1:], login, schema)
+	require.NoError(t, err)
+	require.NoError(t, config.Close())
+	require.NoError(t, b.reload())
+	b.schemas[schema] = true
+	return b.url(schema)
+}
+
+// bouncer starts a PgBouncer for one URL, and returns the URL that leads through it.
+func bouncer(t testing.TB, dsn, mode string, settings ...string) string {
+	t.Helper()
+	return newBouncer(t, mode, settings...).through(t, dsn)
+}
+
+// TestStoreBehindPgBouncer runs what depends on the connections where every transaction may get
+// another connection to the server. With -whole it runs the whole suite.
 func TestStoreBehindPgBouncer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
+	// Connections that are no longer used must not take up the server's.
+	b := newBouncer(t, "transaction", "server_idle_timeout = 2")
 	storetest.Run(t, storetest.Harness{
 		New: func(t *testing.T) webhook.Store {
-			s := open(t, bouncer(t, schemaDSN(t), "transaction"))
+			s := open(t, b.through(t, tablesDSN(t)))
 			s.SetListenPatience(time.Second, time.Second) // no notification will come
 			return s
 		},
@@ -109,7 +155,8 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
 			return begin(t, s.(*stored).dsn)
 		},
-		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
+		Peer:   func(t *testing.T, s webhook.Store) webhook.Store { return open(t, s.(*stored).dsn) },
+		Groups: connectionGroups(),
 	})
 }
 
@@ -274,7 +321,7 @@ func TestExecModes(t *testing.T) {
 		"simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, withParameter(t, schemaDSN(t), "default_query_exec_mode", mode))
+			s := open(t, withParameter(t, tablesDSN(t), "default_query_exec_mode", mode))
 			require.NoError(t, s.CreateSubscription(t.Context(), sqltest.NewSubscription(), webhook.Quota{}))
 			now := time.Now()
 			_, err := s.Enqueue(t.Context(), now, newEvents("evt_1", "evt_2"), nil)

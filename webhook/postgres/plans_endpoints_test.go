@@ -30,14 +30,14 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 				CASE WHEN i % 3 = 0 THEN 2 ELSE 0 END,
 				CASE WHEN i % 3 > 0 OR i % 100 = 0 THEN NULL
 					WHEN i % 9 = 0 THEN $1::bigint - 3600000000 ELSE $1::bigint - 2 * 86400000000 END
-			FROM generate_series(1, 30000) i`,
+			FROM generate_series(1, 9000) i`,
 		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
 			SELECT i * 100 + 1000000, $1::bigint, i * 100 + 1000001, 'a', 'evt_' || i, 'a.b', '{}'
-			FROM generate_series(1, 30000) i`,
+			FROM generate_series(1, 9000) i`,
 		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, at, token, state)
 			SELECT i * 100 + 1000001, i * 100 + 1000000, i, $1::bigint, 1, CASE WHEN i % 3 = 1 THEN 3
 				ELSE 2 END
-			FROM generate_series(1, 30000) i`,
+			FROM generate_series(1, 9000) i`,
 		`INSERT INTO webhooks_blocks SELECT endpoint_id, id >> 14 FROM webhooks_deliveries
 			WHERE $1::bigint > 0`,
 		`INSERT INTO webhooks_blocks SELECT i, 3 FROM generate_series(1, 2000) i WHERE $1::bigint > 0`,
@@ -66,8 +66,8 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 		{"Dead of one", 1_100, list(webhook.DeliveryQuery{Status: webhook.StatusDead,
 			SubscriptionID: "wh_same"})},
 		// All ranges of all endpoints are sorted, in the database.
-		{"Newest", 35_000, list(webhook.DeliveryQuery{})},
-		{"Newest of one", 35_000, list(webhook.DeliveryQuery{SubscriptionID: "wh_same"})},
+		{"Newest", 12_000, list(webhook.DeliveryQuery{})},
+		{"Newest of one", 12_000, list(webhook.DeliveryQuery{SubscriptionID: "wh_same"})},
 		{"Prune", 1_100, func(t *testing.T) {
 			_, err := s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(-time.Hour),
 				Limit: 100})

@@ -21,7 +21,7 @@ func TestPlansBesideExpiredRequests(t *testing.T) {
 	ctx := t.Context()
 	db, s, seen := explainedStore(t)
 	_, err := db.ExecContext(ctx, `INSERT INTO webhooks_requests
-		SELECT sha256(i::text::bytea), '', i, i, 'done' FROM generate_series(1, 100000) i`)
+		SELECT sha256(i::text::bytea), '', i, i, 'done' FROM generate_series(1, 30000) i`)
 	require.NoError(t, err)
 	_, err = db.ExecContext(ctx, "ANALYZE webhooks_requests")
 	require.NoError(t, err)

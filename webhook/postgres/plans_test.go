@@ -53,7 +53,7 @@ func TestPlans(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	testPlans(t, 300_000)
+	testPlans(t, 100_000)
 }
 
 // testPlans runs statements on a database with so many deliveries, a third of them pending,

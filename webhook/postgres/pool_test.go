@@ -44,7 +44,8 @@ func newPool(t testing.TB, dsn string, change func(*pgxpool.Config)) *pgxpool.Po
 	return pool
 }
 
-// TestNewOnAPool runs what depends on the connections on a service's own pool.
+// TestNewOnAPool runs what depends on the connections on a service's own pool. With -whole it runs
+// the whole suite.
 func TestNewOnAPool(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -58,15 +59,12 @@ func TestNewOnAPool(t *testing.T) {
 		return &stored{s, dsn}
 	}
 	storetest.Run(t, storetest.Harness{
-		New: func(t *testing.T) webhook.Store { return on(t, schemaDSN(t)) },
+		New: func(t *testing.T) webhook.Store { return on(t, tablesDSN(t)) },
 		Begin: func(t *testing.T, s webhook.Store) storetest.CallerTx {
 			return begin(t, s.(*stored).dsn)
 		},
-		Peer: func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).dsn) },
-		Groups: []string{
-			"Subscriptions", "Enqueue", "Claim", "Settle", "Transactions", "Notifications",
-			"Wrapped", "Cancellation", "Concurrency", "Peers",
-		},
+		Peer:   func(t *testing.T, s webhook.Store) webhook.Store { return on(t, s.(*stored).dsn) },
+		Groups: connectionGroups(),
 	})
 }
 

@@ -5,7 +5,7 @@ package postgres_test
 import (
 	"context"
 	"database/sql"
-	"strings"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -16,19 +16,6 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
-
-// dropTables returns a statement that drops what has the prefix.
-func dropTables(prefix string) string {
-	return `DO $$ DECLARE r record; BEGIN
-		FOR r IN SELECT relname, relkind FROM pg_class WHERE relkind IN ('r', 'S')
-			AND starts_with(relname, '` + prefix + `')
-			AND relnamespace = current_schema()::regnamespace ORDER BY relkind DESC
-		LOOP
-			EXECUTE format(CASE r.relkind WHEN 'r' THEN 'DROP TABLE IF EXISTS %I CASCADE'
-				ELSE 'DROP SEQUENCE IF EXISTS %I CASCADE' END, r.relname);
-		END LOOP;
-	END $$`
-}
 
 // TestPgBouncerWithSQLStore runs what depends on the connections on a service's own handle, which
 // prepares nothing by name, where all connections are handed round.
@@ -43,7 +30,10 @@ func TestPgBouncerWithSQLStore(t *testing.T) {
 	require.NoError(t, err)
 	db.SetMaxOpenConns(10)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	schema := schemaOf(t, dsn)
 	prefixes := make(map[webhook.Store]string)
+	made := 0
+	var free []string // prefixes of empty tables
 	var mu sync.Mutex
 	openPrefix := func(t *testing.T, prefix string) webhook.Store {
 		t.Helper()
@@ -60,9 +50,19 @@ func TestPgBouncerWithSQLStore(t *testing.T) {
 		storetest.Run(t, storetest.Harness{
 			New: func(t *testing.T) webhook.Store {
 				t.Helper()
-				prefix := "p" + strings.TrimPrefix(webhook.NewID(), "wh_") + "_"
-				// Not all at the end: the server can lock only so many tables at once.
-				t.Cleanup(func() { execAt(t, dsn, dropTables(prefix)) })
+				mu.Lock()
+				made++
+				prefix := fmt.Sprintf("p%d_", made)
+				if last := len(free) - 1; last >= 0 {
+					prefix, free = free[last], free[:last]
+				}
+				mu.Unlock()
+				t.Cleanup(func() {
+					execOnServer(t, clearTables(schema, prefix))
+					mu.Lock()
+					defer mu.Unlock()
+					free = append(free, prefix)
+				})
 				return openPrefix(t, prefix)
 			},
 			Begin: func(t *testing.T, _ webhook.Store) storetest.CallerTx {

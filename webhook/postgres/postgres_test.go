@@ -2,9 +2,7 @@ package postgres_test
 
 import (
 	"context"
-	"net/url"
-	"os"
-	"strings"
+	"flag"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -14,40 +12,6 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
-
-const (
-	dsnEnv     = "WEBHOOKS_TEST_POSTGRES_DSN"
-	defaultDSN = "postgres://postgres@127.0.0.1:5432/test?sslmode=disable"
-)
-
-// schemaDSN makes a schema of the test's own, and returns how to connect to it.
-func schemaDSN(t testing.TB) string {
-	t.Helper()
-	dsn := os.Getenv(dsnEnv)
-	if dsn == "" {
-		dsn = defaultDSN
-	}
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, dsn)
-	if err != nil && os.Getenv("CI") != "true" {
-		t.Skipf("needs a PostgreSQL, which %s names: %v", dsnEnv, err)
-	}
-	require.NoError(t, err)
-	schema := "t_" + strings.TrimPrefix(webhook.NewID(), "wh_")
-	_, err = conn.Exec(ctx, "CREATE SCHEMA "+schema)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := conn.Exec(ctx, "DROP SCHEMA "+schema+" CASCADE")
-		require.NoError(t, err)
-		require.NoError(t, conn.Close(ctx))
-	})
-	u, err := url.Parse(dsn)
-	require.NoError(t, err)
-	q := u.Query()
-	q.Set("search_path", schema)
-	u.RawQuery = q.Encode()
-	return u.String()
-}
 
 // stored is a store that knows how to connect again.
 type stored struct {
@@ -79,6 +43,23 @@ func begin(t *testing.T, dsn string) storetest.CallerTx {
 	}
 }
 
+var whole = flag.Bool("whole", false,
+	"run the whole suite of stores on a pool and behind PgBouncer, not only what depends on the "+
+		"connections")
+
+// connectionGroups returns the groups of the suite that depend on how the store gets its
+// connections. TestStore runs all groups, and the others run the same statements on either kind of
+// connection.
+func connectionGroups() []string {
+	if *whole {
+		return nil // all
+	}
+	return []string{
+		"Subscriptions", "Enqueue", "Claim", "Settle", "Transactions", "Notifications",
+		"Wrapped", "Cancellation", "Concurrency", "Durability", "Peers",
+	}
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	var groups []string // all
@@ -87,7 +68,7 @@ func TestStore(t *testing.T) {
 	}
 	storetest.Run(t, storetest.Harness{
 		Groups: groups,
-		New:    func(t *testing.T) webhook.Store { return open(t, schemaDSN(t)) },
+		New:    func(t *testing.T) webhook.Store { return open(t, tablesDSN(t)) },
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return open(t, s.(*stored).dsn)

@@ -36,7 +36,7 @@ func TestSealedStore(t *testing.T) {
 	}
 	t.Parallel()
 	storetest.Run(t, storetest.Harness{
-		New: func(t *testing.T) webhook.Store { return openSealed(t, schemaDSN(t), "a") },
+		New: func(t *testing.T) webhook.Store { return openSealed(t, tablesDSN(t), "a") },
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
 			require.NoError(t, s.(*stored).Close())
 			return openSealed(t, s.(*stored).dsn, "b", "a")

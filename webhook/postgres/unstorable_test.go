@@ -15,7 +15,7 @@ import (
 // such an id is not found, as in every store.
 func TestUnstorableIDs(t *testing.T) {
 	t.Parallel()
-	d, err := dispatch.New(open(t, schemaDSN(t)), dispatch.Config{})
+	d, err := dispatch.New(open(t, tablesDSN(t)), dispatch.Config{})
 	require.NoError(t, err)
 	for _, id := range []string{"wh_\x00", "wh_\xff"} {
 		_, err := d.Subscription(t.Context(), "org", id)
