@@ -36,6 +36,9 @@ func TestGoReceiver(t *testing.T) {
 }
 
 func TestNodeReceiver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	const folder = "receiver-node"
 	node, err := exec.LookPath("node")
@@ -49,6 +52,9 @@ func TestNodeReceiver(t *testing.T) {
 }
 
 func TestPythonReceiver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	const folder = "receiver-python"
 	for _, python := range []string{"python3", "/usr/bin/python3"} {

@@ -84,6 +84,9 @@ func compileSources() map[string]string {
 // TestCompilingObjectsIsBounded is TestCompilingIsBounded for object templates: many leaves, good
 // and bad.
 func TestCompilingObjectsIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	const room = 64 << 10
 	fill := func(begin, format, end string) string {
 		var b strings.Builder

@@ -380,6 +380,9 @@ func (g *costGenerator) repeatBlock(block string) string {
 
 // TestRandomProgramsAreBounded measures programs of loops, macros and expressions.
 func TestRandomProgramsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	g := newCostGenerator(t, *costSeed+1)
 	data := costData()
 	var slowest slowestCosts

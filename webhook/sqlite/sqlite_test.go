@@ -1,7 +1,12 @@
 package sqlite_test
 
 import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,8 +22,33 @@ type stored struct {
 	path string
 }
 
+// fresh returns the file of a store that has just been made. Making the tables takes longer than
+// most tests do.
+var fresh = sync.OnceValues(func() (file []byte, err error) {
+	folder, err := os.MkdirTemp("", "sqlite")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	path := filepath.Join(folder, "webhooks.db")
+	s, err := sqlite.Open(context.Background(), path, sqlite.Config{})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// open opens the store in a file. If there is none, it begins with a copy of fresh.
 func open(t *testing.T, path string) *stored {
 	t.Helper()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		file, err := fresh()
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, file, 0o600))
+	}
 	s, err := sqlite.Open(t.Context(), path, sqlite.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })

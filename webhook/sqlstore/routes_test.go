@@ -13,12 +13,15 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
-// routesOf makes the routes of an organization that take about so many bytes.
+// longPattern is what the patterns of routesOf are cut from.
+var longPattern = event.Pattern(make([]byte, 2*maxRoutes))
+
+// routesOf makes the routes of an organization that count as about so many bytes.
 func routesOf(id string, version int64, bytes int) *routes {
 	var table *match.Table
 	return &routes{organizationID: id, version: version, table: table.With(match.Route{
 		At:         webhook.SubscriptionCursor{CreatedAt: time.Unix(1, 0), ID: "wh_" + id},
-		EventTypes: []event.Pattern{event.Pattern(make([]byte, bytes))},
+		EventTypes: []event.Pattern{longPattern[:bytes]},
 		Targets:    make([]match.Target, 1),
 	})}
 }
