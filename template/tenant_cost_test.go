@@ -175,8 +175,11 @@ func TestTenantsAreBounded(t *testing.T) {
 	var slowest slowestCosts
 	formats := costFormats()
 	for i, expression := range tenantExpressions() {
-		for _, source := range []string{"{{ " + expression + " }}",
+		for j, source := range []string{"{{ " + expression + " }}",
 			"{% for i in range(100000) %}{% set x = " + expression + " %}{% endfor %}"} {
+			if !thorough() && i%2 != j {
+				continue
+			}
 			slowest.add(source, checkCost(t, source, source, data, formats[i%len(formats)]))
 		}
 	}

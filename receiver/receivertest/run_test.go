@@ -2,6 +2,7 @@ package receivertest_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,6 +24,15 @@ import (
 )
 
 const secret = "correct-horse-battery-staple"
+
+// The tests wait for time limits more than they compute: more of them may run at once than there
+// are processors, unless -parallel says otherwise.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
 
 // bench is a receiver that listens, and the options for it.
 type bench struct {

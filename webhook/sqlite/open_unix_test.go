@@ -4,6 +4,7 @@ package sqlite_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -35,9 +36,9 @@ func TestOpenWithoutPermission(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		cmd.Dir = "/"
 		readable := filepath.Join(filepath.Dir(dir), "binary")
-		binary, err := os.ReadFile(os.Args[0])
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(readable, binary, 0o755)) //nolint:gosec // the other user runs it
+		// Another process writes the copy: a child that a parallel test starts meanwhile would inherit
+		// the open file, and a file that is open for writing cannot be run.
+		require.NoError(t, exec.CommandContext(t.Context(), "cp", os.Args[0], readable).Run())
 		cmd.Path = readable
 	}
 	out, err := cmd.CombinedOutput()
