@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Status is where a delivery stands.
+// Status is the state of a delivery.
 //
 //	pending ──claim──▶ in flight ──accepted──▶ succeeded
 //	   ▲                  │ retryable, budget left: pending again, due later
@@ -30,13 +30,14 @@ const (
 	StatusCancelled Status = "cancelled"
 )
 
-// Settled reports whether the delivery has ended: only a replay makes it pending again.
+// Settled reports whether the delivery has ended. Only a replay makes it pending again.
 func (s Status) Settled() bool {
 	return s == StatusSucceeded || s == StatusDead || s == StatusCancelled
 }
 
-// Reported returns the status that a delivery reports which is stored as s, when its
-// subscription is paused, or its subscription or channel is gone.
+// Reported returns the status to show for a delivery that is stored as s: StatusPaused if the
+// delivery is not settled and its subscription is paused, StatusCancelled if it is not settled and
+// its subscription or channel is gone, and otherwise s.
 func (s Status) Reported(paused, gone bool) Status {
 	switch {
 	case s.Settled():
@@ -80,15 +81,15 @@ func ParseDeliveryID(s string) (DeliveryID, error) {
 	return DeliveryID(n), nil
 }
 
-// Endpoint is where a delivery goes: one channel of one subscription. It is the
-// unit of fairness: queues, caps and breakers are kept for each endpoint.
+// Endpoint is where a delivery goes: one channel of one subscription. It is the unit of fairness:
+// each endpoint has a queue, a limit of concurrent attempts, and a breaker of its own.
 type Endpoint struct {
 	SubscriptionID string `json:"webhook_id"`
 	// Channel is one of [Subscription.ChannelKeys].
 	Channel string `json:"channel"`
 }
 
-// Delivery is one event on its way to one endpoint, with its history.
+// Delivery is one event for one endpoint, with its history.
 type Delivery struct {
 	ID             DeliveryID `json:"delivery_id"`
 	OrganizationID string     `json:"-"`
@@ -106,7 +107,7 @@ type Delivery struct {
 	Attempts []Attempt `json:"attempts"`
 }
 
-// Attempt is what happened when a channel tried once.
+// Attempt is the record of one attempt of a channel.
 type Attempt struct {
 	// Number counts a delivery's attempts from 1, over replays too.
 	Number    int       `json:"number"`
@@ -133,7 +134,7 @@ type attemptJSON struct {
 	Milliseconds float64 `json:"duration_ms"`
 }
 
-// MarshalJSON writes the duration as duration_ms, milliseconds with fractions.
+// MarshalJSON writes the Duration as duration_ms: milliseconds, with fractions.
 func (a Attempt) MarshalJSON() ([]byte, error) {
 	return json.Marshal(attemptJSON{attemptAlias(a), float64(a.Duration.Microseconds()) / 1000})
 }

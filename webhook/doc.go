@@ -1,9 +1,8 @@
-// Package webhook holds what the publishing side of the library keeps: the
-// [Subscription] that says which events go to which channels, the [Delivery] of one
-// event to one endpoint with its [Attempt]s, [Statistics], and the contract of a
-// [Store].
+// Package webhook defines what the publishing side of the library stores: the [Subscription], which
+// says which events go to which channels; the [Delivery] of one event to one endpoint, with every
+// [Attempt]; [Statistics]; and the contract of a [Store].
 //
-// Publishing starts in package [github.com/mixpeek/webhooks-go/webhook/dispatch]:
+// To publish, start with package github.com/mixpeek/webhooks-go/webhook/dispatch:
 //
 //	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
 //	d, err := dispatch.New(store, dispatch.Config{})
@@ -18,9 +17,10 @@
 //	sqlstore            what those two share
 //	seal                encrypts the secrets that subscriptions hold
 //	storetest           the contract of a Store as a suite, for stores of your own
-//	idempotency         requests that clients may repeat, and that are done once
+//	webhooktest         helps to test code that publishes
+//	idempotency         does a request once that clients may repeat
 //	api, api/client     the management API as an http.Handler, and a client of it
 //
-// This package imports no other of the library but event, and so do the stores: a
-// store pulls in no templates, channels or mail.
+// This package imports no other package of the library but event, and so do the stores: a store
+// needs no templates, channels or mail.
 package webhook

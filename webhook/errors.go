@@ -15,27 +15,27 @@ var (
 	// ErrConflict says that an update was based on an older revision than the stored
 	// one. Read the subscription again and repeat the change.
 	ErrConflict = errors.New("webhook: changed by another call in the meantime")
-	// ErrWrongStatus says that a delivery is not in a state that allows the call,
-	// such as replaying one that is still under way.
+	// ErrWrongStatus says that the status of a delivery does not allow the call: for example, a
+	// replay of a delivery that is not settled.
 	ErrWrongStatus = errors.New("webhook: not possible in the delivery's state")
 )
 
-// ErrLimit says that an organization has reached a limit, of what it has or of what it
-// does. It is a [*LimitError].
+// ErrLimit says that an organization has reached a limit: of what it has stored, or of what it may
+// do in a given time. Errors that match it are a [*LimitError].
 var ErrLimit = errors.New("webhook: a limit of the organization is reached")
 
-// LimitError is an [ErrLimit] that says which limit is reached.
+// LimitError says which limit is reached. It matches [ErrLimit].
 type LimitError struct {
-	// Limit is what is limited: "webhooks", "channels" or "tests".
+	// Limit names what is limited: "webhooks", "channels" or "tests".
 	Limit string
 	// Max is how many there may be.
 	Max int
-	// RetryAfter is after how long the same call may succeed. Zero says that it
-	// will not until something else changes.
+	// RetryAfter is how long to wait until the same call may succeed. Zero means that waiting does
+	// not help.
 	RetryAfter time.Duration
 }
 
-// Error says which limit is reached.
+// Error names the limit.
 func (e *LimitError) Error() string {
 	text := fmt.Sprintf("webhook: the organization may have at most %d %s", e.Max, e.Limit)
 	if e.RetryAfter > 0 {
@@ -44,16 +44,16 @@ func (e *LimitError) Error() string {
 	return text
 }
 
-// Is matches [ErrLimit].
+// Is reports whether the target is [ErrLimit].
 func (e *LimitError) Is(target error) bool { return target == ErrLimit }
 
-// ErrUnavailable says that the store cannot be reached, or takes nothing now: the
-// disk is full, the database is locked, starting, or read-only. The same call may
-// succeed later. Whether what was asked is stored may not be known.
+// ErrUnavailable says that the store cannot be reached, or cannot write now: the disk is full, or
+// the database is locked, starting or read-only. The same call may succeed later. It may not be
+// known whether the call has stored anything.
 var ErrUnavailable = errors.New("webhook: the store is unavailable")
 
-// Unavailable returns a new error of the text that matches [ErrUnavailable], for
-// the errors that a Store declares.
+// Unavailable returns a new error with the text, which matches [ErrUnavailable]. It is for the
+// errors that a Store declares.
 func Unavailable(text string) error { return unavailable{errors.New(text)} }
 
 type unavailable struct{ error }

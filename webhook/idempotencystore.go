@@ -31,11 +31,11 @@ const MaxExpired = 100
 
 // IdempotentRequest is what an [IdempotencyStore] remembers.
 type IdempotentRequest struct {
-	// Key identifies the request, and Digest tells what it asks for: of 32 bytes each.
+	// Key identifies the request, and Digest what it asks for. Each has 32 bytes.
 	Key, Digest []byte
-	// Began is when it was first worked on, and Until when the process that does so now
+	// Began is when work on the request first began. Until is when the process that works on it now
 	// will have ended.
 	Began, Until time.Time
-	// Answer is what it was answered with; nil before that, and never empty.
+	// Answer is the answer to the request. Nil while there is none, and otherwise never empty.
 	Answer []byte
 }

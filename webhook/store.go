@@ -8,29 +8,28 @@ import (
 	"time"
 )
 
-// Store keeps subscriptions, events and deliveries. The Dispatcher decides; a Store
-// remembers, atomically and, unless it says otherwise, durably: what a method
+// Store keeps subscriptions, events and deliveries. The Dispatcher decides what happens to them,
+// and a Store records it atomically and, unless it says otherwise, durably: what a method has
 // reported as done survives the death of the process.
 //
-// All methods are safe for concurrent use, from any number of processes where
-// the store is shared. Times are passed in and kept to the microsecond. Callers
-// take them from the store's clock, see Queue.Now; all else in a Store goes by
-// the times that it is given. An error leaves everything as it was.
+// All methods are safe for concurrent use, from any number of processes if the store is shared.
+// Times are passed in and kept to the microsecond. Callers take them from the store's clock, see
+// [Queue.Now]; a Store uses no other time than those that it is given. After an error, everything
+// is as it was before the call.
 //
-// Ids and filters are valid UTF-8 without NUL: the Dispatcher finds nothing for
-// any other, and asks no Store.
+// Ids and filters are valid UTF-8 without NUL: the Dispatcher never passes others to a Store.
 //
-// A Store that cannot be reached, or takes nothing now, returns an error that
-// matches [ErrUnavailable].
+// If a Store cannot be reached, or cannot write now, it returns an error that matches
+// [ErrUnavailable].
 //
-// Package storetest holds these rules as a suite that any Store can run.
+// Package storetest tests these rules, for any Store.
 //
 // # How it may grow
 //
-// A feature that only some stores have is a field of [Capabilities]. A new feature gets a
-// new field, which existing stores leave nil. A method that every store needs can be added
-// to Store itself while the major version is 0. A type that wraps a Store embeds the
-// interface, and so keeps all methods and capabilities that it does not change.
+// A feature that only some stores have is a field of [Capabilities]. A new feature gets a new
+// field, which existing stores leave nil. A method that every store needs can be added to Store
+// itself while the major version is 0. A type that wraps a Store embeds the interface, and so keeps
+// all methods and capabilities that it does not change.
 type Store interface {
 	SubscriptionStore
 	Queue
@@ -41,16 +40,16 @@ type Store interface {
 	Capabilities() Capabilities
 }
 
-// Capabilities are what a [Store] can do beyond what every Store must. A nil field
-// says that it cannot. A wrapper that changes what Enqueue does, say, changes
-// Transactions likewise, by a Capabilities method of its own.
+// Capabilities says what a Store can do beyond what every Store must. A nil field means that it
+// cannot. A wrapper that changes a method, such as Enqueue, has to change the capability that does
+// the same, such as Transactions, in a Capabilities method of its own.
 type Capabilities struct {
 	// Transactions stores events in transactions of the caller's.
 	Transactions TxQueue
-	// Notifications tells of deliveries that became due. Without it, a Dispatcher
-	// finds out by asking every Config.PollInterval.
+	// Notifications tells when deliveries have become due. Without it, a Dispatcher asks for due
+	// deliveries every Config.PollInterval.
 	Notifications Listener
-	// Idempotency remembers requests, so that a repeated one is not worked on twice.
+	// Idempotency remembers requests, so that a repeated one is not done twice.
 	Idempotency IdempotencyStore
 }
 
@@ -144,11 +143,11 @@ type Queue interface {
 	Settle(ctx context.Context, now time.Time, settlements []Settlement) (refused []Lease, err error)
 }
 
-// Tx is a transaction of the caller's, as the package of its store makes one:
-// postgres.Tx of a pgx.Tx, sqlite.Tx of a *sql.Tx, memstore.Store.Begin.
+// Tx is a transaction of the caller, in the form that the package of its store makes: postgres.Tx
+// of a pgx.Tx, sqlite.Tx of an *sql.Tx, memstore.Store.Begin.
 type Tx interface {
-	// TxKind says which stores can use it, such as "postgres", for the error of one
-	// that cannot.
+	// TxKind names the kind of the transaction, such as "postgres", for the error of a store that
+	// cannot use it.
 	TxKind() string
 }
 
@@ -165,7 +164,7 @@ func WrongTx(tx Tx, want string) error {
 		want)
 }
 
-// TxQueue stores events in transactions of the caller's.
+// TxQueue stores events in transactions of the caller.
 type TxQueue interface {
 	// EnqueueTx is [Queue.Enqueue], without a prefetch, in the caller's transaction,
 	// which it neither commits nor rolls back: the events are stored if and only if
@@ -175,7 +174,7 @@ type TxQueue interface {
 	EnqueueTx(ctx context.Context, tx Tx, now time.Time, events []NewEvent) ([]Emitted, error)
 }
 
-// Listener hears of what other processes enqueued.
+// Listener notices when other processes have stored deliveries.
 type Listener interface {
 	// Listen calls wake when it begins to listen, and when deliveries may have become due
 	// that were handed to no caller. It returns nil when ctx ends, and an error when the
@@ -184,7 +183,7 @@ type Listener interface {
 	Listen(ctx context.Context, wake func()) error
 }
 
-// NewEvent is an event as a Store takes it.
+// NewEvent is an event to be stored.
 type NewEvent struct {
 	OrganizationID string
 	ID             string
@@ -202,7 +201,7 @@ type Enqueued struct {
 	Tasks []Task
 }
 
-// Emitted is what became of an event.
+// Emitted says what Enqueue did with an event.
 type Emitted struct {
 	// EventID is the event's.
 	EventID string
@@ -215,7 +214,8 @@ type Emitted struct {
 	Duplicate bool
 }
 
-// Prefetch lets [Queue.Enqueue] hand deliveries straight to the caller.
+// Prefetch lets [Queue.Enqueue] hand deliveries to the caller at once, as if the caller had claimed
+// them.
 type Prefetch struct {
 	// Until is when the leases end.
 	Until time.Time

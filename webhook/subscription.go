@@ -24,16 +24,16 @@ import (
 // Subscription says which event types go to which channels. Its JSON
 // is the management API's subscription object.
 type Subscription struct {
-	// ID is "wh_" and 16 hexadecimal digits, as [NewID] makes it. Ids made by
-	// older systems, "wh_" and 10 letters or digits, are accepted.
+	// ID is "wh_" and 16 hexadecimal digits, as [NewID] makes it, or "wh_" and 10 letters or
+	// digits, as older systems made it.
 	ID string
 	// Name is for people: 1 to 200 characters.
 	Name string
-	// EventTypes are the patterns an event's type is matched against; one that
-	// matches is enough. At least one.
+	// EventTypes are the patterns for the types of the events that the subscription gets. It gets
+	// an event if one of them matches. There must be at least one, and at most MaxEventTypes.
 	EventTypes []event.Pattern
-	// Channels all receive every matching event, each with retries and a
-	// history of its own. At least one.
+	// Channels are where the events go. Each channel gets every matching event, with retries and a
+	// history of its own. There must be at least one, and at most MaxChannels.
 	Channels []ChannelConfig
 	// Paused is the opposite of the JSON's is_active, so that the zero value is an
 	// active subscription. While it is set, deliveries are kept and not attempted.
@@ -70,10 +70,10 @@ func (c ChannelConfig) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "{Channel:%q Configs:[redacted]}", c.Channel)
 }
 
-// LogValue is what Format prints. The JSON holds the configs.
+// LogValue returns what Format prints. The JSON, unlike these, contains the configs.
 func (c ChannelConfig) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
-// LogValue is the subscription without the configs of its channels.
+// LogValue returns the subscription without the configs of its channels.
 func (sub Subscription) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("webhook_id", sub.ID), slog.String("webhook_name", sub.Name),
 		slog.String("internal_id", sub.OrganizationID),
@@ -81,9 +81,8 @@ func (sub Subscription) LogValue() slog.Value {
 		slog.Bool("is_active", !sub.Paused))
 }
 
-// Via makes a ChannelConfig of a configuration that knows its channel, such as
-// httpendpoint.Config. One that cannot be written as JSON is refused, with the field
-// that is wrong, when the subscription is validated.
+// Via makes a ChannelConfig from the configuration of a channel, such as httpendpoint.Config. If it
+// cannot be written as JSON, validating the subscription returns an error that names the field.
 func Via(config interface{ ChannelName() string }) ChannelConfig {
 	raw, err := json.Marshal(config)
 	c := ChannelConfig{Channel: config.ChannelName(), Configs: raw}
@@ -119,7 +118,7 @@ func unwritableFields(config any) error {
 	return p.Err()
 }
 
-// NewID returns a fresh subscription id: "wh_" and 16 hexadecimal digits.
+// NewID returns a new random subscription id: "wh_" and 16 hexadecimal digits.
 func NewID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead

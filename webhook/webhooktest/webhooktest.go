@@ -1,12 +1,17 @@
-// Package webhooktest helps to test code that publishes events, without a database and
-// without delivering anything:
+// Package webhooktest helps to test code that publishes events, without a database and without
+// delivering anything:
 //
 //	d, store := webhooktest.New(t)
 //	err := shop.PlaceOrder(ctx, d, order) // calls d.Emit
 //	e := webhooktest.RequireEmitted(t, store, event.ObjectCreated)
 //
-// Code that calls EmitTx takes a [webhook.Tx]: in a test that is one of
-// [memstore.Store.Begin], whose events count once it is committed.
+// To code that calls EmitTx, a test passes the transaction that [memstore.Store.Begin] returns. Its
+// events count as emitted once it is committed.
+//
+// # What is where
+//
+// [New] makes the Dispatcher and its store. [Emitted] returns what was emitted; [RequireEmitted]
+// and [RequireEmittedTypes] fail the test if that is not what was expected.
 package webhooktest
 
 import (
@@ -21,7 +26,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
-// New returns a Dispatcher that is not running, and its store in memory.
+// New returns a Dispatcher and its store, which is in memory. The Dispatcher is not running, so it
+// delivers nothing. If it cannot be made, the test fails.
 func New(t testing.TB) (*dispatch.Dispatcher, *memstore.Store) {
 	t.Helper()
 	store := memstore.New()
