@@ -29,15 +29,14 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// childEnv makes this test binary, run again, a process of a service; it holds
-// a childConfig.
+// childEnv holds a childConfig. If it is set, the test binary acts as one process of a service.
 const childEnv = "WEBHOOKS_POSTGRES_CHILD"
 
 type childConfig struct {
 	Mode  string // "dispatch" or "outbox"
 	DSN   string
 	Lease time.Duration
-	SQL   bool // the outbox writes with database/sql instead of pgx
+	SQL   bool // whether the outbox writes with database/sql instead of pgx
 }
 
 func TestMain(m *testing.M) {
@@ -46,7 +45,7 @@ func TestMain(m *testing.M) {
 		os.Exit(runTests(m))
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test
+		_, _ = io.Copy(io.Discard, os.Stdin) // returns when the test process ends
 		os.Exit(3)
 	}()
 	var cfg childConfig
@@ -79,12 +78,12 @@ func runTests(m *testing.M) int {
 	return code
 }
 
-// say tells the test something, in one write, so that a kill leaves a whole
-// line or none.
+// say prints a line for the test. It writes the line at once, so that a killed process has printed
+// all of it or nothing.
 func say(what, id string) { _, _ = os.Stdout.WriteString(what + " " + id + "\n") }
 
-// serve emits and delivers until it is terminated, then drains. It says of each
-// event that it tries to emit it, and that Emit accepted it.
+// serve emits and delivers until it is terminated, and then drains. For each event it says when it
+// tries to emit it and when Emit has accepted it.
 func serve(cfg childConfig) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -126,7 +125,7 @@ func newChildEvent() *event.Event {
 	return e
 }
 
-// childAttempts is the retry budget.
+// childAttempts is the retry budget of the child processes.
 const childAttempts = 6
 
 func childDispatcher(
@@ -153,11 +152,11 @@ func childDispatcher(
 // child is a process that the test controls.
 type child struct {
 	cmd   *exec.Cmd
-	lines chan string // what it said; closed at its end
+	lines chan string // what it said; closed when the process has ended
 	log   *lockedBuffer
 }
 
-// startChild starts a process. Its lines go to heard, from one goroutine.
+// startChild starts a process. One goroutine calls heard for each line that the process says.
 func startChild(t testing.TB, cfg childConfig, heard func(what, id string)) *child {
 	t.Helper()
 	text, err := json.Marshal(cfg)
@@ -165,7 +164,7 @@ func startChild(t testing.TB, cfg childConfig, heard func(what, id string)) *chi
 	c := &child{cmd: exec.Command(os.Args[0]), lines: make(chan string), log: &lockedBuffer{}}
 	c.cmd.Env = append(os.Environ(), childEnv+"="+string(text))
 	c.cmd.Stderr = c.log
-	_, err = c.cmd.StdinPipe() // open for as long as this process lives
+	_, err = c.cmd.StdinPipe() // stays open while this process runs
 	require.NoError(t, err)
 	stdout, err := c.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -178,14 +177,14 @@ func startChild(t testing.TB, cfg childConfig, heard func(what, id string)) *chi
 			heard(what, id)
 			select {
 			case c.lines <- what:
-			default: // the test does not wait for it
+			default: // the test is not waiting for it
 			}
 		}
 	}()
 	return c
 }
 
-// awaitFirst returns when the process is at work.
+// await returns when the process has said what.
 func (c *child) await(t testing.TB, what string) {
 	t.Helper()
 	for line := range c.lines {
@@ -193,7 +192,7 @@ func (c *child) await(t testing.TB, what string) {
 			return
 		}
 	}
-	assert.Fail(t, "the process ended", "before it said %q: %s", what, c.log)
+	assert.Fail(t, "the process has ended", "it has not said %q: %s", what, c.log)
 }
 
 func (c *child) signal(t testing.TB, s syscall.Signal) {
@@ -201,14 +200,14 @@ func (c *child) signal(t testing.TB, s syscall.Signal) {
 	assert.NoError(t, c.cmd.Process.Signal(s))
 }
 
-// kill ends the process at once, which must have lived until then.
+// kill kills the process, and fails the test if the process had already ended.
 func (c *child) kill(t testing.TB) {
 	t.Helper()
 	c.signal(t, syscall.SIGKILL)
 	var exit *exec.ExitError
 	if assert.ErrorAs(t, c.wait(), &exit) {
 		assert.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(),
-			"it must live until it is killed: %s", c.log)
+			"the process must run until it is killed: %s", c.log)
 	}
 }
 
@@ -219,14 +218,14 @@ func (c *child) terminate(t testing.TB) {
 	assert.NoError(t, c.wait(), "%s", c.log)
 }
 
-// wait returns when the process has ended and all it said was heard.
+// wait returns when the process has ended and all its lines were read.
 func (c *child) wait() error {
 	for range c.lines {
 	}
 	return c.cmd.Wait()
 }
 
-// lockedBuffer collects what several goroutines write.
+// lockedBuffer is a buffer that several goroutines may write to.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder

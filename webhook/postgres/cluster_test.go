@@ -21,15 +21,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cluster is a PostgreSQL of a test's own, which it may stop, crash and fill.
-// It listens on a socket in its directory only.
+// cluster is a PostgreSQL server that belongs to one test, which may stop it, crash it and fill its
+// disk. It only listens on a socket in its directory.
 type cluster struct {
-	dir    string // the data are in data/
+	dir    string // its data directory is data/ in it
 	server *exec.Cmd
 	exited chan struct{}
 }
 
-// binaries is where initdb and postgres are; empty if they are not installed.
+// binaries returns the directory of initdb and postgres, or "" if they are not installed.
 var binaries = sync.OnceValue(func() string {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil { // the others are in the same directory
@@ -48,8 +48,8 @@ var binaries = sync.OnceValue(func() string {
 	return filepath.Dir(found[len(found)-1])
 })
 
-// serverUser runs the servers, because they refuse to run as root; nil is
-// the user of this process.
+// serverUser returns the user that runs the servers, because PostgreSQL refuses to run as root. Nil
+// means the user of this process.
 func serverUser(t testing.TB) *syscall.Credential {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -64,8 +64,8 @@ func serverUser(t testing.TB) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// clusterDir makes a directory for a cluster that its user may enter. The name
-// is short, because those of sockets have to be.
+// clusterDir makes a directory that the user of the server may enter. Its name is short, because
+// the server's socket is in it, and the length of a socket's path is limited.
 func clusterDir(t testing.TB) string {
 	t.Helper()
 	if binaries() == "" {
@@ -88,14 +88,13 @@ func giveToServer(t testing.TB, path string) {
 	}
 }
 
-// newCluster makes a cluster and starts it. The settings are those of
-// postgresql.conf.
+// newCluster makes a cluster and starts it. The settings are lines of postgresql.conf.
 func newCluster(t testing.TB, settings ...string) *cluster {
 	t.Helper()
 	return initCluster(t, clusterDir(t), nil, settings...)
 }
 
-// initCluster is newCluster in a directory that exists, with options of initdb.
+// initCluster is newCluster in an existing directory, with options for initdb.
 func initCluster(t testing.TB, dir string, options []string, settings ...string) *cluster {
 	t.Helper()
 	c := &cluster{dir: dir}
@@ -105,7 +104,7 @@ func initCluster(t testing.TB, dir string, options []string, settings ...string)
 	}, options...)...)
 	config, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
-	// No crash here is one of the machine, so nothing has to reach the disk.
+	// Servers crash here, but the machine does not. So nothing needs to reach the disk.
 	for _, setting := range append([]string{"listen_addresses = ''", "fsync = off",
 		"max_connections = 60", "shared_buffers = '16MB'"}, settings...) {
 		_, err = fmt.Fprintln(config, setting)
@@ -118,17 +117,17 @@ func initCluster(t testing.TB, dir string, options []string, settings ...string)
 
 func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
 
-// dsn is how to connect, with further keyword=value pairs.
+// dsn returns the connection string, with further keyword=value pairs.
 func (c *cluster) dsn(more string) string {
 	return "host=" + c.dir + " user=postgres dbname=postgres " + more
 }
 
-// command is one of PostgreSQL's programs.
+// command returns a command that runs one of PostgreSQL's programs.
 func (c *cluster) command(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(binaries(), name), args...)
 	cmd.Dir = c.dir
-	// Of its own group, so that an interrupt of the test leaves its end to the cleanup.
+	// It has its own process group. If the test is interrupted, the cleanup ends the program.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: serverUser(t), Setpgid: true}
 	return cmd
 }
@@ -139,7 +138,7 @@ func (c *cluster) run(t testing.TB, name string, args ...string) {
 	require.NoError(t, err, "%s", out)
 }
 
-// start starts the server, and returns when it takes connections.
+// start starts the server, and returns when the server accepts connections.
 func (c *cluster) start(t testing.TB) {
 	t.Helper()
 	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -158,7 +157,7 @@ func (c *cluster) start(t testing.TB) {
 		_ = cmd.Process.Signal(syscall.SIGQUIT)
 		<-exited
 	})
-	eventually(t, "the server must come up", func() bool {
+	eventually(t, "the server must start", func() bool {
 		conn, err := pgx.Connect(context.Background(), c.dsn(""))
 		if err != nil {
 			return false
@@ -169,8 +168,8 @@ func (c *cluster) start(t testing.TB) {
 
 // Ways of stopping a server.
 const (
-	stopFast      = syscall.SIGINT  // connections are cut, transactions rolled back
-	stopImmediate = syscall.SIGQUIT // as in a crash
+	stopFast      = syscall.SIGINT  // the server closes connections and rolls back transactions
+	stopImmediate = syscall.SIGQUIT // the server ends as in a crash
 )
 
 func (c *cluster) stop(t testing.TB, how syscall.Signal) {
@@ -179,7 +178,7 @@ func (c *cluster) stop(t testing.TB, how syscall.Signal) {
 	<-c.exited
 }
 
-// logged says whether the server's log has the word.
+// logged reports whether the server's log contains the word.
 func (c *cluster) logged(t testing.TB, word string) bool {
 	t.Helper()
 	log, err := os.ReadFile(filepath.Join(c.dir, "log"))
@@ -187,22 +186,22 @@ func (c *cluster) logged(t testing.TB, word string) bool {
 	return bytes.Contains(log, []byte(word))
 }
 
-// exec runs statements on a connection of its own, one by one.
+// exec runs statements one by one on a new connection.
 func (c *cluster) exec(t testing.TB, statements ...string) {
 	t.Helper()
 	execAt(t, c.dsn(""), statements...)
 }
 
-// guard makes the server ask for the role's password.
+// guard makes the server require the role's password.
 func (c *cluster) guard(t testing.TB, role string) {
 	t.Helper()
 	path := filepath.Join(c.data(), "pg_hba.conf")
 	rules, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path,
-		append([]byte("local all "+role+" scram-sha-256\n"), rules...), 0)) // it exists
+		append([]byte("local all "+role+" scram-sha-256\n"), rules...), 0)) // the file exists
 	c.exec(t, "SELECT pg_reload_conf()")
-	eventually(t, "the password must be asked for", func() bool {
+	eventually(t, "the server must ask for the password", func() bool {
 		conn, err := pgx.Connect(context.Background(), "host="+c.dir+" dbname=postgres user="+role)
 		if err != nil {
 			return true
@@ -212,7 +211,7 @@ func (c *cluster) guard(t testing.TB, role string) {
 	})
 }
 
-// lock locks a table until the returned function is called.
+// lock locks a table until the test calls the returned function.
 func (c *cluster) lock(t testing.TB, table string) (unlock func()) {
 	t.Helper()
 	ctx := context.Background()

@@ -17,11 +17,11 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// idle is how long the server waits in a transaction for what comes next.
+// idle limits how long the server waits for the next statement of a transaction.
 const idle = "idle_in_transaction_session_timeout"
 
-// TestConnectionsAreCut ends connections in the midst of what they do: one of
-// them by the server, all of them by the network.
+// TestConnectionsAreCut ends connections while they are in use. Either the server ends one of them,
+// or the network ends all of them.
 func TestConnectionsAreCut(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -51,8 +51,7 @@ func TestConnectionsAreCut(t *testing.T) {
 	}
 }
 
-// TestNetworkStalls holds all that is sent for longer than a lease, and lets it
-// go on.
+// TestNetworkStalls delays everything that is sent for longer than a lease.
 func TestNetworkStalls(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -70,8 +69,8 @@ func TestNetworkStalls(t *testing.T) {
 	l.saidOnce(1)
 }
 
-// TestBlackHole loses all that is sent on the connections that there are,
-// without closing them; new ones work.
+// TestBlackHole loses everything that is sent on the existing connections, without closing them.
+// New connections work.
 func TestBlackHole(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -82,7 +81,7 @@ func TestBlackHole(t *testing.T) {
 	l := newLoad(t, at)
 	if !outagesAreLong() {
 		l.patience = 2 * time.Second
-		l.maxConns = 12 // the driver keeps the place of a dead connection for 15 seconds
+		l.maxConns = 12 // the driver counts a dead connection for another 15 seconds
 		dsn = withParameter(t, dsn, idle, "1s")
 	}
 	l.start(dsn)
@@ -95,8 +94,7 @@ func TestBlackHole(t *testing.T) {
 	p.set(closed)
 }
 
-// TestListeningNoticesSilence listens on a connection that dies without being
-// closed.
+// TestListeningNoticesSilence listens on a connection that stops working but is not closed.
 func TestListeningNoticesSilence(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -113,7 +111,7 @@ func TestListeningNoticesSilence(t *testing.T) {
 	silence, over := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer over()
 	require.NoError(t, silent.Listen(silence, func() {}),
-		"a live connection that is only silent goes on listening")
+		"Listen goes on if the connection is silent and works")
 
 	hasty := open(t, dsn)
 	hasty.SetListenPatience(10*time.Millisecond, 50*time.Millisecond)
@@ -127,12 +125,12 @@ func TestListeningNoticesSilence(t *testing.T) {
 	<-listening
 	p.set(vanished)
 	stop()
-	require.NoError(t, <-ended, "it ends without an answer")
+	require.NoError(t, <-ended, "Listen ends without an answer from the server")
 	p.set(closed)
 }
 
-// TestLocksOfTheVanished cuts a process off in the midst of a claim. Its
-// transaction stays open on the server, with what it was about to take.
+// TestLocksOfTheVanished cuts off a process during a claim. The process's transaction stays open on
+// the server, and holds the locks on the deliveries that it was about to claim.
 func TestLocksOfTheVanished(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -148,7 +146,7 @@ func TestLocksOfTheVanished(t *testing.T) {
 	cutOff := open(t, dsn)
 	value, err = cutOff.Setting(ctx, idle)
 	require.NoError(t, err)
-	require.Equal(t, "200ms", value, "what the connection string says stays")
+	require.Equal(t, "200ms", value, "the setting in the connection string is kept")
 
 	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	now := time.Now()
@@ -158,22 +156,23 @@ func TestLocksOfTheVanished(t *testing.T) {
 	conn, err := pgx.Connect(ctx, at)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
-	_, err = conn.Exec(ctx,
-		"BEGIN; LOCK TABLE webhooks_deliveries IN SHARE MODE") // rows can be locked, and not changed
+	// Statements can lock rows now, but not change them.
+	_, err = conn.Exec(ctx, "BEGIN; LOCK TABLE webhooks_deliveries IN SHARE MODE")
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
 		var err error
-		for ctx.Err() == nil { // on a busy machine the server may not wait for its next statement
+		// On a busy machine the server may end the transaction earlier: then it claims again.
+		for ctx.Err() == nil {
 			_, err = cutOff.Claim(ctx, now, request)
 		}
 		ended <- err
 	}()
-	eventually(t, "the claim must have chosen", func() bool { return blockedBy(t, at, conn) > 0 })
+	eventually(t, "the claim must wait for the table lock", func() bool { return blockedBy(t, at, conn) > 0 })
 	p.set(vanished)
 	_, err = conn.Exec(ctx, "ROLLBACK")
 	require.NoError(t, err)
-	eventually(t, "others must get what it was about to take", func() bool {
+	eventually(t, "another process must get the delivery", func() bool {
 		tasks, err := s.Claim(ctx, now, request)
 		require.NoError(t, err)
 		return len(tasks) == 1
@@ -183,7 +182,7 @@ func TestLocksOfTheVanished(t *testing.T) {
 	p.set(closed)
 }
 
-// blockedBy counts the backends that wait for a lock of the connection.
+// blockedBy counts the backends that wait for a lock that the connection holds.
 func blockedBy(t testing.TB, dsn string, conn *pgx.Conn) int {
 	t.Helper()
 	return queryAt[int](t, dsn,
@@ -191,14 +190,14 @@ func blockedBy(t testing.TB, dsn string, conn *pgx.Conn) int {
 		int32(conn.PgConn().PID()))
 }
 
-// TestStatementTimeout lets statements take longer than they may.
+// TestStatementTimeout makes statements take longer than their timeout.
 func TestStatementTimeout(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
 	at := schemaDSN(t)
-	open(t, at) // the schema is made without the limit
+	open(t, at) // makes the tables without the timeout
 	l := startLoad(t, withParameter(t, at, "statement_timeout", "1s"), at)
 	conn, err := pgx.Connect(t.Context(), at)
 	require.NoError(t, err)
@@ -219,8 +218,8 @@ func TestStatementTimeout(t *testing.T) {
 	}
 }
 
-// TestSerializable has a default isolation at which transactions fail because
-// of others. The store's do not, whatever the default is.
+// TestSerializable sets a default isolation level at which transactions fail because of others. The
+// store's transactions do not fail, because they set their own level.
 func TestSerializable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -232,7 +231,7 @@ func TestSerializable(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			s, err := postgres.Open(context.Background(), dsn, postgres.Config{MaxConns: 1})
-			if assert.NoError(t, err, "one migrates, the others wait for it") {
+			if assert.NoError(t, err, "one process migrates, and the others wait for it") {
 				_ = s.Close()
 			}
 		})
@@ -247,8 +246,8 @@ func TestSerializable(t *testing.T) {
 	assert.Empty(t, l.refusals())
 }
 
-// TestDeadlock emits events in an order that makes a transaction of the caller
-// and one of the store's wait for each other.
+// TestDeadlock emits events in an order that makes a transaction of the caller and a transaction of
+// the store wait for each other.
 func TestDeadlock(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -257,8 +256,8 @@ func TestDeadlock(t *testing.T) {
 	ctx := t.Context()
 	s := open(t, schemaDSN(t))
 	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
-	conn, err := pgx.Connect(ctx, withParameter(t, s.dsn, "deadlock_timeout",
-		"60s")) // the store finds it first
+	// The server ends the store's transaction first.
+	conn, err := pgx.Connect(ctx, withParameter(t, s.dsn, "deadlock_timeout", "60s"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
 	tx, err := conn.Begin(ctx)
@@ -273,6 +272,6 @@ func TestDeadlock(t *testing.T) {
 		func() bool { return blockedBy(t, s.dsn, conn) > 0 })
 	require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(), newEvents("evt_1"))))
 	require.NoError(t, tx.Commit(ctx))
-	require.NoError(t, <-emitted, "it is tried again")
+	require.NoError(t, <-emitted, "the store tries again")
 	require.Equal(t, []string{"evt_1", "evt_2"}, eventIDs(t, s))
 }

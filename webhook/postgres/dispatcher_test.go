@@ -17,7 +17,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// dispatcher has one subscription for everything, whose channel counts.
+// dispatcher returns a Dispatcher whose channel sends the ids of delivered events to delivered.
 func dispatcher(t *testing.T, store webhook.Store, delivered chan<- string) *dispatch.Dispatcher {
 	t.Helper()
 	channels := channel.NewRegistry()
@@ -26,7 +26,7 @@ func dispatcher(t *testing.T, store webhook.Store, delivered chan<- string) *dis
 			delivered <- m.EventID
 			return channel.Result{}, nil
 		})))
-	// Nothing is found by polling.
+	// Polling would find nothing within the time of a test.
 	d, err := dispatch.New(store, dispatch.Config{Channels: channels, PollInterval: time.Hour})
 	require.NoError(t, err)
 	return d
@@ -43,8 +43,7 @@ func receive(t *testing.T, delivered <-chan string) string {
 	}
 }
 
-// A process that only emits, in transactions of its own, is heard by one that
-// delivers.
+// A process that only emits, in its own transactions, notifies a process that delivers.
 func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -104,5 +103,5 @@ func TestEmitTxInOneProcessIsDeliveredByAnother(t *testing.T) {
 
 	lost, err := emitter.Deliveries(ctx, webhook.DeliveryQuery{EventID: never})
 	require.NoError(t, err)
-	assert.Empty(t, lost, "what was rolled back was never published")
+	assert.Empty(t, lost, "an event of a transaction that was rolled back was never published")
 }

@@ -16,15 +16,14 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// endpoint is what child processes deliver to. Its paths are webhooks.
+// endpoint is an HTTP server that child processes deliver to. Each subscription has its own path.
 type endpoint struct {
 	*httptest.Server
-	// moody says that it fails and hesitates now and then, and always fails the
-	// doomed events.
+	// moody makes it answer some requests with an error or late, and all doomed events with an error.
 	moody atomic.Bool
 
 	mu       sync.Mutex
-	accepted map[string]int // answered with 200, by path and event id
+	accepted map[string]int // requests answered with 200, by path and event id
 }
 
 func newEndpoint(t testing.TB, moody bool) *endpoint {
@@ -36,7 +35,7 @@ func newEndpoint(t testing.TB, moody bool) *endpoint {
 	return e
 }
 
-// doomed chooses a few events, the same ones each time.
+// doomed reports whether an event is one of the few that a moody endpoint never accepts.
 func doomed(id string) bool {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))

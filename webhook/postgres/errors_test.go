@@ -16,8 +16,7 @@ import (
 
 const secret = "s3cr#et/p@ss"
 
-// TestOpenSaysWhatIsWrong opens what cannot be opened. The password is in no
-// error.
+// TestOpenSaysWhatIsWrong opens databases that cannot be opened. No error contains the password.
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -33,7 +32,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	c.guard(t, "guarded")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	require.NoError(t, listener.Close()) // the port is closed now
+	require.NoError(t, listener.Close()) // nothing listens on the port now
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	require.NoError(t, err)
 	for name, open := range map[string]struct {
@@ -53,20 +52,20 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			postgres.ErrLogin, []string{`"nobody"`}},
 		"no such database": {"host=" + c.dir + " user=postgres dbname=nothing password=" + secret,
 			postgres.ErrNoDatabase, []string{`"nothing"`}},
-		"no right to create": {"host=" + c.dir + " user=reader dbname=postgres password=" + secret,
+		"no permission to create": {"host=" + c.dir + " user=reader dbname=postgres password=" + secret,
 			postgres.ErrPermission, []string{"schema public"}},
 		"no such schema": {c.dsn("search_path=missing"), postgres.ErrNoSchema, []string{"schema"}},
 		"no connection": {"host=" + c.dir + " user=single dbname=postgres",
 			postgres.ErrTooManyConnections, []string{`"single"`}},
-		"a standby is no use": {c.dsn("target_session_attrs=standby"), postgres.ErrUnavailable,
+		"a primary instead of a standby": {c.dsn("target_session_attrs=standby"), postgres.ErrUnavailable,
 			[]string{"standby"}},
-		"no URL": {"postgres://user:" + secret + "@host", nil,
+		"an invalid URL": {"postgres://user:" + secret + "@host", nil,
 			[]string{"connection string", "percent-encoded"}},
 		"a bad port": {"postgres://user:secret@host:port/db?password=" + secret, nil,
 			[]string{"invalid port"}},
 		"a bad number": {"host=h connect_timeout=soon password=" + secret, nil,
 			[]string{"invalid connect_timeout"}},
-		"no pairs": {"host password=" + secret, nil, []string{"keyword/value"}},
+		"not keyword=value": {"host password=" + secret, nil, []string{"keyword/value"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +84,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestErrorsOfAStore breaks a store that is open, in one way after the other.
+// TestErrorsOfAStore makes the calls of an open store fail in several ways, one after the other.
 func TestErrorsOfAStore(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

@@ -13,7 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// What ExampleTx shows, where there is a server.
+// TestExampleTx runs what ExampleTx shows.
 func TestExampleTx(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t, schemaDSN(t), nil)

@@ -14,8 +14,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// standby makes a copy of the cluster that follows it. Commits wait for it from
-// then on, so that it lacks nothing when it takes over.
+// standby makes a standby of the cluster. Commits then wait for the standby, so that it has all
+// commits when it takes over.
 func (c *cluster) standby(t testing.TB) *cluster {
 	t.Helper()
 	s := &cluster{dir: clusterDir(t)}
@@ -54,8 +54,8 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// TestPrimaryBecomesReadOnly lets connections live that lead to a server which
-// takes no writes any more: behind an address that moved, or a proxy.
+// TestPrimaryBecomesReadOnly keeps connections open to a server that no longer accepts writes, as
+// happens behind a proxy or when an address moves.
 func TestPrimaryBecomesReadOnly(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -72,7 +72,7 @@ func TestPrimaryBecomesReadOnly(t *testing.T) {
 	require.ErrorIs(t, err, postgres.ErrReadOnly)
 	p.to("unix", filepath.Join(primary.dir, port))
 	_, err = s.Enqueue(t.Context(), time.Now(), newEvents("evt_1"), nil)
-	require.NoError(t, err, "the store connects again after it found the server read-only")
+	require.NoError(t, err, "the store connects again after it has found that the server is read-only")
 	_, err = os.Stat(filepath.Join(standby.data(), "standby.signal"))
 	require.NoError(t, err)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// smallDisk is a file system of a few megabytes, which only root can make.
+// smallDisk is a file system of a few megabytes. Only root can mount one.
 type smallDisk struct{ dir string }
 
 func newSmallDisk(t testing.TB, dir, size string) smallDisk {
@@ -34,7 +34,7 @@ func newSmallDisk(t testing.TB, dir, size string) smallDisk {
 	return smallDisk{dir}
 }
 
-// fill uses up the disk, and frees a little.
+// fill fills the disk, and then frees so many bytes again.
 func (d smallDisk) fill(t testing.TB, back int64) {
 	t.Helper()
 	ballast, err := os.Create(filepath.Join(d.dir, "ballast"))
@@ -55,8 +55,8 @@ func (d smallDisk) empty(t testing.TB) {
 	require.NoError(t, os.Remove(filepath.Join(d.dir, "ballast")))
 }
 
-// TestTablesHaveNoRoom fills the disk of the tables, and not that of the log:
-// the server lives, and refuses.
+// TestTablesHaveNoRoom fills the disk of the tables, but not that of the write-ahead log. The
+// server keeps running and refuses writes.
 func TestTablesHaveNoRoom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -77,15 +77,14 @@ func TestTablesHaveNoRoom(t *testing.T) {
 	}
 	l.progress()
 	l.finish()
-	l.saidOnce(outages) // although what still fits is stored, and ends an outage for a moment
+	l.saidOnce(outages) // although an event that still fits is stored, which ends an outage for a moment
 	for _, err := range l.refusals() {
 		assert.ErrorIs(t, err, postgres.ErrFull)
 	}
 }
 
-// TestLogHasNoRoom fills the disk of the server's write-ahead log, without which
-// it cannot live: it crashes. When it has come up again, it may or may not have
-// made enough room for itself by removing what it no longer needs.
+// TestLogHasNoRoom fills the disk of the server's write-ahead log, which makes the server crash. It
+// restarts by itself if it can free enough space by removing old log files.
 func TestLogHasNoRoom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -102,7 +101,7 @@ func TestLogHasNoRoom(t *testing.T) {
 	eventually(t, "emits must be refused", func() bool { return len(l.refusals()) > 0 })
 	disk.empty(t)
 	select {
-	case <-c.exited: // it could not come up
+	case <-c.exited: // it could not restart by itself
 		c.start(t)
 	default:
 	}

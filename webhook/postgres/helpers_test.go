@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// execAt runs statements on a connection of their own, one by one.
+// execAt runs statements one by one on a new connection.
 func execAt(t testing.TB, dsn string, statements ...string) {
 	t.Helper()
 	ctx := context.Background()
@@ -22,7 +22,7 @@ func execAt(t testing.TB, dsn string, statements ...string) {
 	require.NoError(t, conn.Close(ctx))
 }
 
-// queryAt returns the one value that a query has.
+// queryAt returns the one value that a query returns.
 func queryAt[T any](t testing.TB, dsn, query string, args ...any) T {
 	t.Helper()
 	ctx := context.Background()
@@ -34,8 +34,7 @@ func queryAt[T any](t testing.TB, dsn, query string, args ...any) T {
 	return value
 }
 
-// eventually waits for something that is certain to come, and says what did
-// not come in two minutes.
+// eventually waits until the condition is true, and fails with the message after two minutes.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
@@ -45,5 +44,5 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// errorOf is the error of a call that returns something else too.
+// errorOf returns the error of a call that also returns something else.
 func errorOf[T any](_ T, err error) error { return err }

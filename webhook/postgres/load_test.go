@@ -24,18 +24,18 @@ import (
 )
 
 var outageDuration = flag.Duration("outage.duration", 5*time.Second,
-	"how long processes are killed and stopped; from a minute on, other tests of outages take "+
-		"longer too")
+	"how long TestEightProcesses disturbs its processes; from 1m on, TestBlackHole takes longer "+
+		"too")
 
-// outagesAreLong reports whether the tests may take their time.
+// outagesAreLong reports whether the tests of outages may take minutes.
 func outagesAreLong() bool { return *outageDuration >= time.Minute }
 
-// load emits and delivers while a test makes outages, and keeps the account.
+// load emits and delivers while a test causes outages, and counts what becomes of each event.
 type load struct {
 	t testing.TB
-	// at is where the account is read, after all outages.
+	// at is the connection string for checking the database after all outages.
 	at string
-	// patience bounds the calls of the store; zero leaves that to the Dispatcher.
+	// patience bounds the calls of the store. Zero means that only the Dispatcher bounds them.
 	patience time.Duration
 	maxConns int
 
@@ -53,10 +53,11 @@ type load struct {
 const (
 	loadDispatchers   = 2
 	loadEmitters      = 2 // of each dispatcher
-	loadSubscriptions = 2 // an event with only one delivery is half an event
+	loadSubscriptions = 2 // an event that has only one delivery was stored in part
 )
 
-// newLoad returns a load whose account is read with the connection string at.
+// newLoad returns a load that has not started. Its database is checked with the connection string
+// at.
 func newLoad(t testing.TB, at string) *load {
 	t.Helper()
 	return &load{
@@ -65,7 +66,7 @@ func newLoad(t testing.TB, at string) *load {
 	}
 }
 
-// startLoad starts a load.
+// startLoad returns a load that has started.
 func startLoad(t testing.TB, dsn, at string) *load {
 	t.Helper()
 	l := newLoad(t, at)
@@ -73,8 +74,8 @@ func startLoad(t testing.TB, dsn, at string) *load {
 	return l
 }
 
-// start lets two Dispatchers, each with a store of its own on the database of
-// the connection string, emit and deliver.
+// start starts two Dispatchers that emit and deliver. Each of them has its own store on the
+// database of the connection string.
 func (l *load) start(dsn string) {
 	t := l.t
 	t.Helper()
@@ -106,7 +107,7 @@ func (l *load) start(dsn string) {
 		stopRuns()
 		l.emitters.Wait()
 		for _, ended := range l.runs {
-			for range ended { // its end; finish has looked at the error
+			for range ended { // waits for its end; finish has checked the error
 			}
 		}
 	})
@@ -135,10 +136,10 @@ func (l *load) dispatcher(dsn string) *dispatch.Dispatcher {
 	return d
 }
 
-// deliver fails now and then.
+// deliver is the channel. One attempt in twenty fails.
 func (l *load) deliver(_ context.Context, m *channel.Message) (channel.Result, error) {
 	if rand.IntN(20) == 0 {
-		return channel.Result{}, errors.New("not this time")
+		return channel.Result{}, errors.New("one attempt in twenty fails")
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,7 +151,7 @@ func (l *load) emit(ctx context.Context, d *dispatch.Dispatcher) {
 	for ctx.Err() == nil {
 		e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
 		e.Namespace = "acme"
-		// Not with ctx: an Emit that its caller gave up would be no error of the store.
+		// Not with ctx: if it ended during Emit, the error would not be the store's.
 		emitCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		_, err := d.Emit(emitCtx, e)
 		cancel()
@@ -200,7 +201,7 @@ func (l *load) refusals() []error {
 	return all
 }
 
-// finish stops emitting, lets everything be delivered, and checks the account.
+// finish stops emitting, waits until everything is delivered, and checks the result.
 func (l *load) finish() {
 	l.t.Helper()
 	l.stopEmits()
@@ -233,37 +234,36 @@ func (l *load) check() {
 		var id string
 		var deliveries, succeeded int
 		require.NoError(l.t, rows.Scan(&id, &deliveries, &succeeded))
-		assert.Equal(l.t, loadSubscriptions, deliveries, "event %s is stored by half", id)
+		assert.Equal(l.t, loadSubscriptions, deliveries, "event %s is stored in part", id)
 		assert.Equal(l.t, loadSubscriptions, succeeded, "event %s was not delivered", id)
 		stored++
 		if !l.accepted[id] {
 			unknown++
-			assert.Contains(l.t, l.refused, id, "it was never emitted")
+			assert.Contains(l.t, l.refused, id, "a stored event was never emitted")
 		}
 	}
 	require.NoError(l.t, rows.Err())
 	assert.Equal(l.t, len(l.accepted), stored-unknown, "events that Emit accepted must be stored")
 	assert.Len(l.t, l.delivered, stored*loadSubscriptions,
-		"what is stored, and nothing else, must be delivered")
+		"all stored deliveries, and no others, must be delivered")
 	duplicates := 0
 	for _, n := range l.delivered {
 		duplicates += n - 1
 	}
-	l.t.Logf("%d events accepted, all delivered; %d refused, of which %d are stored nevertheless; "+
+	l.t.Logf("%d events accepted, all delivered; %d refused, of which %d were stored nevertheless; "+
 		"%d deliveries, %d duplicates",
 		len(l.accepted), len(l.refused), unknown, len(l.delivered), duplicates)
 }
 
-// saidOnce checks that no Dispatcher logged more outages than there were, in
-// each of the things that it does.
+// saidOnce checks that no Dispatcher logged more outages of any operation than there were.
 func (l *load) saidOnce(outages int) {
 	l.t.Helper()
 	for _, log := range l.logs {
 		log.mu.Lock()
 		for doing, n := range log.began {
-			assert.LessOrEqual(l.t, n, outages, "lines about outages of %s", doing)
+			assert.LessOrEqual(l.t, n, outages, "logged outages of %s", doing)
 		}
-		l.t.Logf("logged of %d outages: %v", outages, log.began)
+		l.t.Logf("logged during %d outages: %v", outages, log.began)
 		log.mu.Unlock()
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// impatient is a store whose calls take no longer than its patience.
+// impatient is a store whose calls fail when they take longer than its patience.
 type impatient struct {
 	*postgres.Store
 	patience time.Duration
@@ -52,7 +52,7 @@ func (s impatient) Subscription(
 	return s.Store.Subscription(ctx, organizationID, id)
 }
 
-// outageLog counts what a Dispatcher logs of its store's outages.
+// outageLog counts what a Dispatcher logs about the outages of its store.
 type outageLog struct {
 	mu           sync.Mutex
 	began, ended map[string]int
@@ -84,7 +84,7 @@ func (l *outageLog) allEnded() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for doing, n := range l.began {
-		// Pruning is tried again after a minute.
+		// The Dispatcher prunes again only after a minute.
 		if doing != "prune deliveries" && l.ended[doing] != n {
 			return false
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-// TestMigrateFromVersion1 opens a database that the first version has filled.
+// TestMigrateFromVersion1 opens a database that was filled by the first version.
 func TestMigrateFromVersion1(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -28,8 +28,8 @@ func TestMigrateFromVersion1(t *testing.T) {
 	sqltest.CheckMigrated(t, open(t, dsn))
 }
 
-// TestEmitInAnOldTransaction emits in transactions that began before subscriptions
-// were changed, at each level of isolation.
+// TestEmitInAnOldTransaction emits, at each isolation level, in transactions that began before
+// subscriptions were changed.
 func TestEmitInAnOldTransaction(t *testing.T) {
 	t.Parallel()
 	for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
@@ -59,7 +59,7 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 				return ids
 			}
 
-			// A process that knows nothing yet answers from the snapshot.
+			// A process that has not read the subscriptions yet reads them in the transaction.
 			tx := begin()
 			second := sqltest.NewSubscription()
 			require.NoError(t, peer.CreateSubscription(ctx, second, webhook.Quota{}))
@@ -74,9 +74,9 @@ func TestEmitInAnOldTransaction(t *testing.T) {
 			_, err = s.Enqueue(ctx, time.Now(), newEvents("evt_2"), nil)
 			require.NoError(t, err)
 			assert.ElementsMatch(t, []string{first.ID, second.ID}, targets("evt_2"),
-				"the snapshot of another transaction is forgotten")
+				"the store does not keep what it read in another transaction's snapshot")
 
-			// What the process knows already, it does not forget.
+			// A process does not forget what it has already read.
 			tx = begin()
 			second.EventTypes = []event.Pattern{"nothing.*"}
 			require.NoError(t, peer.UpdateSubscription(ctx, second, webhook.Quota{}))

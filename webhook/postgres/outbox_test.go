@@ -17,10 +17,10 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// outboxStages is what a process says of each order, in turn.
+// outboxStages are the lines that a process says for each order, in this order.
 var outboxStages = []string{"begun", "ordered", "emitted", "committed"}
 
-// writeOutbox writes orders with their events until it is killed.
+// writeOutbox writes orders and their events until the process is killed.
 func writeOutbox(cfg childConfig) error {
 	ctx := context.Background()
 	d, _, err := childDispatcher(ctx, cfg)
@@ -52,14 +52,14 @@ func writeOutbox(cfg childConfig) error {
 	}
 }
 
-// orderTx is a transaction, of either kind, that writes an order.
+// orderTx is a transaction of pgx or database/sql that writes an order.
 type orderTx struct {
 	tx     webhook.Tx
 	insert func(id string) error
 	commit func() error
 }
 
-// beginner returns what begins a transaction.
+// beginner returns a function that begins a transaction.
 func beginner(ctx context.Context, cfg childConfig) (func() (orderTx, error), error) {
 	const statement = "INSERT INTO orders VALUES ($1)"
 	if cfg.SQL {
@@ -81,14 +81,14 @@ func beginner(ctx context.Context, cfg childConfig) (func() (orderTx, error), er
 	}, err
 }
 
-// TestOutboxSurvivesKills kills processes before, in and after the commits of
-// transactions that write an order and its event.
+// TestOutboxSurvivesKills kills processes before, during and after the commits of transactions that
+// write an order and its event.
 func TestOutboxSurvivesKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	const writers, kills = 2, 24 // each
+	const writers, kills = 2, 24 // kills of each writer
 	s := newService(t, time.Second, false)
 	execAt(t, s.dsn, "CREATE TABLE orders (id text PRIMARY KEY)")
 	var group sync.WaitGroup
@@ -111,7 +111,7 @@ func TestOutboxSurvivesKills(t *testing.T) {
 		len(s.hooks)*queryAt[int](t, s.dsn, `SELECT count(*) FROM orders`))
 }
 
-// killWriter starts a process and kills it a moment after it reached a stage.
+// killWriter starts a process and kills it shortly after it has reached a stage.
 func (s *service) killWriter(useSQL bool, stage string) {
 	c := startChild(s.t, childConfig{Mode: "outbox", DSN: s.dsn, Lease: s.lease, SQL: useSQL},
 		func(what, id string) {

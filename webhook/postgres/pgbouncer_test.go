@@ -37,7 +37,7 @@ type pgBouncer struct {
 	schemas map[string]bool
 }
 
-// newBouncer starts a PgBouncer. The mode is that of pool_mode.
+// newBouncer starts a PgBouncer. The mode is the value of pool_mode.
 func newBouncer(t testing.TB, mode string, settings ...string) *pgBouncer {
 	t.Helper()
 	binary, err := exec.LookPath("pgbouncer")
@@ -45,8 +45,7 @@ func newBouncer(t testing.TB, mode string, settings ...string) *pgBouncer {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("no pgbouncer, which CI=true requires: install it")
 		}
-		t.Skip("pgbouncer is not installed: what a pooler in transaction mode does to the store is not " +
-			"tested")
+		t.Skip("pgbouncer is not installed: the store is not tested behind a pooler in transaction mode")
 	}
 	// PgBouncer does not run as root. Its user must reach the directory, and the name of the socket
 	// must be short.
@@ -74,7 +73,7 @@ func newBouncer(t testing.TB, mode string, settings ...string) *pgBouncer {
 			t.Log(log.String())
 		}
 	})
-	eventually(t, "PgBouncer must come up", func() bool { return b.reload() == nil })
+	eventually(t, "PgBouncer must start", func() bool { return b.reload() == nil })
 	return b
 }
 
@@ -145,7 +144,7 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 	storetest.Run(t, storetest.Harness{
 		New: func(t *testing.T) webhook.Store {
 			s := open(t, b.through(t, tablesDSN(t)))
-			s.SetListenPatience(time.Second, time.Second) // no notification will come
+			s.SetListenPatience(time.Second, time.Second) // no notification arrives
 			return s
 		},
 		Reopen: func(t *testing.T, s webhook.Store) webhook.Store {
@@ -160,8 +159,8 @@ func TestStoreBehindPgBouncer(t *testing.T) {
 	})
 }
 
-// sessionState is everything that a connection to the server can have left from its previous user:
-// settings, prepared statements, locks, temporary tables, channels.
+// sessionState lists everything that the previous user of a connection to the server can have left
+// on it: settings, prepared statements, locks, temporary tables, channels.
 const sessionState = `SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM (
 	SELECT name || ' = ' || setting FROM pg_settings WHERE source = 'session' AND name <> 'search_path'
 	UNION ALL SELECT 'statement ' || name FROM pg_prepared_statements
@@ -171,8 +170,8 @@ const sessionState = `SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') 
 	UNION ALL SELECT 'channel ' || c FROM pg_listening_channels() c
 ) found (what)`
 
-// TestPgBouncerLeavesNothingBehind looks at the one connection to the server after
-// a service has used it.
+// TestPgBouncerLeavesNothingBehind checks the only connection to the server after a service has
+// used it.
 func TestPgBouncerLeavesNothingBehind(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -208,16 +207,16 @@ func TestPgBouncerLeavesNothingBehind(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Len(t, eventIDs(t, s), 3)
-	require.ErrorIs(t, s.Listen(ctx, func() { t.Error("it does not hear") }),
+	require.ErrorIs(t, s.Listen(ctx, func() { t.Error("no notification can arrive") }),
 		postgres.ErrNoNotifications)
 
 	same, after := state()
-	assert.Equal(t, one, same, "the connection of all")
+	assert.Equal(t, one, same, "all clients share one connection")
 	assert.Empty(t, after)
 }
 
-// TestDispatcherBehindPgBouncer emits in two processes of a service, one of them in
-// transactions of its own, and kills nothing: all is found by polling.
+// TestDispatcherBehindPgBouncer emits with two Dispatchers and in transactions of the caller. The
+// Dispatchers find all deliveries by polling.
 func TestDispatcherBehindPgBouncer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -234,7 +233,7 @@ func TestDispatcherBehindPgBouncer(t *testing.T) {
 	assert.Empty(t, l.refusals())
 }
 
-// emitTx emits in a transaction of a service's own connection.
+// emitTx emits in a transaction on the caller's own connection.
 func emitTx(t testing.TB, l *load, dsn string) {
 	t.Helper()
 	ctx := t.Context()
@@ -252,7 +251,7 @@ func emitTx(t testing.TB, l *load, dsn string) {
 	require.NoError(t, conn.Close(ctx))
 }
 
-// TestListeningBehindPgBouncer listens in both modes.
+// TestListeningBehindPgBouncer listens in transaction mode and in session mode.
 func TestListeningBehindPgBouncer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -264,7 +263,7 @@ func TestListeningBehindPgBouncer(t *testing.T) {
 		"server_round_robin = 1"} {
 		s := open(t, bouncer(t, at, "transaction", settings))
 		s.SetListenPatience(time.Minute, 100*time.Millisecond)
-		err := s.Listen(ctx, func() { t.Error("it does not hear") })
+		err := s.Listen(ctx, func() { t.Error("no notification can arrive") })
 		require.ErrorIs(t, err, postgres.ErrNoNotifications)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 	}
@@ -283,7 +282,7 @@ func TestListeningBehindPgBouncer(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-// TestPgBouncerIsAskedTooMuch has connection strings that it does not do.
+// TestPgBouncerIsAskedTooMuch opens stores with settings that PgBouncer does not support.
 func TestPgBouncerIsAskedTooMuch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -300,7 +299,7 @@ func TestPgBouncerIsAskedTooMuch(t *testing.T) {
 	ignores := bouncer(t, at, "transaction", "ignore_startup_parameters = search_path")
 	_, err = postgres.Open(t.Context(), withParameter(t, ignores, "search_path", "public"),
 		postgres.Config{})
-	require.ErrorIs(t, err, postgres.ErrPooler, "tables would be made in another schema")
+	require.ErrorIs(t, err, postgres.ErrPooler, "otherwise the tables would be made in another schema")
 	assert.ErrorContains(t, err, "ALTER ROLE")
 
 	prepares := withParameter(t, dsn, "default_query_exec_mode", "cache_statement")
@@ -314,7 +313,7 @@ func TestPgBouncerIsAskedTooMuch(t *testing.T) {
 	assert.ErrorContains(t, err, "max_prepared_statements")
 }
 
-// TestExecModes runs a directly connected store as other poolers may require.
+// TestExecModes connects directly, in each mode of running statements that a pooler may require.
 func TestExecModes(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec",

@@ -12,8 +12,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// With many deleted endpoints, and many of one organization, pruning and lists read a page of them
-// at a time.
+// If there are many deleted endpoints, and many endpoints of one organization, pruning and lists
+// read one page of them at a time.
 func TestPlansBesideManyEndpoints(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -23,8 +23,8 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 	db, s, seen := explainedStore(t)
 	now := time.Now()
 	for _, fill := range []string{
-		// A third is deleted: a third of those was looked at an hour ago, a few are new, and
-		// the others were looked at two days ago.
+		// A third of the endpoints is deleted. Prune examined a third of those an hour ago, a few of
+		// them never, and the others two days ago.
 		`INSERT INTO webhooks_endpoints (id, organization_id, webhook_id, channel, state, pruned_at)
 			SELECT i, 'a', CASE WHEN i <= 3000 THEN 'wh_same' ELSE 'wh_' || i END, 'x' || i,
 				CASE WHEN i % 3 = 0 THEN 2 ELSE 0 END,
@@ -65,7 +65,7 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 		{"Dead", 1_100, list(webhook.DeliveryQuery{Status: webhook.StatusDead})},
 		{"Dead of one", 1_100, list(webhook.DeliveryQuery{Status: webhook.StatusDead,
 			SubscriptionID: "wh_same"})},
-		// All ranges of all endpoints are sorted, in the database.
+		// The database sorts all ranges of all endpoints.
 		{"Newest", 12_000, list(webhook.DeliveryQuery{})},
 		{"Newest of one", 12_000, list(webhook.DeliveryQuery{SubscriptionID: "wh_same"})},
 		{"Prune", 1_100, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 				require.NoError(t, err)
 				loops, err := strconv.Atoi(match[2])
 				require.NoError(t, err)
-				assert.LessOrEqual(t, rows*loops, step.bound, "%s reads more than it needs:\n%s", step.name,
+				assert.LessOrEqual(t, rows*loops, step.bound, "%s reads too many rows:\n%s", step.name,
 					plan)
 			}
 		}
@@ -97,10 +97,10 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 	row := db.QueryRowContext(ctx, `SELECT count(*) FROM webhooks_endpoints
 		WHERE state = 2 AND (pruned_at IS NULL OR pruned_at < $1)`, now.Add(-24*time.Hour).UnixMicro())
 	require.NoError(t, row.Scan(&deleted))
-	assert.Zero(t, deleted, "all of them were looked at")
+	assert.Zero(t, deleted, "Prune has examined all of them")
 
-	// What a claim passes over is looked up for each endpoint that it comes to, and not
-	// compared with all of it.
+	// A claim looks up each endpoint in a hash table of those to skip. It does not compare it with
+	// each of them.
 	_, err = db.ExecContext(ctx, "UPDATE webhooks_deliveries SET state = 0 WHERE endpoint_id % 3 = 1")
 	require.NoError(t, err)
 	r := webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10}

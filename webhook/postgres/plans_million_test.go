@@ -7,11 +7,11 @@ import (
 
 var million = flag.Bool("million", false, "run TestPlansAtAMillion")
 
-// TestPlansAtAMillion is TestPlans with as many deliveries as an endpoint leaves that is down for a
-// while.
+// TestPlansAtAMillion is TestPlans with as many deliveries as pile up for an endpoint that is down
+// for a while.
 func TestPlansAtAMillion(t *testing.T) {
 	if !*million {
-		t.Skip("fills a database for a while: go test ./webhook/postgres -run TestPlansAtAMillion " +
+		t.Skip("takes a minute to fill a database: go test ./webhook/postgres -run TestPlansAtAMillion " +
 			"-million")
 	}
 	t.Parallel()

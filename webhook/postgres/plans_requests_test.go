@@ -11,8 +11,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// After a day without requests, all of those before it have expired. The next
-// one removes some, and must not read the others for that.
+// After a day without requests, all earlier requests have expired. The next request removes some of
+// them, and must not read the others.
 func TestPlansBesideExpiredRequests(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

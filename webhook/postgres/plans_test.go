@@ -22,7 +22,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-// plans collects what auto_explain says of the statements that were run.
+// plans collects the plans of statements, which auto_explain sends as notices.
 type plans struct {
 	mu  sync.Mutex
 	all []string
@@ -56,9 +56,9 @@ func TestPlans(t *testing.T) {
 	testPlans(t, 100_000)
 }
 
-// testPlans runs statements on a database with so many deliveries, a third of them pending,
-// on connections without the settings that Open makes, and reads in their plans
-// how many rows they touched.
+// testPlans runs statements on a database with so many deliveries, a third of which are pending,
+// and reads in the plans how many rows each statement touched. The connections do not have the
+// settings of Open.
 func testPlans(t *testing.T, deliveries int) {
 	t.Helper()
 	ctx := t.Context()
@@ -93,7 +93,7 @@ func testPlans(t *testing.T, deliveries int) {
 			FROM generate_series(1, 400) e, generate_series(1, 722) h`,
 		`INSERT INTO webhooks_blocks SELECT (SELECT max(id) FROM webhooks_endpoints), b
 			FROM generate_series(0, ({n} * 2 + 1) >> 14) b WHERE $1::bigint > 0`,
-		// Subscriptions of the same organization that get nothing.
+		// Subscriptions of the same organization that match no event.
 		`INSERT INTO webhooks_routes SELECT '', 'wh_' || i, 1000 + i, 1, 1, 0, 0, '["nothing.*"]',
 			'[{"id":' || 1000 + i || ',"channel":"webhook"}]'
 			FROM generate_series(1, 2000) i WHERE $1::bigint > 0`,
@@ -177,7 +177,7 @@ func testPlans(t *testing.T, deliveries int) {
 		return err
 	}}.check(t, &seen)
 
-	// Of many deliveries a hundred wait: none of the others may be read to count them.
+	// A hundred deliveries are pending. Counting them must not read the others.
 	_, err = db.ExecContext(ctx,
 		"UPDATE webhooks_deliveries SET state = 2 WHERE state < 2 AND id % $1 > 1", deliveries/300*2)
 	require.NoError(t, err)
@@ -190,8 +190,7 @@ func testPlans(t *testing.T, deliveries int) {
 	}}.check(t, &seen)
 }
 
-// planned is a call whose statements may touch so many rows at each step of
-// their plans.
+// planned is a call whose statements may touch at most bound rows at each step of their plans.
 type planned struct {
 	name  string
 	bound int
@@ -201,7 +200,7 @@ type planned struct {
 func (p planned) check(t *testing.T, seen *plans) {
 	t.Helper()
 	seen.take()
-	for range 7 { // PostgreSQL makes a plan for any parameters after five runs
+	for range 7 { // after five runs PostgreSQL may use a generic plan
 		require.NoError(t, p.run(), p.name)
 		if p.name != "Claim" && p.name != "Prune" && p.name != "Statistics" {
 			break
@@ -216,14 +215,14 @@ func (p planned) check(t *testing.T, seen *plans) {
 			require.NoError(t, err)
 			loops, err := strconv.Atoi(match[2])
 			require.NoError(t, err)
-			assert.LessOrEqual(t, rows*loops, p.bound, "%s reads more than it needs:\n%s", p.name,
+			assert.LessOrEqual(t, rows*loops, p.bound, "%s reads too many rows:\n%s", p.name,
 				strings.TrimSpace(plan))
 		}
 	}
 }
 
-// explainedStore returns a store whose statements are run with the plans of the store that Open
-// makes, and explained: the plans are in the last result.
+// explainedStore returns a store whose statements have the same plans as those of a store that Open
+// returns. The last result collects the plans.
 func explainedStore(t *testing.T) (*sql.DB, *sqlstore.Store, *plans) {
 	t.Helper()
 	config, err := pgx.ParseConfig(schemaDSN(t))

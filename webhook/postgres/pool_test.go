@@ -17,7 +17,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// queries counts those of a pool.
+// queries counts the queries of a pool.
 type queries struct{ n atomic.Int64 }
 
 func (q *queries) TraceQueryStart(
@@ -29,7 +29,7 @@ func (q *queries) TraceQueryStart(
 
 func (*queries) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// newPool is a service's own.
+// newPool makes a pool as a service does for its own use.
 func newPool(t testing.TB, dsn string, change func(*pgxpool.Config)) *pgxpool.Pool {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(dsn)
@@ -91,8 +91,8 @@ func TestNewUsesThePoolAsItIs(t *testing.T) {
 	require.ErrorContains(t, err, "set MaxConns of the pool's configuration")
 }
 
-// TestNothingLeaksIntoAPool looks at every connection of a shared pool after the
-// store has used it, in a transaction of another part of the program.
+// TestNothingLeaksIntoAPool checks every connection of a shared pool after the store has used it,
+// in a transaction of another part of the program.
 func TestNothingLeaksIntoAPool(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -127,7 +127,7 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	value, err := s.Setting(ctx, "enable_seqscan")
 	require.NoError(t, err)
-	require.Equal(t, "off", value, "the store has its settings in its own transactions")
+	require.Equal(t, "off", value, "the store's own transactions have its settings")
 
 	var txs []pgx.Tx
 	for range pool.Config().MaxConns {
@@ -140,7 +140,7 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 		require.Len(t, tasks, 1)
 		_, err = s.Deliveries(ctx, webhook.DeliveryQuery{})
 		require.NoError(t, err)
-		// The connection stays with the transaction: the store goes on with the others.
+		// This transaction keeps its connection, so the store uses the others from now on.
 		tx, err := pool.Begin(ctx)
 		require.NoError(t, err)
 		txs = append(txs, tx)
@@ -150,7 +150,7 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 	for _, tx := range txs {
 		require.NoError(t, errorOf(s.EnqueueTx(ctx, postgres.Tx(tx), time.Now(),
 			newEvents(webhook.NewID()))))
-		require.Equal(t, want, show(tx), "events in a transaction leave its settings as they are")
+		require.Equal(t, want, show(tx), "EnqueueTx does not change the settings of the transaction")
 		require.NoError(t, tx.Rollback(ctx))
 	}
 	for range txs {
@@ -160,8 +160,8 @@ func TestNothingLeaksIntoAPool(t *testing.T) {
 	}
 }
 
-// connectionState is what a connection to the server can have of its earlier uses,
-// but for the prepared statements, which pgx keeps and replaces itself.
+// connectionState lists what earlier uses of a connection to the server can have left on it, except
+// prepared statements, which pgx manages.
 const connectionState = `SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM (
 	SELECT name || ' = ' || setting FROM pg_settings WHERE source = 'session'
 	UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory'
@@ -191,6 +191,6 @@ func TestPing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	p.set(vanished)
-	require.Error(t, s.Ping(ctx), "a server that does not answer gives no sign of life")
+	require.Error(t, s.Ping(ctx), "Ping fails if the server does not answer")
 	p.set(closed)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// TestPgBouncerWithSQLStore runs what depends on the connections on a service's own handle, which
-// prepares nothing by name, where all connections are handed round.
+// TestPgBouncerWithSQLStore runs what depends on the connections on a service's own [database/sql]
+// handle, which uses no named prepared statements, behind a PgBouncer in transaction mode.
 func TestPgBouncerWithSQLStore(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -45,7 +45,7 @@ func TestPgBouncerWithSQLStore(t *testing.T) {
 		prefixes[s] = prefix
 		return s
 	}
-	// Not a parallel test of its own, because the handle is closed after it.
+	// This subtest is not parallel, because the handle is closed when it has returned.
 	t.Run("Suite", func(t *testing.T) {
 		storetest.Run(t, storetest.Harness{
 			New: func(t *testing.T) webhook.Store {

@@ -13,7 +13,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// stored is a store that knows how to connect again.
+// stored is a store with its connection string, for opening the same database again.
 type stored struct {
 	*postgres.Store
 	dsn string
@@ -27,7 +27,7 @@ func open(t testing.TB, dsn string) *stored {
 	return &stored{s, dsn}
 }
 
-// begin begins a transaction on another connection, like a caller.
+// begin begins a transaction on a new connection, as a caller does.
 func begin(t *testing.T, dsn string) storetest.CallerTx {
 	t.Helper()
 	ctx := context.Background()

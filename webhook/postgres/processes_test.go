@@ -20,24 +20,24 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// service is a number of processes on one database, with the account of what
-// they emitted.
+// service is a number of processes on one database, and what they said about the events that they
+// emitted.
 type service struct {
 	t        testing.TB
 	dsn      string
 	endpoint *endpoint
-	hooks    map[string]string // the endpoint's path by subscription id
+	hooks    map[string]string // paths of the endpoint, by subscription id
 	lease    time.Duration
 
 	mu              sync.Mutex
 	tried, accepted map[string]bool // event ids
-	stale           int             // results that were refused
+	stale           int             // batches with results that were refused
 	kills, pauses   int
 	terminations    int
 }
 
-// newService makes the tables, two subscriptions, and a trap for settled deliveries
-// that change.
+// newService makes the tables, two subscriptions, and a trigger that records changes of settled
+// deliveries.
 func newService(t testing.TB, lease time.Duration, moody bool) *service {
 	t.Helper()
 	s := &service{
@@ -70,7 +70,7 @@ func newService(t testing.TB, lease time.Duration, moody bool) *service {
 	return s
 }
 
-// start starts a process and waits until it is at work.
+// start starts a process and waits until it has emitted an event.
 func (s *service) start() *child {
 	s.t.Helper()
 	c := startChild(s.t, childConfig{Mode: "dispatch", DSN: s.dsn, Lease: s.lease},
@@ -87,7 +87,7 @@ func (s *service) start() *child {
 	return c
 }
 
-// disturb makes one process suffer until the time is over.
+// disturb kills, pauses or replaces one process again and again until the time.
 func (s *service) disturb(until time.Time) {
 	c := s.start()
 	for time.Now().Before(until) {
@@ -118,14 +118,14 @@ func (s *service) count(counter *int, n int) {
 	*counter += n
 }
 
-// ended notes what a process that has ended logged.
+// ended counts what a process logged before it ended.
 func (s *service) ended(c *child, counter *int) {
 	s.count(counter, 1)
 	s.count(&s.stale, strings.Count(c.log.String(), "others had taken over"))
 }
 
-// drain delivers what is left, in this process, to an endpoint that is well: one
-// that only doomed events were left for would be left alone for minutes.
+// drain delivers the remaining deliveries in this process. The endpoint accepts all of them: if it
+// refused the doomed ones, and no others were left, its breaker would pause it for minutes.
 func (s *service) drain() {
 	s.t.Helper()
 	s.endpoint.moody.Store(false)
@@ -142,15 +142,15 @@ func (s *service) drain() {
 	require.NoError(s.t, store.Close())
 }
 
-// totals is what became of all deliveries.
+// totals counts all deliveries by their result.
 type totals struct{ succeeded, dead, duplicates int }
 
-// account compares what the processes said, what the database holds, and what
-// the endpoint saw.
+// account compares what the processes said, what the database holds, and what the endpoint
+// accepted.
 func (s *service) account() totals {
 	s.t.Helper()
 	assert.Zero(s.t, queryAt[int](s.t, s.dsn, "SELECT count(*) FROM overwritten"),
-		"settled deliveries that were changed")
+		"settled deliveries must not change")
 	d, store, err := childDispatcher(s.t.Context(), childConfig{DSN: s.dsn, Lease: s.lease})
 	require.NoError(s.t, err)
 	defer func() { assert.NoError(s.t, store.Close()) }()
@@ -171,13 +171,13 @@ func (s *service) account() totals {
 	}
 	for id, n := range stored {
 		assert.True(s.t, s.tried[id], "event %s was never emitted", id)
-		assert.Equal(s.t, len(s.hooks), n, "event %s is stored by half", id)
+		assert.Equal(s.t, len(s.hooks), n, "event %s is stored in part", id)
 	}
 	seen := 0
 	for _, n := range s.endpoint.accepted {
 		seen += n
 	}
-	assert.Equal(s.t, seen, arrived, "the endpoint saw what is no delivery")
+	assert.Equal(s.t, seen, arrived, "the endpoint accepted a request that belongs to no delivery")
 	assert.Equal(s.t, len(stored)*len(s.hooks), sum.succeeded+sum.dead)
 	s.t.Logf("%d kills, %d pauses past the lease, %d terminations; %d events accepted, %d stored: "+
 		"%d deliveries = %d succeeded + %d dead; %d duplicates; %d batches with stale results refused",
@@ -186,7 +186,7 @@ func (s *service) account() totals {
 	return sum
 }
 
-// checkDelivery checks one delivery, which the endpoint accepted arrived times.
+// checkDelivery checks one delivery. The endpoint accepted it as often as arrived says.
 func (s *service) checkDelivery(d *webhook.Delivery, arrived int, sum *totals) {
 	s.t.Helper()
 	for i, a := range d.Attempts {
@@ -202,7 +202,7 @@ func (s *service) checkDelivery(d *webhook.Delivery, arrived int, sum *totals) {
 		assert.Positive(s.t, arrived, "%s has not arrived", d.ID)
 	case webhook.StatusDead:
 		sum.dead++
-		// Its process was killed before it stored the answer, and the last attempt failed.
+		// If the endpoint accepted it, the process was killed before it stored that result.
 		sum.duplicates += arrived
 		assert.Len(s.t, d.Attempts, childAttempts)
 	default:
@@ -210,8 +210,7 @@ func (s *service) checkDelivery(d *webhook.Delivery, arrived int, sum *totals) {
 	}
 }
 
-// TestEightProcesses kills, pauses and replaces processes that emit and deliver,
-// at random.
+// TestEightProcesses randomly kills, pauses and replaces processes that emit and deliver.
 func TestEightProcesses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -227,14 +226,14 @@ func TestEightProcesses(t *testing.T) {
 	s.drain()
 	sum := s.account()
 	assert.Positive(t, sum.succeeded)
-	if *outageDuration >= time.Minute { // in less, a busy machine may get to none of these
+	if *outageDuration >= time.Minute { // in less time, none of these may happen on a busy machine
 		assert.Positive(t, sum.dead)
 		assert.Positive(t, s.kills)
 		assert.Positive(t, s.pauses)
 	}
 }
 
-// TestRollingRestart replaces processes one after the other, under load.
+// TestRollingRestart replaces processes one after the other while they emit and deliver.
 func TestRollingRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -256,11 +255,11 @@ func TestRollingRestart(t *testing.T) {
 		s.ended(c, &s.terminations)
 	}
 	assert.Zero(t, queryAt[int](t, s.dsn, "SELECT count(*) FROM webhooks_deliveries WHERE state = 1"),
-		"a process that is asked to end requeues what it holds")
+		"a terminated process requeues the deliveries that it holds")
 	s.drain()
 	sum := s.account()
 	assert.Zero(t, sum.dead)
-	assert.Zero(t, sum.duplicates, "a process that is asked to end finishes what it began")
+	assert.Zero(t, sum.duplicates, "a terminated process finishes the attempts that it has started")
 	assert.Zero(t, s.stale)
 	assert.Len(t, s.accepted, len(s.tried))
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy stands between a store and its server, and fails as networks do.
+// proxy is a TCP proxy between a store and its server. It simulates failures of the network.
 type proxy struct {
 	listener net.Listener
 
@@ -32,12 +32,12 @@ type linkState int
 
 const (
 	flowing  linkState = iota
-	holding            // bytes wait
+	holding            // bytes are delayed
 	vanished           // bytes are lost silently
 	closed
 )
 
-// newProxy listens before the server of the network and address.
+// newProxy starts a proxy for the server at the network and address.
 func newProxy(t testing.TB, network, address string) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,8 +53,7 @@ func newProxy(t testing.TB, network, address string) *proxy {
 	return p
 }
 
-// proxied puts a proxy before the server of a URL, and returns the URL of the
-// proxy.
+// proxied starts a proxy for the server of a URL, and returns the URL that leads through the proxy.
 func proxied(t testing.TB, dsn string) (*proxy, string) {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -86,14 +85,14 @@ func (p *proxy) accept(group *sync.WaitGroup) {
 	}
 }
 
-// to sends connections that are made from now on to another server.
+// to makes the proxy forward new connections to another server.
 func (p *proxy) to(network, address string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.network, p.address = network, address
 }
 
-// set changes the connections that there are. Later ones flow.
+// set changes the state of the existing connections. New ones are flowing.
 func (p *proxy) set(state linkState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +111,7 @@ func (l *link) set(state linkState) {
 	}
 }
 
-// copy forwards what one side says. The end of one side ends both.
+// copy forwards what one side sends. When one side closes its connection, copy closes both.
 func (l *link) copy(from, to net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
@@ -125,7 +124,7 @@ func (l *link) copy(from, to net.Conn) {
 		l.mu.Unlock()
 		if lost {
 			if err != nil {
-				return // and the other side is not told
+				return // without closing the other side
 			}
 			continue
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// TestServerRestarts stops the server under load, now in order and now as in a
-// crash, and starts it again.
+// TestServerRestarts stops the server under load, both in an orderly way and as in a crash, and
+// starts it again.
 func TestServerRestarts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

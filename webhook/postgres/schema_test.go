@@ -145,7 +145,7 @@ func clearTables(schema, prefix string) string {
 	END $$`
 }
 
-// dropSchemas ends the use of the server.
+// dropSchemas drops the free schemas and closes the connections to the server.
 func dropSchemas() error {
 	pool, err := serverPool()
 	if err != nil {
@@ -160,7 +160,7 @@ func dropSchemas() error {
 	return nil
 }
 
-// withParameter adds one to a URL.
+// withParameter adds a parameter to a URL.
 func withParameter(t testing.TB, dsn, name, value string) string {
 	t.Helper()
 	u, err := url.Parse(dsn)

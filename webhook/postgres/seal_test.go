@@ -17,8 +17,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// openSealed connects with a Sealer that seals with the first of the ids, each of
-// which stands for a key.
+// openSealed opens a store with a Sealer. Each id stands for an encryption key, and the first one
+// seals.
 func openSealed(t *testing.T, dsn string, ids ...string) *stored {
 	t.Helper()
 	config := postgres.Config{MaxConns: 3, Sealer: sqltest.NewSealer(t, ids...)}
@@ -28,8 +28,8 @@ func openSealed(t *testing.T, dsn string, ids ...string) *stored {
 	return &stored{s, dsn}
 }
 
-// TestSealedStore runs the suite where subscriptions are read back. The rest of it
-// never sees their configs.
+// TestSealedStore runs the groups of the suite that read subscriptions. The others never read the
+// configs.
 func TestSealedStore(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -79,7 +79,7 @@ func TestSealedTableHasNoSecrets(t *testing.T) {
 		require.NoError(t, conn.QueryRow(ctx, "SELECT w::text FROM webhooks_webhooks w").Scan(&text))
 		return text
 	}
-	require.Contains(t, row(), "geheim", "without a Sealer")
+	require.Contains(t, row(), "geheim", "without a Sealer the secrets are in clear")
 	n, err := sealed.Reseal(ctx)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
@@ -89,13 +89,13 @@ func TestSealedTableHasNoSecrets(t *testing.T) {
 
 	got, err := sealed.Subscription(ctx, "org", sub.ID)
 	require.NoError(t, err)
-	require.Equal(t, want, got, "nothing has changed, the revision neither")
+	require.Equal(t, want, got, "Reseal changes nothing that callers see, not even the revision")
 	_, err = plain.Subscription(ctx, "org", sub.ID)
 	require.ErrorContains(t, err, sub.ID)
 	require.ErrorContains(t, err, `sealed with the key "a"`)
 }
 
-// TestResealDuringUpdates has transactions that run at the same time, unlike in SQLite.
+// In PostgreSQL, unlike in SQLite, the transactions of this test run at the same time.
 func TestResealDuringUpdates(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

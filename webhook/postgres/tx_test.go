@@ -28,7 +28,7 @@ func newEvents(ids ...string) []webhook.NewEvent {
 	return events
 }
 
-// eventIDs returns the events that have deliveries, the newest first.
+// eventIDs returns the ids of events that have deliveries, newest first.
 func eventIDs(t *testing.T, s webhook.Store) []string {
 	t.Helper()
 	all, err := s.Deliveries(t.Context(), webhook.DeliveryQuery{})
@@ -99,8 +99,8 @@ func TestEnqueueTxSQL(t *testing.T) {
 	}
 }
 
-// TestOpenTransactionBlocksNoOther holds a transaction with an event open, and
-// emits, changes subscriptions and claims meanwhile.
+// TestOpenTransactionBlocksNoOther keeps a transaction with an event open. Meanwhile it emits,
+// changes subscriptions and claims.
 func TestOpenTransactionBlocksNoOther(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -163,7 +163,7 @@ func TestListen(t *testing.T) {
 	require.NoError(t, err)
 	<-woken
 	stop()
-	require.NoError(t, <-ended, "ending is no error")
+	require.NoError(t, <-ended, "Listen returns nil when its context ends")
 }
 
 func TestOpenAtOnce(t *testing.T) {
@@ -186,7 +186,7 @@ func TestOpenAtOnce(t *testing.T) {
 	}
 	group.Wait()
 	for range cap(failures) {
-		assert.NoError(t, <-failures, "one migrates, the others wait for it")
+		assert.NoError(t, <-failures, "one process migrates, and the others wait for it")
 	}
 }
 

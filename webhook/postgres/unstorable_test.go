@@ -11,8 +11,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-// The server refuses text with NUL, or that is not UTF-8: what is looked for by
-// such an id is not found, as in every store.
+// The server refuses text that contains NUL or is not UTF-8. Nothing has such an id, so the result
+// is the same as for any unknown id.
 func TestUnstorableIDs(t *testing.T) {
 	t.Parallel()
 	d, err := dispatch.New(open(t, tablesDSN(t)), dispatch.Config{})
@@ -26,8 +26,8 @@ func TestUnstorableIDs(t *testing.T) {
 	}
 }
 
-// What passes by itself is for all stores the same error; what a person has to
-// set right is not.
+// Errors that may pass without a change match webhook.ErrUnavailable. Those that an operator has to
+// fix do not.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{
