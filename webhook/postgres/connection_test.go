@@ -168,7 +168,8 @@ func TestLocksOfTheVanished(t *testing.T) {
 		}
 		ended <- err
 	}()
-	eventually(t, "the claim must wait for the table lock", func() bool { return blockedBy(t, at, conn) > 0 })
+	eventually(t, "the claim must wait for the table lock",
+		func() bool { return blockedBy(t, at, conn) > 0 })
 	p.set(vanished)
 	_, err = conn.Exec(ctx, "ROLLBACK")
 	require.NoError(t, err)

@@ -77,7 +77,8 @@ func TestTablesHaveNoRoom(t *testing.T) {
 	}
 	l.progress()
 	l.finish()
-	l.saidOnce(outages) // although an event that still fits is stored, which ends an outage for a moment
+	// An event that still fits is stored, and ends the outage for a moment, but it is logged once.
+	l.saidOnce(outages)
 	for _, err := range l.refusals() {
 		assert.ErrorIs(t, err, postgres.ErrFull)
 	}

@@ -23,9 +23,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
 )
 
-var outageDuration = flag.Duration("outage.duration", 5*time.Second,
-	"how long TestEightProcesses disturbs its processes; from 1m on, TestBlackHole takes longer "+
-		"too")
+var outageDuration = flag.Duration("outage.duration", 3*time.Second,
+	"how long TestEightProcesses disturbs its processes; from 1m on, TestBlackHole and "+
+		"TestOutboxSurvivesKills take longer too")
 
 // outagesAreLong reports whether the tests of outages may take minutes.
 func outagesAreLong() bool { return *outageDuration >= time.Minute }

@@ -88,7 +88,11 @@ func TestOutboxSurvivesKills(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	t.Parallel()
-	const writers, kills = 2, 24 // kills of each writer
+	const writers = 2
+	kills := 3 * len(outboxStages) // of each writer
+	if outagesAreLong() {
+		kills *= 10
+	}
 	s := newService(t, time.Second, false)
 	execAt(t, s.dsn, "CREATE TABLE orders (id text PRIMARY KEY)")
 	var group sync.WaitGroup
