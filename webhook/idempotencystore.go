@@ -8,20 +8,21 @@ import (
 // IdempotencyStore remembers requests by their keys, so that one that is repeated is
 // not worked on twice, whichever process it reaches.
 type IdempotencyStore interface {
-	// BeginIdempotent stores r, which has no answer, and reports that the caller
-	// is to work on it. If a request of r's key is stored already it reports
-	// so as well, and moves Until to r.Until, if that one has no answer, the
-	// same Digest, and an Until that is not after r.Began: the process that worked on
-	// it has died. Otherwise another process works on it or has answered it. In
-	// any case it returns what is stored now.
+	// BeginIdempotent reports whether the caller is to work on the request r, which has no answer
+	// yet, and returns the request as it is stored after the call.
 	//
-	// Requests that began before expired are no longer there. BeginIdempotent
-	// also removes up to [MaxExpired] of them, of any key.
+	// If no request of r's key is stored, it stores r, and the caller is to work on it. If one is
+	// stored, the caller is to work on it only if all of this holds: it has no answer, the same
+	// Digest, and an Until that is not after r.Began. Then the process that worked on it has died,
+	// and its Until becomes r.Until. Otherwise another process works on it or has answered it.
+	//
+	// Requests that began before expired count as not stored. BeginIdempotent also removes up to
+	// [MaxExpired] of them, of any key.
 	BeginIdempotent(ctx context.Context, r IdempotentRequest,
 		expired time.Time) (stored IdempotentRequest, work bool, err error)
-	// EndIdempotent stores r's answer, or forgets the request if that is nil, if
-	// a request of r's key and Until is stored; otherwise it changes nothing,
-	// because another process has taken over.
+	// EndIdempotent stores r's answer or, if that is nil, removes the request. It changes nothing
+	// unless a request with r's key and r's Until is stored, because another process may have taken
+	// over.
 	EndIdempotent(ctx context.Context, r IdempotentRequest) error
 }
 

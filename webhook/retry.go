@@ -10,23 +10,23 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Retry says when the failed deliveries of one subscription are tried again, and when they
-// are given up. It goes before the Dispatcher's Config.Retry, which decides what is left
-// open here; the zero Retry leaves all to it. Its JSON is
+// Retry says when the failed deliveries of one subscription are tried again, and when they are
+// given up. It takes precedence over the Dispatcher's Config.Retry, which decides whatever is left
+// open here; the zero Retry leaves everything to it. Its JSON is
 //
 //	{"delays_seconds": [5, 300, 1800], "max_attempts": 4, "max_age_seconds": 86400}
 //
-// A receiver has to remember an event_id for longer than its deliveries are tried.
+// A receiver has to remember an event_id for longer than its deliveries are retried.
 type Retry struct {
-	// Delays are the waits after the first failure, the second, and so on: after the last
-	// one a delivery is given up. They are whole seconds, without jitter; an endpoint
-	// that asks for a longer wait gets it. Empty leaves the waits to Config.Retry.
+	// Delays are the waits after the first failure, the second, and so on. When they are used up,
+	// the delivery is given up. They are whole seconds, without jitter. If an endpoint asks for a
+	// longer wait, it gets that. Empty leaves the waits to Config.Retry.
 	Delays []time.Duration
-	// MaxAttempts bounds the attempts of a delivery, counted from zero after a replay: 1
-	// makes one and no retry. 0 is no bound of its own.
+	// MaxAttempts bounds the attempts of a delivery: 1 means one attempt and no retry. A replay
+	// starts the count again. 0 means no bound of its own.
 	MaxAttempts int
-	// MaxAge bounds the time from the emit, or the last replay, to the last attempt, in
-	// whole seconds. 0 is no bound of its own.
+	// MaxAge bounds the time from the emit, or the last replay, to the last attempt, in whole
+	// seconds. 0 means no bound of its own.
 	MaxAge time.Duration
 }
 

@@ -77,7 +77,7 @@ func (s *Statistics) CountUnfinished(status Status, n int64) {
 	}
 }
 
-// Count adds a result that was accepted, as a [Store] does in Settle.
+// Count adds a result that was accepted. A Store calls it in Settle.
 func (s *Statistics) Count(v *Settlement) {
 	if v.Status == StatusDead {
 		s.Dead++

@@ -240,27 +240,27 @@ type ClaimRequest struct {
 	SkipOrganizations []string
 }
 
-// RepairRequest says which times are too far in the future.
+// RepairRequest says which times are too far in the future, and what they become.
 type RepairRequest struct {
-	// Until is when the leases end now that end after LeasesAfter.
+	// Leases that end after LeasesAfter are made to end at Until.
 	Until, LeasesAfter time.Time
-	// FreshAfter is for pending deliveries that were neither attempted nor replayed,
-	// RetriesAfter for those that were attempted since they were queued: deliveries
-	// due later than that become due now. A delivery that was replayed for a later
-	// time, and not attempted since, stays as it is.
+	// Pending deliveries that are due too late become due now: those that were neither attempted
+	// nor replayed if they are due after FreshAfter, and those that were attempted since they were
+	// queued if they are due after RetriesAfter. A delivery that was replayed for a later time, and
+	// not attempted since, stays as it is.
 	FreshAfter, RetriesAfter time.Time
-	// Limit is at least 1.
+	// Limit bounds the number of corrections. It is at least 1.
 	Limit int
 }
 
-// Lease is the right to settle a delivery. The token is the fence: it grows
-// with every claim, so a result from an earlier claim is recognised as stale.
+// Lease is the right to settle a delivery. The Token is a fencing token: it grows with every claim,
+// so that a result of an earlier claim is recognised as stale.
 type Lease struct {
 	DeliveryID DeliveryID
 	Token      int64
 }
 
-// Task is a claimed delivery with all that an attempt needs.
+// Task is a claimed delivery, with everything that an attempt needs.
 type Task struct {
 	Lease
 	// Until is when the lease ends.
@@ -271,7 +271,7 @@ type Task struct {
 	Revision  int64
 	EventID   string
 	EventType string
-	// Payload is the envelope's JSON. It is shared: not to be modified.
+	// Payload is the envelope's JSON. It is shared, and must not be modified.
 	Payload []byte
 	// Attempts is the number of attempts in the history; AttemptsSinceQueued is the
 	// number of those made since QueuedAt.
@@ -279,19 +279,18 @@ type Task struct {
 	// QueuedAt is when the event was emitted or, if later, last replayed. The
 	// retry budget counts from here.
 	QueuedAt time.Time
-	// DueAt is since when it could have been claimed: the DueAt of the delivery
-	// or, if a lease on it had ended, the end of that.
+	// DueAt is since when the delivery could have been claimed: since its DueAt or, if a lease on
+	// it had ended, since the end of that lease.
 	DueAt time.Time
-	// Progress is what the last settlement with progress left.
+	// Progress is that of the last settlement that had one.
 	Progress json.RawMessage
 	// Lost counts leases that ended, one after the other, without a result: no
 	// settlement with an Attempt, or only such with Lost set. The first one
 	// counts whether an attempt had been made or not, because that is not known;
 	// later ones count if Start was called. A replay starts the count again.
 	Lost int
-	// LostAt is when an attempt began, as Start was told, that was lost with its
-	// lease and is not in the history yet; zero if there is none. A settlement
-	// with an Attempt ends that.
+	// LostAt is when the attempt began, as Start recorded it, that was lost with its lease and is
+	// not in the history yet. Zero if there is none. A settlement with an Attempt resets it.
 	LostAt time.Time
 }
 
@@ -302,17 +301,16 @@ type Settlement struct {
 	Status Status
 	// DueAt is when a pending delivery may be claimed next.
 	DueAt time.Time
-	// Attempt is added to the history, numbered by the store. Nil gives the
-	// delivery back without an attempt.
+	// Attempt is added to the history, and the store numbers it. Nil requeues the delivery without
+	// an attempt.
 	Attempt *Attempt
-	// Lost says that the Attempt is one of which there is no result: Task.Lost
-	// goes on counting.
+	// Lost says that the Attempt was lost and has no result: Task.Lost then goes on counting.
 	Lost bool
 	// Progress replaces the delivery's progress unless it is nil.
 	Progress json.RawMessage
-	// PauseSubscription also pauses the subscription, because its endpoint is gone for
-	// good. With a Revision it does so only if that is still the subscription's
-	// revision: an answer to an older configuration says nothing about the present one.
+	// PauseSubscription also pauses the subscription, because its endpoint is gone for good. If
+	// Revision is not 0, it does so only if that is still the subscription's revision: an answer to
+	// an older configuration says nothing about the present one.
 	PauseSubscription bool
 	Revision          int64
 }
@@ -384,7 +382,7 @@ func (q *DeliveryQuery) PageSize() int {
 	return q.Limit
 }
 
-// PruneRequest says what is old. A zero time keeps everything of that kind.
+// PruneRequest says what is old enough to be removed. A zero time keeps everything of its kind.
 type PruneRequest struct {
 	// SucceededBefore removes deliveries that succeeded or were cancelled
 	// before this time, and events without deliveries emitted before it.

@@ -25,8 +25,7 @@ type SubscriptionQuery struct {
 	Limit, Offset int
 }
 
-// SubscriptionCursor is a place in the order of subscriptions. The zero value is the
-// beginning.
+// SubscriptionCursor is a position in a list of subscriptions. The zero value is the beginning.
 type SubscriptionCursor struct {
 	// CreatedAt and ID are those of the subscription before the place.
 	CreatedAt time.Time

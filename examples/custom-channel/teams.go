@@ -1,8 +1,7 @@
-// Package customchannel shows how to deliver events to something that the
-// library has no channel for, here Microsoft Teams: a Driver checks the config of
-// a subscription, and a Channel makes one attempt to deliver one event. Retries,
-// scheduling and history are the Dispatcher's. The test runs the suite that every
-// Channel has to pass, and the example registers the Driver.
+// Package customchannel shows how to deliver events to something for which the library has no
+// channel, here Microsoft Teams. A Driver checks the configuration of a subscription, and a Channel
+// makes one attempt to deliver one event. The Dispatcher retries, schedules, and keeps the history.
+// The test runs the suite that every Channel has to pass, and the example registers the Driver.
 package customchannel
 
 import (
@@ -13,25 +12,25 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 )
 
-// Name is the name of the channel in subscriptions.
+// Name is the channel's name in subscriptions.
 const Name = "teams"
 
 // Config is the configuration of the channel.
 type Config struct {
-	// URL of a Teams workflow that posts what it is sent. It grants access, so it is
-	// a secret.
+	// URL is the URL of a Teams workflow that posts what it is sent. The URL grants access, so it
+	// is a secret.
 	URL channel.Secret `json:"url" channel:"target"`
 }
 
-// ChannelName is Name.
+// ChannelName returns Name.
 func (Config) ChannelName() string { return Name }
 
-// Driver returns the driver of the channel; its configuration is a [Config].
+// Driver returns the driver of the channel. Its configuration is a [Config].
 func Driver(client *channelkit.HTTPClient) channel.Driver { return driver{client} }
 
 type driver struct{ client *channelkit.HTTPClient }
 
-// Open checks a config, with every reason why it is wrong.
+// Open checks a configuration. The error names everything that is wrong.
 func (d driver) Open(config json.RawMessage) (channel.Channel, error) {
 	r := channelkit.ReadConfig(config, nil)
 	u := r.URL("url", d.client)
@@ -46,7 +45,7 @@ func (driver) Schema() channel.Schema { return channel.Schema{Fields: channelkit
 
 type teams struct{ target *channelkit.Target }
 
-// Capabilities are those of the workflow's host.
+// Capabilities returns those of the workflow's host.
 func (t teams) Capabilities() channel.Capabilities { return t.target.Capabilities() }
 
 // Send posts a card that says what happened.

@@ -1,7 +1,7 @@
-// Command emitter is the publishing half as a server: it takes events over HTTP,
-// answers once they are durable in a SQLite file, and delivers them to the
-// webhooks that subscribe to them. SIGTERM and SIGINT stop it cleanly: requests
-// and attempts under way end, and what is left is delivered after the next start.
+// Command emitter is the publishing half as a server. It takes events over HTTP, answers when they
+// are durable in a SQLite file, and delivers them to the webhooks that subscribe to them. SIGTERM
+// and SIGINT stop it cleanly: requests and attempts in progress end, and what is left is delivered
+// after the next start.
 //
 // It listens on loopback by default, because every client that reaches it can publish.
 package main

@@ -1,13 +1,12 @@
-// Command quickstart shows the main job from end to end in one process: an
-// emitter publishes events, stores them in SQLite and delivers them; a consumer
-// receives them over HTTP, handles each one once and drops what became stale
-// from its cache. At last one event goes to a webhook, to Slack, by mail and by
-// text message.
+// Command quickstart shows the whole way of an event in one process: an emitter publishes events,
+// stores them in SQLite and delivers them; a consumer receives them over HTTP, handles each one
+// once, and drops from its cache what they make stale. Finally one event goes to a webhook, to
+// Slack, by mail and by text message.
 //
-// It checks every point of the story that it prints, and exits with 1 if one of
-// them did not happen. emitter.go is the publishing half and consumer.go the
-// receiving half; ../emitter and ../receiver are the same as two servers.
-// subscriptions.go says what goes where, and channels.go how it leaves.
+// It checks everything that it prints, and exits with 1 if one of these things did not happen.
+// emitter.go is the publishing half and consumer.go the receiving half; ../emitter and ../receiver
+// are the same as two servers. subscriptions.go says which events go where, and channels.go how
+// they are sent.
 package main
 
 import (

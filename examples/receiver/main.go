@@ -1,7 +1,7 @@
-// Command receiver is a server with package receiver: it checks the webhooks that are posted
-// to /webhooks, handles each event once, and drops from a cache what the event makes stale.
-// SIGTERM and SIGINT stop it cleanly: running handlers end, and senders send again what was not
-// acknowledged.
+// Command receiver is the receiving half as a server, made with package receiver. It verifies the
+// webhooks that are posted to /webhooks, handles each event once, and drops from a cache what the
+// event makes stale. SIGTERM and SIGINT stop it cleanly: running handlers end, and senders send
+// again what was not acknowledged.
 package main
 
 import (
