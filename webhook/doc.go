@@ -7,7 +7,7 @@
 //	store, err := sqlite.Open(ctx, "webhooks.db", sqlite.Config{})
 //	d, err := dispatch.New(store, dispatch.Config{})
 //	go d.Run(ctx)
-//	_, err = d.Emit(ctx, event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"}))
+//	_, err = d.Emit(ctx, event.New("invoice.paid", event.Subject{Type: "invoice", ID: "inv_1"}))
 //
 // # What is where
 //
