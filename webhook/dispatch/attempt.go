@@ -16,7 +16,7 @@ import (
 type result struct {
 	task       *task
 	settlement webhook.Settlement
-	health     breaker.Health
+	observed   breaker.Observation
 	// elsewhere says that only another process can make the attempt.
 	elsewhere bool
 	// again says that the task is queued again, and the worker is done with it.
@@ -37,7 +37,7 @@ func requeue(t *task) result {
 // on like that.
 func requeueForOthers(t *task, wait time.Duration) result {
 	v := requeue(t)
-	v.health, v.elsewhere = breaker.Health{Signal: breaker.Unhealthy, RetryAfter: wait}, true
+	v.observed, v.elsewhere = breaker.Observation{Health: breaker.Unhealthy, RetryAfter: wait}, true
 	return v
 }
 
@@ -53,7 +53,7 @@ func (r *run) work() {
 		if v.again {
 			continue
 		}
-		unstarted, retriesAt := r.d.queue.Finish(item, v.health)
+		unstarted, retriesAt := r.d.queue.Finish(item, v.observed)
 		if ok {
 			r.results <- v
 		} else {
@@ -127,7 +127,13 @@ func (r *run) attempt(t *task) (result, bool) {
 	}
 	ctx := d.cfg.Renders.ContextFor(r.attempts, template.Turn{
 		OrganizationID: t.OrganizationID,
-		Waiting:        func(waits bool) { d.queue.SetClockPaused(&t.item, waits) },
+		Waiting: func(waits bool) {
+			if waits {
+				d.queue.PauseClock(&t.item)
+			} else {
+				d.queue.ResumeClock(&t.item)
+			}
+		},
 	})
 	about := AttemptStart{
 		DeliveryID: t.DeliveryID, OrganizationID: t.OrganizationID, Endpoint: t.Endpoint,
@@ -154,36 +160,36 @@ func (r *run) attempt(t *task) (result, bool) {
 		v.settlement.Progress = progress
 		return v, true
 	}
-	v = d.judge(t, entry.retry, attempt, err)
+	v = d.resultOf(t, entry.retry, attempt, err)
 	if attempt.Class == string(channel.ClassTimeout) &&
 		2*d.queue.PausedTime(&t.item) >= attempt.Duration {
-		v.health = breaker.Health{} // it was here that the time went by
+		v.observed = breaker.Observation{} // it was here that the time went by
 	}
 	v.settlement.Progress = progress
 	v.settlement.Revision = entry.revision
 	return v, true
 }
 
-// judge decides what follows from an attempt. own is the subscription's policy, or nil.
-func (d *Dispatcher) judge(
+// resultOf decides what follows from an attempt. own is the subscription's policy, or nil.
+func (d *Dispatcher) resultOf(
 	t *task, own *webhook.Retry, attempt *webhook.Attempt, err error,
 ) result {
 	s := webhook.Settlement{Lease: t.Lease, Attempt: attempt}
 	if err == nil {
 		s.Status = webhook.StatusSucceeded
-		return result{task: t, settlement: s, health: breaker.Health{Signal: breaker.Healthy}}
+		return result{task: t, settlement: s, observed: breaker.Observation{Health: breaker.Healthy}}
 	}
 	failure, class := channel.AsError(err), channel.Class(attempt.Class)
 	switch failure.Action {
 	case channel.Permanent:
 		s.Status = webhook.StatusDead
-		return result{task: t, settlement: s, health: healthOf(failure, class)}
+		return result{task: t, settlement: s, observed: observe(failure, class)}
 	case channel.Deactivate:
 		s.Status = webhook.StatusDead
 		s.PauseSubscription = true
 		// Leave the endpoint alone until the store knows that it is paused.
 		return result{task: t, settlement: s,
-			health: breaker.Health{Signal: breaker.Unhealthy, RetryAfter: breaker.MaxBackoff}}
+			observed: breaker.Observation{Health: breaker.Unhealthy, RetryAfter: breaker.MaxBackoff}}
 	}
 	var wait time.Duration
 	if failure.Action == channel.Wait {
@@ -192,31 +198,31 @@ func (d *Dispatcher) judge(
 	due, again := d.retry(t, own, wait)
 	if !again {
 		s.Status = webhook.StatusDead
-		return result{task: t, settlement: s, health: healthOf(failure, class)}
+		return result{task: t, settlement: s, observed: observe(failure, class)}
 	}
 	s.Status = webhook.StatusPending
 	s.DueAt = due
-	return result{task: t, settlement: s, health: healthOf(failure, class)}
+	return result{task: t, settlement: s, observed: observe(failure, class)}
 }
 
-// healthOf says what a failure says about the endpoint as a whole. Whatever refuses
+// observe says what a failure says about the endpoint as a whole. Whatever refuses
 // this one event is alive: it does not follow that it would refuse another.
-func healthOf(failure *channel.Error, class channel.Class) breaker.Health {
+func observe(failure *channel.Error, class channel.Class) breaker.Observation {
 	if failure.Action == channel.Wait {
-		return breaker.Health{Signal: breaker.Unhealthy, RetryAfter: failure.RetryAfter}
+		return breaker.Observation{Health: breaker.Unhealthy, RetryAfter: failure.RetryAfter}
 	}
 	switch class {
 	case channel.ClassTemplate, channel.ClassPayload, channel.ClassConfig, channel.ClassPanic,
 		channel.ClassPartial, channel.ClassTooLarge, channel.ClassProxy:
-		return breaker.Health{}
+		return breaker.Observation{}
 	case channel.ClassRejected:
-		return breaker.Health{Signal: breaker.Healthy}
+		return breaker.Observation{Health: breaker.Healthy}
 	case channel.ClassStatus:
 		if refusesOne(failure.StatusCode) {
-			return breaker.Health{Signal: breaker.Healthy}
+			return breaker.Observation{Health: breaker.Healthy}
 		}
 	}
-	return breaker.Health{Signal: breaker.Unhealthy}
+	return breaker.Observation{Health: breaker.Unhealthy}
 }
 
 // refusesOne reports whether an HTTP status is the refusal of one request, by an

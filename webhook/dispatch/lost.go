@@ -133,5 +133,5 @@ func (d *Dispatcher) resultOfLost(ctx context.Context, t *task) result {
 	if s.DueAt = due; !again || t.Lost > d.cfg.MaxLostAttempts {
 		s.Status, s.DueAt = webhook.StatusDead, time.Time{}
 	}
-	return result{task: t, settlement: s, health: breaker.Health{}}
+	return result{task: t, settlement: s, observed: breaker.Observation{}}
 }

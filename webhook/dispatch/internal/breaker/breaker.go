@@ -14,7 +14,7 @@
 // # What is where
 //
 //   - [Breaker] is the state of one endpoint.
-//   - [Health] is what an attempt says about its endpoint, and [Signal] the three kinds of that.
+//   - [Observation] is what an attempt says about its endpoint, with a [Health].
 package breaker
 
 import (
@@ -32,20 +32,20 @@ const (
 	MaxBackoff = time.Minute
 )
 
-// Health is what an attempt says about its endpoint. The zero value says nothing.
-type Health struct {
-	Signal Signal
+// Observation is what an attempt says about its endpoint. The zero value says nothing.
+type Observation struct {
+	Health Health
 	// RetryAfter is for how long an unhealthy endpoint has asked to be left alone (429 or 503 with
 	// Retry-After). Zero is not at all.
 	RetryAfter time.Duration
 }
 
-// Signal is the kind of a Health.
-type Signal int
+// Health is how an endpoint is, as far as one attempt shows.
+type Health int
 
 const (
 	// Unknown says nothing about the endpoint.
-	Unknown Signal = iota
+	Unknown Health = iota
 	// Healthy says that the endpoint answers, if only to refuse this event.
 	Healthy
 	// Unhealthy says that it timed out, could not be reached, or failed as a whole.
@@ -74,8 +74,8 @@ type backoff struct {
 
 // Record notes how an attempt of the delivery went. retry says that the delivery had been attempted
 // before, and weight is how many failures it counts for if it is one.
-func (b *Breaker) Record(h Health, deliveryID int64, retry bool, weight int) {
-	switch h.Signal {
+func (b *Breaker) Record(o Observation, deliveryID int64, retry bool, weight int) {
+	switch o.Health {
 	case Unknown:
 		return
 	case Healthy:
@@ -84,7 +84,7 @@ func (b *Breaker) Record(h Health, deliveryID int64, retry bool, weight int) {
 	case Unhealthy:
 	}
 	now := time.Now()
-	if asked := now.Add(h.RetryAfter); h.RetryAfter > 0 && asked.After(b.notBefore) {
+	if asked := now.Add(o.RetryAfter); o.RetryAfter > 0 && asked.After(b.notBefore) {
 		b.notBefore = asked
 	}
 	switch {
@@ -92,7 +92,7 @@ func (b *Breaker) Record(h Health, deliveryID int64, retry bool, weight int) {
 		b.retries.grow(now)
 	case b.NotClosed():
 		b.fresh.grow(now)
-	case h.RetryAfter > 0 || !slices.Contains(b.failed, deliveryID): // who asks for time asks for all
+	case o.RetryAfter > 0 || !slices.Contains(b.failed, deliveryID): // who asks for time asks for all
 		for range weight {
 			b.failed = append(b.failed, deliveryID)
 		}

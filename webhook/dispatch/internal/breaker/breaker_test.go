@@ -13,7 +13,7 @@ import (
 // fail records a failure of n deliveries each.
 func fail(b *breaker.Breaker, first int64, n int, retry bool) {
 	for i := range n {
-		b.Record(breaker.Health{Signal: breaker.Unhealthy}, first+int64(i), retry, 1)
+		b.Record(breaker.Observation{Health: breaker.Unhealthy}, first+int64(i), retry, 1)
 	}
 }
 
@@ -26,7 +26,7 @@ func TestBreaker(t *testing.T) {
 		}
 		assert.False(t, b.NotClosed(),
 			"deliveries that fail again and again say less about the endpoint than about themselves")
-		b.Record(breaker.Health{Signal: breaker.Healthy}, 100, false, 1)
+		b.Record(breaker.Observation{Health: breaker.Healthy}, 100, false, 1)
 		fail(&b, 1, breaker.Threshold-1, false)
 		assert.False(t, b.NotClosed(), "an answer ends the count")
 		fail(&b, 200, 1, false)
@@ -48,10 +48,10 @@ func TestBreaker(t *testing.T) {
 			time.Sleep(wait)
 		}
 
-		b.Record(breaker.Health{Signal: breaker.Healthy}, 100, true, 1)
+		b.Record(breaker.Observation{Health: breaker.Healthy}, 100, true, 1)
 		assert.False(t, b.NotClosed() || b.BackingOffRetries())
-		b.Record(breaker.Health{Signal: breaker.Unhealthy, RetryAfter: time.Hour}, 400, false, 1)
-		b.Record(breaker.Health{Signal: breaker.Healthy}, 401, false, 1)
+		b.Record(breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Hour}, 400, false, 1)
+		b.Record(breaker.Observation{Health: breaker.Healthy}, 401, false, 1)
 		assert.Equal(t, time.Now().Add(time.Hour), b.BackingOffUntil(),
 			"an answer to an earlier request does not end the backoff that was asked for")
 		time.Sleep(time.Hour)

@@ -97,7 +97,7 @@ func (q *Queue[T]) addQueued(e *endpointQueue[T], n int) {
 
 // countQueued counts an item that has come to the queue of its endpoint.
 func (q *Queue[T]) countQueued(item *Item[T]) {
-	e, p := item.queue, item.Payload
+	e, p := item.queue, item.PayloadSize
 	q.addQueued(e, 1)
 	e.bytes += p.Bytes
 	if p.queuedItems++; p.queuedItems == 1 {
@@ -109,7 +109,7 @@ func (q *Queue[T]) countQueued(item *Item[T]) {
 // countDequeued counts items that have left the queue of their endpoint.
 func (q *Queue[T]) countDequeued(items ...*Item[T]) {
 	for _, item := range items {
-		e, p := item.queue, item.Payload
+		e, p := item.queue, item.PayloadSize
 		q.addQueued(e, -1)
 		e.bytes -= p.Bytes
 		if p.queuedItems--; p.queuedItems == 0 {

@@ -84,7 +84,7 @@ func (q *Queue[T]) Claimed(items []*Item[T], b ClaimBudget) {
 	for _, item := range items {
 		byEndpoint[item.Endpoint]++
 		byOrganization[item.Organization]++
-		bytes += item.Payload.Bytes
+		bytes += item.PayloadSize.Bytes
 	}
 	skippedEndpoint := make(map[Endpoint]bool, len(b.SkipEndpoints))
 	for _, endpoint := range b.SkipEndpoints {

@@ -35,8 +35,8 @@
 //
 //   - [Queue] is all of it. [New] makes one, of some [Limits].
 //   - [Item] is a delivery in it, with a value of the caller's. [Destination] says where it goes,
-//     as an organization and an [Endpoint]; [Host] is known later, when it is attempted. [Payload]
-//     is the memory that items share.
+//     as an organization and an [Endpoint]; [Host] is known later, when it is attempted.
+//     [SharedSize] is the size of a payload that items share.
 //   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.Begin], [Queue.Finish],
 //     [Queue.Stop], [Queue.WaitWorkers]. [Queue.WakeBlocked] is called with each poll of the store.
 //   - To prefetch: [Queue.Reserve], [Queue.Release], [Queue.MarkBacklog].

@@ -129,22 +129,24 @@ func (e *endpointQueue[T]) pushFront(item *Item[T]) {
 }
 
 // recordResult notes how an attempt has gone.
-func (e *endpointQueue[T]) recordResult(item *Item[T], h breaker.Health, maxInFlight int) {
+func (e *endpointQueue[T]) recordResult(
+	item *Item[T], observed breaker.Observation, maxInFlight int,
+) {
 	weight := 1
 	if item.slow && e.speed() != speedFast {
 		weight = slowFailureWeight
 	}
 	wasNotClosed := e.breaker.NotClosed()
-	e.breaker.Record(h, item.ID, item.Retry, weight)
+	e.breaker.Record(observed, item.ID, item.Retry, weight)
 	switch {
-	case h.Signal == breaker.Healthy && wasNotClosed:
+	case observed.Health == breaker.Healthy && wasNotClosed:
 		e.window = maxInFlight
-	case h.Signal == breaker.Healthy:
+	case observed.Health == breaker.Healthy:
 		e.window = min(e.window+1, maxInFlight)
-	case h.Signal == breaker.Unhealthy && item.slow:
+	case observed.Health == breaker.Unhealthy && item.slow:
 		e.window = max(e.window/2, 1)
 	}
-	if h.Signal == breaker.Healthy && !item.slow {
+	if observed.Health == breaker.Healthy && !item.slow {
 		e.lastFastAnswer = time.Now()
 	}
 }

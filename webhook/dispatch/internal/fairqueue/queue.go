@@ -72,8 +72,9 @@ type Item[T any] struct {
 	Destination
 	// ID identifies the delivery.
 	ID int64
-	// Payload is the memory that the item takes while it is queued.
-	Payload *Payload
+	// PayloadSize is how much memory the payload takes while the item is queued. Items of one event
+	// have the same.
+	PayloadSize *SharedSize
 	// Value is the caller's.
 	Value T
 	// Retry says that the delivery has failed before.
@@ -91,9 +92,10 @@ type Item[T any] struct {
 	queue *endpointQueue[T] // since it was pushed
 }
 
-// Payload is memory that items share: those of one event. It counts once for the whole Queue and
-// for an organization, however many of them are queued, and for each endpoint that has one of them.
-type Payload struct {
+// SharedSize is the size of a payload that items share: those of one event. It counts once for the
+// whole Queue and for an organization, however many of them are queued, and once for each of them at
+// its endpoint.
+type SharedSize struct {
 	Bytes int
 
 	queuedItems int
@@ -358,7 +360,9 @@ func (q *Queue[T]) Begin(item *Item[T], to Host) bool {
 // Finish ends an attempt. It returns what the endpoint's breaker keeps from being attempted, which
 // has to be requeued. Of that, deliveries that have failed before are not to be claimed again
 // before retriesAt.
-func (q *Queue[T]) Finish(item *Item[T], h breaker.Health) (unstarted []T, retriesAt time.Time) {
+func (q *Queue[T]) Finish(
+	item *Item[T], observed breaker.Observation,
+) (unstarted []T, retriesAt time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e := item.queue
@@ -374,7 +378,7 @@ func (q *Queue[T]) Finish(item *Item[T], h breaker.Health) (unstarted []T, retri
 			item.host.recordFast()
 		}
 	}
-	e.recordResult(item, h, q.limits.InFlightPerEndpoint)
+	e.recordResult(item, observed, q.limits.InFlightPerEndpoint)
 	switch {
 	case e.breaker.BackingOff():
 		unstarted = values(q.drain(e))

@@ -21,8 +21,8 @@ type (
 )
 
 var (
-	healthy   = breaker.Health{Signal: breaker.Healthy}
-	unhealthy = breaker.Health{Signal: breaker.Unhealthy}
+	healthy   = breaker.Observation{Health: breaker.Healthy}
+	unhealthy = breaker.Observation{Health: breaker.Unhealthy}
 )
 
 // newQueue makes a queue whose workers are the test itself. It counts those that would be started.
@@ -65,7 +65,7 @@ func sized(first int64, n, size int, to fairqueue.Destination) []*item {
 	for i := range items {
 		id := first + int64(i)
 		items[i] = &item{
-			ID: id, Destination: to, Payload: &fairqueue.Payload{Bytes: size},
+			ID: id, Destination: to, PayloadSize: &fairqueue.SharedSize{Bytes: size},
 			Value: strconv.FormatInt(id, 10),
 		}
 	}
@@ -217,7 +217,7 @@ func TestWhatCameWhileTheBreakerWasOpen(t *testing.T) {
 			QueuedPerEndpoint: 1000})
 		q.Push(items(1, 1, endpointA))
 		require.True(t, q.Reserve(endpointA)) // an emit is being committed
-		q.Finish(q.Next(), breaker.Health{Signal: breaker.Unhealthy, RetryAfter: 30 * time.Second})
+		q.Finish(q.Next(), breaker.Observation{Health: breaker.Unhealthy, RetryAfter: 30 * time.Second})
 		q.Release([]fairqueue.Destination{endpointA})
 		q.Push(items(2, 1, endpointA))
 		assert.Nil(t, q.Next(), "the endpoint asked for 30 s")
@@ -232,7 +232,7 @@ func TestIdleEndpointsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000,
 			QueuedPerEndpoint: 1000})
-		for i, h := range []breaker.Health{healthy, unhealthy, {}} {
+		for i, h := range []breaker.Observation{healthy, unhealthy, {}} {
 			q.Push(items(int64(i+1), 1, endpointA))
 			q.Finish(q.Next(), h)
 			q.Next() // empties the run queue
@@ -301,10 +301,10 @@ func TestBytesAreBounded(t *testing.T) {
 		q, _ := newQueue(limits)
 		// Two events for three endpoints, of which the first is removed.
 		for event := range int64(2) {
-			payload := &fairqueue.Payload{Bytes: 100}
+			payload := &fairqueue.SharedSize{Bytes: 100}
 			for i, e := range []fairqueue.Destination{endpointA, endpointB, endpointC} {
 				delivery := items(1+3*event+int64(i), 1, e)
-				delivery[0].Payload = payload
+				delivery[0].PayloadSize = payload
 				q.Push(delivery)
 			}
 		}
@@ -392,14 +392,14 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		other := begin(2, endpointB)
 		require.Equal(t, [2]int{2, 0}, slots())
-		q.SetClockPaused(waiting, true)
-		q.SetClockPaused(waiting, true) // two renders of one attempt
+		q.PauseClock(waiting)
+		q.PauseClock(waiting) // two renders of one attempt
 		time.Sleep(time.Second)
 		assert.Equal(t, [2]int{1, 1}, slots(), "the other one is slow")
 		assert.Negative(t, q.Score(endpointB)-q.Score(endpointA))
-		q.SetClockPaused(waiting, false)
+		q.ResumeClock(waiting)
 		time.Sleep(time.Second)
-		q.SetClockPaused(waiting, false)
+		q.ResumeClock(waiting)
 		assert.Equal(t, 2*time.Second, q.PausedTime(waiting))
 		time.Sleep(99 * time.Millisecond)
 		assert.Equal(t, [2]int{1, 1}, slots())
@@ -407,11 +407,11 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 		assert.Equal(t, [2]int{1, 2}, slots(), "200 ms and 101 ms")
 
-		q.SetClockPaused(later, true)
+		q.PauseClock(later)
 		score := q.Score(endpointA)
-		q.Finish(later, breaker.Health{})
+		q.Finish(later, breaker.Observation{})
 		assert.Equal(t, score, q.Score(endpointA), "one that never came to render says nothing")
-		q.SetClockPaused(later, false)
+		q.ResumeClock(later)
 		q.Finish(waiting, healthy)
 		q.Finish(other, healthy)
 		assert.Equal(t, [2]int{0, 0}, slots())

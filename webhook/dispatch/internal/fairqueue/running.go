@@ -12,10 +12,11 @@ type localWait struct {
 
 func (i *Item[T]) waitsLocally() bool { return i.localWait != nil && i.localWait.waiting > 0 }
 
-// SetClockPaused stops the clock of an attempt while it waits for something in this process. It
-// keeps its slot, and does not get slow meanwhile. Each call with true must be followed by one with
-// false, even after Finish; such waits may overlap.
-func (q *Queue[T]) SetClockPaused(item *Item[T], waits bool) {
+// PauseClock stops the clock of an attempt that begins to wait for something in this process. The
+// attempt keeps its slot, and does not get slow meanwhile. It may wait for several things at a time:
+// the clock goes on when ResumeClock was called as often. Once the attempt is finished both do
+// nothing.
+func (q *Queue[T]) PauseClock(item *Item[T]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if item.finished { // by a channel that left something running
@@ -25,15 +26,23 @@ func (q *Queue[T]) SetClockPaused(item *Item[T], waits bool) {
 		item.localWait = new(localWait)
 	}
 	w := item.localWait
-	if waits {
-		if w.waiting++; w.waiting == 1 {
-			w.since = time.Now()
-			if !item.slow {
-				q.slowWatch.remove(item)
-			}
-		}
+	if w.waiting++; w.waiting > 1 {
 		return
 	}
+	w.since = time.Now()
+	if !item.slow {
+		q.slowWatch.remove(item)
+	}
+}
+
+// ResumeClock lets the clock go on: see PauseClock.
+func (q *Queue[T]) ResumeClock(item *Item[T]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if item.finished || !item.waitsLocally() {
+		return
+	}
+	w := item.localWait
 	if w.waiting--; w.waiting > 0 {
 		return
 	}
@@ -46,7 +55,7 @@ func (q *Queue[T]) SetClockPaused(item *Item[T], waits bool) {
 	}
 }
 
-// PausedTime returns how long the attempt has waited: see SetClockPaused.
+// PausedTime returns how long the attempt has waited: see PauseClock.
 func (q *Queue[T]) PausedTime(item *Item[T]) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
