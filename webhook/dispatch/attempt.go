@@ -53,18 +53,21 @@ func (r *run) work() {
 		if v.again {
 			continue
 		}
-		unstarted, retriesAt := r.d.queue.Finish(item, v.observed)
+		finished := r.d.queue.Finish(item, v.observed)
+		if finished.Change != nil {
+			r.healthChanged(t, v.settlement.Attempt, finished.Change)
+		}
 		if ok {
 			r.results <- v
 		} else {
 			r.d.leases.release([]webhook.Lease{t.Lease})
 			r.lookIfDrained()
 		}
-		for _, u := range unstarted {
+		for _, u := range finished.Unstarted {
 			back := requeue(u)
 			if u.AttemptsSinceQueued > 0 && !v.elsewhere {
 				// The pause is told by the time here, and due times by the store's.
-				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(retriesAt)))
+				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(finished.RetriesAt)))
 			}
 			r.results <- back
 		}

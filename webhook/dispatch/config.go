@@ -92,7 +92,7 @@ type Config struct {
 	Retention Retention
 
 	// Logger hears of trouble: a store that fails, a subscription that was
-	// deactivated, a channel that panicked. Defaults to slog.Default().
+	// deactivated, an endpoint that is degraded, a channel that panicked. Defaults to slog.Default().
 	Logger *slog.Logger
 
 	// Hooks are called as things happen. The zero value calls nothing.

@@ -85,7 +85,8 @@
 //
 // [Hooks] enclose each emit, attempt, claim and call of the store with results. What a Start
 // hook returns is the context of what it begins, so that a span of the embedding service
-// is the parent of what channels and stores do.
+// is the parent of what channels and stores do. Hooks.HealthChanged tells when an endpoint is left
+// alone because it keeps failing, and when it answers again.
 //
 // # Stores
 //

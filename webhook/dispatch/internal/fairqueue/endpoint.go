@@ -23,7 +23,9 @@ type endpointQueue[T any] struct {
 	retriesInFlight int // of those in flight, the ones that have failed before
 	freshSinceRetry int // that went before a waiting retry, since the last one
 	breaker         breaker.Breaker
-	window          int // how many attempts at once it has earned
+	failingSince    time.Time // the first failed attempt since the last that was answered
+	breakerOpened   bool      // by attempts, as BreakerChange has told
+	window          int       // how many attempts at once it has earned
 	lastFastAnswer  time.Time
 	idleSince       time.Time // if it is idle
 	// backlog says that the store holds deliveries that did not fit, so that later ones must not
@@ -128,10 +130,11 @@ func (e *endpointQueue[T]) pushFront(item *Item[T]) {
 	*list = slices.Insert(*list, 0, item)
 }
 
-// recordResult notes how an attempt has gone.
+// recordResult notes how an attempt has gone, or why there was none. It returns how an attempt has
+// changed the breaker, nil if it has not.
 func (e *endpointQueue[T]) recordResult(
 	item *Item[T], observed breaker.Observation, maxInFlight int,
-) {
+) *BreakerChange {
 	weight := 1
 	if item.slow && e.speed() != speedFast {
 		weight = slowFailureWeight
@@ -149,6 +152,34 @@ func (e *endpointQueue[T]) recordResult(
 	if observed.Health == breaker.Healthy && !item.slow {
 		e.lastFastAnswer = time.Now()
 	}
+	if item.started.IsZero() {
+		return nil // what kept this process from an attempt is not the endpoint's doing
+	}
+	return e.breakerChange(observed)
+}
+
+// breakerChange returns how an attempt has changed the breaker, nil if it has not.
+func (e *endpointQueue[T]) breakerChange(observed breaker.Observation) *BreakerChange {
+	switch {
+	case observed.Health == breaker.Unhealthy:
+		now := time.Now()
+		if e.failingSince.IsZero() {
+			e.failingSince = now
+		}
+		if e.breakerOpened || !e.breaker.NotClosed() {
+			return nil
+		}
+		e.breakerOpened = true
+		return &BreakerChange{Opened: true, At: now, FailingSince: e.failingSince,
+			OpenUntil: e.breaker.BackingOffUntil()}
+	case observed.Health == breaker.Healthy && !e.failingSince.IsZero():
+		since, wasOpen := e.failingSince, e.breakerOpened
+		e.failingSince, e.breakerOpened = time.Time{}, false
+		if wasOpen {
+			return &BreakerChange{At: time.Now(), FailingSince: since}
+		}
+	}
+	return nil
 }
 
 // slowFailureWeight is how many failures one counts for that took long, of an endpoint that has no

@@ -357,12 +357,30 @@ func (q *Queue[T]) Begin(item *Item[T], to Host) bool {
 	return true
 }
 
-// Finish ends an attempt. It returns what the endpoint's breaker keeps from being attempted, which
-// has to be requeued. Of that, deliveries that have failed before are not to be claimed again
-// before retriesAt.
-func (q *Queue[T]) Finish(
-	item *Item[T], observed breaker.Observation,
-) (unstarted []T, retriesAt time.Time) {
+// Finished is what follows from an attempt that is over.
+type Finished[T any] struct {
+	// Unstarted is what the endpoint's breaker keeps from being attempted, which has to be requeued.
+	// Of that, deliveries that have failed before are not to be claimed again before RetriesAt.
+	Unstarted []T
+	RetriesAt time.Time
+	// Change is how the attempt has changed the endpoint's breaker, nil if it has not.
+	Change *BreakerChange
+}
+
+// BreakerChange is a breaker that attempts have opened, or closed again.
+type BreakerChange struct {
+	Opened bool // and not closed
+	At     time.Time
+	// FailingSince is when the first of the failures happened that opened it.
+	FailingSince time.Time
+	// OpenUntil is when the next attempt can be made of a delivery that was never attempted, if it
+	// was opened.
+	OpenUntil time.Time
+}
+
+// Finish ends an attempt, or the turn of an item that was not attempted because Begin was not
+// called. The latter never changes whether the endpoint counts as failing: see BreakerChange.
+func (q *Queue[T]) Finish(item *Item[T], observed breaker.Observation) (finished Finished[T]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e := item.queue
@@ -378,19 +396,20 @@ func (q *Queue[T]) Finish(
 			item.host.recordFast()
 		}
 	}
-	e.recordResult(item, observed, q.limits.InFlightPerEndpoint)
+	finished.Change = e.recordResult(item, observed, q.limits.InFlightPerEndpoint)
 	switch {
 	case e.breaker.BackingOff():
-		unstarted = values(q.drain(e))
+		finished.Unstarted = values(q.drain(e))
 		e.backlog = true
 	case e.breaker.BackingOffRetries():
 		q.countDequeued(e.retries...)
-		unstarted, e.retries = values(e.retries), nil
+		finished.Unstarted, e.retries = values(e.retries), nil
 	}
 	q.slotFreed(item)
 	q.schedule(e) // behind those that waited
 	q.deactivateIfIdle(e)
-	return unstarted, e.breaker.BackingOffRetriesUntil()
+	finished.RetriesAt = e.breaker.BackingOffRetriesUntil()
+	return finished
 }
 
 // PurgeSubscription takes out what is queued for a subscription's endpoints, returns it, and
@@ -402,6 +421,7 @@ func (q *Queue[T]) PurgeSubscription(id string) []T {
 	for _, e := range append([]*endpointQueue[T](nil), q.bySubscription[id]...) {
 		unstarted = append(unstarted, values(q.drain(e))...)
 		e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
+		e.failingSince, e.breakerOpened = time.Time{}, false
 		e.updateSpeed()
 		q.deactivateIfIdle(e)
 	}

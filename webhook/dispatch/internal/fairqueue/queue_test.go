@@ -192,7 +192,7 @@ func TestADeadEndpointIsLeftAlone(t *testing.T) {
 		var unstarted []string
 		for range breaker.Threshold {
 			require.Empty(t, unstarted)
-			unstarted, _ = q.Finish(q.Next(), unhealthy)
+			unstarted = q.Finish(q.Next(), unhealthy).Unstarted
 		}
 		assert.Len(t, unstarted, 50-breaker.Threshold, "the rest is requeued")
 		assert.False(t, q.Reserve(endpointA))
@@ -346,7 +346,7 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 
 		slices.Reverse(taken)
 		for i, failed := range taken { // the first eight fail: the endpoint is left alone
-			unstarted, _ := q.Finish(failed, unhealthy)
+			unstarted := q.Finish(failed, unhealthy).Unstarted
 			if i == len(taken)-1 {
 				assert.Len(t, unstarted, 32)
 			}
@@ -360,9 +360,9 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 		beside := q.Next()
 		assert.EqualValues(t, 301, beside.ID, "what was never attempted need not wait for it to fail")
 		assert.Nil(t, q.Next(), "one at a time")
-		unstarted, retriesAt := q.Finish(probe, unhealthy)
-		assert.Len(t, unstarted, 19, "those that failed are requeued")
-		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), retriesAt)
+		finished := q.Finish(probe, unhealthy)
+		assert.Len(t, finished.Unstarted, 19, "those that failed are requeued")
+		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), finished.RetriesAt)
 		q.Finish(beside, healthy)
 		assert.EqualValues(t, 302, q.Next().ID)
 	})
