@@ -112,7 +112,8 @@ type Attempt struct {
 	// Number counts a delivery's attempts from 1, over replays too.
 	Number    int       `json:"number"`
 	StartedAt time.Time `json:"started_at"`
-	// Duration is how long the attempt took. JSON has it in milliseconds.
+	// Duration is how long the attempt took, less what it waited in the sender's process to render
+	// its templates. JSON has it in milliseconds.
 	Duration time.Duration `json:"-"`
 	// StatusCode is the answer's status where the channel has one, otherwise 0.
 	StatusCode int `json:"status_code,omitempty"`

@@ -128,6 +128,9 @@ func (r *run) attempt(t *task) (result, bool) {
 	if !d.queue.Begin(&t.item, entry.channels[t.Endpoint.Channel].host) {
 		return result{again: true}, false
 	}
+	if t.Lost > 0 && !r.noteStart(t) {
+		return requeue(t), d.leases.owns(t, d.clock.latest())
+	}
 	ctx := d.cfg.Renders.ContextFor(r.attempts, template.Turn{
 		OrganizationID: t.OrganizationID,
 		Waiting: func(waits bool) {
@@ -143,6 +146,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		EventID: t.EventID, EventType: t.EventType, Number: t.Attempts + 1, DueAt: t.DueAt,
 	}
 	ctx = hookStart(ctx, d, "AttemptStart", d.cfg.Hooks.AttemptStart, about)
+	waitedBefore := d.queue.PausedTime(&t.item)
 	attempt, progress, err := d.try(ctx, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel],
 		&channel.Message{
 			EventID:        t.EventID,
@@ -153,6 +157,8 @@ func (r *run) attempt(t *task) (result, bool) {
 			Payload:        t.Payload,
 			Progress:       t.Progress,
 		})
+	waited := d.queue.PausedTime(&t.item) - waitedBefore
+	attempt.Duration = max(attempt.Duration-waited, 0)
 	if hook := d.cfg.Hooks.AttemptEnd; hook != nil {
 		hookEnd(ctx, d, "AttemptEnd", hook, AttemptEnd{about, *attempt, err})
 	}
@@ -164,8 +170,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		return v, true
 	}
 	v = d.resultOf(t, entry.retry, attempt, err)
-	if attempt.Class == string(channel.ClassTimeout) &&
-		2*d.queue.PausedTime(&t.item) >= attempt.Duration {
+	if attempt.Class == string(channel.ClassTimeout) && waited >= attempt.Duration {
 		v.observed = breaker.Observation{} // it was here that the time went by
 	}
 	v.settlement.Progress = progress

@@ -61,7 +61,7 @@ func (r *run) attemptSuspect(t *task) (result, bool) {
 	case t.Lost > 1:
 		return r.attemptAlone(t)
 	}
-	return r.attemptNoted(t)
+	return r.attempt(t)
 }
 
 // attemptAlone makes an attempt when that of no other such delivery is under way,
@@ -81,7 +81,7 @@ func (r *run) attemptAlone(t *task) (result, bool) {
 	case <-r.attempts.Done():
 		return requeue(t), true
 	}
-	v, ok := r.attemptNoted(t)
+	v, ok := r.attempt(t)
 	if ok {
 		v.over = func() { <-s.alone }
 	} else {
@@ -90,24 +90,18 @@ func (r *run) attemptAlone(t *task) (result, bool) {
 	return v, ok
 }
 
-// attemptNoted makes an attempt after the store has noted that it begins.
-func (r *run) attemptNoted(t *task) (result, bool) {
+// noteStart has the store note that the attempt of a suspect begins. It returns false if the store
+// fails, which others will log, or if the lease is lost: then there is no attempt. It is called when
+// the attempt has its place, so that waiting for one never counts as an attempt.
+func (r *run) noteStart(t *task) bool {
 	d := r.d
-	if !d.leases.owns(t, d.clock.latest()) {
-		return result{}, false
+	d.queue.PauseClock(&t.item)
+	_, err := d.suspects.starts.Do(r.attempts, []webhook.Lease{t.Lease})
+	if err != nil || !d.leases.owns(t, d.clock.latest()) {
+		return false // the clock stays paused: this is not to count as a fast answer
 	}
-	if _, err := d.suspects.starts.Do(r.attempts, []webhook.Lease{t.Lease}); err != nil {
-		return requeue(t), true // the store fails, which others will say
-	}
-	v, ok := r.attempt(t)
-	if v.again {
-		// It waits here once more, for a place of its channel. If this cannot be
-		// noted, it may count as lost though it was not attempted.
-		ctx, cancel := context.WithTimeout(r.attempts, storeTimeout)
-		defer cancel()
-		_, _ = d.store.Start(ctx, time.Time{}, []webhook.Lease{t.Lease})
-	}
-	return v, ok
+	d.queue.ResumeClock(&t.item)
+	return true
 }
 
 // resultOfLost decides what follows from an attempt without a result.

@@ -298,3 +298,77 @@ func TestWaitingForAPlaceIsNoAttempt(t *testing.T) {
 		assert.Positive(t, lost)
 	})
 }
+
+// slowStart is a store whose note that an attempt does not begin after all, if the Dispatcher
+// writes one, takes its time.
+type slowStart struct{ webhook.Store }
+
+func (s slowStart) Start(
+	ctx context.Context, now time.Time, leases []webhook.Lease,
+) ([]webhook.Lease, error) {
+	if now.IsZero() {
+		time.Sleep(2 * time.Second)
+	}
+	return s.Store.Start(ctx, now, leases)
+}
+
+// Two deliveries that have lost a lease wait for one place of their channel. What the worker does
+// that found no place must not erase what the next one notes of the same delivery.
+func TestTheNoteOfAnAttemptStays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		b := benchOn(t, store, dispatch.Config{}, accept)
+		b.subscribe(t, "*")
+		b.subscribe(t, "*")
+		b.emit(t, event.ObjectCreated)
+		claim := func() []webhook.Task {
+			tasks, err := store.Claim(t.Context(), time.Now(), webhook.ClaimRequest{
+				Until: time.Now().Add(time.Second), Limit: 10, PerOrganization: 10, PerEndpoint: 10})
+			require.NoError(t, err)
+			require.Len(t, tasks, 2)
+			return tasks
+		}
+		claim() // by a process that dies at once
+		time.Sleep(2 * time.Second)
+
+		begun := make(map[string]time.Time)
+		var mu sync.Mutex
+		registry := channel.NewRegistry()
+		require.NoError(t, registry.Register("webhook",
+			channel.DriverFunc(func(json.RawMessage) (channel.Channel, error) {
+				return oneAtATime{func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+					mu.Lock()
+					begun[m.DeliveryID] = time.Now()
+					first := len(begun) == 1
+					mu.Unlock()
+					if first {
+						time.Sleep(time.Second)
+						return channel.Result{}, status(500)
+					}
+					<-ctx.Done()
+					return channel.Result{}, ctx.Err()
+				}}, nil
+			})))
+		mortal := &mortalStore{Store: slowStart{store}}
+		d, err := dispatch.New(mortal, dispatch.Config{Channels: registry,
+			Retry: dispatch.RetrySchedule{time.Hour}, Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(ctx) }()
+		elapse(10 * time.Second)
+		require.Len(t, begun, 2, "the second has its place when the first has failed")
+		mortal.dead.Store(true)
+		cancel()
+		assertEnds(t, ended)
+		time.Sleep(2 * time.Hour)
+		noted := 0
+		for _, task := range claim() {
+			if at, ok := begun[task.DeliveryID.String()]; ok && at.Equal(task.LostAt) {
+				noted++
+			}
+		}
+		assert.Equal(t, 1, noted, "that of the second, which had no result")
+	})
+}

@@ -120,3 +120,41 @@ func TestWaitingToRenderIsNoTimeOfTheEndpoint(t *testing.T) {
 		assert.Len(t, deliveries, 8)
 	})
 }
+
+// TestDurationLeavesOutTheWaitToRender holds the only place to render for 3 s, of which an attempt
+// waits 2: it then takes 1 s.
+func TestDurationLeavesOutTheWaitToRender(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gate, err := template.NewGate(1)
+		require.NoError(t, err)
+		var ended atomic.Pointer[dispatch.AttemptEnd]
+		b := newBench(t, dispatch.Config{Renders: gate, Hooks: dispatch.Hooks{
+			AttemptEnd: func(_ context.Context, a dispatch.AttemptEnd) { ended.Store(&a) },
+		}}, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+			if err := template.Pass(ctx, func(context.Context) error { return nil }); err != nil {
+				return channel.Result{}, err
+			}
+			time.Sleep(time.Second)
+			return accept(ctx, m)
+		})
+		b.subscribe(t, "*")
+		b.run(t)
+		var held sync.WaitGroup
+		held.Go(func() {
+			assert.NoError(t, template.Pass(gate.Context(t.Context()), func(context.Context) error {
+				time.Sleep(3 * time.Second)
+				return nil
+			}))
+		})
+		elapse(time.Second)
+		start := time.Now()
+		b.emit(t, event.ObjectCreated)
+		held.Wait()
+		elapse(2 * time.Second)
+		attempt := b.only(t).Attempts[0]
+		assert.True(t, start.Equal(attempt.StartedAt))
+		assert.Equal(t, time.Second, attempt.Duration, "2 s of the 3 were no time of the endpoint")
+		assert.Equal(t, attempt.Duration, ended.Load().Attempt.Duration)
+	})
+}

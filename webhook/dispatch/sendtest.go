@@ -17,9 +17,10 @@ import (
 // TestResult is what came of a test at one channel.
 type TestResult struct {
 	// Channel is one of [webhook.Subscription.ChannelKeys].
-	Channel   string          `json:"channel"`
-	Succeeded bool            `json:"succeeded"`
-	Attempt   webhook.Attempt `json:"attempt"`
+	Channel   string `json:"channel"`
+	Succeeded bool   `json:"succeeded"`
+	// Attempt has a Duration that includes waits to render.
+	Attempt webhook.Attempt `json:"attempt"`
 }
 
 // SendTest sends an event to channels of a subscription, those of the given keys
