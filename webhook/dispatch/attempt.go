@@ -82,7 +82,7 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 	if !d.leases.owns(t, d.clock.latest()) {
 		return nil, result{}, false
 	}
-	if r.attempts.Err() != nil {
+	if t.requeueOnly || r.attempts.Err() != nil {
 		return nil, requeue(t), true
 	}
 	var since time.Time

@@ -327,8 +327,11 @@ func (d *Dispatcher) Cancel(
 func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
 	d.channels.forget(organizationID, id)
 	if dropped := d.queue.PurgeSubscription(id); len(dropped) > 0 {
-		_ = d.requeueAll(ctx, dropped) // it has logged the error
-		d.leases.release(leases(dropped))
+		if err := d.requeueAll(ctx, dropped); err != nil {
+			d.requeueLater(ctx, dropped, err)
+		} else {
+			d.leases.release(leases(dropped))
+		}
 	}
 	d.queue.SignalClaim()
 }

@@ -197,18 +197,13 @@ func (d *Dispatcher) commitEmits(
 	return enqueued.Events, nil
 }
 
-// requeueAll returns deliveries to the store that were not attempted. If that fails they
-// wait for the end of their lease.
+// requeueAll returns deliveries to the store that were not attempted.
 func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) error {
 	settlements := make([]webhook.Settlement, len(tasks))
 	for i, t := range tasks {
 		settlements[i] = requeue(t).settlement
 	}
 	_, err := d.settle(context.WithoutCancel(ctx), settlements)
-	if err != nil {
-		d.cfg.Logger.WarnContext(ctx, "webhook: deliveries wait for their lease to end",
-			"deliveries", len(tasks), "error", err)
-	}
 	return err
 }
 

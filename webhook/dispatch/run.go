@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
 )
 
@@ -165,10 +166,34 @@ func (r *run) left(ctx context.Context) RunEnd {
 // requeueLate returns deliveries to the store that were claimed while Run ended.
 func (r *run) requeueLate(ctx context.Context, late []*task) {
 	if err := r.d.requeueAll(ctx, late); err != nil {
-		r.leave(len(late), err)
+		r.d.leaveLate(ctx, r, late, err)
 		return
 	}
 	r.requeued.Add(int64(len(late)))
+}
+
+// requeueLater queues deliveries again that the store has not taken back, so that a worker requeues
+// them: its result is stored as soon as the store works, or counted when Run ends without it.
+func (d *Dispatcher) requeueLater(ctx context.Context, tasks []*task, err error) {
+	r := d.running.Load()
+	items := make([]*fairqueue.Item[*task], len(tasks))
+	for i, t := range tasks {
+		t.requeueOnly = true
+		items[i] = &t.item
+	}
+	if late := d.push(items); len(late) > 0 {
+		d.leaveLate(ctx, r, late, err)
+	}
+}
+
+// leaveLate leaves deliveries to the end of their lease that came too late for the run, which is
+// nil if it had ended before they came.
+func (d *Dispatcher) leaveLate(ctx context.Context, r *run, late []*task, err error) {
+	d.cfg.Logger.WarnContext(ctx, "webhook: deliveries wait for their lease to end",
+		"deliveries", len(late), "error", err)
+	if r != nil {
+		r.leave(len(late), err)
+	}
 }
 
 // leave notes deliveries that stay claimed until their lease ends.

@@ -376,3 +376,64 @@ func TestListeningThatCannotWork(t *testing.T) {
 
 // errorOf is the error of a call that returns something else too.
 func errorOf[T any](_ T, err error) error { return err }
+
+// hangOnce is a channel whose first two attempts take 10 s.
+func hangOnce(calls *atomic.Int64) channel.Func {
+	return func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+		if calls.Add(1) <= 2 {
+			time.Sleep(10 * time.Second)
+		}
+		return accept(ctx, m)
+	}
+}
+
+// A change of a subscription takes its deliveries out of memory. Those that the store does not take
+// back then are still this process's: Drain waits for them.
+func TestDrainWaitsForWhatAnUpdateCouldNotRequeue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		store := &failingStore{Store: memstore.New()}
+		b := benchOn(t, store, dispatch.Config{Lease: time.Hour}, hangOnce(&calls))
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		synctest.Wait() // so that Run takes what is emitted
+		for range 5 {
+			b.emit(t, event.ObjectCreated)
+		}
+		synctest.Wait()
+		require.EqualValues(t, 2, calls.Load(), "the others wait in memory")
+		store.down.Store(true)
+		sub.Name = "changed"
+		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
+		elapse(time.Second)
+		store.down.Store(false)
+		require.NoError(t, b.Drain(t.Context()))
+		assert.Equal(t, 5, b.count(t, webhook.StatusSucceeded))
+		assert.EqualValues(t, 5, calls.Load())
+	})
+}
+
+func TestRunCountsWhatAnUpdateCouldNotRequeue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		store := &failingStore{Store: memstore.New()}
+		b := benchOn(t, store, dispatch.Config{}, hangOnce(&calls))
+		sub := b.subscribe(t, "*")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		synctest.Wait()
+		for range 5 {
+			b.emit(t, event.ObjectCreated)
+		}
+		synctest.Wait()
+		store.down.Store(true)
+		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
+		cancel()
+		var unfinished *dispatch.UnfinishedError
+		require.ErrorAs(t, <-ended, &unfinished)
+		assert.Equal(t, dispatch.UnfinishedError{Leased: 5, Err: errStoreDown}, *unfinished)
+	})
+}

@@ -15,6 +15,8 @@ type task struct {
 	// leaseLost says that another process has the lease, or that the delivery was cancelled. It and
 	// Until belong to heldLeases.
 	leaseLost bool
+	// requeueOnly says that no attempt is to be made: the delivery goes back to the store.
+	requeueOnly bool
 }
 
 // newItems makes queue items of claimed deliveries. Those of one event, which follow upon each

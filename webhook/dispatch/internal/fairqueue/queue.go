@@ -67,7 +67,7 @@ type Destination struct {
 }
 
 // Item is a claimed delivery. The caller sets the exported fields before it pushes the item, and
-// does not change them from then on. An item is pushed once.
+// does not change them from then on. What PurgeSubscription has taken out may be pushed again.
 type Item[T any] struct {
 	Destination
 	// ID identifies the delivery.
