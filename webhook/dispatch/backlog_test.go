@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
 )
 
 func slowAccept(d time.Duration, n *atomic.Int32, last *atomic.Int64) channel.Func {
@@ -155,5 +158,46 @@ func TestAnEndpointThatRecoversGetsItsFullCapAgain(t *testing.T) {
 		}
 		assert.EqualValues(t, 16, most.Load(),
 			"as many at once as the cap allows, without waiting for a poll")
+	})
+}
+
+// heldEnqueue is a store in which emits wait before they are stored.
+type heldEnqueue struct {
+	webhook.Store
+	held chan struct{} // closed to let them go on; nil holds none
+}
+
+func (s *heldEnqueue) Enqueue(
+	ctx context.Context, now time.Time, events []webhook.NewEvent, p *webhook.Prefetch,
+) (webhook.Enqueued, error) {
+	if s.held != nil {
+		<-s.held
+	}
+	return s.Store.Enqueue(ctx, now, events, p)
+}
+
+// An emit began before Run and is stored when Run has claimed what was there: the claim that it
+// asks for leaves its endpoint out, which has its share of memory.
+func TestWhatIsStoredWhileRunBeginsNeedsNoPoll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &heldEnqueue{Store: memstore.New()}
+		var calls atomic.Int64
+		b := benchOn(t, store, dispatch.Config{PollInterval: time.Hour}, takes(10*time.Second, &calls))
+		b.subscribe(t, "*")
+		for range 3 { // two are attempted, and one waits
+			b.emit(t, event.ObjectCreated)
+		}
+		store.held = make(chan struct{})
+		var emitted sync.WaitGroup
+		emitted.Go(func() { b.emit(t, event.ObjectCreated) })
+		synctest.Wait()
+		b.run(t)
+		synctest.Wait()
+		require.EqualValues(t, 2, calls.Load())
+		close(store.held)
+		emitted.Wait()
+		elapse(21 * time.Second)
+		assert.Equal(t, 4, b.count(t, webhook.StatusSucceeded))
 	})
 }

@@ -88,6 +88,16 @@ func (q *Queue[T]) MarkBacklog(destinations []Destination) {
 	}
 }
 
+// MarkUnknownBacklog notes that deliveries were stored without being prefetched, and that the caller
+// does not know for which endpoints, and signals a claim. Endpoints that this claim leaves out are
+// taken to have a backlog, until a claim shows that they have none.
+func (q *Queue[T]) MarkUnknownBacklog() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.unknownBacklog = true
+	q.SignalClaim()
+}
+
 // addQueued counts items and reservations of the endpoint.
 func (q *Queue[T]) addQueued(e *endpointQueue[T], n int) {
 	q.queued += n

@@ -34,6 +34,8 @@ func (q *Queue[T]) ClaimBudget() ClaimBudget {
 	b.PerOrganization = min(max(min(shares.organizationItems, itemsByBytes)/8, 1), b.Limit)
 	b.PerEndpoint = min(max(min(shares.endpointItems, itemsByBytes)/2, 1), b.Limit)
 	q.budgetGeneration++
+	unknownBacklog := q.unknownBacklog
+	q.unknownBacklog = false
 	for _, e := range q.activeEndpoints {
 		o := e.organization
 		switch {
@@ -45,7 +47,10 @@ func (q *Queue[T]) ClaimBudget() ClaimBudget {
 		case e.breaker.BackingOff() || !e.withinBufferShare(shares, b.PerEndpoint) ||
 			!e.organizationWithinBufferShare(shares, b.PerOrganization):
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
+		default:
+			continue
 		}
+		e.backlog = e.backlog || unknownBacklog
 	}
 	return b
 }

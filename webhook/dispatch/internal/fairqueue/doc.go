@@ -39,7 +39,8 @@
 //     [SharedSize] is the size of a payload that items share.
 //   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.Begin], [Queue.Finish],
 //     [Queue.Stop], [Queue.WaitWorkers]. [Queue.WakeBlocked] is called with each poll of the store.
-//   - To prefetch: [Queue.Reserve], [Queue.Release], [Queue.MarkBacklog].
+//   - To prefetch: [Queue.Reserve], [Queue.Release], [Queue.MarkBacklog],
+//     [Queue.MarkUnknownBacklog].
 //   - To claim: [Queue.ClaimBudget], [Queue.Claimed], [Queue.ClaimSignal].
 //   - [Queue.Stats] and [Queue.Empty] say how full it is.
 //

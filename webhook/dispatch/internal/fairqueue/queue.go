@@ -31,6 +31,7 @@ type Queue[T any] struct {
 	bytes                int   // of the payloads in endpoint queues, each counted once
 	expectedPayloadBytes int   // bytes that the payload of the next claimed item is expected to have
 	budgetGeneration     int64 // calls of ClaimBudget
+	unknownBacklog       bool  // see MarkUnknownBacklog
 	claimBlocked         bool  // there was no capacity for the last claim
 
 	slotsUsed      slotUsage
