@@ -110,6 +110,50 @@ func TestWebhooks(t *testing.T) {
 	require.ErrorIs(t, err, webhook.ErrNotFound)
 }
 
+func TestRetryOfAWebhook(t *testing.T) {
+	t.Parallel()
+	c, ctx := newClient(t), t.Context()
+	sub := hook("a")
+	sub.Retry = &webhook.Retry{
+		Delays:      []time.Duration{0, 5 * time.Second, time.Hour},
+		MaxAttempts: 3,
+		MaxAge:      24 * time.Hour,
+	}
+	created, err := c.Create(ctx, sub)
+	require.NoError(t, err)
+	assert.Equal(t, sub.Retry, created.Retry)
+	list, err := c.List(ctx)
+	require.NoError(t, err)
+	assert.Equal(t, sub.Retry, list[0].Retry)
+
+	created.Name = "b" // an update of what was read keeps it
+	updated, err := c.Update(ctx, &created.Subscription)
+	require.NoError(t, err)
+	assert.Equal(t, sub.Retry, updated.Retry)
+	updated.Retry = &webhook.Retry{MaxAttempts: 1}
+	updated, err = c.Update(ctx, &updated.Subscription)
+	require.NoError(t, err)
+	assert.Equal(t, &webhook.Retry{MaxAttempts: 1}, updated.Retry)
+
+	updated.Retry = nil // as Dispatcher.UpdateSubscription does
+	updated, err = c.Update(ctx, &updated.Subscription, client.WithIfMatch(updated.ETag))
+	require.NoError(t, err)
+	assert.Nil(t, updated.Retry)
+	got, err := c.Get(ctx, created.ID)
+	require.NoError(t, err)
+	assert.Nil(t, got.Retry)
+	assert.Equal(t, "b", got.Name)
+
+	got.Retry = &webhook.Retry{Delays: []time.Duration{-time.Second, webhook.MaxRetryDelay + time.Second}}
+	_, err = c.Update(ctx, &got.Subscription)
+	var answer *client.Error
+	require.ErrorAs(t, err, &answer)
+	assert.Equal(t, http.StatusUnprocessableEntity, answer.StatusCode)
+	require.Len(t, answer.Problems, 2)
+	assert.Equal(t, []any{"body", "retry", "delays_seconds", 0.0}, answer.Problems[0].Location)
+	assert.Equal(t, []any{"body", "retry", "delays_seconds", 1.0}, answer.Problems[1].Location)
+}
+
 func TestListAndSearch(t *testing.T) {
 	t.Parallel()
 	c, ctx := newClient(t), t.Context()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
 	"github.com/mixpeek/webhooks-go/event"
@@ -65,6 +66,43 @@ func ExampleClient_Update() {
 	// Output:
 	// {"url":"https://shop.example.com/webhooks","headers":{"X-Mixpeek-Secret":"********"}}
 	// {"url":"https://shop.example.com/webhooks","headers":{"X-Mixpeek-Secret":"s3cr3t"}} true <nil>
+}
+
+// A webhook with a retry schedule of its own, and back to that of the Dispatcher.
+func ExampleClient_Update_retry() {
+	server := exampleServer()
+	defer server.Close()
+	ctx := context.Background()
+
+	c, err := client.New(server.URL+api.DefaultPrefix, "", client.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	sub, err := c.Create(ctx, &webhook.Subscription{
+		Name:       "orders of the shop",
+		EventTypes: []event.Pattern{"object.*"},
+		Channels: []webhook.ChannelConfig{
+			webhook.Via(httpendpoint.Config{URL: "https://shop.example.com/webhooks"}),
+		},
+		Retry: &webhook.Retry{Delays: []time.Duration{5 * time.Second, time.Minute, time.Hour}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(sub.Retry.Delays)
+
+	sub.Retry = nil
+	sub, err = c.Update(ctx, &sub.Subscription, client.WithIfMatch(sub.ETag))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(sub.Retry == nil)
+	// Output:
+	// [5s 1m0s 1h0m0s]
+	// true
 }
 
 // An error names everything that is wrong with a request.

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"iter"
 	"net/url"
 	"strconv"
@@ -32,12 +34,26 @@ func (c *Client) Get(ctx context.Context, id string, reveal ...string) (*Webhook
 }
 
 // Update replaces the webhook with sub's ID. A secret that is api.Mask keeps its stored value, so
-// sub may be what Get or List returned. A field beyond the published contract, such as
-// signing_secret, keeps its stored value if it is absent; null removes it.
+// sub may be what Get or List returned. A nil Retry removes the webhook's own. A field of configs
+// beyond the published contract, such as signing_secret, keeps its stored value if it is absent;
+// null removes it.
 func (c *Client) Update(
 	ctx context.Context, sub *webhook.Subscription, options ...Option,
 ) (*Webhook, error) {
-	return c.subscription(ctx, "PUT", at(sub.ID), nil, sub, options...)
+	var in any = sub
+	if sub.Retry == nil {
+		encoded, err := json.Marshal(sub)
+		if err != nil {
+			return nil, fmt.Errorf("client: encoding the request: %w", err)
+		}
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(encoded, &members); err != nil {
+			return nil, fmt.Errorf("client: encoding the request: %w", err)
+		}
+		members["retry"] = json.RawMessage("null") // the API keeps what is absent
+		in = members
+	}
+	return c.subscription(ctx, "PUT", at(sub.ID), nil, in, options...)
 }
 
 func (c *Client) subscription(
