@@ -88,16 +88,16 @@ func (b *Breaker) Record(o Observation, deliveryID int64, retry bool, weight int
 		b.notBefore = asked
 	}
 	switch {
-	case b.NotClosed() && retry:
+	case b.Tripped() && retry:
 		b.retries.grow(now)
-	case b.NotClosed():
+	case b.Tripped():
 		b.fresh.grow(now)
 	case o.RetryAfter > 0 || !slices.Contains(b.failed, deliveryID): // who asks for time asks for all
 		for range weight {
 			b.failed = append(b.failed, deliveryID)
 		}
 		switch {
-		case !b.NotClosed():
+		case !b.Tripped():
 		case retry:
 			b.retries.grow(now)
 		default:
@@ -119,9 +119,9 @@ func (b *backoff) grow(now time.Time) {
 	b.until = now.Add(b.delay)
 }
 
-// NotClosed reports whether the endpoint has to answer a probe before it gets more than one attempt
-// at a time.
-func (b *Breaker) NotClosed() bool { return len(b.failed) >= Threshold }
+// Tripped reports whether the breaker is open or half-open: the endpoint has to answer a probe
+// before it gets more than one attempt at a time.
+func (b *Breaker) Tripped() bool { return len(b.failed) >= Threshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.
 func (b *Breaker) BackingOff() bool {

@@ -24,13 +24,13 @@ func TestBreaker(t *testing.T) {
 		for range 50 {
 			fail(&b, 1, breaker.Threshold-1, true)
 		}
-		assert.False(t, b.NotClosed(),
+		assert.False(t, b.Tripped(),
 			"deliveries that fail again and again say less about the endpoint than about themselves")
 		b.Record(breaker.Observation{Health: breaker.Healthy}, 100, false, 1)
 		fail(&b, 1, breaker.Threshold-1, false)
-		assert.False(t, b.NotClosed(), "an answer ends the count")
+		assert.False(t, b.Tripped(), "an answer ends the count")
 		fail(&b, 200, 1, false)
-		assert.True(t, b.NotClosed())
+		assert.True(t, b.Tripped())
 		assert.True(t, b.BackingOff())
 
 		for range 10 { // what has failed goes on failing
@@ -49,7 +49,7 @@ func TestBreaker(t *testing.T) {
 		}
 
 		b.Record(breaker.Observation{Health: breaker.Healthy}, 100, true, 1)
-		assert.False(t, b.NotClosed() || b.BackingOffRetries())
+		assert.False(t, b.Tripped() || b.BackingOffRetries())
 		b.Record(breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Hour}, 400, false, 1)
 		b.Record(breaker.Observation{Health: breaker.Healthy}, 401, false, 1)
 		assert.Equal(t, time.Now().Add(time.Hour), b.BackingOffUntil(),

@@ -44,7 +44,7 @@
 //   - To claim: [Queue.ClaimBudget], [Queue.Claimed], [Queue.ClaimSignal].
 //   - [Queue.Stats] and [Queue.Empty] say how full it is.
 //
-// queue.go has the round-robin, slots.go the shares of slots, buffer.go those of the buffer,
-// endpoint.go, organization.go and host.go what is known of each, running.go the attempts that may
-// get slow, and idle.go how long endpoints without deliveries are remembered.
+// queue.go has the round-robin, slots.go the shares of slots, with the attempts that may get slow
+// and the hosts that endpoints wait for, buffer.go the shares of the buffer and the claim budget,
+// and endpoint.go what is known of endpoints and organizations, and for how long.
 package fairqueue

@@ -17,7 +17,7 @@ type endpointQueue[T any] struct {
 	fresh, retries []*Item[T]
 	bytes          int // of their payloads
 	reservations   int
-	countedAs      speed // in organization.queuedBySpeed
+	countedSpeed   speed // in organization.queuedBySpeed
 
 	inFlight        int
 	retriesInFlight int // of those in flight, the ones that have failed before
@@ -32,7 +32,7 @@ type endpointQueue[T any] struct {
 	// overtake them by being prefetched.
 	backlog bool
 
-	linked      bool // in a run queue of its organization, or waiting for its host
+	inFIFO      bool // in a run queue of its organization, or waiting for its host
 	next        *endpointQueue[T]
 	activeIndex int // its place in Queue.activeEndpoints, from 1; 0 if it is idle
 }
@@ -80,7 +80,7 @@ func (e *endpointQueue[T]) candidate(maxInFlight int) candidate {
 		!e.breaker.BackingOff()
 	retry := len(e.retries) > 0 && e.inFlight < window && e.retriesInFlight < max(window/2, 1) &&
 		!e.breaker.BackingOffRetries()
-	if e.breaker.NotClosed() {
+	if e.breaker.Tripped() {
 		fresh = fresh && noFreshInFlight
 		retry = retry && e.inFlight == 0
 		if fresh {
@@ -139,10 +139,10 @@ func (e *endpointQueue[T]) recordResult(
 	if item.slow && e.speed() != speedFast {
 		weight = slowFailureWeight
 	}
-	wasNotClosed := e.breaker.NotClosed()
+	wasTripped := e.breaker.Tripped()
 	e.breaker.Record(observed, item.ID, item.Retry, weight)
 	switch {
-	case observed.Health == breaker.Healthy && wasNotClosed:
+	case observed.Health == breaker.Healthy && wasTripped:
 		e.window = maxInFlight
 	case observed.Health == breaker.Healthy:
 		e.window = min(e.window+1, maxInFlight)
@@ -166,7 +166,7 @@ func (e *endpointQueue[T]) breakerChange(observed breaker.Observation) *BreakerC
 		if e.failingSince.IsZero() {
 			e.failingSince = now
 		}
-		if e.breakerOpened || !e.breaker.NotClosed() {
+		if e.breakerOpened || !e.breaker.Tripped() {
 			return nil
 		}
 		e.breakerOpened = true
@@ -195,10 +195,162 @@ func (e *endpointQueue[T]) drain() []*Item[T] {
 
 // updateSpeed is called after the record has changed.
 func (e *endpointQueue[T]) updateSpeed() {
-	if sp := e.speed(); sp != e.countedAs {
+	if sp := e.speed(); sp != e.countedSpeed {
 		n := e.len() + e.reservations
-		e.organization.queuedBySpeed[e.countedAs] -= n
+		e.organization.queuedBySpeed[e.countedSpeed] -= n
 		e.organization.queuedBySpeed[sp] += n
-		e.countedAs = sp
+		e.countedSpeed = sp
 	}
+}
+
+// organization is one tenant's part of a Queue. Its endpoints have their turns within its own.
+type organization[T any] struct {
+	slotUser
+	id            string
+	queued, bytes int             // as Queue.queued and Queue.bytes
+	queuedBySpeed [speedCount]int // queued, by the speed of the endpoints
+	endpoints     int             // that are known
+
+	// runQueues are its endpoints that have something to run, by their speed, and nextSpeed is
+	// whose turn it is. Those that wait for a slot of their host are not in them.
+	runQueues [speedCount]fifo[*endpointQueue[T]]
+	nextSpeed speed
+	scheduled bool // in Queue.runQueue
+	next      *organization[T]
+
+	skippedInGeneration int64 // the last of Queue.budgetGeneration that left it out
+}
+
+func (o *organization[T]) nextInFIFO() *organization[T]     { return o.next }
+func (o *organization[T]) setNextInFIFO(n *organization[T]) { o.next = n }
+
+// hasRunnable reports whether any endpoint of it may have something to run.
+func (o *organization[T]) hasRunnable() bool {
+	for sp := range o.runQueues {
+		if !o.runQueues[sp].empty() {
+			return true
+		}
+	}
+	return false
+}
+
+// organization returns the organization of that id, which it makes when it is new.
+func (q *Queue[T]) organization(id string) *organization[T] {
+	o := q.organizations[id]
+	if o == nil {
+		o = &organization[T]{id: id}
+		q.organizations[id] = o
+	}
+	return o
+}
+
+const (
+	// idleTTL is how long the record of an idle endpoint is kept.
+	idleTTL = 10 * time.Minute
+	// maxIdleEndpoints bounds the idle endpoints.
+	maxIdleEndpoints = 50_000
+)
+
+// activate returns the queue of the endpoint, which is active from then on. It makes one when there
+// is none.
+func (q *Queue[T]) activate(d Destination) *endpointQueue[T] {
+	e, ok := q.endpoints[d.Endpoint]
+	if !ok {
+		o := q.organization(d.Organization)
+		o.endpoints++
+		e = &endpointQueue[T]{
+			endpoint: d.Endpoint, organization: o, window: initialWindow, countedSpeed: speedUnknown,
+		}
+		q.endpoints[d.Endpoint] = e
+		id := d.Endpoint.SubscriptionID
+		q.bySubscription[id] = append(q.bySubscription[id], e)
+	}
+	if e.activeIndex == 0 {
+		q.activeEndpoints = append(q.activeEndpoints, e)
+		e.activeIndex = len(q.activeEndpoints)
+	}
+	return e
+}
+
+// deactivateIfIdle makes an endpoint idle that has nothing to do. Its record is kept: it is of use
+// when there is more for it.
+func (q *Queue[T]) deactivateIfIdle(e *endpointQueue[T]) {
+	if e.activeIndex == 0 || e.len() > 0 || e.reservations > 0 || e.inFlight > 0 || e.backlog ||
+		e.inFIFO || e.breaker.BackingOff() {
+		return
+	}
+	last := q.activeEndpoints[len(q.activeEndpoints)-1]
+	q.activeEndpoints[e.activeIndex-1], last.activeIndex = last, e.activeIndex
+	q.activeEndpoints[len(q.activeEndpoints)-1] = nil
+	q.activeEndpoints = q.activeEndpoints[:len(q.activeEndpoints)-1]
+	e.activeIndex = 0
+	e.idleSince = time.Now()
+}
+
+// evictIdle forgets endpoints that have been idle for long, or any idle ones if there are too many.
+func (q *Queue[T]) evictIdle() {
+	now := time.Now()
+	idle := func() int { return len(q.endpoints) - len(q.activeEndpoints) }
+	if now.Sub(q.lastEviction) < idleTTL/10 && idle() <= maxIdleEndpoints {
+		return
+	}
+	q.lastEviction = now
+	for id, e := range q.endpoints { // in no order
+		if e.activeIndex > 0 || now.Sub(e.idleSince) <= idleTTL && idle() <= maxIdleEndpoints*9/10 {
+			continue
+		}
+		delete(q.endpoints, id)
+		all := q.bySubscription[id.SubscriptionID]
+		all = slices.DeleteFunc(all, func(other *endpointQueue[T]) bool { return other == e })
+		if len(all) == 0 {
+			delete(q.bySubscription, id.SubscriptionID)
+		} else {
+			q.bySubscription[id.SubscriptionID] = all
+		}
+		q.setHost(e, Host{})
+		if e.organization.endpoints--; e.organization.endpoints == 0 {
+			delete(q.organizations, e.organization.id)
+			delete(q.waitingForSlot, e.organization)
+		}
+	}
+}
+
+// fifo is a linked list whose nodes hold their own links, so that it allocates nothing. Popping the
+// first node and pushing it again serves all of them round-robin. A node is in one fifo at a time.
+// The zero value is empty.
+type fifo[N fifoNode[N]] struct{ head, tail N }
+
+// fifoNode is a pointer to what can be in a fifo.
+type fifoNode[N any] interface {
+	comparable
+	nextInFIFO() N
+	setNextInFIFO(next N)
+}
+
+func (f *fifo[N]) empty() bool {
+	var none N
+	return f.head == none
+}
+
+func (f *fifo[N]) push(n N) {
+	var none N
+	n.setNextInFIFO(none)
+	if f.tail == none {
+		f.head = n
+	} else {
+		f.tail.setNextInFIFO(n)
+	}
+	f.tail = n
+}
+
+// pop takes the first node out. The fifo must not be empty.
+func (f *fifo[N]) pop() N {
+	var none N
+	n := f.head
+	f.head = n.nextInFIFO()
+	if f.head == none {
+		f.tail = none
+	}
+	n.setNextInFIFO(none)
+	return n
 }

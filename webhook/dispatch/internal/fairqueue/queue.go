@@ -83,19 +83,19 @@ type Item[T any] struct {
 
 	// While it is in flight:
 	slot           slotKind
-	slow           bool       // it has lasted longer than slowAfter, without localWait
-	finished       bool       // the attempt is over
-	host           *host[T]   // that the slot is counted for
-	started        time.Time  // zero until Begin; later by what it has waited since
-	localWait      *localWait // nil if it has not waited
-	previous, next *Item[T]   // in Queue.slowWatch, unless it is slow or waits
+	slow           bool         // it has lasted longer than slowAfter, without clockPauses
+	finished       bool         // the attempt is over
+	host           *host[T]     // that the slot is counted for
+	started        time.Time    // zero until Begin; later by what it has waited since
+	clockPauses    *clockPauses // nil if it has not waited
+	previous, next *Item[T]     // in Queue.slowWatch, unless it is slow or waits
 
 	queue *endpointQueue[T] // since it was pushed
 }
 
 // SharedSize is the size of a payload that items share: those of one event. It counts once for the
-// whole Queue and for an organization, however many of them are queued, and once for each of them at
-// its endpoint.
+// whole Queue and for an organization, however many of them are queued, and once for each of them
+// at its endpoint.
 type SharedSize struct {
 	Bytes int
 
@@ -228,7 +228,7 @@ func (q *Queue[T]) Next() *Item[T] {
 	}
 	item := q.assignSlot(e, kind)
 	q.ensureWorker()
-	q.signalIfLow(e)
+	q.signalClaimIfLow(e)
 	if q.claimBlocked && q.claimWorthwhile() {
 		q.claimBlocked = false
 		q.SignalClaim()
@@ -253,8 +253,8 @@ func (q *Queue[T]) pick() (*endpointQueue[T], slotKind) {
 func (q *Queue[T]) pickFrom(o *organization[T]) (*endpointQueue[T], slotKind) {
 	for again := true; again; {
 		again = false
-		for i := range speeds {
-			sp := (o.nextSpeed + i) % speeds
+		for i := range speedCount {
+			sp := (o.nextSpeed + i) % speedCount
 			if !q.organizationMayRun(o, sp) {
 				continue
 			}
@@ -276,16 +276,16 @@ func (q *Queue[T]) firstRunnable(
 	o *organization[T], sp speed,
 ) (first *endpointQueue[T], kind slotKind, moved bool) {
 	runQueue := &o.runQueues[sp]
-	for blocked := 0; !runQueue.empty() && blocked < maxScan; {
+	for blocked := 0; !runQueue.empty() && blocked < maxBlockedPassed; {
 		e := runQueue.head
 		if e.candidate(q.limits.InFlightPerEndpoint) == noCandidate {
 			runQueue.pop()
-			e.linked = false
+			e.inFIFO = false
 			continue
 		}
 		if e.speed() != sp {
 			runQueue.pop()
-			e.linked = false
+			e.inFIFO = false
 			q.schedule(e)
 			moved = true
 			continue
@@ -308,18 +308,18 @@ func (q *Queue[T]) firstRunnable(
 func (q *Queue[T]) assignSlot(e *endpointQueue[T], kind slotKind) *Item[T] {
 	o := e.organization
 	o.runQueues[o.nextSpeed].pop()
-	e.linked = false
+	e.inFIFO = false
 	q.runQueue.pop()
 	o.scheduled = false
-	o.nextSpeed = (o.nextSpeed + 1) % speeds
+	o.nextSpeed = (o.nextSpeed + 1) % speedCount
 
 	item := e.pop(e.candidate(q.limits.InFlightPerEndpoint))
 	q.countDequeued(item)
 	item.slot, item.host, item.started, item.slow = kind, e.host, time.Time{}, false
-	item.localWait, item.finished = nil, false
-	q.countSlot(item, 1)
+	item.clockPauses, item.finished = nil, false
+	q.adjustSlots(item, 1)
 	if e.host != nil {
-		e.host.endTurn(o)
+		e.host.moveToBack(o)
 	}
 	q.schedule(e)
 	if o.hasRunnable() {
@@ -337,7 +337,7 @@ func (q *Queue[T]) Begin(item *Item[T], to Host) bool {
 	e := item.queue
 	q.setHost(e, to)
 	if item.host != e.host {
-		q.countSlot(item, -1)
+		q.adjustSlots(item, -1)
 		if item.host != nil { // which has a slot again
 			q.wakeWaiters(item.host, maxWakeups)
 			defer q.ensureWorker()
@@ -350,7 +350,7 @@ func (q *Queue[T]) Begin(item *Item[T], to Host) bool {
 			return false
 		}
 		item.host = e.host
-		q.countSlot(item, 1)
+		q.adjustSlots(item, 1)
 	}
 	item.started = time.Now()
 	q.slowWatch.add(item)
@@ -386,9 +386,9 @@ func (q *Queue[T]) Finish(item *Item[T], observed breaker.Observation) (finished
 	defer q.mu.Unlock()
 	e := item.queue
 	e.attemptEnded(item)
-	q.countSlot(item, -1)
+	q.adjustSlots(item, -1)
 	item.finished = true
-	if !item.started.IsZero() && !item.slow && !item.waitsLocally() {
+	if !item.started.IsZero() && !item.slow && !item.clockPaused() {
 		q.slowWatch.remove(item)
 		e.recordFast()
 		e.updateSpeed()
@@ -406,7 +406,7 @@ func (q *Queue[T]) Finish(item *Item[T], observed breaker.Observation) (finished
 		q.countDequeued(e.retries...)
 		finished.Unstarted, e.retries = values(e.retries), nil
 	}
-	q.slotFreed(item)
+	q.wakeForFreedSlot(item)
 	q.schedule(e) // behind those that waited
 	q.deactivateIfIdle(e)
 	finished.RetriesAt = e.breaker.BackingOffRetriesUntil()
@@ -454,8 +454,8 @@ func (q *Queue[T]) WakeBlocked() {
 
 // schedule puts the endpoint into the run queue if it has something to run.
 func (q *Queue[T]) schedule(e *endpointQueue[T]) {
-	if !e.linked && e.candidate(q.limits.InFlightPerEndpoint) != noCandidate {
-		e.linked = true
+	if !e.inFIFO && e.candidate(q.limits.InFlightPerEndpoint) != noCandidate {
+		e.inFIFO = true
 		e.organization.runQueues[e.speed()].push(e)
 		q.scheduleOrganization(e.organization)
 	}

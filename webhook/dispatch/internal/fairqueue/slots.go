@@ -1,6 +1,9 @@
 package fairqueue
 
-import "time"
+import (
+	"container/list"
+	"time"
+)
 
 // slotKind is the kind of slot that an attempt takes while it is in flight: see the package
 // documentation.
@@ -75,7 +78,7 @@ const (
 	speedFast    speed = iota // attempts have been fast
 	speedUnknown              // there was none yet, or slow ones have cancelled out fast ones
 	speedSlow
-	speeds // their number
+	speedCount // their number
 )
 
 func (r *speedRecord) speed() speed {
@@ -169,9 +172,9 @@ func (e *endpointQueue[T]) mayUseReserved() bool {
 		(e.host == nil || e.host.speed() != speedSlow) && time.Since(e.lastFastAnswer) <= reservedRecency
 }
 
-// countSlot adds n to the slots of the item's kind that its organization, its host and all together
-// have.
-func (q *Queue[T]) countSlot(item *Item[T], n int) {
+// adjustSlots adds n to the slots of the item's kind that its organization, its host and all
+// together have.
+func (q *Queue[T]) adjustSlots(item *Item[T], n int) {
 	q.slotsUsed.add(item.slot, n)
 	item.queue.organization.add(item.slot, n)
 	if item.host != nil {
@@ -180,10 +183,10 @@ func (q *Queue[T]) countSlot(item *Item[T], n int) {
 	}
 }
 
-// slotFreed lets those look for a slot again that may have the one that the item had: first those
-// that wait for its host, and then its own organization, which has just had a turn there. All
+// wakeForFreedSlot lets those look for a slot again that may have the one that the item had: first
+// those that wait for its host, and then its own organization, which has just had a turn there. All
 // others do so with the next WakeBlocked.
-func (q *Queue[T]) slotFreed(item *Item[T]) {
+func (q *Queue[T]) wakeForFreedSlot(item *Item[T]) {
 	if item.host != nil {
 		q.wakeWaiters(item.host, maxWakeups)
 	}
@@ -202,6 +205,268 @@ func (q *Queue[T]) slotFreed(item *Item[T]) {
 // maxWakeups is how many may look for a slot again when one has come free.
 const maxWakeups = 4
 
-// maxScan is how many blocked endpoints of an organization are passed over in one search for one
-// that can run.
-const maxScan = maxWakeups
+// maxBlockedPassed is how many blocked endpoints of an organization are passed over in one search
+// for one that can run.
+const maxBlockedPassed = maxWakeups
+
+// clockPauses is how long an attempt waits for something in this process, such as a place to render
+// its templates. That is no time of its endpoint, which can do nothing about it.
+type clockPauses struct {
+	waiting int // how many things it waits for now
+	since   time.Time
+	total   time.Duration // of what is over
+}
+
+func (i *Item[T]) clockPaused() bool { return i.clockPauses != nil && i.clockPauses.waiting > 0 }
+
+// PauseClock stops the clock of an attempt that begins to wait for something in this process. The
+// attempt keeps its slot, and does not get slow meanwhile. It may wait for several things at once:
+// the clock goes on when ResumeClock was called as often. Once the attempt is finished both do
+// nothing.
+func (q *Queue[T]) PauseClock(item *Item[T]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if item.finished { // by a channel that left something running
+		return
+	}
+	if item.clockPauses == nil {
+		item.clockPauses = new(clockPauses)
+	}
+	p := item.clockPauses
+	if p.waiting++; p.waiting > 1 {
+		return
+	}
+	p.since = time.Now()
+	if !item.slow {
+		q.slowWatch.remove(item)
+	}
+}
+
+// ResumeClock lets the clock go on: see PauseClock.
+func (q *Queue[T]) ResumeClock(item *Item[T]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if item.finished || !item.clockPaused() {
+		return
+	}
+	p := item.clockPauses
+	if p.waiting--; p.waiting > 0 {
+		return
+	}
+	waited := time.Since(p.since)
+	p.total += waited
+	item.started = item.started.Add(waited)
+	if !item.slow {
+		q.slowWatch.add(item)
+		q.armSlowTimer()
+	}
+}
+
+// PausedTime returns how long the attempt has waited: see PauseClock.
+func (q *Queue[T]) PausedTime(item *Item[T]) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if item.clockPauses == nil {
+		return 0
+	}
+	return item.clockPauses.total
+}
+
+// slowWatchList has the attempts in flight that may yet become slow, in the order of their starts:
+// not those that are slow already, nor those whose clock is paused.
+type slowWatchList[T any] struct{ first, last *Item[T] }
+
+func (r *slowWatchList[T]) add(item *Item[T]) {
+	previous := r.last
+	for previous != nil && previous.started.After(item.started) {
+		previous = previous.previous
+	}
+	item.previous = previous
+	if previous == nil {
+		item.next, r.first = r.first, item
+	} else {
+		item.next, previous.next = previous.next, item
+	}
+	if item.next == nil {
+		r.last = item
+	} else {
+		item.next.previous = item
+	}
+}
+
+func (r *slowWatchList[T]) remove(item *Item[T]) {
+	if item.previous == nil {
+		r.first = item.next
+	} else {
+		item.previous.next = item.next
+	}
+	if item.next == nil {
+		r.last = item.previous
+	} else {
+		item.next.previous = item.previous
+	}
+	item.previous, item.next = nil, nil
+}
+
+// armSlowTimer sees to it that markSlow is called when the first attempt gets slow.
+func (q *Queue[T]) armSlowTimer() {
+	if q.slowTimerArmed || q.slowWatch.first == nil {
+		return
+	}
+	q.slowTimerArmed = true
+	wait := time.Until(q.slowWatch.first.started.Add(slowAfter))
+	if q.slowTimer == nil {
+		q.slowTimer = time.AfterFunc(wait, q.markSlow)
+	} else {
+		q.slowTimer.Reset(wait)
+	}
+}
+
+// markSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
+func (q *Queue[T]) markSlow() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.slowTimerArmed = false
+	now := time.Now()
+	for item := q.slowWatch.first; item != nil &&
+		now.Sub(item.started) >= slowAfter; item = q.slowWatch.first {
+		q.slowWatch.remove(item)
+		item.slow = true
+		item.queue.recordSlow()
+		item.queue.updateSpeed()
+		item.queue.organization.recordSlow()
+		if item.host != nil {
+			item.host.recordSlow()
+		}
+		if item.slot == fastSlot {
+			q.adjustSlots(item, -1)
+			item.slot = generalSlot
+			q.adjustSlots(item, 1)
+			q.wakeForFreedSlot(item)
+		}
+	}
+	q.armSlowTimer()
+	q.ensureWorker()
+}
+
+// Host identifies where attempts go, of any organization. One name with two limits is two hosts.
+type Host struct {
+	Name string
+	// MaxInFlight is how many attempts to it may be in flight, by the channel's own account; 0 is no
+	// limit but its share.
+	MaxInFlight int
+}
+
+type host[T any] struct {
+	slotUser
+	Host
+	endpoints int // that go there
+	// waiters are the organizations with endpoints that could run something if the host had a slot
+	// for them, as *hostWaiters, and byOrganization finds them. They take turns: an organization
+	// with many endpoints gets no more of the host than one with a single endpoint.
+	waiters        list.List
+	byOrganization map[*organization[T]]*list.Element
+}
+
+// hostWaiters are the endpoints of one organization that wait for one host. It keeps its place
+// while they look for a slot, so that they lose no turn if they find none.
+type hostWaiters[T any] struct {
+	organization *organization[T]
+	endpoints    fifo[*endpointQueue[T]]
+}
+
+// addWaiter adds an endpoint that is in no run queue.
+func (h *host[T]) addWaiter(e *endpointQueue[T]) {
+	element := h.byOrganization[e.organization]
+	if element == nil {
+		element = h.waiters.PushBack(&hostWaiters[T]{organization: e.organization})
+		h.byOrganization[e.organization] = element
+	}
+	element.Value.(*hostWaiters[T]).endpoints.push(e)
+}
+
+// moveToBack moves the organization behind the others.
+func (h *host[T]) moveToBack(o *organization[T]) {
+	if element := h.byOrganization[o]; element != nil {
+		h.waiters.MoveToBack(element)
+	}
+}
+
+// popWaiters takes out up to n endpoints: one of each organization before another of the same.
+func (h *host[T]) popWaiters(n int) (popped []*endpointQueue[T]) {
+	for again := true; again; {
+		again = false
+		for element := h.waiters.Front(); element != nil && len(popped) < n; {
+			w, this := element.Value.(*hostWaiters[T]), element
+			element = element.Next()
+			switch {
+			case !w.endpoints.empty():
+				popped, again = append(popped, w.endpoints.pop()), true
+			case len(popped) == 0: // its endpoints looked for a slot and did not come back
+				h.waiters.Remove(this)
+				delete(h.byOrganization, w.organization)
+			}
+		}
+	}
+	return popped
+}
+
+// popWaitersOf takes out the endpoints of an organization, which keeps its place.
+func (h *host[T]) popWaitersOf(o *organization[T]) (popped []*endpointQueue[T]) {
+	if element := h.byOrganization[o]; element != nil {
+		for w := element.Value.(*hostWaiters[T]); !w.endpoints.empty(); {
+			popped = append(popped, w.endpoints.pop())
+		}
+	}
+	return popped
+}
+
+// setHost notes where the endpoint's attempts go. The zero Host is not known.
+func (q *Queue[T]) setHost(e *endpointQueue[T], to Host) {
+	if e.host != nil && e.host.Host == to {
+		return
+	}
+	if e.host != nil {
+		// The endpoint may wait for a slot of the host that it leaves, where it would not be found
+		// again. All of its organization that wait there look for a slot again.
+		defer q.reschedule(e.host.popWaitersOf(e.organization))
+		q.leaveHost(e.host)
+		e.host = nil
+	}
+	if to.Name == "" {
+		return
+	}
+	h := q.hosts[to]
+	if h == nil {
+		h = &host[T]{Host: to, byOrganization: make(map[*organization[T]]*list.Element)}
+		q.hosts[to] = h
+	}
+	h.endpoints++
+	e.host = h
+}
+
+func (q *Queue[T]) leaveHost(h *host[T]) {
+	h.endpoints--
+	q.forgetHostIfUnused(h)
+}
+
+// forgetHostIfUnused forgets a host that no endpoint has and no attempt in flight goes to: until
+// then its attempts count, whatever endpoint has it next.
+func (q *Queue[T]) forgetHostIfUnused(h *host[T]) {
+	if h.endpoints == 0 && h.total() == 0 && q.hosts[h.Host] == h {
+		delete(q.hosts, h.Host)
+	}
+}
+
+// wakeWaiters lets up to n endpoints that wait for the host look for a slot again.
+func (q *Queue[T]) wakeWaiters(h *host[T], n int) {
+	q.reschedule(h.popWaiters(n))
+}
+
+// reschedule schedules endpoints that have waited for a host.
+func (q *Queue[T]) reschedule(endpoints []*endpointQueue[T]) {
+	for _, e := range endpoints {
+		e.inFIFO = false
+		q.schedule(e)
+	}
+}
