@@ -227,8 +227,19 @@ func TestHealthChanged(t *testing.T) {
 		assert.Equal(t, dispatch.Degraded, changes[2].To)
 		assert.True(t, changes[2].Since.After(recovered.At))
 
+		sub.Name = "changed" // the endpoint may be another now: what is known of it is forgotten
+		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
+		synctest.Wait()
+		assert.Len(t, changes, 3)
+		for range breaker.Threshold {
+			attemptOne()
+		}
+		require.Len(t, changes, 4)
+		assert.Equal(t, dispatch.Degraded, changes[3].To)
+		assert.True(t, changes[3].Since.After(changes[2].At))
+
 		lines := healthLog(log.String())
-		require.Len(t, lines, 3)
+		require.Len(t, lines, 4)
 		assert.Contains(t, lines[0], `level=WARN msg="webhook: an endpoint is degraded"`+
 			` organization_id="" webhook_id=`+sub.ID+` channel=webhook`)
 		assert.Contains(t, lines[0], `class=status error="the endpoint answered 503`)
