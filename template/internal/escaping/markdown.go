@@ -106,5 +106,8 @@ func (p *MarkdownPlace) AppendValue(b []byte, s string) []byte {
 	case p.inline > 0: // code ends at a backtick, and nothing can stand for one in it
 		return append(b, strings.NewReplacer("`", "'", "\n", " ", "\r", " ").Replace(s)...)
 	}
+	if p.seen > len(b) && s != "" { // a backslash of the template would escape ours
+		b = append(b, '\\')
+	}
 	return appendMarkdown(b, s)
 }
