@@ -19,8 +19,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-// meter is a connector that counts statements, the rows that they return or change, and
-// the bytes of their texts: what a store asks for and gets at once.
+// meter is a connector that counts statements, the rows that they return or change, and the bytes
+// of their parameters.
 type meter struct {
 	path string
 
@@ -114,8 +114,8 @@ func (r *meteredRows) Close() error {
 	return r.Rows.Close()
 }
 
-// metered opens a store whose statements are counted, and another handle that
-// counts nothing.
+// metered opens a store whose statements are counted, and a second handle on the same file whose
+// statements are not.
 func metered(t *testing.T, config sqlstore.Config) (*sqlstore.Store, *sql.DB, *meter) {
 	t.Helper()
 	m := &meter{path: filepath.Join(t.TempDir(), "webhooks.db")}
@@ -188,7 +188,7 @@ func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
 	assert.Equal(t, endpoints, count(t, db, "endpoints"))
 
 	prune(now.Add(time.Hour), webhook.PruneRequest{})
-	assert.Less(t, m.rows, 100, "they are not all looked at again")
+	assert.Less(t, m.rows, 100, "a second run reads only a few rows")
 
 	prune(now.Add(time.Hour), webhook.PruneRequest{SucceededBefore: now.Add(time.Hour)})
 	assert.Zero(t, count(t, db, "deliveries"))
@@ -280,8 +280,8 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 }
 
 // Any number of endpoints can fail, and any number of organizations can have their full share in
-// memory. A claim names only a part of them in its statements. It still hands out nothing of the
-// others, and a few claims hand out everything else.
+// memory. A claim has to skip all of them, but its statements name only some. It must return no
+// delivery of the endpoints to skip, and a few claims together must return all other deliveries.
 func TestClaimThatSkipsManyIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -337,7 +337,7 @@ func TestClaimThatSkipsManyIsBounded(t *testing.T) {
 	assert.LessOrEqual(t, bytes, 130_000, "bytes of the parameters of a statement")
 }
 
-// A channel that was removed and added again is another endpoint, and is skipped like the old one.
+// A channel that was removed and added again is a new endpoint. A claim skips it like the old one.
 func TestClaimSkipsWhatWasMadeAgain(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
@@ -380,5 +380,5 @@ func TestClaimSkipsWhatWasMadeAgain(t *testing.T) {
 	require.Len(t, claim(skip), 2)
 	m.reset()
 	require.Empty(t, claim(skip))
-	require.Equal(t, m.statements, asked, "what is known is not looked up again")
+	require.Equal(t, m.statements, asked, "the store remembers what it has looked up")
 }

@@ -22,10 +22,10 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-// counted is what a store has asked of its database.
+// counted says what a store has read from its database.
 type counted struct{ statements, rows, bytes int }
 
-// counter is a connector that counts it.
+// counter is a connector that keeps the figures of counted.
 type counter struct {
 	path string
 	mu   sync.Mutex
@@ -49,7 +49,7 @@ func (c *counter) add(n counted) {
 	c.sum.bytes += n.bytes
 }
 
-// of returns what fn asked for.
+// of returns what fn read.
 func (c *counter) of(t *testing.T, fn func() error) counted {
 	t.Helper()
 	c.mu.Lock()
@@ -123,7 +123,7 @@ func openCounted(t *testing.T, path string) (*sqlstore.Store, *counter) {
 	return s, c
 }
 
-// largeSubscription makes one whose configs take 60 KiB.
+// largeSubscription returns a subscription whose configs take 60 KiB.
 func largeSubscription(organizationID string) *webhook.Subscription {
 	sub := sqltest.NewSubscription()
 	sub.OrganizationID, sub.CreatedAt = organizationID, time.Now()
@@ -172,7 +172,7 @@ func TestWhatAChangeCosts(t *testing.T) {
 	}
 
 	cold := read.of(t, emit("victim", "invoice.paid"))
-	assert.Less(t, cold.rows, 10, "the first emit reads the routes of its organization, and no others")
+	assert.Less(t, cold.rows, 10, "the first emit reads only the routes of its organization")
 	_ = read.of(t, emit("victim", "invoice.paid"))
 	still := read.of(t, emit("victim", "invoice.paid"))
 	change()
@@ -180,14 +180,14 @@ func TestWhatAChangeCosts(t *testing.T) {
 		"changes of other organizations cost nothing")
 
 	first := read.of(t, emit("large", "object.created"))
-	assert.Less(t, first.bytes, 200*webhooks, "routes have nothing of the configs")
+	assert.Less(t, first.bytes, 200*webhooks, "the routes do not include the configs")
 	_ = read.of(t, emit("large", "object.created"))
 	before := read.of(t, emit("large", "object.created"))
 	change()
 	after := read.of(t, emit("large", "object.created"))
 	assert.Equal(t, before.statements+1, after.statements)
-	assert.Equal(t, before.rows+1, after.rows, "one change is one row")
-	assert.Less(t, after.bytes-before.bytes, 400, "which has nothing of the configs")
+	assert.Equal(t, before.rows+1, after.rows, "an emit after one change reads one row more")
+	assert.Less(t, after.bytes-before.bytes, 400, "the row does not include the configs")
 
 	claim := func() error {
 		now := time.Now()
@@ -198,13 +198,14 @@ func TestWhatAChangeCosts(t *testing.T) {
 	change()
 	for range 2 {
 		cost := read.of(t, claim)
-		assert.LessOrEqual(t, cost.rows, 10+10+5, "a claim reads what it claims and whose it is")
+		assert.LessOrEqual(t, cost.rows, 10+10+5,
+			"a claim reads the deliveries and their subscriptions")
 		assert.Less(t, cost.bytes, 5_000)
 	}
 }
 
-// TestDatabaseWentBack gives a store a database that has lost its last changes,
-// as after a failover, and has got others since.
+// TestDatabaseWentBack gives a store a database that has lost its last changes, as after a
+// failover, and has been changed since.
 func TestDatabaseWentBack(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

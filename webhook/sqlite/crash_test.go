@@ -111,7 +111,7 @@ func crashChild(mode, path, url string) error {
 			}
 		}()
 	}
-	return d.Run(ctx) // until the kill
+	return d.Run(ctx) // until the process is killed
 }
 
 func drain(ctx context.Context, d *dispatch.Dispatcher, store *sqlite.Store) error {
@@ -120,8 +120,8 @@ func drain(ctx context.Context, d *dispatch.Dispatcher, store *sqlite.Store) err
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(runCtx) }()
 	for {
-		// One query, because between two a delivery that is in flight in the
-		// first can be pending again in the second.
+		// One query for all states: a delivery could go back from in flight to pending between two
+		// queries, and be in the result of neither.
 		all, err := d.Deliveries(ctx, webhook.DeliveryQuery{Limit: 1_000_000})
 		if err != nil {
 			return err
@@ -137,7 +137,7 @@ func drain(ctx context.Context, d *dispatch.Dispatcher, store *sqlite.Store) err
 	}
 }
 
-// endpoint counts what arrives, and fails now and then.
+// endpoint counts the deliveries that arrive. It answers some of them with an error.
 type endpoint struct {
 	mu      sync.Mutex
 	arrived map[string]int // answered with 200, by event id
@@ -182,8 +182,8 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
 		lines := bufio.NewReader(stdout)
-		first, err := lines.ReadString('\n') // it is at work now
-		require.NoError(t, err, "the child must come up again after a kill")
+		first, err := lines.ReadString('\n') // the child has accepted an event
+		require.NoError(t, err, "the child must start again after a kill")
 		accepted = append(accepted, strings.TrimSpace(first))
 		killer := time.AfterFunc(time.Duration(rand.IntN(60_000))*time.Microsecond,
 			func() { _ = cmd.Process.Kill() })

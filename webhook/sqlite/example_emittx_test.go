@@ -56,7 +56,7 @@ func (s *shop) prepare(ctx context.Context) error {
 	})
 }
 
-// save stores an article and publishes that it did: both or neither.
+// save stores an article and emits an event about it, in one transaction.
 func (s *shop) save(ctx context.Context, id, title string) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -74,8 +74,9 @@ func (s *shop) save(ctx context.Context, id, title string) error {
 	return tx.Commit()
 }
 
-// Publish in the transaction of the change. The second article is refused, because the id
-// is taken, and its event is gone with it. Without Run, the delivery waits.
+// The event is emitted in the transaction of the change. The second article is refused because its
+// id is taken, so its event is rolled back too. The delivery stays pending, because Run is not
+// called.
 func ExampleTx() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "shop")

@@ -15,8 +15,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// A database that shows none of the subscriptions' secrets. The keys come from where
-// the service has its own secrets: the first one seals.
+// The secrets of subscriptions are encrypted in the database. The keys come from where the service
+// keeps its other secrets. The first key encrypts, and every key decrypts.
 func ExampleOpen_sealed() {
 	if err := openSealedStore(context.Background(),
 		"2026-11:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="); err != nil {
@@ -32,7 +32,7 @@ func openSealedStore(ctx context.Context, configured string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // an example's
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	path := filepath.Join(dir, "webhooks.db")
 
 	var keys []seal.Key
@@ -51,8 +51,8 @@ func openSealedStore(ctx context.Context, configured string) error {
 	if err != nil {
 		return err
 	}
-	// What is in clear from before, or sealed with a key that is to go. This is
-	// cheap when there is nothing to do, and names what cannot be opened.
+	// Reseal encrypts configs that are not encrypted yet, or are encrypted with a key that is to be
+	// removed. It costs little if there are none. Its error names what it cannot decrypt.
 	n, err := store.Reseal(ctx)
 	if err != nil {
 		return err

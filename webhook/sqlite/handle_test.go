@@ -15,12 +15,13 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// allPragmas is what New asks for, with the patience that many connections under the race detector
-// need: SQLite serves those that wait for its lock in no order.
+// allPragmas are the settings that New requires. The busy timeout is long, because SQLite grants
+// its lock to waiting connections in no particular order, and the race detector makes each one
+// slow.
 const allPragmas = "?_pragma=busy_timeout(60000)&_pragma=journal_mode(WAL)" +
 	"&_pragma=synchronous(FULL)&_txlock=immediate"
 
-// handle is a service's own.
+// handle opens a handle as a service does. It is closed when the test ends.
 func handle(t *testing.T, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", dsn)
@@ -29,7 +30,8 @@ func handle(t *testing.T, dsn string) *sql.DB {
 	return db
 }
 
-// TestNewOnAHandle runs what depends on the connections on a service's own handle.
+// TestNewOnAHandle runs the suite on a service's own handle, in the parts that depend on
+// connections.
 func TestNewOnAHandle(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -59,15 +61,15 @@ func TestNewOnAHandle(t *testing.T) {
 	})
 }
 
-func TestNewSaysWhatTheHandleLacks(t *testing.T) {
+func TestNewNamesMissingSettings(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ dsn, text string }{
 		"no file": {":memory:", "for a store in memory use package memstore"},
-		"no log":  {"shop.db?_pragma=busy_timeout(1000)", "_pragma=journal_mode(WAL)"},
+		"no WAL":  {"shop.db?_pragma=busy_timeout(1000)", "_pragma=journal_mode(WAL)"},
 		"not durable": {"shop.db?_pragma=busy_timeout(1000)&_pragma=journal_mode(WAL)" +
 			"&_pragma=synchronous(NORMAL)", "_pragma=synchronous(FULL)"},
-		"no patience":    {"shop.db?_pragma=journal_mode(WAL)", "_pragma=busy_timeout(10000)"},
-		"no connections": {"shop.db" + allPragmas, "call SetMaxOpenConns"},
+		"no busy timeout": {"shop.db?_pragma=journal_mode(WAL)", "_pragma=busy_timeout(10000)"},
+		"no connections":  {"shop.db" + allPragmas, "call SetMaxOpenConns"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,8 +93,8 @@ func TestNewSaysWhatTheHandleLacks(t *testing.T) {
 	require.ErrorContains(t, err, "must be positive")
 }
 
-// TestNewSeesSettingsOfOneConnection has a handle that was set up by a statement:
-// the next connection has its own setting.
+// TestNewSeesSettingsOfOneConnection sets a pragma by a statement, which changes one connection of
+// the handle. New must notice that other connections do not have it.
 func TestNewSeesSettingsOfOneConnection(t *testing.T) {
 	t.Parallel()
 	db := handle(t, "file:"+filepath.Join(t.TempDir(), "shop.db")+"?_pragma=journal_mode(WAL)")
@@ -112,13 +114,12 @@ func TestNewLeavesTheHandleOpen(t *testing.T) {
 	require.Same(t, db, s.DB())
 	require.NoError(t, s.Ping(ctx))
 	require.NoError(t, s.Close())
-	require.NoError(t, s.Close(), "a second time does nothing")
+	require.NoError(t, s.Close(), "closing twice does nothing")
 	require.Zero(t, db.Stats().InUse, "a closed store holds no connection")
 	require.NoError(t, db.PingContext(ctx))
 }
 
-// TestDBOfAnOpenedStore publishes on the handle that the store gives, without another
-// one on the same file.
+// TestDBOfAnOpenedStore emits in a transaction on the handle that Store.DB returns.
 func TestDBOfAnOpenedStore(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

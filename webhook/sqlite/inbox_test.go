@@ -32,7 +32,7 @@ const (
 	inboxEvents  = 40 // more than handlers run at a time
 )
 
-// inboxMount opens the database and puts an inbox on it behind a receiver.
+// inboxMount opens the database, and returns an inbox on it behind a receiver.
 func inboxMount(
 	ctx context.Context, path string, h receiver.HandlerFunc,
 ) (*sqlite.Store, *inbox.Inbox, http.Handler, error) {
@@ -68,8 +68,8 @@ func inboxPost(h http.Handler, i int) (id string, status int) {
 	return id, w.Code
 }
 
-// inboxChild takes events in and prints the id of each that was acknowledged.
-// Its handlers never come to an end.
+// inboxChild receives events and prints the id of each that it acknowledged. Its handlers never
+// return.
 func inboxChild(path string) error {
 	ctx := context.Background()
 	started := make(chan struct{}, inboxEvents)
@@ -84,7 +84,7 @@ func inboxChild(path string) error {
 	go func() { ended <- in.Run(ctx) }()
 	for i := range inboxEvents {
 		if i == inboxEvents-1 {
-			<-started // the kill, after the last one, meets handlers at work
+			<-started // so that handlers are running when the process is killed
 		}
 		id, status := inboxPost(h, i)
 		if status != http.StatusOK {
@@ -93,11 +93,11 @@ func inboxChild(path string) error {
 		// One write, so that a kill leaves a whole line or none.
 		_, _ = os.Stdout.WriteString(id + "\n")
 	}
-	return <-ended // until the kill
+	return <-ended // until the process is killed
 }
 
-// A process acknowledges events and is killed while it handles some of them,
-// with the others still waiting. The next process handles them all.
+// A process acknowledges events, and is killed while it handles some of them and others wait. The
+// next process must handle all of them.
 func TestInboxOfAKilledProcess(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -120,7 +120,7 @@ func TestInboxOfAKilledProcess(t *testing.T) {
 		acknowledged = append(acknowledged, lines.Text())
 	}
 	require.NoError(t, cmd.Process.Kill())
-	require.Error(t, cmd.Wait(), "it must live until it is killed")
+	require.Error(t, cmd.Wait(), "the child must run until it is killed")
 	require.Len(t, acknowledged, inboxEvents)
 
 	var mu sync.Mutex
@@ -158,5 +158,5 @@ func TestInboxOfAKilledProcess(t *testing.T) {
 	require.NoError(t, <-ended)
 	mu.Lock()
 	defer mu.Unlock()
-	assert.ElementsMatch(t, acknowledged, handled, "each once")
+	assert.ElementsMatch(t, acknowledged, handled, "each event must be handled once")
 }

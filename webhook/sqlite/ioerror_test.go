@@ -53,5 +53,5 @@ func TestAnIOErrorIsNoDamage(t *testing.T) {
 	require.NoError(t, err, "%s", said)
 	s := open(t, path)
 	_, err = s.EventPayload(t.Context(), "", "evt_0")
-	require.NoError(t, err, "what was stored before is there")
+	require.NoError(t, err, "what was stored before the error must still be readable")
 }

@@ -108,7 +108,7 @@ func TestLocked(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Enqueue(t.Context(), time.Now(),
 		[]webhook.NewEvent{{ID: "evt_1", Type: "a.b", Payload: []byte(`{}`)}}, nil)
-	require.NoError(t, err, "the store goes on when the lock is gone")
+	require.NoError(t, err, "the store must work again once the lock is released")
 }
 
 func TestFull(t *testing.T) {
@@ -134,7 +134,7 @@ func TestFull(t *testing.T) {
 	require.ErrorIs(t, err, sqlite.ErrFull)
 	all, err := s.Deliveries(ctx, webhook.DeliveryQuery{Limit: 1_000})
 	require.NoError(t, err)
-	require.Len(t, all, stored, "what did not fit left nothing behind, what did is there")
+	require.Len(t, all, stored, "only the events that were accepted may be stored")
 
 	for _, d := range all {
 		require.NoError(t, s.Cancel(ctx, now, "", d.ID))
@@ -143,7 +143,7 @@ func TestFull(t *testing.T) {
 		Limit: 10_000})
 	require.NoError(t, err)
 	require.Equal(t, 2*stored, n)
-	require.NoError(t, put(), "the store goes on when there is room")
+	require.NoError(t, put(), "the store must work again once there is room")
 }
 
 func TestNewerSchema(t *testing.T) {
@@ -204,7 +204,7 @@ func TestOpenAtOnce(t *testing.T) {
 	}
 	group.Wait()
 	for range cap(failures) {
-		assert.NoError(t, <-failures, "one migrates, the others wait for it")
+		assert.NoError(t, <-failures, "one store migrates, and the others wait for it")
 	}
 }
 

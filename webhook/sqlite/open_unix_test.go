@@ -25,7 +25,7 @@ func TestOpenWithoutPermission(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "locked")
 	require.NoError(t, os.Mkdir(dir, 0o555))
 	cmd := child("TestOpenWithoutPermission", filepath.Join(dir, "x.db"))
-	if os.Getuid() == 0 { // whom no permission stops
+	if os.Getuid() == 0 { // permissions do not apply to root: another user runs the child
 		for at := dir; at != "/"; at = filepath.Dir(at) {
 			info, err := os.Stat(at)
 			require.NoError(t, err)
@@ -36,8 +36,8 @@ func TestOpenWithoutPermission(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		cmd.Dir = "/"
 		readable := filepath.Join(filepath.Dir(dir), "binary")
-		// Another process writes the copy: a child that a parallel test starts meanwhile would inherit
-		// the open file, and a file that is open for writing cannot be run.
+		// Another process writes the copy: a child that a parallel test starts meanwhile would
+		// inherit the open file, and a file that is open for writing cannot be run.
 		require.NoError(t, exec.CommandContext(t.Context(), "cp", os.Args[0], readable).Run())
 		cmd.Path = readable
 	}

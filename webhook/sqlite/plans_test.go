@@ -35,8 +35,7 @@ func (r *recorder) Connect(context.Context) (driver.Conn, error) {
 	return &recordedConn{Conn: conn, recorder: r}, err
 }
 
-// recordedConn has no method but those of driver.Conn, so that everything is
-// prepared.
+// recordedConn has only the methods of driver.Conn, so that database/sql prepares every statement.
 type recordedConn struct {
 	driver.Conn
 	recorder *recorder
@@ -72,7 +71,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	for i := range events {
 		events[i] = webhook.NewEvent{ID: fmt.Sprint("evt_", i), Type: "a.b", Payload: []byte(`{}`)}
 	}
-	for range 2 { // the second time all are stored already
+	for range 2 { // the second time the events are stored already
 		_, err = s.Enqueue(ctx, now, events, nil)
 		require.NoError(t, err)
 	}
@@ -93,7 +92,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	_, err = s.Now(ctx)
 	require.NoError(t, err)
 	for _, at := range []time.Time{now.Add(time.Hour),
-		now.Add(-time.Hour)} { // nothing, and everything
+		now.Add(-time.Hour)} { // that removes nothing, and everything
 		_, err = s.Repair(ctx, now, webhook.RepairRequest{Until: now.Add(time.Hour), LeasesAfter: at,
 			FreshAfter: at, RetriesAfter: at, Limit: 10})
 		require.NoError(t, err)
@@ -126,7 +125,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	r := webhook.IdempotentRequest{Key: []byte("key"), Digest: []byte("digest"), Began: now,
 		Until: now.Add(time.Minute)}
-	for range 2 { // the second time it is in progress
+	for range 2 { // the second time the request is in progress
 		_, _, err = s.BeginIdempotent(ctx, r, now.Add(-time.Hour))
 		require.NoError(t, err)
 	}
@@ -141,7 +140,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 }
 
-// settleElsewhere gives a result on what another process has claimed.
+// settleElsewhere settles deliveries that another process has claimed.
 func settleElsewhere(t *testing.T, s, other *sqlstore.Store) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
@@ -160,9 +159,8 @@ func settleElsewhere(t *testing.T, s, other *sqlstore.Store) {
 
 var explained = regexp.MustCompile(`(?i)^\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\b`)
 
-// TestPlans explains every statement that a store uses. Each one must find what
-// it needs in the large tables by an index, so that what it costs does not
-// depend on how much is stored.
+// TestPlans explains every statement that a store uses. Each one must use an index to find rows in
+// the large tables, so that its cost does not depend on how much is stored.
 func TestPlans(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -174,7 +172,7 @@ func TestPlans(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	s, err := sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{TablePrefix: "p_"})
 	require.NoError(t, err)
-	clear(r.statements) // those of migrations read whole tables, once
+	clear(r.statements) // migrations run once, and may read whole tables
 	useEverything(t, s)
 	other, err := sqlstore.New(ctx, db, sqlstore.SQLite(), sqlstore.Config{TablePrefix: "p_"})
 	require.NoError(t, err)
@@ -283,7 +281,7 @@ func TestPlans(t *testing.T) {
 	expect("WHERE last_id = id AND created_at < ?", "p_events_idle (created_at<?)")
 }
 
-// plan returns what SQLite means to do, a step on each line.
+// plan returns the query plan of SQLite, one step on each line.
 func plan(t *testing.T, db *sql.DB, statement string) string {
 	t.Helper()
 	args := make([]any, strings.Count(statement, "?"))

@@ -27,8 +27,8 @@ const (
 	poisonAttempts = 2
 )
 
-// poisonDispatcher delivers to a channel that kills the process when it is given
-// the poison.
+// poisonDispatcher returns a Dispatcher with a channel that kills the process when it is to send
+// the poisoned event.
 func poisonDispatcher(store webhook.Store) (*dispatch.Dispatcher, error) {
 	channels := channel.NewRegistry()
 	err := channels.Register("webhook",
@@ -53,7 +53,7 @@ func poisonDispatcher(store webhook.Store) (*dispatch.Dispatcher, error) {
 	})
 }
 
-// poisonChild delivers until nothing is left to be delivered.
+// poisonChild runs the dispatcher until no delivery is left.
 func poisonChild(path string) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -81,8 +81,8 @@ func poisonChild(path string) error {
 	return errors.Join(<-ended, store.Close())
 }
 
-// TestPoison delivers an event that kills the process whenever it is attempted,
-// in processes that are started again until one of them finishes.
+// TestPoison delivers an event that kills the process at each attempt. A new process is started
+// after each kill, until one of them finishes.
 func TestPoison(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -136,5 +136,5 @@ func TestPoison(t *testing.T) {
 	done, err := s.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusSucceeded,
 		Limit: 2 * innocents})
 	require.NoError(t, err)
-	assert.Len(t, done, innocents, "the other events in memory are delivered")
+	assert.Len(t, done, innocents, "the other events must be delivered")
 }

@@ -15,18 +15,18 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// childEnv asks for something from this test binary, run as another process.
+// childEnv is set in a process that child starts, to what that process is to work on.
 const childEnv = "WEBHOOKS_SQLITE_CHILD"
 
-// child runs a test of this binary in another process.
+// child returns the command that runs one test of this binary in another process.
 func child(test, path string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.count=1")
 	cmd.Env = append(os.Environ(), childEnv+"="+path)
 	return cmd
 }
 
-// TestProcesses lets several processes emit and deliver from one file at the
-// same time. Each one enqueues the same events, so that every one is taken once.
+// TestProcesses runs several processes that emit and deliver from one file at the same time. All of
+// them emit the same events, and each event must be delivered once.
 func TestProcesses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -55,7 +55,7 @@ func TestProcesses(t *testing.T) {
 	require.Len(t, all, events, "an event is stored once, whichever process emits it")
 	for _, d := range all {
 		require.Equal(t, webhook.StatusSucceeded, d.Status)
-		require.Len(t, d.Attempts, 1, "no delivery is handed to two processes")
+		require.Len(t, d.Attempts, 1, "only one process may claim a delivery")
 	}
 }
 

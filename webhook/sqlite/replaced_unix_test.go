@@ -20,7 +20,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// A file that has lost its name still accepts writes, which would be lost with it.
+// A file that was deleted or replaced still accepts writes through an open handle. The store must
+// refuse them, because they would be lost.
 func TestTheFileIsReplaced(t *testing.T) {
 	t.Parallel()
 	move := func(t *testing.T, path string) { require.NoError(t, os.Rename(path, path+".old")) }
@@ -57,7 +58,7 @@ func TestTheFileIsReplaced(t *testing.T) {
 			ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
 			s, err := sqlite.Open(ctx, path, sqlite.Config{})
 			require.NoError(t, err)
-			t.Cleanup(func() { _ = s.Close() }) // what it says of its lost files does not matter
+			t.Cleanup(func() { _ = s.Close() }) // it may fail, because its files are gone
 			sub := sqltest.NewSubscription()
 			require.NoError(t, s.CreateSubscription(ctx, sub, webhook.Quota{}))
 
@@ -70,7 +71,7 @@ func TestTheFileIsReplaced(t *testing.T) {
 				webhook.ClaimRequest{Until: time.Now().Add(time.Minute), Limit: 1, PerEndpoint: 1})
 			require.ErrorIs(t, err, sqlite.ErrReplaced, "nothing is claimed")
 			_, err = s.Subscription(ctx, sub.OrganizationID, sub.ID)
-			require.ErrorIs(t, err, sqlite.ErrReplaced, "and nothing is shown that is no more")
+			require.ErrorIs(t, err, sqlite.ErrReplaced, "no deleted data is returned")
 			if name == "moved" {
 				require.NoError(t, os.Rename(path+".old", path))
 				_, err = s.Enqueue(ctx, time.Now(), []webhook.NewEvent{e}, nil)
@@ -80,7 +81,8 @@ func TestTheFileIsReplaced(t *testing.T) {
 	}
 }
 
-// The log stays while the Store is open, even if no other is open and everything was written back.
+// The write-ahead log stays while a Store is open, even if another handle has written it back to
+// the database and closed.
 func TestTheLogStays(t *testing.T) {
 	t.Parallel()
 	ctx, path := t.Context(), filepath.Join(t.TempDir(), "webhooks.db")
@@ -96,7 +98,7 @@ func TestTheLogStays(t *testing.T) {
 	}
 }
 
-// An error of the disk must not be reported as damaged content.
+// An error of the disk must not be reported as a damaged database.
 func TestUnreadableDisk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -111,8 +113,9 @@ func TestUnreadableDisk(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 }
 
-// unreadableDisk puts a directory, which cannot be read as a file is, where the
-// open file is: in a process of its own, whose files are no other test's.
+// unreadableDisk replaces the descriptor of the open database by one of a directory, which cannot
+// be read as a file. It runs in a process of its own, so that it does not touch files of other
+// tests.
 func unreadableDisk(t *testing.T, path string) {
 	t.Helper()
 	ctx := t.Context()

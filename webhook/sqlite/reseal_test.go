@@ -35,7 +35,8 @@ func TestMixedStateAndReseal(t *testing.T) {
 	s := openSealed(t, path, "a")
 	list, err := s.Subscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: "org"})
 	require.NoError(t, err)
-	require.ElementsMatch(t, want, list, "what is in clear is read with a Sealer too")
+	require.ElementsMatch(t, want, list,
+		"a store with a Sealer must read configs that are not encrypted")
 	require.NoError(t, s.UpdateSubscription(ctx, want[0], webhook.Quota{}))
 	require.NotContains(t, channelsOf(t, path, want[0].ID), "geheim",
 		"and sealed when it is written the next time")
@@ -43,17 +44,17 @@ func TestMixedStateAndReseal(t *testing.T) {
 
 	n, err := s.Reseal(ctx)
 	require.NoError(t, err)
-	require.Equal(t, len(want)-1, n, "all but the one that was sealed already")
+	require.Equal(t, len(want)-1, n, "one subscription was sealed already")
 	n, err = s.Reseal(ctx)
 	require.NoError(t, err)
-	require.Zero(t, n, "nothing is left to do")
+	require.Zero(t, n, "a second run must find nothing to seal")
 	list, err = s.Subscriptions(ctx, webhook.SubscriptionQuery{OrganizationID: "org"})
 	require.NoError(t, err)
-	require.ElementsMatch(t, want, list, "readers see no change, not in revisions either")
+	require.ElementsMatch(t, want, list, "subscriptions and their revisions must not change")
 
 	alter(t, path, "VACUUM")
 	require.NoError(t, s.Close())
-	require.Empty(t, secretsIn(t, path), "VACUUM and closing leave nothing of what was in clear")
+	require.Empty(t, secretsIn(t, path), "after VACUUM and Close no secret may be left in the files")
 }
 
 func TestResealWithAnotherKey(t *testing.T) {
@@ -65,7 +66,7 @@ func TestResealWithAnotherKey(t *testing.T) {
 	mixed := openSealed(t, path, "new", "old")
 	got, err := mixed.Subscription(ctx, "org", want.ID)
 	require.NoError(t, err)
-	require.Equal(t, want, got, "every key opens")
+	require.Equal(t, want, got, "every key must decrypt")
 
 	after := openSealed(t, path, "new")
 	n, err := after.Reseal(ctx)
@@ -76,7 +77,7 @@ func TestResealWithAnotherKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	got, err = after.Subscription(ctx, "org", want.ID)
-	require.NoError(t, err, "the old key is not needed any more")
+	require.NoError(t, err, "the old key must not be needed any more")
 	require.Equal(t, want, got)
 	_, err = before.Subscription(ctx, "org", want.ID)
 	requireSealed(t, err, want.ID, "new", seal.ErrUnknownKey)
@@ -103,10 +104,10 @@ func TestResealGoesOnWhereItEnded(t *testing.T) {
 
 	n, err := openSealed(t, path, "a").Reseal(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, 20, n, "and is not done again")
+	require.Equal(t, 20, n, "the first page must not be sealed again")
 }
 
-// cuttingSealer ends a context after so many values.
+// cuttingSealer cancels a context after it has sealed a number of values.
 type cuttingSealer struct {
 	*seal.Sealer
 	left   int
@@ -152,7 +153,7 @@ func TestResealLooksAgainAtWhatChangedMeanwhile(t *testing.T) {
 		"what was stored with the old key meanwhile is resealed too, and not lost")
 }
 
-// meddlingSealer lets something happen once, before it seals.
+// meddlingSealer calls a function before it seals the first value.
 type meddlingSealer struct {
 	*seal.Sealer
 	once   sync.Once

@@ -35,8 +35,8 @@ func openSealed(t *testing.T, path string, ids ...string) *stored {
 	return &stored{s, path}
 }
 
-// TestSealedStore runs the suite where subscriptions are read back. The rest of it
-// never sees their configs.
+// TestSealedStore runs the parts of the suite that read subscriptions back. The other parts do not
+// look at configs.
 func TestSealedStore(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -60,7 +60,7 @@ func TestSealedStore(t *testing.T) {
 	})
 }
 
-// secrets are what must not be read in the database.
+// secrets are texts that must not be found in the files of the database.
 var secrets = []string{"geheimer-kopf", "geheimes-token", "whsec_geheim", "geheimnis-der-zukunft"}
 
 func secretSubscription(organizationID string) *webhook.Subscription {
@@ -79,7 +79,7 @@ func secretSubscription(organizationID string) *webhook.Subscription {
 	}
 }
 
-// create stores a subscription and returns what is read back.
+// create stores a subscription, and returns it as it is read back.
 func create(t *testing.T, s *stored, sub *webhook.Subscription) *webhook.Subscription {
 	t.Helper()
 	require.NoError(t, s.CreateSubscription(t.Context(), sub, webhook.Quota{}))
@@ -105,7 +105,7 @@ func alter(t *testing.T, path, statement string, args ...any) {
 	})
 }
 
-// channelsOf is what the row has.
+// channelsOf returns the channels as they are stored in the row of a subscription.
 func channelsOf(t *testing.T, path, id string) (channels string) {
 	t.Helper()
 	withFile(t, path, func(db *sql.DB) error {
@@ -119,7 +119,7 @@ func channelsOf(t *testing.T, path, id string) (channels string) {
 // are or in base64.
 func secretsIn(t *testing.T, path string) (found []string) {
 	t.Helper()
-	files, err := filepath.Glob(path + "*") // the log and its index too
+	files, err := filepath.Glob(path + "*") // with the write-ahead log and its index
 	require.NoError(t, err)
 	var all []byte
 	for _, file := range files {
@@ -127,7 +127,7 @@ func secretsIn(t *testing.T, path string) (found []string) {
 		require.NoError(t, err)
 		all = append(all, content...)
 	}
-	require.Contains(t, string(all), "Orders", "what is in clear can be found")
+	require.Contains(t, string(all), "Orders", "the name is not encrypted")
 	for _, secret := range secrets {
 		// Without the characters at the ends, which depend on the bytes next to it.
 		encoded := base64.StdEncoding.EncodeToString([]byte(secret))
@@ -172,14 +172,14 @@ func TestSealedDatabaseHasNoSecrets(t *testing.T) {
 	}
 }
 
-// requireSealed checks an error of a subscription that was not opened.
+// requireSealed checks the error of a subscription that could not be decrypted.
 func requireSealed(t *testing.T, err error, id, keyID string, cause error) {
 	t.Helper()
 	var sealed *sqlstore.SealedError
 	require.ErrorAs(t, err, &sealed)
 	require.Equal(t, id, sealed.SubscriptionID)
 	require.Equal(t, keyID, sealed.KeyID)
-	require.Equal(t, "webhook", sealed.Channel, "the first that was not opened")
+	require.Equal(t, "webhook", sealed.Channel, "the first channel that could not be decrypted")
 	if cause != nil {
 		require.ErrorIs(t, err, cause)
 	}
@@ -191,8 +191,8 @@ func requireSealed(t *testing.T, err error, id, keyID string, cause error) {
 	}
 }
 
-// A subscription that one process cannot open affects neither its other subscriptions nor
-// other processes.
+// A process that cannot decrypt one subscription must go on with the others, and other processes
+// must not be affected.
 func TestUnreadableSubscription(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
@@ -216,12 +216,13 @@ func TestUnreadableSubscription(t *testing.T) {
 		for _, sub := range list {
 			byID[sub.ID] = sub
 		}
-		require.Equal(t, readable, byID[readable.ID], "others are listed as ever")
+		require.Equal(t, readable, byID[readable.ID], "other subscriptions must be listed in full")
 		want := unreadable.Clone()
 		for i := range want.Channels {
 			want.Channels[i].Configs = json.RawMessage(`null`)
 		}
-		require.Equal(t, want, byID[unreadable.ID], "what cannot be opened is listed without its configs")
+		require.Equal(t, want, byID[unreadable.ID],
+			"a subscription that cannot be decrypted is listed without configs")
 		require.ErrorContains(t, want.Validate(), "channels[0].configs",
 			"and cannot be stored like that by mistake")
 
@@ -233,7 +234,7 @@ func TestUnreadableSubscription(t *testing.T) {
 		deliveries, err := s.Deliveries(ctx,
 			webhook.DeliveryQuery{OrganizationID: "org", EventID: e.ID, SubscriptionID: unreadable.ID})
 		require.NoError(t, err)
-		require.Len(t, deliveries, len(unreadable.Channels), "events are kept for it")
+		require.Len(t, deliveries, len(unreadable.Channels), "its deliveries must be stored")
 	}
 
 	s := openSealed(t, path, "a")
@@ -249,13 +250,13 @@ func TestUnreadableSubscription(t *testing.T) {
 		Revision: unreadable.Revision,
 		Attempt:  &webhook.Attempt{StartedAt: now},
 	}})
-	require.NoError(t, err, "a result can pause it")
+	require.NoError(t, err, "settling must be able to pause its endpoint")
 	require.Empty(t, refused)
 	paused, err := owner.Subscription(ctx, "org", unreadable.ID)
 	require.NoError(t, err)
 	require.True(t, paused.Paused)
 	require.Equal(t, unreadable.Revision+1, paused.Revision)
-	require.Equal(t, unreadable.Channels, paused.Channels, "and keeps what is sealed")
+	require.Equal(t, unreadable.Channels, paused.Channels, "the encrypted configs must be kept")
 
 	require.NoError(t, s.UpdateSubscription(ctx, paused, webhook.Quota{}),
 		"giving it all of its configs again makes it readable")

@@ -18,11 +18,10 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// sentTo is an attempt of a channel whose configs name it.
+// sentTo is an attempt, with the name in the configs of its channel.
 type sentTo struct{ name, eventID string }
 
-// namedChannel opens channels that report what they send, under the name that is
-// in their configs.
+// namedChannel opens channels that report each attempt with the name in their configs.
 func namedChannel(t *testing.T, sent chan<- sentTo) *channel.Registry {
 	t.Helper()
 	channels := channel.NewRegistry()
@@ -38,7 +37,7 @@ func namedChannel(t *testing.T, sent chan<- sentTo) *channel.Registry {
 	return channels
 }
 
-// watchedStore says when a subscription was not read.
+// watchedStore reports when reading a subscription has failed.
 type watchedStore struct {
 	*stored
 	unread chan<- error
@@ -57,13 +56,13 @@ func (s watchedStore) Subscription(
 	return sub, err
 }
 
-// receive waits for what comes in a moment.
+// receive returns the next value of a channel. The test fails if none comes in time.
 func receive[T any](t *testing.T, from <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-from:
 	case <-time.After(30 * time.Second):
-		require.Fail(t, "nothing came")
+		require.Fail(t, "no value came in time")
 	}
 	return v
 }
@@ -79,8 +78,8 @@ func startDispatcher(t *testing.T, d *dispatch.Dispatcher) (stop func()) {
 	}
 }
 
-// A process without the key of one subscription delivers to the others, and leaves
-// what it cannot deliver for when the key is there.
+// A process without the key of one subscription delivers to the other subscriptions. It keeps the
+// deliveries of that one until it has the key.
 func TestMissingKeyLosesNothing(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -107,14 +106,14 @@ func TestMissingKeyLosesNothing(t *testing.T) {
 	e.Namespace = "acme"
 	require.NoError(t, errorOf(lacking.Emit(ctx, e)))
 	require.Equal(t, sentTo{"new", e.ID}, receive(t, sent))
-	for range 3 { // it is tried again
+	for range 3 { // the store is asked again each time
 		require.ErrorContains(t, receive(t, unread), `sealed with the key "old"`)
 	}
 	stop()
 	waiting, err := lacking.Deliveries(ctx, webhook.DeliveryQuery{Status: webhook.StatusPending})
 	require.NoError(t, err)
 	require.Len(t, waiting, 1)
-	require.Empty(t, waiting[0].Attempts, "which costs no attempt")
+	require.Empty(t, waiting[0].Attempts, "a missing key must not use up an attempt")
 
 	whole, err := dispatch.New(openSealed(t, path, "new", "old"), config)
 	require.NoError(t, err)

@@ -16,14 +16,14 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/storetest"
 )
 
-// stored is a store that knows its file, for the suite to open it again.
+// stored is a store with the path of its file, so that the suite can open the file again.
 type stored struct {
 	*sqlite.Store
 	path string
 }
 
-// fresh returns the file of a store that has just been made. Making the tables takes longer than
-// most tests do.
+// fresh returns the content of the file of a new store. Most tests begin with a copy of it, because
+// making the tables would take longer than they do.
 var fresh = sync.OnceValues(func() (file []byte, err error) {
 	folder, err := os.MkdirTemp("", "sqlite")
 	if err != nil {
@@ -80,5 +80,5 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// errorOf is the error of a call that returns something else too.
+// errorOf returns the error of a call that returns a value and an error.
 func errorOf[T any](_ T, err error) error { return err }

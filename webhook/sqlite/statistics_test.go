@@ -13,8 +13,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
-// No query shows the figures of a deleted subscription, so they must not stay in the
-// file either.
+// The statistics of a deleted subscription cannot be queried any more. Pruning must remove them
+// from the database.
 func TestPruneRemovesFiguresOfDeletedSubscriptions(t *testing.T) {
 	t.Parallel()
 	ctx, now := t.Context(), time.Now()
