@@ -15,6 +15,7 @@ import (
 // ignores a scope of an unknown kind, because an error would only make the sender send the
 // event again.
 type Invalidator interface {
+	// Invalidate drops what the event makes stale.
 	Invalidate(ctx context.Context, e *event.Event) error
 }
 

@@ -29,7 +29,7 @@ type Inbox struct {
 	subscribed atomic.Bool
 }
 
-// New returns an Inbox on a store, or an [event.ValidationError] with all problems of the
+// New returns an Inbox on a store, or an [*event.ValidationError] with all problems of the
 // configuration. It starts nothing and does not use the store: [Inbox.HandleEvent] stores
 // events, and [Inbox.Run] calls the handler for them.
 func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox, error) {
