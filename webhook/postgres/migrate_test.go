@@ -12,21 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/sqltest"
 	"github.com/mixpeek/webhooks-go/webhook/postgres"
-	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
-
-// TestMigrateFromVersion1 opens a database that was filled by the first version.
-func TestMigrateFromVersion1(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	t.Parallel()
-	dsn := schemaDSN(t)
-	migrations, err := sqlstore.Migrations(sqlstore.PostgreSQL(), "")
-	require.NoError(t, err)
-	execAt(t, dsn, append([]string{migrations[0].SQL}, sqltest.Version1()...)...)
-	sqltest.CheckMigrated(t, open(t, dsn))
-}
 
 // TestEmitInAnOldTransaction emits, at each isolation level, in transactions that began before
 // subscriptions were changed.

@@ -34,9 +34,11 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 		`INSERT INTO webhooks_events (id, created_at, last_id, organization_id, event_id, type, payload)
 			SELECT i * 100 + 1000000, $1::bigint, i * 100 + 1000001, 'a', 'evt_' || i, 'a.b', '{}'
 			FROM generate_series(1, 9000) i`,
-		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, at, token, state)
-			SELECT i * 100 + 1000001, i * 100 + 1000000, i, $1::bigint, 1, CASE WHEN i % 3 = 1 THEN 3
-				ELSE 2 END
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, settled_at, token,
+				state, kept, kept_at)
+			SELECT i * 100 + 1000001, i * 100 + 1000000, i, $1::bigint, 1,
+				CASE WHEN i % 3 = 1 THEN 3 ELSE 2 END, CASE WHEN i % 3 = 1 THEN 3 END,
+				CASE WHEN i % 3 = 1 THEN $1::bigint END
 			FROM generate_series(1, 9000) i`,
 		`INSERT INTO webhooks_blocks SELECT endpoint_id, id >> 14 FROM webhooks_deliveries
 			WHERE $1::bigint > 0`,
@@ -101,7 +103,8 @@ func TestPlansBesideManyEndpoints(t *testing.T) {
 
 	// A claim looks up each endpoint in a hash table of those to skip. It does not compare it with
 	// each of them.
-	_, err = db.ExecContext(ctx, "UPDATE webhooks_deliveries SET state = 0 WHERE endpoint_id % 3 = 1")
+	_, err = db.ExecContext(ctx, `UPDATE webhooks_deliveries
+		SET state = 0, due_at = settled_at, settled_at = NULL, kept = NULL WHERE endpoint_id % 3 = 1`)
 	require.NoError(t, err)
 	r := webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10}
 	for i := 4; i < 3000; i += 3 {

@@ -164,7 +164,7 @@ func TestPruneOfManyDeletedEndpointsIsBounded(t *testing.T) {
 		`INSERT INTO webhooks_statistics SELECT i, 1000000, 0, 1, 1, 1, 1, 1, 1, 1, 1 FROM n`,
 		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
 			SELECT 10000 + 2 * i, 'a', 'evt_' || i, 'a.b', 1, 10001 + 2 * i, x'' FROM n`,
-		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token)
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, due_at, token)
 			SELECT 10001 + 2 * i, 10000 + 2 * i, i, 0, 1, 0 FROM n`,
 		`UPDATE webhooks_meta SET next_id = 100000`,
 	)
@@ -215,9 +215,10 @@ func TestListsOfManyEndpointsAreBounded(t *testing.T) {
 		// They go to the endpoints in any order, in 200 blocks.
 		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
 			SELECT i * 700, 'a', 'evt_' || i, 'a.b', 1, i * 700 + 2, x'' FROM n`,
-		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token)
-			SELECT i * 700 + 1, i * 700, (i * 7919) % 5000 + 1, 3, 1, 0 FROM n`,
-		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token)
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, due_at, token)
+			SELECT i * 700 + 1, i * 700, (i * 7919) % 5000 + 1, 3, NULL, 0 FROM n`,
+		`UPDATE webhooks_deliveries SET settled_at = 1, kept = 3, kept_at = 1`,
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, due_at, token)
 			SELECT i * 700 + 2, i * 700, (i * 31) % 5000 + 1, 0, 1, 0 FROM n`,
 		fmt.Sprintf(`INSERT INTO webhooks_blocks
 			SELECT DISTINCT endpoint_id, id / %d FROM webhooks_deliveries`, perBlock),
@@ -304,7 +305,7 @@ func TestClaimThatSkipsManyIsBounded(t *testing.T) {
 			SELECT `+organization+`, 'wh_' || i, i, 1, 1, 0, 0, '[]', '[]' FROM n`,
 		`INSERT INTO webhooks_events (id, organization_id, event_id, type, created_at, last_id, payload)
 			SELECT i * 2, `+organization+`, 'evt_' || i, 'a.b', 1, i * 2 + 1, x'' FROM n`,
-		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, at, token)
+		`INSERT INTO webhooks_deliveries (id, event_id, endpoint_id, state, due_at, token)
 			SELECT i * 2 + 1, i * 2, `+id+`, 0, 1, 0 FROM n`,
 	)
 	const wanted = 10 // of each kind, the last ones

@@ -233,22 +233,3 @@ func TestMigrateByHand(t *testing.T) {
 	require.NoError(t, s.CreateSubscription(ctx, sqltest.NewSubscription(), webhook.Quota{}))
 	require.NoError(t, s.Close())
 }
-
-// TestMigrateFromVersion1 opens a database that the first version has filled.
-func TestMigrateFromVersion1(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "webhooks.db")
-	db, err := sql.Open("sqlite", "file:"+path)
-	require.NoError(t, err)
-	migrations, err := sqlstore.Migrations(sqlstore.SQLite(), "")
-	require.NoError(t, err)
-	for _, statement := range append([]string{migrations[0].SQL}, sqltest.Version1()...) {
-		_, err := db.ExecContext(t.Context(), statement)
-		require.NoError(t, err)
-	}
-	require.NoError(t, db.Close())
-	sqltest.CheckMigrated(t, open(t, path))
-}

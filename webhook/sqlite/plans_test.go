@@ -75,6 +75,21 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 		_, err = s.Enqueue(ctx, now, events, nil)
 		require.NoError(t, err)
 	}
+	taken := 0
+	for i := range events {
+		events[i].ID = fmt.Sprint("evt_prefetched_", i)
+	}
+	stored, err := s.Enqueue(ctx, now, events, &webhook.Prefetch{Until: now.Add(time.Minute),
+		Take: func(string, webhook.Endpoint) bool { taken++; return taken <= 2 }})
+	require.NoError(t, err)
+	for _, task := range stored.Tasks { // the second call removes the lease
+		_, err = s.Settle(ctx, now, []webhook.Settlement{{Lease: task.Lease,
+			Status: webhook.StatusSucceeded, Attempt: &webhook.Attempt{StartedAt: now}}})
+		require.NoError(t, err)
+	}
+	_, err = s.Settle(ctx, now, []webhook.Settlement{{Lease: webhook.Lease{DeliveryID: 12345},
+		Status: webhook.StatusDead}})
+	require.NoError(t, err)
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{
 		Until: now.Add(time.Minute), Limit: 10, PerEndpoint: 10,
 		Skip:            []webhook.Endpoint{{SubscriptionID: sub.ID, Channel: "x"}},
@@ -216,26 +231,36 @@ func TestPlans(t *testing.T) {
 	expect("SELECT count(*) FROM p_webhooks",
 		"SEARCH p_webhooks USING COVERING INDEX p_webhooks_listed (organization_id=?)")
 	expect("WITH RECURSIVE walk",
-		"SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND at<?)")
-	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id>?)")
+		"SEARCH p_deliveries USING COVERING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND due_at<?)")
+	expect("WITH RECURSIVE walk", "SEARCH p_deliveries USING COVERING INDEX p_deliveries_queue (endpoint_id>?)")
 	expect("WITH RECURSIVE walk", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WITH RECURSIVE walk", "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("UPDATE p_deliveries AS d SET", "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("SELECT id, endpoint_id FROM p_deliveries",
 		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("state = 1, at = ?, token = token + 1",
+	expect("state = 1, due_at = ?, token = token + 1",
 		"SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid=?)")
-	expect("WHERE d.state < 2 AND d.endpoint_id IN", "p_deliveries_queue (endpoint_id=?)")
-	expect("WHERE d.state = 3 AND d.endpoint_id IN", "p_deliveries_dead (endpoint_id=?")
+	expect("WHERE d.due_at IS NOT NULL AND d.endpoint_id IN", "p_deliveries_queue (endpoint_id=?)")
+	expect("WHERE d.kept = 3 AND d.endpoint_id IN", "p_deliveries_dead (endpoint_id=?")
 	expect("WHERE d.id >= ? AND d.id < ? AND d.endpoint_id IN",
 		"SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("WHERE d.id > ? AND d.id <= ?", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
-	expect("WHERE state = ? AND state >= 2 AND at < ?", "p_deliveries_settled (state=? AND at<?)")
+	expect("WHERE kept = ? AND kept >= 2 AND kept_at < ?", "p_deliveries_kept (kept=? AND kept_at<?)")
+	for _, statement := range []string{"DELETE FROM p_deliveries WHERE id >= ?",
+		"UPDATE p_deliveries SET kept = CASE"} {
+		expect(statement, "SEARCH p_deliveries USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	}
+	expect("DELETE FROM p_events WHERE id >= ?",
+		"SEARCH p_events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
+	expect("(until, first_id) > (?, ?)", "SEARCH d USING PRIMARY KEY (")
+	expect("FROM p_leases WHERE (until, first_id) IN",
+		"SEARCH p_leases USING PRIMARY KEY (until=? AND first_id=?)")
+	expect("FROM p_leases l CROSS JOIN", "SEARCH d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)")
 	expect("s.endpoint_id = p.id AND s.hour >= ?",
 		"SEARCH p USING INDEX p_endpoints_owner (organization_id=? AND webhook_id=?)")
 	expect("s.endpoint_id = p.id AND s.hour >= ?",
 		"SEARCH s USING PRIMARY KEY (endpoint_id=? AND hour>?)")
-	expect("d.endpoint_id = p.id AND d.state < 2",
+	expect("d.endpoint_id = p.id AND d.due_at IS NOT NULL",
 		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id=?)")
 	expect("FROM p_statistics WHERE endpoint_id IN",
 		"SEARCH p_statistics USING PRIMARY KEY (endpoint_id=?)")
@@ -252,10 +277,10 @@ func TestPlans(t *testing.T) {
 		expect(statement, "SEARCH p_requests USING PRIMARY KEY (id=?)")
 	}
 	expect("WITH RECURSIVE waiting",
-		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND at>?)")
+		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND due_at>?)")
 	expect("WITH RECURSIVE waiting",
-		"SEARCH p_deliveries USING INDEX p_deliveries_queue (endpoint_id>?)")
-	expect("UPDATE p_deliveries AS d SET at = CASE", "USING INTEGER PRIMARY KEY (rowid=?)")
+		"SEARCH p_deliveries USING COVERING INDEX p_deliveries_queue (endpoint_id>?)")
+	expect("UPDATE p_deliveries AS d SET due_at = CASE", "USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("FROM p_routes WHERE organization_id = ? AND version > ?",
 		"SEARCH p_routes USING INDEX p_routes_version (organization_id=? AND version>?)")
 	expect("DELETE FROM p_routes", "p_routes_deleted (organization_id=? AND version<?)")

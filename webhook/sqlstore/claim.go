@@ -44,7 +44,7 @@ func newClaimStatements(x expander) claimStatements {
 		lease: x.sql(`UPDATE {p}deliveries SET
 			lost = CASE WHEN state = 1 AND (lost = 0 OR started_at > 0) THEN lost + 1 ELSE lost END,
 			started_at = CASE WHEN state = 1 AND started_at > 0 THEN -started_at
-				ELSE started_at END, state = 1, at = ?, token = token + 1 WHERE id {in}`),
+				ELSE started_at END, state = 1, due_at = ?, token = token + 1 WHERE id {in}`),
 	}
 }
 
@@ -60,7 +60,11 @@ func (s *Store) Claim(
 			"not %d and %d", r.Limit, r.PerEndpoint)
 	}
 	var c *claiming
+	var locked int64
 	err := s.write(ctx, func(ctx context.Context, q Querier) (err error) {
+		if locked, err = s.endLeases(ctx, q, s.leases.begin(micros(now)), micros(now)); err != nil {
+			return err
+		}
 		c, err = s.claimIn(ctx, q, micros(now), r)
 		return err
 	})
@@ -68,7 +72,8 @@ func (s *Store) Claim(
 		return nil, err
 	}
 	s.turns.end(c)
-	s.leases.remember(c.tasks, c.endpointIDs)
+	s.leases.end(micros(now), locked)
+	s.leases.remember(c.tasks, c.endpointIDs, nil)
 	return c.tasks, nil
 }
 

@@ -23,6 +23,7 @@ type Dialect interface{ dialect }
 //	{versions}     a subquery: a JSON object with the versions of organizations by their
 //	               ids; the parameter is what texts returns
 //	{join}         an inner join that reads the table on its left first
+//	{prefetched}   the rows d of {p}deliveries that are in flight under the leases l, as a table
 //	{forupdate}    ends a SELECT from the table d, and locks its rows
 //	{skiplocked}   the same, but passes over rows that another transaction has locked
 //	{sorted}       the order in which a batch inserts events

@@ -18,6 +18,7 @@
 //	organizations  how often a subscription of each was changed, and what each has
 //	events         the envelopes; an event is one row, however many endpoints receive it
 //	deliveries     one event for one endpoint, with the history of attempts
+//	leases         what was prefetched: ranges of the ids of deliveries, and until when
 //	blocks         which endpoints have deliveries in which range of ids
 //	statistics     figures of each endpoint and hour
 //	requests       idempotency keys of the last day
@@ -28,11 +29,21 @@
 //
 // # How it works
 //
-// A delivery has one time, in the column at: when it is due while it is pending, when
-// its lease ends while it is in flight, and when it was settled after that. A claim
-// treats a due delivery and one with an expired lease alike, so one partial index over
-// unfinished deliveries finds both. It is ordered by endpoint, by whether the delivery
-// was attempted, and by at. Settled deliveries are not in it.
+// Most deliveries are prefetched and succeed at once. What they cost is decided by the number of
+// index entries that they make, so they make none besides those of their ids. A row that is
+// prefetched is in flight with a due_at of NULL, and one row of the table leases stands for all
+// that one Enqueue stored. When the last of them is settled, the next Settle removes that row. If
+// the process dies instead, the lease ends: the first claim after that gives what is still in
+// flight a due_at, so that claims find it. The fencing token is that of the delivery throughout.
+// A lease that is extended becomes one of the delivery's own. In PostgreSQL no index has a column
+// that a success changes, so the new version of a row stands on the same page (HOT) and needs no
+// index entry.
+//
+// What waits is in the queue: due_at has the time when it is due, or when its lease ends if it is
+// in flight. A claim treats both alike, so one partial index finds both. It is ordered by endpoint,
+// by whether the delivery was attempted, and by due_at. Deliveries that were prefetched or settled
+// are not in it, so claims do not pass entries of theirs that PostgreSQL cannot remove because some
+// transaction is open.
 //
 // A claim walks from endpoint to endpoint in that index and takes a few deliveries of
 // each. The endpoints of an organization have consecutive ids, so the claim passes an
@@ -66,6 +77,15 @@
 // organization. A process that has missed more changes, or has no routes of the
 // organization in memory, reads all of them, in pages of 500. It does so before the
 // transaction of its Enqueue, so that other transactions need not wait.
+//
+// # How it is pruned
+//
+// What was settled before a time has an id below that of the first event which was stored after it.
+// Prune finds that id by bisection, and deletes what is old in the ids before it range by range. So
+// there is no index by time, and nothing is read twice. What stays behind, because it is not
+// settled, was settled late, or died and is kept for longer, is marked in the column kept. An index
+// of what is marked, by the time of settling, finds it when it is old. Each process begins
+// with the first id again once a day, for rows that were committed after it had passed.
 //
 // # Secrets
 //
@@ -116,12 +136,13 @@
 // searched by its name, so that each range is read once.
 //
 // Pruning visits deleted endpoints in pages of 500: once, and then once a day for as long
-// as they have deliveries.
+// as they have deliveries. What was prefetched and is still in flight is found by the rows of the
+// table leases, for figures and lists too.
 //
 // Statistics do not read deliveries: each settlement adds its results to a row of the
 // endpoint and hour, one row for all results of the call. In PostgreSQL an hour has
 // several such rows and each process writes to one of them, so that processes do not wait
-// for each other. Only unfinished deliveries are counted one by one, in their index.
+// for each other. Only unfinished deliveries are counted one by one, in the queue and the leases.
 //
 // # What is where
 //
@@ -135,9 +156,11 @@
 //   - routes.go: which subscriptions an event goes to
 //   - enqueue.go: storing events and deliveries
 //   - claim.go: claims: the walk, what they skip, and leases
+//   - leases.go: the leases of what was prefetched, and what this process holds
 //   - settle.go: Settle, Extend, Start and Now
 //   - history.go: queries of deliveries, attempts, Replay and Cancel
 //   - statistics.go: figures of endpoints
-//   - housekeeping.go: Prune and Repair
+//   - prune.go, housekeeping.go: Prune: deliveries and events, and all else
+//   - repair.go: Repair
 //   - idempotency.go: idempotency keys
 package sqlstore

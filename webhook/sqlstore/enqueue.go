@@ -30,7 +30,7 @@ func newEnqueueStatements(x expander) enqueueStatements {
 			column{"type", text},
 			column{"last_id", integer}, column{"payload", binary}),
 		deliveries: x.batch(`WITH v (id, event_id, endpoint_id) AS ({rows})
-			INSERT INTO {p}deliveries (id, event_id, endpoint_id, state, at, token)
+			INSERT INTO {p}deliveries (id, event_id, endpoint_id, state, due_at, token)
 			SELECT id, event_id, endpoint_id, ?, ?, ? FROM v`,
 			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer}),
 		stored: x.sql(`SELECT id FROM {p}events WHERE id >= ? AND id <= ?`),
@@ -64,6 +64,8 @@ type enqueuing struct {
 
 	tasks       []webhook.Task
 	endpointIDs []int64            // of the tasks
+	leases      []*leaseRow        // of the tasks
+	breaks      []int64            // ids that do not follow the one before
 	blocks      map[block]struct{} // new ones, to be remembered once they are committed
 }
 
@@ -100,7 +102,7 @@ func (s *Store) Enqueue(
 		}
 	}
 	s.rememberBlocks(e.blocks)
-	s.leases.remember(e.tasks, e.endpointIDs)
+	s.leases.remember(e.tasks, e.endpointIDs, e.leases)
 	return webhook.Enqueued{Events: e.emitted(), Tasks: e.tasks}, nil
 }
 
@@ -212,6 +214,12 @@ func (e *enqueuing) match() int {
 func (e *enqueuing) number(ids []int64) {
 	e.ids = make([]int64, len(e.events))
 	e.deliveryIDs = make([]int64, 0, len(ids))
+	e.breaks = nil
+	for i, id := range ids {
+		if i > 0 && id != ids[i-1]+1 {
+			e.breaks = append(e.breaks, id)
+		}
+	}
 	for i := range e.ids {
 		n := 1 + len(e.targets[i])
 		e.ids[i] = ids[0]
@@ -256,7 +264,7 @@ func (s *Store) insertEvents(ctx context.Context, q Querier, e *enqueuing) error
 }
 
 func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) error {
-	e.tasks, e.endpointIDs, e.blocks = nil, nil, make(map[block]struct{})
+	e.tasks, e.endpointIDs, e.leases, e.blocks = nil, nil, nil, make(map[block]struct{})
 	var pending, prefetched, blocks []any
 	var until int64
 	if e.prefetch != nil {
@@ -277,11 +285,13 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 				if e.tasks == nil { // a caller that takes one mostly takes all
 					e.tasks = make([]webhook.Task, 0, len(e.deliveryIDs))
 					e.endpointIDs = make([]int64, 0, len(e.deliveryIDs))
+					e.leases = make([]*leaseRow, 0, len(e.deliveryIDs))
 					prefetched = make([]any, 0, len(e.deliveryIDs)*len(s.enqueue.deliveries.columns))
 				}
 				prefetched = append(prefetched, id, eventID, endpointID)
 				e.tasks = append(e.tasks, e.task(i, id, target, until))
 				e.endpointIDs = append(e.endpointIDs, endpointID)
+				e.lease(id, until)
 			} else {
 				pending = append(pending, id, eventID, endpointID)
 			}
@@ -295,7 +305,10 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 		return err
 	}
 	if _, err := s.x.dialect.execBatch(ctx, q, s.enqueue.deliveries, prefetched,
-		[]any{int64(stateInFlight), until, int64(1)}); err != nil {
+		[]any{int64(stateInFlight), nil, int64(1)}); err != nil {
+		return err
+	}
+	if err := s.insertLeases(ctx, q, e); err != nil {
 		return err
 	}
 	for b := range e.blocks {
@@ -310,6 +323,24 @@ func (s *Store) insertDeliveries(ctx context.Context, q Querier, e *enqueuing) e
 		return collect(ctx, q, func(scanner) error { return nil }, s.enqueue.notify)
 	}
 	return nil
+}
+
+// lease adds a delivery to the lease of the one before, or to a new one if ids between them may be
+// those of another call.
+func (e *enqueuing) lease(id, until int64) {
+	broken := len(e.leases) == 0
+	for len(e.breaks) > 0 && e.breaks[0] <= id {
+		e.breaks, broken = e.breaks[1:], true
+	}
+	var row *leaseRow
+	if broken {
+		row = &leaseRow{until: until, firstID: id}
+	} else {
+		row = e.leases[len(e.leases)-1]
+	}
+	row.lastID = id
+	row.held++
+	e.leases = append(e.leases, row)
 }
 
 // task is the delivery as the caller would have claimed it.

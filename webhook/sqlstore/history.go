@@ -31,7 +31,7 @@ type historyStatements struct {
 func newHistoryStatements(x expander) historyStatements {
 	// The tables are in the order in which they are to be read.
 	const columns = `SELECT d.id, e.organization_id, e.event_id, e.type, p.webhook_id, p.channel,
-			d.state, p.state, d.at, e.created_at, `
+			d.state, p.state, coalesce(d.settled_at, d.due_at, e.created_at), e.created_at, `
 	const from = ` FROM {p}deliveries d
 		{join} {p}endpoints p ON p.id = d.endpoint_id
 		{join} {p}events e ON e.id = d.event_id
@@ -65,10 +65,12 @@ func newHistoryStatements(x expander) historyStatements {
 			{join} {p}events e ON e.id = d.event_id
 			WHERE d.id = ? AND e.organization_id = ? {forupdate}`),
 		replay: x.sql(`UPDATE {p}deliveries
-			SET state = 0, at = ?, queued_at = ?, attempts_since_queued = 0, lost = 0, started_at = 0,
-			endpoint_id = ?,
+			SET state = 0, due_at = ?, settled_at = NULL, queued_at = ?, attempts_since_queued = 0,
+			lost = 0, started_at = 0, endpoint_id = ?,
+			kept = CASE WHEN kept IS NULL THEN NULL ELSE 1 END, kept_at = NULL,
 			progress = CASE WHEN state = 2 THEN NULL ELSE progress END WHERE id = ?`),
-		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, at = ? WHERE id = ?`),
+		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, settled_at = ?, due_at = NULL, ` + keepAs("") +
+			` WHERE id = ?`),
 	}
 }
 
@@ -203,7 +205,7 @@ func (s *Store) Cancel(
 		case d.status.Settled():
 			return webhook.ErrWrongStatus
 		}
-		if _, err := q.Exec(ctx, s.history.cancel, micros(now), int64(id)); err != nil {
+		if _, err := q.Exec(ctx, s.history.cancel, micros(now), micros(now), int64(id)); err != nil {
 			return err
 		}
 		return s.record(ctx, q, now, tally{d.endpointID: {Cancelled: 1}})
@@ -220,9 +222,9 @@ func (s *Store) Deliveries(
 	case q.EventID != "":
 		err = s.listEvent(ctx, l)
 	case q.Status == webhook.StatusDead:
-		err = s.listEndpoints(ctx, l, `d.state = 3`)
+		err = s.listEndpoints(ctx, l, `d.kept = 3`, nil)
 	case q.Status != "" && !q.Status.Settled():
-		err = s.listEndpoints(ctx, l, `d.state < 2`)
+		err = s.listUnfinished(ctx, l)
 	default:
 		err = s.listBlocks(ctx, l)
 	}
@@ -338,9 +340,10 @@ const (
 )
 
 // listEndpoints reads a partial index that begins with the endpoint, for a page of
-// endpoints at a time, and keeps the newest of what they have.
-func (s *Store) listEndpoints(ctx context.Context, l *listing, part string) error {
-	var kept []webhook.Delivery
+// endpoints at a time, and keeps the newest of what they have and of kept.
+func (s *Store) listEndpoints(
+	ctx context.Context, l *listing, part string, kept []webhook.Delivery,
+) error {
 	above := int64(0) // what ids must be larger than to be among the newest
 	for at := (endpointCursor{}); ; {
 		ids, err := s.endpointsOf(ctx, l, &at)
@@ -366,9 +369,23 @@ func (s *Store) listEndpoints(ctx context.Context, l *listing, part string) erro
 	}
 }
 
-// newest returns the newest of the deliveries, in their order.
+// listUnfinished reads what was prefetched first, because it may enter the queue meanwhile, and
+// never leaves that for a lease of the other kind.
+func (s *Store) listUnfinished(ctx context.Context, l *listing) error {
+	if l.query.Status != webhook.StatusPending {
+		err := s.fetch(ctx, l, `p.organization_id = ? AND d.id IN (SELECT d.id `+prefetched+
+			` AND d.id < ?)`, l.query.OrganizationID, l.below)
+		if err != nil {
+			return err
+		}
+	}
+	return s.listEndpoints(ctx, l, `d.due_at IS NOT NULL`, l.found)
+}
+
+// newest returns the newest of the deliveries, in their order and each once.
 func newest(all []webhook.Delivery, limit int) []webhook.Delivery {
-	slices.SortFunc(all, func(a, b webhook.Delivery) int { return cmp.Compare(b.ID, a.ID) })
+	slices.SortStableFunc(all, func(a, b webhook.Delivery) int { return cmp.Compare(b.ID, a.ID) })
+	all = slices.CompactFunc(all, func(a, b webhook.Delivery) bool { return a.ID == b.ID })
 	if len(all) > limit {
 		clear(all[limit:]) // so that they are not kept in memory
 		all = all[:limit]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 )
@@ -38,10 +39,14 @@ func Migrations(dialect Dialect, tablePrefix string) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
+	return migrationsIn(schemaFiles, x)
+}
+
+func migrationsIn(files fs.FS, x expander) ([]Migration, error) {
 	var migrations []Migration
 	for version := 1; ; version++ {
-		file, err := schemaFiles.ReadFile(path.Join("schema",
-			fmt.Sprintf("%s_%04d.sql", dialect.name(), version)))
+		file, err := fs.ReadFile(files, path.Join("schema",
+			fmt.Sprintf("%s_%04d.sql", x.dialect.name(), version)))
 		if err != nil {
 			return migrations, nil //nolint:nilerr // there is no further version
 		}
@@ -67,8 +72,8 @@ func newSchemaStatements(x expander) schemaStatements {
 
 // migrate brings the tables to the newest version. Any number of processes may call it at the same
 // time.
-func (s *Store) migrate(ctx context.Context, apply bool) error {
-	migrations, err := Migrations(s.x.dialect, s.x.prefix)
+func (s *Store) migrate(ctx context.Context, files fs.FS, apply bool) error {
+	migrations, err := migrationsIn(files, s.x)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -30,14 +29,19 @@ func newSettleStatements(x expander) settleStatements {
 		// The usual result needs few values, and every parameter costs time.
 		succeed: x.batch(`WITH v (id, token, attempt) AS ({rows})
 			UPDATE {p}deliveries AS d SET
-				state = 2, at = ?, attempts_since_queued = d.attempts_since_queued + 1,
-					attempts = d.attempts + 1,
+				state = 2, settled_at = ?, due_at = NULL, `+keepAs("d.")+`,
+				attempts = d.attempts + 1,
 				history = coalesce(d.history || v.attempt, v.attempt)
 			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"attempt", text}),
 		settle: x.batch(`WITH v (id, token, state, at, lost, attempt, progress) AS ({rows})
 			UPDATE {p}deliveries AS d SET
-				state = v.state, at = v.at,
+				state = v.state, due_at = CASE WHEN v.state = 0 THEN v.at END,
+				settled_at = CASE WHEN v.state > 0 THEN v.at END,
+				kept = CASE WHEN v.state = 3 THEN 3 WHEN v.state = 2 AND d.kept IS NOT NULL THEN 2
+					ELSE d.kept END,
+				kept_at = CASE WHEN v.state = 3 OR v.state = 2 AND d.kept IS NOT NULL THEN v.at
+					ELSE d.kept_at END,
 				attempts_since_queued = d.attempts_since_queued + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				attempts = d.attempts + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				history = coalesce(d.history || v.attempt, v.attempt, d.history),
@@ -48,7 +52,7 @@ func newSettleStatements(x expander) settleStatements {
 			id, token, column{"state", integer}, column{"at", integer}, column{"lost", integer},
 			column{"attempt", text}, column{"progress", binary}),
 		extend: x.batch(`WITH v (id, token) AS ({rows})
-			UPDATE {p}deliveries AS d SET at = ? FROM v
+			UPDATE {p}deliveries AS d SET due_at = ? FROM v
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
 		start: x.batch(`WITH v (id, token) AS ({rows})
 			UPDATE {p}deliveries AS d SET started_at = ? FROM v
@@ -77,13 +81,21 @@ func (s *Store) Settle(
 			return nil, fmt.Errorf("sqlstore: a delivery cannot be settled as %q", settlements[i].Status)
 		}
 	}
+	ended := s.leases.takeEnded()
+	defer func() {
+		if err != nil {
+			s.leases.putBack(ended)
+		} else {
+			s.leases.forget(settlements)
+		}
+	}()
 	// Nearly always all results are accepted, and then as many rows are changed.
 	err = s.write(ctx, func(ctx context.Context, q Querier) error {
-		return s.settleAll(ctx, q, now, settlements)
+		if err := s.settleAll(ctx, q, now, settlements); err != nil {
+			return err
+		}
+		return s.removeLeases(ctx, q, ended)
 	})
-	if err == nil {
-		s.leases.forget(settlements)
-	}
 	if !errors.Is(err, errRefused) {
 		return nil, err
 	}
@@ -107,12 +119,14 @@ func (s *Store) Settle(
 				refused = append(refused, lease)
 			}
 		}
-		return s.settleAll(ctx, q, now, accepted)
+		if err := s.settleAll(ctx, q, now, accepted); err != nil {
+			return err
+		}
+		return s.removeLeases(ctx, q, ended)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.leases.forget(settlements)
 	return refused, nil
 }
 
@@ -152,7 +166,8 @@ func (s *Store) settleAll(
 		others = append(others, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at),
 			flag(v.Lost), attempt, progress)
 	}
-	n, err := s.x.dialect.execBatch(ctx, q, s.settle.succeed, succeeded, []any{micros(now)})
+	n, err := s.x.dialect.execBatch(ctx, q, s.settle.succeed, succeeded,
+		[]any{micros(now), micros(now)})
 	if err != nil {
 		return err
 	}
@@ -215,7 +230,11 @@ func (s *Store) Extend(
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
-	return s.setHeld(ctx, s.settle.extend, micros(until), leases)
+	lost, err = s.setHeld(ctx, s.settle.extend, micros(until), leases)
+	if err == nil {
+		s.leases.leave(leases) // they have leases of their own now, or none
+	}
+	return lost, err
 }
 
 // Now implements [webhook.Queue].
@@ -289,57 +308,6 @@ func (s *Store) heldOf(
 		return err
 	})
 	return held, err
-}
-
-// leases remembers the endpoints of the deliveries that this store has handed out, so that Settle
-// need not query them. A delivery keeps its endpoint while its lease is valid. The zero value is
-// ready to use.
-type leases struct {
-	mu        sync.Mutex
-	endpoints map[webhook.Lease]int64
-}
-
-// maxLeases bounds how many leases are remembered, because some are never settled here. After they
-// are forgotten, their endpoints are queried.
-const maxLeases = 100_000
-
-// remember notes the endpoints of tasks, in the same order.
-func (l *leases) remember(tasks []webhook.Task, endpointIDs []int64) {
-	if len(tasks) == 0 {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.endpoints == nil || len(l.endpoints)+len(tasks) > maxLeases {
-		l.endpoints = make(map[webhook.Lease]int64, len(tasks))
-	}
-	for i := range tasks {
-		l.endpoints[tasks[i].Lease] = endpointIDs[i]
-	}
-}
-
-// forget removes leases that have ended.
-func (l *leases) forget(settlements []webhook.Settlement) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range settlements {
-		delete(l.endpoints, settlements[i].Lease)
-	}
-}
-
-// known returns the endpoint of each delivery, 0 for those in unknown.
-func (l *leases) known(settlements []webhook.Settlement) (endpointIDs, unknown []int64) {
-	endpointIDs = make([]int64, len(settlements))
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range settlements {
-		id, ok := l.endpoints[settlements[i].Lease]
-		if !ok {
-			unknown = append(unknown, int64(settlements[i].DeliveryID))
-		}
-		endpointIDs[i] = id
-	}
-	return endpointIDs, unknown
 }
 
 // count counts accepted results by endpoint. It queries the endpoints of leases from other stores.

@@ -57,8 +57,11 @@ func newStatisticsStatements(x expander) statisticsStatements {
 			ORDER BY s.last_failure DESC LIMIT 1`),
 		// Pending is 0, in flight is 1. The channels of a subscription are paused all
 		// or none.
-		unfinished: x.sql(`SELECT count(*), coalesce(sum(d.state), 0), coalesce(max(p.state), 0)
-			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.state < 2` + ofSubscription),
+		unfinished: x.sql(`SELECT count(*), coalesce(sum(u.state), 0), coalesce(max(u.paused), 0) FROM (
+			SELECT d.state, p.state AS paused
+			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.due_at IS NOT NULL` + ofSubscription + `
+			UNION ALL SELECT d.state, p.state AS paused ` + prefetched + ` AND p.organization_id = ?
+				AND p.webhook_id = ? AND p.state < 2) u`),
 	}
 }
 
@@ -148,7 +151,7 @@ func (s *Store) unfinished(
 	var all, inFlight int64
 	var state int
 	_, err := one(ctx, s.read, s.settle.statistics.unfinished,
-		[]any{query.OrganizationID, query.SubscriptionID},
+		[]any{query.OrganizationID, query.SubscriptionID, query.OrganizationID, query.SubscriptionID},
 		[]any{&all, &inFlight, &state})
 	f.CountUnfinished(reported(statePending, state), all-inFlight)
 	f.CountUnfinished(reported(stateInFlight, state), inFlight)

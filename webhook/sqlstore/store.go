@@ -56,9 +56,11 @@ type Store struct {
 	routing       routeStatements
 	enqueue       enqueueStatements
 	claim         claimStatements
+	leasing       leaseStatements
 	settle        settleStatements
 	history       historyStatements
 	prune         pruneStatements
+	house         housekeepingStatements
 	reseal        resealStatements
 	requests      requestStatements
 	schema        schemaStatements
@@ -69,6 +71,8 @@ type Store struct {
 	turns  turns // of claims
 
 	skipped skippedIDs
+
+	pruned pruned
 
 	leases leases
 
@@ -94,9 +98,11 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		routing:       newRouteStatements(x),
 		enqueue:       newEnqueueStatements(x),
 		claim:         newClaimStatements(x),
+		leasing:       newLeaseStatements(x),
 		settle:        newSettleStatements(x),
 		history:       newHistoryStatements(x),
 		prune:         newPruneStatements(x),
+		house:         newHousekeepingStatements(x),
 		reseal:        newResealStatements(x),
 		repair:        newRepairStatements(x),
 		requests:      newRequestStatements(x),
@@ -108,7 +114,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		s.read = sqlTx{config.Reader}
 	}
 	s.read = guardedTx{s.read, s.check}
-	if err := s.migrate(ctx, !config.NoMigrate); err != nil {
+	if err := s.migrate(ctx, schemaFiles, !config.NoMigrate); err != nil {
 		_ = s.writer.close()
 		return nil, s.failed(err)
 	}

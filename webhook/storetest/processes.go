@@ -27,6 +27,7 @@ func peerCases(h Harness) []testCase {
 		{"ChangeThenEmit", with(func(f, peer *fixture) { concurrentChangeThenEmit(f, peer) })},
 		{"OneClock", with(oneClock)},
 		{"TakeOver", with(takeOverByPeer)},
+		{"TakeOverPrefetched", with(takeOverPrefetchedByPeer)},
 		{"Claimers", with(func(f, peer *fixture) { concurrentClaimers(f, peer) })},
 		{"TakeOvers", with(func(f, peer *fixture) { concurrentTakeOvers(f, peer) })},
 		{"SameEvents", with(func(f, peer *fixture) { concurrentSameEvents(f, peer) })},

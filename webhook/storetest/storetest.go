@@ -58,6 +58,7 @@ func Run(t *testing.T, h Harness) {
 		{"Subscriptions", subscriptionCases()},
 		{"Enqueue", enqueueCases()},
 		{"Prefetch", prefetchCases()},
+		{"Prefetched", prefetchedCases()},
 		{"Claim", claimCases()},
 		{"Rotation", rotationCases()},
 		{"Lease", leaseCases()},

@@ -1,14 +1,9 @@
-CREATE TABLE {p}meta (
-    one           integer PRIMARY KEY CHECK (one = 1),
-    subscriptions bigint  NOT NULL -- raised by every change of a webhook
-);
-INSERT INTO {p}meta (one, subscriptions) VALUES (1, 0);
-
 -- Ids of events and deliveries are handed out in spans of 64.
 CREATE SEQUENCE {p}ids INCREMENT BY 64 START WITH 1;
+CREATE SEQUENCE {p}organization_numbers;
 
 CREATE TABLE {p}webhooks (
-    id              text    PRIMARY KEY,
+    id              text    NOT NULL PRIMARY KEY,
     organization_id text    NOT NULL,
     name            text    NOT NULL,
     event_types     text    NOT NULL, -- JSON
@@ -16,14 +11,16 @@ CREATE TABLE {p}webhooks (
     paused          integer NOT NULL,
     created_at      bigint  NOT NULL,
     updated_at      bigint  NOT NULL,
-    revision        bigint  NOT NULL
+    revision        bigint  NOT NULL,
+    retry           text              -- JSON; NULL leaves it to the Dispatcher
 );
 CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id, paused);
 
 -- A channel that is removed and added again is a new endpoint. The deliveries of the
--- old one stay cancelled.
+-- old one stay cancelled. An id is made of the organization's number and the endpoint's,
+-- so that the ids of an organization are consecutive.
 CREATE TABLE {p}endpoints (
-    id              bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id              bigint  PRIMARY KEY,
     organization_id text    NOT NULL,
     webhook_id      text    NOT NULL,
     channel         text    NOT NULL,
@@ -31,44 +28,91 @@ CREATE TABLE {p}endpoints (
     pruned_at       bigint            -- when Prune first found it deleted
 );
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
-CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id);
+CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id, id);
+CREATE INDEX {p}endpoints_deleted ON {p}endpoints (pruned_at) WHERE state = 2;
+
+CREATE TABLE {p}organizations (
+    organization_id text    NOT NULL PRIMARY KEY,
+    version         bigint  NOT NULL, -- raised by every change of one of its webhooks
+    number          bigint,           -- NULL before it has endpoints
+    endpoints       bigint  NOT NULL DEFAULT 0, -- how many there have been
+    webhooks        bigint  NOT NULL DEFAULT 0, -- how many there are
+    channels        bigint  NOT NULL DEFAULT 0  -- of all of them
+);
+CREATE UNIQUE INDEX {p}organizations_number ON {p}organizations (number);
+
+-- What routing an event needs of a webhook.
+CREATE TABLE {p}routes (
+    organization_id text    NOT NULL,
+    webhook_id      text    NOT NULL,
+    version         bigint  NOT NULL, -- of the organization, since the last change
+    created_at      bigint  NOT NULL,
+    revision        bigint  NOT NULL,
+    paused          integer NOT NULL,
+    deleted         integer NOT NULL, -- kept until the next changesKept changes
+    event_types     text    NOT NULL, -- JSON
+    endpoints       text    NOT NULL, -- JSON: the ids and keys of its channels
+    PRIMARY KEY (organization_id, webhook_id)
+);
+CREATE UNIQUE INDEX {p}routes_version ON {p}routes (organization_id, version);
+CREATE INDEX {p}routes_deleted ON {p}routes (organization_id, version) WHERE deleted = 1;
 
 -- The event id comes first in the key, because ids grow with time. So new entries go to
 -- the end of the index, whatever the number of organizations.
 CREATE TABLE {p}events (
-    id              bigint PRIMARY KEY,
-    created_at      bigint NOT NULL,
-    last_id         bigint NOT NULL, -- its last delivery; its own id if it has none any more
-    organization_id text   NOT NULL,
-    event_id        text   NOT NULL,
-    type            text   NOT NULL,
-    payload         bytea  NOT NULL
+    id              bigint  PRIMARY KEY,
+    organization_id text    NOT NULL,
+    event_id        text    NOT NULL,
+    type            text    NOT NULL,
+    created_at      bigint  NOT NULL,
+    last_id         bigint  NOT NULL, -- its last delivery; its own id if it has none any more
+    payload         bytea   NOT NULL
 );
 CREATE UNIQUE INDEX {p}events_key ON {p}events (event_id, organization_id);
 CREATE INDEX {p}events_idle ON {p}events (created_at) WHERE last_id = id;
 
+-- A delivery that is prefetched and succeeds is in none of the indexes but that of its id, from
+-- beginning to end. No index has a column that its success changes, neither in its key nor in its
+-- condition, so that the new version of the row can stand on the same page and needs no entries.
 CREATE TABLE {p}deliveries (
     id          bigint  PRIMARY KEY,
     event_id    bigint  NOT NULL, -- events.id
     endpoint_id bigint  NOT NULL, -- endpoints.id
-    at          bigint  NOT NULL, -- when it is due, its lease ends, or it was settled
     token       bigint  NOT NULL, -- raised by every claim
+    started_at  bigint  NOT NULL DEFAULT 0, -- when an attempt without a result began; 0 if there
+        -- is none, negative if the attempt was lost and is not in the history yet
     state       integer NOT NULL, -- 0 pending, 1 in flight, 2 succeeded, 3 dead, 4 cancelled
-    tries       integer NOT NULL DEFAULT 0, -- attempts since it was queued
+    attempts_since_queued integer NOT NULL DEFAULT 0, -- of those that failed
     attempts    integer NOT NULL DEFAULT 0, -- attempts in the history
+    lost        integer NOT NULL DEFAULT 0, -- consecutive leases that ended without a result
+    due_at      bigint,           -- when it is due or its lease ends, while it is in the queue
+    settled_at  bigint,           -- NULL before it is settled
+    kept        integer,          -- NULL, or how Prune finds it: see keptOpen in prune.go
+    kept_at     bigint,           -- when it was settled, if Prune finds it by that
     queued_at   bigint,           -- when it was replayed; NULL counts from the event
     progress    bytea,
     history     text              -- one attempt a line, in JSON
+) WITH (fillfactor = 35); -- room for the version of each row that has the first attempt
+-- Within an endpoint, what was not attempted since it was queued comes first.
+CREATE INDEX {p}deliveries_queue ON {p}deliveries (endpoint_id, ({attempted}), due_at, id)
+    WHERE due_at IS NOT NULL;
+CREATE INDEX {p}deliveries_dead ON {p}deliveries (endpoint_id) WHERE kept = 3;
+CREATE INDEX {p}deliveries_kept ON {p}deliveries (kept, kept_at) WHERE kept >= 2;
+
+-- The leases of what was prefetched: a row for each range of ids that one Enqueue stored.
+CREATE TABLE {p}leases (
+    until    bigint  NOT NULL,
+    first_id bigint  NOT NULL, -- of the deliveries
+    last_id  bigint  NOT NULL,
+    PRIMARY KEY (until, first_id)
 );
-CREATE INDEX {p}deliveries_queue ON {p}deliveries (endpoint_id, at, id) WHERE state < 2;
-CREATE INDEX {p}deliveries_settled ON {p}deliveries (state, at) WHERE state >= 2;
-CREATE INDEX {p}deliveries_dead ON {p}deliveries (endpoint_id) WHERE state = 3;
 
 CREATE TABLE {p}blocks (
-    endpoint_id bigint NOT NULL,
-    block       bigint NOT NULL
+    endpoint_id bigint  NOT NULL,
+    block       bigint  NOT NULL
 );
 CREATE INDEX {p}blocks_key ON {p}blocks (endpoint_id, block);
+CREATE INDEX {p}blocks_block ON {p}blocks (block);
 
 -- The figures of each hour. Processes that settle for one endpoint have rows of their
 -- own, so that they do not wait for each other to commit.
@@ -90,10 +134,10 @@ CREATE INDEX {p}statistics_hour ON {p}statistics (hour);
 
 -- Idempotency keys.
 CREATE TABLE {p}requests (
-    id       bytea  PRIMARY KEY, -- a hash of its key
-    digest   bytea  NOT NULL, -- of what it asks for
-    began_at bigint NOT NULL,
-    until    bigint NOT NULL, -- when the work on it ends at the latest
+    id       bytea   NOT NULL PRIMARY KEY, -- a hash of its key
+    digest   bytea   NOT NULL, -- of what it asks for
+    began_at bigint  NOT NULL,
+    until    bigint  NOT NULL, -- when the work on it ends at the latest
     answer   bytea            -- NULL before it is answered
 );
 CREATE INDEX {p}requests_began ON {p}requests (began_at);

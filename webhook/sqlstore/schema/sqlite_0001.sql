@@ -1,9 +1,8 @@
 CREATE TABLE {p}meta (
-    one           INTEGER PRIMARY KEY CHECK (one = 1),
-    next_id       INTEGER NOT NULL, -- of events and deliveries
-    subscriptions INTEGER NOT NULL  -- raised by every change of a webhook
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    next_id INTEGER NOT NULL -- of events and deliveries
 );
-INSERT INTO {p}meta (one, next_id, subscriptions) VALUES (1, 1, 0);
+INSERT INTO {p}meta (one, next_id) VALUES (1, 1);
 
 CREATE TABLE {p}webhooks (
     id              TEXT    NOT NULL PRIMARY KEY,
@@ -14,14 +13,16 @@ CREATE TABLE {p}webhooks (
     paused          INTEGER NOT NULL,
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,
-    revision        INTEGER NOT NULL
+    revision        INTEGER NOT NULL,
+    retry           TEXT              -- JSON; NULL leaves it to the Dispatcher
 );
 CREATE INDEX {p}webhooks_listed ON {p}webhooks (organization_id, created_at, id, paused);
 
 -- A channel that is removed and added again is a new endpoint. The deliveries of the
--- old one stay cancelled.
+-- old one stay cancelled. An id is made of the organization's number and the endpoint's,
+-- so that the ids of an organization are consecutive.
 CREATE TABLE {p}endpoints (
-    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    id              INTEGER PRIMARY KEY,
     organization_id TEXT    NOT NULL,
     webhook_id      TEXT    NOT NULL,
     channel         TEXT    NOT NULL,
@@ -30,6 +31,33 @@ CREATE TABLE {p}endpoints (
 );
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id);
+CREATE INDEX {p}endpoints_deleted ON {p}endpoints (pruned_at) WHERE state = 2;
+
+CREATE TABLE {p}organizations (
+    organization_id TEXT    NOT NULL PRIMARY KEY,
+    version         INTEGER NOT NULL, -- raised by every change of one of its webhooks
+    number          INTEGER,          -- NULL before it has endpoints
+    endpoints       INTEGER NOT NULL DEFAULT 0, -- how many there have been
+    webhooks        INTEGER NOT NULL DEFAULT 0, -- how many there are
+    channels        INTEGER NOT NULL DEFAULT 0  -- of all of them
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX {p}organizations_number ON {p}organizations (number);
+
+-- What routing an event needs of a webhook.
+CREATE TABLE {p}routes (
+    organization_id TEXT    NOT NULL,
+    webhook_id      TEXT    NOT NULL,
+    version         INTEGER NOT NULL, -- of the organization, since the last change
+    created_at      INTEGER NOT NULL,
+    revision        INTEGER NOT NULL,
+    paused          INTEGER NOT NULL,
+    deleted         INTEGER NOT NULL, -- kept until the next changesKept changes
+    event_types     TEXT    NOT NULL, -- JSON
+    endpoints       TEXT    NOT NULL, -- JSON: the ids and keys of its channels
+    PRIMARY KEY (organization_id, webhook_id)
+);
+CREATE UNIQUE INDEX {p}routes_version ON {p}routes (organization_id, version);
+CREATE INDEX {p}routes_deleted ON {p}routes (organization_id, version) WHERE deleted = 1;
 
 -- The event id comes first in the key, because ids grow with time. So new entries go to
 -- the end of the index, whatever the number of organizations.
@@ -45,28 +73,46 @@ CREATE TABLE {p}events (
 CREATE UNIQUE INDEX {p}events_key ON {p}events (event_id, organization_id);
 CREATE INDEX {p}events_idle ON {p}events (created_at) WHERE last_id = id;
 
+-- A delivery that is prefetched and succeeds is in none of the indexes, from beginning to end.
 CREATE TABLE {p}deliveries (
     id          INTEGER PRIMARY KEY,
     event_id    INTEGER NOT NULL, -- events.id
     endpoint_id INTEGER NOT NULL, -- endpoints.id
     state       INTEGER NOT NULL, -- 0 pending, 1 in flight, 2 succeeded, 3 dead, 4 cancelled
-    at          INTEGER NOT NULL, -- when it is due, its lease ends, or it was settled
     token       INTEGER NOT NULL, -- raised by every claim
-    tries       INTEGER NOT NULL DEFAULT 0, -- attempts since it was queued
+    attempts_since_queued INTEGER NOT NULL DEFAULT 0, -- of those that failed
     attempts    INTEGER NOT NULL DEFAULT 0, -- attempts in the history
+    lost        INTEGER NOT NULL DEFAULT 0, -- consecutive leases that ended without a result
+    started_at  INTEGER NOT NULL DEFAULT 0, -- when an attempt without a result began; 0 if there
+        -- is none, negative if the attempt was lost and is not in the history yet
+    due_at      INTEGER,          -- when it is due or its lease ends, while it is in the queue
+    settled_at  INTEGER,          -- NULL before it is settled
+    kept        INTEGER,          -- NULL, or how Prune finds it: see keptOpen in prune.go
+    kept_at     INTEGER,          -- when it was settled, if Prune finds it by that
     queued_at   INTEGER,          -- when it was replayed; NULL counts from the event
     progress    BLOB,
     history     TEXT              -- one attempt a line, in JSON
 );
-CREATE INDEX {p}deliveries_queue ON {p}deliveries (endpoint_id, at) WHERE state < 2;
-CREATE INDEX {p}deliveries_settled ON {p}deliveries (state, at) WHERE state >= 2;
-CREATE INDEX {p}deliveries_dead ON {p}deliveries (endpoint_id) WHERE state = 3;
+-- Within an endpoint, what was not attempted since it was queued comes first.
+CREATE INDEX {p}deliveries_queue ON {p}deliveries (endpoint_id, ({attempted}), due_at, id)
+    WHERE due_at IS NOT NULL;
+CREATE INDEX {p}deliveries_dead ON {p}deliveries (endpoint_id) WHERE kept = 3;
+CREATE INDEX {p}deliveries_kept ON {p}deliveries (kept, kept_at) WHERE kept >= 2;
+
+-- The leases of what was prefetched: a row for each range of ids that one Enqueue stored.
+CREATE TABLE {p}leases (
+    until    INTEGER NOT NULL,
+    first_id INTEGER NOT NULL, -- of the deliveries
+    last_id  INTEGER NOT NULL,
+    PRIMARY KEY (until, first_id)
+) WITHOUT ROWID;
 
 CREATE TABLE {p}blocks (
     endpoint_id INTEGER NOT NULL,
     block       INTEGER NOT NULL,
     PRIMARY KEY (endpoint_id, block)
 ) WITHOUT ROWID;
+CREATE INDEX {p}blocks_block ON {p}blocks (block);
 
 -- What was recorded in each hour.
 CREATE TABLE {p}statistics (

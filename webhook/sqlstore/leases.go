@@ -1,0 +1,274 @@
+package sqlstore
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// What Enqueue hands to its caller has no lease of its own. Its rows are in flight with a due_at of
+// NULL, which no index of the queue has, and one row of the table leases stands for all of them
+// that one call stored. When that lease ends, what is still in flight enters the queue, like
+// deliveries whose own lease ended then.
+
+// prefetched selects deliveries d that are in flight without a lease of their own, with their
+// endpoints p.
+const prefetched = `FROM {prefetched} {join} {p}endpoints p ON p.id = d.endpoint_id WHERE true`
+
+type leaseStatements struct {
+	add, remove         *batch
+	ended               string
+	ahead, anyAhead     string
+	held, due, inFlight string
+}
+
+func newLeaseStatements(x expander) leaseStatements {
+	const rows = `SELECT until, first_id, last_id FROM {p}leases d WHERE `
+	const inFlight = ` d.id >= ? AND d.id <= ? AND d.state = 1 AND d.due_at IS NULL`
+	until, firstID := column{"until", integer}, column{"first_id", integer}
+	return leaseStatements{
+		add: x.batch(`WITH v (until, first_id, last_id) AS ({rows})
+			INSERT INTO {p}leases (until, first_id, last_id) SELECT until, first_id, last_id FROM v`,
+			until, firstID, column{"last_id", integer}),
+		remove: x.batch(`WITH v (until, first_id) AS ({rows})
+			DELETE FROM {p}leases WHERE (until, first_id) IN (SELECT until, first_id FROM v)`,
+			until, firstID),
+		ended: x.sql(rows + `(until, first_id) > (?, ?) AND until <= ? ORDER BY until, first_id
+			LIMIT ? {skiplocked}`),
+		ahead:    x.sql(rows + `until > ? ORDER BY until LIMIT ? {skiplocked}`),
+		anyAhead: x.sql(rows + `until > ? LIMIT 1`),
+		held: x.sql(`SELECT d.id FROM {p}deliveries d WHERE` + inFlight +
+			` ORDER BY d.id LIMIT ? {skiplocked}`),
+		due:      x.sql(`UPDATE {p}deliveries SET due_at = ? WHERE id {in}`),
+		inFlight: x.sql(`SELECT d.id FROM {p}deliveries d WHERE` + inFlight + ` LIMIT 1`),
+	}
+}
+
+// leaseRow is a row of the table leases.
+type leaseRow struct {
+	until, firstID, lastID int64
+	// held is how many of its deliveries this process holds under it.
+	held int
+}
+
+func (s *Store) insertLeases(ctx context.Context, q Querier, e *enqueuing) error {
+	var rows []any
+	for i, row := range e.leases {
+		if i == 0 || row != e.leases[i-1] {
+			rows = append(rows, row.until, row.firstID, row.lastID)
+		}
+	}
+	_, err := s.x.dialect.execBatch(ctx, q, s.leasing.add, rows, nil)
+	return err
+}
+
+func (s *Store) removeLeases(ctx context.Context, q Querier, rows []*leaseRow) error {
+	keys := make([]any, 0, 2*len(rows))
+	for _, row := range rows {
+		keys = append(keys, row.until, row.firstID)
+	}
+	_, err := s.x.dialect.execBatch(ctx, q, s.leasing.remove, keys, nil)
+	return err
+}
+
+// leasesPage is how many rows of the table leases are read at a time.
+const leasesPage = 100
+
+// endLeases ends the leases that were to end after from, and by now. It passes over rows that
+// another transaction has locked, and returns the earliest end of a lease that it left for that.
+func (s *Store) endLeases(
+	ctx context.Context, q Querier, from, now int64,
+) (locked int64, err error) {
+	locked = math.MaxInt64
+	at := leaseRow{until: from, firstID: math.MaxInt64}
+	for n := leasesPage; n == leasesPage; {
+		rows, err := s.leaseRows(ctx, q, s.leasing.ended, at.until, at.firstID, now, leasesPage)
+		if err != nil {
+			return 0, err
+		}
+		n = len(rows)
+		for _, row := range rows {
+			at = row
+			_, ended, err := s.endLease(ctx, q, row, row.until, math.MaxInt32)
+			if err != nil {
+				return 0, err
+			}
+			if !ended {
+				locked = min(locked, row.until)
+			}
+		}
+	}
+	return locked, nil
+}
+
+func (s *Store) leaseRows(
+	ctx context.Context, q Querier, query string, args ...any,
+) (rows []leaseRow, err error) {
+	err = collect(ctx, q, func(row scanner) error {
+		var l leaseRow
+		err := row.Scan(&l.until, &l.firstID, &l.lastID)
+		rows = append(rows, l)
+		return err
+	}, query, args...)
+	return rows, err
+}
+
+// endLease gives up to limit deliveries of a lease leases of their own that end at due, and removes
+// the row if none is left. It never waits for a transaction that settles one of them, because the
+// process of that one may have stopped.
+func (s *Store) endLease(
+	ctx context.Context, q Querier, row leaseRow, due int64, limit int,
+) (n int, ended bool, err error) {
+	var ids []int64
+	err = collect(ctx, q, func(row scanner) error {
+		var id int64
+		err := row.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, s.leasing.held, row.firstID, row.lastID, limit)
+	if err != nil {
+		return 0, false, err
+	}
+	if len(ids) > 0 {
+		if _, err := q.Exec(ctx, s.leasing.due, due, s.x.dialect.ints(ids)); err != nil {
+			return 0, false, err
+		}
+	}
+	left, err := one(ctx, q, s.leasing.inFlight, []any{row.firstID, row.lastID}, []any{new(int64)})
+	if err != nil || left {
+		return len(ids), false, err
+	}
+	return len(ids), true, s.removeLeases(ctx, q, []*leaseRow{&row})
+}
+
+// leases remembers what this process holds. The zero value is ready to use.
+type leases struct {
+	mu   sync.Mutex
+	held map[webhook.Lease]holding
+	// ended are rows of which nothing is held any more. The next Settle removes them.
+	ended []*leaseRow
+	// looked is the time up to which claims have looked for leases that ended.
+	looked int64
+	began  bool
+}
+
+// holding has the endpoint of a delivery, so that Settle need not query it: a delivery keeps its
+// endpoint while its lease is valid.
+type holding struct {
+	endpointID int64
+	row        *leaseRow // nil if the delivery has a lease of its own
+}
+
+const (
+	// maxLeases bounds how many leases are remembered, because some are never settled here. After they
+	// are forgotten, their endpoints are queried, and rows of the table leases stay until they end.
+	maxLeases = 100_000
+	// maxEnded bounds how many rows one Settle removes.
+	maxEnded = 1000
+	// lateLeases is how far claims look back. PostgreSQL keeps the entries of removed rows for as long
+	// as any transaction is open, and a claim that began with the first one would read them all. A
+	// row that another process commits that long after its lease has ended waits for Prune.
+	lateLeases = int64(10 * time.Second / time.Microsecond)
+)
+
+// remember notes the endpoints of tasks, and the rows of those that were prefetched.
+func (l *leases) remember(tasks []webhook.Task, endpointIDs []int64, rows []*leaseRow) {
+	if len(tasks) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == nil || len(l.held)+len(tasks) > maxLeases {
+		l.held = make(map[webhook.Lease]holding, len(tasks))
+	}
+	for i := range tasks {
+		h := holding{endpointID: endpointIDs[i]}
+		if rows != nil {
+			h.row = rows[i]
+			l.looked = min(l.looked, h.row.until-1)
+		}
+		l.held[tasks[i].Lease] = h
+	}
+}
+
+// forget removes leases that have ended.
+func (l *leases) forget(settlements []webhook.Settlement) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range settlements {
+		l.release(l.held[settlements[i].Lease].row)
+		delete(l.held, settlements[i].Lease)
+	}
+}
+
+// leave notes that deliveries have leases of their own, or none.
+func (l *leases) leave(leases []webhook.Lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, lease := range leases {
+		if h := l.held[lease]; h.row != nil {
+			l.release(h.row)
+			l.held[lease] = holding{endpointID: h.endpointID}
+		}
+	}
+}
+
+func (l *leases) release(row *leaseRow) {
+	if row == nil {
+		return
+	}
+	if row.held--; row.held == 0 {
+		l.ended = append(l.ended, row)
+	}
+}
+
+// takeEnded returns rows to be removed. If they are not, putBack takes them.
+func (l *leases) takeEnded() []*leaseRow {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := max(0, len(l.ended)-maxEnded)
+	taken := l.ended[n:]
+	l.ended = l.ended[:n:n]
+	return taken
+}
+
+func (l *leases) putBack(rows []*leaseRow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = append(l.ended, rows...)
+}
+
+// begin returns the time from which a claim looks for leases that ended by now.
+func (l *leases) begin(now int64) (from int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.began {
+		return math.MinInt64
+	}
+	return min(l.looked, now) - lateLeases
+}
+
+// end notes that a claim has ended the leases until now, but for some that end after locked.
+func (l *leases) end(now, locked int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.looked, l.began = min(now, locked-1), true
+}
+
+// known returns the endpoint of each delivery, 0 for those in unknown.
+func (l *leases) known(settlements []webhook.Settlement) (endpointIDs, unknown []int64) {
+	endpointIDs = make([]int64, len(settlements))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range settlements {
+		h, ok := l.held[settlements[i].Lease]
+		if !ok {
+			unknown = append(unknown, int64(settlements[i].DeliveryID))
+		}
+		endpointIDs[i] = h.endpointID
+	}
+	return endpointIDs, unknown
+}

@@ -1,0 +1,92 @@
+package sqlstore
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+func lease(id int, token int64) webhook.Lease {
+	return webhook.Lease{DeliveryID: webhook.DeliveryID(id), Token: token}
+}
+
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	var l leases
+	l.remember([]webhook.Task{{Lease: lease(1, 1)}, {Lease: lease(2, 1)}}, []int64{10, 20}, nil)
+	settlements := []webhook.Settlement{{Lease: lease(2, 1)}, {Lease: lease(1, 2)},
+		{Lease: lease(1, 1)}}
+	endpointIDs, unknown := l.known(settlements)
+	assert.Equal(t, []int64{20, 0, 10}, endpointIDs, "a lease is a delivery and a token")
+	assert.Equal(t, []int64{1}, unknown)
+	l.forget(settlements[:1])
+	endpointIDs, unknown = l.known(settlements)
+	assert.Equal(t, []int64{0, 0, 10}, endpointIDs)
+	assert.Equal(t, []int64{2, 1}, unknown)
+}
+
+// Leases that are never settled must not take more and more memory.
+func TestLeasesAreBounded(t *testing.T) {
+	t.Parallel()
+	var l leases
+	const batch = 1_000
+	tasks, endpointIDs := make([]webhook.Task, batch), make([]int64, batch)
+	for n := range maxLeases/batch + 2 {
+		for i := range tasks {
+			tasks[i].Lease, endpointIDs[i] = lease(n*batch+i+1, 1), 7
+		}
+		l.remember(tasks, endpointIDs, nil)
+		require.LessOrEqual(t, len(l.held), maxLeases)
+		_, unknown := l.known([]webhook.Settlement{{Lease: tasks[0].Lease}})
+		require.Empty(t, unknown, "the latest are remembered")
+	}
+}
+
+// The row of a lease goes with the first Settle after nothing is held under it any more.
+func TestLeaseRows(t *testing.T) {
+	t.Parallel()
+	var l leases
+	row, other := &leaseRow{until: 50, held: 3}, &leaseRow{until: 60, held: 1}
+	l.remember([]webhook.Task{{Lease: lease(1, 1)}, {Lease: lease(2, 1)}, {Lease: lease(3, 1)},
+		{Lease: lease(4, 1)}}, []int64{10, 20, 30, 40}, []*leaseRow{row, row, row, other})
+	settled := func(ids ...int) (all []webhook.Settlement) {
+		for _, id := range ids {
+			all = append(all, webhook.Settlement{Lease: lease(id, 1)})
+		}
+		return all
+	}
+	l.forget(settled(1, 1))
+	assert.Empty(t, l.takeEnded(), "what is settled twice counts once")
+	l.leave([]webhook.Lease{lease(2, 1), lease(2, 1), lease(9, 1)})
+	assert.Empty(t, l.takeEnded(), "what is extended twice counts once")
+	endpointIDs, _ := l.known(settled(2))
+	assert.Equal(t, []int64{20}, endpointIDs, "what has a lease of its own is still held")
+	l.forget(settled(2, 3))
+	assert.Equal(t, []*leaseRow{row}, l.takeEnded())
+	assert.Empty(t, l.takeEnded(), "a row is removed once")
+	l.putBack([]*leaseRow{row})
+	l.forget(settled(4))
+	assert.Equal(t, []*leaseRow{row, other}, l.takeEnded(), "what could not be removed is tried again")
+}
+
+// A claim looks for leases that ended since the last one, and a little before.
+func TestLeasesAreLookedForOnce(t *testing.T) {
+	t.Parallel()
+	var l leases
+	const now = 1000 * lateLeases
+	assert.Equal(t, int64(math.MinInt64), l.begin(now), "the first claim looks for all")
+	l.end(now, math.MaxInt64)
+	assert.Equal(t, now-lateLeases, l.begin(now+5))
+	assert.Equal(t, now-5-lateLeases, l.begin(now-5), "a clock may go back")
+
+	l.end(now+100, now+40)
+	assert.Equal(t, now+39-lateLeases, l.begin(now+200),
+		"what another transaction had locked is looked for again")
+	l.end(now+200, math.MaxInt64)
+	l.remember([]webhook.Task{{Lease: lease(1, 1)}}, []int64{10}, []*leaseRow{{until: 70, held: 1}})
+	assert.Equal(t, 69-lateLeases, l.begin(now+300), "a lease of this process may end early")
+}

@@ -1,0 +1,112 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+type repairStatements struct {
+	// find reads, for each endpoint, the ends of its two ranges in the queue's index.
+	find, set string
+}
+
+// ahead is true for unfinished deliveries whose time is too far in the future.
+const ahead = `(d.state = 1 AND d.due_at > ? OR d.state = 0 AND d.due_at >
+		CASE WHEN d.attempts_since_queued > 0 THEN CAST(? AS bigint) ELSE CAST(? AS bigint) END
+	AND (d.attempts_since_queued > 0 OR d.queued_at IS NULL))`
+
+func newRepairStatements(x expander) repairStatements {
+	const walk = `WITH RECURSIVE waiting (endpoint_id) AS (
+		SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE due_at IS NOT NULL)
+		UNION ALL
+		SELECT (SELECT min(endpoint_id) FROM {p}deliveries WHERE due_at IS NOT NULL
+			AND endpoint_id > waiting.endpoint_id)
+		FROM waiting WHERE waiting.endpoint_id IS NOT NULL)`
+	const part = `SELECT d.id FROM waiting {join} {p}deliveries d
+		ON d.endpoint_id = waiting.endpoint_id AND {attempted} = %d AND d.due_at > ?
+			AND ` + ahead
+	return repairStatements{
+		find: x.sql(walk + fmt.Sprintf(part, 0) + ` UNION ALL ` + fmt.Sprintf(part, 1) + ` LIMIT ?`),
+		set: x.sql(`UPDATE {p}deliveries AS d SET due_at = CASE WHEN state = 1 THEN CAST(? AS bigint)
+			ELSE CAST(? AS bigint) END
+			WHERE d.id IN (SELECT d.id FROM {p}deliveries d WHERE d.id {in} {skiplocked}) AND d.due_at IS NOT NULL
+				AND ` + ahead),
+	}
+}
+
+// Repair implements [webhook.Queue].
+func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairRequest) (int, error) {
+	if r.Limit < 1 {
+		return 0, fmt.Errorf("sqlstore: repairing needs a Limit of at least 1, not %d", r.Limit)
+	}
+	n, err := s.repairQueue(ctx, micros(now), r)
+	if err != nil || n >= r.Limit {
+		return n, err
+	}
+	r.Limit -= n
+	m, err := s.repairLeases(ctx, r)
+	return n + m, err
+}
+
+// repairQueue corrects times of deliveries that are in the queue.
+func (s *Store) repairQueue(
+	ctx context.Context, now int64, r webhook.RepairRequest,
+) (int, error) {
+	bounds := []any{micros(r.LeasesAfter), micros(r.RetriesAfter), micros(r.FreshAfter)}
+	least := min(micros(r.LeasesAfter), micros(r.RetriesAfter), micros(r.FreshAfter))
+	part := append([]any{least}, bounds...)
+	var ids []int64
+	// Outside of a transaction, because there is usually nothing to repair.
+	err := collect(ctx, s.read, func(row scanner) error {
+		var id int64
+		err := row.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, s.repair.find, append(append(part, part...), r.Limit)...)
+	if err != nil || len(ids) == 0 {
+		return 0, s.failed(err)
+	}
+	var repaired int64
+	err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
+		args := append([]any{micros(r.Until), now, s.x.dialect.ints(ids)}, bounds...)
+		repaired, err = q.Exec(ctx, s.repair.set, args...)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return int(repaired), nil
+}
+
+// repairLeases ends leases of what was prefetched at r.Until, up to r.Limit deliveries.
+func (s *Store) repairLeases(
+	ctx context.Context, r webhook.RepairRequest,
+) (repaired int, err error) {
+	after := micros(r.LeasesAfter)
+	ahead, err := s.leaseRows(ctx, s.read, s.leasing.anyAhead, after)
+	if err != nil || len(ahead) == 0 {
+		return 0, s.failed(err)
+	}
+	err = s.write(ctx, func(ctx context.Context, q Querier) error {
+		repaired = 0
+		rows, err := s.leaseRows(ctx, q, s.leasing.ahead, after, leasesPage)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if repaired == r.Limit {
+				break
+			}
+			n, _, err := s.endLease(ctx, q, row, micros(r.Until), r.Limit-repaired)
+			if err != nil {
+				return err
+			}
+			repaired += n
+		}
+		return nil
+	})
+	return repaired, err
+}

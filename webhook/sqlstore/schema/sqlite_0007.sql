@@ -1,3 +1,0 @@
--- Prune finds deleted endpoints, and ranges before the oldest delivery, a few at a time.
-CREATE INDEX {p}endpoints_deleted ON {p}endpoints (pruned_at) WHERE state = 2;
-CREATE INDEX {p}blocks_block ON {p}blocks (block);
