@@ -345,7 +345,8 @@ type History interface {
 	// deliveries, of all organizations, that are older than the request says,
 	// and returns how many rows it removed. It also settles deliveries of deleted
 	// subscriptions as cancelled, so that they can become old too. A result below
-	// r.Limit means that nothing is left to remove. Statistics of hours that ended
+	// r.Limit means that nothing is left to remove, but for what a transaction stored that had
+	// been open for long: that may stay for a day. Statistics of hours that ended
 	// StatisticsKept before now, or earlier, are always removed and not counted.
 	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
 }
