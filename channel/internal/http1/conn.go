@@ -1,0 +1,127 @@
+package http1
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/url"
+	"syscall"
+	"time"
+)
+
+// A conn is a connection to a host. It is used by one request at a time.
+type conn struct {
+	net.Conn // what the messages pass: a *tls.Conn, or the socket itself
+	socket   *socket
+	in       *bufio.Reader // reads from the conn
+	host     host
+	left     int64   // how many more bytes of a header may be read
+	answered bool    // a byte has come since the last request
+	one      [1]byte // what isAtRest reads into
+
+	idleSince time.Time
+}
+
+// errTooLong is met in the header of an answer.
+var errTooLong = errors.New("http1: the header of the answer is too long")
+
+// Read reads what the host sent, within the limit of a header.
+func (c *conn) Read(b []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := c.Conn.Read(b)
+	c.left -= int64(n)
+	return n, err
+}
+
+// abort ends the connection at once, while others use it too.
+func (c *conn) abort() { _ = c.socket.Close() }
+
+// isAtRest reports whether the host has neither closed the connection nor sent anything, as
+// far as has come here. It does not wait.
+func (c *conn) isAtRest() bool {
+	c.socket.probing = true
+	n, err := c.Conn.Read(c.one[:]) // through TLS, which may hold something, and takes what is its own
+	c.socket.probing = false
+	return n == 0 && errors.Is(err, errNothing)
+}
+
+// A socket is the connection of the operating system.
+type socket struct {
+	net.Conn
+	raw     syscall.RawConn // nil if there is none
+	probing bool            // a Read does not wait: it fails with errNothing instead
+}
+
+// Read reads what came in.
+func (s *socket) Read(b []byte) (int, error) {
+	if s.probing {
+		return s.readAvailable(b)
+	}
+	return s.Conn.Read(b)
+}
+
+func (s *socket) readAvailable(b []byte) (n int, err error) {
+	failed := s.raw.Read(func(fd uintptr) bool {
+		n, err = readAvailable(fd, b)
+		return true // never wait
+	})
+	if failed != nil {
+		return 0, failed
+	}
+	return n, err
+}
+
+// connect makes a connection.
+func (t *Transport) connect(ctx context.Context, to host) (*conn, error) {
+	addr := to.addr
+	if u := (&url.URL{Host: to.addr}); u.Port() == "" {
+		port := "80"
+		if to.encrypted {
+			port = "443"
+		}
+		addr = net.JoinHostPort(u.Hostname(), port)
+	}
+	dialed, err := t.config.Dial(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	s := &socket{Conn: dialed}
+	if raw, ok := dialed.(syscall.Conn); ok {
+		s.raw, _ = raw.SyscallConn()
+	}
+	c := &conn{Conn: s, socket: s, host: to}
+	if to.encrypted {
+		if c.Conn, err = t.handshake(ctx, s, addr); err != nil {
+			_ = dialed.Close()
+			return nil, err
+		}
+	}
+	c.in = bufio.NewReader(c)
+	return c, nil
+}
+
+// handshake negotiates TLS, and HTTP/1.1 within. The error is an errNotHTTP1 if the host refuses.
+func (t *Transport) handshake(ctx context.Context, s *socket, addr string) (net.Conn, error) {
+	config := t.config.TLS
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.config.TLSTimeout)
+	defer cancel()
+	encrypted := tls.Client(s, config)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		// The alert no_application_protocol (RFC 7301) is one of several that say so, and
+		// crypto/tls does not tell which one it was.
+		var op *net.OpError
+		if errors.As(err, &op) && op.Op == "remote error" {
+			return nil, errors.Join(errNotHTTP1, err)
+		}
+		return nil, err
+	}
+	return encrypted, nil
+}
