@@ -25,6 +25,12 @@
 //
 // # Connections
 //
+// HTTPClient makes requests over HTTP/1.1 by itself, which takes about half of the CPU time that
+// net/http takes. It leaves to net/http the requests through a proxy, those of more than 16 KiB,
+// those that are traced with net/http/httptrace, and those to endpoints that speak only HTTP/2. The
+// limits and the errors are the same. Each of the two keeps connections of its own: at most 1024,
+// for at most 90 seconds without a request, and for each host as many as HTTPConfig says.
+//
 // An endpoint that restarts closes its idle connections, perhaps while a request is on its way. If
 // no byte of an answer has come, a request to a Target that is Repeatable, as the "webhook"
 // channel's are, is then sent once more at once, within the same attempt. The receiver may see it

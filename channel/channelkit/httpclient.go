@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/internal/http1"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/settings"
 )
@@ -40,7 +41,9 @@ type HTTPConfig struct {
 	Proxy func(*http.Request) (*url.URL, error)
 
 	// TLS is the TLS configuration, for example with your own roots or a client certificate. It is
-	// copied, and a minimum version below 1.2 is raised to 1.2. Defaults to the system's roots.
+	// copied, and a minimum version below 1.2 is raised to 1.2. With "h2" in NextProtos, HTTP/2 is
+	// used with every endpoint that speaks it; without, only with those that speak nothing else,
+	// because HTTP/1.1 takes less CPU time. Defaults to the system's roots.
 	TLS *tls.Config
 
 	// Middleware wraps the http.RoundTripper that makes the requests, to trace, measure or log
@@ -48,7 +51,8 @@ type HTTPConfig struct {
 	// answers as they arrive, before they are bounded. Addresses and schemes are checked beneath
 	// it, so middleware cannot lead a request past these checks. If middleware returns an error of
 	// its own, the attempt has failed: an *channel.Error is kept as it is, the text of any other is
-	// dropped. Defaults to none.
+	// dropped. It may trace requests with net/http/httptrace, which leaves them to net/http. Defaults
+	// to none.
 	Middleware []func(next http.RoundTripper) http.RoundTripper
 
 	// UserAgent is the User-Agent of requests that do not set one. Defaults to DefaultUserAgent.
@@ -81,8 +85,9 @@ const (
 // redirect, keeps no cookie, asks for uncompressed answers, and bounds their header and body. It is
 // safe for concurrent use.
 type HTTPClient struct {
-	transport   *http.Transport
-	exchange    http.RoundTripper // the transport, and the middleware around it
+	transport   *http.Transport   // for what direct leaves to it
+	direct      *http1.Transport  // in front of transport, unless all requests need that
+	exchange    http.RoundTripper // the two, and the middleware around them
 	guard       addressGuard
 	dialer      *net.Dialer
 	tls         *tls.Config
@@ -145,9 +150,18 @@ func NewHTTPClient(config HTTPConfig) (*HTTPClient, error) {
 			PingTimeout:     10 * time.Second,
 		},
 	}
-	c.exchange = c.transport
+	viaTransport := roundTripper(c.viaTransport)
+	c.direct = http1.New(http1.Config{
+		Dial: c.dialer.DialContext, TLS: tlsConfig, TLSTimeout: tlsTimeout,
+		MaxIdle: maxIdle, MaxIdlePerHost: config.MaxIdlePerHost, IdleTimeout: idleTimeout,
+		MaxHeader: maxResponseHeader, Fallback: viaTransport,
+	})
+	c.exchange = c.direct
+	if config.Proxy != nil || slices.Contains(tlsConfig.NextProtos, "h2") {
+		c.exchange = viaTransport
+	}
 	if len(config.Middleware) > 0 {
-		c.exchange = roundTripper(c.roundTrip)
+		c.exchange = c.checkScheme(c.exchange)
 	}
 	for _, wrap := range slices.Backward(config.Middleware) {
 		c.exchange = wrap(c.exchange)
@@ -159,21 +173,30 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// roundTrip is what middleware wraps: the transport, for requests that middleware
-// may have changed.
-func (c *HTTPClient) roundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL != nil && r.URL.Scheme == "http" && !c.allowHTTP {
+// viaTransport makes a request with net/http.
+func (c *HTTPClient) viaTransport(r *http.Request) (*http.Response, error) {
+	return c.transport.RoundTrip(r.WithContext(withConnTrace(r.Context())))
+}
+
+// checkScheme is what middleware wraps, because it may have changed the request.
+func (c *HTTPClient) checkScheme(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL == nil || r.URL.Scheme != "http" || c.allowHTTP {
+			return next.RoundTrip(r)
+		}
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
 		return nil, &channel.Error{Class: channel.ClassConfig,
 			Err: errors.New("middleware made the request plain http, which is not allowed here")}
-	}
-	return c.transport.RoundTrip(r)
+	})
 }
 
 // CloseIdleConnections closes the connections that no request is using.
-func (c *HTTPClient) CloseIdleConnections() { c.transport.CloseIdleConnections() }
+func (c *HTTPClient) CloseIdleConnections() {
+	c.transport.CloseIdleConnections()
+	c.direct.CloseIdleConnections()
+}
 
 // HTTPResponse is the answer to a request.
 type HTTPResponse struct {
@@ -225,11 +248,12 @@ func (c *HTTPClient) setDefaults(h http.Header) {
 // holds what there is and the error is not nil. Any other status has said what
 // there is to say, and becomes no different when its body fails.
 func (c *HTTPClient) do(req *http.Request, buf []byte, keep int) (HTTPResponse, error) {
-	ctx := withConnTrace(req.Context())
+	ctx := req.Context()
 	if c.transport.Proxy != nil {
 		ctx = withProxyState(ctx)
+		req = req.WithContext(ctx)
 	}
-	resp, err := c.exchange.RoundTrip(req.WithContext(ctx))
+	resp, err := c.exchange.RoundTrip(req)
 	if err == nil && resp == nil {
 		err = &channel.Error{Class: channel.ClassProtocol,
 			Err: errors.New("middleware returned neither an answer nor an error")}

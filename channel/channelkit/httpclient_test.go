@@ -13,9 +13,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,9 +43,13 @@ func tlsServer(
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	if config.TLS == nil {
+		config.TLS = &tls.Config{}
+	}
+	if config.TLS.RootCAs == nil && config.TLS.ServerName == "" {
 		roots := x509.NewCertPool()
 		roots.AddCert(s.Certificate())
-		config.TLS = &tls.Config{RootCAs: roots}
+		config.TLS = config.TLS.Clone()
+		config.TLS.RootCAs = roots
 	}
 	if config.AllowNets == nil {
 		config.AllowPrivate = true
@@ -66,25 +70,45 @@ func post(t testing.TB, c *channelkit.HTTPClient, url string) (*channelkit.HTTPR
 
 func TestHTTPClientRequest(t *testing.T) {
 	t.Parallel()
-	var got *http.Request
-	base, client := tlsServer(t,
-		channelkit.HTTPConfig{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-			UserAgent: "acme/1"}, nil,
-		func(w http.ResponseWriter, r *http.Request) {
+	for _, tt := range []struct {
+		wanted, spoken []string // protocols of the client, and of the server
+		want           string
+	}{
+		{nil, []string{"h2", "http/1.1"}, "HTTP/1.1"},
+		{[]string{"h2"}, []string{"h2", "http/1.1"}, "HTTP/2.0"},
+		{[]string{"h2"}, []string{"http/1.1"}, "HTTP/1.1"},
+		{nil, []string{"h2", "other"}, "HTTP/2.0"},
+	} {
+		var got *http.Request
+		base, client := tlsServer(t, channelkit.HTTPConfig{
+			AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, UserAgent: "acme/1",
+			TLS: &tls.Config{NextProtos: tt.wanted},
+		}, func(s *httptest.Server) {
+			s.Config.ErrorLog = quiet
+			s.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+				config := s.TLS.Clone()
+				config.NextProtos, config.GetConfigForClient = tt.spoken, nil
+				if !slices.Contains(tt.spoken, "http/1.1") && !slices.Contains(hello.SupportedProtos, "h2") {
+					config.NextProtos = []string{"other"} // crypto/tls would make an exception
+				}
+				return config, nil
+			}}
+		}, func(w http.ResponseWriter, r *http.Request) {
 			got = r
 			http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
 			_, _ = io.WriteString(w, "fine")
 		})
-	for range 2 {
-		resp, err := post(t, client, base+"/x")
-		require.NoError(t, err)
-		assert.Equal(t, 200, resp.StatusCode)
-		assert.Equal(t, "fine", string(resp.Body))
-		assert.Equal(t, "HTTP/2.0", got.Proto)
-		assert.Equal(t, "acme/1", got.UserAgent())
-		assert.Equal(t, []string{"identity"}, got.Header["Accept-Encoding"],
-			"none would allow every compression")
-		assert.Empty(t, got.Cookies(), "no cookie is kept")
+		for range 2 {
+			resp, err := post(t, client, base+"/x")
+			require.NoError(t, err)
+			assert.Equal(t, 200, resp.StatusCode)
+			assert.Equal(t, "fine", string(resp.Body))
+			assert.Equal(t, tt.want, got.Proto)
+			assert.Equal(t, "acme/1", got.UserAgent())
+			assert.Equal(t, []string{"identity"}, got.Header["Accept-Encoding"],
+				"none would allow every compression")
+			assert.Empty(t, got.Cookies(), "no cookie is kept")
+		}
 	}
 }
 
@@ -104,100 +128,103 @@ func TestHTTPClientRefusesWrongURLs(t *testing.T) {
 
 func TestHTTPClientNoOldTLS(t *testing.T) {
 	t.Parallel()
-	base, client := tlsServer(t, channelkit.HTTPConfig{}, func(s *httptest.Server) {
-		s.TLS = &tls.Config{MinVersion: tls.VersionTLS10,
-			MaxVersion: tls.VersionTLS11} //nolint:gosec // what must be refused
-		s.Config.ErrorLog = quiet
-	}, func(http.ResponseWriter, *http.Request) {})
-	_, err := post(t, client, base)
-	assert.Equal(t, channel.ClassTLS, channel.AsError(err).Class, "%v", err)
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		base, client := tlsServer(t, config, func(s *httptest.Server) {
+			s.TLS = &tls.Config{MinVersion: tls.VersionTLS10,
+				MaxVersion: tls.VersionTLS11} //nolint:gosec // what must be refused
+			s.Config.ErrorLog = quiet
+		}, func(http.ResponseWriter, *http.Request) {})
+		_, err := post(t, client, base)
+		assert.Equal(t, channel.ClassTLS, channel.AsError(err).Class, "%v", err)
 
-	base, client = tlsServer(t, channelkit.HTTPConfig{TLS: &tls.Config{ServerName: "example.org"}},
-		func(s *httptest.Server) { s.Config.ErrorLog = quiet },
-		func(http.ResponseWriter, *http.Request) {})
-	_, err = post(t, client, base)
-	assert.Equal(t, channel.ClassTLS, channel.AsError(err).Class, "%v", err)
-	var verify *tls.CertificateVerificationError
-	assert.ErrorAs(t, err, &verify, "the reason can be had")
+		config.TLS = &tls.Config{ServerName: "example.org"}
+		base, client = tlsServer(t, config,
+			func(s *httptest.Server) { s.Config.ErrorLog = quiet },
+			func(http.ResponseWriter, *http.Request) {})
+		_, err = post(t, client, base)
+		assert.Equal(t, channel.ClassTLS, channel.AsError(err).Class, "%v", err)
+		var verify *tls.CertificateVerificationError
+		assert.ErrorAs(t, err, &verify, "the reason can be had")
+	})
 }
 
 func TestHTTPClientLimits(t *testing.T) {
 	t.Parallel()
-	size := 0
-	base := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(size))
-		_, _ = w.Write(bytes.Repeat([]byte("x"), size))
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		size := 0
+		base := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(size))
+			_, _ = w.Write(bytes.Repeat([]byte("x"), size))
+		})
+		config.MaxResponse = 1000
+		client := channelfixture.NewClient(t, config)
+		t.Cleanup(client.CloseIdleConnections)
+		for _, size = range []int{0, 1, 999, 1000} {
+			resp, err := post(t, client, base)
+			require.NoError(t, err, size)
+			assert.Len(t, resp.Body, size)
+		}
+		for _, size = range []int{1001, 100_000} {
+			resp, err := post(t, client, base)
+			require.NoError(t, err, size)
+			assert.Len(t, resp.Body, 1000, size)
+			assert.True(t, resp.Truncated, size)
+		}
 	})
-	client := channelfixture.NewClient(t,
-		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
-	t.Cleanup(client.CloseIdleConnections)
-	for _, size = range []int{0, 1, 999, 1000} {
-		resp, err := post(t, client, base)
-		require.NoError(t, err, size)
-		assert.Len(t, resp.Body, size)
-	}
-	for _, size = range []int{1001, 100_000} {
-		resp, err := post(t, client, base)
-		require.NoError(t, err, size)
-		assert.Len(t, resp.Body, 1000, size)
-		assert.True(t, resp.Truncated, size)
-	}
 }
 
 // A body of no declared length is waited for up to four times the limit, and is
 // endless if it goes on.
 func TestHTTPClientEndlessBodies(t *testing.T) {
 	t.Parallel()
-	size, status := 0, 200
-	base := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_ = http.NewResponseController(w).Flush() // from here on the body is chunked
-		_, _ = w.Write(bytes.Repeat([]byte("x"), size))
-	})
-	client := channelfixture.NewClient(t,
-		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true, MaxResponse: 1000})
-	t.Cleanup(client.CloseIdleConnections)
-	for _, size = range []int{1000, 1001, 4000} {
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		size, status := 0, 200
+		base := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_ = http.NewResponseController(w).Flush() // from here on the body is chunked
+			_, _ = w.Write(bytes.Repeat([]byte("x"), size))
+		})
+		config.MaxResponse = 1000
+		client := channelfixture.NewClient(t, config)
+		t.Cleanup(client.CloseIdleConnections)
+		for _, size = range []int{1000, 1001, 4000} {
+			resp, err := post(t, client, base)
+			require.NoError(t, err, size)
+			assert.Len(t, resp.Body, 1000)
+			assert.Equal(t, size > 1000, resp.Truncated, size)
+		}
+		for _, size = range []int{4001, 1 << 20} {
+			_, err := post(t, client, base)
+			assert.Equal(t, channel.ClassTooLarge, channel.AsError(err).Class, "%d: %v", size, err)
+			assert.Equal(t, 200, channel.AsError(err).StatusCode)
+		}
+		status = 410
 		resp, err := post(t, client, base)
-		require.NoError(t, err, size)
-		assert.Len(t, resp.Body, 1000)
-		assert.Equal(t, size > 1000, resp.Truncated, size)
-	}
-	for _, size = range []int{4001, 1 << 20} {
-		_, err := post(t, client, base)
-		assert.Equal(t, channel.ClassTooLarge, channel.AsError(err).Class, "%d: %v", size, err)
-		assert.Equal(t, 200, channel.AsError(err).StatusCode)
-	}
-	status = 410
-	resp, err := post(t, client, base)
-	require.NoError(t, err, "a 410 is a 410")
-	assert.Equal(t, 410, resp.StatusCode)
-	assert.True(t, resp.Truncated)
+		require.NoError(t, err, "a 410 is a 410")
+		assert.Equal(t, 410, resp.StatusCode)
+		assert.True(t, resp.Truncated)
+	})
 }
 
 // An answer within the limit is read to its end, so that its connection serves
 // the next request too.
 func TestHTTPClientKeepsConnections(t *testing.T) {
 	t.Parallel()
-	base := channelfixture.Serve(t, func(w http.ResponseWriter,
-		_ *http.Request) {
-		_, _ = w.Write(bytes.Repeat([]byte("x"), 100_000))
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		conns := map[string]bool{}
+		base := channelfixture.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+			conns[r.RemoteAddr] = true
+			_, _ = w.Write(bytes.Repeat([]byte("x"), 100_000))
+		})
+		c := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.NewClient(t, config),
+			httpendpoint.Options{}), httpendpoint.Config{URL: base})
+		for range 5 {
+			result, err := c.Send(t.Context(), channelfixture.Message())
+			require.NoError(t, err)
+			assert.Len(t, result.Response, 1024+len("…"))
+		}
+		assert.Len(t, conns, 1)
 	})
-	c := channelfixture.Open(t, httpendpoint.NewDriver(channelfixture.Client(t),
-		httpendpoint.Options{}), httpendpoint.Config{URL: base})
-	var reused atomic.Int64
-	ctx := httptrace.WithClientTrace(t.Context(),
-		&httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
-			if i.Reused {
-				reused.Add(1)
-			}
-		}})
-	for range 5 {
-		result, err := c.Send(ctx, channelfixture.Message())
-		require.NoError(t, err)
-		assert.Len(t, result.Response, 1024+len("…"))
-	}
-	assert.Equal(t, int64(4), reused.Load())
 }
 
 // The environment's proxy is not used unless it is asked for.
@@ -230,37 +257,44 @@ func TestHTTPClientProxy(t *testing.T) {
 // What cannot be connected to is told apart, and the URL is in none of it.
 func TestHTTPClientErrors(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	closed := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		closed := listener.Addr().String()
+		require.NoError(t, listener.Close())
 
-	tests := []struct {
-		url    string
-		config channelkit.HTTPConfig
-		class  channel.Class
-	}{
-		{"http://" + closed + "/sesame?k=sesame",
-			channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}, channel.ClassConnect},
-		{"http://name.invalid/sesame?k=sesame", channelkit.HTTPConfig{AllowHTTP: true}, channel.ClassDNS},
-	}
-	for _, tt := range tests {
-		_, err := post(t, channelfixture.NewClient(t, tt.config), tt.url)
-		got := channel.AsError(err)
-		require.NotNil(t, got)
-		assert.Equal(t, tt.class, got.Class, "%v", err)
-		assert.True(t, got.Retryable())
-		for e := err; e != nil; e = errors.Unwrap(e) {
-			assert.NotContains(t, fmt.Sprintf("%v %+v %#v", e, e, e), "sesame")
+		tests := []struct {
+			url    string
+			config channelkit.HTTPConfig
+			class  channel.Class
+		}{
+			{"http://" + closed + "/sesame?k=sesame",
+				channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}, channel.ClassConnect},
+			{
+				"http://name.invalid/sesame?k=sesame",
+				channelkit.HTTPConfig{AllowHTTP: true},
+				channel.ClassDNS,
+			},
 		}
-	}
+		for _, tt := range tests {
+			tt.config.Middleware = config.Middleware
+			_, err := post(t, channelfixture.NewClient(t, tt.config), tt.url)
+			got := channel.AsError(err)
+			require.NotNil(t, got)
+			assert.Equal(t, tt.class, got.Class, "%v", err)
+			assert.True(t, got.Retryable())
+			for e := err; e != nil; e = errors.Unwrap(e) {
+				assert.NotContains(t, fmt.Sprintf("%v %+v %#v", e, e, e), "sesame")
+			}
+		}
 
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+closed, nil)
-	require.NoError(t, err)
-	_, err = channelfixture.Client(t).Do(req)
-	assert.ErrorIs(t, err, context.Canceled)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+closed, nil)
+		require.NoError(t, err)
+		_, err = channelfixture.NewClient(t, config).Do(req)
+		assert.ErrorIs(t, err, context.Canceled)
+	})
 }
 
 // A name is checked by what it resolves to when it is connected to.
@@ -334,7 +368,8 @@ func TestHTTPClientHTTP2(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.path[1:], func(t *testing.T) {
 			t.Parallel()
-			base, client := tlsServer(t, channelkit.HTTPConfig{},
+			base, client := tlsServer(t,
+				channelkit.HTTPConfig{TLS: &tls.Config{NextProtos: []string{"h2"}}},
 				func(s *httptest.Server) { s.Config.ErrorLog = quiet }, handler)
 			limit := 10.0
 			if tt.class == channel.ClassTimeout {

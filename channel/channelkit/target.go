@@ -165,22 +165,22 @@ var bodyBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// setBody gives a request a body that net/http knows to be in memory: it then
-// writes header and body at once.
+// setBody gives a request a body that net/http knows to be in memory: it then writes header and
+// body at once.
 func setBody(req *http.Request, body []byte) {
 	req.ContentLength = int64(len(body))
 	req.Body = io.NopCloser(bytes.NewReader(body))
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 }
 
-// markRepeatable lets net/http repeat a request whose kept connection turns out
+// markRepeatable lets a request be repeated whose kept connection turns out
 // to be closed before the first byte of an answer: an endpoint that restarts, or
 // ends idle connections, does so while requests are on their way to it. Whether
 // it has read the request is then unknown. A webhook may arrive twice, because
 // every delivery is at least once and receivers know the event by its id; a
 // message to a person must not, so other channels do not say this.
 //
-// The field counts though it has no value and is not sent; see http.Transport.
+// The field counts though it has no value and is not sent, with net/http as with package http1.
 func markRepeatable(h http.Header) {
 	const field = "Idempotency-Key"
 	if _, set := h[field]; !set {

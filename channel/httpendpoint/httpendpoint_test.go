@@ -151,86 +151,93 @@ func TestWebhookConfigProblems(t *testing.T) {
 
 func TestWebhookFailuresAreClassified(t *testing.T) {
 	t.Parallel()
-	url := channelfixture.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/gone":
-			w.WriteHeader(http.StatusGone)
-		case "/wait":
-			w.Header().Set("Retry-After", "7")
-			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = io.WriteString(w, "busy\r\n\x00")
-		case "/redirect":
-			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-		case "/elsewhere":
-			t.Error("a redirect was followed")
-		case "/hang":
-			_, _ = io.Copy(io.Discard, r.Body) // from here on the server notices that the client has gone
-			<-r.Context().Done()
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		url := channelfixture.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/gone":
+				w.WriteHeader(http.StatusGone)
+			case "/wait":
+				w.Header().Set("Retry-After", "7")
+				w.WriteHeader(http.StatusServiceUnavailable)
+				_, _ = io.WriteString(w, "busy\r\n\x00")
+			case "/redirect":
+				http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+			case "/elsewhere":
+				t.Error("a redirect was followed")
+			case "/hang":
+				_, _ = io.Copy(io.Discard, r.Body) // from here on the server notices that the client has gone
+				<-r.Context().Done()
+			}
+		})
+		d := httpendpoint.NewDriver(channelfixture.NewClient(t, config), httpendpoint.Options{})
+		tests := []struct {
+			path string
+			want channel.Error
+		}{
+			{
+				"/gone",
+				channel.Error{Action: channel.Deactivate, Class: channel.ClassStatus, StatusCode: 410},
+			},
+			{"/wait", channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 503,
+				RetryAfter: 7 * time.Second}},
+			{"/redirect", channel.Error{Class: channel.ClassRedirect, StatusCode: 307}},
+			{"/hang", channel.Error{Class: channel.ClassTimeout}},
 		}
-	})
-	d := httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{})
-	tests := []struct {
-		path string
-		want channel.Error
-	}{
-		{"/gone", channel.Error{Action: channel.Deactivate, Class: channel.ClassStatus, StatusCode: 410}},
-		{"/wait", channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 503,
-			RetryAfter: 7 * time.Second}},
-		{"/redirect", channel.Error{Class: channel.ClassRedirect, StatusCode: 307}},
-		{"/hang", channel.Error{Class: channel.ClassTimeout}},
-	}
-	for _, tt := range tests {
-		c := channelfixture.Open(t, d, map[string]any{"url": url + tt.path, "timeout": 0.2})
-		result, err := c.Send(t.Context(), channelfixture.Message())
-		var got *channel.Error
-		require.ErrorAs(t, err, &got, tt.path)
-		assert.Equal(t, tt.want.Action, got.Action, tt.path)
-		assert.Equal(t, tt.want.Class, got.Class, tt.path)
-		assert.Equal(t, tt.want.StatusCode, got.StatusCode, tt.path)
-		assert.Equal(t, tt.want.RetryAfter, got.RetryAfter, tt.path)
-		assert.Equal(t, tt.want.StatusCode, result.StatusCode, tt.path)
-		if tt.path == "/wait" {
-			assert.Equal(t, "busy", result.Response)
+		for _, tt := range tests {
+			c := channelfixture.Open(t, d, map[string]any{"url": url + tt.path, "timeout": 0.2})
+			result, err := c.Send(t.Context(), channelfixture.Message())
+			var got *channel.Error
+			require.ErrorAs(t, err, &got, tt.path)
+			assert.Equal(t, tt.want.Action, got.Action, tt.path)
+			assert.Equal(t, tt.want.Class, got.Class, tt.path)
+			assert.Equal(t, tt.want.StatusCode, got.StatusCode, tt.path)
+			assert.Equal(t, tt.want.RetryAfter, got.RetryAfter, tt.path)
+			assert.Equal(t, tt.want.StatusCode, result.StatusCode, tt.path)
+			if tt.path == "/wait" {
+				assert.Equal(t, "busy", result.Response)
+			}
 		}
-	}
 
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := channelfixture.Open(t, d, map[string]any{"url": url + "/hang"}).Send(ctx,
-		channelfixture.Message())
-	require.ErrorIs(t, err, context.Canceled)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := channelfixture.Open(t, d, map[string]any{"url": url + "/hang"}).Send(ctx,
+			channelfixture.Message())
+		require.ErrorIs(t, err, context.Canceled)
+	})
 }
 
 // A status is what an endpoint has to say. How much comes after it, and what
 // becomes of that, changes a verdict only where a 2xx has no end in sight.
 func TestWebhookLargeAnswersKeepTheirStatus(t *testing.T) {
 	t.Parallel()
-	const declared, chunked, brokenOff = "declared", "chunked", "broken off"
-	for _, status := range []int{200, 202, 302, 410, 429, 500, 503} {
-		for _, form := range []string{declared, chunked, brokenOff} {
-			if form == brokenOff && status < 300 {
-				continue // that one failed: see channeltest's Misbehaviours
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		const declared, chunked, brokenOff = "declared", "chunked", "broken off"
+		for _, status := range []int{200, 202, 302, 410, 429, 500, 503} {
+			for _, form := range []string{declared, chunked, brokenOff} {
+				if form == brokenOff && status < 300 {
+					continue // that one failed: see channeltest's Misbehaviours
+				}
+				url := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Retry-After", "60")
+					if form != chunked {
+						w.Header().Set("Content-Length", strconv.Itoa(2<<20))
+					}
+					w.WriteHeader(status)
+					if form == brokenOff {
+						channelfixture.BreakOff(w, "part")
+					}
+					_, _ = w.Write(make([]byte, 2<<20))
+				})
+				result, err := channelfixture.Open(t,
+					httpendpoint.NewDriver(channelfixture.NewClient(t, config), httpendpoint.Options{}),
+					httpendpoint.Config{URL: url}).Send(t.Context(), channelfixture.Message())
+				want := channel.Classify(status, http.Header{"Retry-After": {"60"}}, time.Now())
+				assert.Equal(t, channel.AsError(want), channel.AsError(err), "%d, %s", status, form)
+				assert.Equal(t, status, result.StatusCode)
+				assert.LessOrEqual(t, len(result.Response), 1024+len("…"))
 			}
-			url := channelfixture.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Retry-After", "60")
-				if form != chunked {
-					w.Header().Set("Content-Length", strconv.Itoa(2<<20))
-				}
-				w.WriteHeader(status)
-				if form == brokenOff {
-					channelfixture.BreakOff(w, "part")
-				}
-				_, _ = w.Write(make([]byte, 2<<20))
-			})
-			result, err := channelfixture.Open(t,
-				httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}),
-				httpendpoint.Config{URL: url}).Send(t.Context(), channelfixture.Message())
-			want := channel.Classify(status, http.Header{"Retry-After": {"60"}}, time.Now())
-			assert.Equal(t, channel.AsError(want), channel.AsError(err), "%d, %s", status, form)
-			assert.Equal(t, status, result.StatusCode)
-			assert.LessOrEqual(t, len(result.Response), 1024+len("…"))
 		}
-	}
+	})
 }
 
 // The guard holds at connect time: the name is looked up, the address refused.
@@ -257,7 +264,8 @@ func TestWebhookRefusesPrivateAddresses(t *testing.T) {
 func TestWebhookBrokenLeaves(t *testing.T) {
 	t.Parallel()
 	_, err := httpendpoint.NewDriver(nil, httpendpoint.Options{}).Open(json.RawMessage(
-		`{"url":"https://example.com","payload_template":{"a":"{{ x","b":{"c":"{{ x|nonesuch }}","sesame":"fine"},"d":["{% if %}"]}}`))
+		`{"url":"https://example.com","payload_template":{"a":"{{ x","b":{"c":"{{ x|nonesuch }}","sesame":"fine"},"d":["{% if %}"]}}`,
+	))
 	var invalid *event.ValidationError
 	require.ErrorAs(t, err, &invalid)
 	require.Len(t, invalid.Problems, 3)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,90 +25,91 @@ import (
 // stored.
 func TestWebhookRedactsEchoes(t *testing.T) {
 	t.Parallel()
-	long := "SECRETSECRET" + strings.Repeat("abcdefghij", 29)
-	tests := []struct {
-		name   string
-		path   string
-		config map[string]any
-		secret string
-		answer http.HandlerFunc
-	}{
-		{
-			name: "the path without the query", path: "/hooks/T0KENT0KENT0KEN?v=1", secret: "T0KENT0KEN",
-			answer: func(w http.ResponseWriter, r *http.Request) {
-				http.Error(w, "Cannot POST "+r.URL.Path, http.StatusNotFound)
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		long := "SECRETSECRET" + strings.Repeat("abcdefghij", 29)
+		tests := []struct {
+			name   string
+			path   string
+			config map[string]any
+			secret string
+			answer http.HandlerFunc
+		}{
+			{
+				name: "the path without the query", path: "/hooks/T0KENT0KENT0KEN?v=1", secret: "T0KENT0KEN",
+				answer: func(w http.ResponseWriter, r *http.Request) {
+					http.Error(w, "Cannot POST "+r.URL.Path, http.StatusNotFound)
+				},
 			},
-		},
-		{
-			name: "a segment of the path", path: "/hooks/T0KENT0KENT0KEN", secret: "T0KENT0KEN",
-			answer: func(w http.ResponseWriter, _ *http.Request) {
-				http.Error(w, "unknown hook T0KENT0KENT0KEN", http.StatusNotFound)
+			{
+				name: "a segment of the path", path: "/hooks/T0KENT0KENT0KEN", secret: "T0KENT0KEN",
+				answer: func(w http.ResponseWriter, _ *http.Request) {
+					http.Error(w, "unknown hook T0KENT0KENT0KEN", http.StatusNotFound)
+				},
 			},
-		},
-		{
-			name: "an escaped segment", path: "/hooks/T0KEN%2ft0ken%20", secret: "T0KEN",
-			answer: func(w http.ResponseWriter, _ *http.Request) {
-				_, _ = io.WriteString(w, "unknown hooks T0KEN%2ft0ken%20 and T0KEN/t0ken ")
+			{
+				name: "an escaped segment", path: "/hooks/T0KEN%2ft0ken%20", secret: "T0KEN",
+				answer: func(w http.ResponseWriter, _ *http.Request) {
+					_, _ = io.WriteString(w, "unknown hooks T0KEN%2ft0ken%20 and T0KEN/t0ken ")
+				},
 			},
-		},
-		{
-			name: "a value of the query as it is written", path: "/?k=T0KEN%2ft0ken", secret: "T0KEN",
-			answer: func(w http.ResponseWriter, _ *http.Request) {
-				_,
-					_ = io.WriteString(w, "T0KEN%2ft0ken")
+			{
+				name: "a value of the query as it is written", path: "/?k=T0KEN%2ft0ken", secret: "T0KEN",
+				answer: func(w http.ResponseWriter, _ *http.Request) {
+					_,
+						_ = io.WriteString(w, "T0KEN%2ft0ken")
+				},
 			},
-		},
-		{
-			name: "PHP's JSON", secret: "defghijkl",
-			config: map[string]any{"headers": map[string]string{"Authorization": "Bearer abc/defghijkl/mnop+qrs="}},
-			answer: func(w http.ResponseWriter, r *http.Request) {
-				_, _ = fmt.Fprintf(w, `{"auth":"%s"}`,
-					strings.ReplaceAll(r.Header.Get("Authorization"), "/", `\/`))
+			{
+				name: "PHP's JSON", secret: "defghijkl",
+				config: map[string]any{
+					"headers": map[string]string{"Authorization": "Bearer abc/defghijkl/mnop+qrs="},
+				},
+				answer: func(w http.ResponseWriter, r *http.Request) {
+					_, _ = fmt.Fprintf(w, `{"auth":"%s"}`,
+						strings.ReplaceAll(r.Header.Get("Authorization"), "/", `\/`))
+				},
 			},
-		},
-		{
-			name: "a short secret", secret: "s3cr",
-			config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": "s3cr"}},
-			answer: func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.WriteString(w, "got "+r.Header.Get("X-Mixpeek-Secret"))
+			{
+				name: "a short secret", secret: "s3cr",
+				config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": "s3cr"}},
+				answer: func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.WriteString(w, "got "+r.Header.Get("X-Mixpeek-Secret"))
+				},
 			},
-		},
-		{
-			name: "a literal of the template", secret: "tok_live",
-			config: map[string]any{"payload_template": map[string]any{
-				"deep": []any{map[string]string{"token": "tok_live_123456789"}}, "id": "{{ event_id }}"}},
-			answer: func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) },
-		},
-		{
-			name: "many times, which makes room for more", secret: "SECRETSECRET",
-			config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
-			answer: func(w http.ResponseWriter, r *http.Request) {
-				for range 20 {
-					_, _ = io.WriteString(w, r.Header.Get("X-Mixpeek-Secret"))
-				}
+			{
+				name: "a literal of the template", secret: "tok_live",
+				config: map[string]any{"payload_template": map[string]any{
+					"deep": []any{map[string]string{"token": "tok_live_123456789"}}, "id": "{{ event_id }}"}},
+				answer: func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) },
 			},
-		},
-		{
-			name: "an answer that breaks off in a secret", secret: "SECRETSECRET",
-			config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
-			answer: func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Length", "500")
-				channelfixture.BreakOff(w, "got "+long[:200])
+			{
+				name: "many times, which makes room for more", secret: "SECRETSECRET",
+				config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
+				answer: func(w http.ResponseWriter, r *http.Request) {
+					for range 20 {
+						_, _ = io.WriteString(w, r.Header.Get("X-Mixpeek-Secret"))
+					}
+				},
 			},
-		},
-	}
-	for _, tt := range tests {
-		address := channelfixture.Serve(t, tt.answer)
-		config := map[string]any{"url": address + tt.path}
-		for k, v := range tt.config {
-			config[k] = v
+			{
+				name: "an answer that breaks off in a secret", secret: "SECRETSECRET",
+				config: map[string]any{"headers": map[string]string{"X-Mixpeek-Secret": long}},
+				answer: func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Length", "500")
+					channelfixture.BreakOff(w, "got "+long[:200])
+				},
+			},
 		}
-		result, _ := channelfixture.Open(t,
-			httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{}),
-			config).Send(t.Context(), channelfixture.Message())
-		assert.NotEmpty(t, result.Response, tt.name)
-		assert.NotContains(t, result.Response, tt.secret, tt.name)
-	}
+		for _, tt := range tests {
+			endpoint := map[string]any{"url": channelfixture.Serve(t, tt.answer) + tt.path}
+			maps.Copy(endpoint, tt.config)
+			result, _ := channelfixture.Open(t,
+				httpendpoint.NewDriver(channelfixture.NewClient(t, config), httpendpoint.Options{}),
+				endpoint).Send(t.Context(), channelfixture.Message())
+			assert.NotEmpty(t, result.Response, tt.name)
+			assert.NotContains(t, result.Response, tt.secret, tt.name)
+		}
+	})
 }
 
 // The limit of what is read may itself cut a secret in two.

@@ -64,8 +64,10 @@ func (s *slackServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.message = m
 		if bot {
-			_, _ = io.WriteString(w,
-				`{"ok":true,"channel":"C0123456789","ts":"1503435956.000247","message":{"text":"x","type":"message"}}`)
+			_, _ = io.WriteString(
+				w,
+				`{"ok":true,"channel":"C0123456789","ts":"1503435956.000247","message":{"text":"x","type":"message"}}`,
+			)
 		} else {
 			_, _ = io.WriteString(w, "ok")
 		}
@@ -174,9 +176,13 @@ func TestSlackEscapesTheEvent(t *testing.T) {
 	c := channelfixture.Open(t, slackDriver(t, url),
 		slack.Config{WebhookURL: channel.Secret(url + slackPath)})
 	m := channelfixture.Message()
-	m.Payload = []byte(`{"event_id":"evt_1","event_type":"x.y","subject":{"type":"<!channel>","id":"<https://evil.example|click>&"},` +
-		`"metadata":{"<!here>":"<@U1>","long":"` + strings.Repeat("x",
-		50_000) + `","n":12345678901234567890,"nested":{"a":1}}}`)
+	m.Payload = []byte(
+		`{"event_id":"evt_1","event_type":"x.y","subject":{"type":"<!channel>","id":"<https://evil.example|click>&"},` +
+			`"metadata":{"<!here>":"<@U1>","long":"` + strings.Repeat(
+			"x",
+			50_000,
+		) + `","n":12345678901234567890,"nested":{"a":1}}}`,
+	)
 	_, err := c.Send(t.Context(), m)
 	require.NoError(t, err)
 	all, err := json.Marshal(server.message)
@@ -310,8 +316,10 @@ func TestSlackConfigProblems(t *testing.T) {
 		want   []string
 	}{
 		{`{}`, []string{"webhook_url"}},
-		{`{"webhook_url":"http://hooks.slack.com/x","icon_emoji":"bell","icon_url":"javascript:x","username":5,"channel":"a\nb"}`,
-			[]string{"channel", "webhook_url", "username", "icon_emoji", "icon_url"}},
+		{
+			`{"webhook_url":"http://hooks.slack.com/x","icon_emoji":"bell","icon_url":"javascript:x","username":5,"channel":"a\nb"}`,
+			[]string{"channel", "webhook_url", "username", "icon_emoji", "icon_url"},
+		},
 		{`{"webhook_url":"https://hooks.slack.com/x","bot_token":"xoxb-sesame"}`, []string{"bot_token"}},
 		{`{"bot_token":"xoxb-sesame"}`, []string{"channel_id"}},
 		{`{"bot_token":"xoxb-sesame\r\nX: y","channel_id":7}`,
@@ -347,31 +355,32 @@ func TestSlackContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	client := channelfixture.NewClient(t,
-		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
-			MaxResponse: 64 << 10}) // endless sooner
-	server := &slackServer{}
-	d, err := slack.NewDriver(client, slack.Options{})
-	require.NoError(t, err)
-	channeltest.Run(t, channeltest.Harness{
-		Driver: d,
-		HTTP: &channeltest.HTTP{
-			Config: func(base string) json.RawMessage {
-				return json.RawMessage(`{"webhook_url":"` + base + slackPath + `"}`)
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		config.MaxResponse = 64 << 10 // endless sooner
+		client := channelfixture.NewClient(t, config)
+		server := &slackServer{}
+		d, err := slack.NewDriver(client, slack.Options{})
+		require.NoError(t, err)
+		channeltest.Run(t, channeltest.Harness{
+			Driver: d,
+			HTTP: &channeltest.HTTP{
+				Config: func(base string) json.RawMessage {
+					return json.RawMessage(`{"webhook_url":"` + base + slackPath + `"}`)
+				},
+				Accept: server.accept,
 			},
-			Accept: server.accept,
-		},
-		Answers: []channeltest.Answer{
-			says("ok", channel.Success, "ok"),
-			says("no_text", channel.Permanent, "no_text"),
-			says("channel_is_archived", channel.Permanent, "channel_is_archived"),
-			says("invalid_token", channel.Retry, "invalid_token"),
-			says("rollup_error", channel.Retry, "rollup_error"),
-			says("something else", channel.Retry, "<html>"),
-		},
-		Bad:     []channeltest.Bad{{Name: "nothing", Config: `{}`, Fields: []string{"webhook_url"}}},
-		Secrets: []string{slackPath, "sesamesesame"},
-		Close:   client.CloseIdleConnections,
+			Answers: []channeltest.Answer{
+				says("ok", channel.Success, "ok"),
+				says("no_text", channel.Permanent, "no_text"),
+				says("channel_is_archived", channel.Permanent, "channel_is_archived"),
+				says("invalid_token", channel.Retry, "invalid_token"),
+				says("rollup_error", channel.Retry, "rollup_error"),
+				says("something else", channel.Retry, "<html>"),
+			},
+			Bad:     []channeltest.Bad{{Name: "nothing", Config: `{}`, Fields: []string{"webhook_url"}}},
+			Secrets: []string{slackPath, "sesamesesame"},
+			Close:   client.CloseIdleConnections,
+		})
 	})
 }
 
@@ -386,36 +395,39 @@ func TestSlackBotContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	client := channelfixture.NewClient(t,
-		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
-			MaxResponse: 64 << 10}) // endless sooner
-	server := &slackServer{}
-	channeltest.Run(t, channeltest.Harness{
-		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
-			var c struct{ API string }
-			if err := json.Unmarshal(config, &c); err != nil {
-				return nil, err
-			}
-			d, err := slack.NewDriver(client, slack.Options{API: c.API + "/api"})
-			if err != nil {
-				return nil, err
-			}
-			return d.Open(config)
-		}),
-		HTTP: &channeltest.HTTP{
-			Config: func(base string) json.RawMessage {
-				return json.RawMessage(`{"api":"` + base + `","bot_token":"` + slackToken + `","channel_id":"C0123456789"}`)
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		config.MaxResponse = 64 << 10 // endless sooner
+		client := channelfixture.NewClient(t, config)
+		server := &slackServer{}
+		channeltest.Run(t, channeltest.Harness{
+			Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+				var c struct{ API string }
+				if err := json.Unmarshal(config, &c); err != nil {
+					return nil, err
+				}
+				d, err := slack.NewDriver(client, slack.Options{API: c.API + "/api"})
+				if err != nil {
+					return nil, err
+				}
+				return d.Open(config)
+			}),
+			HTTP: &channeltest.HTTP{
+				Config: func(base string) json.RawMessage {
+					return json.RawMessage(
+						`{"api":"` + base + `","bot_token":"` + slackToken + `","channel_id":"C0123456789"}`,
+					)
+				},
+				Accept: server.accept,
 			},
-			Accept: server.accept,
-		},
-		Answers: []channeltest.Answer{
-			says("ok", channel.Success, `{"ok":true}`),
-			says("ratelimited", channel.Wait, `{"ok":false,"error":"ratelimited"}`),
-			says("channel_not_found", channel.Permanent, `{"ok":false,"error":"channel_not_found"}`),
-			says("token_revoked", channel.Retry, `{"ok":false,"error":"token_revoked"}`),
-			says("something else", channel.Retry, "ok"),
-		},
-		Secrets: []string{slackToken},
-		Close:   client.CloseIdleConnections,
+			Answers: []channeltest.Answer{
+				says("ok", channel.Success, `{"ok":true}`),
+				says("ratelimited", channel.Wait, `{"ok":false,"error":"ratelimited"}`),
+				says("channel_not_found", channel.Permanent, `{"ok":false,"error":"channel_not_found"}`),
+				says("token_revoked", channel.Retry, `{"ok":false,"error":"token_revoked"}`),
+				says("something else", channel.Retry, "ok"),
+			},
+			Secrets: []string{slackToken},
+			Close:   client.CloseIdleConnections,
+		})
 	})
 }

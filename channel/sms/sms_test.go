@@ -209,9 +209,11 @@ func TestSMSConfigProblems(t *testing.T) {
 		{`{"phone_numbers":[],"message_template":"{{ bad"}`,
 			[]string{"phone_numbers", "message_template"}},
 		{`{"phone_numbers":"+14155550100"}`, []string{"phone_numbers"}},
-		{`{"phone_numbers":["14155550100","+0155550100","+1 415 555 0100","+1415555010012345","+1","+1415x550100","+14155550100",5]}`,
+		{
+			`{"phone_numbers":["14155550100","+0155550100","+1 415 555 0100","+1415555010012345","+1","+1415x550100","+14155550100",5]}`,
 			[]string{"phone_numbers[0]", "phone_numbers[1]", "phone_numbers[2]", "phone_numbers[3]",
-				"phone_numbers[4]", "phone_numbers[5]", "phone_numbers[7]"}},
+				"phone_numbers[4]", "phone_numbers[5]", "phone_numbers[7]"},
+		},
 	}
 	for _, tt := range tests {
 		_, err := d.Open(json.RawMessage(tt.config))
@@ -265,10 +267,15 @@ func twilioServer(w http.ResponseWriter, r *http.Request) {
 		refuse(429, 20429, "Too Many Requests")
 	default:
 		w.WriteHeader(http.StatusCreated)
-		_, _ = fmt.Fprintf(w,
+		_, _ = fmt.Fprintf(
+			w,
 			`{"account_sid":"%s","api_version":"2010-04-01","body":%q,"error_code":null,"error_message":null,"num_segments":"1",`+
-				`"price":null,"sid":"SM%032d","status":"queued","to":%q}`, twilioAccount, form.Get("Body"), 1,
-			form.Get("To"))
+				`"price":null,"sid":"SM%032d","status":"queued","to":%q}`,
+			twilioAccount,
+			form.Get("Body"),
+			1,
+			form.Get("To"),
+		)
 	}
 }
 
@@ -408,50 +415,51 @@ func TestTwilioContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	client := channelfixture.NewClient(t,
-		channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true,
-			MaxResponse: 64 << 10}) // endless sooner
-	channeltest.Run(t, channeltest.Harness{
-		Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
-			var c struct {
-				API  string
-				Hang bool
-			}
-			if err := json.Unmarshal(config, &c); err != nil || c.API == "" {
-				return smsDriver(t, &texts{}, sms.Options{}).Open(config)
-			}
-			p, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken,
-				From: "+14155550199", Client: client, API: c.API})
-			if err != nil {
-				return nil, err
-			}
-			options := sms.Options{}
-			if c.Hang {
-				options.Timeout = 300 * time.Millisecond
-			}
-			return smsDriver(t, p, options).Open(config)
-		}),
-		HTTP: &channeltest.HTTP{
-			Config: func(base string) json.RawMessage {
-				return json.RawMessage(`{"api":"` + base + `","phone_numbers":["+14155550100"]}`)
+	channelfixture.EachTransport(t, func(t *testing.T, config channelkit.HTTPConfig) {
+		config.MaxResponse = 64 << 10 // endless sooner
+		client := channelfixture.NewClient(t, config)
+		channeltest.Run(t, channeltest.Harness{
+			Driver: channel.DriverFunc(func(config json.RawMessage) (channel.Channel, error) {
+				var c struct {
+					API  string
+					Hang bool
+				}
+				if err := json.Unmarshal(config, &c); err != nil || c.API == "" {
+					return smsDriver(t, &texts{}, sms.Options{}).Open(config)
+				}
+				p, err := sms.NewTwilio(sms.TwilioConfig{AccountSID: twilioAccount, AuthToken: twilioToken,
+					From: "+14155550199", Client: client, API: c.API})
+				if err != nil {
+					return nil, err
+				}
+				options := sms.Options{}
+				if c.Hang {
+					options.Timeout = 300 * time.Millisecond
+				}
+				return smsDriver(t, p, options).Open(config)
+			}),
+			HTTP: &channeltest.HTTP{
+				Config: func(base string) json.RawMessage {
+					return json.RawMessage(`{"api":"` + base + `","phone_numbers":["+14155550100"]}`)
+				},
+				Accept: twilioServer,
 			},
-			Accept: twilioServer,
-		},
-		Hanging: func(t testing.TB) json.RawMessage {
-			return json.RawMessage(`{"api":"http://127.0.0.1:` + channelfixture.HangingPort(
-				t) + `","hang":true,"phone_numbers":["+14155550100"]}`)
-		},
-		Answers: []channeltest.Answer{
-			says("accepted", channel.Success, `{"sid":"SM1","status":"queued","error_code":null}`),
-			says("opted out", channel.Permanent, `{"code":21610}`),
-			says("too many requests", channel.Wait, `{"code":20429}`),
-			says("sender not valid", channel.Retry, `{"code":21212}`),
-			says("something else", channel.Retry, `<html>`),
-		},
-		Bad: []channeltest.Bad{{Name: "nobody", Config: `{"phone_numbers":["911"]}`,
-			Fields: []string{"phone_numbers[0]"}}},
-		Secrets: []string{twilioToken},
-		Close:   client.CloseIdleConnections,
+			Hanging: func(t testing.TB) json.RawMessage {
+				return json.RawMessage(`{"api":"http://127.0.0.1:` + channelfixture.HangingPort(
+					t) + `","hang":true,"phone_numbers":["+14155550100"]}`)
+			},
+			Answers: []channeltest.Answer{
+				says("accepted", channel.Success, `{"sid":"SM1","status":"queued","error_code":null}`),
+				says("opted out", channel.Permanent, `{"code":21610}`),
+				says("too many requests", channel.Wait, `{"code":20429}`),
+				says("sender not valid", channel.Retry, `{"code":21212}`),
+				says("something else", channel.Retry, `<html>`),
+			},
+			Bad: []channeltest.Bad{{Name: "nobody", Config: `{"phone_numbers":["911"]}`,
+				Fields: []string{"phone_numbers[0]"}}},
+			Secrets: []string{twilioToken},
+			Close:   client.CloseIdleConnections,
+		})
 	})
 }
 
@@ -466,6 +474,9 @@ func says(name string, want channel.Action, body string) channeltest.Answer {
 func TestNewDriverProblems(t *testing.T) {
 	t.Parallel()
 	_, err := sms.NewDriver(&texts{}, sms.Options{MaxSegments: -1, Timeout: -1})
-	assert.EqualError(t, err,
-		"sms: NewDriver: invalid: MaxSegments: must be at least 1, is -1; Timeout: must be at least 1ms, is -1ns")
+	assert.EqualError(
+		t,
+		err,
+		"sms: NewDriver: invalid: MaxSegments: must be at least 1, is -1; Timeout: must be at least 1ms, is -1ns",
+	)
 }

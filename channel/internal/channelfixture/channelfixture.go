@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"testing"
 
@@ -29,6 +30,27 @@ func NewClient(t testing.TB, config channelkit.HTTPConfig) *channelkit.HTTPClien
 	t.Cleanup(c.CloseIdleConnections)
 	return c
 }
+
+// EachTransport runs f with each of the two ways that requests to HTTP/1.1 endpoints take:
+// package http1, and net/http, to which traced requests are left. The configurations are for test
+// servers, as that of Client is.
+func EachTransport(t *testing.T, f func(t *testing.T, config channelkit.HTTPConfig)) {
+	config := channelkit.HTTPConfig{AllowHTTP: true, AllowPrivate: true}
+	t.Run("http1", func(t *testing.T) { f(t, config) })
+	config.Middleware = []func(http.RoundTripper) http.RoundTripper{traced}
+	t.Run("net_http", func(t *testing.T) { f(t, config) })
+}
+
+func traced(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		return next.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(),
+			&httptrace.ClientTrace{})))
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Serve starts a server that is gone at the end of the test.
 func Serve(t testing.TB, h http.HandlerFunc) string {
