@@ -41,9 +41,10 @@ type HTTPConfig struct {
 	Proxy func(*http.Request) (*url.URL, error)
 
 	// TLS is the TLS configuration, for example with your own roots or a client certificate. It is
-	// copied, and a minimum version below 1.2 is raised to 1.2. With "h2" in NextProtos, HTTP/2 is
-	// used with every endpoint that speaks it; without, only with those that speak nothing else,
-	// because HTTP/1.1 takes less CPU time. Defaults to the system's roots.
+	// copied, and a minimum version below 1.2 is raised to 1.2. With "h2" in NextProtos, net/http
+	// makes all requests, over HTTP/2 where an endpoint speaks it. Without, that holds for the few
+	// that are left to net/http, as the package's documentation says under Connections. Defaults to
+	// the system's roots.
 	TLS *tls.Config
 
 	// Middleware wraps the http.RoundTripper that makes the requests, to trace, measure or log

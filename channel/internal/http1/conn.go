@@ -21,7 +21,7 @@ type conn struct {
 	answered bool    // a byte has come since the last request
 	one      [1]byte // what isAtRest reads into
 
-	idleSince time.Time
+	idleSince time.Time // zero before the first answer
 }
 
 // errTooLong is met in the header of an answer.

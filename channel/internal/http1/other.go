@@ -12,8 +12,8 @@ import (
 // request.
 var errNotHTTP1 = errors.New("http1: the host does not speak HTTP/1.1")
 
-// isHTTP2 reports whether an answer begins as the connection preface of an HTTP/2 server does:
-// with a frame of settings of the whole connection (RFC 9113, sections 3.4 and 6.5).
+// isHTTP2 reports whether what a host sent begins as the connection preface of an HTTP/2 server
+// does: with a frame of settings of the whole connection (RFC 9113, sections 3.4 and 6.5).
 func (c *conn) isHTTP2() bool {
 	frame, _ := c.in.Peek(9)
 	return len(frame) == 9 && slices.Equal(frame[3:], []byte{4, 0, 0, 0, 0, 0})

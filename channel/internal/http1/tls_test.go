@@ -195,6 +195,19 @@ func TestHTTP2Only(t *testing.T) {
 		}, viaBackend)
 		check(t, s, transport)
 	})
+	t.Run("after an answer", func(t *testing.T) { // it has spoken HTTP/1.1
+		s, transport := serveTLS(t, &tls.Config{}, func(c net.Conn, br *bufio.Reader) {
+			readRequest(br)
+			_, _ = io.WriteString(c, okAnswer)
+			readRequest(br)
+			_, _ = c.Write([]byte{0, 0, 0, 4, 0, 0, 0, 0, 0})
+		}, nil)
+		_, _, err := post(t, transport, "https://"+s.addr)
+		require.NoError(t, err)
+		_, _, err = post(t, transport, "https://"+s.addr)
+		require.Error(t, err)
+		assert.Equal(t, int64(1), s.conns.Load())
+	})
 	t.Run("fails in both", func(t *testing.T) {
 		failure := errors.New("no HTTP/2 either")
 		s, transport := serveTLS(t, &tls.Config{NextProtos: []string{"x"}},

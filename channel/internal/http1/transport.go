@@ -169,7 +169,7 @@ func (c *conn) readHeader(r *http.Request, limit int) (*http.Response, error) {
 		return nil, err
 	}
 	c.answered = true
-	if first[0] == 0 && c.host.encrypted && c.isHTTP2() {
+	if first[0] == 0 && c.host.encrypted && c.idleSince.IsZero() && c.isHTTP2() {
 		return nil, errNotHTTP1
 	}
 	for {
