@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,7 +50,8 @@ func open(t *testing.T, path string) *stored {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(path, file, 0o600))
 	}
-	s, err := sqlite.Open(t.Context(), path, sqlite.Config{})
+	// Two stores of one file wait for each other for as long as a slow machine needs.
+	s, err := sqlite.Open(t.Context(), path, sqlite.Config{BusyTimeout: time.Minute})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return &stored{s, path}

@@ -38,7 +38,8 @@ func TestMigrationsHaveNoOtherNames(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, migrations)
 		require.Contains(t, migrations[0].SQL, "CREATE TABLE shop_events")
-		named := regexp.MustCompile(`\b(?:TABLE|INDEX|SEQUENCE|INTO|FROM|ON)(?: IF NOT EXISTS)? (\w+)`)
+		named := regexp.MustCompile(`\b(?:TABLE|VIEW|INDEX|SEQUENCE|INTO|FROM|JOIN|ON)` +
+			`(?: IF NOT EXISTS)? (\w+)[ ;\n]`)
 		for _, m := range migrations {
 			require.NotContains(t, m.SQL, "{p}")
 			names := named.FindAllStringSubmatch(m.SQL, -1)

@@ -24,6 +24,9 @@
 //	requests       idempotency keys of the last day
 //	migrations     the versions of this schema that were applied
 //
+// The views deliveries_view, attempts_view and subscriptions_view are for people who look with SQL.
+// TABLES.md describes them, and the columns of the tables.
+//
 // Times are whole microseconds since 1970 in UTC, and states are numbers. So the
 // statements are the same for every database, and the rows are small.
 //

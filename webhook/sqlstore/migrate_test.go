@@ -54,8 +54,9 @@ func (*versionRow) Close() error { return nil }
 func TestMigrateSteps(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{
-		"schema/sqlite_0001.sql":   {Data: []byte("CREATE TABLE {p}a (id INTEGER);\n")},
-		"schema/sqlite_0002.sql":   {Data: []byte("-- More.\nALTER TABLE {p}a ADD b TEXT;\n\nDROP TABLE {p}c;\n")},
+		"schema/sqlite_0001.sql": {Data: []byte("CREATE TABLE {p}a (id INTEGER);\n")},
+		"schema/sqlite_0002.sql": {Data: []byte("-- More.\nALTER TABLE {p}a ADD b TEXT;\n\n" +
+			"DROP TABLE {p}c;\n")},
 		"schema/postgres_0003.sql": {Data: []byte("DROP TABLE {p}a;\n")},
 	}
 	x, err := newExpander(SQLite(), "p_")

@@ -271,11 +271,11 @@ func NotifyChannelSQL(tablePrefix string) (string, error) {
 func (postgresDialect) claimSQL() string {
 	return `
 WITH RECURSIVE walk (endpoint_id) AS (
-    (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id > ? ORDER BY endpoint_id
-        LIMIT 1)
-    UNION ALL
-    SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id > walk.endpoint_id
+    (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id > ?
         ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL
+        AND endpoint_id > walk.endpoint_id ORDER BY endpoint_id LIMIT 1)
     FROM walk WHERE walk.endpoint_id IS NOT NULL AND walk.endpoint_id <= ?
 )
 SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attempts,

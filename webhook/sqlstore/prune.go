@@ -11,9 +11,9 @@ import (
 )
 
 // Prune goes through the ids. What was settled before a time was stored before it, too, so it is in
-// a range of ids, and nearly all of that range can go: it is deleted as a whole, without an index of
-// times. What has to stay, because it is not settled, was settled much later, or is dead and kept
-// for longer, is marked in the column kept, and an index finds it when its time comes.
+// a range of ids, and nearly all of that range can go: Prune deletes it as a whole, and needs no
+// index of times. What has to stay, because it is not settled, was settled much later, or is dead
+// and kept for longer, is marked in the column kept, and an index finds it when its time comes.
 const (
 	keptOpen    = 1 // not settled; becomes keptSettled or keptDead
 	keptSettled = 2 // succeeded or cancelled, at kept_at
@@ -42,24 +42,27 @@ func newPruneStatements(x expander) pruneStatements {
 	const empty = `(SELECT d.id FROM {p}deliveries d
 		WHERE d.id > {p}events.id AND d.id <= {p}events.last_id AND d.event_id = {p}events.id
 			LIMIT 1) IS NULL`
+	const setIdle = `UPDATE {p}events SET last_id = id WHERE `
 	return pruneStatements{
 		eventFrom: x.sql(`SELECT id, created_at FROM {p}events WHERE id >= ? ORDER BY id LIMIT 1`),
 		lastEvent: x.sql(`SELECT id, created_at FROM {p}events WHERE id < ? ORDER BY id DESC LIMIT 1`),
-		events:    x.sql(`SELECT id, last_id FROM {p}events WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`),
-		remove:    x.sql(`DELETE FROM {p}deliveries WHERE ` + inRange + ` AND ` + old),
+		events: x.sql(`SELECT id, last_id FROM {p}events WHERE id >= ? AND id < ?
+			ORDER BY id LIMIT ?`),
+		remove: x.sql(`DELETE FROM {p}deliveries WHERE ` + inRange + ` AND ` + old),
 		removeSome: x.sql(`DELETE FROM {p}deliveries WHERE id IN (
 			SELECT id FROM {p}deliveries WHERE ` + inRange + ` AND ` + old + ` ORDER BY id LIMIT ?)`),
 		keep: x.sql(`UPDATE {p}deliveries SET kept = CASE WHEN state < 2 THEN 1 ELSE 2 END,
 			kept_at = settled_at WHERE ` + inRange + ` AND kept IS NULL`),
-		left:          x.sql(`SELECT id FROM {p}deliveries WHERE ` + inRange + ` LIMIT 1`),
-		removeEvents:  x.sql(`DELETE FROM {p}events WHERE ` + inRange + ` AND created_at < ?`),
-		removeEmptied: x.sql(`DELETE FROM {p}events WHERE ` + inRange + ` AND created_at < ? AND ` + empty),
-		idle:          x.sql(`UPDATE {p}events SET last_id = id WHERE ` + inRange + ` AND last_id > id AND ` + empty),
+		left:         x.sql(`SELECT id FROM {p}deliveries WHERE ` + inRange + ` LIMIT 1`),
+		removeEvents: x.sql(`DELETE FROM {p}events WHERE ` + inRange + ` AND created_at < ?`),
+		removeEmptied: x.sql(`DELETE FROM {p}events WHERE ` + inRange + ` AND created_at < ?
+			AND ` + empty),
+		idle: x.sql(setIdle + inRange + ` AND last_id > id AND ` + empty),
 		kept: x.sql(`SELECT id, event_id FROM {p}deliveries d WHERE kept = ? AND kept >= 2
 			AND kept_at < ? ORDER BY kept_at LIMIT ? {skiplocked}`),
 		removeKept:     x.sql(`DELETE FROM {p}deliveries WHERE id {in}`),
 		removeEventsOf: x.sql(`DELETE FROM {p}events WHERE created_at < ? AND id {in} AND ` + empty),
-		idleOf:         x.sql(`UPDATE {p}events SET last_id = id WHERE id {in} AND last_id > id AND ` + empty),
+		idleOf:         x.sql(setIdle + `id {in} AND last_id > id AND ` + empty),
 		removeIdle: x.sql(`DELETE FROM {p}events WHERE id IN (
 			SELECT id FROM {p}events WHERE last_id = id AND created_at < ? ORDER BY created_at LIMIT ?)`),
 	}
@@ -301,7 +304,9 @@ func (s *Store) pruneKept(ctx context.Context, p *pruning) error {
 // removeKept removes deliveries that were kept and settled before the time, and their events if
 // they have no other deliveries and are old enough. In each of a few rounds it leaves half of the
 // limit for events.
-func (s *Store) removeKept(ctx context.Context, q Querier, p *pruning, kept int, before int64) error {
+func (s *Store) removeKept(
+	ctx context.Context, q Querier, p *pruning, kept int, before int64,
+) error {
 	for p.left() > 0 {
 		var ids, events []int64
 		err := collect(ctx, q, func(rows scanner) error {

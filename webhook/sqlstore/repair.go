@@ -32,8 +32,8 @@ func newRepairStatements(x expander) repairStatements {
 		find: x.sql(walk + fmt.Sprintf(part, 0) + ` UNION ALL ` + fmt.Sprintf(part, 1) + ` LIMIT ?`),
 		set: x.sql(`UPDATE {p}deliveries AS d SET due_at = CASE WHEN state = 1 THEN CAST(? AS bigint)
 			ELSE CAST(? AS bigint) END
-			WHERE d.id IN (SELECT d.id FROM {p}deliveries d WHERE d.id {in} {skiplocked}) AND d.due_at IS NOT NULL
-				AND ` + ahead),
+			WHERE d.id IN (SELECT d.id FROM {p}deliveries d WHERE d.id {in} {skiplocked})
+				AND d.due_at IS NOT NULL AND ` + ahead),
 	}
 }
 

@@ -59,7 +59,8 @@ func newStatisticsStatements(x expander) statisticsStatements {
 		// or none.
 		unfinished: x.sql(`SELECT count(*), coalesce(sum(u.state), 0), coalesce(max(u.paused), 0) FROM (
 			SELECT d.state, p.state AS paused
-			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.due_at IS NOT NULL` + ofSubscription + `
+			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.due_at IS NOT NULL` +
+			ofSubscription + `
 			UNION ALL SELECT d.state, p.state AS paused ` + prefetched + ` AND p.organization_id = ?
 				AND p.webhook_id = ? AND p.state < 2) u`),
 	}

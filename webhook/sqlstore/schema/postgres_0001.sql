@@ -141,3 +141,39 @@ CREATE TABLE {p}requests (
     answer   bytea            -- NULL before it is answered
 );
 CREATE INDEX {p}requests_began ON {p}requests (began_at);
+
+-- The views are for people: TABLES.md describes them. Their names and columns stay.
+CREATE VIEW {p}deliveries_view AS
+    SELECT d.id, 'dlv_' || d.id AS delivery_id, e.organization_id, e.event_id, e.type AS event_type,
+        p.webhook_id, p.channel,
+        CASE WHEN d.state = 2 THEN 'succeeded' WHEN d.state = 3 THEN 'dead'
+            WHEN d.state = 4 OR p.state = 2 THEN 'cancelled' WHEN p.state = 1 THEN 'paused'
+            WHEN d.state = 1 THEN 'in_flight' ELSE 'pending' END AS status,
+        d.attempts,
+        timestamptz 'epoch' + e.created_at * interval '1 microsecond' AS created_at,
+        timestamptz 'epoch' + d.due_at * interval '1 microsecond' AS due_at,
+        timestamptz 'epoch' + d.settled_at * interval '1 microsecond' AS settled_at
+    FROM {p}deliveries d
+    JOIN {p}events e ON e.id = d.event_id
+    JOIN {p}endpoints p ON p.id = d.endpoint_id;
+
+CREATE VIEW {p}attempts_view AS
+    SELECT d.id, 'dlv_' || d.id AS delivery_id, a.number,
+        timestamptz 'epoch' + (a.line ->> 'at')::bigint * interval '1 microsecond' AS started_at,
+        (a.line ->> 'us')::double precision / 1e3 AS duration_ms,
+        (a.line ->> 'status')::int AS status_code,
+        a.line ->> 'class' AS error_class, a.line ->> 'error' AS error,
+        a.line ->> 'response' AS response
+    FROM {p}deliveries d, LATERAL (
+        SELECT l.line::json AS line, l.number
+        FROM unnest(string_to_array(rtrim(d.history, chr(10)), chr(10)))
+            WITH ORDINALITY AS l (line, number)) a;
+
+CREATE VIEW {p}subscriptions_view AS
+    SELECT w.id AS webhook_id, w.organization_id, w.name, w.event_types::json AS event_types,
+        (SELECT coalesce(json_agg(p.channel ORDER BY p.id), '[]') FROM {p}endpoints p
+            WHERE p.webhook_id = w.id AND p.state < 2) AS channels,
+        w.paused = 1 AS paused, w.revision, w.retry::json AS retry,
+        timestamptz 'epoch' + w.created_at * interval '1 microsecond' AS created_at,
+        timestamptz 'epoch' + w.updated_at * interval '1 microsecond' AS updated_at
+    FROM {p}webhooks w;

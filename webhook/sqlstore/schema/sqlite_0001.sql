@@ -140,3 +140,39 @@ CREATE TABLE {p}requests (
     answer   BLOB              -- NULL before it is answered
 ) WITHOUT ROWID;
 CREATE INDEX {p}requests_began ON {p}requests (began_at);
+
+-- The views are for people: TABLES.md describes them. Their names and columns stay.
+CREATE VIEW {p}deliveries_view AS
+    SELECT d.id, 'dlv_' || d.id AS delivery_id, e.organization_id, e.event_id, e.type AS event_type,
+        p.webhook_id, p.channel,
+        CASE WHEN d.state = 2 THEN 'succeeded' WHEN d.state = 3 THEN 'dead'
+            WHEN d.state = 4 OR p.state = 2 THEN 'cancelled' WHEN p.state = 1 THEN 'paused'
+            WHEN d.state = 1 THEN 'in_flight' ELSE 'pending' END AS status,
+        d.attempts,
+        strftime('%Y-%m-%dT%H:%M:%fZ', e.created_at / 1e6, 'unixepoch') AS created_at,
+        strftime('%Y-%m-%dT%H:%M:%fZ', d.due_at / 1e6, 'unixepoch') AS due_at,
+        strftime('%Y-%m-%dT%H:%M:%fZ', d.settled_at / 1e6, 'unixepoch') AS settled_at
+    FROM {p}deliveries d
+    JOIN {p}events e ON e.id = d.event_id
+    JOIN {p}endpoints p ON p.id = d.endpoint_id;
+
+CREATE VIEW {p}attempts_view AS
+    SELECT d.id, 'dlv_' || d.id AS delivery_id, a.key + 1 AS number,
+        strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(a.value, '$.at') / 1e6, 'unixepoch')
+            AS started_at,
+        json_extract(a.value, '$.us') / 1e3 AS duration_ms,
+        json_extract(a.value, '$.status') AS status_code,
+        json_extract(a.value, '$.class') AS error_class,
+        json_extract(a.value, '$.error') AS error,
+        json_extract(a.value, '$.response') AS response
+    FROM {p}deliveries d
+    JOIN json_each('[' || replace(rtrim(d.history, char(10)), char(10), ',') || ']') a;
+
+CREATE VIEW {p}subscriptions_view AS
+    SELECT w.id AS webhook_id, w.organization_id, w.name, w.event_types,
+        (SELECT json_group_array(p.channel) FROM (SELECT channel FROM {p}endpoints
+            WHERE webhook_id = w.id AND state < 2 ORDER BY id) p) AS channels,
+        w.paused, w.revision, w.retry,
+        strftime('%Y-%m-%dT%H:%M:%fZ', w.created_at / 1e6, 'unixepoch') AS created_at,
+        strftime('%Y-%m-%dT%H:%M:%fZ', w.updated_at / 1e6, 'unixepoch') AS updated_at
+    FROM {p}webhooks w;
