@@ -17,7 +17,8 @@ const (
 	FormatHTML Format = "html"
 
 	// FormatMarkdown is CommonMark with GitHub's extensions. A value shows as it is: it makes no
-	// link, picture, heading or table, and ends none.
+	// link, picture, heading or table, and ends none. In code, where backslashes are shown, it is not
+	// escaped, if there is no doubt that it is code; SYNTAX.md says where.
 	FormatMarkdown Format = "markdown"
 
 	// FormatMrkdwn is the markup of Slack's text objects. Of a value exactly & < > are escaped, in

@@ -110,26 +110,93 @@ func TestHTMLPlaceOfTwoValues(t *testing.T) {
 
 func TestMarkdownPlace(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ name, before, value, want string }{
-		{"in text", "a ", "*b*", `a \*b\*`},
-		{"in code", "`a ", "*b*\n`c", "`a *b* 'c"},
-		{"after code", "`a` ", "*b*", "`a` \\*b\\*"},
-		{"in code of two backticks", "``a ` ", "*b*", "``a ` *b*"},
-		{"after a backtick that is escaped", "\\`a ", "*b*", "\\`a \\*b\\*"},
-		{"code ends with the paragraph", "`a\n\n", "*b*", "`a\n\n\\*b\\*"},
-		{"in a block", "```\n", "*b*\n```\nc", "```\n*b*\n    ```\nc"},
-		{"at the beginning of a block", "```\n", "```\nc", "```\n    ```\nc"},
-		{"in a block of tildes", "~~~ go\nx = ", "*b*\r\n  ~~~", "~~~ go\nx = *b*\n    ~~~"},
-		{"after a block", "```\na\n```\n", "*b*", "```\na\n```\n\\*b\\*"},
-		{"a shorter fence ends no block", "````\n```\n", "*b*", "````\n```\n*b*"},
-		{"after a backslash", "a\\", "*b*", "a\\\\\\*b\\*"},
-		{"after a backslash that is escaped", "a\\\\", "*b*", "a\\\\\\*b\\*"},
-		{"nothing after a backslash", "a\\", "", "a\\"},
+	for _, tt := range []struct{ name, before, value, after, want string }{
+		{"in text", "a ", "*b*", "", `a \*b\*`},
+		{"in code", "`a ", "*b*\n`c", "`", "`a *b* 'c`"},
+		{"after code", "`a` ", "*b*", "", "`a` \\*b\\*"},
+		{"in code of two backticks", "``a ` ", "*b*", " ` ``", "``a ` *b* ` ``"},
+		{"in code of another paragraph", "it`s\n\n`", "*b*", "`", "it`s\n\n`*b*`"},
+		{"in code after a link", "[a](http://b.c/d) `", "*b*", "`", "[a](http://b.c/d) `*b*`"},
+		{"in code after an address", "http://b.c/d `", "*b*", "`", "http://b.c/d `*b*`"},
+		{"in code of a cell", "| a | `", "*b*", "` |", "| a | `*b*` |"},
+		{"in code after a block", "```\n`\n```\n`", "*b*", "`", "```\n`\n```\n`*b*`"},
+		{"in code after a backslash", "`a\\", "*b*", "`", "`a\\*b*`"},
+		{"in code after a comparison", "a < 3 `", "*b*", "`", "a < 3 `*b*`"},
+		{"after a backtick that is escaped", "\\`a ", "*b*", "`", "\\`a \\*b\\*`"},
+		{"code ends with the paragraph", "`a\n\n", "*b*", "`", "`a\n\n\\*b\\*`"},
+		{"nothing between backticks", "``", "", "` a ``", "``` a ``"},
+
+		{"a backtick without another", "it`s ", "*b*", "", "it`s \\*b\\*"},
+		{"a run without another", "``a ", "*b*", "` c", "``a \\*b\\*` c"},
+		{"code that goes on in the next line", "`a ", "*b*", "\nc`", "`a \\*b\\*\nc`"},
+		{"code from the line before", "`a\nb ", "*b*", "`", "`a\nb \\*b\\*`"},
+		{"paired with the line before", "it`s\nb` `", "*b*", "`", "it`s\nb` `\\*b\\*`"},
+		{"indented code with a fence", "    ```\n", "*b*", "\n", "    ```\n\\*b\\*\n"},
+		{"after indented code with a backtick", "    `\na ` ` ", "*b*", " `",
+			"    `\na ` ` \\*b\\* `"},
+		{"in HTML", "<a title='`'> ", "*b*", " `", "<a title='`'> \\*b\\* `"},
+		{"in HTML that the value goes on with", "<", "*b*", " `a`", "<\\*b\\* `a`"},
+		{"after a comment that goes on", "<!--\n\n`", "*b*", "`", "<!--\n\n`\\*b\\*`"},
+		{"in the address of a link", "[a](`", "*b*", "`)", "[a](`\\*b\\*`)"},
+		{"in the title of a link", "[a](b ')`", "*b*", "`')", "[a](b ')`\\*b\\*`')"},
+		{"in an address", "http://b.c/`", "*b*", "`", "http://b.c/`\\*b\\*`"},
+		{"in an address without a scheme", "(WWW.b.c/`", "*b*", "`", "(WWW.b.c/`\\*b\\*`"},
+		{"in a word that is an address with what follows", "b`", "a@c.d", "`", "b`a\\@c\\.d`"},
+		{"in an address in angle brackets", "<http://b.c/`> ", "*b*", " `",
+			"<http://b.c/`> \\*b\\* `"},
+		{"in a cell between backticks", "| `a | ", "*b*", " | `", "| `a | \\*b\\* | `"},
+		{"the end of a cell in code", "| `", "a | *b*", "` |", "| `a \\| \\*b\\*` |"},
+		{"after a carriage return", "`a\r`", "*b*", "`", "`a\r`\\*b\\*`"},
+
+		{"in a block", "```\n", "*b*\n```\nc", "", "```\n*b*\n    ```\nc"},
+		{"at the beginning of a block", "```\n", "```\nc", "", "```\n    ```\nc"},
+		{"in a block of tildes", "~~~ go\nx = ", "*b*\r\n  ~~~", "", "~~~ go\nx = *b*\n    ~~~"},
+		{"in a block that ends with the line end of Windows", "```\r\n```\r\n", "*b*", "",
+			"```\r\n```\r\n\\*b\\*"},
+		{"after a block", "```\na\n```\n", "*b*", "", "```\na\n```\n\\*b\\*"},
+		{"a shorter fence ends no block", "````\n```\n", "*b*", "", "````\n```\n*b*"},
+		{"a part of a fence", "```\n", "``", "", "```\n    ``"},
+		{"the rest of a fence", "```\n``", "`\n*b*", "", "```\n``\\` \\*b\\*"},
+		{"a line that may end the block", "```\n``` a\n", "*b*", "", "```\n``` a\n\\*b\\*"},
+		{"in a block in a list", "- a\n  ```\n  ", "*b*\n\n*c*", "",
+			"- a\n  ```\n  \\*b\\*  \\*c\\*"},
+		{"after a block in a list", "- a\n  ```\n  ```\n", "*b*", "",
+			"- a\n  ```\n  ```\n\\*b\\*"},
+		{"a fence in HTML", "<pre>\n\n```\n", "*b*", "", "<pre>\n\n```\n\\*b\\*"},
+		{"a carriage return in a block", "```\na\r```\n", "*b*", "",
+			"```\na\r```\n\\*b\\*"},
+
+		{"after a backslash", "a\\", "*b*", "", "a\\\\\\*b\\*"},
+		{"after a backslash that is escaped", "a\\\\", "*b*", "", "a\\\\\\*b\\*"},
+		{"nothing after a backslash", "a\\", "", "", "a\\"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var p escaping.MarkdownPlace
-			assert.Equal(t, tt.want, string(p.AppendValue([]byte(tt.before), tt.value)))
+			b := p.AppendValue([]byte(tt.before), tt.value)
+			assert.Equal(t, tt.want, string(p.Finish(append(b, tt.after...))))
 		})
+	}
+}
+
+// Several values in code, and values in text between them.
+func TestMarkdownPlaceOfSeveralValues(t *testing.T) {
+	t.Parallel()
+	var p escaping.MarkdownPlace
+	var b []byte
+	for _, text := range []string{"`", " ", "` ", " ``", "", "`` `", "` `", ""} {
+		b = p.AppendValue(append(b, text...), "a_`")
+	}
+	assert.Equal(t, "`a_' a_'` a\\_\\` ``a_'a_'`` `a_'` `a\\_\\`a\\_\\`", string(p.Finish(b)))
+}
+
+// What is put into another output may stand anywhere in it, so nothing in it is code.
+func TestMarkdownPlaceInAPart(t *testing.T) {
+	t.Parallel()
+	for before, want := range map[string]string{"`": "`\\*b\\*`", "```\n": "```\n\\*b\\*`",
+		"a\\": "a\\\\\\*b\\*`"} {
+		p := escaping.MarkdownPlace{Part: true}
+		b := p.AppendValue([]byte(before), "*b*")
+		assert.Equal(t, want, string(p.Finish(append(b, '`'))))
 	}
 }

@@ -115,6 +115,9 @@ func (t *Text) run(out *output) (err error) {
 	if err != nil {
 		return ourError(err)
 	}
+	if out.md != nil {
+		out.b = out.md.Finish(out.b)
+	}
 	return out.st.Check()
 }
 

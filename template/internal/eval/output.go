@@ -140,7 +140,7 @@ func (o *output) printInPlace(v any) error {
 		o.b = o.html.AppendValue(o.b, s, safe != python.NotSafe)
 	} else {
 		if o.md == nil {
-			o.md = &escaping.MarkdownPlace{}
+			o.md = &escaping.MarkdownPlace{Part: !o.top}
 		}
 		o.b = o.md.AppendValue(o.b, s)
 	}
