@@ -52,8 +52,8 @@ const (
 	Unhealthy
 )
 
-// A Breaker remembers how an endpoint has been answering. The zero value is closed. It is not safe
-// for concurrent use.
+// A Breaker remembers how an endpoint has been answering. The zero value is closed. It has no clock:
+// its methods are told the time. It is not safe for concurrent use.
 type Breaker struct {
 	// failed are the deliveries that failed since the endpoint last answered, each as often as it
 	// counts (weight of Record). One that fails again is not added again, unless the endpoint asked
@@ -74,7 +74,9 @@ type backoff struct {
 
 // Record notes how an attempt of the delivery went. retry says that the delivery had been attempted
 // before, and weight is how many failures it counts for if it is one.
-func (b *Breaker) Record(o Observation, deliveryID int64, retry bool, weight int) {
+func (b *Breaker) Record(
+	now time.Time, o Observation, deliveryID int64, retry bool, weight int,
+) {
 	switch o.Health {
 	case Unknown:
 		return
@@ -83,7 +85,6 @@ func (b *Breaker) Record(o Observation, deliveryID int64, retry bool, weight int
 		return
 	case Unhealthy:
 	}
-	now := time.Now()
 	if asked := now.Add(o.RetryAfter); o.RetryAfter > 0 && asked.After(b.notBefore) {
 		b.notBefore = asked
 	}
@@ -124,17 +125,12 @@ func (b *backoff) grow(now time.Time) {
 func (b *Breaker) Tripped() bool { return len(b.failed) >= Threshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.
-func (b *Breaker) BackingOff() bool {
-	return !b.noBackoff() && b.BackingOffUntil().After(time.Now())
-}
+func (b *Breaker) BackingOff(now time.Time) bool { return b.BackingOffUntil().After(now) }
 
 // BackingOffRetries reports whether it is to be spared deliveries that have failed before.
-func (b *Breaker) BackingOffRetries() bool {
-	return !b.noBackoff() && b.BackingOffRetriesUntil().After(time.Now())
+func (b *Breaker) BackingOffRetries(now time.Time) bool {
+	return b.BackingOffRetriesUntil().After(now)
 }
-
-// noBackoff saves asking for the time, for nearly all endpoints.
-func (b *Breaker) noBackoff() bool { return b.notBefore.IsZero() && b.retries.delay == 0 }
 
 // BackingOffUntil is when BackingOff ends, or a time that has passed.
 func (b *Breaker) BackingOffUntil() time.Time { return later(b.notBefore, b.fresh.until) }

@@ -1,17 +1,19 @@
 package fairqueue
 
+import "time"
+
 // bufferShares are what one user may have of the buffer now: see the package documentation.
 type bufferShares struct {
 	organizationItems, endpointItems int // in endpoint queues, and reservations
 	bytes                            int // of payloads, of an organization and of an endpoint
 }
 
-func (q *Queue[T]) bufferShares() bufferShares {
-	items := threshold(q.limits.Queued, q.queued)
+func (c *Core[T]) bufferShares() bufferShares {
+	items := threshold(c.limits.Queued, c.queued)
 	return bufferShares{
-		organizationItems: min(items, q.limits.Queued),
-		endpointItems:     min(items, q.limits.QueuedPerEndpoint),
-		bytes:             threshold(q.limits.Bytes, q.bytes),
+		organizationItems: min(items, c.limits.Queued),
+		endpointItems:     min(items, c.limits.QueuedPerEndpoint),
+		bytes:             threshold(c.limits.Bytes, c.bytes),
 	}
 }
 
@@ -44,86 +46,78 @@ func (e *endpointQueue[T]) organizationWithinBufferShare(shares bufferShares, n 
 
 // Reserve reserves capacity for one delivery that may be prefetched, and reports whether there is
 // any. A reservation lasts until Release.
-func (q *Queue[T]) Reserve(d Destination) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.open || q.queued >= q.limits.Queued || q.bytes >= q.limits.Bytes {
+func (c *Core[T]) Reserve(now time.Time, d Destination) bool {
+	c.now = now
+	if !c.open || c.queued >= c.limits.Queued || c.bytes >= c.limits.Bytes {
 		return false
 	}
-	e, shares := q.activate(d), q.bufferShares()
-	if e.backlog || e.breaker.BackingOff() || !e.withinBufferShare(shares, 1) ||
+	e, shares := c.activate(d), c.bufferShares()
+	if e.backlog || e.breaker.BackingOff(c.now) || !e.withinBufferShare(shares, 1) ||
 		!e.organizationWithinBufferShare(shares, 1) {
-		q.deactivateIfIdle(e)
+		c.deactivateIfIdle(e)
 		return false
 	}
 	e.reservations++
-	q.adjustQueued(e, 1)
+	c.adjustQueued(e, 1)
 	return true
 }
 
 // Release ends a reservation for each destination. It is called before what was prefetched is
 // pushed.
-func (q *Queue[T]) Release(reserved []Destination) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (c *Core[T]) Release(now time.Time, reserved []Destination) {
+	c.now = now
 	for _, d := range reserved {
-		e := q.activate(d)
+		e := c.activate(d)
 		e.reservations--
-		q.adjustQueued(e, -1)
-		q.deactivateIfIdle(e)
+		c.adjustQueued(e, -1)
+		c.deactivateIfIdle(e)
 	}
 }
 
 // MarkBacklog notes endpoints with deliveries that were stored without being prefetched.
-func (q *Queue[T]) MarkBacklog(destinations []Destination) {
-	if len(destinations) == 0 {
-		return
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (c *Core[T]) MarkBacklog(now time.Time, destinations []Destination) {
+	c.now = now
 	for _, d := range destinations {
-		e := q.activate(d)
+		e := c.activate(d)
 		e.backlog = true
-		q.signalClaimIfLow(e)
+		c.signalClaimIfLow(e)
 	}
 }
 
 // MarkUnknownBacklog notes that deliveries were stored without being prefetched, for endpoints that
 // the caller does not know, and signals a claim. Endpoints that this claim leaves out are taken to
 // have a backlog, until a claim shows that they have none.
-func (q *Queue[T]) MarkUnknownBacklog() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.unknownBacklog = true
-	q.SignalClaim()
+func (c *Core[T]) MarkUnknownBacklog() {
+	c.unknownBacklog = true
+	c.actions.Claim = true
 }
 
 // adjustQueued counts items and reservations of the endpoint.
-func (q *Queue[T]) adjustQueued(e *endpointQueue[T], n int) {
-	q.queued += n
+func (c *Core[T]) adjustQueued(e *endpointQueue[T], n int) {
+	c.queued += n
 	e.organization.queued += n
 	e.organization.queuedBySpeed[e.countedSpeed] += n
 }
 
 // countQueued counts an item that has come to the queue of its endpoint.
-func (q *Queue[T]) countQueued(item *Item[T]) {
+func (c *Core[T]) countQueued(item *Item[T]) {
 	e, p := item.queue, item.PayloadSize
-	q.adjustQueued(e, 1)
+	c.adjustQueued(e, 1)
 	e.bytes += p.Bytes
 	if p.queuedItems++; p.queuedItems == 1 {
-		q.bytes += p.Bytes
+		c.bytes += p.Bytes
 		e.organization.bytes += p.Bytes
 	}
 }
 
 // countDequeued counts items that have left the queue of their endpoint.
-func (q *Queue[T]) countDequeued(items ...*Item[T]) {
+func (c *Core[T]) countDequeued(items ...*Item[T]) {
 	for _, item := range items {
 		e, p := item.queue, item.PayloadSize
-		q.adjustQueued(e, -1)
+		c.adjustQueued(e, -1)
 		e.bytes -= p.Bytes
 		if p.queuedItems--; p.queuedItems == 0 {
-			q.bytes -= p.Bytes
+			c.bytes -= p.Bytes
 			e.organization.bytes -= p.Bytes
 		}
 	}
@@ -140,40 +134,39 @@ type ClaimBudget struct {
 	BufferEmpty bool
 }
 
-// ClaimBudget returns what may be claimed now. A Limit of 0 means nothing; ClaimSignal says then
-// when there is capacity again.
-func (q *Queue[T]) ClaimBudget() ClaimBudget {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.open {
+// ClaimBudget returns what may be claimed now. A Limit of 0 means nothing; Actions.Claim says
+// then when there is capacity again.
+func (c *Core[T]) ClaimBudget(now time.Time) ClaimBudget {
+	c.now = now
+	if !c.open {
 		return ClaimBudget{}
 	}
-	if q.claimBlocked = !q.claimWorthwhile(); q.claimBlocked {
+	if c.claimBlocked = !c.claimWorthwhile(); c.claimBlocked {
 		return ClaimBudget{}
 	}
 	// Some of the buffer stays for prefetching, so that a new delivery need not wait until old ones
 	// are done.
-	freeItems := q.limits.Queued - q.queued - q.minFreeToClaim()/2
-	freeBytes := q.limits.Bytes - q.bytes
-	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/q.expectedPayloadBytes), 1),
-		q.limits.Claim)}
-	b.BufferEmpty = q.queued == 0
-	shares := q.bufferShares()
-	itemsByBytes := shares.bytes / q.expectedPayloadBytes
+	freeItems := c.limits.Queued - c.queued - c.minFreeToClaim()/2
+	freeBytes := c.limits.Bytes - c.bytes
+	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.expectedPayloadBytes), 1),
+		c.limits.Claim)}
+	b.BufferEmpty = c.queued == 0
+	shares := c.bufferShares()
+	itemsByBytes := shares.bytes / c.expectedPayloadBytes
 	b.PerOrganization = min(max(min(shares.organizationItems, itemsByBytes)/8, 1), b.Limit)
 	b.PerEndpoint = min(max(min(shares.endpointItems, itemsByBytes)/2, 1), b.Limit)
-	q.budgetGeneration++
-	unknownBacklog := q.unknownBacklog
-	q.unknownBacklog = false
-	for _, e := range q.activeEndpoints {
+	c.budgetGeneration++
+	unknownBacklog := c.unknownBacklog
+	c.unknownBacklog = false
+	for _, e := range c.activeEndpoints {
 		o := e.organization
 		switch {
 		case o.queued > shares.organizationItems-b.PerOrganization || o.bytes >= shares.bytes:
-			if o.skippedInGeneration != q.budgetGeneration {
-				o.skippedInGeneration = q.budgetGeneration
+			if o.skippedInGeneration != c.budgetGeneration {
+				o.skippedInGeneration = c.budgetGeneration
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
-		case e.breaker.BackingOff() || !e.withinBufferShare(shares, b.PerEndpoint) ||
+		case e.breaker.BackingOff(c.now) || !e.withinBufferShare(shares, b.PerEndpoint) ||
 			!e.organizationWithinBufferShare(shares, b.PerOrganization):
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		default:
@@ -185,35 +178,24 @@ func (q *Queue[T]) ClaimBudget() ClaimBudget {
 }
 
 // claimWorthwhile reports whether enough of the buffer is free to make a claim worth its cost.
-func (q *Queue[T]) claimWorthwhile() bool {
-	return q.limits.Queued-q.queued >= q.minFreeToClaim() && q.limits.Bytes-q.bytes >= q.limits.Bytes/8
+func (c *Core[T]) claimWorthwhile() bool {
+	return c.limits.Queued-c.queued >= c.minFreeToClaim() && c.limits.Bytes-c.bytes >= c.limits.Bytes/8
 }
 
-func (q *Queue[T]) minFreeToClaim() int { return max(min(q.limits.Queued/8, q.limits.Claim), 1) }
-
-// ClaimSignal receives when the store may hold due deliveries that fit now. It is the same channel
-// for the life of the Queue, for one reader.
-func (q *Queue[T]) ClaimSignal() <-chan struct{} { return q.claimSignal }
-
-// SignalClaim sends to ClaimSignal, unless a signal waits there. It does not block.
-func (q *Queue[T]) SignalClaim() {
-	select {
-	case q.claimSignal <- struct{}{}:
-	default:
-	}
-}
+func (c *Core[T]) minFreeToClaim() int { return max(min(c.limits.Queued/8, c.limits.Claim), 1) }
 
 // signalClaimIfLow signals when the endpoint has a backlog and its queue runs low.
-func (q *Queue[T]) signalClaimIfLow(e *endpointQueue[T]) {
-	if e.backlog && e.len() <= q.limits.QueuedPerEndpoint/4 && !e.breaker.BackingOff() &&
-		e.organization.queued < threshold(q.limits.Queued, q.queued)/2 {
-		q.SignalClaim()
+func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
+	if e.backlog && e.len() <= c.limits.QueuedPerEndpoint/4 && !e.breaker.BackingOff(c.now) &&
+		e.organization.queued < threshold(c.limits.Queued, c.queued)/2 {
+		c.actions.Claim = true
 	}
 }
 
 // Claimed notes what a claim with that budget says about the store: an endpoint that gave less than
 // was asked for has no backlog that is due. It is called before the items are pushed.
-func (q *Queue[T]) Claimed(items []*Item[T], b ClaimBudget) {
+func (c *Core[T]) Claimed(now time.Time, items []*Item[T], b ClaimBudget) {
+	c.now = now
 	byEndpoint, byOrganization, bytes := make(map[Endpoint]int), make(map[string]int), 0
 	for _, item := range items {
 		byEndpoint[item.Endpoint]++
@@ -228,27 +210,25 @@ func (q *Queue[T]) Claimed(items []*Item[T], b ClaimBudget) {
 	for _, id := range b.SkipOrganizations {
 		skippedOrganization[id] = true
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if len(items) > 0 {
 		// Larger ones are believed at once, smaller ones little by little: how large they are is known
 		// only after they have been claimed.
-		q.expectedPayloadBytes = max(bytes/len(items), q.expectedPayloadBytes/2, 1)
+		c.expectedPayloadBytes = max(bytes/len(items), c.expectedPayloadBytes/2, 1)
 	}
 	limitReached := len(items) >= b.Limit
 	for _, item := range items {
 		if limitReached || byEndpoint[item.Endpoint] >= b.PerEndpoint ||
 			byOrganization[item.Organization] >= b.PerOrganization {
-			q.activate(item.Destination).backlog = true
+			c.activate(item.Destination).backlog = true
 		}
 	}
-	for i := len(q.activeEndpoints) - 1; i >= 0 && !limitReached; i-- {
-		e := q.activeEndpoints[i]
+	for i := len(c.activeEndpoints) - 1; i >= 0 && !limitReached; i-- {
+		e := c.activeEndpoints[i]
 		id := e.organization.id
 		if byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
 			!skippedEndpoint[e.endpoint] && !skippedOrganization[id] {
 			e.backlog = false
-			q.deactivateIfIdle(e)
+			c.deactivateIfIdle(e)
 		}
 	}
 }

@@ -33,7 +33,11 @@
 //
 // # What is where
 //
-//   - [Queue] is all of it. [New] makes one, of some [Limits].
+//   - [Core] is all that is decided, without a clock, a lock, goroutines or channels: it is told what
+//     happens and when, and says what to do. A test can drive it through any course of events.
+//     [NewCore] makes one, of some [Limits].
+//   - [Queue] is a Core for a process: it has the lock, the timer and the claim signal, and starts
+//     the workers. [New] makes one.
 //   - [Item] is a delivery in it, with a value of the caller's. [Destination] says where it goes,
 //     as an organization and an [Endpoint]; [Host] is known later, when it is attempted.
 //     [SharedSize] is the size of a payload that items share.
@@ -44,7 +48,8 @@
 //   - To claim: [Queue.ClaimBudget], [Queue.Claimed], [Queue.ClaimSignal].
 //   - [Queue.Stats] and [Queue.Empty] say how full it is.
 //
-// queue.go has the round-robin, slots.go the shares of slots, with the attempts that may get slow
-// and the hosts that endpoints wait for, buffer.go the shares of the buffer and the claim budget,
-// and endpoint.go what is known of endpoints and organizations, and for how long.
+// queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with
+// the attempts that may get slow and the hosts that endpoints wait for, buffer.go the shares of the
+// buffer and the claim budget, and endpoint.go what is known of endpoints and organizations, and for
+// how long.
 package fairqueue

@@ -11,13 +11,14 @@ import (
 // attempted are apart from those that have failed before, so that they need not wait for them.
 type endpointQueue[T any] struct {
 	speedRecord
+	fifoLinks[*endpointQueue[T]]
 	endpoint       Endpoint
 	organization   *organization[T]
 	host           *host[T] // nil while it is not known
 	fresh, retries []*Item[T]
 	bytes          int // of their payloads
 	reservations   int
-	countedSpeed   speed // in organization.queuedBySpeed
+	countedSpeed   speed // as organization counts it: updateSpeed follows the record
 
 	inFlight        int
 	retriesInFlight int // of those in flight, the ones that have failed before
@@ -32,13 +33,11 @@ type endpointQueue[T any] struct {
 	// overtake them by being prefetched.
 	backlog bool
 
-	inFIFO      bool // in a run queue of its organization, or waiting for its host
-	next        *endpointQueue[T]
-	activeIndex int // its place in Queue.activeEndpoints, from 1; 0 if it is idle
+	// fifo is the one that it is in: a run queue of its organization, or that of those which wait for
+	// its host; nil if it is in none.
+	fifo        *fifo[*endpointQueue[T]]
+	activeIndex int // its place in Core.activeEndpoints, from 1; 0 if it is idle
 }
-
-func (e *endpointQueue[T]) nextInFIFO() *endpointQueue[T]     { return e.next }
-func (e *endpointQueue[T]) setNextInFIFO(n *endpointQueue[T]) { e.next = n }
 
 // initialWindow is how many attempts an endpoint may have in flight that has not answered yet. Each
 // answer earns it one more.
@@ -47,6 +46,16 @@ const initialWindow = 2
 // freshPerRetry is how many deliveries that were never attempted go before one that has failed, as
 // long as there are both.
 const freshPerRetry = 3
+
+func (e *endpointQueue[T]) joinFIFO(f *fifo[*endpointQueue[T]]) {
+	e.fifo = f
+	f.push(e)
+}
+
+func (e *endpointQueue[T]) leaveFIFO() {
+	e.fifo.remove(e)
+	e.fifo = nil
+}
 
 func (e *endpointQueue[T]) len() int { return len(e.fresh) + len(e.retries) }
 
@@ -71,15 +80,15 @@ const (
 // attempts in flight. A tripped breaker lets one through at a time, preferably one that was never
 // attempted; beside one that keeps failing it lets one such. Otherwise those that have failed
 // before get no more than half of the window: they may take long to fail again.
-func (e *endpointQueue[T]) candidate(maxInFlight int) candidate {
+func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidate {
 	window := min(maxInFlight, e.window)
 	// One that hangs again must not keep out what was never attempted.
 	noFreshInFlight := e.inFlight == e.retriesInFlight
 	fresh := len(e.fresh) > 0 && (e.inFlight < window || noFreshInFlight &&
 		e.inFlight < maxInFlight) &&
-		!e.breaker.BackingOff()
+		!e.breaker.BackingOff(now)
 	retry := len(e.retries) > 0 && e.inFlight < window && e.retriesInFlight < max(window/2, 1) &&
-		!e.breaker.BackingOffRetries()
+		!e.breaker.BackingOffRetries(now)
 	if e.breaker.Tripped() {
 		fresh = fresh && noFreshInFlight
 		retry = retry && e.inFlight == 0
@@ -133,14 +142,14 @@ func (e *endpointQueue[T]) pushFront(item *Item[T]) {
 // recordResult notes how an attempt has gone, or why there was none. It returns how an attempt has
 // changed the breaker, nil if it has not.
 func (e *endpointQueue[T]) recordResult(
-	item *Item[T], observed breaker.Observation, maxInFlight int,
+	now time.Time, item *Item[T], observed breaker.Observation, maxInFlight int,
 ) *BreakerChange {
 	weight := 1
 	if item.slow && e.speed() != speedFast {
 		weight = slowFailureWeight
 	}
 	wasTripped := e.breaker.Tripped()
-	e.breaker.Record(observed, item.ID, item.Retry, weight)
+	e.breaker.Record(now, observed, item.ID, item.Retry, weight)
 	switch {
 	case observed.Health == breaker.Healthy && wasTripped:
 		e.window = maxInFlight
@@ -150,19 +159,20 @@ func (e *endpointQueue[T]) recordResult(
 		e.window = max(e.window/2, 1)
 	}
 	if observed.Health == breaker.Healthy && !item.slow {
-		e.lastFastAnswer = time.Now()
+		e.lastFastAnswer = now
 	}
 	if item.started.IsZero() {
 		return nil // what kept this process from an attempt is not the endpoint's doing
 	}
-	return e.breakerChange(observed)
+	return e.breakerChange(now, observed)
 }
 
 // breakerChange returns how an attempt has changed the breaker, nil if it has not.
-func (e *endpointQueue[T]) breakerChange(observed breaker.Observation) *BreakerChange {
+func (e *endpointQueue[T]) breakerChange(
+	now time.Time, observed breaker.Observation,
+) *BreakerChange {
 	switch {
 	case observed.Health == breaker.Unhealthy:
-		now := time.Now()
 		if e.failingSince.IsZero() {
 			e.failingSince = now
 		}
@@ -176,7 +186,7 @@ func (e *endpointQueue[T]) breakerChange(observed breaker.Observation) *BreakerC
 		since, wasOpen := e.failingSince, e.breakerOpened
 		e.failingSince, e.breakerOpened = time.Time{}, false
 		if wasOpen {
-			return &BreakerChange{At: time.Now(), FailingSince: since}
+			return &BreakerChange{At: now, FailingSince: since}
 		}
 	}
 	return nil
@@ -194,35 +204,40 @@ func (e *endpointQueue[T]) drain() []*Item[T] {
 }
 
 // updateSpeed is called after the record has changed.
-func (e *endpointQueue[T]) updateSpeed() {
-	if sp := e.speed(); sp != e.countedSpeed {
-		n := e.len() + e.reservations
-		e.organization.queuedBySpeed[e.countedSpeed] -= n
-		e.organization.queuedBySpeed[sp] += n
-		e.countedSpeed = sp
+func (c *Core[T]) updateSpeed(e *endpointQueue[T]) {
+	o, was, sp := e.organization, e.countedSpeed, e.speed()
+	if sp == was {
+		return
+	}
+	e.countedSpeed = sp
+	n := e.len() + e.reservations
+	o.queuedBySpeed[was] -= n
+	o.queuedBySpeed[sp] += n
+	if e.fifo == &o.runQueues[was] {
+		e.leaveFIFO()
+		e.joinFIFO(&o.runQueues[sp])
+		c.scheduleOrganization(o) // it may have a slot of another kind now
 	}
 }
 
-// organization is one tenant's part of a Queue. Its endpoints have their turns within its own.
+// organization is one tenant's part of a Core. Its endpoints have their turns within its own.
 type organization[T any] struct {
 	slotUser
+	fifoLinks[*organization[T]]
 	id            string
-	queued, bytes int             // as Queue.queued and Queue.bytes
+	queued, bytes int             // as Core.queued and Core.bytes
 	queuedBySpeed [speedCount]int // queued, by the speed of the endpoints
 	endpoints     int             // that are known
 
 	// runQueues are its endpoints that have something to run, by their speed, and nextSpeed is
 	// whose turn it is. Those that wait for a slot of their host are not in them.
-	runQueues [speedCount]fifo[*endpointQueue[T]]
-	nextSpeed speed
-	scheduled bool // in Queue.runQueue
-	next      *organization[T]
+	runQueues    [speedCount]fifo[*endpointQueue[T]]
+	nextSpeed    speed
+	scheduled    bool // in Core.runQueue
+	waitsForSlot bool // in Core.waitingForSlot
 
-	skippedInGeneration int64 // the last of Queue.budgetGeneration that left it out
+	skippedInGeneration int64 // the last of Core.budgetGeneration that left it out
 }
-
-func (o *organization[T]) nextInFIFO() *organization[T]     { return o.next }
-func (o *organization[T]) setNextInFIFO(n *organization[T]) { o.next = n }
 
 // hasRunnable reports whether any endpoint of it may have something to run.
 func (o *organization[T]) hasRunnable() bool {
@@ -235,11 +250,11 @@ func (o *organization[T]) hasRunnable() bool {
 }
 
 // organization returns the organization of that id, which it makes when it is new.
-func (q *Queue[T]) organization(id string) *organization[T] {
-	o := q.organizations[id]
+func (c *Core[T]) organization(id string) *organization[T] {
+	o := c.organizations[id]
 	if o == nil {
 		o = &organization[T]{id: id}
-		q.organizations[id] = o
+		c.organizations[id] = o
 	}
 	return o
 }
@@ -253,64 +268,66 @@ const (
 
 // activate returns the queue of the endpoint, which is active from then on. It makes one when there
 // is none.
-func (q *Queue[T]) activate(d Destination) *endpointQueue[T] {
-	e, ok := q.endpoints[d.Endpoint]
+func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
+	e, ok := c.endpoints[d.Endpoint]
 	if !ok {
-		o := q.organization(d.Organization)
+		o := c.organization(d.Organization)
 		o.endpoints++
 		e = &endpointQueue[T]{
 			endpoint: d.Endpoint, organization: o, window: initialWindow, countedSpeed: speedUnknown,
 		}
-		q.endpoints[d.Endpoint] = e
+		c.endpoints[d.Endpoint] = e
 		id := d.Endpoint.SubscriptionID
-		q.bySubscription[id] = append(q.bySubscription[id], e)
+		c.bySubscription[id] = append(c.bySubscription[id], e)
 	}
 	if e.activeIndex == 0 {
-		q.activeEndpoints = append(q.activeEndpoints, e)
-		e.activeIndex = len(q.activeEndpoints)
+		if ok {
+			c.idleEndpoints.remove(e)
+		}
+		c.activeEndpoints = append(c.activeEndpoints, e)
+		e.activeIndex = len(c.activeEndpoints)
 	}
 	return e
 }
 
 // deactivateIfIdle makes an endpoint idle that has nothing to do. Its record is kept: it is of use
 // when there is more for it.
-func (q *Queue[T]) deactivateIfIdle(e *endpointQueue[T]) {
+func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
 	if e.activeIndex == 0 || e.len() > 0 || e.reservations > 0 || e.inFlight > 0 || e.backlog ||
-		e.inFIFO || e.breaker.BackingOff() {
+		e.fifo != nil || e.breaker.BackingOff(c.now) {
 		return
 	}
-	last := q.activeEndpoints[len(q.activeEndpoints)-1]
-	q.activeEndpoints[e.activeIndex-1], last.activeIndex = last, e.activeIndex
-	q.activeEndpoints[len(q.activeEndpoints)-1] = nil
-	q.activeEndpoints = q.activeEndpoints[:len(q.activeEndpoints)-1]
+	last := c.activeEndpoints[len(c.activeEndpoints)-1]
+	c.activeEndpoints[e.activeIndex-1], last.activeIndex = last, e.activeIndex
+	c.activeEndpoints[len(c.activeEndpoints)-1] = nil
+	c.activeEndpoints = c.activeEndpoints[:len(c.activeEndpoints)-1]
 	e.activeIndex = 0
-	e.idleSince = time.Now()
+	e.idleSince = c.now
+	c.idleEndpoints.push(e)
 }
 
-// evictIdle forgets endpoints that have been idle for long, or any idle ones if there are too many.
-func (q *Queue[T]) evictIdle() {
-	now := time.Now()
-	idle := func() int { return len(q.endpoints) - len(q.activeEndpoints) }
-	if now.Sub(q.lastEviction) < idleTTL/10 && idle() <= maxIdleEndpoints {
-		return
-	}
-	q.lastEviction = now
-	for id, e := range q.endpoints { // in no order
-		if e.activeIndex > 0 || now.Sub(e.idleSince) <= idleTTL && idle() <= maxIdleEndpoints*9/10 {
-			continue
+// evictIdle forgets endpoints that have been idle for long, or for longest if there are too many.
+func (c *Core[T]) evictIdle() {
+	for !c.idleEndpoints.empty() {
+		e := c.idleEndpoints.head
+		if c.now.Sub(e.idleSince) <= idleTTL &&
+			len(c.endpoints)-len(c.activeEndpoints) <= maxIdleEndpoints {
+			return
 		}
-		delete(q.endpoints, id)
-		all := q.bySubscription[id.SubscriptionID]
+		c.idleEndpoints.pop()
+		delete(c.endpoints, e.endpoint)
+		id := e.endpoint.SubscriptionID
+		all := c.bySubscription[id]
 		all = slices.DeleteFunc(all, func(other *endpointQueue[T]) bool { return other == e })
 		if len(all) == 0 {
-			delete(q.bySubscription, id.SubscriptionID)
+			delete(c.bySubscription, id)
 		} else {
-			q.bySubscription[id.SubscriptionID] = all
+			c.bySubscription[id] = all
 		}
-		q.setHost(e, Host{})
+		c.setHost(e, Host{})
 		if e.organization.endpoints--; e.organization.endpoints == 0 {
-			delete(q.organizations, e.organization.id)
-			delete(q.waitingForSlot, e.organization)
+			delete(c.organizations, e.organization.id)
+			c.stopWaitingForSlot(e.organization)
 		}
 	}
 }
@@ -323,9 +340,12 @@ type fifo[N fifoNode[N]] struct{ head, tail N }
 // fifoNode is a pointer to what can be in a fifo.
 type fifoNode[N any] interface {
 	comparable
-	nextInFIFO() N
-	setNextInFIFO(next N)
+	links() *fifoLinks[N]
 }
+
+type fifoLinks[N any] struct{ previous, next N }
+
+func (l *fifoLinks[N]) links() *fifoLinks[N] { return l }
 
 func (f *fifo[N]) empty() bool {
 	var none N
@@ -334,23 +354,35 @@ func (f *fifo[N]) empty() bool {
 
 func (f *fifo[N]) push(n N) {
 	var none N
-	n.setNextInFIFO(none)
 	if f.tail == none {
 		f.head = n
 	} else {
-		f.tail.setNextInFIFO(n)
+		f.tail.links().next = n
+		n.links().previous = f.tail
 	}
 	f.tail = n
 }
 
 // pop takes the first node out. The fifo must not be empty.
 func (f *fifo[N]) pop() N {
-	var none N
 	n := f.head
-	f.head = n.nextInFIFO()
-	if f.head == none {
-		f.tail = none
-	}
-	n.setNextInFIFO(none)
+	f.remove(n)
 	return n
+}
+
+// remove takes out a node, which must be in this fifo.
+func (f *fifo[N]) remove(n N) {
+	var none N
+	l := n.links()
+	if l.previous == none {
+		f.head = l.next
+	} else {
+		l.previous.links().next = l.next
+	}
+	if l.next == none {
+		f.tail = l.previous
+	} else {
+		l.next.links().previous = l.previous
+	}
+	*l = fifoLinks[N]{}
 }

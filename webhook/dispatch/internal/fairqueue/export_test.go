@@ -1,20 +1,39 @@
 package fairqueue
 
+import "time"
+
 // SetRecord makes it as if the endpoint had been answering so as to have the score and the window.
 func (q *Queue[T]) SetRecord(d Destination, score, window int) {
-	e := q.activate(d)
+	e := q.core.activate(d)
 	e.score, e.window = score, window
-	e.updateSpeed()
+	q.core.updateSpeed(e)
 }
 
 // Score returns the score of the endpoint's record.
-func (q *Queue[T]) Score(d Destination) int { return q.activate(d).score }
+func (q *Queue[T]) Score(d Destination) int { return q.core.activate(d).score }
 
 // BytesOf returns the size of the payloads that the endpoint has queued.
-func (q *Queue[T]) BytesOf(d Destination) int { return q.activate(d).bytes }
+func (q *Queue[T]) BytesOf(d Destination) int { return q.core.activate(d).bytes }
 
 const (
 	BestScore  = bestScore
 	SlowWeight = slowWeight
 	IdleTTL    = idleTTL
 )
+
+// Runnable returns an endpoint that could run something now, if there is one.
+func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
+	c.now = now
+	for _, e := range c.activeEndpoints {
+		if e.candidate(now, c.limits.InFlightPerEndpoint) == noCandidate {
+			continue
+		}
+		if kind, _ := c.slotFor(e); kind != noSlot {
+			return e.endpoint, true
+		}
+	}
+	return Endpoint{}, false
+}
+
+// Threshold is threshold.
+var Threshold = threshold

@@ -100,14 +100,14 @@ type slotUser struct {
 // withinSlotShare reports whether an organization or a host may have one more slot of the kind, for
 // an endpoint of that speed. Endpoints that are slow leave a part of the share for those that are
 // new.
-func (q *Queue[T]) withinSlotShare(u *slotUser, kind slotKind, sp speed) bool {
-	if u.total() >= threshold(q.slots.all, q.slotsUsed.total()) {
+func (c *Core[T]) withinSlotShare(u *slotUser, kind slotKind, sp speed) bool {
+	if u.total() >= threshold(c.slots.all, c.slotsUsed.total()) {
 		return false
 	}
 	if kind == fastSlot {
-		return u.slotUsage.fast < threshold(q.slots.fast, q.slotsUsed.fast)
+		return u.slotUsage.fast < threshold(c.slots.fast, c.slotsUsed.fast)
 	}
-	most := threshold(q.slots.general, q.slotsUsed.general)
+	most := threshold(c.slots.general, c.slotsUsed.general)
 	if sp == speedSlow {
 		most = max(most*3/4, 1)
 	}
@@ -115,43 +115,43 @@ func (q *Queue[T]) withinSlotShare(u *slotUser, kind slotKind, sp speed) bool {
 }
 
 // hostWithinSlotShare is withinSlotShare for a host, which may have a limit of its own.
-func (q *Queue[T]) hostWithinSlotShare(h *host[T], kind slotKind, sp speed) bool {
+func (c *Core[T]) hostWithinSlotShare(h *host[T], kind slotKind, sp speed) bool {
 	return (h.MaxInFlight == 0 || h.total() < h.MaxInFlight) &&
-		q.withinSlotShare(&h.slotUser, kind, sp)
+		c.withinSlotShare(&h.slotUser, kind, sp)
 }
 
 // slotFree reports whether any slot of the kind is free.
-func (q *Queue[T]) slotFree(kind slotKind) bool {
-	if q.slotsUsed.total() >= q.slots.all {
+func (c *Core[T]) slotFree(kind slotKind) bool {
+	if c.slotsUsed.total() >= c.slots.all {
 		return false
 	}
 	if kind == fastSlot {
-		return q.slotsUsed.fast < q.slots.fast
+		return c.slotsUsed.fast < c.slots.fast
 	}
-	return q.slotsUsed.general < q.slots.general
+	return c.slotsUsed.general < c.slots.general
 }
 
 // organizationMayRun reports whether the organization may have a slot of some kind for an endpoint
 // of that speed.
-func (q *Queue[T]) organizationMayRun(o *organization[T], sp speed) bool {
-	return sp == speedFast && q.slotFree(fastSlot) && q.withinSlotShare(&o.slotUser, fastSlot, sp) ||
-		q.slotFree(generalSlot) && q.withinSlotShare(&o.slotUser, generalSlot, sp)
+func (c *Core[T]) organizationMayRun(o *organization[T], sp speed) bool {
+	return sp == speedFast && c.slotFree(fastSlot) && c.withinSlotShare(&o.slotUser, fastSlot, sp) ||
+		c.slotFree(generalSlot) && c.withinSlotShare(&o.slotUser, generalSlot, sp)
 }
 
 // slotFor returns the kind of slot that the endpoint may have now. If that is noSlot, it says
 // whether the reason is its host.
-func (q *Queue[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
+func (c *Core[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
 	sp := e.speed()
 	for kind := fastSlot; kind <= generalSlot; kind++ {
-		if kind == fastSlot && sp != speedFast || !q.slotFree(kind) ||
-			!q.withinSlotShare(&e.organization.slotUser, kind, sp) {
+		if kind == fastSlot && sp != speedFast || !c.slotFree(kind) ||
+			!c.withinSlotShare(&e.organization.slotUser, kind, sp) {
 			continue
 		}
-		if e.host != nil && !q.hostWithinSlotShare(e.host, kind, sp) {
+		if e.host != nil && !c.hostWithinSlotShare(e.host, kind, sp) {
 			hostFull = true
 			continue
 		}
-		if !q.onlyReservedLeft(kind) || e.mayUseReserved() {
+		if !c.onlyReservedLeft(kind) || e.mayUseReserved(c.now) {
 			return kind, false
 		}
 	}
@@ -159,46 +159,43 @@ func (q *Queue[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
 }
 
 // onlyReservedLeft reports whether a slot of the kind would be one of the reserved slots.
-func (q *Queue[T]) onlyReservedLeft(kind slotKind) bool {
-	return q.slotsUsed.total() >= q.slots.all-q.slots.reserved ||
-		kind == fastSlot && q.slotsUsed.fast >= q.slots.fast-q.slots.reserved
+func (c *Core[T]) onlyReservedLeft(kind slotKind) bool {
+	return c.slotsUsed.total() >= c.slots.all-c.slots.reserved ||
+		kind == fastSlot && c.slotsUsed.fast >= c.slots.fast-c.slots.reserved
 }
 
 // reservedRecency is how long after a fast answer an endpoint may use the reserved slots.
 const reservedRecency = time.Second
 
-func (e *endpointQueue[T]) mayUseReserved() bool {
+func (e *endpointQueue[T]) mayUseReserved(now time.Time) bool {
 	return e.speed() == speedFast && e.organization.speed() != speedSlow &&
-		(e.host == nil || e.host.speed() != speedSlow) && time.Since(e.lastFastAnswer) <= reservedRecency
+		(e.host == nil || e.host.speed() != speedSlow) &&
+		now.Sub(e.lastFastAnswer) <= reservedRecency
 }
 
 // adjustSlots adds n to the slots of the item's kind that its organization, its host and all
 // together have.
-func (q *Queue[T]) adjustSlots(item *Item[T], n int) {
-	q.slotsUsed.add(item.slot, n)
+func (c *Core[T]) adjustSlots(item *Item[T], n int) {
+	c.slotsUsed.add(item.slot, n)
 	item.queue.organization.add(item.slot, n)
 	if item.host != nil {
 		item.host.add(item.slot, n)
-		q.forgetHostIfUnused(item.host)
+		c.forgetHostIfUnused(item.host)
 	}
 }
 
 // wakeForFreedSlot lets those look for a slot again that may have the one that the item had: first
 // those that wait for its host, and then its own organization, which has just had a turn there. All
 // others do so with the next WakeBlocked.
-func (q *Queue[T]) wakeForFreedSlot(item *Item[T]) {
+func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
 	if item.host != nil {
-		q.wakeWaiters(item.host, maxWakeups)
+		c.wakeWaiters(item.host, maxWakeups)
 	}
 	if o := item.queue.organization; o.hasRunnable() {
-		q.scheduleOrganization(o)
+		c.scheduleOrganization(o)
 	}
-	n := 0
-	for o := range q.waitingForSlot {
-		if n++; n > maxWakeups {
-			break
-		}
-		q.scheduleOrganization(o)
+	for n := 0; n < maxWakeups && !c.waitingForSlot.empty(); n++ {
+		c.scheduleOrganization(c.waitingForSlot.head)
 	}
 }
 
@@ -223,9 +220,7 @@ func (i *Item[T]) clockPaused() bool { return i.clockPauses != nil && i.clockPau
 // attempt keeps its slot, and does not get slow meanwhile. It may wait for several things at once:
 // the clock goes on when ResumeClock was called as often. Once the attempt is finished both do
 // nothing.
-func (q *Queue[T]) PauseClock(item *Item[T]) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (c *Core[T]) PauseClock(now time.Time, item *Item[T]) {
 	if item.finished { // by a channel that left something running
 		return
 	}
@@ -236,16 +231,14 @@ func (q *Queue[T]) PauseClock(item *Item[T]) {
 	if p.waiting++; p.waiting > 1 {
 		return
 	}
-	p.since = time.Now()
+	p.since = now
 	if !item.slow {
-		q.slowWatch.remove(item)
+		c.slowWatch.remove(item)
 	}
 }
 
 // ResumeClock lets the clock go on: see PauseClock.
-func (q *Queue[T]) ResumeClock(item *Item[T]) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (c *Core[T]) ResumeClock(now time.Time, item *Item[T]) {
 	if item.finished || !item.clockPaused() {
 		return
 	}
@@ -253,19 +246,16 @@ func (q *Queue[T]) ResumeClock(item *Item[T]) {
 	if p.waiting--; p.waiting > 0 {
 		return
 	}
-	waited := time.Since(p.since)
+	waited := now.Sub(p.since)
 	p.total += waited
 	item.started = item.started.Add(waited)
 	if !item.slow {
-		q.slowWatch.add(item)
-		q.armSlowTimer()
+		c.slowWatch.add(item)
 	}
 }
 
 // PausedTime returns how long the attempt has waited: see PauseClock.
-func (q *Queue[T]) PausedTime(item *Item[T]) time.Duration {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+func (c *Core[T]) PausedTime(item *Item[T]) time.Duration {
 	if item.clockPauses == nil {
 		return 0
 	}
@@ -308,45 +298,27 @@ func (r *slowWatchList[T]) remove(item *Item[T]) {
 	item.previous, item.next = nil, nil
 }
 
-// armSlowTimer sees to it that markSlow is called when the first attempt gets slow.
-func (q *Queue[T]) armSlowTimer() {
-	if q.slowTimerArmed || q.slowWatch.first == nil {
-		return
-	}
-	q.slowTimerArmed = true
-	wait := time.Until(q.slowWatch.first.started.Add(slowAfter))
-	if q.slowTimer == nil {
-		q.slowTimer = time.AfterFunc(wait, q.markSlow)
-	} else {
-		q.slowTimer.Reset(wait)
-	}
-}
-
-// markSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
-func (q *Queue[T]) markSlow() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.slowTimerArmed = false
-	now := time.Now()
-	for item := q.slowWatch.first; item != nil &&
-		now.Sub(item.started) >= slowAfter; item = q.slowWatch.first {
-		q.slowWatch.remove(item)
+// MarkSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
+func (c *Core[T]) MarkSlow(now time.Time) {
+	c.now = now
+	for item := c.slowWatch.first; item != nil &&
+		now.Sub(item.started) >= slowAfter; item = c.slowWatch.first {
+		c.slowWatch.remove(item)
 		item.slow = true
 		item.queue.recordSlow()
-		item.queue.updateSpeed()
+		c.updateSpeed(item.queue)
 		item.queue.organization.recordSlow()
 		if item.host != nil {
 			item.host.recordSlow()
 		}
 		if item.slot == fastSlot {
-			q.adjustSlots(item, -1)
+			c.adjustSlots(item, -1)
 			item.slot = generalSlot
-			q.adjustSlots(item, 1)
-			q.wakeForFreedSlot(item)
+			c.adjustSlots(item, 1)
+			c.wakeForFreedSlot(item)
 		}
 	}
-	q.armSlowTimer()
-	q.ensureWorker()
+	c.ensureWorker()
 }
 
 // Host identifies where attempts go, of any organization. One name with two limits is two hosts.
@@ -382,7 +354,7 @@ func (h *host[T]) addWaiter(e *endpointQueue[T]) {
 		element = h.waiters.PushBack(&hostWaiters[T]{organization: e.organization})
 		h.byOrganization[e.organization] = element
 	}
-	element.Value.(*hostWaiters[T]).endpoints.push(e)
+	e.joinFIFO(&element.Value.(*hostWaiters[T]).endpoints)
 }
 
 // moveToBack moves the organization behind the others.
@@ -401,7 +373,8 @@ func (h *host[T]) popWaiters(n int) (popped []*endpointQueue[T]) {
 			element = element.Next()
 			switch {
 			case !w.endpoints.empty():
-				popped, again = append(popped, w.endpoints.pop()), true
+				popped, again = append(popped, w.endpoints.head), true
+				w.endpoints.head.leaveFIFO()
 			case len(popped) == 0: // its endpoints looked for a slot and did not come back
 				h.waiters.Remove(this)
 				delete(h.byOrganization, w.organization)
@@ -415,58 +388,58 @@ func (h *host[T]) popWaiters(n int) (popped []*endpointQueue[T]) {
 func (h *host[T]) popWaitersOf(o *organization[T]) (popped []*endpointQueue[T]) {
 	if element := h.byOrganization[o]; element != nil {
 		for w := element.Value.(*hostWaiters[T]); !w.endpoints.empty(); {
-			popped = append(popped, w.endpoints.pop())
+			popped = append(popped, w.endpoints.head)
+			w.endpoints.head.leaveFIFO()
 		}
 	}
 	return popped
 }
 
 // setHost notes where the endpoint's attempts go. The zero Host is not known.
-func (q *Queue[T]) setHost(e *endpointQueue[T], to Host) {
+func (c *Core[T]) setHost(e *endpointQueue[T], to Host) {
 	if e.host != nil && e.host.Host == to {
 		return
 	}
 	if e.host != nil {
 		// The endpoint may wait for a slot of the host that it leaves, where it would not be found
 		// again. All of its organization that wait there look for a slot again.
-		defer q.reschedule(e.host.popWaitersOf(e.organization))
-		q.leaveHost(e.host)
+		defer c.reschedule(e.host.popWaitersOf(e.organization))
+		c.leaveHost(e.host)
 		e.host = nil
 	}
 	if to.Name == "" {
 		return
 	}
-	h := q.hosts[to]
+	h := c.hosts[to]
 	if h == nil {
 		h = &host[T]{Host: to, byOrganization: make(map[*organization[T]]*list.Element)}
-		q.hosts[to] = h
+		c.hosts[to] = h
 	}
 	h.endpoints++
 	e.host = h
 }
 
-func (q *Queue[T]) leaveHost(h *host[T]) {
+func (c *Core[T]) leaveHost(h *host[T]) {
 	h.endpoints--
-	q.forgetHostIfUnused(h)
+	c.forgetHostIfUnused(h)
 }
 
 // forgetHostIfUnused forgets a host that no endpoint has and no attempt in flight goes to: until
 // then its attempts count, whatever endpoint has it next.
-func (q *Queue[T]) forgetHostIfUnused(h *host[T]) {
-	if h.endpoints == 0 && h.total() == 0 && q.hosts[h.Host] == h {
-		delete(q.hosts, h.Host)
+func (c *Core[T]) forgetHostIfUnused(h *host[T]) {
+	if h.endpoints == 0 && h.total() == 0 && c.hosts[h.Host] == h {
+		delete(c.hosts, h.Host)
 	}
 }
 
 // wakeWaiters lets up to n endpoints that wait for the host look for a slot again.
-func (q *Queue[T]) wakeWaiters(h *host[T], n int) {
-	q.reschedule(h.popWaiters(n))
+func (c *Core[T]) wakeWaiters(h *host[T], n int) {
+	c.reschedule(h.popWaiters(n))
 }
 
 // reschedule schedules endpoints that have waited for a host.
-func (q *Queue[T]) reschedule(endpoints []*endpointQueue[T]) {
+func (c *Core[T]) reschedule(endpoints []*endpointQueue[T]) {
 	for _, e := range endpoints {
-		e.inFIFO = false
-		q.schedule(e)
+		c.schedule(e)
 	}
 }

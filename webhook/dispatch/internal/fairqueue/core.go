@@ -1,0 +1,477 @@
+package fairqueue
+
+import (
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
+)
+
+// Core is the scheduler itself: what is known, and all that is decided. It has no clock, no lock, no
+// goroutine and no channel, and iterates over no map, so that the same calls with the same times have
+// the same results. It is not safe for concurrent use: Queue is.
+//
+// A method that has to know the time is told it, and no earlier one than the method before. After
+// each call the caller does what Actions returns.
+type Core[T any] struct {
+	limits Limits
+	slots  slotLimits
+
+	now             time.Time // of the call that is under way
+	actions         Actions
+	open            bool
+	organizations   map[string]*organization[T]
+	hosts           map[Host]*host[T]
+	endpoints       map[Endpoint]*endpointQueue[T]
+	bySubscription  map[string][]*endpointQueue[T]
+	activeEndpoints []*endpointQueue[T]     // those that are not idle
+	idleEndpoints   fifo[*endpointQueue[T]] // the one that has been idle for longest first
+	runQueue        fifo[*organization[T]]  // those that may have something to run
+	waitingForSlot  fifo[*organization[T]]  // those that found no slot when they had their turn
+
+	queued               int   // items in endpoint queues, and reservations
+	bytes                int   // of the payloads in endpoint queues, each counted once
+	expectedPayloadBytes int   // bytes that the payload of the next claimed item is expected to have
+	budgetGeneration     int64 // calls of ClaimBudget
+	unknownBacklog       bool  // see MarkUnknownBacklog
+	claimBlocked         bool  // there was no capacity for the last claim
+
+	slotsUsed slotUsage
+	slowWatch slowWatchList[T]
+	workers   int // with an attempt in flight, or about to call Next
+}
+
+// Actions are what the caller of a Core has to do.
+type Actions struct {
+	// Workers is how many workers to start: each calls Next until that returns nil.
+	Workers int
+	// Claim says that the store may hold due deliveries that fit now.
+	Claim bool
+	// SlowAt is when to call MarkSlow; zero is never. It replaces that of earlier Actions.
+	SlowAt time.Time
+}
+
+// Actions returns what to do after the calls since the last one of Actions.
+func (c *Core[T]) Actions() Actions {
+	a := c.actions
+	c.actions = Actions{}
+	if c.slowWatch.first != nil {
+		a.SlowAt = c.slowWatch.first.started.Add(slowAfter)
+	}
+	return a
+}
+
+// Limits are the capacities of a Queue or a Core. All must be positive.
+type Limits struct {
+	// InFlight is how many attempts may be in flight, and InFlightPerEndpoint how many of them to one
+	// endpoint.
+	InFlight, InFlightPerEndpoint int
+	// Queued is how many items may wait, and QueuedPerEndpoint how many of them for one endpoint.
+	Queued, QueuedPerEndpoint int
+	// Bytes is how large the payloads of all items that wait may be together.
+	Bytes int
+	// Claim is how many items one claim may take.
+	Claim int
+	// ExpectedPayloadBytes is how many bytes the payload of an item is expected to have before any was
+	// claimed. From then on it follows from those that were.
+	ExpectedPayloadBytes int
+}
+
+// Endpoint identifies what attempts are made to: one channel of one subscription.
+type Endpoint struct{ SubscriptionID, Channel string }
+
+// Destination is an endpoint and the organization that it belongs to.
+type Destination struct {
+	Organization string
+	Endpoint     Endpoint
+}
+
+// Item is a claimed delivery. The caller sets the exported fields before it pushes the item, and
+// does not change them from then on. What PurgeSubscription has taken out may be pushed again.
+type Item[T any] struct {
+	Destination
+	// ID identifies the delivery.
+	ID int64
+	// PayloadSize is how much memory the payload takes while the item is queued. Items of one event
+	// have the same.
+	PayloadSize *SharedSize
+	// Value is the caller's.
+	Value T
+	// Retry says that the delivery has failed before.
+	Retry bool
+
+	// While it is in flight:
+	slot           slotKind
+	slow           bool         // it has lasted longer than slowAfter, without clockPauses
+	finished       bool         // the attempt is over
+	host           *host[T]     // that the slot is counted for
+	started        time.Time    // zero until Begin; later by what it has waited since
+	clockPauses    *clockPauses // nil if it has not waited
+	previous, next *Item[T]     // in Core.slowWatch, unless it is slow or waits
+
+	queue *endpointQueue[T] // since it was pushed
+}
+
+// SharedSize is the size of a payload that items of one organization share: those of one event. It
+// counts once for the whole Queue and for the organization, however many of them are queued, and
+// once for each of them at its endpoint.
+type SharedSize struct {
+	Bytes int
+
+	queuedItems int
+}
+
+// Stats says how full a Queue is.
+type Stats struct {
+	Queued      int // items that wait, and reservations
+	QueuedBytes int // of the payloads of those that wait
+	// FastSlots and GeneralSlots are the slots that attempts in flight have.
+	FastSlots, GeneralSlots int
+	// Endpoints is how many endpoints are known: those with something to do, and those whose
+	// record is kept.
+	Endpoints int
+}
+
+// NewCore makes a Core, which takes in nothing before Start.
+func NewCore[T any](l Limits) *Core[T] {
+	return &Core[T]{
+		limits:               l,
+		slots:                newSlotLimits(l.InFlight),
+		organizations:        make(map[string]*organization[T]),
+		hosts:                make(map[Host]*host[T]),
+		endpoints:            make(map[Endpoint]*endpointQueue[T]),
+		bySubscription:       make(map[string][]*endpointQueue[T]),
+		expectedPayloadBytes: l.ExpectedPayloadBytes,
+	}
+}
+
+// Start lets items in.
+func (c *Core[T]) Start() { c.open = true }
+
+// Stop lets nothing more in, and returns what was queued. Attempts in flight go on. The Core can be
+// started again.
+func (c *Core[T]) Stop() []T {
+	c.open = false
+	var unstarted []T
+	for _, e := range c.activeEndpoints {
+		unstarted = append(unstarted, values(c.drain(e))...)
+	}
+	return unstarted
+}
+
+// Idle reports whether no worker is left.
+func (c *Core[T]) Idle() bool { return c.workers == 0 }
+
+// Stats returns how full the Core is.
+func (c *Core[T]) Stats() Stats {
+	return Stats{
+		Queued: c.queued, QueuedBytes: c.bytes,
+		FastSlots: c.slotsUsed.fast, GeneralSlots: c.slotsUsed.general,
+		Endpoints: len(c.endpoints),
+	}
+}
+
+// Empty reports whether nothing is queued or reserved. Attempts may be in flight.
+func (c *Core[T]) Empty() bool {
+	return c.queued == 0
+}
+
+// Push queues claimed items. It returns the values of those that came too late, after Stop.
+func (c *Core[T]) Push(now time.Time, items []*Item[T]) (late []T) {
+	c.now = now
+	for _, item := range items {
+		if !c.open {
+			late = append(late, item.Value)
+			continue
+		}
+		item.queue = c.activate(item.Destination)
+		item.queue.push(item)
+		c.countQueued(item)
+		c.schedule(item.queue)
+	}
+	c.ensureWorker()
+	return late
+}
+
+// ensureWorker sees to it that a worker is on its way when something can run. Each worker that
+// finds something does the same for the next.
+func (c *Core[T]) ensureWorker() {
+	if c.workers > c.slotsUsed.total() || !c.open {
+		return
+	}
+	if e, _ := c.pick(); e != nil {
+		c.workers++
+		c.actions.Workers++
+	}
+}
+
+// Next returns the item whose turn it is, which is in flight from then on: the worker calls Begin
+// and Finish, or Finish alone. Next returns nil when there is nothing to run; the worker that
+// called it has to end then.
+func (c *Core[T]) Next(now time.Time) *Item[T] {
+	c.now = now
+	e, kind := c.pick()
+	if e == nil {
+		c.workers--
+		return nil
+	}
+	item := c.assignSlot(e, kind)
+	c.ensureWorker()
+	c.signalClaimIfLow(e)
+	if c.claimBlocked && c.claimWorthwhile() {
+		c.claimBlocked = false
+		c.actions.Claim = true
+	}
+	return item
+}
+
+// pick returns the endpoint whose turn it is, and the kind of slot that it may have. It is the
+// first in a run queue of its organization, and that is the first in c.runQueue.
+func (c *Core[T]) pick() (*endpointQueue[T], slotKind) {
+	for !c.runQueue.empty() && c.slotsUsed.total() < c.slots.all {
+		if e, kind := c.pickFrom(c.runQueue.head); e != nil {
+			return e, kind
+		}
+		c.unscheduleFirstOrganization()
+	}
+	return nil, noSlot
+}
+
+// pickFrom picks among the endpoints of an organization. Those that have been answering at once,
+// those that have not answered yet and those that are slow take turns.
+func (c *Core[T]) pickFrom(o *organization[T]) (*endpointQueue[T], slotKind) {
+	for i := range speedCount {
+		sp := (o.nextSpeed + i) % speedCount
+		if !c.organizationMayRun(o, sp) {
+			continue
+		}
+		if e, kind := c.firstRunnable(&o.runQueues[sp]); e != nil {
+			o.nextSpeed = sp
+			return e, kind
+		}
+	}
+	return nil, noSlot
+}
+
+// firstRunnable returns the first endpoint of a run queue that can run something, if any can, and
+// takes those before it out that have nothing to run or wait for their host.
+func (c *Core[T]) firstRunnable(
+	runQueue *fifo[*endpointQueue[T]],
+) (first *endpointQueue[T], kind slotKind) {
+	for blocked := 0; !runQueue.empty() && blocked < maxBlockedPassed; {
+		e := runQueue.head
+		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate {
+			e.leaveFIFO()
+			continue
+		}
+		kind, hostFull := c.slotFor(e)
+		if kind != noSlot {
+			return e, kind
+		}
+		e.leaveFIFO()
+		if hostFull {
+			e.host.addWaiter(e)
+		} else {
+			e.joinFIFO(runQueue)
+			blocked++
+		}
+	}
+	return nil, noSlot
+}
+
+// assignSlot gives a slot to the next item of an endpoint that was picked.
+func (c *Core[T]) assignSlot(e *endpointQueue[T], kind slotKind) *Item[T] {
+	o := e.organization
+	e.leaveFIFO()
+	c.runQueue.pop()
+	o.scheduled = false
+	o.nextSpeed = (o.nextSpeed + 1) % speedCount
+
+	item := e.pop(e.candidate(c.now, c.limits.InFlightPerEndpoint))
+	c.countDequeued(item)
+	item.slot, item.host, item.started, item.slow = kind, e.host, time.Time{}, false
+	item.clockPauses, item.finished = nil, false
+	c.adjustSlots(item, 1)
+	if e.host != nil {
+		e.host.moveToBack(o)
+	}
+	c.schedule(e)
+	if o.hasRunnable() {
+		c.scheduleOrganization(o)
+	}
+	return item
+}
+
+// Begin is called before the attempt is made, once it is known where it goes; the zero Host is not
+// known. If too many are in flight to that host it returns false: the item is queued again, and the
+// worker goes on with Next.
+func (c *Core[T]) Begin(now time.Time, item *Item[T], to Host) bool {
+	c.now = now
+	e := item.queue
+	c.setHost(e, to)
+	if item.host != e.host {
+		c.adjustSlots(item, -1)
+		if item.host != nil { // which has a slot again
+			c.wakeWaiters(item.host, maxWakeups)
+			defer c.ensureWorker()
+		}
+		if e.host != nil && c.open && !c.hostWithinSlotShare(e.host, item.slot, e.speed()) {
+			e.attemptEnded(item)
+			e.pushFront(item)
+			c.countQueued(item)
+			c.schedule(e)
+			return false
+		}
+		item.host = e.host
+		c.adjustSlots(item, 1)
+	}
+	item.started = now
+	c.slowWatch.add(item)
+	return true
+}
+
+// Finished is what follows from an attempt that is over.
+type Finished[T any] struct {
+	// Unstarted is what the endpoint's breaker keeps from being attempted, which has to be requeued.
+	// Of that, deliveries that have failed before are not to be claimed again before RetriesAt.
+	Unstarted []T
+	RetriesAt time.Time
+	// Change is how the attempt has changed the endpoint's breaker, nil if it has not.
+	Change *BreakerChange
+}
+
+// BreakerChange is a breaker that attempts have opened, or closed again.
+type BreakerChange struct {
+	Opened bool // and not closed
+	At     time.Time
+	// FailingSince is when the first of the failures happened that opened it.
+	FailingSince time.Time
+	// OpenUntil is when the next attempt can be made of a delivery that was never attempted, if it
+	// was opened.
+	OpenUntil time.Time
+}
+
+// Finish ends an attempt, or the turn of an item that was not attempted because Begin was not
+// called. The latter never changes whether the endpoint counts as failing: see BreakerChange.
+func (c *Core[T]) Finish(
+	now time.Time, item *Item[T], observed breaker.Observation,
+) (finished Finished[T]) {
+	c.now = now
+	e := item.queue
+	e.attemptEnded(item)
+	c.adjustSlots(item, -1)
+	item.finished = true
+	if !item.started.IsZero() && !item.slow && !item.clockPaused() {
+		c.slowWatch.remove(item)
+		e.recordFast()
+		c.updateSpeed(e)
+		e.organization.recordFast()
+		if item.host != nil {
+			item.host.recordFast()
+		}
+	}
+	finished.Change = e.recordResult(now, item, observed, c.limits.InFlightPerEndpoint)
+	switch {
+	case e.breaker.BackingOff(now):
+		finished.Unstarted = values(c.drain(e))
+		e.backlog = true
+	case e.breaker.BackingOffRetries(now):
+		c.countDequeued(e.retries...)
+		finished.Unstarted, e.retries = values(e.retries), nil
+	}
+	c.wakeForFreedSlot(item)
+	c.schedule(e) // behind those that waited
+	c.deactivateIfIdle(e)
+	finished.RetriesAt = e.breaker.BackingOffRetriesUntil()
+	return finished
+}
+
+// PurgeSubscription takes out what is queued for a subscription's endpoints, returns it, and
+// forgets the record of the endpoints.
+func (c *Core[T]) PurgeSubscription(now time.Time, id string) []T {
+	c.now = now
+	var unstarted []T
+	for _, e := range append([]*endpointQueue[T](nil), c.bySubscription[id]...) {
+		unstarted = append(unstarted, values(c.drain(e))...)
+		e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
+		e.failingSince, e.breakerOpened = time.Time{}, false
+		c.updateSpeed(e)
+		c.deactivateIfIdle(e)
+	}
+	return unstarted
+}
+
+// WakeBlocked serves endpoints again whose breaker is no longer open, and lets everything look for
+// a slot again that had found none. It is called with each poll of the store.
+func (c *Core[T]) WakeBlocked(now time.Time) {
+	c.now = now
+	if !c.open {
+		return
+	}
+	for !c.waitingForSlot.empty() {
+		c.scheduleOrganization(c.waitingForSlot.head)
+	}
+	for i := len(c.activeEndpoints) - 1; i >= 0; i-- { // deactivateIfIdle moves the last one
+		e := c.activeEndpoints[i]
+		if e.host != nil {
+			c.wakeWaiters(e.host, len(c.activeEndpoints))
+		}
+		c.schedule(e)
+		c.deactivateIfIdle(e)
+	}
+	c.ensureWorker()
+	c.evictIdle()
+}
+
+// schedule puts the endpoint into the run queue if it has something to run.
+func (c *Core[T]) schedule(e *endpointQueue[T]) {
+	if e.fifo == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate {
+		e.joinFIFO(&e.organization.runQueues[e.countedSpeed])
+		c.scheduleOrganization(e.organization)
+	}
+}
+
+// scheduleOrganization puts the organization at the end of the run queue.
+func (c *Core[T]) scheduleOrganization(o *organization[T]) {
+	if o.scheduled {
+		return
+	}
+	c.stopWaitingForSlot(o)
+	o.scheduled = true
+	c.runQueue.push(o)
+}
+
+// unscheduleFirstOrganization takes the first organization out of the run queue: nothing of it can
+// run for now.
+func (c *Core[T]) unscheduleFirstOrganization() {
+	o := c.runQueue.pop()
+	o.scheduled = false
+	if o.hasRunnable() {
+		o.waitsForSlot = true
+		c.waitingForSlot.push(o)
+	}
+}
+
+func (c *Core[T]) stopWaitingForSlot(o *organization[T]) {
+	if o.waitsForSlot {
+		o.waitsForSlot = false
+		c.waitingForSlot.remove(o)
+	}
+}
+
+// drain empties the endpoint's queue.
+func (c *Core[T]) drain(e *endpointQueue[T]) []*Item[T] {
+	items := e.drain()
+	c.countDequeued(items...)
+	return items
+}
+
+func values[T any](items []*Item[T]) []T {
+	if len(items) == 0 {
+		return nil
+	}
+	list := make([]T, len(items))
+	for i, item := range items {
+		list[i] = item.Value
+	}
+	return list
+}
