@@ -32,11 +32,13 @@ func (rc *Receiver) readBody(
 	data, err := readAll(r.Body, r.ContentLength, rc.cfg.MaxBody)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &Rejection{Status: http.StatusRequestTimeout, Err: ErrSlowBody}
+		return nil, &Rejection{Status: http.StatusRequestTimeout, Err: ErrSlowBody, read: true}
 	case err != nil:
-		return nil, &Rejection{Status: http.StatusBadRequest, Err: ErrBody}
+		return nil, &Rejection{Status: http.StatusBadRequest, Err: ErrBody, read: true}
 	case int64(len(data)) > rc.cfg.MaxBody:
-		return nil, tooLarge()
+		rejection := tooLarge()
+		rejection.read = true
+		return nil, rejection
 	}
 	return data, nil
 }

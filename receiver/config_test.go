@@ -64,6 +64,7 @@ func TestConfig(t *testing.T) {
 			}
 			assert.Equal(t, tt.fields, fields)
 			assert.NotContains(t, err.Error(), secret)
+			assert.Regexp(t, "^receiver: New: ", err.Error())
 		})
 	}
 }

@@ -69,9 +69,12 @@
 // still sends and discards it, within the bounds below and the server's own
 // ReadTimeout. A sender that exceeds the bytes has another 250 ms to read its answer:
 //
-//	                             bytes     time    at once
+//	                             bytes     time    at a time
 //	the static secret was right  16 MiB    5 s     64
 //	all others                   1 MiB     2 s     64
+//
+// A sender that waits for 100 Continue (RFC 9110, section 10.1.1) has sent no body yet: if it is
+// refused before the Receiver has read any, its connection ends at once.
 //
 // # What the sender is answered
 //

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -12,7 +13,8 @@ import (
 // sender that reads the answer last would not get it: nginx turns a 401 into a 502 then.
 //
 // Bytes, time, and the number of concurrent drains are bounded, because the sender may be
-// hostile. When all slots are in use, the connection is closed without a drain.
+// hostile. When all slots are in use, the connection is closed without a drain. So is that of
+// a sender that has not begun to send its body, because it waits for 100 Continue.
 type drain struct {
 	bytes int64
 	time  time.Duration
@@ -64,6 +66,14 @@ func (d drain) run(w http.ResponseWriter, r *http.Request) {
 	case <-time.After(drainLinger):
 	case <-r.Context().Done():
 	}
+}
+
+// waitsForContinue reports whether the sender waits for 100 Continue or a final answer before
+// it sends the body (RFC 9110, section 10.1.1). net/http sends 100 Continue at the first read
+// of the body.
+func waitsForContinue(r *http.Request) bool {
+	return r.ProtoAtLeast(1, 1) && r.ContentLength != 0 &&
+		strings.EqualFold(r.Header.Get("Expect"), "100-continue")
 }
 
 // refuse writes an answer with a length, so that it is complete when it is flushed.

@@ -161,6 +161,48 @@ func TestDrainIsBoundedInTime(t *testing.T) {
 	}
 }
 
+// A sender that waits for 100 Continue and gets a refusal sends no body, so its connection ends
+// at once. If the Receiver has begun to read, the body is on its way and is drained.
+func TestDrainAfterExpectContinue(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		secret string
+		length int
+		body   string
+		status string
+		took   time.Duration
+	}{
+		"a stranger":                {"guess", 9000, "", "401", 0},
+		"announced to be too large": {secret, 9000, "", "413", 0},
+		"too large":                 {secret, -1, chunk + chunk, "413", 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := servePipes(t, setup(t, func(c *receiver.Config) { c.MaxBody = 5000 }))
+				client, server := net.Pipe()
+				p.conns <- server
+				t.Cleanup(func() { _ = client.Close() })
+				length := "Transfer-Encoding: chunked"
+				if tt.length >= 0 {
+					length = fmt.Sprintf("Content-Length: %d", tt.length)
+				}
+				start := time.Now()
+				_, err := fmt.Fprintf(client, "POST / HTTP/1.1\r\nHost: x\r\n"+
+					"Content-Type: application/json\r\nX-Mixpeek-Secret: %s\r\n"+
+					"Expect: 100-Continue\r\n%s\r\n\r\n", tt.secret, length)
+				require.NoError(t, err)
+				go func() { _, _ = io.WriteString(client, tt.body) }()
+				answers, err := io.ReadAll(client)
+				require.NoError(t, err)
+				assert.Equal(t, tt.body != "", strings.HasPrefix(string(answers), "HTTP/1.1 100 "))
+				assert.Contains(t, string(answers), "HTTP/1.1 "+tt.status+" ")
+				assert.Equal(t, tt.took, time.Since(start))
+			})
+		})
+	}
+}
+
 // The connection ends with the body.
 func TestDrainEndsWithTheBody(t *testing.T) {
 	t.Parallel()

@@ -63,6 +63,7 @@ type Rejection struct {
 	Err error
 
 	known bool // whether the static secret was right
+	read  bool // whether a part of the body was read, and more may come
 }
 
 // Error returns the reason as text.

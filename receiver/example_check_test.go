@@ -39,5 +39,5 @@ func ExampleNew_invalid() {
 	})
 	fmt.Println(err)
 	// Output:
-	// invalid: MaxBody: must not be negative; Secrets[0].Value: must not begin or end with white space, which headers lose in transit
+	// receiver: New: invalid: MaxBody: must not be negative; Secrets[0].Value: must not begin or end with white space, which headers lose in transit
 }

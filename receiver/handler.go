@@ -65,9 +65,13 @@ func (rc *Receiver) reject(w http.ResponseWriter, r *http.Request, why *Rejectio
 	// cannot tell them apart.
 	w.Header().Set("Connection", "close")
 	refuse(w, why.Status)
-	if why.known {
+	switch {
+	case !why.read && waitsForContinue(r):
+		// Nothing more will come. Without the deadline the server could wait for it.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	case why.known:
 		rc.senders.run(w, r)
-	} else {
+	default:
 		rc.strangers.run(w, r)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -82,8 +83,8 @@ type memoryEntry struct {
 // sweepEvery bounds how often a full Memory scans all its entries.
 const sweepEvery = time.Second
 
-// NewMemory returns an empty Memory. A negative bound is refused with an
-// [*event.ValidationError].
+// NewMemory returns an empty Memory. A negative bound is refused with an error that wraps
+// an [*event.ValidationError].
 func NewMemory(config MemoryConfig) (*Memory, error) {
 	var problems event.Problems
 	if config.MaxKeys < 0 {
@@ -93,7 +94,7 @@ func NewMemory(config MemoryConfig) (*Memory, error) {
 		problems.Add("Horizon", "must not be negative")
 	}
 	if err := problems.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("receiver: NewMemory: %w", err)
 	}
 	return newMemory(config), nil
 }

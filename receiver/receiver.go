@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/mixpeek/webhooks-go/event"
@@ -17,15 +18,15 @@ type Receiver struct {
 	noDeadline sync.Once
 }
 
-// New returns a Receiver, or an [*event.ValidationError] with all problems of the
-// configuration.
+// New returns a Receiver, or an error that wraps an [*event.ValidationError] with all
+// problems of the configuration.
 func New(config Config) (*Receiver, error) {
 	cfg := config.withDefaults()
 	var problems event.Problems
 	cfg.check(&problems)
 	secrets := newSecretChecker(cfg.SecretHeader, cfg.Secrets, &problems)
 	if err := problems.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("receiver: New: %w", err)
 	}
 	for i, s := range cfg.Secrets {
 		if len(s.Value) < shortSecret {

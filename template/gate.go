@@ -60,8 +60,8 @@ type place struct {
 	charged  time.Duration // what the render was expected to take
 }
 
-// NewGate returns a Gate for so many renders at once. Zero means as many as the process has cores
-// ([runtime.GOMAXPROCS]), and two if it has one; a negative number is an error.
+// NewGate returns a Gate for that many renders at once. Zero means as many as the process has cores
+// ([runtime.GOMAXPROCS]), but at least two; a negative number is an [*Error] with [ErrOptions].
 func NewGate(renders int) (*Gate, error) {
 	if renders < 0 {
 		return nil, errorf(ErrOptions, "NewGate: the number of renders must not be negative, is %d",
@@ -109,11 +109,12 @@ func (g *Gate) ContextFor(ctx context.Context, turn Turn) context.Context {
 	return &gateContext{ctx, g, turn}
 }
 
-// Pass runs f, which prepares a render and runs it, as soon as the Gate of ctx has a place; at once
-// if ctx has no Gate or if what calls Pass is inside already. Renders pass by themselves: Pass is
-// for what holds memory for them, such as an event that is decoded for its template. f gets a
-// context under which renders do not wait again. If ctx ends first, f does not run and the error is
-// an [*Error] with that of the context.
+// Pass runs f, which prepares a render and runs it, as soon as the Gate of ctx has a place. It runs
+// f at once if ctx has no Gate, or if ctx comes from a Pass or render that has a place already. A
+// render waits for its place by itself: Pass is for callers that hold memory for a render, such as
+// the event that they decode for it. f gets a context under which renders do not wait again. The
+// error is that of f. If ctx ends first, f does not run, and the error is an [*Error] that wraps
+// the context's error.
 func Pass(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, p, err := enterGate(ctx)
 	if err != nil {

@@ -18,7 +18,7 @@ func Default[T comparable](field *T, value T) {
 	}
 }
 
-// AtLeast adds a problem of the field unless its value is at least the least. NaN is not.
+// AtLeast adds a problem of the field to p if value is less than least. NaN is less than any least.
 func AtLeast[T int | int64 | float64 | time.Duration](
 	p *event.Problems, field string, value, least T,
 ) {

@@ -54,7 +54,7 @@ func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox,
 	in.dispatcher, err = dispatch.New(store, cfg.Dispatcher)
 	problems.AddError("Dispatcher", err)
 	if err := problems.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("inbox: New: %w", err)
 	}
 	if err := cfg.Dispatcher.Channels.Register(in.channel(), channel.Func(in.send)); err != nil {
 		return nil, fmt.Errorf("inbox: New: another inbox has this name in the registry: %w", err)

@@ -32,7 +32,8 @@ type Dedupe struct {
 	claim, extend, settle, release *redis.Script
 }
 
-// NewDedupe returns a Dedupe in Redis. client is any client of go-redis.
+// NewDedupe returns a Dedupe in Redis. client is any client of go-redis; nil is an
+// error.
 func NewDedupe(client redis.Scripter, config Config) (*Dedupe, error) {
 	if client == nil {
 		return nil, errNoClient

@@ -28,7 +28,7 @@ type Counters struct {
 
 var _ invalidate.Counters = (*Counters)(nil)
 
-// NewCounters returns Counters in Redis. client is any client of go-redis.
+// NewCounters returns Counters in Redis. client is any client of go-redis; nil is an error.
 func NewCounters(client Client, config Config) (*Counters, error) {
 	if client == nil {
 		return nil, errNoClient

@@ -20,7 +20,7 @@ type Counters struct {
 }
 
 // NewCounters returns Counters in db. The table must exist before they are used: see
-// [Counters.CreateTable] and [Counters.Schema].
+// [Counters.CreateTable] and [Counters.Schema]. Its errors are those of [NewDedupe].
 func NewCounters(db *sql.DB, dialect Dialect, config Config) (*Counters, error) {
 	x, err := newExpander(db, dialect, config.Table, DefaultCountersTable)
 	if err != nil {

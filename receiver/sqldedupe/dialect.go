@@ -134,5 +134,8 @@ func newExpander(db *sql.DB, d Dialect, table, fallback string) (expander, error
 	} else if d != nil && !d.hasSchemas() && strings.Contains(table, ".") {
 		p.Add("Table", "must have no schema in SQLite")
 	}
-	return expander{d, table}, p.Err()
+	if err := p.Err(); err != nil {
+		return expander{}, fmt.Errorf("sqldedupe: %w", err)
+	}
+	return expander{d, table}, nil
 }
