@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -169,78 +168,20 @@ func (r *run) attempt(t *task) (result, bool) {
 		v.settlement.Progress = progress
 		return v, true
 	}
-	v = d.resultOf(t, entry.retry, attempt, err)
-	if attempt.Class == string(channel.ClassTimeout) && waited >= attempt.Duration {
-		v.observed = breaker.Observation{} // it was here that the time went by
-	}
+	v = resultOf(t, attempt, decide(&t.Task, ended{
+		err: err, class: channel.Class(attempt.Class), waitedHere: waited >= attempt.Duration,
+	}, retryRules{entry.retry, d.retry}, d.now()))
 	v.settlement.Progress = progress
 	v.settlement.Revision = entry.revision
 	return v, true
 }
 
-// resultOf decides what follows from an attempt. own is the subscription's policy, or nil.
-func (d *Dispatcher) resultOf(
-	t *task, own *webhook.Retry, attempt *webhook.Attempt, err error,
-) result {
-	s := webhook.Settlement{Lease: t.Lease, Attempt: attempt}
-	if err == nil {
-		s.Status = webhook.StatusSucceeded
-		return result{task: t, settlement: s, observed: breaker.Observation{Health: breaker.Healthy}}
-	}
-	failure, class := channel.AsError(err), channel.Class(attempt.Class)
-	switch failure.Action {
-	case channel.Permanent:
-		s.Status = webhook.StatusDead
-		return result{task: t, settlement: s, observed: observe(failure, class)}
-	case channel.Deactivate:
-		s.Status = webhook.StatusDead
-		s.PauseSubscription = true
-		// Leave the endpoint alone until the store knows that it is paused.
-		return result{task: t, settlement: s,
-			observed: breaker.Observation{Health: breaker.Unhealthy, RetryAfter: breaker.MaxBackoff}}
-	}
-	var wait time.Duration
-	if failure.Action == channel.Wait {
-		wait = failure.RetryAfter
-	}
-	due, again := d.retry(t, own, wait)
-	if !again {
-		s.Status = webhook.StatusDead
-		return result{task: t, settlement: s, observed: observe(failure, class)}
-	}
-	s.Status = webhook.StatusPending
-	s.DueAt = due
-	return result{task: t, settlement: s, observed: observe(failure, class)}
-}
-
-// observe says what a failure says about the endpoint as a whole. Whatever refuses
-// this one event is alive: it does not follow that it would refuse another.
-func observe(failure *channel.Error, class channel.Class) breaker.Observation {
-	if failure.Action == channel.Wait {
-		return breaker.Observation{Health: breaker.Unhealthy, RetryAfter: failure.RetryAfter}
-	}
-	switch class {
-	case channel.ClassTemplate, channel.ClassPayload, channel.ClassConfig, channel.ClassPanic,
-		channel.ClassPartial, channel.ClassTooLarge, channel.ClassProxy:
-		return breaker.Observation{}
-	case channel.ClassRejected:
-		return breaker.Observation{Health: breaker.Healthy}
-	case channel.ClassStatus:
-		if refusesOne(failure.StatusCode) {
-			return breaker.Observation{Health: breaker.Healthy}
-		}
-	}
-	return breaker.Observation{Health: breaker.Unhealthy}
-}
-
-// refusesOne reports whether an HTTP status is the refusal of one request, by an
-// endpoint that is there and not overloaded.
-func refusesOne(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return false
-	}
-	return status >= 400 && status <= 499
+// resultOf is the result of a delivery that had that attempt.
+func resultOf(t *task, attempt *webhook.Attempt, next decision) result {
+	return result{task: t, observed: next.observed, settlement: webhook.Settlement{
+		Lease: t.Lease, Attempt: attempt, Status: next.status, DueAt: next.dueAt,
+		PauseSubscription: next.pauseSubscription,
+	}}
 }
 
 // hookResult is a stored result as Attempted sees it.

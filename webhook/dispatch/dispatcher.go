@@ -33,6 +33,7 @@ type Dispatcher struct {
 	suspects suspects
 	clock    clock
 	running  atomic.Pointer[run] // nil if Run is not running
+	retry    RetryPolicy         // Config.Retry, guarded
 	// maxRetryWait is how far ahead the next attempt can lie: as the retry policy
 	// says, or as the endpoint may ask for.
 	maxRetryWait time.Duration
@@ -61,6 +62,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		store:    store,
 		cfg:      cfg,
 		channels: newChannelCache(store, cfg.Channels),
+		retry:    guardedRetry{cfg.Retry, cfg.Logger},
 		maxRetryWait: min(max(cfg.Retry.MaxWait(), webhook.MaxRetryDelay, channel.MaxRetryAfter),
 			maxWait),
 		tests: newTestGate(cfg.Tests),

@@ -7,7 +7,6 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
-	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/groupcommit"
 )
 
@@ -57,7 +56,7 @@ func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) (
 func (r *run) attemptSuspect(t *task) (result, bool) {
 	switch {
 	case !t.LostAt.IsZero():
-		return r.d.resultOfLost(r.attempts, t), true
+		return r.resultOfLost(t), true
 	case t.Lost > 1:
 		return r.attemptAlone(t)
 	}
@@ -104,28 +103,24 @@ func (r *run) noteStart(t *task) bool {
 	return true
 }
 
-// resultOfLost decides what follows from an attempt without a result.
-func (d *Dispatcher) resultOfLost(ctx context.Context, t *task) result {
+// resultOfLost is the result of a delivery that had an attempt without one.
+func (r *run) resultOfLost(t *task) result {
+	d := r.d
 	d.cfg.Logger.Warn("webhook: an attempt had no result, the process stopped or lost its lease",
 		"delivery_id", t.DeliveryID,
 		"event_id", t.EventID, "webhook_id", t.Endpoint.SubscriptionID, "lost", t.Lost)
-	s := webhook.Settlement{Lease: t.Lease, Lost: true, Status: webhook.StatusPending,
-		Attempt: &webhook.Attempt{
-			Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
-		}}
-	var own *webhook.Retry
+	rules := retryRules{policy: d.retry}
 	entry, err := d.channels.get(
-		ctx, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})
+		r.attempts, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})
 	switch {
 	case err == nil:
-		own = entry.retry
+		rules.own = entry.retry
 	case !errors.Is(err, webhook.ErrNotFound):
 		return requeueForOthers(t, d.cfg.PollInterval) // its own policy is not known now
 	}
-	due, again := d.retry(t, own, 0)
-	// The first lease that was lost may have been that of a bystander.
-	if s.DueAt = due; !again || t.Lost > d.cfg.MaxLostAttempts {
-		s.Status, s.DueAt = webhook.StatusDead, time.Time{}
-	}
-	return result{task: t, settlement: s, observed: breaker.Observation{}}
+	v := resultOf(t, &webhook.Attempt{
+		Number: t.Attempts + 1, StartedAt: t.LostAt, Class: string(ClassLost), Error: errLost.Error(),
+	}, decideLost(&t.Task, d.cfg.MaxLostAttempts, rules, d.now()))
+	v.settlement.Lost = true
+	return v
 }

@@ -1,18 +1,16 @@
 package dispatch
 
 import (
-	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"runtime/debug"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 
-	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/settings"
-	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 // RetryPolicy says when a failed delivery is tried again and when it is given up:
@@ -181,50 +179,21 @@ func (s RetrySchedule) Validate() error {
 	return problems.Err()
 }
 
-// retry says when the task is tried again after a failure now. own is the subscription's
-// policy, or nil. A policy that panics is replaced by the default one.
-func (d *Dispatcher) retry(
-	t *task, own *webhook.Retry, retryAfter time.Duration,
-) (due time.Time, again bool) {
-	f := Failure{
-		Attempts: t.AttemptsSinceQueued + 1, QueuedAt: t.QueuedAt, At: d.now(),
-		RetryAfter: min(retryAfter, channel.MaxRetryAfter),
-	}
-	wait, again := d.nextWaitOf(own, f)
-	if !again {
-		return time.Time{}, false
-	}
-	return f.At.Add(min(max(wait, f.RetryAfter, 0), maxWait)), true
+// guardedRetry is a RetryPolicy that is replaced by the default one for a failure at which it
+// panics.
+type guardedRetry struct {
+	RetryPolicy
+	logger *slog.Logger
 }
 
-// nextWaitOf asks the subscription's policy, and Config.Retry for what that leaves open.
-func (d *Dispatcher) nextWaitOf(
-	own *webhook.Retry, f Failure,
-) (wait time.Duration, again bool) {
-	switch {
-	case own == nil:
-		return d.nextWait(f)
-	case own.MaxAttempts > 0 && f.Attempts >= own.MaxAttempts:
-		return 0, false
-	case len(own.Delays) > 0:
-		wait, again = RetrySchedule(own.Delays).Next(f)
-	default:
-		wait, again = d.nextWait(f)
-	}
-	if own.MaxAge > 0 && f.At.Add(max(wait, f.RetryAfter)).Sub(f.QueuedAt) > own.MaxAge {
-		return 0, false
-	}
-	return wait, again
-}
-
-func (d *Dispatcher) nextWait(f Failure) (wait time.Duration, again bool) {
+// Next asks the policy.
+func (g guardedRetry) Next(f Failure) (wait time.Duration, again bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.cfg.Logger.ErrorContext(context.Background(),
-				"webhook: the retry policy panicked, the default one is used",
+			g.logger.Error("webhook: the retry policy panicked, the default one is used",
 				"panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			wait, again = ExponentialRetry{}.Next(f)
 		}
 	}()
-	return d.cfg.Retry.Next(f)
+	return g.RetryPolicy.Next(f)
 }

@@ -1,0 +1,144 @@
+package dispatch
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
+)
+
+// The functions here decide what follows from an attempt. They are told all that they decide by,
+// the time included, and do nothing.
+
+// decision is what follows for the delivery, and what the attempt says about the endpoint.
+type decision struct {
+	status            webhook.Status
+	dueAt             time.Time // of a pending delivery
+	pauseSubscription bool
+	observed          breaker.Observation
+}
+
+// ended is an attempt that is over.
+type ended struct {
+	err   error // nil if it succeeded
+	class channel.Class
+	// waitedHere says that the time of an attempt that timed out went by in this process.
+	waitedHere bool
+}
+
+// decide says what follows from an attempt of the delivery that ended at now, by the store's clock.
+func decide(t *webhook.Task, a ended, retry retryRules, now time.Time) decision {
+	if a.err == nil {
+		return decision{
+			status: webhook.StatusSucceeded, observed: breaker.Observation{Health: breaker.Healthy},
+		}
+	}
+	failure := channel.AsError(a.err)
+	if failure.Action == channel.Deactivate {
+		return decision{
+			status: webhook.StatusDead, pauseSubscription: true,
+			// Leave the endpoint alone until the store knows that it is paused.
+			observed: breaker.Observation{
+				Health: breaker.Unhealthy, RetryAfter: breaker.MaxBackoff,
+			},
+		}
+	}
+	d := decision{status: webhook.StatusDead, observed: observe(failure, a.class)}
+	if a.class == channel.ClassTimeout && a.waitedHere {
+		d.observed = breaker.Observation{}
+	}
+	if failure.Action == channel.Permanent {
+		return d
+	}
+	retryAfter := time.Duration(0)
+	if failure.Action == channel.Wait {
+		retryAfter = failure.RetryAfter
+	}
+	if due, again := retry.next(t, retryAfter, now); again {
+		d.status, d.dueAt = webhook.StatusPending, due
+	}
+	return d
+}
+
+// decideLost says what follows from an attempt without a result: its process stopped, or lost its
+// lease. The first lease that was lost may have been that of a bystander, so maxLost do not count.
+func decideLost(t *webhook.Task, maxLost int, retry retryRules, now time.Time) decision {
+	due, again := retry.next(t, 0, now)
+	if !again || t.Lost > maxLost {
+		return decision{status: webhook.StatusDead}
+	}
+	return decision{status: webhook.StatusPending, dueAt: due}
+}
+
+// observe says what a failure says about the endpoint as a whole. Whatever refuses
+// this one event is alive: it does not follow that it would refuse another.
+func observe(failure *channel.Error, class channel.Class) breaker.Observation {
+	if failure.Action == channel.Wait {
+		return breaker.Observation{Health: breaker.Unhealthy, RetryAfter: failure.RetryAfter}
+	}
+	switch class {
+	case channel.ClassTemplate, channel.ClassPayload, channel.ClassConfig, channel.ClassPanic,
+		channel.ClassPartial, channel.ClassTooLarge, channel.ClassProxy:
+		return breaker.Observation{}
+	case channel.ClassRejected:
+		return breaker.Observation{Health: breaker.Healthy}
+	case channel.ClassStatus:
+		if refusesOne(failure.StatusCode) {
+			return breaker.Observation{Health: breaker.Healthy}
+		}
+	}
+	return breaker.Observation{Health: breaker.Unhealthy}
+}
+
+// refusesOne reports whether an HTTP status is the refusal of one request, by an
+// endpoint that is there and not overloaded.
+func refusesOne(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status <= 499
+}
+
+// retryRules are what decides whether a delivery is tried again, and when: the subscription's own
+// policy, nil if it has none, and the Dispatcher's for what that leaves open.
+type retryRules struct {
+	own    *webhook.Retry
+	policy RetryPolicy
+}
+
+// next says when the delivery is tried again after an attempt that failed at now.
+func (r retryRules) next(
+	t *webhook.Task, retryAfter time.Duration, now time.Time,
+) (due time.Time, again bool) {
+	f := Failure{
+		Attempts: t.AttemptsSinceQueued + 1, QueuedAt: t.QueuedAt, At: now,
+		RetryAfter: min(retryAfter, channel.MaxRetryAfter),
+	}
+	wait, again := r.wait(f)
+	if !again {
+		return time.Time{}, false
+	}
+	return now.Add(min(max(wait, f.RetryAfter, 0), maxWait)), true
+}
+
+// wait says how long to wait after the failure, or false to give up.
+func (r retryRules) wait(f Failure) (wait time.Duration, again bool) {
+	own := r.own
+	switch {
+	case own == nil:
+		return r.policy.Next(f)
+	case own.MaxAttempts > 0 && f.Attempts >= own.MaxAttempts:
+		return 0, false
+	case len(own.Delays) > 0:
+		wait, again = RetrySchedule(own.Delays).Next(f)
+	default:
+		wait, again = r.policy.Next(f)
+	}
+	if own.MaxAge > 0 && f.At.Add(max(wait, f.RetryAfter)).Sub(f.QueuedAt) > own.MaxAge {
+		return 0, false
+	}
+	return wait, again
+}
