@@ -156,6 +156,7 @@ func (r *run) attempt(t *task) (result, bool) {
 			Payload:        t.Payload,
 			Progress:       t.Progress,
 		})
+	endedAt := attempt.StartedAt.Add(attempt.Duration)
 	waited := d.queue.PausedTime(&t.item) - waitedBefore
 	attempt.Duration = max(attempt.Duration-waited, 0)
 	if hook := d.cfg.Hooks.AttemptEnd; hook != nil {
@@ -170,7 +171,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	}
 	v = resultOf(t, attempt, decide(&t.Task, ended{
 		err: err, class: channel.Class(attempt.Class), waitedHere: waited >= attempt.Duration,
-	}, retryRules{entry.retry, d.retry}, d.now()))
+	}, retryRules{entry.retry, d.retry}, endedAt))
 	v.settlement.Progress = progress
 	v.settlement.Revision = entry.revision
 	return v, true

@@ -42,6 +42,10 @@ const (
 func (c *clock) of(local time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.ofLocked(local)
+}
+
+func (c *clock) ofLocked(local time.Time) time.Time {
 	if c.said.IsZero() {
 		return local.UTC().Truncate(time.Microsecond)
 	}
@@ -52,9 +56,9 @@ func (c *clock) of(local time.Time) time.Time {
 // the monotonic one does: that of a machine which slept may have stood still.
 func (c *clock) latest() time.Time {
 	local := time.Now()
-	at := c.of(local)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	at := c.ofLocked(local)
 	if c.said.IsZero() {
 		return at
 	}

@@ -40,6 +40,9 @@ func TestDecide(t *testing.T) {
 	asked := func(wait time.Duration) breaker.Observation {
 		return breaker.Observation{Health: breaker.Unhealthy, RetryAfter: wait}
 	}
+	gone := dead(asked(breaker.MaxBackoff))
+	gone.pauseSubscription = true
+	const queuedBefore = 2 * time.Minute
 	for _, c := range []struct {
 		name         string
 		failedBefore int
@@ -73,7 +76,7 @@ func TestDecide(t *testing.T) {
 			schedule, again(time.Minute, unhealthy)},
 		{"the endpoint is gone", 0, failed(channel.Deactivate, channel.ClassStatus, 0),
 			schedule,
-			decision{status: webhook.StatusDead, pauseSubscription: true, observed: asked(breaker.MaxBackoff)}},
+			gone},
 		{"own delays", 0, status(500),
 			with(webhook.Retry{Delays: []time.Duration{time.Second}}),
 			again(time.Second, unhealthy)},
@@ -94,7 +97,7 @@ func TestDecide(t *testing.T) {
 		{"a wait below zero", 0, status(500),
 			retryRules{policy: RetrySchedule{-1}}, again(0, unhealthy)},
 	} {
-		task := &webhook.Task{AttemptsSinceQueued: c.failedBefore, QueuedAt: now.Add(-2 * time.Minute)}
+		task := &webhook.Task{AttemptsSinceQueued: c.failedBefore, QueuedAt: now.Add(-queuedBefore)}
 		assert.Equal(t, c.want, decide(task, c.ended, c.rules, now), c.name)
 	}
 }

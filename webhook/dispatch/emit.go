@@ -10,7 +10,6 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/settings"
 	"github.com/mixpeek/webhooks-go/webhook"
-	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
 // MaxPayload is the size that an event's JSON may have, in bytes.
@@ -173,25 +172,18 @@ func (d *Dispatcher) commitEmits(
 		}
 		return enqueued.Events, err
 	}
-	var reserved, backlog []fairqueue.Destination
+	admission := d.queue.Admit()
 	enqueued, err := d.store.Enqueue(ctx, at, records, &webhook.Prefetch{
 		Until: at.Add(d.cfg.Lease),
 		Take: func(organizationID string, e webhook.Endpoint) bool {
-			to := destination(organizationID, e)
-			if d.queue.Reserve(to) {
-				reserved = append(reserved, to)
-				return true
-			}
-			backlog = append(backlog, to)
-			return false
+			return admission.Take(destination(organizationID, e))
 		},
 	})
-	d.queue.Release(reserved)
 	if err != nil {
+		admission.Cancel()
 		return nil, err
 	}
-	d.queue.MarkBacklog(backlog)
-	if late := d.push(newItems(enqueued.Tasks)); len(late) > 0 {
+	if late := d.push(newItems(enqueued.Tasks), admission.Push); len(late) > 0 {
 		r.requeueLate(ctx, late)
 	}
 	return enqueued.Events, nil

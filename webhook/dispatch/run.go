@@ -181,7 +181,7 @@ func (d *Dispatcher) requeueLater(ctx context.Context, tasks []*task, err error)
 		t.requeueOnly = true
 		items[i] = &t.item
 	}
-	if late := d.push(items); len(late) > 0 {
+	if late := d.push(items, d.queue.Push); len(late) > 0 {
 		d.leaveLate(ctx, r, late, err)
 	}
 }
@@ -235,7 +235,7 @@ func (r *run) claimLoop(ctx context.Context) {
 				SkipOrganizations: b.SkipOrganizations, Skip: endpoints(b.SkipEndpoints),
 			})
 			if ctx.Err() != nil {
-				for _, t := range d.push(newItems(tasks)) {
+				for _, t := range d.push(newItems(tasks), d.queue.Push) {
 					r.results <- requeue(t)
 				}
 				return
@@ -246,7 +246,7 @@ func (r *run) claimLoop(ctx context.Context) {
 				failures.Over(ctx)
 				items := newItems(tasks)
 				d.queue.Claimed(items, b)
-				d.push(items)
+				d.push(items, d.queue.Push)
 				switch {
 				case len(tasks) == b.Limit:
 					pause = 0
@@ -392,7 +392,8 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 		d.cfg.Logger.WarnContext(ctx, "webhook: results came too late, others had taken over",
 			"deliveries", len(refused))
 	}
-	at := d.now()
+	local := time.Now()
+	at := d.clock.of(local)
 	var paused []*task
 	for i := range batch {
 		s := &batch[i].settlement
@@ -407,7 +408,7 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 		wait := s.DueAt.Sub(at)
 		if s.Status == webhook.StatusPending && wait < d.cfg.PollInterval &&
 			(wait > 0 || s.Attempt != nil) {
-			time.AfterFunc(wait, d.queue.SignalClaim)
+			d.queue.ClaimAt(local.Add(wait))
 		}
 		if s.PauseSubscription {
 			d.cfg.Logger.WarnContext(ctx, "webhook: deactivated, its endpoint says that it is gone",

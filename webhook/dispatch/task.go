@@ -50,11 +50,13 @@ func destination(organizationID string, e webhook.Endpoint) fairqueue.Destinatio
 // sameSlice reports whether two payloads are one in memory.
 func sameSlice(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
 
-// push queues claimed deliveries and holds their leases. It returns those that came too late, after
-// Run has ended.
-func (d *Dispatcher) push(items []*fairqueue.Item[*task]) (late []*task) {
+// push holds the leases of claimed deliveries and queues them, with Push of the queue or of an
+// admission. It returns those that came too late, after Run has ended.
+func (d *Dispatcher) push(
+	items []*fairqueue.Item[*task], push func([]*fairqueue.Item[*task]) []*task,
+) (late []*task) {
 	d.leases.hold(items)
-	if late = d.queue.Push(items); len(late) > 0 {
+	if late = push(items); len(late) > 0 {
 		d.leases.release(leases(late))
 	}
 	return late

@@ -52,8 +52,8 @@ const (
 	Unhealthy
 )
 
-// A Breaker remembers how an endpoint has been answering. The zero value is closed. It has no clock:
-// its methods are told the time. It is not safe for concurrent use.
+// A Breaker remembers how an endpoint has been answering. The zero value is closed. It has no
+// clock: its methods are told the time. It is not safe for concurrent use.
 type Breaker struct {
 	// failed are the deliveries that failed since the endpoint last answered, each as often as it
 	// counts (weight of Record). One that fails again is not added again, unless the endpoint asked

@@ -1,6 +1,9 @@
 package fairqueue
 
-import "time"
+import (
+	"container/heap"
+	"time"
+)
 
 // bufferShares are what one user may have of the buffer now: see the package documentation.
 type bufferShares struct {
@@ -183,6 +186,26 @@ func (c *Core[T]) claimWorthwhile() bool {
 }
 
 func (c *Core[T]) minFreeToClaim() int { return max(min(c.limits.Queued/8, c.limits.Claim), 1) }
+
+// ClaimAt asks for a claim at that time, because a delivery is due in the store then.
+func (c *Core[T]) ClaimAt(at time.Time) { heap.Push(&c.claimsAt, at) }
+
+// times is a heap: the first of them is the earliest.
+type times []time.Time
+
+func (t times) Len() int           { return len(t) }
+func (t times) Less(i, j int) bool { return t[i].Before(t[j]) }
+func (t times) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+
+// Push is what heap.Push calls.
+func (t *times) Push(at any) { *t = append(*t, at.(time.Time)) }
+
+// Pop is what heap.Pop calls.
+func (t *times) Pop() any {
+	last := (*t)[len(*t)-1]
+	*t = (*t)[:len(*t)-1]
+	return last
+}
 
 // signalClaimIfLow signals when the endpoint has a backlog and its queue runs low.
 func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {

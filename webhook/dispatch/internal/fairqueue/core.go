@@ -1,14 +1,15 @@
 package fairqueue
 
 import (
+	"container/heap"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 )
 
-// Core is the scheduler itself: what is known, and all that is decided. It has no clock, no lock, no
-// goroutine and no channel, and iterates over no map, so that the same calls with the same times have
-// the same results. It is not safe for concurrent use: Queue is.
+// Core is the scheduler itself: what is known, and all that is decided. It has no clock, no lock,
+// no goroutine and no channel, and iterates over no map, so that the same calls with the same times
+// have the same results. It is not safe for concurrent use: Queue is.
 //
 // A method that has to know the time is told it, and no earlier one than the method before. After
 // each call the caller does what Actions returns.
@@ -35,6 +36,7 @@ type Core[T any] struct {
 	unknownBacklog       bool  // see MarkUnknownBacklog
 	claimBlocked         bool  // there was no capacity for the last claim
 
+	claimsAt  times // see ClaimAt
 	slotsUsed slotUsage
 	slowWatch slowWatchList[T]
 	workers   int // with an attempt in flight, or about to call Next
@@ -46,8 +48,8 @@ type Actions struct {
 	Workers int
 	// Claim says that the store may hold due deliveries that fit now.
 	Claim bool
-	// SlowAt is when to call MarkSlow; zero is never. It replaces that of earlier Actions.
-	SlowAt time.Time
+	// TickAt is when to call Tick; zero is never. It replaces that of earlier Actions.
+	TickAt time.Time
 }
 
 // Actions returns what to do after the calls since the last one of Actions.
@@ -55,9 +57,22 @@ func (c *Core[T]) Actions() Actions {
 	a := c.actions
 	c.actions = Actions{}
 	if c.slowWatch.first != nil {
-		a.SlowAt = c.slowWatch.first.started.Add(slowAfter)
+		a.TickAt = c.slowWatch.first.started.Add(slowAfter)
+	}
+	if len(c.claimsAt) > 0 && (a.TickAt.IsZero() || c.claimsAt[0].Before(a.TickAt)) {
+		a.TickAt = c.claimsAt[0]
 	}
 	return a
+}
+
+// Tick does what it has become time for.
+func (c *Core[T]) Tick(now time.Time) {
+	c.now = now
+	c.markSlow()
+	for len(c.claimsAt) > 0 && !c.claimsAt[0].After(now) {
+		heap.Pop(&c.claimsAt)
+		c.actions.Claim = true
+	}
 }
 
 // Limits are the capacities of a Queue or a Core. All must be positive.

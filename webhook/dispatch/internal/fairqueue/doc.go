@@ -33,9 +33,9 @@
 //
 // # What is where
 //
-//   - [Core] is all that is decided, without a clock, a lock, goroutines or channels: it is told what
-//     happens and when, and says what to do. A test can drive it through any course of events.
-//     [NewCore] makes one, of some [Limits].
+//   - [Core] is all that is decided, without a clock, a lock, goroutines or channels: it is told
+//     what happens and when, and says what to do, as [Actions]. A test can drive it through any
+//     course of events. [NewCore] makes one, of some [Limits].
 //   - [Queue] is a Core for a process: it has the lock, the timer and the claim signal, and starts
 //     the workers. [New] makes one.
 //   - [Item] is a delivery in it, with a value of the caller's. [Destination] says where it goes,
@@ -43,13 +43,12 @@
 //     [SharedSize] is the size of a payload that items share.
 //   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.Begin], [Queue.Finish],
 //     [Queue.Stop], [Queue.WaitWorkers]. [Queue.WakeBlocked] is called with each poll of the store.
-//   - To prefetch: [Queue.Reserve], [Queue.Release], [Queue.MarkBacklog],
-//     [Queue.MarkUnknownBacklog].
-//   - To claim: [Queue.ClaimBudget], [Queue.Claimed], [Queue.ClaimSignal].
+//   - To prefetch: [Queue.Admit], which makes an [Admission], and [Queue.MarkUnknownBacklog].
+//   - To claim: [Queue.ClaimBudget], [Queue.Claimed], [Queue.ClaimAt], [Queue.ClaimSignal].
 //   - [Queue.Stats] and [Queue.Empty] say how full it is.
 //
 // queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with
 // the attempts that may get slow and the hosts that endpoints wait for, buffer.go the shares of the
-// buffer and the claim budget, and endpoint.go what is known of endpoints and organizations, and for
-// how long.
+// buffer and the claim budget, and endpoint.go what is known of endpoints and organizations, and
+// for how long.
 package fairqueue

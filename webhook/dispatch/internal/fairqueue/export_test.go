@@ -37,3 +37,12 @@ func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 
 // Threshold is threshold.
 var Threshold = threshold
+
+// Reserve is [Core.Reserve].
+func (q *Queue[T]) Reserve(d Destination) bool { return q.core.Reserve(time.Now(), d) }
+
+// Release is [Core.Release].
+func (q *Queue[T]) Release(reserved []Destination) { q.core.Release(time.Now(), reserved) }
+
+// MarkBacklog is [Core.MarkBacklog].
+func (q *Queue[T]) MarkBacklog(list []Destination) { q.core.MarkBacklog(time.Now(), list) }

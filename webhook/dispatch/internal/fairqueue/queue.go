@@ -7,8 +7,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
 )
 
-// A Queue is a Core with a clock, a lock, the one timer that it needs, and a signal. Its methods are
-// safe for concurrent use; those that it shares with Core are documented there.
+// A Queue is a Core with a clock, a lock, the one timer that it needs, and a signal. Its methods
+// are safe for concurrent use; those that it shares with Core are documented there.
 type Queue[T any] struct {
 	// spawnWorker starts a worker, which calls Next until that returns nil.
 	spawnWorker func()
@@ -17,8 +17,8 @@ type Queue[T any] struct {
 	mu        sync.Mutex
 	core      *Core[T]
 	noWorkers *sync.Cond  // core.Idle()
-	slowTimer *time.Timer // calls markSlow
-	slowAt    time.Time   // when it does so; zero if it is not armed
+	timer     *time.Timer // calls tick
+	tickAt    time.Time   // when it does so; zero if it is not armed
 }
 
 // New makes a Queue, which takes in nothing before Start.
@@ -32,12 +32,12 @@ func New[T any](l Limits) *Queue[T] {
 // lets it never go backwards for the core.
 func (q *Queue[T]) unlock() {
 	actions, spawnWorker := q.core.Actions(), q.spawnWorker
-	if at := actions.SlowAt; !at.IsZero() && (q.slowAt.IsZero() || at.Before(q.slowAt)) {
-		q.slowAt = at
-		if q.slowTimer == nil {
-			q.slowTimer = time.AfterFunc(time.Until(at), q.markSlow)
+	if at := actions.TickAt; !at.IsZero() && (q.tickAt.IsZero() || at.Before(q.tickAt)) {
+		q.tickAt = at
+		if q.timer == nil {
+			q.timer = time.AfterFunc(time.Until(at), q.tick)
 		} else {
-			q.slowTimer.Reset(time.Until(at))
+			q.timer.Reset(time.Until(at))
 		}
 	}
 	q.mu.Unlock()
@@ -49,11 +49,11 @@ func (q *Queue[T]) unlock() {
 	}
 }
 
-func (q *Queue[T]) markSlow() {
+func (q *Queue[T]) tick() {
 	q.mu.Lock()
 	defer q.unlock()
-	q.slowAt = time.Time{}
-	q.core.MarkSlow(time.Now())
+	q.tickAt = time.Time{}
+	q.core.Tick(time.Now())
 }
 
 // Start lets items in. spawnWorker is called whenever there is something to run and no worker on
@@ -65,8 +65,8 @@ func (q *Queue[T]) Start(spawnWorker func()) {
 	q.core.Start()
 }
 
-// Stop lets nothing more in, and returns what was queued. Attempts in flight go on: see WaitWorkers.
-// The Queue can be started again.
+// Stop lets nothing more in, and returns what was queued. Attempts in flight go on: see
+// WaitWorkers. The Queue can be started again.
 func (q *Queue[T]) Stop() []T {
 	q.mu.Lock()
 	defer q.unlock()
@@ -166,28 +166,43 @@ func (q *Queue[T]) PausedTime(item *Item[T]) time.Duration {
 	return q.core.PausedTime(item)
 }
 
-// Reserve is [Core.Reserve].
-func (q *Queue[T]) Reserve(d Destination) bool {
-	q.mu.Lock()
-	defer q.unlock()
-	return q.core.Reserve(time.Now(), d)
+// Admission decides what one call of the store may prefetch. It is for one goroutine.
+type Admission[T any] struct {
+	q                 *Queue[T]
+	reserved, backlog []Destination
 }
 
-// Release is [Core.Release].
-func (q *Queue[T]) Release(reserved []Destination) {
-	q.mu.Lock()
-	defer q.unlock()
-	q.core.Release(time.Now(), reserved)
-}
+// Admit begins an Admission, which ends with Push or Cancel.
+func (q *Queue[T]) Admit() *Admission[T] { return &Admission[T]{q: q} }
 
-// MarkBacklog is [Core.MarkBacklog].
-func (q *Queue[T]) MarkBacklog(destinations []Destination) {
-	if len(destinations) == 0 {
-		return
+// Take reports whether the delivery that is being stored is to be prefetched. If so, capacity is
+// reserved for it; if not, its endpoint has a backlog from then on.
+func (a *Admission[T]) Take(d Destination) bool {
+	a.q.mu.Lock()
+	defer a.q.unlock()
+	if a.q.core.Reserve(time.Now(), d) {
+		a.reserved = append(a.reserved, d)
+		return true
 	}
-	q.mu.Lock()
-	defer q.unlock()
-	q.core.MarkBacklog(time.Now(), destinations)
+	a.backlog = append(a.backlog, d)
+	return false
+}
+
+// Push queues what was prefetched, as [Core.Push] does.
+func (a *Admission[T]) Push(items []*Item[T]) (late []T) {
+	a.q.mu.Lock()
+	defer a.q.unlock()
+	now := time.Now()
+	a.q.core.Release(now, a.reserved)
+	a.q.core.MarkBacklog(now, a.backlog)
+	return a.q.core.Push(now, items)
+}
+
+// Cancel ends an Admission of which nothing was stored.
+func (a *Admission[T]) Cancel() {
+	a.q.mu.Lock()
+	defer a.q.unlock()
+	a.q.core.Release(time.Now(), a.reserved)
 }
 
 // MarkUnknownBacklog is [Core.MarkUnknownBacklog].
@@ -209,6 +224,13 @@ func (q *Queue[T]) Claimed(items []*Item[T], b ClaimBudget) {
 	q.mu.Lock()
 	defer q.unlock()
 	q.core.Claimed(time.Now(), items, b)
+}
+
+// ClaimAt is [Core.ClaimAt].
+func (q *Queue[T]) ClaimAt(at time.Time) {
+	q.mu.Lock()
+	defer q.unlock()
+	q.core.ClaimAt(at)
 }
 
 // ClaimSignal receives when the store may hold due deliveries that fit now. It is the same channel

@@ -3,6 +3,7 @@ package fairqueue_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,7 +87,7 @@ type simulation struct {
 	random *rand.Rand
 	core   *fairqueue.Core[*delivery]
 	now    time.Time
-	slowAt time.Time
+	tickAt time.Time
 	open   bool
 
 	endpoints        []*simulatedEndpoint
@@ -103,6 +104,7 @@ type simulation struct {
 	queuedBytes    int
 	slots          map[string]int         // by organization
 	atHost         map[fairqueue.Host]int // attempts that began while the queue was open
+	claimsAt       []time.Time            // that were asked for, and are to come
 }
 
 func newSimulation(t testing.TB, seed uint64) *simulation {
@@ -138,7 +140,8 @@ func (s *simulation) require(ok bool, format string, args ...any) {
 
 // move notes that a delivery leaves a place for another one.
 func (s *simulation) move(d *delivery, from, to where) {
-	s.require(d.where == from, "delivery %d moves from %d to %d, and is in %d", d.id, from, to, d.where)
+	s.require(d.where == from, "delivery %d moves from %d to %d, and is in %d",
+		d.id, from, to, d.where)
 	d.where = to
 	e := d.endpoint
 	switch from {
@@ -196,15 +199,16 @@ func remove(list []*delivery, d *delivery) []*delivery {
 func (s *simulation) act() (claim bool) {
 	actions := s.core.Actions()
 	s.workers += actions.Workers
-	s.slowAt = actions.SlowAt
+	s.tickAt = actions.TickAt
 	stats := s.core.Stats()
 	taken := len(s.picked) + len(s.inFlight)
-	s.require(stats.FastSlots+stats.GeneralSlots == taken, "%d fast and %d general slots are taken by %d",
-		stats.FastSlots, stats.GeneralSlots, taken)
+	s.require(stats.FastSlots+stats.GeneralSlots == taken,
+		"%d fast and %d general slots are taken by %d", stats.FastSlots, stats.GeneralSlots, taken)
 	s.require(taken <= simulatedLimits.InFlight, "%d in flight", taken)
 	s.require(stats.FastSlots <= simulatedLimits.InFlight/4, "%d fast slots", stats.FastSlots)
 	s.require(stats.Queued == s.queued, "%d queued, not %d", stats.Queued, s.queued)
-	s.require(stats.QueuedBytes == s.queuedBytes, "%d bytes, not %d", stats.QueuedBytes, s.queuedBytes)
+	s.require(stats.QueuedBytes == s.queuedBytes,
+		"%d bytes, not %d", stats.QueuedBytes, s.queuedBytes)
 	s.require(s.core.Empty() == (s.queued == 0), "%d queued", s.queued)
 	s.require(s.core.Idle() == (s.workers+taken == 0), "%d workers", s.workers+taken)
 	return actions.Claim
@@ -245,7 +249,9 @@ func (s *simulation) rare() {
 	switch n := s.random.IntN(60); {
 	case n < 20:
 		e := s.endpoints[s.random.IntN(len(s.endpoints))]
-		e.health = breaker.Health(s.random.IntN(3))
+		e.health = []breaker.Health{
+			breaker.Healthy, breaker.Healthy, breaker.Unknown, breaker.Unhealthy,
+		}[s.random.IntN(4)]
 	case n < 30:
 		e := s.endpoints[s.random.IntN(len(s.endpoints))]
 		e.host = s.hosts[s.random.IntN(len(s.hosts))]
@@ -332,7 +338,8 @@ func (s *simulation) push(list []*delivery, from where) {
 	items := make([]*fairqueue.Item[*delivery], len(list))
 	for i, d := range list {
 		d.item = &fairqueue.Item[*delivery]{
-			Destination: d.endpoint.Destination, ID: d.id, PayloadSize: d.payload, Value: d, Retry: d.retry,
+			Destination: d.endpoint.Destination, ID: d.id, PayloadSize: d.payload, Value: d,
+			Retry: d.retry,
 		}
 		items[i] = d.item
 		s.move(d, from, queued)
@@ -350,7 +357,8 @@ func (s *simulation) claim() {
 	if b.Limit == 0 {
 		return
 	}
-	s.require(s.queued+b.Limit <= simulatedLimits.Queued+1, "may claim %d beside %d", b.Limit, s.queued)
+	s.require(s.queued+b.Limit <= simulatedLimits.Queued,
+		"may claim %d beside %d", b.Limit, s.queued)
 	skip := make(map[any]bool)
 	for _, id := range b.SkipOrganizations {
 		skip[id] = true
@@ -373,7 +381,9 @@ func (s *simulation) claim() {
 	}
 	items := make([]*fairqueue.Item[*delivery], len(list))
 	for i, d := range list {
-		items[i] = &fairqueue.Item[*delivery]{Destination: d.endpoint.Destination, PayloadSize: d.payload}
+		items[i] = &fairqueue.Item[*delivery]{
+			Destination: d.endpoint.Destination, PayloadSize: d.payload,
+		}
 	}
 	s.core.Claimed(s.now, items, b)
 	s.push(list, inStore)
@@ -394,7 +404,8 @@ func (s *simulation) work() {
 	s.require(d.item == item, "delivery %d has two items", d.id)
 	organization := s.slots[d.endpoint.Organization]
 	s.require(organization < fairqueue.Threshold(simulatedLimits.InFlight, used),
-		"organization %q has %d of %d slots, and gets one more", d.endpoint.Organization, organization, used)
+		"organization %q has %d of %d slots, and gets one more",
+		d.endpoint.Organization, organization, used)
 	s.move(d, queued, picked)
 	s.require(d.endpoint.inFlight <= simulatedLimits.InFlightPerEndpoint,
 		"%d attempts to one endpoint", d.endpoint.inFlight)
@@ -436,15 +447,21 @@ func (s *simulation) finish() {
 	s.over(d, inFlight, observed)
 }
 
-// over ends a delivery's turn. It is done if the endpoint has answered, and goes back to the store
-// otherwise.
+// over ends a delivery's turn. It goes back to the store if it was not attempted, or if the
+// endpoint has failed; then it is claimed when it is due.
 func (s *simulation) over(d *delivery, from where, observed breaker.Observation) {
 	finished := s.core.Finish(s.now, d.item, observed)
-	if observed.Health == breaker.Healthy {
-		s.move(d, from, done)
-	} else {
-		d.retry = d.retry || from == inFlight
+	switch {
+	case from == picked:
 		s.move(d, from, inStore)
+	case observed.Health == breaker.Unhealthy:
+		d.retry = true
+		s.move(d, from, inStore)
+		at := s.now.Add(time.Duration(1+s.random.IntN(1000)) * time.Millisecond)
+		s.core.ClaimAt(at)
+		s.claimsAt = append(s.claimsAt, at)
+	default:
+		s.move(d, from, done)
 	}
 	s.workers++
 	for _, d := range finished.Unstarted {
@@ -469,19 +486,23 @@ func (s *simulation) pause() {
 	}
 }
 
-// pass lets time go by, in which attempts become slow.
+// pass lets time go by, in which attempts become slow and deliveries become due.
 func (s *simulation) pass(d time.Duration) {
+	claim := false
 	for until := s.now.Add(d); ; {
-		s.act()
-		if s.slowAt.IsZero() || s.slowAt.After(until) {
+		claim = s.act() || claim
+		if s.tickAt.IsZero() || s.tickAt.After(until) {
 			s.now = until
-			return
+			break
 		}
-		if s.slowAt.After(s.now) {
-			s.now = s.slowAt
+		if s.tickAt.After(s.now) {
+			s.now = s.tickAt
 		}
-		s.core.MarkSlow(s.now)
+		s.core.Tick(s.now)
 	}
+	before := len(s.claimsAt)
+	s.claimsAt = slices.DeleteFunc(s.claimsAt, func(at time.Time) bool { return !at.After(s.now) })
+	s.require(claim || len(s.claimsAt) == before, "nothing is claimed when it is due")
 }
 
 // settle lets the workers do all they can, and checks that nothing waits then which could run.

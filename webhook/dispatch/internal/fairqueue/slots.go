@@ -298,11 +298,10 @@ func (r *slowWatchList[T]) remove(item *Item[T]) {
 	item.previous, item.next = nil, nil
 }
 
-// MarkSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
-func (c *Core[T]) MarkSlow(now time.Time) {
-	c.now = now
+// markSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
+func (c *Core[T]) markSlow() {
 	for item := c.slowWatch.first; item != nil &&
-		now.Sub(item.started) >= slowAfter; item = c.slowWatch.first {
+		c.now.Sub(item.started) >= slowAfter; item = c.slowWatch.first {
 		c.slowWatch.remove(item)
 		item.slow = true
 		item.queue.recordSlow()
