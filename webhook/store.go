@@ -125,8 +125,7 @@ type Queue interface {
 
 	// Start records that attempts of the deliveries begin at now, and returns the
 	// leases that are lost, as Extend does. A Dispatcher calls it before it attempts a
-	// delivery that has lost a lease before: see Task.Lost. The zero time takes the
-	// record back.
+	// delivery that has lost a lease before: see Task.Lost.
 	Start(ctx context.Context, now time.Time, leases []Lease) (lost []Lease, err error)
 
 	// Extend moves the end of the leases to until and returns those that are

@@ -180,10 +180,7 @@ func (s *Store) Start(
 	defer s.mu.Unlock()
 	for _, lease := range leases {
 		if d := s.held(lease); d != nil {
-			d.startedAt = 0
-			if !now.IsZero() {
-				d.startedAt = micros(now)
-			}
+			d.startedAt = micros(now)
 		} else {
 			lost = append(lost, lease)
 		}

@@ -254,11 +254,7 @@ func (s *Store) Start(
 	if len(leases) == 0 {
 		return nil, ctx.Err()
 	}
-	var at int64
-	if !now.IsZero() {
-		at = micros(now)
-	}
-	return s.setHeld(ctx, s.settle.start, at, leases)
+	return s.setHeld(ctx, s.settle.start, micros(now), leases)
 }
 
 // setHeld sets a time of the deliveries whose leases are held, and returns the others.

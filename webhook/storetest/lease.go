@@ -179,11 +179,6 @@ func lostUntilAResult(f *fixture) {
 	now = now.Add(lease)
 	task = f.claimOne(now)
 	f.requireLost(task, 1, time.Time{}, "an attempt that was requeued is not lost later")
-	f.startAttempts(now, task.Lease)
-	f.startAttempts(time.Time{}, task.Lease)
-	now = now.Add(lease)
-	task = f.claimOne(now)
-	f.requireLost(task, 1, time.Time{}, "an attempt that had not begun after all is not lost")
 
 	f.settle(now, retry(task, now, now))
 	f.requireLost(f.claimOne(now), 0, time.Time{}, "a result sets the count to 0")
