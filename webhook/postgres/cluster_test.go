@@ -219,5 +219,9 @@ func (c *cluster) lock(t testing.TB, table string) (unlock func()) {
 	require.NoError(t, err)
 	_, err = conn.Exec(ctx, "BEGIN; LOCK TABLE "+table)
 	require.NoError(t, err)
-	return func() { require.NoError(t, conn.Close(ctx)) }
+	return func() {
+		_, err := conn.Exec(ctx, "COMMIT") // the server ends the lock before it answers
+		require.NoError(t, err)
+		require.NoError(t, conn.Close(ctx))
+	}
 }
