@@ -62,7 +62,7 @@ func (r *run) work() {
 			r.d.leases.release([]webhook.Lease{t.Lease})
 			r.lookIfDrained()
 		}
-		for _, u := range finished.Unstarted {
+		for _, u := range finished.ToRequeue {
 			back := requeue(u)
 			if u.AttemptsSinceQueued > 0 && !v.elsewhere {
 				// The pause is told by the time here, and due times by the store's.
@@ -124,7 +124,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	if entry == nil {
 		return v, settle
 	}
-	if !d.queue.Begin(&t.item, entry.channels[t.Endpoint.Channel].host) {
+	if !d.queue.TryBegin(&t.item, entry.channels[t.Endpoint.Channel].host) {
 		return result{again: true}, false
 	}
 	if t.Lost > 0 && !r.noteStart(t) {

@@ -45,8 +45,8 @@ type cacheLoad struct {
 type openedChannel struct {
 	channel.Channel
 	err     error
-	host    fairqueue.Host // that attempts go to, if the channel says so
-	timeout time.Duration  // that Send enforces; zero is none
+	host    fairqueue.HostKey // that attempts go to, if the channel says so
+	timeout time.Duration     // that Send enforces; zero is none
 	// elsewhere says that this process has no driver of the channel's name;
 	// another one may have it.
 	elsewhere bool
@@ -96,7 +96,7 @@ func (c *channelCache) openOne(cfg webhook.ChannelConfig) (opened openedChannel)
 	opened = openedChannel{Channel: ch}
 	if ch != nil {
 		can := ch.Capabilities()
-		opened.timeout, opened.host = can.Timeout, fairqueue.Host{Name: can.Host}
+		opened.timeout, opened.host = can.Timeout, fairqueue.HostKey{Name: can.Host}
 		if can.Host != "" {
 			opened.host.MaxInFlight = max(can.MaxInFlight, 0)
 		}

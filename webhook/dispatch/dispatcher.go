@@ -69,10 +69,10 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		queue: fairqueue.New[*task](fairqueue.Limits{
 			InFlight:             cfg.MaxInFlight,
 			InFlightPerEndpoint:  cfg.MaxInFlightPerEndpoint,
-			Queued:               max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
-			QueuedPerEndpoint:    8 * cfg.MaxInFlightPerEndpoint,
-			Bytes:                maxQueuedBytes,
-			Claim:                maxClaim,
+			Buffered:             max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
+			BufferedPerEndpoint:  8 * cfg.MaxInFlightPerEndpoint,
+			BufferedBytes:        maxQueuedBytes,
+			PerClaim:             maxClaim,
 			ExpectedPayloadBytes: MaxPayload, // the first claim is a careful one
 		}),
 	}

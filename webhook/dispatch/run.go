@@ -209,7 +209,7 @@ func (r *run) claimLoop(ctx context.Context) {
 	again := d.cfg.PollInterval // how soon a claim that finds nothing is repeated
 	for {
 		d.clock.ask(r.attempts)
-		d.queue.WakeBlocked()
+		d.queue.Poll()
 		pause := d.cfg.PollInterval
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.
@@ -225,7 +225,7 @@ func (r *run) claimLoop(ctx context.Context) {
 		drains := r.drains.joined()
 		// Before the claim, which finds what these requeue or emit.
 		quiet := !d.leases.any() && r.untold.Load() == 0
-		if b := d.queue.ClaimBudget(); b.Limit > 0 {
+		if b := d.queue.BeginClaim(); b.Limit > 0 {
 			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made, and what
 			// it took would wait for the end of its lease.
@@ -245,7 +245,7 @@ func (r *run) claimLoop(ctx context.Context) {
 			} else {
 				failures.Over(ctx)
 				items := newItems(tasks)
-				d.queue.Claimed(items, b)
+				d.queue.EndClaim(items, b)
 				d.push(items, d.queue.Push)
 				switch {
 				case len(tasks) == b.Limit:

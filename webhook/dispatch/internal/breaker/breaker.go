@@ -55,12 +55,12 @@ const (
 // A Breaker remembers how an endpoint has been answering. The zero value is closed. It has no
 // clock: its methods are told the time. It is not safe for concurrent use.
 type Breaker struct {
-	// failed are the deliveries that failed since the endpoint last answered, each as often as it
-	// counts (weight of Record). One that fails again is not added again, unless the endpoint asked
-	// for time: it says less about the endpoint than about itself.
-	failed  []int64
-	fresh   backoff // of deliveries that were never attempted
-	retries backoff // of those that were
+	// countedFailures are the deliveries that failed since the endpoint last answered, each as often
+	// as it counts (weight of Record). One that fails again is not added again, unless the endpoint
+	// asked for time: it says less about the endpoint than about itself.
+	countedFailures []int64
+	fresh           backoff // of deliveries that were never attempted
+	retries         backoff // of those that were
 	// notBefore is until when the endpoint has asked to be left alone. An answer to an earlier
 	// request does not end that.
 	notBefore time.Time
@@ -93,9 +93,10 @@ func (b *Breaker) Record(
 		b.retries.grow(now)
 	case b.Tripped():
 		b.fresh.grow(now)
-	case o.RetryAfter > 0 || !slices.Contains(b.failed, deliveryID): // who asks for time asks for all
+	case o.RetryAfter > 0 || !slices.Contains(b.countedFailures, deliveryID):
+		// An endpoint that asks for time asks for all deliveries.
 		for range weight {
-			b.failed = append(b.failed, deliveryID)
+			b.countedFailures = append(b.countedFailures, deliveryID)
 		}
 		switch {
 		case !b.Tripped():
@@ -122,7 +123,7 @@ func (b *backoff) grow(now time.Time) {
 
 // Tripped reports whether the breaker is open or half-open: the endpoint has to answer a probe
 // before it gets more than one attempt at a time.
-func (b *Breaker) Tripped() bool { return len(b.failed) >= Threshold }
+func (b *Breaker) Tripped() bool { return len(b.countedFailures) >= Threshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.
 func (b *Breaker) BackingOff(now time.Time) bool { return b.BackingOffUntil().After(now) }

@@ -49,7 +49,13 @@ func TestBreaker(t *testing.T) {
 
 	b.Record(now, breaker.Observation{Health: breaker.Healthy}, 100, true, 1)
 	assert.False(t, b.Tripped() || b.BackingOffRetries(now))
-	b.Record(now, breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Hour}, 400, false, 1)
+	b.Record(
+		now,
+		breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Hour},
+		400,
+		false,
+		1,
+	)
 	b.Record(now, breaker.Observation{Health: breaker.Healthy}, 401, false, 1)
 	assert.Equal(t, now.Add(time.Hour), b.BackingOffUntil(),
 		"an answer to an earlier request does not end the backoff that was asked for")

@@ -11,27 +11,27 @@ import (
 // endpoints of a hundred organizations.
 func BenchmarkQueue(b *testing.B) {
 	q, _ := newQueue(fairqueue.Limits{
-		InFlight: 2048, InFlightPerEndpoint: 16, Queued: 4096, QueuedPerEndpoint: 128,
+		InFlight: 2048, InFlightPerEndpoint: 16, Buffered: 4096, BufferedPerEndpoint: 128,
 	})
 	destinations := make([]fairqueue.Destination, 1000)
 	for i := range destinations {
 		destinations[i] = endpoint(fmt.Sprint("org", i%100), fmt.Sprint("wh", i))
 		known(q, 16, destinations[i])
 	}
-	host := fairqueue.Host{Name: "a.example"}
-	payload := &fairqueue.SharedSize{Bytes: 100}
+	host := fairqueue.HostKey{Name: "a.example"}
+	payload := &fairqueue.SharedPayload{Bytes: 100}
 	b.ReportAllocs()
 	batch := make([]*item, 64)
 	for n := 0; n < b.N; n += len(batch) {
 		for i := range batch {
 			batch[i] = &item{
-				ID: int64(n + i), Destination: destinations[(n+i)%len(destinations)], PayloadSize: payload,
+				ID: int64(n + i), Destination: destinations[(n+i)%len(destinations)], Payload: payload,
 			}
 		}
 		q.Push(batch)
 		for range batch {
 			next := q.Next()
-			q.Begin(next, host)
+			q.TryBegin(next, host)
 			q.Finish(next, healthy)
 		}
 	}

@@ -12,100 +12,100 @@ type bufferShares struct {
 }
 
 func (c *Core[T]) bufferShares() bufferShares {
-	items := threshold(c.limits.Queued, c.queued)
+	items := threshold(c.limits.Buffered, c.buffered)
 	return bufferShares{
-		organizationItems: min(items, c.limits.Queued),
-		endpointItems:     min(items, c.limits.QueuedPerEndpoint),
-		bytes:             threshold(c.limits.Bytes, c.bytes),
+		organizationItems: min(items, c.limits.Buffered),
+		endpointItems:     min(items, c.limits.BufferedPerEndpoint),
+		bytes:             threshold(c.limits.BufferedBytes, c.bytes),
 	}
 }
 
-// withinBufferShare reports whether the endpoint may have n more items in the buffer. One that is
+// hasRoom reports whether the endpoint may have n more items in the buffer. One that is
 // slow, or new, has no use for more that were never attempted than it can have in flight soon; if
 // it has none of those, it may have n. Those that have failed before must not keep them out.
-func (e *endpointQueue[T]) withinBufferShare(shares bufferShares, n int) bool {
+func (e *endpointQueue[T]) hasRoom(shares bufferShares, n int) bool {
 	if e.speed() != speedFast && len(e.fresh)+e.reservations > max(4*e.window-n, 0) {
 		return false
 	}
 	return e.len()+e.reservations+n <= shares.endpointItems
 }
 
-// organizationWithinBufferShare reports whether the endpoint's organization may have n more items
+// organizationHasRoom reports whether the endpoint's organization may have n more items
 // in the buffer for it. Of its share, three eighths are for endpoints that have been answering at
 // once, and one each for those that are new, for those that are slow, and for those of each kind
 // that have nothing yet: none of them keeps out others.
-func (e *endpointQueue[T]) organizationWithinBufferShare(shares bufferShares, n int) bool {
+func (e *endpointQueue[T]) organizationHasRoom(shares bufferShares, n int) bool {
 	o, eighths, bytes := e.organization, 1, shares.bytes/2
-	if e.countedSpeed == speedFast {
+	if e.countedUnder == speedFast {
 		eighths, bytes = 3, shares.bytes
 	}
 	if e.len()+e.reservations == 0 {
 		eighths, n = eighths+1, 1
 	}
-	return o.queued < shares.organizationItems &&
-		o.queuedBySpeed[e.countedSpeed]+n <= max(shares.organizationItems*eighths/8, 1) &&
+	return o.buffered < shares.organizationItems &&
+		o.bufferedBySpeed[e.countedUnder]+n <= max(shares.organizationItems*eighths/8, 1) &&
 		o.bytes < max(bytes, 1) && e.bytes < shares.bytes
 }
 
-// Reserve reserves capacity for one delivery that may be prefetched, and reports whether there is
-// any. A reservation lasts until Release.
-func (c *Core[T]) Reserve(now time.Time, d Destination) bool {
+// ReservePrefetch reserves capacity for one delivery that may be prefetched, and reports whether
+// there is any. A reservation lasts until ReleasePrefetch.
+func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 	c.now = now
-	if !c.open || c.queued >= c.limits.Queued || c.bytes >= c.limits.Bytes {
+	if !c.accepting || c.buffered >= c.limits.Buffered || c.bytes >= c.limits.BufferedBytes {
 		return false
 	}
 	e, shares := c.activate(d), c.bufferShares()
-	if e.backlog || e.breaker.BackingOff(c.now) || !e.withinBufferShare(shares, 1) ||
-		!e.organizationWithinBufferShare(shares, 1) {
+	if e.storeBacklog || e.breaker.BackingOff(c.now) || !e.hasRoom(shares, 1) ||
+		!e.organizationHasRoom(shares, 1) {
 		c.deactivateIfIdle(e)
 		return false
 	}
 	e.reservations++
-	c.adjustQueued(e, 1)
+	c.adjustBuffered(e, 1)
 	return true
 }
 
-// Release ends a reservation for each destination. It is called before what was prefetched is
-// pushed.
-func (c *Core[T]) Release(now time.Time, reserved []Destination) {
+// ReleasePrefetch ends a reservation for each destination. It is called before what was prefetched
+// is pushed.
+func (c *Core[T]) ReleasePrefetch(now time.Time, reserved []Destination) {
 	c.now = now
 	for _, d := range reserved {
 		e := c.activate(d)
 		e.reservations--
-		c.adjustQueued(e, -1)
+		c.adjustBuffered(e, -1)
 		c.deactivateIfIdle(e)
 	}
 }
 
-// MarkBacklog notes endpoints with deliveries that were stored without being prefetched.
-func (c *Core[T]) MarkBacklog(now time.Time, destinations []Destination) {
+// MarkStoreBacklog notes endpoints with deliveries that were stored without being prefetched.
+func (c *Core[T]) MarkStoreBacklog(now time.Time, destinations []Destination) {
 	c.now = now
 	for _, d := range destinations {
 		e := c.activate(d)
-		e.backlog = true
+		e.storeBacklog = true
 		c.signalClaimIfLow(e)
 	}
 }
 
-// MarkUnknownBacklog notes that deliveries were stored without being prefetched, for endpoints that
-// the caller does not know, and signals a claim. Endpoints that this claim leaves out are taken to
-// have a backlog, until a claim shows that they have none.
-func (c *Core[T]) MarkUnknownBacklog() {
-	c.unknownBacklog = true
+// MarkBacklogAnywhere notes that deliveries were stored without being prefetched, for endpoints
+// that the caller does not know, and signals a claim. Endpoints that this claim leaves out are
+// taken to have a backlog, until a claim shows that they have none.
+func (c *Core[T]) MarkBacklogAnywhere() {
+	c.backlogAnywhere = true
 	c.actions.Claim = true
 }
 
-// adjustQueued counts items and reservations of the endpoint.
-func (c *Core[T]) adjustQueued(e *endpointQueue[T], n int) {
-	c.queued += n
-	e.organization.queued += n
-	e.organization.queuedBySpeed[e.countedSpeed] += n
+// adjustBuffered counts items and reservations of the endpoint.
+func (c *Core[T]) adjustBuffered(e *endpointQueue[T], n int) {
+	c.buffered += n
+	e.organization.buffered += n
+	e.organization.bufferedBySpeed[e.countedUnder] += n
 }
 
 // countQueued counts an item that has come to the queue of its endpoint.
 func (c *Core[T]) countQueued(item *Item[T]) {
-	e, p := item.queue, item.PayloadSize
-	c.adjustQueued(e, 1)
+	e, p := item.endpointQueue, item.Payload
+	c.adjustBuffered(e, 1)
 	e.bytes += p.Bytes
 	if p.queuedItems++; p.queuedItems == 1 {
 		c.bytes += p.Bytes
@@ -116,8 +116,8 @@ func (c *Core[T]) countQueued(item *Item[T]) {
 // countDequeued counts items that have left the queue of their endpoint.
 func (c *Core[T]) countDequeued(items ...*Item[T]) {
 	for _, item := range items {
-		e, p := item.queue, item.PayloadSize
-		c.adjustQueued(e, -1)
+		e, p := item.endpointQueue, item.Payload
+		c.adjustBuffered(e, -1)
 		e.bytes -= p.Bytes
 		if p.queuedItems--; p.queuedItems == 0 {
 			c.bytes -= p.Bytes
@@ -137,11 +137,11 @@ type ClaimBudget struct {
 	BufferEmpty bool
 }
 
-// ClaimBudget returns what may be claimed now. A Limit of 0 means nothing; Actions.Claim says
+// BeginClaim returns what may be claimed now. A Limit of 0 means nothing; Actions.Claim says
 // then when there is capacity again.
-func (c *Core[T]) ClaimBudget(now time.Time) ClaimBudget {
+func (c *Core[T]) BeginClaim(now time.Time) ClaimBudget {
 	c.now = now
-	if !c.open {
+	if !c.accepting {
 		return ClaimBudget{}
 	}
 	if c.claimBlocked = !c.claimWorthwhile(); c.claimBlocked {
@@ -149,43 +149,46 @@ func (c *Core[T]) ClaimBudget(now time.Time) ClaimBudget {
 	}
 	// Some of the buffer stays for prefetching, so that a new delivery need not wait until old ones
 	// are done.
-	freeItems := c.limits.Queued - c.queued - c.minFreeToClaim()/2
-	freeBytes := c.limits.Bytes - c.bytes
+	freeItems := c.limits.Buffered - c.buffered - c.minFreeToClaim()/2
+	freeBytes := c.limits.BufferedBytes - c.bytes
 	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.expectedPayloadBytes), 1),
-		c.limits.Claim)}
-	b.BufferEmpty = c.queued == 0
+		c.limits.PerClaim)}
+	b.BufferEmpty = c.buffered == 0
 	shares := c.bufferShares()
-	itemsByBytes := shares.bytes / c.expectedPayloadBytes
-	b.PerOrganization = min(max(min(shares.organizationItems, itemsByBytes)/8, 1), b.Limit)
-	b.PerEndpoint = min(max(min(shares.endpointItems, itemsByBytes)/2, 1), b.Limit)
+	itemsFittingBytes := shares.bytes / c.expectedPayloadBytes
+	b.PerOrganization = min(max(min(shares.organizationItems, itemsFittingBytes)/8, 1), b.Limit)
+	b.PerEndpoint = min(max(min(shares.endpointItems, itemsFittingBytes)/2, 1), b.Limit)
 	c.budgetGeneration++
-	unknownBacklog := c.unknownBacklog
-	c.unknownBacklog = false
+	backlogAnywhere := c.backlogAnywhere
+	c.backlogAnywhere = false
 	for _, e := range c.activeEndpoints {
 		o := e.organization
 		switch {
-		case o.queued > shares.organizationItems-b.PerOrganization || o.bytes >= shares.bytes:
+		case o.buffered > shares.organizationItems-b.PerOrganization || o.bytes >= shares.bytes:
 			if o.skippedInGeneration != c.budgetGeneration {
 				o.skippedInGeneration = c.budgetGeneration
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
 			}
-		case e.breaker.BackingOff(c.now) || !e.withinBufferShare(shares, b.PerEndpoint) ||
-			!e.organizationWithinBufferShare(shares, b.PerOrganization):
+		case e.breaker.BackingOff(c.now) || !e.hasRoom(shares, b.PerEndpoint) ||
+			!e.organizationHasRoom(shares, b.PerOrganization):
 			b.SkipEndpoints = append(b.SkipEndpoints, e.endpoint)
 		default:
 			continue
 		}
-		e.backlog = e.backlog || unknownBacklog
+		e.storeBacklog = e.storeBacklog || backlogAnywhere
 	}
 	return b
 }
 
 // claimWorthwhile reports whether enough of the buffer is free to make a claim worth its cost.
 func (c *Core[T]) claimWorthwhile() bool {
-	return c.limits.Queued-c.queued >= c.minFreeToClaim() && c.limits.Bytes-c.bytes >= c.limits.Bytes/8
+	return c.limits.Buffered-c.buffered >= c.minFreeToClaim() &&
+		c.limits.BufferedBytes-c.bytes >= c.limits.BufferedBytes/8
 }
 
-func (c *Core[T]) minFreeToClaim() int { return max(min(c.limits.Queued/8, c.limits.Claim), 1) }
+func (c *Core[T]) minFreeToClaim() int {
+	return max(min(c.limits.Buffered/8, c.limits.PerClaim), 1)
+}
 
 // ClaimAt asks for a claim at that time, because a delivery is due in the store then.
 func (c *Core[T]) ClaimAt(at time.Time) { heap.Push(&c.claimsAt, at) }
@@ -209,21 +212,21 @@ func (t *times) Pop() any {
 
 // signalClaimIfLow signals when the endpoint has a backlog and its queue runs low.
 func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
-	if e.backlog && e.len() <= c.limits.QueuedPerEndpoint/4 && !e.breaker.BackingOff(c.now) &&
-		e.organization.queued < threshold(c.limits.Queued, c.queued)/2 {
+	if e.storeBacklog && e.len() <= c.limits.BufferedPerEndpoint/4 && !e.breaker.BackingOff(c.now) &&
+		e.organization.buffered < threshold(c.limits.Buffered, c.buffered)/2 {
 		c.actions.Claim = true
 	}
 }
 
-// Claimed notes what a claim with that budget says about the store: an endpoint that gave less than
-// was asked for has no backlog that is due. It is called before the items are pushed.
-func (c *Core[T]) Claimed(now time.Time, items []*Item[T], b ClaimBudget) {
+// EndClaim notes what a claim with that budget says about the store: an endpoint that gave less
+// than was asked for has no backlog that is due. It is called before the items are pushed.
+func (c *Core[T]) EndClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	c.now = now
 	byEndpoint, byOrganization, bytes := make(map[Endpoint]int), make(map[string]int), 0
 	for _, item := range items {
 		byEndpoint[item.Endpoint]++
 		byOrganization[item.Organization]++
-		bytes += item.PayloadSize.Bytes
+		bytes += item.Payload.Bytes
 	}
 	skippedEndpoint := make(map[Endpoint]bool, len(b.SkipEndpoints))
 	for _, endpoint := range b.SkipEndpoints {
@@ -242,7 +245,7 @@ func (c *Core[T]) Claimed(now time.Time, items []*Item[T], b ClaimBudget) {
 	for _, item := range items {
 		if limitReached || byEndpoint[item.Endpoint] >= b.PerEndpoint ||
 			byOrganization[item.Organization] >= b.PerOrganization {
-			c.activate(item.Destination).backlog = true
+			c.activate(item.Destination).storeBacklog = true
 		}
 	}
 	for i := len(c.activeEndpoints) - 1; i >= 0 && !limitReached; i-- {
@@ -250,7 +253,7 @@ func (c *Core[T]) Claimed(now time.Time, items []*Item[T], b ClaimBudget) {
 		id := e.organization.id
 		if byEndpoint[e.endpoint] < b.PerEndpoint && byOrganization[id] < b.PerOrganization &&
 			!skippedEndpoint[e.endpoint] && !skippedOrganization[id] {
-			e.backlog = false
+			e.storeBacklog = false
 			c.deactivateIfIdle(e)
 		}
 	}

@@ -19,9 +19,9 @@ type Core[T any] struct {
 
 	now             time.Time // of the call that is under way
 	actions         Actions
-	open            bool
+	accepting       bool
 	organizations   map[string]*organization[T]
-	hosts           map[Host]*host[T]
+	hosts           map[HostKey]*host[T]
 	endpoints       map[Endpoint]*endpointQueue[T]
 	bySubscription  map[string][]*endpointQueue[T]
 	activeEndpoints []*endpointQueue[T]     // those that are not idle
@@ -29,11 +29,11 @@ type Core[T any] struct {
 	runQueue        fifo[*organization[T]]  // those that may have something to run
 	waitingForSlot  fifo[*organization[T]]  // those that found no slot when they had their turn
 
-	queued               int   // items in endpoint queues, and reservations
+	buffered             int   // items in endpoint queues, and reservations
 	bytes                int   // of the payloads in endpoint queues, each counted once
 	expectedPayloadBytes int   // bytes that the payload of the next claimed item is expected to have
-	budgetGeneration     int64 // calls of ClaimBudget
-	unknownBacklog       bool  // see MarkUnknownBacklog
+	budgetGeneration     int64 // calls of BeginClaim
+	backlogAnywhere      bool  // see MarkBacklogAnywhere
 	claimBlocked         bool  // there was no capacity for the last claim
 
 	claimsAt  times // see ClaimAt
@@ -57,7 +57,7 @@ func (c *Core[T]) Actions() Actions {
 	a := c.actions
 	c.actions = Actions{}
 	if c.slowWatch.first != nil {
-		a.TickAt = c.slowWatch.first.started.Add(slowAfter)
+		a.TickAt = c.slowWatch.first.clockStart.Add(slowAfter)
 	}
 	if len(c.claimsAt) > 0 && (a.TickAt.IsZero() || c.claimsAt[0].Before(a.TickAt)) {
 		a.TickAt = c.claimsAt[0]
@@ -80,14 +80,14 @@ type Limits struct {
 	// InFlight is how many attempts may be in flight, and InFlightPerEndpoint how many of them to one
 	// endpoint.
 	InFlight, InFlightPerEndpoint int
-	// Queued is how many items may wait, and QueuedPerEndpoint how many of them for one endpoint.
-	Queued, QueuedPerEndpoint int
-	// Bytes is how large the payloads of all items that wait may be together.
-	Bytes int
-	// Claim is how many items one claim may take.
-	Claim int
-	// ExpectedPayloadBytes is how many bytes the payload of an item is expected to have before any was
-	// claimed. From then on it follows from those that were.
+	// Buffered is how many items may wait, and BufferedPerEndpoint how many of them for one endpoint.
+	Buffered, BufferedPerEndpoint int
+	// BufferedBytes is how large the payloads of all items that wait may be together.
+	BufferedBytes int
+	// PerClaim is how many items one claim may take.
+	PerClaim int
+	// ExpectedPayloadBytes is how many bytes the payload of an item is expected to have before any
+	// was claimed. From then on it follows from those that were.
 	ExpectedPayloadBytes int
 }
 
@@ -106,30 +106,30 @@ type Item[T any] struct {
 	Destination
 	// ID identifies the delivery.
 	ID int64
-	// PayloadSize is how much memory the payload takes while the item is queued. Items of one event
+	// Payload is how much memory the payload takes while the item is queued. Items of one event
 	// have the same.
-	PayloadSize *SharedSize
+	Payload *SharedPayload
 	// Value is the caller's.
 	Value T
 	// Retry says that the delivery has failed before.
 	Retry bool
 
 	// While it is in flight:
-	slot           slotKind
-	slow           bool         // it has lasted longer than slowAfter, without clockPauses
-	finished       bool         // the attempt is over
-	host           *host[T]     // that the slot is counted for
-	started        time.Time    // zero until Begin; later by what it has waited since
-	clockPauses    *clockPauses // nil if it has not waited
-	previous, next *Item[T]     // in Core.slowWatch, unless it is slow or waits
+	slot                     slotKind
+	slow                     bool         // it has lasted longer than slowAfter, without clockPauses
+	finished                 bool         // the attempt is over
+	slotHost                 *host[T]     // that the slot is counted for
+	clockStart               time.Time    // zero until TryBegin; later by what it has waited since
+	clockPauses              *clockPauses // nil if it has not waited
+	watchPrevious, watchNext *Item[T]     // in Core.slowWatch, unless it is slow or waits
 
-	queue *endpointQueue[T] // since it was pushed
+	endpointQueue *endpointQueue[T] // since it was pushed
 }
 
-// SharedSize is the size of a payload that items of one organization share: those of one event. It
-// counts once for the whole Queue and for the organization, however many of them are queued, and
+// SharedPayload is the size of a payload that items of one organization share: those of one event.
+// It counts once for the whole Queue and for the organization, however many of them are queued, and
 // once for each of them at its endpoint.
-type SharedSize struct {
+type SharedPayload struct {
 	Bytes int
 
 	queuedItems int
@@ -137,8 +137,8 @@ type SharedSize struct {
 
 // Stats says how full a Queue is.
 type Stats struct {
-	Queued      int // items that wait, and reservations
-	QueuedBytes int // of the payloads of those that wait
+	Buffered      int // items that wait, and reservations
+	BufferedBytes int // of the payloads of those that wait
 	// FastSlots and GeneralSlots are the slots that attempts in flight have.
 	FastSlots, GeneralSlots int
 	// Endpoints is how many endpoints are known: those with something to do, and those whose
@@ -152,7 +152,7 @@ func NewCore[T any](l Limits) *Core[T] {
 		limits:               l,
 		slots:                newSlotLimits(l.InFlight),
 		organizations:        make(map[string]*organization[T]),
-		hosts:                make(map[Host]*host[T]),
+		hosts:                make(map[HostKey]*host[T]),
 		endpoints:            make(map[Endpoint]*endpointQueue[T]),
 		bySubscription:       make(map[string][]*endpointQueue[T]),
 		expectedPayloadBytes: l.ExpectedPayloadBytes,
@@ -160,12 +160,12 @@ func NewCore[T any](l Limits) *Core[T] {
 }
 
 // Start lets items in.
-func (c *Core[T]) Start() { c.open = true }
+func (c *Core[T]) Start() { c.accepting = true }
 
 // Stop lets nothing more in, and returns what was queued. Attempts in flight go on. The Core can be
 // started again.
 func (c *Core[T]) Stop() []T {
-	c.open = false
+	c.accepting = false
 	var unstarted []T
 	for _, e := range c.activeEndpoints {
 		unstarted = append(unstarted, values(c.drain(e))...)
@@ -179,7 +179,7 @@ func (c *Core[T]) Idle() bool { return c.workers == 0 }
 // Stats returns how full the Core is.
 func (c *Core[T]) Stats() Stats {
 	return Stats{
-		Queued: c.queued, QueuedBytes: c.bytes,
+		Buffered: c.buffered, BufferedBytes: c.bytes,
 		FastSlots: c.slotsUsed.fast, GeneralSlots: c.slotsUsed.general,
 		Endpoints: len(c.endpoints),
 	}
@@ -187,21 +187,21 @@ func (c *Core[T]) Stats() Stats {
 
 // Empty reports whether nothing is queued or reserved. Attempts may be in flight.
 func (c *Core[T]) Empty() bool {
-	return c.queued == 0
+	return c.buffered == 0
 }
 
 // Push queues claimed items. It returns the values of those that came too late, after Stop.
 func (c *Core[T]) Push(now time.Time, items []*Item[T]) (late []T) {
 	c.now = now
 	for _, item := range items {
-		if !c.open {
+		if !c.accepting {
 			late = append(late, item.Value)
 			continue
 		}
-		item.queue = c.activate(item.Destination)
-		item.queue.push(item)
+		item.endpointQueue = c.activate(item.Destination)
+		item.endpointQueue.push(item)
 		c.countQueued(item)
-		c.schedule(item.queue)
+		c.schedule(item.endpointQueue)
 	}
 	c.ensureWorker()
 	return late
@@ -210,7 +210,7 @@ func (c *Core[T]) Push(now time.Time, items []*Item[T]) (late []T) {
 // ensureWorker sees to it that a worker is on its way when something can run. Each worker that
 // finds something does the same for the next.
 func (c *Core[T]) ensureWorker() {
-	if c.workers > c.slotsUsed.total() || !c.open {
+	if c.workers > c.slotsUsed.total() || !c.accepting {
 		return
 	}
 	if e, _ := c.pick(); e != nil {
@@ -229,7 +229,7 @@ func (c *Core[T]) Next(now time.Time) *Item[T] {
 		c.workers--
 		return nil
 	}
-	item := c.assignSlot(e, kind)
+	item := c.take(e, kind)
 	c.ensureWorker()
 	c.signalClaimIfLow(e)
 	if c.claimBlocked && c.claimWorthwhile() {
@@ -293,8 +293,8 @@ func (c *Core[T]) firstRunnable(
 	return nil, noSlot
 }
 
-// assignSlot gives a slot to the next item of an endpoint that was picked.
-func (c *Core[T]) assignSlot(e *endpointQueue[T], kind slotKind) *Item[T] {
+// take gives a slot to the next item of an endpoint that was picked.
+func (c *Core[T]) take(e *endpointQueue[T], kind slotKind) *Item[T] {
 	o := e.organization
 	e.leaveFIFO()
 	c.runQueue.pop()
@@ -303,7 +303,7 @@ func (c *Core[T]) assignSlot(e *endpointQueue[T], kind slotKind) *Item[T] {
 
 	item := e.pop(e.candidate(c.now, c.limits.InFlightPerEndpoint))
 	c.countDequeued(item)
-	item.slot, item.host, item.started, item.slow = kind, e.host, time.Time{}, false
+	item.slot, item.slotHost, item.clockStart, item.slow = kind, e.host, time.Time{}, false
 	item.clockPauses, item.finished = nil, false
 	c.adjustSlots(item, 1)
 	if e.host != nil {
@@ -316,39 +316,39 @@ func (c *Core[T]) assignSlot(e *endpointQueue[T], kind slotKind) *Item[T] {
 	return item
 }
 
-// Begin is called before the attempt is made, once it is known where it goes; the zero Host is not
-// known. If too many are in flight to that host it returns false: the item is queued again, and the
-// worker goes on with Next.
-func (c *Core[T]) Begin(now time.Time, item *Item[T], to Host) bool {
+// TryBegin is called before the attempt is made, once it is known where it goes; the zero HostKey
+// is not known. If too many are in flight to that host it returns false: the item is queued again,
+// and the worker goes on with Next.
+func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to HostKey) bool {
 	c.now = now
-	e := item.queue
+	e := item.endpointQueue
 	c.setHost(e, to)
-	if item.host != e.host {
+	if item.slotHost != e.host {
 		c.adjustSlots(item, -1)
-		if item.host != nil { // which has a slot again
-			c.wakeWaiters(item.host, maxWakeups)
+		if item.slotHost != nil { // which has a slot again
+			c.wakeWaiters(item.slotHost, maxWakeups)
 			defer c.ensureWorker()
 		}
-		if e.host != nil && c.open && !c.hostWithinSlotShare(e.host, item.slot, e.speed()) {
-			e.attemptEnded(item)
+		if e.host != nil && c.accepting && !c.hostWithinSlotShare(e.host, item.slot, e.speed()) {
+			e.endFlight(item)
 			e.pushFront(item)
 			c.countQueued(item)
 			c.schedule(e)
 			return false
 		}
-		item.host = e.host
+		item.slotHost = e.host
 		c.adjustSlots(item, 1)
 	}
-	item.started = now
+	item.clockStart = now
 	c.slowWatch.add(item)
 	return true
 }
 
 // Finished is what follows from an attempt that is over.
 type Finished[T any] struct {
-	// Unstarted is what the endpoint's breaker keeps from being attempted, which has to be requeued.
+	// ToRequeue is what the endpoint's breaker keeps from being attempted, which has to be requeued.
 	// Of that, deliveries that have failed before are not to be claimed again before RetriesAt.
-	Unstarted []T
+	ToRequeue []T
 	RetriesAt time.Time
 	// Change is how the attempt has changed the endpoint's breaker, nil if it has not.
 	Change *BreakerChange
@@ -371,27 +371,27 @@ func (c *Core[T]) Finish(
 	now time.Time, item *Item[T], observed breaker.Observation,
 ) (finished Finished[T]) {
 	c.now = now
-	e := item.queue
-	e.attemptEnded(item)
+	e := item.endpointQueue
+	e.endFlight(item)
 	c.adjustSlots(item, -1)
 	item.finished = true
-	if !item.started.IsZero() && !item.slow && !item.clockPaused() {
+	if !item.clockStart.IsZero() && !item.slow && !item.clockPaused() {
 		c.slowWatch.remove(item)
 		e.recordFast()
 		c.updateSpeed(e)
 		e.organization.recordFast()
-		if item.host != nil {
-			item.host.recordFast()
+		if item.slotHost != nil {
+			item.slotHost.recordFast()
 		}
 	}
 	finished.Change = e.recordResult(now, item, observed, c.limits.InFlightPerEndpoint)
 	switch {
 	case e.breaker.BackingOff(now):
-		finished.Unstarted = values(c.drain(e))
-		e.backlog = true
+		finished.ToRequeue = values(c.drain(e))
+		e.storeBacklog = true
 	case e.breaker.BackingOffRetries(now):
 		c.countDequeued(e.retries...)
-		finished.Unstarted, e.retries = values(e.retries), nil
+		finished.ToRequeue, e.retries = values(e.retries), nil
 	}
 	c.wakeForFreedSlot(item)
 	c.schedule(e) // behind those that waited
@@ -408,18 +408,18 @@ func (c *Core[T]) PurgeSubscription(now time.Time, id string) []T {
 	for _, e := range append([]*endpointQueue[T](nil), c.bySubscription[id]...) {
 		unstarted = append(unstarted, values(c.drain(e))...)
 		e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
-		e.failingSince, e.breakerOpened = time.Time{}, false
+		e.failingSince, e.openReported = time.Time{}, false
 		c.updateSpeed(e)
 		c.deactivateIfIdle(e)
 	}
 	return unstarted
 }
 
-// WakeBlocked serves endpoints again whose breaker is no longer open, and lets everything look for
+// Poll serves endpoints again whose breaker is no longer open, and lets everything look for
 // a slot again that had found none. It is called with each poll of the store.
-func (c *Core[T]) WakeBlocked(now time.Time) {
+func (c *Core[T]) Poll(now time.Time) {
 	c.now = now
-	if !c.open {
+	if !c.accepting {
 		return
 	}
 	for !c.waitingForSlot.empty() {
@@ -440,7 +440,7 @@ func (c *Core[T]) WakeBlocked(now time.Time) {
 // schedule puts the endpoint into the run queue if it has something to run.
 func (c *Core[T]) schedule(e *endpointQueue[T]) {
 	if e.fifo == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate {
-		e.joinFIFO(&e.organization.runQueues[e.countedSpeed])
+		e.joinFIFO(&e.organization.runQueues[e.countedUnder])
 		c.scheduleOrganization(e.organization)
 	}
 }

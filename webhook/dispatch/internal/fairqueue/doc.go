@@ -39,12 +39,12 @@
 //   - [Queue] is a Core for a process: it has the lock, the timer and the claim signal, and starts
 //     the workers. [New] makes one.
 //   - [Item] is a delivery in it, with a value of the caller's. [Destination] says where it goes,
-//     as an organization and an [Endpoint]; [Host] is known later, when it is attempted.
-//     [SharedSize] is the size of a payload that items share.
-//   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.Begin], [Queue.Finish],
-//     [Queue.Stop], [Queue.WaitWorkers]. [Queue.WakeBlocked] is called with each poll of the store.
-//   - To prefetch: [Queue.Admit], which makes an [Admission], and [Queue.MarkUnknownBacklog].
-//   - To claim: [Queue.ClaimBudget], [Queue.Claimed], [Queue.ClaimAt], [Queue.ClaimSignal].
+//     as an organization and an [Endpoint]; [HostKey] is known later, when it is attempted.
+//     [SharedPayload] is the size of a payload that items share.
+//   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.TryBegin], [Queue.Finish],
+//     [Queue.Stop], [Queue.WaitWorkers]. [Queue.Poll] is called with each poll of the store.
+//   - To prefetch: [Queue.Admit], which makes an [Admission], and [Queue.MarkBacklogAnywhere].
+//   - To claim: [Queue.BeginClaim], [Queue.EndClaim], [Queue.ClaimAt], [Queue.ClaimSignal].
 //   - [Queue.Stats] and [Queue.Empty] say how full it is.
 //
 // queue.go has Queue. The rest is Core: core.go the round-robin, slots.go the shares of slots, with

@@ -18,25 +18,25 @@ type endpointQueue[T any] struct {
 	fresh, retries []*Item[T]
 	bytes          int // of their payloads
 	reservations   int
-	countedSpeed   speed // as organization counts it: updateSpeed follows the record
+	countedUnder   speed // as organization counts it: updateSpeed follows the record
 
 	inFlight        int
 	retriesInFlight int // of those in flight, the ones that have failed before
 	freshSinceRetry int // that went before a waiting retry, since the last one
 	breaker         breaker.Breaker
 	failingSince    time.Time // the first failed attempt since the last that was answered
-	breakerOpened   bool      // by attempts, as BreakerChange has told
+	openReported    bool      // by attempts, as BreakerChange has told
 	window          int       // how many attempts at once it has earned
 	lastFastAnswer  time.Time
 	idleSince       time.Time // if it is idle
-	// backlog says that the store holds deliveries that did not fit, so that later ones must not
+	// storeBacklog says that the store holds deliveries that did not fit, so that later ones must not
 	// overtake them by being prefetched.
-	backlog bool
+	storeBacklog bool
 
 	// fifo is the one that it is in: a run queue of its organization, or that of those which wait for
 	// its host; nil if it is in none.
-	fifo        *fifo[*endpointQueue[T]]
-	activeIndex int // its place in Core.activeEndpoints, from 1; 0 if it is idle
+	fifo           *fifo[*endpointQueue[T]]
+	activePosition int // its place in Core.activeEndpoints, from 1; 0 if it is idle
 }
 
 // initialWindow is how many attempts an endpoint may have in flight that has not answered yet. Each
@@ -67,11 +67,11 @@ func (e *endpointQueue[T]) push(item *Item[T]) {
 	}
 }
 
-// candidate is which of its items an endpoint may attempt next.
-type candidate int
+// candidateKind is which of its items an endpoint may attempt next.
+type candidateKind int
 
 const (
-	noCandidate candidate = iota
+	noCandidate candidateKind = iota
 	freshCandidate
 	retryCandidate
 )
@@ -80,7 +80,7 @@ const (
 // attempts in flight. A tripped breaker lets one through at a time, preferably one that was never
 // attempted; beside one that keeps failing it lets one such. Otherwise those that have failed
 // before get no more than half of the window: they may take long to fail again.
-func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidate {
+func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidateKind {
 	window := min(maxInFlight, e.window)
 	// One that hangs again must not keep out what was never attempted.
 	noFreshInFlight := e.inFlight == e.retriesInFlight
@@ -106,7 +106,7 @@ func (e *endpointQueue[T]) candidate(now time.Time, maxInFlight int) candidate {
 }
 
 // pop takes the item out that candidate has returned, which is in flight then.
-func (e *endpointQueue[T]) pop(c candidate) *Item[T] {
+func (e *endpointQueue[T]) pop(c candidateKind) *Item[T] {
 	list := &e.fresh
 	if c == retryCandidate {
 		list = &e.retries
@@ -122,8 +122,8 @@ func (e *endpointQueue[T]) pop(c candidate) *Item[T] {
 	return item
 }
 
-// attemptEnded counts an item that is no longer in flight.
-func (e *endpointQueue[T]) attemptEnded(item *Item[T]) {
+// endFlight counts an item that is no longer in flight.
+func (e *endpointQueue[T]) endFlight(item *Item[T]) {
 	e.inFlight--
 	if item.Retry {
 		e.retriesInFlight--
@@ -161,14 +161,14 @@ func (e *endpointQueue[T]) recordResult(
 	if observed.Health == breaker.Healthy && !item.slow {
 		e.lastFastAnswer = now
 	}
-	if item.started.IsZero() {
+	if item.clockStart.IsZero() {
 		return nil // what kept this process from an attempt is not the endpoint's doing
 	}
-	return e.breakerChange(now, observed)
+	return e.noteBreakerChange(now, observed)
 }
 
-// breakerChange returns how an attempt has changed the breaker, nil if it has not.
-func (e *endpointQueue[T]) breakerChange(
+// noteBreakerChange returns how an attempt has changed the breaker, nil if it has not.
+func (e *endpointQueue[T]) noteBreakerChange(
 	now time.Time, observed breaker.Observation,
 ) *BreakerChange {
 	switch {
@@ -176,15 +176,15 @@ func (e *endpointQueue[T]) breakerChange(
 		if e.failingSince.IsZero() {
 			e.failingSince = now
 		}
-		if e.breakerOpened || !e.breaker.Tripped() {
+		if e.openReported || !e.breaker.Tripped() {
 			return nil
 		}
-		e.breakerOpened = true
+		e.openReported = true
 		return &BreakerChange{Opened: true, At: now, FailingSince: e.failingSince,
 			OpenUntil: e.breaker.BackingOffUntil()}
 	case observed.Health == breaker.Healthy && !e.failingSince.IsZero():
-		since, wasOpen := e.failingSince, e.breakerOpened
-		e.failingSince, e.breakerOpened = time.Time{}, false
+		since, wasOpen := e.failingSince, e.openReported
+		e.failingSince, e.openReported = time.Time{}, false
 		if wasOpen {
 			return &BreakerChange{At: now, FailingSince: since}
 		}
@@ -205,14 +205,14 @@ func (e *endpointQueue[T]) drain() []*Item[T] {
 
 // updateSpeed is called after the record has changed.
 func (c *Core[T]) updateSpeed(e *endpointQueue[T]) {
-	o, was, sp := e.organization, e.countedSpeed, e.speed()
+	o, was, sp := e.organization, e.countedUnder, e.speed()
 	if sp == was {
 		return
 	}
-	e.countedSpeed = sp
+	e.countedUnder = sp
 	n := e.len() + e.reservations
-	o.queuedBySpeed[was] -= n
-	o.queuedBySpeed[sp] += n
+	o.bufferedBySpeed[was] -= n
+	o.bufferedBySpeed[sp] += n
 	if e.fifo == &o.runQueues[was] {
 		e.leaveFIFO()
 		e.joinFIFO(&o.runQueues[sp])
@@ -224,10 +224,10 @@ func (c *Core[T]) updateSpeed(e *endpointQueue[T]) {
 type organization[T any] struct {
 	slotUser
 	fifoLinks[*organization[T]]
-	id            string
-	queued, bytes int             // as Core.queued and Core.bytes
-	queuedBySpeed [speedCount]int // queued, by the speed of the endpoints
-	endpoints     int             // that are known
+	id              string
+	buffered, bytes int             // as Core.buffered and Core.bytes
+	bufferedBySpeed [speedCount]int // buffered, by the speed of the endpoints
+	endpointCount   int             // that are known
 
 	// runQueues are its endpoints that have something to run, by their speed, and nextSpeed is
 	// whose turn it is. Those that wait for a slot of their host are not in them.
@@ -272,20 +272,20 @@ func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
 	e, ok := c.endpoints[d.Endpoint]
 	if !ok {
 		o := c.organization(d.Organization)
-		o.endpoints++
+		o.endpointCount++
 		e = &endpointQueue[T]{
-			endpoint: d.Endpoint, organization: o, window: initialWindow, countedSpeed: speedUnknown,
+			endpoint: d.Endpoint, organization: o, window: initialWindow, countedUnder: speedNeutral,
 		}
 		c.endpoints[d.Endpoint] = e
 		id := d.Endpoint.SubscriptionID
 		c.bySubscription[id] = append(c.bySubscription[id], e)
 	}
-	if e.activeIndex == 0 {
+	if e.activePosition == 0 {
 		if ok {
 			c.idleEndpoints.remove(e)
 		}
 		c.activeEndpoints = append(c.activeEndpoints, e)
-		e.activeIndex = len(c.activeEndpoints)
+		e.activePosition = len(c.activeEndpoints)
 	}
 	return e
 }
@@ -293,15 +293,16 @@ func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
 // deactivateIfIdle makes an endpoint idle that has nothing to do. Its record is kept: it is of use
 // when there is more for it.
 func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
-	if e.activeIndex == 0 || e.len() > 0 || e.reservations > 0 || e.inFlight > 0 || e.backlog ||
-		e.fifo != nil || e.breaker.BackingOff(c.now) {
+	if e.activePosition == 0 || e.len() > 0 || e.reservations > 0 || e.inFlight > 0 ||
+		e.storeBacklog || e.fifo != nil ||
+		e.breaker.BackingOff(c.now) {
 		return
 	}
 	last := c.activeEndpoints[len(c.activeEndpoints)-1]
-	c.activeEndpoints[e.activeIndex-1], last.activeIndex = last, e.activeIndex
+	c.activeEndpoints[e.activePosition-1], last.activePosition = last, e.activePosition
 	c.activeEndpoints[len(c.activeEndpoints)-1] = nil
 	c.activeEndpoints = c.activeEndpoints[:len(c.activeEndpoints)-1]
-	e.activeIndex = 0
+	e.activePosition = 0
 	e.idleSince = c.now
 	c.idleEndpoints.push(e)
 }
@@ -324,8 +325,8 @@ func (c *Core[T]) evictIdle() {
 		} else {
 			c.bySubscription[id] = all
 		}
-		c.setHost(e, Host{})
-		if e.organization.endpoints--; e.organization.endpoints == 0 {
+		c.setHost(e, HostKey{})
+		if e.organization.endpointCount--; e.organization.endpointCount == 0 {
 			delete(c.organizations, e.organization.id)
 			c.stopWaitingForSlot(e.organization)
 		}

@@ -16,9 +16,9 @@ func (q *Queue[T]) Score(d Destination) int { return q.core.activate(d).score }
 func (q *Queue[T]) BytesOf(d Destination) int { return q.core.activate(d).bytes }
 
 const (
-	BestScore  = bestScore
-	SlowWeight = slowWeight
-	IdleTTL    = idleTTL
+	BestScore   = bestScore
+	SlowPenalty = slowPenalty
+	IdleTTL     = idleTTL
 )
 
 // Runnable returns an endpoint that could run something now, if there is one.
@@ -38,11 +38,21 @@ func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 // Threshold is threshold.
 var Threshold = threshold
 
-// Reserve is [Core.Reserve].
-func (q *Queue[T]) Reserve(d Destination) bool { return q.core.Reserve(time.Now(), d) }
+// ReservePrefetch is [Core.ReservePrefetch].
+func (q *Queue[T]) ReservePrefetch(
+	d Destination,
+) bool {
+	return q.core.ReservePrefetch(time.Now(), d)
+}
 
-// Release is [Core.Release].
-func (q *Queue[T]) Release(reserved []Destination) { q.core.Release(time.Now(), reserved) }
+// ReleasePrefetch is [Core.ReleasePrefetch].
+func (q *Queue[T]) ReleasePrefetch(reserved []Destination) {
+	q.core.ReleasePrefetch(time.Now(), reserved)
+}
 
-// MarkBacklog is [Core.MarkBacklog].
-func (q *Queue[T]) MarkBacklog(list []Destination) { q.core.MarkBacklog(time.Now(), list) }
+// MarkStoreBacklog is [Core.MarkStoreBacklog].
+func (q *Queue[T]) MarkStoreBacklog(
+	list []Destination,
+) {
+	q.core.MarkStoreBacklog(time.Now(), list)
+}

@@ -117,11 +117,11 @@ func (q *Queue[T]) Next() *Item[T] {
 	return item
 }
 
-// Begin is [Core.Begin].
-func (q *Queue[T]) Begin(item *Item[T], to Host) bool {
+// TryBegin is [Core.TryBegin].
+func (q *Queue[T]) TryBegin(item *Item[T], to HostKey) bool {
 	q.mu.Lock()
 	defer q.unlock()
-	return q.core.Begin(time.Now(), item, to)
+	return q.core.TryBegin(time.Now(), item, to)
 }
 
 // Finish is [Core.Finish].
@@ -138,11 +138,11 @@ func (q *Queue[T]) PurgeSubscription(id string) []T {
 	return q.core.PurgeSubscription(time.Now(), id)
 }
 
-// WakeBlocked is [Core.WakeBlocked].
-func (q *Queue[T]) WakeBlocked() {
+// Poll is [Core.Poll].
+func (q *Queue[T]) Poll() {
 	q.mu.Lock()
 	defer q.unlock()
-	q.core.WakeBlocked(time.Now())
+	q.core.Poll(time.Now())
 }
 
 // PauseClock is [Core.PauseClock].
@@ -180,7 +180,7 @@ func (q *Queue[T]) Admit() *Admission[T] { return &Admission[T]{q: q} }
 func (a *Admission[T]) Take(d Destination) bool {
 	a.q.mu.Lock()
 	defer a.q.unlock()
-	if a.q.core.Reserve(time.Now(), d) {
+	if a.q.core.ReservePrefetch(time.Now(), d) {
 		a.reserved = append(a.reserved, d)
 		return true
 	}
@@ -193,8 +193,8 @@ func (a *Admission[T]) Push(items []*Item[T]) (late []T) {
 	a.q.mu.Lock()
 	defer a.q.unlock()
 	now := time.Now()
-	a.q.core.Release(now, a.reserved)
-	a.q.core.MarkBacklog(now, a.backlog)
+	a.q.core.ReleasePrefetch(now, a.reserved)
+	a.q.core.MarkStoreBacklog(now, a.backlog)
 	return a.q.core.Push(now, items)
 }
 
@@ -202,28 +202,28 @@ func (a *Admission[T]) Push(items []*Item[T]) (late []T) {
 func (a *Admission[T]) Cancel() {
 	a.q.mu.Lock()
 	defer a.q.unlock()
-	a.q.core.Release(time.Now(), a.reserved)
+	a.q.core.ReleasePrefetch(time.Now(), a.reserved)
 }
 
-// MarkUnknownBacklog is [Core.MarkUnknownBacklog].
-func (q *Queue[T]) MarkUnknownBacklog() {
+// MarkBacklogAnywhere is [Core.MarkBacklogAnywhere].
+func (q *Queue[T]) MarkBacklogAnywhere() {
 	q.mu.Lock()
 	defer q.unlock()
-	q.core.MarkUnknownBacklog()
+	q.core.MarkBacklogAnywhere()
 }
 
-// ClaimBudget is [Core.ClaimBudget].
-func (q *Queue[T]) ClaimBudget() ClaimBudget {
+// BeginClaim is [Core.BeginClaim].
+func (q *Queue[T]) BeginClaim() ClaimBudget {
 	q.mu.Lock()
 	defer q.unlock()
-	return q.core.ClaimBudget(time.Now())
+	return q.core.BeginClaim(time.Now())
 }
 
-// Claimed is [Core.Claimed].
-func (q *Queue[T]) Claimed(items []*Item[T], b ClaimBudget) {
+// EndClaim is [Core.EndClaim].
+func (q *Queue[T]) EndClaim(items []*Item[T], b ClaimBudget) {
 	q.mu.Lock()
 	defer q.unlock()
-	q.core.Claimed(time.Now(), items, b)
+	q.core.EndClaim(time.Now(), items, b)
 }
 
 // ClaimAt is [Core.ClaimAt].

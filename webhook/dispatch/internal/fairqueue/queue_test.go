@@ -27,13 +27,13 @@ var (
 
 // newQueue makes a queue whose workers are the test itself. It counts those that would be started.
 func newQueue(l fairqueue.Limits) (*queue, *int) {
-	if l.Bytes == 0 {
-		l.Bytes = 64 << 20
+	if l.BufferedBytes == 0 {
+		l.BufferedBytes = 64 << 20
 	}
 	if l.ExpectedPayloadBytes == 0 {
 		l.ExpectedPayloadBytes = 1 << 20
 	}
-	l.Claim = 512
+	l.PerClaim = 512
 	q := fairqueue.New[string](l)
 	spawned := 0
 	q.Start(func() { spawned++ })
@@ -65,7 +65,7 @@ func sized(first int64, n, size int, to fairqueue.Destination) []*item {
 	for i := range items {
 		id := first + int64(i)
 		items[i] = &item{
-			ID: id, Destination: to, PayloadSize: &fairqueue.SharedSize{Bytes: size},
+			ID: id, Destination: to, Payload: &fairqueue.SharedPayload{Bytes: size},
 			Value: strconv.FormatInt(id, 10),
 		}
 	}
@@ -100,8 +100,8 @@ func ids(list []*item) []int64 {
 
 func TestEndpointsAreServedInTurn(t *testing.T) {
 	t.Parallel()
-	q, _ := newQueue(fairqueue.Limits{InFlight: 100, InFlightPerEndpoint: 100, Queued: 1000,
-		QueuedPerEndpoint: 1000})
+	q, _ := newQueue(fairqueue.Limits{InFlight: 100, InFlightPerEndpoint: 100, Buffered: 1000,
+		BufferedPerEndpoint: 1000})
 	known(q, 100, endpointA, endpointB, endpointC)
 	q.Push(items(1, 100, endpointA))
 	q.Push(items(201, 2, endpointB))
@@ -115,8 +115,8 @@ func TestEndpointsAreServedInTurn(t *testing.T) {
 
 func TestAttemptsOfAnEndpointAreLimited(t *testing.T) {
 	t.Parallel()
-	q, spawned := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Queued: 1000,
-		QueuedPerEndpoint: 1000})
+	q, spawned := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Buffered: 1000,
+		BufferedPerEndpoint: 1000})
 	q.Push(items(1, 5, endpointA))
 	q.Push(items(11, 5, endpointB))
 	taken := []*item{q.Next(), q.Next(), q.Next(), q.Next()}
@@ -129,54 +129,54 @@ func TestAttemptsOfAnEndpointAreLimited(t *testing.T) {
 
 func TestPrefetchIsBounded(t *testing.T) {
 	t.Parallel()
-	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Queued: 16,
-		QueuedPerEndpoint: 3})
+	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Buffered: 16,
+		BufferedPerEndpoint: 3})
 	known(q, 2, endpointA)
 	b, c := endpoint("b", "b"), endpoint("c", "c")
 	for range 3 {
-		require.True(t, q.Reserve(endpointA))
+		require.True(t, q.ReservePrefetch(endpointA))
 	}
-	assert.False(t, q.Reserve(endpointA), "the endpoint's queue is full")
+	assert.False(t, q.ReservePrefetch(endpointA), "the endpoint's queue is full")
 	for i := range 13 {
 		organization := fmt.Sprint("org", i)
-		require.True(t, q.Reserve(endpoint(organization, organization)))
+		require.True(t, q.ReservePrefetch(endpoint(organization, organization)))
 	}
-	assert.False(t, q.Reserve(c), "all queues together are full")
-	q.Release([]fairqueue.Destination{endpointA})
-	assert.True(t, q.Reserve(c))
+	assert.False(t, q.ReservePrefetch(c), "all queues together are full")
+	q.ReleasePrefetch([]fairqueue.Destination{endpointA})
+	assert.True(t, q.ReservePrefetch(c))
 
-	q.Release([]fairqueue.Destination{endpointA, c})
-	q.MarkBacklog([]fairqueue.Destination{b})
-	assert.False(t, q.Reserve(b), "what is in the store goes first")
-	q.Claimed(nil, wide)
-	assert.True(t, q.Reserve(b), "the store had nothing more")
+	q.ReleasePrefetch([]fairqueue.Destination{endpointA, c})
+	q.MarkStoreBacklog([]fairqueue.Destination{b})
+	assert.False(t, q.ReservePrefetch(b), "what is in the store goes first")
+	q.EndClaim(nil, wide)
+	assert.True(t, q.ReservePrefetch(b), "the store had nothing more")
 }
 
 // An organization has a share of the buffer, and in it those of its endpoints that answer at once,
 // those that are new and those that are slow.
 func TestTheBufferIsShared(t *testing.T) {
 	t.Parallel()
-	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Queued: 4096,
-		QueuedPerEndpoint: 128})
+	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 2, Buffered: 4096,
+		BufferedPerEndpoint: 128})
 	fill := func(organization, kind string, score int) (reserved int) {
 		for i := range 10_000 {
 			e := endpoint(organization, fmt.Sprint(organization, kind, i/4))
 			q.SetRecord(e, score, 16)
-			if q.Reserve(e) {
+			if q.ReservePrefetch(e) {
 				reserved++
 			}
 		}
 		return reserved
 	}
-	const fastScore, slowScore = fairqueue.SlowWeight, -fairqueue.SlowWeight
+	const fastScore, slowScore = fairqueue.SlowPenalty, -fairqueue.SlowPenalty
 	slow, fresh, fast := fill("a", "slow", slowScore), fill("a", "new", 0),
 		fill("a", "fast", fastScore)
 	assert.InDelta(t, 4096/4, slow, 4096/16,
 		"slow ones: an eighth, and another for those with nothing")
 	assert.InDelta(t, 4096/4, fresh, 4096/16)
 	assert.Greater(t, fast, 4096/8)
-	assert.Less(t, q.Stats().Queued, 4096*7/8, "some is free for others")
-	assert.Positive(t, q.ClaimBudget().Limit, "and for what they have in the store")
+	assert.Less(t, q.Stats().Buffered, 4096*7/8, "some is free for others")
+	assert.Positive(t, q.BeginClaim().Limit, "and for what they have in the store")
 	for _, organization := range []string{"b", "c", "d"} {
 		assert.Greater(t, fill(organization, "new", 0), 4)
 	}
@@ -185,21 +185,21 @@ func TestTheBufferIsShared(t *testing.T) {
 func TestADeadEndpointIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000,
-			QueuedPerEndpoint: 1000})
+		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Buffered: 1000,
+			BufferedPerEndpoint: 1000})
 		q.Push(items(1, 50, endpointA))
 		known(q, 4, endpointA)
 		var unstarted []string
 		for range breaker.Threshold {
 			require.Empty(t, unstarted)
-			unstarted = q.Finish(q.Next(), unhealthy).Unstarted
+			unstarted = q.Finish(q.Next(), unhealthy).ToRequeue
 		}
 		assert.Len(t, unstarted, 50-breaker.Threshold, "the rest is requeued")
-		assert.False(t, q.Reserve(endpointA))
-		assert.Equal(t, []fairqueue.Endpoint{endpointA.Endpoint}, q.ClaimBudget().SkipEndpoints)
+		assert.False(t, q.ReservePrefetch(endpointA))
+		assert.Equal(t, []fairqueue.Endpoint{endpointA.Endpoint}, q.BeginClaim().SkipEndpoints)
 
 		time.Sleep(breaker.FirstBackoff)
-		q.Claimed(nil, wide)
+		q.EndClaim(nil, wide)
 		q.Push(items(101, 5, endpointA))
 		probe := q.Next()
 		require.NotNil(t, probe)
@@ -213,16 +213,16 @@ func TestADeadEndpointIsLeftAlone(t *testing.T) {
 func TestWhatCameWhileTheBreakerWasOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000,
-			QueuedPerEndpoint: 1000})
+		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Buffered: 1000,
+			BufferedPerEndpoint: 1000})
 		q.Push(items(1, 1, endpointA))
-		require.True(t, q.Reserve(endpointA)) // an emit is being committed
+		require.True(t, q.ReservePrefetch(endpointA)) // an emit is being committed
 		q.Finish(q.Next(), breaker.Observation{Health: breaker.Unhealthy, RetryAfter: 30 * time.Second})
-		q.Release([]fairqueue.Destination{endpointA})
+		q.ReleasePrefetch([]fairqueue.Destination{endpointA})
 		q.Push(items(2, 1, endpointA))
 		assert.Nil(t, q.Next(), "the endpoint asked for 30 s")
 		time.Sleep(30 * time.Second)
-		q.WakeBlocked()
+		q.Poll()
 		assert.EqualValues(t, 2, q.Next().ID)
 	})
 }
@@ -230,8 +230,8 @@ func TestWhatCameWhileTheBreakerWasOpen(t *testing.T) {
 func TestIdleEndpointsAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000,
-			QueuedPerEndpoint: 1000})
+		q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Buffered: 1000,
+			BufferedPerEndpoint: 1000})
 		for i, h := range []breaker.Observation{healthy, unhealthy, {}} {
 			q.Push(items(int64(i+1), 1, endpointA))
 			q.Finish(q.Next(), h)
@@ -239,27 +239,28 @@ func TestIdleEndpointsAreForgotten(t *testing.T) {
 		}
 		assert.Equal(t, 1, q.Stats().Endpoints, "its failure is remembered")
 		time.Sleep(fairqueue.IdleTTL + time.Second)
-		q.WakeBlocked()
+		q.Poll()
 		assert.Equal(t, fairqueue.Stats{}, q.Stats())
 	})
 }
 
 func TestStop(t *testing.T) {
 	t.Parallel()
-	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000,
-		QueuedPerEndpoint: 1000})
+	q, _ := newQueue(fairqueue.Limits{InFlight: 10, InFlightPerEndpoint: 4, Buffered: 1000,
+		BufferedPerEndpoint: 1000})
 	q.Push(items(1, 3, endpointA))
 	q.Next()
 	assert.Equal(t, []string{"2", "3"}, q.Stop())
-	assert.False(t, q.Reserve(endpointB))
+	assert.False(t, q.ReservePrefetch(endpointB))
 	assert.Equal(t, []string{"4", "5"}, q.Push(items(4, 2, endpointA)), "too late")
-	assert.Zero(t, q.ClaimBudget().Limit)
+	assert.Zero(t, q.BeginClaim().Limit)
 }
 
 func TestBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	limits := fairqueue.Limits{
-		InFlight: 10, InFlightPerEndpoint: 4, Queued: 1000, QueuedPerEndpoint: 1000, Bytes: 1000,
+		InFlight: 10, InFlightPerEndpoint: 4, Buffered: 1000, BufferedPerEndpoint: 1000,
+		BufferedBytes:        1000,
 		ExpectedPayloadBytes: 10,
 	}
 	t.Run("prefetch", func(t *testing.T) {
@@ -267,30 +268,30 @@ func TestBytesAreBounded(t *testing.T) {
 		q, _ := newQueue(limits)
 		b, c := endpoint("b", "b"), endpoint("c", "c")
 		q.Push(sized(1, 8, 100, endpointA))
-		assert.False(t, q.Reserve(endpointA), "four times of what is free")
-		assert.True(t, q.Reserve(b))
+		assert.False(t, q.ReservePrefetch(endpointA), "four times of what is free")
+		assert.True(t, q.ReservePrefetch(b))
 		q.Push(sized(101, 2, 100, b))
-		assert.False(t, q.Reserve(c), "nothing is free")
+		assert.False(t, q.ReservePrefetch(c), "nothing is free")
 		require.NotNil(t, q.Next())
-		assert.True(t, q.Reserve(c), "something is free")
+		assert.True(t, q.ReservePrefetch(c), "something is free")
 	})
 	t.Run("claims", func(t *testing.T) {
 		t.Parallel()
 		limits := limits
 		limits.ExpectedPayloadBytes = 40
 		q, _ := newQueue(limits)
-		b := q.ClaimBudget()
+		b := q.BeginClaim()
 		assert.Equal(t, []int{25, 25}, []int{b.Limit, b.PerEndpoint}, "of forty bytes each")
 
 		claimed := sized(1, 8, 100, endpointA)
-		q.Claimed(claimed, wide)
+		q.EndClaim(claimed, wide)
 		q.Push(claimed)
-		b = q.ClaimBudget()
+		b = q.BeginClaim()
 		assert.Equal(t, 2, b.Limit, "of a hundred bytes each, as the last ones were")
 		assert.Equal(t, []string{""}, b.SkipOrganizations, "it has its share")
 
 		q.Push(sized(101, 2, 100, endpointB))
-		assert.Zero(t, q.ClaimBudget().Limit)
+		assert.Zero(t, q.BeginClaim().Limit)
 		for range 4 {
 			require.NotNil(t, q.Next())
 		}
@@ -301,42 +302,42 @@ func TestBytesAreBounded(t *testing.T) {
 		q, _ := newQueue(limits)
 		// Two events for three endpoints, of which the first is removed.
 		for event := range int64(2) {
-			payload := &fairqueue.SharedSize{Bytes: 100}
+			payload := &fairqueue.SharedPayload{Bytes: 100}
 			for i, e := range []fairqueue.Destination{endpointA, endpointB, endpointC} {
 				delivery := items(1+3*event+int64(i), 1, e)
-				delivery[0].PayloadSize = payload
+				delivery[0].Payload = payload
 				q.Push(delivery)
 			}
 		}
-		assert.Equal(t, 200, q.Stats().QueuedBytes, "each payload is in memory once")
+		assert.Equal(t, 200, q.Stats().BufferedBytes, "each payload is in memory once")
 		assert.Len(t, q.PurgeSubscription(endpointA.Endpoint.SubscriptionID), 2)
-		assert.Equal(t, 200, q.Stats().QueuedBytes, "it stays there for the others")
+		assert.Equal(t, 200, q.Stats().BufferedBytes, "it stays there for the others")
 		assert.Equal(t, 200, q.BytesOf(endpointB))
 		require.Equal(t, endpointB, q.Next().Destination)
-		assert.Equal(t, 200, q.Stats().QueuedBytes)
+		assert.Equal(t, 200, q.Stats().BufferedBytes)
 		require.Equal(t, endpointC, q.Next().Destination)
-		assert.Equal(t, 100, q.Stats().QueuedBytes, "until it has left all queues")
+		assert.Equal(t, 100, q.Stats().BufferedBytes, "until it has left all queues")
 		assert.Len(t, q.Stop(), 2)
-		assert.Zero(t, q.Stats().QueuedBytes)
-		assert.Zero(t, q.Stats().Queued)
+		assert.Zero(t, q.Stats().BufferedBytes)
+		assert.Zero(t, q.Stats().Buffered)
 	})
 	t.Run("expected size", func(t *testing.T) {
 		t.Parallel()
 		q, _ := newQueue(limits)
-		q.Claimed(sized(1, 2, 500, endpointA), wide)
-		assert.Equal(t, 2, q.ClaimBudget().Limit, "larger ones are believed at once: 500 bytes")
-		q.Claimed(nil, wide)
-		assert.Equal(t, 2, q.ClaimBudget().Limit)
-		q.Claimed(sized(11, 2, 10, endpointA), wide)
-		assert.Equal(t, 4, q.ClaimBudget().Limit, "smaller ones little by little: 250 bytes")
+		q.EndClaim(sized(1, 2, 500, endpointA), wide)
+		assert.Equal(t, 2, q.BeginClaim().Limit, "larger ones are believed at once: 500 bytes")
+		q.EndClaim(nil, wide)
+		assert.Equal(t, 2, q.BeginClaim().Limit)
+		q.EndClaim(sized(11, 2, 10, endpointA), wide)
+		assert.Equal(t, 4, q.BeginClaim().Limit, "smaller ones little by little: 250 bytes")
 	})
 }
 
 func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, _ := newQueue(fairqueue.Limits{InFlight: 100, InFlightPerEndpoint: 8, Queued: 1000,
-			QueuedPerEndpoint: 1000})
+		q, _ := newQueue(fairqueue.Limits{InFlight: 100, InFlightPerEndpoint: 8, Buffered: 1000,
+			BufferedPerEndpoint: 1000})
 		known(q, 8, endpointA)
 		q.Push(retries(1, 20, endpointA))
 		q.Push(items(101, 20, endpointA))
@@ -346,13 +347,13 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 
 		slices.Reverse(taken)
 		for i, failed := range taken { // the first eight fail: the endpoint is left alone
-			unstarted := q.Finish(failed, unhealthy).Unstarted
+			unstarted := q.Finish(failed, unhealthy).ToRequeue
 			if i == len(taken)-1 {
 				assert.Len(t, unstarted, 32)
 			}
 		}
 		time.Sleep(breaker.FirstBackoff)
-		q.Claimed(nil, wide)
+		q.EndClaim(nil, wide)
 		q.Push(retries(201, 20, endpointA))
 		probe := q.Next()
 		assert.EqualValues(t, 201, probe.ID, "nothing else waits")
@@ -361,7 +362,7 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 		assert.EqualValues(t, 301, beside.ID, "what was never attempted need not wait for it to fail")
 		assert.Nil(t, q.Next(), "one at a time")
 		finished := q.Finish(probe, unhealthy)
-		assert.Len(t, finished.Unstarted, 19, "those that failed are requeued")
+		assert.Len(t, finished.ToRequeue, 19, "those that failed are requeued")
 		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), finished.RetriesAt)
 		q.Finish(beside, healthy)
 		assert.EqualValues(t, 302, q.Next().ID)
@@ -373,14 +374,14 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 func TestLocalWaitsDoNotCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, _ := newQueue(fairqueue.Limits{InFlight: 16, InFlightPerEndpoint: 4, Queued: 100,
-			QueuedPerEndpoint: 100})
+		q, _ := newQueue(fairqueue.Limits{InFlight: 16, InFlightPerEndpoint: 4, Buffered: 100,
+			BufferedPerEndpoint: 100})
 		known(q, 4, endpointA, endpointB)
 		begin := func(id int64, to fairqueue.Destination) *item {
 			q.Push(items(id, 1, to))
 			i := q.Next()
 			require.NotNil(t, i)
-			require.True(t, q.Begin(i, fairqueue.Host{}))
+			require.True(t, q.TryBegin(i, fairqueue.HostKey{}))
 			return i
 		}
 		slots := func() [2]int {
@@ -427,14 +428,14 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, _ := newQueue(fairqueue.Limits{InFlight: 16, InFlightPerEndpoint: 4, Queued: 100,
-			QueuedPerEndpoint: 100})
+		q, _ := newQueue(fairqueue.Limits{InFlight: 16, InFlightPerEndpoint: 4, Buffered: 100,
+			BufferedPerEndpoint: 100})
 		known(q, 4, endpointA, endpointB)
-		old := fairqueue.Host{Name: "old.example", MaxInFlight: 1}
+		old := fairqueue.HostKey{Name: "old.example", MaxInFlight: 1}
 		for i, e := range []fairqueue.Destination{endpointA, endpointB} {
 			q.Push(items(int64(i+1), 1, e))
 			first := q.Next()
-			require.True(t, q.Begin(first, old))
+			require.True(t, q.TryBegin(first, old))
 			q.Finish(first, healthy)
 		}
 		q.Push(items(11, 2, endpointA))
@@ -442,7 +443,7 @@ func TestAnEndpointMovesWhileItWaitsForItsHost(t *testing.T) {
 		q.Push(items(21, 1, endpointB))
 		require.Nil(t, q.Next(), "the host has one slot")
 
-		require.True(t, q.Begin(moved, fairqueue.Host{Name: "new.example"}))
+		require.True(t, q.TryBegin(moved, fairqueue.HostKey{Name: "new.example"}))
 		assert.ElementsMatch(t, []int64{12, 21}, ids(all(q)),
 			"one moves too, and one gets the slot that is left")
 	})

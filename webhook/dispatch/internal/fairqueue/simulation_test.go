@@ -43,7 +43,8 @@ func BenchmarkSimulation(b *testing.B) {
 }
 
 var simulatedLimits = fairqueue.Limits{
-	InFlight: 32, InFlightPerEndpoint: 5, Queued: 96, QueuedPerEndpoint: 16, Bytes: 20_000, Claim: 24,
+	InFlight: 32, InFlightPerEndpoint: 5, Buffered: 96, BufferedPerEndpoint: 16,
+	BufferedBytes: 20_000, PerClaim: 24,
 	ExpectedPayloadBytes: 400,
 }
 
@@ -62,17 +63,17 @@ const (
 type delivery struct {
 	id       int64
 	endpoint *simulatedEndpoint
-	payload  *fairqueue.SharedSize
+	payload  *fairqueue.SharedPayload
 	retry    bool
 	where    where
 	index    int // in the list of those that are picked or in flight
 	item     *fairqueue.Item[*delivery]
-	host     fairqueue.Host // of the attempt
+	host     fairqueue.HostKey // of the attempt
 }
 
 type simulatedEndpoint struct {
 	fairqueue.Destination
-	host     fairqueue.Host
+	host     fairqueue.HostKey
 	health   breaker.Health
 	stored   []*delivery
 	queued   int // and reserved
@@ -91,7 +92,7 @@ type simulation struct {
 	open   bool
 
 	endpoints        []*simulatedEndpoint
-	hosts            []fairqueue.Host
+	hosts            []fairqueue.HostKey
 	commits          [][]*delivery
 	picked           []*delivery
 	inFlight         []*delivery
@@ -100,11 +101,11 @@ type simulation struct {
 	deliveries, done int
 
 	queued         int // and reserved
-	queuedPayloads map[*fairqueue.SharedSize]int
+	queuedPayloads map[*fairqueue.SharedPayload]int
 	queuedBytes    int
-	slots          map[string]int         // by organization
-	atHost         map[fairqueue.Host]int // attempts that began while the queue was open
-	claimsAt       []time.Time            // that were asked for, and are to come
+	slots          map[string]int            // by organization
+	atHost         map[fairqueue.HostKey]int // attempts that began while the queue was open
+	claimsAt       []time.Time               // that were asked for, and are to come
 }
 
 func newSimulation(t testing.TB, seed uint64) *simulation {
@@ -112,13 +113,16 @@ func newSimulation(t testing.TB, seed uint64) *simulation {
 		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, seed)),
 		core: fairqueue.NewCore[*delivery](simulatedLimits),
 		now:  time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC), open: true,
-		queuedPayloads: make(map[*fairqueue.SharedSize]int), slots: make(map[string]int),
-		atHost: make(map[fairqueue.Host]int),
+		queuedPayloads: make(map[*fairqueue.SharedPayload]int), slots: make(map[string]int),
+		atHost: make(map[fairqueue.HostKey]int),
 	}
 	for i := range 6 {
-		s.hosts = append(s.hosts, fairqueue.Host{Name: fmt.Sprint("host", i), MaxInFlight: i % 3 * 2})
+		s.hosts = append(
+			s.hosts,
+			fairqueue.HostKey{Name: fmt.Sprint("host", i), MaxInFlight: i % 3 * 2},
+		)
 	}
-	s.hosts = append(s.hosts, fairqueue.Host{})
+	s.hosts = append(s.hosts, fairqueue.HostKey{})
 	for i := range 30 {
 		s.endpoints = append(s.endpoints, &simulatedEndpoint{
 			// The first organization has as many endpoints as all others.
@@ -206,9 +210,9 @@ func (s *simulation) act() (claim bool) {
 		"%d fast and %d general slots are taken by %d", stats.FastSlots, stats.GeneralSlots, taken)
 	s.require(taken <= simulatedLimits.InFlight, "%d in flight", taken)
 	s.require(stats.FastSlots <= simulatedLimits.InFlight/4, "%d fast slots", stats.FastSlots)
-	s.require(stats.Queued == s.queued, "%d queued, not %d", stats.Queued, s.queued)
-	s.require(stats.QueuedBytes == s.queuedBytes,
-		"%d bytes, not %d", stats.QueuedBytes, s.queuedBytes)
+	s.require(stats.Buffered == s.queued, "%d queued, not %d", stats.Buffered, s.queued)
+	s.require(stats.BufferedBytes == s.queuedBytes,
+		"%d bytes, not %d", stats.BufferedBytes, s.queuedBytes)
 	s.require(s.core.Empty() == (s.queued == 0), "%d queued", s.queued)
 	s.require(s.core.Idle() == (s.workers+taken == 0), "%d workers", s.workers+taken)
 	return actions.Claim
@@ -234,7 +238,7 @@ func (s *simulation) step() {
 	case n < 93:
 		s.pass(time.Duration(s.random.IntN(200)) * time.Millisecond)
 	case n < 97:
-		s.core.WakeBlocked(s.now)
+		s.core.Poll(s.now)
 	default:
 		s.rare()
 	}
@@ -281,7 +285,7 @@ func (s *simulation) emit() {
 	if s.deliveries-s.done > 20*len(s.endpoints) {
 		return // so that it does not end with more than it can deliver
 	}
-	payload := &fairqueue.SharedSize{Bytes: 1 + s.random.IntN(800)}
+	payload := &fairqueue.SharedPayload{Bytes: 1 + s.random.IntN(800)}
 	var prefetched []*delivery
 	var backlog []fairqueue.Destination
 	first := s.endpoints[s.random.IntN(len(s.endpoints))]
@@ -292,11 +296,11 @@ func (s *simulation) emit() {
 		}
 		s.deliveries++
 		d := &delivery{id: int64(s.deliveries), endpoint: e, payload: payload}
-		if s.core.Reserve(s.now, e.Destination) {
+		if s.core.ReservePrefetch(s.now, e.Destination) {
 			s.queued++
 			e.queued++
-			s.require(s.queued <= simulatedLimits.Queued, "%d are queued", s.queued)
-			s.require(e.queued <= simulatedLimits.QueuedPerEndpoint, "%d for one endpoint", e.queued)
+			s.require(s.queued <= simulatedLimits.Buffered, "%d are queued", s.queued)
+			s.require(e.queued <= simulatedLimits.BufferedPerEndpoint, "%d for one endpoint", e.queued)
 			d.where = committed
 			prefetched = append(prefetched, d)
 		} else {
@@ -304,7 +308,7 @@ func (s *simulation) emit() {
 			backlog = append(backlog, e.Destination)
 		}
 	}
-	s.core.MarkBacklog(s.now, backlog)
+	s.core.MarkStoreBacklog(s.now, backlog)
 	if len(prefetched) > 0 {
 		s.commits = append(s.commits, prefetched)
 	}
@@ -324,7 +328,7 @@ func (s *simulation) commit() {
 		s.queued--
 		d.endpoint.queued--
 	}
-	s.core.Release(s.now, reserved)
+	s.core.ReleasePrefetch(s.now, reserved)
 	if s.random.IntN(20) == 0 {
 		for _, d := range list {
 			s.move(d, committed, inStore)
@@ -338,7 +342,7 @@ func (s *simulation) push(list []*delivery, from where) {
 	items := make([]*fairqueue.Item[*delivery], len(list))
 	for i, d := range list {
 		d.item = &fairqueue.Item[*delivery]{
-			Destination: d.endpoint.Destination, ID: d.id, PayloadSize: d.payload, Value: d,
+			Destination: d.endpoint.Destination, ID: d.id, Payload: d.payload, Value: d,
 			Retry: d.retry,
 		}
 		items[i] = d.item
@@ -353,11 +357,11 @@ func (s *simulation) push(list []*delivery, from where) {
 
 // claim takes what the budget allows out of the store.
 func (s *simulation) claim() {
-	b := s.core.ClaimBudget(s.now)
+	b := s.core.BeginClaim(s.now)
 	if b.Limit == 0 {
 		return
 	}
-	s.require(s.queued+b.Limit <= simulatedLimits.Queued,
+	s.require(s.queued+b.Limit <= simulatedLimits.Buffered,
 		"may claim %d beside %d", b.Limit, s.queued)
 	skip := make(map[any]bool)
 	for _, id := range b.SkipOrganizations {
@@ -382,10 +386,10 @@ func (s *simulation) claim() {
 	items := make([]*fairqueue.Item[*delivery], len(list))
 	for i, d := range list {
 		items[i] = &fairqueue.Item[*delivery]{
-			Destination: d.endpoint.Destination, PayloadSize: d.payload,
+			Destination: d.endpoint.Destination, Payload: d.payload,
 		}
 	}
-	s.core.Claimed(s.now, items, b)
+	s.core.EndClaim(s.now, items, b)
 	s.push(list, inStore)
 }
 
@@ -422,7 +426,7 @@ func (s *simulation) begin() {
 		return
 	}
 	to := d.endpoint.host
-	if !s.core.Begin(s.now, d.item, to) {
+	if !s.core.TryBegin(s.now, d.item, to) {
 		s.move(d, picked, queued)
 		s.workers++
 		return
@@ -464,7 +468,7 @@ func (s *simulation) over(d *delivery, from where, observed breaker.Observation)
 		s.move(d, from, done)
 	}
 	s.workers++
-	for _, d := range finished.Unstarted {
+	for _, d := range finished.ToRequeue {
 		s.move(d, queued, inStore)
 	}
 }
@@ -508,7 +512,7 @@ func (s *simulation) pass(d time.Duration) {
 // settle lets the workers do all they can, and checks that nothing waits then which could run.
 func (s *simulation) settle() {
 	for range s.endpoints { // one search passes over a few that are blocked
-		s.core.WakeBlocked(s.now)
+		s.core.Poll(s.now)
 		for s.act(); s.workers > 0; s.act() {
 			s.work()
 		}
@@ -544,10 +548,10 @@ func (s *simulation) runOut() {
 		s.work()
 	}
 	s.pass(fairqueue.IdleTTL + 2*breaker.MaxBackoff)
-	s.core.Claimed(s.now, nil, wide)
-	s.core.WakeBlocked(s.now)
+	s.core.EndClaim(s.now, nil, wide)
+	s.core.Poll(s.now)
 	s.act()
 	s.pass(fairqueue.IdleTTL + time.Second)
-	s.core.WakeBlocked(s.now)
+	s.core.Poll(s.now)
 	require.Equal(s.t, fairqueue.Stats{}, s.core.Stats(), "seed %d: all is forgotten", s.seed)
 }

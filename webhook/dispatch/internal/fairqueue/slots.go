@@ -58,25 +58,25 @@ func (u *slotUsage) add(kind slotKind, n int) {
 	}
 }
 
-// speedRecord scores how long attempts have been lasting. A slow one weighs as much as slowWeight
+// speedRecord scores how long attempts have been lasting. A slow one weighs as much as slowPenalty
 // that are fast.
 type speedRecord struct{ score int }
 
 const (
-	slowWeight = 8
-	bestScore  = 2 * slowWeight
-	worstScore = -8 * slowWeight
+	slowPenalty = 8
+	bestScore   = 2 * slowPenalty
+	worstScore  = -8 * slowPenalty
 )
 
 func (r *speedRecord) recordFast() { r.score = min(r.score+1, bestScore) }
-func (r *speedRecord) recordSlow() { r.score = max(r.score-slowWeight, worstScore) }
+func (r *speedRecord) recordSlow() { r.score = max(r.score-slowPenalty, worstScore) }
 
 // speed is what the record says about the next attempt.
 type speed int
 
 const (
 	speedFast    speed = iota // attempts have been fast
-	speedUnknown              // there was none yet, or slow ones have cancelled out fast ones
+	speedNeutral              // there was none yet, or slow ones have cancelled out fast ones
 	speedSlow
 	speedCount // their number
 )
@@ -86,7 +86,7 @@ func (r *speedRecord) speed() speed {
 	case r.score > 0:
 		return speedFast
 	case r.score == 0:
-		return speedUnknown
+		return speedNeutral
 	}
 	return speedSlow
 }
@@ -177,21 +177,21 @@ func (e *endpointQueue[T]) mayUseReserved(now time.Time) bool {
 // together have.
 func (c *Core[T]) adjustSlots(item *Item[T], n int) {
 	c.slotsUsed.add(item.slot, n)
-	item.queue.organization.add(item.slot, n)
-	if item.host != nil {
-		item.host.add(item.slot, n)
-		c.forgetHostIfUnused(item.host)
+	item.endpointQueue.organization.add(item.slot, n)
+	if item.slotHost != nil {
+		item.slotHost.add(item.slot, n)
+		c.forgetHostIfUnused(item.slotHost)
 	}
 }
 
 // wakeForFreedSlot lets those look for a slot again that may have the one that the item had: first
 // those that wait for its host, and then its own organization, which has just had a turn there. All
-// others do so with the next WakeBlocked.
+// others do so with the next Poll.
 func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
-	if item.host != nil {
-		c.wakeWaiters(item.host, maxWakeups)
+	if item.slotHost != nil {
+		c.wakeWaiters(item.slotHost, maxWakeups)
 	}
-	if o := item.queue.organization; o.hasRunnable() {
+	if o := item.endpointQueue.organization; o.hasRunnable() {
 		c.scheduleOrganization(o)
 	}
 	for n := 0; n < maxWakeups && !c.waitingForSlot.empty(); n++ {
@@ -248,7 +248,7 @@ func (c *Core[T]) ResumeClock(now time.Time, item *Item[T]) {
 	}
 	waited := now.Sub(p.since)
 	p.total += waited
-	item.started = item.started.Add(waited)
+	item.clockStart = item.clockStart.Add(waited)
 	if !item.slow {
 		c.slowWatch.add(item)
 	}
@@ -268,47 +268,47 @@ type slowWatchList[T any] struct{ first, last *Item[T] }
 
 func (r *slowWatchList[T]) add(item *Item[T]) {
 	previous := r.last
-	for previous != nil && previous.started.After(item.started) {
-		previous = previous.previous
+	for previous != nil && previous.clockStart.After(item.clockStart) {
+		previous = previous.watchPrevious
 	}
-	item.previous = previous
+	item.watchPrevious = previous
 	if previous == nil {
-		item.next, r.first = r.first, item
+		item.watchNext, r.first = r.first, item
 	} else {
-		item.next, previous.next = previous.next, item
+		item.watchNext, previous.watchNext = previous.watchNext, item
 	}
-	if item.next == nil {
+	if item.watchNext == nil {
 		r.last = item
 	} else {
-		item.next.previous = item
+		item.watchNext.watchPrevious = item
 	}
 }
 
 func (r *slowWatchList[T]) remove(item *Item[T]) {
-	if item.previous == nil {
-		r.first = item.next
+	if item.watchPrevious == nil {
+		r.first = item.watchNext
 	} else {
-		item.previous.next = item.next
+		item.watchPrevious.watchNext = item.watchNext
 	}
-	if item.next == nil {
-		r.last = item.previous
+	if item.watchNext == nil {
+		r.last = item.watchPrevious
 	} else {
-		item.next.previous = item.previous
+		item.watchNext.watchPrevious = item.watchPrevious
 	}
-	item.previous, item.next = nil, nil
+	item.watchPrevious, item.watchNext = nil, nil
 }
 
 // markSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
 func (c *Core[T]) markSlow() {
 	for item := c.slowWatch.first; item != nil &&
-		c.now.Sub(item.started) >= slowAfter; item = c.slowWatch.first {
+		c.now.Sub(item.clockStart) >= slowAfter; item = c.slowWatch.first {
 		c.slowWatch.remove(item)
 		item.slow = true
-		item.queue.recordSlow()
-		c.updateSpeed(item.queue)
-		item.queue.organization.recordSlow()
-		if item.host != nil {
-			item.host.recordSlow()
+		item.endpointQueue.recordSlow()
+		c.updateSpeed(item.endpointQueue)
+		item.endpointQueue.organization.recordSlow()
+		if item.slotHost != nil {
+			item.slotHost.recordSlow()
 		}
 		if item.slot == fastSlot {
 			c.adjustSlots(item, -1)
@@ -320,8 +320,8 @@ func (c *Core[T]) markSlow() {
 	c.ensureWorker()
 }
 
-// Host identifies where attempts go, of any organization. One name with two limits is two hosts.
-type Host struct {
+// HostKey identifies where attempts go, of any organization. One name with two limits is two hosts.
+type HostKey struct {
 	Name string
 	// MaxInFlight is how many attempts to it may be in flight, by the channel's own account; 0 is no
 	// limit but its share.
@@ -330,8 +330,8 @@ type Host struct {
 
 type host[T any] struct {
 	slotUser
-	Host
-	endpoints int // that go there
+	HostKey
+	endpointCount int // that go there
 	// waiters are the organizations with endpoints that could run something if the host had a slot
 	// for them, as *hostWaiters, and byOrganization finds them. They take turns: an organization
 	// with many endpoints gets no more of the host than one with a single endpoint.
@@ -394,9 +394,9 @@ func (h *host[T]) popWaitersOf(o *organization[T]) (popped []*endpointQueue[T]) 
 	return popped
 }
 
-// setHost notes where the endpoint's attempts go. The zero Host is not known.
-func (c *Core[T]) setHost(e *endpointQueue[T], to Host) {
-	if e.host != nil && e.host.Host == to {
+// setHost notes where the endpoint's attempts go. The zero HostKey is not known.
+func (c *Core[T]) setHost(e *endpointQueue[T], to HostKey) {
+	if e.host != nil && e.host.HostKey == to {
 		return
 	}
 	if e.host != nil {
@@ -411,23 +411,23 @@ func (c *Core[T]) setHost(e *endpointQueue[T], to Host) {
 	}
 	h := c.hosts[to]
 	if h == nil {
-		h = &host[T]{Host: to, byOrganization: make(map[*organization[T]]*list.Element)}
+		h = &host[T]{HostKey: to, byOrganization: make(map[*organization[T]]*list.Element)}
 		c.hosts[to] = h
 	}
-	h.endpoints++
+	h.endpointCount++
 	e.host = h
 }
 
 func (c *Core[T]) leaveHost(h *host[T]) {
-	h.endpoints--
+	h.endpointCount--
 	c.forgetHostIfUnused(h)
 }
 
 // forgetHostIfUnused forgets a host that no endpoint has and no attempt in flight goes to: until
 // then its attempts count, whatever endpoint has it next.
 func (c *Core[T]) forgetHostIfUnused(h *host[T]) {
-	if h.endpoints == 0 && h.total() == 0 && c.hosts[h.Host] == h {
-		delete(c.hosts, h.Host)
+	if h.endpointCount == 0 && h.total() == 0 && c.hosts[h.HostKey] == h {
+		delete(c.hosts, h.HostKey)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // 64 slots are 16 fast ones, of which 4 are a reserve, and 48 slow ones.
 var slotLimits = fairqueue.Limits{
-	InFlight: 64, InFlightPerEndpoint: 8, Queued: 4096, QueuedPerEndpoint: 128,
+	InFlight: 64, InFlightPerEndpoint: 8, Buffered: 4096, BufferedPerEndpoint: 128,
 }
 
 // pushFor queues n items for each of some endpoints of the organization.
@@ -56,7 +56,7 @@ func TestTheReserveIsForThoseThatHaveJustAnswered(t *testing.T) {
 		answer := func() {
 			q.Push(items(1, 1, answered))
 			next := q.Next()
-			require.True(t, q.Begin(next, fairqueue.Host{}))
+			require.True(t, q.TryBegin(next, fairqueue.HostKey{}))
 			q.Finish(next, healthy)
 		}
 		fastSlots := func() int { return q.Stats().FastSlots }
@@ -83,7 +83,7 @@ func TestAHostWithALimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, _ := newQueue(slotLimits)
-		host := fairqueue.Host{Name: "mail.example", MaxInFlight: 2}
+		host := fairqueue.HostKey{Name: "mail.example", MaxInFlight: 2}
 		// Both organizations have endpoints that go there, as the queue has learnt by attempts.
 		for _, organization := range []string{"first", "second"} {
 			for i := range 3 {
@@ -91,7 +91,7 @@ func TestAHostWithALimit(t *testing.T) {
 				known(q, 8, e)
 				q.Push(items(1, 1, e))
 				next := q.Next()
-				require.True(t, q.Begin(next, host))
+				require.True(t, q.TryBegin(next, host))
 				q.Finish(next, healthy)
 			}
 		}
@@ -120,7 +120,7 @@ func TestAHostThatIsLeftStillCounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, _ := newQueue(slotLimits)
-		mail := fairqueue.Host{Name: "mail.example", MaxInFlight: 3}
+		mail := fairqueue.HostKey{Name: "mail.example", MaxInFlight: 3}
 		mover, other := endpoint("first", "mover"), endpoint("second", "other")
 		known(q, 8, mover)
 		known(q, 8, other)
@@ -128,19 +128,19 @@ func TestAHostThatIsLeftStillCounts(t *testing.T) {
 		var hanging []*item
 		for range 2 {
 			next := q.Next()
-			require.True(t, q.Begin(next, mail))
+			require.True(t, q.TryBegin(next, mail))
 			hanging = append(hanging, next)
 		}
 		elsewhere := q.Next()
-		require.True(t, q.Begin(elsewhere, fairqueue.Host{Name: "elsewhere.example"}))
+		require.True(t, q.TryBegin(elsewhere, fairqueue.HostKey{Name: "elsewhere.example"}))
 		q.Finish(elsewhere, healthy)
 
 		q.Push(items(10, 2, other))
-		require.True(t, q.Begin(q.Next(), mail))
+		require.True(t, q.TryBegin(q.Next(), mail))
 		require.Nil(t, q.Next(), "with the two of the other endpoint, three are under way there")
 		for _, i := range hanging {
 			q.Finish(i, healthy)
 		}
-		require.True(t, q.Begin(q.Next(), mail))
+		require.True(t, q.TryBegin(q.Next(), mail))
 	})
 }
