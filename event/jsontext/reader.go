@@ -32,7 +32,7 @@ func NewReader(data []byte, maxDepth int) *Reader {
 }
 
 // ValidUTF8 reports whether all of the input is valid UTF-8, as RFC 8259 demands. If not, reading
-// succeeds all the same: U+FFFD stands for each invalid byte of a string, as in encoding/json.
+// succeeds nonetheless: U+FFFD stands for each invalid byte of a string, as in encoding/json.
 func (r *Reader) ValidUTF8() bool { return r.valid }
 
 // Offset returns the position in the input, in bytes: where the last value ended or, after

@@ -66,7 +66,7 @@ func (r *run) work() {
 			back := requeue(u)
 			if u.AttemptsSinceQueued > 0 && !v.elsewhere {
 				// The pause is told by the time here, and due times by the store's.
-				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(finished.RetriesAt)))
+				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(finished.RetriesNotBefore)))
 			}
 			r.results <- back
 		}

@@ -95,4 +95,17 @@
 // sqlstore. Package memstore keeps it in memory, for tests and for events that
 // may be lost. Package storetest holds the contract of a Store as a suite for
 // those who write one.
+//
+// # What is where
+//
+//   - config.go, dispatcher.go: Config, New, and subscriptions: Put, Update, Delete
+//   - emit.go, ids.go: Emit and EmitTx, and the ids of what they store
+//   - run.go, drain.go: Run and Drain: claims, leases, results, pruning
+//   - attempt.go, try.go, task.go: one attempt, and the call of its channel
+//   - decide.go, retry.go: what follows from an attempt; the retry policies
+//   - lost.go, heldleases.go: deliveries whose lease was lost, and the leases held here
+//   - replay.go, sendtest.go, testlimits.go: Replay and ReplayAll; SendTest
+//   - hooks.go, errors.go: Hooks, and the errors
+//   - channelcache.go, clock.go: opened channels, and the store's clock
+//   - internal: the fair queue, its circuit breaker, shared commits, and logging of outages
 package dispatch

@@ -176,7 +176,7 @@ func (d *Dispatcher) commitEmits(
 	enqueued, err := d.store.Enqueue(ctx, at, records, &webhook.Prefetch{
 		Until: at.Add(d.cfg.Lease),
 		Take: func(organizationID string, e webhook.Endpoint) bool {
-			return admission.Take(destination(organizationID, e))
+			return admission.TryPrefetch(destination(organizationID, e))
 		},
 	})
 	if err != nil {

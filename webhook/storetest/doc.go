@@ -19,6 +19,7 @@
 //   - fixture.go: the shorthand of the cases
 //   - subscriptions.go: subscriptions, lists and quotas
 //   - enqueue.go: events, and deliveries that Enqueue hands out (prefetch)
+//   - prefetched.go: what becomes of those when their process ends, or takes long
 //   - claim.go: what a claim returns, and how it rotates between endpoints
 //   - lease.go: extended and lost leases, the clock, Repair
 //   - settle.go: results of attempts

@@ -5,7 +5,7 @@
 // living endpoint in between, it opens: it backs off for [FirstBackoff], twice as long after each
 // further failure, and [MaxBackoff] at most. When that time has passed it is half-open, which is
 // not closed and not backing off: the caller makes one attempt at a time, until one is answered,
-// which closes it.
+// which closes it. A breaker that is open or half-open is tripped.
 //
 // Deliveries that have failed before have a backoff of their own. It never ends before that of the
 // others, and only their failures double it. So an event that the endpoint cannot take holds back

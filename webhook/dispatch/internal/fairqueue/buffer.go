@@ -16,7 +16,7 @@ func (c *Core[T]) bufferShares() bufferShares {
 	return bufferShares{
 		organizationItems: min(items, c.limits.Buffered),
 		endpointItems:     min(items, c.limits.BufferedPerEndpoint),
-		bytes:             threshold(c.limits.BufferedBytes, c.bytes),
+		bytes:             threshold(c.limits.BufferedBytes, c.distinctBytes),
 	}
 }
 
@@ -44,14 +44,14 @@ func (e *endpointQueue[T]) organizationHasRoom(shares bufferShares, n int) bool 
 	}
 	return o.buffered < shares.organizationItems &&
 		o.bufferedBySpeed[e.countedUnder]+n <= max(shares.organizationItems*eighths/8, 1) &&
-		o.bytes < max(bytes, 1) && e.bytes < shares.bytes
+		o.distinctBytes < max(bytes, 1) && e.payloadBytes < shares.bytes
 }
 
 // ReservePrefetch reserves capacity for one delivery that may be prefetched, and reports whether
 // there is any. A reservation lasts until ReleasePrefetch.
 func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 	c.now = now
-	if !c.accepting || c.buffered >= c.limits.Buffered || c.bytes >= c.limits.BufferedBytes {
+	if !c.accepting || c.buffered >= c.limits.Buffered || c.distinctBytes >= c.limits.BufferedBytes {
 		return false
 	}
 	e, shares := c.activate(d), c.bufferShares()
@@ -106,10 +106,10 @@ func (c *Core[T]) adjustBuffered(e *endpointQueue[T], n int) {
 func (c *Core[T]) countQueued(item *Item[T]) {
 	e, p := item.endpointQueue, item.Payload
 	c.adjustBuffered(e, 1)
-	e.bytes += p.Bytes
+	e.payloadBytes += p.Bytes
 	if p.queuedItems++; p.queuedItems == 1 {
-		c.bytes += p.Bytes
-		e.organization.bytes += p.Bytes
+		c.distinctBytes += p.Bytes
+		e.organization.distinctBytes += p.Bytes
 	}
 }
 
@@ -118,10 +118,10 @@ func (c *Core[T]) countDequeued(items ...*Item[T]) {
 	for _, item := range items {
 		e, p := item.endpointQueue, item.Payload
 		c.adjustBuffered(e, -1)
-		e.bytes -= p.Bytes
+		e.payloadBytes -= p.Bytes
 		if p.queuedItems--; p.queuedItems == 0 {
-			c.bytes -= p.Bytes
-			e.organization.bytes -= p.Bytes
+			c.distinctBytes -= p.Bytes
+			e.organization.distinctBytes -= p.Bytes
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (c *Core[T]) BeginClaim(now time.Time) ClaimBudget {
 	// Some of the buffer stays for prefetching, so that a new delivery need not wait until old ones
 	// are done.
 	freeItems := c.limits.Buffered - c.buffered - c.minFreeToClaim()/2
-	freeBytes := c.limits.BufferedBytes - c.bytes
+	freeBytes := c.limits.BufferedBytes - c.distinctBytes
 	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.expectedPayloadBytes), 1),
 		c.limits.PerClaim)}
 	b.BufferEmpty = c.buffered == 0
@@ -164,7 +164,7 @@ func (c *Core[T]) BeginClaim(now time.Time) ClaimBudget {
 	for _, e := range c.activeEndpoints {
 		o := e.organization
 		switch {
-		case o.buffered > shares.organizationItems-b.PerOrganization || o.bytes >= shares.bytes:
+		case o.buffered > shares.organizationItems-b.PerOrganization || o.distinctBytes >= shares.bytes:
 			if o.skippedInGeneration != c.budgetGeneration {
 				o.skippedInGeneration = c.budgetGeneration
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
@@ -183,7 +183,7 @@ func (c *Core[T]) BeginClaim(now time.Time) ClaimBudget {
 // claimWorthwhile reports whether enough of the buffer is free to make a claim worth its cost.
 func (c *Core[T]) claimWorthwhile() bool {
 	return c.limits.Buffered-c.buffered >= c.minFreeToClaim() &&
-		c.limits.BufferedBytes-c.bytes >= c.limits.BufferedBytes/8
+		c.limits.BufferedBytes-c.distinctBytes >= c.limits.BufferedBytes/8
 }
 
 func (c *Core[T]) minFreeToClaim() int {

@@ -12,7 +12,7 @@ import (
 // have the same results. It is not safe for concurrent use: Queue is.
 //
 // A method that has to know the time is told it, and no earlier one than the method before. After
-// each call the caller does what Actions returns.
+// each call the caller does what TakeActions returns.
 type Core[T any] struct {
 	limits Limits
 	slots  slotLimits
@@ -30,7 +30,7 @@ type Core[T any] struct {
 	waitingForSlot  fifo[*organization[T]]  // those that found no slot when they had their turn
 
 	buffered             int   // items in endpoint queues, and reservations
-	bytes                int   // of the payloads in endpoint queues, each counted once
+	distinctBytes        int   // of the payloads in endpoint queues, each counted once
 	expectedPayloadBytes int   // bytes that the payload of the next claimed item is expected to have
 	budgetGeneration     int64 // calls of BeginClaim
 	backlogAnywhere      bool  // see MarkBacklogAnywhere
@@ -44,16 +44,16 @@ type Core[T any] struct {
 
 // Actions are what the caller of a Core has to do.
 type Actions struct {
-	// Workers is how many workers to start: each calls Next until that returns nil.
-	Workers int
+	// StartWorkers is how many workers to start: each calls Next until that returns nil.
+	StartWorkers int
 	// Claim says that the store may hold due deliveries that fit now.
 	Claim bool
 	// TickAt is when to call Tick; zero is never. It replaces that of earlier Actions.
 	TickAt time.Time
 }
 
-// Actions returns what to do after the calls since the last one of Actions.
-func (c *Core[T]) Actions() Actions {
+// TakeActions returns what to do after the calls since the last one of TakeActions.
+func (c *Core[T]) TakeActions() Actions {
 	a := c.actions
 	c.actions = Actions{}
 	if c.slowWatch.first != nil {
@@ -173,13 +173,13 @@ func (c *Core[T]) Stop() []T {
 	return unstarted
 }
 
-// Idle reports whether no worker is left.
-func (c *Core[T]) Idle() bool { return c.workers == 0 }
+// NoWorkers reports whether no worker is left.
+func (c *Core[T]) NoWorkers() bool { return c.workers == 0 }
 
 // Stats returns how full the Core is.
 func (c *Core[T]) Stats() Stats {
 	return Stats{
-		Buffered: c.buffered, BufferedBytes: c.bytes,
+		Buffered: c.buffered, BufferedBytes: c.distinctBytes,
 		FastSlots: c.slotsUsed.fast, GeneralSlots: c.slotsUsed.general,
 		Endpoints: len(c.endpoints),
 	}
@@ -215,13 +215,13 @@ func (c *Core[T]) ensureWorker() {
 	}
 	if e, _ := c.pick(); e != nil {
 		c.workers++
-		c.actions.Workers++
+		c.actions.StartWorkers++
 	}
 }
 
-// Next returns the item whose turn it is, which is in flight from then on: the worker calls Begin
-// and Finish, or Finish alone. Next returns nil when there is nothing to run; the worker that
-// called it has to end then.
+// Next returns the item whose turn it is, which is in flight from then on: the worker calls
+// TryBegin and Finish, or Finish alone. Next returns nil when there is nothing to run; the worker
+// that called it has to end then.
 func (c *Core[T]) Next(now time.Time) *Item[T] {
 	c.now = now
 	e, kind := c.pick()
@@ -347,9 +347,10 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to HostKey) bool {
 // Finished is what follows from an attempt that is over.
 type Finished[T any] struct {
 	// ToRequeue is what the endpoint's breaker keeps from being attempted, which has to be requeued.
-	// Of that, deliveries that have failed before are not to be claimed again before RetriesAt.
-	ToRequeue []T
-	RetriesAt time.Time
+	// Of that, deliveries that have failed before are not to be claimed again before
+	// RetriesNotBefore.
+	ToRequeue        []T
+	RetriesNotBefore time.Time
 	// Change is how the attempt has changed the endpoint's breaker, nil if it has not.
 	Change *BreakerChange
 }
@@ -365,7 +366,7 @@ type BreakerChange struct {
 	OpenUntil time.Time
 }
 
-// Finish ends an attempt, or the turn of an item that was not attempted because Begin was not
+// Finish ends an attempt, or the turn of an item that was not attempted because TryBegin was not
 // called. The latter never changes whether the endpoint counts as failing: see BreakerChange.
 func (c *Core[T]) Finish(
 	now time.Time, item *Item[T], observed breaker.Observation,
@@ -396,7 +397,7 @@ func (c *Core[T]) Finish(
 	c.wakeForFreedSlot(item)
 	c.schedule(e) // behind those that waited
 	c.deactivateIfIdle(e)
-	finished.RetriesAt = e.breaker.BackingOffRetriesUntil()
+	finished.RetriesNotBefore = e.breaker.BackingOffRetriesUntil()
 	return finished
 }
 

@@ -16,7 +16,7 @@ type endpointQueue[T any] struct {
 	organization   *organization[T]
 	host           *host[T] // nil while it is not known
 	fresh, retries []*Item[T]
-	bytes          int // of their payloads
+	payloadBytes   int // of their payloads
 	reservations   int
 	countedUnder   speed // as organization counts it: updateSpeed follows the record
 
@@ -224,10 +224,10 @@ func (c *Core[T]) updateSpeed(e *endpointQueue[T]) {
 type organization[T any] struct {
 	slotUser
 	fifoLinks[*organization[T]]
-	id              string
-	buffered, bytes int             // as Core.buffered and Core.bytes
-	bufferedBySpeed [speedCount]int // buffered, by the speed of the endpoints
-	endpointCount   int             // that are known
+	id                      string
+	buffered, distinctBytes int             // as Core.buffered and Core.distinctBytes
+	bufferedBySpeed         [speedCount]int // buffered, by the speed of the endpoints
+	endpointCount           int             // that are known
 
 	// runQueues are its endpoints that have something to run, by their speed, and nextSpeed is
 	// whose turn it is. Those that wait for a slot of their host are not in them.

@@ -13,7 +13,7 @@ func (q *Queue[T]) SetRecord(d Destination, score, window int) {
 func (q *Queue[T]) Score(d Destination) int { return q.core.activate(d).score }
 
 // BytesOf returns the size of the payloads that the endpoint has queued.
-func (q *Queue[T]) BytesOf(d Destination) int { return q.core.activate(d).bytes }
+func (q *Queue[T]) BytesOf(d Destination) int { return q.core.activate(d).payloadBytes }
 
 const (
 	BestScore   = bestScore

@@ -16,7 +16,7 @@ type Queue[T any] struct {
 
 	mu        sync.Mutex
 	core      *Core[T]
-	noWorkers *sync.Cond  // core.Idle()
+	noWorkers *sync.Cond  // core.NoWorkers()
 	timer     *time.Timer // calls tick
 	tickAt    time.Time   // when it does so; zero if it is not armed
 }
@@ -28,10 +28,10 @@ func New[T any](l Limits) *Queue[T] {
 	return q
 }
 
-// unlock does what the core asks for, and lets others in. To take the time after the lock is what
-// lets it never go backwards for the core.
-func (q *Queue[T]) unlock() {
-	actions, spawnWorker := q.core.Actions(), q.spawnWorker
+// actAndUnlock does what the core asks for, and lets others in. To take the time after the lock is
+// what lets it never go backwards for the core.
+func (q *Queue[T]) actAndUnlock() {
+	actions, spawnWorker := q.core.TakeActions(), q.spawnWorker
 	if at := actions.TickAt; !at.IsZero() && (q.tickAt.IsZero() || at.Before(q.tickAt)) {
 		q.tickAt = at
 		if q.timer == nil {
@@ -41,7 +41,7 @@ func (q *Queue[T]) unlock() {
 		}
 	}
 	q.mu.Unlock()
-	for range actions.Workers {
+	for range actions.StartWorkers {
 		spawnWorker()
 	}
 	if actions.Claim {
@@ -51,7 +51,7 @@ func (q *Queue[T]) unlock() {
 
 func (q *Queue[T]) tick() {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	q.tickAt = time.Time{}
 	q.core.Tick(time.Now())
 }
@@ -60,7 +60,7 @@ func (q *Queue[T]) tick() {
 // its way. It must start a goroutine that calls Next until that returns nil, and return at once.
 func (q *Queue[T]) Start(spawnWorker func()) {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	q.spawnWorker = spawnWorker
 	q.core.Start()
 }
@@ -69,15 +69,15 @@ func (q *Queue[T]) Start(spawnWorker func()) {
 // WaitWorkers. The Queue can be started again.
 func (q *Queue[T]) Stop() []T {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	return q.core.Stop()
 }
 
 // WaitWorkers returns when no worker is left.
 func (q *Queue[T]) WaitWorkers() {
 	q.mu.Lock()
-	defer q.unlock()
-	for !q.core.Idle() {
+	defer q.actAndUnlock()
+	for !q.core.NoWorkers() {
 		q.noWorkers.Wait()
 	}
 }
@@ -85,14 +85,14 @@ func (q *Queue[T]) WaitWorkers() {
 // Stats returns how full the Queue is.
 func (q *Queue[T]) Stats() Stats {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	return q.core.Stats()
 }
 
 // Empty reports whether nothing is queued or reserved. Attempts may be in flight.
 func (q *Queue[T]) Empty() bool {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	return q.core.Empty()
 }
 
@@ -102,16 +102,16 @@ func (q *Queue[T]) Push(items []*Item[T]) (late []T) {
 		return nil
 	}
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	return q.core.Push(time.Now(), items)
 }
 
 // Next is [Core.Next].
 func (q *Queue[T]) Next() *Item[T] {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	item := q.core.Next(time.Now())
-	if item == nil && q.core.Idle() {
+	if item == nil && q.core.NoWorkers() {
 		q.noWorkers.Broadcast()
 	}
 	return item
@@ -120,49 +120,49 @@ func (q *Queue[T]) Next() *Item[T] {
 // TryBegin is [Core.TryBegin].
 func (q *Queue[T]) TryBegin(item *Item[T], to HostKey) bool {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	return q.core.TryBegin(time.Now(), item, to)
 }
 
 // Finish is [Core.Finish].
 func (q *Queue[T]) Finish(item *Item[T], observed breaker.Observation) Finished[T] {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	return q.core.Finish(time.Now(), item, observed)
 }
 
 // PurgeSubscription is [Core.PurgeSubscription].
 func (q *Queue[T]) PurgeSubscription(id string) []T {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	return q.core.PurgeSubscription(time.Now(), id)
 }
 
 // Poll is [Core.Poll].
 func (q *Queue[T]) Poll() {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	q.core.Poll(time.Now())
 }
 
 // PauseClock is [Core.PauseClock].
 func (q *Queue[T]) PauseClock(item *Item[T]) {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	q.core.PauseClock(time.Now(), item)
 }
 
 // ResumeClock is [Core.ResumeClock].
 func (q *Queue[T]) ResumeClock(item *Item[T]) {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	q.core.ResumeClock(time.Now(), item)
 }
 
 // PausedTime is [Core.PausedTime].
 func (q *Queue[T]) PausedTime(item *Item[T]) time.Duration {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	return q.core.PausedTime(item)
 }
 
@@ -175,11 +175,11 @@ type Admission[T any] struct {
 // Admit begins an Admission, which ends with Push or Cancel.
 func (q *Queue[T]) Admit() *Admission[T] { return &Admission[T]{q: q} }
 
-// Take reports whether the delivery that is being stored is to be prefetched. If so, capacity is
-// reserved for it; if not, its endpoint has a backlog from then on.
-func (a *Admission[T]) Take(d Destination) bool {
+// TryPrefetch reports whether the delivery that is being stored is to be prefetched. If so,
+// capacity is reserved for it; if not, its endpoint has a backlog from then on.
+func (a *Admission[T]) TryPrefetch(d Destination) bool {
 	a.q.mu.Lock()
-	defer a.q.unlock()
+	defer a.q.actAndUnlock()
 	if a.q.core.ReservePrefetch(time.Now(), d) {
 		a.reserved = append(a.reserved, d)
 		return true
@@ -191,7 +191,7 @@ func (a *Admission[T]) Take(d Destination) bool {
 // Push queues what was prefetched, as [Core.Push] does.
 func (a *Admission[T]) Push(items []*Item[T]) (late []T) {
 	a.q.mu.Lock()
-	defer a.q.unlock()
+	defer a.q.actAndUnlock()
 	now := time.Now()
 	a.q.core.ReleasePrefetch(now, a.reserved)
 	a.q.core.MarkStoreBacklog(now, a.backlog)
@@ -201,35 +201,35 @@ func (a *Admission[T]) Push(items []*Item[T]) (late []T) {
 // Cancel ends an Admission of which nothing was stored.
 func (a *Admission[T]) Cancel() {
 	a.q.mu.Lock()
-	defer a.q.unlock()
+	defer a.q.actAndUnlock()
 	a.q.core.ReleasePrefetch(time.Now(), a.reserved)
 }
 
 // MarkBacklogAnywhere is [Core.MarkBacklogAnywhere].
 func (q *Queue[T]) MarkBacklogAnywhere() {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	q.core.MarkBacklogAnywhere()
 }
 
 // BeginClaim is [Core.BeginClaim].
 func (q *Queue[T]) BeginClaim() ClaimBudget {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	return q.core.BeginClaim(time.Now())
 }
 
 // EndClaim is [Core.EndClaim].
 func (q *Queue[T]) EndClaim(items []*Item[T], b ClaimBudget) {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	q.core.EndClaim(time.Now(), items, b)
 }
 
 // ClaimAt is [Core.ClaimAt].
 func (q *Queue[T]) ClaimAt(at time.Time) {
 	q.mu.Lock()
-	defer q.unlock()
+	defer q.actAndUnlock()
 	q.core.ClaimAt(at)
 }
 

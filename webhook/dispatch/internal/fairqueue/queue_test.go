@@ -363,7 +363,7 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 		assert.Nil(t, q.Next(), "one at a time")
 		finished := q.Finish(probe, unhealthy)
 		assert.Len(t, finished.ToRequeue, 19, "those that failed are requeued")
-		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), finished.RetriesAt)
+		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), finished.RetriesNotBefore)
 		q.Finish(beside, healthy)
 		assert.EqualValues(t, 302, q.Next().ID)
 	})

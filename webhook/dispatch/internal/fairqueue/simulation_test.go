@@ -201,8 +201,8 @@ func remove(list []*delivery, d *delivery) []*delivery {
 
 // act does what the core asks for, and checks the accounts.
 func (s *simulation) act() (claim bool) {
-	actions := s.core.Actions()
-	s.workers += actions.Workers
+	actions := s.core.TakeActions()
+	s.workers += actions.StartWorkers
 	s.tickAt = actions.TickAt
 	stats := s.core.Stats()
 	taken := len(s.picked) + len(s.inFlight)
@@ -214,7 +214,7 @@ func (s *simulation) act() (claim bool) {
 	s.require(stats.BufferedBytes == s.queuedBytes,
 		"%d bytes, not %d", stats.BufferedBytes, s.queuedBytes)
 	s.require(s.core.Empty() == (s.queued == 0), "%d queued", s.queued)
-	s.require(s.core.Idle() == (s.workers+taken == 0), "%d workers", s.workers+taken)
+	s.require(s.core.NoWorkers() == (s.workers+taken == 0), "%d workers", s.workers+taken)
 	return actions.Claim
 }
 
