@@ -168,7 +168,7 @@ func (d *Dispatcher) commitEmits(
 	if r == nil {
 		enqueued, err := d.store.Enqueue(ctx, at, records, nil)
 		if d.running.Load() != nil { // its first claim may have been too early
-			d.queue.MarkBacklogAnywhere()
+			d.queue.MarkBacklogSomewhere()
 		}
 		return enqueued.Events, err
 	}

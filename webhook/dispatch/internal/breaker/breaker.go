@@ -5,7 +5,8 @@
 // living endpoint in between, it opens: it backs off for [FirstBackoff], twice as long after each
 // further failure, and [MaxBackoff] at most. When that time has passed it is half-open, which is
 // not closed and not backing off: the caller makes one attempt at a time, until one is answered,
-// which closes it. A breaker that is open or half-open is tripped.
+// which closes it. A breaker that is open or half-open is tripped. An endpoint that asks for time,
+// with Retry-After, makes the breaker back off for that long even if it is closed.
 //
 // Deliveries that have failed before have a backoff of their own. It never ends before that of the
 // others, and only their failures double it. So an event that the endpoint cannot take holds back
@@ -90,9 +91,9 @@ func (b *Breaker) Record(
 	}
 	switch {
 	case b.Tripped() && retry:
-		b.retries.grow(now)
+		b.retries.startNext(now)
 	case b.Tripped():
-		b.fresh.grow(now)
+		b.fresh.startNext(now)
 	case o.RetryAfter > 0 || !slices.Contains(b.countedFailures, deliveryID):
 		// An endpoint that asks for time asks for all deliveries.
 		for range weight {
@@ -101,9 +102,9 @@ func (b *Breaker) Record(
 		switch {
 		case !b.Tripped():
 		case retry:
-			b.retries.grow(now)
+			b.retries.startNext(now)
 		default:
-			b.fresh.grow(now)
+			b.fresh.startNext(now)
 		}
 	}
 	if b.retries.until.Before(b.fresh.until) {
@@ -111,9 +112,9 @@ func (b *Breaker) Record(
 	}
 }
 
-// grow begins a backoff twice as long as the last one. What fails during a backoff was under way
-// before it.
-func (b *backoff) grow(now time.Time) {
+// startNext begins a backoff twice as long as the last one. What fails during a backoff was under
+// way before it.
+func (b *backoff) startNext(now time.Time) {
 	if now.Before(b.until) {
 		return
 	}

@@ -87,11 +87,11 @@ func (c *Core[T]) MarkStoreBacklog(now time.Time, destinations []Destination) {
 	}
 }
 
-// MarkBacklogAnywhere notes that deliveries were stored without being prefetched, for endpoints
+// MarkBacklogSomewhere notes that deliveries were stored without being prefetched, for endpoints
 // that the caller does not know, and signals a claim. Endpoints that this claim leaves out are
 // taken to have a backlog, until a claim shows that they have none.
-func (c *Core[T]) MarkBacklogAnywhere() {
-	c.backlogAnywhere = true
+func (c *Core[T]) MarkBacklogSomewhere() {
+	c.backlogSomewhere = true
 	c.actions.Claim = true
 }
 
@@ -159,8 +159,8 @@ func (c *Core[T]) BeginClaim(now time.Time) ClaimBudget {
 	b.PerOrganization = min(max(min(shares.organizationItems, itemsFittingBytes)/8, 1), b.Limit)
 	b.PerEndpoint = min(max(min(shares.endpointItems, itemsFittingBytes)/2, 1), b.Limit)
 	c.budgetGeneration++
-	backlogAnywhere := c.backlogAnywhere
-	c.backlogAnywhere = false
+	backlogSomewhere := c.backlogSomewhere
+	c.backlogSomewhere = false
 	for _, e := range c.activeEndpoints {
 		o := e.organization
 		switch {
@@ -175,7 +175,7 @@ func (c *Core[T]) BeginClaim(now time.Time) ClaimBudget {
 		default:
 			continue
 		}
-		e.storeBacklog = e.storeBacklog || backlogAnywhere
+		e.storeBacklog = e.storeBacklog || backlogSomewhere
 	}
 	return b
 }

@@ -33,7 +33,7 @@ type Core[T any] struct {
 	distinctBytes        int   // of the payloads in endpoint queues, each counted once
 	expectedPayloadBytes int   // bytes that the payload of the next claimed item is expected to have
 	budgetGeneration     int64 // calls of BeginClaim
-	backlogAnywhere      bool  // see MarkBacklogAnywhere
+	backlogSomewhere     bool  // see MarkBacklogSomewhere
 	claimBlocked         bool  // there was no capacity for the last claim
 
 	claimsAt  times // see ClaimAt
@@ -310,7 +310,7 @@ func (c *Core[T]) take(e *endpointQueue[T], kind slotKind) *Item[T] {
 		e.host.moveToBack(o)
 	}
 	c.schedule(e)
-	if o.hasRunnable() {
+	if o.hasScheduledEndpoint() {
 		c.scheduleOrganization(o)
 	}
 	return item
@@ -461,7 +461,7 @@ func (c *Core[T]) scheduleOrganization(o *organization[T]) {
 func (c *Core[T]) unscheduleFirstOrganization() {
 	o := c.runQueue.pop()
 	o.scheduled = false
-	if o.hasRunnable() {
+	if o.hasScheduledEndpoint() {
 		o.waitsForSlot = true
 		c.waitingForSlot.push(o)
 	}

@@ -23,7 +23,9 @@
 // the start. The last slots, the reserved slots, are for endpoints that have answered within the
 // last second, of organizations and hosts with a good record.
 //
-// An endpoint that keeps failing is left alone by its circuit breaker: see package breaker.
+// An endpoint that keeps failing is left alone by its circuit breaker: see package breaker. What is
+// queued for it meanwhile is requeued: the caller gives it back to the store. The clock of an
+// attempt, which tells whether it is slow, can be paused while the attempt waits for this process.
 //
 // What does not fit stays in the store, as the backlog of its endpoint. The queue computes the
 // claim budget: how many deliveries the next claim may take, and which organizations and endpoints
@@ -43,7 +45,8 @@
 //     [SharedPayload] is the size of a payload that items share.
 //   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.TryBegin], [Queue.Finish],
 //     [Queue.Stop], [Queue.WaitWorkers]. [Queue.Poll] is called with each poll of the store.
-//   - To prefetch: [Queue.Admit], which makes an [Admission], and [Queue.MarkBacklogAnywhere].
+//   - To prefetch: [Queue.Admit], which makes an [Admission]. After a call that prefetched nothing,
+//     [Queue.MarkBacklogSomewhere]: some endpoints have a backlog, the caller cannot tell which.
 //   - To claim: [Queue.BeginClaim], [Queue.EndClaim], [Queue.ClaimAt], [Queue.ClaimSignal].
 //   - [Queue.Stats] and [Queue.Empty] say how full it is.
 //

@@ -239,8 +239,8 @@ type organization[T any] struct {
 	skippedInGeneration int64 // the last of Core.budgetGeneration that left it out
 }
 
-// hasRunnable reports whether any endpoint of it may have something to run.
-func (o *organization[T]) hasRunnable() bool {
+// hasScheduledEndpoint reports whether any endpoint of it may have something to run.
+func (o *organization[T]) hasScheduledEndpoint() bool {
 	for sp := range o.runQueues {
 		if !o.runQueues[sp].empty() {
 			return true

@@ -205,11 +205,11 @@ func (a *Admission[T]) Cancel() {
 	a.q.core.ReleasePrefetch(time.Now(), a.reserved)
 }
 
-// MarkBacklogAnywhere is [Core.MarkBacklogAnywhere].
-func (q *Queue[T]) MarkBacklogAnywhere() {
+// MarkBacklogSomewhere is [Core.MarkBacklogSomewhere].
+func (q *Queue[T]) MarkBacklogSomewhere() {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	q.core.MarkBacklogAnywhere()
+	q.core.MarkBacklogSomewhere()
 }
 
 // BeginClaim is [Core.BeginClaim].

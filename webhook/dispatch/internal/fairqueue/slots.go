@@ -191,7 +191,7 @@ func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
 	if item.slotHost != nil {
 		c.wakeWaiters(item.slotHost, maxWakeups)
 	}
-	if o := item.endpointQueue.organization; o.hasRunnable() {
+	if o := item.endpointQueue.organization; o.hasScheduledEndpoint() {
 		c.scheduleOrganization(o)
 	}
 	for n := 0; n < maxWakeups && !c.waitingForSlot.empty(); n++ {
