@@ -67,7 +67,7 @@ func claimOf(t *testing.T, deliveries, endpoints int) claimed {
 			FROM generate_series(1, {deliveries}) i`,
 		"VACUUM ANALYZE webhooks_deliveries, webhooks_events, webhooks_endpoints, webhooks_routes",
 	} {
-		_, err := db.ExecContext(ctx, strings.NewReplacer("{now}", fmt.Sprint(now.UnixMicro()),
+		_, err := db.ExecContext(ctx, strings.NewReplacer("{now}", strconv.FormatInt(now.UnixMicro(), 10),
 			"{deliveries}", strconv.Itoa(deliveries), "{endpoints}", strconv.Itoa(endpoints)).Replace(fill))
 		require.NoError(t, err)
 	}
