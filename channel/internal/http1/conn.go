@@ -41,19 +41,21 @@ func (c *conn) Read(b []byte) (int, error) {
 func (c *conn) abort() { _ = c.socket.Close() }
 
 // isAtRest reports whether the host has neither closed the connection nor sent anything, as
-// far as has come here. It does not wait.
+// far as has come here. It does not wait. TLS answers some records itself, such as a KeyUpdate
+// or a bad one: a connection that had to be answered is not at rest.
 func (c *conn) isAtRest() bool {
 	c.socket.probing = true
 	n, err := c.Conn.Read(c.one[:]) // through TLS, which may hold something, and takes what is its own
 	c.socket.probing = false
-	return n == 0 && errors.Is(err, errNothing)
+	return n == 0 && errors.Is(err, errNothing) && !c.socket.wrote
 }
 
 // A socket is the connection of the operating system.
 type socket struct {
 	net.Conn
 	raw     syscall.RawConn // nil if there is none
-	probing bool            // a Read does not wait: it fails with errNothing instead
+	probing bool            // a Read does not wait: it fails with errNothing instead; a Write fails
+	wrote   bool            // a Write was refused while probing
 }
 
 // Read reads what came in.
@@ -62,6 +64,15 @@ func (s *socket) Read(b []byte) (int, error) {
 		return s.readAvailable(b)
 	}
 	return s.Conn.Read(b)
+}
+
+// Write writes, but not while the connection is probed: it could wait for the host to read.
+func (s *socket) Write(b []byte) (int, error) {
+	if s.probing {
+		s.wrote = true
+		return 0, net.ErrClosed
+	}
+	return s.Conn.Write(b)
 }
 
 func (s *socket) readAvailable(b []byte) (n int, err error) {
@@ -77,17 +88,22 @@ func (s *socket) readAvailable(b []byte) (n int, err error) {
 
 // connect makes a connection.
 func (t *Transport) connect(ctx context.Context, to host) (*conn, error) {
-	addr := to.addr
-	if u := (&url.URL{Host: to.addr}); u.Port() == "" {
-		port := "80"
-		if to.encrypted {
-			port = "443"
-		}
-		addr = net.JoinHostPort(u.Hostname(), port)
+	u := url.URL{Host: to.addr}
+	port := u.Port()
+	switch {
+	case port != "":
+	case to.encrypted:
+		port = "443"
+	default:
+		port = "80"
 	}
+	addr := net.JoinHostPort(u.Hostname(), port)
 	dialed, err := t.config.Dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
+	}
+	if c, ok := dialed.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		_ = c.SetWriteBuffer(sendBuffer)
 	}
 	s := &socket{Conn: dialed}
 	if raw, ok := dialed.(syscall.Conn); ok {

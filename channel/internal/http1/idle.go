@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// idleConns are the connections that no request uses.
+// idleConns are the connections that no request uses. They end without the close_notify of TLS:
+// to write it could wait for a host that does not read.
 type idleConns struct {
 	max, perHost int
 	timeout      time.Duration
@@ -33,14 +34,14 @@ func (p *idleConns) get(h host) *conn {
 		if c.isAtRest() {
 			return c
 		}
-		_ = c.Close()
+		c.abort()
 	}
 }
 
 // put keeps a connection, and closes one if there are too many.
 func (p *idleConns) put(c *conn) {
 	if c.socket.raw == nil { // whether it is at rest could not be told
-		_ = c.Close()
+		c.abort()
 		return
 	}
 	p.mu.Lock()
@@ -60,7 +61,7 @@ func (p *idleConns) put(c *conn) {
 	}
 	p.mu.Unlock()
 	if surplus != nil {
-		_ = surplus.Close()
+		surplus.abort()
 	}
 }
 
@@ -97,7 +98,7 @@ func (p *idleConns) closeExpired() {
 	}
 	p.mu.Unlock()
 	for _, c := range expired {
-		_ = c.Close()
+		c.abort()
 	}
 }
 
@@ -114,6 +115,6 @@ func (p *idleConns) closeAll() {
 	}
 	p.mu.Unlock()
 	for _, c := range conns {
-		_ = c.Close()
+		c.abort()
 	}
 }

@@ -10,9 +10,14 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// maxBody is how many bytes the body of a request may have, and so may its header. Both together
-// fit into a send buffer of the kernel, so that writing them does not wait for the host to read.
-const maxBody = 16 << 10
+const (
+	// maxBody is how many bytes the body of a request may have, and so may its header.
+	maxBody = 16 << 10
+	// sendBuffer is what the kernel is asked for, so that writing a request does not wait for a
+	// host that answers without reading. It may still wait on a kept connection, if the host has
+	// not read earlier requests: then the request ends with its context.
+	sendBuffer = 64 << 10
+)
 
 var buffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, 2<<10)

@@ -48,7 +48,8 @@ type Config struct {
 	MaxHeader int
 
 	// Fallback carries out the requests that are not for Transport. A host that speaks HTTP/2
-	// only is left to it from then on.
+	// only is left to it from then on, if it says so with an alert of TLS or with the frame that
+	// begins HTTP/2. One that answers HTTP/1.1 with a refusal has answered.
 	Fallback http.RoundTripper
 }
 
@@ -142,8 +143,8 @@ func (t *Transport) send(r *http.Request, to host, message []byte) (*http.Respon
 func (t *Transport) exchange(r *http.Request, c *conn, message []byte) (*http.Response, error) {
 	stop := context.AfterFunc(r.Context(), c.abort)
 	// An endpoint may answer before it has read the request, and close the connection. So
-	// it is for reading to say how the request went. A message is so short that writing it
-	// does not wait for the endpoint to read.
+	// it is for reading to say how the request went. The send buffer takes a whole message,
+	// so that writing it does not wait for the endpoint to read: see sendBuffer.
 	_, writeErr := c.Write(message)
 	resp, err := c.readHeader(r, t.config.MaxHeader)
 	if err != nil {
