@@ -178,8 +178,8 @@ const (
 // HealthChange is an endpoint whose health has changed.
 //
 // A process forgets that an endpoint is degraded when its subscription is changed or deleted
-// there, and when it has had nothing to deliver to it for ten minutes. No hook is called for that; if the
-// endpoint keeps failing it is degraded anew.
+// there, and when it has had nothing to deliver to it for ten minutes. No hook is called for that.
+// If the endpoint keeps failing, it becomes degraded again.
 type HealthChange struct {
 	OrganizationID string
 	Endpoint       webhook.Endpoint

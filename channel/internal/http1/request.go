@@ -28,11 +28,10 @@ var buffers = sync.Pool{New: func() any {
 // and 5). It returns false if the request is for the Fallback, which refuses it if it must.
 func appendHead(b []byte, r *http.Request) (_ []byte, ok bool) {
 	u := r.URL
-	hasBody := r.Body != nil && r.Body != http.NoBody
 	if u == nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" || r.Close ||
 		r.Method == http.MethodConnect || !httpguts.ValidHeaderFieldName(r.Method) ||
 		len(r.TransferEncoding)+len(r.Trailer) > 0 ||
-		hasBody && (r.ContentLength <= 0 || r.ContentLength > maxBody) {
+		hasBody(r) && (r.ContentLength <= 0 || r.ContentLength > maxBody) {
 		return b, false
 	}
 	hostField, target := r.Host, u.RequestURI()
@@ -48,7 +47,7 @@ func appendHead(b []byte, r *http.Request) (_ []byte, ok bool) {
 	b = append(b, " HTTP/1.1\r\n"...)
 	b = appendField(b, "Host", hostField)
 	switch {
-	case hasBody:
+	case hasBody(r):
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, r.ContentLength, 10)
 		b = append(b, "\r\n"...)
@@ -75,6 +74,8 @@ func appendHead(b []byte, r *http.Request) (_ []byte, ok bool) {
 	return append(b, "\r\n"...), len(b) <= maxBody
 }
 
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
 func appendField(b []byte, name, value string) []byte {
 	b = append(b, name...)
 	b = append(b, ": "...)
@@ -84,7 +85,7 @@ func appendField(b []byte, name, value string) []byte {
 
 // appendBody appends the body of a request to b, and closes it.
 func appendBody(b []byte, r *http.Request) ([]byte, error) {
-	if r.Body == nil || r.Body == http.NoBody {
+	if !hasBody(r) {
 		return b, nil
 	}
 	defer func() { _ = r.Body.Close() }()

@@ -39,9 +39,7 @@ func (c *Core[T]) Runnable(now time.Time) (Endpoint, bool) {
 var Threshold = threshold
 
 // ReservePrefetch is [Core.ReservePrefetch].
-func (q *Queue[T]) ReservePrefetch(
-	d Destination,
-) bool {
+func (q *Queue[T]) ReservePrefetch(d Destination) bool {
 	return q.core.ReservePrefetch(time.Now(), d)
 }
 
@@ -51,8 +49,6 @@ func (q *Queue[T]) ReleasePrefetch(reserved []Destination) {
 }
 
 // MarkStoreBacklog is [Core.MarkStoreBacklog].
-func (q *Queue[T]) MarkStoreBacklog(
-	list []Destination,
-) {
+func (q *Queue[T]) MarkStoreBacklog(list []Destination) {
 	q.core.MarkStoreBacklog(time.Now(), list)
 }
