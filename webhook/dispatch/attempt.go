@@ -62,11 +62,12 @@ func (r *run) work() {
 			r.d.leases.release([]webhook.Lease{t.Lease})
 			r.lookIfDrained()
 		}
-		for _, u := range finished.ToRequeue {
+		for _, u := range finished.Drained {
 			back := requeue(u)
 			if u.AttemptsSinceQueued > 0 && !v.elsewhere {
 				// The pause is told by the time here, and due times by the store's.
-				back.settlement.DueAt = later(u.DueAt, r.d.now().Add(time.Until(finished.RetriesNotBefore)))
+				notBefore := r.d.now().Add(time.Until(finished.DrainedRetriesNotBefore))
+				back.settlement.DueAt = later(u.DueAt, notBefore)
 			}
 			r.results <- back
 		}
@@ -145,7 +146,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		EventID: t.EventID, EventType: t.EventType, Number: t.Attempts + 1, DueAt: t.DueAt,
 	}
 	ctx = hookStart(ctx, d, "AttemptStart", d.cfg.Hooks.AttemptStart, about)
-	waitedBefore := d.queue.PausedTime(&t.item)
+	waitedBefore := d.queue.CompletedPauses(&t.item)
 	attempt, progress, err := d.try(ctx, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel],
 		&channel.Message{
 			EventID:        t.EventID,
@@ -157,7 +158,7 @@ func (r *run) attempt(t *task) (result, bool) {
 			Progress:       t.Progress,
 		})
 	endedAt := attempt.StartedAt.Add(attempt.Duration)
-	waited := d.queue.PausedTime(&t.item) - waitedBefore
+	waited := d.queue.CompletedPauses(&t.item) - waitedBefore
 	attempt.Duration = max(attempt.Duration-waited, 0)
 	if hook := d.cfg.Hooks.AttemptEnd; hook != nil {
 		hookEnd(ctx, d, "AttemptEnd", hook, AttemptEnd{about, *attempt, err})

@@ -67,13 +67,13 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 			maxWait),
 		tests: newTestGate(cfg.Tests),
 		queue: fairqueue.New[*task](fairqueue.Limits{
-			InFlight:             cfg.MaxInFlight,
-			InFlightPerEndpoint:  cfg.MaxInFlightPerEndpoint,
-			Buffered:             max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
-			BufferedPerEndpoint:  8 * cfg.MaxInFlightPerEndpoint,
-			BufferedBytes:        maxQueuedBytes,
-			PerClaim:             maxClaim,
-			ExpectedPayloadBytes: MaxPayload, // the first claim is a careful one
+			InFlight:               cfg.MaxInFlight,
+			InFlightPerEndpoint:    cfg.MaxInFlightPerEndpoint,
+			Buffered:               max(min(8*cfg.MaxInFlight, 4096), 2*cfg.MaxInFlight),
+			BufferedPerEndpoint:    8 * cfg.MaxInFlightPerEndpoint,
+			BufferedBytes:          maxQueuedBytes,
+			PerClaim:               maxClaim,
+			InitialPayloadEstimate: MaxPayload, // the first claim is a careful one
 		}),
 	}
 	d.emits = groupcommit.Group[webhook.NewEvent, webhook.Emitted]{
@@ -328,7 +328,7 @@ func (d *Dispatcher) Cancel(
 // decides again, and asks for what the change may have set free.
 func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
 	d.channels.forget(organizationID, id)
-	if dropped := d.queue.PurgeSubscription(id); len(dropped) > 0 {
+	if dropped := d.queue.DrainSubscription(id); len(dropped) > 0 {
 		if err := d.requeueAll(ctx, dropped); err != nil {
 			d.requeueLater(ctx, dropped, err)
 		} else {

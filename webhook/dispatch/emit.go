@@ -172,7 +172,7 @@ func (d *Dispatcher) commitEmits(
 		}
 		return enqueued.Events, err
 	}
-	admission := d.queue.Admit()
+	admission := d.queue.BeginAdmission()
 	enqueued, err := d.store.Enqueue(ctx, at, records, &webhook.Prefetch{
 		Until: at.Add(d.cfg.Lease),
 		Take: func(organizationID string, e webhook.Endpoint) bool {

@@ -39,8 +39,8 @@ func TestItemsSharePayloads(t *testing.T) {
 	t.Parallel()
 	one, other := []byte("one"), []byte("two")
 	items := newItems([]webhook.Task{{Payload: one}, {Payload: one}, {Payload: other}, {}, {}})
-	assert.Same(t, items[0].Payload, items[1].Payload)
-	assert.NotSame(t, items[1].Payload, items[2].Payload)
-	assert.Equal(t, 3, items[2].Payload.Bytes)
-	assert.NotSame(t, items[3].Payload, items[4].Payload)
+	assert.Same(t, items[0].PayloadSize, items[1].PayloadSize)
+	assert.NotSame(t, items[1].PayloadSize, items[2].PayloadSize)
+	assert.Equal(t, 3, items[2].PayloadSize.Bytes)
+	assert.NotSame(t, items[3].PayloadSize, items[4].PayloadSize)
 }

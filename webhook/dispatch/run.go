@@ -209,7 +209,7 @@ func (r *run) claimLoop(ctx context.Context) {
 	again := d.cfg.PollInterval // how soon a claim that finds nothing is repeated
 	for {
 		d.clock.ask(r.attempts)
-		d.queue.Poll()
+		d.queue.Sweep()
 		pause := d.cfg.PollInterval
 		// After an outage longer than a lease, what this process still holds
 		// must not be claimed by itself.

@@ -24,18 +24,18 @@ type task struct {
 func newItems(tasks []webhook.Task) []*fairqueue.Item[*task] {
 	at := time.Now()
 	items := make([]*fairqueue.Item[*task], len(tasks))
-	var size *fairqueue.SharedPayload
+	var size *fairqueue.PayloadSize
 	for i := range tasks {
 		// One by one: a slow delivery must not keep its neighbours in memory.
 		t := &task{Task: tasks[i], queuedAt: at}
 		if i == 0 || !sameSlice(t.Payload, tasks[i-1].Payload) {
-			size = &fairqueue.SharedPayload{Bytes: len(t.Payload)}
+			size = &fairqueue.PayloadSize{Bytes: len(t.Payload)}
 		}
 		t.item = fairqueue.Item[*task]{
 			ID:          int64(t.DeliveryID),
 			Destination: destination(t.OrganizationID, t.Endpoint),
 			Retry:       t.AttemptsSinceQueued > 0,
-			Payload:     size,
+			PayloadSize: size,
 			Value:       t,
 		}
 		items[i] = &t.item

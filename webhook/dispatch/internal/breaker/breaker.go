@@ -56,15 +56,15 @@ const (
 // A Breaker remembers how an endpoint has been answering. The zero value is closed. It has no
 // clock: its methods are told the time. It is not safe for concurrent use.
 type Breaker struct {
-	// countedFailures are the deliveries that failed since the endpoint last answered, each as often
+	// failedDeliveryIDs are the deliveries that failed since the endpoint last answered, each as often
 	// as it counts (weight of Record). One that fails again is not added again, unless the endpoint
 	// asked for time: it says less about the endpoint than about itself.
-	countedFailures []int64
-	fresh           backoff // of deliveries that were never attempted
-	retries         backoff // of those that were
-	// notBefore is until when the endpoint has asked to be left alone. An answer to an earlier
+	failedDeliveryIDs []int64
+	freshBackoff      backoff // of deliveries that were never attempted
+	retryBackoff      backoff // of those that were
+	// retryAfterUntil is until when the endpoint has asked to be left alone. An answer to an earlier
 	// request does not end that.
-	notBefore time.Time
+	retryAfterUntil time.Time
 }
 
 // backoff is a time to leave an endpoint alone.
@@ -82,33 +82,33 @@ func (b *Breaker) Record(
 	case Unknown:
 		return
 	case Healthy:
-		*b = Breaker{notBefore: b.notBefore}
+		*b = Breaker{retryAfterUntil: b.retryAfterUntil}
 		return
 	case Unhealthy:
 	}
-	if asked := now.Add(o.RetryAfter); o.RetryAfter > 0 && asked.After(b.notBefore) {
-		b.notBefore = asked
+	if asked := now.Add(o.RetryAfter); o.RetryAfter > 0 && asked.After(b.retryAfterUntil) {
+		b.retryAfterUntil = asked
 	}
 	switch {
 	case b.Tripped() && retry:
-		b.retries.startNext(now)
+		b.retryBackoff.startNext(now)
 	case b.Tripped():
-		b.fresh.startNext(now)
-	case o.RetryAfter > 0 || !slices.Contains(b.countedFailures, deliveryID):
+		b.freshBackoff.startNext(now)
+	case o.RetryAfter > 0 || !slices.Contains(b.failedDeliveryIDs, deliveryID):
 		// An endpoint that asks for time asks for all deliveries.
 		for range weight {
-			b.countedFailures = append(b.countedFailures, deliveryID)
+			b.failedDeliveryIDs = append(b.failedDeliveryIDs, deliveryID)
 		}
 		switch {
 		case !b.Tripped():
 		case retry:
-			b.retries.startNext(now)
+			b.retryBackoff.startNext(now)
 		default:
-			b.fresh.startNext(now)
+			b.freshBackoff.startNext(now)
 		}
 	}
-	if b.retries.until.Before(b.fresh.until) {
-		b.retries = b.fresh
+	if b.retryBackoff.until.Before(b.freshBackoff.until) {
+		b.retryBackoff = b.freshBackoff
 	}
 }
 
@@ -124,7 +124,7 @@ func (b *backoff) startNext(now time.Time) {
 
 // Tripped reports whether the breaker is open or half-open: the endpoint has to answer a probe
 // before it gets more than one attempt at a time.
-func (b *Breaker) Tripped() bool { return len(b.countedFailures) >= Threshold }
+func (b *Breaker) Tripped() bool { return len(b.failedDeliveryIDs) >= Threshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.
 func (b *Breaker) BackingOff(now time.Time) bool { return b.BackingOffUntil().After(now) }
@@ -135,10 +135,14 @@ func (b *Breaker) BackingOffRetries(now time.Time) bool {
 }
 
 // BackingOffUntil is when BackingOff ends, or a time that has passed.
-func (b *Breaker) BackingOffUntil() time.Time { return later(b.notBefore, b.fresh.until) }
+func (b *Breaker) BackingOffUntil() time.Time {
+	return later(b.retryAfterUntil, b.freshBackoff.until)
+}
 
 // BackingOffRetriesUntil is when BackingOffRetries ends, or a time that has passed.
-func (b *Breaker) BackingOffRetriesUntil() time.Time { return later(b.notBefore, b.retries.until) }
+func (b *Breaker) BackingOffRetriesUntil() time.Time {
+	return later(b.retryAfterUntil, b.retryBackoff.until)
+}
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -19,13 +19,13 @@ func BenchmarkQueue(b *testing.B) {
 		known(q, 16, destinations[i])
 	}
 	host := fairqueue.HostKey{Name: "a.example"}
-	payload := &fairqueue.SharedPayload{Bytes: 100}
+	payload := &fairqueue.PayloadSize{Bytes: 100}
 	b.ReportAllocs()
 	batch := make([]*item, 64)
 	for n := 0; n < b.N; n += len(batch) {
 		for i := range batch {
 			batch[i] = &item{
-				ID: int64(n + i), Destination: destinations[(n+i)%len(destinations)], Payload: payload,
+				ID: int64(n + i), Destination: destinations[(n+i)%len(destinations)], PayloadSize: payload,
 			}
 		}
 		q.Push(batch)

@@ -8,15 +8,15 @@ import (
 // bufferShares are what one user may have of the buffer now: see the package documentation.
 type bufferShares struct {
 	organizationItems, endpointItems int // in endpoint queues, and reservations
-	bytes                            int // of payloads, of an organization and of an endpoint
+	bytesPerUser                     int // of payloads, of an organization and of an endpoint
 }
 
 func (c *Core[T]) bufferShares() bufferShares {
-	items := threshold(c.limits.Buffered, c.buffered)
+	items := dynamicThreshold(c.limits.Buffered, c.buffered)
 	return bufferShares{
 		organizationItems: min(items, c.limits.Buffered),
 		endpointItems:     min(items, c.limits.BufferedPerEndpoint),
-		bytes:             threshold(c.limits.BufferedBytes, c.distinctBytes),
+		bytesPerUser:      dynamicThreshold(c.limits.BufferedBytes, c.distinctBytes),
 	}
 }
 
@@ -24,10 +24,10 @@ func (c *Core[T]) bufferShares() bufferShares {
 // slow, or new, has no use for more that were never attempted than it can have in flight soon; if
 // it has none of those, it may have n. Those that have failed before must not keep them out.
 func (e *endpointQueue[T]) hasRoom(shares bufferShares, n int) bool {
-	if e.speed() != speedFast && len(e.fresh)+e.reservations > max(4*e.window-n, 0) {
+	if e.speed() != speedFast && len(e.fresh)+e.prefetchReservations > max(4*e.window-n, 0) {
 		return false
 	}
-	return e.len()+e.reservations+n <= shares.endpointItems
+	return e.len()+e.prefetchReservations+n <= shares.endpointItems
 }
 
 // organizationHasRoom reports whether the endpoint's organization may have n more items
@@ -35,16 +35,16 @@ func (e *endpointQueue[T]) hasRoom(shares bufferShares, n int) bool {
 // once, and one each for those that are new, for those that are slow, and for those of each kind
 // that have nothing yet: none of them keeps out others.
 func (e *endpointQueue[T]) organizationHasRoom(shares bufferShares, n int) bool {
-	o, eighths, bytes := e.organization, 1, shares.bytes/2
-	if e.countedUnder == speedFast {
-		eighths, bytes = 3, shares.bytes
+	o, eighths, bytes := e.organization, 1, shares.bytesPerUser/2
+	if e.appliedSpeed == speedFast {
+		eighths, bytes = 3, shares.bytesPerUser
 	}
-	if e.len()+e.reservations == 0 {
+	if e.len()+e.prefetchReservations == 0 {
 		eighths, n = eighths+1, 1
 	}
 	return o.buffered < shares.organizationItems &&
-		o.bufferedBySpeed[e.countedUnder]+n <= max(shares.organizationItems*eighths/8, 1) &&
-		o.distinctBytes < max(bytes, 1) && e.payloadBytes < shares.bytes
+		o.bufferedBySpeed[e.appliedSpeed]+n <= max(shares.organizationItems*eighths/8, 1) &&
+		o.distinctBytes < max(bytes, 1) && e.payloadBytes < shares.bytesPerUser
 }
 
 // ReservePrefetch reserves capacity for one delivery that may be prefetched, and reports whether
@@ -60,7 +60,7 @@ func (c *Core[T]) ReservePrefetch(now time.Time, d Destination) bool {
 		c.deactivateIfIdle(e)
 		return false
 	}
-	e.reservations++
+	e.prefetchReservations++
 	c.adjustBuffered(e, 1)
 	return true
 }
@@ -71,7 +71,7 @@ func (c *Core[T]) ReleasePrefetch(now time.Time, reserved []Destination) {
 	c.now = now
 	for _, d := range reserved {
 		e := c.activate(d)
-		e.reservations--
+		e.prefetchReservations--
 		c.adjustBuffered(e, -1)
 		c.deactivateIfIdle(e)
 	}
@@ -95,16 +95,16 @@ func (c *Core[T]) MarkBacklogSomewhere() {
 	c.actions.Claim = true
 }
 
-// adjustBuffered counts items and reservations of the endpoint.
+// adjustBuffered counts items and prefetch reservations of the endpoint.
 func (c *Core[T]) adjustBuffered(e *endpointQueue[T], n int) {
 	c.buffered += n
 	e.organization.buffered += n
-	e.organization.bufferedBySpeed[e.countedUnder] += n
+	e.organization.bufferedBySpeed[e.appliedSpeed] += n
 }
 
 // countQueued counts an item that has come to the queue of its endpoint.
 func (c *Core[T]) countQueued(item *Item[T]) {
-	e, p := item.endpointQueue, item.Payload
+	e, p := item.endpointQueue, item.PayloadSize
 	c.adjustBuffered(e, 1)
 	e.payloadBytes += p.Bytes
 	if p.queuedItems++; p.queuedItems == 1 {
@@ -116,7 +116,7 @@ func (c *Core[T]) countQueued(item *Item[T]) {
 // countDequeued counts items that have left the queue of their endpoint.
 func (c *Core[T]) countDequeued(items ...*Item[T]) {
 	for _, item := range items {
-		e, p := item.endpointQueue, item.Payload
+		e, p := item.endpointQueue, item.PayloadSize
 		c.adjustBuffered(e, -1)
 		e.payloadBytes -= p.Bytes
 		if p.queuedItems--; p.queuedItems == 0 {
@@ -151,11 +151,11 @@ func (c *Core[T]) BeginClaim(now time.Time) ClaimBudget {
 	// are done.
 	freeItems := c.limits.Buffered - c.buffered - c.minFreeToClaim()/2
 	freeBytes := c.limits.BufferedBytes - c.distinctBytes
-	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.expectedPayloadBytes), 1),
+	b := ClaimBudget{Limit: min(max(min(freeItems, freeBytes/c.payloadEstimate), 1),
 		c.limits.PerClaim)}
 	b.BufferEmpty = c.buffered == 0
 	shares := c.bufferShares()
-	itemsFittingBytes := shares.bytes / c.expectedPayloadBytes
+	itemsFittingBytes := shares.bytesPerUser / c.payloadEstimate
 	b.PerOrganization = min(max(min(shares.organizationItems, itemsFittingBytes)/8, 1), b.Limit)
 	b.PerEndpoint = min(max(min(shares.endpointItems, itemsFittingBytes)/2, 1), b.Limit)
 	c.budgetGeneration++
@@ -164,7 +164,8 @@ func (c *Core[T]) BeginClaim(now time.Time) ClaimBudget {
 	for _, e := range c.activeEndpoints {
 		o := e.organization
 		switch {
-		case o.buffered > shares.organizationItems-b.PerOrganization || o.distinctBytes >= shares.bytes:
+		case o.buffered > shares.organizationItems-b.PerOrganization ||
+			o.distinctBytes >= shares.bytesPerUser:
 			if o.skippedInGeneration != c.budgetGeneration {
 				o.skippedInGeneration = c.budgetGeneration
 				b.SkipOrganizations = append(b.SkipOrganizations, o.id)
@@ -213,7 +214,7 @@ func (t *times) Pop() any {
 // signalClaimIfLow signals when the endpoint has a backlog and its queue runs low.
 func (c *Core[T]) signalClaimIfLow(e *endpointQueue[T]) {
 	if e.storeBacklog && e.len() <= c.limits.BufferedPerEndpoint/4 && !e.breaker.BackingOff(c.now) &&
-		e.organization.buffered < threshold(c.limits.Buffered, c.buffered)/2 {
+		e.organization.buffered < dynamicThreshold(c.limits.Buffered, c.buffered)/2 {
 		c.actions.Claim = true
 	}
 }
@@ -226,7 +227,7 @@ func (c *Core[T]) EndClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	for _, item := range items {
 		byEndpoint[item.Endpoint]++
 		byOrganization[item.Organization]++
-		bytes += item.Payload.Bytes
+		bytes += item.PayloadSize.Bytes
 	}
 	skippedEndpoint := make(map[Endpoint]bool, len(b.SkipEndpoints))
 	for _, endpoint := range b.SkipEndpoints {
@@ -239,7 +240,7 @@ func (c *Core[T]) EndClaim(now time.Time, items []*Item[T], b ClaimBudget) {
 	if len(items) > 0 {
 		// Larger ones are believed at once, smaller ones little by little: how large they are is known
 		// only after they have been claimed.
-		c.expectedPayloadBytes = max(bytes/len(items), c.expectedPayloadBytes/2, 1)
+		c.payloadEstimate = max(bytes/len(items), c.payloadEstimate/2, 1)
 	}
 	limitReached := len(items) >= b.Limit
 	for _, item := range items {

@@ -29,17 +29,17 @@ type Core[T any] struct {
 	runQueue        fifo[*organization[T]]  // those that may have something to run
 	waitingForSlot  fifo[*organization[T]]  // those that found no slot when they had their turn
 
-	buffered             int   // items in endpoint queues, and reservations
-	distinctBytes        int   // of the payloads in endpoint queues, each counted once
-	expectedPayloadBytes int   // bytes that the payload of the next claimed item is expected to have
-	budgetGeneration     int64 // calls of BeginClaim
-	backlogSomewhere     bool  // see MarkBacklogSomewhere
-	claimBlocked         bool  // there was no capacity for the last claim
+	buffered         int   // items in endpoint queues, and reservations
+	distinctBytes    int   // of the payloads in endpoint queues, each counted once
+	payloadEstimate  int   // bytes that the payload of the next claimed item is expected to have
+	budgetGeneration int64 // calls of BeginClaim
+	backlogSomewhere bool  // see MarkBacklogSomewhere
+	claimBlocked     bool  // there was no capacity for the last claim
 
-	claimsAt  times // see ClaimAt
-	slotsUsed slotUsage
-	slowWatch slowWatchList[T]
-	workers   int // with an attempt in flight, or about to call Next
+	claimsAt     times // see ClaimAt
+	slotsUsed    slotUsage
+	slowTimeouts timeoutList[T]
+	workers      int // with an attempt in flight, or about to call Next
 }
 
 // Actions are what the caller of a Core has to do.
@@ -56,8 +56,8 @@ type Actions struct {
 func (c *Core[T]) TakeActions() Actions {
 	a := c.actions
 	c.actions = Actions{}
-	if c.slowWatch.first != nil {
-		a.TickAt = c.slowWatch.first.clockStart.Add(slowAfter)
+	if c.slowTimeouts.first != nil {
+		a.TickAt = c.slowTimeouts.first.clockStart.Add(slowAfter)
 	}
 	if len(c.claimsAt) > 0 && (a.TickAt.IsZero() || c.claimsAt[0].Before(a.TickAt)) {
 		a.TickAt = c.claimsAt[0]
@@ -86,9 +86,9 @@ type Limits struct {
 	BufferedBytes int
 	// PerClaim is how many items one claim may take.
 	PerClaim int
-	// ExpectedPayloadBytes is how many bytes the payload of an item is expected to have before any
+	// InitialPayloadEstimate is how many bytes the payload of an item is expected to have before any
 	// was claimed. From then on it follows from those that were.
-	ExpectedPayloadBytes int
+	InitialPayloadEstimate int
 }
 
 // Endpoint identifies what attempts are made to: one channel of one subscription.
@@ -101,35 +101,35 @@ type Destination struct {
 }
 
 // Item is a claimed delivery. The caller sets the exported fields before it pushes the item, and
-// does not change them from then on. What PurgeSubscription has taken out may be pushed again.
+// does not change them from then on. What DrainSubscription has taken out may be pushed again.
 type Item[T any] struct {
 	Destination
 	// ID identifies the delivery.
 	ID int64
-	// Payload is how much memory the payload takes while the item is queued. Items of one event
+	// PayloadSize is how much memory the payload takes while the item is queued. Items of one event
 	// have the same.
-	Payload *SharedPayload
+	PayloadSize *PayloadSize
 	// Value is the caller's.
 	Value T
 	// Retry says that the delivery has failed before.
 	Retry bool
 
 	// While it is in flight:
-	slot                     slotKind
-	slow                     bool         // it has lasted longer than slowAfter, without clockPauses
-	finished                 bool         // the attempt is over
-	slotHost                 *host[T]     // that the slot is counted for
-	clockStart               time.Time    // zero until TryBegin; later by what it has waited since
-	clockPauses              *clockPauses // nil if it has not waited
-	watchPrevious, watchNext *Item[T]     // in Core.slowWatch, unless it is slow or waits
+	slot                         slotKind
+	slow                         bool         // it has lasted longer than slowAfter, not counting pauses
+	finished                     bool         // the attempt is over
+	slotHost                     *host[T]     // that the slot is counted for
+	clockStart                   time.Time    // zero until TryBegin; later by what it has waited since
+	clockPauses                  *clockPauses // nil if it has not waited
+	timeoutPrevious, timeoutNext *Item[T]     // in Core.slowTimeouts, unless it is slow or waits
 
 	endpointQueue *endpointQueue[T] // since it was pushed
 }
 
-// SharedPayload is the size of a payload that items of one organization share: those of one event.
+// PayloadSize is the size of a payload that items of one organization share: those of one event.
 // It counts once for the whole Queue and for the organization, however many of them are queued, and
 // once for each of them at its endpoint.
-type SharedPayload struct {
+type PayloadSize struct {
 	Bytes int
 
 	queuedItems int
@@ -141,21 +141,20 @@ type Stats struct {
 	BufferedBytes int // of the payloads of those that wait
 	// FastSlots and GeneralSlots are the slots that attempts in flight have.
 	FastSlots, GeneralSlots int
-	// Endpoints is how many endpoints are known: those with something to do, and those whose
-	// record is kept.
-	Endpoints int
+	// KnownEndpoints counts those with something to do, and those whose record is kept.
+	KnownEndpoints int
 }
 
 // NewCore makes a Core, which takes in nothing before Start.
 func NewCore[T any](l Limits) *Core[T] {
 	return &Core[T]{
-		limits:               l,
-		slots:                newSlotLimits(l.InFlight),
-		organizations:        make(map[string]*organization[T]),
-		hosts:                make(map[HostKey]*host[T]),
-		endpoints:            make(map[Endpoint]*endpointQueue[T]),
-		bySubscription:       make(map[string][]*endpointQueue[T]),
-		expectedPayloadBytes: l.ExpectedPayloadBytes,
+		limits:          l,
+		slots:           newSlotLimits(l.InFlight),
+		organizations:   make(map[string]*organization[T]),
+		hosts:           make(map[HostKey]*host[T]),
+		endpoints:       make(map[Endpoint]*endpointQueue[T]),
+		bySubscription:  make(map[string][]*endpointQueue[T]),
+		payloadEstimate: l.InitialPayloadEstimate,
 	}
 }
 
@@ -181,7 +180,7 @@ func (c *Core[T]) Stats() Stats {
 	return Stats{
 		Buffered: c.buffered, BufferedBytes: c.distinctBytes,
 		FastSlots: c.slotsUsed.fast, GeneralSlots: c.slotsUsed.general,
-		Endpoints: len(c.endpoints),
+		KnownEndpoints: len(c.endpoints),
 	}
 }
 
@@ -190,12 +189,12 @@ func (c *Core[T]) Empty() bool {
 	return c.buffered == 0
 }
 
-// Push queues claimed items. It returns the values of those that came too late, after Stop.
-func (c *Core[T]) Push(now time.Time, items []*Item[T]) (late []T) {
+// Push queues claimed items. It returns the values of those that it rejects: all, after Stop.
+func (c *Core[T]) Push(now time.Time, items []*Item[T]) (rejected []T) {
 	c.now = now
 	for _, item := range items {
 		if !c.accepting {
-			late = append(late, item.Value)
+			rejected = append(rejected, item.Value)
 			continue
 		}
 		item.endpointQueue = c.activate(item.Destination)
@@ -204,7 +203,7 @@ func (c *Core[T]) Push(now time.Time, items []*Item[T]) (late []T) {
 		c.schedule(item.endpointQueue)
 	}
 	c.ensureWorker()
-	return late
+	return rejected
 }
 
 // ensureWorker sees to it that a worker is on its way when something can run. Each worker that
@@ -246,7 +245,7 @@ func (c *Core[T]) pick() (*endpointQueue[T], slotKind) {
 		if e, kind := c.pickFrom(c.runQueue.head); e != nil {
 			return e, kind
 		}
-		c.unscheduleFirstOrganization()
+		c.parkFirstOrganization()
 	}
 	return nil, noSlot
 }
@@ -272,7 +271,7 @@ func (c *Core[T]) pickFrom(o *organization[T]) (*endpointQueue[T], slotKind) {
 func (c *Core[T]) firstRunnable(
 	runQueue *fifo[*endpointQueue[T]],
 ) (first *endpointQueue[T], kind slotKind) {
-	for blocked := 0; !runQueue.empty() && blocked < maxBlockedPassed; {
+	for blocked := 0; !runQueue.empty() && blocked < maxBlockedSkipped; {
 		e := runQueue.head
 		if e.candidate(c.now, c.limits.InFlightPerEndpoint) == noCandidate {
 			e.leaveFIFO()
@@ -340,17 +339,17 @@ func (c *Core[T]) TryBegin(now time.Time, item *Item[T], to HostKey) bool {
 		c.adjustSlots(item, 1)
 	}
 	item.clockStart = now
-	c.slowWatch.add(item)
+	c.slowTimeouts.add(item)
 	return true
 }
 
-// Finished is what follows from an attempt that is over.
-type Finished[T any] struct {
-	// ToRequeue is what the endpoint's breaker keeps from being attempted, which has to be requeued.
+// FinishResult is what follows from an attempt that is over.
+type FinishResult[T any] struct {
+	// Drained is what the endpoint's breaker keeps from being attempted, which has to be requeued.
 	// Of that, deliveries that have failed before are not to be claimed again before
-	// RetriesNotBefore.
-	ToRequeue        []T
-	RetriesNotBefore time.Time
+	// DrainedRetriesNotBefore.
+	Drained                 []T
+	DrainedRetriesNotBefore time.Time
 	// Change is how the attempt has changed the endpoint's breaker, nil if it has not.
 	Change *BreakerChange
 }
@@ -370,14 +369,14 @@ type BreakerChange struct {
 // called. The latter never changes whether the endpoint counts as failing: see BreakerChange.
 func (c *Core[T]) Finish(
 	now time.Time, item *Item[T], observed breaker.Observation,
-) (finished Finished[T]) {
+) (finished FinishResult[T]) {
 	c.now = now
 	e := item.endpointQueue
 	e.endFlight(item)
 	c.adjustSlots(item, -1)
 	item.finished = true
 	if !item.clockStart.IsZero() && !item.slow && !item.clockPaused() {
-		c.slowWatch.remove(item)
+		c.slowTimeouts.remove(item)
 		e.recordFast()
 		c.updateSpeed(e)
 		e.organization.recordFast()
@@ -388,22 +387,22 @@ func (c *Core[T]) Finish(
 	finished.Change = e.recordResult(now, item, observed, c.limits.InFlightPerEndpoint)
 	switch {
 	case e.breaker.BackingOff(now):
-		finished.ToRequeue = values(c.drain(e))
+		finished.Drained = values(c.drain(e))
 		e.storeBacklog = true
 	case e.breaker.BackingOffRetries(now):
 		c.countDequeued(e.retries...)
-		finished.ToRequeue, e.retries = values(e.retries), nil
+		finished.Drained, e.retries = values(e.retries), nil
 	}
 	c.wakeForFreedSlot(item)
 	c.schedule(e) // behind those that waited
 	c.deactivateIfIdle(e)
-	finished.RetriesNotBefore = e.breaker.BackingOffRetriesUntil()
+	finished.DrainedRetriesNotBefore = e.breaker.BackingOffRetriesUntil()
 	return finished
 }
 
-// PurgeSubscription takes out what is queued for a subscription's endpoints, returns it, and
+// DrainSubscription takes out what is queued for a subscription's endpoints, returns it, and
 // forgets the record of the endpoints.
-func (c *Core[T]) PurgeSubscription(now time.Time, id string) []T {
+func (c *Core[T]) DrainSubscription(now time.Time, id string) []T {
 	c.now = now
 	var unstarted []T
 	for _, e := range append([]*endpointQueue[T](nil), c.bySubscription[id]...) {
@@ -416,9 +415,9 @@ func (c *Core[T]) PurgeSubscription(now time.Time, id string) []T {
 	return unstarted
 }
 
-// Poll serves endpoints again whose breaker is no longer open, and lets everything look for
+// Sweep serves endpoints again whose breaker is no longer open, and lets everything look for
 // a slot again that had found none. It is called with each poll of the store.
-func (c *Core[T]) Poll(now time.Time) {
+func (c *Core[T]) Sweep(now time.Time) {
 	c.now = now
 	if !c.accepting {
 		return
@@ -441,7 +440,7 @@ func (c *Core[T]) Poll(now time.Time) {
 // schedule puts the endpoint into the run queue if it has something to run.
 func (c *Core[T]) schedule(e *endpointQueue[T]) {
 	if e.fifo == nil && e.candidate(c.now, c.limits.InFlightPerEndpoint) != noCandidate {
-		e.joinFIFO(&e.organization.runQueues[e.countedUnder])
+		e.joinFIFO(&e.organization.runQueues[e.appliedSpeed])
 		c.scheduleOrganization(e.organization)
 	}
 }
@@ -456,9 +455,9 @@ func (c *Core[T]) scheduleOrganization(o *organization[T]) {
 	c.runQueue.push(o)
 }
 
-// unscheduleFirstOrganization takes the first organization out of the run queue: nothing of it can
+// parkFirstOrganization takes the first organization out of the run queue: nothing of it can
 // run for now.
-func (c *Core[T]) unscheduleFirstOrganization() {
+func (c *Core[T]) parkFirstOrganization() {
 	o := c.runQueue.pop()
 	o.scheduled = false
 	if o.hasScheduledEndpoint() {

@@ -42,11 +42,12 @@
 //     the workers. [New] makes one.
 //   - [Item] is a delivery in it, with a value of the caller's. [Destination] says where it goes,
 //     as an organization and an [Endpoint]; [HostKey] is known later, when it is attempted.
-//     [SharedPayload] is the size of a payload that items share.
+//     [PayloadSize] is the size of a payload that items share.
 //   - To run: [Queue.Start], [Queue.Push], [Queue.Next], [Queue.TryBegin], [Queue.Finish],
-//     [Queue.Stop], [Queue.WaitWorkers]. [Queue.Poll] is called with each poll of the store.
-//   - To prefetch: [Queue.Admit], which makes an [Admission]. After a call that prefetched nothing,
-//     [Queue.MarkBacklogSomewhere]: some endpoints have a backlog, the caller cannot tell which.
+//     [Queue.Stop], [Queue.WaitWorkers]. [Queue.Sweep] is called with each poll of the store.
+//   - To prefetch: [Queue.BeginAdmission], which makes an [Admission]. After a call that prefetched
+//     nothing, [Queue.MarkBacklogSomewhere]: some endpoints have a backlog, the caller cannot tell
+//     which.
 //   - To claim: [Queue.BeginClaim], [Queue.EndClaim], [Queue.ClaimAt], [Queue.ClaimSignal].
 //   - [Queue.Stats] and [Queue.Empty] say how full it is.
 //

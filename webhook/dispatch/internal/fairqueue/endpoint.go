@@ -12,13 +12,13 @@ import (
 type endpointQueue[T any] struct {
 	speedRecord
 	fifoLinks[*endpointQueue[T]]
-	endpoint       Endpoint
-	organization   *organization[T]
-	host           *host[T] // nil while it is not known
-	fresh, retries []*Item[T]
-	payloadBytes   int // of their payloads
-	reservations   int
-	countedUnder   speed // as organization counts it: updateSpeed follows the record
+	endpoint             Endpoint
+	organization         *organization[T]
+	host                 *host[T] // nil while it is not known
+	fresh, retries       []*Item[T]
+	payloadBytes         int // of their payloads
+	prefetchReservations int
+	appliedSpeed         speed // as organization counts it: updateSpeed follows the record
 
 	inFlight        int
 	retriesInFlight int // of those in flight, the ones that have failed before
@@ -205,12 +205,12 @@ func (e *endpointQueue[T]) drain() []*Item[T] {
 
 // updateSpeed is called after the record has changed.
 func (c *Core[T]) updateSpeed(e *endpointQueue[T]) {
-	o, was, sp := e.organization, e.countedUnder, e.speed()
+	o, was, sp := e.organization, e.appliedSpeed, e.speed()
 	if sp == was {
 		return
 	}
-	e.countedUnder = sp
-	n := e.len() + e.reservations
+	e.appliedSpeed = sp
+	n := e.len() + e.prefetchReservations
 	o.bufferedBySpeed[was] -= n
 	o.bufferedBySpeed[sp] += n
 	if e.fifo == &o.runQueues[was] {
@@ -274,7 +274,7 @@ func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
 		o := c.organization(d.Organization)
 		o.endpointCount++
 		e = &endpointQueue[T]{
-			endpoint: d.Endpoint, organization: o, window: initialWindow, countedUnder: speedNeutral,
+			endpoint: d.Endpoint, organization: o, window: initialWindow, appliedSpeed: speedNeutral,
 		}
 		c.endpoints[d.Endpoint] = e
 		id := d.Endpoint.SubscriptionID
@@ -293,7 +293,7 @@ func (c *Core[T]) activate(d Destination) *endpointQueue[T] {
 // deactivateIfIdle makes an endpoint idle that has nothing to do. Its record is kept: it is of use
 // when there is more for it.
 func (c *Core[T]) deactivateIfIdle(e *endpointQueue[T]) {
-	if e.activePosition == 0 || e.len() > 0 || e.reservations > 0 || e.inFlight > 0 ||
+	if e.activePosition == 0 || e.len() > 0 || e.prefetchReservations > 0 || e.inFlight > 0 ||
 		e.storeBacklog || e.fifo != nil ||
 		e.breaker.BackingOff(c.now) {
 		return

@@ -97,7 +97,7 @@ func (q *Queue[T]) Empty() bool {
 }
 
 // Push is [Core.Push].
-func (q *Queue[T]) Push(items []*Item[T]) (late []T) {
+func (q *Queue[T]) Push(items []*Item[T]) (rejected []T) {
 	if len(items) == 0 {
 		return nil
 	}
@@ -125,24 +125,24 @@ func (q *Queue[T]) TryBegin(item *Item[T], to HostKey) bool {
 }
 
 // Finish is [Core.Finish].
-func (q *Queue[T]) Finish(item *Item[T], observed breaker.Observation) Finished[T] {
+func (q *Queue[T]) Finish(item *Item[T], observed breaker.Observation) FinishResult[T] {
 	q.mu.Lock()
 	defer q.actAndUnlock()
 	return q.core.Finish(time.Now(), item, observed)
 }
 
-// PurgeSubscription is [Core.PurgeSubscription].
-func (q *Queue[T]) PurgeSubscription(id string) []T {
+// DrainSubscription is [Core.DrainSubscription].
+func (q *Queue[T]) DrainSubscription(id string) []T {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.PurgeSubscription(time.Now(), id)
+	return q.core.DrainSubscription(time.Now(), id)
 }
 
-// Poll is [Core.Poll].
-func (q *Queue[T]) Poll() {
+// Sweep is [Core.Sweep].
+func (q *Queue[T]) Sweep() {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	q.core.Poll(time.Now())
+	q.core.Sweep(time.Now())
 }
 
 // PauseClock is [Core.PauseClock].
@@ -159,11 +159,11 @@ func (q *Queue[T]) ResumeClock(item *Item[T]) {
 	q.core.ResumeClock(time.Now(), item)
 }
 
-// PausedTime is [Core.PausedTime].
-func (q *Queue[T]) PausedTime(item *Item[T]) time.Duration {
+// CompletedPauses is [Core.CompletedPauses].
+func (q *Queue[T]) CompletedPauses(item *Item[T]) time.Duration {
 	q.mu.Lock()
 	defer q.actAndUnlock()
-	return q.core.PausedTime(item)
+	return q.core.CompletedPauses(item)
 }
 
 // Admission decides what one call of the store may prefetch. It is for one goroutine.
@@ -172,8 +172,8 @@ type Admission[T any] struct {
 	reserved, backlog []Destination
 }
 
-// Admit begins an Admission, which ends with Push or Cancel.
-func (q *Queue[T]) Admit() *Admission[T] { return &Admission[T]{q: q} }
+// BeginAdmission begins an Admission, which ends with Push or Cancel.
+func (q *Queue[T]) BeginAdmission() *Admission[T] { return &Admission[T]{q: q} }
 
 // TryPrefetch reports whether the delivery that is being stored is to be prefetched. If so,
 // capacity is reserved for it; if not, its endpoint has a backlog from then on.
@@ -189,7 +189,7 @@ func (a *Admission[T]) TryPrefetch(d Destination) bool {
 }
 
 // Push queues what was prefetched, as [Core.Push] does.
-func (a *Admission[T]) Push(items []*Item[T]) (late []T) {
+func (a *Admission[T]) Push(items []*Item[T]) (rejected []T) {
 	a.q.mu.Lock()
 	defer a.q.actAndUnlock()
 	now := time.Now()

@@ -30,8 +30,8 @@ func newQueue(l fairqueue.Limits) (*queue, *int) {
 	if l.BufferedBytes == 0 {
 		l.BufferedBytes = 64 << 20
 	}
-	if l.ExpectedPayloadBytes == 0 {
-		l.ExpectedPayloadBytes = 1 << 20
+	if l.InitialPayloadEstimate == 0 {
+		l.InitialPayloadEstimate = 1 << 20
 	}
 	l.PerClaim = 512
 	q := fairqueue.New[string](l)
@@ -65,7 +65,7 @@ func sized(first int64, n, size int, to fairqueue.Destination) []*item {
 	for i := range items {
 		id := first + int64(i)
 		items[i] = &item{
-			ID: id, Destination: to, Payload: &fairqueue.SharedPayload{Bytes: size},
+			ID: id, Destination: to, PayloadSize: &fairqueue.PayloadSize{Bytes: size},
 			Value: strconv.FormatInt(id, 10),
 		}
 	}
@@ -192,7 +192,7 @@ func TestADeadEndpointIsLeftAlone(t *testing.T) {
 		var unstarted []string
 		for range breaker.Threshold {
 			require.Empty(t, unstarted)
-			unstarted = q.Finish(q.Next(), unhealthy).ToRequeue
+			unstarted = q.Finish(q.Next(), unhealthy).Drained
 		}
 		assert.Len(t, unstarted, 50-breaker.Threshold, "the rest is requeued")
 		assert.False(t, q.ReservePrefetch(endpointA))
@@ -222,7 +222,7 @@ func TestWhatCameWhileTheBreakerWasOpen(t *testing.T) {
 		q.Push(items(2, 1, endpointA))
 		assert.Nil(t, q.Next(), "the endpoint asked for 30 s")
 		time.Sleep(30 * time.Second)
-		q.Poll()
+		q.Sweep()
 		assert.EqualValues(t, 2, q.Next().ID)
 	})
 }
@@ -237,9 +237,9 @@ func TestIdleEndpointsAreForgotten(t *testing.T) {
 			q.Finish(q.Next(), h)
 			q.Next() // empties the run queue
 		}
-		assert.Equal(t, 1, q.Stats().Endpoints, "its failure is remembered")
+		assert.Equal(t, 1, q.Stats().KnownEndpoints, "its failure is remembered")
 		time.Sleep(fairqueue.IdleTTL + time.Second)
-		q.Poll()
+		q.Sweep()
 		assert.Equal(t, fairqueue.Stats{}, q.Stats())
 	})
 }
@@ -260,8 +260,8 @@ func TestBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	limits := fairqueue.Limits{
 		InFlight: 10, InFlightPerEndpoint: 4, Buffered: 1000, BufferedPerEndpoint: 1000,
-		BufferedBytes:        1000,
-		ExpectedPayloadBytes: 10,
+		BufferedBytes:          1000,
+		InitialPayloadEstimate: 10,
 	}
 	t.Run("prefetch", func(t *testing.T) {
 		t.Parallel()
@@ -278,7 +278,7 @@ func TestBytesAreBounded(t *testing.T) {
 	t.Run("claims", func(t *testing.T) {
 		t.Parallel()
 		limits := limits
-		limits.ExpectedPayloadBytes = 40
+		limits.InitialPayloadEstimate = 40
 		q, _ := newQueue(limits)
 		b := q.BeginClaim()
 		assert.Equal(t, []int{25, 25}, []int{b.Limit, b.PerEndpoint}, "of forty bytes each")
@@ -302,15 +302,15 @@ func TestBytesAreBounded(t *testing.T) {
 		q, _ := newQueue(limits)
 		// Two events for three endpoints, of which the first is removed.
 		for event := range int64(2) {
-			payload := &fairqueue.SharedPayload{Bytes: 100}
+			payload := &fairqueue.PayloadSize{Bytes: 100}
 			for i, e := range []fairqueue.Destination{endpointA, endpointB, endpointC} {
 				delivery := items(1+3*event+int64(i), 1, e)
-				delivery[0].Payload = payload
+				delivery[0].PayloadSize = payload
 				q.Push(delivery)
 			}
 		}
 		assert.Equal(t, 200, q.Stats().BufferedBytes, "each payload is in memory once")
-		assert.Len(t, q.PurgeSubscription(endpointA.Endpoint.SubscriptionID), 2)
+		assert.Len(t, q.DrainSubscription(endpointA.Endpoint.SubscriptionID), 2)
 		assert.Equal(t, 200, q.Stats().BufferedBytes, "it stays there for the others")
 		assert.Equal(t, 200, q.BytesOf(endpointB))
 		require.Equal(t, endpointB, q.Next().Destination)
@@ -347,7 +347,7 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 
 		slices.Reverse(taken)
 		for i, failed := range taken { // the first eight fail: the endpoint is left alone
-			unstarted := q.Finish(failed, unhealthy).ToRequeue
+			unstarted := q.Finish(failed, unhealthy).Drained
 			if i == len(taken)-1 {
 				assert.Len(t, unstarted, 32)
 			}
@@ -362,8 +362,8 @@ func TestWhatWasNeverAttemptedGoesFirst(t *testing.T) {
 		assert.EqualValues(t, 301, beside.ID, "what was never attempted need not wait for it to fail")
 		assert.Nil(t, q.Next(), "one at a time")
 		finished := q.Finish(probe, unhealthy)
-		assert.Len(t, finished.ToRequeue, 19, "those that failed are requeued")
-		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), finished.RetriesNotBefore)
+		assert.Len(t, finished.Drained, 19, "those that failed are requeued")
+		assert.Equal(t, time.Now().Add(2*breaker.FirstBackoff), finished.DrainedRetriesNotBefore)
 		q.Finish(beside, healthy)
 		assert.EqualValues(t, 302, q.Next().ID)
 	})
@@ -401,7 +401,7 @@ func TestLocalWaitsDoNotCount(t *testing.T) {
 		q.ResumeClock(waiting)
 		time.Sleep(time.Second)
 		q.ResumeClock(waiting)
-		assert.Equal(t, 2*time.Second, q.PausedTime(waiting))
+		assert.Equal(t, 2*time.Second, q.CompletedPauses(waiting))
 		time.Sleep(99 * time.Millisecond)
 		assert.Equal(t, [2]int{1, 1}, slots())
 		later := begin(3, endpointA)

@@ -45,7 +45,7 @@ func BenchmarkSimulation(b *testing.B) {
 var simulatedLimits = fairqueue.Limits{
 	InFlight: 32, InFlightPerEndpoint: 5, Buffered: 96, BufferedPerEndpoint: 16,
 	BufferedBytes: 20_000, PerClaim: 24,
-	ExpectedPayloadBytes: 400,
+	InitialPayloadEstimate: 400,
 }
 
 // where a delivery is.
@@ -63,7 +63,7 @@ const (
 type delivery struct {
 	id       int64
 	endpoint *simulatedEndpoint
-	payload  *fairqueue.SharedPayload
+	payload  *fairqueue.PayloadSize
 	retry    bool
 	where    where
 	index    int // in the list of those that are picked or in flight
@@ -101,7 +101,7 @@ type simulation struct {
 	deliveries, done int
 
 	queued         int // and reserved
-	queuedPayloads map[*fairqueue.SharedPayload]int
+	queuedPayloads map[*fairqueue.PayloadSize]int
 	queuedBytes    int
 	slots          map[string]int            // by organization
 	atHost         map[fairqueue.HostKey]int // attempts that began while the queue was open
@@ -113,7 +113,7 @@ func newSimulation(t testing.TB, seed uint64) *simulation {
 		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, seed)),
 		core: fairqueue.NewCore[*delivery](simulatedLimits),
 		now:  time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC), open: true,
-		queuedPayloads: make(map[*fairqueue.SharedPayload]int), slots: make(map[string]int),
+		queuedPayloads: make(map[*fairqueue.PayloadSize]int), slots: make(map[string]int),
 		atHost: make(map[fairqueue.HostKey]int),
 	}
 	for i := range 6 {
@@ -238,7 +238,7 @@ func (s *simulation) step() {
 	case n < 93:
 		s.pass(time.Duration(s.random.IntN(200)) * time.Millisecond)
 	case n < 97:
-		s.core.Poll(s.now)
+		s.core.Sweep(s.now)
 	default:
 		s.rare()
 	}
@@ -260,7 +260,7 @@ func (s *simulation) rare() {
 		e := s.endpoints[s.random.IntN(len(s.endpoints))]
 		e.host = s.hosts[s.random.IntN(len(s.hosts))]
 	case n < 40:
-		for _, d := range s.core.PurgeSubscription(s.now, s.endpoints[n-20].Endpoint.SubscriptionID) {
+		for _, d := range s.core.DrainSubscription(s.now, s.endpoints[n-20].Endpoint.SubscriptionID) {
 			s.move(d, queued, inStore)
 		}
 	case n < 50:
@@ -285,7 +285,7 @@ func (s *simulation) emit() {
 	if s.deliveries-s.done > 20*len(s.endpoints) {
 		return // so that it does not end with more than it can deliver
 	}
-	payload := &fairqueue.SharedPayload{Bytes: 1 + s.random.IntN(800)}
+	payload := &fairqueue.PayloadSize{Bytes: 1 + s.random.IntN(800)}
 	var prefetched []*delivery
 	var backlog []fairqueue.Destination
 	first := s.endpoints[s.random.IntN(len(s.endpoints))]
@@ -342,15 +342,16 @@ func (s *simulation) push(list []*delivery, from where) {
 	items := make([]*fairqueue.Item[*delivery], len(list))
 	for i, d := range list {
 		d.item = &fairqueue.Item[*delivery]{
-			Destination: d.endpoint.Destination, ID: d.id, Payload: d.payload, Value: d,
+			Destination: d.endpoint.Destination, ID: d.id, PayloadSize: d.payload, Value: d,
 			Retry: d.retry,
 		}
 		items[i] = d.item
 		s.move(d, from, queued)
 	}
-	late := s.core.Push(s.now, items)
-	s.require(s.open == (len(late) == 0) || len(list) == 0, "%d of %d are late", len(late), len(list))
-	for _, d := range late {
+	rejected := s.core.Push(s.now, items)
+	s.require(s.open == (len(rejected) == 0) || len(list) == 0, "%d of %d are rejected", len(rejected),
+		len(list))
+	for _, d := range rejected {
 		s.move(d, queued, inStore)
 	}
 }
@@ -386,7 +387,7 @@ func (s *simulation) claim() {
 	items := make([]*fairqueue.Item[*delivery], len(list))
 	for i, d := range list {
 		items[i] = &fairqueue.Item[*delivery]{
-			Destination: d.endpoint.Destination, Payload: d.payload,
+			Destination: d.endpoint.Destination, PayloadSize: d.payload,
 		}
 	}
 	s.core.EndClaim(s.now, items, b)
@@ -468,7 +469,7 @@ func (s *simulation) over(d *delivery, from where, observed breaker.Observation)
 		s.move(d, from, done)
 	}
 	s.workers++
-	for _, d := range finished.ToRequeue {
+	for _, d := range finished.Drained {
 		s.move(d, queued, inStore)
 	}
 }
@@ -512,7 +513,7 @@ func (s *simulation) pass(d time.Duration) {
 // settle lets the workers do all they can, and checks that nothing waits then which could run.
 func (s *simulation) settle() {
 	for range s.endpoints { // one search passes over a few that are blocked
-		s.core.Poll(s.now)
+		s.core.Sweep(s.now)
 		for s.act(); s.workers > 0; s.act() {
 			s.work()
 		}
@@ -549,9 +550,9 @@ func (s *simulation) runOut() {
 	}
 	s.pass(fairqueue.IdleTTL + 2*breaker.MaxBackoff)
 	s.core.EndClaim(s.now, nil, wide)
-	s.core.Poll(s.now)
+	s.core.Sweep(s.now)
 	s.act()
 	s.pass(fairqueue.IdleTTL + time.Second)
-	s.core.Poll(s.now)
+	s.core.Sweep(s.now)
 	require.Equal(s.t, fairqueue.Stats{}, s.core.Stats(), "seed %d: all is forgotten", s.seed)
 }

@@ -18,16 +18,16 @@ const (
 // slowAfter is how long an attempt may last before it counts as slow.
 const slowAfter = 300 * time.Millisecond
 
-// alpha is the factor of the dynamic threshold. One part in headroomDivisor of each resource counts
-// as used when thresholds are computed.
+// thresholdAlpha is the factor of the dynamic threshold. One part in headroomDivisor of each
+// resource counts as used when thresholds are computed.
 const (
-	alpha           = 4
+	thresholdAlpha  = 4
 	headroomDivisor = 32
 )
 
-// threshold is how much of a resource one user may have, if all of them together have so much.
-func threshold(limit, used int) int {
-	return max(1, alpha*(limit-used-limit/headroomDivisor))
+// dynamicThreshold is how much of a resource one user may have when all together have that much.
+func dynamicThreshold(limit, used int) int {
+	return max(1, thresholdAlpha*(limit-used-limit/headroomDivisor))
 }
 
 // slotLimits are how many slots there are.
@@ -101,13 +101,13 @@ type slotUser struct {
 // an endpoint of that speed. Endpoints that are slow leave a part of the share for those that are
 // new.
 func (c *Core[T]) withinSlotShare(u *slotUser, kind slotKind, sp speed) bool {
-	if u.total() >= threshold(c.slots.all, c.slotsUsed.total()) {
+	if u.total() >= dynamicThreshold(c.slots.all, c.slotsUsed.total()) {
 		return false
 	}
 	if kind == fastSlot {
-		return u.slotUsage.fast < threshold(c.slots.fast, c.slotsUsed.fast)
+		return u.slotUsage.fast < dynamicThreshold(c.slots.fast, c.slotsUsed.fast)
 	}
-	most := threshold(c.slots.general, c.slotsUsed.general)
+	most := dynamicThreshold(c.slots.general, c.slotsUsed.general)
 	if sp == speedSlow {
 		most = max(most*3/4, 1)
 	}
@@ -151,7 +151,7 @@ func (c *Core[T]) slotFor(e *endpointQueue[T]) (kind slotKind, hostFull bool) {
 			hostFull = true
 			continue
 		}
-		if !c.onlyReservedLeft(kind) || e.mayUseReserved(c.now) {
+		if !c.onlyReservedLeft(kind) || e.mayUseReservedSlot(c.now) {
 			return kind, false
 		}
 	}
@@ -164,13 +164,13 @@ func (c *Core[T]) onlyReservedLeft(kind slotKind) bool {
 		kind == fastSlot && c.slotsUsed.fast >= c.slots.fast-c.slots.reserved
 }
 
-// reservedRecency is how long after a fast answer an endpoint may use the reserved slots.
-const reservedRecency = time.Second
+// reservedSlotRecency is how long after a fast answer an endpoint may use the reserved slots.
+const reservedSlotRecency = time.Second
 
-func (e *endpointQueue[T]) mayUseReserved(now time.Time) bool {
+func (e *endpointQueue[T]) mayUseReservedSlot(now time.Time) bool {
 	return e.speed() == speedFast && e.organization.speed() != speedSlow &&
 		(e.host == nil || e.host.speed() != speedSlow) &&
-		now.Sub(e.lastFastAnswer) <= reservedRecency
+		now.Sub(e.lastFastAnswer) <= reservedSlotRecency
 }
 
 // adjustSlots adds n to the slots of the item's kind that its organization, its host and all
@@ -186,7 +186,7 @@ func (c *Core[T]) adjustSlots(item *Item[T], n int) {
 
 // wakeForFreedSlot lets those look for a slot again that may have the one that the item had: first
 // those that wait for its host, and then its own organization, which has just had a turn there. All
-// others do so with the next Poll.
+// others do so with the next Sweep.
 func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
 	if item.slotHost != nil {
 		c.wakeWaiters(item.slotHost, maxWakeups)
@@ -202,19 +202,19 @@ func (c *Core[T]) wakeForFreedSlot(item *Item[T]) {
 // maxWakeups is how many may look for a slot again when one has come free.
 const maxWakeups = 4
 
-// maxBlockedPassed is how many blocked endpoints of an organization are passed over in one search
+// maxBlockedSkipped is how many blocked endpoints of an organization are passed over in one search
 // for one that can run.
-const maxBlockedPassed = maxWakeups
+const maxBlockedSkipped = maxWakeups
 
 // clockPauses is how long an attempt waits for something in this process, such as a place to render
 // its templates. That is no time of its endpoint, which can do nothing about it.
 type clockPauses struct {
-	waiting int // how many things it waits for now
-	since   time.Time
-	total   time.Duration // of what is over
+	depth     int // how many things it waits for now
+	since     time.Time
+	completed time.Duration // of what is over
 }
 
-func (i *Item[T]) clockPaused() bool { return i.clockPauses != nil && i.clockPauses.waiting > 0 }
+func (i *Item[T]) clockPaused() bool { return i.clockPauses != nil && i.clockPauses.depth > 0 }
 
 // PauseClock stops the clock of an attempt that begins to wait for something in this process. The
 // attempt keeps its slot, and does not get slow meanwhile. It may wait for several things at once:
@@ -228,12 +228,12 @@ func (c *Core[T]) PauseClock(now time.Time, item *Item[T]) {
 		item.clockPauses = new(clockPauses)
 	}
 	p := item.clockPauses
-	if p.waiting++; p.waiting > 1 {
+	if p.depth++; p.depth > 1 {
 		return
 	}
 	p.since = now
 	if !item.slow {
-		c.slowWatch.remove(item)
+		c.slowTimeouts.remove(item)
 	}
 }
 
@@ -243,66 +243,66 @@ func (c *Core[T]) ResumeClock(now time.Time, item *Item[T]) {
 		return
 	}
 	p := item.clockPauses
-	if p.waiting--; p.waiting > 0 {
+	if p.depth--; p.depth > 0 {
 		return
 	}
 	waited := now.Sub(p.since)
-	p.total += waited
+	p.completed += waited
 	item.clockStart = item.clockStart.Add(waited)
 	if !item.slow {
-		c.slowWatch.add(item)
+		c.slowTimeouts.add(item)
 	}
 }
 
-// PausedTime returns how long the attempt has waited: see PauseClock.
-func (c *Core[T]) PausedTime(item *Item[T]) time.Duration {
+// CompletedPauses returns how long the attempt has waited: see PauseClock.
+func (c *Core[T]) CompletedPauses(item *Item[T]) time.Duration {
 	if item.clockPauses == nil {
 		return 0
 	}
-	return item.clockPauses.total
+	return item.clockPauses.completed
 }
 
-// slowWatchList has the attempts in flight that may yet become slow, in the order of their starts:
+// timeoutList has the attempts in flight that may yet become slow, in the order of their starts:
 // not those that are slow already, nor those whose clock is paused.
-type slowWatchList[T any] struct{ first, last *Item[T] }
+type timeoutList[T any] struct{ first, last *Item[T] }
 
-func (r *slowWatchList[T]) add(item *Item[T]) {
-	previous := r.last
+func (l *timeoutList[T]) add(item *Item[T]) {
+	previous := l.last
 	for previous != nil && previous.clockStart.After(item.clockStart) {
-		previous = previous.watchPrevious
+		previous = previous.timeoutPrevious
 	}
-	item.watchPrevious = previous
+	item.timeoutPrevious = previous
 	if previous == nil {
-		item.watchNext, r.first = r.first, item
+		item.timeoutNext, l.first = l.first, item
 	} else {
-		item.watchNext, previous.watchNext = previous.watchNext, item
+		item.timeoutNext, previous.timeoutNext = previous.timeoutNext, item
 	}
-	if item.watchNext == nil {
-		r.last = item
+	if item.timeoutNext == nil {
+		l.last = item
 	} else {
-		item.watchNext.watchPrevious = item
+		item.timeoutNext.timeoutPrevious = item
 	}
 }
 
-func (r *slowWatchList[T]) remove(item *Item[T]) {
-	if item.watchPrevious == nil {
-		r.first = item.watchNext
+func (l *timeoutList[T]) remove(item *Item[T]) {
+	if item.timeoutPrevious == nil {
+		l.first = item.timeoutNext
 	} else {
-		item.watchPrevious.watchNext = item.watchNext
+		item.timeoutPrevious.timeoutNext = item.timeoutNext
 	}
-	if item.watchNext == nil {
-		r.last = item.watchPrevious
+	if item.timeoutNext == nil {
+		l.last = item.timeoutPrevious
 	} else {
-		item.watchNext.watchPrevious = item.watchPrevious
+		item.timeoutNext.timeoutPrevious = item.timeoutPrevious
 	}
-	item.watchPrevious, item.watchNext = nil, nil
+	item.timeoutPrevious, item.timeoutNext = nil, nil
 }
 
 // markSlow gives attempts that have lasted longer than slowAfter a general slot for their fast one.
 func (c *Core[T]) markSlow() {
-	for item := c.slowWatch.first; item != nil &&
-		c.now.Sub(item.clockStart) >= slowAfter; item = c.slowWatch.first {
-		c.slowWatch.remove(item)
+	for item := c.slowTimeouts.first; item != nil &&
+		c.now.Sub(item.clockStart) >= slowAfter; item = c.slowTimeouts.first {
+		c.slowTimeouts.remove(item)
 		item.slow = true
 		item.endpointQueue.recordSlow()
 		c.updateSpeed(item.endpointQueue)
@@ -332,61 +332,61 @@ type host[T any] struct {
 	slotUser
 	HostKey
 	endpointCount int // that go there
-	// waiters are the organizations with endpoints that could run something if the host had a slot
-	// for them, as *hostWaiters, and byOrganization finds them. They take turns: an organization
-	// with many endpoints gets no more of the host than one with a single endpoint.
-	waiters        list.List
-	byOrganization map[*organization[T]]*list.Element
+	// waitingOrganizations are those with endpoints that could run something if the host had a slot
+	// for them, as *organizationWaiters, and waitersByOrganization finds them. They take turns:
+	// an organization with many endpoints gets no more of the host than one with a single endpoint.
+	waitingOrganizations  list.List
+	waitersByOrganization map[*organization[T]]*list.Element
 }
 
-// hostWaiters are the endpoints of one organization that wait for one host. It keeps its place
-// while they look for a slot, so that they lose no turn if they find none.
-type hostWaiters[T any] struct {
+// organizationWaiters are the endpoints of one organization that wait for one host. It keeps its
+// place while they look for a slot, so that they lose no turn if they find none.
+type organizationWaiters[T any] struct {
 	organization *organization[T]
 	endpoints    fifo[*endpointQueue[T]]
 }
 
 // addWaiter adds an endpoint that is in no run queue.
 func (h *host[T]) addWaiter(e *endpointQueue[T]) {
-	element := h.byOrganization[e.organization]
+	element := h.waitersByOrganization[e.organization]
 	if element == nil {
-		element = h.waiters.PushBack(&hostWaiters[T]{organization: e.organization})
-		h.byOrganization[e.organization] = element
+		element = h.waitingOrganizations.PushBack(&organizationWaiters[T]{organization: e.organization})
+		h.waitersByOrganization[e.organization] = element
 	}
-	e.joinFIFO(&element.Value.(*hostWaiters[T]).endpoints)
+	e.joinFIFO(&element.Value.(*organizationWaiters[T]).endpoints)
 }
 
 // moveToBack moves the organization behind the others.
 func (h *host[T]) moveToBack(o *organization[T]) {
-	if element := h.byOrganization[o]; element != nil {
-		h.waiters.MoveToBack(element)
+	if element := h.waitersByOrganization[o]; element != nil {
+		h.waitingOrganizations.MoveToBack(element)
 	}
 }
 
-// popWaiters takes out up to n endpoints: one of each organization before another of the same.
-func (h *host[T]) popWaiters(n int) (popped []*endpointQueue[T]) {
+// popEndpoints takes out up to n endpoints: one of each organization before another of the same.
+func (h *host[T]) popEndpoints(n int) (popped []*endpointQueue[T]) {
 	for again := true; again; {
 		again = false
-		for element := h.waiters.Front(); element != nil && len(popped) < n; {
-			w, this := element.Value.(*hostWaiters[T]), element
+		for element := h.waitingOrganizations.Front(); element != nil && len(popped) < n; {
+			w, this := element.Value.(*organizationWaiters[T]), element
 			element = element.Next()
 			switch {
 			case !w.endpoints.empty():
 				popped, again = append(popped, w.endpoints.head), true
 				w.endpoints.head.leaveFIFO()
 			case len(popped) == 0: // its endpoints looked for a slot and did not come back
-				h.waiters.Remove(this)
-				delete(h.byOrganization, w.organization)
+				h.waitingOrganizations.Remove(this)
+				delete(h.waitersByOrganization, w.organization)
 			}
 		}
 	}
 	return popped
 }
 
-// popWaitersOf takes out the endpoints of an organization, which keeps its place.
-func (h *host[T]) popWaitersOf(o *organization[T]) (popped []*endpointQueue[T]) {
-	if element := h.byOrganization[o]; element != nil {
-		for w := element.Value.(*hostWaiters[T]); !w.endpoints.empty(); {
+// popEndpointsOf takes out the endpoints of an organization, which keeps its place.
+func (h *host[T]) popEndpointsOf(o *organization[T]) (popped []*endpointQueue[T]) {
+	if element := h.waitersByOrganization[o]; element != nil {
+		for w := element.Value.(*organizationWaiters[T]); !w.endpoints.empty(); {
 			popped = append(popped, w.endpoints.head)
 			w.endpoints.head.leaveFIFO()
 		}
@@ -402,7 +402,7 @@ func (c *Core[T]) setHost(e *endpointQueue[T], to HostKey) {
 	if e.host != nil {
 		// The endpoint may wait for a slot of the host that it leaves, where it would not be found
 		// again. All of its organization that wait there look for a slot again.
-		defer c.reschedule(e.host.popWaitersOf(e.organization))
+		defer c.reschedule(e.host.popEndpointsOf(e.organization))
 		c.leaveHost(e.host)
 		e.host = nil
 	}
@@ -411,7 +411,7 @@ func (c *Core[T]) setHost(e *endpointQueue[T], to HostKey) {
 	}
 	h := c.hosts[to]
 	if h == nil {
-		h = &host[T]{HostKey: to, byOrganization: make(map[*organization[T]]*list.Element)}
+		h = &host[T]{HostKey: to, waitersByOrganization: make(map[*organization[T]]*list.Element)}
 		c.hosts[to] = h
 	}
 	h.endpointCount++
@@ -433,7 +433,7 @@ func (c *Core[T]) forgetHostIfUnused(h *host[T]) {
 
 // wakeWaiters lets up to n endpoints that wait for the host look for a slot again.
 func (c *Core[T]) wakeWaiters(h *host[T], n int) {
-	c.reschedule(h.popWaiters(n))
+	c.reschedule(h.popEndpoints(n))
 }
 
 // reschedule schedules endpoints that have waited for a host.
