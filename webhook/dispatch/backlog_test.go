@@ -71,7 +71,7 @@ func TestABacklogOfManyEndpointsIsNotDrainedByPolling(t *testing.T) {
 			}
 			start := time.Now()
 			b.run(t)
-			time.Sleep(10 * time.Minute)
+			time.Sleep(time.Minute)
 			took := time.Unix(0, last.Load()).Sub(start)
 			ideal := time.Duration(events*2000/inFlight) * 10 * time.Millisecond
 			assert.EqualValues(t, events*2000, n.Load())
