@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -71,8 +72,8 @@ func runTests(m *testing.M) int {
 		_ = flag.Set("test.parallel", "6")
 	}
 	code := m.Run()
-	if err := dropSchemas(); err != nil {
-		fmt.Fprintln(os.Stderr, "dropping schemas:", err)
+	if err := errors.Join(dropSchemas(), removeFreshCluster()); err != nil {
+		fmt.Fprintln(os.Stderr, "cleaning up:", err)
 		code = max(code, 1)
 	}
 	return code

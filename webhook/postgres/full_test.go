@@ -93,8 +93,7 @@ func TestLogHasNoRoom(t *testing.T) {
 	t.Parallel()
 	dir := clusterDir(t)
 	disk := newSmallDisk(t, filepath.Join(dir, "wal"), "10m")
-	c := initCluster(t, dir, []string{"--waldir", filepath.Join(disk.dir, "pg_wal")},
-		"max_wal_size = '1GB'")
+	c := initCluster(t, dir, filepath.Join(disk.dir, "pg_wal"), "max_wal_size = '1GB'")
 	l := startLoad(t, c.dsn(""), c.dsn(""))
 	l.progress()
 	disk.fill(t, 0)
