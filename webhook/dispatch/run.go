@@ -468,18 +468,28 @@ func (r *run) extend(ctx context.Context, leases []webhook.Lease) error {
 }
 
 // pruneInterval is how often old deliveries are looked for, the first time after
-// firstPrune, and pruneBatch how many go in one call of the store.
+// firstPrune, and more often if the retention is short: see pruneEvery. pruneBatch is how many go
+// in one call of the store, and pruneRest the longest time between two calls as long as there are
+// more.
 const (
 	firstPrune    = 5 * time.Second
 	pruneInterval = time.Minute
 	pruneBatch    = 1000
+	pruneRest     = 100 * time.Millisecond
 )
+
+// pruneEvery is how often old deliveries are looked for: ten times within the shorter retention, so
+// that little more is kept than it says.
+func pruneEvery(r Retention) time.Duration {
+	return min(max(min(r.Succeeded, r.Dead)/10, pruneRest), pruneInterval)
+}
 
 // pruneLoop removes what is older than the retention says.
 func (r *run) pruneLoop(ctx context.Context) {
 	d := r.d
 	failures := outage.New(d.cfg.Logger, "prune deliveries")
-	wait := firstPrune
+	every := pruneEvery(d.cfg.Retention)
+	wait := min(firstPrune, every)
 	for sleep(ctx, wait) {
 		if err := r.repair(ctx); err != nil && ctx.Err() == nil {
 			wait = max(failures.Failed(ctx, err), pruneInterval)
@@ -492,6 +502,7 @@ func (r *run) pruneLoop(ctx context.Context) {
 			Limit:           pruneBatch,
 		}
 		pruneCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+		began := time.Now()
 		n, err := d.store.Prune(pruneCtx, at, req)
 		cancel()
 		switch {
@@ -501,10 +512,12 @@ func (r *run) pruneLoop(ctx context.Context) {
 			wait = max(failures.Failed(ctx, err), pruneInterval)
 		case n >= pruneBatch:
 			failures.Over(ctx)
-			wait = 100 * time.Millisecond // let others have the store in between
+			// Others have the store half of the time at least, and pruning keeps up with whatever
+			// they can put in.
+			wait = min(time.Since(began), pruneRest)
 		default:
 			failures.Over(ctx)
-			wait = pruneInterval
+			wait = every
 		}
 	}
 }

@@ -243,6 +243,42 @@ func TestPruneKeepsWhatRetentionSays(t *testing.T) {
 	})
 }
 
+// Pruning keeps up with what can be stored: it rests no longer than it works, and looks often enough
+// where little is kept.
+func TestPruneKeepsUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &pruningStore{Store: memstore.New()}
+		b := benchOn(t, store, dispatch.Config{Retention: dispatch.Retention{Succeeded: time.Second}},
+			func(context.Context, *channel.Message) (channel.Result, error) { return channel.Result{}, nil })
+		b.run(t)
+		store.old.Store(1_000_000)
+		time.Sleep(6 * time.Second) // 1000 batches of 2 ms, and as long to rest
+		assert.Zero(t, store.old.Load(), "a million old deliveries are removed in seconds")
+		b.subscribe(t, "*")
+		b.emit(t, event.ObjectCreated)
+		time.Sleep(1200 * time.Millisecond)
+		assert.Empty(t, b.deliveries(t, webhook.DeliveryQuery{}), "removed soon after it was old enough")
+	})
+}
+
+// pruningStore has old deliveries that take time to remove.
+type pruningStore struct {
+	webhook.Store
+	old atomic.Int64
+}
+
+func (s *pruningStore) Prune(
+	ctx context.Context, now time.Time, req webhook.PruneRequest,
+) (int, error) {
+	if s.old.Load() == 0 {
+		return s.Store.Prune(ctx, now, req)
+	}
+	time.Sleep(2 * time.Millisecond)
+	s.old.Add(-int64(req.Limit))
+	return req.Limit, nil
+}
+
 func TestPruneKeepsForever(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
