@@ -14,13 +14,13 @@ import (
 //	pending ──claim──▶ in flight ──accepted──▶ succeeded
 //	   ▲                  │ retryable, budget left: pending again, due later
 //	   │                  │ permanent, or out of budget: dead
-//	   └── lease expired  │ subscription deleted: cancelled · subscription paused: paused
+//	   └── lease expired  │ subscription deleted: cancelled · paused, or endpoint disabled: paused
 //	dead, succeeded, cancelled ──replay──▶ pending
 type Status string
 
 // The states of a delivery. Paused and, once its subscription is deleted, cancelled
 // follow from the subscription: pausing or deleting one changes what all of its
-// unfinished deliveries report, at once.
+// unfinished deliveries report, at once. So does disabling an endpoint: see [Health].
 const (
 	StatusPending   Status = "pending"
 	StatusInFlight  Status = "in_flight"
@@ -36,8 +36,8 @@ func (s Status) Settled() bool {
 }
 
 // Reported returns the status to show for a delivery that is stored as s: StatusPaused if the
-// delivery is not settled and its subscription is paused, StatusCancelled if it is not settled and
-// its subscription or channel is gone, and otherwise s.
+// delivery is not settled and its subscription is paused or its endpoint disabled, StatusCancelled
+// if it is not settled and its subscription or channel is gone, and otherwise s.
 func (s Status) Reported(paused, gone bool) Status {
 	switch {
 	case s.Settled():

@@ -32,6 +32,7 @@ import (
 // all methods and capabilities that it does not change.
 type Store interface {
 	SubscriptionStore
+	EndpointStore
 	Queue
 	History
 	// Ping returns nil if the store can be read. It changes nothing.
@@ -86,6 +87,29 @@ type SubscriptionStore interface {
 	DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error
 }
 
+// EndpointStore is the part of a Store that keeps the states of endpoints: see [Health]. An endpoint
+// is removed with its channel, or its subscription, and its state with it: a channel that is added
+// again is healthy.
+//
+// The state decides what happens to unfinished deliveries of the endpoint, at once and for all
+// processes. While it is degraded, none is prefetched, and Claim hands out one at a time: see there.
+// While it is disabled, they wait as those of a paused subscription do, and report StatusPaused.
+// Leases stay as they are, and results still count. An update of the subscription, or a pause,
+// changes no state.
+type EndpointStore interface {
+	// EndpointState returns the state of one endpoint, whatever its health. It returns ErrNotFound
+	// if the organization has no such subscription, or that has no such channel.
+	EndpointState(ctx context.Context, organizationID string, e Endpoint) (EndpointState, error)
+	// EndpointStates returns the states that fit the query, in an order that stays the same. Its
+	// cost does not depend on how many endpoints are healthy.
+	EndpointStates(ctx context.Context, q EndpointQuery) ([]EndpointState, error)
+	// SetEndpointState replaces the state of the endpoint that it names, and sets the new revision
+	// in state. If the stored revision is not state.Revision, or the subscription's is not the
+	// given one, unless that is 0, it changes nothing and returns ErrConflict. It returns
+	// ErrNotFound as EndpointState does.
+	SetEndpointState(ctx context.Context, state *EndpointState, subscriptionRevision int64) error
+}
+
 // Queue is the part of a Store that hands out deliveries and takes results.
 type Queue interface {
 	// Now reads the clock by which leases and due times are judged: that of the
@@ -103,8 +127,9 @@ type Queue interface {
 	// With a prefetch, the store may insert deliveries in flight, as though the
 	// caller had claimed them at once, and returns them as tasks; it asks
 	// prefetch.Take for each and inserts as pending what is not taken.
-	// Deliveries of paused subscriptions are never prefetched. Take must not call
-	// the store. What is not prefetched waits for the next claim.
+	// Deliveries of paused subscriptions, and of endpoints that are not healthy, are
+	// never prefetched. Take must not call the store. What is not prefetched waits for
+	// the next claim.
 	Enqueue(
 		ctx context.Context, now time.Time, events []NewEvent, prefetch *Prefetch,
 	) (Enqueued, error)
@@ -112,7 +137,10 @@ type Queue interface {
 	// Claim takes due deliveries: pending with DueAt not after now, or in
 	// flight with a lease that ended by now. Each gets a lease until r.Until
 	// and a new token. No delivery is handed out twice under one lease.
-	// Deliveries of paused or deleted subscriptions are not claimed.
+	// Deliveries of paused or deleted subscriptions, and of disabled endpoints, are not
+	// claimed. Of a degraded endpoint, one is claimed once its NextProbe is not after
+	// now. That moves NextProbe to r.Until and raises the revision of the state, so that
+	// no other caller claims a second probe until then.
 	//
 	// Within an endpoint, deliveries that were not attempted since they were queued
 	// come first, then those that have been due longest: an event that the endpoint
@@ -273,7 +301,7 @@ type Task struct {
 	// Payload is the envelope's JSON. It is shared, and must not be modified.
 	Payload []byte
 	// Attempts is the number of attempts in the history; AttemptsSinceQueued is the
-	// number of those made since QueuedAt.
+	// number of those made since QueuedAt, without failed probes.
 	Attempts, AttemptsSinceQueued int
 	// QueuedAt is when the event was emitted or, if later, last replayed. The
 	// retry budget counts from here.
@@ -288,6 +316,12 @@ type Task struct {
 	// counts whether an attempt had been made or not, because that is not known;
 	// later ones count if Start was called. A replay starts the count again.
 	Lost int
+	// Probe is the state of the endpoint after the claim if it is degraded: the attempt is a probe.
+	// Nil if it is healthy.
+	Probe *EndpointState
+	// HealthySince is when the endpoint became healthy last; zero if it has always been healthy, or
+	// is degraded. Before that the delivery could not be attempted.
+	HealthySince time.Time
 	// LostAt is when the attempt began, as Start recorded it, that was lost with its lease and is
 	// not in the history yet. Zero if there is none. A settlement with an Attempt resets it.
 	LostAt time.Time
@@ -305,6 +339,9 @@ type Settlement struct {
 	Attempt *Attempt
 	// Lost says that the Attempt was lost and has no result: Task.Lost then goes on counting.
 	Lost bool
+	// Probe says that the Attempt failed as a probe of a degraded endpoint: it does not count in
+	// Task.AttemptsSinceQueued.
+	Probe bool
 	// Progress replaces the delivery's progress unless it is nil.
 	Progress json.RawMessage
 	// PauseSubscription also pauses the subscription, because its endpoint is gone for good. If

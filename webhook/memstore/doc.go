@@ -17,8 +17,8 @@
 //     delivery may be claimed then. So a claim reads the heads of heaps, and expired
 //     leases need no sweeper.
 //   - Endpoints whose head is due are in a rotation that Claim walks. The others wait in
-//     a heap ordered by their heads. Endpoints of paused subscriptions are in neither, and
-//     so their deliveries wait.
+//     a heap ordered by their heads. Those of paused subscriptions, and disabled ones, are
+//     in neither, and so their deliveries wait. A degraded one waits for its next probe.
 //   - Settled deliveries move from the endpoint to one of two heaps ordered by the time
 //     they were settled, from which Prune takes the oldest.
 //   - Each organization, and each event, has its deliveries in the order of their ids,
@@ -32,6 +32,7 @@
 //   - store.go: Store, and a delivery's way from heap to heap
 //   - subscriptions.go: subscriptions, their lists and endpoints
 //   - queue.go: Enqueue, Claim, Settle and the rest of the queue; transactions
+//   - endpoints.go: the states of endpoints
 //   - rotation.go: whose turn it is to be claimed
 //   - history.go: queries, Replay, Cancel, statistics, Prune
 //   - idempotency.go: idempotency keys

@@ -100,6 +100,10 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 	}
 	d.token++
 	s.put(d, webhook.StatusInFlight, micros(until))
+	var healthySince time.Time
+	if d.endpoint.state.Health == webhook.Healthy {
+		healthySince = d.endpoint.state.Since
+	}
 	return webhook.Task{
 		Lease:               webhook.Lease{DeliveryID: d.id, Token: d.token},
 		Until:               moment(d.at),
@@ -114,6 +118,7 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 		QueuedAt:            moment(d.queuedAt),
 		DueAt:               due,
 		Progress:            bytes.Clone(d.progress),
+		HealthySince:        healthySince,
 		Lost:                d.lost,
 		LostAt:              lostAt,
 	}
@@ -146,6 +151,9 @@ func (s *Store) Claim(
 	var tasks []webhook.Task
 	s.rotation.claim(at, r, func(e *endpoint) {
 		tasks = append(tasks, s.lease(e.due.next(at), r.Until))
+		if e.state.Health == webhook.Degraded {
+			tasks[len(tasks)-1].Probe = s.probing(e, micros(r.Until))
+		}
 	})
 	return tasks, nil
 }
@@ -258,7 +266,9 @@ func (s *Store) Settle(
 			attempt.StartedAt = moment(micros(attempt.StartedAt))
 			attempt.Duration = attempt.Duration.Truncate(time.Microsecond)
 			d.attempts = append(d.attempts, attempt)
-			d.sinceQueued++
+			if !v.Probe {
+				d.sinceQueued++
+			}
 			if !v.Lost {
 				d.lost = 0
 			}

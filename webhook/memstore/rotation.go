@@ -7,13 +7,15 @@ import (
 )
 
 // endpoint is one channel of one subscription with its unfinished deliveries. Its
-// rank is the time of the first of them.
+// rank is when the first of them may be claimed.
 type endpoint struct {
 	rank
 	key          webhook.Endpoint
 	subscription *subscription
 	due          dueHeap
-	paused       bool
+	state        webhook.EndpointState
+	// paused says that the subscription is, or that the endpoint is disabled.
+	paused bool
 	// orphaned says that the subscription was deleted, or lost this channel.
 	orphaned bool
 	// turn is the place in the rotation; nil outside of it.
@@ -31,8 +33,11 @@ type endpoint struct {
 // later. Only such endpoints are in the rotation.
 func (e *endpoint) active() bool { return !e.paused && !e.orphaned && e.due.len() > 0 }
 
+// first returns when a delivery of an active endpoint may be claimed.
+func (e *endpoint) first() int64 { return max(e.due.first(), e.notBefore()) }
+
 // ready reports whether an active endpoint has a delivery to be claimed now.
-func (e *endpoint) ready(now int64) bool { return e.due.first() <= now }
+func (e *endpoint) ready(now int64) bool { return e.first() <= now }
 
 // dueHeap has the unfinished deliveries of an endpoint: those that were attempted
 // since they were queued are apart from those that were not.
@@ -90,9 +95,9 @@ func (r *rotation) update(e *endpoint) {
 	case !active && e.slot > 0:
 		r.waiting.remove(e)
 	case active && e.turn == nil && e.slot == 0:
-		r.waiting.push(e, e.due.first())
-	case active && e.turn == nil && e.at != e.due.first():
-		r.waiting.move(e, e.due.first())
+		r.waiting.push(e, e.first())
+	case active && e.turn == nil && e.at != e.first():
+		r.waiting.move(e, e.first())
 	}
 }
 

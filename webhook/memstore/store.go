@@ -16,6 +16,7 @@ type Store struct {
 	organizations map[string]*organization
 	subscriptions map[string]*subscription // by id, which no two organizations share
 	endpoints     map[webhook.Endpoint]*endpoint
+	unhealthy     map[webhook.Endpoint]*endpoint // those of them that are not healthy
 	events        map[eventKey]*storedEvent
 	deliveries    map[webhook.DeliveryID]*delivery
 	lastEvent     int64
@@ -40,6 +41,7 @@ func New() *Store {
 		organizations: make(map[string]*organization),
 		subscriptions: make(map[string]*subscription),
 		endpoints:     make(map[webhook.Endpoint]*endpoint),
+		unhealthy:     make(map[webhook.Endpoint]*endpoint),
 		events:        make(map[eventKey]*storedEvent),
 		deliveries:    make(map[webhook.DeliveryID]*delivery),
 	}

@@ -203,22 +203,20 @@ func (s *Store) replace(sub *subscription, given *webhook.Subscription) {
 		}
 	}
 	sub.endpoints = sub.endpoints[:0]
-	route := match.Route{At: given.Cursor(), EventTypes: given.EventTypes}
 	for _, channel := range keys {
 		key := webhook.Endpoint{SubscriptionID: given.ID, Channel: channel}
 		e := s.endpoints[key]
 		if e == nil {
-			e = &endpoint{key: key, subscription: sub, lane: &s.organizations[given.OrganizationID].lane}
+			e = &endpoint{key: key, subscription: sub, lane: &s.organizations[given.OrganizationID].lane,
+				state: webhook.EndpointState{OrganizationID: given.OrganizationID, Endpoint: key,
+					Health: webhook.Healthy}}
 			s.endpoints[key] = e
 		}
-		e.paused = given.Paused
+		e.paused = given.Paused || e.state.Health == webhook.Disabled
 		s.rotation.update(e)
 		sub.endpoints = append(sub.endpoints, e)
-		route.Targets = append(route.Targets,
-			match.Target{Endpoint: key, Revision: given.Revision, Paused: given.Paused})
 	}
-	o := s.organizations[given.OrganizationID]
-	o.routes = o.routes.With(route)
+	s.route(sub)
 }
 
 // orphan takes the endpoint out of service. Its deliveries still point to it.
@@ -226,6 +224,7 @@ func (s *Store) orphan(e *endpoint) {
 	e.orphaned = true
 	s.rotation.update(e)
 	delete(s.endpoints, e.key)
+	delete(s.unhealthy, e.key)
 }
 
 // cancelAll settles the endpoint's unfinished deliveries as cancelled.

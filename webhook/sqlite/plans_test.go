@@ -112,6 +112,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 			FreshAfter: at, RetriesAfter: at, Limit: 10})
 		require.NoError(t, err)
 	}
+	useStates(t, s, sub, now)
 	attempt := &webhook.Attempt{StartedAt: now}
 	_, err = s.Settle(ctx, now, []webhook.Settlement{
 		{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded, Attempt: attempt},
@@ -153,6 +154,30 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	_, err = s.Prune(ctx, now, webhook.PruneRequest{SucceededBefore: now.Add(time.Hour),
 		DeadBefore: now.Add(time.Hour), Limit: 100})
 	require.NoError(t, err)
+}
+
+// useStates makes an endpoint degraded, probes it, and enables it again.
+func useStates(t *testing.T, s *sqlstore.Store, sub *webhook.Subscription, now time.Time) {
+	t.Helper()
+	ctx := t.Context()
+	e := webhook.Endpoint{SubscriptionID: sub.ID, Channel: sub.ChannelKeys()[0]}
+	for _, health := range []webhook.Health{webhook.Degraded, webhook.Disabled, webhook.Healthy} {
+		state, err := s.EndpointState(ctx, "", e)
+		require.NoError(t, err)
+		state.Health = health
+		require.NoError(t, s.SetEndpointState(ctx, &state, 0))
+		for _, id := range []string{"", sub.ID} {
+			_, err = s.EndpointStates(ctx, webhook.EndpointQuery{SubscriptionID: id})
+			require.NoError(t, err)
+		}
+		if health == webhook.Degraded {
+			tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute), Limit: 10,
+				PerEndpoint: 10})
+			require.NoError(t, err)
+			require.Len(t, tasks, 1)
+			require.NotNil(t, tasks[0].Probe)
+		}
+	}
 }
 
 // settleElsewhere settles deliveries that another process has claimed.

@@ -28,7 +28,8 @@ func newClaimStatements(x expander) claimStatements {
 	return claimStatements{
 		due: x.sql(x.dialect.claimSQL()),
 		// The revision is that of the claim's own transaction.
-		owners: x.sql(`SELECT p.id, p.organization_id, p.webhook_id, p.channel, r.revision
+		owners: x.sql(`SELECT p.id, p.organization_id, p.webhook_id, p.channel, r.revision, p.health,
+			p.health_since
 			FROM {p}endpoints p {join} {p}routes r ON r.organization_id = p.organization_id
 				AND r.webhook_id = p.webhook_id
 			WHERE p.id {in} AND p.state < 2`),
@@ -98,6 +99,9 @@ func (s *Store) claimIn(
 			return nil, err
 		}
 		if !unwanted || n == claimSearches {
+			if err := s.takeProbes(ctx, q, c); err != nil {
+				return nil, err
+			}
 			return c, s.lease(ctx, q, c)
 		}
 	}
@@ -133,7 +137,7 @@ func (s *Store) findDue(
 		d, err := scanDue(row)
 		found = append(found, d)
 		return err
-	}, s.claim.due, from, to, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to,
+	}, s.claim.due, from, to, c.now, c.now, perEndpoint, c.now, perEndpoint, perEndpoint, to,
 		s.x.dialect.ints(c.skippedIn(from, to)),
 		s.x.dialect.claimLimit(limit, perEndpoint))
 	if err != nil {
@@ -152,12 +156,11 @@ func (s *Store) findDue(
 func (s *Store) complete(
 	ctx context.Context, q Querier, c *claiming, skip *skipping,
 ) (unwanted bool, err error) {
-	owners, err := s.ownersOf(ctx, q, c.found)
-	if err != nil {
+	if c.owners, err = s.ownersOf(ctx, q, c.found); err != nil {
 		return false, err
 	}
 	for _, d := range c.found {
-		to := owners[d.endpointID]
+		to := c.owners[d.endpointID]
 		if to == nil {
 			continue // deleted since it was found
 		}
@@ -177,6 +180,8 @@ type owner struct {
 	organizationID string
 	endpoint       webhook.Endpoint
 	revision       int64
+	degraded       bool
+	healthySince   time.Time
 }
 
 // ownersOf returns the endpoints, unless they were deleted, of the deliveries that were found.
@@ -193,9 +198,15 @@ func (s *Store) ownersOf(ctx context.Context, q Querier, found []due) (map[int64
 	owners := make(map[int64]*owner, len(ids))
 	err := collect(ctx, q, func(row scanner) error {
 		var id int64
+		var health int
+		var since *int64
 		o := &owner{}
 		err := row.Scan(&id, &o.organizationID, &o.endpoint.SubscriptionID, &o.endpoint.Channel,
-			&o.revision)
+			&o.revision, &health, &since)
+		o.degraded = health == degraded
+		if since != nil && health == healthy {
+			o.healthySince = moment(*since)
+		}
 		owners[id] = o
 		return err
 	}, s.claim.owners, s.x.dialect.ints(ids))
@@ -225,6 +236,7 @@ func (c *claiming) task(d due, to *owner) webhook.Task {
 	t.Token++
 	t.Until, t.DueAt = moment(micros(c.request.Until)), moment(d.at)
 	t.OrganizationID, t.Endpoint, t.Revision = to.organizationID, to.endpoint, to.revision
+	t.HealthySince = to.healthySince
 	return t
 }
 
@@ -266,6 +278,7 @@ type claiming struct {
 	stops   map[int64]int64 // turns.large, and the organizations to be skipped
 	done    []int64         // organizations that have no more
 	found   []due
+	owners  map[int64]*owner // of what was found
 	tasks   []webhook.Task
 	// endpointIDs are those of the tasks.
 	endpointIDs []int64

@@ -157,6 +157,7 @@
 //   - subscriptions.go: subscriptions and their lists
 //   - seal.go: the Sealer, opening and sealing configs, Reseal
 //   - routes.go: which subscriptions an event goes to
+//   - endpoints.go: the states of endpoints
 //   - enqueue.go: storing events and deliveries
 //   - claim.go: claims: the walk, what they skip, and leases
 //   - leases.go: the leases of what was prefetched, and what this process holds

@@ -267,7 +267,7 @@ func NotifyChannelSQL(tablePrefix string) (string, error) {
 }
 
 // The joins force the planner to go from endpoint to endpoint, so that no rows beyond LIMIT are
-// read and locked.
+// read and locked. Of a degraded endpoint only the first row is returned.
 func (postgresDialect) claimSQL() string {
 	return `
 WITH RECURSIVE walk (endpoint_id) AS (
@@ -282,9 +282,9 @@ SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attemp
 	coalesce(d.queued_at, e.created_at), d.progress,
        d.state, d.lost, d.started_at, e.event_id, e.type, e.payload
 FROM walk
-CROSS JOIN LATERAL (SELECT 1 FROM {p}endpoints p WHERE p.id = walk.endpoint_id
-	AND p.state = 0) active
-CROSS JOIN LATERAL (
+CROSS JOIN LATERAL (SELECT p.probe_at FROM {p}endpoints p WHERE p.id = walk.endpoint_id
+	AND p.state = 0 AND (p.probe_at IS NULL OR p.probe_at <= ?)) active
+CROSS JOIN LATERAL (SELECT first.*, row_number() OVER () AS place FROM (
     SELECT * FROM (
         SELECT * FROM {p}deliveries WHERE due_at IS NOT NULL AND endpoint_id = walk.endpoint_id
             AND {attempted} = 0 AND due_at <= ?
@@ -297,9 +297,10 @@ CROSS JOIN LATERAL (
         ORDER BY due_at, id LIMIT ? FOR UPDATE SKIP LOCKED
     ) retries
     LIMIT ?
-) d
+) first) d
 CROSS JOIN LATERAL (SELECT * FROM {p}events WHERE id = d.event_id OFFSET 0) e
 WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
+    AND (active.probe_at IS NULL OR d.place = 1)
 LIMIT ?`
 }
 

@@ -66,6 +66,8 @@ func newRouteStatements(x expander) routeStatements {
 type routedEndpoint struct {
 	ID      int64  `json:"id"`
 	Channel string `json:"channel"`
+	// Held says that the endpoint is not healthy, so that nothing is prefetched for it.
+	Held bool `json:"held,omitempty"`
 }
 
 // routes are those of one organization at one version. They never change, so that transactions can
@@ -278,7 +280,7 @@ func scanRoute(row scanner, version *int64) (match.Route, error) {
 	for _, e := range routed {
 		r.Targets = append(r.Targets, match.Target{
 			Endpoint:   webhook.Endpoint{SubscriptionID: id, Channel: e.Channel},
-			EndpointID: e.ID, Revision: revision, Paused: paused != 0,
+			EndpointID: e.ID, Revision: revision, Paused: paused != 0 || e.Held,
 		})
 	}
 	return r, nil

@@ -34,7 +34,7 @@ func newSettleStatements(x expander) settleStatements {
 				history = coalesce(d.history || v.attempt, v.attempt)
 			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"attempt", text}),
-		settle: x.batch(`WITH v (id, token, state, at, lost, attempt, progress) AS ({rows})
+		settle: x.batch(`WITH v (id, token, state, at, lost, uncounted, attempt, progress) AS ({rows})
 			UPDATE {p}deliveries AS d SET
 				state = v.state, due_at = CASE WHEN v.state = 0 THEN v.at END,
 				settled_at = CASE WHEN v.state > 0 THEN v.at END,
@@ -42,7 +42,8 @@ func newSettleStatements(x expander) settleStatements {
 					ELSE d.kept END,
 				kept_at = CASE WHEN v.state = 3 OR v.state = 2 AND d.kept IS NOT NULL THEN v.at
 					ELSE d.kept_at END,
-				attempts_since_queued = d.attempts_since_queued + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
+				attempts_since_queued = d.attempts_since_queued
+					+ CASE WHEN v.attempt IS NULL OR v.uncounted = 1 THEN 0 ELSE 1 END,
 				attempts = d.attempts + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
 				history = coalesce(d.history || v.attempt, v.attempt, d.history),
 				progress = coalesce(v.progress, d.progress),
@@ -50,7 +51,7 @@ func newSettleStatements(x expander) settleStatements {
 				started_at = CASE WHEN v.attempt IS NULL AND d.started_at < 0 THEN d.started_at ELSE 0 END
 			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"state", integer}, column{"at", integer}, column{"lost", integer},
-			column{"attempt", text}, column{"progress", binary}),
+			column{"uncounted", integer}, column{"attempt", text}, column{"progress", binary}),
 		extend: x.batch(`WITH v (id, token) AS ({rows})
 			UPDATE {p}deliveries AS d SET due_at = ? FROM v
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
@@ -164,7 +165,7 @@ func (s *Store) settleAll(
 			progress = []byte(v.Progress)
 		}
 		others = append(others, int64(v.DeliveryID), v.Token, settledStates[v.Status], micros(at),
-			flag(v.Lost), attempt, progress)
+			flag(v.Lost), flag(v.Probe), attempt, progress)
 	}
 	n, err := s.x.dialect.execBatch(ctx, q, s.settle.succeed, succeeded,
 		[]any{micros(now), micros(now)})

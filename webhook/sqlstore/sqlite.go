@@ -113,7 +113,7 @@ func (sqliteDialect) reserveSpan(n int) (parameter, span int) { return n, n }
 func (sqliteDialect) notifySQL() string { return "" }
 
 // The IN keeps the limit for each endpoint, but returns the deliveries in the
-// order of their ids.
+// order of their ids. Of a degraded endpoint only the first one is returned.
 func (sqliteDialect) claimSQL() string {
 	return `
 WITH RECURSIVE walk (endpoint_id) AS (
@@ -128,6 +128,7 @@ SELECT d.id, d.endpoint_id, d.due_at, d.token, d.attempts_since_queued, d.attemp
        d.state, d.lost, d.started_at, e.event_id, e.type, e.payload
 FROM walk
 CROSS JOIN {p}endpoints p ON p.id = walk.endpoint_id AND p.state = 0
+    AND (p.probe_at IS NULL OR p.probe_at <= ?)
 CROSS JOIN {p}deliveries d ON d.id IN (
     SELECT id FROM (
         SELECT * FROM (
@@ -140,6 +141,11 @@ CROSS JOIN {p}deliveries d ON d.id IN (
             WHERE endpoint_id = walk.endpoint_id AND {attempted} = 1 AND due_at <= ?
                 ORDER BY due_at, id LIMIT ?)
     ) ORDER BY attempted, due_at, id LIMIT ?)
+    AND (p.probe_at IS NULL OR d.id = coalesce(
+        (SELECT id FROM {p}deliveries WHERE endpoint_id = walk.endpoint_id AND {attempted} = 0
+            AND due_at <= ?3 ORDER BY due_at, id LIMIT 1),
+        (SELECT id FROM {p}deliveries WHERE endpoint_id = walk.endpoint_id AND {attempted} = 1
+            AND due_at <= ?3 ORDER BY due_at, id LIMIT 1)))
 CROSS JOIN {p}events e ON e.id = d.event_id
 WHERE walk.endpoint_id <= ? AND walk.endpoint_id {notin}
 LIMIT ?`

@@ -55,9 +55,9 @@ func newStatisticsStatements(x expander) statisticsStatements {
 		failure: x.sql(`SELECT s.last_failure, s.last_failed
 			` + endpoints + `statistics s ON s.endpoint_id = p.id AND s.hour >= ?` + ofSubscription + `
 			ORDER BY s.last_failure DESC LIMIT 1`),
-		// Pending is 0, in flight is 1. The channels of a subscription are paused all
-		// or none.
-		unfinished: x.sql(`SELECT count(*), coalesce(sum(u.state), 0), coalesce(max(u.paused), 0) FROM (
+		// Pending is 0, in flight is 1.
+		unfinished: x.sql(`SELECT count(*), coalesce(sum(u.paused), 0),
+				coalesce(sum(CASE WHEN u.paused = 0 THEN u.state ELSE 0 END), 0) FROM (
 			SELECT d.state, p.state AS paused
 			` + endpoints + `deliveries d ON d.endpoint_id = p.id AND d.due_at IS NOT NULL` +
 			ofSubscription + `
@@ -149,13 +149,11 @@ func (s *Store) recorded(
 func (s *Store) unfinished(
 	ctx context.Context, f *webhook.Statistics, query webhook.StatisticsQuery,
 ) error {
-	var all, inFlight int64
-	var state int
+	var all, paused, inFlight int64
 	_, err := one(ctx, s.read, s.settle.statistics.unfinished,
 		[]any{query.OrganizationID, query.SubscriptionID, query.OrganizationID, query.SubscriptionID},
-		[]any{&all, &inFlight, &state})
-	f.CountUnfinished(reported(statePending, state), all-inFlight)
-	f.CountUnfinished(reported(stateInFlight, state), inFlight)
+		[]any{&all, &paused, &inFlight})
+	f.Pending, f.InFlight, f.Paused = all-paused-inFlight, inFlight, paused
 	return err
 }
 

@@ -57,6 +57,7 @@ type Store struct {
 	enqueue       enqueueStatements
 	claim         claimStatements
 	leasing       leaseStatements
+	endpoints     endpointStatements
 	settle        settleStatements
 	history       historyStatements
 	prune         pruneStatements
@@ -99,6 +100,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		enqueue:       newEnqueueStatements(x),
 		claim:         newClaimStatements(x),
 		leasing:       newLeaseStatements(x),
+		endpoints:     newEndpointStatements(x),
 		settle:        newSettleStatements(x),
 		history:       newHistoryStatements(x),
 		prune:         newPruneStatements(x),

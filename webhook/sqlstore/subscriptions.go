@@ -12,6 +12,7 @@ import (
 type subscriptionStatements struct {
 	insert, update, remove, exists, get, pause        string
 	endpoints, addEndpoint, nextEndpoint, setEndpoint string
+	removeEndpoint                                    string
 	pauseEndpoints, count                             string
 	listing                                           listingStatements
 }
@@ -34,13 +35,17 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		listing: newListingStatements(x),
 		pause: x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1
 			WHERE id = ?`),
-		endpoints: x.sql(`SELECT id, channel FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
+		endpoints: x.sql(`SELECT id, channel, health FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
 		addEndpoint: x.sql(`INSERT INTO {p}endpoints (id, organization_id, webhook_id, channel, state)
 			VALUES (?, ?, ?, ?, ?)`),
 		nextEndpoint: x.sql(`UPDATE {p}organizations SET number = coalesce(number, {nextnumber}),
 			endpoints = endpoints + 1
 			WHERE organization_id = ? RETURNING number, endpoints`),
-		setEndpoint: x.sql(`UPDATE {p}endpoints SET state = ? WHERE id = ?`),
+		// A disabled endpoint stays so, whether its subscription is paused or not.
+		setEndpoint: x.sql(`UPDATE {p}endpoints SET state = CASE WHEN health = 2 THEN 1 ELSE ? END
+			WHERE id = ?`),
+		removeEndpoint: x.sql(`UPDATE {p}endpoints SET state = 2, health = 0, probe_at = NULL
+			WHERE id = ?`),
 		count: x.sql(`UPDATE {p}organizations SET webhooks = webhooks + ?, channels = channels + ?
 			WHERE organization_id = ?
 			RETURNING webhooks, channels`),
@@ -239,12 +244,13 @@ func (s *Store) setEndpoints(
 	if sub.Paused {
 		state = endpointPaused
 	}
-	stored := make(map[string]int64)
+	stored := make(map[string]routedEndpoint)
 	err = collect(ctx, q, func(rows scanner) error {
-		var id int64
-		var channel string
-		err := rows.Scan(&id, &channel)
-		stored[channel] = id
+		var e routedEndpoint
+		var health int
+		err := rows.Scan(&e.ID, &e.Channel, &health)
+		e.Held = health != healthy
+		stored[e.Channel] = e
 		return err
 	}, s.subscriptions.endpoints, sub.ID)
 	if err != nil {
@@ -253,23 +259,24 @@ func (s *Store) setEndpoints(
 	more = len(keys) - len(stored)
 	routed := make([]routedEndpoint, len(keys))
 	for i, key := range keys {
-		id, ok := stored[key]
+		e, ok := stored[key]
 		if ok {
 			delete(stored, key)
-			_, err = q.Exec(ctx, s.subscriptions.setEndpoint, state, id)
+			_, err = q.Exec(ctx, s.subscriptions.setEndpoint, state, e.ID)
 		} else {
-			if id, err = s.nextEndpoint(ctx, q, sub.OrganizationID); err != nil {
+			e.Channel = key
+			if e.ID, err = s.nextEndpoint(ctx, q, sub.OrganizationID); err != nil {
 				return "", 0, err
 			}
-			_, err = q.Exec(ctx, s.subscriptions.addEndpoint, id, sub.OrganizationID, sub.ID, key, state)
+			_, err = q.Exec(ctx, s.subscriptions.addEndpoint, e.ID, sub.OrganizationID, sub.ID, key, state)
 		}
 		if err != nil {
 			return "", 0, err
 		}
-		routed[i] = routedEndpoint{id, key}
+		routed[i] = e
 	}
-	for _, id := range stored {
-		if _, err := q.Exec(ctx, s.subscriptions.setEndpoint, int64(endpointDeleted), id); err != nil {
+	for _, e := range stored {
+		if _, err := q.Exec(ctx, s.subscriptions.removeEndpoint, e.ID); err != nil {
 			return "", 0, err
 		}
 	}

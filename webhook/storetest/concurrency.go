@@ -27,6 +27,7 @@ func concurrencyCases() []testCase {
 		{"ChangeThenEmit", func(f *fixture) { concurrentChangeThenEmit(f, f) }},
 		{"Updaters", func(f *fixture) { concurrentUpdaters(f, f) }},
 		{"Statistics", func(f *fixture) { concurrentStatistics(f, f) }},
+		{"Probers", func(f *fixture) { concurrentProbers(f, f) }},
 		{"Creators", concurrentCreators},
 		{"ReplayAndCancel", concurrentReplayAndCancel},
 		{"RemovingWhileEmitting", removingWhileEmitting},
@@ -50,6 +51,43 @@ func inParallel(fn func(n int)) {
 
 // The cases that take several views do the same through each of them in turn:
 // one for a store in one process, two for a store and its peer.
+
+// concurrentProbers claims probes and changes states at the same time.
+func concurrentProbers(views ...*fixture) {
+	f := views[0]
+	const probes = 5
+	e := endpointOf(f.create(hook()))
+	f.enqueue(start(), newEvents("evt", probes*goroutines)...)
+	f.setHealth(e, webhook.Degraded, start(), start())
+	for i := range probes {
+		now := start().Add(time.Duration(i) * lease)
+		var claimed, changed atomic.Int64
+		inParallel(func(n int) {
+			f := views[n%len(views)]
+			tasks, err := f.Claim(f.ctx, now,
+				webhook.ClaimRequest{Until: now.Add(lease), Limit: 5, PerEndpoint: 5})
+			assert.NoError(f.t, err)
+			claimed.Add(int64(len(tasks)))
+			for _, task := range tasks {
+				assert.NotNil(f.t, task.Probe)
+			}
+		})
+		require.EqualValues(f.t, 1, claimed.Load(), "one caller gets the probe")
+		inParallel(func(n int) {
+			f := views[n%len(views)]
+			state, err := f.EndpointState(f.ctx, org, e)
+			assert.NoError(f.t, err)
+			switch err := f.SetEndpointState(f.ctx, &state, 0); {
+			case err == nil:
+				changed.Add(1)
+			default:
+				assert.ErrorIs(f.t, err, webhook.ErrConflict)
+			}
+		})
+		require.Positive(f.t, changed.Load(), "of changes at the same time, one is made")
+	}
+	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusInFlight}), probes)
+}
 
 // concurrentClaimers claims and settles while events are enqueued, partly with
 // a prefetch. The time stands still, so no lease ends: nothing may come twice.

@@ -24,6 +24,7 @@
 //   - lease.go: extended and lost leases, the clock, Repair
 //   - settle.go: results of attempts
 //   - lifecycle.go: pausing and deleting subscriptions
+//   - endpoints.go: the states of endpoints: healthy, degraded, disabled
 //   - history.go: queries of deliveries, Replay, Cancel
 //   - prune.go, statistics.go: what their names say
 //   - capabilities.go: transactions, notifications, idempotency keys

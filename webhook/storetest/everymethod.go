@@ -164,6 +164,18 @@ func cancelledBefore(f *fixture) {
 		},
 		"UpdateSubscription": func() error { return f.UpdateSubscription(ctx, changed, webhook.Quota{}) },
 		"DeleteSubscription": func() error { return f.DeleteSubscription(ctx, org, sub.ID, 0) },
+		"EndpointState": func() error {
+			_, err := f.EndpointState(ctx, org, endpointOf(sub))
+			return err
+		},
+		"EndpointStates": func() error {
+			_, err := f.EndpointStates(ctx, webhook.EndpointQuery{OrganizationID: org})
+			return err
+		},
+		"SetEndpointState": func() error {
+			return f.SetEndpointState(ctx, &webhook.EndpointState{OrganizationID: org,
+				Endpoint: endpointOf(sub), Health: webhook.Disabled}, 0)
+		},
 		"Enqueue": func() error {
 			_, err := f.Enqueue(ctx, start(), newEvents("new", 3),
 				&webhook.Prefetch{Until: late, Take: always})

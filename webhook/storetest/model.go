@@ -33,13 +33,16 @@ type model struct {
 	events        map[string]time.Time // when they were emitted
 	deliveries    map[webhook.DeliveryID]*modelDelivery
 	// figures are what was recorded for the endpoints that are there now.
-	figures   map[webhook.Endpoint]webhook.Statistics
+	figures map[webhook.Endpoint]webhook.Statistics
+	// states are those of endpoints that are not healthy.
+	states    map[webhook.Endpoint]*webhook.EndpointState
 	lastID    webhook.DeliveryID
 	nextEvent int
 }
 
 type modelDelivery struct {
 	webhook.Delivery
+	model        *model
 	subscription *webhook.Subscription // nil when it or the channel is gone
 	token        int64
 	sinceQueued  int
@@ -65,6 +68,7 @@ func followModel(f *fixture, seed uint64, operations int) {
 		events:        make(map[string]time.Time),
 		deliveries:    make(map[webhook.DeliveryID]*modelDelivery),
 		figures:       make(map[webhook.Endpoint]webhook.Statistics),
+		states:        make(map[webhook.Endpoint]*webhook.EndpointState),
 	}
 	steps := []struct {
 		weight int
@@ -73,6 +77,7 @@ func followModel(f *fixture, seed uint64, operations int) {
 		{3, m.createSubscription}, {4, m.updateSubscription}, {1, m.deleteSubscription},
 		{10, m.enqueueEvents}, {12, m.claimDue}, {20, m.settleLease}, {4, m.extendLease},
 		{6, m.startAttempt},
+		{4, m.changeHealth},
 		{6, m.replayDelivery}, {3, m.cancelDelivery}, {2, m.pruneOld},
 	}
 	var deck []func()
@@ -119,11 +124,18 @@ func (d *modelDelivery) reported() webhook.Status {
 		return d.status
 	case d.subscription == nil:
 		return webhook.StatusCancelled
-	case d.subscription.Paused:
+	case d.subscription.Paused, d.model.health(d.Endpoint) == webhook.Disabled:
 		return webhook.StatusPaused
 	default:
 		return d.status
 	}
+}
+
+func (m *model) health(e webhook.Endpoint) webhook.Health {
+	if s := m.states[e]; s != nil {
+		return s.Health
+	}
+	return webhook.Healthy
 }
 
 // compare checks that the store holds what the model holds.
@@ -226,6 +238,7 @@ func (m *model) updateSubscription() {
 	maps.DeleteFunc(m.figures, func(e webhook.Endpoint, _ webhook.Statistics) bool {
 		return e.SubscriptionID == sub.ID && !slices.Contains(keys, e.Channel)
 	})
+	m.removeStates(sub.ID, keys)
 	for _, d := range m.deliveries {
 		if d.SubscriptionID != sub.ID {
 			continue
@@ -246,10 +259,37 @@ func (m *model) deleteSubscription() {
 	}
 	require.NoError(m.t, m.DeleteSubscription(m.ctx, org, sub.ID, 0))
 	delete(m.subscriptions, sub.ID)
+	m.removeStates(sub.ID, nil)
 	for _, d := range m.deliveries {
 		if d.SubscriptionID == sub.ID {
 			d.subscription = nil
 		}
+	}
+}
+
+// removeStates removes the states of a subscription's endpoints but for the channels that it has.
+func (m *model) removeStates(subscriptionID string, keys []string) {
+	maps.DeleteFunc(m.states, func(e webhook.Endpoint, _ *webhook.EndpointState) bool {
+		return e.SubscriptionID == subscriptionID && !slices.Contains(keys, e.Channel)
+	})
+}
+
+func (m *model) changeHealth() {
+	sub := m.pickSubscription()
+	if sub == nil {
+		return
+	}
+	keys := sub.ChannelKeys()
+	e := webhook.Endpoint{SubscriptionID: sub.ID, Channel: keys[m.random.IntN(len(keys))]}
+	s := m.state(e)
+	s.Health = []webhook.Health{webhook.Healthy, webhook.Degraded, webhook.Disabled}[m.random.IntN(3)]
+	s.Since, s.NextProbe = m.now, time.Time{}
+	if s.Health == webhook.Degraded {
+		s.NextProbe = m.now.Add(time.Duration(m.random.IntN(90)-30) * time.Second)
+	}
+	require.NoError(m.t, m.SetEndpointState(m.ctx, &s, sub.Revision))
+	if m.states[e] = &s; s.Health == webhook.Healthy {
+		delete(m.states, e)
 	}
 }
 
@@ -299,11 +339,13 @@ func (m *model) enqueueEvents() {
 		require.NotNil(m.t, sub, "Enqueue made a delivery that is not of this call: %s", key)
 		delete(want, key)
 		d.CreatedAt = m.now
-		m.deliveries[d.ID] = &modelDelivery{Delivery: d, subscription: sub, queued: m.now,
+		m.deliveries[d.ID] = &modelDelivery{Delivery: d, model: m, subscription: sub, queued: m.now,
 			status: webhook.StatusPending, due: m.now}
 	}
 	require.Empty(m.t, want, "Enqueue did not make these deliveries")
 	for _, task := range enqueued.Tasks {
+		require.Equal(m.t, webhook.Healthy, m.health(task.Endpoint),
+			"only deliveries of healthy endpoints are prefetched")
 		m.take(task, m.now.Add(lease))
 	}
 }
@@ -346,6 +388,9 @@ func (m *model) claimable(skip []webhook.Endpoint) map[webhook.Endpoint][]*model
 			return cmp.Or(cmp.Compare(min(a.sinceQueued, 1), min(b.sinceQueued, 1)), a.due.Compare(b.due))
 		})
 	}
+	maps.DeleteFunc(due, func(e webhook.Endpoint, _ []*modelDelivery) bool {
+		return m.health(e) == webhook.Degraded && m.states[e].NextProbe.After(m.now)
+	})
 	return due
 }
 
@@ -357,8 +402,12 @@ func (m *model) claimDue() {
 	}
 	due := m.claimable(r.Skip)
 	possible := 0
-	for _, all := range due {
-		possible += min(len(all), r.PerEndpoint)
+	for e, all := range due {
+		if m.health(e) == webhook.Degraded {
+			possible++
+		} else {
+			possible += min(len(all), r.PerEndpoint)
+		}
 	}
 	tasks := m.claimWith(m.now, r)
 	m.byEndpoint(tasks, r)
@@ -377,6 +426,12 @@ func (m *model) claimDue() {
 		m.checkLost(got, task)
 	}
 	for _, task := range tasks {
+		require.Equal(m.t, m.health(task.Endpoint) == webhook.Degraded, task.Probe != nil)
+		if s := m.states[task.Endpoint]; s != nil {
+			require.False(m.t, s.NextProbe.After(m.now), "there is one probe at a time")
+			s.NextProbe, s.Revision = r.Until, task.Probe.Revision
+			require.Equal(m.t, *s, *task.Probe)
+		}
 		m.take(task, r.Until)
 	}
 }

@@ -35,6 +35,8 @@ func peerCases(h Harness) []testCase {
 		{"Quota", with(func(f, peer *fixture) { concurrentQuota(f, peer) })},
 		{"Statistics", with(func(f, peer *fixture) { concurrentStatistics(f, peer) })},
 		{"Updaters", with(func(f, peer *fixture) { concurrentUpdaters(f, peer) })},
+		{"EndpointStates", with(statesByPeer)},
+		{"Probers", with(func(f, peer *fixture) { concurrentProbers(f, peer) })},
 	}
 }
 
@@ -70,6 +72,20 @@ func changesCountAtOnce(f, peer *fixture) {
 	f.emit(start(), "evt_4")
 	f.requireNothingDue(start().Add(time.Hour),
 		"a deleted subscription gets nothing, whichever process deleted it")
+}
+
+func statesByPeer(f, peer *fixture) {
+	e := endpointOf(f.create(hook()))
+	f.emit(start(), "evt_0")
+	peer.setHealth(e, webhook.Degraded, start(), start())
+	require.Empty(f.t, f.prefetch(start(), always, newEvent("evt_1")),
+		"nothing is prefetched for a degraded endpoint, whichever process found out")
+	require.NotNil(f.t, f.claimOne(start()).Probe)
+	peer.requireNothingDue(start(), "there is one probe at a time, over all processes")
+	require.Equal(f.t, f.state(e), peer.state(e))
+	peer.setHealth(e, webhook.Healthy, start(), time.Time{})
+	require.Len(f.t, f.prefetch(start(), always, newEvent("evt_2")), 1)
+	require.Len(f.t, f.claim(start(), 10), 1)
 }
 
 func takeOverByPeer(f, peer *fixture) {
@@ -151,8 +167,27 @@ func durabilityCases(h Harness) []testCase {
 	reopen := func(f *fixture) *fixture { return f.with(h.Reopen(f.t, f.inner)) }
 	return []testCase{
 		{"EverythingSurvives", func(f *fixture) { everythingSurvives(f, reopen) }},
+		{"EndpointStates", func(f *fixture) { statesSurvive(f, reopen) }},
 		{"IDsAreNotReused", func(f *fixture) { idsAreNotReusedAfter(f, reopen) }},
 	}
+}
+
+func statesSurvive(f *fixture, reopen func(*fixture) *fixture) {
+	sub := f.create(hook("webhook", "slack", "sms"))
+	f.emit(start(), "evt_1")
+	var want []webhook.EndpointState
+	for i, h := range []webhook.Health{webhook.Degraded, webhook.Disabled, webhook.Healthy} {
+		s := fullState(webhook.Endpoint{SubscriptionID: sub.ID, Channel: sub.ChannelKeys()[i]}, h)
+		require.NoError(f.t, f.SetEndpointState(f.ctx, &s, 0))
+		want = append(want, s)
+	}
+	f = reopen(f)
+	for _, s := range want {
+		require.Equal(f.t, s, f.state(s.Endpoint), "states survive a restart")
+	}
+	require.Len(f.t, f.prefetch(start(), always, newEvent("evt_2")), 1)
+	require.Len(f.t, f.claim(start(), 10), 1)
+	require.Len(f.t, f.claim(start().Add(time.Hour), 10), 3, "one of them is a probe")
 }
 
 func everythingSurvives(f *fixture, reopen func(*fixture) *fixture) {

@@ -65,6 +65,7 @@ func Run(t *testing.T, h Harness) {
 		{"Clock", clockCases()},
 		{"Settle", settleCases()},
 		{"Pause", pauseCases()},
+		{"Endpoints", endpointCases()},
 		{"Removal", removalCases()},
 		{"History", historyCases()},
 		{"Replay", replayCases()},

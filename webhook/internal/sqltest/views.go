@@ -92,6 +92,34 @@ func CheckViews(t *testing.T, s webhook.Store, db *sql.DB) {
 	}
 	require.Equal(t, want, rows(t, db, `SELECT webhook_id, name, CAST(channels AS text), revision,
 		created_at FROM webhooks_subscriptions_view ORDER BY created_at, webhook_id`))
+	checkEndpointsView(t, s, db,
+		webhook.EndpointState{OrganizationID: "org_1", Health: webhook.Degraded, Since: now,
+			Endpoint:     webhook.Endpoint{SubscriptionID: sub.ID, Channel: "webhook"},
+			FailingSince: now.Add(-time.Minute), FailedProbes: 2, NextProbe: now.Add(time.Hour),
+			Cause: &webhook.EndpointCause{DeliveryID: 5, Class: "status", StatusCode: 503, Error: "it"}},
+		webhook.EndpointState{OrganizationID: "org_1", Health: webhook.Disabled, Since: now,
+			Endpoint:  webhook.Endpoint{SubscriptionID: paused.ID, Channel: "webhook"},
+			ChangedBy: "ann"})
+}
+
+// checkEndpointsView compares what the view of endpoints says with what the methods say.
+func checkEndpointsView(t *testing.T, s webhook.Store, db *sql.DB, states ...webhook.EndpointState) {
+	t.Helper()
+	var want [][]any
+	for _, state := range states {
+		require.NoError(t, s.SetEndpointState(t.Context(), &state, 0))
+		row := []any{state.SubscriptionID, state.Channel, string(state.Health),
+			timeOrNil(state.Since), timeOrNil(state.FailingSince), int64(state.FailedProbes),
+			timeOrNil(state.NextProbe), state.ChangedBy, "", int64(0), "", ""}
+		if c := state.Cause; c != nil {
+			row = append(row[:8], c.DeliveryID.String(), int64(c.StatusCode), c.Class, c.Error)
+		}
+		want = append(want, row)
+	}
+	require.Equal(t, want, rows(t, db, `SELECT webhook_id, channel, health, since, failing_since,
+		failed_probes, next_probe, coalesce(changed_by, ''), coalesce(delivery_id, ''),
+		coalesce(status_code, 0), coalesce(error_class, ''), coalesce(error, '')
+		FROM webhooks_endpoints_view WHERE organization_id = 'org_1' ORDER BY health`))
 }
 
 func timeOrNil(t time.Time) any {

@@ -24,12 +24,19 @@ CREATE TABLE {p}endpoints (
     organization_id text    NOT NULL,
     webhook_id      text    NOT NULL,
     channel         text    NOT NULL,
-    state           integer NOT NULL, -- 0 active, 1 paused, 2 deleted
-    pruned_at       bigint            -- when Prune first found it deleted
+    state           integer NOT NULL, -- 0 active, 1 paused or disabled, 2 deleted
+    pruned_at       bigint,           -- when Prune first found it deleted
+    health          integer NOT NULL DEFAULT 0, -- 0 healthy, 1 degraded, 2 disabled
+    health_since    bigint,           -- NULL if it was always healthy
+    health_revision bigint  NOT NULL DEFAULT 0, -- raised by every change of the five columns
+    probe_at        bigint,           -- when the next probe may be made; NULL unless it is degraded
+    health_details  text              -- JSON: see endpoints.go
 );
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id, id);
 CREATE INDEX {p}endpoints_deleted ON {p}endpoints (pruned_at) WHERE state = 2;
+CREATE INDEX {p}endpoints_unhealthy ON {p}endpoints (organization_id, webhook_id, channel)
+    WHERE health > 0;
 
 CREATE TABLE {p}organizations (
     organization_id text    NOT NULL PRIMARY KEY,
@@ -177,3 +184,19 @@ CREATE VIEW {p}subscriptions_view AS
         timestamptz 'epoch' + w.created_at * interval '1 microsecond' AS created_at,
         timestamptz 'epoch' + w.updated_at * interval '1 microsecond' AS updated_at
     FROM {p}webhooks w;
+
+CREATE VIEW {p}endpoints_view AS
+    SELECT p.webhook_id, p.organization_id, p.channel,
+        CASE p.health WHEN 0 THEN 'healthy' WHEN 1 THEN 'degraded' ELSE 'disabled' END AS health,
+        timestamptz 'epoch' + p.health_since * interval '1 microsecond' AS since,
+        timestamptz 'epoch' + (d.j ->> 'failing_since')::bigint * interval '1 microsecond'
+            AS failing_since,
+        coalesce((d.j ->> 'failed_probes')::int, 0) AS failed_probes,
+        CASE WHEN p.probe_at > 0
+            THEN timestamptz 'epoch' + p.probe_at * interval '1 microsecond' END AS next_probe,
+        d.j ->> 'changed_by' AS changed_by,
+        'dlv_' || (d.j -> 'cause' ->> 'delivery') AS delivery_id,
+        (d.j -> 'cause' ->> 'status')::int AS status_code,
+        d.j -> 'cause' ->> 'class' AS error_class, d.j -> 'cause' ->> 'error' AS error
+    FROM {p}endpoints p, LATERAL (SELECT p.health_details::json AS j) d
+    WHERE p.state < 2;

@@ -26,12 +26,19 @@ CREATE TABLE {p}endpoints (
     organization_id TEXT    NOT NULL,
     webhook_id      TEXT    NOT NULL,
     channel         TEXT    NOT NULL,
-    state           INTEGER NOT NULL, -- 0 active, 1 paused, 2 deleted
-    pruned_at       INTEGER           -- when Prune first found it deleted
+    state           INTEGER NOT NULL, -- 0 active, 1 paused or disabled, 2 deleted
+    pruned_at       INTEGER,          -- when Prune first found it deleted
+    health          INTEGER NOT NULL DEFAULT 0, -- 0 healthy, 1 degraded, 2 disabled
+    health_since    INTEGER,          -- NULL if it was always healthy
+    health_revision INTEGER NOT NULL DEFAULT 0, -- raised by every change of the five columns
+    probe_at        INTEGER,          -- when the next probe may be made; NULL unless it is degraded
+    health_details  TEXT              -- JSON: see endpoints.go
 );
 CREATE UNIQUE INDEX {p}endpoints_live ON {p}endpoints (webhook_id, channel) WHERE state < 2;
 CREATE INDEX {p}endpoints_owner ON {p}endpoints (organization_id, webhook_id);
 CREATE INDEX {p}endpoints_deleted ON {p}endpoints (pruned_at) WHERE state = 2;
+CREATE INDEX {p}endpoints_unhealthy ON {p}endpoints (organization_id, webhook_id, channel)
+    WHERE health > 0;
 
 CREATE TABLE {p}organizations (
     organization_id TEXT    NOT NULL PRIMARY KEY,
@@ -176,3 +183,19 @@ CREATE VIEW {p}subscriptions_view AS
         strftime('%Y-%m-%dT%H:%M:%fZ', w.created_at / 1e6, 'unixepoch') AS created_at,
         strftime('%Y-%m-%dT%H:%M:%fZ', w.updated_at / 1e6, 'unixepoch') AS updated_at
     FROM {p}webhooks w;
+
+CREATE VIEW {p}endpoints_view AS
+    SELECT p.webhook_id, p.organization_id, p.channel,
+        CASE p.health WHEN 0 THEN 'healthy' WHEN 1 THEN 'degraded' ELSE 'disabled' END AS health,
+        strftime('%Y-%m-%dT%H:%M:%fZ', p.health_since / 1e6, 'unixepoch') AS since,
+        strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(p.health_details, '$.failing_since') / 1e6, 'unixepoch')
+            AS failing_since,
+        coalesce(json_extract(p.health_details, '$.failed_probes'), 0) AS failed_probes,
+        CASE WHEN p.probe_at > 0 THEN strftime('%Y-%m-%dT%H:%M:%fZ', p.probe_at / 1e6, 'unixepoch') END
+            AS next_probe,
+        json_extract(p.health_details, '$.changed_by') AS changed_by,
+        'dlv_' || json_extract(p.health_details, '$.cause.delivery') AS delivery_id,
+        json_extract(p.health_details, '$.cause.status') AS status_code,
+        json_extract(p.health_details, '$.cause.class') AS error_class,
+        json_extract(p.health_details, '$.cause.error') AS error
+    FROM {p}endpoints p WHERE p.state < 2;

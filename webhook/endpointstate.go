@@ -1,0 +1,87 @@
+package webhook
+
+import "time"
+
+// Health is how an endpoint is doing as a whole, for all processes that share a store. It does not
+// tell whether deliveries succeed: an endpoint that refuses each event with 400 is healthy.
+//
+//	healthy ──keeps failing──▶ degraded ──keeps failing for days, or says that it is gone──▶ disabled
+//	   ▲──── a probe is answered ────┘                                                          │
+//	   └───────────────────────────── a person enables it ──────────────────────────────────────┘
+type Health string
+
+const (
+	// Healthy endpoints get their deliveries. Every endpoint is healthy at first.
+	Healthy Health = "healthy"
+	// Degraded endpoints keep failing: they time out, cannot be reached, or answer 5xx, 429 and the
+	// like. Their deliveries wait, but for one at a time, over all processes, that is attempted as a
+	// probe.
+	Degraded Health = "degraded"
+	// Disabled endpoints get nothing until a person enables them. Their deliveries wait, and are
+	// reported as StatusPaused.
+	Disabled Health = "disabled"
+)
+
+// EndpointState is the stored state of an endpoint.
+type EndpointState struct {
+	OrganizationID string `json:"-"`
+	Endpoint
+	Health Health `json:"health"`
+	// Since is when the endpoint got its Health; zero if it has always been healthy.
+	Since time.Time `json:"since,omitzero"`
+	// FailingSince is when the first of the failures happened that the endpoint has not answered
+	// since. Zero if it is healthy, or was disabled while it was.
+	FailingSince time.Time `json:"failing_since,omitzero"`
+	// FailedProbes is how many probes of a degraded endpoint have failed.
+	FailedProbes int `json:"failed_probes,omitempty"`
+	// NextProbe is when a degraded endpoint may be probed; while a probe is under way, when its
+	// lease ends. Zero is at once.
+	NextProbe time.Time `json:"next_probe,omitzero"`
+	// ChangedBy names who set Health, in the words of the caller that did. Empty is the library.
+	ChangedBy string `json:"changed_by,omitempty"`
+	// Cause is why the endpoint is not healthy: the last failure. Nil if a person disabled it.
+	Cause *EndpointCause `json:"cause,omitempty"`
+	// Revision grows with every change of the state. It is set by the Store, and a change must carry
+	// the revision that it was based on. 0 is the state of an endpoint that has always been healthy.
+	Revision int64 `json:"-"`
+}
+
+// EndpointCause is the failure of an attempt that says something about its endpoint as a whole.
+type EndpointCause struct {
+	DeliveryID DeliveryID `json:"delivery_id"`
+	// Class, StatusCode and Error are those of the [Attempt].
+	Class      string `json:"error_class"`
+	StatusCode int    `json:"status_code,omitempty"`
+	Error      string `json:"error"`
+}
+
+// Clone returns a copy that shares nothing with s.
+func (s *EndpointState) Clone() *EndpointState {
+	c := *s
+	if s.Cause != nil {
+		cause := *s.Cause
+		c.Cause = &cause
+	}
+	return &c
+}
+
+// EndpointQuery selects states of one organization's endpoints that are not healthy.
+type EndpointQuery struct {
+	OrganizationID string
+	// SubscriptionID selects the endpoints of one subscription. Empty selects all.
+	SubscriptionID string
+	// Health selects degraded or disabled endpoints. Empty selects both.
+	Health Health
+	// After is the cursor: the last endpoint of the page before. Zero begins with the first one.
+	After Endpoint
+	// Limit bounds the answer. 0 or less means [DefaultPageSize].
+	Limit int
+}
+
+// PageSize returns how many states the query asks for at most.
+func (q *EndpointQuery) PageSize() int {
+	if q.Limit <= 0 {
+		return DefaultPageSize
+	}
+	return q.Limit
+}

@@ -1,0 +1,132 @@
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/internal/match"
+)
+
+// EndpointState implements [webhook.EndpointStore].
+func (s *Store) EndpointState(
+	ctx context.Context, organizationID string, key webhook.Endpoint,
+) (webhook.EndpointState, error) {
+	if err := ctx.Err(); err != nil {
+		return webhook.EndpointState{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.endpoint(organizationID, key)
+	if err != nil {
+		return webhook.EndpointState{}, err
+	}
+	return *e.state.Clone(), nil
+}
+
+// EndpointStates implements [webhook.EndpointStore].
+func (s *Store) EndpointStates(
+	ctx context.Context, q webhook.EndpointQuery,
+) ([]webhook.EndpointState, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []webhook.EndpointState
+	for key, e := range s.unhealthy {
+		if e.state.OrganizationID == q.OrganizationID &&
+			(q.SubscriptionID == "" || q.SubscriptionID == key.SubscriptionID) &&
+			(q.Health == "" || q.Health == e.state.Health) && compareEndpoints(key, q.After) > 0 {
+			found = append(found, *e.state.Clone())
+		}
+	}
+	slices.SortFunc(found, func(a, b webhook.EndpointState) int {
+		return compareEndpoints(a.Endpoint, b.Endpoint)
+	})
+	return found[:min(q.PageSize(), len(found))], nil
+}
+
+func compareEndpoints(a, b webhook.Endpoint) int {
+	return cmp.Or(cmp.Compare(a.SubscriptionID, b.SubscriptionID), cmp.Compare(a.Channel, b.Channel))
+}
+
+// SetEndpointState implements [webhook.EndpointStore].
+func (s *Store) SetEndpointState(
+	ctx context.Context, state *webhook.EndpointState, subscriptionRevision int64,
+) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	switch state.Health {
+	case webhook.Healthy, webhook.Degraded, webhook.Disabled:
+	default:
+		return fmt.Errorf("memstore: an endpoint cannot be %q", state.Health)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.endpoint(state.OrganizationID, state.Endpoint)
+	if err != nil {
+		return err
+	}
+	sub := e.subscription.subscription
+	if state.Revision != e.state.Revision ||
+		subscriptionRevision != 0 && subscriptionRevision != sub.Revision {
+		return webhook.ErrConflict
+	}
+	state.Revision++
+	e.state = *state.Clone()
+	e.state.Since, e.state.FailingSince = moment(micros(state.Since)), moment(micros(state.FailingSince))
+	e.state.NextProbe = moment(micros(state.NextProbe))
+	if delete(s.unhealthy, e.key); state.Health != webhook.Healthy {
+		s.unhealthy[e.key] = e
+	}
+	e.paused = sub.Paused || state.Health == webhook.Disabled
+	s.rotation.update(e)
+	s.route(e.subscription)
+	return nil
+}
+
+// endpoint returns an endpoint of the organization, or ErrNotFound.
+func (s *Store) endpoint(organizationID string, key webhook.Endpoint) (*endpoint, error) {
+	if _, err := s.subscription(organizationID, key.SubscriptionID); err != nil {
+		return nil, err
+	}
+	e := s.endpoints[key]
+	if e == nil {
+		return nil, webhook.ErrNotFound
+	}
+	return e, nil
+}
+
+// route lets Enqueue know where the events of the subscription go now.
+func (s *Store) route(sub *subscription) {
+	given := sub.subscription
+	route := match.Route{At: given.Cursor(), EventTypes: given.EventTypes}
+	for _, e := range sub.endpoints {
+		route.Targets = append(route.Targets, match.Target{Endpoint: e.key, Revision: given.Revision,
+			Paused: given.Paused || e.state.Health != webhook.Healthy})
+	}
+	o := s.organizations[given.OrganizationID]
+	o.routes = o.routes.With(route)
+}
+
+// probing moves the next probe of a degraded endpoint to the end of the lease of the one that is
+// claimed.
+func (s *Store) probing(e *endpoint, until int64) *webhook.EndpointState {
+	e.state.NextProbe = moment(until)
+	e.state.Revision++
+	s.rotation.update(e)
+	return e.state.Clone()
+}
+
+// notBefore is when the next delivery of the endpoint may be claimed, whatever it is due.
+func (e *endpoint) notBefore() int64 {
+	if e.state.Health != webhook.Degraded {
+		return math.MinInt64
+	}
+	return micros(e.state.NextProbe)
+}

@@ -1,0 +1,335 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// The state of an endpoint is in its row. An endpoint that is not healthy is also marked in the row
+// of its subscription's route, so that Enqueue, which has the routes in memory, hands out none of
+// its deliveries. Claim reads the row of the endpoint in any case.
+
+type endpointStatements struct {
+	find, get, set, route, hold string
+	all, ofSubscription         string
+	probed, probing             string
+}
+
+func newEndpointStatements(x expander) endpointStatements {
+	const columns = `webhook_id, channel, health, health_since, health_revision, probe_at,
+		health_details`
+	const one = ` FROM {p}endpoints WHERE organization_id = ? AND webhook_id = ? AND channel = ?
+		AND state < 2`
+	const page = ` ORDER BY webhook_id, channel LIMIT ?`
+	// The first condition is that of the index.
+	const filter = ` FROM {p}endpoints WHERE health > 0 AND health >= ? AND health <= ?
+		AND organization_id = ?`
+	return endpointStatements{
+		find: x.sql(`SELECT id, health, health_revision` + one),
+		get:  x.sql(`SELECT ` + columns + one),
+		set: x.sql(`UPDATE {p}endpoints SET state = ?, health = ?, health_since = ?,
+			health_revision = health_revision + 1, probe_at = ?, health_details = ?
+			WHERE id = ? AND health_revision = ? AND state < 2`),
+		route: x.sql(`SELECT revision, paused, endpoints FROM {p}routes
+			WHERE organization_id = ? AND webhook_id = ? AND deleted = 0`),
+		hold: x.sql(`UPDATE {p}routes SET version = ?, endpoints = ?
+			WHERE organization_id = ? AND webhook_id = ?`),
+		all: x.sql(`SELECT ` + columns + filter + ` AND (webhook_id, channel) > (?, ?)` + page),
+		ofSubscription: x.sql(`SELECT ` + columns + filter +
+			` AND webhook_id = ? AND (webhook_id, channel) > (?, ?)` + page),
+		probed: x.sql(`SELECT id, health_since, health_revision, health_details FROM {p}endpoints d
+			WHERE id {in} AND state = 0 AND health = 1 AND probe_at <= ? {skiplocked}`),
+		probing: x.sql(`UPDATE {p}endpoints SET probe_at = ?, health_revision = health_revision + 1
+			WHERE id {in}`),
+	}
+}
+
+// healths has the stored form of each health.
+var healths = map[webhook.Health]int{
+	webhook.Healthy:  healthy,
+	webhook.Degraded: degraded,
+	webhook.Disabled: disabled,
+}
+
+const (
+	healthy  = 0
+	degraded = 1
+	disabled = 2
+)
+
+// stateDetails is the JSON of what only callers need of a state.
+type stateDetails struct {
+	FailingSince int64         `json:"failing_since,omitempty"` // microseconds since 1970
+	FailedProbes int           `json:"failed_probes,omitempty"`
+	ChangedBy    string        `json:"changed_by,omitempty"`
+	Cause        *detailsCause `json:"cause,omitempty"`
+}
+
+type detailsCause struct {
+	DeliveryID int64  `json:"delivery"`
+	Class      string `json:"class"`
+	StatusCode int    `json:"status,omitempty"`
+	Error      string `json:"error"`
+}
+
+func encodeDetails(s *webhook.EndpointState) (string, error) {
+	d := stateDetails{FailingSince: orZero(s.FailingSince), FailedProbes: s.FailedProbes,
+		ChangedBy: s.ChangedBy}
+	if c := s.Cause; c != nil {
+		d.Cause = &detailsCause{int64(c.DeliveryID), c.Class, c.StatusCode, c.Error}
+	}
+	raw, err := json.Marshal(d)
+	return string(raw), err
+}
+
+func decodeDetails(s *webhook.EndpointState, raw []byte) error {
+	if raw == nil {
+		return nil
+	}
+	var d stateDetails
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return fmt.Errorf("sqlstore: the state of %s of %s: %w", s.Channel, s.SubscriptionID, err)
+	}
+	s.FailingSince, s.FailedProbes, s.ChangedBy = orNever(d.FailingSince), d.FailedProbes, d.ChangedBy
+	if c := d.Cause; c != nil {
+		s.Cause = &webhook.EndpointCause{DeliveryID: webhook.DeliveryID(c.DeliveryID), Class: c.Class,
+			StatusCode: c.StatusCode, Error: c.Error}
+	}
+	return nil
+}
+
+func scanState(row scanner, organizationID string) (webhook.EndpointState, error) {
+	s := webhook.EndpointState{OrganizationID: organizationID}
+	var health int
+	var since, probeAt *int64
+	var details []byte
+	err := row.Scan(&s.SubscriptionID, &s.Channel, &health, &since, &s.Revision, &probeAt, &details)
+	if err != nil {
+		return s, err
+	}
+	for name, stored := range healths {
+		if stored == health {
+			s.Health = name
+		}
+	}
+	if since != nil {
+		s.Since = moment(*since)
+	}
+	if probeAt != nil && *probeAt != atOnce {
+		s.NextProbe = moment(*probeAt)
+	}
+	return s, decodeDetails(&s, details)
+}
+
+// EndpointState implements [webhook.EndpointStore].
+func (s *Store) EndpointState(
+	ctx context.Context, organizationID string, e webhook.Endpoint,
+) (webhook.EndpointState, error) {
+	states, err := s.readStates(ctx, s.endpoints.get, organizationID, organizationID, e.SubscriptionID,
+		e.Channel)
+	if err == nil && len(states) == 0 {
+		err = webhook.ErrNotFound
+	}
+	if err != nil {
+		return webhook.EndpointState{}, err
+	}
+	return states[0], nil
+}
+
+// EndpointStates implements [webhook.EndpointStore].
+func (s *Store) EndpointStates(
+	ctx context.Context, query webhook.EndpointQuery,
+) ([]webhook.EndpointState, error) {
+	least, most := degraded, disabled
+	if query.Health != "" {
+		health, ok := healths[query.Health]
+		if !ok {
+			return nil, ctx.Err()
+		}
+		least, most = health, health
+	}
+	args := []any{least, most, query.OrganizationID}
+	statement := s.endpoints.all
+	if query.SubscriptionID != "" {
+		statement, args = s.endpoints.ofSubscription, append(args, query.SubscriptionID)
+	}
+	args = append(args, query.After.SubscriptionID, query.After.Channel, query.PageSize())
+	return s.readStates(ctx, statement, query.OrganizationID, args...)
+}
+
+func (s *Store) readStates(
+	ctx context.Context, statement, organizationID string, args ...any,
+) (states []webhook.EndpointState, err error) {
+	err = collect(ctx, s.read, func(row scanner) error {
+		state, err := scanState(row, organizationID)
+		states = append(states, state)
+		return err
+	}, statement, args...)
+	return states, s.failed(err)
+}
+
+// SetEndpointState implements [webhook.EndpointStore].
+func (s *Store) SetEndpointState(
+	ctx context.Context, state *webhook.EndpointState, subscriptionRevision int64,
+) error {
+	if _, ok := healths[state.Health]; !ok {
+		return fmt.Errorf("sqlstore: an endpoint cannot be %q", state.Health)
+	}
+	details, err := encodeDetails(state)
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, func(ctx context.Context, q Querier) error {
+		return s.setState(ctx, q, state, details, subscriptionRevision)
+	})
+	if err == nil {
+		state.Revision++
+	}
+	return err
+}
+
+func (s *Store) setState(
+	ctx context.Context, q Querier, state *webhook.EndpointState, details string,
+	subscriptionRevision int64,
+) error {
+	var id, revision, version int64
+	var health int
+	found, err := one(ctx, q, s.endpoints.find,
+		[]any{state.OrganizationID, state.SubscriptionID, state.Channel}, []any{&id, &health, &revision})
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return webhook.ErrNotFound
+	case revision != state.Revision:
+		return webhook.ErrConflict
+	}
+	next := healths[state.Health]
+	if next != health {
+		// It locks the organization, as every change of a subscription does, before any endpoint.
+		if version, err = s.raise(ctx, q, state.OrganizationID); err != nil {
+			return err
+		}
+	}
+	var current int64
+	var paused int
+	var routed []byte
+	found, err = one(ctx, q, s.endpoints.route, []any{state.OrganizationID, state.SubscriptionID},
+		[]any{&current, &paused, &routed})
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return webhook.ErrNotFound
+	case subscriptionRevision != 0 && subscriptionRevision != current:
+		return webhook.ErrConflict
+	}
+	stored := int64(paused)
+	if next == disabled {
+		stored = endpointPaused
+	}
+	var since any
+	if !state.Since.IsZero() {
+		since = micros(state.Since)
+	}
+	n, err := q.Exec(ctx, s.endpoints.set, stored, next, since, probeAt(state), details, id, revision)
+	if err := changedOne(n, err, webhook.ErrConflict); err != nil || next == health {
+		return err
+	}
+	endpoints, err := holdRouted(routed, id, next != healthy)
+	if err != nil {
+		return err
+	}
+	_, err = q.Exec(ctx, s.endpoints.hold, version, endpoints, state.OrganizationID,
+		state.SubscriptionID)
+	return err
+}
+
+// atOnce is the probe_at of a degraded endpoint without a NextProbe.
+const atOnce = math.MinInt64
+
+// probeAt returns the column probe_at, which is NULL unless the endpoint is degraded.
+func probeAt(state *webhook.EndpointState) any {
+	switch {
+	case state.Health != webhook.Degraded:
+		return nil
+	case state.NextProbe.IsZero():
+		return int64(atOnce)
+	}
+	return micros(state.NextProbe)
+}
+
+// holdRouted returns the endpoints of a route with one marked as held, or not.
+func holdRouted(encoded []byte, id int64, held bool) (string, error) {
+	var routed []routedEndpoint
+	if err := json.Unmarshal(encoded, &routed); err != nil {
+		return "", fmt.Errorf("sqlstore: the endpoints of a route: %w", err)
+	}
+	for i := range routed {
+		if routed[i].ID == id {
+			routed[i].Held = held
+		}
+	}
+	raw, err := json.Marshal(routed)
+	return string(raw), err
+}
+
+// takeProbes keeps one task of each degraded endpoint whose probe is due, moves the time of its next
+// one to the end of the lease, and drops the other tasks of degraded endpoints: another claim may
+// have taken the probe since they were found. It passes over endpoints that another transaction has
+// locked.
+func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
+	var ids []int64
+	for id, o := range c.owners {
+		if o.degraded {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	probes := make(map[int64]*webhook.EndpointState)
+	err := collect(ctx, q, func(row scanner) error {
+		var id int64
+		var since *int64
+		var details []byte
+		state := &webhook.EndpointState{Health: webhook.Degraded}
+		if err := row.Scan(&id, &since, &state.Revision, &details); err != nil {
+			return err
+		}
+		o := c.owners[id]
+		state.OrganizationID, state.Endpoint = o.organizationID, o.endpoint
+		state.Revision++
+		state.NextProbe = moment(micros(c.request.Until))
+		if since != nil {
+			state.Since = moment(*since)
+		}
+		probes[id] = state
+		return decodeDetails(state, details)
+	}, s.endpoints.probed, s.x.dialect.ints(ids), c.now)
+	if err != nil {
+		return err
+	}
+	kept, keptIDs, taken := c.tasks[:0], c.endpointIDs[:0], ids[:0]
+	for i := range c.tasks {
+		id := c.endpointIDs[i]
+		if c.owners[id].degraded {
+			if probes[id] == nil {
+				continue
+			}
+			c.tasks[i].Probe, probes[id] = probes[id], nil
+			taken = append(taken, id)
+		}
+		kept, keptIDs = append(kept, c.tasks[i]), append(keptIDs, id)
+	}
+	c.tasks, c.endpointIDs = kept, keptIDs
+	if len(taken) == 0 {
+		return nil
+	}
+	_, err = q.Exec(ctx, s.endpoints.probing, micros(c.request.Until), s.x.dialect.ints(taken))
+	return err
+}
