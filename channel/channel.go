@@ -44,20 +44,20 @@ type Capabilities struct {
 	// start a timer of its own. Zero means that the caller has to bound the attempts.
 	Timeout time.Duration
 
-	// Host is the name or the address of the host that attempts go to, in lower case and without a
-	// port. Channels of many subscriptions, of many organizations, may go to one host: with this
-	// the caller bounds how many of its workers a host that hangs can occupy. Empty means that the
-	// host is not known, and so there is no such bound.
+	// Host is the name or address of the host that attempts go to, in lower case and without a port.
+	// The caller uses it to bound how many attempts at one host are in flight, over all subscriptions
+	// and organizations, so that a host that hangs cannot take all workers. Empty means that the host
+	// is not known and that there is no such bound.
 	Host string
 
-	// MaxInFlight bounds the attempts to Host that are in progress at the same time, because all
-	// channels to it share something scarce, such as the connections to a mail server. The caller
-	// begins no more than that: a delivery that waits for its turn is no attempt yet, occupies no
-	// worker, and says nothing about the health of its endpoint.
+	// MaxInFlight is the largest number of attempts at Host that may be in flight at the same time,
+	// because all channels to it share something scarce, such as the connections to a mail server. The
+	// caller begins no more attempts than that. A delivery that waits for its turn occupies no worker,
+	// and its waiting says nothing about the health of its endpoint.
 	//
-	// How long these attempts last is configured by the operator, not by a subscriber, so the
-	// caller does not cut them short: a mail that is cut off before the server has answered may be
-	// sent twice.
+	// If MaxInFlight is set, the caller does not cut attempts short (dispatch.Config.MaxAttemptTimeout
+	// does not apply): the operator, not a subscriber, configures how long they last, and a mail that
+	// is cut off before the server has answered may be sent twice.
 	//
 	// Zero means that there is no bound. It has no effect without a Host.
 	MaxInFlight int
@@ -106,8 +106,9 @@ type Result struct {
 	// stores the first 1024 of them.
 	Response string
 
-	// Progress is what the next attempt of the delivery gets as Message.Progress: for example,
-	// which of several recipients were reached, so that they do not get the message again. Nil
-	// means that there is nothing to remember.
+	// Progress replaces the progress that is stored for the delivery, which the next attempt gets as
+	// Message.Progress: for example, which of several recipients were reached, so that they do not get
+	// the message again. Nil keeps the progress that is stored. To clear it, return a value that the
+	// driver reads as empty, such as {}.
 	Progress json.RawMessage
 }

@@ -15,12 +15,12 @@ const MaxRetryAfter = 24 * time.Hour
 //
 //	2xx                          success       nil
 //	3xx                          Retry         a redirect is a failed attempt, and is never followed
-//	410 Gone                     Deactivate    the delivery ends, and its subscription is paused
+//	410 Gone                     Deactivate    the delivery is dead, and its subscription is paused
 //	429, 503 with Retry-After    Wait          that long, MaxRetryAfter at most
-//	any other                    Retry         after the backoff, until the budget is used up
+//	any other                    Retry         after the backoff, until the retry policy gives up
 //
-// A 404 or a 401 is retried too, because endpoints answer so for a while when they are being
-// deployed, and an event that was given up has to be replayed by hand.
+// A 404 or a 401 is retried too, because endpoints answer like this for a while when they are being
+// deployed, and a dead delivery has to be replayed by hand.
 //
 // header may be nil. now is the time of the answer, to which a date in Retry-After is compared.
 func Classify(status int, header http.Header, now time.Time) error {

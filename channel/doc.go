@@ -2,10 +2,10 @@
 // target.
 //
 // A [Driver] turns the configuration of a subscription into a [Channel]. It checks the
-// configuration once, and its error names everything that is wrong. The Channel's Send makes one
-// attempt to deliver one [Message]. It never retries: its error says what the attempt means, and
-// the Dispatcher of package webhook/dispatch decides what happens next. A [Registry] holds drivers
-// by the names that subscriptions use.
+// configuration once, and its error names every problem. The Channel's Send makes one attempt to
+// deliver one [Message]. It never retries: its error says what the attempt means, and the
+// Dispatcher of package webhook/dispatch decides what happens next. A [Registry] holds drivers by
+// the names that subscriptions use.
 //
 // Most programs need only package standard, whose New makes a Registry of the four channels that
 // come with this library:
@@ -32,9 +32,8 @@
 // # What an answer means
 //
 // Every failed attempt is an [*Error] with an [Action]: Retry (try again after the backoff), Wait
-// (try again, but not before RetryAfter; until then the endpoint gets no other delivery either),
-// Permanent (the delivery is given up) or Deactivate (the delivery is given up, and its
-// subscription is paused).
+// (try again after RetryAfter; until then the endpoint gets no other delivery either), Permanent
+// (the delivery is dead) or Deactivate (the delivery is dead, and its subscription is paused).
 //
 // [Classify] is the table for all channels that speak HTTP. With the failures around it:
 //
@@ -74,7 +73,7 @@
 //
 // # Safety
 //
-// The URLs of subscriptions come from strangers: package channelkit says how requests to them are
-// made. An attempt's error and Result never contain a secret of the configuration, because they are
-// stored and shown.
+// The URLs of subscriptions come from subscribers and cannot be trusted: package channelkit says
+// how requests to them are made. An attempt's error and Result never contain a secret of the
+// configuration, because they are stored and shown.
 package channel

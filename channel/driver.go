@@ -7,15 +7,16 @@ import "encoding/json"
 //
 // A Driver that wraps another one embeds it, so that it keeps the Schema of the other one.
 type Driver interface {
-	// Open returns the Channel of a configuration. It is called when a subscription is created or
-	// updated, and when a process loads it: so this is the place to check everything and to compile
-	// templates. It does no I/O. It is safe for concurrent use.
+	// Open returns the Channel of a configuration. The library calls it when a subscription is
+	// created, updated or loaded, so Open checks the whole configuration and compiles its templates.
+	// It does no I/O, and is safe for concurrent use. A Channel is never closed: what needs closing
+	// belongs to the Driver.
 	//
-	// If the configuration is wrong, Open returns an *event.ValidationError that names every
+	// If the configuration is invalid, Open returns an *event.ValidationError that names every
 	// problem, by the path of the field within the configuration, and repeats no secret. It ignores
-	// fields that it does not know: the published schema allows them, and an older process must
-	// still be able to read a newer configuration. A management API refuses them if the Schema
-	// lists the fields.
+	// fields that it does not know: the published schema allows them, and an older process must still
+	// be able to read a newer configuration. A management API refuses them if the Schema lists the
+	// fields.
 	Open(config json.RawMessage) (Channel, error)
 
 	// Schema describes the configurations that Open accepts. It is always the same.

@@ -15,9 +15,9 @@ type Action int
 // The zero Action is Retry: an Error that does not name an Action is worth another attempt.
 const (
 	Retry      Action = iota // try again after the backoff
-	Wait                     // try again, not before Error.RetryAfter; until then the endpoint rests
-	Permanent                // give the delivery up: another attempt would end the same way
-	Deactivate               // give it up and pause the subscription: the endpoint is gone for good
+	Wait                     // try again after Error.RetryAfter; until then make no other attempt there
+	Permanent                // the delivery is dead: another attempt would end the same way
+	Deactivate               // the delivery is dead, and its subscription is paused: the endpoint is gone
 	Success                  // accepted: there is nothing left to do
 )
 
@@ -71,7 +71,7 @@ type Error struct {
 	// Action is what to do next. Zero means Retry.
 	Action Action
 
-	// Class is the kind of failure. Empty means unknown.
+	// Class is the kind of failure. Empty means ClassUnknown.
 	Class Class
 
 	// StatusCode is the status of the target's answer. Zero means that there was none.

@@ -12,17 +12,18 @@ import (
 // A Message is what one attempt delivers. Several attempts may share it at the same time, and none
 // modifies it. Pass it by pointer: it must not be copied.
 type Message struct {
-	EventID        string
-	EventType      string
+	EventID        string // the event_id, which is the same for every attempt
+	EventType      string // the event_type, such as "document.created"
 	SubscriptionID string // the subscription; empty for a one-off send
 	DeliveryID     string // the delivery that this is an attempt of; empty for a one-off send
-	Attempt        int    // from 1
+	Attempt        int    // the number of the attempt, from 1; a replay continues the count
 
 	// Payload is the event's envelope as JSON, byte by byte as it is stored.
 	Payload []byte
 
-	// Progress is the Result.Progress of this delivery's previous attempt. Nil for the first
-	// attempt.
+	// Progress is the last Result.Progress of this delivery's attempts that was not nil. Nil if there
+	// was none. A replay of a dead delivery keeps it; a replay of a delivery that had succeeded begins
+	// without.
 	Progress json.RawMessage
 
 	once  sync.Once

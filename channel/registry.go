@@ -39,9 +39,9 @@ type Registry struct {
 //		return channel.WithSend(next, send)
 //	})
 //
-// What it returns must keep the contract of Channel, with the Capabilities of next. A Middleware
-// cannot change the configuration or the Schema: wrap the Driver for that. For the HTTP requests
-// below a channel see channelkit.HTTPConfig.Middleware.
+// The Channel that a Middleware returns must keep the contract of Channel, with the Capabilities of
+// next. A Middleware cannot change the configuration or the Schema: wrap the Driver for that. For
+// the HTTP requests below a channel see channelkit.HTTPConfig.Middleware.
 type Middleware func(name string, next Channel) Channel
 
 // Use adds middleware for the channels that are opened from now on, by any driver. The first one is
@@ -97,8 +97,10 @@ func (r *Registry) Names() []string {
 }
 
 // Open opens a configuration with the driver of that name. It returns an *event.ValidationError if
-// there is no such driver or the configuration is wrong. Its paths are relative to the object that
-// holds both: "channel" for the name, "configs.url" for a field of the configuration.
+// there is no such driver or the configuration is invalid. The paths in that error are relative to
+// the object that holds both: "channel" for the name, "configs.url" for a field of the
+// configuration. Open returns another error if the driver or a Middleware returns neither a Channel
+// nor an error.
 func (r *Registry) Open(name string, config json.RawMessage) (Channel, error) {
 	r.mu.RLock()
 	d, ok := r.drivers[name]

@@ -14,7 +14,8 @@ type ScopeKind string
 
 // The kinds of cache scope. Encoding writes them in lower case; decoding accepts any case.
 const (
-	// ScopeNone covers nothing. It is the default of event types that change no cached data.
+	// ScopeNone is the [TypeInfo.DefaultScope] of event types that change no cached data. A CacheScope
+	// must not have it: an event that makes nothing stale has a nil CacheScope.
 	ScopeNone ScopeKind = ""
 	// ScopeKey covers single cache keys: one object or document changed.
 	ScopeKey ScopeKind = "key"
@@ -24,13 +25,13 @@ const (
 	ScopeNamespace ScopeKind = "namespace"
 )
 
-// CacheScope says what a consumer should drop from its caches. Build one with
-// [KeyScope], [CollectionScope] or [NamespaceScope], or let
-// [Event.DefaultScope] do it.
+// CacheScope says what a consumer should drop from its caches. Build one with [KeyScope],
+// [CollectionScope] or [NamespaceScope], or let [Event.DefaultScope] do it. The zero value is not
+// valid.
 type CacheScope struct {
 	// Kind (scope) decides which of the other fields are used.
 	Kind ScopeKind
-	// Keys (keys) are the cache keys of a [ScopeKey], see [CacheKey].
+	// Keys (keys) are the cache keys of a [ScopeKey] (see [CacheKey]).
 	Keys []string
 	// CollectionID (collection_id) is the collection of a [ScopeCollection].
 	CollectionID string
@@ -42,7 +43,7 @@ type CacheScope struct {
 	Extra map[string]json.RawMessage
 }
 
-// KeyScope returns a scope that covers the given cache keys, see [CacheKey].
+// KeyScope returns a scope that covers the given cache keys (see [CacheKey]).
 func KeyScope(keys ...string) *CacheScope {
 	return &CacheScope{Kind: ScopeKey, Keys: keys}
 }
@@ -89,8 +90,8 @@ func (s *CacheScope) covers(key string, keys CacheKeys) bool {
 	}
 }
 
-// Lower returns the kind with its ASCII letters in lower case. Other letters stay: the Kelvin
-// sign does not become a k.
+// Lower returns the kind with its ASCII letters in lower case. Unlike strings.ToLower it changes no
+// other letter, so no text outside ASCII becomes a known kind.
 func (k ScopeKind) Lower() ScopeKind { return ScopeKind(lower(string(k))) }
 
 // kind returns Kind as it is encoded.
@@ -108,11 +109,15 @@ func (s *CacheScope) equal(other *CacheScope) bool {
 // Invalidates reports whether the event makes a cache key stale. The key may be made of ids or
 // of names.
 //
-// It does if [CacheScope.Covers] says so. A collection scope also covers the keys that have the
-// event's Collection and namespace, and a namespace scope those that have the event's Namespace
-// or NamespaceID, unless the scope and the event disagree about the namespace. If an event has
-// no namespace that could be compared, the collection's name alone decides: dropping a fresh
-// entry costs a load, keeping a stale one gives wrong answers.
+// It does if [CacheScope.Covers] says so. Two kinds of scope cover more keys than that, because the
+// event knows more than its scope:
+//
+//   - A collection scope also covers the keys with the event's Collection whose namespace is the
+//     event's Namespace or NamespaceID. If the event has no Namespace, the namespace of the key is
+//     not compared, because dropping a fresh entry costs a load and keeping a stale one gives wrong
+//     answers.
+//   - A namespace scope also covers the keys with the event's Namespace or NamespaceID, unless the
+//     scope names another namespace.
 //
 // If the envelope has only ids, keys made of names are not found. Make keys of ids then, or set
 // the event's Collection and Namespace before you call Invalidates.

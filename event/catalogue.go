@@ -74,9 +74,9 @@ type TypeInfo struct {
 	DefaultScope ScopeKind
 	// Description is one line of text for people.
 	Description string
-	// Example is the JSON of a sample envelope, which shows subscribers what such an event
-	// has, and is what previews and tests use in place of a real event. Fields that it leaves
-	// out get sample values there, so subject and metadata are enough. Empty is no example.
+	// Example is the JSON of a sample envelope. The management API shows it to subscribers, and
+	// previews and tests use it when a request has no event; they fill in missing fields, so subject
+	// and metadata are enough. Empty means that there is no example.
 	Example string
 }
 
@@ -87,8 +87,8 @@ type Catalogue []TypeInfo
 // Mixpeek returns a copy of the built-in event types, grouped by category.
 func Mixpeek() Catalogue { return slices.Clone(catalogue[:]) }
 
-// Validate checks that each type is a [ValidType] and is listed once, and that each example can
-// be decoded ([Decode]) and is of its type or of none. The error is a [*ValidationError].
+// Validate returns a [*ValidationError] unless every type is a [ValidType] and listed once, and
+// every example decodes and has either no event_type or the type that it is an example of.
 func (c Catalogue) Validate() error {
 	var p Problems
 	seen := make(map[string]bool, len(c))
@@ -116,7 +116,8 @@ func checkExample(p *Problems, field string, info TypeInfo) {
 	}
 }
 
-// Lookup finds a type in the catalogue. It does not allocate.
+// Lookup returns the entry of a type in the catalogue. It returns false if the type is not listed.
+// It does not allocate.
 func (c Catalogue) Lookup(eventType string) (TypeInfo, bool) {
 	for i := range c {
 		if c[i].Type == eventType {
@@ -126,7 +127,8 @@ func (c Catalogue) Lookup(eventType string) (TypeInfo, bool) {
 	return TypeInfo{}, false
 }
 
-// Lookup finds a type in the [Mixpeek] catalogue. It does not allocate.
+// Lookup returns the entry of a type in the [Mixpeek] catalogue. It returns false if the type is
+// not listed. It does not allocate.
 func Lookup(eventType string) (TypeInfo, bool) { return Catalogue(catalogue[:]).Lookup(eventType) }
 
 // catalogue must not be changed: Lookup reads it concurrently.

@@ -75,7 +75,7 @@ func Decode(data []byte) (*Event, error) {
 	return e, nil
 }
 
-// UnmarshalJSON replaces the event with the envelope in data, see [Decode]. After an error the
+// UnmarshalJSON replaces the event with the envelope in data (see [Decode]). After an error the
 // event is unchanged. JSON null changes nothing, as for other types in [encoding/json].
 func (e *Event) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {

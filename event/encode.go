@@ -23,9 +23,9 @@ import (
 // not escaped, but [json.Marshal] escapes them in the result of this method.
 //
 // If something cannot be encoded, the error is a [*ValidationError] that lists the fields: a
-// metadata value that encoding/json cannot encode, an Extra value that is not JSON, nesting
-// deeper than [MaxDepth], a time outside the years 0 to 9999. Nothing else is checked: a partial
-// event is encoded too, see [Event.Validate].
+// metadata value that encoding/json cannot encode, an Extra value that is not JSON, nesting deeper
+// than [MaxDepth], a time outside the years 0 to 9999. Nothing else is checked: a partial event is
+// encoded too (see [Event.Validate]).
 func (e Event) MarshalJSON() ([]byte, error) { // value receiver: json.Marshal(*e) must use it too
 	const usualSize = 1024 // most envelopes are smaller
 	b, err := e.AppendJSON(make([]byte, 0, usualSize))
@@ -36,8 +36,8 @@ func (e Event) MarshalJSON() ([]byte, error) { // value receiver: json.Marshal(*
 }
 
 // AppendJSON appends the result of [Event.MarshalJSON] to dst. After an error it returns dst
-// unchanged. It allocates only to grow dst, and to encode metadata values of types other than
-// those that [Decode] makes and strings, ints, int64s and float64s.
+// unchanged. It allocates only to grow dst and to encode metadata values of unusual types: all but
+// those that [Decode] makes, string, int, int64 and float64.
 func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
 	var p Problems
 	start := len(dst)

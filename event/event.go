@@ -61,8 +61,9 @@ type Event struct {
 	// encoded after the known ones, sorted by name.
 	Extra map[string]json.RawMessage
 
-	// OrganizationID is the organization that the event belongs to, where one emitter serves
-	// several. It is neither encoded nor decoded.
+	// OrganizationID is the organization that the event belongs to. Empty for a service without
+	// tenants. It is not part of the JSON, and Validate does not check it; the Dispatcher's Emit does
+	// (webhook.CheckOrganizationID).
 	OrganizationID string
 }
 
@@ -76,8 +77,8 @@ type Subject struct {
 	Extra map[string]json.RawMessage
 }
 
-// New returns an event that happened now, with ID, OccurredAt, Actor ([ActorSystem]) and
-// Version filled in. Set Namespace and what else the event needs before you emit it.
+// New returns an event that happened now, with ID, OccurredAt, Actor ([ActorSystem]) and Version
+// filled in. Set Namespace and the other fields that the event needs before you emit it.
 func New(eventType string, subject Subject) *Event {
 	return &Event{
 		ID:         NewID(),
@@ -93,12 +94,11 @@ func New(eventType string, subject Subject) *Event {
 // of that form write cache_scope instead of cache_scope_to_invalidate.
 func (e *Event) identifiedByID() bool { return e.Namespace == "" && e.NamespaceID != "" }
 
-const (
-	idPrefix = "evt_"
-	// MaxIDLength is the longest event id in bytes, including the prefix. It fits in a
-	// database index and a header line.
-	MaxIDLength = 128
-)
+// MaxIDLength is the largest length of an event id in bytes, including the prefix. It fits in a
+// database index and a header line.
+const MaxIDLength = 128
+
+const idPrefix = "evt_"
 
 // NewID returns a new event id: "evt_" and the 32 hex digits of a UUIDv7
 // (RFC 9562). Ids made by one process sort by time.

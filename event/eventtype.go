@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-const (
-	// MaxTypeLength is the longest event type in bytes.
-	MaxTypeLength = 128
+// MaxTypeLength is the largest length of an event type in bytes.
+const MaxTypeLength = 128
 
+// The bounds of the number of segments.
+const (
 	minSegments = 2
 	maxSegments = 4
 )

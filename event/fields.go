@@ -1,6 +1,6 @@
 package event
 
-// The two JSON names of the cache scope, see [Event.MarshalJSON].
+// The two JSON names of the cache scope (see [Event.MarshalJSON]).
 const (
 	nameCacheScopeToInvalidate = "cache_scope_to_invalidate"
 	nameCacheScope             = "cache_scope"

@@ -25,12 +25,12 @@ type Code string
 
 // The codes of problems.
 const (
-	// CodeInvalid is the code of all other rules.
-	CodeInvalid Code = "invalid"
 	// CodeRequired means that a required field is absent or empty.
 	CodeRequired Code = "required"
 	// CodeTooLong means that the field has too many bytes.
 	CodeTooLong Code = "too_long"
+	// CodeInvalid is the code of every rule that has no code of its own.
+	CodeInvalid Code = "invalid"
 )
 
 // Path returns the parts of Field: names as strings, positions in lists as ints. The path
@@ -75,9 +75,11 @@ func (p Problem) String() string {
 	return p.Field + ": " + p.Rule
 }
 
-// ValidationError lists all problems of a value, in the order in which its fields are
-// documented. Every check in this module returns one for an invalid value, such as an envelope,
-// a subscription or a channel's config. Find it with [errors.As].
+// ValidationError lists all problems of a value, in the order in which its fields are documented.
+// The Validate methods and the constructors of this module return one for an invalid value, such as
+// an envelope, a subscription or a channel's config. [ValidID], [ValidType] and [Pattern.Validate]
+// are the exceptions: the text of their error is the rule. Find a *ValidationError with
+// [errors.As].
 //
 // It never quotes secrets, and quotes other values only where that helps.
 type ValidationError struct {

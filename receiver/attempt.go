@@ -37,7 +37,7 @@ type attempt struct {
 	delivery Delivery
 	held     heldResponse
 	detached detached
-	// ctx does not end with the request, see HandlerFunc. cancel ends it when the claim
+	// ctx does not end with the request (see HandlerFunc). cancel ends it when the claim
 	// is lost or the store takes too long.
 	ctx    context.Context
 	cancel context.CancelCauseFunc

@@ -73,7 +73,7 @@ type Config struct {
 	MaxDecoded int64
 	// ReadTimeout bounds how long a body may take to arrive. The server's own
 	// ReadTimeout applies too if it is shorter, and applies alone behind middleware
-	// that hides the server's ResponseWriter, see [Receiver.Handler].
+	// that hides the server's ResponseWriter (see [Receiver.Handler]).
 	// Defaults to [DefaultReadTimeout].
 	ReadTimeout time.Duration
 

@@ -29,7 +29,7 @@ type Delivery struct {
 	// Token is zero if the event was not claimed: with [Config.FailOpen] and a store that
 	// fails, and behind an inbox.
 	Claim Claim
-	// Keep is how long the event must be remembered, see [Config.Keep].
+	// Keep is how long the event must be remembered (see [Config.Keep]).
 	Keep time.Duration
 
 	// reader is the request's body after it was read.

@@ -154,7 +154,8 @@ func (r *ConfigReader) IsEmptyList(name string) bool {
 	return ok && json.Unmarshal(raw, &items) == nil && len(items) == 0
 }
 
-// Number returns a field that must be a number. It returns false if the field is absent or wrong.
+// Number returns a field that must be a number. It returns false if the field is absent or is not a
+// number.
 func (r *ConfigReader) Number(name string) (float64, bool) {
 	raw, ok := r.Get(name)
 	if !ok {
@@ -168,8 +169,8 @@ func (r *ConfigReader) Number(name string) (float64, bool) {
 	return f, true
 }
 
-// URL returns a required URL, which the client must accept: see [HTTPClient.CheckURL]. Nil if the
-// field is absent or wrong.
+// URL returns a required URL, which the client must accept: see [HTTPClient.CheckURL]. It returns
+// nil if the field is absent or invalid.
 func (r *ConfigReader) URL(name string, client *HTTPClient) *url.URL {
 	raw, ok := r.Required(name)
 	if !ok {
@@ -191,8 +192,9 @@ func isFieldValue(s string) bool {
 	return true
 }
 
-// Line returns a field that must be a string of one line, of at most limit bytes, without blanks at
-// its ends. Empty if the field is absent.
+// Line returns a field that must be one line of at most limit bytes that neither begins nor ends
+// with white space. If the field breaks a rule, Line adds a problem and returns the field anyway.
+// It returns "" if the field is absent.
 func (r *ConfigReader) Line(name string, limit int) string {
 	s := r.Text(name)
 	if len(s) > limit {

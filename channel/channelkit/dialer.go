@@ -9,12 +9,12 @@ import (
 )
 
 // An AddressError says that a host has an address that this process must not connect to. errors.As
-// finds it in an *Error of ClassRefusedAddress. Its text names the kind of network but not the
-// address, because people who read the history of deliveries need not learn to what a name resolves
-// inside the service's network.
+// finds it in a [*channel.Error] of ClassRefusedAddress. Its text names the kind of network but not
+// the address, so that a subscriber who reads the history of deliveries does not learn how names
+// resolve inside the service's network.
 type AddressError struct {
-	Addr netip.Addr
-	Kind string // "loopback", "private network", ...
+	Addr netip.Addr // the address, which the text leaves out
+	Kind string     // the kind of network: "loopback", "private network", ...
 }
 
 // Error names the kind of network.

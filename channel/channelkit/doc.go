@@ -1,7 +1,7 @@
-// Package channelkit has what a driver of a channel needs: to read a configuration and name
-// everything that is wrong with it, to render templates, to make an HTTP request to a URL that a
-// stranger has configured, and to keep secrets out of what is stored. examples/custom-channel is a
-// driver made with it.
+// Package channelkit has what the driver of a channel needs: it reads a configuration and names
+// every problem in it, renders templates, makes HTTP requests to URLs that subscribers have
+// configured and that cannot be trusted, and keeps secrets out of what is stored.
+// examples/custom-channel is a driver made with it.
 //
 //	func (d *driver) Open(config json.RawMessage) (channel.Channel, error) {
 //		r := channelkit.ReadConfig(config, nil)
@@ -15,7 +15,7 @@
 //
 // # What is where
 //
-//	[ReadConfig]      reads the fields of a configuration, and collects what is wrong with them
+//	[ReadConfig]      reads the fields of a configuration, and collects their problems
 //	[Template]        a compiled template of a configuration
 //	[HTTPClient]      the guarded client; a [Target] is an endpoint that it sends to
 //	[Redactor]        removes secrets from an endpoint's answer
@@ -39,9 +39,10 @@
 //
 // # Safety
 //
-// The URLs of subscriptions come from strangers. So HTTPClient accepts only HTTPS, connects only to
-// public addresses, which it checks after the name was resolved, follows no redirect, and bounds
-// what it reads. HTTPConfig can lift each of these for development. If an endpoint writes more than
-// its answer, the connection is closed, and nothing of it is logged. An attempt's error and Result
-// never contain a secret of the configuration, because they are stored and shown.
+// The URLs of subscriptions come from subscribers and cannot be trusted. So HTTPClient accepts only
+// HTTPS, connects only to public addresses, which it checks after the name was resolved, follows no
+// redirect, and bounds what it reads. HTTPConfig can lift each of these for development. If an
+// endpoint writes more than its answer, the connection is closed, and nothing of it is logged. An
+// attempt's error and Result never contain a secret of the configuration, because they are stored
+// and shown.
 package channelkit

@@ -19,7 +19,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event/settings"
 )
 
-// HTTPConfig configures an HTTPClient. The zero value is right for endpoints that strangers
+// HTTPConfig configures an HTTPClient. The zero value is right for endpoints that subscribers
 // configure.
 type HTTPConfig struct {
 	// AllowHTTP also accepts plain http, for development. Defaults to false: only https.
@@ -47,21 +47,20 @@ type HTTPConfig struct {
 	// the system's roots.
 	TLS *tls.Config
 
-	// Middleware wraps the http.RoundTripper that makes the requests, to trace, measure or log
-	// them. The first is the outermost. It sees requests as they are sent, with their secrets, and
-	// answers as they arrive, before they are bounded. Addresses and schemes are checked beneath
-	// it, so middleware cannot lead a request past these checks. If middleware returns an error of
-	// its own, the attempt has failed: an *channel.Error is kept as it is, the text of any other is
-	// dropped. It may trace requests with net/http/httptrace, which leaves them to net/http. Defaults
-	// to none.
+	// Middleware wraps the http.RoundTripper that makes the requests, to trace, measure or log them.
+	// The first is the outermost. It sees requests as they are sent, with their secrets, and answers
+	// as they arrive, before they are bounded. Addresses and schemes are checked beneath it, so
+	// middleware cannot lead a request past these checks. If middleware returns an error of its own,
+	// the attempt has failed: a *channel.Error is kept as it is, the text of any other is dropped. It
+	// may trace requests with net/http/httptrace, which leaves them to net/http. Defaults to none.
 	Middleware []func(next http.RoundTripper) http.RoundTripper
 
 	// UserAgent is the User-Agent of requests that do not set one. Defaults to DefaultUserAgent.
 	UserAgent string
 
-	// MaxResponse is how many bytes of an answer's body are read, at most 2 GiB. A longer body is
-	// cut, which does not change what the status means. But a 2xx that does not declare its length,
-	// and goes on for more than four times this limit, counts as endless and as a failed attempt.
+	// MaxResponse is how many bytes of an answer's body are read; a value above 2 GiB counts as 2 GiB.
+	// A longer body is cut, which does not change what the status means. But if a 2xx answer does not
+	// declare its length and goes on for more than four times this limit, the attempt has failed.
 	// Defaults to 1 MiB.
 	MaxResponse int64
 
@@ -81,7 +80,7 @@ const (
 	tlsTimeout        = 10 * time.Second
 )
 
-// An HTTPClient makes requests to endpoints that strangers configure. The HTTP channels of a
+// An HTTPClient makes requests to endpoints that subscribers configure. The HTTP channels of a
 // process share one, and with it its connections. Besides what HTTPConfig says, it follows no
 // redirect, keeps no cookie, asks for uncompressed answers, and bounds their header and body. It is
 // safe for concurrent use.
@@ -212,9 +211,9 @@ type HTTPResponse struct {
 
 // Do makes one request and reads the answer, up to MaxResponse. An answer of any status is not an
 // error: [channel.Classify] says what it means. If there is no answer, or a 2xx breaks off, Do
-// returns an *Error, which does not contain the URL. If the request's context was cancelled, the
-// error matches context.Canceled. The URL must be one that [HTTPClient.CheckURL] accepts: otherwise
-// the error is permanent, of ClassConfig.
+// returns a [*channel.Error], which does not contain the URL. If the request's context was
+// cancelled, the error matches context.Canceled. The URL must be one that [HTTPClient.CheckURL]
+// accepts: otherwise the error is permanent, of ClassConfig.
 func (c *HTTPClient) Do(req *http.Request) (*HTTPResponse, error) {
 	if _, err := c.CheckURL(req.URL.String()); err != nil {
 		return nil, &channel.Error{Action: channel.Permanent, Class: channel.ClassConfig, Err: err}

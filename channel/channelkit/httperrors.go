@@ -14,11 +14,13 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/internal/printable"
 )
 
-// TransportError makes an *Error from an error of http.Transport. Its text can be stored and shown:
-// it contains no URL, no proxy, and nothing that the other side sent. errors.As finds the types
-// behind it where they say more.
+// TransportError makes a [*channel.Error] from an error of http.Transport. Its text can be stored
+// and shown: it contains no URL, no proxy, and nothing that the other side sent but the names in a
+// certificate. In the result, errors.As finds an *AddressError, a *net.DNSError, a syscall.Errno,
+// or the errors of crypto/tls and crypto/x509.
 //
-// If ctx was cancelled, TransportError returns context.Canceled itself.
+// If ctx is done, TransportError returns channel.ContextError(ctx): context.Canceled, or an error
+// of ClassTimeout after a deadline.
 func TransportError(ctx context.Context, err error) error {
 	if done := channel.ContextError(ctx); done != nil {
 		return done

@@ -14,15 +14,20 @@ import (
 // reached and which were refused for good. It is stored as Result.Progress. Later attempts send to
 // neither. If a dead delivery is replayed, the refused ones are tried again, because the operator
 // has presumably corrected something.
+//
+// To use it, call [ReadProgress] with Message.Progress, send to what [Progress.Remaining] returns,
+// and return from Send what [Progress.Settle] returns.
 type Progress struct {
+	// Reached are the recipients that have accepted the message.
 	Reached []string `json:"reached,omitempty"`
+	// Refused are the recipients to which no later attempt of this delivery sends.
 	Refused []string `json:"refused,omitempty"`
 
 	stored bool // it was read, so nil would leave what was read in place
 }
 
-// ReadProgress reads Message.Progress. If it cannot be read, it counts as empty: a recipient may
-// then get the message twice, which is better than never.
+// ReadProgress reads Message.Progress. If it cannot be read, it counts as empty, and recipients may
+// get the message twice.
 func ReadProgress(raw json.RawMessage) *Progress {
 	p := &Progress{}
 	if len(raw) > 0 && json.Unmarshal(raw, p) != nil {
@@ -54,8 +59,8 @@ func (p *Progress) After(err error) json.RawMessage {
 
 // A Failure says why one of several recipients was not reached.
 type Failure struct {
-	Recipient string
-	Err       *channel.Error
+	Recipient string         // the recipient, as in the configuration
+	Err       *channel.Error // why it was not reached; required
 }
 
 // Add adds the results of one attempt: the recipients that were reached, and those that were not.

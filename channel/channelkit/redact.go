@@ -30,13 +30,14 @@ type Redactor struct {
 // would be found in innocent text everywhere.
 const minSecret = 4
 
-// NewRedactor makes a Redactor of secrets. Values of fewer than 4 bytes are ignored: they occur
-// everywhere. It finds a secret as it is, and in the forms in which an endpoint may echo it: in
-// JSON as several languages write it, in HTML, in a URL, in hexadecimal and base64, a token without
-// the scheme before it, and the user and password behind "Basic".
+// NewRedactor returns a Redactor that removes these secrets. It ignores values of fewer than 4
+// bytes, because they occur everywhere. It finds a secret as it is written and as an endpoint may
+// echo it: in JSON as several languages write it, and in HTML, URL, hexadecimal and base64
+// encoding. In a credential it also finds the token without its scheme, such as "Bearer", and the
+// user name and password of "Basic".
 //
 // The values in perhaps, such as the texts of a template, may contain a secret but usually do not:
-// they are not looked for in hexadecimal and base64.
+// the Redactor does not look for them in hexadecimal and base64.
 func NewRedactor(secrets []string, perhaps ...string) *Redactor {
 	var forms []string
 	for _, s := range secrets {

@@ -18,15 +18,16 @@ import (
 // A Summary describes an event in words, for the default messages of channels that people read. Its
 // fields are plain text of bounded length: escape them for the format in which you print them.
 type Summary struct {
-	Type        string // object.created
-	Description string // what the catalogue says of the type; may be empty
-	Subject     string // object obj_abc123
-	ID          string
-	OccurredAt  time.Time // zero when the event does not say
+	Type        string    // the event_type: object.created
+	Description string    // the catalogue's description of the type; may be empty
+	Subject     string    // the type and id of the subject: object obj_abc123
+	ID          string    // the event_id
+	OccurredAt  time.Time // zero if the event does not say
 	Rows        []Row     // namespace, collection, actor, and the plain values of the metadata
 }
 
-// A Row is one detail of the event.
+// A Row is one detail of the event. A Summary has at most 12 Rows, with values of at most 200
+// characters.
 type Row struct{ Name, Value string }
 
 // The bounds of a summary: what fits on a screen.

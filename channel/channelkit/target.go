@@ -19,7 +19,7 @@ import (
 // DefaultTimeout bounds an attempt unless TargetConfig.Timeout is set.
 const DefaultTimeout = 10 * time.Second
 
-// NoTimeout as TargetConfig.Timeout leaves it to the caller's context to bound an attempt.
+// NoTimeout, as TargetConfig.Timeout, means that only the caller's context bounds an attempt.
 const NoTimeout time.Duration = math.MaxInt64
 
 // A Target is an HTTP endpoint to which a channel sends. It prepares once what all requests to the
@@ -44,8 +44,8 @@ type TargetConfig struct {
 	// afterwards. Its Content-Type defaults to application/json.
 	Header http.Header
 
-	// Timeout bounds each attempt. Defaults to DefaultTimeout; [NoTimeout] leaves it to the
-	// caller's context.
+	// Timeout bounds each attempt. Defaults to DefaultTimeout; with [NoTimeout], only the caller's
+	// context bounds an attempt. It must not be negative.
 	Timeout time.Duration
 
 	// Redact removes secrets from what is kept of an answer, because some endpoints echo the
@@ -57,12 +57,13 @@ type TargetConfig struct {
 	// request twice. Defaults to false, which is right for messages to people.
 	Repeatable bool
 
-	// MaxAnswer is how many bytes of an answer the channel needs, in order to understand it.
-	// Defaults to as many as Result.Response shows.
+	// MaxAnswer is how many bytes of an answer the channel needs to understand it. Defaults to as many
+	// as Result.Response shows.
 	MaxAnswer int
 }
 
-// NewTarget makes a Target that sends with the client.
+// NewTarget returns a Target that sends with the client. It panics if config.URL is nil. The Target
+// takes over config.Header and adds the headers that it lacks.
 func (c *HTTPClient) NewTarget(config TargetConfig) *Target {
 	u, header := config.URL, config.Header
 	if header == nil {
@@ -105,8 +106,8 @@ func (t *Target) Capabilities() channel.Capabilities {
 	return c
 }
 
-// WithTimeout returns a context that ends after the Timeout of the Target, for channels that do
-// more in an attempt than to send.
+// WithTimeout returns a context that ends after the Timeout of the Target, for channels whose
+// attempt does more than send a request.
 func (t *Target) WithTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if t.timeout == NoTimeout {
 		return ctx, func() {}

@@ -18,7 +18,9 @@ type Template struct {
 }
 
 // TextTemplate compiles a template whose output is text of the format, for which values are
-// escaped. It returns nil if the field is absent, empty or wrong.
+// escaped. It returns nil if the field is absent or empty, or if the template does not compile. A
+// variable that is probably a misspelt field of the envelope is a problem too (see
+// template.Misspelt).
 func (r *ConfigReader) TextTemplate(name string, format template.Format) *Template {
 	source := r.Text(name)
 	if source == "" {
@@ -36,7 +38,7 @@ func (r *ConfigReader) TextTemplate(name string, format template.Format) *Templa
 }
 
 // JSONTemplate compiles a template whose output is JSON, with text of the format in its strings. It
-// returns nil if the field is absent, empty or wrong.
+// reports problems and returns nil as TextTemplate does.
 func (r *ConfigReader) JSONTemplate(name string, format template.Format) *Template {
 	source := r.Text(name)
 	if source == "" {
@@ -51,7 +53,8 @@ func (r *ConfigReader) JSONTemplate(name string, format template.Format) *Templa
 }
 
 // ObjectTemplate compiles a JSON object whose strings are templates. It returns nil if the field is
-// absent or wrong.
+// absent or not an object, or if one of its templates does not compile. Misspelt variables are
+// problems, as with TextTemplate.
 func (r *ConfigReader) ObjectTemplate(name string) *Template {
 	raw, ok := r.Get(name)
 	if !ok {
@@ -65,7 +68,8 @@ func (r *ConfigReader) ObjectTemplate(name string) *Template {
 }
 
 // CompileObject compiles JSON whose strings are templates, with text of the format as their output.
-// Problems are reported under the name. It returns nil if there are any.
+// It reports problems under the name, misspelt variables among them, as TextTemplate does. It
+// returns nil if one of the templates does not compile.
 func (r *ConfigReader) CompileObject(
 	name string, raw json.RawMessage, format template.Format,
 ) *Template {
@@ -144,8 +148,8 @@ func (r *ConfigReader) badTemplate(name string, err error) *Template {
 }
 
 // Render renders the template for a message. If it fails, the error is permanent, because it would
-// fail in the same way next time: an *Error of ClassTemplate, or of ClassPayload if the event
-// cannot be decoded. When ctx is done, the error is that of channel.ContextError.
+// fail in the same way next time: a [*channel.Error] of ClassTemplate, or of ClassPayload if the
+// event cannot be decoded. When ctx is done, the error is that of channel.ContextError.
 func (t *Template) Render(ctx context.Context, m *channel.Message) ([]byte, error) {
 	var out []byte
 	// The event is decoded inside the gate: what waits there holds only the payload.

@@ -18,9 +18,9 @@ func isInvisible(r rune) bool {
 		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// Invisible returns the rule that s breaks if it contains an invisible character, such as a blank
-// or a control character, that is not one of those allowed; otherwise it returns "". The text names
-// the character and its position, and contains nothing else of s.
+// Invisible returns the rule that s breaks if it contains white space, a control character or
+// another character that does not show, other than those in allowed. Otherwise it returns "". The
+// text names the character and its position, and contains nothing else of s.
 func Invisible(s string, allowed string) string {
 	n, total := 0, utf8.RuneCountInString(s)
 	for _, r := range s {

@@ -14,6 +14,7 @@ import (
 // An Answer is something that the target of a channel can say beyond an HTTP status, such as a code
 // in the body or a reply of SMTP, and what it means. Either Serve or Config is required.
 type Answer struct {
+	// Name names the subtest.
 	Name string
 
 	// Want is the Action that the answer must lead to: channel.Success if the target has accepted

@@ -22,8 +22,8 @@ type Harness struct {
 	// what it is sent, until the end of t.
 	Accepting func(t testing.TB) json.RawMessage
 
-	// Hanging returns a valid configuration whose target never answers. Nil means that the target
-	// of the channel cannot hang or, with HTTP, that the suite serves it.
+	// Hanging returns a valid configuration whose target never answers. With HTTP it may be nil: the
+	// suite then serves a target that hangs. Otherwise nil means that the target cannot hang.
 	Hanging func(t testing.TB) json.RawMessage
 
 	// Answers lists what the target can say beyond an HTTP status, and what each answer means. With
@@ -54,9 +54,11 @@ type HTTP struct {
 	Accept http.HandlerFunc
 }
 
-// Bad is a configuration that is wrong.
+// Bad is a configuration that Open must refuse.
 type Bad struct {
-	Name   string
+	// Name names the subtest.
+	Name string
+	// Config is the configuration, as JSON.
 	Config string
 	// Fields are the paths that the error must name, all in one error. Empty means that it may name
 	// any.

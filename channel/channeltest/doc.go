@@ -16,8 +16,8 @@
 //
 // For channels that speak HTTP the suite has a server of its own. It answers with every status of
 // the shared table, echoes requests to see whether a secret gets into the history, and then
-// misbehaves in all the ways of [Misbehaviours], after which no goroutine and no file descriptor
-// may be left.
+// misbehaves in every way that [Misbehaviours] lists. After the run, no goroutine and no file
+// descriptor may be left.
 //
 // # What is where
 //

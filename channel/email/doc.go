@@ -25,9 +25,9 @@
 //	any other 5xx to sender, recipient or mail            Permanent
 //	no connection, no complete answer                     Retry, as for HTTP
 //
-// If the end of a mail was sent but not answered, because the connection broke, the server took
-// longer than SMTPConfig.FinalTimeout, or the process stopped, the server may have accepted the
-// mail nevertheless. It is sent again, with the same Message-ID.
+// The server may have accepted a mail although its answer never came: the connection broke, the
+// server took longer than SMTPConfig.FinalTimeout, or the process stopped. The channel then sends
+// the mail again, with the same Message-ID.
 //
 // A mail may have several recipients. Result.Progress records those that were reached and those
 // that were refused for good, and the next attempt sends to neither. While some recipients are

@@ -17,9 +17,9 @@ import (
 const Name = "email"
 
 // Config is the configuration of the "email" channel. Its JSON is that of the published contract.
-// An address is "a@b.c" or "Name <a@b.c>", and there may be 100 in all. Letters outside ASCII in a
-// domain are sent as A-labels. In front of the @ they reach recipients whose mail server supports
-// them (RFC 6531), and fail for the others.
+// An address is "a@b.c" or "Name <a@b.c>", and there may be at most 100 addresses in all. A domain
+// with letters outside ASCII is sent as A-labels (RFC 5890). An address with such letters before
+// the @ works only if the recipient's mail server supports SMTPUTF8 (RFC 6531).
 type Config struct {
 	// ToAddresses, CCAddresses and BCCAddresses are the recipients. ToAddresses is required. If the
 	// JSON does not have it, "recipients" is read instead, as an older example of the contract
@@ -41,7 +41,7 @@ type Config struct {
 // ChannelName returns Name.
 func (Config) ChannelName() string { return Name }
 
-// The content types of a mail.
+// The values of Config.ContentType: what BodyTemplate renders to.
 const (
 	ContentHTML      = "html"
 	ContentPlainText = "plain_text"

@@ -31,11 +31,11 @@ const (
 // SMTPAuth is a mechanism of SMTP AUTH (RFC 4954).
 type SMTPAuth string
 
-// The mechanisms.
+// The mechanisms of SMTPConfig.Auth.
 const (
-	AuthPlain   SMTPAuth = "PLAIN"
-	AuthLogin   SMTPAuth = "LOGIN"
-	AuthXOAUTH2 SMTPAuth = "XOAUTH2"
+	AuthPlain   SMTPAuth = "PLAIN"   // RFC 4616
+	AuthLogin   SMTPAuth = "LOGIN"   // draft-murchison-sasl-login; for old servers
+	AuthXOAUTH2 SMTPAuth = "XOAUTH2" // OAuth 2.0, as Google and Microsoft define it
 )
 
 // SMTPConfig configures an SMTP. Host and From are required.
@@ -60,7 +60,8 @@ type SMTPConfig struct {
 
 	// Auth is the mechanism of the login. If it is empty and Username is set, the server's offer
 	// decides: AuthPlain or AuthLogin with a Password, AuthXOAUTH2 with a Token. If both are empty,
-	// there is no login. To a server that does not offer the mechanism, no mail is sent.
+	// there is no login. If the server does not offer the mechanism, the attempt fails and no mail is
+	// sent.
 	Auth SMTPAuth
 
 	// Username is the name for the login. Defaults to none.
@@ -69,8 +70,9 @@ type SMTPConfig struct {
 	// Password is the password for AuthPlain and AuthLogin.
 	Password channel.Secret
 
-	// Token returns an access token for AuthXOAUTH2. It is called once for every connection, so
-	// that it can renew the token.
+	// Token returns an access token for AuthXOAUTH2. It is called once for each connection, so it can
+	// renew the token, and must be safe for concurrent use. ctx ends with the attempt. If Token
+	// returns an error, the attempt fails and is retried.
 	Token func(ctx context.Context) (string, error)
 
 	// Hello is the name by which this machine introduces itself in EHLO: a fully-qualified domain
@@ -83,10 +85,10 @@ type SMTPConfig struct {
 	// time. Defaults to 4.
 	MaxConns int
 
-	// Timeout lowers the time that each step before the end of the mail may take. Without it the
-	// times of RFC 5321, section 4.5.3.2, apply: 5 minutes for the greeting and for each command, 2
-	// minutes for DATA, 3 minutes for each MiB of the mail; and 10 seconds for the connection. The
-	// wait for one of the MaxConns connections does not count.
+	// Timeout is the longest time that each step before the end of the mail may take, if that is
+	// shorter than the times of RFC 5321, section 4.5.3.2: 5 minutes for the greeting and for each
+	// command, 2 minutes for DATA, 3 minutes for each MiB of the mail; and 10 seconds for the
+	// connection. Zero means those times. The wait for one of the MaxConns connections does not count.
 	Timeout time.Duration
 
 	// FinalTimeout is how long the server may take to answer the end of the mail. If it takes
@@ -121,8 +123,8 @@ type SMTP struct {
 	closed bool
 }
 
-// NewSMTP returns an SMTP. It does not connect. If the configuration is wrong, the error wraps an
-// *event.ValidationError that names everything.
+// NewSMTP returns an SMTP. It does not connect. If the configuration is invalid, the error wraps an
+// *event.ValidationError that lists every problem.
 func NewSMTP(config SMTPConfig) (*SMTP, error) {
 	var problems event.Problems
 	if config.Host == "" {
@@ -240,7 +242,8 @@ func (c *SMTPConfig) mechanisms() []SMTPAuth {
 	return all
 }
 
-// Close closes the idle connections. Those in use are closed after their mail.
+// Close closes the idle connections; those in use are closed after their mail. Mail can still be
+// sent afterwards, on connections that are closed after one mail. The error is always nil.
 func (s *SMTP) Close() error {
 	s.mu.Lock()
 	idle := s.idle

@@ -8,8 +8,8 @@
 //	})
 //
 // The body is the stored event, byte by byte, or what Config.PayloadTemplate renders to. With a
-// signing secret the request is signed by the Standard Webhooks specification: see package
-// event/signature.
+// signing secret, the request is signed according to the Standard Webhooks specification: see
+// package event/signature.
 //
 // # What is where
 //

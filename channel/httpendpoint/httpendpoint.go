@@ -33,11 +33,12 @@ type Config struct {
 	// empty or contain invisible characters.
 	Headers map[string]string `json:"headers,omitempty" channel:"secret"`
 
-	// PayloadTemplate is a JSON object whose strings are templates. What it renders to is the body.
-	// If it is empty, the body is the stored envelope, byte by byte.
+	// PayloadTemplate is a JSON object whose strings are templates. The body is the JSON that it
+	// renders to. If it is empty, the body is the stored envelope, byte by byte.
 	PayloadTemplate json.RawMessage `json:"payload_template,omitempty"`
 
-	// Timeout of one attempt, in seconds, from 0.001 to 300, with fractions. Zero means 10.
+	// Timeout is how long one attempt may take, in seconds and fractions: from 0.001 to 300
+	// (MinTimeout, MaxTimeout). Zero means 10. A Dispatcher cuts it to its Config.MaxAttemptTimeout.
 	Timeout float64 `json:"timeout,omitempty"`
 
 	// Method is POST or PUT. Empty means POST.
@@ -47,8 +48,8 @@ type Config struct {
 	// signed. If it is empty, requests are not signed.
 	SigningSecret channel.Secret `json:"signing_secret,omitempty"`
 
-	// SigningSecrets are further secrets, the newest first, with which every request is signed as
-	// well, as long as a rotation lasts.
+	// SigningSecrets are older secrets, the newest first, that also sign every request during a
+	// rotation. With SigningSecret there may be 16 in all.
 	SigningSecrets []channel.Secret `json:"signing_secrets,omitempty"`
 }
 

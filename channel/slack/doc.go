@@ -11,7 +11,7 @@
 //
 // # What an answer means
 //
-// The error code in Slack's answer counts before the status, also in a 200:
+// The error code in Slack's answer takes precedence over the status, even with a 200:
 //
 //	"ok", or ok:true to a bot                                        success
 //	ratelimited, with Retry-After                                    Wait

@@ -37,9 +37,9 @@ type Config struct {
 	// anyway.
 	WorkspaceID string `json:"workspace_id,omitempty"`
 
-	// Channel, Username, IconEmoji (":bell:") and IconURL override the settings of the webhook or
-	// the bot. Slack allows that to legacy webhooks and to bots with the right scope, and otherwise
-	// ignores it.
+	// Channel, Username, IconEmoji (":bell:") and IconURL override the settings of the webhook or the
+	// bot. Slack accepts them only from legacy webhooks and from bots with the scope
+	// chat:write.customize, and otherwise ignores them.
 	Channel   string `json:"channel,omitempty"`
 	Username  string `json:"username,omitempty"`
 	IconEmoji string `json:"icon_emoji,omitempty"`
@@ -51,8 +51,8 @@ type Config struct {
 	// Blocks are empty, a default message is sent.
 	BlocksTemplate string `json:"blocks_template,omitempty"`
 
-	// Blocks is the same as JSON whose strings are templates. It must not be set together with
-	// BlocksTemplate.
+	// Blocks is a list of blocks, or an object with the list as "blocks", as JSON whose strings are
+	// templates. It must not be set together with BlocksTemplate.
 	Blocks json.RawMessage `json:"blocks,omitempty"`
 }
 
@@ -65,7 +65,7 @@ const API = "https://slack.com/api"
 // Options are the options of NewDriver.
 type Options struct {
 	// API is the base URL of Slack's Web API, for GovSlack and for tests.
-	// Defaults to API.
+	// Defaults to the constant API.
 	API string
 
 	// Library has filters and functions that templates can use beyond Jinja2.

@@ -16,7 +16,7 @@
 //
 // # What an answer means
 //
-// Twilio's error code counts before the status:
+// Twilio's error code takes precedence over the status:
 //
 //	201 without an error code, even if its body breaks off         success
 //	20429, 14107, 21611, 30001, 30022, with Retry-After            Wait

@@ -10,7 +10,7 @@ import (
 type Segments struct {
 	Count int  // messages; zero for an empty text
 	Units int  // septets of GSM-7, or 16-bit units of UCS-2
-	UCS2  bool // whether a character is outside of GSM-7, which makes all of them cost twice
+	UCS2  bool // a character is not in GSM-7: a message then holds 70 units and not 160, or 67 and not 153
 }
 
 // The units of one message, and of each of several, which carry a header that

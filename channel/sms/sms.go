@@ -33,7 +33,7 @@ type Config struct {
 // ChannelName returns Name.
 func (Config) ChannelName() string { return Name }
 
-// A Provider passes text messages to a company that delivers them, such as Twilio. It is safe for
+// A Provider sends text messages through a service such as Twilio. Implementations must be safe for
 // concurrent use.
 type Provider interface {
 	// SendSMS makes one attempt to send the text to one number, in E.164, and returns the
@@ -41,7 +41,8 @@ type Provider interface {
 	// what the failure means for this number. If ctx is done, it returns channel.ContextError(ctx).
 	SendSMS(ctx context.Context, to, text string) (id string, err error)
 
-	// Host returns the host for channel.Capabilities. Empty means that it is not known.
+	// Host returns the host of the service, in lower case and without a port, for
+	// channel.Capabilities. Empty means that it is not known.
 	Host() string
 }
 

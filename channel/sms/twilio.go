@@ -19,7 +19,7 @@ import (
 // TwilioAPI is the default base URL of Twilio's API.
 const TwilioAPI = "https://api.twilio.com"
 
-// TwilioConfig configures a Twilio. It can log in with the account's AuthToken, or with an API key.
+// TwilioConfig configures a Twilio. Set either AuthToken, or APIKey and APISecret.
 type TwilioConfig struct {
 	// AccountSID is the account that is charged, "AC…". Required.
 	AccountSID string

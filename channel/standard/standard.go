@@ -56,7 +56,7 @@ type Config struct {
 }
 
 // New returns a Registry with the standard channels. The caller may register more. It returns an
-// error if a field of config is wrong.
+// error if a field of config is invalid, or if both Client and HTTP are set.
 func New(config Config) (*channel.Registry, error) {
 	client := config.Client
 	if client == nil {

@@ -1,16 +1,20 @@
-// Package jsontext has what this module needs of JSON and encoding/json does not offer: a strict
-// reader of one text, and a writer of strings.
+// Package jsontext reads JSON strictly and writes JSON strings, where encoding/json is too lenient
+// or too slow.
 //
-// [Reader] reads a text in a single pass, without reflection. Unlike encoding/json it limits the
-// depth to what its caller allows, tells its caller about every name, in the order of the input, so
-// that names that occur twice can be refused, returns unknown values byte for byte, and reports the
-// offset and the path of what is wrong. It accepts exactly the syntax that encoding/json accepts.
+// [Reader] reads a text in a single pass, without reflection. It accepts exactly the syntax that
+// encoding/json accepts. Unlike encoding/json, it
+//
+//   - limits the depth to what its caller allows,
+//   - tells its caller about every name, in the order of the input, so that the caller can refuse
+//     names that occur twice,
+//   - returns unknown values byte for byte,
+//   - reports the offset and the path of a mistake.
 //
 // [AppendString] writes a string without the copies of json.Marshal.
 //
-// It is no replacement of encoding/json: nothing here decodes into structs, reads from an
-// io.Reader, or writes anything but strings. It shares no code with encoding/json/jsontext of the
-// standard library, which is experimental in the versions of Go that this module supports.
+// It does not replace encoding/json: nothing here decodes into structs, reads from an io.Reader, or
+// writes anything but strings. It shares no code with encoding/json/jsontext of the standard
+// library, which is experimental in the versions of Go that this module supports.
 //
 // # What is where
 //

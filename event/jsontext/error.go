@@ -6,11 +6,12 @@ import (
 	"slices"
 )
 
-// The rules of an [Error] that all input must keep to. Their texts follow the name of a field.
+// The rules that every input must follow, for Error.Rule. Each text follows the name of a field or
+// "the input".
 const (
 	RuleSyntax    = "is not valid JSON"
-	RuleTruncated = "ends too early" // the input
-	RuleDuplicate = "occurs twice"   // a name in an object
+	RuleTruncated = "ends too early"
+	RuleDuplicate = "occurs twice" // of a name in an object
 	RuleDepth     = "is nested too deep"
 )
 

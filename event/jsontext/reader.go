@@ -80,7 +80,7 @@ func (r *Reader) accept(c byte) bool {
 	return true
 }
 
-// Null reads null if it follows, and reports whether it did.
+// Null reports whether the next value is null, and reads it if so. Otherwise it reads nothing.
 func (r *Reader) Null() bool {
 	if r.Next() != 'n' || !r.hasLiteral("null") {
 		return false
@@ -103,10 +103,11 @@ func (r *Reader) enter() error {
 
 func (r *Reader) leave() { r.depth-- }
 
-// Object reads an object. For each of its names it calls member, which must read the value, with
-// one of the methods here. A name may occur twice, and shares memory with the input, see
-// [Reader.Text]. If member returns an error, Object stops and returns it, with the name added to
-// its path if it is an [*Error].
+// Object reads an object. For each of its names it calls member, which must read the value with one
+// of the methods of the Reader. Object does not check whether a name occurs twice: member has to.
+// The name shares memory with the input and must not be changed (see [Reader.Text]). If member
+// returns an error, Object stops and returns it, with the name added to its path if it is an
+// [*Error].
 func (r *Reader) Object(member func(name []byte) error) error {
 	if !r.accept('{') {
 		return r.Fail("must be an object")
@@ -395,7 +396,7 @@ func (r *Reader) Value() (any, error) {
 	}
 }
 
-// Map reads an object as [Reader.Value] does, and any other value is an error.
+// Map reads an object, with the types of [Reader.Value]. It returns an error for any other value.
 func (r *Reader) Map() (map[string]any, error) {
 	m := map[string]any{}
 	err := r.Object(func(name []byte) error {
@@ -429,7 +430,7 @@ func (r *Reader) literal() (any, error) {
 	}
 }
 
-// Skip reads any value and drops it. A name may occur twice in an object.
+// Skip reads any value and discards it. It does not check whether a name occurs twice in an object.
 func (r *Reader) Skip() error {
 	var err error
 	switch c := r.Next(); {

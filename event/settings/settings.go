@@ -1,6 +1,9 @@
-// Package settings completes and checks the fields of a Config, for the packages of this module
-// and for channels of your own: a field that is zero takes its default, and one below its least
-// value is a problem.
+// Package settings fills in the defaults of a Config and checks its numbers, for the packages of
+// this module and for channels of your own.
+//
+// # What is where
+//
+// [Default] sets a field that is zero to its default. [AtLeast] reports a field below its minimum.
 package settings
 
 import (
@@ -18,7 +21,8 @@ func Default[T comparable](field *T, value T) {
 	}
 }
 
-// AtLeast adds a problem of the field to p if value is less than least. NaN is less than any least.
+// AtLeast adds a problem of the field to p if value is less than least. NaN counts as less than
+// every minimum.
 func AtLeast[T int | int64 | float64 | time.Duration](
 	p *event.Problems, field string, value, least T,
 ) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The headers of a signed request. They are written in Go's canonical form;
-// HTTP header names have no case.
+// The headers of a signed request. They are in Go's canonical form; names of HTTP headers are not
+// case-sensitive.
 const (
 	// HeaderID carries the event's id, the same on every retry.
 	HeaderID = "Webhook-Id"

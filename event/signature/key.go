@@ -151,8 +151,8 @@ func publicKey(b []byte) (Key, error) {
 	return keyOf(material{prefix: prefixPublic, bytes: b, public: b}), nil
 }
 
-// Public returns the public key that verifies what k signs. It returns false if there is none:
-// k is a v1 secret or the zero Key.
+// Public returns the public key that verifies what k signs. It returns false if k is a v1 secret or
+// the zero Key.
 func (k Key) Public() (Key, bool) {
 	if k.IsZero() || k.material().public == nil {
 		return Key{}, false

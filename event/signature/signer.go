@@ -47,7 +47,8 @@ func checkCount(p *event.Problems, n int) {
 // is the time of this attempt; body is exactly what is sent.
 //
 // The error is an [*event.ValidationError], and h is unchanged then. The id must have 1 to 256
-// visible ASCII characters without a dot, and at must be in the years 1970 to 33658.
+// visible ASCII characters without a dot. The time must be at or after 1970 and have at most 12
+// digits as Unix seconds (the year 33658).
 func (s *Signer) Sign(h http.Header, id string, at time.Time, body []byte) error {
 	var p event.Problems
 	if !validID(id) {

@@ -44,8 +44,8 @@ type VerifyKey struct {
 
 // Config configures a [Verifier].
 type Config struct {
-	// Keys are the accepted keys, 1 to 16: a request is verified if one of them made one of
-	// its signatures. Required.
+	// Keys are the accepted keys, 1 to 16: a request is verified if one of them made one of its
+	// signatures. Verify reads the first 16 signatures of a request and ignores the rest. Required.
 	Keys []VerifyKey
 	// Tolerance is how far a request's timestamp may be in the past or in the future. Defaults
 	// to [DefaultTolerance]; a negative one is an error.

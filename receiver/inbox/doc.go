@@ -40,7 +40,7 @@
 // claimed it, as long as its delivery is kept (see [dispatch.Retention]). So the receiver
 // can use the default Deduper in memory: an event that is sent again after a restart, or to
 // another process, is not stored again. Senders that number their events independently of
-// each other need an inbox each, see Config.Name.
+// each other need an inbox each (see Config.Name).
 //
 // A handler is called again for an event if the process died after the effect and before
 // the inbox had recorded it. If the effect is in a SQL database, DoneTx of package sqldedupe

@@ -97,7 +97,7 @@ func (in *Inbox) HandleEvent(ctx context.Context, e *event.Event) error {
 }
 
 // Run calls the handler for stored events until ctx is cancelled, and then waits for running
-// handlers, see [dispatch.Dispatcher.Run]. A process that only stores events need not call
+// handlers (see [dispatch.Dispatcher.Run]). A process that only stores events need not call
 // it.
 func (in *Inbox) Run(ctx context.Context) error { return in.dispatcher.Run(ctx) }
 

@@ -14,7 +14,7 @@ const maxPrevious = 3
 
 // RotateRequest asks for a new signing secret.
 type RotateRequest struct {
-	// Channel is the key of the channel, see TestRequest. It may be empty if only one channel of
+	// Channel is the key of the channel (see TestRequest). It may be empty if only one channel of
 	// the webhook can sign.
 	Channel string `json:"channel,omitempty"`
 }
