@@ -16,13 +16,10 @@ import (
 func replaySince(
 	ctx context.Context, d *dispatch.Dispatcher, subscriptionID string, since time.Time,
 ) (int, error) {
-	begin, replayed := time.Now(), 0
+	replayed := 0
 	q := webhook.DeliveryQuery{SubscriptionID: subscriptionID, Since: since}
 	for failures := 0; ; failures++ {
-		progress, err := d.ReplayAll(ctx, q, dispatch.ReplayOptions{
-			PerSecond:     10,
-			SettledBefore: begin, // not what this call has delivered again already
-		})
+		progress, err := d.ReplayAll(ctx, q, dispatch.ReplayOptions{PerSecond: 10})
 		replayed += progress.Replayed
 		if err == nil || failures == 3 {
 			return replayed, err

@@ -45,8 +45,10 @@ type ReplayOptions struct {
 	// PerSecond is how many deliveries become due each second, one after the
 	// other, so that a long list is no flood. Required; at least one an hour.
 	PerSecond float64
-	// SettledBefore passes over what was settled then or later, such as by an
-	// earlier call that was interrupted. Zero passes over nothing.
+	// SettledBefore passes over what was settled then or later, such as by an earlier call that
+	// was interrupted without telling its progress. It is a time by the store's clock: see
+	// [Dispatcher.Now]. What is settled at about that time may fall on either side. Zero passes
+	// over nothing.
 	SettledBefore time.Time
 }
 
