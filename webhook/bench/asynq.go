@@ -59,7 +59,7 @@ func newAsynqEngine(o options, s *sink) (*asynqEngine, error) {
 			TaskCheckInterval: time.Millisecond,
 			LogLevel:          asynq.FatalLevel,
 		}),
-		poster: newPoster(s.url, o.inFlight),
+		poster: newPoster(s, o.inFlight),
 	}, nil
 }
 

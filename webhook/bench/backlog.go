@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
@@ -54,6 +56,13 @@ func backlogRow(
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.close()) }()
+	if o.hold && name == "postgres" {
+		release, err := holdTransaction(ctx, o.dsn)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, release()) }()
+	}
 	q, err := newQueue(ctx, o, s, opened, subscriptions)
 	if err != nil {
 		return err
@@ -88,6 +97,20 @@ func backlogRow(
 	return nil
 }
 
+// holdTransaction begins a transaction that sees what is stored now, and keeps the server from
+// cleaning up what is removed after that, until it is released.
+func holdTransaction(ctx context.Context, dsn string) (release func() error, err error) {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	_, err = conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()")
+	if err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
+	}
+	return func() error { return conn.Close(context.WithoutCancel(ctx)) }, nil
+}
+
 // queue is a store with webhooks of as many organizations, which share what is
 // emitted evenly.
 type queue struct {
@@ -101,13 +124,13 @@ type queue struct {
 func newQueue(
 	ctx context.Context, o options, s *sink, opened *store, subscriptions int,
 ) (*queue, error) {
-	d, err := newDispatcher(o, opened)
+	d, err := newDispatcher(o, s, opened)
 	if err != nil {
 		return nil, err
 	}
 	q := &queue{store: opened, dispatcher: d, payload: examplePayload()}
 	for i := range subscriptions {
-		organization := fmt.Sprintf("org_%04d", i)
+		organization := organizationName(i)
 		if err := d.CreateSubscription(ctx, newSubscription(organization, s.url)); err != nil {
 			return nil, err
 		}

@@ -52,7 +52,7 @@ func changes(ctx context.Context, o options, s *sink, out io.Writer) error {
 func changesOf(
 	ctx context.Context, o options, s *sink, out io.Writer, name string, c crowd,
 ) (err error) {
-	e, err := newDispatcherEngine(ctx, o, s, name)
+	e, err := newDispatcherEngine(ctx, o, s, name, shapes[0])
 	if err != nil {
 		return err
 	}

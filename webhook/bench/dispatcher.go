@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
@@ -13,33 +15,40 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
 )
 
-// dispatcherEngine is a Dispatcher with one webhook: the sink.
+// dispatcherEngine is a Dispatcher with subscriptions that all go to the sink.
 type dispatcherEngine struct {
 	dispatcher *dispatch.Dispatcher
+	shape      shape
+	emits      atomic.Int64
 	store      *store
 	stop       context.CancelFunc
 	ended      chan error
 }
 
 func newDispatcherEngine(
-	ctx context.Context, o options, s *sink, storeName string,
+	ctx context.Context, o options, s *sink, storeName string, shape shape,
 ) (*dispatcherEngine, error) {
 	opened, err := openStore(ctx, o, storeName)
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDispatcher(o, opened)
-	if err == nil {
-		err = d.CreateSubscription(ctx, newSubscription("", s.url))
+	d, err := newDispatcher(o, s, opened)
+	for i := 0; i < shape.organizations*shape.subscriptions && err == nil; i++ {
+		organization := organizationName(i / shape.subscriptions)
+		err = d.CreateSubscription(ctx, newSubscription(organization, s.url))
 	}
 	if err != nil {
 		return nil, errors.Join(err, opened.close())
 	}
-	return &dispatcherEngine{dispatcher: d, store: opened}, nil
+	return &dispatcherEngine{dispatcher: d, shape: shape, store: opened}, nil
 }
 
+func organizationName(i int) string { return fmt.Sprintf("org_%04d", i) }
+
 func (e *dispatcherEngine) emit(ctx context.Context) error {
-	_, err := e.dispatcher.Emit(ctx, newEvent())
+	event := newEvent()
+	event.OrganizationID = organizationName(int(e.emits.Add(1)) % e.shape.organizations)
+	_, err := e.dispatcher.Emit(ctx, event)
 	return err
 }
 
@@ -59,16 +68,18 @@ func (e *dispatcherEngine) close() error {
 	return errors.Join(err, e.store.close())
 }
 
-func newDispatcher(o options, s webhook.Store) (*dispatch.Dispatcher, error) {
-	// The sink is on loopback and speaks plain HTTP.
+func newDispatcher(o options, s *sink, store webhook.Store) (*dispatch.Dispatcher, error) {
+	// The sink is on loopback, and may speak plain HTTP.
 	channels, err := standard.New(standard.Config{HTTP: channelkit.HTTPConfig{AllowHTTP: true,
-		AllowPrivate: true}})
+		AllowPrivate: true, TLS: s.trust()}})
 	if err != nil {
 		return nil, err
 	}
-	return dispatch.New(s, dispatch.Config{
+	return dispatch.New(store, dispatch.Config{
 		Channels:               channels,
-		MaxInFlightPerEndpoint: o.inFlight, // the sink is the only endpoint
+		MaxInFlight:            max(4*o.inFlight/3, 1), // of which 3/4 are for endpoints that are new
+		MaxInFlightPerEndpoint: o.inFlight,
+		Retention:              dispatch.Retention{Succeeded: o.retention},
 		Logger:                 slog.New(slog.DiscardHandler),
 	})
 }

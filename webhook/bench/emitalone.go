@@ -29,7 +29,7 @@ func emitAlone(ctx context.Context, o options, s *sink, out io.Writer) error {
 }
 
 func emitFor(ctx context.Context, o options, s *sink, name string, callers int) (int64, error) {
-	e, err := openEngine(ctx, o, s, name)
+	e, err := openEngine(ctx, o, s, name, shapes[0])
 	if err != nil {
 		return 0, err
 	}

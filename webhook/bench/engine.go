@@ -42,19 +42,23 @@ func parseEngines(list string) ([]string, error) {
 }
 
 // openEngine opens an empty engine that delivers to the sink.
-func openEngine(ctx context.Context, o options, s *sink, name string) (engine, error) {
+func openEngine(
+	ctx context.Context, o options, s *sink, name string, shape shape,
+) (engine, error) {
 	switch name {
 	case "river":
 		return newRiverEngine(ctx, o, s)
 	case "asynq":
 		return newAsynqEngine(o, s)
 	}
-	return newDispatcherEngine(ctx, o, s, name)
+	return newDispatcherEngine(ctx, o, s, name, shape)
 }
 
 // startEngine opens an engine and starts it.
-func startEngine(ctx context.Context, o options, s *sink, name string) (engine, error) {
-	e, err := openEngine(ctx, o, s, name)
+func startEngine(
+	ctx context.Context, o options, s *sink, name string, shape shape,
+) (engine, error) {
+	e, err := openEngine(ctx, o, s, name, shape)
 	if err != nil {
 		return nil, err
 	}

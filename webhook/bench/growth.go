@@ -33,7 +33,8 @@ func growth(ctx context.Context, o options, s *sink, out io.Writer) error {
 }
 
 func growthOf(ctx context.Context, o options, s *sink, out io.Writer, name string) (err error) {
-	e, err := newDispatcherEngine(ctx, o, s, name)
+	o.retention = 0 // what is pruned, and when, is said below
+	e, err := newDispatcherEngine(ctx, o, s, name, shapes[0])
 	if err != nil {
 		return err
 	}

@@ -126,7 +126,7 @@ func isolationOf(
 	if err != nil {
 		return err
 	}
-	d, err := newDispatcher(options{inFlight: 16}, opened)
+	d, err := newDispatcher(options{inFlight: 16}, s, opened)
 	if err != nil {
 		return errors.Join(err, opened.close())
 	}

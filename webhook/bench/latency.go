@@ -30,7 +30,7 @@ func latency(ctx context.Context, o options, s *sink, out io.Writer) error {
 func paced(
 	ctx context.Context, o options, s *sink, name string, rate int,
 ) ([]time.Duration, error) {
-	e, err := startEngine(ctx, o, s, name)
+	e, err := startEngine(ctx, o, s, name, shapes[0])
 	if err != nil {
 		return nil, err
 	}

@@ -5,13 +5,17 @@
 //	go run ./webhook/bench
 //	go run ./webhook/bench -with sqlite,postgres,river,asynq -dsn postgres://localhost/test
 //	go run ./webhook/bench -measure backlog,growth
+//	go run ./webhook/bench -measure throughput -shape one -transport http,https
+//	go run ./webhook/bench -measure profile
 //
-// It starts a sink on loopback that answers every POST with 200. In rounds, it
-// posts the same payload with nothing but net/http at several concurrencies, and
-// emits and delivers it with each engine: the Dispatcher on a store, or River or
-// asynq with one job for each delivery, which is what a Go team would otherwise
-// write. CPU time and allocations are those of the whole process, so they include
-// the sink's share, which is the same for all, and not that of a database server.
+// It starts a sink on loopback that answers every POST with 200. In rounds, it posts the same
+// payload with nothing but net/http, or fasthttp, at several concurrencies, and emits and delivers
+// it with each engine: the Dispatcher on a store, or River or asynq with one job for each delivery,
+// which is what a Go team would otherwise write. What was delivered half a second ago is pruned, so
+// that as much goes as comes. Ratios are to the best of the loops on net/http. CPU time and
+// allocations are those of the whole process, so they include the sink's share, which is the same
+// for all, and not that of a database server. What is written is what the process has the kernel
+// write, or the server's write-ahead log.
 //
 // River and asynq are required by this module alone. In the workspace they raise
 // the version of no module that another one compiles; newer versions of River
@@ -41,6 +45,10 @@ type options struct {
 	callers         []int
 	pending         []int
 	perRound        int
+	shapes          []shape
+	tls             []bool
+	retention       time.Duration // 0 is the default
+	hold            bool
 	dir, dsn, redis string
 }
 
@@ -55,7 +63,11 @@ var measurements = map[string]measurement{
 	"growth":     growth,
 	"changes":    changes,
 	"isolation":  isolation,
+	"profile":    profileParts,
 }
+
+// measurementNames are in the order in which it makes most sense to print them.
+const measurementNames = "throughput, latency, emit, profile, backlog, growth, changes, isolation"
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -105,7 +117,16 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 	with := flags.String("with", "memstore,sqlite",
 		"engines to measure, separated by commas: memstore, sqlite, postgres, river, asynq")
 	tables := flags.String("measure", "throughput,latency,emit",
-		"tables to print, separated by commas: throughput, latency, emit, backlog, growth, changes, isolation")
+		"tables to print, separated by commas: "+measurementNames)
+	shapeNames := flags.String("shape", "one,endpoints,fanout",
+		"what table throughput delivers, separated by commas: one (to one endpoint), endpoints (to 1000), "+
+			"fanout (each event to 100)")
+	transport := flags.String("transport", "http",
+		"what table throughput delivers over, separated by commas: http, https")
+	prune := flags.Bool("prune", true,
+		"prune what was delivered 500 ms ago, in tables throughput, latency and profile")
+	flags.BoolVar(&o.hold, "hold", false,
+		"keep a transaction open in the database meanwhile, in table backlog on PostgreSQL")
 	pending := flags.String("pending", "1000,100000,1000000",
 		"pending deliveries of table backlog, separated by commas")
 	flags.IntVar(&o.perRound, "growth-round", 25_000, "deliveries of each round of table growth")
@@ -122,6 +143,18 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 	if o.engines, err = parseEngines(*with); err != nil {
 		return o, nil, err
 	}
+	if o.shapes, err = parseShapes(*shapeNames); err != nil {
+		return o, nil, err
+	}
+	for _, name := range strings.Split(*transport, ",") {
+		if name != "http" && name != "https" {
+			return o, nil, fmt.Errorf("-transport: there is no %q, but http, https", name)
+		}
+		o.tls = append(o.tls, name == "https")
+	}
+	if *prune {
+		o.retention = retention
+	}
 	for _, s := range strings.Split(*pending, ",") {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < claimSize {
@@ -133,7 +166,7 @@ func parseOptions(args []string) (o options, measure []measurement, err error) {
 		m, ok := measurements[name]
 		if !ok {
 			return o, nil,
-				fmt.Errorf("-measure: there is no %q, but throughput, latency, emit, backlog, growth, changes, isolation", name)
+				fmt.Errorf("-measure: there is no %q, but %s", name, measurementNames)
 		}
 		measure = append(measure, m)
 	}

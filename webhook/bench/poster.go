@@ -20,11 +20,12 @@ type poster struct {
 }
 
 // newPoster keeps as many connections as may be in use, and no more than that.
-func newPoster(url string, inFlight int) poster {
-	return poster{url: url, client: &http.Client{
+func newPoster(s *sink, inFlight int) poster {
+	return poster{url: s.url, client: &http.Client{
 		Timeout: 10 * time.Second,
 		Transport: &http.Transport{
-			MaxIdleConns: inFlight, MaxIdleConnsPerHost: inFlight, MaxConnsPerHost: inFlight,
+			TLSClientConfig: s.trust(),
+			MaxIdleConns:    inFlight, MaxIdleConnsPerHost: inFlight, MaxConnsPerHost: inFlight,
 		},
 	}}
 }

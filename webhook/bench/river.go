@@ -74,7 +74,7 @@ func newRiverEngine(ctx context.Context, o options, s *sink) (*riverEngine, erro
 	e := &riverEngine{
 		pool:   pool,
 		schema: "bench_" + strings.TrimPrefix(webhook.NewID(), "wh_"),
-		poster: newPoster(s.url, o.inFlight),
+		poster: newPoster(s, o.inFlight),
 	}
 	if err := e.migrate(ctx); err != nil {
 		return nil, errors.Join(err, e.close())

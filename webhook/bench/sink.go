@@ -3,10 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,30 +22,93 @@ import (
 
 // sink is the endpoint that everything is delivered to.
 type sink struct {
-	url      string
-	server   *http.Server
-	arrivals atomic.Int64
+	*sinkServer
+	url string // over plain HTTP, or over TLS
+}
+
+type sinkServer struct {
+	server        *http.Server
+	plain, secure string // URLs
+	roots         *x509.CertPool
+	arrivals      atomic.Int64
 	// onBody sees each body while latencies are measured.
 	onBody atomic.Pointer[func([]byte)]
 }
 
 func startSink(ctx context.Context) (*sink, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	certificate, roots, err := selfSigned()
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{url: "http://" + listener.Addr().String() + "/"}
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
-	go func() { _ = s.server.Serve(listener) }()
-	return s, nil
+	s := &sinkServer{roots: roots}
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute, TLSConfig: &tls.Config{
+		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+	}}
+	var config net.ListenConfig
+	plain, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	secure, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, errors.Join(err, plain.Close())
+	}
+	s.plain = "http://" + plain.Addr().String() + "/"
+	s.secure = "https://" + secure.Addr().String() + "/"
+	go func() { _ = s.server.Serve(plain) }()
+	go func() { _ = s.server.ServeTLS(secure, "", "") }()
+	return &sink{s, s.plain}, nil
 }
 
-func (s *sink) close() { _ = s.server.Close() }
+// over returns the sink as it is reached over plain HTTP, or over TLS.
+func (s *sink) over(tls bool) *sink {
+	if tls {
+		return &sink{s.sinkServer, s.secure}
+	}
+	return &sink{s.sinkServer, s.plain}
+}
+
+// String names the protocol.
+func (s *sink) String() string { return strings.ToUpper(strings.SplitN(s.url, ":", 2)[0]) }
+
+// trust returns a configuration of clients that trusts the sink.
+func (s *sink) trust() *tls.Config {
+	return &tls.Config{
+		RootCAs: s.roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		ClientSessionCache: tls.NewLRUClientSessionCache(0),
+	}
+}
+
+// selfSigned makes a certificate for 127.0.0.1, and what trusts it.
+func selfSigned() (tls.Certificate, *x509.CertPool, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, about, about, &key.PublicKey, key)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		return tls.Certificate{}, nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots, nil
+}
+
+func (s *sinkServer) close() { _ = s.server.Close() }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-func (s *sink) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+func (s *sinkServer) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	body := buffers.Get().(*bytes.Buffer)
 	body.Reset()
 	_, err := io.Copy(body, r.Body)

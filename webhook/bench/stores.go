@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,9 @@ type store struct {
 	// size is the number of bytes on disk, when what was removed can be used
 	// again. It is nil where nothing is on disk.
 	size func(context.Context) (int64, error)
+	// written is the number of bytes that were written to the disk since some time. It is nil where
+	// nothing is.
+	written func(context.Context) (int64, error)
 	// again opens the same data as another process does.
 	again func(context.Context) (s webhook.Store, closeIt func() error, err error)
 	close func() error
@@ -56,8 +60,9 @@ func openSQLite(ctx context.Context, o options) (*store, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return &store{
-		Store: opened,
-		size:  func(context.Context) (int64, error) { return folderSize(dir) },
+		Store:   opened,
+		size:    func(context.Context) (int64, error) { return folderSize(dir) },
+		written: processWrites,
 		again: func(ctx context.Context) (webhook.Store, func() error, error) {
 			s, err := sqlite.Open(ctx, path, sqlite.Config{})
 			if err != nil {
@@ -67,6 +72,33 @@ func openSQLite(ctx context.Context, o options) (*store, error) {
 		},
 		close: func() error { return errors.Join(opened.Close(), os.RemoveAll(dir)) },
 	}, nil
+}
+
+// processWrites returns what this process has had the kernel write, its log and the database: only
+// Linux tells.
+func processWrites(context.Context) (int64, error) {
+	text, err := os.ReadFile("/proc/self/io")
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	for line := range strings.Lines(string(text)) {
+		if count, ok := strings.CutPrefix(line, "write_bytes: "); ok {
+			return strconv.ParseInt(strings.TrimSpace(count), 10, 64)
+		}
+	}
+	return 0, err
+}
+
+// walWrites returns how much the server has written to its write-ahead log: the pages of tables that
+// it writes later are not in it.
+func walWrites(ctx context.Context, dsn string) (n int64, err error) {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	err = conn.QueryRow(ctx, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&n)
+	return n, err
 }
 
 // folderSize counts the database and its log.
@@ -95,8 +127,9 @@ func openPostgres(ctx context.Context, o options) (*store, error) {
 		return nil, err
 	}
 	return &store{
-		Store: opened,
-		size:  func(ctx context.Context) (int64, error) { return vacuumedSize(ctx, o.dsn, prefix) },
+		Store:   opened,
+		size:    func(ctx context.Context) (int64, error) { return vacuumedSize(ctx, o.dsn, prefix) },
+		written: func(ctx context.Context) (int64, error) { return walWrites(ctx, o.dsn) },
 		again: func(ctx context.Context) (webhook.Store, func() error, error) {
 			s, err := postgres.Open(ctx, o.dsn, postgres.Config{TablePrefix: prefix})
 			if err != nil {

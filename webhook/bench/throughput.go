@@ -8,15 +8,29 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
 )
 
 var bareConcurrencies = []int{8, 16, 32, 64, 128}
 
-// throughput prints deliveries per second of a bare POST loop and of each
-// engine, measured in turn.
+// throughput prints deliveries per second of bare POST loops and of each
+// engine, measured in turn, for each shape, over plain HTTP and over TLS.
 func throughput(ctx context.Context, o options, s *sink, out io.Writer) error {
+	for _, tls := range o.tls {
+		for _, shape := range o.shapes {
+			if err := throughputOf(ctx, o, s.over(tls), out, shape); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func throughputOf(ctx context.Context, o options, s *sink, out io.Writer, shape shape) error {
 	samples := make(map[string][]usage)
 	var names []string
 	measure := func(name string, f func() (usage, error)) error {
@@ -30,42 +44,95 @@ func throughput(ctx context.Context, o options, s *sink, out io.Writer) error {
 		samples[name] = append(samples[name], u)
 		return ctx.Err()
 	}
+	bare := 0
 	for range o.rounds {
-		for _, c := range bareConcurrencies {
-			if err := measure(fmt.Sprintf("bare POST loop, %d at a time", c), func() (usage, error) {
-				return barePosts(ctx, o, s, c)
-			}); err != nil {
-				return err
+		bare = 0
+		for _, loop := range bareLoops {
+			for _, c := range bareConcurrencies {
+				bare++
+				name := fmt.Sprintf("bare POST loop, %s, %d at a time", loop.name, c)
+				if err := measure(name, func() (usage, error) {
+					return barePosts(ctx, o, s, c, loop.start)
+				}); err != nil {
+					return err
+				}
 			}
 		}
 		for _, name := range o.engines {
+			if shape.organizations*shape.subscriptions > 1 && !slices.Contains(storeNames, name) {
+				continue // job queues know no subscriptions
+			}
 			if err := measure(engineNames[name], func() (usage, error) {
-				return delivered(ctx, o, s, name)
+				return delivered(ctx, o, s, name, shape)
 			}); err != nil {
 				return err
 			}
 		}
 	}
+	rate := func(name string) float64 { return median(samples[name], usage.perSecond) }
 	best := 0.0
-	for _, name := range names[:len(bareConcurrencies)] {
-		best = max(best, median(samples[name], func(u usage) float64 { return u.perSecond() }))
+	for _, name := range names[:bare] {
+		if strings.Contains(name, netHTTP) {
+			best = max(best, rate(name))
+		}
 	}
-	fmt.Fprintf(out, "%-32s %12s %8s %14s %14s\n", "deliveries", "per second", "ratio", "CPU each",
-		"allocs each")
+	fmt.Fprintf(out, "%-44s %12s %8s %14s %12s %14s\n", "deliveries to "+s.String()+", "+shape.String(),
+		"per second", "ratio", "CPU each", "allocs each", "written each")
 	for _, name := range names {
-		rate := median(samples[name], func(u usage) float64 { return u.perSecond() })
-		fmt.Fprintf(out, "%-32s %12.0f %8.2f %11.1f µs %14.0f\n", name, rate, rate/best,
-			median(samples[name], func(u usage) float64 { return u.cpuEach() }),
-			median(samples[name], func(u usage) float64 { return u.allocsEach() }))
+		written := ""
+		if bytes := median(samples[name], usage.writtenEach); bytes > 0 {
+			written = fmt.Sprintf("%.0f bytes", bytes)
+		}
+		fmt.Fprintf(out, "%-44s %12.0f %8.2f %11.1f µs %12.0f %14s\n", name, rate(name), rate(name)/best,
+			median(samples[name], usage.cpuEach), median(samples[name], usage.allocsEach), written)
 	}
+	fmt.Fprintln(out)
 	return nil
 }
 
-// barePosts posts as fast as it can with nothing but net/http.
-func barePosts(ctx context.Context, o options, s *sink, concurrency int) (usage, error) {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConns: concurrency,
-		MaxIdleConnsPerHost: concurrency}}
-	defer client.CloseIdleConnections()
+// netHTTP is the client that ratios are to: what a Go program posts with if nothing else is said.
+const netHTTP = "net/http"
+
+// bareLoops are clients that post and store nothing. start makes one, and returns how it posts once.
+var bareLoops = []struct {
+	name  string
+	start func(s *sink, concurrency int) (post func(payload []byte) error, stop func())
+}{
+	{netHTTP, func(s *sink, concurrency int) (func([]byte) error, func()) {
+		client := &http.Client{Transport: &http.Transport{MaxIdleConns: concurrency,
+			MaxIdleConnsPerHost: concurrency, TLSClientConfig: s.trust()}}
+		return func(payload []byte) error {
+			//nolint:noctx // as a user would write it
+			resp, err := client.Post(s.url, "application/json", bytes.NewReader(payload))
+			if err != nil {
+				return err
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			return resp.Body.Close()
+		}, client.CloseIdleConnections
+	}},
+	{"fasthttp", func(s *sink, concurrency int) (func([]byte) error, func()) {
+		client := &fasthttp.Client{MaxConnsPerHost: concurrency, TLSConfig: s.trust()}
+		return func(payload []byte) error {
+			req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+			defer fasthttp.ReleaseRequest(req)
+			defer fasthttp.ReleaseResponse(resp)
+			req.SetRequestURI(s.url)
+			req.Header.SetMethod(http.MethodPost)
+			req.Header.SetContentType("application/json")
+			req.SetBodyRaw(payload)
+			return client.Do(req, resp)
+		}, client.CloseIdleConnections
+	}},
+}
+
+// barePosts posts as fast as it can.
+func barePosts(
+	ctx context.Context, o options, s *sink, concurrency int,
+	start func(*sink, int) (func([]byte) error, func()),
+) (usage, error) {
+	post, stop := start(s, concurrency)
+	defer stop()
 	payload := examplePayload()
 	var stopped atomic.Bool
 	var failed atomic.Pointer[error]
@@ -73,18 +140,14 @@ func barePosts(ctx context.Context, o options, s *sink, concurrency int) (usage,
 	for range concurrency {
 		wg.Go(func() {
 			for !stopped.Load() {
-				//nolint:noctx // as a user would write it
-				resp, err := client.Post(s.url, "application/json", bytes.NewReader(payload))
-				if err != nil {
+				if err := post(payload); err != nil {
 					failed.Store(&err)
 					return
 				}
-				_, _ = io.Copy(io.Discard, resp.Body)
-				_ = resp.Body.Close()
 			}
 		})
 	}
-	u := observe(ctx, o.duration, s)
+	u := observe(ctx, o.duration, s, nil)
 	stopped.Store(true)
 	wg.Wait()
 	if err := failed.Load(); err != nil {
@@ -94,29 +157,25 @@ func barePosts(ctx context.Context, o options, s *sink, concurrency int) (usage,
 }
 
 // delivered emits as fast as deliveries arrive. Emitters wait for the sink
-// when twice as much is on its way as can be in flight, so that what is
+// when eight times as much is on its way as can be in flight, so that what is
 // measured is a steady state and not a growing backlog.
-func delivered(ctx context.Context, o options, s *sink, name string) (usage, error) {
-	e, err := startEngine(ctx, o, s, name)
+func delivered(
+	ctx context.Context, o options, s *sink, name string, shape shape,
+) (usage, error) {
+	e, err := startEngine(ctx, o, s, name, shape)
 	if err != nil {
 		return usage{}, err
 	}
-	emitters, tokens := 8*o.inFlight, make(chan struct{}, 8*o.inFlight)
-	arrived := func([]byte) { <-tokens }
+	emitters, sent := 8*o.inFlight, newOnTheWay(8*o.inFlight)
+	arrived := func([]byte) { sent.arrived() }
 	s.onBody.Store(&arrived)
 	defer s.onBody.Store(nil)
 
-	emitCtx, stop := context.WithCancel(ctx)
 	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup
 	for range emitters {
 		wg.Go(func() {
-			for {
-				select {
-				case tokens <- struct{}{}:
-				case <-emitCtx.Done():
-					return
-				}
+			for sent.add(shape.subscriptions) {
 				if err := e.emit(ctx); err != nil {
 					failed.Store(&err)
 					return
@@ -124,11 +183,15 @@ func delivered(ctx context.Context, o options, s *sink, name string) (usage, err
 			}
 		})
 	}
-	u := observe(ctx, o.duration, s)
-	stop()
+	var written func(context.Context) (int64, error)
+	if d, ok := e.(*dispatcherEngine); ok {
+		written = d.store.written
+	}
+	u := observe(ctx, o.duration, s, written)
+	sent.close()
 	wg.Wait()
 	if failed.Load() == nil {
-		err = eventually(ctx, func() bool { return len(tokens) == 0 })
+		err = errors.Join(u.err, eventually(ctx, sent.empty))
 	} else {
 		err = *failed.Load()
 	}

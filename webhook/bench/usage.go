@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"syscall"
@@ -13,6 +14,8 @@ type usage struct {
 	deliveries   int64
 	elapsed, cpu time.Duration
 	allocs       uint64
+	written      int64 // bytes, by the store
+	err          error
 }
 
 func (u usage) perSecond() float64 { return float64(u.deliveries) / u.elapsed.Seconds() }
@@ -22,16 +25,31 @@ func (u usage) cpuEach() float64 { return float64(u.cpu.Microseconds()) / float6
 
 func (u usage) allocsEach() float64 { return float64(u.allocs) / float64(u.deliveries) }
 
-// warmUp is what passes before a measurement counts.
-const warmUp = 500 * time.Millisecond
+func (u usage) writtenEach() float64 { return float64(u.written) / float64(u.deliveries) }
 
-// observe counts the sink's arrivals for a while.
-func observe(ctx context.Context, d time.Duration, s *sink) usage {
+// retention is for how long finished deliveries are kept, and warmUp what passes before a
+// measurement counts: from then on as many are pruned as are delivered.
+const (
+	retention = 500 * time.Millisecond
+	warmUp    = 2 * retention
+)
+
+// observe counts the sink's arrivals for a while, and what is written, if that can be told.
+func observe(
+	ctx context.Context, d time.Duration, s *sink, written func(context.Context) (int64, error),
+) usage {
+	if written == nil {
+		written = func(context.Context) (int64, error) { return 0, nil }
+	}
 	pause(ctx, warmUp)
 	before, start := snapshot(s), time.Now()
+	writtenBefore, err := written(ctx)
 	pause(ctx, d)
 	after := snapshot(s)
+	writtenAfter, errAfter := written(ctx)
 	return usage{
+		written:    writtenAfter - writtenBefore,
+		err:        errors.Join(err, errAfter),
 		deliveries: after.deliveries - before.deliveries,
 		elapsed:    time.Since(start),
 		cpu:        after.cpu - before.cpu,
