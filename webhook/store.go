@@ -352,8 +352,8 @@ type Settlement struct {
 }
 
 // History is the part of a Store that reads past deliveries and corrects them. Every
-// call except Prune is scoped to one organization and returns ErrNotFound for the
-// deliveries of another.
+// call except Prune, and Totals of all organizations, is scoped to one organization and returns
+// ErrNotFound for the deliveries of another.
 type History interface {
 	// Deliveries returns the deliveries that fit the query, the newest first.
 	Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, error)
@@ -377,6 +377,11 @@ type History interface {
 	// unfinished deliveries may be a moment newer than the other figures. The cost
 	// does not depend on how many settled deliveries are stored.
 	Statistics(ctx context.Context, q StatisticsQuery) (Statistics, error)
+	// Totals counts the deliveries that are unfinished or dead, and finds the oldest that is due at
+	// the given time. It is cheap enough to be asked every few seconds: the cost depends on q.Limit
+	// and on the number of endpoints, and not on how many deliveries have succeeded. An organization
+	// that the store does not know has none.
+	Totals(ctx context.Context, now time.Time, q TotalsQuery) (Totals, error)
 	// Prune removes up to r.Limit settled deliveries and events without
 	// deliveries, of all organizations, that are older than the request says,
 	// and returns how many rows it removed. It also settles deliveries of deleted

@@ -35,6 +35,7 @@
 //   - endpoints.go: the states of endpoints
 //   - rotation.go: whose turn it is to be claimed
 //   - history.go: queries, Replay, Cancel, statistics, Prune
+//   - totals.go: what is unfinished or dead
 //   - idempotency.go: idempotency keys
 //   - heap.go: the heap, and the list of deliveries by id
 package memstore

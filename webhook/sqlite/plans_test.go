@@ -139,6 +139,10 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	require.NoError(t, err)
 	_, err = s.Statistics(ctx, webhook.StatisticsQuery{SubscriptionID: sub.ID, Since: now})
 	require.NoError(t, err)
+	for _, q := range []webhook.TotalsQuery{{AllOrganizations: true}, {Limit: 1}} {
+		_, err = s.Totals(ctx, now, q)
+		require.NoError(t, err)
+	}
 	r := webhook.IdempotentRequest{Key: []byte("key"), Digest: []byte("digest"), Began: now,
 		Until: now.Add(time.Minute)}
 	for range 2 { // the second time the request is in progress
@@ -301,6 +305,18 @@ func TestPlans(t *testing.T) {
 		"FROM p_requests WHERE id = ?"} {
 		expect(statement, "SEARCH p_requests USING PRIMARY KEY (id=?)")
 	}
+	expect("ORDER BY d.endpoint_id LIMIT ?) q",
+		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id>? AND endpoint_id<?)")
+	expect("ORDER BY d.endpoint_id LIMIT ?) q", "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)")
+	expect("count(CASE WHEN health = 1", "USING INDEX p_endpoints_unhealthy")
+	expect("WHERE d.kept = 3 AND d.endpoint_id > ?",
+		"SEARCH d USING COVERING INDEX p_deliveries_dead (endpoint_id>? AND endpoint_id<?)")
+	expect("WITH RECURSIVE visited (endpoint_id, n)",
+		"SEARCH p_deliveries USING COVERING INDEX p_deliveries_queue (endpoint_id>?)")
+	expect("WITH RECURSIVE visited (endpoint_id, n)",
+		"SEARCH p_deliveries USING COVERING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND "+
+			"due_at>?)")
+	expect("WITH RECURSIVE visited (endpoint_id, n)", "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)")
 	expect("WITH RECURSIVE waiting",
 		"SEARCH d USING INDEX p_deliveries_queue (endpoint_id=? AND <expr>=? AND due_at>?)")
 	expect("WITH RECURSIVE waiting",

@@ -146,6 +146,7 @@
 // endpoint and hour, one row for all results of the call. In PostgreSQL an hour has
 // several such rows and each process writes to one of them, so that processes do not wait
 // for each other. Only unfinished deliveries are counted one by one, in the queue and the leases.
+// [Store.Totals] counts those of an organization or of all, and the dead ones, up to a limit.
 //
 // # What is where
 //
@@ -163,7 +164,7 @@
 //   - leases.go: the leases of what was prefetched, and what this process holds
 //   - settle.go: Settle, Extend, Start and Now
 //   - history.go: queries of deliveries, attempts, Replay and Cancel
-//   - statistics.go: figures of endpoints
+//   - statistics.go, totals.go: figures of endpoints; what is unfinished or dead of all
 //   - prune.go, housekeeping.go: Prune: deliveries and events, and all else
 //   - repair.go: Repair
 //   - idempotency.go: idempotency keys

@@ -67,6 +67,7 @@ type Store struct {
 	schema        schemaStatements
 	clock         string // empty: this machine's
 	repair        repairStatements
+	totals        totalsStatements
 
 	routes routeCache
 	turns  turns // of claims
@@ -107,6 +108,7 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		house:         newHousekeepingStatements(x),
 		reseal:        newResealStatements(x),
 		repair:        newRepairStatements(x),
+		totals:        newTotalsStatements(x),
 		requests:      newRequestStatements(x),
 		schema:        newSchemaStatements(x),
 		clock:         x.sql(dialect.clockSQL()),

@@ -26,7 +26,7 @@
 //   - lifecycle.go: pausing and deleting subscriptions
 //   - endpoints.go: the states of endpoints: healthy, degraded, disabled
 //   - history.go: queries of deliveries, Replay, Cancel
-//   - prune.go, statistics.go: what their names say
+//   - prune.go, statistics.go, totals.go: what their names say
 //   - capabilities.go: transactions, notifications, idempotency keys
 //   - everymethod.go: tenants, cancelled contexts, limits
 //   - concurrency.go: many goroutines

@@ -62,6 +62,9 @@ func isolationOfEveryMethod(f *fixture) {
 		_, err = f.Statistics(f.ctx, webhook.StatisticsQuery{OrganizationID: stranger,
 			SubscriptionID: sub.ID})
 		require.ErrorIs(f.t, err, webhook.ErrNotFound, rule, stranger)
+		totals, err := f.Totals(f.ctx, start(), webhook.TotalsQuery{OrganizationID: stranger})
+		require.NoError(f.t, err)
+		require.Equal(f.t, webhook.Totals{}, totals, rule, stranger)
 		_, err = f.EventPayload(f.ctx, stranger, "evt_0")
 		require.ErrorIs(f.t, err, webhook.ErrNotFound, rule, stranger)
 		require.ErrorIs(f.t, f.Replay(f.ctx, start(), stranger, dead), webhook.ErrNotFound, rule,
@@ -203,6 +206,10 @@ func cancelledBefore(f *fixture) {
 		"Cancel":       func() error { return f.Cancel(ctx, start(), org, tasks[1].DeliveryID) },
 		"Statistics": func() error {
 			_, err := f.Statistics(ctx, webhook.StatisticsQuery{OrganizationID: org, SubscriptionID: sub.ID})
+			return err
+		},
+		"Totals": func() error {
+			_, err := f.Totals(ctx, start(), webhook.TotalsQuery{AllOrganizations: true})
 			return err
 		},
 		"Prune": func() error {

@@ -71,6 +71,7 @@ func Run(t *testing.T, h Harness) {
 		{"Replay", replayCases()},
 		{"Prune", pruneCases()},
 		{"Statistics", statisticsCases()},
+		{"Totals", totalsCases()},
 		{"Requests", requestCases(h)},
 		{"Transactions", transactionCases(h)},
 		{"Notifications", notificationCases(h)},

@@ -53,6 +53,8 @@ func broken() map[string]struct {
 		"ignores Since":              {ignoresSince{memstore.New()}, "Statistics/Since"},
 		"counts what is stored":      {countsStored{memstore.New()}, "Statistics/OutlivePruning"},
 		"prunes too early":           {prunesEarly{memstore.New()}, "Prune/Strictly"},
+		"totals of all":              {totalsOfAll{memstore.New()}, "Totals/Organizations"},
+		"hides that it stopped":      {hidesMore{memstore.New()}, "Totals/Limit"},
 	}
 }
 
@@ -358,4 +360,23 @@ func (s countsStored) Statistics(
 		}
 	}
 	return f, err
+}
+
+type totalsOfAll struct{ webhook.Store }
+
+func (s totalsOfAll) Totals(
+	ctx context.Context, now time.Time, q webhook.TotalsQuery,
+) (webhook.Totals, error) {
+	q.AllOrganizations = true
+	return s.Store.Totals(ctx, now, q)
+}
+
+type hidesMore struct{ webhook.Store }
+
+func (s hidesMore) Totals(
+	ctx context.Context, now time.Time, q webhook.TotalsQuery,
+) (webhook.Totals, error) {
+	t, err := s.Store.Totals(ctx, now, q)
+	t.MoreUnfinished = false
+	return t, err
 }

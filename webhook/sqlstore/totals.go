@@ -1,0 +1,169 @@
+package sqlstore
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+type totalsStatements struct {
+	number                           string
+	queued, prefetched, dead, oldest string
+	unhealthy, unhealthyOf           string
+}
+
+func newTotalsStatements(x expander) totalsStatements {
+	const first = `(SELECT due_at FROM {p}deliveries WHERE due_at IS NOT NULL
+		AND endpoint_id = w.endpoint_id AND {attempted} = `
+	const unhealthy = `SELECT count(CASE WHEN health = 1 THEN 1 END),
+		count(CASE WHEN health = 2 THEN 1 END)
+		FROM (SELECT health FROM {p}endpoints WHERE health > 0 AND state < 2 `
+	return totalsStatements{
+		number: x.sql(`SELECT coalesce(number, 0) FROM {p}organizations WHERE organization_id = ?`),
+		// It reads a part of the queue's index in its order, and one row for each entry. The endpoints
+		// are looked up one by one, whatever the database knows of the sizes.
+		queued: x.sql(`SELECT v.state, v.endpoint_state, v.health, coalesce(sum(v.n), 0), min(v.due_at)
+			FROM (
+				SELECT u.state, u.n, u.due_at,
+					(SELECT p.state FROM {p}endpoints p WHERE p.id = u.endpoint_id) AS endpoint_state,
+					(SELECT p.health FROM {p}endpoints p WHERE p.id = u.endpoint_id) AS health FROM (
+					SELECT q.endpoint_id, q.state, count(*) AS n, min(q.due_at) AS due_at FROM (
+						SELECT d.endpoint_id, d.state, d.due_at FROM {p}deliveries d
+						WHERE d.due_at IS NOT NULL AND d.endpoint_id > ? AND d.endpoint_id <= ?
+						ORDER BY d.endpoint_id LIMIT ?) q
+					GROUP BY q.endpoint_id, q.state) u) v
+			WHERE v.endpoint_state < 2 GROUP BY v.state, v.endpoint_state, v.health`),
+		prefetched: x.sql(`SELECT u.state, count(*) FROM (SELECT p.state ` + prefetched +
+			` AND p.state < 2 AND d.endpoint_id > ? AND d.endpoint_id <= ? LIMIT ?) u GROUP BY u.state`),
+		dead: x.sql(`SELECT count(*) FROM (SELECT d.endpoint_id FROM {p}deliveries d
+			WHERE d.kept = 3 AND d.endpoint_id > ? AND d.endpoint_id <= ?
+			ORDER BY d.endpoint_id LIMIT ?) u`),
+		// It walks from endpoint to endpoint, as claims do.
+		oldest: x.sql(`WITH RECURSIVE visited (endpoint_id, n) AS (
+				SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL
+					AND endpoint_id > ? ORDER BY endpoint_id LIMIT 1), 1
+				UNION ALL
+				SELECT (SELECT endpoint_id FROM {p}deliveries WHERE due_at IS NOT NULL
+					AND endpoint_id > visited.endpoint_id ORDER BY endpoint_id LIMIT 1), visited.n + 1
+				FROM visited WHERE visited.endpoint_id <= ? AND visited.n < ?
+			)
+			SELECT coalesce(min(f.fresh), ?), coalesce(min(f.retried), ?) FROM (
+				SELECT ` + first + `0 ORDER BY due_at LIMIT 1) AS fresh,
+					` + first + `1 ORDER BY due_at LIMIT 1) AS retried
+				FROM visited w WHERE w.endpoint_id <= ?
+					AND (SELECT p.state + p.health FROM {p}endpoints p WHERE p.id = w.endpoint_id) = 0) f`),
+		unhealthy:   x.sql(unhealthy + `LIMIT ?) u`),
+		unhealthyOf: x.sql(unhealthy + `AND organization_id = ? LIMIT ?) u`),
+	}
+}
+
+// maxOldest bounds how many endpoints Totals looks at for the oldest delivery that is due, when
+// there are too many deliveries to look at all of them.
+const maxOldest = 10_000
+
+// Totals implements [webhook.History]. It reads up to the limit entries of the queue's index, and
+// of that of dead deliveries, and the rows under leases of what was prefetched. If there are more
+// in the queue, the oldest is looked for among the first 10,000 endpoints.
+func (s *Store) Totals(
+	ctx context.Context, now time.Time, q webhook.TotalsQuery,
+) (webhook.Totals, error) {
+	t, err := s.totalsOf(ctx, micros(now), q)
+	if err != nil {
+		return webhook.Totals{}, s.failed(err)
+	}
+	return t, nil
+}
+
+func (s *Store) totalsOf(
+	ctx context.Context, now int64, q webhook.TotalsQuery,
+) (t webhook.Totals, err error) {
+	from, to := int64(0), int64(math.MaxInt64)
+	if !q.AllOrganizations {
+		var number int64
+		_, err = one(ctx, s.read, s.totals.number, []any{q.OrganizationID}, []any{&number})
+		if err != nil || number == 0 { // it has had no endpoint
+			return t, err
+		}
+		from, to = idsOf(number)
+	}
+	limit := q.CountLimit()
+	oldest, err := s.countQueued(ctx, &t, from, to, limit)
+	if err != nil {
+		return t, err
+	}
+	if err = s.countPrefetched(ctx, &t, from, to, limit); err != nil {
+		return t, err
+	}
+	if _, err = one(ctx, s.read, s.totals.dead, []any{from, to, limit}, []any{&t.Dead}); err != nil {
+		return t, err
+	}
+	t.MoreDead = t.Dead >= int64(limit)
+	if err = s.countUnhealthy(ctx, &t, q); err != nil {
+		return t, err
+	}
+	if t.MoreUnfinished {
+		if oldest, err = s.oldest(ctx, from, to); err != nil {
+			return t, err
+		}
+	}
+	if oldest <= now {
+		t.OldestDue = moment(oldest)
+	}
+	return t, nil
+}
+
+// countQueued counts what is in the queue. oldest is the first time at which any of that is due, or
+// its lease ends, for endpoints that are neither paused nor degraded.
+func (s *Store) countQueued(
+	ctx context.Context, t *webhook.Totals, from, to int64, limit int,
+) (oldest int64, err error) {
+	oldest = math.MaxInt64
+	err = collect(ctx, s.read, func(row scanner) error {
+		var state, endpointState, health int
+		var n, due int64
+		err := row.Scan(&state, &endpointState, &health, &n, &due)
+		t.CountUnfinished(reported(state, endpointState), n)
+		if endpointState == endpointActive && health == 0 {
+			oldest = min(oldest, due)
+		}
+		return err
+	}, s.totals.queued, from, to, limit)
+	t.MoreUnfinished = t.Unfinished() >= int64(limit)
+	return oldest, err
+}
+
+// countPrefetched counts what is in flight without a lease of its own.
+func (s *Store) countPrefetched(
+	ctx context.Context, t *webhook.Totals, from, to int64, limit int,
+) error {
+	return collect(ctx, s.read, func(row scanner) error {
+		var endpointState int
+		var n int64
+		err := row.Scan(&endpointState, &n)
+		t.CountUnfinished(reported(stateInFlight, endpointState), n)
+		t.MoreUnfinished = t.MoreUnfinished || n >= int64(limit)
+		return err
+	}, s.totals.prefetched, from, to, limit)
+}
+
+// countUnhealthy counts the endpoints that are not healthy.
+func (s *Store) countUnhealthy(
+	ctx context.Context, t *webhook.Totals, q webhook.TotalsQuery,
+) error {
+	statement, args := s.totals.unhealthyOf, []any{q.OrganizationID, q.CountLimit()}
+	if q.AllOrganizations {
+		statement, args = s.totals.unhealthy, args[1:]
+	}
+	_, err := one(ctx, s.read, statement, args, []any{&t.DegradedEndpoints, &t.DisabledEndpoints})
+	return err
+}
+
+func (s *Store) oldest(ctx context.Context, from, to int64) (int64, error) {
+	var fresh, retried int64
+	_, err := one(ctx, s.read, s.totals.oldest,
+		[]any{from, to, maxOldest, int64(math.MaxInt64), int64(math.MaxInt64), to},
+		[]any{&fresh, &retried})
+	return min(fresh, retried), err
+}
