@@ -144,6 +144,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	about := AttemptStart{
 		DeliveryID: t.DeliveryID, OrganizationID: t.OrganizationID, Endpoint: t.Endpoint,
 		EventID: t.EventID, EventType: t.EventType, Number: t.Attempts + 1, DueAt: t.DueAt,
+		QueuedAt: t.QueuedAt,
 	}
 	ctx = hookStart(ctx, d, "AttemptStart", d.cfg.Hooks.AttemptStart, about)
 	waitedBefore := d.queue.CompletedPauses(&t.item)
@@ -163,6 +164,7 @@ func (r *run) attempt(t *task) (result, bool) {
 	if hook := d.cfg.Hooks.AttemptEnd; hook != nil {
 		hookEnd(ctx, d, "AttemptEnd", hook, AttemptEnd{about, *attempt, err})
 	}
+	d.logAttempt(ctx, t, attempt)
 	if err != nil && r.attempts.Err() != nil && errors.Is(err, context.Canceled) {
 		// This process is stopping: no result on the endpoint. What the channel
 		// did get done is not to be done again.
@@ -196,6 +198,7 @@ func hookResult(t *task, s *webhook.Settlement) Result {
 		Endpoint:       t.Endpoint,
 		EventID:        t.EventID,
 		EventType:      t.EventType,
+		QueuedAt:       t.QueuedAt,
 		Attempt:        attempt,
 		Status:         s.Status,
 		DueAt:          s.DueAt,

@@ -92,7 +92,8 @@ type Config struct {
 	Retention Retention
 
 	// Logger hears of trouble: a store that fails, a subscription that was
-	// deactivated, an endpoint that is degraded, a channel that panicked. Defaults to slog.Default().
+	// deactivated, an endpoint that is degraded, a delivery that is dead, a lease that was lost, a
+	// channel that panicked. At Debug it hears of each attempt. Defaults to slog.Default().
 	Logger *slog.Logger
 
 	// Hooks are called as things happen. The zero value calls nothing.

@@ -32,6 +32,7 @@ type Dispatcher struct {
 	emits    groupcommit.Group[webhook.NewEvent, webhook.Emitted]
 	suspects suspects
 	clock    clock
+	claims   claimRecord
 	running  atomic.Pointer[run] // nil if Run is not running
 	retry    RetryPolicy         // Config.Retry, guarded
 	// maxRetryWait is how far ahead the next attempt can lie: as the retry policy
@@ -39,6 +40,7 @@ type Dispatcher struct {
 	maxRetryWait time.Duration
 
 	unreadable, elsewhere outage.Throttle // of messages that a whole backlog would repeat
+	logs                  deliveryLogs
 	tests                 *testGate
 }
 
@@ -83,6 +85,7 @@ func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 		Timeout:   storeTimeout,
 	}
 	d.suspects = newSuspects(d)
+	d.logs.limit()
 	d.clock = clock{store: store, logger: cfg.Logger}
 	return d, nil
 }

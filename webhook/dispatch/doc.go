@@ -88,6 +88,22 @@
 // is the parent of what channels and stores do. Hooks.HealthChanged tells when an endpoint is left
 // alone because it keeps failing, and when it answers again.
 //
+// [Dispatcher.Stats] counts what waits, what is in flight, paused and dead, says since when the
+// oldest delivery has been due, and what this process does. [Dispatcher.Totals] counts for one
+// organization. Module webhook/promhook makes metrics for Prometheus of the hooks and of Stats.
+//
+// # Probes and logs
+//
+// [NewHealthHandler] is for readiness probes: it says ready or degraded and why, and 503 while the
+// store does not answer. [NewLivenessHandler] is for liveness probes, which must not fail because
+// the database does.
+//
+// The log has a line for each delivery that dies, for each lease that is lost, and for each result
+// that comes too late, all at Warn, and for each attempt at Debug. Each names event_id,
+// delivery_id, webhook_id, channel, organization_id and attempt, and the class and the error if
+// there is one. There are 100 lines a minute of each kind at most, except at Debug; the first line
+// after some were left out says how many, as unlogged.
+//
 // # Stores
 //
 // Module webhook/sqlite keeps everything in a file, module webhook/postgres in a
@@ -105,7 +121,8 @@
 //   - decide.go, retry.go: what follows from an attempt; the retry policies
 //   - lost.go, heldleases.go: deliveries whose lease was lost, and the leases held here
 //   - replay.go, sendtest.go, testlimits.go: Replay and ReplayAll; SendTest
-//   - hooks.go, errors.go: Hooks, and the errors
+//   - hooks.go, logs.go, errors.go: Hooks, the lines of the log about deliveries, and the errors
+//   - stats.go, healthhandler.go: Stats, and handlers for probes
 //   - channelcache.go, clock.go: opened channels, and the store's clock
 //   - internal: the fair queue, its circuit breaker, shared commits, and logging of outages
 package dispatch

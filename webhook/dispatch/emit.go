@@ -40,7 +40,7 @@ const maxCommit = 4 << 20
 func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emitted, error) {
 	ctx = d.emitStart(ctx, events, false)
 	emitted, err := d.emit(ctx, events)
-	d.emitEnd(ctx, emitted, err)
+	d.emitEnd(ctx, events, emitted, err)
 	return emitted, err
 }
 
@@ -71,7 +71,7 @@ func (d *Dispatcher) EmitTx(
 ) ([]webhook.Emitted, error) {
 	ctx = d.emitStart(ctx, events, true)
 	emitted, err := d.emitTx(ctx, tx, events)
-	d.emitEnd(ctx, emitted, err)
+	d.emitEnd(ctx, events, emitted, err)
 	return emitted, err
 }
 

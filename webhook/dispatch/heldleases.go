@@ -55,13 +55,30 @@ func (h *heldLeases) any() bool {
 	return len(h.tasks) > 0
 }
 
-// lose notes that the lease of a delivery is lost: it will not be attempted.
-func (h *heldLeases) lose(id webhook.DeliveryID) {
+// oldest returns how many leases this process holds, and the earliest time at which one of the
+// deliveries was due.
+func (h *heldLeases) oldest() (n int, due time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t, ok := h.tasks[id]; ok {
-		t.leaseLost = true
+	for _, t := range h.tasks {
+		if due.IsZero() || t.DueAt.Before(due) {
+			due = t.DueAt
+		}
 	}
+	return len(h.tasks), due
+}
+
+// lose notes that the lease of a delivery is lost: it will not be attempted. It returns the task,
+// or nil if this process did not hold the lease any more.
+func (h *heldLeases) lose(id webhook.DeliveryID) *task {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t, ok := h.tasks[id]
+	if !ok || t.leaseLost {
+		return nil
+	}
+	t.leaseLost = true
+	return t
 }
 
 // expiring returns the leases that end before the given time.
@@ -89,8 +106,11 @@ func (h *heldLeases) limit(latest time.Time) {
 	}
 }
 
-// extended notes leases that were extended, and those of them that were lost.
-func (h *heldLeases) extended(leases, lost []webhook.Lease, until time.Time) {
+// extended notes leases that were extended, and those of them that were lost, whose tasks it
+// returns.
+func (h *heldLeases) extended(
+	leases, lost []webhook.Lease, until time.Time,
+) (lostTasks []*task) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, l := range leases {
@@ -99,10 +119,12 @@ func (h *heldLeases) extended(leases, lost []webhook.Lease, until time.Time) {
 		}
 	}
 	for _, l := range lost {
-		if t := h.held(l); t != nil {
+		if t := h.held(l); t != nil && !t.leaseLost {
 			t.leaseLost = true
+			lostTasks = append(lostTasks, t)
 		}
 	}
+	return lostTasks
 }
 
 // owns reports whether the lease of the delivery is this process's at now.

@@ -49,6 +49,15 @@ type Hooks struct {
 	SettleStart func(context.Context, SettleStart) context.Context
 	SettleEnd   func(context.Context, SettleEnd)
 
+	// PruneStart and PruneEnd enclose each time that the store is asked to remove what is older than
+	// Config.Retention, about once a minute.
+	PruneStart func(context.Context, PruneStart) context.Context
+	PruneEnd   func(context.Context, PruneEnd)
+
+	// LeasesLost is called when the store has refused to extend leases of this process: another
+	// process has claimed the deliveries, or they were cancelled.
+	LeasesLost func(context.Context, LeasesLost)
+
 	// RunStart and RunEnd enclose each Run, or a Drain that does the work of one. The
 	// contexts of its attempts, claims and results are derived from what RunStart
 	// returns. RunDrain is called when the context of Run has ended, and attempts
@@ -80,6 +89,8 @@ type EmitStart struct {
 
 // EmitEnd is what the call returns.
 type EmitEnd struct {
+	// Events are those of EmitStart, which are complete now unless there was an error.
+	Events  []*event.Event
 	Emitted []webhook.Emitted
 	Err     error
 }
@@ -95,6 +106,9 @@ type AttemptStart struct {
 	Number int
 	// DueAt is since when it could have been made, by the store's clock.
 	DueAt time.Time
+	// QueuedAt is when the event was emitted, or when the delivery was last replayed, by the same
+	// clock.
+	QueuedAt time.Time
 }
 
 // AttemptEnd is an attempt that is over.
@@ -135,6 +149,22 @@ type SettleEnd struct {
 	Refused int
 	Err     error
 }
+
+// PruneStart is a call of the store that begins, to remove what is old.
+type PruneStart struct {
+	// Limit is how many rows it may remove.
+	Limit int
+}
+
+// PruneEnd is what the call came to.
+type PruneEnd struct {
+	// Rows is how many deliveries and events were removed.
+	Rows int
+	Err  error
+}
+
+// LeasesLost are leases that another process has taken over, or of deliveries that were cancelled.
+type LeasesLost struct{ Deliveries int }
 
 // RunStart is a [Dispatcher.Run] that begins.
 type RunStart struct {
@@ -203,7 +233,9 @@ type Result struct {
 	Endpoint       webhook.Endpoint
 	EventID        string
 	EventType      string
-	Attempt        webhook.Attempt
+	// QueuedAt is when the event was emitted, or when the delivery was last replayed.
+	QueuedAt time.Time
+	Attempt  webhook.Attempt
 	// Status is what the delivery becomes: StatusSucceeded, StatusPending (the
 	// next attempt is made at DueAt or soon after) or StatusDead.
 	Status webhook.Status
@@ -258,8 +290,27 @@ func (d *Dispatcher) emitStart(
 	return hookStart(ctx, d, "EmitStart", hook, about)
 }
 
-func (d *Dispatcher) emitEnd(ctx context.Context, emitted []webhook.Emitted, err error) {
-	hookEnd(ctx, d, "EmitEnd", d.cfg.Hooks.EmitEnd, EmitEnd{Emitted: emitted, Err: err})
+func (d *Dispatcher) emitEnd(
+	ctx context.Context, events []*event.Event, emitted []webhook.Emitted, err error,
+) {
+	if hook := d.cfg.Hooks.EmitEnd; hook != nil {
+		// A copy, as in emitStart.
+		about := EmitEnd{Events: slices.Clone(events), Emitted: emitted, Err: err}
+		hookEnd(ctx, d, "EmitEnd", hook, about)
+	}
+}
+
+// prune asks the store to remove what is old.
+func (d *Dispatcher) prune(
+	ctx context.Context, at time.Time, req webhook.PruneRequest,
+) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	hooks := &d.cfg.Hooks
+	ctx = hookStart(ctx, d, "PruneStart", hooks.PruneStart, PruneStart{Limit: req.Limit})
+	n, err := d.store.Prune(ctx, at, req)
+	hookEnd(ctx, d, "PruneEnd", hooks.PruneEnd, PruneEnd{Rows: n, Err: err})
+	return n, err
 }
 
 // claim asks the store for due deliveries.

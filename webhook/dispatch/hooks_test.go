@@ -118,13 +118,18 @@ func (s *contextStore) Settle(
 }
 
 // hookedOn is a Dispatcher that has made one delivery and stopped. The endpoint has asked for time
-// until it was degraded, and then took it.
+// until it was degraded, and then took it. A second delivery was cancelled elsewhere while it was in
+// flight, so that its lease was lost.
 func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send channel.Func) {
 	t.Helper()
 	cfg.Channels = channel.NewRegistry()
 	cfg.Retry = slices.Repeat(dispatch.RetrySchedule{time.Second}, breaker.Threshold)
 	require.NoError(t, cfg.Channels.Register("webhook", channel.Func(
 		func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+			if m.EventType == event.ObjectDeleted {
+				time.Sleep(20 * time.Second)
+				return accept(ctx, m)
+			}
 			if result, err := send(ctx, m); err != nil || m.Attempt > breaker.Threshold {
 				return result, err
 			}
@@ -138,8 +143,14 @@ func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send chann
 	synctest.Wait()
 	b.emit(t, event.ObjectCreated)
 	elapse(time.Minute)
-	stop()
 	assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
+	b.emit(t, event.ObjectDeleted)
+	elapse(time.Second)
+	inFlight := b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusInFlight})
+	require.Len(t, inFlight, 1)
+	require.NoError(t, store.Cancel(t.Context(), time.Now(), "", inFlight[0].ID))
+	elapse(time.Minute)
+	stop()
 }
 
 // healthLog is what the Dispatcher has logged of the health of endpoints.
@@ -398,8 +409,9 @@ func TestHooksAreToldWhatHappened(t *testing.T) {
 
 		emits := called.of("EmitEnd")
 		require.Len(t, emits, 3)
-		assert.Equal(t, dispatch.EmitEnd{Err: err}, emits[0].arg)
+		assert.Equal(t, dispatch.EmitEnd{Events: []*event.Event{nil}, Err: err}, emits[0].arg)
 		assert.Equal(t, dispatch.EmitEnd{
+			Events:  []*event.Event{refused},
 			Emitted: []webhook.Emitted{{EventID: refused.ID, Deliveries: 1}},
 		}, emits[1].arg)
 		assert.Equal(t, dispatch.EmitStart{Events: []*event.Event{refused}},
@@ -412,7 +424,9 @@ func TestHooksAreToldWhatHappened(t *testing.T) {
 		assert.Equal(t, dispatch.AttemptStart{
 			DeliveryID: 1, Endpoint: webhook.Endpoint{SubscriptionID: sub.ID, Channel: "webhook"},
 			EventID: refused.ID, EventType: event.ObjectDeleted, Number: 1, DueAt: first.DueAt,
+			QueuedAt: first.QueuedAt,
 		}, first.AttemptStart)
+		assert.Equal(t, first.DueAt, first.QueuedAt, "it was due when it was emitted")
 		assert.Equal(t, refusal, first.Err)
 		assert.Equal(t, 410, first.Attempt.StatusCode)
 		assert.Equal(t, cut.ID, second.EventID)

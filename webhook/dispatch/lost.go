@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
@@ -46,9 +47,13 @@ func newSuspects(d *Dispatcher) suspects {
 
 func (d *Dispatcher) commitStarts(ctx context.Context, leases []webhook.Lease) ([]struct{}, error) {
 	lost, err := d.store.Start(ctx, d.now(), leases)
+	var tasks []*task
 	for _, l := range lost {
-		d.leases.lose(l.DeliveryID)
+		if t := d.leases.lose(l.DeliveryID); t != nil {
+			tasks = append(tasks, t)
+		}
 	}
+	d.leasesLost(ctx, tasks)
 	return make([]struct{}, len(leases)), err
 }
 
@@ -106,9 +111,9 @@ func (r *run) noteStart(t *task) bool {
 // resultOfLost is the result of a delivery that had an attempt without one.
 func (r *run) resultOfLost(t *task) result {
 	d := r.d
-	d.cfg.Logger.Warn("webhook: an attempt had no result, the process stopped or lost its lease",
-		"delivery_id", t.DeliveryID,
-		"event_id", t.EventID, "webhook_id", t.Endpoint.SubscriptionID, "lost", t.Lost)
+	d.logDelivery(r.storing, &d.logs.attemptLost,
+		"webhook: an attempt had no result, the process stopped or lost its lease", t, nil,
+		slog.Int("lost", t.Lost))
 	rules := retryRules{policy: d.retry}
 	entry, err := d.channels.get(
 		r.attempts, t.OrganizationID, t.Endpoint.SubscriptionID, t.Revision, time.Time{})

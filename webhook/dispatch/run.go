@@ -205,9 +205,12 @@ func (r *run) leave(deliveries int, err error) {
 // claimLoop asks the store for due deliveries whenever there is room and reason.
 func (r *run) claimLoop(ctx context.Context) {
 	d := r.d
+	d.claims.loopBegins()
+	defer d.claims.loopEnds()
 	failures := outage.New(d.cfg.Logger, "claim deliveries")
 	again := d.cfg.PollInterval // how soon a claim that finds nothing is repeated
 	for {
+		d.claims.roundBegins()
 		d.clock.ask(r.attempts)
 		d.queue.Sweep()
 		pause := d.cfg.PollInterval
@@ -244,6 +247,7 @@ func (r *run) claimLoop(ctx context.Context) {
 				pause = failures.Failed(ctx, err)
 			} else {
 				failures.Over(ctx)
+				d.claims.done()
 				items := newItems(tasks)
 				d.queue.EndClaim(items, b)
 				d.push(items, d.queue.Push)
@@ -257,6 +261,8 @@ func (r *run) claimLoop(ctx context.Context) {
 					r.drains.over(drains)
 				}
 			}
+		} else {
+			d.claims.done() // there is no room for what a claim would bring
 		}
 		signalled, ok := r.pause(ctx, pause, failures.Ongoing())
 		if !ok {
@@ -388,18 +394,16 @@ func (r *run) settle(batch []result, failures *outage.Log) error {
 // settled does what follows from results that are stored.
 func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lease) {
 	d := r.d
-	if len(refused) > 0 {
-		d.cfg.Logger.WarnContext(ctx, "webhook: results came too late, others had taken over",
-			"deliveries", len(refused))
-	}
 	local := time.Now()
 	at := d.clock.of(local)
 	var paused []*task
 	for i := range batch {
 		s := &batch[i].settlement
 		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
+			d.logDelivery(ctx, &d.logs.late, "webhook: a result came too late", batch[i].task, s.Attempt)
 			continue
 		}
+		d.logSettled(ctx, batch[i].task, s)
 		if s.Attempt == nil && s.Status == webhook.StatusPending && r.stopping.Load() {
 			r.requeued.Add(1)
 		}
@@ -463,7 +467,7 @@ func (r *run) extend(ctx context.Context, leases []webhook.Lease) error {
 	if err != nil {
 		return err
 	}
-	r.d.leases.extended(leases, lost, until)
+	r.d.leasesLost(ctx, r.d.leases.extended(leases, lost, until))
 	return nil
 }
 
@@ -501,10 +505,8 @@ func (r *run) pruneLoop(ctx context.Context) {
 			DeadBefore:      tooOld(at, d.cfg.Retention.Dead),
 			Limit:           pruneBatch,
 		}
-		pruneCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 		began := time.Now()
-		n, err := d.store.Prune(pruneCtx, at, req)
-		cancel()
+		n, err := d.prune(ctx, at, req)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -40,6 +40,7 @@ type Core[T any] struct {
 	slotsUsed    slotUsage
 	slowTimeouts timeoutList[T]
 	workers      int // with an attempt in flight, or about to call Next
+	openBreakers int // of which a BreakerChange was returned
 }
 
 // Actions are what the caller of a Core has to do.
@@ -143,6 +144,9 @@ type Stats struct {
 	FastSlots, GeneralSlots int
 	// KnownEndpoints counts those with something to do, and those whose record is kept.
 	KnownEndpoints int
+	// OpenBreakers counts those whose breaker has opened, and has not closed since.
+	OpenBreakers int
+	Workers      int // with an attempt in flight, or about to call Next
 }
 
 // NewCore makes a Core, which takes in nothing before Start.
@@ -181,6 +185,7 @@ func (c *Core[T]) Stats() Stats {
 		Buffered: c.buffered, BufferedBytes: c.distinctBytes,
 		FastSlots: c.slotsUsed.fast, GeneralSlots: c.slotsUsed.general,
 		KnownEndpoints: len(c.endpoints),
+		OpenBreakers:   c.openBreakers, Workers: c.workers,
 	}
 }
 
@@ -385,6 +390,13 @@ func (c *Core[T]) Finish(
 		}
 	}
 	finished.Change = e.recordResult(now, item, observed, c.limits.InFlightPerEndpoint)
+	switch change := finished.Change; {
+	case change == nil:
+	case change.Opened:
+		c.openBreakers++
+	default:
+		c.openBreakers--
+	}
 	switch {
 	case e.breaker.BackingOff(now):
 		finished.Drained = values(c.drain(e))
@@ -408,7 +420,7 @@ func (c *Core[T]) DrainSubscription(now time.Time, id string) []T {
 	for _, e := range append([]*endpointQueue[T](nil), c.bySubscription[id]...) {
 		unstarted = append(unstarted, values(c.drain(e))...)
 		e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
-		e.failingSince, e.openReported = time.Time{}, false
+		c.forgetFailing(e)
 		c.updateSpeed(e)
 		c.deactivateIfIdle(e)
 	}

@@ -192,6 +192,14 @@ func (e *endpointQueue[T]) noteBreakerChange(
 	return nil
 }
 
+// forgetFailing makes an endpoint count as one that has not failed. No BreakerChange is returned.
+func (c *Core[T]) forgetFailing(e *endpointQueue[T]) {
+	if e.openReported {
+		c.openBreakers--
+	}
+	e.failingSince, e.openReported = time.Time{}, false
+}
+
 // slowFailureWeight is how many failures one counts for that took long, of an endpoint that has no
 // good record: it would take too long to wait for breaker.Threshold of them.
 const slowFailureWeight = 4
@@ -316,6 +324,7 @@ func (c *Core[T]) evictIdle() {
 			return
 		}
 		c.idleEndpoints.pop()
+		c.forgetFailing(e)
 		delete(c.endpoints, e.endpoint)
 		id := e.endpoint.SubscriptionID
 		all := c.bySubscription[id]

@@ -84,3 +84,29 @@ func (t *Throttle) Allow(at time.Time) (skipped int, ok bool) {
 	skipped, t.skipped, t.last = t.skipped, 0, at
 	return skipped, true
 }
+
+// A Budget lets a number of messages of a kind pass each minute. It is safe for concurrent use.
+type Budget struct {
+	PerMinute int
+
+	mu              sync.Mutex
+	since           time.Time // when the minute began
+	passed, skipped int
+}
+
+// Allow reports whether to log now, and how many messages it has held back since the last one that
+// it let pass.
+func (b *Budget) Allow(at time.Time) (skipped int, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.since.IsZero() || at.Sub(b.since) >= time.Minute {
+		b.since, b.passed = at, 0
+	}
+	if b.passed >= b.PerMinute {
+		b.skipped++
+		return 0, false
+	}
+	b.passed++
+	skipped, b.skipped = b.skipped, 0
+	return skipped, true
+}

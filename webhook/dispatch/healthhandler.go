@@ -1,0 +1,190 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/settings"
+)
+
+// HealthConfig tunes [NewHealthHandler]. The zero value works.
+type HealthConfig struct {
+	// Timeout bounds how long the store may take to answer. Defaults to 2 s.
+	Timeout time.Duration
+	// MaxDueAge is for how long a delivery may have been due before the handler says degraded.
+	// [Forever] never says so. Defaults to 15 minutes. What waits for an endpoint that is degraded
+	// or disabled does not count.
+	MaxDueAge time.Duration
+	// MaxClaimAge is for how long a process that runs Run may have got no answer to a claim before
+	// the handler says degraded. [Forever] never says so. Defaults to 1 minute, or three times
+	// Config.PollInterval if that is more.
+	MaxClaimAge time.Duration
+	// CacheFor is for how long an answer is given again, so that frequent probes do not burden the
+	// store. Defaults to 1 s.
+	CacheFor time.Duration
+}
+
+// maxHealthCount is how many deliveries the handler lets the store count.
+const maxHealthCount = 1000
+
+// maxStuck is for how long the loop that claims may stand still before the process counts as
+// stuck. Each of its steps has a timeout, the longest of 30 s.
+const maxStuck = 5 * time.Minute
+
+// HealthStatus is what a health handler says in one word.
+type HealthStatus string
+
+const (
+	// HealthReady says that all is well.
+	HealthReady HealthStatus = "ready"
+	// HealthDegraded says that the process works, and that something needs a look.
+	HealthDegraded HealthStatus = "degraded"
+	// HealthUnavailable says that the store does not answer: nothing can be emitted.
+	HealthUnavailable HealthStatus = "unavailable"
+)
+
+// HealthReport is the answer of a health handler, as JSON. It holds no error of the store, which
+// may name hosts: the log has those.
+type HealthReport struct {
+	Status HealthStatus `json:"status"`
+	// Reasons says why it is not ready. They are for people, and may be worded differently in
+	// another version.
+	Reasons []string `json:"reasons,omitempty"`
+	// Store says whether the store answers.
+	Store bool `json:"store"`
+	// Running says whether Run is running in this process.
+	Running bool `json:"running"`
+	// OldestDueSeconds is for how long the oldest delivery has been due; 0 if none is.
+	OldestDueSeconds float64 `json:"oldest_due_seconds"`
+	// LastClaimSeconds is how long ago the store last answered a claim of this process. Absent if
+	// it never has.
+	LastClaimSeconds *float64 `json:"last_claim_seconds,omitempty"`
+}
+
+// NewHealthHandler returns an http.Handler that answers GET and HEAD, on whatever path it is
+// mounted, with a [HealthReport]: 200 if it is ready or degraded, and 503 if the store does not
+// answer.
+//
+// It is for readiness and startup probes, load balancers and people. While it answers 503 the
+// process can neither emit nor deliver, and loses nothing. It is not for liveness probes: to start
+// processes again does not repair a database, and takes away those that would go on as soon as it
+// works. Use [NewLivenessHandler] for those.
+//
+// A wrong configuration is refused as an [event.ValidationError].
+func NewHealthHandler(d *Dispatcher, cfg HealthConfig) (http.Handler, error) {
+	settings.Default(&cfg.Timeout, 2*time.Second)
+	settings.Default(&cfg.MaxDueAge, 15*time.Minute)
+	settings.Default(&cfg.MaxClaimAge, max(time.Minute, 3*d.cfg.PollInterval))
+	settings.Default(&cfg.CacheFor, time.Second)
+	var p event.Problems
+	settings.AtLeast(&p, "Timeout", cfg.Timeout, time.Millisecond)
+	settings.AtLeast(&p, "MaxDueAge", cfg.MaxDueAge, time.Millisecond)
+	settings.AtLeast(&p, "MaxClaimAge", cfg.MaxClaimAge, time.Millisecond)
+	settings.AtLeast(&p, "CacheFor", cfg.CacheFor, time.Nanosecond)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	h := &healthHandler{d: d, cfg: cfg}
+	return onlyRead(func(w http.ResponseWriter, r *http.Request) {
+		report := h.report(r.Context())
+		status := http.StatusOK
+		if report.Status == HealthUnavailable {
+			status = http.StatusServiceUnavailable
+		}
+		writeReport(w, status, report)
+	}), nil
+}
+
+// NewLivenessHandler returns an http.Handler for liveness probes. It asks nothing of the store, and
+// answers 200 while the process works, database or not. It answers 503 if Run is running and has
+// not looked for work for five minutes and longer than three times Config.PollInterval: it is stuck
+// then, and only a new process helps.
+func NewLivenessHandler(d *Dispatcher) http.Handler {
+	return onlyRead(func(w http.ResponseWriter, _ *http.Request) {
+		if d.claims.still() > max(maxStuck, 3*d.cfg.PollInterval) {
+			writeReport(w, http.StatusServiceUnavailable, map[string]string{"status": "stuck"})
+			return
+		}
+		writeReport(w, http.StatusOK, map[string]string{"status": "alive"})
+	})
+}
+
+func onlyRead(handle http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "use GET", http.StatusMethodNotAllowed)
+			return
+		}
+		handle(w, r)
+	})
+}
+
+func writeReport(w http.ResponseWriter, status int, report any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(report) // the client may be gone
+}
+
+// healthHandler makes reports, one at a time.
+type healthHandler struct {
+	d   *Dispatcher
+	cfg HealthConfig
+
+	mu   sync.Mutex
+	last HealthReport
+	at   time.Time
+}
+
+func (h *healthHandler) report(ctx context.Context) HealthReport {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.at.IsZero() && time.Since(h.at) < h.cfg.CacheFor {
+		return h.last
+	}
+	// The report is for all who ask, even if the first of them goes away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.Timeout)
+	defer cancel()
+	err := h.d.store.Ping(ctx)
+	var s Stats
+	if err == nil {
+		s, err = h.d.stats(ctx, maxHealthCount)
+	} else {
+		s = Stats{At: h.d.now(), Process: h.d.processStats()}
+	}
+	h.last, h.at = h.judge(&s, err == nil), time.Now()
+	return h.last
+}
+
+// judge makes the report of what is known.
+func (h *healthHandler) judge(s *Stats, store bool) HealthReport {
+	report := HealthReport{
+		Status: HealthReady, Store: store, Running: s.Process.Running,
+		OldestDueSeconds: s.OldestDueAge().Seconds(),
+	}
+	degraded := func(format string, args ...any) {
+		report.Status = HealthDegraded
+		report.Reasons = append(report.Reasons, fmt.Sprintf(format, args...))
+	}
+	if age := s.OldestDueAge(); age > h.cfg.MaxDueAge {
+		degraded("a delivery has been due for %s", age.Round(time.Second))
+	}
+	if last := s.Process.LastClaim; !last.IsZero() {
+		seconds := s.age(last).Seconds()
+		report.LastClaimSeconds = &seconds
+	}
+	if age := h.d.claims.unanswered(); age > h.cfg.MaxClaimAge {
+		degraded("the store has not answered a claim for %s", age.Round(time.Second))
+	}
+	if !store {
+		report.Status = HealthUnavailable
+		report.Reasons = append(report.Reasons, "the store does not answer")
+	}
+	return report
+}

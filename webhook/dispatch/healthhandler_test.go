@@ -1,0 +1,219 @@
+package dispatch_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// ask asks a handler and returns what it answered.
+func ask(t *testing.T, handler http.Handler) (int, dispatch.HealthReport) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/anything", http.NoBody))
+	var report dispatch.HealthReport
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &report))
+	return w.Code, report
+}
+
+func TestHealthHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &failingStore{Store: memstore.New()}
+		b := benchOn(t, store, dispatch.Config{}, accept)
+		b.subscribe(t, "*")
+		handler, err := dispatch.NewHealthHandler(b.Dispatcher, dispatch.HealthConfig{})
+		require.NoError(t, err)
+		check := func(status dispatch.HealthStatus, code int, reasons ...string) dispatch.HealthReport {
+			t.Helper()
+			time.Sleep(time.Second) // what was answered before is given again until then
+			got, report := ask(t, handler)
+			assert.Equal(t, code, got)
+			assert.Equal(t, status, report.Status)
+			assert.Equal(t, reasons, report.Reasons)
+			return report
+		}
+		report := check(dispatch.HealthReady, 200)
+		assert.Equal(t, dispatch.HealthReport{Status: dispatch.HealthReady, Store: true}, report,
+			"a process that only emits")
+
+		b.emit(t, event.ObjectCreated)
+		elapse(15 * time.Minute)
+		report = check(dispatch.HealthDegraded, 200, "a delivery has been due for 15m1s")
+		assert.InDelta(t, 901, report.OldestDueSeconds, 0)
+
+		stop := b.run(t)
+		elapse(time.Second)
+		report = check(dispatch.HealthReady, 200)
+		assert.True(t, report.Running)
+		require.NotNil(t, report.LastClaimSeconds)
+		assert.LessOrEqual(t, *report.LastClaimSeconds, 1.0)
+
+		store.down.Store(true)
+		report = check(dispatch.HealthUnavailable, 503, "the store does not answer")
+		assert.False(t, report.Store)
+		time.Sleep(time.Minute)
+		time.Sleep(time.Second)
+		code, report := ask(t, handler)
+		assert.Equal(t, 503, code)
+		require.Len(t, report.Reasons, 2)
+		assert.Contains(t, report.Reasons[0], "the store has not answered a claim for 1m")
+		store.down.Store(false)
+		code, report = ask(t, handler)
+		assert.Equal(t, 503, code, "for a second the answer is that of before")
+		assert.Equal(t, dispatch.HealthUnavailable, report.Status)
+		time.Sleep(10 * time.Second)
+		check(dispatch.HealthReady, 200)
+		stop()
+	})
+}
+
+// claimsNothing is a store whose claims fail while all else works.
+type claimsNothing struct{ webhook.Store }
+
+func (claimsNothing) Claim(
+	context.Context, time.Time, webhook.ClaimRequest,
+) ([]webhook.Task, error) {
+	return nil, errors.New("permission denied for user secret_name")
+}
+
+func TestHealthHandlerTellsOfClaims(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := benchOn(t, claimsNothing{memstore.New()}, dispatch.Config{}, accept)
+		handler, err := dispatch.NewHealthHandler(b.Dispatcher, dispatch.HealthConfig{
+			MaxClaimAge: 10 * time.Second, MaxDueAge: dispatch.Forever,
+		})
+		require.NoError(t, err)
+		stop := b.run(t)
+		elapse(5 * time.Second)
+		code, report := ask(t, handler)
+		assert.Equal(t, 200, code)
+		assert.Equal(t, dispatch.HealthReady, report.Status, "it has just begun")
+		elapse(6 * time.Second)
+		code, report = ask(t, handler)
+		assert.Equal(t, 200, code)
+		assert.Equal(t, dispatch.HealthReport{
+			Status: dispatch.HealthDegraded, Store: true, Running: true,
+			Reasons: []string{"the store has not answered a claim for 11s"},
+		}, report, "and no error of the store, which may name what is not for strangers")
+		stop()
+		elapse(time.Second)
+		_, report = ask(t, handler)
+		assert.Equal(t, dispatch.HealthReady, report.Status, "who does not claim is not waited for")
+	})
+}
+
+// hangingClaims is a store whose claims never return.
+type hangingClaims struct {
+	webhook.Store
+	release chan struct{}
+}
+
+func (s hangingClaims) Claim(
+	context.Context, time.Time, webhook.ClaimRequest,
+) ([]webhook.Task, error) {
+	<-s.release
+	return nil, nil
+}
+
+func TestLivenessHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		alive := func(d *dispatch.Dispatcher) int {
+			t.Helper()
+			w := httptest.NewRecorder()
+			dispatch.NewLivenessHandler(d).ServeHTTP(w,
+				httptest.NewRequest(http.MethodGet, "/livez", http.NoBody))
+			return w.Code
+		}
+		store := &failingStore{Store: memstore.New()}
+		store.down.Store(true)
+		b := benchOn(t, store, dispatch.Config{}, accept)
+		assert.Equal(t, 200, alive(b.Dispatcher))
+		stop := b.run(t)
+		elapse(time.Hour)
+		assert.Equal(t, 200, alive(b.Dispatcher), "a database that is down is no reason to start again")
+		stop()
+
+		hanging := hangingClaims{memstore.New(), make(chan struct{})}
+		b = benchOn(t, hanging, dispatch.Config{}, accept)
+		stop = b.run(t)
+		elapse(4 * time.Minute)
+		assert.Equal(t, 200, alive(b.Dispatcher))
+		elapse(2 * time.Minute)
+		assert.Equal(t, 503, alive(b.Dispatcher), "the loop is stuck")
+		close(hanging.release)
+		elapse(time.Second)
+		assert.Equal(t, 200, alive(b.Dispatcher))
+		stop()
+	})
+}
+
+func TestHealthHandlerOverHTTP(t *testing.T) {
+	t.Parallel()
+	store := &failingStore{Store: memstore.New()}
+	d, err := dispatch.New(store, dispatch.Config{})
+	require.NoError(t, err)
+	handler, err := dispatch.NewHealthHandler(d, dispatch.HealthConfig{CacheFor: time.Nanosecond})
+	require.NoError(t, err)
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	get := func(method string) (*http.Response, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/readyz", http.NoBody)
+		require.NoError(t, err)
+		response, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return response, string(body)
+	}
+	response, body := get(http.MethodGet)
+	assert.Equal(t, 200, response.StatusCode)
+	assert.Equal(t, "application/json", response.Header.Get("Content-Type"))
+	assert.Equal(t, "no-store", response.Header.Get("Cache-Control"))
+	assert.JSONEq(t, `{"status":"ready","store":true,"running":false,"oldest_due_seconds":0}`, body)
+	store.down.Store(true)
+	response, body = get(http.MethodGet)
+	assert.Equal(t, 503, response.StatusCode)
+	assert.JSONEq(t, `{"status":"unavailable","store":false,"running":false,"oldest_due_seconds":0,
+		"reasons":["the store does not answer"]}`, body)
+	response, body = get(http.MethodHead)
+	assert.Equal(t, 503, response.StatusCode)
+	assert.Empty(t, body)
+	response, _ = get(http.MethodPost)
+	assert.Equal(t, 405, response.StatusCode)
+	assert.Equal(t, "GET, HEAD", response.Header.Get("Allow"))
+}
+
+func TestHealthConfig(t *testing.T) {
+	t.Parallel()
+	d, err := dispatch.New(memstore.New(), dispatch.Config{})
+	require.NoError(t, err)
+	_, err = dispatch.NewHealthHandler(d, dispatch.HealthConfig{
+		Timeout: -1, MaxDueAge: -1, MaxClaimAge: -1, CacheFor: -1,
+	})
+	var invalid *event.ValidationError
+	require.ErrorAs(t, err, &invalid)
+	var fields []string
+	for _, p := range invalid.Problems {
+		fields = append(fields, p.Field)
+	}
+	assert.Equal(t, []string{"Timeout", "MaxDueAge", "MaxClaimAge", "CacheFor"}, fields)
+}

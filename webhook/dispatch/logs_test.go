@@ -1,0 +1,175 @@
+package dispatch_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// jsonLog is a log as a collector reads it.
+type jsonLog struct{ lockedBuffer }
+
+func (l *jsonLog) logger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: level}))
+}
+
+// lines returns the lines with that message.
+func (l *jsonLog) lines(t *testing.T, message string) []map[string]any {
+	t.Helper()
+	var found []map[string]any
+	for text := range strings.Lines(l.String()) {
+		var line map[string]any
+		require.NoError(t, json.Unmarshal([]byte(text), &line))
+		if line["msg"] == message {
+			delete(line, "time")
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// aboutDelivery is what each line about a delivery names.
+func aboutDelivery(level, message string, d *webhook.Delivery, attempt int) map[string]any {
+	return map[string]any{
+		"level": level, "msg": message, "event_id": d.EventID, "event_type": d.EventType,
+		"delivery_id": d.ID.String(), "webhook_id": d.SubscriptionID, "channel": d.Channel,
+		"organization_id": "", "attempt": float64(attempt),
+	}
+}
+
+func with(line map[string]any, more map[string]any) map[string]any {
+	for name, value := range more {
+		line[name] = value
+	}
+	return line
+}
+
+func TestLogOfADeadDelivery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log jsonLog
+		b := newBench(t, dispatch.Config{
+			Logger: log.logger(slog.LevelInfo), Retry: dispatch.RetrySchedule{time.Second},
+		}, func(context.Context, *channel.Message) (channel.Result, error) {
+			return channel.Result{}, status(503)
+		})
+		b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Minute)
+		d := b.only(t)
+		require.Equal(t, webhook.StatusDead, d.Status)
+		assert.Equal(t, []map[string]any{
+			with(aboutDelivery("WARN", "webhook: a delivery is dead", &d, 2), map[string]any{
+				"status_code": 503.0, "class": "status",
+				"error": "the endpoint answered 503 Service Unavailable",
+			}),
+		}, log.lines(t, "webhook: a delivery is dead"))
+		assert.Empty(t, log.lines(t, "webhook: attempted"), "attempts are for Debug")
+	})
+}
+
+func TestLogOfAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log jsonLog
+		b := newBench(t, dispatch.Config{Logger: log.logger(slog.LevelDebug)},
+			func(ctx context.Context, m *channel.Message) (channel.Result, error) {
+				time.Sleep(20 * time.Millisecond)
+				return accept(ctx, m)
+			})
+		b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		d := b.only(t)
+		assert.Equal(t, []map[string]any{
+			with(aboutDelivery("DEBUG", "webhook: attempted", &d, 1), map[string]any{
+				"status_code": 200.0, "duration": float64(20 * time.Millisecond),
+			}),
+		}, log.lines(t, "webhook: attempted"))
+	})
+}
+
+// A delivery is cancelled elsewhere while it is in flight here: its lease cannot be extended, and
+// its result comes too late.
+func TestLogOfALostLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log jsonLog
+		store := memstore.New()
+		lost := 0
+		cfg := dispatch.Config{Logger: log.logger(slog.LevelInfo)}
+		cfg.Hooks.LeasesLost = func(_ context.Context, l dispatch.LeasesLost) { lost += l.Deliveries }
+		b := benchOn(t, store, cfg, func(
+			ctx context.Context, m *channel.Message,
+		) (channel.Result, error) {
+			time.Sleep(25 * time.Second)
+			return channel.Result{}, status(500)
+		})
+		b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		d := b.only(t)
+		require.NoError(t, store.Cancel(t.Context(), time.Now(), "", d.ID))
+		elapse(time.Minute)
+		assert.Equal(t, []map[string]any{
+			aboutDelivery("WARN", "webhook: a lease was lost", &d, 0),
+		}, log.lines(t, "webhook: a lease was lost"))
+		assert.Equal(t, 1, lost)
+		assert.Equal(t, []map[string]any{
+			with(aboutDelivery("WARN", "webhook: a result came too late", &d, 1), map[string]any{
+				"status_code": 500.0, "class": "status",
+				"error": "the endpoint answered 500 Internal Server Error",
+			}),
+		}, log.lines(t, "webhook: a result came too late"))
+	})
+}
+
+// When thousands die at once, the log has a part of them, and says how many it has not.
+func TestLogOfManyDeadDeliveries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log jsonLog
+		b := newBench(t, dispatch.Config{Logger: log.logger(slog.LevelInfo)},
+			func(context.Context, *channel.Message) (channel.Result, error) {
+				return channel.Result{}, &channel.Error{
+					Action: channel.Permanent, Class: channel.ClassStatus, StatusCode: 422,
+				}
+			})
+		b.subscribe(t, "*")
+		b.run(t)
+		const deaths = 1000
+		for range deaths {
+			b.emit(t, event.ObjectCreated)
+		}
+		elapse(30 * time.Second)
+		require.Equal(t, deaths, b.count(t, webhook.StatusDead))
+		first := log.lines(t, "webhook: a delivery is dead")
+		require.Len(t, first, 100)
+		assert.NotContains(t, first[99], "unlogged")
+		elapse(time.Minute)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		lines := log.lines(t, "webhook: a delivery is dead")
+		require.Len(t, lines, 102)
+		assert.EqualValues(t, deaths-100, lines[100]["unlogged"])
+		assert.NotContains(t, lines[101], "unlogged")
+	})
+}

@@ -1,0 +1,164 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// Stats is how deliveries are getting on: in the store, and in this process.
+type Stats struct {
+	// At is when the figures were read, by the store's clock, as all times here are.
+	At time.Time
+	// Stored counts the deliveries of all organizations in the store, whichever process works on
+	// them.
+	Stored webhook.Totals
+	// Process is about this Dispatcher only.
+	Process ProcessStats
+}
+
+// OldestDueAge is how long the delivery has been due that has waited longest for a claim: see
+// [webhook.Totals.OldestDue]. Zero if none is due.
+func (s *Stats) OldestDueAge() time.Duration { return s.age(s.Stored.OldestDue) }
+
+// OldestHeldAge is how long the delivery has been due that this process has held longest: see
+// [ProcessStats.OldestHeld]. Zero if it holds none.
+func (s *Stats) OldestHeldAge() time.Duration { return s.age(s.Process.OldestHeld) }
+
+func (s *Stats) age(since time.Time) time.Duration {
+	if since.IsZero() {
+		return 0
+	}
+	return max(s.At.Sub(since), 0)
+}
+
+// ProcessStats is what a Dispatcher does at the moment.
+type ProcessStats struct {
+	// Running says that Run is running, or a Drain that does the work of one.
+	Running bool
+	// Workers are the goroutines that make attempts, or are about to look for one to make.
+	Workers int
+	// InFlight counts the attempts under way. Config.MaxInFlight bounds it.
+	InFlight int
+	// Queued counts the deliveries that wait in memory for their turn, and QueuedBytes the bytes of
+	// their payloads.
+	Queued, QueuedBytes int
+	// Held counts the deliveries that are leased to this process: those in flight, those that are
+	// queued, and those whose result is about to be stored.
+	Held int
+	// OldestHeld is since when the one of them has been due that was due first. Zero if there is
+	// none.
+	OldestHeld time.Time
+	// DegradedEndpoints counts the endpoints that this process has found degraded: see
+	// [Hooks.HealthChanged].
+	DegradedEndpoints int
+	// LastClaim is when the store last answered a claim, or when this process last had no room for
+	// more, so that it did not need to ask. Zero if neither has happened.
+	LastClaim time.Time
+}
+
+// Stats counts what is unfinished and what is dead now, and says what this process does. It is
+// cheap enough to be asked every few seconds: the store counts up to 100,000 deliveries of either
+// kind, and says so if there are more. See [webhook.Totals].
+//
+// If the store fails, Stats returns its error together with the Process of the answer.
+func (d *Dispatcher) Stats(ctx context.Context) (Stats, error) {
+	return d.stats(ctx, webhook.DefaultTotalsLimit)
+}
+
+func (d *Dispatcher) stats(ctx context.Context, limit int) (Stats, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	d.clock.ask(ctx)
+	s := Stats{At: d.now(), Process: d.processStats()}
+	var err error
+	s.Stored, err = d.store.Totals(ctx, s.At, webhook.TotalsQuery{AllOrganizations: true, Limit: limit})
+	return s, err
+}
+
+func (d *Dispatcher) processStats() ProcessStats {
+	queue := d.queue.Stats()
+	p := ProcessStats{
+		Running: d.running.Load() != nil, Workers: queue.Workers,
+		InFlight: queue.FastSlots + queue.GeneralSlots,
+		Queued:   queue.Buffered, QueuedBytes: queue.BufferedBytes,
+		DegradedEndpoints: queue.OpenBreakers,
+	}
+	p.Held, p.OldestHeld = d.leases.oldest()
+	if at := d.claims.last(); !at.IsZero() {
+		p.LastClaim = d.clock.of(at)
+	}
+	return p
+}
+
+// Totals counts what is unfinished and what is dead now of one organization, or of all.
+func (d *Dispatcher) Totals(
+	ctx context.Context, q webhook.TotalsQuery,
+) (webhook.Totals, error) {
+	if !storable(q.OrganizationID) {
+		return webhook.Totals{}, nil
+	}
+	d.clock.ask(ctx)
+	return d.store.Totals(ctx, d.now(), q)
+}
+
+// claimRecord remembers what the loop that claims does. The times are those of this process's clock.
+type claimRecord struct {
+	mu       sync.Mutex
+	loopedAt time.Time // when the loop began; zero if there is none
+	roundAt  time.Time // when it began its last round
+	answered time.Time // when the store last answered, or need not be asked
+}
+
+func (c *claimRecord) loopBegins() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loopedAt = time.Now()
+}
+
+func (c *claimRecord) loopEnds() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loopedAt = time.Time{}
+}
+
+func (c *claimRecord) roundBegins() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.roundAt = time.Now()
+}
+
+// done notes that the store has answered, or need not be asked.
+func (c *claimRecord) done() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answered = time.Now()
+}
+
+func (c *claimRecord) last() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answered
+}
+
+// unanswered returns for how long the loop has had no answer, zero if there is no loop.
+func (c *claimRecord) unanswered() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.loopedAt.IsZero() {
+		return 0
+	}
+	return time.Since(later(c.loopedAt, c.answered))
+}
+
+// still returns for how long the loop has been in the same round, zero if there is no loop.
+func (c *claimRecord) still() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.loopedAt.IsZero() {
+		return 0
+	}
+	return time.Since(later(c.loopedAt, c.roundAt))
+}
