@@ -85,8 +85,9 @@
 //
 // [Hooks] enclose each emit, attempt, claim and call of the store with results. What a Start
 // hook returns is the context of what it begins, so that a span of the embedding service
-// is the parent of what channels and stores do. Hooks.HealthChanged tells when an endpoint is left
-// alone because it keeps failing, and when it answers again.
+// is the parent of what channels and stores do. [JoinHooks] makes one Hooks of several, such as
+// those of a tracer and those of metrics. Hooks.HealthChanged tells when an endpoint is left alone
+// because it keeps failing, and when it answers again.
 //
 // [Dispatcher.Stats] counts what waits, what is in flight, paused and dead, says since when the
 // oldest delivery has been due, and what this process does. [Dispatcher.Totals] counts for one
@@ -121,7 +122,8 @@
 //   - decide.go, retry.go: what follows from an attempt; the retry policies
 //   - lost.go, heldleases.go: deliveries whose lease was lost, and the leases held here
 //   - replay.go, sendtest.go, testlimits.go: Replay and ReplayAll; SendTest
-//   - hooks.go, logs.go, errors.go: Hooks, the lines of the log about deliveries, and the errors
+//   - hooks.go, joinhooks.go, logs.go: Hooks, several of them as one, and the log about deliveries
+//   - errors.go: the errors
 //   - stats.go, healthhandler.go: Stats, and handlers for probes
 //   - channelcache.go, clock.go: opened channels, and the store's clock
 //   - internal: the fair queue, its circuit breaker, shared commits, and logging of outages

@@ -14,7 +14,7 @@ import (
 )
 
 // Hooks are functions that the Dispatcher calls as things happen: for traces, metrics,
-// audit. A nil one costs nothing.
+// audit. A nil one costs nothing. [JoinHooks] makes one of several.
 //
 // A Start hook takes the context of what begins and returns the one to go on with, which
 // is derived from it, such as one that holds a span. The store or the channel that
