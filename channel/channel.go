@@ -50,6 +50,13 @@ type Capabilities struct {
 	// is not known and that there is no such bound.
 	Host string
 
+	// Port is the port at the Host. Zero means that it is not known.
+	Port int
+
+	// Method is the method of the HTTP requests that attempts make, such as POST. Empty means that
+	// they make none, or that it is not known. Traces call an attempt with a Method an HTTP request.
+	Method string
+
 	// MaxInFlight is the largest number of attempts at Host that may be in flight at the same time,
 	// because all channels to it share something scarce, such as the connections to a mail server. The
 	// caller begins no more attempts than that. A delivery that waits for its turn occupies no worker,

@@ -41,7 +41,7 @@
 //   - encode.go: encoding
 //   - fields.go: the names of the fields
 //
-// Three packages are below this one: signature signs and verifies the requests that carry events,
-// jsontext reads and writes JSON where encoding/json is not enough, and settings completes and
-// checks the fields of a Config.
+// Four packages are below this one: signature signs and verifies the requests that carry events,
+// tracecontext says of which trace an event is a part, jsontext reads and writes JSON where
+// encoding/json is not enough, and settings completes and checks the fields of a Config.
 package event

@@ -60,14 +60,15 @@ const (
 
 var errStoreTimeout = errors.New("receiver: the store did not answer in time")
 
-// process claims the event and has it handled. It writes nothing.
+// process claims the event and has it handled. It writes nothing. ctx is that of the request, or
+// derived from it.
 func (a *attempt) process(
-	w http.ResponseWriter, r *http.Request, started time.Time,
+	ctx context.Context, w http.ResponseWriter, r *http.Request, started time.Time,
 ) (Result, answer) {
 	// The call goes on if the sender disconnects: a claim that was made, but whose answer
 	// was not awaited, would block the event for a lease.
 	a.held.w = w
-	a.detached = detached{request: r.Context(), delivery: &a.delivery}
+	a.detached = detached{request: ctx, delivery: &a.delivery}
 	a.begin(started)
 	defer a.end()
 	cfg := &a.rc.cfg
@@ -80,7 +81,7 @@ func (a *attempt) process(
 			return Result{Outcome: Unavailable, Err: err},
 				answer{status: http.StatusServiceUnavailable, retryAfter: retryLater}
 		}
-		cfg.Logger.LogAttrs(r.Context(), slog.LevelError,
+		cfg.Logger.LogAttrs(ctx, slog.LevelError,
 			"receiver: handling without deduplication",
 			slog.String("op", "claim"), slog.String("event_id", a.delivery.Event.ID),
 			slog.String("claim_key", claim.Key), slog.Any("error", err))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 )
 
 // Check makes the checks of [Receiver.Handler] and decodes the event, without claiming it.
@@ -97,6 +98,7 @@ func (rc *Receiver) checkEvent(
 	if rejection := rc.decode(r.Header, d); rejection != nil {
 		return rejection
 	}
+	d.Trace = tracecontext.FromHeader(r.Header)
 	d.reader.Reset(d.Body)
 	r.Body, r.ContentLength, r.TransferEncoding = &d.reader, int64(len(d.Body)), nil
 	return nil

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"mime"
@@ -128,8 +129,22 @@ type Config struct {
 }
 
 // Hooks are called synchronously, from many goroutines at a time. A nil hook is not
-// called.
+// called. A panic in ProcessStart or ProcessEnd is logged, and all goes on as though it had
+// returned.
 type Hooks struct {
+	// ProcessStart and ProcessEnd enclose what is done for each request that passed the checks:
+	// claiming the event, the handler, and settling. ProcessStart returns the context to go on
+	// with, which is derived from the one that it takes, such as one that holds a span. The
+	// handler, the Deduper and the Invalidator get contexts derived from that; ProcessEnd gets it
+	// too, and is called exactly once for each ProcessStart. Nil leaves the context as it was.
+	//
+	// In the context that ProcessStart takes, [tracecontext.From] finds the trace of the sender's
+	// request.
+	ProcessStart func(context.Context, *Delivery) context.Context
+	// ProcessEnd gets what OnResult gets, before it. If the handler has ended its goroutine, as a
+	// panic with http.ErrAbortHandler does, OnResult is not called; the Result then says Panicked
+	// and has no Status, because the sender gets no answer.
+	ProcessEnd func(context.Context, Result)
 	// OnReject is called for every request that did not pass the checks. The body of r
 	// may have been read.
 	OnReject func(r *http.Request, why *Rejection)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 )
 
 // A Delivery is a request that has passed every check. All handlers of the request share
@@ -31,6 +32,10 @@ type Delivery struct {
 	Claim Claim
 	// Keep is how long the event must be remembered (see [Config.Keep]).
 	Keep time.Duration
+	// Trace is the trace of the sender's request, or zero. Behind an inbox it is that of the
+	// attempt to handle the event. In a handler, [tracecontext.From] finds it in the context, or
+	// what [Hooks].ProcessStart has put in its place.
+	Trace tracecontext.Context
 
 	// reader is the request's body after it was read.
 	reader bodyReader

@@ -102,6 +102,13 @@
 // a duplicate is acknowledged: a handler that settles the claim itself may have died
 // before the Invalidator ran. Package invalidate has several.
 //
+// # Traces
+//
+// A request may say of which trace it is a part, in the headers traceparent, tracestate and
+// baggage. [Delivery].Trace has them, and in the context of a handler package event/tracecontext
+// finds them: what the handler emits with a Dispatcher is then a part of the same trace.
+// [Hooks].ProcessStart and ProcessEnd enclose the processing of an event.
+//
 // # Tests
 //
 // Package receivertest builds signed requests for tests of your handlers, and runs an

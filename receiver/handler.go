@@ -3,15 +3,20 @@ package receiver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 )
 
 // Handler returns a handler that checks each request, claims its event, calls next, and
 // settles the claim. next finds the event in the request's context ([EventFrom],
-// [DeliveryFrom]), and can read the exact body again.
+// [DeliveryFrom]) with the trace of the request ([tracecontext.From]), and can read the exact
+// body again.
 //
 // The result of next is the error that a [HandlerFunc] or a [Router] returns, or else
 // the status of the answer: 2xx is success, and with any other status the event is
@@ -35,13 +40,67 @@ func (rc *Receiver) Handler(next http.Handler) http.Handler {
 			rc.reject(w, r, rejection)
 			return
 		}
-		started := time.Now()
-		result, answer := a.process(w, r, started)
-		result.Delivery, result.Status = &a.delivery, answer.status
-		result.Duration = time.Since(started)
+		result, answer := rc.process(w, r, a)
 		rc.report(r.Context(), &result)
 		answer.write(w)
 	})
+}
+
+// process does what the process hooks enclose.
+func (rc *Receiver) process(
+	w http.ResponseWriter, r *http.Request, a *attempt,
+) (result Result, answer answer) {
+	started := time.Now()
+	ctx := tracecontext.With(r.Context(), a.delivery.Trace)
+	if hook := rc.cfg.Hooks.ProcessStart; hook != nil {
+		ctx = rc.startHook(ctx, hook, &a.delivery)
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			result = Result{Outcome: Panicked, Err: errGoroutineEnded}
+		}
+		result.Delivery, result.Status = &a.delivery, answer.status
+		result.Duration = time.Since(started)
+		if hook := rc.cfg.Hooks.ProcessEnd; hook != nil {
+			rc.endHook(ctx, hook, result)
+		}
+	}()
+	result, answer = a.process(ctx, w, r, started)
+	returned = true
+	return result, answer
+}
+
+var errGoroutineEnded = errors.New("receiver: the handler has ended its goroutine")
+
+// startHook calls ProcessStart and returns the context to go on with.
+func (rc *Receiver) startHook(
+	ctx context.Context, hook func(context.Context, *Delivery) context.Context, d *Delivery,
+) (out context.Context) {
+	out = ctx
+	defer rc.recoverHook(ctx, "ProcessStart")
+	if given := hook(ctx, d); given != nil {
+		out = given
+	}
+	return out
+}
+
+// endHook calls ProcessEnd.
+func (rc *Receiver) endHook(
+	ctx context.Context, hook func(context.Context, Result), result Result,
+) {
+	defer rc.recoverHook(ctx, "ProcessEnd")
+	hook(ctx, result)
+}
+
+// recoverHook is deferred where a hook is called, and logs its panic.
+func (rc *Receiver) recoverHook(ctx context.Context, name string) {
+	if p := recover(); p != nil {
+		// Its type and not its value, which may hold a secret.
+		rc.cfg.Logger.LogAttrs(ctx, slog.LevelError, "receiver: a hook panicked",
+			slog.String("hook", name), slog.String("panic", fmt.Sprintf("%T", p)),
+			slog.String("stack", string(debug.Stack())))
+	}
 }
 
 // reject answers a request that did not pass the checks. All answers about credentials

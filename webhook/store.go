@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 )
 
 // Store keeps subscriptions, events and deliveries. The Dispatcher decides what happens to them,
@@ -218,6 +220,9 @@ type NewEvent struct {
 	// Payload is the envelope's JSON. The store does not look inside, and may
 	// keep the slice: the caller does not change it any more.
 	Payload []byte
+	// Trace says of which trace the emit is a part. The caller has cleaned it, see
+	// [tracecontext.Context.Clean]. A store should not write anything for one that is zero.
+	Trace tracecontext.Context
 }
 
 // Enqueued is what [Queue.Enqueue] did.
@@ -300,6 +305,8 @@ type Task struct {
 	EventType string
 	// Payload is the envelope's JSON. It is shared, and must not be modified.
 	Payload []byte
+	// Trace is that of the NewEvent, also after a replay.
+	Trace tracecontext.Context
 	// Attempts is the number of attempts in the history; AttemptsSinceQueued is the
 	// number of those made since QueuedAt, without failed probes.
 	Attempts, AttemptsSinceQueued int

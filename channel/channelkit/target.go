@@ -96,10 +96,11 @@ func (c *HTTPClient) NewTarget(config TargetConfig) *Target {
 	return t
 }
 
-// Capabilities returns those of a channel that sends to the Target: its Host, and its Timeout
-// unless that is NoTimeout.
+// Capabilities returns those of a channel that sends to the Target: its Host, Port and Method, and
+// its Timeout unless that is NoTimeout.
 func (t *Target) Capabilities() channel.Capabilities {
-	c := channel.Capabilities{Host: hostOf(t.request.URL)}
+	c := channel.Capabilities{Host: hostOf(t.request.URL), Port: portOf(t.request.URL),
+		Method: t.request.Method}
 	if t.timeout != NoTimeout {
 		c.Timeout = t.timeout
 	}

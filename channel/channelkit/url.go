@@ -198,3 +198,14 @@ func IsHostname(name string) bool {
 
 // hostOf is a URL's host as callers compare it.
 func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
+
+// portOf is a URL's port, or that of its scheme.
+func portOf(u *url.URL) int {
+	if port, err := strconv.Atoi(u.Port()); err == nil {
+		return port
+	}
+	if u.Scheme == "http" {
+		return 80
+	}
+	return 443
+}

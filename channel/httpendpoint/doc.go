@@ -11,6 +11,9 @@
 // signing secret, the request is signed according to the Standard Webhooks specification: see
 // package event/signature.
 //
+// The request of an attempt that is a part of a trace has traceparent and tracestate: see
+// [TraceHeaders].
+//
 // # What is where
 //
 // [Config] is the configuration in a subscription, [NewDriver] makes the driver, and [Name] is the

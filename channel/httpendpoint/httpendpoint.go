@@ -15,6 +15,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/channel/channelkit"
 	"github.com/mixpeek/webhooks-go/event/signature"
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 	"github.com/mixpeek/webhooks-go/template"
 )
 
@@ -28,9 +29,10 @@ type Config struct {
 	// URL is where the event is posted to. Required; see channelkit.HTTPClient.CheckURL.
 	URL string `json:"url" channel:"target"`
 
-	// Headers are sent with every request, and may override User-Agent and Content-Type. Headers of
-	// the connection, such as Host and Content-Length, are refused, and so are values that are
-	// empty or contain invisible characters.
+	// Headers are sent with every request, and may override User-Agent and Content-Type. With a
+	// traceparent or tracestate among them, or baggage, they replace those of the trace that the
+	// attempt is a part of. Headers of the connection, such as Host and Content-Length, are refused,
+	// and so are values that are empty or contain invisible characters.
 	Headers map[string]string `json:"headers,omitempty" channel:"secret"`
 
 	// PayloadTemplate is a JSON object whose strings are templates. The body is the JSON that it
@@ -67,7 +69,24 @@ type Options struct {
 	// Library has filters and functions that templates can use beyond Jinja2.
 	// Defaults to none.
 	Library *template.Library
+
+	// Trace says which headers of a trace requests have. Defaults to TraceParent.
+	Trace TraceHeaders
 }
+
+// TraceHeaders says which headers requests have of the trace that [tracecontext.From] finds in the
+// context of an attempt. There are none if it finds none.
+type TraceHeaders int
+
+const (
+	// TraceParent sends traceparent and tracestate: random ids, and what tracers add to them.
+	TraceParent TraceHeaders = iota
+	// TraceNone sends none.
+	TraceNone
+	// TraceBaggage sends baggage as well. It has what your services attach to their requests, such
+	// as the id of a user, and subscribers are strangers: so it is sent only if you say so.
+	TraceBaggage
+)
 
 // NewDriver returns the driver of the "webhook" channel. Its configuration is a [Config]. A nil
 // client means a client with the zero channelkit.HTTPConfig.
@@ -75,12 +94,13 @@ func NewDriver(client *channelkit.HTTPClient, options Options) channel.Driver {
 	if client == nil {
 		client, _ = channelkit.NewHTTPClient(channelkit.HTTPConfig{}) // the zero value is valid
 	}
-	return &driver{client: client, library: options.Library}
+	return &driver{client: client, library: options.Library, trace: options.Trace}
 }
 
 type driver struct {
 	client  *channelkit.HTTPClient
 	library *template.Library
+	trace   TraceHeaders
 }
 
 // Open checks everything and prepares what all attempts have in common.
@@ -104,7 +124,7 @@ func (d *driver) Open(config json.RawMessage) (channel.Channel, error) {
 			Redact: channelkit.NewRedactor(append(secrets, channelkit.URLSecrets(u)...),
 				r.Literals("payload_template")...),
 		}),
-		signer: signer, payload: payload,
+		signer: signer, payload: payload, trace: traceNames(d.trace, header),
 	}, nil
 }
 
@@ -113,6 +133,7 @@ type endpoint struct {
 	target  *channelkit.Target
 	signer  *signature.Signer
 	payload *channelkit.Template
+	trace   []string // the headers of a trace that requests have
 }
 
 // Capabilities are those of the endpoint.
@@ -130,16 +151,25 @@ func (c *endpoint) Send(ctx context.Context, m *channel.Message) (channel.Result
 			return channel.Result{}, err
 		}
 	}
-	if c.signer == nil {
-		return c.target.Send(ctx, body, nil)
+	prepare := c.sign(m, body)
+	if trace := tracecontext.From(ctx); len(c.trace) > 0 && !trace.IsZero() {
+		prepare = withTrace(c.trace, trace, prepare)
 	}
-	return c.target.Send(ctx, body, func(header http.Header) error {
+	return c.target.Send(ctx, body, prepare)
+}
+
+// sign returns what signs the request of a message, or nil if requests are not signed.
+func (c *endpoint) sign(m *channel.Message, body []byte) func(http.Header) error {
+	if c.signer == nil {
+		return nil
+	}
+	return func(header http.Header) error {
 		if err := c.signer.Sign(header, m.EventID, time.Now(), body); err != nil {
 			return &channel.Error{Action: channel.Permanent, Class: channel.ClassPayload,
 				Err: errors.New("the event cannot be signed: its id does not fit")}
 		}
 		return nil
-	})
+	}
 }
 
 // readTimeout reads a number of seconds; zero counts as absent.

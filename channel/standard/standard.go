@@ -35,6 +35,10 @@ type Config struct {
 	// With it, channels of your own can share the client and its connections. Defaults to none.
 	Client *channelkit.HTTPClient
 
+	// Trace says which headers of a trace the requests of "webhook" have. The zero value sends
+	// traceparent and tracestate, but not baggage.
+	Trace httpendpoint.TraceHeaders
+
 	// Slack configures the "slack" channel. Defaults to Slack's own API.
 	Slack slack.Options
 
@@ -68,6 +72,9 @@ func New(config Config) (*channel.Registry, error) {
 		return nil,
 			errors.New("standard: New: HTTP must be zero when Client is given, which is configured already")
 	}
+	if config.Trace < httpendpoint.TraceParent || config.Trace > httpendpoint.TraceBaggage {
+		return nil, fmt.Errorf("standard: New: Trace must be one of the constants, is %d", config.Trace)
+	}
 	if config.Slack.Library == nil {
 		config.Slack.Library = config.Library
 	}
@@ -81,7 +88,7 @@ func New(config Config) (*channel.Registry, error) {
 	r := channel.NewRegistry()
 	errs := []error{
 		r.Register(httpendpoint.Name, httpendpoint.NewDriver(client,
-			httpendpoint.Options{Library: config.Library})),
+			httpendpoint.Options{Library: config.Library, Trace: config.Trace})),
 		r.Register(slack.Name, toSlack),
 	}
 	if config.SMTP != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/receiver/inbox"
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -104,21 +105,29 @@ func TestWhatResultsMean(t *testing.T) {
 	}
 }
 
-// A handler finds in its context a claim for DoneTx, with a key that no receiver has.
+// A handler finds in its context a claim for DoneTx, with a key that no receiver has, and the trace
+// of the request.
 func TestDeliveryInTheContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var got *receiver.Delivery
+		var trace tracecontext.Context
 		in := newInbox(t, memstore.New(), func(ctx context.Context, e *event.Event) error {
-			got = receiver.DeliveryFrom(ctx)
+			got, trace = receiver.DeliveryFrom(ctx), tracecontext.From(ctx)
 			assert.Same(t, e, receiver.EventFrom(ctx))
 			return nil
 		})
 		run(t, in)
 		e := newEvent("evt_1")
-		require.NoError(t, in.HandleEvent(t.Context(), e))
+		sent := tracecontext.Context{
+			Parent:  "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+			Baggage: "user=alice",
+		}
+		require.NoError(t, in.HandleEvent(tracecontext.With(t.Context(), sent), e))
 		synctest.Wait()
 		require.NotNil(t, got)
+		assert.Equal(t, sent, got.Trace)
+		assert.Equal(t, sent, trace)
 		assert.Equal(t, receiver.Claim{Key: "inbox/default/evt_1"}, got.Claim)
 		assert.Equal(t, receiver.DefaultKeep, got.Keep)
 		body, err := e.MarshalJSON()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 	"github.com/mixpeek/webhooks-go/receiver"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
@@ -154,7 +155,7 @@ func (in *Inbox) send(ctx context.Context, m *channel.Message) (channel.Result, 
 		}
 	}
 	var result channel.Result
-	err = in.handler(receiver.ContextWithDelivery(ctx, in.delivery(m, e, body)), e)
+	err = in.handler(receiver.ContextWithDelivery(ctx, in.delivery(ctx, m, e, body)), e)
 	if errors.Is(err, receiver.ErrNoHandler) || errors.Is(err, receiver.ErrAlreadyHandled) {
 		result.Response, err = err.Error(), nil
 	}
@@ -169,12 +170,15 @@ func (in *Inbox) send(ctx context.Context, m *channel.Message) (channel.Result, 
 // delivery returns what a handler finds in its context. The key of its claim differs from
 // the keys of all receivers, because a key with a consumer has one slash. The token is zero,
 // because the Dispatcher and not a Deduper has claimed the event.
-func (in *Inbox) delivery(m *channel.Message, e *event.Event, body []byte) *receiver.Delivery {
+func (in *Inbox) delivery(
+	ctx context.Context, m *channel.Message, e *event.Event, body []byte,
+) *receiver.Delivery {
 	return &receiver.Delivery{
 		Event: e,
 		Body:  body,
 		Claim: receiver.Claim{Key: "inbox/" + in.name + "/" + m.EventID},
 		Keep:  receiver.DefaultKeep,
+		Trace: tracecontext.From(ctx),
 	}
 }
 

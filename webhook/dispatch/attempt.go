@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 	"github.com/mixpeek/webhooks-go/template"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
@@ -141,10 +142,12 @@ func (r *run) attempt(t *task) (result, bool) {
 			}
 		},
 	})
+	ctx = tracecontext.With(ctx, t.Trace) // in place of one that Run was called with
 	about := AttemptStart{
 		DeliveryID: t.DeliveryID, OrganizationID: t.OrganizationID, Endpoint: t.Endpoint,
 		EventID: t.EventID, EventType: t.EventType, Number: t.Attempts + 1, DueAt: t.DueAt,
-		QueuedAt: t.QueuedAt,
+		QueuedAt:     t.QueuedAt,
+		Capabilities: entry.channels[t.Endpoint.Channel].can,
 	}
 	ctx = hookStart(ctx, d, "AttemptStart", d.cfg.Hooks.AttemptStart, about)
 	waitedBefore := d.queue.CompletedPauses(&t.item)

@@ -45,6 +45,7 @@ type cacheLoad struct {
 type openedChannel struct {
 	channel.Channel
 	err     error
+	can     channel.Capabilities
 	host    fairqueue.HostKey // that attempts go to, if the channel says so
 	timeout time.Duration     // that Send enforces; zero is none
 	// elsewhere says that this process has no driver of the channel's name;
@@ -96,7 +97,7 @@ func (c *channelCache) openOne(cfg webhook.ChannelConfig) (opened openedChannel)
 	opened = openedChannel{Channel: ch}
 	if ch != nil {
 		can := ch.Capabilities()
-		opened.timeout, opened.host = can.Timeout, fairqueue.HostKey{Name: can.Host}
+		opened.can, opened.timeout, opened.host = can, can.Timeout, fairqueue.HostKey{Name: can.Host}
 		if can.Host != "" {
 			opened.host.MaxInFlight = max(can.MaxInFlight, 0)
 		}

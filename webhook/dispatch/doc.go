@@ -89,6 +89,11 @@
 // those of a tracer and those of metrics. Hooks.HealthChanged tells when an endpoint is left alone
 // because it keeps failing, and when it answers again.
 //
+// An event keeps the trace that it was emitted in, which package event/tracecontext finds in the
+// context of Emit: it is stored beside the event, and each attempt has it in its context, whenever
+// and in whichever process it is made. Channel "webhook" sends it on in the headers traceparent and
+// tracestate, and a receiver gives it to the handler.
+//
 // [Dispatcher.Stats] counts what waits, what is in flight, paused and dead, says since when the
 // oldest delivery has been due, and what this process does. [Dispatcher.Totals] counts for one
 // organization. Module webhook/promhook makes metrics for Prometheus of the hooks and of Stats.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/event/settings"
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -36,6 +37,10 @@ const maxCommit = 4 << 20
 // as a duplicate, so emitting again is safe after any error, including that of a context that
 // ended, after which the events may or may not be stored.
 //
+// The trace that [tracecontext.From] finds in ctx, or in what Hooks.EmitStart makes of it, is
+// stored with the events, beside their JSON. Each attempt to deliver them has it in its context,
+// whichever process makes it.
+//
 // Emit works whether or not Run is running, in this process or another.
 func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emitted, error) {
 	ctx = d.emitStart(ctx, events, false)
@@ -45,7 +50,7 @@ func (d *Dispatcher) Emit(ctx context.Context, events ...*event.Event) ([]webhoo
 }
 
 func (d *Dispatcher) emit(ctx context.Context, events []*event.Event) ([]webhook.Emitted, error) {
-	records, err := newEvents(events)
+	records, err := newEvents(ctx, events)
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}
@@ -82,7 +87,7 @@ func (d *Dispatcher) emitTx(
 	if queue == nil {
 		return nil, ErrNoTx
 	}
-	records, err := newEvents(events)
+	records, err := newEvents(ctx, events)
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}
@@ -94,9 +99,10 @@ func (d *Dispatcher) emitTx(
 	return emitted, nil
 }
 
-// newEvents completes, checks and encodes events.
-func newEvents(events []*event.Event) ([]webhook.NewEvent, error) {
+// newEvents completes, checks and encodes events. They are a part of the trace of ctx.
+func newEvents(ctx context.Context, events []*event.Event) ([]webhook.NewEvent, error) {
 	var p event.Problems
+	trace := tracecontext.From(ctx)
 	records := make([]webhook.NewEvent, 0, len(events))
 	for i, e := range events {
 		path := ""
@@ -126,6 +132,7 @@ func newEvents(events []*event.Event) ([]webhook.NewEvent, error) {
 		}
 		records = append(records, webhook.NewEvent{
 			OrganizationID: e.OrganizationID, ID: e.ID, Type: e.Type, Payload: payload,
+			Trace: trace,
 		})
 	}
 	return records, p.Err()

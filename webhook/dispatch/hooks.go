@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
@@ -27,14 +28,17 @@ import (
 // though it had returned; a Start hook that panics leaves the context as it was. A hook must
 // not end its goroutine, as t.FailNow of a test does.
 type Hooks struct {
-	// EmitStart and EmitEnd enclose each [Dispatcher.Emit] and [Dispatcher.EmitTx].
-	// Calls of Emit at the same time share one call of the store, which gets the
+	// EmitStart and EmitEnd enclose each [Dispatcher.Emit] and [Dispatcher.EmitTx]. The
+	// events are stored with the trace that tracecontext.From finds in what EmitStart
+	// returns. Calls of Emit at the same time share one call of the store, which gets the
 	// context of one of them.
 	EmitStart func(context.Context, EmitStart) context.Context
 	EmitEnd   func(context.Context, EmitEnd)
 
-	// AttemptStart and AttemptEnd enclose each call of a channel for a delivery. When
-	// AttemptEnd is called the result is not stored yet: see Attempted.
+	// AttemptStart and AttemptEnd enclose each call of a channel for a delivery. In the
+	// context of AttemptStart, tracecontext.From finds the trace of the emit; in what it
+	// returns, that which the channel is to send to its endpoint. When AttemptEnd is called
+	// the result is not stored yet: see Attempted.
 	AttemptStart func(context.Context, AttemptStart) context.Context
 	AttemptEnd   func(context.Context, AttemptEnd)
 
@@ -109,6 +113,9 @@ type AttemptStart struct {
 	// QueuedAt is when the event was emitted, or when the delivery was last replayed, by the same
 	// clock.
 	QueuedAt time.Time
+	// Capabilities are what the channel says of its attempts, such as the host that they go to. They
+	// are zero if it cannot be opened.
+	Capabilities channel.Capabilities
 }
 
 // AttemptEnd is an attempt that is over.

@@ -43,7 +43,7 @@ func (d *Dispatcher) SendTest(
 	if sub == nil {
 		return nil, (*webhook.Subscription)(nil).Validate()
 	}
-	records, err := newEvents([]*event.Event{e})
+	records, err := newEvents(ctx, []*event.Event{e})
 	var p event.Problems
 	p.AddError("", err)
 	all := sub.ChannelKeys()

@@ -46,6 +46,7 @@ func (s *Store) enqueue(
 			eventKey:  key,
 			eventType: e.Type,
 			payload:   e.Payload,
+			trace:     e.Trace,
 			createdAt: micros(now),
 		}
 		s.lastEvent++
@@ -113,6 +114,7 @@ func (s *Store) lease(d *delivery, until time.Time) webhook.Task {
 		EventID:             d.event.id,
 		EventType:           d.event.eventType,
 		Payload:             d.event.payload,
+		Trace:               d.event.trace,
 		Attempts:            len(d.attempts),
 		AttemptsSinceQueued: d.sinceQueued,
 		QueuedAt:            moment(d.queuedAt),

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 	"github.com/mixpeek/webhooks-go/webhook"
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
@@ -82,6 +83,7 @@ type storedEvent struct {
 	eventKey
 	eventType  string
 	payload    []byte
+	trace      tracecontext.Context
 	createdAt  int64
 	deliveries log
 }

@@ -216,10 +216,12 @@ func (s *Store) ownersOf(ctx context.Context, q Querier, found []due) (map[int64
 func scanDue(row scanner) (due, error) {
 	var d due
 	var id, queuedAt, state, startedAt int64
+	var trace []byte
 	t := &d.task
 	err := row.Scan(&id, &d.endpointID, &d.at, &t.Token, &t.AttemptsSinceQueued, &t.Attempts,
 		&queuedAt, (*[]byte)(&t.Progress),
-		&state, &t.Lost, &startedAt, &t.EventID, &t.EventType, &t.Payload)
+		&state, &t.Lost, &startedAt, &t.EventID, &t.EventType, &t.Payload, &trace)
+	t.Trace = decodeTrace(trace)
 	t.DeliveryID, t.QueuedAt = webhook.DeliveryID(id), moment(queuedAt)
 	if state == stateInFlight && (t.Lost == 0 || startedAt > 0) {
 		t.Lost++

@@ -159,7 +159,7 @@
 //   - seal.go: the Sealer, opening and sealing configs, Reseal
 //   - routes.go: which subscriptions an event goes to
 //   - endpoints.go: the states of endpoints
-//   - enqueue.go: storing events and deliveries
+//   - enqueue.go, trace.go: storing events and deliveries, and the traces of events
 //   - claim.go: claims: the walk, what they skip, and leases
 //   - leases.go: the leases of what was prefetched, and what this process holds
 //   - settle.go: Settle, Extend, Start and Now

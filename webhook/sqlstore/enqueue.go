@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -11,24 +12,34 @@ import (
 )
 
 type enqueueStatements struct {
-	reserve, notify    string
-	events, deliveries *batch
-	stored             string
-	blocks             *batch
+	reserve, notify string
+	events          *batch
+	tracedEvents    *batch // has a column more than events
+	deliveries      *batch
+	stored          string
+	blocks          *batch
 }
 
+// newEnqueueStatements leaves out what all rows share, because every parameter costs time. So does
+// the trace, which most events do not have.
 func newEnqueueStatements(x expander) enqueueStatements {
-	return enqueueStatements{
-		reserve: x.sql(x.dialect.reserveSQL()),
-		notify:  x.sql(x.dialect.notifySQL()),
-		// Values that all rows share are not columns, because every parameter costs time.
-		events: x.batch(`WITH v (id, organization_id, event_id, type, last_id, payload) AS ({rows})
-			INSERT INTO {p}events (id, organization_id, event_id, type, last_id, payload, created_at)
-			SELECT id, organization_id, event_id, type, last_id, payload, ? FROM v WHERE true {sorted}
+	events := func(traced ...column) *batch {
+		names := "id, organization_id, event_id, type, last_id, payload"
+		for _, c := range traced {
+			names += ", " + c.name
+		}
+		return x.batch(`WITH v (`+names+`) AS ({rows})
+			INSERT INTO {p}events (`+names+`, created_at)
+			SELECT `+names+`, ? FROM v WHERE true {sorted}
 			ON CONFLICT DO NOTHING`,
-			column{"id", integer}, column{"organization_id", text}, column{"event_id", text},
-			column{"type", text},
-			column{"last_id", integer}, column{"payload", binary}),
+			append([]column{{"id", integer}, {"organization_id", text}, {"event_id", text},
+				{"type", text}, {"last_id", integer}, {"payload", binary}}, traced...)...)
+	}
+	return enqueueStatements{
+		reserve:      x.sql(x.dialect.reserveSQL()),
+		notify:       x.sql(x.dialect.notifySQL()),
+		events:       events(),
+		tracedEvents: events(column{"trace", text}),
 		deliveries: x.batch(`WITH v (id, event_id, endpoint_id) AS ({rows})
 			INSERT INTO {p}deliveries (id, event_id, endpoint_id, state, due_at, token)
 			SELECT id, event_id, endpoint_id, ?, ?, ? FROM v`,
@@ -229,7 +240,11 @@ func (e *enqueuing) number(ids []int64) {
 }
 
 func (s *Store) insertEvents(ctx context.Context, q Querier, e *enqueuing) error {
-	rows := make([]any, 0, len(e.events)*len(s.enqueue.events.columns))
+	statement, traced := s.enqueue.events, slices.ContainsFunc(e.events, isTraced)
+	if traced {
+		statement = s.enqueue.tracedEvents
+	}
+	rows := make([]any, 0, len(e.events)*len(statement.columns))
 	last := 0 // of the deliveries
 	for i := range e.events {
 		event := &e.events[i]
@@ -242,8 +257,15 @@ func (s *Store) insertEvents(ctx context.Context, q Querier, e *enqueuing) error
 			payload = []byte{} // nil would be NULL
 		}
 		rows = append(rows, e.ids[i], event.OrganizationID, event.ID, event.Type, lastID, payload)
+		if traced {
+			trace, err := encodeTrace(event.Trace)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, trace)
+		}
 	}
-	inserted, err := s.x.dialect.execBatch(ctx, q, s.enqueue.events, rows, []any{e.now})
+	inserted, err := s.x.dialect.execBatch(ctx, q, statement, rows, []any{e.now})
 	if err != nil || inserted == int64(len(e.events)) {
 		return err
 	}
@@ -355,6 +377,7 @@ func (e *enqueuing) task(i int, id int64, target *match.Target, until int64) web
 		EventID:        event.ID,
 		EventType:      event.Type,
 		Payload:        event.Payload,
+		Trace:          event.Trace,
 		QueuedAt:       moment(e.now),
 		DueAt:          moment(e.now),
 	}

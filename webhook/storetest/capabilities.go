@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -38,7 +39,10 @@ func transactionCases(h Harness) []testCase {
 func txCommit(f *fixture, q webhook.TxQueue, begin func() CallerTx) {
 	sub := f.create(hook("webhook", "slack"))
 	tx := begin()
-	emitted, err := q.EnqueueTx(f.ctx, tx.Tx, start(), newEvents("evt", 2))
+	trace := tracecontext.Context{Parent: traceparent, Baggage: "a=b"}
+	events := newEvents("evt", 2)
+	events[1].Trace = trace
+	emitted, err := q.EnqueueTx(f.ctx, tx.Tx, start(), events)
 	require.NoError(f.t, err)
 	require.Equal(f.t, []webhook.Emitted{
 		{EventID: "evt_0", Deliveries: 2}, {EventID: "evt_1", Deliveries: 2},
@@ -59,6 +63,9 @@ func txCommit(f *fixture, q webhook.TxQueue, begin func() CallerTx) {
 	tasks := f.claimN(start(), 6)
 	require.Equal(f.t, start(), tasks[0].QueuedAt,
 		"the event was emitted at the time that the call was given")
+	for _, task := range tasks {
+		require.Equal(f.t, task.EventID == "evt_1", task.Trace == trace, "a task has its event's trace")
+	}
 }
 
 func txRollback(f *fixture, q webhook.TxQueue, begin func() CallerTx) {

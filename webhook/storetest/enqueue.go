@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/tracecontext"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -25,6 +27,7 @@ func enqueueCases() []testCase {
 		{"FollowsUpdates", followsUpdates},
 		{"Payloads", payloads},
 		{"PayloadIsNotAliased", payloadIsNotAliased},
+		{"Traces", traces},
 		{"LargePayload", largePayload},
 		{"LargeBatch", largeBatch},
 		{"NoEvents", noEvents},
@@ -284,6 +287,60 @@ func payloadIsNotAliased(f *fixture) {
 	copy(got, "YYYYYYYY")
 	require.Equal(f.t, want, f.claimOne(start()).Payload,
 		"changing what EventPayload returned must not reach into the store")
+}
+
+// traced returns an event with a trace.
+func traced(id string, trace tracecontext.Context) webhook.NewEvent {
+	e := newEvent(id)
+	e.Trace = trace
+	return e
+}
+
+const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+func traces(f *fixture) {
+	f.create(hook())
+	const rule = "a task has the trace of its event, which another one does not get"
+	for name, trace := range map[string]tracecontext.Context{
+		"none":    {},
+		"parent":  {Parent: traceparent},
+		"baggage": {Baggage: "a=b"},
+		"all": {Parent: traceparent, State: "vendor=<&'>\"\\\\",
+			Baggage: "user=a%20b;c, d = '&<>'"},
+		"longest": {Parent: traceparent, State: "s=" + strings.Repeat("v", 256),
+			Baggage: "b=" + strings.Repeat("v", 8190)},
+	} {
+		require.Equal(f.t, trace, trace.Clean(), name)
+		f.enqueue(start(), newEvent(name+" before"), traced(name, trace), newEvent(name+" after"))
+		for _, task := range f.claimN(start(), 3) {
+			want := tracecontext.Context{}
+			if task.EventID == name {
+				want = trace
+			}
+			require.Equal(f.t, want, task.Trace, rule)
+			f.settle(start(), succeeded(task, start()))
+		}
+	}
+
+	trace := tracecontext.Context{Parent: traceparent, State: "a=b", Baggage: "c=d"}
+	tasks := f.prefetch(start(), always, traced("evt_1", trace), newEvent("evt_2"))
+	tasks = append(tasks, f.claim(start(), 2)...)
+	require.Len(f.t, tasks, 2)
+	for _, task := range tasks {
+		want := tracecontext.Context{}
+		if task.EventID == "evt_1" {
+			want = trace
+		}
+		require.Equal(f.t, want, task.Trace, "a delivery that is prefetched has it too")
+	}
+	task := tasks[slices.IndexFunc(tasks, func(t webhook.Task) bool { return t.EventID == "evt_1" })]
+	f.settle(start(), retry(task, start(), start().Add(time.Second)))
+	task = f.claimOne(start().Add(time.Second))
+	require.Equal(f.t, trace, task.Trace, "a retry keeps the trace")
+	f.settle(start().Add(time.Second), died(task, start().Add(time.Second)))
+	require.NoError(f.t, f.Replay(f.ctx, start().Add(2*time.Second), org, task.DeliveryID))
+	require.Equal(f.t, trace, f.claimOne(start().Add(2*time.Second)).Trace,
+		"a replay keeps the trace")
 }
 
 func largePayload(f *fixture) {

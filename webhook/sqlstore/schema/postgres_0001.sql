@@ -73,6 +73,7 @@ CREATE TABLE {p}events (
     type            text    NOT NULL,
     created_at      bigint  NOT NULL,
     last_id         bigint  NOT NULL, -- its last delivery; its own id if it has none any more
+    trace           text,             -- JSON; NULL for none
     payload         bytea   NOT NULL
 );
 CREATE UNIQUE INDEX {p}events_key ON {p}events (event_id, organization_id);

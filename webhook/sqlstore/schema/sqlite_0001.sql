@@ -75,6 +75,7 @@ CREATE TABLE {p}events (
     type            TEXT    NOT NULL,
     created_at      INTEGER NOT NULL,
     last_id         INTEGER NOT NULL, -- its last delivery; its own id if it has none any more
+    trace           TEXT,             -- JSON; NULL for none
     payload         BLOB    NOT NULL
 );
 CREATE UNIQUE INDEX {p}events_key ON {p}events (event_id, organization_id);
