@@ -15,7 +15,7 @@ const MaxRetryAfter = 24 * time.Hour
 //
 //	2xx                          success       nil
 //	3xx                          Retry         a redirect is a failed attempt, and is never followed
-//	410 Gone                     Deactivate    the delivery is dead, and its subscription is paused
+//	410 Gone                     Deactivate    the delivery is dead, and its endpoint is disabled
 //	429, 503 with Retry-After    Wait          that long, MaxRetryAfter at most
 //	any other                    Retry         after the backoff, until the retry policy gives up
 //

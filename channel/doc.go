@@ -33,7 +33,7 @@
 //
 // Every failed attempt is an [*Error] with an [Action]: Retry (try again after the backoff), Wait
 // (try again after RetryAfter; until then the endpoint gets no other delivery either), Permanent
-// (the delivery is dead) or Deactivate (the delivery is dead, and its subscription is paused).
+// (the delivery is dead) or Deactivate (the delivery is dead, and its endpoint is disabled).
 //
 // [Classify] is the table for all channels that speak HTTP. With the failures around it:
 //

@@ -17,7 +17,7 @@ const (
 	Retry      Action = iota // try again after the backoff
 	Wait                     // try again after Error.RetryAfter; until then make no other attempt there
 	Permanent                // the delivery is dead: another attempt would end the same way
-	Deactivate               // the delivery is dead, and its subscription is paused: the endpoint is gone
+	Deactivate               // the delivery is dead, and its endpoint is disabled: it is gone for good
 	Success                  // accepted: there is nothing left to do
 )
 

@@ -1,6 +1,6 @@
 // Package webhook defines what the publishing side of the library stores: the [Subscription], which
 // says which events go to which channels; the [Delivery] of one event to one endpoint, with every
-// [Attempt]; [Statistics]; and the contract of a [Store].
+// [Attempt]; the [EndpointState] of each endpoint; [Statistics]; and the contract of a [Store].
 //
 // To publish, start with package github.com/mixpeek/webhooks-go/webhook/dispatch:
 //

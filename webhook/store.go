@@ -351,11 +351,6 @@ type Settlement struct {
 	Probe bool
 	// Progress replaces the delivery's progress unless it is nil.
 	Progress json.RawMessage
-	// PauseSubscription also pauses the subscription, because its endpoint is gone for good. If
-	// Revision is not 0, it does so only if that is still the subscription's revision: an answer to
-	// an older configuration says nothing about the present one.
-	PauseSubscription bool
-	Revision          int64
 }
 
 // History is the part of a Store that reads past deliveries and corrects them. Every

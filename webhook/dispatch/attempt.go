@@ -17,6 +17,15 @@ type result struct {
 	task       *task
 	settlement webhook.Settlement
 	observed   breaker.Observation
+	// gone and permanent are those of the decision, and revision is that of the subscription that
+	// was attempted.
+	gone, permanent bool
+	revision        int64
+	// attempt is the one that was made, nil if there was none.
+	attempt *webhook.Attempt
+	// failingSince is since when the endpoint fails as a whole, by the clock of this process. Zero if
+	// it does not.
+	failingSince time.Time
 	// elsewhere says that only another process can make the attempt.
 	elsewhere bool
 	// again says that the task is queued again, and the worker is done with it.
@@ -54,9 +63,7 @@ func (r *run) work() {
 			continue
 		}
 		finished := r.d.queue.Finish(item, v.observed)
-		if finished.Change != nil {
-			r.healthChanged(t, v.settlement.Attempt, finished.Change)
-		}
+		v.failingSince = finished.FailingSince
 		if ok {
 			r.results <- v
 		} else {
@@ -105,7 +112,7 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 				"webhook_id", t.Endpoint.SubscriptionID, "error", err, "unlogged", unlogged)
 		}
 		return nil, requeueForOthers(t, d.cfg.PollInterval), true
-	case entry.paused:
+	case entry.paused, entry.unhealthy[t.Endpoint.Channel] && t.Probe == nil:
 		return nil, requeue(t), true // held
 	case entry.channels[t.Endpoint.Channel].elsewhere:
 		// Leave it to a process that has the channel, and look again in a while.
@@ -178,17 +185,20 @@ func (r *run) attempt(t *task) (result, bool) {
 	v = resultOf(t, attempt, decide(&t.Task, ended{
 		err: err, class: channel.Class(attempt.Class), waitedHere: waited >= attempt.Duration,
 	}, retryRules{entry.retry, d.retry}, endedAt))
-	v.settlement.Progress = progress
-	v.settlement.Revision = entry.revision
+	v.settlement.Progress, v.revision = progress, entry.revision
+	if t.Probe != nil {
+		d.asProbe(&v, endedAt)
+	}
 	return v, true
 }
 
 // resultOf is the result of a delivery that had that attempt.
 func resultOf(t *task, attempt *webhook.Attempt, next decision) result {
-	return result{task: t, observed: next.observed, settlement: webhook.Settlement{
-		Lease: t.Lease, Attempt: attempt, Status: next.status, DueAt: next.dueAt,
-		PauseSubscription: next.pauseSubscription,
-	}}
+	return result{
+		task: t, observed: next.observed, gone: next.gone, permanent: next.permanent, attempt: attempt,
+		settlement: webhook.Settlement{Lease: t.Lease, Attempt: attempt, Status: next.status,
+			DueAt: next.dueAt},
+	}
 }
 
 // hookResult is a stored result as Attempted sees it.

@@ -31,7 +31,10 @@ type cacheEntry struct {
 	paused   bool
 	retry    *webhook.Retry
 	channels map[string]openedChannel // by channel key
-	loaded   time.Time
+	// unhealthy has the endpoints that were degraded or disabled, if the entry is read again for a
+	// delivery that has been queued for a while. The store sees to it for one that was just claimed.
+	unhealthy map[string]bool
+	loaded    time.Time
 }
 
 // cacheLoad is an entry that is being read; done is closed when it has been.
@@ -122,7 +125,7 @@ func (c *channelCache) get(
 			load = &cacheLoad{done: make(chan struct{})}
 			c.loads[key] = load
 			c.mu.Unlock()
-			c.load(ctx, key, load)
+			c.load(ctx, key, load, !since.IsZero())
 			return load.entry, load.err
 		}
 		c.mu.Unlock()
@@ -134,15 +137,19 @@ func (c *channelCache) get(
 }
 
 // load reads the subscription, for all who wait.
-func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) {
+func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad, states bool) {
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	sub, err := c.store.Subscription(ctx, key.organizationID, key.subscriptionID)
+	var unhealthy map[string]bool
+	if err == nil && states {
+		unhealthy, err = c.unhealthy(ctx, key)
+	}
 	if err == nil {
 		load.entry = &cacheEntry{
 			revision: sub.Revision, paused: sub.Paused, retry: sub.Retry,
-			channels: c.opened(key, sub.Revision), loaded: started,
+			channels: c.opened(key, sub.Revision), unhealthy: unhealthy, loaded: started,
 		}
 		if load.entry.channels == nil {
 			load.entry.channels, _ = c.open(sub) // each channel has its own error
@@ -162,6 +169,22 @@ func (c *channelCache) load(ctx context.Context, key cacheKey, load *cacheLoad) 
 		c.entries[key] = load.entry
 	}
 	close(load.done)
+}
+
+// unhealthy returns which channels of a subscription are degraded or disabled.
+func (c *channelCache) unhealthy(ctx context.Context, key cacheKey) (map[string]bool, error) {
+	states, err := c.store.EndpointStates(ctx, webhook.EndpointQuery{
+		OrganizationID: key.organizationID, SubscriptionID: key.subscriptionID,
+		Limit: webhook.MaxChannels,
+	})
+	if len(states) == 0 {
+		return nil, err
+	}
+	unhealthy := make(map[string]bool, len(states))
+	for _, s := range states {
+		unhealthy[s.Channel] = true
+	}
+	return unhealthy, err
 }
 
 // opened returns the channels of the subscription if they are of this revision:

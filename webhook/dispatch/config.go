@@ -80,6 +80,10 @@ type Config struct {
 	// Dispatchers of one process that are given the same are bounded together.
 	Renders *template.Gate
 
+	// Lifecycle says when endpoints that keep failing become degraded and disabled. Defaults as its
+	// fields say.
+	Lifecycle Lifecycle
+
 	// Quota bounds the subscriptions and channels of one organization. Defaults as its
 	// fields say.
 	Quota webhook.Quota
@@ -91,9 +95,9 @@ type Config struct {
 	// Retention says how long finished deliveries are kept.
 	Retention Retention
 
-	// Logger hears of trouble: a store that fails, a subscription that was
-	// deactivated, an endpoint that is degraded, a delivery that is dead, a lease that was lost, a
-	// channel that panicked. At Debug it hears of each attempt. Defaults to slog.Default().
+	// Logger hears of trouble: a store that fails, an endpoint that is degraded or disabled, a
+	// delivery that is dead, a lease that was lost, a channel that panicked. At Debug it hears of
+	// each attempt. Defaults to slog.Default().
 	Logger *slog.Logger
 
 	// Hooks are called as things happen. The zero value calls nothing.
@@ -139,6 +143,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Retry = ExponentialRetry{}
 	}
 	c.Tests = c.Tests.withDefaults()
+	c.Lifecycle = c.Lifecycle.withDefaults()
 	settings.Default(&c.Quota.Subscriptions, 20_000)
 	settings.Default(&c.Quota.Channels, 50_000)
 	settings.Default(&c.MaxInFlight, 2048)
@@ -157,6 +162,7 @@ func (c Config) withDefaults() (Config, error) {
 	var p event.Problems
 	p.AddError("Retry", c.Retry.Validate())
 	c.Tests.validate(&p)
+	c.Lifecycle.validate(&p)
 	settings.AtLeast(&p, "Quota.Subscriptions", c.Quota.Subscriptions, 1)
 	settings.AtLeast(&p, "Quota.Channels", c.Quota.Channels, 1)
 	settings.AtLeast(&p, "MaxInFlight", c.MaxInFlight, 1)

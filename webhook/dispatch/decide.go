@@ -14,10 +14,11 @@ import (
 
 // decision is what follows for the delivery, and what the attempt says about the endpoint.
 type decision struct {
-	status            webhook.Status
-	dueAt             time.Time // of a pending delivery
-	pauseSubscription bool
-	observed          breaker.Observation
+	status   webhook.Status
+	dueAt    time.Time // of a pending delivery
+	observed breaker.Observation
+	// gone says that the endpoint is to be disabled; permanent, that the delivery cannot succeed.
+	gone, permanent bool
 }
 
 // ended is an attempt that is over.
@@ -38,8 +39,8 @@ func decide(t *webhook.Task, a ended, retry retryRules, now time.Time) decision 
 	failure := channel.AsError(a.err)
 	if failure.Action == channel.Deactivate {
 		return decision{
-			status: webhook.StatusDead, pauseSubscription: true,
-			// Leave the endpoint alone until the store knows that it is paused.
+			status: webhook.StatusDead, gone: true, permanent: true,
+			// Leave the endpoint alone until the store knows that it is disabled.
 			observed: breaker.Observation{
 				Health: breaker.Unhealthy, RetryAfter: breaker.MaxBackoff,
 			},
@@ -49,7 +50,7 @@ func decide(t *webhook.Task, a ended, retry retryRules, now time.Time) decision 
 	if a.class == channel.ClassTimeout && a.waitedHere {
 		d.observed = breaker.Observation{}
 	}
-	if failure.Action == channel.Permanent {
+	if d.permanent = failure.Action == channel.Permanent; d.permanent {
 		return d
 	}
 	retryAfter := time.Duration(0)
@@ -114,8 +115,11 @@ func (r retryRules) next(
 	t *webhook.Task, retryAfter time.Duration, now time.Time,
 ) (due time.Time, again bool) {
 	f := Failure{
-		Attempts: t.AttemptsSinceQueued + 1, QueuedAt: t.QueuedAt, At: now,
+		Attempts: t.AttemptsSinceQueued + 1, QueuedAt: later(t.QueuedAt, t.HealthySince), At: now,
 		RetryAfter: min(retryAfter, channel.MaxRetryAfter),
+	}
+	if t.Probe != nil {
+		f.QueuedAt = now
 	}
 	wait, again := r.wait(f)
 	if !again {

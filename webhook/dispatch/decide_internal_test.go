@@ -40,8 +40,13 @@ func TestDecide(t *testing.T) {
 	asked := func(wait time.Duration) breaker.Observation {
 		return breaker.Observation{Health: breaker.Unhealthy, RetryAfter: wait}
 	}
+	permanent := func(o breaker.Observation) decision {
+		d := dead(o)
+		d.permanent = true
+		return d
+	}
 	gone := dead(asked(breaker.MaxBackoff))
-	gone.pauseSubscription = true
+	gone.gone, gone.permanent = true, true
 	const queuedBefore = 2 * time.Minute
 	for _, c := range []struct {
 		name         string
@@ -63,9 +68,9 @@ func TestDecide(t *testing.T) {
 		{"a template", 0, failed(retry, channel.ClassTemplate, 0),
 			schedule, again(time.Minute, breaker.Observation{})},
 		{"refused for good", 0, failed(channel.Permanent, channel.ClassRejected, 0),
-			schedule, dead(healthy)},
+			schedule, permanent(healthy)},
 		{"a configuration", 0, failed(channel.Permanent, channel.ClassConfig, 0),
-			schedule, dead(breaker.Observation{})},
+			schedule, permanent(breaker.Observation{})},
 		{"asked to wait less", 0, failed(channel.Wait, channel.ClassStatus, time.Second),
 			schedule, again(time.Minute, asked(time.Second))},
 		{"asked to wait longer", 0, failed(channel.Wait, channel.ClassStatus, 9*time.Minute),

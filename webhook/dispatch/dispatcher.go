@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type Dispatcher struct {
 	leases   heldLeases
 	emits    groupcommit.Group[webhook.NewEvent, webhook.Emitted]
 	suspects suspects
+	probes   sync.Mutex // held while the state of a probe of this process is stored
 	clock    clock
 	claims   claimRecord
 	running  atomic.Pointer[run] // nil if Run is not running
@@ -188,8 +190,15 @@ func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *webhook.Subscr
 // Pausing holds the subscription's deliveries, and making it active again lets them
 // go on. An attempt that is under way in any process still ends; deliveries that
 // another process has queued already may go out for Config.PollInterval longer.
+//
+// If the update changes the configs of a channel whose endpoint is degraded, the endpoint is probed
+// at once. A disabled one stays disabled: see [Dispatcher.EnableEndpoint].
 func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscription) error {
 	if err := d.CheckSubscription(sub); err != nil {
+		return err
+	}
+	degraded, err := d.degradedOf(ctx, sub.OrganizationID, sub.ID)
+	if err != nil {
 		return err
 	}
 	sub.UpdatedAt = now()
@@ -197,7 +206,7 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 		return err
 	}
 	d.subscriptionChanged(ctx, sub.OrganizationID, sub.ID)
-	return nil
+	return d.probeRepaired(ctx, degraded, sub)
 }
 
 // PutSubscription creates the subscription, or makes the stored one of its id equal to
@@ -205,9 +214,9 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 // or configuration, each time that it starts. sub.ID must be set.
 //
 // sub.Paused counts only when the subscription is created. After that, PutSubscription
-// keeps what is stored, and sets it in sub: a person who paused a subscription, or an
-// endpoint that said it is gone, is not overruled by the next deploy.
-// [Dispatcher.UpdateSubscription] sets it.
+// keeps what is stored, and sets it in sub: a person who paused a subscription is not
+// overruled by the next deploy. [Dispatcher.UpdateSubscription] sets it. Nor does a deploy
+// enable an endpoint that is disabled: see [Dispatcher.EnableEndpoint].
 func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscription) error {
 	if sub == nil {
 		return sub.Validate()
@@ -331,14 +340,20 @@ func (d *Dispatcher) Cancel(
 // decides again, and asks for what the change may have set free.
 func (d *Dispatcher) subscriptionChanged(ctx context.Context, organizationID, id string) {
 	d.channels.forget(organizationID, id)
-	if dropped := d.queue.DrainSubscription(id); len(dropped) > 0 {
-		if err := d.requeueAll(ctx, dropped); err != nil {
-			d.requeueLater(ctx, dropped, err)
-		} else {
-			d.leases.release(leases(dropped))
-		}
-	}
+	d.requeueDrained(ctx, d.queue.DrainSubscription(id))
 	d.queue.SignalClaim()
+}
+
+// requeueDrained returns deliveries to the store that were taken out of the queue.
+func (d *Dispatcher) requeueDrained(ctx context.Context, drained []*task) {
+	if len(drained) == 0 {
+		return
+	}
+	if err := d.requeueAll(ctx, drained); err != nil {
+		d.requeueLater(ctx, drained, err)
+	} else {
+		d.leases.release(leases(drained))
+	}
 }
 
 // Statistics returns the figures of a subscription of the organization, or

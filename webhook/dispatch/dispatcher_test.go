@@ -259,7 +259,7 @@ func TestGivingUp(t *testing.T) {
 		err      error
 		attempts int
 		class    string
-		paused   bool
+		disabled bool
 	}{
 		"out of attempts": {status(500), 3, "status", false},
 		"permanent": {&channel.Error{Action: channel.Permanent,
@@ -285,9 +285,11 @@ func TestGivingUp(t *testing.T) {
 				assert.Equal(t, webhook.StatusDead, d.Status)
 				require.Len(t, d.Attempts, c.attempts)
 				assert.Equal(t, c.class, d.Attempts[0].Class)
+				state := b.state(t, sub)
+				assert.Equal(t, c.disabled, state.Health == webhook.Disabled)
 				sub, err := b.Subscription(t.Context(), "", sub.ID)
 				require.NoError(t, err)
-				assert.Equal(t, c.paused, sub.Paused)
+				assert.False(t, sub.Paused, "a person pauses, the library disables")
 			})
 		})
 	}

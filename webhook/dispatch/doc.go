@@ -81,13 +81,48 @@
 // never attempted goes before what has failed, and an endpoint that is left alone
 // because the same deliveries keep failing is not left alone for new ones.
 //
+// # Health of an endpoint
+//
+// What a breaker knows is one process's, and for minutes. For longer, the store keeps the
+// [webhook.Health] of each endpoint, which all processes and restarts share, with its cause,
+// since when, and who changed it: see [webhook.EndpointState].
+//
+// An endpoint is degraded once it has failed as a whole for Lifecycle.DegradedAfter, a minute
+// by default: by timeouts, failed connections, 5xx, 429 and the like, for 8 deliveries at
+// least, and without an answer in between. A success is an answer, and so is the refusal of an
+// event: an endpoint that refuses everything is healthy. An endpoint with so few events that
+// ten minutes pass between attempts is not degraded either: its deliveries keep to the retry
+// policy.
+//
+// While an endpoint is degraded, its deliveries wait, but for one at a time, over all
+// processes: the probe, a minute later at first, then in steps that double up to half an hour.
+// The first answer makes the endpoint healthy for all processes. A probe takes a delivery that
+// was never attempted before one that has failed.
+//
+// An endpoint is disabled when it has been failing for Lifecycle.DisabledAfter, 5 days by
+// default, or at once when it says that it is gone (410, or [channel.Deactivate]). Nothing is
+// attempted then until a person calls [Dispatcher.EnableEndpoint]. Its deliveries wait, and so
+// do those of new events; they are reported as paused. The subscription is not paused, and its
+// other channels go on. [Dispatcher.DisableEndpoint] does that by hand. A deploy that calls
+// PutSubscription enables nothing. An update that changes the configs of a degraded channel
+// has it probed at once.
+//
+// Waiting costs a delivery nothing, because it is not the delivery that has failed. A probe
+// that fails does not count as one of its attempts, although it is in the history, until that
+// has 125 attempts. Once the endpoint is healthy again, the age that the retry policy allows
+// counts from then for all that has waited. It goes out few at a time at first, as to any
+// endpoint that has not answered yet. Deliveries that wait are kept until they are delivered
+// or cancelled, as those of a paused subscription are.
+//
+// Hooks.HealthChanged and a line of the log tell of each change once, in the process that
+// stored it.
+//
 // # Traces and metrics
 //
 // [Hooks] enclose each emit, attempt, claim and call of the store with results. What a Start
 // hook returns is the context of what it begins, so that a span of the embedding service
 // is the parent of what channels and stores do. [JoinHooks] makes one Hooks of several, such as
-// those of a tracer and those of metrics. Hooks.HealthChanged tells when an endpoint is left alone
-// because it keeps failing, and when it answers again.
+// those of a tracer and those of metrics.
 //
 // An event keeps the trace that it was emitted in, which package event/tracecontext finds in the
 // context of Emit: it is stored beside the event, and each attempt has it in its context, whenever
@@ -125,6 +160,8 @@
 //   - run.go, drain.go: Run and Drain: claims, leases, results, pruning
 //   - attempt.go, try.go, task.go: one attempt, and the call of its channel
 //   - decide.go, retry.go: what follows from an attempt; the retry policies
+//   - lifecycle.go, endpoints.go: endpoints that become degraded, disabled and healthy, by what
+//     attempts say, and by hand
 //   - lost.go, heldleases.go: deliveries whose lease was lost, and the leases held here
 //   - replay.go, sendtest.go, testlimits.go: Replay and ReplayAll; SendTest
 //   - hooks.go, joinhooks.go, logs.go: Hooks, several of them as one, and the log about deliveries

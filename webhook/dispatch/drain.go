@@ -14,8 +14,9 @@ import (
 // each. All that was emitted before the call is then delivered, dead, or waits:
 //
 //   - for its next attempt, at a later time;
-//   - for an endpoint that is left alone, because it has failed or has asked for that
-//     (see Fairness in the documentation of the package);
+//   - for an endpoint that is left alone, because it has failed or has asked for that (see
+//     Fairness in the documentation of the package), or is degraded or disabled (see Health of an
+//     endpoint there);
 //   - for a subscription that is paused, or a channel that this process does not have;
 //   - for the end of a lease: that of another process, or one that was abandoned, by a process
 //     that died or because the store's answer was lost;
@@ -136,7 +137,7 @@ func (w *drains) any() bool {
 // lookIfDrained asks for a claim, which finds out whether anything is left, if a call of
 // Drain waits for it and this process holds nothing more.
 func (r *run) lookIfDrained() {
-	if r.drains.any() && r.untold.Load() == 0 && r.d.idle() {
+	if r.drains.any() && r.untold.Load() == 0 && r.changing.Load() == 0 && r.d.idle() {
 		r.d.queue.SignalClaim()
 	}
 }

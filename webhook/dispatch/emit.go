@@ -202,7 +202,15 @@ func (d *Dispatcher) requeueAll(ctx context.Context, tasks []*task) error {
 	for i, t := range tasks {
 		settlements[i] = requeue(t).settlement
 	}
-	_, err := d.settle(context.WithoutCancel(ctx), settlements)
+	ctx = context.WithoutCancel(ctx)
+	_, err := d.settle(ctx, settlements)
+	if err == nil {
+		for _, t := range tasks {
+			if t.probe.Load() != nil { // it was not made
+				d.changeState(ctx, &result{task: t})
+			}
+		}
+	}
 	return err
 }
 

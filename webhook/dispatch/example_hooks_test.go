@@ -3,8 +3,6 @@ package dispatch_test
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"time"
 
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
@@ -62,45 +60,4 @@ func ExampleHooks() {
 	// job > emit 1 event, error: <nil>
 	// job > run > attempt > request
 	// job > run > attempt 1 of evt_example status: 200
-}
-
-// An endpoint that keeps failing is degraded: it is left alone, and probed now and then, until it
-// answers.
-func ExampleHooks_healthChanged() {
-	var nextProbe time.Time
-	hooks := dispatch.Hooks{
-		HealthChanged: func(_ context.Context, c dispatch.HealthChange) {
-			nextProbe = c.NextProbe
-			fmt.Printf("%s is %s: %q\n", c.Endpoint.Channel, c.To, c.Attempt.Error)
-		},
-	}
-	down := true
-	d := exampleDispatcher(func(context.Context, *channel.Message) (channel.Result, error) {
-		if down {
-			return channel.Result{}, channel.Classify(http.StatusBadGateway, nil, time.Now())
-		}
-		return channel.Result{StatusCode: http.StatusOK}, nil
-	}, dispatch.Config{Hooks: hooks})
-
-	ctx := context.Background()
-	subscribeAll(ctx, d)
-	deliver := func(events int) {
-		for range events {
-			e := event.New(event.ObjectCreated, event.Subject{Type: "object", ID: "obj_1"})
-			e.Namespace = "acme"
-			if _, err := d.Emit(ctx, e); err != nil {
-				fmt.Println(err)
-			}
-		}
-		if err := d.Drain(ctx); err != nil {
-			fmt.Println(err)
-		}
-	}
-	deliver(8)
-	down = false
-	time.Sleep(time.Until(nextProbe)) // as Run does
-	deliver(1)
-	// Output:
-	// print is degraded: "the endpoint answered 502 Bad Gateway"
-	// print is healthy: ""
 }

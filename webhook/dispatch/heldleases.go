@@ -127,6 +127,18 @@ func (h *heldLeases) extended(
 	return lostTasks
 }
 
+// probes returns those of the leases that are held and are of probes.
+func (h *heldLeases) probes(leases []webhook.Lease) (probes []*task) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range leases {
+		if t := h.held(l); t != nil && !t.leaseLost && t.probe.Load() != nil {
+			probes = append(probes, t)
+		}
+	}
+	return probes
+}
+
 // owns reports whether the lease of the delivery is this process's at now.
 func (h *heldLeases) owns(t *task, now time.Time) bool {
 	h.mu.Lock()

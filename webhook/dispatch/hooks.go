@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/event"
 	"github.com/mixpeek/webhooks-go/webhook"
-	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
 // Hooks are functions that the Dispatcher calls as things happen: for traces, metrics,
@@ -70,10 +68,10 @@ type Hooks struct {
 	RunDrain func(context.Context, RunDrain)
 	RunEnd   func(context.Context, RunEnd)
 
-	// HealthChanged is called when an endpoint that was healthy has become degraded, and when one
-	// that was degraded is healthy again, once for each change that this process sees. It is
-	// called before the result that changed it is stored. Calls for one endpoint may overlap when
-	// it changes twice at about the same time: HealthChange.At tells their order.
+	// HealthChanged is called when the stored health of an endpoint has changed, by the one process
+	// that has changed it: once for each change, whatever the number of processes. The
+	// change is stored by then. Calls for one endpoint may overlap when it changes twice at about the
+	// same time: the Revision of the states tells their order.
 	HealthChanged func(context.Context, HealthChange)
 
 	// Attempted is called after each attempt, once its result is stored, from one
@@ -197,40 +195,12 @@ type RunEnd struct {
 	Err error
 }
 
-// Health is how an endpoint has been answering the attempts of this process. Other processes may
-// know it as something else. It does not tell whether deliveries succeed: an endpoint that
-// refuses each event with 400 is healthy.
-type Health string
-
-const (
-	// Healthy endpoints answer, or have not failed often enough to be degraded. Every endpoint is
-	// healthy at first.
-	Healthy Health = "healthy"
-	// Degraded endpoints kept failing without an answer in between: they timed out, could not be
-	// reached, or answered 5xx, 429 and the like. They are left alone for a time that grows up to a
-	// minute, then probed with one delivery at a time. The first answer makes them healthy.
-	Degraded Health = "degraded"
-)
-
-// HealthChange is an endpoint whose health has changed.
-//
-// A process forgets that an endpoint is degraded when its subscription is changed or deleted
-// there, and when it has had nothing to deliver to it for ten minutes. No hook is called for that.
-// If the endpoint keeps failing, it becomes degraded again.
+// HealthChange is an endpoint whose health has changed: see Health of an endpoint in the
+// documentation of the package.
 type HealthChange struct {
-	OrganizationID string
-	Endpoint       webhook.Endpoint
-	From, To       Health
-	// At is when it changed. All times are by the store's clock.
-	At time.Time
-	// Since is when the first of the failures happened that made the endpoint degraded. It is the
-	// same when the endpoint is healthy again, so that At less Since is how long that took.
-	Since time.Time
-	// Attempt is the attempt that changed it: of a degraded endpoint, its Class and Error say why.
-	Attempt webhook.Attempt
-	// NextProbe is when a degraded endpoint can be attempted again: soon after that it is, if a
-	// delivery is due. Zero if it is healthy.
-	NextProbe time.Time
+	// Before and After are the stored states. After says why, since when, and who changed it. When
+	// the endpoint is healthy again, Before.FailingSince is since when it had failed.
+	Before, After webhook.EndpointState
 }
 
 // Result is an attempt and what follows from it.
@@ -345,33 +315,6 @@ func (d *Dispatcher) settle(
 	hookEnd(ctx, d, "SettleEnd", hooks.SettleEnd,
 		SettleEnd{Deliveries: n, Refused: len(refused), Err: err})
 	return refused, err
-}
-
-// healthChanged tells the hook and the log of an endpoint that has become degraded or healthy.
-func (r *run) healthChanged(t *task, attempt *webhook.Attempt, c *fairqueue.BreakerChange) {
-	d := r.d
-	change := HealthChange{
-		OrganizationID: t.OrganizationID, Endpoint: t.Endpoint, From: Degraded, To: Healthy,
-		At: d.clock.of(c.At), Since: d.clock.of(c.FailingSince), Attempt: *attempt,
-	}
-	level, message := slog.LevelInfo, "webhook: an endpoint is healthy again"
-	if c.Opened {
-		change.From, change.To = Healthy, Degraded
-		change.NextProbe = d.clock.of(c.OpenUntil)
-		level, message = slog.LevelWarn, "webhook: an endpoint is degraded"
-	}
-	attributes := []slog.Attr{
-		slog.String("organization_id", t.OrganizationID),
-		slog.String("webhook_id", t.Endpoint.SubscriptionID),
-		slog.String("channel", t.Endpoint.Channel),
-		slog.Time("since", change.Since),
-	}
-	if attempt.Error != "" {
-		attributes = append(attributes,
-			slog.String("class", attempt.Class), slog.String("error", attempt.Error))
-	}
-	d.cfg.Logger.LogAttrs(r.storing, level, message, attributes...)
-	hookEnd(r.storing, d, "HealthChanged", d.cfg.Hooks.HealthChanged, change)
 }
 
 // tellLoop calls Attempted.

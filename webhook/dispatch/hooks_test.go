@@ -3,13 +3,11 @@ package dispatch_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,12 +116,13 @@ func (s *contextStore) Settle(
 }
 
 // hookedOn is a Dispatcher that has made one delivery and stopped. The endpoint has asked for time
-// until it was degraded, and then took it. A second delivery was cancelled elsewhere while it was in
+// until it was degraded, and then took it as a probe. A second delivery was cancelled elsewhere while it was in
 // flight, so that its lease was lost.
 func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send channel.Func) {
 	t.Helper()
 	cfg.Channels = channel.NewRegistry()
 	cfg.Retry = slices.Repeat(dispatch.RetrySchedule{time.Second}, breaker.Threshold)
+	cfg.Lifecycle.DegradedAfter = time.Second
 	require.NoError(t, cfg.Channels.Register("webhook", channel.Func(
 		func(ctx context.Context, m *channel.Message) (channel.Result, error) {
 			if m.EventType == event.ObjectDeleted {
@@ -142,7 +141,7 @@ func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send chann
 	stop := b.run(t)
 	synctest.Wait()
 	b.emit(t, event.ObjectCreated)
-	elapse(time.Minute)
+	elapse(2 * time.Minute)
 	assert.Equal(t, webhook.StatusSucceeded, b.only(t).Status)
 	b.emit(t, event.ObjectDeleted)
 	elapse(time.Second)
@@ -151,142 +150,6 @@ func hookedOn(t *testing.T, store webhook.Store, cfg dispatch.Config, send chann
 	require.NoError(t, store.Cancel(t.Context(), time.Now(), "", inFlight[0].ID))
 	elapse(time.Minute)
 	stop()
-}
-
-// healthLog is what the Dispatcher has logged of the health of endpoints.
-func healthLog(log string) (lines []string) {
-	for line := range strings.Lines(log) {
-		if strings.Contains(line, "an endpoint is") {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-func TestHealthChanged(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
-		cfg := dispatch.Config{
-			Logger: slog.New(slog.NewTextHandler(&log, nil)),
-			Retry:  dispatch.RetrySchedule{24 * time.Hour},
-		}
-		var changes []dispatch.HealthChange // the worker of the only attempt in flight appends
-		cfg.Hooks.HealthChanged = func(_ context.Context, c dispatch.HealthChange) {
-			changes = append(changes, c)
-		}
-		down := true
-		b := newBench(t, cfg, func(ctx context.Context, m *channel.Message) (channel.Result, error) {
-			if down {
-				return channel.Result{}, status(503)
-			}
-			return accept(ctx, m)
-		})
-		sub := b.subscribe(t, "*")
-		b.run(t)
-		synctest.Wait()
-		start := time.Now()
-		attemptOne := func() {
-			b.emit(t, event.ObjectCreated)
-			elapse(time.Second)
-		}
-		for range breaker.Threshold - 1 {
-			attemptOne()
-		}
-		assert.Empty(t, changes)
-		b.emit(t, event.ObjectCreated)
-		synctest.Wait()
-		require.Len(t, changes, 1)
-		degradedAt := time.Now()
-		degraded := changes[0]
-		assert.True(t, degradedAt.Equal(degraded.At))
-		assert.True(t, start.Equal(degraded.Since), "the first of the failures")
-		assert.True(t, degradedAt.Add(breaker.FirstBackoff).Equal(degraded.NextProbe))
-		assert.Equal(t, string(channel.ClassStatus), degraded.Attempt.Class)
-		assert.Equal(t, "the endpoint answered 503 Service Unavailable", degraded.Attempt.Error)
-		assert.Equal(t, 503, degraded.Attempt.StatusCode)
-		endpoint := webhook.Endpoint{SubscriptionID: sub.ID, Channel: "webhook"}
-		assert.Equal(t, dispatch.HealthChange{
-			Endpoint: endpoint, From: dispatch.Healthy, To: dispatch.Degraded,
-			At: degraded.At, Since: degraded.Since, NextProbe: degraded.NextProbe,
-			Attempt: degraded.Attempt,
-		}, degraded)
-
-		for range 5 { // probes that fail change nothing
-			elapse(breaker.MaxBackoff)
-			attemptOne()
-		}
-		assert.Len(t, changes, 1)
-		down = false
-		elapse(breaker.MaxBackoff)
-		attemptOne()
-		attemptOne()
-		require.Len(t, changes, 2)
-		recovered := changes[1]
-		assert.Equal(t, dispatch.HealthChange{
-			Endpoint: endpoint, From: dispatch.Degraded, To: dispatch.Healthy,
-			At: recovered.At, Since: degraded.Since, Attempt: recovered.Attempt,
-		}, recovered)
-		assert.True(t, recovered.Attempt.Succeeded())
-		assert.True(t, recovered.At.After(degraded.NextProbe))
-
-		down = true
-		for range breaker.Threshold {
-			attemptOne()
-		}
-		require.Len(t, changes, 3, "each change is told")
-		assert.Equal(t, dispatch.Degraded, changes[2].To)
-		assert.True(t, changes[2].Since.After(recovered.At))
-
-		sub.Name = "changed" // the endpoint may be another now: what is known of it is forgotten
-		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
-		synctest.Wait()
-		assert.Len(t, changes, 3)
-		for range breaker.Threshold {
-			attemptOne()
-		}
-		require.Len(t, changes, 4)
-		assert.Equal(t, dispatch.Degraded, changes[3].To)
-		assert.True(t, changes[3].Since.After(changes[2].At))
-
-		lines := healthLog(log.String())
-		require.Len(t, lines, 4)
-		assert.Contains(t, lines[0], `level=WARN msg="webhook: an endpoint is degraded"`+
-			` organization_id="" webhook_id=`+sub.ID+` channel=webhook`)
-		assert.Contains(t, lines[0], `class=status error="the endpoint answered 503`)
-		assert.Contains(t, lines[1], `level=INFO msg="webhook: an endpoint is healthy again"`)
-		assert.NotContains(t, lines[1], "error=")
-	})
-}
-
-// A subscription that cannot be read is left alone as an endpoint that fails is, but that says
-// nothing about its endpoint.
-func TestOnlyAttemptsChangeHealth(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
-		var changes atomic.Int64
-		cfg := dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}
-		cfg.Hooks.HealthChanged = func(context.Context, dispatch.HealthChange) { changes.Add(1) }
-		store := memstore.New()
-		b := benchOn(t, store, cfg, accept)
-		require.NoError(t, b.Channels().Register("elsewhere", channel.Func(accept)))
-		sub := &webhook.Subscription{Name: "test", EventTypes: []event.Pattern{"*"},
-			Channels: []webhook.ChannelConfig{{Channel: "elsewhere", Configs: json.RawMessage(`{}`)}}}
-		require.NoError(t, b.CreateSubscription(t.Context(), sub))
-		other := benchOn(t, store, cfg, accept) // does not have the channel
-		stop := other.run(t)
-		for range 2 * breaker.Threshold {
-			other.emit(t, event.ObjectCreated)
-			elapse(2 * breaker.MaxBackoff)
-		}
-		stop()
-		assert.Contains(t, log.String(), "left to other processes")
-		assert.Zero(t, changes.Load())
-		assert.Empty(t, healthLog(log.String()))
-		require.NoError(t, b.Drain(t.Context()))
-		assert.Equal(t, 2*breaker.Threshold, b.count(t, webhook.StatusSucceeded))
-	})
 }
 
 func TestHooksThatPanicAreHarmless(t *testing.T) {

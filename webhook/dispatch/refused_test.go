@@ -83,14 +83,15 @@ func TestRefusedEventsDoNotHoldUpOthers(t *testing.T) {
 
 // An endpoint has failed for so many deliveries that it is only probed now. Those
 // fail again and again; what was never attempted goes before them, with a pause
-// of its own.
+// of its own. No endpoint becomes degraded here: then the store decides what is probed.
 func TestAProbeTakesWhatWasNeverAttempted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var arrived []string
 		attempts := 0
-		b := newBench(t, dispatch.Config{},
+		cfg := dispatch.Config{Lifecycle: dispatch.Lifecycle{DegradedAfter: dispatch.Never}}
+		b := newBench(t, cfg,
 			func(_ context.Context, m *channel.Message) (channel.Result, error) {
 				mu.Lock()
 				defer mu.Unlock()

@@ -33,9 +33,11 @@ type RetryPolicy interface {
 
 // Failure is what a RetryPolicy decides by.
 type Failure struct {
-	// Attempts is how many attempts have failed since QueuedAt, at least 1.
+	// Attempts is how many attempts have failed since the event was emitted or last replayed, at
+	// least 1. Probes of a degraded endpoint that it did not answer do not count.
 	Attempts int
-	// QueuedAt is when the event was emitted or, if later, last replayed.
+	// QueuedAt is when the event was emitted or, if later, last replayed, or when the endpoint became
+	// healthy after it had been degraded or disabled. In a probe of a degraded endpoint it is At.
 	QueuedAt time.Time
 	// At is when the last attempt failed, by the store's clock, as QueuedAt is.
 	At time.Time

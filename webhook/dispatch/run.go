@@ -27,9 +27,10 @@ type run struct {
 	hookResults chan Result
 	// untold counts the calls of the hook that are to come, or under way.
 	untold atomic.Int64
-	// changes are what follows from subscriptions that results paused.
-	changes sync.WaitGroup
-	drains  drains
+	// changes are the states of endpoints that results change.
+	changes  sync.WaitGroup
+	changing atomic.Int64 // how many are under way
+	drains   drains
 	// stopping says that ctx has ended; requeued and leased count what is left over since.
 	stopping         atomic.Bool
 	requeued, leased atomic.Int64
@@ -227,7 +228,7 @@ func (r *run) claimLoop(ctx context.Context) {
 		}
 		drains := r.drains.joined()
 		// Before the claim, which finds what these requeue or emit.
-		quiet := !d.leases.any() && r.untold.Load() == 0
+		quiet := !d.leases.any() && r.untold.Load() == 0 && r.changing.Load() == 0
 		if b := d.queue.BeginClaim(); b.Limit > 0 {
 			at := d.now()
 			// Not with ctx: a claim that is cut off may have been made, and what
@@ -396,7 +397,6 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 	d := r.d
 	local := time.Now()
 	at := d.clock.of(local)
-	var paused []*task
 	for i := range batch {
 		s := &batch[i].settlement
 		if len(refused) > 0 && slices.Contains(refused, s.Lease) {
@@ -414,22 +414,19 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 			(wait > 0 || s.Attempt != nil) {
 			d.queue.ClaimAt(local.Add(wait))
 		}
-		if s.PauseSubscription {
-			d.cfg.Logger.WarnContext(ctx, "webhook: deactivated, its endpoint says that it is gone",
-				"webhook_id", batch[i].task.Endpoint.SubscriptionID, "channel", batch[i].task.Endpoint.Channel)
-			paused = append(paused, batch[i].task)
+		if d.changesState(&batch[i]) {
+			v := batch[i] // the batch is used again
+			r.changing.Add(1)
+			r.changes.Go(func() {
+				d.changeState(ctx, &v)
+				r.changing.Add(-1)
+				r.lookIfDrained()
+			})
 		}
 		if s.Attempt != nil && d.cfg.Hooks.Attempted != nil {
 			r.untold.Add(1)
 			r.hookResults <- hookResult(batch[i].task, s)
 		}
-	}
-	if len(paused) > 0 {
-		r.changes.Go(func() {
-			for _, t := range paused {
-				d.subscriptionChanged(ctx, t.OrganizationID, t.Endpoint.SubscriptionID)
-			}
-		})
 	}
 }
 
@@ -468,6 +465,7 @@ func (r *run) extend(ctx context.Context, leases []webhook.Lease) error {
 		return err
 	}
 	r.d.leasesLost(ctx, r.d.leases.extended(leases, lost, until))
+	r.d.extendProbes(ctx, leases, until)
 	return nil
 }
 

@@ -51,9 +51,9 @@ type ProcessStats struct {
 	// OldestHeld is since when the one of them has been due that was due first. Zero if there is
 	// none.
 	OldestHeld time.Time
-	// DegradedEndpoints counts the endpoints that this process has found degraded: see
-	// [Hooks.HealthChanged].
-	DegradedEndpoints int
+	// OpenBreakers counts the endpoints whose breaker is open in this process, because they keep
+	// failing. Those that have become degraded by that are in Totals.DegradedEndpoints.
+	OpenBreakers int
 	// LastClaim is when the store last answered a claim, or when this process last had no room for
 	// more, so that it did not need to ask. Zero if neither has happened.
 	LastClaim time.Time
@@ -84,7 +84,7 @@ func (d *Dispatcher) processStats() ProcessStats {
 		Running: d.running.Load() != nil, Workers: queue.Workers,
 		InFlight: queue.FastSlots + queue.GeneralSlots,
 		Queued:   queue.Buffered, QueuedBytes: queue.BufferedBytes,
-		DegradedEndpoints: queue.OpenBreakers,
+		OpenBreakers: queue.OpenBreakers,
 	}
 	p.Held, p.OldestHeld = d.leases.oldest()
 	if at := d.claims.last(); !at.IsZero() {

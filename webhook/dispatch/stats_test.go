@@ -102,7 +102,7 @@ func TestStats(t *testing.T) {
 	})
 }
 
-func TestStatsOfDegradedEndpoints(t *testing.T) {
+func TestStatsOfOpenBreakers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		down := true
@@ -115,11 +115,11 @@ func TestStatsOfDegradedEndpoints(t *testing.T) {
 			})
 		subs := []*webhook.Subscription{b.subscribe(t, "*"), b.subscribe(t, "*")}
 		b.run(t)
-		degraded := func() int {
+		open := func() int {
 			t.Helper()
 			s, err := b.Stats(t.Context())
 			require.NoError(t, err)
-			return s.Process.DegradedEndpoints
+			return s.Process.OpenBreakers
 		}
 		fail := func() {
 			for range breaker.Threshold {
@@ -128,19 +128,19 @@ func TestStatsOfDegradedEndpoints(t *testing.T) {
 			}
 		}
 		fail()
-		assert.Equal(t, 2, degraded())
+		assert.Equal(t, 2, open())
 		subs[0].Name = "changed"
 		require.NoError(t, b.UpdateSubscription(t.Context(), subs[0]))
-		assert.Equal(t, 1, degraded(), "a change makes the process forget it")
+		assert.Equal(t, 1, open(), "a change makes the process forget it")
 		down = false
 		b.emit(t, event.ObjectCreated)
 		elapse(2 * time.Minute)
-		assert.Zero(t, degraded(), "an answer makes it healthy")
+		assert.Zero(t, open(), "an answer makes it healthy")
 		down = true
 		fail()
 		elapse(30 * time.Minute)
 		require.NoError(t, b.DeleteSubscription(t.Context(), "", subs[0].ID, 0))
 		require.NoError(t, b.DeleteSubscription(t.Context(), "", subs[1].ID, 0))
-		assert.Zero(t, degraded())
+		assert.Zero(t, open())
 	})
 }

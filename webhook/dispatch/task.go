@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
@@ -12,6 +13,8 @@ type task struct {
 	webhook.Task
 	item     fairqueue.Item[*task]
 	queuedAt time.Time
+	// probe is Task.Probe, as it was stored last, until the result of the probe is stored.
+	probe atomic.Pointer[webhook.EndpointState]
 	// leaseLost says that another process has the lease, or that the delivery was cancelled. It and
 	// Until belong to heldLeases.
 	leaseLost bool
@@ -28,6 +31,7 @@ func newItems(tasks []webhook.Task) []*fairqueue.Item[*task] {
 	for i := range tasks {
 		// One by one: a slow delivery must not keep its neighbours in memory.
 		t := &task{Task: tasks[i], queuedAt: at}
+		t.probe.Store(t.Probe)
 		if i == 0 || !sameSlice(t.Payload, tasks[i-1].Payload) {
 			size = &fairqueue.PayloadSize{Bytes: len(t.Payload)}
 		}

@@ -286,10 +286,6 @@ func (s *Store) Settle(
 			at = v.DueAt
 		}
 		s.put(d, v.Status, micros(at))
-		sub := d.endpoint.subscription
-		if v.PauseSubscription && (v.Revision == 0 || v.Revision == sub.subscription.Revision) {
-			s.pause(sub, now)
-		}
 	}
 	return refused, nil
 }
@@ -303,18 +299,6 @@ func (s *Store) held(lease webhook.Lease) *delivery {
 		return nil
 	}
 	return d
-}
-
-// pause raises the subscription's revision, so that copies of it are read again.
-func (s *Store) pause(sub *subscription, now time.Time) {
-	if sub.subscription.Paused {
-		return
-	}
-	paused := sub.subscription.Clone()
-	paused.Paused = true
-	paused.Revision++
-	paused.UpdatedAt = now
-	s.replace(sub, paused)
 }
 
 // ErrTxDone says that a transaction was committed or rolled back before.

@@ -116,7 +116,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	attempt := &webhook.Attempt{StartedAt: now}
 	_, err = s.Settle(ctx, now, []webhook.Settlement{
 		{Lease: tasks[0].Lease, Status: webhook.StatusSucceeded, Attempt: attempt},
-		{Lease: tasks[1].Lease, Status: webhook.StatusDead, Attempt: attempt, PauseSubscription: true},
+		{Lease: tasks[1].Lease, Status: webhook.StatusDead, Attempt: attempt},
 		{Lease: tasks[2].Lease, Status: webhook.StatusPending, DueAt: now, Attempt: attempt},
 		{Lease: leases[1], Status: webhook.StatusDead},
 	})

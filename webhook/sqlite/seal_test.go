@@ -154,7 +154,7 @@ func TestSealedDatabaseHasNoSecrets(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, tasks, 1)
 		_, err = s.Settle(ctx, now, []webhook.Settlement{{
-			Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseSubscription: true,
+			Lease: tasks[0].Lease, Status: webhook.StatusDead,
 			Attempt: &webhook.Attempt{StartedAt: now},
 		}})
 		require.NoError(t, err)
@@ -245,20 +245,16 @@ func TestUnreadableSubscription(t *testing.T) {
 	tasks, err := s.Claim(ctx, now, webhook.ClaimRequest{Until: now.Add(time.Minute),
 		Limit: 1, PerEndpoint: 1})
 	require.NoError(t, err)
-	refused, err := s.Settle(ctx, now, []webhook.Settlement{{
-		Lease: tasks[0].Lease, Status: webhook.StatusDead, PauseSubscription: true,
-		Revision: unreadable.Revision,
-		Attempt:  &webhook.Attempt{StartedAt: now},
-	}})
-	require.NoError(t, err, "settling must be able to pause its endpoint")
-	require.Empty(t, refused)
-	paused, err := owner.Subscription(ctx, "org", unreadable.ID)
+	state, err := s.EndpointState(ctx, "org", tasks[0].Endpoint)
 	require.NoError(t, err)
-	require.True(t, paused.Paused)
-	require.Equal(t, unreadable.Revision+1, paused.Revision)
-	require.Equal(t, unreadable.Channels, paused.Channels, "the encrypted configs must be kept")
+	state.Health = webhook.Disabled
+	require.NoError(t, s.SetEndpointState(ctx, &state, unreadable.Revision),
+		"its endpoints can be disabled")
+	kept, err := owner.Subscription(ctx, "org", unreadable.ID)
+	require.NoError(t, err)
+	require.Equal(t, unreadable.Channels, kept.Channels, "the encrypted configs must be kept")
 
-	require.NoError(t, s.UpdateSubscription(ctx, paused, webhook.Quota{}),
+	require.NoError(t, s.UpdateSubscription(ctx, kept, webhook.Quota{}),
 		"giving it all of its configs again makes it readable")
 	got, err := s.Subscription(ctx, "org", unreadable.ID)
 	require.NoError(t, err)

@@ -30,9 +30,9 @@ const (
 )
 
 type routeStatements struct {
-	versions, changes           string
-	lock, raise                 string
-	add, set, pause, get, purge string
+	versions, changes string
+	raise             string
+	add, set, purge   string
 }
 
 func newRouteStatements(x expander) routeStatements {
@@ -41,7 +41,6 @@ func newRouteStatements(x expander) routeStatements {
 		changes: x.sql(`SELECT version, webhook_id, created_at, revision, paused, deleted, event_types,
 			endpoints
 			FROM {p}routes WHERE organization_id = ? AND version > ? ORDER BY version LIMIT ?`),
-		lock: x.sql(`SELECT version FROM {p}organizations d WHERE organization_id = ? {forupdate}`),
 		raise: x.sql(`INSERT INTO {p}organizations AS o (organization_id, version) VALUES (?, 1)
 			ON CONFLICT (organization_id) DO UPDATE SET version = o.version + 1 RETURNING version`),
 		add: x.sql(`INSERT INTO {p}routes (version, revision, paused, deleted, event_types, endpoints,
@@ -54,10 +53,6 @@ func newRouteStatements(x expander) routeStatements {
 		set: x.sql(`UPDATE {p}routes SET version = ?, revision = ?, paused = ?, deleted = ?,
 			event_types = ?, endpoints = ?
 			WHERE organization_id = ? AND webhook_id = ?`),
-		pause: x.sql(`UPDATE {p}routes SET version = ?, revision = revision + 1, paused = 1
-			WHERE organization_id = ? AND webhook_id = ?`),
-		get: x.sql(`SELECT revision, paused FROM {p}routes WHERE organization_id = ? AND webhook_id = ?
-			AND deleted = 0`),
 		purge: x.sql(`DELETE FROM {p}routes WHERE organization_id = ? AND version <= ? AND deleted = 1`),
 	}
 }

@@ -1,21 +1,18 @@
 package sqlstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
 type settleStatements struct {
-	succeed, settle, extend, start, held, owner *batch
-	endpoint                                    string
-	statistics                                  statisticsStatements
+	succeed, settle, extend, start, held *batch
+	endpoint                             string
+	statistics                           statisticsStatements
 }
 
 // live is true of a delivery whose endpoint was not deleted.
@@ -61,9 +58,6 @@ func newSettleStatements(x expander) settleStatements {
 		held: x.batch(`WITH v (id, token) AS ({rows})
 			SELECT d.id, d.token FROM v {join} {p}deliveries d ON d.id = v.id
 			WHERE d.token = v.token AND d.state = 1 AND `+live+` {forupdate}`, id, token),
-		owner: x.batch(`WITH v (id) AS ({rows})
-			SELECT DISTINCT p.organization_id, p.webhook_id
-			FROM v {join} {p}deliveries d ON d.id = v.id {join} {p}endpoints p ON p.id = d.endpoint_id`, id),
 	}
 }
 
@@ -143,12 +137,8 @@ func (s *Store) settleAll(
 ) error {
 	succeeded := make([]any, 0, len(settlements)*len(s.settle.succeed.columns))
 	var others []any
-	var pausing []*webhook.Settlement
 	for i := range settlements {
 		v := &settlements[i]
-		if v.PauseSubscription {
-			pausing = append(pausing, v)
-		}
 		if v.Status == webhook.StatusSucceeded && v.Attempt != nil && v.Progress == nil {
 			succeeded = append(succeeded, int64(v.DeliveryID), v.Token, encodeAttempt(v.Attempt))
 			continue
@@ -183,45 +173,7 @@ func (s *Store) settleAll(
 	if err != nil {
 		return err
 	}
-	if err := s.record(ctx, q, now, counted); err != nil {
-		return err
-	}
-	return s.pauseOwners(ctx, q, now, pausing)
-}
-
-// pauseOwners pauses the subscriptions of the deliveries. It sorts them, so that two processes
-// cannot deadlock.
-func (s *Store) pauseOwners(
-	ctx context.Context, q Querier, now time.Time, settlements []*webhook.Settlement,
-) error {
-	type owner struct {
-		organizationID, subscriptionID string
-		revision                       int64
-	}
-	var owners []owner
-	for _, v := range settlements {
-		err := s.x.dialect.queryBatch(ctx, q, s.settle.owner, []any{int64(v.DeliveryID)}, nil,
-			func(rows scanner) error {
-				o := owner{revision: v.Revision}
-				err := rows.Scan(&o.organizationID, &o.subscriptionID)
-				owners = append(owners, o)
-				return err
-			})
-		if err != nil {
-			return err
-		}
-	}
-	slices.SortStableFunc(owners, func(a, b owner) int {
-		return cmp.Or(strings.Compare(a.organizationID, b.organizationID),
-			strings.Compare(a.subscriptionID, b.subscriptionID))
-	})
-	for _, o := range slices.Compact(owners) {
-		if err := s.pauseSubscription(ctx, q, o.organizationID, o.subscriptionID, o.revision,
-			micros(now)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.record(ctx, q, now, counted)
 }
 
 // Extend implements [webhook.Queue].

@@ -10,10 +10,10 @@ import (
 )
 
 type subscriptionStatements struct {
-	insert, update, remove, exists, get, pause        string
+	insert, update, remove, exists, get               string
 	endpoints, addEndpoint, nextEndpoint, setEndpoint string
 	removeEndpoint                                    string
-	pauseEndpoints, count                             string
+	count                                             string
 	listing                                           listingStatements
 }
 
@@ -32,9 +32,7 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		exists: x.sql(`SELECT revision FROM {p}webhooks WHERE id = ? AND organization_id = ?`),
 		get: x.sql(`SELECT ` + subscriptionColumns + ` FROM {p}webhooks
 			WHERE id = ? AND organization_id = ?`),
-		listing: newListingStatements(x),
-		pause: x.sql(`UPDATE {p}webhooks SET paused = 1, updated_at = ?, revision = revision + 1
-			WHERE id = ?`),
+		listing:   newListingStatements(x),
 		endpoints: x.sql(`SELECT id, channel, health FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
 		addEndpoint: x.sql(`INSERT INTO {p}endpoints (id, organization_id, webhook_id, channel, state)
 			VALUES (?, ?, ?, ?, ?)`),
@@ -49,7 +47,6 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		count: x.sql(`UPDATE {p}organizations SET webhooks = webhooks + ?, channels = channels + ?
 			WHERE organization_id = ?
 			RETURNING webhooks, channels`),
-		pauseEndpoints: x.sql(`UPDATE {p}endpoints SET state = ? WHERE webhook_id = ? AND state < 2`),
 	}
 }
 
@@ -293,38 +290,6 @@ func (s *Store) nextEndpoint(ctx context.Context, q Querier, organizationID stri
 			"maximum", n)
 	}
 	return number<<endpointBits | n, err
-}
-
-// pauseSubscription pauses the subscription and raises its revision, so that copies in memory are
-// read again. It does nothing if the subscription no longer has the revision, unless that is 0. It
-// needs no configs, which this process may be unable to open.
-func (s *Store) pauseSubscription(
-	ctx context.Context, q Querier, organizationID, id string, revision, now int64,
-) error {
-	var version, current, paused int64
-	if _, err := one(ctx, q, s.routing.lock, []any{organizationID}, []any{&version}); err != nil {
-		return err
-	}
-	found, err := one(ctx, q, s.routing.get, []any{organizationID, id}, []any{&current, &paused})
-	switch {
-	case err != nil:
-		return err
-	case !found:
-		return webhook.ErrNotFound
-	case paused != 0 || revision != 0 && revision != current:
-		return nil
-	}
-	if version, err = s.raise(ctx, q, organizationID); err != nil {
-		return err
-	}
-	if _, err := q.Exec(ctx, s.subscriptions.pause, now, id); err != nil {
-		return err
-	}
-	if _, err := q.Exec(ctx, s.subscriptions.pauseEndpoints, int64(endpointPaused), id); err != nil {
-		return err
-	}
-	_, err = q.Exec(ctx, s.routing.pause, version, organizationID, id)
-	return err
 }
 
 func (s *Store) encodeSubscription(

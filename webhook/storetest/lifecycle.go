@@ -15,10 +15,6 @@ func pauseCases() []testCase {
 		{"AttemptUnderWay", pauseDuringAttempt},
 		{"ResumeReleases", resumeReleases},
 		{"OthersGoOn", pauseLeavesOthers},
-		{"ByResult", pauseByResult},
-		{"ByStaleResult", pauseByStaleResult},
-		{"ByResultOfPaused", pauseByResultOfPaused},
-		{"ResultOnAnOlderRevision", pauseByResultOnAnOlderRevision},
 	}
 }
 
@@ -85,92 +81,6 @@ func pauseLeavesOthers(f *fixture) {
 	f.setPaused(paused, true)
 	require.Equal(f.t, active.ID, f.claimOne(start()).Endpoint.SubscriptionID,
 		"pausing one subscription holds up no other")
-}
-
-func pauseByResult(f *fixture) {
-	sub := f.create(hook("webhook", "slack"))
-	before := f.update(sub, func(sub *webhook.Subscription) { sub.Name = "Read before the pause" })
-	f.enqueue(start(), newEvents("evt", 3)...)
-	tasks := f.claimN(start(), 2)
-	gone := died(tasks[0], start())
-	gone.PauseSubscription = true
-	now := start().Add(time.Second)
-	f.settle(now, gone)
-
-	require.Equal(f.t, webhook.StatusDead, f.status(tasks[0].DeliveryID),
-		"the result that pauses the subscription is recorded itself")
-	paused, err := f.Subscription(f.ctx, org, sub.ID)
-	require.NoError(f.t, err)
-	require.True(f.t, paused.Paused,
-		"PauseSubscription pauses the subscription together with the result")
-	require.Greater(f.t, paused.Revision, before.Revision,
-		"pausing is an update, which the revision counts")
-	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusPaused}), 5,
-		"all unfinished deliveries of the subscription are paused, on every channel")
-	f.requireNothingDue(now.Add(time.Hour), "deliveries of a paused subscription stay where they are")
-	require.Empty(f.t, f.prefetch(now, always, newEvent("evt_later")),
-		"deliveries of a subscription that a result paused are never prefetched")
-
-	before.Name = "An update that knows nothing of the pause"
-	require.ErrorIs(f.t, f.UpdateSubscription(f.ctx, before, webhook.Quota{}), webhook.ErrConflict,
-		"an update based on a revision from before the pause would undo it unseen")
-	f.settle(now, succeeded(tasks[1], now))
-	f.setPaused(sub, false)
-	require.Len(f.t, f.claim(now, 10), 6, "a subscription that a result paused can be resumed")
-}
-
-func pauseByStaleResult(f *fixture) {
-	sub := f.create(hook())
-	f.emit(start(), "evt_1")
-	stale := f.claimOne(start())
-	f.claimOne(start().Add(lease))
-	gone := died(stale, start())
-	gone.PauseSubscription = true
-	f.refuse(start().Add(lease), gone, "a stale result is refused")
-	got, err := f.Subscription(f.ctx, org, sub.ID)
-	require.NoError(f.t, err)
-	require.False(f.t, got.Paused,
-		"a result that is refused changes nothing: it does not pause the subscription either")
-	require.Equal(f.t, sub.Revision, got.Revision)
-}
-
-func pauseByResultOnAnOlderRevision(f *fixture) {
-	sub := f.create(hook())
-	f.enqueue(start(), newEvents("evt", 2)...)
-	tasks := f.claimN(start(), 2)
-	gone := died(tasks[0], start())
-	gone.PauseSubscription, gone.Revision = true, sub.Revision
-	f.update(sub, func(sub *webhook.Subscription) { sub.Name = "Repaired" })
-	f.settle(start(), gone)
-	require.Equal(f.t, webhook.StatusDead, f.status(tasks[0].DeliveryID), "the result itself counts")
-	got, err := f.Subscription(f.ctx, org, sub.ID)
-	require.NoError(f.t, err)
-	require.False(f.t, got.Paused,
-		"a result on an older revision says nothing of the subscription as it is now")
-
-	gone = died(tasks[1], start())
-	gone.PauseSubscription, gone.Revision = true, got.Revision
-	f.settle(start(), gone)
-	got, err = f.Subscription(f.ctx, org, sub.ID)
-	require.NoError(f.t, err)
-	require.True(f.t, got.Paused, "a result on the subscription's revision pauses it")
-}
-
-func pauseByResultOfPaused(f *fixture) {
-	sub := f.create(hook())
-	f.enqueue(start(), newEvents("evt", 3)...)
-	var settlements []webhook.Settlement
-	for _, task := range f.claim(start(), 3) {
-		settlement := died(task, start())
-		settlement.PauseSubscription = true
-		settlements = append(settlements, settlement)
-	}
-	f.settle(start(), settlements...)
-	require.Len(f.t, f.list(webhook.DeliveryQuery{Status: webhook.StatusDead}), 3,
-		"every result counts, though the first one paused the subscription")
-	got, err := f.Subscription(f.ctx, org, sub.ID)
-	require.NoError(f.t, err)
-	require.True(f.t, got.Paused)
 }
 
 func removalCases() []testCase {

@@ -465,9 +465,8 @@ func (m *model) settleLease() {
 		Lease: l,
 		Status: []webhook.Status{webhook.StatusSucceeded, webhook.StatusDead,
 			webhook.StatusPending}[m.random.IntN(3)],
-		DueAt:             m.now.Add(time.Duration(m.random.IntN(60)) * time.Second),
-		PauseSubscription: m.random.IntN(15) == 0,
-		Lost:              m.random.IntN(3) == 0,
+		DueAt: m.now.Add(time.Duration(m.random.IntN(60)) * time.Second),
+		Lost:  m.random.IntN(3) == 0,
 	}
 	if m.random.IntN(4) > 0 {
 		settlement.Attempt = attempt(m.now, []string{"", "status"}[m.random.IntN(2)])
@@ -498,12 +497,6 @@ func (m *model) settleLease() {
 		d.lostAt = time.Time{}
 	}
 	d.started = time.Time{}
-	if settlement.PauseSubscription && !d.subscription.Paused {
-		stored, err := m.Subscription(m.ctx, org, d.SubscriptionID)
-		require.NoError(m.t, err)
-		require.True(m.t, stored.Paused, "PauseSubscription pauses the subscription")
-		*d.subscription = *stored // with its new revision
-	}
 }
 
 // checkLost compares what a claim says of lost leases.

@@ -58,9 +58,8 @@ func changesCountAtOnce(f, peer *fixture) {
 	task := f.claimOne(start())
 	require.Equal(f.t, updated.Revision, task.Revision,
 		"a task has the subscription's revision, whichever process updated it")
-	gone := died(task, start())
-	gone.PauseSubscription = true
-	peer.settle(start(), gone)
+	peer.settle(start(), died(task, start()))
+	peer.setPaused(sub, true)
 	require.Empty(f.t, f.prefetch(start(), always, newEvent("evt_3")),
 		"deliveries of paused subscriptions are never prefetched, whichever process paused them")
 	require.Len(f.t, f.list(webhook.DeliveryQuery{EventID: "evt_3", Status: webhook.StatusPaused}), 1)

@@ -43,7 +43,8 @@ func broken() map[string]struct {
 		"ignores PerEndpoint":        {ignoresPerEndpoint{memstore.New()}, "Rotation/Bounds"},
 		"stops short":                {stopsShort{memstore.New()}, "Claim/OnlyOnce"},
 		"hides refusals":             {hidesRefusals{memstore.New()}, "Claim/ExpiredLease"},
-		"forgets to pause":           {forgetsPause{memstore.New()}, "Pause/ByResult"},
+		"counts failed probes":       {countsProbes{memstore.New()}, "Endpoints/FailedProbeDoesNotCount"},
+		"overwrites states":          {overwritesStates{memstore.New()}, "Endpoints/CompareAndSet"},
 		"keeps milliseconds":         {keepsMilliseconds{memstore.New()}, "Settle/HistoryIsExact"},
 		"starts nothing":             {startsNothing{memstore.New()}, "Lease/LostAttempts"},
 		"hides lost leases":          {hidesLost{memstore.New()}, "Lease/ExtendLost"},
@@ -242,14 +243,27 @@ func (s hidesRefusals) Settle(
 	return nil, err
 }
 
-type forgetsPause struct{ webhook.Store }
+type overwritesStates struct{ webhook.Store }
 
-func (s forgetsPause) Settle(
+func (s overwritesStates) SetEndpointState(
+	ctx context.Context, state *webhook.EndpointState, subscriptionRevision int64,
+) error {
+	stored, err := s.EndpointState(ctx, state.OrganizationID, state.Endpoint)
+	if err != nil {
+		return err
+	}
+	state.Revision = stored.Revision
+	return s.Store.SetEndpointState(ctx, state, subscriptionRevision)
+}
+
+type countsProbes struct{ webhook.Store }
+
+func (s countsProbes) Settle(
 	ctx context.Context, now time.Time, settlements []webhook.Settlement,
 ) ([]webhook.Lease, error) {
 	settlements = slices.Clone(settlements)
 	for i := range settlements {
-		settlements[i].PauseSubscription = false
+		settlements[i].Probe = false
 	}
 	return s.Store.Settle(ctx, now, settlements)
 }

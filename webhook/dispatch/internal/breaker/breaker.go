@@ -60,8 +60,11 @@ type Breaker struct {
 	// as it counts (weight of Record). One that fails again is not added again, unless the endpoint
 	// asked for time: it says less about the endpoint than about itself.
 	failedDeliveryIDs []int64
-	freshBackoff      backoff // of deliveries that were never attempted
-	retryBackoff      backoff // of those that were
+	// unweighted are up to Threshold of them, each as though its weight were 1, those included that
+	// failed since the breaker is tripped.
+	unweighted   []int64
+	freshBackoff backoff // of deliveries that were never attempted
+	retryBackoff backoff // of those that were
 	// retryAfterUntil is until when the endpoint has asked to be left alone. An answer to an earlier
 	// request does not end that.
 	retryAfterUntil time.Time
@@ -88,6 +91,10 @@ func (b *Breaker) Record(
 	}
 	if asked := now.Add(o.RetryAfter); o.RetryAfter > 0 && asked.After(b.retryAfterUntil) {
 		b.retryAfterUntil = asked
+	}
+	if len(b.unweighted) < Threshold &&
+		(o.RetryAfter > 0 || !slices.Contains(b.unweighted, deliveryID)) {
+		b.unweighted = append(b.unweighted, deliveryID)
 	}
 	switch {
 	case b.Tripped() && retry:
@@ -125,6 +132,10 @@ func (b *backoff) startNext(now time.Time) {
 // Tripped reports whether the breaker is open or half-open: the endpoint has to answer a probe
 // before it gets more than one attempt at a time.
 func (b *Breaker) Tripped() bool { return len(b.failedDeliveryIDs) >= Threshold }
+
+// FailsAsAWhole reports whether Threshold deliveries have failed, with no answer in between, whatever
+// the weight of each: then it is the endpoint that fails, and not a few deliveries.
+func (b *Breaker) FailsAsAWhole() bool { return len(b.unweighted) >= Threshold }
 
 // BackingOff reports whether the endpoint is to be left alone now.
 func (b *Breaker) BackingOff(now time.Time) bool { return b.BackingOffUntil().After(now) }

@@ -62,3 +62,26 @@ func TestBreaker(t *testing.T) {
 	now = now.Add(time.Hour)
 	assert.False(t, b.BackingOff(now))
 }
+
+func TestAFewDeliveriesAreNotTheEndpoint(t *testing.T) {
+	t.Parallel()
+	var b breaker.Breaker
+	now := time.Date(2025, 11, 1, 0, 0, 0, 0, time.UTC)
+	failed := breaker.Observation{Health: breaker.Unhealthy}
+	for range 50 {
+		for id := range int64(breaker.Threshold - 1) {
+			b.Record(now, failed, id, true, 4)
+		}
+	}
+	assert.True(t, b.Tripped())
+	assert.False(t, b.FailsAsAWhole(), "the same deliveries fail again and again")
+	b.Record(now, failed, 100, false, 4)
+	assert.True(t, b.FailsAsAWhole())
+	b.Record(now, breaker.Observation{Health: breaker.Healthy}, 101, false, 1)
+	assert.False(t, b.FailsAsAWhole())
+	for range breaker.Threshold {
+		assert.False(t, b.FailsAsAWhole())
+		b.Record(now, breaker.Observation{Health: breaker.Unhealthy, RetryAfter: time.Second}, 1, true, 1)
+	}
+	assert.True(t, b.FailsAsAWhole(), "an endpoint that asks for time asks for all deliveries")
+}

@@ -40,7 +40,7 @@ type Core[T any] struct {
 	slotsUsed    slotUsage
 	slowTimeouts timeoutList[T]
 	workers      int // with an attempt in flight, or about to call Next
-	openBreakers int // of which a BreakerChange was returned
+	openBreakers int // of endpoints that count as failing
 }
 
 // Actions are what the caller of a Core has to do.
@@ -355,23 +355,13 @@ type FinishResult[T any] struct {
 	// DrainedRetriesNotBefore.
 	Drained                 []T
 	DrainedRetriesNotBefore time.Time
-	// Change is how the attempt has changed the endpoint's breaker, nil if it has not.
-	Change *BreakerChange
-}
-
-// BreakerChange is a breaker that attempts have opened, or closed again.
-type BreakerChange struct {
-	Opened bool // and not closed
-	At     time.Time
-	// FailingSince is when the first of the failures happened that opened it.
+	// FailingSince is when the first failed attempt was that no attempt has answered since, if this
+	// one has failed and the endpoint fails as a whole: see breaker.FailsAsAWhole. Zero otherwise.
 	FailingSince time.Time
-	// OpenUntil is when the next attempt can be made of a delivery that was never attempted, if it
-	// was opened.
-	OpenUntil time.Time
 }
 
 // Finish ends an attempt, or the turn of an item that was not attempted because TryBegin was not
-// called. The latter never changes whether the endpoint counts as failing: see BreakerChange.
+// called. The latter never changes since when the endpoint counts as failing.
 func (c *Core[T]) Finish(
 	now time.Time, item *Item[T], observed breaker.Observation,
 ) (finished FinishResult[T]) {
@@ -389,14 +379,8 @@ func (c *Core[T]) Finish(
 			item.slotHost.recordFast()
 		}
 	}
-	finished.Change = e.recordResult(now, item, observed, c.limits.InFlightPerEndpoint)
-	switch change := finished.Change; {
-	case change == nil:
-	case change.Opened:
-		c.openBreakers++
-	default:
-		c.openBreakers--
-	}
+	finished.FailingSince = e.recordResult(now, item, observed, c.limits.InFlightPerEndpoint)
+	c.countBreaker(e)
 	switch {
 	case e.breaker.BackingOff(now):
 		finished.Drained = values(c.drain(e))
@@ -418,12 +402,26 @@ func (c *Core[T]) DrainSubscription(now time.Time, id string) []T {
 	c.now = now
 	var unstarted []T
 	for _, e := range append([]*endpointQueue[T](nil), c.bySubscription[id]...) {
-		unstarted = append(unstarted, values(c.drain(e))...)
-		e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
-		c.forgetFailing(e)
-		c.updateSpeed(e)
-		c.deactivateIfIdle(e)
+		unstarted = append(unstarted, c.drainAndForget(e)...)
 	}
+	return unstarted
+}
+
+// DrainEndpoint is DrainSubscription for one endpoint.
+func (c *Core[T]) DrainEndpoint(now time.Time, endpoint Endpoint) []T {
+	c.now = now
+	if e := c.endpoints[endpoint]; e != nil {
+		return c.drainAndForget(e)
+	}
+	return nil
+}
+
+func (c *Core[T]) drainAndForget(e *endpointQueue[T]) []T {
+	unstarted := values(c.drain(e))
+	e.breaker, e.speedRecord, e.window = breaker.Breaker{}, speedRecord{}, initialWindow
+	c.forgetFailing(e)
+	c.updateSpeed(e)
+	c.deactivateIfIdle(e)
 	return unstarted
 }
 

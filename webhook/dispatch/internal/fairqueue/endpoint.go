@@ -25,7 +25,7 @@ type endpointQueue[T any] struct {
 	freshSinceRetry int // that went before a waiting retry, since the last one
 	breaker         breaker.Breaker
 	failingSince    time.Time // the first failed attempt since the last that was answered
-	openReported    bool      // by attempts, as BreakerChange has told
+	breakerCounted  bool      // in Core.openBreakers
 	window          int       // how many attempts at once it has earned
 	lastFastAnswer  time.Time
 	idleSince       time.Time // if it is idle
@@ -139,11 +139,11 @@ func (e *endpointQueue[T]) pushFront(item *Item[T]) {
 	*list = slices.Insert(*list, 0, item)
 }
 
-// recordResult notes how an attempt has gone, or why there was none. It returns how an attempt has
-// changed the breaker, nil if it has not.
+// recordResult notes how an attempt has gone, or why there was none. It returns what
+// Finished.FailingSince is.
 func (e *endpointQueue[T]) recordResult(
 	now time.Time, item *Item[T], observed breaker.Observation, maxInFlight int,
-) *BreakerChange {
+) (failingSince time.Time) {
 	weight := 1
 	if item.slow && e.speed() != speedFast {
 		weight = slowFailureWeight
@@ -152,7 +152,7 @@ func (e *endpointQueue[T]) recordResult(
 	e.breaker.Record(now, observed, item.ID, item.Retry, weight)
 	switch {
 	case observed.Health == breaker.Healthy && wasTripped:
-		e.window = maxInFlight
+		e.window = initialWindow
 	case observed.Health == breaker.Healthy:
 		e.window = min(e.window+1, maxInFlight)
 	case observed.Health == breaker.Unhealthy && item.slow:
@@ -162,42 +162,39 @@ func (e *endpointQueue[T]) recordResult(
 		e.lastFastAnswer = now
 	}
 	if item.clockStart.IsZero() {
-		return nil // what kept this process from an attempt is not the endpoint's doing
+		return time.Time{} // what kept this process from an attempt is not the endpoint's doing
 	}
-	return e.noteBreakerChange(now, observed)
-}
-
-// noteBreakerChange returns how an attempt has changed the breaker, nil if it has not.
-func (e *endpointQueue[T]) noteBreakerChange(
-	now time.Time, observed breaker.Observation,
-) *BreakerChange {
-	switch {
-	case observed.Health == breaker.Unhealthy:
+	switch observed.Health {
+	case breaker.Unhealthy:
 		if e.failingSince.IsZero() {
 			e.failingSince = now
 		}
-		if e.openReported || !e.breaker.Tripped() {
-			return nil
+		if e.breaker.FailsAsAWhole() {
+			return e.failingSince
 		}
-		e.openReported = true
-		return &BreakerChange{Opened: true, At: now, FailingSince: e.failingSince,
-			OpenUntil: e.breaker.BackingOffUntil()}
-	case observed.Health == breaker.Healthy && !e.failingSince.IsZero():
-		since, wasOpen := e.failingSince, e.openReported
-		e.failingSince, e.openReported = time.Time{}, false
-		if wasOpen {
-			return &BreakerChange{At: now, FailingSince: since}
-		}
+	case breaker.Healthy:
+		e.failingSince = time.Time{}
+	case breaker.Unknown:
 	}
-	return nil
+	return time.Time{}
 }
 
-// forgetFailing makes an endpoint count as one that has not failed. No BreakerChange is returned.
+// forgetFailing makes an endpoint count as one that has not failed.
 func (c *Core[T]) forgetFailing(e *endpointQueue[T]) {
-	if e.openReported {
+	e.failingSince = time.Time{}
+	c.countBreaker(e)
+}
+
+// countBreaker counts the breaker of the endpoint in Core.openBreakers, or no longer.
+func (c *Core[T]) countBreaker(e *endpointQueue[T]) {
+	open := !e.failingSince.IsZero() && e.breaker.Tripped()
+	switch {
+	case open && !e.breakerCounted:
+		c.openBreakers++
+	case !open && e.breakerCounted:
 		c.openBreakers--
 	}
-	e.failingSince, e.openReported = time.Time{}, false
+	e.breakerCounted = open
 }
 
 // slowFailureWeight is how many failures one counts for that took long, of an endpoint that has no

@@ -138,6 +138,13 @@ func (q *Queue[T]) DrainSubscription(id string) []T {
 	return q.core.DrainSubscription(time.Now(), id)
 }
 
+// DrainEndpoint is [Core.DrainEndpoint].
+func (q *Queue[T]) DrainEndpoint(endpoint Endpoint) []T {
+	q.mu.Lock()
+	defer q.actAndUnlock()
+	return q.core.DrainEndpoint(time.Now(), endpoint)
+}
+
 // Sweep is [Core.Sweep].
 func (q *Queue[T]) Sweep() {
 	q.mu.Lock()

@@ -1,0 +1,158 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+)
+
+// EndpointState returns the stored state of an endpoint of the organization, or ErrNotFound if it
+// has no such subscription, or that no such channel.
+func (d *Dispatcher) EndpointState(
+	ctx context.Context, organizationID string, e webhook.Endpoint,
+) (webhook.EndpointState, error) {
+	if !storable(organizationID, e.SubscriptionID, e.Channel) {
+		return webhook.EndpointState{}, webhook.ErrNotFound
+	}
+	return d.store.EndpointState(ctx, organizationID, e)
+}
+
+// EndpointStates returns the states that fit the query, of endpoints that are not healthy. To read
+// on, set q.After to the endpoint of the last one.
+func (d *Dispatcher) EndpointStates(
+	ctx context.Context, q webhook.EndpointQuery,
+) ([]webhook.EndpointState, error) {
+	if !storable(q.OrganizationID, q.SubscriptionID, string(q.Health), q.After.SubscriptionID,
+		q.After.Channel) {
+		return nil, nil
+	}
+	return d.store.EndpointStates(ctx, q)
+}
+
+// EnableEndpoint makes an endpoint of the organization healthy that is degraded or disabled, because
+// a person has repaired it. What waits for it goes out, few at a time at first, and with the whole
+// age that the retry policy allows. by names who does it, in 1 to 200 bytes: it is kept in the state
+// and given to [Hooks]. It does nothing to an endpoint that is healthy. It returns ErrNotFound if
+// the organization has no such subscription, or that no such channel.
+func (d *Dispatcher) EnableEndpoint(
+	ctx context.Context, organizationID string, e webhook.Endpoint, by string,
+) error {
+	return d.setByPerson(ctx, organizationID, e, by, func(s *webhook.EndpointState) bool {
+		if s.Health == webhook.Healthy {
+			return false
+		}
+		*s = webhook.EndpointState{OrganizationID: s.OrganizationID, Endpoint: s.Endpoint,
+			Health: webhook.Healthy, Since: d.now(), ChangedBy: by, Revision: s.Revision}
+		return true
+	})
+}
+
+// DisableEndpoint disables an endpoint of the organization, until [Dispatcher.EnableEndpoint] is
+// called for it. Its deliveries wait. Other channels of its subscription go on, unlike if
+// that were paused. An attempt that is under way still ends. by is as for EnableEndpoint. It does
+// nothing to an endpoint that is disabled already.
+func (d *Dispatcher) DisableEndpoint(
+	ctx context.Context, organizationID string, e webhook.Endpoint, by string,
+) error {
+	return d.setByPerson(ctx, organizationID, e, by, func(s *webhook.EndpointState) bool {
+		if s.Health == webhook.Disabled {
+			return false
+		}
+		s.Health, s.Since, s.ChangedBy, s.NextProbe = webhook.Disabled, d.now(), by, time.Time{}
+		return true
+	})
+}
+
+// maxChangedBy is how many bytes the name of a person may have.
+const maxChangedBy = 200
+
+func (d *Dispatcher) setByPerson(
+	ctx context.Context, organizationID string, e webhook.Endpoint, by string,
+	change func(*webhook.EndpointState) bool,
+) error {
+	var p event.Problems
+	if by == "" {
+		p.Required("by")
+	} else if len(by) > maxChangedBy || !utf8.ValidString(by) ||
+		strings.ContainsFunc(by, unicode.IsControl) {
+		p.Add("by", "must be valid UTF-8 without control characters, of at most %d bytes", maxChangedBy)
+	}
+	if err := p.Err(); err != nil {
+		return err
+	}
+	if !storable(organizationID, e.SubscriptionID, e.Channel) {
+		return webhook.ErrNotFound
+	}
+	d.clock.ask(ctx)
+	if err := d.setState(ctx, organizationID, e, 0, change); err != nil {
+		return err
+	}
+	d.queue.SignalClaim()
+	return nil
+}
+
+// repaired is an endpoint that is degraded while its subscription is updated, with its
+// configuration before.
+type repaired struct {
+	state  webhook.EndpointState
+	before string
+}
+
+// degradedOf returns the degraded endpoints of a subscription.
+func (d *Dispatcher) degradedOf(
+	ctx context.Context, organizationID, id string,
+) (degraded []repaired, err error) {
+	states, err := d.store.EndpointStates(ctx, webhook.EndpointQuery{OrganizationID: organizationID,
+		SubscriptionID: id, Health: webhook.Degraded, Limit: webhook.MaxChannels})
+	if err != nil || len(states) == 0 {
+		return nil, err
+	}
+	stored, err := d.store.Subscription(ctx, organizationID, id)
+	if err != nil {
+		return nil, err
+	}
+	configs := configsByKey(stored)
+	for _, s := range states {
+		degraded = append(degraded, repaired{s, configs[s.Channel]})
+	}
+	return degraded, nil
+}
+
+func configsByKey(sub *webhook.Subscription) map[string]string {
+	configs := make(map[string]string, len(sub.Channels))
+	for i, key := range sub.ChannelKeys() {
+		configs[key] = string(sub.Channels[i].Configs)
+	}
+	return configs
+}
+
+// probeRepaired has degraded endpoints probed at once whose configuration the update has changed: a
+// person may have repaired them.
+func (d *Dispatcher) probeRepaired(
+	ctx context.Context, degraded []repaired, updated *webhook.Subscription,
+) error {
+	configs := configsByKey(updated)
+	for _, r := range degraded {
+		if config, ok := configs[r.state.Channel]; !ok || config == r.before {
+			continue
+		}
+		err := d.setState(ctx, updated.OrganizationID, r.state.Endpoint, 0,
+			func(s *webhook.EndpointState) bool {
+				s.NextProbe, s.FailedProbes = d.now(), 0
+				return s.Health == webhook.Degraded
+			})
+		if err != nil && !errors.Is(err, webhook.ErrNotFound) && !errors.Is(err, webhook.ErrConflict) {
+			return err
+		}
+		d.cfg.Logger.InfoContext(ctx, "webhook: a degraded endpoint has a new configuration, "+
+			"it is probed at once", "organization_id", updated.OrganizationID,
+			"webhook_id", updated.ID, "channel", r.state.Channel)
+	}
+	return nil
+}

@@ -1,0 +1,288 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/event/settings"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/breaker"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
+)
+
+// Never is a DegradedAfter or a DisabledAfter that does not come.
+const Never time.Duration = math.MaxInt64
+
+// Lifecycle says when an endpoint that keeps failing becomes degraded and then disabled, and how
+// often a degraded one is probed. All processes that share a store should have the same. See Health
+// of an endpoint in the documentation of the package.
+type Lifecycle struct {
+	// DegradedAfter is for how long an endpoint fails in one process, for 8 deliveries at least and
+	// without an answer in between, before it becomes degraded. Defaults to 1 minute; [Never] leaves
+	// every endpoint healthy, unless it says that it is gone or a person disables it.
+	DegradedAfter time.Duration
+	// FirstProbe is for how long a degraded endpoint is left alone until the first probe. After each
+	// probe that fails, the wait is twice as long, up to MaxProbe, or what the endpoint asks for if
+	// that is longer. They default to 1 minute and 30 minutes, or FirstProbe if that is longer.
+	FirstProbe, MaxProbe time.Duration
+	// DisabledAfter is for how long an endpoint fails until it becomes disabled, counted from the
+	// first failure. Defaults to 5 days; [Never] leaves it degraded.
+	DisabledAfter time.Duration
+}
+
+func (l Lifecycle) withDefaults() Lifecycle {
+	settings.Default(&l.DegradedAfter, time.Minute)
+	settings.Default(&l.FirstProbe, time.Minute)
+	settings.Default(&l.MaxProbe, max(30*time.Minute, l.FirstProbe))
+	settings.Default(&l.DisabledAfter, 5*24*time.Hour)
+	return l
+}
+
+func (l Lifecycle) validate(p *event.Problems) {
+	settings.AtLeast(p, "Lifecycle.DegradedAfter", l.DegradedAfter, time.Millisecond)
+	settings.AtLeast(p, "Lifecycle.FirstProbe", l.FirstProbe, time.Millisecond)
+	settings.AtLeast(p, "Lifecycle.MaxProbe", l.MaxProbe, l.FirstProbe)
+	settings.AtLeast(p, "Lifecycle.DisabledAfter", l.DisabledAfter, time.Millisecond)
+	if l.MaxProbe > maxWait {
+		p.Add("Lifecycle.MaxProbe", "must be at most a year")
+	}
+}
+
+// wait is how long a degraded endpoint is left alone after so many probes have failed.
+func (l Lifecycle) wait(failedProbes int) time.Duration {
+	wait := l.FirstProbe
+	for range failedProbes {
+		if wait >= l.MaxProbe/2 {
+			return l.MaxProbe
+		}
+		wait *= 2
+	}
+	return wait
+}
+
+// probed returns the state of a degraded endpoint after a probe that ended at a time.
+func (l Lifecycle) probed(
+	state webhook.EndpointState, observed breaker.Observation, at time.Time,
+) webhook.EndpointState {
+	switch observed.Health {
+	case breaker.Healthy:
+		return webhook.EndpointState{OrganizationID: state.OrganizationID, Endpoint: state.Endpoint,
+			Health: webhook.Healthy, Since: at, Revision: state.Revision}
+	case breaker.Unhealthy:
+		state.FailedProbes++
+		if at.Sub(state.FailingSince) >= l.DisabledAfter {
+			state.Health, state.Since, state.NextProbe = webhook.Disabled, at, time.Time{}
+			state.ChangedBy = ""
+			return state
+		}
+		state.NextProbe = at.Add(max(l.wait(state.FailedProbes), observed.RetryAfter))
+	case breaker.Unknown: // the next one may say more
+		state.NextProbe = at.Add(l.FirstProbe)
+	}
+	return state
+}
+
+// asProbe makes the result of a failed probe one that costs the delivery nothing: it waits as the
+// others do, for the next probe at the earliest.
+func (d *Dispatcher) asProbe(v *result, at time.Time) {
+	if v.settlement.Status == webhook.StatusSucceeded || v.observed.Health != breaker.Unhealthy ||
+		v.permanent {
+		return
+	}
+	next := d.cfg.Lifecycle.probed(*v.task.Probe, v.observed, at)
+	v.settlement.Status, v.settlement.DueAt, v.settlement.Probe = webhook.StatusPending,
+		later(at, next.NextProbe), true
+	if v.task.Attempts >= maxProbes {
+		v.settlement.Attempt = nil
+	}
+}
+
+// maxProbes is how many attempts a delivery may have in its history for another failed probe to be
+// added: an endpoint that is never disabled is probed without end.
+const maxProbes = MaxReplayed / 2
+
+// changesState reports whether the state of the endpoint may change by a result that is stored.
+func (d *Dispatcher) changesState(v *result) bool {
+	return v.gone || v.task.probe.Load() != nil ||
+		!v.failingSince.IsZero() && time.Since(v.failingSince) >= d.cfg.Lifecycle.DegradedAfter
+}
+
+// changeState changes the state of the endpoint as a result says.
+func (d *Dispatcher) changeState(ctx context.Context, v *result) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	var err error
+	switch t := v.task; {
+	case v.gone:
+		err = d.changeHealth(ctx, v, webhook.Disabled)
+	case t.probe.Load() != nil:
+		err = d.endProbe(ctx, v)
+	default:
+		err = d.changeHealth(ctx, v, webhook.Degraded)
+	}
+	if err != nil {
+		d.cfg.Logger.WarnContext(ctx, "webhook: the state of an endpoint cannot be stored",
+			"webhook_id", v.task.Endpoint.SubscriptionID, "channel", v.task.Endpoint.Channel, "error", err)
+	}
+}
+
+// changeHealth makes an endpoint degraded or disabled, unless it is already, or its subscription has
+// been changed since the attempt: then the attempt says nothing of the endpoint as it is now.
+func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook.Health) error {
+	t, at := v.task, d.now()
+	err := d.setState(ctx, t.OrganizationID, t.Endpoint, v.revision,
+		func(state *webhook.EndpointState) bool {
+			if state.Health == webhook.Disabled || state.Health == health {
+				return false
+			}
+			if state.FailingSince.IsZero() {
+				state.FailingSince = at
+				if !v.failingSince.IsZero() {
+					state.FailingSince = d.clock.of(v.failingSince)
+				}
+			}
+			state.Health, state.Since, state.ChangedBy, state.Cause = health, at, "", causeOf(v)
+			state.NextProbe = time.Time{}
+			if health == webhook.Degraded {
+				state.NextProbe = at.Add(max(d.cfg.Lifecycle.wait(0), v.observed.RetryAfter))
+			}
+			return true
+		})
+	if errors.Is(err, webhook.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+func causeOf(v *result) *webhook.EndpointCause {
+	a := v.attempt
+	if a == nil {
+		return nil
+	}
+	return &webhook.EndpointCause{DeliveryID: v.task.DeliveryID, Class: a.Class,
+		StatusCode: a.StatusCode, Error: a.Error}
+}
+
+// endProbe stores what a probe says of its endpoint. If there was no attempt, the next probe may
+// come at once. It changes nothing if the state was changed meanwhile, such as by a person.
+func (d *Dispatcher) endProbe(ctx context.Context, v *result) error {
+	d.probes.Lock()
+	defer d.probes.Unlock()
+	before := v.task.probe.Swap(nil)
+	if before == nil {
+		return nil
+	}
+	after := *before.Clone()
+	if at := d.now(); v.attempt != nil {
+		after = d.cfg.Lifecycle.probed(after, v.observed, at)
+		if v.observed.Health == breaker.Unhealthy {
+			after.Cause = causeOf(v)
+		}
+	} else {
+		after.NextProbe = at
+	}
+	err := d.store.SetEndpointState(ctx, &after, v.revision)
+	switch {
+	case errors.Is(err, webhook.ErrConflict), errors.Is(err, webhook.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	d.healthChanged(ctx, before, &after)
+	d.queue.SignalClaim()
+	return nil
+}
+
+// extendProbes keeps other processes from probing the endpoints of leases that were extended.
+func (d *Dispatcher) extendProbes(ctx context.Context, leases []webhook.Lease, until time.Time) {
+	for _, t := range d.leases.probes(leases) {
+		d.probes.Lock()
+		if state := t.probe.Load(); state != nil {
+			next := state.Clone()
+			next.NextProbe = until
+			// If it fails, another process may probe a little early, which does no harm.
+			if d.store.SetEndpointState(ctx, next, 0) == nil {
+				t.probe.Store(next)
+			}
+		}
+		d.probes.Unlock()
+	}
+}
+
+// setState reads a state, changes it, and stores it, again if another call has changed it
+// meanwhile. change returns false to leave it as it is. Revision is the subscription's, or 0.
+func (d *Dispatcher) setState(
+	ctx context.Context, organizationID string, e webhook.Endpoint, revision int64,
+	change func(*webhook.EndpointState) bool,
+) error {
+	const attempts = 5
+	for n := 1; ; n++ {
+		before, err := d.store.EndpointState(ctx, organizationID, e)
+		if err != nil {
+			return err
+		}
+		after := *before.Clone()
+		changed := change(&after)
+		if changed {
+			err = d.store.SetEndpointState(ctx, &after, revision)
+		}
+		switch {
+		case errors.Is(err, webhook.ErrConflict) && n < attempts:
+			continue
+		case err != nil:
+			return err
+		case changed:
+			d.healthChanged(ctx, &before, &after)
+		case before.Health != webhook.Healthy:
+			d.drainEndpoint(ctx, e) // another process has found out
+		}
+		return nil
+	}
+}
+
+// healthChanged does what follows if a change that this process has stored is one of the health:
+// nothing that is queued is attempted, and what was known of the endpoint is forgotten, so that one
+// that is healthy again begins with few attempts at a time.
+func (d *Dispatcher) healthChanged(ctx context.Context, before, after *webhook.EndpointState) {
+	if before.Health == after.Health {
+		return
+	}
+	d.drainEndpoint(ctx, after.Endpoint)
+	level, message, since := slog.LevelInfo, "webhook: an endpoint is healthy again",
+		before.FailingSince
+	switch {
+	case after.Health == webhook.Degraded:
+		level, message, since = slog.LevelWarn, "webhook: an endpoint is degraded", after.FailingSince
+	case after.Health == webhook.Disabled:
+		message, since = "webhook: an endpoint is disabled", after.FailingSince
+		if after.ChangedBy == "" {
+			level = slog.LevelError
+		}
+	}
+	attributes := []slog.Attr{
+		slog.String("organization_id", after.OrganizationID),
+		slog.String("webhook_id", after.SubscriptionID), slog.String("channel", after.Channel),
+	}
+	if !since.IsZero() {
+		attributes = append(attributes, slog.Time("since", since))
+	}
+	if c := after.Cause; c != nil {
+		attributes = append(attributes, slog.String("class", c.Class), slog.String("error", c.Error))
+	}
+	if after.ChangedBy != "" {
+		attributes = append(attributes, slog.String("changed_by", after.ChangedBy))
+	}
+	d.cfg.Logger.LogAttrs(ctx, level, message, attributes...)
+	hookEnd(ctx, d, "HealthChanged", d.cfg.Hooks.HealthChanged,
+		HealthChange{Before: *before.Clone(), After: *after.Clone()})
+}
+
+// drainEndpoint returns what is queued for the endpoint to the store, so that the store decides
+// again.
+func (d *Dispatcher) drainEndpoint(ctx context.Context, e webhook.Endpoint) {
+	d.requeueDrained(ctx, d.queue.DrainEndpoint(fairqueue.Endpoint(e)))
+}
