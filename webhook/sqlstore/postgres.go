@@ -31,8 +31,8 @@ var postgresWords = strings.NewReplacer(
 		WHERE id >= l.first_id AND id <= l.last_id AND state = 1 AND due_at IS NULL OFFSET 0) d`,
 	"{forupdate}", "FOR UPDATE OF d",
 	"{skiplocked}", "FOR UPDATE OF d SKIP LOCKED",
-	// Two calls with the same events must not deadlock.
-	"{sorted}", "ORDER BY event_id, organization_id",
+	// Two calls with the same events must not deadlock, and of equal events the first is stored.
+	"{sorted}", "ORDER BY event_id, organization_id, id",
 	"{nextnumber}", "nextval('{p}organization_numbers')",
 	"{nextid}", "(SELECT last_value FROM {p}ids)",
 	// A join of the table with itself might read all of it.

@@ -22,6 +22,7 @@ func enqueueCases() []testCase {
 		{"WithoutSubscribers", withoutSubscribers},
 		{"Idempotent", idempotent},
 		{"SaysWhatBecameOfEach", saysWhatBecameOfEach},
+		{"FirstOfEqualEvents", firstOfEqualEvents},
 		{"IdempotentPerOrganization", idempotentPerOrganization},
 		{"WebhookCreatedBefore", subscriptionCreatedBefore},
 		{"FollowsUpdates", followsUpdates},
@@ -192,6 +193,27 @@ func saysWhatBecameOfEach(f *fixture) {
 			{EventID: mine.ID, Duplicate: true},
 			{EventID: theirs.ID},
 		}, enqueued.Events, "each event has its result, in the order of the call")
+	}
+}
+
+// firstOfEqualEvents has so many events that an unstable order would show.
+func firstOfEqualEvents(f *fixture) {
+	f.create(hook())
+	const different = 5
+	events := make([]webhook.NewEvent, 40*different)
+	for i := range events {
+		events[i] = newEvent(fmt.Sprint("evt_", i%different))
+		events[i].Payload = fmt.Appendf(nil, `{"n":%d}`, i)
+	}
+	enqueued, err := f.Enqueue(f.ctx, start(), events, nil)
+	require.NoError(f.t, err)
+	for i, e := range enqueued.Events {
+		require.Equal(f.t, i >= different, e.Duplicate, "of equal events the first is stored: %d", i)
+	}
+	for i := range different {
+		payload, err := f.EventPayload(f.ctx, org, events[i].ID)
+		require.NoError(f.t, err)
+		require.Equal(f.t, string(events[i].Payload), string(payload))
 	}
 }
 
