@@ -33,11 +33,11 @@ func newClaimStatements(x expander) claimStatements {
 			FROM {p}endpoints p {join} {p}routes r ON r.organization_id = p.organization_id
 				AND r.webhook_id = p.webhook_id
 			WHERE p.id {in} AND p.state < 2`),
-		endpoints: x.batch(`WITH v (webhook_id, channel) AS ({rows})
+		endpoints: x.batch(`WITH {v}
 			SELECT p.id, p.webhook_id, p.channel FROM v {join} {p}endpoints p ON p.webhook_id = v.webhook_id
 				AND p.channel = v.channel AND p.state < 2`,
 			column{"webhook_id", text}, column{"channel", text}),
-		numbers: x.batch(`WITH v (organization_id) AS ({rows})
+		numbers: x.batch(`WITH {v}
 			SELECT o.number FROM v {join} {p}organizations o ON o.organization_id = v.organization_id
 				WHERE o.number IS NOT NULL`,
 			column{"organization_id", text}),

@@ -26,20 +26,40 @@ type Dialect interface{ dialect }
 //	{prefetched}   the rows d of {p}deliveries that are in flight under the leases l, as a table
 //	{forupdate}    ends a SELECT from the table d, and locks its rows
 //	{skiplocked}   the same, but passes over rows that another transaction has locked
-//	{sorted}       the order in which a batch inserts events
+//	{sorted}       the order in which a batch inserts events: of equal ones, the one with the
+//	               smallest id comes first
+//	{update}       begins an UPDATE of the table d that reads the rows of a batch as the table v,
+//	               and {fromrows} stands between its SET and its WHERE; no column of v has the
+//	               name of a column that it sets
+//	{appended}     the history of d with the attempt of v at its end, or NULL if one is NULL
+//	{int}          a parameter that is an integer, where nothing else in the statement says so
 //	{nextnumber}   a number that no organization has had
 //	{nextid}       an id that no delivery has or is smaller than
 //	{blocksbelow}  a condition for rows of {p}blocks whose block is below the first
 //	               parameter, as many as the second one allows
 //
-// The [expander] replaces {p} by the prefix of the tables, {attempted} by a constant, and
-// {rows} by what the method rows returns.
+// The [expander] replaces {p} by the prefix of the tables, {attempted} by a constant, and in a
+// batch {v} by the rows as a table v for a WITH, and {rows} by what the method rows returns.
 //
-// Besides these words the statements use WITH before INSERT, UPDATE and SELECT, recursive
-// WITH, INSERT with ON CONFLICT and excluded, UPDATE with FROM, RETURNING, comparisons
-// of rows, and || for text. MySQL lacks some of these. Its expand would return another
-// statement for such a statement, and the [Querier] of its writer would run an UPDATE
-// with RETURNING as two statements.
+// Apart from these words the statements have only what SQLite, PostgreSQL, MySQL and MariaDB all
+// understand. portable_test.go checks these rules:
+//
+//   - WITH stands only before SELECT, which may be in an INSERT or in a subquery.
+//   - A subquery has no LIMIT, and does not read the table that the statement changes, unless the
+//     subquery is in FROM.
+//   - An assignment does not read a column that an assignment before it has set: MySQL would read
+//     the new value.
+//   - INSERT and DELETE give their table no other name.
+//   - There is no RETURNING: see the method returning. There are no casts, and no || for text.
+//   - An INSERT ends with ON CONFLICT DO NOTHING, with ON CONFLICT (columns) DO UPDATE SET, or with
+//     neither. DO UPDATE has no WHERE, and calls the new row excluded, and the stored row by the
+//     name of its table. MySQL has other words for this, ON DUPLICATE KEY UPDATE and
+//     VALUES(column), so its expand would replace these words, too.
+//
+// Where the store reads how many rows an UPDATE has changed, the UPDATE changes a value in each of
+// them, because MySQL does not count the other rows. The exceptions are Start and Extend, which
+// query the rows if the number is too small. The database must compare texts byte by byte, and
+// distinguish them by spaces at their end.
 type dialect interface {
 	// name begins the names of the schema files.
 	name() string
@@ -56,7 +76,9 @@ type dialect interface {
 	// stand for parameters: one text for each number of rows that a statement has.
 	rows(columns []column) map[int]string
 	// execBatch runs the statement over all rows, and returns how many rows of the
-	// table it changed. The rest are the parameters after the rows.
+	// table it changed. The rest are the parameters after the rows. If transactions run at the
+	// same time, all rows of a batch must go into one statement, because {sorted} keeps two
+	// transactions from a deadlock only within a statement.
 	execBatch(ctx context.Context, q Querier, b *batch, rows, rest []any) (int64, error)
 	// queryBatch is execBatch for a statement that returns rows.
 	queryBatch(
@@ -66,10 +88,16 @@ type dialect interface {
 	// newWriter returns what runs the store's transactions.
 	newWriter(db *sql.DB) writer
 	// collided reports whether a transaction failed only because of another one that ran
-	// at the same time, so that it can run again.
+	// at the same time, so that it can run again. The error is what Config.MapError returned, so
+	// the package of a driver can give its errors the code for which collided looks.
 	collided(err error) bool
-	// lockSchema keeps other processes from migrating until the transaction ends.
+	// lockSchema keeps other processes from migrating until the transaction ends. In MySQL a
+	// statement that changes the schema commits the transaction, so the lock would be that of
+	// a connection, which the writer releases.
 	lockSchema(ctx context.Context, q Querier, prefix string) error
+	// returning reports whether INSERT and UPDATE can end with RETURNING. If not, the store reads
+	// the changed row with a second statement.
+	returning() bool
 	// shards is how many rows the figures of an endpoint and hour are spread over, so
 	// that transactions do not wait for each other.
 	shards() int64
@@ -80,10 +108,11 @@ type dialect interface {
 	// clockSQL selects the time in microseconds since 1970. It is empty if the database
 	// has the clock of this machine.
 	clockSQL() string
-	// reserveSQL takes ids: each row has the id after a span of them, and {versions}.
-	// reserveSpan returns the parameter with which the statement takes at least n ids,
-	// and how long a span is then.
-	reserveSQL() string
+	// reserveSQL takes ids: each row of read has the id after a span of them, and {versions}. If
+	// that needs two statements, take runs before read, and otherwise it is empty. reserveSpan
+	// returns the parameter of the first statement with which it takes at least n ids, and how
+	// long a span is then.
+	reserveSQL() (take, read string)
 	reserveSpan(n int) (parameter, span int)
 	// notifySQL tells other processes, once the transaction has committed, that a
 	// delivery is due. It is empty if the database cannot.
@@ -137,11 +166,16 @@ const (
 	binary
 )
 
-// batch makes a batch of a statement. Where it says {rows}, which is in a WITH, it reads
-// rows with these columns. No parameter comes before them.
+// batch makes a batch of a statement. Where it says {v} or {update}, it reads rows with these
+// columns. No parameter comes before them.
 func (x expander) batch(statement string, columns ...column) *batch {
 	b := &batch{columns: columns, texts: make(map[int]string)}
-	statement = x.words(statement)
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	statement = strings.Replace(x.words(statement), "{v}",
+		"v ("+strings.Join(names, ", ")+") AS ({rows})", 1)
 	for n, rows := range x.dialect.rows(columns) {
 		b.texts[n] = x.dialect.bind(strings.Replace(statement, "{rows}", rows, 1))
 	}

@@ -12,15 +12,15 @@ func TestPostgresBatch(t *testing.T) {
 	t.Parallel()
 	x, err := newExpander(PostgreSQL(), "p_")
 	require.NoError(t, err)
-	b := x.batch(`WITH v (id, name, data) AS ({rows})`+
-		` INSERT INTO {p}t SELECT id, name, data, ? FROM v`,
+	b := x.batch(`INSERT INTO {p}t WITH {v}`+
+		` SELECT id, name, data, ? FROM v`,
 		column{"id", integer}, column{"name", text}, column{"data", binary})
 	require.Equal(t,
-		`WITH v (id, name, data) AS (SELECT id, name, `+
+		`INSERT INTO p_t WITH v (id, name, data) AS (SELECT id, name, `+
 			`substring($1::bytea FROM data::int FOR data_length::int)`+
 			` FROM unnest($2::text::bigint[], $3::text::text[], $4::text::bigint[], `+
 			`$5::text::bigint[]) AS t (id, name, data, data_length))`+
-			` INSERT INTO p_t SELECT id, name, data, $6 FROM v`, b.texts[anyRows])
+			` SELECT id, name, data, $6 FROM v`, b.texts[anyRows])
 	require.Equal(t, []any{[]byte("abcde"), `{1,2,3,4}`, `{"plain","q\"uo\\te",NULL,""}`,
 		`{1,4,NULL,6}`, `{3,2,NULL,0}`, int64(9)},
 		postgresDialect{}.arguments(b, []any{
@@ -61,13 +61,8 @@ func TestDialectsKnowEveryWord(t *testing.T) {
 		x, err := newExpander(dialect, "shop_")
 		require.NoError(t, err)
 		n := 0
-		for _, statements := range []any{
-			newSubscriptionStatements(x), newRouteStatements(x), newEnqueueStatements(x),
-			newClaimStatements(x), newSettleStatements(x), newHistoryStatements(x),
-			newPruneStatements(x), newResealStatements(x), newRepairStatements(x),
-			newRequestStatements(x), newSchemaStatements(x),
-		} {
-			eachText(reflect.ValueOf(statements), func(text string) {
+		for _, statements := range statementsOf(x.store(nil, Config{})) {
+			eachText(statements, func(text string) {
 				n++
 				require.NotRegexp(t, word, x.words(text))
 			})

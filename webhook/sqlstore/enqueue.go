@@ -12,12 +12,13 @@ import (
 )
 
 type enqueueStatements struct {
-	reserve, notify string
-	events          *batch
-	tracedEvents    *batch // has a column more than events
-	deliveries      *batch
-	stored          string
-	blocks          *batch
+	take, reserve string // take may be empty
+	notify        string
+	events        *batch
+	tracedEvents  *batch // has a column more than events
+	deliveries    *batch
+	stored        string
+	blocks        *batch
 }
 
 // newEnqueueStatements leaves out what all rows share, because every parameter costs time. So does
@@ -28,28 +29,28 @@ func newEnqueueStatements(x expander) enqueueStatements {
 		for _, c := range traced {
 			names += ", " + c.name
 		}
-		return x.batch(`WITH v (`+names+`) AS ({rows})
-			INSERT INTO {p}events (`+names+`, created_at)
+		return x.batch(`INSERT INTO {p}events (`+names+`, created_at) WITH {v}
 			SELECT `+names+`, ? FROM v WHERE true {sorted}
 			ON CONFLICT DO NOTHING`,
 			append([]column{{"id", integer}, {"organization_id", text}, {"event_id", text},
 				{"type", text}, {"last_id", integer}, {"payload", binary}}, traced...)...)
 	}
+	take, reserve := x.dialect.reserveSQL()
 	return enqueueStatements{
-		reserve:      x.sql(x.dialect.reserveSQL()),
+		take:         x.sql(take),
+		reserve:      x.sql(reserve),
 		notify:       x.sql(x.dialect.notifySQL()),
 		events:       events(),
 		tracedEvents: events(column{"trace", text}),
-		deliveries: x.batch(`WITH v (id, event_id, endpoint_id) AS ({rows})
-			INSERT INTO {p}deliveries (id, event_id, endpoint_id, state, due_at, token)
+		deliveries: x.batch(`INSERT INTO {p}deliveries
+				(id, event_id, endpoint_id, state, due_at, token) WITH {v}
 			SELECT id, event_id, endpoint_id, ?, ?, ? FROM v`,
 			column{"id", integer}, column{"event_id", integer}, column{"endpoint_id", integer}),
 		stored: x.sql(`SELECT id FROM {p}events WHERE id >= ? AND id <= ?`),
 		// Not ON CONFLICT, which would wait for an open transaction that has
 		// stored the same block. A block that is stored twice does no harm.
-		blocks: x.batch(`WITH v (endpoint_id, block) AS ({rows})
-			INSERT INTO {p}blocks (endpoint_id, block) SELECT v.endpoint_id, v.block FROM v
-				WHERE NOT EXISTS (
+		blocks: x.batch(`INSERT INTO {p}blocks (endpoint_id, block) WITH {v}
+			SELECT v.endpoint_id, v.block FROM v WHERE NOT EXISTS (
 				SELECT 1 FROM {p}blocks b WHERE b.endpoint_id = v.endpoint_id AND b.block = v.block)`,
 			column{"endpoint_id", integer}, column{"block", integer}),
 	}
@@ -194,6 +195,13 @@ func (s *Store) takeIDs(
 ) (ids []int64, versions map[string]int64, err error) {
 	parameter, span := s.x.dialect.reserveSpan(n)
 	ids = make([]int64, 0, n+span)
+	args := []any{parameter, s.x.dialect.texts(e.organizationIDs)}
+	if s.enqueue.take != "" {
+		if _, err := q.Exec(ctx, s.enqueue.take, parameter); err != nil {
+			return nil, nil, err
+		}
+		args = args[1:]
+	}
 	var encoded []byte
 	err = collect(ctx, q, func(row scanner) error {
 		var end int64
@@ -202,7 +210,7 @@ func (s *Store) takeIDs(
 			ids = append(ids, id)
 		}
 		return err
-	}, s.enqueue.reserve, parameter, s.x.dialect.texts(e.organizationIDs))
+	}, s.enqueue.reserve, args...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -65,10 +65,10 @@ func newHistoryStatements(x expander) historyStatements {
 			{join} {p}events e ON e.id = d.event_id
 			WHERE d.id = ? AND e.organization_id = ? {forupdate}`),
 		replay: x.sql(`UPDATE {p}deliveries
-			SET state = 0, due_at = ?, settled_at = NULL, queued_at = ?, attempts_since_queued = 0,
+			SET progress = CASE WHEN state = 2 THEN NULL ELSE progress END,
+			state = 0, due_at = ?, settled_at = NULL, queued_at = ?, attempts_since_queued = 0,
 			lost = 0, started_at = 0, endpoint_id = ?,
-			kept = CASE WHEN kept IS NULL THEN NULL ELSE 1 END, kept_at = NULL,
-			progress = CASE WHEN state = 2 THEN NULL ELSE progress END WHERE id = ?`),
+			kept = CASE WHEN kept IS NULL THEN NULL ELSE 1 END, kept_at = NULL WHERE id = ?`),
 		cancel: x.sql(`UPDATE {p}deliveries SET state = 4, settled_at = ?, due_at = NULL, ` + keepAs("") +
 			` WHERE id = ?`),
 	}

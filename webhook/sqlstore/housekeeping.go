@@ -16,24 +16,25 @@ type housekeepingStatements struct {
 
 func newHousekeepingStatements(x expander) housekeepingStatements {
 	const figures = `DELETE FROM {p}statistics WHERE (endpoint_id, hour, shard) IN (
-		SELECT endpoint_id, hour, shard FROM {p}statistics WHERE `
+		SELECT endpoint_id, hour, shard FROM (
+			SELECT endpoint_id, hour, shard FROM {p}statistics WHERE `
 	cancel := `UPDATE {p}deliveries SET state = 4, settled_at = ?, due_at = NULL, ` + keepAs("") +
-		` WHERE id IN (SELECT d.id `
+		` WHERE id IN (SELECT id FROM (SELECT d.id `
 	return housekeepingStatements{
 		fresh: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at IS NULL
 			ORDER BY pruned_at LIMIT ?`),
 		checked: x.sql(`SELECT id FROM {p}endpoints WHERE state = 2 AND pruned_at < ? ORDER BY pruned_at
 			LIMIT ?`),
 		cancel: x.sql(cancel + `FROM {p}deliveries d WHERE d.endpoint_id {in} AND d.due_at IS NOT NULL
-			LIMIT ?)`),
-		cancelPrefetched: x.sql(cancel + prefetched + ` AND p.id {in} LIMIT ?)`),
+			LIMIT ?) found)`),
+		cancelPrefetched: x.sql(cancel + prefetched + ` AND p.id {in} LIMIT ?) found)`),
 		oldest:           x.sql(`SELECT coalesce((SELECT min(id) FROM {p}deliveries), {nextid})`),
 		blocks:           x.sql(`DELETE FROM {p}blocks WHERE {blocksbelow}`),
 		endpoints: x.sql(`DELETE FROM {p}endpoints WHERE id {in} AND state = 2 AND pruned_at < ?
 			AND NOT EXISTS (SELECT 1 FROM {p}blocks b WHERE b.endpoint_id = {p}endpoints.id)`),
 		note:       x.sql(`UPDATE {p}endpoints SET pruned_at = ? WHERE id {in} AND state = 2`),
-		figures:    x.sql(figures + `endpoint_id {in} LIMIT ?)`),
-		oldFigures: x.sql(figures + `hour < ? LIMIT ?)`),
+		figures:    x.sql(figures + `endpoint_id {in} LIMIT ?) found)`),
+		oldFigures: x.sql(figures + `hour < ? LIMIT ?) found)`),
 	}
 }
 
@@ -73,14 +74,9 @@ func (s *Store) pruneDeleted(ctx context.Context, now time.Time, limit int) erro
 func (s *Store) deletedEndpoints(
 	ctx context.Context, query string, args ...any,
 ) (ids []int64, err error) {
-	err = s.write(ctx, func(ctx context.Context, q Querier) error {
-		ids = nil
-		return collect(ctx, q, func(row scanner) error {
-			var id int64
-			err := row.Scan(&id)
-			ids = append(ids, id)
-			return err
-		}, query, args...)
+	err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
+		ids, err = collectIDs(ctx, q, query, args...)
+		return err
 	})
 	return ids, err
 }

@@ -8,17 +8,19 @@ import (
 )
 
 type requestStatements struct {
-	expire, insert, resume, get, answer, forget string
+	expire, insert, replace, resume, get, answer, forget string
 }
 
 func newRequestStatements(x expander) requestStatements {
 	return requestStatements{
-		expire: x.sql(`DELETE FROM {p}requests WHERE id IN (
-			SELECT id FROM {p}requests d WHERE began_at < ? ORDER BY began_at LIMIT ? {skiplocked})`),
+		expire: x.sql(`DELETE FROM {p}requests WHERE id IN (SELECT id FROM (
+			SELECT id FROM {p}requests d WHERE began_at < ? ORDER BY began_at LIMIT ? {skiplocked}
+			) found)`),
+		insert: x.sql(`INSERT INTO {p}requests (id, digest, began_at, until) VALUES (?, ?, ?, ?)
+			ON CONFLICT DO NOTHING`),
 		// A request that has expired is replaced.
-		insert: x.sql(`INSERT INTO {p}requests AS r (id, digest, began_at, until) VALUES (?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, began_at = excluded.began_at,
-				until = excluded.until, answer = NULL WHERE r.began_at < ?`),
+		replace: x.sql(`UPDATE {p}requests SET digest = ?, until = ?, answer = NULL, began_at = ?
+			WHERE id = ? AND began_at < ?`),
 		resume: x.sql(`UPDATE {p}requests SET until = ?
 			WHERE id = ? AND digest = ? AND answer IS NULL AND until <= ?`),
 		get:    x.sql(`SELECT digest, began_at, until, answer FROM {p}requests WHERE id = ?`),
@@ -36,8 +38,11 @@ func (s *Store) BeginIdempotent(
 		if _, err := q.Exec(ctx, s.requests.expire, before, webhook.MaxExpired); err != nil {
 			return err
 		}
-		n, err := q.Exec(ctx, s.requests.insert, r.Key, r.Digest, micros(r.Began), micros(r.Until),
-			before)
+		n, err := q.Exec(ctx, s.requests.insert, r.Key, r.Digest, micros(r.Began), micros(r.Until))
+		if err == nil && n == 0 {
+			n, err = q.Exec(ctx, s.requests.replace, r.Digest, micros(r.Until), micros(r.Began), r.Key,
+				before)
+		}
 		if err == nil && n == 0 {
 			n, err = q.Exec(ctx, s.requests.resume, micros(r.Until), r.Key, r.Digest, micros(r.Began))
 		}

@@ -30,12 +30,11 @@ func newLeaseStatements(x expander) leaseStatements {
 	const inFlight = ` d.id >= ? AND d.id <= ? AND d.state = 1 AND d.due_at IS NULL`
 	until, firstID := column{"until", integer}, column{"first_id", integer}
 	return leaseStatements{
-		add: x.batch(`WITH v (until, first_id, last_id) AS ({rows})
-			INSERT INTO {p}leases (until, first_id, last_id) SELECT until, first_id, last_id FROM v`,
+		add: x.batch(`INSERT INTO {p}leases (until, first_id, last_id) WITH {v}
+			SELECT until, first_id, last_id FROM v`,
 			until, firstID, column{"last_id", integer}),
-		remove: x.batch(`WITH v (until, first_id) AS ({rows})
-			DELETE FROM {p}leases WHERE (until, first_id) IN (SELECT until, first_id FROM v)`,
-			until, firstID),
+		remove: x.batch(`DELETE FROM {p}leases WHERE (until, first_id) IN (
+			WITH {v} SELECT until, first_id FROM v)`, until, firstID),
 		ended: x.sql(rows + `(until, first_id) > (?, ?) AND until <= ? ORDER BY until, first_id
 			LIMIT ? {skiplocked}`),
 		ahead:    x.sql(rows + `until > ? ORDER BY until LIMIT ? {skiplocked}`),
@@ -122,13 +121,7 @@ func (s *Store) leaseRows(
 func (s *Store) endLease(
 	ctx context.Context, q Querier, row leaseRow, due int64, limit int,
 ) (n int, ended bool, err error) {
-	var ids []int64
-	err = collect(ctx, q, func(row scanner) error {
-		var id int64
-		err := row.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, s.leasing.held, row.firstID, row.lastID, limit)
+	ids, err := collectIDs(ctx, q, s.leasing.held, row.firstID, row.lastID, limit)
 	if err != nil {
 		return 0, false, err
 	}

@@ -35,6 +35,10 @@ var postgresWords = strings.NewReplacer(
 	"{sorted}", "ORDER BY event_id, organization_id, id",
 	"{nextnumber}", "nextval('{p}organization_numbers')",
 	"{nextid}", "(SELECT last_value FROM {p}ids)",
+	"{update}", "WITH {v} UPDATE",
+	"{fromrows}", "FROM v",
+	"{appended}", "d.history || v.attempt",
+	"{int}", "CAST(? AS bigint)",
 	// A join of the table with itself might read all of it.
 	"{blocksbelow}", "ctid = ANY (ARRAY(SELECT ctid FROM {p}blocks WHERE block < ? LIMIT ?))",
 )
@@ -240,8 +244,10 @@ func (postgresDialect) clockSQL() string {
 	return `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 }
 
-func (postgresDialect) reserveSQL() string {
-	return `SELECT nextval('{p}ids') + 64, v.versions
+func (postgresDialect) returning() bool { return true }
+
+func (postgresDialect) reserveSQL() (take, read string) {
+	return "", `SELECT nextval('{p}ids') + 64, v.versions
 		FROM generate_series(1, ?::int), {versions} v (versions)`
 }
 

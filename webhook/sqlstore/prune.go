@@ -22,8 +22,8 @@ const (
 
 // keepAs sets kept and kept_at of a delivery that succeeds or is cancelled. Its parameter is when.
 func keepAs(prefix string) string {
-	return fmt.Sprintf(`kept = CASE WHEN %[1]skept IS NULL THEN NULL ELSE %[2]d END,
-		kept_at = CASE WHEN %[1]skept IS NULL THEN %[1]skept_at ELSE ? END`, prefix, keptSettled)
+	return fmt.Sprintf(`kept_at = CASE WHEN %[1]skept IS NULL THEN %[1]skept_at ELSE ? END,
+		kept = CASE WHEN %[1]skept IS NULL THEN NULL ELSE %[2]d END`, prefix, keptSettled)
 }
 
 type pruneStatements struct {
@@ -49,8 +49,8 @@ func newPruneStatements(x expander) pruneStatements {
 		events: x.sql(`SELECT id, last_id FROM {p}events WHERE id >= ? AND id < ?
 			ORDER BY id LIMIT ?`),
 		remove: x.sql(`DELETE FROM {p}deliveries WHERE ` + inRange + ` AND ` + old),
-		removeSome: x.sql(`DELETE FROM {p}deliveries WHERE id IN (
-			SELECT id FROM {p}deliveries WHERE ` + inRange + ` AND ` + old + ` ORDER BY id LIMIT ?)`),
+		removeSome: x.sql(`DELETE FROM {p}deliveries WHERE id IN (SELECT id FROM (
+			SELECT id FROM {p}deliveries WHERE ` + inRange + ` AND ` + old + ` ORDER BY id LIMIT ?) found)`),
 		keep: x.sql(`UPDATE {p}deliveries SET kept = CASE WHEN state < 2 THEN 1 ELSE 2 END,
 			kept_at = settled_at WHERE ` + inRange + ` AND kept IS NULL`),
 		left:         x.sql(`SELECT id FROM {p}deliveries WHERE ` + inRange + ` LIMIT 1`),
@@ -63,8 +63,9 @@ func newPruneStatements(x expander) pruneStatements {
 		removeKept:     x.sql(`DELETE FROM {p}deliveries WHERE id {in}`),
 		removeEventsOf: x.sql(`DELETE FROM {p}events WHERE created_at < ? AND id {in} AND ` + empty),
 		idleOf:         x.sql(setIdle + `id {in} AND last_id > id AND ` + empty),
-		removeIdle: x.sql(`DELETE FROM {p}events WHERE id IN (
-			SELECT id FROM {p}events WHERE last_id = id AND created_at < ? ORDER BY created_at LIMIT ?)`),
+		removeIdle: x.sql(`DELETE FROM {p}events WHERE id IN (SELECT id FROM (
+			SELECT id FROM {p}events WHERE last_id = id AND created_at < ? ORDER BY created_at LIMIT ?
+			) found)`),
 	}
 }
 

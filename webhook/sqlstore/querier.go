@@ -101,6 +101,19 @@ func collect(
 	return rows.Err()
 }
 
+// collectIDs runs a query for rows of one integer.
+func collectIDs(
+	ctx context.Context, q Querier, query string, args ...any,
+) (ids []int64, err error) {
+	err = collect(ctx, q, func(row scanner) error {
+		var id int64
+		err := row.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, query, args...)
+	return ids, err
+}
+
 // one runs a query for a single row, and reports whether there was one.
 func one(ctx context.Context, q Querier, query string, args, into []any) (found bool, err error) {
 	err = collect(ctx, q, func(row scanner) error {

@@ -10,12 +10,12 @@ import (
 
 type repairStatements struct {
 	// find reads, for each endpoint, the ends of its two ranges in the queue's index.
-	find, set string
+	find, lock, set string
 }
 
 // ahead is true for unfinished deliveries whose time is too far in the future.
 const ahead = `(d.state = 1 AND d.due_at > ? OR d.state = 0 AND d.due_at >
-		CASE WHEN d.attempts_since_queued > 0 THEN CAST(? AS bigint) ELSE CAST(? AS bigint) END
+		CASE WHEN d.attempts_since_queued > 0 THEN {int} ELSE {int} END
 	AND (d.attempts_since_queued > 0 OR d.queued_at IS NULL))`
 
 func newRepairStatements(x expander) repairStatements {
@@ -30,10 +30,9 @@ func newRepairStatements(x expander) repairStatements {
 			AND ` + ahead
 	return repairStatements{
 		find: x.sql(walk + fmt.Sprintf(part, 0) + ` UNION ALL ` + fmt.Sprintf(part, 1) + ` LIMIT ?`),
-		set: x.sql(`UPDATE {p}deliveries AS d SET due_at = CASE WHEN state = 1 THEN CAST(? AS bigint)
-			ELSE CAST(? AS bigint) END
-			WHERE d.id IN (SELECT d.id FROM {p}deliveries d WHERE d.id {in} {skiplocked})
-				AND d.due_at IS NOT NULL AND ` + ahead),
+		lock: x.sql(`SELECT d.id FROM {p}deliveries d WHERE d.id {in} {skiplocked}`),
+		set: x.sql(`UPDATE {p}deliveries AS d SET due_at = CASE WHEN state = 1 THEN {int}
+			ELSE {int} END WHERE d.id {in} AND d.due_at IS NOT NULL AND ` + ahead),
 	}
 }
 
@@ -58,20 +57,18 @@ func (s *Store) repairQueue(
 	bounds := []any{micros(r.LeasesAfter), micros(r.RetriesAfter), micros(r.FreshAfter)}
 	least := min(micros(r.LeasesAfter), micros(r.RetriesAfter), micros(r.FreshAfter))
 	part := append([]any{least}, bounds...)
-	var ids []int64
 	// Outside of a transaction, because there is usually nothing to repair.
-	err := collect(ctx, s.read, func(row scanner) error {
-		var id int64
-		err := row.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, s.repair.find, append(append(part, part...), r.Limit)...)
+	ids, err := collectIDs(ctx, s.read, s.repair.find, append(append(part, part...), r.Limit)...)
 	if err != nil || len(ids) == 0 {
 		return 0, s.failed(err)
 	}
 	var repaired int64
 	err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
-		args := append([]any{micros(r.Until), now, s.x.dialect.ints(ids)}, bounds...)
+		locked, err := collectIDs(ctx, q, s.repair.lock, s.x.dialect.ints(ids))
+		if err != nil {
+			return err
+		}
+		args := append([]any{micros(r.Until), now, s.x.dialect.ints(locked)}, bounds...)
 		repaired, err = q.Exec(ctx, s.repair.set, args...)
 		return err
 	})

@@ -31,7 +31,7 @@ const (
 
 type routeStatements struct {
 	versions, changes string
-	raise             string
+	raise             organizationChange
 	add, set, purge   string
 }
 
@@ -41,8 +41,9 @@ func newRouteStatements(x expander) routeStatements {
 		changes: x.sql(`SELECT version, webhook_id, created_at, revision, paused, deleted, event_types,
 			endpoints
 			FROM {p}routes WHERE organization_id = ? AND version > ? ORDER BY version LIMIT ?`),
-		raise: x.sql(`INSERT INTO {p}organizations AS o (organization_id, version) VALUES (?, 1)
-			ON CONFLICT (organization_id) DO UPDATE SET version = o.version + 1 RETURNING version`),
+		raise: x.organizationChange(`INSERT INTO {p}organizations (version, organization_id)
+			VALUES (1, ?)
+			ON CONFLICT (organization_id) DO UPDATE SET version = {p}organizations.version + 1`, `version`),
 		add: x.sql(`INSERT INTO {p}routes (version, revision, paused, deleted, event_types, endpoints,
 			organization_id, webhook_id, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -281,11 +282,43 @@ func scanRoute(row scanner, version *int64) (match.Route, error) {
 	return r, nil
 }
 
+// organizationChange is a statement that changes the row of an organization, whose id is its last
+// parameter, and returns columns of the row.
+type organizationChange struct {
+	change string
+	// read selects the columns. It is empty if change returns them.
+	read string
+}
+
+func (x expander) organizationChange(change, columns string) organizationChange {
+	if x.dialect.returning() {
+		return organizationChange{change: x.sql(change + ` RETURNING ` + columns)}
+	}
+	return organizationChange{
+		change: x.sql(change),
+		read:   x.sql(`SELECT ` + columns + ` FROM {p}organizations WHERE organization_id = ?`),
+	}
+}
+
+// run runs the statement with the parameters args. It reports whether the organization has a row.
+func (o organizationChange) run(
+	ctx context.Context, q Querier, organizationID string, args, into []any,
+) (found bool, err error) {
+	args = append(args, organizationID)
+	if o.read == "" {
+		return one(ctx, q, o.change, args, into)
+	}
+	if _, err := q.Exec(ctx, o.change, args...); err != nil {
+		return false, err
+	}
+	return one(ctx, q, o.read, []any{organizationID}, into) // the change has locked the row
+}
+
 // raise returns the next version of the organization, and locks the organization until the
 // transaction ends.
 func (s *Store) raise(
 	ctx context.Context, q Querier, organizationID string,
 ) (version int64, err error) {
-	_, err = one(ctx, q, s.routing.raise, []any{organizationID}, []any{&version})
+	_, err = s.routing.raise.run(ctx, q, organizationID, nil, []any{&version})
 	return version, err
 }

@@ -24,38 +24,34 @@ func newSettleStatements(x expander) settleStatements {
 		statistics: newStatisticsStatements(x),
 		endpoint:   x.sql(`SELECT id, endpoint_id FROM {p}deliveries WHERE id {in}`),
 		// The usual result needs few values, and every parameter costs time.
-		succeed: x.batch(`WITH v (id, token, attempt) AS ({rows})
-			UPDATE {p}deliveries AS d SET
+		succeed: x.batch(`{update} {p}deliveries AS d SET
 				state = 2, settled_at = ?, due_at = NULL, `+keepAs("d.")+`,
 				attempts = d.attempts + 1,
-				history = coalesce(d.history || v.attempt, v.attempt)
-			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
+				history = coalesce({appended}, v.attempt)
+			{fromrows} WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
 			id, token, column{"attempt", text}),
-		settle: x.batch(`WITH v (id, token, state, at, lost, uncounted, attempt, progress) AS ({rows})
-			UPDATE {p}deliveries AS d SET
-				state = v.state, due_at = CASE WHEN v.state = 0 THEN v.at END,
-				settled_at = CASE WHEN v.state > 0 THEN v.at END,
-				kept = CASE WHEN v.state = 3 THEN 3 WHEN v.state = 2 AND d.kept IS NOT NULL THEN 2
-					ELSE d.kept END,
-				kept_at = CASE WHEN v.state = 3 OR v.state = 2 AND d.kept IS NOT NULL THEN v.at
+		settle: x.batch(`{update} {p}deliveries AS d SET
+				state = v.result, due_at = CASE WHEN v.result = 0 THEN v.at END,
+				settled_at = CASE WHEN v.result > 0 THEN v.at END,
+				kept_at = CASE WHEN v.result = 3 OR v.result = 2 AND d.kept IS NOT NULL THEN v.at
 					ELSE d.kept_at END,
+				kept = CASE WHEN v.result = 3 THEN 3 WHEN v.result = 2 AND d.kept IS NOT NULL THEN 2
+					ELSE d.kept END,
 				attempts_since_queued = d.attempts_since_queued
 					+ CASE WHEN v.attempt IS NULL OR v.uncounted = 1 THEN 0 ELSE 1 END,
 				attempts = d.attempts + CASE WHEN v.attempt IS NULL THEN 0 ELSE 1 END,
-				history = coalesce(d.history || v.attempt, v.attempt, d.history),
-				progress = coalesce(v.progress, d.progress),
-				lost = CASE WHEN v.attempt IS NULL OR v.lost = 1 THEN d.lost ELSE 0 END,
+				history = coalesce({appended}, v.attempt, d.history),
+				progress = coalesce(v.done, d.progress),
+				lost = CASE WHEN v.attempt IS NULL OR v.is_lost = 1 THEN d.lost ELSE 0 END,
 				started_at = CASE WHEN v.attempt IS NULL AND d.started_at < 0 THEN d.started_at ELSE 0 END
-			FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
-			id, token, column{"state", integer}, column{"at", integer}, column{"lost", integer},
-			column{"uncounted", integer}, column{"attempt", text}, column{"progress", binary}),
-		extend: x.batch(`WITH v (id, token) AS ({rows})
-			UPDATE {p}deliveries AS d SET due_at = ? FROM v
+			{fromrows} WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live,
+			id, token, column{"result", integer}, column{"at", integer}, column{"is_lost", integer},
+			column{"uncounted", integer}, column{"attempt", text}, column{"done", binary}),
+		extend: x.batch(`{update} {p}deliveries AS d SET due_at = ? {fromrows}
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
-		start: x.batch(`WITH v (id, token) AS ({rows})
-			UPDATE {p}deliveries AS d SET started_at = ? FROM v
+		start: x.batch(`{update} {p}deliveries AS d SET started_at = ? {fromrows}
 			WHERE d.id = v.id AND d.token = v.token AND d.state = 1 AND `+live, id, token),
-		held: x.batch(`WITH v (id, token) AS ({rows})
+		held: x.batch(`WITH {v}
 			SELECT d.id, d.token FROM v {join} {p}deliveries d ON d.id = v.id
 			WHERE d.token = v.token AND d.state = 1 AND `+live+` {forupdate}`, id, token),
 	}

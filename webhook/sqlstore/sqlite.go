@@ -37,6 +37,10 @@ var sqliteWords = strings.NewReplacer(
 	"{sorted}", "",
 	"{nextnumber}", "(SELECT coalesce(max(number), 0) + 1 FROM {p}organizations)",
 	"{nextid}", "(SELECT next_id FROM {p}meta)",
+	"{update}", "WITH {v} UPDATE",
+	"{fromrows}", "FROM v",
+	"{appended}", "d.history || v.attempt",
+	"{int}", "CAST(? AS bigint)",
 	"{blocksbelow}", `(endpoint_id, block) IN (
 		SELECT endpoint_id, block FROM {p}blocks WHERE block < ? LIMIT ?)`,
 )
@@ -104,8 +108,10 @@ func (sqliteDialect) shards() int64 { return 1 }
 // clockSQL is empty: all processes are on one machine.
 func (sqliteDialect) clockSQL() string { return "" }
 
-func (sqliteDialect) reserveSQL() string {
-	return `UPDATE {p}meta SET next_id = next_id + ? RETURNING next_id, {versions}`
+func (sqliteDialect) returning() bool { return true }
+
+func (sqliteDialect) reserveSQL() (take, read string) {
+	return "", `UPDATE {p}meta SET next_id = next_id + ? RETURNING next_id, {versions}`
 }
 
 func (sqliteDialect) reserveSpan(n int) (parameter, span int) { return n, n }

@@ -30,23 +30,23 @@ func newStatisticsStatements(x expander) statisticsStatements {
 	}
 	return statisticsStatements{
 		shard: rand.Int64N(x.dialect.shards()),
-		add: x.batch(`WITH v (endpoint_id, succeeded, failed, dead, cancelled, duration, last_success,
-			last_failure, last_failed) AS ({rows})
-			INSERT INTO {p}statistics AS s (endpoint_id, hour, shard,
-				succeeded, failed, dead, cancelled, duration, last_success, last_failure, last_failed)
+		add: x.batch(`INSERT INTO {p}statistics (endpoint_id, hour, shard, succeeded, failed, dead,
+				cancelled, duration, last_success, last_failure, last_failed) WITH {v}
 			SELECT endpoint_id, ?, ?, succeeded, failed, dead, cancelled, duration, last_success,
 				last_failure, last_failed
 			FROM v WHERE true
 			ON CONFLICT (endpoint_id, hour, shard) DO UPDATE SET
-				succeeded = s.succeeded + excluded.succeeded, failed = s.failed + excluded.failed,
-				dead = s.dead + excluded.dead, cancelled = s.cancelled + excluded.cancelled,
-				duration = s.duration + excluded.duration,
-				last_success = CASE WHEN excluded.last_success > s.last_success THEN excluded.last_success
-					ELSE s.last_success END,
-				last_failed = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failed
-					ELSE s.last_failed END,
-				last_failure = CASE WHEN excluded.last_failure > s.last_failure THEN excluded.last_failure
-					ELSE s.last_failure END`,
+				succeeded = {p}statistics.succeeded + excluded.succeeded,
+				failed = {p}statistics.failed + excluded.failed,
+				dead = {p}statistics.dead + excluded.dead,
+				cancelled = {p}statistics.cancelled + excluded.cancelled,
+				duration = {p}statistics.duration + excluded.duration,
+				last_success = CASE WHEN excluded.last_success > {p}statistics.last_success
+					THEN excluded.last_success ELSE {p}statistics.last_success END,
+				last_failed = CASE WHEN excluded.last_failure > {p}statistics.last_failure
+					THEN excluded.last_failed ELSE {p}statistics.last_failed END,
+				last_failure = CASE WHEN excluded.last_failure > {p}statistics.last_failure
+					THEN excluded.last_failure ELSE {p}statistics.last_failure END`,
 			columns...),
 		figures: x.sql(`SELECT coalesce(sum(s.succeeded), 0), coalesce(sum(s.failed), 0),
 			coalesce(sum(s.dead), 0),

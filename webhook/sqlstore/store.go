@@ -34,7 +34,8 @@ type Config struct {
 	Sealer Sealer
 	// MapError returns the error to return instead of a driver's error, so that callers can recognise
 	// a full disk, for example, without knowing the driver. It is called for every error of the
-	// database. Nil returns errors unchanged.
+	// database, also before the store runs a transaction again that collided with another one. Nil
+	// returns errors unchanged.
 	MapError func(error) error
 	// Guard is called before each query, and before and after each transaction. If it returns an
 	// error, the method that runs the query or the transaction returns that error, even if the
@@ -93,8 +94,18 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 	if err != nil {
 		return nil, err
 	}
+	s := x.store(db, config)
+	if err := s.migrate(ctx, schemaFiles, !config.NoMigrate); err != nil {
+		_ = s.writer.close()
+		return nil, s.failed(err)
+	}
+	return s, nil
+}
+
+// store returns a Store over the database, whatever its tables are.
+func (x expander) store(db *sql.DB, config Config) *Store {
 	s := &Store{
-		x: x, writer: dialect.newWriter(db), read: sqlTx{db},
+		x: x, writer: x.dialect.newWriter(db), read: sqlTx{db},
 		guard: config.Guard, mapError: config.MapError, sealer: config.Sealer,
 		subscriptions: newSubscriptionStatements(x),
 		routing:       newRouteStatements(x),
@@ -111,18 +122,14 @@ func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Stor
 		totals:        newTotalsStatements(x),
 		requests:      newRequestStatements(x),
 		schema:        newSchemaStatements(x),
-		clock:         x.sql(dialect.clockSQL()),
+		clock:         x.sql(x.dialect.clockSQL()),
 		blocks:        make(map[block]struct{}),
 	}
 	if config.Reader != nil {
 		s.read = sqlTx{config.Reader}
 	}
 	s.read = guardedTx{s.read, s.check}
-	if err := s.migrate(ctx, schemaFiles, !config.NoMigrate); err != nil {
-		_ = s.writer.close()
-		return nil, s.failed(err)
-	}
-	return s, nil
+	return s
 }
 
 var prefixPattern = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,30}$`)
@@ -165,12 +172,12 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, q Querie
 		if err := s.check(); err != nil {
 			return err
 		}
-		err := s.writer.do(ctx, fn)
+		err := s.failed(s.writer.do(ctx, fn))
 		if err == nil {
 			return s.check()
 		}
 		if n == attempts || !s.x.dialect.collided(err) {
-			return s.failed(err)
+			return err
 		}
 	}
 }

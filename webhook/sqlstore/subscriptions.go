@@ -10,11 +10,11 @@ import (
 )
 
 type subscriptionStatements struct {
-	insert, update, remove, exists, get               string
-	endpoints, addEndpoint, nextEndpoint, setEndpoint string
-	removeEndpoint                                    string
-	count                                             string
-	listing                                           listingStatements
+	insert, update, remove, exists, get string
+	endpoints, addEndpoint, setEndpoint string
+	removeEndpoint                      string
+	nextEndpoint, count                 organizationChange
+	listing                             listingStatements
 }
 
 const subscriptionColumns = `id, organization_id, name, event_types, channels, paused,
@@ -36,17 +36,17 @@ func newSubscriptionStatements(x expander) subscriptionStatements {
 		endpoints: x.sql(`SELECT id, channel, health FROM {p}endpoints WHERE webhook_id = ? AND state < 2`),
 		addEndpoint: x.sql(`INSERT INTO {p}endpoints (id, organization_id, webhook_id, channel, state)
 			VALUES (?, ?, ?, ?, ?)`),
-		nextEndpoint: x.sql(`UPDATE {p}organizations SET number = coalesce(number, {nextnumber}),
-			endpoints = endpoints + 1
-			WHERE organization_id = ? RETURNING number, endpoints`),
+		nextEndpoint: x.organizationChange(`UPDATE {p}organizations
+			SET number = coalesce(number, {nextnumber}), endpoints = endpoints + 1
+			WHERE organization_id = ?`, `number, endpoints`),
 		// A disabled endpoint stays so, whether its subscription is paused or not.
 		setEndpoint: x.sql(`UPDATE {p}endpoints SET state = CASE WHEN health = 2 THEN 1 ELSE ? END
 			WHERE id = ?`),
 		removeEndpoint: x.sql(`UPDATE {p}endpoints SET state = 2, health = 0, probe_at = NULL
 			WHERE id = ?`),
-		count: x.sql(`UPDATE {p}organizations SET webhooks = webhooks + ?, channels = channels + ?
-			WHERE organization_id = ?
-			RETURNING webhooks, channels`),
+		count: x.organizationChange(`UPDATE {p}organizations
+			SET webhooks = webhooks + ?, channels = channels + ? WHERE organization_id = ?`,
+			`webhooks, channels`),
 	}
 }
 
@@ -160,7 +160,7 @@ func (s *Store) countSubscriptions(
 		return nil
 	}
 	added := subscriptions > 0 || channels > 0
-	if _, err := one(ctx, q, s.subscriptions.count, []any{subscriptions, channels, organizationID},
+	if _, err := s.subscriptions.count.run(ctx, q, organizationID, []any{subscriptions, channels},
 		[]any{&subscriptions, &channels}); err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func (s *Store) setEndpoints(
 // nextEndpoint returns the id of a new endpoint: see endpointBits.
 func (s *Store) nextEndpoint(ctx context.Context, q Querier, organizationID string) (int64, error) {
 	var number, n int64
-	found, err := one(ctx, q, s.subscriptions.nextEndpoint, []any{organizationID}, []any{&number, &n})
+	found, err := s.subscriptions.nextEndpoint.run(ctx, q, organizationID, nil, []any{&number, &n})
 	if err == nil && (!found || n >= 1<<endpointBits) {
 		err = fmt.Errorf("sqlstore: the organization has had %d endpoints, which is the "+
 			"maximum", n)
