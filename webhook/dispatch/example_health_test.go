@@ -31,7 +31,8 @@ func ExampleNewHealthHandler() {
 	for _, path := range []string{"/readyz", "/livez"} {
 		response, err := http.Get(server.URL + path)
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		body, _ := io.ReadAll(response.Body)
 		_ = response.Body.Close()

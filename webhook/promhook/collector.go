@@ -1,0 +1,176 @@
+package promhook
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+)
+
+// gauge is one that is made of Stats when it is collected.
+type gauge struct {
+	desc *prometheus.Desc
+	// values returns the value for each value of the label; a gauge without a label has one for "".
+	values func(s *dispatch.Stats) map[string]float64
+	// stored says that it is of the store, so that there is none if that fails.
+	stored bool
+}
+
+// gauges are the metrics of what a Dispatcher says in its Stats.
+type gauges struct {
+	*gaugesState
+	list []gauge
+	up   *prometheus.Desc
+}
+
+type gaugesState struct {
+	cfg    Config
+	errors prometheus.Counter
+
+	mu      sync.Mutex
+	source  Watcher
+	at      time.Time // when stats were read
+	stats   dispatch.Stats
+	failing bool
+}
+
+func newGauges(cfg Config, errors prometheus.Counter) gauges {
+	g := gauges{gaugesState: &gaugesState{cfg: cfg, errors: errors}}
+	add := func(
+		stored bool, name, help, label string, values func(*dispatch.Stats) map[string]float64,
+	) {
+		var labels []string
+		if label != "" {
+			labels = []string{label}
+		}
+		desc := prometheus.NewDesc(cfg.Namespace+"_"+name, help, labels, nil)
+		g.list = append(g.list, gauge{desc, values, stored})
+	}
+	one := func(name, help string, value func(*dispatch.ProcessStats) float64) {
+		add(false, name, help, "", func(s *dispatch.Stats) map[string]float64 {
+			return map[string]float64{"": value(&s.Process)}
+		})
+	}
+	g.up = prometheus.NewDesc(cfg.Namespace+"_store_up",
+		"Whether the store answered when the figures were read last.", nil, nil)
+	add(true, "deliveries",
+		"Deliveries in the store that have not succeeded, by their state now.", labelState,
+		func(s *dispatch.Stats) map[string]float64 {
+			return map[string]float64{
+				string(webhook.StatusPending):  float64(s.Stored.Pending),
+				string(webhook.StatusInFlight): float64(s.Stored.InFlight),
+				string(webhook.StatusPaused):   float64(s.Stored.Paused),
+				string(webhook.StatusDead):     float64(s.Stored.Dead),
+			}
+		})
+	add(true, "deliveries_incomplete",
+		"Whether there may be more deliveries of a kind in the store than were counted.", labelKind,
+		func(s *dispatch.Stats) map[string]float64 {
+			return map[string]float64{
+				"unfinished": number(s.Stored.MoreUnfinished), "dead": number(s.Stored.MoreDead),
+			}
+		})
+	add(true, "oldest_delivery_age_seconds",
+		"For how long a delivery has been due: in the store, or in memory and in flight here.",
+		labelState, func(s *dispatch.Stats) map[string]float64 {
+			return map[string]float64{
+				string(webhook.StatusPending):  s.OldestDueAge().Seconds(),
+				string(webhook.StatusInFlight): s.OldestHeldAge().Seconds(),
+			}
+		})
+	add(true, "endpoints",
+		"Endpoints that are not healthy, by their stored health.", labelHealth,
+		func(s *dispatch.Stats) map[string]float64 {
+			return map[string]float64{
+				string(webhook.Degraded): float64(s.Stored.DegradedEndpoints),
+				string(webhook.Disabled): float64(s.Stored.DisabledEndpoints),
+			}
+		})
+	one("running", "Whether this process delivers.",
+		func(p *dispatch.ProcessStats) float64 { return number(p.Running) })
+	one("workers", "Goroutines that make attempts or are about to look for one.",
+		func(p *dispatch.ProcessStats) float64 { return float64(p.Workers) })
+	one("attempts_in_flight", "Attempts of this process that are under way.",
+		func(p *dispatch.ProcessStats) float64 { return float64(p.InFlight) })
+	one("deliveries_held", "Deliveries that are leased to this process.",
+		func(p *dispatch.ProcessStats) float64 { return float64(p.Held) })
+	one("deliveries_queued", "Deliveries that wait in the memory of this process for their turn.",
+		func(p *dispatch.ProcessStats) float64 { return float64(p.Queued) })
+	one("queued_bytes", "Bytes of the payloads that wait in the memory of this process.",
+		func(p *dispatch.ProcessStats) float64 { return float64(p.QueuedBytes) })
+	one("open_breakers", "Endpoints whose breaker is open in this process, because they keep failing.",
+		func(p *dispatch.ProcessStats) float64 { return float64(p.OpenBreakers) })
+	one("last_claim_timestamp_seconds",
+		"When the store last answered a claim of this process, in seconds since 1970; 0 is never.",
+		func(p *dispatch.ProcessStats) float64 {
+			if p.LastClaim.IsZero() {
+				return 0
+			}
+			return float64(p.LastClaim.UnixMicro()) / 1e6
+		})
+	return g
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (g *gauges) watch(d Watcher) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.source, g.at = d, time.Time{}
+}
+
+func (g *gauges) describe(descs chan<- *prometheus.Desc) {
+	descs <- g.up
+	for i := range g.list {
+		descs <- g.list[i].desc
+	}
+}
+
+func (g *gauges) collect(metrics chan<- prometheus.Metric) {
+	stats, failing, ok := g.read()
+	if !ok {
+		return
+	}
+	metrics <- prometheus.MustNewConstMetric(g.up, prometheus.GaugeValue, number(!failing))
+	for i := range g.list {
+		each := &g.list[i]
+		if failing && each.stored {
+			continue
+		}
+		for label, value := range each.values(&stats) {
+			var labels []string
+			if label != "" {
+				labels = []string{label}
+			}
+			metrics <- prometheus.MustNewConstMetric(each.desc, prometheus.GaugeValue, value, labels...)
+		}
+	}
+}
+
+// read returns the Stats, which it asks for if those that it has are too old.
+func (s *gaugesState) read() (stats dispatch.Stats, failing, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.source == nil {
+		return stats, false, false
+	}
+	if s.at.IsZero() || time.Since(s.at) >= s.cfg.CacheFor {
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout)
+		defer cancel()
+		var err error
+		if s.stats, err = s.source.Stats(ctx); err != nil {
+			s.errors.Inc()
+		}
+		s.failing, s.at = err != nil, time.Now()
+	}
+	return s.stats, s.failing, true
+}
