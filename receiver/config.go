@@ -100,17 +100,17 @@ type Config struct {
 	// Lease is how long an event stays claimed after its handler has died. It is
 	// extended while the handler runs. At least one second. Defaults to [DefaultLease].
 	Lease time.Duration
-	// Keep is how long a handled event is remembered. It should not be shorter than
-	// senders retry, and must not be shorter than Lease. Defaults to [DefaultKeep].
+	// Keep is how long a handled event is remembered. It should be at least as long as senders retry,
+	// and must be at least Lease. Defaults to [DefaultKeep].
 	Keep time.Duration
 	// ClaimTimeout bounds how long Dedupe may take to answer a claim. After that the
 	// Receiver releases the claim, in case it was made, for up to a second, and the
 	// sender gets 503. If the store makes the claim later still, the event can be
 	// claimed again when the lease has ended. Defaults to [DefaultClaimTimeout].
 	ClaimTimeout time.Duration
-	// FailOpen handles events also while Dedupe fails or does not answer within
-	// ClaimTimeout, so that an event may be handled twice.
-	// Defaults to false: the sender gets 503 and sends the event again.
+	// FailOpen makes the Receiver handle events even while Dedupe fails or does not answer within
+	// ClaimTimeout. An event may then be handled twice. Defaults to false: the sender gets 503 and
+	// sends the event again.
 	FailOpen bool
 
 	// Invalidator drops from caches what an event makes stale, after the handler has

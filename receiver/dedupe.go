@@ -20,8 +20,8 @@ import (
 //
 // The rules, which package dedupetest executes:
 //
-//   - Of concurrent Claims of one key exactly one gets [Claimed], also when the lease
-//     of an earlier claim has ended.
+//   - Exactly one of several concurrent Claims of one key gets [Claimed], also when the lease of an
+//     earlier claim has ended.
 //   - Extend, Done, Dead and Release work with the token of the latest Claim that got
 //     [Claimed]. With any other token, and for a key that is absent, they return
 //     [ErrStaleToken] and change nothing.
@@ -42,20 +42,18 @@ import (
 //     the lease and [Grace] have ended.
 //   - A method returns when ctx is done. All are safe for concurrent use.
 //
-// The Receiver calls these methods and looks for no others: a type that embeds a
-// Deduper, to count calls or to change keys, loses nothing. The interface grows by
-// fields of [Claim] and [Standing] whose zero value means what it means today. If an
-// implementation is ever to offer more, it will declare that in a method of this
-// interface; a type assertion will not be used.
+// The Receiver calls only these methods and uses no type assertion, so a type that embeds a
+// Deduper, to count calls or to change keys, loses nothing. New features are added as fields of
+// [Claim] and [Standing] whose zero value means what it means today. While the major version is 0,
+// a method may be added to the interface as well.
 type Deduper interface {
 	// Claim claims the key for the lease, or says in which state it is.
 	Claim(ctx context.Context, c Claim, lease time.Duration) (Standing, error)
-	// Extend makes the lease end that long from now, unless the claim is settled.
+	// Extend makes the lease end the given time from now, unless the claim is settled.
 	Extend(ctx context.Context, c Claim, lease time.Duration) error
-	// Done records the key as handled, for as long as keep from now.
+	// Done records the key as handled until keep has passed.
 	Done(ctx context.Context, c Claim, keep time.Duration) error
-	// Dead records the key as never to be handled, for as long as keep from now. The
-	// reason is for people.
+	// Dead records the key as never to be handled until keep has passed. The reason is for people.
 	Dead(ctx context.Context, c Claim, reason string, keep time.Duration) error
 	// Release makes the key absent, so that any caller can claim it.
 	Release(ctx context.Context, c Claim) error

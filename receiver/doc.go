@@ -1,5 +1,5 @@
-// Package receiver handles incoming webhooks: it checks who sent them, hands each
-// event to your code once, and drops from caches what an event makes stale.
+// Package receiver handles incoming webhooks: it verifies the sender, calls your handler for each
+// event, skips events that were handled before, and drops stale entries from caches.
 //
 //	rcv, err := receiver.New(receiver.Config{
 //		Secrets: []receiver.Secret{{Value: os.Getenv("WEBHOOK_SECRET")}},
@@ -24,27 +24,28 @@
 //	once in spite of a restart        no      yes         yes        yes
 //	the sender waits for the handler  yes     yes         yes        no
 //	a failed handler is retried by    sender  sender      sender     inbox
-//	DoneTx writes a row more          yes     yes         no         yes
+//	DoneTx adds a row                 yes     yes         no         yes
 //	old keys are removed by           itself  Redis       Prune      its Dispatcher
 //
 // An inbox stores the event, acknowledges it, and calls the handler afterwards. The
 // Receiver in front of it needs no shared Deduper, since the inbox knows what it has
 // stored; with one, a duplicate costs the inbox nothing.
 //
-// "Once" has a gap in all four columns: a process may die after the handler had its
-// effect and before that was recorded, and then the handler is called again. Where the
-// effect is in a SQL database, DoneTx of package sqldedupe closes the gap: the handler
-// records the event in the transaction of the effect. What combines with what:
+// "Once" has a gap in all four columns: a process may die after the handler had its effect and
+// before that was recorded, and then the handler is called again. If the effect is in a SQL
+// database, DoneTx of package sqldedupe closes the gap: the handler records the event in the
+// transaction of the effect. These can be combined; in the last column, Dedupe fails and
+// [Config.FailOpen] is set:
 //
-//	                Memory  redisstore  sqldedupe  inbox  no Deduper (FailOpen)
+//	                Memory  redisstore  sqldedupe  inbox  FailOpen
 //	DoneTx          yes     yes         yes        yes    yes
 //	Invalidator     yes     yes         yes        yes    yes
 //	own wrapper     yes     yes         yes        -      -
 //	inbox behind    yes     yes         yes        -      yes
 //
-// Receivers that share a Deduper and handle the same events for different purposes
-// need a [Config.Consumer] each, or the first to handle an event keeps it from the
-// others. An inbox needs a name for each purpose in the same way.
+// Receivers that share a Deduper and handle the same events for different purposes need a
+// [Config.Consumer] each; otherwise the first to handle an event keeps it from the others. In the
+// same way, an inbox needs a name for each purpose.
 //
 // # Checks
 //
@@ -84,6 +85,7 @@
 //	the handler …                  the event is …        the sender gets
 //	returns nil, or answers 2xx    done                  that 2xx
 //	returns ErrAlreadyHandled      done                  200
+//	returns ErrNoHandler           done                  200
 //	returns an error               released              503
 //	answers another status         released              that status
 //	returns a Permanent error      dead                  200

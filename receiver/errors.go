@@ -5,38 +5,38 @@ import (
 	"fmt"
 )
 
-// The reasons for which a request is refused, in addition to those of package
-// signature. Match them with [errors.Is] in the error of [Receiver.Check] or in the
-// [Rejection] of [Hooks.OnReject]. The sender cannot tell reasons with status 401 apart.
+// The reasons for which a request is refused, in addition to those of package signature. Match them
+// with [errors.Is] in the error of [Receiver.Check] or in the [Rejection] of [Hooks.OnReject]. The
+// sender cannot tell reasons with status 401 apart.
 var (
-	// ErrMethod: the method is not POST. Answered with 405.
+	// ErrMethod means that the method is not POST. The answer is 405.
 	ErrMethod = errors.New("receiver: method is not POST")
-	// ErrInsecure: the request did not come over HTTPS, as far as this process can
-	// tell. Answered with 400. A redirect would not help, since the sender has already
-	// sent its secret in the clear.
+	// ErrInsecure means that the request did not come over HTTPS, as far as this process can tell. The
+	// answer is 400. A redirect would not help, since the sender has already sent its secret in the
+	// clear.
 	ErrInsecure = errors.New("receiver: request not over HTTPS, see TrustedProxies and AllowHTTP")
-	// ErrContentType: the content type is not accepted. Answered with 415.
+	// ErrContentType means that the content type is not accepted. The answer is 415.
 	ErrContentType = errors.New("receiver: content type not accepted")
-	// ErrContentEncoding: the content encoding is not accepted. Answered with 415.
+	// ErrContentEncoding means that the content encoding is not accepted. The answer is 415.
 	ErrContentEncoding = errors.New("receiver: content encoding not accepted")
-	// ErrNoCredentials: with [Config.AnyOf], the request has neither a secret nor a
-	// signature. Answered with 401.
+	// ErrNoCredentials means that, with [Config.AnyOf], the request has neither a secret nor a
+	// signature. The answer is 401.
 	ErrNoCredentials = errors.New("receiver: neither secret nor signature")
-	// ErrSecretMissing, ErrSecretRepeated and ErrSecretMismatch: the request has no
-	// static secret, more than one, or a wrong one. Answered with 401.
+	// ErrSecretMissing, ErrSecretRepeated and ErrSecretMismatch mean that the request has no static
+	// secret, more than one, or a wrong one. The answer is 401.
 	ErrSecretMissing  = errors.New("receiver: secret header missing")
 	ErrSecretRepeated = errors.New("receiver: secret header repeated")
 	ErrSecretMismatch = errors.New("receiver: no matching secret")
-	// ErrTooLarge: the body exceeds the limit, compressed or decompressed. Answered
-	// with 413.
+	// ErrTooLarge means that the body exceeds the limit, compressed or decompressed. The answer is
+	// 413.
 	ErrTooLarge = errors.New("receiver: body too large")
-	// ErrSlowBody: the body did not arrive in time. Answered with 408.
+	// ErrSlowBody means that the body did not arrive in time. The answer is 408.
 	ErrSlowBody = errors.New("receiver: body too slow")
-	// ErrBody: the body could not be read to its end. Answered with 400.
+	// ErrBody means that the body could not be read to its end. The answer is 400.
 	ErrBody = errors.New("receiver: body not readable")
-	// ErrMalformed: the body is authentic but not an event. Answered with 400.
+	// ErrMalformed means that the body is authentic but not an event. The answer is 400.
 	ErrMalformed = errors.New("receiver: malformed event")
-	// ErrIDMismatch: the signed id is not the id of the event. Answered with 400.
+	// ErrIDMismatch means that the signed id is not the id of the event. The answer is 400.
 	ErrIDMismatch = errors.New("receiver: event_id is not the signed webhook-id")
 )
 
@@ -49,9 +49,9 @@ var ErrStaleToken = errors.New("receiver: stale claim")
 // be called if it were sent again.
 var ErrNoHandler = errors.New("receiver: no handler for event type")
 
-// ErrAlreadyHandled says that the effect of an event has happened before. DoneTx of
-// package sqldedupe returns it in the handler's own transaction; the handler rolls back
-// and returns it. The event counts as handled, and the outcome is [Duplicate].
+// ErrAlreadyHandled means that the effect of an event has happened before. DoneTx of package
+// sqldedupe returns it in the handler's own transaction; the handler rolls back and returns it. The
+// event counts as handled, and the outcome is [Duplicate].
 var ErrAlreadyHandled = errors.New("receiver: event was handled before")
 
 // A Rejection says why a request did not pass the checks. It holds no secret, no
@@ -82,8 +82,8 @@ func Permanent(err error) error {
 	return &PermanentError{Err: err}
 }
 
-// PermanentError is the error that [Permanent] returns. It is recognized anywhere in a
-// chain of errors.
+// PermanentError is the error that [Permanent] returns. It is recognised anywhere in a chain of
+// errors.
 type PermanentError struct{ Err error }
 
 // Error returns the text of the wrapped error.

@@ -24,22 +24,23 @@ const (
 // that could make room are of events that may still be sent again.
 var ErrFull = errors.New("receiver: memory of handled events is full")
 
-// Memory is a [Deduper] in the memory of one process. Other processes do not see it, and
-// it is empty after a restart. It is for tests, for handlers that may run twice for an
-// event, and for a single process.
+// Memory is a [Deduper] in the memory of one process. Other processes do not see it, and it is
+// empty after a restart. It is for a single process whose handlers may run twice for an event after
+// a restart, and for tests. Make one with [NewMemory]; the zero Memory must not be used. It is safe
+// for concurrent use.
 //
-// Its size is bounded, and no sender ([Claim.Sender]) can take all of it: a sender may hold
-// eight times as many keys as are free (the dynamic threshold of Choudhury and Hahne), so
-// that one sender alone gets 8/9 of the room, two get 8/17 each, and some room is always
-// left for another. If there is no room for a sender, Memory forgets keys that were settled
-// longer ago than senders retry, the oldest first. If there are none, Claim returns
-// [ErrFull], and the sender has to send the event again later. Keys of events that may
+// Its size is bounded, and no sender ([Claim.Sender]) can take all of it: a sender may hold eight
+// times as many keys as are free, so that one sender alone gets 8/9 of the room, two get 8/17 each,
+// and some room is always left for another (Choudhury and Hahne, Dynamic queue length thresholds
+// for shared-memory packet switches, 1998). If there is no room for a sender, Memory forgets keys
+// that were settled longer ago than senders retry, the oldest first. If there are none, Claim
+// returns [ErrFull], and the sender has to send the event again later. Keys of events that may
 // still be sent again, and claims that may still be settled, are not forgotten.
 //
-// A key takes 100 to 150 bytes, whatever its length, so that the default of a million keys
-// takes 100 MB. That is enough to remember 1.4 events a second for [DefaultKeep], and to
-// accept 3.4 events a second. The log has a warning when 70 % of the room are taken, and
-// when keys are forgotten before their time.
+// A key takes 100 to 150 bytes, whatever its length, so that the default of a million keys takes
+// 100 MB. With that default, one sender can send up to 1.4 events a second if each is remembered
+// for [DefaultKeep], and up to 3.4 a second if keys are forgotten after [DefaultHorizon]. Memory
+// logs a warning when 70 % of the room is taken, and when it forgets keys early.
 type Memory struct {
 	max     int
 	horizon time.Duration

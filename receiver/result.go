@@ -10,31 +10,31 @@ type Outcome string
 
 // The outcomes, and how each is answered.
 const (
-	// Handled: the handler succeeded. 200, or the handler's own 2xx.
+	// Handled means that the handler succeeded. The answer is 200, or the handler's own 2xx.
 	Handled Outcome = "handled"
-	// Unhandled: there is no handler for the event's type. The event is recorded as
-	// handled. 200.
+	// Unhandled means that there is no handler for the event's type. The event is recorded as handled,
+	// and the answer is 200.
 	Unhandled Outcome = "unhandled"
-	// Duplicate: the event was handled, or given up, before. The Invalidator ran once
-	// more. 200.
+	// Duplicate means that the event was handled, or given up, before. The Invalidator ran once more.
+	// The answer is 200.
 	Duplicate Outcome = "duplicate"
-	// Busy: another request with the event is being handled, and may still fail. 409
-	// with Retry-After.
+	// Busy means that another request with the event is being handled, and may still fail. The answer
+	// is 409 with Retry-After.
 	Busy Outcome = "busy"
-	// Failed: the handler or the Invalidator failed. The event is released, unless the
-	// handler has settled the claim. 503, or the handler's own status if it is not 2xx.
+	// Failed means that the handler or the Invalidator failed. The event is released, unless the
+	// handler has settled the claim. The answer is 503, or the handler's own status if it is not 2xx.
 	Failed Outcome = "failed"
-	// GivenUp: the handler returned a [Permanent] error. The event is recorded as dead.
-	// 200.
+	// GivenUp means that the handler returned a [Permanent] error. The event is recorded as dead, and
+	// the answer is 200.
 	GivenUp Outcome = "given_up"
-	// Panicked: the handler or the Invalidator panicked. The event is released, unless
-	// the handler has settled the claim. 500.
+	// Panicked means that the handler or the Invalidator panicked. The event is released, unless the
+	// handler has settled the claim. The answer is 500.
 	Panicked Outcome = "panicked"
-	// Lost: the lease ended and another process has claimed the event. 409 with
-	// Retry-After.
+	// Lost means that the lease ended and another process has claimed the event. The answer is 409
+	// with Retry-After.
 	Lost Outcome = "lost"
-	// Unavailable: the event could not be claimed, because the store failed. 503 with
-	// Retry-After.
+	// Unavailable means that the event could not be claimed, because the store failed. The answer is
+	// 503 with Retry-After.
 	Unavailable Outcome = "unavailable"
 )
 

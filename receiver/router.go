@@ -69,7 +69,8 @@ func isPermanent(err error) bool {
 // "object.created" before "object.*" before "*". An event that matches no pattern is
 // acknowledged, with the outcome [Unhandled].
 //
-// Add all handlers before the Router is used. After that it is safe for concurrent use.
+// Make one with [NewRouter]; the zero Router must not be used. Add all handlers before the Router
+// is used. After that it is safe for concurrent use.
 type Router struct {
 	exact map[string]HandlerFunc
 	below map[string]HandlerFunc // by the prefix before ".*"
@@ -81,9 +82,9 @@ func NewRouter() *Router {
 	return &Router{exact: make(map[string]HandlerFunc), below: make(map[string]HandlerFunc)}
 }
 
-// On adds a handler for the types that match the pattern, see [event.Pattern]. Like
-// [http.ServeMux.Handle] it panics if the pattern is not valid or has a handler already,
-// since both are mistakes in the program.
+// On adds a handler for the types that match the pattern (see [event.Pattern]). Like
+// [http.ServeMux.Handle] it panics if the pattern is not valid or already has a handler, or if h is
+// nil, because these are mistakes in the program.
 func (m *Router) On(pattern event.Pattern, h HandlerFunc) {
 	if err := pattern.Validate(); err != nil {
 		panic(fmt.Sprintf("receiver: pattern %q %v", pattern, err))

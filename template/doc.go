@@ -1,16 +1,17 @@
-// Package template renders the templates of subscribers: Jinja2, run by pongo2, with everything
-// bounded that a stranger's template could cost.
+// Package template renders the Jinja2 templates of subscribers, with limits on the time and memory
+// that a template can use.
 //
 // There are three kinds, each compiled once and then rendered any number of times, concurrently:
 //
-//   - [Compile] a text: subjects, bodies, messages. [Options.Format] says what values are escaped
-//     for.
-//   - [CompileObject] a JSON object whose strings are templates, such as a payload_template. Values
-//     keep their types, and no value can break the JSON or add to it.
-//   - [CompileJSON] a text whose result must be JSON, such as Slack blocks. Values are escaped for
-//     JSON and for the format.
+//   - [Compile] compiles a text: a subject, a body, a message. [Options.Format] says what values
+//     are escaped for.
+//   - [CompileObject] compiles a JSON object whose strings are templates, such as a
+//     payload_template. Values keep their types, and no value can break the JSON or add to it.
+//   - [CompileJSON] compiles a text whose result must be JSON, such as Slack blocks. Values are
+//     escaped for JSON and for the format.
 //
-// [Data] makes the variables of an event, and [Preview] does all of it at once.
+// [Data] returns the variables for an event. [Preview] compiles a template and renders it for an
+// event in one call.
 //
 //	t, err := template.Compile("{{ event_type }}: {{ subject.id|upper }}", template.Options{})
 //	…
@@ -25,29 +26,30 @@
 //
 // # Errors
 //
-// Every error is an [*Error] that wraps one of the Err variables. Compiling finds all mistakes that
-// show without data, so that a subscription with a broken template is never accepted. A rendered
-// value is the sender's data: no error holds one.
+// errors.Is matches an error with one of the Err variables, and errors.As finds an [*Error] with
+// the place. Every kind of mistake that can be found without data is an error of compiling, so that
+// a subscription with a broken template is never accepted. No error contains a rendered value,
+// because that is the sender's data.
 //
 // # Safety
 //
 // A template can read its data and nothing else: no file, no other template, no method of a Go
 // value, no attribute with underscores. The data is only read. [Limits] bound the source, nesting,
-// work, output, ranges and memory, each with an error of its own; a template that tries to exhaust
-// the process ends in one within 100 ms of processor time and 64 MiB, because everything is charged
-// before it is done. A context that ends stops a render within 10 ms. A [Gate] bounds how many
-// renders run at once.
+// work, output, ranges and memory, each with an error of its own. With the default Limits, a render
+// that exceeds one of them ends with an error after at most 100 ms of processor time and 64 MiB of
+// memory, because all work is charged before it is done. If the context ends, the render ends
+// within 10 ms. A [Gate] bounds how many renders run at once.
 //
 // # How it is made
 //
-// pongo2 speaks Django's language, not Jinja2's; has no budgets; and keeps tags, filters and
-// escaping in registries of the process. So it gets the part that it does well, matching blocks and
-// running the tree, and what is inside the tags is ours.
+// The package uses pongo2 only to match blocks and to run the tree. It compiles and evaluates what
+// is inside the tags itself, because pongo2 implements Django's language, has no limits, and keeps
+// tags, filters and escaping in global registries.
 //
 // The tags are registered with pongo2 when the process starts, under names with a prefix of their
-// own: pongo2 does not synchronize its registry, so nothing may be registered once a program can
-// compile templates of pongo2. Nothing else of pongo2 is changed for others, and what a program
-// replaces in pongo2 or bans there changes nothing here.
+// own: pongo2's registry has no lock, so nothing may be registered once a program can compile
+// templates of pongo2. Nothing else changes for programs that use pongo2 themselves, and what they
+// replace in pongo2, or ban there, changes nothing here.
 //
 // # What is where
 //
@@ -59,8 +61,8 @@
 //	limits.go, gate.go    what one template may cost, and how many renders run at once
 //	data.go, data_order.go
 //	                      the variables of an event
-//	preview.go            all of it at once
-//	misspelt.go           names of variables that are most likely slips
+//	preview.go            compiling and rendering in one call
+//	misspelt.go           names of variables that are probably misspelt
 //	errors.go             the errors
 //
 //	internal/eval         tags and expressions: compiling and running them, with pongo2

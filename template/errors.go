@@ -9,49 +9,52 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/fault"
 )
 
-// What went wrong, for errors.Is. Every error of this package is an [*Error] whose Kind is one of
-// these, or the error of the context that ended a render.
+// Errors of this package. Match them with errors.Is. Except where a function says otherwise
+// ([CompileObject] joins several errors, [Pass] returns that of its function), every error is an
+// [*Error] whose Kind is one of these, or the error of the context that ended a render.
 var (
-	// ErrSyntax: the source is not valid Jinja2.
+	// ErrSyntax means that the source is not valid Jinja2.
 	ErrSyntax = fault.ErrSyntax
-	// ErrUnknown: a tag, filter or test of that name does not exist here.
+	// ErrUnknown means that there is no tag, filter or test of that name.
 	ErrUnknown = fault.ErrUnknown
-	// ErrForbidden: the template asks for something that a subscriber's template may not have:
-	// another template, an underscore attribute, a change to the event's data.
+	// ErrForbidden means that the template asks for something that a subscriber's template may not
+	// have: another template, an underscore attribute, a change to the event's data.
 	ErrForbidden = fault.ErrForbidden
-	// ErrUndefined: the template goes through a value that is not there.
+	// ErrUndefined means that the template uses a value that does not exist.
 	ErrUndefined = fault.ErrUndefined
-	// ErrType: an operation, filter or test does not work on a value of that type, or got arguments
-	// that it does not take.
+	// ErrType means that an operation, filter or test does not work on a value of that type, or got
+	// arguments that it does not take.
 	ErrType = fault.ErrType
-	// ErrArithmetic: a division by zero, or an integer beyond 64 bits.
+	// ErrArithmetic means a division by zero, or an integer beyond 64 bits.
 	ErrArithmetic = fault.ErrArithmetic
-	// ErrData: the data holds a Go value that templates cannot see.
+	// ErrData means that the data contains a Go value of a type that templates cannot use.
 	ErrData = fault.ErrData
-	// ErrNotJSON: the result of a JSON template, or the source of an object template, is not JSON.
+	// ErrNotJSON means that the result of a JSON template, or the source of an object template, is not
+	// JSON.
 	ErrNotJSON = fault.ErrNotJSON
 
-	// ErrOptions: what the service configures is wrong: a negative limit, a format that does not
-	// exist, a function without a name.
+	// ErrOptions means that the service's configuration is invalid: a negative limit, a format that
+	// does not exist, a function without a name.
 	ErrOptions = fault.ErrOptions
 
-	// ErrSourceTooLarge: the source is longer than Limits.Source, or has more leaves than
+	// ErrSourceTooLarge means that the source is longer than Limits.Source, or has more leaves than
 	// Limits.Leaves.
 	ErrSourceTooLarge = fault.ErrSourceTooLarge
-	// ErrTooDeep: blocks, expressions, calls or values nest deeper than Limits.Depth.
+	// ErrTooDeep means that blocks, expressions, calls or values nest deeper than Limits.Depth.
 	ErrTooDeep = fault.ErrTooDeep
-	// ErrSteps: a render needs more work than Limits.Steps.
+	// ErrSteps means that a render needs more work than Limits.Steps.
 	ErrSteps = fault.ErrSteps
-	// ErrOutputTooLarge: the output is longer than Limits.Output.
+	// ErrOutputTooLarge means that the output is longer than Limits.Output.
 	ErrOutputTooLarge = fault.ErrOutputTooLarge
-	// ErrRangeTooLarge: a range has more elements than Limits.Range.
+	// ErrRangeTooLarge means that a range has more elements than Limits.Range.
 	ErrRangeTooLarge = fault.ErrRangeTooLarge
-	// ErrMemory: a render creates more values than Limits.Memory.
+	// ErrMemory means that a render creates values of more than Limits.Memory bytes.
 	ErrMemory = fault.ErrMemory
 
-	// ErrFunction: a filter or function of the embedding service failed, panicked or took too long.
+	// ErrFunction means that a filter or function of the embedding service failed, panicked or took
+	// too long.
 	ErrFunction = fault.ErrFunction
-	// ErrInternal: a defect of this package or of pongo2, caught; please report it.
+	// ErrInternal means a defect of this package or of pongo2. Please report it.
 	ErrInternal = fault.ErrInternal
 )
 
@@ -59,9 +62,9 @@ var (
 // piece of the output: only names, numbers and text that stand in the template itself.
 type Error struct {
 	Kind   error  // one of the Err variables, or the context's error
-	Line   int    // in the template's source, from 1; 0 when no one place is to blame
+	Line   int    // in the template's source, from 1; 0 if there is no single place
 	Column int    // in characters, from 1
-	Near   string // the offending piece of the source, when known
+	Near   string // the offending piece of the source; empty if it is not known
 	Leaf   string // in an object template: the JSON pointer of the leaf, such as /blocks/0/text
 	Msg    string // what is wrong, in words
 
@@ -88,17 +91,17 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the kind, for errors.Is.
+// Unwrap returns Kind.
 func (e *Error) Unwrap() error { return e.Kind }
 
-// Is and As find the error of the service's function as well, if one failed.
+// Is reports whether the error that a [Func] returned matches target, so that errors.Is finds it.
 func (e *Error) Is(target error) bool { return e.cause != nil && errors.Is(e.cause, target) }
 
-// As is documented with Is.
+// As finds target in the error that a [Func] returned, so that errors.As finds it.
 func (e *Error) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }
 
-// Retryable reports whether the same template and data could succeed another time: only when the
-// context ended the render.
+// Retryable reports whether the same template and data could succeed another time. It is true only
+// if the context ended the render.
 func (e *Error) Retryable() bool {
 	return errors.Is(e.Kind, context.Canceled) || errors.Is(e.Kind, context.DeadlineExceeded)
 }

@@ -12,15 +12,15 @@ import (
 // can take: at most 64 MiB for each place. More places than the process has cores make no render
 // faster. It is safe for concurrent use.
 //
-// What waits for a place is served fairly: the next place goes to the organization whose renders
-// have taken the least time, and within an organization to what came first. If there are several
-// places, the last one is for organizations whose renders have been taking 10 ms at most: they do
-// not wait for those of others that burn CPU.
+// When a place becomes free, the Gate gives it to the organization whose renders have taken the
+// least time so far, and there to the render that has waited longest. If there is more than one
+// place, one is kept for organizations whose renders take at most 10 ms, so that they do not wait
+// for the long renders of others.
 //
-// A Gate works for the contexts that it makes: a caller who renders, such as a Dispatcher, uses one
-// of them, and every render under that context passes the Gate, whichever channel compiled the
-// template. Two Gates in one process bound their renders independently; callers that share one
-// are bounded together.
+// A Gate works through contexts: a caller that renders, such as a Dispatcher, uses one that
+// [Gate.Context] or [Gate.ContextFor] returns, and every render under that context passes the Gate,
+// whichever channel compiled the template. Two Gates in one process bound their renders
+// independently; callers that share one are bounded together.
 type Gate struct {
 	places int
 
@@ -110,11 +110,11 @@ func (g *Gate) ContextFor(ctx context.Context, turn Turn) context.Context {
 }
 
 // Pass runs f, which prepares a render and runs it, as soon as the Gate of ctx has a place. It runs
-// f at once if ctx has no Gate, or if ctx comes from a Pass or render that has a place already. A
-// render waits for its place by itself: Pass is for callers that hold memory for a render, such as
-// the event that they decode for it. f gets a context under which renders do not wait again. The
-// error is that of f. If ctx ends first, f does not run, and the error is an [*Error] that wraps
-// the context's error.
+// f at once if ctx has no Gate, or if ctx comes from a Pass or render that has a place already.
+// Render waits for a place anyway: use Pass around work that needs memory before the render, such
+// as decoding the event. f gets a context under which renders do not wait again. The error is that
+// of f. If ctx ends first, f does not run, and the error is an [*Error] that wraps the context's
+// error.
 func Pass(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, p, err := enterGate(ctx)
 	if err != nil {

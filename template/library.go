@@ -8,17 +8,17 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/eval"
 )
 
-// A Library is what templates can use beyond Jinja2: filters and functions of the service that
-// embeds this package, and ready ones that it switches on. It is immutable and safe for concurrent
-// use. A nil *Library has none.
+// A Library has what templates can use beyond Jinja2: filters and functions of the service that
+// embeds this package, and ready-made ones that the service switches on. It is immutable and safe
+// for concurrent use. A nil *Library has none.
 type Library struct{ env *eval.Environment }
 
 // LibraryConfig says what a [Library] offers. The zero value offers nothing.
 type LibraryConfig struct {
 	// Filters are called as x|name(arguments), under the names of the map.
 	Filters map[string]Func
-	// Functions are called as name(arguments). An event's field of the same name comes first where
-	// it is not called.
+	// Functions are called as name(arguments). Without parentheses the name means the event's field of
+	// that name.
 	Functions map[string]Func
 	// Ready are the ready-made filters and functions to switch on; SYNTAX.md lists them. Defaults
 	// to none.
@@ -34,39 +34,41 @@ type Ready uint
 
 // The sets. They can be joined: ReadyDates | ReadyRegex.
 const (
-	// now, utcnow, as_datetime, as_timestamp, datetimeformat, datetimeformat_as_timezone, strftime
+	// ReadyDates has now, utcnow, as_datetime, as_timestamp, datetimeformat,
+	// datetimeformat_as_timezone and strftime.
 	ReadyDates Ready = Ready(builtin.ReadyDates)
-	// regex_match, regex_search, regex_replace, regex_findall
+	// ReadyRegex has regex_match, regex_search, regex_replace and regex_findall.
 	ReadyRegex Ready = Ready(builtin.ReadyRegex)
-	// from_json, parse_json, to_json, json_dumps, to_nice_json, tojson_pretty
+	// ReadyJSON has from_json, parse_json, to_json, json_dumps, to_nice_json and tojson_pretty.
 	ReadyJSON Ready = Ready(builtin.ReadyJSON)
-	// base64_encode, base64_decode, b64encode, b64decode
+	// ReadyBase64 has base64_encode, base64_decode, b64encode and b64decode.
 	ReadyBase64 Ready = Ready(builtin.ReadyBase64)
-	// md5, sha1, sha256, sha512, hash
+	// ReadyHashes has md5, sha1, sha256, sha512 and hash.
 	ReadyHashes Ready = Ready(builtin.ReadyHashes)
-	// urlquote, urlunquote
+	// ReadyURLs has urlquote and urlunquote.
 	ReadyURLs Ready = Ready(builtin.ReadyURLs)
 
+	// ReadyAll has all sets.
 	ReadyAll = ReadyDates | ReadyRegex | ReadyJSON | ReadyBase64 | ReadyHashes | ReadyURLs
 )
 
 // A Func is a filter or function of the embedding service.
 type Func struct {
-	// Params names the parameters, separated by blanks, so that templates can give them by position
-	// or by name: one that ends in ? may be left out. Of a filter, the value before the | is not
-	// among them. Defaults to none.
+	// Params names the parameters, separated by blanks, so that templates can give them by position or
+	// by name. A parameter whose name ends in ? may be left out. The value before the | of a filter is
+	// not a parameter. Defaults to none.
 	Params string
 
 	// Call computes the result. Call is called by many goroutines at once. Its input is the value
-	// before the | of a filter, and nil for a function; its args are in the order of Params, nil
-	// where they were left out. Values are nil, bool, int64, float64, json.Number for other
-	// integers, string, []any and map[string]any; they are copies. A value that is undefined never
-	// gets here: it ends the render.
+	// before the | of a filter, and nil for a function; its args are in the order of Params, nil where
+	// they were left out. Values are nil, bool, int64, float64, json.Number for other integers,
+	// string, []any and map[string]any; they are copies. An undefined value is never passed: the
+	// render ends with an error instead.
 	//
-	// The result may be whatever data of a template may be, or a [Markup]. It is copied, and its
-	// size counts for Limits.Memory. An error ends the render: it is found by errors.Is and
-	// errors.As in the render's error, whose text does not repeat it, because it may hold data. So
-	// does a panic.
+	// The result may be any value that Render accepts as data, or a [Markup]. It is copied, and its
+	// size counts for Limits.Memory. If Call returns an error or panics, the render ends with
+	// ErrFunction. errors.Is and errors.As find the error of Call in that of the render, whose text
+	// does not repeat it, because it may contain data.
 	//
 	// The context ends with the render, and after Timeout; Call must return then, because nothing
 	// else can stop it.
@@ -80,12 +82,12 @@ type Func struct {
 	Timeout time.Duration
 }
 
-// Markup is text that is what the template's output is, such as HTML: it is printed without being
-// escaped.
+// Markup is text that is already in the format of the template's output, such as HTML. It is
+// printed without being escaped.
 type Markup string
 
-// NewLibrary makes a Library. The error names what is wrong: a name that is no identifier or is
-// taken already, a Func without Call, a negative number.
+// NewLibrary returns a Library. It returns an error that matches ErrOptions if a name is not an
+// identifier or is already in use, a Func has no Call, or a number is negative.
 func NewLibrary(config LibraryConfig) (*Library, error) {
 	base, err := eval.Shared()
 	if err != nil {

@@ -2,8 +2,8 @@ package template
 
 import "github.com/mixpeek/webhooks-go/template/internal/python"
 
-// Limits bound what one template may cost. A zero field takes its default, a negative one is an
-// error of Compile; there is no way to have no limit.
+// Limits bound what one template may cost. A zero field means the default, and a negative one is an
+// error of Compile (ErrOptions). A limit cannot be switched off.
 type Limits struct {
 	// Source is the length of the source in bytes; of an object template, of the whole JSON. Beyond
 	// it: ErrSourceTooLarge. Defaults to 64 KiB.
@@ -15,9 +15,9 @@ type Limits struct {
 	// take their elements from others, and values may nest. Beyond it: ErrTooDeep. Defaults to 200.
 	Depth int
 	// Steps is the work of one render: about one step for each literal, name, operator, filter,
-	// argument, call, tag, piece of text, loop turn, element of a list that is gone through and 64
-	// bytes of a string that is; up to 16 where each character is looked at. Beyond it: ErrSteps.
-	// Defaults to 200,000.
+	// argument, call, tag, piece of text and loop turn, for each element of a list that is read, and
+	// for each 64 bytes of a string that is read; up to 16 where each character is looked at. Beyond
+	// it: ErrSteps. Defaults to 200,000.
 	Steps int
 	// Output is the length of what one render writes, in bytes. Beyond it: ErrOutputTooLarge.
 	// Defaults to 1 MiB.

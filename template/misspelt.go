@@ -8,19 +8,19 @@ import (
 	"github.com/mixpeek/webhooks-go/template/internal/syntax"
 )
 
-// A Slip is a variable that a template reads and that is most likely meant to be another.
+// A Slip is a variable of a template whose name is probably misspelt.
 type Slip struct {
-	Name         string // as it is written
-	Meant        string // the variable of [Data] that it resembles
-	Leaf         string // as in [Error]
-	Line, Column int    // of the first place, from 1
+	Name         string // the name as it is written
+	Meant        string // the variable of [Data] that was probably meant
+	Leaf         string // the leaf of an object template, as in [Error]; otherwise empty
+	Line, Column int    // the first place where the name is read, from 1
 }
 
-// Misspelt returns the variables of a text template that [Data] does not have, but one of nearly
-// the same name, such as evnt_id: it would render as nothing. Other names that are not known here
-// are none, because an envelope may have fields of the sender's own; and so is none that the
-// template sets itself, calls, or asks after with "is defined" or default. The source must be one
-// that compiles.
+// Misspelt returns the variables of a text template that are probably misspelt: [Data] has no
+// variable of that name, but one whose name is one mistake away, such as event_id for evnt_id. Such
+// a variable would render as nothing. Misspelt does not return variables that the template sets,
+// calls, or tests with "is defined" or default, nor any other unknown name, because envelopes may
+// have fields of their own. The source must compile.
 func Misspelt(source string) []Slip {
 	segments, err := syntax.Scan(source)
 	if err != nil {

@@ -35,9 +35,9 @@ func (o Options) settings() (eval.Settings, error) {
 // A Template is a compiled text template. It is immutable and safe for concurrent use.
 type Template struct{ text *eval.Text }
 
-// Compile compiles a text template. The error is an [*Error] with the place and the offending text,
-// which shows every mistake that can be seen without data: syntax, unknown tags, filters and tests,
-// and what templates may not do.
+// Compile compiles a text template. It returns an error for every kind of mistake that can be found
+// without data: syntax, unknown tags, filters and tests, and what templates may not do. The error
+// is an [*Error] for the first mistake, with its place and the offending text.
 func Compile(source string, o Options) (*Template, error) {
 	s, err := o.settings()
 	if err != nil {

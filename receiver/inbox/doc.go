@@ -20,7 +20,7 @@
 //	returns nil                handled
 //	returns ErrNoHandler       handled, with a note in its history
 //	returns ErrAlreadyHandled  handled, with a note in its history
-//	returns an error           retried by the retry policy, for 3 days by default
+//	returns an error           retried, by default for 3 days (dispatch.ExponentialRetry)
 //	panics                     retried
 //	returns a Permanent error  dead at once
 //
@@ -36,17 +36,17 @@
 //
 // # Stored once, handled at least once
 //
-// The store recognizes an event by its id, or else by the key under which the receiver
-// claimed it, as long as its delivery is kept (see [dispatch.Retention]). So the receiver
-// can use the default Deduper in memory: an event that is sent again after a restart, or to
-// another process, is not stored again. Senders that number their events independently of
-// each other need an inbox each (see Config.Name).
+// The store recognises an event by its id, or else by the key under which the receiver claimed it,
+// as long as its delivery is kept (see [dispatch.Retention]). So the receiver can use the default
+// Deduper in memory: an event that is sent again after a restart, or to another process, is not
+// stored again. Senders that number their events independently of each other need an inbox each
+// (see Config.Name).
 //
-// A handler is called again for an event if the process died after the effect and before
-// the inbox had recorded it. If the effect is in a SQL database, DoneTx of package sqldedupe
-// makes it happen exactly once, with the claim that [receiver.DeliveryFrom] returns in the
-// handler. That delivery has nothing else of the request, which was answered before. An
-// event that is replayed while its record is kept has no second effect.
+// A handler is called again for an event if the process died after the effect and before the inbox
+// had recorded it. If the effect is in a SQL database, DoneTx of package sqldedupe makes it happen
+// exactly once, with the claim that [receiver.DeliveryFrom] returns in the handler. That delivery
+// has nothing else of the request, which was answered before. If an event is replayed while the row
+// of DoneTx is kept, its effect does not happen again.
 //
 // # Caches
 //

@@ -67,12 +67,15 @@ func New(store webhook.Store, handler receiver.HandlerFunc, cfg Config) (*Inbox,
 // already is not stored again. Mount it behind a Receiver as a [receiver.HandlerFunc]: the
 // sender gets 200 for an event that was stored, and sends it again if the store failed.
 //
-// HandleEvent returns a [receiver.Permanent] error for an event that can never be stored, so
-// that the receiver records it as dead and logs it. That is an event whose JSON, with about
-// 400 bytes around it, is longer than [dispatch.MaxPayload] or nested as deep as
-// [event.MaxDepth], or that has a Go value from a decoder that cannot be encoded. All other
-// events that a receiver accepts can be stored, even with an incomplete envelope. If
-// [receiver.Config.MaxBody] is below the first limit, senders of larger events get 413.
+// HandleEvent returns a [receiver.Permanent] error for an event that can never be stored, so that
+// the receiver records it as dead and logs it:
+//
+//   - its JSON has more than [dispatch.MaxPayload] minus about 400 bytes,
+//   - it is nested as deep as [event.MaxDepth],
+//   - a decoder has put a Go value into it that cannot be encoded as JSON.
+//
+// All other events that a receiver accepts can be stored, even with an incomplete envelope. Set
+// [receiver.Config.MaxBody] below the first bound, so that senders of larger events get 413.
 //
 // The handler gets the event as it is on the wire: without OrganizationID, and with the
 // types in Metadata that JSON decodes to.
@@ -106,10 +109,10 @@ func (in *Inbox) Run(ctx context.Context) error { return in.dispatcher.Run(ctx) 
 // replay dead events, and to pause the inbox.
 func (in *Inbox) Dispatcher() *dispatch.Dispatcher { return in.dispatcher }
 
-// OrganizationID returns the organization of the inbox's events and of its one subscription
-// in the store. It separates them from other events in the store. The subscription can be
-// paused: events are then stored and wait. If it is deleted, events are stored and not
-// handled until a process is started again.
+// OrganizationID returns the organization of the inbox's events and of its one subscription in the
+// store. It separates them from other events in the store. The subscription can be paused: events
+// are then stored and wait. If it is deleted, events are stored but not handled, until a process
+// makes a new Inbox, which creates the subscription again with its first event.
 func (in *Inbox) OrganizationID() string { return "receiver/inbox/" + in.name }
 
 // channel returns the name of the inbox's channel.

@@ -12,8 +12,9 @@ type Counters interface {
 	// Bump makes each number larger than any that Read has returned for its name. All
 	// calls of Read that begin after Bump has returned see it. Names may repeat.
 	//
-	// If numbers can be lost, as in a store that evicts or when a process ends, a lost
-	// number becomes the time, so that no old number returns.
+	// If a store can lose numbers, because it evicts or its process ends, a lost number must be
+	// replaced by the current Unix time in milliseconds, or another number that is larger than any
+	// that was returned before, so that no old number returns.
 	Bump(ctx context.Context, names ...string) error
 	// Read returns the numbers in the order of the names. A name that was never bumped
 	// has a number too, which stays the same.
@@ -30,8 +31,8 @@ type MemoryCounters struct {
 	numbers map[string]int64
 }
 
-// NewMemoryCounters returns counters that start at the time, so that no number of an earlier
-// process returns.
+// NewMemoryCounters returns counters whose numbers start at the current Unix time in milliseconds,
+// so that no number of an earlier process returns.
 func NewMemoryCounters() *MemoryCounters {
 	return &MemoryCounters{first: time.Now().UnixMilli(), numbers: make(map[string]int64)}
 }

@@ -30,7 +30,7 @@ type GenerationsConfig struct {
 	CacheKeys event.CacheKeys
 }
 
-// NewGenerations returns Generations with their numbers in counters.
+// NewGenerations returns Generations whose numbers are in counters, which must not be nil.
 func NewGenerations(counters Counters, config GenerationsConfig) *Generations {
 	return &Generations{counters: counters, config: config}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/mixpeek/webhooks-go/receiver"
 )
 
-// Keys is a function that deletes keys from a cache, and returns nil for absent ones. As a
-// [receiver.Invalidator] it acts on key scopes only.
+// Keys is a function that deletes keys from a cache, and returns nil for absent ones. It must be
+// safe for concurrent use. As a [receiver.Invalidator] it acts on key scopes only.
 type Keys func(ctx context.Context, keys ...string) error
 
 // Invalidate deletes the keys of a key scope.
@@ -20,10 +20,10 @@ func (f Keys) Invalidate(ctx context.Context, e *event.Event) error {
 	return f(ctx, e.CacheScope.Keys...)
 }
 
-// Scan is a function that deletes all keys for which stale returns true from a cache that
-// can list its keys, such as one in memory. Keys have the form of [event.CacheKey], or the form
-// in which key scopes list them. For keys with another prefix, write a [receiver.InvalidatorFunc]
-// that calls [event.CacheKeys.Invalidated].
+// Scan is a function that deletes all keys for which stale returns true from a cache that can list
+// its keys, such as one in memory. Keys have the form of [event.CacheKey], or the form in which key
+// scopes list them. For keys with another prefix, write a [receiver.InvalidatorFunc] that calls
+// [event.CacheKeys.Invalidated]. It must be safe for concurrent use.
 type Scan func(ctx context.Context, stale func(key string) bool) error
 
 // Invalidate deletes every key that [event.Event.Invalidates] covers.

@@ -13,9 +13,9 @@ import (
 // DefaultMaxTags is the default of [TagsConfig.Max]: the lowest limit among the large CDNs.
 const DefaultMaxTags = 30
 
-// Tags purges a CDN by tag (a surrogate key with Fastly and Varnish, a cache tag with
-// Cloudflare and Akamai). Responses have the tags of the objects they were made of, see
-// [ResponseTags], and an event purges the tags that it makes stale.
+// Tags purges a CDN by tag (a surrogate key with Fastly and Varnish, a cache tag with Cloudflare
+// and Akamai). Responses have the tags of the objects they were made of (see [ResponseTags]), and
+// an event purges the tags that it makes stale.
 type Tags struct {
 	purge func(ctx context.Context, tags []string) error
 	max   int
@@ -28,9 +28,10 @@ type TagsConfig struct {
 	Max int
 }
 
-// NewTags returns an Invalidator that calls purge. purge tells the CDN to drop all responses
-// that have one of the tags, and returns nil when the CDN has accepted that. It makes its
-// request with ctx, and returns no error with the API token in it.
+// NewTags returns Tags that call purge. purge tells the CDN to drop all responses that have one of
+// the tags, and returns nil when the CDN has accepted that. It makes its request with ctx, returns
+// no error with the API token in it, and must be safe for concurrent use. NewTags returns an
+// [*event.ValidationError] if purge is nil or config.Max is negative.
 func NewTags(
 	purge func(ctx context.Context, tags []string) error, config TagsConfig,
 ) (*Tags, error) {

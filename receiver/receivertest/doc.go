@@ -7,15 +7,15 @@
 //	w := httptest.NewRecorder()
 //	handler.ServeHTTP(w, r)
 //
-// [Documented] has the published examples of events.
+// [Documented] returns the published examples of events.
 //
 // [Run] tests a receiver that listens at a URL, in any language: it sends what good, clumsy
 // and hostile senders send, and each rule that the receiver breaks is a subtest that fails.
 // [Verify] does the same outside of a test and returns a [Report].
 //
-// A run takes about as long as Options.ReadTimeout and a few seconds, and at most
-// Options.Timeout, which is two minutes by default. Run it against the receiver itself: a
-// proxy that buffers requests hides how the receiver treats a slow body.
+// A run takes about Options.ReadTimeout plus two seconds, and at most Options.Timeout, which is two
+// minutes by default. Run it against the receiver itself: a proxy that buffers requests hides how
+// the receiver treats a slow body.
 //
 // # What is where
 //

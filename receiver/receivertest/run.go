@@ -33,8 +33,8 @@ type Options struct {
 	// ReadTimeout is how long the receiver waits for a body. Zero means that this is
 	// unknown, and the rule about slow bodies is not tried.
 	ReadTimeout time.Duration
-	// Handled returns how often the receiver has handled an event. Nil means that this
-	// cannot be found out, and only answers are checked.
+	// Handled returns how often the receiver has handled an event. Handled, Hold and Fail must be safe
+	// for concurrent use. Nil means that this cannot be found out, and only answers are checked.
 	Handled func(ctx context.Context, eventID string) (int, error)
 	// Hold makes the receiver's handler wait for an event until release is called. If the
 	// receiver stores events first, storing must wait. Hold is called before the event is
@@ -51,9 +51,8 @@ type Options struct {
 	// Retired are credentials that the receiver no longer accepts.
 	// Defaults to none.
 	Retired []Credentials
-	// Timeout bounds the whole run. A rule that has not been tried by then counts as
-	// broken. A request may take 15 seconds, and a rule 30 seconds and ReadTimeout.
-	// Defaults to [DefaultTimeout].
+	// Timeout bounds the whole run. A rule that has not been tried by then counts as broken. A request
+	// may take 15 seconds, and a rule 30 seconds plus ReadTimeout. Defaults to [DefaultTimeout].
 	Timeout time.Duration
 	// Except lists the rules, by [Rule.Name], that are not tried, because the receiver
 	// breaks them on purpose. Defaults to none.
@@ -63,8 +62,8 @@ type Options struct {
 	Client *http.Client
 }
 
-// DefaultTimeout is the default of [Options.Timeout]. A run against a correct and fast
-// receiver takes about ReadTimeout and two seconds.
+// DefaultTimeout is the default of [Options.Timeout]. A run against a correct and fast receiver
+// takes about ReadTimeout plus two seconds.
 const DefaultTimeout = 2 * time.Minute
 
 // Run tests the receiver at the URL. Each rule is a subtest that fails if the receiver

@@ -7,9 +7,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Client is what Counters need of a client of go-redis, of any kind.
+// Client is the part of a go-redis client that [Counters] and [Keys] use. Every client of go-redis
+// implements it.
 type Client interface {
 	redis.Scripter
+	// Pipelined sends the commands that fn adds to the pipeline in one round trip.
 	Pipelined(ctx context.Context, fn func(redis.Pipeliner) error) ([]redis.Cmder, error)
 }
 

@@ -10,9 +10,9 @@
 // It is a module of its own, so that only its importers get a Redis client. It works with
 // a single server, Sentinel and Cluster: every step is one Lua script on one key.
 //
-// A call returns when its context is done, whatever timeouts the client has: a Redis that
-// accepts connections and does not answer costs a sender 503 within
-// receiver.Config.ClaimTimeout and a second.
+// A call returns when its context is done, whatever timeouts the client has. If Redis accepts
+// connections but does not answer, the sender gets 503 at most one second after
+// receiver.Config.ClaimTimeout.
 //
 // # What Redis may lose
 //

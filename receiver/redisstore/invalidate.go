@@ -92,8 +92,9 @@ func (c *Counters) pipeline(ctx context.Context, names []string) ([]*redis.Cmd, 
 	return replies, err
 }
 
-// Keys deletes cached keys from Redis. prefix is the prefix that the cache gives them. Each
-// key is a command of its own, as Cluster needs it, in one round trip.
+// Keys returns an invalidate.Keys that deletes keys of a cache in Redis. The cache's keys begin
+// with prefix. Each key is a command of its own, as Cluster needs it, in one round trip. client
+// must not be nil.
 func Keys(client Client, prefix string) invalidate.Keys {
 	return func(ctx context.Context, keys ...string) error {
 		_, err := await(ctx, func() ([]redis.Cmder, error) {

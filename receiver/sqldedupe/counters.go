@@ -11,8 +11,9 @@ import (
 // DefaultCountersTable is the default of [Config.Table] for [Counters].
 const DefaultCountersTable = "webhook_receiver_generations"
 
-// Counters are the generation numbers of invalidate.Generations in one table of a SQL
-// database. They are safe for concurrent use, and many processes may share the table.
+// Counters implements invalidate.Counters in one table of a SQL database: it keeps the generation
+// numbers of invalidate.Generations. It is safe for concurrent use, and many processes may share
+// the table.
 type Counters struct {
 	db                  *sql.DB
 	x                   expander
@@ -57,8 +58,8 @@ func (c *Counters) Bump(ctx context.Context, names ...string) error {
 	return nil
 }
 
-// Read returns the numbers in the order of the names. A number that is absent, because it
-// was never bumped or its row was deleted, becomes the time and is stored.
+// Read returns the numbers in the order of the names. A name without a number, because it was never
+// bumped or its row was deleted, gets the current Unix time in milliseconds, which is stored.
 func (c *Counters) Read(ctx context.Context, names ...string) ([]int64, error) {
 	found, err := c.stored(ctx, names)
 	if err != nil {

@@ -66,8 +66,8 @@ var takes = `(held.token = excluded.token AND held.state <> 3 OR held.until_ms <
 var graceMillis = strconv.FormatInt(receiver.Grace.Milliseconds(), 10)
 
 // NewDedupe returns a Dedupe in db. The table must exist before it is used: see
-// [Dedupe.CreateTable] and [Dedupe.Schema]. A nil db is an error; a nil dialect and an invalid
-// Config.Table are one that wraps an [*event.ValidationError].
+// [Dedupe.CreateTable] and [Dedupe.Schema]. NewDedupe returns an error if db is nil. If dialect is
+// nil or Config.Table is invalid, the error wraps an [*event.ValidationError].
 func NewDedupe(db *sql.DB, dialect Dialect, config Config) (*Dedupe, error) {
 	x, err := newExpander(db, dialect, config.Table, DefaultDedupeTable)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Dialect is the database that a table is in: use [SQLite] or [PostgreSQL].
-// It cannot be implemented outside of this package.
+// A Dialect says in which kind of database a table is: use [SQLite] or [PostgreSQL]. It cannot be
+// implemented outside of this package.
 type Dialect interface{ dialect }
 
 // dialect is all that differs between databases. Each database has one file with its

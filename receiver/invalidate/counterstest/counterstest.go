@@ -1,6 +1,12 @@
 // Package counterstest runs the rules of [invalidate.Counters] against an implementation:
 //
-//	counterstest.Run(t, func(*testing.T) invalidate.Counters { return mycounters.New(db) })
+//	func TestCounters(t *testing.T) {
+//		counterstest.Run(t, func(*testing.T) invalidate.Counters { return mycounters.New(db) })
+//	}
+//
+// # What is where
+//
+// counterstest.go has [Run], the list of rules, and a function for each rule.
 package counterstest
 
 import (
