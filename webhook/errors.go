@@ -8,19 +8,19 @@ import (
 
 // Errors of stores and of the Dispatcher's management methods.
 var (
-	// ErrNotFound says that the organization has no such subscription, delivery or event.
+	// ErrNotFound means that the organization has no such subscription, delivery or event.
 	ErrNotFound = errors.New("webhook: not found")
-	// ErrExists says that a subscription with this id exists already.
+	// ErrExists means that a subscription with this id exists already.
 	ErrExists = errors.New("webhook: already exists")
-	// ErrConflict says that an update was based on an older revision than the stored
+	// ErrConflict means that an update was based on an older revision than the stored
 	// one. Read the subscription again and repeat the change.
 	ErrConflict = errors.New("webhook: changed by another call in the meantime")
-	// ErrWrongStatus says that the status of a delivery does not allow the call: for example, a
+	// ErrWrongStatus means that the status of a delivery does not allow the call: for example, a
 	// replay of a delivery that is not settled.
 	ErrWrongStatus = errors.New("webhook: not possible in the delivery's state")
 )
 
-// ErrLimit says that an organization has reached a limit: of what it has stored, or of what it may
+// ErrLimit means that an organization has reached a limit: of what it has stored, or of what it may
 // do in a given time. Errors that match it are a [*LimitError].
 var ErrLimit = errors.New("webhook: a limit of the organization is reached")
 
@@ -47,7 +47,7 @@ func (e *LimitError) Error() string {
 // Is reports whether the target is [ErrLimit].
 func (e *LimitError) Is(target error) bool { return target == ErrLimit }
 
-// ErrUnavailable says that the store cannot be reached, or cannot write now: the disk is full, or
+// ErrUnavailable means that the store cannot be reached, or cannot write now: the disk is full, or
 // the database is locked, starting or read-only. The same call may succeed later. It may not be
 // known whether the call has stored anything.
 var ErrUnavailable = errors.New("webhook: the store is unavailable")

@@ -89,15 +89,15 @@ type SubscriptionStore interface {
 	DeleteSubscription(ctx context.Context, organizationID, id string, revision int64) error
 }
 
-// EndpointStore is the part of a Store that keeps the states of endpoints: see [Health]. An endpoint
-// is removed with its channel, or its subscription, and its state with it: a channel that is added
-// again is healthy.
+// EndpointStore is the part of a Store that keeps the states of endpoints: see [Health]. An
+// endpoint is removed with its channel, or its subscription, and its state with it: a channel that
+// is added again is healthy.
 //
 // The state decides what happens to unfinished deliveries of the endpoint, at once and for all
-// processes. While it is degraded, none is prefetched, and Claim hands out one at a time: see there.
-// While it is disabled, they wait as those of a paused subscription do, and report StatusPaused.
-// Leases stay as they are, and results still count. An update of the subscription, or a pause,
-// changes no state.
+// processes. While it is degraded, none is prefetched, and Claim hands out one at a time: see
+// there. While it is disabled, they wait as those of a paused subscription do, and report
+// StatusPaused. Leases stay as they are, and results still count. An update of the subscription, or
+// a pause, changes no state.
 type EndpointStore interface {
 	// EndpointState returns the state of one endpoint, whatever its health. It returns ErrNotFound
 	// if the organization has no such subscription, or that has no such channel.
@@ -180,7 +180,7 @@ type Tx interface {
 	TxKind() string
 }
 
-// ErrWrongTx says that a transaction is nil, or is not one of the store's.
+// ErrWrongTx means that a transaction is nil, or is not one of the store's.
 var ErrWrongTx = errors.New("webhook: the store cannot use the transaction")
 
 // WrongTx returns an error that matches ErrWrongTx and says what the transaction is, and

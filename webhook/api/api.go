@@ -20,7 +20,8 @@ import (
 // DefaultPrefix is the path of the API in the published contract.
 const DefaultPrefix = "/v1/organizations/webhooks"
 
-// Config tunes an API. The zero value works.
+// Config configures an API. In every field zero means the default; a negative number is an error of
+// New.
 type Config struct {
 	// Prefix is the path of the list of webhooks, as clients see it, without a slash at the end.
 	// Defaults to DefaultPrefix.
@@ -29,16 +30,16 @@ type Config struct {
 	// MaxBody is how many bytes a request's body may have. Defaults to 1 MiB.
 	MaxBody int64
 
-	// MaxRequests bounds the requests in progress in this process; one more is answered with 503
-	// and Retry-After. Tests of webhooks may use a quarter of them (at least one), and replays by
-	// filter another quarter. Defaults to 64.
+	// MaxRequests is the largest number of requests in progress in this process; one more is answered
+	// with 503 and Retry-After. Tests of webhooks may use a quarter of them (at least one), and
+	// replays by filter another quarter. Defaults to 64.
 	MaxRequests int
 
 	// MaxRequestsPerOrganization bounds the requests in progress of one organization; one more is
-	// answered with 429 and Retry-After. So is a request of an organization that has as many as
-	// there are free places, so that something is left for others. Tests of webhooks may use a
-	// quarter of them (at least one), and replays by filter another quarter. Defaults to 16, or
-	// to MaxRequests if that is less.
+	// answered with 429 and Retry-After. So is a request of an organization that has as many as there
+	// are free places, so that something is left for others. Tests of webhooks may use a quarter of
+	// them (at least one), and replays by filter another quarter. Defaults to 16, or to MaxRequests if
+	// that is less; it must not be more than MaxRequests.
 	MaxRequestsPerOrganization int
 
 	// IdempotentPerMinute bounds the requests with an Idempotency-Key of one organization in
@@ -79,10 +80,11 @@ type API struct {
 	work *slots
 }
 
-// New makes an API. It calls authenticate for every request, except those for the OpenAPI
+// New returns an API. The API calls authenticate for every request, except those for the OpenAPI
 // document and the health check.
 //
-// A wrong configuration is refused with every reason, as an [event.ValidationError].
+// New returns an [*event.ValidationError] that lists every invalid field of cfg, and an error if d
+// or authenticate is nil.
 func New(d *dispatch.Dispatcher, authenticate Authenticator, cfg Config) (*API, error) {
 	if d == nil || authenticate == nil {
 		return nil, errors.New("api: New: needs a dispatcher and an authenticator")

@@ -14,7 +14,7 @@ import (
 // An Authenticator returns the organization that a request comes from. An error that matches
 // [ErrUnauthenticated] is answered with 401, [ErrForbidden] with 403, and any other error with
 // 500. It gets the whole request, so it can also decide by method and path: it can refuse writes,
-// or "reveal" in the query, to a key that may only read.
+// or "reveal" in the query, to a key that may only read. It must be safe for concurrent use.
 //
 // A service without tenants returns the empty organization. [Keys.Authenticate] is an
 // Authenticator.
@@ -23,15 +23,16 @@ type Authenticator func(r *http.Request) (organizationID string, err error)
 // Errors of an [Authenticator]. They may be wrapped; the text of what wraps them is neither
 // logged nor shown.
 var (
-	// ErrUnauthenticated says that the request has no valid credentials.
+	// ErrUnauthenticated means that the request has no valid credentials.
 	ErrUnauthenticated = errors.New("api: not authenticated")
-	// ErrForbidden says that the credentials are valid, but do not allow the request.
+	// ErrForbidden means that the credentials are valid, but do not allow the request.
 	ErrForbidden = errors.New("api: forbidden")
 )
 
 // BearerToken returns the token of a request's Authorization header (RFC 6750, section 2.1). It
-// returns [ErrUnauthenticated] if there is no such header, or more than one. It is for an
-// [Authenticator] that looks keys up by their [HashKey] in a store of its own.
+// returns [ErrUnauthenticated] unless the request has exactly one Authorization header, with the
+// scheme Bearer and a token of 1 to 4096 bytes. It is for an [Authenticator] that looks keys up by
+// their [HashKey] in a store of its own.
 func BearerToken(r *http.Request) (string, error) {
 	lines := r.Header.Values("Authorization")
 	if len(lines) != 1 {
@@ -87,8 +88,8 @@ func NewKeys() *Keys {
 	return k
 }
 
-// Add lets the key with the hash (see [HashKey]) act for the organization. It returns an error if
-// the key belongs to another organization.
+// Add lets the key with this hash (see [HashKey]) act for the organization. It returns an error if
+// hash does not have the form of HashKey, or if the key acts for another organization.
 func (k *Keys) Add(organizationID, hash string) error {
 	digest, err := parseHash(hash)
 	if err != nil {

@@ -263,8 +263,8 @@ type ReplayRequest struct {
 
 // ReplayResponse says what a replay by filter has done.
 type ReplayResponse struct {
-	// Replayed is how many deliveries were replayed. Deliveries that have been replayed as often
-	// as they may be, or whose channel is gone, are passed over and not counted.
+	// Replayed is how many deliveries were replayed. Deliveries that already have 250 attempts
+	// ([dispatch.MaxReplayed]), or whose channel is gone, are skipped and not counted.
 	Replayed int `json:"replayed"`
 	// NextCursor asks to continue where this request ended. Null if all deliveries were looked
 	// at.
@@ -386,15 +386,15 @@ func readReplay(p *problems, r *request) (q webhook.DeliveryQuery, options dispa
 	return q, options
 }
 
-// Statistics has figures of a webhook since a time, and of its deliveries that are not settled
-// now. [webhook.Statistics] says what counts.
+// Statistics says what a webhook's deliveries did since a time, and how many are unfinished now.
+// See [webhook.Statistics] for what is counted, and when it counts twice.
 type Statistics struct {
 	SubscriptionID string `json:"webhook_id"`
 	// Since is the time in the request, rounded down to the hour.
 	Since time.Time `json:"since"`
-	// Deliveries counts deliveries by status, and has every status. Pending, in flight and paused
-	// are the present numbers, whatever Since is; the other ones count deliveries that were
-	// settled since Since.
+	// Deliveries counts deliveries by status, and has every status. Pending, in flight and paused are
+	// the present numbers, whatever Since is. The others count settlements since Since: a delivery
+	// that settles again after a replay counts again.
 	Deliveries map[webhook.Status]int64 `json:"deliveries"`
 	// SuccessRate is the share of the deliveries that succeeded, of those that succeeded or died.
 	// Null if there are none.

@@ -1,5 +1,5 @@
-// Package api is the management API of webhooks: an [http.Handler] through which the
-// customers of a service create, read, change and delete their webhooks, look at their
+// Package api is the management API: an [http.Handler] through which the customers of a service
+// create, read, change and delete their subscriptions, which this API calls webhooks, look at their
 // deliveries, and replay those that failed.
 //
 // # Start
@@ -35,9 +35,9 @@
 //
 // # Organizations
 //
-// Every call of the Dispatcher names the organization that the [Authenticator] returned. What
-// belongs to another organization does not exist for it: reading it is answered with 404, and
-// deleting it with 204, which deletes nothing.
+// Every call of the Dispatcher names the organization that the [Authenticator] returned. For a
+// request of one organization, the data of all others does not exist: reading it is answered with
+// 404, and deleting it with 204, which deletes nothing.
 //
 // # Secrets
 //
@@ -64,13 +64,12 @@
 //
 // # Input
 //
-// A body is checked as a whole, and the answer names everything that is wrong: unknown fields,
-// those in the configs of a channel whose driver lists its fields included; names that occur
-// twice in an object; URLs that are not https, contain credentials, or lead to a private
-// address, as far as that is visible without a lookup; templates that do not compile. The
-// event types of the contract are accepted, and so are your own and patterns such as
-// "invoice.*". An answer names the first 100 problems, fewer if they are long, and says how
-// many more there are.
+// A body is checked as a whole, and the answer names every problem: unknown fields, also in the
+// configs of a channel whose driver lists its fields; names that occur twice in an object; URLs
+// that are not https, contain credentials, or lead to a private address, as far as that is visible
+// without a lookup; templates that do not compile. The event types of the contract are accepted,
+// and so are your own and patterns such as "invoice.*". An answer names the first 100 problems,
+// fewer if they are long, and says how many more there are.
 //
 // Fields that the server sets are accepted and ignored, because clients send back what they
 // have read. So is description, of a webhook and of a channel: the contract's examples send
@@ -84,30 +83,39 @@
 //
 // # Bounds
 //
-// A body has at most Config.MaxBody bytes, 20,000 values and 256 levels. A list that is too
-// long is refused before its elements are read.
+// Each answer with 429 or 503 has a Retry-After. The requests in progress are those of this
+// process:
 //
-// At most Config.MaxRequestsPerOrganization requests of one organization, and
-// Config.MaxRequests in all, are in progress in this process. One more is answered with 429 or
-// 503, and Retry-After. An organization never has more requests in progress than there are
-// free places. A request is in progress until its answer is written. Its body may take 30 s to
-// arrive and its answer 30 s to be read, but a client that is slow at either loses its place,
-// with 503, as soon as an organization with fewer requests needs it. Up to 1 MiB of the rest
-// of a refused body is read after the answer, so that a proxy passes the answer on.
+//	what                          bound                                      beyond it
+//	requests in progress          Config.MaxRequests (64)                    503
+//	… of one organization         Config.MaxRequestsPerOrganization (16),    429
+//	                              and the number of free places
+//	tests in progress             a quarter of both, at least 1              429 or 503
+//	replays by filter in progress a quarter of both, at least 1              429 or 503
+//	messages of tests             dispatch.Config.Tests                      429
+//	webhooks and channels         dispatch.Config.Quota                      403, TypeQuota
+//	requests with an              Config.IdempotentPerMinute (120)           429
+//	Idempotency-Key
+//	a body                        Config.MaxBody (1 MiB)                     413
+//	                              20,000 values and 256 levels               422
+//	a body's way to the API       30 s                                       400
+//	an answer's way to the client 30 s                                       the connection ends
+//	a preview                     2 s                                        422
+//	a test                        30 s                                       its attempts time out
+//	a replay by filter            20 s                                       a cursor
+//	a list                        about 4 MiB                                a cursor
 //
-// As many requests compile or render templates at once as there are processors, and a preview
-// takes at most 2 s. Lists of webhooks and deliveries end after about 4 MiB, with a cursor.
-// GET of the list of webhooks answers with a bare array, so its cursor is in the headers
-// X-Next-Cursor and Link. What an organization may store is bounded by
-// [dispatch.Config.Quota]; beyond it, the answer is 403 with the type [TypeQuota].
+// A request is in progress until its answer is written. Because an organization never has more
+// requests in progress than there are free places, some places are always left for others. A client
+// that is slow to send a body or to read an answer loses its place, with 503, as soon as an
+// organization with fewer requests needs it. If all places for tests, or all for replays, are
+// taken, one is freed for an organization that has fewer of them: the API ends a request that has
+// been in progress for 5 s, or that is one of several of its organization.
 //
-// Tests are bounded by [dispatch.Config.Tests], and take at most 30 s. A replay by filter
-// takes at most 20 s. Tests may use a quarter of Config.MaxRequests and of
-// Config.MaxRequestsPerOrganization (at least one place each), and replays by filter another
-// quarter, so that the rest is left to other requests. When all of these places are taken, one
-// is freed for an organization that has fewer of them: the request that ends has been in
-// progress for 5 s, or is one of several of its organization. A test ends with 503, and a
-// replay with a cursor.
+// As many requests compile or render templates at once as there are processors. A list that is too
+// long is refused before its elements are read. Up to 1 MiB of the rest of a refused body is read
+// after the answer, so that a proxy passes the answer on. GET of the list of webhooks answers with
+// a bare array, so its cursor is in the headers X-Next-Cursor and Link.
 //
 // # Changing one field
 //
@@ -121,26 +129,20 @@
 //
 // # Repetition
 //
-// A create or a replay with an Idempotency-Key is done once, in all processes that share the
-// store. A repetition within 24 hours gets the answer of the first request, or the webhook
-// that it created as it is now. The same key with another body is answered with 422, and a
-// repetition while the first request is in progress with 409. The requests with a key of one
-// organization are bounded by [Config.IdempotentPerMinute]; beyond it, the answer is 429.
-// Package idempotency does the same for other requests of a service.
+// A client can repeat a create or a replay that has an Idempotency-Key: it takes effect once, in
+// all processes that share the store. A repetition within 24 hours gets the answer of the first
+// request, or the webhook that it created as it is now. The same key with another body is answered
+// with 422, and a repetition while the first request is in progress with 409. Package idempotency
+// does the same for other requests of a service.
 //
 // # Errors
 //
-// A request with parts that do not fit is answered with 422 and everything that is wrong with
-// it, each problem with its location ([ValidationResponse]). Every other error is an
-// [ErrorResponse]. An error of the store is logged and not shown: the answer is 503 with
-// Retry-After if it matches [webhook.ErrUnavailable], and 500 otherwise.
+// The API answers an invalid request with 422 and a [ValidationResponse], which lists every problem
+// with its location. Every other error is an [ErrorResponse]. An error of the store is logged and
+// not shown: the answer is 503 with Retry-After if it matches [webhook.ErrUnavailable], and 500
+// otherwise.
 //
-// # Why no framework
-//
-// The mux of net/http routes the requests. A framework would pay off by generating the schema
-// from Go types, but the contract's schema exists already, and every importer of this module
-// would get the framework's requirements.
-//
+
 // # What is where
 //
 //	api.go          Config, New, Before; the routes, and the way of a request
@@ -160,8 +162,8 @@
 //	about.go        event types, health and the OpenAPI document
 //	openapi.json    the OpenAPI document
 //
-// Bodies and configs are walked with package event/jsontext, as envelopes are. What is added here
-// is what only an API needs: a body is bounded before it is decoded, all of its problems are
-// collected, each with its location, and secrets are replaced in the text so that the rest stays
-// as it was written.
+// Bodies and configs are walked with package event/jsontext, as envelopes are. This package adds
+// only what an API needs: a body is bounded before it is decoded, all of its problems are
+// collected, each with its location, and secrets are replaced in the text so that the rest stays as
+// it was written.
 package api

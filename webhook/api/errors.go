@@ -112,16 +112,16 @@ func asStatus(err error) *statusError {
 
 // Values of [ErrorDetail.Type] that say more than the status.
 const (
-	// TypeQuota, with status 403, says that the organization has reached a limit, and that
-	// waiting does not help.
+	// TypeQuota, with status 403, means that the organization has reached a limit, and that waiting
+	// does not help.
 	TypeQuota = "QuotaExceededError"
-	// TypeExists, with status 409, says that the webhook_id is taken.
+	// TypeExists, with status 409, means that the webhook_id is taken.
 	TypeExists = "AlreadyExistsError"
-	// TypeWrongStatus, with status 409, says that the delivery's status does not allow the
-	// operation. The details have its status and its number of attempts.
+	// TypeWrongStatus, with status 409, means that the delivery's status does not allow the operation.
+	// The details have its status and its number of attempts.
 	TypeWrongStatus = "WrongStatusError"
-	// TypeInProgress, with status 409, says that a request with the same Idempotency-Key is
-	// in progress.
+	// TypeInProgress, with status 409, means that a request with the same Idempotency-Key is in
+	// progress.
 	TypeInProgress = "InProgressError"
 )
 
@@ -278,8 +278,8 @@ const (
 	maxParts         = 64       // of a location; its middle is left out
 )
 
-// TypeKeyReused is the [ValidationProblem.Type] of an Idempotency-Key that was used before,
-// for a request with another body.
+// TypeKeyReused is the [ValidationProblem.Type], and not an [ErrorDetail.Type] as the other
+// constants, of an Idempotency-Key that was used before, for a request with another body.
 const TypeKeyReused = "idempotency_key_reused"
 
 // The types of problems that are not "<kind>_type".

@@ -163,7 +163,7 @@ func (d *Dispatcher) checkFields(p *event.Problems, sub *webhook.Subscription) {
 
 // CreateSubscription checks sub as CheckSubscription does and stores it, and sets in it what
 // the library decides: the id if it is empty, the times, the revision.
-// ErrExists says that the id is taken, and ErrLimit that the organization has as
+// ErrExists means that the id is taken, and ErrLimit that the organization has as
 // many subscriptions or channels as it may: see [Config.Quota].
 //
 // Events that are emitted after CreateSubscription has returned reach the subscription.

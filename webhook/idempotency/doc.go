@@ -1,7 +1,8 @@
-// Package idempotency makes sure that a request is done once, however often a client repeats it.
+// Package idempotency runs the work of a request once, even if the client repeats the request, and
+// answers a repetition with the answer of the first run.
 //
-// A client that got no answer cannot know whether its request was done. If it sends an idempotency
-// key with the request, it can repeat the request safely:
+// A client that got no answer cannot know whether its request took effect. If it sends an
+// idempotency key with the request, it can repeat the request safely:
 //
 //	group, err := idempotency.New(store, idempotency.Config{})
 //	answer, err := group.Do(ctx, idempotency.Request{
@@ -16,8 +17,8 @@
 //
 // # What is where
 //
-// [Group] does requests, [Request] and [Work] are what it takes, and [Try] is what the work is
-// told. [webhook.IdempotencyStore] is what a store has to do for it.
+// A [Group] runs the work of requests. A [Request] and its [Work] are what it takes, and [Try] is
+// what the work is told. [webhook.IdempotencyStore] is what a store has to do for it.
 //
 // # Key, scope and content
 //
@@ -25,7 +26,7 @@
 // with several operations has to put the operation's name into the key, because nothing else tells
 // one operation's requests from another's. The content is what the request asks for. Its
 // fingerprint (SHA-256) is stored with the key. A request with a known key and other content is a
-// mistake of the client, and is refused with [ErrKeyReused].
+// mistake of the client: [Group.Do] returns [ErrKeyReused].
 //
 // # Tries
 //

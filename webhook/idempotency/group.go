@@ -18,35 +18,37 @@ import (
 
 // Errors of [Group.Do].
 var (
-	// ErrInProgress says that another call is working on the request: try again in a moment.
+	// ErrInProgress means that another call is working on the request: try again in a moment.
 	ErrInProgress = errors.New("idempotency: a request with this key is in progress")
-	// ErrKeyReused says that the key was used before, for a request with other content.
+	// ErrKeyReused means that the key was used before, for a request with other content.
 	ErrKeyReused = errors.New("idempotency: the key was used for another request")
-	// ErrUnsupported says that the store has no [webhook.IdempotencyStore].
+	// ErrUnsupported means that the store has no [webhook.IdempotencyStore].
 	ErrUnsupported = errors.New("idempotency: the store cannot remember requests")
 )
 
 const (
 	// Kept is how long a request is remembered.
 	Kept = 24 * time.Hour
-	// WorkTime is how long one run of the work may take.
-	WorkTime = tryTime - storeTime
+	// WorkTime is how long one run of the work may take: its context ends then.
+	WorkTime = 25 * time.Second
 	// MaxAnswer is how many bytes an answer may have.
 	MaxAnswer = 4 << 10
-
-	// tryTime is after how long another call may take over a request that has no answer, and
-	// storeTime is the part of it that is left for storing the answer.
-	tryTime   = 30 * time.Second
-	storeTime = 5 * time.Second
 )
 
-// NoLimit is the value of [Config.PerMinute] that does not limit.
+const (
+	// storeTime is how long storing the answer may take.
+	storeTime = 5 * time.Second
+	// tryTime is after how long another call may take over a request that has no answer.
+	tryTime = WorkTime + storeTime
+)
+
+// NoLimit, as [Config.PerMinute], means that there is no limit.
 const NoLimit = math.MaxInt
 
 // burst is how many minutes' worth of requests an organization can make at once.
 const burst = 10
 
-// Config tunes a [Group]. The zero value works.
+// Config configures a [Group]. The zero value works.
 type Config struct {
 	// PerMinute is how many requests of one organization this process accepts each minute,
 	// repetitions included. Ten minutes' worth can be made at once. Defaults to 120;
@@ -87,16 +89,16 @@ type Try struct {
 // Work does what a request asks for, and returns an answer of 1 to [MaxAnswer] bytes.
 type Work func(ctx context.Context, t Try) (answer []byte, err error)
 
-// Group does requests with the same key once. All Groups on one store, in any process,
-// share what they remember. Its methods are safe for concurrent use.
+// A Group runs the work of requests, once for each idempotency key. All Groups on one store, in any
+// process, share what they remember. Make one with [New]. It is safe for concurrent use.
 type Group struct {
 	store    Store
 	cfg      Config
 	requests rate.Limiter
 }
 
-// New makes a Group. A wrong configuration is refused with every reason, as an
-// [event.ValidationError].
+// New returns a Group. It returns an [*event.ValidationError] that lists every invalid field of
+// cfg, and an error if store is nil.
 func New(store Store, cfg Config) (*Group, error) {
 	if store == nil {
 		return nil, errors.New("idempotency: New: the store is nil")
@@ -122,10 +124,15 @@ func New(store Store, cfg Config) (*Group, error) {
 // Do runs work for the request and returns its answer, or returns the answer of an earlier
 // call with the same key and content, from up to [Kept] ago.
 //
-// It returns ErrInProgress while an earlier call has not ended, ErrKeyReused if the content
-// differs, ErrUnsupported if the store cannot remember requests, and a [*webhook.LimitError]
-// if the organization exceeds [Config.PerMinute]; work does not run then. All other errors
-// are the store's, or those of work.
+// It returns ErrInProgress while another call works on the request, and until 30 seconds after that
+// call began if it ended without an answer that could be stored. It returns ErrKeyReused if the
+// content differs, ErrUnsupported if the store cannot remember requests, and a
+// [*webhook.LimitError] if the organization exceeds [Config.PerMinute]. In these cases work does
+// not run. All other errors are the store's, or those of work.
+//
+// Do returns an error if work returns an answer of 0 or more than [MaxAnswer] bytes. If the store
+// cannot keep the answer, Do logs a warning and returns the answer; a repetition then runs the work
+// again.
 //
 // work gets [WorkTime], even if ctx ends before: a client that gave up will repeat the
 // request, and expects its answer. After an error that says that nothing was done (see the

@@ -3,19 +3,18 @@
 //
 //	store := memstore.New()
 //
-// It is the reference implementation of [webhook.Store]: correct, fast, and meant to be
-// read by the authors of other stores.
+// It is the reference implementation of [webhook.Store], written to be read by the authors of other
+// stores.
 //
 // # How it works
 //
-// One mutex guards everything. The methods that the Dispatcher calls all the time take a
-// few steps under it for each delivery that they touch, however many others are stored.
-// Four structures make that possible:
+// One mutex guards everything. The methods that the Dispatcher calls for each delivery take a few
+// steps under it for each delivery that they touch, however many others are stored. Four structures
+// make that possible:
 //
-//   - Each endpoint has heaps of its unfinished deliveries, ordered by one time: when a
-//     pending delivery is due, or when the lease of one in flight ends. In both cases the
-//     delivery may be claimed then. So a claim reads the heads of heaps, and expired
-//     leases need no sweeper.
+//   - Each endpoint has heaps of its unfinished deliveries, ordered by one time: when a pending
+//     delivery is due, or when the lease of one in flight ends. In both cases the delivery may be
+//     claimed then. So a claim reads the heads of heaps, and finds expired leases there too.
 //   - Endpoints whose head is due are in a rotation that Claim walks. The others wait in
 //     a heap ordered by their heads. Those of paused subscriptions, and disabled ones, are
 //     in neither, and so their deliveries wait. A degraded one waits for its next probe.

@@ -304,8 +304,9 @@ func (s *Store) held(lease webhook.Lease) *delivery {
 // ErrTxDone says that a transaction was committed or rolled back before.
 var ErrTxDone = errors.New("memstore: the transaction was committed or rolled back already")
 
-// Tx is a transaction that can only store events. With it, code that publishes in a transaction can
-// be tested without a database. It is a [webhook.Tx].
+// Tx is a transaction that stores events, for tests of code that publishes in a transaction. It is
+// a [webhook.Tx]. Make one with [Store.Begin], and use it with that Store only. It is safe for
+// concurrent use.
 type Tx struct {
 	store *Store
 	mu    sync.Mutex

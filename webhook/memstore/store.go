@@ -10,8 +10,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/match"
 )
 
-// Store is a [webhook.Store] in memory. It is safe for concurrent use by the
-// goroutines of one process.
+// Store is a [webhook.Store] in memory. Make one with [New]; the zero Store must not be used. It is
+// safe for concurrent use. It keeps everything until Prune removes it, which a Dispatcher's Run
+// does.
 type Store struct {
 	mu            sync.Mutex
 	organizations map[string]*organization

@@ -30,34 +30,33 @@
 //     string avoids that. If the pooler does not keep them, that setting makes statements
 //     fail with ErrPooler. Your own connections, for [sqlstore.Store.EnqueueTx], need
 //     default_query_exec_mode=exec, cache_describe or simple_protocol.
-//   - LISTEN, which works with pool_mode=session only. [Store.Listen] checks whether a
-//     notification arrives, and returns ErrNoNotifications if none does. A Dispatcher logs
-//     that once and polls: what other processes emit, and what EmitTx stored, waits for up
-//     to Config.PollInterval.
-//   - Parameters of the connection string, such as search_path or statement_timeout, which
-//     PgBouncer refuses, or drops if ignore_startup_parameters has them. Open and New return
-//     ErrPooler if it refuses one, or drops search_path. Set them with ALTER ROLE … SET, or
-//     with connect_query in pgbouncer.ini.
+//   - LISTEN, which works with pool_mode=session only. [Store.Listen] checks whether a notification
+//     arrives, and returns ErrNoNotifications if none does. A Dispatcher logs that once and polls:
+//     events that other processes emit, or that EmitTx stored, then wait for up to
+//     dispatch.Config.PollInterval.
+//   - Parameters of the connection string, such as search_path or statement_timeout: PgBouncer
+//     refuses them, or ignores those that ignore_startup_parameters lists. Open and New return
+//     ErrPooler if it refuses one, or ignores search_path. Set them with ALTER ROLE … SET, or with
+//     connect_query in pgbouncer.ini.
 //
 // Each Dispatcher needs two connections to the server at times: set default_pool_size to 2
 // or more.
 //
 // # Clocks
 //
-// The server's clock decides about leases and due times. A Dispatcher asks for it once a
-// minute and uses the monotonic clock of its process in between, so the clocks of processes
-// may differ and may be set. A difference of more than 5 seconds is logged, because other
-// parts of the service will record different times too. If the server's own clock was ahead,
-// the times that it left are corrected within a minute: leases that end more than 5 minutes,
-// or 4 times Config.Lease, from now; deliveries that were never attempted and are due in
-// more than 5 minutes; retries that are due later than the retry policy allows. Config.Lease
-// should therefore be about the same in all processes.
+// The server's clock decides about leases and due times. A Dispatcher asks for it once a minute and
+// uses the monotonic clock of its process in between, so the clocks of processes may differ and may
+// be set. A difference of more than 5 seconds is logged, because other parts of the service will
+// record different times too. If the server's clock was ahead for a while, a Dispatcher corrects
+// the times that were stored then, within a minute: leases that end further ahead than 5 minutes or
+// 4 times dispatch.Config.Lease, whichever is longer; deliveries that were never attempted and are
+// due in more than 5 minutes; and retries that are due more than 5 minutes later than the retry
+// policy allows. So dispatch.Config.Lease should be about the same in all processes.
 //
 // # Outages
 //
-// If an Emit returns nil, its events will be delivered. After ErrUnavailable, or a context
-// that ended during the commit, its events may or may not be stored, but never a part of
-// them. Emitting them again is safe.
+// An Emit that returns nil has stored its events. After ErrUnavailable, or a context that ended
+// during the commit, either all events of the call are stored or none. Emitting them again is safe.
 //
 // A Dispatcher's Run recovers by itself: it tries again with backoff of up to 5 seconds, and
 // logs once that an outage began and once that it is over, for each of its tasks: claiming,
@@ -66,8 +65,9 @@
 //	process killed, or paused past a lease   other processes take over when the lease is over; a
 //	                                         later result is refused, so nothing is overwritten;
 //	                                         the endpoint may get an event again
-//	killed by the event that it attempts     the event dies after Config.MaxLostAttempts, and the
-//	                                         other events in memory are delivered
+//	killed by the event that it attempts     the delivery is dead after
+//	                                         dispatch.Config.MaxLostAttempts, and the other events
+//	                                         in memory are delivered
 //	paused or cut off in a transaction       the server ends it after 10 seconds
 //	                                         (idle_in_transaction_session_timeout, unless set)
 //	process asked to end (Run's context)     finishes its attempts, requeues the rest: no

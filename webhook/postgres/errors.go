@@ -13,40 +13,42 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// What is wrong with the database. Errors of this package and of the Store's
-// methods match these with errors.Is, and the driver's *pgconn.PgError with
-// errors.As. Except for ErrUnavailable, nothing was stored. All but ErrPermission,
-// ErrNoSchema, ErrPooler and ErrNoNotifications match [webhook.ErrUnavailable] too.
+// Errors that say what is wrong with the database. The errors of this package and of the Store's
+// methods match them with errors.Is, and the driver's *pgconn.PgError with errors.As. All but
+// ErrPermission, ErrNoSchema, ErrPooler and ErrNoNotifications match [webhook.ErrUnavailable] too.
+// After the ErrUnavailable of this package, the call may have stored its data; after the others it
+// has stored nothing.
 var (
-	// ErrFull says that the server has no room left on its disk. The Store continues when there is
+	// ErrFull means that the server has no room left on its disk. The Store continues when there is
 	// room again.
 	ErrFull = webhook.Unavailable("postgres: the server's disk is full")
-	// ErrReadOnly says that the server accepts no writes, usually because it is a standby: after a
+	// ErrReadOnly means that the server accepts no writes, usually because it is a standby: after a
 	// failover, the old primary. The Store then connects again. With all hosts and
 	// target_session_attrs=read-write in the connection string it finds the primary.
 	ErrReadOnly = webhook.Unavailable("postgres: the server is read-only")
-	// ErrPermission says that the role lacks a right: CREATE on the schema to migrate; SELECT, INSERT,
-	// UPDATE and DELETE on the tables and USAGE on their sequences for everything else.
+	// ErrPermission means that the role lacks a right: CREATE on the schema to migrate; SELECT,
+	// INSERT, UPDATE and DELETE on the tables and USAGE on their sequences for everything else.
 	ErrPermission = errors.New("postgres: the role has no right to do this")
-	// ErrTooManyConnections says that the server's connections, or those that
+	// ErrTooManyConnections means that the server's connections, or those that
 	// the role or the database may have, are all in use: see Config.MaxConns.
 	ErrTooManyConnections = webhook.Unavailable("postgres: the server has no connection left")
-	// ErrLogin says that the server refused the role or its password.
+	// ErrLogin means that the server refused the role or its password.
 	ErrLogin = webhook.Unavailable("postgres: the server refused the role or its password")
-	// ErrNoDatabase says that the server has no database of that name.
+	// ErrNoDatabase means that the server has no database of that name.
 	ErrNoDatabase = webhook.Unavailable("postgres: the database does not exist")
-	// ErrNoSchema says that no schema of the search_path exists.
+	// ErrNoSchema means that no schema of the search_path exists.
 	ErrNoSchema = errors.New("postgres: no schema of the search_path exists")
-	// ErrTimeout says that the server ended a statement or a transaction,
+	// ErrTimeout means that the server ended a statement or a transaction,
 	// because of a timeout that is set there or in the connection string.
 	ErrTimeout = webhook.Unavailable("postgres: the server ended the statement after a timeout")
-	// ErrUnavailable says that the server cannot be reached, or that the connection was lost. A commit
-	// at that moment may or may not have stored its events. Emitting an event again is safe.
+	// ErrUnavailable means that the server cannot be reached, or that the connection was lost. It is
+	// one of the errors that match [webhook.ErrUnavailable]. If the connection was lost during a
+	// commit, the events may or may not be stored. Emitting an event again is safe.
 	ErrUnavailable = webhook.Unavailable("postgres: the server cannot be reached")
-	// ErrPooler says that the connection string needs something that a pooler between this process and
-	// the server does not support. The text says what to change.
+	// ErrPooler means that the connection string needs something that a pooler between this process
+	// and the server does not support. The text says what to change.
 	ErrPooler = errors.New("postgres: the pooler does not support what the connection string asks for")
-	// ErrNoNotifications says that LISTEN works here only without the pooler, or
+	// ErrNoNotifications means that LISTEN works here only without the pooler, or
 	// in its session mode. It matches [errors.ErrUnsupported].
 	ErrNoNotifications = fmt.Errorf("postgres: the pooler does not pass notifications on: %w",
 		errors.ErrUnsupported)

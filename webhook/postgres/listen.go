@@ -20,10 +20,11 @@ const defaultListenPatience = 30 * time.Second // of each
 // [sqlstore.Store.EnqueueTx], and of Enqueue without a prefetch. It also calls wake once when it
 // begins to listen, so that deliveries that were committed before are not missed.
 //
-// It takes one connection and blocks. It returns nil when the context ends, and an error when the
-// connection is lost. Polling still finds what is due, and Listen can be called again. It first
-// sends itself a notification. If a pooler does not deliver it, Listen returns an error that
-// matches ErrNoNotifications, and a Dispatcher only polls.
+// Listen takes one connection out of the pool for good, and blocks. First it sends a notification
+// to itself: if a pooler does not deliver it, Listen returns an error that matches
+// ErrNoNotifications. It returns nil when ctx ends, and an error when the connection is lost, which
+// it notices after at most 60 seconds of silence; it can then be called again. Meanwhile a
+// Dispatcher finds due deliveries by polling.
 func (s *Store) Listen(ctx context.Context, wake func()) error {
 	err := s.listen(ctx, wake)
 	if ctx.Err() != nil {

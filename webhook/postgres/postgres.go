@@ -14,7 +14,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-// Config changes how a database is opened. The zero Config works.
+// Config configures a Store. The zero value works.
 type Config struct {
 	// TablePrefix begins the names of the tables: see [sqlstore.Config].
 	// Defaults to [sqlstore.DefaultTablePrefix].
@@ -25,12 +25,13 @@ type Config struct {
 	// Sealer encrypts the configs of channels: see [sqlstore.Config]. Nil stores
 	// them in clear.
 	Sealer sqlstore.Sealer
-	// MaxConns bounds the connections of Open. Defaults to pgxpool's default, which is 4 or the number
-	// of processors if that is more. For New it must be 0, because the pool has its own setting.
+	// MaxConns is the largest number of connections of a Store that Open makes; a Dispatcher needs 2
+	// at times. Defaults to pgxpool's default, which is 4 or the number of processors if that is more.
+	// A negative number is an error. For New it must be 0, because the pool has its own setting.
 	MaxConns int
 }
 
-// Store is a [webhook.Store] in PostgreSQL.
+// Store is a [webhook.Store] in PostgreSQL. Make one with [Open] or [New].
 type Store struct {
 	*sqlstore.Store
 	pool    *pgxpool.Pool

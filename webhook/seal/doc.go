@@ -1,7 +1,7 @@
 // Package seal encrypts values that a database must not show, with keys of the service. Its
-// [Sealer] is for sqlstore.Config: it encrypts the configs of subscriptions' channels, with
-// the header values, tokens and signing secrets in them. Besides the standard library the
-// package imports only package event.
+// [Sealer] is for sqlstore.Config: it encrypts the configs of subscriptions' channels, with the
+// header values, tokens and signing secrets in them. The package imports only the standard library
+// and package event.
 //
 //	var keys []seal.Key
 //	for _, text := range strings.Fields(os.Getenv("WEBHOOK_SEAL_KEYS")) {
@@ -19,12 +19,13 @@
 //
 // # What it does
 //
-// It is XAES-256-GCM (https://c2sp.org/XAES-256-GCM): AES-256-GCM with a separate key for
-// every value, which the derivation of NIST SP 800-108 makes from the sealer's key and half
-// of a random nonce of 24 bytes. With plain AES-GCM a key must not seal more than 2³² values:
-// its random nonces of 12 bytes might repeat after that, and two values with the same nonce
-// reveal their difference and allow forgeries. So uses would have to be counted. With 24
-// bytes they need not be: a repetition is as likely only after 2⁸⁰ values.
+// It is XAES-256-GCM (https://c2sp.org/XAES-256-GCM): AES-256-GCM with a separate key for every
+// value, which the derivation of NIST SP 800-108 makes from the sealer's key and half of a random
+// nonce of 24 bytes. With plain AES-GCM, the service would have to count the values that it seals
+// with a key: after 2³² values the random nonces of 12 bytes might repeat, and two values with the
+// same nonce reveal their difference and allow forgeries (NIST SP 800-38D, section 8.3). With
+// nonces of 24 bytes it need not count: the risk after 2⁸⁰ values is that of plain AES-GCM after
+// 2³².
 //
 // A sealed value can only be opened with the additional data with which it was sealed. The
 // additional data says what the value is for, so that a copy of it is useless elsewhere. It

@@ -17,7 +17,7 @@ const KeySize = 32
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// Key is a secret with an id, by which sealed values name it. The zero Key is not a key, and [New]
+// Key is a secret with an id, by which sealed values name it. The zero Key has no secret; [New]
 // returns an error for it. Keys are safe for concurrent use.
 //
 // A printed key, in any format and also through [log/slog], shows its id and nothing of its secret.
@@ -30,17 +30,17 @@ type Key struct {
 }
 
 // NewKey makes a key of random bytes. The id has 1 to 64 letters, digits, dots, underscores and
-// hyphens, for example the month: "2026-11". Never use an id for another secret. The error is an
-// [event.ValidationError].
+// hyphens, for example the month: "2026-11". Do not give the same id to two secrets: values that
+// were sealed with one of them could then not be opened. The error is an [*event.ValidationError].
 func NewKey(id string) (Key, error) {
 	secret := make([]byte, KeySize)
 	_, _ = rand.Read(secret) // never fails, see crypto/rand
 	return RawKey(id, secret)
 }
 
-// ParseKey reads a key in its textual form: the id, a colon, and 32 bytes in
-// base64 with padding. The error is an [event.ValidationError], and shows
-// nothing of the text.
+// ParseKey reads a key in its textual form: the id, a colon, and 32 bytes in strict standard base64
+// with padding (RFC 4648, section 4): no white space, no line breaks. The error is an
+// [*event.ValidationError], and shows nothing of the text.
 func ParseKey(text string) (Key, error) {
 	var p event.Problems
 	id, encoded, ok := strings.Cut(text, ":")
@@ -58,7 +58,7 @@ func ParseKey(text string) (Key, error) {
 }
 
 // RawKey makes a key of the secret's 32 bytes, which it copies. They must be random, not a
-// passphrase. The error is an [event.ValidationError].
+// passphrase. The error is an [*event.ValidationError].
 func RawKey(id string, secret []byte) (Key, error) {
 	var p event.Problems
 	checkID(&p, id)

@@ -12,11 +12,11 @@ import (
 
 // Why a value was not opened.
 var (
-	// ErrUnknownKey says that the Sealer does not have the key that the value
+	// ErrUnknownKey means that the Sealer does not have the key that the value
 	// was sealed with.
 	ErrUnknownKey = errors.New("seal: no such key")
-	// ErrOpen says that the value is damaged, or was sealed with other additional data or with another
-	// key of the same id. The Sealer cannot tell which.
+	// ErrOpen means that the value is damaged, or was sealed with other additional data or with
+	// another key of the same id. The Sealer cannot tell which.
 	ErrOpen = errors.New("seal: the value is damaged, was sealed with other additional data, " +
 		"or with another key of this id")
 )
@@ -31,9 +31,10 @@ type Sealer struct {
 	keys  map[string]Key
 }
 
-// New returns a Sealer that seals with the first key and opens with each. To change to a new key,
-// put it first, and keep the old one after it until nothing needs the old one. The error is an
-// [event.ValidationError].
+// New returns a Sealer that seals with the first key and opens with every key. There must be at
+// least one key; their ids and their secrets must differ. Otherwise the error is an
+// [*event.ValidationError]. To change to a new key, put it first, and keep the old one after it
+// until no value needs the old one.
 func New(keys ...Key) (*Sealer, error) {
 	var p event.Problems
 	if len(keys) == 0 {

@@ -13,29 +13,30 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// What is wrong with a database file. Errors of this package and of the Store's
-// methods match these with errors.Is. All but ErrNotDatabase match
-// [webhook.ErrUnavailable] too.
+// Errors that say what is wrong with the database file. The errors of this package and of the
+// Store's methods match them with errors.Is. All but ErrNotDatabase match [webhook.ErrUnavailable]
+// too. After ErrIO, ErrCorrupt and ErrReplaced, the call may have stored its data; after the others
+// it has stored nothing.
 var (
-	// ErrFull says that the disk, or the database's size limit, is full.
-	// Nothing was stored. The Store continues when there is room again.
+	// ErrFull means that the disk, or the database's size limit, is full. The Store continues when
+	// there is room again.
 	ErrFull = webhook.Unavailable("sqlite: the disk is full")
-	// ErrLocked says that another process held the file longer than
+	// ErrLocked means that another process held the file longer than
 	// Config.BusyTimeout. Trying again later may succeed.
 	ErrLocked = webhook.Unavailable("sqlite: the database is locked by another process")
-	// ErrNotDatabase says that the file holds something else.
+	// ErrNotDatabase means that the file is not a SQLite database.
 	ErrNotDatabase = errors.New("sqlite: the file is not a SQLite database")
-	// ErrNotWritable says that the file, or the log that SQLite keeps next to it, cannot be opened for
-	// writing, usually because of the permissions of the file or its directory.
+	// ErrNotWritable means that the file, or the log that SQLite keeps next to it, cannot be opened
+	// for writing, usually because of the permissions of the file or its directory.
 	ErrNotWritable = webhook.Unavailable(
 		"sqlite: the database file or its directory cannot be opened for writing")
-	// ErrIO says that the operating system could not read or write the file.
+	// ErrIO means that the operating system could not read or write the file.
 	ErrIO = webhook.Unavailable("sqlite: reading or writing the database file failed")
-	// ErrCorrupt says that the file is damaged, or that a part of it cannot be
+	// ErrCorrupt means that the file is damaged, or that a part of it cannot be
 	// read: SQLite answers SQLITE_CORRUPT to some errors of the disk as well.
 	ErrCorrupt = webhook.Unavailable("sqlite: the database is damaged, or its disk cannot be read")
-	// ErrReplaced says that the file, or the log that SQLite keeps next to it, was removed, moved or
-	// replaced while it was open. Whatever SQLite stored now would be lost with the old file. All
+	// ErrReplaced means that the file, or the log that SQLite keeps next to it, was removed, moved or
+	// replaced while it was open. Data that SQLite stored now would be lost with the old file. All
 	// methods return this error until the file is back in its place, or the path is opened again.
 	ErrReplaced = webhook.Unavailable(
 		"sqlite: the database file was removed or replaced while it was open")

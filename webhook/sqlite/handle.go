@@ -21,7 +21,8 @@ const handleConns = 4
 //
 // The Store needs a file, write-ahead logging, commits that survive a loss of power, a busy timeout
 // on every connection, and 4 connections or more. If the handle lacks one of them, New returns an
-// error that says what to set. With modernc.org/sqlite that is
+// error that says what to set. New also returns an error if db is nil, or if config sets
+// BusyTimeout or Readers. With modernc.org/sqlite, make the handle with
 //
 //	sql.Open("sqlite", "file:shop.db?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)"+
 //		"&_pragma=synchronous(FULL)&_txlock=immediate")

@@ -15,7 +15,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/sqlstore"
 )
 
-// Config changes how a database is opened. The zero Config works.
+// Config configures a Store. The zero value works; a negative number is an error. Unlike
+// postgres.Config it has no NoMigrate: Open and New always bring the tables to the newest schema.
 type Config struct {
 	// TablePrefix begins the names of the tables: see [sqlstore.Config].
 	// Defaults to [sqlstore.DefaultTablePrefix].
@@ -36,7 +37,7 @@ const (
 	defaultReaders     = 4
 )
 
-// Store is a [webhook.Store] in a SQLite file.
+// Store is a [webhook.Store] in a SQLite file. Make one with [Open] or [New].
 type Store struct {
 	*sqlstore.Store
 	writer, reader *sql.DB // both are the caller's handle after New
@@ -133,10 +134,14 @@ func (s *Store) hold(ctx context.Context, path string) error {
 	return nil
 }
 
-// DB returns a handle for the caller's own transactions: see [Tx]. It is the handle that New was
-// given, or one of an opened Store, whose transactions begin with the write lock and whose commits
-// are durable. While such a transaction is open, the Store's writes wait for it, so it should be
-// short. Do not close the handle of an opened Store: [Store.Close] does.
+// DB returns a handle for the caller's own transactions: see [Tx]. For a Store of New it is the
+// caller's handle. For a Store of Open it is a handle of the Store, whose transactions take the
+// write lock when they begin and whose commits are durable; do not close it, because [Store.Close]
+// does.
+//
+// While such a transaction is open, the Store's writes wait. So keep it short, and publish in it
+// with EmitTx: a call of Emit in between waits for the transaction, and fails with ErrLocked after
+// Config.BusyTimeout.
 func (s *Store) DB() *sql.DB { return s.writer }
 
 // Close writes the log back into the database file, and closes it. The handle that

@@ -49,10 +49,11 @@ func newClaimStatements(x expander) claimStatements {
 	}
 }
 
-// Claim implements [webhook.Queue]. Its statements skip up to 10,000 of the request's endpoints and
-// 250 of its organizations. If a search finds deliveries of others that are to be skipped, Claim
-// adds those and searches again, up to three times. After that it leaves such deliveries out, and
-// may return fewer than are due.
+// Claim implements [webhook.Queue], with one exception: if the request has more than 10,000
+// endpoints or 250 organizations to skip, Claim may return fewer than r.Limit tasks although more
+// are due. Its statements skip that many. If they find deliveries of other endpoints or
+// organizations to skip, Claim skips those too and searches again, up to three times, and then
+// leaves such deliveries out.
 func (s *Store) Claim(
 	ctx context.Context, now time.Time, r webhook.ClaimRequest,
 ) ([]webhook.Task, error) {

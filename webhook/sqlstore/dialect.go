@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Dialect is the database that the tables are in: use [SQLite] or [PostgreSQL].
-// It cannot be implemented outside of this package.
+// A Dialect says in which kind of database the tables are: use [SQLite] or [PostgreSQL]. It cannot
+// be implemented outside of this package.
 type Dialect interface{ dialect }
 
 // dialect is all that differs between databases. Each database has one file with its

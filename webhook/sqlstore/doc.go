@@ -1,5 +1,5 @@
-// Package sqlstore keeps subscriptions, events and deliveries in an SQL database. It
-// is a durable [webhook.Store] over any *sql.DB:
+// Package sqlstore is a durable [webhook.Store] in SQLite or PostgreSQL, over database/sql and with
+// any driver:
 //
 //	store, err := sqlstore.New(ctx, db, sqlstore.PostgreSQL(), sqlstore.Config{})
 //
@@ -32,29 +32,28 @@
 //
 // # How it works
 //
-// Most deliveries are prefetched and succeed at once. What they cost is decided by the number of
-// index entries that they make, so they make none besides those of their ids. A row that is
-// prefetched is in flight with a due_at of NULL, and one row of the table leases stands for all
-// that one Enqueue stored. When the last of them is settled, the next Settle removes that row. If
-// the process dies instead, the lease ends: the first claim after that gives what is still in
-// flight a due_at, so that claims find it. The fencing token is that of the delivery throughout.
-// A lease that is extended becomes one of the delivery's own. In PostgreSQL no index has a column
+// Most deliveries are prefetched and succeed at once. The number of index entries that a delivery
+// makes decides its cost, so a delivery that is prefetched makes none besides that of its id. A row
+// that is prefetched is in flight with a due_at of NULL, and one row of the table leases stands for
+// all that one Enqueue stored. When the last of them is settled, the next Settle removes that row.
+// If the process dies instead, the lease ends: the first claim after that gives what is still in
+// flight a due_at, so that claims find it. The fencing token is that of the delivery throughout. A
+// lease that is extended becomes one of the delivery's own. In PostgreSQL no index has a column
 // that a success changes, so the new version of a row stands on the same page (HOT) and needs no
 // index entry.
 //
-// What waits is in the queue: due_at has the time when it is due, or when its lease ends if it is
-// in flight. A claim treats both alike, so one partial index finds both. It is ordered by endpoint,
-// by whether the delivery was attempted, and by due_at. Deliveries that were prefetched or settled
-// are not in it, so claims do not pass entries of theirs that PostgreSQL cannot remove because some
-// transaction is open.
+// All other unfinished deliveries are in the queue: due_at has the time when the delivery is due,
+// or when its lease ends if it is in flight. A claim treats both alike, so one partial index finds
+// both. It is ordered by endpoint, by whether the delivery was attempted, and by due_at. Deliveries
+// that were prefetched or settled are not in it, so claims never read their dead entries, which
+// PostgreSQL cannot remove while an old transaction is open.
 //
-// A claim walks from endpoint to endpoint in that index and takes a few deliveries of
-// each. The endpoints of an organization have consecutive ids, so the claim passes an
-// organization that has had its share in one step. The next claim begins with the
-// organization after the last. What a claim costs depends on the number of endpoints
-// with unfinished deliveries, not on the number of deliveries. The endpoints and
-// organizations to skip are parameters and bounds of its statements, up to 10,000
-// endpoints and 250 organizations: see [Store.Claim]. The ids of up to 100,000 such
+// A claim walks from endpoint to endpoint in that index and takes a few deliveries of each. The
+// endpoints of an organization have consecutive ids, so the claim skips an organization that has
+// had its share in one step. The next claim begins with the organization after the last. The cost
+// of a claim depends on the number of endpoints with unfinished deliveries, not on the number of
+// deliveries. The endpoints and organizations to skip are parameters and bounds of its statements,
+// up to 10,000 endpoints and 250 organizations: see [Store.Claim]. The ids of up to 100,000 such
 // endpoints are remembered.
 //
 // Whether a delivery is paused, or cancelled because its subscription was deleted, follows
@@ -83,12 +82,12 @@
 //
 // # How it is pruned
 //
-// What was settled before a time has an id below that of the first event which was stored after it.
-// Prune finds that id by bisection, and deletes what is old in the ids before it range by range. So
-// there is no index by time, and nothing is read twice. What stays behind, because it is not
-// settled, was settled late, or died and is kept for longer, is marked in the column kept. An index
-// of what is marked, by the time of settling, finds it when it is old. Each process begins
-// with the first id again once a day, for rows that were committed after it had passed.
+// A delivery that was settled before a time has an id below that of the first event that was stored
+// after that time. Prune finds that id by bisection, and deletes old rows below it range by range.
+// So there is no index by time, and no row is read twice. A row that stays behind, because it is
+// not settled, was settled late, or is dead and kept for longer, is marked in the column kept. An
+// index of the marked rows, by the time of settling, finds them when they are old. Each process
+// begins with the first id again once a day, for rows that were committed after it had passed.
 //
 // # Secrets
 //
@@ -102,12 +101,12 @@
 // to the database can still replace the configs of a subscription by others, or by older
 // ones.
 //
-// A process that cannot open a subscription, because it lacks the Sealer or the key,
-// continues with the others. [Store.Subscription] returns a [SealedError] that names the
-// missing key, and [Store.Subscriptions] lists the subscription with null configs. Its
-// events are stored, and the Dispatcher leaves its deliveries to processes that can open
-// it: they wait, and nothing is lost. If the key itself is lost, update the subscription,
-// with the revision that the list has, or delete it and create it again.
+// A process that cannot open a subscription, because it lacks the Sealer or the key, continues with
+// the others. [Store.Subscription] returns a [*SealedError] that names the missing key, and
+// [Store.Subscriptions] lists the subscription with null configs. Its events are stored, and the
+// Dispatcher leaves its deliveries to processes that can open it: they wait, and nothing is lost.
+// If the key itself is lost, update the subscription, with the revision that the list has, or
+// delete it and create it again.
 //
 // To begin, give all processes the Sealer, then call [Store.Reseal]. Until then, configs
 // in clear can be read, and every update seals those that it writes. To replace a key
@@ -138,9 +137,9 @@
 // of all are kept. For the ranges, an organization with more than 1000 endpoints is
 // searched by its name, so that each range is read once.
 //
-// Pruning visits deleted endpoints in pages of 500: once, and then once a day for as long
-// as they have deliveries. What was prefetched and is still in flight is found by the rows of the
-// table leases, for figures and lists too.
+// Pruning visits deleted endpoints in pages of 500: once, and then once a day for as long as they
+// have deliveries. Deliveries that were prefetched and are still in flight are found by the rows of
+// the table leases, for figures and lists too.
 //
 // Statistics do not read deliveries: each settlement adds its results to a row of the
 // endpoint and hour, one row for all results of the call. In PostgreSQL an hour has

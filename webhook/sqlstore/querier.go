@@ -7,10 +7,14 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Querier runs statements, usually in a transaction. Packages for drivers other than database/sql
-// implement it, and make a transaction from it with [TxOf].
+// A Querier runs statements, usually in a transaction. Packages for drivers other than database/sql
+// implement it, and make a transaction from it with [TxOf]. One goroutine uses it at a time.
+// Arguments, and destinations of Scan, have basic types that database/sql supports; lists are
+// encoded as text.
 type Querier interface {
+	// Exec runs a statement and returns how many rows it changed.
 	Exec(ctx context.Context, query string, args ...any) (rowsAffected int64, err error)
+	// Query runs a query and returns its rows, which the store closes before its next call.
 	Query(ctx context.Context, query string, args ...any) (Rows, error)
 }
 
@@ -48,7 +52,7 @@ func (s *Store) callers(tx webhook.Tx) (Querier, error) {
 	return nil, webhook.WrongTx(tx, s.x.dialect.name())
 }
 
-// Rows is the part of *sql.Rows that the store uses.
+// Rows is the part of [*sql.Rows] that the store uses. Its methods do what those of *sql.Rows do.
 type Rows interface {
 	Next() bool
 	Scan(dest ...any) error

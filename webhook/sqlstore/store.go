@@ -15,7 +15,7 @@ import (
 // otherwise.
 const DefaultTablePrefix = "webhooks_"
 
-// Config changes how a Store works. The zero Config works.
+// Config configures a Store. The zero value works.
 type Config struct {
 	// TablePrefix begins the names of all tables and indexes: a lower-case
 	// letter or underscore, then up to 30 of these or digits. Stores with
@@ -39,12 +39,13 @@ type Config struct {
 	MapError func(error) error
 	// Guard is called before each query, and before and after each transaction. If it returns an
 	// error, the method that runs the query or the transaction returns that error, even if the
-	// database has committed. Nil calls nothing.
+	// transaction has been committed. Return an error that matches [webhook.ErrUnavailable], after
+	// which callers do not rely on what was stored. Nil calls nothing.
 	Guard func() error
 }
 
-// Store is a [webhook.Store] in an SQL database. It is safe for concurrent use,
-// from any number of processes.
+// Store is a [webhook.Store] in a SQL database. Make one with [New]. It is safe for concurrent use,
+// and any number of processes can have one on the same tables.
 type Store struct {
 	x        expander
 	writer   writer
@@ -88,7 +89,9 @@ var _ webhook.Store = (*Store)(nil)
 // New returns a Store over the database, after bringing its tables to the
 // newest schema. The database stays open when the Store is closed.
 //
-// It returns a [NewerSchemaError] if the tables are newer than this package.
+// It returns an error if config.TablePrefix is invalid, a [*NewerSchemaError] if a newer version of
+// this package has changed the tables, and another error if config.NoMigrate is set and the schema
+// is older than this package needs.
 func New(ctx context.Context, db *sql.DB, dialect Dialect, config Config) (*Store, error) {
 	x, err := newExpander(dialect, config.TablePrefix)
 	if err != nil {
@@ -146,8 +149,8 @@ func newExpander(dialect Dialect, prefix string) (expander, error) {
 	return expander{dialect, prefix}, nil
 }
 
-// Close releases the Store's connections. It waits for the current transaction. A Store must not be
-// used after it.
+// Close waits for the current transaction and releases the Store's own connection. The database
+// that [New] was given stays open. Do not use the Store afterwards.
 func (s *Store) Close() error { return s.failed(s.writer.close()) }
 
 // Capabilities implements [webhook.Store].

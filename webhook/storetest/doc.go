@@ -7,9 +7,9 @@
 //		})
 //	}
 //
-// Every case gets a store of its own and runs in parallel with the others. The message of
-// a failure is the rule that was broken. The suite passes the time to the store, so that a
-// run against a real database is deterministic.
+// Every case gets a store of its own and runs in parallel with the others. The message of a failure
+// is the rule that was broken. The suite passes times of its own to the store and does not wait: a
+// store that uses another clock fails.
 //
 // [Benchmark] measures a store, in a form in which two stores can be compared.
 //
@@ -26,7 +26,8 @@
 //   - lifecycle.go: pausing and deleting subscriptions
 //   - endpoints.go: the states of endpoints: healthy, degraded, disabled
 //   - history.go: queries of deliveries, Replay, Cancel
-//   - prune.go, statistics.go, totals.go: what their names say
+//   - prune.go: Prune
+//   - statistics.go, totals.go: Statistics, and the totals of deliveries
 //   - capabilities.go: transactions, notifications, idempotency keys
 //   - everymethod.go: tenants, cancelled contexts, limits
 //   - concurrency.go: many goroutines

@@ -24,14 +24,19 @@ type Harness struct {
 	// Peer opens the data of a store that New returned a second time, like another process, while the
 	// first stays in use. Nil means that only one process can use the store.
 	Peer func(t *testing.T, s webhook.Store) webhook.Store
-	// Groups names the parts of the suite to run, such as "Enqueue" and "Transactions". Empty runs
-	// all. Use it for a second way to open a store that has passed the whole suite.
+	// Groups names the groups of the suite to run, as the names of the subtests begin: Subscriptions,
+	// Enqueue, Prefetch, Prefetched, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints, Removal,
+	// History, Replay, Prune, Statistics, Requests, Transactions, Notifications, Wrapped, Tenants,
+	// Cancellation, Limits, Concurrency, Model, Durability, Peers. An unknown name fails the test.
+	// Empty runs all. Use it for a second way to open a store that has passed the whole suite.
 	Groups []string
 }
 
-// CallerTx is a transaction of a caller of the store.
+// CallerTx is a transaction that the suite uses as a caller would.
 type CallerTx struct {
-	Tx               webhook.Tx
+	// Tx is what EnqueueTx takes.
+	Tx webhook.Tx
+	// Commit and Rollback end the transaction.
 	Commit, Rollback func() error
 }
 

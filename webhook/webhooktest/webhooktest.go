@@ -5,8 +5,8 @@
 //	err := shop.PlaceOrder(ctx, d, order) // calls d.Emit
 //	e := webhooktest.RequireEmitted(t, store, event.ObjectCreated)
 //
-// To code that calls EmitTx, a test passes the transaction that [memstore.Store.Begin] returns. Its
-// events count as emitted once it is committed.
+// For code that calls EmitTx, begin a transaction with [memstore.Store.Begin] and pass it to the
+// code. Its events count as emitted once it is committed.
 //
 // # What is where
 //
@@ -62,8 +62,8 @@ func RequireEmitted(t testing.TB, store *memstore.Store, eventType string) *even
 	return of[0]
 }
 
-// RequireEmittedTypes fails the test unless events of just these types were emitted, in
-// this order. Without types, none may have been.
+// RequireEmittedTypes fails the test unless exactly these events were emitted, in this order, by
+// type. Without types, it fails the test if any event was emitted.
 func RequireEmittedTypes(t testing.TB, store *memstore.Store, eventTypes ...string) {
 	t.Helper()
 	require.Equal(t, append([]string{}, eventTypes...), types(Emitted(t, store)),

@@ -17,22 +17,26 @@ import (
 // maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 64 << 20
 
-// Config tunes a Client. The zero value works.
+// Config configures a Client. The zero value works.
 type Config struct {
 	// HTTPClient makes the requests. Defaults to http.DefaultClient, which has no timeout.
 	HTTPClient *http.Client
 }
 
-// Client calls a management API. It is safe for concurrent use.
+// Client calls a management API. Make one with [New]. It is safe for concurrent use.
+//
+// All methods return an [*Error] if the API answers with an error. If there is no answer, or one
+// that cannot be decoded, they return an error that wraps the cause: that of the HTTP client, or of
+// ctx. The Client reads at most 64 MiB of an answer. It does not retry.
 type Client struct {
 	base string
 	key  string
 	http *http.Client
 }
 
-// New makes a client of the API at baseURL, which is the address of the list of webhooks. The API
-// key is sent in the header "Authorization: Bearer"; an empty one is not sent. A wrong baseURL is
-// refused with an [event.ValidationError].
+// New returns a Client of the API at baseURL, which is the address of the list of webhooks. The API
+// key is sent in the header "Authorization: Bearer"; an empty one is not sent. New returns an
+// [*event.ValidationError] if baseURL is invalid.
 func New(baseURL, apiKey string, cfg Config) (*Client, error) {
 	u, err := url.Parse(baseURL)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" ||
@@ -50,16 +54,16 @@ func New(baseURL, apiKey string, cfg Config) (*Client, error) {
 // Option changes the header of one request.
 type Option func(http.Header)
 
-// WithIdempotencyKey lets a create or a replay be repeated: the API does it once for all requests
-// with the same key.
+// WithIdempotencyKey lets a create or a replay be repeated: it takes effect once for all requests
+// with the same idempotency key.
 func WithIdempotencyKey(key string) Option {
 	return func(h http.Header) { h.Set(headerIdempotencyKey, key) }
 }
 
 const headerIdempotencyKey = "Idempotency-Key"
 
-// WithIfMatch makes a change only if the webhook is still at the version of the ETag, see
-// [Webhook.ETag]. Otherwise the error matches webhook.ErrConflict.
+// WithIfMatch makes a change only if the webhook is still at the version of the ETag (see
+// [Webhook.ETag]). Otherwise the error matches webhook.ErrConflict.
 func WithIfMatch(etag string) Option {
 	return func(h http.Header) { h.Set("If-Match", etag) }
 }

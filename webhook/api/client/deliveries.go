@@ -81,7 +81,7 @@ func (c *Client) Delivery(
 }
 
 // Replay delivers a settled delivery again. The error matches webhook.ErrWrongStatus if the
-// delivery is not settled, or has been replayed as often as it may be.
+// delivery is not settled, or already has 250 attempts (dispatch.MaxReplayed).
 func (c *Client) Replay(
 	ctx context.Context, subscriptionID string, id webhook.DeliveryID, options ...Option,
 ) (*webhook.Delivery, error) {
@@ -114,10 +114,10 @@ func (c *Client) Event(
 }
 
 // ReplayAll replays the settled deliveries of a webhook that the request selects. It makes as many
-// calls as it takes, unless the request has a limit. It returns how many were replayed, also after
-// an error. Deliveries that are not settled, that have been replayed as often as they may be, or
-// whose channel is gone are passed over and not counted. With an idempotency key the whole call can
-// be repeated after an error, and continues where it ended.
+// calls as it takes to replay all of them, or request.Limit of them if that is not 0, and returns
+// how many were replayed, also after an error. Deliveries that are not settled, that already have
+// 250 attempts (dispatch.MaxReplayed), or whose channel is gone are skipped and not counted. With
+// an idempotency key the whole call can be repeated after an error, and continues where it ended.
 func (c *Client) ReplayAll(
 	ctx context.Context, subscriptionID string, request api.ReplayRequest, options ...Option,
 ) (int, error) {

@@ -1,13 +1,13 @@
-// Package client calls the management API of webhooks from Go.
+// Package client calls the management API (package api) from Go.
 //
 //	c, err := client.New("https://example.com/v1/organizations/webhooks", apiKey, client.Config{})
 //	sub, err := c.Create(ctx, &webhook.Subscription{ … }, client.WithIdempotencyKey("order-5"))
 //	dead := client.DeliveryFilter{Status: webhook.StatusDead}
 //	for d, err := range c.Deliveries(ctx, sub.ID, dead) { … }
 //
-// Requests and answers are types of the packages webhook and api. An answer that is an error is
-// an [*Error], which by [errors.Is] matches the errors of the packages webhook, api and
-// idempotency.
+// Requests and answers are types of the packages webhook and api. If the API answers with an error,
+// the methods return an [*Error]; [errors.Is] matches it with the errors of the packages webhook,
+// api and idempotency.
 //
 // # What is where
 //

@@ -14,10 +14,10 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/idempotency"
 )
 
-// Error is an answer of the API that is an error. An id that is empty or consists of dots, which no
-// path can hold, is answered with 404 by the Client itself.
+// Error is an answer of the API that is an error. For an id that is empty, "." or "..", which a
+// path cannot hold, the Client returns an Error with status 404 without a request.
 //
-// By [errors.Is] it matches the error that the same call of a Dispatcher returns:
+// [errors.Is] matches it with the error that the same call of a Dispatcher returns:
 //
 //   - [webhook.ErrNotFound]: the organization has no such webhook, delivery or event.
 //   - [webhook.ErrExists]: the id of a new webhook is taken.
@@ -42,7 +42,7 @@ type Error struct {
 	// RetryAfter is after how long the same request may succeed, if the API says so; otherwise
 	// zero.
 	RetryAfter time.Duration
-	// Problems has everything that is wrong with the request, for a 422.
+	// Problems lists every problem of the request, for a 422.
 	Problems []api.ValidationProblem
 }
 

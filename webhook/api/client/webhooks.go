@@ -34,9 +34,9 @@ func (c *Client) Get(ctx context.Context, id string, reveal ...string) (*Webhook
 }
 
 // Update replaces the webhook with sub's ID. A secret that is api.Mask keeps its stored value, so
-// sub may be what Get or List returned. A nil Retry removes the webhook's own. A field of configs
-// beyond the published contract, such as signing_secret, keeps its stored value if it is absent;
-// null removes it.
+// sub may be what Get or List returned. A nil Retry removes the webhook's retry policy. A field of
+// configs beyond the published contract, such as signing_secret, keeps its stored value if it is
+// absent; null removes it.
 func (c *Client) Update(
 	ctx context.Context, sub *webhook.Subscription, options ...Option,
 ) (*Webhook, error) {
@@ -68,7 +68,7 @@ func (c *Client) subscription(
 	return sub, nil
 }
 
-// Delete deletes a webhook. It returns nil too if there is no such webhook.
+// Delete deletes a webhook. It also returns nil if there is no such webhook.
 func (c *Client) Delete(ctx context.Context, id string, options ...Option) error {
 	_, err := c.call(ctx, "DELETE", at(id), nil, nil, nil, options...)
 	return err
