@@ -9,18 +9,24 @@ import (
 	"time"
 )
 
-// Status is the state of a delivery.
+// Status is the state of a delivery. These changes are stored:
 //
-//	pending ──claim──▶ in flight ──accepted──▶ succeeded
-//	   ▲                  │ retryable, budget left: pending again, due later
-//	   │                  │ permanent, or out of budget: dead
-//	   └── lease expired  │ subscription deleted: cancelled · paused, or endpoint disabled: paused
-//	dead, succeeded, cancelled ──replay──▶ pending
+//	pending ──claim──▶ in flight ──the endpoint accepts──▶ succeeded
+//	   ▲                    │ │
+//	   │                    │ └──permanent failure, endpoint gone, or no retry left──▶ dead
+//	   ├──failure, requeue──┘
+//	   └──Replay── succeeded, dead, cancelled
+//
+//	pending, in flight ──Cancel──▶ cancelled
+//
+// A delivery in flight whose lease has ended can be claimed again.
+//
+// Paused, and cancelled because of a deletion, are not stored. An unfinished delivery, pending or
+// in flight, is paused for as long as its subscription is paused or its endpoint is disabled (see
+// [Health]), and cancelled once its subscription or channel is deleted.
 type Status string
 
-// The states of a delivery. Paused and, once its subscription is deleted, cancelled
-// follow from the subscription: pausing or deleting one changes what all of its
-// unfinished deliveries report, at once. So does disabling an endpoint: see [Health].
+// The states of a delivery.
 const (
 	StatusPending   Status = "pending"
 	StatusInFlight  Status = "in_flight"
@@ -99,9 +105,11 @@ type Delivery struct {
 	Status Status `json:"status"`
 	// CreatedAt is when the event was emitted.
 	CreatedAt time.Time `json:"created_at"`
-	// DueAt is when the next attempt may be made; zero once settled.
+	// DueAt is when the delivery can be claimed: when the next attempt is due or, while an attempt is
+	// in flight, when its lease ends. Zero once Status is settled.
 	DueAt time.Time `json:"due_at,omitzero"`
-	// SettledAt is when the delivery came to its end; zero before that.
+	// SettledAt is when the delivery was settled. Zero before that, and for a delivery that is
+	// cancelled because its subscription or channel was deleted, until Prune has settled it.
 	SettledAt time.Time `json:"settled_at,omitzero"`
 	// Attempts is every attempt made, the first one first.
 	Attempts []Attempt `json:"attempts"`
@@ -109,19 +117,19 @@ type Delivery struct {
 
 // Attempt is the record of one attempt of a channel.
 type Attempt struct {
-	// Number counts a delivery's attempts from 1, over replays too.
+	// Number is the number of the attempt, from 1. A replay continues the count.
 	Number    int       `json:"number"`
 	StartedAt time.Time `json:"started_at"`
-	// Duration is how long the attempt took, less what it waited in the sender's process to render
-	// its templates. JSON has it in milliseconds.
+	// Duration is how long the attempt took, without the time that it waited for a place to render its
+	// templates. JSON has it in milliseconds.
 	Duration time.Duration `json:"-"`
-	// StatusCode is the answer's status where the channel has one, otherwise 0.
+	// StatusCode is the status of the answer. 0 means that there was no answer, or none with a status.
 	StatusCode int `json:"status_code,omitempty"`
 	// Class is the kind of failure, a channel.Class; empty for a success.
 	Class string `json:"error_class,omitempty"`
 	// Error says what failed; empty for a success. It holds no secret.
 	Error string `json:"error,omitempty"`
-	// Response is a bounded, printable excerpt of the answer.
+	// Response is a printable excerpt of the answer, of at most 1024 bytes.
 	Response string `json:"response,omitempty"`
 }
 

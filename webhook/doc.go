@@ -11,14 +11,26 @@
 //
 // # What is where
 //
+//	store.go                the Store and its parts, requests and results
+//	subscription.go, subscriptionquery.go, quota.go
+//	                        the Subscription, queries of them, and how many there may be
+//	delivery.go             the Delivery, its Status and its Attempts
+//	endpointstate.go        the Health of an endpoint
+//	retry.go                the Retry of one subscription
+//	statistics.go           Statistics
+//	idempotencystore.go     what a store remembers of requests
+//	errors.go               the errors
+//
+// The packages below this one:
+//
 //	dispatch            the Dispatcher: emit, deliver, retry, replay
 //	memstore            a Store in memory, for tests and for events that may be lost
 //	sqlite, postgres    Stores in a database; modules of their own
 //	sqlstore            what those two share
 //	seal                encrypts the secrets that subscriptions hold
-//	storetest           the contract of a Store as a suite, for stores of your own
+//	storetest           a test suite for the contract of a Store, for stores of your own
 //	webhooktest         helps to test code that publishes
-//	idempotency         does a request once that clients may repeat
+//	idempotency         runs a request once, even if the client repeats it
 //	api, api/client     the management API as an http.Handler, and a client of it
 //
 // This package imports no other package of the library but event, and so do the stores: a store

@@ -12,8 +12,9 @@ var (
 	ErrNotFound = errors.New("webhook: not found")
 	// ErrExists means that a subscription with this id exists already.
 	ErrExists = errors.New("webhook: already exists")
-	// ErrConflict means that an update was based on an older revision than the stored
-	// one. Read the subscription again and repeat the change.
+	// ErrConflict means that the subscription is not at the revision that an update or a deletion
+	// names, because another call has changed it. Read the subscription again and repeat the change.
+	// For the state of an endpoint it means the same.
 	ErrConflict = errors.New("webhook: changed by another call in the meantime")
 	// ErrWrongStatus means that the status of a delivery does not allow the call: for example, a
 	// replay of a delivery that is not settled.
@@ -26,7 +27,9 @@ var ErrLimit = errors.New("webhook: a limit of the organization is reached")
 
 // LimitError says which limit is reached. It matches [ErrLimit].
 type LimitError struct {
-	// Limit names what is limited: "webhooks", "channels" or "tests".
+	// Limit is what is limited, as a plural noun that follows a number in the error's text: "webhooks"
+	// (subscriptions, as the wire calls them), "channels", "tests" or "requests with an idempotency
+	// key". Later versions may add others.
 	Limit string
 	// Max is how many there may be.
 	Max int
@@ -48,12 +51,12 @@ func (e *LimitError) Error() string {
 func (e *LimitError) Is(target error) bool { return target == ErrLimit }
 
 // ErrUnavailable means that the store cannot be reached, or cannot write now: the disk is full, or
-// the database is locked, starting or read-only. The same call may succeed later. It may not be
-// known whether the call has stored anything.
+// the database is locked, starting or read-only. The same call may succeed later. The call may have
+// taken effect, as a whole: see [Store].
 var ErrUnavailable = errors.New("webhook: the store is unavailable")
 
-// Unavailable returns a new error with the text, which matches [ErrUnavailable]. It is for the
-// errors that a Store declares.
+// Unavailable returns a new error with this text that matches [ErrUnavailable]. A store uses it to
+// declare its own error variables, such as sqlite.ErrFull.
 func Unavailable(text string) error { return unavailable{errors.New(text)} }
 
 type unavailable struct{ error }

@@ -1,9 +1,8 @@
 package webhook
 
-// Quota bounds what one organization may have stored: every event is matched
-// against its subscriptions, and becomes a delivery for each of their channels. In the
-// Config of package dispatch, zero means the default and dispatch.NoLimit no bound; in a
-// call of a [Store], zero means no bound.
+// Quota bounds what one organization may have stored, because every event is matched against its
+// subscriptions and becomes a delivery for each of their channels. In dispatch.Config, zero means
+// the default and dispatch.NoLimit no bound; in a call of a [Store], zero means no bound.
 type Quota struct {
 	// Subscriptions is how many subscriptions there may be. The Dispatcher's
 	// default is 20,000.
@@ -13,8 +12,7 @@ type Quota struct {
 	Channels int
 }
 
-// Check returns a [*LimitError] if an organization must not have so many subscriptions,
-// or channels.
+// Check returns a [*LimitError] if these numbers of subscriptions or channels exceed the quota.
 func (q Quota) Check(subscriptions, channels int) error {
 	switch {
 	case q.Subscriptions > 0 && subscriptions > q.Subscriptions:

@@ -11,16 +11,16 @@ import (
 )
 
 // Retry says when the failed deliveries of one subscription are tried again, and when they are
-// given up. It takes precedence over the Dispatcher's Config.Retry, which decides whatever is left
-// open here; the zero Retry leaves everything to it. Its JSON is
+// given up. It takes precedence over dispatch.Config.Retry, which decides what a Retry leaves open;
+// the zero Retry leaves everything to it. Its JSON is
 //
 //	{"delays_seconds": [5, 300, 1800], "max_attempts": 4, "max_age_seconds": 86400}
 //
 // A receiver has to remember an event_id for longer than its deliveries are retried.
 type Retry struct {
-	// Delays are the waits after the first failure, the second, and so on. When they are used up,
-	// the delivery is given up. They are whole seconds, without jitter. If an endpoint asks for a
-	// longer wait, it gets that. Empty leaves the waits to Config.Retry.
+	// Delays are the waits after the first failure, the second, and so on. When they are used up, the
+	// delivery is given up. They are whole seconds, without jitter. If an endpoint asks for a longer
+	// wait, it gets that. Empty means that dispatch.Config.Retry decides.
 	Delays []time.Duration
 	// MaxAttempts bounds the attempts of a delivery: 1 means one attempt and no retry. A replay
 	// starts the count again. 0 means no bound of its own.
@@ -36,14 +36,15 @@ const (
 	MaxRetryDelays = 100
 	// MaxRetryDelay is the longest of Retry.Delays.
 	MaxRetryDelay = 24 * time.Hour
-	// MaxRetryAttempts is the largest Retry.MaxAttempts.
+	// MaxRetryAttempts is the largest Retry.MaxAttempts. A delivery that has made dispatch.MaxReplayed
+	// attempts, which are fewer, cannot be replayed.
 	MaxRetryAttempts = 1000
 	// MaxRetryAge is the longest Retry.MaxAge, and bounds the sum of Retry.Delays.
 	MaxRetryAge = 30 * 24 * time.Hour
 )
 
-// Validate reports every field that is wrong as an [event.ValidationError], by the names
-// of the JSON. Nil is not wrong.
+// Validate returns an [*event.ValidationError] that lists every invalid field by its JSON name. A
+// nil Retry is valid.
 func (r *Retry) Validate() error {
 	if r == nil {
 		return nil

@@ -10,16 +10,17 @@ const StatisticsKept = 30 * 24 * time.Hour
 
 // StatisticsQuery selects the figures of one subscription.
 type StatisticsQuery struct {
+	// OrganizationID is the organization of the subscription; "" is that of a service without
+	// tenants.
 	OrganizationID string
 	SubscriptionID string
-	// Since is rounded down to the hour, in UTC. Zero is all that is kept.
+	// Since is rounded down to the hour, in UTC. Zero selects everything that is kept.
 	Since time.Time
 }
 
-// Statistics says how a subscription has been doing: how many of its deliveries are
-// unfinished now, and what was recorded since Since. What was recorded stays
-// counted when its delivery is replayed or pruned. A delivery that comes to an
-// end again after a replay counts again.
+// Statistics says how a subscription has been doing: how many of its deliveries are unfinished now,
+// and what was recorded since Since. A recorded attempt or end stays counted when its delivery is
+// replayed or pruned. A delivery that settles again after a replay counts again.
 //
 // Figures belong to the channels that the subscription has now: those of a channel are
 // removed with it, and all of them when the subscription is deleted.
@@ -28,15 +29,15 @@ type Statistics struct {
 	// zero.
 	Since time.Time
 
-	// Pending, InFlight and Paused count the unfinished deliveries, whatever Since.
+	// Pending, InFlight and Paused count the unfinished deliveries, whatever Since is.
 	Pending, InFlight, Paused int64
 
 	// Succeeded counts the attempts that the target accepted, each of which
 	// ended its delivery, and Failed all others.
 	Succeeded, Failed int64
-	// Dead counts the deliveries that died, Cancelled those that Cancel ended.
+	// Dead counts the deliveries that became dead, Cancelled those that Cancel ended.
 	Dead, Cancelled int64
-	// Duration is what all attempts took together.
+	// Duration is how long all attempts took together.
 	Duration time.Duration
 
 	// LastSuccess and LastFailure are when the latest attempts of either kind
@@ -65,7 +66,8 @@ func (s *Statistics) Add(other *Statistics) {
 	}
 }
 
-// CountUnfinished adds n deliveries that report the status, which is not a settled one.
+// CountUnfinished adds n to Pending, InFlight or Paused, as the status says. The status must not be
+// a settled one.
 func (s *Statistics) CountUnfinished(status Status, n int64) {
 	switch status {
 	case StatusPaused:

@@ -15,9 +15,15 @@ import (
 // reported as done survives the death of the process.
 //
 // All methods are safe for concurrent use, from any number of processes if the store is shared.
-// Times are passed in and kept to the microsecond. Callers take them from the store's clock, see
-// [Queue.Now]; a Store uses no other time than those that it is given. After an error, everything
-// is as it was before the call.
+//
+// Every time is passed in by the caller and kept to the microsecond; a Store uses no other time
+// than those that it is given. Leases, due times and times of settling are by the store's clock
+// (see [Queue.Now]). CreatedAt and UpdatedAt of a subscription are by the clock of the process that
+// made the call.
+//
+// After an error, everything is as it was before the call. There are two exceptions: after an error
+// that matches [ErrUnavailable], and after a context that ended during the call, the call may have
+// taken effect. It has then taken effect as a whole.
 //
 // Ids and filters are valid UTF-8 without NUL: the Dispatcher never passes others to a Store.
 //
@@ -47,12 +53,12 @@ type Store interface {
 // cannot. A wrapper that changes a method, such as Enqueue, has to change the capability that does
 // the same, such as Transactions, in a Capabilities method of its own.
 type Capabilities struct {
-	// Transactions stores events in transactions of the caller's.
+	// Transactions stores events in transactions of the caller.
 	Transactions TxQueue
 	// Notifications tells when deliveries have become due. Without it, a Dispatcher asks for due
-	// deliveries every Config.PollInterval.
+	// deliveries every dispatch.Config.PollInterval.
 	Notifications Listener
-	// Idempotency remembers requests, so that a repeated one is not done twice.
+	// Idempotency remembers requests, so that a repeated one does not take effect twice.
 	Idempotency IdempotencyStore
 }
 
@@ -114,24 +120,22 @@ type EndpointStore interface {
 
 // Queue is the part of a Store that hands out deliveries and takes results.
 type Queue interface {
-	// Now reads the clock by which leases and due times are judged: that of the
-	// database, where there is one, or else of the machine that all processes
-	// share. Callers may go on from it with a clock of their own for a while.
+	// Now returns the time of the store's clock, by which leases and due times are judged: the
+	// database server's clock, or the machine's if all processes run on one machine. A caller need not
+	// call Now every time: it may add the time that has passed on its own monotonic clock, and should
+	// ask again at least once a minute.
 	Now(ctx context.Context) (time.Time, error)
 
-	// Enqueue stores the events, and for each of them one pending delivery for
-	// every channel of every subscription of its organization that matches: all of
-	// it or nothing. An event whose (organization, id) is stored already, or
-	// stands earlier in the same call, is passed over. A subscription that was
-	// created before the call began is matched, whichever process created it. What
-	// became of each event is in the result, in the order of the call.
+	// Enqueue stores the events, and for each of them one pending delivery for every channel of every
+	// subscription of its organization that matches: all of it or nothing. An event whose organization
+	// and id are stored already, or that occurs earlier in the same call, is skipped.
+	// Enqueued.Events[i] says what became of events[i]; a skipped event has Duplicate set. A
+	// subscription that was created before the call began is matched, whichever process created it.
 	//
-	// With a prefetch, the store may insert deliveries in flight, as though the
-	// caller had claimed them at once, and returns them as tasks; it asks
-	// prefetch.Take for each and inserts as pending what is not taken.
-	// Deliveries of paused subscriptions, and of endpoints that are not healthy, are
-	// never prefetched. Take must not call the store. What is not prefetched waits for
-	// the next claim.
+	// With a prefetch, the store may insert deliveries in flight, as though the caller had claimed
+	// them at once, and returns them as tasks. It asks prefetch.Take for each delivery, and inserts a
+	// delivery that is not taken as pending, to wait for the next claim. Take must not call the store.
+	// Deliveries of paused subscriptions, and of endpoints that are not healthy, are never prefetched.
 	Enqueue(
 		ctx context.Context, now time.Time, events []NewEvent, prefetch *Prefetch,
 	) (Enqueued, error)
@@ -144,13 +148,15 @@ type Queue interface {
 	// now. That moves NextProbe to r.Until and raises the revision of the state, so that
 	// no other caller claims a second probe until then.
 	//
-	// Within an endpoint, deliveries that were not attempted since they were queued
-	// come first, then those that have been due longest: an event that the endpoint
-	// refuses must not hold back one that was never attempted. The store takes turns
-	// between organizations, and between the endpoints of each, so that neither a
-	// long backlog nor many endpoints of one organization hide another: every
-	// organization has a turn within a few claims. Fewer than r.Limit tasks means
-	// that nothing else is due within the bounds of r.
+	// Within an endpoint, deliveries that were not attempted since they were queued come first, then
+	// those that have been due longest: an event that the endpoint refuses must not hold back one that
+	// was never attempted. The store takes turns between organizations, and between the endpoints of
+	// each, so that neither a long backlog nor many endpoints of one organization hide another: every
+	// organization has a turn within a few claims.
+	//
+	// If Claim returns fewer than r.Limit tasks, nothing else is due within the bounds of r. A store
+	// that bounds how many endpoints it can skip in one call may return fewer; its documentation says
+	// so.
 	Claim(ctx context.Context, now time.Time, r ClaimRequest) ([]Task, error)
 
 	// Start records that attempts of the deliveries begin at now, and returns the
@@ -163,8 +169,8 @@ type Queue interface {
 	// not taken over can still be extended.
 	Extend(ctx context.Context, until time.Time, leases []Lease) (lost []Lease, err error)
 
-	// Repair corrects up to r.Limit times that a wrong clock has left far in the
-	// future, and returns how many it corrected.
+	// Repair corrects up to r.Limit times that are far in the future because the store's clock was
+	// wrong, and returns how many it corrected.
 	Repair(ctx context.Context, now time.Time, r RepairRequest) (int, error)
 
 	// Settle records results. Those whose token is not the delivery's latest,
@@ -180,7 +186,7 @@ type Tx interface {
 	TxKind() string
 }
 
-// ErrWrongTx means that a transaction is nil, or is not one of the store's.
+// ErrWrongTx means that a transaction is nil, or does not belong to the store.
 var ErrWrongTx = errors.New("webhook: the store cannot use the transaction")
 
 // WrongTx returns an error that matches ErrWrongTx and says what the transaction is, and
@@ -205,10 +211,10 @@ type TxQueue interface {
 
 // Listener notices when other processes have stored deliveries.
 type Listener interface {
-	// Listen calls wake when it begins to listen, and when deliveries may have become due
-	// that were handed to no caller. It returns nil when ctx ends, and an error when the
-	// connection is lost. It may then be called again, unless the error matches
-	// [errors.ErrUnsupported], which says that listening will never work.
+	// Listen calls wake when it begins to listen, and when deliveries that no caller has prefetched
+	// may have become due. It returns nil when ctx ends, and an error when the connection is lost. It
+	// may then be called again, unless the error matches [errors.ErrUnsupported], which means that
+	// listening will never work.
 	Listen(ctx context.Context, wake func()) error
 }
 
@@ -235,10 +241,10 @@ type Enqueued struct {
 
 // Emitted says what Enqueue did with an event.
 type Emitted struct {
-	// EventID is the event's.
+	// EventID is the id of the event.
 	EventID string
-	// Deliveries is how many deliveries it made: one for each channel of each
-	// subscription that matches. 0 means that none does, or that the event is a
+	// Deliveries is how many deliveries were made for the event: one for each channel of each
+	// subscription that matches. 0 means that no subscription matches, or that the event is a
 	// duplicate.
 	Deliveries int
 	// Duplicate says that the organization had emitted an event of this id before, so
@@ -264,7 +270,7 @@ type ClaimRequest struct {
 	// Limit bounds the number of tasks, PerEndpoint those of one endpoint.
 	// Both are at least 1.
 	Limit, PerEndpoint int
-	// PerOrganization bounds the tasks of one organization. 0 leaves only Limit.
+	// PerOrganization bounds the number of tasks of one organization. 0 means no such bound.
 	PerOrganization int
 	// Skip names endpoints, and SkipOrganizations organizations, whose deliveries are
 	// not to be claimed.
@@ -313,15 +319,15 @@ type Task struct {
 	// QueuedAt is when the event was emitted or, if later, last replayed. The
 	// retry budget counts from here.
 	QueuedAt time.Time
-	// DueAt is since when the delivery could have been claimed: since its DueAt or, if a lease on
-	// it had ended, since the end of that lease.
+	// DueAt is the time from which the delivery could have been claimed: its DueAt or, if a lease on
+	// it had ended, the end of that lease.
 	DueAt time.Time
-	// Progress is that of the last settlement that had one.
+	// Progress is that of the last settlement that had one. Nil if there was none.
 	Progress json.RawMessage
-	// Lost counts leases that ended, one after the other, without a result: no
-	// settlement with an Attempt, or only such with Lost set. The first one
-	// counts whether an attempt had been made or not, because that is not known;
-	// later ones count if Start was called. A replay starts the count again.
+	// Lost is how many leases of the delivery ended in a row without a result: without a settlement
+	// that has an Attempt and does not set Lost. The first lost lease always counts, because the store
+	// does not know whether an attempt had begun. Each later one counts only if Start had recorded an
+	// attempt. A replay resets Lost to 0.
 	Lost int
 	// Probe is the state of the endpoint after the claim if it is degraded: the attempt is a probe.
 	// Nil if it is healthy.
@@ -329,8 +335,8 @@ type Task struct {
 	// HealthySince is when the endpoint became healthy last; zero if it has always been healthy, or
 	// is degraded. Before that the delivery could not be attempted.
 	HealthySince time.Time
-	// LostAt is when the attempt began, as Start recorded it, that was lost with its lease and is
-	// not in the history yet. Zero if there is none. A settlement with an Attempt resets it.
+	// LostAt is when an attempt began that was lost with its lease and is not in the history yet, as
+	// Start recorded it. Zero if there is none. A settlement with an Attempt resets it.
 	LostAt time.Time
 }
 
@@ -363,15 +369,14 @@ type History interface {
 	Delivery(ctx context.Context, organizationID string, id DeliveryID) (*Delivery, error)
 	// EventPayload returns the stored envelope, or ErrNotFound.
 	EventPayload(ctx context.Context, organizationID, eventID string) ([]byte, error)
-	// Replay makes a settled delivery pending and due at the given time, from
-	// which its new retry budget counts, keeping its history. Progress is kept
-	// unless the delivery had succeeded: then all of it is to be done again. Replay
-	// returns ErrWrongStatus if the delivery is not settled, and ErrNotFound if it does
-	// not exist or its subscription or channel no longer does.
+	// Replay makes a settled delivery pending and due at the given time, from which its retries count
+	// again. It keeps the delivery's history. It keeps its Progress too, unless the delivery had
+	// succeeded: a replay of such a delivery sends to all recipients again. Replay returns
+	// ErrWrongStatus if the delivery is not settled, and ErrNotFound if the delivery does not exist,
+	// or its subscription or channel no longer does.
 	Replay(ctx context.Context, due time.Time, organizationID string, id DeliveryID) error
-	// Cancel ends a delivery that is not settled: its status becomes StatusCancelled,
-	// and the result of an attempt under way is refused. Cancel returns ErrWrongStatus
-	// if the delivery is settled.
+	// Cancel ends a delivery that is not settled: its status becomes StatusCancelled, and the result
+	// of an attempt in flight is refused. Cancel returns ErrWrongStatus if the delivery is settled.
 	Cancel(ctx context.Context, now time.Time, organizationID string, id DeliveryID) error
 	// Statistics returns the figures of a subscription, or ErrNotFound. They are
 	// exact: everything that Settle accepted and Cancel ended is counted, in the hour
@@ -384,34 +389,34 @@ type History interface {
 	// and on the number of endpoints, and not on how many deliveries have succeeded. An organization
 	// that the store does not know has none.
 	Totals(ctx context.Context, now time.Time, q TotalsQuery) (Totals, error)
-	// Prune removes up to r.Limit settled deliveries and events without
-	// deliveries, of all organizations, that are older than the request says,
-	// and returns how many rows it removed. It also settles deliveries of deleted
-	// subscriptions as cancelled, so that they can become old too. A result below
-	// r.Limit means that nothing is left to remove, but for what a transaction stored that had
-	// been open for long: that may stay for a day. Statistics of hours that ended
+	// Prune removes up to r.Limit settled deliveries and events without deliveries, of all
+	// organizations, that are older than the request says, and returns how many rows it removed. It
+	// also settles deliveries of deleted subscriptions as cancelled, so that they can become old too.
+	// If Prune returns less than r.Limit, nothing is left to remove, except rows that a long
+	// transaction committed late: those may stay for another day. Statistics of hours that ended
 	// StatisticsKept before now, or earlier, are always removed and not counted.
 	Prune(ctx context.Context, now time.Time, r PruneRequest) (int, error)
 }
 
-// DeliveryQuery selects deliveries of one organization. Zero fields select all.
+// DeliveryQuery selects deliveries of one organization, which OrganizationID names; "" is that of a
+// service without tenants. In all other fields zero selects all.
 type DeliveryQuery struct {
 	OrganizationID string
 	EventID        string
 	EventType      string
 	SubscriptionID string
 	Status         Status
-	// Since and Until bound CreatedAt: Since <= CreatedAt < Until.
+	// Since and Until are bounds of CreatedAt: Since <= CreatedAt < Until.
 	Since, Until time.Time
-	// AttemptsBelow selects deliveries with fewer attempts than that. 0 selects all.
+	// AttemptsBelow selects deliveries with fewer attempts than this. 0 selects all.
 	AttemptsBelow int
-	// WithoutAttempts leaves Delivery.Attempts nil in the answer, and the store does
-	// not read them: they are the largest part of a delivery by far.
+	// WithoutAttempts leaves Delivery.Attempts nil in the answer. The store then does not read the
+	// attempts, which are the largest part of a delivery.
 	WithoutAttempts bool
-	// Before is the cursor: only ids smaller than this. The next page begins
-	// before the last id of this one.
+	// Before is the cursor: it selects the ids that are smaller. For the next page, set it to the last
+	// id of this one. 0 begins with the newest delivery.
 	Before DeliveryID
-	// Limit bounds the answer. 0 or less means [DefaultPageSize].
+	// Limit is the largest number of deliveries to return. 0 or less means [DefaultPageSize].
 	Limit int
 }
 
@@ -428,10 +433,10 @@ func (q *DeliveryQuery) PageSize() int {
 
 // PruneRequest says what is old enough to be removed. A zero time keeps everything of its kind.
 type PruneRequest struct {
-	// SucceededBefore removes deliveries that succeeded or were cancelled
-	// before this time, and events without deliveries emitted before it.
+	// SucceededBefore is the time before which deliveries must have succeeded or been cancelled, and
+	// events without deliveries must have been emitted, to be removed.
 	SucceededBefore time.Time
-	// DeadBefore removes deliveries that died before this time.
+	// DeadBefore is the time before which deliveries must have become dead to be removed.
 	DeadBefore time.Time
 	// Limit bounds the rows of one call, so that it never blocks claims for
 	// long. It is at least 1.

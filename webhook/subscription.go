@@ -35,17 +35,17 @@ type Subscription struct {
 	// Channels are where the events go. Each channel gets every matching event, with retries and a
 	// history of its own. There must be at least one, and at most MaxChannels.
 	Channels []ChannelConfig
-	// Paused is the opposite of the JSON's is_active, so that the zero value is an
-	// active subscription. While it is set, deliveries are kept and not attempted.
+	// Paused is the opposite of the JSON's is_active, so that the zero value is an active
+	// subscription. While it is set, the subscription's deliveries are stored and wait. The Dispatcher
+	// sets it when an endpoint answers that it is gone (channel.Deactivate).
 	Paused bool
-	// Retry says when failed deliveries are tried again. Nil leaves it to the Dispatcher's
-	// Config.Retry.
+	// Retry says when failed deliveries are tried again. Nil means that dispatch.Config.Retry decides.
 	Retry *Retry
-	// CreatedAt and UpdatedAt are set by the Dispatcher.
+	// CreatedAt and UpdatedAt are set by the Dispatcher, by the clock of its process.
 	CreatedAt, UpdatedAt time.Time
-	// OrganizationID is the tenant that owns the subscription: only events of the
-	// same organization reach it. It is never part of the JSON. Empty is the
-	// one tenant of a service that has no tenants.
+	// OrganizationID identifies the organization that owns the subscription: only its own events reach
+	// it. It has at most 200 bytes of UTF-8 without control characters. A service without tenants
+	// leaves it empty everywhere. It is never part of the JSON.
 	OrganizationID string
 	// Revision grows with every update. It is set by the Store, and an update
 	// must carry the revision that it was based on. It is not part of the JSON.
@@ -141,8 +141,8 @@ const (
 	maxNameLength = 200
 )
 
-// CheckBounds reports which parts of the subscription are too large, as an
-// [event.ValidationError]. It is the part of Validate that costs nothing.
+// CheckBounds returns an [*event.ValidationError] if the subscription exceeds MaxEventTypes,
+// MaxChannels or MaxConfigs. Validate checks them too.
 func (sub *Subscription) CheckBounds() error {
 	var p event.Problems
 	sub.checkBounds(&p)
@@ -173,9 +173,9 @@ func (sub *Subscription) checkBounds(p *event.Problems) (within bool) {
 	return within
 }
 
-// Validate reports every field that is wrong as an [event.ValidationError].
-// It does not look inside a channel's configs; CreateSubscription and UpdateSubscription
-// of a Dispatcher do that as well.
+// Validate returns an [*event.ValidationError] that lists every invalid field by its JSON name. It
+// does not look inside a channel's configs; CreateSubscription and UpdateSubscription of a
+// Dispatcher do that as well.
 func (sub *Subscription) Validate() error {
 	if sub == nil {
 		return errNilSubscription()
@@ -226,7 +226,8 @@ func (sub *Subscription) Validate() error {
 // maxOrganizationID bounds an organization's id, in bytes.
 const maxOrganizationID = 200
 
-// CheckOrganizationID reports an id that a store could not keep, or not find again.
+// CheckOrganizationID adds a problem of the field to p if id is not a valid organization id: at
+// most 200 bytes of UTF-8 without control characters. The empty id is valid.
 func CheckOrganizationID(p *event.Problems, field, id string) {
 	if len(id) > maxOrganizationID || !utf8.ValidString(id) ||
 		strings.ContainsFunc(id, unicode.IsControl) {

@@ -10,29 +10,31 @@ import (
 
 // SubscriptionQuery selects subscriptions of one organization.
 type SubscriptionQuery struct {
+	// OrganizationID is the organization; "" is that of a service without tenants.
 	OrganizationID string
-	// EventType keeps the subscriptions that an event of this type goes to. A
-	// pattern with "*" keeps those that have just this pattern instead. Empty
-	// keeps all. The store looks at the subscriptions one by one.
+	// EventType selects the subscriptions that get events of this type. If it contains "*", it selects
+	// the subscriptions that list exactly this pattern among their EventTypes. Empty selects all. The
+	// cost grows with the number of the organization's subscriptions.
 	EventType string
-	// Paused keeps the paused or the active ones. Nil keeps both.
+	// Paused selects the paused subscriptions if it points to true, and the active ones if it points
+	// to false. Nil selects both.
 	Paused *bool
-	// After is the cursor: only subscriptions that stand behind it in the order of
-	// the list. The next page begins after the last subscription of this one.
+	// After is the cursor: it selects the subscriptions after this position of the list. For the next
+	// page, set it to the Cursor of the last subscription of this one.
 	After SubscriptionCursor
-	// Limit bounds the answer, and Offset skips that many. Limit 0 is no bound.
-	// Negative ones count as 0.
+	// Limit is the largest number of subscriptions to return; 0 or less means no bound (unlike
+	// DeliveryQuery.Limit). Offset is how many to skip first; less than 0 counts as 0.
 	Limit, Offset int
 }
 
 // SubscriptionCursor is a position in a list of subscriptions. The zero value is the beginning.
 type SubscriptionCursor struct {
-	// CreatedAt and ID are those of the subscription before the place.
+	// CreatedAt and ID are those of the subscription before the position.
 	CreatedAt time.Time
 	ID        string
 }
 
-// Cursor returns the place after the subscription.
+// Cursor returns the position after the subscription.
 func (sub *Subscription) Cursor() SubscriptionCursor {
 	return SubscriptionCursor{sub.CreatedAt, sub.ID}
 }
