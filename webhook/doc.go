@@ -17,7 +17,8 @@
 //	delivery.go             the Delivery, its Status and its Attempts
 //	endpointstate.go        the Health of an endpoint
 //	retry.go                the Retry of one subscription
-//	statistics.go           Statistics
+//	statistics.go, totals.go
+//	                        Statistics of a subscription, and Totals of a store
 //	idempotencystore.go     what a store remembers of requests
 //	errors.go               the errors
 //

@@ -7,7 +7,7 @@ const DefaultTotalsLimit = 100_000
 
 // TotalsQuery selects the deliveries that [History.Totals] counts.
 type TotalsQuery struct {
-	// OrganizationID is whose deliveries are counted, unless AllOrganizations is set.
+	// OrganizationID is the organization whose deliveries are counted, unless AllOrganizations is set.
 	OrganizationID string
 	// AllOrganizations counts the deliveries of all organizations together.
 	AllOrganizations bool
@@ -24,28 +24,29 @@ func (q *TotalsQuery) CountLimit() int {
 	return q.Limit
 }
 
-// Totals says how many deliveries have not succeeded yet, and how long the first of them has
-// waited. They are as they are now, whatever happened before.
+// Totals says how many deliveries are unfinished or dead now, and how long the oldest due delivery
+// has been waiting.
 type Totals struct {
 	// Pending, InFlight and Paused count the unfinished deliveries by the status that they report.
-	// Pending ones are due, or wait for their next attempt.
+	// Pending deliveries are due, or wait for their next attempt.
 	Pending, InFlight, Paused int64
-	// Dead counts the deliveries that are dead: neither replayed nor pruned since they died.
+	// Dead counts the deliveries that are dead now: those that were replayed or pruned do not count.
 	Dead int64
 	// MoreUnfinished says that counting stopped at the query's Limit: there may be more than Pending,
 	// InFlight and Paused say. MoreDead says the same of Dead.
 	MoreUnfinished, MoreDead bool
-	// OldestDue is since when the delivery has been due that has waited longest for a claim. Zero if
-	// none is due. A delivery in flight is due again when its lease ends. What waits for a paused
-	// subscription, or for an endpoint that is not healthy, does not count. If MoreUnfinished is set,
-	// a store may have looked at some of the endpoints only, at least 1000.
+	// OldestDue is the time since which the oldest due delivery has been waiting for a claim. Zero if
+	// none is due. A delivery in flight is due again when its lease ends. Deliveries that wait for a
+	// paused subscription, or for an endpoint that is not healthy, do not count. If MoreUnfinished is
+	// set, a store may have looked at only some of the endpoints, at least 1000.
 	OldestDue time.Time
 	// DegradedEndpoints and DisabledEndpoints count the endpoints whose stored [EndpointState] says
 	// so, up to the query's Limit together.
 	DegradedEndpoints, DisabledEndpoints int64
 }
 
-// CountUnfinished adds n deliveries that report the status, which is not a settled one.
+// CountUnfinished adds n to Pending, InFlight or Paused, as the status says. The status must not be
+// a settled one.
 func (t *Totals) CountUnfinished(status Status, n int64) {
 	switch status {
 	case StatusPaused:

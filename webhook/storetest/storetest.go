@@ -26,9 +26,9 @@ type Harness struct {
 	Peer func(t *testing.T, s webhook.Store) webhook.Store
 	// Groups names the groups of the suite to run, as the names of the subtests begin: Subscriptions,
 	// Enqueue, Prefetch, Prefetched, Claim, Rotation, Lease, Clock, Settle, Pause, Endpoints, Removal,
-	// History, Replay, Prune, Statistics, Requests, Transactions, Notifications, Wrapped, Tenants,
-	// Cancellation, Limits, Concurrency, Model, Durability, Peers. An unknown name fails the test.
-	// Empty runs all. Use it for a second way to open a store that has passed the whole suite.
+	// History, Replay, Prune, Statistics, Totals, Requests, Transactions, Notifications, Wrapped,
+	// Tenants, Cancellation, Limits, Concurrency, Model, Durability, Peers. An unknown name fails the
+	// test. Empty runs all. Use it for a second way to open a store that has passed the whole suite.
 	Groups []string
 }
 
