@@ -84,8 +84,8 @@ type memoryEntry struct {
 // sweepEvery bounds how often a full Memory scans all its entries.
 const sweepEvery = time.Second
 
-// NewMemory returns an empty Memory. A negative bound is refused with an error that wraps
-// an [*event.ValidationError].
+// NewMemory returns an empty Memory. It returns an error for a negative bound, which wraps an
+// [*event.ValidationError].
 func NewMemory(config MemoryConfig) (*Memory, error) {
 	var problems event.Problems
 	if config.MaxKeys < 0 {

@@ -14,8 +14,8 @@ const (
 	// Healthy endpoints get their deliveries. Every endpoint is healthy at first.
 	Healthy Health = "healthy"
 	// Degraded endpoints keep failing: they time out, cannot be reached, or answer 5xx, 429 and the
-	// like. Their deliveries wait, but for one at a time, over all processes, that is attempted as a
-	// probe.
+	// like. Their deliveries wait, except for one at a time, over all processes, which is attempted as
+	// a probe.
 	Degraded Health = "degraded"
 	// Disabled endpoints get nothing until a person enables them. Their deliveries wait, and are
 	// reported as StatusPaused.
@@ -29,15 +29,16 @@ type EndpointState struct {
 	Health Health `json:"health"`
 	// Since is when the endpoint got its Health; zero if it has always been healthy.
 	Since time.Time `json:"since,omitzero"`
-	// FailingSince is when the first of the failures happened that the endpoint has not answered
-	// since. Zero if it is healthy, or was disabled while it was.
+	// FailingSince is when the first failure happened after the endpoint's last answer. Zero if the
+	// endpoint is healthy, or was disabled while it was healthy.
 	FailingSince time.Time `json:"failing_since,omitzero"`
 	// FailedProbes is how many probes of a degraded endpoint have failed.
 	FailedProbes int `json:"failed_probes,omitempty"`
-	// NextProbe is when a degraded endpoint may be probed; while a probe is under way, when its
-	// lease ends. Zero is at once.
+	// NextProbe is when a degraded endpoint may be probed; while a probe is in flight, when its lease
+	// ends. Zero means at once.
 	NextProbe time.Time `json:"next_probe,omitzero"`
-	// ChangedBy names who set Health, in the words of the caller that did. Empty is the library.
+	// ChangedBy names the person or program that set Health, as the caller named it. Empty means the
+	// library.
 	ChangedBy string `json:"changed_by,omitempty"`
 	// Cause is why the endpoint is not healthy: the last failure. Nil if a person disabled it.
 	Cause *EndpointCause `json:"cause,omitempty"`
@@ -65,16 +66,16 @@ func (s *EndpointState) Clone() *EndpointState {
 	return &c
 }
 
-// EndpointQuery selects states of one organization's endpoints that are not healthy.
+// EndpointQuery selects the states of one organization's endpoints that are not healthy.
 type EndpointQuery struct {
 	OrganizationID string
 	// SubscriptionID selects the endpoints of one subscription. Empty selects all.
 	SubscriptionID string
 	// Health selects degraded or disabled endpoints. Empty selects both.
 	Health Health
-	// After is the cursor: the last endpoint of the page before. Zero begins with the first one.
+	// After is the cursor: the last endpoint of the previous page. Zero begins with the first one.
 	After Endpoint
-	// Limit bounds the answer. 0 or less means [DefaultPageSize].
+	// Limit is the largest number of states to return. 0 or less means [DefaultPageSize].
 	Limit int
 }
 

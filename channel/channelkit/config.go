@@ -23,8 +23,7 @@ import (
 // only the first. A field that is null counts as absent. No problem repeats a value, which may be a
 // secret. It is not safe for concurrent use.
 type ConfigReader struct {
-	// Problems collects what is wrong. A driver adds what it finds itself, and returns
-	// Problems.Err().
+	// Problems collects the problems. A driver adds what it finds itself, and returns Problems.Err().
 	Problems event.Problems
 
 	fields  map[string]json.RawMessage

@@ -16,13 +16,12 @@ import (
 // maxURL is the longest URL that is taken.
 const maxURL = 2048
 
-// CheckURL parses the URL of an endpoint. If anything is wrong with it, the error is an
-// *event.ValidationError that names everything, with empty field names. A URL must be absolute,
-// with the scheme https (or http, if HTTPConfig.AllowHTTP is set) and a host, without user name and
-// password, without a fragment, and without blanks and other invisible characters, which would
-// become a part of it. An address that must not be connected to is refused at once; a name is
-// checked when it is connected to. The error contains no part of the URL, because a URL may grant
-// access.
+// CheckURL parses the URL of an endpoint. If it is invalid, the error is an *event.ValidationError
+// that lists every problem, with empty field names. A URL must be absolute, with the scheme https
+// (or http, if HTTPConfig.AllowHTTP is set) and a host, without user name and password, without a
+// fragment, and without blanks and other invisible characters, which would become a part of it. An
+// address that must not be connected to is refused at once; a name is checked when it is connected
+// to. The error contains no part of the URL, because a URL may grant access.
 //
 // CheckURL returns the URL in the form in which it is sent: the host in lower case, and characters
 // that RFC 3986 does not allow in the path and the query, such as letters outside ASCII,

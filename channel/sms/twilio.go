@@ -53,8 +53,8 @@ type Twilio struct {
 	form   url.Values
 }
 
-// NewTwilio returns a Twilio. It does not connect. If the configuration is wrong, the error wraps
-// an *event.ValidationError that names everything.
+// NewTwilio returns a Twilio. It does not connect. If the configuration is invalid, the error wraps
+// an *event.ValidationError that lists every problem.
 func NewTwilio(config TwilioConfig) (*Twilio, error) {
 	var problems event.Problems
 	if !isTwilioID(config.AccountSID, "AC") {

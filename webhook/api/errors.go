@@ -251,8 +251,7 @@ func encode(body any) ([]byte, error) {
 	return json.Marshal(body)
 }
 
-// ValidationResponse is the body of a 422, in the form of the contract: everything that is wrong
-// with a request.
+// ValidationResponse is the body of a 422, in the form of the contract: every problem of a request.
 type ValidationResponse struct {
 	Detail []ValidationProblem `json:"detail"`
 }

@@ -20,6 +20,15 @@
 // River and asynq are required by this module alone. In the workspace they raise
 // the version of no module that another one compiles; newer versions of River
 // (from 0.44, and go 1.26 from 0.45) would.
+//
+// # What is where
+//
+//   - main.go: the options, and which measurements run
+//   - engine.go, dispatcher.go, river.go, asynq.go, poster.go: what is measured
+//   - throughput.go, latency.go, backlog.go, growth.go, changes.go, emitalone.go, isolation.go,
+//     shapes.go, profile.go: the measurements
+//   - stores.go, servers.go, sink.go, payload.go: stores, databases, the endpoint, the payload
+//   - usage.go: CPU time and allocations
 package main
 
 import (

@@ -12,72 +12,65 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Config tunes a Dispatcher. The zero value works.
+// Config configures a Dispatcher. In every field zero means the default. New returns an error for a
+// negative value, a duration below 1 ms, and a Lease below 1 s.
 type Config struct {
 	// Channels holds the channels that subscriptions can use. Defaults to
 	// standard.New with a zero Config: webhook and slack, HTTPS only, no private
 	// addresses.
 	Channels *channel.Registry
 
-	// Retry says when failed deliveries are tried again. Defaults to the zero
-	// [ExponentialRetry]; [RetrySchedule] is a list of waits. A subscription may have a
-	// policy of its own, which goes before this one: see [webhook.Retry].
+	// Retry says when failed deliveries are tried again. Defaults to the zero [ExponentialRetry];
+	// [RetrySchedule] is a list of waits. A subscription may have a policy of its own, which takes
+	// precedence: see [webhook.Retry].
 	Retry RetryPolicy
 
-	// MaxInFlight bounds the attempts under way in this process. A quarter of it
-	// is for endpoints that have been answering within 300 ms; attempts that last
-	// longer, and those of other endpoints, have the rest. Of either part, and of
-	// the whole, one organization and one host get at most four times what is
-	// free, so that many that hang leave something to all others: see Fairness
-	// in the documentation of the package. Attempts that hang cost memory and not
-	// much else. Defaults to 2048.
+	// MaxInFlight is the largest number of attempts in flight in this process. A quarter of it is
+	// reserved for endpoints that have been answering within 300 ms; all other attempts share the
+	// rest. In each part, and in the whole, an organization or a host may have at most four times as
+	// many attempts in flight as there are free places: see Fairness in the package documentation. An
+	// attempt that hangs costs memory and little else. Defaults to 2048.
 	//
-	// Eight times as many deliveries wait in memory for their turn, 4096 at most
-	// unless twice as many are more, or 64 MiB of payload and what the last claim
-	// brought beyond that; the rest waits in the store.
+	// The Dispatcher keeps further deliveries in memory, ready to be attempted: 8 times MaxInFlight
+	// but at most 4096, or 2 times MaxInFlight if that is more, and about 64 MiB of payloads. All
+	// others wait in the store.
 	MaxInFlight int
 
-	// MaxInFlightPerEndpoint bounds the attempts under way to one endpoint in
-	// this process. Defaults to 16. Channels may allow fewer to their host (see
-	// [channel.Capabilities]): what waits for that is not under way.
+	// MaxInFlightPerEndpoint is the largest number of attempts in flight at one endpoint in this
+	// process. Channels may allow fewer at their host: see [channel.Capabilities]. Defaults to 16.
 	MaxInFlightPerEndpoint int
 
-	// AttemptTimeout bounds attempts of channels that do not bound their own
-	// (see [channel.Capabilities]). Defaults to 30 s.
+	// AttemptTimeout bounds attempts of channels that do not bound their own attempts (see
+	// [channel.Capabilities]). Defaults to 30 s.
 	AttemptTimeout time.Duration
 
-	// MaxAttemptTimeout bounds every attempt, whatever its channel or the
-	// subscriber's configuration says: a longer timeout is cut to it. Channels
-	// that limit their attempts themselves (see [channel.Capabilities]), as mail does,
-	// are not cut. Defaults to 5 minutes, the longest that a subscription may ask for;
-	// lower it to have slots come free earlier.
+	// MaxAttemptTimeout bounds every attempt, whatever its channel or the subscriber's configuration
+	// says: a longer timeout is cut to it. It does not apply to channels with a MaxInFlight of their
+	// own, such as mail (see [channel.Capabilities]). Defaults to 5 minutes, the longest that a
+	// subscription may ask for. With less, endpoints that hang occupy places for a shorter time.
 	MaxAttemptTimeout time.Duration
 
-	// Lease is how long deliveries claimed by a process that died stay claimed.
-	// A living process extends its leases. Defaults to 30 s; at least 1 s.
+	// Lease is how long deliveries stay claimed after their process has died. A living process extends
+	// its leases. Defaults to 30 s; at least 1 s.
 	Lease time.Duration
 
-	// MaxLostAttempts is how many attempts of a delivery may begin, one after the
-	// other, without a result, because the process stopped or lost its lease.
-	// With the last of them it dies, so that an event which stops every process
-	// does not do so without end. That a lease was lost while no attempt was known
-	// to have begun does not count. Defaults to 5.
+	// MaxLostAttempts is how many attempts of a delivery in a row may end without a result, because
+	// the process stopped or lost its lease. After that many the delivery is dead, so that an event
+	// that crashes every process is not attempted without end. A lost lease counts only if an attempt
+	// is known to have begun under it. Defaults to 5.
 	MaxLostAttempts int
 
 	// PollInterval is how often the store is asked for retries and for
 	// deliveries of other processes. Defaults to 500 ms.
 	PollInterval time.Duration
 
-	// DrainTimeout is how long [Dispatcher.Run], when its context is cancelled,
-	// waits for attempts under way before it cancels them too. What the endpoint
-	// had been handed by then, and not answered, is handed to it again: a mail
-	// server may take minutes to answer. Defaults to 15 s.
+	// DrainTimeout is how long [Dispatcher.Run] waits for attempts in flight when its context is
+	// cancelled, before it cancels them. A cancelled attempt is repeated later, although the endpoint
+	// may have accepted it. Mail servers may take minutes to answer. Defaults to 15 s.
 	DrainTimeout time.Duration
 
-	// Renders bounds how many templates are rendered at once, and with them the
-	// memory that templates can take: 64 MiB each. Defaults to a Gate of the
-	// Dispatcher's own with a place for each core, and two for a single core;
-	// Dispatchers of one process that are given the same are bounded together.
+	// Renders bounds how many templates this Dispatcher renders at once. Each render can use 64 MiB.
+	// Defaults to template.NewGate(0). To bound several Dispatchers together, give them the same Gate.
 	Renders *template.Gate
 
 	// Lifecycle says when endpoints that keep failing become degraded and disabled. Defaults as its
@@ -92,26 +85,27 @@ type Config struct {
 	// as its fields say.
 	Tests TestLimits
 
-	// Retention says how long finished deliveries are kept.
+	// Retention says how long settled deliveries are kept. Defaults to 7 days for those that
+	// succeeded or were cancelled, and 30 days for dead ones.
 	Retention Retention
 
-	// Logger hears of trouble: a store that fails, an endpoint that is degraded or disabled, a
-	// delivery that is dead, a lease that was lost, a channel that panicked. At Debug it hears of
-	// each attempt. Defaults to slog.Default().
+	// Logger gets warnings and errors: the store fails, an endpoint is degraded or disabled, a delivery
+	// is dead, a lease was lost, a channel panicked. At Debug it gets each attempt. Defaults to
+	// slog.Default().
 	Logger *slog.Logger
 
-	// Hooks are called as things happen. The zero value calls nothing.
+	// Hooks are functions for traces and metrics. The zero value calls none.
 	Hooks Hooks
 }
 
-// Retention says how long finished deliveries, and events that have no
-// deliveries left, are kept. [Forever] keeps them without end.
+// Retention says how long settled deliveries, and events that have no deliveries left, are kept.
+// [Forever] keeps them without end.
 type Retention struct {
-	// Succeeded is for deliveries that succeeded or were cancelled. It is also
-	// how long an event_id is remembered: emitting the same event again after
-	// that delivers it again. Defaults to 7 days.
+	// Succeeded is how long deliveries are kept that succeeded or were cancelled. It is also how long
+	// an event_id is remembered: emitting the same event again after that delivers it again. Defaults
+	// to 7 days.
 	Succeeded time.Duration
-	// Dead is for deliveries that were given up. Defaults to 30 days.
+	// Dead is how long dead deliveries are kept. Defaults to 30 days.
 	Dead time.Duration
 }
 

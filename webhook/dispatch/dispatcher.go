@@ -21,9 +21,9 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/outage"
 )
 
-// Dispatcher publishes events to webhooks: it stores them, delivers them,
-// retries, and keeps the history. Any number of Dispatchers, in any number of
-// processes, can share one Store. All methods are safe for concurrent use.
+// A Dispatcher publishes events to the channels of subscriptions: it stores the events, delivers
+// them, retries, and keeps the history. Make one with [New]. Any number of Dispatchers, in any
+// number of processes, can share one Store. All methods are safe for concurrent use.
 type Dispatcher struct {
 	store    webhook.Store
 	cfg      Config
@@ -49,11 +49,11 @@ type Dispatcher struct {
 // maxQueuedBytes bounds the payloads that wait in this process for their turn.
 const maxQueuedBytes = 64 * MaxPayload
 
-// New makes a Dispatcher on a store. It starts nothing: [Dispatcher.Emit]
-// stores at once, and [Dispatcher.Run] delivers.
+// New returns a Dispatcher on a store. It starts nothing: [Dispatcher.Emit] stores events, and
+// [Dispatcher.Run] delivers them.
 //
-// A wrong configuration is refused with every reason, as an
-// [event.ValidationError].
+// New returns an [*event.ValidationError] that lists every invalid field of cfg, and an error if
+// store is nil.
 func New(store webhook.Store, cfg Config) (*Dispatcher, error) {
 	if store == nil {
 		return nil, errors.New("webhook: New: the store is nil")
@@ -107,13 +107,12 @@ func (d *Dispatcher) Capabilities() webhook.Capabilities { return d.store.Capabi
 // which all processes share, and which may differ from that of this process.
 func (d *Dispatcher) Now(ctx context.Context) (time.Time, error) { return d.store.Now(ctx) }
 
-// CheckSubscription reports everything that is wrong with a subscription, as an
-// [event.ValidationError]: its fields and, for each channel, those of its
-// configs. An empty id is not wrong, because CreateSubscription sets it. Nothing is
-// stored or asked of the store.
+// CheckSubscription returns an [*event.ValidationError] that lists every invalid field of a
+// subscription and of the configs of its channels. An empty ID is allowed, because
+// CreateSubscription sets it. CheckSubscription does not use the store.
 //
-// A field of the configs that the channel's driver does not list (see
-// [channel.Schema]) is a slip, and wrong: drivers themselves pass it over.
+// A field of the configs that the channel's driver does not list (see [channel.Schema]) is a
+// problem too, because it is probably misspelt. Drivers themselves ignore such fields.
 func (d *Dispatcher) CheckSubscription(sub *webhook.Subscription) error {
 	if sub == nil {
 		return sub.Validate()
@@ -161,10 +160,10 @@ func (d *Dispatcher) checkFields(p *event.Problems, sub *webhook.Subscription) {
 	}
 }
 
-// CreateSubscription checks sub as CheckSubscription does and stores it, and sets in it what
-// the library decides: the id if it is empty, the times, the revision.
-// ErrExists means that the id is taken, and ErrLimit that the organization has as
-// many subscriptions or channels as it may: see [Config.Quota].
+// CreateSubscription checks sub as CheckSubscription does and stores it. It sets sub.CreatedAt,
+// sub.UpdatedAt and sub.Revision, and sub.ID if that is empty, also if it then fails. It returns
+// ErrExists if the id is taken, and a [*webhook.LimitError] if the organization would exceed
+// [Config.Quota].
 //
 // Events that are emitted after CreateSubscription has returned reach the subscription.
 func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *webhook.Subscription) error {
@@ -182,17 +181,18 @@ func (d *Dispatcher) CreateSubscription(ctx context.Context, sub *webhook.Subscr
 	return d.store.CreateSubscription(ctx, sub, d.cfg.Quota)
 }
 
-// UpdateSubscription checks sub as CheckSubscription does and replaces the stored subscription
-// of its id. sub.Revision must be the stored one, as read before: if another call
-// has changed it since, UpdateSubscription returns ErrConflict. It returns ErrLimit if
-// the channels that it adds exceed the quota.
+// UpdateSubscription checks sub as CheckSubscription does and replaces the stored subscription of
+// its id. sub.Revision must be the stored one, as read before. UpdateSubscription returns
+// ErrNotFound if the organization has no such subscription, ErrConflict if another call has changed
+// it since sub was read, and a [*webhook.LimitError] if the channels that sub adds exceed
+// [Config.Quota].
 //
-// Pausing holds the subscription's deliveries, and making it active again lets them
-// go on. An attempt that is under way in any process still ends; deliveries that
-// another process has queued already may go out for Config.PollInterval longer.
+// While a subscription is paused its deliveries wait, and they continue when it is active again.
+// Attempts that are in flight in any process still end. For up to Config.PollInterval after the
+// call, another process may still attempt deliveries that it has in memory.
 //
 // If the update changes the configs of a channel whose endpoint is degraded, the endpoint is probed
-// at once. A disabled one stays disabled: see [Dispatcher.EnableEndpoint].
+// at once. A disabled endpoint stays disabled: see [Dispatcher.EnableEndpoint].
 func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscription) error {
 	if err := d.CheckSubscription(sub); err != nil {
 		return err
@@ -213,10 +213,10 @@ func (d *Dispatcher) UpdateSubscription(ctx context.Context, sub *webhook.Subscr
 // sub, whatever its revision: for subscriptions that a service declares in its own code
 // or configuration, each time that it starts. sub.ID must be set.
 //
-// sub.Paused counts only when the subscription is created. After that, PutSubscription
-// keeps what is stored, and sets it in sub: a person who paused a subscription is not
-// overruled by the next deploy. [Dispatcher.UpdateSubscription] sets it. Nor does a deploy
-// enable an endpoint that is disabled: see [Dispatcher.EnableEndpoint].
+// sub.Paused counts only when the subscription is created. After that, PutSubscription keeps the
+// stored value and sets sub.Paused to it, so that a deployment does not resume a subscription that
+// a person has paused. To change it, call [Dispatcher.UpdateSubscription]. PutSubscription does not
+// enable a disabled endpoint either: see [Dispatcher.EnableEndpoint].
 func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscription) error {
 	if sub == nil {
 		return sub.Validate()
@@ -251,10 +251,10 @@ func (d *Dispatcher) PutSubscription(ctx context.Context, sub *webhook.Subscript
 	}
 }
 
-// DeleteSubscription removes a subscription and cancels its unfinished deliveries. Their
-// history stays. It returns ErrNotFound if the organization has no such subscription, and
-// ErrConflict if it is no longer at the revision, because another call has changed it since
-// the caller read it. Revision 0 deletes it whatever its revision.
+// DeleteSubscription removes a subscription and cancels its unfinished deliveries. Their history
+// stays. It returns ErrNotFound if the organization has no such subscription, and ErrConflict if it
+// is no longer at the revision, because another call has changed it since the caller read it. If
+// revision is 0, DeleteSubscription does not compare it.
 func (d *Dispatcher) DeleteSubscription(
 	ctx context.Context, organizationID, id string, revision int64,
 ) error {
@@ -298,8 +298,8 @@ func (d *Dispatcher) EventPayload(
 	return d.store.EventPayload(ctx, organizationID, eventID)
 }
 
-// Deliveries returns the deliveries that fit the query, the newest first. To
-// read on, set q.Before to the last id of the answer.
+// Deliveries returns the deliveries that fit the query, the newest first. For the next page, set
+// q.Before to the last id of the answer.
 func (d *Dispatcher) Deliveries(
 	ctx context.Context, q webhook.DeliveryQuery,
 ) ([]webhook.Delivery, error) {
@@ -319,9 +319,9 @@ func (d *Dispatcher) Delivery(
 	return d.store.Delivery(ctx, organizationID, id)
 }
 
-// Cancel ends a delivery that is not settled. An attempt that is under way
-// still ends, but its result no longer counts. Cancel returns ErrWrongStatus if the delivery
-// is settled, and ErrNotFound if the organization has no such delivery.
+// Cancel ends a delivery that is not settled. An attempt that is in flight still ends, but its
+// result no longer counts. Cancel returns ErrWrongStatus if the delivery is settled, and
+// ErrNotFound if the organization has no such delivery.
 func (d *Dispatcher) Cancel(
 	ctx context.Context, organizationID string, id webhook.DeliveryID,
 ) error {

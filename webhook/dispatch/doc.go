@@ -1,4 +1,5 @@
-// Package dispatch publishes events to subscribers and never loses one.
+// Package dispatch publishes events and delivers each of them at least once, over several processes
+// and across restarts.
 //
 // A [Dispatcher] lives in your process, and its state in your database, behind
 // a [webhook.Store]: there is no server to run beside your own. [Dispatcher.Emit]
@@ -29,57 +30,70 @@
 //
 // # What is promised
 //
-// Delivery is at least once. Once Emit has returned nil, the event reaches
-// every subscription that matched it, or ends as a dead delivery that can be looked
-// at and replayed, whatever happens to the process in between. A receiver sees
-// an event twice when a process died, or was paused for longer than its lease,
-// between a delivery and its result; event_id is what it recognises
-// duplicates by. Order is not promised: retries overtake.
+// Delivery is at least once. Once Emit has returned nil and the store is durable, each delivery of
+// the event is retried until the endpoint accepts it or the retry policy gives it up, whatever
+// happens to the process in between. A delivery that is given up is dead: it is kept for
+// Retention.Dead, and can be replayed until it has [MaxReplayed] attempts. Only Cancel, and
+// deleting the subscription or the channel, end a delivery earlier.
+//
+// A receiver gets an event twice if a process dies, or is paused for longer than its lease, between
+// an attempt and storing its result. It recognises duplicates by the event_id. Order is not
+// promised: a retry can arrive after later events.
 //
 // # How a delivery goes
 //
-// See [webhook.Status] for the states. A process that works on a delivery holds a
-// lease on it, and a token that grows with every claim. A result with an old
-// token is refused, so a process that was paused cannot overwrite the one that
-// took over. Any number of processes may share a store; they need no leader.
-// Leases and due times go by the store's clock: see package webhook/postgres.
+// See [webhook.Status] for the states. A process that works on a delivery holds a lease on it, and
+// a token that grows with every claim. A result with an old token is refused, so a process that was
+// paused cannot overwrite the result of another that took over. Any number of processes may share a
+// store; they need no leader. Leases and due times are by the store's clock: see package
+// webhook/postgres.
 //
-// An event that stops the process whenever it is attempted dies after
-// Config.MaxLostAttempts attempts without a result, and the deliveries in memory with
-// it are still made.
+// If an event crashes the process at each attempt, its delivery is dead after
+// Config.MaxLostAttempts attempts without a result. The other deliveries that were in memory are
+// still made.
 //
 // # Fairness
 //
-// Whatever one organization does, another keeps its rate; and within one, endpoints
-// that hang take nothing from those that answer. Organizations have their turns, in the
-// store and in memory, and so have the endpoints of each. Attempts in flight, and
-// deliveries in memory, have dynamic thresholds (Choudhury and Hahne): an
-// organization, a host (whichever subscriptions go there, see [channel.Capabilities]) and an
-// endpoint get at most four times what is free.
+// No organization can slow down another, and no endpoint that hangs can slow down others of the
+// same organization. These are the rules:
 //
-// A quarter of Config.MaxInFlight is for attempts that are answered within 300 ms.
-// One that lasts longer leaves that part, and attempts of endpoints that have not
-// answered yet, or that have been slow, never enter it: if there is no room for
-// them in the rest, they do not begin. The last slots are for endpoints that have
-// just answered, of organizations and hosts with a good record. An endpoint that has
-// not answered yet is asked twice at a time; each answer earns it one more, up to
-// Config.MaxInFlightPerEndpoint. Config.MaxAttemptTimeout cuts the timeouts that
-// subscribers ask for.
+//   - Organizations take turns, in the store and in memory, and so do the endpoints of each.
+//   - An organization, a host (of whichever subscriptions: see [channel.Capabilities]) and an
+//     endpoint may have at most four times as many attempts in flight, or deliveries in memory, as
+//     there are free places: the more places are taken, the fewer a user of them may take (A. K.
+//     Choudhury and E. L. Hahne, "Dynamic queue length thresholds for shared-memory packet
+//     switches", 1998).
+//   - A quarter of Config.MaxInFlight is reserved for endpoints that have been answering within
+//     300 ms. An attempt that lasts longer moves to the other places. Attempts at endpoints that
+//     have been slow, or have not answered yet, take only those from the start, and wait until one
+//     is free.
+//   - The last free places go to endpoints that have answered within the last second, of
+//     organizations and hosts that have been answering.
+//   - The Dispatcher makes at most two attempts at a time at an endpoint that has not answered yet,
+//     and one more after each answer, up to Config.MaxInFlightPerEndpoint.
+//   - Config.MaxAttemptTimeout cuts the timeouts that subscribers ask for.
+//   - Config.Renders bounds how many templates are rendered at a time. Organizations share that by
+//     the time that their renders take: see [template.Gate]. Waiting for it does not make an
+//     attempt slow.
+//   - At one endpoint, three deliveries that were never attempted go before one that has failed
+//     before.
 //
-// Templates are rendered few at a time (Config.Renders). Organizations share that by the
-// time that their renders take, and those whose renders are short do not wait for the
-// others: see [template.Gate]. An attempt that waits to render is not slow by that.
+// # Endpoints that fail
 //
-// Deliveries wait in a queue for each [webhook.Endpoint], which has a breaker: once 8 deliveries
-// have failed without an answer in between, or 2 have run into their timeout where nothing good is
-// known of it, it is left alone for a second, doubling to a minute, then tried with one delivery at
-// a time. A 429 or 503 with Retry-After is waited out for the endpoint as a whole. Being left alone
-// costs a delivery none of its attempts.
+// Each [webhook.Endpoint] has a queue of its own, with a circuit breaker:
 //
-// A refusal of one event (400, 404, 413, 422 and the like, or one in the
-// channel's own terms) is an answer: it says nothing about other events. What was
-// never attempted goes before what has failed, and an endpoint that is left alone
-// because the same deliveries keep failing is not left alone for new ones.
+//   - The Dispatcher stops calling an endpoint for 1 second after 8 deliveries have failed without
+//     an answer in between. A failure that took longer than 300 ms counts for four if the endpoint
+//     has not been answering fast.
+//   - After that it makes one attempt at a time. Each further failure stops the calls for twice as
+//     long, up to 1 minute. The first answer ends this.
+//   - If only the same deliveries keep failing, new ones are attempted nevertheless.
+//   - After a 429 or 503 with Retry-After, the endpoint gets no delivery until that time has
+//     passed.
+//   - A refusal of one event (400, 404, 413, 422 and the like, or a code of the channel) is an
+//     answer: it says nothing about other events.
+//
+// While an endpoint is not called, its deliveries wait and use up no attempt.
 //
 // # Health of an endpoint
 //
@@ -119,44 +133,45 @@
 //
 // # Traces and metrics
 //
-// [Hooks] enclose each emit, attempt, claim and call of the store with results. What a Start
-// hook returns is the context of what it begins, so that a span of the embedding service
-// is the parent of what channels and stores do. [JoinHooks] makes one Hooks of several, such as
-// those of a tracer and those of metrics.
+// [Hooks] enclose each emit, attempt, claim and call of the store with results. The context that a
+// Start hook returns is used for the operation that it begins, so that a span of the embedding
+// service is the parent of the spans of channels and stores. [JoinHooks] makes one Hooks of
+// several, such as those of a tracer and those of metrics.
 //
 // An event keeps the trace that it was emitted in, which package event/tracecontext finds in the
-// context of Emit: it is stored beside the event, and each attempt has it in its context, whenever
-// and in whichever process it is made. Channel "webhook" sends it on in the headers traceparent and
-// tracestate, and a receiver gives it to the handler.
+// context of Emit. It is stored with the event, and the context of each attempt has it, also in
+// another process. Channel "webhook" sends it in the headers traceparent and tracestate, and a
+// receiver passes it to the handler.
 //
-// [Dispatcher.Stats] counts what waits, what is in flight, paused and dead, says since when the
-// oldest delivery has been due, and what this process does. [Dispatcher.Totals] counts for one
-// organization. Module webhook/promhook makes metrics for Prometheus of the hooks and of Stats.
+// [Dispatcher.Stats] counts the deliveries that wait, are in flight, paused or dead, and says how
+// long the oldest due delivery has been waiting and what this process does. [Dispatcher.Totals]
+// counts for one organization. Module webhook/promhook makes metrics for Prometheus from the hooks
+// and from Stats.
 //
 // # Probes and logs
 //
-// [NewHealthHandler] is for readiness probes: it says ready or degraded and why, and 503 while the
-// store does not answer. [NewLivenessHandler] is for liveness probes, which must not fail because
-// the database does.
+// [NewHealthHandler] is for readiness probes: it answers ready or degraded, with the reasons, and
+// 503 while the store does not answer. [NewLivenessHandler] is for liveness probes, which must not
+// fail because the database does.
 //
-// The log has a line for each delivery that dies, for each lease that is lost, and for each result
-// that comes too late, all at Warn, and for each attempt at Debug. Each names event_id,
+// The log has a line for each delivery that becomes dead, for each lease that is lost, and for each
+// result that comes too late, all at Warn, and for each attempt at Debug. Each line has event_id,
 // delivery_id, webhook_id, channel, organization_id and attempt, and the class and the error if
-// there is one. There are 100 lines a minute of each kind at most, except at Debug; the first line
-// after some were left out says how many, as unlogged.
+// there is one. There are at most 100 lines a minute of each kind, except at Debug; if lines were
+// left out, the next line says how many, as unlogged.
 //
 // # Stores
 //
-// Module webhook/sqlite keeps everything in a file, module webhook/postgres in a
-// PostgreSQL database that any number of processes share; both stand on package
-// sqlstore. Package memstore keeps it in memory, for tests and for events that
-// may be lost. Package storetest holds the contract of a Store as a suite for
-// those who write one.
+// Module webhook/sqlite keeps everything in a file, and module webhook/postgres in a PostgreSQL
+// database that any number of processes share; both use package sqlstore. Package memstore keeps
+// everything in memory, for tests and for events that may be lost. Package storetest is a test
+// suite for stores of your own.
 //
 // # What is where
 //
 //   - config.go, dispatcher.go: Config, New, and subscriptions: Put, Update, Delete
-//   - emit.go, ids.go: Emit and EmitTx, and the ids of what they store
+//   - emit.go: Emit and EmitTx
+//   - ids.go: which ids and filters a store can hold
 //   - run.go, drain.go: Run and Drain: claims, leases, results, pruning
 //   - attempt.go, try.go, task.go: one attempt, and the call of its channel
 //   - decide.go, retry.go: what follows from an attempt; the retry policies

@@ -8,32 +8,32 @@ import (
 	"sync"
 )
 
-// Drain delivers what is due, for programs that end: jobs, command lines, tests. It
-// returns nil once the store holds no delivery that is due now and can be attempted,
-// this process has none in memory or in flight, and Hooks.Attempted has returned for
-// each. All that was emitted before the call is then delivered, dead, or waits:
+// Drain delivers everything that is due, for programs that end: jobs, command lines, tests. It
+// returns nil once the store holds no delivery that is due now and can be attempted, this process
+// has none in memory or in flight, and Hooks.Attempted has returned for each. Each delivery of an
+// event that was emitted before the call has then succeeded, is dead, or waits:
 //
 //   - for its next attempt, at a later time;
-//   - for an endpoint that is left alone, because it has failed or has asked for that (see
-//     Fairness in the documentation of the package), or is degraded or disabled (see Health of an
-//     endpoint there);
+//   - for an endpoint that is not called, because it has failed or has asked for a pause (see
+//     "Endpoints that fail" in the package documentation), or is degraded or disabled (see "Health
+//     of an endpoint" there);
 //   - for a subscription that is paused, or a channel that this process does not have;
 //   - for the end of a lease: that of another process, or one that was abandoned, by a process
 //     that died or because the store's answer was lost;
 //   - for the moment at which it is due, if it was emitted by a process whose clock is a little
 //     ahead.
 //
-// What becomes due while Drain is at it, a retry or a new event, is delivered too: in a
-// process that goes on emitting, Drain may not return before ctx ends.
+// Drain also delivers retries and new events that become due before it returns. In a process that
+// goes on emitting, Drain may not return before ctx ends.
 //
-// If Run is running in this process, it does the work, and Drain waits. If not, or if
-// Run ends meanwhile, Drain does the work itself: it delivers as Run does, whatever is
-// due in the store, and a Run that is called at that time begins when Drain is done.
+// If Run is running in this process, it does the work, and Drain waits. If not, or if Run ends
+// meanwhile, Drain does the work itself: like Run, it delivers everything that is due in the store.
+// A Run that is called at that time begins when Drain is done.
 //
-// If ctx ends first, Drain returns its error. What it does itself it then ends as Run
-// does: attempts that are under way have Config.DrainTimeout to end, and all else is
-// requeued. A store that fails is tried again until ctx ends. If the last results could
-// not be stored, the error is that of Run, and matches that of ctx as well if it ended.
+// If ctx ends first, Drain returns ctx.Err(). If Drain itself is delivering, it first stops as Run
+// does: it gives the attempts in flight up to Config.DrainTimeout and requeues the rest. If it
+// cannot store the last results, it returns an [*UnfinishedError] that also matches ctx.Err(). A
+// store that fails does not end Drain: it is tried again until ctx ends.
 //
 // Drain is safe for concurrent use.
 func (d *Dispatcher) Drain(ctx context.Context) error {

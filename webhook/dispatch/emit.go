@@ -13,7 +13,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// MaxPayload is the size that an event's JSON may have, in bytes.
+// MaxPayload is the largest size of an event's JSON in bytes: 1 MiB. Emit returns an
+// [*event.ValidationError] for a larger event.
 const MaxPayload = 1 << 20
 
 // storeTimeout bounds one call of the store that is made for many callers, or
@@ -23,19 +24,19 @@ const storeTimeout = 30 * time.Second
 // maxCommit bounds what one shared commit of emits writes, in bytes.
 const maxCommit = 4 << 20
 
-// Emit publishes events: it returns once they are durable, with one delivery for
-// each channel of each subscription that matches, and says for each event, in
-// their order, how many deliveries that makes. The events of one call are stored
-// all or not at all. Concurrent calls share commits.
+// Emit publishes events: it returns once they are durable, with one delivery for each channel of
+// each subscription that matches. The result says for each event, in the order of the call, how
+// many deliveries that makes. Emit stores all events of one call or none. Concurrent calls share
+// commits. Without events, Emit does nothing and returns nil.
 //
-// Emit fills in the fields that every event needs and that the caller left
-// empty, in the caller's event: the id, the time, the version, and "system" as
-// the actor. An event that is wrong is refused, with every reason, as an
-// [event.ValidationError]; nothing is stored then.
+// Emit fills in the fields that every event needs and that the caller left empty, in the caller's
+// event: the id, the time, the version, and "system" as the actor. If an event is invalid, or its
+// JSON has more than [MaxPayload] bytes, Emit stores nothing and returns an
+// [*event.ValidationError] that lists every problem. Any other error is the store's, or that of
+// ctx: after it, the events may or may not be stored.
 //
-// An event whose id the organization has emitted before is accepted, does nothing, and is reported
-// as a duplicate, so emitting again is safe after any error, including that of a context that
-// ended, after which the events may or may not be stored.
+// Emit accepts an event whose id the organization has emitted before, stores nothing for it, and
+// reports it as a duplicate. So it is safe to emit the same events again after any error.
 //
 // The trace that [tracecontext.From] finds in ctx, or in what Hooks.EmitStart makes of it, is
 // stored with the events, beside their JSON. Each attempt to deliver them has it in its context,
@@ -61,16 +62,16 @@ func (d *Dispatcher) emit(ctx context.Context, events []*event.Event) ([]webhook
 	return emitted, nil
 }
 
-// EmitTx publishes events in a transaction of the caller's: they are published
-// if and only if it commits, together with all else that it changes. The
-// transaction is on the store's database, and the store's package makes it a
-// [webhook.Tx]: postgres.Tx of a pgx.Tx, sqlite.Tx of a *sql.Tx, memstore.Store.Begin.
-// EmitTx returns an error that matches [webhook.ErrWrongTx] if it is another store's, and
-// ErrNoTx if the store has no [webhook.Capabilities] for transactions.
+// EmitTx publishes events in a transaction of the caller: they are published if and only if it
+// commits, together with everything else that it changes. The transaction is on the store's
+// database, and the store's package makes it a [webhook.Tx]: postgres.Tx of a pgx.Tx, sqlite.Tx of
+// a *sql.Tx, memstore.Store.Begin. EmitTx returns an error that matches [webhook.ErrWrongTx] if the
+// transaction belongs to another store, and ErrNoTx if the store has no [webhook.Capabilities] for
+// transactions.
 //
-// Otherwise EmitTx is as [Dispatcher.Emit]; what it reports is what the transaction
-// sees. Nothing is delivered before the
-// commit; after it, the events are found by the next poll.
+// In all other ways EmitTx does what [Dispatcher.Emit] does; it reports what the transaction sees.
+// Nothing is delivered before the commit. After it, a Dispatcher finds the events at once if the
+// store has Notifications, and otherwise within Config.PollInterval.
 func (d *Dispatcher) EmitTx(
 	ctx context.Context, tx webhook.Tx, events ...*event.Event,
 ) ([]webhook.Emitted, error) {

@@ -12,20 +12,21 @@ import (
 	"github.com/mixpeek/webhooks-go/event/settings"
 )
 
-// HealthConfig tunes [NewHealthHandler]. The zero value works.
+// HealthConfig configures [NewHealthHandler]. In every field zero means the default, and a negative
+// duration is an error.
 type HealthConfig struct {
 	// Timeout bounds how long the store may take to answer. Defaults to 2 s.
 	Timeout time.Duration
-	// MaxDueAge is for how long a delivery may have been due before the handler says degraded.
-	// [Forever] never says so. Defaults to 15 minutes. What waits for an endpoint that is degraded
-	// or disabled does not count.
+	// MaxDueAge is how long a delivery may have been due before the handler says degraded. [Forever]
+	// means that it never does. Deliveries that wait for a degraded or disabled endpoint do not count.
+	// Defaults to 15 minutes.
 	MaxDueAge time.Duration
-	// MaxClaimAge is for how long a process that runs Run may have got no answer to a claim before
-	// the handler says degraded. [Forever] never says so. Defaults to 1 minute, or three times
+	// MaxClaimAge is how long a process that runs Run may have got no answer to a claim before the
+	// handler says degraded. [Forever] means that it never does. Defaults to 1 minute, or three times
 	// Config.PollInterval if that is more.
 	MaxClaimAge time.Duration
-	// CacheFor is for how long an answer is given again, so that frequent probes do not burden the
-	// store. Defaults to 1 s.
+	// CacheFor is how long an answer is reused, so that frequent probes do not burden the store.
+	// Defaults to 1 s.
 	CacheFor time.Duration
 }
 
@@ -36,15 +37,15 @@ const maxHealthCount = 1000
 // stuck. Each of its steps has a timeout, the longest of 30 s.
 const maxStuck = 5 * time.Minute
 
-// HealthStatus is what a health handler says in one word.
+// HealthStatus is the answer of a health handler in one word.
 type HealthStatus string
 
 const (
-	// HealthReady says that all is well.
+	// HealthReady means that everything works.
 	HealthReady HealthStatus = "ready"
-	// HealthDegraded says that the process works, and that something needs a look.
+	// HealthDegraded means that the process works, and that a person should look at the reasons.
 	HealthDegraded HealthStatus = "degraded"
-	// HealthUnavailable says that the store does not answer: nothing can be emitted.
+	// HealthUnavailable means that the store does not answer: nothing can be emitted.
 	HealthUnavailable HealthStatus = "unavailable"
 )
 
@@ -59,7 +60,7 @@ type HealthReport struct {
 	Store bool `json:"store"`
 	// Running says whether Run is running in this process.
 	Running bool `json:"running"`
-	// OldestDueSeconds is for how long the oldest delivery has been due; 0 if none is.
+	// OldestDueSeconds is how long the oldest due delivery has been waiting; 0 if none is due.
 	OldestDueSeconds float64 `json:"oldest_due_seconds"`
 	// LastClaimSeconds is how long ago the store last answered a claim of this process. Absent if
 	// it never has.
@@ -71,11 +72,11 @@ type HealthReport struct {
 // answer.
 //
 // It is for readiness and startup probes, load balancers and people. While it answers 503 the
-// process can neither emit nor deliver, and loses nothing. It is not for liveness probes: to start
-// processes again does not repair a database, and takes away those that would go on as soon as it
-// works. Use [NewLivenessHandler] for those.
+// process can neither emit nor deliver, and loses nothing. It is not for liveness probes:
+// restarting processes does not repair a database, and stops those that would continue as soon as
+// it works. Use [NewLivenessHandler] for those.
 //
-// A wrong configuration is refused as an [event.ValidationError].
+// It returns an [*event.ValidationError] that lists every invalid field of cfg.
 func NewHealthHandler(d *Dispatcher, cfg HealthConfig) (http.Handler, error) {
 	settings.Default(&cfg.Timeout, 2*time.Second)
 	settings.Default(&cfg.MaxDueAge, 15*time.Minute)
@@ -100,10 +101,10 @@ func NewHealthHandler(d *Dispatcher, cfg HealthConfig) (http.Handler, error) {
 	}), nil
 }
 
-// NewLivenessHandler returns an http.Handler for liveness probes. It asks nothing of the store, and
-// answers 200 while the process works, database or not. It answers 503 if Run is running and has
-// not looked for work for five minutes and longer than three times Config.PollInterval: it is stuck
-// then, and only a new process helps.
+// NewLivenessHandler returns an http.Handler for liveness probes. The handler does not use the
+// store, and answers 200 while the process works, with or without a database. It answers 503 if Run
+// is running and has not looked for work for 5 minutes or 3 times Config.PollInterval, whichever is
+// longer: it is then stuck, and only a new process helps.
 func NewLivenessHandler(d *Dispatcher) http.Handler {
 	return onlyRead(func(w http.ResponseWriter, _ *http.Request) {
 		if d.claims.still() > max(maxStuck, 3*d.cfg.PollInterval) {

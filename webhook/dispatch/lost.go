@@ -95,8 +95,8 @@ func (r *run) attemptAlone(t *task) (result, bool) {
 }
 
 // noteStart has the store note that the attempt of a suspect begins. It returns false if the store
-// fails, which others will log, or if the lease is lost: then there is no attempt. It is called when
-// the attempt has its place, so that waiting for one never counts as an attempt.
+// fails, which others will log, or if the lease is lost: then there is no attempt. It is called
+// when the attempt has its place, so that waiting for one never counts as an attempt.
 func (r *run) noteStart(t *task) bool {
 	d := r.d
 	d.queue.PauseClock(&t.item)

@@ -9,16 +9,16 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// MaxReplayed is how many attempts a delivery may have and still be replayed. Its
-// history is kept and read as a whole, so that one which is replayed without end
-// would make every attempt of it cost more than the one before, for all who share
-// the store. Three times the attempts of the default retry policy fit.
+// MaxReplayed is the number of attempts from which a delivery can no longer be replayed. Replay
+// then returns an error that matches webhook.ErrWrongStatus, and ReplayAll skips the delivery. The
+// bound exists because the history is stored in one row and read with every attempt. With the
+// default retry policy a delivery can be replayed three times; a policy of more than MaxReplayed
+// attempts leaves deliveries that can never be replayed.
 const MaxReplayed = 250
 
-// Replay delivers a settled delivery again, with a new retry budget. It returns
-// ErrWrongStatus if the delivery is not settled or has [MaxReplayed] attempts, and
-// ErrNotFound if the organization has no such delivery, or no longer has its subscription
-// or channel.
+// Replay delivers a settled delivery again. Its retries count from the beginning. It returns
+// ErrWrongStatus if the delivery is not settled or has [MaxReplayed] attempts, and ErrNotFound if
+// the organization has no such delivery, or no longer has its subscription or channel.
 func (d *Dispatcher) Replay(
 	ctx context.Context, organizationID string, id webhook.DeliveryID,
 ) error {
@@ -40,15 +40,16 @@ func (d *Dispatcher) Replay(
 	return nil
 }
 
-// ReplayOptions tune [Dispatcher.ReplayAll].
+// ReplayOptions are the options of [Dispatcher.ReplayAll].
 type ReplayOptions struct {
-	// PerSecond is how many deliveries become due each second, one after the
-	// other, so that a long list is no flood. Required; at least one an hour.
+	// PerSecond is how many deliveries become due each second, evenly spread, so that they do not
+	// flood the endpoint. Required. ReplayAll returns an error if it is below 1.0/3600, which is one
+	// an hour.
 	PerSecond float64
-	// SettledBefore passes over what was settled then or later, such as by an earlier call that
-	// was interrupted without telling its progress. It is a time by the store's clock: see
-	// [Dispatcher.Now]. What is settled at about that time may fall on either side. Zero passes
-	// over nothing.
+	// SettledBefore limits the replay to deliveries that were settled before this time, by the store's
+	// clock (see [Dispatcher.Now]). Set it when you repeat a call that was interrupted without
+	// returning its progress, so that deliveries that the first call replayed are not replayed again.
+	// A delivery that was settled at about that time may fall on either side. Zero means no limit.
 	SettledBefore time.Time
 }
 
@@ -59,19 +60,20 @@ func (o ReplayOptions) includes(d *webhook.Delivery) bool {
 
 // ReplayProgress says how far ReplayAll came.
 type ReplayProgress struct {
+	// Replayed is how many deliveries were replayed.
 	Replayed int
-	// Before is where to go on: the Before of the query for the rest.
+	// Before is where to continue: the Before of the query for the rest.
 	Before webhook.DeliveryID
 }
 
-// ReplayAll replays the settled deliveries that fit the query, the newest
-// first, q.Limit of them at most if that is not 0. Deliveries that are not
-// settled, that have [MaxReplayed] attempts, or whose subscription or channel is gone,
-// are passed over, and the progress does not count them. A delivery that is not settled
-// is still being delivered; to have it delivered once more, replay it when it is settled.
+// ReplayAll replays the settled deliveries that fit the query, the newest first, q.Limit of them at
+// most if that is not 0. Deliveries that are not settled, that have [MaxReplayed] attempts, or
+// whose subscription or channel is gone, are skipped, and the progress does not count them. A
+// delivery that is not settled is still being delivered; to have it delivered once more, replay it
+// when it is settled.
 //
-// It works in small steps and may be stopped at any time, by ctx or an error:
-// with q.Before set to that of the progress it goes on where it ended.
+// ReplayAll works in small steps, and can be continued after an error or the end of ctx: call it
+// again with q.Before set to the Before of the progress.
 func (d *Dispatcher) ReplayAll(
 	ctx context.Context, q webhook.DeliveryQuery, options ReplayOptions,
 ) (ReplayProgress, error) {

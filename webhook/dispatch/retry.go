@@ -21,13 +21,14 @@ import (
 // A receiver has to remember an event_id for longer than a policy goes on; the
 // receivers of this module remember for 7 days by default.
 type RetryPolicy interface {
-	// Next returns how long to wait after the failure, or false to give up. The
-	// Dispatcher waits for Failure.RetryAfter at least, and a year at most.
+	// Next returns how long to wait after the failure, or false to give up. The Dispatcher waits for
+	// at least Failure.RetryAfter, and at most a year. If Next panics, the Dispatcher logs it and uses
+	// the default policy for that failure.
 	Next(f Failure) (wait time.Duration, again bool)
-	// MaxWait is the longest wait that Next returns. What waits for much longer was
-	// stored under a clock that was wrong, and is tried at once.
+	// MaxWait returns the longest wait that Next can return. A delivery that waits much longer was
+	// stored under a wrong clock, and the Dispatcher makes it due at once.
 	MaxWait() time.Duration
-	// Validate says what is wrong with the policy. New refuses one that is wrong.
+	// Validate returns an error if the policy is invalid. New then returns an error that contains it.
 	Validate() error
 }
 
@@ -41,18 +42,17 @@ type Failure struct {
 	QueuedAt time.Time
 	// At is when the last attempt failed, by the store's clock, as QueuedAt is.
 	At time.Time
-	// RetryAfter is what the endpoint asked for, zero if it did not ask.
+	// RetryAfter is the wait that the endpoint asked for; zero if it did not ask.
 	RetryAfter time.Duration
 }
 
-const (
-	// Forever is a duration that does not end: of ExponentialRetry, and of Retention.
-	Forever time.Duration = math.MaxInt64
-	// NoJitter is the Jitter of waits that are all alike.
-	NoJitter = -1
+// Forever, as [ExponentialRetry.MaxElapsed] or a field of [Retention], means that there is no end.
+const Forever time.Duration = math.MaxInt64
 
-	maxWait = 365 * 24 * time.Hour
-)
+// NoJitter, as [ExponentialRetry.Jitter], means that waits are exact.
+const NoJitter = -1
+
+const maxWait = 365 * 24 * time.Hour
 
 // ExponentialRetry waits longer after each failure. The zero value is the default
 // policy: 5 s after the first failure, doubling up to 1 h, for 3 days, which makes
@@ -60,20 +60,19 @@ const (
 type ExponentialRetry struct {
 	// InitialInterval is the wait after the first failure. Defaults to 5 s.
 	InitialInterval time.Duration
-	// Multiplier is what each further wait grows by, at least 1. Defaults to 2.
+	// Multiplier is the factor by which each further wait grows, at least 1. Defaults to 2.
 	Multiplier float64
 	// MaxInterval bounds the wait before jitter; it is at most a year.
 	// Defaults to 1 h, or InitialInterval if that is longer.
 	MaxInterval time.Duration
-	// Jitter spreads a wait evenly over ±Jitter of its length, so that
-	// deliveries that failed together do not come back together. At most 1.
-	// Defaults to 0.2; [NoJitter] is none.
+	// Jitter spreads a wait evenly over ±Jitter of its length, so that deliveries that failed together
+	// do not come back together. At most 1. Defaults to 0.2; [NoJitter] means that waits are exact.
 	Jitter float64
 	// MaxAttempts bounds the attempts of a delivery, counted from zero after a
 	// replay: 1 makes one and no retry. Defaults to [NoLimit].
 	MaxAttempts int
-	// MaxElapsed bounds the time from the emit, or the last replay, to the last
-	// attempt. Defaults to 72 h; [Forever] is no bound.
+	// MaxElapsed bounds the time from the emit, or the last replay, to the last attempt. Defaults to
+	// 72 h; [Forever] means no bound.
 	MaxElapsed time.Duration
 }
 
@@ -87,7 +86,7 @@ func (p ExponentialRetry) withDefaults() ExponentialRetry {
 	return p
 }
 
-// Validate says which fields are wrong.
+// Validate returns an [*event.ValidationError] that lists every invalid field.
 func (p ExponentialRetry) Validate() error {
 	p = p.withDefaults()
 	var problems event.Problems
@@ -110,14 +109,15 @@ func (p ExponentialRetry) Validate() error {
 	return problems.Err()
 }
 
-// MaxWait is MaxInterval with the jitter.
+// MaxWait returns MaxInterval with the most jitter.
 func (p ExponentialRetry) MaxWait() time.Duration {
 	p = p.withDefaults()
 	return time.Duration(float64(p.MaxInterval) * (1 + max(p.Jitter, 0)))
 }
 
-// Next gives up when MaxAttempts have failed, or if the next attempt, for which the
-// endpoint may have asked to wait, would come later than MaxElapsed allows.
+// Next returns the wait before the next attempt: the interval with jitter, or f.RetryAfter if that
+// is longer. It returns false after MaxAttempts attempts, and if the next attempt would be later
+// than MaxElapsed after f.QueuedAt.
 func (p ExponentialRetry) Next(f Failure) (time.Duration, bool) {
 	p = p.withDefaults()
 	wait := max(p.interval(f.Attempts), f.RetryAfter)
@@ -144,13 +144,12 @@ func (p ExponentialRetry) interval(attempts int) time.Duration {
 	return one.NextBackOff()
 }
 
-// RetrySchedule is a list of waits: the first is the one after the first failure. After
-// the last one a delivery is given up, so there is one attempt more than there are
-// waits. They are kept to exactly, without jitter; zero is a retry at once. At least one
-// wait, each at most a year.
+// RetrySchedule is a list of waits: the first is the one after the first failure. The delivery is
+// given up after one attempt more than there are waits. The waits are exact, without jitter; a wait
+// of zero retries at once. There must be at least one wait, and each may be at most a year.
 type RetrySchedule []time.Duration
 
-// Next returns the wait that stands at f.Attempts.
+// Next returns the wait after f.Attempts failures. It returns false after the last wait.
 func (s RetrySchedule) Next(f Failure) (time.Duration, bool) {
 	if f.Attempts < 1 || f.Attempts > len(s) {
 		return 0, false
@@ -158,7 +157,7 @@ func (s RetrySchedule) Next(f Failure) (time.Duration, bool) {
 	return s[f.Attempts-1], true
 }
 
-// MaxWait is the longest of the waits.
+// MaxWait returns the longest of the waits.
 func (s RetrySchedule) MaxWait() time.Duration {
 	longest := time.Duration(0)
 	for _, wait := range s {
@@ -167,7 +166,7 @@ func (s RetrySchedule) MaxWait() time.Duration {
 	return longest
 }
 
-// Validate says which waits are wrong.
+// Validate returns an [*event.ValidationError] that lists every invalid wait.
 func (s RetrySchedule) Validate() error {
 	var problems event.Problems
 	if len(s) == 0 {

@@ -47,17 +47,17 @@ const maxHookResults = 4096
 // settleTime is how long the results of cancelled attempts may take to store.
 const settleTime = 5 * time.Second
 
-// Run delivers until ctx is cancelled. Then it takes on nothing more, lets the
-// attempts under way end, for Config.DrainTimeout at most, requeues what it did not
-// finish, and returns nil. It logs how many deliveries it requeued: they wait in the store
-// for the next Run, of this process or another, and were not attempted or
-// were cut off. A channel that does not end when its context does keeps Run waiting. A
-// store that fails does not end Run: it is tried again, with backoff.
+// Run delivers until ctx is cancelled. Then it claims nothing more, waits up to Config.DrainTimeout
+// for the attempts in flight and cancels the others, requeues every delivery that it did not
+// finish, and returns nil. It logs how many deliveries it requeued: they wait in the store for the
+// next Run, of this process or another. If a channel's Send does not return when its context is
+// cancelled, neither does Run. A store that fails does not end Run: it is tried again, with
+// backoff.
 //
-// If the store fails until a few seconds after the drain, Run returns an
-// [*UnfinishedError]: what it could not store is claimed again after its lease. A
-// second Run at the same time returns ErrRunning; while a [Dispatcher.Drain] does the
-// work, Run waits for its end. After Run has returned it can be called again.
+// If the store still fails 5 seconds after that, Run returns an [*UnfinishedError]: deliveries
+// whose results it could not store are claimed again after their lease. A second Run at the same
+// time returns ErrRunning; while a [Dispatcher.Drain] does the work, Run waits for its end. After
+// Run has returned it can be called again.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	for {
 		err := d.newRun().run(ctx)

@@ -14,7 +14,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// TestResult is what came of a test at one channel.
+// TestResult is the result of a test of one channel.
 type TestResult struct {
 	// Channel is one of [webhook.Subscription.ChannelKeys].
 	Channel   string `json:"channel"`
@@ -23,20 +23,20 @@ type TestResult struct {
 	Attempt webhook.Attempt `json:"attempt"`
 }
 
-// SendTest sends an event to channels of a subscription, those of the given keys
-// (see [webhook.Subscription.ChannelKeys]) or all, one attempt each at the same time, and
-// returns what came of it in their order. The subscription may be paused or not yet
-// stored, and need not subscribe to the event. Nothing is stored or retried,
-// and nothing follows for the endpoint.
+// SendTest sends an event to the channels of a subscription that keys name (see
+// [webhook.Subscription.ChannelKeys]), or to all of them, in parallel, with one attempt each. It
+// returns one result for each channel, in the order of the keys. The subscription may be paused or
+// not yet stored, and need not subscribe to the event. SendTest stores nothing, does not retry, and
+// does not change the endpoint's health.
 //
-// What an organization may have tested is bounded by [Config.Tests]: beyond, the
-// error is a [*webhook.LimitError], and nothing has been sent. The bound is that of this
-// process; attempts of tests count in no other.
+// [Config.Tests] bounds the tests of an organization in this process. If a test would exceed it,
+// SendTest sends nothing and returns a [*webhook.LimitError]. Attempts of tests do not count for
+// Config.MaxInFlight.
 //
-// The event is completed and checked as [Dispatcher.Emit] does. It and unknown
-// keys are refused with an [event.ValidationError]; a channel that cannot be
-// opened or fails is a result. When ctx is cancelled, its error is returned; an
-// attempt that its deadline ends has failed like any other.
+// SendTest completes and checks the event as [Dispatcher.Emit] does. It returns an
+// [*event.ValidationError] for an invalid event or an unknown key, and the error of ctx if that is
+// cancelled. A channel that cannot be opened, or whose attempt fails, is a result and not an error;
+// so is an attempt that the deadline of ctx ends.
 func (d *Dispatcher) SendTest(
 	ctx context.Context, sub *webhook.Subscription, e *event.Event, keys ...string,
 ) ([]TestResult, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Stats is how deliveries are getting on: in the store, and in this process.
+// Stats are the figures of a Dispatcher: of its store, and of its process.
 type Stats struct {
 	// At is when the figures were read, by the store's clock, as all times here are.
 	At time.Time
@@ -19,11 +19,11 @@ type Stats struct {
 	Process ProcessStats
 }
 
-// OldestDueAge is how long the delivery has been due that has waited longest for a claim: see
+// OldestDueAge returns how long the oldest due delivery has been waiting for a claim: see
 // [webhook.Totals.OldestDue]. Zero if none is due.
 func (s *Stats) OldestDueAge() time.Duration { return s.age(s.Stored.OldestDue) }
 
-// OldestHeldAge is how long the delivery has been due that this process has held longest: see
+// OldestHeldAge returns how long the oldest delivery of this process has been due: see
 // [ProcessStats.OldestHeld]. Zero if it holds none.
 func (s *Stats) OldestHeldAge() time.Duration { return s.age(s.Process.OldestHeld) }
 
@@ -34,13 +34,13 @@ func (s *Stats) age(since time.Time) time.Duration {
 	return max(s.At.Sub(since), 0)
 }
 
-// ProcessStats is what a Dispatcher does at the moment.
+// ProcessStats says what a Dispatcher does at the moment.
 type ProcessStats struct {
 	// Running says that Run is running, or a Drain that does the work of one.
 	Running bool
 	// Workers are the goroutines that make attempts, or are about to look for one to make.
 	Workers int
-	// InFlight counts the attempts under way. Config.MaxInFlight bounds it.
+	// InFlight counts the attempts in flight. Config.MaxInFlight bounds it.
 	InFlight int
 	// Queued counts the deliveries that wait in memory for their turn, and QueuedBytes the bytes of
 	// their payloads.
@@ -48,8 +48,7 @@ type ProcessStats struct {
 	// Held counts the deliveries that are leased to this process: those in flight, those that are
 	// queued, and those whose result is about to be stored.
 	Held int
-	// OldestHeld is since when the one of them has been due that was due first. Zero if there is
-	// none.
+	// OldestHeld is the time since which the oldest of them has been due. Zero if there is none.
 	OldestHeld time.Time
 	// OpenBreakers counts the endpoints whose breaker is open in this process, because they keep
 	// failing. Those that have become degraded by that are in Totals.DegradedEndpoints.
@@ -59,9 +58,9 @@ type ProcessStats struct {
 	LastClaim time.Time
 }
 
-// Stats counts what is unfinished and what is dead now, and says what this process does. It is
-// cheap enough to be asked every few seconds: the store counts up to 100,000 deliveries of either
-// kind, and says so if there are more. See [webhook.Totals].
+// Stats counts the deliveries that are unfinished or dead now, and says what this process does. It
+// is cheap enough to be asked every few seconds: the store counts up to 100,000 deliveries of
+// either kind, and says so if there are more. See [webhook.Totals].
 //
 // If the store fails, Stats returns its error together with the Process of the answer.
 func (d *Dispatcher) Stats(ctx context.Context) (Stats, error) {
@@ -93,7 +92,7 @@ func (d *Dispatcher) processStats() ProcessStats {
 	return p
 }
 
-// Totals counts what is unfinished and what is dead now of one organization, or of all.
+// Totals counts the deliveries of one organization, or of all, that are unfinished or dead now.
 func (d *Dispatcher) Totals(
 	ctx context.Context, q webhook.TotalsQuery,
 ) (webhook.Totals, error) {
@@ -104,7 +103,8 @@ func (d *Dispatcher) Totals(
 	return d.store.Totals(ctx, d.now(), q)
 }
 
-// claimRecord remembers what the loop that claims does. The times are those of this process's clock.
+// claimRecord remembers what the loop that claims does. The times are those of this process's
+// clock.
 type claimRecord struct {
 	mu       sync.Mutex
 	loopedAt time.Time // when the loop began; zero if there is none

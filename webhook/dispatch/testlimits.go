@@ -11,25 +11,25 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/internal/rate"
 )
 
-// NoLimit is the value of a limit that does not limit.
+// NoLimit, as a field of [Config.Quota] or [TestLimits] or as [ExponentialRetry.MaxAttempts], means
+// that there is no limit.
 const NoLimit = math.MaxInt
 
-// TestLimits bounds what [Dispatcher.SendTest] may do for one organization, in
-// this process: a test makes a request for each channel, and customers may ask
-// for tests as often as they like. The zero value has the defaults, and
-// [NoLimit] is none.
+// TestLimits bounds what [Dispatcher.SendTest] may do for one organization in this process, because
+// a test makes a request for each channel, and customers may ask for tests as often as they like.
+// In every field zero means the default, and [NoLimit] means no limit.
 type TestLimits struct {
-	// PerMinute is how many messages a minute may have: one for each attempt, or as many
-	// as the attempt sends (see [channel.Capabilities]). That many can be sent at once
-	// after a minute without any; from then on, one each time that its part of a minute
-	// has passed. A test that sends more waits until all before it is paid for, and is
-	// paid for by the minutes after it. Defaults to 60.
+	// PerMinute is how many messages an organization's tests may send in a minute: one for each
+	// attempt, or as many as the attempt sends (see [channel.Capabilities]). It is a token bucket of
+	// PerMinute tokens that refills evenly within a minute. A test that sends more than PerMinute
+	// messages is possible only when the bucket is full; tests after it are refused until the bucket
+	// has recovered. Defaults to 60.
 	PerMinute int
-	// InFlight is how many attempts may be under way at once. Defaults to
+	// InFlight is how many attempts of an organization's tests may be in flight at once. Defaults to
 	// [webhook.MaxChannels], so that any subscription can be tested as a whole.
 	InFlight int
-	// InFlightOfAll is how many attempts may be under way at once for all
-	// organizations together. Defaults to 200, or InFlight if that is more.
+	// InFlightOfAll is how many attempts of tests may be in flight at once for all organizations
+	// together. Defaults to 200, or InFlight if that is more.
 	InFlightOfAll int
 }
 

@@ -55,8 +55,9 @@
 //
 // # Outages
 //
-// An Emit that returns nil has stored its events. After ErrUnavailable, or a context that ended
-// during the commit, either all events of the call are stored or none. Emitting them again is safe.
+// An Emit that returns nil has stored its events. After the ErrUnavailable of this package, or a
+// context that ended during the commit, either all events of the call are stored or none. Emitting
+// them again is safe.
 //
 // A Dispatcher's Run recovers by itself: it tries again with backoff of up to 5 seconds, and
 // logs once that an outage began and once that it is over, for each of its tasks: claiming,
