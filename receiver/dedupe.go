@@ -108,13 +108,13 @@ type State int
 
 // The states of a key.
 const (
-	// Claimed: the caller has claimed the key.
+	// Claimed means that the caller has claimed the key.
 	Claimed State = iota + 1
-	// InFlight: another caller has claimed the key.
+	// InFlight means that another caller has claimed the key.
 	InFlight
-	// Done: the event was handled.
+	// Done means that the event was handled.
 	Done
-	// Dead: the event was given up.
+	// Dead means that the event was given up.
 	Dead
 )
 

@@ -23,10 +23,9 @@ import (
 // released and the sender gets that status. A panic releases the event too. [Outcome]
 // lists what the sender is answered. It is answered after the claim is settled.
 //
-// The ResponseWriter should be the server's, or unwrap to it, see
-// [http.ResponseController]. With one that has no read deadlines, such as that of
-// [http.TimeoutHandler], only the server's own ReadTimeout stops slow bodies; the
-// Receiver logs a warning about it once.
+// The ResponseWriter should be the server's, or unwrap to it (see [http.ResponseController]). With
+// one that has no read deadlines, such as that of [http.TimeoutHandler], only the server's own
+// ReadTimeout stops slow bodies; the Receiver logs a warning about it once.
 //
 // Like [http.Handle], Handler panics if next is nil.
 func (rc *Receiver) Handler(next http.Handler) http.Handler {

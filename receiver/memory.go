@@ -12,6 +12,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
+// The defaults of MemoryConfig.
 const (
 	// DefaultMaxKeys is the default of [MemoryConfig.MaxKeys].
 	DefaultMaxKeys = 1_000_000

@@ -7,8 +7,9 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// A Receiver checks incoming webhooks and hands each event to a handler once. Make one
-// with [New]. It is safe for concurrent use and starts no goroutines of its own.
+// A Receiver checks incoming webhooks, calls a handler for each event, and skips events that were
+// handled before. Make one with [New]. It is safe for concurrent use and starts no goroutines of
+// its own.
 type Receiver struct {
 	cfg     Config
 	secrets *secretChecker // nil: no static secret is required

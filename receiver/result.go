@@ -42,7 +42,7 @@ const (
 type Result struct {
 	// Delivery is the request, decoded.
 	Delivery *Delivery
-	// Outcome is what the request came to.
+	// Outcome is the outcome of the request.
 	Outcome Outcome
 	// Status is the HTTP status of the answer.
 	Status int

@@ -34,6 +34,6 @@
 //	idempotency         runs a request once, even if the client repeats it
 //	api, api/client     the management API as an http.Handler, and a client of it
 //
-// This package imports no other package of the library but event, and so do the stores: a store
-// needs no templates, channels or mail.
+// This package and the stores import no package of the library but event and those below it: a
+// store needs no templates, channels or mail.
 package webhook

@@ -10,6 +10,7 @@ import "time"
 //	   └───────────────────────────── a person enables it ──────────────────────────────────────┘
 type Health string
 
+// The values of Health.
 const (
 	// Healthy endpoints get their deliveries. Every endpoint is healthy at first.
 	Healthy Health = "healthy"

@@ -65,13 +65,11 @@ type Capabilities struct {
 // SubscriptionStore is the part of a Store that keeps subscriptions. Every call is
 // scoped to one organization: a subscription of another one is not found.
 type SubscriptionStore interface {
-	// CreateSubscription stores sub with its first revision, which it sets in sub: the
-	// microseconds of CreatedAt since 1970, so that a subscription that is deleted
-	// and created again never falls back to a revision it had before.
-	// It returns ErrExists if the id is taken, by any organization. If the
-	// organization would then have more than the quota, the error is that of
-	// [Quota.Check]: calls at the same time, in whatever process, do not exceed
-	// it together.
+	// CreateSubscription stores sub with its first revision, which it sets in sub: the microseconds of
+	// CreatedAt since 1970, so that a subscription that is deleted and created again never falls back
+	// to a revision it had before. It returns ErrExists if the id is taken, by any organization. If
+	// the organization would then have more than the quota, the error is that of [Quota.Check];
+	// concurrent calls, also of several processes, do not exceed the quota together.
 	CreateSubscription(ctx context.Context, sub *Subscription, quota Quota) error
 	// Subscription returns the subscription, or ErrNotFound.
 	Subscription(ctx context.Context, organizationID, id string) (*Subscription, error)
@@ -226,8 +224,8 @@ type NewEvent struct {
 	// Payload is the envelope's JSON. The store does not look inside, and may
 	// keep the slice: the caller does not change it any more.
 	Payload []byte
-	// Trace says of which trace the emit is a part. The caller has cleaned it, see
-	// [tracecontext.Context.Clean]. A store should not write anything for one that is zero.
+	// Trace is the trace that the emit is a part of. The caller has cleaned it (see
+	// [tracecontext.Context.Clean]). A store should not write anything for a zero Trace.
 	Trace tracecontext.Context
 }
 
@@ -257,9 +255,8 @@ type Emitted struct {
 type Prefetch struct {
 	// Until is when the leases end.
 	Until time.Time
-	// Take reports whether the caller takes one more delivery for the endpoint,
-	// which is of the organization. If Enqueue fails, nothing was taken,
-	// whatever Take said.
+	// Take reports whether the caller takes one more delivery for an endpoint of the organization. If
+	// Enqueue fails, nothing was taken, whatever Take returned.
 	Take func(organizationID string, e Endpoint) bool
 }
 
@@ -316,8 +313,7 @@ type Task struct {
 	// Attempts is the number of attempts in the history; AttemptsSinceQueued is the
 	// number of those made since QueuedAt, without failed probes.
 	Attempts, AttemptsSinceQueued int
-	// QueuedAt is when the event was emitted or, if later, last replayed. The
-	// retry budget counts from here.
+	// QueuedAt is when the event was emitted or, if later, last replayed. Retries count from then.
 	QueuedAt time.Time
 	// DueAt is the time from which the delivery could have been claimed: its DueAt or, if a lease on
 	// it had ended, the end of that lease.
@@ -420,7 +416,8 @@ type DeliveryQuery struct {
 	Limit int
 }
 
-// DefaultPageSize is how many deliveries a [DeliveryQuery] without a Limit returns.
+// DefaultPageSize is how many deliveries or states a [DeliveryQuery] or [EndpointQuery] without a
+// Limit returns.
 const DefaultPageSize = 100
 
 // PageSize returns how many deliveries the query asks for at most.

@@ -36,8 +36,8 @@ type Subscription struct {
 	// history of its own. There must be at least one, and at most MaxChannels.
 	Channels []ChannelConfig
 	// Paused is the opposite of the JSON's is_active, so that the zero value is an active
-	// subscription. While it is set, the subscription's deliveries are stored and wait. The Dispatcher
-	// sets it when an endpoint answers that it is gone (channel.Deactivate).
+	// subscription. While it is set, the subscription's deliveries are stored and wait. Only callers
+	// set it: the library disables a single endpoint instead (see [Health]).
 	Paused bool
 	// Retry says when failed deliveries are tried again. Nil means that dispatch.Config.Retry decides.
 	Retry *Retry

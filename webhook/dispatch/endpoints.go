@@ -23,8 +23,8 @@ func (d *Dispatcher) EndpointState(
 	return d.store.EndpointState(ctx, organizationID, e)
 }
 
-// EndpointStates returns the states that fit the query, of endpoints that are not healthy. To read
-// on, set q.After to the endpoint of the last one.
+// EndpointStates returns the states that fit the query, of endpoints that are not healthy. For the
+// next page, set q.After to the endpoint of the last one.
 func (d *Dispatcher) EndpointStates(
 	ctx context.Context, q webhook.EndpointQuery,
 ) ([]webhook.EndpointState, error) {
@@ -35,11 +35,11 @@ func (d *Dispatcher) EndpointStates(
 	return d.store.EndpointStates(ctx, q)
 }
 
-// EnableEndpoint makes an endpoint of the organization healthy that is degraded or disabled, because
-// a person has repaired it. What waits for it goes out, few at a time at first, and with the whole
-// age that the retry policy allows. by names who does it, in 1 to 200 bytes: it is kept in the state
-// and given to [Hooks]. It does nothing to an endpoint that is healthy. It returns ErrNotFound if
-// the organization has no such subscription, or that no such channel.
+// EnableEndpoint makes a degraded or disabled endpoint of the organization healthy, because a
+// person has repaired it. The deliveries that wait for it go out, few at a time at first, and the
+// age that the retry policy allows counts from now. by names the person, in 1 to 200 bytes: it is
+// kept in the state and given to [Hooks]. It does nothing to an endpoint that is healthy. It
+// returns ErrNotFound if the organization has no such subscription, or that no such channel.
 func (d *Dispatcher) EnableEndpoint(
 	ctx context.Context, organizationID string, e webhook.Endpoint, by string,
 ) error {
@@ -54,9 +54,9 @@ func (d *Dispatcher) EnableEndpoint(
 }
 
 // DisableEndpoint disables an endpoint of the organization, until [Dispatcher.EnableEndpoint] is
-// called for it. Its deliveries wait. Other channels of its subscription go on, unlike if
-// that were paused. An attempt that is under way still ends. by is as for EnableEndpoint. It does
-// nothing to an endpoint that is disabled already.
+// called for it. Its deliveries wait. The other channels of its subscription continue, which they
+// do not if the subscription is paused. An attempt that is in flight still ends. by is as for
+// EnableEndpoint. DisableEndpoint does nothing to an endpoint that is disabled already.
 func (d *Dispatcher) DisableEndpoint(
 	ctx context.Context, organizationID string, e webhook.Endpoint, by string,
 ) error {

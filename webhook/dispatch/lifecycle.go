@@ -14,23 +14,24 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
-// Never is a DegradedAfter or a DisabledAfter that does not come.
+// Never, as [Lifecycle.DegradedAfter] or [Lifecycle.DisabledAfter], means that the library does not
+// degrade or disable endpoints that keep failing.
 const Never time.Duration = math.MaxInt64
 
 // Lifecycle says when an endpoint that keeps failing becomes degraded and then disabled, and how
 // often a degraded one is probed. All processes that share a store should have the same. See Health
 // of an endpoint in the documentation of the package.
 type Lifecycle struct {
-	// DegradedAfter is for how long an endpoint fails in one process, for 8 deliveries at least and
+	// DegradedAfter is how long an endpoint must fail in one process, for at least 8 deliveries and
 	// without an answer in between, before it becomes degraded. Defaults to 1 minute; [Never] leaves
 	// every endpoint healthy, unless it says that it is gone or a person disables it.
 	DegradedAfter time.Duration
-	// FirstProbe is for how long a degraded endpoint is left alone until the first probe. After each
+	// FirstProbe is how long a degraded endpoint gets no attempt until the first probe. After each
 	// probe that fails, the wait is twice as long, up to MaxProbe, or what the endpoint asks for if
 	// that is longer. They default to 1 minute and 30 minutes, or FirstProbe if that is longer.
 	FirstProbe, MaxProbe time.Duration
-	// DisabledAfter is for how long an endpoint fails until it becomes disabled, counted from the
-	// first failure. Defaults to 5 days; [Never] leaves it degraded.
+	// DisabledAfter is how long after its first failure an endpoint that keeps failing becomes
+	// disabled. Defaults to 5 days; [Never] leaves it degraded.
 	DisabledAfter time.Duration
 }
 
@@ -130,8 +131,8 @@ func (d *Dispatcher) changeState(ctx context.Context, v *result) {
 	}
 }
 
-// changeHealth makes an endpoint degraded or disabled, unless it is already, or its subscription has
-// been changed since the attempt: then the attempt says nothing of the endpoint as it is now.
+// changeHealth makes an endpoint degraded or disabled, unless it is already, or its subscription
+// has been changed since the attempt: then the attempt says nothing of the endpoint as it is now.
 func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook.Health) error {
 	t, at := v.task, d.now()
 	err := d.setState(ctx, t.OrganizationID, t.Endpoint, v.revision,
