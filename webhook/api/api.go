@@ -56,6 +56,11 @@ type Config struct {
 	// tests use the examples of its types. Defaults to event.Mixpeek().
 	Catalogue event.Catalogue
 
+	// Actor names who makes a request that has been authenticated, such as the user or the API
+	// key's name. It is kept as [webhook.EndpointState.ChangedBy], which the API shows, up to 200
+	// bytes of it. Nil, or an empty name, is "api".
+	Actor func(r *http.Request) string
+
 	// Logger gets an error for each request that failed for a reason that its answer does not
 	// show, such as an error of the store. Defaults to slog.Default().
 	Logger *slog.Logger
@@ -208,6 +213,10 @@ func (a *API) routes() []route {
 		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/replay", handle: a.replayDelivery},
 		{method: "POST", path: "/{identifier}/deliveries/{delivery_id}/cancel", handle: a.cancelDelivery},
 		{method: "POST", path: "/{identifier}/replay", handle: a.replayDeliveries},
+		{method: "GET", path: "/endpoints", handle: a.listEndpoints},
+		{method: "GET", path: "/{identifier}/endpoints", handle: a.listSubscriptionEndpoints},
+		{method: "POST", path: "/{identifier}/endpoints/enable", handle: a.enableEndpoint},
+		{method: "POST", path: "/{identifier}/endpoints/disable", handle: a.disableEndpoint},
 		{method: "GET", path: "/{identifier}/statistics", handle: a.getStatistics},
 		{method: "POST", path: "/{identifier}/test", handle: a.sendTest},
 		{method: "POST", path: "/{identifier}/signing-secret/rotate", handle: a.rotateSecret},

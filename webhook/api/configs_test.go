@@ -557,6 +557,7 @@ func TestForeignIDs(t *testing.T) {
 			"GET ":                 http.StatusOK,
 			"POST /list":           http.StatusOK,
 			"GET /deliveries":      http.StatusOK,
+			"GET /endpoints":       http.StatusOK,
 			"GET /event-types":     http.StatusOK,
 			"GET /health":          http.StatusOK,
 			"GET /openapi.json":    http.StatusOK,
@@ -587,5 +588,8 @@ func (f *fixture) snapshot() []any {
 	deliveries, err := f.dispatcher.Deliveries(f.t.Context(),
 		webhook.DeliveryQuery{OrganizationID: orgA})
 	require.NoError(f.t, err)
-	return []any{subscriptions, deliveries}
+	states, err := f.dispatcher.EndpointStates(f.t.Context(),
+		webhook.EndpointQuery{OrganizationID: orgA})
+	require.NoError(f.t, err)
+	return []any{subscriptions, deliveries, states}
 }

@@ -75,6 +75,18 @@
 // have read. So is description, of a webhook and of a channel: the contract's examples send
 // it, but its schemas do not have it, so answers do not either.
 //
+// # Endpoints that fail
+//
+// GET /endpoints lists the endpoints that are degraded or disabled, with the cause; GET
+// /{webhook_id}/endpoints, all of one webhook. A disabled one is enabled with
+//
+//	POST {prefix}/{webhook_id}/endpoints/enable
+//
+// and {"channel": "…"} if the webhook has several channels. [Config.Actor] says who did it. is_active
+// is the customer's own switch: it stays true when an endpoint is disabled, and sending it back
+// enables nothing. Deliveries that wait for a disabled endpoint have the status paused. See Health
+// of an endpoint in the documentation of package dispatch.
+//
 // # Event types
 //
 // GET /event-types lists [Config.Catalogue], so that customers can choose. The example of a type
@@ -156,6 +168,7 @@
 //	configs.go      configs of channels in answers: masks, and the contract's fields
 //	restore.go      configs of channels in updates: what a mask or a missing field keeps
 //	rotate.go       signing secrets
+//	endpoints.go    endpoints that fail, enabling and disabling them
 //	deliveries.go   deliveries, replays and statistics
 //	preview.go      previews of templates and tests of webhooks
 //	idempotency.go  Idempotency-Key

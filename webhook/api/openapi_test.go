@@ -160,6 +160,15 @@ func statusCases(id, signer string) map[string][]statusCase {
 			{409, hook + "/deliveries/dlv_3/cancel", "", nil}},
 		"POST /{identifier}/replay": {{202, hook + "/replay", "", nil},
 			{404, missing + "/replay", "", nil}, {422, hook + "/replay", "[]", nil}},
+		"GET /endpoints": {{200, "/endpoints", "", nil}, {422, "/endpoints?health=ill", "", nil}},
+		"GET /{identifier}/endpoints": {{200, hook + "/endpoints", "", nil},
+			{404, missing + "/endpoints", "", nil}},
+		"POST /{identifier}/endpoints/enable": {{200, hook + "/endpoints/enable", "", nil},
+			{404, missing + "/endpoints/enable", "", nil},
+			{422, hook + "/endpoints/enable", `{"channel": "fax"}`, nil}},
+		"POST /{identifier}/endpoints/disable": {{200, sign + "/endpoints/disable", "", nil},
+			{404, missing + "/endpoints/disable", "", nil},
+			{422, hook + "/endpoints/disable", "[]", nil}},
 		"GET /{identifier}/statistics": {{200, hook + "/statistics", "", nil},
 			{404, missing + "/statistics", "", nil},
 			{422, hook + "/statistics?since=x", "", nil}},
@@ -255,6 +264,10 @@ func (f *fixture) statusOf(store webhook.Store, err error, r *http.Request) int 
 // busyStore is a store in which another process is always faster.
 type busyStore struct{ *memstore.Store }
 
+func (busyStore) SetEndpointState(context.Context, *webhook.EndpointState, int64) error {
+	return webhook.ErrConflict
+}
+
 func (busyStore) UpdateSubscription(context.Context, *webhook.Subscription, webhook.Quota) error {
 	return webhook.ErrConflict
 }
@@ -266,9 +279,14 @@ func (f *fixture) raceStatuses(id string) map[string]int {
 		return f.statusOf(busyStore{f.store}, nil,
 			httptest.NewRequest(method, prefix+"/"+id+path, strings.NewReader(body)))
 	}
+	// The endpoint is disabled by now, so that enabling it is a change.
+	enable := status("POST", "/endpoints/enable", "")
+	f.do("POST", prefix+"/"+id+"/endpoints/enable", "").want(http.StatusOK)
 	return map[string]int{
 		"PUT /{identifier}":                            status("PUT", "", plainSubscription),
 		"PATCH /{identifier}":                          status("PATCH", "", `{"is_active": true}`),
+		"POST /{identifier}/endpoints/enable":          enable,
+		"POST /{identifier}/endpoints/disable":         status("POST", "/endpoints/disable", ""),
 		"POST /{identifier}/signing-secret/rotate":     status("POST", "/signing-secret/rotate", ""),
 		"DELETE /{identifier}/signing-secret/previous": status("DELETE", "/signing-secret/previous", ""),
 	}

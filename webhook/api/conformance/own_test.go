@@ -37,6 +37,11 @@ func TestOwnDocument(t *testing.T) {
 	want(202, "POST", one+"/replay",
 		`{"status": "cancelled", "limit": 5, "per_second": 2.5, "since": "2025-01-01T00:00:00Z"}`)
 	want(200, "GET", one+"/statistics", "")
+	want(200, "POST", one+"/endpoints/disable", `{"channel": "webhook"}`)
+	want(200, "GET", "/endpoints?health=disabled&limit=1", "")
+	want(200, "GET", one+"/endpoints", "")
+	want(200, "POST", one+"/endpoints/enable", "")
+	want(200, "GET", "/endpoints", "")
 	want(200, "POST", one+"/signing-secret/rotate", `{"channel": "webhook"}`)
 	want(200, "DELETE", one+"/signing-secret/previous", "")
 	want(200, "POST", "/preview",
