@@ -170,14 +170,18 @@ const (
 // columns. No parameter comes before them.
 func (x expander) batch(statement string, columns ...column) *batch {
 	b := &batch{columns: columns, texts: make(map[int]string)}
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.name
-	}
-	statement = strings.Replace(x.words(statement), "{v}",
-		"v ("+strings.Join(names, ", ")+") AS ({rows})", 1)
+	statement = strings.Replace(x.words(statement), "{v}", "v ("+namesOf(columns)+") AS ({rows})", 1)
 	for n, rows := range x.dialect.rows(columns) {
 		b.texts[n] = x.dialect.bind(strings.Replace(statement, "{rows}", rows, 1))
 	}
 	return b
+}
+
+// namesOf returns the names of the columns, with commas between them.
+func namesOf(columns []column) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	return strings.Join(names, ", ")
 }

@@ -25,15 +25,11 @@ type enqueueStatements struct {
 // the trace, which most events do not have.
 func newEnqueueStatements(x expander) enqueueStatements {
 	events := func(traced ...column) *batch {
-		names := "id, organization_id, event_id, type, last_id, payload"
-		for _, c := range traced {
-			names += ", " + c.name
-		}
-		return x.batch(`INSERT INTO {p}events (`+names+`, created_at) WITH {v}
-			SELECT `+names+`, ? FROM v WHERE true {sorted}
-			ON CONFLICT DO NOTHING`,
-			append([]column{{"id", integer}, {"organization_id", text}, {"event_id", text},
-				{"type", text}, {"last_id", integer}, {"payload", binary}}, traced...)...)
+		columns := append([]column{{"id", integer}, {"organization_id", text}, {"event_id", text},
+			{"type", text}, {"last_id", integer}, {"payload", binary}}, traced...)
+		return x.batch(`INSERT INTO {p}events (`+namesOf(columns)+`, created_at) WITH {v}
+			SELECT `+namesOf(columns)+`, ? FROM v WHERE true {sorted}
+			ON CONFLICT DO NOTHING`, columns...)
 	}
 	take, reserve := x.dialect.reserveSQL()
 	return enqueueStatements{
