@@ -106,10 +106,10 @@
 //
 // # Traces
 //
-// A request may say of which trace it is a part, in the headers traceparent, tracestate and
-// baggage. [Delivery].Trace has them, and in the context of a handler package event/tracecontext
-// finds them: what the handler emits with a Dispatcher is then a part of the same trace.
-// [Hooks].ProcessStart and ProcessEnd enclose the processing of an event.
+// A request may name its trace in the headers traceparent, tracestate and baggage. [Delivery].Trace
+// has them, and package event/tracecontext finds them in the context of a handler: events that the
+// handler emits with a Dispatcher then belong to the same trace. [Hooks].ProcessStart and
+// ProcessEnd enclose the processing of an event.
 //
 // # Tests
 //

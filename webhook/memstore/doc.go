@@ -8,9 +8,8 @@
 //
 // # How it works
 //
-// One mutex guards everything. The methods that the Dispatcher calls for each delivery take a few
-// steps under it for each delivery that they touch, however many others are stored. Four structures
-// make that possible:
+// One mutex guards everything. Enqueue, Claim, Extend and Settle take a few steps under it for each
+// delivery that they touch, however many others are stored. Four structures make that possible:
 //
 //   - Each endpoint has heaps of its unfinished deliveries, ordered by one time: when a pending
 //     delivery is due, or when the lease of one in flight ends. In both cases the delivery may be

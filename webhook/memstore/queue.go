@@ -301,7 +301,7 @@ func (s *Store) held(lease webhook.Lease) *delivery {
 	return d
 }
 
-// ErrTxDone says that a transaction was committed or rolled back before.
+// ErrTxDone means that a transaction was committed or rolled back before.
 var ErrTxDone = errors.New("memstore: the transaction was committed or rolled back already")
 
 // Tx is a transaction that stores events, for tests of code that publishes in a transaction. It is

@@ -10,7 +10,7 @@ import (
 	"github.com/mixpeek/webhooks-go/event"
 )
 
-// Why a value was not opened.
+// Errors of [Sealer.Open].
 var (
 	// ErrUnknownKey means that the Sealer does not have the key that the value
 	// was sealed with.
