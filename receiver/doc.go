@@ -109,7 +109,8 @@
 // A request may name its trace in the headers traceparent, tracestate and baggage. [Delivery].Trace
 // has them, and package event/tracecontext finds them in the context of a handler: events that the
 // handler emits with a Dispatcher then belong to the same trace. [Hooks].ProcessStart and
-// ProcessEnd enclose the processing of an event.
+// ProcessEnd enclose the processing of an event. Module receiver/otelhook makes spans of
+// OpenTelemetry there.
 //
 // # Tests
 //

@@ -7,6 +7,8 @@
 //	…
 //	trace := tracecontext.From(ctx)   // in the handler of the receiver
 //
+// The modules webhook/otelhook and receiver/otelhook do both for OpenTelemetry.
+//
 // A Context is read from and written to a [context.Context] in one place each, at every step:
 //
 //	step            what From finds

@@ -141,7 +141,8 @@
 // An event keeps the trace that it was emitted in, which package event/tracecontext finds in the
 // context of Emit. It is stored with the event, and the context of each attempt has it, also in
 // another process. Channel "webhook" sends it in the headers traceparent and tracestate, and a
-// receiver passes it to the handler.
+// receiver passes it to the handler. Module webhook/otelhook makes spans of OpenTelemetry for emits
+// and attempts.
 //
 // [Dispatcher.Stats] counts the deliveries that wait, are in flight, paused or dead, and says how
 // long the oldest due delivery has been waiting and what this process does. [Dispatcher.Totals]
