@@ -11,6 +11,6 @@
 //
 // # What is where
 //
-// [Client] and its options are in client.go, its calls in webhooks.go and deliveries.go, and
-// [Error] in errors.go.
+// [Client] and its options are in client.go, its calls in webhooks.go, endpoints.go and
+// deliveries.go, and [Error] in errors.go.
 package client
