@@ -1,6 +1,8 @@
 package examples_test
 
 import (
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +15,8 @@ import (
 )
 
 // TestDocsSayWhatIsWhere checks the section "What is where" of each doc.go. A section that lists
-// files lists all of them, and none that is gone.
+// files lists all of them, and none that is gone. The section is a part of the package comment: an
+// empty line before it would take all that is above it out of go doc.
 func TestDocsSayWhatIsWhere(t *testing.T) {
 	t.Parallel()
 	const title = "// # What is where\n"
@@ -39,6 +42,9 @@ func TestDocsSayWhatIsWhere(t *testing.T) {
 		require.NoError(t, err)
 		_, section, found := strings.Cut(string(text), title)
 		assert.True(t, found, "%s has no section %q", path, title)
+		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ParseComments)
+		require.NoError(t, err)
+		assert.Regexp(t, "^(Package|Command) ", file.Doc.Text(), "the package comment of %s", path)
 		patterns := named.FindAllString(section, -1)
 		listed := make(map[string]bool)
 		for _, pattern := range patterns {

@@ -23,7 +23,8 @@ import (
 // only the first. A field that is null counts as absent. No problem repeats a value, which may be a
 // secret. It is not safe for concurrent use.
 type ConfigReader struct {
-	// Problems collects the problems. A driver adds what it finds itself, and returns Problems.Err().
+	// Problems are the problems that were found so far. A driver adds those that it finds itself, and
+	// returns Problems.Err().
 	Problems event.Problems
 
 	fields  map[string]json.RawMessage
@@ -91,7 +92,8 @@ func (r *ConfigReader) Get(name string) (json.RawMessage, bool) {
 	return raw, len(raw) > 0 && string(raw) != "null"
 }
 
-// Text returns a field that must be a string. Empty if the field is absent or wrong.
+// Text returns a field that must be a string. It returns "" if the field is absent or is not a
+// string.
 func (r *ConfigReader) Text(name string) string {
 	var s string
 	if raw, ok := r.Get(name); ok {

@@ -154,7 +154,6 @@
 // not shown: the answer is 503 with Retry-After if it matches [webhook.ErrUnavailable], and 500
 // otherwise.
 //
-
 // # What is where
 //
 //	api.go          Config, New, Before; the routes, and the way of a request

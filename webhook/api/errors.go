@@ -277,8 +277,8 @@ const (
 	maxParts         = 64       // of a location; its middle is left out
 )
 
-// TypeKeyReused is the [ValidationProblem.Type], and not an [ErrorDetail.Type] as the other
-// constants, of an Idempotency-Key that was used before, for a request with another body.
+// TypeKeyReused is a value of [ValidationProblem.Type], not of [ErrorDetail.Type]. It means that
+// the Idempotency-Key was used before, for a request with another body.
 const TypeKeyReused = "idempotency_key_reused"
 
 // The types of problems that are not "<kind>_type".
