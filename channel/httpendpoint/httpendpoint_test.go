@@ -84,6 +84,21 @@ func TestWebhookOptions(t *testing.T) {
 	assert.Equal(t, channelkit.DefaultTimeout, c.Capabilities().Timeout, "zero counts as absent")
 }
 
+func TestWebhookCapabilities(t *testing.T) {
+	t.Parallel()
+	d := httpendpoint.NewDriver(channelfixture.Client(t), httpendpoint.Options{})
+	for url, want := range map[string]channel.Capabilities{
+		"https://Example.com/hook":   {Host: "example.com", Port: 443, Method: "PUT"},
+		"http://example.com":         {Host: "example.com", Port: 80, Method: "PUT"},
+		"https://example.com:8443/x": {Host: "example.com", Port: 8443, Method: "PUT"},
+		"http://[2606:4700::1111]":   {Host: "2606:4700::1111", Port: 80, Method: "PUT"},
+	} {
+		want.Timeout = channelkit.DefaultTimeout
+		c := channelfixture.Open(t, d, httpendpoint.Config{URL: url, Method: "PUT"})
+		assert.Equal(t, want, c.Capabilities(), url)
+	}
+}
+
 func TestWebhookConfigProblems(t *testing.T) {
 	t.Parallel()
 	d := httpendpoint.NewDriver(channelfixture.NewClient(t, channelkit.HTTPConfig{}),

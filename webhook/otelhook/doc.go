@@ -20,6 +20,9 @@
 // after a restart and in another process. The request of an attempt has a traceparent of its span,
 // so that what the receiver does is found from the attempt.
 //
+// An inbox of a receiver takes these hooks in its Config.Dispatcher: its attempts are the calls of
+// the handler.
+//
 // An event that is emitted in a context without a span, but with the trace of a request that
 // a receiver or [tracecontext.With] has put there, is a part of that trace.
 //
