@@ -19,6 +19,7 @@ import (
 	"github.com/mixpeek/webhooks-go/channel/standard"
 	"github.com/mixpeek/webhooks-go/examples/internal/httpserver"
 	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/promhook"
 	"github.com/mixpeek/webhooks-go/webhook/sqlite"
 )
 
@@ -54,21 +55,31 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	registry := newRegistry()
+	metrics, err := promhook.New(registry, promhook.Config{})
+	if err != nil {
+		return err
+	}
 	dispatcher, err := dispatch.New(store, dispatch.Config{
 		Channels: channels,
 		Logger:   logger,
-		Hooks:    dispatch.Hooks{Attempted: logAttempts(logger)},
+		Hooks: dispatch.JoinHooks(
+			metrics.Hooks(), dispatch.Hooks{Attempted: logAttempts(logger)}),
 	})
 	if err != nil {
 		return err
 	}
+	metrics.Watch(dispatcher)
 	if cfg.url != "" {
 		if err := dispatcher.PutSubscription(ctx, cfg.subscription()); err != nil {
 			return cfg.explain(err)
 		}
 	}
 
-	handler := newHandler(dispatcher, logger)
+	handler, err := newHandler(dispatcher, metricsHandler(registry, logger), logger)
+	if err != nil {
+		return err
+	}
 	if cfg.apiKey != "" {
 		if handler, err = withManagement(handler, dispatcher, cfg.apiKey, logger); err != nil {
 			return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,18 +19,28 @@ import (
 //
 //	POST /events   202 {"event_id"}, once the event is durable
 //	               413 too large, 422 {"problems"}, 503 try again
-//	GET /healthz   200 while the store answers
+//	GET /healthz   200 while the store answers, and what is wrong: for readiness probes
+//	GET /livez     200 while the process works: for liveness probes
+//	GET /metrics   for Prometheus
 type server struct {
 	dispatcher *dispatch.Dispatcher
 	logger     *slog.Logger
 }
 
-func newHandler(dispatcher *dispatch.Dispatcher, logger *slog.Logger) http.Handler {
+func newHandler(
+	dispatcher *dispatch.Dispatcher, metrics http.Handler, logger *slog.Logger,
+) (http.Handler, error) {
+	health, err := dispatch.NewHealthHandler(dispatcher, dispatch.HealthConfig{})
+	if err != nil {
+		return nil, err
+	}
 	a := &server{dispatcher, logger}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /events", a.postEvent)
-	mux.HandleFunc("GET /healthz", a.health)
-	return drained(mux)
+	mux.Handle("GET /healthz", health)
+	mux.Handle("GET /livez", dispatch.NewLivenessHandler(dispatcher))
+	mux.Handle("GET /metrics", metrics)
+	return drained(mux), nil
 }
 
 // What is read of a body after the answer.
@@ -116,18 +125,6 @@ func (a *server) postEvent(w http.ResponseWriter, r *http.Request) {
 		a.answer(w, http.StatusServiceUnavailable,
 			refusal{Error: "the event could not be stored, try again"})
 	}
-}
-
-func (a *server) health(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	w.Header().Set("Content-Length", "0")
-	if _, err := a.dispatcher.Subscriptions(ctx, webhook.SubscriptionQuery{Limit: 1}); err != nil {
-		a.logger.Error("could not reach the store", "error", err)
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	w.WriteHeader(http.StatusOK)
 }
 
 func (a *server) answer(w http.ResponseWriter, status int, body any) {

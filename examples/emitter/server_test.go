@@ -26,7 +26,9 @@ func newTestHandler(t *testing.T) http.Handler {
 		Logger:   logger,
 	})
 	require.NoError(t, err)
-	return newHandler(dispatcher, logger)
+	handler, err := newHandler(dispatcher, http.NotFoundHandler(), logger)
+	require.NoError(t, err)
+	return handler
 }
 
 // Every problem names what it is about, also where that is the body as a whole.

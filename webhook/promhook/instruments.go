@@ -130,3 +130,11 @@ func newInstruments(namespace string) instruments {
 	}
 	return i
 }
+
+// beginFinished makes the series of deliveries that came to an end with events of a type, so that
+// the first of them shows as an increase.
+func (i *instruments) beginFinished(eventType string) {
+	for _, status := range []string{statusSucceeded, statusDead} {
+		i.finished.WithLabelValues(eventType, status)
+	}
+}

@@ -46,6 +46,8 @@ const maxName = 100
 // names are those that have labels of their own.
 type names struct {
 	limit int
+	// added is called with each label that is new; nil calls nothing.
+	added func(label string)
 
 	mu   sync.RWMutex
 	seen map[string]struct{}
@@ -75,6 +77,9 @@ func (n *names) label(name string) string {
 		n.seen = make(map[string]struct{})
 	}
 	n.seen[name] = struct{}{}
+	if n.added != nil {
+		n.added(name)
+	}
 	return name
 }
 

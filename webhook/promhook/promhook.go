@@ -76,10 +76,10 @@ func New(registerer prometheus.Registerer, cfg Config) (*Metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Metrics{
-		cfg: cfg, instruments: newInstruments(cfg.Namespace),
-		channels: names{limit: cfg.MaxChannels}, eventTypes: names{limit: cfg.MaxEventTypes},
-	}
+	m := &Metrics{cfg: cfg, instruments: newInstruments(cfg.Namespace)}
+	m.channels.limit, m.eventTypes.limit = cfg.MaxChannels, cfg.MaxEventTypes
+	m.eventTypes.added = m.instruments.beginFinished
+	m.instruments.beginFinished(Other)
 	m.gauges = newGauges(cfg, m.instruments.storeErrors.WithLabelValues(opStats))
 	if err := registerer.Register(collectors{m}); err != nil {
 		return nil, err
