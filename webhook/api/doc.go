@@ -59,8 +59,8 @@
 // read every answer: email's recipients are answered as to_addresses, fields that are null are left
 // out, and a Slack bot has an empty webhook_url. When it sends a webhook back, the fields that only
 // this library has (retry of a webhook; method, signing_secret, signing_secrets, those of a Slack
-// bot) are missing. They keep their stored values; null removes them. A secret that is missing is
-// not kept either if the channel now sends to another scheme, host or port.
+// bot) are missing. They keep their stored values; null removes them. But if the channel now sends
+// to another scheme, host or port, a missing secret does not keep its stored value.
 //
 // # Input
 //
@@ -77,8 +77,8 @@
 //
 // # Endpoints that fail
 //
-// GET /endpoints lists the endpoints that are degraded or disabled, with the cause; GET
-// /{webhook_id}/endpoints, all of one webhook. A disabled one is enabled with
+// GET /endpoints lists the endpoints that are degraded or disabled, with the cause. GET
+// /{webhook_id}/endpoints lists all endpoints of one webhook. To enable a disabled endpoint, send
 //
 //	POST {prefix}/{webhook_id}/endpoints/enable
 //
@@ -122,7 +122,8 @@
 // that is slow to send a body or to read an answer loses its place, with 503, as soon as an
 // organization with fewer requests needs it. If all places for tests, or all for replays, are
 // taken, one is freed for an organization that has fewer of them: the API ends a request that has
-// been in progress for 5 s, or that is one of several of its organization.
+// been in progress for 5 s, or that is one of several of its organization. It answers a test that
+// it ends with 503, and a replay with a cursor.
 //
 // As many requests compile or render templates at once as there are processors. A list that is too
 // long is refused before its elements are read. Up to 1 MiB of the rest of a refused body is read
