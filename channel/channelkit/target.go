@@ -19,7 +19,8 @@ import (
 // DefaultTimeout bounds an attempt unless TargetConfig.Timeout is set.
 const DefaultTimeout = 10 * time.Second
 
-// NoTimeout, as TargetConfig.Timeout, means that only the caller's context bounds an attempt.
+// NoTimeout is the value of TargetConfig.Timeout that means that only the caller's context bounds
+// an attempt.
 const NoTimeout time.Duration = math.MaxInt64
 
 // A Target is an HTTP endpoint to which a channel sends. It prepares once what all requests to the

@@ -14,8 +14,8 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook/dispatch/internal/fairqueue"
 )
 
-// Never, as [Lifecycle.DegradedAfter] or [Lifecycle.DisabledAfter], means that the library does not
-// degrade or disable endpoints that keep failing.
+// Never is the value of [Lifecycle.DegradedAfter] or [Lifecycle.DisabledAfter] that means that
+// endpoints that keep failing are not degraded or not disabled.
 const Never time.Duration = math.MaxInt64
 
 // Lifecycle says when an endpoint that keeps failing becomes degraded and then disabled, and how

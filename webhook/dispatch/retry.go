@@ -46,10 +46,11 @@ type Failure struct {
 	RetryAfter time.Duration
 }
 
-// Forever, as [ExponentialRetry.MaxElapsed] or a field of [Retention], means that there is no end.
+// Forever is the value of [ExponentialRetry.MaxElapsed], or of a field of [Retention] or
+// [HealthConfig], that means that there is no end.
 const Forever time.Duration = math.MaxInt64
 
-// NoJitter, as [ExponentialRetry.Jitter], means that waits are exact.
+// NoJitter is the value of [ExponentialRetry.Jitter] that means that waits are exact.
 const NoJitter = -1
 
 const maxWait = 365 * 24 * time.Hour

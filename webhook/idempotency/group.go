@@ -42,7 +42,7 @@ const (
 	tryTime = WorkTime + storeTime
 )
 
-// NoLimit, as [Config.PerMinute], means that there is no limit.
+// NoLimit is the value of [Config.PerMinute] that means that there is no limit.
 const NoLimit = math.MaxInt
 
 // burst is how many minutes' worth of requests an organization can make at once.
