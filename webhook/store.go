@@ -284,6 +284,9 @@ type RepairRequest struct {
 	// queued if they are due after RetriesAfter. A delivery that was replayed for a later time, and
 	// not attempted since, stays as it is.
 	FreshAfter, RetriesAfter time.Time
+	// Degraded endpoints whose NextProbe is after ProbesAfter may be probed now. Zero leaves them
+	// as they are.
+	ProbesAfter time.Time
 	// Limit bounds the number of corrections. It is at least 1.
 	Limit int
 }

@@ -112,8 +112,10 @@ func (r *run) prepare(t *task) (entry *cacheEntry, v result, settle bool) {
 				"webhook_id", t.Endpoint.SubscriptionID, "error", err, "unlogged", unlogged)
 		}
 		return nil, requeueForOthers(t, d.cfg.PollInterval), true
-	case entry.paused, entry.unhealthy[t.Endpoint.Channel] && t.Probe == nil:
+	case entry.paused:
 		return nil, requeue(t), true // held
+	case !since.IsZero() && entry.unhealthy[t.Endpoint.Channel] && t.Probe == nil:
+		return nil, requeue(t), true // since it was claimed: see cacheEntry
 	case entry.channels[t.Endpoint.Channel].elsewhere:
 		// Leave it to a process that has the channel, and look again in a while.
 		if unlogged, ok := d.elsewhere.Allow(time.Now()); ok {

@@ -31,8 +31,9 @@ type cacheEntry struct {
 	paused   bool
 	retry    *webhook.Retry
 	channels map[string]openedChannel // by channel key
-	// unhealthy has the endpoints that were degraded or disabled, if the entry is read again for a
-	// delivery that has been queued for a while. The store sees to it for one that was just claimed.
+	// unhealthy has the endpoints that were degraded or disabled when the entry was read, if it was
+	// read for a delivery that had been queued for a while. It says nothing of one that was claimed
+	// just now: the store hands out only what may be attempted.
 	unhealthy map[string]bool
 	loaded    time.Time
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mixpeek/webhooks-go/channel"
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
@@ -152,7 +153,9 @@ func (r *run) repair(ctx context.Context) error {
 			LeasesAfter:  at.Add(max(aheadLeases*d.cfg.Lease, aheadLeast)),
 			FreshAfter:   at.Add(aheadLeast),
 			RetriesAfter: at.Add(d.maxRetryWait + aheadLeast),
-			Limit:        repairBatch,
+			ProbesAfter: at.Add(max(d.cfg.Lifecycle.MaxProbe, channel.MaxRetryAfter,
+				aheadLeases*d.cfg.Lease) + aheadLeast),
+			Limit: repairBatch,
 		})
 		cancel()
 		if err != nil {

@@ -88,15 +88,14 @@ func (l Lifecycle) probed(
 }
 
 // asProbe makes the result of a failed probe one that costs the delivery nothing: it waits as the
-// others do, for the next probe at the earliest.
+// others do.
 func (d *Dispatcher) asProbe(v *result, at time.Time) {
 	if v.settlement.Status == webhook.StatusSucceeded || v.observed.Health != breaker.Unhealthy ||
 		v.permanent {
 		return
 	}
-	next := d.cfg.Lifecycle.probed(*v.task.Probe, v.observed, at)
-	v.settlement.Status, v.settlement.DueAt, v.settlement.Probe = webhook.StatusPending,
-		later(at, next.NextProbe), true
+	// It is due at once, because the store knows when the endpoint is probed next.
+	v.settlement.Status, v.settlement.DueAt, v.settlement.Probe = webhook.StatusPending, at, true
 	if v.task.Attempts >= maxProbes {
 		v.settlement.Attempt = nil
 	}

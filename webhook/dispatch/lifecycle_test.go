@@ -175,6 +175,7 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 			"it is probed in growing steps, and left alone otherwise")
 		assert.Len(t, changes.all(), 1, "probes that fail change nothing")
 		assert.Equal(t, len(probes), b.state(t, sub).FailedProbes)
+		assert.NotContains(t, log.String(), "a clock must have been wrong")
 
 		endpoint.set(nil)
 		elapse(31 * time.Minute)
@@ -236,6 +237,9 @@ func TestOneProbeOverAllProcesses(t *testing.T) {
 		elapse(1700 * time.Millisecond)
 		_, most = endpoint.seen()
 		assert.LessOrEqual(t, most, 3*2, "it is asked twice at a time by each process at first")
+		elapse(2 * time.Second)
+		_, most = endpoint.seen()
+		assert.LessOrEqual(t, most, 3*4, "each answer earns one more")
 		elapse(5 * time.Minute)
 		assert.Equal(t, 600, all[0].count(t, webhook.StatusSucceeded))
 		assert.Len(t, changes.all(), 2)
@@ -330,6 +334,36 @@ func TestAnEndpointThatFailsForDaysIsDisabled(t *testing.T) {
 	})
 }
 
+func TestProbesCostDeliveriesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		endpoint := &target{err: status(500)}
+		// A second attempt that fails is the last one, and so is one after an hour.
+		cfg := dispatch.Config{
+			Retry: dispatch.ExponentialRetry{InitialInterval: 30 * time.Minute, MaxAttempts: 2,
+				MaxElapsed: time.Hour},
+			Lifecycle: dispatch.Lifecycle{DegradedAfter: time.Second},
+		}
+		b := newBench(t, cfg, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		b.emitFor(t, time.Second, breaker.Threshold*time.Second)
+		require.Equal(t, webhook.Degraded, b.state(t, sub).Health)
+		elapse(day)
+		all := b.deliveries(t, webhook.DeliveryQuery{})
+		require.Len(t, all, breaker.Threshold)
+		probes := -len(all) // the first attempts
+		for _, d := range all {
+			assert.Equal(t, webhook.StatusPending, d.Status)
+			probes += len(d.Attempts)
+		}
+		assert.Greater(t, probes, 2*len(all), "each is probed several times")
+		endpoint.set(nil)
+		elapse(31 * time.Minute)
+		assert.Equal(t, len(all), b.count(t, webhook.StatusSucceeded))
+	})
+}
+
 func TestWhatWaitedGoesOutGradually(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -357,6 +391,33 @@ func TestWhatWaitedGoesOutGradually(t *testing.T) {
 		elapse(time.Minute)
 		assert.Len(t, b.deliveries(t,
 			webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 1000}), 300)
+	})
+}
+
+// So does what waited for a breaker.
+func TestWhatWaitedForABreakerGoesOutGradually(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		endpoint := &target{err: status(500), takes: 200 * time.Millisecond}
+		b := newBench(t, dispatch.Config{}, endpoint.send)
+		b.subscribe(t, "*")
+		b.run(t)
+		for range 100 {
+			b.emit(t, event.ObjectCreated)
+		}
+		elapse(20 * time.Second)
+		endpoint.set(nil)
+		for b.count(t, webhook.StatusSucceeded) == 0 {
+			elapse(10 * time.Millisecond)
+		}
+		elapse(20 * time.Millisecond)
+		endpoint.set(nil)
+		elapse(100 * time.Millisecond)
+		_, most := endpoint.seen()
+		assert.LessOrEqual(t, most, 2)
+		elapse(time.Minute)
+		assert.Len(t, b.deliveries(t,
+			webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 1000}), 100)
 	})
 }
 
@@ -498,6 +559,77 @@ func TestAnotherURLIsProbedAtOnce(t *testing.T) {
 	})
 }
 
+// What a process has queued already is not attempted once another one has disabled the endpoint.
+func TestWhatIsQueuedElsewhereWaitsToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		endpoint := &target{takes: time.Second}
+		b := benchOn(t, store, dispatch.Config{MaxInFlightPerEndpoint: 1}, endpoint.send)
+		other := benchOn(t, store, dispatch.Config{}, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		synctest.Wait()
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		for range 100 {
+			b.emit(t, event.ObjectCreated)
+		}
+		elapse(2 * time.Second)
+		require.NoError(t, other.DisableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		elapse(1600 * time.Millisecond) // a poll, and what is under way then
+		endpoint.set(nil)
+		elapse(time.Minute)
+		attempts, _ := endpoint.seen()
+		assert.Empty(t, attempts)
+		require.NoError(t, other.EnableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		elapse(3 * time.Minute)
+		assert.Len(t, b.deliveries(t,
+			webhook.DeliveryQuery{Status: webhook.StatusSucceeded, Limit: 1000}), 101)
+	})
+}
+
+// failingStates is a store that cannot store states for a while.
+type failingStates struct {
+	webhook.Store
+	failing atomic.Bool
+}
+
+func (s *failingStates) SetEndpointState(
+	ctx context.Context, state *webhook.EndpointState, revision int64,
+) error {
+	if s.failing.Load() {
+		return webhook.ErrUnavailable
+	}
+	return s.Store.SetEndpointState(ctx, state, revision)
+}
+
+func TestAStateThatCannotBeStoredIsStoredLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		store := &failingStates{Store: memstore.New()}
+		store.failing.Store(true)
+		endpoint := &target{err: status(500)}
+		cfg := dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		b := benchOn(t, store, cfg, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		b.emitFor(t, 5*time.Second, 5*time.Minute)
+		assert.Contains(t, log.String(), "the state of an endpoint cannot be stored")
+		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health)
+		store.failing.Store(false)
+		b.emitFor(t, 5*time.Second, 5*time.Minute)
+		assert.Equal(t, webhook.Degraded, b.state(t, sub).Health)
+		store.failing.Store(true)
+		endpoint.set(nil)
+		elapse(31 * time.Minute)
+		store.failing.Store(false)
+		elapse(31 * time.Minute)
+		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health, "a later probe says it again")
+	})
+}
+
 func TestEndpointsByHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -549,12 +681,12 @@ func TestNeverDisabled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(500)}
 		cfg := dispatch.Config{PollInterval: time.Minute,
-			Lifecycle: dispatch.Lifecycle{DisabledAfter: dispatch.Never}}
+			Lifecycle: dispatch.Lifecycle{DisabledAfter: dispatch.Never, MaxProbe: 5 * time.Minute}}
 		b := newBench(t, cfg, endpoint.send)
 		sub := b.subscribe(t, "*")
 		b.run(t)
 		b.emitFor(t, time.Second, 10*time.Second)
-		elapse(20 * day)
+		elapse(10 * day)
 		state := b.state(t, sub)
 		assert.Equal(t, webhook.Degraded, state.Health)
 		for _, d := range b.deliveries(t, webhook.DeliveryQuery{}) {

@@ -114,13 +114,25 @@ func (s *Store) route(sub *subscription) {
 	o.routes = o.routes.With(route)
 }
 
-// probing moves the next probe of a degraded endpoint to the end of the lease of the one that is
-// claimed.
-func (s *Store) probing(e *endpoint, until int64) *webhook.EndpointState {
-	e.state.NextProbe = moment(until)
+// probing moves the next probe of a degraded endpoint to a time, such as the end of the lease of the
+// one that is claimed.
+func (s *Store) probing(e *endpoint, next int64) *webhook.EndpointState {
+	e.state.NextProbe = moment(next)
 	e.state.Revision++
 	s.rotation.update(e)
 	return e.state.Clone()
+}
+
+// repairProbes has up to limit degraded endpoints probed now whose next probe is too far ahead.
+func (s *Store) repairProbes(now int64, r *webhook.RepairRequest, limit int) (n int) {
+	for _, e := range s.unhealthy {
+		if n < limit && !r.ProbesAfter.IsZero() && e.state.Health == webhook.Degraded &&
+			e.notBefore() > micros(r.ProbesAfter) {
+			s.probing(e, now)
+			n++
+		}
+	}
+	return n
 }
 
 // notBefore is when the next delivery of the endpoint may be claimed, whatever it is due.

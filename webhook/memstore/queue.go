@@ -223,7 +223,7 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 		}
 		s.put(d, d.status, micros(at))
 	}
-	return len(wrong), nil
+	return len(wrong) + s.repairProbes(micros(now), &r, r.Limit-len(wrong)), nil
 }
 
 // ahead reports whether the time of an unfinished delivery is too far in the future.

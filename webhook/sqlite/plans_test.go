@@ -109,7 +109,7 @@ func useEverything(t *testing.T, s *sqlstore.Store) {
 	for _, at := range []time.Time{now.Add(time.Hour),
 		now.Add(-time.Hour)} { // that removes nothing, and everything
 		_, err = s.Repair(ctx, now, webhook.RepairRequest{Until: now.Add(time.Hour), LeasesAfter: at,
-			FreshAfter: at, RetriesAfter: at, Limit: 10})
+			FreshAfter: at, RetriesAfter: at, ProbesAfter: at, Limit: 10})
 		require.NoError(t, err)
 	}
 	useStates(t, s, sub, now)

@@ -16,7 +16,7 @@ import (
 type endpointStatements struct {
 	find, get, set, route, hold string
 	all, ofSubscription         string
-	probed, probing             string
+	probed, probing, ahead      string
 }
 
 func newEndpointStatements(x expander) endpointStatements {
@@ -43,8 +43,9 @@ func newEndpointStatements(x expander) endpointStatements {
 			` AND webhook_id = ? AND (webhook_id, channel) > (?, ?)` + page),
 		probed: x.sql(`SELECT id, health_since, health_revision, health_details FROM {p}endpoints d
 			WHERE id {in} AND state = 0 AND health = 1 AND probe_at <= ? {skiplocked}`),
+		ahead: x.sql(`SELECT id FROM {p}endpoints WHERE health > 0 AND probe_at > ? LIMIT ?`),
 		probing: x.sql(`UPDATE {p}endpoints SET probe_at = ?, health_revision = health_revision + 1
-			WHERE id {in}`),
+			WHERE id {in} AND health = 1`),
 	}
 }
 
@@ -332,4 +333,20 @@ func (s *Store) takeProbes(ctx context.Context, q Querier, c *claiming) error {
 	}
 	_, err = q.Exec(ctx, s.endpoints.probing, micros(c.request.Until), s.x.dialect.ints(taken))
 	return err
+}
+
+// repairProbes has degraded endpoints probed now whose next probe is too far ahead.
+func (s *Store) repairProbes(
+	ctx context.Context, now int64, r webhook.RepairRequest,
+) (repaired int, err error) {
+	ids, err := collectIDs(ctx, s.read, s.endpoints.ahead, micros(r.ProbesAfter), r.Limit)
+	if err != nil || len(ids) == 0 {
+		return 0, s.failed(err)
+	}
+	var n int64
+	err = s.write(ctx, func(ctx context.Context, q Querier) (err error) {
+		n, err = q.Exec(ctx, s.endpoints.probing, now, s.x.dialect.ints(ids))
+		return err
+	})
+	return int(n), err
 }

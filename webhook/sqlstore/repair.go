@@ -47,6 +47,11 @@ func (s *Store) Repair(ctx context.Context, now time.Time, r webhook.RepairReque
 	}
 	r.Limit -= n
 	m, err := s.repairLeases(ctx, r)
+	if n += m; err != nil || m >= r.Limit || r.ProbesAfter.IsZero() {
+		return n, err
+	}
+	r.Limit -= m
+	m, err = s.repairProbes(ctx, micros(now), r)
 	return n + m, err
 }
 

@@ -215,6 +215,7 @@ func clockCases() []testCase {
 		{"Repair", repairs},
 		{"RepairNothing", repairsNothing},
 		{"RepairLimit", repairsWithinLimit},
+		{"RepairProbes", repairsProbes},
 	}
 }
 
@@ -304,6 +305,27 @@ func repairsNothing(f *fixture) {
 	f.requireNothingDue(now, "nothing was changed")
 	f.requireTime(r.RetriesAfter, f.get(task.DeliveryID).DueAt, "DueAt")
 	f.settle(now, succeeded(leased, now))
+}
+
+func repairsProbes(f *fixture) {
+	now := start()
+	r := repairRequest(now)
+	r.ProbesAfter = now.Add(time.Hour)
+	ahead, right := endpointOf(f.create(hook())), endpointOf(f.create(hook()))
+	disabled := endpointOf(f.create(hook()))
+	f.emit(now, "evt_1")
+	f.setHealth(ahead, webhook.Degraded, now, r.ProbesAfter.Add(tick))
+	f.setHealth(right, webhook.Degraded, now, r.ProbesAfter)
+	f.setHealth(disabled, webhook.Disabled, now, time.Time{})
+	before := f.state(ahead)
+	none := r
+	none.ProbesAfter = time.Time{}
+	require.Zero(f.t, f.repair(now, none), "without a bound, probes are left as they are")
+	require.Equal(f.t, 1, f.repair(now, r), "a probe that lies too far ahead is set right, and counted")
+	require.Equal(f.t, ahead, f.claimOne(now).Endpoint)
+	require.ErrorIs(f.t, f.SetEndpointState(f.ctx, &before, 0), webhook.ErrConflict)
+	f.requireTime(r.ProbesAfter, f.state(right).NextProbe, "NextProbe")
+	require.Zero(f.t, f.repair(now, r))
 }
 
 func repairsWithinLimit(f *fixture) {
