@@ -11,6 +11,9 @@
 // signing secret, the request is signed according to the Standard Webhooks specification: see
 // package event/signature.
 //
+// Each request says in headers which event, delivery and attempt it is, so that it can be found in
+// the logs of both sides: see [HeaderEventID].
+//
 // The request of an attempt that is a part of a trace has traceparent and tracestate: see
 // [TraceHeaders].
 //

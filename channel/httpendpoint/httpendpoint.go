@@ -29,10 +29,11 @@ type Config struct {
 	// URL is where the event is posted to. Required; see channelkit.HTTPClient.CheckURL.
 	URL string `json:"url" channel:"target"`
 
-	// Headers are sent with every request, and may override User-Agent and Content-Type. With a
-	// traceparent or tracestate among them, or baggage, they replace those of the trace that the
-	// attempt is a part of. Headers of the connection, such as Host and Content-Length, are refused,
-	// and so are values that are empty or contain invisible characters.
+	// Headers are sent with every request, and may override User-Agent, Content-Type, HeaderEventID,
+	// HeaderDeliveryID and HeaderAttempt. With a traceparent or tracestate among them, or baggage,
+	// they replace those of the trace that the attempt is a part of. Headers of the connection, such
+	// as Host and Content-Length, are refused, and so are values that are empty or contain invisible
+	// characters.
 	Headers map[string]string `json:"headers,omitempty" channel:"secret"`
 
 	// PayloadTemplate is a JSON object whose strings are templates. The body is the JSON that it
@@ -155,7 +156,13 @@ func (c *endpoint) Send(ctx context.Context, m *channel.Message) (channel.Result
 	if trace := tracecontext.From(ctx); len(c.trace) > 0 && !trace.IsZero() {
 		prepare = withTrace(c.trace, trace, prepare)
 	}
-	return c.target.Send(ctx, body, prepare)
+	return c.target.Send(ctx, body, func(header http.Header) error {
+		identify(header, m)
+		if prepare == nil {
+			return nil
+		}
+		return prepare(header)
+	})
 }
 
 // sign returns what signs the request of a message, or nil if requests are not signed.

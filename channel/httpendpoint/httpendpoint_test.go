@@ -51,6 +51,9 @@ func TestWebhookPostsTheStoredBytes(t *testing.T) {
 		"Content-Type":     {"application/json"},
 		"User-Agent":       {channelkit.DefaultUserAgent},
 		"X-Mixpeek-Secret": {"sesame-sesame"},
+
+		httpendpoint.HeaderEventID: {"evt_abc123"},
+		httpendpoint.HeaderAttempt: {"1"},
 	}, got.Header)
 	assert.Equal(t, channelkit.DefaultTimeout, c.Capabilities().Timeout)
 }
