@@ -15,7 +15,7 @@ const MaxRetryAfter = 24 * time.Hour
 //
 //	2xx                          success       nil
 //	3xx                          Retry         a redirect is a failed attempt, and is never followed
-//	410 Gone                     Deactivate    the delivery is dead, and its endpoint is disabled
+//	410 Gone                     Disable       the delivery is dead, and its endpoint is disabled
 //	429, 503 with Retry-After    Wait          that long, MaxRetryAfter at most
 //	any other                    Retry         after the backoff, until the retry policy gives up
 //
@@ -30,7 +30,7 @@ func Classify(status int, header http.Header, now time.Time) error {
 	case status >= 300 && status <= 399:
 		return &Error{Action: Retry, Class: ClassRedirect, StatusCode: status}
 	case status == http.StatusGone:
-		return &Error{Action: Deactivate, Class: ClassStatus, StatusCode: status}
+		return &Error{Action: Disable, Class: ClassStatus, StatusCode: status}
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		if wait := RetryAfter(header, now); wait > 0 {
 			return &Error{Action: Wait, Class: ClassStatus, StatusCode: status, RetryAfter: wait}

@@ -35,14 +35,14 @@ func TestClassifyEveryStatus(t *testing.T) {
 			case status/100 == 3:
 				want.Class = channel.ClassRedirect
 			case status == 410:
-				want.Action = channel.Deactivate
+				want.Action = channel.Disable
 			case status == 429 || status == 503:
 				if header.Get("Retry-After") != "" {
 					want.Action, want.RetryAfter = channel.Wait, time.Minute
 				}
 			}
 			require.Equal(t, want, *got, "status %d, header %v", status, header)
-			require.Equal(t, want.Action != channel.Deactivate, got.Retryable(), "status %d", status)
+			require.Equal(t, want.Action != channel.Disable, got.Retryable(), "status %d", status)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestError(t *testing.T) {
 	assert.True(t, e.Retryable())
 
 	assert.False(t, (&channel.Error{Action: channel.Permanent}).Retryable())
-	assert.False(t, (&channel.Error{Action: channel.Deactivate}).Retryable())
+	assert.False(t, (&channel.Error{Action: channel.Disable}).Retryable())
 	assert.True(t, (&channel.Error{Class: channel.ClassTimeout}).Timeout())
 	assert.Equal(t, "channel: unknown", (&channel.Error{}).Error())
 
@@ -146,7 +146,7 @@ func TestActionString(t *testing.T) {
 	t.Parallel()
 	want := map[channel.Action]string{
 		channel.Retry: "retry", channel.Wait: "wait", channel.Permanent: "permanent",
-		channel.Deactivate: "deactivate", channel.Success: "success", channel.Action(9): "action(9)",
+		channel.Disable: "disable", channel.Success: "success", channel.Action(9): "action(9)",
 	}
 	for action, s := range want {
 		assert.Equal(t, s, action.String())

@@ -33,13 +33,13 @@
 //
 // Every failed attempt is an [*Error] with an [Action]: Retry (try again after the backoff), Wait
 // (try again after RetryAfter; until then the endpoint gets no other delivery either), Permanent
-// (the delivery is dead) or Deactivate (the delivery is dead, and its endpoint is disabled).
+// (the delivery is dead) or Disable (the delivery is dead, and its endpoint is disabled).
 //
 // [Classify] is the table for all channels that speak HTTP. With the failures around it:
 //
 //	2xx, with a complete body or one cut at the limit           success
 //	3xx                                                         Retry; redirects are never followed
-//	410                                                         Deactivate
+//	410                                                         Disable
 //	429 and 503 with Retry-After                                Wait, at most MaxRetryAfter
 //	any other status                                            Retry
 //	no connection: dns, connect, tls, refused_address           Retry

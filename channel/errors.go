@@ -14,11 +14,11 @@ type Action int
 
 // The zero Action is Retry: an Error that does not name an Action is worth another attempt.
 const (
-	Retry      Action = iota // try again after the backoff
-	Wait                     // try again after Error.RetryAfter; until then make no other attempt there
-	Permanent                // the delivery is dead: another attempt would end the same way
-	Deactivate               // the delivery is dead, and its endpoint is disabled: it is gone for good
-	Success                  // accepted: there is nothing left to do
+	Retry     Action = iota // try again after the backoff
+	Wait                    // try again after Error.RetryAfter; until then make no other attempt there
+	Permanent               // the delivery is dead: another attempt would end the same way
+	Disable                 // the delivery is dead, and its endpoint is disabled: it is gone for good
+	Success                 // accepted: there is nothing left to do
 )
 
 // String returns the action's name in lower case.
@@ -30,8 +30,8 @@ func (a Action) String() string {
 		return "wait"
 	case Permanent:
 		return "permanent"
-	case Deactivate:
-		return "deactivate"
+	case Disable:
+		return "disable"
 	case Success:
 		return "success"
 	}

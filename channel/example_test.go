@@ -88,6 +88,6 @@ func ExampleClassify() {
 	// 200 success
 	// 302 retry 0s
 	// 404 retry 0s
-	// 410 deactivate 0s
+	// 410 disable 0s
 	// 503 wait 2m0s
 }

@@ -194,7 +194,7 @@ func TestWebhookFailuresAreClassified(t *testing.T) {
 		}{
 			{
 				"/gone",
-				channel.Error{Action: channel.Deactivate, Class: channel.ClassStatus, StatusCode: 410},
+				channel.Error{Action: channel.Disable, Class: channel.ClassStatus, StatusCode: 410},
 			},
 			{"/wait", channel.Error{Action: channel.Wait, Class: channel.ClassStatus, StatusCode: 503,
 				RetryAfter: 7 * time.Second}},

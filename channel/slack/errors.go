@@ -33,7 +33,7 @@ var slackActions = map[string]channel.Action{
 	"duplicate_channel_not_found":             channel.Permanent,
 
 	// The target is gone or closed to us. That is one channel's trouble: what
-	// else the webhook delivers to goes on, so nothing here deactivates it.
+	// else the webhook delivers to goes on, so nothing here disables it.
 	"channel_not_found": channel.Permanent, "user_not_found": channel.Permanent,
 	"team_not_found":      channel.Permanent,
 	"channel_is_archived": channel.Permanent, "is_archived": channel.Permanent,

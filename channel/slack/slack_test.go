@@ -235,7 +235,7 @@ func TestSlackErrors(t *testing.T) {
 			class: channel.ClassRejected},
 		{answer: answer{status: 410, body: "channel_is_archived"}, action: channel.Permanent,
 			class: channel.ClassRejected},
-		{answer: answer{status: 410, body: ""}, action: channel.Deactivate, class: channel.ClassStatus},
+		{answer: answer{status: 410, body: ""}, action: channel.Disable, class: channel.ClassStatus},
 		{answer: answer{status: 403, body: "invalid_token"}, action: channel.Retry,
 			class: channel.ClassAuth},
 		{answer: answer{status: 500, body: "rollup_error"}, action: channel.Retry,

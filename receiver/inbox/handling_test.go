@@ -76,7 +76,7 @@ func TestWhatResultsMean(t *testing.T) {
 		// The handler sent a message to an endpoint that is gone, which must not disable the
 		// inbox.
 		"the error of a channel": {
-			fail: once(&channel.Error{Action: channel.Deactivate, Class: channel.ClassStatus,
+			fail: once(&channel.Error{Action: channel.Disable, Class: channel.ClassStatus,
 				StatusCode: 410}),
 			status:   webhook.StatusSucceeded,
 			attempts: []attempt{{class: "rejected", err: "channel: status 410"}, {}},

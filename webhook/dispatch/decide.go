@@ -37,7 +37,7 @@ func decide(t *webhook.Task, a ended, retry retryRules, now time.Time) decision 
 		}
 	}
 	failure := channel.AsError(a.err)
-	if failure.Action == channel.Deactivate {
+	if failure.Action == channel.Disable {
 		return decision{
 			status: webhook.StatusDead, gone: true, permanent: true,
 			// Leave the endpoint alone until the store knows that it is disabled.

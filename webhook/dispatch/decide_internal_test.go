@@ -79,7 +79,7 @@ func TestDecide(t *testing.T) {
 			schedule, again(channel.MaxRetryAfter, asked(9000*time.Hour))},
 		{"RetryAfter of a retry", 0, failed(retry, channel.ClassStatus, 9*time.Minute),
 			schedule, again(time.Minute, unhealthy)},
-		{"the endpoint is gone", 0, failed(channel.Deactivate, channel.ClassStatus, 0),
+		{"the endpoint is gone", 0, failed(channel.Disable, channel.ClassStatus, 0),
 			schedule,
 			gone},
 		{"own delays", 0, status(500),

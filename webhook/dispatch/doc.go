@@ -114,7 +114,7 @@
 // was never attempted before one that has failed.
 //
 // An endpoint is disabled when it has been failing for Lifecycle.DisabledAfter, 5 days by
-// default, or at once when it says that it is gone (410, or [channel.Deactivate]). Nothing is
+// default, or at once when it says that it is gone (410, or [channel.Disable]). Nothing is
 // attempted then until a person calls [Dispatcher.EnableEndpoint]. Its deliveries wait, and so
 // do those of new events; they are reported as paused. The subscription is not paused, and its
 // other channels go on. [Dispatcher.DisableEndpoint] does that by hand. A deploy that calls

@@ -12,47 +12,46 @@ import (
 	"github.com/mixpeek/webhooks-go/webhook"
 )
 
-// Hooks are functions that the Dispatcher calls as things happen: for traces, metrics,
-// audit. A nil one costs nothing. [JoinHooks] makes one of several.
+// Hooks are functions that the Dispatcher calls for traces, metrics and audits. A nil hook is not
+// called and costs nothing. [JoinHooks] makes one Hooks of several.
 //
-// A Start hook takes the context of what begins and returns the one to go on with, which
-// is derived from it, such as one that holds a span. The store or the channel that
-// is called gets that, and the End hook, which is called exactly once for each Start. Nil
-// leaves the context as it was.
+// A Start hook gets the context of the operation that begins, and returns the context to use for
+// it: the same one, or one derived from it that holds a span, for example. The Dispatcher passes it
+// to the store or the channel, and to the End hook, which it calls exactly once for each Start
+// hook. If a Start hook returns nil, the context stays as it was.
 //
-// All but Attempted are called where the thing happens, from many goroutines at a time:
-// what they take is added to an emit, an attempt or a claim. They must not block. They
-// must not change what they are given. A panic in a hook is logged, and all goes on as
-// though it had returned; a Start hook that panics leaves the context as it was. A hook must
-// not end its goroutine, as t.FailNow of a test does.
+// The Dispatcher calls all hooks but Attempted synchronously, from many goroutines at a time: the
+// time that they take is added to the emit, attempt or claim. Hooks must be safe for concurrent
+// use, must not block, and must not change what they are given. A panic in a hook is logged and has
+// no other effect; a Start hook that panics leaves the context as it was. A hook must not end its
+// goroutine, as t.FailNow of a test does.
 type Hooks struct {
-	// EmitStart and EmitEnd enclose each [Dispatcher.Emit] and [Dispatcher.EmitTx]. The
-	// events are stored with the trace that tracecontext.From finds in what EmitStart
-	// returns. Calls of Emit at the same time share one call of the store, which gets the
-	// context of one of them.
+	// EmitStart and EmitEnd enclose each call of [Dispatcher.Emit] and [Dispatcher.EmitTx]. The
+	// events are stored with the trace that tracecontext.From finds in the context that EmitStart
+	// returns. Concurrent calls of Emit share one call of the store, which gets the context of one
+	// of them.
 	EmitStart func(context.Context, EmitStart) context.Context
 	EmitEnd   func(context.Context, EmitEnd)
 
-	// AttemptStart and AttemptEnd enclose each call of a channel for a delivery. In the
-	// context of AttemptStart, tracecontext.From finds the trace of the emit; in what it
-	// returns, that which the channel is to send to its endpoint. When AttemptEnd is called
-	// the result is not stored yet: see Attempted.
+	// AttemptStart and AttemptEnd enclose each call of a channel for a delivery. In the context that
+	// AttemptStart gets, tracecontext.From finds the trace of the emit. The channel sends the trace
+	// in the context that AttemptStart returns to its endpoint. AttemptEnd is called before the
+	// result is stored: see Attempted.
 	AttemptStart func(context.Context, AttemptStart) context.Context
 	AttemptEnd   func(context.Context, AttemptEnd)
 
-	// ClaimStart and ClaimEnd enclose each time that the store is asked for due
-	// deliveries, at least once in Config.PollInterval. What Emit hands to this
-	// process at once is not claimed.
+	// ClaimStart and ClaimEnd enclose each call that asks the store for due deliveries. There is at
+	// least one in each Config.PollInterval. Deliveries that Emit prefetches are not claimed.
 	ClaimStart func(context.Context, ClaimStart) context.Context
 	ClaimEnd   func(context.Context, ClaimEnd)
 
-	// SettleStart and SettleEnd enclose each time that results are handed to the store,
-	// many at a time. What fails is tried again, with hooks of its own.
+	// SettleStart and SettleEnd enclose each call that stores results, many at a time. A call that
+	// fails is repeated, with hooks of its own.
 	SettleStart func(context.Context, SettleStart) context.Context
 	SettleEnd   func(context.Context, SettleEnd)
 
-	// PruneStart and PruneEnd enclose each time that the store is asked to remove what is older than
-	// Config.Retention, about once a minute.
+	// PruneStart and PruneEnd enclose each call that has the store remove what is older than
+	// Config.Retention. There is one each minute or more often.
 	PruneStart func(context.Context, PruneStart) context.Context
 	PruneEnd   func(context.Context, PruneEnd)
 
@@ -60,10 +59,9 @@ type Hooks struct {
 	// process has claimed the deliveries, or they were cancelled.
 	LeasesLost func(context.Context, LeasesLost)
 
-	// RunStart and RunEnd enclose each Run, or a Drain that does the work of one. The
-	// contexts of its attempts, claims and results are derived from what RunStart
-	// returns. RunDrain is called when the context of Run has ended, and attempts
-	// under way still go on.
+	// RunStart and RunEnd enclose each Run, or a Drain that does its work. The contexts of attempts,
+	// claims and results are derived from the one that RunStart returns. RunDrain is called when the
+	// context of Run has ended, while attempts are still in flight.
 	RunStart func(context.Context, RunStart) context.Context
 	RunDrain func(context.Context, RunDrain)
 	RunEnd   func(context.Context, RunEnd)
@@ -74,136 +72,141 @@ type Hooks struct {
 	// same time: the Revision of the states tells their order.
 	HealthChanged func(context.Context, HealthChange)
 
-	// Attempted is called after each attempt, once its result is stored, from one
-	// goroutine at a time. Results are stored while it works, but only until 4096 calls
-	// wait. It is not called for a result that came too late and was refused.
+	// Attempted is called after each attempt, once its result is stored, from one goroutine at a
+	// time. Up to 4096 calls can wait for it; then no further results are stored until it returns.
+	// It is not called for a result that the store refused because it came too late.
 	Attempted func(Result)
 }
 
-// EmitStart is a call of [Dispatcher.Emit] or [Dispatcher.EmitTx] that begins.
+// EmitStart describes a call of [Dispatcher.Emit] or [Dispatcher.EmitTx] that begins.
 type EmitStart struct {
-	// Events are the caller's, not checked nor completed yet: ids may be empty, and
+	// Events are the caller's. They are not checked or completed yet: ids may be empty, and
 	// elements nil.
 	Events []*event.Event
-	// Tx says that it is EmitTx.
+	// Tx is true for EmitTx.
 	Tx bool
 }
 
-// EmitEnd is what the call returns.
+// EmitEnd describes what the call returns.
 type EmitEnd struct {
-	// Events are those of EmitStart, which are complete now unless there was an error.
+	// Events are those of EmitStart. They are complete now, unless Err is not nil.
 	Events  []*event.Event
 	Emitted []webhook.Emitted
 	Err     error
 }
 
-// AttemptStart is an attempt that begins.
+// AttemptStart describes an attempt that begins.
 type AttemptStart struct {
 	DeliveryID     webhook.DeliveryID
 	OrganizationID string
 	Endpoint       webhook.Endpoint
 	EventID        string
 	EventType      string
-	// Number of the attempt of its delivery, from 1.
+	// Number counts the attempts of the delivery, from 1.
 	Number int
-	// DueAt is since when it could have been made, by the store's clock.
+	// DueAt is the time from which the attempt could have been made, by the store's clock.
 	DueAt time.Time
 	// QueuedAt is when the event was emitted, or when the delivery was last replayed, by the same
 	// clock.
 	QueuedAt time.Time
-	// Capabilities are what the channel says of its attempts, such as the host that they go to. They
-	// are zero if it cannot be opened.
+	// Capabilities are those of the channel, such as the host of its attempts. They are zero if the
+	// channel cannot be opened.
 	Capabilities channel.Capabilities
 }
 
-// AttemptEnd is an attempt that is over.
+// AttemptEnd describes an attempt that has ended.
 type AttemptEnd struct {
 	AttemptStart
-	// Attempt is what the history will say of it.
+	// Attempt is what the history will say.
 	Attempt webhook.Attempt
-	// Err is the channel's, nil if it delivered. [channel.AsError] says what it
-	// means. It is that of a context that ended if Run has cancelled the attempt: then
-	// the history says nothing of it, and the delivery is requeued.
+	// Err is the channel's error, or nil if it delivered: see [channel.AsError]. If Run has cancelled
+	// the attempt, Err matches [context.Canceled]; the attempt is then not in the history, and the
+	// delivery is requeued.
 	Err error
 }
 
-// ClaimStart is a claim that begins.
+// ClaimStart describes a claim that begins.
 type ClaimStart struct {
-	// Limit is how many deliveries are asked for at most.
+	// Limit is the largest number of deliveries to claim.
 	Limit int
 }
 
-// ClaimEnd is what the claim brought.
+// ClaimEnd describes what a claim returned.
 type ClaimEnd struct {
+	// Deliveries is how many were claimed.
 	Deliveries int
-	Err        error
+	// Err is the store's error.
+	Err error
 }
 
-// SettleStart is a call of the store with results.
+// SettleStart describes a call that stores results.
 type SettleStart struct {
-	// Deliveries is how many results there are, those that requeue a delivery among
-	// them.
+	// Deliveries is the number of results, including those that requeue a delivery.
 	Deliveries int
 }
 
-// SettleEnd is what the call came to.
+// SettleEnd describes what the call returned.
 type SettleEnd struct {
+	// Deliveries is that of SettleStart.
 	Deliveries int
-	// Refused is how many came too late: another process had claimed the delivery, or
-	// it was cancelled.
+	// Refused is how many results came too late: another process had claimed the delivery, or it was
+	// cancelled.
 	Refused int
-	Err     error
+	// Err is the store's error.
+	Err error
 }
 
-// PruneStart is a call of the store that begins, to remove what is old.
+// PruneStart describes a call that removes what is old.
 type PruneStart struct {
-	// Limit is how many rows it may remove.
+	// Limit is the largest number of deliveries and events to remove.
 	Limit int
 }
 
-// PruneEnd is what the call came to.
+// PruneEnd describes what the call returned.
 type PruneEnd struct {
 	// Rows is how many deliveries and events were removed.
 	Rows int
-	Err  error
+	// Err is the store's error.
+	Err error
 }
 
-// LeasesLost are leases that another process has taken over, or of deliveries that were cancelled.
-type LeasesLost struct{ Deliveries int }
+// LeasesLost describes leases that the store refused to extend.
+type LeasesLost struct {
+	// Deliveries is how many leases there are, one for each delivery.
+	Deliveries int
+}
 
-// RunStart is a [Dispatcher.Run] that begins.
+// RunStart describes a [Dispatcher.Run] that begins.
 type RunStart struct {
-	// Drain says that it is the work of a [Dispatcher.Drain].
+	// Drain is true if the work is that of a [Dispatcher.Drain].
 	Drain bool
 }
 
-// RunDrain is a Run that takes on nothing more.
+// RunDrain says that Run has stopped claiming, and waits for its attempts in flight.
 type RunDrain struct {
-	// Unstarted is how many deliveries were in memory and not in flight: they are
-	// requeued.
+	// Unstarted is how many deliveries in memory were not attempted. They are requeued.
 	Unstarted int
 }
 
-// RunEnd is a Run that is over.
+// RunEnd describes a Run that has ended.
 type RunEnd struct {
-	// Requeued is how many deliveries went back to the store since the context had
-	// ended.
+	// Requeued is how many deliveries were requeued after the context had ended.
 	Requeued int
-	// Leased is how many wait for the end of their lease: see [UnfinishedError].
+	// Leased is how many deliveries wait for the end of their lease: see [UnfinishedError].
 	Leased int
 	// Err is what Run returns.
 	Err error
 }
 
-// HealthChange is an endpoint whose health has changed: see Health of an endpoint in the
-// documentation of the package.
+// HealthChange describes a change of an endpoint's stored health: see "Health of an endpoint" in
+// the package documentation.
 type HealthChange struct {
-	// Before and After are the stored states. After says why, since when, and who changed it. When
-	// the endpoint is healthy again, Before.FailingSince is since when it had failed.
+	// Before and After are the stored states. After says why the health changed, and who changed it.
+	// If the endpoint is healthy again, Before.FailingSince is when its failures began.
 	Before, After webhook.EndpointState
 }
 
-// Result is an attempt and what follows from it.
+// Result describes an attempt and what follows from it.
 type Result struct {
 	DeliveryID     webhook.DeliveryID
 	OrganizationID string
@@ -213,10 +216,10 @@ type Result struct {
 	// QueuedAt is when the event was emitted, or when the delivery was last replayed.
 	QueuedAt time.Time
 	Attempt  webhook.Attempt
-	// Status is what the delivery becomes: StatusSucceeded, StatusPending (the
-	// next attempt is made at DueAt or soon after) or StatusDead.
+	// Status is that of the delivery now: StatusSucceeded, StatusPending or StatusDead.
 	Status webhook.Status
-	DueAt  time.Time
+	// DueAt is when the next attempt is due. It is zero unless Status is StatusPending.
+	DueAt time.Time
 }
 
 // hookStart calls a Start hook, if it is not nil, and returns the context to go on with.
