@@ -28,7 +28,9 @@ type Config struct {
 	Timeout time.Duration
 	// TraceID returns the id of the trace that a context is a part of, or "". If it is set, counters
 	// of attempts, and histograms, have exemplars with that id as trace_id. They are only sent in
-	// the OpenMetrics format: see promhttp.HandlerOpts. Defaults to none.
+	// the OpenMetrics format: see promhttp.HandlerOpts. With OpenTelemetry it is the TraceID of
+	// trace.SpanContextFromContext, once dispatch.JoinHooks has joined the hooks of webhook/otelhook
+	// with these. Defaults to none.
 	TraceID func(context.Context) string
 }
 
