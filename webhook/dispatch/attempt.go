@@ -158,6 +158,9 @@ func (r *run) attempt(t *task) (result, bool) {
 		QueuedAt:     t.QueuedAt,
 		Capabilities: entry.channels[t.Endpoint.Channel].can,
 	}
+	if t.Probe != nil {
+		about.FailingSince = t.Probe.FailingSince
+	}
 	ctx = hookStart(ctx, d, "AttemptStart", d.cfg.Hooks.AttemptStart, about)
 	waitedBefore := d.queue.CompletedPauses(&t.item)
 	attempt, progress, err := d.try(ctx, t.Endpoint.Channel, entry.channels[t.Endpoint.Channel],

@@ -90,7 +90,7 @@ func (d *Dispatcher) setByPerson(
 		return webhook.ErrNotFound
 	}
 	d.clock.ask(ctx)
-	if err := d.setState(ctx, organizationID, e, 0, change); err != nil {
+	if err := d.setState(ctx, organizationID, e, 0, "", change); err != nil {
 		return err
 	}
 	d.queue.SignalClaim()
@@ -142,7 +142,7 @@ func (d *Dispatcher) probeRepaired(
 		if config, ok := configs[r.state.Channel]; !ok || config == r.before {
 			continue
 		}
-		err := d.setState(ctx, updated.OrganizationID, r.state.Endpoint, 0,
+		err := d.setState(ctx, updated.OrganizationID, r.state.Endpoint, 0, "",
 			func(s *webhook.EndpointState) bool {
 				s.NextProbe, s.FailedProbes = d.now(), 0
 				return s.Health == webhook.Degraded

@@ -112,6 +112,9 @@ type AttemptStart struct {
 	// Capabilities are those of the channel, such as the host of its attempts. They are zero if the
 	// channel cannot be opened.
 	Capabilities channel.Capabilities
+	// FailingSince is since when the endpoint has been failing if it is degraded, so that the attempt
+	// is a probe. It is zero for all other attempts.
+	FailingSince time.Time
 }
 
 // AttemptEnd describes an attempt that has ended.
@@ -204,6 +207,8 @@ type HealthChange struct {
 	// Before and After are the stored states. After says why the health changed, and who changed it.
 	// If the endpoint is healthy again, Before.FailingSince is when its failures began.
 	Before, After webhook.EndpointState
+	// EventType is that of the event whose attempt has changed it. Empty if a person has.
+	EventType string
 }
 
 // Result describes an attempt and what follows from it.

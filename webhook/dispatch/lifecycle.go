@@ -134,7 +134,7 @@ func (d *Dispatcher) changeState(ctx context.Context, v *result) {
 // has been changed since the attempt: then the attempt says nothing of the endpoint as it is now.
 func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook.Health) error {
 	t, at := v.task, d.now()
-	err := d.setState(ctx, t.OrganizationID, t.Endpoint, v.revision,
+	err := d.setState(ctx, t.OrganizationID, t.Endpoint, v.revision, t.EventType,
 		func(state *webhook.EndpointState) bool {
 			if state.Health == webhook.Disabled || state.Health == health {
 				return false
@@ -192,7 +192,7 @@ func (d *Dispatcher) endProbe(ctx context.Context, v *result) error {
 	case err != nil:
 		return err
 	}
-	d.healthChanged(ctx, before, &after)
+	d.healthChanged(ctx, before, &after, v.task.EventType)
 	d.queue.SignalClaim()
 	return nil
 }
@@ -214,9 +214,10 @@ func (d *Dispatcher) extendProbes(ctx context.Context, leases []webhook.Lease, u
 }
 
 // setState reads a state, changes it, and stores it, again if another call has changed it
-// meanwhile. change returns false to leave it as it is. Revision is the subscription's, or 0.
+// meanwhile. change returns false to leave it as it is. Revision is the subscription's, or 0, and
+// eventType that of the event whose attempt changes the state, if one does.
 func (d *Dispatcher) setState(
-	ctx context.Context, organizationID string, e webhook.Endpoint, revision int64,
+	ctx context.Context, organizationID string, e webhook.Endpoint, revision int64, eventType string,
 	change func(*webhook.EndpointState) bool,
 ) error {
 	const attempts = 5
@@ -236,7 +237,7 @@ func (d *Dispatcher) setState(
 		case err != nil:
 			return err
 		case changed:
-			d.healthChanged(ctx, &before, &after)
+			d.healthChanged(ctx, &before, &after, eventType)
 		case before.Health != webhook.Healthy:
 			d.drainEndpoint(ctx, e) // another process has found out
 		}
@@ -247,7 +248,9 @@ func (d *Dispatcher) setState(
 // healthChanged does what follows if a change that this process has stored is one of the health:
 // nothing that is queued is attempted, and what was known of the endpoint is forgotten, so that one
 // that is healthy again begins with few attempts at a time.
-func (d *Dispatcher) healthChanged(ctx context.Context, before, after *webhook.EndpointState) {
+func (d *Dispatcher) healthChanged(
+	ctx context.Context, before, after *webhook.EndpointState, eventType string,
+) {
 	if before.Health == after.Health {
 		return
 	}
@@ -278,7 +281,7 @@ func (d *Dispatcher) healthChanged(ctx context.Context, before, after *webhook.E
 	}
 	d.cfg.Logger.LogAttrs(ctx, level, message, attributes...)
 	hookEnd(ctx, d, "HealthChanged", d.cfg.Hooks.HealthChanged,
-		HealthChange{Before: *before.Clone(), After: *after.Clone()})
+		HealthChange{Before: *before.Clone(), After: *after.Clone(), EventType: eventType})
 }
 
 // drainEndpoint returns what is queued for the endpoint to the store, so that the store decides

@@ -130,6 +130,10 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 		endpoint := &target{err: status(503)}
 		cfg := dispatch.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		cfg.Hooks.HealthChanged = changes.hook
+		var failingSince []time.Time // of the attempts, one at a time
+		cfg.Hooks.AttemptEnd = func(_ context.Context, a dispatch.AttemptEnd) {
+			failingSince = append(failingSince, a.FailingSince)
+		}
 		b := newBench(t, cfg, endpoint.send)
 		sub := b.subscribe(t, "*")
 		b.run(t)
@@ -153,6 +157,7 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 		assert.Equal(t, "the endpoint answered 503 Service Unavailable", c.After.Cause.Error)
 		assert.Positive(t, c.After.Cause.DeliveryID)
 		assert.Empty(t, c.After.ChangedBy, "the library did it")
+		assert.Equal(t, event.ObjectCreated, c.EventType)
 		lines := healthLog(log.String())
 		require.Len(t, lines, 1)
 		assert.Contains(t, lines[0], `level=WARN msg="webhook: an endpoint is degraded"`+
@@ -176,6 +181,11 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 		assert.Len(t, changes.all(), 1, "probes that fail change nothing")
 		assert.Equal(t, len(probes), b.state(t, sub).FailedProbes)
 		assert.NotContains(t, log.String(), "a clock must have been wrong")
+		for i, at := range failingSince {
+			probe := i >= len(failingSince)-len(probes)
+			assert.Equal(t, probe, start.Equal(at), "attempt %d", i)
+			assert.Equal(t, !probe, at.IsZero(), "attempt %d", i)
+		}
 
 		endpoint.set(nil)
 		elapse(31 * time.Minute)
@@ -329,6 +339,7 @@ func TestAnEndpointThatFailsForDaysIsDisabled(t *testing.T) {
 			len(waiting))
 		all = changes.all()
 		assert.Equal(t, "ann", all[2].After.ChangedBy)
+		assert.Empty(t, all[2].EventType)
 		assert.Equal(t, webhook.Healthy, all[2].After.Health)
 		assert.Contains(t, healthLog(log.String())[2], "changed_by=ann")
 	})
