@@ -32,6 +32,7 @@
 //	storetest           a test suite for the contract of a Store, for stores of your own
 //	otelhook            makes spans of OpenTelemetry; a module of its own
 //	webhooktest         helps to test code that publishes
+//	monitor             emits events when endpoints fail, deliveries die, or the backlog grows
 //	idempotency         runs a request once, even if the client repeats it
 //	api, api/client     the management API as an http.Handler, and a client of it
 //

@@ -129,7 +129,8 @@
 // or cancelled, as those of a paused subscription are.
 //
 // Hooks.HealthChanged and a line of the log tell of each change once, in the process that
-// stored it.
+// stored it. Package webhook/monitor makes events of these changes, for a mail to the owner of the
+// endpoint or a page to those on call.
 //
 // # Traces and metrics
 //
@@ -147,7 +148,8 @@
 // [Dispatcher.Stats] counts the deliveries that wait, are in flight, paused or dead, and says how
 // long the oldest due delivery has been waiting and what this process does. [Dispatcher.Totals]
 // counts for one organization. Module webhook/promhook makes metrics for Prometheus from the hooks
-// and from Stats.
+// and from Stats. Package webhook/monitor needs no other program: it emits events when deliveries
+// are dead or have been due for too long.
 //
 // # Probes and logs
 //
