@@ -102,6 +102,9 @@ func checkCost(t testing.TB, name, source string, data map[string]any, o Options
 // TestHostileTemplatesThatOnceSucceeded measures what took seconds or hundreds of MiB before
 // everything was charged in advance. It must not run while other tests do.
 func TestHostileTemplatesThatOnceSucceeded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	var file struct {
 		Cases []struct {
 			Name     string  `json:"name"`

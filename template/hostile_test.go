@@ -264,6 +264,9 @@ func hostileTemplates() []hostileTemplate {
 
 // TestHostile must not run while other tests do: it looks at the memory of the whole process.
 func TestHostile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	data := func() map[string]any {
 		return map[string]any{"event": []any{1, 2}, "object": map[string]any{"k": "v"}}
 	}

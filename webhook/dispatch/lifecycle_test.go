@@ -206,6 +206,9 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 }
 
 func TestOneProbeOverAllProcesses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
@@ -282,6 +285,9 @@ func TestARestartKeepsTheState(t *testing.T) {
 }
 
 func TestAnEndpointThatFailsForDaysIsDisabled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
@@ -346,6 +352,9 @@ func TestAnEndpointThatFailsForDaysIsDisabled(t *testing.T) {
 }
 
 func TestProbesCostDeliveriesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(500)}
@@ -688,6 +697,9 @@ func TestEndpointsByHand(t *testing.T) {
 }
 
 func TestNeverDisabled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		endpoint := &target{err: status(500)}
@@ -707,6 +719,9 @@ func TestNeverDisabled(t *testing.T) {
 }
 
 func TestNeverDegraded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var attempts atomic.Int64

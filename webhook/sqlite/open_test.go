@@ -188,6 +188,9 @@ func TestTablePrefix(t *testing.T) {
 }
 
 func TestOpenAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "webhooks.db")
 	var group sync.WaitGroup
