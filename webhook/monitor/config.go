@@ -40,7 +40,8 @@ type Config struct {
 	// Defaults to 30 s; at least 1 ms.
 	Interval time.Duration
 
-	// QueueSize is how many reports of each kind may wait in memory to be emitted. What does not fit
+	// QueueSize is how many endpoints may have something to report at a time, of each kind of hook,
+	// and how many reports may wait to be emitted. What does not fit
 	// is dropped, counted by [Monitor.Dropped], and logged. Defaults to 1024.
 	QueueSize int
 

@@ -41,8 +41,9 @@
 //	percent, disabled_at                   of a webhook.failing: when it will be disabled
 //	error_class, status_code, error        the last failure, in which the channel leaves no secret
 //	delivery_id                            the delivery that failed
-//	dead, event_id, event_type, attempt    of a delivery.dead: how many deliveries this process has
-//	                                       given up in this hour so far, and the last one
+//	dead, event_id, event_type, attempt    of a delivery.dead: how many deliveries this process had
+//	                                       given up in this hour when it was emitted, which is at
+//	                                       most Config.Interval after the first, and the last one
 //
 // Those about the backlog have its figures, from Stats: since (when this process first saw it
 // grow), oldest_due_age_seconds, bound_seconds, pending, in_flight, paused, dead, incomplete (the

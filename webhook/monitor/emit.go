@@ -61,16 +61,11 @@ func (m *Monitor) collect() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key, count := range m.dead {
-		if !count.reported {
-			count.reported = true
-			if m.tells(toldKey{key.endpointKey, 0}, key.hour) {
-				m.add(ofDead(key, count))
-			}
-		}
-		if time.Since(key.hour) > 2*time.Hour {
-			delete(m.dead, key)
+		if m.tells(toldKey{key.endpointKey, 0}, key.hour) {
+			m.add(ofDead(key, count))
 		}
 	}
+	clear(m.dead)
 	for key, f := range m.failing {
 		if m.tells(toldKey{key, f.percent}, f.since) {
 			m.add(&report{eventType: WebhookFailing, about: key, at: f.at,

@@ -20,12 +20,11 @@ type deadKey struct {
 	hour time.Time
 }
 
-// deadCount is what has become dead in an hour.
+// deadCount is what has become dead in an hour, since Run has last looked.
 type deadCount struct {
-	n        int
-	first    time.Time
-	last     dispatch.Result
-	reported bool
+	n     int
+	first time.Time
+	last  dispatch.Result
 }
 
 // failure is the last failed probe of an endpoint.

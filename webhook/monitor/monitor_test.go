@@ -83,7 +83,7 @@ func newBench(t *testing.T, store *memstore.Store, a *answers, cfg monitor.Confi
 	}
 	d, err := dispatch.New(store, dispatch.Config{
 		Channels: channels, Hooks: m.Hooks(), Logger: slog.New(slog.DiscardHandler),
-		PollInterval: 10 * time.Second, // the tests last for months
+		PollInterval: 20 * time.Second, Lease: 10 * time.Minute, // the tests last for months
 	})
 	require.NoError(t, err)
 	return &bench{d, m, store}
@@ -655,7 +655,7 @@ func TestTheyNeverFeedThemselves(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var a answers
 				a.set("shop", refused())
-				b := newBench(t, memstore.New(), &a, monitor.Config{})
+				b := newBench(t, memstore.New(), &a, monitor.Config{Interval: 5 * time.Minute})
 				for range customers {
 					b.subscribe(t, "", "shop", "object.*")
 				}
@@ -788,6 +788,25 @@ func TestAFullQueue(t *testing.T) {
 		assert.Equal(t, map[string]int{monitor.WebhookDisabled: 2, monitor.DeliveryDead: 2}, byType)
 		assert.Equal(t, 1, strings.Count(log.String(), "operational events were dropped"))
 		assert.Contains(t, log.String(), "reports=6")
+	})
+}
+
+// What was told makes room for others.
+func TestTheQueueIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var a answers
+		a.set("shop", refused())
+		b := newBench(t, memstore.New(), &a, monitor.Config{QueueSize: 1})
+		b.run(t)
+		for i := range 20 {
+			organizationID := fmt.Sprint("org_", i)
+			b.subscribe(t, organizationID, "shop", "object.*")
+			b.emit(t, organizationID)
+			elapse(time.Minute)
+		}
+		assert.Len(t, b.operational(t), 20)
+		assert.Zero(t, b.monitor.Dropped())
 	})
 }
 
