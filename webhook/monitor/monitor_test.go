@@ -388,6 +388,8 @@ type staged struct {
 	mu  sync.Mutex
 	age time.Duration
 	err error // of Emit
+	// failed are the types of the events that were to be emitted when err was not nil.
+	failed []string
 }
 
 func (s *staged) set(age time.Duration, err error) {
@@ -406,6 +408,9 @@ func (s *staged) Stats(context.Context) (dispatch.Stats, error) {
 func (s *staged) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emitted, error) {
 	s.mu.Lock()
 	err := s.err
+	if err != nil {
+		s.failed = append(s.failed, events[0].Type)
+	}
 	s.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -631,6 +636,9 @@ func (d emits) Emit(ctx context.Context, events ...*event.Event) ([]webhook.Emit
 
 // The only subscription for operational events is itself broken, for a month, in each way there is.
 func TestTheyNeverFeedThemselves(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of CPU time")
+	}
 	t.Parallel()
 	const customers = 12
 	for name, test := range map[string]struct {
@@ -730,13 +738,16 @@ func TestAudience(t *testing.T) {
 				sub := b.subscribe(t, "acme", "shop", "*")
 				b.run(t)
 				require.NoError(t, b.DisableEndpoint(t.Context(), "acme", endpointOf(sub), "ann"))
-				elapse(time.Second)
+				elapse(3 * time.Hour)
 				var got []string
+				ids := map[string]bool{}
 				for _, e := range b.operational(t) {
 					got = append(got, e.OrganizationID)
+					ids[e.ID] = true
 					assert.Equal(t, "acme", e.Metadata["organization_id"])
 				}
 				assert.ElementsMatch(t, test.want, got)
+				assert.Len(t, ids, len(got), "each has an id of its own")
 			})
 		})
 	}
@@ -797,12 +808,17 @@ func TestTheQueueIsUsedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a answers
 		a.set("shop", refused())
-		b := newBench(t, memstore.New(), &a, monitor.Config{QueueSize: 1})
+		b := newBench(t, memstore.New(), &a, monitor.Config{QueueSize: 2})
 		b.run(t)
 		for i := range 20 {
 			organizationID := fmt.Sprint("org_", i)
 			b.subscribe(t, organizationID, "shop", "object.*")
 			b.emit(t, organizationID)
+			b.monitor.Hooks().AttemptEnd(t.Context(), dispatch.AttemptEnd{
+				AttemptStart: dispatch.AttemptStart{OrganizationID: organizationID,
+					FailingSince: time.Now().Add(-3 * day)},
+				Attempt: webhook.Attempt{StartedAt: time.Now()}, Err: status(500),
+			})
 			elapse(time.Minute)
 		}
 		assert.Len(t, b.operational(t), 20)
@@ -847,6 +863,61 @@ func TestAStoreThatFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An outage does not change the order of what is told.
+func TestTheOrderSurvivesAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var a answers
+		b := newBench(t, memstore.New(), &a, monitor.Config{})
+		s := &staged{Dispatcher: b}
+		s.set(0, webhook.Unavailable("down"))
+		stop := start(t, func(ctx context.Context) error { return b.monitor.Run(ctx, s) })
+		sub := b.subscribe(t, "", "shop", "*")
+		require.NoError(t, b.DisableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		elapse(2 * time.Minute)
+		require.NoError(t, b.EnableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		elapse(10 * time.Minute)
+		assert.Greater(t, len(s.failed), 10)
+		assert.NotContains(t, s.failed, monitor.WebhookRecovered)
+		s.set(0, nil)
+		begin := time.Now().Truncate(time.Hour)
+		stop() // which waits for no backoff
+		assert.Equal(t, []string{"webhook.disabled 0s", "webhook.recovered 2m0s"}, b.told(t, begin))
+	})
+}
+
+// An event that was stored although Emit has failed is not told again in the next hour.
+func TestAnErrorAfterTheEventWasStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var a answers
+		b := newBench(t, memstore.New(), &a, monitor.Config{})
+		d := &uncertain{Dispatcher: b}
+		start(t, func(ctx context.Context) error { return b.monitor.Run(ctx, d) })
+		sub := b.subscribe(t, "", "shop", "*")
+		require.NoError(t, b.DisableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		elapse(3 * time.Hour)
+		assert.Equal(t, 2, d.calls)
+		assert.Len(t, b.operational(t), 1)
+	})
+}
+
+// uncertain is a Dispatcher whose connection breaks after the first commit.
+type uncertain struct {
+	monitor.Dispatcher
+	calls int
+}
+
+func (d *uncertain) Emit(
+	ctx context.Context, events ...*event.Event,
+) ([]webhook.Emitted, error) {
+	emitted, err := d.Dispatcher.Emit(ctx, events...)
+	if d.calls++; d.calls == 1 {
+		return nil, webhook.Unavailable("the connection is broken")
+	}
+	return emitted, err
 }
 
 func TestAPanicIsHarmless(t *testing.T) {
