@@ -1,6 +1,0 @@
-//go:build !race
-
-package monitor_test
-
-// raceDetector is set in race_test.go.
-const raceDetector = false
