@@ -102,7 +102,6 @@ var bareLoops = []struct {
 		client := &http.Client{Transport: &http.Transport{MaxIdleConns: concurrency,
 			MaxIdleConnsPerHost: concurrency, TLSClientConfig: s.trust()}}
 		return func(payload []byte) error {
-			//nolint:noctx // as a user would write it
 			resp, err := client.Post(s.url, "application/json", bytes.NewReader(payload))
 			if err != nil {
 				return err
