@@ -45,7 +45,7 @@ const (
 	HealthReady HealthStatus = "ready"
 	// HealthDegraded means that the process works, and that a person should look at the reasons.
 	HealthDegraded HealthStatus = "degraded"
-	// HealthUnavailable means that the store does not answer: nothing can be emitted.
+	// HealthUnavailable means that the store cannot be read: nothing can be emitted or delivered.
 	HealthUnavailable HealthStatus = "unavailable"
 )
 
@@ -56,7 +56,7 @@ type HealthReport struct {
 	// Reasons says why it is not ready. They are for people, and may be worded differently in
 	// another version.
 	Reasons []string `json:"reasons,omitempty"`
-	// Store says whether the store answers.
+	// Store says whether the store can be read. It does not say whether it can be written.
 	Store bool `json:"store"`
 	// Running says whether Run is running in this process.
 	Running bool `json:"running"`
@@ -75,6 +75,11 @@ type HealthReport struct {
 // process can neither emit nor deliver, and loses nothing. It is not for liveness probes:
 // restarting processes does not repair a database, and stops those that would continue as soon as
 // it works. Use [NewLivenessHandler] for those.
+//
+// The handler only reads from the store. While a full disk or a locked file lets the store be read
+// but not written, every emit fails, and the handler may still answer 200. Watch for emits that
+// fail: they return an error, Hooks.EmitEnd has it, and module webhook/promhook counts them as
+// store_errors_total of op emit.
 //
 // It returns an [*event.ValidationError] that lists every invalid field of cfg.
 func NewHealthHandler(d *Dispatcher, cfg HealthConfig) (http.Handler, error) {

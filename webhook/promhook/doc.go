@@ -34,7 +34,7 @@
 //	deliveries_incomplete                 by kind, unfinished or dead: 1 if there are more
 //	oldest_delivery_age_seconds           by state: pending in the store, in_flight here
 //	endpoints                             by health: degraded or disabled
-//	store_up                              1 if the store has answered
+//	store_up                              1 if the store could be read (not: be written)
 //
 // Those of the process are to be summed:
 //
