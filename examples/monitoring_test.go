@@ -247,7 +247,7 @@ func (p *prometheus) rules(t *testing.T) map[string]string {
 
 var (
 	comparison = regexp.MustCompile(`(==|!=|>=|<=|>|<) *(-?[0-9])`)
-	absent     = regexp.MustCompile(`^absent\((.*)\)$`)
+	absent     = regexp.MustCompile(`\babsent\(([^()]*)\)`)
 )
 
 // expressions returns those of the dashboard, with a value for each variable, and those of the
@@ -278,6 +278,7 @@ func (p *prometheus) expressions(t *testing.T) map[string]string {
 		for _, rule := range group.Rules {
 			alerts++
 			inner := absent.ReplaceAllString(rule.Query, "$1")
+			inner = strings.ReplaceAll(inner, " unless ", " or ")
 			found[rule.Name] = comparison.ReplaceAllString(inner, "$1 bool $2")
 		}
 	}
