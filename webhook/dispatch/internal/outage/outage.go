@@ -56,7 +56,7 @@ func (l *Log) Over(ctx context.Context) {
 	}
 	if l.logged {
 		l.logger.InfoContext(ctx, "webhook: the store works again", "op", l.op, "outage",
-			time.Since(l.since))
+			time.Since(l.since).Round(time.Millisecond).String()) // JSON would have nanoseconds
 	}
 	l.since, l.logged = time.Time{}, false
 	l.backoff.Reset()

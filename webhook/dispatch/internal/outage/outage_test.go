@@ -18,7 +18,7 @@ func TestOutageIsLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		l := outage.New(slog.New(slog.NewTextHandler(&log, nil)), "test")
+		l := outage.New(slog.New(slog.NewJSONHandler(&log, nil)), "test")
 		begun := func() int { return strings.Count(log.String(), "the store fails") }
 		ended := func() int { return strings.Count(log.String(), "works again") }
 
@@ -40,7 +40,7 @@ func TestOutageIsLoggedOnceAMinute(t *testing.T) {
 		l.Over(t.Context())
 		l.Over(t.Context())
 		assert.Equal(t, []int{2, 2}, []int{begun(), ended()})
-		assert.Contains(t, log.String(), "outage=40s")
+		assert.Contains(t, log.String(), `"outage":"40s"`)
 	})
 }
 
