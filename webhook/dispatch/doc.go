@@ -129,7 +129,7 @@
 // or cancelled, as those of a paused subscription are.
 //
 // Hooks.HealthChanged and a line of the log tell of each change once, in the process that
-// stored it. Package webhook/monitor makes events of these changes, for a mail to the owner of the
+// stored it. The line says since when the endpoint has been failing, as failing_since. Package webhook/monitor makes events of these changes, for a mail to the owner of the
 // endpoint or a page to those on call.
 //
 // # Traces and metrics

@@ -271,7 +271,7 @@ func (d *Dispatcher) healthChanged(
 		slog.String("webhook_id", after.SubscriptionID), slog.String("channel", after.Channel),
 	}
 	if !since.IsZero() {
-		attributes = append(attributes, slog.Time("since", since))
+		attributes = append(attributes, slog.Time("failing_since", since))
 	}
 	if c := after.Cause; c != nil {
 		attributes = append(attributes, slog.String("class", c.Class), slog.String("error", c.Error))

@@ -161,7 +161,7 @@ func TestAnEndpointThatKeepsFailingIsDegraded(t *testing.T) {
 		lines := healthLog(log.String())
 		require.Len(t, lines, 1)
 		assert.Contains(t, lines[0], `level=WARN msg="webhook: an endpoint is degraded"`+
-			` organization_id="" webhook_id=`+sub.ID+` channel=webhook since=`)
+			` organization_id="" webhook_id=`+sub.ID+` channel=webhook failing_since=`)
 		assert.Contains(t, lines[0], `class=status error="the endpoint answered 503`)
 
 		stored := b.state(t, sub)
