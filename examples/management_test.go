@@ -54,6 +54,9 @@ func testManagement(t *testing.T, programs programs) {
 		}
 		return false
 	}, patience, 20*time.Millisecond)
+	state, err := c.DisableEndpoint(t.Context(), created.ID, "webhook")
+	require.NoError(t, err)
+	assert.Equal(t, "the management API", state.ChangedBy)
 	emitter.stop()
 	receiver.stop()
 }

@@ -65,6 +65,9 @@ func testEmitterAndReceiver(t *testing.T, programs programs) {
 	assert.Equal(t, "mixpeek:acme:articles:obj_1", dropped["key"])
 	attempted := emitter.await("attempted", e.ID)
 	assert.EqualValues(t, http.StatusOK, attempted["status_code"])
+	assert.Equal(t, "INFO", attempted["level"])
+	assert.Regexp(t, `^dlv_\d+$`, attempted["delivery_id"])
+	assert.Contains(t, attempted, "organization_id")
 
 	emitter.stop()
 	receiver.stop()

@@ -101,8 +101,13 @@ func run(ctx context.Context, cfg config, logger *slog.Logger) (err error) {
 
 func logAttempts(logger *slog.Logger) func(dispatch.Result) {
 	return func(o dispatch.Result) {
-		logger.Info("attempted",
+		level := slog.LevelInfo
+		if o.Attempt.Error != "" {
+			level = slog.LevelWarn
+		}
+		logger.Log(context.Background(), level, "attempted",
 			"event_id", o.EventID, "event_type", o.EventType,
+			"delivery_id", o.DeliveryID.String(), "organization_id", o.OrganizationID,
 			"webhook_id", o.Endpoint.SubscriptionID, "channel", o.Endpoint.Channel,
 			"attempt", o.Attempt.Number, "status_code", o.Attempt.StatusCode, "error", o.Attempt.Error,
 			"duration", o.Attempt.Duration.String(), "delivery", string(o.Status))

@@ -18,7 +18,11 @@ func withManagement(
 	if err := keys.Add("", api.HashKey(key)); err != nil {
 		return nil, err
 	}
-	management, err := api.New(d, keys.Authenticate, api.Config{Logger: logger})
+	management, err := api.New(d, keys.Authenticate, api.Config{
+		Logger: logger,
+		// The key has no name. This tells what was done over the API from what the library did.
+		Actor: func(*http.Request) string { return "the management API" },
+	})
 	if err != nil {
 		return nil, err
 	}
