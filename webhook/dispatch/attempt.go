@@ -191,6 +191,7 @@ func (r *run) attempt(t *task) (result, bool) {
 		err: err, class: channel.Class(attempt.Class), waitedHere: waited >= attempt.Duration,
 	}, retryRules{entry.retry, d.retry}, endedAt))
 	v.settlement.Progress, v.revision = progress, entry.revision
+	d.observeReach(t, entry.channels[t.Endpoint.Channel].host.Name, v.observed.Health)
 	if t.Probe != nil {
 		d.asProbe(&v, endedAt)
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +31,7 @@ type Dispatcher struct {
 	leases   heldLeases
 	emits    groupcommit.Group[webhook.NewEvent, webhook.Emitted]
 	suspects suspects
-	probes   sync.Mutex // held while the state of a probe of this process is stored
+	reach    reach
 	clock    clock
 	claims   claimRecord
 	running  atomic.Pointer[run] // nil if Run is not running

@@ -113,13 +113,17 @@
 // The first answer makes the endpoint healthy for all processes. A probe takes a delivery that
 // was never attempted before one that has failed.
 //
-// An endpoint is disabled when it has been failing for Lifecycle.DisabledAfter, 5 days by
-// default, or at once when it says that it is gone (410, or [channel.Disable]). Nothing is
-// attempted then until a person calls [Dispatcher.EnableEndpoint]. Its deliveries wait, and so
-// do those of new events; they are reported as paused. The subscription is not paused, and its
-// other channels go on. [Dispatcher.DisableEndpoint] does that by hand. A deploy that calls
-// PutSubscription enables nothing. An update that changes the configs of a degraded channel
-// has it probed at once.
+// An endpoint is disabled when it has been failing for Lifecycle.DisabledAfter, 5 days by default,
+// and for at least 8 probes, or at once when it says that it is gone (410, or [channel.Disable]).
+// Nothing is attempted then until a person calls [Dispatcher.EnableEndpoint]. Its deliveries wait,
+// and so do those of new events; they are reported as paused. The subscription is not paused, and
+// its other channels go on. [Dispatcher.DisableEndpoint] does that by hand. A deploy that calls
+// PutSubscription enables nothing. An update that changes the configs of a channel that is
+// degraded, or disabled by the library, has it probed at once.
+//
+// A process that reaches nothing does not blame the endpoints: if 8 hosts have failed, and none has
+// answered since, it takes itself to be cut off. Until a host answers, it makes no endpoint
+// degraded or disabled, counts no failed probe, and has logged that at Error.
 //
 // Waiting costs a delivery nothing, because it is not the delivery that has failed. A probe
 // that fails does not count as one of its attempts, although it is in the history, until that
@@ -180,6 +184,7 @@
 //   - decide.go, retry.go: what follows from an attempt; the retry policies
 //   - lifecycle.go, endpoints.go: endpoints that become degraded, disabled and healthy, by what
 //     attempts say, and by hand
+//   - reach.go: whether this process reaches anything
 //   - lost.go, heldleases.go: deliveries whose lease was lost, and the leases held here
 //   - replay.go, sendtest.go, testlimits.go: Replay and ReplayAll; SendTest
 //   - hooks.go, joinhooks.go, logs.go: Hooks, several of them as one, and the log about deliveries

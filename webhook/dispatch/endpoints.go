@@ -97,19 +97,19 @@ func (d *Dispatcher) setByPerson(
 	return nil
 }
 
-// repaired is an endpoint that is degraded while its subscription is updated, with its
+// repaired is an endpoint that is not healthy while its subscription is updated, with its
 // configuration before.
 type repaired struct {
 	state  webhook.EndpointState
 	before string
 }
 
-// degradedOf returns the degraded endpoints of a subscription.
+// degradedOf returns the endpoints of a subscription that are not healthy.
 func (d *Dispatcher) degradedOf(
 	ctx context.Context, organizationID, id string,
 ) (degraded []repaired, err error) {
 	states, err := d.store.EndpointStates(ctx, webhook.EndpointQuery{OrganizationID: organizationID,
-		SubscriptionID: id, Health: webhook.Degraded, Limit: webhook.MaxChannels})
+		SubscriptionID: id, Limit: webhook.MaxChannels})
 	if err != nil || len(states) == 0 {
 		return nil, err
 	}
@@ -132,8 +132,9 @@ func configsByKey(sub *webhook.Subscription) map[string]string {
 	return configs
 }
 
-// probeRepaired has degraded endpoints probed at once whose configuration the update has changed: a
-// person may have repaired them.
+// probeRepaired has endpoints probed at once that fail, or were disabled because they did, and whose
+// configuration the update has changed: a person may have repaired them, or another channel may
+// have got their key.
 func (d *Dispatcher) probeRepaired(
 	ctx context.Context, degraded []repaired, updated *webhook.Subscription,
 ) error {
@@ -144,13 +145,23 @@ func (d *Dispatcher) probeRepaired(
 		}
 		err := d.setState(ctx, updated.OrganizationID, r.state.Endpoint, 0, "",
 			func(s *webhook.EndpointState) bool {
-				s.NextProbe, s.FailedProbes = d.now(), 0
-				return s.Health == webhook.Degraded
+				if s.Health == webhook.Healthy || s.ChangedBy != "" {
+					return false // a person who disabled it decides
+				}
+				at := d.now()
+				if s.Health == webhook.Disabled {
+					s.Health, s.Since = webhook.Degraded, at
+				}
+				s.FailingSince, s.NextProbe, s.FailedProbes = at, at, 0
+				return true
 			})
 		if err != nil && !errors.Is(err, webhook.ErrNotFound) && !errors.Is(err, webhook.ErrConflict) {
 			return err
 		}
-		d.cfg.Logger.InfoContext(ctx, "webhook: a degraded endpoint has a new configuration, "+
+		if r.state.ChangedBy != "" {
+			continue
+		}
+		d.cfg.Logger.InfoContext(ctx, "webhook: an endpoint that failed has a new configuration, "+
 			"it is probed at once", "organization_id", updated.OrganizationID,
 			"webhook_id", updated.ID, "channel", r.state.Channel)
 	}

@@ -157,14 +157,19 @@ func (h *healthHandler) report(ctx context.Context) HealthReport {
 	// The report is for all who ask, even if the first of them goes away.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.Timeout)
 	defer cancel()
-	err := h.d.store.Ping(ctx)
-	var s Stats
-	if err == nil {
+	answers := h.d.store.Ping(ctx) == nil
+	s, err := Stats{}, error(nil)
+	if answers {
 		s, err = h.d.stats(ctx, maxHealthCount)
-	} else {
+	}
+	if !answers || err != nil {
 		s = Stats{At: h.d.now(), Process: h.d.processStats()}
 	}
-	h.last, h.at = h.judge(&s, err == nil), time.Now()
+	h.last, h.at = h.judge(&s, answers), time.Now()
+	if err != nil && h.last.Status == HealthReady {
+		h.last.Status = HealthDegraded
+		h.last.Reasons = append(h.last.Reasons, "the store does not count deliveries in time")
+	}
 	return h.last
 }
 

@@ -31,7 +31,8 @@ type Lifecycle struct {
 	// that is longer. They default to 1 minute and 30 minutes, or FirstProbe if that is longer.
 	FirstProbe, MaxProbe time.Duration
 	// DisabledAfter is how long after its first failure an endpoint that keeps failing becomes
-	// disabled. Defaults to 5 days; [Never] leaves it degraded.
+	// disabled, with the eighth probe that fails at the earliest. Defaults to 5 days; [Never] leaves
+	// it degraded.
 	DisabledAfter time.Duration
 }
 
@@ -65,6 +66,10 @@ func (l Lifecycle) wait(failedProbes int) time.Duration {
 	return wait
 }
 
+// minFailedProbes is how many probes must have failed before an endpoint is disabled. An endpoint
+// may have had nothing to deliver for days, or no process to deliver it: that is no failure.
+const minFailedProbes = 8
+
 // probed returns the state of a degraded endpoint after a probe that ended at a time.
 func (l Lifecycle) probed(
 	state webhook.EndpointState, observed breaker.Observation, at time.Time,
@@ -75,7 +80,7 @@ func (l Lifecycle) probed(
 			Health: webhook.Healthy, Since: at, Revision: state.Revision}
 	case breaker.Unhealthy:
 		state.FailedProbes++
-		if at.Sub(state.FailingSince) >= l.DisabledAfter {
+		if state.FailedProbes >= minFailedProbes && at.Sub(state.FailingSince) >= l.DisabledAfter {
 			state.Health, state.Since, state.NextProbe = webhook.Disabled, at, time.Time{}
 			state.ChangedBy = ""
 			return state
@@ -108,25 +113,37 @@ const maxProbes = MaxReplayed / 2
 // changesState reports whether the state of the endpoint may change by a result that is stored.
 func (d *Dispatcher) changesState(v *result) bool {
 	return v.gone || v.task.probe.Load() != nil ||
-		!v.failingSince.IsZero() && time.Since(v.failingSince) >= d.cfg.Lifecycle.DegradedAfter
+		!v.failingSince.IsZero() && time.Since(v.failingSince) >= d.cfg.Lifecycle.DegradedAfter &&
+			!d.reach.cutOff()
 }
 
-// changeState changes the state of the endpoint as a result says.
+// changeState changes the state of the endpoint as a result says. If the store fails it is tried
+// again for a while: until it is stored, other attempts are made at an endpoint that is gone.
 func (d *Dispatcher) changeState(ctx context.Context, v *result) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	var err error
-	switch t := v.task; {
-	case v.gone:
-		err = d.changeHealth(ctx, v, webhook.Disabled)
-	case t.probe.Load() != nil:
-		err = d.endProbe(ctx, v)
-	default:
-		err = d.changeHealth(ctx, v, webhook.Degraded)
+	err := d.storeState(ctx, v)
+	for wait := 100 * time.Millisecond; err != nil && sleep(ctx, wait); wait *= 2 {
+		err = d.storeState(ctx, v)
 	}
-	if err != nil {
+	if err == nil {
+		return
+	}
+	if skipped, ok := d.logs.notStored.Allow(time.Now()); ok {
 		d.cfg.Logger.WarnContext(ctx, "webhook: the state of an endpoint cannot be stored",
-			"webhook_id", v.task.Endpoint.SubscriptionID, "channel", v.task.Endpoint.Channel, "error", err)
+			"webhook_id", v.task.Endpoint.SubscriptionID, "channel", v.task.Endpoint.Channel, "error", err,
+			"unlogged", skipped)
+	}
+}
+
+func (d *Dispatcher) storeState(ctx context.Context, v *result) error {
+	switch {
+	case v.gone:
+		return d.changeHealth(ctx, v, webhook.Disabled)
+	case v.task.probe.Load() != nil:
+		return d.endProbe(ctx, v)
+	default:
+		return d.changeHealth(ctx, v, webhook.Degraded)
 	}
 }
 
@@ -134,9 +151,16 @@ func (d *Dispatcher) changeState(ctx context.Context, v *result) {
 // has been changed since the attempt: then the attempt says nothing of the endpoint as it is now.
 func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook.Health) error {
 	t, at := v.task, d.now()
+	stale := false
 	err := d.setState(ctx, t.OrganizationID, t.Endpoint, v.revision, t.EventType,
 		func(state *webhook.EndpointState) bool {
 			if state.Health == webhook.Disabled || state.Health == health {
+				return false
+			}
+			// Another process has found it healthy since this one began to see it fail.
+			stale = health == webhook.Degraded && !state.Since.IsZero() &&
+				state.Since.After(d.clock.of(v.failingSince))
+			if stale {
 				return false
 			}
 			if state.FailingSince.IsZero() {
@@ -152,7 +176,10 @@ func (d *Dispatcher) changeHealth(ctx context.Context, v *result, health webhook
 			}
 			return true
 		})
-	if errors.Is(err, webhook.ErrConflict) {
+	if stale {
+		d.drainEndpoint(ctx, t.Endpoint) // and forget what was seen of it
+	}
+	if errors.Is(err, webhook.ErrConflict) || errors.Is(err, webhook.ErrNotFound) {
 		return nil
 	}
 	return err
@@ -170,15 +197,20 @@ func causeOf(v *result) *webhook.EndpointCause {
 // endProbe stores what a probe says of its endpoint. If there was no attempt, the next probe may
 // come at once. It changes nothing if the state was changed meanwhile, such as by a person.
 func (d *Dispatcher) endProbe(ctx context.Context, v *result) error {
-	d.probes.Lock()
-	defer d.probes.Unlock()
-	before := v.task.probe.Swap(nil)
+	t := v.task
+	t.storingProbe.Lock()
+	defer t.storingProbe.Unlock()
+	before := t.probe.Load()
 	if before == nil {
 		return nil
 	}
 	after := *before.Clone()
 	if at := d.now(); v.attempt != nil {
-		after = d.cfg.Lifecycle.probed(after, v.observed, at)
+		observed := v.observed
+		if observed.Health == breaker.Unhealthy && d.reach.cutOff() {
+			observed = breaker.Observation{} // it says more of this process
+		}
+		after = d.cfg.Lifecycle.probed(after, observed, at)
 		if v.observed.Health == breaker.Unhealthy {
 			after.Cause = causeOf(v)
 		}
@@ -188,11 +220,13 @@ func (d *Dispatcher) endProbe(ctx context.Context, v *result) error {
 	err := d.store.SetEndpointState(ctx, &after, v.revision)
 	switch {
 	case errors.Is(err, webhook.ErrConflict), errors.Is(err, webhook.ErrNotFound):
+		t.probe.Store(nil)
 		return nil
 	case err != nil:
 		return err
 	}
-	d.healthChanged(ctx, before, &after, v.task.EventType)
+	t.probe.Store(nil)
+	d.healthChanged(ctx, before, &after, t.EventType)
 	d.queue.SignalClaim()
 	return nil
 }
@@ -200,7 +234,9 @@ func (d *Dispatcher) endProbe(ctx context.Context, v *result) error {
 // extendProbes keeps other processes from probing the endpoints of leases that were extended.
 func (d *Dispatcher) extendProbes(ctx context.Context, leases []webhook.Lease, until time.Time) {
 	for _, t := range d.leases.probes(leases) {
-		d.probes.Lock()
+		if ctx.Err() != nil || !t.storingProbe.TryLock() {
+			continue // the next time, or the probe has just ended
+		}
 		if state := t.probe.Load(); state != nil {
 			next := state.Clone()
 			next.NextProbe = until
@@ -209,7 +245,7 @@ func (d *Dispatcher) extendProbes(ctx context.Context, leases []webhook.Lease, u
 				t.probe.Store(next)
 			}
 		}
-		d.probes.Unlock()
+		t.storingProbe.Unlock()
 	}
 }
 

@@ -573,7 +573,7 @@ func TestAnotherURLIsProbedAtOnce(t *testing.T) {
 		require.NoError(t, b.UpdateSubscription(t.Context(), sub))
 		elapse(time.Second)
 		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health)
-		assert.Contains(t, log.String(), "a degraded endpoint has a new configuration")
+		assert.Contains(t, log.String(), "an endpoint that failed has a new configuration")
 		elapse(time.Minute)
 		assert.Empty(t, b.deliveries(t, webhook.DeliveryQuery{Status: webhook.StatusPending}))
 	})

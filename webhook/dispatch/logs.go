@@ -13,10 +13,12 @@ import (
 const linesPerMinute = 100
 
 // deliveryLogs bound the lines that thousands of deliveries may cause at once.
-type deliveryLogs struct{ dead, late, leaseLost, attemptLost outage.Budget }
+type deliveryLogs struct{ dead, late, leaseLost, attemptLost, notStored, cutOff outage.Budget }
 
 func (l *deliveryLogs) limit() {
-	for _, b := range []*outage.Budget{&l.dead, &l.late, &l.leaseLost, &l.attemptLost} {
+	for _, b := range []*outage.Budget{
+		&l.dead, &l.late, &l.leaseLost, &l.attemptLost, &l.notStored, &l.cutOff,
+	} {
 		b.PerMinute = linesPerMinute
 	}
 }

@@ -27,6 +27,8 @@ type run struct {
 	hookResults chan Result
 	// untold counts the calls of the hook that are to come, or under way.
 	untold atomic.Int64
+	// changers has a place for each state of an endpoint that is being stored.
+	changers chan struct{}
 	// changes are the states of endpoints that results change.
 	changes  sync.WaitGroup
 	changing atomic.Int64 // how many are under way
@@ -43,6 +45,9 @@ type run struct {
 
 // maxHookResults is how many calls of a hook may wait before results do.
 const maxHookResults = 4096
+
+// maxChangers is how many states of endpoints are stored at a time.
+const maxChangers = 4
 
 // settleTime is how long the results of cancelled attempts may take to store.
 const settleTime = 5 * time.Second
@@ -78,9 +83,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 func (d *Dispatcher) newRun() *run {
 	return &run{
-		d:       d,
-		results: make(chan result, maxSettle),
-		ended:   make(chan struct{}),
+		d:        d,
+		results:  make(chan result, maxSettle),
+		changers: make(chan struct{}, maxChangers),
+		ended:    make(chan struct{}),
 	}
 }
 
@@ -418,7 +424,10 @@ func (r *run) settled(ctx context.Context, batch []result, refused []webhook.Lea
 			v := batch[i] // the batch is used again
 			r.changing.Add(1)
 			r.changes.Go(func() {
+				// Few at a time: what others store must not wait behind thousands of them.
+				r.changers <- struct{}{}
 				d.changeState(ctx, &v)
+				<-r.changers
 				r.changing.Add(-1)
 				r.lookIfDrained()
 			})

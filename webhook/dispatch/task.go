@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,8 @@ type task struct {
 	queuedAt time.Time
 	// probe is Task.Probe, as it was stored last, until the result of the probe is stored.
 	probe atomic.Pointer[webhook.EndpointState]
+	// storingProbe is held while the state of the probe is stored.
+	storingProbe sync.Mutex
 	// leaseLost says that another process has the lease, or that the delivery was cancelled. It and
 	// Until belong to heldLeases.
 	leaseLost bool

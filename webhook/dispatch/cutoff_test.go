@@ -1,0 +1,197 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mixpeek/webhooks-go/channel"
+	"github.com/mixpeek/webhooks-go/channel/httpendpoint"
+	"github.com/mixpeek/webhooks-go/event"
+	"github.com/mixpeek/webhooks-go/webhook"
+	"github.com/mixpeek/webhooks-go/webhook/dispatch"
+	"github.com/mixpeek/webhooks-go/webhook/memstore"
+)
+
+// A process without a network takes no endpoint to be degraded, whether another process reaches
+// them all or nobody does for days.
+func TestAProcessThatIsCutOffDegradesNothing(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		const endpoints = 12
+		store := memstore.New()
+		var changes healthChanges
+		var log lockedBuffer
+		cfg := dispatch.Config{PollInterval: 5 * time.Second,
+			Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		cfg.Hooks.HealthChanged = changes.hook
+		noRoute := &channel.Error{Action: channel.Retry, Class: channel.ClassConnect,
+			Err: errors.New("no route to host")}
+		works, cutOff := &target{}, &target{err: noRoute}
+		a, b := benchOn(t, store, cfg, works.send), benchOn(t, store, cfg, cutOff.send)
+		a.run(t)
+		b.run(t)
+		for i := range endpoints {
+			require.NoError(t, a.CreateSubscription(t.Context(), &webhook.Subscription{
+				Name: fmt.Sprint(i), EventTypes: []event.Pattern{"*"},
+				Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
+					URL: fmt.Sprintf("https://e%d.example.com/", i),
+				})},
+			}))
+		}
+		for range 60 {
+			a.emit(t, event.ObjectCreated)
+			b.emit(t, event.ObjectCreated)
+			elapse(10 * time.Second)
+		}
+		assert.Empty(t, changes.all(), "one process is cut off")
+		assert.Equal(t, 1, strings.Count(log.String(), "no host answers this process"))
+
+		works.set(noRoute)
+		for range 6 * 24 {
+			a.emit(t, event.ObjectCreated)
+			elapse(time.Hour)
+		}
+		assert.Empty(t, changes.all(), "all are cut off for six days")
+
+		works.set(nil)
+		cutOff.set(nil)
+		elapse(2 * time.Hour)
+		assert.Contains(t, log.String(), "hosts answer this process again")
+		a.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		attempts, _ := works.seen()
+		assert.NotEmpty(t, attempts)
+	})
+}
+
+// An endpoint that nothing was sent to for days has not failed for days.
+func TestOneFailedProbeDisablesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		endpoint := &target{err: status(500)}
+		b := newBench(t, dispatch.Config{}, endpoint.send)
+		sub := b.subscribe(t, "*")
+		stop := b.run(t)
+		b.emitFor(t, 5*time.Second, 2*time.Minute)
+		stop()
+		require.Equal(t, webhook.Degraded, b.state(t, sub).Health)
+		time.Sleep(6 * 24 * time.Hour) // no process runs
+		b.run(t)
+		elapse(time.Second)
+		state := b.state(t, sub)
+		assert.Equal(t, webhook.Degraded, state.Health, "after %d failed probes", state.FailedProbes)
+		endpoint.set(nil)
+		elapse(time.Hour)
+		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health)
+	})
+}
+
+// What a process saw fail before another one found it healthy again says nothing any more.
+func TestAnOldFailureDegradesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		down, up := &target{err: status(500)}, &target{}
+		b := benchOn(t, store, dispatch.Config{}, down.send)
+		sub := b.subscribe(t, "*")
+		stop := b.run(t)
+		b.emitFor(t, 5*time.Second, 50*time.Second) // for less than DegradedAfter
+		stop()
+		state := b.state(t, sub)
+		state.Health, state.Since = webhook.Degraded, time.Now()
+		require.NoError(t, store.SetEndpointState(t.Context(), &state, 0))
+		a := benchOn(t, store, dispatch.Config{}, up.send)
+		stop = a.run(t)
+		elapse(5 * time.Minute)
+		stop()
+		require.Equal(t, webhook.Healthy, a.state(t, sub).Health)
+
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		attempts, _ := down.seen()
+		require.NotEmpty(t, attempts)
+		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health, "it has failed once since")
+	})
+}
+
+// Keys of channels follow their order, so that a channel can get the key of one that is gone.
+func TestAChannelDoesNotInheritThatAnotherIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		endpoint := &target{err: status(410)}
+		b := newBench(t, dispatch.Config{}, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		require.Equal(t, webhook.Disabled, b.state(t, sub).Health)
+		endpoint.set(nil)
+
+		update := func(url string) {
+			t.Helper()
+			stored, err := b.Subscription(t.Context(), "", sub.ID)
+			require.NoError(t, err)
+			stored.Channels[0] = webhook.Via(httpendpoint.Config{URL: url})
+			require.NoError(t, b.UpdateSubscription(t.Context(), stored))
+			b.emit(t, event.ObjectCreated)
+			elapse(2 * time.Second)
+		}
+		update("https://another.example.com/")
+		assert.Equal(t, webhook.Healthy, b.state(t, sub).Health, "it was probed, and answered")
+		assert.Equal(t, 1, b.count(t, webhook.StatusSucceeded))
+
+		require.NoError(t, b.DisableEndpoint(t.Context(), "", endpointOf(sub), "ann"))
+		update("https://third.example.com/")
+		assert.Equal(t, webhook.Disabled, b.state(t, sub).Health, "a person decides")
+	})
+}
+
+// busyStates is a store that does not store so many states of endpoints.
+type busyStates struct {
+	webhook.Store
+	fails atomic.Int64
+}
+
+func (s *busyStates) SetEndpointState(
+	ctx context.Context, state *webhook.EndpointState, revision int64,
+) error {
+	if s.fails.Add(-1) >= 0 {
+		return errors.New("the store is busy")
+	}
+	return s.Store.SetEndpointState(ctx, state, revision)
+}
+
+// That an endpoint is gone is stored as soon as the store works: each attempt until then kills a
+// delivery.
+func TestGoneIsStoredAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &busyStates{Store: memstore.New()}
+		store.fails.Store(3)
+		endpoint := &target{err: status(410)}
+		b := benchOn(t, store, dispatch.Config{}, endpoint.send)
+		sub := b.subscribe(t, "*")
+		b.run(t)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Second)
+		require.Equal(t, webhook.Disabled, b.state(t, sub).Health)
+		b.emit(t, event.ObjectCreated)
+		elapse(time.Hour)
+		assert.Equal(t, 1, b.count(t, webhook.StatusDead))
+		assert.Equal(t, 1, b.count(t, webhook.StatusPaused))
+	})
+}
