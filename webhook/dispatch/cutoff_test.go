@@ -45,7 +45,7 @@ func TestAProcessThatIsCutOffDegradesNothing(t *testing.T) {
 		b.run(t)
 		for i := range endpoints {
 			require.NoError(t, a.CreateSubscription(t.Context(), &webhook.Subscription{
-				Name: fmt.Sprint(i), EventTypes: []event.Pattern{"*"},
+				Name: "one of many", EventTypes: []event.Pattern{"*"},
 				Channels: []webhook.ChannelConfig{webhook.Via(httpendpoint.Config{
 					URL: fmt.Sprintf("https://e%d.example.com/", i),
 				})},
