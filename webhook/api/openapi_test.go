@@ -326,8 +326,8 @@ func (f *fixture) pendingStatuses(id string) map[string]int {
 }
 
 // Generators of clients do not support lists of types, lists without items, and schemas with the
-// name of a parameter, of an answer, or one that the generator makes for an answer. Package conformance generates clients and runs
-// them.
+// name of a parameter, of an answer, or one that the generator makes for an answer. Package
+// conformance generates clients and runs them.
 func TestOpenAPISuitsGenerators(t *testing.T) {
 	t.Parallel()
 	var document struct {
